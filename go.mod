@@ -1,0 +1,3 @@
+module github.com/entrylab/entrylab
+
+go 1.26
