@@ -1,0 +1,101 @@
+package layout
+
+// The control interface: system calls of the generated kernel for tests and
+// measurements, far outside Linux's range (Linux 6.12 ends at 462, the x32
+// numbers at 547). Arguments and results are passed as in a Linux system call.
+// All are reached by SYSCALL; SysSelect and SysInfo also by INT $ControlVector
+// with the same registers, so that a variant which answers nothing but the
+// null call can be left again.
+const (
+	// SysSelect makes variant RDI the kernel's entry path from the next SYSCALL
+	// on, for every thread; a thread whose context switches are to be measured
+	// selects it itself as well (see Thread.SwitchTo). -EINVAL: no such variant.
+	SysSelect = 1000 + iota
+	// SysInfo fills the VariantInfo at RSI for variant RDI. -EINVAL: no such
+	// variant, which is how a guest finds the number of them.
+	SysInfo
+	// SysFrame copies the PtRegs area of this very call to RDI, as the entry
+	// path left it: no fix-up, nothing added.
+	SysFrame
+	// SysFullFrame is a call that needs the full frame: it takes the variant's
+	// slow-path wrapper (fix-up, call, restore). The frame is copied to RDI
+	// after the fix-up, unless RDI is 0.
+	SysFullFrame
+	// SysPoison fills the calling thread's kernel stack, down from the top of
+	// the frame, with PoisonWord, and returns 0 by IRET with every other
+	// register as it was.
+	SysPoison
+	// SysSpin spins inside the call for at most RDI rounds, where it can be
+	// preempted as the variant's interrupt state allows. It returns 0 as soon
+	// as another thread has run in between, else -EAGAIN.
+	SysSpin
+	// SysStats fills the Stats at RDI.
+	SysStats
+	// SysSetFrame replaces the slot RDI (a Slot) of this call's full frame by
+	// RSI, as ptrace or a signal handler would, through the slow-path wrapper.
+	SysSetFrame
+	sysControlEnd
+)
+
+// SysControlMax is the highest number of the control interface.
+const SysControlMax = sysControlEnd - 1
+
+// ControlVector is the software interrupt that reaches SysSelect and SysInfo.
+const ControlVector = 0x81
+
+// Poison is what SysPoison fills a kernel stack with: the word at the frame's
+// offset off (0 is PtRegs.R15) holds Poison+off.
+const Poison = 0x504f_4953_4f4e_0000
+
+// VariantInfo tells the guest what a variant promises.
+type VariantInfo[T any] struct {
+	// Name is the preset's name, Axes its Variant.String, zero-padded.
+	Name [4]T
+	Axes [16]T
+	// Defined (a Slots) are the slots that hold the user's value when the
+	// handler of an ordinary call runs; AX holds -ENOSYS.
+	Defined T
+	// Room are the slots that the frame of an ordinary call has room for. What
+	// is in Room and not in Defined is left as it was on the stack.
+	Room T
+	// Full are the slots that hold the user's value after the fix-up of a call
+	// that needs the full frame. The CX slot is given by FullCX.
+	Full T
+	// FullCX is the value of the CX slot after the fix-up; 0 stands for the
+	// return address, which is what SYSCALL left in RCX.
+	FullCX T
+	// Bare is 1 for the floor, which answers only the null call.
+	Bare T
+	// IRQ is 1 if interrupts are on while a handler runs.
+	IRQ T
+}
+
+// Stats are counts since boot.
+type Stats[T any] struct {
+	// Switches counts context switches.
+	Switches T
+	// UserPreemptions and KernelPreemptions count those that an interrupt
+	// forced in ring 3, and inside a system call.
+	UserPreemptions, KernelPreemptions T
+	// Ticks counts timer interrupts.
+	Ticks T
+	// PagesFree and PagesTotal are 4 KiB pages of RAM.
+	PagesFree, PagesTotal T
+}
+
+// How the machine ends: what the kernel writes to isa-debug-exit (port
+// DebugExitPort), from which QEMU makes the exit code value<<1|1. Each goes
+// with a last line in the kernel's log; a verdict needs both.
+const (
+	ExitInit   = 0 // "init exited with status N"
+	ExitSignal = 1 // "init killed by signal N (NAME)"
+	ExitPanic  = 2 // "panic: ..." up to "end of panic"
+	ExitBoot   = 3 // "cannot boot: ..."
+)
+
+// Ports of the machine that both sides name.
+const (
+	DebugExitPort = 0xf4 // isa-debug-exit
+	DebugconPort  = 0xe9 // isa-debugcon; reads as 0xe9 where it exists
+	COM1Port      = 0x3f8
+)
