@@ -1,0 +1,4 @@
+// Hello is the smallest program that GoBuild is tested with.
+package main
+
+func main() { println("hello") }
