@@ -1,0 +1,641 @@
+package asm
+
+// The mnemonics, with the field's names: AT&T's width suffixes, source operand
+// first except for CMP, Intel's condition codes. An operand is a Reg, a Mem,
+// an integer of any type, or for a branch the name of a label or function.
+
+// ADDQ adds src to dst.
+func ADDQ(src, dst any) Ins { return ins("ADDQ", src, dst) }
+
+// ADDL adds src to dst.
+func ADDL(src, dst any) Ins { return ins("ADDL", src, dst) }
+
+// ADDW adds src to dst.
+func ADDW(src, dst any) Ins { return ins("ADDW", src, dst) }
+
+// ADDB adds src to dst.
+func ADDB(src, dst any) Ins { return ins("ADDB", src, dst) }
+
+// SUBQ subtracts src from dst.
+func SUBQ(src, dst any) Ins { return ins("SUBQ", src, dst) }
+
+// SUBL subtracts src from dst.
+func SUBL(src, dst any) Ins { return ins("SUBL", src, dst) }
+
+// SUBW subtracts src from dst.
+func SUBW(src, dst any) Ins { return ins("SUBW", src, dst) }
+
+// SUBB subtracts src from dst.
+func SUBB(src, dst any) Ins { return ins("SUBB", src, dst) }
+
+// ANDQ masks dst with src.
+func ANDQ(src, dst any) Ins { return ins("ANDQ", src, dst) }
+
+// ANDL masks dst with src.
+func ANDL(src, dst any) Ins { return ins("ANDL", src, dst) }
+
+// ANDW masks dst with src.
+func ANDW(src, dst any) Ins { return ins("ANDW", src, dst) }
+
+// ANDB masks dst with src.
+func ANDB(src, dst any) Ins { return ins("ANDB", src, dst) }
+
+// ORQ sets the bits of src in dst.
+func ORQ(src, dst any) Ins { return ins("ORQ", src, dst) }
+
+// ORL sets the bits of src in dst.
+func ORL(src, dst any) Ins { return ins("ORL", src, dst) }
+
+// ORW sets the bits of src in dst.
+func ORW(src, dst any) Ins { return ins("ORW", src, dst) }
+
+// ORB sets the bits of src in dst.
+func ORB(src, dst any) Ins { return ins("ORB", src, dst) }
+
+// XORQ flips the bits of src in dst.
+func XORQ(src, dst any) Ins { return ins("XORQ", src, dst) }
+
+// XORL flips the bits of src in dst.
+func XORL(src, dst any) Ins { return ins("XORL", src, dst) }
+
+// XORW flips the bits of src in dst.
+func XORW(src, dst any) Ins { return ins("XORW", src, dst) }
+
+// XORB flips the bits of src in dst.
+func XORB(src, dst any) Ins { return ins("XORB", src, dst) }
+
+// ADCQ adds src and CF to dst.
+func ADCQ(src, dst any) Ins { return ins("ADCQ", src, dst) }
+
+// ADCL adds src and CF to dst.
+func ADCL(src, dst any) Ins { return ins("ADCL", src, dst) }
+
+// SBBQ subtracts src and CF from dst.
+func SBBQ(src, dst any) Ins { return ins("SBBQ", src, dst) }
+
+// SBBL subtracts src and CF from dst.
+func SBBL(src, dst any) Ins { return ins("SBBL", src, dst) }
+
+// CMPQ compares a with b: the flags of a-b, so that CMPQ(RAX, 5), JB jumps if RAX is below 5.
+func CMPQ(a, b any) Ins { return ins("CMPQ", a, b) }
+
+// CMPL compares a with b: the flags of a-b, so that CMPQ(RAX, 5), JB jumps if RAX is below 5.
+func CMPL(a, b any) Ins { return ins("CMPL", a, b) }
+
+// CMPW compares a with b: the flags of a-b, so that CMPQ(RAX, 5), JB jumps if RAX is below 5.
+func CMPW(a, b any) Ins { return ins("CMPW", a, b) }
+
+// CMPB compares a with b: the flags of a-b, so that CMPQ(RAX, 5), JB jumps if RAX is below 5.
+func CMPB(a, b any) Ins { return ins("CMPB", a, b) }
+
+// TESTQ sets the flags of src AND dst.
+func TESTQ(src, dst any) Ins { return ins("TESTQ", src, dst) }
+
+// TESTL sets the flags of src AND dst.
+func TESTL(src, dst any) Ins { return ins("TESTL", src, dst) }
+
+// TESTW sets the flags of src AND dst.
+func TESTW(src, dst any) Ins { return ins("TESTW", src, dst) }
+
+// TESTB sets the flags of src AND dst.
+func TESTB(src, dst any) Ins { return ins("TESTB", src, dst) }
+
+// MOVQ moves src to dst; either may be a general, control or debug register, src a 64-bit immediate if dst is a register.
+func MOVQ(src, dst any) Ins { return ins("MOVQ", src, dst) }
+
+// MOVL moves 32 bits; a register dst is zero-extended to 64.
+func MOVL(src, dst any) Ins { return ins("MOVL", src, dst) }
+
+// MOVW moves 16 bits; either may be a segment register.
+func MOVW(src, dst any) Ins { return ins("MOVW", src, dst) }
+
+// MOVB moves 8 bits.
+func MOVB(src, dst any) Ins { return ins("MOVB", src, dst) }
+
+// MOVZBL moves a byte, zero-extended.
+func MOVZBL(src, dst any) Ins { return ins("MOVZBL", src, dst) }
+
+// MOVZWL moves 16 bits, zero-extended.
+func MOVZWL(src, dst any) Ins { return ins("MOVZWL", src, dst) }
+
+// MOVSBQ moves a byte, sign-extended.
+func MOVSBQ(src, dst any) Ins { return ins("MOVSBQ", src, dst) }
+
+// MOVSWQ moves 16 bits, sign-extended.
+func MOVSWQ(src, dst any) Ins { return ins("MOVSWQ", src, dst) }
+
+// MOVSLQ moves 32 bits, sign-extended.
+func MOVSLQ(src, dst any) Ins { return ins("MOVSLQ", src, dst) }
+
+// LEAQ puts the address of src in dst.
+func LEAQ(src, dst any) Ins { return ins("LEAQ", src, dst) }
+
+// LEAL puts the low 32 bits of the address of src in dst.
+func LEAL(src, dst any) Ins { return ins("LEAL", src, dst) }
+
+// XCHGQ exchanges a and b; with memory it is locked.
+func XCHGQ(src, dst any) Ins { return ins("XCHGQ", src, dst) }
+
+// XCHGL exchanges a and b; with memory it is locked.
+func XCHGL(src, dst any) Ins { return ins("XCHGL", src, dst) }
+
+// XADDQ exchanges src and dst, then dst holds their sum.
+func XADDQ(src, dst any) Ins { return ins("XADDQ", src, dst) }
+
+// XADDL exchanges src and dst, then dst holds their sum.
+func XADDL(src, dst any) Ins { return ins("XADDL", src, dst) }
+
+// CMPXCHGQ stores src in dst if dst equals RAX, else loads dst into RAX.
+func CMPXCHGQ(src, dst any) Ins { return ins("CMPXCHGQ", src, dst) }
+
+// CMPXCHGL stores src in dst if dst equals RAX, else loads dst into RAX.
+func CMPXCHGL(src, dst any) Ins { return ins("CMPXCHGL", src, dst) }
+
+// IMULQ multiplies dst by src, signed.
+func IMULQ(src, dst any) Ins { return ins("IMULQ", src, dst) }
+
+// IMULL multiplies dst by src, signed.
+func IMULL(src, dst any) Ins { return ins("IMULL", src, dst) }
+
+// MULQ multiplies RAX by src into RDX:RAX, unsigned.
+func MULQ(src any) Ins { return ins("MULQ", src) }
+
+// MULL multiplies RAX by src into RDX:RAX, unsigned.
+func MULL(src any) Ins { return ins("MULL", src) }
+
+// DIVQ divides RDX:RAX by src, unsigned: quotient in RAX, rest in RDX.
+func DIVQ(src any) Ins { return ins("DIVQ", src) }
+
+// DIVL divides RDX:RAX by src, unsigned: quotient in RAX, rest in RDX.
+func DIVL(src any) Ins { return ins("DIVL", src) }
+
+// IDIVQ divides RDX:RAX by src, signed: quotient in RAX, rest in RDX.
+func IDIVQ(src any) Ins { return ins("IDIVQ", src) }
+
+// IDIVL divides RDX:RAX by src, signed: quotient in RAX, rest in RDX.
+func IDIVL(src any) Ins { return ins("IDIVL", src) }
+
+// NEGQ negates dst.
+func NEGQ(dst any) Ins { return ins("NEGQ", dst) }
+
+// NEGL negates dst.
+func NEGL(dst any) Ins { return ins("NEGL", dst) }
+
+// NOTQ flips every bit of dst.
+func NOTQ(dst any) Ins { return ins("NOTQ", dst) }
+
+// NOTL flips every bit of dst.
+func NOTL(dst any) Ins { return ins("NOTL", dst) }
+
+// INCQ adds 1 to dst, CF is kept.
+func INCQ(dst any) Ins { return ins("INCQ", dst) }
+
+// INCL adds 1 to dst, CF is kept.
+func INCL(dst any) Ins { return ins("INCL", dst) }
+
+// DECQ subtracts 1 from dst, CF is kept.
+func DECQ(dst any) Ins { return ins("DECQ", dst) }
+
+// DECL subtracts 1 from dst, CF is kept.
+func DECL(dst any) Ins { return ins("DECL", dst) }
+
+// SHLQ shifts dst left by an immediate or by CL.
+func SHLQ(src, dst any) Ins { return ins("SHLQ", src, dst) }
+
+// SHLL shifts dst left by an immediate or by CL.
+func SHLL(src, dst any) Ins { return ins("SHLL", src, dst) }
+
+// SHRQ shifts dst right, zeros come in.
+func SHRQ(src, dst any) Ins { return ins("SHRQ", src, dst) }
+
+// SHRL shifts dst right, zeros come in.
+func SHRL(src, dst any) Ins { return ins("SHRL", src, dst) }
+
+// SARQ shifts dst right, the sign comes in.
+func SARQ(src, dst any) Ins { return ins("SARQ", src, dst) }
+
+// SARL shifts dst right, the sign comes in.
+func SARL(src, dst any) Ins { return ins("SARL", src, dst) }
+
+// ROLQ rotates dst left.
+func ROLQ(src, dst any) Ins { return ins("ROLQ", src, dst) }
+
+// ROLL rotates dst left.
+func ROLL(src, dst any) Ins { return ins("ROLL", src, dst) }
+
+// RORQ rotates dst right.
+func RORQ(src, dst any) Ins { return ins("RORQ", src, dst) }
+
+// RORL rotates dst right.
+func RORL(src, dst any) Ins { return ins("RORL", src, dst) }
+
+// BTQ copies bit src of dst to CF.
+func BTQ(src, dst any) Ins { return ins("BTQ", src, dst) }
+
+// BTL copies bit src of dst to CF.
+func BTL(src, dst any) Ins { return ins("BTL", src, dst) }
+
+// BTSQ copies bit src of dst to CF and sets it.
+func BTSQ(src, dst any) Ins { return ins("BTSQ", src, dst) }
+
+// BTSL copies bit src of dst to CF and sets it.
+func BTSL(src, dst any) Ins { return ins("BTSL", src, dst) }
+
+// BTRQ copies bit src of dst to CF and clears it.
+func BTRQ(src, dst any) Ins { return ins("BTRQ", src, dst) }
+
+// BTRL copies bit src of dst to CF and clears it.
+func BTRL(src, dst any) Ins { return ins("BTRL", src, dst) }
+
+// BTCQ copies bit src of dst to CF and flips it.
+func BTCQ(src, dst any) Ins { return ins("BTCQ", src, dst) }
+
+// BTCL copies bit src of dst to CF and flips it.
+func BTCL(src, dst any) Ins { return ins("BTCL", src, dst) }
+
+// BSFQ puts the number of the lowest set bit of src in dst; ZF if there is none.
+func BSFQ(src, dst any) Ins { return ins("BSFQ", src, dst) }
+
+// BSFL puts the number of the lowest set bit of src in dst; ZF if there is none.
+func BSFL(src, dst any) Ins { return ins("BSFL", src, dst) }
+
+// BSRQ puts the number of the highest set bit of src in dst; ZF if there is none.
+func BSRQ(src, dst any) Ins { return ins("BSRQ", src, dst) }
+
+// BSRL puts the number of the highest set bit of src in dst; ZF if there is none.
+func BSRL(src, dst any) Ins { return ins("BSRL", src, dst) }
+
+// BSWAPL reverses the order of the bytes.
+func BSWAPL(dst any) Ins { return ins("BSWAPL", dst) }
+
+// BSWAPQ reverses the order of the bytes.
+func BSWAPQ(dst any) Ins { return ins("BSWAPQ", dst) }
+
+// CQO sign-extends RAX into RDX:RAX.
+func CQO() Ins { return ins("CQO") }
+
+// PUSHQ pushes a register, memory, or a sign-extended immediate.
+func PUSHQ(src any) Ins { return ins("PUSHQ", src) }
+
+// POPQ pops into a register or memory.
+func POPQ(dst any) Ins { return ins("POPQ", dst) }
+
+// PUSHL pushes 32 bits; 32-bit code only.
+func PUSHL(src any) Ins { return ins("PUSHL", src) }
+
+// POPL pops 32 bits; 32-bit code only.
+func POPL(dst any) Ins { return ins("POPL", dst) }
+
+// PUSHFQ pushes RFLAGS.
+func PUSHFQ() Ins { return ins("PUSHFQ") }
+
+// POPFQ pops RFLAGS.
+func POPFQ() Ins { return ins("POPFQ") }
+
+// JO jumps to a label or function on overflow.
+func JO(target any) Ins { return ins("JO", target) }
+
+// JNO jumps to a label or function on no overflow.
+func JNO(target any) Ins { return ins("JNO", target) }
+
+// JB jumps to a label or function if below (unsigned), CF=1.
+func JB(target any) Ins { return ins("JB", target) }
+
+// JAE jumps to a label or function if above or equal (unsigned), CF=0.
+func JAE(target any) Ins { return ins("JAE", target) }
+
+// JE jumps to a label or function if equal, ZF=1.
+func JE(target any) Ins { return ins("JE", target) }
+
+// JNE jumps to a label or function if not equal, ZF=0.
+func JNE(target any) Ins { return ins("JNE", target) }
+
+// JBE jumps to a label or function if below or equal (unsigned).
+func JBE(target any) Ins { return ins("JBE", target) }
+
+// JA jumps to a label or function if above (unsigned).
+func JA(target any) Ins { return ins("JA", target) }
+
+// JS jumps to a label or function if negative, SF=1.
+func JS(target any) Ins { return ins("JS", target) }
+
+// JNS jumps to a label or function if not negative, SF=0.
+func JNS(target any) Ins { return ins("JNS", target) }
+
+// JP jumps to a label or function on even parity.
+func JP(target any) Ins { return ins("JP", target) }
+
+// JNP jumps to a label or function on odd parity.
+func JNP(target any) Ins { return ins("JNP", target) }
+
+// JL jumps to a label or function if less (signed).
+func JL(target any) Ins { return ins("JL", target) }
+
+// JGE jumps to a label or function if greater or equal (signed).
+func JGE(target any) Ins { return ins("JGE", target) }
+
+// JLE jumps to a label or function if less or equal (signed).
+func JLE(target any) Ins { return ins("JLE", target) }
+
+// JG jumps to a label or function if greater (signed).
+func JG(target any) Ins { return ins("JG", target) }
+
+// SETB sets dst to 1 or 0: if below (unsigned), CF=1.
+func SETB(dst any) Ins { return ins("SETB", dst) }
+
+// CMOVQB moves 64 bits if below (unsigned), CF=1.
+func CMOVQB(src, dst any) Ins { return ins("CMOVQB", src, dst) }
+
+// CMOVLB moves 32 bits if below (unsigned), CF=1.
+func CMOVLB(src, dst any) Ins { return ins("CMOVLB", src, dst) }
+
+// SETAE sets dst to 1 or 0: if above or equal (unsigned), CF=0.
+func SETAE(dst any) Ins { return ins("SETAE", dst) }
+
+// CMOVQAE moves 64 bits if above or equal (unsigned), CF=0.
+func CMOVQAE(src, dst any) Ins { return ins("CMOVQAE", src, dst) }
+
+// CMOVLAE moves 32 bits if above or equal (unsigned), CF=0.
+func CMOVLAE(src, dst any) Ins { return ins("CMOVLAE", src, dst) }
+
+// SETE sets dst to 1 or 0: if equal, ZF=1.
+func SETE(dst any) Ins { return ins("SETE", dst) }
+
+// CMOVQE moves 64 bits if equal, ZF=1.
+func CMOVQE(src, dst any) Ins { return ins("CMOVQE", src, dst) }
+
+// CMOVLE moves 32 bits if equal, ZF=1.
+func CMOVLE(src, dst any) Ins { return ins("CMOVLE", src, dst) }
+
+// SETNE sets dst to 1 or 0: if not equal, ZF=0.
+func SETNE(dst any) Ins { return ins("SETNE", dst) }
+
+// CMOVQNE moves 64 bits if not equal, ZF=0.
+func CMOVQNE(src, dst any) Ins { return ins("CMOVQNE", src, dst) }
+
+// CMOVLNE moves 32 bits if not equal, ZF=0.
+func CMOVLNE(src, dst any) Ins { return ins("CMOVLNE", src, dst) }
+
+// SETBE sets dst to 1 or 0: if below or equal (unsigned).
+func SETBE(dst any) Ins { return ins("SETBE", dst) }
+
+// CMOVQBE moves 64 bits if below or equal (unsigned).
+func CMOVQBE(src, dst any) Ins { return ins("CMOVQBE", src, dst) }
+
+// CMOVLBE moves 32 bits if below or equal (unsigned).
+func CMOVLBE(src, dst any) Ins { return ins("CMOVLBE", src, dst) }
+
+// SETA sets dst to 1 or 0: if above (unsigned).
+func SETA(dst any) Ins { return ins("SETA", dst) }
+
+// CMOVQA moves 64 bits if above (unsigned).
+func CMOVQA(src, dst any) Ins { return ins("CMOVQA", src, dst) }
+
+// CMOVLA moves 32 bits if above (unsigned).
+func CMOVLA(src, dst any) Ins { return ins("CMOVLA", src, dst) }
+
+// SETS sets dst to 1 or 0: if negative, SF=1.
+func SETS(dst any) Ins { return ins("SETS", dst) }
+
+// CMOVQS moves 64 bits if negative, SF=1.
+func CMOVQS(src, dst any) Ins { return ins("CMOVQS", src, dst) }
+
+// CMOVLS moves 32 bits if negative, SF=1.
+func CMOVLS(src, dst any) Ins { return ins("CMOVLS", src, dst) }
+
+// SETNS sets dst to 1 or 0: if not negative, SF=0.
+func SETNS(dst any) Ins { return ins("SETNS", dst) }
+
+// CMOVQNS moves 64 bits if not negative, SF=0.
+func CMOVQNS(src, dst any) Ins { return ins("CMOVQNS", src, dst) }
+
+// CMOVLNS moves 32 bits if not negative, SF=0.
+func CMOVLNS(src, dst any) Ins { return ins("CMOVLNS", src, dst) }
+
+// SETL sets dst to 1 or 0: if less (signed).
+func SETL(dst any) Ins { return ins("SETL", dst) }
+
+// CMOVQL moves 64 bits if less (signed).
+func CMOVQL(src, dst any) Ins { return ins("CMOVQL", src, dst) }
+
+// CMOVLL moves 32 bits if less (signed).
+func CMOVLL(src, dst any) Ins { return ins("CMOVLL", src, dst) }
+
+// SETGE sets dst to 1 or 0: if greater or equal (signed).
+func SETGE(dst any) Ins { return ins("SETGE", dst) }
+
+// CMOVQGE moves 64 bits if greater or equal (signed).
+func CMOVQGE(src, dst any) Ins { return ins("CMOVQGE", src, dst) }
+
+// CMOVLGE moves 32 bits if greater or equal (signed).
+func CMOVLGE(src, dst any) Ins { return ins("CMOVLGE", src, dst) }
+
+// SETLE sets dst to 1 or 0: if less or equal (signed).
+func SETLE(dst any) Ins { return ins("SETLE", dst) }
+
+// CMOVQLE moves 64 bits if less or equal (signed).
+func CMOVQLE(src, dst any) Ins { return ins("CMOVQLE", src, dst) }
+
+// CMOVLLE moves 32 bits if less or equal (signed).
+func CMOVLLE(src, dst any) Ins { return ins("CMOVLLE", src, dst) }
+
+// SETG sets dst to 1 or 0: if greater (signed).
+func SETG(dst any) Ins { return ins("SETG", dst) }
+
+// CMOVQG moves 64 bits if greater (signed).
+func CMOVQG(src, dst any) Ins { return ins("CMOVQG", src, dst) }
+
+// CMOVLG moves 32 bits if greater (signed).
+func CMOVLG(src, dst any) Ins { return ins("CMOVLG", src, dst) }
+
+// JMP jumps to a label, a function, or to the address in a register or in memory.
+func JMP(target any) Ins { return ins("JMP", target) }
+
+// CALL calls a function, or the address in a register or in memory.
+func CALL(target any) Ins { return ins("CALL", target) }
+
+// RET returns; see RETURN for functions with saved registers.
+func RET() Ins { return ins("RET") }
+
+// INT raises a software interrupt.
+func INT(src any) Ins { return ins("INT", src) }
+
+// SYSCALL enters the kernel (SDM volume 2, SYSCALL).
+func SYSCALL() Ins { return ins("SYSCALL") }
+
+// SYSENTER enters the kernel by the SYSENTER MSRs.
+func SYSENTER() Ins { return ins("SYSENTER") }
+
+// SWAPGS exchanges the GS base with MSR_KERNEL_GS_BASE.
+func SWAPGS() Ins { return ins("SWAPGS") }
+
+// IRETQ pops RIP, CS, RFLAGS, RSP and SS.
+func IRETQ() Ins { return ins("IRETQ") }
+
+// HLT stops until an interrupt.
+func HLT() Ins { return ins("HLT") }
+
+// CLI clears RFLAGS.IF.
+func CLI() Ins { return ins("CLI") }
+
+// STI sets RFLAGS.IF; interrupts come after the next instruction.
+func STI() Ins { return ins("STI") }
+
+// CLD clears RFLAGS.DF.
+func CLD() Ins { return ins("CLD") }
+
+// STD sets RFLAGS.DF.
+func STD() Ins { return ins("STD") }
+
+// CLC clears CF.
+func CLC() Ins { return ins("CLC") }
+
+// STC sets CF.
+func STC() Ins { return ins("STC") }
+
+// CLTS clears CR0.TS.
+func CLTS() Ins { return ins("CLTS") }
+
+// STAC sets RFLAGS.AC: the kernel may touch user memory (SMAP).
+func STAC() Ins { return ins("STAC") }
+
+// CLAC clears RFLAGS.AC.
+func CLAC() Ins { return ins("CLAC") }
+
+// RDMSR reads MSR ECX into EDX:EAX.
+func RDMSR() Ins { return ins("RDMSR") }
+
+// WRMSR writes EDX:EAX to MSR ECX.
+func WRMSR() Ins { return ins("WRMSR") }
+
+// RDTSC reads the time-stamp counter into EDX:EAX.
+func RDTSC() Ins { return ins("RDTSC") }
+
+// RDTSCP reads the time-stamp counter into EDX:EAX and TSC_AUX into ECX.
+func RDTSCP() Ins { return ins("RDTSCP") }
+
+// RDPMC reads performance counter ECX into EDX:EAX.
+func RDPMC() Ins { return ins("RDPMC") }
+
+// CPUID reads leaf EAX, subleaf ECX into EAX, EBX, ECX, EDX.
+func CPUID() Ins { return ins("CPUID") }
+
+// LFENCE waits until all earlier instructions are done.
+func LFENCE() Ins { return ins("LFENCE") }
+
+// MFENCE orders all loads and stores.
+func MFENCE() Ins { return ins("MFENCE") }
+
+// SFENCE orders stores.
+func SFENCE() Ins { return ins("SFENCE") }
+
+// PAUSE tells the CPU that this is a spin loop.
+func PAUSE() Ins { return ins("PAUSE") }
+
+// UD2 raises #UD.
+func UD2() Ins { return ins("UD2") }
+
+// WBINVD writes back and invalidates the caches.
+func WBINVD() Ins { return ins("WBINVD") }
+
+// FNINIT resets the x87 unit.
+func FNINIT() Ins { return ins("FNINIT") }
+
+// INB reads a byte from port DX into AL.
+func INB() Ins { return ins("INB") }
+
+// INL reads 32 bits from port DX into EAX.
+func INL() Ins { return ins("INL") }
+
+// OUTB writes AL to port DX.
+func OUTB() Ins { return ins("OUTB") }
+
+// OUTW writes AX to port DX.
+func OUTW() Ins { return ins("OUTW") }
+
+// OUTL writes EAX to port DX.
+func OUTL() Ins { return ins("OUTL") }
+
+// MOVSB copies a byte from (RSI) to (RDI) and moves both on.
+func MOVSB() Ins { return ins("MOVSB") }
+
+// MOVSQ copies 8 bytes from (RSI) to (RDI) and moves both on.
+func MOVSQ() Ins { return ins("MOVSQ") }
+
+// STOSB stores AL at (RDI) and moves on.
+func STOSB() Ins { return ins("STOSB") }
+
+// STOSL stores EAX at (RDI) and moves on.
+func STOSL() Ins { return ins("STOSL") }
+
+// STOSQ stores RAX at (RDI) and moves on.
+func STOSQ() Ins { return ins("STOSQ") }
+
+// LODSB loads AL from (RSI) and moves on.
+func LODSB() Ins { return ins("LODSB") }
+
+// CMPSB compares (RSI) with (RDI) and moves both on.
+func CMPSB() Ins { return ins("CMPSB") }
+
+// SCASB compares AL with (RDI) and moves on.
+func SCASB() Ins { return ins("SCASB") }
+
+// LGDT loads GDTR from memory (10 bytes; 6 in 32-bit code).
+func LGDT(src any) Ins { return ins("LGDT", src) }
+
+// LIDT loads IDTR from memory (10 bytes; 6 in 32-bit code).
+func LIDT(src any) Ins { return ins("LIDT", src) }
+
+// LTR loads the task register.
+func LTR(src any) Ins { return ins("LTR", src) }
+
+// INVLPG drops the TLB entry of an address.
+func INVLPG(src any) Ins { return ins("INVLPG", src) }
+
+// VERW verifies a segment for writing; flushes CPU buffers where the MDS microcode is loaded.
+func VERW(src any) Ins { return ins("VERW", src) }
+
+// CLFLUSH flushes the cache line of an address.
+func CLFLUSH(dst any) Ins { return ins("CLFLUSH", dst) }
+
+// FXSAVE64 stores x87, MMX, SSE state in 512 bytes.
+func FXSAVE64(dst any) Ins { return ins("FXSAVE64", dst) }
+
+// FXRSTOR64 loads x87, MMX, SSE state from 512 bytes.
+func FXRSTOR64(src any) Ins { return ins("FXRSTOR64", src) }
+
+// LDMXCSR loads MXCSR.
+func LDMXCSR(src any) Ins { return ins("LDMXCSR", src) }
+
+// STMXCSR stores MXCSR.
+func STMXCSR(dst any) Ins { return ins("STMXCSR", dst) }
+
+// RDFSBASEQ reads the segment base; needs CR4.FSGSBASE.
+func RDFSBASEQ(dst any) Ins { return ins("RDFSBASEQ", dst) }
+
+// RDGSBASEQ reads the segment base; needs CR4.FSGSBASE.
+func RDGSBASEQ(dst any) Ins { return ins("RDGSBASEQ", dst) }
+
+// WRFSBASEQ writes the segment base; needs CR4.FSGSBASE.
+func WRFSBASEQ(src any) Ins { return ins("WRFSBASEQ", src) }
+
+// WRGSBASEQ writes the segment base; needs CR4.FSGSBASE.
+func WRGSBASEQ(src any) Ins { return ins("WRGSBASEQ", src) }
+
+// RETFQ pops RIP and CS.
+func RETFQ() Ins { return ins("RETFQ") }
+
+// RETFL pops EIP and CS.
+func RETFL() Ins { return ins("RETFL") }
+
+// SYSRETQ returns to 64-bit ring 3: RIP from RCX, RFLAGS from R11 (SDM volume 2, SYSRET).
+func SYSRETQ() Ins { return ins("SYSRETQ") }
+
+// INT3 raises #BP by the one-byte form.
+func INT3() Ins { return ins("INT3") }
+
+// ENDBR64 marks a target of indirect branches.
+func ENDBR64() Ins { return ins("ENDBR64") }
+
+// NOP does nothing.
+func NOP() Ins { return ins("NOP") }

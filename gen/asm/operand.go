@@ -1,0 +1,247 @@
+package asm
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Reg is a register operand: general, segment, control or debug register.
+// The mnemonic's suffix says how much of a general register is meant:
+// MOVL(RAX, RBX) moves EAX to EBX.
+type Reg uint8
+
+// The registers. The zero Reg is no register.
+const (
+	noReg Reg = iota
+	RAX
+	RCX
+	RDX
+	RBX
+	RSP
+	RBP
+	RSI
+	RDI
+	R8
+	R9
+	R10
+	R11
+	R12
+	R13
+	R14
+	R15
+
+	ES
+	CS
+	SS
+	DS
+	FS
+	GS
+
+	CR0
+	CR2
+	CR3
+	CR4
+	CR8
+	DR0
+	DR1
+	DR2
+	DR3
+	DR6
+	DR7
+	numRegs
+)
+
+var regNames = [numRegs]string{
+	"none", "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
+	"ES", "CS", "SS", "DS", "FS", "GS",
+	"CR0", "CR2", "CR3", "CR4", "CR8", "DR0", "DR1", "DR2", "DR3", "DR6", "DR7",
+}
+
+// String returns the register's name.
+func (r Reg) String() string {
+	if r < numRegs {
+		return regNames[r]
+	}
+	return fmt.Sprintf("Reg(%d)", uint8(r))
+}
+
+func (r Reg) general() bool { return RAX <= r && r <= R15 }
+func (r Reg) segment() bool { return ES <= r && r <= GS }
+
+// At is the memory at disp bytes from the address in r.
+// (of a segment register: from its base).
+func (r Reg) At(disp int) Mem {
+	if r.segment() {
+		return Mem{Seg: r}.Add(disp)
+	}
+	return Mem{Base: r}.Add(disp)
+}
+
+// Index is the memory at r + index*scale.
+func (r Reg) Index(index Reg, scale int) Mem { return Mem{Base: r}.Index(index, scale) }
+
+// Mem is a memory operand: Seg:Disp(Base,Index*Scale), relative to the symbol
+// Sym if there is one. A symbol without Base and Index is addressed relative
+// to RIP; with them, by its sign-extended 32-bit address.
+type Mem struct {
+	Seg            Reg
+	Base, IndexReg Reg
+	Scale          int
+	Disp           int
+	Sym            string
+	// field is the structure's field that a handle of Fields stands for.
+	field Slot
+}
+
+// Add is the memory disp bytes further on. It is no longer the field that m
+// may have stood for.
+func (m Mem) Add(disp int) Mem {
+	m.Disp += disp
+	if disp != 0 {
+		m.field = Slot{}
+	}
+	return m
+}
+
+// Index is the memory index*scale bytes further on.
+func (m Mem) Index(index Reg, scale int) Mem {
+	m.IndexReg, m.Scale = index, scale
+	return m
+}
+
+// Abs is the memory at an absolute, sign-extended 32-bit address; with a
+// segment, at that offset in it: GS.At(0) is the same as Abs(0) in GS.
+func Abs(addr int) Mem { return Mem{Disp: addr} }
+
+// Sym is the memory at a symbol.
+func Sym(name string) Mem { return Mem{Sym: name} }
+
+// String prints the operand as the listing shows it.
+func (m Mem) String() string {
+	var b strings.Builder
+	if m.Seg != noReg && m.field.Frame == "" {
+		fmt.Fprintf(&b, "%v:", m.Seg)
+	}
+	switch {
+	case m.field.Frame != "":
+		b.WriteString(m.field.String())
+		if m.Seg != noReg {
+			fmt.Fprintf(&b, "(%v)", m.Seg)
+		}
+	case m.Sym != "":
+		b.WriteString(m.Sym)
+		if m.Disp != 0 {
+			fmt.Fprintf(&b, "%+d", m.Disp)
+		}
+	case m.Disp != 0 || m.Base == noReg && m.IndexReg == noReg:
+		if m.Disp >= -4096 && m.Disp <= 4096 {
+			fmt.Fprintf(&b, "%d", m.Disp)
+		} else {
+			fmt.Fprintf(&b, "%#x", m.Disp)
+		}
+	}
+	if m.Base != noReg {
+		fmt.Fprintf(&b, "(%v)", m.Base)
+	}
+	if m.IndexReg != noReg {
+		fmt.Fprintf(&b, "(%v*%d)", m.IndexReg, m.Scale)
+	}
+	return b.String()
+}
+
+// Str is the memory that holds s followed by a zero byte; equal strings share
+// one place in the read-only data.
+func Str(s string) Mem { return Mem{Sym: strPrefix + s} }
+
+// strPrefix marks a Sym as a string's text and cannot be in a symbol's name.
+const strPrefix = "\x00"
+
+// Slot is a word of a structure, for the claim that an instruction is about
+// this word (see Ins.Is).
+type Slot struct {
+	Frame, Name string
+	Off         int // bytes from the structure's start
+}
+
+// String returns the slot as Structure.Field.
+func (s Slot) String() string { return s.Frame + "." + s.Name }
+
+// Fields returns a structure of package layout whose fields are the memory
+// operands of a structure at base: a general register that holds its address,
+// a segment register whose base is its address, or a memory operand.
+//
+//	th := asm.Fields[layout.Thread[asm.Mem]](asm.RBX)
+//	MOVQ(th.State, RAX)
+func Fields[S any](base any) S {
+	var m Mem
+	switch b := base.(type) {
+	case Reg:
+		if b.segment() {
+			m.Seg = b
+		} else {
+			m.Base = b
+		}
+	case Mem:
+		m = b
+	default:
+		panic(fmt.Sprintf("asm.Fields: base is a %T, want a Reg or a Mem", base))
+	}
+	var s S
+	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
+		f := m
+		f.Disp += slot.Off
+		f.field = slot
+		v.Set(reflect.ValueOf(f))
+	})
+	return s
+}
+
+// Slots returns a structure of package layout whose fields name their own
+// places.
+func Slots[S any]() S {
+	var s S
+	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
+		v.Set(reflect.ValueOf(slot))
+	})
+	return s
+}
+
+// SizeOf returns the size in bytes of a structure of package layout.
+func SizeOf[S any]() int {
+	return walkWords(reflect.New(reflect.TypeFor[S]()).Elem(), "", "", 0, nil)
+}
+
+func structName(t reflect.Type) string {
+	name, _, _ := strings.Cut(t.Name(), "[")
+	return name
+}
+
+// walkWords calls fn for each word of v and returns the offset after the last.
+// A word is a value of a named type that is not an array and not a structure
+// of structures, that is Mem or Slot: they are told by their own package.
+func walkWords(v reflect.Value, frame, path string, off int, fn func(reflect.Value, Slot)) int {
+	t := v.Type()
+	switch {
+	case t == reflect.TypeFor[Mem]() || t == reflect.TypeFor[Slot]() || t.Kind() == reflect.Uint64:
+		if fn != nil {
+			fn(v, Slot{frame, path, off})
+		}
+		return off + 8
+	case t.Kind() == reflect.Struct:
+		for i := range t.NumField() {
+			name := t.Field(i).Name
+			if path != "" {
+				name = path + "." + name
+			}
+			off = walkWords(v.Field(i), frame, name, off, fn)
+		}
+		return off
+	case t.Kind() == reflect.Array:
+		for i := range t.Len() {
+			off = walkWords(v.Index(i), frame, fmt.Sprintf("%s[%d]", path, i), off, fn)
+		}
+		return off
+	}
+	panic(fmt.Sprintf("asm: %s.%s is a %v; a shared structure holds words, arrays and structures of words", frame, path, t))
+}

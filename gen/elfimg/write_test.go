@@ -1,0 +1,105 @@
+package elfimg
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.elf")
+	for _, data := range [][]byte{[]byte("first"), []byte("second, in its place")} {
+		if err := WriteFile(path, data); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("read %q, want %q (%v)", got, data, err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode() != 0o644 {
+		t.Errorf("mode %v, want 0644", info.Mode())
+	}
+	wantOnly(t, dir, "x.elf")
+}
+
+func TestWriteFileErrors(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		path string // in a directory with a file "file" and a directory "dir"
+		want string
+		is   error
+	}{
+		{"no directory", "no/x.elf", "no such file or directory: make the directory DIR/no first", fs.ErrNotExist},
+		{"file for directory", "file/x.elf", "not a directory: give another path", nil},
+		{"directory for file", "dir", "it is there and is not a regular file: give another path", nil},
+		{"name too long", strings.Repeat("x", 300), "file name too long: give another path", nil},
+		{"device", os.DevNull, "it is there and is not a regular file", nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "file"), []byte("before"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(filepath.Join(dir, "dir"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := row.path
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			err := WriteFile(path, []byte("image"))
+			want := "cannot write image " + path + ": " + strings.ReplaceAll(row.want, "DIR", dir)
+			if err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Fatalf("error\n got %v\nwant %s…", err, want)
+			}
+			if row.is != nil && !errors.Is(err, row.is) {
+				t.Errorf("%v is not %v", err, row.is)
+			}
+			if strings.Contains(err.Error(), ".elfimg-") {
+				t.Errorf("%v names the file beside", err)
+			}
+			wantOnly(t, dir, "dir", "file")
+		})
+	}
+}
+
+// TestWriteFileReadOnly has a directory that may not be written to.
+func TestWriteFileReadOnly(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write to every directory")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	err := WriteFile(filepath.Join(dir, "x.elf"), nil)
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "may write to") {
+		t.Errorf("error %v", err)
+	}
+	wantOnly(t, dir)
+}
+
+func wantOnly(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(names, " ") {
+		t.Errorf("%s holds %v, want %v", dir, got, names)
+	}
+}

@@ -1,0 +1,44 @@
+// Package kernel is the body of the generated kernel as listings: traps,
+// scheduler, memory, system calls, loader, console. What SYSCALL enters and
+// leaves by is not here but in package stubs; the protocols that start it are
+// in boot/proto. In the flow it stands where the stubs do: listings in,
+// machine code by gen/asm.
+//
+// # Conventions of the kernel's functions
+//
+// Arguments are in RDI, RSI, RDX, RCX, R8, R9, the result is in RAX; RBX, RBP
+// and R12 to R15 are kept (Func.Saving), all others are clobbered. DF is 0.
+// No function touches x87 or SSE registers: they are the user's until the
+// context switch saves them. GS points to the PerCPU.
+//
+// A failing system call returns -errno as Linux does.
+//
+// # A thread's kernel stack
+//
+//	top      +----------------+ <- gs.TopOfStack, TSS.sp0
+//	  -168   | PtRegs         | the frame of the entry from ring 3
+//	         | calls          |
+//	         |                |
+//	         | Thread         | gs.Current; thread_info's flags first
+//	-16384   +----------------+ aligned to 16384
+//
+// The frame is at the same place whichever way the kernel was entered from
+// ring 3. A system-call handler may rely on all of it only if it is reached by
+// a variant's slow-path wrapper.
+//
+// # Interrupts and preemption
+//
+// A handler starts with interrupts on or off, as the variant has it. The
+// kernel's text is not preempted: the timer interrupt only sets
+// TIFNeedResched there, and every exit to ring 3 heeds it. The exception is
+// the group "entry" (the stubs' text and the control call that spins): there
+// the interrupt switches threads at once, as a preemptible Linux would,
+// because what happens to the user's RSP then is what the variants differ in.
+// Code that touches the run queue, timers or futexes turns interrupts off
+// (CLI) and leaves them so; the exits expect that.
+//
+// # User memory
+//
+// User memory is touched only by the routines of uaccess.go, whose faulting
+// instructions are in __ex_table; with SMAP they set AC around the access.
+package kernel

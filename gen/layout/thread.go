@@ -1,0 +1,100 @@
+package layout
+
+// Sizes of the kernel's memory.
+const (
+	PageSize = 4096
+	// ThreadSize is the size and alignment of a thread's kernel stack. The
+	// Thread lies at its bottom, as Linux 3.19's thread_info did, and PtRegs at
+	// its top (arch/x86/include/asm/page_64_types.h, THREAD_SIZE).
+	ThreadSize = 16384
+	// KernelBase is where physical address 0 is mapped for the kernel's image.
+	KernelBase = 0xffff_ffff_8000_0000
+	// PhysMap is where all RAM below PhysMapSize is mapped linearly (Linux's
+	// page_offset_base without KASLR).
+	PhysMap     = 0xffff_8880_0000_0000
+	PhysMapSize = 4 << 30
+	// TaskSizeMax is the end of user addresses: one page below the end of the
+	// canonical lower half, so that no SYSCALL can leave a non-canonical RCX.
+	TaskSizeMax = 1<<47 - PageSize
+)
+
+// PerCPU is what GS points to in the kernel.
+type PerCPU[T any] struct {
+	// RSPScratch is Linux's per-CPU old_rsp: the user's RSP from the second
+	// instruction of the entry on; how long it stays there is the variant's.
+	RSPScratch T
+	// TopOfStack is the top of the current thread's kernel stack.
+	TopOfStack T
+	// Current is the running thread.
+	Current T
+	// Variant is the index of the selected variant.
+	Variant T
+	// SwitchTo is the context switch that a new thread begins with.
+	SwitchTo T
+	// Idle is the thread that runs when no other can.
+	Idle T
+	// NoResched, if not 0, keeps interrupts from switching threads: set while
+	// the bare variant is selected.
+	NoResched T
+	// Self is this structure's address.
+	Self T
+}
+
+// Thread flags: work that must be done before a return to ring 3, tested by
+// every exit path in one instruction (Linux's TIF_ bits, as masks).
+const (
+	TIFNeedResched = 1 << 0 // another thread should run
+	TIFSigPending  = 1 << 1 // a signal that is not blocked is pending
+	TIFAllWork     = TIFNeedResched | TIFSigPending
+	// TIFEntryWork is tested at entry, as Linux tests for a tracer; nothing
+	// sets it, so its cost is the fast path's.
+	TIFEntryWork = 1 << 8
+)
+
+// Thread states.
+const (
+	ThreadRunnable = 0
+	ThreadBlocked  = 1
+	ThreadDead     = 2
+)
+
+// Thread is one thread, at the bottom of its kernel stack.
+type Thread[T any] struct {
+	Flags T // TIF*; first, as in thread_info
+	// What a context switch touches stands together in the first lines.
+	SP       T // kernel RSP while switched out
+	IP       T // where it goes on when switched in
+	UserSP   T // usersp: RSPScratch while switched out, where the variant swaps it
+	SwitchTo T // the variant's switch; see SysSelect
+	FSBase   T // the user's FS base
+	State    T // Thread*
+	TID      T
+
+	Next, Prev T // run queue, doubly linked; 0 when not on it
+	AllNext    T // all threads, singly linked
+	Switches   T // times switched in
+
+	WakeTime   T // ns of the monotonic clock at which a sleep ends; 0: none
+	TimerNext  T // sleeping threads by WakeTime
+	WakeResult T // what a sleep returns: 0, -ETIMEDOUT, -EINTR
+
+	FutexKey  T // user address waited for; 0: none
+	FutexNext T
+
+	SigBlocked   T // mask
+	SigPending   T // mask of signals sent to this thread
+	SigForced    T // signo of a synchronous signal to be delivered first; 0: none
+	SigCode      T // its si_code
+	SigAddr      T // its si_addr
+	SigTrap      T // its trapno
+	SigError     T // its error code
+	AltSP        T // sigaltstack
+	AltSize      T
+	AltFlags     T
+	ClearTID     T // user address to clear and wake at exit; 0: none
+	SavedMask    T // mask to restore when a suspended wait ends
+	RobustUnused T // keeps FX on a 16-byte boundary
+
+	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
+	FX [64]T
+}

@@ -1,0 +1,147 @@
+// Package x86 holds facts of the architecture, under the names of the manuals
+// and of Linux: control-register and flag bits, MSRs, vectors, selectors,
+// descriptors. The generator and the stubs take every such number from here.
+package x86
+
+// Control-register bits (SDM volume 3, 2.5).
+const (
+	CR0_PE = 1 << 0
+	CR0_MP = 1 << 1
+	CR0_EM = 1 << 2
+	CR0_TS = 1 << 3
+	CR0_ET = 1 << 4
+	CR0_NE = 1 << 5
+	CR0_WP = 1 << 16
+	CR0_AM = 1 << 18
+	CR0_PG = 1 << 31
+
+	CR4_DE         = 1 << 3
+	CR4_PAE        = 1 << 5
+	CR4_PGE        = 1 << 7
+	CR4_OSFXSR     = 1 << 9
+	CR4_OSXMMEXCPT = 1 << 10
+	CR4_FSGSBASE   = 1 << 16
+	CR4_SMEP       = 1 << 20
+	CR4_SMAP       = 1 << 21
+)
+
+// RFLAGS bits (SDM volume 1, 3.4.3).
+const (
+	X86_EFLAGS_CF    = 1 << 0
+	X86_EFLAGS_FIXED = 1 << 1
+	X86_EFLAGS_PF    = 1 << 2
+	X86_EFLAGS_AF    = 1 << 4
+	X86_EFLAGS_ZF    = 1 << 6
+	X86_EFLAGS_SF    = 1 << 7
+	X86_EFLAGS_TF    = 1 << 8
+	X86_EFLAGS_IF    = 1 << 9
+	X86_EFLAGS_DF    = 1 << 10
+	X86_EFLAGS_OF    = 1 << 11
+	X86_EFLAGS_IOPL  = 3 << 12
+	X86_EFLAGS_NT    = 1 << 14
+	X86_EFLAGS_RF    = 1 << 16
+	X86_EFLAGS_AC    = 1 << 18
+	X86_EFLAGS_ID    = 1 << 21
+
+	// SyscallMask is what SYSCALL clears: TF, DF, IF, IOPL, AC and NT, as Linux
+	// 3.18 to 4.2 set MSR_SYSCALL_MASK (arch/x86/kernel/cpu/common.c).
+	SyscallMask = X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_IF | X86_EFLAGS_IOPL | X86_EFLAGS_AC | X86_EFLAGS_NT
+	// UserFlags are the bits that a signal frame may set in RFLAGS (Linux
+	// arch/x86/kernel/signal.c, FIX_EFLAGS).
+	UserFlags = X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF |
+		X86_EFLAGS_AF | X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_RF
+)
+
+// MSRs (SDM volume 4).
+const (
+	MSR_APIC_BASE      = 0x1b
+	MSR_EFER           = 0xc0000080
+	MSR_STAR           = 0xc0000081
+	MSR_LSTAR          = 0xc0000082
+	MSR_CSTAR          = 0xc0000083
+	MSR_SYSCALL_MASK   = 0xc0000084
+	MSR_FS_BASE        = 0xc0000100
+	MSR_GS_BASE        = 0xc0000101
+	MSR_KERNEL_GS_BASE = 0xc0000102
+
+	EFER_SCE = 1 << 0
+	EFER_LME = 1 << 8
+	EFER_NX  = 1 << 11
+)
+
+// Selectors: Linux's GDT (arch/x86/include/asm/segment.h, 3.19).
+const (
+	KERNEL32_CS = 0x08
+	KERNEL_CS   = 0x10
+	KERNEL_DS   = 0x18
+	USER32_CS   = 0x23
+	USER_DS     = 0x2b
+	USER_CS     = 0x33
+	TSS_SEL     = 0x40
+
+	// Star is MSR_STAR: SYSCALL loads CS 0x10 and SS 0x18; SYSRETQ loads CS
+	// 0x23+16 and SS 0x23+8.
+	Star = USER32_CS<<48 | KERNEL_CS<<32
+)
+
+// Vectors.
+const (
+	X86_TRAP_DE  = 0
+	X86_TRAP_DB  = 1
+	X86_TRAP_NMI = 2
+	X86_TRAP_BP  = 3
+	X86_TRAP_OF  = 4
+	X86_TRAP_BR  = 5
+	X86_TRAP_UD  = 6
+	X86_TRAP_NM  = 7
+	X86_TRAP_DF  = 8
+	X86_TRAP_TS  = 10
+	X86_TRAP_NP  = 11
+	X86_TRAP_SS  = 12
+	X86_TRAP_GP  = 13
+	X86_TRAP_PF  = 14
+	X86_TRAP_MF  = 16
+	X86_TRAP_AC  = 17
+	X86_TRAP_MC  = 18
+	X86_TRAP_XF  = 19
+
+	LOCAL_TIMER_VECTOR   = 0xec
+	SPURIOUS_APIC_VECTOR = 0xff
+)
+
+// Page-fault error code bits (SDM volume 3, 4.7).
+const (
+	X86_PF_PROT  = 1 << 0
+	X86_PF_WRITE = 1 << 1
+	X86_PF_USER  = 1 << 2
+	X86_PF_INSTR = 1 << 4
+)
+
+// Page-table entry bits (SDM volume 3, 4.5).
+const (
+	PAGE_PRESENT  = 1 << 0
+	PAGE_RW       = 1 << 1
+	PAGE_USER     = 1 << 2
+	PAGE_PWT      = 1 << 3
+	PAGE_PCD      = 1 << 4
+	PAGE_ACCESSED = 1 << 5
+	PAGE_DIRTY    = 1 << 6
+	PAGE_PSE      = 1 << 7
+	PAGE_GLOBAL   = 1 << 8
+	PAGE_NX       = 1 << 63
+	// PAGE_ADDR are the address bits of an entry.
+	PAGE_ADDR = 0x000f_ffff_ffff_f000
+)
+
+// CPUID leaf 7 EBX bits.
+const (
+	CPUID_7_EBX_FSGSBASE = 0
+	CPUID_7_EBX_SMEP     = 7
+	CPUID_7_EBX_SMAP     = 20
+)
+
+// TrapName is the mnemonic of each exception vector.
+var TrapName = [32]string{
+	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
+	"#MF", "#AC", "#MC", "#XF", "#VE", "#CP", "#22", "#23", "#24", "#25", "#26", "#27", "#HV", "#VC", "#SX", "#31",
+}
