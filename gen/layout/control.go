@@ -99,3 +99,18 @@ const (
 	DebugconPort  = 0xe9 // isa-debugcon; reads as 0xe9 where it exists
 	COM1Port      = 0x3f8
 )
+
+// VariantDesc is the kernel's own entry for a variant: what SysSelect puts in
+// force. The addresses are functions of package stubs.
+type VariantDesc[T any] struct {
+	// Entry goes to MSR_LSTAR.
+	Entry T
+	// The slow-path wrappers go to sys_call_table.
+	Clone, RTSigreturn, FullFrame, SetFrame, Poison T
+	// SwitchTo is the context switch of threads that select the variant.
+	SwitchTo T
+	// UsesScratch is 1 if RSPScratch is live during a call, so that every
+	// thread's switch must keep it from the selection on.
+	UsesScratch T
+	Info        VariantInfo[T]
+}

@@ -1,0 +1,32 @@
+package kernel
+
+// Error numbers of Linux (include/uapi/asm-generic/errno-base.h, errno.h); a
+// call returns them negated.
+const (
+	EPERM        = 1
+	ENOENT       = 2
+	ESRCH        = 3
+	EINTR        = 4
+	EIO          = 5
+	EBADF        = 9
+	EAGAIN       = 11
+	ENOMEM       = 12
+	EFAULT       = 14
+	EEXIST       = 17
+	ENOTDIR      = 20
+	EISDIR       = 21
+	EINVAL       = 22
+	EMFILE       = 24
+	ENOTTY       = 25
+	ESPIPE       = 29
+	EROFS        = 30
+	ERANGE       = 34
+	ENAMETOOLONG = 36
+	ENOSYS       = 38
+	EOVERFLOW    = 75
+	ETIMEDOUT    = 110
+
+	// ERESTARTSYS never reaches the user: signal delivery turns it into EINTR
+	// or into a repetition of the call (include/linux/errno.h).
+	ERESTARTSYS = 512
+)
