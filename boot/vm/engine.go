@@ -1,0 +1,141 @@
+package vm
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Engine is how the guest's instructions are run. Figures of different engines
+// never stand in one column.
+type Engine string
+
+// The engines. The empty string is ICount.
+const (
+	// ICount is QEMU's TCG with a virtual clock that counts instructions: RDTSC
+	// steps by exactly 1 with each, idle time is skipped, and two runs are equal
+	// to the instruction.
+	ICount Engine = "icount"
+	// TCG is plain TCG. Its time says nothing about hardware; it serves for
+	// correctness.
+	TCG Engine = "tcg"
+	// KVM runs on the CPU itself. See Available.
+	KVM Engine = "kvm"
+)
+
+// Engines are all engines, the default first.
+var Engines = []Engine{ICount, TCG, KVM}
+
+func (e Engine) args() ([]string, error) {
+	switch e {
+	case "", ICount:
+		// sleep=off makes idle time pass at once. The clock starts at a fixed
+		// date and follows the instructions, or each boot would read another one.
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"}, nil
+	case TCG:
+		return []string{"-accel", "tcg"}, nil
+	case KVM:
+		return []string{"-accel", "kvm"}, nil
+	default:
+		return nil, fmt.Errorf("unknown engine %q: use %s", string(e), oneOf(Engines))
+	}
+}
+
+// Probe boots something under KVM and returns nil if a SYSCALL in it arrived
+// at CPL 0, else what happened.
+type Probe func(context.Context) error
+
+// ProbeImage is the Probe that boots kernel with initrd (empty: none). Its init
+// must exit with status 0 if, and only if, SYSCALL arrived at CPL 0.
+func ProbeImage(kernel, initrd string) Probe {
+	return func(ctx context.Context) error {
+		result, err := Run(ctx, Config{Engine: KVM, Kernel: kernel, Initrd: initrd, Timeout: 10 * time.Second})
+		if err != nil {
+			return err
+		}
+		if result.Outcome != Exited || result.Status != 0 {
+			return errors.New(result.Reason)
+		}
+		return nil
+	}
+}
+
+// Available reports why e cannot be used here, or nil. For ICount and TCG only
+// QEMU is needed. KVM counts only where it is the hardware's: a /dev/kvm on a
+// CPU without VMX and SVM is software, whose cycles mean nothing and whose
+// SYSCALL may not work, so that the CPU's flags and a probe must both agree.
+func (e Engine) Available(ctx context.Context, probe Probe) error {
+	return e.availableOn(ctx, thisHost, probe)
+}
+
+// Auto is KVM where it is Available, else ICount and, in one line, why not KVM.
+func Auto(ctx context.Context, probe Probe) (e Engine, reason string) {
+	if err := KVM.Available(ctx, probe); err != nil {
+		return ICount, fmt.Sprintf("engine %s, not %s: %v", ICount, KVM, err)
+	}
+	return KVM, ""
+}
+
+// host is where the state of KVM is read from.
+type host struct {
+	kvm     string // KVM's device
+	cpuinfo string // the kernel's description of the CPUs
+}
+
+var thisHost = host{kvm: "/dev/kvm", cpuinfo: "/proc/cpuinfo"}
+
+func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
+	if _, err := e.args(); err != nil {
+		return err
+	}
+	if _, err := find(); err != nil || e != KVM {
+		return err
+	}
+	if _, err := os.Stat(h.kvm); err != nil {
+		return fmt.Errorf("no %s", h.kvm)
+	}
+	// The flags come before the device is opened: a software KVM opens fine.
+	flags, err := cpuFlags(h.cpuinfo)
+	if err != nil {
+		return fmt.Errorf("cannot tell whether the CPU has VMX or SVM: %w", err)
+	}
+	if !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
+		return fmt.Errorf("the CPU shows neither vmx nor svm, so %s is software", h.kvm)
+	}
+	f, err := os.OpenFile(h.kvm, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("%w: is this user in the group kvm?", err)
+	}
+	f.Close()
+	if probe == nil {
+		return errors.New("no image to probe it with")
+	}
+	if err := probe(ctx); err != nil {
+		return fmt.Errorf("the probe image did not see SYSCALL arrive at CPL 0: %w", err)
+	}
+	return nil
+}
+
+// cpuFlags returns the flags of the first CPU in cpuinfo.
+func cpuFlags(cpuinfo string) ([]string, error) {
+	f, err := os.Open(cpuinfo)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "flags" {
+			return strings.Fields(value), nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s has no line of flags", cpuinfo)
+}

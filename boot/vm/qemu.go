@@ -1,0 +1,59 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// program is the QEMU that every machine runs in.
+const program = "qemu-system-x86_64"
+
+// ErrNoQEMU means that there is no QEMU in PATH.
+var ErrNoQEMU = errors.New(program + " not found: run `make deps`, or apt-get install qemu-system-x86")
+
+// ErrStart means that QEMU ended before the guest did anything; the error that
+// wraps it holds QEMU's own words.
+var ErrStart = errors.New("QEMU failed at start")
+
+// find returns the command that starts QEMU, without its arguments.
+//
+// If this process is killed, the context cannot end QEMU: then the kernel must.
+// setpriv asks it to (prctl PR_SET_PDEATHSIG) and execs QEMU in its own place,
+// so that a kill reaches QEMU itself.
+func find() ([]string, error) {
+	qemu, err := exec.LookPath(program)
+	if err != nil {
+		return nil, ErrNoQEMU
+	}
+	if setpriv, err := exec.LookPath("setpriv"); err == nil {
+		return []string{setpriv, "--pdeathsig", "KILL", qemu}, nil
+	}
+	return []string{qemu}, nil
+}
+
+// Version returns QEMU's version with the distributor's, as in
+// "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". It belongs beside every figure.
+func Version(ctx context.Context) (string, error) {
+	qemu, err := exec.LookPath(program)
+	if err != nil {
+		return "", ErrNoQEMU
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, qemu, "--version")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", qemu, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	version, ok := strings.CutPrefix(line, "QEMU emulator version ")
+	if !ok {
+		return "", fmt.Errorf("%s --version says %q: not QEMU", qemu, line)
+	}
+	return strings.TrimSpace(version), nil
+}

@@ -1,0 +1,188 @@
+package vm
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Outcome is how a machine ended.
+type Outcome int
+
+// The outcomes. The first, and zero, is the one without a verdict.
+const (
+	// Crash is everything that the others are not: a triple fault, a time-out,
+	// a QEMU that was killed, an exit code without its line in the log, or a
+	// line without its code.
+	Crash Outcome = iota
+	// Exited means that init ended; Result.Status is its exit status.
+	Exited
+	// Signaled means that a signal killed init; Result.Status is its number.
+	Signaled
+	// Panic means that the kernel found itself broken.
+	Panic
+	// Refused means that the kernel would not boot what it was given.
+	Refused
+)
+
+func (o Outcome) String() string {
+	switch o {
+	case Exited:
+		return "exited"
+	case Signaled:
+		return "signaled"
+	case Panic:
+		return "panic"
+	case Refused:
+		return "refused"
+	default:
+		return "crash"
+	}
+}
+
+// Result is what became of a machine.
+type Result struct {
+	Outcome Outcome
+	// Status is init's exit status (Exited) or signal number (Signaled).
+	Status int
+	// Reason says what happened in one line: the kernel's own words, or why
+	// there is no verdict.
+	Reason string
+	// Tail are the last 40 lines of console, log and QEMU's own messages, as
+	// they came. Lines that two channels carried at once may have swapped.
+	Tail []string
+	// CommandLine boots the same machine by hand; see the function.
+	CommandLine string
+	// Elapsed is the time from starting QEMU to its end, FirstByte that to the
+	// first byte on the console (0: none came).
+	Elapsed, FirstByte time.Duration
+}
+
+// Report tells the whole story on several lines, for a failure: the outcome,
+// the last lines of the guest and how to repeat it by hand.
+func (r Result) Report() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", strings.ToUpper(r.Outcome.String()), r.Reason)
+	if len(r.Tail) == 0 {
+		b.WriteString("nothing came out of the machine\n")
+	} else {
+		b.WriteString("the last lines that came out of the machine:\n")
+		for _, line := range r.Tail {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+	}
+	fmt.Fprintf(&b, "by hand:\n    %s\n", r.CommandLine)
+	return b.String()
+}
+
+// What the kernel's lines in the log begin with; see the Exit values of
+// gen/layout.
+const (
+	logPrefix     = "entrylab: "
+	exitedPrefix  = "init exited with status "
+	killedPrefix  = "init killed by signal "
+	panicPrefix   = "panic: "
+	panicEnd      = "end of panic"
+	refusedPrefix = "cannot boot: "
+)
+
+// ending is all that a verdict is made of.
+type ending struct {
+	code     int            // QEMU's exit code, if no signal
+	signal   syscall.Signal // that killed QEMU; 0: none
+	timeout  time.Duration  // after which the machine was ended; 0: it ended itself
+	lastLog  string         // the log's last line, if it is whole
+	panicLog string         // the log's first line of a panic
+	silent   bool           // nothing came on console and log
+	said     string         // QEMU's own messages
+}
+
+// verdict is the outcome of e with the status and reason that go with it. The
+// error is ErrStart's, when the guest never ran.
+func (e ending) verdict() (outcome Outcome, status int, reason string, err error) {
+	if e.silent && e.timeout == 0 && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
+		return Crash, 0, "", fmt.Errorf("%w: %s", ErrStart, e.complaint())
+	}
+	line, _ := strings.CutPrefix(e.lastLog, logPrefix)
+	if e.timeout == 0 && e.signal == 0 {
+		switch e.code {
+		case qemuCode(layout.ExitInit):
+			if n, ok := leadingNumber(line, exitedPrefix, 255); ok {
+				return Exited, n, line, nil
+			}
+		case qemuCode(layout.ExitSignal):
+			if n, ok := leadingNumber(line, killedPrefix, 64); ok {
+				return Signaled, n, line, nil
+			}
+		case qemuCode(layout.ExitPanic):
+			if line == panicEnd && e.panicLog != "" {
+				return Panic, 0, strings.TrimPrefix(e.panicLog, logPrefix), nil
+			}
+		case qemuCode(layout.ExitBoot):
+			if strings.HasPrefix(line, refusedPrefix) {
+				return Refused, 0, line, nil
+			}
+		}
+	}
+	return Crash, 0, e.crash(), nil
+}
+
+// qemuCode is QEMU's exit code when the guest writes value to isa-debug-exit.
+func qemuCode(value int) int { return value<<1 | 1 }
+
+// crash says why there is no verdict.
+func (e ending) crash() string {
+	var b strings.Builder
+	switch {
+	case e.timeout != 0:
+		fmt.Fprintf(&b, "no end after %v (time-out)", e.timeout)
+	case e.signal != 0:
+		fmt.Fprintf(&b, "QEMU was killed by signal %d (%v)", int(e.signal), e.signal)
+	case e.code == 0:
+		b.WriteString("the machine was reset (a triple fault?) or switched off: QEMU's exit code is 0, which no kernel of ours gives")
+	default:
+		fmt.Fprintf(&b, "QEMU's exit code is %d, but the log's last line does not go with it", e.code)
+	}
+	switch {
+	case e.panicLog != "":
+		fmt.Fprintf(&b, "; the kernel began to %s", strings.TrimPrefix(e.panicLog, logPrefix))
+	case e.lastLog != "":
+		fmt.Fprintf(&b, "; last in the log: %s", e.lastLog)
+	case e.silent:
+		b.WriteString("; nothing came on console and log")
+	default:
+		b.WriteString("; nothing came on the log")
+	}
+	if said := e.complaint(); said != "" {
+		fmt.Fprintf(&b, "; QEMU said: %s", said)
+	}
+	return b.String()
+}
+
+// complaint is what QEMU said, in one line and without its warnings.
+func (e ending) complaint() string {
+	var lines []string
+	for line := range strings.Lines(e.said) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.Contains(line, "warning: ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " / ")
+}
+
+// leadingNumber reads the number between 0 and limit that follows prefix in
+// line.
+func leadingNumber(line, prefix string, limit int) (n int, ok bool) {
+	rest, ok := strings.CutPrefix(line, prefix)
+	if !ok {
+		return 0, false
+	}
+	digits, _, _ := strings.Cut(rest, " ")
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && n >= 0 && n <= limit
+}

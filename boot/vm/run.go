@@ -1,0 +1,184 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hugelgupf/vmtest/qemu"
+)
+
+// grace is the time that what is left of a machine has to go once QEMU was
+// killed.
+const grace = 3 * time.Second
+
+var errTimeout = errors.New("time-out")
+
+// Run boots the machine and waits for its end. A guest that fails, crashes or
+// does not end in time is a Result; an error means that there was no guest
+// (ErrNoQEMU, ErrStart, a bad Config), that a writer failed, or that ctx is
+// done. When Run returns, QEMU is gone and the writers have everything, but for
+// a writer that still blocks when ctx is done.
+func Run(ctx context.Context, c Config) (Result, error) {
+	var result Result
+	fail := func(err error) (Result, error) {
+		result.Outcome, result.Reason = Crash, err.Error()
+		return result, err
+	}
+	if err := c.check(); err != nil {
+		return fail(err)
+	}
+	var err error
+	if result.CommandLine, err = CommandLine(c); err != nil {
+		return fail(err)
+	}
+	command, err := find()
+	if err != nil {
+		return fail(err)
+	}
+
+	timed, cancel := context.WithTimeoutCause(ctx, c.timeout(), errTimeout)
+	defer cancel()
+	running, stop := context.WithCancelCause(timed)
+	defer stop(nil)
+
+	rec := newRecorder()
+	var turn sync.Mutex
+	rec.console.connect("console", c.Console, &turn, stop)
+	rec.log.connect("log", c.Log, &turn, stop)
+	end, err := boot(running, command, &c, rec)
+	result.Elapsed = time.Since(rec.start)
+	flushed := errors.Join(rec.console.finish(ctx), rec.log.finish(ctx))
+
+	rec.mu.Lock()
+	result.Tail = slices.Clone(rec.tail)
+	if !rec.first.IsZero() {
+		result.FirstByte = rec.first.Sub(rec.start)
+	}
+	rec.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return fail(fmt.Errorf("machine stopped: %w", context.Cause(ctx)))
+	case flushed != nil:
+		return fail(flushed)
+	case err != nil:
+		return fail(err)
+	}
+	if result.Outcome, result.Status, result.Reason, err = end.verdict(); err != nil {
+		return fail(err)
+	}
+	return result, nil
+}
+
+// boot starts QEMU, takes in what comes out of it until all of it has ended,
+// and says how it did. When ctx is done, QEMU is killed.
+func boot(ctx context.Context, command []string, c *Config, rec *recorder) (ending, error) {
+	console, consoleEnd, err := socketPair("console")
+	if err != nil {
+		return ending{}, err
+	}
+	defer console.Close()
+	log, logEnd, err := socketPair("log")
+	if err != nil {
+		consoleEnd.Close()
+		return ending{}, err
+	}
+	defer log.Close()
+
+	// The options are made by hand, and not by vmtest's OptionsFor, because
+	// that one lets VMTEST_ variables of the environment change what is booted,
+	// splits QEMU's path at spaces, and asks for -nographic, with which SeaBIOS
+	// writes to COM1.
+	opts := &qemu.Options{SerialOutput: []io.WriteCloser{&rec.stdio}}
+	args, err := c.args(fdChannels(opts.AddFile(consoleEnd), opts.AddFile(logEnd)))
+	if err != nil {
+		consoleEnd.Close()
+		logEnd.Close()
+		return ending{}, err
+	}
+	opts.QEMUArgs = slices.Concat(command, args)
+
+	// The kernel sends the parent-death signal when the thread that started
+	// QEMU ends, not when the process does: keep the thread until QEMU is gone.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	rec.start = time.Now()
+	machine, err := opts.Start(ctx)
+	// QEMU has its own copies; with ours open, the channels would never end.
+	consoleEnd.Close()
+	logEnd.Close()
+	if err != nil {
+		return ending{}, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+
+	var pumps sync.WaitGroup
+	pumps.Go(func() { _, _ = io.Copy(&rec.console, console) })
+	pumps.Go(func() { _, _ = io.Copy(&rec.log, log) })
+	exit := make(chan error, 1)
+	go func() { exit <- machine.Wait() }() // drains QEMU's terminal, too
+	var waitErr error
+	select {
+	case waitErr = <-exit:
+	case <-ctx.Done():
+		select {
+		case waitErr = <-exit:
+		case <-time.After(grace):
+			waitErr = fmt.Errorf("QEMU was killed, but something that it started still holds its output: is %s in PATH a wrapper?", program)
+		}
+	}
+	// What QEMU wrote is in the sockets and is read to the end. The deadline is
+	// for an end that somebody else holds open.
+	deadline := time.Now().Add(grace)
+	_ = console.SetReadDeadline(deadline)
+	_ = log.SetReadDeadline(deadline)
+	pumps.Wait()
+
+	code, signal, err := exitStatus(waitErr)
+	if err != nil {
+		return ending{}, err
+	}
+	end := rec.ending()
+	end.code, end.signal = code, signal
+	if signal == syscall.SIGKILL && context.Cause(ctx) == errTimeout {
+		end.timeout = c.timeout()
+	}
+	return end, nil
+}
+
+// socketPair returns both ends of a stream socket: ours, whose reads can be
+// given a deadline, and the one that QEMU inherits.
+func socketPair(name string) (ours, qemus *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket pair for the %s: %w", name, err)
+	}
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU"), nil
+}
+
+// exitStatus takes apart what vmtest's Wait returned.
+func exitStatus(waitErr error) (code int, signal syscall.Signal, err error) {
+	var exitErr *exec.ExitError
+	switch {
+	case waitErr == nil,
+		// QEMU ended with 0 just when it was to be killed.
+		errors.Is(waitErr, context.Canceled), errors.Is(waitErr, context.DeadlineExceeded):
+		return 0, 0, nil
+	case !errors.As(waitErr, &exitErr):
+		return 0, 0, waitErr
+	}
+	if status, ok := exitErr.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 0, status.Signal(), nil
+	}
+	return exitErr.ExitCode(), 0, nil
+}

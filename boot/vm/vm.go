@@ -1,0 +1,226 @@
+// Package vm starts machines: it boots a kernel image in QEMU, carries the
+// guest's bytes out and says how it ended.
+//
+// In the flow from listing to table it stands between the image and the
+// guest's lines. What a guest sends comes out on two channels. The console is
+// COM1, and carries what init wrote, byte for byte. The log is the debug
+// console at port 0xe9, and carries the kernel's own lines. A machine that ends
+// properly says so twice, by isa-debug-exit's code and by the log's last line;
+// only both together are a verdict (see Result), since an exit code alone can
+// also come from QEMU, and a triple fault ends QEMU with success.
+//
+// QEMU is run by vmtest, behind Run, which is the only way in. Run reads
+// both channels until their end whatever a writer does, ends the machine with
+// the time-out or the context, and leaves no process behind, even if it is
+// killed itself (with util-linux's setpriv on the machine).
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Machine is a QEMU machine type.
+type Machine string
+
+// The machines that the images boot on. The empty string is MicroVM.
+const (
+	// MicroVM has neither PCI nor ACPI and boots fastest. ACPI is off because
+	// Linux, which the same images are compared with, hangs under TCG with it.
+	MicroVM Machine = "microvm"
+	// PC is the i440FX machine with SeaBIOS.
+	PC Machine = "pc"
+	// Q35 is the ICH9 machine with SeaBIOS.
+	Q35 Machine = "q35"
+)
+
+// Machines are all machines, the default first.
+var Machines = []Machine{MicroVM, PC, Q35}
+
+// args is QEMU's part for m. Every machine is stripped of what QEMU adds
+// unasked (a disk drive, a network card, a display): on pc, looking for them
+// takes longer than everything else until the kernel starts.
+func (m Machine) args() ([]string, error) {
+	model := string(m)
+	switch m {
+	case "", MicroVM:
+		model = "microvm,acpi=off"
+	case PC, Q35:
+	default:
+		return nil, fmt.Errorf("unknown machine %q: use %s", string(m), oneOf(Machines))
+	}
+	return []string{"-M", model, "-nodefaults"}, nil
+}
+
+// oneOf lists names for a message: "a, b or c".
+func oneOf[T ~string](names []T) string {
+	var b strings.Builder
+	for i, name := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(name))
+	}
+	return b.String()
+}
+
+// Defaults of Config.
+const (
+	DefaultCPU       = "max"
+	DefaultMemoryMiB = 128
+	DefaultTimeout   = time.Minute
+)
+
+// Config is a machine to boot. Only Kernel must be set.
+type Config struct {
+	Engine  Engine  // empty: ICount
+	Machine Machine // empty: MicroVM
+	// CPU is QEMU's name of a CPU model; empty is DefaultCPU.
+	CPU string
+	// MemoryMiB is the RAM in MiB; 0 is DefaultMemoryMiB.
+	MemoryMiB int
+	// Kernel is the path of the image, Initrd that of the boot module (empty:
+	// none), Append the kernel's command line.
+	Kernel, Initrd, Append string
+	// Timeout ends a machine that does not end by itself; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// Console and Log take what the guest sends, as it comes; nil discards it.
+	// They may be the same writer: they are never called at the same time. One
+	// that blocks stops neither the machine nor the time-out. One that fails
+	// ends the machine.
+	Console, Log io.Writer
+	// Extra are further QEMU arguments: "-s", "-S" for gdb.
+	Extra []string
+}
+
+// timeout is the time that the machine may take.
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
+}
+
+// check reports what QEMU would say less clearly.
+func (c *Config) check() error {
+	if c.Kernel == "" {
+		return errors.New("no kernel image given")
+	}
+	for _, file := range []struct{ what, path string }{{"kernel image", c.Kernel}, {"initramfs", c.Initrd}} {
+		if file.path == "" {
+			continue
+		}
+		info, err := os.Stat(file.path)
+		if err != nil {
+			var pathErr *fs.PathError
+			if errors.As(err, &pathErr) {
+				err = pathErr.Err
+			}
+			return fmt.Errorf("%s %s: %w", file.what, file.path, err)
+		}
+		if info.IsDir() {
+			return fmt.Errorf("%s %s: is a directory", file.what, file.path)
+		}
+	}
+	if c.MemoryMiB < 0 || c.Timeout < 0 {
+		return fmt.Errorf("negative memory (%d MiB) or time-out (%v)", c.MemoryMiB, c.Timeout)
+	}
+	return nil
+}
+
+// channels are the QEMU arguments that say where console and log go.
+type channels []string
+
+// pasteChannels send the console to standard output and the log to standard
+// error, as `entrylab boot` does.
+var pasteChannels = channels{"-serial", "stdio", "-debugcon", "file:/dev/stderr"}
+
+// fdChannels send console and log to inherited sockets. They need no path,
+// which could be too long for a socket, and no port.
+func fdChannels(console, log int) channels {
+	return channels{
+		"-chardev", fmt.Sprintf("socket,id=console,fd=%d", console),
+		"-serial", "chardev:console",
+		"-chardev", fmt.Sprintf("socket,id=log,fd=%d", log),
+		"-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=log", layout.DebugconPort),
+	}
+}
+
+// args is QEMU's command line behind the program's name.
+func (c *Config) args(ch channels) ([]string, error) {
+	args, err := c.Machine.args()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := c.Engine.args()
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, engine...)
+	cpu, memory := c.CPU, c.MemoryMiB
+	if cpu == "" {
+		cpu = DefaultCPU
+	}
+	if memory == 0 {
+		memory = DefaultMemoryMiB
+	}
+	args = append(args, "-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", "1",
+		// Without -no-reboot a triple fault starts the guest again, for ever.
+		"-no-reboot", "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", layout.DebugExitPort),
+		"-display", "none", "-monitor", "none")
+	args = append(args, ch...)
+	args = append(args, "-kernel", c.Kernel)
+	if c.Initrd != "" {
+		args = append(args, "-initrd", c.Initrd)
+	}
+	if c.Append != "" {
+		args = append(args, "-append", c.Append)
+	}
+	return append(args, c.Extra...), nil
+}
+
+// CommandLine is a shell command that boots the machine by hand, with the
+// console on standard output and the log on standard error. Nothing is
+// started or looked for.
+func CommandLine(c Config) (string, error) {
+	args, err := c.args(pasteChannels)
+	if err != nil {
+		return "", err
+	}
+	return quote(append([]string{program}, args...)), nil
+}
+
+// quote joins args to a command line for a POSIX shell.
+func quote(args []string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-"
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		if arg == "" || strings.Trim(arg, plain) != "" {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		quoted[i] = arg
+	}
+	return strings.Join(quoted, " ")
+}
+
+// TimeoutFor is limit, or less where t's own deadline comes first: the machine
+// must end in time for the test to say why. It takes a *testing.T.
+func TimeoutFor(t interface{ Deadline() (time.Time, bool) }, limit time.Duration) time.Duration {
+	const margin = 2 * time.Second
+	if deadline, ok := t.Deadline(); ok {
+		return max(min(limit, time.Until(deadline)-margin), time.Millisecond)
+	}
+	return limit
+}
