@@ -1,0 +1,45 @@
+package layout
+
+// MemMapMax is the number of memory-map entries that the kernel keeps.
+const MemMapMax = 32
+
+// BootInfo is what every boot protocol is turned into before the kernel
+// proper starts: boot/proto fills it, the kernel reads it.
+type BootInfo[T any] struct {
+	Cmdline     T // linear address of a NUL-terminated string
+	InitrdStart T // linear address of the boot module; 0: none
+	InitrdEnd   T
+	MemMapCount T
+	MemMap      [MemMapMax]MemMapEntry[T]
+}
+
+// MemMapEntry is one range of physical memory.
+type MemMapEntry[T any] struct {
+	Start, Size T // physical, bytes
+	Type        T // MemMapRAM, or anything else for memory that is not free
+}
+
+// MemMapRAM is the type of free RAM, in PVH as in the BIOS's E820.
+const MemMapRAM = 1
+
+// HVMStartInfo is what EBX points to at a PVH entry (Xen
+// public/arch-x86/hvm/start_info.h, version 1), in words.
+type HVMStartInfo[T any] struct {
+	MagicVersion T // 32 bits each
+	FlagsModules T // flags, number of modules
+	ModList      T // physical, HVMModule each
+	Cmdline      T // physical
+	RSDP         T // physical
+	MemMap       T // physical, HVMMemMap each
+	MemMapCount  T // low 32 bits
+}
+
+// HVMModule is an entry of HVMStartInfo.ModList.
+type HVMModule[T any] struct{ Addr, Size, Cmdline, Reserved T }
+
+// HVMMemMap is an entry of HVMStartInfo.MemMap.
+type HVMMemMap[T any] struct{ Addr, Size, Type T }
+
+// HVMStartMagic is the start info's magic; the protocol is told by it and not
+// by EAX, which QEMU's microvm leaves with Multiboot's value.
+const HVMStartMagic = 0x336ec578
