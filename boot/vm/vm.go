@@ -46,14 +46,17 @@ const (
 var Machines = []Machine{MicroVM, PC, Q35}
 
 // args is QEMU's part for m. Every machine is stripped of what QEMU adds
-// unasked (a disk drive, a network card, a display): on pc, looking for them
-// takes longer than everything else until the kernel starts.
+// unasked (drives, a network card, a display): looking for them takes SeaBIOS
+// longer than everything else until the kernel starts, on pc three quarters of
+// 0.3 s, on q35, for the disk controller alone, 0.5 s of 0.6 s (icount).
 func (m Machine) args() ([]string, error) {
 	model := string(m)
 	switch m {
 	case "", MicroVM:
 		model = "microvm,acpi=off"
-	case PC, Q35:
+	case PC:
+	case Q35:
+		model = "q35,sata=off"
 	default:
 		return nil, fmt.Errorf("unknown machine %q: use %s", string(m), oneOf(Machines))
 	}

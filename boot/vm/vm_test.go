@@ -36,7 +36,7 @@ func TestCommandLine(t *testing.T) {
 		{
 			name: "kvm on q35",
 			c:    Config{Engine: KVM, Machine: Q35, Kernel: "k"},
-			want: "qemu-system-x86_64 -M q35 -nodefaults -accel kvm -cpu max -m 128 " + tail + " -kernel k",
+			want: "qemu-system-x86_64 -M q35,sata=off -nodefaults -accel kvm -cpu max -m 128 " + tail + " -kernel k",
 		},
 	}
 	for _, tt := range tests {

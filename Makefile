@@ -1,0 +1,54 @@
+# Everything here works on a machine that has only Go: what else is needed is
+# installed first (see .ci/deps).
+
+# Go's own installer puts it where PATH does not look.
+export PATH := $(PATH):/usr/local/go/bin
+
+# Go keeps its caches in the home folder; a CI may give none.
+ifeq ($(HOME),)
+export HOME := $(shell home=$$(getent passwd "$$(id -u)" | cut -d: -f6); \
+	[ -w "$$home" ] && echo "$$home" || echo "$${TMPDIR:-/tmp}/entrylab-$$(id -u)")
+endif
+
+# A checkout that belongs to another user must not stop go from building.
+export GOFLAGS ?= -buildvcs=false
+
+# The linters have a module file of their own, and so stay out of go.mod.
+TOOL := go tool -modfile=tools.mod
+
+# The packages whose tests have golden files, and so the flag -update.
+GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
+
+.PHONY: run test bench golden fmt clean deps
+
+# Generate an image, boot it, and compare the old entry path with the new one.
+run: deps
+	go run ./cmd/entrylab compare linux-3.19 heukelum-v2
+
+# All checks: vet, linters, and every test, with the machines they boot.
+test: deps
+	go vet ./...
+	@$(TOOL) gofumpt -l . | sed 's/$$/: not formatted, run make fmt/' | (! grep .)
+	$(TOOL) staticcheck ./...
+	go test ./...
+
+# All measurements of the project itself: generating, booting, running.
+bench: deps
+	go test -run '^$$' -bench . ./...
+
+# Rewrite the golden files from what the code does now; review the difference.
+golden:
+	go test $(GOLDEN) -update
+
+# Format the sources.
+fmt:
+	$(TOOL) gofumpt -w .
+
+# Remove what was generated: images and the command.
+clean:
+	find images -mindepth 1 ! -name README.md -delete
+	rm -f entrylab
+
+# Install what is missing: QEMU, and what some tests need.
+deps:
+	@.ci/deps
