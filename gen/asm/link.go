@@ -52,12 +52,18 @@ func PTR(sym string) Ptr { return Ptr{Sym: sym} }
 type Program struct {
 	Funcs []Func
 	Data  []Data
+	// Late, if not nil, makes further read-only data from the functions'
+	// final addresses: a kernel's own symbol table.
+	Late func(funcs []Symbol) []Data
 }
 
 // Add appends another program.
 func (p *Program) Add(q Program) {
 	p.Funcs = append(p.Funcs, q.Funcs...)
 	p.Data = append(p.Data, q.Data...)
+	if q.Late != nil {
+		p.Late = q.Late
+	}
 }
 
 // Section is a linked part of memory.
@@ -135,6 +141,13 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	text := lk.text(encs, addr)
 	rodata := slices.Clone(p.Data)
 	rodata = slices.DeleteFunc(rodata, func(d Data) bool { return !d.ReadOnly })
+	if p.Late != nil {
+		late := p.Late(slices.DeleteFunc(slices.Clone(lk.symbols), func(s Symbol) bool { return !s.Func }))
+		for i := range late {
+			late[i].ReadOnly = true
+		}
+		rodata = append(rodata, late...)
+	}
 	for i, s := range a.order {
 		rodata = append(rodata, Data{Name: fmt.Sprintf("str.%d", i), Align: 1, ReadOnly: true, Content: []any{s + "\x00"}})
 	}

@@ -145,3 +145,31 @@ var TrapName = [32]string{
 	"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
 	"#MF", "#AC", "#MC", "#XF", "#VE", "#CP", "#22", "#23", "#24", "#25", "#26", "#27", "#HV", "#VC", "#SX", "#31",
 }
+
+// The GDT's flat segments (SDM volume 3, 3.4.5), accessed bit set so that
+// loading them writes nothing.
+const (
+	SegKernel32Code = 0x00cf_9b00_0000_ffff
+	SegKernelCode   = 0x00af_9b00_0000_ffff
+	SegKernelData   = 0x00cf_9300_0000_ffff
+	SegUser32Code   = 0x00cf_fb00_0000_ffff
+	SegUserData     = 0x00cf_f300_0000_ffff
+	SegUserCode     = 0x00af_fb00_0000_ffff
+)
+
+// The 64-bit TSS (SDM volume 3, 7.7): its fields are not aligned words.
+const (
+	TSSSize   = 104
+	TSS_RSP0  = 4
+	TSS_IST1  = 36 // IST n is at TSS_IST1 + 8*(n-1)
+	TSS_IOMAP = 102
+	// SegTSS are the type, present and limit bits of its descriptor.
+	SegTSS = 0x0000_8900_0000_0000 | (TSSSize - 1)
+)
+
+// Interrupt gates (SDM volume 3, 6.14.1): the second byte of the flags word.
+const (
+	GateInterrupt = 0x8e // present, DPL 0, interrupts off
+	GateUser      = 0xee // the same for INT n in ring 3
+	GateSize      = 16
+)

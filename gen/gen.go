@@ -1,0 +1,85 @@
+// Package gen generates a bootable kernel: it gathers the listings of the boot
+// protocols, the kernel's body and the chosen entry variants, links them and
+// writes the image. It is the third step of the flow (variant, listing,
+// machine code, image, machine, lines).
+package gen
+
+import (
+	"fmt"
+
+	"github.com/entrylab/entrylab/boot/proto"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/elfimg"
+	"github.com/entrylab/entrylab/gen/kernel"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// loadAddr is the physical address of the image: the end of the first MiB,
+// where PVH loaders expect a kernel.
+const loadAddr = 1 << 20
+
+// Config says what to generate.
+type Config struct {
+	// Variants are the entry paths that the image carries, selectable while it
+	// runs; the first that is not bare is in force at boot.
+	Variants []stubs.Named
+}
+
+// Image is a generated kernel.
+type Image struct {
+	// Object is the linked kernel: listings, symbols, lines.
+	Object *asm.Object
+	// ELF is the file's content: an ELF64 with a PVH note.
+	ELF []byte
+	// Size is that of text and data in bytes, bss not counted.
+	Size int
+}
+
+// Build generates a kernel. The errors of all listings are reported together.
+func Build(c Config) (*Image, error) {
+	var p asm.Program
+	p.Add(proto.PVH())
+	p.Add(proto.LongMode())
+	p.Add(kernel.Body())
+	entries, err := stubs.Program(c.Variants)
+	if err != nil {
+		return nil, err
+	}
+	p.Add(entries)
+	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
+	if err != nil {
+		return nil, err
+	}
+	return image(obj)
+}
+
+// image writes the linked kernel as an ELF file.
+func image(obj *asm.Object) (*Image, error) {
+	entry, ok := obj.Addr("pvh_start_xen")
+	if !ok {
+		return nil, fmt.Errorf("gen: the program has no pvh_start_xen to be entered at")
+	}
+	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+2<<20 {
+		return nil, fmt.Errorf("gen: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
+	}
+	im := &Image{Object: obj}
+	file := elfimg.Image{Entry: uint32(entry - layout.KernelBase)}
+	for _, s := range obj.Sections {
+		im.Size += len(s.Bytes)
+		file.Sections = append(file.Sections, elfimg.Section{
+			Name: s.Name, Addr: s.Addr, Phys: s.Addr - layout.KernelBase, Data: s.Bytes, Size: s.Size, Exec: s.Exec, Write: s.Write,
+		})
+	}
+	for _, s := range obj.Symbols {
+		file.Symbols = append(file.Symbols, elfimg.Symbol{Name: s.Name, Addr: s.Addr, Size: s.Size, Func: s.Func, Local: s.Local})
+	}
+	for _, l := range obj.Lines {
+		file.Lines = append(file.Lines, elfimg.Line{Addr: l.Addr, File: l.File, Line: l.Line})
+	}
+	var err error
+	if im.ELF, err = file.Bytes(); err != nil {
+		return nil, err
+	}
+	return im, nil
+}

@@ -1,0 +1,147 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// gs is the per-CPU area in the kernel.
+var gs = Fields[layout.PerCPU[Mem]](GS)
+
+// regsSize is the size of PtRegs in bytes.
+var regsSize = SizeOf[layout.PtRegs[Mem]]()
+
+// thread gives the fields of the Thread that r points to.
+func thread(r Reg) layout.Thread[Mem] { return Fields[layout.Thread[Mem]](r) }
+
+// ptRegs gives the slots of the PtRegs that r points to.
+func ptRegs(r Reg) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](r) }
+
+// Body is the kernel: everything but the boot protocols, the stubs and the
+// symbol table.
+func Body() Program {
+	var p Program
+	for _, part := range []func() Program{
+		start, console, panics, traps,
+	} {
+		p.Add(part())
+	}
+	return p
+}
+
+// wrmsr writes the address of sym to an MSR. Clobbers RAX, RCX, RDX.
+func wrmsr(msr uint32, sym string) Block {
+	return Block{
+		LEAQ(Sym(sym), RAX),
+		MOVQ(RAX, RDX),
+		SHRQ(32, RDX),
+		MOVL(msr, RCX),
+		WRMSR(),
+	}
+}
+
+// start is where the boot protocols end and the kernel begins.
+func start() Program {
+	idle := thread(RBX)
+	percpu := Fields[layout.PerCPU[Mem]](Sym("percpu"))
+	return Program{
+		Funcs: []Func{
+			FUNC("startup_64",
+				`startup_64 is entered in long mode in the upper half, with the boot GDT and
+no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
+				LEAQ(Sym("gdt"), RAX),
+				MOVQ(RAX, Sym("gdtr").Add(2)),
+				MOVW(10*8-1, Sym("gdtr")),
+				LGDT(Sym("gdtr")),
+				MOVL(x86.KERNEL_DS, RAX),
+				MOVW(RAX, SS),
+				XORL(RAX, RAX),
+				MOVW(RAX, DS),
+				MOVW(RAX, ES),
+				MOVW(RAX, FS),
+				MOVW(RAX, GS),
+				wrmsr(x86.MSR_GS_BASE, "percpu"),
+				XORL(RAX, RAX),
+				XORL(RDX, RDX),
+				MOVL(uint32(x86.MSR_KERNEL_GS_BASE), RCX), // the user's, until arch_prctl sets one
+				WRMSR(),
+
+				LEAQ(Sym("idle_thread"), RBX),
+				LEAQ(RBX.At(layout.ThreadSize), RSP),
+				MOVQ(RSP, percpu.TopOfStack),
+				MOVQ(RBX, percpu.Current),
+				MOVQ(RBX, percpu.Idle),
+				LEAQ(Sym("percpu"), RAX),
+				MOVQ(RAX, percpu.Self),
+				MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
+				MOVQ(0x1f80, idle.FX[3]),
+
+				// The identity map has done its work, and nothing is executed
+				// through the linear map.
+				MOVQ(0, Sym("init_pg_dir")),
+				MOVQ(uint64(x86.PAGE_NX), RAX),
+				ORQ(RAX, Sym("init_pg_dir").Add(8*(layout.PhysMap>>39&511))),
+				MOVQ(CR3, RAX),
+				MOVQ(RAX, CR3),
+
+				CALL("console_init"),
+				CALL("trap_init"),
+				CALL("cpu_init"),
+				MOVL(Sym("boot_handoff"), RDI),
+				MOVL(Sym("boot_parser"), RAX),
+				MOVQ(uint64(layout.KernelBase), RCX),
+				ADDQ(RCX, RAX),
+				CALL(RAX),
+				JMP("start_kernel"),
+			),
+			FUNC("start_kernel",
+				`start_kernel brings up the kernel's parts, makes init's thread and becomes the
+idle thread: it runs when no other thread can.`,
+				CALL("mm_init"),
+				CALL("time_init"),
+				CALL("sched_init"),
+				CALL("files_init"),
+				CALL("variants_init"),
+				CALL("exec_init"),
+				JMP("cpu_idle"),
+			),
+			FUNC("cpu_init",
+				`cpu_init turns on what the CPU has of SMEP and SMAP and sets the SYSCALL MSRs
+but LSTAR, which is the variant's.`,
+				XORL(RAX, RAX),
+				CPUID(),
+				CMPL(RAX, 7),
+				IF(AE,
+					MOVL(7, RAX),
+					XORL(RCX, RCX),
+					CPUID(),
+					MOVQ(CR4, RAX),
+					BTL(x86.CPUID_7_EBX_SMEP, RBX),
+					IF(B, ORQ(x86.CR4_SMEP, RAX)),
+					BTL(x86.CPUID_7_EBX_SMAP, RBX),
+					IF(B,
+						ORQ(x86.CR4_SMAP, RAX),
+						MOVB(1, Sym("cpu_smap")),
+					),
+					MOVQ(RAX, CR4),
+				),
+				MOVL(uint32(x86.MSR_STAR), RCX),
+				XORL(RAX, RAX),
+				MOVL(x86.Star>>32, RDX),
+				WRMSR(),
+				MOVL(uint32(x86.MSR_SYSCALL_MASK), RCX),
+				MOVL(x86.SyscallMask, RAX),
+				XORL(RDX, RDX),
+				WRMSR(),
+				RETURN(),
+			).Saving(RBX),
+		},
+		Data: []Data{
+			BSS("percpu", SizeOf[layout.PerCPU[Mem]](), 64),
+			BSS("idle_thread", layout.ThreadSize, layout.ThreadSize),
+			BSS("gdtr", 16, 16),
+			BSS("cpu_smap", 8, 8), // its first byte is 1 if CR4.SMAP is on
+		},
+	}
+}

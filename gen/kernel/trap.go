@@ -1,0 +1,488 @@
+package kernel
+
+import (
+	"fmt"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// vector is one IDT entry that the kernel has.
+type vector struct {
+	n        int
+	name     string
+	hasError bool // the CPU pushes an error code
+	ist      int  // stack of its own, and an entry that does not trust CS for SWAPGS
+	user     bool // INT n is allowed in ring 3
+}
+
+// The interrupt stacks: these can strike while RSP or GS is still the user's.
+const (
+	istDF = 1 + iota
+	istNMI
+	istDB
+	istMC
+	numIST = iota
+)
+
+var vectors = []vector{
+	{n: x86.X86_TRAP_DE, name: "exc_divide_error"},
+	{n: x86.X86_TRAP_DB, name: "exc_debug", ist: istDB},
+	{n: x86.X86_TRAP_NMI, name: "exc_nmi", ist: istNMI},
+	{n: x86.X86_TRAP_BP, name: "exc_int3", user: true},
+	{n: x86.X86_TRAP_OF, name: "exc_overflow", user: true},
+	{n: x86.X86_TRAP_BR, name: "exc_bounds"},
+	{n: x86.X86_TRAP_UD, name: "exc_invalid_op"},
+	{n: x86.X86_TRAP_NM, name: "exc_device_not_available"},
+	{n: x86.X86_TRAP_DF, name: "exc_double_fault", hasError: true, ist: istDF},
+	{n: x86.X86_TRAP_TS, name: "exc_invalid_tss", hasError: true},
+	{n: x86.X86_TRAP_NP, name: "exc_segment_not_present", hasError: true},
+	{n: x86.X86_TRAP_SS, name: "exc_stack_segment", hasError: true},
+	{n: x86.X86_TRAP_GP, name: "exc_general_protection", hasError: true},
+	{n: x86.X86_TRAP_PF, name: "exc_page_fault", hasError: true},
+	{n: x86.X86_TRAP_MF, name: "exc_coprocessor_error"},
+	{n: x86.X86_TRAP_AC, name: "exc_alignment_check", hasError: true},
+	{n: x86.X86_TRAP_MC, name: "exc_machine_check", ist: istMC},
+	{n: x86.X86_TRAP_XF, name: "exc_simd_coprocessor_error"},
+	{n: layout.ControlVector, name: "int_control", user: true},
+	{n: x86.LOCAL_TIMER_VECTOR, name: "sysvec_apic_timer_interrupt"},
+	{n: x86.SPURIOUS_APIC_VECTOR, name: "sysvec_spurious_apic_interrupt"},
+}
+
+// entry is the first code of a vector: it completes the hardware's frame to
+// the same shape for all and puts the vector in EDI.
+func (v vector) entry() Func {
+	pt := Slots[layout.PtRegs[Slot]]()
+	to := "error_entry"
+	if v.ist != 0 {
+		to = "paranoid_entry"
+	}
+	return FUNC("asm_"+v.name, fmt.Sprintf("asm_%s is vector %d: state on entry as the CPU leaves it, iret frame on the stack.", v.name, v.n),
+		FRAME(pt.IP.Off-map[bool]int{true: 8, false: 0}[v.hasError]),
+		unless(v.hasError, PUSHQ(-1).Is(pt.OrigAX).C("no error code, and no system call to restart")),
+		PUSHQ(RDI).Is(pt.DI),
+		MOVL(v.n, RDI),
+		JMP(to),
+	)
+}
+
+// unless is the item if cond does not hold.
+func unless(cond bool, item Item) Block {
+	if cond {
+		return nil
+	}
+	return Block{item}
+}
+
+// pushRegs completes a frame of which all from DI upwards is pushed.
+func pushRegs() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
+		FRAME(pt.DI.Off),
+		PUSHQ(RSI).Is(pt.SI),
+		PUSHQ(RDX).Is(pt.DX),
+		PUSHQ(RCX).Is(pt.CX),
+		PUSHQ(RAX).Is(pt.AX),
+		PUSHQ(R8).Is(pt.R8),
+		PUSHQ(R9).Is(pt.R9),
+		PUSHQ(R10).Is(pt.R10),
+		PUSHQ(R11).Is(pt.R11),
+		PUSHQ(RBX).Is(pt.BX),
+		PUSHQ(RBP).Is(pt.BP),
+		PUSHQ(R12).Is(pt.R12),
+		PUSHQ(R13).Is(pt.R13),
+		PUSHQ(R14).Is(pt.R14),
+		PUSHQ(R15).Is(pt.R15),
+	}
+}
+
+// popRegs restores every general register but RSP from a full frame and
+// leaves RSP at the iret frame.
+func popRegs() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
+		FRAME(0),
+		POPQ(R15).Is(pt.R15),
+		POPQ(R14).Is(pt.R14),
+		POPQ(R13).Is(pt.R13),
+		POPQ(R12).Is(pt.R12),
+		POPQ(RBP).Is(pt.BP),
+		POPQ(RBX).Is(pt.BX),
+		POPQ(R11).Is(pt.R11),
+		POPQ(R10).Is(pt.R10),
+		POPQ(R9).Is(pt.R9),
+		POPQ(R8).Is(pt.R8),
+		POPQ(RAX).Is(pt.AX),
+		POPQ(RCX).Is(pt.CX),
+		POPQ(RDX).Is(pt.DX),
+		POPQ(RSI).Is(pt.SI),
+		POPQ(RDI).Is(pt.DI),
+		ADDQ(8, RSP), // orig_ax
+	}
+}
+
+// iretq is the instruction IRETQ as a little-endian word. An exception in ring 0
+// at an IRETQ is always the one that returns to ring 3: those to ring 0 return
+// to a frame that the CPU made, and interrupts are off at all of them.
+const iretq = 0xcf48
+
+// clearAC turns SMAP's protection on again where an interrupt may have found
+// it off: in ring 3 AC is the user's, in ring 0 a copy may be under way.
+func clearAC() Block {
+	return Block{
+		CMPB(Sym("cpu_smap"), 0),
+		IF(NE, CLAC()),
+	}
+}
+
+// traps is the IDT and the way in and out of exceptions and interrupts.
+func traps() Program {
+	regs := ptRegs(RSP)
+	rdi := ptRegs(RDI)
+	p := Program{
+		Funcs: []Func{
+			FUNC("error_entry",
+				`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
+it, takes the kernel's GS if the interrupt came from ring 3, and dispatches.`,
+				pushRegs(),
+				CLD(),
+				MOVL(RDI, RSI), // vector
+				TESTB(3, regs.CS),
+				IF(NE,
+					SWAPGS(),
+					clearAC(),
+					MOVQ(RSP, RDI),
+					CALL("do_trap_user"),
+					JMP("int_ret_from_sys_call"),
+				),
+				MOVQ(regs.IP, RAX),
+				CMPW(RAX.At(0), iretq),
+				IF(E,
+					// The IRETQ to ring 3 itself faulted: GS is the user's
+					// already, and so is the fault.
+					SWAPGS(),
+					clearAC(),
+					MOVQ(RSP, RDI),
+					JMP("bad_iret"),
+				),
+				clearAC(),
+				MOVQ(RSP, RDI),
+				CALL("do_trap_kernel"),
+				popRegs(),
+				IRETQ(),
+			),
+			FUNC("paranoid_entry",
+				`paranoid_entry is error_entry for the vectors with a stack of their own: they
+can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
+is the kernel's half.`,
+				pushRegs(),
+				CLD(),
+				MOVL(RDI, RSI),
+				MOVL(uint32(x86.MSR_GS_BASE), RCX),
+				RDMSR(),
+				XORL(RBX, RBX),
+				TESTL(RDX, RDX),
+				IF(NS,
+					SWAPGS(),
+					INCL(RBX), // to be undone
+				),
+				clearAC(),
+				TESTB(3, regs.CS),
+				IF(NE,
+					// From ring 3 nothing is in danger: go on on the thread's
+					// own stack, where signals can be delivered from.
+					CALL("sync_regs"),
+					MOVQ(RAX, RSP),
+					MOVQ(RAX, RDI),
+					CALL("do_trap_user"),
+					JMP("int_ret_from_sys_call"),
+				),
+				MOVQ(RSP, RDI),
+				CALL("do_trap_kernel"),
+				TESTL(RBX, RBX),
+				IF(NE, SWAPGS()),
+				popRegs(),
+				IRETQ(),
+			),
+			FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
+				MOVQ(RSI, RDX),
+				LEAQ(RSP.At(8), RSI),
+				MOVQ(gs.TopOfStack, RDI),
+				SUBQ(regsSize, RDI),
+				MOVQ(RDI, RAX),
+				MOVL(regsSize/8, RCX),
+				REP(MOVSQ()),
+				MOVQ(RDX, RSI),
+				RETURN(),
+			),
+			FUNC("int_ret_from_sys_call",
+				`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
+on top of the thread's stack, IF is any. Does the work that Thread.Flags
+asks for first.`,
+				LOOP(
+					CLI(),
+					MOVQ(gs.Current, RBX),
+					TESTL(layout.TIFAllWork, thread(RBX).Flags),
+					BREAK(E),
+					TESTL(layout.TIFNeedResched, thread(RBX).Flags),
+					IF(NE, CALL("schedule")),
+					TESTL(layout.TIFSigPending, thread(RBX).Flags),
+					IF(NE,
+						MOVQ(RSP, RDI),
+						CALL("do_signal"),
+					),
+				),
+				LABEL("retint_swapgs"),
+				popRegs(),
+				SWAPGS(),
+				LABEL("irq_return"),
+				IRETQ(),
+			),
+			FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
+				JMP("int_ret_from_sys_call"),
+			),
+			FUNC("bad_iret",
+				`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
+RDI is the PtRegs of that fault: its general registers are the user's, its SP
+is at the iret frame. Makes it look as if the user's instruction had faulted
+(Linux 3.18.1, fixup_bad_iret).`,
+				MOVQ(RDI, RSI),
+				MOVQ(rdi.OrigAX, R8), // the error code
+				MOVQ(gs.TopOfStack, RBX),
+				SUBQ(regsSize, RBX),
+				// The two frames overlap, the new one lies higher: copy downwards.
+				MOVL(ptRegs(RSP).DI.Disp, RCX),
+				DO(
+					MOVQ(RSI.Index(RCX, 1), RAX),
+					MOVQ(RAX, RBX.Index(RCX, 1)),
+					SUBQ(8, RCX),
+				).WHILE(NS),
+				MOVQ(-1, ptRegs(RBX).OrigAX),
+				MOVQ(RBX, RSP),
+				MOVL(sigSEGV, RDI),
+				MOVL(siKernel, RSI),
+				XORL(RDX, RDX),
+				MOVL(x86.X86_TRAP_GP, RCX),
+				CALL("force_sig_fault"),
+				JMP("int_ret_from_sys_call"),
+			),
+			FUNC("do_trap_user",
+				`do_trap_user handles vector ESI from ring 3; RDI is the PtRegs. Exceptions
+become signals.`,
+				MOVQ(RDI, RBX),
+				CMPL(RSI, x86.X86_TRAP_PF),
+				IF(E,
+					MOVQ(CR2, RSI),
+					CALL("do_page_fault"),
+					RETURN(),
+				),
+				CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
+				IF(E, CALL("timer_interrupt"), RETURN()),
+				CMPL(RSI, layout.ControlVector),
+				IF(E, CALL("control_interrupt"), RETURN()),
+				CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
+				IF(E, RETURN()),
+				CMPL(RSI, x86.X86_TRAP_NMI),
+				IF(E, RETURN()),
+				CMPL(RSI, x86.X86_TRAP_MC),
+				IF(E, MOVQ(RBX, RDI), JMP("die")),
+				CMPL(RSI, x86.X86_TRAP_DF),
+				IF(E, MOVQ(RBX, RDI), JMP("die")),
+				MOVL(RSI, RCX), // trapno
+				SHLL(5, RSI),
+				LEAQ(Sym("trap_signals"), RAX),
+				ADDQ(RAX, RSI),
+				MOVQ(RSI.At(0), RDI),
+				MOVQ(RSI.At(16), RDX),
+				MOVQ(RSI.At(8), RSI),
+				TESTL(RDX, RDX),
+				IF(NE, MOVQ(ptRegs(RBX).IP, RDX)),
+				MOVQ(ptRegs(RBX).OrigAX, R8),
+				CMPQ(R8, -1),
+				IF(E, XORL(R8, R8)),
+				MOVQ(-1, ptRegs(RBX).OrigAX), // not a system call: nothing to restart
+				CMPL(RCX, x86.X86_TRAP_DB),
+				IF(E,
+					// DR6 says why; it is sticky, and TF is the only cause here.
+					XORL(RAX, RAX),
+					MOVQ(RAX, DR6),
+				),
+				CALL("force_sig_fault"),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("do_trap_kernel",
+				`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
+fix-up is a panic.`,
+				CMPL(RSI, x86.X86_TRAP_PF),
+				IF(E,
+					MOVQ(CR2, RSI),
+					JMP("do_page_fault"),
+				),
+				CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
+				IF(E, JMP("timer_interrupt")),
+				CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
+				IF(E, RETURN()),
+				CMPL(RSI, x86.X86_TRAP_NMI),
+				IF(E, RETURN()),
+				PUSHQ(RSI),
+				PUSHQ(RDI),
+				CALL("fixup_exception"),
+				POPQ(RDI),
+				POPQ(RSI),
+				TESTL(RAX, RAX),
+				IF(NE, RETURN()),
+				JMP("die"),
+			),
+			FUNC("fixup_exception",
+				`fixup_exception looks the IP of the PtRegs RDI up in __ex_table. If it is there
+it sets IP to the place to go on at and returns 1, else 0.`,
+				LEAQ(Sym("__ex_table"), RCX),
+				LEAQ(Sym("__ex_table_end"), RDX),
+				MOVQ(rdi.IP, RSI),
+				XORL(RAX, RAX),
+				LOOP(
+					CMPQ(RCX, RDX),
+					BREAK(AE),
+					CMPQ(RSI, RCX.At(0)),
+					IF(E,
+						MOVQ(RCX.At(8), RSI),
+						MOVQ(RSI, rdi.IP),
+						INCL(RAX),
+						BREAK(),
+					),
+					ADDQ(16, RCX),
+				),
+				RETURN(),
+			),
+			trapInit(),
+		},
+		Data: []Data{
+			BSS("idt", 256*x86.GateSize, 64),
+			BSS("idtr", 16, 16),
+			BSS("tss", x86.TSSSize, 64),
+			BSS("ist_stacks", numIST*istSize, 4096),
+			vectorTable(),
+			trapSignals(),
+		},
+	}
+	for _, v := range vectors {
+		p.Funcs = append(p.Funcs, v.entry())
+	}
+	return p
+}
+
+const istSize = 4096
+
+// vectorTable is what trapInit builds the IDT from: for each vector its number
+// and the gate's type and stack, then the address of its entry.
+func vectorTable() Data {
+	var content []any
+	for _, v := range vectors {
+		gate := x86.GateInterrupt
+		if v.user {
+			gate = x86.GateUser
+		}
+		content = append(content, uint32(v.n), uint32(gate<<8|v.ist), PTR("asm_"+v.name))
+	}
+	return RODATA("vector_table", content...)
+}
+
+// trapInit fills the IDT and the TSS and loads both.
+func trapInit() Func {
+	ist := Block{}
+	for i := range numIST {
+		ist = append(ist,
+			LEAQ(Sym("ist_stacks").Add((i+1)*istSize), RAX),
+			MOVQ(RAX, Sym("tss").Add(x86.TSS_IST1+8*i)),
+		)
+	}
+	return FUNC("trap_init", "trap_init fills the IDT and the TSS, loads both, and masks the 8259s.",
+		LEAQ(Sym("vector_table"), RSI),
+		MOVL(len(vectors), RCX),
+		DO(
+			MOVL(RSI.At(0), RDI),
+			SHLL(4, RDI), // 16 bytes a gate
+			LEAQ(Sym("idt"), RAX),
+			ADDQ(RAX, RDI),
+			MOVQ(RSI.At(8), RAX),
+			MOVW(RAX, RDI.At(0)), // offset 15:0
+			MOVW(x86.KERNEL_CS, RDI.At(2)),
+			MOVL(RSI.At(4), RDX),
+			MOVW(RDX, RDI.At(4)), // IST, type
+			SHRQ(16, RAX),
+			MOVW(RAX, RDI.At(6)), // offset 31:16
+			SHRQ(16, RAX),
+			MOVL(RAX, RDI.At(8)), // offset 63:32
+			ADDQ(16, RSI),
+			DECL(RCX),
+		).WHILE(NE),
+		LEAQ(Sym("idt"), RAX),
+		MOVQ(RAX, Sym("idtr").Add(2)),
+		MOVW(256*x86.GateSize-1, Sym("idtr")),
+		LIDT(Sym("idtr")),
+
+		ist,
+		MOVQ(gs.TopOfStack, RAX),
+		MOVQ(RAX, Sym("tss").Add(x86.TSS_RSP0)),
+		MOVW(x86.TSSSize, Sym("tss").Add(x86.TSS_IOMAP)), // beyond the limit: no I/O map
+		// The descriptor's base is scattered: bits 23:0 at 16, 31:24 at 56, 63:32 above.
+		LEAQ(Sym("tss"), RAX),
+		MOVQ(RAX, RDX),
+		ANDL(0xffffff, RDX),
+		SHLQ(16, RDX),
+		ORQ(RDX, Sym("gdt").Add(x86.TSS_SEL)),
+		MOVQ(RAX, RDX),
+		SHRQ(24, RDX),
+		MOVB(RDX, Sym("gdt").Add(x86.TSS_SEL+7)),
+		SHRQ(32, RAX),
+		MOVL(RAX, Sym("gdt").Add(x86.TSS_SEL+8)),
+		MOVL(x86.TSS_SEL, RAX),
+		LTR(RAX),
+
+		MOVL(0xff, RAX),
+		MOVL(0x21, RDX),
+		OUTB(),
+		MOVL(0xa1, RDX),
+		OUTB(),
+		RETURN(),
+	)
+}
+
+// Signals and codes that traps raise (Linux include/uapi/asm-generic/signal.h,
+// siginfo.h).
+const (
+	sigILL   = 4
+	sigTRAP  = 5
+	sigBUS   = 7
+	sigFPE   = 8
+	sigSEGV  = 11
+	siKernel = 0x80
+)
+
+// trapSignals gives each exception vector its signal, si_code and whether
+// si_addr is the faulting instruction, 32 bytes a vector (Linux 3.19
+// arch/x86/kernel/traps.c).
+func trapSignals() Data {
+	type sig struct{ signo, code, addrIsIP uint64 }
+	of := map[int]sig{
+		x86.X86_TRAP_DE: {sigFPE, 1, 1},  // FPE_INTDIV
+		x86.X86_TRAP_DB: {sigTRAP, 2, 1}, // TRAP_TRACE
+		x86.X86_TRAP_BP: {sigTRAP, siKernel, 0},
+		x86.X86_TRAP_UD: {sigILL, 2, 1}, // ILL_ILLOPN
+		x86.X86_TRAP_NP: {sigBUS, siKernel, 0},
+		x86.X86_TRAP_SS: {sigBUS, siKernel, 0},
+		x86.X86_TRAP_MF: {sigFPE, 7, 1}, // FPE_FLTINV
+		x86.X86_TRAP_XF: {sigFPE, 7, 1},
+		x86.X86_TRAP_AC: {sigBUS, 1, 0}, // BUS_ADRALN
+	}
+	var content []any
+	for n := range 32 {
+		s, ok := of[n]
+		if !ok {
+			s = sig{sigSEGV, siKernel, 0}
+		}
+		content = append(content, s.signo, s.code, s.addrIsIP, uint64(0))
+	}
+	return RODATA("trap_signals", content...)
+}
