@@ -81,19 +81,20 @@ type Thread[T any] struct {
 	FutexKey  T // user address waited for; 0: none
 	FutexNext T
 
-	SigBlocked   T // mask
-	SigPending   T // mask of signals sent to this thread
-	SigForced    T // signo of a synchronous signal to be delivered first; 0: none
-	SigCode      T // its si_code
-	SigAddr      T // its si_addr
-	SigTrap      T // its trapno
-	SigError     T // its error code
-	AltSP        T // sigaltstack
-	AltSize      T
-	AltFlags     T
-	ClearTID     T // user address to clear and wake at exit; 0: none
-	SavedMask    T // mask to restore when a suspended wait ends
-	RobustUnused T // keeps FX on a 16-byte boundary
+	SigBlocked T // mask
+	SigPending T // mask of signals sent to this thread
+	SigForced  T // signo of a synchronous signal to be delivered first; 0: none
+	SigCode    T // its si_code
+	SigAddr    T // its si_addr
+	SigTrap    T // its trapno
+	SigError   T // its error code
+	AltSP      T // sigaltstack
+	AltSize    T
+	AltFlags   T
+	ClearTID   T    // user address to clear and wake at exit; 0: none
+	SavedMask  T    // mask to restore when a suspended wait ends
+	FileWait   T    // file that a sleeping call waits for, -1: any; 0: none
+	Comm       [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
