@@ -28,7 +28,8 @@ run: deps
 # All checks: vet, linters, and every test, with the machines they boot.
 test: deps
 	go vet ./...
-	@$(TOOL) gofumpt -l . | sed 's/$$/: not formatted, run make fmt/' | (! grep .)
+	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
+		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
 	go test ./...
 
