@@ -10,9 +10,6 @@ export HOME := $(shell home=$$(getent passwd "$$(id -u)" | cut -d: -f6); \
 	[ -w "$$home" ] && echo "$$home" || echo "$${TMPDIR:-/tmp}/entrylab-$$(id -u)")
 endif
 
-# A checkout that belongs to another user must not stop go from building.
-export GOFLAGS ?= -buildvcs=false
-
 # The linters have a module file of their own, and so stay out of go.mod.
 TOOL := go tool -modfile=tools.mod
 
