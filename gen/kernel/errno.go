@@ -8,21 +8,27 @@ const (
 	ESRCH        = 3
 	EINTR        = 4
 	EIO          = 5
+	ENXIO        = 6
 	EBADF        = 9
 	EAGAIN       = 11
 	ENOMEM       = 12
+	EACCES       = 13
 	EFAULT       = 14
 	EEXIST       = 17
 	ENOTDIR      = 20
 	EISDIR       = 21
 	EINVAL       = 22
+	ENFILE       = 23
 	EMFILE       = 24
 	ENOTTY       = 25
+	ENOSPC       = 28
 	ESPIPE       = 29
 	EROFS        = 30
+	EPIPE        = 32
 	ERANGE       = 34
 	ENAMETOOLONG = 36
 	ENOSYS       = 38
+	ELOOP        = 40
 	EOVERFLOW    = 75
 	ETIMEDOUT    = 110
 
