@@ -50,7 +50,7 @@ func (c *code) ended() bool {
 
 func endsFlow(name string) bool {
 	switch name {
-	case "JMP", "RET", "IRETQ", "SYSRETQ", "RETFQ", "RETFL", "UD2":
+	case "JMP", "RET", "RETN", "IRETQ", "SYSRETQ", "RETFQ", "RETFL", "UD2":
 		return true
 	}
 	return false
@@ -405,11 +405,21 @@ func (a *assembler) prog(l *lowering, ctxt *obj.Link, bits int, ln line, places 
 		raw(x86.ABYTE, 0xf2)
 	}
 	if r.bytes != nil {
-		if in.nargs != 0 {
-			return fail("takes no operand")
-		}
 		for _, b := range r.bytes {
 			raw(x86.ABYTE, int64(b))
+		}
+		if r.form == opNone && in.nargs != 0 {
+			return fail("takes no operand")
+		}
+		if r.form == opSrc { // an immediate follows the bytes
+			v, ok := intOf(in.args[0])
+			if !ok || in.nargs != 1 {
+				return fail("takes one immediate")
+			}
+			if _, err := checkImm(v, isUnsigned(in.args[0]), r, false); err != nil {
+				return fail("%v", err)
+			}
+			raw(x86.AWORD, v)
 		}
 		return m
 	}
@@ -652,6 +662,11 @@ func checkImm(v int64, unsigned bool, r row, toReg bool) (int64, error) {
 	case imm8:
 		if v < 0 || v > 255 {
 			return 0, fmt.Errorf("immediate %d: want 0 to 255", v)
+		}
+		return v, nil
+	case imm16:
+		if v < 0 || v > math.MaxUint16 {
+			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, math.MaxUint16)
 		}
 		return v, nil
 	case immALU:

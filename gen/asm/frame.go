@@ -87,8 +87,10 @@ func (l *lowering) checkClaim(in Ins, known bool, off int) {
 		if !ok || m.Base != RSP || m.IndexReg != noReg {
 			continue
 		}
-		if m.field.Frame != "" && known && off+m.Disp != m.field.Off {
-			l.errorf(in.pc, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, off+m.Disp)
+		// Below the frame's start lies other memory: the thread, at the bottom of
+		// the same stack.
+		if at := off + m.Disp; m.field.Frame != "" && known && at >= 0 && at != m.field.Off {
+			l.errorf(in.pc, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, at)
 		}
 		if in.claim != nil && in.name != "PUSHQ" && in.name != "POPQ" {
 			l.claimed(in, known, off+m.Disp, m.String())

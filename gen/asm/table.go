@@ -29,6 +29,7 @@ const (
 	immPush                 // sign-extended 32 bits
 	immShift                // 0 to the operand's width less one
 	imm8                    // 0 to 255
+	imm16                   // 0 to 65535
 )
 
 // row is one mnemonic: how it reaches the library, or its bytes where the
@@ -253,6 +254,7 @@ var table = map[string]row{
 	"RETFQ":     {x86.ARETFQ, opNone, 8, noImm, nil},
 	"RETFL":     {x86.ARETFL, opNone, 4, noImm, nil},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}},
+	"RETN":      {form: opSrc, imm: imm16, bytes: []byte{0xc2}},
 	"INT3":      {bytes: []byte{0xcc}},
 	"ENDBR64":   {bytes: []byte{0xf3, 0x0f, 0x1e, 0xfa}},
 	"NOP":       {bytes: []byte{0x90}},

@@ -49,8 +49,9 @@ const Poison = 0x504f_4953_4f4e_0000
 
 // VariantInfo tells the guest what a variant promises.
 type VariantInfo[T any] struct {
-	// Name is the preset's name, Axes its Variant.String, zero-padded.
-	Name [4]T
+	// Name is the preset's name, else Axes again; Axes is its Variant.String.
+	// Both are padded with zeros.
+	Name [16]T
 	Axes [16]T
 	// Defined (a Slots) are the slots that hold the user's value when the
 	// handler of an ordinary call runs; AX holds -ENOSYS.
