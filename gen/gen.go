@@ -19,11 +19,18 @@ import (
 // where PVH loaders expect a kernel.
 const loadAddr = 1 << 20
 
+// initramfsAddr is the physical address of an image's own initramfs: above the
+// 2 MiB that are mapped for the kernel.
+const initramfsAddr = 2 << 20
+
 // Config says what to generate.
 type Config struct {
 	// Variants are the entry paths that the image carries, selectable while it
 	// runs; the first that is not bare is in force at boot.
 	Variants []stubs.Named
+	// Initramfs, if not nil, is a newc archive that becomes a part of the
+	// image; the kernel uses it where the loader hands over no other.
+	Initramfs []byte
 }
 
 // Image is a generated kernel.
@@ -47,20 +54,21 @@ func Build(c Config) (*Image, error) {
 		return nil, err
 	}
 	p.Add(entries)
+	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {
 		return nil, err
 	}
-	return image(obj)
+	return image(obj, c.Initramfs)
 }
 
 // image writes the linked kernel as an ELF file.
-func image(obj *asm.Object) (*Image, error) {
+func image(obj *asm.Object, archive []byte) (*Image, error) {
 	entry, ok := obj.Addr("pvh_start_xen")
 	if !ok {
 		return nil, fmt.Errorf("gen: the program has no pvh_start_xen to be entered at")
 	}
-	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+2<<20 {
+	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+initramfsAddr {
 		return nil, fmt.Errorf("gen: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
 	}
 	im := &Image{Object: obj}
@@ -69,6 +77,11 @@ func image(obj *asm.Object) (*Image, error) {
 		im.Size += len(s.Bytes)
 		file.Sections = append(file.Sections, elfimg.Section{
 			Name: s.Name, Addr: s.Addr, Phys: s.Addr - layout.KernelBase, Data: s.Bytes, Size: s.Size, Exec: s.Exec, Write: s.Write,
+		})
+	}
+	if len(archive) > 0 {
+		file.Sections = append(file.Sections, elfimg.Section{
+			Name: ".initramfs", Addr: layout.KernelBase + initramfsAddr, Phys: initramfsAddr, Data: archive,
 		})
 	}
 	for _, s := range obj.Symbols {

@@ -44,6 +44,7 @@ func wrmsr(msr uint32, sym string) Block {
 // start is where the boot protocols end and the kernel begins.
 func start() Program {
 	idle := thread(RBX)
+	info := Fields[layout.BootInfo[Mem]](Sym("boot_info"))
 	percpu := Fields[layout.PerCPU[Mem]](Sym("percpu"))
 	return Program{
 		Funcs: []Func{
@@ -93,6 +94,18 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 				MOVQ(uint64(layout.KernelBase), RCX),
 				ADDQ(RCX, RAX),
 				CALL(RAX),
+				CMPQ(info.InitrdStart, 0),
+				IF(E, // the loader gave none: use the image's own, if it has one
+					MOVQ(Sym("builtin_initramfs").Add(8), RCX), // length
+					TESTQ(RCX, RCX),
+					IF(NE,
+						MOVQ(uint64(layout.PhysMap), RAX),
+						ADDQ(Sym("builtin_initramfs"), RAX),
+						MOVQ(RAX, info.InitrdStart),
+						ADDQ(RCX, RAX),
+						MOVQ(RAX, info.InitrdEnd),
+					),
+				),
 				JMP("start_kernel"),
 			),
 			FUNC("start_kernel",

@@ -1,0 +1,277 @@
+// Package lab puts an experiment together: it generates the kernel, packs the
+// init program, boots both and reads what comes out. It is the whole flow from
+// variants to results in one call, for the command and for the tests.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/elfimg"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// guestPackage is the init that verifies and measures.
+const guestPackage = "github.com/entrylab/entrylab/guest"
+
+// Config is an experiment.
+type Config struct {
+	// Variants are what the kernel carries.
+	Variants []stubs.Named
+	// Boot is the name of the variant in force from the start; empty: the
+	// first that is not bare.
+	Boot string
+	// Init is the path of a static linux/amd64 program; empty: the guest that
+	// verifies and measures, built from its source.
+	Init string
+	// Args are init's arguments.
+	Args []string
+	// VM is the machine. Kernel and Initrd are filled in, Append is put before
+	// Args.
+	VM vm.Config
+	// Progress, if not nil, is told of each step as it begins.
+	Progress func(step string)
+}
+
+func (c *Config) step(format string, args ...any) {
+	if c.Progress != nil {
+		c.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// Prepare generates the kernel and the initramfs and returns the machine that
+// boots them. The files lie in a cache folder under names made of their
+// content, so that a command line printed today still works tomorrow.
+func Prepare(ctx context.Context, c Config) (vm.Config, error) {
+	m := c.VM
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	image, err := gen.Build(gen.Config{Variants: c.Variants})
+	if err != nil {
+		return m, fmt.Errorf("generating the kernel: %w", err)
+	}
+	if m.Kernel, err = keep("kernel", ".elf", image.ELF); err != nil {
+		return m, err
+	}
+	archive, err := Initramfs(ctx, c.Init, c.step)
+	if err != nil {
+		return m, err
+	}
+	if m.Initrd, err = keep("initramfs", ".cpio", archive); err != nil {
+		return m, err
+	}
+	m.Append, err = commandLine(c)
+	return m, err
+}
+
+// commandLine is the kernel's: what the caller gave, the variant to boot with,
+// and after "--" what is init's alone.
+func commandLine(c Config) (string, error) {
+	var words []string
+	if c.VM.Append != "" {
+		words = append(words, c.VM.Append)
+	}
+	if c.Boot != "" {
+		words = append(words, "variant="+c.Boot)
+	}
+	if len(c.Args) > 0 {
+		words = append(words, "--")
+		for _, a := range c.Args {
+			if strings.ContainsAny(a, "\"\n") {
+				return "", fmt.Errorf("init argument %q: the kernel's command line cannot carry quotes and line breaks", a)
+			}
+			if a == "" || strings.ContainsAny(a, " \t") {
+				a = `"` + a + `"`
+			}
+			words = append(words, a)
+		}
+	}
+	return strings.Join(words, " "), nil
+}
+
+// Initramfs returns the archive with the program at path, or with the guest
+// built from its source if path is empty. step, if not nil, is told what takes
+// time.
+func Initramfs(ctx context.Context, path string, step func(string, ...any)) ([]byte, error) {
+	if path == "" {
+		if step != nil {
+			step("building the guest")
+		}
+		var err error
+		if path, err = guestProgram(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := initramfs.CheckInit(path); err != nil {
+		return nil, err
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading init: %w", err)
+	}
+	return initramfs.Build(initramfs.Init(program))
+}
+
+// guest is the built guest program; one process builds it once.
+var guest struct {
+	sync.Mutex
+	path string
+}
+
+func guestProgram(ctx context.Context) (string, error) {
+	guest.Lock()
+	defer guest.Unlock()
+	if guest.path != "" {
+		return guest.path, nil
+	}
+	dir, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, "guest-*")
+	if err != nil {
+		return "", fmt.Errorf("building the guest: %w", err)
+	}
+	f.Close()
+	defer os.Remove(f.Name())
+	if err := initramfs.GoBuild(ctx, ".", guestPackage, f.Name()); err != nil {
+		return "", fmt.Errorf("building the guest (it needs go and a module that requires entrylab; -init takes a program instead): %w", err)
+	}
+	program, err := os.ReadFile(f.Name())
+	if err != nil {
+		return "", fmt.Errorf("building the guest: %w", err)
+	}
+	guest.path, err = keep("guest", "", program)
+	return guest.path, err
+}
+
+// cacheDir is where generated files are kept.
+func cacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil { // no HOME
+		base = os.TempDir()
+	}
+	dir := filepath.Join(base, "entrylab")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("cache folder: %w (set XDG_CACHE_HOME to a folder that can be written)", err)
+	}
+	return dir, nil
+}
+
+// cacheAge is how long an unused file stays in the cache folder.
+const cacheAge = 7 * 24 * time.Hour
+
+// keep writes data to the cache folder under a name made of its content, if it
+// is not there yet, and returns the path. Old files go.
+func keep(kind, ext string, data []byte) (string, error) {
+	dir, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	path := filepath.Join(dir, fmt.Sprintf("%s-%x%s", kind, sum[:8], ext))
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		now := time.Now()
+		os.Chtimes(path, now, now) // in use
+		return path, nil
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > cacheAge {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	if err := elfimg.WriteFile(path, data); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// Boot prepares the experiment, boots it and waits for its end.
+func Boot(ctx context.Context, c Config) (vm.Result, error) {
+	m, err := Prepare(ctx, c)
+	if err != nil {
+		return vm.Result{}, err
+	}
+	c.step("booting on %s", engineName(m.Engine))
+	return vm.Run(ctx, m)
+}
+
+func engineName(e vm.Engine) vm.Engine {
+	if e == "" {
+		return vm.ICount
+	}
+	return e
+}
+
+// Run is a finished experiment of the guest.
+type Run struct {
+	*result.Results
+	VM vm.Result
+}
+
+// ErrNoVerdict means that the machine ended without all results of the guest.
+var ErrNoVerdict = errors.New("no verdict")
+
+// RunGuest boots the guest with the given words and returns its results. If
+// the guest did not come to its summary the error wraps ErrNoVerdict, and the
+// Run holds what there is. onLine, if not nil, is called with each line of the
+// console as it comes.
+func RunGuest(ctx context.Context, c Config, onLine func(string)) (*Run, error) {
+	var console bytes.Buffer
+	c.VM.Console = &console
+	if onLine != nil {
+		lines := &lineWriter{fn: onLine}
+		c.VM.Console = io.MultiWriter(&console, lines)
+	}
+	res, err := Boot(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{VM: res}
+	run.Results, err = result.Parse(console.String())
+	if err != nil {
+		run.Results = &result.Results{}
+		return run, fmt.Errorf("%w: %w", ErrNoVerdict, err)
+	}
+	if res.Outcome != vm.Exited {
+		return run, fmt.Errorf("%w: %v: %s", ErrNoVerdict, res.Outcome, res.Reason)
+	}
+	if !run.Complete {
+		return run, fmt.Errorf("%w: init exited with status %d before its summary", ErrNoVerdict, res.Status)
+	}
+	if bad := run.Count("", result.Fail) + run.Count("", result.Error); (bad == 0) != (res.Status == 0) {
+		return run, fmt.Errorf("%w: init exited with status %d, but its lines tell of %d failures", ErrNoVerdict, res.Status, bad)
+	}
+	return run, nil
+}
+
+// lineWriter calls fn with each whole line.
+type lineWriter struct {
+	fn   func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		w.fn(strings.TrimSuffix(string(w.rest[:i]), "\r"))
+		w.rest = w.rest[i+1:]
+	}
+}

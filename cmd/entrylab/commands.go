@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/elfimg"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+func runVariants(_ context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() > 0 {
+		return 0, fmt.Errorf("takes no argument, got %q", fs.Arg(0))
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	for _, n := range stubs.Presets() {
+		fmt.Fprintf(w, "%s\t%v\t%s\n", n.Name, n.Variant, n.About)
+	}
+	return 0, w.Flush()
+}
+
+func runList(_ context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() != 1 {
+		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
+	}
+	n, err := stubs.Parse(fs.Arg(0))
+	if err != nil {
+		return 0, err
+	}
+	image, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
+	if err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(e.stdout, "// %s: %v\n// %s\n", n.Name, n.Variant, n.About)
+	for _, l := range image.Object.Listings {
+		if strings.HasSuffix(l.Name, "."+n.Name) {
+			fmt.Fprintf(e.stdout, "\n%v", l)
+		}
+	}
+	return 0, nil
+}
+
+func runBuild(ctx context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	out := fs.String("o", "", "the image's `file`")
+	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
+	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if *out == "" || fs.NArg() > 0 {
+		return 0, errors.New("want -o FILE and no further argument")
+	}
+	list, err := parseVariants(*names)
+	if err != nil {
+		return 0, err
+	}
+	p := newProgress(e.stderr)
+	defer p.done()
+	archive, err := lab.Initramfs(ctx, *initPath, func(format string, args ...any) { p.step(fmt.Sprintf(format, args...)) })
+	if err != nil {
+		return 0, err
+	}
+	image, err := gen.Build(gen.Config{Variants: list, Initramfs: archive})
+	if err != nil {
+		return 0, err
+	}
+	if err := elfimg.WriteFile(*out, image.ELF); err != nil {
+		return 0, err
+	}
+	p.done()
+	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", *out, len(image.ELF), image.Size, len(archive), joinNames(list))
+	return 0, nil
+}
+
+func joinNames(list []stubs.Named) string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = n.Name
+	}
+	return strings.Join(names, ",")
+}
+
+// Statuses of boot beside init's own, as shells use them.
+const (
+	exitNoVerdict = 125 // the kernel panicked, would not boot, or the machine crashed
+	exitSignal    = 128 // plus the signal that killed init
+)
+
+func runBoot(ctx context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	var m machineFlags
+	m.register(fs)
+	variant := fs.String("variant", "linux-3.19", "preset or axes of the entry path")
+	appendArgs := fs.String("append", "", "words for the kernel's command `line`; what the kernel does not know goes to init")
+	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	n, err := stubs.Parse(*variant)
+	if err != nil {
+		return 0, err
+	}
+	machine, err := m.config(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	p := newProgress(e.stderr)
+	defer p.done()
+	machine.Append = *appendArgs
+	machine.Console, machine.Log = e.stdout, e.stderr
+	config := lab.Config{Variants: []stubs.Named{n}, Init: *initPath, Args: fs.Args(), VM: machine, Progress: p.step}
+	prepared, err := lab.Prepare(ctx, config)
+	if err != nil {
+		return 0, err
+	}
+	p.done()
+	if m.verbose {
+		if err := printCommandLine(e.stderr, prepared); err != nil {
+			return 0, err
+		}
+	}
+	res, err := vm.Run(ctx, prepared)
+	if err != nil {
+		return 0, err
+	}
+	switch res.Outcome {
+	case vm.Exited:
+		return res.Status, nil
+	case vm.Signaled:
+		return exitSignal + res.Status, nil
+	case vm.Crash:
+		return exitNoVerdict, errors.New(res.Report())
+	}
+	return exitNoVerdict, nil // the log on stderr has told it all
+}
+
+func runVerify(ctx context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	var m machineFlags
+	m.register(fs)
+	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() > 0 {
+		return 0, fmt.Errorf("takes no argument but flags, got %q", fs.Arg(0))
+	}
+	list, err := parseVariants(*names)
+	if err != nil {
+		return 0, err
+	}
+	run, err := e.runGuest(ctx, &m, list, "verify")
+	if err != nil {
+		return 0, err
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "variant\tpass\tfail\tskip\terror")
+	for _, n := range list {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", n.Name, run.Count(n.Name, result.Pass), run.Count(n.Name, result.Fail),
+			run.Count(n.Name, result.Skip), run.Count(n.Name, result.Error))
+	}
+	if err := w.Flush(); err != nil {
+		return 0, err
+	}
+	return verdict(e.stdout, run), nil
+}
+
+// verdict prints the checks that are not PASS and returns the exit status.
+func verdict(w io.Writer, run *lab.Run) int {
+	status := 0
+	for _, c := range run.Checks {
+		switch c.Outcome {
+		case result.Pass:
+			continue
+		case result.Fail:
+			status = max(status, exitFail)
+		case result.Error:
+			status = max(status, exitError)
+		}
+		fmt.Fprintf(w, "%s: %s (%s)\n", c.Outcome, c.Name, c.Detail)
+	}
+	return status
+}
+
+// runGuest boots the guest with all variants in one kernel and shows each of
+// its lines as progress.
+func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named, words ...string) (*lab.Run, error) {
+	machine, err := m.config(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	p := newProgress(e.stderr)
+	defer p.done()
+	config := lab.Config{Variants: list, Args: append(words, "-variants="+joinNames(list)), VM: machine, Progress: p.step}
+	run, err := lab.RunGuest(ctx, config, p.step)
+	if err != nil && run != nil {
+		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.done()
+	fmt.Fprintf(e.stdout, "%s\n", describe(ctx, machine))
+	if m.verbose {
+		fmt.Fprintln(e.stdout, run.VM.CommandLine)
+	}
+	return run, nil
+}
+
+// describe names the engine, the machine and the emulator: they go with every
+// figure.
+func describe(ctx context.Context, m vm.Config) string {
+	version, err := vm.Version(ctx)
+	if err != nil {
+		version = "of unknown version (" + err.Error() + ")"
+	}
+	return fmt.Sprintf("engine %s, machine %s, CPU %s, QEMU %s%s", m.Engine, m.Machine, m.CPU, version, hostCPU(m.Engine))
+}
+
+// hostCPU is the CPU behind KVM; under TCG it does not matter.
+func hostCPU(engine vm.Engine) string {
+	if engine != vm.KVM {
+		return ""
+	}
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return ", on " + strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

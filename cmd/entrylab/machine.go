@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// machineFlags are the flags of every command that boots a machine.
+type machineFlags struct {
+	engine, machine, cpu string
+	memory               int
+	timeout              time.Duration
+	verbose              bool
+}
+
+func (m *machineFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&m.engine, "engine", "auto", "`E`: icount, tcg, kvm, or auto (kvm where it is real, else icount)")
+	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
+	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's name of the CPU `model`")
+	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`")
+	fs.DurationVar(&m.timeout, "timeout", 2*time.Minute, "end a machine that does not end by itself after this `time`")
+	fs.BoolVar(&m.verbose, "v", false, "print the QEMU command line, ready to paste")
+}
+
+// config resolves the engine and returns the machine. It says in a line on
+// stderr why auto did not take KVM.
+func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
+	c := vm.Config{
+		Engine: vm.Engine(m.engine), Machine: vm.Machine(m.machine), CPU: m.cpu, MemoryMiB: m.memory, Timeout: m.timeout,
+	}
+	if m.engine == "auto" {
+		var why string
+		c.Engine, why = vm.Auto(ctx, lab.ProbeKVM)
+		if why != "" {
+			fmt.Fprintf(e.stderr, "entrylab: engine %s: %s\n", c.Engine, why)
+		}
+		return c, nil
+	}
+	if err := c.Engine.Available(ctx, lab.ProbeKVM); err != nil {
+		return c, err
+	}
+	return c, nil
+}
+
+// progress shows the running step on a terminal and nothing elsewhere.
+type progress struct {
+	w     io.Writer
+	shown bool
+}
+
+func newProgress(w io.Writer) *progress {
+	f, ok := w.(*os.File)
+	if !ok {
+		return &progress{}
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return &progress{}
+	}
+	return &progress{w: w}
+}
+
+// step replaces the shown step.
+func (p *progress) step(text string) {
+	if p.w != nil {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+		p.shown = true
+	}
+}
+
+// done takes the step away.
+func (p *progress) done() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+// printCommandLine is what -v asks for.
+func printCommandLine(w io.Writer, m vm.Config) error {
+	text, err := vm.CommandLine(m)
+	if err == nil {
+		fmt.Fprintln(w, text)
+	}
+	return err
+}
+
+// parseVariants turns names separated by commas, or "all", into variants.
+func parseVariants(names string) ([]stubs.Named, error) {
+	if names == "all" {
+		return stubs.Presets(), nil
+	}
+	var list []stubs.Named
+	for name := range strings.SplitSeq(names, ",") {
+		n, err := stubs.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, nil
+}

@@ -1,0 +1,105 @@
+// Command entrylab generates tiny x86-64 kernels with a choice of SYSCALL
+// entry paths, boots them, proves that what the entry must keep is kept, and
+// tells what each path costs.
+//
+// It is thin: flags in, calls to the packages of the flow, tables out.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is a subcommand: run gets the words after its name and returns the
+// process's exit status.
+type command struct {
+	name, args, short string
+	run               func(ctx context.Context, env *env, args []string) (int, error)
+}
+
+// env is what a command works with.
+type env struct {
+	stdout, stderr io.Writer
+	cmd            command // the one that runs
+}
+
+var commands = []command{
+	{"variants", "", "the presets, their axes, one line each", runVariants},
+	{"list", "VARIANT", "the listing of a variant's entry, exit, fix-up and switch", runList},
+	{"build", "-o FILE [-variants A,B] [-init PROG]", "write a kernel image that boots by itself", runBuild},
+	{"boot", "[-variant V] [-engine E] [-machine M] [-append ARGS] [-init PROG] [-- ARGS]", "run a static Go program as /init on a generated kernel", runBoot},
+	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals", runVerify},
+	{"compare", "[-engine E] [-format text|json|bench] A B [C...]", "measure variants against the first of them", runCompare},
+}
+
+// Exit statuses of the command itself; boot passes init's own on.
+const (
+	exitFail  = 1 // a check failed
+	exitError = 2 // the command could not do its job
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, &env{stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+func run(ctx context.Context, e *env, args []string) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(e.stderr)
+		if len(args) == 0 {
+			return exitError
+		}
+		return 0
+	}
+	for _, c := range commands {
+		if c.name != args[0] {
+			continue
+		}
+		e.cmd = c
+		status, err := c.run(ctx, e, args[1:])
+		switch {
+		case err == nil || errors.Is(err, flag.ErrHelp):
+		case ctx.Err() != nil:
+			fmt.Fprintf(e.stderr, "entrylab %s: interrupted\n", c.name)
+			return exitError
+		default:
+			fmt.Fprintf(e.stderr, "entrylab %s: %v\n", c.name, err)
+			if status == 0 {
+				status = exitError
+			}
+		}
+		return status
+	}
+	fmt.Fprintf(e.stderr, "entrylab: no command %q; `entrylab help` lists them\n", args[0])
+	return exitError
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "usage: entrylab COMMAND [ARGUMENTS]")
+	for _, c := range commands {
+		fmt.Fprintf(w, "\n  %s %s\n        %s\n", c.name, c.args, c.short)
+	}
+	fmt.Fprintln(w, "\n`entrylab COMMAND -h` tells a command's flags.")
+}
+
+// flags returns the flag set of the subcommand that runs. Its parse errors are
+// printed by run, once.
+func (e *env) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet(e.cmd.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {
+		fmt.Fprintf(e.stderr, "usage: entrylab %s %s\n\n%s\n", e.cmd.name, e.cmd.args, e.cmd.short)
+		fs.SetOutput(e.stderr)
+		fs.PrintDefaults()
+		fs.SetOutput(io.Discard)
+	}
+	return fs
+}
