@@ -67,10 +67,9 @@ func (s *stream) Write(p []byte) (int, error) {
 		kept := min(len(text), lineBytes-len(s.partial))
 		s.partial = append(s.partial, text[:kept]...)
 		s.dropped += len(text) - kept
+		s.last = ""
 		if whole {
-			s.endLine(true)
-		} else {
-			s.last = ""
+			s.last = s.endLine()
 		}
 	}
 	return len(p), nil
@@ -82,7 +81,7 @@ func (s *stream) Close() error {
 	s.rec.mu.Lock()
 	defer s.rec.mu.Unlock()
 	if len(s.partial) > 0 {
-		s.endLine(false)
+		s.endLine()
 	}
 	return nil
 }
@@ -117,16 +116,13 @@ func (rec *recorder) ending() ending {
 	}
 }
 
-func (s *stream) endLine(whole bool) {
+// endLine moves the line that has begun to the tail, and returns it.
+func (s *stream) endLine() string {
 	line := strings.TrimSuffix(string(s.partial), "\r")
 	if s.dropped > 0 {
 		line += fmt.Sprintf("... (%d bytes more)", s.dropped)
 	}
 	s.partial, s.dropped = s.partial[:0], 0
-	s.last = ""
-	if whole {
-		s.last = line
-	}
 	if s.panic == "" && strings.HasPrefix(line, logPrefix+panicPrefix) {
 		s.panic = line
 	}
@@ -134,6 +130,7 @@ func (s *stream) endLine(whole bool) {
 		s.rec.tail = append(s.rec.tail[:0], s.rec.tail[1:]...)
 	}
 	s.rec.tail = append(s.rec.tail, printable(line))
+	return line
 }
 
 // printable replaces what could confuse a terminal.

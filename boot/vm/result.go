@@ -92,7 +92,7 @@ const (
 
 // ending is all that a verdict is made of.
 type ending struct {
-	code     int            // QEMU's exit code, if no signal
+	code     int            // QEMU's exit code; 0, which no verdict has, if it was killed
 	signal   syscall.Signal // that killed QEMU; 0: none
 	timeout  time.Duration  // after which the machine was ended; 0: it ended itself
 	lastLog  string         // the log's last line, if it is whole
@@ -107,25 +107,26 @@ func (e ending) verdict() (outcome Outcome, status int, reason string, err error
 	if e.silent && e.timeout == 0 && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
 		return Crash, 0, "", fmt.Errorf("%w: %s", ErrStart, e.complaint())
 	}
-	line, _ := strings.CutPrefix(e.lastLog, logPrefix)
-	if e.timeout == 0 && e.signal == 0 {
-		switch e.code {
-		case qemuCode(layout.ExitInit):
-			if n, ok := leadingNumber(line, exitedPrefix, 255); ok {
-				return Exited, n, line, nil
-			}
-		case qemuCode(layout.ExitSignal):
-			if n, ok := leadingNumber(line, killedPrefix, 64); ok {
-				return Signaled, n, line, nil
-			}
-		case qemuCode(layout.ExitPanic):
-			if line == panicEnd && e.panicLog != "" {
-				return Panic, 0, strings.TrimPrefix(e.panicLog, logPrefix), nil
-			}
-		case qemuCode(layout.ExitBoot):
-			if strings.HasPrefix(line, refusedPrefix) {
-				return Refused, 0, line, nil
-			}
+	line, ours := strings.CutPrefix(e.lastLog, logPrefix)
+	if !ours {
+		return Crash, 0, e.crash(), nil
+	}
+	switch e.code {
+	case qemuCode(layout.ExitInit):
+		if n, ok := leadingNumber(line, exitedPrefix, 255); ok {
+			return Exited, n, line, nil
+		}
+	case qemuCode(layout.ExitSignal):
+		if n, ok := leadingNumber(line, killedPrefix, 64); ok {
+			return Signaled, n, line, nil
+		}
+	case qemuCode(layout.ExitPanic):
+		if line == panicEnd && e.panicLog != "" {
+			return Panic, 0, strings.TrimPrefix(e.panicLog, logPrefix), nil
+		}
+	case qemuCode(layout.ExitBoot):
+		if strings.HasPrefix(line, refusedPrefix) {
+			return Refused, 0, line, nil
 		}
 	}
 	return Crash, 0, e.crash(), nil

@@ -22,6 +22,7 @@ func TestVerdict(t *testing.T) {
 		{"status too high", ending{code: 1, lastLog: "entrylab: init exited with status 256"}, Crash, 0, "exit code is 1"},
 		{"status negative", ending{code: 1, lastLog: "entrylab: init exited with status -1"}, Crash, 0, "exit code is 1"},
 		{"status missing", ending{code: 1, lastLog: "entrylab: init exited with status "}, Crash, 0, "exit code is 1"},
+		{"not the kernel's line", ending{code: 1, lastLog: "init exited with status 0"}, Crash, 0, "exit code is 1"},
 		{"code of a signal, line of an exit", ending{code: 3, lastLog: exited}, Crash, 0, "last in the log: " + exited},
 		{"code of an exit, line of a signal", ending{code: 1, lastLog: "entrylab: init killed by signal 9 (SIGKILL)"}, Crash, 0, "exit code is 1"},
 		{"signal without details", ending{code: 3, lastLog: "entrylab: init killed by signal 9"}, Signaled, 9, "signal 9"},
@@ -71,7 +72,6 @@ func TestStreamLastLine(t *testing.T) {
 					t.Fatalf("Write = %d, %v", n, err)
 				}
 			}
-			rec.log.Close()
 			if end := rec.ending(); end.lastLog != tt.last || end.panicLog != tt.panic {
 				t.Errorf("last %q, panic %q; want %q, %q", end.lastLog, end.panicLog, tt.last, tt.panic)
 			}

@@ -125,18 +125,20 @@ func boot(ctx context.Context, command []string, c *Config, rec *recorder) (endi
 	exit := make(chan error, 1)
 	go func() { exit <- machine.Wait() }() // drains QEMU's terminal, too
 	var waitErr error
+	late := grace
 	select {
 	case waitErr = <-exit:
 	case <-ctx.Done():
 		select {
 		case waitErr = <-exit:
 		case <-time.After(grace):
+			late = 0
 			waitErr = fmt.Errorf("QEMU was killed, but something that it started still holds its output: is %s in PATH a wrapper?", program)
 		}
 	}
 	// What QEMU wrote is in the sockets and is read to the end. The deadline is
 	// for an end that somebody else holds open.
-	deadline := time.Now().Add(grace)
+	deadline := time.Now().Add(late)
 	_ = console.SetReadDeadline(deadline)
 	_ = log.SetReadDeadline(deadline)
 	pumps.Wait()

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +141,9 @@ func TestRun(t *testing.T) {
 			if console.String() != tt.console || log.String() != tt.log {
 				t.Errorf("console %q, log %q; want %q, %q", console.String(), log.String(), tt.console, tt.log)
 			}
+			if got.Elapsed >= grace {
+				t.Errorf("ended after %v: somebody held a channel open", got.Elapsed)
+			}
 			if came := tt.console != ""; (got.FirstByte > 0) != came || got.FirstByte > got.Elapsed {
 				t.Errorf("first byte after %v of %v, console used: %v", got.FirstByte, got.Elapsed, came)
 			}
@@ -191,6 +195,27 @@ func TestRunWithoutNewline(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got.Tail); diff != "" {
 		t.Errorf("Tail (-want +got):\n%s", diff)
+	}
+}
+
+// TestRunSharedWriter has one slow writer for both channels.
+func TestRunSharedWriter(t *testing.T) {
+	kernel := scriptKernel(t)
+	var busy sync.Mutex
+	writer := writerFunc(func(p []byte) (int, error) {
+		if !busy.TryLock() {
+			t.Error("the writer is called while it is at work")
+			return len(p), nil
+		}
+		defer busy.Unlock()
+		time.Sleep(50 * time.Millisecond)
+		return len(p), nil
+	})
+	got, err := Run(t.Context(), Config{
+		Engine: TCG, Kernel: kernel, Append: "c a|;l b|;c c|;" + exits, Timeout: limit, Console: writer, Log: writer,
+	})
+	if err != nil || got.Outcome != Exited {
+		t.Errorf("error %v\n%s", err, got.Report())
 	}
 }
 
@@ -403,7 +428,7 @@ func TestRunBadQEMU(t *testing.T) {
 		},
 		{
 			name:    "leaves a process that holds its output",
-			script:  "sleep 4 & exec sleep 1000",
+			script:  "sleep 6 & exec sleep 1000",
 			wantErr: "QEMU was killed, but something that it started still holds its output: is qemu-system-x86_64 in PATH a wrapper?",
 		},
 	}
@@ -417,8 +442,8 @@ func TestRunBadQEMU(t *testing.T) {
 			if tt.wantErr == "" && (got.Outcome != Crash || got.Reason != tt.reason) {
 				t.Errorf("%v: %s\nwant crash: %s", got.Outcome, got.Reason, tt.reason)
 			}
-			if got.Elapsed > 20*time.Second {
-				t.Errorf("ended after %v", got.Elapsed)
+			if got.Elapsed > 5*time.Second {
+				t.Errorf("ended after %v, want no waiting for what was left behind", got.Elapsed)
 			}
 		})
 	}
