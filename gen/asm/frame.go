@@ -1,121 +1,196 @@
 package asm
 
-// checkFrame follows RSP from each FRAME on, in the order of the lines, and
-// compares every claim with it. Where two ways meet with different places of
-// RSP, its place is unknown until the next FRAME.
-func (l *lowering) checkFrame() {
-	known, off := false, 0
-	type state struct {
-		known bool
-		off   int
+// way says whether a line can be reached, and where RSP is then: off bytes
+// above the start of the frame, if that is known.
+type way struct {
+	reach reach
+	off   int
+}
+
+type reach uint8
+
+const (
+	unreached reach = iota
+	unknown         // reached, with RSP at an unknown place
+	known
+)
+
+// meet is what is known where two ways come together.
+func (w way) meet(v way) way {
+	switch {
+	case w.reach == unreached:
+		return v
+	case v.reach == unreached || v == w:
+		return w
 	}
-	jumps := map[*label]state{} // what forward jumps bring
-	meet := func(lb *label) {
-		s := state{known, off}
-		if old, ok := jumps[lb]; ok && old != s {
-			s = state{}
+	return way{reach: unknown}
+}
+
+// follow follows RSP from each FRAME on along every way through the function
+// and compares every claim with it. Where two ways meet with different places
+// of RSP, its place is unknown until the next FRAME. It also refuses a
+// function whose end can be reached.
+func (l *lowering) follow() {
+	at := make(map[*label]int, len(l.labels)) // a label's line
+	for i, ln := range l.lines {
+		if ln.bind != nil {
+			at[ln.bind] = i
 		}
-		jumps[lb] = s
 	}
-	open := true // the line can be reached from the one before
-	for _, ln := range l.code.lines {
-		switch {
-		case ln.frame != nil:
-			known, off = true, *ln.frame
+	ways := make([]way, len(l.lines)+1) // on arrival at each line
+	ways[0].reach = unknown
+	again := true
+	flow := func(from, to int, w way) {
+		if old := ways[to]; old.meet(w) != old {
+			ways[to] = old.meet(w)
+			again = again || to <= from
+		}
+	}
+	for again {
+		again = false
+		for i, ln := range l.lines {
+			w := ways[i]
+			if w.reach == unreached {
+				continue
+			}
+			switch {
+			case ln.frame != nil:
+				flow(i, i+1, way{known, *ln.frame})
+				continue
+			case ln.bind != nil:
+				flow(i, i+1, w)
+				continue
+			}
+			if lb := l.labels[ln.in.fault]; lb != nil {
+				flow(i, at[lb], w)
+			}
+			w = w.after(ln.in)
+			if lb := l.branchTo(ln); lb != nil {
+				flow(i, at[lb], w)
+			}
+			if !endsFlow(ln.in.name) {
+				flow(i, i+1, w)
+			}
+		}
+	}
+	for i, ln := range l.lines {
+		if ln.in == nil {
 			continue
-		case ln.bind != nil:
-			if !open {
-				s := jumps[ln.bind]
-				known, off = s.known, s.off
-			} else if s, ok := jumps[ln.bind]; ok && s != (state{known, off}) {
-				known = false
-			}
-			open = true
-			continue
 		}
-		in := ln.in
-		if in.name == "PUSHQ" || in.name == "PUSHFQ" {
-			off -= 8
+		l.checkClaim(ln.in, ways[i])
+		if name := ln.in.fault; name != "" && l.labels[name] == nil {
+			l.insErrorf(ln.in, "Fault: %s is not a label of this function", name)
 		}
-		l.checkClaim(*in, known, off)
-		switch in.name {
-		case "POPQ", "POPFQ":
-			off += 8
-			if in.args[0] == RSP {
-				known = false
-			}
-		case "SUBQ", "ADDQ":
-			if in.args[1] == RSP {
-				if v, ok := intOf(in.args[0]); ok && in.name == "SUBQ" {
-					off -= int(v)
-				} else if ok {
-					off += int(v)
-				} else {
-					known = false
-				}
-			}
-		case "LEAQ":
-			if in.args[1] == RSP {
-				if m, ok := in.args[0].(Mem); ok && m.Base == RSP && m.IndexReg == noReg && m.Sym == "" {
-					off += m.Disp
-				} else {
-					known = false
-				}
-			}
-		default:
-			if in.nargs == 2 && in.args[1] == RSP && table[in.name].form == opSrcDst {
-				known = false
-			}
-		}
-		if ln.target != nil {
-			meet(ln.target)
-		} else if in.nargs == 1 && table[in.name].form == opJump && in.name != "CALL" {
-			if name, ok := in.args[0].(string); ok {
-				if lb := l.code.labels[name]; lb != nil {
-					meet(lb)
-				}
-			}
-		}
-		open = !endsFlow(in.name)
+	}
+	if ways[len(l.lines)].reach != unreached && !l.tooDeep {
+		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2")
 	}
 }
 
-// checkClaim compares what the instruction says of its slot with where it is.
-func (l *lowering) checkClaim(in Ins, known bool, off int) {
+// branchTo returns the local label that a line may branch to.
+func (l *lowering) branchTo(ln line) *label {
+	if ln.target != nil {
+		return ln.target
+	}
+	if table[ln.in.name].form == opJump && ln.in.name != "CALL" {
+		if name, ok := ln.in.args[0].(string); ok {
+			return l.labels[name]
+		}
+	}
+	return nil
+}
+
+// after returns the way on behind an instruction.
+func (w way) after(in *Ins) way {
+	if w.reach != known {
+		return w
+	}
+	switch in.name {
+	case "PUSHQ", "PUSHFQ", "PUSHL", "POPFQ", "POPQ", "POPL":
+		w.off += stackStep(in.name)
+		if in.args[0] == RSP && in.name[:3] == "POP" {
+			w = way{reach: unknown}
+		}
+		return w
+	case "SUBQ", "ADDQ", "SUBL", "ADDL":
+		if v, ok := intOf(in.args[0]); ok && in.args[1] == RSP {
+			if in.name[:3] == "SUB" {
+				v = -v
+			}
+			w.off += int(v)
+			return w
+		}
+	case "LEAQ", "LEAL":
+		if m, ok := in.args[0].(Mem); ok && in.args[1] == RSP && m.onStack() {
+			w.off += m.Disp
+			return w
+		}
+	case "XCHGQ", "XCHGL", "XADDQ", "XADDL":
+		if in.args[0] == RSP {
+			return way{reach: unknown}
+		}
+	}
+	if shapes[table[in.name].form].write && in.nargs > 0 && in.args[in.nargs-1] == RSP {
+		return way{reach: unknown}
+	}
+	return w
+}
+
+// stackStep is by how much a PUSH or POP moves RSP; 0 for all others.
+func stackStep(name string) int {
+	switch name {
+	case "PUSHQ", "PUSHFQ":
+		return -8
+	case "PUSHL":
+		return -4
+	case "POPQ", "POPFQ":
+		return 8
+	case "POPL":
+		return 4
+	}
+	return 0
+}
+
+// onStack reports whether the operand is at a constant distance from RSP.
+func (m Mem) onStack() bool {
+	return m.Base == RSP && m.IndexReg == noReg && m.Sym == "" && m.Seg == noReg
+}
+
+// checkClaim compares what the instruction says of its slot, and what its
+// operands are fields of, with where they are.
+func (l *lowering) checkClaim(in *Ins, w way) {
+	step := stackStep(in.name)
+	opOff := w.off + max(step, 0) // a POP finds its operand from the new RSP
+	if step != 0 && in.claim != nil {
+		verb := "push"
+		if step > 0 {
+			verb = "pop"
+		}
+		l.claimed(in, verb, way{w.reach, w.off + min(step, 0)}, "RSP")
+	}
+	claimed := step != 0
 	for _, arg := range in.args[:in.nargs] {
 		m, ok := arg.(Mem)
-		if !ok || m.Base != RSP || m.IndexReg != noReg {
+		if !ok || !m.onStack() {
 			continue
 		}
-		// Below the frame's start lies other memory: the thread, at the bottom of
-		// the same stack.
-		if at := off + m.Disp; m.field.Frame != "" && known && at >= 0 && at != m.field.Off {
-			l.errorf(in.pc, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, at)
+		if m.field.Frame != "" && w.reach == known && opOff+m.Disp != m.field.Off {
+			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, opOff+m.Disp)
 		}
-		if in.claim != nil && in.name != "PUSHQ" && in.name != "POPQ" {
-			l.claimed(in, known, off+m.Disp, m.String())
-			return
+		if in.claim != nil && !claimed {
+			l.claimed(in, "operand", way{w.reach, opOff + m.Disp}, m.String())
+			claimed = true
 		}
 	}
-	switch {
-	case in.claim == nil:
-	case in.name == "PUSHQ" || in.name == "PUSHFQ":
-		l.claimed(in, known, off, "RSP")
-	case in.name == "POPQ" || in.name == "POPFQ":
-		l.claimed(in, known, off, "RSP")
-	default:
-		l.errorf(in.pc, "%v: Is(%v): the instruction touches no slot by RSP", in, *in.claim)
+	if in.claim != nil && !claimed {
+		l.insErrorf(in, "Is(%v): the instruction touches no slot by RSP", *in.claim)
 	}
 }
 
-func (l *lowering) claimed(in Ins, known bool, at int, what string) {
-	verb := map[string]string{"PUSHQ": "push", "PUSHFQ": "push", "POPQ": "pop", "POPFQ": "pop"}[in.name]
-	if verb == "" {
-		verb = in.name
-	}
-	if !known {
-		l.errorf(in.pc, "%s is %v, but RSP's place is not known here: state it with FRAME", verb, *in.claim)
-	} else if at != in.claim.Off {
-		l.errorf(in.pc, "%s is %v (%+d), but %s is at %+d", verb, *in.claim, in.claim.Off, what, at)
+func (l *lowering) claimed(in *Ins, verb string, w way, what string) {
+	if w.reach != known {
+		l.insErrorf(in, "%s is %v, but RSP's place is not known here; state it with FRAME", verb, *in.claim)
+	} else if w.off != in.claim.Off {
+		l.insErrorf(in, "%s is %v (%+d), but %s is at %+d", verb, *in.claim, in.claim.Off, what, w.off)
 	}
 }

@@ -1,13 +1,10 @@
 package asm
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"math"
 	"slices"
-	"strings"
+	"strconv"
 )
 
 // Data is a named object outside the text.
@@ -115,85 +112,67 @@ func (o *Object) Listing(name string) (Listing, bool) {
 
 const (
 	pageSize  = 4096
+	wordSize  = 8
 	funcAlign = 16
 	fillByte  = 0xcc // INT3 between functions
 )
 
 // Link assembles a program and links it to run at addr, whose physical address
-// is addr-physBase. Every error of the build is reported, joined.
+// is addr-physBase. Every error of the build is reported, joined, in the order
+// of the Go lines.
 //
 // It defines __text_start, __text_end and their like for each section,
-// __GROUP_start and __GROUP_end for each group, and __ex_table: pairs of the
-// address of an instruction marked with Fault and the address to go on at.
+// __kernel_end, __GROUP_start and __GROUP_end for each group, and __ex_table
+// to __ex_table_end: pairs of the address of an instruction marked with Fault
+// and the address to go on at, by the former.
 func Link(p Program, addr, physBase uint64) (*Object, error) {
-	var errs []error
-	a := newAssembler()
+	rep := newReport()
+	a := newAssembler(rep)
 	var encs []*encoded
 	for _, fn := range grouped(p.Funcs) {
-		enc, err := a.assemble(lower(&fn))
-		errs = append(errs, err...)
-		if enc == nil { // others may name it: one fault, one error
-			enc = &encoded{fn: &fn}
-		}
-		encs = append(encs, enc)
+		encs = append(encs, a.assemble(&fn))
 	}
-	lk := &linker{addrs: map[string]uint64{}, physBase: physBase}
+	lk := &linker{rep: rep, symbols: map[string]*symbol{}, physBase: physBase}
 	text := lk.text(encs, addr)
-	rodata := slices.Clone(p.Data)
-	rodata = slices.DeleteFunc(rodata, func(d Data) bool { return !d.ReadOnly })
-	if p.Late != nil {
-		late := p.Late(slices.DeleteFunc(slices.Clone(lk.symbols), func(s Symbol) bool { return !s.Func }))
-		for i := range late {
-			late[i].ReadOnly = true
+	var inRO, inData, inBSS []Data
+	for _, d := range p.Data {
+		switch {
+		case !lk.checkData(&d):
+		case d.ReadOnly:
+			inRO = append(inRO, d)
+		case len(d.Content) > 0:
+			inData = append(inData, d)
+		default:
+			inBSS = append(inBSS, d)
 		}
-		rodata = append(rodata, late...)
 	}
 	for i, s := range a.order {
-		rodata = append(rodata, Data{Name: fmt.Sprintf("str.%d", i), Align: 1, ReadOnly: true, Content: []any{s + "\x00"}})
+		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}
-	var table []any
-	for _, f := range lk.faults {
-		table = append(table, f[0], f[1])
-	}
-	rodata = append(rodata, Data{Name: "__ex_table", Content: table, ReadOnly: true}, Data{Name: "__ex_table_end", ReadOnly: true})
-	inData := slices.DeleteFunc(slices.Clone(p.Data), func(d Data) bool { return d.ReadOnly || len(d.Content) == 0 })
-	inBSS := slices.DeleteFunc(slices.Clone(p.Data), func(d Data) bool { return d.ReadOnly || len(d.Content) > 0 })
-	ro := lk.data(".rodata", rodata, alignUp(text.Addr+uint64(len(text.Bytes)), pageSize))
-	rw := lk.data(".data", inData, alignUp(ro.Addr+uint64(len(ro.Bytes)), pageSize))
-	bss := lk.bss(inBSS, alignUp(rw.Addr+uint64(len(rw.Bytes)), pageSize))
+	inRO = append(inRO, Data{Name: "__ex_table", Content: lk.exTable()}, Data{Name: "__ex_table_end"})
+	ro := lk.data(".rodata", inRO, alignUp(text.Addr+text.Size, pageSize))
+	rw := lk.data(".data", inData, alignUp(ro.Addr+ro.Size, pageSize))
+	bss := lk.bss(inBSS, alignUp(rw.Addr+rw.Size, pageSize))
 	rw.Write, bss.Write = true, true
-	lk.define("__kernel_end", alignUp(bss.Addr+bss.Size, pageSize), 0, false, 0)
-	lk.patchText(&text, encs)
-	lk.patchData(&ro)
-	lk.patchData(&rw)
-	errs = append(errs, lk.errs...)
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	end := alignUp(bss.Addr+bss.Size, pageSize)
+	lk.define("__kernel_end", end, 0, nil, 0)
+	if end < addr {
+		rep.errorf(0, "the program does not fit between %#x and the end of the address space", addr)
 	}
-	o := &Object{Sections: []Section{text, ro, rw, bss}, Symbols: lk.symbols, addrs: lk.addrs}
-	slices.SortStableFunc(o.Symbols, func(x, y Symbol) int {
-		switch {
-		case x.Addr < y.Addr:
-			return -1
-		case x.Addr > y.Addr:
-			return 1
-		}
-		return 0
-	})
 	for _, enc := range encs {
-		base := lk.addrs[enc.fn.Name]
-		o.Listings = append(o.Listings, enc.listing(base, text.Bytes[base-addr:]))
-		for _, el := range enc.lines {
-			file, n := place(el.in.pc)
-			o.Lines = append(o.Lines, Line{base + uint64(el.off), file, n})
-		}
+		lk.checkRefs(encs, enc)
+		lk.patchText(text, enc)
 	}
-	return o, nil
+	lk.patchData(ro, rw)
+	if err := rep.err(); err != nil {
+		return nil, err
+	}
+	return lk.object(encs, []Section{text, ro, rw, bss}), nil
 }
 
 // grouped moves the members of each group to its first.
 func grouped(fns []Func) []Func {
-	var out []Func
+	out := make([]Func, 0, len(fns))
 	done := map[string]bool{}
 	for _, fn := range fns {
 		if fn.Group == "" {
@@ -211,250 +190,272 @@ func grouped(fns []Func) []Func {
 }
 
 type linker struct {
-	addrs    map[string]uint64
-	symbols  []Symbol
+	rep      *report
+	symbols  map[string]*symbol
+	list     []Symbol
 	physBase uint64
 	faults   [][2]uint64
 	ptrs     []ptrAt
-	errs     []error
 }
 
+// symbol is a global name.
+type symbol struct {
+	addr uint64
+	fn   *Func // nil: it is not a function's
+	pc   uintptr
+}
+
+// ptrAt is a place in the data that waits for an address.
 type ptrAt struct {
 	addr uint64
 	ptr  Ptr
-	pc   uintptr
+	data *Data
 }
 
 func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
 
-func (lk *linker) define(name string, addr, size uint64, isFunc bool, pc uintptr) {
-	if _, ok := lk.addrs[name]; ok {
-		lk.errs = append(lk.errs, fmt.Errorf("%s: %s is defined twice", position(pc), name))
+// pad appends fill until the next byte's address is aligned.
+func pad(b []byte, addr uint64, align int, fill byte) []byte {
+	for n := alignUp(addr+uint64(len(b)), uint64(align)) - addr; uint64(len(b)) < n; {
+		b = append(b, fill)
+	}
+	return b
+}
+
+func (lk *linker) define(name string, addr, size uint64, fn *Func, pc uintptr) {
+	if old := lk.symbols[name]; old != nil {
+		if pc == 0 {
+			pc = old.pc // a name that Link itself defines
+		}
+		lk.rep.errorf(pc, "%s: the name is taken at %v", name, lk.rep.place(old.pc))
 		return
 	}
-	lk.addrs[name] = addr
-	lk.symbols = append(lk.symbols, Symbol{Name: name, Addr: addr, Size: size, Func: isFunc})
+	lk.symbols[name] = &symbol{addr, fn, pc}
+	lk.list = append(lk.list, Symbol{Name: name, Addr: addr, Size: size, Func: fn != nil})
 }
 
 func (lk *linker) text(encs []*encoded, addr uint64) Section {
 	var b []byte
-	lk.define("__text_start", addr, 0, false, 0)
+	lk.define("__text_start", addr, 0, nil, 0)
 	group := ""
 	endGroup := func() {
 		if group != "" {
-			lk.define("__"+group+"_end", addr+uint64(len(b)), 0, false, 0)
+			lk.define("__"+group+"_end", addr+uint64(len(b)), 0, nil, 0)
 		}
 	}
 	for _, enc := range encs {
-		for len(b)%funcAlign != 0 {
-			b = append(b, fillByte)
-		}
 		if enc.fn.Group != group {
 			endGroup()
+		}
+		b = pad(b, addr, funcAlign, fillByte)
+		if enc.fn.Group != group {
 			if group = enc.fn.Group; group != "" {
-				lk.define("__"+group+"_start", addr+uint64(len(b)), 0, false, 0)
+				lk.define("__"+group+"_start", addr+uint64(len(b)), 0, nil, 0)
 			}
 		}
-		base := addr + uint64(len(b))
-		lk.define(enc.fn.Name, base, uint64(len(enc.bytes)), true, enc.fn.pc)
+		enc.base = addr + uint64(len(b))
+		lk.define(enc.fn.Name, enc.base, uint64(len(enc.bytes)), enc.fn, enc.fn.pc)
 		for _, lb := range enc.labels {
-			lk.symbols = append(lk.symbols, Symbol{Name: lb.name, Addr: base + uint64(lb.off), Local: true})
+			if lb.off > 0 || lb.name != enc.fn.Name {
+				lk.list = append(lk.list, Symbol{Name: lb.name, Addr: enc.base + uint64(lb.off), Local: true})
+			}
 		}
 		for _, f := range enc.faults {
-			lk.faults = append(lk.faults, [2]uint64{base + uint64(f.off), base + uint64(f.to)})
+			lk.faults = append(lk.faults, [2]uint64{enc.base + uint64(f.off), enc.base + uint64(f.to)})
 		}
 		b = append(b, enc.bytes...)
 	}
 	endGroup()
-	lk.define("__text_end", addr+uint64(len(b)), 0, false, 0)
+	lk.define("__text_end", addr+uint64(len(b)), 0, nil, 0)
 	return Section{Name: ".text", Addr: addr, Bytes: b, Size: uint64(len(b)), Exec: true}
+}
+
+func (lk *linker) exTable() []any {
+	var words []any
+	for _, f := range lk.faults {
+		words = append(words, f[0], f[1])
+	}
+	return words
+}
+
+// maxSize is what a data object may have: no more can be addressed.
+const maxSize = 1 << 31
+
+// checkData refuses what cannot be laid out.
+func (lk *linker) checkData(d *Data) bool {
+	switch {
+	case d.Name == "":
+		lk.rep.errorf(d.pc, "a data object has no name")
+	case d.Align < 0 || d.Align&(d.Align-1) != 0 || d.Align > maxSize:
+		lk.rep.errorf(d.pc, "%s: Align is %d; want a power of two", d.Name, d.Align)
+	case d.Size < 0 || d.Size > maxSize:
+		lk.rep.errorf(d.pc, "%s: Size is %d; want 0 to 2 GiB", d.Name, d.Size)
+	default:
+		return true
+	}
+	return false
 }
 
 func (lk *linker) data(name string, objects []Data, addr uint64) Section {
 	var b []byte
-	lk.define("_"+strings.Replace(name, ".", "_", 1)+"_start", addr, 0, false, 0)
-	for _, d := range objects {
-		align := max(d.Align, 1)
-		if d.Align == 0 {
-			align = 8
-		}
-		for len(b)%align != 0 {
-			b = append(b, 0)
-		}
+	under := "__" + name[1:]
+	lk.define(under+"_start", addr, 0, nil, 0)
+	for i := range objects {
+		d := &objects[i]
+		b = pad(b, addr, cmp.Or(d.Align, wordSize), 0)
 		start := len(b)
 		for _, c := range d.Content {
-			switch v := c.(type) {
-			case []byte:
-				b = append(b, v...)
-			case string:
-				b = append(b, v...)
-			case Ptr:
-				lk.ptrs = append(lk.ptrs, ptrAt{addr + uint64(len(b)), v, d.pc})
-				b = append(b, make([]byte, 8)...)
-			default:
-				w := binary.Size(c)
-				if _, ok := intOf(c); !ok || w < 0 {
-					lk.errs = append(lk.errs, fmt.Errorf("%s: %s: content of type %T; want bytes, a string, a sized integer or a Ptr", position(d.pc), d.Name, c))
-					continue
-				}
-				n, _ := intOf(c)
-				var word [8]byte
-				binary.LittleEndian.PutUint64(word[:], uint64(n))
-				b = append(b, word[:w]...)
-			}
+			b = lk.content(b, addr, d, c)
 		}
-		if pad := d.Size - (len(b) - start); pad > 0 {
-			b = append(b, make([]byte, pad)...)
+		if n := len(b) - start; d.Size > n {
+			b = append(b, make([]byte, d.Size-n)...)
+		} else if d.Size > 0 && d.Size < n {
+			lk.rep.errorf(d.pc, "%s: Size is %d, but the content has %d bytes", d.Name, d.Size, n)
 		}
-		lk.define(d.Name, addr+uint64(start), uint64(len(b)-start), false, d.pc)
+		lk.define(d.Name, addr+uint64(start), uint64(len(b)-start), nil, d.pc)
 	}
-	lk.define("_"+strings.Replace(name, ".", "_", 1)+"_end", addr+uint64(len(b)), 0, false, 0)
+	lk.define(under+"_end", addr+uint64(len(b)), 0, nil, 0)
 	return Section{Name: name, Addr: addr, Bytes: b, Size: uint64(len(b))}
+}
+
+// content appends one item of an object's content.
+func (lk *linker) content(b []byte, addr uint64, d *Data, item any) []byte {
+	switch v := item.(type) {
+	case []byte:
+		return append(b, v...)
+	case string:
+		return append(b, v...)
+	case Ptr:
+		lk.ptrs = append(lk.ptrs, ptrAt{addr + uint64(len(b)), v, d})
+		return append(b, make([]byte, wordSize)...)
+	}
+	n, ok := intOf(item)
+	width := 0
+	if ok {
+		width = binary.Size(item)
+	}
+	if width <= 0 {
+		lk.rep.errorf(d.pc, "%s: content is %s; want bytes, a string, a sized integer or a Ptr", d.Name, typeName(item))
+		return b
+	}
+	word := binary.LittleEndian.AppendUint64(nil, uint64(n))
+	return append(b, word[:width]...)
 }
 
 func (lk *linker) bss(objects []Data, addr uint64) Section {
 	at := addr
-	lk.define("__bss_start", addr, 0, false, 0)
+	lk.define("__bss_start", addr, 0, nil, 0)
 	for _, d := range objects {
-		at = alignUp(at, uint64(max(d.Align, 8)))
-		lk.define(d.Name, at, uint64(d.Size), false, d.pc)
+		at = alignUp(at, uint64(max(d.Align, wordSize)))
+		lk.define(d.Name, at, uint64(d.Size), nil, d.pc)
 		at += uint64(d.Size)
 	}
-	at = alignUp(at, 8)
-	lk.define("__bss_end", at, 0, false, 0)
+	at = alignUp(at, wordSize)
+	lk.define("__bss_end", at, 0, nil, 0)
 	return Section{Name: ".bss", Addr: addr, Size: at - addr}
 }
 
-func (lk *linker) patchText(text *Section, encs []*encoded) {
+// checkRefs checks that the symbols which a function names are there, and are
+// of the kind that the instruction wants.
+func (lk *linker) checkRefs(encs []*encoded, enc *encoded) {
+	bits := enc.fn.bits()
+	for _, r := range enc.refs {
+		s := lk.symbols[r.sym]
+		through := table[r.in.name].form == opJump && !r.direct
+		switch {
+		case s == nil:
+			what := "is not a function or data of the program"
+			if r.direct {
+				what = "is not a label of this function, nor a function"
+			}
+			if owner := labelOwner(encs, r.sym); owner != "" {
+				what = "is a label of " + owner + "; labels are local to their function"
+			}
+			lk.rep.insErrorf(enc.fn, r.in, "%s %s", r.sym, what)
+		case r.direct && s.fn == nil:
+			lk.rep.insErrorf(enc.fn, r.in, "%s is not a function; Sym(%q) goes through the address there", r.sym, r.sym)
+		case r.direct && s.fn.bits() != bits:
+			lk.rep.insErrorf(enc.fn, r.in, "%s is %d-bit code; change the mode on the way", r.sym, s.fn.bits())
+		case through && s.fn != nil:
+			lk.rep.insErrorf(enc.fn, r.in, "goes through an address in memory, but %s is a function; give its name alone", r.sym)
+		}
+	}
+}
+
+// labelOwner returns the function that has the label, "" if none.
+func labelOwner(encs []*encoded, name string) string {
 	for _, enc := range encs {
-		base := lk.addrs[enc.fn.Name]
-		code := text.Bytes[base-text.Addr:][:len(enc.bytes)]
-		for _, r := range enc.relocs {
-			s, ok := lk.addrs[r.sym]
-			if !ok {
-				lk.errs = append(lk.errs, fmt.Errorf("%s: %s: %s is not a label of this function, nor a function or data of the program", position(r.pc), enc.fn.Name, r.sym))
-				continue
-			}
-			if enc.fn.Bits == 32 {
-				s -= lk.physBase
-			}
-			v := int64(s) + r.add
-			at := code[r.off:]
-			fits := true
-			switch r.kind {
-			case relPC32:
-				pc := base
-				if enc.fn.Bits == 32 {
-					pc -= lk.physBase
-				}
-				v -= int64(pc) + int64(r.off) + 4
-				fits = v == int64(int32(v))
-			case relAbs32S:
-				fits = v == int64(int32(v))
-			case relPhys32:
-				fits = v >= 0 && v <= math.MaxUint32
-			case relAbs64:
-				binary.LittleEndian.PutUint64(at, uint64(v))
-				continue
-			}
-			if !fits {
-				lk.errs = append(lk.errs, fmt.Errorf("%s: %s: the address of %s (%#x) does not fit in 32 bits here", position(r.pc), enc.fn.Name, r.sym, s))
-				continue
-			}
-			binary.LittleEndian.PutUint32(at, uint32(v))
+		if enc.names[name] != nil {
+			return enc.fn.Name
 		}
+	}
+	return ""
+}
+
+func (lk *linker) patchText(text Section, enc *encoded) {
+	code := text.Bytes[enc.base-text.Addr:][:len(enc.bytes)]
+	for _, r := range enc.relocs {
+		s := lk.symbols[r.sym]
+		if s == nil { // checkRefs has said so
+			continue
+		}
+		target, pc := s.addr, enc.base+uint64(r.off)+4
+		if enc.fn.bits() == 32 {
+			target, pc = target-lk.physBase, pc-lk.physBase
+		}
+		v := int64(target) + r.add
+		fits := true
+		switch r.kind {
+		case relPC32:
+			v -= int64(pc)
+			fits = v == int64(int32(v))
+		case relAbs32S:
+			fits = v == int64(int32(v))
+		case relPhys32:
+			fits = v == int64(uint32(v))
+		}
+		if !fits {
+			lk.rep.insErrorf(enc.fn, r.in, "the address %#x does not fit in 32 bits here", uint64(int64(target)+r.add))
+			continue
+		}
+		binary.LittleEndian.PutUint32(code[r.off:], uint32(v))
 	}
 }
 
-func (lk *linker) patchData(sec *Section) {
+func (lk *linker) patchData(sections ...Section) {
 	for _, p := range lk.ptrs {
-		if p.addr < sec.Addr || p.addr >= sec.Addr+uint64(len(sec.Bytes)) {
+		s := lk.symbols[p.ptr.Sym]
+		if s == nil {
+			lk.rep.errorf(p.data.pc, "%s: %s is not a function or data of the program", p.data.Name, p.ptr.Sym)
 			continue
 		}
-		s, ok := lk.addrs[p.ptr.Sym]
-		if !ok {
-			lk.errs = append(lk.errs, fmt.Errorf("%s: %s is not a function or data of the program", position(p.pc), p.ptr.Sym))
-			continue
-		}
-		binary.LittleEndian.PutUint64(sec.Bytes[p.addr-sec.Addr:], s+uint64(p.ptr.Add))
-	}
-}
-
-// Listing is an assembled function for reading and counting.
-type Listing struct {
-	Name, Doc string
-	Addr      uint64
-	Rows      []Row
-}
-
-// Row is one line of a listing: a label, or an instruction.
-type Row struct {
-	Label   string // only the label if it is not empty
-	Off     int    // from the function's start
-	Bytes   []byte
-	Text    string // the instruction
-	Claim   string // the slot that it is said to touch, "" if none
-	Comment string
-	File    string
-	Line    int
-}
-
-func (enc *encoded) listing(base uint64, code []byte) Listing {
-	l := Listing{Name: enc.fn.Name, Doc: enc.fn.Doc, Addr: base}
-	labels := enc.labels
-	for _, el := range enc.lines {
-		for len(labels) > 0 && labels[0].off <= el.off {
-			l.Rows = append(l.Rows, Row{Label: labels[0].name, Off: labels[0].off})
-			labels = labels[1:]
-		}
-		text := el.in.String()
-		if el.to != "" {
-			text = fmt.Sprintf("%-7s %s", el.in.name, el.to)
-		}
-		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Text: text, Comment: el.in.note}
-		if el.in.claim != nil {
-			row.Claim = el.in.claim.String()
-		}
-		row.File, row.Line = place(el.in.pc)
-		l.Rows = append(l.Rows, row)
-	}
-	return l
-}
-
-// String prints the listing: offset, bytes, instruction, slot and comment.
-func (l Listing) String() string {
-	var b strings.Builder
-	for line := range strings.Lines(l.Doc) {
-		fmt.Fprintf(&b, "// %s", line)
-	}
-	if l.Doc != "" {
-		b.WriteByte('\n')
-	}
-	fmt.Fprintf(&b, "%s:\n", l.Name)
-	width := 0
-	for _, r := range l.Rows {
-		width = max(width, len(r.Text))
-	}
-	width = min(width, 44)
-	for _, r := range l.Rows {
-		if r.Label != "" {
-			if r.Label != l.Name {
-				fmt.Fprintf(&b, "%s:\n", r.Label)
+		for _, sec := range sections {
+			if p.addr-sec.Addr < sec.Size {
+				binary.LittleEndian.PutUint64(sec.Bytes[p.addr-sec.Addr:], s.addr+uint64(p.ptr.Add))
 			}
-			continue
-		}
-		remark := r.Claim
-		if r.Comment != "" {
-			if remark != "" {
-				remark += "; "
-			}
-			remark += r.Comment
-		}
-		if remark != "" {
-			fmt.Fprintf(&b, "%4x  %-24x  %-*s  // %s\n", r.Off, r.Bytes, width, r.Text, remark)
-		} else {
-			fmt.Fprintf(&b, "%4x  %-24x  %s\n", r.Off, r.Bytes, r.Text)
 		}
 	}
-	return b.String()
+}
+
+func (lk *linker) object(encs []*encoded, sections []Section) *Object {
+	o := &Object{Sections: sections, Symbols: lk.list, addrs: make(map[string]uint64, len(lk.symbols))}
+	slices.SortStableFunc(o.Symbols, func(x, y Symbol) int { return cmp.Compare(x.Addr, y.Addr) })
+	for name, s := range lk.symbols {
+		o.addrs[name] = s.addr
+	}
+	lines := 0
+	for _, enc := range encs {
+		lines += len(enc.lines)
+	}
+	o.Lines = make([]Line, 0, lines)
+	o.Listings = make([]Listing, 0, len(encs))
+	text := sections[0]
+	for _, enc := range encs {
+		o.Listings = append(o.Listings, enc.listing(lk.rep, text.Bytes[enc.base-text.Addr:]))
+		for _, el := range enc.lines {
+			p := lk.rep.place(el.in.pc)
+			o.Lines = append(o.Lines, Line{enc.base + uint64(el.off), p.file, p.line})
+		}
+	}
+	return o
 }

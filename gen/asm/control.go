@@ -1,0 +1,165 @@
+package asm
+
+import "fmt"
+
+// CC is a condition code, with Intel's names.
+type CC uint8
+
+// The condition codes, in the order of their encoding (SDM volume 2, B.1.4.7).
+const (
+	O CC = iota
+	NO
+	B
+	AE
+	E
+	NE
+	BE
+	A
+	S
+	NS
+	P
+	NP
+	L
+	GE
+	LE
+	G
+	always
+)
+
+var ccNames = [...]string{"O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G", "MP"}
+
+// String returns the name as it stands in a mnemonic.
+func (cc CC) String() string {
+	if cc < always {
+		return ccNames[cc]
+	}
+	return fmt.Sprintf("CC(%d)", uint8(cc))
+}
+
+func (cc CC) inverse() CC { return cc ^ 1 }
+
+// Cond is an IF with its branches.
+type Cond struct {
+	cc        CC
+	then, els Block
+	pc        uintptr
+}
+
+// IF runs the items when the flags of the instruction before it fulfil cc.
+func IF(cc CC, items ...Item) Cond { return Cond{cc: cc, then: items, pc: callerPC(2)} }
+
+// ELSE adds what runs otherwise.
+func (c Cond) ELSE(items ...Item) Cond { c.els = items; return c }
+
+func (c Cond) lower(l *lowering) {
+	if !l.checkCC("IF", c.cc, c.pc) {
+		return
+	}
+	end := &label{pc: c.pc}
+	if len(c.els) == 0 {
+		l.branch(c.cc.inverse(), end, c.pc)
+		l.block(c.then)
+		l.bind(end)
+		return
+	}
+	els := &label{pc: c.pc}
+	l.branch(c.cc.inverse(), els, c.pc)
+	l.block(c.then)
+	if !l.ended() {
+		l.branch(always, end, c.pc)
+	}
+	l.bind(els)
+	l.block(c.els)
+	l.bind(end)
+}
+
+// loop is the item of LOOP and of DO with its WHILE.
+type loop struct {
+	body  Block
+	isDo  bool
+	while CC // DO: the condition of the closing branch
+	pc    uintptr
+}
+
+// LOOP repeats the items until a BREAK.
+func LOOP(items ...Item) Item { return loop{body: items, pc: callerPC(2)} }
+
+// DO runs the items, and again while WHILE's condition holds.
+func DO(items ...Item) DoLoop { return DoLoop{items, callerPC(2)} }
+
+// DoLoop is a DO that waits for its WHILE.
+type DoLoop struct {
+	body Block
+	pc   uintptr
+}
+
+// WHILE closes a DO: back to its start if cc holds.
+func (d DoLoop) WHILE(cc CC) Item { return loop{d.body, true, cc, d.pc} }
+
+func (lp loop) lower(l *lowering) {
+	if lp.isDo && !l.checkCC("WHILE", lp.while, lp.pc) {
+		return
+	}
+	start, end := &label{pc: lp.pc}, &label{pc: lp.pc}
+	next := start
+	if lp.isDo {
+		next = &label{pc: lp.pc}
+	}
+	l.loops = append(l.loops, loopLabels{next, end})
+	l.bind(start)
+	l.block(lp.body)
+	if lp.isDo {
+		l.bind(next)
+		l.branch(lp.while, start, lp.pc)
+	} else {
+		l.branch(always, start, lp.pc)
+	}
+	l.bind(end)
+	l.loops = l.loops[:len(l.loops)-1]
+}
+
+type loopLabels struct{ next, end *label }
+
+// leave is the item of BREAK and CONTINUE.
+type leave struct {
+	word string
+	cc   []CC
+	pc   uintptr
+}
+
+// BREAK leaves the innermost loop, if cc is given only when it holds.
+func BREAK(cc ...CC) Item { return leave{"BREAK", cc, callerPC(2)} }
+
+// CONTINUE goes to the next round of the innermost loop (in a DO: to its
+// condition), if cc is given only when it holds.
+func CONTINUE(cc ...CC) Item { return leave{"CONTINUE", cc, callerPC(2)} }
+
+func (lv leave) lower(l *lowering) {
+	cc := always
+	if len(lv.cc) > 1 {
+		l.errorf(lv.pc, "%s: %d conditions; want one at most", lv.word, len(lv.cc))
+		return
+	} else if len(lv.cc) == 1 {
+		if cc = lv.cc[0]; !l.checkCC(lv.word, cc, lv.pc) {
+			return
+		}
+	}
+	if len(l.loops) == 0 {
+		l.errorf(lv.pc, "%s: not in a LOOP or DO", lv.word)
+		return
+	}
+	to := l.loops[len(l.loops)-1]
+	if lv.word == "BREAK" {
+		l.branch(cc, to.end, lv.pc)
+	} else {
+		l.branch(cc, to.next, lv.pc)
+	}
+}
+
+func (l *lowering) checkCC(word string, cc CC, pc uintptr) bool {
+	if cc < always {
+		return true
+	}
+	l.errorf(pc, "%s: no condition %v; want one of O to G", word, cc)
+	return false
+}

@@ -1,0 +1,296 @@
+package asm
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+
+	"github.com/twitchyliquid64/golang-asm/obj"
+	"github.com/twitchyliquid64/golang-asm/obj/x86"
+)
+
+var objRegs = func() (t [numRegs]int16) {
+	for i, r := range []int16{
+		x86.REG_AX, x86.REG_CX, x86.REG_DX, x86.REG_BX, x86.REG_SP, x86.REG_BP, x86.REG_SI, x86.REG_DI,
+		x86.REG_R8, x86.REG_R9, x86.REG_R10, x86.REG_R11, x86.REG_R12, x86.REG_R13, x86.REG_R14, x86.REG_R15,
+		x86.REG_ES, x86.REG_CS, x86.REG_SS, x86.REG_DS, x86.REG_FS, x86.REG_GS,
+		x86.REG_CR0, x86.REG_CR2, x86.REG_CR3, x86.REG_CR4, x86.REG_CR8,
+		x86.REG_DR0, x86.REG_DR0 + 1, x86.REG_DR2, x86.REG_DR3, x86.REG_DR6, x86.REG_DR7,
+	} {
+		t[int(RAX)+i] = r
+	}
+	return t
+}()
+
+// kindOf returns what an operand is; 0 is nothing that an instruction takes.
+func kindOf(arg any) kind {
+	switch v := arg.(type) {
+	case Reg:
+		switch {
+		case v.general():
+			return kReg
+		case v.segment():
+			return kSeg
+		case CR0 <= v && v <= DR7:
+			return kSys
+		}
+		return 0
+	case Mem:
+		return kMem
+	case string:
+		return kLabel
+	}
+	if _, ok := intOf(arg); ok {
+		return kImm
+	}
+	return 0
+}
+
+// has reports whether an operand is of one of the kinds.
+func (k kind) has(arg any) bool {
+	return k&kindOf(arg) != 0 || k&kCL != 0 && arg == RCX
+}
+
+// String lists the kinds as an error names them; where a general register is
+// taken, the special ones that are too are left out.
+func (k kind) String() string {
+	if k&kReg != 0 {
+		k &^= kSeg | kSys
+	}
+	var names []string
+	for i, name := range []string{"a register", "memory", "an immediate", "RCX", "a segment register", "a control or debug register", "the name of a label or function"} {
+		if k>>i&1 != 0 {
+			names = append(names, name)
+		}
+	}
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " or " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
+
+// wrongKind is the error of an operand that the instruction does not take.
+func wrongKind(in *Ins, n int, want []kind) error {
+	which := "operand"
+	if len(want) == 2 {
+		which = [2]string{"first operand", "second operand"}[n]
+	}
+	var is string
+	switch v := in.args[n].(type) {
+	case string:
+		is = fmt.Sprintf("a name; Sym(%q) is the memory there", v)
+	case Slot:
+		is = "a Slot, which is for Is; operands come from Fields"
+	default:
+		if is = kindOf(v).String(); is == "" {
+			is = typeName(v)
+		}
+		if r, ok := v.(Reg); ok && is == "Reg" {
+			is = r.String()
+		}
+	}
+	return fmt.Errorf("the %s is %s; want %v", which, is, want[n])
+}
+
+// operand makes the library's operand n of an instruction.
+func (e *encoder) operand(addr *obj.Addr, m *made, in *Ins, r row, n int) error {
+	want := shapes[r.form].args
+	arg := in.args[n]
+	if !want[n].has(arg) {
+		return wrongKind(in, n, want)
+	}
+	width := r.width
+	if n == 0 && r.from != 0 {
+		width = r.from
+	}
+	switch v := arg.(type) {
+	case Reg:
+		if e.bits == 32 && (R8 <= v && v <= R15 || v == CR8) {
+			return fmt.Errorf("%v does not exist in 32-bit code", v)
+		}
+		if width == 1 && r.form != opShift {
+			if e.bits == 32 && RSP <= v && v <= RDI {
+				return fmt.Errorf("%v has no low byte in 32-bit code; use RAX to RBX", v)
+			}
+			if v == RSP || v == RBP {
+				return fmt.Errorf("the low byte of %v cannot be encoded; use another register", v)
+			}
+		}
+		*addr = obj.Addr{Type: obj.TYPE_REG, Reg: objRegs[v]}
+		return nil
+	case Mem:
+		return e.memory(addr, m, in, v)
+	}
+	v, err := checkImm(in, r, n)
+	*addr = obj.Addr{Type: obj.TYPE_CONST, Offset: v}
+	return err
+}
+
+// checkSpecial checks moves of registers that are not general, and LEA.
+func checkSpecial(in *Ins, bits int) error {
+	if in.nargs != 2 {
+		return nil
+	}
+	for n, arg := range in.args {
+		r, ok := arg.(Reg)
+		other := kindOf(in.args[1-n])
+		switch {
+		case !ok || r.general():
+		case r.segment() && other&(kReg|kMem) == 0:
+			return fmt.Errorf("%v is moved only to and from a register or memory", r)
+		case r == CS && n == 1:
+			return errors.New("CS cannot be moved to; use RETFQ or IRETQ")
+		case r.segment():
+		case other != kReg:
+			return fmt.Errorf("%v is moved only to and from a register", r)
+		case in.name == "MOVL" && bits == 64:
+			return fmt.Errorf("%v needs MOVQ in 64-bit code", r)
+		case r == DR1:
+			return errors.New("the library cannot encode DR1; use DR0, DR2 or DR3")
+		}
+	}
+	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.Seg != noReg {
+		return fmt.Errorf("the address of %v within its segment is no address; add the segment's base", m)
+	}
+	return nil
+}
+
+// checkPrefix refuses prefixes that the CPU would ignore or refuse.
+func checkPrefix(in *Ins, r row) error {
+	switch in.prefix {
+	case prefixLock:
+		if s := shapes[r.form]; s.lock && in.nargs > 0 {
+			if _, ok := in.args[in.nargs-1].(Mem); ok {
+				return nil
+			}
+			if _, ok := in.args[0].(Mem); ok && r.form == opXchg {
+				return nil
+			}
+		}
+		return errors.New("LOCK needs an instruction that changes memory")
+	case prefixRep:
+		if r.form != opString {
+			return errors.New("REP needs MOVS, STOS or LODS; a comparison takes REPE or REPNE")
+		}
+	case prefixRepe, prefixRepne:
+		if r.form != opScan {
+			return errors.New("REPE and REPNE need CMPS or SCAS")
+		}
+	}
+	return nil
+}
+
+func segmentPrefix(seg Reg) byte {
+	switch seg {
+	case FS:
+		return 0x64
+	case GS:
+		return 0x65
+	}
+	return 0
+}
+
+// memory makes the library's operand of memory, without its segment.
+func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
+	indexed := v.Base != noReg || v.IndexReg != noReg
+	disp := v.Disp
+	if e.bits == 32 && disp > math.MaxInt32 && disp <= math.MaxUint32 {
+		disp = int(int32(uint32(disp)))
+	}
+	switch {
+	case v.Base != noReg && !v.Base.general() || v.IndexReg != noReg && !v.IndexReg.general():
+		return fmt.Errorf("%v: base and index must be general registers", v)
+	case v.IndexReg == RSP:
+		return fmt.Errorf("%v: RSP cannot be an index; make it the base", v)
+	case e.bits == 32 && (v.Base >= R8 || v.IndexReg >= R8):
+		return fmt.Errorf("%v: no such register in 32-bit code", v)
+	case v.IndexReg != noReg && v.Scale != 1 && v.Scale != 2 && v.Scale != 4 && v.Scale != 8:
+		return fmt.Errorf("%v: the scale is %d; want 1, 2, 4 or 8", v, v.Scale)
+	case v.IndexReg == noReg && v.Scale != 0:
+		return fmt.Errorf("%v: a scale without an index", v)
+	case disp < math.MinInt32 || disp > math.MaxInt32:
+		return fmt.Errorf("%v: the displacement does not fit in 32 bits, sign-extended; add it to a register", v)
+	case v.Seg != noReg && v.Seg != GS && v.Seg != FS:
+		return fmt.Errorf("%v: segment %v has no base of its own; want FS or GS", v, v.Seg)
+	case v.Seg != noReg && v.Sym != "":
+		return fmt.Errorf("%v: a symbol in segment %v; put its address in a register", v, v.Seg)
+	}
+	*addr = obj.Addr{Type: obj.TYPE_MEM, Offset: int64(disp)}
+	if v.IndexReg != noReg {
+		addr.Index, addr.Scale = objRegs[v.IndexReg], int16(v.Scale)
+	}
+	if v.Base != noReg {
+		addr.Reg = objRegs[v.Base]
+	}
+	if v.Sym == "" {
+		return nil
+	}
+	sym := v.Sym
+	if text, ok := strings.CutPrefix(sym, strPrefix); ok {
+		sym = e.a.intern(text)
+	} else {
+		e.refs = append(e.refs, ref{in: in, sym: sym})
+	}
+	if !indexed {
+		addr.Name, addr.Sym = obj.NAME_EXTERN, &obj.LSym{Name: sym}
+		return nil
+	}
+	m.rel = &reloc{kind: relAbs32S, sym: sym, add: int64(disp), in: in}
+	if e.bits == 32 {
+		m.rel.kind = relPhys32
+	}
+	addr.Offset = placeholder
+	return nil
+}
+
+// checkImm returns immediate operand n as the library is to get it. The
+// library cuts and sign-extends without a word, so that what does not fit is
+// refused here.
+func checkImm(in *Ins, r row, n int) (int64, error) {
+	v, _ := intOf(in.args[n])
+	bits := r.width * 8
+	switch {
+	case r.form == opShift || r.form == opBit || r.form == opBitRMW:
+		if v < 0 || v >= int64(bits) {
+			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, bits-1)
+		}
+		return v, nil
+	case r.form == opInt:
+		if v < 0 || v > 255 {
+			return 0, fmt.Errorf("immediate %d: want 0 to 255", v)
+		}
+		return v, nil
+	case bits < 64:
+		if v < -1<<(bits-1) || v >= 1<<bits || v < 0 && reflect.ValueOf(in.args[n]).CanUint() {
+			return 0, fmt.Errorf("immediate %#x does not fit in %d bits", v, bits)
+		}
+		return v << (64 - bits) >> (64 - bits), nil
+	}
+	if _, toReg := in.args[1].(Reg); r.form == opMovSys && toReg {
+		return v, nil
+	}
+	if v < math.MinInt32 || v > math.MaxInt32 {
+		return 0, fmt.Errorf("immediate %#x does not fit in 32 bits, sign-extended; MOVQ it to a register", uint64(v))
+	}
+	return v, nil
+}
+
+// intOf returns the value of any integer.
+func intOf(arg any) (int64, bool) {
+	switch v := arg.(type) {
+	case int:
+		return int64(v), true
+	case nil, Reg, Mem, string:
+		return 0, false
+	}
+	v := reflect.ValueOf(arg)
+	switch {
+	case v.CanInt():
+		return v.Int(), true
+	case v.CanUint():
+		return int64(v.Uint()), true
+	}
+	return 0, false
+}
