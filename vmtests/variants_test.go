@@ -1,0 +1,34 @@
+package vmtests
+
+import (
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestVariants boots a kernel for each preset and engine, with the preset as
+// the only entry path, and makes a subtest of every check of the guest: the
+// guest, an ordinary Go program, runs all its system calls through it.
+func TestVariants(t *testing.T) {
+	for _, n := range stubs.Presets() {
+		for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
+			if n.Variant.Bare {
+				continue // answers one call; TestFloor selects it for that
+			}
+			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
+				t.Parallel()
+				run := runGuest(t, lab.Config{
+					Variants: []stubs.Named{n.Named},
+					Args:     []string{"verify"},
+					VM:       machine(t, engine),
+				})
+				if len(run.Checks) == 0 {
+					t.Fatal("the guest made no check")
+				}
+				report(t, run)
+			})
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package vmtests
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+)
+
+// timeout ends a machine of a test; on a busy host all take longer.
+const timeout = 2 * time.Minute
+
+// needQEMU skips the test where there is no QEMU.
+func needQEMU(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("no qemu-system-x86_64: run `make deps`")
+	}
+}
+
+// machine is the test's machine on the engine.
+func machine(t testing.TB, engine vm.Engine) vm.Config {
+	t.Helper()
+	needQEMU(t)
+	limit := timeout
+	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		limit = vm.TimeoutFor(d, limit)
+	}
+	return vm.Config{Engine: engine, Timeout: limit}
+}
+
+// runGuest boots the guest and fails the test if there is no verdict.
+func runGuest(t *testing.T, c lab.Config) *lab.Run {
+	t.Helper()
+	run, err := lab.RunGuest(t.Context(), c, nil)
+	if errors.Is(err, lab.ErrNoVerdict) {
+		t.Fatalf("CRASH: %v\n%s", err, run.VM.Report())
+	}
+	if err != nil {
+		t.Fatalf("ERROR: %v", err)
+	}
+	return run
+}
+
+// report makes a subtest of each of the guest's checks, and on a failure shows
+// the machine's last lines and how to repeat it.
+func report(t *testing.T, run *lab.Run) {
+	t.Helper()
+	for _, c := range run.Checks {
+		t.Run(strings.ReplaceAll(c.Name, ": ", "/"), func(t *testing.T) {
+			switch c.Outcome {
+			case result.Skip:
+				t.Skip(c.Detail)
+			case result.Fail, result.Error:
+				t.Errorf("%s: %s", c.Outcome, c.Detail)
+			}
+		})
+	}
+	if t.Failed() {
+		t.Log(run.VM.Report())
+	}
+}
+
+// program builds a Go program of testdata and returns its path; one process
+// builds each once.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	p, _ := programs.LoadOrStore(name, &built{})
+	b := p.(*built)
+	b.once.Do(func() {
+		b.path = filepath.Join(programDir, name)
+		b.err = initramfs.GoBuild(context.Background(), ".", "./testdata/"+name, b.path)
+	})
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return b.path
+}
+
+type built struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+var (
+	programs   sync.Map
+	programDir string
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "vmtests-")
+	if err != nil {
+		panic(err)
+	}
+	programDir = dir
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
