@@ -383,6 +383,9 @@ func (e *encoder) instruction(i int, ln line) error {
 		for _, b := range r.bytes {
 			e.raw(m, x86.ABYTE, int64(b))
 		}
+		if r.form == opRetN {
+			e.raw(m, x86.AWORD, addrs[0].Offset)
+		}
 		return nil
 	}
 	p := e.newProg(r.as)

@@ -257,9 +257,13 @@ func checkImm(in *Ins, r row, n int) (int64, error) {
 			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, bits-1)
 		}
 		return v, nil
-	case r.form == opInt:
-		if v < 0 || v > 255 {
-			return 0, fmt.Errorf("immediate %d: want 0 to 255", v)
+	case r.form == opInt || r.form == opRetN:
+		most := int64(math.MaxUint8)
+		if r.form == opRetN {
+			most = math.MaxUint16
+		}
+		if v < 0 || v > most {
+			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, most)
 		}
 		return v, nil
 	case bits < 64:

@@ -174,11 +174,14 @@ func (l *lowering) checkClaim(in *Ins, w way) {
 		if !ok || !m.onStack() {
 			continue
 		}
-		if m.field.Frame != "" && w.reach == known && opOff+m.Disp != m.field.Off {
-			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, opOff+m.Disp)
+		at := opOff + m.Disp
+		// Below the frame's start lies other memory: the thread, at the bottom of
+		// the same stack.
+		if m.field.Frame != "" && w.reach == known && at >= 0 && at != m.field.Off {
+			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, at)
 		}
 		if in.claim != nil && !claimed {
-			l.claimed(in, "operand", way{w.reach, opOff + m.Disp}, m.String())
+			l.claimed(in, "operand", way{w.reach, at}, m.String())
 			claimed = true
 		}
 	}

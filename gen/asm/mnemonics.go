@@ -457,6 +457,9 @@ func CALL(target any) Ins { return ins("CALL", target) }
 // RET returns; see RETURN for functions with saved registers.
 func RET() Ins { return ins("RET") }
 
+// RETN returns and drops n more bytes of the stack: AT&T's ret $n.
+func RETN(n any) Ins { return ins("RETN", n) }
+
 // INT raises a software interrupt.
 func INT(src any) Ins { return ins("INT", src) }
 

@@ -50,6 +50,7 @@ const (
 	opDstReg        // one operand, written, register only
 	opPush          // one operand, read
 	opInt           // an interrupt's vector
+	opRetN          // how many bytes are dropped
 	opJump          // a branch's target
 )
 
@@ -88,6 +89,7 @@ var shapes = [...]shape{
 	opDstReg:   {args: []kind{kReg}, dst: true, write: true},
 	opPush:     {args: []kind{kReg | kMem | kImm}},
 	opInt:      {args: []kind{kImm}},
+	opRetN:     {args: []kind{kImm}},
 	opJump:     {args: []kind{kLabel | kReg | kMem}, dst: true},
 }
 
@@ -99,7 +101,7 @@ type row struct {
 	width int // of the operation, in bytes; 0: none or no matter
 	from  int // width of the source, if it is another
 	only  int // the Bits that it exists in; 0: both, but width 8 is 64-bit code
-	bytes []byte
+	bytes []byte // RETN's 16-bit immediate follows them
 }
 
 // in reports whether the instruction exists in 32- or 64-bit code.
@@ -322,6 +324,7 @@ var table = map[string]row{
 	"RETFQ":     {as: x86.ARETFQ, width: 8},
 	"RETFL":     {as: x86.ARETFL},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}, width: 8},
+	"RETN":      {form: opRetN, bytes: []byte{0xc2}},
 	"INT3":      {bytes: []byte{0xcc}},
 	"ENDBR64":   {bytes: []byte{0xf3, 0x0f, 0x1e, 0xfa}},
 	"NOP":       {bytes: []byte{0x90}},
