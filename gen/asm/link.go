@@ -146,6 +146,14 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 			inBSS = append(inBSS, d)
 		}
 	}
+	if p.Late != nil {
+		funcs := slices.DeleteFunc(slices.Clone(lk.list), func(s Symbol) bool { return !s.Func })
+		for _, d := range p.Late(funcs) {
+			if lk.checkData(&d) {
+				inRO = append(inRO, d)
+			}
+		}
+	}
 	for i, s := range a.order {
 		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}

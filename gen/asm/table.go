@@ -98,9 +98,9 @@ var shapes = [...]shape{
 type row struct {
 	as    obj.As
 	form  form
-	width int // of the operation, in bytes; 0: none or no matter
-	from  int // width of the source, if it is another
-	only  int // the Bits that it exists in; 0: both, but width 8 is 64-bit code
+	width int    // of the operation, in bytes; 0: none or no matter
+	from  int    // width of the source, if it is another
+	only  int    // the Bits that it exists in; 0: both, but width 8 is 64-bit code
 	bytes []byte // RETN's 16-bit immediate follows them
 }
 
