@@ -16,14 +16,14 @@ TOOL := go tool -modfile=tools.mod
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test bench golden fmt clean deps
+.PHONY: run test bench golden fmt clean deps linux
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: deps
 	go run ./cmd/entrylab compare linux-3.19 heukelum-v2
 
 # All checks: vet, linters, and every test, with the machines they boot.
-test: deps
+test: deps linux
 	go vet ./...
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
@@ -50,3 +50,7 @@ clean:
 # Install what is missing: QEMU, and what some tests need.
 deps:
 	@.ci/deps
+
+# Fetch the Linux kernel that the guest is compared on.
+linux: deps
+	@.ci/linux
