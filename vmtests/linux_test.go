@@ -43,6 +43,7 @@ func TestLinux(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.MemoryMiB = 512
+	m.CPU = "max,la57=off" // with five-level paging user addresses do not end at 1<<47
 	m.Append = "console=ttyS0 quiet panic=-1 reboot=t -- verify"
 	var console bytes.Buffer
 	m.Console = &console
