@@ -49,7 +49,7 @@ func Build(c Config) (*Image, error) {
 	p.Add(proto.PVH())
 	p.Add(proto.LongMode())
 	p.Add(kernel.Body())
-	entries, err := stubs.Program(c.Variants)
+	entries, err := stubs.ProgramOf(c.Variants)
 	if err != nil {
 		return nil, err
 	}
