@@ -23,6 +23,10 @@ const limit = 30 * time.Second
 // exits is the part of a script that ends a machine properly.
 const exits = "l entrylab: init exited with status 0|;x 0"
 
+// sorted compares lines that left the guest on two channels at once, and so
+// come in either order.
+var sorted = cmpopts.SortSlices(strings.Compare)
+
 // TestRun boots the script kernel to every kind of end.
 func TestRun(t *testing.T) {
 	kernel := scriptKernel(t)
@@ -133,9 +137,7 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, got.Report())
 			}
-			// Lines that left the guest on two channels at once come in either order.
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(Result{}, "CommandLine", "Elapsed", "FirstByte"),
-				cmpopts.SortSlices(strings.Compare)); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(Result{}, "CommandLine", "Elapsed", "FirstByte"), sorted); diff != "" {
 				t.Errorf("Result (-want +got):\n%s", diff)
 			}
 			if console.String() != tt.console || log.String() != tt.log {
@@ -193,7 +195,7 @@ func TestRunWithoutNewline(t *testing.T) {
 		"entrylab: init exited with status 0",
 		strings.Repeat("A", lineBytes) + "... (1048176 bytes more)",
 	}
-	if diff := cmp.Diff(want, got.Tail); diff != "" {
+	if diff := cmp.Diff(want, got.Tail, sorted); diff != "" {
 		t.Errorf("Tail (-want +got):\n%s", diff)
 	}
 }
@@ -261,7 +263,7 @@ func TestRunTimeout(t *testing.T) {
 				if len(got.Tail) != tailLines || got.Tail[tailLines-2] != "chatter" {
 					t.Errorf("Tail = %q, want %d lines of chatter", got.Tail, tailLines)
 				}
-			} else if diff := cmp.Diff(tt.tail, got.Tail); diff != "" {
+			} else if diff := cmp.Diff(tt.tail, got.Tail, sorted); diff != "" {
 				t.Errorf("Tail (-want +got):\n%s", diff)
 			}
 			wantGone(t, kernel)
