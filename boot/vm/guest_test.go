@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -76,7 +77,8 @@ func processes(t *testing.T, word string) []int {
 	return pids
 }
 
-// wantGone checks that no process with word in its command line stays.
+// wantGone checks that no process with word in its command line stays, and
+// kills those that do. word must be unique to the test.
 func wantGone(t *testing.T, word string) {
 	t.Helper()
 	var left []int
@@ -87,6 +89,9 @@ func wantGone(t *testing.T, word string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Errorf("processes %v are left, want none", left)
+	for _, pid := range left {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
 
 // openFiles is the number of files that this process has open.
