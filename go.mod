@@ -7,6 +7,7 @@ require (
 	github.com/hugelgupf/vmtest v0.0.0-20240307030256-5d9f3d34a58d
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -1,0 +1,98 @@
+// Package stubs holds the ways into and out of the kernel by SYSCALL: the
+// variants whose cost and correctness are compared, and the part of the context
+// switch that follows from each. In the flow (variant, listing, machine code,
+// image, machine, lines) it is the first step.
+//
+// A [Variant] is a point on a few axes. Each axis is a function that returns
+// the part of the listing which it decides, empty where it asks for nothing, so
+// that a path reads straight down from SWAPGS to SYSRETQ. A [Preset] names the
+// points that a release or a mail stands for.
+//
+// # Terms
+//
+//   - hardware frame: the five words from SS down to IP that an interrupt pushes
+//     and IRETQ pops (SDM volume 3, 7.14). SYSCALL pushes nothing: it leaves the
+//     user's RIP in RCX, RFLAGS in R11, and RSP where it was (SDM volume 2).
+//   - PtRegs: the hardware frame and the general registers below it, at the same
+//     place whichever way the kernel was entered.
+//   - partial frame: a PtRegs that ends at R11. The callee-saved registers RBX,
+//     RBP and R12 to R15 have no room; the handler keeps them as any function does.
+//   - top of the stack: the slots SS, SP, FLAGS, CS and CX, which SYSRET does not
+//     need. Linux 3.19 leaves them undefined.
+//   - fix-up and restore: FIXUP_TOP_OF_STACK fills those slots for a call that
+//     needs the whole frame, RESTORE_TOP_OF_STACK takes back what such a call may
+//     have changed in them.
+//   - RSPScratch: a per-CPU word (Linux's old_rsp, later rsp_scratch) for the
+//     user's RSP while there is no stack yet. With sp=percpu it stays there.
+//
+// # The two frames
+//
+//	        linux-3.19                      heukelum-v2 and linux-4.1
+//
+//	top    +--------------------+          +--------------------+
+//	+160   | ss       undefined |   (c)    | ss       USER_DS   |  \
+//	+152   | sp       undefined |   (a)    | sp       RSP       |   |
+//	+144   | flags    undefined |   (b)    | flags    R11       |   | hardware frame
+//	+136   | cs       undefined |   (c)    | cs       USER_CS   |   |
+//	+128   | ip       RCX       |          | ip       RCX       |  /
+//	+120   | orig_ax  RAX       |          | orig_ax  RAX       |
+//	+112   | di       RDI       |          | di       RDI       |
+//	+104   | si       RSI       |          | si       RSI       |
+//	 +96   | dx       RDX       |          | dx       RDX       |
+//	 +88   | cx       undefined |   (c)    | cx       RCX       |
+//	 +80   | ax       -ENOSYS   |          | ax       -ENOSYS   |
+//	 +72   | r8       R8        |          | r8       R8        |
+//	 +64   | r9       R9        |          | r9       R9        |
+//	 +56   | r10      R10       |          | r10      R10       |
+//	 +48   | r11      R11       |          | r11      R11       |
+//	RSP -> +--------------------+          +--------------------+
+//	 +40     bx        no room               bx        no room; linux-4.1:
+//	 ...     bp r12 r13 r14                  ...       room, not written
+//	  +0     r15                             r15
+//
+//	       RSPScratch: RSP, until          RSPScratch: RSP, until the
+//	       the exit                        sp slot is written
+//
+// In linux-3.19 the user's flags are those in the r11 slot, the user's RSP is the one
+// in RSPScratch. Interrupts are on while it is there, so the context switch
+// must carry it: the question that this project answers begins here.
+//
+// # What may interrupt a stub
+//
+// SYSCALL clears IF, TF, DF, IOPL, NT and AC (x86.SyscallMask). From SWAPGS to
+// the load of RSP, and again from the load of the user's RSP to SYSRETQ, RSP or
+// GS is the user's; interrupts are off there, and what comes nevertheless (NMI,
+// #MC, the #DB that MOV SS holds back, #DF) has a stack of its own and does not
+// infer the GS from CS. Everything here is in the text group "entry": with
+// interrupts on, the timer may switch threads at any instruction of it, as in a
+// preemptible Linux.
+//
+// # Why SYSRET is safe
+//
+// On Intel, SYSRETQ to a non-canonical RCX raises #GP in ring 0, when RSP is the
+// user's already (CVE-2012-0217). RCX comes from the ip slot, and that holds
+// what SYSCALL left, the address behind a SYSCALL instruction: at most
+// layout.TaskSizeMax, one page below the end of the canonical half. Whoever
+// changes an ip slot returns by IRETQ, whose fault the kernel turns into the
+// user's: signal delivery, rt_sigreturn and the start of a thread always, the
+// set-frame call unless it changed a slot that SYSRET carries. An exit that is
+// opportunistic looks by itself.
+//
+// # What the kernel provides
+//
+//   - sys_call_table, SysControlMax+1 addresses of handlers; the wrappers of the
+//     selected variant stand in it for the calls that need the whole frame.
+//   - Handlers that the wrappers call: sys_clone, sys_rt_sigreturn,
+//     sys_full_frame, sys_set_frame, and sys_poison, which is jumped to with RSP
+//     at the PtRegs and returns to ring 3 by itself.
+//   - schedule, called with interrupts off, which returns with them off and
+//     TIFNeedResched clear.
+//   - int_ret_from_sys_call, jumped to with RSP at a complete PtRegs: does the
+//     work that Thread.Flags asks for and returns by IRETQ.
+//   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
+//     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
+//     A place that Thread.IP names is reached with RSI the thread itself.
+//   - A call that changes Thread.SwitchTo of the thread that it runs in does so
+//     with interrupts off and returns so: from there to the exit nothing may
+//     switch threads, or RSPScratch would go by the wrong rule.
+package stubs

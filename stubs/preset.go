@@ -1,0 +1,175 @@
+package stubs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+)
+
+// Named is a variant as an image carries it.
+type Named struct {
+	// Name is the preset's, or the variant's String.
+	Name    string
+	Variant Variant
+	// Edit, if not nil, changes the variant's listings before they are linked.
+	// The deliberately broken variants of the tests are made with it; what the
+	// variant promises stays the same.
+	Edit func(*asm.Program) error
+}
+
+// Preset is a variant with a name and a history.
+type Preset struct {
+	Named
+	// Release is what had or proposed this path.
+	Release string
+	// Adds is what it changes against the path of 3.19, as the mail names it.
+	Adds string
+	// Source is where the path can be read.
+	Source string
+}
+
+const (
+	source319  = "Linux 3.19.8: arch/x86/kernel/entry_64.S (system_call), arch/x86/include/asm/calling.h"
+	sourceMail = "A. Lutomirski's answer to patch 4/4 of A. van Heukelum's series, 18 January 2015"
+)
+
+var presets = []Preset{
+	{
+		Named:   Named{Name: bare, Variant: Variant{Bare: true}},
+		Release: "none",
+		Adds:    "the floor: SYSCALL and SYSRET, nothing kept; answers 0 to every call",
+		Source:  "SDM volume 2, SYSCALL and SYSRET",
+	},
+	{
+		Named:   Named{Name: "linux-3.19"},
+		Release: "Linux 3.19",
+		Source:  source319,
+	},
+	{
+		Named:   changed("a"),
+		Release: "proposed",
+		Adds:    "(a): RSP in the sp slot, not in RSPScratch and thread.usersp",
+		Source:  sourceMail + "; Linux 4.1: 263042e4630a",
+	},
+	{
+		Named:   changed("b"),
+		Release: "proposed",
+		Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
+		Source:  sourceMail + "; Linux 4.1: 29722cd4ef66",
+	},
+	{
+		Named:   changed("c"),
+		Release: "proposed",
+		Adds:    "(c): CS, SS and RCX filled at entry",
+		Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
+	},
+	{
+		Named:   changed("ab"),
+		Release: "proposed",
+		Adds:    "(a)+(b): nothing is left to restore",
+		Source:  sourceMail,
+	},
+	{
+		Named:   changed("ac"),
+		Release: "proposed",
+		Adds:    "(a)+(c): only the flags are fixed up and restored",
+		Source:  sourceMail,
+	},
+	{
+		Named:   changed("bc"),
+		Release: "proposed",
+		Adds:    "(b)+(c): only RSP is fixed up and restored",
+		Source:  sourceMail,
+	},
+	{
+		Named:   Named{Name: "heukelum-v2", Variant: changed("abc").Variant},
+		Release: "proposed",
+		Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
+		Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
+	},
+	{
+		Named: Named{Name: "linux-4.1", Variant: Variant{
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest,
+		}},
+		Release: "Linux 4.1",
+		Adds:    "(a)+(b)+(c) by PUSH, room for all registers, one test for work",
+		Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
+	},
+}
+
+// changes are the three parts of the proposal, by the mail's letters.
+var changes = map[rune]func(*Variant){
+	// Interrupts must wait until RSP is out of RSPScratch.
+	'a': func(v *Variant) { v.SP, v.IRQ = SPFrame, IRQFrame },
+	'b': func(v *Variant) { v.Flags = FlagsSlot },
+	'c': func(v *Variant) { v.Top = TopEager },
+}
+
+// changed is linux-3.19 with the changes of the given letters.
+func changed(letters string) Named {
+	n := Named{Name: "linux-3.19"}
+	for _, l := range letters {
+		n.Name += "+" + string(l)
+		changes[l](&n.Variant)
+	}
+	return n
+}
+
+// Presets returns the presets, the floor first, then by age.
+func Presets() []Preset { return slices.Clone(presets) }
+
+// Name returns the name of the preset that the variant is, else its axes.
+func (v Variant) Name() string {
+	for _, p := range presets {
+		if p.Variant == v {
+			return p.Name
+		}
+	}
+	return v.String()
+}
+
+// ParseVariant returns the variant of a preset's name, of linux-3.19 followed
+// by +a, +b and +c in any order, or of axes as String prints them. Axes that
+// are left out are those of linux-3.19. An impossible variant is an error.
+func ParseVariant(s string) (Named, error) {
+	v, err := parseVariant(s)
+	if err != nil {
+		return Named{}, fmt.Errorf("variant %q: %w", s, err)
+	}
+	if err := v.Validate(); err != nil {
+		return Named{}, fmt.Errorf("variant %q is impossible: %w", s, err)
+	}
+	return Named{Name: v.Name(), Variant: v}, nil
+}
+
+func parseVariant(s string) (Variant, error) {
+	for _, p := range presets {
+		if p.Name == s {
+			return p.Variant, nil
+		}
+	}
+	if letters, ok := strings.CutPrefix(s, "linux-3.19+"); ok {
+		var v Variant
+		for letter := range strings.SplitSeq(letters, "+") {
+			change := changes['?']
+			if len(letter) == 1 {
+				change = changes[rune(letter[0])]
+			}
+			if change == nil {
+				return Variant{}, fmt.Errorf("no change %q: want a, b or c", letter)
+			}
+			change(&v)
+		}
+		return v, nil
+	}
+	if strings.Contains(s, "=") {
+		return parseAxes(s)
+	}
+	names := make([]string, len(presets))
+	for i, p := range presets {
+		names[i] = p.Name
+	}
+	return Variant{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
+}

@@ -1,0 +1,180 @@
+package stubs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Program returns the variant's functions; each name ends in a dot and the
+// suffix.
+func (v Variant) Program(suffix string) (Program, error) {
+	if err := v.Validate(); err != nil {
+		return Program{}, fmt.Errorf("variant %s is impossible: %w", suffix, err)
+	}
+	p := Program{Funcs: v.switchTo(suffix)}
+	if v.Bare {
+		p.Funcs = append(p.Funcs, bareEntry(suffix))
+		return p, nil
+	}
+	p.Funcs = append(p.Funcs,
+		v.entry(suffix),
+		v.forkLike("stub_clone", "sys_clone", suffix),
+		v.rtSigreturn(suffix),
+		v.forkLike("stub_full_frame", "sys_full_frame", suffix),
+		v.setFrame(suffix),
+		v.poison(suffix),
+	)
+	return p, nil
+}
+
+// bareEntry is the floor. RSP and GS stay the user's and interrupts off; RCX and
+// R11 are as SYSCALL left them. That makes it the whole answer to getppid, as
+// init has no parent.
+func bareEntry(suffix string) Func {
+	return FUNC("entry_SYSCALL_64."+suffix, "entry_SYSCALL_64 answers 0 to every call.",
+		XORL(RAX, RAX),
+		SYSRETQ(),
+	).In("entry")
+}
+
+// ProgramOf returns the functions of all variants of an image, and the data
+// that the kernel finds them by: variants, an array of layout.VariantDesc in
+// the order of the list, and variants_count, their number in 8 bytes. The
+// errors of all variants are joined.
+func ProgramOf(list []Named) (Program, error) {
+	if len(list) == 0 {
+		return Program{}, errors.New("an image needs at least one variant")
+	}
+	var all Program
+	var errs []error
+	var table []any
+	seen := map[string]bool{}
+	for _, n := range list {
+		if seen[n.Name] {
+			errs = append(errs, fmt.Errorf("variant %s is listed twice", n.Name))
+			continue
+		}
+		seen[n.Name] = true
+		p, err := n.program()
+		errs = append(errs, err)
+		all.Add(p)
+		table = append(table, words(n.desc())...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Program{}, err
+	}
+	all.Add(Program{Data: []Data{
+		RODATA("variants", table...),
+		RODATA("variants_count", uint64(len(list))),
+	}})
+	return all, nil
+}
+
+func (n Named) program() (Program, error) {
+	p, err := n.Variant.Program(n.Name)
+	if err != nil || n.Edit == nil {
+		return p, err
+	}
+	if err := n.Edit(&p); err != nil {
+		return Program{}, fmt.Errorf("variant %s: %w", n.Name, err)
+	}
+	return p, nil
+}
+
+// desc describes the variant to the kernel.
+func (n Named) desc() layout.VariantDesc[any] {
+	stub := func(name string) any { return PTR(name + "." + n.Name) }
+	d := layout.VariantDesc[any]{
+		Entry:       stub("entry_SYSCALL_64"),
+		Clone:       stub("stub_clone"),
+		RTSigreturn: stub("stub_rt_sigreturn"),
+		FullFrame:   stub("stub_full_frame"),
+		SetFrame:    stub("stub_set_frame"),
+		Poison:      stub("stub_poison"),
+		SwitchTo:    stub("__switch_to_asm"),
+		UsesScratch: word(n.Variant.usesScratch()),
+		Info:        n.Variant.info(n.Name),
+	}
+	if n.Variant.Bare { // it never calls anything
+		none := PTR("sys_ni_syscall")
+		d.Clone, d.RTSigreturn, d.FullFrame, d.SetFrame, d.Poison = none, none, none, none, none
+	}
+	return d
+}
+
+// argSlots are the slots that every path fills with the user's values. AX is
+// among them: it holds -ENOSYS.
+const argSlots layout.Slots = 1<<layout.SlotR11 | 1<<layout.SlotR10 | 1<<layout.SlotR9 | 1<<layout.SlotR8 | 1<<layout.SlotAX |
+	1<<layout.SlotDX | 1<<layout.SlotSI | 1<<layout.SlotDI | 1<<layout.SlotOrigAX | 1<<layout.SlotIP
+
+// info is what the variant promises about its frames.
+func (v Variant) info(name string) layout.VariantInfo[any] {
+	info := layout.VariantInfo[any]{Bare: word(v.Bare)}
+	padded(info.Name[:], name)
+	padded(info.Axes[:], v.String())
+
+	defined, room, full, fullCX := argSlots, layout.SlotsAll, layout.SlotsAll, uint64(0)
+	if v.SP == SPFrame {
+		defined |= layout.SlotSet(layout.SlotSP)
+	}
+	if v.Flags == FlagsSlot {
+		defined |= layout.SlotSet(layout.SlotFlags)
+	}
+	if v.Top == TopEager {
+		defined |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)
+	} else {
+		fullCX = ^uint64(0)
+	}
+	switch v.Regs {
+	case RegsPartial:
+		room &^= layout.SlotsCalleeSaved
+	case RegsFull:
+		defined |= layout.SlotsCalleeSaved
+	}
+	if v.Bare {
+		defined, room, full, fullCX = 0, 0, 0, 0
+	}
+	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
+	info.IRQ = word(!v.Bare && v.IRQ != IRQOff)
+	return info
+}
+
+func word(b bool) any {
+	if b {
+		return uint64(1)
+	}
+	return uint64(0)
+}
+
+// padded stores s in words, padded with zeros.
+func padded(words []any, s string) {
+	b := make([]byte, 8*len(words))
+	copy(b, s)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+}
+
+// words lists the words of a structure of package layout, in memory order.
+func words(structure any) []any { return appendWords(nil, reflect.ValueOf(structure)) }
+
+func appendWords(list []any, v reflect.Value) []any {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			list = appendWords(list, v.Field(i))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			list = appendWords(list, v.Index(i))
+		}
+	default:
+		list = append(list, v.Interface())
+	}
+	return list
+}

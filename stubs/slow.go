@@ -1,0 +1,232 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// fixup completes the top of the frame for a call that needs it: 3.19's
+// FIXUP_TOP_OF_STACK. What (a), (b) and (c) have done at entry is left out; with
+// all three it is empty. Clobbers tmp.
+func (v Variant) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
+	return Block{
+		v.fixupSP(regs, tmp),
+		v.fixupTop(regs),
+		v.fixupFlags(regs, tmp),
+	}
+}
+
+func (v Variant) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+	if v.SP == SPFrame {
+		return nil
+	}
+	return move(gs.RSPScratch, tmp, regs.SP)
+}
+
+func (v Variant) fixupTop(regs layout.PtRegs[Mem]) Block {
+	if v.Top == TopEager {
+		return nil
+	}
+	return Block{
+		MOVQ(x86.USER_DS, regs.SS),
+		MOVQ(x86.USER_CS, regs.CS),
+		MOVQ(-1, regs.CX).C("not kept by SYSCALL"),
+	}
+}
+
+func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+	if v.Flags == FlagsSlot {
+		return nil
+	}
+	return move(regs.R11, tmp, regs.Flags)
+}
+
+// restore takes back what a handler may have changed in slots that the exit
+// does not read: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of it
+// needless, (b) the second. Clobbers tmp.
+func (v Variant) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
+	return Block{
+		v.restoreSP(regs, tmp),
+		v.restoreFlags(regs, tmp),
+	}
+}
+
+func (v Variant) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+	if v.SP == SPFrame {
+		return nil
+	}
+	return move(regs.SP, tmp, gs.RSPScratch)
+}
+
+func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+	if v.Flags == FlagsSlot {
+		return nil
+	}
+	return move(regs.Flags, tmp, regs.R11)
+}
+
+// storeCalleeSaved and loadCalleeSaved are 3.19's SAVE_REST and RESTORE_REST.
+func storeCalleeSaved(regs layout.PtRegs[Mem]) Block {
+	return Block{
+		MOVQ(RBX, regs.BX),
+		MOVQ(RBP, regs.BP),
+		MOVQ(R12, regs.R12),
+		MOVQ(R13, regs.R13),
+		MOVQ(R14, regs.R14),
+		MOVQ(R15, regs.R15),
+	}
+}
+
+func loadCalleeSaved(regs layout.PtRegs[Mem]) Block {
+	return Block{
+		MOVQ(regs.R15, R15),
+		MOVQ(regs.R14, R14),
+		MOVQ(regs.R13, R13),
+		MOVQ(regs.R12, R12),
+		MOVQ(regs.BP, RBP),
+		MOVQ(regs.BX, RBX),
+	}
+}
+
+// saveRest completes the bottom of the frame and leaves RSP at its start. RSP
+// is where it was when the handler was called.
+func (v Variant) saveRest() Block {
+	switch v.Regs {
+	case RegsPartial:
+		return Block{SUBQ(restSize, RSP), storeCalleeSaved(regsAt(0))}
+	case RegsRoom:
+		return storeCalleeSaved(regsAt(0))
+	}
+	return nil
+}
+
+// saveRestCalled is saveRest for a function: its return address is on top of
+// the stack before and after. A partial frame grows where it lies, so it is
+// lifted. Clobbers R11.
+func (v Variant) saveRestCalled() Block {
+	switch v.Regs {
+	case RegsPartial:
+		return Block{
+			POPQ(R11).C("the return address"),
+			v.saveRest(),
+			PUSHQ(R11),
+		}
+	case RegsRoom:
+		return storeCalleeSaved(regsAt(-8))
+	}
+	return nil
+}
+
+// ret returns to the entry path behind saveRestCalled.
+func (v Variant) ret() Ins {
+	if v.Regs == RegsPartial {
+		return RETN(restSize)
+	}
+	return RET()
+}
+
+// wrapper is a function in the place of a handler in sys_call_table: it starts
+// below the frame, at its return address.
+func (v Variant) wrapper(name, doc string, items ...Item) Func {
+	return FUNC(name, doc, FRAME(v.low()-8), Block(items)).In("entry")
+}
+
+// forkLike wraps a handler that reads the whole frame and may change its SP or
+// flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
+func (v Variant) forkLike(name, handler, suffix string) Func {
+	regs := regsAt(-8)
+	return v.wrapper(name+"."+suffix, name+" completes the frame for "+handler+`,
+whose arguments and result it has.`,
+		v.saveRestCalled(),
+		v.fixup(regs, R11),
+		CALL(handler),
+		v.restore(regs, R11),
+		v.ret(),
+	)
+}
+
+// rtSigreturn wraps the handler that replaces the whole frame by one that it
+// reads from the user's stack: nothing of the fast path holds for that, and the
+// way back is IRETQ.
+func (v Variant) rtSigreturn(suffix string) Func {
+	return v.wrapper("stub_rt_sigreturn."+suffix, "stub_rt_sigreturn completes the frame for sys_rt_sigreturn and returns by IRETQ.",
+		ADDQ(8, RSP).C("no return to the fast path"),
+		v.saveRest(),
+		v.fixup(regsAt(0), R11),
+		CALL("sys_rt_sigreturn"),
+		MOVQ(RAX, regsAt(0).AX),
+		JMP("int_ret_from_sys_call"),
+	)
+}
+
+// poison wraps the handler that overwrites the stack and so cannot return.
+func (v Variant) poison(suffix string) Func {
+	return v.wrapper("stub_poison."+suffix, "stub_poison completes the frame for sys_poison, which returns to ring 3 by itself.",
+		ADDQ(8, RSP).C("no return to the fast path"),
+		v.saveRest(),
+		v.fixup(regsAt(0), R11),
+		JMP("sys_poison"),
+	)
+}
+
+// setFrame wraps the handler that changes the slot RDI of the frame: any slot,
+// as ptrace may, but the way back is the variant's own where it carries the
+// slot, as for iopl and clone. The callee-saved registers are loaded from the
+// frame, for they may be what changed.
+func (v Variant) setFrame(suffix string) Func {
+	regs := regsAt(-8)
+	return v.wrapper("stub_set_frame."+suffix, `stub_set_frame completes the frame for sys_set_frame and returns with what that
+has made of it.`,
+		v.saveRestCalled(),
+		v.fixup(regs, R11),
+		MOVQ(RDI, RBX).C("the slot; the user's RBX is in the frame"),
+		CALL("sys_set_frame"),
+		v.checkCarried(),
+		v.restore(regs, R11),
+		v.loadRestCalled(),
+		v.ret(),
+		v.notCarried(),
+	)
+}
+
+// sysretSlots are the slots whose change SYSRETQ carries to the user. It takes
+// RIP too, but unchecked: see "Why SYSRET is safe".
+const sysretSlots = layout.SlotsAll &^
+	(1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout.SlotSS | 1<<layout.SlotCX | 1<<layout.SlotR11)
+
+// checkCarried leaves for IRETQ if SYSRETQ would not carry the slot EBX. The
+// other exits need no such check: IRETQ takes every slot, and the opportunistic
+// exit looks at the frame itself.
+func (v Variant) checkCarried() Block {
+	if v.Exit != ExitSYSRET {
+		return nil
+	}
+	return Block{
+		MOVL(int(sysretSlots), RCX),
+		BTL(RBX, RCX),
+		JAE("set_frame_via_iret"),
+	}
+}
+
+// notCarried is where checkCarried goes.
+func (v Variant) notCarried() Block {
+	if v.Exit != ExitSYSRET {
+		return nil
+	}
+	return Block{
+		LABEL("set_frame_via_iret"),
+		ADDQ(8, RSP).C("no return to the fast path"),
+		MOVQ(RAX, regsAt(0).AX),
+		JMP("int_ret_from_sys_call"),
+	}
+}
+
+// loadRestCalled undoes saveRestCalled but for the place of RSP; a full frame's
+// registers are loaded by the exit.
+func (v Variant) loadRestCalled() Block {
+	if v.Regs == RegsFull {
+		return nil
+	}
+	return loadCalleeSaved(regsAt(-8))
+}

@@ -1,0 +1,72 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+var (
+	prev = Fields[layout.Thread[Mem]](RDI)
+	next = Fields[layout.Thread[Mem]](RSI)
+)
+
+// switchTo is the variant's part of the context switch: the kernel stack, and
+// with sp=percpu the user's RSP. Each thread leaves by its own variant's
+// function and comes back by the same: what one has saved it restores itself,
+// whatever the thread that it switched to does.
+//
+// RFLAGS is not kept. IF is 0 on both sides, and NT, AC and IOPL of ring 3 have
+// not come so far: SYSCALL clears them, an interrupt clears NT and its handler
+// AC, and in ring 0 IOPL means nothing.
+func (v Variant) switchTo(suffix string) []Func {
+	resume := "__switch_to_resume." + suffix
+	return []Func{
+		FUNC("__switch_to_asm."+suffix, `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when
+RDI runs again. IF is 0. Everything but the stack and the callee-saved
+registers has been switched already.`,
+			PUSHQ(RBP),
+			PUSHQ(RBX),
+			PUSHQ(R12),
+			PUSHQ(R13),
+			PUSHQ(R14),
+			PUSHQ(R15),
+			v.saveUserSP(),
+			LEAQ(Sym(resume), RAX),
+			MOVQ(RAX, prev.IP),
+			MOVQ(RSP, prev.SP),
+			MOVQ(next.SP, RSP),
+			JMP(next.IP),
+		).In("entry"),
+		FUNC(resume, `__switch_to_resume is where a thread goes on that __switch_to_asm has left: RSI
+is the thread, RSP its stack.`,
+			v.loadUserSP(),
+			POPQ(R15),
+			POPQ(R14),
+			POPQ(R13),
+			POPQ(R12),
+			POPQ(RBX),
+			POPQ(RBP),
+			RET(),
+		).In("entry"),
+	}
+}
+
+// saveUserSP and loadUserSP are what (a) makes needless: the old thread's call
+// may still need RSPScratch, and the next thread's SYSCALL will overwrite it
+// (3.19's __switch_to: thread.usersp).
+func (v Variant) saveUserSP() Block {
+	if !v.usesScratch() {
+		return nil
+	}
+	return move(gs.RSPScratch, RAX, prev.UserSP)
+}
+
+func (v Variant) loadUserSP() Block {
+	if !v.usesScratch() {
+		return nil
+	}
+	return move(next.UserSP, RAX, gs.RSPScratch)
+}
+
+// usesScratch reports whether RSPScratch is live during a call.
+func (v Variant) usesScratch() bool { return v.SP == SPPerCPU && !v.Bare }
