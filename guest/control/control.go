@@ -1,0 +1,126 @@
+// Package control speaks the control interface of the generated kernel: which
+// variants the image carries, which one is the entry path, what the frame of a
+// call holds. On a kernel without it, which is Linux, it says so.
+//
+// In the flow it is the guest's view of what package layout declares; verify
+// and measure both work through it.
+package control
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/regs"
+)
+
+// Variant is one of the entry paths that the kernel carries.
+type Variant struct {
+	// Index is the number to select it by; -1 on Linux, which has just one.
+	Index int
+	// Name is the preset's name, Axes its axes.
+	Name, Axes string
+	// Info is what the variant promises; zero on Linux.
+	Info layout.VariantInfo[layout.Word]
+}
+
+// Kernel is the kernel that the program runs on.
+type Kernel struct {
+	// Linux is set if there is no control interface.
+	Linux bool
+	// Variants are all that the kernel carries, in its order.
+	Variants []Variant
+	// Home is the index of the variant to run ordinary code under: the first
+	// that answers every call.
+	Home int
+}
+
+// linuxVariant stands for the one entry path of a Linux kernel.
+var linuxVariant = Variant{Index: -1, Name: "linux"}
+
+// Open asks the kernel what it is.
+func Open() (*Kernel, error) {
+	k := &Kernel{Home: -1}
+	for i := 0; ; i++ {
+		v := Variant{Index: i}
+		_, _, errno := syscall.RawSyscall(layout.SysInfo, uintptr(i), uintptr(unsafe.Pointer(&v.Info)), 0)
+		if errno == syscall.ENOSYS && i == 0 {
+			k.Linux = true
+			k.Variants = []Variant{linuxVariant}
+			return k, nil
+		}
+		if errno == syscall.EINVAL {
+			break
+		}
+		if errno != 0 {
+			return nil, fmt.Errorf("the kernel does not describe variant %d: %w", i, errno)
+		}
+		v.Name, v.Axes = text(v.Info.Name[:]), text(v.Info.Axes[:])
+		if k.Home < 0 && v.Info.Bare == 0 {
+			k.Home = i
+		}
+		k.Variants = append(k.Variants, v)
+	}
+	if k.Home < 0 {
+		return nil, fmt.Errorf("the kernel carries no variant that answers every call (it has %d)", len(k.Variants))
+	}
+	return k, nil
+}
+
+// text is the string in zero-padded words.
+func text(words []layout.Word) string {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
+	s, _, _ := strings.Cut(string(b), "\x00")
+	return s
+}
+
+// Find returns the variants of the given names, or all of them for the name
+// "all". Names are separated by commas.
+func (k *Kernel) Find(names string) ([]Variant, error) {
+	if names == "all" {
+		return k.Variants, nil
+	}
+	var found []Variant
+next:
+	for name := range strings.SplitSeq(names, ",") {
+		for _, v := range k.Variants {
+			if v.Name == name {
+				found = append(found, v)
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("no such variant: %q; the kernel has %s", name, k.names())
+	}
+	return found, nil
+}
+
+func (k *Kernel) names() string {
+	names := make([]string, len(k.Variants))
+	for i, v := range k.Variants {
+		names[i] = v.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Select makes variant index the entry path of all threads. It works under
+// every variant, and does nothing on Linux.
+func (k *Kernel) Select(index int) error {
+	if k.Linux {
+		return nil
+	}
+	if r := regs.Control(layout.SysSelect, uintptr(index), 0); r < 0 {
+		return fmt.Errorf("select of variant %d: %w", index, syscall.Errno(-r))
+	}
+	return nil
+}
+
+// Stats returns the kernel's counts since boot.
+func (k *Kernel) Stats() (layout.Stats[layout.Word], error) {
+	var s layout.Stats[layout.Word]
+	if _, _, errno := syscall.RawSyscall(layout.SysStats, uintptr(unsafe.Pointer(&s)), 0, 0); errno != 0 {
+		return s, fmt.Errorf("the kernel's counts: %w", errno)
+	}
+	return s, nil
+}

@@ -1,0 +1,113 @@
+// Command guest is the program that runs as /init inside the machine: it
+// verifies and measures the kernel's SYSCALL entry paths and prints what it
+// finds, one line each (see package report). It is an ordinary static
+// linux/amd64 program, and runs unchanged on Linux, as /init or from a shell.
+//
+// Usage:
+//
+//	init [verify] [measure] [-variants=A,B|all] [-seed=N]
+//
+// Without a word it does both, for all variants. Words come from the kernel's
+// command line. It exits 0, 1 after a FAIL, or 2 after an ERROR, which means
+// that the harness could not do its job; as the first process of a Linux
+// kernel, which must not exit, it restarts the machine instead.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/measure"
+	"github.com/entrylab/entrylab/guest/report"
+	"github.com/entrylab/entrylab/guest/verify"
+)
+
+func init() { runtime.LockOSThread() }
+
+// firstProcess is the process id of init.
+const firstProcess = 1
+
+func main() {
+	// Nothing here needs the collector, and a collection in a batch would count.
+	debug.SetGCPercent(-1)
+	status, linux := run(os.Args[1:], os.Stdout)
+	if linux && os.Getpid() == firstProcess {
+		if err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART); err != nil {
+			fmt.Fprintln(os.Stderr, "init: restart:", err)
+		}
+	}
+	os.Exit(status)
+}
+
+// run does what the words say, prints to w, and returns the exit status, and
+// whether the kernel is Linux.
+func run(words []string, w io.Writer) (status int, linux bool) {
+	r := report.New(w)
+	k, err := control.Open()
+	if err != nil {
+		r.Result("init", report.Harness(err.Error()))
+		return r.Summary(), false
+	}
+	o, err := parse(words)
+	var variants []control.Variant
+	if err == nil {
+		variants, err = k.Find(o.variants)
+	}
+	if err != nil {
+		r.Result("init", report.Harness(err.Error()))
+		return r.Summary(), k.Linux
+	}
+	if o.verify {
+		for _, v := range variants {
+			verify.Run(r, k, v, o.seed)
+		}
+	}
+	if o.measure {
+		measure.Run(r, k, variants, o.seed)
+	}
+	return r.Summary(), k.Linux
+}
+
+// options are what the command line asks for.
+type options struct {
+	verify, measure bool
+	variants        string
+	seed            uint64
+}
+
+// parse reads init's words; flags and words may come in any order.
+func parse(words []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("init", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.variants, "variants", "all", "")
+	f.Uint64Var(&o.seed, "seed", 1, "")
+	for len(words) > 0 {
+		if err := f.Parse(words); err != nil {
+			return o, fmt.Errorf("command line: %w", err)
+		}
+		words = f.Args()
+		if len(words) == 0 {
+			break
+		}
+		switch words[0] {
+		case "verify":
+			o.verify = true
+		case "measure":
+			o.measure = true
+		default:
+			return o, fmt.Errorf("command line: %q is neither verify nor measure", words[0])
+		}
+		words = words[1:]
+	}
+	if !o.verify && !o.measure {
+		o.verify, o.measure = true, true
+	}
+	return o, nil
+}

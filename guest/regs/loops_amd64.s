@@ -1,0 +1,186 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// The counted loops. Each comes twice: with its SYSCALLs, and without them,
+// which is what the loop itself costs. Nothing else differs.
+//
+// SYSCALL keeps every register but RAX, RCX and R11, so a loop's operands stay
+// in registers and only RAX is loaded anew.
+
+#define NONE
+
+// TICKS puts the time-stamp counter into REG, with earlier instructions done
+// and later ones not begun (SDM volume 2, RDTSC). It clobbers RAX and RDX.
+#define TICKS(REG) \
+	LFENCE \
+	RDTSC \
+	LFENCE \
+	SHLQ	$32, DX \
+	ORQ	DX, AX \
+	MOVQ	AX, REG
+
+// CALLS makes R12 calls of number R13 with first argument RDI.
+#define CALLS(CALL) \
+	MOVQ	n+0(FP), R12 \
+	MOVQ	nr+8(FP), R13 \
+	MOVQ	arg+16(FP), DI \
+	TICKS(R15) \
+calls: \
+	MOVQ	R13, AX \
+	CALL \
+	DECQ	R12 \
+	JNE	calls \
+	TICKS(BX) \
+	SUBQ	R15, BX \
+	MOVQ	BX, ticks+24(FP)
+
+// func calls(n, nr, arg uint64) (ticks uint64)
+TEXT ·calls(SB), NOSPLIT, $0-32
+	CALLS(SYSCALL)
+	RET
+
+// func callsEmpty(n, nr, arg uint64) (ticks uint64)
+TEXT ·callsEmpty(SB), NOSPLIT, $0-32
+	CALLS(NONE)
+	RET
+
+// func signals(n, pid, tid uint64) (ticks uint64)
+//
+// n times: tgkill of the own thread, the empty handler, rt_sigreturn.
+TEXT ·signals(SB), NOSPLIT, $0-32
+	MOVQ	n+0(FP), R12
+	MOVQ	pid+8(FP), DI
+	MOVQ	tid+16(FP), SI
+	TICKS(R15)
+	MOVL	$const_countedSignal, DX
+signals:
+	MOVL	$const_sysTgkill, AX
+	SYSCALL
+	DECQ	R12
+	JNE	signals
+	TICKS(BX)
+	SUBQ	R15, BX
+	MOVQ	BX, ticks+24(FP)
+	RET
+
+// func signalsEmpty(n, pid, tid uint64) (ticks uint64)
+//
+// The same with a JMP for the handler's RET and with the restorer's MOV.
+TEXT ·signalsEmpty(SB), NOSPLIT, $0-32
+	MOVQ	n+0(FP), R12
+	MOVQ	pid+8(FP), DI
+	MOVQ	tid+16(FP), SI
+	TICKS(R15)
+	MOVL	$const_countedSignal, DX
+signals:
+	MOVL	$const_sysTgkill, AX
+	JMP	restorer
+restorer:
+	MOVL	$const_sysSigreturn, AX
+	DECQ	R12
+	JNE	signals
+	TICKS(BX)
+	SUBQ	R15, BX
+	MOVQ	BX, ticks+24(FP)
+	RET
+
+// SELECT makes the variant that the peer at RDI names the kernel's entry path,
+// unless it is negative, and moves the peer to R12. It clobbers RAX and RDI.
+#define SELECT \
+	MOVQ	DI, R12 \
+	MOVQ	peer_variant(R12), DI \
+	TESTQ	DI, DI \
+	JLT	selected \
+	MOVL	$const_sysSelect, AX \
+	INT	$const_controlVector \
+selected:
+
+// yieldPeer is a raw thread's program: it yields until its count becomes 0.
+// RDI holds the peer. The loop has as many instructions as CALLS has.
+TEXT ·yieldPeer(SB), NOSPLIT|NOFRAME, $0-0
+	SELECT
+	LEAQ	peer_count(R12), BX
+	MOVL	$const_sysYield, R13
+	MOVQ	$1, peer_ready(R12)
+yields:
+	MOVQ	R13, AX
+	SYSCALL
+	INCQ	(BX)
+	JNE	yields
+	RET
+
+// ROUNDS sends the turn at R12 to the peer and waits until it is back, R13
+// times: it wakes the peer, which sleeps while the turn is 0, and sleeps while
+// the turn is 1.
+#define ROUNDS(CALL) \
+	MOVQ	n+0(FP), R13 \
+	MOVQ	turn+8(FP), R12 \
+	TICKS(R15) \
+	MOVQ	R12, DI \
+	XORL	R10, R10 \
+rounds: \
+	MOVL	$1, (R12) \
+	MOVL	$const_futexWake, SI \
+	MOVL	$1, DX \
+	MOVL	$const_sysFutex, AX \
+	CALL \
+	MOVL	$const_futexWait, SI \
+	MOVL	$const_sysFutex, AX \
+	CALL \
+	DECQ	R13 \
+	JNE	rounds \
+	TICKS(BX) \
+	SUBQ	R15, BX \
+	MOVQ	BX, ticks+16(FP)
+
+// func rounds(n uint64, turn *layout.Word) (ticks uint64)
+TEXT ·rounds(SB), NOSPLIT, $0-24
+	ROUNDS(SYSCALL)
+	RET
+
+// func roundsEmpty(n uint64, turn *layout.Word) (ticks uint64)
+TEXT ·roundsEmpty(SB), NOSPLIT, $0-24
+	ROUNDS(NONE)
+	RET
+
+// PEER is the other side of ROUNDS, until the count at RBX becomes 0. RDI and
+// R12 hold the turn's address.
+#define PEER(CALL) \
+	XORL	R10, R10 \
+rounds: \
+	MOVL	$const_futexWait, SI \
+	XORL	DX, DX \
+	MOVL	$const_sysFutex, AX \
+	CALL \
+	MOVL	$0, (R12) \
+	MOVL	$const_futexWake, SI \
+	MOVL	$1, DX \
+	MOVL	$const_sysFutex, AX \
+	CALL \
+	INCQ	(BX) \
+	JNE	rounds
+
+// futexPeer is a raw thread's program. RDI holds the peer.
+TEXT ·futexPeer(SB), NOSPLIT|NOFRAME, $0-0
+	SELECT
+	LEAQ	peer_count(R12), BX
+	MOVQ	$1, peer_ready(R12)
+	ADDQ	$peer_turn, R12
+	MOVQ	R12, DI
+	PEER(SYSCALL)
+	RET
+
+// func peerEmpty(n uint64, turn *layout.Word) (ticks uint64)
+TEXT ·peerEmpty(SB), NOSPLIT, $8-24
+	MOVQ	n+0(FP), R13
+	NEGQ	R13
+	MOVQ	R13, count-8(SP)
+	LEAQ	count-8(SP), BX
+	MOVQ	turn+8(FP), R12
+	TICKS(R15)
+	MOVQ	R12, DI
+	PEER(NONE)
+	TICKS(BX)
+	SUBQ	R15, BX
+	MOVQ	BX, ticks+16(FP)
+	RET

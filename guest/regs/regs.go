@@ -1,0 +1,186 @@
+// Package regs runs single instructions with every register under control:
+// it loads a whole user-visible register state, executes one SYSCALL (or
+// another instruction under test), and stores the whole state again.
+//
+// In the flow (variant, listing, machine code, image, machine, lines) it is
+// the lowest layer of the guest: package verify builds contexts and compares
+// them, package measure runs the counted loops. It runs unchanged on the
+// generated kernel and on Linux.
+//
+// # Terms
+//
+// A [Context] is one instruction with the state before and after it. Contexts
+// are linked into chains. A chain runs on a lane: lane 0 is the calling
+// thread, lane 1 is a raw thread that the Go runtime does not know of. Each
+// lane has its own copy of the code, because after a faulty system call no
+// register can be trusted to find the context again, not even RSP; only RIP
+// tells where we are, and so the lane's own variables are found from it.
+package regs
+
+import (
+	"iter"
+	"reflect"
+	"strconv"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Lanes is the number of copies of the code, and so of chains that can run at
+// the same time.
+const Lanes = 2
+
+// State is everything of the CPU that user mode can see and that a system call
+// must keep, in the order in which the assembly stores it.
+type State struct {
+	// FX is the image of FXSAVE64 (SDM volume 1, 10.5.1): x87 and XMM registers
+	// with their control words.
+	FX [64]layout.Word
+
+	AX, BX, CX, DX, SI, DI, BP, SP       layout.Word
+	R8, R9, R10, R11, R12, R13, R14, R15 layout.Word
+
+	// IP is the address that execution goes on at; Flags is RFLAGS.
+	IP, Flags layout.Word
+	// FSWord and GSWord are the words at FS:-8 and GS:0. They stand for the two
+	// bases, as each thread keeps words of its own there.
+	FSWord, GSWord layout.Word
+}
+
+// Words of the FXSAVE image.
+const (
+	fxControl = 0  // FCW, FSW and FTW in the low 40 bits
+	fxMXCSR   = 3  // MXCSR in the low 32 bits
+	fxST      = 4  // ST0 to ST7: 80 bits in each 16 bytes
+	fxXMM     = 20 // XMM0 to XMM15
+	fxEnd     = 52
+)
+
+// All yields each register's name and value. Of the FXSAVE image it yields what
+// a program owns: the control words and the registers, not the addresses of
+// the last x87 instruction nor reserved bits.
+func (s *State) All() iter.Seq2[string, layout.Word] {
+	return func(yield func(string, layout.Word) bool) {
+		v := reflect.ValueOf(s).Elem()
+		for i := 1; i < v.NumField(); i++ {
+			if !yield(v.Type().Field(i).Name, layout.Word(v.Field(i).Uint())) {
+				return
+			}
+		}
+		if !yield("FCW/FSW/FTW", s.FX[fxControl]&(1<<40-1)) || !yield("MXCSR", s.FX[fxMXCSR]&(1<<32-1)) {
+			return
+		}
+		for i := fxST; i < fxEnd; i++ {
+			name, n, mask := "XMM", (i-fxXMM)/2, ^layout.Word(0)
+			if i < fxXMM {
+				name, n = "ST", (i-fxST)/2
+				if i%2 == 1 {
+					mask = 1<<16 - 1
+				}
+			}
+			if !yield(name+strconv.Itoa(n)+"["+strconv.Itoa(i%2)+"]", s.FX[i]&mask) {
+				return
+			}
+		}
+	}
+}
+
+// Fill puts a pattern from next, a source of random words, into every register
+// but SP, IP and Flags. No word looks like a kernel address, so that one that
+// turns up later was leaked.
+func (s *State) Fill(next func() uint64) {
+	word := func() layout.Word { return layout.Word(next() &^ (1 << 63)) }
+	for _, r := range []*layout.Word{
+		&s.AX, &s.BX, &s.CX, &s.DX, &s.SI, &s.DI, &s.BP,
+		&s.R8, &s.R9, &s.R10, &s.R11, &s.R12, &s.R13, &s.R14, &s.R15,
+	} {
+		*r = word()
+	}
+	for i := fxST; i < fxEnd; i++ {
+		s.FX[i] = word()
+	}
+	// All exceptions stay masked; rounding, precision and top of stack vary.
+	r := word()
+	fcw := 0x037f&^0x0f00 | r&3<<10 | []layout.Word{0, 2, 3}[r>>2%3]<<8
+	fsw := r >> 8 & 7 << 11
+	const allValid = 0xff
+	s.FX[fxControl] = fcw | fsw<<16 | allValid<<32
+	const flushToZero, denormalsAreZero = 1 << 15, 1 << 6
+	s.FX[fxMXCSR] = 0x1f80 | r>>16&3<<13 | r>>18&1*flushToZero | r>>19&1*denormalsAreZero
+}
+
+// Context is one instruction with the state before and after it. Contexts live
+// in a [Memory], where the assembly's alignment holds. Links are addresses of
+// other contexts there.
+type Context struct {
+	In, Out State
+
+	// Insn is the address to start at, from [Address] or of the caller's own.
+	Insn layout.Word
+	// Second is the number of the second call of [Twice].
+	Second layout.Word
+	// Next follows this context in the chain; nil ends it.
+	Next *Context
+	// While *Until is 0, the chain goes on at Again instead of Next, Limit
+	// times at most; Limit is counted down. A nil Until goes on at once.
+	Until *layout.Word
+	Again *Context
+	Limit layout.Word
+	// Done is 1 once Out is valid.
+	Done layout.Word
+	// UseGS is 1 if GS:0 may be read.
+	UseGS layout.Word
+
+	_                         [1]layout.Word
+	hostSP, hostBP, hostFlags layout.Word
+	hostFX                    [64]layout.Word
+}
+
+// Insn names an instruction under test, or a place in the code around it.
+type Insn int
+
+// The instructions and places.
+const (
+	// Syscall is SYSCALL; it returns at its address plus [SyscallSize].
+	Syscall Insn = iota
+	// Interrupt is INT $layout.ControlVector.
+	Interrupt
+	// Twice is SYSCALL, then RAX = Context.Second, then the SYSCALL of Syscall,
+	// so that nothing of user mode's lies between two calls but a load.
+	Twice
+	// Spin jumps to itself. Only a signal handler leads out of it.
+	Spin
+	// Alternate is where no SYSCALL returns to unless somebody changes the
+	// return address; it stores the state as well.
+	Alternate
+	// Stored is reached just after the first two instructions behind any of the
+	// above: single-stepping ends here.
+	Stored
+	numInsns
+)
+
+// SyscallSize is the length of SYSCALL in bytes.
+const SyscallSize = 2
+
+// Address returns where lane's copy of an instruction is.
+func Address(lane int, i Insn) layout.Word {
+	return [Lanes]func() *[numInsns]layout.Word{insns0, insns1}[lane]()[i]
+}
+
+// Run runs the chain that starts at c on lane 0, which is the calling thread.
+// The caller is locked to its thread, and nobody else runs lane 0.
+func Run(c *Context) { run0(c) }
+
+// controlVector is layout.ControlVector for the assembly.
+const controlVector = layout.ControlVector
+
+// Control makes a control call by INT $layout.ControlVector, which works under
+// every variant. On Linux the instruction is a fault.
+func Control(nr, a0, a1 uintptr) int64 { return control(nr, a0, a1) }
+
+// Implemented in lane0_amd64.s and lane1_amd64.s.
+func run0(c *Context)
+func insns0() *[numInsns]layout.Word
+func insns1() *[numInsns]layout.Word
+
+// Implemented in thread_amd64.s.
+func control(nr, a0, a1 uintptr) int64

@@ -1,0 +1,132 @@
+package regs
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Trap is one signal as its handler saw it.
+type Trap struct {
+	// Signal, Code and Addr are of the siginfo.
+	Signal, Code, Addr layout.Word
+	// Regs are the interrupted thread's registers as in the signal frame; the
+	// Greg constants are its indices.
+	Regs [numGregs]layout.Word
+}
+
+// Indices into [Trap.Regs], in the order of Linux's struct sigcontext.
+const (
+	GregR8 = iota
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	_
+	GregSP
+	GregIP
+	GregFlags
+	GregCS   // CS in the low 16 bits
+	numGregs = 23
+)
+
+// Action is what the handler does to the interrupted context, besides logging.
+type Action struct {
+	// When, if not 0, restricts the action to an interrupted RIP.
+	When layout.Word
+	// Clear are the RFLAGS to clear.
+	Clear layout.Word
+	// IP is where to go on if SetIP is 1.
+	IP, SetIP layout.Word
+}
+
+// Constants of the assembly.
+const (
+	maxTraps     = 64
+	maxSignal    = 32
+	ucGregs      = 40 // struct ucontext: uc_flags, uc_link, uc_stack, then uc_mcontext
+	sysSigreturn = syscall.SYS_RT_SIGRETURN
+)
+
+type trapLog struct {
+	n       layout.Word
+	traps   [maxTraps]Trap
+	actions [maxSignal]Action
+}
+
+// log is what the handler writes; one thread at a time takes signals.
+var log trapLog
+
+// sigaction is the kernel's struct sigaction.
+type sigaction struct {
+	handler, flags, restorer uintptr
+	mask                     uint64
+}
+
+const (
+	saSiginfo   = 0x4
+	saRestorer  = 0x0400_0000
+	saOnstack   = 0x0800_0000
+	sigsetSize  = 8
+	sigSetmask  = 2
+	catchFlags  = saSiginfo | saRestorer | saOnstack
+	catchNoMask = 0
+)
+
+// Catch makes a signal handler of this package's own answer sig until restore
+// is called, and empties the log. It runs on the thread's alternate stack, so
+// that the interrupted RSP may be anything.
+func Catch(sig syscall.Signal, a Action) (restore func(), err error) {
+	logging, _, _ := handlers()
+	log.n = 0
+	log.actions[sig] = a
+	return catch(sig, logging)
+}
+
+// Traps returns what was logged since the last Catch. The log ends after 64
+// signals.
+func Traps() []Trap { return log.traps[:log.n] }
+
+func catch(sig syscall.Signal, handler uintptr) (restore func(), err error) {
+	_, _, restorer := handlers()
+	action := sigaction{handler: handler, flags: catchFlags, restorer: restorer, mask: catchNoMask}
+	var old sigaction
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)),
+		uintptr(unsafe.Pointer(&old)), sigsetSize, 0, 0); errno != 0 {
+		return nil, fmt.Errorf("rt_sigaction of %v: %w", sig, errno)
+	}
+	return func() {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&old)), 0, sigsetSize, 0, 0)
+	}, nil
+}
+
+// BlockSignals blocks all signals in the calling thread, which is locked, but
+// the given ones, so that the Go runtime's own do not disturb it.
+func BlockSignals(but ...syscall.Signal) (restore func()) {
+	mask := ^uint64(0)
+	for _, sig := range but {
+		mask &^= 1 << (sig - 1)
+	}
+	old := new(uint64)
+	sigprocmask(&mask, old)
+	return func() { sigprocmask(old, nil) }
+}
+
+func sigprocmask(mask, old *uint64) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(mask)),
+		uintptr(unsafe.Pointer(old)), sigsetSize, 0, 0)
+}
+
+// Implemented in signal_amd64.s.
+func handlers() (logging, empty, restore uintptr)

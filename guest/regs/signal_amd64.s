@@ -1,0 +1,73 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// handler is a signal handler that needs nothing of the Go runtime. It logs
+// the signal, then does what the action of its number says to the context that
+// rt_sigreturn will load.
+//
+// On entry RDI holds the signal's number, RSI the siginfo, RDX the ucontext
+// (Linux arch/x86/kernel/signal_64.c). It clobbers what a C function may.
+TEXT handler<>(SB), NOSPLIT|NOFRAME, $0-0
+	LEAQ	·log(SB), R8
+	MOVQ	trapLog_n(R8), R9
+	CMPQ	R9, $const_maxTraps
+	JAE	full
+	IMUL3Q	$Trap__size, R9, R10
+	LEAQ	trapLog_traps(R8)(R10*1), R10
+	INCQ	trapLog_n(R8)
+	MOVQ	DI, Trap_Signal(R10)
+	MOVLQSX	8(SI), AX		// si_code
+	MOVQ	AX, Trap_Code(R10)
+	MOVQ	16(SI), AX		// si_addr
+	MOVQ	AX, Trap_Addr(R10)
+	XORL	CX, CX
+copy:
+	MOVQ	const_ucGregs(DX)(CX*8), AX
+	MOVQ	AX, Trap_Regs(R10)(CX*8)
+	INCQ	CX
+	CMPQ	CX, $const_numGregs
+	JB	copy
+	JMP	act
+full:
+	// Nobody reads this any more: stop a program that steps for ever.
+	MOVQ	(const_ucGregs+8*const_GregFlags)(DX), AX
+	ANDQ	$~0x100, AX
+	MOVQ	AX, (const_ucGregs+8*const_GregFlags)(DX)
+act:
+	IMUL3Q	$Action__size, DI, R10
+	LEAQ	trapLog_actions(R8)(R10*1), R10
+	MOVQ	Action_When(R10), AX
+	TESTQ	AX, AX
+	JEQ	always
+	CMPQ	AX, (const_ucGregs+8*const_GregIP)(DX)
+	JNE	done
+always:
+	MOVQ	Action_Clear(R10), AX
+	NOTQ	AX
+	ANDQ	AX, (const_ucGregs+8*const_GregFlags)(DX)
+	CMPQ	Action_SetIP(R10), $0
+	JEQ	done
+	MOVQ	Action_IP(R10), AX
+	MOVQ	AX, (const_ucGregs+8*const_GregIP)(DX)
+done:
+	RET
+
+// counted is the handler of the signal round trip: nothing at all.
+TEXT counted<>(SB), NOSPLIT|NOFRAME, $0-0
+	RET
+
+// restorer follows a handler's RET: rt_sigreturn.
+TEXT restorer<>(SB), NOSPLIT|NOFRAME, $0-0
+	MOVL	$const_sysSigreturn, AX
+	SYSCALL
+	INT	$3
+
+// func handlers() (logging, empty, restore uintptr)
+TEXT ·handlers(SB), NOSPLIT, $0-24
+	LEAQ	handler<>(SB), AX
+	MOVQ	AX, logging+0(FP)
+	LEAQ	counted<>(SB), AX
+	MOVQ	AX, empty+8(FP)
+	LEAQ	restorer<>(SB), AX
+	MOVQ	AX, restore+16(FP)
+	RET

@@ -1,0 +1,68 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+// func control(nr, a0, a1 uintptr) int64
+//
+// INT $0x81 with the registers of a Linux system call. Every register but RAX
+// comes back as it was.
+TEXT ·control(SB), NOSPLIT, $0-32
+	MOVQ	nr+0(FP), AX
+	MOVQ	a0+8(FP), DI
+	MOVQ	a1+16(FP), SI
+	INT	$const_controlVector
+	MOVQ	AX, ret+24(FP)
+	RET
+
+// func entry(p program) uintptr
+//
+// The address of what a raw thread can run.
+TEXT ·entry(SB), NOSPLIT, $0-16
+	MOVQ	p+0(FP), AX
+	LEAQ	·chain1(SB), BX
+	CMPQ	AX, $const_programChain
+	JEQ	found
+	LEAQ	·yieldPeer(SB), BX
+	CMPQ	AX, $const_programYield
+	JEQ	found
+	LEAQ	·futexPeer(SB), BX
+found:
+	MOVQ	BX, ret+8(FP)
+	RET
+
+// func clone(entry, arg, exited, stack, tls uintptr) int64
+//
+// Starts a thread at entry with arg in RDI, on stack, with FS base tls. All
+// signals are blocked in the caller, and so in the thread. When entry returns,
+// the thread sets the word at exited and ends without touching its stack
+// again. The result is that of clone(2) in the caller.
+//
+// The thread's stack, low address first:
+//	return address    (sp+0, while entry runs)
+//	exited            (sp+8)
+TEXT ·clone(SB), NOSPLIT, $0-48
+	MOVQ	entry+0(FP), R12
+	MOVQ	arg+8(FP), R13
+	MOVQ	exited+16(FP), R9
+	MOVQ	stack+24(FP), SI
+	MOVQ	tls+32(FP), R8
+	SUBQ	$16, SI
+	MOVQ	R9, 0(SI)
+	MOVL	$const_cloneFlags, DI
+	XORL	DX, DX
+	XORL	R10, R10
+	MOVL	$const_sysClone, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	child
+	MOVQ	AX, ret+40(FP)
+	RET
+child:
+	XORL	BP, BP
+	MOVQ	R13, DI
+	CALL	R12
+	MOVQ	0(SP), BX
+	XORL	DI, DI
+	MOVL	$const_sysExit, AX
+	MOVQ	$1, (BX)
+	SYSCALL
+	INT	$3

@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/regs"
+)
+
+// kernelHalf is the lowest canonical address of the upper half: no value of a
+// program's looks like that.
+const kernelHalf = 0xffff_8000_0000_0000
+
+// maxDiffs is how many differences an error spells out.
+const maxDiffs = 4
+
+// wantAfter is the state that a SYSCALL of lane i must leave: all of c.In but
+// RAX, which is result, RCX, which is the return address, and R11, which is
+// RFLAGS (SDM volume 2, SYSCALL and SYSRET).
+func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
+	want := c.In
+	want.AX = result
+	want.IP = regs.Address(i, regs.Syscall) + regs.SyscallSize
+	want.CX = want.IP
+	want.R11 = c.In.Flags
+	return want
+}
+
+// errno is the RAX of a call that fails with e.
+func errno(e uintptr) layout.Word { return -layout.Word(e) }
+
+// compare returns how got differs from want, nil if it does not. owner names
+// the lane that a stack address belongs to; i is the lane of the call.
+func compare(want, got *regs.State, i int, owner func(layout.Word) (int, bool)) error {
+	var diffs []string
+	next, stop := iter.Pull2(want.All())
+	defer stop()
+	for name, g := range got.All() {
+		_, w, _ := next()
+		if g == w {
+			continue
+		}
+		text := fmt.Sprintf("%s is %v, want %v", name, g, w)
+		switch other, ok := owner(g); {
+		case g >= kernelHalf:
+			text += ": kernel word leaked"
+		case name == "SP" && got.IP == want.IP && ok && other != i:
+			text += ": RIP right, RSP another thread's"
+		case name == "SP" && got.IP == want.IP:
+			text += ": RIP right, RSP wrong"
+		case name == "Flags" || name == "R11" && w&flagsIdle == flagsIdle:
+			text += ": " + flagNames(g^w) + " differ"
+		}
+		diffs = append(diffs, text)
+	}
+	return join(diffs)
+}
+
+// join makes an error of differences, nil of none.
+func join(diffs []string) error {
+	if len(diffs) == 0 {
+		return nil
+	}
+	if more := len(diffs) - maxDiffs; more > 0 {
+		diffs = append(diffs[:maxDiffs:maxDiffs], fmt.Sprintf("and %d more", more))
+	}
+	return errors.New(strings.Join(diffs, ", "))
+}
+
+// flagNames spells RFLAGS bits.
+func flagNames(f layout.Word) string {
+	var names []string
+	for _, b := range []struct {
+		bit  layout.Word
+		name string
+	}{
+		{flagCF, "CF"}, {flagPF, "PF"}, {flagAF, "AF"}, {flagZF, "ZF"}, {flagSF, "SF"}, {flagTF, "TF"}, {flagIF, "IF"},
+		{flagDF, "DF"}, {flagOF, "OF"}, {flagNT, "NT"}, {flagAC, "AC"}, {flagID, "ID"},
+	} {
+		if f&b.bit != 0 {
+			names = append(names, b.name)
+			f &^= b.bit
+		}
+	}
+	if f != 0 {
+		names = append(names, f.String())
+	}
+	return "[" + strings.Join(names, " ") + "]"
+}
+
+// compareStack returns how lane i's stack differs from its canary: the red
+// zone below RSP (System V ABI, 3.2.2) and everything around it. The word just
+// below RSP holds one of insns, which is how a call is entered.
+func compareStack(stack []layout.Word, i int, insns ...layout.Word) error {
+	const below, redZone = stackWords/2 - 1, 16
+	var diffs []string
+	for j, g := range stack {
+		w := canary(i, j)
+		if g == w || j == below && slices.Contains(insns, g) {
+			continue
+		}
+		text := fmt.Sprintf("the word at RSP%+d is %v, want %v", 8*(j-stackWords/2), g, w)
+		switch {
+		case g >= kernelHalf:
+			text += ": kernel word leaked"
+		case below-redZone < j && j <= below:
+			text += ": red zone written"
+		}
+		diffs = append(diffs, text)
+	}
+	return join(diffs)
+}
+
+// slots views a frame as its words.
+func slots(f *layout.PtRegs[layout.Word]) *[layout.NumSlots]layout.Word {
+	return (*[layout.NumSlots]layout.Word)(unsafe.Pointer(f))
+}
+
+// wantFrame is the frame that holds the user's values of call c on lane i.
+func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
+	in := &c.In
+	back := regs.Address(i, regs.Syscall) + regs.SyscallSize
+	return layout.PtRegs[layout.Word]{
+		R15: in.R15, R14: in.R14, R13: in.R13, R12: in.R12, BP: in.BP, BX: in.BX,
+		R11: in.Flags, R10: in.R10, R9: in.R9, R8: in.R8, AX: errno(enosys), CX: back,
+		DX: in.DX, SI: in.SI, DI: in.DI, OrigAX: in.AX,
+		IP: back, CS: userCS, Flags: in.Flags, SP: in.SP, SS: userDS,
+	}
+}
+
+// compareFrame returns how the given slots of got differ from want.
+func compareFrame(want, got *layout.PtRegs[layout.Word], set layout.Slots) error {
+	var diffs []string
+	for s := range layout.NumSlots {
+		if w, g := slots(want)[s], slots(got)[s]; set.Has(s) && w != g {
+			diffs = append(diffs, fmt.Sprintf("slot %v is %v, want %v", s, g, w))
+		}
+	}
+	return join(diffs)
+}
+
+// comparePoison returns which of the given slots do not hold the poison that
+// was on the stack before the call.
+func comparePoison(got *layout.PtRegs[layout.Word], set layout.Slots) error {
+	var want layout.PtRegs[layout.Word]
+	for s := range layout.NumSlots {
+		slots(&want)[s] = layout.Poison + 8*layout.Word(s)
+	}
+	return compareFrame(&want, got, set)
+}

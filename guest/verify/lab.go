@@ -1,0 +1,243 @@
+package verify
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
+)
+
+// RFLAGS bits (SDM volume 1, 3.4.3).
+const (
+	flagCF    = 1 << 0
+	flagFixed = 1 << 1
+	flagPF    = 1 << 2
+	flagAF    = 1 << 4
+	flagZF    = 1 << 6
+	flagSF    = 1 << 7
+	flagTF    = 1 << 8
+	flagIF    = 1 << 9
+	flagDF    = 1 << 10
+	flagOF    = 1 << 11
+	flagNT    = 1 << 14
+	flagRF    = 1 << 16
+	flagAC    = 1 << 18
+	flagID    = 1 << 21
+
+	flagsIdle = flagFixed | flagIF
+	flagsUser = flagCF | flagPF | flagAF | flagZF | flagSF | flagDF | flagOF | flagNT | flagAC | flagID
+)
+
+// Selectors of a 64-bit program (facts of Linux's GDT,
+// arch/x86/include/asm/segment.h).
+const (
+	userCS = 0x33
+	userDS = 0x2b
+)
+
+// arch_prctl(2) operations.
+const (
+	archSetGS = 0x1001
+	archSetFS = 0x1002
+	archGetFS = 0x1003
+	archGetGS = 0x1004
+)
+
+// threadLimit is how long a raw thread may take to end once its work is done.
+const threadLimit = 10 * time.Second
+
+// lab is where the checks of one variant work: memory, stacks, a second
+// thread, random words.
+type lab struct {
+	kernel  *control.Kernel
+	variant control.Variant
+	rng     *rand.Rand
+	mem     *regs.Memory
+	lanes   [regs.Lanes]lane
+	thread  *regs.Thread
+	pid     uint64
+	tid     uint64
+	// noGS is why GS:0 cannot be read, nil if it can.
+	noGS error
+	// stray is set once the second thread has not ended: lane 1 is not free.
+	stray error
+}
+
+// lane is what one thread's calls use: the stack under test, full of a
+// canary, and the words at its GS base.
+type lane struct {
+	stack []layout.Word
+	gs    []layout.Word
+}
+
+const (
+	stackWords = 512
+	memorySize = 1 << 20 // enough for the check that needs most
+)
+
+// newLab prepares for checks of v on the calling thread, which is locked.
+func newLab(k *control.Kernel, v control.Variant, seed uint64) (*lab, error) {
+	mem, err := regs.NewMemory(memorySize)
+	if err != nil {
+		return nil, err
+	}
+	return &lab{
+		kernel: k, variant: v, mem: mem,
+		rng: rand.New(rand.NewPCG(seed, uint64(v.Index))),
+		pid: uint64(syscall.Getpid()), tid: uint64(syscall.Gettid()),
+	}, nil
+}
+
+// reset gives every check fresh memory.
+func (l *lab) reset() {
+	l.mem.Reset()
+	for i := range l.lanes {
+		ln := &l.lanes[i]
+		ln.stack = l.mem.Words(stackWords)
+		for j := range ln.stack {
+			ln.stack[j] = canary(i, j)
+		}
+		ln.gs = l.mem.Words(8)
+		ln.gs[0] = 0x6753_0000 + layout.Word(i)
+	}
+	l.thread = regs.NewThread(l.mem, 0x6653_0001)
+	_, _, errno := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, uintptr(address(l.lanes[0].gs)), 0)
+	l.noGS = nil
+	if errno != 0 {
+		l.noGS = report.Skip(fmt.Sprintf("arch_prctl(ARCH_SET_GS): %v", errno))
+	}
+}
+
+// canary is the word that stack word j of lane i holds; each is another.
+func canary(i, j int) layout.Word {
+	return 0x1_0000_0000*layout.Word(i+1) + 0xca0a_0000 + layout.Word(j)
+}
+
+// address returns where words begin.
+func address(words []layout.Word) layout.Word {
+	return layout.Word(uintptr(unsafe.Pointer(unsafe.SliceData(words))))
+}
+
+// stackPointer is the RSP of lane i's calls: in the middle of its stack.
+func (l *lab) stackPointer(i int) layout.Word { return address(l.lanes[i].stack) + 8*stackWords/2 }
+
+// owner names the lane whose stack sp points into.
+func (l *lab) owner(sp layout.Word) (lane int, ok bool) {
+	for i := range l.lanes {
+		low := address(l.lanes[i].stack)
+		if low <= sp && sp < low+8*stackWords {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// call returns a context of lane i that makes system call nr. Every register
+// that is not an argument holds a random pattern.
+func (l *lab) call(i int, nr uint64, args ...uint64) *regs.Context {
+	c := l.mem.Context()
+	c.In.Fill(l.rng.Uint64)
+	c.In.SP = l.stackPointer(i)
+	c.In.Flags = flagsIdle
+	c.In.AX = layout.Word(nr)
+	in := []*layout.Word{&c.In.DI, &c.In.SI, &c.In.DX, &c.In.R10, &c.In.R8, &c.In.R9}
+	for n, arg := range args {
+		*in[n] = layout.Word(arg)
+	}
+	c.Insn = regs.Address(i, regs.Syscall)
+	if l.noGS == nil {
+		c.UseGS = 1
+	}
+	return c
+}
+
+// again makes the chain go back to first from c until *until is not 0, limit
+// times at most.
+func again(c, first *regs.Context, until *layout.Word, limit int) {
+	c.Again, c.Until, c.Limit = first, until, layout.Word(limit)
+}
+
+// chain links contexts of lane i, behind those that every chain of it needs:
+// the variant's selection and, for a thread of its own, the GS base.
+func (l *lab) chain(i int, contexts ...*regs.Context) *regs.Context {
+	var before, after []*regs.Context
+	if !l.kernel.Linux {
+		before = append(before, l.selection(i, l.variant.Index))
+		if i == 0 {
+			// The Go runtime's own calls need not survive a faulty variant.
+			after = append(after, l.selection(i, l.kernel.Home))
+		}
+	}
+	if i != 0 && l.noGS == nil {
+		base := l.call(i, syscall.SYS_ARCH_PRCTL, archSetGS, uint64(address(l.lanes[i].gs)))
+		base.UseGS = 0
+		before = append(before, base)
+	}
+	all := append(append(before, contexts...), after...)
+	for n, c := range all[1:] {
+		all[n].Next = c
+	}
+	return all[0]
+}
+
+// selection is a context that selects a variant by the software interrupt.
+func (l *lab) selection(i, variant int) *regs.Context {
+	c := l.call(i, layout.SysSelect, uint64(variant))
+	c.Insn = regs.Address(i, regs.Interrupt)
+	c.UseGS = 0
+	return c
+}
+
+// compare returns how what context c of lane i left differs from want. The
+// words at the bases are compared with those from before the call.
+func (l *lab) compare(c *regs.Context, want regs.State, i int) error {
+	want.FSWord, want.GSWord = c.In.FSWord, c.In.GSWord
+	return compare(&want, &c.Out, i, l.owner)
+}
+
+// checkStack returns whether lane i's calls kept off its stack. insns are
+// addresses that its calls were entered at, besides the usual ones.
+func (l *lab) checkStack(i int, insns ...layout.Word) error {
+	for _, insn := range []regs.Insn{regs.Syscall, regs.Interrupt, regs.Twice, regs.Spin} {
+		insns = append(insns, regs.Address(i, insn))
+	}
+	return compareStack(l.lanes[i].stack, i, insns...)
+}
+
+// run runs contexts on this thread under the variant.
+func (l *lab) run(contexts ...*regs.Context) { regs.Run(l.chain(0, contexts...)) }
+
+// runBoth runs mine on this thread and others on the second one. Contexts of
+// mine wait for the second thread themselves where they need it.
+func (l *lab) runBoth(mine, others []*regs.Context) error {
+	if l.stray != nil {
+		return report.Harness("after an earlier check: " + l.stray.Error())
+	}
+	first := l.chain(0, mine...)
+	if err := l.thread.Start(l.chain(1, others...)); err != nil {
+		return report.Harness(err.Error())
+	}
+	regs.Run(first)
+	if l.stray = l.thread.Wait(threadLimit); l.stray != nil {
+		// What it works on must stay as it is.
+		mem, err := regs.NewMemory(memorySize)
+		if err != nil {
+			return report.Harness(err.Error())
+		}
+		l.mem = mem
+		return l.stray
+	}
+	return nil
+}
+
+// close puts the thread back as it was.
+func (l *lab) close() {
+	syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, 0, 0)
+	l.mem.Close()
+}

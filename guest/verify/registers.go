@@ -1,0 +1,170 @@
+package verify
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
+)
+
+const enosys = uintptr(syscall.ENOSYS)
+
+// bareCheck is the one check that the floor must pass: it answers nothing but
+// the null call.
+const bareCheck = "null call"
+
+// Operations of futex(2), private.
+const (
+	futexWait = 0x80
+	futexWake = 0x81
+)
+
+// Addresses that no program can write to.
+const (
+	unmapped     = 8
+	nonCanonical = 1 << 47
+	kernelText   = 0xffff_ffff_8000_0000
+)
+
+// none is what a control call's check answers on Linux.
+var none = report.Skip("Linux has no control interface")
+
+// registerChecks make one call many times, with random registers and every
+// user flag set and clear, and compare the whole state after each.
+var registerChecks = []check{
+	{bareCheck, calls(syscall.SYS_GETPPID, nil, func() layout.Word { return layout.Word(syscall.Getppid()) })},
+	{"unknown call 600", calls(600, nil, fails(syscall.ENOSYS))},
+	{"unknown call -1", calls(^uint64(0), nil, fails(syscall.ENOSYS))},
+	{"unknown call 0x7fffffff", calls(0x7fff_ffff, nil, fails(syscall.ENOSYS))},
+	{"full-frame call", withControl(calls(layout.SysFullFrame, []uint64{0}, succeeds))},
+	{"call that writes user memory", withWords(func(p uint64) func(*lab) error {
+		return calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, p}, succeeds)
+	})},
+	{"call that faults on an unmapped address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, unmapped}, fails(syscall.EFAULT))},
+	{"call that faults on a non-canonical address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, nonCanonical}, fails(syscall.EFAULT))},
+	{"call that faults on a kernel address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, kernelText}, fails(syscall.EFAULT))},
+	{"sched_yield", calls(syscall.SYS_SCHED_YIELD, nil, succeeds)},
+	{"futex that need not wait", withWords(func(p uint64) func(*lab) error {
+		return calls(syscall.SYS_FUTEX, []uint64{p, futexWait, 1, 0}, fails(syscall.EAGAIN))
+	})},
+	{"futex that times out", withWords(func(p uint64) func(*lab) error {
+		return calls(syscall.SYS_FUTEX, []uint64{p + 32, futexWait, 0, p}, fails(syscall.ETIMEDOUT))
+	})},
+	{"nanosleep", withWords(func(p uint64) func(*lab) error {
+		return calls(syscall.SYS_NANOSLEEP, []uint64{p, 0}, succeeds)
+	})},
+	{"FS and GS base", checkBases},
+}
+
+func succeeds() layout.Word { return 0 }
+
+func fails(e syscall.Errno) func() layout.Word {
+	return func() layout.Word { return errno(uintptr(e)) }
+}
+
+// withControl is run where there is a control interface.
+func withControl(run func(*lab) error) func(*lab) error {
+	return func(l *lab) error {
+		if l.kernel.Linux {
+			return none
+		}
+		return run(l)
+	}
+}
+
+// withWords is run made for the address of some words: first a timespec of
+// 50 us, then zeros.
+func withWords(run func(p uint64) func(*lab) error) func(*lab) error {
+	return func(l *lab) error {
+		w := l.mem.Words(8)
+		w[1] = 50_000
+		return run(uint64(address(w)))(l)
+	}
+}
+
+// flagPatterns are what RFLAGS holds before a call: nothing, each flag that a
+// program may set by itself, all of them, and some random sets.
+func (l *lab) flagPatterns() []layout.Word {
+	patterns := []layout.Word{flagsIdle, flagsIdle | flagsUser}
+	for bit := layout.Word(1); bit <= flagID; bit <<= 1 {
+		if bit&flagsUser != 0 {
+			patterns = append(patterns, flagsIdle|bit)
+		}
+	}
+	for range 4 {
+		patterns = append(patterns, flagsIdle|layout.Word(l.rng.Uint64())&flagsUser)
+	}
+	return patterns
+}
+
+// calls returns the check of system call nr: every flag pattern, everything
+// kept, the given result.
+func calls(nr uint64, args []uint64, result func() layout.Word) func(*lab) error {
+	return func(l *lab) error {
+		var contexts []*regs.Context
+		for _, flags := range l.flagPatterns() {
+			c := l.call(0, nr, args...)
+			c.In.Flags = flags
+			contexts = append(contexts, c)
+		}
+		l.run(contexts...)
+		for _, c := range contexts {
+			want := wantAfter(c, 0, result())
+			if l.variant.Info.Bare != 0 && c.Out.AX < kernelHalf {
+				want.AX = c.Out.AX // the floor computes no result
+			}
+			if err := l.compare(c, want, 0); err != nil {
+				return fmt.Errorf("with flags %s: %w", flagNames(c.In.Flags&^flagsIdle), err)
+			}
+		}
+		return l.checkStack(0)
+	}
+}
+
+// checkBases asks for both bases before and after calls of every kind.
+func checkBases(l *lab) error {
+	if l.noGS != nil {
+		return l.noGS
+	}
+	numbers := []uint64{syscall.SYS_GETPPID, 600, syscall.SYS_SCHED_YIELD}
+	if !l.kernel.Linux {
+		numbers = append(numbers, layout.SysFullFrame)
+	}
+	var contexts []*regs.Context
+	var got [][]layout.Word
+	ask := func() {
+		for _, op := range []uint64{archGetFS, archGetGS} {
+			w := l.mem.Words(1)
+			w[0] = layout.Poison
+			got = append(got, w)
+			contexts = append(contexts, l.call(0, syscall.SYS_ARCH_PRCTL, op, uint64(address(w))))
+		}
+	}
+	ask()
+	for _, nr := range numbers {
+		contexts = append(contexts, l.call(0, nr, 0))
+		ask()
+	}
+	l.run(contexts...)
+	for _, c := range contexts {
+		result := layout.Word(0)
+		if c.In.AX == syscall.SYS_GETPPID || c.In.AX == 600 {
+			result = c.Out.AX
+		}
+		want := wantAfter(c, 0, result)
+		if err := l.compare(c, want, 0); err != nil {
+			return err
+		}
+	}
+	for n, w := range got {
+		if n%2 == 0 && w[0] != got[0][0] {
+			return fmt.Errorf("FS base is %v, want %v", w[0], got[0][0])
+		}
+		if want := address(l.lanes[0].gs); n%2 == 1 && w[0] != want {
+			return fmt.Errorf("GS base is %v, want %v", w[0], want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
+)
+
+// signalChecks look at the ways back from a signal handler. rt_sigreturn must
+// bring back every register, RCX and R11 too, and so cannot end in SYSRET; and
+// it must not let a bad RIP reach ring 0.
+var signalChecks = []check{
+	{"signal to the own thread", checkOwnSignal},
+	{"signal to a thread that spins in user mode", checkSpinSignal},
+	sigreturnTo(1 << 47),
+	sigreturnTo(1 << 48),
+	sigreturnTo(1 << 62),
+	sigreturnTo(1 << 63),
+	sigreturnTo(0xffff_7fff_ffff_fffe),
+	sigreturnTo(userEnd),
+	sigreturnTo(kernelText),
+}
+
+// userEnd is the end of user memory, one page below the non-canonical hole
+// (Linux's TASK_SIZE_MAX, arch/x86/include/asm/page_64.h).
+const userEnd = 1<<47 - 4096
+
+// catch is regs.Catch with its errors as the harness's.
+func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
+	restore, err = regs.Catch(sig, a)
+	if err != nil {
+		return nil, report.Harness(err.Error())
+	}
+	return restore, nil
+}
+
+// signalSelf is a call that sends SIGUSR2 to the calling thread, and the state
+// that it leaves once the handler has returned. The way back is the slow one,
+// which gives RCX what the variant's fix-up wrote.
+func (l *lab) signalSelf() (*regs.Context, regs.State) {
+	c := l.call(0, syscall.SYS_TGKILL, l.pid, l.tid, uint64(syscall.SIGUSR2))
+	c.In.Flags = l.flags()
+	want := wantAfter(c, 0, 0)
+	want.CX = l.fullCX(want.IP)
+	return c, want
+}
+
+func checkOwnSignal(l *lab) error {
+	for range rounds {
+		restore, err := catch(syscall.SIGUSR2, regs.Action{})
+		if err != nil {
+			return err
+		}
+		c, want := l.signalSelf()
+		l.run(c)
+		restore()
+		if traps := regs.Traps(); len(traps) != 1 {
+			return fmt.Errorf("%d signals arrived, want 1", len(traps))
+		} else if err := compareTrap(&want, &traps[0]); err != nil {
+			return fmt.Errorf("signal frame: %w", err)
+		}
+		if err := l.compare(c, want, 0); err != nil {
+			return err
+		}
+	}
+	return l.checkStack(0)
+}
+
+// compareTrap returns how the registers in a signal frame differ from s.
+func compareTrap(s *regs.State, t *regs.Trap) error {
+	var diffs []string
+	for i, r := range []struct {
+		name string
+		want layout.Word
+	}{
+		{"r8", s.R8}, {"r9", s.R9}, {"r10", s.R10}, {"r11", s.R11}, {"r12", s.R12}, {"r13", s.R13}, {"r14", s.R14},
+		{"r15", s.R15}, {"di", s.DI}, {"si", s.SI}, {"bp", s.BP}, {"bx", s.BX}, {"dx", s.DX}, {"ax", s.AX},
+		{"cx", s.CX}, {"sp", s.SP}, {"ip", s.IP}, {"flags", s.Flags},
+	} {
+		if got := t.Regs[regs.GregR8+i]; got != r.want {
+			diffs = append(diffs, fmt.Sprintf("%s is %v, want %v", r.name, got, r.want))
+		}
+	}
+	if cs := t.Regs[regs.GregCS] & 0xffff; cs != userCS {
+		diffs = append(diffs, fmt.Sprintf("cs is %v, want %#x", cs, userCS))
+	}
+	return join(diffs)
+}
+
+// checkSpinSignal interrupts a loop that touches no register. The second
+// thread sends the signal again until it hits the loop.
+func checkSpinSignal(l *lab) error {
+	spin, alternate := regs.Address(0, regs.Spin), regs.Address(0, regs.Alternate)
+	c := l.call(0, 0)
+	c.In.Flags = l.flags()
+	c.Insn = spin
+	want := c.In
+	want.IP = alternate
+
+	sleep := l.call(1, syscall.SYS_NANOSLEEP, l.timespec(50_000), 0)
+	others := l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
+	kill := l.call(1, syscall.SYS_TGKILL, l.pid, l.tid, uint64(syscall.SIGUSR2))
+	again(kill, sleep, &c.Done, sleepLimit)
+
+	restore, err := catch(syscall.SIGUSR2, regs.Action{When: spin, SetIP: 1, IP: alternate})
+	if err != nil {
+		return err
+	}
+	defer restore()
+	chain := append(append([]*regs.Context{sleep}, others...), kill)
+	if err := l.both([]*regs.Context{c}, chain); err != nil {
+		return err
+	}
+	if err := l.compare(c, want, 0); err != nil {
+		return err
+	}
+	if err := l.checkStack(0); err != nil {
+		return err
+	}
+	return l.kept(1, chain, zero)
+}
+
+// sigreturnTo is the check that a signal handler's return to ip ends in SIGSEGV
+// at ip, in user mode, with the registers as they were.
+func sigreturnTo(ip layout.Word) check {
+	return check{fmt.Sprintf("sigreturn to %v", ip), func(l *lab) error {
+		restore, err := catch(syscall.SIGUSR2, regs.Action{SetIP: 1, IP: ip})
+		if err != nil {
+			return err
+		}
+		defer restore()
+		alternate := regs.Address(0, regs.Alternate)
+		restoreSegv, err := catch(syscall.SIGSEGV, regs.Action{SetIP: 1, IP: alternate})
+		if err != nil {
+			return err
+		}
+		defer restoreSegv()
+		c, want := l.signalSelf()
+		l.run(c)
+		return l.checkFault(c, want, ip, syscall.SIGUSR2, syscall.SIGSEGV)
+	}}
+}
+
+// checkFault looks whether the given signals arrived, the last of them with the
+// registers of want and RIP ip, and whether its handler's way out was taken.
+func (l *lab) checkFault(c *regs.Context, want regs.State, ip layout.Word, signals ...syscall.Signal) error {
+	traps := regs.Traps()
+	for i, sig := range signals {
+		if i >= len(traps) || traps[i].Signal != layout.Word(sig) {
+			return fmt.Errorf("got signals %v, want %v", signalNumbers(traps), signals)
+		}
+	}
+	want.IP = ip
+	last := traps[len(signals)-1]
+	last.Regs[regs.GregFlags] &^= flagRF // a fault's frame has it, so that a breakpoint there does not hit twice
+	if err := compareTrap(&want, &last); err != nil {
+		return fmt.Errorf("frame of the last signal: %w", err)
+	}
+	want.IP = regs.Address(0, regs.Alternate)
+	return l.compare(c, want, 0)
+}
+
+func signalNumbers(traps []regs.Trap) []syscall.Signal {
+	numbers := make([]syscall.Signal, len(traps))
+	for i, t := range traps {
+		numbers[i] = syscall.Signal(t.Signal)
+	}
+	return numbers
+}

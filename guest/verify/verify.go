@@ -1,0 +1,80 @@
+// Package verify checks that a kernel's SYSCALL entry and exit keep what they
+// must: every register, the stack, the bases; and, through the control
+// interface, that the frame holds what the variant promises.
+//
+// In the flow it runs inside the machine, between the image and the lines: it
+// takes a variant, drives instructions through package regs, compares one
+// struct with another, and hands each outcome to package report. What a check
+// expects is what Linux does; the checks that need no control interface pass
+// there as well.
+package verify
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+
+	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
+)
+
+// check is one thing to find out about a variant. run returns nil if it is as
+// it must be, a report.Skip or report.Harness if there is no verdict, else what
+// is wrong.
+type check struct {
+	name string
+	run  func(*lab) error
+}
+
+// groups are all checks, by what they look at.
+var groups = []struct {
+	name   string
+	checks []check
+}{
+	{"registers", registerChecks},
+	{"frame", frameChecks},
+	{"threads", threadChecks},
+	{"signals", signalChecks},
+	{"traps", trapChecks},
+	{"memory", memoryChecks},
+}
+
+// Run makes all checks of variant v and reports each as
+// "variant: group: check". Random patterns follow from seed. The calling
+// goroutine is locked to its thread.
+func Run(r *report.Report, k *control.Kernel, v control.Variant, seed uint64) {
+	l, err := newLab(k, v, seed)
+	if err != nil {
+		r.Result(v.Name+": set-up", report.Harness(err.Error()))
+		return
+	}
+	defer l.close()
+	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
+	r.Info("%s: verify (%s)", v.Name, v.Axes)
+	for _, g := range groups {
+		if v.Info.Bare != 0 && g.name != "registers" {
+			continue
+		}
+		for _, c := range g.checks {
+			if v.Info.Bare != 0 && c.name != bareCheck {
+				continue
+			}
+			r.Result(v.Name+": "+g.name+": "+c.name, attempt(l, c))
+		}
+	}
+}
+
+// attempt runs one check so that its end is not that of the others.
+func attempt(l *lab, c check) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(runtime.Error); !ok {
+				panic(p)
+			}
+			err = report.Harness(fmt.Sprintf("the check panicked: %v", p))
+		}
+	}()
+	l.reset()
+	return c.run(l)
+}
