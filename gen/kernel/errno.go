@@ -1,5 +1,7 @@
 package kernel
 
+import . "github.com/entrylab/entrylab/gen/asm"
+
 // Error numbers of Linux (include/uapi/asm-generic/errno-base.h, errno.h); a
 // call returns them negated.
 const (
@@ -15,6 +17,7 @@ const (
 	EACCES       = 13
 	EFAULT       = 14
 	EEXIST       = 17
+	ENODEV       = 19
 	ENOTDIR      = 20
 	EISDIR       = 21
 	EINVAL       = 22
@@ -36,3 +39,6 @@ const (
 	// or into a repetition of the call (include/linux/errno.h).
 	ERESTARTSYS = 512
 )
+
+// fail returns -errno from a function.
+func fail(errno int) Block { return Block{MOVQ(-errno, RAX), RETURN()} }
