@@ -1,0 +1,175 @@
+// Package broken holds variants with one fault each, which show that the
+// guest's checks can fail. A test puts them in an image beside a sound variant
+// and selects them around the checks; they are no presets.
+//
+// Each is a sound variant whose listing is edited: one instruction is left out,
+// replaced or added. An edit that does not find its instruction exactly once is
+// an error of the build, so that none rots into a sound variant.
+package broken
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Variant is a variant with a fault.
+type Variant struct {
+	stubs.Named
+	// Base is the sound variant's name.
+	Base string
+	// Fault says what is wrong.
+	Fault string
+}
+
+var (
+	gs   = Fields[layout.PerCPU[Mem]](GS)
+	pt   = Slots[layout.PtRegs[Slot]]()
+	part = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off)) // RSP at the start of a partial frame
+	full = Fields[layout.PtRegs[Mem]](RSP)                 // of a full one
+)
+
+// earlyRounds is how long the variant early-irq waits with interrupts on and
+// the user's RSP in RSPScratch alone.
+const earlyRounds = 10_000
+
+// Variants returns all broken variants.
+func Variants() []Variant {
+	return []Variant{
+		fault("r10-not-passed", "linux-3.19", "argument 4 is not moved from R10 to RCX",
+			edit("entry_SYSCALL_64", "MOVQ R10, RCX")),
+		fault("r10-not-restored", "linux-3.19", "R10 is loaded from the slot of R9",
+			edit("entry_SYSCALL_64", "MOVQ PtRegs.R10(RSP), R10", MOVQ(part.R9, R10))),
+		fault("rbx-clobbered", "linux-3.19", "RBX, which is in no frame, is not kept",
+			edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.AX(RSP)", MOVQ(RAX, part.AX), XORL(RBX, RBX))),
+		fault("kernel-word-in-rdx", "linux-3.19", "RDX returns with the thread's address",
+			edit("entry_SYSCALL_64", "MOVQ PtRegs.DX(RSP), RDX", MOVQ(gs.Current, RDX))),
+		fault("flags-lost", "heukelum-v2", "RFLAGS is not the user's",
+			edit("entry_SYSCALL_64", "MOVQ PtRegs.Flags(RSP), R11", MOVL(x86.X86_EFLAGS_IF|x86.X86_EFLAGS_FIXED, R11))),
+		fault("rsp-off", "linux-3.19", "RSP returns 8 bytes too high",
+			edit("entry_SYSCALL_64", "MOVQ PerCPU.RSPScratch(GS), RSP", MOVQ(gs.RSPScratch, RSP), LEAQ(RSP.At(8), RSP))),
+		fault("red-zone-written", "linux-3.19", "the exit writes below the user's RSP",
+			edit("entry_SYSCALL_64", "MOVQ PerCPU.RSPScratch(GS), RSP",
+				MOVQ(gs.RSPScratch, RSP),
+				STAC(),
+				MOVQ(RAX, RSP.At(-64)),
+				CLAC(),
+			)),
+		fault("x87-reset", "linux-3.19", "the x87 state is not kept",
+			edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.AX(RSP)", MOVQ(RAX, part.AX), FNINIT())),
+		fault("enosys-missing", "linux-3.19", "an unknown call does not return -ENOSYS",
+			edit("entry_SYSCALL_64", "MOVQ $-38, PtRegs.AX(RSP)", MOVQ(0, part.AX))),
+
+		fault("ss-slot-wrong", "heukelum-v2", "the ss slot holds KERNEL_DS",
+			edit("entry_SYSCALL_64", "MOVQ $0x2b, PtRegs.SS(RSP)", MOVQ(x86.KERNEL_DS, part.SS))),
+		fault("cx-slot-written", "linux-3.19", "the cx slot is written though top=lazy leaves it alone",
+			edit("entry_SYSCALL_64", "MOVQ RCX, PtRegs.IP(RSP)", MOVQ(RCX, part.IP), MOVQ(RCX, part.CX))),
+		fault("cx-not-fixed-up", "linux-3.19", "the fix-up forgets the cx slot",
+			edit("stub_full_frame", "MOVQ $-1, PtRegs.CX(RSP)")),
+		fault("flags-not-restored", "linux-3.19", "a changed flags slot does not reach the r11 slot",
+			edit("stub_set_frame", "MOVQ R11, PtRegs.R11(RSP)")),
+		fault("sp-not-restored", "linux-3.19", "a changed sp slot does not reach RSPScratch",
+			edit("stub_set_frame", "MOVQ R11, PerCPU.RSPScratch(GS)")),
+
+		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
+			edit("stub_rt_sigreturn", "JMP int_ret_from_sys_call", sysretFull())),
+
+		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
+			edit("__switch_to_resume", "MOVQ RAX, PerCPU.RSPScratch(GS)")),
+		fault("early-irq", "linux-3.19+a", "interrupts come on before RSP is in its slot, and stay on there for long enough to be hit",
+			edit("entry_SYSCALL_64", "MOVQ PerCPU.TopOfStack(GS), RSP",
+				MOVQ(gs.TopOfStack, RSP),
+				STI(),
+				PUSHQ(earlyRounds),
+				DO(DECQ(RSP.At(0))).WHILE(NE),
+				LEAQ(RSP.At(8), RSP),
+			)),
+	}
+}
+
+// Find returns the broken variant of a name.
+func Find(name string) (Variant, error) {
+	var names []string
+	for _, v := range Variants() {
+		if v.Name == name {
+			return v, nil
+		}
+		names = append(names, v.Name)
+	}
+	return Variant{}, fmt.Errorf("no broken variant %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// fault makes a variant from a preset.
+func fault(name, base, what string, edit func(*Program) error) Variant {
+	n, err := stubs.ParseVariant(base)
+	if err != nil {
+		panic(err) // the name is in this file
+	}
+	return Variant{stubs.Named{Name: name, Variant: n.Variant, Edit: edit}, base, what}
+}
+
+// sysretFull returns from a full frame by SYSRETQ, RAX being the result.
+func sysretFull() Block {
+	return Block{
+		CLI(),
+		MOVQ(full.R15, R15),
+		MOVQ(full.R14, R14),
+		MOVQ(full.R13, R13),
+		MOVQ(full.R12, R12),
+		MOVQ(full.BP, RBP),
+		MOVQ(full.BX, RBX),
+		MOVQ(full.R10, R10),
+		MOVQ(full.R9, R9),
+		MOVQ(full.R8, R8),
+		MOVQ(full.DX, RDX),
+		MOVQ(full.SI, RSI),
+		MOVQ(full.DI, RDI),
+		MOVQ(full.IP, RCX),
+		MOVQ(full.Flags, R11),
+		MOVQ(full.SP, RSP),
+		SWAPGS(),
+		SYSRETQ(),
+	}
+}
+
+// edit replaces the one instruction of a function that prints as text by items,
+// of which there may be none. The function's name is without its suffix.
+func edit(function, text string, items ...Item) func(*Program) error {
+	return func(p *Program) error {
+		found := 0
+		for i, fn := range p.Funcs {
+			if name, _, _ := strings.Cut(fn.Name, "."); name == function {
+				p.Funcs[i].Body = replace(fn.Body, text, items, &found)
+			}
+		}
+		if found != 1 {
+			return fmt.Errorf("%s has %d times %q; the edit needs it once", function, found, text)
+		}
+		return nil
+	}
+}
+
+// replace returns the listing with items in the place of each instruction that
+// prints as text, and counts them.
+func replace(b Block, text string, items []Item, found *int) Block {
+	var out Block
+	for _, item := range b {
+		switch item := item.(type) {
+		case Block:
+			out = append(out, replace(item, text, items, found))
+			continue
+		case Ins:
+			if strings.Join(strings.Fields(item.String()), " ") == text {
+				*found++
+				out = append(out, items...)
+				continue
+			}
+		}
+		out = append(out, item)
+	}
+	return out
+}
