@@ -37,6 +37,13 @@
 // Code that touches the run queue, timers or futexes turns interrupts off
 // (CLI) and leaves them so; the exits expect that.
 //
+// # Signals
+//
+// They are delivered at the exits, with Linux's frame. Init, although it has
+// PID 1, is not immune as it is on Linux: a signal without a handler does what
+// it would do to any process, so that a crash ends the machine with its name.
+// Stop signals do nothing, as nobody could continue it.
+//
 // # User memory
 //
 // User memory is touched only by the routines of uaccess.go, whose faulting

@@ -35,9 +35,11 @@ const (
 	EOVERFLOW    = 75
 	ETIMEDOUT    = 110
 
-	// ERESTARTSYS never reaches the user: signal delivery turns it into EINTR
-	// or into a repetition of the call (include/linux/errno.h).
-	ERESTARTSYS = 512
+	// ERESTARTSYS and ERESTARTNOHAND never reach the user: signal delivery turns
+	// them into EINTR or into a repetition of the call (include/linux/errno.h).
+	// After the latter a handler always means EINTR.
+	ERESTARTSYS    = 512
+	ERESTARTNOHAND = 514
 )
 
 // fail returns -errno from a function.

@@ -53,9 +53,9 @@ const (
 
 // Thread states.
 const (
-	ThreadRunnable = 0
-	ThreadBlocked  = 1
-	ThreadDead     = 2
+	ThreadRunnable = 0 // running or on the run queue
+	ThreadBlocked  = 1 // until wake_up
+	ThreadDead     = 2 // its stack is freed by the next thread that exits or is made
 )
 
 // Thread is one thread, at the bottom of its kernel stack.
@@ -66,35 +66,44 @@ type Thread[T any] struct {
 	IP       T // where it goes on when switched in
 	UserSP   T // usersp: RSPScratch while switched out, where the variant swaps it
 	SwitchTo T // the variant's switch; see SysSelect
-	FSBase   T // the user's FS base
+	FSBase   T // the user's FS and GS base
+	GSBase   T
 	State    T // Thread*
+
+	Next     T // run queue, or the list of dead threads
+	Switches T // times switched in
 	TID      T
+	AllNext  T // all living threads, newest first
 
-	Next, Prev T // run queue, doubly linked; 0 when not on it
-	AllNext    T // all threads, singly linked
-	Switches   T // times switched in
-
-	WakeTime   T // ns of the monotonic clock at which a sleep ends; 0: none
+	WakeTime   T // ns of the monotonic clock at which a sleep ends; 0: not on the list of timers
 	TimerNext  T // sleeping threads by WakeTime
+	TimerPrev  T
 	WakeResult T // what a sleep returns: 0, -ETIMEDOUT, -EINTR
 
-	FutexKey  T // user address waited for; 0: none
-	FutexNext T
+	FutexKey  T // user address waited for; 0: on no futex's queue
+	FutexBits T // the bits of FUTEX_WAIT_BITSET
+	FutexNext T // the queue of a hash bucket
+	FutexPrev T
 
-	SigBlocked T // mask
-	SigPending T // mask of signals sent to this thread
-	SigForced  T // signo of a synchronous signal to be delivered first; 0: none
-	SigCode    T // its si_code
-	SigAddr    T // its si_addr
-	SigTrap    T // its trapno
-	SigError   T // its error code
-	AltSP      T // sigaltstack
-	AltSize    T
-	AltFlags   T
-	ClearTID   T    // user address to clear and wake at exit; 0: none
-	SavedMask  T    // mask to restore when a suspended wait ends
-	FileWait   T    // file that a sleeping call waits for, -1: any; 0: none
-	Comm       [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
+	SigBlocked  T // mask; bit n-1 is signal n
+	SigPending  T // mask of signals sent to this thread alone
+	SigWait     T // mask of those that rt_sigtimedwait waits for, blocked or not
+	SavedMask   T // mask to restore when a suspended wait ends
+	RestoreMask T // 1 if SavedMask is in force
+	SigForced   T // signo of a synchronous signal, delivered before all others; 0: none
+	SigCode     T // its si_code
+	SigAddr     T // its si_addr
+	TrapNo      T // of the last exception, for signal frames
+	ErrorCode   T
+	CR2         T
+	AltSP       T // sigaltstack: lowest address, size (0: none), flags
+	AltSize     T
+	AltFlags    T
+	ClearTID    T    // user address to clear and wake at exit; 0: none
+	FileWait    T    // File that a sleeping call waits for, -1: any; 0: none
+	FileEvents  T    // EPOLL mask that it waits for
+	Comm        [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
+	Padding     T    // FX lies on a 16-byte boundary
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T

@@ -1,0 +1,306 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// sched is the scheduler's state.
+var sched = Fields[layout.Sched[Mem]](Sym("sched"))
+
+// enqueue puts the thread t at the end of the run queue. Clobbers tmp.
+func enqueue(t, tmp Reg) Block {
+	return Block{
+		MOVQ(0, thread(t).Next),
+		MOVQ(sched.RunTail, tmp),
+		TESTQ(tmp, tmp),
+		IF(E, MOVQ(t, sched.RunHead)).ELSE(MOVQ(t, thread(tmp).Next)),
+		MOVQ(t, sched.RunTail),
+	}
+}
+
+// returns is the end of a function that returns a constant.
+func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }
+
+// scheduler decides who runs: round robin, with one timer for the slices and
+// for all sleepers. Everything here runs with interrupts off.
+func scheduler() Program {
+	prev, next := thread(RDI), thread(RSI)
+	idle := thread(RAX)
+	return Program{
+		Funcs: []Func{
+			FUNC("sched_init", "sched_init completes the idle thread, which runs on the boot stack, and finds out which bits MXCSR has.",
+				MOVQ(gs.Idle, RBX),
+				FXSAVE64(thread(RBX).FX[0]),
+				MOVL(thread(RBX).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
+				TESTL(RAX, RAX),
+				IF(E, MOVL(0xffbf, RAX)),
+				MOVL(RAX, Sym("mxcsr_mask")),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("schedule",
+				`schedule lets the next runnable thread run and returns when the current one's
+turn comes again, at once if no other can run. A thread that is not runnable
+does not come back until wake_up. IF is 0.`,
+				MOVQ(gs.Current, RDI),
+				ANDL(^layout.TIFNeedResched, prev.Flags),
+				MOVQ(sched.RunHead, RSI),
+				CMPQ(RDI, gs.Idle),
+				IF(E,
+					TESTQ(RSI, RSI),
+					IF(E, RETURN()),
+				).ELSE(
+					CMPQ(prev.State, layout.ThreadRunnable),
+					IF(E,
+						TESTQ(RSI, RSI),
+						IF(E, RETURN()),
+						enqueue(RDI, RAX),
+					).ELSE(
+						TESTQ(RSI, RSI),
+						IF(E,
+							MOVQ(gs.Idle, RSI),
+							JMP("switch"),
+						),
+					),
+				),
+				MOVQ(next.Next, RAX),
+				MOVQ(RAX, sched.RunHead),
+				TESTQ(RAX, RAX),
+				IF(E, MOVQ(RAX, sched.RunTail)).ELSE(
+					CMPQ(sched.SliceArmed, 0),
+					IF(E,
+						PUSHQ(RDI),
+						PUSHQ(RSI),
+						CALL("slice_arm"),
+						POPQ(RSI),
+						POPQ(RDI),
+					),
+				),
+				LABEL("switch"),
+				INCQ(sched.Switches),
+				JMP("__switch_to"),
+			),
+			FUNC("__switch_to",
+				`__switch_to makes RSI the current thread instead of RDI; it returns when RDI is
+switched in again. What it does is common to all variants; the stack is
+switched by the switch of the variant that RDI uses. IF is 0.`,
+				FXSAVE64(prev.FX[0]),
+				FXRSTOR64(next.FX[0]),
+				MOVQ(next.FSBase, RAX),
+				CMPQ(RAX, prev.FSBase),
+				IF(NE, setBase(x86.MSR_FS_BASE)),
+				MOVQ(next.GSBase, RAX),
+				CMPQ(RAX, prev.GSBase),
+				IF(NE, setBase(x86.MSR_KERNEL_GS_BASE)),
+				// An interrupt from ring 3 leaves SS null, and SYSRET on AMD does not
+				// load the whole descriptor: a thread that entered by interrupt must
+				// not leave a null SS to one that returns by SYSRET (Linux 4.2,
+				// X86_BUG_SYSRET_SS_ATTRS).
+				MOVW(SS, RAX),
+				CMPW(RAX, x86.KERNEL_DS),
+				IF(NE,
+					MOVL(x86.KERNEL_DS, RAX),
+					MOVW(RAX, SS),
+				),
+				MOVQ(RSI, gs.Current),
+				LEAQ(RSI.At(layout.ThreadSize), RAX),
+				MOVQ(RAX, gs.TopOfStack),
+				MOVQ(RAX, Sym("tss").Add(x86.TSS_RSP0)),
+				INCQ(next.Switches),
+				JMP(prev.SwitchTo),
+			),
+			FUNC("slice_arm", "slice_arm lets the timer fire within a time slice from now. IF is 0.",
+				MOVL(1, RAX),
+				MOVQ(RAX, sched.SliceArmed),
+				CALL("ktime_get"),
+				LEAQ(RAX.At(layout.TimeSlice), RDI),
+				JMP("timer_arm"),
+			),
+			FUNC("wake_up",
+				`wake_up makes thread RDI runnable if it is blocked; its sleep returns RSI. A
+slice begins for the current thread, if none has. Returns 1, or 0 if the
+thread was not blocked. IF is 0.`,
+				XORL(RAX, RAX),
+				CMPQ(prev.State, layout.ThreadBlocked),
+				IF(NE, RETURN()),
+				MOVQ(RAX, prev.State), // ThreadRunnable
+				MOVQ(RSI, prev.WakeResult),
+				CMPQ(prev.WakeTime, 0),
+				IF(NE, CALL("timer_del")),
+				LABEL("runnable"),
+				enqueue(RDI, RAX),
+				CMPQ(sched.SliceArmed, 0),
+				IF(E,
+					MOVQ(gs.Current, RAX),
+					CMPQ(RAX, gs.Idle),
+					IF(NE, CALL("slice_arm")),
+				),
+				MOVL(1, RAX),
+				RETURN(),
+			),
+			FUNC("sleep_until",
+				`sleep_until blocks the current thread until wake_up, a signal, or monotonic
+time RDI in ns; -1 is for ever. IF is 0. Returns wake_up's result, -ETIMEDOUT or
+-EINTR; 0 can come without a cause, so the caller looks again at what it waits
+for.`,
+				MOVQ(gs.Current, RBX),
+				MOVQ(RDI, R12),
+				TESTL(layout.TIFSigPending, thread(RBX).Flags),
+				IF(NE,
+					MOVQ(RBX, RDI),
+					CALL("recalc_sigpending"),
+					IF(NE, fail(EINTR)),
+				),
+				CMPQ(R12, -1),
+				IF(NE,
+					CALL("ktime_get"),
+					CMPQ(R12, RAX),
+					IF(LE, fail(ETIMEDOUT)),
+					MOVQ(RBX, RDI),
+					MOVQ(R12, RSI),
+					CALL("timer_add"),
+				),
+				MOVQ(layout.ThreadBlocked, thread(RBX).State),
+				CALL("schedule"),
+				MOVQ(thread(RBX).WakeResult, RAX),
+				CMPQ(RAX, -EINTR),
+				IF(E,
+					// Another thread may have taken the signal since.
+					MOVQ(RBX, RDI),
+					CALL("recalc_sigpending"),
+					MOVQ(-EINTR, RAX),
+					IF(E, XORL(RAX, RAX)),
+				),
+				RETURN(),
+			).Saving(RBX, R12),
+			FUNC("timer_add",
+				`timer_add puts thread RDI on the list of timers for monotonic time RSI, behind
+those of the same time, and arms the timer. IF is 0.`,
+				MOVQ(RSI, prev.WakeTime),
+				XORL(RDX, RDX),             // the one before
+				MOVQ(sched.TimerHead, RCX), // the one after
+				LOOP(
+					TESTQ(RCX, RCX),
+					BREAK(E),
+					CMPQ(RSI, thread(RCX).WakeTime),
+					BREAK(L),
+					MOVQ(RCX, RDX),
+					MOVQ(thread(RCX).TimerNext, RCX),
+				),
+				MOVQ(RCX, prev.TimerNext),
+				MOVQ(RDX, prev.TimerPrev),
+				TESTQ(RCX, RCX),
+				IF(NE, MOVQ(RDI, thread(RCX).TimerPrev)),
+				TESTQ(RDX, RDX),
+				IF(NE,
+					MOVQ(RDI, thread(RDX).TimerNext),
+					RETURN(),
+				),
+				MOVQ(RDI, sched.TimerHead),
+				MOVQ(RSI, RDI),
+				JMP("timer_arm"),
+			),
+			FUNC("timer_del", "timer_del takes thread RDI off the list of timers. Clobbers RCX, RDX. IF is 0.",
+				MOVQ(prev.TimerNext, RCX),
+				MOVQ(prev.TimerPrev, RDX),
+				TESTQ(RCX, RCX),
+				IF(NE, MOVQ(RDX, thread(RCX).TimerPrev)),
+				TESTQ(RDX, RDX),
+				IF(E, MOVQ(RCX, sched.TimerHead)).ELSE(MOVQ(RCX, thread(RDX).TimerNext)),
+				MOVQ(0, prev.WakeTime),
+				RETURN(),
+			),
+			FUNC("timer_interrupt",
+				`timer_interrupt is the timer's vector; RDI is the PtRegs. It wakes whose time
+has come and, if another thread waits for the CPU, sees to a switch: at the
+exit to ring 3, or here and now if the interrupt struck in the group "entry".
+IF is 0.`,
+				MOVQ(RDI, RBX),
+				MOVQ(uint64(apicPage), RCX),
+				MOVL(0, RCX.At(apicEOI)),
+				INCQ(sched.Ticks),
+				MOVQ(0, sched.SliceArmed),
+				MOVQ(uint64(layout.TimerNever), RAX),
+				MOVQ(RAX, sched.TimerArmed),
+				CALL("ktime_get"),
+				MOVQ(RAX, R12),
+				LOOP(
+					MOVQ(sched.TimerHead, RDI),
+					TESTQ(RDI, RDI),
+					BREAK(E),
+					CMPQ(R12, thread(RDI).WakeTime),
+					IF(L, // too early for this one and all behind it
+						MOVQ(thread(RDI).WakeTime, RDI),
+						CALL("timer_arm"),
+						BREAK(),
+					),
+					MOVQ(-ETIMEDOUT, RSI),
+					CALL("wake_up"),
+				),
+				MOVQ(gs.Current, RAX),
+				CMPQ(sched.RunHead, 0),
+				IF(E, RETURN()),
+				CMPQ(RAX, gs.Idle), // it looks at the queue by itself
+				IF(E, RETURN()),
+				CMPQ(sched.SliceArmed, 0),
+				IF(E, CALL("slice_arm")),
+				CMPQ(gs.NoResched, 0),
+				IF(NE, RETURN()),
+				MOVQ(gs.Current, RAX),
+				ORL(layout.TIFNeedResched, idle.Flags),
+				TESTB(3, ptRegs(RBX).CS),
+				IF(NE,
+					INCQ(sched.UserPreemptions),
+					RETURN(),
+				),
+				MOVQ(ptRegs(RBX).IP, RAX),
+				LEAQ(Sym("__entry_start"), RCX),
+				CMPQ(RAX, RCX),
+				IF(B, RETURN()),
+				LEAQ(Sym("__entry_end"), RCX),
+				CMPQ(RAX, RCX),
+				IF(AE, RETURN()),
+				INCQ(sched.KernelPreemptions),
+				CALL("schedule"),
+				RETURN(),
+			).Saving(RBX, R12),
+			FUNC("cpu_idle",
+				`cpu_idle is the idle thread: it halts until something can run. If nothing ever
+can, it is a panic.`,
+				MOVQ(gs.Idle, RAX),
+				MOVQ(gs.SwitchTo, RCX),
+				MOVQ(RCX, idle.SwitchTo),
+				LOOP(
+					CLI(),
+					CALL("schedule"),
+					CMPQ(sched.RunHead, 0),
+					CONTINUE(NE),
+					CMPQ(sched.TimerHead, 0),
+					IF(E,
+						LEAQ(Str("deadlock: every thread is blocked for ever"), RDI),
+						CALL("panic"),
+					),
+					STI(), // takes effect after HLT has begun: no interrupt is missed
+					HLT(),
+				),
+				UD2(),
+			),
+		},
+		Data: []Data{
+			BSS("sched", SizeOf[layout.Sched[Mem]](), 64),
+			BSS("mxcsr_mask", 8, 8),
+		},
+	}
+}
+
+// setBase writes RAX to an MSR that holds a segment's base. Clobbers RAX, RCX,
+// RDX.
+func setBase(msr int) Block {
+	return Block{
+		MOVQ(RAX, RDX),
+		SHRQ(32, RDX),
+		MOVL(uint32(msr), RCX),
+		WRMSR(),
+	}
+}

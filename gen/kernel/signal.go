@@ -1,0 +1,259 @@
+package kernel
+
+import (
+	"fmt"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Signals (Linux include/uapi/asm-generic/signal.h); trap.go has those that
+// exceptions raise.
+const (
+	sigKILL  = 9
+	sigCHLD  = 17
+	sigCONT  = 18
+	sigSTOP  = 19
+	sigTSTP  = 20
+	sigTTIN  = 21
+	sigTTOU  = 22
+	sigURG   = 23
+	sigWINCH = 28
+
+	sigDFL = 0
+	sigIGN = 1
+
+	saRESTORER  = 0x04000000
+	saONSTACK   = 0x08000000
+	saRESTART   = 0x10000000
+	saNODEFER   = 0x40000000
+	saRESETHAND = 0x80000000
+
+	siUser  = 0  // si_code of kill
+	siTkill = -6 // si_code of tkill and tgkill
+
+	initPID = 1
+)
+
+// sigMask returns the mask of some signals.
+func sigMask(sigs ...int) int {
+	mask := 0
+	for _, s := range sigs {
+		mask |= 1 << (s - 1)
+	}
+	return mask
+}
+
+var (
+	// sigIgnored are the signals whose default is to do nothing. Those that
+	// would stop the process are among them: nobody could continue init.
+	sigIgnored = sigMask(sigCHLD, sigCONT, sigURG, sigWINCH, sigSTOP, sigTSTP, sigTTIN, sigTTOU)
+	// sigUnblockable cannot be blocked, ignored or handled.
+	sigUnblockable = sigMask(sigKILL, sigSTOP)
+
+	sigs       = Fields[layout.Signals[Mem]](Sym("signals"))
+	actionSize = SizeOf[layout.SigAction[Mem]]()
+)
+
+func sigAction(r Reg) layout.SigAction[Mem] { return Fields[layout.SigAction[Mem]](r) }
+
+// actionOf puts the address of signal signo's action into to.
+func actionOf(signo, to Reg) Block {
+	return Block{
+		MOVL(signo, to),
+		SHLQ(5, to), // actionSize
+		ADDQ(Sym("signal_actions"), to),
+	}
+}
+
+// signals is the sending of signals: to one thread, or to the process, that is
+// to any thread that does not block it. Signals are masks; what si_code says
+// follows from which mask it came by. A real-time signal sent twice while
+// pending comes once.
+//
+// Unlike Linux, where init is immune, a signal without a handler does here
+// what it would do to any other process.
+func signals() Program {
+	var (
+		t   = thread(RDI)
+		rbx = thread(RBX)
+		act = sigAction(RAX)
+	)
+	return Program{
+		Funcs: []Func{
+			FUNC("recalc_sigpending",
+				`recalc_sigpending sets TIFSigPending of thread RDI to whether a signal is
+pending that it does not block or that it waits for; ZF is set if none is.
+Clobbers RAX, RDX only.`,
+				MOVQ(sigs.Pending, RAX),
+				ORQ(t.SigPending, RAX),
+				MOVQ(t.SigBlocked, RDX),
+				NOTQ(RDX),
+				ORQ(t.SigWait, RDX),
+				ANDQ(RDX, RAX),
+				ORQ(t.SigForced, RAX),
+				IF(NE,
+					ORL(layout.TIFSigPending, t.Flags),
+				).ELSE(
+					ANDL(^layout.TIFSigPending, t.Flags),
+				),
+				TESTQ(RAX, RAX),
+				RETURN(),
+			),
+			FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. Turns interrupts off.",
+				ANDQ(^sigUnblockable, RSI),
+				MOVQ(gs.Current, RDI),
+				MOVQ(RSI, t.SigBlocked),
+				CALL("recalc_sigpending"),
+				JMP("retarget_signals"),
+			),
+			FUNC("retarget_signals",
+				`retarget_signals sees to it that each signal that waits for the process is
+known to a thread that does not block it: the one that knew may block it now, or
+be gone. Turns interrupts off.`,
+				CMPQ(sigs.Pending, 0),
+				IF(E, RETURN()),
+				CLI(),
+				MOVQ(sched.All, RBX),
+				LOOP(
+					TESTQ(RBX, RBX),
+					BREAK(E),
+					MOVQ(RBX, RDI),
+					CALL("recalc_sigpending"),
+					IF(NE,
+						MOVQ(-EINTR, RSI),
+						CALL("wake_up"),
+					),
+					MOVQ(rbx.AllNext, RBX),
+				),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers RCX.",
+				actionOf(RDI, RAX),
+				CMPQ(act.Handler, sigIGN),
+				IF(A, returns(0)),
+				IF(E, returns(1)),
+				LEAL(RDI.At(-1), RCX),
+				MOVL(sigIgnored, RAX),
+				BTQ(RCX, RAX),
+				SETB(RAX),
+				MOVZBL(RAX, RAX),
+				RETURN(),
+			),
+			FUNC("send_signal",
+				`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
+wakes a thread that it interrupts. Turns interrupts off.`,
+				CLI(),
+				MOVL(RDI, R12),
+				MOVQ(RSI, RBX),
+				LEAL(RDI.At(-1), RCX),
+				XORL(R13, R13),
+				BTSQ(RCX, R13), // its bit
+				CALL("signal_ignored"),
+				MOVL(RAX, R14),
+				TESTQ(RBX, RBX),
+				IF(E,
+					MOVQ(R13, RDI),
+					CALL("signal_target"),
+					TESTQ(RAX, RAX),
+					IF(E, // all block it: it is kept, and may yet get a handler
+						ORQ(R13, sigs.Pending),
+						JMP("done"),
+					),
+					MOVQ(RAX, RBX),
+					LEAQ(sigs.Pending, RDX),
+				).ELSE(
+					LEAQ(rbx.SigPending, RDX),
+				),
+				TESTQ(R13, rbx.SigBlocked),
+				IF(E,
+					TESTL(R14, R14),
+					JNE("done"),
+				),
+				ORQ(R13, RDX.At(0)),
+				MOVQ(RBX, RDI),
+				CALL("recalc_sigpending"),
+				IF(NE,
+					MOVQ(-EINTR, RSI),
+					CALL("wake_up"),
+				),
+				LABEL("done"),
+				RETURN(),
+			).Saving(RBX, R12, R13, R14),
+			FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RDI or waits for it, or 0. Clobbers RCX, RDX.",
+				XORL(RAX, RAX),
+				MOVQ(sched.All, RCX),
+				LOOP(
+					TESTQ(RCX, RCX),
+					BREAK(E),
+					MOVQ(thread(RCX).SigWait, RDX),
+					NOTQ(RDX),
+					ANDQ(thread(RCX).SigBlocked, RDX),
+					TESTQ(RDI, RDX),
+					IF(E, MOVQ(RCX, RAX)),
+					MOVQ(thread(RCX).AllNext, RCX),
+				),
+				RETURN(),
+			),
+			FUNC("force_sig_fault",
+				`force_sig_fault lets exception RCX with error code R8 be delivered to the current
+thread as signal EDI with si_code ESI and si_addr RDX. If it is blocked or
+ignored it is fatal.`,
+				MOVQ(gs.Current, RAX),
+				MOVQ(RCX, thread(RAX).TrapNo),
+				MOVQ(R8, thread(RAX).ErrorCode),
+				MOVQ(CR2, RCX),
+				MOVQ(RCX, thread(RAX).CR2),
+				JMP("force_signal"),
+			),
+			FUNC("force_signal", "force_signal is force_sig_fault without an exception: signal EDI, si_code ESI, si_addr RDX.",
+				MOVQ(gs.Current, R8),
+				MOVL(RDI, RDI),
+				MOVQ(RDI, thread(R8).SigForced),
+				MOVQ(RSI, thread(R8).SigCode),
+				MOVQ(RDX, thread(R8).SigAddr),
+				ORL(layout.TIFSigPending, thread(R8).Flags),
+				LEAL(RDI.At(-1), RCX),
+				actionOf(RDI, RAX),
+				MOVQ(thread(R8).SigBlocked, RDX),
+				BTRQ(RCX, RDX),
+				IF(B,
+					MOVQ(RDX, thread(R8).SigBlocked),
+					MOVQ(sigDFL, act.Handler),
+				),
+				CMPQ(act.Handler, sigIGN),
+				IF(E, MOVQ(sigDFL, act.Handler)),
+				RETURN(),
+			),
+		},
+		Data: []Data{
+			BSS("signals", SizeOf[layout.Signals[Mem]](), 64),
+			// The action of signal 0 would be one before the first.
+			RODATA("signal_actions", Ptr{Sym: "signals", Add: int64(sigs.Actions[0].Handler.Disp - actionSize)}),
+			signalNames(),
+		},
+	}
+}
+
+// signalNameSize is the room of a name in signal_names.
+const signalNameSize = 12
+
+// signalNames are the names of signals 0 to 63 and 64, NUL-padded.
+func signalNames() Data {
+	names := [layout.NumSignals + 1]string{
+		1: "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
+		"SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",
+		"SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR",
+		"SIGSYS",
+	}
+	var content []any
+	for n, name := range names {
+		if n >= 32 {
+			name = fmt.Sprintf("SIGRTMIN+%d", n-32)
+		}
+		var b [signalNameSize]byte
+		copy(b[:signalNameSize-1], name)
+		content = append(content, b[:])
+	}
+	return RODATA("signal_names", content...)
+}

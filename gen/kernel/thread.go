@@ -1,0 +1,338 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// Flags of clone (Linux include/uapi/linux/sched.h).
+const (
+	cloneVM           = 0x100
+	cloneFS           = 0x200
+	cloneFILES        = 0x400
+	cloneSIGHAND      = 0x800
+	cloneTHREAD       = 0x10000
+	cloneSYSVSEM      = 0x40000
+	cloneSETTLS       = 0x80000
+	clonePARENTSETTID = 0x100000
+	cloneCHILDCLEAR   = 0x200000
+	cloneDETACHED     = 0x400000 // ignored since Linux 2.6
+	cloneCHILDSETTID  = 0x1000000
+
+	// cloneRequired make a thread of this process; there is nothing else.
+	cloneRequired = cloneVM | cloneFS | cloneFILES | cloneSIGHAND | cloneTHREAD
+	cloneAllowed  = cloneRequired | cloneSYSVSEM | cloneSETTLS | clonePARENTSETTID | cloneCHILDCLEAR |
+		cloneDETACHED | cloneCHILDSETTID
+)
+
+// Codes of arch_prctl (Linux arch/x86/include/uapi/asm/prctl.h).
+const (
+	archSetGS = 0x1001
+	archSetFS = 0x1002
+	archGetFS = 0x1003
+	archGetGS = 0x1004
+)
+
+const ssDisable = 2 // SS_DISABLE: there is no alternative signal stack
+
+// userLimit compares r with the end of user addresses. Clobbers tmp.
+func userLimit(r, tmp Reg) Block {
+	return Block{MOVQ(uint64(layout.TaskSizeMax), tmp), CMPQ(r, tmp)}
+}
+
+// threads is how threads come to be and end, and what they ask of themselves.
+func threads() Program {
+	var (
+		t     = thread(RBX)
+		self  = thread(RAX)
+		regs  = ptRegs(RAX)
+		top   = layout.ThreadSize
+		words = SizeOf[layout.Thread[Mem]]() / 8
+	)
+	current := func(r Reg) Block { return Block{MOVQ(gs.Current, r)} }
+	return Program{Funcs: []Func{
+		FUNC("thread_alloc",
+			`thread_alloc returns a new thread in RAX, or 0 if there is no memory. It has a
+TID, an FX image as after reset, and will begin at ret_from_fork with a PtRegs
+at its stack's top, which the caller fills. It runs from wake_up_new on.`,
+			CALL("reap_threads"),
+			CALL("alloc_stack"),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+			MOVQ(RAX, RBX),
+			MOVQ(RAX, RDI),
+			XORL(RAX, RAX),
+			MOVL(words, RCX),
+			REP(STOSQ()),
+			LEAQ(RBX.At(top-regsSize), RAX),
+			MOVQ(RAX, t.SP),
+			LEAQ(Sym("ret_from_fork"), RAX),
+			MOVQ(RAX, t.IP),
+			MOVQ(gs.SwitchTo, RAX),
+			MOVQ(RAX, t.SwitchTo),
+			MOVQ(ssDisable, t.AltFlags),
+			MOVL(0x37f, t.FX[0]),
+			MOVL(0x1f80, t.FX[3]),
+			INCQ(sched.LastTID),
+			MOVQ(sched.LastTID, RAX),
+			MOVQ(RAX, t.TID),
+			MOVQ(RBX, RAX),
+			RETURN(),
+		).Saving(RBX),
+		FUNC("wake_up_new", "wake_up_new makes the thread RDI, which thread_alloc made, one of the living. Turns interrupts off.",
+			CLI(),
+			MOVQ(sched.All, RAX),
+			MOVQ(RAX, thread(RDI).AllNext),
+			MOVQ(RDI, sched.All),
+			INCQ(sched.Threads),
+			MOVQ(layout.ThreadBlocked, thread(RDI).State),
+			XORL(RSI, RSI),
+			JMP("wake_up"),
+		),
+		FUNC("reap_threads", "reap_threads frees the stacks of dead threads.",
+			LOOP(
+				MOVQ(sched.Dead, RDI),
+				TESTQ(RDI, RDI),
+				BREAK(E),
+				MOVQ(thread(RDI).Next, RAX),
+				MOVQ(RAX, sched.Dead),
+				CALL("free_stack"),
+			),
+			RETURN(),
+		),
+		FUNC("find_thread", "find_thread returns the living thread with TID EDI, or 0.",
+			MOVL(RDI, RDI),
+			MOVQ(sched.All, RAX),
+			LOOP(
+				TESTQ(RAX, RAX),
+				BREAK(E),
+				CMPQ(RDI, self.TID),
+				BREAK(E),
+				MOVQ(self.AllNext, RAX),
+			),
+			RETURN(),
+		),
+		FUNC("sys_clone",
+			`sys_clone(flags RDI, stack RSI, parent_tid RDX, child_tid RCX, tls R8) makes a
+thread. It needs the full frame: the child returns with the parent's registers.
+What would not be a thread of this process is -ENOSYS.`,
+			MOVQ(RDI, R12),
+			MOVQ(RSI, R13),
+			MOVQ(RDX, R14),
+			MOVQ(RCX, R15),
+			MOVQ(R8, RBP),
+			MOVL(RDI, RAX),
+			ANDL(cloneRequired, RAX),
+			CMPL(RAX, cloneRequired),
+			IF(NE, fail(ENOSYS)),
+			TESTQ(^cloneAllowed, RDI),
+			IF(NE, fail(ENOSYS)),
+			TESTL(cloneSETTLS, R12),
+			IF(NE,
+				userLimit(RBP, RAX),
+				IF(AE, fail(EPERM)),
+			),
+			CALL("thread_alloc"),
+			TESTQ(RAX, RAX),
+			IF(E, fail(ENOMEM)),
+			MOVQ(RAX, RBX),
+
+			MOVQ(gs.TopOfStack, RSI),
+			SUBQ(regsSize, RSI),
+			LEAQ(RBX.At(top-regsSize), RDI),
+			MOVQ(RDI, RAX),
+			MOVL(regsSize/8, RCX),
+			REP(MOVSQ()),
+			MOVQ(0, regs.AX),
+			TESTQ(R13, R13),
+			IF(NE, MOVQ(R13, regs.SP)),
+
+			FXSAVE64(t.FX[0]),
+			current(RCX),
+			MOVQ(thread(RCX).SigBlocked, RAX),
+			MOVQ(RAX, t.SigBlocked),
+			MOVQ(thread(RCX).Comm[0], RAX),
+			MOVQ(RAX, t.Comm[0]),
+			MOVQ(thread(RCX).Comm[1], RAX),
+			MOVQ(RAX, t.Comm[1]),
+			MOVQ(thread(RCX).GSBase, RAX),
+			MOVQ(RAX, t.GSBase),
+			MOVQ(thread(RCX).FSBase, RAX),
+			TESTL(cloneSETTLS, R12),
+			IF(NE, MOVQ(RBP, RAX)),
+			MOVQ(RAX, t.FSBase),
+			TESTL(cloneCHILDCLEAR, R12),
+			IF(NE, MOVQ(R15, t.ClearTID)),
+			// As in Linux, a bad address for the TID is the caller's loss.
+			TESTL(clonePARENTSETTID, R12),
+			IF(NE,
+				MOVQ(R14, RDI),
+				MOVQ(t.TID, RSI),
+				CALL("put_user_int"),
+			),
+			TESTL(cloneCHILDSETTID, R12),
+			IF(NE,
+				MOVQ(R15, RDI),
+				MOVQ(t.TID, RSI),
+				CALL("put_user_int"),
+			),
+			MOVQ(RBX, RDI),
+			CALL("wake_up_new"),
+			MOVQ(t.TID, RAX),
+			RETURN(),
+		).Saving(RBX, RBP, R12, R13, R14, R15),
+		FUNC("sys_exit", "sys_exit(status EDI) ends the thread; with the last one the machine ends.",
+			MOVL(RDI, R12),
+			current(RBX),
+			MOVQ(t.ClearTID, RDI),
+			TESTQ(RDI, RDI),
+			IF(NE,
+				XORL(RSI, RSI),
+				CALL("put_user_int"),
+				MOVQ(t.ClearTID, RDI),
+				MOVL(1, RSI),
+				MOVL(-1, RDX),
+				CALL("futex_wake"),
+			),
+			CLI(),
+			// Take it off the list of the living.
+			LEAQ(sched.All, RDX),
+			LOOP( // RDX: the word that points to RAX
+				MOVQ(RDX.At(0), RAX),
+				CMPQ(RAX, RBX),
+				BREAK(E),
+				LEAQ(self.AllNext, RDX),
+			),
+			MOVQ(t.AllNext, RAX),
+			MOVQ(RAX, RDX.At(0)),
+			DECQ(sched.Threads),
+			IF(E,
+				MOVL(R12, RDI),
+				JMP("sys_exit_group"),
+			),
+			CALL("retarget_signals"),
+			// This stack is in use until the switch. Who takes it off the list of
+			// the dead runs later, on another.
+			CALL("reap_threads"),
+			MOVQ(0, t.Next),
+			MOVQ(RBX, sched.Dead),
+			MOVQ(layout.ThreadDead, t.State),
+			CALL("schedule"),
+			UD2(),
+		),
+		FUNC("sys_exit_group", "sys_exit_group(status EDI) ends the machine: init is the only process.",
+			MOVL(RDI, RBX),
+			LEAQ(Str("entrylab: init exited with status "), RDI),
+			CALL("printk"),
+			MOVZBL(RBX, RDI),
+			CALL("printk_dec"),
+			LEAQ(Str("\n"), RDI),
+			CALL("printk"),
+			MOVL(layout.ExitInit, RDI),
+			JMP("machine_exit"),
+		),
+		FUNC("sys_sched_yield", "sys_sched_yield lets the other runnable threads run first.",
+			CLI(),
+			CALL("schedule"),
+			XORL(RAX, RAX),
+			RETURN(),
+		),
+		FUNC("sys_getppid", "sys_getppid is the null call: init has no parent.",
+			XORL(RAX, RAX),
+			RETURN(),
+		),
+		FUNC("sys_getpid", "sys_getpid returns 1, the only process.",
+			MOVL(1, RAX),
+			RETURN(),
+		),
+		FUNC("sys_gettid", "sys_gettid returns the thread's TID; init's first thread has 1.",
+			current(RAX),
+			MOVQ(self.TID, RAX),
+			RETURN(),
+		),
+		FUNC("sys_set_tid_address", "sys_set_tid_address(address RDI) sets the word to clear and wake at exit and returns the TID.",
+			current(RAX),
+			MOVQ(RDI, self.ClearTID),
+			MOVQ(self.TID, RAX),
+			RETURN(),
+		),
+		FUNC("sys_arch_prctl", "sys_arch_prctl(code EDI, address RSI) sets or gets the FS and GS base.",
+			current(RBX),
+			CMPL(RDI, archSetFS),
+			IF(E,
+				userLimit(RSI, RAX),
+				IF(AE, fail(EPERM)),
+				MOVQ(RSI, t.FSBase),
+				MOVQ(RSI, RAX),
+				setBase(x86.MSR_FS_BASE),
+				returns(0),
+			),
+			CMPL(RDI, archSetGS),
+			IF(E,
+				userLimit(RSI, RAX),
+				IF(AE, fail(EPERM)),
+				MOVQ(RSI, t.GSBase),
+				MOVQ(RSI, RAX),
+				setBase(x86.MSR_KERNEL_GS_BASE),
+				returns(0),
+			),
+			XCHGQ(RDI, RSI),
+			CMPL(RSI, archGetFS),
+			IF(E,
+				MOVQ(t.FSBase, RSI),
+				JMP("put"),
+			),
+			CMPL(RSI, archGetGS),
+			IF(NE, fail(EINVAL)),
+			MOVQ(t.GSBase, RSI),
+			LABEL("put"),
+			CALL("put_user_long"),
+			RETURN(),
+		).Saving(RBX),
+		FUNC("sys_sched_getaffinity", "sys_sched_getaffinity(tid EDI, size RSI, mask RDX) fills 8 bytes with CPU 0 and returns 8.",
+			MOVQ(RSI, RCX),
+			MOVQ(RDX, RBX),
+			CMPL(RCX, 8),
+			IF(B, fail(EINVAL)),
+			TESTL(7, RCX),
+			IF(NE, fail(EINVAL)),
+			TESTL(RDI, RDI),
+			IF(NE,
+				CALL("find_thread"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(ESRCH)),
+			),
+			MOVQ(RBX, RDI),
+			MOVL(1, RSI),
+			CALL("put_user_long"),
+			TESTQ(RAX, RAX),
+			IF(E, MOVL(8, RAX)),
+			RETURN(),
+		).Saving(RBX),
+		FUNC("sys_sched_setaffinity", "sys_sched_setaffinity(tid EDI, size RSI, mask RDX) accepts every mask with CPU 0 in it.",
+			MOVQ(RSI, R12),
+			MOVQ(RDX, RBX),
+			TESTL(RDI, RDI),
+			IF(NE,
+				CALL("find_thread"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(ESRCH)),
+			),
+			TESTL(R12, R12),
+			IF(E, fail(EINVAL)),
+			SUBQ(8, RSP),
+			MOVQ(RSP, RDI),
+			MOVQ(RBX, RSI),
+			MOVL(1, RDX), // CPU 0 is in the first byte
+			CALL("copy_from_user"),
+			MOVZBL(RSP.At(0), RCX),
+			ADDQ(8, RSP),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			TESTL(1, RCX),
+			IF(E, fail(EINVAL)),
+			RETURN(),
+		).Saving(RBX, R12),
+	}}
+}
