@@ -1,12 +1,13 @@
 module github.com/entrylab/entrylab
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/hugelgupf/vmtest v0.0.0-20240307030256-5d9f3d34a58d
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
+	golang.org/x/arch v0.32.0
 	pgregory.net/rapid v1.3.0
 )
 

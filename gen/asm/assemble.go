@@ -357,7 +357,7 @@ func (e *encoder) instruction(i int, ln line) error {
 	if want := len(shapes[r.form].args); in.nargs != want {
 		return fmt.Errorf("takes %d operands", want)
 	}
-	if r.form == opJump {
+	if r.branches() {
 		return e.jump(m, ln, r)
 	}
 	var addrs [2]obj.Addr
@@ -379,8 +379,8 @@ func (e *encoder) instruction(i int, ln line) error {
 		return err
 	}
 	e.prefixes(m, seg, in.prefix)
-	if r.bytes != nil {
-		for _, b := range r.bytes {
+	if own := e.ownBytes(m, in, r); own != nil {
+		for _, b := range own {
 			e.raw(m, x86.ABYTE, int64(b))
 		}
 		if r.form == opRetN {
@@ -420,14 +420,15 @@ func (e *encoder) prefixes(m *made, seg byte, p prefix) {
 func (e *encoder) jump(m *made, ln line, r row) error {
 	in := ln.in
 	p := e.newProg(r.as)
-	conditional := in.name != "JMP" && in.name != "CALL"
 	if ln.target != nil {
 		p.To = obj.Addr{Type: obj.TYPE_BRANCH, Val: e.places[ln.target]}
 		e.put(m, p)
 		return nil
 	}
-	switch target := in.args[0].(type) {
-	case string:
+	if want := shapes[r.form].args; !want[0].has(in.args[0]) {
+		return wrongKind(in, 0, want)
+	}
+	if target, ok := in.args[0].(string); ok {
 		lb := e.l.labels[target]
 		switch {
 		case target == "":
@@ -440,7 +441,7 @@ func (e *encoder) jump(m *made, ln line, r row) error {
 			return nil
 		}
 		e.refs = append(e.refs, ref{in, target, true})
-		if conditional { // the library cannot leave the function on a condition
+		if r.form == opJcc { // the library cannot leave the function on a condition
 			e.raw(m, x86.ABYTE, 0x0f)
 			e.raw(m, x86.ABYTE, 0x80|int64(slices.Index(ccNames[:], in.name[1:])))
 			e.raw(m, x86.ALONG, placeholder)
@@ -450,18 +451,13 @@ func (e *encoder) jump(m *made, ln line, r row) error {
 		p.To = obj.Addr{Type: obj.TYPE_BRANCH, Sym: &obj.LSym{Name: target}}
 		e.put(m, p)
 		return nil
-	case Reg, Mem:
-		if conditional {
-			return errors.New("a conditional jump goes to a label or function; jump around a JMP")
-		}
-		if err := e.operand(&p.To, m, in, r, 0); err != nil {
-			return err
-		}
-		if mem, ok := target.(Mem); ok {
-			e.prefixes(m, segmentPrefix(mem.Seg), noPrefix)
-		}
-		e.put(m, p)
-		return nil
 	}
-	return wrongKind(in, 0, shapes[opJump].args)
+	if err := e.operand(&p.To, m, in, r, 0); err != nil {
+		return err
+	}
+	if mem, ok := in.args[0].(Mem); ok {
+		e.prefixes(m, segmentPrefix(mem.Seg), noPrefix)
+	}
+	e.put(m, p)
+	return nil
 }

@@ -80,7 +80,7 @@ func wrongKind(in *Ins, n int, want []kind) error {
 	var is string
 	switch v := in.args[n].(type) {
 	case string:
-		is = fmt.Sprintf("a name; Sym(%q) is the memory there", v)
+		is = fmt.Sprintf("a name, %q (Sym(%q) is the memory there)", v, v)
 	case Slot:
 		is = "a Slot, which is for Is; operands come from Fields"
 	default:
@@ -147,8 +147,6 @@ func checkSpecial(in *Ins, bits int) error {
 			return fmt.Errorf("%v is moved only to and from a register", r)
 		case in.name == "MOVL" && bits == 64:
 			return fmt.Errorf("%v needs MOVQ in 64-bit code", r)
-		case r == DR1:
-			return errors.New("the library cannot encode DR1; use DR0, DR2 or DR3")
 		}
 	}
 	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.Seg != noReg {
@@ -227,10 +225,8 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
 	if v.Sym == "" {
 		return nil
 	}
-	sym := v.Sym
-	if text, ok := strings.CutPrefix(sym, strPrefix); ok {
-		sym = e.a.intern(text)
-	} else {
+	sym := e.symbol(v.Sym)
+	if sym == v.Sym {
 		e.refs = append(e.refs, ref{in: in, sym: sym})
 	}
 	if !indexed {
@@ -243,6 +239,14 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
 	}
 	addr.Offset = placeholder
 	return nil
+}
+
+// symbol returns the symbol that stands for the Sym of an operand.
+func (e *encoder) symbol(sym string) string {
+	if text, ok := strings.CutPrefix(sym, strPrefix); ok {
+		return e.a.intern(text)
+	}
+	return sym
 }
 
 // checkImm returns immediate operand n as the library is to get it. The

@@ -92,7 +92,7 @@ func (l *lowering) branchTo(ln line) *label {
 	if ln.target != nil {
 		return ln.target
 	}
-	if table[ln.in.name].form == opJump && ln.in.name != "CALL" {
+	if table[ln.in.name].branches() && ln.in.name != "CALL" {
 		if name, ok := ln.in.args[0].(string); ok {
 			return l.labels[name]
 		}

@@ -106,7 +106,8 @@ func MOVQ(src, dst any) Ins { return ins("MOVQ", src, dst) }
 // MOVL moves 32 bits; a register dst is zero-extended to 64.
 func MOVL(src, dst any) Ins { return ins("MOVL", src, dst) }
 
-// MOVW moves 16 bits; either may be a segment register.
+// MOVW moves 16 bits; either may be a segment register, from which the whole
+// dst is cleared but for the selector.
 func MOVW(src, dst any) Ins { return ins("MOVW", src, dst) }
 
 // MOVB moves 8 bits.

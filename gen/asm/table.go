@@ -51,7 +51,8 @@ const (
 	opPush          // one operand, read
 	opInt           // an interrupt's vector
 	opRetN          // how many bytes are dropped
-	opJump          // a branch's target
+	opJcc           // the target of a conditional branch
+	opJump          // the target of JMP and CALL
 )
 
 // shape is what the assembler must know of a form.
@@ -90,6 +91,7 @@ var shapes = [...]shape{
 	opPush:     {args: []kind{kReg | kMem | kImm}},
 	opInt:      {args: []kind{kImm}},
 	opRetN:     {args: []kind{kImm}},
+	opJcc:      {args: []kind{kLabel}, dst: true},
 	opJump:     {args: []kind{kLabel | kReg | kMem}, dst: true},
 }
 
@@ -101,8 +103,13 @@ type row struct {
 	width int    // of the operation, in bytes; 0: none or no matter
 	from  int    // width of the source, if it is another
 	only  int    // the Bits that it exists in; 0: both, but width 8 is 64-bit code
-	bytes []byte // RETN's 16-bit immediate follows them
+	bytes []byte // the whole instruction, but for RETN's 16-bit immediate
+	al    byte   // opcode of the form that takes an immediate and AL
+	neg   byte   // second byte of the form for RAX; others are added to it
 }
+
+// branches reports whether the operand is where execution goes on.
+func (r row) branches() bool { return r.form == opJcc || r.form == opJump }
 
 // in reports whether the instruction exists in 32- or 64-bit code.
 func (r row) in(bits int) bool {
@@ -118,23 +125,23 @@ var table = map[string]row{
 	"ADDQ":      {as: x86.AADDQ, form: opRMW, width: 8},
 	"ADDL":      {as: x86.AADDL, form: opRMW, width: 4},
 	"ADDW":      {as: x86.AADDW, form: opRMW, width: 2},
-	"ADDB":      {as: x86.AADDB, form: opRMW, width: 1},
+	"ADDB":      {as: x86.AADDB, form: opRMW, width: 1, al: 0x04},
 	"SUBQ":      {as: x86.ASUBQ, form: opRMW, width: 8},
 	"SUBL":      {as: x86.ASUBL, form: opRMW, width: 4},
 	"SUBW":      {as: x86.ASUBW, form: opRMW, width: 2},
-	"SUBB":      {as: x86.ASUBB, form: opRMW, width: 1},
+	"SUBB":      {as: x86.ASUBB, form: opRMW, width: 1, al: 0x2c},
 	"ANDQ":      {as: x86.AANDQ, form: opRMW, width: 8},
 	"ANDL":      {as: x86.AANDL, form: opRMW, width: 4},
 	"ANDW":      {as: x86.AANDW, form: opRMW, width: 2},
-	"ANDB":      {as: x86.AANDB, form: opRMW, width: 1},
+	"ANDB":      {as: x86.AANDB, form: opRMW, width: 1, al: 0x24},
 	"ORQ":       {as: x86.AORQ, form: opRMW, width: 8},
 	"ORL":       {as: x86.AORL, form: opRMW, width: 4},
 	"ORW":       {as: x86.AORW, form: opRMW, width: 2},
-	"ORB":       {as: x86.AORB, form: opRMW, width: 1},
+	"ORB":       {as: x86.AORB, form: opRMW, width: 1, al: 0x0c},
 	"XORQ":      {as: x86.AXORQ, form: opRMW, width: 8},
 	"XORL":      {as: x86.AXORL, form: opRMW, width: 4},
 	"XORW":      {as: x86.AXORW, form: opRMW, width: 2},
-	"XORB":      {as: x86.AXORB, form: opRMW, width: 1},
+	"XORB":      {as: x86.AXORB, form: opRMW, width: 1, al: 0x34},
 	"ADCQ":      {as: x86.AADCQ, form: opRMW, width: 8},
 	"ADCL":      {as: x86.AADCL, form: opRMW, width: 4},
 	"SBBQ":      {as: x86.ASBBQ, form: opRMW, width: 8},
@@ -142,11 +149,11 @@ var table = map[string]row{
 	"CMPQ":      {as: x86.ACMPQ, form: opCmp, width: 8},
 	"CMPL":      {as: x86.ACMPL, form: opCmp, width: 4},
 	"CMPW":      {as: x86.ACMPW, form: opCmp, width: 2},
-	"CMPB":      {as: x86.ACMPB, form: opCmp, width: 1},
+	"CMPB":      {as: x86.ACMPB, form: opCmp, width: 1, al: 0x3c},
 	"TESTQ":     {as: x86.ATESTQ, form: opTest, width: 8},
 	"TESTL":     {as: x86.ATESTL, form: opTest, width: 4},
 	"TESTW":     {as: x86.ATESTW, form: opTest, width: 2},
-	"TESTB":     {as: x86.ATESTB, form: opTest, width: 1},
+	"TESTB":     {as: x86.ATESTB, form: opTest, width: 1, al: 0xa8},
 	"MOVQ":      {as: x86.AMOVQ, form: opMovSys, width: 8},
 	"MOVL":      {as: x86.AMOVL, form: opMovSys, width: 4},
 	"MOVW":      {as: x86.AMOVW, form: opMovSeg, width: 2},
@@ -173,9 +180,9 @@ var table = map[string]row{
 	"IDIVQ":     {as: x86.AIDIVQ, form: opSrc, width: 8},
 	"IDIVL":     {as: x86.AIDIVL, form: opSrc, width: 4},
 	"NEGQ":      {as: x86.ANEGQ, form: opDstRMW, width: 8},
-	"NEGL":      {as: x86.ANEGL, form: opDstRMW, width: 4},
+	"NEGL":      {as: x86.ANEGL, form: opDstRMW, width: 4, neg: 0xd8},
 	"NOTQ":      {as: x86.ANOTQ, form: opDstRMW, width: 8},
-	"NOTL":      {as: x86.ANOTL, form: opDstRMW, width: 4},
+	"NOTL":      {as: x86.ANOTL, form: opDstRMW, width: 4, neg: 0xd0},
 	"INCQ":      {as: x86.AINCQ, form: opDstRMW, width: 8},
 	"INCL":      {as: x86.AINCL, form: opDstRMW, width: 4},
 	"DECQ":      {as: x86.ADECQ, form: opDstRMW, width: 8},
@@ -211,22 +218,22 @@ var table = map[string]row{
 	"POPL":      {as: x86.APOPL, form: opDst, width: 4, only: 32},
 	"PUSHFQ":    {as: x86.APUSHFQ, width: 8},
 	"POPFQ":     {as: x86.APOPFQ, width: 8},
-	"JO":        {as: x86.AJOS, form: opJump},
-	"JNO":       {as: x86.AJOC, form: opJump},
-	"JB":        {as: x86.AJCS, form: opJump},
-	"JAE":       {as: x86.AJCC, form: opJump},
-	"JE":        {as: x86.AJEQ, form: opJump},
-	"JNE":       {as: x86.AJNE, form: opJump},
-	"JBE":       {as: x86.AJLS, form: opJump},
-	"JA":        {as: x86.AJHI, form: opJump},
-	"JS":        {as: x86.AJMI, form: opJump},
-	"JNS":       {as: x86.AJPL, form: opJump},
-	"JP":        {as: x86.AJPS, form: opJump},
-	"JNP":       {as: x86.AJPC, form: opJump},
-	"JL":        {as: x86.AJLT, form: opJump},
-	"JGE":       {as: x86.AJGE, form: opJump},
-	"JLE":       {as: x86.AJLE, form: opJump},
-	"JG":        {as: x86.AJGT, form: opJump},
+	"JO":        {as: x86.AJOS, form: opJcc},
+	"JNO":       {as: x86.AJOC, form: opJcc},
+	"JB":        {as: x86.AJCS, form: opJcc},
+	"JAE":       {as: x86.AJCC, form: opJcc},
+	"JE":        {as: x86.AJEQ, form: opJcc},
+	"JNE":       {as: x86.AJNE, form: opJcc},
+	"JBE":       {as: x86.AJLS, form: opJcc},
+	"JA":        {as: x86.AJHI, form: opJcc},
+	"JS":        {as: x86.AJMI, form: opJcc},
+	"JNS":       {as: x86.AJPL, form: opJcc},
+	"JP":        {as: x86.AJPS, form: opJcc},
+	"JNP":       {as: x86.AJPC, form: opJcc},
+	"JL":        {as: x86.AJLT, form: opJcc},
+	"JGE":       {as: x86.AJGE, form: opJcc},
+	"JLE":       {as: x86.AJLE, form: opJcc},
+	"JG":        {as: x86.AJGT, form: opJcc},
 	"SETB":      {as: x86.ASETCS, form: opDst, width: 1},
 	"CMOVQB":    {as: x86.ACMOVQCS, form: opLoad, width: 8},
 	"CMOVLB":    {as: x86.ACMOVLCS, form: opLoad, width: 4},
