@@ -26,8 +26,8 @@ func runVariants(_ context.Context, e *env, args []string) (int, error) {
 		return 0, fmt.Errorf("takes no argument, got %q", fs.Arg(0))
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	for _, n := range stubs.Presets() {
-		fmt.Fprintf(w, "%s\t%v\t%s\n", n.Name, n.Variant, n.About)
+	for _, p := range stubs.Presets() {
+		fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", p.Name, p.Variant, p.Release, p.Adds)
 	}
 	return 0, w.Flush()
 }
@@ -40,7 +40,7 @@ func runList(_ context.Context, e *env, args []string) (int, error) {
 	if fs.NArg() != 1 {
 		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
 	}
-	n, err := stubs.Parse(fs.Arg(0))
+	n, err := stubs.ParseVariant(fs.Arg(0))
 	if err != nil {
 		return 0, err
 	}
@@ -48,7 +48,7 @@ func runList(_ context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(e.stdout, "// %s: %v\n// %s\n", n.Name, n.Variant, n.About)
+	fmt.Fprintf(e.stdout, "// %s: %v\n", n.Name, n.Variant)
 	for _, l := range image.Object.Listings {
 		if strings.HasSuffix(l.Name, "."+n.Name) {
 			fmt.Fprintf(e.stdout, "\n%v", l)
@@ -114,7 +114,7 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
-	n, err := stubs.Parse(*variant)
+	n, err := stubs.ParseVariant(*variant)
 	if err != nil {
 		return 0, err
 	}
@@ -209,7 +209,7 @@ func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named,
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	config := lab.Config{Variants: list, Args: append(words, "-variants="+joinNames(list)), VM: machine, Progress: p.step}
+	config := lab.Config{Variants: list, Args: words, VM: machine, Progress: p.step}
 	run, err := lab.RunGuest(ctx, config, p.step)
 	if err != nil && run != nil {
 		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,16 +94,43 @@ func printCommandLine(w io.Writer, m vm.Config) error {
 	return err
 }
 
-// parseVariants turns names separated by commas, or "all", into variants.
-func parseVariants(names string) ([]stubs.Named, error) {
-	if names == "all" {
-		return stubs.Presets(), nil
-	}
+// presets are all presets.
+func presets() []stubs.Named {
 	var list []stubs.Named
-	for name := range strings.SplitSeq(names, ",") {
-		n, err := stubs.Parse(name)
+	for _, p := range stubs.Presets() {
+		list = append(list, p.Named)
+	}
+	return list
+}
+
+// parseVariants reads a list of variants separated by commas, or "all". A
+// variant given by its axes has commas of its own: axes that follow each other
+// are one variant.
+func parseVariants(text string) ([]stubs.Named, error) {
+	if text == "all" {
+		return presets(), nil
+	}
+	var names []string
+	for word := range strings.SplitSeq(text, ",") {
+		if n := len(names); n > 0 && strings.Contains(word, "=") && strings.Contains(names[n-1], "=") {
+			names[n-1] += "," + word
+		} else {
+			names = append(names, word)
+		}
+	}
+	return eachVariant(names)
+}
+
+// eachVariant reads variants, none of them twice.
+func eachVariant(names []string) ([]stubs.Named, error) {
+	var list []stubs.Named
+	for _, name := range names {
+		n, err := stubs.ParseVariant(name)
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(list, func(o stubs.Named) bool { return o.Name == n.Name }) {
+			return nil, fmt.Errorf("variant %s is named twice", n.Name)
 		}
 		list = append(list, n)
 	}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// operations are what is measured, in the order of the table, with the guest's
+// name, the table's and the benchmark's.
+var operations = []struct{ op, title, bench string }{
+	{"null-call", "null call (getppid)", "NullCall"},
+	{"unknown-call", "unknown call", "UnknownCall"},
+	{"full-frame-call", "full-frame call (fix-up)", "FullFrameCall"},
+	{"signal-round-trip", "signal round trip", "SignalRoundTrip"},
+	{"thread-switch-yield", "thread switch by yield, one way", "ThreadSwitchYield"},
+	{"futex-round-trip", "futex round trip", "FutexRoundTrip"},
+}
+
+// units are what one tick of the time-stamp counter is under each engine that
+// has costs. Plain TCG has none: its time is the emulator's.
+var units = map[vm.Engine]string{vm.ICount: "instructions", vm.KVM: "TSC ticks"}
+
+func runCompare(ctx context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	var m machineFlags
+	m.register(fs)
+	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() < 2 {
+		return 0, errors.New("want at least two variants: the first is what the others are compared with")
+	}
+	if !slices.Contains([]string{"text", "json", "bench"}, *format) {
+		return 0, fmt.Errorf("-format %q: want text, json or bench", *format)
+	}
+	if m.engine == string(vm.TCG) {
+		return 0, errors.New("-engine tcg: its time measures the emulator, not the code; use icount")
+	}
+	list, err := eachVariant(fs.Args())
+	if err != nil {
+		return 0, err
+	}
+	c := comparison{names: namesOf(list)}
+	if !slices.Contains(c.names, floor) {
+		bare, err := stubs.ParseVariant(floor)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, bare)
+	}
+	if c.machine, err = m.config(ctx, e); err != nil {
+		return 0, err
+	}
+	m.engine = string(c.machine.Engine)
+	out := e.stdout
+	if *format != "text" {
+		e.stdout = io.Discard // the description is a part of the format
+	}
+	c.run, err = e.runGuest(ctx, &m, list, "verify", "measure")
+	e.stdout = out
+	if err != nil {
+		return 0, err
+	}
+	if c.qemu, err = vm.Version(ctx); err != nil {
+		return 0, err
+	}
+	switch *format {
+	case "json":
+		err = c.json(out)
+	case "bench":
+		err = c.bench(out)
+	default:
+		if err = c.text(out); err == nil {
+			return verdict(out, c.run), nil
+		}
+	}
+	return verdict(io.Discard, c.run), err
+}
+
+// floor is the preset that is measured beside all others.
+const floor = "bare"
+
+func namesOf(list []stubs.Named) []string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = n.Name
+	}
+	return names
+}
+
+// comparison is what the formats print.
+type comparison struct {
+	names   []string // the first is the base
+	machine vm.Config
+	qemu    string
+	run     *lab.Run
+}
+
+func (c comparison) text(w io.Writer) error {
+	fmt.Fprintf(w, "%s per operation, SYSCALL and SYSRET included, the measuring loop subtracted\n\n", units[c.machine.Engine])
+	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	row := func(first string, cells []string) {
+		fmt.Fprintf(tw, "%s\t%s\t\n", first, strings.Join(cells, "\t"))
+	}
+	var heads []string
+	for i, name := range c.names {
+		heads = append(heads, name)
+		if i > 0 {
+			heads = append(heads, "difference")
+		}
+	}
+	row("", heads)
+	checks := func(name string) string {
+		s := fmt.Sprintf("%d pass", c.run.Count(name, result.Pass))
+		if n := c.run.Count(name, result.Fail); n > 0 {
+			s += fmt.Sprintf(", %d FAIL", n)
+		}
+		if n := c.run.Count(name, result.Error); n > 0 {
+			s += fmt.Sprintf(", %d ERROR", n)
+		}
+		if n := c.run.Count(name, result.Skip); n > 0 {
+			s += fmt.Sprintf(", %d skipped", n)
+		}
+		return s
+	}
+	var cells []string
+	for i, name := range c.names {
+		cells = append(cells, checks(name))
+		if i > 0 {
+			cells = append(cells, "")
+		}
+	}
+	row("checks", cells)
+	for _, op := range operations {
+		base, ok := c.run.Find(c.names[0], op.op)
+		cells := []string{figure(base, ok)}
+		for _, name := range c.names[1:] {
+			m, found := c.run.Find(name, op.op)
+			cells = append(cells, figure(m, found), difference(base, m, ok && found))
+		}
+		row(op.title, cells)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if m, ok := c.run.Find(floor, operations[0].op); ok {
+		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
+	}
+	return nil
+}
+
+// figure prints a median; one that is no exact count carries its range.
+func figure(m result.Measure, ok bool) string {
+	switch {
+	case !ok:
+		return "-"
+	case m.Exact():
+		return strconv.FormatFloat(m.Median, 'f', -1, 64)
+	}
+	return fmt.Sprintf("%g (%g to %g)", m.Median, m.Min, m.Max)
+}
+
+// difference prints m less base. Two figures whose ranges overlap and that are
+// not exact are not told apart.
+func difference(base, m result.Measure, ok bool) string {
+	switch {
+	case !ok:
+		return "-"
+	case base.Exact() && m.Exact():
+		if d := int64(m.Median - base.Median); d != 0 {
+			return fmt.Sprintf("%+d", d)
+		}
+		return "0"
+	case m.Min <= base.Max && base.Min <= m.Max:
+		return "none seen"
+	}
+	return fmt.Sprintf("%+.1f", m.Median-base.Median)
+}
+
+func (c comparison) json(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(struct {
+		Engine   vm.Engine        `json:"engine"`
+		Unit     string           `json:"unit"`
+		Machine  vm.Machine       `json:"machine"`
+		CPU      string           `json:"cpu"`
+		QEMU     string           `json:"qemu"`
+		Variants []string         `json:"variants"`
+		Checks   []result.Check   `json:"checks"`
+		Measures []result.Measure `json:"measures"`
+	}{
+		c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu,
+		c.names, c.run.Checks, c.run.Measures,
+	})
+}
+
+// bench prints Go's benchmark format with its configuration lines
+// (golang.org/x/perf/benchfmt), so that benchstat reads it.
+func (c comparison) bench(w io.Writer) error {
+	unit := map[vm.Engine]string{vm.ICount: "insns/op", vm.KVM: "ticks/op"}[c.machine.Engine]
+	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\nqemu: %s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, c.qemu)
+	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
+	for _, op := range operations {
+		for _, m := range c.run.Measures {
+			if m.Op != op.op {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s %d %s %s\n", op.bench, m.Variant, m.N*m.Batches,
+				strconv.FormatFloat(m.Median, 'f', -1, 64), unit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
