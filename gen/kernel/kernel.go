@@ -24,6 +24,7 @@ func Body() Program {
 	var p Program
 	for _, part := range []func() Program{
 		start, console, panics, traps,
+		messages, pages, pageTables, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
 	} {
 		p.Add(part())

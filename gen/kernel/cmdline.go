@@ -1,0 +1,251 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// execState is what is known of init.
+var execState = Fields[layout.Exec[Mem]](Sym("exec"))
+
+// kernelParams are the parameters of the command line that are the kernel's
+// own and do not reach init.
+var kernelParams = []string{"init=", "variant="}
+
+// cmdline divides the command line between the kernel and init, as Linux does
+// (init/main.c; kernel/params.c, next_arg).
+func cmdline() Program {
+	own := Block{}
+	for _, name := range kernelParams {
+		own = append(own,
+			MOVQ(RBX, RDI),
+			LEAQ(Str(name), RSI),
+			CALL("has_prefix"),
+			JE("own"),
+		)
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("parse_cmdline",
+				`parse_cmdline sets Argv and Envp of init. A word that the kernel does not know
+is an argument, with a "=" in it part of the environment, with a "." in its
+name for nobody; all words after "--" are arguments. Double quotes keep spaces
+together. Fails by boot_fail.`,
+				MOVQ(bootInfo.Cmdline, RSI),
+				LEAQ(Sym("cmdline_text"), RDI),
+				XORL(RCX, RCX),
+				LOOP(
+					CMPQ(RCX, layout.CmdlineMax),
+					IF(E,
+						LEAQ(Str("the command line is longer than 4095 bytes"), RDI),
+						JMP("boot_fail"),
+					),
+					MOVZBL(RSI.Index(RCX, 1), RAX),
+					MOVB(RAX, RDI.Index(RCX, 1)),
+					INCQ(RCX),
+					TESTL(RAX, RAX),
+					BREAK(E),
+				),
+				LEAQ(Str("/init"), RAX),
+				MOVQ(RAX, execState.Path),
+				MOVQ(RAX, execState.Argv[0]),
+				MOVQ(1, execState.Argc),
+				LEAQ(Str("HOME=/"), RAX),
+				MOVQ(RAX, execState.Envp[0]),
+				LEAQ(Str("TERM=linux"), RAX),
+				MOVQ(RAX, execState.Envp[1]),
+				MOVQ(2, execState.Envc),
+
+				MOVQ(RDI, R12), // what is still to be read
+				XORL(R13, R13), // 1 after "--"
+				LOOP(
+					MOVQ(R12, RDI),
+					CALL("next_arg"),
+					TESTQ(RAX, RAX),
+					BREAK(E),
+					MOVQ(RDI, R12),
+					MOVQ(RAX, RBX), // the word
+					MOVQ(RDX, RBP), // its "=", or 0
+					TESTL(R13, R13),
+					JNE("argument"),
+					CMPW(RBX.At(0), word("--")),
+					IF(E,
+						CMPB(RBX.At(2), 0),
+						IF(E, INCL(R13), CONTINUE()),
+					),
+					own,
+					// Linux takes a name with a dot for a module's parameter.
+					MOVQ(RBX, RCX),
+					LOOP(
+						CMPQ(RCX, RBP),
+						BREAK(E),
+						MOVZBL(RCX.At(0), RAX),
+						TESTL(RAX, RAX),
+						BREAK(E),
+						CMPL(RAX, '.'),
+						JE("nobody"),
+						INCQ(RCX),
+					),
+					TESTQ(RBP, RBP),
+					IF(NE,
+						CALL("set_env"),
+						CONTINUE(),
+					),
+					LABEL("argument"),
+					MOVQ(execState.Argc, RCX),
+					CMPQ(RCX, layout.MaxInitArgs),
+					IF(E,
+						LEAQ(Str("the command line has more than 63 arguments for init"), RDI),
+						JMP("boot_fail"),
+					),
+					LEAQ(execState.Argv[0], RAX),
+					MOVQ(RBX, RAX.Index(RCX, 8)),
+					INCQ(execState.Argc),
+					CONTINUE(),
+
+					LABEL("own"),
+					MOVQ(RBX, RDI),
+					LEAQ(Str("init="), RSI),
+					CALL("has_prefix"),
+					IF(E,
+						MOVQ(RDI, execState.Path),
+						MOVQ(RDI, execState.Argv[0]),
+						MOVQ(1, execState.Argc), // arguments before were another program's
+					),
+					LABEL("nobody"),
+				),
+				RETURN(),
+			).Saving(RBX, RBP, R12, R13),
+			FUNC("set_env",
+				`set_env enters the word RBX with its "=" at RBP in the environment, in place of
+an older one of that name.`,
+				LEAQ(execState.Envp[0], RDX),
+				XORL(RCX, RCX),
+				LOOP(
+					CMPQ(RCX, execState.Envc),
+					IF(E,
+						CMPQ(RCX, layout.MaxInitEnvs),
+						IF(E,
+							LEAQ(Str("the command line has more than 62 environment variables for init"), RDI),
+							JMP("boot_fail"),
+						),
+						INCQ(execState.Envc),
+						BREAK(),
+					),
+					// Equal up to the "=".
+					MOVQ(RDX.Index(RCX, 8), RDI),
+					MOVQ(RBX, RSI),
+					DO(
+						MOVZBL(RSI.At(0), RAX),
+						CMPB(RAX, RDI.At(0)),
+						JNE("other"),
+						INCQ(RDI),
+						INCQ(RSI),
+						CMPQ(RSI, RBP),
+					).WHILE(BE),
+					BREAK(),
+					LABEL("other"),
+					INCQ(RCX),
+				),
+				MOVQ(RBX, RDX.Index(RCX, 8)),
+				RETURN(),
+			),
+			FUNC("has_prefix",
+				`has_prefix sets ZF if the string RDI begins with the string RSI; RDI is then
+after that. Clobbers RAX, RSI.`,
+				LOOP(
+					MOVZBL(RSI.At(0), RAX),
+					TESTL(RAX, RAX),
+					BREAK(E),
+					CMPB(RAX, RDI.At(0)),
+					BREAK(NE),
+					INCQ(RDI),
+					INCQ(RSI),
+				),
+				RETURN(),
+			),
+			FUNC("next_arg",
+				`next_arg takes the first word of the text RDI apart, in place: returns the word
+in RAX, 0 if there is none, its "=" in RDX, 0 if there is none, and the text
+after it in RDI. Quotes around the word or around the value are removed.`,
+				LOOP(
+					MOVZBL(RDI.At(0), RAX),
+					isSpace(RAX),
+					BREAK(NE),
+					INCQ(RDI),
+				),
+				TESTL(RAX, RAX),
+				IF(E, XORL(RAX, RAX), RETURN()),
+				XORL(RDX, RDX), // "="
+				XORL(RSI, RSI), // 1 inside quotes
+				XORL(R8, R8),   // 1 if a quote that ends the word is to be removed
+				CMPL(RAX, '"'),
+				IF(E, INCQ(RDI), INCL(RSI), INCL(R8)),
+				MOVQ(RDI, R9), // the word
+				LOOP(
+					MOVZBL(RDI.At(0), RAX),
+					TESTL(RAX, RAX),
+					BREAK(E),
+					TESTL(RSI, RSI),
+					IF(E,
+						isSpace(RAX),
+						BREAK(E),
+					),
+					CMPL(RAX, '='),
+					IF(E,
+						TESTQ(RDX, RDX),
+						IF(E,
+							CMPQ(RDI, R9),
+							CMOVQA(RDI, RDX),
+						),
+					),
+					CMPL(RAX, '"'),
+					IF(E, XORL(1, RSI)),
+					INCQ(RDI),
+				),
+				MOVQ(RDI, RCX), // the word's end
+				TESTL(RAX, RAX),
+				IF(NE, INCQ(RDI)),
+				TESTQ(RDX, RDX),
+				IF(NE,
+					CMPB(RDX.At(1), '"'),
+					IF(E,
+						// The value moves over its quote.
+						MOVL(1, R8),
+						LEAQ(RDX.At(1), R10),
+						LOOP(
+							INCQ(R10),
+							CMPQ(R10, RCX),
+							BREAK(AE),
+							MOVZBL(R10.At(0), RAX),
+							MOVB(RAX, R10.At(-1)),
+						),
+						DECQ(RCX),
+					),
+				),
+				TESTL(R8, R8),
+				IF(NE,
+					CMPQ(RCX, R9),
+					IF(A,
+						CMPB(RCX.At(-1), '"'),
+						IF(E, DECQ(RCX)),
+					),
+				),
+				MOVB(0, RCX.At(0)),
+				MOVQ(R9, RAX),
+				RETURN(),
+			),
+		},
+		Data: []Data{BSS("cmdline_text", layout.CmdlineMax, 8)},
+	}
+}
+
+// isSpace sets ZF if r is a space or a control character that separates words
+// (tab to carriage return), and clears it otherwise. Clobbers R10.
+func isSpace(r Reg) Block {
+	return Block{
+		LEAQ(r.At(-'\t'), R10),
+		CMPL(R10, '\r'-'\t'),
+		IF(BE, CMPL(R10, R10)).ELSE(CMPL(r, ' ')),
+	}
+}

@@ -1,0 +1,218 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// ELF constants of a static x86-64 executable (System V ABI; Linux
+// include/uapi/linux/elf.h).
+const (
+	elfMagic    = 0x464c457f
+	elfIdent    = 0x010102 // ELFCLASS64, ELFDATA2LSB, EV_CURRENT
+	elfExec     = 2        // ET_EXEC
+	elfDyn      = 3        // ET_DYN
+	elfX86_64   = 62       // EM_X86_64
+	phLoad      = 1
+	phInterp    = 3
+	phGNUStack  = 0x6474e551
+	phExec      = 1 << 0 // PF_X
+	phWrite     = 1 << 1
+	phRead      = 1 << 2
+	phEntrySize = 56
+)
+
+// elf maps the program that becomes init.
+func elf() Program {
+	var (
+		hdr = Fields[layout.ELFHeader[Mem]](RBX)
+		ph  = Fields[layout.ELFProgHeader[Mem]](RBP)
+	)
+	// refuse fails unless cc holds.
+	refuse := func(cc CC, why string) Item {
+		return IF(cc, LEAQ(Str(why), RDI), JMP("elf_fail"))
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("elf_fail", "elf_fail fails the boot: init's file cannot be run, for the reason RDI.",
+				MOVQ(RDI, RBX),
+				MOVQ(execState.Path, RDI),
+				CALL("message"),
+				LEAQ(Str(" cannot be run: "), RDI),
+				CALL("message"),
+				MOVQ(RBX, RDI),
+				CALL("message"),
+				JMP("boot_fail_message"),
+			),
+			FUNC("elf_load",
+				`elf_load maps the segments of the file execState.File and sets what else
+execState says of it. Fails by boot_fail.`,
+				MOVQ(execState.File, RBX),
+				CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
+				JB("no_elf"),
+				CMPL(hdr.Ident[0], elfMagic),
+				IF(NE, LABEL("no_elf"), LEAQ(Str("it is not an ELF file"), RDI), JMP("elf_fail")),
+				MOVQ(hdr.Ident[0], RAX),
+				SHRQ(32, RAX),
+				ANDL(0xff_ffff, RAX),
+				CMPL(RAX, elfIdent),
+				JNE("no_x86_64"),
+				MOVL(hdr.TypeMachine, RAX),
+				SHRL(16, RAX),
+				CMPL(RAX, elfX86_64),
+				IF(NE, LABEL("no_x86_64"), LEAQ(Str("it is not a 64-bit x86 program"), RDI), JMP("elf_fail")),
+				MOVZWL(hdr.TypeMachine, RAX),
+				CMPL(RAX, elfDyn),
+				refuse(E, "it is position-independent (ET_DYN): build it without -buildmode=pie, or link it with -static"),
+				CMPL(RAX, elfExec),
+				refuse(NE, "it is not an executable (ET_EXEC)"),
+				MOVQ(hdr.FlagsSizes, RAX),
+				SHRQ(48, RAX),
+				CMPL(RAX, phEntrySize),
+				refuse(NE, "its program headers have not 56 bytes"),
+				MOVZWL(hdr.Counts, RCX),
+				MOVQ(RCX, execState.PHNum),
+				IMULQ(phEntrySize, RCX),
+				MOVQ(execState.Size, RAX),
+				MOVQ(hdr.PHOff, RBP),
+				SUBQ(RBP, RAX),
+				JB("truncated"),
+				CMPQ(RCX, RAX),
+				JA("truncated"),
+				ADDQ(RBX, RBP), // the program header
+				MOVQ(hdr.Entry, RAX),
+				MOVQ(RAX, execState.Entry),
+				MOVQ(layout.ProtRead|layout.ProtWrite, execState.StackProt),
+				MOVQ(execState.PHNum, R12),
+				XORL(R13, R13), // 1 if the entry point is in an executable segment
+				LOOP(
+					SUBQ(1, R12),
+					BREAK(B),
+					MOVL(ph.TypeFlags, RAX),
+					CMPL(RAX, phInterp),
+					refuse(E, "it wants a dynamic linker (PT_INTERP): link it statically"),
+					CMPL(RAX, uint32(phGNUStack)),
+					IF(E,
+						TESTL(phExec, ph.TypeFlags.Add(4)),
+						IF(NE, ORQ(layout.ProtExec, execState.StackProt)),
+					),
+					CMPL(RAX, phLoad),
+					IF(E,
+						CALL("elf_map"),
+						// Is the entry point here?
+						MOVQ(execState.Entry, RAX),
+						SUBQ(ph.VAddr, RAX),
+						CMPQ(RAX, ph.MemSize),
+						IF(B,
+							TESTL(phExec, ph.TypeFlags.Add(4)),
+							IF(NE, MOVL(1, R13)),
+						),
+						// And are the program headers, for AT_PHDR?
+						MOVQ(hdr.PHOff, RAX),
+						SUBQ(ph.Offset, RAX),
+						CMPQ(RAX, ph.FileSize),
+						IF(B,
+							ADDQ(ph.VAddr, RAX),
+							MOVQ(RAX, execState.PHAddr),
+						),
+					),
+					ADDQ(phEntrySize, RBP),
+				),
+				CMPQ(execState.End, 0),
+				refuse(E, "it has no segment to load (PT_LOAD)"),
+				TESTL(R13, R13),
+				refuse(E, "its entry point is not in an executable segment"),
+				MOVQ(execState.End, RAX),
+				MOVQ(RAX, mm.BrkStart),
+				MOVQ(RAX, mm.Brk),
+				RETURN(),
+				LABEL("truncated"),
+				LEAQ(Str("its program headers are not all in the file"), RDI),
+				JMP("elf_fail"),
+			).Saving(RBX, RBP, R12, R13),
+			FUNC("elf_map",
+				`elf_map maps the segment with the program header RBP of the file RBX: pages of
+the file, then zeros.`,
+				MOVQ(ph.FileSize, RCX),
+				CMPQ(RCX, ph.MemSize),
+				refuse(A, "a segment is longer in the file than in memory"),
+				MOVQ(execState.Size, RAX),
+				SUBQ(ph.Offset, RAX),
+				JB("truncated"),
+				CMPQ(RCX, RAX),
+				IF(A, LABEL("truncated"), LEAQ(Str("a segment is not all in the file: it is truncated"), RDI), JMP("elf_fail")),
+				MOVQ(ph.VAddr, R12),
+				CMPQ(R12, layout.MMapMinAddr),
+				JB("outside"),
+				MOVQ(uint64(layout.MMapBase), RAX),
+				SUBQ(R12, RAX),
+				JB("outside"),
+				CMPQ(ph.MemSize, RAX),
+				IF(A, LABEL("outside"), LEAQ(Str("a segment is outside of what user memory has room for"), RDI), JMP("elf_fail")),
+				MOVQ(R12, RAX),
+				SUBQ(ph.Offset, RAX),
+				TESTL(layout.PageSize-1, RAX),
+				IF(NE,
+					TESTQ(RCX, RCX),
+					refuse(NE, "a segment's address and file offset do not agree within the page"),
+				),
+
+				// PF_* to Prot*: the bits for read and execute change places.
+				MOVL(ph.TypeFlags.Add(4), RAX),
+				MOVL(RAX, R13),
+				ANDL(phWrite, R13),
+				TESTL(phRead, RAX),
+				IF(NE, ORL(layout.ProtRead, R13)),
+				TESTL(phExec, RAX),
+				IF(NE, ORL(layout.ProtExec, R13)),
+
+				// The pages of the file, then the rest of the memory.
+				MOVQ(R12, RAX),
+				ANDL(layout.PageSize-1, RAX), // bytes of the first page before the segment
+				SUBQ(RAX, R12),
+				TESTQ(RCX, RCX),
+				IF(NE,
+					LEAQ(RCX.Index(RAX, 1), R9),
+					MOVQ(ph.Offset, R8),
+					ADDQ(RBX, R8),
+					SUBQ(RAX, R8),
+					LEAQ(R12.Index(R9, 1), RSI),
+					CALL("elf_area"),
+				),
+				XORL(R8, R8),
+				XORL(R9, R9),
+				MOVQ(ph.VAddr, RSI),
+				ADDQ(ph.MemSize, RSI),
+				CALL("elf_area"),
+				RETURN(),
+			).Saving(R12, R13),
+			FUNC("elf_area",
+				`elf_area enters an area from R12 to the end of the page that ends at RSI or
+contains it, with the protection R13 and R9 bytes at R8 as its source. R12
+becomes its end.`,
+				pageAlignUp(RSI),
+				CMPQ(RSI, R12),
+				IF(BE, RETURN()),
+				roomForAreas(3, "full"),
+				PUSHQ(R8),
+				PUSHQ(R9),
+				PUSHQ(RSI),
+				MOVQ(R12, RDI),
+				CALL("unmap_range"), // segments may share a page: the later one has it
+				POPQ(RSI),
+				POPQ(R9),
+				POPQ(R8),
+				CMPQ(RSI, execState.End),
+				IF(A, MOVQ(RSI, execState.End)),
+				MOVQ(R12, RDI),
+				MOVQ(RSI, R12),
+				MOVQ(R13, RDX),
+				XORL(RCX, RCX),
+				JMP("insert_area"),
+				LABEL("full"),
+				LEAQ(Str("it has too many segments"), RDI),
+				JMP("elf_fail"),
+			),
+		},
+	}
+}

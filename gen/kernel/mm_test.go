@@ -1,0 +1,30 @@
+package kernel
+
+import (
+	"testing"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+)
+
+// TestMemoryLinks links the memory manager and the loader with nothing but
+// what they may ask of the rest of the kernel.
+func TestMemoryLinks(t *testing.T) {
+	p := Program{}
+	for _, part := range []func() Program{
+		messages, pages, pageTables, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+	} {
+		p.Add(part())
+	}
+	for _, name := range []string{
+		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "initrd_lookup", "machine_exit",
+		"printk", "printk_dec", "strlen", "thread_alloc", "wake_up_new",
+	} {
+		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
+	}
+	for _, name := range []string{"boot_info", "cpu_smap", "init_pg_dir"} {
+		p.Data = append(p.Data, BSS(name, 8, 8))
+	}
+	if _, err := Link(p, 0xffff_ffff_8010_0000, 0xffff_ffff_8000_0000); err != nil {
+		t.Error(err)
+	}
+}

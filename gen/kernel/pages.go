@@ -1,0 +1,297 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// mm is the state of the memory manager.
+var mm = Fields[layout.MM[Mem]](Sym("mm"))
+
+var (
+	bootInfo = Fields[layout.BootInfo[Mem]](Sym("boot_info"))
+	mapEntry = SizeOf[layout.MemMapEntry[Mem]]()
+	memRange = SizeOf[layout.MemRange[Mem]]()
+)
+
+// pageMask cuts an address down to its page.
+const pageMask = -layout.PageSize
+
+// pageAlignUp rounds r up to a multiple of a page; an address in the last page
+// becomes 0.
+func pageAlignUp(r Reg) Block {
+	return Block{ADDQ(layout.PageSize-1, r), ANDQ(pageMask, r)}
+}
+
+// pages is the allocator of physical memory. RAM is handed out from low to
+// high and not touched before; what is given back goes to a list that is used
+// first.
+func pages() Program {
+	var (
+		entry = Fields[layout.MemMapEntry[Mem]](RBX)
+		rng   = Fields[layout.MemRange[Mem]](RCX)
+		added = Fields[layout.MemRange[Mem]](RAX)
+	)
+	// eachEntry runs items for each entry of the memory map, in RBX.
+	eachEntry := func(items ...Item) Block {
+		return Block{
+			LEAQ(bootInfo.MemMap[0].Start, RBX),
+			MOVQ(bootInfo.MemMapCount, R12),
+			LOOP(
+				SUBQ(1, R12),
+				BREAK(B),
+				Block(items),
+				ADDQ(mapEntry, RBX),
+			),
+		}
+	}
+	// reserve takes a range of linear or kernel addresses out of free RAM:
+	// physical is what is left when base is taken away.
+	reserve := func(start, end any, base uint64) Block {
+		return Block{
+			MOVQ(start, RDI),
+			MOVQ(end, RSI),
+			MOVQ(base, RAX),
+			SUBQ(RAX, RDI),
+			SUBQ(RAX, RSI),
+			CALL("reserve_range"),
+		}
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("mm_init",
+				`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
+end of the linear map, without the kernel, the initramfs and the command line.
+Fails by boot_fail if it is too little.`,
+				LEAQ(Sym("mm_ranges"), RAX),
+				MOVQ(RAX, mm.Range),
+				MOVQ(RAX, mm.RangesEnd),
+				eachEntry(
+					CMPQ(entry.Type, layout.MemMapRAM),
+					IF(E,
+						MOVQ(entry.Start, RDI),
+						MOVQ(entry.Size, RSI),
+						CALL("add_range"),
+					),
+				),
+				// Firmware may describe a page twice; not free wins.
+				eachEntry(
+					CMPQ(entry.Type, layout.MemMapRAM),
+					IF(NE,
+						MOVQ(entry.Start, RDI),
+						MOVQ(entry.Size, RSI),
+						ADDQ(RDI, RSI),
+						CALL("reserve_range"),
+					),
+				),
+				LEAQ(Sym("__text_start"), RDX),
+				LEAQ(Sym("__kernel_end"), RCX),
+				reserve(RDX, RCX, layout.KernelBase),
+				reserve(bootInfo.InitrdStart, bootInfo.InitrdEnd, layout.PhysMap),
+				// The command line's length is not known; no more is read of it.
+				MOVQ(bootInfo.Cmdline, RDX),
+				LEAQ(RDX.At(layout.CmdlineMax), RCX),
+				reserve(RDX, RCX, layout.PhysMap),
+
+				XORL(RAX, RAX),
+				LEAQ(Sym("mm_ranges"), RCX),
+				LOOP(
+					CMPQ(RCX, mm.RangesEnd),
+					BREAK(AE),
+					ADDQ(rng.End, RAX),
+					SUBQ(rng.Start, RAX),
+					ADDQ(memRange, RCX),
+				),
+				SHRQ(12, RAX),
+				MOVQ(RAX, Sym("pages_total")),
+				MOVQ(RAX, Sym("pages_free")),
+				CMPQ(RAX, layout.MinPages),
+				IF(AE, RETURN()),
+				LEAQ(Str("too little memory: "), RDI),
+				CALL("message"),
+				MOVQ(Sym("pages_total"), RDI),
+				SHLQ(2, RDI),
+				CALL("message_dec"),
+				LEAQ(Str(" KiB are free beside kernel and initramfs, "), RDI),
+				CALL("message"),
+				MOVL(layout.MinPages*4, RDI),
+				CALL("message_dec"),
+				LEAQ(Str(" KiB are needed"), RDI),
+				CALL("message"),
+				JMP("boot_fail_message"),
+			).Saving(RBX, R12),
+			FUNC("add_range",
+				`add_range adds RSI bytes at the physical address RDI to the free RAM, so far
+as they are whole pages in reach.`,
+				ADDQ(RDI, RSI),
+				IF(B, MOVQ(-1, RSI)), // an end after 2^64
+				MOVL(1<<20, RAX),     // below are the firmware's and the loader's tables
+				CMPQ(RDI, RAX),
+				IF(B, MOVQ(RAX, RDI)),
+				MOVQ(uint64(layout.PhysMapSize), RAX),
+				CMPQ(RSI, RAX),
+				IF(A, MOVQ(RAX, RSI)),
+				CMPQ(RDI, RAX),
+				IF(AE, RETURN()),
+				pageAlignUp(RDI),
+				ANDQ(pageMask, RSI),
+				CMPQ(RDI, RSI),
+				IF(AE, RETURN()),
+				MOVQ(RDI, RBX),
+				MOVQ(RSI, R12),
+				CALL("reserve_range"), // were it described twice
+				MOVQ(mm.RangesEnd, RCX),
+				MOVQ(RBX, rng.Start),
+				MOVQ(R12, rng.End),
+				ADDQ(memRange, RCX),
+				MOVQ(RCX, mm.RangesEnd),
+				RETURN(),
+			).Saving(RBX, R12),
+			FUNC("reserve_range",
+				`reserve_range takes the pages of the physical addresses from RDI up to RSI out
+of the free RAM.`,
+				ANDQ(pageMask, RDI),
+				pageAlignUp(RSI),
+				LEAQ(Sym("mm_ranges"), RCX),
+				LOOP(
+					CMPQ(RCX, mm.RangesEnd),
+					BREAK(AE),
+					MOVQ(rng.Start, RAX),
+					MOVQ(rng.End, RDX),
+					CMPQ(RDI, RDX),
+					JAE("next"),
+					CMPQ(RSI, RAX),
+					JBE("next"),
+					CMPQ(RDI, RAX),
+					IF(BE, // the range loses its start, or all
+						CMPQ(RSI, RDX),
+						CMOVQB(RSI, RDX),
+						MOVQ(RDX, rng.Start),
+					).ELSE( // its end, or its middle
+						MOVQ(RDI, rng.End),
+						CMPQ(RSI, RDX),
+						IF(B,
+							MOVQ(mm.RangesEnd, RAX),
+							MOVQ(RSI, added.Start),
+							MOVQ(RDX, added.End),
+							ADDQ(memRange, mm.RangesEnd),
+						),
+					),
+					LABEL("next"),
+					ADDQ(memRange, RCX),
+				),
+				RETURN(),
+			),
+			FUNC("next_range",
+				`next_range moves mm.Next and mm.End to the next range of free RAM. ZF is set if
+there is none. Clobbers RCX, RDX.`,
+				MOVQ(mm.Range, RCX),
+				CMPQ(RCX, mm.RangesEnd),
+				IF(E, RETURN()),
+				MOVQ(uint64(layout.PhysMap), RDX),
+				ADDQ(rng.Start, RDX),
+				MOVQ(RDX, mm.Next),
+				SUBQ(rng.Start, RDX),
+				ADDQ(rng.End, RDX),
+				MOVQ(RDX, mm.End),
+				ADDQ(memRange, RCX), // not 0: ZF is clear
+				MOVQ(RCX, mm.Range),
+				RETURN(),
+			),
+			FUNC("get_free_page",
+				`get_free_page returns the linear address of a page with any contents, or 0.
+Clobbers RCX, RDX.`,
+				MOVQ(mm.FreePages, RAX),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					MOVQ(RAX.At(0), RCX),
+					MOVQ(RCX, mm.FreePages),
+				).ELSE(
+					LOOP(
+						MOVQ(mm.Next, RAX),
+						CMPQ(RAX, mm.End),
+						BREAK(B),
+						CALL("next_range"),
+						IF(E, XORL(RAX, RAX), RETURN()),
+					),
+					LEAQ(RAX.At(layout.PageSize), RCX),
+					MOVQ(RCX, mm.Next),
+				),
+				DECQ(Sym("pages_free")),
+				RETURN(),
+			),
+			FUNC("alloc_page", "alloc_page returns the linear address of a page of zeros, or 0. Clobbers RCX, RDX, RDI.",
+				CALL("get_free_page"),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					MOVQ(RAX, RDX),
+					MOVQ(RAX, RDI),
+					XORL(RAX, RAX),
+					MOVL(layout.PageSize/8, RCX),
+					REP(STOSQ()),
+					MOVQ(RDX, RAX),
+				),
+				RETURN(),
+			),
+			FUNC("free_page", "free_page takes back the page at the linear address RDI. Clobbers RAX.",
+				MOVQ(mm.FreePages, RAX),
+				MOVQ(RAX, RDI.At(0)),
+				MOVQ(RDI, mm.FreePages),
+				INCQ(Sym("pages_free")),
+				RETURN(),
+			),
+			FUNC("alloc_stack",
+				`alloc_stack returns the linear address of ThreadSize bytes with that alignment
+and any contents, or 0. What alignment skips serves as pages.`,
+				MOVQ(mm.FreeStacks, RAX),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					MOVQ(RAX.At(0), RCX),
+					MOVQ(RCX, mm.FreeStacks),
+					SUBQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
+					RETURN(),
+				),
+				LOOP(
+					MOVQ(mm.Next, RBX),
+					ADDQ(layout.ThreadSize-1, RBX),
+					ANDQ(-layout.ThreadSize, RBX),
+					LEAQ(RBX.At(layout.ThreadSize), R12),
+					CMPQ(R12, mm.End),
+					IF(A, MOVQ(mm.End, RBX)), // no room: all of it is skipped
+					LOOP(
+						MOVQ(mm.Next, RDI),
+						CMPQ(RDI, RBX),
+						BREAK(AE),
+						ADDQ(layout.PageSize, mm.Next),
+						CALL("free_page"),
+						DECQ(Sym("pages_free")), // it was counted before
+					),
+					CMPQ(R12, mm.End),
+					IF(BE,
+						MOVQ(R12, mm.Next),
+						SUBQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
+						MOVQ(RBX, RAX),
+						RETURN(),
+					),
+					CALL("next_range"),
+					BREAK(E),
+				),
+				XORL(RAX, RAX),
+				RETURN(),
+			).Saving(RBX, R12),
+			FUNC("free_stack", "free_stack takes back what alloc_stack returned, RDI.",
+				MOVQ(mm.FreeStacks, RAX),
+				MOVQ(RAX, RDI.At(0)),
+				MOVQ(RDI, mm.FreeStacks),
+				ADDQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
+				RETURN(),
+			),
+		},
+		Data: []Data{
+			BSS("mm", SizeOf[layout.MM[Mem]](), 64),
+			BSS("mm_ranges", layout.MaxRanges*memRange, 64),
+			BSS("pages_free", 8, 8),
+			BSS("pages_total", 8, 8),
+		},
+	}
+}

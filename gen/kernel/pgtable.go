@@ -1,0 +1,279 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// Levels of the page tables: an entry at a level maps 1<<shift bytes (SDM
+// volume 3, figure 4-8).
+const (
+	pml4Shift = 39
+	pdptShift = 30
+	pdShift   = 21
+	ptShift   = 12
+)
+
+// pteAddr cuts a page-table entry down to its physical address: all of the
+// kernel's pages lie below 4 GiB. Used with ANDL, which clears the upper half.
+const pteAddr = uint32(0xffff_f000)
+
+// userTable are the flags of an entry that points to a table.
+const userTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_USER | x86.PAGE_ACCESSED
+
+// flushCeiling is how many pages are dropped from the TLB one by one before it
+// is flushed as a whole (Linux's tlb_single_page_flush_ceiling).
+const flushCeiling = 33
+
+// flushTLB drops all of the user's translations. Clobbers RAX.
+func flushTLB() Block { return Block{MOVQ(CR3, RAX), MOVQ(RAX, CR3)} }
+
+// slot puts the offset of addr's entry in a table of the level of shift in
+// dst.
+func slot(addr Reg, shift int, dst Reg) Block {
+	return Block{
+		MOVQ(addr, dst),
+		SHRQ(shift-3, dst),
+		ANDL(511*8, dst),
+	}
+}
+
+// skipTo rounds addr up to the start of the next entry of a level.
+func skipTo(addr Reg, shift int) Block {
+	return Block{
+		SHRQ(shift, addr),
+		INCQ(addr),
+		SHLQ(shift, addr),
+	}
+}
+
+// pageTables are the four levels that map the user's half of init_pg_dir. A
+// table exists only where an area reaches into its span.
+func pageTables() Program {
+	// tableOf follows the entry RAX to its table; R8 holds PhysMap.
+	tableOf := Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}
+	// allocLevel goes from the table RAX to the next lower one, and makes it
+	// if it is not there.
+	allocLevel := func(shift int) Block {
+		return Block{
+			slot(RDI, shift, RCX),
+			LEAQ(RAX.Index(RCX, 1), RSI), // the entry
+			MOVQ(RSI.At(0), RAX),
+			TESTL(x86.PAGE_PRESENT, RAX),
+			IF(E,
+				PUSHQ(RDI),
+				CALL("alloc_page"),
+				POPQ(RDI),
+				TESTQ(RAX, RAX),
+				JE("out"),
+				MOVL(RAX, RCX), // PhysMap is a multiple of 4 GiB
+				ORL(userTable, RCX),
+				MOVQ(RCX, RSI.At(0)),
+			).ELSE(tableOf),
+		}
+	}
+	// walkLevel goes from the table RAX to the next lower one. Where it is
+	// missing the walk goes on at the next entry of this level.
+	walkLevel := func(shift int) Block {
+		return Block{
+			slot(RDI, shift, RCX),
+			MOVQ(RAX.Index(RCX, 1), RAX),
+			TESTL(x86.PAGE_PRESENT, RAX),
+			IF(E, skipTo(RDI, shift), CONTINUE()),
+			tableOf,
+		}
+	}
+	// freeTables frees the tables that entries of one level point to where
+	// the whole span of the entry is free; above are the levels above it.
+	freeTables := func(shift int, above ...int) Block {
+		walk := Block{}
+		for _, s := range above {
+			walk = append(walk, walkLevel(s))
+		}
+		return Block{
+			MOVQ(RBX, RDI),
+			SHRQ(shift, RDI),
+			SHLQ(shift, RDI),
+			LOOP(
+				CMPQ(RDI, RBP),
+				BREAK(AE),
+				LEAQ(Sym("init_pg_dir"), RAX),
+				walk,
+				slot(RDI, shift, RCX),
+				LEAQ(RAX.Index(RCX, 1), RSI),
+				MOVQ(RSI.At(0), RAX),
+				MOVQ(RDI, RDX),
+				skipTo(RDI, shift),
+				TESTL(x86.PAGE_PRESENT, RAX),
+				CONTINUE(E),
+				CMPQ(RDX, R12),
+				CONTINUE(B),
+				CMPQ(RDI, R13),
+				CONTINUE(A),
+				MOVQ(0, RSI.At(0)),
+				tableOf,
+				PUSHQ(RDI),
+				MOVQ(RAX, RDI),
+				CALL("free_page"),
+				POPQ(RDI),
+				MOVL(1, R9), // something was freed
+			),
+		}
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("pte_alloc",
+				`pte_alloc returns the address of the page-table entry of the user address RDI,
+with the tables down to it, or 0 if there is no memory for them.`,
+				MOVQ(uint64(layout.PhysMap), R8),
+				LEAQ(Sym("init_pg_dir"), RAX),
+				allocLevel(pml4Shift),
+				allocLevel(pdptShift),
+				allocLevel(pdShift),
+				slot(RDI, ptShift, RCX),
+				ADDQ(RCX, RAX),
+				LABEL("out"),
+				RETURN(),
+			),
+			FUNC("next_pte",
+				`next_pte returns the address of the first entry in use for the user addresses
+from RDI, a page's, up to RSI, and that page's address in RDX; 0 if there is
+none.`,
+				MOVQ(uint64(layout.PhysMap), R8),
+				LOOP(
+					CMPQ(RDI, RSI),
+					BREAK(AE),
+					LEAQ(Sym("init_pg_dir"), RAX),
+					walkLevel(pml4Shift),
+					walkLevel(pdptShift),
+					walkLevel(pdShift),
+					slot(RDI, ptShift, RCX),
+					LOOP(
+						CMPQ(RAX.Index(RCX, 1), 0),
+						IF(NE,
+							ADDQ(RCX, RAX),
+							MOVQ(RDI, RDX),
+							RETURN(),
+						),
+						ADDQ(layout.PageSize, RDI),
+						CMPQ(RDI, RSI),
+						BREAK(AE),
+						ADDL(8, RCX),
+						CMPL(RCX, layout.PageSize),
+						BREAK(E),
+					),
+				),
+				XORL(RAX, RAX),
+				RETURN(),
+			),
+			FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both a page's.",
+				MOVQ(RDI, RBX),
+				MOVQ(RSI, RBP),
+				XORL(R12, R12), // pages freed
+				LOOP(
+					MOVQ(RBX, RDI),
+					MOVQ(RBP, RSI),
+					CALL("next_pte"),
+					TESTQ(RAX, RAX),
+					BREAK(E),
+					MOVL(RAX.At(0), RDI),
+					MOVQ(0, RAX.At(0)),
+					ANDL(pteAddr, RDI),
+					ADDQ(R8, RDI),
+					CALL("free_page"),
+					INCL(R12),
+					CMPL(R12, flushCeiling),
+					IF(B, INVLPG(RDX.At(0))),
+					LEAQ(RDX.At(layout.PageSize), RBX),
+				),
+				CMPL(R12, flushCeiling),
+				IF(AE, flushTLB()),
+				RETURN(),
+			).Saving(RBX, RBP, R12),
+			FUNC("free_pgtables",
+				`free_pgtables frees the tables for the addresses from RDI up to RSI, in which
+there are no pages, but those that are also needed below RDX or above RCX: the
+nearest addresses in use.`,
+				MOVQ(RDI, RBX),
+				MOVQ(RSI, RBP),
+				MOVQ(RDX, R12),
+				MOVQ(RCX, R13),
+				MOVQ(uint64(layout.PhysMap), R8),
+				XORL(R9, R9),
+				freeTables(pdShift, pml4Shift, pdptShift),
+				freeTables(pdptShift, pml4Shift),
+				freeTables(pml4Shift),
+				TESTL(R9, R9),
+				IF(NE, flushTLB()), // the CPU caches entries of the upper levels too
+				RETURN(),
+			).Saving(RBX, RBP, R12, R13),
+			FUNC("protect_range",
+				`protect_range gives the pages of the user addresses from RDI up to RSI the
+protection EDX.`,
+				MOVQ(RDI, RBX),
+				MOVQ(RSI, RBP),
+				LEAQ(Sym("protection_map"), RAX),
+				MOVQ(RAX.Index(RDX, 8), R12),
+				LOOP(
+					MOVQ(RBX, RDI),
+					MOVQ(RBP, RSI),
+					CALL("next_pte"),
+					TESTQ(RAX, RAX),
+					BREAK(E),
+					MOVL(RAX.At(0), RCX),
+					ANDL(pteAddr, RCX),
+					ORQ(R12, RCX),
+					MOVQ(RCX, RAX.At(0)),
+					INVLPG(RDX.At(0)),
+					LEAQ(RDX.At(layout.PageSize), RBX),
+				),
+				RETURN(),
+			).Saving(RBX, RBP, R12),
+			FUNC("move_range",
+				`move_range moves the pages of the user addresses from RDI up to RSI to RDX.
+Their tables must find memory there.`,
+				MOVQ(RDI, RBX),
+				MOVQ(RSI, RBP),
+				MOVQ(RDX, R12),
+				SUBQ(RDI, R12), // how far
+				LOOP(
+					MOVQ(RBX, RDI),
+					MOVQ(RBP, RSI),
+					CALL("next_pte"),
+					TESTQ(RAX, RAX),
+					BREAK(E),
+					MOVQ(RAX.At(0), R13),
+					MOVQ(0, RAX.At(0)),
+					INVLPG(RDX.At(0)),
+					LEAQ(RDX.At(layout.PageSize), RBX),
+					LEAQ(RDX.Index(R12, 1), RDI),
+					CALL("pte_alloc"),
+					MOVQ(R13, RAX.At(0)),
+				),
+				RETURN(),
+			).Saving(RBX, RBP, R12, R13),
+		},
+		Data: []Data{protectionMap()},
+	}
+}
+
+// protectionMap gives the flags of a page's entry for each protection. Pages
+// are marked accessed and dirty, so that the CPU need not do it.
+func protectionMap() Data {
+	var content []any
+	for prot := range 8 {
+		var flags uint64 = x86.PAGE_PRESENT | x86.PAGE_USER | x86.PAGE_ACCESSED | x86.PAGE_DIRTY
+		if prot&layout.ProtWrite != 0 {
+			flags |= x86.PAGE_RW
+		}
+		if prot&layout.ProtExec == 0 {
+			flags |= x86.PAGE_NX
+		}
+		if prot == 0 {
+			flags = layout.PTEProtNone
+		}
+		content = append(content, flags)
+	}
+	return RODATA("protection_map", content...)
+}

@@ -1,0 +1,78 @@
+package layout
+
+// MM is the state of the page allocator and of the one user address space.
+type MM[T any] struct {
+	// FreePages and FreeStacks are lists of free blocks, linked by their first
+	// word.
+	FreePages, FreeStacks T
+	// Next and End are the linear addresses between which RAM has never been
+	// handed out; it lies in the range before Range, and goes on at Range.
+	Next, End T
+	Range     T // address of the next MemRange to take from
+	RangesEnd T // address after the last MemRange
+
+	AreasEnd T // address after the last area of the table
+	// BrkStart and Brk are the ends of the heap that brk moves.
+	BrkStart, Brk T
+}
+
+// MemRange is a piece of free RAM: physical addresses, multiples of PageSize.
+type MemRange[T any] struct{ Start, End T }
+
+// MaxRanges is the number of pieces that free RAM can have: each entry of the
+// memory map adds one and may split another, twice if it is RAM; the kernel's
+// image, the initramfs and the command line split one each.
+const MaxRanges = 3*MemMapMax + 3
+
+// MinPages is the number of free pages without which no init can run: its
+// first pages, page tables and four threads.
+const MinPages = 512
+
+// Area is a range of user addresses with one protection, as Linux's struct
+// vm_area_struct. Pages come into being when they are touched.
+type Area[T any] struct {
+	Start, End T // multiples of PageSize
+	Prot       T // Prot*
+	Flags      T // Area*
+	// Source is the linear address of what the page at Start is a private copy
+	// of; 0: zeros. SourceLen is how many bytes there are from there on; what
+	// follows in their last page is zero.
+	Source, SourceLen T
+}
+
+// MaxAreas is the size of the table of areas, a power of two.
+const MaxAreas = 512
+
+// Protection of an area (Linux include/uapi/asm-generic/mman-common.h).
+const (
+	ProtRead  = 1 << 0
+	ProtWrite = 1 << 1
+	ProtExec  = 1 << 2
+)
+
+// What an area is beside its protection.
+const (
+	AreaGrowsDown = 1 << 0 // MAP_GROWSDOWN: extended by a fault below it
+	AreaShared    = 1 << 1 // MAP_SHARED of a file, all of which are read-only
+	AreaFile      = 1 << 2 // mmap of a file: pages after its end raise SIGBUS
+)
+
+// The layout of user memory.
+const (
+	// MMapMinAddr is the lowest address that mmap chooses or a program may be
+	// linked at (Linux's vm.mmap_min_addr).
+	MMapMinAddr = 64 << 10
+	// StackTop is the end of init's stack. The room above it is free: the x86
+	// selftests map the last pages below TaskSizeMax.
+	StackTop  = 1<<47 - 64<<20
+	StackSize = 8 << 20 // also RLIMIT_STACK
+	// StackGuard is kept free below a stack (Linux's stack_guard_gap).
+	StackGuard = 1 << 20
+	// MMapBase is where mmap places areas downwards from.
+	MMapBase = StackTop - StackSize - StackGuard
+)
+
+// PTEProtNone marks a page-table entry that holds a page of an area without
+// access: not present, so that ring 0 faults on it too (a bit that the CPU
+// ignores, SDM volume 3, 4.5).
+const PTEProtNone = 1 << 9
