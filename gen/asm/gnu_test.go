@@ -39,7 +39,7 @@ func gnuText(in Ins, bits int) string {
 	case in.name == "JMP" || in.name == "CALL":
 		src = bits / 8
 		dst = src
-	case strings.HasSuffix(in.name, "SBASEQ"):
+	case strings.HasSuffix(in.name, "SBASEQ"), in.name == "RDRANDQ":
 		name = strings.TrimSuffix(name, "q")
 	case in.name == "RETN":
 		name = "ret"

@@ -614,6 +614,9 @@ func LDMXCSR(src any) Ins { return ins("LDMXCSR", src) }
 // STMXCSR stores MXCSR.
 func STMXCSR(dst any) Ins { return ins("STMXCSR", dst) }
 
+// RDRANDQ puts a random number in dst; CF is 0 if there is none yet.
+func RDRANDQ(dst any) Ins { return ins("RDRANDQ", dst) }
+
 // RDFSBASEQ reads the segment base; needs CR4.FSGSBASE.
 func RDFSBASEQ(dst any) Ins { return ins("RDFSBASEQ", dst) }
 

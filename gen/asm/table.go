@@ -324,6 +324,7 @@ var table = map[string]row{
 	"FXRSTOR64": {as: x86.AFXRSTOR64, form: opSrcMem, width: 8},
 	"LDMXCSR":   {as: x86.ALDMXCSR, form: opSrcMem, width: 4},
 	"STMXCSR":   {as: x86.ASTMXCSR, form: opDstMem, width: 4},
+	"RDRANDQ":   {as: x86.ARDRANDQ, form: opDstReg, width: 8},
 	"RDFSBASEQ": {as: x86.ARDFSBASEQ, form: opDstReg, width: 8},
 	"RDGSBASEQ": {as: x86.ARDGSBASEQ, form: opDstReg, width: 8},
 	"WRFSBASEQ": {as: x86.AWRFSBASEQ, form: opSrcReg, width: 8},
