@@ -10,17 +10,6 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Constants of the loops' assembly.
-const (
-	sysSelect     = layout.SysSelect
-	sysTgkill     = syscall.SYS_TGKILL
-	sysYield      = syscall.SYS_SCHED_YIELD
-	sysFutex      = syscall.SYS_FUTEX
-	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
-	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
-	countedSignal = syscall.SIGUSR2
-)
-
 // peerLimit is how long the other thread may take to start or to end.
 const peerLimit = 10 * time.Second
 

@@ -21,6 +21,7 @@ import (
 	"iter"
 	"reflect"
 	"strconv"
+	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -170,8 +171,22 @@ func Address(lane int, i Insn) layout.Word {
 // The caller is locked to its thread, and nobody else runs lane 0.
 func Run(c *Context) { run0(c) }
 
-// controlVector is layout.ControlVector for the assembly.
-const controlVector = layout.ControlVector
+// Constants that the assembly uses too, as const_name of go_asm.h.
+const (
+	controlVector = layout.ControlVector
+	sysSelect     = layout.SysSelect
+	sysClone      = syscall.SYS_CLONE
+	sysExit       = syscall.SYS_EXIT
+	sysTgkill     = syscall.SYS_TGKILL
+	sysSigreturn  = syscall.SYS_RT_SIGRETURN
+	sysYield      = syscall.SYS_SCHED_YIELD
+	sysFutex      = syscall.SYS_FUTEX
+	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
+	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
+	countedSignal = syscall.SIGUSR2
+	cloneFlags    = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
+		syscall.CLONE_THREAD | syscall.CLONE_SYSVSEM | syscall.CLONE_SETTLS // those of the Go runtime's own threads
+)
 
 // Control makes a control call by INT $layout.ControlVector, which works under
 // every variant. On Linux the instruction is a fault.

@@ -51,12 +51,11 @@ type Action struct {
 	IP, SetIP layout.Word
 }
 
-// Constants of the assembly.
+// Sizes and offsets, for the assembly as well.
 const (
-	maxTraps     = 64
-	maxSignal    = 32
-	ucGregs      = 40 // struct ucontext: uc_flags, uc_link, uc_stack, then uc_mcontext
-	sysSigreturn = syscall.SYS_RT_SIGRETURN
+	maxTraps  = 64
+	maxSignal = 32
+	ucGregs   = 40 // struct ucontext: uc_flags, uc_link, uc_stack, then uc_mcontext
 )
 
 type trapLog struct {

@@ -79,14 +79,6 @@ const (
 	programFutex
 )
 
-// What clone(2) is called with: the flags of the Go runtime's own threads.
-const (
-	cloneFlags = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
-		syscall.CLONE_THREAD | syscall.CLONE_SYSVSEM | syscall.CLONE_SETTLS
-	sysClone = syscall.SYS_CLONE
-	sysExit  = syscall.SYS_EXIT
-)
-
 // Start runs the chain at c on lane 1, in the thread t.
 func (t *Thread) Start(c *Context) error {
 	return t.start(programChain, uintptr(unsafe.Pointer(c)))

@@ -33,6 +33,7 @@ const (
 type Report struct {
 	w                            io.Writer
 	tests, fails, skips, harness int
+	measured                     bool
 }
 
 // New returns a report that writes each line to w with one Write.
@@ -74,13 +75,17 @@ func (r *Report) Result(name string, err error) {
 func (r *Report) Info(format string, args ...any) { r.line("INFO: "+format, args...) }
 
 // Measure prints a measurement; format gives its key=value words.
-func (r *Report) Measure(format string, args ...any) { r.line("MEASURE: "+format, args...) }
+func (r *Report) Measure(format string, args ...any) {
+	r.measured = true
+	r.line("MEASURE: "+format, args...)
+}
 
-// Summary prints the last line and returns init's exit status.
+// Summary prints the last line and returns init's exit status. An ERROR counts
+// as a failure in the line; no result at all is one of the harness, too.
 func (r *Report) Summary() int {
 	r.line("SUMMARY: %d tests, %d unexpected failures, %d skipped", r.tests, r.fails+r.harness, r.skips)
 	switch {
-	case r.harness > 0:
+	case r.harness > 0 || r.tests == 0 && !r.measured:
 		return ExitError
 	case r.fails > 0:
 		return ExitFail

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -31,8 +32,8 @@ func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
 	return want
 }
 
-// errno is the RAX of a call that fails with e.
-func errno(e uintptr) layout.Word { return -layout.Word(e) }
+// failure is the RAX of a call that fails with e.
+func failure(e syscall.Errno) layout.Word { return -layout.Word(e) }
 
 // compare returns how got differs from want, nil if it does not. owner names
 // the lane that a stack address belongs to; i is the lane of the call.
@@ -79,8 +80,18 @@ func flagNames(f layout.Word) string {
 		bit  layout.Word
 		name string
 	}{
-		{flagCF, "CF"}, {flagPF, "PF"}, {flagAF, "AF"}, {flagZF, "ZF"}, {flagSF, "SF"}, {flagTF, "TF"}, {flagIF, "IF"},
-		{flagDF, "DF"}, {flagOF, "OF"}, {flagNT, "NT"}, {flagAC, "AC"}, {flagID, "ID"},
+		{flagCF, "CF"},
+		{flagPF, "PF"},
+		{flagAF, "AF"},
+		{flagZF, "ZF"},
+		{flagSF, "SF"},
+		{flagTF, "TF"},
+		{flagIF, "IF"},
+		{flagDF, "DF"},
+		{flagOF, "OF"},
+		{flagNT, "NT"},
+		{flagAC, "AC"},
+		{flagID, "ID"},
 	} {
 		if f&b.bit != 0 {
 			names = append(names, b.name)
@@ -127,7 +138,7 @@ func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
 	back := regs.Address(i, regs.Syscall) + regs.SyscallSize
 	return layout.PtRegs[layout.Word]{
 		R15: in.R15, R14: in.R14, R13: in.R13, R12: in.R12, BP: in.BP, BX: in.BX,
-		R11: in.Flags, R10: in.R10, R9: in.R9, R8: in.R8, AX: errno(enosys), CX: back,
+		R11: in.Flags, R10: in.R10, R9: in.R9, R8: in.R8, AX: failure(syscall.ENOSYS), CX: back,
 		DX: in.DX, SI: in.SI, DI: in.DI, OrigAX: in.AX,
 		IP: back, CS: userCS, Flags: in.Flags, SP: in.SP, SS: userDS,
 	}

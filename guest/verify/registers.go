@@ -9,8 +9,6 @@ import (
 	"github.com/entrylab/entrylab/guest/report"
 )
 
-const enosys = uintptr(syscall.ENOSYS)
-
 // bareCheck is the one check that the floor must pass: it answers nothing but
 // the null call.
 const bareCheck = "null call"
@@ -61,7 +59,7 @@ var registerChecks = []check{
 func succeeds() layout.Word { return 0 }
 
 func fails(e syscall.Errno) func() layout.Word {
-	return func() layout.Word { return errno(uintptr(e)) }
+	return func() layout.Word { return failure(e) }
 }
 
 // withControl is run where there is a control interface.

@@ -15,18 +15,33 @@ import (
 var signalChecks = []check{
 	{"signal to the own thread", checkOwnSignal},
 	{"signal to a thread that spins in user mode", checkSpinSignal},
-	sigreturnTo(1 << 47),
-	sigreturnTo(1 << 48),
-	sigreturnTo(1 << 62),
-	sigreturnTo(1 << 63),
-	sigreturnTo(0xffff_7fff_ffff_fffe),
-	sigreturnTo(userEnd),
-	sigreturnTo(kernelText),
+	{"sigreturn to 1<<47", sigreturnTo(1 << 47)},
+	{"sigreturn to 1<<48", sigreturnTo(1 << 48)},
+	{"sigreturn to 1<<62", sigreturnTo(1 << 62)},
+	{"sigreturn to 1<<63", sigreturnTo(1 << 63)},
+	{"sigreturn to the end of the non-canonical hole", sigreturnTo(0xffff_7fff_ffff_fffe)},
+	{"sigreturn to the end of user memory", func(l *lab) error { return sigreturnTo(l.userEnd())(l) }},
+	{"sigreturn to a kernel address", sigreturnTo(kernelText)},
 }
 
-// userEnd is the end of user memory, one page below the non-canonical hole
-// (Linux's TASK_SIZE_MAX, arch/x86/include/asm/page_64.h).
-const userEnd = 1<<47 - 4096
+// userEnd returns the end of user memory, one page below the non-canonical
+// hole (Linux's TASK_SIZE_MAX, arch/x86/include/asm/page_64_types.h). With
+// 5-level paging, which only Linux uses here, the hole is higher up.
+func (l *lab) userEnd() layout.Word {
+	const fourLevels, fiveLevels = 1<<47 - page, 1<<56 - page
+	if !l.kernel.Linux {
+		return fourLevels
+	}
+	at, errno := mmap(1<<48, syscall.PROT_READ, mapFixedNoReplace)
+	if errno != 0 {
+		return fourLevels
+	}
+	munmap(at)
+	if at != 1<<48 {
+		return fourLevels
+	}
+	return fiveLevels
+}
 
 // catch is regs.Catch with its errors as the harness's.
 func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
@@ -76,9 +91,24 @@ func compareTrap(s *regs.State, t *regs.Trap) error {
 		name string
 		want layout.Word
 	}{
-		{"r8", s.R8}, {"r9", s.R9}, {"r10", s.R10}, {"r11", s.R11}, {"r12", s.R12}, {"r13", s.R13}, {"r14", s.R14},
-		{"r15", s.R15}, {"di", s.DI}, {"si", s.SI}, {"bp", s.BP}, {"bx", s.BX}, {"dx", s.DX}, {"ax", s.AX},
-		{"cx", s.CX}, {"sp", s.SP}, {"ip", s.IP}, {"flags", s.Flags},
+		{"r8", s.R8},
+		{"r9", s.R9},
+		{"r10", s.R10},
+		{"r11", s.R11},
+		{"r12", s.R12},
+		{"r13", s.R13},
+		{"r14", s.R14},
+		{"r15", s.R15},
+		{"di", s.DI},
+		{"si", s.SI},
+		{"bp", s.BP},
+		{"bx", s.BX},
+		{"dx", s.DX},
+		{"ax", s.AX},
+		{"cx", s.CX},
+		{"sp", s.SP},
+		{"ip", s.IP},
+		{"flags", s.Flags},
 	} {
 		if got := t.Regs[regs.GregR8+i]; got != r.want {
 			diffs = append(diffs, fmt.Sprintf("%s is %v, want %v", r.name, got, r.want))
@@ -125,8 +155,8 @@ func checkSpinSignal(l *lab) error {
 
 // sigreturnTo is the check that a signal handler's return to ip ends in SIGSEGV
 // at ip, in user mode, with the registers as they were.
-func sigreturnTo(ip layout.Word) check {
-	return check{fmt.Sprintf("sigreturn to %v", ip), func(l *lab) error {
+func sigreturnTo(ip layout.Word) func(*lab) error {
+	return func(l *lab) error {
 		restore, err := catch(syscall.SIGUSR2, regs.Action{SetIP: 1, IP: ip})
 		if err != nil {
 			return err
@@ -141,7 +171,7 @@ func sigreturnTo(ip layout.Word) check {
 		c, want := l.signalSelf()
 		l.run(c)
 		return l.checkFault(c, want, ip, syscall.SIGUSR2, syscall.SIGSEGV)
-	}}
+	}
 }
 
 // checkFault looks whether the given signals arrived, the last of them with the

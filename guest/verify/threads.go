@@ -190,7 +190,7 @@ func checkPreempted(l *lab, spinner int) error {
 	}
 	preempted := 0
 	err = l.kept(spinner, spinning, func(c *regs.Context) layout.Word {
-		if c.Out.AX == errno(uintptr(syscall.EAGAIN)) {
+		if c.Out.AX == failure(syscall.EAGAIN) {
 			return c.Out.AX
 		}
 		preempted++

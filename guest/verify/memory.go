@@ -1,0 +1,101 @@
+package verify
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
+)
+
+// memoryChecks are about what keeps SYSCALL's return address canonical: user
+// memory ends one page early. An Intel CPU takes the fault of a SYSRET to a
+// non-canonical address in ring 0, on the user's stack (SDM volume 2, SYSRET).
+var memoryChecks = []check{
+	{"SYSCALL as the last bytes of user memory", checkLastBytes},
+	{"mmap of the page behind user memory", func(l *lab) error {
+		return refused(func(end layout.Word) (layout.Word, syscall.Errno) {
+			return mmap(end, syscall.PROT_READ, mapFixed)
+		}, l.userEnd())
+	}},
+	{"mremap to the page behind user memory", func(l *lab) error {
+		from, errno := mmap(0, syscall.PROT_READ, 0)
+		if errno != 0 {
+			return report.Harness(fmt.Sprintf("mmap of one page: %v", errno))
+		}
+		defer munmap(from)
+		return refused(func(end layout.Word) (layout.Word, syscall.Errno) { return mremap(from, end) }, l.userEnd())
+	}},
+}
+
+const (
+	page              = 4096
+	mapFixed          = 0x10
+	mapFixedNoReplace = 0x10_0000
+	mremapMayMove     = 1
+	mremapFixed       = 2
+)
+
+// mmap maps one page of private memory at addr.
+func mmap(addr layout.Word, prot, flags uintptr) (layout.Word, syscall.Errno) {
+	at, _, errno := syscall.RawSyscall6(syscall.SYS_MMAP, uintptr(addr), page, prot,
+		flags|syscall.MAP_PRIVATE|syscall.MAP_ANON, ^uintptr(0), 0)
+	return layout.Word(at), errno
+}
+
+// mremap moves one page to another address.
+func mremap(from, to layout.Word) (layout.Word, syscall.Errno) {
+	at, _, errno := syscall.RawSyscall6(syscall.SYS_MREMAP, uintptr(from), page, page, mremapMayMove|mremapFixed, uintptr(to), 0)
+	return layout.Word(at), errno
+}
+
+func munmap(at layout.Word) { syscall.RawSyscall(syscall.SYS_MUNMAP, uintptr(at), page, 0) }
+
+// bytesAt is the page at an address that mmap returned.
+func bytesAt(at layout.Word) *[page]byte { return *(**[page]byte)(unsafe.Pointer(&at)) }
+
+// refused returns nil if put cannot put a page at end, from whose neighbour a
+// SYSCALL would return to a non-canonical address.
+func refused(put func(end layout.Word) (layout.Word, syscall.Errno), end layout.Word) error {
+	at, errno := put(end)
+	switch errno {
+	case 0:
+		munmap(at)
+		return fmt.Errorf("a page is mapped at %v", at)
+	case syscall.ENOSYS:
+		return report.Skip("the kernel does not have the call")
+	}
+	return nil
+}
+
+// checkLastBytes makes a call from the last two bytes of user memory, so that
+// it returns to an address where nothing can be: a fault there, of user mode's.
+func checkLastBytes(l *lab) error {
+	end := l.userEnd()
+	const prot = syscall.PROT_READ | syscall.PROT_WRITE | syscall.PROT_EXEC
+	last, errno := mmap(end-page, prot, mapFixedNoReplace)
+	if errno != 0 {
+		return report.Skip(fmt.Sprintf("mmap of the last page of user memory: %v", errno))
+	}
+	defer munmap(last)
+	if last != end-page {
+		return report.Skip(fmt.Sprintf("mmap of the last page of user memory gives %v", last))
+	}
+	code := bytesAt(last)
+	code[page-2], code[page-1] = 0x0f, 0x05 // SYSCALL
+
+	restore, err := catch(syscall.SIGSEGV, regs.Action{SetIP: 1, IP: regs.Address(0, regs.Alternate)})
+	if err != nil {
+		return err
+	}
+	defer restore()
+	c := l.call(0, 600)
+	c.In.Flags = l.flags()
+	c.Insn = end - regs.SyscallSize
+	l.run(c)
+	want := wantAfter(c, 0, failure(syscall.ENOSYS))
+	want.CX = end
+	return l.checkFault(c, want, end, syscall.SIGSEGV)
+}
