@@ -358,9 +358,9 @@ func (lk *linker) bss(objects []Data, addr uint64) Section {
 		lk.define(d.Name, at, uint64(d.Size), nil, d.pc)
 		at += uint64(d.Size)
 	}
-	at = alignUp(at, wordSize)
-	lk.define("__bss_end", at, 0, nil, 0)
-	return Section{Name: ".bss", Addr: addr, Size: at - addr}
+	lk.define("__bss_end", alignUp(at, wordSize), 0, nil, 0)
+	// The last page is the image's whole: __kernel_end is inside.
+	return Section{Name: ".bss", Addr: addr, Size: alignUp(at, pageSize) - addr}
 }
 
 // checkRefs checks that the symbols which a function names are there, and are
