@@ -4,8 +4,8 @@ package layout
 // RLIMIT_NOFILE), and of open files.
 const MaxFD = 64
 
-// MaxEpollItems is the number of files that all epoll instances can watch
-// together.
+// MaxEpollItems, a power of two, is the number of files that all epoll
+// instances can watch together.
 const MaxEpollItems = 128
 
 // PathMax is the size of a path with its NUL (Linux include/uapi/linux/limits.h).
@@ -29,11 +29,12 @@ type File[T any] struct {
 	Node T
 	// NameLen is how much of the entry's name names the file: less than all of
 	// it for a directory that only the names of its members tell of.
-	NameLen T
-	Data    T // linear address of a regular file's bytes
-	Size    T // of a regular file
-	Count   T // of an eventfd
-	Cursor  T // of an epoll instance: the item to look at first
+	NameLen   T
+	Data      T // linear address of a regular file's bytes
+	Size      T // of a regular file
+	Count     T // of an eventfd
+	Semaphore T // 1: an eventfd with EFD_SEMAPHORE
+	Cursor    T // of an epoll instance: the item to look at first
 }
 
 // FileOps is what a kind of file can do; 0 stands for what it cannot. Read and
@@ -82,6 +83,7 @@ type CpioEntry[T any] struct {
 type Node[T any] struct {
 	Header  T // as File.Node
 	NameLen T // as File.NameLen
+	Ino     T // st_ino
 	Mode    T // st_mode
 	Data    T // contents of a regular file, target of a symbolic link
 	Size    T
@@ -98,4 +100,12 @@ type Stat[T any] struct {
 	Mtime, MtimeNsec T
 	Ctime, CtimeNsec T
 	Unused           [3]T
+}
+
+// ReadDir is the state of one getdents64.
+type ReadDir[T any] struct {
+	Buf       T // the user's, where the next entry goes
+	Left      T // room in it
+	Done      T // bytes given
+	PrefixLen T // of the directory's path, with the slash after it
 }

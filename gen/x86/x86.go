@@ -133,6 +133,9 @@ const (
 	PAGE_ADDR = 0x000f_ffff_ffff_f000
 )
 
+// CPUID leaf 1 ECX bits (SDM volume 2, CPUID).
+const CPUID_1_ECX_RDRAND = 30
+
 // CPUID leaf 7 EBX bits.
 const (
 	CPUID_7_EBX_FSGSBASE = 0

@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Linux's numbers of the character devices that the kernel has
+// (Documentation/admin-guide/devices.txt).
+const (
+	memMajor     = 1
+	nullMinor    = 3
+	zeroMinor    = 5
+	randomMinor  = 8
+	urandomMinor = 9
+
+	ttyMajor     = 5
+	ttyMinor     = 0
+	consoleMinor = 1
+)
+
+// builtinNode is a file that is there whatever the initramfs holds.
+type builtinNode struct {
+	name         string
+	mode         uint32
+	major, minor uint32
+}
+
+// builtinNodes comes after the initramfs in the search for a path: what is
+// there has precedence.
+var builtinNodes = []builtinNode{
+	{name: "dev", mode: S_IFDIR | 0o755},
+	{name: "dev/console", mode: S_IFCHR | 0o600, major: ttyMajor, minor: consoleMinor},
+	{name: "dev/tty", mode: S_IFCHR | 0o666, major: ttyMajor, minor: ttyMinor},
+	{name: "dev/null", mode: S_IFCHR | 0o666, major: memMajor, minor: nullMinor},
+	{name: "dev/zero", mode: S_IFCHR | 0o666, major: memMajor, minor: zeroMinor},
+	{name: "dev/random", mode: S_IFCHR | 0o666, major: memMajor, minor: randomMinor},
+	{name: "dev/urandom", mode: S_IFCHR | 0o666, major: memMajor, minor: urandomMinor},
+	{name: "proc", mode: S_IFDIR | 0o555},
+	{name: "proc/self", mode: S_IFDIR | 0o555},
+	{name: procSelfExe, mode: S_IFLNK | 0o777}, // its target is known when init is loaded
+	{name: newcTrailer},
+}
+
+const procSelfExe = "proc/self/exe"
+
+// builtinCpio is the newc archive of the built-in nodes, and the offset of
+// each by its name.
+func builtinCpio() ([]byte, map[string]int) {
+	var b bytes.Buffer
+	at := map[string]int{}
+	for i, n := range builtinNodes {
+		at[n.name] = b.Len()
+		b.WriteString(newcMagic)
+		for _, v := range []uint32{uint32(i + 1), n.mode, 0, 0, 1, 0, 0, 0, 0, n.major, n.minor, uint32(len(n.name) + 1), 0} {
+			fmt.Fprintf(&b, "%08x", v)
+		}
+		b.WriteString(n.name)
+		b.WriteByte(0)
+		for b.Len()%4 != 0 {
+			b.WriteByte(0)
+		}
+	}
+	return b.Bytes(), at
+}
+
+// device is the number st_rdev has for a device (Linux
+// include/linux/kdev_t.h, new_encode_dev; minors below 256).
+func device(major, minor int) int { return major<<8 | minor }
+
+// devices is the character devices: what reading and writing them does.
+func devices() Program {
+	archive, _ := builtinCpio()
+	return Program{
+		Funcs: []Func{
+			FUNC("device_ops", "device_ops returns the FileOps of the device EDI (st_rdev), or 0.",
+				func() Block {
+					var b Block
+					for _, d := range []struct {
+						rdev int
+						ops  string
+					}{
+						{device(ttyMajor, consoleMinor), "console_ops"},
+						{device(ttyMajor, ttyMinor), "console_ops"},
+						{device(memMajor, nullMinor), "null_ops"},
+						{device(memMajor, zeroMinor), "zero_ops"},
+						{device(memMajor, randomMinor), "random_ops"},
+						{device(memMajor, urandomMinor), "random_ops"},
+					} {
+						b = append(b,
+							LEAQ(Sym(d.ops), RAX),
+							CMPL(RDI, d.rdev),
+							IF(E, RETURN()),
+						)
+					}
+					return b
+				}(),
+				XORL(RAX, RAX),
+				RETURN(),
+			),
+			FUNC("read_eof", "read_eof is the Read of the console, which has no input, and of /dev/null: 0, the end.",
+				XORL(RAX, RAX),
+				RETURN(),
+			),
+			FUNC("write_null", "write_null is the Write of what swallows everything.",
+				MOVQ(RDX, RAX),
+				RETURN(),
+			),
+			FUNC("read_zero", "read_zero is the Read of /dev/zero.",
+				MOVQ(RDX, RBX),
+				MOVQ(RSI, RDI),
+				MOVQ(RDX, RSI),
+				CALL("clear_user"),
+				TESTQ(RAX, RAX),
+				IF(E, MOVQ(RBX, RAX)),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("console_write_user",
+				`console_write_user is the Write of the console: the bytes go to COM1 as they
+are. Of a buffer that is bad from somewhere on, what lies before is written.`,
+				MOVQ(RSI, RBX), // the user's next byte
+				MOVQ(RDX, R12), // left
+				XORL(R13, R13), // written
+				LOOP(
+					TESTQ(R12, R12),
+					BREAK(E),
+					toPageEnd(RBX, R12, R14),
+					LEAQ(Sym("console_buffer"), RDI),
+					MOVQ(RBX, RSI),
+					MOVQ(R14, RDX),
+					CALL("copy_from_user"),
+					TESTQ(RAX, RAX),
+					IF(NE,
+						TESTQ(R13, R13),
+						BREAK(NE),
+						RETURN(),
+					),
+					LEAQ(Sym("console_buffer"), RDI),
+					MOVQ(R14, RSI),
+					CALL("console_write"),
+					ADDQ(R14, RBX),
+					ADDQ(R14, R13),
+					SUBQ(R14, R12),
+				),
+				MOVQ(R13, RAX),
+				RETURN(),
+			).Saving(RBX, R12, R13, R14),
+			FUNC("poll_console", "poll_console is the Poll of the console: its end can always be read.",
+				MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
+				RETURN(),
+			),
+		},
+		Data: []Data{
+			RODATA("builtin_cpio", archive),
+			fileOps("console_ops", layout.FileOps[any]{Read: "read_eof", Write: "console_write_user", Poll: "poll_console"}),
+			fileOps("null_ops", layout.FileOps[any]{Read: "read_eof", Write: "write_null", LSeek: layout.FileSeekNull}),
+			fileOps("zero_ops", layout.FileOps[any]{Read: "read_zero", Write: "write_null", LSeek: layout.FileSeekNull}),
+			fileOps("random_ops", layout.FileOps[any]{Read: "random_read", Write: "write_null", LSeek: layout.FileSeekNull}),
+			BSS("console_buffer", layout.PageSize, layout.PageSize),
+		},
+	}
+}

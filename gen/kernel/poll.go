@@ -1,0 +1,130 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// pollFD is the size of struct pollfd: 4 bytes of descriptor, 2 of events, 2 of
+// returned events (Linux include/uapi/asm-generic/poll.h).
+const pollFD = 8
+
+// polls is poll and ppoll.
+func polls() Program {
+	return Program{Funcs: []Func{
+		FUNC("sys_poll", "sys_poll(fds, nfds, timeout): the time-out in ms, negative for ever.",
+			MOVQ(RDI, RBX),
+			MOVL(RSI, R12),
+			MOVL(RDX, RDI),
+			CALL("ms_deadline"),
+			MOVQ(RBX, RDI),
+			MOVL(R12, RSI),
+			MOVQ(RAX, RDX),
+			CALL("do_poll"),
+			RETURN(),
+		).Saving(RBX, R12),
+		FUNC("sys_ppoll",
+			`sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize): the time-out is a timespec,
+NULL for ever. What is left of it is not written back.`,
+			MOVQ(RDI, RBX),
+			MOVL(RSI, R12),
+			MOVQ(RCX, R13),
+			MOVQ(R8, R14),
+			MOVQ(-1, R15),
+			TESTQ(RDX, RDX),
+			IF(NE,
+				MOVQ(RDX, RDI),
+				CALL("get_timespec"),
+				TESTQ(RDX, RDX),
+				IF(NE, MOVQ(RDX, RAX), RETURN()),
+				MOVQ(RAX, R15),
+				TESTQ(R15, R15),
+				IF(NE,
+					CALL("ktime_get"),
+					ADDQ(RAX, R15),
+					IF(O, MOVQ(-1, R15)),
+				),
+			),
+			MOVQ(R13, RDI),
+			MOVQ(R14, RSI),
+			CALL("wait_mask"),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVQ(RBX, RDI),
+			MOVL(R12, RSI),
+			MOVQ(R15, RDX),
+			CALL("do_poll"),
+			CALL("wait_mask_end"),
+			RETURN(),
+		).Saving(RBX, R12, R13, R14, R15),
+		FUNC("do_poll",
+			`do_poll waits until monotonic time RDX (0: not at all, -1: for ever) for what
+the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.`,
+			MOVQ(RDI, R12),
+			MOVL(RSI, R13),
+			MOVQ(RDX, R14),
+			CMPL(RSI, layout.MaxFD),
+			IF(A, fail(EINVAL)),
+			SUBQ(layout.MaxFD*pollFD, RSP),
+			MOVQ(RSP, RDI),
+			MOVQ(R12, RSI),
+			LEAQ(Abs(0).Index(R13, pollFD), RDX),
+			CALL("copy_from_user"),
+			TESTQ(RAX, RAX),
+			JNE("out"),
+			XORL(R15, R15), // 1 once the time is up
+			LOOP(
+				CLI(),
+				XORL(RBP, RBP), // ready
+				XORL(RBX, RBX), // index
+				LOOP(
+					CMPL(RBX, R13),
+					BREAK(E),
+					XORL(RAX, RAX),
+					MOVL(RSP.Index(RBX, pollFD), RDI),
+					TESTL(RDI, RDI),
+					IF(NS, // a negative one is skipped
+						CALL("fd_file"),
+						MOVL(POLLNVAL, RCX),
+						TESTQ(RAX, RAX),
+						MOVQ(RAX, RDI),
+						MOVL(RCX, RAX),
+						IF(NE,
+							CALL("file_poll"),
+							MOVZWL(RSP.Index(RBX, pollFD).Add(4), RCX),
+							ORL(EPOLLERR|EPOLLHUP, RCX),
+							ANDL(RCX, RAX),
+						),
+						CMPL(RAX, 1),
+						SBBL(-1, RBP), // one more if there is any
+					),
+					MOVW(RAX, RSP.Index(RBX, pollFD).Add(6)),
+					INCL(RBX),
+				),
+				TESTL(RBP, RBP),
+				BREAK(NE),
+				TESTQ(R14, R14),
+				BREAK(E),
+				TESTL(R15, R15),
+				BREAK(NE),
+				MOVQ(anyFile, RDI),
+				MOVQ(-1, RSI),
+				MOVQ(R14, RDX),
+				CALL("file_sleep"),
+				CMPQ(RAX, -EINTR),
+				JE("out"),
+				CMPQ(RAX, -ETIMEDOUT),
+				IF(E, MOVL(1, R15)), // once more: something may have come with it
+			),
+			MOVQ(R12, RDI),
+			MOVQ(RSP, RSI),
+			LEAQ(Abs(0).Index(R13, pollFD), RDX),
+			CALL("copy_to_user"),
+			TESTQ(RAX, RAX),
+			IF(E, MOVL(RBP, RAX)),
+			LABEL("out"),
+			ADDQ(layout.MaxFD*pollFD, RSP),
+			RETURN(),
+		).Saving(RBX, RBP, R12, R13, R14, R15),
+	}}
+}

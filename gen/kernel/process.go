@@ -1,0 +1,258 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// utsRelease is what uname calls the kernel's release. A program may conclude
+// from it what calls there are: 3.19 is new enough for Go and glibc (both want
+// 3.2), and nothing later than 3.19 is there that would have to be claimed.
+const utsRelease = "3.19.0-entrylab"
+
+// utsField is the size of a field of struct utsname (Linux
+// include/uapi/linux/utsname.h).
+const utsField = 65
+
+// Resources of prlimit64 that have a limit here (Linux
+// include/uapi/asm-generic/resource.h).
+const (
+	rlimitStack  = 3
+	rlimitCore   = 4
+	rlimitNoFile = 7
+	rlimitNum    = 16
+
+	rlimInfinity = ^uint64(0)
+)
+
+// Codes of prctl (Linux include/uapi/linux/prctl.h).
+const (
+	prSetName = 15
+	prGetName = 16
+	commSize  = 16
+)
+
+// Arguments of reboot (Linux include/uapi/linux/reboot.h).
+const (
+	rebootMagic1   = 0xfee1dead
+	rebootRestart  = 0x01234567
+	rebootHalt     = 0xcdef0123
+	rebootPowerOff = 0x4321fedc
+	rebootRestart2 = 0xa1b2c3d4
+	rebootCADOff   = 0
+)
+
+var rebootMagic2 = []uint32{0x28121969, 0x05121996, 0x16041998, 0x20112000}
+
+// sysInfoSize is the size of struct sysinfo (Linux include/uapi/linux/sysinfo.h).
+const sysInfoSize = 112
+
+// processes is what the one process asks about itself and its machine.
+func processes() Program {
+	self := thread(RCX)
+	zero := func(name string) Func {
+		return FUNC("sys_"+name, "sys_"+name+" is 0: init is root.", returns(0))
+	}
+	// three writes 0 to the three users' ids that the arguments point to.
+	three := func(name string) Func {
+		return FUNC("sys_"+name, "sys_"+name+"(real, effective, saved): all are 0.",
+			MOVQ(RSI, RBX),
+			MOVQ(RDX, R12),
+			XORL(RSI, RSI),
+			CALL("put_user_int"),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVQ(RBX, RDI),
+			XORL(RSI, RSI),
+			CALL("put_user_int"),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVQ(R12, RDI),
+			XORL(RSI, RSI),
+			CALL("put_user_int"),
+			RETURN(),
+		).Saving(RBX, R12)
+	}
+	uts := make([]byte, 6*utsField)
+	for i, s := range []string{"Linux", "entrylab", utsRelease, "#1 entrylab", "x86_64", "(none)"} {
+		copy(uts[i*utsField:], s)
+	}
+	var limits []any
+	for i := range rlimitNum {
+		soft, hard := rlimInfinity, rlimInfinity
+		switch i {
+		case rlimitStack:
+			soft = layout.StackSize
+			hard = soft
+		case rlimitNoFile:
+			soft, hard = layout.MaxFD, layout.MaxFD
+		case rlimitCore: // there is nowhere to write one
+			soft, hard = 0, 0
+		}
+		limits = append(limits, soft, hard)
+	}
+	magic2 := Block{}
+	for _, m := range rebootMagic2 {
+		magic2 = append(magic2, CMPL(RSI, m), JE("magic"))
+	}
+	powerOff := Block{}
+	for _, cmd := range []uint32{rebootRestart, rebootHalt, rebootPowerOff, rebootRestart2} {
+		powerOff = append(powerOff, CMPL(RDX, cmd), JE("off"))
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("sys_uname", "sys_uname(utsname).",
+				LEAQ(Sym("utsname"), RSI),
+				MOVL(len(uts), RDX),
+				JMP("copy_to_user"),
+			),
+			zero("getuid"),
+			zero("getgid"),
+			zero("geteuid"),
+			zero("getegid"),
+			three("getresuid"),
+			three("getresgid"),
+			FUNC("sys_getgroups", "sys_getgroups(size, list): there are none.",
+				TESTL(RDI, RDI),
+				IF(S, fail(EINVAL)),
+				returns(0),
+			),
+			FUNC("sys_umask", "sys_umask(mask) returns the mask before.",
+				ANDL(0o777, RDI),
+				MOVL(Sym("umask"), RAX),
+				MOVL(RDI, Sym("umask")),
+				RETURN(),
+			),
+			FUNC("sys_getrlimit", "sys_getrlimit(resource, rlim).",
+				MOVQ(RSI, R10),
+				MOVL(RDI, RSI),
+				XORL(RDI, RDI),
+				XORL(RDX, RDX),
+				MOVQ(R10, RCX),
+				JMP("sys_prlimit64"),
+			),
+			FUNC("sys_setrlimit", "sys_setrlimit(resource, rlim).",
+				MOVQ(RSI, RDX),
+				MOVL(RDI, RSI),
+				XORL(RDI, RDI),
+				XORL(RCX, RCX),
+				JMP("sys_prlimit64"),
+			),
+			FUNC("sys_prlimit64",
+				`sys_prlimit64(pid, resource, new, old): limits are what they are. A new one that
+is not the old one is EPERM.`,
+				MOVQ(RCX, R12),
+				CMPL(RDI, initPID),
+				IF(A, fail(ESRCH)),
+				CMPL(RSI, rlimitNum),
+				IF(AE, fail(EINVAL)),
+				MOVL(RSI, RSI),
+				SHLQ(4, RSI),
+				LEAQ(Sym("rlimits"), RBX),
+				ADDQ(RSI, RBX),
+				TESTQ(RDX, RDX),
+				IF(NE,
+					MOVQ(RDX, RDI),
+					MOVQ(RDX, R13),
+					CALL("get_user_long"),
+					TESTQ(RDX, RDX),
+					IF(NE, fail(EFAULT)),
+					CMPQ(RAX, RBX.At(0)),
+					IF(NE, fail(EPERM)),
+					LEAQ(R13.At(8), RDI),
+					CALL("get_user_long"),
+					TESTQ(RDX, RDX),
+					IF(NE, fail(EFAULT)),
+					CMPQ(RAX, RBX.At(8)),
+					IF(NE, fail(EPERM)),
+				),
+				TESTQ(R12, R12),
+				IF(E, returns(0)),
+				MOVQ(R12, RDI),
+				MOVQ(RBX, RSI),
+				MOVL(16, RDX),
+				CALL("copy_to_user"),
+				RETURN(),
+			).Saving(RBX, R12, R13),
+			FUNC("sys_prctl", "sys_prctl(option, arg): a thread's name; all else is EINVAL, as in a Linux without it.",
+				CMPL(RDI, prSetName),
+				IF(E,
+					MOVL(commSize, RDX),
+					LEAQ(Sym("comm_buffer"), RDI),
+					CALL("strncpy_from_user"),
+					TESTQ(RAX, RAX),
+					IF(S,
+						CMPQ(RAX, -ENAMETOOLONG),
+						IF(NE, RETURN()),
+						MOVL(commSize-1, RAX), // cut
+					),
+					LEAQ(Sym("comm_buffer"), RSI),
+					MOVQ(gs.Current, RCX),
+					LEAQ(self.Comm[0], RDI),
+					MOVQ(0, self.Comm[0]),
+					MOVQ(0, self.Comm[1]),
+					MOVL(RAX, RCX),
+					REP(MOVSB()),
+					returns(0),
+				),
+				CMPL(RDI, prGetName),
+				IF(E,
+					MOVQ(RSI, RDI),
+					MOVQ(gs.Current, RCX),
+					LEAQ(self.Comm[0], RSI),
+					MOVL(commSize, RDX),
+					JMP("copy_to_user"),
+				),
+				fail(EINVAL),
+			),
+			FUNC("sys_sysinfo", "sys_sysinfo(info): uptime in s, memory in bytes, threads.",
+				MOVQ(RDI, R12),
+				SUBQ(sysInfoSize, RSP),
+				MOVQ(RSP, RDI),
+				XORL(RAX, RAX),
+				MOVL(sysInfoSize/8, RCX),
+				REP(STOSQ()),
+				CALL("ktime_get"),
+				XORL(RDX, RDX),
+				MOVL(nsPerSec, RCX),
+				DIVQ(RCX),
+				MOVQ(RAX, RSP.At(0)), // uptime
+				MOVQ(Sym("pages_total"), RAX),
+				SHLQ(12, RAX),
+				MOVQ(RAX, RSP.At(32)), // totalram
+				MOVQ(Sym("pages_free"), RAX),
+				SHLQ(12, RAX),
+				MOVQ(RAX, RSP.At(40)), // freeram
+				MOVQ(sched.Threads, RAX),
+				MOVW(RAX, RSP.At(80)), // procs
+				MOVL(1, RSP.At(104)),  // mem_unit
+				MOVQ(R12, RDI),
+				MOVQ(RSP, RSI),
+				MOVL(sysInfoSize, RDX),
+				CALL("copy_to_user"),
+				ADDQ(sysInfoSize, RSP),
+				RETURN(),
+			).Saving(R12),
+			FUNC("sys_reboot", "sys_reboot(magic1, magic2, cmd): whatever ends Linux ends the machine, as if init had exited with status 0.",
+				CMPL(RDI, uint32(rebootMagic1)),
+				IF(NE, fail(EINVAL)),
+				magic2,
+				fail(EINVAL),
+				LABEL("magic"),
+				powerOff,
+				CMPL(RDX, rebootCADOff), // there is no Ctrl-Alt-Del
+				IF(NE, fail(EINVAL)),
+				returns(0),
+				LABEL("off"),
+				XORL(RDI, RDI),
+				JMP("sys_exit_group"),
+			),
+		},
+		Data: []Data{
+			RODATA("utsname", uts),
+			RODATA("rlimits", limits...),
+			DATA("umask", uint64(0o22)),
+			BSS("comm_buffer", commSize, 16),
+		},
+	}
+}

@@ -1,0 +1,145 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// sysCall is one system call: its number and the name of its handler without
+// "sys_".
+type sysCall struct {
+	nr   int
+	name string
+}
+
+// The calls that a variant reaches through its slow-path wrappers.
+const (
+	nrRTSigreturn = 15
+	nrClone       = 56
+)
+
+// sysCalls are all system calls by number (Linux
+// arch/x86/entry/syscalls/syscall_64.tbl) and the control interface. What is
+// not here answers -ENOSYS.
+var sysCalls = []sysCall{
+	{0, "read"},
+	{1, "write"},
+	{2, "open"},
+	{3, "close"},
+	{4, "stat"},
+	{5, "fstat"},
+	{6, "lstat"},
+	{7, "poll"},
+	{8, "lseek"},
+	{9, "mmap"},
+	{10, "mprotect"},
+	{11, "munmap"},
+	{12, "brk"},
+	{13, "rt_sigaction"},
+	{14, "rt_sigprocmask"},
+	{nrRTSigreturn, "rt_sigreturn"},
+	{16, "ioctl"},
+	{17, "pread64"},
+	{18, "pwrite64"},
+	{19, "readv"},
+	{20, "writev"},
+	{21, "access"},
+	{24, "sched_yield"},
+	{25, "mremap"},
+	{28, "madvise"},
+	{32, "dup"},
+	{33, "dup2"},
+	{34, "pause"},
+	{35, "nanosleep"},
+	{39, "getpid"},
+	{nrClone, "clone"},
+	{60, "exit"},
+	{62, "kill"},
+	{63, "uname"},
+	{72, "fcntl"},
+	{74, "fsync"},
+	{75, "fsync"},
+	{79, "getcwd"},
+	{80, "chdir"},
+	{81, "fchdir"},
+	{85, "creat"},
+	{89, "readlink"},
+	{95, "umask"},
+	{96, "gettimeofday"},
+	{97, "getrlimit"},
+	{99, "sysinfo"},
+	{102, "getuid"},
+	{104, "getgid"},
+	{107, "geteuid"},
+	{108, "getegid"},
+	{110, "getppid"},
+	{115, "getgroups"},
+	{118, "getresuid"},
+	{120, "getresgid"},
+	{127, "rt_sigpending"},
+	{128, "rt_sigtimedwait"},
+	{130, "rt_sigsuspend"},
+	{131, "sigaltstack"},
+	{157, "prctl"},
+	{158, "arch_prctl"},
+	{160, "setrlimit"},
+	{169, "reboot"},
+	{186, "gettid"},
+	{200, "tkill"},
+	{201, "time"},
+	{202, "futex"},
+	{203, "sched_setaffinity"},
+	{204, "sched_getaffinity"},
+	{213, "epoll_create"},
+	{217, "getdents64"},
+	{218, "set_tid_address"},
+	{228, "clock_gettime"},
+	{229, "clock_getres"},
+	{230, "clock_nanosleep"},
+	{231, "exit_group"},
+	{232, "epoll_wait"},
+	{233, "epoll_ctl"},
+	{234, "tgkill"},
+	{257, "openat"},
+	{262, "newfstatat"},
+	{267, "readlinkat"},
+	{269, "faccessat"},
+	{271, "ppoll"},
+	{281, "epoll_pwait"},
+	{284, "eventfd"},
+	{290, "eventfd2"},
+	{291, "epoll_create1"},
+	{292, "dup3"},
+	{302, "prlimit64"},
+	{318, "getrandom"},
+	{439, "faccessat2"},
+
+	{layout.SysSelect, "variant_select"},
+	{layout.SysInfo, "variant_info"},
+	{layout.SysFrame, "frame"},
+	{layout.SysFullFrame, "full_frame"},
+	{layout.SysPoison, "poison"},
+	{layout.SysSpin, "spin"},
+	{layout.SysStats, "stats"},
+	{layout.SysSetFrame, "set_frame"},
+}
+
+// sysCallTable is the table that the entry paths dispatch by. SysSelect
+// changes it.
+func sysCallTable() Program {
+	handlers := make([]any, layout.SysControlMax+1)
+	for i := range handlers {
+		handlers[i] = PTR("sys_ni_syscall")
+	}
+	for _, c := range sysCalls {
+		handlers[c.nr] = PTR("sys_" + c.name)
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("sys_ni_syscall", "sys_ni_syscall is every call that does not exist.",
+				fail(ENOSYS),
+			),
+		},
+		Data: []Data{DATA("sys_call_table", handlers...)},
+	}
+}

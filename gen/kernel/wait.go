@@ -1,0 +1,130 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// epollItem gives the fields of the EpollItem that r points to.
+func epollItem(r Reg) layout.EpollItem[Mem] { return Fields[layout.EpollItem[Mem]](r) }
+
+// anyFile is the Thread.FileWait of a thread that looks at many files.
+const anyFile = -1
+
+// waits is how calls sleep until something happens to a file. A woken call
+// looks again by itself.
+func waits() Program {
+	var (
+		t    = thread(RBX)
+		self = thread(RAX)
+		item = epollItem(RBX)
+		ops  = Fields[layout.FileOps[Mem]](RAX)
+	)
+	return Program{Funcs: []Func{
+		FUNC("file_poll", "file_poll returns the EPOLL mask of what can be done with the File RDI now.",
+			MOVQ(openFile(RDI).Ops, RAX),
+			MOVQ(ops.Poll, RCX),
+			TESTQ(RCX, RCX),
+			IF(NE, JMP(RCX)),
+			MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
+			RETURN(),
+		),
+		FUNC("file_sleep",
+			`file_sleep blocks the current thread until one of the events RSI happens to the
+File RDI (anyFile: to whichever), or as sleep_until until RDX. IF is 0. Returns
+what sleep_until does.`,
+			MOVQ(gs.Current, RBX),
+			MOVQ(RDI, t.FileWait),
+			MOVQ(RSI, t.FileEvents),
+			MOVQ(RDX, RDI),
+			CALL("sleep_until"),
+			MOVQ(0, t.FileWait),
+			RETURN(),
+		).Saving(RBX),
+		FUNC("file_notify",
+			`file_notify tells all who care that the events RSI have happened to the File
+RDI. Turns interrupts off.`,
+			MOVQ(RDI, R12),
+			MOVL(RSI, R13),
+			LEAQ(Sym("epoll_items"), RBX),
+			MOVL(layout.MaxEpollItems, R14),
+			DO(
+				CMPQ(R12, item.File),
+				JNE("next"),
+				TESTL(item.Events, R13),
+				IF(NE,
+					MOVQ(1, item.Edge),
+					MOVQ(item.Epoll, RDI),
+					MOVL(EPOLLIN, RSI),
+					CALL("file_wake"),
+				),
+				LABEL("next"),
+				ADDQ(SizeOf[layout.EpollItem[Mem]](), RBX),
+				DECL(R14),
+			).WHILE(NE),
+			MOVQ(R12, RDI),
+			MOVL(R13, RSI),
+			CALL("file_wake"),
+			RETURN(),
+		).Saving(RBX, R12, R13, R14),
+		FUNC("file_wake", "file_wake wakes the threads that wait for one of the events RSI of the File RDI. Turns interrupts off.",
+			CLI(),
+			MOVQ(RDI, R12),
+			MOVL(RSI, R13),
+			MOVQ(sched.All, RBX),
+			LOOP(
+				TESTQ(RBX, RBX),
+				BREAK(E),
+				CMPQ(t.FileWait, anyFile),
+				JE("wake"),
+				CMPQ(R12, t.FileWait),
+				IF(E,
+					TESTL(R13, t.FileEvents),
+					IF(NE,
+						LABEL("wake"),
+						MOVQ(0, t.FileWait),
+						MOVQ(RBX, RDI),
+						XORL(RSI, RSI),
+						CALL("wake_up"),
+					),
+				),
+				MOVQ(t.AllNext, RBX),
+			),
+			RETURN(),
+		).Saving(RBX, R12, R13),
+		FUNC("wait_mask",
+			`wait_mask puts the user's signal mask at RDI, of RSI bytes, in force until the
+wait's end, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
+			TESTQ(RDI, RDI),
+			IF(E, returns(0)),
+			CMPQ(RSI, 8),
+			IF(NE, fail(EINVAL)),
+			CALL("get_user_long"),
+			TESTQ(RDX, RDX),
+			IF(NE, fail(EFAULT)),
+			MOVQ(RAX, RSI),
+			MOVQ(gs.Current, RAX),
+			MOVQ(self.SigBlocked, RCX),
+			MOVQ(RCX, self.SavedMask),
+			MOVQ(1, self.RestoreMask),
+			CALL("set_blocked"),
+			XORL(RAX, RAX),
+			RETURN(),
+		),
+		FUNC("wait_mask_end",
+			`wait_mask_end undoes wait_mask if the wait's result, RAX, is not -EINTR; after
+that do_signal does, behind the signals that the mask let through. Keeps RAX.`,
+			MOVQ(gs.Current, RCX),
+			CMPQ(thread(RCX).RestoreMask, 0),
+			IF(E, RETURN()),
+			CMPQ(RAX, -EINTR),
+			IF(E, RETURN()),
+			MOVQ(0, thread(RCX).RestoreMask),
+			PUSHQ(RAX),
+			MOVQ(thread(RCX).SavedMask, RSI),
+			CALL("set_blocked"),
+			POPQ(RAX),
+			RETURN(),
+		),
+	}}
+}
