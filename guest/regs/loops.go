@@ -11,7 +11,7 @@ import (
 )
 
 // peerLimit is how long the other thread may take to start or to end.
-const peerLimit = 10 * time.Second
+const peerLimit = time.Second
 
 // ErrLockstep says that two threads did not take turns, so that the ticks of
 // a batch are not those of a thread switch.

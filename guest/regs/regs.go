@@ -141,7 +141,7 @@ type Insn int
 
 // The instructions and places.
 const (
-	// Syscall is SYSCALL; it returns at its address plus [SyscallSize].
+	// Syscall is SYSCALL.
 	Syscall Insn = iota
 	// Interrupt is INT $layout.ControlVector.
 	Interrupt
@@ -159,8 +159,12 @@ const (
 	numInsns
 )
 
-// SyscallSize is the length of SYSCALL in bytes.
-const SyscallSize = 2
+// Lengths of the instructions in bytes, which is how far behind its address one
+// returns to.
+const (
+	SyscallSize   = 2
+	InterruptSize = 2
+)
 
 // Address returns where lane's copy of an instruction is.
 func Address(lane int, i Insn) layout.Word {

@@ -99,6 +99,9 @@ func (t *Thread) start(p program, arg uintptr) error {
 	return nil
 }
 
+// Exited is a word that becomes 1 when t has ended.
+func (t *Thread) Exited() *layout.Word { return t.exited }
+
 // Wait waits until t has ended, for at most limit.
 func (t *Thread) Wait(limit time.Duration) error {
 	for start := time.Now(); *(*layout.Word)(unsafe.Pointer(t.exited)) == 0; {

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -49,8 +50,9 @@ const (
 	archGetGS = 0x1004
 )
 
-// threadLimit is how long a raw thread may take to end once its work is done.
-const threadLimit = 10 * time.Second
+// threadLimit is how long the second thread may take to end after this one has
+// yielded to it for long.
+const threadLimit = time.Second
 
 // lab is where the checks of one variant work: memory, stacks, a second
 // thread, random words.
@@ -213,13 +215,15 @@ func (l *lab) checkStack(i int, insns ...layout.Word) error {
 // run runs contexts on this thread under the variant.
 func (l *lab) run(contexts ...*regs.Context) { regs.Run(l.chain(0, contexts...)) }
 
-// runBoth runs mine on this thread and others on the second one. Contexts of
-// mine wait for the second thread themselves where they need it.
+// runBoth runs mine on this thread and others on the second one. At the end
+// this thread yields, still under the variant, until the second one has ended.
 func (l *lab) runBoth(mine, others []*regs.Context) error {
 	if l.stray != nil {
 		return report.Harness("after an earlier check: " + l.stray.Error())
 	}
-	first := l.chain(0, mine...)
+	join := l.call(0, syscall.SYS_SCHED_YIELD)
+	again(join, join, l.thread.Exited(), yieldLimit)
+	first := l.chain(0, append(slices.Clone(mine), join)...)
 	if err := l.thread.Start(l.chain(1, others...)); err != nil {
 		return report.Harness(err.Error())
 	}
@@ -233,7 +237,8 @@ func (l *lab) runBoth(mine, others []*regs.Context) error {
 		l.mem = mem
 		return l.stray
 	}
-	return nil
+	want := wantAfter(join, 0, 0)
+	return l.compare(join, want, 0)
 }
 
 // close puts the thread back as it was.

@@ -53,6 +53,7 @@ var registerChecks = []check{
 	{"nanosleep", withWords(func(p uint64) func(*lab) error {
 		return calls(syscall.SYS_NANOSLEEP, []uint64{p, 0}, succeeds)
 	})},
+	{"control call by software interrupt", withControl(checkInterrupt)},
 	{"FS and GS base", checkBases},
 }
 
@@ -119,6 +120,18 @@ func calls(nr uint64, args []uint64, result func() layout.Word) func(*lab) error
 		}
 		return l.checkStack(0)
 	}
+}
+
+// checkInterrupt selects the variant once more: IRET must bring back RCX and
+// R11 as well.
+func checkInterrupt(l *lab) error {
+	c := l.selection(0, l.variant.Index)
+	c.In.Flags = l.flags()
+	l.run(c)
+	want := c.In
+	want.AX = 0
+	want.IP = c.Insn + regs.InterruptSize
+	return l.compare(c, want, 0)
 }
 
 // checkBases asks for both bases before and after calls of every kind.
