@@ -42,7 +42,7 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 		var why string
 		c.Engine, why = vm.Auto(ctx, lab.ProbeKVM)
 		if why != "" {
-			fmt.Fprintf(e.stderr, "entrylab: engine %s: %s\n", c.Engine, why)
+			fmt.Fprintf(e.stderr, "entrylab: %s\n", why)
 		}
 		return c, nil
 	}
