@@ -145,17 +145,16 @@ func (in *Ins) text(width int) string {
 	return b.String()
 }
 
-// writeArg prints an operand. Integers from 10 on are hexadecimal, small
-// negative ones decimal.
+// writeArg prints an operand.
 func writeArg(b *strings.Builder, arg any) {
 	switch a := arg.(type) {
-	case nil:
-		b.WriteString("nil")
-		return
 	case Reg:
 		b.WriteString(a.String())
 		return
 	case string:
+		if a == "" {
+			a = `""`
+		}
 		b.WriteString(a)
 		return
 	case Mem:
@@ -166,13 +165,20 @@ func writeArg(b *strings.Builder, arg any) {
 		}
 		return
 	}
-	if v, ok := intOf(arg); !ok {
-		b.WriteString(typeName(arg))
-	} else if -1024 <= v && v < 10 {
-		b.WriteString("$" + strconv.FormatInt(v, 10))
-	} else {
-		b.WriteString("$0x" + strconv.FormatUint(uint64(v), 16))
+	b.WriteString(immText(arg))
+}
+
+// immText prints an immediate. From 10 on it is hexadecimal, as are all but
+// small negative ones.
+func immText(arg any) string {
+	v, ok := intOf(arg)
+	switch {
+	case !ok:
+		return typeName(arg)
+	case v < 10 && v >= -1024 && (v >= 0 || !isUnsigned(arg)):
+		return "$" + strconv.FormatInt(v, 10)
 	}
+	return "$0x" + strconv.FormatUint(uint64(v), 16)
 }
 
 // label is a place in a function: named by LABEL, or anonymous.

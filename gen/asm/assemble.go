@@ -349,7 +349,7 @@ func (e *encoder) instruction(i int, ln line) error {
 		return errors.New("no such mnemonic in the table")
 	}
 	if !r.in(e.bits) {
-		return fmt.Errorf("not in %d-bit code", e.bits)
+		return fmt.Errorf("does not exist in %d-bit code", e.bits)
 	}
 	if err := checkPrefix(in, r); err != nil {
 		return err

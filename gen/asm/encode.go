@@ -150,7 +150,7 @@ func checkSpecial(in *Ins, bits int) error {
 		}
 	}
 	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.Seg != noReg {
-		return fmt.Errorf("the address of %v within its segment is no address; add the segment's base", m)
+		return errors.New("an offset in a segment is no address; add the segment's base")
 	}
 	return nil
 }
@@ -199,21 +199,21 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
 	}
 	switch {
 	case v.Base != noReg && !v.Base.general() || v.IndexReg != noReg && !v.IndexReg.general():
-		return fmt.Errorf("%v: base and index must be general registers", v)
+		return errors.New("base and index must be general registers")
 	case v.IndexReg == RSP:
-		return fmt.Errorf("%v: RSP cannot be an index; make it the base", v)
+		return errors.New("RSP cannot be an index; make it the base")
 	case e.bits == 32 && (v.Base >= R8 || v.IndexReg >= R8):
-		return fmt.Errorf("%v: no such register in 32-bit code", v)
+		return errors.New("R8 to R15 do not exist in 32-bit code")
 	case v.IndexReg != noReg && v.Scale != 1 && v.Scale != 2 && v.Scale != 4 && v.Scale != 8:
-		return fmt.Errorf("%v: the scale is %d; want 1, 2, 4 or 8", v, v.Scale)
+		return fmt.Errorf("the scale is %d; want 1, 2, 4 or 8", v.Scale)
 	case v.IndexReg == noReg && v.Scale != 0:
-		return fmt.Errorf("%v: a scale without an index", v)
+		return errors.New("a scale without an index")
 	case disp < math.MinInt32 || disp > math.MaxInt32:
-		return fmt.Errorf("%v: the displacement does not fit in 32 bits, sign-extended; add it to a register", v)
+		return errors.New("the displacement does not fit in 32 bits, sign-extended; add it to a register")
 	case v.Seg != noReg && v.Seg != GS && v.Seg != FS:
-		return fmt.Errorf("%v: segment %v has no base of its own; want FS or GS", v, v.Seg)
+		return fmt.Errorf("segment %v has no base of its own; want FS or GS", v.Seg)
 	case v.Seg != noReg && v.Sym != "":
-		return fmt.Errorf("%v: a symbol in segment %v; put its address in a register", v, v.Seg)
+		return fmt.Errorf("a symbol in segment %v; put its address in a register", v.Seg)
 	}
 	*addr = obj.Addr{Type: obj.TYPE_MEM, Offset: int64(disp)}
 	if v.IndexReg != noReg {
@@ -258,7 +258,7 @@ func checkImm(in *Ins, r row, n int) (int64, error) {
 	switch {
 	case r.form == opShift || r.form == opBit || r.form == opBitRMW:
 		if v < 0 || v >= int64(bits) {
-			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, bits-1)
+			return 0, fmt.Errorf("the immediate is %d; want 0 to %d", v, bits-1)
 		}
 		return v, nil
 	case r.form == opInt || r.form == opRetN:
@@ -267,12 +267,12 @@ func checkImm(in *Ins, r row, n int) (int64, error) {
 			most = math.MaxUint16
 		}
 		if v < 0 || v > most {
-			return 0, fmt.Errorf("immediate %d: want 0 to %d", v, most)
+			return 0, fmt.Errorf("the immediate is %d; want 0 to %d", v, most)
 		}
 		return v, nil
 	case bits < 64:
-		if v < -1<<(bits-1) || v >= 1<<bits || v < 0 && reflect.ValueOf(in.args[n]).CanUint() {
-			return 0, fmt.Errorf("immediate %#x does not fit in %d bits", v, bits)
+		if v < -1<<(bits-1) || v >= 1<<bits || v < 0 && isUnsigned(in.args[n]) {
+			return 0, fmt.Errorf("the immediate does not fit in %d bits", bits)
 		}
 		return v << (64 - bits) >> (64 - bits), nil
 	}
@@ -280,7 +280,7 @@ func checkImm(in *Ins, r row, n int) (int64, error) {
 		return v, nil
 	}
 	if v < math.MinInt32 || v > math.MaxInt32 {
-		return 0, fmt.Errorf("immediate %#x does not fit in 32 bits, sign-extended; MOVQ it to a register", uint64(v))
+		return 0, errors.New("the immediate does not fit in 32 bits, sign-extended; MOVQ it to a register")
 	}
 	return v, nil
 }
@@ -302,3 +302,5 @@ func intOf(arg any) (int64, bool) {
 	}
 	return 0, false
 }
+
+func isUnsigned(arg any) bool { return reflect.ValueOf(arg).CanUint() }

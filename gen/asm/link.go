@@ -163,7 +163,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	bss := lk.bss(inBSS, alignUp(rw.Addr+rw.Size, pageSize))
 	rw.Write, bss.Write = true, true
 	end := alignUp(bss.Addr+bss.Size, pageSize)
-	lk.define("__kernel_end", end, 0, nil, 0)
+	lk.defineOwn("__kernel_end", end, 0)
 	if end < addr {
 		rep.errorf(0, "the program does not fit between %#x and the end of the address space", addr)
 	}
@@ -210,6 +210,7 @@ type linker struct {
 type symbol struct {
 	addr uint64
 	fn   *Func // nil: it is not a function's
+	own  bool  // Link's own
 	pc   uintptr
 }
 
@@ -230,25 +231,38 @@ func pad(b []byte, addr uint64, align int, fill byte) []byte {
 	return b
 }
 
+// define gives a name of the program its address.
 func (lk *linker) define(name string, addr, size uint64, fn *Func, pc uintptr) {
-	if old := lk.symbols[name]; old != nil {
-		if pc == 0 {
-			pc = old.pc // a name that Link itself defines
-		}
+	old := lk.symbols[name]
+	switch {
+	case old == nil:
+		lk.symbols[name] = &symbol{addr: addr, fn: fn, pc: pc}
+		lk.list = append(lk.list, Symbol{Name: name, Addr: addr, Size: size, Func: fn != nil})
+	case old.own:
+		lk.rep.errorf(pc, "%s: the name is defined by Link; use another", name)
+	default:
 		lk.rep.errorf(pc, "%s: the name is taken at %v", name, lk.rep.place(old.pc))
+	}
+}
+
+// defineOwn gives a name that Link itself defines its address. pc is the place
+// that asks for it, if there is one.
+func (lk *linker) defineOwn(name string, addr uint64, pc uintptr) {
+	if old := lk.symbols[name]; old != nil {
+		lk.rep.errorf(max(old.pc, pc), "%s: the name is defined by Link; use another", name)
 		return
 	}
-	lk.symbols[name] = &symbol{addr, fn, pc}
-	lk.list = append(lk.list, Symbol{Name: name, Addr: addr, Size: size, Func: fn != nil})
+	lk.define(name, addr, 0, nil, pc)
+	lk.symbols[name].own = true
 }
 
 func (lk *linker) text(encs []*encoded, addr uint64) Section {
 	var b []byte
-	lk.define("__text_start", addr, 0, nil, 0)
-	group := ""
+	lk.defineOwn("__text_start", addr, 0)
+	group, groupPC := "", uintptr(0)
 	endGroup := func() {
 		if group != "" {
-			lk.define("__"+group+"_end", addr+uint64(len(b)), 0, nil, 0)
+			lk.defineOwn("__"+group+"_end", addr+uint64(len(b)), groupPC)
 		}
 	}
 	for _, enc := range encs {
@@ -257,8 +271,8 @@ func (lk *linker) text(encs []*encoded, addr uint64) Section {
 		}
 		b = pad(b, addr, funcAlign, fillByte)
 		if enc.fn.Group != group {
-			if group = enc.fn.Group; group != "" {
-				lk.define("__"+group+"_start", addr+uint64(len(b)), 0, nil, 0)
+			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
+				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)), groupPC)
 			}
 		}
 		enc.base = addr + uint64(len(b))
@@ -274,7 +288,7 @@ func (lk *linker) text(encs []*encoded, addr uint64) Section {
 		b = append(b, enc.bytes...)
 	}
 	endGroup()
-	lk.define("__text_end", addr+uint64(len(b)), 0, nil, 0)
+	lk.defineOwn("__text_end", addr+uint64(len(b)), 0)
 	return Section{Name: ".text", Addr: addr, Bytes: b, Size: uint64(len(b)), Exec: true}
 }
 
@@ -307,7 +321,7 @@ func (lk *linker) checkData(d *Data) bool {
 func (lk *linker) data(name string, objects []Data, addr uint64) Section {
 	var b []byte
 	under := "__" + name[1:]
-	lk.define(under+"_start", addr, 0, nil, 0)
+	lk.defineOwn(under+"_start", addr, 0)
 	for i := range objects {
 		d := &objects[i]
 		b = pad(b, addr, cmp.Or(d.Align, wordSize), 0)
@@ -322,7 +336,7 @@ func (lk *linker) data(name string, objects []Data, addr uint64) Section {
 		}
 		lk.define(d.Name, addr+uint64(start), uint64(len(b)-start), nil, d.pc)
 	}
-	lk.define(under+"_end", addr+uint64(len(b)), 0, nil, 0)
+	lk.defineOwn(under+"_end", addr+uint64(len(b)), 0)
 	return Section{Name: name, Addr: addr, Bytes: b, Size: uint64(len(b))}
 }
 
@@ -352,13 +366,13 @@ func (lk *linker) content(b []byte, addr uint64, d *Data, item any) []byte {
 
 func (lk *linker) bss(objects []Data, addr uint64) Section {
 	at := addr
-	lk.define("__bss_start", addr, 0, nil, 0)
+	lk.defineOwn("__bss_start", addr, 0)
 	for _, d := range objects {
 		at = alignUp(at, uint64(max(d.Align, wordSize)))
 		lk.define(d.Name, at, uint64(d.Size), nil, d.pc)
 		at += uint64(d.Size)
 	}
-	lk.define("__bss_end", alignUp(at, wordSize), 0, nil, 0)
+	lk.defineOwn("__bss_end", alignUp(at, wordSize), 0)
 	// The last page is the image's whole: __kernel_end is inside.
 	return Section{Name: ".bss", Addr: addr, Size: alignUp(at, pageSize) - addr}
 }

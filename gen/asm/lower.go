@@ -67,6 +67,15 @@ func (l *lowering) branch(cc CC, to *label, pc uintptr) {
 	l.lines = append(l.lines, line{in: &Ins{name: "J" + ccNames[cc], nargs: 1, args: [2]any{""}, pc: pc}, target: to})
 }
 
+// place binds a label that the listing names.
+func (l *lowering) place(lb *label) {
+	if lb.name == "" {
+		l.errorf(lb.pc, "a LABEL has no name")
+		return
+	}
+	l.bind(lb)
+}
+
 func (l *lowering) bind(lb *label) {
 	if lb.name != "" {
 		if old := l.labels[lb.name]; old != nil {
@@ -127,7 +136,7 @@ func (l *lowering) lastPC() uintptr {
 
 func (b Block) lower(l *lowering)   { l.block(b) }
 func (in Ins) lower(l *lowering)    { l.emit(in) }
-func (lb *label) lower(l *lowering) { l.bind(lb) }
+func (lb *label) lower(l *lowering) { l.place(lb) }
 func (f frameAt) lower(l *lowering) { l.lines = append(l.lines, line{frame: &f.off}) }
 func (r ret) lower(l *lowering) {
 	for _, reg := range slices.Backward(l.fn.Saves) {
