@@ -63,6 +63,8 @@ func pages() Program {
 				`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
 end of the linear map, without the kernel, the initramfs and the command line.
 Fails by boot_fail if it is too little.`,
+				LEAQ(Sym("mm_areas"), RAX),
+				MOVQ(RAX, mm.AreasEnd), // none yet
 				LEAQ(Sym("mm_ranges"), RAX),
 				MOVQ(RAX, mm.Range),
 				MOVQ(RAX, mm.RangesEnd),
