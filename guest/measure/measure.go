@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/control"
@@ -123,6 +124,7 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 			}
 		}
 	}
+	quieten()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	order := slices.Clone(inTurn)
 	for range batches {
@@ -239,6 +241,14 @@ func quotient(a, b uint64) string {
 		text += strings.TrimRight(fmt.Sprintf(".%03d", rest), "0")
 	}
 	return text
+}
+
+// quieten waits until the Go runtime's monitor has slowed down: a young one
+// wakes every 20 us, one that finds nothing to do every 10 ms. The sleep is a
+// raw one, since a sleeping goroutine would be something to do.
+func quieten() {
+	pause := syscall.Timespec{Nsec: 60_000_000}
+	syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 }
 
 // settleCalls is how often settle asks at most: longer than the monitor's

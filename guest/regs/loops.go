@@ -60,7 +60,8 @@ const peerWords = int(unsafe.Sizeof(peer{}) / 8)
 // sched_yield: a round is two switches.
 func Yields(m *Memory) (loop, empty Loop) {
 	run := func(n uint64, _ *peer) uint64 { return calls(n, sysYield, 0) }
-	empty = func(n, _ int) (uint64, error) { return 2 * callsEmpty(uint64(n), sysYield, 0), nil }
+	// Both threads' loops are alike; what surrounds a loop is there only once.
+	empty = func(n, _ int) (uint64, error) { return callsEmpty(2*uint64(n), sysYield, 0), nil }
 	return withPeer(m, programYield, run), empty
 }
 
@@ -70,7 +71,9 @@ func Futexes(m *Memory) (loop, empty Loop) {
 	run := func(n uint64, p *peer) uint64 { return rounds(n, &p.turn) }
 	empty = func(n, _ int) (uint64, error) {
 		var turn layout.Word
-		return roundsEmpty(uint64(n), &turn) + peerEmpty(uint64(n), &turn), nil
+		// Only the peer's loop counts, not what surrounds it.
+		once, twice := peerEmpty(uint64(n), &turn), peerEmpty(2*uint64(n), &turn)
+		return roundsEmpty(uint64(n), &turn) + max(twice, once) - once, nil
 	}
 	return withPeer(m, programFutex, run), empty
 }
