@@ -27,10 +27,14 @@ type Variant struct {
 }
 
 var (
-	gs   = Fields[layout.PerCPU[Mem]](GS)
-	pt   = Slots[layout.PtRegs[Slot]]()
-	part = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off)) // RSP at the start of a partial frame
-	full = Fields[layout.PtRegs[Mem]](RSP)                 // of a full one
+	gs = Fields[layout.PerCPU[Mem]](GS)
+	pt = Slots[layout.PtRegs[Slot]]()
+
+	// The frame while RSP is at the start of a partial frame, of a whole one,
+	// and below a whole one at a return address.
+	part   = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off))
+	full   = Fields[layout.PtRegs[Mem]](RSP)
+	called = Fields[layout.PtRegs[Mem]](RSP.At(8))
 )
 
 // earlyRounds is how long the variant early-irq waits with interrupts on and
@@ -64,14 +68,19 @@ func Variants() []Variant {
 		fault("enosys-missing", "linux-3.19", "an unknown call does not return -ENOSYS",
 			edit("entry_SYSCALL_64", "MOVQ $-38, PtRegs.AX(RSP)", MOVQ(0, part.AX))),
 
-		fault("ss-slot-wrong", "heukelum-v2", "the ss slot holds KERNEL_DS",
-			edit("entry_SYSCALL_64", "MOVQ $0x2b, PtRegs.SS(RSP)", MOVQ(x86.KERNEL_DS, part.SS))),
+		fault("orig-ax-slot-wrong", "heukelum-v2", "the orig_ax slot holds RDX",
+			edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.OrigAX(RSP)", MOVQ(RDX, part.OrigAX))),
+		fault("ss-slot-wrong", "linux-3.19", "the fix-up of a full-frame call puts KERNEL_DS into the ss slot",
+			edit("stub_full_frame", "MOVQ $0x2b, PtRegs.SS(RSP)", MOVQ(x86.KERNEL_DS, called.SS))),
 		fault("cx-slot-written", "linux-3.19", "the cx slot is written though top=lazy leaves it alone",
 			edit("entry_SYSCALL_64", "MOVQ RCX, PtRegs.IP(RSP)", MOVQ(RCX, part.IP), MOVQ(RCX, part.CX))),
 		fault("cx-not-fixed-up", "linux-3.19", "the fix-up forgets the cx slot",
 			edit("stub_full_frame", "MOVQ $-1, PtRegs.CX(RSP)")),
 		fault("flags-not-restored", "linux-3.19", "a changed flags slot does not reach the r11 slot",
 			edit("stub_set_frame", "MOVQ R11, PtRegs.R11(RSP)")),
+		fault("ip-from-cx-slot", "heukelum-v2", "the exit takes RIP from the cx slot, so that a changed ip slot is lost",
+			edit("entry_SYSCALL_64", "MOVQ PtRegs.IP(RSP), RCX", MOVQ(part.CX, RCX)),
+			edit("stub_set_frame", "JAE set_frame_via_iret")),
 		fault("sp-not-restored", "linux-3.19", "a changed sp slot does not reach RSPScratch",
 			edit("stub_set_frame", "MOVQ R11, PerCPU.RSPScratch(GS)")),
 
@@ -104,12 +113,20 @@ func Find(name string) (Variant, error) {
 }
 
 // fault makes a variant from a preset.
-func fault(name, base, what string, edit func(*Program) error) Variant {
+func fault(name, base, what string, edits ...func(*Program) error) Variant {
 	n, err := stubs.ParseVariant(base)
 	if err != nil {
 		panic(err) // the name is in this file
 	}
-	return Variant{stubs.Named{Name: name, Variant: n.Variant, Edit: edit}, base, what}
+	all := func(p *Program) error {
+		for _, edit := range edits {
+			if err := edit(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return Variant{stubs.Named{Name: name, Variant: n.Variant, Edit: all}, base, what}
 }
 
 // sysretFull returns from a full frame by SYSRETQ, RAX being the result.
