@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
@@ -17,15 +17,15 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// operations are what is measured, in the order of the table, with the guest's
-// name, the table's and the benchmark's.
-var operations = []struct{ op, title, bench string }{
-	{"null-call", "null call (getppid)", "NullCall"},
-	{"unknown-call", "unknown call", "UnknownCall"},
-	{"full-frame-call", "full-frame call (fix-up)", "FullFrameCall"},
-	{"signal-round-trip", "signal round trip", "SignalRoundTrip"},
-	{"thread-switch-yield", "thread switch by yield, one way", "ThreadSwitchYield"},
-	{"futex-round-trip", "futex round trip", "FutexRoundTrip"},
+// operations are what is measured, in the order of the table: the guest's name,
+// the names in the two tables, and the benchmark's.
+var operations = []struct{ op, title, short, bench string }{
+	{"null-call", "null call (getppid)", "null call", "NullCall"},
+	{"unknown-call", "unknown call", "unknown", "UnknownCall"},
+	{"full-frame-call", "full-frame call (fix-up)", "full frame", "FullFrameCall"},
+	{"signal-round-trip", "signal round trip", "signal", "SignalRoundTrip"},
+	{"thread-switch-yield", "thread switch by yield, one way", "yield", "ThreadSwitchYield"},
+	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
 }
 
 // units are what one tick of the time-stamp counter is under each engine that
@@ -111,53 +111,93 @@ type comparison struct {
 
 func (c comparison) text(w io.Writer) error {
 	fmt.Fprintf(w, "%s per operation, SYSCALL and SYSRET included, the measuring loop subtracted\n\n", units[c.machine.Engine])
-	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	row := func(first string, cells []string) {
-		fmt.Fprintf(tw, "%s\t%s\t\n", first, strings.Join(cells, "\t"))
+	rows := c.pair
+	if len(c.names) > 2 {
+		rows = c.many
 	}
-	var heads []string
-	for i, name := range c.names {
-		heads = append(heads, name)
-		if i > 0 {
-			heads = append(heads, "difference")
-		}
-	}
-	row("", heads)
-	checks := func(name string) string {
-		s := fmt.Sprintf("%d pass", c.run.Count(name, result.Pass))
-		if n := c.run.Count(name, result.Fail); n > 0 {
-			s += fmt.Sprintf(", %d FAIL", n)
-		}
-		if n := c.run.Count(name, result.Error); n > 0 {
-			s += fmt.Sprintf(", %d ERROR", n)
-		}
-		if n := c.run.Count(name, result.Skip); n > 0 {
-			s += fmt.Sprintf(", %d skipped", n)
-		}
-		return s
-	}
-	var cells []string
-	for i, name := range c.names {
-		cells = append(cells, checks(name))
-		if i > 0 {
-			cells = append(cells, "")
-		}
-	}
-	row("checks", cells)
-	for _, op := range operations {
-		base, ok := c.run.Find(c.names[0], op.op)
-		cells := []string{figure(base, ok)}
-		for _, name := range c.names[1:] {
-			m, found := c.run.Find(name, op.op)
-			cells = append(cells, figure(m, found), difference(base, m, ok && found))
-		}
-		row(op.title, cells)
-	}
-	if err := tw.Flush(); err != nil {
+	if err := writeTable(w, rows()); err != nil {
 		return err
 	}
 	if m, ok := c.run.Find(floor, operations[0].op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
+	}
+	return nil
+}
+
+// pair is the table of two variants: a row for each operation.
+func (c comparison) pair() [][]string {
+	a, b := c.names[0], c.names[1]
+	rows := [][]string{{"", a, b, "difference"}, {"checks", c.checks(a), c.checks(b), ""}}
+	for _, op := range operations {
+		base, ok := c.run.Find(a, op.op)
+		m, found := c.run.Find(b, op.op)
+		rows = append(rows, []string{op.title, figure(base, ok), figure(m, found), difference(base, m, ok && found)})
+	}
+	return rows
+}
+
+// many is the table of more: a row for each variant, the difference from the
+// first in brackets.
+func (c comparison) many() [][]string {
+	head := []string{"", "checks"}
+	for _, op := range operations {
+		head = append(head, op.short)
+	}
+	rows := [][]string{head}
+	for i, name := range c.names {
+		row := []string{name, c.checks(name)}
+		for _, op := range operations {
+			base, ok := c.run.Find(c.names[0], op.op)
+			m, found := c.run.Find(name, op.op)
+			cell := figure(m, found)
+			if i > 0 {
+				cell += " (" + difference(base, m, ok && found) + ")"
+			}
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// checks sums up what was verified of a variant.
+func (c comparison) checks(name string) string {
+	s := fmt.Sprintf("%d pass", c.run.Count(name, result.Pass))
+	for _, o := range []struct {
+		outcome result.Outcome
+		word    string
+	}{{result.Fail, "FAIL"}, {result.Error, "ERROR"}, {result.Skip, "skip"}} {
+		if n := c.run.Count(name, o.outcome); n > 0 {
+			s += fmt.Sprintf(", %d %s", n, o.word)
+		}
+	}
+	return s
+}
+
+// writeTable prints rows in columns, the first to the left, all others to the
+// right.
+func writeTable(w io.Writer, rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			if i == 0 {
+				fmt.Fprintf(&b, "%-*s", widths[i], cell)
+			} else {
+				fmt.Fprintf(&b, "   %*s", widths[i], cell)
+			}
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
 	}
 	return nil
 }
