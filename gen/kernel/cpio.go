@@ -39,10 +39,10 @@ func word(s string) uint64 {
 	return w
 }
 
-// cpio reads the initramfs where the boot loader has put it: nothing is
+// initrd reads the initramfs where the boot loader has put it: nothing is
 // copied. Behind it, in the order of search, is an archive of the kernel's own
 // with the devices.
-func cpio() Program {
+func initrd() Program {
 	// field is the number at an offset of the header RBX, in RAX.
 	field := func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL("cpio_hex")} }
 	// expect fails with what was expected at the address where.

@@ -1,0 +1,87 @@
+package kernel
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/u-root/u-root/pkg/cpio"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+func TestSysCalls(t *testing.T) {
+	handlers := map[string]bool{}
+	for _, f := range Body().Funcs {
+		if name, ok := strings.CutPrefix(f.Name, "sys_"); ok && name != "ni_syscall" {
+			handlers[name] = false
+		}
+	}
+	last := -1
+	for _, c := range sysCalls {
+		if c.nr <= last {
+			t.Errorf("%d %s comes after %d", c.nr, c.name, last)
+		}
+		last = c.nr
+		if c.nr > layout.SysControlMax {
+			t.Errorf("%d %s is above SysControlMax, %d", c.nr, c.name, layout.SysControlMax)
+		}
+		if _, ok := handlers[c.name]; !ok {
+			t.Errorf("%d %s has no handler sys_%s", c.nr, c.name, c.name)
+		}
+		handlers[c.name] = true
+	}
+	for name, used := range handlers {
+		if !used {
+			t.Errorf("sys_%s has no number", name)
+		}
+	}
+	if last != layout.SysControlMax {
+		t.Errorf("the last call is %d, want SysControlMax, %d", last, layout.SysControlMax)
+	}
+}
+
+// TestSizes checks what the listings know of sizes without asking.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		got, want int
+	}{
+		{"FD, indexed by a shift of 4", SizeOf[layout.FD[Mem]](), 16},
+		{"struct stat", SizeOf[layout.Stat[Mem]](), 144},
+		{"MaxEpollItems, masked", layout.MaxEpollItems & (layout.MaxEpollItems - 1), 0},
+		{"FX, for FXSAVE", thread(RBX).FX[0].Disp % 16, 0},
+		{"struct utsname", 6 * utsField, 390},
+		{"O_CLOEXEC, shifted by 19", O_CLOEXEC, 1 << 19},
+		{"AT_SYMLINK_NOFOLLOW, shifted by 8", AT_SYMLINK_NOFOLLOW, 1 << 8},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, c.got, c.want)
+		}
+	}
+}
+
+// TestBuiltinCpio reads the kernel's own archive with another reader.
+func TestBuiltinCpio(t *testing.T) {
+	archive, at := builtinCpio()
+	r := cpio.Newc.Reader(bytes.NewReader(archive))
+	for _, want := range builtinNodes {
+		if !bytes.HasPrefix(archive[at[want.name]:], []byte(newcMagic)) {
+			t.Errorf("%s: there is no header at %d", want.name, at[want.name])
+		}
+		rec, err := r.ReadRecord()
+		if want.name == newcTrailer {
+			if err == nil {
+				t.Errorf("after the last node: %v", rec)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", want.name, err)
+		}
+		if rec.Name != want.name || rec.Mode != uint64(want.mode) || rec.Rmajor != uint64(want.major) || rec.Rminor != uint64(want.minor) {
+			t.Errorf("%s: got %v", want.name, rec)
+		}
+	}
+}
