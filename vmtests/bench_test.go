@@ -1,0 +1,67 @@
+package vmtests
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// variant returns a variant by its name.
+func variant(t testing.TB, name string) stubs.Named {
+	t.Helper()
+	n, err := stubs.ParseVariant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// BenchmarkFirstByte is the time from starting QEMU to the first byte that a
+// hello-world in Go writes.
+func BenchmarkFirstByte(b *testing.B) {
+	hello := program(b, "hello")
+	for _, m := range []vm.Machine{vm.MicroVM, vm.PC} {
+		b.Run(string(m), func(b *testing.B) {
+			c := machine(b, vm.TCG)
+			c.Machine = m
+			prepared, err := lab.Prepare(b.Context(), lab.Config{Variants: []stubs.Named{variant(b, "linux-3.19")}, Init: hello, VM: c})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var total time.Duration
+			for b.Loop() {
+				var console bytes.Buffer
+				prepared.Console = &console
+				res, err := vm.Run(b.Context(), prepared)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if res.Outcome != vm.Exited || console.String() != "hello\n" {
+					b.Fatal(res.Report())
+				}
+				total += res.FirstByte
+			}
+			b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms-to-first-byte")
+		})
+	}
+}
+
+// BenchmarkInstructions reports the exact counts of one operation each.
+func BenchmarkInstructions(b *testing.B) {
+	list := []stubs.Named{variant(b, "linux-3.19"), variant(b, "heukelum-v2"), variant(b, "bare")}
+	var run *lab.Run
+	for b.Loop() {
+		var err error
+		run, err = lab.RunGuest(b.Context(), lab.Config{Variants: list, Args: []string{"measure"}, VM: machine(b, vm.ICount)}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, m := range run.Measures {
+		b.ReportMetric(m.Median, m.Variant+":"+m.Op+"-insns")
+	}
+}
