@@ -106,8 +106,8 @@ func (a *assembler) link(bits int) *obj.Link {
 		}
 		c := obj.Linknew(arch)
 		c.Headtype = objabi.Hlinux
-		c.IsAsm = true // no NOPs before jumps
-		c.Bso = bufio.NewWriter(io.Discard)
+		c.IsAsm = true                              // no NOPs before jumps
+		c.Bso = bufio.NewWriterSize(io.Discard, 16) // nothing is written
 		c.DiagFunc = a.diag
 		c.DiagFlush = func() { panic(fatal{}) } // called only right before log.Fatalf
 		initOnce.Do(func() { x86.Linkamd64.Init(c) })
@@ -227,6 +227,8 @@ func (a *assembler) blame(e *encoder, err error) {
 func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 	l := e.l
 	enc.bytes = sym.P
+	enc.lines = make([]encLine, 0, len(l.lines))
+	enc.relocs = make([]reloc, 0, len(sym.R)+len(e.refs))
 	libRelocs := sym.R // by offset
 	for i, ln := range l.lines {
 		m := e.made[i]
@@ -443,7 +445,7 @@ func (e *encoder) jump(m *made, ln line, r row) error {
 		e.refs = append(e.refs, ref{in, target, true})
 		if r.form == opJcc { // the library cannot leave the function on a condition
 			e.raw(m, x86.ABYTE, 0x0f)
-			e.raw(m, x86.ABYTE, 0x80|int64(slices.Index(ccNames[:], in.name[1:])))
+			e.raw(m, x86.ABYTE, 0x80|int64(slices.Index(jumpNames[:], in.name)))
 			e.raw(m, x86.ALONG, placeholder)
 			m.rel = &reloc{kind: relPC32, sym: target, in: in}
 			return nil

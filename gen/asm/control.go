@@ -28,6 +28,14 @@ const (
 
 var ccNames = [...]string{"O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G", "MP"}
 
+// jumpNames are the mnemonics that branch on each condition.
+var jumpNames = func() (names [always + 1]string) {
+	for cc, name := range ccNames {
+		names[cc] = "J" + name
+	}
+	return names
+}()
+
 // String returns the name as it stands in a mnemonic.
 func (cc CC) String() string {
 	if cc < always {

@@ -347,9 +347,14 @@ func (c encCase) encode(t *testing.T) code {
 		return code{}
 	}
 	el := enc.lines[slices.IndexFunc(enc.lines, func(el encLine) bool { return el.in.name == c.in.name })]
+	return codeOf(enc, el.off, el.off+el.len)
+}
+
+// codeOf returns what is between two offsets of a function.
+func codeOf(enc *encoded, from, to int) code {
 	var relocs []string
 	for _, r := range enc.relocs {
-		if r.off >= el.off && r.off < el.off+el.len {
+		if r.off >= from && r.off < to {
 			kind, add := "pc32", r.add-4
 			switch r.kind {
 			case relAbs32S:
@@ -357,10 +362,10 @@ func (c encCase) encode(t *testing.T) code {
 			case relPhys32:
 				kind, add = "phys32", r.add
 			}
-			relocs = append(relocs, fmt.Sprintf("%s%+d@%d:%s", r.sym, add, r.off-el.off, kind))
+			relocs = append(relocs, fmt.Sprintf("%s%+d@%d:%s", r.sym, add, r.off-from, kind))
 		}
 	}
-	return code{fmt.Sprintf("%x", enc.bytes[el.off:el.off+el.len]), strings.Join(relocs, " ")}
+	return code{fmt.Sprintf("%x", enc.bytes[from:to]), strings.Join(relocs, " ")}
 }
 
 // golden is the content of testdata/encodings.tsv.

@@ -246,7 +246,7 @@ func wrong() Program {
 			DATA("content", 1.5, nil, RAX, true),        // ERROR "content: content is float64; want bytes, a string, a sized integer or a Ptr" "content: content is nil; want bytes, a string, a sized integer or a Ptr" "content: content is Reg; want bytes, a string, a sized integer or a Ptr" "content: content is bool; want bytes, a string, a sized integer or a Ptr" "content: the name is taken at @-1"
 			DATA("", uint64(1)),                         // ERROR "a data object has no name"
 			sized(RODATA("small", uint64(1)), 4),        // ERROR "small: Size is 4, but the content has 8 bytes"
-			BSS("aligned", 8, 24),                       // ERROR "aligned: Align is 24; want a power of two"
+			BSS("aligned", 8, 24),                       // ERROR "aligned: Align is 24; want a power of two, 2 MiB at most"
 			BSS("negative", -1, 8),                      // ERROR "negative: Size is -1; want 0 to 2 GiB"
 			BSS("huge", 1<<40, 8),                       // ERROR "huge: Size is 1099511627776; want 0 to 2 GiB"
 			RODATA("labels", uint8(1)),                  // ERROR "labels: the name is taken at @labels"

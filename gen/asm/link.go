@@ -303,13 +303,16 @@ func (lk *linker) exTable() []any {
 // maxSize is what a data object may have: no more can be addressed.
 const maxSize = 1 << 31
 
+// maxAlign is that of a large page.
+const maxAlign = 2 << 20
+
 // checkData refuses what cannot be laid out.
 func (lk *linker) checkData(d *Data) bool {
 	switch {
 	case d.Name == "":
 		lk.rep.errorf(d.pc, "a data object has no name")
-	case d.Align < 0 || d.Align&(d.Align-1) != 0 || d.Align > maxSize:
-		lk.rep.errorf(d.pc, "%s: Align is %d; want a power of two", d.Name, d.Align)
+	case d.Align < 0 || d.Align&(d.Align-1) != 0 || d.Align > maxAlign:
+		lk.rep.errorf(d.pc, "%s: Align is %d; want a power of two, 2 MiB at most", d.Name, d.Align)
 	case d.Size < 0 || d.Size > maxSize:
 		lk.rep.errorf(d.pc, "%s: Size is %d; want 0 to 2 GiB", d.Name, d.Size)
 	default:

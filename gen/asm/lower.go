@@ -51,20 +51,21 @@ func lower(fn *Func, rep *report) *lowering {
 	return l
 }
 
-func (l *lowering) emit(in Ins) { l.lines = append(l.lines, line{in: &in}) }
+func (l *lowering) emit(in *Ins) { l.lines = append(l.lines, line{in: in}) }
 
 // stackIns is the PUSH or POP of a whole register.
-func (l *lowering) stackIns(name string, reg Reg, pc uintptr) Ins {
+func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
 	if l.fn.bits() == 32 {
 		name += "L"
 	} else {
 		name += "Q"
 	}
-	return Ins{name: name, args: [2]any{reg}, nargs: 1, pc: pc}
+	return &Ins{name: name, args: [2]any{reg}, nargs: 1, pc: pc}
 }
 
 func (l *lowering) branch(cc CC, to *label, pc uintptr) {
-	l.lines = append(l.lines, line{in: &Ins{name: "J" + ccNames[cc], nargs: 1, args: [2]any{""}, pc: pc}, target: to})
+	in := Ins{name: jumpNames[cc], nargs: 1, args: [2]any{""}, pc: pc}
+	l.lines = append(l.lines, line{in: &in, target: to})
 }
 
 // place binds a label that the listing names.
@@ -135,12 +136,12 @@ func (l *lowering) lastPC() uintptr {
 }
 
 func (b Block) lower(l *lowering)   { l.block(b) }
-func (in Ins) lower(l *lowering)    { l.emit(in) }
+func (in Ins) lower(l *lowering)    { l.emit(&in) }
 func (lb *label) lower(l *lowering) { l.place(lb) }
 func (f frameAt) lower(l *lowering) { l.lines = append(l.lines, line{frame: &f.off}) }
 func (r ret) lower(l *lowering) {
 	for _, reg := range slices.Backward(l.fn.Saves) {
 		l.emit(l.stackIns("POP", reg, r.pc))
 	}
-	l.emit(Ins{name: "RET", pc: r.pc})
+	l.emit(&Ins{name: "RET", pc: r.pc})
 }
