@@ -1,0 +1,60 @@
+package vmtests
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestMemory runs testdata/memory, which checks what the memory calls do, on
+// machines that differ in what the kernel's memory management heeds; and on
+// the host, to show that what it expects is what Linux does.
+func TestMemory(t *testing.T) {
+	path := program(t, "memory")
+	t.Run("host", func(t *testing.T) {
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	for _, tt := range []struct {
+		name   string
+		cpu    string
+		memory int // MiB
+		model  vm.Machine
+	}{
+		{name: "plain"},
+		{name: "no SMAP and SMEP", cpu: "qemu64"},
+		{name: "little RAM", memory: 8},
+		{name: "RAM above 4 GiB", memory: 5000},
+		{name: "q35", model: vm.Q35},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			m.CPU, m.MemoryMiB, m.Machine = tt.cpu, tt.memory, tt.model
+			var console bytes.Buffer
+			m.Console = &console
+			res, err := lab.Boot(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Outcome != vm.Exited || res.Status != 0 {
+				t.Errorf("%v, status %d: %s\n%s%s", res.Outcome, res.Status, res.Reason, console.String(), res.Report())
+			}
+		})
+	}
+}
+
+// linux319 is the variant of tests that are not about variants.
+func linux319(t testing.TB) stubs.Named {
+	t.Helper()
+	n, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
