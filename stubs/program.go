@@ -127,7 +127,7 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 	}
 	if v.Top == TopEager {
 		defined |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)
-	} else {
+	} else if v.Work == WorkCareful {
 		fullCX = ^uint64(0)
 	}
 	switch v.Regs {

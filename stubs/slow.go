@@ -12,7 +12,7 @@ import (
 func (v Variant) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.fixupSP(regs, tmp),
-		v.fixupTop(regs),
+		v.fixupTop(regs, tmp),
 		v.fixupFlags(regs, tmp),
 	}
 }
@@ -24,15 +24,25 @@ func (v Variant) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return move(gs.RSPScratch, tmp, regs.SP)
 }
 
-func (v Variant) fixupTop(regs layout.PtRegs[Mem]) Block {
+func (v Variant) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Top == TopEager {
 		return nil
 	}
 	return Block{
 		MOVQ(x86.USER_DS, regs.SS),
 		MOVQ(x86.USER_CS, regs.CS),
-		MOVQ(-1, regs.CX).C("not kept by SYSCALL"),
+		v.fixupCX(regs, tmp),
 	}
+}
+
+// fixupCX fills the cx slot. SYSCALL has not kept RCX, and 3.19 says so by -1.
+// From 4.0 on even a reschedule takes the slow path, which must not be told
+// from the fast one: RCX is what SYSRETQ would leave.
+func (v Variant) fixupCX(regs layout.PtRegs[Mem], tmp Reg) Block {
+	if v.Work == WorkTest {
+		return move(regs.IP, tmp, regs.CX)
+	}
+	return Block{MOVQ(-1, regs.CX).C("not kept by SYSCALL")}
 }
 
 func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {

@@ -293,6 +293,7 @@ func TestFixup(t *testing.T) {
 		fixup, restore int
 	}{
 		{"linux-3.19", 7, 4},
+		{"work=test", 8, 4}, // Linux 4.0
 		{"linux-3.19+a", 5, 2},
 		{"linux-3.19+b", 5, 2},
 		{"linux-3.19+c", 4, 4},
@@ -429,6 +430,7 @@ func TestPromises(t *testing.T) {
 		fullCX        uint64
 	}{
 		{"linux-3.19", argSlots, layout.SlotsAll &^ layout.SlotsCalleeSaved, ^uint64(0)},
+		{"work=test", argSlots, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},
 		{"linux-3.19+a", argSlots | layout.SlotSet(layout.SlotSP), layout.SlotsAll &^ layout.SlotsCalleeSaved, ^uint64(0)},
 		{"linux-3.19+b", argSlots | layout.SlotSet(layout.SlotFlags), layout.SlotsAll &^ layout.SlotsCalleeSaved, ^uint64(0)},
 		{"linux-3.19+c", argSlots | top, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},

@@ -108,7 +108,8 @@ const (
 	// WorkCareful keeps the mask in a register and reschedules without leaving
 	// the fast path, as 3.19 (sysret_careful).
 	WorkCareful Work = iota
-	// WorkTest is one TESTL, any work goes to the slow path: Linux 4.0 on.
+	// WorkTest is one TESTL, and any work goes to the slow path, which returns
+	// the same RCX as the fast one: Linux 4.0 on.
 	WorkTest
 )
 
