@@ -26,7 +26,7 @@ func Body() Program {
 		start, console, panics, traps,
 		messages, pages, pageTables, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
-		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, epolls, polls,
+		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
 		randoms, processes, control, sysCallTable,
 	} {
 		p.Add(part())

@@ -16,7 +16,7 @@ func TestMemoryLinks(t *testing.T) {
 		p.Add(part())
 	}
 	for _, name := range []string{
-		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "initrd_lookup", "machine_exit",
+		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "init_comm", "initrd_lookup", "machine_exit",
 		"printk", "printk_dec", "strlen", "thread_alloc", "wake_up_new",
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))

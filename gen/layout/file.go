@@ -35,6 +35,7 @@ type File[T any] struct {
 	Count     T // of an eventfd
 	Semaphore T // 1: an eventfd with EFD_SEMAPHORE
 	Cursor    T // of an epoll instance: the item to look at first
+	Pipe      T // the Pipe that the file is an end of
 }
 
 // FileOps is what a kind of file can do; 0 stands for what it cannot. Read and
@@ -56,6 +57,26 @@ const (
 	FileSeekDir         // only to where the file has been, and to the start
 	FileSeekNull        // 0, as for /dev/null
 )
+
+// MaxPipes is the number of pipes, which have two ends.
+const MaxPipes = MaxFD / 2
+
+// PipeSize is the number of bytes that a pipe holds, a power of two and the
+// size of a thread's stack. PipeAtomic bytes or fewer are written in one piece
+// (Linux's PIPE_BUF).
+const (
+	PipeSize   = 16384
+	PipeAtomic = PageSize
+)
+
+// Pipe is what connects the two ends of a pipe.
+type Pipe[T any] struct {
+	Buf    T // linear address of PipeSize bytes; 0: the pipe is free
+	Start  T // offset of the first byte in it
+	Len    T // bytes in it
+	Reader T // File of each end; 0: closed
+	Writer T
+}
 
 // EpollItem is a file that an epoll instance watches.
 type EpollItem[T any] struct {
