@@ -1,31 +1,36 @@
 // Package cleanenv takes out of the environment what makes golang-asm end the
 // process before main: it reads GOARM, GOMIPS and their like for every
-// architecture when it is initialised, and calls log.Fatalf on values that a
-// newer Go toolchain accepts.
+// architecture when it is initialised, and calls log.Fatalf on values that
+// newer Go toolchains accept.
 //
 // Go initialises packages in the order of their import paths where
-// dependencies leave it open, and this path sorts before the library's.
+// dependencies leave it open, and this path sorts before the library's. The
+// importer puts the variables back when it is initialised itself, behind the
+// library.
 package cleanenv
 
 import "os"
 
+// names are the variables of which golang-asm v0.15.1 does not take every
+// value (objabi/util.go, objabi/head.go).
+var names = []string{"GOOS", "GOARM", "GOMIPS", "GOMIPS64", "GOPPC64", "GOWASM"}
+
+// saved are those that were set.
+var saved = map[string]string{}
+
 func init() {
-	for _, name := range []string{
-		"GOOS", "GOARCH", "GOARM", "GO386", "GOAMD64", "GOPPC64", "GOMIPS", "GOMIPS64", "GOWASM", "GOEXPERIMENT",
-	} {
-		saved[name] = os.Getenv(name)
-		os.Unsetenv(name)
+	for _, name := range names {
+		if value, ok := os.LookupEnv(name); ok {
+			saved[name] = value
+			os.Unsetenv(name)
+		}
 	}
 }
-
-var saved = map[string]string{}
 
 // Restore puts the environment back as it was, for the processes that this
 // one starts.
 func Restore() {
 	for name, value := range saved {
-		if value != "" {
-			os.Setenv(name, value)
-		}
+		os.Setenv(name, value)
 	}
 }
