@@ -22,6 +22,8 @@ import (
 	"reflect"
 	"strconv"
 	"syscall"
+	"time"
+	_ "unsafe" // go:linkname
 
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -173,7 +175,29 @@ func Address(lane int, i Insn) layout.Word {
 
 // Run runs the chain that starts at c on lane 0, which is the calling thread.
 // The caller is locked to its thread, and nobody else runs lane 0.
-func Run(c *Context) { run0(c) }
+//
+// To the Go runtime the chain is one blocking system call. If nothing else is
+// to be run, its monitor goes to sleep for good within [MonitorSleep], and so
+// no thread of the runtime's makes a call while a faulty variant is selected.
+//
+//go:nosplit
+func Run(c *Context) {
+	entersyscallblock()
+	run0(c)
+	exitsyscall()
+}
+
+// MonitorSleep is the longest time for which the Go runtime's monitor sleeps
+// before it looks whether it is needed (runtime.sysmon).
+const MonitorSleep = 10 * time.Millisecond
+
+// As gVisor does around its own system calls.
+//
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
 
 // Constants that the assembly uses too, as const_name of go_asm.h.
 const (

@@ -47,7 +47,7 @@ type Action struct {
 	When layout.Word
 	// Clear are the RFLAGS to clear.
 	Clear layout.Word
-	// IP is where to go on if SetIP is 1.
+	// IP is where to go on, in 64-bit user mode, if SetIP is 1.
 	IP, SetIP layout.Word
 }
 
@@ -55,6 +55,9 @@ type Action struct {
 const (
 	maxTraps  = 64
 	maxSignal = 32
+	sigsegv   = syscall.SIGSEGV
+	userCS    = 0x33
+	userSS    = 0x2b
 	ucGregs   = 40 // struct ucontext: uc_flags, uc_link, uc_stack, then uc_mcontext
 )
 

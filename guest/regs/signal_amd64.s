@@ -29,7 +29,13 @@ copy:
 	JB	copy
 	JMP	act
 full:
-	// Nobody reads this any more: stop a program that steps for ever.
+	// Nobody reads this any more: stop a program that traps for ever. A second
+	// fault in a fault's handler is the end.
+	CMPQ	DI, $const_sigsegv
+	JNE	step
+	XORL	AX, AX
+	MOVQ	AX, (AX)
+step:
 	MOVQ	(const_ucGregs+8*const_GregFlags)(DX), AX
 	ANDQ	$~0x100, AX
 	MOVQ	AX, (const_ucGregs+8*const_GregFlags)(DX)
@@ -49,6 +55,9 @@ always:
 	JEQ	done
 	MOVQ	Action_IP(R10), AX
 	MOVQ	AX, (const_ucGregs+8*const_GregIP)(DX)
+	// A fault of IRET may be that of the selectors.
+	MOVW	$const_userCS, (const_ucGregs+8*const_GregCS)(DX)
+	MOVW	$const_userSS, (const_ucGregs+8*const_GregCS+6)(DX)
 done:
 	RET
 

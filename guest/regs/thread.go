@@ -99,6 +99,12 @@ func (t *Thread) start(p program, arg uintptr) error {
 	return nil
 }
 
+// Owns reports whether sp points into the stack that t started on.
+func (t *Thread) Owns(sp layout.Word) bool {
+	low := layout.Word(uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))))
+	return low <= sp && sp <= low+8*layout.Word(len(t.stack))
+}
+
 // Exited is a word that becomes 1 when t has ended.
 func (t *Thread) Exited() *layout.Word { return t.exited }
 

@@ -17,6 +17,9 @@ import (
 // program's looks like that.
 const kernelHalf = 0xffff_8000_0000_0000
 
+// maxErrno is the greatest error number that a call returns.
+const maxErrno = 4095
+
 // maxDiffs is how many differences an error spells out.
 const maxDiffs = 4
 
@@ -48,6 +51,8 @@ func compare(want, got *regs.State, i int, owner func(layout.Word) (int, bool)) 
 		}
 		text := fmt.Sprintf("%s is %v, want %v", name, g, w)
 		switch other, ok := owner(g); {
+		case name == "AX" && -g <= maxErrno:
+			text += fmt.Sprintf(": %v", syscall.Errno(-g))
 		case g >= kernelHalf:
 			text += ": kernel word leaked"
 		case name == "SP" && got.IP == want.IP && ok && other != i:

@@ -3,6 +3,7 @@ package verify
 import (
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -57,6 +58,7 @@ func TestCompareNamesTheFault(t *testing.T) {
 		{"no stack at all", func(s *regs.State) { s.SP = 0x3333 }, "RIP right, RSP wrong"},
 		{"kernel address in a register", func(s *regs.State) { s.R10 = 0xffff_8880_0000_1000 }, "kernel word leaked"},
 		{"kernel address in XMM7", func(s *regs.State) { s.FX[20+2*7] = 0xffff_ffff_8010_0000 }, "XMM7[0] is 0xffffffff80100000"},
+		{"an error for a result", func(s *regs.State) { s.AX = failure(syscall.EINVAL) }, "invalid argument"},
 		{"kernel stack in RSP", func(s *regs.State) { s.SP = 0xffff_8880_0000_1000 }, "kernel word leaked"},
 		{"flag lost", func(s *regs.State) { s.Flags &^= flagDF }, "[DF] differ"},
 		{"many", func(s *regs.State) { *s = regs.State{} }, "more"},

@@ -137,7 +137,7 @@ func (l *lab) owner(sp layout.Word) (lane int, ok bool) {
 			return i, true
 		}
 	}
-	return 0, false
+	return 1, l.thread.Owns(sp)
 }
 
 // call returns a context of lane i that makes system call nr. Every register
@@ -165,27 +165,46 @@ func again(c, first *regs.Context, until *layout.Word, limit int) {
 	c.Again, c.Until, c.Limit = first, until, layout.Word(limit)
 }
 
-// chain links contexts of lane i, behind those that every chain of it needs:
-// the variant's selection and, for a thread of its own, the GS base.
-func (l *lab) chain(i int, contexts ...*regs.Context) *regs.Context {
-	var before, after []*regs.Context
+// chain links contexts of lane i, between the selection of the variant and, on
+// lane 0, of the way home. Contexts in before come first, not yet under the
+// variant.
+func (l *lab) chain(i int, before []*regs.Context, contexts ...*regs.Context) *regs.Context {
+	all := slices.Clone(before)
 	if !l.kernel.Linux {
-		before = append(before, l.selection(i, l.variant.Index))
-		if i == 0 {
-			// The Go runtime's own calls need not survive a faulty variant.
-			after = append(after, l.selection(i, l.kernel.Home))
-		}
+		all = append(all, l.selection(i, l.variant.Index))
 	}
 	if i != 0 && l.noGS == nil {
 		base := l.call(i, syscall.SYS_ARCH_PRCTL, archSetGS, uint64(address(l.lanes[i].gs)))
 		base.UseGS = 0
-		before = append(before, base)
+		all = append(all, base)
 	}
-	all := append(append(before, contexts...), after...)
+	all = append(all, contexts...)
+	if !l.kernel.Linux && i == 0 {
+		all = append(all, l.selection(i, l.kernel.Home))
+	}
 	for n, c := range all[1:] {
 		all[n].Next = c
 	}
 	return all[0]
+}
+
+// quiet is a context of lane 0 that sleeps until the Go runtime's threads do.
+// A faulty variant may hit any thread that returns to user mode under it, and
+// those must not be the runtime's. On Linux there is no faulty variant.
+func (l *lab) quiet() []*regs.Context {
+	if l.kernel.Linux {
+		return nil
+	}
+	c := l.call(0, syscall.SYS_NANOSLEEP, l.timespec(regs.MonitorSleep*5/4), 0)
+	c.UseGS = 0
+	return []*regs.Context{c}
+}
+
+// timespec returns the address of a struct timespec.
+func (l *lab) timespec(d time.Duration) uint64 {
+	w := l.mem.Words(2)
+	w[0], w[1] = layout.Word(d/time.Second), layout.Word(d%time.Second)
+	return uint64(address(w))
 }
 
 // selection is a context that selects a variant by the software interrupt.
@@ -200,7 +219,15 @@ func (l *lab) selection(i, variant int) *regs.Context {
 // words at the bases are compared with those from before the call.
 func (l *lab) compare(c *regs.Context, want regs.State, i int) error {
 	want.FSWord, want.GSWord = c.In.FSWord, c.In.GSWord
-	return compare(&want, &c.Out, i, l.owner)
+	err := compare(&want, &c.Out, i, l.owner)
+	if err != nil && c.Out.IP != want.IP {
+		for _, t := range regs.Traps() {
+			if t.Signal == layout.Word(syscall.SIGSEGV) {
+				return fmt.Errorf("SIGSEGV at %v: %w", t.Regs[regs.GregIP], err)
+			}
+		}
+	}
+	return err
 }
 
 // checkStack returns whether lane i's calls kept off its stack. insns are
@@ -213,7 +240,17 @@ func (l *lab) checkStack(i int, insns ...layout.Word) error {
 }
 
 // run runs contexts on this thread under the variant.
-func (l *lab) run(contexts ...*regs.Context) { regs.Run(l.chain(0, contexts...)) }
+func (l *lab) run(contexts ...*regs.Context) { guarded(l.chain(0, l.quiet(), contexts...)) }
+
+// guarded runs a chain of lane 0. A context that ends in SIGSEGV goes on at
+// regs.Alternate, so that a faulty variant does not end the program.
+func guarded(first *regs.Context) {
+	restore, err := regs.Catch(syscall.SIGSEGV, regs.Action{SetIP: 1, IP: regs.Address(0, regs.Alternate)})
+	if err == nil {
+		defer restore()
+	}
+	regs.Run(first)
+}
 
 // runBoth runs mine on this thread and others on the second one. At the end
 // this thread yields, still under the variant, until the second one has ended.
@@ -223,11 +260,18 @@ func (l *lab) runBoth(mine, others []*regs.Context) error {
 	}
 	join := l.call(0, syscall.SYS_SCHED_YIELD)
 	again(join, join, l.thread.Exited(), yieldLimit)
-	first := l.chain(0, append(slices.Clone(mine), join)...)
-	if err := l.thread.Start(l.chain(1, others...)); err != nil {
+	quiet := l.quiet()
+	var gate []*regs.Context
+	if len(quiet) > 0 {
+		gate = l.repeated(1, 1, syscall.SYS_NANOSLEEP, l.timespec(100*time.Microsecond), 0)
+		gate[0].UseGS = 0
+		again(gate[0], gate[0], &quiet[0].Done, sleepLimit)
+	}
+	first := l.chain(0, quiet, append(slices.Clone(mine), join)...)
+	if err := l.thread.Start(l.chain(1, gate, others...)); err != nil {
 		return report.Harness(err.Error())
 	}
-	regs.Run(first)
+	guarded(first)
 	if l.stray = l.thread.Wait(threadLimit); l.stray != nil {
 		// What it works on must stay as it is.
 		mem, err := regs.NewMemory(memorySize)
@@ -241,7 +285,10 @@ func (l *lab) runBoth(mine, others []*regs.Context) error {
 	if join.Out.CX == l.fullCX(want.IP) {
 		want.CX = join.Out.CX // a signal of the second thread's came in that call
 	}
-	return l.compare(join, want, 0)
+	if err := l.compare(join, want, 0); err != nil {
+		return fmt.Errorf("while the second thread ends: %w", err)
+	}
+	return nil
 }
 
 // close puts the thread back as it was.

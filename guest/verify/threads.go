@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/regs"
@@ -39,13 +40,6 @@ func (l *lab) repeated(n, i int, nr uint64, args ...uint64) []*regs.Context {
 		contexts[j].In.Flags = l.flags()
 	}
 	return contexts
-}
-
-// timespec returns the address of a struct timespec of ns nanoseconds.
-func (l *lab) timespec(ns layout.Word) uint64 {
-	w := l.mem.Words(2)
-	w[0], w[1] = ns/1_000_000_000, ns%1_000_000_000
-	return uint64(address(w))
 }
 
 // kept compares every context of lane i with what must be left of it; result
@@ -108,8 +102,8 @@ func checkYield(l *lab) error {
 // checkWake lets each thread sleep in a futex until the other wakes it, in
 // turns. A wake is repeated until the sleeper's call is done.
 func checkWake(l *lab) error {
-	limit := l.timespec(2_000_000_000)
-	pause := l.timespec(20_000)
+	limit := l.timespec(2 * time.Second)
+	pause := l.timespec(20 * time.Microsecond)
 	var chains [regs.Lanes][]*regs.Context
 	results := map[*regs.Context]layout.Word{}
 	for turn := range rounds {
@@ -141,7 +135,7 @@ func checkWake(l *lab) error {
 }
 
 func checkSleep(l *lab) error {
-	sleeps := l.repeated(4, 0, syscall.SYS_NANOSLEEP, l.timespec(200_000), 0)
+	sleeps := l.repeated(4, 0, syscall.SYS_NANOSLEEP, l.timespec(200*time.Microsecond), 0)
 	others := l.repeated(rounds, 1, syscall.SYS_CLOCK_GETTIME, 1, uint64(address(l.mem.Words(2))))
 	last := others[rounds-1]
 	again(last, others[0], &sleeps[3].Done, yieldLimit)
@@ -168,7 +162,7 @@ func checkPreempted(l *lab, spinner int) error {
 	}
 	other := 1 - spinner
 	spinning := l.repeated(spins, spinner, layout.SysSpin, spinRounds)
-	sleeping := l.repeated(2, other, syscall.SYS_NANOSLEEP, l.timespec(20_000), 0)
+	sleeping := l.repeated(2, other, syscall.SYS_NANOSLEEP, l.timespec(20*time.Microsecond), 0)
 	again(sleeping[1], sleeping[0], &spinning[spins-1].Done, sleepLimit)
 	var chains [regs.Lanes][]*regs.Context
 	chains[spinner], chains[other] = spinning, sleeping
