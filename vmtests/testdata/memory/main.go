@@ -330,9 +330,18 @@ func files() {
 	defer file.Close()
 	size, fd := uintptr(len(want)), file.Fd()
 	end := (size + page - 1) &^ (page - 1)
-	a, e := call(syscall.SYS_MMAP, 0, size, r|w, mapPrivate, fd, 0)
+	// So that the file's pages are such as have been used before.
+	a, e := mmap(base, end, r|w, mapAnon)
+	used := unsafe.Slice(at(a), end)
+	for i := range used {
+		used[i] = 0xff
+	}
+	munmap(a, end)
+	a, e = call(syscall.SYS_MMAP, 0, size, r|w, mapPrivate, fd, 0)
 	check(e == 0 && bytes.Equal(unsafe.Slice(at(a), size), want), "private: %v", e)
-	check(size%page == 0 || is(a+size, 0), "the rest of the last page")
+	for i := size; i < end; i++ {
+		check(is(a+i, 0), "byte %d after the file's end is not 0", i-size)
+	}
 	check(set(a+5, ^want[5]) && is(a+5, ^want[5]), "write")
 	errno("DONTNEED", madvise(a, page, 4), 0)
 	check(is(a+5, want[5]), "the file's byte is back after DONTNEED")
@@ -391,7 +400,7 @@ func churn() {
 			return
 		}
 		for off := uintptr(0); off < size; off += page {
-			if !is(a+off, 0) || !set(a+off, 1) {
+			if !is(a+off, 0) || !set(a+off, 1) || !is(a+off+page-1, 0) || !set(a+off+page-1, 1) {
 				check(false, "round %d: page at %#x", i, off)
 				return
 			}
