@@ -1,0 +1,155 @@
+package vmtests
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// boot boots an archive with the kernel's command line and returns what the
+// console says and how it ended.
+func boot(t *testing.T, memory int, cmdline string, files ...initramfs.File) (string, vm.Result) {
+	t.Helper()
+	archive, err := initramfs.Build(files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := lab.Prepare(t.Context(), lab.Config{
+		Variants: []stubs.Named{linux319(t)},
+		Init:     program(t, "hello"),
+		VM:       machine(t, vm.TCG),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Initrd = filepath.Join(t.TempDir(), "initramfs.cpio")
+	if err := os.WriteFile(m.Initrd, archive, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.MemoryMiB, m.Append = memory, cmdline
+	var console bytes.Buffer
+	m.Console = &console
+	res, err := vm.Run(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return console.String(), res
+}
+
+// TestExecRefuses boots programs that cannot be run: each must be refused with
+// what is wrong, before a single instruction of it.
+func TestExecRefuses(t *testing.T) {
+	good, err := os.ReadFile(program(t, "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Offsets in the ELF header, and in the program header of a PT_LOAD.
+	const (
+		eType, eMachine, eEntry, ePHOff, ePHEntSize, ePHNum = 16, 18, 24, 32, 54, 56
+		pOffset, pVAddr, pFileSize, pMemSize                = 8, 16, 32, 40
+	)
+	load := 64
+	for binary.LittleEndian.Uint32(good[load:]) != 1 {
+		load += 56
+	}
+	put16 := func(off int, v uint16) func([]byte) []byte {
+		return func(b []byte) []byte { binary.LittleEndian.PutUint16(b[off:], v); return b }
+	}
+	put64 := func(off int, v uint64) func([]byte) []byte {
+		return func(b []byte) []byte { binary.LittleEndian.PutUint64(b[off:], v); return b }
+	}
+	for _, tt := range []struct {
+		name   string
+		change func([]byte) []byte
+		memory int // MiB
+		mode   os.FileMode
+		path   string
+		append string
+		want   string
+	}{
+		{name: "empty", change: func([]byte) []byte { return nil }, want: "it is not an ELF file"},
+		{name: "script", change: func([]byte) []byte { return []byte("#!/bin/sh\nexit 0\n" + strings.Repeat("#", 64)) }, want: "it is not an ELF file"},
+		{name: "header cut off", change: func(b []byte) []byte { return b[:63] }, want: "it is not an ELF file"},
+		{name: "32 bits", change: func(b []byte) []byte { b[4] = 1; return b }, want: "it is not a 64-bit x86 program"},
+		{name: "arm64", change: put16(eMachine, 183), want: "it is not a 64-bit x86 program"},
+		{name: "position-independent", change: put16(eType, 3), want: "it is position-independent (ET_DYN)"},
+		{name: "object file", change: put16(eType, 1), want: "it is not an executable (ET_EXEC)"},
+		{name: "program header size", change: put16(ePHEntSize, 32), want: "its program headers have not 56 bytes"},
+		{name: "program headers cut off", change: func(b []byte) []byte { return b[:100] }, want: "its program headers are not all in the file"},
+		{name: "program headers outside", change: put64(ePHOff, 1<<63), want: "its program headers are not all in the file"},
+		{name: "no program header", change: put16(ePHNum, 0), want: "it has no segment to load (PT_LOAD)"},
+		{name: "dynamic", change: func(b []byte) []byte { b[load] = 3; return b }, want: "it wants a dynamic linker (PT_INTERP)"},
+		{name: "file cut off", change: func(b []byte) []byte { return b[:len(b)/4] }, want: "a segment is not all in the file: it is truncated"},
+		{name: "segment outside the file", change: put64(load+pOffset, 1<<63), want: "a segment is not all in the file: it is truncated"},
+		{name: "segment shrinks", change: put64(load+pMemSize, 1), want: "a segment is longer in the file than in memory"},
+		{name: "segment too long", change: put64(load+pMemSize, 1<<63), want: "a segment is outside of what user memory has room for"},
+		{name: "segment in the kernel", change: put64(load+pVAddr, 0xffff_ffff_8010_0000), want: "a segment is outside of what user memory has room for"},
+		{name: "segment at 0", change: put64(load+pVAddr, 0), want: "a segment is outside of what user memory has room for"},
+		{name: "segment askew", change: put64(load+pVAddr, 0x40_0010), want: "a segment's address and file offset do not agree within the page"},
+		{name: "entry nowhere", change: put64(eEntry, 0x10_0000), want: "its entry point is not in an executable segment"},
+		{name: "mode", mode: 0o644, want: "its mode says that it is not executable"},
+		{name: "name", path: "sbin/init", want: "/init cannot be run: there is no such regular file in the initramfs"},
+		{name: "init=", append: "init=/sbin/init", want: "/sbin/init cannot be run: there is no such regular file in the initramfs"},
+		{name: "RAM", memory: 4, want: "too little memory: "},
+		{name: "command line", append: strings.Repeat("x ", 63) + "x", want: "the command line has more than 63 arguments for init"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			init := initramfs.Init(bytes.Clone(good))
+			if tt.change != nil {
+				init.Data = tt.change(init.Data)
+			}
+			if tt.mode != 0 {
+				init.Mode = tt.mode
+			}
+			if tt.path != "" {
+				init.Name = tt.path
+			}
+			console, res := boot(t, tt.memory, tt.append, init)
+			if res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want) || console != "" {
+				t.Errorf("%v: %s\nconsole %q\nwant it refused with %q\n%s", res.Outcome, res.Reason, console, tt.want, res.Report())
+			}
+		})
+	}
+}
+
+// TestCommandLine checks what of the kernel's command line becomes init's.
+func TestCommandLine(t *testing.T) {
+	data, err := os.ReadFile(program(t, "words"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const defaults = "HOME=/\nTERM=linux\n"
+	for _, tt := range []struct {
+		name, append string
+		want         string
+	}{
+		{name: "nothing", want: "/init\n\n" + defaults},
+		{name: "arguments", append: "one  two -x", want: "/init\none\ntwo\n-x\n\n" + defaults},
+		{name: "environment", append: "A=b one C=d=e", want: "/init\none\n\n" + defaults + "A=b\nC=d=e\n"},
+		{name: "environment replaced", append: "HOME=/root A=1 A=2", want: "/init\n\nHOME=/root\nTERM=linux\nA=2\n"},
+		{name: "a dot is a module's", append: "a.b=c a.b one A=b.c", want: "/init\none\n\n" + defaults + "A=b.c\n"},
+		{name: "after --", append: "one -- two A=b a.b init=/x --", want: "/init\none\ntwo\nA=b\na.b\ninit=/x\n--\n\n" + defaults},
+		{name: "quotes", append: `"one two" A="b c" "D=e f" -- k="l m" "n o" p"q r"s ""`, want: "/init\none two\nk=l m\nn o\np\"q r\"s\n\n\n" + defaults + "A=b c\nD=e f\n"},
+		{name: "init=", append: "lost init=/bin/other one", want: "/bin/other\none\n\n" + defaults},
+		{name: "the kernel's own", append: "variant=linux-3.19 one", want: "/init\none\n\n" + defaults},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			other := initramfs.Init(data)
+			other.Name = "bin/other"
+			console, res := boot(t, 0, tt.append, initramfs.Init(data), other)
+			if res.Outcome != vm.Exited || console != tt.want {
+				t.Errorf("%v, console:\n%q, want\n%q\n%s", res.Outcome, console, tt.want, res.Report())
+			}
+		})
+	}
+}
