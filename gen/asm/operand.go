@@ -69,8 +69,8 @@ func (r Reg) String() string {
 func (r Reg) general() bool { return RAX <= r && r <= R15 }
 func (r Reg) segment() bool { return ES <= r && r <= GS }
 
-// At is the memory at disp bytes from the address in r.
-// (of a segment register: from its base).
+// At is the memory at disp bytes from the address in r, or from the base of
+// the segment register r.
 func (r Reg) At(disp int) Mem {
 	if r.segment() {
 		return Mem{Seg: r}.Add(disp)
@@ -169,7 +169,8 @@ func (s Slot) String() string { return s.Frame + "." + s.Name }
 
 // Fields returns a structure of package layout whose fields are the memory
 // operands of a structure at base: a general register that holds its address,
-// a segment register whose base is its address, or a memory operand.
+// a segment register whose base is its address, or a memory operand. It panics
+// on any other base, and on a structure that holds anything but words.
 //
 //	th := asm.Fields[layout.Thread[asm.Mem]](asm.RBX)
 //	MOVQ(th.State, RAX)
@@ -185,7 +186,7 @@ func Fields[S any](base any) S {
 	case Mem:
 		m = b
 	default:
-		panic(fmt.Sprintf("asm.Fields: base is a %T, want a Reg or a Mem", base))
+		panic(fmt.Sprintf("asm.Fields: the base is of type %T; want a Reg or a Mem", base))
 	}
 	var s S
 	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
@@ -217,9 +218,9 @@ func structName(t reflect.Type) string {
 	return name
 }
 
-// walkWords calls fn for each word of v and returns the offset after the last.
-// A word is a value of a named type that is not an array and not a structure
-// of structures, that is Mem or Slot: they are told by their own package.
+// walkWords calls fn for each word of v, which starts at off bytes into the
+// structure frame, and returns the offset after the last. A word is what stands
+// for the type parameter: a Mem, a Slot, or a 64-bit integer.
 func walkWords(v reflect.Value, frame, path string, off int, fn func(reflect.Value, Slot)) int {
 	t := v.Type()
 	switch {
@@ -243,5 +244,5 @@ func walkWords(v reflect.Value, frame, path string, off int, fn func(reflect.Val
 		}
 		return off
 	}
-	panic(fmt.Sprintf("asm: %s.%s is a %v; a shared structure holds words, arrays and structures of words", frame, path, t))
+	panic(fmt.Sprintf("asm: %s.%s is of type %v; a shared structure holds words, arrays and structures of words", frame, path, t))
 }
