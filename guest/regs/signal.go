@@ -10,8 +10,7 @@ import (
 
 // Trap is one signal as its handler saw it.
 type Trap struct {
-	// Signal, Code and Addr are of the siginfo.
-	Signal, Code, Addr layout.Word
+	Signal layout.Word
 	// Regs are the interrupted thread's registers as in the signal frame; the
 	// Greg constants are its indices.
 	Regs [numGregs]layout.Word

@@ -5,7 +5,7 @@
 // the signal, then does what the action of its number says to the context that
 // rt_sigreturn will load.
 //
-// On entry RDI holds the signal's number, RSI the siginfo, RDX the ucontext
+// On entry RDI holds the signal's number, RDX the ucontext
 // (Linux arch/x86/kernel/signal_64.c). It clobbers what a C function may.
 TEXT handler<>(SB), NOSPLIT|NOFRAME, $0-0
 	LEAQ	·log(SB), R8
@@ -16,10 +16,6 @@ TEXT handler<>(SB), NOSPLIT|NOFRAME, $0-0
 	LEAQ	trapLog_traps(R8)(R10*1), R10
 	INCQ	trapLog_n(R8)
 	MOVQ	DI, Trap_Signal(R10)
-	MOVLQSX	8(SI), AX		// si_code
-	MOVQ	AX, Trap_Code(R10)
-	MOVQ	16(SI), AX		// si_addr
-	MOVQ	AX, Trap_Addr(R10)
 	XORL	CX, CX
 copy:
 	MOVQ	const_ucGregs(DX)(CX*8), AX

@@ -45,7 +45,6 @@ const (
 // arch_prctl(2) operations.
 const (
 	archSetGS = 0x1001
-	archSetFS = 0x1002
 	archGetFS = 0x1003
 	archGetGS = 0x1004
 )
