@@ -99,8 +99,8 @@ inside it on. The table must have room.`,
 			).Saving(RBX, RBP),
 			FUNC("isolate_areas",
 				`isolate_areas makes area boundaries of the addresses RDI and RSI where they are
-inside areas, and returns the address of the first area after RDI. The table
-must have room for two areas more.`,
+inside areas, and returns the address of the first area after RDI. There are up
+to two areas more.`,
 				MOVQ(RSI, RBP),
 				MOVQ(RDI, R12),
 				CALL("find_area"),
@@ -188,7 +188,7 @@ table must have room.`,
 			).Saving(RBX, RBP, R12, R13),
 			FUNC("unmap_range",
 				`unmap_range removes all that is mapped at the addresses from RDI up to RSI,
-both a page's. The table must have room for two areas more.`,
+both a page's. There is one area more if it was the middle of one.`,
 				MOVQ(RDI, RBX),
 				MOVQ(RSI, RBP),
 				CALL("isolate_areas"),
@@ -250,6 +250,7 @@ free that end at RDX at most, or -ENOMEM.`,
 				RETURN(),
 			),
 		},
-		Data: []Data{BSS("mm_areas", layout.MaxAreas*areaSize, 64)},
+		// unmap_range may use two more for a moment.
+		Data: []Data{BSS("mm_areas", (layout.MaxAreas+2)*areaSize, 64)},
 	}
 }
