@@ -638,6 +638,9 @@ func RETFL() Ins { return ins("RETFL") }
 // SYSRETQ returns to 64-bit ring 3: RIP from RCX, RFLAGS from R11 (SDM volume 2, SYSRET).
 func SYSRETQ() Ins { return ins("SYSRETQ") }
 
+// SYSRETL returns to 32-bit ring 3: EIP from ECX, RFLAGS from R11 (SDM volume 2, SYSRET).
+func SYSRETL() Ins { return ins("SYSRETL") }
+
 // INT3 raises #BP by the one-byte form.
 func INT3() Ins { return ins("INT3") }
 

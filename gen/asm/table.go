@@ -332,6 +332,7 @@ var table = map[string]row{
 	"RETFQ":     {as: x86.ARETFQ, width: 8},
 	"RETFL":     {as: x86.ARETFL},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}, width: 8},
+	"SYSRETL":   {bytes: []byte{0x0f, 0x07}, width: 8}, // there is no SYSRET in 32-bit code
 	"RETN":      {form: opRetN, bytes: []byte{0xc2}},
 	"INT3":      {bytes: []byte{0xcc}},
 	"ENDBR64":   {bytes: []byte{0xf3, 0x0f, 0x1e, 0xfa}},

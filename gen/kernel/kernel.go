@@ -151,8 +151,16 @@ but LSTAR, which is the variant's.`,
 				MOVL(x86.SyscallMask, RAX),
 				XORL(RDX, RDX),
 				WRMSR(),
+				wrmsr(x86.MSR_CSTAR, "ignore_sysret"),
 				RETURN(),
 			).Saving(RBX),
+			FUNC("ignore_sysret",
+				`ignore_sysret is where SYSCALL arrives from a 32-bit code segment on AMD: there
+are no 32-bit system calls. On entry RSP and GS are the user's, RCX is the
+return address, IF is 0.`,
+				MOVL(-ENOSYS, RAX),
+				SYSRETL(),
+			),
 		},
 		Data: []Data{
 			BSS("percpu", SizeOf[layout.PerCPU[Mem]](), 64),

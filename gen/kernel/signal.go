@@ -5,6 +5,7 @@ import (
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // Signals (Linux include/uapi/asm-generic/signal.h); trap.go has those that
@@ -202,8 +203,8 @@ ignored it is fatal.`,
 				MOVQ(gs.Current, RAX),
 				MOVQ(RCX, thread(RAX).TrapNo),
 				MOVQ(R8, thread(RAX).ErrorCode),
-				MOVQ(CR2, RCX),
-				MOVQ(RCX, thread(RAX).CR2),
+				CMPL(RCX, x86.X86_TRAP_PF),
+				IF(E, MOVQ(RDX, thread(RAX).CR2)),
 				JMP("force_signal"),
 			),
 			FUNC("force_signal", "force_signal is force_sig_fault without an exception: signal EDI, si_code ESI, si_addr RDX.",
