@@ -308,9 +308,39 @@ become signals.`,
 					XORL(RAX, RAX),
 					MOVQ(RAX, DR6),
 				),
+				CMPL(RSI, fpeFLTINV),
+				IF(E, CALL("fpu_fault_code"), MOVL(RAX, RSI)),
 				CALL("force_sig_fault"),
 				RETURN(),
 			).Saving(RBX),
+			FUNC("fpu_fault_code",
+				`fpu_fault_code returns in EAX the si_code of an x87 (vector ECX is #MF) or SSE
+exception: that of the first unmasked one, 0 if there is none (Linux 3.19
+arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
+				FXSAVE64(Sym("fpu_fault")),
+				CMPL(RCX, x86.X86_TRAP_MF),
+				IF(E,
+					MOVZWL(Sym("fpu_fault"), RAX), // FCW: the masks
+					NOTL(RAX),
+					ANDW(Sym("fpu_fault").Add(2), RAX), // FSW
+				).ELSE(
+					MOVL(Sym("fpu_fault").Add(24), RAX), // MXCSR: masks from bit 7
+					SHRL(7, RAX),
+					NOTL(RAX),
+					ANDL(Sym("fpu_fault").Add(24), RAX),
+				),
+				TESTB(0x01, RAX), // invalid
+				IF(NE, MOVL(fpeFLTINV, RAX), RETURN()),
+				TESTB(0x04, RAX),               // division by zero
+				IF(NE, MOVL(3, RAX), RETURN()), // FPE_FLTDIV
+				TESTB(0x08, RAX),               // overflow
+				IF(NE, MOVL(4, RAX), RETURN()), // FPE_FLTOVF
+				TESTB(0x12, RAX),               // denormal, underflow
+				IF(NE, MOVL(5, RAX), RETURN()), // FPE_FLTUND
+				ANDL(0x20, RAX),                // inexact
+				IF(NE, MOVL(6, RAX)),           // FPE_FLTRES
+				RETURN(),
+			),
 			FUNC("do_trap_kernel",
 				`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
 fix-up is a panic.`,
@@ -360,6 +390,7 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 		Data: []Data{
 			BSS("idt", 256*x86.GateSize, 64),
 			BSS("idtr", 16, 16),
+			BSS("fpu_fault", fxSize, 16),
 			BSS("tss", x86.TSSSize, 64),
 			BSS("ist_stacks", numIST*istSize, 4096),
 			vectorTable(),
@@ -458,6 +489,8 @@ const (
 	sigFPE   = 8
 	sigSEGV  = 11
 	siKernel = 0x80
+
+	fpeFLTINV = 7 // the si_code of x87's and SSE's exceptions alone
 )
 
 // trapSignals gives each exception vector its signal, si_code and whether
@@ -472,8 +505,8 @@ func trapSignals() Data {
 		x86.X86_TRAP_UD: {sigILL, 2, 1}, // ILL_ILLOPN
 		x86.X86_TRAP_NP: {sigBUS, siKernel, 0},
 		x86.X86_TRAP_SS: {sigBUS, siKernel, 0},
-		x86.X86_TRAP_MF: {sigFPE, 7, 1}, // FPE_FLTINV
-		x86.X86_TRAP_XF: {sigFPE, 7, 1},
+		x86.X86_TRAP_MF: {sigFPE, fpeFLTINV, 1}, // or what fpu_fault_code finds
+		x86.X86_TRAP_XF: {sigFPE, fpeFLTINV, 1},
 		x86.X86_TRAP_AC: {sigBUS, 1, 0}, // BUS_ADRALN
 	}
 	var content []any
