@@ -1,0 +1,79 @@
+package vmtests
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// cProgram compiles a program of testdata/c with the static glibc and skips the
+// test where there is no such compiler.
+func cProgram(t *testing.T, name string) string {
+	t.Helper()
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no gcc: run `make deps`")
+	}
+	path := filepath.Join(t.TempDir(), name)
+	out, err := exec.CommandContext(t.Context(), gcc, "-O2", "-Wall", "-Wextra", "-static", "-pthread",
+		"-o", path, filepath.Join("testdata", "c", name+".c")).CombinedOutput()
+	switch {
+	case err != nil && strings.Contains(string(out), "cannot find -l"):
+		t.Skip("no static C library: run `make deps`")
+	case err != nil || len(out) > 0:
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// TestC runs static glibc programs as init: signals on every entry path, as the
+// frame that they save and restore is the path's, and threads on the oldest and
+// the newest.
+func TestC(t *testing.T) {
+	var all []stubs.Named
+	for _, p := range stubs.Presets() {
+		all = append(all, p.Named)
+	}
+	for _, tt := range []struct {
+		name, program string
+		engine        vm.Engine
+		variants      []stubs.Named
+	}{
+		{"signals", "signals", vm.ICount, all},
+		{"threads", "threads", vm.TCG, []stubs.Named{variant(t, "linux-3.19"), variant(t, "linux-4.1")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			program := cProgram(t, tt.program)
+			for _, v := range tt.variants {
+				if v.Variant.Bare {
+					continue
+				}
+				t.Run(v.Name, func(t *testing.T) {
+					t.Parallel()
+					var out bytes.Buffer
+					c := machine(t, tt.engine)
+					c.Console = &out
+					res, err := lab.Boot(t.Context(), lab.Config{Variants: []stubs.Named{v}, Init: program, VM: c})
+					if err != nil {
+						t.Fatal(err)
+					}
+					console := out.String()
+					for line := range strings.Lines(console) {
+						if strings.HasPrefix(line, "FAILED ") {
+							t.Error(strings.TrimSpace(line))
+						}
+					}
+					if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "done, 0 failed\n") {
+						t.Error(res.Report())
+					}
+				})
+			}
+		})
+	}
+}

@@ -1,0 +1,54 @@
+// check.h: a test program prints one line for each part and exits with the
+// number of those that failed. It behaves the same on Linux.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static int failed;
+static const char *part;
+
+// CHECK goes on after a failure, so that one fault shows all that follows from it.
+#define CHECK(cond, ...)                                            \
+	do {                                                        \
+		if (!(cond)) {                                      \
+			failed++;                                   \
+			printf("FAILED %s: line %d: ", part, __LINE__); \
+			printf(__VA_ARGS__);                        \
+			printf("\n");                               \
+		}                                                   \
+	} while (0)
+
+#define RUN(f)                                       \
+	do {                                         \
+		int before = failed;                 \
+		part = #f;                           \
+		f();                                 \
+		if (failed == before)                \
+			printf("ok %s\n", part);     \
+	} while (0)
+
+static inline int finish(void)
+{
+	printf("done, %d failed\n", failed);
+	return failed;
+}
+
+static inline int64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
