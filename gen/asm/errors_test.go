@@ -228,6 +228,8 @@ func wrong() Program {
 				PUSHFQ().Is(iret.SS),             // ERROR "claims: PUSHFQ: push is iretT.SS (+32), but RSP is at +8"
 				POPFQ().Is(iret.IP),              // ERROR "claims: POPFQ: pop is iretT.IP (+0), but RSP is at +8"
 				CALL("kinds"),
+				FRAME(0),
+				POPQ(onRSP.CS), // ERROR "claims: POPQ iretT.CS(RSP): operand is iretT.CS (+8), but RSP+8 is at +16"
 				ADDQ(RAX, RSP),
 				POPQ(RAX).Is(iret.SP), // ERROR "claims: POPQ RAX: pop is iretT.SP, but RSP's place is not known here; state it with FRAME"
 				RET(),

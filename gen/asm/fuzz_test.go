@@ -272,7 +272,6 @@ func (s *source) function(name string) Func {
 	f := FUNC(name, "", append(body, UD2())...)
 	if s.bits == 32 {
 		f.Bits = 32
-		f.Body = slices.DeleteFunc(f.Body, func(Item) bool { return false })
 	}
 	return f
 }

@@ -76,7 +76,7 @@ func linked() Program {
 				LABEL("after"),
 			).Saving(RBX, R12),
 			start,
-			FUNC("leave", "", LEAQ(Str("a \"line\"\n"), RAX), LOCK(INCL(Sym("count"))), SYSRETQ()).In("entry"),
+			FUNC("leave", "", LEAQ(Sym("__entry_end"), RDX), LEAQ(Str("a \"line\"\n"), RAX), LOCK(INCL(Sym("count"))), SYSRETQ()).In("entry"),
 			helper,
 		},
 		Data: []Data{
@@ -136,6 +136,7 @@ func TestLayout(t *testing.T) {
 		"late data is read-only":               {boolWord(at("functions")-ro.Addr < ro.Size), 1},
 		"two faults":                           {at("__ex_table_end") - at("__ex_table"), 32},
 		"the instruction that faults":          {word(o, at("__ex_table")), at("copy") + 3},
+		"a group's end in the text":            {uint64(int64(int32(binary.LittleEndian.Uint32(listing(t, o, "leave")[3:])))), at("__entry_end") - at("leave") - 7},
 		"where its fault goes":                 {word(o, at("__ex_table")+8), labelAt(t, o, "fault")},
 		"equal strings are one":                {uint64(len(stringsOf(o))), 1},
 	} {
