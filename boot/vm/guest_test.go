@@ -82,7 +82,7 @@ func processes(t *testing.T, word string) []int {
 func wantGone(t *testing.T, word string) {
 	t.Helper()
 	var left []int
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if left = processes(t, word); len(left) == 0 {
 			return
 		}
