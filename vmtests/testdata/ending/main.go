@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
 )
+
+var sum int
 
 func main() {
 	if len(os.Args) < 2 {
@@ -33,9 +34,10 @@ func main() {
 		for {
 			time.Sleep(time.Hour)
 		}
-	case "spin":
-		for {
-			runtime.Gosched()
+	case "spin": // never calls the kernel
+		fmt.Println("spinning")
+		for n := 0; ; n++ {
+			sum += n
 		}
 	case "segv": // by a signal that the runtime does not catch
 		var action struct{ handler, flags, restorer, mask uintptr } // SIG_DFL
@@ -43,8 +45,6 @@ func main() {
 		syscall.Kill(syscall.Getpid(), syscall.SIGSEGV)
 	case "poweroff":
 		syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)
-	case "env":
-		fmt.Println(os.Args, os.Environ())
 	case "lines": // more than a pipe holds, and no line break for long
 		block := make([]byte, 1<<20)
 		for i := range block {

@@ -1,6 +1,7 @@
 // Command program is a whole Go program that leans on all that its runtime
 // needs of a kernel. It prints a line for each part that worked and exits with
-// the number of those that did not. It runs the same on Linux.
+// the number of those that did not; arguments name the parts to leave out. It
+// runs the same on Linux.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -41,6 +43,9 @@ var parts = []struct {
 func main() {
 	failed := 0
 	for _, p := range parts {
+		if slices.Contains(os.Args[1:], p.name) {
+			continue
+		}
 		start := time.Now()
 		if err := p.run(); err != nil {
 			failed++
@@ -87,7 +92,7 @@ func goroutines() error {
 	return nil
 }
 
-// timers checks that sleeps last, that timers come in order and that deadlines
+// timers checks that sleeps last, that no timer comes early and that deadlines
 // end a wait.
 func timers() error {
 	start := time.Now()
@@ -95,21 +100,22 @@ func timers() error {
 	if d := time.Since(start); d < 20*time.Millisecond {
 		return fmt.Errorf("slept %v, want 20ms", d)
 	}
-	var order []int
-	var mu sync.Mutex
+	var early atomic.Int64
+	// Their order is not certain: a busy host may let all come due at once.
 	var wg sync.WaitGroup
-	for _, ms := range []int{15, 5, 10} {
+	for _, ms := range []time.Duration{15, 5, 10} {
 		wg.Add(1)
-		time.AfterFunc(time.Duration(ms)*time.Millisecond, func() {
-			mu.Lock()
-			order = append(order, ms)
-			mu.Unlock()
+		begin := time.Now()
+		time.AfterFunc(ms*time.Millisecond, func() {
+			if d := time.Since(begin); d < ms*time.Millisecond {
+				early.Store(int64(d))
+			}
 			wg.Done()
 		})
 	}
 	wg.Wait()
-	if fmt.Sprint(order) != "[5 10 15]" {
-		return fmt.Errorf("timers came as %v", order)
+	if d := early.Load(); d != 0 {
+		return fmt.Errorf("a timer came after %v", time.Duration(d))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()

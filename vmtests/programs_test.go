@@ -1,0 +1,184 @@
+package vmtests
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// bootInit boots a program as init and returns what it wrote and how the
+// machine ended.
+func bootInit(t *testing.T, c lab.Config) (vm.Result, string) {
+	t.Helper()
+	var console bytes.Buffer
+	c.VM.Console = &console
+	res, err := lab.Boot(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, console.String()
+}
+
+// TestProgram runs a whole Go program on every preset, and makes a subtest of
+// each of its parts.
+func TestProgram(t *testing.T) {
+	type row struct {
+		name    string
+		variant string
+		engine  vm.Engine
+		memory  int      // MiB
+		without []string // parts
+	}
+	rows := []row{
+		{name: "counted", variant: "heukelum-v2", engine: vm.ICount},
+		{name: "32 MiB", variant: "linux-3.19", engine: vm.TCG, memory: 32, without: []string{"churn"}},
+	}
+	for _, p := range stubs.Presets() {
+		if !p.Variant.Bare {
+			rows = append(rows, row{name: p.Name, variant: p.Name, engine: vm.TCG})
+		}
+	}
+	for _, tt := range rows {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, tt.engine)
+			m.MemoryMiB = tt.memory
+			res, console := bootInit(t, lab.Config{
+				Variants: []stubs.Named{variant(t, tt.variant)}, Init: program(t, "program"), Args: tt.without, VM: m,
+			})
+			const parts = 12
+			reportParts(t, res, console, parts-len(tt.without))
+		})
+	}
+}
+
+var partLine = regexp.MustCompile(`^(ok|FAILED) ([a-z_ -]+)(.*)$`)
+
+// reportParts makes a subtest of each part that a program of testdata tells of
+// (see its main and c/check.h), and requires that it went on to its end.
+func reportParts(t *testing.T, res vm.Result, console string, parts int) {
+	t.Helper()
+	ok := 0
+	for line := range strings.Lines(console) {
+		m := partLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil {
+			continue
+		}
+		t.Run(strings.TrimSpace(m[2]), func(t *testing.T) {
+			if m[1] == "ok" {
+				ok++
+			} else {
+				t.Error(m[3])
+			}
+		})
+	}
+	if res.Outcome != vm.Exited || res.Status != 0 || ok != parts || !strings.HasSuffix(console, "\ndone, 0 failed\n") {
+		t.Errorf("%d of %d parts are well\n%s\nconsole:\n%s", ok, parts, res.Report(), console)
+	}
+}
+
+// TestEnding ends a program in every way that there is. The console must hold
+// what the program itself said, and nothing else.
+func TestEnding(t *testing.T) {
+	megabyte := make([]byte, 1<<20)
+	for i := range megabyte {
+		megabyte[i] = 'a' + byte(i%26)
+	}
+	const trace = `\n\ngoroutine 1 \[running\]:\nmain\.main\(\)\n\t.*/ending/main\.go:\d+ \+0x[0-9a-f]+\n`
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		outcome vm.Outcome
+		status  int
+		reason  string // a part of it
+		console string // a regular expression for all of it
+	}{
+		{name: "status 0", args: []string{"exit", "0"}, outcome: vm.Exited},
+		{name: "status 1", args: []string{"exit", "1"}, outcome: vm.Exited, status: 1},
+		{name: "status 7", args: []string{"exit", "7"}, outcome: vm.Exited, status: 7},
+		{name: "status 255", args: []string{"exit", "255"}, outcome: vm.Exited, status: 255},
+		{name: "status 256", args: []string{"exit", "256"}, outcome: vm.Exited},
+		{name: "power off", args: []string{"poweroff"}, outcome: vm.Exited},
+		{name: "panic", args: []string{"panic"}, outcome: vm.Exited, status: 2, console: `panic: on purpose` + trace},
+		{
+			name: "nil dereference", args: []string{"nil"}, outcome: vm.Exited, status: 2,
+			console: `panic: runtime error: invalid memory address or nil pointer dereference\n` +
+				`\[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x[0-9a-f]+\]` + trace,
+		},
+		{
+			name: "deadlock", args: []string{"deadlock"}, outcome: vm.Exited, status: 2,
+			console: `fatal error: all goroutines are asleep - deadlock!\n(.*\n)+`,
+		},
+		{name: "signal", args: []string{"segv"}, outcome: vm.Signaled, status: 11, reason: "init killed by signal 11 (SIGSEGV)"},
+		{name: "out of memory", args: []string{"memory"}, outcome: vm.Signaled, status: 9, reason: "out of memory"},
+		{name: "no line break", args: []string{"lines"}, outcome: vm.Exited, console: string(megabyte)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			m.MemoryMiB = 32
+			res, console := bootInit(t, lab.Config{
+				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: tt.args, VM: m,
+			})
+			if res.Outcome != tt.outcome || res.Status != tt.status || !strings.Contains(res.Reason, tt.reason) {
+				t.Errorf("%v %d, want %v %d with %q\n%s", res.Outcome, res.Status, tt.outcome, tt.status, tt.reason, res.Report())
+			}
+			if console != tt.console && !regexp.MustCompile("^"+tt.console+"$").MatchString(console) {
+				t.Errorf("console is %.2000q, want %.2000q", console, tt.console)
+			}
+		})
+	}
+}
+
+// TestHang boots programs that never end: the time-out must say what came last
+// and leave no QEMU.
+func TestHang(t *testing.T) {
+	for _, tt := range []struct{ way, console string }{
+		{"hang", "hanging"},
+		{"spin", "spinning"},
+	} {
+		t.Run(tt.way, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			m.Timeout = 3 * time.Second
+			m.Append = "mark=TestHang-" + tt.way
+			res, console := bootInit(t, lab.Config{
+				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
+			})
+			if res.Outcome != vm.Crash || !strings.HasPrefix(res.Reason, "no end after 3s (time-out)") {
+				t.Errorf("%v: %s", res.Outcome, res.Reason)
+			}
+			if console != tt.console+"\n" || !strings.Contains(res.Report(), "    "+tt.console+"\n") {
+				t.Errorf("console %q\n%s", console, res.Report())
+			}
+			if left := processes(t, m.Append); len(left) > 0 {
+				t.Errorf("still running: %s", left)
+			}
+		})
+	}
+}
+
+// processes returns the command lines of the processes that hold word.
+func processes(t *testing.T, word string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no processes: %v", err)
+	}
+	var found []string
+	for _, f := range files {
+		line, _ := os.ReadFile(f) // gone meanwhile
+		if bytes.Contains(line, []byte(word)) {
+			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return found
+}
