@@ -22,7 +22,7 @@ func cProgram(t *testing.T, name string) string {
 	}
 	path := filepath.Join(t.TempDir(), name)
 	out, err := exec.CommandContext(t.Context(), gcc, "-O2", "-Wall", "-Wextra", "-static", "-pthread",
-		"-o", path, filepath.Join("testdata", "c", name+".c")).CombinedOutput()
+		"-o", path, filepath.Join("testdata", "c", name+".c"), "-lm").CombinedOutput()
 	switch {
 	case err != nil && strings.Contains(string(out), "cannot find -l"):
 		t.Skip("no static C library: run `make deps`")
@@ -33,23 +33,27 @@ func cProgram(t *testing.T, name string) string {
 }
 
 // TestC runs static glibc programs as init: signals on every entry path, as the
-// frame that they save and restore is the path's, and threads on the oldest and
+// frame that they save and restore is the path's, the others on the oldest and
 // the newest.
 func TestC(t *testing.T) {
 	var all []stubs.Named
 	for _, p := range stubs.Presets() {
 		all = append(all, p.Named)
 	}
+	ends := []stubs.Named{variant(t, "linux-3.19"), variant(t, "linux-4.1")}
 	for _, tt := range []struct {
-		name, program string
-		engine        vm.Engine
-		variants      []stubs.Named
+		name     string
+		engine   vm.Engine
+		variants []stubs.Named
 	}{
-		{"signals", "signals", vm.ICount, all},
-		{"threads", "threads", vm.TCG, []stubs.Named{variant(t, "linux-3.19"), variant(t, "linux-4.1")}},
+		{"signals", vm.ICount, all},
+		{"threads", vm.TCG, ends},
+		{"sched", vm.ICount, ends}, // its sleeps are compared
+		{"fpu", vm.TCG, ends},
+		{"libc", vm.TCG, ends},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			program := cProgram(t, tt.program)
+			program := cProgram(t, tt.name)
 			for _, v := range tt.variants {
 				if v.Variant.Bare {
 					continue
