@@ -1,0 +1,187 @@
+// Package stats turns noisy samples into figures with intervals. It knows
+// nothing of how samples are taken, so that it is tested with simulated ones of
+// known truth. In the flow (variant, listing, machine code, image, machine,
+// lines, results, table) it stands between results and table.
+//
+// # Terms
+//
+//   - sample: one timed batch of operations.
+//   - placement: samples taken with the same code and data addresses; under an
+//     engine that boots machines, a boot. It is the unit of resampling: samples
+//     of one placement share its luck, so their number says nothing about how
+//     sure a figure is.
+package stats
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// The band of the sorted samples whose mean is a placement's figure. Whatever
+// disturbs a sample makes it longer, so the fast end is the undisturbed one;
+// the very fastest are left out because a clock that steps makes some samples
+// too short.
+const (
+	bandLow  = 0.05
+	bandHigh = 0.25
+)
+
+// LowBand is the mean of the samples between their 5 % and 25 % quantiles, the
+// estimate of an undisturbed sample. NaN without samples.
+func LowBand(samples []float64) float64 {
+	if len(samples) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Clone(samples)
+	slices.Sort(sorted)
+	lo := int(bandLow * float64(len(sorted)))
+	hi := max(int(bandHigh*float64(len(sorted))), lo+1)
+	return Mean(sorted[lo:hi])
+}
+
+// Quantile is the value below which the share q of the samples lies, between
+// two of them interpolated. NaN without samples.
+func Quantile(samples []float64, q float64) float64 {
+	if len(samples) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Clone(samples)
+	slices.Sort(sorted)
+	return quantileOfSorted(sorted, q)
+}
+
+func quantileOfSorted(sorted []float64, q float64) float64 {
+	at := min(max(q, 0), 1) * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 >= len(sorted) {
+		return sorted[len(sorted)-1]
+	}
+	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// Mean is the arithmetic mean, NaN without values.
+func Mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+// SD is the standard deviation of the values as a sample, NaN for less than two.
+func SD(values []float64) float64 {
+	if len(values) < 2 {
+		return math.NaN()
+	}
+	mean, sum := Mean(values), 0.0
+	for _, v := range values {
+		sum += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(sum / float64(len(values)-1))
+}
+
+// Estimate is a mean over placements with its 95 % interval.
+type Estimate struct {
+	Mean float64 `json:"mean"`
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	// SD is over placements: how much one placement differs from the next.
+	SD float64 `json:"sd"`
+	// N is the number of placements.
+	N int `json:"placements"`
+}
+
+// Half is half the width of the interval.
+func (e Estimate) Half() float64 { return (e.High - e.Low) / 2 }
+
+// Holds reports whether the interval holds a value.
+func (e Estimate) Holds(v float64) bool { return e.Low <= v && v <= e.High }
+
+// MinPlacements is the least number of placements that an interval is made of.
+const MinPlacements = 8
+
+// ErrFew is returned for fewer than MinPlacements values.
+var ErrFew = errors.New("too few placements for an interval")
+
+// resamples is how often the bootstrap draws. 2000 draws put the interval's
+// ends at a quantile that is off by 0.4 % of the draws at most.
+const resamples = 2000
+
+// confidence is that of all intervals.
+const confidence = 0.95
+
+// Bootstrap estimates the mean of one value for each placement. The interval
+// holds the bootstrap's quantiles, taken as much further out as few values
+// need (T. Hesterberg, "What Teachers Should Know About the Bootstrap", 2015:
+// the expanded percentile interval); without that it is too narrow.
+func Bootstrap(rng *rand.Rand, values []float64) (Estimate, error) {
+	n := len(values)
+	if n < MinPlacements {
+		return Estimate{}, ErrFew
+	}
+	means := make([]float64, resamples)
+	for i := range means {
+		sum := 0.0
+		for range n {
+			sum += values[rng.IntN(n)]
+		}
+		means[i] = sum / float64(n)
+	}
+	slices.Sort(means)
+	tail := expandedTail(n)
+	return Estimate{
+		Mean: Mean(values), SD: SD(values), N: n,
+		Low: quantileOfSorted(means, tail), High: quantileOfSorted(means, 1-tail),
+	}, nil
+}
+
+// expandedTail is the share of the bootstrap's means that each end of the
+// interval cuts off. It makes the interval as wide as Student's for values that
+// are normal, where the plain share would give z instead of t and divide by n
+// instead of n-1.
+func expandedTail(n int) float64 {
+	return normalCDF(-math.Sqrt(float64(n)/float64(n-1)) * studentQuantile((1+confidence)/2, n-1))
+}
+
+func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+
+func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
+
+// studentQuantile is the quantile of Student's t by its expansion in 1/df
+// (Abramowitz and Stegun, 26.7.5), which for 7 and more degrees of freedom is
+// right to 0.001.
+func studentQuantile(p float64, df int) float64 {
+	z, v := normalQuantile(p), float64(df)
+	z3, z5, z7, z9 := math.Pow(z, 3), math.Pow(z, 5), math.Pow(z, 7), math.Pow(z, 9)
+	return z + (z3+z)/(4*v) +
+		(5*z5+16*z3+3*z)/(96*v*v) +
+		(3*z7+19*z5+17*z3-15*z)/(384*v*v*v) +
+		(79*z9+776*z7+1482*z5-1920*z3-945*z)/(92160*v*v*v*v)
+}
+
+// Paired is the difference of two figures in each placement, b less a.
+func Paired(a, b []float64) []float64 {
+	diff := make([]float64, len(a))
+	for i := range a {
+		diff[i] = b[i] - a[i]
+	}
+	return diff
+}
+
+// Gate tells which placements to keep: those in which a probe that is quick to
+// feel a disturbance took no more than the tolerance (0.06: 6 %) longer than in
+// the quietest placement. A placement is kept or dropped as a whole and by the
+// probe alone, so that the choice cannot favour a variant.
+func Gate(probes []float64, tolerance float64) []bool {
+	keep := make([]bool, len(probes))
+	if len(probes) == 0 {
+		return keep
+	}
+	limit := slices.Min(probes) * (1 + tolerance)
+	for i, p := range probes {
+		keep[i] = p <= limit
+	}
+	return keep
+}

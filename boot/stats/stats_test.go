@@ -1,0 +1,207 @@
+package stats
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// machine simulates what takes samples: two streams whose placements, drift and
+// disturbances are known.
+type machine struct {
+	placements, samples int
+	// truth is the mean difference of the two streams over all placements.
+	truth float64
+	// place is what a placement adds to a stream, of mean 0.
+	place func(*rand.Rand) float64
+	// drift is what is added to both, at the share done of the run.
+	drift func(done float64) float64
+	// spike disturbs a sample.
+	spike func(*rand.Rand) float64
+}
+
+func none(*rand.Rand) float64 { return 0 }
+
+func flat(float64) float64 { return 0 }
+
+// spikes are a preemption in 2 % of all samples, and in a third of them a few
+// cycles from a busy neighbour.
+func spikes(rng *rand.Rand) float64 {
+	s := rng.ExpFloat64() * 0.3
+	if rng.Float64() < 0.02 {
+		s += 1e4 * rng.Float64()
+	}
+	if rng.Float64() < 0.33 {
+		s += 5 * rng.Float64()
+	}
+	return s
+}
+
+// bimodal is three alignments in four that cost a cycle more than the other.
+func bimodal(rng *rand.Rand) float64 {
+	if rng.IntN(4) == 0 {
+		return -2.1
+	}
+	return 0.7
+}
+
+func normal(rng *rand.Rand) float64 { return 0.8 * rng.NormFloat64() }
+
+// run measures the difference of the two streams once.
+func (m machine) run(t *testing.T, rng *rand.Rand) Estimate {
+	a, b := make([]float64, m.placements), make([]float64, m.placements)
+	samples := make([]float64, m.samples)
+	for p := range a {
+		for i, figure := range []*float64{&a[p], &b[p]} {
+			level := 100 + m.place(rng) + float64(i)*m.truth
+			for s := range samples {
+				done := (float64(p) + float64(s)/float64(m.samples)) / float64(m.placements)
+				samples[s] = level + m.drift(done) + m.spike(rng)
+			}
+			*figure = LowBand(samples)
+		}
+	}
+	e, err := Bootstrap(rng, Paired(a, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestCoverage: of many runs, 95 % give an interval that holds the truth, and
+// the estimates are not biased.
+func TestCoverage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates thousands of runs")
+	}
+	const runs = 1000
+	linear := func(done float64) float64 { return 8 * done }
+	waves := func(done float64) float64 { return 3 * math.Sin(20*done) }
+	for _, tt := range []struct {
+		name string
+		machine
+	}{
+		{"normal placements", machine{40, 20, 0, normal, flat, none}},
+		{"few placements", machine{12, 20, 1, normal, flat, none}},
+		{"bimodal placements", machine{60, 20, 0.3, bimodal, flat, none}},
+		{"spikes", machine{60, 40, 1, normal, flat, spikes}},
+		{"drift", machine{60, 20, -0.5, normal, linear, none}},
+		{"everything", machine{60, 40, 0.3, bimodal, waves, spikes}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(1, 2))
+			held, sum := 0, 0.0
+			for range runs {
+				e := tt.run(t, rng)
+				if e.Holds(tt.truth) {
+					held++
+				}
+				sum += e.Mean
+			}
+			coverage := float64(held) / runs
+			bias := sum/runs - tt.truth
+			t.Logf("coverage %.1f %%, bias %+.3f", 100*coverage, bias)
+			if math.Abs(coverage-confidence) > 0.02 {
+				t.Errorf("%.1f %% of the intervals hold the truth, want %.0f %% within 2 points", 100*coverage, 100*confidence)
+			}
+			if math.Abs(bias) > 0.05 {
+				t.Errorf("estimates are off by %+.3f on average", bias)
+			}
+		})
+	}
+}
+
+// TestCoverageCanFail: if samples were the unit of resampling, the intervals of
+// the same machine would be far too narrow.
+func TestCoverageCanFail(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	held := 0
+	const runs = 200
+	for range runs {
+		var diffs []float64
+		for range 10 { // placements
+			d := bimodal(rng) - bimodal(rng)
+			for range 20 {
+				diffs = append(diffs, d+0.1*rng.NormFloat64())
+			}
+		}
+		e, err := Bootstrap(rng, diffs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Holds(0) {
+			held++
+		}
+	}
+	if coverage := float64(held) / runs; coverage > 0.7 {
+		t.Errorf("coverage of intervals made of samples is %.2f: the simulation shows no placements", coverage)
+	}
+}
+
+func TestLowBand(t *testing.T) {
+	ramp := make([]float64, 100)
+	for i := range ramp {
+		ramp[i] = float64(99 - i)
+	}
+	for _, tt := range []struct {
+		name    string
+		samples []float64
+		want    float64
+	}{
+		{"ramp", ramp, 14.5}, // 5 to 24
+		{"one", []float64{7}, 7},
+		{"spike", []float64{10, 10, 10, 1e6, 10, 10, 10, 10}, 10},
+		{"none", nil, math.NaN()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := LowBand(tt.samples); got != tt.want && !(math.IsNaN(got) && math.IsNaN(tt.want)) {
+				t.Errorf("is %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	samples := []float64{4, 1, 3, 2}
+	for _, tt := range []struct{ q, want float64 }{{0, 1}, {0.5, 2.5}, {1, 4}, {-1, 1}, {2, 4}} {
+		if got := Quantile(samples, tt.q); got != tt.want {
+			t.Errorf("quantile %v is %v, want %v", tt.q, got, tt.want)
+		}
+	}
+	if got := Quantile(nil, 0.5); !math.IsNaN(got) {
+		t.Errorf("quantile of nothing is %v", got)
+	}
+}
+
+// TestStudentQuantile compares with tables of Student's t.
+func TestStudentQuantile(t *testing.T) {
+	for _, tt := range []struct {
+		df   int
+		want float64
+	}{{7, 2.3646}, {11, 2.2010}, {30, 2.0423}, {120, 1.9799}} {
+		if got := studentQuantile(0.975, tt.df); math.Abs(got-tt.want) > 0.001 {
+			t.Errorf("t(0.975, %d) is %.4f, want %.4f", tt.df, got, tt.want)
+		}
+	}
+}
+
+func TestBootstrapFew(t *testing.T) {
+	if _, err := Bootstrap(rand.New(rand.NewPCG(1, 1)), make([]float64, MinPlacements-1)); !errors.Is(err, ErrFew) {
+		t.Errorf("error is %v, want %v", err, ErrFew)
+	}
+}
+
+func TestGate(t *testing.T) {
+	got := Gate([]float64{16.2, 16.9, 17.5, 30}, 0.06)
+	want := []bool{true, true, false, false}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("placement %d: kept %v, want %v", i, got[i], want[i])
+		}
+	}
+	if len(Gate(nil, 0.06)) != 0 {
+		t.Error("no placements give a verdict")
+	}
+}
