@@ -209,8 +209,10 @@ type Func struct {
 	Name string
 	// Doc states the contract: state on entry, clobbers, result.
 	Doc string
-	// Bits is 32 for code that runs in 32-bit protected mode before long mode:
-	// its symbols are physical addresses. 0 means 64.
+	// Bits is 32 for code that runs in 32-bit protected mode before long mode,
+	// and 16 for code in real mode: their symbols are physical addresses. In
+	// 16-bit code too the registers in an address are the 32-bit ones, those of
+	// the string instructions included. 0 means 64.
 	Bits int
 	// Group gathers functions: all of a group stand together, between the
 	// symbols __GROUP_start and __GROUP_end.

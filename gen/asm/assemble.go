@@ -28,6 +28,8 @@ const (
 	relPC32   relocKind = iota // 32 bits, relative to the end of the field
 	relAbs32S                  // 32 bits, sign-extended by the CPU
 	relPhys32                  // 32 bits, the physical address
+	relPC16                    // as relPC32, of 16-bit code
+	relPhys16                  // 16 bits, the physical address
 )
 
 // reloc is a place in the bytes that waits for an address.
@@ -147,7 +149,12 @@ func (a *assembler) assemble(fn *Func) *encoded {
 	before := len(a.rep.faults)
 	l := lower(fn, a.rep)
 	enc := &encoded{fn: fn, names: l.labels}
-	if fn.bits() != 32 && fn.bits() != 64 {
+	switch fn.bits() {
+	case 16:
+		a.assembleReal(l, enc)
+		return enc
+	case 32, 64:
+	default:
 		return enc
 	}
 	e := newEncoder(a, l)
@@ -297,7 +304,7 @@ type made struct {
 type encoder struct {
 	a          *assembler
 	l          *lowering
-	bits       int
+	bits       int // 32 for 16-bit code too
 	ctxt       *obj.Link
 	places     map[*label]*obj.Prog // the ANOP that stands at a label
 	head, tail *obj.Prog
@@ -306,7 +313,7 @@ type encoder struct {
 }
 
 func newEncoder(a *assembler, l *lowering) *encoder {
-	e := &encoder{a: a, l: l, bits: l.fn.bits(), places: map[*label]*obj.Prog{}, made: make([]made, len(l.lines))}
+	e := &encoder{a: a, l: l, bits: max(l.fn.bits(), 32), places: map[*label]*obj.Prog{}, made: make([]made, len(l.lines))}
 	e.ctxt = a.link(e.bits)
 	for _, ln := range l.lines {
 		if ln.bind != nil {
@@ -351,7 +358,7 @@ func (e *encoder) instruction(i int, ln line) error {
 		return errors.New("no such mnemonic in the table")
 	}
 	if !r.in(e.bits) {
-		return fmt.Errorf("does not exist in %d-bit code", e.bits)
+		return fmt.Errorf("does not exist in %d-bit code", e.l.fn.bits())
 	}
 	if err := checkPrefix(in, r); err != nil {
 		return err

@@ -108,7 +108,7 @@ func (e *encoder) operand(addr *obj.Addr, m *made, in *Ins, r row, n int) error 
 	switch v := arg.(type) {
 	case Reg:
 		if e.bits == 32 && (R8 <= v && v <= R15 || v == CR8) {
-			return fmt.Errorf("%v does not exist in 32-bit code", v)
+			return fmt.Errorf("%v does not exist in %d-bit code", v, e.l.fn.bits())
 		}
 		if width == 1 && r.form != opShift {
 			if e.bits == 32 && RSP <= v && v <= RDI {

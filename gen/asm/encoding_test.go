@@ -101,10 +101,13 @@ func encCases() []encCase {
 	}
 	seen := map[shapeOf]bool{}
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		for _, bits := range []int{64, 32} {
+		for _, bits := range []int{64, 32, 16} {
 			if r := table[name]; r.in(bits) {
 				s := shapeOf{r.form, r.width, bits}
-				for _, args := range operandsOf(name, r, bits, seen[s]) {
+				for _, args := range operandsOf(name, r, bits, seen[s] || bits == 16) {
+					if bits == 16 && slices.ContainsFunc(args, notReal) {
+						continue
+					}
 					cases = append(cases, encCase{bits: bits, in: mk(name, args...)})
 				}
 				seen[s] = true
@@ -117,11 +120,17 @@ func encCases() []encCase {
 	return append(cases, prefixed()...)
 }
 
+// notReal reports what 16-bit code cannot have: an address above 64 KiB.
+func notReal(arg any) bool {
+	m, ok := arg.(Mem)
+	return ok && m.bare() && m.Disp > math.MaxUint16
+}
+
 // operandsOf makes the operands that a mnemonic is tested with.
 func operandsOf(name string, r row, bits int, fewer bool) [][]any {
 	want := shapes[r.form].args
 	regs, mems, few, two := testRegs, testMems, fewMems, pairs
-	if bits == 32 {
+	if bits != 64 {
 		regs, mems, few, two = []Reg{RAX, RCX, RBX, RSP, RBP, RDI}, testMem32, testMem32[4:12], pairs32
 	}
 	if fewer {
@@ -216,7 +225,7 @@ func immOperands(name string, r row, bits int, mems []Mem) [][]any {
 	}
 	imms := immediates(name, r)
 	high := R9
-	if bits == 32 {
+	if bits != 64 {
 		high = RDX
 	}
 	for _, v := range imms {
@@ -224,7 +233,7 @@ func immOperands(name string, r row, bits int, mems []Mem) [][]any {
 		add(v, high)
 		if want[1-at]&kMem != 0 {
 			add(v, R12.At(0))
-			if bits == 32 {
+			if bits != 64 {
 				out = out[:len(out)-1]
 			}
 		}
@@ -249,7 +258,7 @@ func specialOperands(name string, bits int) [][]any {
 		if bits == 64 {
 			out = append(out, []any{R9, DS}, []any{GS, R15}, []any{R13.At(0), FS}, []any{Sym("sym"), SS})
 		}
-	case name == "MOVQ" || name == "MOVL" && bits == 32:
+	case name == "MOVQ" || name == "MOVL" && bits != 64:
 		for _, sys := range []Reg{CR0, CR2, CR3, CR4, DR0, DR1, DR2, DR3, DR6, DR7} {
 			out = append(out, []any{sys, RAX}, []any{RBX, sys})
 			if bits == 64 {
@@ -297,7 +306,7 @@ func prefixed() []encCase {
 	var cases []encCase
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		r := table[name]
-		for _, bits := range []int{64, 32} {
+		for _, bits := range []int{64, 32, 16} {
 			if !r.in(bits) {
 				continue
 			}
@@ -361,6 +370,10 @@ func codeOf(enc *encoded, from, to int) code {
 				kind, add = "abs32s", r.add
 			case relPhys32:
 				kind, add = "phys32", r.add
+			case relPhys16:
+				kind, add = "phys16", r.add
+			case relPC16:
+				kind, add = "pc16", r.add-2
 			}
 			relocs = append(relocs, fmt.Sprintf("%s%+d@%d:%s", r.sym, add, r.off-from, kind))
 		}
@@ -446,7 +459,7 @@ func TestEncodingsLive(t *testing.T) {
 func gnuCodes(t *testing.T, cases []encCase) []code {
 	t.Helper()
 	codes := make([]code, len(cases))
-	for _, bits := range []int{64, 32} {
+	for _, bits := range []int{64, 32, 16} {
 		var texts []string
 		var of []int
 		for i, c := range cases {
@@ -456,7 +469,7 @@ func gnuCodes(t *testing.T, cases []encCase) []code {
 			}
 		}
 		for i, c := range gnuRun(t, bits, texts) {
-			if cases[of[i]].in.prefix == prefixLock { // the order of these two makes no difference
+			if cases[of[i]].in.prefix == prefixLock && bits != 16 { // the order of these two makes no difference
 				c.hex = strings.Replace(c.hex, "66f0", "f066", 1)
 			}
 			codes[of[i]] = c

@@ -47,7 +47,18 @@ func wrong() Program {
 		RET(),
 	)
 	code32.Bits = 32
-	code16 := FUNC("code16", "", RET()) // ERROR "code16: Bits is 16; want 32, or 64 or 0 for 64-bit code"
+	code8 := FUNC("code8", "", RET()) // ERROR "code8: Bits is 8; want 16 or 32, or 64 or 0 for 64-bit code"
+	code8.Bits = 8
+	code16 := FUNC("code16", "",
+		MOVQ(RAX, RBX),                    // ERROR "code16: MOVQ RAX, RBX: does not exist in 16-bit code"
+		MOVL(R8, RAX),                     // ERROR "code16: MOVL R8, RAX: R8 does not exist in 16-bit code"
+		MOVL(Abs(0x10000), RBX),           // ERROR "code16: MOVL 0x10000, RBX: the address does not fit in 16 bits; put it in a register"
+		MOVL(RBX.At(0), RAX).Fault("out"), // ERROR "code16: MOVL (RBX), RAX: Fault: there is no __ex_table in 16-bit code"
+		LABEL("out"),
+		CALL("code32"), // ERROR "code16: CALL code32: code32 is 32-bit code; change the mode on the way"
+		CALL("out"),    // ERROR "code16: CALL out: out is a label of this function; only functions can be called"
+		JMP("nowhere"), // ERROR "code16: JMP nowhere: nowhere is not a label of this function, nor a function"
+	)
 	code16.Bits = 16
 	return Program{
 		Funcs: []Func{
@@ -239,7 +250,7 @@ func wrong() Program {
 			FUNC("__data_start", "", RET()),      // ERROR "__data_start: the name is defined by Link; use another"
 			FUNC("member", "", RET()).In("text"), // ERROR "__text_start: the name is defined by Link; use another" "__text_end: the name is defined by Link; use another"
 			code32,
-			code16,
+			code8, code16,
 		},
 		Data: []Data{
 			DATA("table", PTR("kinds"), PTR("missing")), // ERROR "table: missing is not a function or data of the program"

@@ -70,7 +70,7 @@ func gnuText(in Ins, bits int) string {
 		}
 		texts = append(texts, gnuArg(arg, width, bits, table[in.name].form == opJump))
 	}
-	return strings.TrimSpace(prefixText(in) + name + " " + strings.Join(texts, ", "))
+	return strings.TrimSpace(addr32(in, bits) + prefixText(in) + name + " " + strings.Join(texts, ", "))
 }
 
 // gnuWhole are the instructions that GNU as calls otherwise.
@@ -82,6 +82,15 @@ var gnuWhole = map[string]string{
 
 // shifts take their count in %cl.
 var shifts = []string{"SHL", "SHR", "SAR", "ROL", "ROR"}
+
+// addr32 is the prefix of a string instruction in 16-bit code, whose registers
+// are the 32-bit ones here.
+func addr32(in Ins, bits int) string {
+	if form := table[in.name].form; bits == 16 && (form == opString || form == opScan) {
+		return "addr32 "
+	}
+	return ""
+}
 
 func prefixText(in Ins) string { return strings.ToLower(prefixNames[in.prefix]) }
 
@@ -142,7 +151,7 @@ func gnuMem(m Mem, bits int) string {
 	} else if m.Disp != 0 || m.Base == noReg {
 		fmt.Fprintf(&b, "%d", m.Disp)
 	}
-	switch width := bits / 8; {
+	switch width := max(bits, 32) / 8; {
 	case m.IndexReg != noReg && m.Base != noReg:
 		fmt.Fprintf(&b, "(%s,%s,%d)", gnuReg(m.Base, width), gnuReg(m.IndexReg, width), m.Scale)
 	case m.IndexReg != noReg:
@@ -168,10 +177,14 @@ func gnuRun(t *testing.T, bits int, texts []string) []code {
 	t.Helper()
 	dir := t.TempDir()
 	src, out := filepath.Join(dir, "a.s"), filepath.Join(dir, "a.o")
-	if err := os.WriteFile(src, []byte(strings.Join(texts, "\n")+"\n"), 0o600); err != nil {
+	head := ""
+	if bits == 16 {
+		head = ".code16\n"
+	}
+	if err := os.WriteFile(src, []byte(head+strings.Join(texts, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if msg, err := exec.Command("as", fmt.Sprintf("--%d", bits), "-o", out, src).CombinedOutput(); err != nil {
+	if msg, err := exec.Command("as", fmt.Sprintf("--%d", max(bits, 32)), "-o", out, src).CombinedOutput(); err != nil {
 		t.Fatalf("as: %v\n%.4000s", err, msg)
 	}
 	f, err := elf.Open(out)
@@ -202,7 +215,11 @@ func gnuRun(t *testing.T, bits int, texts []string) []code {
 			if r.off < from {
 				continue
 			}
-			clear(b[r.off-from:][:4])
+			width := 4
+			if strings.HasSuffix(r.kind, "16") {
+				width = 2
+			}
+			clear(b[r.off-from:][:width])
 			codes[i].relocs = strings.TrimSpace(codes[i].relocs + fmt.Sprintf(" %s%+d@%d:%s", r.sym, r.add, r.off-from, r.kind))
 		}
 		codes[i].hex = fmt.Sprintf("%x", b)
@@ -237,8 +254,11 @@ func gnuRelocs(t *testing.T, f *elf.File, text []byte, syms []elf.Symbol) []gnuR
 			t.Fatal(err)
 		}
 		for _, r := range rows {
-			kind := map[elf.R_386]string{elf.R_386_PC32: "pc32", elf.R_386_PLT32: "pc32", elf.R_386_32: "phys32"}[elf.R_386(r.Info&0xff)]
+			kind := map[elf.R_386]string{elf.R_386_PC32: "pc32", elf.R_386_PLT32: "pc32", elf.R_386_32: "phys32", elf.R_386_PC16: "pc16", elf.R_386_16: "phys16"}[elf.R_386(r.Info&0xff)]
 			add := int32(binary.LittleEndian.Uint32(text[r.Off:]))
+			if strings.HasSuffix(kind, "16") {
+				add = int32(int16(add))
+			}
 			relocs = append(relocs, gnuReloc{int(r.Off), kind, syms[r.Info>>8-1].Name, int64(add)})
 		}
 	}

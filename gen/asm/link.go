@@ -49,6 +49,9 @@ func PTR(sym string) Ptr { return Ptr{Sym: sym} }
 type Program struct {
 	Funcs []Func
 	Data  []Data
+	// Flat lays the sections out without a gap to the next page: what is loaded
+	// as one piece, where nothing is protected.
+	Flat bool
 	// Late, if not nil, makes further read-only data from the functions'
 	// final addresses: a kernel's own symbol table.
 	Late func(funcs []Symbol) []Data
@@ -158,9 +161,15 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 		inRO = append(inRO, Data{Name: "str." + strconv.Itoa(i), Align: 1, Content: []any{s, "\x00"}})
 	}
 	inRO = append(inRO, Data{Name: "__ex_table", Content: lk.exTable()}, Data{Name: "__ex_table_end"})
-	ro := lk.data(".rodata", inRO, alignUp(text.Addr+text.Size, pageSize))
-	rw := lk.data(".data", inData, alignUp(ro.Addr+ro.Size, pageSize))
-	bss := lk.bss(inBSS, alignUp(rw.Addr+rw.Size, pageSize))
+	next := func(s Section) uint64 {
+		if p.Flat {
+			return alignUp(s.Addr+s.Size, wordSize)
+		}
+		return alignUp(s.Addr+s.Size, pageSize)
+	}
+	ro := lk.data(".rodata", inRO, next(text))
+	rw := lk.data(".data", inData, next(ro))
+	bss := lk.bss(inBSS, next(rw))
 	rw.Write, bss.Write = true, true
 	end := alignUp(bss.Addr+bss.Size, pageSize)
 	lk.defineOwn("__kernel_end", end, 0)
@@ -424,13 +433,22 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 		if s == nil { // checkRefs has said so
 			continue
 		}
-		target, pc := s.addr, enc.base+uint64(r.off)+4
-		if enc.fn.bits() == 32 {
+		bits := 32
+		if r.kind == relPC16 || r.kind == relPhys16 {
+			bits = 16
+		}
+		target, pc := s.addr, enc.base+uint64(r.off+bits/8)
+		if enc.fn.bits() != 64 {
 			target, pc = target-lk.physBase, pc-lk.physBase
 		}
 		v := int64(target) + r.add
 		fits := true
 		switch r.kind {
+		case relPC16:
+			v -= int64(pc)
+			fits = v == int64(int16(v))
+		case relPhys16:
+			fits = v == int64(uint16(v))
 		case relPC32:
 			v -= int64(pc)
 			fits = v == int64(int32(v))
@@ -440,10 +458,14 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 			fits = v == int64(uint32(v))
 		}
 		if !fits {
-			lk.rep.insErrorf(enc.fn, r.in, "the address %#x does not fit in 32 bits here", uint64(int64(target)+r.add))
+			lk.rep.insErrorf(enc.fn, r.in, "the address %#x does not fit in %d bits here", uint64(int64(target)+r.add), bits)
 			continue
 		}
-		binary.LittleEndian.PutUint32(code[r.off:], uint32(v))
+		if bits == 16 {
+			binary.LittleEndian.PutUint16(code[r.off:], uint16(v))
+		} else {
+			binary.LittleEndian.PutUint32(code[r.off:], uint32(v))
+		}
 	}
 }
 

@@ -39,8 +39,8 @@ func lower(fn *Func, rep *report) *lowering {
 	if fn.Name == "" {
 		rep.errorf(fn.pc, "a function has no name")
 	}
-	if fn.Bits != 0 && fn.Bits != 32 && fn.Bits != 64 {
-		l.errorf(fn.pc, "Bits is %d; want 32, or 64 or 0 for 64-bit code", fn.Bits)
+	if fn.Bits != 0 && fn.Bits != 16 && fn.Bits != 32 && fn.Bits != 64 {
+		l.errorf(fn.pc, "Bits is %d; want 16 or 32, or 64 or 0 for 64-bit code", fn.Bits)
 		return l
 	}
 	for _, reg := range fn.Saves {
@@ -55,10 +55,10 @@ func (l *lowering) emit(in *Ins) { l.lines = append(l.lines, line{in: in}) }
 
 // stackIns is the PUSH or POP of a whole register.
 func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
-	if l.fn.bits() == 32 {
-		name += "L"
-	} else {
+	if l.fn.bits() == 64 {
 		name += "Q"
+	} else {
+		name += "L"
 	}
 	return &Ins{name: name, args: [2]any{reg}, nargs: 1, pc: pc}
 }

@@ -563,6 +563,9 @@ func OUTL() Ins { return ins("OUTL") }
 // MOVSB copies a byte from (RSI) to (RDI) and moves both on.
 func MOVSB() Ins { return ins("MOVSB") }
 
+// MOVSL copies 4 bytes from (RSI) to (RDI) and moves both on.
+func MOVSL() Ins { return ins("MOVSL") }
+
 // MOVSQ copies 8 bytes from (RSI) to (RDI) and moves both on.
 func MOVSQ() Ins { return ins("MOVSQ") }
 

@@ -111,8 +111,10 @@ type row struct {
 // branches reports whether the operand is where execution goes on.
 func (r row) branches() bool { return r.form == opJcc || r.form == opJump }
 
-// in reports whether the instruction exists in 32- or 64-bit code.
+// in reports whether the instruction exists in code of so many bits; 16-bit
+// code has what 32-bit code has.
 func (r row) in(bits int) bool {
+	bits = max(bits, 32)
 	if r.only == 0 {
 		return bits == 64 || r.width < 8
 	}
@@ -302,14 +304,15 @@ var table = map[string]row{
 	"WBINVD":    {as: x86.AWBINVD},
 	"FNINIT":    {bytes: []byte{0xdb, 0xe3}},
 	"INB":       {as: x86.AINB},
-	"INL":       {as: x86.AINL},
+	"INL":       {as: x86.AINL, width: 4},
 	"OUTB":      {as: x86.AOUTB},
-	"OUTW":      {as: x86.AOUTW},
-	"OUTL":      {as: x86.AOUTL},
+	"OUTW":      {as: x86.AOUTW, width: 2},
+	"OUTL":      {as: x86.AOUTL, width: 4},
 	"MOVSB":     {as: x86.AMOVSB, form: opString},
+	"MOVSL":     {as: x86.AMOVSL, form: opString, width: 4},
 	"MOVSQ":     {as: x86.AMOVSQ, form: opString, width: 8},
 	"STOSB":     {as: x86.ASTOSB, form: opString},
-	"STOSL":     {as: x86.ASTOSL, form: opString},
+	"STOSL":     {as: x86.ASTOSL, form: opString, width: 4},
 	"STOSQ":     {as: x86.ASTOSQ, form: opString, width: 8},
 	"LODSB":     {as: x86.ALODSB, form: opString},
 	"CMPSB":     {as: x86.ACMPSB, form: opScan},
@@ -330,7 +333,7 @@ var table = map[string]row{
 	"WRFSBASEQ": {as: x86.AWRFSBASEQ, form: opSrcReg, width: 8},
 	"WRGSBASEQ": {as: x86.AWRGSBASEQ, form: opSrcReg, width: 8},
 	"RETFQ":     {as: x86.ARETFQ, width: 8},
-	"RETFL":     {as: x86.ARETFL},
+	"RETFL":     {as: x86.ARETFL, width: 4},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}, width: 8},
 	"SYSRETL":   {bytes: []byte{0x0f, 0x07}, width: 8}, // there is no SYSRET in 32-bit code
 	"RETN":      {form: opRetN, bytes: []byte{0xc2}},
