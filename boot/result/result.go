@@ -1,7 +1,8 @@
 // Package result reads the lines that the guest printed back into results:
 // checks with their outcomes, and measurements. In the flow it stands between
 // the machine's lines and the table; the lines' format is documented in
-// guest/report.
+// guest/report. What was measured is kept in a results file, a Record on each
+// line, which studies, reports and comparisons with the past read.
 package result
 
 import (

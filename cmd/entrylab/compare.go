@@ -17,17 +17,6 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// operations are what is measured, in the order of the table: the guest's name,
-// the names in the two tables, and the benchmark's.
-var operations = []struct{ op, title, short, bench string }{
-	{"null-call", "null call (getppid)", "null call", "NullCall"},
-	{"unknown-call", "unknown call", "unknown", "UnknownCall"},
-	{"full-frame-call", "full-frame call (fix-up)", "full frame", "FullFrameCall"},
-	{"signal-round-trip", "signal round trip", "signal", "SignalRoundTrip"},
-	{"thread-switch-yield", "thread switch by yield, one way", "yield", "ThreadSwitchYield"},
-	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
-}
-
 // units are what one tick of the time-stamp counter is under each engine that
 // has costs. Plain TCG has none: its time is the emulator's.
 var units = map[vm.Engine]string{vm.ICount: "instructions", vm.KVM: "TSC ticks"}
@@ -118,7 +107,7 @@ func (c comparison) text(w io.Writer) error {
 	if err := writeTable(w, rows()); err != nil {
 		return err
 	}
-	if m, ok := c.run.Find(floor, operations[0].op); ok {
+	if m, ok := c.run.Find(floor, result.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
 	}
 	return nil
@@ -128,10 +117,10 @@ func (c comparison) text(w io.Writer) error {
 func (c comparison) pair() [][]string {
 	a, b := c.names[0], c.names[1]
 	rows := [][]string{{"", a, b, "difference"}, {"checks", c.checks(a), c.checks(b), ""}}
-	for _, op := range operations {
-		base, ok := c.run.Find(a, op.op)
-		m, found := c.run.Find(b, op.op)
-		rows = append(rows, []string{op.title, figure(base, ok), figure(m, found), difference(base, m, ok && found)})
+	for _, op := range result.Operations {
+		base, ok := c.run.Find(a, op.Op)
+		m, found := c.run.Find(b, op.Op)
+		rows = append(rows, []string{op.Title, figure(base, ok), figure(m, found), difference(base, m, ok && found)})
 	}
 	return rows
 }
@@ -140,15 +129,15 @@ func (c comparison) pair() [][]string {
 // first in brackets.
 func (c comparison) many() [][]string {
 	head := []string{"", "checks"}
-	for _, op := range operations {
-		head = append(head, op.short)
+	for _, op := range result.Operations {
+		head = append(head, op.Short)
 	}
 	rows := [][]string{head}
 	for i, name := range c.names {
 		row := []string{name, c.checks(name)}
-		for _, op := range operations {
-			base, ok := c.run.Find(c.names[0], op.op)
-			m, found := c.run.Find(name, op.op)
+		for _, op := range result.Operations {
+			base, ok := c.run.Find(c.names[0], op.Op)
+			m, found := c.run.Find(name, op.Op)
 			cell := figure(m, found)
 			if i > 0 {
 				cell += " (" + difference(base, m, ok && found) + ")"
@@ -254,12 +243,12 @@ func (c comparison) bench(w io.Writer) error {
 	unit := map[vm.Engine]string{vm.ICount: "insns/op", vm.KVM: "ticks/op"}[c.machine.Engine]
 	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\nqemu: %s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, c.qemu)
 	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
-	for _, op := range operations {
+	for _, op := range result.Operations {
 		for _, m := range c.run.Measures {
-			if m.Op != op.op {
+			if m.Op != op.Op {
 				continue
 			}
-			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s %d %s %s\n", op.bench, m.Variant, m.N*m.Batches,
+			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s %d %s %s\n", op.Bench, m.Variant, m.N*m.Batches,
 				strconv.FormatFloat(m.Median, 'f', -1, 64), unit); err != nil {
 				return err
 			}

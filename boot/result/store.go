@@ -1,0 +1,195 @@
+package result
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Read reads a results file: one record on each line. name is for messages. A
+// last line that was cut off, as a full disk or a lost machine leaves it, is
+// left out, and cut says so; any other line that is no record is an error with
+// its number.
+func Read(name string, r io.Reader) (records []Record, cut string, err error) {
+	in := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return nil, "", fmt.Errorf("%s: %w", name, err)
+		}
+		last := err == io.EOF
+		if last && len(line) == 0 {
+			return records, "", nil
+		}
+		record, err := parseLine(line)
+		switch {
+		case err == nil:
+			records = append(records, record)
+		case last && n > 1 && bytes.HasPrefix(line, []byte("{")):
+			return records, fmt.Sprintf("%s:%d: the last line is cut off after %d bytes and left out: want a whole record; the %d before it are good",
+				name, n, len(line), len(records)), nil
+		default:
+			return nil, "", fmt.Errorf("%s:%d: %w: want a record of entrylab, one JSON object with \"format\":%q on a line; it is %s",
+				name, n, err, Format, excerpt(line))
+		}
+	}
+}
+
+// excerpt is the beginning of a line, for a message.
+func excerpt(line []byte) string {
+	const most = 40
+	line = bytes.TrimRight(line, "\r\n")
+	if len(line) > most {
+		return fmt.Sprintf("%q...", line[:most])
+	}
+	return fmt.Sprintf("%q", line)
+}
+
+// ReadFile reads a results file; see Read. A file without a record is an
+// error.
+func ReadFile(path string) (records []Record, cut string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("results: %w", err)
+	}
+	defer f.Close()
+	records, cut, err = Read(path, f)
+	if err == nil && len(records) == 0 {
+		err = fmt.Errorf("%s: no record in it", path)
+	}
+	return records, cut, err
+}
+
+// OneMachine returns an error if records of one engine are of different
+// machines: these must not be compared.
+func OneMachine(records []Record) error {
+	seen := map[string][]string{} // engine: machines
+	var engines []string
+	for _, r := range records {
+		id := r.MachineID()
+		if seen[r.Engine] == nil {
+			engines = append(engines, r.Engine)
+		}
+		if !slices.Contains(seen[r.Engine], id) {
+			seen[r.Engine] = append(seen[r.Engine], id)
+		}
+	}
+	for _, e := range engines {
+		if ids := seen[e]; len(ids) > 1 {
+			return fmt.Errorf("the results are of %d machines: %s", len(ids), strings.Join(ids, "; "))
+		}
+	}
+	return nil
+}
+
+// Store is a results file that is written to. Records are appended, one write
+// each; nothing that is in the file is ever changed. One process at a time may
+// have it open.
+type Store struct {
+	name string
+	f    file
+
+	mu   sync.Mutex
+	last error // the first failure; nothing is written after it
+	n    int
+}
+
+// file is what a Store needs of an *os.File.
+type file interface {
+	io.WriteCloser
+	Sync() error
+}
+
+// OpenStore opens the results file at path, which need not exist, for more
+// records, and returns those that are in it. A cut-off last line is taken away
+// first, and cut tells of it: a record after it would be lost with it.
+func OpenStore(path string) (s *Store, records []Record, cut string, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("results: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("results: %w", err)
+	}
+	if !info.Mode().IsRegular() { // a pipe or a device has nothing to read or to lock
+		return &Store{name: path, f: stream{f}}, nil, "", nil
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, nil, "", fmt.Errorf("results: %s is being written to by another entrylab (%w)", path, err)
+	}
+	if records, cut, err = Read(path, f); err != nil {
+		return nil, nil, "", err
+	}
+	if err := endLine(f, cut != ""); err != nil {
+		return nil, nil, "", fmt.Errorf("results: %s: %w", path, err)
+	}
+	return &Store{name: path, f: f}, records, cut, nil
+}
+
+// endLine makes f end with a whole line: a cut-off one goes, one that only
+// lacks its end gets it.
+func endLine(f *os.File, cut bool) error {
+	data, err := os.ReadFile(f.Name())
+	if err != nil || len(data) == 0 || data[len(data)-1] == '\n' {
+		return err
+	}
+	if cut {
+		return f.Truncate(int64(bytes.LastIndexByte(data, '\n') + 1))
+	}
+	_, err = f.Write([]byte("\n"))
+	return err
+}
+
+// stream is a file that cannot be synced.
+type stream struct{ *os.File }
+
+func (stream) Sync() error { return nil }
+
+// Append writes a record. After a failure the store writes no more, so that no
+// record follows half of one.
+func (s *Store) Append(r Record) error {
+	line, err := r.line()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil {
+		return s.last
+	}
+	if n, err := s.f.Write(line); err != nil || n < len(line) {
+		if err == nil {
+			err = io.ErrShortWrite
+		}
+		s.last = fmt.Errorf("results: %s: record %d (%s of %s) could not be written: %w; those before it are in the file",
+			s.name, s.n+1, r.Op, r.Variant, err)
+		return s.last
+	}
+	s.n++
+	return nil
+}
+
+// Sync makes sure that what was appended is on the disk. It is called at the
+// end of each step.
+func (s *Store) Sync() error {
+	if err := s.f.Sync(); err != nil {
+		return fmt.Errorf("results: %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// Close ends the store.
+func (s *Store) Close() error { return errors.Join(s.Sync(), s.f.Close()) }

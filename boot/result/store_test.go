@@ -1,0 +1,238 @@
+package result
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var testConfig = Config{
+	Build: "devel", Code: "0011", Engine: "icount", Machine: "microvm", CPU: "max", QEMU: "7.2.22", Host: "a CPU",
+}
+
+// record returns a good record of the variant.
+func record(variant string) Record {
+	return NewRecord(testConfig, Measure{Variant: variant, Op: "null-call", N: 500, Batches: 15, Min: 42, Median: 42, Max: 80.5, Agree: 0.93},
+		"sp=percpu", Instructions, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+}
+
+// write appends records to a new file and returns its path.
+func write(t *testing.T, records ...Record) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	s, _, _, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if err := s.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestStore(t *testing.T) {
+	x := 42.25
+	full := record("linux-3.19+a")
+	full.Form, full.Unit, full.Samples = "SR1", Cycles, []*float64{&x, nil, &x}
+	full.Interval = &Interval{Low: 42, High: 42.5, Level: 0.95}
+	want := []Record{record("linux-3.19"), full}
+	path := write(t, want[0])
+	s, old, cut, err := OpenStore(path)
+	if err != nil || cut != "" || len(old) != 1 {
+		t.Fatalf("opened again: %d records, %q, %v", len(old), cut, err)
+	}
+	if _, _, _, err := OpenStore(path); err == nil || !strings.Contains(err.Error(), "another entrylab") {
+		t.Errorf("a second writer: error is %v", err)
+	}
+	if err := errors.Join(s.Append(want[1]), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, cut, err := ReadFile(path)
+	if err != nil || cut != "" {
+		t.Fatalf("%q, %v", cut, err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what was written is not what is read (-written +read):\n%s", diff)
+	}
+}
+
+// TestCutLine cuts the file's last line at many bytes: what is before it is
+// read, the message names it, and a record that is appended later is read too.
+func TestCutLine(t *testing.T) {
+	data, err := os.ReadFile(write(t, record("one"), record("two")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := strings.Index(string(data), "\n") + 1
+	for end := len(data) - 1; end > first; end -= 7 {
+		path := filepath.Join(t.TempDir(), "cut.jsonl")
+		if err := os.WriteFile(path, data[:end], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		whole := end == len(data)-1 // only the line break is missing
+		wantOld := 1
+		if whole {
+			wantOld = 2
+		}
+		s, old, cut, err := OpenStore(path)
+		if err != nil || len(old) != wantOld || whole != (cut == "") {
+			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
+		}
+		if !whole && !strings.Contains(cut, "cut.jsonl:2: the last line is cut off") {
+			t.Fatalf("message is %q", cut)
+		}
+		if err := errors.Join(s.Append(record("three")), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, cut, err := ReadFile(path); err != nil || cut != "" || len(got) != wantOld+1 {
+			t.Fatalf("cut at %d, then appended: %d records, %q, %v", end, len(got), cut, err)
+		}
+	}
+}
+
+func TestReadBad(t *testing.T) {
+	lines, err := os.ReadFile(write(t, record("one"), record("two")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(lines)
+	for _, tt := range []struct{ name, from, to, want string }{
+		{"another file", good, "goos: linux\nBenchmarkX 1 2 ns/op\n", `bad:1: invalid character 'g'`},
+		{"another file's JSON", good, `{"name":"x"}` + "\n", `bad:1: unknown field "name": want a record of entrylab`},
+		{"a cut first line", good, `{"format":"entry`, "bad:1: unexpected EOF"},
+		{"an empty line", "}\n{", "}\n\n{", "bad:2: EOF"},
+		{"damaged in the middle", `{"format"`, `{"for`, "bad:1: "},
+		{"of another version", "entrylab/1", "entrylab/2", `"format" is "entrylab/2", want "entrylab/1"`},
+		{"unit", `"unit":"instructions"`, `"unit":"ns"`, `"unit" is "ns"`},
+		{"no figure", `"median":42`, `"median":99`, `"median" 99 does not lie between`},
+		{"no engine", `"engine":"icount"`, `"engine":""`, `no "engine"`},
+		{"a share", `"agree":0.93`, `"agree":7`, `"agree" is 7`},
+		{"no samples", `"n":500`, `"n":0`, `"n" is 0`},
+		{"two on a line", "}\n{", "} {", "something follows the record"},
+		{"type", `"n":500`, `"n":"many"`, "cannot unmarshal string"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bad := strings.Replace(good, tt.from, tt.to, 1)
+			if bad == good {
+				t.Fatal("nothing is replaced")
+			}
+			_, _, err := Read("bad", strings.NewReader(bad))
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadFile(empty); err == nil || !strings.Contains(err.Error(), "no record") {
+		t.Errorf("empty file: error is %v", err)
+	}
+}
+
+func TestAppendBad(t *testing.T) {
+	bad := record("x")
+	bad.Median = math.NaN()
+	s := &Store{name: "r", f: &full{room: 1 << 20}}
+	if err := s.Append(bad); err == nil {
+		t.Error("a figure that is no number was written")
+	}
+	if err := s.Append(record("x")); err != nil {
+		t.Errorf("a good record after a refused one: %v", err)
+	}
+}
+
+// full is a disk with little room.
+type full struct {
+	room int
+	data []byte
+}
+
+func (f *full) Write(p []byte) (int, error) {
+	n := min(len(p), f.room)
+	f.room -= n
+	f.data = append(f.data, p[:n]...)
+	if n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+func (f *full) Sync() error  { return nil }
+func (f *full) Close() error { return nil }
+
+// TestFullDisk: what is written before the disk is full can be read, nothing
+// follows the half record, and the message says what is lost.
+func TestFullDisk(t *testing.T) {
+	disk := &full{room: 1000}
+	s := &Store{name: "results.jsonl", f: disk}
+	written := 0
+	var failed error
+	for range 10 {
+		if err := s.Append(record("v")); err != nil {
+			failed = err
+			disk.room = 1 << 20 // somebody makes room
+		} else {
+			written++
+		}
+	}
+	if !errors.Is(failed, syscall.ENOSPC) || !strings.Contains(failed.Error(), "record 4 (null-call of v) could not be written") {
+		t.Errorf("error is %v", failed)
+	}
+	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)))
+	if err != nil || len(got) != written || cut == "" {
+		t.Errorf("%d records of %d, %q, %v", len(got), written, cut, err)
+	}
+}
+
+func TestDevFull(t *testing.T) {
+	s, _, _, err := OpenStore("/dev/full")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer s.Close()
+	if err := s.Append(record("v")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error is %v, want %v", err, syscall.ENOSPC)
+	}
+}
+
+func TestOneMachine(t *testing.T) {
+	edit := func(f func(*Record)) Record {
+		r := record("v")
+		f(&r)
+		return r
+	}
+	replay := func(host, microcode string) Record {
+		return edit(func(r *Record) { r.Engine, r.Host, r.Microcode, r.QEMU = "replay", host, microcode, "" })
+	}
+	for _, tt := range []struct {
+		name    string
+		records []Record
+		want    string
+	}{
+		{"one", []Record{record("a"), record("b")}, ""},
+		{"an emulator on two hosts", []Record{record("a"), edit(func(r *Record) { r.Host = "another CPU" })}, ""},
+		{"two engines", []Record{record("a"), replay("x", "1")}, ""},
+		{"two emulators", []Record{record("a"), edit(func(r *Record) { r.QEMU = "8.0" })}, "of 2 machines"},
+		{"two CPUs", []Record{replay("x", "1"), replay("y", "1")}, "on x, microcode 1; engine replay"},
+		{"two microcodes", []Record{replay("x", "1"), replay("x", "2")}, "of 2 machines"},
+	} {
+		err := OneMachine(tt.records)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
