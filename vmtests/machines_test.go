@@ -1,0 +1,117 @@
+package vmtests
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestMachines boots a hello-world on every kind of machine. Its output must
+// come out byte for byte.
+func TestMachines(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		machine vm.Machine
+		engine  vm.Engine
+		cpu     string
+		memory  int // MiB
+	}{
+		{name: "microvm, icount", machine: vm.MicroVM, engine: vm.ICount},
+		{name: "microvm, tcg", machine: vm.MicroVM, engine: vm.TCG},
+		{name: "pc, icount", machine: vm.PC, engine: vm.ICount},
+		{name: "pc, tcg", machine: vm.PC, engine: vm.TCG},
+		{name: "q35, icount", machine: vm.Q35, engine: vm.ICount},
+		{name: "q35, tcg", machine: vm.Q35, engine: vm.TCG},
+		{name: "no SMAP, SMEP, RDRAND", engine: vm.TCG, cpu: "qemu64"},
+		{name: "an Intel of 2013", engine: vm.TCG, cpu: "Haswell-noTSX"},
+		{name: "no invariant TSC", engine: vm.ICount, cpu: "max,invtsc=off"},
+		{name: "five-level paging off", engine: vm.TCG, cpu: "max,la57=off"},
+		{name: "32 MiB", engine: vm.TCG, memory: 32},
+		{name: "2 GiB", engine: vm.TCG, memory: 2048},
+		{name: "4 GiB on microvm", engine: vm.TCG, memory: 4096},
+		{name: "4 GiB on pc", machine: vm.PC, engine: vm.TCG, memory: 4096},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, tt.engine)
+			m.Machine, m.CPU, m.MemoryMiB = tt.machine, tt.cpu, tt.memory
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+			if res.Outcome != vm.Exited || res.Status != 0 || console != "hello\n" {
+				t.Errorf("console is %q\n%s", console, res.Report())
+			}
+		})
+	}
+}
+
+// TestByHand builds an image with the command and boots it by each line that a
+// README gives for it, on every machine.
+func TestByHand(t *testing.T) {
+	needQEMU(t)
+	const root = ".."
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "run", "./cmd/entrylab", "build", "-o", filepath.Join(dir, "images", "entrylab.elf"), "-init", program(t, "hello"))
+	build.Dir = root
+	if err := os.Mkdir(filepath.Join(dir, "images"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
+	const log = "entrylab: init exited with status 0\n"
+	for _, readme := range []string{"README.md", "images/README.md"} {
+		lines := commands(t, filepath.Join(root, readme), "qemu-system-x86_64 ")
+		if len(lines) == 0 {
+			t.Errorf("%s has no command that boots an image", readme)
+		}
+		for _, line := range lines {
+			if strings.Contains(line, " -s ") { // for gdb: TestGDB
+				continue
+			}
+			for _, machine := range []string{"microvm,acpi=off", "pc", "q35"} {
+				t.Run(readme+"/"+machine, func(t *testing.T) {
+					t.Parallel()
+					line := strings.Replace(line, "-M microvm,acpi=off", "-M "+machine, 1)
+					cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec timeout 60 "+line)
+					cmd.Dir = dir
+					var stdout, stderr bytes.Buffer
+					cmd.Stdout, cmd.Stderr = &stdout, &stderr
+					_ = cmd.Run() // the status is looked at below
+					if code := cmd.ProcessState.ExitCode(); code != 1 {
+						t.Errorf("QEMU's exit status is %d, want 1", code)
+					}
+					wantOut, wantErr := "hello\n"+log, ""
+					if strings.Contains(line, "-debugcon") {
+						wantOut, wantErr = "hello\n", log
+					}
+					if stdout.String() != wantOut || stderr.String() != wantErr {
+						t.Errorf("%s\ngives %q and %q, want %q and %q", line, stdout.String(), stderr.String(), wantOut, wantErr)
+					}
+				})
+			}
+		}
+	}
+}
+
+// commands returns the indented commands of a Markdown file that begin with
+// prefix, continued lines joined.
+func commands(t *testing.T, path, prefix string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
+		if command, ok := strings.CutPrefix(line, "\t"+prefix); ok {
+			found = append(found, prefix+strings.TrimSuffix(command, "\n"))
+		}
+	}
+	return found
+}
