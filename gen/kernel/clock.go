@@ -18,6 +18,9 @@ const (
 	speaker    = 0x61 // bit 0 gates channel 2, bit 1 lets it be heard
 	// pitWindow is the least number of PIT ticks to calibrate over: 1.7 ms.
 	pitWindow = 2000
+	// pitSpin is how many rounds of a loop to let pass between two readings:
+	// each is slow in an emulator.
+	pitSpin = 1 << 15
 	// pitMax is where the window ends whatever disturbed it, before the 16-bit
 	// counter wraps: 42 ms.
 	pitMax = 50000
@@ -204,6 +207,8 @@ ends: a guest can be stopped at any instruction.`,
 				CALL("apic_count"),
 				MOVL(RAX, R15),
 				LOOP(
+					MOVL(pitSpin, RCX),
+					DO(DECL(RCX)).WHILE(NE),
 					CALL("pit_edge"),
 					SUBL(R14, RDI),
 					NEGL(RDI),
