@@ -41,12 +41,15 @@ type Image struct {
 	ELF []byte
 	// Size is that of text and data in bytes, bss not counted.
 	Size int
+
+	initramfs []byte
 }
 
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
 	var p asm.Program
 	p.Add(proto.PVH())
+	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())
 	p.Add(kernel.Body())
 	entries, err := stubs.ProgramOf(c.Variants)
@@ -71,7 +74,7 @@ func image(obj *asm.Object, archive []byte) (*Image, error) {
 	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+initramfsAddr {
 		return nil, fmt.Errorf("gen: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
 	}
-	im := &Image{Object: obj}
+	im := &Image{Object: obj, initramfs: archive}
 	file := elfimg.Image{Entry: uint32(entry - layout.KernelBase)}
 	for _, s := range obj.Sections {
 		im.Size += len(s.Bytes)

@@ -62,11 +62,22 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	out := fs.String("o", "", "the image's `file`")
 	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
 	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	format := fs.String("format", "elf", "`F`: elf, for loaders that know PVH, or disk, for a BIOS to boot from a disk or stick")
+	appendArgs := fs.String("append", "", "words for the kernel's command `line`, which a disk image holds")
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
 	if *out == "" || fs.NArg() > 0 {
 		return 0, errors.New("want -o FILE and no further argument")
+	}
+	switch *format {
+	case "disk":
+	case "elf":
+		if *appendArgs != "" {
+			return 0, errors.New("-append is for -format disk; an ELF file gets its command line from its loader")
+		}
+	default:
+		return 0, fmt.Errorf("-format %q: want elf or disk", *format)
 	}
 	list, err := parseVariants(*names)
 	if err != nil {
@@ -82,11 +93,17 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := elfimg.WriteFile(*out, image.ELF); err != nil {
+	file := image.ELF
+	if *format == "disk" {
+		if file, err = image.Disk(*appendArgs); err != nil {
+			return 0, err
+		}
+	}
+	if err := elfimg.WriteFile(*out, file); err != nil {
 		return 0, err
 	}
 	p.done()
-	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", *out, len(image.ELF), image.Size, len(archive), joinNames(list))
+	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", *out, len(file), image.Size, len(archive), joinNames(list))
 	return 0, nil
 }
 

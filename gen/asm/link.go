@@ -61,6 +61,7 @@ type Program struct {
 func (p *Program) Add(q Program) {
 	p.Funcs = append(p.Funcs, q.Funcs...)
 	p.Data = append(p.Data, q.Data...)
+	p.Flat = p.Flat || q.Flat
 	if q.Late != nil {
 		p.Late = q.Late
 	}

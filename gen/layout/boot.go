@@ -43,3 +43,18 @@ type HVMMemMap[T any] struct{ Addr, Size, Type T }
 // HVMStartMagic is the start info's magic; the protocol is told by it and not
 // by EAX, which QEMU's microvm leaves with Multiboot's value.
 const HVMStartMagic = 0x336ec578
+
+// BIOSInfo is what the loader of a disk image leaves for the kernel; EBX holds
+// its physical address.
+type BIOSInfo[T any] struct {
+	Cmdline     T // physical address of a NUL-terminated string
+	MemMapCount T
+	MemMap      [MemMapMax]MemMapEntry[T] // as INT 15h, AX=E820h gave it
+}
+
+// DiskPart is a part of the kernel on a disk image, for the image's loader.
+type DiskPart[T any] struct {
+	Dest    T // physical address
+	LBA     T // first sector
+	Sectors T // of 512 bytes; 0 after the last part
+}

@@ -1,0 +1,40 @@
+package proto
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// BIOS is the entry point for the loader of a disk image (see Disk).
+func BIOS() Program {
+	var (
+		given = Fields[layout.BIOSInfo[Mem]](RBX)
+		info  = Fields[layout.BootInfo[Mem]](Sym("boot_info"))
+	)
+	entry := FUNC("bios_start",
+		`bios_start is entered in 32-bit protected mode without paging: EBX holds the
+physical address of a layout.BIOSInfo, CS and DS are flat, IF is 0.`,
+		MOVL(RBX, Sym("boot_handoff")),
+		LEAL(Sym("bios_boot_info"), RAX),
+		MOVL(RAX, Sym("boot_parser")),
+		JMP("startup_32"),
+	)
+	entry.Bits = 32
+	parse := FUNC("bios_boot_info",
+		`bios_boot_info fills boot_info from the layout.BIOSInfo at physical address RDI.
+There is no initramfs but the image's own.`,
+		MOVQ(uint64(layout.PhysMap), RAX),
+		LEAQ(RDI.Index(RAX, 1), RBX),
+		ADDQ(given.Cmdline, RAX),
+		MOVQ(RAX, info.Cmdline),
+		MOVQ(given.MemMapCount, RCX),
+		MOVQ(RCX, info.MemMapCount),
+		LEAQ(given.MemMap[0].Start, RSI),
+		LEAQ(info.MemMap[0].Start, RDI),
+		IMULQ(SizeOf[layout.MemMapEntry[Mem]](), RCX),
+		CLD(),
+		REP(MOVSB()),
+		RETURN(),
+	).Saving(RBX)
+	return Program{Funcs: []Func{entry, parse}}
+}

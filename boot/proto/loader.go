@@ -1,0 +1,299 @@
+package proto
+
+import (
+	"slices"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// Where the parts of the loader lie in memory. The boot sector reads what
+// follows it on the disk to where it ends itself, so that address and offset
+// on the disk differ by sectorAddr only.
+const (
+	sectorAddr  = 0x7c00 // where the BIOS puts the boot sector; the stack is below
+	cmdlineAddr = sectorAddr + CmdlineOffset
+	loaderAddr  = cmdlineAddr + layout.CmdlineMax
+	bufferAddr  = 0x10000 // what is read lies here until it is copied
+	bufferEnd   = 0x20000
+)
+
+// maxSectors is what one INT 13h can read (Phoenix, Enhanced Disk Drive
+// Specification 3.0), and less than the buffer.
+const maxSectors = 127
+
+// Offsets in the packet of INT 13h, AH=42h (Enhanced Disk Drive Specification
+// 3.0, 2.2): its size, the number of sectors, segment:offset, the first sector.
+const (
+	packetCount   = 2
+	packetAddress = 4
+	packetLBA     = 8
+)
+
+// biosDataArea is how many bytes at the start of a boot sector some BIOSes
+// take for the parameters of a FAT volume, and write to.
+const biosDataArea = 0x3e
+
+const smap = 0x534d4150 // "SMAP", of E820
+
+func real16(f Func) Func { f.Bits = 16; return f }
+
+// bootSector is the program in the disk's first sector. It reads the next
+// sectors, as many as after says, which have the command line and the loader.
+func bootSector(after int) Program {
+	stop := func(why string) Block {
+		return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("boot_stop")}
+	}
+	return Program{
+		Flat: true,
+		Funcs: []Func{
+			real16(FUNC("boot_sector",
+				`boot_sector is entered by the BIOS in real mode at 0:7C00 or 7C0:0; DL is the
+drive that it booted from.`,
+				JMP("start"),
+				Block(slices.Repeat([]Item{NOP()}, biosDataArea-2)),
+				LABEL("start"),
+				CLI(),
+				CLD(),
+				XORL(RAX, RAX),
+				MOVW(RAX, DS),
+				MOVW(RAX, ES),
+				MOVW(RAX, SS),
+				MOVL(sectorAddr, RSP),
+				PUSHL(RAX), // go on with CS 0
+				LEAL(Sym("boot_drive_check"), RAX),
+				PUSHL(RAX),
+				RETFL(),
+			)),
+			real16(FUNC("boot_drive_check",
+				`boot_drive_check checks that the BIOS reads drive DL by sector number, reads the
+loader and jumps to it.`,
+				STI(),
+				MOVB(RDX, Sym("boot_drive")),
+				MOVL(0x4100, RAX), // are there the extensions? (EDD 3.0, 2.1)
+				MOVL(0x55aa, RBX),
+				INT(0x13),
+				JB("none"),
+				CMPW(RBX, 0xaa55),
+				JNE("none"),
+				TESTB(1, RCX), // AH=42h is among them
+				JE("none"),
+				CALL("disk_read"),
+				MOVL(loaderAddr, RAX),
+				JMP(RAX),
+				LABEL("none"),
+				stop("the BIOS cannot read this drive by sector number"),
+			)),
+			real16(FUNC("disk_read",
+				`disk_read reads what disk_packet says, with three tries. Clobbers all but RSP.`,
+				MOVL(3, RBP),
+				DO(
+					PUSHL(RBP),
+					MOVL(0x4200, RAX),
+					MOVB(Sym("boot_drive"), RDX),
+					LEAL(Sym("disk_packet"), RSI),
+					INT(0x13),
+					POPL(RBP),
+					JAE("done"),
+					XORL(RAX, RAX), // reset the drive
+					INT(0x13),
+					DECL(RBP),
+				).WHILE(NE),
+				stop("the BIOS cannot read the disk to the image's end"),
+				LABEL("done"),
+				RET(),
+			)),
+			real16(FUNC("boot_stop",
+				`boot_stop prints the NUL-terminated string at ESI, to an emulator's debug
+console too, and stops; an emulator ends.`,
+				LOOP(
+					MOVL(0x0e00, RAX), // INT 10h: teletype output
+					LODSB(),
+					TESTB(RAX, RAX),
+					BREAK(E),
+					MOVL(layout.DebugconPort, RDX),
+					OUTB(),
+					MOVL(7, RBX), // page 0, grey
+					PUSHL(RSI),
+					INT(0x10),
+					POPL(RSI),
+				),
+				MOVL(layout.ExitBoot, RAX),
+				MOVL(layout.DebugExitPort, RDX),
+				OUTL(),
+				LOOP(CLI(), HLT()),
+				RET(),
+			)),
+		},
+		Data: []Data{
+			DATA("disk_packet", uint16(16), uint16(after), uint16(cmdlineAddr), uint16(0), uint64(1)),
+			{Name: "boot_drive", Align: 1, Content: []any{uint8(0)}},
+		},
+	}
+}
+
+// loader is the program behind the command line. It asks the BIOS for the
+// memory map, brings the parts to their places above 1 MiB, clears bss, and
+// enters the kernel at entry in 32-bit protected mode. sector is the linked
+// boot sector, whose functions it uses; parts ends with one of no sectors.
+func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
+	addr := func(name string) int {
+		a, _ := sector.Addr(name)
+		return int(a)
+	}
+	const code32, flat = 8, 16 // selectors in loader_gdt
+	var (
+		packet = Abs(addr("disk_packet"))
+		info   = Fields[layout.BIOSInfo[Mem]](Sym("bios_info"))
+		entryE = Fields[layout.MemMapEntry[Mem]](RDI)
+		part   = Fields[layout.DiskPart[Mem]](RBX)
+		high   = Mem{Seg: FS, Base: RBX, Disp: 0x10} // with FS = 0xffff: EBX + 1 MiB
+	)
+	stop := func(why string) Block {
+		return Block{
+			LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI),
+			MOVL(addr("boot_stop"), RAX),
+			JMP(RAX),
+		}
+	}
+	var table []any
+	for _, p := range parts {
+		table = append(table, p.Dest, p.LBA, p.Sectors)
+	}
+	return Program{
+		Flat: true,
+		Funcs: []Func{
+			real16(FUNC("loader", "loader is entered in real mode with all segments 0, and ends in bios_start.",
+				CALL("a20_on"),
+				IF(NE, MOVL(0x2401, RAX), INT(0x15), CALL("a20_on")),
+				IF(NE, // the fast gate of the PS/2
+					MOVL(0x92, RDX),
+					INB(),
+					ORB(2, RAX),
+					ANDB(0xfe, RAX), // bit 0 resets the machine
+					OUTB(),
+					CALL("a20_on"),
+				),
+				IF(NE, stop("address line A20 stays off")),
+				CALL("memory_map"),
+				CALL("read_parts"),
+
+				CALL("flat_segments"),
+				MOVL(uint32(bss.Start), RDI),
+				MOVL(uint32(bss.End-bss.Start)/4, RCX),
+				XORL(RAX, RAX),
+				REP(STOSL()),
+
+				MOVL(cmdlineAddr, info.Cmdline),
+				MOVB(0, Abs(cmdlineAddr+layout.CmdlineMax-1)),
+				MOVL(CR0, RAX),
+				ORL(x86.CR0_PE, RAX),
+				MOVL(RAX, CR0),
+				MOVL(flat, RAX),
+				MOVW(RAX, DS),
+				MOVW(RAX, ES),
+				MOVW(RAX, SS),
+				LEAL(Sym("bios_info"), RBX),
+				PUSHL(code32),
+				PUSHL(uint32(entry)),
+				RETFL(),
+			)),
+			real16(FUNC("a20_on", "a20_on tells by the flags, E, that the memory above 1 MiB is not that from 0 again. Clobbers RAX, RBX, RCX.",
+				MOVL(0xffff, RAX),
+				MOVW(RAX, FS),
+				LEAL(Sym("a20_word"), RBX),
+				MOVL(high, RAX),
+				MOVL(RAX, RCX),
+				NOTL(RCX),
+				MOVL(RCX, RBX.At(0)),
+				CMPL(RAX, high),
+				RET(),
+			)),
+			real16(FUNC("memory_map", "memory_map takes the BIOS's memory map (ACPI 6.5, 15.1).",
+				LEAL(info.MemMap[0].Start, RDI),
+				XORL(RBX, RBX),
+				LOOP(
+					MOVL(0xe820, RAX),
+					MOVL(20, RCX),
+					MOVL(smap, RDX),
+					INT(0x15),
+					BREAK(B), // behind the last
+					CMPL(RAX, smap),
+					BREAK(NE),
+					MOVL(0, entryE.Type.Add(4)), // it is of 32 bits
+					ADDL(SizeOf[layout.MemMapEntry[Mem]](), RDI),
+					INCL(info.MemMapCount),
+					CMPL(info.MemMapCount, layout.MemMapMax),
+					BREAK(E),
+					TESTL(RBX, RBX),
+					BREAK(E),
+				),
+				CMPL(info.MemMapCount, 0),
+				IF(E, stop("the BIOS has no memory map (INT 15h, E820)")),
+				RET(),
+			)),
+			real16(FUNC("read_parts", "read_parts brings the kernel's parts to their places.",
+				LEAL(Sym("disk_parts"), RBX),
+				LOOP(
+					MOVL(part.Sectors, RCX),
+					TESTL(RCX, RCX),
+					BREAK(E),
+					DO(
+						CMPL(RCX, maxSectors),
+						IF(A, MOVL(maxSectors, RCX)),
+						MOVW(RCX, packet.Add(packetCount)),
+						MOVL(bufferAddr>>4<<16, packet.Add(packetAddress)),
+						MOVL(part.LBA, RAX),
+						MOVL(RAX, packet.Add(packetLBA)),
+						PUSHL(RBX),
+						PUSHL(RCX),
+						MOVL(addr("disk_read"), RAX),
+						CALL(RAX),
+						CALL("flat_segments"), // the BIOS may have put the limits back
+						POPL(RDX),
+						POPL(RBX),
+						MOVL(bufferAddr, RSI),
+						MOVL(part.Dest, RDI),
+						MOVL(RDX, RCX),
+						SHLL(7, RCX), // 128 times 4 bytes a sector
+						REP(MOVSL()),
+						STI(),
+						MOVL(RDI, part.Dest),
+						ADDL(RDX, part.LBA),
+						SUBL(RDX, part.Sectors),
+						MOVL(part.Sectors, RCX),
+					).WHILE(NE),
+					ADDL(SizeOf[layout.DiskPart[Mem]](), RBX),
+				),
+				RET(),
+			)),
+			real16(FUNC("flat_segments",
+				`flat_segments makes DS and ES reach 4 GiB: real mode keeps the limits that they
+got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
+				CLI(),
+				LGDT(Sym("loader_gdtr")),
+				MOVL(CR0, RAX),
+				ORL(x86.CR0_PE, RAX),
+				MOVL(RAX, CR0),
+				MOVL(flat, RCX),
+				MOVW(RCX, DS),
+				MOVW(RCX, ES),
+				ANDL(^x86.CR0_PE, RAX),
+				MOVL(RAX, CR0),
+				XORL(RCX, RCX),
+				MOVW(RCX, DS),
+				MOVW(RCX, ES),
+				CLD(),
+				RET(),
+			)),
+		},
+		Data: []Data{
+			DATA("loader_gdt", uint64(0), uint64(x86.SegKernel32Code), uint64(x86.SegKernelData)),
+			DATA("loader_gdtr", uint16(3*8-1), PTR("loader_gdt")),
+			DATA("disk_parts", table...),
+			BSS("a20_word", 8, 8),
+			BSS("bios_info", SizeOf[layout.BIOSInfo[Mem]](), 8),
+		},
+	}
+}
