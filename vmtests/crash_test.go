@@ -1,0 +1,121 @@
+package vmtests
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestPanic has the guest check variants whose entry makes the kernel panic:
+// there is no verdict, and the report says where it happened by symbol and
+// offset.
+func TestPanic(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before string // the first instruction of the entry that prints so
+		insert asm.Block
+		cpu    string
+		reason string // regular expression
+	}{
+		{
+			name: "on the kernel's stack", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.UD2()},
+			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
+		{
+			name: "wild address", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
+			reason: `^panic: #GP at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
+		{
+			name: "on the user's stack", before: "SWAPGS", insert: asm.Block{asm.UD2()},
+			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x0$`,
+		},
+		{
+			name: "on the user's stack without SMAP", before: "SWAPGS", insert: asm.Block{asm.UD2()}, cpu: "qemu64",
+			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x0$`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			base := linux319(t)
+			m := machine(t, vm.TCG)
+			m.CPU = tt.cpu
+			run, err := lab.RunGuest(t.Context(), lab.Config{
+				Variants: []stubs.Named{base, {Name: "panic", Variant: base.Variant, Edit: insertBefore(tt.before, tt.insert)}},
+				Args:     []string{"verify", "-variants=panic"},
+				VM:       m,
+			}, nil)
+			if !errors.Is(err, lab.ErrNoVerdict) {
+				t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+			}
+			if run.VM.Outcome != vm.Panic || !regexp.MustCompile(tt.reason).MatchString(run.VM.Reason) {
+				t.Errorf("%v: %s\nwant a panic with %s", run.VM.Outcome, run.VM.Reason, tt.reason)
+			}
+			dump := strings.Join(run.VM.Tail, "\n")
+			for _, want := range []string{"rip ", "rsp ", "r15 ", "cr2 ", "cr3 ", "entrylab: end of panic"} {
+				if !strings.Contains(dump, want) {
+					t.Errorf("the dump has no %q\n%s", want, run.VM.Report())
+				}
+			}
+		})
+	}
+}
+
+// TestTripleFault has an entry that takes the IDT away. QEMU then ends with
+// status 0, which must not count as success.
+func TestTripleFault(t *testing.T) {
+	t.Parallel()
+	base := linux319(t)
+	noIDT := asm.Block{asm.PUSHQ(0), asm.PUSHQ(0), asm.LIDT(asm.RSP.At(0)), asm.UD2()}
+	run, err := lab.RunGuest(t.Context(), lab.Config{
+		Variants: []stubs.Named{base, {Name: "reset", Variant: base.Variant, Edit: insertBefore("MOVQ RAX, PtRegs.OrigAX(RSP)", noIDT)}},
+		Args:     []string{"verify", "-variants=reset"},
+		VM:       machine(t, vm.TCG),
+	}, nil)
+	if !errors.Is(err, lab.ErrNoVerdict) {
+		t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+	}
+	if run.VM.Outcome != vm.Crash || !strings.Contains(run.VM.Reason, "triple fault") {
+		t.Errorf("want a crash with a triple fault\n%s", run.VM.Report())
+	}
+}
+
+// insertBefore puts items before the first instruction of a variant's entry
+// that prints as text.
+func insertBefore(text string, items asm.Block) func(*asm.Program) error {
+	return func(p *asm.Program) error {
+		for i, fn := range p.Funcs {
+			if !strings.HasPrefix(fn.Name, "entry_SYSCALL_64.") {
+				continue
+			}
+			done := false
+			if p.Funcs[i].Body = inserted(fn.Body, text, items, &done); done {
+				return nil
+			}
+		}
+		return fmt.Errorf("no entry with %q", text)
+	}
+}
+
+func inserted(b asm.Block, text string, items asm.Block, done *bool) asm.Block {
+	var out asm.Block
+	for _, item := range b {
+		switch i := item.(type) {
+		case asm.Block:
+			item = inserted(i, text, items, done)
+		case asm.Ins:
+			if !*done && strings.Join(strings.Fields(i.String()), " ") == text {
+				*done = true
+				out = append(out, items)
+			}
+		}
+		out = append(out, item)
+	}
+	return out
+}
