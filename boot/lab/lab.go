@@ -230,13 +230,22 @@ var ErrNoVerdict = errors.New("no verdict")
 // Run holds what there is. onLine, if not nil, is called with each line of the
 // console as it comes.
 func RunGuest(ctx context.Context, c Config, onLine func(string)) (*Run, error) {
-	var console bytes.Buffer
-	c.VM.Console = &console
-	if onLine != nil {
-		lines := &lineWriter{fn: onLine}
-		c.VM.Console = io.MultiWriter(&console, lines)
+	m, err := Prepare(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	res, err := Boot(ctx, c)
+	c.step("booting on %s", engineName(m.Engine))
+	return RunPrepared(ctx, m, onLine)
+}
+
+// RunPrepared is RunGuest with a machine that Prepare returned.
+func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, error) {
+	var console bytes.Buffer
+	m.Console = &console
+	if onLine != nil {
+		m.Console = io.MultiWriter(&console, &lineWriter{fn: onLine})
+	}
+	res, err := vm.Run(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,115 @@
+package lab
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/vm"
+)
+
+func TestCommandLine(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		c    Config
+		want string
+		err  string
+	}{
+		{name: "nothing"},
+		{name: "all", c: Config{Boot: "linux-4.1", Args: []string{"verify", "a b", ""}, VM: vm.Config{Append: "FOO=bar"}},
+			want: `FOO=bar variant=linux-4.1 -- verify "a b" ""`},
+		{name: "arguments that look like the kernel's words", c: Config{Args: []string{"variant=x"}}, want: "-- variant=x"},
+		{name: "a quote", c: Config{Args: []string{`say "x"`}}, err: "cannot carry quotes"},
+		{name: "a line break", c: Config{Args: []string{"a\nb"}}, err: "cannot carry quotes and line breaks"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := commandLine(tt.c)
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("error is %v, want one with %q", err, tt.err)
+			}
+		})
+	}
+}
+
+func TestKeep(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	path, err := keep("kernel", ".elf", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "one" {
+		t.Errorf("the file holds %q, error %v", data, err)
+	}
+	if again, err := keep("kernel", ".elf", []byte("one")); err != nil || again != path {
+		t.Errorf("the same content is kept at %s, error %v; want %s", again, err, path)
+	}
+	if err := os.WriteFile(path, []byte("on"), 0o644); err != nil { // damaged by somebody
+		t.Fatal(err)
+	}
+	if _, err := keep("kernel", ".elf", []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "one" {
+		t.Errorf("a damaged file stays: %q", data)
+	}
+
+	old := filepath.Join(filepath.Dir(path), "kernel-old.elf")
+	if err := os.WriteFile(old, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-2 * cacheAge)
+	if err := os.Chtimes(old, past, past); err != nil {
+		t.Fatal(err)
+	}
+	other, err := keep("kernel", ".elf", []byte("two"))
+	if err != nil || other == path {
+		t.Errorf("other content is kept at %s, error %v", other, err)
+	}
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("an old file stays: %v", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("a young file is gone: %v", err)
+	}
+}
+
+func TestKeepNowhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", file) // no folder can be made in it
+	if _, err := keep("kernel", ".elf", []byte("one")); err == nil || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
+		t.Errorf("error is %v, want one that says what to set", err)
+	}
+}
+
+func TestInitramfsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none")
+	if _, err := Initramfs(t.Context(), path, nil); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("error is %v, want one that names %s", err, path)
+	}
+}
+
+func TestLineWriter(t *testing.T) {
+	var got []string
+	w := &lineWriter{fn: func(s string) { got = append(got, s) }}
+	for _, part := range []string{"a", "b\r\nc\n", "\nd"} {
+		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatalf("Write returned %d, %v", n, err)
+		}
+	}
+	if want := []string{"ab", "c", ""}; strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("lines are %q, want %q", got, want)
+	}
+	if !bytes.Equal(w.rest, []byte("d")) {
+		t.Errorf("the rest is %q", w.rest)
+	}
+}
