@@ -1,0 +1,203 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Sizes of the memory that a replay is laid out in.
+const (
+	// slotSize is where one chunk lies, anywhere in it: so chunks have every
+	// offset in a page and never touch.
+	slotSize = 16 << 10
+	// codeAlign is the least alignment of code, as the build aligns functions.
+	codeAlign = 16
+
+	perCPUSpan = 4 * layout.PageSize
+	perCPUSize = 1 << 8 // the area, and room behind it for the ring's tables
+	lineSize   = 64
+
+	stackBlocks = 4 * threads // kernel stacks to choose from
+	userSpan    = 4 * layout.PageSize
+	userStack   = 1 << 10 // bytes that one user stack needs
+)
+
+// arena is the memory of a replay. All of it is below 2 GiB: the call table
+// because its address is a part of CALL, code because it names the table.
+type arena struct {
+	code  []byte // slots
+	probe []byte // code that never moves
+	table []byte // sys_call_table
+	data  []byte // per-CPU span, user span, kernel stacks
+}
+
+const map32Bit = 0x40 // MAP_32BIT
+
+func mapLow(size int) ([]byte, error) {
+	m, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|map32Bit)
+	if err != nil {
+		return nil, fmt.Errorf("no memory below 2 GiB: %w", err)
+	}
+	return m, nil
+}
+
+func newArena(chunks int, probe chunk) (*arena, error) {
+	a := &arena{}
+	for _, part := range []struct {
+		to   *[]byte
+		size int
+	}{
+		{&a.code, 2 * chunks * slotSize},
+		{&a.probe, layout.PageSize},
+		{&a.table, 8 * (layout.SysControlMax + 1)},
+		{&a.data, perCPUSpan + userSpan + (stackBlocks+2)*layout.ThreadSize},
+	} {
+		var err error
+		if *part.to, err = mapLow(part.size); err != nil {
+			return nil, err
+		}
+	}
+	copy(a.probe, probe.Code)
+	return a, protect(a.probe, true)
+}
+
+func addrOf(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
+func protect(b []byte, exec bool) error {
+	prot := syscall.PROT_READ | syscall.PROT_WRITE
+	if exec {
+		prot = syscall.PROT_READ | syscall.PROT_EXEC
+	}
+	if err := syscall.Mprotect(b, prot); err != nil {
+		return fmt.Errorf("memory for the replayed code cannot be made executable: %w", err)
+	}
+	return nil
+}
+
+// placed are the addresses of one placement.
+type placed struct {
+	user, kernel uint64
+	stubs        []uint64
+	numbers      map[string][]uint64 // system call numbers by handler, for each stream
+	perCPU       uint64
+	userSP       uint64
+	stack        uint64   // a thread, at the bottom of its kernel stack
+	ring         []uint64 // threads of the switch
+}
+
+// place lays everything out anew.
+func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
+	if err := protect(a.code, false); err != nil {
+		return nil, err
+	}
+	for i := range a.code {
+		a.code[i] = 0xcc // INT3
+	}
+	slots := rng.Perm(len(a.code) / slotSize)
+	put := func(c *chunk) uint64 {
+		slot := a.code[slots[0]*slotSize:][:slotSize]
+		slots = slots[1:]
+		off := codeAlign * rng.IntN((slotSize-len(c.Code))/codeAlign)
+		copy(slot[off:], c.Code)
+		return addrOf(slot) + uint64(off)
+	}
+	p := &placed{user: put(&j.User), kernel: put(&j.Kernel), numbers: map[string][]uint64{}}
+	for i := range j.Streams {
+		p.stubs = append(p.stubs, put(&j.Streams[i].chunk))
+	}
+	for i := range j.Streams {
+		if err := a.relocate(&j.Streams[i].chunk, p.stubs[i], j, p.kernel); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.fillTable(rng, j, p); err != nil {
+		return nil, err
+	}
+	data := addrOf(a.data)
+	p.perCPU = data + uint64(lineSize*rng.IntN((perCPUSpan-perCPUSize)/lineSize))
+	p.userSP = data + perCPUSpan + uint64(userStack+codeAlign*rng.IntN((userSpan-userStack)/codeAlign))
+	for _, b := range rng.Perm(stackBlocks)[:threads] {
+		base := alignUp(data+perCPUSpan+userSpan, layout.ThreadSize)
+		p.ring = append(p.ring, base+uint64(b)*layout.ThreadSize)
+	}
+	p.stack = p.ring[0]
+	return p, protect(a.code, true)
+}
+
+func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
+
+// relocate links a chunk at addr.
+func (a *arena) relocate(c *chunk, addr uint64, j *job, kernel uint64) error {
+	code := a.code[addr-addrOf(a.code):]
+	for _, r := range c.Relocs {
+		target := addrOf(a.table)
+		if r.Target != callTable {
+			off, ok := j.Kernel.Defs[r.Target]
+			if !ok {
+				off = j.Kernel.Defs[trap]
+			}
+			target = kernel + uint64(off)
+		}
+		v := int64(target)
+		if r.Abs {
+			v += int64(int32(binary.LittleEndian.Uint32(code[r.Off:])))
+		} else {
+			v -= int64(addr) + int64(r.Off) + 4
+		}
+		if v != int64(int32(v)) {
+			return fmt.Errorf("%s at %#x is out of reach of the code at %#x", r.Target, target, addr)
+		}
+		binary.LittleEndian.PutUint32(code[r.Off:], uint32(v))
+	}
+	return nil
+}
+
+// fillTable gives every handler of a cell a random number: of each stream if
+// the handler is the variant's wrapper, else one for all.
+func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) error {
+	free := rng.Perm(layout.SysControlMax + 1)
+	set := func(addr uint64) uint64 {
+		n := uint64(free[0])
+		free = free[1:]
+		binary.LittleEndian.PutUint64(a.table[8*n:], addr)
+		return n
+	}
+	for i := range a.table {
+		a.table[i] = 0
+	}
+	for _, c := range j.Cells {
+		if p.numbers[c.Handler] != nil {
+			continue
+		}
+		numbers := make([]uint64, len(j.Streams))
+		off, shared := j.Kernel.Defs[c.Handler]
+		if shared {
+			n := set(p.kernel + uint64(off))
+			for s := range numbers {
+				numbers[s] = n
+			}
+		} else {
+			for _, s := range c.Streams {
+				off, ok := j.Streams[s].Defs[c.Handler]
+				if !ok {
+					return fmt.Errorf("variant %s has no %s", j.Streams[s].Name, c.Handler)
+				}
+				numbers[s] = set(p.stubs[s] + uint64(off))
+			}
+		}
+		p.numbers[c.Handler] = numbers
+	}
+	return nil
+}
+
+// word is the 64-bit word of the data at an address.
+func (a *arena) word(addr uint64) []byte { return a.data[addr-addrOf(a.data):][:8] }
+
+func (a *arena) set(addr, value uint64) { binary.LittleEndian.PutUint64(a.word(addr), value) }
+
+func (a *arena) get(addr uint64) uint64 { return binary.LittleEndian.Uint64(a.word(addr)) }

@@ -1,0 +1,325 @@
+package replay
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// childEnv, set to 1, makes a process of any program that has this package in
+// it the child.
+const childEnv = "ENTRYLAB_REPLAY_CHILD"
+
+func init() {
+	if os.Getenv(childEnv) != "1" {
+		return
+	}
+	out := json.NewEncoder(os.Stdout)
+	if err := child(os.Stdin, out); err != nil {
+		if out.Encode(message{Error: err.Error()}) != nil {
+			os.Exit(2)
+		}
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// child samples as the job on its input says until the budget is spent.
+func child(in io.Reader, out *json.Encoder) error {
+	r := bufio.NewReader(in)
+	line, err := r.ReadBytes('\n')
+	if err != nil {
+		return fmt.Errorf("reading the job: %w", err)
+	}
+	var j job
+	if err := json.Unmarshal(line, &j); err != nil {
+		return fmt.Errorf("reading the job: %w", err)
+	}
+	go func() { // the input ends with the parent
+		_, _ = r.ReadByte()
+		os.Exit(1)
+	}()
+	runtime.LockOSThread()
+	debug.SetGCPercent(-1) // the child is short-lived, and a collection would disturb
+	s, err := newSampler(&j)
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(j.Budget)
+	for first := true; first || time.Now().Before(end); first = false {
+		p, err := s.arena.place(s.rng, &j)
+		if err != nil {
+			return err
+		}
+		if err := s.begin(p); err != nil {
+			return err
+		}
+		if first {
+			if err := s.trips(out); err != nil {
+				return err
+			}
+		}
+		m, err := s.sample()
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(message{Placement: m}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sampler is the child's state.
+type sampler struct {
+	job   *job
+	arena *arena
+	rng   *rand.Rand
+	setGS gsBase
+	aux   uint64 // TSC_AUX of the CPU that the thread is pinned to
+	at    *placed
+	order []int32
+}
+
+func newSampler(j *job) (*sampler, error) {
+	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, 0))}
+	var err error
+	if s.arena, err = newArena(len(j.Streams)+2, j.Probe); err != nil {
+		return nil, err
+	}
+	if err := pin(); err != nil {
+		return nil, err
+	}
+	if err := catchFaults(); err != nil {
+		return nil, err
+	}
+	if s.setGS, err = thisGSBase(); err != nil {
+		return nil, err
+	}
+	c := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["chain"]), trips: 1}
+	enter(&c)
+	s.aux = c.endCPU
+	return s, nil
+}
+
+// ownSP is a user stack for code that makes no calls.
+func (s *sampler) ownSP() uint64 { return addrOf(s.arena.data) + perCPUSpan + userStack }
+
+// begin makes a placement the one in force.
+func (s *sampler) begin(p *placed) error {
+	s.at = p
+	a := s.arena
+	a.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
+	a.set(p.perCPU+uint64(perCPU.Idle.Off), p.perCPU+lineSize)
+	if err := s.setGS(p.perCPU); err != nil {
+		return fmt.Errorf("setting the GS base: %w", err)
+	}
+	return nil
+}
+
+// call prepares the samples of a cell and stream.
+func (s *sampler) call(c *cell, stream int) userCall {
+	p, j := s.at, s.job
+	ctx := userCall{
+		sp:     p.userSP,
+		loop:   p.user + uint64(j.User.Defs[c.Loop]),
+		back:   p.user + uint64(j.User.Defs[c.Loop+".back"]),
+		number: p.numbers[c.Handler][stream],
+		entry:  p.stubs[stream] + uint64(j.Streams[stream].Defs["entry_SYSCALL_64"]),
+		warm:   c.Warm,
+		trips:  c.Trips,
+	}
+	if c.Switch {
+		s.startThreads(c, stream, ctx.loop)
+		return ctx
+	}
+	s.arena.set(p.stack+uint64(thread.Flags.Off), 0)
+	s.arena.set(p.perCPU+uint64(perCPU.TopOfStack.Off), p.stack+layout.ThreadSize)
+	return ctx
+}
+
+// apart is what shifts Thread.UserSP to the start of a line.
+var apart = uint64(lineSize - thread.UserSP.Off%lineSize)
+
+// startThreads makes a ring of threads of which the first runs and the others
+// have not begun.
+func (s *sampler) startThreads(c *cell, stream int, loop uint64) {
+	a, p := s.arena, s.at
+	ring := p.perCPU + lineSize
+	shift := uint64(0)
+	if c.Apart {
+		shift = apart
+	}
+	for i, base := range p.ring {
+		t := base + shift
+		for off := 0; off < 2*lineSize; off += 8 {
+			a.set(t+uint64(off), 0)
+		}
+		a.set(t+uint64(thread.IP.Off), p.kernel+uint64(s.job.Kernel.Defs["thread_start"]))
+		a.set(t+uint64(thread.AltSP.Off), p.userSP-uint64(lineSize*i))
+		a.set(t+uint64(thread.ClearTID.Off), loop)
+		a.set(ring+uint64(8*i), t)
+		a.set(ring+8*threads+8*uint64((i+1)%threads), t)
+	}
+	first := p.ring[0] + shift
+	a.set(p.perCPU+uint64(perCPU.Current.Off), first)
+	a.set(p.perCPU+uint64(perCPU.TopOfStack.Off), first+layout.ThreadSize)
+	a.set(p.perCPU+uint64(perCPU.Variant.Off), 0)
+	entry := s.job.Streams[stream].Defs["__switch_to_asm"]
+	a.set(p.perCPU+uint64(perCPU.SwitchTo.Off), p.stubs[stream]+uint64(entry))
+}
+
+// run enters the loop and checks that the CPU has not changed and that the
+// call keeps what it must.
+func (s *sampler) run(ctx *userCall, stream int) error {
+	fault[faultBase/8] = s.at.stubs[stream]
+	fault[faultRunning/8] = uint64(stream) + 1
+	enter(ctx)
+	fault[faultRunning/8] = 0
+	if ctx.startCPU != s.aux || ctx.endCPU != s.aux {
+		return fmt.Errorf("the CPU changed under the run: pinned to TSC_AUX %#x, a sample began on %#x and ended on %#x", s.aux, ctx.startCPU, ctx.endCPU)
+	}
+	want := wantRegs(ctx)
+	for r, v := range ctx.out {
+		if v != want[r] && r != outRAX {
+			return fmt.Errorf("variant %s: %s is %#x after a call, want %#x", s.job.Streams[stream].Name, outNames[r], v, want[r])
+		}
+	}
+	return nil
+}
+
+// wantRegs is what a call leaves in the registers, RAX excepted.
+func wantRegs(ctx *userCall) [outRegs]uint64 {
+	return [outRegs]uint64{
+		outRCX: ctx.back, outRDX: patternDX, outRBX: 0, outRSP: ctx.sp - 8, outRBP: patternBP, outRSI: patternSI, outRDI: 1,
+		outR8: patternR8, outR9: patternR9, outR10: patternR10, outR11: userFlags,
+		outR12: ctx.back, outR13: ctx.number, outR14: ctx.entry, outR15: userFlags,
+	}
+}
+
+// trips makes one call for each stream and each kind of frame, and reports what
+// it did.
+func (s *sampler) trips(out *json.Encoder) error {
+	for i := range s.job.Cells {
+		c := s.job.Cells[i]
+		if c.Switch || c.Form != HeadlineForm || c.Op == opDose {
+			continue
+		}
+		c.Warm, c.Trips = 0, 1
+		for _, stream := range c.Streams {
+			ctx := s.call(&c, stream)
+			frame := s.at.stack + layout.ThreadSize - 8*uint64(layout.NumSlots)
+			for slot := range uint64(layout.NumSlots) {
+				s.arena.set(frame+8*slot, layout.Poison+8*slot)
+			}
+			if err := s.run(&ctx, stream); err != nil {
+				return err
+			}
+			t := trip{Stream: stream, Full: c.Handler == fullFrame, Want: wantRegs(&ctx), Regs: ctx.out}
+			for slot := range t.Frame {
+				t.Frame[slot] = s.arena.get(frame + 8*uint64(slot))
+			}
+			t.Scratch = s.arena.get(s.at.perCPU + uint64(perCPU.RSPScratch.Off))
+			if err := out.Encode(message{Trip: &t}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Samples of the probe and the chain in a placement, and their rounds.
+const (
+	probeSamples = 40
+	probeTrips   = 300
+	chainTrips   = 200
+)
+
+// sample takes all samples of a placement in random order.
+func (s *sampler) sample() (*placement, error) {
+	j := s.job
+	n := len(j.Streams)
+	if s.order == nil {
+		for i, c := range j.Cells {
+			for _, stream := range c.Streams {
+				for range c.Samples {
+					s.order = append(s.order, int32(i*n+stream))
+				}
+			}
+		}
+		for range probeSamples {
+			s.order = append(s.order, -1, -2)
+		}
+	}
+	s.rng.Shuffle(len(s.order), func(i, k int) { s.order[i], s.order[k] = s.order[k], s.order[i] })
+	ticks := make([][]float64, len(j.Cells)*n)
+	var probe, chain []float64
+	probeCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["probe"]), warm: 4, trips: probeTrips}
+	chainCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["chain"]), warm: 4, trips: chainTrips}
+	for _, o := range s.order {
+		switch o {
+		case -1:
+			enter(&probeCtx)
+			probe = append(probe, float64(probeCtx.end-probeCtx.start)/probeTrips)
+		case -2:
+			enter(&chainCtx)
+			chain = append(chain, float64(chainCtx.end-chainCtx.start)/chainTrips)
+		default:
+			c, stream := &j.Cells[int(o)/n], int(o)%n
+			ctx := s.call(c, stream)
+			if err := s.run(&ctx, stream); err != nil {
+				return nil, err
+			}
+			ops := ctx.trips
+			if c.Switch {
+				ops *= threads
+			}
+			ticks[o] = append(ticks[o], float64(ctx.end-ctx.start)/float64(ops))
+		}
+	}
+	m := &placement{Probe: stats.Quantile(probe, 0.1), Chain: stats.LowBand(chain)}
+	for i := range j.Cells {
+		row := make([]float64, n)
+		for stream := range row {
+			if t := ticks[i*n+stream]; t != nil {
+				row[stream] = stats.LowBand(t)
+			}
+		}
+		m.Ticks = append(m.Ticks, row)
+	}
+	return m, nil
+}
+
+// pin keeps this thread on one of the CPUs that it may use: the last, because
+// the first has most of a machine's interrupts.
+func pin() error {
+	var mask [128]uint64
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+	if errno != 0 {
+		return fmt.Errorf("sched_getaffinity: %w", errno)
+	}
+	for cpu := int(n)*8 - 1; cpu >= 0; cpu-- {
+		if mask[cpu/64]>>(cpu%64)&1 == 0 {
+			continue
+		}
+		mask = [128]uint64{}
+		mask[cpu/64] = 1 << (cpu % 64)
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask))); errno != 0 {
+			return fmt.Errorf("sched_setaffinity to CPU %d: %w", cpu, errno)
+		}
+		return nil
+	}
+	return errors.New("sched_getaffinity names no CPU")
+}

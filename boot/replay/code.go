@@ -1,0 +1,154 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+)
+
+// chunk is a piece of machine code that is copied to a random address as a
+// whole.
+type chunk struct {
+	Code   []byte
+	Relocs []reloc
+	// Defs are the places in it that relocs and the sampler name.
+	Defs map[string]int
+}
+
+// reloc is a place in the code that depends on where code lies.
+type reloc struct {
+	Off    int // of the four bytes
+	Target string
+	// Abs: the four bytes are the address itself, plus what they hold already;
+	// else the distance from the byte behind them.
+	Abs bool
+}
+
+// Replacement is an instruction that does not run as the build made it.
+type Replacement struct {
+	Func string // of the variant, with its suffix
+	Off  int    // in the function
+	Text string // the instruction that was there
+	Was  []byte
+	Is   []byte // of the same length
+}
+
+// replaced are the instructions that ring 3 may not execute. The byte behind
+// the jump is never reached.
+var replaced = map[string][]byte{
+	"SYSRETQ": {0xff, 0xe1, 0xcc}, // JMP *RCX; INT3
+	"SWAPGS":  {0x0f, 0x1f, 0x00}, // NOP
+	"STI":     {0x90},             // NOP
+	"CLI":     {0x90},             // NOP
+}
+
+// Names that relocs refer to beside functions.
+const (
+	callTable = "sys_call_table"
+	trap      = "trap" // in the place of every kernel function that a replay has no need of
+)
+
+// stub is a variant's code as it is replayed.
+type stub struct {
+	chunk
+	replacements []Replacement
+	listings     []asm.Listing
+	start        uint64 // address of the chunk in the build
+}
+
+// stubOf takes a variant's functions out of a built kernel.
+func stubOf(obj *asm.Object, variant string) (*stub, error) {
+	s := &stub{}
+	for _, l := range obj.Listings {
+		if _, suffix, ok := strings.Cut(l.Name, "."); ok && suffix == variant {
+			s.listings = append(s.listings, l)
+		}
+	}
+	if len(s.listings) == 0 {
+		return nil, fmt.Errorf("variant %s has no function in the build", variant)
+	}
+	slices.SortFunc(s.listings, func(a, b asm.Listing) int { return int(int64(a.Addr - b.Addr)) })
+	text := obj.Sections[0]
+	table, ok := obj.Addr(callTable)
+	if !ok {
+		return nil, fmt.Errorf("the build has no %s", callTable)
+	}
+	s.start = s.listings[0].Addr
+	end := funcEnd(s.listings[len(s.listings)-1])
+	s.Code = slices.Clone(text.Bytes[s.start-text.Addr : end-text.Addr])
+	s.Defs = map[string]int{}
+	for _, l := range s.listings {
+		name, _, _ := strings.Cut(l.Name, ".")
+		s.Defs[name] = int(l.Addr - s.start)
+		for _, row := range l.Rows {
+			if row.Label == "" {
+				s.row(obj, l, row, table, end)
+			}
+		}
+	}
+	return s, nil
+}
+
+func funcEnd(l asm.Listing) uint64 {
+	last := l.Rows[len(l.Rows)-1]
+	return l.Addr + uint64(last.Off+len(last.Bytes))
+}
+
+// row replaces the instruction of a row, or notes what of it must be linked
+// anew.
+func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint64) {
+	off := int(l.Addr-s.start) + row.Off
+	if is, ok := replaced[row.Text]; ok {
+		s.replacements = append(s.replacements, Replacement{l.Name, row.Off, row.Text, row.Bytes, is})
+		copy(s.Code[off:], is)
+		return
+	}
+	last := off + len(row.Bytes) - 4
+	switch {
+	case strings.Contains(row.Text, callTable+"("):
+		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(table))
+		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
+	case isFar(row.Bytes):
+		behind := l.Addr + uint64(row.Off+len(row.Bytes))
+		target := behind + uint64(int64(int32(binary.LittleEndian.Uint32(s.Code[last:]))))
+		if target < s.start || target >= end {
+			s.Relocs = append(s.Relocs, reloc{last, funcAt(obj, target), false})
+		}
+	}
+}
+
+// isFar reports whether an instruction is a branch with a distance of 32 bits:
+// CALL, JMP or a conditional one (SDM volume 2).
+func isFar(code []byte) bool {
+	return len(code) == 5 && (code[0] == 0xe8 || code[0] == 0xe9) ||
+		len(code) == 6 && code[0] == 0x0f && code[1]&0xf0 == 0x80
+}
+
+func funcAt(obj *asm.Object, addr uint64) string {
+	for _, sym := range obj.Symbols {
+		if sym.Addr == addr && sym.Func {
+			return sym.Name
+		}
+	}
+	return trap
+}
+
+// where names the function and offset of a place in the chunk.
+func (s *stub) where(off int) string {
+	for _, l := range slices.Backward(s.listings) {
+		at := int(l.Addr - s.start)
+		if off < at {
+			continue
+		}
+		for _, row := range l.Rows {
+			if row.Label == "" && row.Off == off-at {
+				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, row.Text)
+			}
+		}
+		return fmt.Sprintf("%s+%#x", l.Name, off-at)
+	}
+	return fmt.Sprintf("the code's start%+#x", off)
+}

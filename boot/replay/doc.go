@@ -1,0 +1,51 @@
+// Package replay measures entry and exit paths on this CPU without a machine to
+// boot: it runs a variant's own machine code, as the build made it, in ring 3.
+// In the flow (variant, listing, machine code, image, machine, lines, results,
+// table) it goes from the machine code to the results, past image and machine.
+//
+// # What runs
+//
+// The bytes of a variant's functions are taken from the built kernel
+// ([gen.Build]). What ring 3 may not execute is replaced in its place, so that
+// every other instruction stands where the build put it:
+//
+//   - SYSRETQ by a jump to the address in RCX, where SYSRETQ would go,
+//   - SWAPGS, STI and CLI by a NOP of the same length: they are left out.
+//
+// IRETQ runs as it is. SYSCALL is replaced by what comes in front of the stub:
+// RCX and R11 are loaded as SYSCALL loads them, then a jump. Addresses outside
+// the variant's functions are linked anew: those of the handlers, which are
+// this package's, and of the call table. RSP, the frame, the per-CPU area and
+// the thread are as in the kernel; GS base points to the per-CPU area.
+//
+// # Forms
+//
+// How far a CPU lets the instructions around SYSCALL and SYSRET overlap with
+// them decides what a stub costs, and it is not known of every CPU. A form is a
+// guess about it: what stands beside the two jumps, and what the handler does.
+//
+//   - SR1: LFENCE at SYSCALL and at SYSRET, a handler with a chain of 60 cycles.
+//     The SDM describes the ordering of SYSCALL and SYSRET (volume 2) in the
+//     words of LFENCE, and real calls do work: this is the figure.
+//   - SR0: the same with a handler that does nothing.
+//   - N0: no fence. The bound for a CPU whose SYSCALL would overlap.
+//   - D0: MFENCE instead. The bound for one that drains its stores.
+//
+// # Design of a run
+//
+// One unlucky address makes a reproducible difference of a cycle or two between
+// equal stubs, so the code of every variant, the handlers, the loop around
+// them, the per-CPU area and both stacks get new random addresses hundreds of
+// times in a run: a placement. In each, samples of all variants alternate in
+// random order. A placement's figure is the low band of its samples; placements
+// in which a probe felt a neighbour on the same core are dropped as a whole;
+// the difference and its interval come from the placements (package stats).
+//
+// Every run carries its own proof: a second copy of the base must show no
+// difference (A/A), and one with a cycle more in its handler a difference of
+// one. A run that fails either is refused.
+//
+// Sampling is done by a child process, a second run of the same program: a
+// fault in the replayed code ends the child alone and is reported with variant
+// and offset.
+package replay

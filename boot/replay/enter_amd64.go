@@ -1,0 +1,70 @@
+package replay
+
+// What the user's registers hold around a call, beside those of userLoop.
+const (
+	patternSI  = 0x5151_0001
+	patternDX  = 0x5252_0002
+	patternR8  = 0x5353_0003
+	patternR9  = 0x5454_0004
+	patternR10 = 0x5555_0005
+	patternBP  = 0x5656_0006
+	// userFlags is RFLAGS in ring 3 with nothing special set: IF, ZF, PF and the
+	// bit that is always 1.
+	userFlags = 0x246
+)
+
+// Registers in userCall.out, in the order of the CPU's encoding but for RCX and
+// RDX, which are where RDTSCP leaves them.
+const (
+	outRAX = iota
+	outRCX
+	outRDX
+	outRBX
+	outRSP
+	outRBP
+	outRSI
+	outRDI
+	outR8
+	outR9
+	outR10
+	outR11
+	outR12
+	outR13
+	outR14
+	outR15
+	outRegs
+)
+
+var outNames = [outRegs]string{
+	"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
+}
+
+// userCall is what enter works with.
+type userCall struct {
+	goSP, goBP uint64 // kept meanwhile
+	sp         uint64 // the user's stack
+	loop       uint64 // address of the loop
+	warm       uint64 // rounds before the timed ones, may be 0
+	trips      uint64 // timed rounds
+	back       uint64 // address behind the loop's SYSCALL
+	number     uint64 // of the system call
+	entry      uint64 // address of the stub
+
+	start, end       uint64 // time-stamp counter
+	startCPU, endCPU uint64 // TSC_AUX: which CPU read it
+	out              [outRegs]uint64
+}
+
+// loopSP is the user's RSP in the loop, below what enter keeps on the stack.
+func (c *userCall) loopSP() uint64 { return c.sp - 16 }
+
+// enter runs the loop on the user's stack, first warm, then trips rounds of it,
+// and stores when the latter began and ended and what the registers held after
+// them. Nothing may preempt it: the goroutine is locked to its thread, and
+// asynchronous preemption is off.
+//
+//go:noescape
+func enter(c *userCall)
+
+// wrgsbase sets the GS base. #UD without CR4.FSGSBASE.
+func wrgsbase(addr uint64)

@@ -1,0 +1,172 @@
+package replay
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// gs is the per-CPU area. Fields that a stub does not touch carry the replay's
+// own state: Variant the running thread's place in the ring of threads, Idle
+// the address of the ring.
+var (
+	gs   = Fields[layout.PerCPU[Mem]](GS)
+	next = Fields[layout.Thread[Mem]](RSI)
+)
+
+// threads is the number of threads that switch to each other, a power of two.
+// Their kernel stacks lie 16 KiB apart, so that their hot lines compete for the
+// same set of the first-level cache, which has at least 8 ways.
+const threads = 8
+
+// chainStep is how many cycles a dependent 64-bit IMUL takes on every Intel CPU
+// since Nehalem and every AMD CPU since K8, and chainLength how many a handler
+// with work has.
+const (
+	chainStep   = 3
+	chainLength = 20
+)
+
+func chain(r Reg) Block { return slices.Repeat(Block{IMULQ(r, r)}, chainLength) }
+
+// probeNOPs is the length of the probe for a busy neighbour: so many
+// instructions that need nothing but dispatch slots, which are shared.
+const probeNOPs = 96
+
+// Names of the user's loops, one for each kind of fence.
+const (
+	loopN  = "loop_n"
+	loopSR = "loop_sr"
+	loopD  = "loop_d"
+)
+
+// userLoop makes RBX calls. Its state lies in registers that every call keeps:
+// R12 the address of the label back, R13 the number of the call, R14 the entry,
+// R15 RFLAGS.
+func userLoop(name string, fence Block) Func {
+	return FUNC(name, "makes RBX system calls.",
+		LABEL("again"),
+		MOVQ(R13, RAX),
+		MOVQ(R12, RCX).C("SYSCALL: RIP"),
+		MOVQ(R15, R11).C("SYSCALL: RFLAGS"),
+		fence,
+		JMP(R14),
+		LABEL("back"),
+		fence,
+		DECQ(RBX),
+		JNE("again"),
+		RET(),
+	)
+}
+
+func userProgram() Program {
+	return Program{Funcs: []Func{
+		userLoop(loopN, nil),
+		userLoop(loopSR, Block{LFENCE()}),
+		userLoop(loopD, Block{MFENCE()}),
+	}}
+}
+
+func probeProgram() Program {
+	return Program{Funcs: []Func{
+		FUNC("probe", "takes RBX times the dispatch of probeNOPs instructions.",
+			LABEL("again"),
+			Block(slices.Repeat(Block{NOP()}, probeNOPs)),
+			DECQ(RBX),
+			JNE("again"),
+			RET(),
+		),
+		FUNC("chain", "takes RBX times chainLength*chainStep cycles: the unit of all figures.",
+			LABEL("again"),
+			chain(RAX),
+			DECQ(RBX),
+			JNE("again"),
+			RET(),
+		),
+	}}
+}
+
+// Names of the handlers.
+const (
+	sysNull   = "sys_null"
+	sysWork   = "sys_work"
+	sysDose   = "sys_dose"
+	fullFrame = "stub_full_frame" // the variant's wrapper
+	sysYield  = "sys_yield"
+	flushSP   = "sys_yield_flush_usersp"
+	flushBoth = "sys_yield_flush_thread"
+)
+
+// kernelProgram is what a stub finds around it in the kernel.
+func kernelProgram() Program {
+	return Program{Funcs: []Func{
+		FUNC(sysNull, "does nothing.", XORL(RAX, RAX), RET()),
+		FUNC(sysWork, "does something that its result waits for.", MOVQ(RDI, RAX), chain(RAX), RET()),
+		FUNC(sysDose, "is sys_work and one cycle more.",
+			MOVQ(RDI, RAX), chain(RAX), LEAQ(RAX.At(1), RAX), RET()),
+		FUNC("sys_full_frame", "is what the wrapper for a call that needs the whole frame calls.",
+			MOVQ(RDI, RAX), chain(RAX), RET()),
+		yield(sysYield, nil),
+		yield(flushSP, Block{CLFLUSH(next.UserSP)}),
+		yield(flushBoth, Block{CLFLUSH(next.UserSP), CLFLUSH(next.SP)}),
+		FUNC("thread_start", "is where a thread begins, RSI: in ring 3, with the registers of the one before.",
+			MOVQ(next.AltSP, RSP),
+			MOVQ(1<<40, RBX).C("calls to make: it never ends"),
+			JMP(next.ClearTID)),
+		FUNC(trap, "stands for all else.", UD2()),
+	}}
+}
+
+// yield switches to the next thread of the ring as schedule does, by the
+// variant's __switch_to_asm. The ring is two tables at gs.Idle: the threads, and
+// for each the one that left before it, whose lines are flushed: it runs again
+// only when all others have.
+func yield(name string, flush Block) Func {
+	if flush != nil {
+		flush = append(Block{
+			MOVQ(gs.Idle, RDX),
+			MOVQ(RDX.Index(RAX, 1).Add(8*threads), RSI),
+		}, flush...)
+	}
+	return FUNC(name, "runs the next thread.",
+		MOVQ(gs.Current, RDI),
+		MOVQ(gs.Variant, RAX),
+		flush,
+		ADDQ(8, RAX),
+		ANDL(8*(threads-1), RAX),
+		MOVQ(RAX, gs.Variant),
+		ADDQ(gs.Idle, RAX),
+		MOVQ(RAX.At(0), RSI),
+		MOVQ(RSI, gs.Current),
+		LEAQ(RSI.At(layout.ThreadSize), RAX),
+		MOVQ(RAX, gs.TopOfStack),
+		JMP(gs.SwitchTo),
+	)
+}
+
+// chunkOf links a program that refers to nothing outside it.
+func chunkOf(p Program) (chunk, error) {
+	const base = 1 << 20
+	obj, err := Link(p, base, 0)
+	if err != nil {
+		return chunk{}, fmt.Errorf("replay: %w", err)
+	}
+	c := chunk{Code: obj.Sections[0].Bytes, Defs: map[string]int{}}
+	for _, l := range obj.Listings {
+		c.Defs[l.Name] = int(l.Addr - base)
+		for _, row := range l.Rows {
+			if row.Label != "" {
+				c.Defs[l.Name+"."+row.Label] = int(l.Addr-base) + row.Off
+			}
+		}
+	}
+	return c, nil
+}
+
+// Offsets for the sampler, which sets memory up from outside.
+var (
+	perCPU = Slots[layout.PerCPU[Slot]]()
+	thread = Slots[layout.Thread[Slot]]()
+)

@@ -1,0 +1,269 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Config says what to replay.
+type Config struct {
+	// Variants are measured against the first of them.
+	Variants []stubs.Named
+	// Budget is the time for sampling, at least one placement; 0: DefaultBudget.
+	Budget time.Duration
+	// Seed decides all random choices; 0: one from the clock.
+	Seed uint64
+	// Progress, if not nil, is told how far the run is.
+	Progress func(string)
+
+	tamper func(*job) // of tests
+}
+
+// DefaultBudget resolves 0.3 cycle between two variants on a quiet machine with
+// time to spare.
+const DefaultBudget = 15 * time.Second
+
+// grace is how much longer than its budget a child may take: the last
+// placement of many variants on a loaded machine.
+const grace = 20 * time.Second
+
+// Forms and operations, as results name them.
+const (
+	HeadlineForm = "SR1"
+
+	OpNull       = "null call"
+	OpFull       = "full-frame call"
+	OpSwitch     = "thread switch, warm"
+	OpSwitchSP   = "thread switch, usersp's line cold"
+	OpSwitchLine = "thread switch, thread's line cold"
+	OpSwitchBoth = "thread switch, both lines cold"
+
+	opDose = "dose"
+)
+
+// Run replays the variants and returns what was measured. It refuses a run
+// whose controls fail by a [NoiseError], together with the result that fails.
+// It ends early, without result, when ctx does.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	if len(c.Variants) < 2 {
+		return nil, errors.New("replay: want at least two variants")
+	}
+	if c.Variants[0].Variant.Bare {
+		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
+	}
+	if c.Budget == 0 {
+		c.Budget = DefaultBudget
+	}
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
+	}
+	r, err := prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	cpu, err := readCPU()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.sample(ctx); err != nil {
+		return nil, err
+	}
+	if now, err := readCPU(); err != nil || now != cpu {
+		return nil, fmt.Errorf("the CPU changed under the run: it was %v, now it is %v (%w)", cpu, now, err)
+	}
+	return r.analyse(cpu)
+}
+
+// run is a replay in the parent.
+type run struct {
+	config     Config
+	job        job
+	stubs      []*stub // by stream
+	promises   []promise
+	placements []*placement
+}
+
+// prepare takes the variants' code out of a build and plans the cells.
+func prepare(c Config) (*run, error) {
+	image, err := gen.Build(gen.Config{Variants: c.Variants})
+	if err != nil {
+		return nil, err
+	}
+	r := &run{config: c, job: job{Seed: c.Seed, Budget: c.Budget}}
+	for i, n := range c.Variants {
+		s, err := stubOf(image.Object, n.Name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := promiseOf(image.Object, i)
+		if err != nil {
+			return nil, err
+		}
+		r.add(n.Name, s, p)
+	}
+	r.add("the A/A control", r.stubs[0], r.promises[0])
+	r.add("the +1 control", r.stubs[0], r.promises[0])
+	for _, part := range []struct {
+		to   *chunk
+		from func() (chunk, error)
+	}{
+		{&r.job.User, func() (chunk, error) { return chunkOf(userProgram()) }},
+		{&r.job.Kernel, func() (chunk, error) { return chunkOf(kernelProgram()) }},
+		{&r.job.Probe, func() (chunk, error) { return chunkOf(probeProgram()) }},
+	} {
+		if *part.to, err = part.from(); err != nil {
+			return nil, err
+		}
+	}
+	r.plan()
+	if c.tamper != nil {
+		c.tamper(&r.job)
+	}
+	return r, nil
+}
+
+func (r *run) add(name string, s *stub, p promise) {
+	r.stubs = append(r.stubs, s)
+	r.promises = append(r.promises, p)
+	r.job.Streams = append(r.job.Streams, stream{name, s.chunk})
+}
+
+// controlAA and controlDose are the streams of the controls.
+func (r *run) controlAA() int   { return len(r.config.Variants) }
+func (r *run) controlDose() int { return len(r.config.Variants) + 1 }
+
+// plan lists the cells. Rounds are chosen for samples of 5 to 20 us, long
+// against the step of the time-stamp counter, short against a time slice.
+func (r *run) plan() {
+	var all, calling []int
+	for i := range r.controlDose() {
+		all = append(all, i)
+		if i == r.controlAA() || !r.config.Variants[i].Variant.Bare {
+			calling = append(calling, i)
+		}
+	}
+	dose := []int{r.controlDose()}
+	r.job.Cells = []cell{
+		{Op: OpNull, Form: HeadlineForm, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: opDose, Form: HeadlineForm, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpNull, Form: "SR0", Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpNull, Form: "N0", Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
+		{Op: OpNull, Form: "D0", Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
+		{Op: OpFull, Form: HeadlineForm, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpSwitch, Form: "SR0", Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
+		{Op: OpSwitchSP, Form: "SR0", Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
+		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+	}
+}
+
+// sample runs the child and collects its placements.
+func (r *run) sample(ctx context.Context) error {
+	limit, cancel := context.WithTimeout(ctx, r.config.Budget+grace)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("replay: finding this program: %w", err)
+	}
+	cmd := exec.CommandContext(limit, self)
+	cmd.Env = append(os.Environ(), childEnv+"=1", "GODEBUG=asyncpreemptoff=1", "GOTRACEBACK=single")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the parent's to act on
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second
+	faults, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	defer faults.Close()
+	cmd.ExtraFiles = []*os.File{w}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("replay: starting the child: %w", err)
+	}
+	w.Close()
+	line, err := json.Marshal(&r.job)
+	if err == nil {
+		_, err = stdin.Write(append(line, '\n')) // stays open: its end is the child's
+	}
+	said := r.read(bufio.NewReader(stdout))
+	if said != nil {
+		cancel()
+	}
+	waited := cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case said != nil:
+		return said
+	case limit.Err() != nil:
+		return fmt.Errorf("replay: the child did not end within %v: replayed code does not return", r.config.Budget+grace)
+	}
+	if record := readFault(faults); record != nil {
+		return r.faultError(record)
+	}
+	if err := errors.Join(err, waited); err != nil {
+		return fmt.Errorf("replay: the child failed: %w\n%s", err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// read reads the child's messages to their end.
+func (r *run) read(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return nil // how the child ended says more
+		}
+		var m message
+		if err := json.Unmarshal(line, &m); err != nil {
+			return fmt.Errorf("replay: the child said %q: %w", line, err)
+		}
+		switch {
+		case m.Error != "":
+			return fmt.Errorf("replay: %s", m.Error)
+		case m.Trip != nil:
+			if err := r.check(m.Trip); err != nil {
+				return err
+			}
+		case m.Placement != nil:
+			r.placements = append(r.placements, m.Placement)
+			if r.config.Progress != nil && len(r.placements)%10 == 0 {
+				r.config.Progress(fmt.Sprintf("replay: %d placements", len(r.placements)))
+			}
+		}
+	}
+}
+
+// faultError says what a fault record means.
+func (r *run) faultError(record []uint64) error {
+	word := func(off int) uint64 { return record[off/8] }
+	i := int(word(faultRunning)) - 1
+	e := &FaultError{
+		Variant: r.job.Streams[i].Name, Signal: syscall.Signal(word(faultSignal)), Addr: word(faultAddr),
+		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
+	}
+	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
+		e.Where = r.stubs[i].where(int(off))
+	}
+	return e
+}

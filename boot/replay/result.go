@@ -1,0 +1,249 @@
+package replay
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// CPU is what the figures hold for.
+type CPU struct {
+	Model     string `json:"model"`
+	Family    string `json:"family"` // family, model and stepping in decimal
+	Microcode string `json:"microcode"`
+}
+
+func (c CPU) String() string {
+	return fmt.Sprintf("%s (family/model/stepping %s, microcode %s)", c.Model, c.Family, c.Microcode)
+}
+
+// readCPU reads what Linux says of the first CPU.
+func readCPU() (CPU, error) {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n\n")
+	field := map[string]string{}
+	for line := range strings.Lines(first) {
+		key, value, _ := strings.Cut(line, ":")
+		field[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	}
+	return CPU{
+		Model:     field["model name"],
+		Family:    field["cpu family"] + "/" + field["model"] + "/" + field["stepping"],
+		Microcode: field["microcode"],
+	}, nil
+}
+
+// Result is what a run gives. All figures are core cycles for one operation.
+type Result struct {
+	CPU      CPU      `json:"cpu"`
+	Variants []string `json:"variants"` // the first is the base
+	Seed     uint64   `json:"seed"`
+	// CyclesPerTick is core cycles for a tick of the time-stamp counter, from a
+	// chain of multiplications.
+	CyclesPerTick float64 `json:"cycles_per_tick"`
+	// Placements were kept, Dropped were disturbed by a neighbour on the core.
+	Placements int `json:"placements"`
+	Dropped    int `json:"dropped"`
+	// ProbeFloor is the least that the probe for a neighbour took, in cycles.
+	ProbeFloor float64   `json:"probe_floor"`
+	Controls   []Control `json:"controls"`
+	Cells      []Cell    `json:"cells"`
+	// Replaced is what did not run as the build made it, of all variants.
+	Replaced []Replacement `json:"-"`
+}
+
+// Control is a difference whose truth is known.
+type Control struct {
+	Name     string         `json:"name"`
+	Op       string         `json:"op"`
+	Form     string         `json:"form"`
+	Truth    float64        `json:"truth"`
+	Estimate stats.Estimate `json:"estimate"`
+}
+
+// Cell is one operation in one form.
+type Cell struct {
+	Op   string `json:"op"`
+	Form string `json:"form"`
+	// Figures are of the variants in their order. They are no absolute costs:
+	// SYSCALL, SYSRET and SWAPGS are not in them.
+	Figures []Figure `json:"figures"`
+	// Noisy is why the differences must not be believed; empty: they may.
+	Noisy string `json:"noisy,omitempty"`
+}
+
+// Figure is what one variant takes.
+type Figure struct {
+	Variant string `json:"variant"`
+	// Cycles are of each placement; nil: the variant does not have this operation.
+	Cycles []float64 `json:"cycles,omitempty"`
+	Mean   float64   `json:"mean,omitempty"`
+	// Difference is from the base; nil for the base itself, and where there is
+	// none: Why tells the reason.
+	Difference *stats.Estimate `json:"difference,omitempty"`
+	Why        string          `json:"why,omitempty"`
+}
+
+// Resolution is what a control of the headline form may be off, in cycles, and
+// half the width that its interval may have.
+const Resolution = 0.3
+
+// gateTolerance is how much slower than the floor a probe may be.
+const gateTolerance = 0.06
+
+// NoiseError says that the machine was too noisy for figures.
+type NoiseError struct{ Reason string }
+
+func (e *NoiseError) Error() string {
+	return "this machine is too noisy now: " + e.Reason + "; nothing can be said about the variants, try again when less is running"
+}
+
+// analyse makes the result of the placements. The result comes with a
+// NoiseError too.
+func (r *run) analyse(cpu CPU) (*Result, error) {
+	res := &Result{CPU: cpu, Seed: r.config.Seed}
+	for i, n := range r.config.Variants {
+		res.Variants = append(res.Variants, n.Name)
+		res.Replaced = append(res.Replaced, r.stubs[i].replacements...)
+	}
+	var probes, chains []float64
+	const unit = chainStep * chainLength // cycles of a round of the chain
+	for _, p := range r.placements {
+		probes = append(probes, p.Probe/p.Chain*unit)
+	}
+	keep := stats.Gate(probes, gateTolerance)
+	var kept []*placement
+	for i, p := range r.placements {
+		if keep[i] {
+			kept = append(kept, p)
+			chains = append(chains, p.Chain)
+		}
+	}
+	res.Placements, res.Dropped = len(kept), len(probes)-len(kept)
+	if len(kept) < stats.MinPlacements {
+		return res, &NoiseError{fmt.Sprintf("only %d of %d placements were undisturbed by a neighbour on the core, want %d at least", len(kept), len(probes), stats.MinPlacements)}
+	}
+	res.CyclesPerTick = unit / stats.Quantile(chains, 0.5)
+	res.ProbeFloor = stats.Quantile(probes, 0)
+
+	cycles := func(cell, stream int) []float64 {
+		values := make([]float64, len(kept))
+		for i, p := range kept {
+			values[i] = p.Ticks[cell][stream] / p.Chain * unit
+		}
+		return values
+	}
+	rng := rand.New(rand.NewPCG(r.config.Seed, 1))
+	estimate := func(a, b []float64) stats.Estimate {
+		e, err := stats.Bootstrap(rng, stats.Paired(a, b))
+		if err != nil {
+			panic(err) // there are enough placements
+		}
+		return e
+	}
+	for i, c := range r.job.Cells {
+		if c.Op == opDose {
+			base := cycles(r.cell(OpNull, c.Form), 0)
+			res.Controls = append(res.Controls, Control{"+1 cycle", OpNull, c.Form, 1, estimate(base, cycles(i, r.controlDose()))})
+			continue
+		}
+		base := cycles(i, 0)
+		control := Control{"A/A", c.Op, c.Form, 0, estimate(base, cycles(i, r.controlAA()))}
+		res.Controls = append(res.Controls, control)
+		res.Cells = append(res.Cells, r.figures(c, base, control, func(v int) []float64 { return cycles(i, v) }, estimate))
+	}
+	return res, res.judge()
+}
+
+func (r *run) cell(op, form string) int {
+	for i, c := range r.job.Cells {
+		if c.Op == op && c.Form == form {
+			return i
+		}
+	}
+	panic("replay: no cell " + op + " " + form)
+}
+
+// figures makes the cell of a result.
+func (r *run) figures(c cell, base []float64, control Control, cycles func(int) []float64, estimate func(a, b []float64) stats.Estimate) Cell {
+	out := Cell{Op: c.Op, Form: c.Form}
+	if e := control.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(Resolution, 0.01*stats.Mean(base)) {
+		out.Noisy = "A/A was " + signed(e)
+	}
+	for v, n := range r.config.Variants {
+		f := Figure{Variant: n.Name}
+		if n.Variant.Bare && c.Op != OpNull {
+			f.Why = "bare has no such call"
+			out.Figures = append(out.Figures, f)
+			continue
+		}
+		f.Cycles = cycles(v)
+		f.Mean = stats.Mean(f.Cycles)
+		switch {
+		case v == 0:
+		case iret(n) != iret(r.config.Variants[0]):
+			f.Why = "SYSRET is not run, so its cost cannot be compared with that of IRETQ"
+		default:
+			e := estimate(base, f.Cycles)
+			f.Difference = &e
+		}
+		out.Figures = append(out.Figures, f)
+	}
+	return out
+}
+
+func iret(n stubs.Named) bool { return n.Variant.Exit == stubs.ExitIRET }
+
+// judge refuses a run whose controls fail in the headline form.
+func (res *Result) judge() error {
+	for _, c := range res.Controls {
+		if c.Op != OpNull || c.Form != HeadlineForm {
+			continue
+		}
+		if e := c.Estimate; math.Abs(e.Mean-c.Truth) > Resolution || e.Half() > Resolution {
+			return &NoiseError{fmt.Sprintf("%s was %s cycles over %d placements, want %+g to within %g", c.Name, signed(e), e.N, c.Truth, Resolution)}
+		}
+	}
+	return nil
+}
+
+func signed(e stats.Estimate) string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean, e.Half()) }
+
+// Verdict says in words what a difference means.
+func Verdict(e stats.Estimate) string {
+	switch {
+	case e.Holds(0):
+		return fmt.Sprintf("no difference seen (±%.1f cycles)", max(e.Half(), 0.1))
+	case math.Abs(e.Mean) < 1:
+		return fmt.Sprintf("%+.1f ±%.1f cycles on average, less than what alignment does (±1)", e.Mean, max(e.Half(), 0.1))
+	}
+	return fmt.Sprintf("%+.1f ±%.1f cycles", e.Mean, max(e.Half(), 0.1))
+}
+
+// Notes is what a reader of the figures must know.
+func (res *Result) Notes() []string {
+	return []string{
+		fmt.Sprintf("replayed in ring 3 on %v; SYSCALL, SYSRET, SWAPGS, STI and CLI were not run: only differences between paths with the same exit instruction mean anything, no figure is the cost of a system call", res.CPU),
+		fmt.Sprintf("form SR1 (LFENCE for SYSCALL and SYSRET, a handler with 60 cycles of work) is the figure; N0 (no fence), SR0 (a handler that does nothing) and D0 (MFENCE) bound what another CPU may make of it; %d placements of code and data at random, %s", res.Placements, res.sibling()),
+		"a difference of up to a cycle is a property of alignment, not of the design",
+		"caches were warm but for the switches that say so, predictors trained; on a cold or busy core each additional store costs about 0.2 cycles more",
+		fmt.Sprintf("cycles are derived from a chain of multiplications (%.4f for a tick of the time-stamp counter), not counted", res.CyclesPerTick),
+		"the thread switch is that of the build: \"usersp's line\" and \"both lines\" shift the thread so that usersp begins a cache line of its own",
+	}
+}
+
+// sibling says what the gate found.
+func (res *Result) sibling() string {
+	if all := res.Placements + res.Dropped; res.Dropped > 0 {
+		return fmt.Sprintf("%d more dropped because the core was shared (%.0f %%)", res.Dropped, 100*float64(res.Dropped)/float64(all))
+	}
+	return "none disturbed by a neighbour on the core"
+}
