@@ -36,6 +36,7 @@ var commands = []command{
 	{"boot", "[-variant V] [-engine E] [-machine M] [-append ARGS] [-init PROG] [-- ARGS]", "run a static Go program as /init on a generated kernel", runBoot},
 	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals", runVerify},
 	{"compare", "[-engine E] [-format text|json|bench] A B [C...]", "measure variants against the first of them", runCompare},
+	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
 }
 
 // Exit statuses of the command itself; boot passes init's own on.

@@ -1,0 +1,299 @@
+package study
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/stats"
+)
+
+// Column is an engine, and where it measures in several ways the form: figures
+// of two columns are never compared.
+type Column struct{ Engine, Form string }
+
+func (c Column) String() string {
+	if c.Form == "" {
+		return c.Engine
+	}
+	return c.Engine + " " + c.Form
+}
+
+// Set is the records of a study, found by what they are of.
+type Set struct {
+	Columns []Column
+	// Left is the number of records that are not used, because the engine has
+	// newer ones of other code.
+	Left   int
+	series map[key][]result.Record
+	units  map[Column]string
+}
+
+type key struct {
+	Column
+	variant, op string
+}
+
+// NewSet sorts records. Where an engine has records of several builds of the
+// code under test only those of the newest count; of one figure that was
+// measured twice in the same run, the newer.
+func NewSet(records []result.Record) *Set {
+	s := &Set{series: map[key][]result.Record{}, units: map[Column]string{}}
+	records = slices.Clone(records)
+	slices.SortStableFunc(records, func(a, b result.Record) int { return a.Time.Compare(b.Time) })
+	// Kernels that are not generated have code of their own.
+	type product struct{ engine, kernel string }
+	of := func(r *result.Record) product {
+		if r.Axes == "" {
+			return product{r.Engine, r.Variant}
+		}
+		return product{r.Engine, ""}
+	}
+	newest := map[product]string{}
+	for i := range records {
+		newest[of(&records[i])] = records[i].Code
+	}
+	for i := range records {
+		r := &records[i]
+		if newest[of(r)] != r.Code {
+			s.Left++
+			continue
+		}
+		k := key{Column{r.Engine, r.Form}, r.Variant, r.Op}
+		if !slices.Contains(s.Columns, k.Column) {
+			s.Columns = append(s.Columns, k.Column)
+			s.units[k.Column] = r.Unit
+		}
+		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return old.Run == r.Run })
+		s.series[k] = append(s.series[k], *r)
+	}
+	slices.SortStableFunc(s.Columns, func(a, b Column) int { return cmp.Compare(rank(a.Engine), rank(b.Engine)) })
+	return s
+}
+
+// rank is the order of the columns.
+func rank(engine string) int {
+	return slices.Index([]string{"icount", "bochs", "kvm", "metal", "replay"}, engine)
+}
+
+// Unit is what the column's figures are in.
+func (s *Set) Unit(c Column) string { return s.units[c] }
+
+// Variants are those that the column has figures of, the study's first.
+func (s *Set) Variants() []string {
+	var names []string
+	if list, err := Variants(); err == nil {
+		for _, n := range list {
+			names = append(names, n.Name)
+		}
+	}
+	var have, other []string
+	for k := range s.series {
+		if !slices.Contains(names, k.variant) && !slices.Contains(other, k.variant) {
+			other = append(other, k.variant)
+		}
+	}
+	slices.Sort(other)
+	for _, n := range append(names, other...) {
+		for k := range s.series {
+			if k.variant == n {
+				have = append(have, n)
+				break
+			}
+		}
+	}
+	return have
+}
+
+// Ops are the operations of a column, in the order of the tables.
+func (s *Set) Ops(c Column) []string {
+	var ops []string
+	for k := range s.series {
+		if k.Column == c && !slices.Contains(ops, k.op) {
+			ops = append(ops, k.op)
+		}
+	}
+	slices.SortFunc(ops, func(a, b string) int { return cmp.Or(cmp.Compare(opRank(a), opRank(b)), cmp.Compare(a, b)) })
+	return ops
+}
+
+func opRank(op string) int {
+	i := slices.IndexFunc(result.Operations, func(o result.Operation) bool { return o.Op == op })
+	if i < 0 {
+		return len(result.Operations)
+	}
+	return i
+}
+
+// Records are those of one figure, one for each run.
+func (s *Set) Records(c Column, variant, op string) []result.Record {
+	return s.series[key{c, variant, op}]
+}
+
+// Kind is how sure a difference is.
+type Kind int
+
+// The kinds of a difference.
+const (
+	// None means that there is no figure for one of the two.
+	None Kind = iota
+	// Exact is a difference of two exact counts.
+	Exact
+	// Interval has a confidence interval from paired units of resampling.
+	Interval
+	// Spread has only the range of the samples of a single run: no difference
+	// is claimed unless the ranges are apart.
+	Spread
+)
+
+// Difference is what a change costs: negative is cheaper.
+type Difference struct {
+	Kind             Kind
+	Value, Low, High float64
+	Unit             string
+	// N is the number of pairs that the interval is made of, SD how much one
+	// differs from the next.
+	N  int
+	SD float64
+}
+
+// Seen reports whether there is a difference at all.
+func (d Difference) Seen() bool { return d.Kind != None && (d.Low > 0 || d.High < 0) }
+
+// Difference compares two variants.
+func (s *Set) Difference(c Column, from, to, op string) Difference {
+	a, b := s.Records(c, from, op), s.Records(c, to, op)
+	if len(a) == 0 || len(b) == 0 {
+		return Difference{}
+	}
+	d := Difference{Unit: s.units[c]}
+	if exact(a) && exact(b) {
+		d.Kind, d.Value = Exact, b[0].Median-a[0].Median
+		d.Low, d.High = d.Value, d.Value
+		return d
+	}
+	if values := paired(a, b); len(values) >= stats.MinPlacements {
+		// The seed is fixed: the same results give the same page.
+		e, err := stats.Bootstrap(rand.New(rand.NewPCG(1, 1)), values)
+		if err == nil {
+			d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
+			return d
+		}
+	}
+	first, second := a[len(a)-1], b[len(b)-1]
+	d.Kind, d.Value = Spread, second.Median-first.Median
+	d.Low, d.High = second.Min-first.Max, second.Max-first.Min
+	return d
+}
+
+// exact reports whether all runs gave the same exact count.
+func exact(records []result.Record) bool {
+	for i := range records {
+		if !records[i].Exact() || records[i].Median != records[0].Median {
+			return false
+		}
+	}
+	return true
+}
+
+// paired are the differences of the samples that belong together: those of the
+// same run and index, or, of runs that kept none, their medians.
+func paired(a, b []result.Record) []float64 {
+	var from, to []float64
+	for _, x := range a {
+		i := slices.IndexFunc(b, func(y result.Record) bool { return y.Run == x.Run })
+		if i < 0 {
+			continue
+		}
+		y := b[i]
+		if len(x.Samples) == 0 || len(y.Samples) == 0 {
+			from, to = append(from, x.Median), append(to, y.Median)
+			continue
+		}
+		for n := range min(len(x.Samples), len(y.Samples)) {
+			if x.Samples[n] != nil && y.Samples[n] != nil {
+				from, to = append(from, *x.Samples[n]), append(to, *y.Samples[n])
+			}
+		}
+	}
+	return stats.Paired(from, to)
+}
+
+// BreakEven is the share of full-frame calls from which on the eager path is
+// the cheaper one.
+type BreakEven struct {
+	// OK is unset if a figure is missing.
+	OK bool
+	// Loss is what an ordinary call pays, Gain what a call that needs the full
+	// frame saves beyond that: at the share Loss/Gain they are even.
+	Loss, Gain Difference
+	// Share, Low and High are of all calls; beyond 1 means never, below 0
+	// always.
+	Share, Low, High float64
+}
+
+// BreakEven computes the break-even rate of a trade.
+func (s *Set) BreakEven(c Column, t Trade) BreakEven {
+	lazy, eager := name(t.Lazy), name(t.Eager)
+	loss := s.Difference(c, lazy, eager, nullCall)
+	full := s.Difference(c, lazy, eager, fullFrame)
+	b := BreakEven{OK: loss.Kind != None && full.Kind != None, Loss: loss}
+	b.Gain = Difference{
+		Kind: full.Kind, Unit: full.Unit, Value: loss.Value - full.Value, Low: loss.Low - full.High, High: loss.High - full.Low,
+	}
+	if loss.Kind != Exact {
+		b.Gain.Kind = loss.Kind
+	}
+	b.Share = share(loss.Value, b.Gain.Value)
+	b.Low, b.High = share(loss.Low, b.Gain.High), share(loss.High, b.Gain.Low)
+	return b
+}
+
+// share is loss/gain, where a gain that is none makes it never, or always.
+func share(loss, gain float64) float64 {
+	switch {
+	case loss <= 0 && gain >= 0:
+		return math.Inf(-1)
+	case gain <= 0:
+		return math.Inf(1)
+	}
+	return loss / gain
+}
+
+// String says it in words.
+func (b BreakEven) String() string {
+	percent := func(p float64) string { return fmt.Sprintf("%.0f %%", 100*p) }
+	switch {
+	case !b.OK:
+		return "not measured"
+	case b.Loss.Kind == Exact && b.Gain.Kind == Exact:
+		switch {
+		case b.Share < 0:
+			return "at any share"
+		case b.Share >= 1:
+			return fmt.Sprintf("never: an ordinary call pays %g, a full-frame call saves %g", b.Loss.Value, b.Gain.Value-b.Loss.Value)
+		}
+		return fmt.Sprintf("from %s of the calls on (an ordinary call pays %g, a full-frame call saves %g)",
+			percent(b.Share), b.Loss.Value, b.Gain.Value-b.Loss.Value)
+	case b.High < 0:
+		return "at any share"
+	case b.Low >= 1:
+		return "never"
+	case b.Low <= 0 && b.High >= 1:
+		return "cannot be told: anything from at any share to never"
+	case b.Low <= 0:
+		return "at any share, or from at most " + percent(b.High) + " on"
+	case b.High >= 1:
+		return "from at least " + percent(b.Low) + " on, or never"
+	}
+	return fmt.Sprintf("from %s of the calls on [%s, %s]", percent(b.Share), percent(b.Low), percent(b.High))
+}
+
+// Operations that the study computes with.
+const (
+	nullCall  = "null-call"
+	fullFrame = "full-frame-call"
+)

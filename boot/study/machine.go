@@ -1,0 +1,216 @@
+package study
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// timeout ends a machine that does not end by itself.
+const timeout = 5 * time.Minute
+
+// kvmBoots is how many boots a study with KVM takes: a boot is the unit of
+// resampling.
+const kvmBoots = 20
+
+// units of a tick of the time-stamp counter.
+var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.KVM: result.Ticks}
+
+// Machines returns the engine that boots the variants in QEMU: once under
+// icount, whose counts are exact, and many times under KVM. step, if not nil,
+// is told what takes time.
+func Machines(engine vm.Engine, step func(string)) Engine {
+	return Engine{Name: string(engine), Prepare: func(ctx context.Context, list []stubs.Named) ([]Step, error) {
+		if err := engine.Available(ctx, lab.ProbeKVM); err != nil {
+			if engine == vm.KVM || errors.Is(err, vm.ErrNoQEMU) {
+				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+			return nil, err
+		}
+		boots := 1
+		if engine == vm.KVM {
+			boots = kvmBoots
+		}
+		axes := map[string]string{}
+		for _, n := range list {
+			axes[n.Name] = n.Variant.String()
+		}
+		var steps []Step
+		for run := range boots {
+			m, err := lab.Prepare(ctx, lab.Config{
+				Variants: list, Args: []string{"measure", "-seed", fmt.Sprint(run + 1)},
+				VM: vm.Config{Engine: engine, Timeout: timeout}, Progress: step,
+			})
+			if err != nil {
+				return nil, err
+			}
+			c, err := MachineConfig(ctx, m)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, Step{
+				Title: fmt.Sprintf("boot %d of %d, %d variants", run+1, boots, len(list)),
+				Done:  func(have []result.Record) bool { return complete(list, have, c, "", run, operations()) },
+				Run: func(ctx context.Context, emit func(result.Record) error) error {
+					return Measure(ctx, m, func(f result.Measure) error {
+						return emit(result.NewRecord(c, f, axes[f.Variant], units[m.Engine], run, time.Now()))
+					})
+				},
+			})
+		}
+		return steps, nil
+	}}
+}
+
+// operations are the names of all operations.
+func operations() []string {
+	ops := make([]string, len(result.Operations))
+	for i, o := range result.Operations {
+		ops[i] = o.Op
+	}
+	return ops
+}
+
+// Measure boots a machine with the guest and hands out each figure as it comes.
+// A check that fails on the way is an error: the figures of a machine that does
+// not work mean nothing.
+func Measure(ctx context.Context, m vm.Config, emit func(result.Measure) error) error {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	run, err := lab.RunPrepared(running, m, func(line string) {
+		r, err := result.Parse(line) // the whole is parsed again, and refused, at the end
+		if err != nil || running.Err() != nil {
+			return
+		}
+		for _, f := range r.Measures {
+			if err := emit(f); err != nil {
+				stop(err)
+			}
+		}
+	})
+	if cause := context.Cause(running); cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	switch {
+	case run == nil:
+		return err
+	case !run.Complete: // Linux ends by a reset, so the summary is the verdict
+		return fmt.Errorf("%w\n%s", err, run.VM.Report())
+	}
+	for _, c := range run.Checks {
+		if c.Outcome == result.Fail || c.Outcome == result.Error {
+			return fmt.Errorf("%s: %s (%s)", c.Outcome, c.Name, c.Detail)
+		}
+	}
+	return nil
+}
+
+// MachineConfig is what the figures of a prepared machine are measured with.
+func MachineConfig(ctx context.Context, m vm.Config) (result.Config, error) {
+	c := HostConfig()
+	c.Engine, c.Machine, c.CPU = string(m.Engine), string(m.Machine), m.CPU
+	if m.Machine == "" {
+		c.Machine = string(vm.MicroVM)
+	}
+	if m.CPU == "" {
+		c.CPU = vm.DefaultCPU
+	}
+	var err error
+	if c.QEMU, err = vm.Version(ctx); err != nil {
+		return c, err
+	}
+	c.Code, err = hash(m.Kernel, m.Initrd)
+	return c, err
+}
+
+// hash is that of the files' contents.
+func hash(paths ...string) (string, error) {
+	sum := sha256.New()
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(sum, f)
+		f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
+}
+
+// HostConfig is the part of a configuration that this host and this program
+// are.
+func HostConfig() result.Config {
+	c := result.Config{Build: build()}
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		c.Host = "unknown CPU (" + err.Error() + ")"
+	}
+	c.Host, c.Microcode = cpu(string(info), c.Host)
+	var u syscall.Utsname
+	if syscall.Uname(&u) == nil {
+		c.Kernel = utsString(u.Release[:])
+	}
+	return c
+}
+
+// cpu reads model and microcode revision of the first CPU.
+func cpu(info, unknown string) (model, microcode string) {
+	model = unknown
+	for line := range strings.Lines(info) {
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch strings.TrimSpace(key) {
+		case "model name":
+			model = value
+		case "microcode":
+			return model, value
+		}
+	}
+	return model, ""
+}
+
+func utsString(field []int8) string {
+	b := make([]byte, len(field))
+	for i, c := range field {
+		b[i] = byte(c)
+	}
+	s, _, _ := bytes.Cut(b, []byte{0})
+	return string(s)
+}
+
+// build names this program: its module's version, else its source's revision.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version, modified := info.Main.Version, ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
+			version = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true" && !strings.Contains(version, "dirty"):
+			modified = "+modified"
+		}
+	}
+	if version == "" {
+		version = "(devel)"
+	}
+	return version + modified
+}

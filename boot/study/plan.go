@@ -1,0 +1,111 @@
+package study
+
+import (
+	"fmt"
+
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Names of variants that the study speaks of.
+const (
+	base  = "linux-3.19"
+	whole = "heukelum-v2"
+	floor = "bare"
+
+	// The other exits and the other build of heukelum-v2, as axes.
+	wholeAxes = "sp=frame,flags=flags,top=eager,irq=frame"
+	push      = wholeAxes + ",build=push"
+	iret      = wholeAxes + ",exit=iret"
+	pushIRET  = push + ",exit=iret"
+	chosen    = wholeAxes + ",exit=opportunistic"
+)
+
+// Change is a step from one entry path to another: what is asked about.
+type Change struct {
+	// Key is short, Title says what is done.
+	Key, Title string
+	// Pairs are the steps by name, each from and to. The first is the headline;
+	// the others are the same change in other surroundings.
+	Pairs [][2]string
+	// Exit is set if the two differ in the instruction that ends a call, which
+	// an engine must run to tell them apart.
+	Exit bool
+}
+
+// Changes are what the mail asks to be benchmarked each on its own, and what
+// Linux did with them.
+var Changes = []Change{
+	{Key: "(a)", Title: "the user's RSP in the frame, not in a per-CPU slot and thread.usersp", Pairs: [][2]string{
+		{base, base + "+a"}, {base + "+b", base + "+a+b"}, {base + "+c", base + "+a+c"}, {base + "+b+c", whole},
+	}},
+	{Key: "(b)", Title: "the user's flags in their own slot, too", Pairs: [][2]string{
+		{base, base + "+b"}, {base + "+a", base + "+a+b"}, {base + "+c", base + "+b+c"}, {base + "+a+c", whole},
+	}},
+	{Key: "(c)", Title: "CS, SS and RCX filled at every entry", Pairs: [][2]string{
+		{base, base + "+c"}, {base + "+a", base + "+a+c"}, {base + "+b", base + "+b+c"}, {base + "+a+b", whole},
+	}},
+	{Key: "(a)+(b)", Title: "nothing is left to restore", Pairs: [][2]string{{base, base + "+a+b"}}},
+	{Key: "(a)+(b)+(c)", Title: "a frame as IRETQ wants it, at every call", Pairs: [][2]string{{base, whole}}},
+	{Key: "push", Title: "that frame built by PUSH, not by MOV", Pairs: [][2]string{{whole, push}, {iret, pushIRET}}},
+	{Key: "Linux 4.1", Title: "the frame pushed, with room for all registers", Pairs: [][2]string{{base, "linux-4.1"}}},
+	{Key: "IRETQ", Title: "that frame left by IRETQ, not by SYSRETQ", Exit: true, Pairs: [][2]string{{whole, iret}, {push, pushIRET}}},
+	{Key: "opportunistic", Title: "SYSRETQ only if IRETQ would do the same", Exit: true, Pairs: [][2]string{{whole, chosen}}},
+}
+
+// Trade is a question of the break-even rate: from which share of full-frame
+// calls on the path that fills the frame at once is the cheaper one.
+type Trade struct{ Lazy, Eager string }
+
+// Trades are the break-even rates of the study.
+var Trades = []Trade{{base, base + "+c"}, {base + "+a+b", whole}, {base, whole}, {base, "linux-4.1"}}
+
+// Variants are all that the study measures, the base first and the floor last.
+func Variants() ([]stubs.Named, error) {
+	var list []stubs.Named
+	seen := map[string]bool{}
+	add := func(name string) error {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			return fmt.Errorf("study: %w", err)
+		}
+		if !seen[n.Name] {
+			seen[n.Name] = true
+			list = append(list, n)
+		}
+		return nil
+	}
+	for _, c := range Changes {
+		for _, p := range c.Pairs {
+			for _, name := range p {
+				if err := add(name); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return list, add(floor)
+}
+
+// name is the name that results carry for a variant of the plan.
+func name(s string) string {
+	if n, err := stubs.ParseVariant(s); err == nil {
+		return n.Name
+	}
+	return s
+}
+
+// titles are what readers call the variants whose names are their axes.
+var titles = map[string]string{
+	name(push):     whole + ", push",
+	name(iret):     whole + ", IRETQ",
+	name(pushIRET): whole + ", push, IRETQ",
+	name(chosen):   whole + ", opportunistic",
+}
+
+// Title is a variant's name for readers.
+func Title(variant string) string {
+	if t, ok := titles[variant]; ok {
+		return t
+	}
+	return variant
+}

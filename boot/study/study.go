@@ -1,0 +1,109 @@
+// Package study answers the question that entrylab is made for: what each part
+// of a change to the entry path costs, on each engine that this host has. It
+// holds the plan (which variants, which differences), runs the engines, and
+// turns their records into differences, verdicts in words and a page.
+//
+// In the flow (variant, listing, machine code, image, machine, lines, results,
+// table) it is the last step, and the one that starts all others. Every figure
+// goes to the results file as it comes, so that a study that was interrupted
+// goes on where it stopped.
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Engine measures the plan's variants in its own way.
+type Engine struct {
+	Name string
+	// Prepare returns the steps of a study, or why this host cannot run it,
+	// which is not a failure: an error that wraps ErrUnavailable.
+	Prepare func(ctx context.Context, list []stubs.Named) ([]Step, error)
+}
+
+// ErrUnavailable means that this host does not have an engine.
+var ErrUnavailable = errors.New("not available here")
+
+// Step is a part of an engine's work that can be skipped when its figures are
+// there already.
+type Step struct {
+	Title string
+	// Done reports whether all its figures are among the records.
+	Done func([]result.Record) bool
+	// Run measures, and hands each figure to emit as it comes.
+	Run func(ctx context.Context, emit func(result.Record) error) error
+}
+
+// Progress is told what a study does.
+type Progress struct {
+	// Step is told of what takes time, Note of what the reader should know.
+	Step, Note func(text string)
+}
+
+// Skipped is an engine that was not run, and why.
+type Skipped struct{ Engine, Reason string }
+
+// Run measures everything that the plan asks for and that old does not hold
+// yet. It returns all records, those of an interrupted study too, and the
+// engines that this host lacks.
+func Run(ctx context.Context, engines []Engine, store *result.Store, old []result.Record, p Progress) ([]result.Record, []Skipped, error) {
+	list, err := Variants()
+	if err != nil {
+		return nil, nil, err
+	}
+	records := old
+	var skipped []Skipped
+	for _, e := range engines {
+		steps, err := e.Prepare(ctx, list)
+		if errors.Is(err, ErrUnavailable) {
+			skipped = append(skipped, Skipped{e.Name, err.Error()})
+			continue
+		}
+		if err != nil {
+			return records, skipped, fmt.Errorf("engine %s: %w", e.Name, err)
+		}
+		for i, step := range steps {
+			if step.Done(records) {
+				p.Note(fmt.Sprintf("%s: %s: all figures are there already", e.Name, step.Title))
+				continue
+			}
+			p.Step(fmt.Sprintf("%s, step %d of %d: %s", e.Name, i+1, len(steps), step.Title))
+			err := step.Run(ctx, func(r result.Record) error {
+				if err := store.Append(r); err != nil {
+					return err
+				}
+				records = append(records, r)
+				return nil
+			})
+			if err := errors.Join(err, store.Sync()); err != nil {
+				return records, skipped, fmt.Errorf("engine %s: %s: %w", e.Name, step.Title, err)
+			}
+		}
+	}
+	return records, skipped, nil
+}
+
+// complete reports whether the records have every operation of every variant
+// under this configuration and in this run. The floor has only the first.
+func complete(list []stubs.Named, records []result.Record, c result.Config, form string, run int, ops []string) bool {
+	type figure struct{ variant, op string }
+	have := map[figure]bool{}
+	for _, r := range records {
+		if r.Same(c) && r.Form == form && r.Run == run {
+			have[figure{r.Variant, r.Op}] = true
+		}
+	}
+	for _, n := range list {
+		for i, op := range ops {
+			if !have[figure{n.Name, op}] && (i == 0 || !n.Variant.Bare) {
+				return false
+			}
+		}
+	}
+	return true
+}
