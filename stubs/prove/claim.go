@@ -1,0 +1,309 @@
+package prove
+
+import (
+	"fmt"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Outcome is what the proof says of a claim.
+type Outcome uint8
+
+const (
+	// Proved: it holds on every path, for all inputs.
+	Proved Outcome = iota
+	// Refuted: on one path at least it does not.
+	Refuted
+	// Undecided: the proof cannot follow; it may hold or not.
+	Undecided
+)
+
+// String returns the outcome in one word.
+func (o Outcome) String() string {
+	return [...]string{"proved", "refuted", "undecided"}[o]
+}
+
+// Claim is one thing that must be so at one instruction.
+type Claim struct {
+	What    string
+	Where   Where
+	Outcome Outcome
+	// The rest is set unless the claim is proved. Path tells how the
+	// instruction is reached, Got and Want are the two values that differ, and
+	// From are the instructions that brought Got to where it is, the last first.
+	Path      []string
+	Got, Want string
+	From      []Where
+}
+
+// String tells the claim in one line, and what is wrong in a second one.
+func (c Claim) String() string {
+	s := fmt.Sprintf("%v: %v: %s", c.Where, c.Outcome, c.What)
+	if c.Outcome == Proved {
+		return s
+	}
+	if c.Want != "" {
+		s += fmt.Sprintf("; it is %s, want %s", c.Got, c.Want)
+	} else if c.Got != "" {
+		s += ": " + c.Got
+	}
+	for _, f := range c.From {
+		s += fmt.Sprintf("\n\tfrom %v", f)
+	}
+	for _, p := range c.Path {
+		s += "\n\tafter " + p
+	}
+	return s
+}
+
+// Where is an instruction.
+type Where struct {
+	Func string
+	Off  int // from the function's start
+	Text string
+	File string // of the listing; "" if there is none
+	Line int
+}
+
+// String returns function+offset, the instruction and the listing's line.
+func (w Where) String() string {
+	s := fmt.Sprintf("%s+%#x", w.Func, w.Off)
+	if w.Text != "" {
+		s += " " + w.Text
+	}
+	if w.File != "" {
+		s += fmt.Sprintf(" (%s:%d)", w.File, w.Line)
+	}
+	return s
+}
+
+// claimKind is what a claim says; those with a number say it of a register, a
+// slot or a flag.
+type claimKind uint8
+
+const (
+	// Of single instructions.
+	claimMemory claimKind = iota
+	claimScratch
+	claimWindow
+	claimFollows
+	claimTarget
+	claimLoop
+	claimTrap
+
+	// Where a function of the kernel is called.
+	claimSlot
+	claimRoom
+	claimArg
+	claimFrame
+	claimAlign
+	claimKernelGS
+	claimFlag
+	claimNumber
+	claimTable
+	claimOnce
+	claimEntryWork
+	claimIRQ
+	claimResched
+	claimIRQOff
+	claimNeeded
+
+	// Where the call returns to ring 3.
+	claimReg
+	claimIP
+	claimRFLAGS
+	claimCS
+	claimSS
+	claimUserGS
+	claimCanonical
+	claimOwnExit
+	claimWidth
+	claimNoWork
+	claimAnswered
+
+	// Of the context switch.
+	claimNextIP
+	claimNextSP
+	claimNextRSI
+	claimResumeIP
+	claimSavedSP
+	claimKept
+	claimReturnRSP
+	claimReturnIP
+	claimOwnScratch
+)
+
+func (k claimKind) text(n uint8, of string) string {
+	slot := layout.Slot(n)
+	switch k {
+	case claimMemory:
+		return "only memory of the variant is touched"
+	case claimScratch:
+		return "RSPScratch is read only while no other thread can have written it"
+	case claimWindow:
+		return "interrupts are off here"
+	case claimFollows:
+		return "the proof knows the instruction"
+	case claimTarget:
+		return "execution goes on where the proof can follow"
+	case claimLoop:
+		return "the path ends"
+	case claimTrap:
+		return "the stop is only for work that nothing asks for"
+	case claimSlot:
+		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
+	case claimRoom:
+		return fmt.Sprintf("%s finds the slot %v as it was on the stack", of, slot)
+	case claimArg:
+		return fmt.Sprintf("%s gets its argument in %v", of, reg(n))
+	case claimFrame:
+		return fmt.Sprintf("RSP is where the frame of %s says", of)
+	case claimAlign:
+		return fmt.Sprintf("RSP is a multiple of 8 at %s", of)
+	case claimKernelGS:
+		return fmt.Sprintf("GS is the kernel's at %s", of)
+	case claimFlag:
+		return fmt.Sprintf("%s is clear at %s", flagNames[n], of)
+	case claimNumber:
+		return "the handler is that of the call's number"
+	case claimTable:
+		return "the number is in the table"
+	case claimOnce:
+		return "a call has one handler"
+	case claimEntryWork:
+		return "no work was to be done before the handler"
+	case claimIRQ:
+		return fmt.Sprintf("interrupts are as the variant promises at %s", of)
+	case claimResched:
+		return "another thread should run"
+	case claimIRQOff:
+		return fmt.Sprintf("interrupts are off at %s", of)
+	case claimNeeded:
+		return "a call that needs nothing more ends by the variant's own exit"
+	}
+	return k.exitText(n, of)
+}
+
+func (k claimKind) exitText(n uint8, of string) string {
+	switch k {
+	case claimReg:
+		return fmt.Sprintf("%v returns right by %s", reg(n), of)
+	case claimIP:
+		return "RIP returns right by " + of
+	case claimRFLAGS:
+		return "RFLAGS returns right by " + of
+	case claimCS:
+		return "CS returns right by " + of
+	case claimSS:
+		return "SS returns right by " + of
+	case claimUserGS:
+		return "GS is the user's at " + of
+	case claimCanonical:
+		return "RCX is canonical"
+	case claimOwnExit:
+		return "SYSRETQ does what IRETQ would, RF and TF are clear"
+	case claimWidth:
+		return "it returns to 64-bit code"
+	case claimNoWork:
+		return "no work is pending"
+	case claimAnswered:
+		return "only numbers beyond the table have no handler"
+	case claimNextIP:
+		return "the next thread goes on at its Thread.IP"
+	case claimNextSP:
+		return "the next thread goes on with its Thread.SP"
+	case claimNextRSI:
+		return "the next thread is in RSI"
+	case claimResumeIP:
+		return "the thread's IP is set to a place in the variant"
+	case claimSavedSP:
+		return "the thread's SP is set to its stack"
+	case claimKept:
+		return fmt.Sprintf("%v is kept over the switch", reg(n))
+	case claimReturnRSP:
+		return "RSP is kept over the switch"
+	case claimReturnIP:
+		return "the switch returns to its caller"
+	case claimOwnScratch:
+		return "RSPScratch is the thread's own after the switch"
+	}
+	return "?"
+}
+
+// claimKey is a claim at an instruction.
+type claimKey struct {
+	at   uint64
+	of   *function
+	kind claimKind
+	n    uint8
+}
+
+// verdict is what became of a claim on the paths so far.
+type verdict struct {
+	outcome   Outcome
+	path      *event
+	got, want string
+	from      *origin
+}
+
+// check records a claim on this path and reports whether it holds.
+func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds bool, got func() (got, want string, from *origin)) bool {
+	if holds {
+		m.holds(st, kind, n, of)
+		return true
+	}
+	var g, w string
+	var from *origin
+	if got != nil && !m.quick {
+		g, w, from = got()
+	}
+	m.fails(st, Refuted, claimKey{st.at, of, kind, n}, g, w, from)
+	return false
+}
+
+// checkSame checks that a word is what is wanted.
+func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
+	if m.at(st).same(got.v, want) == isTrue {
+		m.holds(st, kind, n, of)
+		return true
+	}
+	return m.differs(st, kind, n, of, got, want.String())
+}
+
+func (m *machine) differs(st *state, kind claimKind, n uint8, of *function, got word, want string) bool {
+	m.fails(st, Refuted, claimKey{st.at, of, kind, n}, m.show(st, got.v), want, got.by)
+	return false
+}
+
+func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
+	if m.quick {
+		return
+	}
+	key := claimKey{st.at, of, kind, n}
+	if _, ok := m.claims[key]; !ok {
+		m.claims[key] = nil
+		m.order = append(m.order, key)
+	}
+}
+
+func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want string, from *origin) {
+	m.failed = true
+	if m.quick {
+		return
+	}
+	old, seen := m.claims[key]
+	if !seen {
+		m.order = append(m.order, key)
+	}
+	if old == nil || old.outcome == Undecided && outcome == Refuted {
+		m.claims[key] = &verdict{outcome, st.path, got, want, from}
+	}
+}
+
+// show names a value for a report.
+func (m *machine) show(st *state, v value) string {
+	if m.quick {
+		return ""
+	}
+	return m.at(st).resolve(v).String()
+}

@@ -1,0 +1,455 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// function is one of the kernel's that a variant may go to: what it finds, and
+// what it leaves, is its contract (see package stubs).
+type function struct {
+	name string
+	kind functionKind
+	// edits are the slots of the whole frame that it may change.
+	edits layout.Slots
+}
+
+type functionKind uint8
+
+const (
+	plainHandler functionKind = iota // has its arguments; knows of no frame
+	frameHandler                     // has its arguments and the whole frame
+	slotHandler                      // sys_set_frame, which edits the slot RDI
+	noReturn                         // has the whole frame and returns to ring 3
+	scheduler                        // schedule
+	slowExit                         // int_ret_from_sys_call
+	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
+)
+
+// slots that a handler of a forked thread may edit.
+const forkEdits = 1<<layout.SlotSP | 1<<layout.SlotFlags
+
+var (
+	handlers = &function{name: "the handler", kind: plainHandler}
+	toUser   = map[opcode]*function{
+		opSYSRET: {name: "SYSRETQ", kind: hardware},
+		opIRET:   {name: "IRETQ", kind: hardware},
+	}
+	// contracts are the kernel's functions by name.
+	contracts = map[string]*function{}
+)
+
+func init() {
+	for _, f := range []*function{
+		{name: "sys_ni_syscall", kind: plainHandler},
+		{name: "sys_clone", kind: frameHandler, edits: forkEdits},
+		{name: "sys_full_frame", kind: frameHandler, edits: forkEdits},
+		{name: "sys_rt_sigreturn", kind: frameHandler, edits: layout.SlotsAll},
+		{name: "sys_set_frame", kind: slotHandler},
+		{name: "sys_poison", kind: noReturn},
+		{name: "schedule", kind: scheduler},
+		{name: "int_ret_from_sys_call", kind: slowExit},
+	} {
+		contracts[f.name] = f
+	}
+}
+
+// notBySYSRET are the slots that SYSRETQ cannot take to ring 3: it loads RIP and
+// RCX from one register, RFLAGS and R11 from another, CS and SS from MSR_STAR.
+const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout.SlotSS | 1<<layout.SlotCX | 1<<layout.SlotR11
+
+// enter is the arrival at a function of the kernel, the return address on top
+// of the stack unless it never returns.
+func (m *machine) enter(st *state, f *function) {
+	if !m.check(st, claimKernelGS, 0, f, st.gs, notGS) {
+		return
+	}
+	for i := range uint8(numFlags) {
+		if !m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) {
+			return
+		}
+	}
+	if st.phase != inCall {
+		m.undecided(st, claimTarget, "the switch calls "+f.name)
+		return
+	}
+	rsp := st.regs[rSP]
+	_, on := st.cell(rsp.v)
+	if !m.check(st, claimAlign, 0, f, on && (st.origin.c-rsp.v.c)&7 == 0, m.gotWant(st, rsp, "a word of the stack")) {
+		return
+	}
+	switch f.kind {
+	case plainHandler:
+		m.undecided(st, claimTarget, "the proof knows "+f.name+" only by sys_call_table")
+	case frameHandler, slotHandler:
+		if m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
+			m.handle(st, f)
+		}
+	case noReturn:
+		if m.wholeFrame(st, f, 0) && m.once(st, f, &st.expect.called) {
+			m.end(st)
+		}
+	case scheduler:
+		m.schedule(st, f)
+	case slowExit:
+		m.slowExit(st, f)
+	}
+}
+
+func notGS() (got, want string, from *origin)    { return "the user's", "the kernel's", nil }
+func notClear() (got, want string, from *origin) { return "set or unknown", "clear", nil }
+
+// gotWant gives check a word and what is wanted instead.
+func (m *machine) gotWant(st *state, got word, want string) func() (string, string, *origin) {
+	return func() (string, string, *origin) { return m.show(st, got.v), want, got.by }
+}
+
+// minus8 is where a return address is, from what was on top before.
+const minus8 = ^uint64(7)
+
+// dispatch is the arrival at a word of sys_call_table: at any handler, and at
+// each of the variant's wrappers.
+func (m *machine) dispatch(st *state, index value) {
+	f := handlers
+	user := m.s.user[rAX].value()
+	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
+	ok = m.once(st, f, &st.expect.dispatched) && ok
+	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
+	for i := range uint8(numFlags) {
+		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
+	}
+	ok = m.check(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.gotWork(st, "no TIFEntryWork")) && ok
+	ok = m.arguments(st, f) && ok
+	want := off
+	if m.promise.irq {
+		want = on
+	}
+	ok = m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil }) && ok
+	low := value{st.origin.t, st.origin.c - frameSize}
+	if m.promise.room&layout.SlotsCalleeSaved == 0 {
+		low.c += 8 * uint64(layout.SlotR11)
+	}
+	ok = m.checkSame(st, claimFrame, 0, f, st.regs[rSP], low.add(minus8)) && ok
+	for s := range layout.NumSlots {
+		w := m.readCell(st, cellOf(s))
+		switch {
+		case m.promise.defined.Has(s):
+			ok = m.checkSame(st, claimSlot, uint8(s), f, w, st.expect.frame[s]) && ok
+		case m.promise.room.Has(s):
+			ok = m.check(st, claimRoom, uint8(s), f, !w.written(), m.gotWant(st, w, "the word that was on the stack")) && ok
+		}
+	}
+	if !ok {
+		return
+	}
+	for _, w := range m.wrappers {
+		branch := *st
+		branch.note("the handler is " + m.name(w))
+		m.transfer(&branch, word{v: known(w)})
+	}
+	st.note("the handler is any other")
+	st.expect.called = true
+	m.result(st, f)
+}
+
+// once checks that this is the first time, and takes down that it was.
+func (m *machine) once(st *state, f *function, done *bool) bool {
+	was := *done
+	*done = true
+	return m.check(st, claimOnce, 0, f, !was, func() (string, string, *origin) { return "called again", "called once", nil })
+}
+
+// arguments checks the registers that a handler takes its arguments from.
+func (m *machine) arguments(st *state, f *function) bool {
+	ok := true
+	for _, r := range [...]reg{rDI, rSI, rDX, rCX, r8, r9} {
+		from := r
+		if r == rCX {
+			from = r10
+		}
+		ok = m.checkSame(st, claimArg, uint8(r), f, st.regs[r], m.s.user[from].value()) && ok
+	}
+	return ok
+}
+
+// wholeFrame checks the frame that the wrappers complete; below it are a word
+// for the return address, if the function returns, and what the wrapper keeps.
+func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
+	start := value{st.origin.t, st.origin.c - frameSize}
+	rsp := st.regs[rSP]
+	below := int64(start.c - rsp.v.c)
+	ok := m.check(st, claimFrame, 0, f, rsp.v.t == start.t && below >= int64(ret) && (ret != 0 || below == 0), m.gotWant(st, rsp, "below "+start.String()))
+	for s := range layout.NumSlots {
+		ok = m.checkSame(st, claimSlot, uint8(s), f, m.readCell(st, cellOf(s)), m.fullSlot(st, s)) && ok
+	}
+	return ok
+}
+
+// fullSlot is what the fix-up promises of a slot.
+func (m *machine) fullSlot(st *state, s layout.Slot) value {
+	if s == layout.SlotCX && m.promise.fullCX != 0 && !st.expect.edited.Has(s) {
+		return known(m.promise.fullCX)
+	}
+	return st.expect.frame[s]
+}
+
+// handle is what a handler does that has the whole frame.
+func (m *machine) handle(st *state, f *function) {
+	if f.kind == frameHandler {
+		m.edit(st, f, f.edits)
+		m.result(st, f)
+		return
+	}
+	// sys_set_frame edits the slot RDI, if there is one.
+	slot := m.s.user[rDI].value()
+	r := m.at(st)
+	if m.exit != stubs.ExitSYSRET {
+		// These exits take whatever frame they find: as ptrace, the handler may
+		// edit every slot at once.
+		branch := *st
+		branch.note(f.name + " edits any slots")
+		m.edit(&branch, f, layout.SlotsAll)
+		m.result(&branch, f)
+	} else {
+		for s := range layout.NumSlots {
+			p := predicate{equal, slot, known(uint64(s))}
+			if r.eval(p) == isFalse {
+				continue
+			}
+			branch := *st
+			branch.facts = r.assume(p, true)
+			branch.note(f.name + " edits the slot " + s.String())
+			m.edit(&branch, f, layout.SlotSet(s))
+			m.result(&branch, f)
+		}
+	}
+	p := predicate{below, slot, known(uint64(layout.NumSlots))}
+	st.facts = r.assume(p, false)
+	st.note(f.name + " refuses")
+	st.expect.refused = true
+	m.result(st, f)
+}
+
+// edit lets a handler change slots: in the frame, and in what ring 3 is to see.
+func (m *machine) edit(st *state, f *function, slots layout.Slots) {
+	for s := range layout.NumSlots {
+		if slots.Has(s) {
+			t := symbol(f.name+"."+s.String(), true)
+			t.edit = true
+			st.cells[cellOf(s)] = word{t.value(), edited}
+			st.expect.frame[s] = t.value()
+		}
+	}
+	st.expect.edited |= slots
+}
+
+// result ends a handler: RAX is its result, the registers that a function need
+// not keep are anything, and another thread may have run.
+func (m *machine) result(st *state, f *function) {
+	m.clobber(st, f)
+	t := symbol("the result", false)
+	st.regs[rAX].v = t.value()
+	st.expect.frame[layout.SlotAX] = t.value()
+	if st.irq != off {
+		st.irq = either
+	}
+	m.returnFrom(st)
+}
+
+// clobber is what every function does to the registers, and to what other
+// threads may change while it runs.
+func (m *machine) clobber(st *state, f *function) {
+	for _, r := range [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11} {
+		st.regs[r] = word{symbol(r.String()+" after "+f.name, false).value(), nil}
+	}
+	st.cond = condition{}
+	st.stale = true
+	m.otherThreads(st)
+}
+
+// otherThreads lets others run: they use RSPScratch.
+func (m *machine) otherThreads(st *state) {
+	if !m.preserved && st.mine {
+		st.mine = false
+		st.scratch = word{m.s.other.value(), lost}
+	}
+}
+
+// returnFrom pops the return address and goes there.
+func (m *machine) returnFrom(st *state) {
+	i, ok := st.cell(st.regs[rSP].v)
+	if !ok {
+		m.undecided(st, claimTarget, "the return address is not on the stack")
+		return
+	}
+	to := m.readCell(st, i)
+	st.regs[rSP].v = st.regs[rSP].v.add(8)
+	st.dropBelow()
+	m.transfer(st, to)
+}
+
+// schedule runs another thread, with interrupts off, and clears
+// TIFNeedResched.
+func (m *machine) schedule(st *state, f *function) {
+	ok := m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil })
+	ok = m.check(st, claimResched, 0, f, m.workIs(st, layout.TIFNeedResched, true), m.gotWork(st, "TIFNeedResched")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	t := symbol("thread.Flags", false)
+	st.work, st.stale = t.value(), false
+	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFNeedResched)
+	m.returnFrom(st)
+}
+
+// slowExit returns by IRETQ from the whole frame, after all work is done.
+func (m *machine) slowExit(st *state, f *function) {
+	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
+	for s := range layout.NumSlots {
+		w := m.readCell(st, cellOf(s))
+		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
+	}
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	if ok {
+		m.end(st)
+	}
+}
+
+// clobbered is what the slot or register of RCX or R11 must hold: what it
+// should, or, as SYSRETQ leaves them, the RIP and RFLAGS that the call returns
+// with. A handler may have changed those alone.
+func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
+	by := map[layout.Slot]layout.Slot{layout.SlotCX: layout.SlotIP, layout.SlotR11: layout.SlotFlags}
+	if from, ok := by[s]; ok && !st.expect.edited.Has(s) && m.at(st).same(got.v, st.expect.frame[from]) == isTrue {
+		return got.v
+	}
+	return want
+}
+
+// mayTakeSlowExit reports whether something is known to ask for the slow exit.
+func (m *machine) mayTakeSlowExit(st *state) bool {
+	e := &st.expect
+	switch {
+	case m.workIs(st, layout.TIFAllWork, true), e.refused:
+		return true
+	case e.edited&notBySYSRET != 0, e.edited != 0 && m.exit != stubs.ExitSYSRET:
+		return true
+	}
+	return m.exit == stubs.ExitOpportunistic && m.at(st).some(e.frame[layout.SlotFlags], singleStep)
+}
+
+// singleStep are the flags that SYSRETQ does not restore as IRETQ does.
+const singleStep = x86.X86_EFLAGS_RF | x86.X86_EFLAGS_TF
+
+// answered checks that only an unknown number ends without a handler.
+func (m *machine) answered(st *state, f *function) bool {
+	if st.expect.called || m.promise.bare {
+		m.holds(st, claimAnswered, 0, f)
+		return true
+	}
+	least, _ := m.at(st).limits(m.s.user[rAX].value())
+	return m.check(st, claimAnswered, 0, f, least > layout.SysControlMax, func() (string, string, *origin) {
+		return "from " + constant(least) + " on", "from " + constant(layout.SysControlMax+1) + " on", nil
+	})
+}
+
+// wasWork reports whether the bits of Thread.Flags are known to have been set,
+// one at least, or clear when the variant last read them.
+func (m *machine) wasWork(st *state, bits uint64, set bool) bool {
+	if set {
+		return m.at(st).some(st.work, bits)
+	}
+	return bits&^m.at(st).zeros(st.work) == 0
+}
+
+// workIs reports whether they are known to be so still.
+func (m *machine) workIs(st *state, bits uint64, set bool) bool {
+	return !st.stale && m.wasWork(st, bits, set)
+}
+
+// gotWork tells of Thread.Flags in a report.
+func (m *machine) gotWork(st *state, want string) func() (string, string, *origin) {
+	return func() (string, string, *origin) {
+		if st.stale {
+			return "Thread.Flags not read since it may have changed", want, nil
+		}
+		z := m.at(st).zeros(st.work)
+		return "Thread.Flags, of which " + constant(^z&uint64(layout.TIFAllWork|layout.TIFEntryWork)) + " may be set", want, nil
+	}
+}
+
+// returnToUser is SYSRETQ or IRETQ of the variant itself.
+func (m *machine) returnToUser(st *state, in *inst) {
+	f := toUser[in.op]
+	e := &st.expect
+	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
+	ok = m.check(st, claimUserGS, 0, f, !st.gs, func() (string, string, *origin) { return "the kernel's", "the user's", nil }) && ok
+	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil }) && ok
+	if st.phase != inCall {
+		m.undecided(st, claimTarget, "the switch returns to ring 3")
+		return
+	}
+	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
+		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
+	}
+	if in.op == opSYSRET {
+		ok = m.sysret(st, f) && ok
+	} else {
+		ok = m.iret(st, f) && ok
+	}
+	ok = m.answered(st, f) && ok
+	if !m.promise.bare {
+		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok
+	}
+	if ok {
+		m.end(st)
+	}
+}
+
+// sysret checks what SYSRETQ takes from registers.
+func (m *machine) sysret(st *state, f *function) bool {
+	want, edited := &st.expect.frame, st.expect.edited
+	ok := m.checkSame(st, claimIP, 0, f, st.regs[rCX], want[layout.SlotIP])
+	ok = m.checkSame(st, claimRFLAGS, 0, f, st.regs[r11], want[layout.SlotFlags]) && ok
+	ok = m.checkSame(st, claimReg, uint8(rSP), f, st.regs[rSP], want[layout.SlotSP]) && ok
+	// A handler may have asked for more than the two registers can hold.
+	if edited.Has(layout.SlotCX) {
+		ok = m.checkSame(st, claimReg, uint8(rCX), f, st.regs[rCX], want[layout.SlotCX]) && ok
+	}
+	if edited.Has(layout.SlotR11) {
+		ok = m.checkSame(st, claimReg, uint8(r11), f, st.regs[r11], want[layout.SlotR11]) && ok
+	}
+	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
+	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
+	_, most := m.at(st).limits(st.regs[rCX].v)
+	ok = m.check(st, claimCanonical, 0, f, most < 1<<47, m.gotWant(st, st.regs[rCX], "below 0x800000000000")) && ok
+	if m.exit == stubs.ExitOpportunistic {
+		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
+	}
+	return ok
+}
+
+// iret checks what IRETQ pops, and the two registers that SYSCALL changed.
+func (m *machine) iret(st *state, f *function) bool {
+	want := &st.expect.frame
+	cx, flags := st.regs[rCX], st.regs[r11]
+	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, want[layout.SlotCX]))
+	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
+	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - 40}) {
+		return false
+	}
+	for _, p := range [...]struct {
+		kind claimKind
+		n    uint8
+		slot layout.Slot
+	}{
+		{claimIP, 0, layout.SlotIP}, {claimCS, 0, layout.SlotCS}, {claimRFLAGS, 0, layout.SlotFlags},
+		{claimReg, uint8(rSP), layout.SlotSP}, {claimSS, 0, layout.SlotSS},
+	} {
+		ok = m.checkSame(st, p.kind, p.n, f, m.readCell(st, cellOf(p.slot)), want[p.slot]) && ok
+	}
+	return ok
+}

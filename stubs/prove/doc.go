@@ -1,0 +1,75 @@
+// Package prove decides whether a variant's SYSCALL entry and exit are right:
+// it runs the variant's machine code symbolically, on every path and for all
+// inputs at once, and compares what the handler, the next thread and ring 3 find
+// with what they must find. It stands beside the flow (variant, listing, machine
+// code, image, machine, lines): it takes the linked bytes of a variant and boots
+// nothing.
+//
+// [Variant] proves a variant by itself, [Object] one within a linked kernel. A
+// [Proof] is a list of claims, each at an instruction and each Proved, Refuted
+// or Undecided. A refuted one tells the path to the instruction, the two values
+// that differ, and the instructions that brought the wrong one there. What the
+// proof cannot follow is undecided, never proved: an instruction that it does
+// not know, a jump or an access to an unknown place, a loop.
+//
+// # The machine
+//
+// The code is decoded from its bytes by a decoder of its own, which knows the
+// integer instructions and the system instructions of entry paths and refuses
+// all else. A word of the machine is a value: a constant, or a symbol and a
+// constant, or one of a few operations on such. Each branch that the facts of
+// the path leave open is taken both ways and adds a fact.
+//
+// A call begins with every register, RIP and RFLAGS the user's own, in the state
+// that SYSCALL leaves (SDM volume 2): RIP in RCX, at most layout.TaskSizeMax, RFLAGS
+// in R11, and IF, DF, AC, NT and TF clear. RFLAGS has no RF here: SYSRETQ clears it.
+//
+// Memory is the frame and the words below it on the kernel stack, RSPScratch,
+// and Thread.Flags to read; in the context switch the old thread's stack and its
+// SP, IP and UserSP, and the next thread's SP and IP to read. Any other place that
+// an instruction touches is refuted or undecided, and so is whatever it touches
+// by a pointer from ring 3.
+//
+// While interrupts may be on, one may come after each instruction: the words
+// below RSP are lost, Thread.Flags is another value, and another thread may run
+// and write RSPScratch. In a function of the kernel all that can happen with
+// interrupts off as well, since it may block. RSPScratch survives only if the
+// proof of the variant's switch shows that it does, and then may be read again.
+//
+// # What is proved
+//
+//   - Of each instruction: it touches only what is the variant's; RSPScratch is
+//     read only while it is this thread's; interrupts are off while RSP or GS is
+//     the user's, and throughout the switch.
+//   - At the call through sys_call_table: the number is RAX, in the table; each
+//     slot in Defined holds what it should, no slot in Room and not in Defined was
+//     written; the arguments are in their registers, R10's in RCX; RSP is at the
+//     frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts are as
+//     promised; TIFEntryWork was looked at.
+//   - At the call of a handler that needs the whole frame: the same of every
+//     slot, CX by FullCX.
+//   - At SYSRETQ and IRETQ: every register, RSP, RIP, RFLAGS, CS and SS is what
+//     ring 3 had, or what a handler put in its place; RAX is the result; RCX and
+//     R11 are what SYSRETQ makes them; GS is the user's; interrupts are off; no
+//     work is pending; RCX is canonical at SYSRETQ. As each register has a value
+//     that it must have, none can hold a word of the kernel.
+//   - At the jump to int_ret_from_sys_call, which returns by IRETQ: RSP is at the
+//     frame and each of its slots is right; something is known that asks for it.
+//   - Of the switch: the callee-saved registers, RSP, the return address and,
+//     if the variant keeps it there, RSPScratch come back from whatever another
+//     variant's switch did on the other side; the next thread is entered at its IP
+//     with its SP and itself in RSI.
+//
+// # What is taken for granted
+//
+// The functions of the kernel keep the contracts of package stubs (contract.go
+// has them as the proof uses them): a handler keeps the callee-saved registers,
+// turns no interrupts on, and edits the frame only where it is given a whole one.
+// sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn
+// all, sys_set_frame the one in RDI; where the exit is not SYSRETQ alone, any. Nothing sets
+// TIFEntryWork. A flags slot that is edited and then returned by a SYSRETQ without
+// conditions is proved to arrive, but a TF in it traps one instruction early
+// (see package stubs, opportunistic exit). Loads and stores do not fault, and the
+// registers that no known instruction changes (x87, SSE, FS and its base) stay as
+// they are.
+package prove

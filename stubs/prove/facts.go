@@ -1,0 +1,295 @@
+package prove
+
+// facts is what the branches taken so far tell of the terms: a list that paths
+// share up to where they part.
+type facts struct {
+	before *facts
+	kind   factKind
+	t      *term
+	v      value
+	k      uint64
+}
+
+type factKind uint8
+
+const (
+	factSame factKind = iota // t is v
+	factNot                  // t is not v
+	factZero                 // t & k is 0
+	factSome                 // t & k is not 0
+	factMax                  // t is at most k
+	factMin                  // t is at least k
+)
+
+// resolver answers questions about values under the facts of a path.
+type resolver struct {
+	ts *terms
+	fs *facts
+}
+
+// resolve is the value with every term put in that the facts tell.
+func (r resolver) resolve(v value) value {
+	if v.t == nil || r.fs == nil {
+		return v
+	}
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factSame && f.t == v.t {
+			return r.resolve(f.v.add(v.c))
+		}
+	}
+	if v.t.op == isSymbol {
+		return v
+	}
+	x := r.resolve(v.t.x)
+	if x == v.t.x {
+		return v
+	}
+	var w value
+	switch v.t.op {
+	case isAnd:
+		w = r.ts.and(x, v.t.k)
+	case isShr:
+		w = r.ts.shr(x, v.t.k)
+	case isShl:
+		w = r.ts.shl(x, v.t.k)
+	case isEntry:
+		w = r.ts.make(isEntry, x, v.t.k)
+	}
+	return w.add(v.c)
+}
+
+// zeros are bits of a value that are known to be 0.
+func (r resolver) zeros(v value) uint64 {
+	v = r.resolve(v)
+	if v.t == nil {
+		return ^v.c
+	}
+	if v.c != 0 {
+		return 0
+	}
+	var z uint64
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factZero && f.t == v.t {
+			z |= f.k
+		}
+	}
+	switch v.t.op {
+	case isAnd:
+		z |= ^v.t.k | r.zeros(v.t.x)
+	case isShr:
+		z |= ^(^uint64(0) >> v.t.k)
+	case isShl:
+		z |= 1<<v.t.k - 1
+	}
+	return z
+}
+
+// some reports whether a value is known to have one of the bits of mask.
+func (r resolver) some(v value, mask uint64) bool {
+	v = r.resolve(v)
+	if v.t == nil {
+		return v.c&mask != 0
+	}
+	if v.c != 0 {
+		return false
+	}
+	z := r.zeros(v)
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factSome && f.t == v.t && f.k&^z&^mask == 0 {
+			return true
+		}
+	}
+	return v.t.op == isAnd && r.some(v.t.x, mask&v.t.k)
+}
+
+// limits are the least and the greatest that a value can be.
+func (r resolver) limits(v value) (least, most uint64) {
+	v = r.resolve(v)
+	if v.t == nil {
+		return v.c, v.c
+	}
+	least, most = 0, ^uint64(0)
+	if v.c != 0 {
+		return least, most
+	}
+	switch v.t.op {
+	case isAnd:
+		most = v.t.k
+	case isShr:
+		most = ^uint64(0) >> v.t.k
+	}
+	for f := r.fs; f != nil; f = f.before {
+		if f.t == v.t && f.kind == factMax {
+			most = min(most, f.k)
+		}
+		if f.t == v.t && f.kind == factMin {
+			least = max(least, f.k)
+		}
+	}
+	return least, most
+}
+
+// truth is what is known of a condition.
+type truth int8
+
+const (
+	isFalse truth = iota - 1
+	isOpen
+	isTrue
+)
+
+func truthOf(b bool) truth {
+	if b {
+		return isTrue
+	}
+	return isFalse
+}
+
+// predicate is a condition on values.
+type predicate struct {
+	kind predicateKind
+	a, b value
+}
+
+type predicateKind uint8
+
+const (
+	never     predicateKind = iota
+	equal                   // a == b
+	below                   // a < b, unsigned
+	always                  // true
+	undecided               // depends on what is not followed
+)
+
+// eval decides a predicate, if the facts do.
+func (r resolver) eval(p predicate) truth {
+	switch p.kind {
+	case never:
+		return isFalse
+	case always:
+		return isTrue
+	case equal:
+		return r.same(p.a, p.b)
+	case below:
+		least, most := r.limits(p.a)
+		floor, ceiling := r.limits(p.b)
+		if most < floor {
+			return isTrue
+		}
+		if least >= ceiling {
+			return isFalse
+		}
+	}
+	return isOpen
+}
+
+func (r resolver) same(a, b value) truth {
+	a, b = r.resolve(a), r.resolve(b)
+	if a.t == nil {
+		a, b = b, a
+	}
+	switch {
+	case a == b:
+		return isTrue
+	case a.t == b.t:
+		return isFalse
+	}
+	b.c -= a.c
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factNot && f.t == a.t && r.resolve(f.v) == b {
+			return isFalse
+		}
+	}
+	if b.t != nil {
+		return isOpen
+	}
+	v := value{a.t, 0}
+	if b.c&r.zeros(v) != 0 {
+		return isFalse
+	}
+	if b.c == 0 && r.some(v, ^uint64(0)) {
+		return isFalse
+	}
+	if least, most := r.limits(v); b.c < least || b.c > most {
+		return isFalse
+	} else if least == most {
+		return isTrue
+	}
+	if b.c == 0 && r.zeros(v) == ^uint64(0) {
+		return isTrue
+	}
+	if b.c == 0 && a.t.op == isShr {
+		if _, most := r.limits(a.t.x); most>>a.t.k == 0 {
+			return isTrue
+		}
+	}
+	return isOpen
+}
+
+// assume returns the facts with a predicate, or its opposite, among them. What
+// cannot be said as a fact is left out: that makes the proof weaker, not wrong.
+func (r resolver) assume(p predicate, holds bool) *facts {
+	a, b := r.resolve(p.a), r.resolve(p.b)
+	switch p.kind {
+	case equal:
+		return r.assumeSame(a, b, holds)
+	case below:
+		switch {
+		case a.t != nil && a.c == 0 && b.t == nil && holds:
+			return r.with(factMax, a.t, value{}, b.c-1)
+		case a.t != nil && a.c == 0 && b.t == nil:
+			return r.with(factMin, a.t, value{}, b.c)
+		case b.t != nil && b.c == 0 && a.t == nil && holds:
+			return r.with(factMin, b.t, value{}, a.c+1)
+		case b.t != nil && b.c == 0 && a.t == nil:
+			return r.with(factMax, b.t, value{}, a.c)
+		}
+	}
+	return r.fs
+}
+
+func (r resolver) assumeSame(a, b value, holds bool) *facts {
+	// What is known of a term is lost when another is put in for it, so that is
+	// best one of which nothing is known.
+	if a.t == nil || b.t != nil && (a.t.op != isSymbol || b.t.edit && !a.t.edit) {
+		a, b = b, a
+	}
+	if a.t == nil {
+		return r.fs
+	}
+	b.c -= a.c
+	x := value{}
+	if a.t.op == isAnd || a.t.op == isShr {
+		x = a.t.x
+	}
+	switch {
+	case !holds && b.is(0) && a.t.op == isAnd && x.c == 0:
+		return r.with(factSome, x.t, value{}, a.t.k)
+	case !holds && b.is(0) && a.t.op == isSymbol:
+		return r.with(factSome, a.t, value{}, ^uint64(0))
+	case !holds:
+		return r.with(factNot, a.t, b, 0)
+	case b.is(0) && a.t.op == isAnd && x.c == 0:
+		return r.with(factZero, x.t, value{}, a.t.k)
+	case b.is(0) && a.t.op == isShr && x.c == 0:
+		return r.with(factMax, x.t, value{}, 1<<a.t.k-1)
+	case a.t.op == isSymbol && !mentions(b, a.t):
+		return r.with(factSame, a.t, b, 0)
+	}
+	return r.fs
+}
+
+func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {
+	return &facts{r.fs, kind, t, v, k}
+}
+
+// mentions reports whether a value is made of a term.
+func mentions(v value, t *term) bool {
+	for v.t != nil {
+		if v.t == t {
+			return true
+		}
+		v = v.t.x
+	}
+	return false
+}

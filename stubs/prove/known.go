@@ -1,0 +1,93 @@
+package prove
+
+import "github.com/entrylab/entrylab/gen/layout"
+
+// Known is what the proof knows of one instruction, for listings that explain.
+type Known struct {
+	Where
+	Addr uint64
+	// Defines is the slot of the frame that the instruction fills, as
+	// layout.Slot prints it, and Value what it puts there; "" if it fills none.
+	// Value is "" if that differs from path to path.
+	Defines, Value string
+	// Regs is what each register holds after the instruction, RAX to R15 in
+	// the order of their encoding; "" where that differs from path to path.
+	Regs [16]string
+}
+
+// knowledge gathers, over all paths, what an instruction leaves.
+type knowledge struct {
+	regs   [numRegs]gathered
+	cell   gathered // the word of the stack that it fills, as a constant
+	filler gathered // what it puts there
+}
+
+// gathered is a value that is the same on every path, or not.
+type gathered struct {
+	v            value
+	seen, varies bool
+}
+
+func (g *gathered) add(v value) {
+	switch {
+	case !g.seen:
+		g.v, g.seen = v, true
+	case !alike(g.v, v):
+		g.varies = true
+	}
+}
+
+func (g *gathered) String() string {
+	if !g.seen || g.varies {
+		return ""
+	}
+	return g.v.String()
+}
+
+// alike reports whether two values look the same in a listing.
+func alike(a, b value) bool {
+	return a == b || a.c == b.c && a.t != nil && b.t != nil && a.t.op == isSymbol && b.t.op == isSymbol && a.t.name == b.t.name
+}
+
+// knowledgeOf is what is gathered of the instruction that runs.
+func (m *machine) knowledgeOf(st *state) *knowledge {
+	k := m.knows[st.at]
+	if k == nil {
+		k = &knowledge{}
+		m.knows[st.at] = k
+	}
+	return k
+}
+
+// learns takes down the registers after an instruction.
+func (m *machine) learns(st *state) {
+	if m.quick {
+		return
+	}
+	k := m.knowledgeOf(st)
+	for r := range st.regs {
+		k.regs[r].add(st.regs[r].v)
+	}
+}
+
+// defines takes down that the instruction fills a word of the stack.
+func (m *machine) defines(st *state, cell int, v value) {
+	if m.quick {
+		return
+	}
+	k := m.knowledgeOf(st)
+	k.cell.add(known(uint64(cell)))
+	k.filler.add(v)
+}
+
+// known is what was gathered, for callers.
+func (k *knowledge) known(addr uint64, where Where, inFrame bool) Known {
+	out := Known{Where: where, Addr: addr}
+	if inFrame && k.cell.seen && !k.cell.varies && k.cell.v.c < uint64(layout.NumSlots) {
+		out.Defines, out.Value = cellName(int(k.cell.v.c)), k.filler.String()
+	}
+	for r := range k.regs {
+		out.Regs[r] = k.regs[r].String()
+	}
+	return out
+}

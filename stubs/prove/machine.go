@@ -1,0 +1,251 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Limits of the proof: a path that is longer is undecided. The longest of a
+// preset has about 150 instructions.
+const (
+	maxSteps      = 50_000
+	maxTotalSteps = 400_000
+)
+
+// promise is what the variant's descriptor says, as the kernel reads it.
+type promise struct {
+	defined, room layout.Slots
+	fullCX        uint64
+	bare, irq     bool
+	usesScratch   bool
+}
+
+// part is one of the variant's functions.
+type part struct {
+	name  string
+	addr  uint64
+	code  []byte
+	insts []*inst // by offset, as far as they are decoded
+}
+
+// subject is what is proved: the variant's code and where it may go.
+type subject struct {
+	name     string
+	exit     stubs.Exit
+	promise  promise
+	parts    []part
+	entry    uint64
+	switchTo uint64
+	wrappers []uint64 // the variant's words of sys_call_table
+	table    uint64   // sys_call_table
+	kernel   map[uint64]*function
+	names    map[uint64]string // of all functions, for reports
+	s        *symbols
+}
+
+// machine runs a subject on every path.
+type machine struct {
+	*subject
+	ts        terms
+	quick     bool // stop at the first claim that fails, remember no other
+	failed    bool
+	preserved bool // the switch keeps RSPScratch for the thread
+	todo      []*state
+	steps     int
+	paths     int
+	claims    map[claimKey]*verdict
+	order     []claimKey
+	knows     map[uint64]*knowledge
+}
+
+func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }
+
+// name is the name of the function at an address.
+func (m *machine) name(addr uint64) string {
+	if n := m.names[addr]; n != "" {
+		return n
+	}
+	return constant(addr)
+}
+
+// prove runs the switch, then the call.
+func (s *subject) prove(quick bool) *machine {
+	m := &machine{subject: s, quick: quick}
+	if !quick {
+		m.claims = map[claimKey]*verdict{}
+		m.knows = map[uint64]*knowledge{}
+	}
+	m.preserved = true // until one path through the switch shows otherwise
+	m.run(s.s.atSwitch(s.switchTo))
+	m.preserved = m.preserved && s.promise.usesScratch
+	if !m.stopped() {
+		m.run(s.s.afterSYSCALL(s.entry))
+	}
+	return m
+}
+
+func (m *machine) stopped() bool { return m.quick && m.failed }
+
+// run follows every path from a state.
+func (m *machine) run(st *state) {
+	if m.promise.bare && st.phase == inCall {
+		st.expect.frame[layout.SlotAX] = known(0) // its answer to everything
+	}
+	m.todo = append(m.todo[:0], st)
+	for len(m.todo) > 0 && !m.stopped() {
+		st := m.todo[len(m.todo)-1]
+		m.todo = m.todo[:len(m.todo)-1]
+		for m.step(st) {
+		}
+	}
+}
+
+// follow leaves a state to be run later.
+func (m *machine) follow(st *state) { m.todo = append(m.todo, st) }
+
+// end is the end of a path at which nothing is left to prove.
+func (m *machine) end(*state) { m.paths++ }
+
+// undecided ends a path that the proof cannot follow.
+func (m *machine) undecided(st *state, kind claimKind, why string) {
+	m.fails(st, Undecided, claimKey{st.at, nil, kind, 0}, why, "", nil)
+}
+
+// partOf is the variant's function that holds an address.
+func (s *subject) partOf(addr uint64) *part {
+	for i := range s.parts {
+		if p := &s.parts[i]; addr-p.addr < uint64(len(p.code)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// fetch decodes the instruction at an address.
+func (s *subject) fetch(addr uint64) (*inst, error) {
+	p := s.partOf(addr)
+	if p == nil {
+		return nil, errRefused
+	}
+	off := addr - p.addr
+	if in := p.insts[off]; in != nil {
+		return in, nil
+	}
+	in, err := decode(p.code[off:], addr)
+	if err != nil {
+		return nil, err
+	}
+	p.insts[off] = &in
+	return &in, nil
+}
+
+// transfer goes on at an address that came from a word.
+func (m *machine) transfer(st *state, to word) {
+	v := m.at(st).resolve(to.v)
+	switch {
+	case v.t == nil:
+		m.goTo(st, v.c)
+	case v.t.op == isEntry && v.c == 0 && st.phase == inCall:
+		m.dispatch(st, v.t.x)
+	case v == m.s.nextIP.value() && st.phase == inLeave:
+		m.switched(st)
+	case v == m.s.ret.value() && st.phase == inResume:
+		m.resumed(st)
+	case v == m.s.ret.value() && st.phase == inLeave:
+		m.differs(st, claimNextIP, 0, nil, to, "next.IP")
+	case v.fromUser():
+		m.differs(st, claimTarget, 0, nil, to, "an address in the kernel")
+	default:
+		m.undecided(st, claimTarget, m.show(st, v))
+	}
+}
+
+// goTo goes on at an address.
+func (m *machine) goTo(st *state, addr uint64) {
+	if f := m.kernel[addr]; f != nil {
+		m.enter(st, f)
+		return
+	}
+	if m.partOf(addr) == nil {
+		switch {
+		case m.names[addr] != "":
+			m.undecided(st, claimTarget, m.names[addr]+", of which the proof knows no contract")
+		default:
+			m.differs(st, claimTarget, 0, nil, word{v: known(addr)}, "an address in the variant, or a function of the kernel")
+		}
+		return
+	}
+	st.pc = addr
+	m.follow(st)
+}
+
+// boundary is the place between two instructions, where an interrupt may come.
+func (m *machine) boundary(st *state) bool {
+	safe := st.phase == inCall && st.gs && st.onStack()
+	if st.irq == off {
+		if !safe {
+			m.holds(st, claimWindow, 0, nil)
+		}
+		return true
+	}
+	if !safe {
+		m.check(st, claimWindow, 0, nil, false, func() (string, string, *origin) { return triNames[st.irq], "off", nil })
+		return false
+	}
+	st.dropBelow()
+	st.stale = true
+	m.otherThreads(st)
+	return true
+}
+
+// switched is the jump to the next thread: what the switch must have done by
+// then. The path goes on where the thread that left comes back, whoever left
+// for it and by whatever variant's switch.
+func (m *machine) switched(st *state) {
+	ok := m.check(st, claimKernelGS, 0, nil, st.gs, notGS)
+	for i := range uint8(numFlags) {
+		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
+	}
+	m.holds(st, claimNextIP, 0, nil)
+	ok = m.checkSame(st, claimNextSP, 0, nil, st.regs[rSP], m.s.nextSP.value()) && ok
+	ok = m.checkSame(st, claimNextRSI, 0, nil, st.regs[rSI], m.s.next.value()) && ok
+	ip, sp := st.saved[savedIP], st.saved[savedSP]
+	ok = m.check(st, claimResumeIP, 0, nil, ip.v.t == nil && m.partOf(ip.v.c) != nil, m.gotWant(st, ip, "an address in the variant")) && ok
+	below := st.origin.c - sp.v.c
+	ok = m.check(st, claimSavedSP, 0, nil, sp.v.t == st.origin.t && below <= 8*numCells && below&7 == 0, m.gotWant(st, sp, "a place on the thread's stack")) && ok
+	if !ok {
+		return
+	}
+	st.note("the thread runs again")
+	st.phase = inResume
+	for r := range st.regs {
+		st.regs[r] = word{symbol(reg(r).String()+" of another thread", false).value(), kernels}
+	}
+	st.regs[rSI], st.regs[rSP] = word{m.s.prev.value(), kernels}, sp
+	st.cond = condition{}
+	st.dropBelow()
+	st.mine, st.scratch = false, word{m.s.other.value(), lost}
+	st.pc = ip.v.c
+	m.follow(st)
+}
+
+// resumed is the return of the switch to its caller.
+func (m *machine) resumed(st *state) {
+	ok := m.check(st, claimKernelGS, 0, nil, st.gs, notGS)
+	for i := range uint8(numFlags) {
+		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
+	}
+	m.holds(st, claimReturnIP, 0, nil)
+	ok = m.checkSame(st, claimReturnRSP, 0, nil, st.regs[rSP], m.s.prevRSP.value().add(8)) && ok
+	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {
+		ok = m.checkSame(st, claimKept, uint8(r), nil, st.regs[r], m.s.kernel[r].value()) && ok
+	}
+	kept := st.scratch.v == m.s.scratch.value()
+	m.preserved = m.preserved && kept
+	if m.promise.usesScratch {
+		ok = m.check(st, claimOwnScratch, 0, nil, kept, m.gotWant(st, st.scratch, m.s.scratch.name)) && ok
+	}
+	if ok {
+		m.end(st)
+	}
+}

@@ -1,0 +1,282 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// What the proof says of an access that is not to the variant's own memory.
+const (
+	notOwnUser   = "the user's memory"
+	notOwnOther  = "memory that is not the variant's"
+	notOwnThread = "a word of the thread that is not the variant's"
+)
+
+// Places of state.saved.
+const (
+	savedSP = iota
+	savedIP
+	savedUserSP
+)
+
+// address is where an operand in memory is.
+func (m *machine) address(st *state, o operand) value {
+	v := known(uint64(o.imm))
+	if o.base != noReg {
+		v = m.sum(st.regs[o.base].v, v)
+	}
+	if o.index != noReg {
+		n := map[uint8]uint64{1: 0, 2: 1, 4: 2, 8: 3}[o.scale]
+		v = m.sum(v, m.ts.shl(st.regs[o.index].v, n))
+	}
+	return m.at(st).resolve(v)
+}
+
+// sum adds two values, of which one is best a constant.
+func (m *machine) sum(a, b value) value {
+	switch {
+	case a.t == nil:
+		return b.add(a.c)
+	case b.t == nil:
+		return a.add(b.c)
+	}
+	return symbol("a sum", a.fromUser() || b.fromUser()).value()
+}
+
+// place is a word that the variant may touch. Of a word that is only read there
+// is a value, of the others a pointer.
+type place struct {
+	word   *word
+	value  value
+	offset uint64 // of the operand in the word, in bytes
+	cell   int    // of the stack; else -1
+}
+
+// locate finds the word that an operand is in, and checks that it is the
+// variant's.
+func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, bool) {
+	addr := m.address(st, o)
+	p := place{cell: -1, offset: addr.c & 7}
+	if o.seg == segNone && addr.t == st.origin.t {
+		p.offset = (addr.c - st.origin.c) & 7
+	}
+	if p.offset+uint64(width) > 8 {
+		return p, m.touches(st, addr, "two words at once", true)
+	}
+	if o.seg != segNone {
+		return m.locatePerCPU(st, p, o, addr, write)
+	}
+	switch t := addr.t; {
+	case t == nil:
+		return p, m.touches(st, addr, "an address that the proof knows nothing of", true)
+	case t == st.origin.t:
+		return m.locateStack(st, p, addr, write)
+	case st.phase != inCall && t == m.s.prev:
+		return m.locatePrev(st, p, addr, write)
+	case st.phase == inLeave && t == m.s.next:
+		return m.locateNext(st, p, addr, write)
+	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
+		_, most := m.at(st).limits(t.x)
+		if !m.check(st, claimTable, 0, nil, most <= layout.SysControlMax, func() (string, string, *origin) {
+			return "up to " + constant(most), "up to " + constant(layout.SysControlMax), nil
+		}) {
+			return p, false
+		}
+		p.value = m.ts.make(isEntry, t.x, 0)
+		return p, m.own(st)
+	case t.user:
+		return p, m.touches(st, addr, notOwnUser, false)
+	}
+	return p, m.touches(st, addr, "an address that the proof does not know", true)
+}
+
+// touches ends a path at an access that is not, or may not be, to the variant's
+// memory.
+func (m *machine) touches(st *state, addr value, what string, open bool) bool {
+	outcome := Refuted
+	if open {
+		outcome = Undecided
+	}
+	m.fails(st, outcome, claimKey{st.at, nil, claimMemory, 0}, m.show(st, addr)+", "+what, "", nil)
+	return false
+}
+
+func (m *machine) own(st *state) bool {
+	m.holds(st, claimMemory, 0, nil)
+	return true
+}
+
+// locatePerCPU finds a word of the per-CPU area.
+func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write bool) (place, bool) {
+	off := addr.c &^ 7
+	switch {
+	case o.seg != segGS || addr.t != nil:
+		return p, m.touches(st, addr, "a place in a segment that the proof does not know", true)
+	case !st.gs:
+		return p, m.touches(st, addr, "through the user's GS", false)
+	case off >= percpuSize:
+		return p, m.touches(st, addr, "outside the per-CPU area", false)
+	case off == uint64(percpu.RSPScratch.Off):
+		p.word = &st.scratch
+		return p, m.own(st)
+	case write:
+		return p, m.touches(st, addr, "a word of the per-CPU area that is not the variant's", false)
+	case off == uint64(percpu.TopOfStack.Off):
+		p.value = m.currentThread(st).add(layout.ThreadSize)
+	case off == uint64(percpu.Current.Off):
+		p.value = m.currentThread(st)
+	default:
+		p.value = m.s.percpu[off].value()
+	}
+	return p, m.own(st)
+}
+
+// currentThread is what gs.Current holds.
+func (m *machine) currentThread(st *state) value {
+	switch st.phase {
+	case inLeave:
+		return m.s.next.value()
+	case inResume:
+		return m.s.prev.value()
+	}
+	return value{st.origin.t, st.origin.c - layout.ThreadSize}
+}
+
+// locateStack finds a word of the kernel stack, or of the thread at its bottom.
+func (m *machine) locateStack(st *state, p place, addr value, write bool) (place, bool) {
+	if i, ok := st.cell(addr); ok {
+		p.cell, p.word = i, &st.cells[i]
+		return p, m.own(st)
+	}
+	down := st.origin.c - addr.c // how far below the top
+	switch {
+	case int64(down) <= 0 || down > layout.ThreadSize:
+		return p, m.touches(st, addr, notOwnOther, false)
+	case st.phase != inCall:
+		return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)
+	case down > layout.ThreadSize-threadSize:
+		return m.locateThread(st, p, layout.ThreadSize-down, addr, write)
+	}
+	return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)
+}
+
+// locateThread finds a word of the thread during a call: Thread.Flags, to read.
+func (m *machine) locateThread(st *state, p place, at uint64, addr value, write bool) (place, bool) {
+	if write {
+		return p, m.touches(st, addr, notOwnThread, false)
+	}
+	if at&^7 != uint64(thread.Flags.Off) {
+		p.value = symbol("a word of the thread", false).value()
+		return p, m.own(st)
+	}
+	if st.stale {
+		st.work = symbol("thread.Flags", false).value()
+		st.stale = st.irq != off
+	}
+	p.value = st.work
+	return p, m.own(st)
+}
+
+// locatePrev finds a word of the thread that is switched.
+func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place, bool) {
+	switch int(addr.c &^ 7) {
+	case thread.SP.Off:
+		p.word = &st.saved[savedSP]
+	case thread.IP.Off:
+		p.word = &st.saved[savedIP]
+	case thread.UserSP.Off:
+		p.word = &st.saved[savedUserSP]
+	default:
+		if write || addr.c >= threadSize {
+			return p, m.touches(st, addr, notOwnThread, false)
+		}
+		p.value = symbol("a word of the thread", false).value()
+		return p, m.own(st)
+	}
+	if !write && !p.word.written() {
+		p.word, p.value = nil, symbol("a word that the switch before left", false).value()
+	}
+	return p, m.own(st)
+}
+
+// locateNext finds a word of the next thread, to read.
+func (m *machine) locateNext(st *state, p place, addr value, write bool) (place, bool) {
+	if write || addr.c >= threadSize {
+		return p, m.touches(st, addr, notOwnThread, false)
+	}
+	switch int(addr.c &^ 7) {
+	case thread.SP.Off:
+		p.value = m.s.nextSP.value()
+	case thread.IP.Off:
+		p.value = m.s.nextIP.value()
+	default:
+		p.value = symbol("a word of the next thread", false).value()
+	}
+	return p, m.own(st)
+}
+
+// readCell is a word of the stack; one that was never seen gets a symbol.
+func (m *machine) readCell(st *state, i int) word {
+	w := &st.cells[i]
+	if w.v != (value{}) {
+		return *w
+	}
+	switch w.by {
+	case nil:
+		w.v = m.s.cells[i].value()
+	case lost:
+		w.v = symbol("a word that others use too", false).value()
+	}
+	return *w
+}
+
+// load reads an operand in memory.
+func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
+	p, ok := m.locate(st, o, width, false)
+	if !ok {
+		return word{}, false
+	}
+	w := word{v: p.value}
+	switch {
+	case p.cell >= 0:
+		w = m.readCell(st, p.cell)
+	case p.word == &st.scratch:
+		if !m.check(st, claimScratch, 0, nil, st.mine || st.phase == inResume, m.gotWant(st, st.scratch, "this thread's")) {
+			return word{}, false
+		}
+		w = st.scratch
+	case p.word != nil:
+		w = *p.word
+	}
+	w.v = m.ts.and(m.ts.shr(w.v, 8*p.offset), maskOf(width))
+	return w, true
+}
+
+// store writes an operand in memory.
+func (m *machine) store(st *state, o operand, width uint8, w word) bool {
+	p, ok := m.locate(st, o, width, true)
+	if !ok {
+		return false
+	}
+	old := *p.word
+	if p.cell >= 0 {
+		old = m.readCell(st, p.cell)
+		m.defines(st, p.cell, w.v)
+	}
+	*p.word = word{m.merge(old.v, w.v, 8*p.offset, width), m.moved(st, w.by)}
+	if p.word == &st.scratch {
+		st.mine = true
+	}
+	return true
+}
+
+// merge puts a narrow value into a word.
+func (m *machine) merge(old, v value, shift uint64, width uint8) value {
+	mask := maskOf(width)
+	switch {
+	case width == 8:
+		return v
+	case old.t == nil && v.t == nil:
+		return known(old.c&^(mask<<shift) | v.c&mask<<shift)
+	}
+	return symbol("a part of "+v.String()+" in "+old.String(), old.fromUser() || v.fromUser()).value()
+}

@@ -1,0 +1,290 @@
+package prove
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Proof is what is known of a variant.
+type Proof struct {
+	Variant string
+	// Claims are in the order in which the proof came to them.
+	Claims []Claim
+	// Paths is how many ways through the variant were followed to their end,
+	// Instructions how many different instructions were met on them.
+	Paths, Instructions int
+	// Known tells of each instruction that was met, by address.
+	Known []Known
+	// Unreached are instructions of the variant that no path comes to.
+	Unreached []Where
+}
+
+// Outcome is Proved if every claim is; else the worst of theirs.
+func (p *Proof) Outcome() Outcome {
+	worst := Proved
+	for _, c := range p.Claims {
+		switch {
+		case c.Outcome == Refuted:
+			return Refuted
+		case c.Outcome == Undecided:
+			worst = Undecided
+		}
+	}
+	return worst
+}
+
+// Failed returns the claims that are not proved, those that are refuted first.
+func (p *Proof) Failed() []Claim {
+	failed := slices.DeleteFunc(slices.Clone(p.Claims), func(c Claim) bool { return c.Outcome == Proved })
+	slices.SortStableFunc(failed, func(a, b Claim) int { return cmp.Compare(a.Outcome, b.Outcome) })
+	return failed
+}
+
+// Err returns the claims that are not proved as an error, nil if there is none.
+func (p *Proof) Err() error {
+	var errs []error
+	for _, c := range p.Failed() {
+		errs = append(errs, fmt.Errorf("variant %s: %v", p.Variant, c))
+	}
+	return errors.Join(errs...)
+}
+
+// String returns the outcome and the figures in one line.
+func (p *Proof) String() string {
+	count := [3]int{}
+	for _, c := range p.Claims {
+		count[c.Outcome]++
+	}
+	s := fmt.Sprintf("%s: %v: %d claims proved", p.Variant, p.Outcome(), count[Proved])
+	for _, o := range []Outcome{Refuted, Undecided} {
+		if count[o] > 0 {
+			s += fmt.Sprintf(", %d %v", count[o], o)
+		}
+	}
+	return s + fmt.Sprintf("; %d paths, %d instructions", p.Paths, p.Instructions)
+}
+
+// Variant links a variant with stand-ins for the functions of the kernel and
+// proves it.
+func Variant(n stubs.Named) (*Proof, error) {
+	obj, err := link(n)
+	if err != nil {
+		return nil, err
+	}
+	return Object(obj, n)
+}
+
+// link links a variant with stand-ins for what it expects of the kernel.
+func link(n stubs.Named) (*asm.Object, error) {
+	p, err := stubs.ProgramOf([]stubs.Named{n})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(contracts)) {
+		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
+	}
+	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysControlMax+1), 64))
+	obj, err := asm.Link(p, layout.KernelBase+1<<20, layout.KernelBase)
+	if err != nil {
+		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
+	}
+	return obj, nil
+}
+
+// Object proves a variant as it lies in a linked program, such as a whole
+// kernel: from its bytes, and by the promises of its descriptor.
+func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
+	s, err := newSubject(obj, n)
+	if err != nil {
+		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
+	}
+	return s.report(s.prove(false), obj), nil
+}
+
+// newSubject finds a variant in a linked program.
+func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
+	s := &subject{
+		name: n.Name, exit: n.Variant.Exit,
+		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
+	}
+	for _, sym := range obj.Symbols {
+		if !sym.Func {
+			continue
+		}
+		s.names[sym.Addr] = sym.Name
+		if f := contracts[sym.Name]; f != nil {
+			s.kernel[sym.Addr] = f
+		}
+		if _, variant, ok := strings.Cut(sym.Name, "."); ok && variant == n.Name {
+			code := bytesAt(obj, sym.Addr, sym.Size)
+			if code == nil {
+				return nil, fmt.Errorf("%s has no bytes", sym.Name)
+			}
+			s.parts = append(s.parts, part{sym.Name, sym.Addr, code, make([]*inst, len(code))})
+		}
+	}
+	var ok bool
+	if s.table, ok = obj.Addr("sys_call_table"); !ok {
+		return nil, errors.New("the program has no sys_call_table")
+	}
+	return s, s.readDescriptor(obj)
+}
+
+// bytesAt is a part of the program's memory, nil if it is not in the file.
+func bytesAt(obj *asm.Object, addr, size uint64) []byte {
+	for _, sec := range obj.Sections {
+		if n := uint64(len(sec.Bytes)); addr >= sec.Addr && addr-sec.Addr <= n && size <= n-(addr-sec.Addr) {
+			return sec.Bytes[addr-sec.Addr:][:size]
+		}
+	}
+	return nil
+}
+
+// readDescriptor reads the variant's layout.VariantDesc, as the kernel does.
+func (s *subject) readDescriptor(obj *asm.Object) error {
+	entry, ok := obj.Addr("entry_SYSCALL_64." + s.name)
+	if !ok {
+		return fmt.Errorf("the program has no entry_SYSCALL_64.%s", s.name)
+	}
+	at, ok := obj.Addr("variants")
+	count, ok2 := obj.Addr("variants_count")
+	if !ok || !ok2 {
+		return errors.New("the program has no table of variants")
+	}
+	desc := asm.Slots[layout.VariantDesc[asm.Slot]]()
+	size := uint64(asm.SizeOf[layout.VariantDesc[asm.Mem]]())
+	word := func(b []byte, slot asm.Slot) uint64 { return binary.LittleEndian.Uint64(b[slot.Off:]) }
+	number := bytesAt(obj, count, 8)
+	if number == nil {
+		return errors.New("the number of variants has no bytes")
+	}
+	for i := range binary.LittleEndian.Uint64(number) {
+		b := bytesAt(obj, at+i*size, size)
+		if b == nil {
+			return errors.New("the table of variants has no bytes")
+		}
+		if word(b, desc.Entry) != entry {
+			continue
+		}
+		s.entry, s.switchTo = entry, word(b, desc.SwitchTo)
+		s.promise = promise{
+			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
+			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch) != 0,
+		}
+		for _, slot := range []asm.Slot{desc.Clone, desc.RTSigreturn, desc.FullFrame, desc.SetFrame, desc.Poison} {
+			if !s.promise.bare {
+				s.wrappers = append(s.wrappers, word(b, slot))
+			}
+		}
+		return nil
+	}
+	return errors.New("it is not in the table of variants")
+}
+
+// maxFrom is how far back a report follows a value.
+const maxFrom = 6
+
+// report makes a proof of what the machine found.
+func (s *subject) report(m *machine, obj *asm.Object) *Proof {
+	p := &Proof{Variant: s.name, Paths: m.paths, Instructions: len(m.knows)}
+	places := s.places(obj)
+	for _, key := range m.order {
+		of := ""
+		if key.of != nil {
+			of = key.of.name
+		}
+		c := Claim{What: key.kind.text(key.n, of), Where: places.at(key.at)}
+		if v := m.claims[key]; v != nil {
+			c.Outcome, c.Got, c.Want = v.outcome, v.got, v.want
+			for e := v.path; e != nil; e = e.before {
+				c.Path = append(c.Path, fmt.Sprintf("%v: %s", places.at(e.at), e.text))
+			}
+			slices.Reverse(c.Path)
+			for o := v.from; o != nil && o.at != 0 && len(c.From) < maxFrom; o = o.before {
+				c.From = append(c.From, places.at(o.at))
+			}
+		}
+		p.Claims = append(p.Claims, c)
+	}
+	for _, addr := range slices.Sorted(maps.Keys(m.knows)) {
+		p.Known = append(p.Known, m.knows[addr].known(addr, places.at(addr), !s.inSwitch(addr)))
+	}
+	p.Unreached = s.unreached(m, places)
+	return p
+}
+
+// inSwitch reports whether an address is in the context switch, where the
+// stack's words are no frame.
+func (s *subject) inSwitch(addr uint64) bool {
+	p := s.partOf(addr)
+	return p != nil && strings.HasPrefix(p.name, "__switch_to")
+}
+
+// unreached reads each function from its start and lists what was never run.
+func (s *subject) unreached(m *machine, places places) []Where {
+	var list []Where
+	for i := range s.parts {
+		p := &s.parts[i]
+		for off := 0; off < len(p.code); {
+			addr := p.addr + uint64(off)
+			in, err := s.fetch(addr)
+			if m.knows[addr] == nil {
+				list = append(list, places.at(addr))
+			}
+			if err != nil {
+				break
+			}
+			off += int(in.len)
+		}
+	}
+	return list
+}
+
+// places names instructions.
+type places struct {
+	s     *subject
+	lines map[uint64]asm.Line
+	texts map[uint64]string
+}
+
+// places takes the listings' texts and lines of the variant's instructions.
+func (s *subject) places(obj *asm.Object) places {
+	p := places{s, map[uint64]asm.Line{}, map[uint64]string{}}
+	for _, l := range obj.Listings {
+		if s.partOf(l.Addr) == nil {
+			continue
+		}
+		for _, r := range l.Rows {
+			if r.Label == "" {
+				addr := l.Addr + uint64(r.Off)
+				p.texts[addr] = strings.Join(strings.Fields(r.Text), " ")
+				p.lines[addr] = asm.Line{Addr: addr, File: r.File, Line: r.Line}
+			}
+		}
+	}
+	return p
+}
+
+// at names an instruction: by the listing, or by its bytes if it is in none.
+func (p places) at(addr uint64) Where {
+	part := p.s.partOf(addr)
+	if part == nil {
+		return Where{Func: constant(addr)}
+	}
+	w := Where{Func: part.name, Off: int(addr - part.addr), Text: p.texts[addr], File: p.lines[addr].File, Line: p.lines[addr].Line}
+	if w.Text == "" {
+		if in, err := p.s.fetch(addr); err == nil {
+			w.Text = in.String()
+		}
+	}
+	return w
+}

@@ -1,0 +1,293 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// Sizes and places that the model takes from package layout.
+var (
+	frameSize  = uint64(asm.SizeOf[layout.PtRegs[asm.Mem]]())
+	threadSize = uint64(asm.SizeOf[layout.Thread[asm.Mem]]())
+	percpuSize = uint64(asm.SizeOf[layout.PerCPU[asm.Mem]]())
+	percpu     = asm.Slots[layout.PerCPU[asm.Slot]]()
+	thread     = asm.Slots[layout.Thread[asm.Slot]]()
+)
+
+// numCells is how many words of the kernel stack are followed, from its top
+// down: the frame and what the stubs push below it.
+const numCells = 48
+
+// origin is an instruction that put a value where it is, and how that came to
+// where it took it from.
+type origin struct {
+	at     uint64
+	before *origin
+}
+
+// Origins that are no instruction of the variant.
+var (
+	lost    = &origin{} // nobody knows who wrote it
+	kernels = &origin{} // the kernel, before it called
+	edited  = &origin{} // a handler
+)
+
+// someInstruction stands for all of them where it is no matter which.
+var someInstruction = &origin{at: 1}
+
+// written reports whether an instruction of the variant wrote the word.
+func (w word) written() bool { return w.by != nil && w.by.at != 0 }
+
+// moved is the origin of what the instruction that runs has moved or made.
+func (m *machine) moved(st *state, before *origin) *origin {
+	if m.quick {
+		return someInstruction
+	}
+	return &origin{st.at, before}
+}
+
+// phase is which part of the variant runs.
+type phase uint8
+
+const (
+	inCall   phase = iota // from SYSCALL to the return to ring 3
+	inLeave               // __switch_to_asm, up to the jump to the next thread
+	inResume              // from there back, when the thread runs again
+)
+
+// tri is a flag that may be unknown.
+type tri uint8
+
+const (
+	off tri = iota
+	on
+	either
+)
+
+var triNames = [...]string{off: "off", on: "on", either: "on or off"}
+
+// The RFLAGS bits whose state a handler must find clear.
+const (
+	flagDF = iota
+	flagAC
+	flagNT
+	flagTF
+	numFlags
+)
+
+var flagNames = [numFlags]string{"DF", "AC", "NT", "TF"}
+
+// condition is what the last instruction that set the flags left in them.
+type condition struct {
+	kind  conditionKind
+	width uint8
+	r     value // the result
+	a, b  value // what was compared
+}
+
+type conditionKind uint8
+
+const (
+	condUnknown conditionKind = iota
+	condCompare               // of a with b
+	condLogic                 // of r; CF and OF are 0
+	condResult                // ZF and SF of r; no more is known
+	condBit                   // CF is whether r is not 0; no more is known
+)
+
+// word is a value in a register or in memory, and how it came there; nil if
+// nothing put it there yet. A word of the stack that was never read and never
+// written has no value yet.
+type word struct {
+	v  value
+	by *origin
+}
+
+// state is the machine at one point of one path.
+type state struct {
+	phase phase
+	pc    uint64
+	at    uint64 // the instruction that runs or ran last
+	regs  [numRegs]word
+	cond  condition
+	irq   tri // RFLAGS.IF
+	flags [numFlags]tri
+	gs    bool // GS is the kernel's
+
+	// cells is the stack from origin down: cells[0] is the word below it.
+	origin value
+	cells  [numCells]word
+
+	scratch word // RSPScratch
+	mine    bool // no other thread can have written it
+	work    value
+	// stale is set when an interrupt may have changed Thread.Flags, so that it
+	// reads as a new value.
+	stale bool
+	saved [3]word // Thread.SP, IP and UserSP of the thread that is switched
+
+	facts *facts
+	path  *event
+	steps int
+
+	expect expectation
+}
+
+// expectation is what ring 3 is to see when the call returns: in terms of a
+// frame, as handlers edit it.
+type expectation struct {
+	frame  [layout.NumSlots]value
+	edited layout.Slots
+	// dispatched is set when the table of handlers was gone through, called
+	// when a handler was reached, refused when that was told to edit a slot
+	// that does not exist.
+	dispatched, called, refused bool
+}
+
+// event is a decision on a path, the last first.
+type event struct {
+	before *event
+	at     uint64
+	text   string
+}
+
+func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
+
+// symbols are the unknowns that a call begins with.
+type symbols struct {
+	user       [numRegs]*term
+	rip, flags *term
+	top        *term            // of the kernel stack
+	cells      [numCells]*term  // the stack's words before
+	kernel     [numRegs]*term   // registers of a thread that is switched
+	prev, next *term            // threads
+	prevRSP    *term            // of the thread that is switched, at the call
+	ret        *term            // its return address
+	nextSP     *term            // the next thread's Thread.SP
+	nextIP     *term            // and Thread.IP
+	scratch    *term            // RSPScratch of the thread that is switched
+	other      *term            // RSPScratch as any thread left it
+	work       *term            // Thread.Flags at the start
+	percpu     map[uint64]*term // other words of PerCPU, by offset
+}
+
+func newSymbols() *symbols {
+	s := &symbols{
+		rip: symbol("user.RIP", true), flags: symbol("user.RFLAGS", true),
+		top:  symbol("stack.top", false),
+		prev: symbol("thread", false), next: symbol("next", false),
+		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
+		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
+		scratch: symbol("own RSPScratch", true), other: symbol("another thread's RSPScratch", true),
+		work:   symbol("thread.Flags", false),
+		percpu: map[uint64]*term{},
+	}
+	for r := range numRegs {
+		s.user[r] = symbol("user."+r.String(), true)
+		s.kernel[r] = symbol("kernel."+r.String(), false)
+	}
+	for i := range s.cells {
+		s.cells[i] = symbol("stack."+cellName(i), false)
+	}
+	for o := uint64(0); o < percpuSize; o += 8 {
+		s.percpu[o] = symbol("PerCPU."+percpuField(o), false)
+	}
+	return s
+}
+
+// percpuField names a word of PerCPU.
+func percpuField(off uint64) string {
+	for _, s := range []asm.Slot{percpu.RSPScratch, percpu.TopOfStack, percpu.Current, percpu.Variant, percpu.SwitchTo, percpu.Idle, percpu.NoResched, percpu.Self} {
+		if uint64(s.Off) == off {
+			return s.Name
+		}
+	}
+	return constant(off)
+}
+
+// cellOf is the cell of a slot of the frame.
+func cellOf(s layout.Slot) int { return int(layout.NumSlots-1) - int(s) }
+
+// cellName names a word of the stack by its slot in the frame, if it is in it.
+func cellName(i int) string {
+	if i < int(layout.NumSlots) {
+		return (layout.NumSlots - 1 - layout.Slot(i)).String()
+	}
+	return constant(uint64(-8 * (i + 1)))
+}
+
+// regSlot is the slot of each register in the frame.
+var regSlot = [numRegs]layout.Slot{
+	rAX: layout.SlotAX, rCX: layout.SlotCX, rDX: layout.SlotDX, rBX: layout.SlotBX, rSP: layout.SlotSP, rBP: layout.SlotBP,
+	rSI: layout.SlotSI, rDI: layout.SlotDI, r8: layout.SlotR8, r9: layout.SlotR9, r10: layout.SlotR10, r11: layout.SlotR11,
+	r12: layout.SlotR12, r13: layout.SlotR13, r14: layout.SlotR14, r15: layout.SlotR15,
+}
+
+// enosys is what a call that no handler answers returns.
+const enosys = ^uint64(38) + 1
+
+// afterSYSCALL is the machine at the entry (SDM volume 2, SYSCALL): RIP is in
+// RCX and RFLAGS in R11, the flags of MSR_SYSCALL_MASK are clear, all else is the
+// user's.
+func (s *symbols) afterSYSCALL(entry uint64) *state {
+	st := &state{pc: entry, origin: s.top.value(), work: s.work.value()}
+	for r := range numRegs {
+		st.regs[r].v = s.user[r].value()
+		st.expect.frame[regSlot[r]] = s.user[r].value()
+	}
+	st.regs[rCX].v, st.regs[r11].v = s.rip.value(), s.flags.value()
+	st.scratch.v = s.other.value()
+	want := &st.expect.frame
+	want[layout.SlotAX], want[layout.SlotOrigAX] = known(enosys), s.user[rAX].value()
+	want[layout.SlotIP], want[layout.SlotCX] = s.rip.value(), s.rip.value()
+	want[layout.SlotFlags], want[layout.SlotR11] = s.flags.value(), s.flags.value()
+	want[layout.SlotCS], want[layout.SlotSS] = known(x86.USER_CS), known(x86.USER_DS)
+	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
+	return st
+}
+
+// atSwitch is the machine when __switch_to jumps to the variant's switch: the
+// thread that leaves is in RDI, the next in RSI and in the per-CPU area.
+func (s *symbols) atSwitch(entry uint64) *state {
+	st := &state{phase: inLeave, pc: entry, gs: true, mine: true, origin: s.prevRSP.value().add(8), work: s.work.value()}
+	for r := range numRegs {
+		st.regs[r].v = s.kernel[r].value()
+	}
+	st.regs[rDI].v, st.regs[rSI].v, st.regs[rSP].v = s.prev.value(), s.next.value(), s.prevRSP.value()
+	st.cells[0] = word{s.ret.value(), kernels}
+	st.scratch.v = s.scratch.value()
+	return st
+}
+
+// cell is the index of the stack's word at an address, if it is one.
+func (st *state) cell(addr value) (i int, ok bool) {
+	if addr.t != st.origin.t {
+		return 0, false
+	}
+	n := int64(st.origin.c - addr.c)
+	if n <= 0 || n > 8*numCells {
+		return 0, false
+	}
+	return int(n-1) / 8, true
+}
+
+// onStack reports whether RSP is on the part of the kernel stack that is
+// followed: an interrupt has room below it.
+func (st *state) onStack() bool {
+	rsp := st.regs[rSP].v
+	return rsp.t == st.origin.t && st.origin.c-rsp.c <= 8*numCells
+}
+
+// dropBelow forgets what is below RSP: whoever uses the stack next may write
+// there.
+func (st *state) dropBelow() {
+	rsp := st.regs[rSP].v
+	first := 0
+	if n := int64(st.origin.c - rsp.c); rsp.t == st.origin.t && n > 0 {
+		first = int(n+7) / 8
+	}
+	for i := first; i < numCells; i++ {
+		st.cells[i] = word{by: lost}
+	}
+}

@@ -1,0 +1,142 @@
+package prove
+
+import "fmt"
+
+// value is a 64-bit word as the proof knows it: a term plus a constant. Without
+// a term it is the constant alone. Equal values are the same word for every
+// input; different ones may be equal all the same (see path.resolve).
+type value struct {
+	t *term
+	c uint64
+}
+
+// term is an unknown: a symbol that stands for one word of the machine at one
+// time, or one of a few operations on another value.
+type term struct {
+	name string // of a symbol
+	op   termOp // of all others
+	x    value
+	k    uint64
+	user bool // it comes from ring 3: as an address it is the user's memory
+	edit bool // a handler made it, and so nothing was known of it before
+}
+
+type termOp uint8
+
+const (
+	isSymbol termOp = iota
+	isAnd           // x AND k
+	isShr           // x shifted right by k
+	isShl           // x shifted left by k
+	isEntry         // the word x of sys_call_table
+)
+
+// known is a constant.
+func known(c uint64) value { return value{nil, c} }
+
+// symbol is a new unknown.
+func symbol(name string, user bool) *term { return &term{name: name, user: user} }
+
+func (t *term) value() value { return value{t, 0} }
+
+// add is the value n further on.
+func (v value) add(n uint64) value { return value{v.t, v.c + n} }
+
+// is reports whether the value is this constant.
+func (v value) is(c uint64) bool { return v.t == nil && v.c == c }
+
+// fromUser reports whether the value depends on what ring 3 chose.
+func (v value) fromUser() bool { return v.t != nil && v.t.user }
+
+// terms makes operations on values, the same term for the same operation.
+type terms struct{ made map[term]*term }
+
+func (ts *terms) make(op termOp, x value, k uint64) value {
+	key := term{op: op, x: x, k: k, user: x.fromUser()}
+	t := ts.made[key]
+	if t == nil {
+		if ts.made == nil {
+			ts.made = map[term]*term{}
+		}
+		t = &key
+		ts.made[key] = t
+	}
+	return value{t, 0}
+}
+
+func (ts *terms) and(v value, mask uint64) value {
+	switch {
+	case v.t == nil:
+		return known(v.c & mask)
+	case mask == ^uint64(0):
+		return v
+	case mask == 0:
+		return known(0)
+	case v.c == 0 && v.t.op == isAnd:
+		return ts.and(v.t.x, v.t.k&mask)
+	}
+	return ts.make(isAnd, v, mask)
+}
+
+func (ts *terms) shr(v value, n uint64) value {
+	switch {
+	case v.t == nil:
+		return known(v.c >> n)
+	case n == 0:
+		return v
+	}
+	return ts.make(isShr, v, n)
+}
+
+func (ts *terms) shl(v value, n uint64) value {
+	switch {
+	case v.t == nil || n == 0:
+		return value{v.t, v.c << n}
+	}
+	r := ts.make(isShl, value{v.t, 0}, n)
+	r.c = v.c << n
+	return r
+}
+
+// maskOf covers the lowest bytes of a word.
+func maskOf(width uint8) uint64 {
+	if width >= 8 {
+		return ^uint64(0)
+	}
+	return 1<<(8*width) - 1
+}
+
+// String names the value for a report.
+func (v value) String() string {
+	if v.t == nil {
+		return constant(v.c)
+	}
+	switch n := int64(v.c); {
+	case n == 0:
+		return v.t.String()
+	case n > -1<<32 && n < 1<<32:
+		return fmt.Sprintf("%v%+d", v.t, n)
+	}
+	return fmt.Sprintf("%v+%#x", v.t, v.c)
+}
+
+func constant(c uint64) string {
+	if n := int64(c); n > -1024 && n < 10 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%#x", c)
+}
+
+func (t *term) String() string {
+	switch t.op {
+	case isAnd:
+		return fmt.Sprintf("(%v & %#x)", t.x, t.k)
+	case isShr:
+		return fmt.Sprintf("(%v >> %d)", t.x, t.k)
+	case isShl:
+		return fmt.Sprintf("(%v << %d)", t.x, t.k)
+	case isEntry:
+		return fmt.Sprintf("sys_call_table[%v]", t.x)
+	}
+	return t.name
+}
