@@ -81,13 +81,13 @@ func protect(b []byte, exec bool) error {
 
 // placed are the addresses of one placement.
 type placed struct {
-	user, kernel uint64
-	stubs        []uint64
-	numbers      map[string][]uint64 // system call numbers by handler, for each stream
-	perCPU       uint64
-	userSP       uint64
-	stack        uint64   // a thread, at the bottom of its kernel stack
-	ring         []uint64 // threads of the switch
+	user, kernel, dose uint64
+	stubs              []uint64
+	numbers            map[string][]uint64 // system call numbers by handler, for each stream
+	perCPU             uint64
+	userSP             uint64
+	stack              uint64   // a thread, at the bottom of its kernel stack
+	ring               []uint64 // threads of the switch
 }
 
 // place lays everything out anew.
@@ -99,16 +99,19 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 		a.code[i] = 0xcc // INT3
 	}
 	slots := rng.Perm(len(a.code) / slotSize)
-	put := func(c *chunk) uint64 {
+	putAt := func(c *chunk, off int) uint64 {
 		slot := a.code[slots[0]*slotSize:][:slotSize]
 		slots = slots[1:]
-		off := codeAlign * rng.IntN((slotSize-len(c.Code))/codeAlign)
 		copy(slot[off:], c.Code)
 		return addrOf(slot) + uint64(off)
 	}
-	p := &placed{user: put(&j.User), kernel: put(&j.Kernel), numbers: map[string][]uint64{}}
+	anywhere := func(c *chunk) int { return codeAlign * rng.IntN((slotSize-len(c.Code))/codeAlign) }
+	p := &placed{user: putAt(&j.User, anywhere(&j.User)), numbers: map[string][]uint64{}}
+	off := anywhere(&j.Kernel)
+	p.kernel, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
 	for i := range j.Streams {
-		p.stubs = append(p.stubs, put(&j.Streams[i].chunk))
+		c := &j.Streams[i].chunk
+		p.stubs = append(p.stubs, putAt(c, anywhere(c)))
 	}
 	for i := range j.Streams {
 		if err := a.relocate(&j.Streams[i].chunk, p.stubs[i], j, p.kernel); err != nil {
@@ -176,8 +179,12 @@ func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) error {
 		}
 		numbers := make([]uint64, len(j.Streams))
 		off, shared := j.Kernel.Defs[c.Handler]
+		addr := p.kernel + uint64(off)
+		if c.Handler == sysDose {
+			addr, shared = p.dose+uint64(j.Dose.Defs[sysWork]), true
+		}
 		if shared {
-			n := set(p.kernel + uint64(off))
+			n := set(addr)
 			for s := range numbers {
 				numbers[s] = n
 			}

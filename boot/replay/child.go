@@ -96,7 +96,7 @@ type sampler struct {
 func newSampler(j *job) (*sampler, error) {
 	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, 0))}
 	var err error
-	if s.arena, err = newArena(len(j.Streams)+2, j.Probe); err != nil {
+	if s.arena, err = newArena(len(j.Streams)+3, j.Probe); err != nil {
 		return nil, err
 	}
 	if err := pin(); err != nil {

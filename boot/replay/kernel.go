@@ -92,20 +92,19 @@ func probeProgram() Program {
 const (
 	sysNull   = "sys_null"
 	sysWork   = "sys_work"
-	sysDose   = "sys_dose"
-	fullFrame = "stub_full_frame" // the variant's wrapper
+	sysDose   = "sys_work, one cycle more" // sysWork of the job's chunk Dose
+	fullFrame = "stub_full_frame"          // the variant's wrapper
 	sysYield  = "sys_yield"
 	flushSP   = "sys_yield_flush_usersp"
 	flushBoth = "sys_yield_flush_thread"
 )
 
-// kernelProgram is what a stub finds around it in the kernel.
-func kernelProgram() Program {
+// kernelProgram is what a stub finds around it in the kernel. What the handler
+// with work does behind its chain is given.
+func kernelProgram(last Ins) Program {
 	return Program{Funcs: []Func{
 		FUNC(sysNull, "does nothing.", XORL(RAX, RAX), RET()),
-		FUNC(sysWork, "does something that its result waits for.", MOVQ(RDI, RAX), chain(RAX), RET()),
-		FUNC(sysDose, "is sys_work and one cycle more.",
-			MOVQ(RDI, RAX), chain(RAX), LEAQ(RAX.At(1), RAX), RET()),
+		FUNC(sysWork, "does something that its result waits for.", MOVQ(RDI, RAX), chain(RAX), last, RET()),
 		FUNC("sys_full_frame", "is what the wrapper for a call that needs the whole frame calls.",
 			MOVQ(RDI, RAX), chain(RAX), RET()),
 		yield(sysYield, nil),
@@ -118,6 +117,13 @@ func kernelProgram() Program {
 		FUNC(trap, "stands for all else.", UD2()),
 	}}
 }
+
+// noDose and dose are what the handler with work does last: one instruction of
+// the same length, which the result waits for in a dose alone.
+var (
+	noDose = LEAQ(RDI.At(1), RCX)
+	dose   = LEAQ(RAX.At(1), RAX).C("one cycle more")
+)
 
 // yield switches to the next thread of the ring as schedule does, by the
 // variant's __switch_to_asm. The ring is two tables at gs.Idle: the threads, and

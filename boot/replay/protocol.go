@@ -11,6 +11,7 @@ type job struct {
 	Streams []stream // the first is the base
 	User    chunk
 	Kernel  chunk
+	Dose    chunk // Kernel, but for the handler with work
 	Probe   chunk
 	Cells   []cell
 	Seed    uint64

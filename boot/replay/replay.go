@@ -120,7 +120,8 @@ func prepare(c Config) (*run, error) {
 		from func() (chunk, error)
 	}{
 		{&r.job.User, func() (chunk, error) { return chunkOf(userProgram()) }},
-		{&r.job.Kernel, func() (chunk, error) { return chunkOf(kernelProgram()) }},
+		{&r.job.Kernel, func() (chunk, error) { return chunkOf(kernelProgram(noDose)) }},
+		{&r.job.Dose, func() (chunk, error) { return chunkOf(kernelProgram(dose)) }},
 		{&r.job.Probe, func() (chunk, error) { return chunkOf(probeProgram()) }},
 	} {
 		if *part.to, err = part.from(); err != nil {
