@@ -72,8 +72,27 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if m.Initrd, err = keep("initramfs", ".cpio", archive); err != nil {
 		return m, err
 	}
+	if err := enoughMemory(m.MemoryMiB, len(archive)); err != nil {
+		return m, err
+	}
 	m.Append, err = commandLine(c)
 	return m, err
+}
+
+// kernelSpan is the end of the RAM that a kernel may take (package gen).
+const kernelSpan = 2 << 20
+
+// enoughMemory reports RAM that is too little for a loader to put kernel and
+// initramfs in: it would put one over the other, and no kernel is left to say
+// so.
+func enoughMemory(mib, archive int) error {
+	if mib == 0 {
+		mib = vm.DefaultMemoryMiB
+	}
+	if need := (kernelSpan + archive + 1<<20 - 1) >> 20; mib < need {
+		return fmt.Errorf("%d MiB of memory are too little: kernel and initramfs alone take %d MiB; give 32 MiB more than that", mib, need)
+	}
+	return nil
 }
 
 // commandLine is the kernel's: what the caller gave, the variant to boot with,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -83,6 +84,9 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !slices.ContainsFunc(list, runsInit) {
+		return 0, errNotRunnable
+	}
 	p := newProgress(e.stderr)
 	defer p.done()
 	archive, err := lab.Initramfs(ctx, *initPath, func(format string, args ...any) { p.step(fmt.Sprintf(format, args...)) })
@@ -106,6 +110,12 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", *out, len(file), image.Size, len(archive), joinNames(list))
 	return 0, nil
 }
+
+// errNotRunnable refuses what the kernel would refuse at boot.
+var errNotRunnable = fmt.Errorf("no variant to run init on: %s answers the null call only; add another", floor)
+
+// runsInit reports whether a program can run on the variant.
+func runsInit(n stubs.Named) bool { return !n.Variant.Bare }
 
 func joinNames(list []stubs.Named) string {
 	names := make([]string, len(list))
@@ -134,6 +144,9 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	n, err := stubs.ParseVariant(*variant)
 	if err != nil {
 		return 0, err
+	}
+	if !runsInit(n) {
+		return 0, errNotRunnable
 	}
 	machine, err := m.config(ctx, e)
 	if err != nil {
@@ -183,6 +196,9 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	list, err := parseVariants(*names)
 	if err != nil {
 		return 0, err
+	}
+	if !slices.ContainsFunc(list, runsInit) {
+		return 0, errNotRunnable
 	}
 	run, err := e.runGuest(ctx, &m, list, "verify")
 	if err != nil {
@@ -237,7 +253,7 @@ func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named,
 	p.done()
 	fmt.Fprintf(e.stdout, "%s\n", describe(ctx, machine))
 	if m.verbose {
-		fmt.Fprintln(e.stdout, run.VM.CommandLine)
+		fmt.Fprintln(e.stderr, run.VM.CommandLine)
 	}
 	return run, nil
 }

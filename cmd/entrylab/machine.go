@@ -38,7 +38,18 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	c := vm.Config{
 		Engine: vm.Engine(m.engine), Machine: vm.Machine(m.machine), CPU: m.cpu, MemoryMiB: m.memory, Timeout: m.timeout,
 	}
+	switch {
+	case !slices.Contains(vm.Machines, c.Machine):
+		return c, fmt.Errorf("-machine %q: want microvm, pc or q35", m.machine)
+	case m.memory < 1:
+		return c, fmt.Errorf("-memory %d: want the MiB of RAM, 32 or more for a small Go program", m.memory)
+	case m.timeout <= 0:
+		return c, fmt.Errorf("-timeout %v: want a time above 0, such as 2m", m.timeout)
+	}
 	if m.engine == "auto" {
+		if err := vm.ICount.Available(ctx, nil); err != nil {
+			return c, err
+		}
 		var why string
 		c.Engine, why = vm.Auto(ctx, lab.ProbeKVM)
 		if why != "" {
@@ -69,9 +80,16 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w}
 }
 
+// stepWidth is what a step may take of a terminal's line: one that wraps could
+// not be taken away again.
+const stepWidth = 78
+
 // step replaces the shown step.
 func (p *progress) step(text string) {
 	if p.w != nil {
+		if line := []rune(text); len(line) > stepWidth {
+			text = string(line[:stepWidth-3]) + "..."
+		}
 		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 		p.shown = true
 	}
