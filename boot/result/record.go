@@ -54,8 +54,14 @@ func (c Config) MachineID() string {
 	return strings.Join(words, ", ")
 }
 
+// Same reports whether a figure of o is one of c: the same code on the same
+// machine. Which build of entrylab made the code does not matter.
+func (c Config) Same(o Config) bool { return c.Code == o.Code && c.MachineID() == o.MachineID() }
+
 // Emulated reports whether the engine is an emulator.
-func (c Config) Emulated() bool { return c.Engine == "icount" || c.Engine == "tcg" || c.Engine == "bochs" }
+func (c Config) Emulated() bool {
+	return c.Engine == "icount" || c.Engine == "tcg" || c.Engine == "bochs"
+}
 
 // Interval is a confidence interval.
 type Interval struct {
