@@ -247,3 +247,13 @@ func (res *Result) sibling() string {
 	}
 	return "none disturbed by a neighbour on the core"
 }
+
+// Headline is the null call in the headline form.
+func (res *Result) Headline() []Figure {
+	for _, c := range res.Cells {
+		if c.Op == OpNull && c.Form == HeadlineForm {
+			return c.Figures
+		}
+	}
+	return nil
+}

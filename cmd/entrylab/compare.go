@@ -42,6 +42,9 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if m.engine == engineReplay {
+		return compareReplayed(ctx, e, list, *format)
+	}
 	c := comparison{names: namesOf(list)}
 	if !slices.Contains(c.names, floor) {
 		bare, err := stubs.ParseVariant(floor)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot/replay"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// engineReplay is the engine that boots no machine.
+const engineReplay = "replay"
+
+// compareReplayed compares variants by replaying their code on this CPU.
+func compareReplayed(ctx context.Context, e *env, list []stubs.Named, format string) (int, error) {
+	p := newProgress(e.stderr)
+	defer p.done()
+	res, err := replay.Run(ctx, replay.Config{Variants: list, Progress: p.step})
+	p.done()
+	if noisy := (*replay.NoiseError)(nil); errors.As(err, &noisy) {
+		if format == "text" && len(res.Controls) > 0 {
+			if err := printControls(e.stdout, res); err != nil {
+				return 0, err
+			}
+		}
+		return exitError, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	switch format {
+	case "json":
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return 0, enc.Encode(struct {
+			Engine string `json:"engine"`
+			Unit   string `json:"unit"`
+			*replay.Result
+			Notes []string `json:"notes"`
+		}{engineReplay, "core cycles", res, res.Notes()})
+	case "bench":
+		return 0, benchReplayed(e.stdout, res)
+	}
+	return 0, printReplayed(e.stdout, res)
+}
+
+// printReplayed prints the headline, the controls, every cell and what must be
+// known of it all.
+func printReplayed(w io.Writer, res *replay.Result) error {
+	fmt.Fprintf(w, "engine %s, on %v, %d placements\n\n", engineReplay, res.CPU, res.Placements)
+	base := res.Variants[0]
+	for _, f := range res.Headline() {
+		if f.Difference != nil {
+			fmt.Fprintf(w, "%s against %s, null call: %s\n", f.Variant, base, replay.Verdict(*f.Difference))
+		} else if f.Why != "" {
+			fmt.Fprintf(w, "%s against %s, null call: not compared (%s)\n", f.Variant, base, f.Why)
+		}
+	}
+	fmt.Fprintf(w, "\ncore cycles: %s as replayed, then differences from it, 95 %% intervals\n\n", base)
+	rows := [][]string{append([]string{"", "form"}, res.Variants...)}
+	for _, c := range res.Cells {
+		row := []string{c.Op, c.Form}
+		for i, f := range c.Figures {
+			switch {
+			case i == 0:
+				row = append(row, fmt.Sprintf("%.1f", f.Mean))
+			case f.Difference == nil:
+				row = append(row, "-")
+			case c.Noisy != "":
+				row = append(row, "too noisy ("+c.Noisy+")")
+			case f.Difference.Holds(0):
+				row = append(row, fmt.Sprintf("none seen (±%.2f)", f.Difference.Half()))
+			default:
+				row = append(row, fmt.Sprintf("%+.2f ±%.2f", f.Difference.Mean, f.Difference.Half()))
+			}
+		}
+		rows = append(rows, row)
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	if err := printControls(w, res); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, note := range res.Notes() {
+		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printControls prints what the run proves of itself.
+func printControls(w io.Writer, res *replay.Result) error {
+	rows := [][]string{{"controls", "form", "must be", "was", "over placements"}}
+	for _, c := range res.Controls {
+		rows = append(rows, []string{
+			c.Name + ", " + c.Op, c.Form, fmt.Sprintf("%+g", c.Truth),
+			fmt.Sprintf("%+.2f ±%.2f", c.Estimate.Mean, c.Estimate.Half()), fmt.Sprintf("SD %.2f", c.Estimate.SD),
+		})
+	}
+	return writeTable(w, rows)
+}
+
+// benchReplayed prints every placement as a line of Go's benchmark format: the
+// placement is the unit of resampling for benchstat too.
+func benchReplayed(w io.Writer, res *replay.Result) error {
+	fmt.Fprintf(w, "engine: %s\ncpu: %s\nmicrocode: %s\nseed: %d\nplacements: %d\n", engineReplay, res.CPU.Model, res.CPU.Microcode, res.Seed, res.Placements)
+	for _, c := range res.Controls {
+		fmt.Fprintf(w, "control-%s-%s: %+.2f±%.2f\n", benchKey(c.Name+" "+c.Op), strings.ToLower(c.Form), c.Estimate.Mean, c.Estimate.Half())
+	}
+	fmt.Fprintln(w, "Unit cycles/op better=lower")
+	for _, c := range res.Cells {
+		if c.Noisy != "" {
+			continue
+		}
+		for _, f := range c.Figures {
+			for _, cycles := range f.Cycles {
+				if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s/form=%s 1 %.2f cycles/op\n", benchName(c.Op), f.Variant, c.Form, cycles); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// benchKey makes a configuration key: lower case, without space or punctuation.
+func benchKey(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			return r
+		}
+		return -1
+	}, strings.ToLower(s))
+}
+
+// benchName makes a benchmark's name of an operation's: each word with a
+// capital, nothing between them.
+func benchName(op string) string {
+	var b strings.Builder
+	for word := range strings.FieldsFuncSeq(op, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		if len(word) > 1 {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String()
+}
