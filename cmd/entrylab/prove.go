@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// runProve proves variants as they lie in the kernel that carries them: one
+// line each, and what is not proved in full.
+func runProve(ctx context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	all := fs.Bool("all", false, "every combination of axes that can be built")
+	verbose := fs.Bool("v", false, "print every claim, and the instructions that no path reaches")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if *all && fs.NArg() > 0 {
+		return 0, errors.New("want -all or variants, not both")
+	}
+	list, err := toProve(*all, fs.Args())
+	if err != nil {
+		return 0, err
+	}
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		return 0, err
+	}
+	status := 0
+	for _, n := range list {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		proof, err := prove.Object(image.Object, n)
+		if err != nil {
+			return 0, err
+		}
+		fmt.Fprintln(e.stdout, proof)
+		if proof.Outcome() != prove.Proved {
+			status = exitFail
+		}
+		claims := proof.Failed()
+		if *verbose {
+			claims = proof.Claims
+		}
+		for _, c := range claims {
+			fmt.Fprintf(e.stdout, "  %v\n", c)
+		}
+		for _, w := range proof.Unreached {
+			if *verbose {
+				fmt.Fprintf(e.stdout, "  %v: not reached\n", w)
+			}
+		}
+	}
+	return status, nil
+}
+
+// toProve are the variants of the names, the presets if there are none.
+func toProve(all bool, names []string) (list []stubs.Named, err error) {
+	if all {
+		for v := range stubs.All() {
+			list = append(list, stubs.Named{Name: v.Name(), Variant: v})
+		}
+		return list, nil
+	}
+	if len(names) == 0 {
+		return presets(), nil
+	}
+	return eachVariant(names)
+}
