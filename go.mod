@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/hugelgupf/vmtest v0.0.0-20240307030256-5d9f3d34a58d
+	github.com/rogpeppe/go-internal v1.16.0
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
 	golang.org/x/arch v0.32.0
@@ -30,4 +31,5 @@ require (
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
+	golang.org/x/tools v0.49.0 // indirect
 )

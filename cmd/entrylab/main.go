@@ -27,6 +27,7 @@ type command struct {
 type env struct {
 	stdout, stderr io.Writer
 	cmd            command // the one that runs
+	help           func()  // prints its flags; set once they were asked for or wrong
 }
 
 var commands = []command{
@@ -68,11 +69,16 @@ func run(ctx context.Context, e *env, args []string) int {
 		e.cmd = c
 		status, err := c.run(ctx, e, args[1:])
 		switch {
-		case err == nil || errors.Is(err, flag.ErrHelp):
+		case err == nil:
+		case errors.Is(err, flag.ErrHelp):
+			e.help()
 		case ctx.Err() != nil:
 			fmt.Fprintf(e.stderr, "entrylab %s: interrupted\n", c.name)
 			return exitError
 		default:
+			if e.help != nil {
+				err = fmt.Errorf("%w; `entrylab %s -h` lists the flags", err, c.name)
+			}
 			fmt.Fprintf(e.stderr, "entrylab %s: %v\n", c.name, err)
 			if status == 0 {
 				status = exitError
@@ -98,10 +104,11 @@ func (e *env) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet(e.cmd.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {
-		fmt.Fprintf(e.stderr, "usage: entrylab %s %s\n\n%s\n", e.cmd.name, e.cmd.args, e.cmd.short)
-		fs.SetOutput(e.stderr)
-		fs.PrintDefaults()
-		fs.SetOutput(io.Discard)
+		e.help = func() {
+			fmt.Fprintf(e.stderr, "usage: entrylab %s %s\n\n%s\n", e.cmd.name, e.cmd.args, e.cmd.short)
+			fs.SetOutput(e.stderr)
+			fs.PrintDefaults()
+		}
 	}
 	return fs
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/entrylab/entrylab/boot/initramfs"
+)
+
+// programDir holds the programs that tests give as -init.
+var programDir string
+
+// prepared is the test's main with programs and a cache folder of its own.
+type prepared struct{ *testing.M }
+
+func (m prepared) Run() int {
+	dir, err := os.MkdirTemp("", "entrylab-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	programDir = dir
+	for _, name := range []string{"hello", "ending"} {
+		if err := initramfs.GoBuild(context.Background(), "../../vmtests", "./testdata/"+name, filepath.Join(dir, name)); err != nil {
+			panic(err)
+		}
+	}
+	os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+	return m.M.Run()
+}
+
+// TestMain makes the test's own program play the command, too: in scripts by
+// the name entrylab, elsewhere by a variable.
+func TestMain(m *testing.M) {
+	if os.Getenv("PLAY_ENTRYLAB") != "" {
+		main()
+	}
+	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})
+}
+
+// needQEMU skips the test where there is no QEMU.
+func needQEMU(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("no qemu-system-x86_64: run `make deps`")
+	}
+}
+
+// TestScript runs the command as a user does. The scripts find programs for
+// -init in $PROGRAMS and the root of the sources in $ROOT.
+func TestScript(t *testing.T) {
+	needQEMU(t)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	caches := strings.Fields(string(cache))
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PROGRAMS", programDir)
+			e.Setenv("ROOT", root)
+			e.Setenv("XDG_CACHE_HOME", os.Getenv("XDG_CACHE_HOME"))
+			e.Setenv("GOCACHE", caches[0])
+			e.Setenv("GOMODCACHE", caches[1])
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status,
+			"gone":   gone,
+		},
+	})
+}
+
+// status runs a command that must end with the exit status given first.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// gone waits until no process has the word in its command line.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gone WORD")
+	}
+	var left []string
+	for range 50 {
+		if left = processes(args[0]); len(left) == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("still running: %q", left)
+}
+
+// processes returns the command lines of other processes that hold word.
+func processes(word string) []string {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	var found []string
+	for _, f := range files {
+		line, _ := os.ReadFile(f) // gone meanwhile
+		if f != fmt.Sprintf("/proc/%d/cmdline", os.Getpid()) && bytes.Contains(line, []byte(word)) {
+			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// played runs the command within the test and returns its exit status and what
+// it printed.
+func played(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), &env{stdout: &out, stderr: &err}, args)
+	return status, out.String(), err.String()
+}
