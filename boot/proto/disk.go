@@ -91,14 +91,12 @@ func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after int) (first, s
 	if first = flatBytes(sector); len(first) > codeSize {
 		return nil, nil, fmt.Errorf("disk image: the boot sector's code has %d bytes; want at most %d", len(first), codeSize)
 	}
+	// A loader too big for its place below 64 KiB does not link.
 	obj, err := asm.Link(loader(sector, parts, c.BSS, c.Entry), loaderAddr, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	if second = flatBytes(obj); loaderAddr+len(second) > bufferAddr || after > maxSectors {
-		return nil, nil, fmt.Errorf("disk image: the loader has %d bytes, too many for its place at %#x", len(second), loaderAddr)
-	}
-	return first, second, nil
+	return first, flatBytes(obj), nil
 }
 
 // flatBytes is a flat program as it lies in memory, the bss included but for

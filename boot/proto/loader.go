@@ -16,7 +16,6 @@ const (
 	cmdlineAddr = sectorAddr + CmdlineOffset
 	loaderAddr  = cmdlineAddr + layout.CmdlineMax
 	bufferAddr  = 0x10000 // what is read lies here until it is copied
-	bufferEnd   = 0x20000
 )
 
 // maxSectors is what one INT 13h can read (Phoenix, Enhanced Disk Drive
@@ -83,7 +82,7 @@ loader and jumps to it.`,
 				MOVL(loaderAddr, RAX),
 				JMP(RAX),
 				LABEL("none"),
-				stop("the BIOS cannot read this drive by sector number"),
+				stop("the BIOS has no INT 13h extensions"),
 			)),
 			real16(FUNC("disk_read",
 				`disk_read reads what disk_packet says, with three tries. Clobbers all but RSP.`,
@@ -100,7 +99,7 @@ loader and jumps to it.`,
 					INT(0x13),
 					DECL(RBP),
 				).WHILE(NE),
-				stop("the BIOS cannot read the disk to the image's end"),
+				stop("the disk cannot be read"),
 				LABEL("done"),
 				RET(),
 			)),
@@ -122,6 +121,14 @@ console too, and stops; an emulator ends.`,
 				MOVL(layout.ExitBoot, RAX),
 				MOVL(layout.DebugExitPort, RDX),
 				OUTL(),
+				LEAL(Str(layout.ShutdownWord), RSI),
+				MOVL(layout.ShutdownPort, RDX),
+				LOOP( // the NUL behind it does no harm
+					LODSB(),
+					OUTB(),
+					TESTB(RAX, RAX),
+					BREAK(E),
+				),
 				LOOP(CLI(), HLT()),
 				RET(),
 			)),

@@ -152,13 +152,22 @@ func console() Program {
 			),
 			FUNC("machine_exit",
 				`machine_exit ends the machine with the value EDI, a layout.Exit*. Where there is
-no isa-debug-exit the last line in the log has to do.`,
+no isa-debug-exit the last line in the log has to do; Bochs ends at its
+shutdown port.`,
 				CLI(),
 				MOVL(layout.COM1Port+uartLSR, RDX),
 				DO(INB(), TESTB(1<<6, RAX)).WHILE(E), // all sent: QEMU would drop the rest
 				MOVL(layout.DebugExitPort, RDX),
 				MOVL(RDI, RAX),
 				OUTL(),
+				CMPB(Sym("has_debugcon"), 0),
+				IF(NE, // an emulator
+					LEAQ(Str(layout.ShutdownWord), RSI),
+					MOVL(len(layout.ShutdownWord), RCX),
+					MOVL(layout.ShutdownPort, RDX),
+					CLD(),
+					DO(LODSB(), OUTB(), DECL(RCX)).WHILE(NE),
+				),
 				LOOP(CLI(), HLT()),
 				UD2(),
 			),

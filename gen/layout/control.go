@@ -99,7 +99,12 @@ const (
 	DebugExitPort = 0xf4 // isa-debug-exit
 	DebugconPort  = 0xe9 // isa-debugcon; reads as 0xe9 where it exists
 	COM1Port      = 0x3f8
+	ShutdownPort  = 0x8900 // Bochs ends when ShutdownWord is written to it
 )
+
+// ShutdownWord is what Bochs takes at ShutdownPort, byte by byte (Bochs 2.7,
+// iodev/unmapped.cc).
+const ShutdownWord = "Shutdown"
 
 // VariantDesc is the kernel's own entry for a variant: what SysSelect puts in
 // force. The addresses are functions of package stubs.
