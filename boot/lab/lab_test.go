@@ -19,8 +19,10 @@ func TestCommandLine(t *testing.T) {
 		err  string
 	}{
 		{name: "nothing"},
-		{name: "all", c: Config{Boot: "linux-4.1", Args: []string{"verify", "a b", ""}, VM: vm.Config{Append: "FOO=bar"}},
-			want: `FOO=bar variant=linux-4.1 -- verify "a b" ""`},
+		{
+			name: "all", c: Config{Boot: "linux-4.1", Args: []string{"verify", "a b", ""}, VM: vm.Config{Append: "FOO=bar"}},
+			want: `FOO=bar variant=linux-4.1 -- verify "a b" ""`,
+		},
 		{name: "arguments that look like the kernel's words", c: Config{Args: []string{"variant=x"}}, want: "-- variant=x"},
 		{name: "a quote", c: Config{Args: []string{`say "x"`}}, err: "cannot carry quotes"},
 		{name: "a line break", c: Config{Args: []string{"a\nb"}}, err: "cannot carry quotes and line breaks"},
