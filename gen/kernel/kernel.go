@@ -163,7 +163,7 @@ return address, IF is 0.`,
 			),
 		},
 		Data: []Data{
-			BSS("percpu", SizeOf[layout.PerCPU[Mem]](), 64),
+			BSS("percpu", SizeOf[layout.PerCPU[Mem]](), 256),
 			BSS("idle_thread", layout.ThreadSize, layout.ThreadSize),
 			BSS("gdtr", 16, 16),
 			BSS("cpu_smap", 8, 8), // its first byte is 1 if CR4.SMAP is on

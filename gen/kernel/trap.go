@@ -136,6 +136,24 @@ func clearAC() Block {
 	}
 }
 
+// exitWork does what Thread.Flags asks for until it asks no more. regs holds
+// the PtRegs. Clobbers RBX; leaves interrupts off.
+func exitWork(regs Reg) Item {
+	return LOOP(
+		CLI(),
+		MOVQ(gs.Current, RBX),
+		TESTL(layout.TIFAllWork, thread(RBX).Flags),
+		BREAK(E),
+		TESTL(layout.TIFNeedResched, thread(RBX).Flags),
+		IF(NE, CALL("schedule")),
+		TESTL(layout.TIFSigPending, thread(RBX).Flags),
+		IF(NE,
+			MOVQ(regs, RDI),
+			CALL("do_signal"),
+		),
+	)
+}
+
 // traps is the IDT and the way in and out of exceptions and interrupts.
 func traps() Program {
 	regs := ptRegs(RSP)
@@ -220,25 +238,22 @@ is the kernel's half.`,
 				`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
 on top of the thread's stack, IF is any. Does the work that Thread.Flags
 asks for first.`,
-				LOOP(
-					CLI(),
-					MOVQ(gs.Current, RBX),
-					TESTL(layout.TIFAllWork, thread(RBX).Flags),
-					BREAK(E),
-					TESTL(layout.TIFNeedResched, thread(RBX).Flags),
-					IF(NE, CALL("schedule")),
-					TESTL(layout.TIFSigPending, thread(RBX).Flags),
-					IF(NE,
-						MOVQ(RSP, RDI),
-						CALL("do_signal"),
-					),
-				),
+				exitWork(RSP),
 				LABEL("retint_swapgs"),
 				popRegs(),
 				SWAPGS(),
 				LABEL("irq_return"),
 				IRETQ(),
 			),
+			FUNC("syscall_return_slowpath",
+				`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
+variant that returns to ring 3 by itself. The PtRegs is complete and on top of
+the thread's stack; any of its slots may change. IF is any; it returns with
+interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
+				MOVQ(RDI, R12),
+				exitWork(R12),
+				RETURN(),
+			).Saving(RBX, R12),
 			FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
 				JMP("int_ret_from_sys_call"),
 			),
@@ -391,7 +406,7 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 			BSS("idt", 256*x86.GateSize, 64),
 			BSS("idtr", 16, 16),
 			BSS("fpu_fault", fxSize, 16),
-			BSS("tss", x86.TSSSize, 64),
+			BSS("trampoline_stack", layout.TrampolineSize, 64),
 			BSS("ist_stacks", numIST*istSize, 4096),
 			vectorTable(),
 			trapSignals(),
@@ -425,7 +440,7 @@ func trapInit() Func {
 	for i := range numIST {
 		ist = append(ist,
 			LEAQ(Sym("ist_stacks").Add((i+1)*istSize), RAX),
-			MOVQ(RAX, Sym("tss").Add(x86.TSS_IST1+8*i)),
+			MOVQ(RAX, gs.TSS.IST[i]),
 		)
 	}
 	return FUNC("trap_init", "trap_init fills the IDT and the TSS, loads both, and masks the 8259s.",
@@ -455,10 +470,13 @@ func trapInit() Func {
 
 		ist,
 		MOVQ(gs.TopOfStack, RAX),
-		MOVQ(RAX, Sym("tss").Add(x86.TSS_RSP0)),
-		MOVW(x86.TSSSize, Sym("tss").Add(x86.TSS_IOMAP)), // beyond the limit: no I/O map
+		MOVQ(RAX, gs.TSS.SP0),
+		LEAQ(Sym("trampoline_stack").Add(layout.TrampolineSize), RAX),
+		MOVQ(RAX, gs.TSS.SP1),
+		MOVL(x86.TSSSize<<16, gs.TSS.IOMap), // beyond the limit: no I/O map
 		// The descriptor's base is scattered: bits 23:0 at 16, 31:24 at 56, 63:32 above.
-		LEAQ(Sym("tss"), RAX),
+		MOVQ(gs.Self, RAX),
+		ADDQ(Slots[layout.PerCPU[Slot]]().TSS.Reserved0.Off+layout.TSSOffset, RAX),
 		MOVQ(RAX, RDX),
 		ANDL(0xffffff, RDX),
 		SHLQ(16, RDX),

@@ -38,7 +38,31 @@ type PerCPU[T any] struct {
 	NoResched T
 	// Self is this structure's address.
 	Self T
+	// TSS is the task-state segment, in a line of its own. Linux has it in the
+	// per-CPU area too, where the entry path reaches it (cpu_tss).
+	TSS TSS[T]
 }
+
+// TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins
+// TSSOffset bytes into this structure: so its 64-bit fields are words.
+type TSS[T any] struct {
+	Reserved0 T
+	SP0       T // RSP of an interrupt from ring 3: the top of the current thread's stack
+	// SP1 is the top of the trampoline stack. Nothing runs in ring 1, and Linux
+	// keeps that address in SP0, as its interrupts arrive there as well.
+	SP1       T
+	SP2       T // nothing runs in ring 2: scratch space, as in Linux since 4.20
+	Reserved1 T
+	IST       [7]T
+	Reserved2 T
+	IOMap     T // in its bits 31:16
+}
+
+// TSSOffset is where the segment begins in its structure.
+const TSSOffset = 4
+
+// TrampolineSize is the size of the trampoline stack in bytes.
+const TrampolineSize = 64
 
 // Thread flags: work that must be done before a return to ring 3, tested by
 // every exit path in one instruction (Linux's TIF_ bits, as masks).

@@ -160,12 +160,9 @@ const (
 	SegUserCode     = 0x00af_fb00_0000_ffff
 )
 
-// The 64-bit TSS (SDM volume 3, 7.7): its fields are not aligned words.
+// The 64-bit TSS (SDM volume 3, 7.7); its fields are layout.TSS.
 const (
-	TSSSize   = 104
-	TSS_RSP0  = 4
-	TSS_IST1  = 36 // IST n is at TSS_IST1 + 8*(n-1)
-	TSS_IOMAP = 102
+	TSSSize = 104
 	// SegTSS are the type, present and limit bits of its descriptor.
 	SegTSS = 0x0000_8900_0000_0000 | (TSSSize - 1)
 )
