@@ -188,13 +188,24 @@ func (s *sampler) run(ctx *userCall, stream int) error {
 	fault[faultRunning/8] = uint64(stream) + 1
 	enter(ctx)
 	fault[faultRunning/8] = 0
-	if ctx.startCPU != s.aux || ctx.endCPU != s.aux {
-		return fmt.Errorf("the CPU changed under the run: pinned to TSC_AUX %#x, a sample began on %#x and ended on %#x", s.aux, ctx.startCPU, ctx.endCPU)
+	if err := sameCPU(ctx, s.aux); err != nil {
+		return err
 	}
 	want := wantRegs(ctx)
 	for r, v := range ctx.out {
 		if v != want[r] && r != outRAX {
 			return fmt.Errorf("variant %s: %s is %#x after a call, want %#x", s.job.Streams[stream].Name, outNames[r], v, want[r])
+		}
+	}
+	return nil
+}
+
+// sameCPU checks which CPU read the time-stamp counter before and after. Linux
+// keeps the CPU's number in the low 12 bits of TSC_AUX, its node above.
+func sameCPU(ctx *userCall, aux uint64) error {
+	for _, now := range []uint64{ctx.startCPU, ctx.endCPU} {
+		if now != aux {
+			return fmt.Errorf("the CPU changed under the run: it was pinned to CPU %d, but a sample ran on CPU %d", aux&0xfff, now&0xfff)
 		}
 	}
 	return nil
@@ -223,6 +234,9 @@ func (s *sampler) trips(out *json.Encoder) error {
 			frame := s.at.stack + layout.ThreadSize - 8*uint64(layout.NumSlots)
 			for slot := range uint64(layout.NumSlots) {
 				s.arena.set(frame+8*slot, layout.Poison+8*slot)
+			}
+			if err := out.Encode(message{Begin: &stream}); err != nil {
+				return err
 			}
 			if err := s.run(&ctx, stream); err != nil {
 				return err

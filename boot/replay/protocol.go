@@ -42,6 +42,7 @@ type cell struct {
 
 // message is a line of JSON from the child: one of its fields.
 type message struct {
+	Begin     *int       `json:",omitempty"` // the stream whose trip begins
 	Trip      *trip      `json:",omitempty"`
 	Placement *placement `json:",omitempty"`
 	Error     string     `json:",omitempty"`

@@ -3,6 +3,7 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,30 +29,43 @@ type Config struct {
 	// Progress, if not nil, is told how far the run is.
 	Progress func(string)
 
-	tamper func(*job) // of tests
+	tamper func(*job)    // of tests
+	stall  time.Duration // of tests; 0: stall
 }
 
 // DefaultBudget resolves 0.3 cycle between two variants on a quiet machine with
 // time to spare.
 const DefaultBudget = 15 * time.Second
 
-// grace is how much longer than its budget a child may take: the last
-// placement of many variants on a loaded machine.
-const grace = 20 * time.Second
+// stall is how long a child may say nothing. A placement of all variants takes
+// 0.2 s on a quiet machine.
+const stall = 20 * time.Second
 
 // Forms and operations, as results name them.
 const (
 	HeadlineForm = "SR1"
 
-	OpNull       = "null call"
-	OpFull       = "full-frame call"
-	OpSwitch     = "thread switch, warm"
-	OpSwitchSP   = "thread switch, usersp's line cold"
-	OpSwitchLine = "thread switch, thread's line cold"
-	OpSwitchBoth = "thread switch, both lines cold"
+	OpNull       = "null-call"
+	OpFull       = "full-frame-call"
+	OpSwitch     = "thread-switch-warm"
+	OpSwitchSP   = "thread-switch-usersp-cold"
+	OpSwitchLine = "thread-switch-thread-cold"
+	OpSwitchBoth = "thread-switch-both-cold"
 
 	opDose = "dose"
 )
+
+// Title is an operation in words.
+func Title(op string) string {
+	return map[string]string{
+		OpNull:       "null call",
+		OpFull:       "full-frame call (fix-up)",
+		OpSwitch:     "thread switch, warm",
+		OpSwitchSP:   "thread switch, usersp's own line cold",
+		OpSwitchLine: "thread switch, thread's line cold",
+		OpSwitchBoth: "thread switch, both lines cold",
+	}[op]
+}
 
 // Run replays the variants and returns what was measured. It refuses a run
 // whose controls fail by a [NoiseError], together with the result that fails.
@@ -66,6 +80,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Budget == 0 {
 		c.Budget = DefaultBudget
 	}
+	c.stall = cmp.Or(c.stall, stall)
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano())
 	}
@@ -93,6 +108,7 @@ type run struct {
 	stubs      []*stub // by stream
 	promises   []promise
 	placements []*placement
+	begun      int // stream that the child began to try last
 }
 
 // prepare takes the variants' code out of a build and plans the cells.
@@ -172,7 +188,7 @@ func (r *run) plan() {
 
 // sample runs the child and collects its placements.
 func (r *run) sample(ctx context.Context) error {
-	limit, cancel := context.WithTimeout(ctx, r.config.Budget+grace)
+	limit, cancel := context.WithCancel(ctx)
 	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
@@ -206,7 +222,8 @@ func (r *run) sample(ctx context.Context) error {
 	if err == nil {
 		_, err = stdin.Write(append(line, '\n')) // stays open: its end is the child's
 	}
-	said := r.read(bufio.NewReader(stdout))
+	stalled := time.AfterFunc(r.config.stall, cancel)
+	said := r.read(bufio.NewReader(stdout), func() { stalled.Reset(r.config.stall) })
 	if said != nil {
 		cancel()
 	}
@@ -217,7 +234,7 @@ func (r *run) sample(ctx context.Context) error {
 	case said != nil:
 		return said
 	case limit.Err() != nil:
-		return fmt.Errorf("replay: the child did not end within %v: replayed code does not return", r.config.Budget+grace)
+		return fmt.Errorf("variant %s: the replayed code did not return for %v", r.job.Streams[r.begun].Name, r.config.stall)
 	}
 	if record := readFault(faults); record != nil {
 		return r.faultError(record)
@@ -228,13 +245,14 @@ func (r *run) sample(ctx context.Context) error {
 	return nil
 }
 
-// read reads the child's messages to their end.
-func (r *run) read(in *bufio.Reader) error {
+// read reads the child's messages to their end. Each is a sign of life.
+func (r *run) read(in *bufio.Reader, alive func()) error {
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
 			return nil // how the child ended says more
 		}
+		alive()
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
 			return fmt.Errorf("replay: the child said %q: %w", line, err)
@@ -242,6 +260,8 @@ func (r *run) read(in *bufio.Reader) error {
 		switch {
 		case m.Error != "":
 			return fmt.Errorf("replay: %s", m.Error)
+		case m.Begin != nil:
+			r.begun = *m.Begin
 		case m.Trip != nil:
 			if err := r.check(m.Trip); err != nil {
 				return err

@@ -2,12 +2,22 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
 )
 
+// named parses variants.
 func named(t testing.TB, names ...string) []stubs.Named {
 	t.Helper()
 	var list []stubs.Named
@@ -21,19 +31,219 @@ func named(t testing.TB, names ...string) []stubs.Named {
 	return list
 }
 
-func TestRun(t *testing.T) {
-	res, err := Run(context.Background(), Config{Variants: named(t, "linux-3.19", "heukelum-v2", "linux-4.1"), Budget: 5 * time.Second})
-	t.Log(err)
-	if res == nil {
-		return
-	}
-	t.Log(res.Notes())
-	for _, c := range res.Controls {
-		t.Logf("%+v", c)
-	}
-	for _, c := range res.Cells {
-		for _, f := range c.Figures {
-			t.Logf("%s %s %s %s %.2f %+v", c.Op, c.Form, c.Noisy, f.Variant, f.Mean, f.Difference)
+// edited is linux-3.19 with items in front of its entry.
+func edited(t testing.TB, name string, items ...Item) stubs.Named {
+	n := named(t, "linux-3.19")[0]
+	n.Name = name
+	n.Edit = func(p *Program) error {
+		for i := range p.Funcs {
+			if p.Funcs[i].Name == "entry_SYSCALL_64."+name {
+				p.Funcs[i].Body = append(append(Block{}, items...), p.Funcs[i].Body...)
+			}
 		}
+		return nil
+	}
+	return n
+}
+
+// all is a variant for every way in and out.
+var all = []string{
+	"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1", "bare",
+	"sp=frame,flags=flags,top=eager,build=push,regs=full,exit=iret,irq=off,work=test",
+	"sp=frame,flags=flags,top=eager,build=mov,regs=full,exit=opportunistic,irq=frame",
+	"sp=frame,flags=flags,top=eager,build=mov,regs=room,exit=iret,irq=frame",
+}
+
+// once makes the calls that are checked, and one placement.
+func once(t *testing.T, list []stubs.Named, tamper func(*job)) error {
+	t.Helper()
+	r, err := prepare(Config{Variants: list, Budget: 1, Seed: 1, stall: 2 * time.Second, tamper: tamper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.sample(context.Background())
+}
+
+// TestState: after a call, registers and frame are what the variant promises.
+func TestState(t *testing.T) {
+	if err := once(t, named(t, all...), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBrokenState: a variant that does not keep its promise is not measured.
+func TestBrokenState(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		want []string
+	}{
+		{"r10-not-restored", []string{"variant r10-not-restored: R10 is 0x54540004 after a call, want 0x55550005"}},
+		{"kernel-word-in-rdx", []string{"variant kernel-word-in-rdx: RDX is"}},
+		{"flags-lost", []string{"R11 is 0x202", "want 0x246"}},
+		{"orig-ax-slot-wrong", []string{"slot orig_ax is 0x52520002"}},
+		{"cx-slot-written", []string{"slot cx is", "want 0x504f49534f4e0058"}},
+		{"cx-not-fixed-up", []string{"slot cx is 0x504f49534f4e0058, want 0xffffffffffffffff"}},
+		{"ss-slot-wrong", []string{"slot ss is 0x18, want 0x2b"}},
+		{"rbx-clobbered", []string{"variant rbx-clobbered: the replayed code did not return for 2s"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := broken.Find(tt.name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = once(t, append(named(t, v.Base), v.Named), func(j *job) { trim(j) })
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v, want it to say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// trim leaves the cells that calls are checked in.
+func trim(j *job) {
+	var cells []cell
+	for _, c := range j.Cells {
+		if !c.Switch && c.Form == HeadlineForm {
+			cells = append(cells, c)
+		}
+	}
+	j.Cells = cells
+}
+
+// TestFault: a signal in the replayed code is reported with its place.
+func TestFault(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		item Item
+		want FaultError
+	}{
+		{"illegal", UD2(), FaultError{Signal: syscall.SIGILL, Where: "entry_SYSCALL_64.illegal+0x0 (UD2"}},
+		{"privileged", HLT(), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.privileged+0x0 (HLT"}},
+		{"unmapped", MOVQ(Mem{}.Add(0x10), RDI), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.unmapped+0x0 (MOVQ", Addr: 0x10}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := once(t, append(named(t, "heukelum-v2"), edited(t, tt.name, tt.item)), nil)
+			var got *FaultError
+			if !errors.As(err, &got) {
+				t.Fatalf("error is %v, want a fault", err)
+			}
+			if got.Variant != tt.name || got.Signal != tt.want.Signal || !strings.HasPrefix(got.Where, tt.want.Where) {
+				t.Errorf("error is %v, want %v", err, tt.want)
+			}
+			if tt.want.Addr != 0 && got.Addr != tt.want.Addr {
+				t.Errorf("the address is %#x, want %#x", got.Addr, tt.want.Addr)
+			}
+		})
+	}
+}
+
+// TestRun: on a machine that is quiet enough the controls hold, a variant with
+// a fence more is slower, and one with another exit is not compared.
+func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("samples for seconds")
+	}
+	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, all[7])[0])
+	res, err := Run(context.Background(), Config{Variants: list, Budget: 6 * time.Second})
+	if noisy := (*NoiseError)(nil); errors.As(err, &noisy) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := res.Headline()
+	if d := f[1].Difference; d == nil || d.Low < 3 {
+		t.Errorf("two LFENCEs more make %+v, want at least 3 cycles", d)
+	}
+	if f[2].Difference != nil || !strings.Contains(f[2].Why, "IRETQ") {
+		t.Errorf("SYSRET is compared with IRETQ: %+v", f[2])
+	}
+	for _, c := range res.Controls {
+		if c.Op == OpNull && c.Form == HeadlineForm && math.Abs(c.Estimate.Mean-c.Truth) > Resolution {
+			t.Errorf("control %s is %+v and was not refused", c.Name, c.Estimate)
+		}
+	}
+}
+
+// TestBiasRefused: copies of the base that are not alike are found out on the
+// machine itself.
+func TestBiasRefused(t *testing.T) {
+	list := append(named(t, "linux-3.19"), edited(t, "delayed", LFENCE(), LFENCE()))
+	_, err := Run(context.Background(), Config{
+		Variants: list, Budget: 2 * time.Second,
+		tamper: func(j *job) { trim(j); j.Streams[2].chunk = j.Streams[1].chunk },
+	})
+	var noisy *NoiseError
+	if !errors.As(err, &noisy) || !strings.Contains(err.Error(), "this machine is too noisy now: ") {
+		t.Errorf("error is %v, want the run refused", err)
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		list []stubs.Named
+		want string
+	}{
+		{"one variant", named(t, "linux-3.19"), "want at least two variants"},
+		{"bare first", named(t, "bare", "linux-3.19"), "bare calls no handler"},
+		{"twice", named(t, "linux-3.19", "linux-3.19"), "listed twice"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Run(context.Background(), Config{Variants: tt.list}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestInterrupt: the child is gone when Run returns.
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	time.AfterFunc(500*time.Millisecond, cancel)
+	start := time.Now()
+	_, err := Run(ctx, Config{Variants: named(t, "linux-3.19", "linux-4.1"), Budget: time.Minute})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v, want %v", err, context.Canceled)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v to end", took)
+	}
+}
+
+// TestChildInput: a child without a proper job, or whose parent is gone, ends by
+// itself.
+func TestChildInput(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1"), Budget: time.Minute, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := json.Marshal(&r.job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, job, want string }{
+		{"no job", "", "reading the job: EOF"},
+		{"bad job", "{\n", "reading the job: unexpected end of JSON input"},
+		{"no parent", string(whole) + "\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, self)
+			cmd.Env = append(os.Environ(), childEnv+"=1")
+			cmd.Stdin = strings.NewReader(tt.job)
+			out, err := cmd.Output()
+			if err == nil || ctx.Err() != nil || !strings.Contains(string(out), tt.want) {
+				t.Errorf("the child says %.200q and ends with %v, want %q", out, err, tt.want)
+			}
+		})
 	}
 }

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -46,6 +48,8 @@ type Result struct {
 	CPU      CPU      `json:"cpu"`
 	Variants []string `json:"variants"` // the first is the base
 	Seed     uint64   `json:"seed"`
+	// Code is a hash of the code that ran.
+	Code string `json:"code"`
 	// CyclesPerTick is core cycles for a tick of the time-stamp counter, from a
 	// chain of multiplications.
 	CyclesPerTick float64 `json:"cycles_per_tick"`
@@ -109,7 +113,7 @@ func (e *NoiseError) Error() string {
 // analyse makes the result of the placements. The result comes with a
 // NoiseError too.
 func (r *run) analyse(cpu CPU) (*Result, error) {
-	res := &Result{CPU: cpu, Seed: r.config.Seed}
+	res := &Result{CPU: cpu, Seed: r.config.Seed, Code: r.job.hash()}
 	for i, n := range r.config.Variants {
 		res.Variants = append(res.Variants, n.Name)
 		res.Replaced = append(res.Replaced, r.stubs[i].replacements...)
@@ -161,6 +165,19 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 		res.Cells = append(res.Cells, r.figures(c, base, control, func(v int) []float64 { return cycles(i, v) }, estimate))
 	}
 	return res, res.judge()
+}
+
+// hash is that of all code and of what is done with it.
+func (j *job) hash() string {
+	h := sha256.New()
+	for _, c := range []chunk{j.User, j.Kernel, j.Dose, j.Probe} {
+		h.Write(c.Code)
+	}
+	for _, s := range j.Streams {
+		h.Write(s.Code)
+	}
+	fmt.Fprint(h, j.Cells)
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func (r *run) cell(op, form string) int {

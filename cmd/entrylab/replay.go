@@ -63,7 +63,7 @@ func printReplayed(w io.Writer, res *replay.Result) error {
 	fmt.Fprintf(w, "\ncore cycles: %s as replayed, then differences from it, 95 %% intervals\n\n", base)
 	rows := [][]string{append([]string{"", "form"}, res.Variants...)}
 	for _, c := range res.Cells {
-		row := []string{c.Op, c.Form}
+		row := []string{replay.Title(c.Op), c.Form}
 		for i, f := range c.Figures {
 			switch {
 			case i == 0:
@@ -101,7 +101,7 @@ func printControls(w io.Writer, res *replay.Result) error {
 	rows := [][]string{{"controls", "form", "must be", "was", "over placements"}}
 	for _, c := range res.Controls {
 		rows = append(rows, []string{
-			c.Name + ", " + c.Op, c.Form, fmt.Sprintf("%+g", c.Truth),
+			c.Name + ", " + replay.Title(c.Op), c.Form, fmt.Sprintf("%+g", c.Truth),
 			fmt.Sprintf("%+.2f ±%.2f", c.Estimate.Mean, c.Estimate.Half()), fmt.Sprintf("SD %.2f", c.Estimate.SD),
 		})
 	}
@@ -148,10 +148,8 @@ func benchKey(s string) string {
 // capital, nothing between them.
 func benchName(op string) string {
 	var b strings.Builder
-	for word := range strings.FieldsFuncSeq(op, func(r rune) bool { return r < 'a' || r > 'z' }) {
-		if len(word) > 1 {
-			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
-		}
+	for word := range strings.SplitSeq(op, "-") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
 	return b.String()
 }
