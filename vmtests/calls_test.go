@@ -132,6 +132,7 @@ cd "$1"
 mkdir dev proc
 for n in 3:null 5:zero 9:urandom; do mknod -m 666 dev/${n#*:} c 1 ${n%:*}; done
 mount --bind . .
+mount -t proc proc "$1"/proc
 mount -o remount,ro,bind "$1"
 exec chroot "$1" /init "$2" </dev/null
 `

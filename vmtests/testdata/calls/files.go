@@ -218,6 +218,8 @@ func devices() {
 	say("crypto/rand", n, differ(buf), err)
 	try("getrandom flags", 318, addr(&buf[0]), 10, 99)
 	try("getrandom bad", 318, bad, 10, 0)
+	exe, err := os.Executable()
+	say("executable", exe, err)
 	name, err := os.Hostname()
 	say("hostname", name != "", err)
 	text, err := bufio.NewReader(os.Stdin).ReadString('\n')
