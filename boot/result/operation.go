@@ -1,5 +1,7 @@
 package result
 
+import "slices"
+
 // Operation is one thing that is measured.
 type Operation struct {
 	// Op is the guest's name for it.
@@ -9,7 +11,7 @@ type Operation struct {
 	Title, Short, Bench string
 }
 
-// Operations are those that tables show, in their order.
+// Operations are what the guest measures, in the order of tables.
 var Operations = []Operation{
 	{"null-call", "null call (getppid)", "null call", "NullCall"},
 	{"unknown-call", "unknown call", "unknown", "UnknownCall"},
@@ -19,10 +21,19 @@ var Operations = []Operation{
 	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
 }
 
+// Switches are the ways of the context switch that the replay measures, in the
+// order of tables.
+var Switches = []Operation{
+	{"switch-warm", "thread switch, warm", "switch, warm", "ThreadSwitchWarm"},
+	{"switch-cold-sp", "thread switch, usersp's line cold", "usersp cold", "ThreadSwitchColdSP"},
+	{"switch-cold-thread", "thread switch, thread's line cold", "thread cold", "ThreadSwitchColdThread"},
+	{"switch-cold-both", "thread switch, both lines cold", "both cold", "ThreadSwitchColdBoth"},
+}
+
 // OperationOf returns the operation of that name; one that tables do not know
 // is called by its name.
 func OperationOf(op string) Operation {
-	for _, o := range Operations {
+	for _, o := range slices.Concat(Operations, Switches) {
 		if o.Op == op {
 			return o
 		}

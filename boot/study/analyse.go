@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
 )
@@ -79,8 +80,15 @@ func rank(engine string) int {
 	return slices.Index([]string{"icount", "bochs", "kvm", "metal", "replay"}, engine)
 }
 
-// Unit is what the column's figures are in.
-func (s *Set) Unit(c Column) string { return s.units[c] }
+// Unit is what the engine's figures are in.
+func (s *Set) Unit(engine string) string {
+	for c, unit := range s.units {
+		if c.Engine == engine {
+			return unit
+		}
+	}
+	return ""
+}
 
 // Variants are those that the column has figures of, the study's first.
 func (s *Set) Variants() []string {
@@ -92,7 +100,7 @@ func (s *Set) Variants() []string {
 	}
 	var have, other []string
 	for k := range s.series {
-		if !slices.Contains(names, k.variant) && !slices.Contains(other, k.variant) {
+		if k.variant != Control && !slices.Contains(names, k.variant) && !slices.Contains(other, k.variant) {
 			other = append(other, k.variant)
 		}
 	}
@@ -108,11 +116,83 @@ func (s *Set) Variants() []string {
 	return have
 }
 
-// Ops are the operations of a column, in the order of the tables.
-func (s *Set) Ops(c Column) []string {
+// Engines are those that have records, in the order of the tables.
+func (s *Set) Engines() []string {
+	var engines []string
+	for _, c := range s.Columns {
+		if !slices.Contains(engines, c.Engine) {
+			engines = append(engines, c.Engine)
+		}
+	}
+	return engines
+}
+
+// Headline is the engine's column whose figure of an operation is the one to
+// print; the other forms are its band.
+func (s *Set) Headline(engine, op string) Column {
+	var first Column
+	for _, c := range s.Columns {
+		if c.Engine != engine || !s.has(c, op) {
+			continue
+		}
+		if c.Form == replay.HeadlineForm {
+			return c
+		}
+		if first.Engine == "" {
+			first = c
+		}
+	}
+	return first
+}
+
+func (s *Set) has(c Column, op string) bool {
+	for k := range s.series {
+		if k.Column == c && k.op == op {
+			return true
+		}
+	}
+	return false
+}
+
+// Band is the least and the greatest difference that the other forms of the
+// engine give for an operation; ok is unset if there is no other form.
+func (s *Set) Band(engine, from, to, op string) (low, high float64, ok bool) {
+	head := s.Headline(engine, op)
+	for _, c := range s.Columns {
+		if c.Engine != engine || c == head {
+			continue
+		}
+		d := s.Difference(c, from, to, op)
+		switch {
+		case d.Kind == None:
+		case !ok:
+			low, high, ok = d.Value, d.Value, true
+		default:
+			low, high = min(low, d.Value), max(high, d.Value)
+		}
+	}
+	return low, high, ok
+}
+
+// Controls are the records of pairs whose truth is known.
+func (s *Set) Controls(engine string) []result.Record {
+	var list []result.Record
+	for k, records := range s.series {
+		if k.Engine == engine && k.variant == Control {
+			list = append(list, records...)
+		}
+	}
+	slices.SortFunc(list, func(a, b result.Record) int {
+		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Form, b.Form), cmp.Compare(a.Run, b.Run))
+	})
+	return list
+}
+
+// Ops are the operations of an engine, in the order of the tables.
+func (s *Set) Ops(engine string) []string {
 	var ops []string
 	for k := range s.series {
-		if k.Column == c && !slices.Contains(ops, k.op) {
+		if k.Engine == engine && k.variant != Control && !slices.Contains(ops, k.op) {
 			ops = append(ops, k.op)
 		}
 	}
@@ -121,9 +201,10 @@ func (s *Set) Ops(c Column) []string {
 }
 
 func opRank(op string) int {
-	i := slices.IndexFunc(result.Operations, func(o result.Operation) bool { return o.Op == op })
+	known := slices.Concat(result.Operations, result.Switches)
+	i := slices.IndexFunc(known, func(o result.Operation) bool { return o.Op == op })
 	if i < 0 {
-		return len(result.Operations)
+		return len(known)
 	}
 	return i
 }
@@ -160,8 +241,21 @@ type Difference struct {
 	SD float64
 }
 
-// Seen reports whether there is a difference at all.
-func (d Difference) Seen() bool { return d.Kind != None && (d.Low > 0 || d.High < 0) }
+// Seen reports whether there is a difference at all, of more than the digit
+// that is printed.
+func (d Difference) Seen() bool {
+	switch d.Kind {
+	case None:
+		return false
+	case Exact:
+		return d.Value != 0
+	}
+	return (d.Low > 0 || d.High < 0) && max(-d.Low, d.High) > resolution
+}
+
+// resolution is the least measured difference that is spoken of: less is
+// printed as 0.1, and is a tenth of what alignment does.
+const resolution = 0.15
 
 // Difference compares two variants.
 func (s *Set) Difference(c Column, from, to, op string) Difference {
@@ -187,6 +281,11 @@ func (s *Set) Difference(c Column, from, to, op string) Difference {
 	d.Kind, d.Value = Spread, second.Median-first.Median
 	d.Low, d.High = second.Min-first.Max, second.Max-first.Min
 	return d
+}
+
+// Pairs are the differences of each unit of resampling.
+func (s *Set) Pairs(c Column, from, to, op string) []float64 {
+	return paired(s.Records(c, from, op), s.Records(c, to, op))
 }
 
 // exact reports whether all runs gave the same exact count.
@@ -235,9 +334,10 @@ type BreakEven struct {
 	Share, Low, High float64
 }
 
-// BreakEven computes the break-even rate of a trade.
-func (s *Set) BreakEven(c Column, t Trade) BreakEven {
+// BreakEven computes the break-even rate of a trade on an engine.
+func (s *Set) BreakEven(engine string, t Trade) BreakEven {
 	lazy, eager := name(t.Lazy), name(t.Eager)
+	c := s.Headline(engine, fullFrame)
 	loss := s.Difference(c, lazy, eager, nullCall)
 	full := s.Difference(c, lazy, eager, fullFrame)
 	b := BreakEven{OK: loss.Kind != None && full.Kind != None, Loss: loss}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 )
 
@@ -25,8 +26,8 @@ func (p Page) Write(w io.Writer) error {
 	out := &writer{w: w}
 	out.line("Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?")
 	out.line("")
-	for _, c := range p.Columns {
-		out.prose("", Describe(p.Set, c))
+	for _, e := range p.Engines() {
+		out.prose("", p.Describe(e))
 	}
 	for _, s := range p.Skipped {
 		out.prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
@@ -34,180 +35,220 @@ func (p Page) Write(w io.Writer) error {
 	if p.Left > 0 {
 		out.line("%d records of other code than the newest are left out.", p.Left)
 	}
-	for _, c := range Changes {
-		p.change(out, c)
+	for _, e := range p.Engines() {
+		out.line("")
+		out.line("%s: difference in %s", e, p.Unit(e))
+		out.table(p.Table(e))
 	}
-	p.trades(out)
-	p.verdicts(out)
+	out.line("")
+	for _, c := range Changes {
+		out.prose("", fmt.Sprintf("%s: %s", c.Key, c.Title))
+		for _, line := range p.Answer(c) {
+			out.prose("    ", line)
+		}
+	}
+	out.line("")
+	out.line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper")
+	for _, line := range p.BreakEvens() {
+		out.prose("    ", line)
+	}
+	out.line("")
+	for _, line := range p.Notes() {
+		out.prose("", "* "+line)
+	}
 	return out.err
 }
 
-// change is the block of one change: a row for each operation.
-func (p Page) change(out *writer, c Change) {
-	from, to := name(c.Pairs[0][0]), name(c.Pairs[0][1])
-	out.line("")
-	out.prose("", fmt.Sprintf("%s  %s: %s -> %s", c.Key, c.Title, Title(from), Title(to)))
+// Table is an engine's: a row for each change, a column for each operation.
+func (p Page) Table(engine string) [][]string {
 	head := []string{""}
-	for _, col := range p.Columns {
-		head = append(head, fmt.Sprintf("%v, %s", col, p.Unit(col)))
+	ops := p.Ops(engine)
+	for _, op := range ops {
+		head = append(head, result.OperationOf(op).Short)
+		if p.banded(engine, op) {
+			head = append(head, "other forms")
+		}
 	}
 	rows := [][]string{head}
-	for _, op := range p.ops() {
-		row := []string{"  " + result.OperationOf(op).Title}
-		found := false
-		for _, col := range p.Columns {
-			d := p.Difference(col, from, to, op)
-			found = found || d.Kind != None
-			cell := d.Cell()
-			if c.Exit && blind(col) {
-				cell = "not comparable"
+	for _, c := range Changes {
+		from, to := c.Ends()
+		row := []string{c.Key}
+		for _, op := range ops {
+			cell, band := p.Difference(p.Headline(engine, op), from, to, op).Cell(), ""
+			if low, high, ok := p.Band(engine, from, to, op); ok {
+				band = short(low) + " to " + short(high)
 			}
-			if others := p.others(col, c, op, d); others != "" {
-				cell += " " + others
+			if c.Exit && blind(engine) {
+				cell, band = "-", "-"
 			}
 			row = append(row, cell)
+			if p.banded(engine, op) {
+				row = append(row, band)
+			}
 		}
-		if found {
-			rows = append(rows, row)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// banded reports whether the engine has several forms of an operation.
+func (p Page) banded(engine, op string) bool {
+	n := 0
+	for _, c := range p.Columns {
+		if c.Engine == engine && p.has(c, op) {
+			n++
 		}
 	}
-	out.table(rows)
-	for _, line := range p.Published(c) {
-		out.prose("  ", line)
-	}
+	return n > 1
 }
 
 // blind reports whether the engine does not run the instruction that ends a
 // call.
-func blind(c Column) bool { return c.Engine == "replay" }
+func blind(engine string) bool { return engine == "replay" }
 
-// others tells whether the change costs the same in other surroundings.
-func (p Page) others(col Column, c Change, op string, first Difference) string {
-	low, high, n := first.Value, first.Value, 0
-	for _, pair := range c.Pairs[1:] {
-		d := p.Difference(col, name(pair[0]), name(pair[1]), op)
-		if d.Kind != Exact || first.Kind != Exact {
+// Answer is what is to be said of a change: on each engine the verdict, and
+// beside it what was published.
+func (p Page) Answer(c Change) []string {
+	from, to := c.Ends()
+	var lines []string
+	engines := p.Engines()
+	slices.Reverse(engines) // cycles first
+	for _, e := range engines {
+		if c.Exit && blind(e) {
+			lines = append(lines, e+": cannot compare exits, it does not run SYSRETQ")
 			continue
 		}
-		low, high, n = min(low, d.Value), max(high, d.Value), n+1
+		var parts []string
+		for _, op := range []string{nullCall, "thread-switch-yield", "switch-warm", "switch-cold-sp"} {
+			d := p.Difference(p.Headline(e, op), from, to, op)
+			if d.Kind == None {
+				continue
+			}
+			part := result.OperationOf(op).Short + " " + d.Verdict()
+			if op == nullCall {
+				part += p.others(e, c, op, d)
+			}
+			parts = append(parts, part)
+		}
+		if len(parts) > 0 {
+			lines = append(lines, e+": "+strings.Join(parts, "; "))
+		}
+	}
+	return append(lines, p.Published(c)...)
+}
+
+// others tells what the change costs in other surroundings.
+func (p Page) others(engine string, c Change, op string, first Difference) string {
+	low, high, n := first.Value, first.Value, 0
+	for _, pair := range c.Pairs[1:] {
+		if d := p.Difference(p.Headline(engine, op), name(pair[0]), name(pair[1]), op); d.Kind != None {
+			low, high, n = min(low, d.Value), max(high, d.Value), n+1
+		}
 	}
 	switch {
-	case n == 0 || low == high:
+	case n == 0:
 		return ""
+	case low == high:
+		return fmt.Sprintf(" (so in all %d surroundings)", n+1)
+	case first.Kind == Exact:
+		return fmt.Sprintf(" (%s to %s in %d surroundings)", signed(low), signed(high), n+1)
 	}
-	return fmt.Sprintf("(%s to %s in other surroundings)", signed(low), signed(high))
+	return fmt.Sprintf(" (%s to %s in %d surroundings)", short(low), short(high), n+1)
 }
 
 // Published are the lines about published figures of a change: each figure with
 // its source, and whether the engines agree.
 func (p Page) Published(c Change) []string {
+	from, to := c.Ends()
 	var lines []string
 	for _, f := range AllPublished {
 		if f.Change != c.Key {
 			continue
 		}
-		line := fmt.Sprintf("published: %s (%s)", f.Text, f.Source)
-		said := false
-		for _, col := range p.Columns {
-			if c.Exit && blind(col) {
+		var said []string
+		for _, e := range p.Engines() {
+			if c.Exit && blind(e) {
 				continue
 			}
-			d := p.Difference(col, name(c.Pairs[0][0]), name(c.Pairs[0][1]), f.Op)
+			d := p.Difference(p.Headline(e, f.Op), from, to, f.Op)
 			if a := f.agreement(d); a != "" {
-				line += fmt.Sprintf("; %v: %s, %s", col, d.Verdict(), a)
-				said = true
+				said = append(said, e+" "+a)
 			}
 		}
-		if !said {
-			line += "; no engine here measures this"
+		if len(said) == 0 {
+			said = []string{"no engine here measures this"}
 		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("published: %s (%s): %s", f.Text, f.Source, strings.Join(said, ", ")))
 	}
 	return lines
 }
 
-// ops are the operations of all columns.
-func (p Page) ops() []string {
-	var ops []string
-	for _, c := range p.Columns {
-		for _, op := range p.Ops(c) {
-			if !slices.Contains(ops, op) {
-				ops = append(ops, op)
-			}
-		}
-	}
-	return ops
-}
-
-func (p Page) trades(out *writer) {
-	out.line("")
-	out.line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper")
-	for _, t := range Trades {
-		for _, c := range p.Columns {
-			if b := p.BreakEven(c, t); b.OK {
-				out.prose("  ", fmt.Sprintf("%s instead of %s, %v: %v", Title(name(t.Eager)), Title(name(t.Lazy)), c, b))
-			}
-		}
-	}
-}
-
-// verdicts are the answer in words.
-func (p Page) verdicts(out *writer) {
-	out.line("")
-	out.line("In words, for an ordinary call and for a thread switch")
-	for _, line := range p.Verdicts() {
-		out.prose("  ", line)
-	}
-	out.prose("  ", "No figure of a context switch was found published.")
-}
-
-// Verdicts are the sentences of the answer.
-func (p Page) Verdicts() []string {
+// BreakEvens are the lines of the break-even rates.
+func (p Page) BreakEvens() []string {
 	var lines []string
-	for _, c := range Changes {
-		from, to := name(c.Pairs[0][0]), name(c.Pairs[0][1])
-		var parts []string
-		for _, col := range p.Columns {
-			if c.Exit && blind(col) {
-				continue
+	for _, t := range Trades {
+		for _, e := range p.Engines() {
+			if b := p.BreakEven(e, t); b.OK {
+				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", Title(name(t.Eager)), Title(name(t.Lazy)), e, b))
 			}
-			for _, op := range []string{nullCall, threadSwitch} {
-				d := p.Difference(col, from, to, op)
-				if d.Kind == None {
-					continue
-				}
-				parts = append(parts, fmt.Sprintf("%v %s: %s", col, result.OperationOf(op).Short, d.Verdict()))
-			}
-		}
-		if len(parts) > 0 {
-			lines = append(lines, c.Key+": "+strings.Join(parts, "; "))
 		}
 	}
 	return lines
 }
 
-const threadSwitch = "thread-switch-yield"
+// Notes are what the reader of the figures must know.
+func (p Page) Notes() []string {
+	notes := []string{"No figure of a context switch was found published."}
+	for _, e := range p.Engines() {
+		switch e {
+		case "icount", "bochs":
+			notes = append(notes, e+" counts instructions, exactly; an instruction is not a cycle, and a count says nothing of stores, forwarding or caches.")
+		case "kvm":
+			notes = append(notes, "kvm: ticks of the time-stamp counter on the CPU itself; the interval is over boots.")
+		case "replay":
+			notes = append(notes, p.replayNotes()...)
+		}
+	}
+	return notes
+}
 
-// Describe names the machine of a column.
-func Describe(s *Set, c Column) string {
-	for k, records := range s.series {
-		if k.Column != c || len(records) == 0 {
+// replayNotes are what must be said with figures of the replay.
+func (p Page) replayNotes() []string {
+	notes := []string{
+		"replay runs the variants' own code in ring 3, without SYSCALL, SYSRET, SWAPGS, STI and CLI: only differences between paths with the same exit instruction mean anything, and no figure is the cost of a system call.",
+		"replay: form SR1 (LFENCE for SYSCALL and SYSRET, a handler with work) is the figure, SR0 (no work), N0 (no fence) and D0 (MFENCE) bound what another CPU makes of it; the switch is of form SR0. Caches are warm but where it says cold.",
+		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data.",
+	}
+	for _, r := range p.Controls("replay") {
+		if r.Form != replay.HeadlineForm || !strings.Contains(r.Op, nullCall) {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("replay control, process %d: %s: %+.2f [%+.2f, %+.2f], %d placements",
+			r.Run+1, r.Op, r.Median, r.Interval.Low, r.Interval.High, r.Batches))
+	}
+	return notes
+}
+
+// Describe names the machine of an engine.
+func (p Page) Describe(engine string) string {
+	for k, records := range p.series {
+		if k.Engine != engine || k.variant == Control {
 			continue
 		}
 		r := records[0]
-		text := fmt.Sprintf("%v: %s, machine %s, CPU %s", c, r.Unit, r.Machine, r.CPU)
+		text := fmt.Sprintf("%s: %s, machine %s, CPU %s", engine, r.Unit, r.Machine, r.CPU)
 		if r.QEMU != "" {
 			text += ", QEMU " + r.QEMU
 		}
-		if !r.Emulated() {
+		if r.Host != r.CPU && !r.Emulated() {
 			text += ", on " + r.Host
-			if r.Microcode != "" {
-				text += ", microcode " + r.Microcode
-			}
+		}
+		if r.Microcode != "" && !r.Emulated() {
+			text += ", microcode " + r.Microcode
 		}
 		return text
 	}
-	return c.String()
+	return engine
 }
 
 // writer prints lines and keeps the first error.

@@ -49,8 +49,11 @@ var Changes = []Change{
 	{Key: "push", Title: "that frame built by PUSH, not by MOV", Pairs: [][2]string{{whole, push}, {iret, pushIRET}}},
 	{Key: "Linux 4.1", Title: "the frame pushed, with room for all registers", Pairs: [][2]string{{base, "linux-4.1"}}},
 	{Key: "IRETQ", Title: "that frame left by IRETQ, not by SYSRETQ", Exit: true, Pairs: [][2]string{{whole, iret}, {push, pushIRET}}},
-	{Key: "opportunistic", Title: "SYSRETQ only if IRETQ would do the same", Exit: true, Pairs: [][2]string{{whole, chosen}}},
+	{Key: "opportunistic", Title: "SYSRETQ only if IRETQ would do the same", Pairs: [][2]string{{whole, chosen}}},
 }
+
+// Ends are the headline's variants, as results name them.
+func (c Change) Ends() (from, to string) { return name(c.Pairs[0][0]), name(c.Pairs[0][1]) }
 
 // Trade is a question of the break-even rate: from which share of full-frame
 // calls on the path that fills the frame at once is the cheaper one.

@@ -29,6 +29,9 @@ type Engine struct {
 // ErrUnavailable means that this host does not have an engine.
 var ErrUnavailable = errors.New("not available here")
 
+// ErrNoise means that a step's figures would not have been worth believing.
+var ErrNoise = errors.New("refused")
+
 // Step is a part of an engine's work that can be skipped when its figures are
 // there already.
 type Step struct {
@@ -45,7 +48,8 @@ type Progress struct {
 	Step, Note func(text string)
 }
 
-// Skipped is an engine that was not run, and why.
+// Skipped is an engine that was not run, or a step whose figures were refused,
+// and why.
 type Skipped struct{ Engine, Reason string }
 
 // Run measures everything that the plan asks for and that old does not hold
@@ -80,6 +84,10 @@ func Run(ctx context.Context, engines []Engine, store *result.Store, old []resul
 				records = append(records, r)
 				return nil
 			})
+			if errors.Is(err, ErrNoise) {
+				skipped = append(skipped, Skipped{e.Name, fmt.Sprintf("%s: %v", step.Title, err)})
+				err = nil
+			}
 			if err := errors.Join(err, store.Sync()); err != nil {
 				return records, skipped, fmt.Errorf("engine %s: %s: %w", e.Name, step.Title, err)
 			}

@@ -9,8 +9,8 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 )
 
-// Cell is the difference for a table: the figure, and its interval if it has
-// one.
+// Cell is the difference for a table: the figure, and half its interval if it
+// has one.
 func (d Difference) Cell() string {
 	switch {
 	case d.Kind == None:
@@ -18,11 +18,12 @@ func (d Difference) Cell() string {
 	case d.Kind == Exact:
 		return signed(d.Value)
 	case !d.Seen():
-		return "none seen, " + plusMinus(d)
+		return "none " + plusMinus(d)
 	case d.Kind == Spread:
-		return fmt.Sprintf("%s (%s to %s)", short(d.Value), short(d.Low), short(d.High))
+		return fmt.Sprintf("%s to %s", short(d.Low), short(d.High))
 	}
-	return fmt.Sprintf("%s [%s, %s]", short(d.Value), short(d.Low), short(d.High))
+	half := max((d.High-d.Low)/2, leastShown)
+	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
 }
 
 // Verdict is the difference in a sentence's words.
@@ -41,15 +42,18 @@ func (d Difference) Verdict() string {
 	if d.Kind == Spread {
 		return text + ", ranges of one run"
 	}
-	if d.Unit == result.Cycles && math.Abs(d.Value) < placement {
-		text += fmt.Sprintf(", less than the %g that alignment alone makes", placement)
+	if d.Unit == result.Cycles && math.Abs(d.Value) < placement+leastShown/2 {
+		text += fmt.Sprintf(", no more than the %g that alignment alone makes", placement)
 	}
 	return text
 }
 
+// leastShown is the least interval that is printed.
+const leastShown = 0.1
+
 // plusMinus is what a difference that was not seen may be at most.
 func plusMinus(d Difference) string {
-	return "±" + strings.TrimPrefix(short(max(math.Abs(d.Low), math.Abs(d.High))), "+")
+	return fmt.Sprintf("±%.1f", max(math.Abs(d.Low), math.Abs(d.High), leastShown))
 }
 
 func plural(unit string, v float64) string {
