@@ -183,13 +183,18 @@ func immText(arg any) string {
 
 // label is a place in a function: named by LABEL, or anonymous.
 type label struct {
-	name string
-	pc   uintptr
+	name   string
+	global bool
+	pc     uintptr
 }
 
 // LABEL names a place. Labels are local to their function, and are local
 // symbols of the image.
 func LABEL(name string) Item { return &label{name: name, pc: callerPC(2)} }
+
+// GLOBAL names a place as LABEL does, and for other functions too: they may
+// branch there, or take its address. FRAME must state RSP's place behind it.
+func GLOBAL(name string) Item { return &label{name: name, global: true, pc: callerPC(2)} }
 
 // frameAt is the item of FRAME.
 type frameAt struct{ off int }

@@ -69,8 +69,8 @@ type encLine struct {
 }
 
 type encLabel struct {
-	name string
-	off  int
+	*label
+	off int
 }
 
 type encFault struct{ off, to int }
@@ -245,7 +245,7 @@ func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 		off := int(m.first.Pc)
 		if ln.bind != nil {
 			if ln.bind.name != "" {
-				enc.labels = append(enc.labels, encLabel{ln.bind.name, off})
+				enc.labels = append(enc.labels, encLabel{ln.bind, off})
 			}
 			continue
 		}

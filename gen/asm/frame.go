@@ -50,6 +50,9 @@ func (l *lowering) follow() {
 		again = false
 		for i, ln := range l.lines {
 			w := ways[i]
+			if ln.bind != nil && ln.bind.global {
+				w = way{reach: unknown} // other functions come here too
+			}
 			if w.reach == unreached {
 				continue
 			}

@@ -288,7 +288,10 @@ func (lk *linker) text(encs []*encoded, addr uint64) Section {
 		enc.base = addr + uint64(len(b))
 		lk.define(enc.fn.Name, enc.base, uint64(len(enc.bytes)), enc.fn, enc.fn.pc)
 		for _, lb := range enc.labels {
-			if lb.off > 0 || lb.name != enc.fn.Name {
+			if lb.global {
+				lk.define(lb.name, enc.base+uint64(lb.off), 0, enc.fn, lb.pc)
+				lk.list[len(lk.list)-1].Func = false
+			} else if lb.off > 0 || lb.name != enc.fn.Name {
 				lk.list = append(lk.list, Symbol{Name: lb.name, Addr: enc.base + uint64(lb.off), Local: true})
 			}
 		}

@@ -362,3 +362,29 @@ func TestTogether(t *testing.T) {
 		t.Error("two symbol tables")
 	}
 }
+
+// TestGlobal: a GLOBAL is a place that other functions can take the address of,
+// and branch to.
+func TestGlobal(t *testing.T) {
+	o, err := Link(Program{Funcs: []Func{
+		FUNC("f", "", NOP(), GLOBAL("place"), UD2()),
+		FUNC("g", "", LEAQ(Sym("place"), RAX), JMP("place")),
+	}}, testBase, testPhys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := o.Addr("f")
+	if at, ok := o.Addr("place"); !ok || at != f+1 {
+		t.Errorf("place is at %#x, %v, want %#x", at, ok, f+1)
+	}
+	_, err = Link(Program{Funcs: []Func{
+		FUNC("f", "", FRAME(8), UD2(), GLOBAL("place"), PUSHQ(RAX).Is(Slot{Off: 0})),
+		FUNC("g", "", UD2()),
+		FUNC("h", "", GLOBAL("g"), UD2()),
+	}}, testBase, testPhys)
+	for _, want := range []string{"RSP's place is not known here", "the function's end can be reached", "g: the name is taken"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want it to say %q", err, want)
+		}
+	}
+}

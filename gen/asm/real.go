@@ -67,7 +67,7 @@ func (a *assembler) assembleReal(l *lowering, enc *encoded) {
 	}
 	for i, p := range pieces {
 		if lb := l.lines[i].bind; lb != nil && lb.name != "" {
-			enc.labels = append(enc.labels, encLabel{lb.name, p.off})
+			enc.labels = append(enc.labels, encLabel{lb, p.off})
 		}
 		if p.in == nil {
 			continue
