@@ -32,7 +32,7 @@ func cProgram(t *testing.T, name string) string {
 	return path
 }
 
-// TestC runs static glibc programs as init: signals on every entry path, as the
+// TestC runs static glibc programs as init: signals and stress on every entry path, as the
 // frame that they save and restore is the path's, the others on the oldest and
 // the newest.
 func TestC(t *testing.T) {
@@ -47,6 +47,7 @@ func TestC(t *testing.T) {
 		variants []stubs.Named
 	}{
 		{"signals", vm.ICount, all},
+		{"stress", vm.ICount, all},
 		{"threads", vm.TCG, ends},
 		{"sched", vm.ICount, ends}, // its sleeps are compared
 		{"fpu", vm.TCG, ends},

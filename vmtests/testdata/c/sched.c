@@ -204,17 +204,26 @@ static void many(void)
 	CHECK(counter == N, "%ld ran", counter);
 }
 
-static void bases(void)
+static void *bases_body(void *arg)
 {
-	uint64_t got, here = 0xfeedface;
+	uint64_t got, here = 0xfeedface0000 + (long)arg;
 	CHECK(syscall(SYS_arch_prctl, 0x1001, &here) == 0, "ARCH_SET_GS: %m");
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 20; i++) {
 		usleep(100);
-	asm volatile("mov %%gs:0, %0" : "=r"(got));
-	CHECK(got == here, "GS:0 is %lx", got);
+		asm volatile("mov %%gs:0, %0" : "=r"(got));
+		CHECK(got == here, "GS:0 of thread %ld is %lx", (long)arg, got);
+	}
 	CHECK(syscall(SYS_arch_prctl, 0x1004, &got) == 0 && got == (uint64_t)&here, "ARCH_GET_GS: %lx", got);
 	CHECK(syscall(SYS_arch_prctl, 0x1002, 1UL << 63) == -1 && errno == EPERM, "a kernel FS base: %m");
-	CHECK(syscall(SYS_arch_prctl, 0x1001, 0) == 0, "%m");
+	CHECK(syscall(SYS_arch_prctl, 0x1001, 1UL << 63) == -1 && errno == EPERM, "a kernel GS base: %m");
+	return NULL;
+}
+
+static void bases(void)
+{
+	pthread_t t[4];
+	start_all(t, 4, bases_body);
+	join_all(t, 4);
 }
 
 static void affinity(void)

@@ -354,6 +354,44 @@ static void directed(void)
 	CHECK(count == 1, "%d signals", count);
 }
 
+// A signal that its thread blocks before it is delivered goes to another.
+static volatile pthread_t took;
+
+static void on_other(int sig, siginfo_t *info, void *uc)
+{
+	(void)sig, (void)info, (void)uc;
+	took = pthread_self();
+}
+
+static void on_waiting(int sig, siginfo_t *info, void *uc)
+{
+	on_count(sig, info, uc);
+	for (int i = 0; i < 100 && !took; i++)
+		usleep(1000);
+}
+
+static void *send_both(void *arg)
+{
+	usleep(10000);
+	kill(getpid(), SIGUSR1); // both for the first thread, which has not run since
+	kill(getpid(), SIGUSR2);
+	for (int i = 0; i < 200 && !took; i++)
+		usleep(1000);
+	return arg;
+}
+
+static void retarget(void)
+{
+	pthread_t t;
+	took = 0;
+	install(SIGUSR2, on_other, 0, 0);
+	install(SIGUSR1, on_waiting, 0, 1 << (SIGUSR2 - 1));
+	pthread_create(&t, NULL, send_both, NULL);
+	usleep(1000000);
+	CHECK(count == 1 && took == t, "%d signals, the other thread took the second: %d", count, took == t);
+	pthread_join(t, NULL);
+}
+
 static void on_fault(int sig, siginfo_t *info, void *uc)
 {
 	on_count(sig, info, uc);
@@ -600,6 +638,7 @@ int main(void)
 	RUN(suspend);
 	RUN(timedwait);
 	RUN(directed);
+	RUN(retarget);
 	RUN(faults);
 	RUN(single_step);
 	RUN(registers);
