@@ -1,0 +1,119 @@
+package study
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/replay"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// A study replays in several processes, since each has its own pages; what one
+// has measured is not lost if the next is interrupted.
+const (
+	replayRuns   = 3
+	replayBudget = 25 * time.Second
+)
+
+// Control is what results call the pairs whose truth is known: its records are
+// differences, not costs.
+const Control = "control"
+
+// Replay returns the engine that runs the variants' code in ring 3 on this CPU.
+func Replay(step func(string)) Engine {
+	const engine = "replay"
+	return Engine{Name: engine, Prepare: func(_ context.Context, list []stubs.Named) ([]Step, error) {
+		image, err := gen.Build(gen.Config{Variants: list})
+		if err != nil {
+			return nil, err
+		}
+		c := HostConfig()
+		sum := sha256.Sum256(image.ELF)
+		c.Code, c.Engine, c.Machine, c.CPU = fmt.Sprintf("%x", sum[:8]), engine, "host", c.Host
+		var steps []Step
+		for run := range replayRuns {
+			steps = append(steps, Step{
+				Title: fmt.Sprintf("process %d of %d, %d variants, %v", run+1, replayRuns, len(list), replayBudget),
+				Done: func(have []result.Record) bool {
+					return complete(list, have, c, replay.HeadlineForm, run, []string{nullCall, fullFrame})
+				},
+				Run: func(ctx context.Context, emit func(result.Record) error) error {
+					res, err := replay.Run(ctx, replay.Config{Variants: list, Budget: replayBudget, Progress: step})
+					var noise *replay.NoiseError
+					if errors.As(err, &noise) {
+						return fmt.Errorf("%w: %w", ErrNoise, err)
+					}
+					if err != nil {
+						return err
+					}
+					for _, r := range replayed(res, list, c, run, time.Now()) {
+						if err := emit(r); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+			})
+		}
+		return steps, nil
+	}}
+}
+
+// replayOps are the operations of the replay by their names in results.
+var replayOps = map[string]string{
+	replay.OpNull:       nullCall,
+	replay.OpFull:       fullFrame,
+	replay.OpSwitch:     "switch-warm",
+	replay.OpSwitchSP:   "switch-cold-sp",
+	replay.OpSwitchLine: "switch-cold-thread",
+	replay.OpSwitchBoth: "switch-cold-both",
+}
+
+// replayed are the records of a replay.
+func replayed(res *replay.Result, list []stubs.Named, c result.Config, run int, now time.Time) []result.Record {
+	var records []result.Record
+	for _, cell := range res.Cells {
+		if cell.Noisy != "" {
+			continue
+		}
+		for i, f := range cell.Figures {
+			if len(f.Cycles) == 0 {
+				continue
+			}
+			sorted := slices.Sorted(slices.Values(f.Cycles))
+			r := result.NewRecord(c, result.Measure{
+				Variant: f.Variant, Op: opOf(cell.Op), N: 1, Batches: len(f.Cycles),
+				Min: sorted[0], Median: sorted[(len(sorted)-1)/2], Max: sorted[len(sorted)-1],
+			}, list[i].Variant.String(), result.Cycles, run, now)
+			r.Form = cell.Form
+			for _, x := range f.Cycles {
+				r.Samples = append(r.Samples, &x)
+			}
+			records = append(records, r)
+		}
+	}
+	for _, k := range res.Controls {
+		e := k.Estimate
+		r := result.NewRecord(c, result.Measure{
+			Variant: Control, Op: fmt.Sprintf("%s of %s, truth %+g", k.Name, opOf(k.Op), k.Truth), N: 1, Batches: e.N,
+			Min: min(e.Low, e.Mean), Median: e.Mean, Max: max(e.High, e.Mean),
+		}, "", result.Cycles, run, now)
+		r.Form = k.Form
+		r.Interval = &result.Interval{Low: e.Low, High: e.High, Level: 0.95}
+		records = append(records, r)
+	}
+	return records
+}
+
+func opOf(op string) string {
+	if o, ok := replayOps[op]; ok {
+		return o
+	}
+	return op
+}
