@@ -118,7 +118,26 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 	padded(info.Name[:], name)
 	padded(info.Axes[:], v.String())
 
-	defined, room, full, fullCX := argSlots, layout.SlotsAll, layout.SlotsAll, uint64(0)
+	defined, room := v.Frame()
+	full, fullCX := layout.SlotsAll, uint64(0)
+	if v.Top == TopLazy && v.Work == WorkCareful {
+		fullCX = ^uint64(0)
+	}
+	if v.Bare {
+		full, fullCX = 0, 0
+	}
+	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
+	info.IRQ = word(!v.Bare && v.IRQ != IRQOff)
+	return info
+}
+
+// Frame returns what the frame of an ordinary call is: the slots that hold the
+// user's value when the handler runs, and those that there is room for.
+func (v Variant) Frame() (defined, room layout.Slots) {
+	if v.Bare {
+		return 0, 0
+	}
+	defined, room = argSlots, layout.SlotsAll
 	if v.SP == SPFrame {
 		defined |= layout.SlotSet(layout.SlotSP)
 	}
@@ -127,8 +146,6 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 	}
 	if v.Top == TopEager {
 		defined |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)
-	} else if v.Work == WorkCareful {
-		fullCX = ^uint64(0)
 	}
 	switch v.Regs {
 	case RegsPartial:
@@ -136,12 +153,7 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 	case RegsFull:
 		defined |= layout.SlotsCalleeSaved
 	}
-	if v.Bare {
-		defined, room, full, fullCX = 0, 0, 0, 0
-	}
-	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
-	info.IRQ = word(!v.Bare && v.IRQ != IRQOff)
-	return info
+	return defined, room
 }
 
 func word(b bool) any {
