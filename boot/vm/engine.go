@@ -29,18 +29,20 @@ const (
 )
 
 // Engines are all engines, the default first.
-var Engines = []Engine{ICount, TCG, KVM}
+var Engines = []Engine{ICount, TCG, KVM, Bochs}
 
 func (e Engine) args() ([]string, error) {
 	switch e {
 	case "", ICount:
 		// sleep=off makes idle time pass at once. The clock starts at a fixed
 		// date and follows the instructions, or each boot would read another one.
-		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"}, nil
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1"}, nil
 	case TCG:
 		return []string{"-accel", "tcg"}, nil
 	case KVM:
 		return []string{"-accel", "kvm"}, nil
+	case Bochs:
+		return nil, nil // another program than QEMU
 	default:
 		return nil, fmt.Errorf("unknown engine %q: use %s", string(e), oneOf(Engines))
 	}
@@ -92,6 +94,9 @@ var thisHost = host{kvm: "/dev/kvm", cpuinfo: "/proc/cpuinfo"}
 func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
 	if _, err := e.args(); err != nil {
 		return err
+	}
+	if e == Bochs {
+		return findBochs()
 	}
 	if _, err := find(); err != nil || e != KVM {
 		return err

@@ -13,7 +13,7 @@ import (
 func TestCommandLine(t *testing.T) {
 	const (
 		tail  = "-smp 1 -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -display none -monitor none -serial stdio -debugcon file:/dev/stderr"
-		clock = "-icount shift=0,sleep=off -rtc base=2024-01-01,clock=vm"
+		clock = "-icount shift=0,sleep=off -rtc base=2024-01-01,clock=vm -seed 1"
 	)
 	tests := []struct {
 		name string
