@@ -39,9 +39,11 @@ type Config struct {
 	Init string
 	// Args are init's arguments.
 	Args []string
-	// VM is the machine. Kernel and Initrd are filled in, Append is put before
-	// Args.
+	// VM is the machine. Kernel and Initrd, or Disk, are filled in, Append is
+	// put before Args.
 	VM vm.Config
+	// Disk makes it boot from a disk image, as Bochs always does.
+	Disk bool
 	// Progress, if not nil, is told of each step as it begins.
 	Progress func(step string)
 }
@@ -57,6 +59,9 @@ func (c *Config) step(format string, args ...any) {
 // content, so that a command line printed today still works tomorrow.
 func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
+	if c.Disk || m.Engine == vm.Bochs {
+		return prepareDisk(ctx, c)
+	}
 	c.step("generating the kernel with %d variants", len(c.Variants))
 	image, err := gen.Build(gen.Config{Variants: c.Variants})
 	if err != nil {
@@ -93,6 +98,38 @@ func enoughMemory(mib, archive int) error {
 		return fmt.Errorf("%d MiB of memory are too little: kernel and initramfs alone take %d MiB; give 32 MiB more than that", mib, need)
 	}
 	return nil
+}
+
+// bochsWord tells the guest, as a variable of its environment, that it runs in
+// Bochs, where some of what it expects is otherwise.
+const bochsWord = "ENGINE=bochs"
+
+// prepareDisk is Prepare for a machine that boots from a disk image.
+func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
+	m := c.VM
+	if m.Engine == vm.Bochs {
+		c.VM.Append = strings.TrimSpace(c.VM.Append + " " + bochsWord)
+	}
+	words, err := commandLine(c)
+	if err != nil {
+		return m, err
+	}
+	archive, err := Initramfs(ctx, c.Init, c.step)
+	if err != nil {
+		return m, err
+	}
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	image, err := gen.Build(gen.Config{Variants: c.Variants, Initramfs: archive})
+	if err != nil {
+		return m, fmt.Errorf("generating the kernel: %w", err)
+	}
+	disk, err := image.Disk(words)
+	if err != nil {
+		return m, err
+	}
+	m.Append = ""
+	m.Disk, err = keep("disk", ".img", disk)
+	return m, err
 }
 
 // commandLine is the kernel's: what the caller gave, the variant to boot with,

@@ -35,6 +35,16 @@ func find() ([]string, error) {
 	return []string{qemu}, nil
 }
 
+// Emulator names the program that runs the engine's machines, with its version.
+func Emulator(ctx context.Context, e Engine) (string, error) {
+	name, version := "QEMU", Version
+	if e == Bochs {
+		name, version = "Bochs", bochsVersion
+	}
+	v, err := version(ctx)
+	return name + " " + v, err
+}
+
 // Version returns QEMU's version with the distributor's, as in
 // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". It belongs beside every figure.
 func Version(ctx context.Context) (string, error) {

@@ -99,6 +99,8 @@ type ending struct {
 	panicLog string         // the log's first line of a panic
 	silent   bool           // nothing came on console and log
 	said     string         // QEMU's own messages
+	bochs    bool           // it was Bochs: code and said are its
+	shutdown bool           // Bochs ended because the kernel asked for it
 }
 
 // verdict is the outcome of e with the status and reason that go with it. The
@@ -111,7 +113,11 @@ func (e ending) verdict() (outcome Outcome, status int, reason string, err error
 	if !ours {
 		return Crash, 0, e.crash(), nil
 	}
-	switch e.code {
+	code := e.code
+	if e.bochs {
+		code = e.bochsCode(line)
+	}
+	switch code {
 	case qemuCode(layout.ExitInit):
 		if n, ok := leadingNumber(line, exitedPrefix, 255); ok {
 			return Exited, n, line, nil
@@ -132,6 +138,23 @@ func (e ending) verdict() (outcome Outcome, status int, reason string, err error
 	return Crash, 0, e.crash(), nil
 }
 
+// bochsCode is the code that QEMU would have had with the log's last line, if
+// Bochs ended as the kernel wanted.
+func (e ending) bochsCode(line string) int {
+	switch {
+	case !e.shutdown:
+	case strings.HasPrefix(line, exitedPrefix):
+		return qemuCode(layout.ExitInit)
+	case strings.HasPrefix(line, killedPrefix):
+		return qemuCode(layout.ExitSignal)
+	case line == panicEnd:
+		return qemuCode(layout.ExitPanic)
+	case strings.HasPrefix(line, refusedPrefix):
+		return qemuCode(layout.ExitBoot)
+	}
+	return 0
+}
+
 // qemuCode is QEMU's exit code when the guest writes value to isa-debug-exit.
 func qemuCode(value int) int { return value<<1 | 1 }
 
@@ -141,6 +164,12 @@ func (e ending) crash() string {
 	switch {
 	case e.timeout != 0:
 		fmt.Fprintf(&b, "no end after %v (time-out)", e.timeout)
+	case e.bochs && e.signal != 0:
+		fmt.Fprintf(&b, "Bochs was killed by signal %d (%v)", int(e.signal), e.signal)
+	case e.bochs && e.shutdown:
+		b.WriteString("the kernel ended the machine, but the log's last line is no verdict")
+	case e.bochs:
+		fmt.Fprintf(&b, "Bochs ended (exit code %d), but not because the kernel asked for it", e.code)
 	case e.signal != 0:
 		fmt.Fprintf(&b, "QEMU was killed by signal %d (%v)", int(e.signal), e.signal)
 	case e.code == 0:
@@ -159,7 +188,7 @@ func (e ending) crash() string {
 		b.WriteString("; nothing came on the log")
 	}
 	if said := e.complaint(); said != "" {
-		fmt.Fprintf(&b, "; QEMU said: %s", said)
+		fmt.Fprintf(&b, "; %s said: %s", map[bool]string{false: "QEMU", true: "Bochs"}[e.bochs], said)
 	}
 	return b.String()
 }

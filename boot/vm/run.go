@@ -40,10 +40,6 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	if result.CommandLine, err = CommandLine(c); err != nil {
 		return fail(err)
 	}
-	command, err := find()
-	if err != nil {
-		return fail(err)
-	}
 
 	timed, cancel := context.WithTimeoutCause(ctx, c.timeout(), errTimeout)
 	defer cancel()
@@ -54,7 +50,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	var turn sync.Mutex
 	rec.console.connect("console", c.Console, &turn, stop)
 	rec.log.connect("log", c.Log, &turn, stop)
-	end, err := boot(running, command, &c, rec)
+	start := boot
+	if c.Engine == Bochs {
+		start = bootBochs
+	}
+	end, err := start(running, &c, rec)
 	result.Elapsed = time.Since(rec.start)
 	flushed := errors.Join(rec.console.finish(ctx), rec.log.finish(ctx))
 
@@ -80,7 +80,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 
 // boot starts QEMU, takes in what comes out of it until all of it has ended,
 // and says how it did. When ctx is done, QEMU is killed.
-func boot(ctx context.Context, command []string, c *Config, rec *recorder) (ending, error) {
+func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
+	command, err := find()
+	if err != nil {
+		return ending{}, err
+	}
 	console, consoleEnd, err := socketPair("console")
 	if err != nil {
 		return ending{}, err

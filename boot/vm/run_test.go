@@ -464,7 +464,7 @@ func TestRunBadConfig(t *testing.T) {
 		{"missing initramfs", Config{Kernel: kernel, Initrd: missing}, "initramfs " + missing + ": no such file or directory"},
 		{"directory", Config{Kernel: dir}, "kernel image " + dir + ": is a directory"},
 		{"machine", Config{Kernel: kernel, Machine: "vax"}, `unknown machine "vax": use microvm, pc or q35`},
-		{"engine", Config{Kernel: kernel, Engine: "warp"}, `unknown engine "warp": use icount, tcg or kvm`},
+		{"engine", Config{Kernel: kernel, Engine: "warp"}, `unknown engine "warp": use icount, tcg, kvm or bochs`},
 		{"memory", Config{Kernel: kernel, MemoryMiB: -1}, "negative memory (-1 MiB)"},
 	}
 	for _, tt := range tests {

@@ -261,11 +261,11 @@ func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named,
 // describe names the engine, the machine and the emulator: they go with every
 // figure.
 func describe(ctx context.Context, m vm.Config) string {
-	version, err := vm.Version(ctx)
+	emulator, err := vm.Emulator(ctx, m.Engine)
 	if err != nil {
-		version = "of unknown version (" + err.Error() + ")"
+		emulator += "of unknown version (" + err.Error() + ")"
 	}
-	return fmt.Sprintf("engine %s, machine %s, CPU %s, QEMU %s%s", m.Engine, m.Machine, m.CPU, version, hostCPU(m.Engine))
+	return fmt.Sprintf("engine %s, machine %s, CPU %s, %s%s", m.Engine, m.Machine, m.CPU, emulator, hostCPU(m.Engine))
 }
 
 // hostCPU is the CPU behind KVM; under TCG it does not matter.

@@ -19,12 +19,13 @@ import (
 
 // units are what one tick of the time-stamp counter is under each engine that
 // has costs. Plain TCG has none: its time is the emulator's.
-var units = map[vm.Engine]string{vm.ICount: "instructions", vm.KVM: "TSC ticks"}
+var units = map[vm.Engine]string{vm.ICount: "instructions", vm.Bochs: "instructions", vm.KVM: "TSC ticks"}
 
 func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	var m machineFlags
 	m.register(fs)
+	fs.Lookup("engine").Usage += "; or replay (the paths' code in ring 3 of this CPU, no machine)"
 	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
 	if err := fs.Parse(args); err != nil {
 		return 0, err
@@ -66,8 +67,14 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.qemu, err = vm.Version(ctx); err != nil {
+	emulator, err := vm.Emulator(ctx, c.machine.Engine)
+	if err != nil {
 		return 0, err
+	}
+	if c.machine.Engine == vm.Bochs {
+		c.bochs = strings.TrimPrefix(emulator, "Bochs ")
+	} else {
+		c.qemu = strings.TrimPrefix(emulator, "QEMU ")
 	}
 	switch *format {
 	case "json":
@@ -97,8 +104,9 @@ func namesOf(list []stubs.Named) []string {
 type comparison struct {
 	names   []string // the first is the base
 	machine vm.Config
-	qemu    string
-	run     *lab.Run
+	// The emulator's version, in the field that is its own.
+	qemu, bochs string
+	run         *lab.Run
 }
 
 func (c comparison) text(w io.Writer) error {
@@ -230,12 +238,13 @@ func (c comparison) json(w io.Writer) error {
 		Unit     string           `json:"unit"`
 		Machine  vm.Machine       `json:"machine"`
 		CPU      string           `json:"cpu"`
-		QEMU     string           `json:"qemu"`
+		QEMU     string           `json:"qemu,omitempty"`
+		Bochs    string           `json:"bochs,omitempty"`
 		Variants []string         `json:"variants"`
 		Checks   []result.Check   `json:"checks"`
 		Measures []result.Measure `json:"measures"`
 	}{
-		c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu,
+		c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu, c.bochs,
 		c.names, c.run.Checks, c.run.Measures,
 	})
 }
@@ -243,8 +252,12 @@ func (c comparison) json(w io.Writer) error {
 // bench prints Go's benchmark format with its configuration lines
 // (golang.org/x/perf/benchfmt), so that benchstat reads it.
 func (c comparison) bench(w io.Writer) error {
-	unit := map[vm.Engine]string{vm.ICount: "insns/op", vm.KVM: "ticks/op"}[c.machine.Engine]
-	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\nqemu: %s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, c.qemu)
+	unit := map[vm.Engine]string{vm.ICount: "insns/op", vm.Bochs: "insns/op", vm.KVM: "ticks/op"}[c.machine.Engine]
+	emulator := "qemu: " + c.qemu
+	if c.bochs != "" {
+		emulator = "bochs: " + c.bochs
+	}
+	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\n%s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, emulator)
 	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
 	for _, op := range result.Operations {
 		for _, m := range c.run.Measures {

@@ -24,12 +24,12 @@ type machineFlags struct {
 }
 
 func (m *machineFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&m.engine, "engine", "auto", "`E`: icount, tcg, kvm, or auto (kvm where it is real, else icount)")
+	fs.StringVar(&m.engine, "engine", "auto", "`E`: icount, tcg, kvm, bochs, or auto (kvm where it is real, else icount)")
 	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
-	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's name of the CPU `model`")
+	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's or Bochs's name of the CPU `model` (bochs: "+vm.BochsCPU+")")
 	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`")
 	fs.DurationVar(&m.timeout, "timeout", 2*time.Minute, "end a machine that does not end by itself after this `time`")
-	fs.BoolVar(&m.verbose, "v", false, "print the QEMU command line, ready to paste")
+	fs.BoolVar(&m.verbose, "v", false, "print the emulator's command line, ready to paste")
 }
 
 // config resolves the engine and returns the machine. It says in a line on
@@ -45,6 +45,14 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 		return c, fmt.Errorf("-memory %d: want the MiB of RAM, 32 or more for a small Go program", m.memory)
 	case m.timeout <= 0:
 		return c, fmt.Errorf("-timeout %v: want a time above 0, such as 2m", m.timeout)
+	}
+	if c.Engine == vm.Bochs { // has other defaults
+		if c.Machine == vm.MicroVM {
+			c.Machine = vm.PC
+		}
+		if c.CPU == vm.DefaultCPU {
+			c.CPU = vm.BochsCPU
+		}
 	}
 	if m.engine == "auto" {
 		if err := vm.ICount.Available(ctx, nil); err != nil {

@@ -3,10 +3,12 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
 )
 
 // trapChecks single-step over SYSCALL. The CPU clears TF on the way in (SFMASK)
@@ -30,6 +32,9 @@ var trapChecks = []check{
 // because they match never gets past it, for SYSRET traps too early.
 func step(nr uint64, flags layout.Word, sysretLike bool) func(*lab) error {
 	return func(l *lab) error {
+		if inBochs() {
+			return report.Skip("Bochs takes the single-step trap in the kernel, although SFMASK clears TF")
+		}
 		restore, err := catch(syscall.SIGTRAP, regs.Action{When: regs.Address(0, regs.Stored), Clear: flagTF})
 		if err != nil {
 			return err
@@ -53,6 +58,12 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*lab) error {
 		return l.compare(c, want, 0)
 	}
 }
+
+// inBochs reports whether the kernel's command line says that this is Bochs.
+// Bochs 2.7 looks at the TF from before SYSCALL when it decides on the trap
+// behind it; a CPU looks at the one that SFMASK leaves (Linux
+// arch/x86/kvm/emulate.c, em_syscall).
+func inBochs() bool { return os.Getenv("ENGINE") == "bochs" }
 
 // storeSize is the length of the instruction behind SYSCALL in package regs, a
 // RIP-relative MOV.

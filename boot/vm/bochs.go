@@ -1,0 +1,248 @@
+package vm
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Bochs is an emulator that shares nothing with QEMU, with a virtual clock
+// that counts instructions, as under ICount: at bochsIPS both have the same
+// time. It boots a Disk only, and has one machine, an i440FX as QEMU's PC.
+//
+// What it counts otherwise than QEMU's icount, by design: a REP of n rounds is
+// n instructions, in QEMU n+1 (the last finds RCX 0).
+const Bochs Engine = "bochs"
+
+const (
+	// BochsCPU is the default CPU model: the first with SMAP.
+	BochsCPU = "broadwell_ult"
+	// bochsIPS is how many instructions take a second of the machine's time: as
+	// many as QEMU's -icount shift=0.
+	bochsIPS = 1_000_000_000
+
+	bochsProgram = "bochs"
+	xvfbProgram  = "Xvfb"
+)
+
+// ErrNoBochs means that Bochs, its display or the X server for it are not
+// installed.
+var ErrNoBochs = errors.New("Bochs cannot be used: run `make deps`, or apt-get install bochs bochs-x bochsbios vgabios xvfb")
+
+// findBochs looks for what Bochs needs and does without a screen.
+func findBochs() error {
+	for _, program := range []string{bochsProgram, xvfbProgram} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w (%s not found)", ErrNoBochs, program)
+		}
+	}
+	return nil
+}
+
+// bochsArgs are Bochs's arguments: disk and console are paths.
+func (c *Config) bochsArgs(disk, console string) []string {
+	cpu, memory := c.CPU, c.MemoryMiB
+	if cpu == "" {
+		cpu = BochsCPU
+	}
+	if memory == 0 {
+		memory = DefaultMemoryMiB
+	}
+	return append([]string{
+		"-q", "-f", os.DevNull, "-unlock",
+		"display_library: x",
+		"megs: " + strconv.Itoa(memory),
+		fmt.Sprintf("cpu: model=%s, ips=%d, reset_on_triple_fault=0", cpu, bochsIPS),
+		"clock: sync=none, time0=1704067200", // 2024-01-01, as icount's
+		"ata0-master: type=disk, mode=flat, path=" + disk,
+		"boot: disk",
+		"com1: enabled=1, mode=file, dev=" + console,
+		"port_e9_hack: enabled=1",
+		"sound: driver=dummy",
+		"speaker: enabled=0",
+		"panic: action=fatal", "error: action=ignore", "info: action=ignore", "debug: action=ignore",
+	}, c.Extra...)
+}
+
+// bochsCommandLine boots the machine by hand, on an X server of one's own,
+// with the log on standard output and the console on standard error. The word
+// on standard input is for Bochs's debugger: go on.
+func (c *Config) bochsCommandLine() string {
+	return "echo c | " + quote(append([]string{bochsProgram}, c.bochsArgs(c.Disk, "/dev/stderr")...))
+}
+
+// bochsShutdown is what Bochs says when the kernel has ended the machine.
+const bochsShutdown = "shutdown requested"
+
+// bootBochs is boot for Bochs: it runs the machine to its end. Bochs has no
+// exit code for a guest; that it ended at the shutdown port is the second sign
+// beside the log's last line.
+func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
+	if err := findBochs(); err != nil {
+		return ending{}, err
+	}
+	dir, err := os.MkdirTemp("", "entrylab-bochs-")
+	if err != nil {
+		return ending{}, err
+	}
+	defer os.RemoveAll(dir)
+	image, err := filepath.Abs(c.Disk)
+	if err != nil {
+		return ending{}, err
+	}
+	disk := filepath.Join(dir, "disk") // Bochs puts a lock file beside it
+	if err := os.Symlink(image, disk); err != nil {
+		return ending{}, err
+	}
+	console, consoleEnd, err := os.Pipe()
+	if err != nil {
+		return ending{}, err
+	}
+	defer console.Close()
+
+	// The parent-death signal comes when the thread ends that started the
+	// process: keep it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	display, stop, err := startXvfb(ctx)
+	if err != nil {
+		consoleEnd.Close()
+		return ending{}, err
+	}
+	defer stop()
+
+	const consoleFD = 3 // the first of ExtraFiles
+	cmd := exec.CommandContext(ctx, bochsProgram, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
+	cmd.Env = append(os.Environ(), "DISPLAY="+display)
+	cmd.Stdin = strings.NewReader("c\n") // to its debugger: go on
+	logLines := &lineFilter{to: &rec.log, keep: isLog}
+	said := &lineFilter{to: &rec.stdio, keep: isComplaint}
+	cmd.Stdout, cmd.Stderr = logLines, said
+	cmd.ExtraFiles = []*os.File{consoleEnd}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = grace
+	rec.start = time.Now()
+	err = cmd.Start()
+	consoleEnd.Close()
+	if err != nil {
+		return ending{}, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	var pump sync.WaitGroup
+	pump.Go(func() { _, _ = io.Copy(&rec.console, console) })
+	waitErr := cmd.Wait()
+	_ = console.SetReadDeadline(time.Now().Add(grace)) // for an end that somebody else holds open
+	pump.Wait()
+
+	code, signal, err := exitStatus(waitErr)
+	if err != nil {
+		return ending{}, err
+	}
+	end := rec.ending()
+	end.bochs, end.code, end.signal = true, code, signal
+	end.shutdown = strings.Contains(end.said, bochsShutdown)
+	if signal == syscall.SIGKILL && context.Cause(ctx) == errTimeout {
+		end.timeout = c.timeout()
+	}
+	return end, nil
+}
+
+// startXvfb starts an X server without a screen, on a display number that it
+// chooses, and returns the display.
+func startXvfb(ctx context.Context) (display string, stop func(), err error) {
+	number, numberEnd, err := os.Pipe()
+	if err != nil {
+		return "", nil, err
+	}
+	defer number.Close()
+	cmd := exec.CommandContext(ctx, xvfbProgram, "-displayfd", "3", "-screen", "0", "720x480x24", "-nolisten", "tcp")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.ExtraFiles = []*os.File{numberEnd}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it then removes its socket
+	cmd.WaitDelay = grace
+	err = cmd.Start()
+	numberEnd.Close()
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	stop = func() {
+		_ = cmd.Cancel()
+		_ = cmd.Wait()
+	}
+	line, err := bufio.NewReader(number).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("%w: %s gave no display: %s", ErrStart, xvfbProgram, strings.TrimSpace(said.String()))
+	}
+	return ":" + strings.TrimSpace(line), stop, nil
+}
+
+// isLog reports whether a line of Bochs's standard output, where its debugger
+// talks too, is the kernel's.
+func isLog(line []byte) bool { return bytes.HasPrefix(line, []byte(logPrefix)) }
+
+// bochsChatter are the lines of Bochs's standard error that say nothing: what
+// it does at start, at the levels of information and error, and rules.
+var bochsChatter = regexp.MustCompile(`^(\d{11}[ied]|=====|Bochs is exiting|\s*$)`)
+
+func isComplaint(line []byte) bool { return !bochsChatter.Match(line) }
+
+// lineFilter passes on the lines that are to be kept. Its last may be
+// unfinished; it is then passed on only once it is whole.
+type lineFilter struct {
+	to   io.Writer
+	keep func(line []byte) bool
+	rest []byte
+}
+
+func (f *lineFilter) Write(p []byte) (int, error) {
+	f.rest = append(f.rest, p...)
+	for {
+		i := bytes.IndexByte(f.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		line := f.rest[:i+1]
+		f.rest = f.rest[i+1:]
+		if f.keep(line) {
+			if _, err := f.to.Write(line); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// bochsVersion returns Bochs's version, as in "2.7".
+func bochsVersion(ctx context.Context) (string, error) {
+	if err := findBochs(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bochsProgram, "--help")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s --help: %w", bochsProgram, err)
+	}
+	_, rest, ok := strings.Cut(string(out), "Bochs x86 Emulator ")
+	if !ok {
+		return "", fmt.Errorf("%s --help does not tell its version", bochsProgram)
+	}
+	version, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(version), nil
+}
