@@ -136,8 +136,9 @@ func funcAt(obj *asm.Object, addr uint64) string {
 	return trap
 }
 
-// where names the function and offset of a place in the chunk.
-func (s *stub) where(off int) string {
+// where names the function and offset of a place in the chunk, and gives the
+// instruction that begins there, "" if none does.
+func (s *stub) where(off int) (place, instruction string) {
 	for _, l := range slices.Backward(s.listings) {
 		at := int(l.Addr - s.start)
 		if off < at {
@@ -145,10 +146,11 @@ func (s *stub) where(off int) string {
 		}
 		for _, row := range l.Rows {
 			if row.Label == "" && row.Off == off-at {
-				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, row.Text)
+				text := strings.Join(strings.Fields(row.Text), " ")
+				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, text), text
 			}
 		}
-		return fmt.Sprintf("%s+%#x", l.Name, off-at)
+		return fmt.Sprintf("%s+%#x", l.Name, off-at), ""
 	}
-	return fmt.Sprintf("the code's start%+#x", off)
+	return fmt.Sprintf("the code's start%+#x", off), ""
 }

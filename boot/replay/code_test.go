@@ -147,10 +147,10 @@ func TestWhere(t *testing.T) {
 		off  int
 		want string
 	}{
-		{entry + 3, "entry_SYSCALL_64.linux-4.1+0x3 (MOVQ    RSP, PerCPU.RSPScratch(GS))"},
+		{entry + 3, "entry_SYSCALL_64.linux-4.1+0x3 (MOVQ RSP, PerCPU.RSPScratch(GS))"},
 		{entry + 4, "entry_SYSCALL_64.linux-4.1+0x4"},
 	} {
-		if got := s.where(tt.off); got != tt.want {
+		if got, _ := s.where(tt.off); got != tt.want {
 			t.Errorf("%d is %q, want %q", tt.off, got, tt.want)
 		}
 	}

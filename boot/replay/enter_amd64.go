@@ -41,6 +41,7 @@ var outNames = [outRegs]string{
 
 // userCall is what enter works with.
 type userCall struct {
+	//lint:ignore U1000 for the assembly
 	goSP, goBP uint64 // kept meanwhile
 	sp         uint64 // the user's stack
 	loop       uint64 // address of the loop
@@ -54,9 +55,6 @@ type userCall struct {
 	startCPU, endCPU uint64 // TSC_AUX: which CPU read it
 	out              [outRegs]uint64
 }
-
-// loopSP is the user's RSP in the loop, below what enter keeps on the stack.
-func (c *userCall) loopSP() uint64 { return c.sp - 16 }
 
 // enter runs the loop on the user's stack, first warm, then trips rounds of it,
 // and stores when the latter began and ended and what the registers held after

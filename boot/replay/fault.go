@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"regexp"
 	"syscall"
 	"unsafe"
 )
@@ -24,7 +25,9 @@ const (
 )
 
 const (
-	// faultFD is the child's file descriptor for the record.
+	// faultFD is the child's file descriptor for the record: the first of
+	// exec.Cmd's ExtraFiles.
+	//lint:ignore U1000 for the assembly
 	faultFD = 3
 	// faultStatus is the child's exit status after a fault.
 	faultStatus = 3
@@ -40,6 +43,8 @@ var (
 func faultHandler() uint64
 
 // onFault is called by the kernel alone.
+//
+//lint:ignore U1000 its address is taken in assembly
 func onFault()
 
 // sigaction is the kernel's struct sigaction (Linux arch/x86, with restorer).
@@ -77,9 +82,21 @@ type FaultError struct {
 	Where string
 	// Addr is what the CPU complained about, as siginfo tells it.
 	Addr uint64
+	// Privileged: the instruction is one that ring 3 may not run, and a replay
+	// has nothing for it.
+	Privileged bool
+
+	stream int
 }
 
+// privileged are the instructions of a listing that fault in ring 3 whatever
+// their operands hold (SDM volume 3, 6.9), and STAC and CLAC, which raise #UD.
+var privileged = regexp.MustCompile(`^(HLT|RDMSR|WRMSR|INVLPG|INVPCID|WBINVD|CLTS|LGDT|LIDT|LLDT|LTR|LMSW|STAC|CLAC|SWAPGS|SYSRETQ|STI|CLI|IN[BWL]|OUT[BWL])\b|\b(CR[0-8]|DR[0-7])\b`)
+
 func (e *FaultError) Error() string {
+	if e.Privileged {
+		return fmt.Sprintf("variant %s cannot be replayed: ring 3 may not run %s", e.Variant, e.Where)
+	}
 	return fmt.Sprintf("variant %s: %v (address %#x) in the replayed code at %s", e.Variant, signalName(e.Signal), e.Addr, e.Where)
 }
 

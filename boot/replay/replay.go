@@ -92,7 +92,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.sample(ctx); err != nil {
+	if err := r.sampleAll(ctx); err != nil {
 		return nil, err
 	}
 	if now, err := readCPU(); err != nil || now != cpu {
@@ -109,6 +109,8 @@ type run struct {
 	promises   []promise
 	placements []*placement
 	begun      int // stream that the child began to try last
+	// excluded are the variants that cannot be replayed, and why.
+	excluded map[int]string
 }
 
 // prepare takes the variants' code out of a build and plans the cells.
@@ -117,7 +119,7 @@ func prepare(c Config) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{config: c, job: job{Seed: c.Seed, Budget: c.Budget}}
+	r := &run{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget}}
 	for i, n := range c.Variants {
 		s, err := stubOf(image.Object, n.Name)
 		if err != nil {
@@ -145,9 +147,6 @@ func prepare(c Config) (*run, error) {
 		}
 	}
 	r.plan()
-	if c.tamper != nil {
-		c.tamper(&r.job)
-	}
 	return r, nil
 }
 
@@ -166,6 +165,9 @@ func (r *run) controlDose() int { return len(r.config.Variants) + 1 }
 func (r *run) plan() {
 	var all, calling []int
 	for i := range r.controlDose() {
+		if r.excluded[i] != "" {
+			continue
+		}
 		all = append(all, i)
 		if i == r.controlAA() || !r.config.Variants[i].Variant.Bare {
 			calling = append(calling, i)
@@ -183,6 +185,27 @@ func (r *run) plan() {
 		{Op: OpSwitchSP, Form: "SR0", Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
 		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+	}
+	if r.config.tamper != nil {
+		r.config.tamper(&r.job)
+	}
+}
+
+// sampleAll samples the variants that can be replayed. Which can is found out
+// by the first call of each, so that another try costs little.
+func (r *run) sampleAll(ctx context.Context) error {
+	for {
+		err := r.sample(ctx)
+		f := (*FaultError)(nil)
+		if !errors.As(err, &f) || !f.Privileged || f.stream == 0 || f.stream >= r.controlAA() {
+			return err
+		}
+		r.excluded[f.stream] = f.Error()
+		if len(r.excluded) == len(r.config.Variants)-1 {
+			return err
+		}
+		r.placements = nil
+		r.plan()
 	}
 }
 
@@ -236,8 +259,10 @@ func (r *run) sample(ctx context.Context) error {
 	case limit.Err() != nil:
 		return fmt.Errorf("variant %s: the replayed code did not return for %v", r.job.Streams[r.begun].Name, r.config.stall)
 	}
-	if record := readFault(faults); record != nil {
-		return r.faultError(record)
+	if cmd.ProcessState.ExitCode() == faultStatus {
+		if record := readFault(faults); record != nil {
+			return r.faultError(record)
+		}
 	}
 	if err := errors.Join(err, waited); err != nil {
 		return fmt.Errorf("replay: the child failed: %w\n%s", err, strings.TrimSpace(stderr.String()))
@@ -280,11 +305,13 @@ func (r *run) faultError(record []uint64) error {
 	word := func(off int) uint64 { return record[off/8] }
 	i := int(word(faultRunning)) - 1
 	e := &FaultError{
-		Variant: r.job.Streams[i].Name, Signal: syscall.Signal(word(faultSignal)), Addr: word(faultAddr),
+		Variant: r.job.Streams[i].Name, Signal: syscall.Signal(word(faultSignal)), Addr: word(faultAddr), stream: i,
 		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
 	}
 	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
-		e.Where = r.stubs[i].where(int(off))
+		var text string
+		e.Where, text = r.stubs[i].where(int(off))
+		e.Privileged = privileged.MatchString(text)
 	}
 	return e
 }

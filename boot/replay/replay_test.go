@@ -120,7 +120,7 @@ func TestFault(t *testing.T) {
 		want FaultError
 	}{
 		{"illegal", UD2(), FaultError{Signal: syscall.SIGILL, Where: "entry_SYSCALL_64.illegal+0x0 (UD2"}},
-		{"privileged", HLT(), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.privileged+0x0 (HLT"}},
+		{"privileged", HLT(), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.privileged+0x0 (HLT)", Privileged: true}},
 		{"unmapped", MOVQ(Mem{}.Add(0x10), RDI), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.unmapped+0x0 (MOVQ", Addr: 0x10}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFault(t *testing.T) {
 			if !errors.As(err, &got) {
 				t.Fatalf("error is %v, want a fault", err)
 			}
-			if got.Variant != tt.name || got.Signal != tt.want.Signal || !strings.HasPrefix(got.Where, tt.want.Where) {
+			if got.Privileged != tt.want.Privileged || got.Variant != tt.name || got.Signal != tt.want.Signal || !strings.HasPrefix(got.Where, tt.want.Where) {
 				t.Errorf("error is %v, want %v", err, tt.want)
 			}
 			if tt.want.Addr != 0 && got.Addr != tt.want.Addr {
@@ -164,6 +164,29 @@ func TestRun(t *testing.T) {
 		if c.Op == OpNull && c.Form == HeadlineForm && math.Abs(c.Estimate.Mean-c.Truth) > Resolution {
 			t.Errorf("control %s is %+v and was not refused", c.Name, c.Estimate)
 		}
+	}
+}
+
+// TestExcluded: a variant that cannot be replayed is left out, with the reason.
+func TestExcluded(t *testing.T) {
+	list := append(named(t, "linux-3.19"), edited(t, "paging", MOVQ(CR3, RSP)), named(t, "linux-4.1")[0])
+	r, err := prepare(Config{Variants: list, Budget: time.Second, Seed: 1, stall: stall})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.sampleAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "variant paging cannot be replayed: ring 3 may not run entry_SYSCALL_64.paging+0x0 (MOVQ CR3, RSP)"
+	if len(r.excluded) != 1 || r.excluded[1] != want {
+		t.Errorf("left out are %v, want %s", r.excluded, want)
+	}
+	if len(r.placements) == 0 || r.placements[0].Ticks[0][1] != 0 || r.placements[0].Ticks[0][2] == 0 {
+		t.Error("the others were not measured, or it was")
+	}
+	list = list[:2]
+	if _, err := Run(context.Background(), Config{Variants: list}); err == nil || err.Error() != want {
+		t.Errorf("with nothing left the error is %v, want %q", err, want)
 	}
 }
 

@@ -196,7 +196,11 @@ func (r *run) figures(c cell, base []float64, control Control, cycles func(int) 
 		out.Noisy = "A/A was " + signed(e)
 	}
 	for v, n := range r.config.Variants {
-		f := Figure{Variant: n.Name}
+		f := Figure{Variant: n.Name, Why: r.excluded[v]}
+		if f.Why != "" {
+			out.Figures = append(out.Figures, f)
+			continue
+		}
 		if n.Variant.Bare && c.Op != OpNull {
 			f.Why = "bare has no such call"
 			out.Figures = append(out.Figures, f)
@@ -240,9 +244,9 @@ func Verdict(e stats.Estimate) string {
 	case e.Holds(0):
 		return fmt.Sprintf("no difference seen (±%.1f cycles)", max(e.Half(), 0.1))
 	case math.Abs(e.Mean) < 1:
-		return fmt.Sprintf("%+.1f ±%.1f cycles on average, less than what alignment does (±1)", e.Mean, max(e.Half(), 0.1))
+		return signed(e) + " cycles on average, less than what alignment does (±1)"
 	}
-	return fmt.Sprintf("%+.1f ±%.1f cycles", e.Mean, max(e.Half(), 0.1))
+	return signed(e) + " cycles"
 }
 
 // Notes is what a reader of the figures must know.

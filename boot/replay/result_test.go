@@ -93,8 +93,8 @@ func TestVerdict(t *testing.T) {
 	}{
 		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, "no difference seen (±0.2 cycles)"},
 		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, "no difference seen (±0.1 cycles)"},
-		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, "+0.7 ±0.2 cycles on average, less than what alignment does (±1)"},
-		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, "-3.1 ±0.2 cycles"},
+		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
+		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, "-3.14 ±0.20 cycles"},
 	} {
 		if got := Verdict(tt.estimate); got != tt.want {
 			t.Errorf("verdict is %q, want %q", got, tt.want)
