@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/stubs"
+)
+
+func TestVariantsCommand(t *testing.T) {
+	status, stdout, stderr := played(t, "variants")
+	if status != 0 || stderr != "" {
+		t.Fatalf("status %d, stderr %q", status, stderr)
+	}
+	golden(t, "variants.golden", stdout)
+}
+
+// TestList: a listing has its functions, and for each instruction the offset,
+// the bytes, and the slot that it fills.
+func TestList(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		want []string // regular expressions
+	}{
+		{"linux-3.19", []string{
+			`(?m)^entry_SYSCALL_64\.linux-3\.19:\n +0 +0f01f8 +SWAPGS`, `(?m)^ +[0-9a-f]+ +480f07 +SYSRETQ`,
+			`MOVQ +RCX, PtRegs\.IP\(RSP\)`, `(?m)^__switch_to.*\.linux-3\.19:$`, `(?m)^stub_rt_sigreturn\.linux-3\.19:$`,
+		}},
+		{"linux-4.1", []string{`(?m)^ +[0-9a-f]+ +51 +PUSHQ +RCX +// PtRegs\.IP$`, `(?m)^ +[0-9a-f]+ +6a2b +PUSHQ +\$0x2b +// PtRegs\.SS`}},
+		{"sp=frame,irq=frame", []string{`^// linux-3\.19\+a: sp=frame,`, `(?m)^entry_SYSCALL_64\.linux-3\.19\+a:$`}},
+		{"bare", []string{`^// bare: bare\n`, `(?m)^entry_SYSCALL_64\.bare:$`, `SYSRETQ`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, stdout, stderr := played(t, "list", tt.name)
+			if status != 0 || stderr != "" {
+				t.Fatalf("status %d, stderr %q", status, stderr)
+			}
+			for _, want := range tt.want {
+				if !regexp.MustCompile(want).MatchString(stdout) {
+					t.Errorf("the listing has no %s", want)
+				}
+			}
+			if t.Failed() {
+				t.Log(stdout)
+			}
+		})
+	}
+}
+
+func TestParseVariants(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+		err        string
+	}{
+		{name: "all", text: "all", want: namesOf(presets())},
+		{name: "one", text: "linux-4.1", want: []string{"linux-4.1"}},
+		{name: "names", text: "linux-4.1,bare,linux-3.19+a+b", want: []string{"linux-4.1", "bare", "linux-3.19+a+b"}},
+		{name: "axes", text: "sp=frame,irq=frame", want: []string{"linux-3.19+a"}},
+		{name: "axes between names", text: "bare,sp=frame,irq=frame,linux-3.19", want: []string{"bare", "linux-3.19+a", "linux-3.19"}},
+		{name: "no preset", text: "top=eager,irq=off", want: []string{stubs.Variant{Top: stubs.TopEager, IRQ: stubs.IRQOff}.String()}},
+		{name: "twice", text: "linux-3.19+a,sp=frame,irq=frame", err: "variant linux-3.19+a is named twice"},
+		{name: "empty", text: "", err: `variant ""`},
+		{name: "comma at the end", text: "bare,", err: `variant ""`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list, err := parseVariants(tt.text)
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("error %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, namesOf(list)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestHelp: help goes with success, no command at all does not.
+func TestHelp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no command", nil, exitError, "usage: entrylab COMMAND"},
+		{"help", []string{"help"}, 0, "usage: entrylab COMMAND"},
+		{"-h", []string{"-h"}, 0, "usage: entrylab COMMAND"},
+		{"of a command", []string{"boot", "-h"}, 0, "usage: entrylab boot [-variant V]"},
+		{"of a command in the middle", []string{"boot", "-engine", "tcg", "-help"}, 0, "usage: entrylab boot [-variant V]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, stdout, stderr := played(t, tt.args...)
+			if status != tt.status || stdout != "" || !strings.HasPrefix(stderr, tt.want) {
+				t.Errorf("status %d, stdout %q, stderr %q; want status %d and %q", status, stdout, stderr, tt.status, tt.want)
+			}
+		})
+	}
+}
+
+// TestProgress: the running step is shown on a terminal, and taken away again;
+// elsewhere nothing is shown.
+func TestProgress(t *testing.T) {
+	needQEMU(t)
+	boot := func() *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "boot", "-engine", "tcg", "-init", filepath.Join(programDir, "hello"))
+		cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
+		return cmd
+	}
+	const log = "entrylab: init exited with status 0\n"
+	t.Run("pipe", func(t *testing.T) {
+		var stdout, stderr bytes.Buffer
+		cmd := boot()
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil || stdout.String() != "hello\n" || stderr.String() != log {
+			t.Errorf("error %v, stdout %q, stderr %q", err, stdout.String(), stderr.String())
+		}
+	})
+	t.Run("terminal", func(t *testing.T) {
+		screen, terminal, err := pty.Open()
+		if err != nil {
+			t.Skipf("no terminal to be had: %v", err)
+		}
+		defer screen.Close()
+		var stdout bytes.Buffer
+		cmd := boot()
+		cmd.Stdout, cmd.Stderr = &stdout, terminal
+		err = cmd.Run()
+		terminal.Close()
+		_ = screen.SetReadDeadline(time.Now().Add(time.Second))
+		var shown bytes.Buffer
+		_, _ = shown.ReadFrom(screen) // ends with EIO
+		if err != nil || stdout.String() != "hello\n" {
+			t.Errorf("error %v, stdout %q", err, stdout.String())
+		}
+		const clear = "\r\x1b[K"
+		want := regexp.MustCompile(`^(` + regexp.QuoteMeta(clear) + `[^\r\n\x1b]{1,78})+` + regexp.QuoteMeta(clear+strings.TrimSuffix(log, "\n")) + `\r\n$`)
+		if !want.MatchString(shown.String()) || !strings.Contains(shown.String(), clear+"generating the kernel") {
+			t.Errorf("the terminal shows %q", shown.String())
+		}
+	})
+}
+
+// TestProgressWidth: a step that is too long for a line is cut, as one that
+// wraps could not be taken away.
+func TestProgressWidth(t *testing.T) {
+	var b bytes.Buffer
+	p := progress{w: &b}
+	p.step(strings.Repeat("ä", 200))
+	p.done()
+	if want := "\r\x1b[K" + strings.Repeat("ä", stepWidth-3) + "...\r\x1b[K"; b.String() != want {
+		t.Errorf("shows %q", b.String())
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/perf/benchfmt"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares got with testdata/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("not as in %s; if it should be, run `make golden` (-want +got):\n%s", path, diff)
+	}
+}
+
+// finished is a comparison whose guest has said what text holds.
+func finished(t *testing.T, engine vm.Engine, text string, names ...string) comparison {
+	t.Helper()
+	results, err := result.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return comparison{
+		names:   names,
+		machine: vm.Config{Engine: engine, Machine: vm.MicroVM, CPU: "max"},
+		qemu:    "7.2.22",
+		run:     &lab.Run{Results: results},
+	}
+}
+
+// counted is what a guest said that was run with exact counts: a figure that
+// falls, one that rises, one that stays, one that is missing, and one that is
+// not exact.
+const counted = `PASS: linux-3.19: registers: null call
+PASS: linux-3.19: registers: unknown call
+SKIP: linux-3.19: memory: mmap (no reason)
+PASS: heukelum-v2: registers: null call
+FAIL: heukelum-v2: registers: unknown call (R10 is 0x1, want 0x2)
+ERROR: heukelum-v2: threads: two threads yield (no thread)
+MEASURE: variant=linux-3.19 op=null-call unit=ticks n=100 batches=9 min=56 median=56 max=56 agree=1
+MEASURE: variant=heukelum-v2 op=null-call unit=ticks n=100 batches=9 min=54 median=54 max=54 agree=1
+MEASURE: variant=bare op=null-call unit=ticks n=100 batches=9 min=6 median=6 max=6 agree=1
+MEASURE: variant=linux-3.19 op=unknown-call unit=ticks n=100 batches=9 min=40 median=40 max=40 agree=1
+MEASURE: variant=heukelum-v2 op=unknown-call unit=ticks n=100 batches=9 min=47 median=47 max=47 agree=1
+MEASURE: variant=linux-3.19 op=full-frame-call unit=ticks n=100 batches=9 min=90 median=90 max=90 agree=1
+MEASURE: variant=heukelum-v2 op=full-frame-call unit=ticks n=100 batches=9 min=90 median=90 max=90 agree=1
+MEASURE: variant=linux-3.19 op=signal-round-trip unit=ticks n=100 batches=9 min=900 median=900 max=900 agree=1
+MEASURE: variant=linux-3.19 op=thread-switch-yield unit=ticks n=100 batches=9 min=200 median=210.5 max=220 agree=0.1
+MEASURE: variant=heukelum-v2 op=thread-switch-yield unit=ticks n=100 batches=9 min=205 median=207.5 max=215 agree=0.1
+MEASURE: variant=linux-3.19 op=futex-round-trip unit=ticks n=100 batches=9 min=1000 median=1010.5 max=1020 agree=0.1
+MEASURE: variant=heukelum-v2 op=futex-round-trip unit=ticks n=100 batches=9 min=980 median=990.5 max=999 agree=0.1
+SUMMARY: 6 tests, 2 unexpected failures, 1 skipped
+`
+
+func TestCompareText(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		names []string
+	}{
+		{"pair", []string{"linux-3.19", "heukelum-v2"}},
+		{"many", []string{"linux-3.19", "heukelum-v2", "linux-4.1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := finished(t, vm.ICount, counted, tt.names...).text(&b); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "compare-"+tt.name+".golden", b.String())
+		})
+	}
+}
+
+func TestCompareJSON(t *testing.T) {
+	c := finished(t, vm.ICount, counted, "linux-3.19", "heukelum-v2")
+	var b bytes.Buffer
+	if err := c.json(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Engine, Unit, Machine, CPU, QEMU string
+		Variants                         []string
+		Checks                           []result.Check
+		Measures                         []result.Measure
+	}
+	decoder := json.NewDecoder(&b)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Engine != "icount" || got.Unit != "instructions" || got.Machine != "microvm" || got.CPU != "max" || got.QEMU != "7.2.22" {
+		t.Errorf("configuration is %+v", got)
+	}
+	if diff := cmp.Diff(c.names, got.Variants); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(c.run.Checks, got.Checks); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(c.run.Measures, got.Measures); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCompareBench reads the benchmark format back as benchstat does.
+func TestCompareBench(t *testing.T) {
+	for _, tt := range []struct {
+		engine vm.Engine
+		unit   string
+	}{
+		{vm.ICount, "insns/op"},
+		{vm.KVM, "ticks/op"},
+	} {
+		t.Run(string(tt.engine), func(t *testing.T) {
+			c := finished(t, tt.engine, counted, "linux-3.19", "heukelum-v2")
+			var b bytes.Buffer
+			if err := c.bench(&b); err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]float64{}
+			reader := benchfmt.NewReader(&b, "compare")
+			for reader.Scan() {
+				switch record := reader.Result().(type) {
+				case *benchfmt.SyntaxError:
+					t.Error(record)
+				case *benchfmt.Result:
+					if record.GetConfig("engine") != string(tt.engine) || record.GetConfig("qemu") != "7.2.22" || record.GetConfig("cpu") != "max" {
+						t.Errorf("%s has configuration %v", record.Name, record.Config)
+					}
+					value, ok := record.Value(tt.unit)
+					if !ok {
+						t.Errorf("%s has no %s", record.Name, tt.unit)
+					}
+					got[string(record.Name)] = value
+				}
+			}
+			if err := reader.Err(); err != nil {
+				t.Fatal(err)
+			}
+			if better := reader.Units().GetBetter(tt.unit); better != -1 {
+				t.Errorf("%s: better is %d, want -1: lower", tt.unit, better)
+			}
+			if len(got) != len(c.run.Measures) {
+				t.Errorf("%d results, want %d", len(got), len(c.run.Measures))
+			}
+			for name, want := range map[string]float64{
+				"NullCall/variant=linux-3.19":           56,
+				"NullCall/variant=bare":                 6,
+				"ThreadSwitchYield/variant=heukelum-v2": 207.5,
+			} {
+				if got[name] != want {
+					t.Errorf("%s is %v, want %v", name, got[name], want)
+				}
+			}
+		})
+	}
+}
+
+// TestVerdict turns checks into the exit status: one for what is wrong with a
+// stub, another for what is wrong with the harness.
+func TestVerdict(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		lines string
+		want  int
+		print string
+	}{
+		{name: "pass", lines: "PASS: v: g: a\n", want: 0},
+		{name: "skip", lines: "PASS: v: g: a\nSKIP: v: g: b (no reason)\n", want: 0, print: "SKIP: v: g: b (no reason)\n"},
+		{name: "fail", lines: "FAIL: v: g: a (it is 1)\nPASS: v: g: b\n", want: 1, print: "FAIL: v: g: a (it is 1)\n"},
+		{name: "error", lines: "ERROR: v: g: a (no thread)\n", want: 2, print: "ERROR: v: g: a (no thread)\n"},
+		{
+			name: "fail and error", lines: "ERROR: v: g: a (x)\nFAIL: v: g: b (y)\n", want: 2,
+			print: "ERROR: v: g: a (x)\nFAIL: v: g: b (y)\n",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			results, err := result.Parse(tt.lines)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			if got := verdict(&b, &lab.Run{Results: results}); got != tt.want || b.String() != tt.print {
+				t.Errorf("verdict = %d, prints %q; want %d, %q", got, b.String(), tt.want, tt.print)
+			}
+		})
+	}
+}
