@@ -26,6 +26,14 @@ func (d Difference) Cell() string {
 	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
 }
 
+// Figure is a cost for a table: an exact count, else the median and its range.
+func Figure(r result.Record) string {
+	if r.Exact() {
+		return strconv.FormatFloat(r.Median, 'f', -1, 64)
+	}
+	return fmt.Sprintf("%.5g (%.5g to %.5g)", r.Median, r.Min, r.Max)
+}
+
 // Verdict is the difference in a sentence's words.
 func (d Difference) Verdict() string {
 	switch {

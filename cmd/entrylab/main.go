@@ -39,6 +39,7 @@ var commands = []command{
 	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals", runVerify},
 	{"compare", "[-engine E] [-format text|json|bench] A B [C...]", "measure variants against the first of them", runCompare},
 	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
+	{"report", "RESULTS... -o FILE", "results as one HTML file", runReport},
 }
 
 // Exit statuses of the command itself; boot passes init's own on.

@@ -1,0 +1,295 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"image/color"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/study"
+)
+
+// plotted is a plot with what the reader needs for it.
+type plotted struct {
+	Title, Caption string
+	SVG            template.HTML
+}
+
+// Colours as the plotting library knows them. The file replaces each by a
+// variable of its style sheet, so that plots are dark where the page is.
+var (
+	ink     = color.RGBA{0x01, 0x01, 0x01, 0xff}
+	faint   = color.RGBA{0x02, 0x02, 0x02, 0xff}
+	palette = []color.RGBA{
+		{0x10, 0x10, 0x10, 0xff}, {0x11, 0x11, 0x11, 0xff}, {0x12, 0x12, 0x12, 0xff},
+		{0x13, 0x13, 0x13, 0xff}, {0x14, 0x14, 0x14, 0xff}, {0x15, 0x15, 0x15, 0xff},
+	}
+)
+
+// plotWidth is that of all plots: their text is of readable size on a phone.
+const plotWidth = 14 * vg.Centimeter
+
+// plots are those that the records have figures for.
+func plots(p study.Page) ([]plotted, error) {
+	var list []plotted
+	for _, e := range p.Engines() {
+		for _, f := range []func(study.Page, string) (*plotted, error){forest, switches, distribution, bars} {
+			one, err := f(p, e)
+			if err != nil {
+				return nil, err
+			}
+			if one != nil {
+				list = append(list, *one)
+			}
+		}
+	}
+	return list, nil
+}
+
+// canvas is an empty plot in the page's style.
+func canvas() *plot.Plot {
+	p := plot.New()
+	sans := func(style *draw.TextStyle, size vg.Length) {
+		style.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
+		style.Color = ink
+	}
+	p.BackgroundColor = color.Transparent
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Color = faint
+		axis.Tick.Color = faint
+		sans(&axis.Label.TextStyle, 10)
+		sans(&axis.Tick.Label, 10)
+	}
+	sans(&p.Legend.TextStyle, 10)
+	return p
+}
+
+// svg draws the plot, to be a part of the page.
+func svg(p *plot.Plot, height vg.Length) (template.HTML, error) {
+	c := vgsvg.New(plotWidth, height)
+	p.Draw(draw.New(c))
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return "", err
+	}
+	text := b.String()
+	text = text[strings.Index(text, "viewBox"):] // without the size: the page gives it
+	replace := []string{
+		"#010101", "var(--ink)", "#020202", "var(--faint)",
+		`font-family:Liberation Sans`, `font-family:inherit`,
+	}
+	for i, c := range palette {
+		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
+	}
+	return template.HTML("<svg role=\"img\" " + strings.NewReplacer(replace...).Replace(text)), nil
+}
+
+// row is a line of a forest plot.
+type row struct {
+	name             string
+	value, low, high float64
+	band             bool
+	bandLow, bandHi  float64
+}
+
+// forest shows the difference of each change for the null call, with its
+// interval, and the band of the other forms.
+func forest(p study.Page, engine string) (*plotted, error) {
+	var rows []row
+	for _, c := range study.Changes {
+		from, to := c.Ends()
+		op := "null-call"
+		d := p.Difference(p.Headline(engine, op), from, to, op)
+		if d.Kind == study.None || d.Kind == study.Exact || c.Exit && engine == "replay" {
+			continue
+		}
+		r := row{name: c.Key, value: d.Value, low: d.Low, high: d.High}
+		r.bandLow, r.bandHi, r.band = p.Band(engine, from, to, op)
+		rows = append(rows, r)
+	}
+	return drawForest(rows, engine+": what a change costs an ordinary call",
+		"Difference in "+p.Unit(engine)+" against the path without the change. Thick: the interval of the mean. Thin: what other forms of the measurement give. Left of zero is cheaper.",
+		p.Unit(engine))
+}
+
+// switches is the same for the ways of the context switch.
+func switches(p study.Page, engine string) (*plotted, error) {
+	var rows []row
+	from, to := study.Changes[0].Ends()
+	for _, o := range result.Switches {
+		d := p.Difference(p.Headline(engine, o.Op), from, to, o.Op)
+		if d.Kind == study.Interval {
+			rows = append(rows, row{name: o.Short, value: d.Value, low: d.Low, high: d.High})
+		}
+	}
+	return drawForest(rows, engine+": what (a) saves a context switch",
+		"Difference in "+p.Unit(engine)+" of a switch, with all caches warm, and with the cache lines of usersp, of the thread, or of both flushed before it. A line that the switch does not touch otherwise is a whole miss.",
+		p.Unit(engine))
+}
+
+func drawForest(rows []row, title, caption, unit string) (*plotted, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	slices.Reverse(rows) // the first on top
+	c := canvas()
+	c.X.Label.Text = unit
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.name
+		y := float64(i)
+		for _, part := range []struct {
+			on       bool
+			from, to float64
+			width    vg.Length
+			color    color.Color
+		}{
+			{r.band, r.bandLow, r.bandHi, 1.2, faint},
+			{true, r.low, r.high, 5, palette[0]},
+		} {
+			if !part.on {
+				continue
+			}
+			if err := line(c, part.color, part.width, plotter.XY{X: part.from, Y: y}, plotter.XY{X: part.to, Y: y}); err != nil {
+				return nil, err
+			}
+		}
+		dot, err := plotter.NewScatter(plotter.XYs{{X: r.value, Y: y}})
+		if err != nil {
+			return nil, err
+		}
+		dot.GlyphStyle = draw.GlyphStyle{Color: palette[0], Radius: 4, Shape: draw.CircleGlyph{}}
+		c.Add(dot)
+	}
+	if err := line(c, faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
+		return nil, err
+	}
+	c.NominalY(names...)
+	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
+	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
+	drawn, err := svg(c, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
+	return &plotted{title, caption, drawn}, err
+}
+
+func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) error {
+	l, err := plotter.NewLine(plotter.XYs(points))
+	if err != nil {
+		return err
+	}
+	l.Color, l.Width = col, width
+	c.Add(l)
+	return nil
+}
+
+// distribution shows what each placement gave.
+func distribution(p study.Page, engine string) (*plotted, error) {
+	c := canvas()
+	c.X.Label.Text = p.Unit(engine)
+	c.Y.Label.Text = "share of the placements"
+	n, least, most := 0, 0.0, 0.0
+	for _, change := range study.Changes {
+		if change.Exit || n == len(palette) {
+			continue
+		}
+		from, to := change.Ends()
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(engine, "null-call"), from, to, "null-call")))
+		if len(values) < 2 || p.Unit(engine) == result.Instructions {
+			continue
+		}
+		var steps plotter.XYs
+		for i, v := range values {
+			steps = append(steps, plotter.XY{X: v, Y: float64(i) / float64(len(values))}, plotter.XY{X: v, Y: float64(i+1) / float64(len(values))})
+		}
+		l, err := plotter.NewLine(steps)
+		if err != nil {
+			return nil, err
+		}
+		l.Color, l.Width = palette[n], 1.8
+		c.Add(l)
+		c.Legend.Add(change.Key, l)
+		// A few placements far out must not hide the others.
+		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
+		n++
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	c.X.Min, c.X.Max = least-1, most+1
+	c.Legend.Top, c.Legend.Left = true, true
+	drawn, err := svg(c, 8*vg.Centimeter)
+	return &plotted{
+		engine + ": the difference in each placement",
+		"Each line is a change: the share of placements of code and data in which the difference of an ordinary call was at most so many " + p.Unit(engine) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
+		drawn,
+	}, err
+}
+
+// bars shows counts of the operations that entry and exit are most of.
+func bars(p study.Page, engine string) (*plotted, error) {
+	if p.Unit(engine) != result.Instructions {
+		return nil, nil
+	}
+	ops := []string{"null-call", "full-frame-call", "thread-switch-yield"}
+	var names []string
+	values := make([]plotter.Values, len(ops))
+	all := p.Variants()
+	slices.Reverse(all)
+	for _, v := range all {
+		row := make([]float64, len(ops))
+		whole := true
+		for i, op := range ops {
+			records := p.Records(p.Headline(engine, op), v, op)
+			if len(records) == 0 {
+				whole = false
+				break
+			}
+			row[i] = records[len(records)-1].Median
+		}
+		if !whole || row[len(row)-1] > 400 { // another kernel's would leave nothing of these
+			continue
+		}
+		names = append(names, study.Title(v))
+		for i := range row {
+			values[i] = append(values[i], row[i])
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	c := canvas()
+	c.X.Label.Text = p.Unit(engine)
+	width := vg.Points(5)
+	for i, op := range ops {
+		b, err := plotter.NewBarChart(values[i], width)
+		if err != nil {
+			return nil, err
+		}
+		b.Horizontal = true
+		b.Color = palette[i]
+		b.LineStyle.Width = 0
+		b.Offset = width * vg.Length(len(ops)-1-2*i) / 2 * 1.15
+		c.Add(b)
+		c.Legend.Add(result.OperationOf(op).Short, b)
+	}
+	c.NominalY(names...)
+	c.X.Min = 0
+	c.Y.Min, c.Y.Max = -0.6, float64(len(names))-0.4
+	c.Legend.Top = true
+	c.Legend.YOffs = 14
+	drawn, err := svg(c, vg.Length(len(names))*0.78*vg.Centimeter+2.2*vg.Centimeter)
+	return &plotted{
+		engine + ": instructions of an operation",
+		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.",
+		drawn,
+	}, err
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/report"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/gen/elfimg"
+)
+
+func runReport(_ context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	out := fs.String("o", "", "the report's `file`")
+	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
+	var files []string
+	for len(args) > 0 { // flags may follow files
+		if err := fs.Parse(args); err != nil {
+			return 0, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			files, args = append(files, args[0]), args[1:]
+		}
+	}
+	if *out == "" || len(files) == 0 {
+		return 0, errors.New("want results files, as entrylab study writes them, and -o FILE")
+	}
+	r := report.Report{Files: files, Time: time.Now()}
+	for _, path := range files {
+		records, cut, err := result.ReadFile(path)
+		if err != nil {
+			return 0, err
+		}
+		if cut != "" {
+			fmt.Fprintln(e.stderr, "entrylab:", cut)
+			r.Notes = append(r.Notes, cut)
+		}
+		r.Records = append(r.Records, records...)
+	}
+	if err := result.OneMachine(r.Records); err != nil {
+		if !*mixed {
+			return 0, fmt.Errorf("%w (-mixed compares them all the same)", err)
+		}
+		r.Notes = append(r.Notes, err.Error())
+	}
+	r.Page = study.Page{Set: study.NewSet(r.Records)}
+	var html bytes.Buffer
+	if err := r.Write(&html); err != nil {
+		return 0, err
+	}
+	if err := elfimg.WriteFile(*out, html.Bytes()); err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), html.Len())
+	return 0, nil
+}
