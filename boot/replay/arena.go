@@ -19,7 +19,9 @@ const (
 	codeAlign = 16
 
 	perCPUSpan = 4 * layout.PageSize
-	perCPUSize = 1 << 8 // the area, and room behind it for the ring's tables
+	perCPUSize = 8 * lineSize // the area, and room behind it for the ring's tables and the trampoline stack
+	ringAt     = 4 * lineSize // the ring in it
+	trampoline = 8 * lineSize // the top of the trampoline stack
 	lineSize   = 64
 
 	stackBlocks = 4 * threads // kernel stacks to choose from
@@ -118,9 +120,7 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 			return nil, err
 		}
 	}
-	if err := a.fillTable(rng, j, p); err != nil {
-		return nil, err
-	}
+	a.fillTable(rng, j, p)
 	data := addrOf(a.data)
 	p.perCPU = data + uint64(lineSize*rng.IntN((perCPUSpan-perCPUSize)/lineSize))
 	p.userSP = data + perCPUSpan + uint64(userStack+codeAlign*rng.IntN((userSpan-userStack)/codeAlign))
@@ -162,7 +162,7 @@ func (a *arena) relocate(c *chunk, addr uint64, j *job, kernel uint64) error {
 
 // fillTable gives every handler of a cell a random number: of each stream if
 // the handler is the variant's wrapper, else one for all.
-func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) error {
+func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
 	free := rng.Perm(layout.SysControlMax + 1)
 	set := func(addr uint64) uint64 {
 		n := uint64(free[0])
@@ -190,16 +190,15 @@ func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) error {
 			}
 		} else {
 			for _, s := range c.Streams {
-				off, ok := j.Streams[s].Defs[c.Handler]
-				if !ok {
-					return fmt.Errorf("variant %s has no %s", j.Streams[s].Name, c.Handler)
+				if off, ok := j.Streams[s].Defs[c.Handler]; ok {
+					numbers[s] = set(p.stubs[s] + uint64(off))
+				} else { // its frames are always whole
+					numbers[s] = set(p.kernel + uint64(j.Kernel.Defs[sysFull]))
 				}
-				numbers[s] = set(p.stubs[s] + uint64(off))
 			}
 		}
 		p.numbers[c.Handler] = numbers
 	}
-	return nil
 }
 
 // word is the 64-bit word of the data at an address.

@@ -122,7 +122,8 @@ func (s *sampler) begin(p *placed) error {
 	s.at = p
 	a := s.arena
 	a.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
-	a.set(p.perCPU+uint64(perCPU.Idle.Off), p.perCPU+lineSize)
+	a.set(p.perCPU+uint64(perCPU.Idle.Off), p.perCPU+ringAt)
+	a.set(p.perCPU+uint64(perCPU.TSS.SP1.Off), p.perCPU+trampoline)
 	if err := s.setGS(p.perCPU); err != nil {
 		return fmt.Errorf("setting the GS base: %w", err)
 	}
@@ -146,8 +147,14 @@ func (s *sampler) call(c *cell, stream int) userCall {
 		return ctx
 	}
 	s.arena.set(p.stack+uint64(thread.Flags.Off), 0)
-	s.arena.set(p.perCPU+uint64(perCPU.TopOfStack.Off), p.stack+layout.ThreadSize)
+	s.topOfStack(p.stack + layout.ThreadSize)
 	return ctx
+}
+
+// topOfStack sets both words that an entry may take the kernel stack from.
+func (s *sampler) topOfStack(top uint64) {
+	s.arena.set(s.at.perCPU+uint64(perCPU.TopOfStack.Off), top)
+	s.arena.set(s.at.perCPU+uint64(perCPU.TSS.SP0.Off), top)
 }
 
 // apart is what shifts Thread.UserSP to the start of a line.
@@ -157,7 +164,7 @@ var apart = uint64(lineSize - thread.UserSP.Off%lineSize)
 // have not begun.
 func (s *sampler) startThreads(c *cell, stream int, loop uint64) {
 	a, p := s.arena, s.at
-	ring := p.perCPU + lineSize
+	ring := p.perCPU + ringAt
 	shift := uint64(0)
 	if c.Apart {
 		shift = apart
@@ -175,7 +182,7 @@ func (s *sampler) startThreads(c *cell, stream int, loop uint64) {
 	}
 	first := p.ring[0] + shift
 	a.set(p.perCPU+uint64(perCPU.Current.Off), first)
-	a.set(p.perCPU+uint64(perCPU.TopOfStack.Off), first+layout.ThreadSize)
+	s.topOfStack(first + layout.ThreadSize)
 	a.set(p.perCPU+uint64(perCPU.Variant.Off), 0)
 	entry := s.job.Streams[stream].Defs["__switch_to_asm"]
 	a.set(p.perCPU+uint64(perCPU.SwitchTo.Off), p.stubs[stream]+uint64(entry))
@@ -235,6 +242,8 @@ func (s *sampler) trips(out *json.Encoder) error {
 			for slot := range uint64(layout.NumSlots) {
 				s.arena.set(frame+8*slot, layout.Poison+8*slot)
 			}
+			s.arena.set(s.at.perCPU+uint64(perCPU.RSPScratch.Off), 0)
+			s.arena.set(s.at.perCPU+uint64(perCPU.TSS.SP2.Off), 0)
 			if err := out.Encode(message{Begin: &stream}); err != nil {
 				return err
 			}
@@ -245,7 +254,7 @@ func (s *sampler) trips(out *json.Encoder) error {
 			for slot := range t.Frame {
 				t.Frame[slot] = s.arena.get(frame + 8*uint64(slot))
 			}
-			t.Scratch = s.arena.get(s.at.perCPU + uint64(perCPU.RSPScratch.Off))
+			t.Scratch = [2]uint64{s.arena.get(s.at.perCPU + uint64(perCPU.RSPScratch.Off)), s.arena.get(s.at.perCPU + uint64(perCPU.TSS.SP2.Off))}
 			if err := out.Encode(message{Trip: &t}); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"golang.org/x/arch/x86/x86asm"
 )
 
 // chunk is a piece of machine code that is copied to a random address as a
@@ -57,6 +58,7 @@ type stub struct {
 	replacements []Replacement
 	listings     []asm.Listing
 	start        uint64 // address of the chunk in the build
+	kept         []int  // displacements of constants that are a part of the chunk
 }
 
 // stubOf takes a variant's functions out of a built kernel.
@@ -106,25 +108,53 @@ func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint6
 		copy(s.Code[off:], is)
 		return
 	}
-	last := off + len(row.Bytes) - 4
-	switch {
-	case strings.Contains(row.Text, callTable+"("):
+	if strings.Contains(row.Text, callTable+"(") {
+		last := off + len(row.Bytes) - 4
 		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(table))
 		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
-	case isFar(row.Bytes):
-		behind := l.Addr + uint64(row.Off+len(row.Bytes))
-		target := behind + uint64(int64(int32(binary.LittleEndian.Uint32(s.Code[last:]))))
-		if target < s.start || target >= end {
-			s.Relocs = append(s.Relocs, reloc{last, funcAt(obj, target), false})
-		}
+		return
 	}
+	inst, err := x86asm.Decode(row.Bytes, 64)
+	if err != nil || inst.PCRel != 4 { // what the decoder does not know names no address
+		return
+	}
+	at := off + inst.PCRelOff
+	behind := l.Addr + uint64(row.Off+len(row.Bytes))
+	target := behind + uint64(int64(int32(binary.LittleEndian.Uint32(s.Code[at:]))))
+	if s.start <= target && target < end {
+		return
+	}
+	if data := dataAt(obj, target); data != nil {
+		s.keep(data, at, off+len(row.Bytes))
+		return
+	}
+	s.Relocs = append(s.Relocs, reloc{at, funcAt(obj, target), false})
 }
 
-// isFar reports whether an instruction is a branch with a distance of 32 bits:
-// CALL, JMP or a conditional one (SDM volume 2).
-func isFar(code []byte) bool {
-	return len(code) == 5 && (code[0] == 0xe8 || code[0] == 0xe9) ||
-		len(code) == 6 && code[0] == 0x0f && code[1]&0xf0 == 0x80
+// keep appends a copy of a constant to the chunk, in a line of its own, for the
+// instruction with the displacement at that ends before behind.
+func (s *stub) keep(data []byte, at, behind int) {
+	for len(s.Code)%lineSize != 0 {
+		s.Code = append(s.Code, 0xcc)
+	}
+	binary.LittleEndian.PutUint32(s.Code[at:], uint32(len(s.Code)-behind))
+	s.kept = append(s.kept, at)
+	s.Code = append(s.Code, data...)
+}
+
+// dataAt returns the content of the read-only object at an address, nil if
+// there is none.
+func dataAt(obj *asm.Object, addr uint64) []byte {
+	for _, sec := range obj.Sections {
+		if off := addr - sec.Addr; sec.Name == ".rodata" && off < uint64(len(sec.Bytes)) {
+			for _, sym := range obj.Symbols {
+				if sym.Addr == addr && sym.Size > 0 {
+					return sec.Bytes[off:][:sym.Size]
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func funcAt(obj *asm.Object, addr uint64) string {

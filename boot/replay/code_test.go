@@ -45,8 +45,12 @@ func compare(obj *asm.Object, s *stub, variant string) (replacements []string, w
 				}
 				continue
 			}
+			linked := slices.Clone(s.kept)
 			for _, r := range s.Relocs {
-				if off := r.Off - int(at-s.start); 0 <= off && off < len(is) {
+				linked = append(linked, r.Off)
+			}
+			for _, off := range linked {
+				if off -= int(at - s.start); 0 <= off && off < len(is) {
 					copy(is[off:], was[off:off+4])
 				}
 			}

@@ -93,7 +93,8 @@ const (
 	sysNull   = "sys_null"
 	sysWork   = "sys_work"
 	sysDose   = "sys_work, one cycle more" // sysWork of the job's chunk Dose
-	fullFrame = "stub_full_frame"          // the variant's wrapper
+	fullFrame = "stub_full_frame"          // the variant's wrapper of sysFull
+	sysFull   = "sys_full_frame"
 	sysYield  = "sys_yield"
 	flushSP   = "sys_yield_flush_usersp"
 	flushBoth = "sys_yield_flush_thread"
@@ -105,7 +106,13 @@ func kernelProgram(last Ins) Program {
 	return Program{Funcs: []Func{
 		FUNC(sysNull, "does nothing.", XORL(RAX, RAX), RET()),
 		FUNC(sysWork, "does something that its result waits for.", MOVQ(RDI, RAX), chain(RAX), last, RET()),
-		FUNC("sys_full_frame", "is what the wrapper for a call that needs the whole frame calls.",
+		FUNC("syscall_return_slowpath", "finds no work to do for the frame RDI.",
+			TESTL(layout.TIFAllWork, Fields[layout.Thread[Mem]](RDI.At(8*int(layout.NumSlots)-layout.ThreadSize)).Flags),
+			JNE("work"),
+			RET(),
+			LABEL("work"),
+			UD2()),
+		FUNC(sysFull, "is what the wrapper for a call that needs the whole frame calls.",
 			MOVQ(RDI, RAX), chain(RAX), RET()),
 		yield(sysYield, nil),
 		yield(flushSP, Block{CLFLUSH(next.UserSP)}),
@@ -148,6 +155,7 @@ func yield(name string, flush Block) Func {
 		MOVQ(RSI, gs.Current),
 		LEAQ(RSI.At(layout.ThreadSize), RAX),
 		MOVQ(RAX, gs.TopOfStack),
+		MOVQ(RAX, gs.TSS.SP0),
 		JMP(gs.SwitchTo),
 	)
 }

@@ -54,7 +54,7 @@ type trip struct {
 	Full       bool // through the wrapper for calls that need the whole frame
 	Want, Regs [outRegs]uint64
 	Frame      [layout.NumSlots]uint64
-	Scratch    uint64 // RSPScratch
+	Scratch    [2]uint64 // RSPScratch and TSS.SP2
 }
 
 // placement is what one placement gave.
