@@ -5,9 +5,10 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [-variants=A,B|all] [-seed=N]
+//	init [verify] [measure] [trace] [-variants=A,B|all] [-seed=N]
 //
-// Without a word it does both, for all variants. Words come from the kernel's
+// Without a word it verifies and measures, for all variants; trace makes one
+// null call under each, for a debugger to follow. Words come from the kernel's
 // command line. It exits 0, 1 after a FAIL, or 2 after an ERROR, which means
 // that the harness could not do its job; as the first process of a Linux
 // kernel, which must not exit, it restarts the machine instead.
@@ -71,6 +72,9 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if o.measure {
 		measure.Run(r, k, variants, o.seed)
 	}
+	if o.trace {
+		measure.Trace(r, k, variants)
+	}
 	return r.Summary(), k.Linux
 }
 
@@ -79,6 +83,7 @@ type options struct {
 	verify, measure bool
 	variants        string
 	seed            uint64
+	trace           bool
 }
 
 // parse reads init's words; flags and words may come in any order.
@@ -101,12 +106,14 @@ func parse(words []string) (options, error) {
 			o.verify = true
 		case "measure":
 			o.measure = true
+		case "trace":
+			o.trace = true
 		default:
-			return o, fmt.Errorf("command line: %q is neither verify nor measure", words[0])
+			return o, fmt.Errorf("command line: %q is none of verify, measure and trace", words[0])
 		}
 		words = words[1:]
 	}
-	if !o.verify && !o.measure {
+	if !o.verify && !o.measure && !o.trace {
 		o.verify, o.measure = true, true
 	}
 	return o, nil

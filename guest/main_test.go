@@ -14,11 +14,12 @@ func TestParse(t *testing.T) {
 		want  options
 		err   string
 	}{
-		{"nothing", "", options{true, true, "all", 1}, ""},
-		{"verify", "verify", options{true, false, "all", 1}, ""},
-		{"measure", "measure", options{false, true, "all", 1}, ""},
-		{"any order", "-seed=7 measure -variants=A,B verify", options{true, true, "A,B", 7}, ""},
-		{"unknown word", "verify quick", options{}, `"quick" is neither verify nor measure`},
+		{"nothing", "", options{true, true, "all", 1, false}, ""},
+		{"verify", "verify", options{true, false, "all", 1, false}, ""},
+		{"measure", "measure", options{false, true, "all", 1, false}, ""},
+		{"trace", "trace", options{false, false, "all", 1, true}, ""},
+		{"any order", "-seed=7 measure -variants=A,B verify", options{true, true, "A,B", 7, false}, ""},
+		{"unknown word", "verify quick", options{}, `"quick" is none of verify, measure and trace`},
 		{"unknown flag", "-fast", options{}, "-fast"},
 		{"bad seed", "-seed=x", options{}, "seed"},
 	} {

@@ -81,6 +81,8 @@ func Run(ctx context.Context, c Config) (Result, error) {
 // boot starts QEMU, takes in what comes out of it until all of it has ended,
 // and says how it did. When ctx is done, QEMU is killed.
 func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	command, err := find()
 	if err != nil {
 		return ending{}, err
@@ -102,7 +104,20 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	// splits QEMU's path at spaces, and asks for -nographic, with which SeaBIOS
 	// writes to COM1.
 	opts := &qemu.Options{SerialOutput: []io.WriteCloser{&rec.stdio}}
-	args, err := c.args(fdChannels(opts.AddFile(consoleEnd), opts.AddFile(logEnd)))
+	ways := fdChannels(opts.AddFile(consoleEnd), opts.AddFile(logEnd))
+	var stub *os.File
+	if c.Debug != nil {
+		var stubEnd *os.File
+		if stub, stubEnd, err = socketPair("gdb stub"); err != nil {
+			consoleEnd.Close()
+			logEnd.Close()
+			return ending{}, err
+		}
+		defer stub.Close()
+		defer stubEnd.Close()
+		ways = append(ways, gdbChannel(opts.AddFile(stubEnd))...)
+	}
+	args, err := c.args(ways)
 	if err != nil {
 		consoleEnd.Close()
 		logEnd.Close()
@@ -126,6 +141,14 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var pumps sync.WaitGroup
 	pumps.Go(func() { _, _ = io.Copy(&rec.console, console) })
 	pumps.Go(func() { _, _ = io.Copy(&rec.log, log) })
+	var debugErr error
+	if c.Debug != nil {
+		pumps.Go(func() {
+			if debugErr = c.Debug(stub); debugErr != nil {
+				stop(debugErr)
+			}
+		})
+	}
 	exit := make(chan error, 1)
 	go func() { exit <- machine.Wait() }() // drains QEMU's terminal, too
 	var waitErr error
@@ -145,7 +168,13 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	deadline := time.Now().Add(late)
 	_ = console.SetReadDeadline(deadline)
 	_ = log.SetReadDeadline(deadline)
+	if stub != nil {
+		_ = stub.SetDeadline(deadline)
+	}
 	pumps.Wait()
+	if debugErr != nil {
+		return ending{}, debugErr
+	}
 
 	code, signal, err := exitStatus(waitErr)
 	if err != nil {

@@ -113,6 +113,10 @@ type Config struct {
 	Console, Log io.Writer
 	// Extra are further QEMU arguments: "-s", "-S" for gdb.
 	Extra []string
+	// Debug, if not nil, gets the connection to QEMU's gdb stub, with the machine
+	// stopped before its first instruction. It must let the machine go on before
+	// it returns; if it fails, the machine is ended with its error.
+	Debug func(stub *os.File) error
 }
 
 // timeout is the time that the machine may take.
@@ -134,6 +138,8 @@ func (c *Config) check() error {
 		return errors.New("engine bochs boots disk images only")
 	case c.Engine == Bochs && c.Machine != "" && c.Machine != PC:
 		return fmt.Errorf("engine bochs has only the machine %s", PC)
+	case c.Engine == Bochs && c.Debug != nil:
+		return errors.New("engine bochs has no gdb stub")
 	case c.Engine == Bochs && strings.ContainsAny(c.CPU+c.Disk, ",\n"):
 		return errors.New("engine bochs: a comma in the CPU model or the image's path")
 	case c.Kernel == "" && c.Disk == "":
@@ -177,6 +183,11 @@ func fdChannels(console, log int) channels {
 		"-chardev", fmt.Sprintf("socket,id=log,fd=%d", log),
 		"-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=log", layout.DebugconPort),
 	}
+}
+
+// gdbChannel makes QEMU wait for a debugger on an inherited socket.
+func gdbChannel(fd int) channels {
+	return channels{"-chardev", fmt.Sprintf("socket,id=gdb,fd=%d", fd), "-gdb", "chardev:gdb", "-S"}
 }
 
 // args is QEMU's command line behind the program's name.

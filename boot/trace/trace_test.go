@@ -1,0 +1,45 @@
+package trace
+
+import (
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestNullCalls: the phases of every preset add up to what the guest counts
+// under icount.
+func TestNullCalls(t *testing.T) {
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("no qemu-system-x86_64: run `make deps`")
+	}
+	var list []stubs.Named
+	for _, name := range []string{"linux-3.19", "heukelum-v2", "linux-4.1", "bare"} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	m := vm.Config{Engine: vm.ICount, Timeout: vm.TimeoutFor(t, time.Minute)}
+	start := time.Now()
+	calls, err := NullCalls(t.Context(), list, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d variants in %v", len(list), time.Since(start))
+	run, err := lab.RunGuest(t.Context(), lab.Config{Variants: list, Args: []string{"measure"}, VM: m}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range calls {
+		t.Logf("%s: entry %d, handler %d, exit %d %v", c.Variant, c.Entry, c.Handler, c.Exit, c.Places)
+		want, ok := run.Find(c.Variant, "null-call")
+		if !ok || float64(c.Total()) != want.Median {
+			t.Errorf("%s: the phases are %d instructions in all, the guest counts %v", c.Variant, c.Total(), want.Median)
+		}
+	}
+}
