@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
@@ -143,7 +144,7 @@ func (s *sampler) call(c *cell, stream int) userCall {
 		trips:  c.Trips,
 	}
 	if c.Switch {
-		s.startThreads(c, stream, ctx.loop)
+		s.startThreads(c, stream, &ctx)
 		return ctx
 	}
 	s.arena.set(p.stack+uint64(thread.Flags.Off), 0)
@@ -162,7 +163,7 @@ var apart = uint64(lineSize - thread.UserSP.Off%lineSize)
 
 // startThreads makes a ring of threads of which the first runs and the others
 // have not begun.
-func (s *sampler) startThreads(c *cell, stream int, loop uint64) {
+func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	a, p := s.arena, s.at
 	ring := p.perCPU + ringAt
 	shift := uint64(0)
@@ -174,9 +175,21 @@ func (s *sampler) startThreads(c *cell, stream int, loop uint64) {
 		for off := 0; off < 2*lineSize; off += 8 {
 			a.set(t+uint64(off), 0)
 		}
-		a.set(t+uint64(thread.IP.Off), p.kernel+uint64(s.job.Kernel.Defs["thread_start"]))
-		a.set(t+uint64(thread.AltSP.Off), p.userSP-uint64(lineSize*i))
-		a.set(t+uint64(thread.ClearTID.Off), loop)
+		for _, field := range []struct {
+			slot  asm.Slot
+			value uint64
+		}{
+			{thread.SP, t + layout.ThreadSize/2}, // the way to IP may need a stack
+			{thread.IP, p.kernel + uint64(s.job.Kernel.Defs["thread_start"])},
+			{thread.AltSP, p.userSP - uint64(lineSize*i)},
+			{thread.AltSize, ctx.back},
+			{thread.AltFlags, ctx.number},
+			{thread.FileWait, ctx.entry},
+			{thread.FileEvents, userFlags},
+			{thread.ClearTID, ctx.loop},
+		} {
+			a.set(t+uint64(field.slot.Off), field.value)
+		}
 		a.set(ring+uint64(8*i), t)
 		a.set(ring+8*threads+8*uint64((i+1)%threads), t)
 	}

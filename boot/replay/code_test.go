@@ -65,7 +65,7 @@ func compare(obj *asm.Object, s *stub, variant string) (replacements []string, w
 // TestIsTheBuild: what is replayed are the build's bytes but for the
 // instructions that ring 3 may not execute, and addresses.
 func TestIsTheBuild(t *testing.T) {
-	list := named(t, all...)
+	list := all(t)
 	obj := build(t, list)
 	for _, n := range list {
 		t.Run(n.Name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,9 +47,18 @@ func edited(t testing.TB, name string, items ...Item) stubs.Named {
 	return n
 }
 
-// all is a variant for every way in and out.
-var all = []string{
-	"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1", "bare",
+// all is the presets, and what they leave out of the ways in and out.
+func all(t testing.TB) []stubs.Named {
+	var list []stubs.Named
+	for _, p := range stubs.Presets() {
+		if !p.Variant.Bare { // it cannot be the first
+			list = append(list, p.Named)
+		}
+	}
+	return append(list, named(t, append(more, "bare")...)...)
+}
+
+var more = []string{
 	"sp=frame,flags=flags,top=eager,build=push,regs=full,exit=iret,irq=off,work=test",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=full,exit=opportunistic,irq=frame",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=room,exit=iret,irq=frame",
@@ -61,13 +71,34 @@ func once(t *testing.T, list []stubs.Named, tamper func(*job)) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.sample(context.Background())
+	return r.sampleAll(context.Background())
 }
 
 // TestState: after a call, registers and frame are what the variant promises.
 func TestState(t *testing.T) {
-	if err := once(t, named(t, all...), nil); err != nil {
+	if err := once(t, all(t), nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStateOfAxes: the same for variants from all over the axes.
+func TestStateOfAxes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays dozens of variants")
+	}
+	const groups, size = 4, 12
+	variants := slices.Collect(stubs.All())
+	for g := range groups {
+		list := named(t, "linux-3.19")
+		for i := range size {
+			v := variants[(g*size+i)*(len(variants)-1)/(groups*size)]
+			if v != (stubs.Variant{}) {
+				list = append(list, stubs.Named{Name: v.String(), Variant: v})
+			}
+		}
+		if err := once(t, list, trim); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -91,7 +122,7 @@ func TestBrokenState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = once(t, append(named(t, v.Base), v.Named), func(j *job) { trim(j) })
+			err = once(t, append(named(t, v.Base), v.Named), trim)
 			for _, want := range tt.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error is %v, want it to say %q", err, want)
@@ -145,7 +176,7 @@ func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("samples for seconds")
 	}
-	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, all[7])[0])
+	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, more[0])[0])
 	res, err := Run(context.Background(), Config{Variants: list, Budget: 6 * time.Second})
 	if noisy := (*NoiseError)(nil); errors.As(err, &noisy) {
 		t.Skip(err)
