@@ -56,13 +56,15 @@ func TestByHand(t *testing.T) {
 	needQEMU(t)
 	const root = ".."
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "run", "./cmd/entrylab", "build", "-o", filepath.Join(dir, "images", "entrylab.elf"), "-init", program(t, "hello"))
-	build.Dir = root
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	for format, name := range map[string]string{"elf": "entrylab.elf", "disk": "entrylab.img"} {
+		build := exec.CommandContext(t.Context(), "go", "run", "./cmd/entrylab", "build", "-format", format, "-o", filepath.Join(dir, "images", name), "-init", program(t, "hello"))
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", build.Args, err, out)
+		}
 	}
 	const log = "entrylab: init exited with status 0\n"
 	for _, readme := range []string{"README.md", "images/README.md"} {
@@ -74,10 +76,14 @@ func TestByHand(t *testing.T) {
 			if strings.Contains(line, " -s ") { // for gdb: TestGDB
 				continue
 			}
-			for _, machine := range []string{"microvm,acpi=off", "pc", "q35"} {
-				t.Run(readme+"/"+machine, func(t *testing.T) {
+			given, machines, kind := "microvm,acpi=off", []string{"microvm,acpi=off", "pc", "q35"}, ""
+			if strings.Contains(line, "-drive") {
+				given, machines, kind = "pc", []string{"pc", "q35"}, " from disk"
+			}
+			for _, machine := range machines {
+				t.Run(readme+"/"+machine+kind, func(t *testing.T) {
 					t.Parallel()
-					line := strings.Replace(line, "-M microvm,acpi=off", "-M "+machine, 1)
+					line := strings.Replace(line, "-M "+given, "-M "+machine, 1)
 					cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec timeout 60 "+line)
 					cmd.Dir = dir
 					var stdout, stderr bytes.Buffer

@@ -52,10 +52,11 @@ func Disk(c DiskConfig) ([]byte, error) {
 	// The loader's size is needed to say where the parts are and how much the
 	// boot sector reads, and does not depend on either.
 	parts := make([]layout.DiskPart[uint64], len(c.Parts)+1)
-	_, second, err := loaders(c, parts, 0)
+	_, second, err := loaders(c, parts, 0, 4)
 	if err != nil {
 		return nil, err
 	}
+	length := len(second)
 	lba := loaderOffset/sectorSize + sectors(len(second))
 	after := lba - 1
 	for i, p := range c.Parts {
@@ -63,7 +64,7 @@ func Disk(c DiskConfig) ([]byte, error) {
 		parts[i] = layout.DiskPart[uint64]{Dest: p.Addr, LBA: uint64(lba), Sectors: uint64(n)}
 		lba += n
 	}
-	first, second, err := loaders(c, parts, after)
+	first, second, err := loaders(c, parts, after, length)
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +83,9 @@ func Disk(c DiskConfig) ([]byte, error) {
 // sectors is the number that n bytes take.
 func sectors(n int) int { return (n + sectorSize - 1) / sectorSize }
 
-// loaders links the boot sector and the loader.
-func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after int) (first, second []byte, err error) {
-	sector, err := asm.Link(bootSector(after), sectorAddr, 0)
+// loaders links the boot sector and the loader, which has length bytes.
+func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after, length int) (first, second []byte, err error) {
+	sector, err := asm.Link(bootSector(after, length), sectorAddr, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,14 +100,15 @@ func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after int) (first, s
 	return first, flatBytes(obj), nil
 }
 
-// flatBytes is a flat program as it lies in memory, the bss included but for
-// the end of its last page.
+// flatBytes is a flat program without a bss as it lies in memory.
 func flatBytes(o *asm.Object) []byte {
 	start := o.Sections[0].Addr
-	end, _ := o.Addr("__bss_end")
-	b := make([]byte, end-start)
+	var b []byte
 	for _, s := range o.Sections {
-		copy(b[s.Addr-start:], s.Bytes)
+		if len(s.Bytes) > 0 {
+			b = append(b, make([]byte, s.Addr-start-uint64(len(b)))...)
+			b = append(b, s.Bytes...)
+		}
 	}
 	return b
 }

@@ -77,7 +77,7 @@ func TestDiskRefused(t *testing.T) {
 
 // TestBootSectorSize tells how much room is left in the boot sector.
 func TestBootSectorSize(t *testing.T) {
-	first, second, err := loaders(testConfig(), make([]layout.DiskPart[uint64], 5), 1)
+	first, second, err := loaders(testConfig(), make([]layout.DiskPart[uint64], 5), 1, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

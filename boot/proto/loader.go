@@ -38,9 +38,13 @@ const smap = 0x534d4150 // "SMAP", of E820
 
 func real16(f Func) Func { f.Bits = 16; return f }
 
+// loaderMark stands in the loader's last 4 bytes: all of it is there.
+const loaderMark = 0x4c454e54
+
 // bootSector is the program in the disk's first sector. It reads the next
-// sectors, as many as after says, which have the command line and the loader.
-func bootSector(after int) Program {
+// sectors, as many as after says, which have the command line and the loader,
+// of size bytes.
+func bootSector(after, size int) Program {
 	stop := func(why string) Block {
 		return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("boot_stop")}
 	}
@@ -79,6 +83,8 @@ loader and jumps to it.`,
 				TESTB(1, RCX), // AH=42h is among them
 				JE("none"),
 				CALL("disk_read"),
+				CMPL(Abs(loaderAddr+size-4), loaderMark),
+				JNE("disk_bad"),
 				MOVL(loaderAddr, RAX),
 				JMP(RAX),
 				LABEL("none"),
@@ -99,10 +105,11 @@ loader and jumps to it.`,
 					INT(0x13),
 					DECL(RBP),
 				).WHILE(NE),
-				stop("the disk cannot be read"),
+				JMP("disk_bad"),
 				LABEL("done"),
 				RET(),
 			)),
+			real16(FUNC("disk_bad", "disk_bad gives up.", stop("the disk cannot be read"))),
 			real16(FUNC("boot_stop",
 				`boot_stop prints the NUL-terminated string at ESI, to an emulator's debug
 console too, and stops; an emulator ends.`,
@@ -299,8 +306,9 @@ got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 			DATA("loader_gdt", uint64(0), uint64(x86.SegKernel32Code), uint64(x86.SegKernelData)),
 			DATA("loader_gdtr", uint16(3*8-1), PTR("loader_gdt")),
 			DATA("disk_parts", table...),
-			BSS("a20_word", 8, 8),
-			BSS("bios_info", SizeOf[layout.BIOSInfo[Mem]](), 8),
+			DATA("a20_word", uint64(0)),
+			{Name: "bios_info", Content: []any{uint64(0)}, Size: SizeOf[layout.BIOSInfo[Mem]]()},
+			DATA("loader_end", uint32(0), uint32(loaderMark)),
 		},
 	}
 }

@@ -1,0 +1,132 @@
+package vmtests
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/proto"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestDisk boots the guest from a disk image: the checks that pass with a
+// kernel that QEMU loads must pass with one that the boot sector loads.
+func TestDisk(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		machine vm.Machine
+		engine  vm.Engine
+		memory  int // MiB
+	}{
+		{name: "pc, icount", engine: vm.ICount},
+		{name: "pc, tcg", engine: vm.TCG},
+		{name: "q35, icount", machine: vm.Q35, engine: vm.ICount},
+		{name: "q35, tcg", machine: vm.Q35, engine: vm.TCG},
+		{name: "pc, 5000 MiB", engine: vm.TCG, memory: 5000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, tt.engine)
+			c := lab.Config{Variants: []stubs.Named{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
+			byLoader := runGuest(t, c)
+			c.Disk, c.VM.Machine, c.VM.MemoryMiB = true, tt.machine, tt.memory
+			run := runGuest(t, c)
+			report(t, run)
+			if len(run.Checks) == 0 || len(run.Checks) != len(byLoader.Checks) {
+				t.Fatalf("%d checks, want the %d of a kernel that QEMU loads", len(run.Checks), len(byLoader.Checks))
+			}
+			for i, c := range run.Checks {
+				if want := byLoader.Checks[i]; c != want {
+					t.Errorf("%v, want %v", c, want)
+				}
+			}
+		})
+	}
+}
+
+// diskImage returns the image of a machine with a disk that runs testdata's
+// program name.
+func diskImage(t *testing.T, m vm.Config, name string) []byte {
+	t.Helper()
+	m, err := lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(m.Disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// bootDisk boots a disk image.
+func bootDisk(t *testing.T, m vm.Config, image []byte) (res vm.Result, console string) {
+	t.Helper()
+	m.Disk = filepath.Join(t.TempDir(), "a disk, with a comma.img")
+	if m.Engine == vm.Bochs { // which cannot have that
+		m.Disk = filepath.Join(filepath.Dir(m.Disk), "disk.img")
+	}
+	if err := os.WriteFile(m.Disk, image, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	m.Console = &out
+	res, err := vm.Run(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, out.String()
+}
+
+// TestDiskDamaged boots disk images that are not whole, and one whose command
+// line was changed by hand.
+func TestDiskDamaged(t *testing.T) {
+	needQEMU(t)
+	for _, tt := range []struct {
+		name   string
+		change func(image []byte) []byte
+		want   string // the reason of a refusal; empty: words runs
+		out    string
+	}{
+		{name: "whole", change: func(b []byte) []byte { return b }, out: "/init\n\nHOME=/\nTERM=linux\n"},
+		{
+			name:   "another command line",
+			change: func(b []byte) []byte { copy(b[proto.CmdlineOffset:], "one A=2\x00"); return b },
+			out:    "/init\none\n\nHOME=/\nTERM=linux\nA=2\n",
+		},
+		{
+			name: "a longer command line than there is room for",
+			change: func(b []byte) []byte {
+				copy(b[proto.CmdlineOffset:], bytes.Repeat([]byte("x"), 4096))
+				return b
+			},
+			out: "/init\n" + strings.Repeat("x", 4095) + "\n\nHOME=/\nTERM=linux\n",
+		},
+		{name: "cut in the kernel", change: func(b []byte) []byte { return b[:64<<10] }, want: "cannot boot: the disk cannot be read"},
+		{name: "cut in the loader", change: func(b []byte) []byte { return b[:proto.CmdlineOffset+4096+512] }, want: "cannot boot: the disk cannot be read"},
+		{
+			name: "cut in the initramfs and filled up",
+			change: func(b []byte) []byte {
+				clear(b[len(b)/2:])
+				return b
+			},
+			want: "cannot boot: ",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			res, console := bootDisk(t, m, tt.change(diskImage(t, m, "words")))
+			switch {
+			case tt.want == "" && (res.Outcome != vm.Exited || console != tt.out):
+				t.Errorf("console %q, want %q\n%s", console, tt.out, res.Report())
+			case tt.want != "" && (res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want)):
+				t.Errorf("want a refusal with %q\n%s", tt.want, res.Report())
+			}
+		})
+	}
+}
