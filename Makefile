@@ -16,7 +16,7 @@ TOOL := go tool -modfile=tools.mod
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test bench golden fmt clean deps linux
+.PHONY: run test crosscheck bench golden fmt clean deps linux mutants
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: deps
@@ -31,9 +31,18 @@ test: deps linux
 	$(TOOL) staticcheck ./...
 	go test -count=1 ./...
 
+# Every preset in QEMU and in Bochs: the same checks, the same counts. Part of
+# `make test` for some of them.
+crosscheck: deps
+	go test ./vmtests -run '^TestCrosscheck' -count=1 -v -timeout 30m -crosscheck
+
 # All measurements of the project itself: generating, booting, running.
 bench: deps
 	go test -run '^$$' -bench . ./...
+
+# Change each instruction of each preset in every way and see the proof reject it.
+mutants:
+	go test -run TestMutants -v ./stubs/prove -mutate
 
 # Rewrite the golden files from what the code does now; review the difference.
 golden:

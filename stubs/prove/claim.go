@@ -102,6 +102,7 @@ const (
 	claimNumber
 	claimTable
 	claimOnce
+	claimHandler
 	claimEntryWork
 	claimIRQ
 	claimResched
@@ -168,6 +169,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return "the handler is that of the call's number"
 	case claimTable:
 		return "the number is in the table"
+	case claimHandler:
+		return fmt.Sprintf("%s is the handler of this call", of)
 	case claimOnce:
 		return "a call has one handler"
 	case claimEntryWork:

@@ -83,11 +83,11 @@ func (m *machine) enter(st *state, f *function) {
 	case plainHandler:
 		m.undecided(st, claimTarget, "the proof knows "+f.name+" only by sys_call_table")
 	case frameHandler, slotHandler:
-		if m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
+		if m.wanted(st, f) && m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
 			m.handle(st, f)
 		}
 	case noReturn:
-		if m.wholeFrame(st, f, 0) && m.once(st, f, &st.expect.called) {
+		if m.wanted(st, f) && m.wholeFrame(st, f, 0) && m.once(st, f, &st.expect.called) {
 			m.end(st)
 		}
 	case scheduler:
@@ -145,12 +145,24 @@ func (m *machine) dispatch(st *state, index value) {
 	}
 	for _, w := range m.wrappers {
 		branch := *st
-		branch.note("the handler is " + m.name(w))
-		m.transfer(&branch, word{v: known(w)})
+		branch.note("the handler is " + m.name(w.addr))
+		branch.expect.handler = w.handler
+		m.transfer(&branch, word{v: known(w.addr)})
 	}
 	st.note("the handler is any other")
 	st.expect.called = true
 	m.result(st, f)
+}
+
+// wanted checks that the handler is the one that the wrapper stands for.
+func (m *machine) wanted(st *state, f *function) bool {
+	want := st.expect.handler
+	return m.check(st, claimHandler, 0, f, f == want, func() (string, string, *origin) {
+		if want == nil {
+			return f.name, "none", nil
+		}
+		return f.name, want.name, nil
+	})
 }
 
 // once checks that this is the first time, and takes down that it was.

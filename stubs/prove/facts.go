@@ -8,6 +8,7 @@ type facts struct {
 	t      *term
 	v      value
 	k      uint64
+	n      int // how many there are
 }
 
 type factKind uint8
@@ -280,7 +281,11 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {
-	return &facts{r.fs, kind, t, v, k}
+	n := 1
+	if r.fs != nil {
+		n += r.fs.n
+	}
+	return &facts{r.fs, kind, t, v, k, n}
 }
 
 // mentions reports whether a value is made of a term.

@@ -6,10 +6,11 @@ import (
 )
 
 // Limits of the proof: a path that is longer is undecided. The longest of a
-// preset has about 150 instructions.
+// preset has about 150 instructions and 10 facts.
 const (
 	maxSteps      = 50_000
-	maxTotalSteps = 400_000
+	maxTotalSteps = 100_000
+	maxFacts      = 32
 )
 
 // promise is what the variant's descriptor says, as the kernel reads it.
@@ -28,6 +29,13 @@ type part struct {
 	insts []*inst // by offset, as far as they are decoded
 }
 
+// wrapper is a word of sys_call_table that is the variant's: what stands there
+// and the handler that it must come to.
+type wrapper struct {
+	addr    uint64
+	handler *function
+}
+
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
 	name     string
@@ -36,8 +44,8 @@ type subject struct {
 	parts    []part
 	entry    uint64
 	switchTo uint64
-	wrappers []uint64 // the variant's words of sys_call_table
-	table    uint64   // sys_call_table
+	wrappers []wrapper
+	table    uint64 // sys_call_table
 	kernel   map[uint64]*function
 	names    map[uint64]string // of all functions, for reports
 	s        *symbols

@@ -278,5 +278,5 @@ func (m *machine) merge(old, v value, shift uint64, width uint8) value {
 	case old.t == nil && v.t == nil:
 		return known(old.c&^(mask<<shift) | v.c&mask<<shift)
 	}
-	return symbol("a part of "+v.String()+" in "+old.String(), old.fromUser() || v.fromUser()).value()
+	return symbol("a word of two parts", old.fromUser() || v.fromUser()).value()
 }

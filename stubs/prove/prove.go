@@ -28,6 +28,15 @@ type Proof struct {
 	Unreached []Where
 }
 
+// At returns what the proof knows of the instruction at an address.
+func (p *Proof) At(addr uint64) (Known, bool) {
+	i, ok := slices.BinarySearchFunc(p.Known, addr, func(k Known, addr uint64) int { return cmp.Compare(k.Addr, addr) })
+	if !ok {
+		return Known{}, false
+	}
+	return p.Known[i], true
+}
+
 // Outcome is Proved if every claim is; else the worst of theirs.
 func (p *Proof) Outcome() Outcome {
 	worst := Proved
@@ -180,10 +189,17 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
 			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch) != 0,
 		}
-		for _, slot := range []asm.Slot{desc.Clone, desc.RTSigreturn, desc.FullFrame, desc.SetFrame, desc.Poison} {
-			if !s.promise.bare {
-				s.wrappers = append(s.wrappers, word(b, slot))
-			}
+		if s.promise.bare { // it goes through no table
+			return nil
+		}
+		for _, w := range []struct {
+			slot    asm.Slot
+			handler string
+		}{
+			{desc.Clone, "sys_clone"}, {desc.RTSigreturn, "sys_rt_sigreturn"}, {desc.FullFrame, "sys_full_frame"},
+			{desc.SetFrame, "sys_set_frame"}, {desc.Poison, "sys_poison"},
+		} {
+			s.wrappers = append(s.wrappers, wrapper{word(b, w.slot), contracts[w.handler]})
 		}
 		return nil
 	}

@@ -1,59 +1,207 @@
 package prove
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 
+	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/broken"
 )
 
-func TestPresets(t *testing.T) {
+func presets() []stubs.Named {
+	var list []stubs.Named
 	for _, p := range stubs.Presets() {
-		t.Run(p.Name, func(t *testing.T) {
-			proof, err := Variant(p.Named)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Log(proof)
-			for _, c := range proof.Failed() {
-				t.Error(c)
-			}
-			for _, w := range proof.Unreached {
-				t.Errorf("not reached: %v", w)
-			}
-		})
+		list = append(list, p.Named)
+	}
+	return list
+}
+
+// proved fails the test for whatever is not proved of a variant, or not reached
+// in it: an instruction that no path comes to is one that nothing was proved of.
+func proved(t *testing.T, n stubs.Named) *Proof {
+	t.Helper()
+	proof, err := Variant(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proof.Err(); err != nil {
+		t.Error(err)
+	}
+	for _, w := range proof.Unreached {
+		t.Errorf("variant %s: not reached: %v", n.Name, w)
+	}
+	return proof
+}
+
+func TestPresets(t *testing.T) {
+	for _, n := range presets() {
+		t.Run(n.Name, func(t *testing.T) { t.Log(proved(t, n)) })
 	}
 }
 
 func TestAll(t *testing.T) {
 	n := 0
 	for v := range stubs.All() {
+		proved(t, stubs.Named{Name: v.Name(), Variant: v})
 		n++
-		proof, err := Variant(stubs.Named{Name: v.Name(), Variant: v})
+	}
+	t.Logf("%d variants proved", n)
+}
+
+// TestKernel proves the presets as they lie in one whole kernel: the same
+// claims as of each alone.
+func TestKernel(t *testing.T) {
+	image, err := gen.Build(gen.Config{Variants: presets()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range presets() {
+		proof, err := Object(image.Object, n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range proof.Failed() {
-			t.Error(proof.Variant, c)
-		}
-		for _, w := range proof.Unreached {
-			t.Errorf("not reached: %v", w)
+		if alone := proved(t, n); proof.String() != alone.String() {
+			t.Errorf("in the kernel: %v\nalone: %v", proof, alone)
 		}
 	}
-	t.Log(n)
 }
 
+// TestBroken: of each broken variant a claim fails at the instruction where the
+// fault shows, and tells the one that made it if there is one.
 func TestBroken(t *testing.T) {
+	type want struct {
+		outcome           Outcome
+		where, what, from string // parts of the claim's; from "" is no matter
+	}
+	wants := map[string]want{
+		"r10-not-passed":       {Refuted, "CALL *sys_call_table(RAX*8)", "argument in RCX; it is user.RIP, want user.R10", ""},
+		"r10-not-restored":     {Refuted, "SYSRETQ", "R10 returns right by SYSRETQ; it is user.R9", "MOVQ PtRegs.R9(RSP), R10"},
+		"rbx-clobbered":        {Refuted, "SYSRETQ", "RBX returns right by SYSRETQ; it is 0", "XORL RBX, RBX"},
+		"kernel-word-in-rdx":   {Refuted, "SYSRETQ", "RDX returns right by SYSRETQ; it is stack.top-16384", "MOVQ PerCPU.Current(GS), RDX"},
+		"flags-lost":           {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is 0x202", "MOVL $0x202, R11"},
+		"rsp-off":              {Refuted, "SYSRETQ", "RSP returns right by SYSRETQ; it is user.RSP+8", "LEAQ 8(RSP), RSP"},
+		"red-zone-written":     {Refuted, "MOVQ RAX, -64(RSP)", "only memory of the variant is touched: user.RSP-64, the user's memory", ""},
+		"x87-reset":            {Undecided, "FNINIT", "no instruction that the proof knows", ""},
+		"enosys-missing":       {Refuted, "SYSRETQ", "RAX returns right by SYSRETQ; it is 0, want -38", "MOVQ $0, PtRegs.AX(RSP)"},
+		"orig-ax-slot-wrong":   {Refuted, "CALL *sys_call_table(RAX*8)", "slot orig_ax; it is user.RDX, want user.RAX", "MOVQ RDX, PtRegs.OrigAX(RSP)"},
+		"ss-slot-wrong":        {Refuted, "CALL sys_full_frame", "slot ss; it is 0x18, want 0x2b", "MOVQ $0x18, PtRegs.SS(RSP)"},
+		"cx-slot-written":      {Refuted, "CALL *sys_call_table(RAX*8)", "the slot cx as it was on the stack; it is user.RIP", "MOVQ RCX, PtRegs.CX(RSP)"},
+		"cx-not-fixed-up":      {Refuted, "CALL sys_full_frame", "slot cx; it is a word that others use too, want -1", ""},
+		"flags-not-restored":   {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is user.RFLAGS, want sys_set_frame.flags", "MOVQ PtRegs.R11(RSP), R11"},
+		"ip-from-cx-slot":      {Refuted, "SYSRETQ", "RIP returns right by SYSRETQ; it is user.RIP, want sys_set_frame.ip", "MOVQ PtRegs.CX(RSP), RCX"},
+		"sp-not-restored":      {Refuted, "SYSRETQ", "RSP returns right by SYSRETQ; it is user.RSP, want sys_set_frame.sp", "MOVQ PerCPU.RSPScratch(GS), RSP"},
+		"sigreturn-via-sysret": {Refuted, "SYSRETQ", "RCX is canonical; it is sys_rt_sigreturn.ip", "MOVQ PtRegs.IP(RSP), RCX"},
+		"usersp-not-swapped":   {Refuted, "RET", "RSPScratch is the thread's own after the switch; it is another thread's", ""},
+		"rsp-from-scratch":     {Refuted, "MOVQ PerCPU.RSPScratch(GS), RSP", "RSPScratch is read only while no other thread can have written it", ""},
+		"early-irq":            {Refuted, "MOVQ PerCPU.RSPScratch(GS), RCX", "RSPScratch is read only while no other thread can have written it", ""},
+	}
 	for _, b := range broken.Variants() {
 		t.Run(b.Name, func(t *testing.T) {
+			want, ok := wants[b.Name]
+			if !ok {
+				t.Fatal("the test does not say which claim of it fails")
+			}
 			proof, err := Variant(b.Named)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Log(proof)
-			for _, c := range proof.Failed() {
-				t.Log(c)
+			if proof.Outcome() != want.outcome {
+				t.Errorf("it is %v, want %v", proof.Outcome(), want.outcome)
 			}
+			for _, c := range proof.Failed() {
+				from := want.from == ""
+				for _, w := range c.From {
+					from = from || w.Text == want.from
+				}
+				if c.Outcome == want.outcome && c.Where.Text == want.where && strings.Contains(c.String(), want.what) && from {
+					t.Log(c)
+					return
+				}
+			}
+			t.Errorf("no claim like %+v fails:\n%v", want, proof.Err())
 		})
 	}
+}
+
+// TestRefused: what is not in the program, or cannot be built, is an error.
+func TestRefused(t *testing.T) {
+	v319, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, err := link(v319)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := v319
+	other.Name = "other"
+	if _, err := Object(obj, other); err == nil || !strings.Contains(err.Error(), "variant other: the program has no entry_SYSCALL_64.other") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := Variant(stubs.Named{Name: "x", Variant: stubs.Variant{SP: stubs.SPFrame}}); err == nil || !strings.Contains(err.Error(), "impossible") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestKnown spot-checks what listings are explained with.
+func TestKnown(t *testing.T) {
+	n, err := stubs.ParseVariant("linux-4.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := proved(t, n)
+	for _, tt := range []struct {
+		text, defines, value string
+		reg                  reg
+		holds                string
+	}{
+		{"MOVQ RSP, PerCPU.RSPScratch(GS)", "", "", rSP, "user.RSP"},
+		{"MOVQ PerCPU.TopOfStack(GS), RSP", "", "", rSP, "stack.top"},
+		{"PUSHQ $0x2b", "ss", "0x2b", rSP, "stack.top-8"},
+		{"PUSHQ PerCPU.RSPScratch(GS)", "sp", "user.RSP", rCX, "user.RIP"},
+		{"MOVQ R10, RCX", "", "", rCX, "user.R10"},
+		{"MOVQ RAX, PtRegs.AX(RSP)", "ax", "the result", rAX, "the result"},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			for _, k := range proof.Known {
+				if k.Text == tt.text && strings.HasPrefix(k.Func, "entry_") {
+					if k.Defines != tt.defines || k.Value != tt.value || k.Regs[tt.reg] != tt.holds {
+						t.Errorf("defines %q as %q, %v is %q; want %q, %q, %q", k.Defines, k.Value, tt.reg, k.Regs[tt.reg], tt.defines, tt.value, tt.holds)
+					}
+					if at, ok := proof.At(k.Addr); !ok || at.Where != k.Where {
+						t.Errorf("At(%#x) is %v, %v", k.Addr, at.Where, ok)
+					}
+					return
+				}
+			}
+			t.Error("no such instruction")
+		})
+	}
+}
+
+// BenchmarkPresets proves all presets as they lie in one kernel.
+func BenchmarkPresets(b *testing.B) {
+	list := presets()
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	var claims int
+	for b.Loop() {
+		claims = 0
+		for _, n := range list {
+			proof, err := Object(image.Object, n)
+			if err != nil {
+				b.Fatal(err)
+			}
+			claims += len(proof.Claims)
+		}
+	}
+	b.ReportMetric(float64(claims), "claims")
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	b.ReportMetric(float64(mem.Sys)/1e6, "MB-from-system")
 }

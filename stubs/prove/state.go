@@ -143,6 +143,7 @@ type expectation struct {
 	// when a handler was reached, refused when that was told to edit a slot
 	// that does not exist.
 	dispatched, called, refused bool
+	handler                     *function // that the wrapper must call
 }
 
 // event is a decision on a path, the last first.

@@ -41,6 +41,10 @@ func (m *machine) decide(st *state, in *inst, taken func(*state, bool)) bool {
 		return false
 	}
 	r := m.at(st)
+	if r.fs != nil && r.fs.n > maxFacts {
+		m.undecided(st, claimLoop, "more conditions than the proof follows")
+		return false
+	}
 	switch r.eval(p) {
 	case isTrue:
 		taken(st, !inverted)

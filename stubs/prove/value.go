@@ -19,6 +19,7 @@ type term struct {
 	k    uint64
 	user bool // it comes from ring 3: as an address it is the user's memory
 	edit bool // a handler made it, and so nothing was known of it before
+	deep int  // how many operations it is made of
 }
 
 type termOp uint8
@@ -51,8 +52,14 @@ func (v value) fromUser() bool { return v.t != nil && v.t.user }
 // terms makes operations on values, the same term for the same operation.
 type terms struct{ made map[term]*term }
 
+// maxDepth is how many operations are followed behind one another.
+const maxDepth = 16
+
 func (ts *terms) make(op termOp, x value, k uint64) value {
-	key := term{op: op, x: x, k: k, user: x.fromUser()}
+	key := term{op: op, x: x, k: k, user: x.fromUser(), deep: x.t.deep + 1}
+	if key.deep > maxDepth {
+		return symbol("the result of many operations", key.user).value()
+	}
 	t := ts.made[key]
 	if t == nil {
 		if ts.made == nil {

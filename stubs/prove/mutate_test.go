@@ -1,0 +1,276 @@
+package prove
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/entrylab/entrylab/stubs"
+)
+
+var mutateAll = flag.Bool("mutate", false, "run every mutant of every preset, not a sample")
+
+// mutant is a change of one instruction.
+type mutant struct {
+	what string
+	code []byte
+}
+
+// mutants are the changes of an instruction: it is deleted (replaced by NOPs),
+// each of its registers is made every other that its encoding has room for, so
+// is its condition, each bit of its displacement and constant is flipped, its
+// width is changed, and a load is made a store.
+func mutants(in *inst, code []byte) []mutant {
+	var list []mutant
+	first, _ := decode(code, 0)
+	original := first.String()
+	add := func(what string, change func(b []byte)) {
+		b := bytes.Clone(code)
+		change(b)
+		if same, err := decode(b, 0); err == nil && int(same.len) == len(b) && same.String() == original {
+			return // another encoding of the same instruction
+		}
+		if !bytes.Equal(b, code) && !slices.ContainsFunc(list, func(m mutant) bool { return bytes.Equal(m.code, b) }) {
+			list = append(list, mutant{what, b})
+		}
+	}
+	add("deleted", func(b []byte) {
+		for i := range b {
+			b[i] = 0x90
+		}
+	})
+	e := in.enc
+	// field sets three bits of a byte, and the fourth in REX if there is one.
+	field := func(what string, at, shift, rexBit uint8) {
+		n := 8
+		if e.rex != 0 || code[0]&0xf0 == 0x40 {
+			n = 16
+		}
+		for r := range n {
+			add(fmt.Sprintf("%s is %v", what, reg(r)), func(b []byte) {
+				b[at] = b[at]&^(7<<shift) | byte(r&7)<<shift
+				if n == 16 {
+					b[e.rex] = b[e.rex]&^(1<<rexBit) | byte(r>>3)<<rexBit
+				}
+			})
+		}
+	}
+	if e.opReg {
+		field("register", e.op, 0, 0)
+	}
+	if e.modrm != 0 {
+		if e.modrmReg {
+			field("register", e.modrm, 3, 2)
+		}
+		switch {
+		case code[e.modrm]>>6 == 3:
+			field("register", e.modrm, 0, 0)
+		case e.sib != 0:
+			field("base", e.sib, 0, 0)
+			field("index", e.sib, 3, 1)
+			for s := range 4 {
+				add(fmt.Sprintf("scale is %d", 1<<s), func(b []byte) { b[e.sib] = b[e.sib]&0x3f | byte(s)<<6 })
+			}
+		default:
+			field("base", e.modrm, 0, 0)
+		}
+	}
+	flip := func(what string, at, size uint8) {
+		for bit := range 8 * int(size) {
+			add(fmt.Sprintf("bit %d of %s", bit, what), func(b []byte) { b[int(at)+bit/8] ^= 1 << (bit % 8) })
+		}
+	}
+	flip("the displacement", e.disp, e.dispLen)
+	if e.rel {
+		flip("the displacement", e.imm, e.immLen)
+	} else {
+		flip("the constant", e.imm, e.immLen)
+	}
+	if e.rex != 0 || code[0]&0xf0 == 0x40 {
+		add("the width is another", func(b []byte) { b[e.rex] ^= 8 })
+	}
+	if in.op == opMOV && (code[e.op] == 0x89 || code[e.op] == 0x8b) {
+		add("source and destination change places", func(b []byte) { b[e.op] ^= 2 })
+	}
+	if in.op == opJCC {
+		at := e.op
+		if code[at] == 0x0f {
+			at++
+		}
+		for cc := range 16 {
+			add("condition is "+ccNames[cc], func(b []byte) { b[at] = b[at]&0xf0 | byte(cc) })
+		}
+	}
+	return list
+}
+
+// mutated is the subject with other bytes at an address.
+func (s *subject) mutated(addr uint64, code []byte) *subject {
+	c := *s
+	c.parts = slices.Clone(s.parts)
+	for i := range c.parts {
+		p := &c.parts[i]
+		off := int(addr - p.addr)
+		if addr < p.addr || off >= len(p.code) {
+			continue
+		}
+		p.code = bytes.Clone(p.code)
+		copy(p.code[off:], code)
+		p.insts = slices.Clone(p.insts)
+		for j := max(0, off-14); j < min(len(p.insts), off+len(code)); j++ {
+			p.insts[j] = nil
+		}
+	}
+	return &c
+}
+
+// oneMutant is a mutant and where it is.
+type oneMutant struct {
+	s     *subject
+	where Where
+	mutant
+	addr uint64
+}
+
+func allMutants(t testing.TB, n stubs.Named) []oneMutant {
+	obj, err := link(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSubject(obj, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := s.prove(false); m.failed {
+		t.Fatalf("%s is not proved", n.Name)
+	}
+	places := s.places(obj)
+	var list []oneMutant
+	for _, p := range s.parts {
+		for off := 0; off < len(p.code); {
+			addr := p.addr + uint64(off)
+			in, err := s.fetch(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range mutants(in, p.code[off:off+int(in.len)]) {
+				list = append(list, oneMutant{s, places.at(addr), m, addr})
+			}
+			off += int(in.len)
+		}
+	}
+	return list
+}
+
+// survivor is a change that leaves a variant right, and why.
+type survivor struct {
+	function, text, what *regexp.Regexp
+	why                  string
+}
+
+func survives(function, text, what, why string) survivor {
+	return survivor{regexp.MustCompile(`\A` + function + `\z`), regexp.MustCompile(`\A` + text + `\z`), regexp.MustCompile(`\A` + what + `\z`), why}
+}
+
+// survivors are the reviewed changes that the proof does not reject.
+var survivors = []survivor{
+	survives("entry_SYSCALL_64", "JNE (tracesys|sysret_careful|sysret_signal)", "condition is A",
+		"TEST and AND clear CF, so that A is NE"),
+	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is BE",
+		"TEST clears CF, so that BE is E"),
+	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is (NO|AE|NS|GE)",
+		"always true after TESTL $1, RDX: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit 0 of the constant",
+		"ZF is always set then: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit ([2-9]|[12].|3[01]) of the constant",
+		"RDX has no bits but those of TIFAllWork"),
+	survives("entry_SYSCALL_64", "JA ret_from_sys_call", "bit 1 of the displacement",
+		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
+	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 0 of the displacement",
+		"it lands behind the CLI: schedule returns with interrupts off"),
+	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 3 of the displacement",
+		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
+	survives("stub_set_frame", `MOVL \$0xcf7bf, RCX`, "bit (2[1-9]|3[01]) of the constant",
+		"no slot has this number"),
+	survives("stub_set_frame", "JAE set_frame_via_iret", "bit 1 of the displacement",
+		"it lands two bytes before: the end of a MOVQ and the RET are XORB RAX, RBX, and RBX is in the frame"),
+	survives("stub_(rt_sigreturn|poison)", `MOVQ PtRegs.R11\(RSP\), R11`, "(deleted|register is R.*|source and destination change places)",
+		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
+	survives("stub_set_frame", "MOVQ RDI, RBX", "the width is another",
+		"BTL takes the lower half, and RBX itself is in the frame"),
+}
+
+// find returns the reviewed reason why a mutant survives.
+func (m oneMutant) find() int {
+	function, _, _ := strings.Cut(m.where.Func, ".")
+	return slices.IndexFunc(survivors, func(s survivor) bool {
+		return s.function.MatchString(function) && s.text.MatchString(m.where.Text) && s.what.MatchString(m.what)
+	})
+}
+
+// TestMutants changes each instruction of each preset and requires that the
+// proof rejects the variant then, or that the change is among the survivors.
+// Without -mutate it does so with a sample.
+func TestMutants(t *testing.T) {
+	var all []oneMutant
+	for _, p := range stubs.Presets() {
+		all = append(all, allMutants(t, p.Named)...)
+	}
+	list := all
+	if !*mutateAll {
+		list = nil
+		rng := rand.New(rand.NewPCG(1, 2))
+		for _, m := range all {
+			if rng.IntN(sampleOf) == 0 {
+				list = append(list, m)
+			}
+		}
+	}
+	survived := make([]bool, len(list))
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(list); i += workers {
+				survived[i] = !list[i].s.mutated(list[i].addr, list[i].code).prove(true).failed
+			}
+		})
+	}
+	wg.Wait()
+	reviewed := make([]int, len(survivors))
+	rejected := 0
+	for i, m := range list {
+		if !survived[i] {
+			rejected++
+			continue
+		}
+		if n := m.find(); n >= 0 {
+			reviewed[n]++
+			continue
+		}
+		now := "no instruction"
+		if in, err := m.s.mutated(m.addr, m.code).fetch(m.addr); err == nil {
+			now = in.String()
+		}
+		t.Errorf("%v: the proof does not see that %s (%s)", m.where, m.what, now)
+	}
+	for i, n := range reviewed {
+		if n > 0 {
+			s := survivors[i]
+			t.Logf("%4d survive: %s: %v: %v: %s", n, s.function, s.text, s.what, s.why)
+		} else if *mutateAll {
+			t.Errorf("no mutant survives for the reason %q any more", survivors[i].why)
+		}
+	}
+	t.Logf("%d of %d mutants: %d rejected (%.2f %%), %d survive", len(list), len(all), rejected, 100*float64(rejected)/float64(len(list)), len(list)-rejected)
+}
+
+// sampleOf is how many mutants one of the sample stands for.
+const sampleOf = 10
