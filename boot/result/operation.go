@@ -21,6 +21,18 @@ var Operations = []Operation{
 	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
 }
 
+// Phases are the parts of a null call, in the order of a call (package trace).
+var Phases = []Operation{
+	{"null-call/entry", "  entry, up to the handler's CALL", "entry", "NullCallEntry"},
+	{"null-call/handler", "  handler", "handler", "NullCallHandler"},
+	{"null-call/exit", "  exit, from the handler's RET", "exit", "NullCallExit"},
+}
+
+// IsPhase reports whether an operation is only a part of another one.
+func IsPhase(op string) bool {
+	return slices.ContainsFunc(Phases, func(o Operation) bool { return o.Op == op })
+}
+
 // Switches are the ways of the context switch that the replay measures, in the
 // order of tables.
 var Switches = []Operation{
@@ -33,7 +45,7 @@ var Switches = []Operation{
 // OperationOf returns the operation of that name; one that tables do not know
 // is called by its name.
 func OperationOf(op string) Operation {
-	for _, o := range slices.Concat(Operations, Switches) {
+	for _, o := range slices.Concat(Operations, Phases, Switches) {
 		if o.Op == op {
 			return o
 		}

@@ -188,11 +188,12 @@ func (s *Set) Controls(engine string) []result.Record {
 	return list
 }
 
-// Ops are the operations of an engine, in the order of the tables.
+// Ops are the operations of an engine, in the order of the tables, without the
+// parts of others.
 func (s *Set) Ops(engine string) []string {
 	var ops []string
 	for k := range s.series {
-		if k.Engine == engine && k.variant != Control && !slices.Contains(ops, k.op) {
+		if k.Engine == engine && k.variant != Control && !result.IsPhase(k.op) && !slices.Contains(ops, k.op) {
 			ops = append(ops, k.op)
 		}
 	}

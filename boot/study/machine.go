@@ -15,6 +15,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -71,8 +72,56 @@ func Machines(engine vm.Engine, step func(string)) Engine {
 				},
 			})
 		}
+		if engine == vm.ICount {
+			phases, err := phaseStep(ctx, list, axes)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, phases)
+		}
 		return steps, nil
 	}}
+}
+
+// phaseStep counts the phases of every variant's null call.
+func phaseStep(ctx context.Context, list []stubs.Named, axes map[string]string) (Step, error) {
+	m, err := trace.Prepare(ctx, list, vm.Config{Timeout: timeout})
+	if err != nil {
+		return Step{}, err
+	}
+	c, err := MachineConfig(ctx, m)
+	if err != nil {
+		return Step{}, err
+	}
+	ops := make([]string, len(result.Phases))
+	for i, o := range result.Phases {
+		ops[i] = o.Op
+	}
+	return Step{
+		Title: "the phases of a null call",
+		Done: func(have []result.Record) bool {
+			for _, op := range ops { // the floor has all of them, too
+				if !complete(list, have, c, "", 0, []string{op}) {
+					return false
+				}
+			}
+			return true
+		},
+		Run: func(ctx context.Context, emit func(result.Record) error) error {
+			calls, err := trace.Follow(ctx, list, m)
+			if err != nil {
+				return err
+			}
+			for _, call := range calls {
+				for _, f := range call.Measures() {
+					if err := emit(result.NewRecord(c, f, axes[f.Variant], result.Instructions, 0, time.Now())); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}, nil
 }
 
 // operations are the names of all operations.

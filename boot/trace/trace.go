@@ -43,6 +43,16 @@ type Call struct {
 // Total is the whole call.
 func (c Call) Total() int { return c.Entry + c.Handler + c.Exit }
 
+// Measures are the phases as results.
+func (c Call) Measures() []result.Measure {
+	var list []result.Measure
+	for i, n := range []int{c.Entry, c.Handler, c.Exit} {
+		f := float64(n)
+		list = append(list, result.Measure{Variant: c.Variant, Op: result.Phases[i].Op, N: 1, Batches: 1, Min: f, Median: f, Max: f, Agree: 1})
+	}
+	return list
+}
+
 // Place is a function's label and the number of instructions that were run
 // behind it, up to the next.
 type Place struct {
@@ -58,11 +68,21 @@ const limit = 10_000
 
 // NullCalls boots the variants in one kernel and follows a null call of each.
 func NullCalls(ctx context.Context, list []stubs.Named, machine vm.Config) ([]Call, error) {
-	machine.Engine = vm.ICount
-	m, err := lab.Prepare(ctx, lab.Config{Variants: list, Args: []string{guestWord}, VM: machine})
+	m, err := Prepare(ctx, list, machine)
 	if err != nil {
 		return nil, err
 	}
+	return Follow(ctx, list, m)
+}
+
+// Prepare makes the machine that Follow follows.
+func Prepare(ctx context.Context, list []stubs.Named, machine vm.Config) (vm.Config, error) {
+	machine.Engine = vm.ICount
+	return lab.Prepare(ctx, lab.Config{Variants: list, Args: []string{guestWord}, VM: machine})
+}
+
+// Follow is NullCalls with a prepared machine.
+func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error) {
 	image, err := readImage(m.Kernel)
 	if err != nil {
 		return nil, err

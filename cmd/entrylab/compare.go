@@ -13,6 +13,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -66,6 +67,15 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	e.stdout = out
 	if err != nil {
 		return 0, err
+	}
+	if c.machine.Engine == vm.ICount {
+		calls, err := trace.NullCalls(ctx, list, c.machine)
+		if err != nil {
+			return 0, err
+		}
+		for _, call := range calls {
+			c.run.Measures = append(c.run.Measures, call.Measures()...)
+		}
 	}
 	emulator, err := vm.Emulator(ctx, c.machine.Engine)
 	if err != nil {
@@ -124,11 +134,20 @@ func (c comparison) text(w io.Writer) error {
 	return nil
 }
 
+// operations are the rows of the tables: the parts of a null call follow it
+// where they were counted.
+func (c comparison) operations() []result.Operation {
+	if _, ok := c.run.Find(c.names[0], result.Phases[0].Op); !ok {
+		return result.Operations
+	}
+	return slices.Concat(result.Operations[:1], result.Phases, result.Operations[1:])
+}
+
 // pair is the table of two variants: a row for each operation.
 func (c comparison) pair() [][]string {
 	a, b := c.names[0], c.names[1]
 	rows := [][]string{{"", a, b, "difference"}, {"checks", c.checks(a), c.checks(b), ""}}
-	for _, op := range result.Operations {
+	for _, op := range c.operations() {
 		base, ok := c.run.Find(a, op.Op)
 		m, found := c.run.Find(b, op.Op)
 		rows = append(rows, []string{op.Title, figure(base, ok), figure(m, found), difference(base, m, ok && found)})
@@ -140,13 +159,13 @@ func (c comparison) pair() [][]string {
 // first in brackets.
 func (c comparison) many() [][]string {
 	head := []string{"", "checks"}
-	for _, op := range result.Operations {
+	for _, op := range c.operations() {
 		head = append(head, op.Short)
 	}
 	rows := [][]string{head}
 	for i, name := range c.names {
 		row := []string{name, c.checks(name)}
-		for _, op := range result.Operations {
+		for _, op := range c.operations() {
 			base, ok := c.run.Find(c.names[0], op.Op)
 			m, found := c.run.Find(name, op.Op)
 			cell := figure(m, found)
@@ -259,7 +278,7 @@ func (c comparison) bench(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\n%s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, emulator)
 	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
-	for _, op := range result.Operations {
+	for _, op := range c.operations() {
 		for _, m := range c.run.Measures {
 			if m.Op != op.Op {
 				continue
