@@ -24,7 +24,7 @@ const (
 	trampoline = 8 * lineSize // the top of the trampoline stack
 	lineSize   = 64
 
-	stackBlocks = 4 * threads // kernel stacks to choose from
+	stackBlocks = 64 * threads // kernel stacks to choose from: so many physical pages
 	userSpan    = 4 * layout.PageSize
 	userStack   = 1 << 10 // bytes that one user stack needs
 )

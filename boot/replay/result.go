@@ -257,7 +257,7 @@ func (res *Result) Notes() []string {
 		"a difference of up to a cycle is a property of alignment, not of the design",
 		"caches were warm but for the switches that say so, predictors trained; on a cold or busy core each additional store costs about 0.2 cycles more",
 		fmt.Sprintf("cycles are derived from a chain of multiplications (%.4f for a tick of the time-stamp counter), not counted", res.CyclesPerTick),
-		"the thread switch is that of the build: \"usersp's line\" and \"both lines\" shift the thread so that usersp begins a cache line of its own",
+		"the thread switch is that of the build: \"usersp's line\" and \"both lines\" shift the thread so that usersp begins a cache line of its own; what a miss costs depends on physical memory too, which another process has others of",
 	}
 }
 
