@@ -3,9 +3,12 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"html/template"
 	"image/color"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -56,21 +59,26 @@ func plots(p study.Page) ([]plotted, error) {
 	return list, nil
 }
 
+// sans is the plots' font.
+var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
+
 // canvas is an empty plot in the page's style.
 func canvas() *plot.Plot {
 	p := plot.New()
-	sans := func(style *draw.TextStyle, size vg.Length) {
-		style.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
+	set := func(style *draw.TextStyle) {
+		style.Font = sans
+		style.Font.Size = 10
 		style.Color = ink
 	}
 	p.BackgroundColor = color.Transparent
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color = faint
 		axis.Tick.Color = faint
-		sans(&axis.Label.TextStyle, 10)
-		sans(&axis.Tick.Label, 10)
+		set(&axis.Label.TextStyle)
+		set(&axis.Tick.Label)
 	}
-	sans(&p.Legend.TextStyle, 10)
+	set(&p.Legend.TextStyle)
+	p.Legend.Padding = 2
 	return p
 }
 
@@ -91,7 +99,25 @@ func svg(p *plot.Plot, height vg.Length) (template.HTML, error) {
 	for i, c := range palette {
 		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
 	}
-	return template.HTML("<svg role=\"img\" " + strings.NewReplacer(replace...).Replace(text)), nil
+	return template.HTML("<svg role=\"img\" " + fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
+}
+
+var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fixWidths gives each text the width that it was laid out with: the reader's
+// font may be wider than the plotting library's, and a label would reach into
+// the plot.
+func fixWidths(svg string) string {
+	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
+		m := textElement.FindStringSubmatch(element)
+		size, err := strconv.ParseFloat(m[2], 64)
+		if err != nil || m[3] == "" {
+			return element
+		}
+		face := font.DefaultCache.Lookup(sans, vg.Points(size))
+		return fmt.Sprintf(`<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
+			face.Width(html.UnescapeString(m[3])).Points(), m[1], m[3])
+	})
 }
 
 // row is a line of a forest plot.
@@ -168,7 +194,7 @@ func drawForest(rows []row, title, caption, unit string) (*plotted, error) {
 		if err != nil {
 			return nil, err
 		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: palette[0], Radius: 4, Shape: draw.CircleGlyph{}}
+		dot.GlyphStyle = draw.GlyphStyle{Color: palette[0], Radius: 3, Shape: draw.CircleGlyph{}}
 		c.Add(dot)
 	}
 	if err := line(c, faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
@@ -177,6 +203,8 @@ func drawForest(rows []row, title, caption, unit string) (*plotted, error) {
 	c.NominalY(names...)
 	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
 	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
+	margin := 0.05 * (c.X.Max - c.X.Min)
+	c.X.Min, c.X.Max = c.X.Min-margin, c.X.Max+margin
 	drawn, err := svg(c, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
 	return &plotted{title, caption, drawn}, err
 }
@@ -283,10 +311,9 @@ func bars(p study.Page, engine string) (*plotted, error) {
 	}
 	c.NominalY(names...)
 	c.X.Min = 0
-	c.Y.Min, c.Y.Max = -0.6, float64(len(names))-0.4
+	c.Y.Min, c.Y.Max = -0.6, float64(len(names))+1.4 // room for the legend
 	c.Legend.Top = true
-	c.Legend.YOffs = 14
-	drawn, err := svg(c, vg.Length(len(names))*0.78*vg.Centimeter+2.2*vg.Centimeter)
+	drawn, err := svg(c, vg.Length(len(names)+2)*0.75*vg.Centimeter+1.6*vg.Centimeter)
 	return &plotted{
 		engine + ": instructions of an operation",
 		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.",

@@ -40,6 +40,7 @@ var commands = []command{
 	{"compare", "[-engine E] [-format text|json|bench] A B [C...]", "measure variants against the first of them", runCompare},
 	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
 	{"report", "RESULTS... -o FILE", "results as one HTML file", runReport},
+	{"baseline", "-kernel VMLINUZ [-engine E] [-append WORDS] [-o FILE]", "a Linux kernel with the same init, beside the generated ones", runBaseline},
 }
 
 // Exit statuses of the command itself; boot passes init's own on.

@@ -1,0 +1,96 @@
+package study
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+)
+
+// linuxMemory is what a distribution's kernel needs, in MiB.
+const linuxMemory = 512
+
+// Baseline measures a Linux kernel with the same guest as /init on the same
+// machine, and hands out its records. extra are words for the kernel's command
+// line; they become a part of the name that the figures carry.
+func Baseline(ctx context.Context, m vm.Config, kernel, extra string, step func(string), emit func(result.Record) error) error {
+	release, err := Release(kernel)
+	if err != nil {
+		return err
+	}
+	variant := strings.Join(append([]string{"Linux " + release}, strings.Fields(extra)...), ", ")
+	archive, err := lab.Initramfs(ctx, "", func(format string, args ...any) { step(fmt.Sprintf(format, args...)) })
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "entrylab-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	m.Kernel, m.Initrd, m.MemoryMiB = kernel, filepath.Join(dir, "initramfs.cpio"), linuxMemory
+	if err := os.WriteFile(m.Initrd, archive, 0o644); err != nil {
+		return err
+	}
+	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- measure"
+	c, err := MachineConfig(ctx, m)
+	if err != nil {
+		return err
+	}
+	step("booting " + variant)
+	n := 0
+	err = Measure(ctx, m, func(f result.Measure) error {
+		n++
+		f.Variant = variant
+		return emit(result.NewRecord(c, f, "", units[m.Engine], 0, time.Now()))
+	})
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s measured nothing", variant)
+	}
+	return err
+}
+
+// Offsets in a Linux kernel image (Linux: Documentation/arch/x86/boot.rst, "The
+// Real-Mode Kernel Header").
+const (
+	headerMagic   = 0x202 // "HdrS"
+	headerVersion = 0x20e // where the release is, less 0x200
+)
+
+// Release reads the release of a Linux kernel, as uname prints it, out of its
+// image.
+func Release(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("Linux kernel: %w", err)
+	}
+	defer f.Close()
+	image := make([]byte, 64<<10)
+	n, err := io.ReadFull(f, image)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", fmt.Errorf("Linux kernel %s: %w", path, err)
+	}
+	image = image[:n]
+	if n < headerVersion+2 || string(image[headerMagic:headerMagic+4]) != "HdrS" {
+		return "", fmt.Errorf("%s is no Linux kernel image (vmlinuz, bzImage): no HdrS at %#x", path, headerMagic)
+	}
+	at := int(binary.LittleEndian.Uint16(image[headerVersion:])) + 0x200
+	if at >= n {
+		return "", fmt.Errorf("%s: the kernel's release is said to be at %#x, beyond its setup code", path, at)
+	}
+	text, _, _ := strings.Cut(string(image[at:]), "\x00")
+	release, _, _ := strings.Cut(text, " ")
+	if release == "" || len(release) > 64 {
+		return "", fmt.Errorf("%s: no release at %#x", path, at)
+	}
+	return release, nil
+}
