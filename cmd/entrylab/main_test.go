@@ -35,6 +35,14 @@ func (m prepared) Run() int {
 			panic(err)
 		}
 	}
+	// Go's own caches stay where they are.
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		path, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			panic(err)
+		}
+		os.Setenv(name, strings.TrimSpace(string(path)))
+	}
 	os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	return m.M.Run()
 }
@@ -64,20 +72,15 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE", "GOMODCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	caches := strings.Fields(string(cache))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PROGRAMS", programDir)
 			e.Setenv("ROOT", root)
-			e.Setenv("XDG_CACHE_HOME", os.Getenv("XDG_CACHE_HOME"))
-			e.Setenv("GOCACHE", caches[0])
-			e.Setenv("GOMODCACHE", caches[1])
+			for _, name := range []string{"XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE"} {
+				e.Setenv(name, os.Getenv(name))
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
