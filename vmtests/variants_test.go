@@ -15,7 +15,7 @@ func TestVariants(t *testing.T) {
 	for _, n := range stubs.Presets() {
 		for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
 			if n.Variant.Bare {
-				continue // answers one call; TestFloor selects it for that
+				continue // answers one call; TestCounts selects it for that
 			}
 			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()

@@ -1,0 +1,58 @@
+package vmtests
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestCounts measures exact instruction counts and holds them against what the
+// kernel may cost at most. The counts are the code's, so they are the same on
+// every machine.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	measure := func(model vm.Machine) []result.Measure {
+		m := machine(t, vm.ICount)
+		m.Machine = model
+		return runGuest(t, lab.Config{
+			Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "heukelum-v2"), variant(t, "bare")},
+			Args:     []string{"measure"},
+			VM:       m,
+		}).Measures
+	}
+	got := measure(vm.MicroVM)
+	limits := map[string]float64{
+		"null-call": 60, "unknown-call": 60, "full-frame-call": 90, "signal-round-trip": 1200,
+		"thread-switch-yield": 250, "futex-round-trip": 1200,
+	}
+	for _, m := range got {
+		if !m.Exact() {
+			t.Errorf("%s of %s: %v to %v, no exact count", m.Op, m.Variant, m.Min, m.Max)
+		}
+		limit, ok := limits[m.Op]
+		if m.Variant == "bare" { // SYSCALL, an answer, SYSRET
+			limit = 3
+		}
+		if !ok || m.Median <= 0 || m.Median > limit {
+			t.Errorf("%s of %s: %v instructions, want 1 to %v", m.Op, m.Variant, m.Median, limit)
+		}
+	}
+	if want := 2*len(limits) + 1; len(got) != want { // of bare the null call alone
+		t.Errorf("%d figures, want %d", len(got), want)
+	}
+	medians := func(list []result.Measure) map[string]float64 {
+		m := map[string]float64{}
+		for _, f := range list {
+			m[f.Variant+" "+f.Op] = f.Median
+		}
+		return m
+	}
+	if diff := cmp.Diff(medians(got), medians(measure(vm.PC))); diff != "" {
+		t.Errorf("other counts on pc (-microvm +pc):\n%s", diff)
+	}
+}
