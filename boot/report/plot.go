@@ -46,7 +46,7 @@ const plotWidth = 14 * vg.Centimeter
 func plots(p study.Page) ([]plotted, error) {
 	var list []plotted
 	for _, e := range p.Engines() {
-		for _, f := range []func(study.Page, string) (*plotted, error){forest, switches, distribution, bars} {
+		for _, f := range []func(study.Page, string) (*plotted, error){phases, bars, forest, switches, distribution} {
 			one, err := f(p, e)
 			if err != nil {
 				return nil, err
@@ -262,28 +262,42 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 	}, err
 }
 
+// phases shows what a null call is made of.
+func phases(p study.Page, engine string) (*plotted, error) {
+	ops := make([]string, len(result.Phases))
+	for i, o := range result.Phases {
+		ops[i] = o.Op
+	}
+	return drawBars(p, engine, ops, true, engine+": the phases of a null call",
+		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out.")
+}
+
 // bars shows counts of the operations that entry and exit are most of.
 func bars(p study.Page, engine string) (*plotted, error) {
+	return drawBars(p, engine, []string{"null-call", "full-frame-call", "thread-switch-yield"}, false, engine+": instructions of an operation",
+		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
+}
+
+// drawBars draws a bar for each variant and operation, or, stacked, one for each
+// variant. Variants that lack an operation have none; nor have kernels that are
+// not generated, beside which the others could not be told apart.
+func drawBars(p study.Page, engine string, ops []string, stacked bool, title, caption string) (*plotted, error) {
 	if p.Unit(engine) != result.Instructions {
 		return nil, nil
 	}
-	ops := []string{"null-call", "full-frame-call", "thread-switch-yield"}
 	var names []string
 	values := make([]plotter.Values, len(ops))
 	all := p.Variants()
-	slices.Reverse(all)
+	slices.Reverse(all) // the first on top
 	for _, v := range all {
-		row := make([]float64, len(ops))
-		whole := true
-		for i, op := range ops {
+		row := make([]float64, 0, len(ops))
+		for _, op := range ops {
 			records := p.Records(p.Headline(engine, op), v, op)
-			if len(records) == 0 {
-				whole = false
-				break
+			if n := len(records); n > 0 && records[n-1].Axes != "" {
+				row = append(row, records[n-1].Median)
 			}
-			row[i] = records[len(records)-1].Median
 		}
-		if !whole || row[len(row)-1] > 400 { // another kernel's would leave nothing of these
+		if len(row) < len(ops) {
 			continue
 		}
 		names = append(names, study.Title(v))
@@ -297,26 +311,33 @@ func bars(p study.Page, engine string) (*plotted, error) {
 	c := canvas()
 	c.X.Label.Text = p.Unit(engine)
 	width := vg.Points(5)
+	if stacked {
+		width = vg.Points(11)
+	}
+	var below *plotter.BarChart
 	for i, op := range ops {
 		b, err := plotter.NewBarChart(values[i], width)
 		if err != nil {
 			return nil, err
 		}
 		b.Horizontal = true
-		b.Color = palette[i]
+		b.Color = palette[i%len(palette)]
 		b.LineStyle.Width = 0
-		b.Offset = width * vg.Length(len(ops)-1-2*i) / 2 * 1.15
+		switch {
+		case !stacked:
+			b.Offset = width * vg.Length(len(ops)-1-2*i) / 2 * 1.15
+		case below != nil:
+			b.StackOn(below)
+		}
+		below = b
 		c.Add(b)
 		c.Legend.Add(result.OperationOf(op).Short, b)
 	}
 	c.NominalY(names...)
 	c.X.Min = 0
-	c.Y.Min, c.Y.Max = -0.6, float64(len(names))+1.4 // room for the legend
+	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
+	c.Y.Min, c.Y.Max = -0.6, rows
 	c.Legend.Top = true
-	drawn, err := svg(c, vg.Length(len(names)+2)*0.75*vg.Centimeter+1.6*vg.Centimeter)
-	return &plotted{
-		engine + ": instructions of an operation",
-		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.",
-		drawn,
-	}, err
+	drawn, err := svg(c, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
+	return &plotted{title, caption, drawn}, err
 }

@@ -45,13 +45,18 @@ func NewSet(records []result.Record) *Set {
 	s := &Set{series: map[key][]result.Record{}, units: map[Column]string{}}
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b result.Record) int { return a.Time.Compare(b.Time) })
-	// Kernels that are not generated have code of their own.
-	type product struct{ engine, kernel string }
+	// Kernels that are not generated have code of their own, and so has the init
+	// that phases are counted with.
+	type product struct {
+		engine, kernel string
+		phase          bool
+	}
 	of := func(r *result.Record) product {
-		if r.Axes == "" {
-			return product{r.Engine, r.Variant}
+		p := product{engine: r.Engine, phase: result.IsPhase(r.Op)}
+		if r.Axes == "" && r.Variant != Control {
+			p.kernel = r.Variant
 		}
-		return product{r.Engine, ""}
+		return p
 	}
 	newest := map[product]string{}
 	for i := range records {
