@@ -40,7 +40,10 @@ const (
 
 // ErrNoBochs means that Bochs, its display or the X server for it are not
 // installed.
-var ErrNoBochs = errors.New("Bochs cannot be used: run `make deps`, or apt-get install bochs bochs-x bochsbios vgabios xvfb")
+var ErrNoBochs = errors.New("cannot use Bochs: run `make deps`, or apt-get install bochs bochs-x bochsbios vgabios xvfb")
+
+// ErrBochsStart is ErrStart of Bochs, or of the X server for it.
+var ErrBochsStart = errors.New("bochs failed at start")
 
 // findBochs looks for what Bochs needs and does without a screen.
 func findBochs() error {
@@ -138,7 +141,7 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	err = cmd.Start()
 	consoleEnd.Close()
 	if err != nil {
-		return ending{}, fmt.Errorf("%w: %w", ErrStart, err)
+		return ending{}, fmt.Errorf("%w: %w", ErrBochsStart, err)
 	}
 	var pump sync.WaitGroup
 	pump.Go(func() { _, _ = io.Copy(&rec.console, console) })
@@ -177,7 +180,7 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	err = cmd.Start()
 	numberEnd.Close()
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %w", ErrStart, err)
+		return "", nil, fmt.Errorf("%w: %w", ErrBochsStart, err)
 	}
 	stop = func() {
 		_ = cmd.Cancel()
@@ -186,7 +189,7 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	line, err := bufio.NewReader(number).ReadString('\n')
 	if err != nil {
 		stop()
-		return "", nil, fmt.Errorf("%w: %s gave no display: %s", ErrStart, xvfbProgram, strings.TrimSpace(said.String()))
+		return "", nil, fmt.Errorf("%w: %s gave no display: %s", ErrBochsStart, xvfbProgram, strings.TrimSpace(said.String()))
 	}
 	return ":" + strings.TrimSpace(line), stop, nil
 }

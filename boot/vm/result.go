@@ -107,7 +107,11 @@ type ending struct {
 // error is ErrStart's, when the guest never ran.
 func (e ending) verdict() (outcome Outcome, status int, reason string, err error) {
 	if e.silent && e.timeout == 0 && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
-		return Crash, 0, "", fmt.Errorf("%w: %s", ErrStart, e.complaint())
+		failed := ErrStart
+		if e.bochs {
+			failed = ErrBochsStart
+		}
+		return Crash, 0, "", fmt.Errorf("%w: %s", failed, e.complaint())
 	}
 	line, ours := strings.CutPrefix(e.lastLog, logPrefix)
 	if !ours {

@@ -1,0 +1,189 @@
+package vmtests
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
+)
+
+var everyPreset = flag.Bool("crosscheck", false, "compare QEMU and Bochs on every preset, not on some")
+
+// needBochs skips the test where there is no Bochs.
+func needBochs(t *testing.T) vm.Config {
+	t.Helper()
+	m := machine(t, vm.Bochs)
+	if err := vm.Bochs.Available(t.Context(), nil); err != nil {
+		t.Skip(err)
+	}
+	m.Timeout = vm.TimeoutFor(t, 10*timeout)
+	return m
+}
+
+// What Bochs counts otherwise than QEMU's icount, and why.
+const (
+	// A REP that runs its count down is an instruction more in QEMU, which looks
+	// at RCX once more at the end (TestCrosscheckTicks). A signal's round trip
+	// has so many: the frame, the FXSAVE area and the signal's data out, the
+	// frame and the area in.
+	signalREPs = 5
+	// A thread that waits in the queue of the futex that is measured, for one of
+	// its own: the Go runtime has some threads parked, and where depends on when
+	// it began them. It costs the round trip as much with every variant.
+	futexBystander = 9
+)
+
+// bochsDiffers are the allowed differences of an operation, Bochs less QEMU.
+// All variants of a boot have the same. Operations that are not here have none.
+var bochsDiffers = map[string][]float64{
+	"signal-round-trip": {-signalREPs},
+	"futex-round-trip":  {0, futexBystander, -futexBystander},
+}
+
+// bochsSkips begins the names, without the variant, of checks that are not made
+// in Bochs: it takes the single-step trap in the kernel.
+const bochsSkips = "traps: single step"
+
+// TestCrosscheck verifies and measures the same variants under QEMU's icount
+// and in Bochs, two emulators that share nothing: every check must have the
+// same outcome and every operation the same count of instructions, but for the
+// differences that are told above.
+func TestCrosscheck(t *testing.T) {
+	t.Parallel()
+	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "bare")}
+	if *everyPreset {
+		list = nil
+		for _, p := range stubs.Presets() {
+			list = append(list, p.Named)
+		}
+	}
+	c := lab.Config{Variants: list, Args: []string{"verify", "measure"}, VM: needBochs(t)}
+	inBochs := runGuest(t, c)
+	c.VM = machine(t, vm.ICount)
+	inQEMU := runGuest(t, c)
+	t.Logf("%d checks and %d figures; %v in Bochs, %v in QEMU", len(inBochs.Checks), len(inBochs.Measures), inBochs.VM.Elapsed, inQEMU.VM.Elapsed)
+
+	if len(inBochs.Checks) < 30 || len(inBochs.Checks) != len(inQEMU.Checks) {
+		t.Fatalf("%d checks in Bochs, %d in QEMU", len(inBochs.Checks), len(inQEMU.Checks))
+	}
+	for i, b := range inBochs.Checks {
+		q := inQEMU.Checks[i]
+		_, check, _ := strings.Cut(b.Name, ": ")
+		switch {
+		case strings.HasPrefix(check, bochsSkips):
+			if b.Outcome != result.Skip || q.Outcome != result.Pass {
+				t.Errorf("%s: %v in Bochs, want SKIP; %v in QEMU, want PASS (%s)", b.Name, b.Outcome, q.Outcome, q.Detail)
+			}
+		case b != q:
+			t.Errorf("%+v in Bochs, %+v in QEMU", b, q)
+		case b.Outcome == result.Fail || b.Outcome == result.Error:
+			t.Errorf("%s: %v (%s)", b.Name, b.Outcome, b.Detail)
+		}
+	}
+	compareCounts(t, inBochs, inQEMU)
+}
+
+// compareCounts compares the medians, and shows them.
+func compareCounts(t *testing.T, inBochs, inQEMU *lab.Run) {
+	t.Helper()
+	if len(inBochs.Measures) != len(inQEMU.Measures) || len(inBochs.Measures) == 0 {
+		t.Fatalf("%d figures in Bochs, %d in QEMU", len(inBochs.Measures), len(inQEMU.Measures))
+	}
+	seen := map[string]float64{} // the difference of an operation
+	for _, q := range inQEMU.Measures {
+		b, ok := inBochs.Find(q.Variant, q.Op)
+		if !ok {
+			t.Errorf("%s, %s: no figure in Bochs", q.Variant, q.Op)
+			continue
+		}
+		difference := b.Median - q.Median
+		t.Logf("%-16s %-20s QEMU %g, Bochs %g", q.Variant, q.Op, q.Median, b.Median)
+		allowed, other := bochsDiffers[q.Op]
+		if !other {
+			allowed = []float64{0}
+		}
+		if before, ok := seen[q.Op]; ok {
+			allowed = []float64{before} // that of the first variant
+		}
+		found := false
+		for _, d := range allowed {
+			found = found || d == difference
+		}
+		if !found {
+			t.Errorf("%s, %s: %g in Bochs, %g in QEMU; want a difference of %v", q.Variant, q.Op, b.Median, q.Median, allowed)
+		} else {
+			seen[q.Op] = difference
+		}
+	}
+}
+
+// TestCrosscheckTicks shows what the two emulators count alike, and what not:
+// a REP that runs its count down.
+func TestCrosscheckTicks(t *testing.T) {
+	t.Parallel()
+	c := lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "ticks"), VM: needBochs(t)}
+	want := func(more int) string {
+		var b strings.Builder
+		b.WriteString("10 NOPs: 10\n10 rounds: 20\nDIVQ: 2\n")
+		for _, n := range []int{0, 1, 10, 1000} {
+			ticks := max(n+more, 1) // with RCX 0 it is one instruction to both
+			fmt.Fprintf(&b, "REP MOVSB of %d: %d\nREP STOSQ of %d: %d\n", n, ticks, n, ticks)
+		}
+		b.WriteString("MOVQ, REPNE SCASB of 10: 11\n") // ended by a match
+		return b.String()
+	}
+	for _, tt := range []struct {
+		engine vm.Engine
+		more   int
+	}{{vm.Bochs, 0}, {vm.ICount, 1}} {
+		if tt.engine == vm.ICount {
+			c.VM = machine(t, vm.ICount)
+		}
+		res, console := bootInit(t, c)
+		if res.Outcome != vm.Exited || res.Status != 0 || console != want(tt.more) {
+			t.Errorf("%s counts\n%swant\n%s%s", tt.engine, console, want(tt.more), res.Report())
+		}
+	}
+}
+
+// TestCrosscheckSysret boots a variant that lets rt_sigreturn end in SYSRET,
+// and sends it to a non-canonical address. QEMU raises #GP in ring 3, as AMD's
+// CPUs do: init gets a signal with another frame than it should, and a check
+// fails. Bochs raises #GP in ring 0 with RSP the user's already, as Intel's do:
+// SMAP forbids to push the exception's frame there, which makes it #DF.
+func TestCrosscheckSysret(t *testing.T) {
+	t.Parallel()
+	const name, check = "sigreturn-via-sysret", "signals: sigreturn to 1<<47"
+	m := needBochs(t)
+	b, err := broken.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := lab.Config{
+		Variants: []stubs.Named{variant(t, b.Base), b.Named},
+		Args:     []string{"verify", "-variants=" + name},
+		VM:       m,
+	}
+	inBochs, err := lab.RunGuest(t.Context(), c, nil)
+	if inBochs == nil {
+		t.Fatal(err)
+	}
+	const reason = "panic: #DF at stub_rt_sigreturn." + name + "+"
+	if inBochs.VM.Outcome != vm.Panic || !strings.HasPrefix(inBochs.VM.Reason, reason) {
+		t.Errorf("Bochs: want %q\n%s", reason, inBochs.VM.Report())
+	}
+	c.VM = machine(t, vm.ICount)
+	inQEMU := runGuest(t, c)
+	for _, got := range inQEMU.Checks {
+		if got.Name == name+": "+check && got.Outcome == result.Fail {
+			return
+		}
+	}
+	t.Errorf("QEMU: %q did not fail\n%s", check, inQEMU.VM.Report())
+}
