@@ -45,7 +45,6 @@ func (v Variant) low() int {
 // entry is the target of SYSCALL: the way of an ordinary call in, to its
 // handler and out.
 func (v Variant) entry(suffix string) Func {
-	regs := regsAt(v.low())
 	return FUNC("entry_SYSCALL_64."+suffix, fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
 %v
 
@@ -57,40 +56,33 @@ State on entry (SDM volume 2, SYSCALL):
   R10  argument 4                CS   KERNEL_CS, SS KERNEL_DS
   R8   argument 5                IF   0, as are TF, DF, IOPL, NT and AC
   R9   argument 6`, v),
+		v.landing(),
 		SWAPGS().C("GS.base: user -> PerCPU"),
-		MOVQ(RSP, gs.RSPScratch).C("no stack yet"),
-		MOVQ(gs.TopOfStack, RSP),
+		MOVQ(RSP, v.scratch()).C("no stack yet"),
+		MOVQ(v.stackTop(), RSP),
 		FRAME(regsSize),
 		v.enable(IRQEarly),
 		v.frame(),
-
-		TESTL(layout.TIFEntryWork, threadAt(v.low()).Flags).C("a tracer?"),
-		JNE("tracesys"),
-		CMPQ(RAX, layout.SysControlMax),
-		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
-		MOVQ(R10, RCX).C("argument 4, as a function takes it"),
-		CALL(Sym("sys_call_table").Index(RAX, 8)),
-		MOVQ(RAX, regs.AX),
-
-		LABEL("ret_from_sys_call"),
-		v.testWork(),
-		v.exit(),
-
-		v.carefulWork(),
-		LABEL("sysret_signal"),
-		v.fixup(regs, R11),
-		v.saveRest(),
-		JMP("int_ret_from_sys_call"),
-
-		LABEL("tracesys"),
-		UD2().C("nothing sets TIFEntryWork"),
+		v.clear(),
+		v.dispatch(suffix),
 	).In("entry")
+}
+
+// dispatch is the call's way from its frame on.
+func (v Variant) dispatch(suffix string) Block {
+	if v.Slow == SlowOnly {
+		return v.only(suffix)
+	}
+	return v.fast(suffix)
 }
 
 // frame builds the frame.
 func (v Variant) frame() Block {
-	if v.Build == BuildPush {
+	switch v.Build {
+	case BuildPush:
 		return v.pushFrame()
+	case BuildTrapframe:
+		return v.trapframe()
 	}
 	return v.movFrame()
 }
@@ -124,7 +116,7 @@ func (v Variant) movFrame() Block {
 func (v Variant) pushFrame() Block {
 	return Block{
 		PUSHQ(x86.USER_DS).Is(pt.SS),
-		PUSHQ(gs.RSPScratch).Is(pt.SP),
+		PUSHQ(v.scratch()).Is(pt.SP),
 		v.enable(IRQFrame), // not before RSPScratch has been read
 		PUSHQ(R11).Is(pt.Flags),
 		PUSHQ(x86.USER_CS).Is(pt.CS),
@@ -141,6 +133,34 @@ func (v Variant) pushFrame() Block {
 		PUSHQ(R10).Is(pt.R10),
 		PUSHQ(R11).Is(pt.R11),
 		v.pushRest(),
+	}
+}
+
+// trapframe builds the frame as FreeBSD's fast_syscall does: all of it by MOV,
+// what the registers of SYSCALL hold first, then RSP, with interrupts on as soon
+// as that is safe.
+func (v Variant) trapframe() Block {
+	regs := regsAt(v.low())
+	return Block{
+		SUBQ(regsSize-v.low(), RSP),
+		MOVQ(R11, regs.Flags),
+		MOVQ(R11, regs.R11),
+		MOVQ(RCX, regs.IP),
+		MOVQ(RCX, regs.CX),
+		v.fillSP(regs),
+		LABEL("entry_SYSCALL_64_after_hwframe"),
+		v.enable(IRQFrame),
+		MOVQ(x86.USER_DS, regs.SS),
+		MOVQ(x86.USER_CS, regs.CS),
+		MOVQ(RDI, regs.DI),
+		MOVQ(RSI, regs.SI),
+		MOVQ(RDX, regs.DX),
+		MOVQ(R10, regs.R10),
+		MOVQ(R8, regs.R8),
+		MOVQ(R9, regs.R9),
+		MOVQ(RAX, regs.OrigAX),
+		MOVQ(-enosys, regs.AX),
+		v.storeRest(regs),
 	}
 }
 
@@ -177,7 +197,7 @@ func (v Variant) fillSP(regs layout.PtRegs[Mem]) Block {
 	if v.SP != SPFrame {
 		return nil
 	}
-	return move(gs.RSPScratch, RCX, regs.SP)
+	return move(v.scratch(), RCX, regs.SP)
 }
 
 // fillFlags is change (b) at entry.
@@ -204,6 +224,15 @@ func (v Variant) fillTop(regs layout.PtRegs[Mem]) Block {
 // enable turns interrupts on if this is the variant's place for it.
 func (v Variant) enable(place IRQ) Block {
 	if v.IRQ != place {
+		return nil
+	}
+	return Block{STI()}
+}
+
+// enableAgain turns interrupts on where they are off because a fast exit was
+// tried.
+func (v Variant) enableAgain() Block {
+	if v.IRQ == IRQOff {
 		return nil
 	}
 	return Block{STI()}

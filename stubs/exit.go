@@ -46,12 +46,12 @@ func (v Variant) carefulWork() Block {
 }
 
 // exit returns to ring 3.
-func (v Variant) exit() Block {
+func (v Variant) exit(suffix string) Block {
 	switch v.Exit {
 	case ExitIRET:
 		return v.iret()
 	case ExitOpportunistic:
-		return v.opportunistic()
+		return v.opportunistic(suffix)
 	}
 	return v.sysret()
 }
@@ -67,8 +67,9 @@ func (v Variant) sysret() Block {
 		exit = append(exit, loadArgs(regs), v.loadSYSRET(regs))
 	}
 	return append(exit,
-		MOVQ(v.userSP(regs), RSP),
+		v.leave(v.low()),
 		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
 		SYSRETQ(),
 	)
 }
@@ -86,7 +87,7 @@ func (v Variant) userSP(regs layout.PtRegs[Mem]) Mem {
 	if v.SP == SPFrame {
 		return regs.SP
 	}
-	return gs.RSPScratch
+	return v.scratch()
 }
 
 // userFlags is the slot of the user's RFLAGS: the exit's side of (b).
@@ -121,52 +122,122 @@ func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
 
 // iret returns by IRETQ. RCX and R11 hold the same as after SYSRETQ.
 func (v Variant) iret() Block {
-	regs := regsAt(v.low())
 	return Block{
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
-		v.loadRest(regs),
+		v.loadRest(regsAt(v.low())),
+		v.iretFrom(v.low()),
+	}
+}
+
+// iretFrom returns by IRETQ, the callee-saved registers being the user's. RSP is
+// off bytes above the frame's start.
+func (v Variant) iretFrom(off int) Block {
+	regs := regsAt(off)
+	return Block{
 		MOVQ(regs.R11, R11),
 		loadArgs(regs),
 		MOVQ(regs.CX, RCX),
-		ADDQ(pt.IP.Off-v.low(), RSP).C("to the hardware frame"),
+		ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"),
 		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
 		IRETQ(),
 	}
 }
 
-// opportunistic returns by SYSRETQ if that does what IRETQ would do with the
-// frame: the conditions of Linux (4.0 entry_64.S; 6.12 do_syscall_64). A frame
-// that was not changed fulfils them all but the last: with TF set, SYSRETQ
-// traps before the user's next instruction and IRETQ behind it, so that a
-// program which single-steps itself would trap at the same place for ever.
-func (v Variant) opportunistic() Block {
-	regs := regsAt(v.low())
-	return Block{
+// IPTest is how an exit that may take SYSRETQ sees that RIP, which is in RCX, is
+// one that it can load: #GP in ring 0 if not.
+type IPTest uint8
+
+const (
+	// IPHalf is that no bit from 47 on is set: 4.0 and 4.1.
+	IPHalf IPTest = iota
+	// IPCanonical is that bits 47 to 63 are the same: 4.2 to 4.15. An address of
+	// the upper half faults in ring 3, as it should.
+	IPCanonical
+	// IPTaskSize is that it is below layout.TaskSizeMax: 4.16 on, in C.
+	IPTaskSize
+)
+
+// sysretFits goes to fail unless SYSRETQ does what IRETQ would do with the
+// frame, in Linux's order (4.0 entry_64.S; 6.12 do_syscall_64). What the test
+// leaves are RIP in RCX and RFLAGS in R11. Clobbers RDI.
+//
+// A frame that was not changed fulfils all conditions but those of RF and TF:
+// with TF set, SYSRETQ traps before the user's next instruction and IRETQ
+// behind it, so that a program which single-steps itself would trap at the same
+// place for ever.
+func (v Variant) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
+	ip := Block{
 		MOVQ(regs.CX, RCX),
-		MOVQ(regs.R11, R11),
 		CMPQ(RCX, regs.IP).C("SYSRETQ loads RIP from RCX"),
-		JNE("opportunistic_sysret_failed"),
+		JNE(fail),
+	}
+	flags := Block{
+		MOVQ(regs.R11, R11),
 		CMPQ(R11, regs.Flags).C("and RFLAGS from R11"),
-		JNE("opportunistic_sysret_failed"),
-		CMPQ(regs.CS, x86.USER_CS).C("and these from MSR_STAR"),
-		JNE("opportunistic_sysret_failed"),
-		CMPQ(regs.SS, x86.USER_DS),
-		JNE("opportunistic_sysret_failed"),
+		JNE(fail),
+	}
+	cs := Block{CMPQ(regs.CS, x86.USER_CS).C("and this from MSR_STAR"), JNE(fail)}
+	ss := Block{CMPQ(regs.SS, x86.USER_DS).C("and this"), JNE(fail)}
+	single := Block{
+		TESTL(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
+		JNE(fail),
+	}
+	if v.IPTest == IPTaskSize {
+		return Block{ip, flags, cs, ss, v.testIP(fail), single}
+	}
+	return Block{ip, v.testIP(fail), cs, flags, single, ss}
+}
+
+// testIP goes to fail unless SYSRETQ can load RCX.
+func (v Variant) testIP(fail string) Block {
+	switch v.IPTest {
+	case IPCanonical:
+		return Block{
+			MOVQ(RCX, RDI),
+			SHLQ(16, RDI),
+			SARQ(16, RDI),
+			CMPQ(RDI, RCX).C("#GP in ring 0 if RIP is not canonical"),
+			JNE(fail),
+		}
+	case IPTaskSize:
+		return Block{
+			MOVQ(uint64(layout.TaskSizeMax), RDI),
+			CMPQ(RCX, RDI).C("#GP in ring 0 if RIP is not canonical"),
+			JAE(fail),
+		}
+	}
+	return Block{
 		MOVQ(RCX, RDI),
 		SHRQ(47, RDI).C("#GP in ring 0 if RIP is not canonical"),
-		JNE("opportunistic_sysret_failed"),
-		TESTL(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
-		JNE("opportunistic_sysret_failed"),
+		JNE(fail),
+	}
+}
+
+// opportunistic returns by SYSRETQ if the frame allows it, else by the slow
+// exit.
+func (v Variant) opportunistic(suffix string) Block {
+	regs := regsAt(v.low())
+	return Block{
+		v.sysretFits(regs, "syscall_return_via_slow_exit"),
 
 		LABEL("syscall_return_via_sysret"),
 		v.loadRest(regs),
 		loadArgs(regs),
-		MOVQ(regs.SP, RSP),
+		v.leave(v.low()),
 		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
 		SYSRETQ(),
 
-		LABEL("opportunistic_sysret_failed"),
-		v.saveRest(),
-		JMP("int_ret_from_sys_call"),
+		LABEL("syscall_return_via_slow_exit"),
+		v.toSlowExit(suffix),
 	}
+}
+
+// toSlowExit leaves a fast path whose frame has no slot left out at the top.
+func (v Variant) toSlowExit(suffix string) Block {
+	if v.Slow == SlowC {
+		return Block{JMP("sysret_signal")}
+	}
+	return Block{v.saveRest(), JMP(v.slowExit(suffix))}
 }

@@ -90,12 +90,53 @@ var presets = []Preset{
 		Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
 	},
 	{
+		Named:   Named{Name: "linux-4.0", Variant: Variant{Work: WorkTest, Slow: SlowSYSRET}},
+		Release: "Linux 4.0",
+		Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
+		Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
+	},
+	{
 		Named: Named{Name: "linux-4.1", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest,
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest, Slow: SlowSYSRET,
 		}},
 		Release: "Linux 4.1",
-		Adds:    "(a)+(b)+(c) by PUSH, room for all registers, one test for work",
+		Adds:    "4.0 with (a)+(b)+(c) by PUSH, room for all registers",
 		Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
+	},
+	{
+		Named: Named{Name: "linux-4.2", Variant: Variant{
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest, Slow: SlowSYSRET,
+			IPTest: IPCanonical, Stack: StackSP0,
+		}},
+		Release: "Linux 4.2",
+		Adds:    "4.1 with the top of the stack from the TSS, RIP tested for being canonical",
+		Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
+	},
+	{
+		Named: Named{Name: "linux-4.6", Variant: Variant{
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQDispatch, Work: WorkTest, Slow: SlowC,
+			IPTest: IPCanonical, Stack: StackSP0,
+		}},
+		Release: "Linux 4.6",
+		Adds:    "4.2 with the slow path as a function of the frame (in Linux: in C), interrupts on only when the frame is done",
+		Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
+	},
+	{
+		Named: Named{Name: "linux-6.12", Variant: Variant{
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsFull, Exit: ExitOpportunistic, IRQ: IRQDispatch, Work: WorkTest,
+			Slow: SlowOnly, IPTest: IPTaskSize, Scratch: ScratchSP2, Leave: LeaveTrampoline, Clear: ClearXor, Landing: LandingENDBR,
+		}},
+		Release: "Linux 6.12",
+		Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
+		Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here, and the number has 64 bits",
+	},
+	{
+		Named: Named{Name: "freebsd", Variant: Variant{
+			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildTrapframe, Regs: RegsFull, IRQ: IRQFrame, Work: WorkTest,
+		}},
+		Release: "FreeBSD 10",
+		Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
+		Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
 	},
 }
 

@@ -21,15 +21,31 @@ func (v Variant) Program(suffix string) (Program, error) {
 		p.Funcs = append(p.Funcs, bareEntry(suffix))
 		return p, nil
 	}
-	p.Funcs = append(p.Funcs,
-		v.entry(suffix),
+	p.Funcs = append(p.Funcs, v.entry(suffix))
+	p.Funcs = append(p.Funcs, v.slowFuncs(suffix)...)
+	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
+	return p, nil
+}
+
+// slowFuncs are the functions beside the entry's, as Slow has it.
+func (v Variant) slowFuncs(suffix string) []Func {
+	switch v.Slow {
+	case SlowOnly:
+		return []Func{v.doSyscall(suffix)}
+	case SlowC:
+		return append(v.ptregs(suffix), v.doSyscall(suffix))
+	}
+	funcs := []Func{
 		v.forkLike("stub_clone", "sys_clone", suffix),
 		v.rtSigreturn(suffix),
 		v.forkLike("stub_full_frame", "sys_full_frame", suffix),
 		v.setFrame(suffix),
 		v.poison(suffix),
-	)
-	return p, nil
+	}
+	if v.Slow == SlowSYSRET {
+		funcs = append(funcs, v.slowSYSRET(suffix))
+	}
+	return funcs
 }
 
 // bareEntry is the floor. RSP and GS stay the user's and interrupts off; RCX and
@@ -53,6 +69,7 @@ func ProgramOf(list []Named) (Program, error) {
 	var all Program
 	var errs []error
 	var table []any
+	verw := false
 	seen := map[string]bool{}
 	for _, n := range list {
 		if seen[n.Name] {
@@ -64,6 +81,7 @@ func ProgramOf(list []Named) (Program, error) {
 		errs = append(errs, err)
 		all.Add(p)
 		table = append(table, words(n.desc())...)
+		verw = verw || n.Variant.Buffers == BuffersVERW
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Program{}, err
@@ -72,6 +90,9 @@ func ProgramOf(list []Named) (Program, error) {
 		RODATA("variants", table...),
 		RODATA("variants_count", uint64(len(list))),
 	}})
+	if verw {
+		all.Data = append(all.Data, verwData())
+	}
 	return all, nil
 }
 
@@ -100,9 +121,13 @@ func (n Named) desc() layout.VariantDesc[any] {
 		UsesScratch: word(n.Variant.usesScratch()),
 		Info:        n.Variant.info(n.Name),
 	}
-	if n.Variant.Bare { // it never calls anything
+	switch {
+	case n.Variant.Bare: // it never calls anything
 		none := PTR("sys_ni_syscall")
 		d.Clone, d.RTSigreturn, d.FullFrame, d.SetFrame, d.Poison = none, none, none, none, none
+	case n.Variant.Slow == SlowOnly: // the frame is whole, so the handlers need nobody before them
+		d.Clone, d.RTSigreturn = PTR("sys_clone"), PTR("sys_rt_sigreturn")
+		d.FullFrame, d.SetFrame, d.Poison = PTR("sys_full_frame"), PTR("sys_set_frame"), PTR("sys_poison")
 	}
 	return d
 }

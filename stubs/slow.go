@@ -21,7 +21,7 @@ func (v Variant) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.SP == SPFrame {
 		return nil
 	}
-	return move(gs.RSPScratch, tmp, regs.SP)
+	return move(v.scratch(), tmp, regs.SP)
 }
 
 func (v Variant) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
@@ -66,7 +66,7 @@ func (v Variant) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.SP == SPFrame {
 		return nil
 	}
-	return move(regs.SP, tmp, gs.RSPScratch)
+	return move(regs.SP, tmp, v.scratch())
 }
 
 func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
@@ -158,15 +158,15 @@ whose arguments and result it has.`,
 
 // rtSigreturn wraps the handler that replaces the whole frame by one that it
 // reads from the user's stack: nothing of the fast path holds for that, and the
-// way back is IRETQ.
+// way back is the slow one.
 func (v Variant) rtSigreturn(suffix string) Func {
-	return v.wrapper("stub_rt_sigreturn."+suffix, "stub_rt_sigreturn completes the frame for sys_rt_sigreturn and returns by IRETQ.",
+	return v.wrapper("stub_rt_sigreturn."+suffix, "stub_rt_sigreturn completes the frame for sys_rt_sigreturn and returns by the slow exit.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
 		CALL("sys_rt_sigreturn"),
 		MOVQ(RAX, regsAt(0).AX),
-		JMP("int_ret_from_sys_call"),
+		JMP(v.slowExit(suffix)),
 	)
 }
 
@@ -196,7 +196,7 @@ has made of it.`,
 		v.restore(regs, R11),
 		v.loadRestCalled(),
 		v.ret(),
-		v.notCarried(),
+		v.notCarried(suffix),
 	)
 }
 
@@ -220,7 +220,7 @@ func (v Variant) checkCarried() Block {
 }
 
 // notCarried is where checkCarried goes.
-func (v Variant) notCarried() Block {
+func (v Variant) notCarried(suffix string) Block {
 	if v.Exit != ExitSYSRET {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (v Variant) notCarried() Block {
 		LABEL("set_frame_via_iret"),
 		ADDQ(8, RSP).C("no return to the fast path"),
 		MOVQ(RAX, regsAt(0).AX),
-		JMP("int_ret_from_sys_call"),
+		JMP(v.slowExit(suffix)),
 	}
 }
 

@@ -21,7 +21,7 @@ func stubKernel() Program {
 	var p Program
 	for _, name := range []string{
 		"int_ret_from_sys_call", "schedule", "sys_clone", "sys_rt_sigreturn", "sys_full_frame", "sys_set_frame", "sys_poison",
-		"sys_ni_syscall",
+		"sys_ni_syscall", "syscall_return_slowpath",
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
@@ -137,7 +137,9 @@ func TestParseVariant(t *testing.T) {
 		{name: "linux-3.19+d", err: `no change "d": want a, b or c`},
 		{name: "linux-3.19+", err: `no change ""`},
 		{name: "sp=stack", err: `axis sp has no value "stack": want one of percpu, frame`},
-		{name: "rsp=frame", err: `no axis "rsp": want one of sp, flags, top, build, regs, exit, irq, work`},
+		{name: "rsp=frame", err: `no axis "rsp": want one of sp, flags, top, build, regs, exit, irq, work, slow,`},
+		{name: "work=test,slow=sysret", want: "linux-4.0"},
+		{name: "work=test,slow=sysret,branch=retpoline", want: "sp=percpu,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=early,work=test,slow=sysret,branch=retpoline"},
 		{name: "sp=frame,sp=frame", err: "axis sp is given twice"},
 		{name: "sp=frame", err: `variant "sp=frame" is impossible: sp=frame with irq=early`},
 		{name: "linux-4.1,exit=iret", err: `no axis "linux-4.1"`},
@@ -205,12 +207,14 @@ func TestValidate(t *testing.T) {
 // another.
 func TestImpossible(t *testing.T) {
 	alone := map[string]bool{}
-	for v := range combinations() {
-		if err := v.Validate(); err != nil && !strings.Contains(err.Error(), "\n") {
-			alone[strings.SplitN(err.Error(), ":", 2)[0]] = true
+	for v := range combinations(axes[:numPathAxes]) {
+		for w := range neighbours(v, axes[numPathAxes:]) {
+			if err := w.Validate(); err != nil && !strings.Contains(err.Error(), "\n") {
+				alone[strings.SplitN(err.Error(), ":", 2)[0]] = true
+			}
 		}
 	}
-	for _, c := range impossible {
+	for _, c := range slices.Concat(impossible, laterImpossible) {
 		if !alone[c.what] {
 			t.Errorf("no combination is impossible for %q alone; there are %q", c.what, slices.Sorted(maps.Keys(alone)))
 		}
@@ -259,6 +263,8 @@ func TestSizes(t *testing.T) {
 		{"3.19 exit", "linux-3.19", "ret_from_sys_call", ends("SYSRETQ"), 17, 76},
 		{"4.1 entry", "linux-4.1", "", upToWorkTest, 20, 56},
 		{"4.1 exit", "linux-4.1", "ret_from_sys_call", ends("SYSRETQ"), 15, 79},
+		{"4.0 exit", "linux-4.0", "ret_from_sys_call", ends("SYSRETQ"), 15, 0},
+		{"4.6 entry", "linux-4.6", "", upToWorkTest, 19, 0}, // interrupts come on later
 		{"(a) entry", "linux-3.19+a", "", upToWorkTest, 15 + 2, 0},
 		{"(a) exit", "linux-3.19+a", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
 		{"(b) entry", "linux-3.19+b", "", upToWorkTest, 15 + 1, 0},
@@ -293,7 +299,6 @@ func TestFixup(t *testing.T) {
 		fixup, restore int
 	}{
 		{"linux-3.19", 7, 4},
-		{"work=test", 8, 4}, // Linux 4.0
 		{"linux-3.19+a", 5, 2},
 		{"linux-3.19+b", 5, 2},
 		{"linux-3.19+c", 4, 4},
@@ -301,7 +306,9 @@ func TestFixup(t *testing.T) {
 		{"linux-3.19+a+c", 2, 2},
 		{"linux-3.19+b+c", 2, 2},
 		{"heukelum-v2", 0, 0},
+		{"linux-4.0", 8, 4},
 		{"linux-4.1", 0, 0},
+		{"linux-6.12", 0, 0},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {
 			n, err := ParseVariant(tt.preset)
@@ -435,7 +442,10 @@ func TestPromises(t *testing.T) {
 		{"linux-3.19+b", argSlots | layout.SlotSet(layout.SlotFlags), layout.SlotsAll &^ layout.SlotsCalleeSaved, ^uint64(0)},
 		{"linux-3.19+c", argSlots | top, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},
 		{"heukelum-v2", layout.SlotsAll &^ layout.SlotsCalleeSaved, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},
+		{"linux-4.0", argSlots, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},
 		{"linux-4.1", layout.SlotsAll &^ layout.SlotsCalleeSaved, layout.SlotsAll, 0},
+		{"linux-6.12", layout.SlotsAll, layout.SlotsAll, 0},
+		{"freebsd", layout.SlotsAll, layout.SlotsAll, 0},
 		{"bare", 0, 0, 0},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {

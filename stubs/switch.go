@@ -35,7 +35,7 @@ registers has been switched already.`,
 			MOVQ(RAX, prev.IP),
 			MOVQ(RSP, prev.SP),
 			MOVQ(next.SP, RSP),
-			JMP(next.IP),
+			v.jump(next.IP, suffix),
 		).In("entry"),
 		FUNC(resume, `__switch_to_resume is where a thread goes on that __switch_to_asm has left: RSI
 is the thread, RSP its stack.`,
@@ -58,15 +58,16 @@ func (v Variant) saveUserSP() Block {
 	if !v.usesScratch() {
 		return nil
 	}
-	return move(gs.RSPScratch, RAX, prev.UserSP)
+	return move(v.scratch(), RAX, prev.UserSP)
 }
 
 func (v Variant) loadUserSP() Block {
 	if !v.usesScratch() {
 		return nil
 	}
-	return move(next.UserSP, RAX, gs.RSPScratch)
+	return move(next.UserSP, RAX, v.scratch())
 }
 
-// usesScratch reports whether RSPScratch is live during a call.
+// usesScratch reports whether the user's RSP is live in a per-CPU word during a
+// call.
 func (v Variant) usesScratch() bool { return v.SP == SPPerCPU && !v.Bare }

@@ -19,6 +19,16 @@ type Variant struct {
 	Exit  Exit
 	IRQ   IRQ
 	Work  Work
+	// What later releases changed.
+	Slow    Slow
+	IPTest  IPTest
+	Stack   Stack
+	Scratch Scratch
+	Leave   Leave
+	Clear   Clear
+	Buffers Buffers
+	Branch  Branch
+	Landing Landing
 	// Bare is the floor of every measurement, on no axis: SYSCALL and SYSRET,
 	// nothing kept, nothing called.
 	Bare bool
@@ -62,6 +72,8 @@ const (
 	BuildMov Build = iota
 	// BuildPush pushes from SS down, as 4.1.
 	BuildPush
+	// BuildTrapframe stores all slots by MOV, as FreeBSD.
+	BuildTrapframe
 )
 
 // Regs is what a frame has of the callee-saved registers.
@@ -97,6 +109,9 @@ const (
 	// IRQFrame is once the frame is built. A frame that is pushed is safe as
 	// soon as RSPScratch is pushed, and Linux 4.1 turns them on there.
 	IRQFrame
+	// IRQDispatch is where the frame is done with, right before the handler is
+	// looked up: 4.6 on.
+	IRQDispatch
 	// IRQOff is nowhere: they stay off to the end of the call.
 	IRQOff
 )
@@ -118,36 +133,55 @@ type axis struct {
 	name   string
 	values []string
 	field  func(*Variant) *uint8
+	// later axes are printed only where they are not at their first value, so
+	// that the names of older variants stay.
+	later bool
 }
 
 var axes = []axis{
-	{"sp", []string{"percpu", "frame"}, func(v *Variant) *uint8 { return (*uint8)(&v.SP) }},
-	{"flags", []string{"r11", "flags"}, func(v *Variant) *uint8 { return (*uint8)(&v.Flags) }},
-	{"top", []string{"lazy", "eager"}, func(v *Variant) *uint8 { return (*uint8)(&v.Top) }},
-	{"build", []string{"mov", "push"}, func(v *Variant) *uint8 { return (*uint8)(&v.Build) }},
-	{"regs", []string{"partial", "room", "full"}, func(v *Variant) *uint8 { return (*uint8)(&v.Regs) }},
-	{"exit", []string{"sysret", "iret", "opportunistic"}, func(v *Variant) *uint8 { return (*uint8)(&v.Exit) }},
-	{"irq", []string{"early", "frame", "off"}, func(v *Variant) *uint8 { return (*uint8)(&v.IRQ) }},
-	{"work", []string{"careful", "test"}, func(v *Variant) *uint8 { return (*uint8)(&v.Work) }},
+	{"sp", []string{"percpu", "frame"}, func(v *Variant) *uint8 { return (*uint8)(&v.SP) }, false},
+	{"flags", []string{"r11", "flags"}, func(v *Variant) *uint8 { return (*uint8)(&v.Flags) }, false},
+	{"top", []string{"lazy", "eager"}, func(v *Variant) *uint8 { return (*uint8)(&v.Top) }, false},
+	{"build", []string{"mov", "push", "trapframe"}, func(v *Variant) *uint8 { return (*uint8)(&v.Build) }, false},
+	{"regs", []string{"partial", "room", "full"}, func(v *Variant) *uint8 { return (*uint8)(&v.Regs) }, false},
+	{"exit", []string{"sysret", "iret", "opportunistic"}, func(v *Variant) *uint8 { return (*uint8)(&v.Exit) }, false},
+	{"irq", []string{"early", "frame", "dispatch", "off"}, func(v *Variant) *uint8 { return (*uint8)(&v.IRQ) }, false},
+	{"work", []string{"careful", "test"}, func(v *Variant) *uint8 { return (*uint8)(&v.Work) }, false},
+	{"slow", []string{"iret", "sysret", "c", "only"}, func(v *Variant) *uint8 { return (*uint8)(&v.Slow) }, true},
+	{"iptest", []string{"half", "canonical", "tasksize"}, func(v *Variant) *uint8 { return (*uint8)(&v.IPTest) }, true},
+	{"stack", []string{"percpu", "sp0"}, func(v *Variant) *uint8 { return (*uint8)(&v.Stack) }, true},
+	{"scratch", []string{"percpu", "sp2"}, func(v *Variant) *uint8 { return (*uint8)(&v.Scratch) }, true},
+	{"leave", []string{"stack", "trampoline"}, func(v *Variant) *uint8 { return (*uint8)(&v.Leave) }, true},
+	{"clear", []string{"none", "xor"}, func(v *Variant) *uint8 { return (*uint8)(&v.Clear) }, true},
+	{"buffers", []string{"kept", "verw"}, func(v *Variant) *uint8 { return (*uint8)(&v.Buffers) }, true},
+	{"branch", []string{"indirect", "retpoline"}, func(v *Variant) *uint8 { return (*uint8)(&v.Branch) }, true},
+	{"landing", []string{"none", "endbr"}, func(v *Variant) *uint8 { return (*uint8)(&v.Landing) }, true},
 }
+
+// numPathAxes is how many of the axes, from the first on, decide about each
+// other; the rest stand alone.
+const numPathAxes = 10
 
 // bare is the name of the floor, which has no axes.
 const bare = "bare"
 
 // String returns the variant's axes, as in
 // sp=percpu,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=early,work=careful.
-// It names the variant in tests, benchmarks, golden files and images.
+// Axes of later releases are left out where they are as in 3.19. It names the
+// variant in tests, benchmarks, golden files and images.
 func (v Variant) String() string {
 	if v.Bare {
 		return bare
 	}
-	parts := make([]string, len(axes))
-	for i, a := range axes {
+	var parts []string
+	for _, a := range axes {
 		n := *a.field(&v)
-		if int(n) < len(a.values) {
-			parts[i] = a.name + "=" + a.values[n]
-		} else {
-			parts[i] = fmt.Sprintf("%s=%d", a.name, n)
+		switch {
+		case n == 0 && a.later:
+		case int(n) < len(a.values):
+			parts = append(parts, a.name+"="+a.values[n])
+		default:
+			parts = append(parts, fmt.Sprintf("%s=%d", a.name, n))
 		}
 	}
 	return strings.Join(parts, ",")
@@ -242,6 +276,72 @@ var impossible = []struct {
 	},
 }
 
+// laterImpossible are those of the axes that later releases added.
+var laterImpossible = []struct {
+	what string
+	why  string
+	is   func(Variant) bool
+}{
+	{
+		"build=trapframe with a slot left out",
+		"a trapframe is what an interrupt would have left; there is no path that would fill a slot of it later (so sp=frame, flags=flags and top=eager)",
+		func(v Variant) bool { return v.Build == BuildTrapframe && !v.whole() },
+	},
+	{
+		"slow=only with a slot left out",
+		"there is no wrapper that would complete the frame for the calls that need the whole of it (so sp=frame, flags=flags, top=eager and regs=full)",
+		func(v Variant) bool { return v.Slow == SlowOnly && (!v.whole() || v.Regs != RegsFull) },
+	},
+	{
+		"slow=only with exit=sysret",
+		"any handler may have changed any slot, and SYSRETQ carries neither a RIP that is not in RCX nor RFLAGS that are not in R11",
+		func(v Variant) bool { return v.Slow == SlowOnly && v.Exit == ExitSYSRET },
+	},
+	{
+		"slow=only with work=careful",
+		"there is no fast path from which another thread could be let run",
+		func(v Variant) bool { return v.Slow == SlowOnly && v.Work == WorkCareful },
+	},
+	{
+		"slow=sysret or slow=c with work=careful and top=lazy",
+		"3.19's fix-up puts -1 in the cx slot, which is never the RIP that SYSRETQ would load from RCX",
+		func(v Variant) bool {
+			return (v.Slow == SlowSYSRET || v.Slow == SlowC) && v.Work == WorkCareful && v.Top == TopLazy
+		},
+	},
+	{
+		"iptest without an exit that tests",
+		"the exits take SYSRETQ without a look at the frame, or never",
+		func(v Variant) bool { return v.IPTest != IPHalf && !v.tests() },
+	},
+	{
+		"leave=trampoline without SYSRETQ",
+		"IRETQ loads RSP and RIP at once, so that nothing is left to be loaded from a second stack",
+		func(v Variant) bool {
+			return v.Leave == LeaveTrampoline && v.Exit == ExitIRET && (v.Slow == SlowIRET || v.Slow == SlowOnly)
+		},
+	},
+	{
+		"clear=xor with a fast path",
+		"the handler's arguments would be gone: only do_syscall_64 takes them from the frame (slow=only)",
+		func(v Variant) bool { return v.Clear == ClearXor && v.Slow != SlowOnly },
+	},
+	{
+		"buffers=verw with slow=iret",
+		"the slow exit is then the kernel's own, which has no VERW: what is in the buffers would reach ring 3 by it",
+		func(v Variant) bool { return v.Buffers == BuffersVERW && v.Slow == SlowIRET },
+	},
+}
+
+// whole reports whether the entry fills every slot but the callee-saved
+// registers'.
+func (v Variant) whole() bool { return v.SP == SPFrame && v.Flags == FlagsSlot && v.Top == TopEager }
+
+// tests reports whether an exit looks at the frame before it takes SYSRETQ.
+func (v Variant) tests() bool {
+	return v.Exit == ExitOpportunistic || v.Slow == SlowSYSRET || v.Slow == SlowC
+}
+
 // Validate tells, in the architecture's terms, why the variant cannot be built.
 // All reasons are joined.
 func (v Variant) Validate() error {
@@ -257,7 +357,7 @@ func (v Variant) Validate() error {
 			errs = append(errs, fmt.Errorf("%s=%d: the axis has %d values", a.name, n, len(a.values)))
 		}
 	}
-	for _, c := range impossible {
+	for _, c := range slices.Concat(impossible, laterImpossible) {
 		if c.is(v) {
 			errs = append(errs, fmt.Errorf("%s: %s", c.what, c.why))
 		}
@@ -265,20 +365,36 @@ func (v Variant) Validate() error {
 	return errors.Join(errs...)
 }
 
-// All yields every variant that can be built.
+// All yields every variant that can be built of the axes of 3.19 to 4.1, each
+// slow path and test of RIP; and every preset with one of the later axes changed.
+// Of all of them there are too many.
 func All() iter.Seq[Variant] {
 	return func(yield func(Variant) bool) {
-		for v := range combinations() {
-			if v.Validate() == nil && !yield(v) {
+		seen := map[Variant]bool{}
+		once := func(v Variant) bool {
+			if seen[v] || v.Validate() != nil {
+				return true
+			}
+			seen[v] = true
+			return yield(v)
+		}
+		for v := range combinations(axes[:numPathAxes]) {
+			if !once(v) {
 				return
 			}
 		}
-		yield(Variant{Bare: true})
+		for _, p := range presets {
+			for v := range neighbours(p.Variant, axes[numPathAxes:]) {
+				if !once(v) {
+					return
+				}
+			}
+		}
 	}
 }
 
 // combinations yields every combination of the axes' values, possible or not.
-func combinations() iter.Seq[Variant] {
+func combinations(axes []axis) iter.Seq[Variant] {
 	return func(yield func(Variant) bool) {
 		for n := 0; ; n++ {
 			var v Variant
@@ -289,6 +405,24 @@ func combinations() iter.Seq[Variant] {
 			}
 			if rest > 0 || !yield(v) {
 				return
+			}
+		}
+	}
+}
+
+// neighbours yields v and all that differ from it on one of the axes.
+func neighbours(v Variant, axes []axis) iter.Seq[Variant] {
+	return func(yield func(Variant) bool) {
+		if !yield(v) {
+			return
+		}
+		for _, a := range axes {
+			for n := range a.values {
+				w := v
+				*a.field(&w) = uint8(n)
+				if !yield(w) {
+					return
+				}
 			}
 		}
 	}

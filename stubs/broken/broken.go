@@ -85,7 +85,7 @@ func Variants() []Variant {
 			edit("stub_set_frame", "MOVQ R11, PerCPU.RSPScratch(GS)")),
 
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
-			edit("stub_rt_sigreturn", "JMP int_ret_from_sys_call", sysretFull())),
+			edit("stub_rt_sigreturn", "JMP int_ret_from_sys_call.sigreturn-via-sysret", sysretFull())),
 
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
 			edit("__switch_to_resume", "MOVQ RAX, PerCPU.RSPScratch(GS)")),

@@ -1,0 +1,320 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Slow is the way of a call that needs the whole frame, or that ends with work
+// to be done.
+type Slow uint8
+
+const (
+	// SlowIRET completes the frame in a wrapper around the handler and ends by
+	// IRETQ, as 3.19.
+	SlowIRET Slow = iota
+	// SlowSYSRET is the same, but ends by SYSRETQ if that does what IRETQ would
+	// do: 4.0 on.
+	SlowSYSRET
+	// SlowC begins such a call again in do_syscall_64, which takes number and
+	// arguments from the frame; it ends as SlowSYSRET: 4.6 on.
+	SlowC
+	// SlowOnly has no other way: all calls go through do_syscall_64, there is no
+	// fast path and no wrapper: 4.16 on.
+	SlowOnly
+)
+
+// fast is the way of an ordinary call from the frame to its handler and out.
+func (v Variant) fast(suffix string) Block {
+	regs := regsAt(v.low())
+	return Block{
+		v.testEntryWork(suffix),
+		v.enable(IRQDispatch),
+		CMPQ(RAX, layout.SysControlMax),
+		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
+		MOVQ(R10, RCX).C("argument 4, as a function takes it"),
+		v.call(Sym("sys_call_table").Index(RAX, 8), suffix),
+		v.afterCall(suffix),
+		MOVQ(RAX, regs.AX),
+
+		LABEL("ret_from_sys_call"),
+		v.testWork(),
+		v.exit(suffix),
+
+		v.carefulWork(),
+		v.slow(suffix),
+	}
+}
+
+// testEntryWork leaves the fast path for a tracer, and from 4.6 on also if it
+// is known already that the fast exit cannot be taken.
+func (v Variant) testEntryWork(suffix string) Block {
+	flags := threadAt(v.low()).Flags
+	if v.Slow == SlowC {
+		return Block{
+			TESTL(layout.TIFEntryWork|layout.TIFAllWork, flags).C("a tracer? a signal?"),
+			JNE(slowPath(suffix)),
+		}
+	}
+	return Block{
+		TESTL(layout.TIFEntryWork, flags).C("a tracer?"),
+		JNE("tracesys"),
+	}
+}
+
+// afterCall names the place that a handler returns to from the fast path.
+func (v Variant) afterCall(suffix string) Block {
+	if v.Slow != SlowC {
+		return nil
+	}
+	return Block{GLOBAL(fastReturn(suffix)), FRAME(v.low())}
+}
+
+func fastReturn(suffix string) string { return "entry_SYSCALL_64_after_fastpath_call." + suffix }
+func slowPath(suffix string) string   { return "entry_SYSCALL64_slow_path." + suffix }
+
+// slow ends the listing of a fast path by where it is left for.
+func (v Variant) slow(suffix string) Block {
+	if v.Slow == SlowC {
+		return v.slowC(suffix)
+	}
+	return Block{
+		LABEL("sysret_signal"),
+		v.fixup(regsAt(v.low()), R11),
+		v.saveRest(),
+		JMP(v.slowExit(suffix)),
+
+		LABEL("tracesys"),
+		UD2().C("nothing sets TIFEntryWork"),
+	}
+}
+
+// slowExit is the function that ends a call whose frame is whole: RSP is at it,
+// interrupts are on or off. With SlowIRET it is the kernel's.
+func (v Variant) slowExit(suffix string) string {
+	if v.Slow == SlowSYSRET {
+		return "int_ret_from_sys_call." + suffix
+	}
+	return "int_ret_from_sys_call"
+}
+
+// slowSYSRET is that function with SlowSYSRET.
+func (v Variant) slowSYSRET(suffix string) Func {
+	return FUNC(v.slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is at a complete PtRegs on top of the
+thread's stack, IF is any.`,
+		FRAME(0),
+		MOVQ(RSP, RDI),
+		CALL("syscall_return_slowpath").C("turns interrupts off"),
+		v.sysretOrIRET(),
+	).In("entry")
+}
+
+// slowC is the way of 4.6: both entrances lead to a frame without a slot left
+// out, and back from C.
+func (v Variant) slowC(suffix string) Block {
+	whole := Block{
+		v.fixup(regsAt(v.low()), R11),
+		v.saveRest(),
+		MOVQ(RSP, RDI),
+	}
+	return Block{
+		LABEL("sysret_signal"), // something came up while the handler ran
+		v.enableAgain(),
+		whole,
+		CALL("syscall_return_slowpath").C("turns interrupts off"),
+		JMP("return_from_SYSCALL_64"),
+
+		GLOBAL(slowPath(suffix)),
+		FRAME(v.low()),
+		whole,
+		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
+
+		LABEL("return_from_SYSCALL_64"),
+		v.sysretOrIRET(),
+	}
+}
+
+// sysretOrIRET ends a call from a whole frame, with interrupts off: by SYSRETQ
+// if the frame allows.
+func (v Variant) sysretOrIRET() Block {
+	regs := regsAt(0)
+	return Block{
+		loadCalleeSaved(regs),
+		v.sysretFits(regs, "opportunistic_sysret_failed"),
+		LABEL("opportunistic_sysret"),
+		loadArgs(regs),
+		v.leaveFrame(0),
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
+		SYSRETQ(),
+
+		LABEL("opportunistic_sysret_failed"),
+		v.iretFrom(0),
+	}
+}
+
+// ptregs are the entries of sys_call_table with SlowC, for handlers that need
+// the whole frame.
+func (v Variant) ptregs(suffix string) []Func {
+	common := "stub_ptregs_64." + suffix
+	funcs := []Func{
+		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs the whole
+frame. From the fast path it begins the call again on the slow one; from there
+it goes on to the handler.`,
+			LEAQ(Sym(fastReturn(suffix)), R11),
+			CMPQ(R11, RSP.At(0)),
+			JNE("called_from_c"),
+			v.disable(),
+			POPQ(RAX).C("no return to the fast path"),
+			JMP(slowPath(suffix)),
+			LABEL("called_from_c"),
+			v.jumpRAX(suffix),
+		).In("entry"),
+	}
+	for _, w := range wrapped {
+		funcs = append(funcs, FUNC(w.stub+"."+suffix, w.stub+" stands for "+w.handler+".",
+			LEAQ(Sym(w.handler), RAX),
+			JMP(common),
+		).In("entry"))
+	}
+	return funcs
+}
+
+// jumpRAX goes on at RAX.
+func (v Variant) jumpRAX(suffix string) Block {
+	if v.Branch != BranchRetpoline {
+		return Block{JMP(RAX)}
+	}
+	return Block{JMP(retpoline(suffix))}
+}
+
+// wrapped are the handlers that need the whole frame.
+var wrapped = []struct{ stub, handler string }{
+	{"stub_clone", "sys_clone"},
+	{"stub_rt_sigreturn", "sys_rt_sigreturn"},
+	{"stub_full_frame", "sys_full_frame"},
+	{"stub_set_frame", "sys_set_frame"},
+	{"stub_poison", "sys_poison"},
+}
+
+// only is the way of all calls with SlowOnly.
+func (v Variant) only(suffix string) Block {
+	return Block{
+		MOVQ(RSP, RDI).C("the frame"),
+		MOVQ(RAX, RSI).C("the number"),
+		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
+		v.onlySYSRET(),
+		LABEL("swapgs_restore_regs_and_return_to_usermode"),
+		v.popRegs(),
+		POPQ(RDI).Is(pt.DI),
+		ADDQ(pt.IP.Off-pt.OrigAX.Off, RSP).C("to the hardware frame"),
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
+		IRETQ(),
+	}
+}
+
+// onlySYSRET leaves by SYSRETQ if do_syscall_64 has found that the frame allows
+// it, which it returns in AL.
+func (v Variant) onlySYSRET() Block {
+	if v.Exit == ExitIRET {
+		return nil
+	}
+	return Block{
+		TESTB(RAX, RAX),
+		JE("swapgs_restore_regs_and_return_to_usermode"),
+		LABEL("syscall_return_via_sysret"),
+		v.popRegs(),
+		v.leaveFrame(pt.DI.Off),
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.verw(),
+		SYSRETQ(),
+	}
+}
+
+// popRegs restores the registers from R15 up to RSI.
+func (v Variant) popRegs() Block {
+	return Block{
+		FRAME(0),
+		POPQ(R15).Is(pt.R15),
+		POPQ(R14).Is(pt.R14),
+		POPQ(R13).Is(pt.R13),
+		POPQ(R12).Is(pt.R12),
+		POPQ(RBP).Is(pt.BP),
+		POPQ(RBX).Is(pt.BX),
+		POPQ(R11).Is(pt.R11),
+		POPQ(R10).Is(pt.R10),
+		POPQ(R9).Is(pt.R9),
+		POPQ(R8).Is(pt.R8),
+		POPQ(RAX).Is(pt.AX),
+		POPQ(RCX).Is(pt.CX),
+		POPQ(RDX).Is(pt.DX),
+		POPQ(RSI).Is(pt.SI),
+	}
+}
+
+// doSyscall is what in Linux is C: the call as a function of the frame. With
+// SlowOnly it decides about the exit too.
+func (v Variant) doSyscall(suffix string) Func {
+	regs := Fields[layout.PtRegs[Mem]](RBX)
+	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
+	doc, enable, number, result := "do_syscall_64(regs)", v.enableAgain(), MOVQ(regs.OrigAX, RAX), Block{RETURN()}
+	if v.Slow == SlowOnly {
+		doc, enable, number, result = "do_syscall_64(regs, number)", v.enable(IRQDispatch), MOVQ(RSI, RAX), v.sysretResult(regs)
+	}
+	return FUNC("do_syscall_64."+suffix, doc+` makes a call from its frame, which is whole. It does all
+work that is then asked for, and leaves interrupts off.`,
+		MOVQ(RDI, RBX),
+		enable,
+		TESTL(layout.TIFEntryWork, thread.Flags).C("a tracer?"),
+		JNE("syscall_trace_enter"),
+		number,
+		CMPQ(RAX, layout.SysControlMax),
+		JA("syscall_return").C("the ax slot holds -ENOSYS"),
+		MOVQ(regs.DI, RDI),
+		MOVQ(regs.SI, RSI),
+		MOVQ(regs.DX, RDX),
+		MOVQ(regs.R10, RCX).C("argument 4"),
+		MOVQ(regs.R8, R8),
+		MOVQ(regs.R9, R9),
+		v.call(Sym("sys_call_table").Index(RAX, 8), suffix),
+		MOVQ(RAX, regs.AX),
+		LABEL("syscall_return"),
+		v.exitWork(thread),
+		result,
+		LABEL("syscall_trace_enter"),
+		UD2().C("nothing sets TIFEntryWork"),
+	).Saving(RBX).In("entry")
+}
+
+// exitWork does the work that the thread's flags ask for. 6.12 looks whether
+// there is any before it calls.
+func (v Variant) exitWork(thread layout.Thread[Mem]) Block {
+	call := Block{
+		MOVQ(RBX, RDI),
+		CALL("syscall_return_slowpath").C("turns interrupts off"),
+	}
+	if v.Slow != SlowOnly {
+		return call
+	}
+	return Block{
+		v.disable(),
+		TESTL(layout.TIFAllWork, thread.Flags),
+		IF(NE, call),
+	}
+}
+
+// sysretResult returns in EAX whether SYSRETQ may be taken.
+func (v Variant) sysretResult(regs layout.PtRegs[Mem]) Block {
+	if v.Exit == ExitIRET {
+		return Block{RETURN()}
+	}
+	return Block{
+		v.sysretFits(regs, "return_by_iret"),
+		MOVL(1, RAX),
+		RETURN(),
+		LABEL("return_by_iret"),
+		XORL(RAX, RAX),
+		RETURN(),
+	}
+}
