@@ -197,7 +197,7 @@ func (r resolver) same(a, b value) truth {
 	}
 	b.c -= a.c
 	for f := r.fs; f != nil; f = f.before {
-		if f.kind == factNot && f.t == a.t && r.resolve(f.v) == b {
+		if f.kind == factNot && (f.t == a.t && r.resolve(f.v) == b || f.t == b.t && r.resolve(f.v) == value{a.t, -b.c}) {
 			return isFalse
 		}
 	}
