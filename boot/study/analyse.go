@@ -31,6 +31,7 @@ type Set struct {
 	Left   int
 	series map[key][]result.Record
 	units  map[Column]string
+	known  map[pair]Difference // resampling takes its time
 }
 
 type key struct {
@@ -42,7 +43,7 @@ type key struct {
 // code under test only those of the newest count; of one figure that was
 // measured twice in the same run, the newer.
 func NewSet(records []result.Record) *Set {
-	s := &Set{series: map[key][]result.Record{}, units: map[Column]string{}}
+	s := &Set{series: map[key][]result.Record{}, units: map[Column]string{}, known: map[pair]Difference{}}
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b result.Record) int { return a.Time.Compare(b.Time) })
 	// Kernels that are not generated have code of their own, and so has the init
@@ -167,14 +168,15 @@ func (s *Set) Band(engine, from, to, op string) (low, high float64, ok bool) {
 		if c.Engine != engine || c == head {
 			continue
 		}
-		d := s.Difference(c, from, to, op)
-		switch {
-		case d.Kind == None:
-		case !ok:
-			low, high, ok = d.Value, d.Value, true
-		default:
-			low, high = min(low, d.Value), max(high, d.Value)
+		values := s.Pairs(c, from, to, op)
+		if len(values) == 0 {
+			continue
 		}
+		mean := stats.Mean(values)
+		if !ok {
+			low, high, ok = mean, mean, true
+		}
+		low, high = min(low, mean), max(high, mean)
 	}
 	return low, high, ok
 }
@@ -265,6 +267,21 @@ const resolution = 0.15
 
 // Difference compares two variants.
 func (s *Set) Difference(c Column, from, to, op string) Difference {
+	k := pair{c, from, to, op}
+	d, ok := s.known[k]
+	if !ok {
+		d = s.difference(c, from, to, op)
+		s.known[k] = d
+	}
+	return d
+}
+
+type pair struct {
+	Column
+	from, to, op string
+}
+
+func (s *Set) difference(c Column, from, to, op string) Difference {
 	a, b := s.Records(c, from, op), s.Records(c, to, op)
 	if len(a) == 0 || len(b) == 0 {
 		return Difference{}
