@@ -10,16 +10,6 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// variant returns a variant by its name.
-func variant(t testing.TB, name string) stubs.Named {
-	t.Helper()
-	n, err := stubs.ParseVariant(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // BenchmarkFirstByte is the time from starting QEMU to the first byte that a
 // hello-world in Go writes.
 func BenchmarkFirstByte(b *testing.B) {

@@ -1,7 +1,6 @@
 package vmtests
 
 import (
-	"bytes"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -32,9 +31,9 @@ func cProgram(t *testing.T, name string) string {
 	return path
 }
 
-// TestC runs static glibc programs as init: signals and stress on every entry path, as the
-// frame that they save and restore is the path's, the others on the oldest and
-// the newest.
+// TestC runs static glibc programs as init: signals and stress on every
+// entry path, as the frame that they save and restore is the path's, the others
+// on the oldest and the newest.
 func TestC(t *testing.T) {
 	var all []stubs.Named
 	for _, p := range stubs.Presets() {
@@ -61,22 +60,8 @@ func TestC(t *testing.T) {
 				}
 				t.Run(v.Name, func(t *testing.T) {
 					t.Parallel()
-					var out bytes.Buffer
-					c := machine(t, tt.engine)
-					c.Console = &out
-					res, err := lab.Boot(t.Context(), lab.Config{Variants: []stubs.Named{v}, Init: program, VM: c})
-					if err != nil {
-						t.Fatal(err)
-					}
-					console := out.String()
-					for line := range strings.Lines(console) {
-						if strings.HasPrefix(line, "FAILED ") {
-							t.Error(strings.TrimSpace(line))
-						}
-					}
-					if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "done, 0 failed\n") {
-						t.Error(res.Report())
-					}
+					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{v}, Init: program, VM: machine(t, tt.engine)})
+					reportParts(t, res, console)
 				})
 			}
 		})

@@ -89,13 +89,7 @@ func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var console bytes.Buffer
-	m.Console = &console
-	res, err := vm.Run(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, console.String()
+	return boot(t, m)
 }
 
 // TestCalls compares what system calls return with what they return on Linux.

@@ -4,44 +4,23 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
-	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/stubs"
 )
 
-// boot boots an archive with the kernel's command line and returns what the
-// console says and how it ended.
-func boot(t *testing.T, memory int, cmdline string, files ...initramfs.File) (string, vm.Result) {
+// bootFiles boots an archive of files with the kernel's command line.
+func bootFiles(t *testing.T, memory int, cmdline string, files ...initramfs.File) (vm.Result, string) {
 	t.Helper()
 	archive, err := initramfs.Build(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := lab.Prepare(t.Context(), lab.Config{
-		Variants: []stubs.Named{linux319(t)},
-		Init:     program(t, "hello"),
-		VM:       machine(t, vm.TCG),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Initrd = filepath.Join(t.TempDir(), "initramfs.cpio")
-	if err := os.WriteFile(m.Initrd, archive, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	m := machine(t, vm.TCG)
 	m.MemoryMiB, m.Append = memory, cmdline
-	var console bytes.Buffer
-	m.Console = &console
-	res, err := vm.Run(t.Context(), m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return console.String(), res
+	return bootArchive(t, archive, m)
 }
 
 // TestExecRefuses boots programs that cannot be run: each must be refused with
@@ -113,7 +92,7 @@ func TestExecRefuses(t *testing.T) {
 			if tt.path != "" {
 				init.Name = tt.path
 			}
-			console, res := boot(t, tt.memory, tt.append, init)
+			res, console := bootFiles(t, tt.memory, tt.append, init)
 			if res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want) || console != "" {
 				t.Errorf("%v: %s\nconsole %q\nwant it refused with %q\n%s", res.Outcome, res.Reason, console, tt.want, res.Report())
 			}
@@ -146,7 +125,7 @@ func TestCommandLine(t *testing.T) {
 			t.Parallel()
 			other := initramfs.Init(data)
 			other.Name = "bin/other"
-			console, res := boot(t, 0, tt.append, initramfs.Init(data), other)
+			res, console := bootFiles(t, 0, tt.append, initramfs.Init(data), other)
 			if res.Outcome != vm.Exited || console != tt.want {
 				t.Errorf("%v, console:\n%q, want\n%q\n%s", res.Outcome, console, tt.want, res.Report())
 			}

@@ -1,7 +1,6 @@
 package vmtests
 
 import (
-	"bytes"
 	"os/exec"
 	"testing"
 
@@ -36,25 +35,10 @@ func TestMemory(t *testing.T) {
 			t.Parallel()
 			m := machine(t, vm.TCG)
 			m.CPU, m.MemoryMiB, m.Machine = tt.cpu, tt.memory, tt.model
-			var console bytes.Buffer
-			m.Console = &console
-			res, err := lab.Boot(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: m})
-			if err != nil {
-				t.Fatal(err)
-			}
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 {
-				t.Errorf("%v, status %d: %s\n%s%s", res.Outcome, res.Status, res.Reason, console.String(), res.Report())
+				t.Errorf("%v, status %d: %s\n%s%s", res.Outcome, res.Status, res.Reason, console, res.Report())
 			}
 		})
 	}
-}
-
-// linux319 is the variant of tests that are not about variants.
-func linux319(t testing.TB) stubs.Named {
-	t.Helper()
-	n, err := stubs.ParseVariant("linux-3.19")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

@@ -14,19 +14,6 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// bootInit boots a program as init and returns what it wrote and how the
-// machine ended.
-func bootInit(t *testing.T, c lab.Config) (vm.Result, string) {
-	t.Helper()
-	var console bytes.Buffer
-	c.VM.Console = &console
-	res, err := lab.Boot(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, console.String()
-}
-
 // TestProgram runs a whole Go program on every preset, and makes a subtest of
 // each of its parts.
 func TestProgram(t *testing.T) {
@@ -54,8 +41,7 @@ func TestProgram(t *testing.T) {
 			res, console := bootInit(t, lab.Config{
 				Variants: []stubs.Named{variant(t, tt.variant)}, Init: program(t, "program"), Args: tt.without, VM: m,
 			})
-			const parts = 12
-			reportParts(t, res, console, parts-len(tt.without))
+			reportParts(t, res, console)
 		})
 	}
 }
@@ -64,7 +50,7 @@ var partLine = regexp.MustCompile(`^(ok|FAILED) ([a-z_ -]+)(.*)$`)
 
 // reportParts makes a subtest of each part that a program of testdata tells of
 // (see its main and c/check.h), and requires that it went on to its end.
-func reportParts(t *testing.T, res vm.Result, console string, parts int) {
+func reportParts(t *testing.T, res vm.Result, console string) {
 	t.Helper()
 	ok := 0
 	for line := range strings.Lines(console) {
@@ -80,8 +66,8 @@ func reportParts(t *testing.T, res vm.Result, console string, parts int) {
 			}
 		})
 	}
-	if res.Outcome != vm.Exited || res.Status != 0 || ok != parts || !strings.HasSuffix(console, "\ndone, 0 failed\n") {
-		t.Errorf("%d of %d parts are well\n%s\nconsole:\n%s", ok, parts, res.Report(), console)
+	if res.Outcome != vm.Exited || res.Status != 0 || ok == 0 || !strings.HasSuffix(console, "\ndone, 0 failed\n") {
+		t.Errorf("%d parts are well\n%s\nconsole:\n%s", ok, res.Report(), console)
 	}
 }
 

@@ -1,6 +1,7 @@
 package vmtests
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // timeout ends a machine of a test; on a busy host all take longer.
@@ -37,6 +39,41 @@ func machine(t testing.TB, engine vm.Engine) vm.Config {
 		limit = vm.TimeoutFor(d, limit)
 	}
 	return vm.Config{Engine: engine, Timeout: limit}
+}
+
+// variant returns a variant by its name.
+func variant(t testing.TB, name string) stubs.Named {
+	t.Helper()
+	n, err := stubs.ParseVariant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// linux319 is the variant of tests that are not about variants.
+func linux319(t testing.TB) stubs.Named { return variant(t, "linux-3.19") }
+
+// boot boots a machine and returns how it ended and what init wrote.
+func boot(t testing.TB, m vm.Config) (vm.Result, string) {
+	t.Helper()
+	var console bytes.Buffer
+	m.Console = &console
+	res, err := vm.Run(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, console.String()
+}
+
+// bootInit boots a program as init.
+func bootInit(t testing.TB, c lab.Config) (vm.Result, string) {
+	t.Helper()
+	m, err := lab.Prepare(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boot(t, m)
 }
 
 // runGuest boots the guest and fails the test if there is no verdict.
