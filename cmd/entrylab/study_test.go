@@ -1,0 +1,109 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/result"
+)
+
+// TestStudyBadInput: what study, report and baseline cannot use is named in one
+// message, and nothing is measured or written.
+func TestStudyBadInput(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	missing := filepath.Join(dir, "missing")
+	empty, text := file("empty", ""), file("text", "hello\n")
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"study: no such engine", []string{"study", "-engines", "icount,frob"}, `-engines: no engine "frob": want all, or some of icount, kvm, replay`},
+		{"study: engine twice", []string{"study", "-engines", "icount,icount"}, "icount is named twice"},
+		{"study: an argument", []string{"study", "linux-3.19"}, `takes no argument but flags, got "linux-3.19"`},
+		{"study: no folder", []string{"study", "-o", filepath.Join(missing, "r")}, "no such file or directory"},
+		{"study: foreign file", []string{"study", "-o", text}, "text:1: invalid character 'h'"},
+		{"report: nothing", []string{"report"}, "want results files"},
+		{"report: no output", []string{"report", empty}, "-o FILE"},
+		{"report: no file", []string{"report", missing, "-o", filepath.Join(dir, "x")}, "no such file"},
+		{"report: empty file", []string{"report", empty, "-o", filepath.Join(dir, "x")}, "no record in it"},
+		{"report: foreign file", []string{"report", text, "-o", filepath.Join(dir, "x")}, "want a record of entrylab"},
+		{"baseline: nothing", []string{"baseline"}, "want -kernel VMLINUZ"},
+		{"baseline: no file", []string{"baseline", "-kernel", missing}, "no such file"},
+		{"baseline: no kernel", []string{"baseline", "-kernel", text}, "is no Linux kernel image"},
+		{"baseline: an engine without costs", []string{"baseline", "-kernel", text, "-engine", "tcg"}, "its time measures the emulator"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, stdout, stderr := played(t, tt.args...)
+			if status != exitError || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("status %d, stdout %q, stderr %q; want one line with %q", status, stdout, stderr, tt.want)
+			}
+		})
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "x*")); err != nil || len(left) > 0 {
+		t.Errorf("%q were written (%v)", left, err)
+	}
+}
+
+// TestStudyFullDisk: a study that cannot keep its figures ends with the reason.
+func TestStudyFullDisk(t *testing.T) {
+	needQEMU(t)
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	status, stdout, stderr := played(t, "study", "-engines", "icount", "-o", "/dev/full")
+	if status != exitError || stdout != "" || !strings.Contains(stderr, "could not be written") || !strings.Contains(stderr, "no space left on device") {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+// TestBaseline measures a Linux kernel beside the generated ones.
+func TestBaseline(t *testing.T) {
+	needQEMU(t)
+	kernel := linuxKernel(t)
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	status, stdout, stderr := played(t, "baseline", "-kernel", kernel, "-append", "", "-engine", "icount", "-o", path)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{"linux-3.19   heukelum-v2   Linux ", "null call (getppid)", "thread switch by yield"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+	records, _, err := result.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs := map[string]float64{}
+	for _, r := range records {
+		if r.Op == "null-call" {
+			costs[strings.Fields(r.Variant)[0]] = r.Median
+		}
+	}
+	if costs["Linux"] < 2*costs["linux-3.19"] || costs["linux-3.19"] < 10 {
+		t.Errorf("null calls take %v", costs)
+	}
+}
+
+// userCache is the user's cache folder, before the tests have one of their own.
+var userCache, _ = os.UserCacheDir()
+
+// linuxKernel is where .ci/linux puts a Linux kernel.
+func linuxKernel(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(userCache, "entrylab", "linux", "vmlinuz")
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("no Linux kernel: run .ci/linux (%v)", err)
+	}
+	return path
+}
