@@ -225,11 +225,19 @@ func (v Variant) onlySYSRET() Block {
 		JE("swapgs_restore_regs_and_return_to_usermode"),
 		LABEL("syscall_return_via_sysret"),
 		v.popRegs(),
-		v.leaveFrame(pt.DI.Off),
+		v.popLeave(),
 		SWAPGS().C("GS.base: PerCPU -> user"),
 		v.verw(),
 		SYSRETQ(),
 	}
+}
+
+// popLeave loads the last two, RDI and RSP.
+func (v Variant) popLeave() Block {
+	if v.Leave == LeaveTrampoline {
+		return v.leaveFrame(pt.DI.Off)
+	}
+	return Block{POPQ(RDI).Is(pt.DI), v.leaveFrame(pt.OrigAX.Off)}
 }
 
 // popRegs restores the registers from R15 up to RSI.

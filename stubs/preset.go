@@ -161,19 +161,41 @@ func changed(letters string) Named {
 // Presets returns the presets, the floor first, then by age.
 func Presets() []Preset { return slices.Clone(presets) }
 
-// Name returns the name of the preset that the variant is, else its axes.
+// Name returns the name of the preset that the variant is, or that it differs
+// from only on axes which stand alone, followed by those; else its axes.
 func (v Variant) Name() string {
+	name, fewest := v.String(), len(axes)-numPathAxes+1
 	for _, p := range presets {
-		if p.Variant == v {
-			return p.Name
+		if changes, ok := v.besides(p.Variant); ok && len(changes) < fewest {
+			name, fewest = strings.Join(append([]string{p.Name}, changes...), "+"), len(changes)
 		}
 	}
-	return v.String()
+	return name
 }
 
-// ParseVariant returns the variant of a preset's name, of linux-3.19 followed
-// by +a, +b and +c in any order, or of axes as String prints them. Axes that
-// are left out are those of linux-3.19. An impossible variant is an error.
+// besides lists the axes on which v differs from w, as axis=value; ok is whether
+// all of them stand alone.
+func (v Variant) besides(w Variant) (changes []string, ok bool) {
+	if v.Bare || w.Bare {
+		return nil, v == w
+	}
+	for i, a := range axes {
+		n := *a.field(&v)
+		if n == *a.field(&w) {
+			continue
+		}
+		if i < numPathAxes || int(n) >= len(a.values) {
+			return nil, false
+		}
+		changes = append(changes, a.name+"="+a.values[n])
+	}
+	return changes, true
+}
+
+// ParseVariant returns the variant of a preset's name, which may be followed by
+// changes, or of axes as String prints them. A change is +axis=value; linux-3.19
+// also takes +a, +b and +c in any order. Axes that are left out are those of
+// linux-3.19. An impossible variant is an error.
 func ParseVariant(s string) (Named, error) {
 	v, err := parseVariant(s)
 	if err != nil {
@@ -191,21 +213,13 @@ func parseVariant(s string) (Variant, error) {
 			return p.Variant, nil
 		}
 	}
-	if letters, ok := strings.CutPrefix(s, "linux-3.19+"); ok {
-		var v Variant
-		for letter := range strings.SplitSeq(letters, "+") {
-			change := changes['?']
-			if len(letter) == 1 {
-				change = changes[rune(letter[0])]
-			}
-			if change == nil {
-				return Variant{}, fmt.Errorf("no change %q: want a, b or c", letter)
-			}
-			change(&v)
-		}
-		return v, nil
-	}
-	if strings.Contains(s, "=") {
+	name, words, changed := strings.Cut(s, "+")
+	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })
+	switch {
+	case changed && i >= 0:
+		v := presets[i].Variant
+		return v, v.change(name, words)
+	case strings.Contains(s, "="):
 		return parseAxes(s)
 	}
 	names := make([]string, len(presets))
@@ -213,4 +227,30 @@ func parseVariant(s string) (Variant, error) {
 		names[i] = p.Name
 	}
 	return Variant{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
+}
+
+// change applies changes to a preset.
+func (v *Variant) change(preset, words string) error {
+	for word := range strings.SplitSeq(words, "+") {
+		if strings.Contains(word, "=") {
+			if err := v.set(word); err != nil {
+				return err
+			}
+			continue
+		}
+		letters := preset == "linux-3.19"
+		change := changes['?']
+		if letters && len(word) == 1 {
+			change = changes[rune(word[0])]
+		}
+		switch {
+		case change != nil:
+			change(v)
+		case letters:
+			return fmt.Errorf("no change %q: want a, b, c or axis=value", word)
+		default:
+			return fmt.Errorf("no change %q: want axis=value", word)
+		}
+	}
+	return nil
 }

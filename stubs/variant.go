@@ -192,22 +192,31 @@ func parseAxes(s string) (Variant, error) {
 	var v Variant
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(s, ",") {
-		name, value, _ := strings.Cut(part, "=")
-		i := slices.IndexFunc(axes, func(a axis) bool { return a.name == name })
-		if i < 0 {
-			return Variant{}, fmt.Errorf("no axis %q: want one of %s", name, axisNames())
+		if err := v.set(part); err != nil {
+			return Variant{}, err
 		}
-		n := slices.Index(axes[i].values, value)
-		if n < 0 {
-			return Variant{}, fmt.Errorf("axis %s has no value %q: want one of %s", name, value, strings.Join(axes[i].values, ", "))
-		}
+		name, _, _ := strings.Cut(part, "=")
 		if seen[name] {
 			return Variant{}, fmt.Errorf("axis %s is given twice", name)
 		}
 		seen[name] = true
-		*axes[i].field(&v) = uint8(n)
 	}
 	return v, nil
+}
+
+// set takes an axis=value.
+func (v *Variant) set(part string) error {
+	name, value, _ := strings.Cut(part, "=")
+	i := slices.IndexFunc(axes, func(a axis) bool { return a.name == name })
+	if i < 0 {
+		return fmt.Errorf("no axis %q: want one of %s", name, axisNames())
+	}
+	n := slices.Index(axes[i].values, value)
+	if n < 0 {
+		return fmt.Errorf("axis %s has no value %q: want one of %s", name, value, strings.Join(axes[i].values, ", "))
+	}
+	*axes[i].field(v) = uint8(n)
+	return nil
 }
 
 func axisNames() string {

@@ -16,7 +16,7 @@ func control() Program {
 		desc   = variant(RBX)
 		size   = SizeOf[layout.VariantDesc[Mem]]()
 		info   = SizeOf[layout.VariantInfo[Mem]]()
-		names  = SizeOf[[16]Mem]()
+		names  = SizeOf[[32]Mem]()
 		regs   = ptRegs(RDI)
 		stats  = Fields[layout.Stats[Mem]](Sym("stats_buf"))
 		poison = Fields[layout.PtRegs[Mem]](Sym("poison_frame"))

@@ -51,7 +51,7 @@ const Poison = 0x504f_4953_4f4e_0000
 type VariantInfo[T any] struct {
 	// Name is the preset's name, else Axes again; Axes is its Variant.String.
 	// Both are padded with zeros.
-	Name [16]T
+	Name [32]T
 	Axes [32]T
 	// Defined (a Slots) are the slots that hold the user's value when the
 	// handler of an ordinary call runs; AX holds -ENOSYS.
