@@ -71,7 +71,7 @@ type VariantInfo[T any] struct {
 	IRQ T
 }
 
-// Stats are counts since boot.
+// Stats are counts since boot, and where to read those of the CPU.
 type Stats[T any] struct {
 	// Switches counts context switches.
 	Switches T
@@ -82,6 +82,10 @@ type Stats[T any] struct {
 	Ticks T
 	// PagesFree and PagesTotal are 4 KiB pages of RAM.
 	PagesFree, PagesTotal T
+	// CycleCounter and InstructionCounter are what RDPMC takes in ECX, in ring 3
+	// too, for the core's cycles and for retired instructions, of both rings;
+	// CountersOn is 1 if the CPU has them.
+	CycleCounter, InstructionCounter, CountersOn T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port

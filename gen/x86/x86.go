@@ -18,6 +18,7 @@ const (
 	CR4_DE         = 1 << 3
 	CR4_PAE        = 1 << 5
 	CR4_PGE        = 1 << 7
+	CR4_PCE        = 1 << 8
 	CR4_OSFXSR     = 1 << 9
 	CR4_OSXMMEXCPT = 1 << 10
 	CR4_FSGSBASE   = 1 << 16
@@ -172,4 +173,30 @@ const (
 	GateInterrupt = 0x8e // present, DPL 0, interrupts off
 	GateUser      = 0xee // the same for INT n in ring 3
 	GateSize      = 16
+)
+
+// Performance counters. Intel's fixed ones (SDM volume 3, 21.2.2): counter 0
+// counts retired instructions, 1 the core's unhalted cycles, and RDPMC takes
+// FixedCounter plus the number. AMD's extended ones (APM volume 2, 13.2.1):
+// MSRs in pairs of control and count, RDPMC takes the number.
+const (
+	MSR_CORE_PERF_FIXED_CTR_CTRL = 0x38d
+	MSR_CORE_PERF_GLOBAL_CTRL    = 0x38f
+	MSR_F15H_PERF_CTL            = 0xc0010200
+	MSR_AMD64_PERF_GLOBAL_CTL    = 0xc0000301
+
+	FixedCounter = 1 << 30
+	// FixedBothRings enables a fixed counter in rings 0 and 3: a nibble for each.
+	FixedBothRings = 3
+
+	// PerfEventBothRings enables an extended counter, in rings 0 and 3; the
+	// event's number is its low byte.
+	PerfEventBothRings   = 1<<22 | 1<<17 | 1<<16
+	PerfEventCycles      = 0x76 // CPU clocks not halted
+	PerfEventInstruction = 0xc0 // retired instructions
+
+	// CPUID_80000001_ECX_PERFCTR_CORE is the bit of the extended counters,
+	// CPUID_80000022_EAX_PERFMON_V2 that of their common control.
+	CPUID_80000001_ECX_PERFCTR_CORE = 23
+	CPUID_80000022_EAX_PERFMON_V2   = 0
 )

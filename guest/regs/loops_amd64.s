@@ -19,11 +19,17 @@
 	ORQ	DX, AX \
 	MOVQ	AX, REG
 
+// COUNT begins, and COUNTED ends, what the performance counters count of a
+// loop, outside of its ticks. They clobber RAX, RCX and RDX.
+#define COUNT CALL ·countBegin(SB)
+#define COUNTED CALL ·countEnd(SB)
+
 // CALLS makes R12 calls of number R13 with first argument RDI.
 #define CALLS(CALL) \
 	MOVQ	n+0(FP), R12 \
 	MOVQ	nr+8(FP), R13 \
 	MOVQ	arg+16(FP), DI \
+	COUNT \
 	TICKS(R15) \
 calls: \
 	MOVQ	R13, AX \
@@ -32,6 +38,7 @@ calls: \
 	JNE	calls \
 	TICKS(BX) \
 	SUBQ	R15, BX \
+	COUNTED \
 	MOVQ	BX, ticks+24(FP)
 
 // func calls(n, nr, arg uint64) (ticks uint64)
@@ -51,6 +58,7 @@ TEXT ·signals(SB), NOSPLIT, $0-32
 	MOVQ	n+0(FP), R12
 	MOVQ	pid+8(FP), DI
 	MOVQ	tid+16(FP), SI
+	COUNT
 	TICKS(R15)
 	MOVL	$const_countedSignal, DX
 signals:
@@ -60,6 +68,7 @@ signals:
 	JNE	signals
 	TICKS(BX)
 	SUBQ	R15, BX
+	COUNTED
 	MOVQ	BX, ticks+24(FP)
 	RET
 
@@ -70,6 +79,7 @@ TEXT ·signalsEmpty(SB), NOSPLIT, $0-32
 	MOVQ	n+0(FP), R12
 	MOVQ	pid+8(FP), DI
 	MOVQ	tid+16(FP), SI
+	COUNT
 	TICKS(R15)
 	MOVL	$const_countedSignal, DX
 signals:
@@ -81,6 +91,7 @@ restorer:
 	JNE	signals
 	TICKS(BX)
 	SUBQ	R15, BX
+	COUNTED
 	MOVQ	BX, ticks+24(FP)
 	RET
 
@@ -115,6 +126,7 @@ yields:
 #define ROUNDS(CALL) \
 	MOVQ	n+0(FP), R13 \
 	MOVQ	turn+8(FP), R12 \
+	COUNT \
 	TICKS(R15) \
 	MOVQ	R12, DI \
 	XORL	R10, R10 \
@@ -131,6 +143,7 @@ rounds: \
 	JNE	rounds \
 	TICKS(BX) \
 	SUBQ	R15, BX \
+	COUNTED \
 	MOVQ	BX, ticks+16(FP)
 
 // func rounds(n uint64, turn *layout.Word) (ticks uint64)
