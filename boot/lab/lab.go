@@ -108,7 +108,7 @@ const bochsWord = "ENGINE=bochs"
 func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
 	if m.Engine == vm.Bochs {
-		c.VM.Append = strings.TrimSpace(c.VM.Append + " " + bochsWord)
+		c.VM.Append = strings.TrimSpace(bochsWord + " " + c.VM.Append) // before a "--"
 	}
 	words, err := commandLine(c)
 	if err != nil {
