@@ -14,12 +14,14 @@ func TestParse(t *testing.T) {
 		want  options
 		err   string
 	}{
-		{"nothing", "", options{true, true, "all", 1, false}, ""},
-		{"verify", "verify", options{true, false, "all", 1, false}, ""},
-		{"measure", "measure", options{false, true, "all", 1, false}, ""},
-		{"trace", "trace", options{false, false, "all", 1, true}, ""},
-		{"any order", "-seed=7 measure -variants=A,B verify", options{true, true, "A,B", 7, false}, ""},
-		{"unknown word", "verify quick", options{}, `"quick" is none of verify, measure and trace`},
+		{"nothing", "", options{true, true, "all", 1, false, false, defaultSamples}, ""},
+		{"verify", "verify", options{true, false, "all", 1, false, false, defaultSamples}, ""},
+		{"measure", "measure", options{false, true, "all", 1, false, false, defaultSamples}, ""},
+		{"trace", "trace", options{false, false, "all", 1, false, true, defaultSamples}, ""},
+		{"sample", "sample -samples=10", options{false, false, "all", 1, true, false, 10}, ""},
+		{"no samples", "sample -samples=0", options{}, "want at least 1"},
+		{"any order", "-seed=7 measure -variants=A,B verify", options{true, true, "A,B", 7, false, false, defaultSamples}, ""},
+		{"unknown word", "verify quick", options{}, `"quick" is none of verify, measure, sample and trace`},
 		{"unknown flag", "-fast", options{}, "-fast"},
 		{"bad seed", "-seed=x", options{}, "seed"},
 	} {

@@ -10,14 +10,20 @@
 //	ERROR: prefix: message (what keeps the harness from a verdict)
 //	INFO: prefix: text
 //	MEASURE: variant=V op=O unit=ticks n=N batches=K min=X median=Y max=Z agree=A
+//	SAMPLING: boot=B seed=S samples=N counters=true|false vendor=V signature=X hypervisor=H cpu=C crc=XXXXXXXX
+//	SAMPLE: label=V op=O counter=C n=N samples=K lost=L q=A,B,... crc=XXXXXXXX
+//	SAMPLING: end=B lines=N crc=XXXXXXXX
 //	SUMMARY: 12 tests, 1 unexpected failures, 2 skipped
 //
-// A message holds no " (", so a result's name is what stands before it.
+// A message holds no " (", so a result's name is what stands before it. The
+// lines of samples may have come over a wire: crc is CRC-32 (IEEE 802.3) of what
+// stands between the colon's space and the space before it, in hexadecimal.
 package report
 
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 )
@@ -78,6 +84,19 @@ func (r *Report) Info(format string, args ...any) { r.line("INFO: "+format, args
 func (r *Report) Measure(format string, args ...any) {
 	r.measured = true
 	r.line("MEASURE: "+format, args...)
+}
+
+// Sampling prints the beginning or the end of a boot's samples, Sample a series
+// of them; format gives the key=value words.
+func (r *Report) Sampling(format string, args ...any) { r.checked("SAMPLING", format, args...) }
+
+// Sample: see Sampling.
+func (r *Report) Sample(format string, args ...any) { r.checked("SAMPLE", format, args...) }
+
+func (r *Report) checked(kind, format string, args ...any) {
+	r.measured = true
+	text := fmt.Sprintf(format, args...)
+	r.line("%s: %s crc=%08x", kind, text, crc32.ChecksumIEEE([]byte(text)))
 }
 
 // Summary prints the last line and returns init's exit status. An ERROR counts
