@@ -16,7 +16,7 @@ TOOL := go tool -modfile=tools.mod
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck bench golden fmt clean deps linux mutants
+.PHONY: run test crosscheck bench golden fmt clean deps linux mutants study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: deps
@@ -35,6 +35,16 @@ test: deps linux
 # `make test` for some of them.
 crosscheck: deps
 	go test ./vmtests -run '^TestCrosscheck' -count=1 -v -timeout 30m -crosscheck
+
+# The answer: every change on every engine of this host, as a page and as a
+# report. Interrupted, it goes on where it stopped.
+study: deps
+	go run ./cmd/entrylab study -o results.jsonl
+	go run ./cmd/entrylab report results.jsonl -o report.html
+
+# Debian's kernel with the same init, beside the generated ones.
+baseline: deps linux
+	go run ./cmd/entrylab baseline -kernel "$${XDG_CACHE_HOME:-$$HOME/.cache}/entrylab/linux/vmlinuz"
 
 # All measurements of the project itself: generating, booting, running.
 bench: deps
