@@ -40,7 +40,7 @@ var (
 )
 
 // plotWidth is that of all plots: their text is of readable size on a phone.
-const plotWidth = 14 * vg.Centimeter
+const plotWidth = 12 * vg.Centimeter
 
 // plots are those that the records have figures for.
 func plots(p study.Page) ([]plotted, error) {
@@ -74,12 +74,26 @@ func canvas() *plot.Plot {
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Color = faint
 		axis.Tick.Color = faint
+		axis.Tick.Marker = ticks{}
 		set(&axis.Label.TextStyle)
 		set(&axis.Tick.Label)
 	}
 	set(&p.Legend.TextStyle)
 	p.Legend.Padding = 2
 	return p
+}
+
+// ticks are the library's, with labels as short as they can be.
+type ticks struct{ plot.DefaultTicks }
+
+func (t ticks) Ticks(low, high float64) []plot.Tick {
+	list := t.DefaultTicks.Ticks(low, high)
+	for i, tick := range list {
+		if tick.Label != "" {
+			list[i].Label = strconv.FormatFloat(tick.Value, 'g', 6, 64)
+		}
+	}
+	return list
 }
 
 // svg draws the plot, to be a part of the page.
