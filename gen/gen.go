@@ -6,6 +6,7 @@ package gen
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/gen/asm"
@@ -31,6 +32,21 @@ type Config struct {
 	// Initramfs, if not nil, is a newc archive that becomes a part of the
 	// image; the kernel uses it where the loader hands over no other.
 	Initramfs []byte
+	// Placement, if not 0, seeds the choice of gaps between the functions of the
+	// variants: an address costs some code a cycle, and a measurement of many
+	// placements sees past that.
+	Placement uint64
+}
+
+// maxGap is what a gap between two functions is at most: 16 lines of the cache.
+const maxGap = 1024
+
+// place gives functions gaps.
+func place(fns []asm.Func, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range fns {
+		fns[i].Gap = rng.IntN(maxGap)
+	}
 }
 
 // Image is a generated kernel.
@@ -55,6 +71,9 @@ func Build(c Config) (*Image, error) {
 	entries, err := stubs.ProgramOf(c.Variants)
 	if err != nil {
 		return nil, err
+	}
+	if c.Placement != 0 {
+		place(entries.Funcs, c.Placement)
 	}
 	p.Add(entries)
 	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))

@@ -42,6 +42,8 @@ type Config struct {
 	// VM is the machine. Kernel and Initrd, or Disk, are filled in, Append is
 	// put before Args.
 	VM vm.Config
+	// Placement is gen.Config's.
+	Placement uint64
 	// Disk makes it boot from a disk image, as Bochs always does.
 	Disk bool
 	// Progress, if not nil, is told of each step as it begins.
@@ -63,7 +65,7 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 		return prepareDisk(ctx, c)
 	}
 	c.step("generating the kernel with %d variants", len(c.Variants))
-	image, err := gen.Build(gen.Config{Variants: c.Variants})
+	image, err := gen.Build(gen.Config{Variants: c.Variants, Placement: c.Placement})
 	if err != nil {
 		return m, fmt.Errorf("generating the kernel: %w", err)
 	}
@@ -119,7 +121,7 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 		return m, err
 	}
 	c.step("generating the kernel with %d variants", len(c.Variants))
-	image, err := gen.Build(gen.Config{Variants: c.Variants, Initramfs: archive})
+	image, err := gen.Build(gen.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive})
 	if err != nil {
 		return m, fmt.Errorf("generating the kernel: %w", err)
 	}

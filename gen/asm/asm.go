@@ -222,6 +222,9 @@ type Func struct {
 	// Group gathers functions: all of a group stand together, between the
 	// symbols __GROUP_start and __GROUP_end.
 	Group string
+	// Gap is the number of bytes to leave free before the function, for code
+	// that is to stand at other addresses.
+	Gap int
 	// Saves are pushed at the start and popped by RETURN.
 	Saves []Reg
 	Body  Block

@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -279,6 +280,7 @@ func (lk *linker) text(encs []*encoded, addr uint64) Section {
 		if enc.fn.Group != group {
 			endGroup()
 		}
+		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
 		b = pad(b, addr, funcAlign, fillByte)
 		if enc.fn.Group != group {
 			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
