@@ -217,7 +217,7 @@ func (p Page) replayNotes() []string {
 	notes := []string{
 		"replay runs the variants' own code in ring 3, without SYSCALL, SYSRET, SWAPGS, STI and CLI: only differences between paths with the same exit instruction mean anything, and no figure is the cost of a system call.",
 		"replay: form SR1 (LFENCE for SYSCALL and SYSRET, a handler with work) is the figure, SR0 (no work), N0 (no fence) and D0 (MFENCE) bound what another CPU makes of it; the switch is of form SR0. Caches are warm but where it says cold.",
-		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data.",
+		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data, and over processes where these differ by more.",
 	}
 	for _, r := range p.Controls("replay") {
 		if r.Form != replay.HeadlineForm || !strings.Contains(r.Op, nullCall) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// A study replays in several processes, since each has its own pages; what one
-// has measured is not lost if the next is interrupted.
+// A study replays in several processes, since each has its own pages, and the
+// interval must tell how much that matters; what one has measured is not lost
+// if the next is interrupted.
 const (
-	replayRuns   = 3
-	replayBudget = 25 * time.Second
+	replayRuns   = 5
+	replayBudget = 15 * time.Second
 )
 
 // Control is what results call the pairs whose truth is known: its records are
@@ -34,7 +36,16 @@ func Replay(step func(string)) Engine {
 			return nil, err
 		}
 		c := HostConfig()
-		sum := sha256.Sum256(image.ELF)
+		// What is around the variants' code is this program's.
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		program, err := hash(self)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(slices.Concat(image.ELF, []byte(program)))
 		c.Code, c.Engine, c.Machine, c.CPU = fmt.Sprintf("%x", sum[:8]), engine, "host", c.Host
 		var steps []Step
 		for run := range replayRuns {

@@ -187,6 +187,28 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// TestBetweenRuns: runs that differ by more than their placements tell make the
+// interval wider, and runs that agree do not.
+func TestBetweenRuns(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		means []float64
+		want  string
+	}{
+		{"agree", []float64{2, 2, 2}, "+2.0 ±0.1"},
+		{"differ", []float64{-479, -489, -484}, "-484.0 ±12.4"}, // 4.303*5/√3
+		{"two tell nothing", []float64{-479, -489}, "-484.0 ±1.1"},
+	} {
+		var all []result.Record
+		for run, m := range tt.means {
+			all = append(all, timed(base, nullCall, "SR1", run, around(500, 0)...), timed(whole, nullCall, "SR1", run, around(500+m, 0)...))
+		}
+		if got := NewSet(all).Difference(Column{"replay", "SR1"}, base, whole, nullCall).Cell(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestNewest(t *testing.T) {
 	old, now := counted(base, nullCall, 40), counted(base, nullCall, 42)
 	old.Code, old.Time = "old", day.Add(-time.Hour)
