@@ -112,6 +112,7 @@ const minus8 = ^uint64(7)
 // each of the variant's wrappers.
 func (m *machine) dispatch(st *state, index value) {
 	f := handlers
+	m.dispatches(st)
 	user := m.s.user[rAX].value()
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
 	ok = m.once(st, f, &st.expect.dispatched) && ok
@@ -208,6 +209,7 @@ func (m *machine) fullSlot(st *state, s layout.Slot) value {
 
 // handle is what a handler does that has the whole frame.
 func (m *machine) handle(st *state, f *function) {
+	st.walked.handler = st.walked.last
 	if f.kind == frameHandler {
 		m.edit(st, f, f.edits)
 		m.result(st, f)
@@ -245,6 +247,9 @@ func (m *machine) handle(st *state, f *function) {
 
 // edit lets a handler change slots: in the frame, and in what ring 3 is to see.
 func (m *machine) edit(st *state, f *function, slots layout.Slots) {
+	if m.walk != nil {
+		return
+	}
 	for s := range layout.NumSlots {
 		if slots.Has(s) {
 			t := symbol(f.name+"."+s.String(), true)
@@ -276,7 +281,7 @@ func (m *machine) clobber(st *state, f *function) {
 		st.regs[r] = word{symbol(r.String()+" after "+f.name, false).value(), nil}
 	}
 	st.cond = condition{}
-	st.stale = true
+	st.stale = m.walk == nil
 	m.otherThreads(st)
 }
 

@@ -64,6 +64,7 @@ type machine struct {
 	claims    map[claimKey]*verdict
 	order     []claimKey
 	knows     map[uint64]*knowledge
+	walk      *walker // nil, unless the machine only walks
 }
 
 func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }
@@ -112,7 +113,12 @@ func (m *machine) run(st *state) {
 func (m *machine) follow(st *state) { m.todo = append(m.todo, st) }
 
 // end is the end of a path at which nothing is left to prove.
-func (m *machine) end(*state) { m.paths++ }
+func (m *machine) end(st *state) {
+	m.paths++
+	if m.walk != nil {
+		m.walk.ended = append(m.walk.ended, st)
+	}
+}
 
 // undecided ends a path that the proof cannot follow.
 func (m *machine) undecided(st *state, kind claimKind, why string) {
@@ -190,7 +196,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 // boundary is the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
 	safe := st.phase == inCall && st.gs && st.onStack()
-	if st.irq == off {
+	if st.irq == off || m.walk != nil {
 		if !safe {
 			m.holds(st, claimWindow, 0, nil)
 		}
@@ -224,6 +230,7 @@ func (m *machine) switched(st *state) {
 	if !ok {
 		return
 	}
+	st.walked.away = st.walked.last
 	st.note("the thread runs again")
 	st.phase = inResume
 	for r := range st.regs {

@@ -235,6 +235,7 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 	if !ok {
 		return word{}, false
 	}
+	m.accesses(st, o, width, false)
 	w := word{v: p.value}
 	switch {
 	case p.cell >= 0:
@@ -257,6 +258,7 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 	if !ok {
 		return false
 	}
+	m.accesses(st, o, width, true)
 	old := *p.word
 	if p.cell >= 0 {
 		old = m.readCell(st, p.cell)

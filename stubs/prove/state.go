@@ -127,9 +127,10 @@ type state struct {
 	stale bool
 	saved [3]word // Thread.SP, IP and UserSP of the thread that is switched
 
-	facts *facts
-	path  *event
-	steps int
+	facts  *facts
+	path   *event
+	steps  int
+	walked walked
 
 	expect expectation
 }

@@ -21,6 +21,7 @@ func (m *machine) step(st *state) bool {
 		}
 		return false
 	}
+	m.visits(st, in)
 	st.pc += uint64(in.len)
 	if !m.execute(st, in) {
 		return false

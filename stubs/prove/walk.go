@@ -1,0 +1,283 @@
+package prove
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Walk is what a variant runs on its straight ways, instruction by instruction:
+// a call that is answered at once, with no work pending, no interrupt, and RF
+// and TF clear; and the context switch. It goes through the same bytes by the
+// same rules as the proof.
+type Walk struct {
+	// Entry goes from SYSCALL, which is not in it, to the call or jump by which
+	// the handler is reached through sys_call_table; Exit from the handler's
+	// return to SYSRETQ or IRETQ. What calls nothing is Entry but for its last
+	// instruction.
+	Entry, Exit []Step
+	// FixUp is what runs between the two for a call that needs the whole frame,
+	// up to the call of its handler (sys_full_frame); Restore from that one's
+	// return to the first instruction of Exit.
+	FixUp, Restore []Step
+	// OwnExit is set if that call does not come back to Exit. Restore then goes
+	// to ring 3.
+	OwnExit bool
+	// Out is the context switch up to the jump to the next thread, In the way
+	// from there, when the thread runs again, to the switch's caller.
+	Out, In []Step
+}
+
+// Step is an instruction that was run.
+type Step struct {
+	Where
+	Addr     uint64
+	Len      int // bytes
+	Accesses []Access
+	// RSP is set if the instruction passes on the word that ring 3 gets back as
+	// RSP or, in the switch, the one that comes back to RSPScratch.
+	RSP bool
+}
+
+// Loads reports whether the instruction reads memory.
+func (s Step) Loads() bool {
+	return slices.ContainsFunc(s.Accesses, func(a Access) bool { return !a.Store })
+}
+
+// Access is a load or a store.
+type Access struct {
+	// Area is what the access goes to, and Off how far from where that begins,
+	// in bytes.
+	Area  Area
+	Off   int64
+	Width int // bytes
+	Store bool
+	GS    bool // relative to GS
+}
+
+// Area is a piece of memory. One that is none of those below is named as in
+// the proof's reports; one without a name begins at address 0.
+type Area string
+
+// The areas that have a place in package layout.
+const (
+	AreaPerCPU Area = "PerCPU"
+	// AreaStack is counted from the stack's top, which is aligned to
+	// layout.ThreadSize, so that offsets are negative.
+	AreaStack Area = "stack"
+	// AreaSwitch is the stack during the context switch, counted from above its
+	// return address: how deep that is depends on the caller.
+	AreaSwitch Area = "stack in the switch"
+	// AreaThread is the thread at the stack's bottom, AreaNext the one that is
+	// switched to.
+	AreaThread Area = "thread"
+	AreaNext   Area = "next thread"
+	// AreaTable is sys_call_table, all of whose words count as one.
+	AreaTable Area = "sys_call_table"
+)
+
+// WalkVariant links a variant as Variant does and walks through it.
+func WalkVariant(n stubs.Named) (*Walk, error) {
+	obj, err := link(n)
+	if err != nil {
+		return nil, err
+	}
+	return WalkObject(obj, n)
+}
+
+// WalkObject walks through a variant as it lies in a linked program.
+func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
+	s, err := newSubject(obj, n)
+	if err != nil {
+		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
+	}
+	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, preserved: true, walk: &walker{}}
+	m.run(s.s.atSwitch(s.switchTo))
+	m.preserved = m.preserved && s.promise.usesScratch
+	m.run(s.s.quiet(s.entry))
+	w, err := s.walked(m, s.places(obj))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("variant %s: %w", n.Name, err), s.report(m, obj).Err())
+	}
+	return w, nil
+}
+
+// quiet is a call with nothing in its way: no work is pending, the number is in
+// the table, and the user's RFLAGS ask for nothing of SYSRET.
+func (s *symbols) quiet(entry uint64) *state {
+	st := s.afterSYSCALL(entry)
+	for _, f := range []facts{
+		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork},
+		{kind: factZero, t: s.flags, k: singleStep},
+		{kind: factMax, t: s.user[rAX], k: layout.SysControlMax},
+	} {
+		st.facts = resolver{fs: st.facts}.with(f.kind, f.t, value{}, f.k)
+	}
+	return st
+}
+
+// walker is the part of the machine that takes down what runs. With it nothing
+// comes between two instructions and no handler edits the frame.
+type walker struct{ ended []*state }
+
+// trail is an instruction that was run on a path, the last first.
+type trail struct {
+	before *trail
+	at     uint64
+	in     *inst
+	access []Access
+}
+
+// walked is where a path has come.
+type walked struct {
+	last *trail
+	// dispatch is the instruction that went through sys_call_table first, and
+	// ret where a handler returns to from there; handler the one that went to
+	// the handler of a call that needs the frame; away the one that left
+	// for the next thread.
+	dispatch, handler, away *trail
+	ret                     uint64
+}
+
+// visits takes down the instruction that runs next.
+func (m *machine) visits(st *state, in *inst) {
+	if m.walk == nil {
+		return
+	}
+	st.walked.last = &trail{before: st.walked.last, at: st.at, in: in}
+	if in.op == opIRET { // SDM volume 2, IRET: it pops five words in 64-bit mode
+		rsp := st.regs[rSP].v
+		for i := range uint64(5) {
+			m.touchesAt(st, rsp.add(8*i), Access{Width: 8})
+		}
+	}
+}
+
+// accesses takes down a load or a store of the instruction that runs.
+func (m *machine) accesses(st *state, o operand, width uint8, store bool) {
+	if m.walk != nil {
+		m.touchesAt(st, m.address(st, o), Access{Width: int(width), Store: store, GS: o.seg == segGS})
+	}
+}
+
+func (m *machine) touchesAt(st *state, addr value, a Access) {
+	a.Off = int64(addr.c)
+	switch t := addr.t; {
+	case a.GS && t == nil:
+		a.Area = AreaPerCPU
+	case t == nil:
+	case t == st.origin.t && st.phase != inCall:
+		a.Area, a.Off = AreaSwitch, int64(addr.c-st.origin.c)
+	case t == st.origin.t && addr.c-st.origin.c+layout.ThreadSize < threadSize:
+		a.Area, a.Off = AreaThread, int64(addr.c-st.origin.c+layout.ThreadSize)
+	case t == st.origin.t:
+		a.Area, a.Off = AreaStack, int64(addr.c-st.origin.c)
+	case t == m.s.prev:
+		a.Area = AreaThread
+	case t == m.s.next:
+		a.Area = AreaNext
+	case t.op == isShl && addr.c == m.table:
+		a.Area, a.Off = AreaTable, 0
+	default:
+		a.Area = Area(t.String())
+	}
+	st.walked.last.access = append(st.walked.last.access, a)
+}
+
+// dispatches takes down that the last instruction has gone to a handler, or to
+// what stands for it.
+func (m *machine) dispatches(st *state) {
+	w := &st.walked
+	if m.walk == nil || w.dispatch != nil {
+		return
+	}
+	w.dispatch = w.last
+	if i, ok := st.cell(st.regs[rSP].v); ok {
+		w.ret = m.readCell(st, i).v.c
+	}
+}
+
+// errWalk is the error of a variant without a straight way.
+var errWalk = errors.New("no straight way through it")
+
+// walked makes a walk of the paths that came to their end.
+func (s *subject) walked(m *machine, places places) (*Walk, error) {
+	w := &Walk{}
+	var call, full, switched bool
+	for _, st := range m.walk.ended {
+		t := &st.walked
+		steps := s.steps(m, st, places)
+		at := func(t *trail) int { return len(steps) - 1 - distance(st.walked.last, t) }
+		switch {
+		case st.phase == inResume && !switched:
+			switched = true
+			w.Out, w.In = steps[:at(t.away)+1], steps[at(t.away)+1:]
+		case st.phase == inResume:
+			return nil, fmt.Errorf("%w: two ways through the switch", errWalk)
+		case s.promise.bare && !call:
+			call = true
+			w.Entry, w.Exit = steps[:len(steps)-1], steps[len(steps)-1:]
+		case t.dispatch == nil:
+		case st.expect.handler == nil && !call:
+			call = true
+			w.Entry, w.Exit = steps[:at(t.dispatch)+1], steps[at(t.dispatch)+1:]
+		case st.expect.handler == nil:
+			return nil, fmt.Errorf("%w: two ways of an ordinary call", errWalk)
+		case st.expect.handler == contracts["sys_full_frame"] && !full:
+			full = true
+			w.FixUp, w.Restore = steps[at(t.dispatch)+1:at(t.handler)+1], steps[at(t.handler)+1:]
+			i := slices.IndexFunc(w.Restore, func(s Step) bool { return s.Addr == t.ret })
+			if w.OwnExit = i < 0; i >= 0 {
+				w.Restore = w.Restore[:i]
+			}
+		case st.expect.handler == contracts["sys_full_frame"]:
+			return nil, fmt.Errorf("%w: two ways of a call that needs the frame", errWalk)
+		}
+	}
+	if !switched || !call || !full && !s.promise.bare {
+		return nil, errWalk
+	}
+	return w, nil
+}
+
+// distance is how many instructions ran from one to another.
+func distance(last, t *trail) int {
+	n := 0
+	for ; last != nil && last != t; last = last.before {
+		n++
+	}
+	return n
+}
+
+// steps are the instructions of a path, the first first.
+func (s *subject) steps(m *machine, st *state, places places) []Step {
+	carries := map[uint64]bool{}
+	for o := m.carried(st); o != nil; o = o.before {
+		carries[o.at] = true
+	}
+	var steps []Step
+	for t := st.walked.last; t != nil; t = t.before {
+		steps = append(steps, Step{places.at(t.at), t.at, int(t.in.len), t.access, carries[t.at]})
+	}
+	slices.Reverse(steps)
+	return steps
+}
+
+// carried is how the word came to where it is at last that ring 3 gets as RSP,
+// or that a thread gets back in RSPScratch.
+func (m *machine) carried(st *state) *origin {
+	last := st.walked.last
+	switch {
+	case st.phase != inCall && m.promise.usesScratch:
+		return st.scratch.by
+	case st.phase != inCall:
+		return nil
+	case last.in.op == opIRET:
+		return &origin{last.at, m.readCell(st, cellOf(layout.SlotSP)).by}
+	}
+	return st.regs[rSP].by
+}
