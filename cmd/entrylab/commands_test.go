@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,12 +17,22 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
+// TestVariantsCommand: a line for each preset, in order: name, axes, history.
 func TestVariantsCommand(t *testing.T) {
 	status, stdout, stderr := played(t, "variants")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, stderr %q", status, stderr)
 	}
-	golden(t, "variants.golden", stdout)
+	var want, got []string
+	for _, p := range stubs.Presets() {
+		want = append(want, strings.TrimSpace(strings.Join([]string{p.Name, p.Variant.String(), p.Release, p.Adds}, " ")))
+	}
+	for line := range strings.Lines(stdout) {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("variants prints (-want +got):\n%s", diff)
+	}
 }
 
 // TestList: a listing has its functions, and for each instruction the offset,
@@ -108,6 +119,31 @@ func TestHelp(t *testing.T) {
 			status, stdout, stderr := played(t, tt.args...)
 			if status != tt.status || stdout != "" || !strings.HasPrefix(stderr, tt.want) {
 				t.Errorf("status %d, stdout %q, stderr %q; want status %d and %q", status, stdout, stderr, tt.status, tt.want)
+			}
+		})
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestFullOutput: what cannot be written is no success.
+func TestFullOutput(t *testing.T) {
+	needQEMU(t)
+	hello := filepath.Join(programDir, "hello")
+	for _, args := range [][]string{
+		{"variants"},
+		{"list", "linux-4.1"},
+		{"build", "-o", filepath.Join(t.TempDir(), "x.elf"), "-init", hello},
+		{"boot", "-engine", "tcg", "-init", hello},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			var stderr bytes.Buffer
+			status := run(t.Context(), &env{stdout: full{}, stderr: &stderr}, args)
+			if status != exitError || !strings.Contains(stderr.String(), "no space left on device") {
+				t.Errorf("status %d, stderr %q", status, stderr.String())
 			}
 		})
 	}

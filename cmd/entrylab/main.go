@@ -69,7 +69,12 @@ func run(ctx context.Context, e *env, args []string) int {
 			continue
 		}
 		e.cmd = c
+		out := &checkedWriter{w: e.stdout}
+		e.stdout = out
 		status, err := c.run(ctx, e, args[1:])
+		if err == nil {
+			err = out.err
+		}
 		switch {
 		case err == nil:
 		case errors.Is(err, flag.ErrHelp):
@@ -90,6 +95,21 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	fmt.Fprintf(e.stderr, "entrylab: no command %q; `entrylab help` lists them\n", args[0])
 	return exitError
+}
+
+// checkedWriter remembers the first error, so that a command need not look at
+// each line that it prints.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 func usage(w io.Writer) {
