@@ -87,7 +87,7 @@ func short(v float64) string {
 	if text == "-0.0" {
 		text = "0.0"
 	}
-	if v > 0 {
+	if v > 0 && text != "0.0" {
 		return "+" + text
 	}
 	return text
