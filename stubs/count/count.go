@@ -1,0 +1,207 @@
+// Package count tells what is in the code of a variant's entry, exit, fix-up,
+// restore and context switch: instructions, bytes, loads and stores, accesses
+// relative to GS, how often the user's RSP goes through memory, and cache lines.
+// In the flow (variant, listing, machine code, image, machine, lines, results,
+// table) it goes from the machine code straight to the table, and boots nothing.
+//
+// What is counted are the instructions that package prove meets when it walks
+// through the emitted bytes on the straight ways (prove.Walk), each with the
+// memory that it touches. So a branch that is not taken counts as itself and
+// what lies behind it does not, and a variant that cannot be walked through has
+// no counts.
+//
+// # Why there are no cycles
+//
+// None are predicted from these counts. The tools that do so (llvm-mca, OSACA)
+// have no stack engine or no store forwarding and placeholders for SYSCALL,
+// SYSRET and SWAPGS; on the entries counted here their figures differ from what a
+// CPU takes by more than the variants do from each other, and in which variant
+// is the faster. What a store or a forwarded load costs depends on what stands
+// around it: the engines replay and kvm measure that.
+package count
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// Phase is a part of a variant's code by its place in a call.
+type Phase struct {
+	// Name is a word for keys, Title for readers, Bench for Go's benchmark
+	// format.
+	Name, Title, Bench string
+	steps              func(*prove.Walk) []prove.Step
+}
+
+// Phases are all phases, in the order of tables. Entry begins behind SYSCALL.
+var Phases = []Phase{
+	{"entry", "entry, up to the handler's CALL", "Entry", func(w *prove.Walk) []prove.Step { return w.Entry }},
+	{"exit", "exit, from the handler's RET", "Exit", func(w *prove.Walk) []prove.Step { return w.Exit }},
+	{"call", "both: a null call but for its handler", "Call", func(w *prove.Walk) []prove.Step { return slices.Concat(w.Entry, w.Exit) }},
+	{"fix-up", "fix-up, on the way to a handler that needs the whole frame", "FixUp", func(w *prove.Walk) []prove.Step { return w.FixUp }},
+	{"restore", "restore, on the way back from it", "Restore", func(w *prove.Walk) []prove.Step { return w.Restore }},
+	{"switch-out", "context switch, leaving", "SwitchOut", func(w *prove.Walk) []prove.Step { return w.Out }},
+	{"switch-in", "context switch, coming back", "SwitchIn", func(w *prove.Walk) []prove.Step { return w.In }},
+}
+
+// Counts are those of one phase. An instruction that reads and writes memory,
+// such as a push from memory, is a load and a store. The words that SYSCALL,
+// SYSRET and IRETQ take from descriptors and MSRs are none.
+type Counts struct {
+	Instructions int `json:"instructions"`
+	Bytes        int `json:"bytes"` // of the instructions
+	Loads        int `json:"loads"`
+	Stores       int `json:"stores"`
+	// GS is how many of the loads and stores are relative to GS.
+	GS int `json:"gs"`
+	// Forwards is how often the user's RSP is loaded from where it was stored
+	// before. With 1 for a whole call, the exit waits for the store at the
+	// entry; with 2 that word went on through a register, and so on.
+	Forwards int `json:"forwards"`
+	// Lines is how many lines of 64 bytes the loads and stores touch, in the
+	// per-CPU area, on the kernel stack, in the threads and in sys_call_table.
+	// LinesBeyond are those that a null call of [Reference] does not touch. The
+	// stack in the context switch is taken as one that begins with a line.
+	Lines       int `json:"lines"`
+	LinesBeyond int `json:"lines_beyond"`
+}
+
+// Reference is the variant whose null call touches the lines that any call
+// touches.
+const Reference = "linux-3.19"
+
+// Metric is one of the counts.
+type Metric struct {
+	Title, Unit string // Unit is that of Go's benchmark format
+	Of          func(Counts) int
+}
+
+// Metrics are all counts, in the order of tables.
+var Metrics = []Metric{
+	{"instructions", "insns", func(c Counts) int { return c.Instructions }},
+	{"bytes", "code-bytes", func(c Counts) int { return c.Bytes }},
+	{"loads", "loads", func(c Counts) int { return c.Loads }},
+	{"stores", "stores", func(c Counts) int { return c.Stores }},
+	{"of these relative to GS", "gs-accesses", func(c Counts) int { return c.GS }},
+	{"forwards of the user's RSP", "rsp-forwards", func(c Counts) int { return c.Forwards }},
+	{"cache lines", "lines", func(c Counts) int { return c.Lines }},
+	{"of these beyond " + Reference + "'s null call", "lines-beyond", func(c Counts) int { return c.LinesBeyond }},
+}
+
+// Variant is the counts of one variant.
+type Variant struct {
+	Name string
+	// OwnExit is set if a call that needs the whole frame does not come back to
+	// the exit of the others: its restore then goes on to ring 3.
+	OwnExit bool
+	// Counts are by phase, in the order of Phases.
+	Counts []Counts
+}
+
+// Of returns the counts of the phase of that name.
+func (v Variant) Of(phase string) Counts {
+	i := slices.IndexFunc(Phases, func(p Phase) bool { return p.Name == phase })
+	if i < 0 {
+		panic("count: no phase " + phase)
+	}
+	return v.Counts[i]
+}
+
+// Variants counts the code of each variant by itself.
+func Variants(list []stubs.Named) ([]Variant, error) {
+	return count(list, prove.WalkVariant)
+}
+
+// Object counts the code of variants that lie in a linked program.
+func Object(obj *asm.Object, list []stubs.Named) ([]Variant, error) {
+	return count(list, func(n stubs.Named) (*prove.Walk, error) { return prove.WalkObject(obj, n) })
+}
+
+func count(list []stubs.Named, walk func(stubs.Named) (*prove.Walk, error)) ([]Variant, error) {
+	anyway, err := reference()
+	if err != nil {
+		return nil, err
+	}
+	var out []Variant
+	for _, n := range list {
+		w, err := walk(n)
+		if err != nil {
+			return nil, fmt.Errorf("count: %w", err)
+		}
+		v := Variant{Name: n.Name, OwnExit: w.OwnExit}
+		for _, p := range Phases {
+			v.Counts = append(v.Counts, of(p.steps(w), anyway))
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// reference is the lines of a null call of Reference.
+func reference() (map[line]bool, error) {
+	n, err := stubs.ParseVariant(Reference)
+	if err != nil {
+		return nil, err
+	}
+	w, err := prove.WalkVariant(n)
+	if err != nil {
+		return nil, fmt.Errorf("count: %w", err)
+	}
+	return lines(slices.Concat(w.Entry, w.Exit)), nil
+}
+
+// of counts what is in steps.
+func of(steps []prove.Step, anyway map[line]bool) Counts {
+	c := Counts{Instructions: len(steps)}
+	for _, s := range steps {
+		c.Bytes += s.Len
+		for _, a := range s.Accesses {
+			if a.Store {
+				c.Stores++
+			} else {
+				c.Loads++
+			}
+			if a.GS {
+				c.GS++
+			}
+		}
+		if s.RSP && s.Loads() {
+			c.Forwards++
+		}
+	}
+	touched := lines(steps)
+	c.Lines = len(touched)
+	for l := range touched {
+		if l.area == prove.AreaNext { // touched by the next thread's calls
+			l.area = prove.AreaThread
+		}
+		if !anyway[l] {
+			c.LinesBeyond++
+		}
+	}
+	return c
+}
+
+// line is a cache line by its place in an area; all areas begin with a line.
+type line struct {
+	area prove.Area
+	n    int64
+}
+
+const lineShift = 6 // 64 bytes
+
+// lines are those that the steps touch. No access reaches over the end of one:
+// the proof allows none over the end of a word.
+func lines(steps []prove.Step) map[line]bool {
+	touched := map[line]bool{}
+	for _, s := range steps {
+		for _, a := range s.Accesses {
+			touched[line{a.Area, a.Off >> lineShift}] = true
+		}
+	}
+	return touched
+}
