@@ -41,7 +41,7 @@ func runList(_ context.Context, e *env, args []string) (int, error) {
 	if fs.NArg() != 1 {
 		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
 	}
-	n, err := stubs.ParseVariant(fs.Arg(0))
+	n, err := variantOf(fs.Arg(0))
 	if err != nil {
 		return 0, err
 	}
@@ -65,6 +65,7 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
 	format := fs.String("format", "elf", "`F`: elf, for loaders that know PVH, or disk, for a BIOS to boot from a disk or stick")
 	appendArgs := fs.String("append", "", "words for the kernel's command `line`, which a disk image holds")
+	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
@@ -82,6 +83,9 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	list, err := parseVariants(*names)
 	if err != nil {
+		return 0, err
+	}
+	if err := refuseUnproved(list, *unproved); err != nil {
 		return 0, err
 	}
 	if !slices.ContainsFunc(list, runsInit) {
@@ -138,11 +142,15 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	variant := fs.String("variant", "linux-3.19", "preset or axes of the entry path")
 	appendArgs := fs.String("append", "", "words for the kernel's command `line`; what the kernel does not know goes to init")
 	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
-	n, err := stubs.ParseVariant(*variant)
+	n, err := variantOf(*variant)
 	if err != nil {
+		return 0, err
+	}
+	if err := refuseUnproved([]stubs.Named{n}, *unproved); err != nil {
 		return 0, err
 	}
 	if !runsInit(n) {
@@ -187,6 +195,7 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	var m machineFlags
 	m.register(fs)
 	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
+	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
@@ -195,6 +204,9 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	list, err := parseVariants(*names)
 	if err != nil {
+		return 0, err
+	}
+	if err := refuseUnproved(list, *unproved); err != nil {
 		return 0, err
 	}
 	if !slices.ContainsFunc(list, runsInit) {

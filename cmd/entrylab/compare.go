@@ -28,6 +28,7 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	m.register(fs)
 	fs.Lookup("engine").Usage += "; or replay (the paths' code in ring 3 of this CPU, no machine)"
 	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
+	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
@@ -42,6 +43,9 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	list, err := eachVariant(fs.Args())
 	if err != nil {
+		return 0, err
+	}
+	if err := refuseUnproved(list, *unproved); err != nil {
 		return 0, err
 	}
 	if m.engine == engineReplay {

@@ -131,14 +131,15 @@ func presets() []stubs.Named {
 
 // parseVariants reads a list of variants separated by commas, or "all". A
 // variant given by its axes has commas of its own: axes that follow each other
-// are one variant.
+// are one variant, unless they change a preset (PRESET+axis=value).
 func parseVariants(text string) ([]stubs.Named, error) {
 	if text == "all" {
 		return presets(), nil
 	}
 	var names []string
+	isAxis := func(word string) bool { return strings.Contains(word, "=") && !strings.Contains(word, "+") }
 	for word := range strings.SplitSeq(text, ",") {
-		if n := len(names); n > 0 && strings.Contains(word, "=") && strings.Contains(names[n-1], "=") {
+		if n := len(names); n > 0 && isAxis(word) && isAxis(names[n-1]) {
 			names[n-1] += "," + word
 		} else {
 			names = append(names, word)
@@ -151,7 +152,7 @@ func parseVariants(text string) ([]stubs.Named, error) {
 func eachVariant(names []string) ([]stubs.Named, error) {
 	var list []stubs.Named
 	for _, name := range names {
-		n, err := stubs.ParseVariant(name)
+		n, err := variantOf(name)
 		if err != nil {
 			return nil, err
 		}

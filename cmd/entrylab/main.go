@@ -33,6 +33,7 @@ type env struct {
 var commands = []command{
 	{"variants", "", "the presets, their axes, one line each", runVariants},
 	{"list", "VARIANT", "the listing of a variant's entry, exit, fix-up and switch", runList},
+	{"layout", "[-gas]", "offsets of what a stub shares with the kernel; -gas: the include file for a stub in a .S file", runLayout},
 	{"prove", "[-all] [-v] [VARIANT...]", "prove from the machine code that entry, exits and switch are right", runProve},
 	{"build", "-o FILE [-format elf|disk] [-append ARGS] [-variants A,B] [-init PROG]", "write a kernel image that boots by itself", runBuild},
 	{"boot", "[-variant V] [-engine E] [-machine M] [-append ARGS] [-init PROG] [-- ARGS]", "run a static Go program as /init on a generated kernel", runBoot},

@@ -229,7 +229,8 @@ type Func struct {
 	Saves []Reg
 	Body  Block
 
-	pc uintptr
+	code *Code // instead of a Body
+	pc   uintptr
 }
 
 // FUNC makes a function with the caller's line as its place.

@@ -28,6 +28,7 @@ const (
 	relPC32   relocKind = iota // 32 bits, relative to the end of the field
 	relAbs32S                  // 32 bits, sign-extended by the CPU
 	relPhys32                  // 32 bits, the physical address
+	relAbs64                   // 64 bits
 	relPC16                    // as relPC32, of 16-bit code
 	relPhys16                  // 16 bits, the physical address
 )
@@ -146,6 +147,9 @@ func (a *assembler) intern(text string) string {
 // assemble lowers and assembles a function. What it returns has no lines and
 // no bytes if there is an error in it.
 func (a *assembler) assemble(fn *Func) *encoded {
+	if fn.code != nil {
+		return a.assembleCode(fn)
+	}
 	before := len(a.rep.faults)
 	l := lower(fn, a.rep)
 	enc := &encoded{fn: fn, names: l.labels}

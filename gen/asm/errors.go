@@ -83,6 +83,13 @@ func (r *report) place(pc uintptr) place {
 	return p
 }
 
+// foreign makes up a program counter for a line that is not of Go.
+func (r *report) foreign(p place) uintptr {
+	pc := ^uintptr(len(r.places))
+	r.places[pc] = p
+	return pc
+}
+
 // root is the directory of this module as the compiler wrote it down.
 var root = func() string {
 	_, file, _, _ := runtime.Caller(0)

@@ -440,8 +440,11 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 			continue
 		}
 		bits := 32
-		if r.kind == relPC16 || r.kind == relPhys16 {
+		switch r.kind {
+		case relPC16, relPhys16:
 			bits = 16
+		case relAbs64:
+			bits = 64
 		}
 		target, pc := s.addr, enc.base+uint64(r.off+bits/8)
 		if enc.fn.bits() != 64 {
@@ -467,10 +470,13 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 			lk.rep.insErrorf(enc.fn, r.in, "the address %#x does not fit in %d bits here", uint64(int64(target)+r.add), bits)
 			continue
 		}
-		if bits == 16 {
+		switch bits {
+		case 16:
 			binary.LittleEndian.PutUint16(code[r.off:], uint16(v))
-		} else {
+		case 32:
 			binary.LittleEndian.PutUint32(code[r.off:], uint32(v))
+		default:
+			binary.LittleEndian.PutUint64(code[r.off:], uint64(v))
 		}
 	}
 }

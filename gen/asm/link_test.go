@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -386,5 +387,44 @@ func TestGlobal(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want it to say %q", err, want)
 		}
+	}
+}
+
+// TestCode links machine code from elsewhere; gnuas tests each kind of
+// relocation with what as makes.
+func TestCode(t *testing.T) {
+	code := Code{
+		Bytes:  []byte{0x90, 0xe8, 0, 0, 0, 0, 0xc3},
+		Relocs: []Reloc{{Off: 2, Kind: RelocPC32, Sym: "f", Add: -4}},
+		Labels: []CodeLabel{{"end", 6}},
+		Lines:  []CodeLine{{0, 1, "nop", "x.S", 1}, {1, 5, "call f", "x.S", 2}, {6, 1, "ret", "x.S", 3}},
+	}
+	f := FUNC("f", "", JMP("end"))
+	o, err := Link(Program{Funcs: []Func{f, CODE("g", "", &code)}}, testBase, testPhys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := o.Listing("g")
+	if want := []byte{0xe8, 0xea, 0xff, 0xff, 0xff}; !bytes.Equal(l.Rows[1].Bytes, want) || l.Rows[1].Text != "call f" || l.Rows[1].Line != 2 {
+		t.Errorf("row is %+v, want bytes %x", l.Rows[1], want)
+	}
+	for _, tt := range []struct {
+		name, err string
+		edit      func(*Code)
+	}{
+		{"symbol", "x.S:2: g: call f: other is not a function or data", func(c *Code) { c.Relocs = []Reloc{{Off: 2, Sym: "other"}} }},
+		{"relocation", "a relocation is at 4 of 7 bytes", func(c *Code) { c.Relocs = []Reloc{{Off: 4, Sym: "f"}} }},
+		{"wide relocation", "a relocation is at 0 of 7 bytes", func(c *Code) { c.Relocs = []Reloc{{Off: 0, Kind: RelocAbs64, Sym: "f"}} }},
+		{"label", "the label end is at 8 of 7 bytes", func(c *Code) { c.Labels = []CodeLabel{{"end", 8}} }},
+		{"line", "line 1 is at 0 to 8 of 7 bytes", func(c *Code) { c.Lines = []CodeLine{{0, 8, "nop", "x.S", 1}} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := code
+			tt.edit(&c)
+			_, err := Link(Program{Funcs: []Func{f, CODE("g", "", &c)}}, testBase, testPhys)
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("error is %v, want it to say %q", err, tt.err)
+			}
+		})
 	}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/gnuas"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// unprovedFlag registers -unproved with a command that boots what it is given.
+func unprovedFlag(fs *flag.FlagSet) *bool {
+	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails")
+}
+
+// variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
+func variantOf(name string) (stubs.Named, error) {
+	if gnuas.IsFile(name) {
+		return gnuas.Load(name)
+	}
+	return stubs.ParseVariant(name)
+}
+
+// refuseUnproved proves the variants that come from files, and refuses them with
+// what is wrong unless unproved is set.
+func refuseUnproved(list []stubs.Named, unproved bool) error {
+	if unproved {
+		return nil
+	}
+	for _, n := range list {
+		if n.Edit == nil {
+			continue
+		}
+		proof, err := prove.Variant(n)
+		if err != nil {
+			return err
+		}
+		if err := proof.Err(); err != nil {
+			return fmt.Errorf("not proved right, so not booted (-unproved boots it all the same):\n%w", err)
+		}
+	}
+	return nil
+}
+
+// runLayout prints what package layout declares.
+func runLayout(_ context.Context, e *env, args []string) (int, error) {
+	fs := e.flags()
+	gas := fs.Bool("gas", false, "as an include file for the GNU assembler")
+	if err := fs.Parse(args); err != nil {
+		return 0, err
+	}
+	if fs.NArg() > 0 {
+		return 0, errors.New("takes no argument but flags")
+	}
+	if *gas {
+		_, err := fmt.Fprint(e.stdout, gnuas.Include())
+		return 0, err
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, slots := range [][]asm.Slot{
+		gnuas.Words(asm.Slots[layout.PtRegs[asm.Slot]]()), gnuas.Words(asm.Slots[layout.PerCPU[asm.Slot]]()), gnuas.Words(asm.Slots[layout.Thread[asm.Slot]]()),
+	} {
+		for _, s := range slots {
+			fmt.Fprintf(w, "+%d\t%#x\t\t%s\n", s.Off, s.Off, strings.TrimSuffix(s.String(), "[0]"))
+		}
+	}
+	return 0, w.Flush()
+}

@@ -1,0 +1,109 @@
+package asm
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Code is the machine code of a function that another assembler made, ready to
+// be linked with the listings.
+type Code struct {
+	Bytes  []byte
+	Relocs []Reloc
+	// Labels are places that other functions may branch to or take the address
+	// of. Their names are those of the linked program.
+	Labels []CodeLabel
+	// Lines are the instructions, by offset, for listings and errors.
+	Lines []CodeLine
+}
+
+// Reloc is a place in Code that waits for the address of a symbol: its value is
+// the address plus Add, less the place's own address if the kind is relative
+// (System V ABI, AMD64 supplement, 4.4.1).
+type Reloc struct {
+	Off  int
+	Kind RelocKind
+	Sym  string
+	Add  int64
+}
+
+// RelocKind is how wide the place is, and what is stored.
+type RelocKind uint8
+
+const (
+	RelocPC32  RelocKind = iota // 32 bits, relative: R_X86_64_PC32, R_X86_64_PLT32
+	RelocAbs32                  // 32 bits, sign-extended: R_X86_64_32S
+	RelocAbs64                  // 64 bits: R_X86_64_64
+)
+
+// CodeLabel is a named place in Code.
+type CodeLabel struct {
+	Name string
+	Off  int
+}
+
+// CodeLine is an instruction of Code and the line of its source.
+type CodeLine struct {
+	Off, Len int
+	Text     string
+	File     string
+	Line     int
+}
+
+// CODE makes a function of machine code.
+func CODE(name, doc string, code *Code) Func {
+	return Func{Name: name, Doc: doc, code: code, pc: callerPC(2)}
+}
+
+// assembleCode turns Code into what the assembler makes of a listing.
+func (a *assembler) assembleCode(fn *Func) *encoded {
+	c := fn.code
+	enc := &encoded{fn: fn, bytes: slices.Clone(c.Bytes)}
+	for _, l := range c.Lines {
+		if l.Off < 0 || l.Len <= 0 || l.Off+l.Len > len(c.Bytes) {
+			a.rep.errorf(fn.pc, "%s: line %d is at %d to %d of %d bytes", fn.Name, l.Line, l.Off, l.Off+l.Len, len(c.Bytes))
+			return &encoded{fn: fn}
+		}
+		in := &Ins{name: l.Text, pc: a.rep.foreign(place{l.File, l.Line})}
+		enc.lines = append(enc.lines, encLine{in: in, off: l.Off, len: l.Len, to: -1})
+	}
+	for _, l := range c.Labels {
+		if l.Off < 0 || l.Off > len(c.Bytes) {
+			a.rep.errorf(fn.pc, "%s: the label %s is at %d of %d bytes", fn.Name, l.Name, l.Off, len(c.Bytes))
+			return &encoded{fn: fn}
+		}
+		enc.labels = append(enc.labels, encLabel{&label{name: l.Name, global: true, pc: fn.pc}, l.Off})
+	}
+	for _, r := range c.Relocs {
+		kind, size, add := relPC32, 4, r.Add
+		switch r.Kind {
+		case RelocPC32:
+			add += 4 // ours count from the place's end
+		case RelocAbs32:
+			kind = relAbs32S
+		case RelocAbs64:
+			kind, size = relAbs64, 8
+		}
+		if r.Off < 0 || r.Off+size > len(c.Bytes) {
+			a.rep.errorf(fn.pc, "%s: a relocation is at %d of %d bytes", fn.Name, r.Off, len(c.Bytes))
+			return &encoded{fn: fn}
+		}
+		in := enc.lineAt(r.Off)
+		if in == nil {
+			in = &Ins{name: fmt.Sprintf("+%#x", r.Off), pc: fn.pc}
+		}
+		enc.relocs = append(enc.relocs, reloc{r.Off, kind, r.Sym, add, in})
+		enc.refs = append(enc.refs, ref{in, r.Sym, false})
+	}
+	return enc
+}
+
+// lineAt is the instruction that holds the byte at off.
+func (enc *encoded) lineAt(off int) *Ins {
+	for _, l := range enc.lines {
+		if l.off <= off && off < l.off+l.len {
+			return l.in
+		}
+	}
+	return nil
+}

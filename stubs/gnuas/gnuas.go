@@ -1,0 +1,301 @@
+// Package gnuas takes a SYSCALL entry that is written for the GNU assembler, and
+// makes a variant of it: assembled by the installed as, linked by package asm
+// against the kernel. It stands beside package stubs at the start of the flow
+// (variant, listing, machine code, image, machine, lines).
+//
+// # The contract of a file
+//
+// All code is in .text; no other section may hold anything. Symbols stand for
+// the variant's functions, whose contracts package stubs tells:
+//
+//   - entry_SYSCALL_64, which must be there, and first: where SYSCALL arrives.
+//   - stub_clone, stub_rt_sigreturn, stub_full_frame, stub_set_frame and
+//     stub_poison: what stands in sys_call_table for the handlers that need the
+//     whole frame.
+//   - __switch_to_asm: the variant's part of the context switch.
+//
+// What the file does not have is the base's: the preset that a comment of the
+// form "entrylab: base linux-4.1" names, else linux-3.19. The base also gives the
+// variant's promises, so what it says of the frame must hold for the file's
+// entry: the same slots are filled, in a frame of the same size.
+//
+// A symbol that the file does not define is looked up among the base's functions
+// first (do_syscall_64, or an int_ret_from_sys_call of its own), then in the
+// kernel: sys_call_table, schedule, int_ret_from_sys_call, the sys_ handlers.
+//
+// Offsets and constants come from the include file entrylab.inc, which is there
+// for every file (see [Include]).
+package gnuas
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// IncludeName is the name of the include file.
+const IncludeName = "entrylab.inc"
+
+// entryName must be defined; replaceable may be.
+const entryName = "entry_SYSCALL_64"
+
+var replaceable = []string{
+	entryName, "stub_clone", "stub_rt_sigreturn", "stub_full_frame", "stub_set_frame", "stub_poison", "__switch_to_asm",
+}
+
+// IsFile reports whether the name of a variant is that of a file.
+func IsFile(name string) bool { return strings.HasSuffix(name, ".S") || strings.HasSuffix(name, ".s") }
+
+var (
+	baseComment = regexp.MustCompile(`entrylab:\s*base\s+(\S+)`)
+	goodName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+)
+
+// Load assembles a file and returns the variant, whose name is the file's
+// without folder and extension. If as refuses the file, the error is what it
+// said, with the file's lines.
+func Load(path string) (stubs.Named, error) {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	if !goodName.MatchString(name) {
+		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _ and - before .S", path)
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return stubs.Named{}, err
+	}
+	baseName := "linux-3.19"
+	if m := baseComment.FindSubmatch(source); m != nil {
+		baseName = string(m[1])
+	}
+	base, err := stubs.ParseVariant(baseName)
+	if err != nil {
+		return stubs.Named{}, fmt.Errorf("%s: base: %w", path, err)
+	}
+	if base.Variant.Bare || base.Variant.Slow == stubs.SlowC {
+		return stubs.Named{}, fmt.Errorf("%s: %s cannot be a base: its functions are of no use without its own entry", path, baseName)
+	}
+	o, err := assemble(path)
+	if err != nil {
+		return stubs.Named{}, err
+	}
+	switch at, ok := o.symbols[entryName]; {
+	case !ok:
+		return stubs.Named{}, fmt.Errorf("%s: no symbol %s in .text, which SYSCALL is to arrive at", path, entryName)
+	case at != 0:
+		return stubs.Named{}, fmt.Errorf("%s: %s is at +%#x of .text; it must come first", path, entryName, at)
+	}
+	return stubs.Named{
+		Name:    name,
+		Variant: base.Variant,
+		Edit: func(p *asm.Program) error {
+			o.replace(p, name)
+			return nil
+		},
+	}, nil
+}
+
+// object is an assembled file.
+type object struct {
+	path    string
+	code    asm.Code
+	symbols map[string]int // those in .text, with their offsets
+}
+
+// replace puts the file's code in the place of the base's functions.
+func (o *object) replace(p *asm.Program, suffix string) {
+	own := func(name string) bool {
+		_, ok := o.symbols[name]
+		return ok && slices.Contains(replaceable, name)
+	}
+	p.Funcs = slices.DeleteFunc(p.Funcs, func(f asm.Func) bool { return own(strings.TrimSuffix(f.Name, "."+suffix)) })
+	text := entryName + "." + suffix
+	code := o.code
+	code.Labels = nil
+	for name, off := range o.symbols {
+		if own(name) && name != entryName {
+			code.Labels = append(code.Labels, asm.CodeLabel{Name: name + "." + suffix, Off: off})
+		}
+	}
+	slices.SortFunc(code.Labels, func(a, b asm.CodeLabel) int { return a.Off - b.Off })
+	code.Relocs = slices.Clone(code.Relocs)
+	for i := range code.Relocs {
+		r := &code.Relocs[i]
+		off, here := o.symbols[r.Sym]
+		switch {
+		case r.Sym == "" || here:
+			r.Sym, r.Add = text, r.Add+int64(off)
+		case slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == r.Sym+"."+suffix }):
+			r.Sym += "." + suffix
+		}
+	}
+	p.Funcs = append(p.Funcs, asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry"))
+}
+
+// assemble runs as and reads what it made.
+func assemble(path string) (*object, error) {
+	as, err := exec.LookPath("as")
+	if err != nil {
+		return nil, fmt.Errorf("%s: there is no GNU assembler: install binutils", path)
+	}
+	dir, err := os.MkdirTemp("", "entrylab-as-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(filepath.Join(dir, IncludeName), []byte(Include()), 0o644); err != nil {
+		return nil, err
+	}
+	out, listing := filepath.Join(dir, "stub.o"), filepath.Join(dir, "stub.lst")
+	// The listing has each instruction in one row: two words hold its 15 bytes.
+	cmd := exec.Command(as, "--64", "-I", dir, "-I", filepath.Dir(path), "-o", out,
+		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", path)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, asError(path, text, err)
+	}
+	rows, err := os.ReadFile(listing)
+	if err != nil {
+		return nil, err
+	}
+	o, err := read(path, out)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	o.code.Lines = lines(path, rows, len(o.code.Bytes))
+	return o, nil
+}
+
+// asError is as's own message, each line of which names the file and line.
+func asError(path string, text []byte, err error) error {
+	var said []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasSuffix(line, ": Assembler messages:") {
+			said = append(said, line)
+		}
+	}
+	if len(said) == 0 {
+		return fmt.Errorf("%s: as: %w", path, err)
+	}
+	return errors.New(strings.Join(said, "\n"))
+}
+
+// read takes code, symbols and relocations from the object file.
+func read(path, file string) (*object, error) {
+	f, err := elf.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	o := &object{path: path, symbols: map[string]int{}}
+	text := -1
+	for i, s := range f.Sections {
+		switch {
+		case s.Name == ".text":
+			text = i
+			if o.code.Bytes, err = s.Data(); err != nil {
+				return nil, err
+			}
+			if s.Addralign > 16 {
+				return nil, fmt.Errorf(".text is aligned to %d bytes; want 16 at most", s.Addralign)
+			}
+		case s.Flags&elf.SHF_ALLOC != 0 && s.Size > 0:
+			return nil, fmt.Errorf("section %s has %d bytes; all must be in .text, and memory is the kernel's", s.Name, s.Size)
+		}
+	}
+	if len(o.code.Bytes) == 0 {
+		return nil, errors.New("there is nothing in .text")
+	}
+	symbols, err := f.Symbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return nil, err
+	}
+	for _, s := range symbols {
+		if int(s.Section) == text && s.Name != "" {
+			o.symbols[s.Name] = int(s.Value)
+		}
+	}
+	if s := f.Section(".rela.text"); s != nil {
+		data, err := s.Data()
+		if err != nil {
+			return nil, err
+		}
+		if o.code.Relocs, err = relocs(data, symbols); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// relocKinds are the relocations that the linker knows.
+var relocKinds = map[elf.R_X86_64]asm.RelocKind{
+	elf.R_X86_64_PC32: asm.RelocPC32, elf.R_X86_64_PLT32: asm.RelocPC32, elf.R_X86_64_32S: asm.RelocAbs32, elf.R_X86_64_64: asm.RelocAbs64,
+}
+
+func relocs(data []byte, symbols []elf.Symbol) ([]asm.Reloc, error) {
+	var list []asm.Reloc
+	for r := bytes.NewReader(data); r.Len() > 0; {
+		var rela elf.Rela64
+		if err := binary.Read(r, binary.LittleEndian, &rela); err != nil {
+			return nil, fmt.Errorf("relocations: %w", err)
+		}
+		kind, ok := relocKinds[elf.R_X86_64(elf.R_TYPE64(rela.Info))]
+		n := int(elf.R_SYM64(rela.Info)) - 1 // symbol 0 is not in the list
+		if n < 0 || n >= len(symbols) {
+			return nil, fmt.Errorf("the relocation at +%#x has no symbol", rela.Off)
+		}
+		sym := symbols[n]
+		if !ok {
+			return nil, fmt.Errorf("%v of %s at +%#x: kernel addresses take 64 bits, or 32 that are sign-extended or relative to RIP",
+				elf.R_X86_64(elf.R_TYPE64(rela.Info)), sym.Name, rela.Off)
+		}
+		name := sym.Name
+		if elf.ST_TYPE(sym.Info) == elf.STT_SECTION {
+			name = "" // .text, as there is nothing in the others
+		}
+		list = append(list, asm.Reloc{Off: int(rela.Off), Kind: kind, Sym: name, Add: rela.Addend})
+	}
+	return list, nil
+}
+
+// row is a line of as's listing that has bytes: its number, their offset, they
+// themselves, the source.
+var row = regexp.MustCompile(`^ *([0-9]+) ([0-9a-f]{4,}) ((?:[0-9A-F]{2,8} ?)+?) *\t(.*)$`)
+
+// lines reads as's listing. What a macro or a repetition expands to comes
+// behind the line that asks for it, and stands for it.
+func lines(path string, listing []byte, size int) []asm.CodeLine {
+	if !filepath.IsLocal(path) {
+		path = filepath.Base(path) // nothing of the machine gets into an image
+	}
+	at := map[int]asm.CodeLine{}
+	for text := range strings.Lines(string(listing)) {
+		m := row.FindStringSubmatch(strings.TrimRight(text, "\n"))
+		if m == nil {
+			continue
+		}
+		l := asm.CodeLine{Len: len(strings.ReplaceAll(m[3], " ", "")) / 2, File: path}
+		fmt.Sscan(m[1], &l.Line)
+		fmt.Sscanf(m[2], "%x", &l.Off)
+		source, _, _ := strings.Cut(strings.TrimLeft(m[4], "> "), "#")
+		l.Text = strings.Join(strings.Fields(source), " ")
+		if l.Off+l.Len <= size {
+			at[l.Off] = l
+		}
+	}
+	var list []asm.CodeLine
+	for _, l := range at {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b asm.CodeLine) int { return a.Off - b.Off })
+	return list
+}

@@ -1,0 +1,192 @@
+package gnuas
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+func needAs(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("as"); err != nil {
+		t.Skip("no as: install binutils")
+	}
+}
+
+// file writes a source file and returns its path.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestLoad compares what becomes of the file with the preset that it was
+// written after: but for the fence both have the same bytes in their way in.
+func TestLoad(t *testing.T) {
+	needAs(t)
+	n, err := Load("testdata/fence.S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := stubs.ParseVariant("linux-4.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Name != "fence" || n.Variant != base.Variant {
+		t.Errorf("got %s, %v", n.Name, n.Variant)
+	}
+	im, err := gen.Build(gen.Config{Variants: []stubs.Named{base, n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want strings.Builder
+	l, _ := im.Object.Listing("entry_SYSCALL_64.fence")
+	for _, r := range l.Rows {
+		if r.Label == "" && r.Text != "lfence" && !strings.HasPrefix(r.Text, "j") {
+			got.Write(r.Bytes)
+		}
+		if r.Label == "" && (r.File != "testdata/fence.S" || r.Line == 0) {
+			t.Errorf("%s is from %s:%d", r.Text, r.File, r.Line)
+		}
+	}
+	l, _ = im.Object.Listing("entry_SYSCALL_64.linux-4.1")
+	for _, r := range l.Rows {
+		if r.Label == "" && !strings.HasPrefix(r.Text, "J") {
+			want.Write(r.Bytes)
+		}
+	}
+	if got.String() != want.String() {
+		t.Errorf("the bytes are %x, want %x", got.String(), want.String())
+	}
+}
+
+// TestReplaced: each function that a file may have takes the place of the
+// base's, and its relocations of each kind find what they name.
+func TestReplaced(t *testing.T) {
+	needAs(t)
+	n, err := Load(file(t, "mine.S", `# entrylab: base heukelum-v2
+entry_SYSCALL_64:
+	call	*sys_call_table(, %rax, 8)	# 32S
+	movabs	$sys_call_table, %rax		# 64
+	lea	schedule(%rip), %rcx		# PC32
+	call	stub_clone			# PLT32, the base's
+	movabs	$__switch_to_asm, %rdx		# of the file itself
+	ud2
+.globl __switch_to_asm
+__switch_to_asm:
+	ud2
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := im.Object
+	l, _ := o.Listing("entry_SYSCALL_64.mine")
+	word := func(row, from, n int) (v uint64) {
+		for i := range n {
+			v |= uint64(l.Rows[row].Bytes[from+i]) << (8 * i)
+		}
+		return v
+	}
+	addr := func(name string) uint64 {
+		at, ok := o.Addr(name)
+		if !ok {
+			t.Errorf("no symbol %s", name)
+		}
+		return at
+	}
+	next := func(row int) uint64 { return l.Addr + uint64(l.Rows[row].Off+len(l.Rows[row].Bytes)) }
+	for _, tt := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"32S", uint64(int32(word(0, 3, 4))), addr("sys_call_table")},
+		{"64", word(1, 2, 8), addr("sys_call_table")},
+		{"PC32", next(2) + uint64(int32(word(2, 3, 4))), addr("schedule")},
+		{"PLT32", next(3) + uint64(int32(word(3, 1, 4))), addr("stub_clone.mine")},
+		{"own", word(4, 2, 8), addr("__switch_to_asm.mine")},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %#x, want %#x", tt.name, tt.got, tt.want)
+		}
+	}
+	if at := addr("__switch_to_asm.mine"); at < l.Addr || at > l.Addr+100 {
+		t.Errorf("__switch_to_asm is at %#x, not in the file's code at %#x", at, l.Addr)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	needAs(t)
+	const entry = "entry_SYSCALL_64:\n\tud2\n"
+	for _, tt := range []struct{ name, file, text, err string }{
+		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:3: Error: bad register name `%foo'"},
+		{"two of them", "x.S", "\tbogus\n\tpushq %foo\n", "x.S:1: Error: no such instruction"},
+		{"no entry", "x.S", "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
+		{"entry elsewhere", "x.S", ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
+		{"entry not first", "x.S", "\tnop\n" + entry, "entry_SYSCALL_64 is at +0x1"},
+		{"nothing", "x.S", "", "nothing in .text"},
+		{"memory", "x.S", entry + ".bss\n.skip 16\n", "section .bss has 16 bytes"},
+		{"constants", "x.S", entry + ".section .rodata\n.quad 1\n", "section .rodata has 8 bytes"},
+		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "R_X86_64_32 of schedule at +0x3"},
+		{"alignment", "x.S", ".p2align 6\n" + entry, "aligned to 64 bytes"},
+		{"unknown base", "x.S", "# entrylab: base linux-1.0\n" + entry, "no such preset"},
+		{"a base that is all entry", "x.S", "# entrylab: base bare\n" + entry, "bare cannot be a base"},
+		{"a base whose wrappers need its entry", "x.S", "# entrylab: base linux-4.6\n" + entry, "linux-4.6 cannot be a base"},
+		{"a name that cannot be a variant's", "a b.S", entry, "want letters, digits"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Load(file(t, tt.file, tt.text)); err == nil || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("error is %v, want it to say %q", err, tt.err)
+			}
+		})
+	}
+	t.Run("no file", func(t *testing.T) {
+		if _, err := Load("nowhere.S"); !os.IsNotExist(err) {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("no as", func(t *testing.T) {
+		path := file(t, "x.S", entry)
+		t.Setenv("PATH", "")
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "install binutils") {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("a symbol that nobody has", func(t *testing.T) {
+		n, err := Load(file(t, "x.S", "entry_SYSCALL_64:\n\tnop\n\tjmp no_such_place\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gen.Build(gen.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:3: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// TestInclude spot-checks names and values: all come from one walk.
+func TestInclude(t *testing.T) {
+	text := Include()
+	for _, want := range []string{
+		".set PT_REGS_R15, 0\n", ".set PT_REGS_ORIG_AX, 120\n", ".set PT_REGS_SIZE, 168\n", ".set PERCPU_RSP_SCRATCH, 0\n",
+		".set PERCPU_TOP_OF_STACK, 8\n", ".set PERCPU_TSS_SP0, 72\n", ".set THREAD_USER_SP, 24\n", ".set THREAD_FX, 320\n", ".set USER_CS, 51\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if n := strings.Count(text, ".set PT_REGS_"); n != int(layout.NumSlots)+1 {
+		t.Errorf("%d slots", n)
+	}
+}
