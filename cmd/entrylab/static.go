@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/count"
+)
+
+// engineStatic is the engine that runs nothing: it counts what is in the code.
+const engineStatic = "static"
+
+// compareCounted compares variants by what is in their code.
+func compareCounted(w io.Writer, list []stubs.Named, format string) error {
+	variants, err := count.Variants(list)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		return jsonCounted(w, variants)
+	case "bench":
+		return benchCounted(w, variants)
+	}
+	return printCounted(w, variants)
+}
+
+// countNotes is what must be known of the counts.
+var countNotes = []string{
+	"Each instruction of a straight way counts once: no work is pending, nothing interrupts, SYSCALL and the handler's own are left out.",
+	"A line is 64 bytes of data: of the per-CPU area, the kernel stack, the threads and sys_call_table.",
+	"A forward is a load of the user's RSP from where it was stored before.",
+	"No cycles are predicted: what a store or a forward costs depends on what stands around it. The engines replay and kvm measure it.",
+}
+
+// printCounted prints a row for each count of each phase, the difference from
+// the first variant beside the others'.
+func printCounted(w io.Writer, variants []count.Variant) error {
+	fmt.Fprintf(w, "engine %s: counted in the machine code, nothing is run\n\n", engineStatic)
+	head := []string{""}
+	for _, v := range variants {
+		head = append(head, v.Name)
+	}
+	rows := [][]string{head}
+	for i, p := range count.Phases {
+		rows = append(rows, []string{p.Title})
+		for _, m := range count.Metrics {
+			row := []string{"  " + m.Title}
+			base := m.Of(variants[0].Counts[i])
+			for j, v := range variants {
+				n := m.Of(v.Counts[i])
+				cell := fmt.Sprint(n)
+				if j > 0 && n != base {
+					cell += fmt.Sprintf(" (%+d)", n-base)
+				} else if j > 0 {
+					cell += " (0)"
+				}
+				row = append(row, cell)
+			}
+			rows = append(rows, row)
+		}
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, note := range notesOf(variants) {
+		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notesOf adds what must be known of these variants.
+func notesOf(variants []count.Variant) []string {
+	notes := countNotes[:len(countNotes):len(countNotes)]
+	for _, v := range variants {
+		if v.OwnExit {
+			notes = append(notes, v.Name+": a call that needs the whole frame has an exit of its own, so its restore goes on to ring 3.")
+		}
+	}
+	return notes
+}
+
+func jsonCounted(w io.Writer, variants []count.Variant) error {
+	type counted struct {
+		Variant string `json:"variant"`
+		Phase   string `json:"phase"`
+		count.Counts
+	}
+	out := struct {
+		Engine string    `json:"engine"`
+		Counts []counted `json:"counts"`
+		Notes  []string  `json:"notes"`
+	}{Engine: engineStatic, Notes: notesOf(variants)}
+	for _, v := range variants {
+		for i, p := range count.Phases {
+			out.Counts = append(out.Counts, counted{v.Name, p.Name, v.Counts[i]})
+		}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}
+
+// benchCounted prints Go's benchmark format: a line for each phase of each
+// variant, all counts on it.
+func benchCounted(w io.Writer, variants []count.Variant) error {
+	fmt.Fprintf(w, "engine: %s\n", engineStatic)
+	for _, m := range count.Metrics {
+		fmt.Fprintf(w, "Unit %s better=lower assume=exact\n", m.Unit)
+	}
+	for i, p := range count.Phases {
+		for _, v := range variants {
+			fmt.Fprintf(w, "Benchmark%s/variant=%s 1", p.Bench, v.Name)
+			for _, m := range count.Metrics {
+				fmt.Fprintf(w, " %d %s", m.Of(v.Counts[i]), m.Unit)
+			}
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
