@@ -38,7 +38,7 @@ var commands = []command{
 	{"build", "-o FILE [-format elf|disk] [-append ARGS] [-variants A,B] [-init PROG]", "write a kernel image that boots by itself", runBuild},
 	{"boot", "[-variant V] [-engine E] [-machine M] [-append ARGS] [-init PROG] [-- ARGS]", "run a static Go program as /init on a generated kernel", runBoot},
 	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals", runVerify},
-	{"compare", "[-engine E] [-format text|json|bench] A B [C...]", "measure variants against the first of them", runCompare},
+	{"compare", "[-engine E] [-format text|json|bench] [-from FILE] A B [C...]", "measure variants against the first of them, or read what machines measured by themselves", runCompare},
 	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
 	{"report", "RESULTS... -o FILE", "results as one HTML file", runReport},
 	{"baseline", "-kernel VMLINUZ [-engine E] [-append WORDS] [-o FILE]", "a Linux kernel with the same init, beside the generated ones", runBaseline},

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/entrylab/entrylab/boot/cycles"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// compareBoots verifies the variants, boots them many times where ticks are
+// cycles, and prints what they cost. The first variant is the base.
+func compareBoots(ctx context.Context, e *env, m *machineFlags, list []stubs.Named, machine vm.Config, format string) (int, error) {
+	out := e.stdout
+	if format != "text" {
+		e.stdout = io.Discard
+	}
+	run, err := e.runGuest(ctx, m, list, "verify")
+	e.stdout = out
+	if err != nil {
+		return 0, err
+	}
+	p := newProgress(e.stderr)
+	defer p.done()
+	res, err := cycles.Run(ctx, cycles.Config{Variants: list, VM: machine, Progress: p.step})
+	p.done()
+	status, err := printCycles(e.stdout, res, err, format)
+	if format != "text" {
+		out = io.Discard
+	}
+	return max(status, verdict(out, run)), err
+}
+
+// compareConsoles prints what the consoles of machines say that booted an image
+// by themselves.
+func compareConsoles(e *env, files, names []string, format string) (int, error) {
+	var boots []cycles.Boot
+	for _, path := range files {
+		f, err := os.Open(path)
+		if err != nil {
+			return 0, err
+		}
+		got, damaged, err := cycles.Parse(path, f)
+		f.Close()
+		if err != nil {
+			return 0, err
+		}
+		for _, d := range damaged {
+			fmt.Fprintf(e.stderr, "entrylab: a boot is left out: %s\n", d)
+		}
+		boots = append(boots, got...)
+	}
+	if len(boots) == 0 {
+		return 0, fmt.Errorf("no whole boot in %d files: want the console of an image whose init was given the word sample", len(files))
+	}
+	if len(names) == 0 {
+		names = nil // all
+	}
+	res, err := cycles.Analyse(boots, names)
+	return printCycles(e.stdout, res, err, format)
+}
+
+// printCycles prints a result in a format. One that its controls refuse shows
+// these alone.
+func printCycles(w io.Writer, res *cycles.Result, err error, format string) (int, error) {
+	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
+		if format == "text" {
+			if err := writeTable(w, cycleControls(res)); err != nil {
+				return 0, err
+			}
+		}
+		return exitError, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	switch format {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return 0, enc.Encode(struct {
+			Unit string `json:"unit"`
+			*cycles.Result
+			Notes []string `json:"notes"`
+		}{"core cycles", res, res.Notes()})
+	case "bench":
+		return 0, benchCycles(w, res)
+	}
+	return 0, textCycles(w, res)
+}
+
+func textCycles(w io.Writer, res *cycles.Result) error {
+	fmt.Fprintf(w, "engine %s, on %v, %d boots\n\n", res.Engine, res.Machine, res.Boots)
+	if res.Meaningless != "" {
+		fmt.Fprintf(w, "MEANINGLESS as cycles: %s\n\n", res.Meaningless)
+	}
+	for _, v := range res.Variants {
+		c, _ := res.Find(v, result.Operations[0].Op)
+		if c.Difference != nil {
+			fmt.Fprintf(w, "%s against %s, null call: %s\n", v, res.Base, cycles.Verdict(*c.Difference))
+		}
+	}
+	fmt.Fprintf(w, "\ncore cycles, SYSCALL and SYSRET included, the measuring loop subtracted: %s, then differences from it, 95 %% intervals\n\n", res.Base)
+	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == cycles.Floor })
+	rows := [][]string{append([]string{""}, variants...)}
+	for _, o := range result.Operations {
+		row := []string{o.Title}
+		for _, v := range variants {
+			row = append(row, cycleCell(res, v, o.Op))
+		}
+		rows = append(rows, row)
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	if c, ok := res.Find(cycles.Floor, result.Operations[0].Op); ok {
+		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %.1f cycles\n", c.Mean)
+	}
+	fmt.Fprintln(w)
+	if err := writeTable(w, cycleControls(res)); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	rows = [][]string{{"calibration", "least", "most of a boot", ""}}
+	for _, c := range res.Calibration {
+		rows = append(rows, []string{c.Name, strconv.FormatFloat(c.Low, 'g', 4, 64), strconv.FormatFloat(c.High, 'g', 4, 64), c.Unit})
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, note := range res.Notes() {
+		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cycleCell is the base's figure, or another's difference.
+func cycleCell(res *cycles.Result, variant, op string) string {
+	c, ok := res.Find(variant, op)
+	switch {
+	case !ok:
+		return "-"
+	case c.Difference == nil:
+		return fmt.Sprintf("%.1f", c.Mean)
+	case c.Noisy != "":
+		return "too noisy (" + c.Noisy + ")"
+	case c.Difference.Holds(0):
+		return fmt.Sprintf("none seen (±%.2f)", c.Difference.Half())
+	}
+	return fmt.Sprintf("%+.2f ±%.2f", c.Difference.Mean, c.Difference.Half())
+}
+
+func cycleControls(res *cycles.Result) [][]string {
+	rows := [][]string{{"controls", "must be", "was", "over boots"}}
+	for _, c := range res.Controls {
+		rows = append(rows, []string{
+			c.Name + ", " + result.OperationOf(c.Op).Title, fmt.Sprintf("%+g", c.Truth),
+			fmt.Sprintf("%+.2f ±%.2f", c.Estimate.Mean, c.Estimate.Half()), fmt.Sprintf("SD %.2f", c.Estimate.SD),
+		})
+	}
+	return rows
+}
+
+// benchCycles prints every boot as a line of Go's benchmark format: the boot is
+// the unit of resampling for benchstat too.
+func benchCycles(w io.Writer, res *cycles.Result) error {
+	fmt.Fprintf(w, "engine: %s\ncpu: %s\nhypervisor: %s\nboots: %d\n", res.Engine, res.Machine.CPU, res.Machine.Hypervisor, res.Boots)
+	unit := "cycles/op"
+	if res.Meaningless != "" {
+		fmt.Fprintf(w, "meaningless: %s\n", res.Meaningless)
+		unit = "meaningless/op"
+	}
+	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
+	for _, c := range res.Cells {
+		if c.Noisy != "" {
+			continue
+		}
+		for _, v := range c.Cycles {
+			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s 1 %.2f %s\n", result.OperationOf(c.Op).Bench, c.Variant, v, unit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
