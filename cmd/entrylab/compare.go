@@ -28,15 +28,21 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	m.register(fs)
 	fs.Lookup("engine").Usage += "; replay (the paths' code in ring 3 of this CPU, no machine), or static (counts of what is in the code)"
 	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
+	var from []string
+	fs.Func("from", "measure no more: `file` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
+		func(path string) error { from = append(from, path); return nil })
 	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
-	if fs.NArg() < 2 {
-		return 0, errors.New("want at least two variants: the first is what the others are compared with")
-	}
 	if !slices.Contains([]string{"text", "json", "bench"}, *format) {
 		return 0, fmt.Errorf("-format %q: want text, json or bench", *format)
+	}
+	if len(from) > 0 {
+		return compareConsoles(e, from, fs.Args(), *format)
+	}
+	if fs.NArg() < 2 {
+		return 0, errors.New("want at least two variants: the first is what the others are compared with")
 	}
 	if m.engine == string(vm.TCG) {
 		return 0, errors.New("-engine tcg: its time measures the emulator, not the code; use icount")
@@ -66,6 +72,9 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 		return 0, err
 	}
 	m.engine = string(c.machine.Engine)
+	if c.machine.Engine == vm.KVM {
+		return compareBoots(ctx, e, &m, list, c.machine, *format)
+	}
 	out := e.stdout
 	if *format != "text" {
 		e.stdout = io.Discard // the description is a part of the format
