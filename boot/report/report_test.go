@@ -32,7 +32,7 @@ func records(t testing.TB) []result.Record {
 		t.Fatal(err)
 	}
 	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	counts := result.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", QEMU: "7.2.22", Host: "a CPU"}
+	counts := result.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU"}
 	cycles := result.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: "a CPU", Host: "a CPU", Microcode: "0x1"}
 	var all []result.Record
 	for i, n := range list {

@@ -29,8 +29,8 @@ type Config struct {
 	Machine string `json:"machine"`
 	// CPU is the model that the code saw.
 	CPU string `json:"cpu"`
-	// QEMU is the emulator's version; empty without one.
-	QEMU string `json:"qemu,omitempty"`
+	// Emulator is its name and version, as "QEMU 7.2.22"; empty without one.
+	Emulator string `json:"emulator,omitempty"`
 	// Host, Microcode and Kernel describe the machine that it was done on: its
 	// CPU's model, its CPU's microcode revision, its kernel's release.
 	Host      string `json:"host"`
@@ -42,8 +42,8 @@ type Config struct {
 // emulator's counts do not depend on the host; cycles do, and on its microcode.
 func (c Config) MachineID() string {
 	words := []string{"engine " + c.Engine, "machine " + c.Machine, "CPU " + c.CPU}
-	if c.QEMU != "" {
-		words = append(words, "QEMU "+c.QEMU)
+	if c.Emulator != "" {
+		words = append(words, c.Emulator)
 	}
 	if !c.Emulated() {
 		words = append(words, "on "+c.Host)

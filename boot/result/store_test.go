@@ -14,7 +14,7 @@ import (
 )
 
 var testConfig = Config{
-	Build: "devel", Code: "0011", Engine: "icount", Machine: "microvm", CPU: "max", QEMU: "7.2.22", Host: "a CPU",
+	Build: "devel", Code: "0011", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU",
 }
 
 // record returns a good record of the variant.
@@ -216,7 +216,7 @@ func TestOneMachine(t *testing.T) {
 		return r
 	}
 	replay := func(host, microcode string) Record {
-		return edit(func(r *Record) { r.Engine, r.Host, r.Microcode, r.QEMU = "replay", host, microcode, "" })
+		return edit(func(r *Record) { r.Engine, r.Host, r.Microcode, r.Emulator = "replay", host, microcode, "" })
 	}
 	for _, tt := range []struct {
 		name    string
@@ -226,7 +226,7 @@ func TestOneMachine(t *testing.T) {
 		{"one", []Record{record("a"), record("b")}, ""},
 		{"an emulator on two hosts", []Record{record("a"), edit(func(r *Record) { r.Host = "another CPU" })}, ""},
 		{"two engines", []Record{record("a"), replay("x", "1")}, ""},
-		{"two emulators", []Record{record("a"), edit(func(r *Record) { r.QEMU = "8.0" })}, "of 2 machines"},
+		{"two emulators", []Record{record("a"), edit(func(r *Record) { r.Emulator = "QEMU 8.0" })}, "of 2 machines"},
 		{"two CPUs", []Record{replay("x", "1"), replay("y", "1")}, "on x, microcode 1; engine replay"},
 		{"two microcodes", []Record{replay("x", "1"), replay("x", "2")}, "of 2 machines"},
 	} {

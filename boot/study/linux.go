@@ -71,13 +71,13 @@ const (
 func Release(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("Linux kernel: %w", err)
+		return "", fmt.Errorf("the Linux kernel: %w", err)
 	}
 	defer f.Close()
 	image := make([]byte, 64<<10)
 	n, err := io.ReadFull(f, image)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", fmt.Errorf("Linux kernel %s: %w", path, err)
+		return "", fmt.Errorf("the Linux kernel %s: %w", path, err)
 	}
 	image = image[:n]
 	if n < headerVersion+2 || string(image[headerMagic:headerMagic+4]) != "HdrS" {

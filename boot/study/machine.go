@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,18 +27,15 @@ const timeout = 5 * time.Minute
 const kvmBoots = 20
 
 // units of a tick of the time-stamp counter.
-var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.KVM: result.Ticks}
+var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.Bochs: result.Instructions, vm.KVM: result.Ticks}
 
-// Machines returns the engine that boots the variants in QEMU: once under
-// icount, whose counts are exact, and many times under KVM. step, if not nil,
+// Machines returns the engine that boots the variants: once under icount and in
+// Bochs, whose counts are exact, and many times under KVM. step, if not nil,
 // is told what takes time.
 func Machines(engine vm.Engine, step func(string)) Engine {
 	return Engine{Name: string(engine), Prepare: func(ctx context.Context, list []stubs.Named) ([]Step, error) {
 		if err := engine.Available(ctx, lab.ProbeKVM); err != nil {
-			if engine == vm.KVM || errors.Is(err, vm.ErrNoQEMU) {
-				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		boots := 1
 		if engine == vm.KVM {
@@ -171,24 +167,31 @@ func Measure(ctx context.Context, m vm.Config, emit func(result.Measure) error) 
 func MachineConfig(ctx context.Context, m vm.Config) (result.Config, error) {
 	c := HostConfig()
 	c.Engine, c.Machine, c.CPU = string(m.Engine), string(m.Machine), m.CPU
-	if m.Machine == "" {
+	switch {
+	case m.Machine != "":
+	case m.Disk != "":
+		c.Machine = string(vm.PC)
+	default:
 		c.Machine = string(vm.MicroVM)
 	}
 	if m.CPU == "" {
 		c.CPU = vm.DefaultCPU
 	}
 	var err error
-	if c.QEMU, err = vm.Version(ctx); err != nil {
+	if c.Emulator, err = vm.Emulator(ctx, m.Engine); err != nil {
 		return c, err
 	}
-	c.Code, err = hash(m.Kernel, m.Initrd)
+	c.Code, err = hash(m.Kernel, m.Initrd, m.Disk)
 	return c, err
 }
 
-// hash is that of the files' contents.
+// hash is that of the files' contents; an empty path is no file.
 func hash(paths ...string) (string, error) {
 	sum := sha256.New()
 	for _, path := range paths {
+		if path == "" {
+			continue
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			return "", err

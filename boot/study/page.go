@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -37,6 +38,10 @@ func (p Page) Write(w io.Writer) error {
 	}
 	for _, e := range p.Engines() {
 		out.line("")
+		if first := p.confirms(e); first != "" {
+			out.line("%s: the same as %s, in every figure", e, first)
+			continue
+		}
 		out.line("%s: difference in %s", e, p.Unit(e))
 		out.table(p.Table(e))
 	}
@@ -91,6 +96,25 @@ func (p Page) Table(engine string) [][]string {
 	return rows
 }
 
+// confirms returns the engine before this one whose every difference is exactly
+// the same, if there is one.
+func (p Page) confirms(engine string) string {
+	for _, first := range p.Engines() {
+		if first == engine {
+			break
+		}
+		if p.Unit(first) == result.Instructions && p.Unit(engine) == result.Instructions && reflect.DeepEqual(p.Table(first), p.Table(engine)) {
+			return first
+		}
+	}
+	return ""
+}
+
+// telling are the engines that do not only confirm another one.
+func (p Page) telling() []string {
+	return slices.DeleteFunc(p.Engines(), func(e string) bool { return p.confirms(e) != "" })
+}
+
 // banded reports whether the engine has several forms of an operation.
 func (p Page) banded(engine, op string) bool {
 	n := 0
@@ -111,7 +135,7 @@ func blind(engine string) bool { return engine == "replay" }
 func (p Page) Answer(c Change) []string {
 	from, to := c.Ends()
 	var lines []string
-	engines := p.Engines()
+	engines := p.telling()
 	slices.Reverse(engines) // cycles first
 	for _, e := range engines {
 		if c.Exit && blind(e) {
@@ -166,7 +190,7 @@ func (p Page) Published(c Change) []string {
 			continue
 		}
 		var said []string
-		for _, e := range p.Engines() {
+		for _, e := range p.telling() {
 			if c.Exit && blind(e) {
 				continue
 			}
@@ -187,7 +211,7 @@ func (p Page) Published(c Change) []string {
 func (p Page) BreakEvens() []string {
 	var lines []string
 	for _, t := range Trades {
-		for _, e := range p.Engines() {
+		for _, e := range p.telling() {
 			if b := p.BreakEven(e, t); b.OK {
 				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", Title(name(t.Eager)), Title(name(t.Lazy)), e, b))
 			}
@@ -237,8 +261,8 @@ func (p Page) Describe(engine string) string {
 		}
 		r := records[0]
 		text := fmt.Sprintf("%s: %s, machine %s, CPU %s", engine, r.Unit, r.Machine, r.CPU)
-		if r.QEMU != "" {
-			text += ", QEMU " + r.QEMU
+		if r.Emulator != "" {
+			text += ", " + r.Emulator
 		}
 		if r.Host != r.CPU && !r.Emulated() {
 			text += ", on " + r.Host

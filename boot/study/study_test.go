@@ -27,7 +27,7 @@ var day = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // counted is a record of an exact count.
 func counted(variant, op string, count float64) result.Record {
-	c := result.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", QEMU: "7.2.22", Host: "a CPU"}
+	c := result.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU"}
 	return result.NewRecord(c, result.Measure{
 		Variant: name(variant), Op: op, N: 500, Batches: 15, Min: count, Median: count, Max: count, Agree: 1,
 	}, "axes", result.Instructions, 0, day)
@@ -344,6 +344,34 @@ func TestPage(t *testing.T) {
 	}
 	if err := p.Write(failing{}); err == nil {
 		t.Error("a writer that fails is no error")
+	}
+}
+
+// TestConfirms: an emulator that counts the same is told in a line; one that
+// counts otherwise has a table.
+func TestConfirms(t *testing.T) {
+	var second []result.Record
+	for _, r := range sample() {
+		if r.Engine == "icount" {
+			r.Engine, r.Emulator = "bochs", "Bochs 2.7"
+			second = append(second, r)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		add  float64
+		want bool
+	}{{"same", 0, true}, {"one more", 1, false}} {
+		second[0].Median += tt.add
+		second[0].Max = second[0].Median
+		var b bytes.Buffer
+		if err := (Page{Set: NewSet(append(sample(), second...))}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		same := strings.Contains(b.String(), "bochs: the same as icount, in every figure")
+		if table := strings.Contains(b.String(), "bochs: difference in"); same != tt.want || table == tt.want {
+			t.Errorf("%s: told in a line %v, in a table %v", tt.name, same, table)
+		}
 	}
 }
 

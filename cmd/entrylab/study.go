@@ -18,6 +18,7 @@ var studyEngines = []struct {
 	make func(step func(string)) study.Engine
 }{
 	{"icount", func(step func(string)) study.Engine { return study.Machines(vm.ICount, step) }},
+	{"bochs", func(step func(string)) study.Engine { return study.Machines(vm.Bochs, step) }},
 	{"kvm", func(step func(string)) study.Engine { return study.Machines(vm.KVM, step) }},
 	{"replay", study.Replay},
 }
@@ -25,7 +26,7 @@ var studyEngines = []struct {
 func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	out := fs.String("o", "results.jsonl", "results `file`: figures are appended as they come")
-	names := fs.String("engines", "all", "`list` of icount, kvm and replay, separated by commas; all: those that this host has")
+	names := fs.String("engines", "all", "`list` of icount, bochs, kvm and replay, separated by commas; all: those that this host has")
 	resume := fs.Bool("resume", true, "go on with what the results file holds already; false measures all again")
 	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
 	if err := fs.Parse(args); err != nil {
