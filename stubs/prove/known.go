@@ -13,11 +13,15 @@ type Known struct {
 	// Regs is what each register holds after the instruction, RAX to R15 in
 	// the order of their encoding; "" where that differs from path to path.
 	Regs [16]string
+	// Changed are the registers, in the same order, that the instruction itself
+	// changed on some path.
+	Changed [16]bool
 }
 
 // knowledge gathers, over all paths, what an instruction leaves.
 type knowledge struct {
 	regs   [numRegs]gathered
+	change [numRegs]bool
 	cell   gathered // the word of the stack that it fills, as a constant
 	filler gathered // what it puts there
 }
@@ -67,6 +71,7 @@ func (m *machine) learns(st *state) {
 	k := m.knowledgeOf(st)
 	for r := range st.regs {
 		k.regs[r].add(st.regs[r].v)
+		k.change[r] = k.change[r] || st.regs[r].v != m.before[r].v
 	}
 }
 
@@ -82,7 +87,7 @@ func (m *machine) defines(st *state, cell int, v value) {
 
 // known is what was gathered, for callers.
 func (k *knowledge) known(addr uint64, where Where, inFrame bool) Known {
-	out := Known{Where: where, Addr: addr}
+	out := Known{Where: where, Addr: addr, Changed: k.change}
 	if inFrame && k.cell.seen && !k.cell.varies && k.cell.v.c < uint64(layout.NumSlots) {
 		out.Defines, out.Value = cellName(int(k.cell.v.c)), k.filler.String()
 	}

@@ -38,17 +38,19 @@ type wrapper struct {
 
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
-	name     string
-	exit     stubs.Exit
-	promise  promise
-	parts    []part
-	entry    uint64
-	switchTo uint64
-	wrappers []wrapper
-	table    uint64 // sys_call_table
-	kernel   map[uint64]*function
-	names    map[uint64]string // of all functions, for reports
-	s        *symbols
+	name      string
+	exit      stubs.Exit
+	promise   promise
+	parts     []part
+	entry     uint64
+	switchTo  uint64
+	scratchAt uint64 // the word of PerCPU that takes the user's RSP
+	verwAt    uint64 // VERW's selector; 0: none
+	wrappers  []wrapper
+	table     uint64 // sys_call_table
+	kernel    map[uint64]*function
+	names     map[uint64]string // of all functions, for reports
+	s         *symbols
 }
 
 // machine runs a subject on every path.
@@ -64,7 +66,8 @@ type machine struct {
 	claims    map[claimKey]*verdict
 	order     []claimKey
 	knows     map[uint64]*knowledge
-	walk      *walker // nil, unless the machine only walks
+	before    [numRegs]word // the registers before the instruction that runs
+	walk      *walker       // nil, unless the machine only walks
 }
 
 func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }

@@ -22,6 +22,9 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.visits(st, in)
+	if !m.quick {
+		m.before = st.regs
+	}
 	st.pc += uint64(in.len)
 	if !m.execute(st, in) {
 		return false
@@ -304,7 +307,7 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 	case opCLC, opSTC:
 		st.cond = condition{}
 	case opVERW:
-		if in.src.kind == inMem {
+		if in.src.kind == inMem && !(in.src.rip && m.verwAt != 0 && uint64(in.src.imm) == m.verwAt) {
 			if _, ok := m.load(st, in.src, 2); !ok {
 				return false, true
 			}
