@@ -174,7 +174,11 @@ func MachineConfig(ctx context.Context, m vm.Config) (result.Config, error) {
 	default:
 		c.Machine = string(vm.MicroVM)
 	}
-	if m.CPU == "" {
+	switch {
+	case m.CPU != "":
+	case m.Engine == vm.Bochs:
+		c.CPU = vm.BochsCPU
+	default:
 		c.CPU = vm.DefaultCPU
 	}
 	var err error

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchmath"
+	"golang.org/x/perf/benchproc"
+
+	"github.com/entrylab/entrylab/boot/vm"
+)
+
+// TestBenchstat does with the benchmark format what `benchstat -col /variant`
+// does: a row for each operation, a column for each variant, and the difference
+// of their medians.
+func TestBenchstat(t *testing.T) {
+	c := finished(t, vm.ICount, counted, "linux-3.19", "heukelum-v2")
+	var b bytes.Buffer
+	for range 6 { // as many runs as a difference takes to be significant
+		if err := c.bench(&b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var parser benchproc.ProjectionParser
+	filter, err := benchproc.NewFilter("*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := parser.Parse(".name", filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, err := parser.Parse("/variant", filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]map[string][]float64{}
+	reader := benchfmt.NewReader(&b, "compare")
+	for reader.Scan() {
+		r, ok := reader.Result().(*benchfmt.Result)
+		if !ok {
+			continue
+		}
+		value, ok := r.Value("insns/op")
+		if !ok {
+			t.Fatalf("%s has no insns/op", r.Name)
+		}
+		row, column := rows.Project(r).String(), columns.Project(r).String()
+		if values[row] == nil {
+			values[row] = map[string][]float64{}
+		}
+		values[row][column] = append(values[row][column], value)
+	}
+	if err := reader.Err(); err != nil {
+		t.Fatal(err)
+	}
+	thresholds := &benchmath.DefaultThresholds
+	calls := values[".name:NullCall"]
+	from := benchmath.NewSample(calls["/variant:linux-3.19"], thresholds)
+	to := benchmath.NewSample(calls["/variant:heukelum-v2"], thresholds)
+	a, z := benchmath.AssumeNothing.Summary(from, 0.95), benchmath.AssumeNothing.Summary(to, 0.95)
+	difference := benchmath.AssumeNothing.Compare(from, to)
+	got := fmt.Sprintf("%g %g %s", a.Center, z.Center, difference.FormatDelta(a.Center, z.Center))
+	if want := "56 54 -3.57%"; got != want {
+		t.Errorf("benchstat makes %q of the null call, want %q; it has %v", got, want, values)
+	}
+}
