@@ -95,3 +95,27 @@ func BenchmarkBuild(b *testing.B) {
 	}
 	b.ReportMetric(float64(im.Size), "text+data-bytes")
 }
+
+// TestPlacement: a placement moves the variants' functions and nothing else of
+// their code, and the same seed gives the same image.
+func TestPlacement(t *testing.T) {
+	build := func(seed uint64) *Image {
+		im, err := Build(Config{Variants: []stubs.Named{{Name: "linux-3.19"}}, Placement: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im
+	}
+	plain, one, again, two := build(0), build(1), build(1), build(2)
+	if !bytes.Equal(one.ELF, again.ELF) {
+		t.Error("the same seed gives two images")
+	}
+	const entry = "entry_SYSCALL_64.linux-3.19"
+	at := func(im *Image) uint64 { a, _ := im.Object.Addr(entry); return a }
+	if at(plain) == at(one) || at(one) == at(two) {
+		t.Errorf("the entry is at %#x, %#x and %#x", at(plain), at(one), at(two))
+	}
+	if at(one)%16 != 0 {
+		t.Errorf("the entry is at %#x, not aligned", at(one))
+	}
+}

@@ -17,12 +17,8 @@ func TestNullCalls(t *testing.T) {
 		t.Skip("no qemu-system-x86_64: run `make deps`")
 	}
 	var list []stubs.Named
-	for _, name := range []string{"linux-3.19", "heukelum-v2", "linux-4.1", "bare"} {
-		n, err := stubs.ParseVariant(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, n)
+	for _, p := range stubs.Presets() {
+		list = append(list, p.Named)
 	}
 	m := vm.Config{Engine: vm.ICount, Timeout: vm.TimeoutFor(t, time.Minute)}
 	start := time.Now()
