@@ -107,13 +107,15 @@ func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
 }
 
 // quiet is a call with nothing in its way: no work is pending, the number is in
-// the table, and the user's RFLAGS ask for nothing of SYSRET.
+// the table, RIP is not the last that there may be, and the user's RFLAGS ask for
+// nothing of SYSRET.
 func (s *symbols) quiet(entry uint64) *state {
 	st := s.afterSYSCALL(entry)
 	for _, f := range []facts{
 		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork},
 		{kind: factZero, t: s.flags, k: singleStep},
 		{kind: factMax, t: s.user[rAX], k: layout.SysControlMax},
+		{kind: factMax, t: s.rip, k: layout.TaskSizeMax - 1},
 	} {
 		st.facts = resolver{fs: st.facts}.with(f.kind, f.t, value{}, f.k)
 	}

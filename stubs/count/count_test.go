@@ -1,0 +1,219 @@
+package count
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+func named(t *testing.T, name string) stubs.Named {
+	t.Helper()
+	n, err := stubs.ParseVariant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func presets() []stubs.Named {
+	var list []stubs.Named
+	for _, p := range stubs.Presets() {
+		list = append(list, p.Named)
+	}
+	return list
+}
+
+func counted(t *testing.T, n stubs.Named) Variant {
+	t.Helper()
+	list, err := Variants([]stubs.Named{n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list[0]
+}
+
+// minus is what a phase has more than another: the part of it that is not in
+// the other.
+func (c Counts) minus(d Counts) Counts {
+	return Counts{
+		c.Instructions - d.Instructions, c.Bytes - d.Bytes, c.Loads - d.Loads, c.Stores - d.Stores, c.GS - d.GS,
+		c.Forwards - d.Forwards, c.Lines - d.Lines, c.LinesBeyond - d.LinesBeyond,
+	}
+}
+
+// TestPublished: the pieces of Linux's own paths, as GNU as assembles them from
+// its sources: instructions, bytes, loads, stores, and how many of these are
+// relative to GS.
+func TestPublished(t *testing.T) {
+	readsFlags := func(s prove.Step) bool {
+		return slices.ContainsFunc(s.Accesses, func(a prove.Access) bool { return a.Area == prove.AreaThread })
+	}
+	entry := func(name string) Counts { // up to the test of the thread's flags
+		w, err := prove.WalkVariant(named(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return of(w.Entry[:slices.IndexFunc(w.Entry, readsFlags)], nil)
+	}
+	exit := func(name string) Counts { // from behind the store of the result
+		w, err := prove.WalkVariant(named(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return of(w.Exit[1:], nil)
+	}
+	// In heukelum-v2 the wrapper is all that is left of the fix-up.
+	macro := func(phase string) Counts {
+		return counted(t, named(t, "linux-3.19")).Of(phase).minus(counted(t, named(t, "heukelum-v2")).Of(phase))
+	}
+	for _, tt := range []struct {
+		name string
+		got  Counts
+		want [5]int
+	}{
+		{"3.19: entry", entry("linux-3.19"), [5]int{15, 79, 1, 11, 2}},
+		{"3.19: exit", exit("linux-3.19"), [5]int{17, 76, 11, 0, 1}},
+		{"3.19: FIXUP_TOP_OF_STACK", macro("fix-up"), [5]int{7, 63, 2, 5, 1}},
+		{"3.19: RESTORE_TOP_OF_STACK", macro("restore"), [5]int{4, 30, 2, 2, 1}},
+		{"4.1: entry", entry("linux-4.1"), [5]int{20, 56, 2, 16, 3}},
+		{"4.1: exit", exit("linux-4.1"), [5]int{15, 79, 11, 0, 0}},
+	} {
+		if got := [5]int{tt.got.Instructions, tt.got.Bytes, tt.got.Loads, tt.got.Stores, tt.got.GS}; got != tt.want {
+			t.Errorf("%s: instructions, bytes, loads, stores, relative to GS are %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestNullCall: SYSCALL, entry, handler and exit are what a machine that counts
+// instructions runs in a null call (README.md, from QEMU).
+func TestNullCall(t *testing.T) {
+	list := presets()
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, ok := image.Object.Listing("sys_getppid")
+	if !ok {
+		t.Fatal("the kernel has no sys_getppid")
+	}
+	inKernel, err := Object(image.Object, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"bare": 3, "linux-3.19": 42, "heukelum-v2": 48, "linux-4.1": 45}
+	for i, n := range list {
+		if diff := cmp.Diff(counted(t, n), inKernel[i]); diff != "" {
+			t.Errorf("%s: alone it is not as in the kernel (-alone +kernel):\n%s", n.Name, diff)
+		}
+		got := 1 + inKernel[i].Of("call").Instructions
+		if !n.Variant.Bare {
+			got += len(handler.Rows)
+		}
+		if w := want[n.Name]; w != 0 && got != w {
+			t.Errorf("%s: a null call has %d instructions, want %d", n.Name, got, w)
+		}
+	}
+}
+
+// TestForwards: how often the user's RSP is loaded from where it was stored, in
+// a call and in a context switch.
+func TestForwards(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		entry, exit        int
+		fixUp, restore     int
+		switchOut, switchI int
+	}{
+		{"bare", 0, 0, 0, 0, 0, 0},
+		{"linux-3.19", 0, 1, 1, 1, 1, 1},                                         // old_rsp, and back from there
+		{"linux-3.19+a", 1, 1, 0, 0, 0, 0},                                       // old_rsp, the sp slot
+		{"linux-4.1", 1, 1, 0, 0, 0, 0},                                          // the same by PUSH
+		{"linux-6.12", 1, 2, 0, 0, 0, 0},                                         // and over the trampoline stack
+		{"sp=frame,flags=flags,top=eager,irq=frame,exit=iret", 1, 1, 0, 0, 0, 0}, // IRETQ is the load
+	} {
+		v := counted(t, named(t, tt.name))
+		got := [6]int{}
+		for i, p := range []string{"entry", "exit", "fix-up", "restore", "switch-out", "switch-in"} {
+			got[i] = v.Of(p).Forwards
+		}
+		if want := [6]int{tt.entry, tt.exit, tt.fixUp, tt.restore, tt.switchOut, tt.switchI}; got != want {
+			t.Errorf("%s: forwards on entry, exit, fix-up, restore, switch out, in are %v, want %v", tt.name, got, want)
+		}
+	}
+}
+
+// TestLines: the slots that 3.19 leaves lazy lie in lines that it writes anyway;
+// a whole frame has one more; a scratch word in the TSS and a trampoline stack
+// are two.
+func TestLines(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		lines, beyond int // of entry and exit
+	}{
+		{"bare", 0, 0},
+		// RSPScratch and TopOfStack; two of the stack; the thread; the table.
+		{"linux-3.19", 5, 0},
+		{"linux-3.19+a", 5, 0},
+		{"linux-3.19+b", 5, 0},
+		{"linux-3.19+c", 5, 0},
+		{"heukelum-v2", 5, 0},
+		{"freebsd", 6, 1},
+	} {
+		v := counted(t, named(t, tt.name))
+		if c := v.Of("call"); c.Lines != tt.lines || c.LinesBeyond != tt.beyond {
+			t.Errorf("%s: %d lines, %d beyond, want %d, %d", tt.name, c.Lines, c.LinesBeyond, tt.lines, tt.beyond)
+		}
+	}
+	// The switch's own lines are the stack's; the threads' were touched before.
+	if c := counted(t, named(t, "linux-3.19")).Of("switch-out"); c.Lines != 4 || c.LinesBeyond != 1 {
+		t.Errorf("switch: %d lines, %d beyond, want 4, 1", c.Lines, c.LinesBeyond)
+	}
+}
+
+// TestEdited: an instruction more is one more in its phase and in no other.
+func TestEdited(t *testing.T) {
+	n := named(t, "linux-3.19")
+	before := counted(t, n)
+	n.Edit = func(p *asm.Program) error {
+		for i, f := range p.Funcs {
+			if strings.HasPrefix(f.Name, "entry_SYSCALL_64.") {
+				p.Funcs[i].Body = slices.Insert(slices.Clone(f.Body), 5, asm.Item(asm.MOVQ(asm.RDI, asm.RSP.At(-0x88))))
+			}
+		}
+		return nil
+	}
+	after := counted(t, n)
+	for i, p := range Phases {
+		want := Counts{}
+		switch p.Name {
+		case "entry":
+			want = Counts{Instructions: 1, Bytes: 8, Stores: 1, Lines: 1, LinesBeyond: 1}
+		case "call":
+			want = Counts{Instructions: 1, Bytes: 8, Stores: 1, Lines: 1, LinesBeyond: 1}
+		}
+		if diff := cmp.Diff(want, after.Counts[i].minus(before.Counts[i])); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", p.Name, diff)
+		}
+	}
+}
+
+// TestRefused: what cannot be walked through has no counts, and says where.
+func TestRefused(t *testing.T) {
+	for _, b := range broken.Variants() {
+		if b.Name != "red-zone-written" && b.Name != "x87-reset" {
+			continue
+		}
+		_, err := Variants([]stubs.Named{b.Named})
+		if err == nil || !strings.Contains(err.Error(), b.Name) || !strings.Contains(err.Error(), "entry_SYSCALL_64."+b.Name+"+0x") {
+			t.Errorf("%s: error is %v", b.Name, err)
+		}
+	}
+}

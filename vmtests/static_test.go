@@ -1,0 +1,39 @@
+package vmtests
+
+import (
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/trace"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/count"
+)
+
+// TestStatic: what is counted in the code is what a machine runs: SYSCALL, entry,
+// the handler's own instructions and exit are a null call of every preset.
+func TestStatic(t *testing.T) {
+	t.Parallel()
+	var list []stubs.Named
+	for _, p := range stubs.Presets() {
+		list = append(list, p.Named)
+	}
+	counted, err := count.Variants(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, err := trace.NullCalls(t.Context(), list, machine(t, vm.ICount))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range calls {
+		handler := 0
+		for _, p := range call.Places {
+			if p.Func == "sys_getppid" {
+				handler += p.Count
+			}
+		}
+		if n := 1 + counted[i].Of("call").Instructions + handler; n != call.Total() {
+			t.Errorf("%s: the code has %d instructions for a null call, the machine ran %d: %v", call.Variant, n, call.Total(), call.Places)
+		}
+	}
+}
