@@ -115,6 +115,8 @@ func (m *machine) shift(st *state, op opcode, a value, n uint64, width uint8) va
 		return m.ts.shl(a, n)
 	case op == opSHR && n < size:
 		return m.ts.shr(a, n)
+	case op == opSAR && width == 8:
+		return m.ts.sar(a, n)
 	case op == opSAR && a.t == nil && n < size:
 		return known(uint64(int64(a.c<<(64-size)) >> (64 - size + n)))
 	case op == opROL && a.t == nil && width == 8:

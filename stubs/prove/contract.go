@@ -24,6 +24,7 @@ const (
 	noReturn                         // has the whole frame and returns to ring 3
 	scheduler                        // schedule
 	slowExit                         // int_ret_from_sys_call
+	exitWorker                       // syscall_return_slowpath
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
@@ -50,6 +51,7 @@ func init() {
 		{name: "sys_poison", kind: noReturn},
 		{name: "schedule", kind: scheduler},
 		{name: "int_ret_from_sys_call", kind: slowExit},
+		{name: "syscall_return_slowpath", kind: exitWorker},
 	} {
 		contracts[f.name] = f
 	}
@@ -94,6 +96,8 @@ func (m *machine) enter(st *state, f *function) {
 		m.schedule(st, f)
 	case slowExit:
 		m.slowExit(st, f)
+	case exitWorker:
+		m.exitWork(st, f)
 	}
 }
 
@@ -115,7 +119,10 @@ func (m *machine) dispatch(st *state, index value) {
 	m.dispatches(st)
 	user := m.s.user[rAX].value()
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
-	ok = m.once(st, f, &st.expect.dispatched) && ok
+	chosen := st.expect.handler // by a wrapper that begins the call again
+	if chosen == nil {
+		ok = m.once(st, f, &st.expect.dispatched) && ok
+	}
 	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
@@ -131,7 +138,36 @@ func (m *machine) dispatch(st *state, index value) {
 	if m.promise.room&layout.SlotsCalleeSaved == 0 {
 		low.c += 8 * uint64(layout.SlotR11)
 	}
-	ok = m.checkSame(st, claimFrame, 0, f, st.regs[rSP], low.add(minus8)) && ok
+	rsp := st.regs[rSP].v
+	if below := int64(low.c - rsp.c); chosen != nil || rsp.t == low.t && below > 8 {
+		ok = m.wholeFrame(st, f, 8) && ok // from a function of the frame
+	} else {
+		ok = m.ordinaryFrame(st, f, low) && ok
+	}
+	if !ok {
+		return
+	}
+	for _, w := range m.wrappers {
+		if chosen != nil && chosen != w.handler {
+			continue // the number is what it was
+		}
+		branch := *st
+		branch.note("the handler is " + m.name(w.addr))
+		branch.expect.handler = w.handler
+		m.transfer(&branch, word{v: known(w.addr)})
+	}
+	if chosen != nil {
+		return
+	}
+	st.note("the handler is any other")
+	st.expect.called = true
+	m.result(st, f)
+}
+
+// ordinaryFrame checks what the entry has filled of the frame, and that it has
+// left the rest alone. low is the frame's lowest word.
+func (m *machine) ordinaryFrame(st *state, f *function, low value) bool {
+	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], low.add(minus8))
 	for s := range layout.NumSlots {
 		w := m.readCell(st, cellOf(s))
 		switch {
@@ -141,18 +177,7 @@ func (m *machine) dispatch(st *state, index value) {
 			ok = m.check(st, claimRoom, uint8(s), f, !w.written(), m.gotWant(st, w, "the word that was on the stack")) && ok
 		}
 	}
-	if !ok {
-		return
-	}
-	for _, w := range m.wrappers {
-		branch := *st
-		branch.note("the handler is " + m.name(w.addr))
-		branch.expect.handler = w.handler
-		m.transfer(&branch, word{v: known(w.addr)})
-	}
-	st.note("the handler is any other")
-	st.expect.called = true
-	m.result(st, f)
+	return ok
 }
 
 // wanted checks that the handler is the one that the wrapper stands for.
@@ -192,7 +217,7 @@ func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	start := value{st.origin.t, st.origin.c - frameSize}
 	rsp := st.regs[rSP]
 	below := int64(start.c - rsp.v.c)
-	ok := m.check(st, claimFrame, 0, f, rsp.v.t == start.t && below >= int64(ret) && (ret != 0 || below == 0), m.gotWant(st, rsp, "below "+start.String()))
+	ok := m.check(st, claimFrame, 0, f, rsp.v.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
 	for s := range layout.NumSlots {
 		ok = m.checkSame(st, claimSlot, uint8(s), f, m.readCell(st, cellOf(s)), m.fullSlot(st, s)) && ok
 	}
@@ -324,15 +349,22 @@ func (m *machine) schedule(st *state, f *function) {
 // slowExit returns by IRETQ from the whole frame, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
-	for s := range layout.NumSlots {
-		w := m.readCell(st, cellOf(s))
-		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
-	}
+	ok = m.returnFrame(st, f) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
 	if ok {
 		m.end(st)
 	}
+}
+
+// returnFrame checks the slots of a frame that the call is to return from.
+func (m *machine) returnFrame(st *state, f *function) bool {
+	ok := true
+	for s := range layout.NumSlots {
+		w := m.readCell(st, cellOf(s))
+		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
+	}
+	return ok
 }
 
 // clobbered is what the slot or register of RCX or R11 must hold: what it
@@ -346,6 +378,33 @@ func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) valu
 	return want
 }
 
+// exitWork does all work that is asked for, from a whole frame: another thread
+// may run, and a signal may change every slot. It returns with interrupts off.
+func (m *machine) exitWork(st *state, f *function) {
+	start := value{st.origin.t, st.origin.c - frameSize}
+	ok := m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], start)
+	rsp := st.regs[rSP]
+	ok = m.check(st, claimFrame, 0, f, rsp.v.t == start.t && int64(start.c-rsp.v.c) >= 8, m.gotWant(st, rsp, "below "+start.String())) && ok
+	ok = m.returnFrame(st, f) && ok
+	if m.slow == stubs.SlowOnly || rsp.v == start.add(minus8) { // and not a function that always calls it
+		ok = m.check(st, claimNeeded, 0, f, m.wasWork(st, layout.TIFAllWork, true) || m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	}
+	if ok = m.answered(st, f) && ok; !ok {
+		return
+	}
+	m.clobber(st, f)
+	t := symbol("thread.Flags", false)
+	st.irq, st.work, st.stale = off, t.value(), false
+	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
+	if m.walk == nil {
+		branch := *st
+		branch.note("a signal changes the frame")
+		m.edit(&branch, f, layout.SlotsAll)
+		m.returnFrom(&branch)
+	}
+	m.returnFrom(st)
+}
+
 // mayTakeSlowExit reports whether something is known to ask for the slow exit.
 func (m *machine) mayTakeSlowExit(st *state) bool {
 	e := &st.expect
@@ -355,7 +414,8 @@ func (m *machine) mayTakeSlowExit(st *state) bool {
 	case e.edited&notBySYSRET != 0, e.edited != 0 && m.exit != stubs.ExitSYSRET:
 		return true
 	}
-	return m.exit == stubs.ExitOpportunistic && m.at(st).some(e.frame[layout.SlotFlags], singleStep)
+	least, _ := m.at(st).limits(e.frame[layout.SlotIP])
+	return m.exit == stubs.ExitOpportunistic && (least >= layout.TaskSizeMax || m.at(st).some(e.frame[layout.SlotFlags], singleStep))
 }
 
 // singleStep are the flags that SYSRETQ does not restore as IRETQ does.
@@ -441,9 +501,8 @@ func (m *machine) sysret(st *state, f *function) bool {
 	}
 	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
 	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
-	_, most := m.at(st).limits(st.regs[rCX].v)
-	ok = m.check(st, claimCanonical, 0, f, most < 1<<47, m.gotWant(st, st.regs[rCX], "below 0x800000000000")) && ok
-	if m.exit == stubs.ExitOpportunistic {
+	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v), m.gotWant(st, st.regs[rCX], "a canonical address")) && ok
+	if m.exit == stubs.ExitOpportunistic || edited == layout.SlotsAll {
 		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok

@@ -256,6 +256,8 @@ func evaluate(v value, input map[*term]uint64) (uint64, bool) {
 		x >>= v.t.k
 	case isShl:
 		x <<= v.t.k
+	case isSar:
+		x = uint64(int64(x) >> v.t.k)
 	}
 	return x + v.c, ok
 }

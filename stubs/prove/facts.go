@@ -14,12 +14,13 @@ type facts struct {
 type factKind uint8
 
 const (
-	factSame factKind = iota // t is v
-	factNot                  // t is not v
-	factZero                 // t & k is 0
-	factSome                 // t & k is not 0
-	factMax                  // t is at most k
-	factMin                  // t is at least k
+	factSame      factKind = iota // t is v
+	factNot                       // t is not v
+	factZero                      // t & k is 0
+	factSome                      // t & k is not 0
+	factMax                       // t is at most k
+	factMin                       // t is at least k
+	factCanonical                 // bits 47 to 63 of t are the same
 )
 
 // resolver answers questions about values under the facts of a path.
@@ -53,6 +54,8 @@ func (r resolver) resolve(v value) value {
 		w = r.ts.shr(x, v.t.k)
 	case isShl:
 		w = r.ts.shl(x, v.t.k)
+	case isSar:
+		w = r.ts.sar(x, v.t.k)
 	case isEntry:
 		w = r.ts.make(isEntry, x, v.t.k)
 	}
@@ -194,6 +197,8 @@ func (r resolver) same(a, b value) truth {
 		return isTrue
 	case a.t == b.t:
 		return isFalse
+	case r.ownForm(a, b), r.ownForm(b, a):
+		return isTrue
 	}
 	b.c -= a.c
 	for f := r.fs; f != nil; f = f.before {
@@ -250,6 +255,12 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 }
 
 func (r resolver) assumeSame(a, b value, holds bool) *facts {
+	if t := canonicalForm(a); t != nil && b == t.value() && holds {
+		return r.with(factCanonical, t, value{}, 0)
+	}
+	if t := canonicalForm(b); t != nil && a == t.value() && holds {
+		return r.with(factCanonical, t, value{}, 0)
+	}
 	// What is known of a term is lost when another is put in for it, so that is
 	// best one of which nothing is known.
 	if a.t == nil || b.t != nil && (a.t.op != isSymbol || b.t.edit && !a.t.edit) {
@@ -278,6 +289,40 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 		return r.with(factSame, a.t, b, 0)
 	}
 	return r.fs
+}
+
+// canonicalForm is the term that v is with bit 47 copied to all bits above, nil
+// if v is no such thing.
+func canonicalForm(v value) *term {
+	const above = 16
+	if v.t == nil || v.c != 0 || v.t.op != isSar || v.t.k != above {
+		return nil
+	}
+	shifted := v.t.x
+	if shifted.t == nil || shifted.c != 0 || shifted.t.op != isShl || shifted.t.k != above || shifted.t.x.c != 0 {
+		return nil
+	}
+	return shifted.t.x.t
+}
+
+// ownForm reports whether a is the canonical form of b, and b known to have that.
+func (r resolver) ownForm(a, b value) bool {
+	t := canonicalForm(a)
+	return t != nil && b == t.value() && r.canonical(b)
+}
+
+// canonical reports whether an address is known to be canonical.
+func (r resolver) canonical(v value) bool {
+	if _, most := r.limits(v); most < 1<<47 {
+		return true
+	}
+	v = r.resolve(v)
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factCanonical && v == r.resolve(f.t.value()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {

@@ -1,6 +1,10 @@
 package prove
 
-import "github.com/entrylab/entrylab/gen/layout"
+import (
+	"slices"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
 
 // Known is what the proof knows of one instruction, for listings that explain.
 type Known struct {
@@ -16,6 +20,10 @@ type Known struct {
 	// Changed are the registers, in the same order, that the instruction itself
 	// changed on some path.
 	Changed [16]bool
+	// Values are the different values of the slot, and RegValues those of the
+	// registers, over all paths; those that no handler has put there come first.
+	Values    []string
+	RegValues [16][]string
 }
 
 // knowledge gathers, over all paths, what an instruction leaves.
@@ -30,6 +38,7 @@ type knowledge struct {
 type gathered struct {
 	v            value
 	seen, varies bool
+	others       []value
 }
 
 func (g *gathered) add(v value) {
@@ -38,7 +47,26 @@ func (g *gathered) add(v value) {
 		g.v, g.seen = v, true
 	case !alike(g.v, v):
 		g.varies = true
+		if !slices.ContainsFunc(g.others, func(o value) bool { return alike(o, v) }) {
+			g.others = append(g.others, v)
+		}
 	}
+}
+
+// all are the different values, those first that no handler has put there.
+func (g *gathered) all() []string {
+	if !g.seen {
+		return nil
+	}
+	var own, handlers []string
+	for _, v := range append([]value{g.v}, g.others...) {
+		if v.t != nil && v.t.edit {
+			handlers = append(handlers, v.String())
+		} else {
+			own = append(own, v.String())
+		}
+	}
+	return append(own, handlers...)
 }
 
 func (g *gathered) String() string {
@@ -89,10 +117,10 @@ func (m *machine) defines(st *state, cell int, v value) {
 func (k *knowledge) known(addr uint64, where Where, inFrame bool) Known {
 	out := Known{Where: where, Addr: addr, Changed: k.change}
 	if inFrame && k.cell.seen && !k.cell.varies && k.cell.v.c < uint64(layout.NumSlots) {
-		out.Defines, out.Value = cellName(int(k.cell.v.c)), k.filler.String()
+		out.Defines, out.Value, out.Values = cellName(int(k.cell.v.c)), k.filler.String(), k.filler.all()
 	}
 	for r := range k.regs {
-		out.Regs[r] = k.regs[r].String()
+		out.Regs[r], out.RegValues[r] = k.regs[r].String(), k.regs[r].all()
 	}
 	return out
 }

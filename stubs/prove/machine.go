@@ -39,6 +39,7 @@ type wrapper struct {
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
 	name      string
+	slow      stubs.Slow
 	exit      stubs.Exit
 	promise   promise
 	parts     []part

@@ -74,6 +74,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locatePrev(st, p, addr, write)
 	case st.phase == inLeave && t == m.s.next:
 		return m.locateNext(st, p, addr, write)
+	case st.phase == inCall && t == m.s.percpu[uint64(percpu.TSS.SP1.Off)], st.phase == inLeave && t == m.s.nextSP:
+		return m.locateAside(st, p, addr)
 	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
 		if !m.check(st, claimTable, 0, nil, most <= layout.SysControlMax, func() (string, string, *origin) {
@@ -115,12 +117,12 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 		return p, m.touches(st, addr, "through the user's GS", false)
 	case off >= percpuSize:
 		return p, m.touches(st, addr, "outside the per-CPU area", false)
-	case off == uint64(percpu.RSPScratch.Off):
+	case off == m.scratchAt:
 		p.word = &st.scratch
 		return p, m.own(st)
 	case write:
 		return p, m.touches(st, addr, "a word of the per-CPU area that is not the variant's", false)
-	case off == uint64(percpu.TopOfStack.Off):
+	case off == uint64(percpu.TopOfStack.Off), off == uint64(percpu.TSS.SP0.Off):
 		p.value = m.currentThread(st).add(layout.ThreadSize)
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
@@ -157,6 +159,21 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 		return m.locateThread(st, p, layout.ThreadSize-down, addr, write)
 	}
 	return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)
+}
+
+// locateAside finds a word of a second stack that is the variant's while
+// interrupts are off: the trampoline's during a call, the next thread's in the
+// switch.
+func (m *machine) locateAside(st *state, p place, addr value) (place, bool) {
+	n := int64(-addr.c)
+	switch {
+	case st.irq != off:
+		return p, m.touches(st, addr, "a stack that others use while interrupts may be on", false)
+	case n <= 0 || n > 8*int64(len(st.aside)):
+		return p, m.touches(st, addr, "deeper on the second stack than the proof looks", true)
+	}
+	p.word = &st.aside[(n-1)/8]
+	return p, m.own(st)
 }
 
 // locateThread finds a word of the thread during a call: Thread.Flags, to read.

@@ -30,6 +30,9 @@ func proved(t *testing.T, n stubs.Named) *Proof {
 		t.Error(err)
 	}
 	for _, w := range proof.Unreached {
+		if strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax.") {
+			continue // what the CPU is to predict is never run
+		}
 		t.Errorf("variant %s: not reached: %v", n.Name, w)
 	}
 	return proof

@@ -125,6 +125,7 @@ type state struct {
 	// stale is set when an interrupt may have changed Thread.Flags, so that it
 	// reads as a new value.
 	stale bool
+	aside [4]word // a second stack, down from its top
 	saved [3]word // Thread.SP, IP and UserSP of the thread that is switched
 
 	facts  *facts

@@ -29,6 +29,7 @@ const (
 	isAnd           // x AND k
 	isShr           // x shifted right by k
 	isShl           // x shifted left by k
+	isSar           // x shifted right by k, with its sign
 	isEntry         // the word x of sys_call_table
 )
 
@@ -105,6 +106,16 @@ func (ts *terms) shl(v value, n uint64) value {
 	return r
 }
 
+func (ts *terms) sar(v value, n uint64) value {
+	switch {
+	case v.t == nil:
+		return known(uint64(int64(v.c) >> n))
+	case n == 0:
+		return v
+	}
+	return ts.make(isSar, v, n)
+}
+
 // maskOf covers the lowest bytes of a word.
 func maskOf(width uint8) uint64 {
 	if width >= 8 {
@@ -142,6 +153,8 @@ func (t *term) String() string {
 		return fmt.Sprintf("(%v >> %d)", t.x, t.k)
 	case isShl:
 		return fmt.Sprintf("(%v << %d)", t.x, t.k)
+	case isSar:
+		return fmt.Sprintf("(%v >> %d with its sign)", t.x, t.k)
 	case isEntry:
 		return fmt.Sprintf("sys_call_table[%v]", t.x)
 	}
