@@ -7,23 +7,33 @@ type Counters struct {
 	Cycles, Instructions uint32
 }
 
-// counterMask has the bits that every CPU's counters have at least.
-const counterMask = 1<<40 - 1
-
 // Counts are what the counters counted in a loop: core cycles that were not
 // halted, and instructions that retired, with those of the kernel.
 type Counts struct{ Cycles, Instructions uint64 }
 
-var (
-	counters       Counters
-	begun, counted Counts
-)
+// perfState is what the assembly works on.
+type perfState struct {
+	Counters Counters
+	Begun    Counts // at the beginning of the last loop
+	Ended    Counts // at its end
+}
+
+var perf perfState
+
+// counterMask has the bits that every CPU's counters have at least.
+const counterMask = 1<<40 - 1
 
 // SetCounters makes all loops read the counters, or none if c is zero.
-func SetCounters(c Counters) { counters = c }
+func SetCounters(c Counters) { perf.Counters = c }
 
-// Counted is what the counters counted in the last loop.
-func Counted() Counts { return counted }
+// Counted is what the counters counted in the last loop. A counter is narrower
+// than 64 bits and may have wrapped.
+func Counted() Counts {
+	return Counts{
+		(perf.Ended.Cycles - perf.Begun.Cycles) & counterMask,
+		(perf.Ended.Instructions - perf.Begun.Instructions) & counterMask,
+	}
+}
 
 // Chain returns the loop of n rounds of ChainLength instructions that each wait
 // for the one before, for one cycle.
@@ -63,9 +73,7 @@ func CPUID(leaf, subleaf uint32) (a, b, c, d uint32) {
 	return cpuid(leaf, subleaf)
 }
 
-// Implemented in cycles_amd64.s and counters_amd64.s.
-func countBegin()
-func countEnd()
+// Implemented in cycles_amd64.s.
 func chain(n uint64) (ticks uint64)
 func doseNone(n, nr uint64) (ticks uint64)
 func doseOne(n, nr uint64) (ticks uint64)

@@ -1,39 +1,29 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// READ puts performance counter SELECTOR into RAX. It clobbers RCX and RDX.
-#define READ(SELECTOR) \
-	MOVL	SELECTOR, CX \
+// READ stores performance counter SELECTOR. It clobbers RAX, RCX and RDX.
+#define READ(SELECTOR, TO) \
+	MOVL	·perf+(perfState_Counters+SELECTOR)(SB), CX \
 	RDPMC \
 	SHLQ	$32, DX \
-	ORQ	DX, AX
+	ORQ	DX, AX \
+	MOVQ	AX, ·perf+TO(SB)
 
 // countBegin notes the counters, if there are any. It is called by loops, and
 // clobbers RAX, RCX and RDX.
 TEXT ·countBegin(SB), NOSPLIT|NOFRAME, $0-0
-	CMPB	·counters+Counters_Present(SB), $0
+	CMPB	·perf+(perfState_Counters+Counters_Present)(SB), $0
 	JEQ	none
-	READ(·counters+Counters_Cycles(SB))
-	MOVQ	AX, ·begun+Counts_Cycles(SB)
-	READ(·counters+Counters_Instructions(SB))
-	MOVQ	AX, ·begun+Counts_Instructions(SB)
+	READ(Counters_Cycles, (perfState_Begun+Counts_Cycles))
+	READ(Counters_Instructions, (perfState_Begun+Counts_Instructions))
 none:
 	RET
 
-// countEnd notes what the counters counted since countBegin. A counter is
-// narrower than 64 bits and may have wrapped.
+// countEnd notes them at the end. It clobbers the same.
 TEXT ·countEnd(SB), NOSPLIT|NOFRAME, $0-0
-	CMPB	·counters+Counters_Present(SB), $0
+	CMPB	·perf+(perfState_Counters+Counters_Present)(SB), $0
 	JEQ	none
-	READ(·counters+Counters_Instructions(SB))
-	SUBQ	·begun+Counts_Instructions(SB), AX
-	MOVQ	$const_counterMask, CX
-	ANDQ	CX, AX
-	MOVQ	AX, ·counted+Counts_Instructions(SB)
-	READ(·counters+Counters_Cycles(SB))
-	SUBQ	·begun+Counts_Cycles(SB), AX
-	MOVQ	$const_counterMask, CX
-	ANDQ	CX, AX
-	MOVQ	AX, ·counted+Counts_Cycles(SB)
+	READ(Counters_Instructions, (perfState_Ended+Counts_Instructions))
+	READ(Counters_Cycles, (perfState_Ended+Counts_Cycles))
 none:
 	RET
