@@ -243,6 +243,9 @@ func (p Page) replayNotes() []string {
 		"replay: form SR1 (LFENCE for SYSCALL and SYSRET, a handler with work) is the figure, SR0 (no work), N0 (no fence) and D0 (MFENCE) bound what another CPU makes of it; the switch is of form SR0. Caches are warm but where it says cold.",
 		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data, and over processes where these differ by more.",
 	}
+	notes = append(notes,
+		"replay: for \"usersp cold\" and \"both cold\" the thread lies so that usersp begins a cache line of its own, which no other part of the switch touches. Where it shares one, as in Linux 3.19, whose thread_struct has sp beside it, look at \"thread cold\".",
+		"replay: cycles are derived from a chain of multiplications, not counted. Predictors are trained; a busy core pays some 0.2 cycles more for each store.")
 	for _, r := range p.Controls("replay") {
 		if r.Form != replay.HeadlineForm || !strings.Contains(r.Op, nullCall) {
 			continue
