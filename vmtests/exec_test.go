@@ -100,27 +100,36 @@ func TestExecRefuses(t *testing.T) {
 	}
 }
 
+// initDefaults is the environment that init has anyway.
+const initDefaults = "HOME=/\nTERM=linux\n"
+
+// commandLines are kernel command lines, and what the program words prints when
+// it is init.
+var commandLines = []struct {
+	name, append string
+	ours         bool // not what Linux does with an initramfs
+	want         string
+}{
+	{name: "nothing", want: "/init\n\n" + initDefaults},
+	{name: "arguments", append: "one  two -x", want: "/init\none\ntwo\n-x\n\n" + initDefaults},
+	{name: "environment", append: "A=b one C=d=e", want: "/init\none\n\n" + initDefaults + "A=b\nC=d=e\n"},
+	{name: "environment replaced", append: "HOME=/root A=1 A=2", want: "/init\n\nHOME=/root\nTERM=linux\nA=2\n"},
+	{name: "a dot is a module's", append: "a.b=c a.b one A=b.c", want: "/init\none\n\n" + initDefaults + "A=b.c\n"},
+	{name: "after --", append: "one -- two A=b a.b init=/x", want: "/init\none\ntwo\nA=b\na.b\ninit=/x\n\n" + initDefaults},
+	// Linux drops a second -- and what follows it.
+	{name: "after -- twice", ours: true, append: "-- one -- two --", want: "/init\none\n--\ntwo\n--\n\n" + initDefaults},
+	{name: "quotes", append: `"one two" A="b c" "D=e f" -- k="l m" "n o" p"q r"s ""`, want: "/init\none two\nk=l m\nn o\np\"q r\"s\n\n\n" + initDefaults + "A=b c\nD=e f\n"},
+	{name: "init=", ours: true, append: "lost init=/bin/other one", want: "/bin/other\none\n\n" + initDefaults},
+	{name: "the kernel's own", ours: true, append: "variant=linux-3.19 one", want: "/init\none\n\n" + initDefaults},
+}
+
 // TestCommandLine checks what of the kernel's command line becomes init's.
 func TestCommandLine(t *testing.T) {
 	data, err := os.ReadFile(program(t, "words"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const defaults = "HOME=/\nTERM=linux\n"
-	for _, tt := range []struct {
-		name, append string
-		want         string
-	}{
-		{name: "nothing", want: "/init\n\n" + defaults},
-		{name: "arguments", append: "one  two -x", want: "/init\none\ntwo\n-x\n\n" + defaults},
-		{name: "environment", append: "A=b one C=d=e", want: "/init\none\n\n" + defaults + "A=b\nC=d=e\n"},
-		{name: "environment replaced", append: "HOME=/root A=1 A=2", want: "/init\n\nHOME=/root\nTERM=linux\nA=2\n"},
-		{name: "a dot is a module's", append: "a.b=c a.b one A=b.c", want: "/init\none\n\n" + defaults + "A=b.c\n"},
-		{name: "after --", append: "one -- two A=b a.b init=/x --", want: "/init\none\ntwo\nA=b\na.b\ninit=/x\n--\n\n" + defaults},
-		{name: "quotes", append: `"one two" A="b c" "D=e f" -- k="l m" "n o" p"q r"s ""`, want: "/init\none two\nk=l m\nn o\np\"q r\"s\n\n\n" + defaults + "A=b c\nD=e f\n"},
-		{name: "init=", append: "lost init=/bin/other one", want: "/bin/other\none\n\n" + defaults},
-		{name: "the kernel's own", append: "variant=linux-3.19 one", want: "/init\none\n\n" + defaults},
-	} {
+	for _, tt := range commandLines {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			other := initramfs.Init(data)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/lab"
@@ -25,6 +26,10 @@ func linuxKernel(t testing.TB) string {
 	return path
 }
 
+// linuxWords are for a console on the serial port, and for a machine that ends
+// when init does.
+const linuxWords = "console=ttyS0 quiet panic=-1 reboot=t"
+
 // TestLinux runs the guest unchanged as /init of a real Linux kernel: every
 // check that a user program can make must pass there too, which shows that
 // what the guest expects is what Linux does. What needs the control interface
@@ -44,7 +49,7 @@ func TestLinux(t *testing.T) {
 	}
 	m.MemoryMiB = 512
 	m.CPU = "max,la57=off" // with five-level paging user addresses do not end at 1<<47
-	m.Append = "console=ttyS0 quiet panic=-1 reboot=t -- verify"
+	m.Append = linuxWords + " -- verify"
 	var console bytes.Buffer
 	m.Console = &console
 	res, err := vm.Run(t.Context(), m)
@@ -63,4 +68,33 @@ func TestLinux(t *testing.T) {
 		t.Errorf("only %d checks passed", passed)
 	}
 	report(t, run)
+}
+
+// TestLinuxCommandLine shows that commandLines are what Linux does.
+func TestLinuxCommandLine(t *testing.T) {
+	kernel := linuxKernel(t)
+	archive, err := lab.Initramfs(t.Context(), program(t, "words"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	initrd := filepath.Join(t.TempDir(), "initramfs.cpio")
+	if err := os.WriteFile(initrd, archive, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range commandLines {
+		if tt.ours {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.ICount)
+			m.Kernel, m.Initrd, m.MemoryMiB, m.CPU = kernel, initrd, 512, "max,la57=off"
+			m.Append = linuxWords + " " + tt.append
+			res, console := boot(t, m)
+			// Linux's own lines, which begin with the time, come before and after.
+			if !strings.Contains(strings.ReplaceAll(console, "\r\n", "\n"), "\n"+tt.want+"[") {
+				t.Errorf("console is %.500q, want %q\n%s", console, tt.want, res.Report())
+			}
+		})
+	}
 }
