@@ -90,6 +90,8 @@ const (
 	claimTarget
 	claimLoop
 	claimTrap
+	claimRetpoline
+	claimLanding
 
 	// Where a function of the kernel is called.
 	claimSlot
@@ -104,6 +106,7 @@ const (
 	claimOnce
 	claimHandler
 	claimEntryWork
+	claimCleared
 	claimIRQ
 	claimResched
 	claimIRQOff
@@ -120,6 +123,8 @@ const (
 	claimOwnExit
 	claimWidth
 	claimNoWork
+	claimTrampoline
+	claimBuffers
 	claimAnswered
 
 	// Of the context switch.
@@ -151,6 +156,10 @@ func (k claimKind) text(n uint8, of string) string {
 		return "the path ends"
 	case claimTrap:
 		return "the stop is only for work that nothing asks for"
+	case claimRetpoline:
+		return "the branch is not indirect"
+	case claimLanding:
+		return "the entry begins with ENDBR64"
 	case claimSlot:
 		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
 	case claimRoom:
@@ -175,6 +184,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return "a call has one handler"
 	case claimEntryWork:
 		return "no work was to be done before the handler"
+	case claimCleared:
+		return fmt.Sprintf("%v holds nothing of the user's at %s", reg(n), of)
 	case claimIRQ:
 		return fmt.Sprintf("interrupts are as the variant promises at %s", of)
 	case claimResched:
@@ -207,6 +218,10 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "SYSRETQ does what IRETQ would, RF and TF are clear"
 	case claimWidth:
 		return "it returns to 64-bit code"
+	case claimTrampoline:
+		return "the last word that is touched is on the trampoline stack"
+	case claimBuffers:
+		return "VERW has overwritten the CPU's buffers behind the last load"
 	case claimNoWork:
 		return "no work is pending"
 	case claimAnswered:

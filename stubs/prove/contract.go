@@ -1,6 +1,8 @@
 package prove
 
 import (
+	"slices"
+
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
@@ -21,10 +23,10 @@ const (
 	plainHandler functionKind = iota // has its arguments; knows of no frame
 	frameHandler                     // has its arguments and the whole frame
 	slotHandler                      // sys_set_frame, which edits the slot RDI
-	noReturn                         // has the whole frame and returns to ring 3
+	noReturn                         // has the whole frame and returns to ring 3 by itself
+	worker                           // syscall_return_slowpath: does work, and may edit any slot
 	scheduler                        // schedule
 	slowExit                         // int_ret_from_sys_call
-	exitWorker                       // syscall_return_slowpath
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
@@ -33,6 +35,7 @@ const forkEdits = 1<<layout.SlotSP | 1<<layout.SlotFlags
 
 var (
 	handlers = &function{name: "the handler", kind: plainHandler}
+	inner    = &function{name: "the function", kind: hardware}
 	toUser   = map[opcode]*function{
 		opSYSRET: {name: "SYSRETQ", kind: hardware},
 		opIRET:   {name: "IRETQ", kind: hardware},
@@ -50,8 +53,8 @@ func init() {
 		{name: "sys_set_frame", kind: slotHandler},
 		{name: "sys_poison", kind: noReturn},
 		{name: "schedule", kind: scheduler},
+		{name: "syscall_return_slowpath", kind: worker},
 		{name: "int_ret_from_sys_call", kind: slowExit},
-		{name: "syscall_return_slowpath", kind: exitWorker},
 	} {
 		contracts[f.name] = f
 	}
@@ -89,15 +92,18 @@ func (m *machine) enter(st *state, f *function) {
 			m.handle(st, f)
 		}
 	case noReturn:
-		if m.wanted(st, f) && m.wholeFrame(st, f, 0) && m.once(st, f, &st.expect.called) {
+		// It is jumped to with RSP at the frame, or called by what has called the
+		// other handlers.
+		ok := st.expect.inside || m.checkSame(st, claimFrame, 0, f, rsp, value{st.origin.t, st.origin.c - frameSize})
+		if ok && m.wanted(st, f) && m.wholeFrame(st, f, 0) && m.once(st, f, &st.expect.called) {
 			m.end(st)
 		}
 	case scheduler:
 		m.schedule(st, f)
+	case worker:
+		m.work(st, f)
 	case slowExit:
 		m.slowExit(st, f)
-	case exitWorker:
-		m.exitWork(st, f)
 	}
 }
 
@@ -119,10 +125,7 @@ func (m *machine) dispatch(st *state, index value) {
 	m.dispatches(st)
 	user := m.s.user[rAX].value()
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
-	chosen := st.expect.handler // by a wrapper that begins the call again
-	if chosen == nil {
-		ok = m.once(st, f, &st.expect.dispatched) && ok
-	}
+	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
 	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
@@ -134,40 +137,40 @@ func (m *machine) dispatch(st *state, index value) {
 		want = on
 	}
 	ok = m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil }) && ok
+	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
 	low := value{st.origin.t, st.origin.c - frameSize}
 	if m.promise.room&layout.SlotsCalleeSaved == 0 {
 		low.c += 8 * uint64(layout.SlotR11)
 	}
-	rsp := st.regs[rSP].v
-	if below := int64(low.c - rsp.c); chosen != nil || rsp.t == low.t && below > 8 {
-		ok = m.wholeFrame(st, f, 8) && ok // from a function of the frame
+	if low = low.add(minus8); st.regs[rSP].v != low && st.regs[rSP].v.t == low.t && low.c-st.regs[rSP].v.c < 8*numCells {
+		// Called by a function of the variant, as do_syscall_64 is: with a frame
+		// that is whole.
+		ok = m.wholeFrame(st, f, 8) && ok
 	} else {
-		ok = m.ordinaryFrame(st, f, low) && ok
+		ok = m.checkSame(st, claimFrame, 0, f, st.regs[rSP], low) && m.ordinaryFrame(st, f) && ok
 	}
 	if !ok {
 		return
 	}
-	for _, w := range m.wrappers {
-		if chosen != nil && chosen != w.handler {
-			continue // the number is what it was
-		}
-		branch := *st
-		branch.note("the handler is " + m.name(w.addr))
-		branch.expect.handler = w.handler
-		m.transfer(&branch, word{v: known(w.addr)})
-	}
-	if chosen != nil {
+	if w := st.expect.wrapper; w != nil { // gone through a second time, from the slow path
+		m.transfer(st, word{v: known(w.addr)})
 		return
+	}
+	for i := range m.wrappers {
+		branch := *st
+		branch.expect.wrapper = &m.wrappers[i]
+		branch.note("the handler is " + m.name(m.wrappers[i].addr))
+		m.transfer(&branch, word{v: known(m.wrappers[i].addr)})
 	}
 	st.note("the handler is any other")
 	st.expect.called = true
 	m.result(st, f)
 }
 
-// ordinaryFrame checks what the entry has filled of the frame, and that it has
-// left the rest alone. low is the frame's lowest word.
-func (m *machine) ordinaryFrame(st *state, f *function, low value) bool {
-	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], low.add(minus8))
+// ordinaryFrame checks what the variant promises of the frame of an ordinary
+// call.
+func (m *machine) ordinaryFrame(st *state, f *function) bool {
+	ok := true
 	for s := range layout.NumSlots {
 		w := m.readCell(st, cellOf(s))
 		switch {
@@ -180,14 +183,30 @@ func (m *machine) ordinaryFrame(st *state, f *function, low value) bool {
 	return ok
 }
 
+// cleared checks, of a variant that promises it, that no register but those of
+// a call's arguments holds what the user chose.
+func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
+	if m.axes.Clear != stubs.ClearXor {
+		return true
+	}
+	ok := true
+	for r := range numRegs {
+		if r == rAX || slices.Contains(arguments, r) {
+			continue
+		}
+		ok = m.check(st, claimCleared, uint8(r), f, !st.regs[r].v.fromUser(), m.gotWant(st, st.regs[r], "nothing that the user chose")) && ok
+	}
+	return ok
+}
+
 // wanted checks that the handler is the one that the wrapper stands for.
 func (m *machine) wanted(st *state, f *function) bool {
-	want := st.expect.handler
-	return m.check(st, claimHandler, 0, f, f == want, func() (string, string, *origin) {
-		if want == nil {
+	w := st.expect.wrapper
+	return m.check(st, claimHandler, 0, f, w != nil && f == w.handler, func() (string, string, *origin) {
+		if w == nil {
 			return f.name, "none", nil
 		}
-		return f.name, want.name, nil
+		return f.name, w.handler.name, nil
 	})
 }
 
@@ -211,15 +230,16 @@ func (m *machine) arguments(st *state, f *function) bool {
 	return ok
 }
 
-// wholeFrame checks the frame that the wrappers complete; below it are a word
-// for the return address, if the function returns, and what the wrapper keeps.
+// wholeFrame checks the frame that the wrappers complete; below it are ret bytes
+// at least, for the return address.
 func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	start := value{st.origin.t, st.origin.c - frameSize}
 	rsp := st.regs[rSP]
 	below := int64(start.c - rsp.v.c)
 	ok := m.check(st, claimFrame, 0, f, rsp.v.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
 	for s := range layout.NumSlots {
-		ok = m.checkSame(st, claimSlot, uint8(s), f, m.readCell(st, cellOf(s)), m.fullSlot(st, s)) && ok
+		w := m.readCell(st, cellOf(s))
+		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
 	}
 	return ok
 }
@@ -243,7 +263,7 @@ func (m *machine) handle(st *state, f *function) {
 	// sys_set_frame edits the slot RDI, if there is one.
 	slot := m.s.user[rDI].value()
 	r := m.at(st)
-	if m.exit != stubs.ExitSYSRET {
+	if m.anyEdit() {
 		// These exits take whatever frame they find: as ptrace, the handler may
 		// edit every slot at once.
 		branch := *st
@@ -268,6 +288,12 @@ func (m *machine) handle(st *state, f *function) {
 	st.note(f.name + " refuses")
 	st.expect.refused = true
 	m.result(st, f)
+}
+
+// anyEdit reports whether every exit behind a handler that has the frame takes
+// whatever is in it.
+func (m *machine) anyEdit() bool {
+	return m.axes.Exit != stubs.ExitSYSRET || m.axes.Slow == stubs.SlowC || m.axes.Slow == stubs.SlowOnly
 }
 
 // edit lets a handler change slots: in the frame, and in what ring 3 is to see.
@@ -310,12 +336,15 @@ func (m *machine) clobber(st *state, f *function) {
 	m.otherThreads(st)
 }
 
-// otherThreads lets others run: they use RSPScratch.
+// otherThreads lets others run: they use what is per CPU.
 func (m *machine) otherThreads(st *state) {
-	if !m.preserved && st.mine {
-		st.mine = false
-		st.scratch = word{m.s.other.value(), lost}
+	for i := range st.scratch {
+		if !m.preserved[i] && st.mine[i] {
+			st.mine[i] = false
+			st.scratch[i] = word{m.s.other[i].value(), lost}
+		}
 	}
+	st.loseTrampoline()
 }
 
 // returnFrom pops the return address and goes there.
@@ -346,25 +375,35 @@ func (m *machine) schedule(st *state, f *function) {
 	m.returnFrom(st)
 }
 
+// work is syscall_return_slowpath: it lets other threads run and delivers
+// signals, for which it may edit any slot of the frame that RDI points to, until
+// no work is left. It returns with interrupts off.
+func (m *machine) work(st *state, f *function) {
+	ok := m.wholeFrame(st, f, 8)
+	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	m.edit(st, f, layout.SlotsAll)
+	t := symbol("thread.Flags", false)
+	st.irq = off
+	st.work, st.stale = t.value(), false
+	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
+	m.returnFrom(st)
+}
+
 // slowExit returns by IRETQ from the whole frame, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
-	ok = m.returnFrame(st, f) && ok
+	ok = m.wholeFrame(st, f, 0) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
 	if ok {
 		m.end(st)
 	}
-}
-
-// returnFrame checks the slots of a frame that the call is to return from.
-func (m *machine) returnFrame(st *state, f *function) bool {
-	ok := true
-	for s := range layout.NumSlots {
-		w := m.readCell(st, cellOf(s))
-		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
-	}
-	return ok
 }
 
 // clobbered is what the slot or register of RCX or R11 must hold: what it
@@ -378,45 +417,24 @@ func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) valu
 	return want
 }
 
-// exitWork does all work that is asked for, from a whole frame: another thread
-// may run, and a signal may change every slot. It returns with interrupts off.
-func (m *machine) exitWork(st *state, f *function) {
-	start := value{st.origin.t, st.origin.c - frameSize}
-	ok := m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], start)
-	rsp := st.regs[rSP]
-	ok = m.check(st, claimFrame, 0, f, rsp.v.t == start.t && int64(start.c-rsp.v.c) >= 8, m.gotWant(st, rsp, "below "+start.String())) && ok
-	ok = m.returnFrame(st, f) && ok
-	if m.slow == stubs.SlowOnly || rsp.v == start.add(minus8) { // and not a function that always calls it
-		ok = m.check(st, claimNeeded, 0, f, m.wasWork(st, layout.TIFAllWork, true) || m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
-	}
-	if ok = m.answered(st, f) && ok; !ok {
-		return
-	}
-	m.clobber(st, f)
-	t := symbol("thread.Flags", false)
-	st.irq, st.work, st.stale = off, t.value(), false
-	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
-	if m.walk == nil {
-		branch := *st
-		branch.note("a signal changes the frame")
-		m.edit(&branch, f, layout.SlotsAll)
-		m.returnFrom(&branch)
-	}
-	m.returnFrom(st)
-}
-
 // mayTakeSlowExit reports whether something is known to ask for the slow exit.
 func (m *machine) mayTakeSlowExit(st *state) bool {
 	e := &st.expect
 	switch {
-	case m.workIs(st, layout.TIFAllWork, true), e.refused:
+	case m.wasWork(st, layout.TIFAllWork, true), e.asked, e.refused:
 		return true
-	case e.edited&notBySYSRET != 0, e.edited != 0 && m.exit != stubs.ExitSYSRET:
+	case e.edited&notBySYSRET != 0, e.edited != 0 && m.anyEdit():
+		return true
+	case m.tests() && m.fits(st) == isFalse:
+		return true
+	case e.wrapper != nil && m.axes.Slow == stubs.SlowC: // the slow path is the only one for it
 		return true
 	}
-	least, _ := m.at(st).limits(e.frame[layout.SlotIP])
-	return m.exit == stubs.ExitOpportunistic && (least >= layout.TaskSizeMax || m.at(st).some(e.frame[layout.SlotFlags], singleStep))
+	return false
 }
+
+// tests reports whether an exit looks at the frame before it takes SYSRETQ.
+func (m *machine) tests() bool { return m.axes.Exit == stubs.ExitOpportunistic }
 
 // singleStep are the flags that SYSRETQ does not restore as IRETQ does.
 const singleStep = x86.X86_EFLAGS_RF | x86.X86_EFLAGS_TF
@@ -469,6 +487,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")
 		return
 	}
+	ok = m.check(st, claimBuffers, 0, f, m.axes.Buffers != stubs.BuffersVERW || st.verw, nil) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
 	}
@@ -501,11 +520,42 @@ func (m *machine) sysret(st *state, f *function) bool {
 	}
 	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
 	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
-	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v), m.gotWant(st, st.regs[rCX], "a canonical address")) && ok
-	if m.exit == stubs.ExitOpportunistic || edited == layout.SlotsAll {
+	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
+	if m.axes.Leave == stubs.LeaveTrampoline {
+		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
+	}
+	if m.axes.Exit == stubs.ExitOpportunistic || edited&notBySYSRET != 0 {
 		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
+}
+
+// fits reports whether SYSRETQ would do what IRETQ does with the frame: isFalse
+// is that it is known not to.
+func (m *machine) fits(st *state) truth {
+	r, frame := m.at(st), &st.expect.frame
+	all := isTrue
+	for _, t := range [...]truth{
+		r.same(frame[layout.SlotCX], frame[layout.SlotIP]), r.same(frame[layout.SlotR11], frame[layout.SlotFlags]),
+		r.same(frame[layout.SlotCS], known(x86.USER_CS)), r.same(frame[layout.SlotSS], known(x86.USER_DS)),
+		m.loadable(st, frame[layout.SlotIP]),
+	} {
+		all = min(all, t)
+	}
+	if r.some(frame[layout.SlotFlags], singleStep) {
+		return isFalse
+	}
+	return all
+}
+
+// loadable reports whether the variant's test lets SYSRETQ load an address.
+func (m *machine) loadable(st *state, ip value) truth {
+	least, _ := m.at(st).limits(ip)
+	switch {
+	case m.axes.IPTest == stubs.IPHalf && least >= 1<<47, m.axes.IPTest == stubs.IPTaskSize && least >= layout.TaskSizeMax:
+		return isFalse
+	}
+	return m.at(st).canonical(ip)
 }
 
 // iret checks what IRETQ pops, and the two registers that SYSCALL changed.
@@ -516,6 +566,11 @@ func (m *machine) iret(st *state, f *function) bool {
 	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
 	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - 40}) {
 		return false
+	}
+	if m.axes.Exit != stubs.ExitIRET {
+		ok = m.check(st, claimNeeded, 0, f, m.fits(st) == isFalse, func() (string, string, *origin) {
+			return "a frame that SYSRETQ may fit", "one that it does not", nil
+		}) && ok
 	}
 	for _, p := range [...]struct {
 		kind claimKind

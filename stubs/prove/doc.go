@@ -24,41 +24,49 @@
 // that SYSCALL leaves (SDM volume 2): RIP in RCX, at most layout.TaskSizeMax, RFLAGS
 // in R11, and IF, DF, AC, NT and TF clear. RFLAGS has no RF here: SYSRETQ clears it.
 //
-// Memory is the frame and the words below it on the kernel stack, RSPScratch,
-// and Thread.Flags to read; in the context switch the old thread's stack and its
-// SP, IP and UserSP, and the next thread's SP and IP to read. Any other place that
-// an instruction touches is refuted or undecided, and so is whatever it touches
-// by a pointer from ring 3.
+// Memory is the frame and the words below it on the kernel stack, the per-CPU
+// scratch words (RSPScratch and TSS.SP2), the trampoline stack, and to read
+// Thread.Flags and constants; in the context switch the old thread's stack and
+// its SP, IP and UserSP, what is free of the next thread's stack, and to read the
+// next thread's SP and IP. Any other place that an instruction touches is refuted
+// or undecided, and so is whatever it touches by a pointer from ring 3.
 //
 // While interrupts may be on, one may come after each instruction: the words
 // below RSP are lost, Thread.Flags is another value, and another thread may run
-// and write RSPScratch. In a function of the kernel all that can happen with
-// interrupts off as well, since it may block. RSPScratch survives only if the
-// proof of the variant's switch shows that it does, and then may be read again.
+// and write the scratch words and the trampoline stack. In a function of the
+// kernel all that can happen with interrupts off as well, since it may block. A
+// scratch word survives only if the proof of the variant's switch shows that it
+// does, and then may be read again.
 //
 // # What is proved
 //
-//   - Of each instruction: it touches only what is the variant's; RSPScratch is
-//     read only while it is this thread's; interrupts are off while RSP or GS is
+//   - Of each instruction: it touches only what is the variant's; a scratch word
+//     is read only while it is this thread's; interrupts are off while RSP or GS is
 //     the user's, and throughout the switch.
 //   - At the call through sys_call_table: the number is RAX, in the table; each
 //     slot in Defined holds what it should, no slot in Room and not in Defined was
 //     written; the arguments are in their registers, R10's in RCX; RSP is at the
 //     frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts are as
 //     promised; TIFEntryWork was looked at.
-//   - At the call of a handler that needs the whole frame: the same of every
-//     slot, CX by FullCX.
+//   - At the call of a handler that needs the whole frame, or through the table
+//     from a function that has it: the same of every slot, CX by FullCX; it is the
+//     handler that stands for the entry of the table.
 //   - At SYSRETQ and IRETQ: every register, RSP, RIP, RFLAGS, CS and SS is what
 //     ring 3 had, or what a handler put in its place; RAX is the result; RCX and
 //     R11 are what SYSRETQ makes them; GS is the user's; interrupts are off; no
-//     work is pending; RCX is canonical at SYSRETQ. As each register has a value
-//     that it must have, none can hold a word of the kernel.
-//   - At the jump to int_ret_from_sys_call, which returns by IRETQ: RSP is at the
-//     frame and each of its slots is right; something is known that asks for it.
+//     work is pending; RCX is canonical at SYSRETQ, and RF and TF are clear if a
+//     handler may have set them. As each register has a value that it must have,
+//     none can hold a word of the kernel.
+//   - At the jump to int_ret_from_sys_call, which returns by IRETQ, and at the
+//     call of syscall_return_slowpath: the frame is whole and each of its slots
+//     right. Of these and of IRETQ where there is a SYSRETQ too: something is
+//     known that asks for it.
 //   - Of the switch: the callee-saved registers, RSP, the return address and,
-//     if the variant keeps it there, RSPScratch come back from whatever another
+//     if the variant keeps it there, the user's RSP come back from whatever another
 //     variant's switch did on the other side; the next thread is entered at its IP
 //     with its SP and itself in RSI.
+//   - What an axis promises beside: clear=xor, buffers=verw, branch=retpoline,
+//     leave=trampoline, landing=endbr.
 //
 // # What is taken for granted
 //
@@ -66,8 +74,8 @@
 // has them as the proof uses them): a handler keeps the callee-saved registers,
 // turns no interrupts on, and edits the frame only where it is given a whole one.
 // sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn
-// all, sys_set_frame the one in RDI; where the exit is not SYSRETQ alone, any. Nothing sets
-// TIFEntryWork. A flags slot that is edited and then returned by a SYSRETQ without
+// and syscall_return_slowpath all, sys_set_frame the one in RDI, or any where all
+// exits behind it look at the frame. Nothing sets TIFEntryWork. A flags slot that is edited and then returned by a SYSRETQ without
 // conditions is proved to arrive, but a TF in it traps one instruction early
 // (see package stubs, opportunistic exit). Loads and stores do not fault, and the
 // registers that no known instruction changes (x87, SSE, FS and its base) stay as

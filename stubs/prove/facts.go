@@ -14,13 +14,13 @@ type facts struct {
 type factKind uint8
 
 const (
-	factSame      factKind = iota // t is v
-	factNot                       // t is not v
-	factZero                      // t & k is 0
-	factSome                      // t & k is not 0
-	factMax                       // t is at most k
-	factMin                       // t is at least k
-	factCanonical                 // bits 47 to 63 of t are the same
+	factSame factKind = iota // t is v
+	factNot                  // t is not v
+	factZero                 // t & k is 0
+	factSome                 // t & k is not 0
+	factMax                  // t is at most k
+	factMin                  // t is at least k
+	factSign                 // the highest k+1 bits of t are the same
 )
 
 // resolver answers questions about values under the facts of a path.
@@ -197,36 +197,91 @@ func (r resolver) same(a, b value) truth {
 		return isTrue
 	case a.t == b.t:
 		return isFalse
-	case r.ownForm(a, b), r.ownForm(b, a):
-		return isTrue
 	}
-	b.c -= a.c
+	a, b = value{a.t, 0}, value{b.t, b.c - a.c}
 	for f := r.fs; f != nil; f = f.before {
 		if f.kind == factNot && (f.t == a.t && r.resolve(f.v) == b || f.t == b.t && r.resolve(f.v) == value{a.t, -b.c}) {
 			return isFalse
 		}
 	}
+	if x, n, ok := signTest(a, b); ok {
+		return r.signed(x, n)
+	}
 	if b.t != nil {
 		return isOpen
 	}
-	v := value{a.t, 0}
-	if b.c&r.zeros(v) != 0 {
+	if b.c&r.zeros(a) != 0 {
 		return isFalse
 	}
-	if b.c == 0 && r.some(v, ^uint64(0)) {
+	if b.c == 0 && r.some(a, ^uint64(0)) {
 		return isFalse
 	}
-	if least, most := r.limits(v); b.c < least || b.c > most {
+	if least, most := r.limits(a); b.c < least || b.c > most {
 		return isFalse
 	} else if least == most {
 		return isTrue
 	}
-	if b.c == 0 && r.zeros(v) == ^uint64(0) {
+	if b.c == 0 && r.zeros(a) == ^uint64(0) {
 		return isTrue
 	}
 	if b.c == 0 && a.t.op == isShr {
 		if _, most := r.limits(a.t.x); most>>a.t.k == 0 {
 			return isTrue
+		}
+	}
+	return isOpen
+}
+
+// signTest reports whether the comparison of a and b is that of a value x with
+// itself shifted left and back by n: whether its highest n+1 bits are the same.
+func signTest(a, b value) (x value, n uint64, ok bool) {
+	if a.t == nil || a.t.op != isSar {
+		a, b = b, a
+	}
+	if a.t == nil || a.t.op != isSar || a.c != 0 {
+		return value{}, 0, false
+	}
+	if b.t == nil { // it may be the other one, shifted, that is a constant's
+		return value{}, 0, false
+	}
+	shifted := a.t.x
+	if shifted.t == nil || shifted.t.op != isShl || shifted.t.k != a.t.k || shifted.c != b.c<<a.t.k || shifted.t.x.add(b.c) != b {
+		return value{}, 0, false
+	}
+	return b, a.t.k, true
+}
+
+// signed reports whether the highest n+1 bits of a value are the same.
+func (r resolver) signed(v value, n uint64) truth {
+	v = r.resolve(v)
+	least, most := r.limits(v)
+	switch {
+	case most < 1<<(63-n), least >= ^uint64(0)<<(63-n):
+		return isTrue
+	case least >= 1<<(63-n) && most < ^uint64(0)<<(63-n):
+		return isFalse
+	}
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind == factSign && f.t == v.t && v.c == 0 && f.k >= n {
+			return isTrue
+		}
+	}
+	return isOpen
+}
+
+// canonical reports whether a value is an address that SYSRETQ can load into
+// RIP: bits 47 to 63 are the same.
+func (r resolver) canonical(v value) truth {
+	v = r.resolve(v)
+	if truth := r.signed(v, 16); truth != isOpen || v.t == nil {
+		return truth
+	}
+	for f := r.fs; f != nil; f = f.before {
+		if f.kind != factNot {
+			continue
+		}
+		if x, n, ok := signTest(value{f.t, 0}, r.resolve(f.v)); ok && x == v && n == 16 {
+			return isFalse
 		}
 	}
 	return isOpen
@@ -255,12 +310,6 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 }
 
 func (r resolver) assumeSame(a, b value, holds bool) *facts {
-	if t := canonicalForm(a); t != nil && b == t.value() && holds {
-		return r.with(factCanonical, t, value{}, 0)
-	}
-	if t := canonicalForm(b); t != nil && a == t.value() && holds {
-		return r.with(factCanonical, t, value{}, 0)
-	}
 	// What is known of a term is lost when another is put in for it, so that is
 	// best one of which nothing is known.
 	if a.t == nil || b.t != nil && (a.t.op != isSymbol || b.t.edit && !a.t.edit) {
@@ -268,6 +317,9 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	}
 	if a.t == nil {
 		return r.fs
+	}
+	if x, n, ok := signTest(a, b); ok && x.c == 0 && holds {
+		return r.with(factSign, x.t, value{}, n)
 	}
 	b.c -= a.c
 	x := value{}
@@ -277,6 +329,8 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	switch {
 	case !holds && b.is(0) && a.t.op == isAnd && x.c == 0:
 		return r.with(factSome, x.t, value{}, a.t.k)
+	case !holds && b.is(0) && a.t.op == isShr && x.c == 0:
+		return r.with(factMin, x.t, value{}, 1<<a.t.k)
 	case !holds && b.is(0) && a.t.op == isSymbol:
 		return r.with(factSome, a.t, value{}, ^uint64(0))
 	case !holds:
@@ -289,40 +343,6 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 		return r.with(factSame, a.t, b, 0)
 	}
 	return r.fs
-}
-
-// canonicalForm is the term that v is with bit 47 copied to all bits above, nil
-// if v is no such thing.
-func canonicalForm(v value) *term {
-	const above = 16
-	if v.t == nil || v.c != 0 || v.t.op != isSar || v.t.k != above {
-		return nil
-	}
-	shifted := v.t.x
-	if shifted.t == nil || shifted.c != 0 || shifted.t.op != isShl || shifted.t.k != above || shifted.t.x.c != 0 {
-		return nil
-	}
-	return shifted.t.x.t
-}
-
-// ownForm reports whether a is the canonical form of b, and b known to have that.
-func (r resolver) ownForm(a, b value) bool {
-	t := canonicalForm(a)
-	return t != nil && b == t.value() && r.canonical(b)
-}
-
-// canonical reports whether an address is known to be canonical.
-func (r resolver) canonical(v value) bool {
-	if _, most := r.limits(v); most < 1<<47 {
-		return true
-	}
-	v = r.resolve(v)
-	for f := r.fs; f != nil; f = f.before {
-		if f.kind == factCanonical && v == r.resolve(f.t.value()) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {

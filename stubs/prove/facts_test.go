@@ -20,7 +20,7 @@ func TestFacts(t *testing.T) {
 		ts := &terms{}
 		var fs *facts
 		input := map[*term]uint64{}
-		some := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 16), rapid.SampledFrom([]uint64{0, 1, 0x100, 1 << 47, 1<<64 - 1}))
+		some := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 16), rapid.SampledFrom([]uint64{0, 1, 0x100, 1 << 47, 1<<47 - 1, 0xffff << 47, 0x1ffff << 47, 1<<64 - 1}))
 		var values []model
 		for _, name := range []string{"a", "b", "c"} {
 			s := symbol(name, name == "a")
@@ -37,7 +37,7 @@ func TestFacts(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			x := pick("x")
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 7).Draw(t, "step") {
 			case 0:
 				mask := some.Draw(t, "mask")
 				values = append(values, model{ts.and(x.v, mask), x.n & mask})
@@ -48,6 +48,12 @@ func TestFacts(t *testing.T) {
 				n := rapid.Uint64Range(0, 63).Draw(t, "shift")
 				values = append(values, model{ts.shl(x.v, n), x.n << n})
 			case 3:
+				n := rapid.Uint64Range(0, 63).Draw(t, "shift")
+				values = append(values, model{ts.sar(x.v, n), uint64(int64(x.n) >> n)})
+			case 4: // as a test of an address does
+				n := rapid.SampledFrom([]uint64{1, 16, 17, 63}).Draw(t, "sign bits")
+				values = append(values, model{ts.sar(ts.shl(x.v, n), n), uint64(int64(x.n<<n) >> n)})
+			case 5:
 				n := some.Draw(t, "offset")
 				values = append(values, model{x.v.add(n), x.n + n})
 			default:
@@ -73,6 +79,9 @@ func TestFacts(t *testing.T) {
 			}
 			if mask := some.Draw(t, "bits"); r.some(x.v, mask) && x.n&mask == 0 {
 				t.Fatalf("%v is said to have a bit of %#x, but is %#x", x.v, mask, x.n)
+			}
+			if got := r.canonical(x.v); got != isOpen && (got == isTrue) != (uint64(int64(x.n<<16)>>16) == x.n) {
+				t.Fatalf("%v is said to be canonical: %v, but is %#x", x.v, got, x.n)
 			}
 			for f := range input {
 				if w := r.resolve(x.v); w.t == f && input[f]+w.c != x.n {

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -39,19 +40,17 @@ type wrapper struct {
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
 	name      string
-	slow      stubs.Slow
-	exit      stubs.Exit
+	axes      stubs.Variant
 	promise   promise
 	parts     []part
 	entry     uint64
 	switchTo  uint64
-	scratchAt uint64 // the word of PerCPU that takes the user's RSP
-	verwAt    uint64 // VERW's selector; 0: none
 	wrappers  []wrapper
 	table     uint64 // sys_call_table
 	kernel    map[uint64]*function
 	names     map[uint64]string // of all functions, for reports
 	s         *symbols
+	constants []asm.Section // read-only data
 }
 
 // machine runs a subject on every path.
@@ -60,7 +59,7 @@ type machine struct {
 	ts        terms
 	quick     bool // stop at the first claim that fails, remember no other
 	failed    bool
-	preserved bool // the switch keeps RSPScratch for the thread
+	preserved [numScratch]bool // the switch keeps the word for the thread
 	todo      []*state
 	steps     int
 	paths     int
@@ -88,13 +87,19 @@ func (s *subject) prove(quick bool) *machine {
 		m.claims = map[claimKey]*verdict{}
 		m.knows = map[uint64]*knowledge{}
 	}
-	m.preserved = true // until one path through the switch shows otherwise
-	m.run(s.s.atSwitch(s.switchTo))
-	m.preserved = m.preserved && s.promise.usesScratch
+	m.runSwitch()
 	if !m.stopped() {
 		m.run(s.s.afterSYSCALL(s.entry))
 	}
 	return m
+}
+
+// runSwitch follows the context switch, and so finds out what it preserves.
+func (m *machine) runSwitch() {
+	for i := range m.preserved { // until one path through the switch shows otherwise
+		m.preserved[i] = m.promise.usesScratch
+	}
+	m.run(m.s.atSwitch(m.switchTo))
 }
 
 func (m *machine) stopped() bool { return m.quick && m.failed }
@@ -243,7 +248,10 @@ func (m *machine) switched(st *state) {
 	st.regs[rSI], st.regs[rSP] = word{m.s.prev.value(), kernels}, sp
 	st.cond = condition{}
 	st.dropBelow()
-	st.mine, st.scratch = false, word{m.s.other.value(), lost}
+	for i := range st.scratch {
+		st.mine[i], st.scratch[i] = false, word{m.s.other[i].value(), lost}
+	}
+	st.loseTrampoline()
 	st.pc = ip.v.c
 	m.follow(st)
 }
@@ -259,10 +267,15 @@ func (m *machine) resumed(st *state) {
 	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimKept, uint8(r), nil, st.regs[r], m.s.kernel[r].value()) && ok
 	}
-	kept := st.scratch.v == m.s.scratch.value()
-	m.preserved = m.preserved && kept
+	some := false
+	for i, w := range st.scratch {
+		kept := w.v == m.s.scratch[i].value()
+		m.preserved[i] = m.preserved[i] && kept
+		some = some || kept
+	}
 	if m.promise.usesScratch {
-		ok = m.check(st, claimOwnScratch, 0, nil, kept, m.gotWant(st, st.scratch, m.s.scratch.name)) && ok
+		w := st.scratch[inRSPScratch]
+		ok = m.check(st, claimOwnScratch, 0, nil, some, m.gotWant(st, w, m.s.scratch[inRSPScratch].name)) && ok
 	}
 	if ok {
 		m.end(st)

@@ -1,6 +1,8 @@
 package prove
 
 import (
+	"encoding/binary"
+
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
@@ -45,16 +47,20 @@ func (m *machine) sum(a, b value) value {
 // place is a word that the variant may touch. Of a word that is only read there
 // is a value, of the others a pointer.
 type place struct {
-	word   *word
-	value  value
-	offset uint64 // of the operand in the word, in bytes
-	cell   int    // of the stack; else -1
+	word    *word
+	value   value
+	offset  uint64 // of the operand in the word, in bytes
+	cell    int    // of the stack; else -1
+	scratch *bool  // of a scratch word: whether it is this thread's
 }
 
 // locate finds the word that an operand is in, and checks that it is the
 // variant's.
 func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, bool) {
 	addr := m.address(st, o)
+	if addr.t != nil || o.seg != segNone {
+		st.trampolined = addr.t == m.s.trampoline
+	}
 	p := place{cell: -1, offset: addr.c & 7}
 	if o.seg == segNone && addr.t == st.origin.t {
 		p.offset = (addr.c - st.origin.c) & 7
@@ -66,6 +72,11 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locatePerCPU(st, p, o, addr, write)
 	}
 	switch t := addr.t; {
+	case t == m.s.trampoline:
+		return m.locateTrampoline(st, p, addr)
+	case t == nil && !write && m.constant(addr.c&^7) != nil:
+		p.value = known(*m.constant(addr.c &^ 7))
+		return p, m.own(st)
 	case t == nil:
 		return p, m.touches(st, addr, "an address that the proof knows nothing of", true)
 	case t == st.origin.t:
@@ -74,8 +85,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locatePrev(st, p, addr, write)
 	case st.phase == inLeave && t == m.s.next:
 		return m.locateNext(st, p, addr, write)
-	case st.phase == inCall && t == m.s.percpu[uint64(percpu.TSS.SP1.Off)], st.phase == inLeave && t == m.s.nextSP:
-		return m.locateAside(st, p, addr)
+	case st.phase == inLeave && t == m.s.nextSP:
+		return m.locateAhead(st, p, addr, write)
 	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
 		if !m.check(st, claimTable, 0, nil, most <= layout.SysControlMax, func() (string, string, *origin) {
@@ -117,15 +128,20 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 		return p, m.touches(st, addr, "through the user's GS", false)
 	case off >= percpuSize:
 		return p, m.touches(st, addr, "outside the per-CPU area", false)
-	case off == m.scratchAt:
-		p.word = &st.scratch
+	case off == uint64(percpu.RSPScratch.Off):
+		p.word, p.scratch = &st.scratch[inRSPScratch], &st.mine[inRSPScratch]
+		return p, m.own(st)
+	case off == uint64(percpu.TSS.SP2.Off):
+		p.word, p.scratch = &st.scratch[inSP2], &st.mine[inSP2]
 		return p, m.own(st)
 	case write:
 		return p, m.touches(st, addr, "a word of the per-CPU area that is not the variant's", false)
-	case off == uint64(percpu.TopOfStack.Off), off == uint64(percpu.TSS.SP0.Off):
+	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off):
 		p.value = m.currentThread(st).add(layout.ThreadSize)
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
+	case off == uint64(percpu.TSS.SP1.Off):
+		p.value = m.s.trampoline.value()
 	default:
 		p.value = m.s.percpu[off].value()
 	}
@@ -141,6 +157,30 @@ func (m *machine) currentThread(st *state) value {
 		return m.s.prev.value()
 	}
 	return value{st.origin.t, st.origin.c - layout.ThreadSize}
+}
+
+// locateTrampoline finds a word of the trampoline stack.
+func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool) {
+	i := int64(-addr.c+7)/8 - 1
+	if i < 0 || i >= trampolineCells {
+		return p, m.touches(st, addr, "beyond the trampoline stack", false)
+	}
+	p.word = &st.trampoline[i]
+	if p.word.v == (value{}) && p.word.by == lost {
+		p.word.v = symbol("a word that others use too", false).value()
+	}
+	return p, m.own(st)
+}
+
+// constant is a word of the program's read-only data.
+func (s *subject) constant(addr uint64) *uint64 {
+	for _, sec := range s.constants {
+		if off := addr - sec.Addr; addr >= sec.Addr && off+8 <= uint64(len(sec.Bytes)) {
+			w := binary.LittleEndian.Uint64(sec.Bytes[off:])
+			return &w
+		}
+	}
+	return nil
 }
 
 // locateStack finds a word of the kernel stack, or of the thread at its bottom.
@@ -161,21 +201,6 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 	return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)
 }
 
-// locateAside finds a word of a second stack that is the variant's while
-// interrupts are off: the trampoline's during a call, the next thread's in the
-// switch.
-func (m *machine) locateAside(st *state, p place, addr value) (place, bool) {
-	n := int64(-addr.c)
-	switch {
-	case st.irq != off:
-		return p, m.touches(st, addr, "a stack that others use while interrupts may be on", false)
-	case n <= 0 || n > 8*int64(len(st.aside)):
-		return p, m.touches(st, addr, "deeper on the second stack than the proof looks", true)
-	}
-	p.word = &st.aside[(n-1)/8]
-	return p, m.own(st)
-}
-
 // locateThread finds a word of the thread during a call: Thread.Flags, to read.
 func (m *machine) locateThread(st *state, p place, at uint64, addr value, write bool) (place, bool) {
 	if write {
@@ -186,6 +211,7 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 		return p, m.own(st)
 	}
 	if st.stale {
+		st.expect.asked = st.expect.asked || m.wasWork(st, layout.TIFAllWork|layout.TIFEntryWork, true)
 		st.work = symbol("thread.Flags", false).value()
 		st.stale = st.irq != off
 	}
@@ -231,6 +257,16 @@ func (m *machine) locateNext(st *state, p place, addr value, write bool) (place,
 	return p, m.own(st)
 }
 
+// locateAhead finds a word below the next thread's SP, where it has nothing.
+func (m *machine) locateAhead(st *state, p place, addr value, write bool) (place, bool) {
+	i := int64(-addr.c+7)/8 - 1
+	if i < 0 || i >= aheadCells || !write && !st.ahead[i].written() {
+		return p, m.touches(st, addr, "the next thread's stack", false)
+	}
+	p.word = &st.ahead[i]
+	return p, m.own(st)
+}
+
 // readCell is a word of the stack; one that was never seen gets a symbol.
 func (m *machine) readCell(st *state, i int) word {
 	w := &st.cells[i]
@@ -248,6 +284,7 @@ func (m *machine) readCell(st *state, i int) word {
 
 // load reads an operand in memory.
 func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
+	st.verw = false
 	p, ok := m.locate(st, o, width, false)
 	if !ok {
 		return word{}, false
@@ -257,11 +294,11 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 	switch {
 	case p.cell >= 0:
 		w = m.readCell(st, p.cell)
-	case p.word == &st.scratch:
-		if !m.check(st, claimScratch, 0, nil, st.mine || st.phase == inResume, m.gotWant(st, st.scratch, "this thread's")) {
+	case p.scratch != nil:
+		if !m.check(st, claimScratch, 0, nil, *p.scratch || st.phase == inResume, m.gotWant(st, *p.word, "this thread's")) {
 			return word{}, false
 		}
-		w = st.scratch
+		w = *p.word
 	case p.word != nil:
 		w = *p.word
 	}
@@ -282,8 +319,8 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 		m.defines(st, p.cell, w.v)
 	}
 	*p.word = word{m.merge(old.v, w.v, 8*p.offset, width), m.moved(st, w.by)}
-	if p.word == &st.scratch {
-		st.mine = true
+	if p.scratch != nil {
+		*p.scratch = true
 	}
 	return true
 }

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -167,44 +166,6 @@ func allMutants(t testing.TB, n stubs.Named) []oneMutant {
 		}
 	}
 	return list
-}
-
-// survivor is a change that leaves a variant right, and why.
-type survivor struct {
-	function, text, what *regexp.Regexp
-	why                  string
-}
-
-func survives(function, text, what, why string) survivor {
-	return survivor{regexp.MustCompile(`\A` + function + `\z`), regexp.MustCompile(`\A` + text + `\z`), regexp.MustCompile(`\A` + what + `\z`), why}
-}
-
-// survivors are the reviewed changes that the proof does not reject.
-var survivors = []survivor{
-	survives("entry_SYSCALL_64", "JNE (tracesys|sysret_careful|sysret_signal)", "condition is A",
-		"TEST and AND clear CF, so that A is NE"),
-	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is BE",
-		"TEST clears CF, so that BE is E"),
-	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is (NO|AE|NS|GE)",
-		"always true after TESTL $1, RDX: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit 0 of the constant",
-		"ZF is always set then: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit ([2-9]|[12].|3[01]) of the constant",
-		"RDX has no bits but those of TIFAllWork"),
-	survives("entry_SYSCALL_64", "JA ret_from_sys_call", "bit 1 of the displacement",
-		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
-	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 0 of the displacement",
-		"it lands behind the CLI: schedule returns with interrupts off"),
-	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 3 of the displacement",
-		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
-	survives("stub_set_frame", `MOVL \$0xcf7bf, RCX`, "bit (2[1-9]|3[01]) of the constant",
-		"no slot has this number"),
-	survives("stub_set_frame", "JAE set_frame_via_iret", "bit 1 of the displacement",
-		"it lands two bytes before: the end of a MOVQ and the RET are XORB RAX, RBX, and RBX is in the frame"),
-	survives("stub_(rt_sigreturn|poison)", `MOVQ PtRegs.R11\(RSP\), R11`, "(deleted|register is R.*|source and destination change places)",
-		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
-	survives("stub_set_frame", "MOVQ RDI, RBX", "the width is another",
-		"BTL takes the lower half, and RBX itself is in the frame"),
 }
 
 // find returns the reviewed reason why a mutant survives.

@@ -122,8 +122,13 @@ func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
 // newSubject finds a variant in a linked program.
 func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	s := &subject{
-		name: n.Name, exit: n.Variant.Exit, slow: n.Variant.Slow, scratchAt: uint64(percpu.RSPScratch.Off),
+		name: n.Name, axes: n.Variant,
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
+	}
+	for _, sec := range obj.Sections {
+		if !sec.Write && !sec.Exec {
+			s.constants = append(s.constants, sec)
+		}
 	}
 	for _, sym := range obj.Symbols {
 		if !sym.Func {
@@ -141,10 +146,6 @@ func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 			s.parts = append(s.parts, part{sym.Name, sym.Addr, code, make([]*inst, len(code))})
 		}
 	}
-	if n.Variant.Scratch == stubs.ScratchSP2 {
-		s.scratchAt = uint64(percpu.TSS.SP2.Off)
-	}
-	s.verwAt, _ = obj.Addr("mds_verw_sel")
 	var ok bool
 	if s.table, ok = obj.Addr("sys_call_table"); !ok {
 		return nil, errors.New("the program has no sys_call_table")

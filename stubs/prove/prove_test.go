@@ -3,6 +3,7 @@ package prove
 import (
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/entrylab/entrylab/gen"
@@ -24,16 +25,17 @@ func proved(t *testing.T, n stubs.Named) *Proof {
 	t.Helper()
 	proof, err := Variant(n)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return &Proof{}
 	}
 	if err := proof.Err(); err != nil {
 		t.Error(err)
 	}
 	for _, w := range proof.Unreached {
-		if strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax.") {
-			continue // what the CPU is to predict is never run
+		// A retpoline's loop is only predicted to be come to.
+		if !strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax") {
+			t.Errorf("variant %s: not reached: %v", n.Name, w)
 		}
-		t.Errorf("variant %s: not reached: %v", n.Name, w)
 	}
 	return proof
 }
@@ -45,12 +47,21 @@ func TestPresets(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	n := 0
+	var list []stubs.Variant
 	for v := range stubs.All() {
-		proved(t, stubs.Named{Name: v.Name(), Variant: v})
-		n++
+		list = append(list, v)
 	}
-	t.Logf("%d variants proved", n)
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(list) && !t.Failed(); i += workers {
+				proved(t, stubs.Named{Name: list[i].Name(), Variant: list[i]})
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d variants proved", len(list))
 }
 
 // TestKernel proves the presets as they lie in one whole kernel: the same

@@ -1,6 +1,8 @@
 package prove
 
 import (
+	"reflect"
+
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -46,6 +48,22 @@ func (m *machine) moved(st *state, before *origin) *origin {
 	}
 	return &origin{st.at, before}
 }
+
+// aheadCells is how much of the next thread's stack the switch may use.
+const aheadCells = 4
+
+// trampolineCells is how many words the trampoline stack has.
+const trampolineCells = layout.TrampolineSize / 8
+
+// The per-CPU words that a variant may keep the user's RSP in while it has no
+// stack: those that Linux has used.
+const (
+	inRSPScratch = iota
+	inSP2
+	numScratch
+)
+
+var scratchWords = [numScratch]asm.Slot{inRSPScratch: percpu.RSPScratch, inSP2: percpu.TSS.SP2}
 
 // phase is which part of the variant runs.
 type phase uint8
@@ -114,19 +132,24 @@ type state struct {
 	irq   tri // RFLAGS.IF
 	flags [numFlags]tri
 	gs    bool // GS is the kernel's
+	// trampolined is set when the last word that was touched, but for
+	// constants, is on the trampoline stack.
+	trampolined bool
+	verw        bool // VERW ran, and nothing was loaded since
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
 	cells  [numCells]word
 
-	scratch word // RSPScratch
-	mine    bool // no other thread can have written it
-	work    value
+	scratch    [numScratch]word
+	mine       [numScratch]bool // no other thread can have written it
+	work       value
+	trampoline [trampolineCells]word // the trampoline stack, from its top down
 	// stale is set when an interrupt may have changed Thread.Flags, so that it
 	// reads as a new value.
 	stale bool
-	aside [4]word // a second stack, down from its top
-	saved [3]word // Thread.SP, IP and UserSP of the thread that is switched
+	saved [3]word          // Thread.SP, IP and UserSP of the thread that is switched
+	ahead [aheadCells]word // what is below the next thread's SP, on its stack
 
 	facts  *facts
 	path   *event
@@ -141,11 +164,12 @@ type state struct {
 type expectation struct {
 	frame  [layout.NumSlots]value
 	edited layout.Slots
-	// dispatched is set when the table of handlers was gone through, called
-	// when a handler was reached, refused when that was told to edit a slot
-	// that does not exist.
-	dispatched, called, refused bool
-	handler                     *function // that the wrapper must call
+	// called is set when a handler was reached, refused when that was told to
+	// edit a slot that does not exist.
+	called, refused bool
+	inside          bool     // a function of the variant was called, as do_syscall_64 is
+	asked           bool     // work was asked for when the variant looked
+	wrapper         *wrapper // of sys_call_table's that the call has come to
 }
 
 // event is a decision on a path, the last first.
@@ -161,18 +185,19 @@ func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
 type symbols struct {
 	user       [numRegs]*term
 	rip, flags *term
-	top        *term            // of the kernel stack
-	cells      [numCells]*term  // the stack's words before
-	kernel     [numRegs]*term   // registers of a thread that is switched
-	prev, next *term            // threads
-	prevRSP    *term            // of the thread that is switched, at the call
-	ret        *term            // its return address
-	nextSP     *term            // the next thread's Thread.SP
-	nextIP     *term            // and Thread.IP
-	scratch    *term            // RSPScratch of the thread that is switched
-	other      *term            // RSPScratch as any thread left it
-	work       *term            // Thread.Flags at the start
-	percpu     map[uint64]*term // other words of PerCPU, by offset
+	top        *term             // of the kernel stack
+	cells      [numCells]*term   // the stack's words before
+	kernel     [numRegs]*term    // registers of a thread that is switched
+	prev, next *term             // threads
+	prevRSP    *term             // of the thread that is switched, at the call
+	ret        *term             // its return address
+	nextSP     *term             // the next thread's Thread.SP
+	nextIP     *term             // and Thread.IP
+	scratch    [numScratch]*term // of the thread that is switched
+	other      [numScratch]*term // as any thread left it
+	trampoline *term             // the top of the trampoline stack
+	work       *term             // Thread.Flags at the start
+	percpu     map[uint64]*term  // other words of PerCPU, by offset
 }
 
 func newSymbols() *symbols {
@@ -182,8 +207,7 @@ func newSymbols() *symbols {
 		prev: symbol("thread", false), next: symbol("next", false),
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
-		scratch: symbol("own RSPScratch", true), other: symbol("another thread's RSPScratch", true),
-		work:   symbol("thread.Flags", false),
+		work: symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		percpu: map[uint64]*term{},
 	}
 	for r := range numRegs {
@@ -193,20 +217,31 @@ func newSymbols() *symbols {
 	for i := range s.cells {
 		s.cells[i] = symbol("stack."+cellName(i), false)
 	}
-	for o := uint64(0); o < percpuSize; o += 8 {
-		s.percpu[o] = symbol("PerCPU."+percpuField(o), false)
+	for i, w := range scratchWords {
+		s.scratch[i] = symbol("own "+w.Name, true)
+		s.other[i] = symbol("another thread's "+w.Name, true)
+	}
+	for _, w := range wordsOf(reflect.ValueOf(percpu)) {
+		s.percpu[uint64(w.Off)] = symbol(w.String(), false)
 	}
 	return s
 }
 
-// percpuField names a word of PerCPU.
-func percpuField(off uint64) string {
-	for _, s := range []asm.Slot{percpu.RSPScratch, percpu.TopOfStack, percpu.Current, percpu.Variant, percpu.SwitchTo, percpu.Idle, percpu.NoResched, percpu.Self} {
-		if uint64(s.Off) == off {
-			return s.Name
+// wordsOf lists the words of a structure of slots.
+func wordsOf(v reflect.Value) (words []asm.Slot) {
+	switch {
+	case v.Type() == reflect.TypeFor[asm.Slot]():
+		return []asm.Slot{v.Interface().(asm.Slot)}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			words = append(words, wordsOf(v.Field(i))...)
+		}
+	case v.Kind() == reflect.Array:
+		for i := range v.Len() {
+			words = append(words, wordsOf(v.Index(i))...)
 		}
 	}
-	return constant(off)
+	return words
 }
 
 // cellOf is the cell of a slot of the frame.
@@ -240,7 +275,10 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 		st.expect.frame[regSlot[r]] = s.user[r].value()
 	}
 	st.regs[rCX].v, st.regs[r11].v = s.rip.value(), s.flags.value()
-	st.scratch.v = s.other.value()
+	for i := range st.scratch {
+		st.scratch[i] = word{s.other[i].value(), lost}
+	}
+	st.loseTrampoline()
 	want := &st.expect.frame
 	want[layout.SlotAX], want[layout.SlotOrigAX] = known(enosys), s.user[rAX].value()
 	want[layout.SlotIP], want[layout.SlotCX] = s.rip.value(), s.rip.value()
@@ -253,13 +291,16 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 // atSwitch is the machine when __switch_to jumps to the variant's switch: the
 // thread that leaves is in RDI, the next in RSI and in the per-CPU area.
 func (s *symbols) atSwitch(entry uint64) *state {
-	st := &state{phase: inLeave, pc: entry, gs: true, mine: true, origin: s.prevRSP.value().add(8), work: s.work.value()}
+	st := &state{phase: inLeave, pc: entry, gs: true, origin: s.prevRSP.value().add(8), work: s.work.value()}
 	for r := range numRegs {
 		st.regs[r].v = s.kernel[r].value()
 	}
 	st.regs[rDI].v, st.regs[rSI].v, st.regs[rSP].v = s.prev.value(), s.next.value(), s.prevRSP.value()
 	st.cells[0] = word{s.ret.value(), kernels}
-	st.scratch.v = s.scratch.value()
+	for i := range st.scratch {
+		st.scratch[i], st.mine[i] = word{s.scratch[i].value(), kernels}, true
+	}
+	st.loseTrampoline()
 	return st
 }
 
@@ -280,6 +321,14 @@ func (st *state) cell(addr value) (i int, ok bool) {
 func (st *state) onStack() bool {
 	rsp := st.regs[rSP].v
 	return rsp.t == st.origin.t && st.origin.c-rsp.c <= 8*numCells
+}
+
+// loseTrampoline forgets what is on the trampoline stack, which all threads
+// use.
+func (st *state) loseTrampoline() {
+	for i := range st.trampoline {
+		st.trampoline[i] = word{by: lost}
+	}
 }
 
 // dropBelow forgets what is below RSP: whoever uses the stack next may write

@@ -1,6 +1,9 @@
 package prove
 
-import "github.com/entrylab/entrylab/gen/layout"
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
 
 // step runs one instruction and reports whether the path goes straight on.
 // Where it parts, or goes elsewhere, the ways on are left in m.todo.
@@ -24,6 +27,9 @@ func (m *machine) step(st *state) bool {
 	m.visits(st, in)
 	if !m.quick {
 		m.before = st.regs
+	}
+	if st.steps == 1 && st.phase == inCall && m.axes.Landing == stubs.LandingENDBR && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
+		return false
 	}
 	st.pc += uint64(in.len)
 	if !m.execute(st, in) {
@@ -264,10 +270,20 @@ func (m *machine) jump(st *state, in *inst) {
 			st.regs[rSP].v = st.regs[rSP].v.add(uint64(in.src.imm))
 		}
 	} else {
+		if in.src.kind != isImm && m.axes.Branch == stubs.BranchRetpoline {
+			m.check(st, claimRetpoline, 0, nil, false, nil)
+			return
+		}
 		to, ok = m.read(st, in.src, 8)
 	}
 	if !ok {
 		return
+	}
+	if in.op == opCALL && to.v.t == nil && m.partOf(to.v.c) != nil && !st.expect.inside {
+		st.expect.inside = true
+		if !m.cleared(st, inner, rDI, rSI) {
+			return
+		}
 	}
 	if in.op == opCALL && !m.push(st, word{v: known(st.pc)}) {
 		return
@@ -307,12 +323,12 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 	case opCLC, opSTC:
 		st.cond = condition{}
 	case opVERW:
-		if in.src.kind == inMem && !(in.src.rip && m.verwAt != 0 && uint64(in.src.imm) == m.verwAt) {
+		if in.src.kind == inMem {
 			if _, ok := m.load(st, in.src, 2); !ok {
 				return false, true
 			}
 		}
-		st.cond = condition{}
+		st.cond, st.verw = condition{}, true
 	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE:
 	case opPUSHF:
 		return m.push(st, word{v: symbol("the kernel's RFLAGS", false).value()}), true

@@ -29,7 +29,7 @@ const (
 	isAnd           // x AND k
 	isShr           // x shifted right by k
 	isShl           // x shifted left by k
-	isSar           // x shifted right by k, with its sign
+	isSar           // x shifted right by k, the sign into the bits that get free
 	isEntry         // the word x of sys_call_table
 )
 
@@ -96,16 +96,6 @@ func (ts *terms) shr(v value, n uint64) value {
 	return ts.make(isShr, v, n)
 }
 
-func (ts *terms) shl(v value, n uint64) value {
-	switch {
-	case v.t == nil || n == 0:
-		return value{v.t, v.c << n}
-	}
-	r := ts.make(isShl, value{v.t, 0}, n)
-	r.c = v.c << n
-	return r
-}
-
 func (ts *terms) sar(v value, n uint64) value {
 	switch {
 	case v.t == nil:
@@ -114,6 +104,16 @@ func (ts *terms) sar(v value, n uint64) value {
 		return v
 	}
 	return ts.make(isSar, v, n)
+}
+
+func (ts *terms) shl(v value, n uint64) value {
+	switch {
+	case v.t == nil || n == 0:
+		return value{v.t, v.c << n}
+	}
+	r := ts.make(isShl, value{v.t, 0}, n)
+	r.c = v.c << n
+	return r
 }
 
 // maskOf covers the lowest bytes of a word.

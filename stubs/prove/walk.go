@@ -95,9 +95,8 @@ func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
 	}
-	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, preserved: true, walk: &walker{}}
-	m.run(s.s.atSwitch(s.switchTo))
-	m.preserved = m.preserved && s.promise.usesScratch
+	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, walk: &walker{}}
+	m.runSwitch()
 	m.run(s.s.quiet(s.entry))
 	w, err := s.walked(m, s.places(obj))
 	if err != nil {
@@ -224,19 +223,19 @@ func (s *subject) walked(m *machine, places places) (*Walk, error) {
 			call = true
 			w.Entry, w.Exit = steps[:len(steps)-1], steps[len(steps)-1:]
 		case t.dispatch == nil:
-		case st.expect.handler == nil && !call:
+		case st.expect.wrapper == nil && !call:
 			call = true
 			w.Entry, w.Exit = steps[:at(t.dispatch)+1], steps[at(t.dispatch)+1:]
-		case st.expect.handler == nil:
+		case st.expect.wrapper == nil:
 			return nil, fmt.Errorf("%w: two ways of an ordinary call", errWalk)
-		case st.expect.handler == contracts["sys_full_frame"] && !full:
+		case st.expect.wrapper.handler == contracts["sys_full_frame"] && !full:
 			full = true
 			w.FixUp, w.Restore = steps[at(t.dispatch)+1:at(t.handler)+1], steps[at(t.handler)+1:]
 			i := slices.IndexFunc(w.Restore, func(s Step) bool { return s.Addr == t.ret })
 			if w.OwnExit = i < 0; i >= 0 {
 				w.Restore = w.Restore[:i]
 			}
-		case st.expect.handler == contracts["sys_full_frame"]:
+		case st.expect.wrapper.handler == contracts["sys_full_frame"]:
 			return nil, fmt.Errorf("%w: two ways of a call that needs the frame", errWalk)
 		}
 	}
@@ -275,7 +274,12 @@ func (m *machine) carried(st *state) *origin {
 	last := st.walked.last
 	switch {
 	case st.phase != inCall && m.promise.usesScratch:
-		return st.scratch.by
+		for _, w := range st.scratch {
+			if w.written() {
+				return w.by
+			}
+		}
+		return nil
 	case st.phase != inCall:
 		return nil
 	case last.in.op == opIRET:
