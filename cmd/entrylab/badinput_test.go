@@ -59,6 +59,9 @@ func TestBadInput(t *testing.T) {
 		{"no such flag", []string{"boot", "-frob"}, []string{"-frob", "`entrylab boot -h` lists the flags"}},
 		{"no number", []string{"boot", "-memory", "much"}, []string{`"much" for flag -memory`}},
 		{"no variant", []string{"list"}, []string{"want one variant"}},
+		{"one variant to diff", []string{"diff", "linux-3.19"}, []string{"want two variants"}},
+		{"no such variant to diff", []string{"diff", "linux-3.19", "x"}, []string{`variant "x"`, "want one of"}},
+		{"no such variant to count", []string{"compare", "-engine", "static", "linux-3.19", "x"}, []string{`variant "x"`, "want one of"}},
 		{"argument of variants", []string{"variants", "x"}, []string{`takes no argument, got "x"`}},
 		{"argument of verify", []string{"verify", "linux-3.19"}, []string{"takes no argument but flags", `"linux-3.19"`}},
 

@@ -33,31 +33,6 @@ func runVariants(_ context.Context, e *env, args []string) (int, error) {
 	return 0, w.Flush()
 }
 
-func runList(_ context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if fs.NArg() != 1 {
-		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
-	}
-	n, err := variantOf(fs.Arg(0))
-	if err != nil {
-		return 0, err
-	}
-	image, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
-	if err != nil {
-		return 0, err
-	}
-	fmt.Fprintf(e.stdout, "// %s: %v\n", n.Name, n.Variant)
-	for _, l := range image.Object.Listings {
-		if strings.HasSuffix(l.Name, "."+n.Name) {
-			fmt.Fprintf(e.stdout, "\n%v", l)
-		}
-	}
-	return 0, nil
-}
-
 func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	out := fs.String("o", "", "the image's `file`")

@@ -36,7 +36,7 @@ func TestVariantsCommand(t *testing.T) {
 }
 
 // TestList: a listing has its functions, and for each instruction the offset,
-// the bytes, and the slot that it fills.
+// the bytes, and what the proof knows: the slot that it fills, the registers.
 func TestList(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -44,9 +44,10 @@ func TestList(t *testing.T) {
 	}{
 		{"linux-3.19", []string{
 			`(?m)^entry_SYSCALL_64\.linux-3\.19:\n +0 +0f01f8 +SWAPGS`, `(?m)^ +[0-9a-f]+ +480f07 +SYSRETQ`,
+			`^// linux-3\.19: .*\n// linux-3\.19: proved: `, `MOVQ +PerCPU\.RSPScratch\(GS\), RSP +// RSP = user\.RSP or 3 others\n`,
 			`MOVQ +RCX, PtRegs\.IP\(RSP\)`, `(?m)^__switch_to.*\.linux-3\.19:$`, `(?m)^stub_rt_sigreturn\.linux-3\.19:$`,
 		}},
-		{"linux-4.1", []string{`(?m)^ +[0-9a-f]+ +51 +PUSHQ +RCX +// PtRegs\.IP$`, `(?m)^ +[0-9a-f]+ +6a2b +PUSHQ +\$0x2b +// PtRegs\.SS`}},
+		{"linux-4.1", []string{`(?m)^ +[0-9a-f]+ +51 +PUSHQ +RCX +// ip = user\.RIP$`, `(?m)^ +[0-9a-f]+ +6a2b +PUSHQ +\$0x2b +// ss = 0x2b$`}},
 		{"sp=frame,irq=frame", []string{`^// linux-3\.19\+a: sp=frame,`, `(?m)^entry_SYSCALL_64\.linux-3\.19\+a:$`}},
 		{"bare", []string{`^// bare: bare\n`, `(?m)^entry_SYSCALL_64\.bare:$`, `SYSRETQ`}},
 	} {

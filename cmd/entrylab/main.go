@@ -32,7 +32,8 @@ type env struct {
 
 var commands = []command{
 	{"variants", "", "the presets, their axes, one line each", runVariants},
-	{"list", "VARIANT", "the listing of a variant's entry, exit, fix-up and switch", runList},
+	{"list", "VARIANT", "the listing of a variant's entry, exit, fix-up and switch, with the slot and the registers that each instruction defines", runList},
+	{"diff", "A B", "two variants side by side", runDiff},
 	{"layout", "[-gas]", "offsets of what a stub shares with the kernel; -gas: the include file for a stub in a .S file", runLayout},
 	{"prove", "[-all] [-v] [VARIANT...]", "prove from the machine code that entry, exits and switch are right", runProve},
 	{"build", "-o FILE [-format elf|disk] [-append ARGS] [-variants A,B] [-init PROG]", "write a kernel image that boots by itself", runBuild},

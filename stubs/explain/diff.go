@@ -1,0 +1,227 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// FuncDiff is a function of two variants side by side.
+type FuncDiff struct {
+	Name string
+	// Left and Right are the function in each variant, nil where it has none.
+	Left, Right *Func
+	Pairs       []Pair
+}
+
+// Pair is a line of both variants. On a side that has no such line there is
+// nil.
+type Pair struct {
+	Left, Right *Row
+	// Same is set if both have the same instruction or label. Its offset, its
+	// bytes and the distance of a jump may differ.
+	Same bool
+}
+
+// Same reports whether the function is the same in both.
+func (d FuncDiff) Same() bool {
+	return !slices.ContainsFunc(d.Pairs, func(p Pair) bool { return !p.Same })
+}
+
+// Removed and Added are how many instructions only the left and only the right
+// variant has.
+func (d FuncDiff) Removed() int {
+	return d.count(func(p Pair) bool { return p.Left != nil && p.Left.Label == "" })
+}
+
+// Added is described with Removed.
+func (d FuncDiff) Added() int {
+	return d.count(func(p Pair) bool { return p.Right != nil && p.Right.Label == "" })
+}
+
+func (d FuncDiff) count(has func(Pair) bool) int {
+	n := 0
+	for _, p := range d.Pairs {
+		if !p.Same && has(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// Diff sets two variants side by side, function by function: those of the left
+// one in their order, then those that only the right one has. Within a function
+// as many lines as can be stand beside the same.
+func Diff(left, right *Variant) []FuncDiff {
+	var list []FuncDiff
+	find := func(funcs []Func, name string) *Func {
+		i := slices.IndexFunc(funcs, func(f Func) bool { return f.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return &funcs[i]
+	}
+	for i := range left.Funcs {
+		a := &left.Funcs[i]
+		b := find(right.Funcs, a.Name)
+		list = append(list, FuncDiff{a.Name, a, b, pairs(lines(a, left.Name), lines(b, right.Name))})
+	}
+	for i := range right.Funcs {
+		b := &right.Funcs[i]
+		if find(left.Funcs, b.Name) == nil {
+			list = append(list, FuncDiff{b.Name, nil, b, pairs(nil, lines(b, right.Name))})
+		}
+	}
+	return list
+}
+
+// line is a row and what it is compared by.
+type line struct {
+	row *Row
+	key string
+}
+
+// lines are those of a function, without the label that is its name.
+func lines(f *Func, variant string) []line {
+	if f == nil {
+		return nil
+	}
+	var list []line
+	for i := range f.Rows {
+		r := &f.Rows[i]
+		if r.Label != f.Listing.Name {
+			list = append(list, line{r, r.key(variant)})
+		}
+	}
+	return list
+}
+
+// key is the row's text, without the variant's name and the distance of a jump
+// that has no label.
+func (r *Row) key(variant string) string {
+	text := r.Label + ":"
+	if r.Label == "" {
+		text = strings.Join(strings.Fields(r.Text), " ")
+		if before, _, ok := strings.Cut(text, " +0x"); ok {
+			text = before
+		}
+	}
+	return strings.ReplaceAll(text, "."+variant, "")
+}
+
+// pairs pairs lines by their longest common subsequence. What only the left has
+// stands beside what only the right has in the same place.
+func pairs(a, b []line) []Pair {
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := range slices.Backward(a) {
+		for j := range slices.Backward(b) {
+			if a[i].key == b[j].key {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
+	var out []Pair
+	var left, right []*Row
+	flush := func() {
+		for i := range max(len(left), len(right)) {
+			var p Pair
+			if i < len(left) {
+				p.Left = left[i]
+			}
+			if i < len(right) {
+				p.Right = right[i]
+			}
+			out = append(out, p)
+		}
+		left, right = nil, nil
+	}
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i].key == b[j].key:
+			flush()
+			out = append(out, Pair{a[i].row, b[j].row, true})
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+			left = append(left, a[i].row)
+			i++
+		default:
+			right = append(right, b[j].row)
+			j++
+		}
+	}
+	flush()
+	return out
+}
+
+// Side prints one side of a pair: the instruction without the variant's name,
+// and what the proof knows of it where the two differ.
+func (p Pair) Side(r *Row, variant string) string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Label != "" || p.Same || r.Mark == "":
+		text := r.key(variant)
+		if r.Label == "" {
+			text = "    " + text
+		}
+		return text
+	}
+	return fmt.Sprintf("    %s  // %s", r.key(variant), r.Mark)
+}
+
+// Text prints what Diff returns in two columns. Between them stands < before a
+// line of the left alone, > before one of the right alone, | between two that
+// differ. A function that is the same in both is one line.
+func Text(left, right *Variant) string {
+	list := Diff(left, right)
+	width := utf8.RuneCountInString(left.Name)
+	for _, d := range list {
+		for _, p := range d.Pairs {
+			if !d.Same() {
+				width = max(width, utf8.RuneCountInString(p.Side(p.Left, left.Name)))
+			}
+		}
+	}
+	var b strings.Builder
+	row := func(a, mark, c string) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf("%-*s  %s  %s", width, a, mark, c), " ") + "\n")
+	}
+	row(left.Name, " ", right.Name)
+	for _, d := range list {
+		b.WriteByte('\n')
+		if d.Same() {
+			fmt.Fprintf(&b, "%s: the same, %s\n", d.Name, size(d.Left))
+			continue
+		}
+		fmt.Fprintf(&b, "%s: -%d +%d instructions\n", d.Name, d.Removed(), d.Added())
+		row(size(d.Left), " ", size(d.Right))
+		for _, p := range d.Pairs {
+			mark := "|"
+			switch {
+			case p.Same:
+				mark = " "
+			case p.Right == nil:
+				mark = "<"
+			case p.Left == nil:
+				mark = ">"
+			}
+			row(p.Side(p.Left, left.Name), mark, p.Side(p.Right, right.Name))
+		}
+	}
+	return b.String()
+}
+
+// size tells how much code a function is.
+func size(f *Func) string {
+	if f == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d instructions, %d bytes", f.Instructions(), f.Bytes())
+}

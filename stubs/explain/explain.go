@@ -1,0 +1,232 @@
+// Package explain puts what the proof knows of a variant into its listing:
+// beside each instruction the slot of the frame that it fills and what the
+// registers hold that it changed; and it sets two variants side by side. In the
+// flow (variant, listing, machine code, image, machine, lines) it is a way to
+// read the second step by what package prove found in the third.
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// Variant is the listing of a variant with what is known of it.
+type Variant struct {
+	Name  string
+	Proof *prove.Proof
+	Funcs []Func
+}
+
+// Func is a function of a variant.
+type Func struct {
+	// Name is the function's without the variant's.
+	Name    string
+	Listing asm.Listing
+	Rows    []Row // those of the listing
+}
+
+// Row is a line of a listing: a label, or an instruction.
+type Row struct {
+	asm.Row
+	// Mark is what the instruction does: the slot that it fills and each
+	// register that it changes, as in "sp = user.RSP, RCX = user.RSP". Where paths
+	// bring different values there are two, or the first and how many others. RSP
+	// is left out where a push, pop, call or return moves it.
+	Mark string
+	// Unreached is set if no path comes to the instruction.
+	Unreached bool
+}
+
+// Instructions is how many the function has.
+func (f Func) Instructions() int {
+	n := 0
+	for _, r := range f.Rows {
+		if r.Label == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Bytes is how many all of them are.
+func (f Func) Bytes() int {
+	n := 0
+	for _, r := range f.Rows {
+		n += len(r.Bytes)
+	}
+	return n
+}
+
+// Object explains a variant that lies in a linked program. A variant that is
+// not proved is explained as far as the proof came.
+func Object(obj *asm.Object, n stubs.Named) (*Variant, error) {
+	proof, err := prove.Object(obj, n)
+	if err != nil {
+		return nil, err
+	}
+	v := &Variant{Name: n.Name, Proof: proof}
+	x := explainer{obj.Symbols, roomOf(n)}
+	unreached := map[string]bool{}
+	for _, w := range proof.Unreached {
+		unreached[place(w.Func, w.Off)] = true
+	}
+	for _, l := range obj.Listings {
+		name, ok := strings.CutSuffix(l.Name, "."+n.Name)
+		if !ok {
+			continue
+		}
+		f := Func{Name: name, Listing: l}
+		for _, r := range l.Rows {
+			row := Row{Row: r}
+			if r.Label == "" {
+				if k, ok := proof.At(l.Addr + uint64(r.Off)); ok {
+					row.Mark = x.mark(k)
+				}
+				row.Unreached = unreached[place(l.Name, r.Off)]
+			}
+			f.Rows = append(f.Rows, row)
+		}
+		v.Funcs = append(v.Funcs, f)
+	}
+	return v, nil
+}
+
+func place(fn string, off int) string { return fmt.Sprintf("%s+%#x", fn, off) }
+
+// registers are named in the order of prove.Known.
+var registers = [16]string{
+	"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
+}
+
+// movesRSP are the instructions that move RSP by a word, as everybody knows.
+var movesRSP = []string{"PUSHQ", "POPQ", "CALL", "RET", "RETN"}
+
+// explainer is what marks are made with.
+type explainer struct {
+	symbols []asm.Symbol // by address
+	room    map[string]bool
+}
+
+// roomOf are the slots that the variant's frames have room for, by name.
+func roomOf(n stubs.Named) map[string]bool {
+	_, room := n.Variant.Frame()
+	names := map[string]bool{}
+	for s := range layout.NumSlots {
+		names[s.String()] = room.Has(s)
+	}
+	return names
+}
+
+func (x explainer) mark(k prove.Known) string {
+	var parts []string
+	mnemonic, operands, _ := strings.Cut(k.Text, " ")
+	moves := slices.Contains(movesRSP, mnemonic)
+	// What is pushed below a frame without room for all slots fills none.
+	if k.Defines != "" && (!moves || mnemonic != "CALL" && x.room[k.Defines]) {
+		parts = append(parts, k.Defines+" = "+x.values(k.Values))
+	}
+	for i, name := range registers {
+		if k.Changed[i] && !(moves && name == "RSP" && operands != name) {
+			parts = append(parts, name+" = "+x.values(k.RegValues[i]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// values names what there may be.
+func (x explainer) values(list []string) string {
+	switch first := x.value(list[0]); len(list) {
+	case 1:
+		return first
+	case 2:
+		return first + " or " + x.value(list[1])
+	default:
+		return fmt.Sprintf("%s or %d others", first, len(list)-1)
+	}
+}
+
+// value names an address by the function that it is in.
+func (x explainer) value(text string) string {
+	addr, err := strconv.ParseUint(text, 0, 64)
+	if err != nil || addr < layout.KernelBase {
+		return text
+	}
+	name := text
+	for _, s := range x.symbols {
+		if s.Func && addr-s.Addr < s.Size {
+			if name = s.Name; addr != s.Addr {
+				name = place(s.Name, int(addr-s.Addr))
+			}
+		}
+	}
+	return name
+}
+
+// remark is all that is said of an instruction: by the proof, then by who
+// wrote it. A slot that both name is named once.
+func (r Row) remark() string {
+	var parts []string
+	if r.Mark != "" {
+		parts = append(parts, r.Mark)
+	} else if r.Claim != "" {
+		parts = append(parts, r.Claim)
+	}
+	if r.Unreached {
+		parts = append(parts, "not reached")
+	}
+	if r.Comment != "" {
+		parts = append(parts, r.Comment)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// String prints the outcome of the proof and the listings, each instruction
+// with its offset, its bytes and what is known of it.
+func (v *Variant) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "// %v\n", v.Proof)
+	for _, f := range v.Funcs {
+		fmt.Fprintf(&b, "\n%s", f)
+	}
+	return b.String()
+}
+
+// maxText is how far the remarks move to the right; a longer instruction pushes
+// its own further.
+const maxText = 44
+
+// String prints the function.
+func (f Func) String() string {
+	var b strings.Builder
+	for line := range strings.Lines(f.Listing.Doc) {
+		fmt.Fprintf(&b, "// %s", line)
+	}
+	if f.Listing.Doc != "" {
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "%s:\n", f.Listing.Name)
+	width := 0
+	for _, r := range f.Rows {
+		width = max(width, len(r.Text))
+	}
+	width = min(width, maxText)
+	for _, r := range f.Rows {
+		switch remark := r.remark(); {
+		case r.Label == f.Listing.Name:
+		case r.Label != "":
+			fmt.Fprintf(&b, "%s:\n", r.Label)
+		case remark != "":
+			fmt.Fprintf(&b, "%4x  %-24x  %-*s  // %s\n", r.Off, r.Bytes, width, r.Text, remark)
+		default:
+			fmt.Fprintf(&b, "%4x  %-24x  %s\n", r.Off, r.Bytes, r.Text)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,176 @@
+package explain
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares got with testdata/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("not as in %s; if it should be, run `make golden` (-want +got):\n%s", path, diff)
+	}
+}
+
+// explained builds a kernel of presets and explains them.
+func explained(t *testing.T, names ...string) []*Variant {
+	t.Helper()
+	var list []stubs.Named
+	for _, name := range names {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	return explainedAll(t, list)
+}
+
+func explainedAll(t *testing.T, list []stubs.Named) []*Variant {
+	t.Helper()
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*Variant
+	for _, n := range list {
+		v, err := Object(image.Object, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// TestMarks: what is said of each instruction of the entries and exits. The
+// files leave out offsets and bytes, which tell where the rest of the kernel is.
+func TestMarks(t *testing.T) {
+	for _, v := range explained(t, "linux-3.19", "heukelum-v2", "linux-4.1", "linux-6.12") {
+		var b strings.Builder
+		for _, f := range v.Funcs {
+			fmt.Fprintf(&b, "%s:\n", f.Name)
+			for _, r := range f.Rows {
+				switch {
+				case r.Label == f.Listing.Name:
+				case r.Label != "":
+					fmt.Fprintf(&b, "%s:\n", r.Label)
+				default:
+					fmt.Fprintf(&b, "\t%-44s %s\n", r.Text, strings.TrimSpace("// "+r.remark()))
+				}
+			}
+		}
+		golden(t, v.Name+".marks", strings.ReplaceAll(b.String(), " //\n", "\n"))
+	}
+}
+
+func TestDiffText(t *testing.T) {
+	v := explained(t, "linux-3.19", "linux-3.19+a", "heukelum-v2", "linux-4.1")
+	golden(t, "linux-3.19-to-a.diff", Text(v[0], v[1]))
+	golden(t, "heukelum-v2-to-4.1.diff", Text(v[2], v[3]))
+}
+
+// TestDiff: every line of both variants is there, in order; what is said to be
+// the same is; a variant does not differ from itself, nor from one with another
+// name and the same code.
+func TestDiff(t *testing.T) {
+	twin := stubs.Named{Name: "twin"}
+	list := []stubs.Named{twin}
+	for _, p := range stubs.Presets() {
+		list = append(list, p.Named)
+	}
+	all := explainedAll(t, list)
+	for _, left := range all {
+		for _, right := range all {
+			added, removed := 0, 0
+			for _, d := range Diff(left, right) {
+				added, removed = added+d.Added(), removed+d.Removed()
+				var l, r []*Row
+				for _, p := range d.Pairs {
+					if p.Left != nil {
+						l = append(l, p.Left)
+					}
+					if p.Right != nil {
+						r = append(r, p.Right)
+					}
+					if p.Same && p.Left.key(left.Name) != p.Right.key(right.Name) {
+						t.Errorf("%s to %s: %q is said to be %q", left.Name, right.Name, p.Left.Text, p.Right.Text)
+					}
+				}
+				if got, want := sides(l, left.Name), sides(rows(d.Left), left.Name); got != want {
+					t.Errorf("%s to %s: %s: the left side is\n%s\nwant\n%s", left.Name, right.Name, d.Name, got, want)
+				}
+				if got, want := sides(r, right.Name), sides(rows(d.Right), right.Name); got != want {
+					t.Errorf("%s to %s: %s: the right side is\n%s\nwant\n%s", left.Name, right.Name, d.Name, got, want)
+				}
+			}
+			same := left == right || left.Name+right.Name == "twinlinux-3.19" || left.Name+right.Name == "linux-3.19twin"
+			if same != (added+removed == 0) {
+				t.Errorf("%s to %s: %d instructions added, %d removed", left.Name, right.Name, added, removed)
+			}
+		}
+	}
+}
+
+// rows are those of a function that Diff shows.
+func rows(f *Func) []*Row {
+	if f == nil {
+		return nil
+	}
+	var list []*Row
+	for i := range f.Rows {
+		if f.Rows[i].Label != f.Listing.Name {
+			list = append(list, &f.Rows[i])
+		}
+	}
+	return list
+}
+
+func sides(rows []*Row, variant string) string {
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintln(&b, r.key(variant))
+	}
+	return b.String()
+}
+
+// TestBroken: the marks are those of the code, not of what it should be; and a
+// variant that is not proved says so.
+func TestBroken(t *testing.T) {
+	for _, b := range broken.Variants() {
+		if b.Name != "orig-ax-slot-wrong" {
+			continue
+		}
+		text := explainedAll(t, []stubs.Named{b.Named})[0].String()
+		for _, want := range []string{"// orig-ax-slot-wrong: refuted: ", "MOVQ    RDX, PtRegs.OrigAX(RSP)     // orig_ax = user.RDX"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the listing has no %q:\n%s", want, text)
+			}
+		}
+		return
+	}
+	t.Error("no variant orig-ax-slot-wrong")
+}
