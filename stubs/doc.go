@@ -23,7 +23,14 @@
 //     needs the whole frame, RESTORE_TOP_OF_STACK takes back what such a call may
 //     have changed in them.
 //   - RSPScratch: a per-CPU word (Linux's old_rsp, later rsp_scratch) for the
-//     user's RSP while there is no stack yet. With sp=percpu it stays there.
+//     user's RSP while there is no stack yet. With sp=percpu it stays there. With
+//     scratch=sp2 a word of the TSS takes its place.
+//   - fast path and slow path: the way of a call that needs no whole frame and
+//     ends without work to do, and that of all others. With slow=c the latter,
+//     and with slow=only every call, is do_syscall_64, a function of the frame,
+//     which in Linux is C.
+//   - trampoline stack: a few words that leave=trampoline takes the user's RDI
+//     and RSP through.
 //
 // # The two frames
 //
@@ -75,20 +82,25 @@
 // layout.TaskSizeMax, one page below the end of the canonical half. Whoever
 // changes an ip slot returns by IRETQ, whose fault the kernel turns into the
 // user's: signal delivery, rt_sigreturn and the start of a thread always, the
-// set-frame call unless it changed a slot that SYSRET carries. An exit that is
-// opportunistic looks by itself.
+// set-frame call unless it changed a slot that SYSRET carries. From 4.0 on the
+// slow exit takes SYSRET too; that, and an exit that is opportunistic, looks by
+// itself (see IPTest).
 //
 // # What the kernel provides
 //
 //   - sys_call_table, SysControlMax+1 addresses of handlers; the wrappers of the
 //     selected variant stand in it for the calls that need the whole frame.
 //   - Handlers that the wrappers call: sys_clone, sys_rt_sigreturn,
-//     sys_full_frame, sys_set_frame, and sys_poison, which is jumped to with RSP
-//     at the PtRegs and returns to ring 3 by itself.
+//     sys_full_frame, sys_set_frame, and sys_poison, which returns to ring 3 by
+//     itself. All find the PtRegs at the top of the stack.
 //   - schedule, called with interrupts off, which returns with them off and
 //     TIFNeedResched clear.
 //   - int_ret_from_sys_call, jumped to with RSP at a complete PtRegs: does the
 //     work that Thread.Flags asks for and returns by IRETQ.
+//   - syscall_return_slowpath, called with a complete PtRegs in RDI: does the
+//     work, and returns with interrupts off.
+//   - The TSS, with the top of the thread's stack in SP0, and that of the
+//     trampoline stack in SP1.
 //   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
 //     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
 //     A place that Thread.IP names is reached with RSI the thread itself.

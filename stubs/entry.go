@@ -62,29 +62,32 @@ State on entry (SDM volume 2, SYSCALL):
 		MOVQ(v.stackTop(), RSP),
 		FRAME(regsSize),
 		v.enable(IRQEarly),
-		v.frame(),
-		v.clear(),
-		v.dispatch(suffix),
+		v.MakeFrame(),
+		v.Dispatch(suffix),
 	).In("entry")
 }
 
-// dispatch is the call's way from its frame on.
-func (v Variant) dispatch(suffix string) Block {
+// Dispatch is the call's way from its frame on: to the handler, and by the
+// variant's exits out. suffix is the variant's name.
+func (v Variant) Dispatch(suffix string) Block {
 	if v.Slow == SlowOnly {
 		return v.only(suffix)
 	}
 	return v.fast(suffix)
 }
 
-// frame builds the frame.
-func (v Variant) frame() Block {
+// MakeFrame builds the frame, and with clear=xor clears what is in it. RSP is at the
+// top of the kernel stack, as FRAME must have stated, and comes to the frame's
+// lowest word; the user's RSP is in the scratch word.
+func (v Variant) MakeFrame() Block {
+	build := v.movFrame
 	switch v.Build {
 	case BuildPush:
-		return v.pushFrame()
+		build = v.pushFrame
 	case BuildTrapframe:
-		return v.trapframe()
+		build = v.trapframe
 	}
-	return v.movFrame()
+	return Block{build(), v.clear()}
 }
 
 // movFrame builds the frame as 3.19 does (SAVE_ARGS), then adds what (c), (b)

@@ -13,9 +13,9 @@ type Named struct {
 	// Name is the preset's, or the variant's String.
 	Name    string
 	Variant Variant
-	// Edit, if not nil, changes the variant's listings before they are linked.
-	// The deliberately broken variants of the tests are made with it; what the
-	// variant promises stays the same.
+	// Edit, if not nil, changes the variant's listings before they are linked: an
+	// entry of a user's own takes the place of the variant's, a test breaks it.
+	// What the variant promises stays the same.
 	Edit func(*asm.Program) error
 }
 

@@ -466,3 +466,21 @@ func TestPromises(t *testing.T) {
 		})
 	}
 }
+
+func TestWith(t *testing.T) {
+	var v Variant
+	for _, a := range Axes() {
+		if w, err := v.With(a.Name, a.Values[0]); err != nil || w != v {
+			t.Errorf("%s=%s is %v, %v; want that of 3.19", a.Name, a.Values[0], w, err)
+		}
+	}
+	if w, err := v.With("scratch", "sp2"); err != nil || w.Scratch != ScratchSP2 {
+		t.Errorf("scratch=sp2 is %v, %v", w, err)
+	}
+	if _, err := v.With("sp", "frame"); err == nil || !strings.Contains(err.Error(), "sp=frame with irq=early") {
+		t.Errorf("sp=frame: error is %v", err)
+	}
+	if _, err := v.With("scratch", "no"); err == nil {
+		t.Error("scratch=no is taken")
+	}
+}

@@ -204,6 +204,30 @@ func parseAxes(s string) (Variant, error) {
 	return v, nil
 }
 
+// Axis is the name and the values of one of the choices that make a variant.
+type Axis struct {
+	Name   string
+	Values []string // the first is that of 3.19
+}
+
+// Axes returns all axes, in the order in which String prints them.
+func Axes() []Axis {
+	list := make([]Axis, len(axes))
+	for i, a := range axes {
+		list[i] = Axis{a.name, slices.Clone(a.values)}
+	}
+	return list
+}
+
+// With returns the variant with an axis at another value, or the reason why it
+// cannot be.
+func (v Variant) With(axis, value string) (Variant, error) {
+	if err := v.set(axis + "=" + value); err != nil {
+		return Variant{}, err
+	}
+	return v, v.Validate()
+}
+
 // set takes an axis=value.
 func (v *Variant) set(part string) error {
 	name, value, _ := strings.Cut(part, "=")

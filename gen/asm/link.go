@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strconv"
 )
@@ -66,6 +67,16 @@ func (p *Program) Add(q Program) {
 	if q.Late != nil {
 		p.Late = q.Late
 	}
+}
+
+// Replace puts fn in the place of the function of the same name.
+func (p *Program) Replace(fn Func) error {
+	i := slices.IndexFunc(p.Funcs, func(f Func) bool { return f.Name == fn.Name })
+	if i < 0 {
+		return fmt.Errorf("the program has no function %s to be replaced", fn.Name)
+	}
+	p.Funcs[i] = fn
+	return nil
 }
 
 // Section is a linked part of memory.

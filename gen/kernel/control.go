@@ -245,8 +245,8 @@ of the flags only the user's change.`,
 				RETURN(),
 			),
 			FUNC("sys_poison",
-				`sys_poison is layout.SysPoison: RSP is at the complete PtRegs. The frame is
-moved away first, as its place is poisoned too.`,
+				`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
+frame is moved away first, as its place is poisoned too.`,
 				CLI(),
 				MOVQ(gs.TopOfStack, RBX),
 				LEAQ(RBX.At(-regsSize), RSI),

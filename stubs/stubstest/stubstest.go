@@ -1,0 +1,29 @@
+// Package stubstest draws variants for property tests. It is for tests beside
+// the flow (variant, listing, machine code, image, machine, lines).
+package stubstest
+
+import (
+	"slices"
+
+	"github.com/entrylab/entrylab/stubs"
+	"pgregory.net/rapid"
+)
+
+// Combination draws a variant that can be built, from all axes: any of
+// stubs.All, whose axes are then set to random values as long as the variant
+// stays possible.
+func Combination() *rapid.Generator[stubs.Named] {
+	all := slices.DeleteFunc(slices.Collect(stubs.All()), func(v stubs.Variant) bool { return v.Bare })
+	return rapid.Custom(func(t *rapid.T) stubs.Named {
+		v := rapid.SampledFrom(all).Draw(t, "variant")
+		for _, a := range stubs.Axes() {
+			if !rapid.Bool().Draw(t, "change "+a.Name) {
+				continue
+			}
+			if w, err := v.With(a.Name, rapid.SampledFrom(a.Values).Draw(t, a.Name)); err == nil {
+				v = w
+			}
+		}
+		return stubs.Named{Name: v.Name(), Variant: v}
+	})
+}

@@ -1,0 +1,27 @@
+package vmtests
+
+import (
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/stubstest"
+)
+
+// TestCombinations boots variants that nobody has named: random combinations of
+// all axes, the same in every run, in one kernel whose guest checks each.
+func TestCombinations(t *testing.T) {
+	const number = 12
+	combination := stubstest.Combination()
+	var list []stubs.Named
+	seen := map[string]bool{}
+	for seed := 0; len(list) < number; seed++ {
+		if n := combination.Example(seed); !seen[n.Name] {
+			seen[n.Name] = true
+			list = append(list, n)
+			t.Log(n.Name)
+		}
+	}
+	report(t, runGuest(t, lab.Config{Variants: list, Args: []string{"verify"}, VM: machine(t, vm.ICount)}))
+}
