@@ -217,3 +217,27 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAll: whatever can be built can be counted, and each of its phases has
+// instructions, unless it has no such phase.
+func TestAll(t *testing.T) {
+	var list []stubs.Named
+	for v := range stubs.All() {
+		list = append(list, stubs.Named{Name: v.Name(), Variant: v})
+	}
+	all, err := Variants(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range all {
+		v := list[i].Variant
+		for j, p := range Phases {
+			wrapper := p.Name == "fix-up" || p.Name == "restore"
+			if got := c.Counts[j]; (got.Instructions > 0) != (!wrapper || !v.Bare && v.Slow != stubs.SlowOnly) ||
+				got.Bytes < got.Instructions || got.GS > got.Loads+got.Stores || got.LinesBeyond > got.Lines {
+				t.Errorf("%s: %s: %+v", c.Name, p.Name, got)
+			}
+		}
+	}
+	t.Logf("%d variants", len(all))
+}
