@@ -387,11 +387,16 @@ func (m *machine) work(st *state, f *function) {
 		return
 	}
 	m.clobber(st, f)
-	m.edit(st, f, layout.SlotsAll)
 	t := symbol("thread.Flags", false)
 	st.irq = off
 	st.work, st.stale = t.value(), false
 	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
+	if m.walk == nil {
+		branch := *st
+		branch.note(f.name + " delivers a signal")
+		m.edit(&branch, f, layout.SlotsAll)
+		m.returnFrom(&branch)
+	}
 	m.returnFrom(st)
 }
 

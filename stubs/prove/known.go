@@ -78,7 +78,15 @@ func (g *gathered) String() string {
 
 // alike reports whether two values look the same in a listing.
 func alike(a, b value) bool {
-	return a == b || a.c == b.c && a.t != nil && b.t != nil && a.t.op == isSymbol && b.t.op == isSymbol && a.t.name == b.t.name
+	switch {
+	case a == b:
+		return true
+	case a.c != b.c || a.t == nil || b.t == nil || a.t.op != b.t.op || a.t.k != b.t.k:
+		return false
+	case a.t.op == isSymbol:
+		return a.t.name == b.t.name
+	}
+	return alike(a.t.x, b.t.x)
 }
 
 // knowledgeOf is what is gathered of the instruction that runs.
