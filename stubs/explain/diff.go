@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,6 +111,18 @@ func (r *Row) key(variant string) string {
 	return strings.ReplaceAll(text, "."+variant, "")
 }
 
+// same reports whether two lines say the same. Between a variant that GNU as has
+// assembled and another one that is told by the bytes and by what they do.
+func (l line) same(o line) bool {
+	if l.row.gnu() == o.row.gnu() || l.row.Label != "" || o.row.Label != "" {
+		return l.key == o.key
+	}
+	return strings.EqualFold(l.key, o.key) || bytes.Equal(l.row.Bytes, o.row.Bytes) && l.row.Mark == o.row.Mark
+}
+
+// gnu reports whether the instruction is written in GNU as's way.
+func (r *Row) gnu() bool { return r.Label == "" && r.Text != "" && r.Text[0] >= 'a' }
+
 // pairs pairs lines by their longest common subsequence. What only the left has
 // stands beside what only the right has in the same place.
 func pairs(a, b []line) []Pair {
@@ -119,7 +132,7 @@ func pairs(a, b []line) []Pair {
 	}
 	for i := range slices.Backward(a) {
 		for j := range slices.Backward(b) {
-			if a[i].key == b[j].key {
+			if a[i].same(b[j]) {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {
 				common[i][j] = max(common[i+1][j], common[i][j+1])
@@ -144,7 +157,7 @@ func pairs(a, b []line) []Pair {
 	i, j := 0, 0
 	for i < len(a) || j < len(b) {
 		switch {
-		case i < len(a) && j < len(b) && a[i].key == b[j].key:
+		case i < len(a) && j < len(b) && a[i].same(b[j]):
 			flush()
 			out = append(out, Pair{a[i].row, b[j].row, true})
 			i, j = i+1, j+1

@@ -106,7 +106,7 @@ var registers = [16]string{
 }
 
 // movesRSP are the instructions that move RSP by a word, as everybody knows.
-var movesRSP = []string{"PUSHQ", "POPQ", "CALL", "RET", "RETN"}
+var movesRSP = []string{"PUSHQ", "PUSH", "POPQ", "POP", "CALL", "RET", "RETN", "RETQ"}
 
 // explainer is what marks are made with.
 type explainer struct {
@@ -126,7 +126,8 @@ func roomOf(n stubs.Named) map[string]bool {
 
 func (x explainer) mark(k prove.Known) string {
 	var parts []string
-	mnemonic, operands, _ := strings.Cut(k.Text, " ")
+	mnemonic, operands, _ := strings.Cut(strings.ToUpper(k.Text), " ") // GNU as's are lower
+	operands = strings.TrimPrefix(operands, "%")
 	moves := slices.Contains(movesRSP, mnemonic)
 	// What is pushed below a frame without room for all slots fills none.
 	if k.Defines != "" && (!moves || mnemonic != "CALL" && x.room[k.Defines]) {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/broken"
+	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -173,4 +175,41 @@ func TestBroken(t *testing.T) {
 		return
 	}
 	t.Error("no variant orig-ax-slot-wrong")
+}
+
+// TestGNU: what GNU as has assembled is explained the same, and is the same as
+// our own code where bytes and meaning are, whatever its source looks like.
+func TestGNU(t *testing.T) {
+	if _, err := exec.LookPath("as"); err != nil {
+		t.Skip("no as")
+	}
+	fence, err := gnuas.Load("../gnuas/testdata/fence.S") // linux-4.1 with an LFENCE
+	if err != nil {
+		t.Fatal(err)
+	}
+	v41, err := stubs.ParseVariant("linux-4.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := explainedAll(t, []stubs.Named{v41, fence})
+	for _, d := range Diff(all[0], all[1]) {
+		if d.Name != "entry_SYSCALL_64" {
+			continue
+		}
+		for i, p := range d.Pairs {
+			if i == 1 && (p.Left != nil || p.Right.Text != "lfence") {
+				t.Errorf("the second line is %+v, want the LFENCE of the right alone", p)
+			}
+		}
+		if d.Added() != 1 || d.Removed() != 0 {
+			t.Errorf("%d instructions added, %d removed, want the LFENCE alone:\n%s", d.Added(), d.Removed(), Text(all[0], all[1]))
+		}
+		for _, r := range d.Right.Rows {
+			if strings.HasPrefix(r.Text, "pushq %r11") && r.Mark != "flags = user.RFLAGS" && r.Mark != "r11 = user.RFLAGS" {
+				t.Errorf("%s is explained as %q", r.Text, r.Mark)
+			}
+		}
+		return
+	}
+	t.Error("no entry")
 }
