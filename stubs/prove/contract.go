@@ -582,8 +582,11 @@ func (m *machine) iret(st *state, f *function) bool {
 		n    uint8
 		slot layout.Slot
 	}{
-		{claimIP, 0, layout.SlotIP}, {claimCS, 0, layout.SlotCS}, {claimRFLAGS, 0, layout.SlotFlags},
-		{claimReg, uint8(rSP), layout.SlotSP}, {claimSS, 0, layout.SlotSS},
+		{claimIP, 0, layout.SlotIP},
+		{claimCS, 0, layout.SlotCS},
+		{claimRFLAGS, 0, layout.SlotFlags},
+		{claimReg, uint8(rSP), layout.SlotSP},
+		{claimSS, 0, layout.SlotSS},
 	} {
 		ok = m.checkSame(st, p.kind, p.n, f, m.readCell(st, cellOf(p.slot)), want[p.slot]) && ok
 	}

@@ -201,8 +201,11 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 			slot    asm.Slot
 			handler string
 		}{
-			{desc.Clone, "sys_clone"}, {desc.RTSigreturn, "sys_rt_sigreturn"}, {desc.FullFrame, "sys_full_frame"},
-			{desc.SetFrame, "sys_set_frame"}, {desc.Poison, "sys_poison"},
+			{desc.Clone, "sys_clone"},
+			{desc.RTSigreturn, "sys_rt_sigreturn"},
+			{desc.FullFrame, "sys_full_frame"},
+			{desc.SetFrame, "sys_set_frame"},
+			{desc.Poison, "sys_poison"},
 		} {
 			s.wrappers = append(s.wrappers, wrapper{word(b, w.slot), contracts[w.handler]})
 		}
