@@ -142,13 +142,6 @@ const (
 	isTrue
 )
 
-func truthOf(b bool) truth {
-	if b {
-		return isTrue
-	}
-	return isFalse
-}
-
 // predicate is a condition on values.
 type predicate struct {
 	kind predicateKind
