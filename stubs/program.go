@@ -118,7 +118,7 @@ func (n Named) desc() layout.VariantDesc[any] {
 		SetFrame:    stub("stub_set_frame"),
 		Poison:      stub("stub_poison"),
 		SwitchTo:    stub("__switch_to_asm"),
-		UsesScratch: word(n.Variant.usesScratch()),
+		UsesScratch: n.Variant.scratchWord(),
 		Info:        n.Variant.info(n.Name),
 	}
 	switch {

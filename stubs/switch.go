@@ -68,6 +68,17 @@ func (v Variant) loadUserSP() Block {
 	return move(next.UserSP, RAX, v.scratch())
 }
 
+// scratchWord tells the kernel which per-CPU word that is.
+func (v Variant) scratchWord() uint64 {
+	switch {
+	case !v.usesScratch():
+		return 0
+	case v.Scratch == ScratchSP2:
+		return layout.ScratchSP2
+	}
+	return layout.ScratchRSP
+}
+
 // usesScratch reports whether the user's RSP is live in a per-CPU word during a
 // call.
 func (v Variant) usesScratch() bool { return v.SP == SPPerCPU && !v.Bare }

@@ -110,6 +110,12 @@ const (
 // iodev/unmapped.cc).
 const ShutdownWord = "Shutdown"
 
+// The values of VariantDesc.UsesScratch.
+const (
+	ScratchRSP = 1 // PerCPU.RSPScratch
+	ScratchSP2 = 2 // PerCPU.TSS.SP2
+)
+
 // VariantDesc is the kernel's own entry for a variant: what SysSelect puts in
 // force. The addresses are functions of package stubs.
 type VariantDesc[T any] struct {
@@ -119,8 +125,9 @@ type VariantDesc[T any] struct {
 	Clone, RTSigreturn, FullFrame, SetFrame, Poison T
 	// SwitchTo is the context switch of threads that select the variant.
 	SwitchTo T
-	// UsesScratch is 1 if RSPScratch is live during a call, so that every
-	// thread's switch must keep it from the selection on.
+	// UsesScratch is the per-CPU word that holds the user's RSP during a call
+	// (Scratch*), 0 if its frame slot does. Every thread's switch must keep that
+	// word from the selection on.
 	UsesScratch T
 	Info        VariantInfo[T]
 }

@@ -145,7 +145,7 @@ func (k claimKind) text(n uint8, of string) string {
 	case claimMemory:
 		return "only memory of the variant is touched"
 	case claimScratch:
-		return "RSPScratch is read only while no other thread can have written it"
+		return "a scratch word is read only while no other thread can have written it"
 	case claimWindow:
 		return "interrupts are off here"
 	case claimFollows:
@@ -243,7 +243,7 @@ func (k claimKind) exitText(n uint8, of string) string {
 	case claimReturnIP:
 		return "the switch returns to its caller"
 	case claimOwnScratch:
-		return "RSPScratch is the thread's own after the switch"
+		return fmt.Sprintf("%s is the thread's own after the switch", scratchWords[n].Name)
 	}
 	return "?"
 }

@@ -19,7 +19,7 @@ type promise struct {
 	defined, room layout.Slots
 	fullCX        uint64
 	bare, irq     bool
-	usesScratch   bool
+	usesScratch   uint64 // layout.Scratch*, 0: none
 }
 
 // part is one of the variant's functions.
@@ -97,7 +97,7 @@ func (s *subject) prove(quick bool) *machine {
 // runSwitch follows the context switch, and so finds out what it preserves.
 func (m *machine) runSwitch() {
 	for i := range m.preserved { // until one path through the switch shows otherwise
-		m.preserved[i] = m.promise.usesScratch
+		m.preserved[i] = m.promise.usesScratch == scratchNumbers[i]
 	}
 	m.run(m.s.atSwitch(m.switchTo))
 }
@@ -267,15 +267,12 @@ func (m *machine) resumed(st *state) {
 	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimKept, uint8(r), nil, st.regs[r], m.s.kernel[r].value()) && ok
 	}
-	some := false
 	for i, w := range st.scratch {
 		kept := w.v == m.s.scratch[i].value()
 		m.preserved[i] = m.preserved[i] && kept
-		some = some || kept
-	}
-	if m.promise.usesScratch {
-		w := st.scratch[inRSPScratch]
-		ok = m.check(st, claimOwnScratch, 0, nil, some, m.gotWant(st, w, m.s.scratch[inRSPScratch].name)) && ok
+		if m.promise.usesScratch == scratchNumbers[i] {
+			ok = m.check(st, claimOwnScratch, uint8(i), nil, kept, m.gotWant(st, w, m.s.scratch[i].name)) && ok
+		}
 	}
 	if ok {
 		m.end(st)

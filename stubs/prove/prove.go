@@ -192,7 +192,7 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 		s.entry, s.switchTo = entry, word(b, desc.SwitchTo)
 		s.promise = promise{
 			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
-			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch) != 0,
+			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch),
 		}
 		if s.promise.bare { // it goes through no table
 			return nil

@@ -108,8 +108,8 @@ func TestBroken(t *testing.T) {
 		"sp-not-restored":      {Refuted, "SYSRETQ", "RSP returns right by SYSRETQ; it is user.RSP, want sys_set_frame.sp", "MOVQ PerCPU.RSPScratch(GS), RSP"},
 		"sigreturn-via-sysret": {Refuted, "SYSRETQ", "RCX is canonical; it is sys_rt_sigreturn.ip", "MOVQ PtRegs.IP(RSP), RCX"},
 		"usersp-not-swapped":   {Refuted, "RET", "RSPScratch is the thread's own after the switch; it is another thread's", ""},
-		"rsp-from-scratch":     {Refuted, "MOVQ PerCPU.RSPScratch(GS), RSP", "RSPScratch is read only while no other thread can have written it", ""},
-		"early-irq":            {Refuted, "MOVQ PerCPU.RSPScratch(GS), RCX", "RSPScratch is read only while no other thread can have written it", ""},
+		"rsp-from-scratch":     {Refuted, "MOVQ PerCPU.RSPScratch(GS), RSP", "a scratch word is read only while no other thread can have written it", ""},
+		"early-irq":            {Refuted, "MOVQ PerCPU.RSPScratch(GS), RCX", "a scratch word is read only while no other thread can have written it", ""},
 	}
 	for _, b := range broken.Variants() {
 		t.Run(b.Name, func(t *testing.T) {

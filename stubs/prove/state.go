@@ -63,6 +63,9 @@ const (
 	numScratch
 )
 
+// scratchNumbers are the words as VariantDesc.UsesScratch names them.
+var scratchNumbers = [numScratch]uint64{inRSPScratch: layout.ScratchRSP, inSP2: layout.ScratchSP2}
+
 var scratchWords = [numScratch]asm.Slot{inRSPScratch: percpu.RSPScratch, inSP2: percpu.TSS.SP2}
 
 // phase is which part of the variant runs.

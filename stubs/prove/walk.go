@@ -273,7 +273,7 @@ func (s *subject) steps(m *machine, st *state, places places) []Step {
 func (m *machine) carried(st *state) *origin {
 	last := st.walked.last
 	switch {
-	case st.phase != inCall && m.promise.usesScratch:
+	case st.phase != inCall && m.promise.usesScratch != 0:
 		for _, w := range st.scratch {
 			if w.written() {
 				return w.by

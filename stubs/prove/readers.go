@@ -1,0 +1,75 @@
+package prove
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+)
+
+// Reader is an instruction that reads or writes a per-CPU word which a variant
+// may keep the user's RSP in.
+type Reader struct {
+	Where
+	Word  string // as package layout names it
+	Write bool
+}
+
+// String tells it in one line.
+func (r Reader) String() string {
+	verb := "reads"
+	if r.Write {
+		verb = "writes"
+	}
+	return fmt.Sprintf("%v %s %s", r.Where, verb, r.Word)
+}
+
+// gsPrefix is the prefix byte of an operand relative to GS.
+const gsPrefix = 0x65
+
+// Readers lists every instruction of a linked program, but for those of its
+// variants, that touches such a word: the audit of old_rsp's readers. What a
+// variant's own do is a matter of its proof. An instruction relative to GS that
+// the decoder does not know is an error.
+func Readers(obj *asm.Object) ([]Reader, error) {
+	var list []Reader
+	var errs []error
+	for _, l := range obj.Listings {
+		if strings.Contains(l.Name, ".") { // a variant's
+			continue
+		}
+		for _, row := range l.Rows {
+			if row.Label != "" {
+				continue
+			}
+			where := Where{l.Name, row.Off, strings.Join(strings.Fields(row.Text), " "), row.File, row.Line}
+			in, err := decode(row.Bytes, l.Addr+uint64(row.Off))
+			if err != nil {
+				if slices.Contains(row.Bytes[:min(4, len(row.Bytes))], gsPrefix) {
+					errs = append(errs, fmt.Errorf("%v: %w", where, err))
+				}
+				continue
+			}
+			list = append(list, in.scratch(where)...)
+		}
+	}
+	return list, errors.Join(errs...)
+}
+
+// scratch are the accesses of an instruction to scratch words.
+func (in *inst) scratch(where Where) (list []Reader) {
+	for _, o := range []operand{in.src, in.dst} {
+		if o.kind != inMem || o.seg != segGS {
+			continue
+		}
+		for _, w := range scratchWords {
+			if o.base != noReg || o.index != noReg || o.imm >= int64(w.Off) && o.imm < int64(w.Off)+8 {
+				write := o == in.dst && in.op != opCMP && in.op != opTEST && in.op != opBT
+				list = append(list, Reader{where, w.String(), write})
+			}
+		}
+	}
+	return list
+}
