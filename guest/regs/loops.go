@@ -82,12 +82,24 @@ func Futexes(m *Memory) (loop, empty Loop) {
 // they are in step.
 const warmUp = 8
 
+// peerPlaces is the number of places that batches take in turn for what their
+// two threads share. A kernel finds a futex's waiters by a hash of its address,
+// and the Go runtime's threads wait somewhere as well: where both meet, a call
+// takes longer, in that place.
+const peerPlaces = 5
+
 // withPeer returns a loop that starts a second thread for each batch. Its
 // memory is taken once.
 func withPeer(m *Memory, prog program, run func(n uint64, p *peer) uint64) Loop {
 	t := NewThread(m, 0)
-	p := (*peer)(unsafe.Pointer(unsafe.SliceData(m.Words(peerWords))))
+	var places [peerPlaces]*peer
+	for i := range places {
+		places[i] = (*peer)(unsafe.Pointer(unsafe.SliceData(m.Words(peerWords))))
+	}
+	batch := 0
 	return func(n, variant int) (uint64, error) {
+		p := places[batch%peerPlaces]
+		batch++
 		*p = peer{variant: layout.Word(variant)}
 		if err := t.start(prog, uintptr(unsafe.Pointer(p))); err != nil {
 			return 0, err
