@@ -15,7 +15,7 @@ import (
 func runProve(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	all := fs.Bool("all", false, "every combination of axes that can be built")
-	verbose := fs.Bool("v", false, "print every claim, and the instructions that no path reaches")
+	verbose := fs.Bool("v", false, "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP")
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
@@ -27,9 +27,13 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 		return 0, err
 	}
 	proofOf := prove.Variant // of all there are too many for one kernel
+	var readers []prove.Reader
 	if !*all {
 		image, err := gen.Build(gen.Config{Variants: list})
 		if err != nil {
+			return 0, err
+		}
+		if readers, err = prove.Readers(image.Object); err != nil {
 			return 0, err
 		}
 		proofOf = func(n stubs.Named) (*prove.Proof, error) { return prove.Object(image.Object, n) }
@@ -58,6 +62,11 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 			if *verbose {
 				fmt.Fprintf(e.stdout, "  %v: not reached\n", w)
 			}
+		}
+	}
+	for _, r := range readers {
+		if *verbose {
+			fmt.Fprintf(e.stdout, "kernel: %v\n", r)
 		}
 	}
 	return status, nil
