@@ -135,7 +135,6 @@ const (
 	claimSavedSP
 	claimKept
 	claimReturnRSP
-	claimReturnIP
 	claimOwnScratch
 )
 
@@ -240,8 +239,6 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return fmt.Sprintf("%v is kept over the switch", reg(n))
 	case claimReturnRSP:
 		return "RSP is kept over the switch"
-	case claimReturnIP:
-		return "the switch returns to its caller"
 	case claimOwnScratch:
 		return fmt.Sprintf("%s is the thread's own after the switch", scratchWords[n].Name)
 	}
@@ -305,7 +302,9 @@ func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
 }
 
 func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want string, from *origin) {
-	m.failed = true
+	if !m.failed {
+		m.failed, m.first = true, key.kind
+	}
 	if m.quick {
 		return
 	}

@@ -75,9 +75,20 @@
 // turns no interrupts on, and edits the frame only where it is given a whole one.
 // sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn
 // and syscall_return_slowpath all, sys_set_frame the one in RDI, or any where all
-// exits behind it look at the frame. Nothing sets TIFEntryWork. A flags slot that is edited and then returned by a SYSRETQ without
-// conditions is proved to arrive, but a TF in it traps one instruction early
-// (see package stubs, opportunistic exit). Loads and stores do not fault, and the
-// registers that no known instruction changes (x87, SSE, FS and its base) stay as
-// they are.
+// exits behind it look at the frame. Nothing sets TIFEntryWork. A flags slot that
+// is edited and then returned by a SYSRETQ without conditions is proved to arrive,
+// but a TF in it traps one instruction early (see package stubs, opportunistic
+// exit). Loads and stores do not fault, and the registers that no known
+// instruction changes (x87, SSE, FS and its base) stay as they are.
+//
+// No variant is selected meanwhile that keeps the user's RSP in another word: the
+// switch of a thread in the middle of a call would follow the new one's rule.
+//
+// # How the proof itself is tested
+//
+// Each instruction of each preset is changed in every way that its encoding has
+// room for (mutate_test.go), and what is proved all the same is reviewed one by
+// one (survivors_test.go). The decoder is compared with GNU as, the meaning of
+// each instruction with the CPU that runs the test (cpu_test.go), the facts with
+// random inputs, and every claim has a variant of which it fails.
 package prove

@@ -59,6 +59,7 @@ type machine struct {
 	ts        terms
 	quick     bool // stop at the first claim that fails, remember no other
 	failed    bool
+	first     claimKind        // that failed
 	preserved [numScratch]bool // the switch keeps the word for the thread
 	todo      []*state
 	steps     int
@@ -262,7 +263,6 @@ func (m *machine) resumed(st *state) {
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
 	}
-	m.holds(st, claimReturnIP, 0, nil)
 	ok = m.checkSame(st, claimReturnRSP, 0, nil, st.regs[rSP], m.s.prevRSP.value().add(8)) && ok
 	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimKept, uint8(r), nil, st.regs[r], m.s.kernel[r].value()) && ok
