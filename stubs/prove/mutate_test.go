@@ -225,7 +225,7 @@ func TestMutants(t *testing.T) {
 	for i, n := range reviewed {
 		if n > 0 {
 			s := survivors[i]
-			t.Logf("%4d survive: %s: %v: %v: %s", n, s.function, s.text, s.what, s.why)
+			t.Logf("%4d survive: %s", n, strings.NewReplacer(`\A(?:`, "", `)\z`, "").Replace(fmt.Sprintf("%v: %v: %v: %s", s.function, s.text, s.what, s.why)))
 		} else if *mutateAll {
 			t.Errorf("no mutant survives for the reason %q any more", survivors[i].why)
 		}
