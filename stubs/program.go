@@ -70,6 +70,7 @@ func ProgramOf(list []Named) (Program, error) {
 	var errs []error
 	var table []any
 	verw := false
+	keeps := Named{} // the first whose switch carries a per-CPU word
 	seen := map[string]bool{}
 	for _, n := range list {
 		if seen[n.Name] {
@@ -77,6 +78,15 @@ func ProgramOf(list []Named) (Program, error) {
 			continue
 		}
 		seen[n.Name] = true
+		switch {
+		case !n.Variant.usesScratch():
+		case keeps.Name == "":
+			keeps = n
+		case keeps.Variant.scratchWord() != n.Variant.scratchWord():
+			// A selection gives every thread the new switch, also those inside a
+			// call of the old variant.
+			errs = append(errs, fmt.Errorf("variants %s and %s cannot share an image: each keeps the user's RSP in a per-CPU word of its own, and a thread is switched by one of them", keeps.Name, n.Name))
+		}
 		p, err := n.program()
 		errs = append(errs, err)
 		all.Add(p)
