@@ -16,10 +16,10 @@ TOOL := go tool -modfile=tools.mod
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck bench golden fmt clean deps linux mutants study baseline
+.PHONY: run test crosscheck bench golden fmt clean deps qemu linux mutants study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
-run: deps
+run: qemu
 	go run ./cmd/entrylab compare linux-3.19 heukelum-v2
 
 # All checks: vet, linters, and every test, with the machines they boot. None is
@@ -43,11 +43,11 @@ study: deps
 	go run ./cmd/entrylab report results.jsonl -o report.html
 
 # Debian's kernel with the same init, beside the generated ones.
-baseline: deps linux
+baseline: qemu linux
 	go run ./cmd/entrylab baseline -kernel "$${XDG_CACHE_HOME:-$$HOME/.cache}/entrylab/linux/vmlinuz"
 
 # All measurements of the project itself: generating, booting, running.
-bench: deps
+bench: qemu
 	go test -run '^$$' -bench . ./...
 
 # Change each instruction of each preset in every way and see the proof reject it.
@@ -71,6 +71,10 @@ clean:
 deps:
 	@.ci/deps
 
+# Install QEMU if it is missing.
+qemu:
+	@.ci/deps run
+
 # Fetch the Linux kernel that the guest is compared on.
-linux: deps
+linux:
 	@.ci/linux
