@@ -158,6 +158,8 @@ func exitWork(regs Reg) Item {
 func traps() Program {
 	regs := ptRegs(RSP)
 	rdi := ptRegs(RDI)
+	signal := Fields[layout.TrapSignal[Mem]](RSI)
+	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
 	p := Program{
 		Funcs: []Func{
 			FUNC("error_entry",
@@ -305,12 +307,12 @@ become signals.`,
 				CMPL(RSI, x86.X86_TRAP_DF),
 				IF(E, MOVQ(RBX, RDI), JMP("die")),
 				MOVL(RSI, RCX), // trapno
-				SHLL(5, RSI),
+				IMULQ(SizeOf[layout.TrapSignal[Mem]](), RSI),
 				LEAQ(Sym("trap_signals"), RAX),
 				ADDQ(RAX, RSI),
-				MOVQ(RSI.At(0), RDI),
-				MOVQ(RSI.At(16), RDX),
-				MOVQ(RSI.At(8), RSI),
+				MOVQ(signal.Signo, RDI),
+				MOVQ(signal.AddrIsIP, RDX),
+				MOVQ(signal.Code, RSI),
 				TESTL(RDX, RDX),
 				IF(NE, MOVQ(ptRegs(RBX).IP, RDX)),
 				MOVQ(ptRegs(RBX).OrigAX, R8),
@@ -389,14 +391,14 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 				LOOP(
 					CMPQ(RCX, RDX),
 					BREAK(AE),
-					CMPQ(RSI, RCX.At(0)),
+					CMPQ(RSI, fixup.IP),
 					IF(E,
-						MOVQ(RCX.At(8), RSI),
+						MOVQ(fixup.Fixup, RSI),
 						MOVQ(RSI, rdi.IP),
 						INCL(RAX),
 						BREAK(),
 					),
-					ADDQ(16, RCX),
+					ADDQ(SizeOf[layout.ExTableEntry[Mem]](), RCX),
 				),
 				RETURN(),
 			),
@@ -512,28 +514,30 @@ const (
 )
 
 // trapSignals gives each exception vector its signal, si_code and whether
-// si_addr is the faulting instruction, 32 bytes a vector (Linux 3.19
-// arch/x86/kernel/traps.c).
+// si_addr is the faulting instruction (Linux 3.19 arch/x86/kernel/traps.c).
 func trapSignals() Data {
-	type sig struct{ signo, code, addrIsIP uint64 }
-	of := map[int]sig{
-		x86.X86_TRAP_DE: {sigFPE, 1, 1},  // FPE_INTDIV
-		x86.X86_TRAP_DB: {sigTRAP, 2, 1}, // TRAP_TRACE
-		x86.X86_TRAP_BP: {sigTRAP, siKernel, 0},
-		x86.X86_TRAP_UD: {sigILL, 2, 1}, // ILL_ILLOPN
-		x86.X86_TRAP_NP: {sigBUS, siKernel, 0},
-		x86.X86_TRAP_SS: {sigBUS, siKernel, 0},
-		x86.X86_TRAP_MF: {sigFPE, fpeFLTINV, 1}, // or what fpu_fault_code finds
-		x86.X86_TRAP_XF: {sigFPE, fpeFLTINV, 1},
-		x86.X86_TRAP_AC: {sigBUS, 1, 0}, // BUS_ADRALN
+	type signal = layout.TrapSignal[uint64]
+	sig := func(signo, code, addrIsIP uint64) signal {
+		return signal{Signo: signo, Code: code, AddrIsIP: addrIsIP}
+	}
+	of := map[int]signal{
+		x86.X86_TRAP_DE: sig(sigFPE, 1, 1),  // FPE_INTDIV
+		x86.X86_TRAP_DB: sig(sigTRAP, 2, 1), // TRAP_TRACE
+		x86.X86_TRAP_BP: sig(sigTRAP, siKernel, 0),
+		x86.X86_TRAP_UD: sig(sigILL, 2, 1), // ILL_ILLOPN
+		x86.X86_TRAP_NP: sig(sigBUS, siKernel, 0),
+		x86.X86_TRAP_SS: sig(sigBUS, siKernel, 0),
+		x86.X86_TRAP_MF: sig(sigFPE, fpeFLTINV, 1), // or what fpu_fault_code finds
+		x86.X86_TRAP_XF: sig(sigFPE, fpeFLTINV, 1),
+		x86.X86_TRAP_AC: sig(sigBUS, 1, 0), // BUS_ADRALN
 	}
 	var content []any
 	for n := range 32 {
 		s, ok := of[n]
 		if !ok {
-			s = sig{sigSEGV, siKernel, 0}
+			s = sig(sigSEGV, siKernel, 0)
 		}
-		content = append(content, s.signo, s.code, s.addrIsIP, uint64(0))
+		content = append(content, s.Signo, s.Code, s.AddrIsIP)
 	}
 	return RODATA("trap_signals", content...)
 }

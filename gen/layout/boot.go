@@ -58,3 +58,16 @@ type DiskPart[T any] struct {
 	LBA     T // first sector
 	Sectors T // of 512 bytes; 0 after the last part
 }
+
+// ExTableEntry is an entry of __ex_table, which the linker makes.
+type ExTableEntry[T any] struct {
+	IP    T // the instruction that may fault
+	Fixup T // where to go on
+}
+
+// TrapSignal is what an exception from ring 3 raises; the kernel has one for
+// each vector below 32.
+type TrapSignal[T any] struct {
+	Signo, Code T
+	AddrIsIP    T // 1 if si_addr is the faulting instruction, else 0
+}
