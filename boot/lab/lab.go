@@ -19,8 +19,8 @@ import (
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/boot/wholefile"
 	"github.com/entrylab/entrylab/gen"
-	"github.com/entrylab/entrylab/gen/elfimg"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -251,7 +251,7 @@ func keep(kind, ext string, data []byte) (string, error) {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
-	if err := elfimg.WriteFile(path, data); err != nil {
+	if err := wholefile.Write(kind, path, data); err != nil {
 		return "", err
 	}
 	return path, nil

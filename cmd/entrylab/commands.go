@@ -13,8 +13,8 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/boot/wholefile"
 	"github.com/entrylab/entrylab/gen"
-	"github.com/entrylab/entrylab/gen/elfimg"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -82,7 +82,7 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 			return 0, err
 		}
 	}
-	if err := elfimg.WriteFile(*out, file); err != nil {
+	if err := wholefile.Write("image", *out, file); err != nil {
 		return 0, err
 	}
 	p.done()

@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/boot/report"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
-	"github.com/entrylab/entrylab/gen/elfimg"
+	"github.com/entrylab/entrylab/boot/wholefile"
 )
 
 func runReport(_ context.Context, e *env, args []string) (int, error) {
@@ -52,7 +52,7 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 	if err := r.Write(&html); err != nil {
 		return 0, err
 	}
-	if err := elfimg.WriteFile(*out, html.Bytes()); err != nil {
+	if err := wholefile.Write("report", *out, html.Bytes()); err != nil {
 		return 0, err
 	}
 	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), html.Len())

@@ -9,6 +9,10 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 )
 
+// goodRecord is a line of a results file.
+const goodRecord = `{"format":"entrylab/1","time":"2026-01-02T03:04:05Z","build":"x","code":"x","engine":"icount","machine":"microvm",` +
+	`"cpu":"max","host":"x","variant":"linux-3.19","op":"null-call","unit":"instructions","n":1,"batches":1,"min":42,"median":42,"max":42,"agree":1,"run":0}`
+
 // TestStudyBadInput: what study, report and baseline cannot use is named in one
 // message, and nothing is measured or written.
 func TestStudyBadInput(t *testing.T) {
@@ -22,6 +26,7 @@ func TestStudyBadInput(t *testing.T) {
 	}
 	missing := filepath.Join(dir, "missing")
 	empty, text := file("empty", ""), file("text", "hello\n")
+	good := file("good", goodRecord+"\n")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -37,6 +42,8 @@ func TestStudyBadInput(t *testing.T) {
 		{"report: no file", []string{"report", missing, "-o", filepath.Join(dir, "x")}, "no such file"},
 		{"report: empty file", []string{"report", empty, "-o", filepath.Join(dir, "x")}, "no record in it"},
 		{"report: foreign file", []string{"report", text, "-o", filepath.Join(dir, "x")}, "want a record of entrylab"},
+		{"report: no folder", []string{"report", good, "-o", filepath.Join(missing, "x")}, "cannot write report " + filepath.Join(missing, "x")},
+		{"report: a folder", []string{"report", good, "-o", dir}, "cannot write report " + dir + ": it is there and is not a regular file"},
 		{"baseline: nothing", []string{"baseline"}, "want -kernel VMLINUZ"},
 		{"baseline: no file", []string{"baseline", "-kernel", missing}, "no such file"},
 		{"baseline: no kernel", []string{"baseline", "-kernel", text}, "is no Linux kernel image"},

@@ -27,7 +27,7 @@ func needs(t *testing.T, programs ...string) {
 func writeTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := WriteFile(filepath.Join(dir, "x.elf"), mustBytes(t, sample())); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.elf"), mustBytes(t, sample()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"boot/proto/pvh.go", "stubs/entry.go"} {
@@ -177,7 +177,7 @@ func TestBoot(t *testing.T) {
 					t.Fatal("the file was not changed")
 				}
 				path := filepath.Join(t.TempDir(), "x.elf")
-				if err := WriteFile(path, row.file); err != nil {
+				if err := os.WriteFile(path, row.file, 0o644); err != nil {
 					t.Fatal(err)
 				}
 				out, code := runQEMU(t, machine, path)

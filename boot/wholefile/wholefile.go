@@ -1,4 +1,6 @@
-package elfimg
+// Package wholefile writes files that are there as a whole or not at all:
+// images, reports, and what the cache keeps.
+package wholefile
 
 import (
 	"errors"
@@ -9,13 +11,14 @@ import (
 	"syscall"
 )
 
-// WriteFile writes data to path, all or nothing: it writes to a file beside
-// it, which it then renames. When it fails, what was at path before is still
-// there, and nothing new is.
-func WriteFile(path string, data []byte) error {
+// Write writes data to path, all or nothing: it writes to a file beside it,
+// which it then renames. When it fails, what was at path before is still there,
+// and nothing new is; the error says that it is the thing which cannot be
+// written, as in "report", and what to do about it.
+func Write(thing, path string, data []byte) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		// A rename would put a file in the place of a device such as /dev/null.
-		return fmt.Errorf("cannot write image %s: it is there and is not a regular file: give another path", path)
+		return fmt.Errorf("cannot write %s %s: it is there and is not a regular file: give another path", thing, path)
 	}
 	if err := writeBeside(path, data); err != nil {
 		dir := filepath.Dir(path)
@@ -28,13 +31,13 @@ func WriteFile(path string, data []byte) error {
 		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 			advice = fmt.Sprintf("make room in %s, or give another path", dir)
 		}
-		return fmt.Errorf("cannot write image %s: %w: %s", path, err, advice)
+		return fmt.Errorf("cannot write %s %s: %w: %s", thing, path, err, advice)
 	}
 	return nil
 }
 
 func writeBeside(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".elfimg-*")
+	f, err := os.CreateTemp(filepath.Dir(path), ".entrylab-*")
 	if err != nil {
 		return bare(err)
 	}

@@ -1,4 +1,4 @@
-package elfimg
+package wholefile
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-func TestWriteFile(t *testing.T) {
+func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.elf")
 	for _, data := range [][]byte{[]byte("first"), []byte("second, in its place")} {
-		if err := WriteFile(path, data); err != nil {
+		if err := Write("image", path, data); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)
@@ -32,7 +32,7 @@ func TestWriteFile(t *testing.T) {
 	wantOnly(t, dir, "x.elf")
 }
 
-func TestWriteFileErrors(t *testing.T) {
+func TestWriteErrors(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		path string // in a directory with a file "file" and a directory "dir"
@@ -57,15 +57,15 @@ func TestWriteFileErrors(t *testing.T) {
 			if !filepath.IsAbs(path) {
 				path = filepath.Join(dir, path)
 			}
-			err := WriteFile(path, []byte("image"))
-			want := "cannot write image " + path + ": " + strings.ReplaceAll(row.want, "DIR", dir)
+			err := Write("report", path, []byte("data"))
+			want := "cannot write report " + path + ": " + strings.ReplaceAll(row.want, "DIR", dir)
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Fatalf("error\n got %v\nwant %s…", err, want)
 			}
 			if row.is != nil && !errors.Is(err, row.is) {
 				t.Errorf("%v is not %v", err, row.is)
 			}
-			if strings.Contains(err.Error(), ".elfimg-") {
+			if strings.Contains(err.Error(), ".entrylab-") {
 				t.Errorf("%v names the file beside", err)
 			}
 			wantOnly(t, dir, "dir", "file")
@@ -73,8 +73,8 @@ func TestWriteFileErrors(t *testing.T) {
 	}
 }
 
-// TestWriteFileReadOnly has a directory that may not be written to.
-func TestWriteFileReadOnly(t *testing.T) {
+// TestWriteReadOnly has a directory that may not be written to.
+func TestWriteReadOnly(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may write to every directory")
 	}
@@ -82,7 +82,7 @@ func TestWriteFileReadOnly(t *testing.T) {
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	err := WriteFile(filepath.Join(dir, "x.elf"), nil)
+	err := Write("image", filepath.Join(dir, "x.elf"), nil)
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "may write to") {
 		t.Errorf("error %v", err)
 	}
