@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 )
 
 // Named is a variant as an image carries it.
@@ -17,6 +18,8 @@ type Named struct {
 	// entry of a user's own takes the place of the variant's, a test breaks it.
 	// What the variant promises stays the same.
 	Edit func(*asm.Program) error
+	// Needs is what such listings need of the CPU beside what the axes do.
+	Needs layout.Features
 }
 
 // Preset is a variant with a name and a history.

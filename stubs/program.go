@@ -117,6 +117,12 @@ func (n Named) program() (Program, error) {
 	return p, nil
 }
 
+// needs is what the variant needs of the CPU.
+func (n Named) needs() layout.Features { return n.Variant.needs() | n.Needs }
+
+// needs is what the axes need of the CPU.
+func (v Variant) needs() layout.Features { return 0 }
+
 // desc describes the variant to the kernel.
 func (n Named) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(name + "." + n.Name) }
@@ -131,6 +137,7 @@ func (n Named) desc() layout.VariantDesc[any] {
 		UsesScratch: n.Variant.scratchWord(),
 		Info:        n.Variant.info(n.Name),
 	}
+	d.Info.Needs = uint64(n.needs())
 	switch {
 	case n.Variant.Bare: // it never calls anything
 		none := PTR("sys_ni_syscall")

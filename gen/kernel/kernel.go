@@ -27,7 +27,7 @@ func Body() Program {
 		messages, pages, pageTables, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
-		randoms, processes, control, performanceCounters, sysCallTable,
+		randoms, processes, control, features, performanceCounters, sysCallTable,
 	} {
 		p.Add(part())
 	}
@@ -152,6 +152,7 @@ but LSTAR, which is the variant's.`,
 				XORL(RDX, RDX),
 				WRMSR(),
 				wrmsr(x86.MSR_CSTAR, "ignore_sysret"),
+				CALL("features_init"),
 				CALL("counters_init"),
 				RETURN(),
 			).Saving(RBX),

@@ -9,7 +9,8 @@ package layout
 const (
 	// SysSelect makes variant RDI the kernel's entry path from the next SYSCALL
 	// on, for every thread; a thread whose context switches are to be measured
-	// selects it itself as well (see Thread.SwitchTo). -EINVAL: no such variant.
+	// selects it itself as well (see Thread.SwitchTo). -EINVAL: no such variant;
+	// -ENODEV: the CPU lacks what it needs (VariantInfo.Needs).
 	SysSelect = 1000 + iota
 	// SysInfo fills the VariantInfo at RSI for variant RDI. -EINVAL: no such
 	// variant, which is how a guest finds the number of them.
@@ -69,9 +70,11 @@ type VariantInfo[T any] struct {
 	Bare T
 	// IRQ is 1 if interrupts are on while a handler runs.
 	IRQ T
+	// Needs (a Features) is what the variant needs of the CPU.
+	Needs T
 }
 
-// Stats are counts since boot, and where to read those of the CPU.
+// Stats are counts since boot, where to read those of the CPU, and what it has.
 type Stats[T any] struct {
 	// Switches counts context switches.
 	Switches T
@@ -86,6 +89,8 @@ type Stats[T any] struct {
 	// too, for the core's cycles and for retired instructions, of both rings;
 	// CountersOn is 1 if the CPU has them.
 	CycleCounter, InstructionCounter, CountersOn T
+	// Features (a Features) is what the CPU has of what variants may need.
+	Features T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port

@@ -135,7 +135,10 @@ const (
 )
 
 // CPUID leaf 1 ECX bits (SDM volume 2, CPUID).
-const CPUID_1_ECX_RDRAND = 30
+const (
+	CPUID_1_ECX_PCID   = 17
+	CPUID_1_ECX_RDRAND = 30
+)
 
 // CPUID leaf 7 EBX bits.
 const (

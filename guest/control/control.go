@@ -14,6 +14,7 @@ import (
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/regs"
+	"github.com/entrylab/entrylab/guest/report"
 )
 
 // Variant is one of the entry paths that the kernel carries.
@@ -24,6 +25,9 @@ type Variant struct {
 	Name, Axes string
 	// Info is what the variant promises; zero on Linux.
 	Info layout.VariantInfo[layout.Word]
+	// Lacks is what the variant needs and this CPU has not: it cannot be
+	// selected then.
+	Lacks layout.Features
 }
 
 // Kernel is the kernel that the program runs on.
@@ -33,7 +37,7 @@ type Kernel struct {
 	// Variants are all that the kernel carries, in its order.
 	Variants []Variant
 	// Home is the index of the variant to run ordinary code under: the first
-	// that answers every call.
+	// that answers every call and that the CPU can run.
 	Home int
 }
 
@@ -43,6 +47,7 @@ var linuxVariant = Variant{Index: -1, Name: "linux"}
 // Open asks the kernel what it is.
 func Open() (*Kernel, error) {
 	k := &Kernel{Home: -1}
+	var has layout.Features
 	for i := 0; ; i++ {
 		v := Variant{Index: i}
 		_, _, errno := syscall.RawSyscall(layout.SysInfo, uintptr(i), uintptr(unsafe.Pointer(&v.Info)), 0)
@@ -57,16 +62,36 @@ func Open() (*Kernel, error) {
 		if errno != 0 {
 			return nil, fmt.Errorf("the kernel does not describe variant %d: %w", i, errno)
 		}
+		if i == 0 {
+			stats, err := k.Stats()
+			if err != nil {
+				return nil, err
+			}
+			has = layout.Features(stats.Features)
+		}
 		v.Name, v.Axes = text(v.Info.Name[:]), text(v.Info.Axes[:])
-		if k.Home < 0 && v.Info.Bare == 0 {
+		v.Lacks = layout.Features(v.Info.Needs) &^ has
+		if k.Home < 0 && v.Info.Bare == 0 && v.Lacks == 0 {
 			k.Home = i
 		}
 		k.Variants = append(k.Variants, v)
 	}
 	if k.Home < 0 {
-		return nil, fmt.Errorf("the kernel carries no variant that answers every call (it has %d)", len(k.Variants))
+		return nil, fmt.Errorf("the kernel carries no variant that answers every call and that this CPU can run (it has %d)", len(k.Variants))
 	}
 	return k, nil
+}
+
+// Refused returns the report.Skip for a variant that this CPU cannot run, once
+// the kernel has refused it, or that the kernel has not; nil for any other.
+func (k *Kernel) Refused(v Variant) error {
+	if v.Lacks == 0 {
+		return nil
+	}
+	if r := regs.Control(layout.SysSelect, uintptr(v.Index), 0); r != -int64(syscall.ENODEV) {
+		return fmt.Errorf("the CPU has no %v, but the kernel answers the selection with %d, want -ENODEV", v.Lacks, r)
+	}
+	return report.Skip(fmt.Sprintf("the CPU has no %v", v.Lacks))
 }
 
 // text is the string in zero-padded words.

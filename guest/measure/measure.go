@@ -104,6 +104,7 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 	restore, alone := claimCPU()
 	defer restore()
 
+	variants = runnable(r, k, variants, "measure")
 	all := ops(m)
 	own := make([]uint64, len(all))
 	for i := range all {
@@ -146,6 +147,17 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 	for _, s := range append(inTurn, floors...) {
 		s.report(r)
 	}
+}
+
+// runnable returns the variants that this CPU can run, and reports the others.
+func runnable(r *report.Report, k *control.Kernel, variants []control.Variant, word string) []control.Variant {
+	return slices.DeleteFunc(slices.Clone(variants), func(v control.Variant) bool {
+		err := k.Refused(v)
+		if err != nil {
+			r.Result(v.Name+": "+word, err)
+		}
+		return err != nil
+	})
 }
 
 // applies returns why an operation cannot be measured here, or nil.

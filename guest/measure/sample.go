@@ -97,6 +97,7 @@ func Sample(r *report.Report, k *control.Kernel, variants []control.Variant, sam
 	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGUSR2)()
 	restore, alone := claimCPU()
 	defer restore()
+	variants = runnable(r, k, variants, "sample")
 	first := slices.IndexFunc(variants, func(v control.Variant) bool { return v.Info.Bare == 0 })
 	if first < 0 {
 		r.Result("sample", report.Harness("no variant that answers every call"))

@@ -44,6 +44,10 @@ var groups = []struct {
 // "variant: group: check". Random patterns follow from seed. The calling
 // goroutine is locked to its thread.
 func Run(r *report.Report, k *control.Kernel, v control.Variant, seed uint64) {
+	if err := k.Refused(v); err != nil {
+		r.Result(v.Name+": CPU", err)
+		return
+	}
 	l, err := newLab(k, v, seed)
 	if err != nil {
 		r.Result(v.Name+": set-up", report.Harness(err.Error()))

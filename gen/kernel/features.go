@@ -1,0 +1,70 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// feature is where CPUID tells of something that a variant may need: a bit of
+// a register.
+type feature struct {
+	is   layout.Features
+	leaf uint32
+	in   Reg
+	bit  int
+}
+
+var allFeatures = []feature{
+	{layout.FeaturePCID, 1, RCX, x86.CPUID_1_ECX_PCID},
+}
+
+// features finds out what the CPU has of what variants may need.
+func features() Program {
+	look, say := Block{}, Block{}
+	for _, f := range allFeatures {
+		look = append(look,
+			MOVL(f.leaf&0x80000000, RAX),
+			CPUID(),
+			CMPL(RAX, f.leaf),
+			IF(AE,
+				MOVL(f.leaf, RAX),
+				XORL(RCX, RCX),
+				CPUID(),
+				BTL(f.bit, f.in),
+				IF(B, ORQ(uint64(f.is), Sym("cpu_features"))),
+			),
+		)
+		say = append(say,
+			TESTL(uint64(f.is), RBX),
+			IF(NE,
+				LEAQ(Str(" "+f.is.String()), RDI),
+				CALL("message"),
+			),
+		)
+	}
+	return Program{
+		Funcs: []Func{
+			FUNC("features_init", "features_init sets cpu_features, a layout.Features.",
+				look,
+				RETURN(),
+			).Saving(RBX),
+			FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each behind a space.",
+				MOVQ(RDI, RBX),
+				say,
+				RETURN(),
+			).Saving(RBX),
+		},
+		Data: []Data{BSS("cpu_features", 8, 8)},
+	}
+}
+
+// lacks leaves in RAX, and in ZF, which of the features that the variant desc
+// needs the CPU has not.
+func lacks(desc layout.VariantDesc[Mem]) Block {
+	return Block{
+		MOVQ(Sym("cpu_features"), RAX),
+		NOTQ(RAX),
+		ANDQ(desc.Info.Needs, RAX),
+	}
+}

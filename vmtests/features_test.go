@@ -1,0 +1,70 @@
+package vmtests
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// needy is a sound variant that says that it needs PCID, which QEMU's emulator
+// has not and Bochs has.
+func needy(t *testing.T) stubs.Named {
+	n := variant(t, "linux-4.1")
+	n.Name, n.Needs = "needy", layout.FeaturePCID
+	return n
+}
+
+// TestNeeds: a variant that the CPU cannot run is refused and skipped with the
+// reason, and counts neither as passed nor as measured; where the CPU can, it is
+// checked as any other.
+func TestNeeds(t *testing.T) {
+	for _, engine := range []vm.Engine{vm.ICount, vm.Bochs} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, engine)
+			if engine == vm.Bochs {
+				m = needBochs(t)
+			}
+			run := runGuest(t, lab.Config{Variants: []stubs.Named{needy(t), linux319(t)}, Args: []string{"verify", "measure", "-variants=needy"}, VM: m})
+			if engine == vm.Bochs {
+				report(t, run)
+				if n := run.Count("needy", result.Pass); n < 30 {
+					t.Errorf("%d checks pass", n)
+				}
+				return
+			}
+			for _, c := range run.Checks {
+				if c.Outcome != result.Skip || c.Detail != "the CPU has no PCID" {
+					t.Errorf("%+v, want it skipped", c)
+				}
+			}
+			if len(run.Checks) != 2 || len(run.Measures) != 0 {
+				t.Errorf("%d checks and %d figures, want 2 and none", len(run.Checks), len(run.Measures))
+			}
+		})
+	}
+}
+
+// TestNeedsAtBoot: the kernel does not boot with such a variant.
+func TestNeedsAtBoot(t *testing.T) {
+	for _, tt := range []struct {
+		name, boot, want string
+		variants         []stubs.Named
+	}{
+		{"none other", "", "the image has no variant that init can run with on this CPU, which lacks: PCID", []stubs.Named{needy(t)}},
+		{"asked for", "needy", "this CPU lacks what the variant needy needs: PCID", []stubs.Named{linux319(t), needy(t)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, lab.Config{Variants: tt.variants, Boot: tt.boot, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
+			if res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want) || console != "" {
+				t.Errorf("want %q\n%s", tt.want, res.Report())
+			}
+		})
+	}
+}
