@@ -54,7 +54,7 @@ func TestEdit(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := program()
-			err := edit(tt.function, tt.text, tt.with...)(p)
+			err := Edit(tt.function, tt.text, tt.with...)(p)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error is %v, want %s", err, tt.err)

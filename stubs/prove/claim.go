@@ -91,6 +91,7 @@ const (
 	claimLoop
 	claimTrap
 	claimRetpoline
+	claimCapture
 	claimLanding
 
 	// Where a function of the kernel is called.
@@ -126,6 +127,7 @@ const (
 	claimTrampoline
 	claimBuffers
 	claimAnswered
+	claimByIRET
 
 	// Of the context switch.
 	claimNextIP
@@ -157,6 +159,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return "the stop is only for work that nothing asks for"
 	case claimRetpoline:
 		return "the branch is not indirect"
+	case claimCapture:
+		return "where the CPU predicts this RET to go is a loop that does nothing"
 	case claimLanding:
 		return "the entry begins with ENDBR64"
 	case claimSlot:
@@ -184,7 +188,7 @@ func (k claimKind) text(n uint8, of string) string {
 	case claimEntryWork:
 		return "no work was to be done before the handler"
 	case claimCleared:
-		return fmt.Sprintf("%v holds nothing of the user's at %s", reg(n), of)
+		return fmt.Sprintf("%v is cleared at %s", reg(n), of)
 	case claimIRQ:
 		return fmt.Sprintf("interrupts are as the variant promises at %s", of)
 	case claimResched:
@@ -223,6 +227,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "VERW has overwritten the CPU's buffers behind the last load"
 	case claimNoWork:
 		return "no work is pending"
+	case claimByIRET:
+		return "the call returns by IRETQ"
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
 	case claimNextIP:

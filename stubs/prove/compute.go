@@ -69,6 +69,11 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 			return a
 		case a.is(0):
 			return b
+		case b.t == nil && width == 8:
+			t := symbol("the result of OR", a.fromUser())
+			st.facts = m.at(st).with(factZero, t, value{}, m.at(st).zeros(a)&^b.c)
+			st.facts = m.at(st).with(factSome, t, value{}, b.c)
+			return t.value()
 		}
 	case opXOR:
 		switch {

@@ -35,6 +35,7 @@ const forkEdits = 1<<layout.SlotSP | 1<<layout.SlotFlags
 
 var (
 	handlers = &function{name: "the handler", kind: plainHandler}
+	flagLoad = &function{name: "POPFQ", kind: hardware}
 	inner    = &function{name: "the function", kind: hardware}
 	toUser   = map[opcode]*function{
 		opSYSRET: {name: "SYSRETQ", kind: hardware},
@@ -88,7 +89,7 @@ func (m *machine) enter(st *state, f *function) {
 	case plainHandler:
 		m.undecided(st, claimTarget, "the proof knows "+f.name+" only by sys_call_table")
 	case frameHandler, slotHandler:
-		if m.wanted(st, f) && m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
+		if m.wanted(st, f) && m.interrupts(st, f) && m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
 			m.handle(st, f)
 		}
 	case noReturn:
@@ -132,11 +133,7 @@ func (m *machine) dispatch(st *state, index value) {
 	}
 	ok = m.check(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = m.arguments(st, f) && ok
-	want := off
-	if m.promise.irq {
-		want = on
-	}
-	ok = m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil }) && ok
+	ok = m.interrupts(st, f) && ok
 	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
 	low := value{st.origin.t, st.origin.c - frameSize}
 	if m.promise.room&layout.SlotsCalleeSaved == 0 {
@@ -167,6 +164,15 @@ func (m *machine) dispatch(st *state, index value) {
 	m.result(st, f)
 }
 
+// interrupts checks that they are as the variant promises for handlers.
+func (m *machine) interrupts(st *state, f *function) bool {
+	want := off
+	if m.promise.irq {
+		want = on
+	}
+	return m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil })
+}
+
 // ordinaryFrame checks what the variant promises of the frame of an ordinary
 // call.
 func (m *machine) ordinaryFrame(st *state, f *function) bool {
@@ -177,24 +183,27 @@ func (m *machine) ordinaryFrame(st *state, f *function) bool {
 		case m.promise.defined.Has(s):
 			ok = m.checkSame(st, claimSlot, uint8(s), f, w, st.expect.frame[s]) && ok
 		case m.promise.room.Has(s):
-			ok = m.check(st, claimRoom, uint8(s), f, !w.written(), m.gotWant(st, w, "the word that was on the stack")) && ok
+			ok = m.check(st, claimRoom, uint8(s), f, st.wrote>>cellOf(s)&1 == 0, m.gotWant(st, w, "the word that was on the stack")) && ok
 		}
 	}
 	return ok
 }
 
-// cleared checks, of a variant that promises it, that no register but those of
-// a call's arguments holds what the user chose.
+// cleared checks, of a variant that promises it, that every register is 0 but
+// those of a call's arguments. RAX is the number's; of the others a function of
+// the variant may keep its frame's address in one.
 func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 	if m.axes.Clear != stubs.ClearXor {
 		return true
 	}
 	ok := true
+	frame := value{st.origin.t, st.origin.c - frameSize}
 	for r := range numRegs {
-		if r == rAX || slices.Contains(arguments, r) {
+		if r == rAX || r == rSP || slices.Contains(arguments, r) {
 			continue
 		}
-		ok = m.check(st, claimCleared, uint8(r), f, !st.regs[r].v.fromUser(), m.gotWant(st, st.regs[r], "nothing that the user chose")) && ok
+		v := m.at(st).resolve(st.regs[r].v)
+		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || f == handlers && v == frame, m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
 }
@@ -355,6 +364,9 @@ func (m *machine) returnFrom(st *state) {
 		return
 	}
 	to := m.readCell(st, i)
+	if st.calls != nil {
+		st.calls = st.calls.before
+	}
 	st.regs[rSP].v = st.regs[rSP].v.add(8)
 	st.dropBelow()
 	m.transfer(st, to)
@@ -492,6 +504,9 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")
 		return
 	}
+	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
+		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok
+	}
 	ok = m.check(st, claimBuffers, 0, f, m.axes.Buffers != stubs.BuffersVERW || st.verw, nil) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
@@ -513,7 +528,8 @@ func (m *machine) returnToUser(st *state, in *inst) {
 // sysret checks what SYSRETQ takes from registers.
 func (m *machine) sysret(st *state, f *function) bool {
 	want, edited := &st.expect.frame, st.expect.edited
-	ok := m.checkSame(st, claimIP, 0, f, st.regs[rCX], want[layout.SlotIP])
+	ok := m.check(st, claimByIRET, 0, f, !m.neverSYSRET(), nil)
+	ok = m.checkSame(st, claimIP, 0, f, st.regs[rCX], want[layout.SlotIP]) && ok
 	ok = m.checkSame(st, claimRFLAGS, 0, f, st.regs[r11], want[layout.SlotFlags]) && ok
 	ok = m.checkSame(st, claimReg, uint8(rSP), f, st.regs[rSP], want[layout.SlotSP]) && ok
 	// A handler may have asked for more than the two registers can hold.
@@ -533,6 +549,11 @@ func (m *machine) sysret(st *state, f *function) bool {
 		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
+}
+
+// neverSYSRET reports whether no exit of the variant is to be SYSRETQ.
+func (m *machine) neverSYSRET() bool {
+	return m.axes.Exit == stubs.ExitIRET && (m.axes.Slow == stubs.SlowIRET || m.axes.Slow == stubs.SlowOnly)
 }
 
 // fits reports whether SYSRETQ would do what IRETQ does with the frame: isFalse

@@ -68,6 +68,8 @@ const (
 	opMFENCE
 	opSFENCE
 	opVERW
+	opRDMSR
+	opWRMSR
 	opUD2
 	opINT3
 
@@ -80,8 +82,6 @@ const (
 	opIDIV
 	opSYSCALL
 	opHLT
-	opRDMSR
-	opWRMSR
 	opRDTSC
 	opCPUID
 	opMOVCR

@@ -247,7 +247,7 @@ func (m *machine) switched(st *state) {
 		st.regs[r] = word{symbol(reg(r).String()+" of another thread", false).value(), kernels}
 	}
 	st.regs[rSI], st.regs[rSP] = word{m.s.prev.value(), kernels}, sp
-	st.cond = condition{}
+	st.cond, st.calls = condition{}, nil
 	st.dropBelow()
 	for i := range st.scratch {
 		st.mine[i], st.scratch[i] = false, word{m.s.other[i].value(), lost}

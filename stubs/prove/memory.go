@@ -313,9 +313,11 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 		return false
 	}
 	m.accesses(st, o, width, true)
+	st.verw = false // a store goes through a buffer too
 	old := *p.word
 	if p.cell >= 0 {
 		old = m.readCell(st, p.cell)
+		st.wrote |= 1 << p.cell
 		m.defines(st, p.cell, w.v)
 	}
 	*p.word = word{m.merge(old.v, w.v, 8*p.offset, width), m.moved(st, w.by)}

@@ -99,6 +99,8 @@ const (
 
 var flagNames = [numFlags]string{"DF", "AC", "NT", "TF"}
 
+var flagBits = [numFlags]uint64{flagDF: x86.X86_EFLAGS_DF, flagAC: x86.X86_EFLAGS_AC, flagNT: x86.X86_EFLAGS_NT, flagTF: x86.X86_EFLAGS_TF}
+
 // condition is what the last instruction that set the flags left in them.
 type condition struct {
 	kind  conditionKind
@@ -143,6 +145,7 @@ type state struct {
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
 	cells  [numCells]word
+	wrote  uint64 // a bit for each cell that the variant has ever written
 
 	scratch    [numScratch]word
 	mine       [numScratch]bool // no other thread can have written it
@@ -156,6 +159,7 @@ type state struct {
 
 	facts  *facts
 	path   *event
+	calls  *called
 	steps  int
 	walked walked
 
@@ -173,6 +177,13 @@ type expectation struct {
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
 	wrapper         *wrapper // of sys_call_table's that the call has come to
+}
+
+// called is a return address that a CALL has pushed and no RET has taken, as the
+// CPU's return stack has it, the last first.
+type called struct {
+	before *called
+	addr   uint64
 }
 
 // event is a decision on a path, the last first.

@@ -269,6 +269,9 @@ func (m *machine) jump(st *state, in *inst) {
 		if in.op == opRETN {
 			st.regs[rSP].v = st.regs[rSP].v.add(uint64(in.src.imm))
 		}
+		if ok = ok && m.predicted(st, to); !ok {
+			return
+		}
 	} else {
 		if in.src.kind != isImm && m.axes.Branch == stubs.BranchRetpoline {
 			m.check(st, claimRetpoline, 0, nil, false, nil)
@@ -279,18 +282,63 @@ func (m *machine) jump(st *state, in *inst) {
 	if !ok {
 		return
 	}
-	if in.op == opCALL && to.v.t == nil && m.partOf(to.v.c) != nil && !st.expect.inside {
+	if in.op == opCALL && st.phase == inCall && to.v.t == nil && m.partOf(to.v.c) != nil && !st.expect.inside {
 		st.expect.inside = true
 		if !m.cleared(st, inner, rDI, rSI) {
 			return
 		}
 	}
-	if in.op == opCALL && !m.push(st, word{v: known(st.pc)}) {
-		return
+	if in.op == opCALL {
+		if !m.push(st, word{v: known(st.pc)}) {
+			return
+		}
+		st.calls = &called{st.calls, st.pc}
 	}
 	m.learns(st)
 	if m.boundary(st) {
 		m.transfer(st, to)
+	}
+}
+
+// predicted takes the address that the CPU predicts for a RET from its return
+// stack, and checks of a variant that promises retpolines that nothing is done
+// there if it is not the right one.
+func (m *machine) predicted(st *state, to word) bool {
+	guess := st.calls
+	if guess != nil {
+		st.calls = guess.before
+	}
+	if m.axes.Branch != stubs.BranchRetpoline || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
+		return true
+	}
+	if guess == nil && st.phase == inResume {
+		return true // its caller is the kernel
+	}
+	return m.check(st, claimCapture, 0, nil, guess != nil && m.captures(guess.addr), func() (string, string, *origin) {
+		if guess == nil {
+			return "no CALL's", "", nil
+		}
+		return constant(guess.addr), "a loop of PAUSE and LFENCE", nil
+	})
+}
+
+// captures reports whether the code at an address is LFENCE, or PAUSE too, and a
+// JMP back.
+func (m *machine) captures(start uint64) bool {
+	fence := false
+	for addr := start; ; {
+		in, err := m.fetch(addr)
+		switch {
+		case err != nil:
+			return false
+		case in.op == opJMP:
+			return fence && in.src.kind == isImm && uint64(in.src.imm) == start
+		case in.op == opLFENCE:
+			fence = true
+		case in.op != opPAUSE:
+			return false
+		}
+		addr += uint64(in.len)
 	}
 }
 
@@ -328,13 +376,18 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 				return false, true
 			}
 		}
-		st.cond, st.verw = condition{}, true
+		// Only the form with an operand in memory overwrites the buffers
+		// (Intel, "Deep Dive: Microarchitectural Data Sampling").
+		st.cond, st.verw = condition{}, in.src.kind == inMem
 	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE:
 	case opPUSHF:
-		return m.push(st, word{v: symbol("the kernel's RFLAGS", false).value()}), true
+		return m.push(st, word{v: m.pushedFlags(st)}), true
 	case opPOPF:
-		m.undecided(st, claimFollows, "it may set any flag")
-		return false, true
+		return m.popFlags(st), true
+	case opRDMSR:
+		return m.readMSR(st), true
+	case opWRMSR:
+		return m.writeMSR(st), true
 	default:
 		if in.op >= opNoModel {
 			m.undecided(st, claimFollows, "what "+opNames[in.op]+" does")
