@@ -39,9 +39,7 @@ const bochsSkips = "traps: single step"
 // TestCrosscheck verifies and measures the same variants under QEMU's icount
 // and in Bochs, two emulators that share nothing: every check must have the
 // same outcome and every operation the same count of instructions, but for the
-// differences that are told above. Each has a boot of its own: after the checks
-// of all presets the futexes' count was 9 instructions higher in Bochs, with
-// every variant.
+// differences that are told above.
 func TestCrosscheck(t *testing.T) {
 	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "bare")}
 	if *everyPreset {
