@@ -24,7 +24,7 @@ func Body() Program {
 	var p Program
 	for _, part := range []func() Program{
 		start, console, panics, traps,
-		messages, pages, pageTables, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
 		randoms, processes, control, features, performanceCounters, sysCallTable,
@@ -50,6 +50,7 @@ func start() Program {
 	idle := thread(RBX)
 	info := Fields[layout.BootInfo[Mem]](Sym("boot_info"))
 	percpu := Fields[layout.PerCPU[Mem]](Sym("percpu"))
+	initMM := Fields[layout.MM[Mem]](Sym("init_mm"))
 	return Program{
 		Funcs: []Func{
 			FUNC("startup_64",
@@ -89,6 +90,10 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 				ORQ(RAX, Sym("init_pg_dir").Add(8*(layout.PhysMap>>39&511))),
 				MOVQ(CR3, RAX),
 				MOVQ(RAX, CR3),
+				MOVQ(RAX, initMM.PGD),
+				MOVQ(1, initMM.Users), // the idle thread, which does not end
+				LEAQ(Sym("init_mm"), RAX),
+				MOVQ(RAX, idle.MM),
 
 				CALL("console_init"),
 				CALL("trap_init"),

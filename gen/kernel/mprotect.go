@@ -32,7 +32,7 @@ func mprotect() Program {
 			LOOP(
 				CMPQ(RBX, RBP),
 				BREAK(AE),
-				CMPQ(R12, mm.AreasEnd),
+				CMPQ(R12, memory.AreasEnd),
 				IF(AE, MOVQ(-ENOMEM, R13), BREAK()),
 				CMPQ(self.Start, RBX),
 				IF(A,

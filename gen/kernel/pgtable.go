@@ -26,7 +26,8 @@ const userTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_USER | x86.PAGE_ACCE
 // is flushed as a whole (Linux's tlb_single_page_flush_ceiling).
 const flushCeiling = 33
 
-// flushTLB drops all of the user's translations. Clobbers RAX.
+// flushTLB drops all of the user's translations. Those of address spaces that
+// are not loaded are gone already (switch_mm). Clobbers RAX.
 func flushTLB() Block { return Block{MOVQ(CR3, RAX), MOVQ(RAX, CR3)} }
 
 // slot puts the offset of addr's entry in a table of the level of shift in
@@ -48,11 +49,26 @@ func skipTo(addr Reg, shift int) Block {
 	}
 }
 
-// pageTables are the four levels that map the user's half of init_pg_dir. A
-// table exists only where an area reaches into its span.
+// pageTables are the four levels that map the user's half. A table exists only
+// where an area reaches into its span. Below the top level all address spaces
+// share their tables, so that a change shows in all.
 func pageTables() Program {
 	// tableOf follows the entry RAX to its table; R8 holds PhysMap.
 	tableOf := Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}
+	// topLevel puts the current address space's top-level table in RAX.
+	topLevel := Block{
+		MOVQ(gs.Current, RAX),
+		MOVQ(thread(RAX).MM, RAX),
+		MOVQ(mm(RAX).PGD, RAX),
+		ADDQ(R8, RAX),
+	}
+	// setEntry makes RCX the entry RSI of a table of a level.
+	setEntry := func(shift int) Block {
+		if shift == pml4Shift {
+			return Block{CALL("set_pgd")}
+		}
+		return Block{MOVQ(RCX, RSI.At(0))}
+	}
 	// allocLevel goes from the table RAX to the next lower one, and makes it
 	// if it is not there.
 	allocLevel := func(shift int) Block {
@@ -69,7 +85,7 @@ func pageTables() Program {
 				JE("out"),
 				MOVL(RAX, RCX), // PhysMap is a multiple of 4 GiB
 				ORL(userTable, RCX),
-				MOVQ(RCX, RSI.At(0)),
+				setEntry(shift),
 			).ELSE(tableOf),
 		}
 	}
@@ -98,7 +114,7 @@ func pageTables() Program {
 			LOOP(
 				CMPQ(RDI, RBP),
 				BREAK(AE),
-				LEAQ(Sym("init_pg_dir"), RAX),
+				topLevel,
 				walk,
 				slot(RDI, shift, RCX),
 				LEAQ(RAX.Index(RCX, 1), RSI),
@@ -111,7 +127,8 @@ func pageTables() Program {
 				CONTINUE(B),
 				CMPQ(RDI, R13),
 				CONTINUE(A),
-				MOVQ(0, RSI.At(0)),
+				XORL(RCX, RCX),
+				setEntry(shift),
 				tableOf,
 				PUSHQ(RDI),
 				MOVQ(RAX, RDI),
@@ -127,7 +144,7 @@ func pageTables() Program {
 				`pte_alloc returns the address of the page-table entry of the user address RDI,
 with the tables down to it, or 0 if there is no memory for them.`,
 				MOVQ(uint64(layout.PhysMap), R8),
-				LEAQ(Sym("init_pg_dir"), RAX),
+				topLevel,
 				allocLevel(pml4Shift),
 				allocLevel(pdptShift),
 				allocLevel(pdShift),
@@ -144,7 +161,7 @@ none.`,
 				LOOP(
 					CMPQ(RDI, RSI),
 					BREAK(AE),
-					LEAQ(Sym("init_pg_dir"), RAX),
+					topLevel,
 					walkLevel(pml4Shift),
 					walkLevel(pdptShift),
 					walkLevel(pdShift),

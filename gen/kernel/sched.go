@@ -93,6 +93,9 @@ switched by the switch of the variant that RDI uses. IF is 0.`,
 				MOVQ(next.GSBase, RAX),
 				CMPQ(RAX, prev.GSBase),
 				IF(NE, setBase(x86.MSR_KERNEL_GS_BASE)),
+				MOVQ(next.MM, RAX),
+				CMPQ(RAX, prev.MM),
+				IF(NE, CALL("switch_mm")),
 				// An interrupt from ring 3 leaves SS null, and SYSRET on AMD does not
 				// load the whole descriptor: a thread that entered by interrupt must
 				// not leave a null SS to one that returns by SYSRET (Linux 4.2,

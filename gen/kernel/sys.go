@@ -124,6 +124,7 @@ var sysCalls = []sysCall{
 	{layout.SysSpin, "spin"},
 	{layout.SysStats, "stats"},
 	{layout.SysSetFrame, "set_frame"},
+	{layout.SysOwnMM, "own_mm"},
 }
 
 // sysCallTable is the table that the entry paths dispatch by. SysSelect

@@ -35,6 +35,11 @@ const (
 	// SysSetFrame replaces the slot RDI (a Slot) of this call's full frame by
 	// RSI, as ptrace or a signal handler would, through the slow-path wrapper.
 	SysSetFrame
+	// SysOwnMM gives the calling thread an address space of its own, in which
+	// the same memory is mapped, now and later: a switch from or to it costs what
+	// one between processes does. Threads that it makes share it. -ENOMEM: there
+	// is no memory for the tables.
+	SysOwnMM
 	sysControlEnd
 )
 
@@ -78,6 +83,8 @@ type VariantInfo[T any] struct {
 type Stats[T any] struct {
 	// Switches counts context switches.
 	Switches T
+	// MMSwitches counts those of them that loaded another address space.
+	MMSwitches T
 	// UserPreemptions and KernelPreemptions count those that an interrupt
 	// forced in ring 3, and inside a system call.
 	UserPreemptions, KernelPreemptions T

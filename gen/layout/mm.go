@@ -1,7 +1,22 @@
 package layout
 
-// MM is the state of the page allocator and of the one user address space.
+// MM is an address space, as Linux's struct mm_struct: top-level page tables of
+// its own. There is one process, so all address spaces map the same: below the
+// top level they share their tables, and the areas are common (Memory).
 type MM[T any] struct {
+	// PGD is the physical address of the top-level table, which CR3 takes: the
+	// first of PGDPages pages, at a multiple of their size.
+	PGD   T
+	Users T // threads that run in it
+	Next  T // all address spaces, init_mm first
+}
+
+// PGDPages is the number of top-level tables of an address space: the kernel's,
+// then one for ring 3 to run on, which holds nothing yet.
+const PGDPages = 2
+
+// Memory is the state of the page allocator and of what the process has mapped.
+type Memory[T any] struct {
 	// FreePages and FreeStacks are lists of free blocks, linked by their first
 	// word.
 	FreePages, FreeStacks T

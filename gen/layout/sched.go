@@ -18,7 +18,7 @@ type Sched[T any] struct {
 	LastTID T
 
 	// The counts of Stats.
-	Switches, UserPreemptions, KernelPreemptions, Ticks T
+	Switches, MMSwitches, UserPreemptions, KernelPreemptions, Ticks T
 }
 
 // TimerNever is later than any time.

@@ -96,6 +96,7 @@ type Thread[T any] struct {
 
 	Next     T // run queue, or the list of dead threads
 	Switches T // times switched in
+	MM       T // the address space that it runs in
 	TID      T
 	AllNext  T // all living threads, newest first
 
@@ -127,7 +128,6 @@ type Thread[T any] struct {
 	FileWait    T    // File that a sleeping call waits for, -1: any; 0: none
 	FileEvents  T    // EPOLL mask that it waits for
 	Comm        [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
-	Padding     T    // FX lies on a 16-byte boundary
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
