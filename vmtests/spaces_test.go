@@ -1,0 +1,137 @@
+package vmtests
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// spacesArgs are the arguments of testdata/c/spaces.c.
+func spacesArgs() []string {
+	var s layout.Stats[layout.Word]
+	var args []string
+	for _, n := range []uintptr{
+		layout.SysOwnMM, layout.SysStats, unsafe.Offsetof(s.MMSwitches) / 8, unsafe.Offsetof(s.PagesFree) / 8,
+	} {
+		args = append(args, strconv.Itoa(int(n)))
+	}
+	return args
+}
+
+// TestSpaces runs testdata/c/spaces.c: threads in address spaces of their own,
+// which must all see the same memory. On the host, where they share one, it
+// shows that what it expects is what Linux does.
+func TestSpaces(t *testing.T) {
+	path := cProgram(t, "spaces")
+	t.Run("host", func(t *testing.T) {
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
+		for _, name := range []string{"linux-3.19", "linux-6.12"} {
+			t.Run(name+"/"+string(engine), func(t *testing.T) {
+				t.Parallel()
+				res, console := bootInit(t, lab.Config{
+					Variants: []stubs.Named{variant(t, name)}, Init: path, Args: spacesArgs(), VM: machine(t, engine),
+				})
+				reportParts(t, res, console)
+			})
+		}
+	}
+}
+
+// TestSpacesCatches runs the same on kernels with a fault in the address
+// spaces: none may end well.
+func TestSpacesCatches(t *testing.T) {
+	path := cProgram(t, "spaces")
+	for _, tt := range []struct {
+		name, function string
+		old, new       string // machine code, which the function has once
+	}{
+		{
+			"a top-level entry is set in init_mm alone", "set_pgd",
+			"488b5210", "31d29090", // MOVQ MM.Next(RDX), RDX; XORL RDX, RDX
+		},
+		{
+			"an address space is not loaded", "switch_mm",
+			"0f22d8", "0f1f00", // MOVQ RAX, CR3; NOP
+		},
+		{
+			"an address space is freed with the first of its threads", "mm_put",
+			"48ff4f08", "4831c090", // DECQ MM.Users(RDI); XORQ RAX, RAX
+		},
+		{
+			"an address space is never freed", "mm_put",
+			"7401", "7400", // JE over the RET; JE to it
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, Args: spacesArgs(), VM: machine(t, vm.ICount)}
+			m, err := lab.Prepare(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
+			res, console := boot(t, m)
+			if res.Outcome == vm.Exited && res.Status == 0 {
+				t.Errorf("it went well\n%s", console)
+			}
+			t.Logf("%v, status %d: %s", res.Outcome, res.Status, res.Reason)
+		})
+	}
+}
+
+// patched is the path of a copy of the kernel in which the bytes old in a
+// function, both in hexadecimal, are replaced by new.
+func patched(t *testing.T, kernel, function, old, new string) string {
+	t.Helper()
+	image, err := os.ReadFile(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.NewFile(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err1 := hex.DecodeString(old)
+	is, err2 := hex.DecodeString(new)
+	if err1 != nil || err2 != nil || len(was) != len(is) {
+		t.Fatalf("bad patch: %s to %s", old, new)
+	}
+	for _, s := range symbols {
+		if s.Name != function {
+			continue
+		}
+		section := f.Sections[s.Section]
+		start := s.Value - section.Addr + section.Offset
+		code := image[start : start+s.Size]
+		if n := bytes.Count(code, was); n != 1 {
+			t.Fatalf("%s has %s %d times: %x", function, old, n, code)
+		}
+		copy(code[bytes.Index(code, was):], is)
+		path := filepath.Join(t.TempDir(), "kernel.elf")
+		if err := os.WriteFile(path, image, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	t.Fatalf("the kernel has no function %s", function)
+	return ""
+}
