@@ -7,196 +7,223 @@ import (
 
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/gen"
-	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/count"
+	"github.com/entrylab/entrylab/stubs/explain"
 )
+
+// code is what there is to show of the variants' code. It is that of the
+// entrylab that writes the report, not of the one that measured.
+type code struct {
+	// Build names that entrylab.
+	Build string
+	// Frames are the variants of the picture of frames, Slots its rows.
+	Frames []pictured
+	Slots  []slotRow
+	Diffs  []diff
+	// Counts are differences in what is in the code, Notes what must be known of
+	// them.
+	Counts []counts
+	Notes  []string
+	// Unlisted are variants that have figures and no listing.
+	Unlisted []unlisted
+}
+
+// pictured is a variant in the picture of frames, with the outcome of its proof.
+type pictured struct {
+	Name, Proof, Class string
+}
 
 // slotRow is a slot of the frame in the variants of the picture.
 type slotRow struct {
 	Off, Name string
-	Cells     []slotCell
+	Cells     []cell
 }
 
-// slotCell is what fills a slot, and its class: same or new against the first
-// variant, lazy, or none.
-type slotCell struct{ Text, Class string }
+// diff is a change in the code: the functions that are shown side by side, and
+// those that differ beside them.
+type diff struct {
+	Key, Title, From, To string
+	Funcs, More          []explain.FuncDiff
+}
 
-// pictured are the variants of the picture of frames.
-var pictured = []string{"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1"}
+// counts are the differences that the changes make in one phase.
+type counts struct {
+	Title string
+	Head  []string
+	Rows  []row
+}
 
-// contents is what a defined slot holds.
+type unlisted struct{ Name, Why string }
+
+// inPicture are the variants of the picture of frames.
+var inPicture = []string{"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1"}
+
+// contents is what a defined slot holds; one that is not named here holds the
+// register of its name.
 var contents = map[layout.Slot]string{
 	layout.SlotSS: "USER_DS", layout.SlotSP: "user RSP", layout.SlotFlags: "user RFLAGS", layout.SlotCS: "USER_CS",
-	layout.SlotIP: "user RIP", layout.SlotOrigAX: "number", layout.SlotDI: "RDI", layout.SlotSI: "RSI", layout.SlotDX: "RDX",
-	layout.SlotCX: "user RIP", layout.SlotAX: "-ENOSYS", layout.SlotR8: "R8", layout.SlotR9: "R9", layout.SlotR10: "R10",
+	layout.SlotIP: "user RIP", layout.SlotOrigAX: "number", layout.SlotCX: "user RIP", layout.SlotAX: "-ENOSYS",
 	layout.SlotR11: "user RFLAGS",
 }
 
-// frames is the picture of the frame while the handler of an ordinary call
-// runs, the top of the stack first.
-func frames() (names []string, rows []slotRow) {
-	type frame struct{ defined, room layout.Slots }
-	var list []frame
-	for _, name := range pictured {
-		n, err := stubs.ParseVariant(name)
-		if err != nil {
-			continue
-		}
-		var f frame
-		f.defined, f.room = n.Variant.Frame()
-		names, list = append(names, name), append(list, f)
+// content is what a defined slot holds.
+func content(s layout.Slot) string {
+	switch text, name := contents[s], strings.ToUpper(s.String()); {
+	case text != "":
+		return text
+	case name[0] == 'R': // R8 to R15
+		return name
+	default:
+		return "R" + name
 	}
+}
+
+// slots are the rows of the picture of the frame while the handler of an
+// ordinary call runs, the top of the stack first.
+func slots(variants []stubs.Variant) []slotRow {
+	var rows []slotRow
 	for s := layout.NumSlots; s > 0; {
 		s--
 		row := slotRow{Off: fmt.Sprintf("+%d", 8*int(s)), Name: s.String()}
-		for i, f := range list {
-			cell := slotCell{"by the fix-up", "lazy"}
+		first, _ := variants[0].Frame()
+		for _, v := range variants {
+			defined, room := v.Frame()
+			c := cell{"by the fix-up", "lazy"}
 			switch {
-			case f.defined.Has(s):
-				cell = slotCell{contents[s], "same"}
-				if cell.Text == "" {
-					cell.Text = strings.ToUpper(s.String())
-				}
-				if i > 0 && !list[0].defined.Has(s) {
-					cell.Class = "new"
-				}
-			case !f.room.Has(s):
-				cell = slotCell{"no room", "none"}
+			case defined.Has(s) && !first.Has(s):
+				c = cell{content(s), "new"}
+			case defined.Has(s):
+				c = cell{content(s), ""}
+			case !room.Has(s):
+				c = cell{"no room", "soft"}
 			case layout.SlotsCalleeSaved.Has(s):
-				cell = slotCell{"room", "none"}
+				c = cell{"room", "soft"}
 			}
-			row.Cells = append(row.Cells, cell)
+			row.Cells = append(row.Cells, c)
 		}
 		rows = append(rows, row)
 	}
-	return names, rows
+	return rows
 }
 
-// diff is the listings of two variants as one text.
-type diff struct {
-	Key, Title, From, To string
-	Funcs                []diffFunc
-}
-
-type diffFunc struct {
-	Name  string
-	Lines []diffLine
-	// Added and Removed count instructions.
-	Added, Removed int
-}
-
-// diffLine is a line of one of the two variants, or of both.
-type diffLine struct {
-	Mark  string // "+", "-" or " "
-	Class string // add, del, label or empty
-	Text  string
-}
-
-// code is what there is to show of the variants' code.
-type code struct{ diffs []diff }
-
-// shown are the functions of a variant that are compared.
+// shown are the functions of a variant that are shown side by side; the others
+// are wrappers that are alike.
 var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn", "__switch_to_asm", "__switch_to_resume"}
 
-func variants() (code, error) {
+// codeOf builds the variants of the study's changes and explains them. A
+// variant that the page has figures of, of other code than this entrylab's by
+// its name and axes, has no listing: there is one for what was measured, or
+// none.
+func codeOf(p study.Page) (code, error) {
+	c := code{Build: study.Build()}
 	list, err := study.Variants()
 	if err != nil {
-		return code{}, err
+		return c, err
 	}
 	image, err := gen.Build(gen.Config{Variants: list})
 	if err != nil {
-		return code{}, err
+		return c, err
 	}
-	listings := map[string]asm.Listing{}
-	for _, l := range image.Object.Listings {
-		listings[l.Name] = l
+	explained := map[string]*explain.Variant{}
+	named := map[string]stubs.Named{}
+	for _, n := range list {
+		if explained[n.Name], err = explain.Object(image.Object, n); err != nil {
+			return c, err
+		}
+		named[n.Name] = n
 	}
-	var c code
+	c.Unlisted = notListed(p, named)
+
+	var variants []stubs.Variant
+	for _, name := range inPicture {
+		proof := explained[name].Proof
+		c.Frames = append(c.Frames, pictured{name, proof.Outcome().String(), classOf(proof.Outcome())})
+		variants = append(variants, named[name].Variant)
+	}
+	c.Slots = slots(variants)
+
+	counted, err := count.Object(image.Object, list)
+	if err != nil {
+		return c, err
+	}
+	c.Notes = count.Notes(counted)
+	for i, phase := range count.Phases {
+		c.Counts = append(c.Counts, countsOf(counted, i, phase))
+	}
+
 	for _, change := range study.Changes {
 		from, to := change.Ends()
+		if slices.ContainsFunc(c.Unlisted, func(u unlisted) bool { return u.Name == study.Title(from) || u.Name == study.Title(to) }) {
+			continue
+		}
 		d := diff{Key: change.Key, Title: change.Title, From: study.Title(from), To: study.Title(to)}
-		for _, fn := range shown {
-			f := diffFunc{Name: fn, Lines: compare(lines(listings[fn+"."+from], from), lines(listings[fn+"."+to], to))}
-			for _, l := range f.Lines {
-				switch l.Class {
-				case "add":
-					f.Added++
-				case "del":
-					f.Removed++
-				}
-			}
-			if f.Added+f.Removed > 0 {
+		for _, f := range explain.Diff(explained[from], explained[to]) {
+			switch {
+			case f.Same():
+			case slices.Contains(shown, f.Name):
 				d.Funcs = append(d.Funcs, f)
+			default:
+				d.More = append(d.More, f)
 			}
 		}
-		c.diffs = append(c.diffs, d)
+		slices.SortStableFunc(d.Funcs, func(a, b explain.FuncDiff) int {
+			return slices.Index(shown, a.Name) - slices.Index(shown, b.Name)
+		})
+		c.Diffs = append(c.Diffs, d)
 	}
 	return c, nil
 }
 
-// lines are those of a listing, without what differs between variants by itself:
-// offsets, bytes and the variant's name.
-func lines(l asm.Listing, variant string) []string {
-	var list []string
-	for _, r := range l.Rows {
-		if r.Label != "" {
-			if r.Label != l.Name {
-				list = append(list, strings.TrimSuffix(r.Label, "."+variant)+":")
+// notListed are the variants of the page that this entrylab cannot list.
+func notListed(p study.Page, known map[string]stubs.Named) []unlisted {
+	var list []unlisted
+	for _, v := range p.Variants() {
+		axes := p.Axes(v)
+		n, ok := known[v]
+		why := ""
+		switch {
+		case axes == "":
+			why = "a kernel that entrylab did not generate"
+		case !ok:
+			why = "not among the variants that this entrylab's study has"
+			if _, err := stubs.ParseVariant(v); err != nil {
+				why = "not known to this entrylab; its axes were " + axes
 			}
+		case axes != n.Variant.String():
+			why = fmt.Sprintf("its axes were %s; under this name this entrylab builds %v", axes, n.Variant)
+		default:
 			continue
 		}
-		text := r.Text
-		if before, _, ok := strings.Cut(text, " +0x"); ok { // a jump inside: the distance is no difference
-			text = before
-		}
-		text = strings.ReplaceAll(text, "."+variant, "")
-		remark := r.Claim
-		if r.Comment != "" {
-			remark = strings.TrimPrefix(remark+"; "+r.Comment, "; ")
-		}
-		line := "    " + text
-		if remark != "" {
-			line = fmt.Sprintf("%-44s // %s", line, remark)
-		}
-		list = append(list, line)
+		list = append(list, unlisted{study.Title(v), why})
 	}
 	return list
 }
 
-// compare is the shortest way from a to b, by the longest common subsequence.
-func compare(a, b []string) []diffLine {
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
+// countsOf are the differences that each change makes in the code of a phase.
+func countsOf(counted []count.Variant, i int, phase count.Phase) counts {
+	c := counts{Title: phase.Title}
+	for _, m := range count.Metrics {
+		c.Head = append(c.Head, m.Title)
 	}
-	for i := range slices.Backward(a) {
-		for j := range slices.Backward(b) {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
+	find := func(name string) count.Counts {
+		return counted[slices.IndexFunc(counted, func(v count.Variant) bool { return v.Name == name })].Counts[i]
+	}
+	for _, change := range study.Changes {
+		from, to := change.Ends()
+		r := row{Name: change.Key}
+		for _, m := range count.Metrics {
+			c := cell{"0", classes[study.Same]}
+			switch d := m.Of(find(to)) - m.Of(find(from)); {
+			case d < 0:
+				c = cell{fmt.Sprint(d), classes[study.Cheaper]}
+			case d > 0:
+				c = cell{fmt.Sprintf("%+d", d), classes[study.Dearer]}
 			}
+			r.Cells = append(r.Cells, c)
 		}
+		c.Rows = append(c.Rows, r)
 	}
-	var out []diffLine
-	i, j := 0, 0
-	for i < len(a) || j < len(b) {
-		switch {
-		case i < len(a) && j < len(b) && a[i] == b[j]:
-			class := ""
-			if strings.HasSuffix(a[i], ":") {
-				class = "label"
-			}
-			out = append(out, diffLine{" ", class, a[i]})
-			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			out = append(out, diffLine{"-", "del", a[i]})
-			i++
-		default:
-			out = append(out, diffLine{"+", "add", b[j]})
-			j++
-		}
-	}
-	return out
+	return c
 }

@@ -25,7 +25,9 @@ import (
 // plotted is a plot with what the reader needs for it.
 type plotted struct {
 	Title, Caption string
-	SVG            template.HTML
+	// Source names engine and machine, and how sure the figures are.
+	Source string
+	SVG    template.HTML
 }
 
 // Colours as the plotting library knows them. The file replaces each by a
@@ -43,19 +45,24 @@ var (
 	}
 )
 
+// dashes tell the lines of one plot apart where colours do not.
+var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {9, 3, 2, 3}, {4, 4}, {12, 3}}
+
 // plotWidth is that of all plots: their text is of readable size on a phone.
 const plotWidth = 12 * vg.Centimeter
 
-// plots are those that the records have figures for.
+// plots are those that the records have figures for. An engine that only
+// confirms another has none.
 func plots(p study.Page) ([]plotted, error) {
 	var list []plotted
-	for _, e := range p.Engines() {
+	for _, e := range p.Telling() {
 		for _, f := range []func(study.Page, string) (*plotted, error){phases, bars, forest, switches, distribution} {
 			one, err := f(p, e)
 			if err != nil {
 				return nil, err
 			}
 			if one != nil {
+				one.Source = p.Describe(e) + ". " + p.Certainty(e)
 				list = append(list, *one)
 			}
 		}
@@ -94,14 +101,15 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	list := t.DefaultTicks.Ticks(low, high)
 	for i, tick := range list {
 		if tick.Label != "" {
-			list[i].Label = strconv.FormatFloat(tick.Value, 'g', 6, 64)
+			list[i].Label = minus(strconv.FormatFloat(tick.Value, 'g', 6, 64))
 		}
 	}
 	return list
 }
 
-// svg draws the plot, to be a part of the page.
-func svg(p *plot.Plot, height vg.Length) (template.HTML, error) {
+// svg draws the plot, to be a part of the page; title is what a reader hears
+// who does not see it.
+func svg(p *plot.Plot, title string, height vg.Length) (template.HTML, error) {
 	c := vgsvg.New(plotWidth, height)
 	p.Draw(draw.New(c))
 	var b bytes.Buffer
@@ -117,7 +125,8 @@ func svg(p *plot.Plot, height vg.Length) (template.HTML, error) {
 	for i, c := range palette {
 		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
 	}
-	return template.HTML("<svg role=\"img\" " + fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
+	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) +
+		fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
 }
 
 var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
@@ -138,9 +147,9 @@ func fixWidths(svg string) string {
 	})
 }
 
-// row is a line of a forest plot.
-type row struct {
-	name             string
+// branch is a line of a forest plot.
+type branch struct {
+	name, text       string
 	value, low, high float64
 	band             bool
 	bandLow, bandHi  float64
@@ -149,7 +158,7 @@ type row struct {
 // forest shows the difference of each change for the null call, with its
 // interval, and the band of the other forms.
 func forest(p study.Page, engine string) (*plotted, error) {
-	var rows []row
+	var rows []branch
 	for _, c := range study.Changes {
 		from, to := c.Ends()
 		op := "null-call"
@@ -157,23 +166,23 @@ func forest(p study.Page, engine string) (*plotted, error) {
 		if d.Kind == study.None || d.Kind == study.Exact || c.Exit && engine == "replay" {
 			continue
 		}
-		r := row{name: c.Key, value: d.Value, low: d.Low, high: d.High}
+		r := branch{name: c.Key, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
 		r.bandLow, r.bandHi, r.band = p.Band(engine, from, to, op)
 		rows = append(rows, r)
 	}
 	return drawForest(rows, engine+": what a change costs an ordinary call",
-		"Difference in "+p.Unit(engine)+" against the path without the change. Thick: the interval of the mean. Thin: what other forms of the measurement give. Left of zero is cheaper.",
+		"Difference in "+p.Unit(engine)+" against the path without the change; left of zero is cheaper. Dot and thick line: the mean and its interval. Thin line: what other forms of the measurement give.",
 		p.Unit(engine))
 }
 
 // switches is the same for the ways of the context switch.
 func switches(p study.Page, engine string) (*plotted, error) {
-	var rows []row
+	var rows []branch
 	from, to := study.Changes[0].Ends()
 	for _, o := range result.Switches {
 		d := p.Difference(p.Headline(engine, o.Op), from, to, o.Op)
 		if d.Kind == study.Interval {
-			rows = append(rows, row{name: o.Short, value: d.Value, low: d.Low, high: d.High})
+			rows = append(rows, branch{name: o.Short, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
 		}
 	}
 	return drawForest(rows, engine+": what (a) saves a context switch",
@@ -181,13 +190,13 @@ func switches(p study.Page, engine string) (*plotted, error) {
 		p.Unit(engine))
 }
 
-func drawForest(rows []row, title, caption, unit string) (*plotted, error) {
+func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	slices.Reverse(rows) // the first on top
 	c := canvas()
-	c.X.Label.Text = unit
+	c.X.Label.Text = "difference in " + unit
 	names := make([]string, len(rows))
 	for i, r := range rows {
 		names[i] = r.name
@@ -221,10 +230,34 @@ func drawForest(rows []row, title, caption, unit string) (*plotted, error) {
 	c.NominalY(names...)
 	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
 	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
-	margin := 0.05 * (c.X.Max - c.X.Min)
-	c.X.Min, c.X.Max = c.X.Min-margin, c.X.Max+margin
-	drawn, err := svg(c, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
-	return &plotted{title, caption, drawn}, err
+	width := c.X.Max - c.X.Min
+	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.35*width // the figures stand to the right
+	if err := figures(c, rows); err != nil {
+		return nil, err
+	}
+	drawn, err := svg(c, title, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
+	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
+}
+
+// figures writes the figure of each row at the right.
+func figures(c *plot.Plot, rows []branch) error {
+	var at plotter.XYLabels
+	for i, r := range rows {
+		at.XYs = append(at.XYs, plotter.XY{X: c.X.Max, Y: float64(i)})
+		at.Labels = append(at.Labels, r.text)
+	}
+	labels, err := plotter.NewLabels(at)
+	if err != nil {
+		return err
+	}
+	for i := range labels.TextStyle {
+		style := &labels.TextStyle[i]
+		style.Font, style.Color = sans, ink
+		style.Font.Size = 10
+		style.XAlign, style.YAlign = draw.XRight, draw.YCenter
+	}
+	c.Add(labels)
+	return nil
 }
 
 func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) error {
@@ -240,7 +273,7 @@ func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) 
 // distribution shows what each placement gave.
 func distribution(p study.Page, engine string) (*plotted, error) {
 	c := canvas()
-	c.X.Label.Text = p.Unit(engine)
+	c.X.Label.Text = "difference in " + p.Unit(engine)
 	c.Y.Label.Text = "share of the placements"
 	n, least, most := 0, 0.0, 0.0
 	for _, change := range study.Changes {
@@ -260,7 +293,7 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.Color, l.Width = palette[n], 1.8
+		l.Color, l.Width, l.Dashes = palette[n], 1.8, dashes[n]
 		c.Add(l)
 		c.Legend.Add(change.Key, l)
 		// A few placements far out must not hide the others.
@@ -272,11 +305,12 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 	}
 	c.X.Min, c.X.Max = least-1, most+1
 	c.Legend.Top, c.Legend.Left = true, true
-	drawn, err := svg(c, 8*vg.Centimeter)
+	title := engine + ": the difference of an ordinary call in each placement"
+	drawn, err := svg(c, title, 8*vg.Centimeter)
 	return &plotted{
-		engine + ": the difference in each placement",
-		"Each line is a change: the share of placements of code and data in which the difference of an ordinary call was at most so many " + p.Unit(engine) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
-		drawn,
+		Title:   title,
+		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(engine) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
+		SVG:     drawn,
 	}, err
 }
 
@@ -356,6 +390,6 @@ func drawBars(p study.Page, engine string, ops []string, stacked bool, title, ca
 	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
 	c.Y.Min, c.Y.Max = -0.6, rows
 	c.Legend.Top = true
-	drawn, err := svg(c, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
-	return &plotted{title, caption, drawn}, err
+	drawn, err := svg(c, title, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
+	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
 }

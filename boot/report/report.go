@@ -1,10 +1,12 @@
 // Package report writes results as one HTML file that needs nothing else: the
-// tables and verdicts of a study, plots, the frames and listings of the
-// variants, the machine, and what the figures do not say.
+// verdicts and tables of a study, plots, the frames and listings of the
+// variants with what the proof knows of them, the machine, and what the figures
+// do not say.
 //
 // In the flow (variant, listing, machine code, image, machine, lines, results,
-// table) it stands beside package study, from which it takes every number, at
-// the end.
+// table) it stands at the end, beside package study, from which it takes every
+// measured number; what it shows of the code it takes from packages explain and
+// count.
 package report
 
 import (
@@ -12,15 +14,18 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// Report is what the file shows.
+// Report is what the file shows. Nothing else goes into it but this program:
+// the same report is always written as the same bytes.
 type Report struct {
 	Page study.Page
 	// Records are all that the page is made of.
@@ -28,14 +33,12 @@ type Report struct {
 	// Files are the names of the results files, Notes what was noticed in
 	// reading them.
 	Files, Notes []string
-	// Time is printed as that of the report.
-	Time time.Time
 }
 
 //go:embed report.html
 var text string
 
-var page = template.Must(template.New("report").Parse(text))
+var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": minus}).Parse(text))
 
 // Write writes the report.
 func (r Report) Write(w io.Writer) error {
@@ -43,47 +46,122 @@ func (r Report) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	variants, err := variants()
+	listed, err := codeOf(r.Page)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	data := struct {
+	return page.Execute(w, struct {
 		Report
-		Date                 string
+		When                 string
+		Builds               []string
 		Engines              []engine
 		Answers              []answer
 		BreakEvens, Cautions []string
+		Checks               checked
 		Plots                []plotted
-		Slots                []slotRow
-		Frames               []string
-		Diffs                []diff
+		Code                 code
 		Machines             []machine
 	}{
-		Report: r, Date: r.Time.UTC().Format("2 January 2006 15:04 UTC"),
+		Report: r, When: when(r.Records), Builds: builds(r.Records),
 		Engines: engines(r.Page), Answers: answers(r.Page),
-		BreakEvens: r.Page.BreakEvens(), Cautions: r.Page.Notes(),
-		Plots: plots, Diffs: variants.diffs, Machines: machines(r.Records),
+		BreakEvens: r.Page.BreakEvens(), Cautions: r.Page.Notes(), Checks: checks(r.Page),
+		Plots: plots, Code: listed, Machines: machines(r.Records),
+	})
+}
+
+// when is the time in which the records were measured.
+func when(records []result.Record) string {
+	if len(records) == 0 {
+		return "never"
 	}
-	data.Frames, data.Slots = frames()
-	return page.Execute(w, data)
+	earlier := func(a, b result.Record) int { return a.Time.Compare(b.Time) }
+	first, last := slices.MinFunc(records, earlier).Time.UTC(), slices.MaxFunc(records, earlier).Time.UTC()
+	const day, minute = "2 January 2006", "15:04"
+	text := first.Format(day + " " + minute)
+	switch {
+	case first.Format(day) != last.Format(day):
+		text += " to " + last.Format(day+" "+minute)
+	case first.Format(minute) != last.Format(minute):
+		text += " to " + last.Format(minute)
+	}
+	return text + " UTC"
+}
+
+// builds are the entrylabs that measured.
+func builds(records []result.Record) []string {
+	var list []string
+	for _, r := range records {
+		if !slices.Contains(list, r.Build) {
+			list = append(list, r.Build)
+		}
+	}
+	return list
+}
+
+var negative = regexp.MustCompile(`(^|[\s\[(])-(\d)`)
+
+// minus gives negative numbers the sign that is as wide as a plus.
+func minus(text string) string { return negative.ReplaceAllString(text, "$1−$2") }
+
+// cell is a cell of a table, and the class of its style.
+type cell struct{ Text, Class string }
+
+// row is a row of a table.
+type row struct {
+	Name  string
+	Cells []cell
+}
+
+// classes are those of differences. A small one has the colour of neither.
+var classes = map[study.Sense]string{study.Same: "soft", study.Cheaper: "less", study.Dearer: "more"}
+
+// noFigure is the cell of what was not measured.
+var noFigure = cell{"–", "soft"}
+
+// cellOf is the cell of a difference.
+func cellOf(c study.Cell) cell {
+	if c.Text == "-" || c.Text == "" {
+		return noFigure
+	}
+	return cell{c.Text, classes[c.Sense]}
+}
+
+// classOf is the style of a proof's outcome.
+func classOf(o prove.Outcome) string {
+	if o == prove.Proved {
+		return "new"
+	}
+	return "bad"
 }
 
 // engine is a table of differences, and one of what they are differences of.
 type engine struct {
-	Name, Unit, About string
-	Head              []string
-	Rows              [][]string
+	Name, Unit, About, Sure string
+	// Confirms is the engine that has the same differences; there are no rows
+	// then.
+	Confirms string
+	Head     []string
+	Rows     []row
 	// CostHead and Costs are absolute figures, where these mean something.
 	CostHead []string
-	Costs    [][]string
+	Costs    []row
 }
 
 func engines(p study.Page) []engine {
 	var list []engine
 	for _, name := range p.Engines() {
-		e := engine{Name: name, Unit: p.Unit(name), About: p.Describe(name)}
-		rows := p.Table(name)
-		e.Head, e.Rows = rows[0], rows[1:]
+		e := engine{Name: name, Unit: p.Unit(name), About: p.Describe(name), Sure: p.Certainty(name), Confirms: p.Confirms(name)}
+		if e.Confirms == "" {
+			head, rows := p.Table(name)
+			e.Head = head
+			for _, r := range rows {
+				line := row{Name: r.Change}
+				for _, c := range r.Cells {
+					line.Cells = append(line.Cells, cellOf(c))
+				}
+				e.Rows = append(e.Rows, line)
+			}
+		}
 		if name != "replay" { // it does not run all of a call
 			e.CostHead, e.Costs = costs(p, name)
 		}
@@ -93,41 +171,109 @@ func engines(p study.Page) []engine {
 }
 
 // costs is a row for each variant, a column for each operation.
-func costs(p study.Page, engine string) (head []string, rows [][]string) {
-	head = []string{""}
+func costs(p study.Page, engine string) (head []string, rows []row) {
 	ops := p.Ops(engine)
 	for _, op := range ops {
 		head = append(head, result.OperationOf(op).Short)
 	}
 	for _, v := range p.Variants() {
-		row := []string{study.Title(v)}
-		some := false
+		r, some := row{Name: study.Title(v)}, false
 		for _, op := range ops {
 			records := p.Records(p.Headline(engine, op), v, op)
-			cell := "-"
+			c := noFigure
 			if n := len(records); n > 0 {
-				cell, some = study.Figure(records[n-1]), true
+				c, some = cell{study.Figure(records[n-1]), ""}, true
 			}
-			row = append(row, cell)
+			r.Cells = append(r.Cells, c)
 		}
 		if some {
-			rows = append(rows, row)
+			rows = append(rows, r)
 		}
 	}
 	return head, rows
 }
 
+// answer is what is said of a change: in words, and a table of the operations
+// on each engine.
 type answer struct {
-	Key, Title string
-	Lines      []string
+	Key, Title    string
+	Sentences     []string
+	Engines       []string // the table's columns, with their units
+	Rows          []row
+	Around, Blind []string
+	Published     []published
 }
+
+// published is a figure that was published, and whether the engines agree.
+type published struct{ Text, Source, Said, Class string }
 
 func answers(p study.Page) []answer {
 	var list []answer
 	for _, c := range study.Changes {
-		list = append(list, answer{c.Key, c.Title, p.Answer(c)})
+		a := answer{Key: c.Key, Title: c.Title, Sentences: p.Sentences(c), Blind: p.Blind(c)}
+		var columns []string
+		findings := p.Findings(c)
+		for _, f := range findings {
+			if !slices.Contains(columns, f.Engine) {
+				columns = append(columns, f.Engine)
+				a.Engines = append(a.Engines, f.Engine+", "+f.Unit)
+			}
+			if around := f.Around(); around != "" && f.Op == result.Operations[0].Op {
+				a.Around = append(a.Around, f.Engine+" "+around)
+			}
+		}
+		for _, op := range slices.Concat(result.Operations, result.Switches) {
+			r := row{op.Short, slices.Repeat([]cell{noFigure}, len(columns))}
+			some := false
+			for _, f := range findings {
+				if f.Op == op.Op {
+					r.Cells[slices.Index(columns, f.Engine)], some = cellOf(f.Cell()), true
+				}
+			}
+			if some {
+				a.Rows = append(a.Rows, r)
+			}
+		}
+		for _, f := range p.Published(c) {
+			said := published{f.Text, f.Source, strings.Join(f.Said, ", "), "new"}
+			switch {
+			case len(f.Said) == 0:
+				said.Said, said.Class = "not measured here", "lazy"
+			case strings.Contains(said.Said, "disagrees"):
+				said.Class = "bad"
+			}
+			a.Published = append(a.Published, said)
+		}
+		list = append(list, a)
 	}
 	return list
+}
+
+// checked are the controls: a column for each pair whose truth is known, a row
+// for each process.
+type checked struct {
+	Head []string
+	Rows []row
+}
+
+func checks(p study.Page) checked {
+	var t checked
+	all := p.Checks()
+	for _, c := range all {
+		if !slices.Contains(t.Head, c.Name) {
+			t.Head = append(t.Head, c.Name)
+		}
+	}
+	for _, c := range all {
+		name := fmt.Sprintf("%s process %d, %d placements", c.Engine, c.Process, c.N)
+		i := slices.IndexFunc(t.Rows, func(r row) bool { return r.Name == name })
+		if i < 0 {
+			i = len(t.Rows)
+			t.Rows = append(t.Rows, row{name, slices.Repeat([]cell{noFigure}, len(t.Head))})
+		}
+		t.Rows[i].Cells[slices.Index(t.Head, c.Name)] = cell{c.Figure(), ""}
+	}
+	return t
 }
 
 // machine is a configuration that records were taken with.
@@ -141,13 +287,13 @@ func machines(records []result.Record) []machine {
 	var list []machine
 	for _, r := range records {
 		i := slices.IndexFunc(list, func(m machine) bool { return m.Config == r.Config })
-		day := r.Time.Format("2006-01-02 15:04:05")
+		at := r.Time.UTC().Format(time.DateTime)
 		if i < 0 {
-			list = append(list, machine{Config: r.Config, First: day, Last: day})
+			list = append(list, machine{Config: r.Config, First: at, Last: at})
 			i = len(list) - 1
 		}
 		list[i].Records++
-		list[i].First, list[i].Last = min(list[i].First, day), max(list[i].Last, day)
+		list[i].First, list[i].Last = min(list[i].First, at), max(list[i].Last, at)
 	}
 	slices.SortStableFunc(list, func(a, b machine) int { return strings.Compare(a.Engine, b.Engine) })
 	return list

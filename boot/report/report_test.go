@@ -21,6 +21,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // records are a whole study's, with made-up figures: exact counts, and cycles
@@ -70,7 +71,7 @@ func written(t testing.TB) string {
 	var b bytes.Buffer
 	r := Report{
 		Page: study.Page{Set: study.NewSet(all)}, Records: all, Files: []string{"results <one>.jsonl"},
-		Notes: []string{"a note"}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Notes: []string{"a note"},
 	}
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
@@ -83,9 +84,10 @@ func written(t testing.TB) string {
 func TestWrite(t *testing.T) {
 	text := written(t)
 	for _, want := range []string{
-		"2 January 2026 03:04 UTC", "results &lt;one&gt;.jsonl", "a note", "(a)+(b)+(c)", "microcode 0x1", "Linux 6.1.0-cloud-amd64",
-		"<svg role=\"img\"", "var(--c1)", "Linux 4.1, commit 29722cd4ef66", "never", "PUSHQ", `class="add"`, `class="del"`,
-		"USER_DS", "by the fix-up", "no room", "ring 3",
+		"2 January 2026 03:04 UTC", "results &lt;one&gt;.jsonl", "a note", "(a)&#43;(b)&#43;(c)", "microcode 0x1", "Linux 6.1.0-cloud-amd64",
+		`<svg role="img" aria-label="replay: what a change costs an ordinary call"`, "var(--c1)", "Linux 4.1, commit 29722cd4ef66", "never", "PUSHQ",
+		"USER_DS", "by the fix-up", "no room", "ring 3", "proved", "difference in cycles. ± is half the 95 % interval of the mean, over 500 placements in 1 process;",
+		"icount: difference in instructions. Exact counts", "QEMU 7.2.22", "<p><b>Ordinary call: ", "forwards of the user&#39;s RSP",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q", want)
@@ -120,49 +122,39 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-func TestCompare(t *testing.T) {
-	for _, tt := range []struct{ name, from, to, want string }{
-		{"same", "a b", "a b", " a, b"},
-		{"one more", "a c", "a b c", " a,+b, c"},
-		{"one less", "a b c", "a c", " a,-b, c"},
-		{"another", "a b c", "a x c", " a,-b,+x, c"},
-		{"all", "a", "b", "-a,+b"},
-		{"nothing", "", "", ""},
-		{"from nothing", "", "a", "+a"},
-	} {
-		var got []string
-		for _, l := range compare(strings.Fields(tt.from), strings.Fields(tt.to)) {
-			got = append(got, l.Mark+l.Text)
+// TestSlots: the picture shows what the variants differ in.
+func TestSlots(t *testing.T) {
+	var variants []stubs.Variant
+	for _, name := range inPicture {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if text := strings.Join(got, ","); text != tt.want {
-			t.Errorf("%s: got %q, want %q", tt.name, text, tt.want)
-		}
+		variants = append(variants, n.Variant)
 	}
-}
-
-// TestFrames: the picture shows what the variants differ in.
-func TestFrames(t *testing.T) {
-	names, rows := frames()
-	at := func(slot, variant string) slotCell {
+	rows := slots(variants)
+	at := func(slot, variant string) cell {
 		for _, r := range rows {
 			if r.Name == slot {
-				return r.Cells[slices.Index(names, variant)]
+				return r.Cells[slices.Index(inPicture, variant)]
 			}
 		}
 		t.Fatalf("no slot %s", slot)
-		return slotCell{}
+		return cell{}
 	}
 	for _, tt := range []struct {
 		slot, variant string
-		want          slotCell
+		want          cell
 	}{
-		{"sp", "linux-3.19", slotCell{"by the fix-up", "lazy"}},
-		{"sp", "linux-3.19+a", slotCell{"user RSP", "new"}},
-		{"sp", "linux-3.19+b", slotCell{"by the fix-up", "lazy"}},
-		{"cs", "heukelum-v2", slotCell{"USER_CS", "new"}},
-		{"ip", "heukelum-v2", slotCell{"user RIP", "same"}},
-		{"r15", "linux-3.19", slotCell{"no room", "none"}},
-		{"r15", "linux-4.1", slotCell{"room", "none"}},
+		{"sp", "linux-3.19", cell{"by the fix-up", "lazy"}},
+		{"sp", "linux-3.19+a", cell{"user RSP", "new"}},
+		{"sp", "linux-3.19+b", cell{"by the fix-up", "lazy"}},
+		{"cs", "heukelum-v2", cell{"USER_CS", "new"}},
+		{"ip", "heukelum-v2", cell{"user RIP", ""}},
+		{"di", "heukelum-v2", cell{"RDI", ""}},
+		{"r8", "heukelum-v2", cell{"R8", ""}},
+		{"r15", "linux-3.19", cell{"no room", "soft"}},
+		{"r15", "linux-4.1", cell{"room", "soft"}},
 	} {
 		if got := at(tt.slot, tt.variant); got != tt.want {
 			t.Errorf("%s of %s is %v, want %v", tt.slot, tt.variant, got, tt.want)
@@ -173,6 +165,187 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestSides: both variants stand side by side; what only one has is marked, and
+// beside an instruction is what the proof knows.
+func TestSides(t *testing.T) {
+	text := written(t)
+	_, text, _ = strings.Cut(text, "linux-3.19 → linux-3.19&#43;a ")
+	text, _, _ = strings.Cut(text, "</details>")
+	for _, want := range []string{
+		`<tr><td class="gone"><del><code>MOVQ PerCPU.RSPScratch(GS), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></del></td>` +
+			`<td class="come"><ins><code>MOVQ PtRegs.SP(RSP), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></ins></td></tr>`,
+		`<tr><td></td><td class="come"><ins><code>MOVQ RCX, PtRegs.SP(RSP)</code> <span class="known"><span class="slot">sp = user.RSP</span> </span></ins></td></tr>`,
+		`<tr class="same"><td><div><code>MOVQ RDI, PtRegs.DI(RSP)</code> <span class="known"><span class="slot">di = user.RDI</span> </span></div></td>`,
+		`<tr class="same"><td><div><b>sysret_check:</b></div></td><td><div><b>sysret_check:</b></div></td></tr>`,
+		`Differ, too: stub_clone (−4 +0 instructions)`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the listings lack %s", want)
+		}
+	}
+	if strings.Contains(text, ".linux-3.19") {
+		t.Error("the variants' names stand in the listings, and so each call differs")
+	}
+}
+
+// TestNotListed: a variant that this build does not have, or has with other
+// axes, keeps its figures and has no listing; the report says why.
+func TestNotListed(t *testing.T) {
+	all := records(t)
+	for i := range all {
+		switch all[i].Variant {
+		case "linux-3.19+b":
+			all[i].Axes = "sp=other"
+		case "linux-4.1":
+			all[i].Variant, all[i].Axes = "linux-99", "sp=elsewhere"
+		case "bare":
+			all[i].Variant, all[i].Axes = "linux-6.12", "sp=frame"
+		}
+	}
+	var b bytes.Buffer
+	if err := (Report{Page: study.Page{Set: study.NewSet(all)}, Records: all}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	for _, want := range []string{
+		`<th scope="row">linux-99</th><td>31</td>`,
+		"linux-99 is not listed: not known to this entrylab; its axes were sp=elsewhere",
+		"linux-6.12 is not listed: not among the variants that this entrylab",
+		"linux-3.19&#43;b is not listed: its axes were sp=other; under this name this entrylab builds sp=percpu,flags=flags",
+		"mitigations=off is not listed: a kernel that entrylab did not generate",
+		"linux-3.19 → linux-3.19&#43;c ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	if strings.Contains(text, "linux-3.19 → linux-3.19&#43;b ") {
+		t.Error("the listing of a variant with other axes is shown")
+	}
+}
+
+// TestRuns: figures of several runs are used together, those that were measured
+// again are left out and counted, and the time is that of the measuring.
+func TestRuns(t *testing.T) {
+	first := records(t)
+	second := slices.Clone(first)
+	for i := range second {
+		second[i].Run, second[i].Time = 1, second[i].Time.Add(24*time.Hour)
+	}
+	for _, tt := range []struct {
+		name string
+		all  []result.Record
+		want []string
+	}{
+		{"one", first, []string{"measured 2 January 2026 03:04 UTC", "over 500 placements in 1 process;"}},
+		{"two", slices.Concat(first, second), []string{"measured 2 January 2026 03:04 to 3 January 2026 03:04 UTC", "over 1000 placements in 2 processes;"}},
+		{"twice the same", slices.Concat(first, first), []string{fmt.Sprintf("%d figures that were measured again later", len(first)), "over 500 placements in 1 process;"}},
+	} {
+		var b bytes.Buffer
+		if err := (Report{Page: study.Page{Set: study.NewSet(tt.all)}, Records: tt.all}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: the report lacks %q", tt.name, want)
+			}
+		}
+	}
+}
+
+func TestMinus(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"-1.0 ±0.1", "−1.0 ±0.1"},
+		{"-1.0 to -0.5 [-2, +3]", "−1.0 to −0.5 [−2, +3]"},
+		{"linux-3.19, full-frame, -ENOSYS", "linux-3.19, full-frame, -ENOSYS"},
+	} {
+		if got := minus(tt.text); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestAccessible: what a reader needs who does not see the page, or not well.
+func TestAccessible(t *testing.T) {
+	text := written(t)
+	for _, problem := range inaccessible(text) {
+		t.Error(problem)
+	}
+	if !strings.Contains(text, `<html lang="en">`) {
+		t.Error("the page has no language")
+	}
+	for _, tt := range []struct{ name, from, to, want string }{
+		{"header without scope", `<th scope="row">`, `<th>`, "<th> says not what it heads"},
+		{"plot without words", `<svg role="img" aria-label="icount: the phases of a null call"`, `<svg role="img"`, "<svg "},
+		{"pale", "--soft: #58626c", "--soft: #999999", "--soft on --page"},
+		{"pale in the dark", "--soft: #a5afb8", "--soft: #555555", "dark: --soft on --page"},
+	} {
+		if problems := strings.Join(inaccessible(strings.Replace(text, tt.from, tt.to, 1)), "\n"); !strings.Contains(problems, tt.want) {
+			t.Errorf("%s: the problems are %q, want %q", tt.name, problems, tt.want)
+		}
+	}
+}
+
+// inaccessible looks for headers without a scope, plots without words, and
+// colours too near to each other (WCAG 2.1, 1.4.3 and 1.4.11).
+func inaccessible(text string) []string {
+	var problems []string
+	for _, element := range regexp.MustCompile(`<(?:th|svg)\b[^>]*>`).FindAllString(text, -1) {
+		switch {
+		case strings.HasPrefix(element, "<th") && !strings.Contains(element, "scope="):
+			problems = append(problems, element+" says not what it heads")
+		case strings.HasPrefix(element, "<svg") && !regexp.MustCompile(`aria-label="[^"]+"`).MatchString(element):
+			problems = append(problems, element+" has no words")
+		}
+	}
+	schemes := strings.SplitAfterN(text, ":root {", 3)
+	for i, scheme := range []string{"light", "dark"} {
+		colors := map[string]string{}
+		for _, m := range regexp.MustCompile(`--(\w+): (#[0-9a-f]{6})`).FindAllStringSubmatch(strings.SplitN(schemes[i+1], "}", 2)[0], -1) {
+			colors[m[1]] = m[2]
+		}
+		for _, pair := range []struct {
+			names string
+			least float64
+		}{
+			{"ink page, ink card, soft page, soft card, less page, less card, more page, more card, slot card, accent page", 4.5},
+			{"addink add, delink del, lazyink lazyback", 4.5},
+			{"faint card, c1 card, c2 card, c3 card, c4 card, c5 card, c6 card", 3},
+		} {
+			for p := range strings.SplitSeq(pair.names, ", ") {
+				ink, paper, _ := strings.Cut(p, " ")
+				if c := contrast(colors[ink], colors[paper]); !(c >= pair.least) {
+					problems = append(problems, fmt.Sprintf("%s: --%s on --%s has a contrast of %.2f, want %g", scheme, ink, paper, c, pair.least))
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// contrast is that of two colours, from 1 to 21 (WCAG 2.1, contrast ratio).
+func contrast(a, b string) float64 {
+	luminance := func(color string) float64 {
+		var rgb [3]uint8
+		if _, err := fmt.Sscanf(color, "#%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2]); err != nil {
+			return math.NaN()
+		}
+		sum := 0.0
+		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+			x := float64(rgb[i]) / 255
+			if x <= 0.04045 {
+				x /= 12.92
+			} else {
+				x = math.Pow((x+0.055)/1.055, 2.4)
+			}
+			sum += weight * x
+		}
+		return sum
+	}
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
 // widths are those of a phone and of a desk.
 var widths = []int{390, 1400}
 
@@ -180,7 +353,7 @@ var widths = []int{390, 1400}
 // be wider than the window, and the console must stay empty.
 func TestBrowser(t *testing.T) {
 	browser := chromium(t)
-	text := strings.ReplaceAll(written(t), "<details>", "<details open>")
+	text := strings.ReplaceAll(written(t), "<details", "<details open")
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			if problems := browse(t, browser, text, width); len(problems) > 0 {

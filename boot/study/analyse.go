@@ -27,8 +27,10 @@ func (c Column) String() string {
 type Set struct {
 	Columns []Column
 	// Left is the number of records that are not used, because the engine has
-	// newer ones of other code.
-	Left   int
+	// newer ones of other code; Again is that of figures that were measured
+	// again, in a run of the same number on the same machine.
+	Left, Again int
+
 	series map[key][]result.Record
 	units  map[Column]string
 	known  map[pair]Difference // resampling takes its time
@@ -74,12 +76,17 @@ func NewSet(records []result.Record) *Set {
 			s.Columns = append(s.Columns, k.Column)
 			s.units[k.Column] = r.Unit
 		}
-		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return old.Run == r.Run })
+		before := len(s.series[k])
+		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return sameRun(&old, r) })
+		s.Again += before - len(s.series[k])
 		s.series[k] = append(s.series[k], *r)
 	}
 	slices.SortStableFunc(s.Columns, func(a, b Column) int { return cmp.Compare(rank(a.Engine), rank(b.Engine)) })
 	return s
 }
+
+// sameRun reports whether two records are of the same boot or process.
+func sameRun(a, b *result.Record) bool { return a.Run == b.Run && a.MachineID() == b.MachineID() }
 
 // rank is the order of the columns.
 func rank(engine string) int {
@@ -88,9 +95,9 @@ func rank(engine string) int {
 
 // Unit is what the engine's figures are in.
 func (s *Set) Unit(engine string) string {
-	for c, unit := range s.units {
+	for _, c := range s.Columns {
 		if c.Engine == engine {
-			return unit
+			return s.units[c]
 		}
 	}
 	return ""
@@ -120,6 +127,23 @@ func (s *Set) Variants() []string {
 		}
 	}
 	return have
+}
+
+// Axes are those that a variant was measured with, by the newest record; a
+// kernel that was not generated has none.
+func (s *Set) Axes(variant string) string {
+	var newest result.Record
+	for k, records := range s.series {
+		if k.variant != variant {
+			continue
+		}
+		for _, r := range records {
+			if cmp.Or(r.Time.Compare(newest.Time), cmp.Compare(r.Axes, newest.Axes)) > 0 {
+				newest = r
+			}
+		}
+	}
+	return newest.Axes
 }
 
 // Engines are those that have records, in the order of the tables.
@@ -355,7 +379,7 @@ func betweenRuns(a, b []result.Record) (low, high float64, ok bool) {
 func paired(a, b []result.Record) []float64 {
 	var from, to []float64
 	for _, x := range a {
-		i := slices.IndexFunc(b, func(y result.Record) bool { return y.Run == x.Run })
+		i := slices.IndexFunc(b, func(y result.Record) bool { return sameRun(&x, &y) })
 		if i < 0 {
 			continue
 		}

@@ -212,7 +212,7 @@ func hash(paths ...string) (string, error) {
 // HostConfig is the part of a configuration that this host and this program
 // are.
 func HostConfig() result.Config {
-	c := result.Config{Build: build()}
+	c := result.Config{Build: Build()}
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		c.Host = "unknown CPU (" + err.Error() + ")"
@@ -250,8 +250,8 @@ func utsString(field []int8) string {
 	return string(s)
 }
 
-// build names this program: its module's version, else its source's revision.
-func build() string {
+// Build names this program: its module's version, else its source's revision.
+func Build() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 )
 
@@ -33,22 +32,31 @@ func (p Page) Write(w io.Writer) error {
 	for _, s := range p.Skipped {
 		out.prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
 	}
-	if p.Left > 0 {
-		out.line("%d records of other code than the newest are left out.", p.Left)
+	for _, line := range p.LeftOut() {
+		out.prose("", line)
 	}
 	for _, e := range p.Engines() {
 		out.line("")
-		if first := p.confirms(e); first != "" {
-			out.line("%s: the same as %s, in every figure", e, first)
+		if first := p.Confirms(e); first != "" {
+			out.line("%s: the same differences as %s, every one", e, first)
 			continue
 		}
 		out.line("%s: difference in %s", e, p.Unit(e))
-		out.table(p.Table(e))
+		head, rows := p.Table(e)
+		text := [][]string{append([]string{""}, head...)}
+		for _, r := range rows {
+			line := []string{r.Change}
+			for _, c := range r.Cells {
+				line = append(line, c.Text)
+			}
+			text = append(text, line)
+		}
+		out.table(text)
 	}
 	out.line("")
 	for _, c := range Changes {
 		out.prose("", fmt.Sprintf("%s: %s", c.Key, c.Title))
-		for _, line := range p.Answer(c) {
+		for _, line := range p.answer(c) {
 			out.prose("    ", line)
 		}
 	}
@@ -58,15 +66,32 @@ func (p Page) Write(w io.Writer) error {
 		out.prose("    ", line)
 	}
 	out.line("")
-	for _, line := range p.Notes() {
+	for _, line := range append(p.Notes(), p.controlLines()...) {
 		out.prose("", "* "+line)
 	}
 	return out.err
 }
 
+// LeftOut tells of the records that are not used.
+func (p Page) LeftOut() []string {
+	var lines []string
+	if p.Left > 0 {
+		lines = append(lines, fmt.Sprintf("%d figures of other code than the newest are left out.", p.Left))
+	}
+	if p.Again > 0 {
+		lines = append(lines, fmt.Sprintf("%d figures that were measured again later, in a run of the same number, are left out.", p.Again))
+	}
+	return lines
+}
+
+// Row is what a change makes of each operation.
+type Row struct {
+	Change string
+	Cells  []Cell
+}
+
 // Table is an engine's: a row for each change, a column for each operation.
-func (p Page) Table(engine string) [][]string {
-	head := []string{""}
+func (p Page) Table(engine string) (head []string, rows []Row) {
 	ops := p.Ops(engine)
 	for _, op := range ops {
 		head = append(head, result.OperationOf(op).Short)
@@ -74,45 +99,49 @@ func (p Page) Table(engine string) [][]string {
 			head = append(head, "other forms")
 		}
 	}
-	rows := [][]string{head}
 	for _, c := range Changes {
 		from, to := c.Ends()
-		row := []string{c.Key}
+		row := Row{Change: c.Key}
 		for _, op := range ops {
-			cell, band := p.Difference(p.Headline(engine, op), from, to, op).Cell(), ""
+			cell, band := p.Difference(p.Headline(engine, op), from, to, op).Cell(), Cell{}
 			if low, high, ok := p.Band(engine, from, to, op); ok {
-				band = short(low) + " to " + short(high)
+				band.Text = short(low) + " to " + short(high)
 			}
 			if c.Exit && blind(engine) {
-				cell, band = "-", "-"
+				cell, band = Cell{Text: "-"}, Cell{Text: "-"}
 			}
-			row = append(row, cell)
+			row.Cells = append(row.Cells, cell)
 			if p.banded(engine, op) {
-				row = append(row, band)
+				row.Cells = append(row.Cells, band)
 			}
 		}
 		rows = append(rows, row)
 	}
-	return rows
+	return head, rows
 }
 
-// confirms returns the engine before this one whose every difference is exactly
+// Confirms returns the engine before this one whose every difference is exactly
 // the same, if there is one.
-func (p Page) confirms(engine string) string {
+func (p Page) Confirms(engine string) string {
 	for _, first := range p.Engines() {
 		if first == engine {
 			break
 		}
-		if p.Unit(first) == result.Instructions && p.Unit(engine) == result.Instructions && reflect.DeepEqual(p.Table(first), p.Table(engine)) {
+		if p.Unit(first) != result.Instructions || p.Unit(engine) != result.Instructions {
+			continue
+		}
+		head, rows := p.Table(first)
+		head2, rows2 := p.Table(engine)
+		if slices.Equal(head, head2) && reflect.DeepEqual(rows, rows2) {
 			return first
 		}
 	}
 	return ""
 }
 
-// telling are the engines that do not only confirm another one.
-func (p Page) telling() []string {
-	return slices.DeleteFunc(p.Engines(), func(e string) bool { return p.confirms(e) != "" })
+// Telling are the engines that do not only confirm another one.
+func (p Page) Telling() []string {
+	return slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Confirms(e) != "" })
 }
 
 // banded reports whether the engine has several forms of an operation.
@@ -130,152 +159,17 @@ func (p Page) banded(engine, op string) bool {
 // call.
 func blind(engine string) bool { return engine == "replay" }
 
-// Answer is what is to be said of a change: on each engine the verdict, and
-// beside it what was published.
-func (p Page) Answer(c Change) []string {
-	from, to := c.Ends()
-	var lines []string
-	engines := p.telling()
-	slices.Reverse(engines) // cycles first
-	for _, e := range engines {
-		if c.Exit && blind(e) {
-			lines = append(lines, e+": cannot compare exits, it does not run SYSRETQ")
-			continue
-		}
-		var parts []string
-		for _, op := range []string{nullCall, "thread-switch-yield", "switch-warm", "switch-cold-sp"} {
-			d := p.Difference(p.Headline(e, op), from, to, op)
-			if d.Kind == None {
-				continue
-			}
-			part := result.OperationOf(op).Short + " " + d.Verdict()
-			if op == nullCall {
-				part += p.others(e, c, op, d)
-			}
-			parts = append(parts, part)
-		}
-		if len(parts) > 0 {
-			lines = append(lines, e+": "+strings.Join(parts, "; "))
-		}
-	}
-	return append(lines, p.Published(c)...)
-}
-
-// others tells what the change costs in other surroundings.
-func (p Page) others(engine string, c Change, op string, first Difference) string {
-	low, high, n := first.Value, first.Value, 0
-	for _, pair := range c.Pairs[1:] {
-		if d := p.Difference(p.Headline(engine, op), name(pair[0]), name(pair[1]), op); d.Kind != None {
-			low, high, n = min(low, d.Value), max(high, d.Value), n+1
-		}
-	}
-	switch {
-	case n == 0:
-		return ""
-	case low == high:
-		return fmt.Sprintf(" (so in all %d surroundings)", n+1)
-	case first.Kind == Exact:
-		return fmt.Sprintf(" (%s to %s in %d surroundings)", signed(low), signed(high), n+1)
-	}
-	return fmt.Sprintf(" (%s to %s in %d surroundings)", short(low), short(high), n+1)
-}
-
-// Published are the lines about published figures of a change: each figure with
-// its source, and whether the engines agree.
-func (p Page) Published(c Change) []string {
-	from, to := c.Ends()
-	var lines []string
-	for _, f := range AllPublished {
-		if f.Change != c.Key {
-			continue
-		}
-		var said []string
-		for _, e := range p.telling() {
-			if c.Exit && blind(e) {
-				continue
-			}
-			d := p.Difference(p.Headline(e, f.Op), from, to, f.Op)
-			if a := f.agreement(d); a != "" {
-				said = append(said, e+" "+a)
-			}
-		}
-		if len(said) == 0 {
-			said = []string{"no engine here measures this"}
-		}
-		lines = append(lines, fmt.Sprintf("published: %s (%s): %s", f.Text, f.Source, strings.Join(said, ", ")))
-	}
-	return lines
-}
-
 // BreakEvens are the lines of the break-even rates.
 func (p Page) BreakEvens() []string {
 	var lines []string
 	for _, t := range Trades {
-		for _, e := range p.telling() {
+		for _, e := range p.Telling() {
 			if b := p.BreakEven(e, t); b.OK {
 				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", Title(name(t.Eager)), Title(name(t.Lazy)), e, b))
 			}
 		}
 	}
 	return lines
-}
-
-// Notes are what the reader of the figures must know.
-func (p Page) Notes() []string {
-	notes := []string{"No figure of a context switch was found published."}
-	for _, e := range p.Engines() {
-		switch e {
-		case "icount", "bochs":
-			notes = append(notes, e+" counts instructions, exactly; an instruction is not a cycle, and a count says nothing of stores, forwarding or caches.")
-		case "kvm":
-			notes = append(notes, "kvm: ticks of the time-stamp counter on the CPU itself; the interval is over boots.")
-		case "replay":
-			notes = append(notes, p.replayNotes()...)
-		}
-	}
-	return notes
-}
-
-// replayNotes are what must be said with figures of the replay.
-func (p Page) replayNotes() []string {
-	notes := []string{
-		"replay runs the variants' own code in ring 3, without SYSCALL, SYSRET, SWAPGS, STI and CLI: only differences between paths with the same exit instruction mean anything, and no figure is the cost of a system call.",
-		"replay: form SR1 (LFENCE for SYSCALL and SYSRET, a handler with work) is the figure, SR0 (no work), N0 (no fence) and D0 (MFENCE) bound what another CPU makes of it; the switch is of form SR0. Caches are warm but where it says cold.",
-		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data, and over processes where these differ by more.",
-	}
-	notes = append(notes,
-		"replay: for \"usersp cold\" and \"both cold\" the thread lies so that usersp begins a cache line of its own, which no other part of the switch touches. Where it shares one, as in Linux 3.19, whose thread_struct has sp beside it, look at \"thread cold\".",
-		"replay: cycles are derived from a chain of multiplications, not counted. Predictors are trained; a busy core pays some 0.2 cycles more for each store.")
-	for _, r := range p.Controls("replay") {
-		if r.Form != replay.HeadlineForm || !strings.Contains(r.Op, nullCall) {
-			continue
-		}
-		notes = append(notes, fmt.Sprintf("replay control, process %d: %s: %+.2f [%+.2f, %+.2f], %d placements",
-			r.Run+1, r.Op, r.Median, r.Interval.Low, r.Interval.High, r.Batches))
-	}
-	return notes
-}
-
-// Describe names the machine of an engine.
-func (p Page) Describe(engine string) string {
-	for k, records := range p.series {
-		if k.Engine != engine || k.variant == Control {
-			continue
-		}
-		r := records[0]
-		text := fmt.Sprintf("%s: %s, machine %s, CPU %s", engine, r.Unit, r.Machine, r.CPU)
-		if r.Emulator != "" {
-			text += ", " + r.Emulator
-		}
-		if r.Host != r.CPU && !r.Emulated() {
-			text += ", on " + r.Host
-		}
-		if r.Microcode != "" && !r.Emulated() {
-			text += ", microcode " + r.Microcode
-		}
-		return text
-	}
-	return engine
 }
 
 // writer prints lines and keeps the first error.

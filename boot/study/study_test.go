@@ -168,8 +168,8 @@ func TestDifference(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := NewSet(tt.records).Difference(tt.column, base, whole, nullCall)
-			if d.Cell() != tt.want || d.Verdict() != tt.verdict {
-				t.Errorf("got %q and %q, want %q and %q", d.Cell(), d.Verdict(), tt.want, tt.verdict)
+			if d.Cell().Text != tt.want || d.Verdict() != tt.verdict {
+				t.Errorf("got %q and %q, want %q and %q", d.Cell().Text, d.Verdict(), tt.want, tt.verdict)
 			}
 		})
 	}
@@ -203,7 +203,7 @@ func TestBetweenRuns(t *testing.T) {
 		for run, m := range tt.means {
 			all = append(all, timed(base, nullCall, "SR1", run, around(500, 0)...), timed(whole, nullCall, "SR1", run, around(500+m, 0)...))
 		}
-		if got := NewSet(all).Difference(Column{"replay", "SR1"}, base, whole, nullCall).Cell(); got != tt.want {
+		if got := NewSet(all).Difference(Column{"replay", "SR1"}, base, whole, nullCall).Cell().Text; got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -368,7 +368,7 @@ func TestConfirms(t *testing.T) {
 		if err := (Page{Set: NewSet(append(sample(), second...))}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
-		same := strings.Contains(b.String(), "bochs: the same as icount, in every figure")
+		same := strings.Contains(b.String(), "bochs: the same differences as icount, every one")
 		if table := strings.Contains(b.String(), "bochs: difference in"); same != tt.want || table == tt.want {
 			t.Errorf("%s: told in a line %v, in a table %v", tt.name, same, table)
 		}

@@ -9,9 +9,47 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 )
 
+// Cell is a field of a table of differences: its text, and what that means.
+type Cell struct {
+	Text  string
+	Sense Sense
+}
+
+// Sense is what a difference means.
+type Sense uint8
+
+// The senses of a difference.
+const (
+	// Unknown is no figure, or one that says nothing of which is cheaper.
+	Unknown Sense = iota
+	// Same is no difference, or none that was seen.
+	Same
+	// Small is no more than alignment alone makes.
+	Small
+	Cheaper
+	Dearer
+)
+
+// Sense tells what the difference means.
+func (d Difference) Sense() Sense {
+	switch {
+	case d.Kind == None:
+		return Unknown
+	case !d.Seen():
+		return Same
+	case d.Unit == result.Cycles && math.Abs(d.Value) < placement+leastShown/2:
+		return Small
+	case d.Value < 0:
+		return Cheaper
+	}
+	return Dearer
+}
+
 // Cell is the difference for a table: the figure, and half its interval if it
 // has one.
-func (d Difference) Cell() string {
+func (d Difference) Cell() Cell { return Cell{d.figure(), d.Sense()} }
+
+func (d Difference) figure() string {
 	switch {
 	case d.Kind == None:
 		return "-"
@@ -50,8 +88,35 @@ func (d Difference) Verdict() string {
 	if d.Kind == Spread {
 		return text + ", ranges of one run"
 	}
-	if d.Unit == result.Cycles && math.Abs(d.Value) < placement+leastShown/2 {
+	if d.Sense() == Small {
 		text += fmt.Sprintf(", no more than the %g that alignment alone makes", placement)
+	}
+	return text
+}
+
+// Words is the difference in words that need no sign.
+func (d Difference) Words() string {
+	switch {
+	case d.Kind == None:
+		return "not measured"
+	case d.Kind == Exact && d.Value == 0:
+		return "the same number of " + d.Unit
+	case !d.Seen():
+		return fmt.Sprintf("no difference seen (%s %s)", plusMinus(d), d.Unit)
+	}
+	amount := strconv.FormatFloat(math.Abs(d.Value), 'f', -1, 64)
+	if d.Kind != Exact {
+		amount = strconv.FormatFloat(math.Abs(d.Value), 'f', 1, 64)
+	}
+	text := amount + " " + plural(d.Unit, d.Value) + " cheaper"
+	if d.Value > 0 {
+		text = amount + " " + plural(d.Unit, d.Value) + " dearer"
+	}
+	switch {
+	case d.Kind == Spread:
+		text += ", by the ranges of one run"
+	case d.Sense() == Small:
+		text += ", no more than alignment alone makes"
 	}
 	return text
 }
@@ -78,6 +143,14 @@ func signed(v float64) string {
 		return "+" + text
 	}
 	return text
+}
+
+// hundredth prints a control.
+func hundredth(v float64) string {
+	if text := fmt.Sprintf("%+.2f", v); text != "-0.00" {
+		return text
+	}
+	return "+0.00"
 }
 
 // short prints a measured difference: one digit behind the point says as much

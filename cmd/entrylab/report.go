@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/entrylab/entrylab/boot/report"
 	"github.com/entrylab/entrylab/boot/result"
@@ -29,7 +28,7 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 	if *out == "" || len(files) == 0 {
 		return 0, errors.New("want results files, as entrylab study writes them, and -o FILE")
 	}
-	r := report.Report{Files: files, Time: time.Now()}
+	r := report.Report{Files: files}
 	for _, path := range files {
 		records, cut, err := result.ReadFile(path)
 		if err != nil {

@@ -27,14 +27,6 @@ func compareCounted(w io.Writer, list []stubs.Named, format string) error {
 	return printCounted(w, variants)
 }
 
-// countNotes is what must be known of the counts.
-var countNotes = []string{
-	"Each instruction of a straight way counts once: no work is pending, nothing interrupts, SYSCALL and the handler's own are left out.",
-	"A line is 64 bytes of data: of the per-CPU area, the kernel stack, the threads and sys_call_table.",
-	"A forward is a load of the user's RSP from where it was stored before.",
-	"No cycles are predicted: what a store or a forward costs depends on what stands around it. The engines replay and kvm measure it.",
-}
-
 // printCounted prints a row for each count of each phase, the difference from
 // the first variant beside the others'.
 func printCounted(w io.Writer, variants []count.Variant) error {
@@ -66,23 +58,12 @@ func printCounted(w io.Writer, variants []count.Variant) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	for _, note := range notesOf(variants) {
+	for _, note := range count.Notes(variants) {
 		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// notesOf adds what must be known of these variants.
-func notesOf(variants []count.Variant) []string {
-	notes := countNotes[:len(countNotes):len(countNotes)]
-	for _, v := range variants {
-		if v.OwnExit {
-			notes = append(notes, v.Name+": a call that needs the whole frame has an exit of its own, so its restore goes on to ring 3.")
-		}
-	}
-	return notes
 }
 
 func jsonCounted(w io.Writer, variants []count.Variant) error {
@@ -95,7 +76,7 @@ func jsonCounted(w io.Writer, variants []count.Variant) error {
 		Engine string    `json:"engine"`
 		Counts []counted `json:"counts"`
 		Notes  []string  `json:"notes"`
-	}{Engine: engineStatic, Notes: notesOf(variants)}
+	}{Engine: engineStatic, Notes: count.Notes(variants)}
 	for _, v := range variants {
 		for i, p := range count.Phases {
 			out.Counts = append(out.Counts, counted{v.Name, p.Name, v.Counts[i]})

@@ -111,6 +111,22 @@ func (v Variant) Of(phase string) Counts {
 	return v.Counts[i]
 }
 
+// Notes are what a reader of the counts of these variants must know.
+func Notes(variants []Variant) []string {
+	notes := []string{
+		"Each instruction of a straight way counts once: no work is pending, nothing interrupts, SYSCALL and the handler's own are left out.",
+		"A line is 64 bytes of data: of the per-CPU area, the kernel stack, the threads and sys_call_table.",
+		"A forward is a load of the user's RSP from where it was stored before.",
+		"No cycles are predicted: what a store or a forward costs depends on what stands around it. The engines replay and kvm measure it.",
+	}
+	for _, v := range variants {
+		if v.OwnExit {
+			notes = append(notes, v.Name+": a call that needs the whole frame has an exit of its own, so its restore goes on to ring 3.")
+		}
+	}
+	return notes
+}
+
 // Variants counts the code of each variant by itself.
 func Variants(list []stubs.Named) ([]Variant, error) {
 	return count(list, prove.WalkVariant)

@@ -66,58 +66,38 @@ func Diff(left, right *Variant) []FuncDiff {
 	for i := range left.Funcs {
 		a := &left.Funcs[i]
 		b := find(right.Funcs, a.Name)
-		list = append(list, FuncDiff{a.Name, a, b, pairs(lines(a, left.Name), lines(b, right.Name))})
+		list = append(list, FuncDiff{a.Name, a, b, pairs(a.lines(), b.lines())})
 	}
 	for i := range right.Funcs {
 		b := &right.Funcs[i]
 		if find(left.Funcs, b.Name) == nil {
-			list = append(list, FuncDiff{b.Name, nil, b, pairs(nil, lines(b, right.Name))})
+			list = append(list, FuncDiff{b.Name, nil, b, pairs(nil, b.lines())})
 		}
 	}
 	return list
 }
 
-// line is a row and what it is compared by.
-type line struct {
-	row *Row
-	key string
-}
-
-// lines are those of a function, without the label that is its name.
-func lines(f *Func, variant string) []line {
+// lines are the rows of a function, without the label that is its name.
+func (f *Func) lines() []*Row {
 	if f == nil {
 		return nil
 	}
-	var list []line
+	var list []*Row
 	for i := range f.Rows {
-		r := &f.Rows[i]
-		if r.Label != f.Listing.Name {
-			list = append(list, line{r, r.key(variant)})
+		if r := &f.Rows[i]; r.Label != f.Listing.Name {
+			list = append(list, r)
 		}
 	}
 	return list
-}
-
-// key is the row's text, without the variant's name and the distance of a jump
-// that has no label.
-func (r *Row) key(variant string) string {
-	text := r.Label + ":"
-	if r.Label == "" {
-		text = strings.Join(strings.Fields(r.Text), " ")
-		if before, _, ok := strings.Cut(text, " +0x"); ok {
-			text = before
-		}
-	}
-	return strings.ReplaceAll(text, "."+variant, "")
 }
 
 // same reports whether two lines say the same. Between a variant that GNU as has
 // assembled and another one that is told by the bytes and by what they do.
-func (l line) same(o line) bool {
-	if l.row.gnu() == o.row.gnu() || l.row.Label != "" || o.row.Label != "" {
-		return l.key == o.key
+func (r *Row) same(o *Row) bool {
+	if r.gnu() == o.gnu() || r.Label != "" || o.Label != "" {
+		return r.Plain == o.Plain
 	}
-	return strings.EqualFold(l.key, o.key) || bytes.Equal(l.row.Bytes, o.row.Bytes) && l.row.Mark == o.row.Mark
+	return strings.EqualFold(r.Plain, o.Plain) || bytes.Equal(r.Bytes, o.Bytes) && slices.Equal(r.Effects, o.Effects)
 }
 
 // gnu reports whether the instruction is written in GNU as's way.
@@ -125,7 +105,7 @@ func (r *Row) gnu() bool { return r.Label == "" && r.Text != "" && r.Text[0] >= 
 
 // pairs pairs lines by their longest common subsequence. What only the left has
 // stands beside what only the right has in the same place.
-func pairs(a, b []line) []Pair {
+func pairs(a, b []*Row) []Pair {
 	common := make([][]int, len(a)+1)
 	for i := range common {
 		common[i] = make([]int, len(b)+1)
@@ -159,13 +139,13 @@ func pairs(a, b []line) []Pair {
 		switch {
 		case i < len(a) && j < len(b) && a[i].same(b[j]):
 			flush()
-			out = append(out, Pair{a[i].row, b[j].row, true})
+			out = append(out, Pair{a[i], b[j], true})
 			i, j = i+1, j+1
 		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			left = append(left, a[i].row)
+			left = append(left, a[i])
 			i++
 		default:
-			right = append(right, b[j].row)
+			right = append(right, b[j])
 			j++
 		}
 	}
@@ -173,32 +153,44 @@ func pairs(a, b []line) []Pair {
 	return out
 }
 
-// Side prints one side of a pair: the instruction without the variant's name,
-// and what the proof knows of it where the two differ.
-func (p Pair) Side(r *Row, variant string) string {
+// Mark is what stands between the two sides: < before a line of the left alone,
+// > before one of the right alone, | between two that differ, and a space
+// between two that do not.
+func (p Pair) Mark() string {
+	switch {
+	case p.Same:
+		return " "
+	case p.Right == nil:
+		return "<"
+	case p.Left == nil:
+		return ">"
+	}
+	return "|"
+}
+
+// side prints one side of a pair: the instruction, and what the proof knows of
+// it where the two differ.
+func (p Pair) side(r *Row) string {
 	switch {
 	case r == nil:
 		return ""
-	case r.Label != "" || p.Same || r.Mark == "":
-		text := r.key(variant)
-		if r.Label == "" {
-			text = "    " + text
-		}
-		return text
+	case r.Label != "":
+		return r.Plain
+	case p.Same || len(r.Effects) == 0:
+		return "    " + r.Plain
 	}
-	return fmt.Sprintf("    %s  // %s", r.key(variant), r.Mark)
+	return fmt.Sprintf("    %s  // %s", r.Plain, r.Mark())
 }
 
-// Text prints what Diff returns in two columns. Between them stands < before a
-// line of the left alone, > before one of the right alone, | between two that
-// differ. A function that is the same in both is one line.
+// Text prints what Diff returns in two columns, with the pairs' marks between
+// them. A function that is the same in both is one line.
 func Text(left, right *Variant) string {
 	list := Diff(left, right)
 	width := utf8.RuneCountInString(left.Name)
 	for _, d := range list {
 		for _, p := range d.Pairs {
 			if !d.Same() {
-				width = max(width, utf8.RuneCountInString(p.Side(p.Left, left.Name)))
+				width = max(width, utf8.RuneCountInString(p.side(p.Left)))
 			}
 		}
 	}
@@ -216,16 +208,7 @@ func Text(left, right *Variant) string {
 		fmt.Fprintf(&b, "%s: -%d +%d instructions\n", d.Name, d.Removed(), d.Added())
 		row(size(d.Left), " ", size(d.Right))
 		for _, p := range d.Pairs {
-			mark := "|"
-			switch {
-			case p.Same:
-				mark = " "
-			case p.Right == nil:
-				mark = "<"
-			case p.Left == nil:
-				mark = ">"
-			}
-			row(p.Side(p.Left, left.Name), mark, p.Side(p.Right, right.Name))
+			row(p.side(p.Left), p.Mark(), p.side(p.Right))
 		}
 	}
 	return b.String()

@@ -35,13 +35,35 @@ type Func struct {
 // Row is a line of a listing: a label, or an instruction.
 type Row struct {
 	asm.Row
-	// Mark is what the instruction does: the slot that it fills and each
-	// register that it changes, as in "sp = user.RSP, RCX = user.RSP". Where paths
-	// bring different values there are two, or the first and how many others. RSP
-	// is left out where a push, pop, call or return moves it.
-	Mark string
+	// Plain is the label or the instruction without what differs between two
+	// variants by itself: the variant's name, and the distance of a jump that has
+	// no label.
+	Plain string
+	// Effects are what the instruction does, as the proof found it: the slot
+	// that it fills first, then each register that it changes. RSP is left out
+	// where a push, pop, call or return moves it.
+	Effects []Effect
 	// Unreached is set if no path comes to the instruction.
 	Unreached bool
+}
+
+// Effect is a slot of the frame or a register that an instruction changes.
+type Effect struct {
+	Name string
+	// Slot is set if it is a slot.
+	Slot bool
+	// Value is the symbol that it then holds. Where paths bring different values
+	// there are two, or the first and how many others.
+	Value string
+}
+
+// Mark is the effects in words, as in "sp = user.RSP, RCX = user.RSP".
+func (r Row) Mark() string {
+	var parts []string
+	for _, e := range r.Effects {
+		parts = append(parts, e.Name+" = "+e.Value)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Instructions is how many the function has.
@@ -72,7 +94,7 @@ func Object(obj *asm.Object, n stubs.Named) (*Variant, error) {
 		return nil, err
 	}
 	v := &Variant{Name: n.Name, Proof: proof}
-	x := explainer{obj.Symbols, roomOf(n)}
+	x := explainer{obj.Symbols, roomOf(n), n.Name}
 	unreached := map[string]bool{}
 	for _, w := range proof.Unreached {
 		unreached[place(w.Func, w.Off)] = true
@@ -84,10 +106,10 @@ func Object(obj *asm.Object, n stubs.Named) (*Variant, error) {
 		}
 		f := Func{Name: name, Listing: l}
 		for _, r := range l.Rows {
-			row := Row{Row: r}
+			row := Row{Row: r, Plain: x.plain(r)}
 			if r.Label == "" {
 				if k, ok := proof.At(l.Addr + uint64(r.Off)); ok {
-					row.Mark = x.mark(k)
+					row.Effects = x.effects(k)
 				}
 				row.Unreached = unreached[place(l.Name, r.Off)]
 			}
@@ -108,10 +130,23 @@ var registers = [16]string{
 // movesRSP are the instructions that move RSP by a word, as everybody knows.
 var movesRSP = []string{"PUSHQ", "PUSH", "POPQ", "POP", "CALL", "RET", "RETN", "RETQ"}
 
-// explainer is what marks are made with.
+// explainer is what rows are explained with.
 type explainer struct {
 	symbols []asm.Symbol // by address
 	room    map[string]bool
+	variant string
+}
+
+// plain is a row's Plain.
+func (x explainer) plain(r asm.Row) string {
+	text := r.Label + ":"
+	if r.Label == "" {
+		text = strings.Join(strings.Fields(r.Text), " ")
+		if before, _, ok := strings.Cut(text, " +0x"); ok {
+			text = before
+		}
+	}
+	return strings.ReplaceAll(text, "."+x.variant, "")
 }
 
 // roomOf are the slots that the variant's frames have room for, by name.
@@ -124,21 +159,21 @@ func roomOf(n stubs.Named) map[string]bool {
 	return names
 }
 
-func (x explainer) mark(k prove.Known) string {
-	var parts []string
+func (x explainer) effects(k prove.Known) []Effect {
+	var list []Effect
 	mnemonic, operands, _ := strings.Cut(strings.ToUpper(k.Text), " ") // GNU as's are lower
 	operands = strings.TrimPrefix(operands, "%")
 	moves := slices.Contains(movesRSP, mnemonic)
 	// What is pushed below a frame without room for all slots fills none.
 	if k.Defines != "" && (!moves || mnemonic != "CALL" && x.room[k.Defines]) {
-		parts = append(parts, k.Defines+" = "+x.values(k.Values))
+		list = append(list, Effect{k.Defines, true, x.values(k.Values)})
 	}
 	for i, name := range registers {
 		if k.Changed[i] && !(moves && name == "RSP" && operands != name) {
-			parts = append(parts, name+" = "+x.values(k.RegValues[i]))
+			list = append(list, Effect{name, false, x.values(k.RegValues[i])})
 		}
 	}
-	return strings.Join(parts, ", ")
+	return list
 }
 
 // values names what there may be.
@@ -162,8 +197,9 @@ func (x explainer) value(text string) string {
 	name := text
 	for _, s := range x.symbols {
 		if s.Func && addr-s.Addr < s.Size {
-			if name = s.Name; addr != s.Addr {
-				name = place(s.Name, int(addr-s.Addr))
+			name = strings.TrimSuffix(s.Name, "."+x.variant)
+			if addr != s.Addr {
+				name = place(name, int(addr-s.Addr))
 			}
 		}
 	}
@@ -174,8 +210,8 @@ func (x explainer) value(text string) string {
 // wrote it. A slot that both name is named once.
 func (r Row) remark() string {
 	var parts []string
-	if r.Mark != "" {
-		parts = append(parts, r.Mark)
+	if mark := r.Mark(); mark != "" {
+		parts = append(parts, mark)
 	} else if r.Claim != "" {
 		parts = append(parts, r.Claim)
 	}

@@ -118,14 +118,14 @@ func TestDiff(t *testing.T) {
 					if p.Right != nil {
 						r = append(r, p.Right)
 					}
-					if p.Same && p.Left.key(left.Name) != p.Right.key(right.Name) {
+					if p.Same && p.Left.Plain != p.Right.Plain {
 						t.Errorf("%s to %s: %q is said to be %q", left.Name, right.Name, p.Left.Text, p.Right.Text)
 					}
 				}
-				if got, want := sides(l, left.Name), sides(rows(d.Left), left.Name); got != want {
+				if got, want := sides(l), sides(d.Left.lines()); got != want {
 					t.Errorf("%s to %s: %s: the left side is\n%s\nwant\n%s", left.Name, right.Name, d.Name, got, want)
 				}
-				if got, want := sides(r, right.Name), sides(rows(d.Right), right.Name); got != want {
+				if got, want := sides(r), sides(d.Right.lines()); got != want {
 					t.Errorf("%s to %s: %s: the right side is\n%s\nwant\n%s", left.Name, right.Name, d.Name, got, want)
 				}
 			}
@@ -137,24 +137,10 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// rows are those of a function that Diff shows.
-func rows(f *Func) []*Row {
-	if f == nil {
-		return nil
-	}
-	var list []*Row
-	for i := range f.Rows {
-		if f.Rows[i].Label != f.Listing.Name {
-			list = append(list, &f.Rows[i])
-		}
-	}
-	return list
-}
-
-func sides(rows []*Row, variant string) string {
+func sides(rows []*Row) string {
 	var b strings.Builder
 	for _, r := range rows {
-		fmt.Fprintln(&b, r.key(variant))
+		fmt.Fprintln(&b, r.Plain)
 	}
 	return b.String()
 }
@@ -205,8 +191,8 @@ func TestGNU(t *testing.T) {
 			t.Errorf("%d instructions added, %d removed, want the LFENCE alone:\n%s", d.Added(), d.Removed(), Text(all[0], all[1]))
 		}
 		for _, r := range d.Right.Rows {
-			if strings.HasPrefix(r.Text, "pushq %r11") && r.Mark != "flags = user.RFLAGS" && r.Mark != "r11 = user.RFLAGS" {
-				t.Errorf("%s is explained as %q", r.Text, r.Mark)
+			if strings.HasPrefix(r.Text, "pushq %r11") && r.Mark() != "flags = user.RFLAGS" && r.Mark() != "r11 = user.RFLAGS" {
+				t.Errorf("%s is explained as %q", r.Text, r.Mark())
 			}
 		}
 		return
