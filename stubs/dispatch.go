@@ -28,6 +28,7 @@ const (
 func (v Variant) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
+		v.ibrsEnterFast(regs),
 		v.testEntryWork(suffix),
 		v.enable(IRQDispatch),
 		CMPQ(RAX, layout.SysControlMax),
@@ -140,6 +141,7 @@ func (v Variant) sysretOrIRET() Block {
 	regs := regsAt(0)
 	return Block{
 		loadCalleeSaved(regs),
+		v.ibrsExit(),
 		v.sysretFits(regs, "opportunistic_sysret_failed"),
 		LABEL("opportunistic_sysret"),
 		loadArgs(regs),
@@ -202,9 +204,11 @@ func (v Variant) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
 		MOVQ(RAX, RSI).C("the number"),
+		v.ibrsEnter(),
 		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
 		v.onlySYSRET(),
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
+		v.ibrsExit(),
 		v.popRegs(),
 		POPQ(RDI).Is(pt.DI),
 		ADDQ(pt.IP.Off-pt.OrigAX.Off, RSP).C("to the hardware frame"),
@@ -224,6 +228,7 @@ func (v Variant) onlySYSRET() Block {
 		TESTB(RAX, RAX),
 		JE("swapgs_restore_regs_and_return_to_usermode"),
 		LABEL("syscall_return_via_sysret"),
+		v.ibrsExit(),
 		v.popRegs(),
 		v.popLeave(),
 		SWAPGS().C("GS.base: PerCPU -> user"),

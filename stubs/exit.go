@@ -60,7 +60,7 @@ func (v Variant) exit(suffix string) Block {
 // is loaded last: behind it the frame is out of reach.
 func (v Variant) sysret() Block {
 	regs := regsAt(v.low())
-	exit := Block{LABEL("syscall_return_via_sysret"), v.loadRest(regs)}
+	exit := Block{LABEL("syscall_return_via_sysret"), v.ibrsExit(), v.loadRest(regs)}
 	if v.Build == BuildMov { // the order of 3.19
 		exit = append(exit, v.loadSYSRET(regs), loadArgs(regs))
 	} else { // the order of 4.1
@@ -124,6 +124,7 @@ func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
 func (v Variant) iret() Block {
 	return Block{
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
+		v.ibrsExit(),
 		v.loadRest(regsAt(v.low())),
 		v.iretFrom(v.low()),
 	}
@@ -222,6 +223,7 @@ func (v Variant) opportunistic(suffix string) Block {
 		v.sysretFits(regs, "syscall_return_via_slow_exit"),
 
 		LABEL("syscall_return_via_sysret"),
+		v.ibrsExitChecked(regs),
 		v.loadRest(regs),
 		loadArgs(regs),
 		v.leave(v.low()),

@@ -121,7 +121,13 @@ func (n Named) program() (Program, error) {
 func (n Named) needs() layout.Features { return n.Variant.needs() | n.Needs }
 
 // needs is what the axes need of the CPU.
-func (v Variant) needs() layout.Features { return 0 }
+func (v Variant) needs() layout.Features {
+	var f layout.Features
+	if v.IBRS == IBRSEntry {
+		f |= layout.FeatureIBRS
+	}
+	return f
+}
 
 // desc describes the variant to the kernel.
 func (n Named) desc() layout.VariantDesc[any] {
@@ -135,6 +141,7 @@ func (n Named) desc() layout.VariantDesc[any] {
 		Poison:      stub("stub_poison"),
 		SwitchTo:    stub("__switch_to_asm"),
 		UsesScratch: n.Variant.scratchWord(),
+		SpecCtrl:    n.Variant.specCtrl(),
 		Info:        n.Variant.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.needs())

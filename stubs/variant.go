@@ -29,6 +29,7 @@ type Variant struct {
 	Buffers Buffers
 	Branch  Branch
 	Landing Landing
+	IBRS    IBRS
 	// Bare is the floor of every measurement, on no axis: SYSCALL and SYSRET,
 	// nothing kept, nothing called.
 	Bare bool
@@ -156,6 +157,7 @@ var axes = []axis{
 	{"buffers", []string{"kept", "verw"}, func(v *Variant) *uint8 { return (*uint8)(&v.Buffers) }, true},
 	{"branch", []string{"indirect", "retpoline"}, func(v *Variant) *uint8 { return (*uint8)(&v.Branch) }, true},
 	{"landing", []string{"none", "endbr"}, func(v *Variant) *uint8 { return (*uint8)(&v.Landing) }, true},
+	{"ibrs", []string{"off", "entry"}, func(v *Variant) *uint8 { return (*uint8)(&v.IBRS) }, true},
 }
 
 // numPathAxes is how many of the axes, from the first on, decide about each
@@ -358,6 +360,11 @@ var laterImpossible = []struct {
 		"clear=xor with a fast path",
 		"the handler's arguments would be gone: only do_syscall_64 takes them from the frame (slow=only)",
 		func(v Variant) bool { return v.Clear == ClearXor && v.Slow != SlowOnly },
+	},
+	{
+		"ibrs=entry with interrupts on before it",
+		"between STI and the write of SPEC_CTRL an interrupt would run the kernel, and whatever thread comes next, on the predictions of ring 3 (so irq=dispatch or irq=off)",
+		func(v Variant) bool { return v.IBRS == IBRSEntry && (v.IRQ == IRQEarly || v.IRQ == IRQFrame) },
 	},
 	{
 		"buffers=verw with slow=iret",

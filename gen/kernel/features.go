@@ -7,7 +7,7 @@ import (
 )
 
 // feature is where CPUID tells of something that a variant may need: a bit of
-// a register.
+// a register. One bit of several is enough.
 type feature struct {
 	is   layout.Features
 	leaf uint32
@@ -17,6 +17,8 @@ type feature struct {
 
 var allFeatures = []feature{
 	{layout.FeaturePCID, 1, RCX, x86.CPUID_1_ECX_PCID},
+	{layout.FeatureIBRS, 7, RDX, x86.CPUID_7_EDX_SPEC_CTRL},            // Intel
+	{layout.FeatureIBRS, 0x80000008, RBX, x86.CPUID_80000008_EBX_IBRS}, // AMD
 }
 
 // features finds out what the CPU has of what variants may need.
@@ -35,10 +37,12 @@ func features() Program {
 				IF(B, ORQ(uint64(f.is), Sym("cpu_features"))),
 			),
 		)
+	}
+	for i, name := range layout.FeatureNames {
 		say = append(say,
-			TESTL(uint64(f.is), RBX),
+			TESTL(1<<i, RBX),
 			IF(NE,
-				LEAQ(Str(" "+f.is.String()), RDI),
+				LEAQ(Str(" "+name), RDI),
 				CALL("message"),
 			),
 		)

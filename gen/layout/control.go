@@ -98,6 +98,9 @@ type Stats[T any] struct {
 	CycleCounter, InstructionCounter, CountersOn T
 	// Features (a Features) is what the CPU has of what variants may need.
 	Features T
+	// SpecCtrl is MSR_IA32_SPEC_CTRL as this very call found it, 0 if the CPU has
+	// none; SpecCtrlRing3 is PerCPU.SpecCtrlRing3.
+	SpecCtrl, SpecCtrlRing3 T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port
@@ -141,5 +144,7 @@ type VariantDesc[T any] struct {
 	// (Scratch*), 0 if its frame slot does. Every thread's switch must keep that
 	// word from the selection on.
 	UsesScratch T
-	Info        VariantInfo[T]
+	// SpecCtrl is what PerCPU.SpecCtrl becomes.
+	SpecCtrl T
+	Info     VariantInfo[T]
 }

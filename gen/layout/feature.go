@@ -14,10 +14,13 @@ const (
 	// FeaturePCID is that of process-context identifiers, which keep the
 	// translations of several page tables apart (SDM volume 3, 4.10.1).
 	FeaturePCID Features = 1 << iota
+	// FeatureIBRS is that of MSR_IA32_SPEC_CTRL and its bit IBRS (SDM volume 4,
+	// 48H).
+	FeatureIBRS
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID"}
+var FeatureNames = []string{"PCID", "IBRS"}
 
 // String lists the features' names.
 func (f Features) String() string {

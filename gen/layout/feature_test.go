@@ -9,6 +9,7 @@ func TestFeatures(t *testing.T) {
 	}{
 		{0, ""},
 		{FeaturePCID, "PCID"},
+		{FeaturePCID | FeatureIBRS, "PCID, IBRS"},
 		{FeaturePCID | 1<<40, "PCID, features(0x10000000000)"},
 	} {
 		if got := tt.f.String(); got != tt.want {

@@ -41,6 +41,13 @@ type PerCPU[T any] struct {
 	// TSS is the task-state segment, in a line of its own. Linux has it in the
 	// per-CPU area too, where the entry path reaches it (cpu_tss).
 	TSS TSS[T]
+	// SpecCtrl is MSR_IA32_SPEC_CTRL as the kernel has it while a variant with
+	// ibrs=entry is selected (Linux's x86_spec_ctrl_current); ring 3 has the same
+	// without IBRS. 0: none is, and nobody writes the MSR.
+	SpecCtrl T
+	// SpecCtrlRing3 is what ring 3 had in it when the last interrupt or exception
+	// came from there, while SpecCtrl was not 0: for tests.
+	SpecCtrlRing3 T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins

@@ -56,6 +56,7 @@ const (
 // MSRs (SDM volume 4).
 const (
 	MSR_APIC_BASE      = 0x1b
+	MSR_IA32_SPEC_CTRL = 0x48
 	MSR_EFER           = 0xc0000080
 	MSR_STAR           = 0xc0000081
 	MSR_LSTAR          = 0xc0000082
@@ -138,6 +139,16 @@ const (
 const (
 	CPUID_1_ECX_PCID   = 17
 	CPUID_1_ECX_RDRAND = 30
+)
+
+// Bits of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H; APM volume 2, 3.2.9).
+const SPEC_CTRL_IBRS = 1 << 0 // indirect branches and returns are not led by a lesser privileged mode
+
+// CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that tell of SPEC_CTRL.IBRS
+// (SDM volume 2, CPUID; APM volume 3, E.4.7).
+const (
+	CPUID_7_EDX_SPEC_CTRL   = 26
+	CPUID_80000008_EBX_IBRS = 14
 )
 
 // CPUID leaf 7 EBX bits.

@@ -42,7 +42,7 @@
 //
 //   - Of each instruction: it touches only what is the variant's; a scratch word
 //     is read only while it is this thread's; interrupts are off while RSP or GS is
-//     the user's, and throughout the switch.
+//     the user's, and throughout the switch; POPFQ does not set TF.
 //   - At the call through sys_call_table: the number is RAX, in the table; each
 //     slot in Defined holds what it should, no slot in Room and not in Defined was
 //     written; the arguments are in their registers, R10's in RCX; RSP is at the
@@ -56,7 +56,7 @@
 //     R11 are what SYSRETQ makes them; GS is the user's; interrupts are off; no
 //     work is pending; RCX is canonical at SYSRETQ, and RF and TF are clear if a
 //     handler may have set them. As each register has a value that it must have,
-//     none can hold a word of the kernel.
+//     none can hold a word of the kernel. NT is clear at IRETQ.
 //   - At the jump to int_ret_from_sys_call, which returns by IRETQ, and at the
 //     call of syscall_return_slowpath: the frame is whole and each of its slots
 //     right. Of these and of IRETQ where there is a SYSRETQ too: something is
@@ -65,8 +65,14 @@
 //     if the variant keeps it there, the user's RSP come back from whatever another
 //     variant's switch did on the other side; the next thread is entered at its IP
 //     with its SP and itself in RSI.
-//   - What an axis promises beside: clear=xor, buffers=verw, branch=retpoline,
-//     leave=trampoline, landing=endbr.
+//   - What an axis promises beside. exit=iret: nothing but IRETQ returns, where
+//     there is no slow path of another kind. clear=xor: at the first call, and at
+//     the handler, each register is 0 that is no argument's, so that no word of the
+//     user's or of an earlier call is left. buffers=verw: a VERW with an operand in
+//     memory, and no load or store behind it. branch=retpoline: no JMP or CALL through
+//     a register or memory, and a RET that goes elsewhere than the CPU's return stack
+//     predicts is predicted to go to a loop of LFENCE. leave=trampoline,
+//     landing=endbr.
 //
 // # What is taken for granted
 //
