@@ -104,6 +104,9 @@
 //   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
 //     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
 //     A place that Thread.IP names is reached with RSI the thread itself.
+//   - gs.SpecCtrl, SPEC_CTRL as the kernel has it while a variant with ibrs=entry
+//     is selected. The kernel's own ways in leave it in the MSR, its ways out that
+//     word without IBRS; a variant goes to the kernel with IBRS set.
 //   - A call that changes Thread.SwitchTo of the thread that it runs in does so
 //     with interrupts off and returns so: from there to the exit nothing may
 //     switch threads, or RSPScratch would go by the wrong rule.

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/regs"
 	"github.com/entrylab/entrylab/guest/report"
@@ -27,17 +28,20 @@ type check struct {
 	run  func(*lab) error
 }
 
-// groups are all checks, by what they look at.
+// groups are all checks, by what they look at. A group is for the variants that
+// need what it does of the CPU.
 var groups = []struct {
 	name   string
 	checks []check
+	needs  layout.Features
 }{
-	{"registers", registerChecks},
-	{"frame", frameChecks},
-	{"threads", threadChecks},
-	{"signals", signalChecks},
-	{"traps", trapChecks},
-	{"memory", memoryChecks},
+	{"registers", registerChecks, 0},
+	{"frame", frameChecks, 0},
+	{"threads", threadChecks, 0},
+	{"signals", signalChecks, 0},
+	{"traps", trapChecks, 0},
+	{"memory", memoryChecks, 0},
+	{"speculation", specCtrlChecks, layout.FeatureIBRS},
 }
 
 // Run makes all checks of variant v and reports each as
@@ -57,7 +61,7 @@ func Run(r *report.Report, k *control.Kernel, v control.Variant, seed uint64) {
 	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
 	r.Info("%s: verify (%s)", v.Name, v.Axes)
 	for _, g := range groups {
-		if v.Info.Bare != 0 && g.name != "registers" {
+		if v.Info.Bare != 0 && g.name != "registers" || g.needs&^layout.Features(v.Info.Needs) != 0 {
 			continue
 		}
 		for _, c := range g.checks {

@@ -93,6 +93,9 @@ const (
 	claimRetpoline
 	claimCapture
 	claimLanding
+	claimSpecCtrl
+	claimIBRSBranch
+	claimIBRSWindow
 
 	// Where a function of the kernel is called.
 	claimSlot
@@ -112,6 +115,7 @@ const (
 	claimResched
 	claimIRQOff
 	claimNeeded
+	claimIBRS
 
 	// Where the call returns to ring 3.
 	claimReg
@@ -128,6 +132,7 @@ const (
 	claimBuffers
 	claimAnswered
 	claimByIRET
+	claimUserSpecCtrl
 
 	// Of the context switch.
 	claimNextIP
@@ -163,6 +168,14 @@ func (k claimKind) text(n uint8, of string) string {
 		return "where the CPU predicts this RET to go is a loop that does nothing"
 	case claimLanding:
 		return "the entry begins with ENDBR64"
+	case claimSpecCtrl:
+		return "SPEC_CTRL is touched only by a variant that promises it, in a call, and gets the kernel's word or ring 3's"
+	case claimIBRSBranch:
+		return "IBRS is set where a branch is indirect"
+	case claimIBRSWindow:
+		return "interrupts are off while IBRS is clear"
+	case claimIBRS:
+		return "IBRS is set at " + of
 	case claimSlot:
 		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
 	case claimRoom:
@@ -227,6 +240,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "VERW has overwritten the CPU's buffers behind the last load"
 	case claimNoWork:
 		return "no work is pending"
+	case claimUserSpecCtrl:
+		return "SPEC_CTRL is ring 3's at " + of
 	case claimByIRET:
 		return "the call returns by IRETQ"
 	case claimAnswered:

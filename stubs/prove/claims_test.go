@@ -59,6 +59,14 @@ func TestClaims(t *testing.T) {
 	next := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	prev := asm.Fields[layout.Thread[asm.Mem]](asm.RDI)
 	regs := asm.Slots[layout.PtRegs[asm.Slot]]()
+	const plain = "sp=frame,flags=flags,top=eager,irq=off"
+	const ibrs = plain + ",ibrs=entry"
+	specCtrl := func(mask int) asm.Block {
+		return asm.Block{
+			asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.MOVQ(gs.SpecCtrl, asm.RDX), asm.ANDQ(mask, asm.RDX),
+			asm.MOVL(asm.RDX, asm.RAX), asm.SHRQ(32, asm.RDX), asm.WRMSR(),
+		}
+	}
 	for _, tt := range []struct {
 		name, variant string
 		edit          func(*asm.Program) error
@@ -109,6 +117,17 @@ func TestClaims(t *testing.T) {
 		{"flags kept", "linux-4.1", first("stub_clone", asm.PUSHFQ(), asm.CLI(), asm.STD(), asm.POPFQ()), Proved, ""},
 		{"interrupts on in pushed flags", "linux-4.1", first("stub_clone", asm.CLI(), asm.PUSHFQ(), asm.ORQ(x86.X86_EFLAGS_IF, asm.RSP.At(0)), asm.POPFQ()), Proved, ""},
 		{"a base read", "linux-4.1", first("stub_full_frame", asm.PUSHQ(asm.RAX), asm.PUSHQ(asm.RCX), asm.PUSHQ(asm.RDX), asm.MOVL(uint32(x86.MSR_FS_BASE), asm.RCX), asm.RDMSR(), asm.POPQ(asm.RDX), asm.POPQ(asm.RCX), asm.POPQ(asm.RAX)), Proved, ""},
+
+		{"IBRS not set before interrupts", "linux-4.6+ibrs=entry", codeOf("linux-4.6"), Refuted, "interrupts are off while IBRS is clear; it is on, want off"},
+		{"IBRS not set", ibrs, codeOf(plain), Refuted, "IBRS is set where a branch is indirect"},
+		{"IBRS clear at a handler", ibrs, first("stub_clone", specCtrl(-2)...), Refuted, "IBRS is set at sys_clone"},
+		{"IBRS left set", ibrs, broken.Edit("entry_SYSCALL_64", "ANDQ $-2, RDX"), Refuted, "SPEC_CTRL is ring 3's at SYSRETQ"},
+		{"another word for SPEC_CTRL", ibrs, first("stub_clone", asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.MOVL(1, asm.RAX), asm.XORL(asm.RDX, asm.RDX), asm.WRMSR()), Refuted, "gets the kernel's word or ring 3's; it is 0:1, want PerCPU.SpecCtrl, or that without IBRS"},
+		{"half of SPEC_CTRL", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.XORL(asm.RDX, asm.RDX), asm.WRMSR()), Refuted, "gets the kernel's word or ring 3's; it is 0:(PerCPU.SpecCtrl & 0xffffffff)"},
+		{"SPEC_CTRL without a promise", plain, codeOf(ibrs), Refuted, "SPEC_CTRL is touched only by a variant that promises it"},
+		{"SPEC_CTRL read without a promise", plain, first("stub_clone", asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.RDMSR()), Refuted, "SPEC_CTRL is touched only by a variant that promises it"},
+		{"SPEC_CTRL in the switch", ibrs, first("__switch_to_asm", specCtrl(-1)...), Refuted, "SPEC_CTRL is touched only by a variant that promises it, in a call"},
+		{"SPEC_CTRL read and written", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.RDMSR(), asm.WRMSR(), asm.MOVQ(asm.RSP.At(regs.OrigAX.Off-regs.R11.Off), asm.RAX)), Proved, ""},
 
 		{"a loop without end", "linux-4.1", first("stub_clone", asm.LOOP(asm.NOP())), Undecided, "the path ends: a loop"},
 		{"a loop over an unknown number", "linux-4.1", first("stub_clone", asm.DO(asm.DECQ(asm.RAX)).WHILE(asm.NE)), Undecided, "the path ends: "},

@@ -76,6 +76,9 @@ func (m *machine) enter(st *state, f *function) {
 			return
 		}
 	}
+	if !m.kernelSpecCtrl(st, f) {
+		return
+	}
 	if st.phase != inCall {
 		m.undecided(st, claimTarget, "the switch calls "+f.name)
 		return
@@ -131,6 +134,7 @@ func (m *machine) dispatch(st *state, index value) {
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
 	}
+	ok = m.kernelSpecCtrl(st, f) && ok
 	ok = m.check(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = m.arguments(st, f) && ok
 	ok = m.interrupts(st, f) && ok
@@ -203,7 +207,7 @@ func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 			continue
 		}
 		v := m.at(st).resolve(st.regs[r].v)
-		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || f == handlers && v == frame, m.gotWant(st, st.regs[r], "0")) && ok
+		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || f == handlers && v == frame || m.specCtrlResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
 }
@@ -503,6 +507,9 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	if st.phase != inCall {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")
 		return
+	}
+	if m.axes.IBRS == stubs.IBRSEntry {
+		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
 	}
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
 		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok

@@ -71,8 +71,11 @@
 //     user's or of an earlier call is left. buffers=verw: a VERW with an operand in
 //     memory, and no load or store behind it. branch=retpoline: no JMP or CALL through
 //     a register or memory, and a RET that goes elsewhere than the CPU's return stack
-//     predicts is predicted to go to a loop of LFENCE. leave=trampoline,
-//     landing=endbr.
+//     predicts is predicted to go to a loop of LFENCE. ibrs=entry: SPEC_CTRL is
+//     PerCPU.SpecCtrl at every function of the kernel and every indirect branch and
+//     RET, and while interrupts are on; at SYSRETQ and IRETQ it is that word
+//     without IBRS; it is never anything else, and no other variant touches it.
+//     leave=trampoline, landing=endbr.
 //
 // # What is taken for granted
 //
@@ -86,6 +89,9 @@
 // but a TF in it traps one instruction early (see package stubs, opportunistic
 // exit). Loads and stores do not fault, and the registers that no known
 // instruction changes (x87, SSE, FS and its base) stay as they are.
+//
+// PerCPU.SpecCtrl has IBRS set, and stays as it is during a call. Of the other
+// MSRs only the bases of segments may be read; a WRMSR to any is undecided.
 //
 // No variant is selected meanwhile that keeps the user's RSP in another word: the
 // switch of a thread in the middle of a call would follow the new one's rule.

@@ -206,6 +206,10 @@ func (m *machine) goTo(st *state, addr uint64) {
 // boundary is the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
 	safe := st.phase == inCall && st.gs && st.onStack()
+	if m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall && !st.ibrs &&
+		!m.check(st, claimIBRSWindow, 0, nil, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) {
+		return false
+	}
 	if st.irq == off || m.walk != nil {
 		if !safe {
 			m.holds(st, claimWindow, 0, nil)

@@ -1,6 +1,9 @@
 package prove
 
-import "github.com/entrylab/entrylab/gen/x86"
+import (
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
 
 // msr is the number in ECX that RDMSR or WRMSR takes.
 func (m *machine) msr(st *state) (uint64, bool) {
@@ -8,10 +11,15 @@ func (m *machine) msr(st *state) (uint64, bool) {
 	return v.c, v.t == nil
 }
 
-// readMSR is RDMSR. Those that have a user's base in them are unknown words.
+// readMSR is RDMSR. Those that have a segment's base in them are unknown words.
 func (m *machine) readMSR(st *state) bool {
 	var v value
 	switch n, ok := m.msr(st); {
+	case ok && n == x86.MSR_IA32_SPEC_CTRL:
+		if !m.mayTouchSpecCtrl(st) {
+			return false
+		}
+		v = m.specCtrl(st.ibrs)
 	case ok && (n == x86.MSR_FS_BASE || n == x86.MSR_GS_BASE || n == x86.MSR_KERNEL_GS_BASE):
 		v = symbol("a segment's base", true).value()
 	default:
@@ -25,6 +33,50 @@ func (m *machine) readMSR(st *state) bool {
 
 // writeMSR is WRMSR.
 func (m *machine) writeMSR(st *state) bool {
-	m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" does")
-	return false
+	if n, ok := m.msr(st); !ok || n != x86.MSR_IA32_SPEC_CTRL {
+		m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" does")
+		return false
+	}
+	if !m.mayTouchSpecCtrl(st) {
+		return false
+	}
+	low, high := m.at(st).resolve(st.regs[rAX].v), m.at(st).resolve(st.regs[rDX].v)
+	is := func(v value) bool {
+		return m.ts.and(low, maskOf(4)) == m.ts.and(v, maskOf(4)) && m.ts.and(high, maskOf(4)) == m.ts.and(m.ts.shr(v, 32), maskOf(4))
+	}
+	kernels, users := is(m.specCtrl(true)), is(m.specCtrl(false))
+	st.ibrs = kernels
+	return m.check(st, claimSpecCtrl, 0, nil, kernels || users, func() (string, string, *origin) {
+		return m.show(st, high) + ":" + m.show(st, low), m.specCtrl(true).String() + ", or that without IBRS", st.regs[rAX].by
+	})
+}
+
+// mayTouchSpecCtrl checks that the variant needs a CPU with that MSR, and has
+// business with it here.
+func (m *machine) mayTouchSpecCtrl(st *state) bool {
+	return m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall || m.check(st, claimSpecCtrl, 0, nil, false, nil)
+}
+
+// specCtrl is the kernel's SPEC_CTRL, or ring 3's.
+func (m *machine) specCtrl(ibrs bool) value {
+	v := m.s.percpu[uint64(percpu.SpecCtrl.Off)].value()
+	if ibrs {
+		return v
+	}
+	return m.ts.and(v, ^uint64(x86.SPEC_CTRL_IBRS))
+}
+
+// kernelSpecCtrl checks, of a variant that promises it, that a function of the
+// kernel is called with IBRS set.
+func (m *machine) kernelSpecCtrl(st *state, f *function) bool {
+	return m.axes.IBRS != stubs.IBRSEntry || st.phase != inCall || m.check(st, claimIBRS, 0, f, st.ibrs, nil)
+}
+
+// specCtrlResidue reports whether a register holds what writing SPEC_CTRL has
+// left in it.
+func (m *machine) specCtrlResidue(r reg, v value) bool {
+	if m.axes.IBRS != stubs.IBRSEntry {
+		return false
+	}
+	return r == rCX && v.is(x86.MSR_IA32_SPEC_CTRL) || r == rDX && v == m.ts.shr(m.specCtrl(true), 32)
 }

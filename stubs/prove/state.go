@@ -141,6 +141,7 @@ type state struct {
 	// constants, is on the trampoline stack.
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
+	ibrs        bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value

@@ -264,6 +264,10 @@ func (m *machine) move(st *state, in *inst) bool {
 func (m *machine) jump(st *state, in *inst) {
 	var to word
 	ok := true
+	if m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall && in.src.kind != isImm &&
+		!m.check(st, claimIBRSBranch, 0, nil, st.ibrs, nil) {
+		return
+	}
 	if in.op == opRET || in.op == opRETN {
 		to, ok = m.pop(st)
 		if in.op == opRETN {

@@ -1,0 +1,69 @@
+package vmtests
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
+)
+
+// ibrsCPU is a model of Bochs with MSR_IA32_SPEC_CTRL.
+const ibrsCPU = "tigerlake"
+
+// TestIBRS checks variants of each slow path with ibrs=entry where the CPU has
+// SPEC_CTRL, and that the checks see a way in that leaves it alone, and a way
+// out.
+func TestIBRS(t *testing.T) {
+	edited := func(name, base, text string, with ...asm.Item) stubs.Named {
+		n := variant(t, base)
+		n.Name, n.Edit = name, broken.Edit("entry_SYSCALL_64", text, with...)
+		return n
+	}
+	clear := []asm.Item{asm.XORL(asm.RAX, asm.RAX), asm.WRMSR(), asm.CALL("do_syscall_64.no-enter")}
+	list := []stubs.Named{
+		variant(t, "linux-6.12+ibrs=entry"),
+		variant(t, "linux-4.6+ibrs=entry"),
+		variant(t, "sp=percpu,irq=dispatch,ibrs=entry"),
+		edited("no-enter", "linux-6.12+ibrs=entry", "CALL do_syscall_64.no-enter", clear...),
+		edited("no-exit", "sp=percpu,irq=dispatch,ibrs=entry", "ANDQ $-2, RDX"),
+	}
+	caught := map[string][]string{
+		"no-enter": {
+			"SPEC_CTRL after the null call", "SPEC_CTRL after an unknown call", "SPEC_CTRL after a full-frame call",
+			"SPEC_CTRL after a call that returns by IRET", "SPEC_CTRL after a sleep", "SPEC_CTRL after an interrupt",
+		},
+		"no-exit": {
+			"SPEC_CTRL after the null call", "SPEC_CTRL after an unknown call", "SPEC_CTRL after a full-frame call", "SPEC_CTRL after a sleep",
+		},
+	}
+	t.Parallel()
+	m := needBochs(t)
+	m.CPU = ibrsCPU
+	run := runGuest(t, lab.Config{Variants: list, Args: []string{"verify"}, VM: m})
+	looked := 0
+	for _, c := range run.Checks {
+		name, rest, _ := strings.Cut(c.Name, ": ")
+		_, check, _ := strings.Cut(rest, ": ")
+		want := result.Pass
+		switch {
+		case slices.Contains(caught[name], check):
+			want = result.Fail
+		case c.Outcome == result.Skip && !strings.HasPrefix(check, "SPEC_CTRL"):
+			want = result.Skip
+		}
+		if c.Outcome != want {
+			t.Errorf("%s: %v (%s), want %v", c.Name, c.Outcome, c.Detail, want)
+		}
+		if strings.HasPrefix(check, "SPEC_CTRL") {
+			looked++
+		}
+	}
+	if want := 6 * len(list); looked != want {
+		t.Errorf("%d looks at SPEC_CTRL, want %d", looked, want)
+	}
+}
