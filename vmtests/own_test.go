@@ -1,16 +1,20 @@
 package vmtests
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
+	"github.com/entrylab/entrylab/stubs/stubstest"
 )
 
 // TestOwnGo builds and runs the README's example of a variant in a Go file, in a
@@ -89,5 +93,58 @@ func TestOwnAs(t *testing.T) {
 	run, err := lab.RunGuest(t.Context(), lab.Config{Variants: list, Args: []string{"verify", "-variants=crash"}, VM: machine(t, vm.ICount)}, nil)
 	if err == nil || run == nil || run.VM.Outcome != vm.Panic || !strings.Contains(run.VM.Reason, "entry_SYSCALL_64.crash") {
 		t.Errorf("a stub without SWAPGS: error is %v", err)
+	}
+}
+
+// TestOwnBases boots files that have a preset's entry and are based on it: they
+// are checked, and cost what the preset does.
+func TestOwnBases(t *testing.T) {
+	needQEMU(t)
+	if _, err := exec.LookPath("as"); err != nil {
+		t.Skip("no as: install binutils")
+	}
+	t.Parallel()
+	var list []stubs.Named
+	of := map[string]string{}
+	for _, base := range []string{"linux-3.19", "linux-4.6", "linux-6.12", "freebsd", "bare"} {
+		n := variant(t, base)
+		source, err := stubstest.Source(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "copy-" + strings.ReplaceAll(base, ".", "-")
+		path := filepath.Join(t.TempDir(), name+".S")
+		if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		own, err := gnuas.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, of[name] = append(list, n, own), base
+	}
+	run := runGuest(t, lab.Config{
+		Variants: list, VM: machine(t, vm.ICount),
+		Args: []string{"verify", "measure", "-variants=" + strings.Join(append(slices.Collect(maps.Keys(of)), slices.Collect(maps.Values(of))...), ",")},
+	})
+	report(t, run)
+	costs := map[string]float64{}
+	for _, m := range run.Measures {
+		costs[m.Variant+" "+m.Op] = m.Median
+	}
+	compared := 0
+	for name, base := range of {
+		for _, op := range result.Operations {
+			got, ok := costs[name+" "+op.Op]
+			if want, both := costs[base+" "+op.Op]; got != want || ok != both {
+				t.Errorf("%s: %v instructions (%v), %s takes %v (%v)", name, got, ok, base, want, both)
+			}
+			if ok {
+				compared++
+			}
+		}
+	}
+	if want := len(run.Measures) / 2; compared != want || compared < 4*len(of) {
+		t.Errorf("%d figures compared, want half of %d", compared, len(run.Measures))
 	}
 }

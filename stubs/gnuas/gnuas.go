@@ -14,10 +14,18 @@
 //     whole frame.
 //   - __switch_to_asm: the variant's part of the context switch.
 //
-// What the file does not have is the base's: the preset that a comment of the
-// form "entrylab: base linux-4.1" names, else linux-3.19. The base also gives the
+// What the file does not have is the base's: the variant that a comment of the
+// form "entrylab: base linux-4.1" names, else linux-3.19. Any will do, as a preset,
+// with changes (linux-6.12+clear=none) or as axes. The base also gives the
 // variant's promises, so what it says of the frame must hold for the file's
 // entry: the same slots are filled, in a frame of the same size.
+//
+// Some bases want more or less. Where there are no wrappers, with slow=only
+// (linux-6.12) and in bare, the file can have none. With slow=c (linux-4.6) the
+// wrappers begin a call again that comes from the fast path, and so the entry has
+// two more symbols: entry_SYSCALL_64_after_fastpath_call, behind the CALL of the
+// handler, and entry_SYSCALL64_slow_path, where such a call goes on, with RSP at the
+// frame and interrupts off.
 //
 // A symbol that the file does not define is looked up among the base's functions
 // first (do_syscall_64, or an int_ret_from_sys_call of its own), then in the
@@ -29,6 +37,7 @@ package gnuas
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -53,6 +62,9 @@ const entryName = "entry_SYSCALL_64"
 var replaceable = []string{
 	entryName, "stub_clone", "stub_rt_sigreturn", "stub_full_frame", "stub_set_frame", "stub_poison", "__switch_to_asm",
 }
+
+// entered are the places in the entry that the wrappers of slow=c know.
+var entered = []string{"entry_SYSCALL_64_after_fastpath_call", "entry_SYSCALL64_slow_path"}
 
 // IsFile reports whether the name of a variant is that of a file.
 func IsFile(name string) bool { return strings.HasSuffix(name, ".S") || strings.HasSuffix(name, ".s") }
@@ -82,18 +94,15 @@ func Load(path string) (stubs.Named, error) {
 	if err != nil {
 		return stubs.Named{}, fmt.Errorf("%s: base: %w", path, err)
 	}
-	if base.Variant.Bare || base.Variant.Slow == stubs.SlowC {
-		return stubs.Named{}, fmt.Errorf("%s: %s cannot be a base: its functions are of no use without its own entry", path, baseName)
+	if err := checkText(path, source); err != nil {
+		return stubs.Named{}, err
 	}
 	o, err := assemble(path)
 	if err != nil {
 		return stubs.Named{}, err
 	}
-	switch at, ok := o.symbols[entryName]; {
-	case !ok:
-		return stubs.Named{}, fmt.Errorf("%s: no symbol %s in .text, which SYSCALL is to arrive at", path, entryName)
-	case at != 0:
-		return stubs.Named{}, fmt.Errorf("%s: %s is at +%#x of .text; it must come first", path, entryName, at)
+	if err := o.check(base); err != nil {
+		return stubs.Named{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return stubs.Named{
 		Name:    name,
@@ -103,6 +112,53 @@ func Load(path string) (stubs.Named, error) {
 			return nil
 		},
 	}, nil
+}
+
+// cppLine is a directive of the C preprocessor, which to as is a comment.
+var cppLine = regexp.MustCompile(`(?m)^[ \t]*#(include[ \t]*[<"]|define[ \t]+\w|undef[ \t]+\w+[ \t]*$|if(n?def)?[ \t]+\w+[ \t]*$)`)
+
+// checkText refuses what as would not complain about, or not in terms of the
+// file.
+func checkText(path string, source []byte) error {
+	if at := bytes.IndexByte(source, 0); at >= 0 {
+		return fmt.Errorf("%s: this is no text: it has a zero byte at +%#x", path, at)
+	}
+	if at := cppLine.FindIndex(source); at != nil {
+		line := source[at[0]:]
+		line, _, _ = bytes.Cut(line, []byte("\n"))
+		return fmt.Errorf("%s:%d: %s is for the C preprocessor, which is not run: as has .include, .set, .ifdef and .macro",
+			path, 1+bytes.Count(source[:at[0]], []byte("\n")), bytes.TrimSpace(line))
+	}
+	return nil
+}
+
+// check reports symbols that are missing, and those that nothing would come to.
+func (o *object) check(base stubs.Named) error {
+	switch at, ok := o.symbols[entryName]; {
+	case !ok:
+		return fmt.Errorf("no symbol %s in .text, which SYSCALL is to arrive at", entryName)
+	case at != 0:
+		return fmt.Errorf("%s is at +%#x of .text; it must come first", entryName, at)
+	}
+	if base.Variant.Slow == stubs.SlowC {
+		for _, name := range entered {
+			if _, ok := o.symbols[name]; !ok {
+				return fmt.Errorf("no symbol %s in .text, which the wrappers of %s need in the entry (see go doc ./stubs/gnuas)", name, base.Name)
+			}
+		}
+	}
+	const suffix = "x"
+	p, err := base.Variant.Program(suffix)
+	if err != nil {
+		return err
+	}
+	for _, name := range replaceable {
+		_, defined := o.symbols[name]
+		if defined && !slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == name+"."+suffix }) {
+			return fmt.Errorf("nothing would come to %s: %s has no wrappers", name, base.Name)
+		}
+	}
+	return nil
 }
 
 // object is an assembled file.
@@ -116,7 +172,7 @@ type object struct {
 func (o *object) replace(p *asm.Program, suffix string) {
 	own := func(name string) bool {
 		_, ok := o.symbols[name]
-		return ok && slices.Contains(replaceable, name)
+		return ok && (slices.Contains(replaceable, name) || slices.Contains(entered, name))
 	}
 	p.Funcs = slices.DeleteFunc(p.Funcs, func(f asm.Func) bool { return own(strings.TrimSuffix(f.Name, "."+suffix)) })
 	text := entryName + "." + suffix
@@ -167,11 +223,10 @@ func assemble(path string) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := read(path, out)
+	o, err := read(path, out, lines(path, rows))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	o.code.Lines = lines(path, rows, len(o.code.Bytes))
 	return o, nil
 }
 
@@ -189,8 +244,9 @@ func asError(path string, text []byte, err error) error {
 	return errors.New(strings.Join(said, "\n"))
 }
 
-// read takes code, symbols and relocations from the object file.
-func read(path, file string) (*object, error) {
+// read takes code, symbols and relocations from the object file, whose lines are
+// given.
+func read(path, file string, lines []asm.CodeLine) (*object, error) {
 	f, err := elf.Open(file)
 	if err != nil {
 		return nil, err
@@ -215,6 +271,7 @@ func read(path, file string) (*object, error) {
 	if len(o.code.Bytes) == 0 {
 		return nil, errors.New("there is nothing in .text")
 	}
+	o.code.Lines = slices.DeleteFunc(lines, func(l asm.CodeLine) bool { return l.Off+l.Len > len(o.code.Bytes) })
 	symbols, err := f.Symbols()
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return nil, err
@@ -229,11 +286,21 @@ func read(path, file string) (*object, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.code.Relocs, err = relocs(data, symbols); err != nil {
+		if err := o.relocs(data, symbols, text); err != nil {
 			return nil, err
 		}
 	}
 	return o, nil
+}
+
+// line tells of an offset where it is in the file.
+func (o *object) line(off int) string {
+	for _, l := range o.code.Lines {
+		if l.Off <= off && off < l.Off+l.Len {
+			return fmt.Sprintf("line %d: %s", l.Line, l.Text)
+		}
+	}
+	return fmt.Sprintf("+%#x of .text", off)
 }
 
 // relocKinds are the relocations that the linker knows.
@@ -241,30 +308,37 @@ var relocKinds = map[elf.R_X86_64]asm.RelocKind{
 	elf.R_X86_64_PC32: asm.RelocPC32, elf.R_X86_64_PLT32: asm.RelocPC32, elf.R_X86_64_32S: asm.RelocAbs32, elf.R_X86_64_64: asm.RelocAbs64,
 }
 
-func relocs(data []byte, symbols []elf.Symbol) ([]asm.Reloc, error) {
-	var list []asm.Reloc
+// relocs reads the relocations of .text, which is the section with the number
+// text.
+func (o *object) relocs(data []byte, symbols []elf.Symbol, text int) error {
 	for r := bytes.NewReader(data); r.Len() > 0; {
 		var rela elf.Rela64
 		if err := binary.Read(r, binary.LittleEndian, &rela); err != nil {
-			return nil, fmt.Errorf("relocations: %w", err)
+			return fmt.Errorf("relocations: %w", err)
 		}
 		kind, ok := relocKinds[elf.R_X86_64(elf.R_TYPE64(rela.Info))]
 		n := int(elf.R_SYM64(rela.Info)) - 1 // symbol 0 is not in the list
 		if n < 0 || n >= len(symbols) {
-			return nil, fmt.Errorf("the relocation at +%#x has no symbol", rela.Off)
+			return fmt.Errorf("%s: it names an address by its number; only a symbol's can be linked", o.line(int(rela.Off)))
 		}
 		sym := symbols[n]
-		if !ok {
-			return nil, fmt.Errorf("%v of %s at +%#x: kernel addresses take 64 bits, or 32 that are sign-extended or relative to RIP",
-				elf.R_X86_64(elf.R_TYPE64(rela.Info)), sym.Name, rela.Off)
-		}
 		name := sym.Name
-		if elf.ST_TYPE(sym.Info) == elf.STT_SECTION {
-			name = "" // .text, as there is nothing in the others
+		section := elf.ST_TYPE(sym.Info) == elf.STT_SECTION
+		switch {
+		case section && int(sym.Section) != text:
+			return fmt.Errorf("%s: it names a place in another section; all must be in .text", o.line(int(rela.Off)))
+		case section:
+			name = ""
+		case sym.Section == elf.SHN_COMMON:
+			return fmt.Errorf("%s: %s is to be allocated (.comm), but memory is the kernel's", o.line(int(rela.Off)), name)
 		}
-		list = append(list, asm.Reloc{Off: int(rela.Off), Kind: kind, Sym: name, Add: rela.Addend})
+		if !ok {
+			return fmt.Errorf("%s: %v of %s: kernel addresses take 64 bits, or 32 that are sign-extended or relative to RIP",
+				o.line(int(rela.Off)), elf.R_X86_64(elf.R_TYPE64(rela.Info)), cmp.Or(name, ".text"))
+		}
+		o.code.Relocs = append(o.code.Relocs, asm.Reloc{Off: int(rela.Off), Kind: kind, Sym: name, Add: rela.Addend})
 	}
-	return list, nil
+	return nil
 }
 
 // row is a line of as's listing that has bytes: its number, their offset, they
@@ -273,7 +347,7 @@ var row = regexp.MustCompile(`^ *([0-9]+) ([0-9a-f]{4,}) ((?:[0-9A-F]{2,8} ?)+?)
 
 // lines reads as's listing. What a macro or a repetition expands to comes
 // behind the line that asks for it, and stands for it.
-func lines(path string, listing []byte, size int) []asm.CodeLine {
+func lines(path string, listing []byte) []asm.CodeLine {
 	if !filepath.IsLocal(path) {
 		path = filepath.Base(path) // nothing of the machine gets into an image
 	}
@@ -288,9 +362,7 @@ func lines(path string, listing []byte, size int) []asm.CodeLine {
 		fmt.Sscanf(m[2], "%x", &l.Off)
 		source, _, _ := strings.Cut(strings.TrimLeft(m[4], "> "), "#")
 		l.Text = strings.Join(strings.Fields(source), " ")
-		if l.Off+l.Len <= size {
-			at[l.Off] = l
-		}
+		at[l.Off] = l
 	}
 	var list []asm.CodeLine
 	for _, l := range at {

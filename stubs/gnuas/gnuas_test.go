@@ -1,15 +1,21 @@
 package gnuas
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
+	"github.com/entrylab/entrylab/stubs/stubstest"
 )
 
 func needAs(t *testing.T) {
@@ -139,11 +145,22 @@ func TestLoadErrors(t *testing.T) {
 		{"nothing", "x.S", "", "nothing in .text"},
 		{"memory", "x.S", entry + ".bss\n.skip 16\n", "section .bss has 16 bytes"},
 		{"constants", "x.S", entry + ".section .rodata\n.quad 1\n", "section .rodata has 8 bytes"},
-		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "R_X86_64_32 of schedule at +0x3"},
+		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "x.S: line 3: movl $schedule, %eax: R_X86_64_32 of schedule: kernel addresses take"},
+		{"a table that is no kernel's", "x.S", entry + "\tcall *schedule@GOTPCREL(%rip)\n", "x.S: line 3: call *schedule@GOTPCREL(%rip): R_X86_64_GOTPCRELX of schedule"},
+		{"a short branch out of the file", "x.S", entry + "\tjrcxz schedule\n", "x.S: line 3: jrcxz schedule: R_X86_64_PC8 of schedule"},
+		{"an address by its number", "x.S", entry + "\tcall 0x1000\n", "x.S: line 3: call 0x1000: it names an address by its number"},
+		{"a place in an empty section", "x.S", entry + "\tmovq word(%rip), %rax\n.data\nword:\n", "x.S: line 3: movq word(%rip), %rax: it names a place in another section"},
+		{"common memory", "x.S", entry + "\tmovq word(%rip), %rax\n.comm word, 8\n", "x.S: line 3: movq word(%rip), %rax: word is to be allocated (.comm)"},
+		{"no text", "x.S", "\x7fELF\x02\x01\x00", "x.S: this is no text: it has a zero byte at +0x6"},
+		{"another language", "x.S", "package main\n\nfunc main() {}\n", "x.S:1: Error: no such instruction: `package main'"},
+		{"the C preprocessor", "x.S", "# as\n#include <asm/calling.h>\n" + entry, "x.S:2: #include <asm/calling.h> is for the C preprocessor"},
+		{"a macro of the C preprocessor", "x.S", entry + "  #define SP %rsp\n", "x.S:3: #define SP %rsp is for the C preprocessor"},
 		{"alignment", "x.S", ".p2align 6\n" + entry, "aligned to 64 bytes"},
 		{"unknown base", "x.S", "# entrylab: base linux-1.0\n" + entry, "no such preset"},
-		{"a base that is all entry", "x.S", "# entrylab: base bare\n" + entry, "bare cannot be a base"},
-		{"a base whose wrappers need its entry", "x.S", "# entrylab: base linux-4.6\n" + entry, "linux-4.6 cannot be a base"},
+		{"a wrapper where there is none", "x.S", "# entrylab: base bare\n" + entry + "stub_clone:\n\tud2\n", "nothing would come to stub_clone: bare has no wrappers"},
+		{"a wrapper of do_syscall_64", "x.S", "# entrylab: base linux-6.12\n" + entry + "stub_poison:\n\tud2\n", "nothing would come to stub_poison: linux-6.12 has no wrappers"},
+		{"a place in the entry that wrappers need", "x.S", "# entrylab: base linux-4.6\n" + entry, "no symbol entry_SYSCALL_64_after_fastpath_call in .text, which the wrappers of linux-4.6 need"},
+		{"an impossible base", "x.S", "# entrylab: base linux-3.19+exit=iret\n" + entry, "impossible: exit=iret with sp=percpu"},
 		{"a name that cannot be a variant's", "a b.S", entry, "want letters, digits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -189,4 +206,50 @@ func TestInclude(t *testing.T) {
 	if n := strings.Count(text, ".set PT_REGS_"); n != int(layout.NumSlots)+1 {
 		t.Errorf("%d slots", n)
 	}
+}
+
+// TestBases: any preset can be the base. Of a file with a preset's own entry the
+// same is proved as of that: each instruction leaves the same in each register
+// and slot, and as many claims hold on as many paths.
+func TestBases(t *testing.T) {
+	needAs(t)
+	for _, p := range stubs.Presets() {
+		t.Run(p.Name, func(t *testing.T) {
+			source, err := stubstest.Source(p.Named)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := Load(file(t, "copy.S", source))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(proofOfEntry(t, p.Named), proofOfEntry(t, n)); diff != "" {
+				t.Errorf("the file is not the preset's entry:\n%s", diff)
+			}
+		})
+	}
+}
+
+// kernelAddress is a return address, which depends on where the code is linked.
+var kernelAddress = regexp.MustCompile(`0xffffffff8[0-9a-f]{7}`)
+
+// proofOfEntry is what is known of the entry's instructions, by their offsets,
+// and the figures of the proof.
+func proofOfEntry(t *testing.T, n stubs.Named) (known []string) {
+	t.Helper()
+	proof, err := prove.Variant(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proof.Err(); err != nil {
+		t.Error(err)
+	}
+	for _, k := range proof.Known {
+		if strings.HasPrefix(k.Func, "entry_SYSCALL_64.") {
+			text := fmt.Sprintf("+%#x: %s = %q, %q", k.Off, k.Defines, k.Values, k.RegValues)
+			known = append(known, kernelAddress.ReplaceAllString(text, "an address"))
+		}
+	}
+	_, figures, _ := strings.Cut(proof.String(), ": ")
+	return append(known, figures)
 }

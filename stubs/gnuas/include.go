@@ -16,7 +16,8 @@ import (
 // needs, as symbols for as.
 func Include() string {
 	var b strings.Builder
-	b.WriteString("# Made by `entrylab layout -gas` from package gen/layout. Offsets are in bytes.\n")
+	b.WriteString("# Made by `entrylab layout -gas` from package gen/layout. Offsets are in bytes.\n" +
+		"# A file names the variant whose conventions it follows: # entrylab: base linux-4.1\n")
 	set := func(name string, value int64) { fmt.Fprintf(&b, ".set %s, %d\n", name, value) }
 	structure := func(prefix, what string, slots any, size int) {
 		fmt.Fprintf(&b, "\n# %s\n", what)
