@@ -40,11 +40,19 @@ func main() {
 	debug.SetGCPercent(-1)
 	status, linux := run(os.Args[1:], os.Stdout)
 	if linux && os.Getpid() == firstProcess {
+		drain(os.Stdout)
 		if err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART); err != nil {
 			fmt.Fprintln(os.Stderr, "init: restart:", err)
 		}
 	}
 	os.Exit(status)
+}
+
+// drain waits until a terminal has sent what was written to it; a serial line is
+// slower than a restart.
+func drain(f *os.File) {
+	const tcsbrk, wait = 0x5409, 1 // tcdrain, as Linux's terminals take it
+	syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), tcsbrk, wait)
 }
 
 // run does what the words say, prints to w, and returns the exit status, and

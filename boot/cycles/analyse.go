@@ -23,6 +23,9 @@ const (
 	opClock    = "clock"
 	opStep     = "step"
 
+	// opChainCounted is the chain by the cycle counter.
+	opChainCounted = "chain-counted"
+
 	counterTSC          = "tsc"
 	counterCycles       = "cycles"
 	counterInstructions = "instructions"
@@ -33,8 +36,8 @@ const (
 // Result is what many boots give. Figures are core cycles for one operation,
 // with SYSCALL and SYSRET, the measuring loop subtracted.
 type Result struct {
-	Engine  string  `json:"engine"` // kvm, metal, or what the guest found
-	Machine Machine `json:"machine"`
+	// Config is that of all boots.
+	Config result.Config `json:"config"`
 	// Meaningless says why the figures are not a CPU's; empty: they are.
 	Meaningless string `json:"meaningless,omitempty"`
 	// Base is what the others are compared with.
@@ -110,22 +113,26 @@ func Analyse(boots []Boot, variants []string) (*Result, error) {
 	if err := comparable(boots); err != nil {
 		return nil, err
 	}
-	res := &Result{Machine: boots[0].Machine, Boots: len(boots), Counted: boots[0].Counters}
-	res.Engine, res.Meaningless = engineOf(res.Machine)
+	res := &Result{Config: boots[0].Config, Boots: len(boots), Counted: counted(&boots[0])}
+	res.Meaningless = Meaningless(res.Config.Engine)
+	res.Placed = res.Config.Emulator != "" // an image of a machine by itself is always the same
 	var err error
-	if res.Variants, err = variantsOf(boots, variants); err != nil {
+	if res.Variants, err = variantsOf(&boots[0], variants); err != nil {
 		return nil, err
 	}
 	res.Base = res.Variants[0]
-	a := analysis{boots: boots, counter: counterTSC, rng: rand.New(rand.NewPCG(1, 1))}
-	if res.Counted {
-		a.counter = counterCycles
+	a := analysis{boots: boots, rng: rand.New(rand.NewPCG(1, 1))}
+	failed := append(res.calibrate(&a), res.compare(&a)...)
+	if len(failed) > 0 && res.Meaningless == "" {
+		return res, &NoiseError{strings.Join(failed, "; ")}
 	}
-	if err := a.scale(); err != nil {
-		return nil, err
-	}
-	res.calibrate(&a)
-	return res, res.compare(&a)
+	return res, nil
+}
+
+// counted reports whether a boot's cycles are those of the cycle counter.
+func counted(b *Boot) bool {
+	_, ok := b.Find(calibration, opChainCounted)
+	return ok
 }
 
 // comparable refuses boots that do not belong together.
@@ -134,12 +141,17 @@ func comparable(boots []Boot) error {
 		return fmt.Errorf("%d whole boots: want at least %d, since a boot is the unit of resampling", len(boots), stats.MinPlacements)
 	}
 	seen := map[uint64]string{}
-	for _, b := range boots {
-		if b.Machine != boots[0].Machine {
-			return fmt.Errorf("the boots are of different machines: %s (%v) and %s (%v)", boots[0].Source, boots[0].Machine, b.Source, b.Machine)
+	first := &boots[0]
+	for i := range boots {
+		b := &boots[i]
+		if b.Config.MachineID() != first.Config.MachineID() {
+			return fmt.Errorf("the boots are of different machines: %s (%s) and %s (%s)", first.Source, first.Config.MachineID(), b.Source, b.Config.MachineID())
 		}
-		if b.Counters != boots[0].Counters {
-			return fmt.Errorf("the boots do not have the same counters: %s and %s", boots[0].Source, b.Source)
+		if b.Config.Code != first.Config.Code {
+			return fmt.Errorf("the boots are of different code: %s (%s) and %s (%s)", first.Source, first.Config.Code, b.Source, b.Config.Code)
+		}
+		if counted(b) != counted(first) {
+			return fmt.Errorf("the boots do not have the same counters: %s and %s", first.Source, b.Source)
 		}
 		if at, twice := seen[b.ID]; twice {
 			return fmt.Errorf("the same boot is there twice: %s and %s", at, b.Source)
@@ -149,93 +161,49 @@ func comparable(boots []Boot) error {
 	return nil
 }
 
-func (m Machine) String() string {
-	s := fmt.Sprintf("%s, %s, signature %s", m.CPU, m.Vendor, m.Signature)
-	if m.Hypervisor != "-" {
-		s += ", under " + m.Hypervisor
-	}
-	return s
-}
-
-// engineOf tells by the hypervisor what the machine is.
-func engineOf(m Machine) (engine, meaningless string) {
-	switch m.Hypervisor {
-	case "-":
-		return "metal", ""
-	case "KVMKVMKVM":
-		return "kvm", ""
-	case "TCGTCGTCGTCG", "bochs":
-		return "emulator", "an emulator's clock says nothing of a CPU's cycles"
-	}
-	return "hypervisor " + m.Hypervisor, ""
-}
-
-// variantsOf are the variants that all boots have, or those asked for.
-func variantsOf(boots []Boot, want []string) ([]string, error) {
-	var have []string
-	for _, s := range boots[0].Series {
-		if !strings.HasPrefix(s.Label, "-") && s.Counter == counterTSC && !slices.Contains(have, s.Label) {
-			have = append(have, s.Label)
-		}
-	}
+// variantsOf are the variants that a boot has, or those asked for.
+func variantsOf(b *Boot, want []string) ([]string, error) {
+	have := b.Variants()
 	if want == nil {
 		want = have
 	}
 	for _, v := range want {
 		if !slices.Contains(have, v) {
-			return nil, fmt.Errorf("%s has no variant %s: it has %s", boots[0].Source, v, strings.Join(have, ", "))
+			return nil, fmt.Errorf("%s has no variant %s: it has %s", b.Source, v, strings.Join(have, ", "))
 		}
 	}
 	if len(want) == 0 {
-		return nil, fmt.Errorf("%s: no variant was sampled", boots[0].Source)
+		return nil, fmt.Errorf("%s: no variant was sampled", b.Source)
 	}
 	return want, nil
 }
 
-// analysis turns a boot's series into cycles.
+// analysis compares figures of the same boot.
 type analysis struct {
-	boots   []Boot
-	counter string
-	// cycle is the counter's unit in cycles, of each boot.
-	cycle []float64
+	boots []Boot
 	rng   *rand.Rand
 }
 
-// scale finds the unit: the chain's cycles are known.
-func (a *analysis) scale() error {
-	for _, b := range a.boots {
-		s, ok := b.Find(calibration, opChain, a.counter)
-		if !ok || s.Low() <= 0 {
-			return fmt.Errorf("%s: no calibration of the clock (%s)", b.Source, opChain)
+// values are the figures of all boots that have one.
+func (a *analysis) values(label, op string) (values []float64) {
+	for i := range a.boots {
+		if f, ok := a.boots[i].Find(label, op); ok {
+			values = append(values, f.Low)
 		}
-		perCycle := 1.0
-		if a.counter == counterTSC {
-			perCycle = float64(s.N) * chainLength / s.Low()
-		}
-		a.cycle = append(a.cycle, perCycle)
 	}
-	return nil
+	return values
 }
 
-// values are what one operation takes under a label in each boot, in cycles,
-// with the loop around it; ok is unset if a boot has no such series.
-func (a *analysis) values(label, op string) (values []float64, ok bool) {
-	for i, b := range a.boots {
-		s, ok := b.Find(label, op, a.counter)
-		if !ok {
-			return nil, false
-		}
-		values = append(values, s.Low()/float64(s.N)*a.cycle[i])
-	}
-	return values, true
-}
-
-// difference is that of two labels, or nil if there is none.
+// difference is that of two labels over the boots that have both; nil if these
+// are too few.
 func (a *analysis) difference(from, fromOp, to, toOp string) *stats.Estimate {
-	x, ok := a.values(from, fromOp)
-	y, both := a.values(to, toOp)
-	if !ok || !both {
-		return nil
+	var x, y []float64
+	for i := range a.boots {
+		f, ok := a.boots[i].Find(from, fromOp)
+		t, both := a.boots[i].Find(to, toOp)
+		if ok && both {
+			x, y = append(x, f.Low), append(y, t.Low)
+		}
 	}
 	e, err := stats.Bootstrap(a.rng, stats.Paired(x, y))
 	if err != nil {
@@ -244,51 +212,58 @@ func (a *analysis) difference(from, fromOp, to, toOp string) *stats.Estimate {
 	return &e
 }
 
-// calibrate fills in what the machine itself is.
-func (res *Result) calibrate(a *analysis) {
-	res.CyclesPerTick = stats.Quantile(a.cycle, 0.5)
-	add := func(name, unit string, value func(b *Boot, i int) (float64, bool)) {
+// What a calibration may show at most.
+const (
+	// maxStep is how much of a cycle of an operation the clock's step may be: the
+	// samples of a boot begin at random in it.
+	maxStep = 1.0
+	// maxChain is how much of the chain's cycles the cycle counter may be off.
+	maxChain = 0.02
+)
+
+// calibrate fills in what the machine itself is, and returns why that is not
+// good enough.
+func (res *Result) calibrate(a *analysis) (failed []string) {
+	add := func(name, unit, label, op string, value func(Figure) float64) (low, high float64) {
 		var values []float64
 		for i := range a.boots {
-			if v, ok := value(&a.boots[i], i); ok {
-				values = append(values, v)
+			if f, ok := a.boots[i].Find(label, op); ok {
+				values = append(values, value(f))
 			}
 		}
-		if len(values) > 0 {
-			res.Calibration = append(res.Calibration, Calibration{name, unit, stats.Quantile(values, 0), stats.Quantile(values, 1)})
+		if len(values) < len(a.boots) {
+			failed = append(failed, fmt.Sprintf("%d of %d boots lack the calibration: %s", len(a.boots)-len(values), len(a.boots), name))
+			return math.NaN(), math.NaN()
 		}
+		low, high = stats.Quantile(values, 0), stats.Quantile(values, 1)
+		res.Calibration = append(res.Calibration, Calibration{name, unit, low, high})
+		return low, high
 	}
-	low := func(label, op, counter string) func(*Boot, int) (float64, bool) {
-		return func(b *Boot, _ int) (float64, bool) {
-			s, ok := b.Find(label, op, counter)
-			return s.Low() / float64(max(s.N, 1)), ok
-		}
+	figure := func(f Figure) float64 { return f.Low }
+	var speeds []float64
+	perTick := func(f Figure) float64 {
+		speeds = append(speeds, chainLength/f.Low)
+		return chainLength / f.Low
 	}
-	add("resolution of the time-stamp counter", "ticks", func(b *Boot, _ int) (float64, bool) {
-		s, ok := b.Find(calibration, opStep, counterTSC)
-		return s.Quantiles[0], ok
-	})
-	add("reading it (fenced)", "ticks", low(calibration, opClock, counterTSC))
-	add("core cycles of a tick", "cycles", func(b *Boot, _ int) (float64, bool) {
-		s, ok := b.Find(calibration, opChain, counterTSC)
-		return float64(s.N) * chainLength / s.Low(), ok
-	})
-	add("the empty loop, a round", a.counterUnit(), low(loopAlone, headOp, a.counter))
+	add("core cycles of a tick", "cycles", calibration, opChain, perTick)
+	res.CyclesPerTick = stats.Quantile(speeds, 0.5)
+	_, step := add("resolution of the time-stamp counter", "ticks", calibration, opStep, func(f Figure) float64 { return f.Min })
+	if f, ok := a.boots[0].Find(res.Base, headOp); ok && !res.Counted && step*res.CyclesPerTick > maxStep*float64(f.N) {
+		failed = append(failed, fmt.Sprintf("the time-stamp counter steps by %g ticks, more than %g cycle of each of %d operations", step, maxStep, f.N))
+	}
+	add("reading it (fenced)", "ticks", calibration, opClock, figure)
+	add("the empty loop, a round", "cycles", loopAlone, headOp, figure)
 	if res.Counted {
-		add("a round of the chain by the cycle counter (64 are right)", "cycles", low(calibration, opChain, counterCycles))
+		low, high := add("a round of the chain by the cycle counter (64 are right)", "cycles", calibration, opChainCounted, figure)
+		if low < chainLength*(1-maxChain) || high > chainLength*(1+maxChain) {
+			failed = append(failed, fmt.Sprintf("the cycle counter gave %.4g to %.4g for a chain of %d cycles", low, high, chainLength))
+		}
 	}
+	return failed
 }
 
-func (a *analysis) counterUnit() string {
-	if a.counter == counterTSC {
-		return "ticks"
-	}
-	return "cycles"
-}
-
-// compare fills in controls and cells, and judges the controls.
-func (res *Result) compare(a *analysis) error {
-	var failed []string
+// compare fills in controls and cells, and returns which controls failed.
+func (res *Result) compare(a *analysis) (failed []string) {
 	control := func(name, op string, truth float64, e *stats.Estimate, decides bool) {
 		if e == nil {
 			if decides {
@@ -301,23 +276,16 @@ func (res *Result) compare(a *analysis) error {
 			failed = append(failed, fmt.Sprintf("%s was %s cycles over %d boots, want %+g to within %g", name, signed(*e), e.N, truth, Resolution))
 		}
 	}
-	base := res.baseLabel(a)
+	base := a.boots[0].Variants()[0] // what the guest samples twice: its first that is not the floor
 	for _, o := range result.Operations {
 		aa := a.difference(base, o.Op, again, o.Op)
 		control("A/A", o.Op, 0, aa, o.Op == headOp)
 		for _, v := range res.Variants {
-			values, ok := a.values(v, o.Op)
-			if !ok {
+			values := a.values(v, o.Op)
+			if len(values) == 0 {
 				continue
 			}
-			c := Cell{Op: o.Op, Variant: v, Instructions: a.instructions(v, o.Op)}
-			loops, _ := a.values(loopAlone, o.Op)
-			for i := range values {
-				if loops != nil {
-					values[i] = max(values[i]-loops[i], 0)
-				}
-			}
-			c.Cycles, c.Mean = values, stats.Mean(values)
+			c := Cell{Op: o.Op, Variant: v, Cycles: values, Mean: stats.Mean(values), Instructions: a.instructions(v, o.Op)}
 			if v != res.Base && v != Floor {
 				c.Difference = a.difference(res.Base, o.Op, v, o.Op)
 			}
@@ -328,34 +296,24 @@ func (res *Result) compare(a *analysis) error {
 		}
 	}
 	control("+1 cycle", headOp, 1, a.difference(calibration, opDoseNone, calibration, opDoseOne), true)
-	if len(failed) > 0 && res.Meaningless == "" {
-		return &NoiseError{strings.Join(failed, "; ")}
+	floor, ok := res.Find(Floor, headOp)
+	if cost, both := res.Find(res.Base, headOp); ok && both && floor.Mean >= cost.Mean {
+		failed = append(failed, fmt.Sprintf("the floor took %.1f cycles, no less than the %.1f of %s, which does more", floor.Mean, cost.Mean, res.Base))
 	}
-	return nil
-}
-
-// baseLabel is what the guest sampled a second time: its first variant that is
-// not the floor, which is not always the base of the comparison.
-func (res *Result) baseLabel(a *analysis) string {
-	for _, s := range a.boots[0].Series {
-		if !strings.HasPrefix(s.Label, "-") {
-			return s.Label
-		}
-	}
-	return res.Base
+	return failed
 }
 
 // instructions is the median over boots of what the counter of instructions
-// gives, the loop subtracted; nil if it was not read.
+// gives; nil if it was not read.
 func (a *analysis) instructions(label, op string) *float64 {
 	var values []float64
-	for _, b := range a.boots {
-		s, ok := b.Find(label, op, counterInstructions)
-		loop, both := b.Find(loopAlone, op, counterInstructions)
-		if !ok || !both {
-			return nil
+	for i := range a.boots {
+		if f, ok := a.boots[i].Find(label, op); ok && f.Retired != nil {
+			values = append(values, *f.Retired)
 		}
-		values = append(values, s.Low()/float64(s.N)-loop.Low()/float64(loop.N))
+	}
+	if len(values) == 0 {
+		return nil
 	}
 	m := stats.Quantile(values, 0.5)
 	return &m

@@ -23,73 +23,59 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/stubs"
 )
-
-// Config is a run of many boots.
-type Config struct {
-	// Variants are compared with the first; the floor may be among them.
-	Variants []stubs.Named
-	// VM is the machine.
-	VM vm.Config
-	// Boots and Samples are how many; 0 stands for the defaults, of boots here
-	// and of samples the guest's.
-	Boots, Samples int
-	// Progress, if not nil, is told of each step as it begins.
-	Progress func(step string)
-}
 
 // DefaultBoots gives an interval of half the boots' standard deviation.
 const DefaultBoots = 20
 
-// Run boots the variants many times, each time at other addresses, and analyses
-// what the guest sampled. A Result may come with a NoiseError.
-func Run(ctx context.Context, c Config) (*Result, error) {
-	n := c.Boots
-	if n == 0 {
-		n = DefaultBoots
+// Words are init's, which make the guest sample: the order of samples follows
+// from the boot's number, and how many it takes of each is given; 0 leaves that
+// to the guest.
+func Words(boot, samples int) []string {
+	words := []string{"sample", "-seed", fmt.Sprint(boot)}
+	if samples > 0 {
+		words = append(words, "-samples", fmt.Sprint(samples))
 	}
-	var boots []Boot
-	for i := range n {
-		args := []string{"sample", "-seed", fmt.Sprint(i + 1)}
-		if c.Samples > 0 {
-			args = append(args, "-samples", fmt.Sprint(c.Samples))
-		}
-		if c.Progress != nil {
-			c.Progress(fmt.Sprintf("boot %d of %d", i+1, n))
-		}
-		// The same seeds in every run, so that a run leaves no images behind that
-		// the next one could not use.
-		config := lab.Config{Variants: c.Variants, Args: args, VM: c.VM, Placement: uint64(i + 1)}
-		var console strings.Builder
-		run, err := lab.RunGuest(ctx, config, func(line string) { console.WriteString(line + "\n") })
-		if err != nil && run != nil {
-			return nil, fmt.Errorf("boot %d: %w\n%s", i+1, err, run.VM.Report())
-		}
-		if err != nil {
-			return nil, err
-		}
-		got, damaged, err := Parse(fmt.Sprintf("boot %d", i+1), strings.NewReader(console.String()))
-		if err != nil {
-			return nil, err
-		}
-		if len(damaged) > 0 || len(got) != 1 {
-			return nil, fmt.Errorf("boot %d: %d runs of samples, want 1%s", i+1, len(got), strings.Join(append([]string{""}, damaged...), "; "))
-		}
-		boots = append(boots, got[0])
-	}
-	res, err := Analyse(boots, names(c.Variants))
-	if res != nil {
-		res.Placed = true
-	}
-	return res, err
+	return words
 }
 
-func names(list []stubs.Named) []string {
-	all := make([]string, len(list))
-	for i, n := range list {
-		all[i] = n.Name
+// Sample boots a prepared machine, whose init is given the Words of the boot of
+// that number, and returns what it sampled. c is what the boot is measured
+// with.
+func Sample(ctx context.Context, m vm.Config, boot int, c result.Config) (Boot, error) {
+	var console strings.Builder
+	source := fmt.Sprintf("boot %d", boot)
+	run, err := lab.RunPrepared(ctx, m, func(line string) { console.WriteString(line + "\n") })
+	switch {
+	case run == nil:
+		return Boot{}, fmt.Errorf("%s: %w", source, err)
+	case !run.Complete: // Linux ends by a reset, so the summary is the verdict
+		return Boot{}, fmt.Errorf("%s: %w\n%s", source, err, run.VM.Report())
 	}
-	return all
+	for _, check := range run.Checks {
+		if check.Outcome == result.Fail || check.Outcome == result.Error {
+			return Boot{}, fmt.Errorf("%s: %s: %s (%s)", source, check.Outcome, check.Name, check.Detail)
+		}
+	}
+	return booted(source, console.String(), boot, c)
+}
+
+// booted is the boot that a console tells of.
+func booted(source, console string, boot int, c result.Config) (Boot, error) {
+	got, damaged, err := Parse(source, strings.NewReader(console))
+	switch {
+	case err != nil:
+		return Boot{}, err
+	case len(damaged) > 0:
+		return Boot{}, fmt.Errorf("%s: %s", source, strings.Join(damaged, "; "))
+	case len(got) != 1:
+		return Boot{}, fmt.Errorf("%s: %d runs of samples, want 1", source, len(got))
+	case got[0].Config.Engine != c.Engine:
+		return Boot{}, fmt.Errorf("%s: the guest finds itself on %s, want %s", source, got[0].Config.Engine, c.Engine)
+	}
+	b := got[0]
+	b.ID, b.Source, b.Config = uint64(boot), source, c
+	return b, nil
 }

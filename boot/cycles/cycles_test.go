@@ -1,20 +1,22 @@
 package cycles
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
-	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // simulated is a machine of known truth that a guest samples on: it prints what
@@ -35,8 +37,12 @@ type simulated struct {
 	resolution float64
 	// again and dose are what the controls are off.
 	again, dose float64
-	hypervisor  string
-	counters    bool
+	// miscount is what the cycle counter gives for a cycle, floor what the floor
+	// takes; lacks are operations of the calibration that are not sampled.
+	miscount, floor float64
+	lacks           []string
+	hypervisor      string
+	counters        bool
 }
 
 func none(*rand.Rand) float64     { return 0 }
@@ -69,7 +75,7 @@ func spikes(r *rand.Rand) float64 {
 func quiet(boots, samples int, truth float64) simulated {
 	return simulated{
 		boots: boots, samples: samples, truth: truth, place: none, drift: flat, speed: steady, spike: none,
-		resolution: 1, hypervisor: "KVMKVMKVM",
+		resolution: 1, miscount: 1, floor: 90, hypervisor: "KVMKVMKVM",
 	}
 }
 
@@ -89,10 +95,13 @@ func summed(kind, format string, args ...any) string {
 
 func (m simulated) boot(rng *rand.Rand) string {
 	var b strings.Builder
-	id := rng.Uint64()
-	b.WriteString(summed("SAMPLING", "boot=%x seed=1 samples=%d counters=%t vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Simulated_CPU", id, m.samples, m.counters, m.hypervisor))
+	id := rng.Uint64() >> 1
+	b.WriteString(summed("SAMPLING", "boot=%x seed=1 samples=%d counters=%t code=c0de vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Simulated_CPU", id, m.samples, m.counters, m.hypervisor))
 	speed, lines := m.speed(rng), 0
 	series := func(label, op string, n int, cycles float64) {
+		if slices.Contains(m.lacks, op) {
+			return
+		}
 		ticks, counted := make([]float64, m.samples), make([]float64, m.samples)
 		for i := range ticks {
 			total := float64(n) * (cycles + m.spike(rng))
@@ -101,7 +110,7 @@ func (m simulated) boot(rng *rand.Rand) string {
 			}
 			begin := rng.Float64() * m.resolution
 			ticks[i] = math.Floor((begin+total/speed)/m.resolution) * m.resolution
-			counted[i] = math.Round(total)
+			counted[i] = math.Round(total * m.miscount)
 		}
 		emit := func(counter string, values []float64) {
 			lines++
@@ -119,10 +128,16 @@ func (m simulated) boot(rng *rand.Rand) string {
 	series("b", headOp, rounds, 150+m.truth+m.place(rng))
 	series(again, headOp, rounds, a+m.again)
 	series(loopAlone, headOp, rounds, 2)
-	series("bare", headOp, rounds, 90)
+	series("bare", headOp, rounds, m.floor)
 	series(calibration, opChain, rounds, chainLength)
 	series(calibration, opDoseNone, rounds, 200)
 	series(calibration, opDoseOne, rounds, 201+m.dose)
+	series(calibration, opClock, 1, 30)
+	step := slices.Repeat([]float64{m.resolution}, m.samples)
+	if !slices.Contains(m.lacks, opStep) {
+		lines++
+		b.WriteString(line(calibration, opStep, counterTSC, 1, step))
+	}
 	b.WriteString(summed("SAMPLING", "end=%x lines=%d", id, lines))
 	b.WriteString("SUMMARY: 0 tests, 0 unexpected failures, 0 skipped\n")
 	return b.String()
@@ -216,6 +231,12 @@ func TestControls(t *testing.T) {
 		{"A/A is off", func(m *simulated) { m.again = 0.5 }, "A/A was +0.50"},
 		{"no dose", func(m *simulated) { m.dose = -1 }, "+1 cycle was +0.00"},
 		{"too large a dose", func(m *simulated) { m.dose = 1 }, "+1 cycle was +2.00"},
+		{"no dose at all", func(m *simulated) { m.lacks = []string{opDoseOne} }, "+1 cycle is missing"},
+		{"no resolution", func(m *simulated) { m.lacks = []string{opStep} }, "20 of 20 boots lack the calibration: resolution"},
+		{"no reading of the clock", func(m *simulated) { m.lacks = []string{opClock} }, "lack the calibration: reading it"},
+		{"a clock that steps far", func(m *simulated) { m.resolution = 600 }, "steps by 600 ticks, more than 1 cycle of each of 500"},
+		{"a counter that counts too fast", func(m *simulated) { m.counters, m.miscount = true, 1.1 }, "the cycle counter gave 70.4 to 70.4 for a chain of 64"},
+		{"a floor that is none", func(m *simulated) { m.floor = 160 }, "the floor took 158.0 cycles, no less than the 148.0 of a"},
 		{"wide", func(m *simulated) { m.spike = func(r *rand.Rand) float64 { return 40 * r.Float64() }; m.samples = 3 }, "A/A was"},
 	} {
 		m := quiet(20, 60, 1)
@@ -227,7 +248,7 @@ func TestControls(t *testing.T) {
 			t.Errorf("%s: refused: %v", row.name, err)
 		case row.want != "" && (!errors.As(err, &noisy) || !strings.Contains(err.Error(), row.want)):
 			t.Errorf("%s: error is %v, want a NoiseError with %q", row.name, err, row.want)
-		case res == nil || len(res.Controls) < 2:
+		case res == nil || len(res.Controls) < 2 && len(m.lacks) == 0:
 			t.Errorf("%s: the controls are not shown", row.name)
 		}
 	}
@@ -251,8 +272,8 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%s: %+v, want %v cycles", row.variant, c, row.want)
 		}
 	}
-	if math.Abs(res.CyclesPerTick-1.3) > 0.01 || res.Engine != "kvm" || res.Meaningless != "" {
-		t.Errorf("result is of %s, %v cycles a tick, meaningless %q", res.Engine, res.CyclesPerTick, res.Meaningless)
+	if math.Abs(res.CyclesPerTick-1.3) > 0.01 || res.Config.Engine != "kvm" || res.Meaningless != "" {
+		t.Errorf("result is of %s, %v cycles a tick, meaningless %q", res.Config.Engine, res.CyclesPerTick, res.Meaningless)
 	}
 	if got := Verdict(stats.Estimate{Mean: 0.1, Low: -0.2, High: 0.4}); got != "no difference seen (±0.3 cycles)" {
 		t.Error(got)
@@ -267,11 +288,11 @@ func TestEngines(t *testing.T) {
 	for _, row := range []struct {
 		hypervisor, engine string
 		meaningless        bool
-	}{{"-", "metal", false}, {"KVMKVMKVM", "kvm", false}, {"TCGTCGTCGTCG", "emulator", true}, {"bochs", "emulator", true}, {"VMwareVMware", "hypervisor VMwareVMware", false}} {
+	}{{"-", "metal", false}, {"KVMKVMKVM", "kvm", false}, {"TCGTCGTCGTCG", "tcg", true}, {"bochs", "bochs", true}, {"VMwareVMware", "hypervisor VMwareVMware", false}} {
 		m := quiet(8, 20, 0)
 		m.hypervisor, m.again = row.hypervisor, 3
 		res, err := m.analysed(t, rand.New(rand.NewPCG(7, 8)))
-		if res == nil || res.Engine != row.engine || (res.Meaningless != "") != row.meaningless {
+		if res == nil || res.Config.Engine != row.engine || (res.Meaningless != "") != row.meaningless {
 			t.Errorf("%s: %+v", row.hypervisor, res)
 		}
 		// What is meaningless is never refused as noisy, and says what it is.
@@ -300,8 +321,8 @@ func TestDamage(t *testing.T) {
 			return l
 		}, 2, fmt.Sprintf("console:%d: the line is damaged", at(2)+1)},
 		{"a line cut off", func(l []string) []string { l[at(2)] = l[at(2)][:40] + "\n"; return l }, 2, "cut off"},
-		{"a line lost", func(l []string) []string { return slices.Delete(l, at(2), at(2)+1) }, 2, "8 lines of samples, 7 came"},
-		{"a line's kind", func(l []string) []string { l[at(2)] = "SXMPLE" + l[at(2)][6:]; return l }, 2, "8 lines of samples, 7 came"},
+		{"a line lost", func(l []string) []string { return slices.Delete(l, at(2), at(2)+1) }, 2, "10 lines of samples, 9 came"},
+		{"a line's kind", func(l []string) []string { l[at(2)] = "SXMPLE" + l[at(2)][6:]; return l }, 2, "10 lines of samples, 9 came"},
 		{"a line twice", func(l []string) []string { return slices.Insert(l, at(2), l[at(2)]) }, 2, "comes twice"},
 		{"no beginning", func(l []string) []string { return slices.Delete(l, at(0), at(0)+1) }, 2, "without the line that begins"},
 		{"a damaged beginning", func(l []string) []string { l[at(0)] = strings.Replace(l[at(0)], "seed=1", "seed=2", 1); return l }, 2, "without the line that begins"},
@@ -349,16 +370,22 @@ func TestRefused(t *testing.T) {
 	}{
 		{"few", func(b []Boot) []Boot { return b[:7] }, nil, "7 whole boots: want at least 8"},
 		{"none", func([]Boot) []Boot { return nil }, nil, "0 whole boots"},
-		{"another CPU", func(b []Boot) []Boot { b[3].Machine.CPU = "Other"; return b }, nil, "different machines"},
-		{"other counters", func(b []Boot) []Boot { b[3].Counters = true; return b }, nil, "same counters"},
+		{"another CPU", func(b []Boot) []Boot { b[3].Config.Host = "Other"; return b }, nil, "different machines"},
+		{"other code", func(b []Boot) []Boot { b[3].Config.Code = "beef"; return b }, nil, "different code"},
+		{"other counters", func(b []Boot) []Boot {
+			b[3].Figures = append(b[3].Figures, Figure{Label: calibration, Op: opChainCounted})
+			return b
+		}, nil, "same counters"},
 		{"the same boot", func(b []Boot) []Boot { b[3] = b[4]; return b }, nil, "there twice"},
 		{"no such variant", func(b []Boot) []Boot { return b }, []string{"a", "z"}, "no variant z: it has a, b, bare"},
 		{"no chain", func(b []Boot) []Boot {
-			b[3].Series = slices.DeleteFunc(b[3].Series, func(s Series) bool { return s.Op == opChain })
+			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Op == opChain })
 			return b
-		}, nil, "no calibration"},
+		}, nil, "1 of 9 boots lack the calibration: core cycles of a tick"},
 		{"no second base", func(b []Boot) []Boot {
-			b[3].Series = slices.DeleteFunc(b[3].Series, func(s Series) bool { return s.Label == again })
+			for i := range 2 {
+				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == again })
+			}
 			return b
 		}, nil, "A/A is missing"},
 	} {
@@ -368,46 +395,116 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestTCG boots the guest for real. What it takes for cycles is the emulator's
-// time, and the result must say so.
-func TestTCG(t *testing.T) {
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skip("no qemu-system-x86_64: run `make deps`")
-	}
-	var list []stubs.Named
-	for _, name := range []string{"linux-3.19", "heukelum-v2", Floor} {
-		n, err := stubs.ParseVariant(name)
+// TestRecords: boots that went through a results file are what they were, and
+// give the same result.
+func TestRecords(t *testing.T) {
+	for _, counters := range []bool{false, true} {
+		m := quiet(9, 40, 1)
+		m.place, m.counters = normal, counters
+		boots, _, err := Parse("console", strings.NewReader(m.console(rand.New(rand.NewPCG(13, 14)))))
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, n)
+		var file bytes.Buffer
+		for i := range boots {
+			boots[i].Config.Build = "test"
+			for _, r := range boots[i].Records(map[string]string{"a": "sp=percpu"}, time.Now()) {
+				line, err := json.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				file.Write(append(line, '\n'))
+			}
+		}
+		records, cut, err := result.Read("file", &file)
+		if err != nil || cut != "" {
+			t.Fatal(err, cut)
+		}
+		want, err := Analyse(boots, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Analyse(FromRecords(records), nil)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("counters %v: %v (-console +file):\n%s", counters, err, diff)
+		}
+		if i := slices.IndexFunc(records, func(r result.Record) bool { return r.Retired != nil }); i >= 0 != counters {
+			t.Errorf("counters %v: retired instructions %v", counters, i >= 0)
+		}
 	}
-	start := time.Now()
-	res, err := Run(t.Context(), Config{
-		Variants: list, Boots: stats.MinPlacements, Samples: 8,
-		VM: vm.Config{Engine: vm.TCG, Timeout: vm.TimeoutFor(t, time.Minute)},
-	})
+}
+
+// TestInterruptedRecords: a boot whose last record is missing is left out, and
+// of one that was taken a second time all figures are the newer ones.
+func TestInterruptedRecords(t *testing.T) {
+	boots, _, err := Parse("console", strings.NewReader(quiet(3, 20, 1).console(rand.New(rand.NewPCG(15, 16)))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d boots in %v", res.Boots, time.Since(start))
-	if !strings.Contains(res.Notes()[0], "MEANINGLESS") {
-		t.Errorf("notes are %q", res.Notes())
+	var lists [3][]result.Record
+	for i := range boots {
+		boots[i].ID = uint64(i)
+		lists[i] = boots[i].Records(nil, time.Now())
 	}
-	for _, n := range list[:2] {
-		// Not those of two threads, which a busy host brings out of step here.
-		for _, op := range []string{"null-call", "unknown-call", "full-frame-call", "signal-round-trip"} {
-			if c, ok := res.Find(n.Name, op); !ok || len(c.Cycles) != res.Boots || c.Mean <= 0 {
-				t.Errorf("%s of %s: %+v", op, n.Name, c)
-			}
+	half := lists[1][:len(lists[1])/2]
+	for i := range len(lists[1]) {
+		if got := FromRecords(slices.Concat(lists[0], lists[1][:i], lists[2])); len(got) != 2 {
+			t.Errorf("cut after %d records: %d boots, want 2", i, len(got))
 		}
 	}
-	if c, ok := res.Find(Floor, headOp); !ok || c.Difference != nil {
-		t.Errorf("floor: %+v", c)
+	again := slices.Clone(half) // what was left of another try
+	for i := range again {
+		x := *again[i].Samples[0] + 1000
+		again[i].Samples = []*float64{&x}
 	}
-	for _, name := range []string{"A/A", "+1 cycle"} {
-		if !slices.ContainsFunc(res.Controls, func(c Control) bool { return c.Name == name && c.Op == headOp }) {
-			t.Errorf("no control %s of %s: %+v", name, headOp, res.Controls)
+	got := FromRecords(slices.Concat(lists[0], again, lists[1], lists[2]))
+	if len(got) != 3 {
+		t.Fatalf("%d boots, want 3", len(got))
+	}
+	for _, f := range boots[1].Figures {
+		if now, ok := got[1].Find(f.Label, f.Op); !ok || now.Low != f.Low {
+			t.Errorf("%s of %s is %v, want %v", f.Op, f.Label, now.Low, f.Low)
 		}
 	}
+}
+
+// TestMissing: a boot without an operation takes part in all others.
+func TestMissing(t *testing.T) {
+	m := quiet(12, 20, 2)
+	boots, _, err := Parse("console", strings.NewReader(m.console(rand.New(rand.NewPCG(17, 18)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	boots[4].Figures = slices.DeleteFunc(boots[4].Figures, func(f Figure) bool { return f.Label == "b" })
+	res, err := Analyse(boots, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := res.Find("b", headOp); c.Difference == nil || c.Difference.N != 11 || len(c.Cycles) != 11 {
+		t.Errorf("b: %+v, want 11 boots", c)
+	}
+}
+
+// TestBooted: what a boot's console must tell.
+func TestBooted(t *testing.T) {
+	rng := rand.New(rand.NewPCG(19, 20))
+	good := quiet(1, 20, 0).console(rng)
+	c := result.Config{Engine: "kvm", Code: "0011"}
+	for _, row := range []struct{ name, console, want string }{
+		{"good", good, ""},
+		{"nothing", "hello\n", "boot 7: 0 runs of samples, want 1"},
+		{"two", quiet(2, 20, 0).console(rng), "boot 7: 2 runs of samples"},
+		{"damaged", strings.Replace(good, "label=a", "label=c", 1), "the line is damaged"},
+		{"another engine", quiet(1, 20, 0).with("-").console(rng), "the guest finds itself on metal, want kvm"},
+	} {
+		b, err := booted("boot 7", row.console, 7, c)
+		if row.want == "" && (err != nil || b.ID != 7 || b.Config != c) || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("%s: boot %d, error %v, want %q", row.name, b.ID, err, row.want)
+		}
+	}
+}
+
+func (m simulated) with(hypervisor string) simulated {
+	m.hypervisor = hypervisor
+	return m
 }

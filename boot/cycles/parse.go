@@ -5,71 +5,19 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// Boot is what one boot of the guest sampled.
-type Boot struct {
-	// ID tells boots apart: the time-stamp counter when sampling began.
-	ID uint64
-	// Source says where its lines are, for messages.
-	Source  string
-	Machine Machine
-	// Counters is set if core cycles and instructions were counted.
-	Counters bool
-	Series   []Series
-}
-
-// Machine is what the guest found by CPUID.
-type Machine struct {
-	Vendor    string `json:"vendor"`
-	Signature string `json:"signature"` // leaf 1, EAX, in hexadecimal
-	// Hypervisor is its signature, or the name of an emulator; "-" on the
-	// machine itself.
-	Hypervisor string `json:"hypervisor"`
-	CPU        string `json:"cpu"`
-}
-
-// Series is what one counter counted under one label, sorted: the values at 0,
-// 5, ... 100 % of the samples, each of N operations.
-type Series struct {
-	Label, Op, Counter string
-	N, Samples, Lost   int
-	Quantiles          [parts + 1]float64
-}
-
-const parts = 20
-
-// Low is the mean of the samples between 5 % and 25 %, as stats.LowBand's, for
-// N operations.
-func (s Series) Low() float64 {
-	const low, high = parts * 5 / 100, parts * 25 / 100
-	sum := (s.Quantiles[low] + s.Quantiles[high]) / 2
-	for i := low + 1; i < high; i++ {
-		sum += s.Quantiles[i]
-	}
-	return sum / (high - low)
-}
-
-// Find returns the series.
-func (b *Boot) Find(label, op, counter string) (Series, bool) {
-	i := slices.IndexFunc(b.Series, func(s Series) bool { return s.Label == label && s.Op == op && s.Counter == counter })
-	if i < 0 {
-		return Series{}, false
-	}
-	return b.Series[i], true
-}
-
 // Parse reads consoles: every boot that is whole, and why others are not.
-// Lines that are not the sampler's are passed over. An error is that of r.
+// Lines that are not the sampler's are passed over. An error is that of r. What
+// a boot was measured with is what the guest found; its Build is left empty.
 func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	var current *Boot
+	var current *console
 	broken := "" // why the current boot is left out
 	drop := func() {
 		if broken != "" {
@@ -100,7 +48,7 @@ func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error)
 			}
 		case begins:
 			if current != nil {
-				broken = first(broken, current.Source+": the boot has no end")
+				broken = first(broken, current.boot.Source+": the boot has no end")
 			}
 			drop()
 			if current, err = begin(at, words); err != nil {
@@ -113,13 +61,18 @@ func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error)
 				}
 			}
 			if broken == "" {
-				boots = append(boots, *current)
+				b, err := current.reduced()
+				if err != nil {
+					broken = fmt.Sprintf("%s: %v", b.Source, err)
+				} else {
+					boots = append(boots, b)
+				}
 			}
 			drop()
 		}
 	}
 	if current != nil {
-		broken = first(broken, current.Source+": the boot has no end")
+		broken = first(broken, current.boot.Source+": the boot has no end")
 	}
 	drop()
 	return boots, damaged, nil
@@ -149,49 +102,86 @@ func checked(rest string) (map[string]string, error) {
 	return words, nil
 }
 
-func begin(at string, words map[string]string) (*Boot, error) {
-	b := &Boot{Source: at, Counters: words["counters"] == "true"}
-	var err error
-	if b.ID, err = strconv.ParseUint(words["boot"], 16, 64); err != nil {
+func begin(at string, words map[string]string) (*console, error) {
+	id, err := strconv.ParseUint(words["boot"], 16, 63)
+	if err != nil {
 		return nil, err
 	}
 	text := func(key string) string {
-		if words[key] == "" {
+		if words[key] == "" && err == nil {
 			err = fmt.Errorf("no %s=", key)
 		}
 		return strings.ReplaceAll(words[key], "_", " ")
 	}
-	b.Machine = Machine{text("vendor"), text("signature"), text("hypervisor"), text("cpu")}
-	return b, err
+	c := &console{counters: words["counters"] == "true", boot: Boot{ID: id, Source: at}}
+	config := &c.boot.Config
+	config.Code, config.Engine = text("code"), engineOf(text("hypervisor"))
+	config.CPU = fmt.Sprintf("%s, %s, signature %s", text("cpu"), text("vendor"), text("signature"))
+	config.Machine, config.Host = "host", config.CPU
+	if config.Engine != metal {
+		config.Machine = "a console's"
+	}
+	return c, err
 }
 
-func (b *Boot) end(words map[string]string) error {
-	if id, err := strconv.ParseUint(words["end"], 16, 64); err != nil || id != b.ID {
-		return fmt.Errorf("the end of boot %s, but boot %x began", words["end"], b.ID)
+// Engines that the guest can tell.
+const (
+	metal = "metal"
+	kvm   = "kvm"
+	tcg   = "tcg"
+	bochs = "bochs"
+)
+
+// engineOf tells by the hypervisor's signature what the guest ran on.
+func engineOf(hypervisor string) string {
+	switch hypervisor {
+	case "-":
+		return metal
+	case "KVMKVMKVM":
+		return kvm
+	case "TCGTCGTCGTCG":
+		return tcg
+	case bochs:
+		return bochs
 	}
-	if n, err := strconv.Atoi(words["lines"]); err != nil || n != len(b.Series) {
-		return fmt.Errorf("the guest sent %s lines of samples, %d came", words["lines"], len(b.Series))
+	return "hypervisor " + hypervisor
+}
+
+// Meaningless says why the ticks of an engine are not a CPU's; empty: they are.
+func Meaningless(engine string) string {
+	if engine == tcg || engine == bochs {
+		return "an emulator's clock says nothing of a CPU's cycles"
+	}
+	return ""
+}
+
+func (c *console) end(words map[string]string) error {
+	if id, err := strconv.ParseUint(words["end"], 16, 64); err != nil || id != c.boot.ID {
+		return fmt.Errorf("the end of boot %s, but boot %x began", words["end"], c.boot.ID)
+	}
+	if n, err := strconv.Atoi(words["lines"]); err != nil || n != len(c.series) {
+		return fmt.Errorf("the guest sent %s lines of samples, %d came", words["lines"], len(c.series))
 	}
 	return nil
 }
 
-func (b *Boot) add(words map[string]string) error {
-	s := Series{Label: words["label"], Op: words["op"], Counter: words["counter"]}
+func (c *console) add(words map[string]string) error {
+	s := series{label: words["label"], op: words["op"], counter: words["counter"]}
 	for _, f := range []struct {
 		key string
 		to  *int
-	}{{"n", &s.N}, {"samples", &s.Samples}, {"lost", &s.Lost}} {
+	}{{"n", &s.n}, {"samples", &s.samples}} {
 		var err error
 		if *f.to, err = strconv.Atoi(words[f.key]); err != nil {
 			return fmt.Errorf("%s=%s: %w", f.key, words[f.key], err)
 		}
 	}
-	if s.Label == "" || s.Op == "" || s.Counter == "" || s.N < 1 || s.Samples < 1 {
+	if s.label == "" || s.op == "" || s.counter == "" || s.n < 1 || s.samples < 1 {
 		return errors.New("label, op, counter, n or samples is missing")
 	}
 	list := strings.Split(words["q"], ",")
-	if len(list) != len(s.Quantiles) {
-		return fmt.Errorf("%d quantiles, want %d", len(list), len(s.Quantiles))
+	if len(list) != len(s.quantiles) {
+		return fmt.Errorf("%d quantiles, want %d", len(list), len(s.quantiles))
 	}
 	sum := uint64(0)
 	for i, text := range list {
@@ -200,11 +190,11 @@ func (b *Boot) add(words map[string]string) error {
 			return fmt.Errorf("q: %w", err)
 		}
 		sum += n
-		s.Quantiles[i] = float64(sum)
+		s.quantiles[i] = float64(sum)
 	}
-	if _, twice := b.Find(s.Label, s.Op, s.Counter); twice {
-		return fmt.Errorf("%s of %s by %s comes twice", s.Op, s.Label, s.Counter)
+	if _, twice := c.find(s.label, s.op, s.counter); twice {
+		return fmt.Errorf("%s of %s by %s comes twice", s.op, s.label, s.counter)
 	}
-	b.Series = append(b.Series, s)
+	c.series = append(c.series, s)
 	return nil
 }

@@ -181,8 +181,8 @@ func costs(p study.Page, engine string) (head []string, rows []row) {
 		for _, op := range ops {
 			records := p.Records(p.Headline(engine, op), v, op)
 			c := noFigure
-			if n := len(records); n > 0 {
-				c, some = cell{study.Figure(records[n-1]), ""}, true
+			if len(records) > 0 {
+				c, some = cell{study.Figure(records), ""}, true
 			}
 			r.Cells = append(r.Cells, c)
 		}
@@ -250,7 +250,7 @@ func answers(p study.Page) []answer {
 }
 
 // checked are the controls: a column for each pair whose truth is known, a row
-// for each process.
+// for each process or engine.
 type checked struct {
 	Head []string
 	Rows []row
@@ -265,7 +265,7 @@ func checks(p study.Page) checked {
 		}
 	}
 	for _, c := range all {
-		name := fmt.Sprintf("%s process %d, %d placements", c.Engine, c.Process, c.N)
+		name := c.Engine + ", " + c.Where
 		i := slices.IndexFunc(t.Rows, func(r row) bool { return r.Name == name })
 		if i < 0 {
 			i = len(t.Rows)

@@ -1,6 +1,9 @@
 package result
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Operation is one thing that is measured.
 type Operation struct {
@@ -28,10 +31,9 @@ var Phases = []Operation{
 	{"null-call/exit", "  exit, from the handler's RET", "exit", "NullCallExit"},
 }
 
-// IsPhase reports whether an operation is only a part of another one.
-func IsPhase(op string) bool {
-	return slices.ContainsFunc(Phases, func(o Operation) bool { return o.Op == op })
-}
+// IsPart reports whether an operation is only a part of another one, and not
+// for tables of operations: its name has a slash, as "null-call/entry".
+func IsPart(op string) bool { return strings.Contains(op, "/") }
 
 // Switches are the ways of the context switch that the replay measures, in the
 // order of tables.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,9 +59,10 @@ func (c Config) MachineID() string {
 // machine. Which build of entrylab made the code does not matter.
 func (c Config) Same(o Config) bool { return c.Code == o.Code && c.MachineID() == o.MachineID() }
 
-// Emulated reports whether the engine is an emulator.
+// Emulated reports whether no host's CPU has a part in the figures: those of an
+// emulator, and counts of what is in the code.
 func (c Config) Emulated() bool {
-	return c.Engine == "icount" || c.Engine == "tcg" || c.Engine == "bochs"
+	return slices.Contains([]string{"icount", "tcg", "bochs", "static"}, c.Engine)
 }
 
 // Interval is a confidence interval.
@@ -84,7 +86,7 @@ type Record struct {
 	Op      string `json:"op"`
 	// Form is the engine's way of measuring, if it has several.
 	Form string `json:"form,omitempty"`
-	// Unit is that of one operation's cost: instructions, cycles or ticks.
+	// Unit is that of one operation's cost, one of Units.
 	Unit string `json:"unit"`
 	// N is the number of operations in a sample, Batches that of samples.
 	N       int     `json:"n"`
@@ -100,21 +102,33 @@ type Record struct {
 	// placement, or the run itself. Those of two variants with the same index
 	// belong together; null marks one that is missing.
 	Samples []*float64 `json:"samples,omitempty"`
+	// Retired, if the CPU counted them, are the instructions that one operation
+	// retired.
+	Retired *float64 `json:"retired,omitempty"`
 	// Interval, if known, is that of the median.
 	Interval *Interval `json:"interval,omitempty"`
 }
 
 // Exact reports whether the figure is an exact count.
 func (r *Record) Exact() bool {
-	return r.Unit == Instructions && Measure{Median: r.Median, Agree: r.Agree}.Exact()
+	return r.Unit != Cycles && r.Unit != Ticks && Measure{Median: r.Median, Agree: r.Agree}.Exact()
 }
 
-// Units of figures.
+// Units of figures. All but cycles and ticks are counts.
 const (
 	Instructions = "instructions"
 	Cycles       = "cycles"
 	Ticks        = "TSC ticks"
+	Bytes        = "bytes"
+	Loads        = "loads"
+	Stores       = "stores"
+	Accesses     = "accesses"
+	Forwards     = "forwards"
+	Lines        = "lines"
 )
+
+// Units are all units.
+var Units = []string{Instructions, Cycles, Ticks, Bytes, Loads, Stores, Accesses, Forwards, Lines}
 
 // NewRecord is the record of what the guest measured.
 func NewRecord(c Config, m Measure, axes, unit string, run int, now time.Time) Record {
@@ -145,8 +159,8 @@ func (r *Record) check() error {
 	switch {
 	case r.Time.IsZero():
 		return errors.New(`no "time"`)
-	case r.Unit != Instructions && r.Unit != Cycles && r.Unit != Ticks:
-		return fmt.Errorf(`"unit" is %q, want %s, %s or %s`, r.Unit, Instructions, Cycles, Ticks)
+	case !slices.Contains(Units, r.Unit):
+		return fmt.Errorf(`"unit" is %q, want one of %s`, r.Unit, strings.Join(Units, ", "))
 	case r.N < 1 || r.Batches < 1:
 		return fmt.Errorf(`"n" is %d and "batches" %d: want at least 1`, r.N, r.Batches)
 	case !(r.Min <= r.Median && r.Median <= r.Max): // so that NaN is refused, too

@@ -32,7 +32,7 @@ func Read(name string, r io.Reader) (records []Record, cut string, err error) {
 		switch {
 		case err == nil:
 			records = append(records, record)
-		case last && n > 1 && bytes.HasPrefix(line, []byte("{")):
+		case last && begins(line):
 			return records, fmt.Sprintf("%s:%d: the last line is cut off after %d bytes and left out: want a whole record; the %d before it are good",
 				name, n, len(line), len(records)), nil
 		default:
@@ -40,6 +40,14 @@ func Read(name string, r io.Reader) (records []Record, cut string, err error) {
 				name, n, err, Format, excerpt(line))
 		}
 	}
+}
+
+// begins reports whether a line that ends too early is the beginning of a
+// record.
+func begins(line []byte) bool {
+	head := []byte(`{"format":"` + Format + `"`)
+	n := min(len(line), len(head))
+	return bytes.Equal(line[:n], head[:n])
 }
 
 // excerpt is the beginning of a line, for a message.
@@ -61,7 +69,11 @@ func ReadFile(path string) (records []Record, cut string, err error) {
 	}
 	defer f.Close()
 	records, cut, err = Read(path, f)
-	if err == nil && len(records) == 0 {
+	switch {
+	case err != nil || len(records) > 0:
+	case cut != "":
+		err = errors.New(cut)
+	default:
 		err = fmt.Errorf("%s: no record in it", path)
 	}
 	return records, cut, err
@@ -89,8 +101,7 @@ func OneMachine(records []Record) error {
 	return nil
 }
 
-// Store is a results file that is written to. Records are appended, one write
-// each; nothing that is in the file is ever changed. One process at a time may
+// Store is a results file that is written to. Records are appended; nothing that is in the file is ever changed. One process at a time may
 // have it open.
 type Store struct {
 	name string
@@ -101,10 +112,23 @@ type Store struct {
 	n    int
 }
 
-// file is what a Store needs of an *os.File.
+// file is what a Store writes to.
 type file interface {
 	io.WriteCloser
 	Sync() error
+	// Cut takes the last n bytes away.
+	Cut(n int) error
+}
+
+// regular is a file on a disk.
+type regular struct{ *os.File }
+
+func (f regular) Cut(n int) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return f.Truncate(info.Size() - int64(n))
 }
 
 // OpenStore opens the results file at path, which need not exist, for more
@@ -136,7 +160,7 @@ func OpenStore(path string) (s *Store, records []Record, cut string, err error) 
 	if err := endLine(f, cut != ""); err != nil {
 		return nil, nil, "", fmt.Errorf("results: %s: %w", path, err)
 	}
-	return &Store{name: path, f: f}, records, cut, nil
+	return &Store{name: path, f: regular{f}}, records, cut, nil
 }
 
 // endLine makes f end with a whole line: a cut-off one goes, one that only
@@ -153,32 +177,44 @@ func endLine(f *os.File, cut bool) error {
 	return err
 }
 
-// stream is a file that cannot be synced.
+// stream is a file that can neither be synced nor cut.
 type stream struct{ *os.File }
 
-func (stream) Sync() error { return nil }
+func (stream) Sync() error   { return nil }
+func (stream) Cut(int) error { return nil }
 
-// Append writes a record. After a failure the store writes no more, so that no
-// record follows half of one.
-func (s *Store) Append(r Record) error {
-	line, err := r.line()
-	if err != nil {
-		return err
+// Append writes records by one write: all of them or, where the file can be cut
+// back to what it was, none. After a failure the store writes no more.
+func (s *Store) Append(records ...Record) error {
+	var lines []byte
+	for _, r := range records {
+		line, err := r.line()
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line...)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last != nil {
 		return s.last
 	}
-	if n, err := s.f.Write(line); err != nil || n < len(line) {
+	if n, err := s.f.Write(lines); err != nil || n < len(lines) {
 		if err == nil {
 			err = io.ErrShortWrite
 		}
-		s.last = fmt.Errorf("results: %s: record %d (%s of %s) could not be written: %w; those before it are in the file",
-			s.name, s.n+1, r.Op, r.Variant, err)
+		what := fmt.Sprintf("record %d", s.n+1)
+		if len(records) > 1 {
+			what = fmt.Sprintf("records %d to %d", s.n+1, s.n+len(records))
+		}
+		s.last = fmt.Errorf("results: %s: %s (%s of %s) could not be written: %w; those before are in the file: make room and go on",
+			s.name, what, records[0].Op, records[0].Variant, err)
+		if n > 0 {
+			s.last = errors.Join(s.last, s.f.Cut(n))
+		}
 		return s.last
 	}
-	s.n++
+	s.n += len(records)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -111,7 +112,7 @@ func TestReadBad(t *testing.T) {
 	for _, tt := range []struct{ name, from, to, want string }{
 		{"another file", good, "goos: linux\nBenchmarkX 1 2 ns/op\n", `bad:1: invalid character 'g'`},
 		{"another file's JSON", good, `{"name":"x"}` + "\n", `bad:1: unknown field "name": want a record of entrylab`},
-		{"a cut first line", good, `{"format":"entry`, "bad:1: unexpected EOF"},
+		{"a cut first line", good, `{"forma` + "x", "bad:1: unexpected EOF"},
 		{"an empty line", "}\n{", "}\n\n{", "bad:2: EOF"},
 		{"damaged in the middle", `{"format"`, `{"for`, "bad:1: "},
 		{"of another version", "entrylab/1", "entrylab/2", `"format" is "entrylab/2", want "entrylab/1"`},
@@ -174,8 +175,13 @@ func (f *full) Write(p []byte) (int, error) {
 func (f *full) Sync() error  { return nil }
 func (f *full) Close() error { return nil }
 
-// TestFullDisk: what is written before the disk is full can be read, nothing
-// follows the half record, and the message says what is lost.
+func (f *full) Cut(n int) error {
+	f.data = f.data[:len(f.data)-n]
+	return nil
+}
+
+// TestFullDisk: what is written before the disk is full can be read, nothing is
+// there of the rest, and the message says what is lost.
 func TestFullDisk(t *testing.T) {
 	disk := &full{room: 1000}
 	s := &Store{name: "results.jsonl", f: disk}
@@ -193,8 +199,83 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("error is %v", failed)
 	}
 	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)))
-	if err != nil || len(got) != written || cut == "" {
+	if err != nil || len(got) != written || cut != "" {
 		t.Errorf("%d records of %d, %q, %v", len(got), written, cut, err)
+	}
+}
+
+// TestFullDiskOfMany: records that belong together are all written or none is.
+func TestFullDiskOfMany(t *testing.T) {
+	disk := &full{room: 1500}
+	s := &Store{name: "results.jsonl", f: disk}
+	err := errors.Join(s.Append(record("a")), s.Append(record("b"), record("c"), record("d"), record("e")))
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "records 2 to 5 (null-call of b) could not be written") {
+		t.Errorf("error is %v", err)
+	}
+	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)))
+	if err != nil || len(got) != 1 || cut != "" {
+		t.Errorf("%d records, %q, %v: want the first alone", len(got), cut, err)
+	}
+}
+
+// TestLimit fills a file up to the limit of this process: nothing of the record
+// that does not fit is left in it, and it is gone on with.
+func TestLimit(t *testing.T) {
+	path := write(t, record("a"))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Skip(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	s, _, _, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := syscall.Rlimit{Cur: uint64(info.Size()) + 100, Max: old.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+		t.Skip(err)
+	}
+	err = s.Append(record("b"))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "record 1 (null-call of b) could not be written") {
+		t.Errorf("error is %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.Stat(path); err != nil || now.Size() != info.Size() {
+		t.Errorf("the file has %d bytes (%v), want the %d of before", now.Size(), err, info.Size())
+	}
+}
+
+// TestKilledInTheFirst: a first record that was cut off is taken away as any.
+func TestKilledInTheFirst(t *testing.T) {
+	data, err := os.ReadFile(write(t, record("one")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := 1; end < len(data)-1; end += 3 {
+		path := filepath.Join(t.TempDir(), "cut.jsonl")
+		if err := os.WriteFile(path, data[:end], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, old, cut, err := OpenStore(path)
+		if err != nil || len(old) != 0 || !strings.Contains(cut, "cut.jsonl:1: the last line is cut off") {
+			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
+		}
+		if err := errors.Join(s.Append(record("two")), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := ReadFile(path); err != nil || len(got) != 1 {
+			t.Fatalf("cut at %d, then appended: %d records, %v", end, len(got), err)
+		}
 	}
 }
 

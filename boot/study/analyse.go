@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
@@ -30,9 +31,12 @@ type Set struct {
 	// newer ones of other code; Again is that of figures that were measured
 	// again, in a run of the same number on the same machine.
 	Left, Again int
-
+	// Refused are what is not used because its controls failed, or because it
+	// is too little.
+	Refused []Skipped
+	// Booted are the analyses of engines whose unit of resampling is a boot.
+	Booted []*cycles.Result
 	series map[key][]result.Record
-	units  map[Column]string
 	known  map[pair]Difference // resampling takes its time
 }
 
@@ -43,43 +47,52 @@ type key struct {
 
 // NewSet sorts records. Where an engine has records of several builds of the
 // code under test only those of the newest count; of one figure that was
-// measured twice in the same run, the newer.
+// measured twice in the same run, the newer. Boots count only if package cycles
+// does not refuse them.
 func NewSet(records []result.Record) *Set {
-	s := &Set{series: map[key][]result.Record{}, units: map[Column]string{}, known: map[pair]Difference{}}
+	s := &Set{series: map[key][]result.Record{}, known: map[pair]Difference{}}
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b result.Record) int { return a.Time.Compare(b.Time) })
 	// Kernels that are not generated have code of their own, and so has the init
 	// that phases are counted with.
 	type product struct {
 		engine, kernel string
-		phase          bool
+		part           bool
 	}
 	of := func(r *result.Record) product {
-		p := product{engine: r.Engine, phase: result.IsPhase(r.Op)}
+		p := product{engine: r.Engine, part: result.IsPart(r.Op)}
 		if r.Axes == "" && r.Variant != Control {
 			p.kernel = r.Variant
 		}
 		return p
 	}
-	newest := map[product]string{}
+	newest, codes := map[product]string{}, map[string]bool{}
 	for i := range records {
-		newest[of(&records[i])] = records[i].Code
-	}
-	for i := range records {
-		r := &records[i]
-		if newest[of(r)] != r.Code {
-			s.Left++
-			continue
+		if r := &records[i]; !cycles.Machinery(r.Variant) {
+			newest[of(r)] = r.Code
 		}
+	}
+	for _, code := range newest {
+		codes[code] = true
+	}
+	all := records
+	records = nil
+	for _, r := range all {
+		if cycles.Machinery(r.Variant) && codes[r.Code] || newest[of(&r)] == r.Code {
+			records = append(records, r)
+		} else {
+			s.Left++
+		}
+	}
+	for _, r := range s.boots(records) {
 		k := key{Column{r.Engine, r.Form}, r.Variant, r.Op}
 		if !slices.Contains(s.Columns, k.Column) {
 			s.Columns = append(s.Columns, k.Column)
-			s.units[k.Column] = r.Unit
 		}
 		before := len(s.series[k])
-		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return sameRun(&old, r) })
+		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return sameRun(&old, &r) })
 		s.Again += before - len(s.series[k])
-		s.series[k] = append(s.series[k], *r)
+		s.series[k] = append(s.series[k], r)
 	}
 	slices.SortStableFunc(s.Columns, func(a, b Column) int { return cmp.Compare(rank(a.Engine), rank(b.Engine)) })
 	return s
@@ -88,19 +101,78 @@ func NewSet(records []result.Record) *Set {
 // sameRun reports whether two records are of the same boot or process.
 func sameRun(a, b *result.Record) bool { return a.Run == b.Run && a.MachineID() == b.MachineID() }
 
-// rank is the order of the columns.
-func rank(engine string) int {
-	return slices.Index([]string{"icount", "bochs", "kvm", "metal", "replay"}, engine)
-}
-
-// Unit is what the engine's figures are in.
-func (s *Set) Unit(engine string) string {
-	for _, c := range s.Columns {
-		if c.Engine == engine {
-			return s.units[c]
+// boots analyses the boots among the records, and returns the records without
+// those that it refuses and without what is not of a variant.
+func (s *Set) boots(records []result.Record) []result.Record {
+	type group struct{ engine, code string }
+	of := func(r *result.Record) group { return group{r.Engine, r.Code} }
+	var groups []group
+	byGroup := map[group][]result.Record{}
+	for i := range records {
+		r := &records[i]
+		if cycles.Machinery(r.Variant) && !slices.Contains(groups, of(r)) {
+			groups = append(groups, of(r))
+		}
+		byGroup[of(r)] = append(byGroup[of(r)], *r)
+	}
+	refused := map[group]bool{}
+	whole := map[group][]int{}           // runs
+	noisy := map[group]map[string]bool{} // operations
+	for _, g := range groups {
+		boots := cycles.FromRecords(byGroup[g])
+		res, err := cycles.Analyse(boots, nil)
+		if err != nil {
+			s.Refused = append(s.Refused, Skipped{g.engine, err.Error()})
+			refused[g] = true
+			continue
+		}
+		s.Booted = append(s.Booted, res)
+		for i := range boots {
+			whole[g] = append(whole[g], int(boots[i].ID))
+		}
+		noisy[g] = map[string]bool{}
+		for _, c := range res.Cells {
+			if c.Noisy != "" && !noisy[g][c.Op] {
+				noisy[g][c.Op] = true
+				s.Refused = append(s.Refused, Skipped{g.engine, result.OperationOf(c.Op).Title + ": too noisy: " + c.Noisy})
+			}
 		}
 	}
-	return ""
+	var kept []result.Record
+	for i := range records {
+		r := &records[i]
+		g := of(r)
+		if slices.Contains(groups, g) && (refused[g] || cycles.Machinery(r.Variant) || !slices.Contains(whole[g], r.Run) || noisy[g][r.Op]) {
+			continue
+		}
+		kept = append(kept, *r)
+	}
+	return kept
+}
+
+// rank is the order of the columns; engines that it does not know are last.
+func rank(engine string) int {
+	engines := []string{"icount", "bochs", engineStatic, "kvm", "metal", "replay"}
+	if i := slices.Index(engines, engine); i >= 0 {
+		return i
+	}
+	return len(engines)
+}
+
+// Unit is what the engine's figures are in: "counts" if they have several
+// units.
+func (s *Set) Unit(engine string) string {
+	unit := ""
+	for k, records := range s.series {
+		switch {
+		case k.Engine != engine || result.IsPart(k.op):
+		case unit == "" || unit == records[0].Unit:
+			unit = records[0].Unit
+		default:
+			return "counts"
+		}
+	}
+	return unit
 }
 
 // Variants are those that the column has figures of, the study's first.
@@ -224,7 +296,7 @@ func (s *Set) Controls(engine string) []result.Record {
 func (s *Set) Ops(engine string) []string {
 	var ops []string
 	for k := range s.series {
-		if k.Engine == engine && k.variant != Control && !result.IsPhase(k.op) && !slices.Contains(ops, k.op) {
+		if k.Engine == engine && k.variant != Control && !result.IsPart(k.op) && !slices.Contains(ops, k.op) {
 			ops = append(ops, k.op)
 		}
 	}
@@ -233,12 +305,15 @@ func (s *Set) Ops(engine string) []string {
 }
 
 func opRank(op string) int {
-	known := slices.Concat(result.Operations, result.Switches)
-	i := slices.IndexFunc(known, func(o result.Operation) bool { return o.Op == op })
-	if i < 0 {
-		return len(known)
+	var known []string
+	for _, o := range slices.Concat(result.Operations, result.Switches) {
+		known = append(known, o.Op)
 	}
-	return i
+	known = append(known, countOps()...)
+	if i := slices.Index(known, op); i >= 0 {
+		return i
+	}
+	return len(known)
 }
 
 // Records are those of one figure, one for each run.
@@ -310,7 +385,7 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 	if len(a) == 0 || len(b) == 0 {
 		return Difference{}
 	}
-	d := Difference{Unit: s.units[c]}
+	d := Difference{Unit: a[0].Unit}
 	if exact(a) && exact(b) {
 		d.Kind, d.Value = Exact, b[0].Median-a[0].Median
 		d.Low, d.High = d.Value, d.Value
@@ -358,15 +433,17 @@ var student = []float64{4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262}
 // kept their samples.
 func betweenRuns(a, b []result.Record) (low, high float64, ok bool) {
 	var means []float64
+	single := true // a run is a sample: the intervals are of the same
 	for _, x := range a {
 		if len(x.Samples) == 0 {
 			return 0, 0, false
 		}
+		single = single && len(x.Samples) == 1
 		if values := paired([]result.Record{x}, b); len(values) > 0 {
 			means = append(means, stats.Mean(values))
 		}
 	}
-	if len(means) < 3 {
+	if len(means) < 3 || single {
 		return 0, 0, false
 	}
 	half := student[min(len(means)-3, len(student)-1)] * stats.SD(means) / math.Sqrt(float64(len(means)))

@@ -171,8 +171,30 @@ func (p Page) answer(c Change) []string {
 		}
 	}
 	flush()
+	from, to := c.Ends()
+	if text := p.counts(from, to); text != "" {
+		lines = append(lines, engineStatic+": "+text)
+	}
 	for _, f := range p.Published(c) {
 		lines = append(lines, f.String())
 	}
 	return lines
+}
+
+// counts are the differences in what is in the code of a call; empty without
+// counts.
+func (p Page) counts(from, to string) string {
+	var parts []string
+	counted := false
+	for _, op := range p.Ops(engineStatic) {
+		d := p.Difference(p.Headline(engineStatic, op), from, to, op)
+		counted = counted || d.Kind != None
+		if d.Seen() {
+			parts = append(parts, signed(d.Value)+" "+op)
+		}
+	}
+	if counted && len(parts) == 0 {
+		return "no difference in any count"
+	}
+	return strings.Join(parts, ", ")
 }

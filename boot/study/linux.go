@@ -11,18 +11,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/vm"
 )
 
 // linuxMemory is what a distribution's kernel needs, in MiB.
 const linuxMemory = 512
 
 // Baseline measures a Linux kernel with the same guest as /init on the same
-// machine, and hands out its records. extra are words for the kernel's command
+// machine, and hands out its records: of one boot where counts are exact, of
+// many where ticks are cycles. extra are words for the kernel's command
 // line; they become a part of the name that the figures carry.
-func Baseline(ctx context.Context, m vm.Config, kernel, extra string, step func(string), emit func(result.Record) error) error {
+func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...result.Record) error) error {
+	m, step := b.Machine, b.step
 	release, err := Release(kernel)
 	if err != nil {
 		return err
@@ -41,10 +43,26 @@ func Baseline(ctx context.Context, m vm.Config, kernel, extra string, step func(
 	if err := os.WriteFile(m.Initrd, archive, 0o644); err != nil {
 		return err
 	}
-	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- measure"
+	words := strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- "
+	m.Append = words + "measure"
 	c, err := MachineConfig(ctx, m)
 	if err != nil {
 		return err
+	}
+	if units[m.Engine] == "" {
+		for boot := 1; boot <= b.n(); boot++ {
+			step(fmt.Sprintf("boot %d of %d of %s", boot, b.n(), variant))
+			m.Append = words + strings.Join(cycles.Words(boot, b.Samples), " ")
+			got, err := cycles.Sample(ctx, m, boot, c)
+			if err != nil {
+				return err
+			}
+			got.Rename(linuxLabel, variant)
+			if err := emit(got.Records(nil, time.Now())...); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	step("booting " + variant)
 	n := 0

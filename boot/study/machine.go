@@ -22,54 +22,46 @@ import (
 // timeout ends a machine that does not end by itself.
 const timeout = 5 * time.Minute
 
-// kvmBoots is how many boots a study with KVM takes: a boot is the unit of
-// resampling.
-const kvmBoots = 20
+// units of a tick of the time-stamp counter, under the engines that count
+// exactly in one boot.
+var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.Bochs: result.Instructions}
 
-// units of a tick of the time-stamp counter.
-var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.Bochs: result.Instructions, vm.KVM: result.Ticks}
-
-// Machines returns the engine that boots the variants: once under icount and in
-// Bochs, whose counts are exact, and many times under KVM. step, if not nil,
-// is told what takes time.
+// Machines returns the study's engine that boots the variants once and counts
+// exactly: icount, or Bochs. step, if not nil, is told what takes time.
 func Machines(engine vm.Engine, step func(string)) Engine {
-	return Engine{Name: string(engine), Prepare: func(ctx context.Context, list []stubs.Named) ([]Step, error) {
-		if err := engine.Available(ctx, lab.ProbeKVM); err != nil {
+	return Machine(vm.Config{Engine: engine, Timeout: timeout}, step)
+}
+
+// Machine returns the engine that measures on a machine: by one boot where
+// counts are exact, else by many.
+func Machine(machine vm.Config, step func(string)) Engine {
+	if units[machine.Engine] == "" {
+		return Boots{Machine: machine, Step: step}.Engine()
+	}
+	return Engine{Name: string(machine.Engine), Prepare: func(ctx context.Context, list []stubs.Named) ([]Step, error) {
+		if err := machine.Engine.Available(ctx, nil); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		boots := 1
-		if engine == vm.KVM {
-			boots = kvmBoots
+		axes := axesOf(list)
+		m, err := lab.Prepare(ctx, lab.Config{Variants: list, Args: []string{"measure"}, VM: machine, Progress: step})
+		if err != nil {
+			return nil, err
 		}
-		axes := map[string]string{}
-		for _, n := range list {
-			axes[n.Name] = n.Variant.String()
+		c, err := MachineConfig(ctx, m)
+		if err != nil {
+			return nil, err
 		}
-		var steps []Step
-		for run := range boots {
-			m, err := lab.Prepare(ctx, lab.Config{
-				Variants: list, Args: []string{"measure", "-seed", fmt.Sprint(run + 1)},
-				VM: vm.Config{Engine: engine, Timeout: timeout}, Progress: step,
-			})
-			if err != nil {
-				return nil, err
-			}
-			c, err := MachineConfig(ctx, m)
-			if err != nil {
-				return nil, err
-			}
-			steps = append(steps, Step{
-				Title: fmt.Sprintf("boot %d of %d, %d variants", run+1, boots, len(list)),
-				Done:  func(have []result.Record) bool { return complete(list, have, c, "", run, operations()) },
-				Run: func(ctx context.Context, emit func(result.Record) error) error {
-					return Measure(ctx, m, func(f result.Measure) error {
-						return emit(result.NewRecord(c, f, axes[f.Variant], units[m.Engine], run, time.Now()))
-					})
-				},
-			})
-		}
-		if engine == vm.ICount {
-			phases, err := phaseStep(ctx, list, axes)
+		steps := []Step{{
+			Title: fmt.Sprintf("one boot, %d variants", len(list)),
+			Done:  func(have []result.Record) bool { return complete(list, have, c, "", 0, operations()) },
+			Run: func(ctx context.Context, emit func(...result.Record) error) error {
+				return Measure(ctx, m, func(f result.Measure) error {
+					return emit(result.NewRecord(c, f, axes[f.Variant], units[m.Engine], 0, time.Now()))
+				})
+			},
+		}}
+		if machine.Engine == vm.ICount {
+			phases, err := phaseStep(ctx, list, axes, machine)
 			if err != nil {
 				return nil, err
 			}
@@ -80,8 +72,8 @@ func Machines(engine vm.Engine, step func(string)) Engine {
 }
 
 // phaseStep counts the phases of every variant's null call.
-func phaseStep(ctx context.Context, list []stubs.Named, axes map[string]string) (Step, error) {
-	m, err := trace.Prepare(ctx, list, vm.Config{Timeout: timeout})
+func phaseStep(ctx context.Context, list []stubs.Named, axes map[string]string, machine vm.Config) (Step, error) {
+	m, err := trace.Prepare(ctx, list, machine)
 	if err != nil {
 		return Step{}, err
 	}
@@ -103,7 +95,7 @@ func phaseStep(ctx context.Context, list []stubs.Named, axes map[string]string) 
 			}
 			return true
 		},
-		Run: func(ctx context.Context, emit func(result.Record) error) error {
+		Run: func(ctx context.Context, emit func(...result.Record) error) error {
 			calls, err := trace.Follow(ctx, list, m)
 			if err != nil {
 				return err

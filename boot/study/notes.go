@@ -17,10 +17,26 @@ func (p Page) Notes() []string {
 	}
 	for _, e := range p.Engines() {
 		switch e {
-		case "kvm":
-			notes = append(notes, "kvm: ticks of the time-stamp counter on the CPU itself; the interval is over boots.")
-		case "replay":
+		case engineStatic:
+			notes = append(notes, "static: what is in the code of a call's entry and exit, nothing is run; a line is 64 bytes of data, a forward a load of the user's RSP from where it was stored before. No cycles follow from it.")
+		case engineReplay:
 			notes = append(notes, p.replayNotes()...)
+		}
+	}
+	return append(notes, p.bootNotes()...)
+}
+
+// bootNotes are what must be said with figures of boots: what they are, and what
+// the machine itself is.
+func (p Page) bootNotes() []string {
+	var notes []string
+	for _, res := range p.Booted {
+		e := res.Config.Engine
+		for _, n := range res.Notes() {
+			notes = append(notes, e+": "+n+".")
+		}
+		for _, c := range res.Calibration {
+			notes = append(notes, fmt.Sprintf("%s calibration: %s: %.4g to %.4g %s", e, c.Name, c.Low, c.High, c.Unit))
 		}
 	}
 	return notes
@@ -40,24 +56,37 @@ func (p Page) replayNotes() []string {
 }
 
 // Check is a control of an engine: a pair of paths whose difference is known,
-// as a process measured it.
+// as a process or all boots measured it.
 type Check struct {
 	Engine, Name string
-	Process      int // from 1
-	// Value, Low and High are in cycles, N is the number of placements.
+	// Where tells what it was taken over.
+	Where string
+	// Value, Low and High are in cycles.
 	Value, Low, High float64
-	N                int
 }
 
 // Checks are the controls of ordinary calls in the headline's form.
 func (p Page) Checks() []Check {
 	var list []Check
-	for _, r := range p.Controls("replay") {
+	for _, r := range p.Controls(engineReplay) {
 		if r.Form == replay.HeadlineForm && strings.Contains(r.Op, nullCall) && r.Interval != nil {
-			list = append(list, Check{"replay", r.Op, r.Run + 1, r.Median, r.Interval.Low, r.Interval.High, r.Batches})
+			where := fmt.Sprintf("process %d, %d placements", r.Run+1, r.Batches)
+			list = append(list, Check{engineReplay, r.Op, where, r.Median, r.Interval.Low, r.Interval.High})
+		}
+	}
+	for _, res := range p.Booted {
+		for _, c := range res.Controls {
+			if e := c.Estimate; c.Op == nullCall {
+				list = append(list, Check{res.Config.Engine, controlName(c.Name, c.Op, c.Truth), fmt.Sprintf("%d boots", e.N), e.Mean, e.Low, e.High})
+			}
 		}
 	}
 	return list
+}
+
+// controlName is what results call a pair whose truth is known.
+func controlName(name, op string, truth float64) string {
+	return fmt.Sprintf("%s of %s, truth %+g", name, op, truth)
 }
 
 // Figure is what the control gave, with its interval.
@@ -69,7 +98,7 @@ func (c Check) Figure() string {
 func (p Page) controlLines() []string {
 	var lines []string
 	for _, c := range p.Checks() {
-		lines = append(lines, fmt.Sprintf("%s control, process %d: %s: %s, %d placements", c.Engine, c.Process, c.Name, c.Figure(), c.N))
+		lines = append(lines, fmt.Sprintf("%s control, %s: %s: %s", c.Engine, c.Where, c.Name, c.Figure()))
 	}
 	return lines
 }

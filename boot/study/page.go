@@ -18,6 +18,9 @@ type Page struct {
 	Skipped []Skipped
 }
 
+// Missing is what there is no figure of, and why.
+func (p Page) Missing() []Skipped { return slices.Concat(p.Skipped, p.Refused) }
+
 // pageWidth is where lines of prose are broken.
 const pageWidth = 110
 
@@ -29,7 +32,7 @@ func (p Page) Write(w io.Writer) error {
 	for _, e := range p.Engines() {
 		out.prose("", p.Describe(e))
 	}
-	for _, s := range p.Skipped {
+	for _, s := range p.Missing() {
 		out.prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
 	}
 	for _, line := range p.LeftOut() {
@@ -157,7 +160,7 @@ func (p Page) banded(engine, op string) bool {
 
 // blind reports whether the engine does not run the instruction that ends a
 // call.
-func blind(engine string) bool { return engine == "replay" }
+func blind(engine string) bool { return engine == engineReplay }
 
 // BreakEvens are the lines of the break-even rates.
 func (p Page) BreakEvens() []string {

@@ -23,30 +23,20 @@ const (
 	replayBudget = 15 * time.Second
 )
 
+// engineReplay is the engine that boots no machine.
+const engineReplay = "replay"
+
 // Control is what results call the pairs whose truth is known: its records are
 // differences, not costs.
 const Control = "control"
 
 // Replay returns the engine that runs the variants' code in ring 3 on this CPU.
 func Replay(step func(string)) Engine {
-	const engine = "replay"
-	return Engine{Name: engine, Prepare: func(_ context.Context, list []stubs.Named) ([]Step, error) {
-		image, err := gen.Build(gen.Config{Variants: list})
+	return Engine{Name: engineReplay, Prepare: func(_ context.Context, list []stubs.Named) ([]Step, error) {
+		c, err := replayConfig(list)
 		if err != nil {
 			return nil, err
 		}
-		c := HostConfig()
-		// What is around the variants' code is this program's.
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		program, err := hash(self)
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256(slices.Concat(image.ELF, []byte(program)))
-		c.Code, c.Engine, c.Machine, c.CPU = fmt.Sprintf("%x", sum[:8]), engine, "host", c.Host
 		var steps []Step
 		for run := range replayRuns {
 			steps = append(steps, Step{
@@ -54,7 +44,7 @@ func Replay(step func(string)) Engine {
 				Done: func(have []result.Record) bool {
 					return complete(list, have, c, replay.HeadlineForm, run, []string{nullCall, fullFrame})
 				},
-				Run: func(ctx context.Context, emit func(result.Record) error) error {
+				Run: func(ctx context.Context, emit func(...result.Record) error) error {
 					res, err := replay.Run(ctx, replay.Config{Variants: list, Budget: replayBudget, Progress: step})
 					var noise *replay.NoiseError
 					if errors.As(err, &noise) {
@@ -63,17 +53,33 @@ func Replay(step func(string)) Engine {
 					if err != nil {
 						return err
 					}
-					for _, r := range replayed(res, list, c, run, time.Now()) {
-						if err := emit(r); err != nil {
-							return err
-						}
-					}
-					return nil
+					return emit(replayed(res, list, c, run, time.Now())...)
 				},
 			})
 		}
 		return steps, nil
 	}}
+}
+
+// replayConfig is what a replay is measured with.
+func replayConfig(list []stubs.Named) (result.Config, error) {
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		return result.Config{}, err
+	}
+	c := HostConfig()
+	// What is around the variants' code is this program's.
+	self, err := os.Executable()
+	if err != nil {
+		return c, err
+	}
+	program, err := hash(self)
+	if err != nil {
+		return c, err
+	}
+	sum := sha256.Sum256(slices.Concat(image.ELF, []byte(program)))
+	c.Code, c.Engine, c.Machine, c.CPU = fmt.Sprintf("%x", sum[:8]), engineReplay, "host", c.Host
+	return c, nil
 }
 
 // replayOps are the operations of the replay by their names in results.
@@ -112,7 +118,7 @@ func replayed(res *replay.Result, list []stubs.Named, c result.Config, run int, 
 	for _, k := range res.Controls {
 		e := k.Estimate
 		r := result.NewRecord(c, result.Measure{
-			Variant: Control, Op: fmt.Sprintf("%s of %s, truth %+g", k.Name, opOf(k.Op), k.Truth), N: 1, Batches: e.N,
+			Variant: Control, Op: controlName(k.Name, opOf(k.Op), k.Truth), N: 1, Batches: e.N,
 			Min: min(e.Low, e.Mean), Median: e.Mean, Max: max(e.High, e.Mean),
 		}, "", result.Cycles, run, now)
 		r.Form = k.Form

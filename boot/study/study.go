@@ -38,8 +38,9 @@ type Step struct {
 	Title string
 	// Done reports whether all its figures are among the records.
 	Done func([]result.Record) bool
-	// Run measures, and hands each figure to emit as it comes.
-	Run func(ctx context.Context, emit func(result.Record) error) error
+	// Run measures, and hands figures to emit as they come: those of one call
+	// are kept together or not at all.
+	Run func(ctx context.Context, emit func(...result.Record) error) error
 }
 
 // Progress is told what a study does.
@@ -52,14 +53,10 @@ type Progress struct {
 // and why.
 type Skipped struct{ Engine, Reason string }
 
-// Run measures everything that the plan asks for and that old does not hold
-// yet. It returns all records, those of an interrupted study too, and the
-// engines that this host lacks.
-func Run(ctx context.Context, engines []Engine, store *result.Store, old []result.Record, p Progress) ([]result.Record, []Skipped, error) {
-	list, err := Variants()
-	if err != nil {
-		return nil, nil, err
-	}
+// Run measures everything of the variants that old does not hold yet, and keeps
+// it in the store, if that is not nil. It returns all records, those of an
+// interrupted study too, and the engines that this host lacks.
+func Run(ctx context.Context, list []stubs.Named, engines []Engine, store *result.Store, old []result.Record, p Progress) ([]result.Record, []Skipped, error) {
 	records := old
 	var skipped []Skipped
 	for _, e := range engines {
@@ -77,18 +74,23 @@ func Run(ctx context.Context, engines []Engine, store *result.Store, old []resul
 				continue
 			}
 			p.Step(fmt.Sprintf("%s, step %d of %d: %s", e.Name, i+1, len(steps), step.Title))
-			err := step.Run(ctx, func(r result.Record) error {
-				if err := store.Append(r); err != nil {
-					return err
+			err := step.Run(ctx, func(some ...result.Record) error {
+				if store != nil {
+					if err := store.Append(some...); err != nil {
+						return err
+					}
 				}
-				records = append(records, r)
+				records = append(records, some...)
 				return nil
 			})
 			if errors.Is(err, ErrNoise) {
 				skipped = append(skipped, Skipped{e.Name, fmt.Sprintf("%s: %v", step.Title, err)})
 				err = nil
 			}
-			if err := errors.Join(err, store.Sync()); err != nil {
+			if store != nil {
+				err = errors.Join(err, store.Sync())
+			}
+			if err != nil {
 				return records, skipped, fmt.Errorf("engine %s: %s: %w", e.Name, step.Title, err)
 			}
 		}

@@ -391,7 +391,7 @@ func fake(steps, stop int, failure error, ran *[]int) Engine {
 				Done: func(have []result.Record) bool {
 					return slices.ContainsFunc(have, func(r result.Record) bool { return r.Op == op })
 				},
-				Run: func(_ context.Context, emit func(result.Record) error) error {
+				Run: func(_ context.Context, emit func(...result.Record) error) error {
 					*ran = append(*ran, i)
 					if i == stop {
 						return failure
@@ -417,7 +417,7 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			records, _, err := Run(t.Context(), []Engine{engine}, store, old, quiet)
+			records, _, err := Run(t.Context(), nil, []Engine{engine}, store, old, quiet)
 			if (err == nil) != (i == 1) || i == 0 && !errors.Is(err, context.Canceled) {
 				t.Fatalf("error is %v", err)
 			}
@@ -445,7 +445,7 @@ func TestRunRefused(t *testing.T) {
 		return nil, fmt.Errorf("%w: no /dev/kvm", ErrUnavailable)
 	}}
 	noisy := fake(3, 1, fmt.Errorf("%w: too noisy", ErrNoise), &ran)
-	records, skipped, err := Run(t.Context(), []Engine{lacking, noisy}, store, nil, Progress{Step: func(string) {}, Note: func(string) {}})
+	records, skipped, err := Run(t.Context(), nil, []Engine{lacking, noisy}, store, nil, Progress{Step: func(string) {}, Note: func(string) {}})
 	if err != nil || len(records) != 2 || len(ran) != 3 {
 		t.Errorf("%d records of steps %v, %v", len(records), ran, err)
 	}
@@ -462,7 +462,7 @@ func TestRunFullDisk(t *testing.T) {
 	}
 	defer store.Close()
 	var ran []int
-	_, _, err = Run(t.Context(), []Engine{fake(3, -1, nil, &ran)}, store, nil, Progress{Step: func(string) {}, Note: func(string) {}})
+	_, _, err = Run(t.Context(), nil, []Engine{fake(3, -1, nil, &ran)}, store, nil, Progress{Step: func(string) {}, Note: func(string) {}})
 	if err == nil || !strings.Contains(err.Error(), "no space left on device") || len(ran) != 1 {
 		t.Errorf("ran %v, error is %v", ran, err)
 	}

@@ -3,10 +3,12 @@ package study
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/stats"
 )
 
 // Cell is a field of a table of differences: its text, and what that means.
@@ -64,12 +66,26 @@ func (d Difference) figure() string {
 	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
 }
 
-// Figure is a cost for a table: an exact count, else the median and its range.
-func Figure(r result.Record) string {
-	if r.Exact() {
-		return strconv.FormatFloat(r.Median, 'f', -1, 64)
+// Figure is a cost for a table, of the records of all runs: an exact count, else
+// the mean of the units of resampling and their range, or where none were kept
+// the median of the last run and its range.
+func Figure(records []result.Record) string {
+	last := records[len(records)-1]
+	if last.Exact() {
+		return strconv.FormatFloat(last.Median, 'f', -1, 64)
 	}
-	return fmt.Sprintf("%.5g (%.5g to %.5g)", r.Median, r.Min, r.Max)
+	var samples []float64
+	for _, r := range records {
+		for _, x := range r.Samples {
+			if x != nil {
+				samples = append(samples, *x)
+			}
+		}
+	}
+	if len(samples) == 0 {
+		return fmt.Sprintf("%.5g (%.5g to %.5g)", last.Median, last.Min, last.Max)
+	}
+	return fmt.Sprintf("%.5g (%.5g to %.5g)", stats.Mean(samples), slices.Min(samples), slices.Max(samples))
 }
 
 // Verdict is the difference in a sentence's words.

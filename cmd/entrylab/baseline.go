@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
-	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/stubs"
 )
 
-func runBaseline(ctx context.Context, e *env, args []string) (int, error) {
+func runBaseline(ctx context.Context, e *env, args []string) (status int, failed error) {
 	fs := e.flags()
 	var m machineFlags
 	m.register(fs)
@@ -39,20 +35,14 @@ func runBaseline(ctx context.Context, e *env, args []string) (int, error) {
 		return 0, err
 	}
 	var records []result.Record
-	emit := func(r result.Record) error { records = append(records, r); return nil }
-	if *out != "" {
-		store, _, cut, err := result.OpenStore(*out)
-		if err != nil {
-			return 0, err
-		}
-		defer store.Close()
-		if cut != "" {
-			fmt.Fprintln(e.stderr, "entrylab:", cut)
-		}
-		emit = func(r result.Record) error {
-			records = append(records, r)
-			return store.Append(r)
-		}
+	k, err := e.openKeeper(*out)
+	if err != nil {
+		return 0, err
+	}
+	defer k.close(&failed)
+	emit := func(some ...result.Record) error {
+		records = append(records, some...)
+		return k.keep(some)
 	}
 	machine, err := m.config(ctx, e)
 	if err != nil {
@@ -65,28 +55,23 @@ func runBaseline(ctx context.Context, e *env, args []string) (int, error) {
 		boots = append(boots, *words)
 	}
 	for _, extra := range boots {
-		if err := study.Baseline(ctx, machine, *kernel, extra, p.step, emit); err != nil {
+		if err := study.Baseline(ctx, study.Boots{Machine: machine, Step: p.step}, *kernel, extra, emit); err != nil {
 			return 0, err
 		}
 	}
-	prepared, err := lab.Prepare(ctx, lab.Config{Variants: list, Args: []string{"measure"}, VM: machine, Progress: p.step})
+	ours, _, err := study.Run(ctx, list, []study.Engine{study.Machine(machine, p.step)}, k.store, k.old, study.Progress{Step: p.step, Note: func(string) {}})
 	if err != nil {
 		return 0, err
 	}
-	c, err := study.MachineConfig(ctx, prepared)
-	if err != nil {
-		return 0, err
-	}
-	p.step("booting entrylab's own kernel")
-	if err := study.Measure(ctx, prepared, func(f result.Measure) error {
-		i := slices.IndexFunc(list, func(n stubs.Named) bool { return n.Name == f.Variant })
-		return emit(result.NewRecord(c, f, list[i].Variant.String(), units[machine.Engine], 0, time.Now()))
-	}); err != nil {
-		return 0, err
-	}
+	records = append(records, ours...)
 	p.done()
-	fmt.Fprintf(e.stdout, "%s\n%s per operation, SYSCALL and SYSRET included, the measuring loop subtracted\n\n", describe(ctx, machine), units[machine.Engine])
-	if err := writeTable(e.stdout, baselineTable(records)); err != nil {
+	set := study.NewSet(records)
+	engine := string(machine.Engine)
+	for _, s := range set.Refused {
+		fmt.Fprintf(e.stderr, "entrylab: %s: %s\n", s.Engine, s.Reason)
+	}
+	fmt.Fprintf(e.stdout, "%s\n%s per operation, SYSCALL and SYSRET included, the measuring loop subtracted\n\n", describe(ctx, machine), set.Unit(engine))
+	if err := writeTable(e.stdout, baselineTable(set, engine)); err != nil {
 		return 0, err
 	}
 	fmt.Fprintln(e.stdout, "\nLinux does more in a call than the two others: accounting, tracing, limits. Its entry and exit are a small part of it.")
@@ -95,27 +80,25 @@ func runBaseline(ctx context.Context, e *env, args []string) (int, error) {
 
 // baselineTable has a row for each operation, a column for each kernel: two of
 // the generated ones, then those that are not.
-func baselineTable(records []result.Record) [][]string {
-	set := study.NewSet(records)
+func baselineTable(set *study.Set, engine string) [][]string {
+	null := result.Operations[0].Op
 	names := []string{"linux-3.19", "heukelum-v2"}
-	for _, r := range records {
-		if r.Axes == "" && !slices.Contains(names, r.Variant) {
-			names = append(names, r.Variant)
+	for _, v := range set.Variants() {
+		if r := set.Records(set.Headline(engine, null), v, null); len(r) > 0 && r[0].Axes == "" {
+			names = append(names, v)
 		}
 	}
 	rows := [][]string{append([]string{""}, names...)}
-	for _, engine := range set.Engines() {
-		for _, op := range set.Ops(engine) {
-			row := []string{result.OperationOf(op).Title}
-			for _, v := range names {
-				cell := "-"
-				if r := set.Records(set.Headline(engine, op), v, op); len(r) > 0 {
-					cell = study.Figure(r[len(r)-1])
-				}
-				row = append(row, cell)
+	for _, op := range set.Ops(engine) {
+		row := []string{result.OperationOf(op).Title}
+		for _, v := range names {
+			cell := "-"
+			if r := set.Records(set.Headline(engine, op), v, op); len(r) > 0 {
+				cell = study.Figure(r)
 			}
-			rows = append(rows, row)
+			row = append(row, cell)
 		}
+		rows = append(rows, row)
 	}
 	return rows
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
@@ -20,9 +21,9 @@ import (
 
 // units are what one tick of the time-stamp counter is under each engine that
 // has costs. Plain TCG has none: its time is the emulator's.
-var units = map[vm.Engine]string{vm.ICount: "instructions", vm.Bochs: "instructions", vm.KVM: "TSC ticks"}
+var units = map[vm.Engine]string{vm.ICount: "instructions", vm.Bochs: "instructions"}
 
-func runCompare(ctx context.Context, e *env, args []string) (int, error) {
+func runCompare(ctx context.Context, e *env, args []string) (status int, failed error) {
 	fs := e.flags()
 	var m machineFlags
 	m.register(fs)
@@ -31,6 +32,7 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	var from []string
 	fs.Func("from", "measure no more: `file` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
 		func(path string) error { from = append(from, path); return nil })
+	path := fs.String("o", "", "results `file`: figures are appended as they come, and boots that it holds already are not measured again; empty: nothing is kept")
 	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err
@@ -39,7 +41,7 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 		return 0, fmt.Errorf("-format %q: want text, json or bench", *format)
 	}
 	if len(from) > 0 {
-		return compareConsoles(e, from, fs.Args(), *format)
+		return compareConsoles(e, from, fs.Args(), *path, *format)
 	}
 	if fs.NArg() < 2 {
 		return 0, errors.New("want at least two variants: the first is what the others are compared with")
@@ -54,11 +56,19 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	if err := refuseUnproved(list, *unproved); err != nil {
 		return 0, err
 	}
+	k, err := e.openKeeper(*path)
+	if err != nil {
+		return 0, err
+	}
+	defer k.close(&failed)
 	if m.engine == engineStatic {
+		if err := keepCounts(ctx, k, list); err != nil {
+			return 0, err
+		}
 		return 0, compareCounted(e.stdout, list, *format)
 	}
 	if m.engine == engineReplay {
-		return compareReplayed(ctx, e, list, *format)
+		return compareReplayed(ctx, e, k, list, *format)
 	}
 	c := comparison{names: namesOf(list)}
 	if !slices.Contains(c.names, floor) {
@@ -73,13 +83,14 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	m.engine = string(c.machine.Engine)
 	if c.machine.Engine == vm.KVM {
-		return compareBoots(ctx, e, &m, list, c.machine, *format)
+		return compareBoots(ctx, e, &m, k, list, study.Boots{Machine: c.machine}, *format)
 	}
 	out := e.stdout
 	if *format != "text" {
 		e.stdout = io.Discard // the description is a part of the format
 	}
-	c.run, err = e.runGuest(ctx, &m, list, "verify", "measure")
+	words := []string{"verify", "measure"}
+	c.run, err = e.runGuest(ctx, &m, list, words...)
 	e.stdout = out
 	if err != nil {
 		return 0, err
@@ -91,6 +102,12 @@ func runCompare(ctx context.Context, e *env, args []string) (int, error) {
 		}
 		for _, call := range calls {
 			c.run.Measures = append(c.run.Measures, call.Measures()...)
+		}
+	}
+	if k.store != nil {
+		records, err := study.Counted(ctx, list, c.machine, words, c.run.Measures)
+		if err := errors.Join(err, k.keep(records)); err != nil {
+			return 0, err
 		}
 	}
 	emulator, err := vm.Emulator(ctx, c.machine.Engine)
@@ -295,7 +312,7 @@ func (c comparison) json(w io.Writer) error {
 // bench prints Go's benchmark format with its configuration lines
 // (golang.org/x/perf/benchfmt), so that benchstat reads it.
 func (c comparison) bench(w io.Writer) error {
-	unit := map[vm.Engine]string{vm.ICount: "insns/op", vm.Bochs: "insns/op", vm.KVM: "ticks/op"}[c.machine.Engine]
+	const unit = "insns/op"
 	emulator := "qemu: " + c.qemu
 	if c.bochs != "" {
 		emulator = "bochs: " + c.bochs

@@ -132,7 +132,6 @@ func TestCompareBench(t *testing.T) {
 		unit   string
 	}{
 		{vm.ICount, "insns/op"},
-		{vm.KVM, "ticks/op"},
 	} {
 		t.Run(string(tt.engine), func(t *testing.T) {
 			c := finished(t, tt.engine, counted, "linux-3.19", "heukelum-v2")

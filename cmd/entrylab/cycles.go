@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,13 +13,14 @@ import (
 
 	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 // compareBoots verifies the variants, boots them many times where ticks are
-// cycles, and prints what they cost. The first variant is the base.
-func compareBoots(ctx context.Context, e *env, m *machineFlags, list []stubs.Named, machine vm.Config, format string) (int, error) {
+// cycles, and prints what they cost. The first variant is the base. Each boot is
+// kept as it ends; those that the file holds already are taken up.
+func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list []stubs.Named, b study.Boots, format string) (int, error) {
 	out := e.stdout
 	if format != "text" {
 		e.stdout = io.Discard
@@ -30,8 +32,12 @@ func compareBoots(ctx context.Context, e *env, m *machineFlags, list []stubs.Nam
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	res, err := cycles.Run(ctx, cycles.Config{Variants: list, VM: machine, Progress: p.step})
+	b.Step = p.step
+	res, err := boots(ctx, e, k, list, b, p)
 	p.done()
+	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) && k.path != "" {
+		fmt.Fprintf(e.stderr, "entrylab: the boots stay in %s; another -o takes new ones\n", k.path)
+	}
 	status, err := printCycles(e.stdout, res, err, format)
 	if format != "text" {
 		out = io.Discard
@@ -39,9 +45,32 @@ func compareBoots(ctx context.Context, e *env, m *machineFlags, list []stubs.Nam
 	return max(status, verdict(out, run)), err
 }
 
+// boots takes the boots that the file lacks, and analyses all.
+func boots(ctx context.Context, e *env, k *keeper, list []stubs.Named, b study.Boots, p *progress) (*cycles.Result, error) {
+	c, err := b.Config(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	note := func(string) {}
+	records, skipped, err := study.Run(ctx, list, []study.Engine{b.Engine()}, k.store, k.old, study.Progress{Step: p.step, Note: note})
+	p.done()
+	done := study.Booted(records, c)
+	switch {
+	case err != nil && k.path != "":
+		fmt.Fprintf(e.stderr, "entrylab: %d boots are in %s; the same command goes on from there\n", len(done), k.path)
+		return nil, err
+	case err != nil:
+		fmt.Fprintf(e.stderr, "entrylab: %d boots are lost; with -o FILE they are kept, and gone on from\n", len(done))
+		return nil, err
+	case len(skipped) > 0:
+		return nil, fmt.Errorf("engine %s: %s", skipped[0].Engine, skipped[0].Reason)
+	}
+	return cycles.Analyse(done, namesOf(list))
+}
+
 // compareConsoles prints what the consoles of machines say that booted an image
-// by themselves.
-func compareConsoles(e *env, files, names []string, format string) (int, error) {
+// by themselves, and keeps it in the results file at out, if there is one.
+func compareConsoles(e *env, files, names []string, out, format string) (status int, failed error) {
 	var boots []cycles.Boot
 	for _, path := range files {
 		f, err := os.Open(path)
@@ -65,6 +94,19 @@ func compareConsoles(e *env, files, names []string, format string) (int, error) 
 		names = nil // all
 	}
 	res, err := cycles.Analyse(boots, names)
+	if err == nil && out != "" {
+		if res.Meaningless != "" {
+			return 0, fmt.Errorf("-o %s: nothing is kept: %s", out, res.Meaningless)
+		}
+		k, err := e.openKeeper(out)
+		if err != nil {
+			return 0, err
+		}
+		defer k.close(&failed)
+		if err := k.keep(study.Consoles(boots, k.old)); err != nil {
+			return 0, err
+		}
+	}
 	return printCycles(e.stdout, res, err, format)
 }
 
@@ -98,7 +140,7 @@ func printCycles(w io.Writer, res *cycles.Result, err error, format string) (int
 }
 
 func textCycles(w io.Writer, res *cycles.Result) error {
-	fmt.Fprintf(w, "engine %s, on %v, %d boots\n\n", res.Engine, res.Machine, res.Boots)
+	fmt.Fprintf(w, "engine %s, on %s, %d boots\n\n", res.Config.Engine, res.Config.Host, res.Boots)
 	if res.Meaningless != "" {
 		fmt.Fprintf(w, "MEANINGLESS as cycles: %s\n\n", res.Meaningless)
 	}
@@ -120,6 +162,24 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 	}
 	if err := writeTable(w, rows); err != nil {
 		return err
+	}
+	if res.Counted {
+		fmt.Fprint(w, "\ninstructions that retired, as the CPU counted them\n\n")
+		rows := [][]string{append([]string{""}, variants...)}
+		for _, o := range result.Operations {
+			row := []string{o.Title}
+			for _, v := range variants {
+				cell := "-"
+				if c, ok := res.Find(v, o.Op); ok && c.Instructions != nil {
+					cell = fmt.Sprintf("%.1f", *c.Instructions)
+				}
+				row = append(row, cell)
+			}
+			rows = append(rows, row)
+		}
+		if err := writeTable(w, rows); err != nil {
+			return err
+		}
 	}
 	if c, ok := res.Find(cycles.Floor, result.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %.1f cycles\n", c.Mean)
@@ -175,7 +235,7 @@ func cycleControls(res *cycles.Result) [][]string {
 // benchCycles prints every boot as a line of Go's benchmark format: the boot is
 // the unit of resampling for benchstat too.
 func benchCycles(w io.Writer, res *cycles.Result) error {
-	fmt.Fprintf(w, "engine: %s\ncpu: %s\nhypervisor: %s\nboots: %d\n", res.Engine, res.Machine.CPU, res.Machine.Hypervisor, res.Boots)
+	fmt.Fprintf(w, "engine: %s\ncpu: %s\nmicrocode: %s\nboots: %d\n", res.Config.Engine, res.Config.Host, cmp.Or(res.Config.Microcode, "unknown"), res.Boots)
 	unit := "cycles/op"
 	if res.Meaningless != "" {
 		fmt.Fprintf(w, "meaningless: %s\n", res.Meaningless)

@@ -1,14 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	stdhtml "html"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // consoles are what boots of a machine print: variant b takes two cycles more
@@ -22,7 +32,7 @@ func consoles(boots int, hypervisor string, again int) string {
 	}
 	for i := range boots {
 		b.WriteString("entrylab: booting\r\n")
-		line("SAMPLING", "boot=%x seed=1 samples=9 counters=false vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Some_CPU", i+1, hypervisor)
+		line("SAMPLING", "boot=%x seed=1 samples=9 counters=false code=c0de vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Some_CPU", i+1, hypervisor)
 		series := []struct {
 			label, op string
 			cycles    int
@@ -35,6 +45,8 @@ func consoles(boots int, hypervisor string, again int) string {
 			{"-calibration", "chain", 64},
 			{"-calibration", "dose-none", 200},
 			{"-calibration", "dose-one", 201},
+			{"-calibration", "clock", 30},
+			{"-calibration", "step", 1},
 		}
 		for _, s := range series {
 			line("SAMPLE", "label=%s op=%s counter=tsc n=500 samples=9 lost=0 q=%d%s", s.label, s.op, 500*s.cycles, strings.Repeat(",0", 20))
@@ -66,6 +78,7 @@ func TestCompareFrom(t *testing.T) {
 		{"turned round", "-from " + good + " b a", 0, "a against b, null call: -2.00 ±0.00 cycles", ""},
 		{"floor", "-from " + good, 0, "answers at once: 50.0 cycles", ""},
 		{"emulated", "-from " + file("tcg", consoles(10, "TCGTCGTCGTCG", 5)), 0, "MEANINGLESS as cycles", ""},
+		{"kept nothing of an emulator", "-o " + filepath.Join(dir, "tcg.jsonl") + " -from " + file("tcg", consoles(10, "TCGTCGTCGTCG", 0)), 2, "", "nothing is kept: an emulator's clock"},
 		{"a damaged boot", "-from " + damaged, 0, "9 boots", "a boot is left out: " + damaged + ":4: the line is damaged"},
 		{"controls fail", "-from " + file("noisy", consoles(10, "-", 3)), 2, "A/A, null call (getppid)", "too noisy: A/A was +3.00"},
 		{"few", "-from " + file("few", consoles(5, "-", 0)), 2, "", "5 whole boots: want at least 8"},
@@ -96,5 +109,114 @@ func TestCompareFrom(t *testing.T) {
 	}
 	if n != 30 { // 3 variants, 10 boots
 		t.Errorf("%d benchmark results, want 30:\n%s", n, bench.String())
+	}
+}
+
+// TestCompareFromKept: what machines measured is a record as all others, once,
+// and the report shows it.
+func TestCompareFromKept(t *testing.T) {
+	dir := t.TempDir()
+	console, results, report := filepath.Join(dir, "console"), filepath.Join(dir, "results.jsonl"), filepath.Join(dir, "report.html")
+	text := strings.NewReplacer("label=a", "label=linux-3.19", "label=b", "label=heukelum-v2").Replace(consoles(10, "-", 0))
+	var lines strings.Builder
+	for line := range strings.Lines(text) { // with sums that are right again
+		line = strings.TrimRight(line, "\r\n")
+		if head, _, ok := strings.Cut(line, " crc="); ok {
+			_, summed, _ := strings.Cut(head, ": ")
+			line = fmt.Sprintf("%s crc=%08x", head, crc32.ChecksumIEEE([]byte(summed)))
+		}
+		lines.WriteString(line + "\n")
+	}
+	if err := os.WriteFile(console, []byte(lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time nothing is added
+		if status, _, stderr := played(t, "compare", "-from", console, "-o", results); status != 0 || stderr != "" {
+			t.Fatalf("status %d: %s", status, stderr)
+		}
+	}
+	records, _, err := result.ReadFile(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 10 * 10; len(records) != want || records[0].Engine != "metal" || records[0].Unit != result.Cycles {
+		t.Errorf("%d records, want %d; the first is %+v", len(records), want, records[0])
+	}
+	if status, _, stderr := played(t, "report", results, "-o", report); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	html, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"machine host, CPU Some CPU, GenuineIntel, signature 306c3", "metal, 10 boots", "A/A of null-call, truth +0", "metal calibration: core cycles of a tick"} {
+		if !strings.Contains(stdhtml.UnescapeString(string(html)), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
+
+// TestCompareBoots takes boots for real, under TCG, whose cycles are said to mean
+// nothing: an interrupted comparison keeps its boots, the next one goes on, and a
+// third has nothing left to do.
+func TestCompareBoots(t *testing.T) {
+	needQEMU(t)
+	var list []stubs.Named
+	for _, name := range []string{"linux-3.19", "heukelum-v2", "bare"} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	compare := func(ctx context.Context, out, format string) (status int, stdout, stderr string, err error) {
+		var o, e bytes.Buffer
+		env := &env{stdout: &o, stderr: &e}
+		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128, timeout: vm.TimeoutFor(t, time.Minute)}
+		k, err := env.openKeeper(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: m.timeout}, N: 8, Samples: 4}, format)
+		k.close(&err)
+		return status, o.String(), e.String(), err
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	go func() { // after some boots
+		for ctx.Err() == nil {
+			if data, err := os.ReadFile(path); err == nil && bytes.Count(data, []byte(`"chain"`)) >= 2 {
+				interrupt()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, stdout, stderr, err := compare(ctx, path, "text")
+	if !errors.Is(err, context.Canceled) || !strings.Contains(stderr, "boots are in "+path+"; the same command goes on from there") {
+		t.Fatalf("interrupted: %v\n%s%s", err, stdout, stderr)
+	}
+	kept, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"text", "json", "bench"} {
+		status, stdout, stderr, err := compare(t.Context(), path, format)
+		if err != nil || status != 0 {
+			t.Fatalf("%s: status %d, %v\n%s%s", format, status, err, stdout, stderr)
+		}
+		want := map[string]string{
+			"text":  "engine tcg, on ",
+			"json":  `"meaningless": "an emulator's clock says nothing of a CPU's cycles"`,
+			"bench": "Unit meaningless/op better=lower",
+		}[format]
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%s: no %q in:\n%s", format, want, stdout)
+		}
+		now, err := os.ReadFile(path)
+		if err != nil || !bytes.HasPrefix(now, kept) || bytes.Count(now, []byte(`"chain"`)) != 8 {
+			t.Errorf("%s: %d boots in the file (%v), want 8, the first of them as they were", format, bytes.Count(now, []byte(`"chain"`)), err)
+		}
+		kept = now
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/replay"
+	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -16,7 +17,7 @@ import (
 const engineReplay = "replay"
 
 // compareReplayed compares variants by replaying their code on this CPU.
-func compareReplayed(ctx context.Context, e *env, list []stubs.Named, format string) (int, error) {
+func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named, format string) (int, error) {
 	p := newProgress(e.stderr)
 	defer p.done()
 	res, err := replay.Run(ctx, replay.Config{Variants: list, Progress: p.step})
@@ -31,6 +32,12 @@ func compareReplayed(ctx context.Context, e *env, list []stubs.Named, format str
 	}
 	if err != nil {
 		return 0, err
+	}
+	if k.store != nil {
+		records, err := study.Replayed(res, list, k.old)
+		if err := errors.Join(err, k.keep(records)); err != nil {
+			return 0, err
+		}
 	}
 	switch format {
 	case "json":

@@ -47,6 +47,9 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 		r.Notes = append(r.Notes, err.Error())
 	}
 	r.Page = study.Page{Set: study.NewSet(r.Records)}
+	for _, s := range r.Page.Missing() {
+		r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
+	}
 	var html bytes.Buffer
 	if err := r.Write(&html); err != nil {
 		return 0, err

@@ -50,7 +50,7 @@ func TestReportCommand(t *testing.T) {
 			html:   []string{"the last line is cut off after 100 bytes and left out"},
 		},
 		{name: "cut in the middle", files: []string{one[:100] + "\n" + other}, status: exitError, stderr: ":1: unexpected EOF: want a record of entrylab, one JSON object"},
-		{name: "nothing whole", files: []string{one[:100]}, status: exitError, stderr: ":1: unexpected EOF: want a record of entrylab"},
+		{name: "nothing whole", files: []string{one[:100]}, status: exitError, stderr: ":1: the last line is cut off after"},
 		{name: "foreign in the middle", files: []string{one + "{\"a\":1}\n" + other}, status: exitError, stderr: `:2: unknown field "a": want a record of entrylab`},
 		{name: "another version", files: []string{strings.Replace(one, "entrylab/1", "entrylab/2", 1)}, status: exitError, stderr: `:1: "format" is "entrylab/2", want "entrylab/1"`},
 		{name: "two machines", files: []string{one, two}, status: exitError, stderr: "the results are of 2 machines: engine replay, machine host, CPU CPU 1, on CPU 1; engine replay, machine host, CPU CPU 2, on CPU 2 (-mixed compares them all the same)"},

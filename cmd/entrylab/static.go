@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 
+	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )
@@ -25,6 +27,16 @@ func compareCounted(w io.Writer, list []stubs.Named, format string) error {
 		return benchCounted(w, variants)
 	}
 	return printCounted(w, variants)
+}
+
+// keepCounts keeps the counts of variants.
+func keepCounts(ctx context.Context, k *keeper, list []stubs.Named) error {
+	if k.store == nil {
+		return nil
+	}
+	quiet := func(string) {}
+	_, _, err := study.Run(ctx, list, []study.Engine{study.Static(quiet)}, k.store, k.old, study.Progress{Step: quiet, Note: quiet})
+	return err
 }
 
 // printCounted prints a row for each count of each phase, the difference from

@@ -19,14 +19,15 @@ var studyEngines = []struct {
 }{
 	{"icount", func(step func(string)) study.Engine { return study.Machines(vm.ICount, step) }},
 	{"bochs", func(step func(string)) study.Engine { return study.Machines(vm.Bochs, step) }},
-	{"kvm", func(step func(string)) study.Engine { return study.Machines(vm.KVM, step) }},
+	{"static", study.Static},
+	{"kvm", study.KVM},
 	{"replay", study.Replay},
 }
 
 func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	out := fs.String("o", "results.jsonl", "results `file`: figures are appended as they come")
-	names := fs.String("engines", "all", "`list` of icount, bochs, kvm and replay, separated by commas; all: those that this host has")
+	names := fs.String("engines", "all", "`list` of icount, bochs, static, kvm and replay, separated by commas; all: those that this host has")
 	resume := fs.Bool("resume", true, "go on with what the results file holds already; false measures all again")
 	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
 	if err := fs.Parse(args); err != nil {
@@ -41,7 +42,11 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	store, old, cut, err := result.OpenStore(*out)
+	list, err := study.Variants()
+	if err != nil {
+		return 0, err
+	}
+	k, err := e.openKeeper(*out)
 	if err != nil {
 		return 0, err
 	}
@@ -49,17 +54,12 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 		p.done()
 		fmt.Fprintln(e.stderr, "entrylab:", text)
 	}
-	if cut != "" {
-		note(cut)
-	}
 	if !*resume {
-		old = nil
+		k.old = nil
 	}
-	records, skipped, err := study.Run(ctx, engines, store, old, study.Progress{Step: p.step, Note: note})
+	records, skipped, err := study.Run(ctx, list, engines, k.store, k.old, study.Progress{Step: p.step, Note: note})
 	p.done()
-	if closed := store.Close(); err == nil {
-		err = closed
-	}
+	k.close(&err)
 	if err != nil {
 		if n := len(records); n > 0 {
 			note(fmt.Sprintf("%d figures are in %s; the same command goes on from there", n, *out))

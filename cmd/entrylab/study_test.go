@@ -32,7 +32,7 @@ func TestStudyBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"study: no such engine", []string{"study", "-engines", "icount,frob"}, `-engines: no engine "frob": want all, or some of icount, bochs, kvm, replay`},
+		{"study: no such engine", []string{"study", "-engines", "icount,frob"}, `-engines: no engine "frob": want all, or some of icount, bochs, static, kvm, replay`},
 		{"study: engine twice", []string{"study", "-engines", "icount,icount"}, "icount is named twice"},
 		{"study: an argument", []string{"study", "linux-3.19"}, `takes no argument but flags, got "linux-3.19"`},
 		{"study: no folder", []string{"study", "-o", filepath.Join(missing, "r")}, "no such file or directory"},

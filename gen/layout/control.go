@@ -101,6 +101,9 @@ type Stats[T any] struct {
 	// SpecCtrl is MSR_IA32_SPEC_CTRL as this very call found it, 0 if the CPU has
 	// none; SpecCtrlRing3 is PerCPU.SpecCtrlRing3.
 	SpecCtrl, SpecCtrlRing3 T
+	// Build tells kernels apart: a hash of the image's text and data, and of
+	// the initramfs that it carries.
+	Build T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port

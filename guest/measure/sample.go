@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/regs"
 	"github.com/entrylab/entrylab/guest/report"
@@ -103,10 +104,19 @@ func Sample(r *report.Report, k *control.Kernel, variants []control.Variant, sam
 		r.Result("sample", report.Harness("no variant that answers every call"))
 		return
 	}
+	var stats layout.Stats[layout.Word]
+	code := "linux"
+	if !k.Linux {
+		if stats, err = k.Stats(); err != nil {
+			r.Result("sample: set-up", report.Harness(err.Error()))
+			return
+		}
+		code = fmt.Sprintf("%016x", uint64(stats.Build))
+	}
 	boot := regs.Now()
-	s := &sampling{r: r, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(k)}
+	s := &sampling{r: r, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(&stats)}
 	defer regs.SetCounters(regs.Counters{})
-	r.Sampling("boot=%x seed=%d samples=%d counters=%t %s", boot, seed, samples, s.counters, machine())
+	r.Sampling("boot=%x seed=%d samples=%d counters=%t code=%s %s", boot, seed, samples, s.counters, code, machine())
 	quieten()
 	for _, o := range ops(m) {
 		if err := applies(&o, k, alone); err != nil {
@@ -262,12 +272,8 @@ func quantileList(sorted []uint64) string {
 }
 
 // setCounters makes the loops read the counters that the kernel has turned on.
-func setCounters(k *control.Kernel) bool {
-	if k.Linux {
-		return false
-	}
-	stats, err := k.Stats()
-	if err != nil || stats.CountersOn == 0 {
+func setCounters(stats *layout.Stats[layout.Word]) bool {
+	if stats.CountersOn == 0 {
 		return false
 	}
 	regs.SetCounters(regs.Counters{Present: true, Cycles: uint32(stats.CycleCounter), Instructions: uint32(stats.InstructionCounter)})

@@ -10,7 +10,7 @@
 //	ERROR: prefix: message (what keeps the harness from a verdict)
 //	INFO: prefix: text
 //	MEASURE: variant=V op=O unit=ticks n=N batches=K min=X median=Y max=Z agree=A
-//	SAMPLING: boot=B seed=S samples=N counters=true|false vendor=V signature=X hypervisor=H cpu=C crc=XXXXXXXX
+//	SAMPLING: boot=B seed=S samples=N counters=true|false code=K vendor=V signature=X hypervisor=H cpu=C crc=XXXXXXXX
 //	SAMPLE: label=V op=O counter=C n=N samples=K lost=L q=A,B,... crc=XXXXXXXX
 //	SAMPLING: end=B lines=N crc=XXXXXXXX
 //	SUMMARY: 12 tests, 1 unexpected failures, 2 skipped

@@ -1,0 +1,369 @@
+package study
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/cycles"
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+var kvmConfig = result.Config{
+	Build: "test", Code: "0011", Engine: "kvm", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU", Microcode: "0x1",
+}
+
+// pretended is what a boot samples on a machine where heukelum-v2 takes 2 cycles
+// more than linux-3.19, and where again and dose are what the controls give.
+func pretended(boot int, again, dose float64) cycles.Boot {
+	b := cycles.Boot{ID: uint64(boot), Source: fmt.Sprint("boot ", boot), Config: kvmConfig}
+	jitter := 0.01 * float64(boot%5)
+	add := func(label, op, unit string, value float64) {
+		b.Figures = append(b.Figures, cycles.Figure{
+			Label: label, Op: op, Unit: unit, N: 500, Samples: 9, Low: value, Min: value - 1, Median: value + 1, Max: value + 9,
+		})
+	}
+	for i, op := range []string{nullCall, fullFrame} {
+		cost := 150 + 30*float64(i) + jitter
+		add(base, op, result.Cycles, cost)
+		add(whole, op, result.Cycles, cost+2-4*float64(i)+jitter)
+		add("-again", op, result.Cycles, cost+again)
+		add("-loop", op, result.Cycles, 2)
+	}
+	add(floor, nullCall, result.Cycles, 90)
+	add("-calibration", "chain", result.Ticks, 50)
+	add("-calibration", "dose-none", result.Cycles, 200)
+	add("-calibration", "dose-one", result.Cycles, 200+dose)
+	add("-calibration", "clock", result.Ticks, 30)
+	add("-calibration", "step", result.Ticks, 1)
+	return b
+}
+
+// booting is the engine with steps that pretend.
+func booting(b Boots, sample func(ctx context.Context, boot int) (cycles.Boot, error)) Engine {
+	return Engine{Name: "kvm", Prepare: func(context.Context, []stubs.Named) ([]Step, error) {
+		return b.stepsOf(kvmConfig, map[string]string{base: "sp=percpu", whole: "sp=frame", floor: "bare"}, sample), nil
+	}}
+}
+
+var silent = Progress{Step: func(string) {}, Note: func(string) {}}
+
+func sameHost() result.Config { return kvmConfig }
+
+// TestBootsResume interrupts the boots, at each of them, as Ctrl-C and as a full
+// disk do: those that ended are in the file, and the next run takes the rest.
+func TestBootsResume(t *testing.T) {
+	const n = 10
+	for stop := 1; stop <= n; stop++ {
+		path := filepath.Join(t.TempDir(), "results.jsonl")
+		var ran []int
+		for try := range 2 {
+			store, old, cut, err := result.OpenStore(path)
+			if err != nil || cut != "" {
+				t.Fatal(err, cut)
+			}
+			engine := booting(Boots{N: n, host: sameHost}, func(_ context.Context, boot int) (cycles.Boot, error) {
+				if try == 0 && boot == stop {
+					return cycles.Boot{}, context.Canceled
+				}
+				ran = append(ran, boot)
+				return pretended(boot, 0, 1), nil
+			})
+			records, _, err := Run(t.Context(), nil, []Engine{engine}, store, old, silent)
+			if (err == nil) != (try == 1) {
+				t.Fatalf("try %d: %v", try, err)
+			}
+			if want := []int{stop - 1, n}[try]; len(Booted(records, kvmConfig)) != want {
+				t.Errorf("try %d: %d boots, want %d", try, len(Booted(records, kvmConfig)), want)
+			}
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}; !slices.Equal(ran, want) {
+			t.Errorf("stopped at %d: ran %v", stop, ran)
+		}
+	}
+}
+
+// TestBootsPage: a page of boots has differences with intervals, controls and
+// calibration, and none of these if the controls fail or boots are few.
+func TestBootsPage(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		boots       int
+		again, dose float64
+		want        []string
+	}{
+		{"good", 20, 0, 1, []string{
+			"kvm: difference in cycles", "(a)+(b)+(c)   +2.0 ±0.1", "agrees",
+			"kvm control, 20 boots: +1 cycle of null-call, truth +1: +1.00", "kvm control, 20 boots: A/A of null-call",
+			"kvm calibration: core cycles of a tick: 1.28 to 1.28 cycles", "kvm calibration: resolution of the time-stamp counter: 0 to 0 ticks", "kvm: 20 boots, each with the entry paths at other addresses at random",
+			"heukelum-v2 instead of linux-3.19, kvm: from 50 % of the calls on",
+		}},
+		{"A/A is off", 20, 1, 1, []string{"kvm: these boots are too noisy: A/A was +1.00 ±0.00 cycles over 20 boots"}},
+		{"no dose", 20, 0, 0, []string{"kvm: these boots are too noisy: +1 cycle was +0.00 ±0.00 cycles over 20 boots"}},
+		{"few", 7, 0, 1, []string{"kvm: 7 whole boots: want at least 8"}},
+	} {
+		var records []result.Record
+		axes := map[string]string{base: "sp=percpu", whole: "sp=frame", floor: "bare"}
+		for i := range row.boots {
+			b := pretended(i+1, row.again, row.dose)
+			records = append(records, b.Records(axes, day)...)
+		}
+		var page bytes.Buffer
+		if err := (Page{Set: NewSet(records)}).Write(&page); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(page.String()), " ")
+		for _, want := range row.want {
+			if !strings.Contains(text, strings.Join(strings.Fields(want), " ")) {
+				t.Errorf("%s: no %q in:\n%s", row.name, want, page.String())
+			}
+		}
+		if row.name != "good" && strings.Contains(text, "difference in") {
+			t.Errorf("%s: figures are shown:\n%s", row.name, page.String())
+		}
+		if strings.Contains(text, "-again") || strings.Contains(text, "-calibration") {
+			t.Errorf("%s: the machinery is shown as a variant:\n%s", row.name, page.String())
+		}
+	}
+}
+
+// TestBootsNoisyOperation: an operation whose A/A fails is left out alone.
+func TestBootsNoisyOperation(t *testing.T) {
+	var records []result.Record
+	for i := range 10 {
+		b := pretended(i+1, 0, 1)
+		for j := range b.Figures {
+			if f := &b.Figures[j]; f.Op == fullFrame && f.Label == "-again" {
+				f.Low += 5
+			}
+		}
+		records = append(records, b.Records(map[string]string{base: "x", whole: "y", floor: "z"}, day)...)
+	}
+	s := NewSet(records)
+	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "full-frame call (fix-up): too noisy: A/A was +5.00") {
+		t.Errorf("refused are %q", s.Refused)
+	}
+	if ops := s.Ops("kvm"); !slices.Equal(ops, []string{nullCall}) {
+		t.Errorf("operations are %q", ops)
+	}
+}
+
+// TestCPUChanges: a boot during which the machine underneath became another one
+// is refused, and what was measured before is kept.
+func TestCPUChanges(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		other func(*result.Config)
+	}{
+		{"CPU", func(c *result.Config) { c.Host = "another CPU" }},
+		{"microcode", func(c *result.Config) { c.Microcode = "0x2" }},
+	} {
+		path := filepath.Join(t.TempDir(), "results.jsonl")
+		store, _, _, err := result.OpenStore(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := kvmConfig
+		b := Boots{N: 5, host: func() result.Config { return now }}
+		engine := booting(b, func(_ context.Context, boot int) (cycles.Boot, error) {
+			if boot == 3 {
+				row.other(&now)
+			}
+			return pretended(boot, 0, 1), nil
+		})
+		_, _, err = Run(t.Context(), nil, []Engine{engine}, store, nil, silent)
+		if err == nil || !strings.Contains(err.Error(), "the CPU changed under the run: it was a CPU (microcode 0x1), now it is") || !strings.Contains(err.Error(), "boot 3 is not counted") {
+			t.Errorf("%s: error is %v", row.name, err)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		records, _, err := result.ReadFile(path)
+		if err != nil || len(Booted(records, kvmConfig)) != 2 {
+			t.Errorf("%s: %d boots are kept (%v), want 2", row.name, len(Booted(records, kvmConfig)), err)
+		}
+	}
+}
+
+// TestBootsFail: a boot that fails is no figure, and its error is the run's.
+func TestBootsFail(t *testing.T) {
+	wrong := errors.New("the machine fell over")
+	engine := booting(Boots{N: 3, host: sameHost}, func(context.Context, int) (cycles.Boot, error) { return cycles.Boot{}, wrong })
+	records, _, err := Run(t.Context(), nil, []Engine{engine}, nil, nil, silent)
+	if !errors.Is(err, wrong) || len(records) != 0 {
+		t.Errorf("%d records, %v", len(records), err)
+	}
+}
+
+// TestConsoles: boots of a captured console are records as all others; those
+// that the file holds are not added again.
+func TestConsoles(t *testing.T) {
+	var boots []cycles.Boot
+	for i := range 9 {
+		b := pretended(i+1, 0, 1)
+		b.Config.Engine, b.Config.Machine, b.Config.Emulator, b.Config.Build = "metal", "host", "", ""
+		boots = append(boots, b)
+	}
+	first := Consoles(boots[:5], nil)
+	records := append(first, Consoles(boots, first)...)
+	for _, r := range records {
+		if r.Engine != "metal" || r.Build == "" || r.Variant == whole && !strings.HasPrefix(r.Axes, "sp=frame,") {
+			t.Fatalf("%+v", r)
+		}
+	}
+	s := NewSet(records)
+	if d := s.Difference(Column{Engine: "metal"}, base, whole, nullCall); d.Kind != Interval || d.N != 9 {
+		t.Errorf("difference is %+v", d)
+	}
+	for name, want := range map[string]string{"linux": "", "mine": "own"} {
+		if got := consoleAxes(name); got != want {
+			t.Errorf("axes of %s are %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestStatic: counts are records, and the page tells of them.
+func TestStatic(t *testing.T) {
+	var list []stubs.Named
+	for _, name := range []string{base, whole, floor} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	for try := range 2 {
+		store, old, _, err := result.OpenStore(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		noted := 0
+		records, _, err := Run(t.Context(), list, []Engine{Static(nil)}, store, old, Progress{Step: func(string) {}, Note: func(string) { noted++ }})
+		if err := errors.Join(err, store.Close()); err != nil || noted != try {
+			t.Fatalf("%v, %d notes", err, noted)
+		}
+		s := NewSet(records)
+		for op, want := range map[string]float64{"insns": 6, "stores/entry": 5, "lines/entry": 0} {
+			if d := s.Difference(Column{Engine: "static"}, base, whole, op); d.Kind != Exact || d.Value != want {
+				t.Errorf("%s: %+v, want %+g", op, d, want)
+			}
+		}
+		if ops := s.Ops("static"); !slices.Equal(ops, countOps()) || s.Unit("static") != "counts" {
+			t.Errorf("operations are %q in %s", ops, s.Unit("static"))
+		}
+		lines := Page{Set: s}.answer(Changes[4])
+		if len(lines) == 0 || lines[0] != "static: +6 insns, +39 code-bytes, +1 loads, +5 stores, +1 rsp-forwards" {
+			t.Errorf("the answer is %q", lines)
+		}
+	}
+}
+
+// TestBootsTCG boots the guest for real. What it takes for cycles is the
+// emulator's time, and the page must say so.
+func TestBootsTCG(t *testing.T) {
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("no qemu-system-x86_64: run `make deps`")
+	}
+	var list []stubs.Named
+	for _, name := range []string{base, whole, floor} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	b := Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: vm.TimeoutFor(t, time.Minute)}, N: stats.MinPlacements, Samples: 8}
+	c, err := b.Config(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, skipped, err := Run(t.Context(), list, []Engine{b.Engine()}, nil, nil, silent)
+	if err != nil || len(skipped) > 0 {
+		t.Fatal(err, skipped)
+	}
+	for _, step := range must(b.steps(t.Context(), list)) {
+		if !step.Done(records) {
+			t.Errorf("%s is not there, though it was taken", step.Title)
+		}
+	}
+	boots := Booted(records, c)
+	res, err := cycles.Analyse(boots, nil)
+	if err != nil || res.Boots != b.N {
+		t.Fatalf("%d boots, %v", len(boots), err)
+	}
+	for _, n := range list[:2] {
+		// Not those of two threads, which a busy host brings out of step here.
+		for _, op := range []string{nullCall, "unknown-call", fullFrame, "signal-round-trip"} {
+			if c, ok := res.Find(n.Name, op); !ok || len(c.Cycles) != res.Boots || c.Mean <= 0 {
+				t.Errorf("%s of %s: %+v", op, n.Name, c)
+			}
+		}
+	}
+	if c, ok := res.Find(floor, nullCall); !ok || c.Difference != nil {
+		t.Errorf("floor: %+v", c)
+	}
+	if len(res.Controls) < 2 || len(res.Calibration) != 4 {
+		t.Errorf("controls %+v, calibration %+v", res.Controls, res.Calibration)
+	}
+	var page bytes.Buffer
+	if err := (Page{Set: NewSet(records)}).Write(&page); err != nil || !strings.Contains(page.String(), "tcg: MEANINGLESS as cycles") {
+		t.Errorf("the page (%v) is\n%s", err, page.String())
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestBaselineBoots samples on Linux, in two boots under TCG, whose cycles mean
+// nothing.
+func TestBaselineBoots(t *testing.T) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip(err)
+	}
+	kernel := filepath.Join(cache, "entrylab", "linux", "vmlinuz")
+	if _, err := os.Stat(kernel); err != nil {
+		t.Skipf("no Linux kernel: run .ci/linux (%v)", err)
+	}
+	release, err := Release(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []result.Record
+	b := Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: vm.TimeoutFor(t, 2*time.Minute)}, N: 2, Samples: 4}
+	if err := Baseline(t.Context(), b, kernel, "", func(some ...result.Record) error {
+		records = append(records, some...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	boots := cycles.FromRecords(records)
+	if len(boots) != 2 {
+		t.Fatalf("%d boots, want 2", len(boots))
+	}
+	if f, ok := boots[1].Find("Linux "+release, nullCall); !ok || f.Low <= 0 || f.Unit != result.Cycles {
+		t.Errorf("the null call is %+v", f)
+	}
+	if set := NewSet(records); len(set.Refused) != 1 || !strings.Contains(set.Refused[0].Reason, "2 whole boots: want at least 8") {
+		t.Errorf("refused are %q", set.Refused)
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/entrylab/entrylab/boot/result"
+)
+
+// keeper appends what is measured to the results file that was asked for, and
+// knows what is in it. Without a file it keeps nothing.
+type keeper struct {
+	path  string
+	store *result.Store
+	old   []result.Record
+}
+
+// openKeeper opens the results file at path; empty: none.
+func (e *env) openKeeper(path string) (*keeper, error) {
+	if path == "" {
+		return &keeper{}, nil
+	}
+	store, old, cut, err := result.OpenStore(path)
+	if err != nil {
+		return nil, err
+	}
+	if cut != "" {
+		fmt.Fprintln(e.stderr, "entrylab:", cut)
+	}
+	return &keeper{path, store, old}, nil
+}
+
+// keep appends records, if there is a file.
+func (k *keeper) keep(records []result.Record) error {
+	if k.store == nil {
+		return nil
+	}
+	return k.store.Append(records...)
+}
+
+// close ends the file; err is what the work ended with.
+func (k *keeper) close(err *error) {
+	if k.store != nil {
+		*err = errors.Join(*err, k.store.Close())
+	}
+}
