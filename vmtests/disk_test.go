@@ -3,6 +3,7 @@ package vmtests
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -129,4 +130,49 @@ func TestDiskDamaged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDiskMemory boots a disk image on machines without RAM for all of it: the
+// loader refuses, where it would write to where nothing is. It says so in the
+// log, or on the serial port if there is none.
+func TestDiskMemory(t *testing.T) {
+	needQEMU(t)
+	const reason = "cannot boot: too little memory: kernel and initramfs take all RAM up to 4 MiB; give the machine 36 MiB"
+	for _, tt := range []struct {
+		name    string
+		machine vm.Machine
+		memory  int // MiB
+		want    string
+	}{
+		{name: "pc, 1 MiB", memory: 1, want: reason},
+		{name: "pc, 3 MiB", memory: 3, want: reason},
+		{name: "q35, 3 MiB", machine: vm.Q35, memory: 3, want: reason},
+		{name: "pc, 36 MiB", memory: 36},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			image := diskImage(t, m, "words")
+			m.Machine, m.MemoryMiB = tt.machine, tt.memory
+			res, console := bootDisk(t, m, image)
+			switch {
+			case tt.want == "" && res.Outcome != vm.Exited:
+				t.Errorf("console %q\n%s", console, res.Report())
+			case tt.want != "" && (res.Outcome != vm.Refused || res.Reason != tt.want || console != ""):
+				t.Errorf("console %q; want a refusal with %q\n%s", console, tt.want, res.Report())
+			}
+		})
+	}
+	t.Run("serial", func(t *testing.T) {
+		t.Parallel()
+		disk := filepath.Join(t.TempDir(), "disk.img")
+		if err := os.WriteFile(disk, diskImage(t, machine(t, vm.TCG), "words"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), "timeout", "60", "qemu-system-x86_64", "-M", "pc", "-m", "1", "-no-reboot", "-display", "none",
+			"-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive", "format=raw,file="+disk).Output()
+		if want := "entrylab: " + reason + "\r\n"; string(out) != want {
+			t.Errorf("the serial port gives %q, want %q (%v)", out, want, err)
+		}
+	})
 }

@@ -12,7 +12,7 @@ import (
 func testConfig() DiskConfig {
 	return DiskConfig{
 		Entry:   0x10_0000,
-		Parts:   []Part{{Addr: 0x10_0000, Data: []byte("kernel")}, {Addr: 0x20_0000, Data: bytes.Repeat([]byte("cpio"), 300)}},
+		Parts:   []Part{{Addr: 0x10_0000, Data: []byte("the kernel, as a test has it")}, {Addr: 0x20_0000, Data: bytes.Repeat([]byte("cpio"), 300)}},
 		BSS:     layout.MemRange[uint64]{Start: 0x11_0000, End: 0x11_1000},
 		Cmdline: "one two",
 	}

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"fmt"
 	"slices"
 
 	. "github.com/entrylab/entrylab/gen/asm"
@@ -147,10 +148,18 @@ console too, and stops; an emulator ends.`,
 	}
 }
 
+// highStart is where memory above that of real mode begins.
+const highStart = 1 << 20
+
+// roomBeside is the RAM in MiB that a machine should have beside kernel and
+// initramfs.
+const roomBeside = 32
+
 // loader is the program behind the command line. It asks the BIOS for the
-// memory map, brings the parts to their places above 1 MiB, clears bss, and
-// enters the kernel at entry in 32-bit protected mode. sector is the linked
-// boot sector, whose functions it uses; parts ends with one of no sectors.
+// memory map, sees that there is RAM for all, brings the parts to their places
+// above 1 MiB, clears bss, and enters the kernel at entry in 32-bit protected
+// mode. sector is the linked boot sector, whose functions it uses; parts ends
+// with one of no sectors.
 func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
 	addr := func(name string) int {
 		a, _ := sector.Addr(name)
@@ -165,16 +174,18 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 		high   = Mem{Seg: FS, Base: RBX, Disp: 0x10} // with FS = 0xffff: EBX + 1 MiB
 	)
 	stop := func(why string) Block {
-		return Block{
-			LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI),
-			MOVL(addr("boot_stop"), RAX),
-			JMP(RAX),
-		}
+		return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("loader_stop")}
+	}
+	out := func(reg int, value byte) Block {
+		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
 	}
 	var table []any
+	end := bss.End // of all that is brought above 1 MiB
 	for _, p := range parts {
 		table = append(table, p.Dest, p.LBA, p.Sectors)
+		end = max(end, p.Dest+p.Sectors*sectorSize)
 	}
+	mib := (end + 1<<20 - 1) >> 20
 	return Program{
 		Flat: true,
 		Funcs: []Func{
@@ -191,6 +202,7 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 				),
 				IF(NE, stop("address line A20 stays off")),
 				CALL("memory_map"),
+				CALL("memory_check"),
 				CALL("read_parts"),
 
 				CALL("flat_segments"),
@@ -246,6 +258,64 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 				CMPL(info.MemMapCount, 0),
 				IF(E, stop("the BIOS has no memory map (INT 15h, E820)")),
 				RET(),
+			)),
+			real16(FUNC("memory_check",
+				`memory_check sees in the memory map that there is RAM from 1 MiB to where kernel
+and initramfs end; it may be of several pieces.`,
+				MOVL(highStart, RDX), // up to here there is
+				DO(
+					LEAL(info.MemMap[0].Start, RDI),
+					MOVL(info.MemMapCount, RCX),
+					LOOP( // for the piece that RDX is in
+						CMPL(entryE.Type, layout.MemMapRAM),
+						JNE("next"),
+						CMPL(entryE.Start.Add(4), 0), // above 4 GiB
+						JNE("next"),
+						MOVL(RDX, RAX),
+						SUBL(entryE.Start, RAX),
+						JB("next"),
+						CMPL(entryE.Size.Add(4), 0), // 4 GiB and more
+						JNE("done"),
+						CMPL(RAX, entryE.Size),
+						BREAK(B),
+						LABEL("next"),
+						ADDL(SizeOf[layout.MemMapEntry[Mem]](), RDI),
+						DECL(RCX),
+						IF(E, stop(fmt.Sprintf("too little memory: kernel and initramfs take all RAM up to %d MiB; give the machine %d MiB", mib, mib+roomBeside))),
+					),
+					SUBL(RAX, RDX), // the piece's start
+					ADDL(entryE.Size, RDX),
+					JB("done"), // it ends at 4 GiB
+					CMPL(RDX, uint32(end)),
+				).WHILE(B),
+				LABEL("done"),
+				RET(),
+			)),
+			real16(FUNC("loader_stop",
+				`loader_stop is boot_stop, and first prints the string at ESI to the serial port
+too, as the kernel does: at 115200 8n1, if there is no debug console.`,
+				MOVL(layout.DebugconPort, RDX),
+				INB(),
+				CMPB(RAX, layout.DebugconPort), // the device reads as its own port
+				IF(NE,
+					out(x86.UART_LCR, x86.UART_LCR_DLAB),
+					out(x86.UART_DATA, x86.UART_115200),
+					out(x86.UART_IER, 0),
+					out(x86.UART_LCR, x86.UART_LCR_8N1),
+					PUSHL(RSI),
+					LOOP(
+						LODSB(),
+						TESTB(RAX, RAX),
+						BREAK(E),
+						MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+						OUTB(),
+						MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+						DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
+					),
+					POPL(RSI),
+				),
+				MOVL(addr("boot_stop"), RAX),
+				JMP(RAX),
 			)),
 			real16(FUNC("read_parts", "read_parts brings the kernel's parts to their places.",
 				LEAL(Sym("disk_parts"), RBX),

@@ -3,18 +3,7 @@ package kernel
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
-)
-
-// Registers of the 16550 UART, relative to its port (National Semiconductor
-// PC16550D data sheet, table II).
-const (
-	uartData = 0
-	uartIER  = 1
-	uartFCR  = 2
-	uartLCR  = 3
-	uartMCR  = 4
-	uartLSR  = 5
-	lsrTHRE  = 1 << 5 // the transmit register is empty
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // console is the way out of the machine: COM1 carries what init writes, the
@@ -26,13 +15,13 @@ func console() Program {
 	return Program{
 		Funcs: []Func{
 			FUNC("console_init", "console_init sets COM1 to 115200 8n1 without interrupts and looks for the debug console.",
-				out(uartIER, 0),
-				out(uartLCR, 0x80), // DLAB: the divisor
-				out(uartData, 1),
-				out(uartIER, 0),
-				out(uartLCR, 0x03),
-				out(uartFCR, 0x07),
-				out(uartMCR, 0x03),
+				out(x86.UART_IER, 0),
+				out(x86.UART_LCR, x86.UART_LCR_DLAB),
+				out(x86.UART_DATA, x86.UART_115200),
+				out(x86.UART_IER, 0),
+				out(x86.UART_LCR, x86.UART_LCR_8N1),
+				out(x86.UART_FCR, 0x07),
+				out(x86.UART_MCR, 0x03),
 				MOVL(layout.DebugconPort, RDX),
 				INB(),
 				CMPB(RAX, layout.DebugconPort), // the device reads as its own port
@@ -45,10 +34,10 @@ func console() Program {
 				CLD(),
 				TESTQ(RCX, RCX),
 				IF(NE, DO(
-					MOVL(layout.COM1Port+uartLSR, RDX),
-					DO(INB(), TESTB(lsrTHRE, RAX)).WHILE(E),
+					MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+					DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
 					LODSB(),
-					MOVL(layout.COM1Port+uartData, RDX),
+					MOVL(layout.COM1Port+x86.UART_DATA, RDX),
 					OUTB(),
 					DECQ(RCX),
 				).WHILE(NE)),
@@ -73,9 +62,9 @@ func console() Program {
 					OUTB(),
 					RETURN(),
 				),
-				MOVL(layout.COM1Port+uartLSR, RDX),
-				DO(INB(), TESTB(lsrTHRE, RAX)).WHILE(E),
-				MOVL(layout.COM1Port+uartData, RDX),
+				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+				DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
+				MOVL(layout.COM1Port+x86.UART_DATA, RDX),
 				MOVL(RDI, RAX),
 				OUTB(),
 				RETURN(),
@@ -155,8 +144,8 @@ func console() Program {
 no isa-debug-exit the last line in the log has to do; Bochs ends at its
 shutdown port.`,
 				CLI(),
-				MOVL(layout.COM1Port+uartLSR, RDX),
-				DO(INB(), TESTB(1<<6, RAX)).WHILE(E), // all sent: QEMU would drop the rest
+				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E), // all sent: QEMU would drop the rest
 				MOVL(layout.DebugExitPort, RDX),
 				MOVL(RDI, RAX),
 				OUTL(),

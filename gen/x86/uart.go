@@ -1,0 +1,20 @@
+package x86
+
+// Registers of the 16550 UART of a serial port, relative to its port, and their
+// bits (National Semiconductor PC16550D data sheet, table II).
+const (
+	UART_DATA = 0 // with LCR.DLAB the divisor's low byte
+	UART_IER  = 1 // with LCR.DLAB its high byte
+	UART_FCR  = 2
+	UART_LCR  = 3
+	UART_MCR  = 4
+	UART_LSR  = 5
+
+	UART_LCR_DLAB = 1 << 7
+	UART_LCR_8N1  = 3
+	UART_LSR_THRE = 1 << 5 // the transmit register is empty
+	UART_LSR_TEMT = 1 << 6 // all is sent
+)
+
+// UART_115200 is the divisor for 115200 baud.
+const UART_115200 = 1
