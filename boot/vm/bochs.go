@@ -131,7 +131,8 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	cmd := exec.CommandContext(ctx, bochsProgram, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
 	cmd.Env = append(os.Environ(), "DISPLAY="+display)
 	cmd.Stdin = strings.NewReader("c\n") // to its debugger: go on
-	logLines := &lineFilter{to: &rec.log, keep: isLog}
+	consoleOut := &channel{file: console, to: &rec.console}
+	logLines := &lineFilter{to: after{consoleOut, &rec.log}, keep: isLog}
 	said := &lineFilter{to: &rec.stdio, keep: isComplaint}
 	cmd.Stdout, cmd.Stderr = logLines, said
 	cmd.ExtraFiles = []*os.File{consoleEnd}
@@ -144,10 +145,14 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		return ending{}, fmt.Errorf("%w: %w", ErrBochsStart, err)
 	}
 	var pump sync.WaitGroup
-	pump.Go(func() { _, _ = io.Copy(&rec.console, console) })
+	var consoleErr error
+	pump.Go(func() { consoleErr = consoleOut.pump() })
 	waitErr := cmd.Wait()
 	_ = console.SetReadDeadline(time.Now().Add(grace)) // for an end that somebody else holds open
 	pump.Wait()
+	if consoleErr != nil {
+		return ending{}, consoleErr
+	}
 
 	code, signal, err := exitStatus(waitErr)
 	if err != nil {
@@ -163,14 +168,17 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 }
 
 // startXvfb starts an X server without a screen, on a display number that it
-// chooses, and returns the display.
+// chooses, and returns the display. Once that is there, only stop ends it, which
+// must come after Bochs: one that loses its display speaks of a broken
+// connection, and not of what ended it.
 func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	number, numberEnd, err := os.Pipe()
 	if err != nil {
 		return "", nil, err
 	}
 	defer number.Close()
-	cmd := exec.CommandContext(ctx, xvfbProgram, "-displayfd", "3", "-screen", "0", "720x480x24", "-nolisten", "tcp")
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	cmd := exec.CommandContext(serving, xvfbProgram, "-displayfd", "3", "-screen", "0", "720x480x24", "-nolisten", "tcp")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	cmd.ExtraFiles = []*os.File{numberEnd}
@@ -180,12 +188,14 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	err = cmd.Start()
 	numberEnd.Close()
 	if err != nil {
+		end()
 		return "", nil, fmt.Errorf("%w: %w", ErrBochsStart, err)
 	}
 	stop = func() {
-		_ = cmd.Cancel()
-		_ = cmd.Wait()
+		end()
+		_ = cmd.Wait() // what it ends with says nothing
 	}
+	defer context.AfterFunc(ctx, end)()
 	line, err := bufio.NewReader(number).ReadString('\n')
 	if err != nil {
 		stop()

@@ -1,9 +1,11 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +30,8 @@ type recorder struct {
 	console, log stream // of the guest
 	stdio        stream // of QEMU
 	said         []byte // what QEMU said, up to saidBytes
+
+	sink *sink // passes on what streams with a writer take; nil: none
 }
 
 // stream is one way out of the machine.
@@ -38,7 +42,12 @@ type stream struct {
 	used    bool   // something came
 	last    string // the last line, if it is whole
 	panic   string // the first line of a panic
-	sink    *sink  // nil: none
+
+	name string
+	w    io.Writer // gets all of it; nil: none
+	// lines makes w get whole lines only; held is what has come of the next.
+	lines bool
+	held  []byte
 }
 
 func newRecorder() *recorder {
@@ -49,12 +58,17 @@ func newRecorder() *recorder {
 
 // Write takes the next bytes of the stream.
 func (s *stream) Write(p []byte) (int, error) {
-	if s.sink != nil {
-		s.sink.put(p)
-	}
 	rec := s.rec
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
+	if s.w != nil {
+		s.held = append(s.held, p...)
+		ready := len(s.held)
+		if s.lines {
+			ready = bytes.LastIndexByte(s.held, '\n') + 1
+		}
+		s.pass(ready)
+	}
 	if s == &rec.console && !s.used {
 		rec.first = time.Now()
 	}
@@ -78,30 +92,51 @@ func (s *stream) Write(p []byte) (int, error) {
 // Close ends the stream's last line. It is what vmtest calls for QEMU's own
 // output.
 func (s *stream) Close() error {
+	s.end()
+	return nil
+}
+
+// end ends the stream's last line.
+func (s *stream) end() {
 	s.rec.mu.Lock()
 	defer s.rec.mu.Unlock()
 	if len(s.partial) > 0 {
 		s.endLine()
 	}
-	return nil
+	s.pass(len(s.held))
 }
 
-// connect makes the stream, called name, go to w as well, unless w is nil. turn
-// is held while w is called. If w fails, stop is called with the reason.
-func (s *stream) connect(name string, w io.Writer, turn sync.Locker, stop func(error)) {
-	if w != nil {
-		s.sink = newSink(name, w, turn, stop)
+// pass hands the first n of the held bytes to the sink.
+func (s *stream) pass(n int) {
+	if n > 0 {
+		s.rec.sink.put(s, s.held[:n])
+		s.held = slices.Clone(s.held[n:])
 	}
 }
 
-// finish ends the stream and waits until its writer has everything. Once ctx
-// is done, a writer gets only a moment more.
-func (s *stream) finish(ctx context.Context) error {
-	_ = s.Close()
-	if s.sink == nil {
+// connect passes the guest's streams on to writers, each of which may be nil:
+// the console as it comes, the log by whole lines, so that none breaks in two
+// around a byte of the console. The writers get everything in the order in
+// which the recorder took it, and never at the same time. If one fails, stop is
+// called with the reason.
+func (rec *recorder) connect(console, log io.Writer, stop func(error)) {
+	rec.console.name, rec.console.w = "console", console
+	rec.log.name, rec.log.w, rec.log.lines = "log", log, true
+	if console != nil || log != nil {
+		rec.sink = newSink(stop)
+	}
+}
+
+// finish ends the guest's streams and waits until their writers have
+// everything. Once ctx is done, a writer gets only a moment more.
+func (rec *recorder) finish(ctx context.Context) error {
+	for _, s := range []*stream{&rec.console, &rec.log} {
+		s.end()
+	}
+	if rec.sink == nil {
 		return nil
 	}
-	return s.sink.finish(ctx)
+	return rec.sink.finish(ctx)
 }
 
 // ending is what the streams say about how the machine ended.
@@ -143,58 +178,69 @@ func printable(line string) string {
 	}, line)
 }
 
-// sink passes bytes on to a writer in its own goroutine, through a queue
-// without a limit: a guest in a time-out's length sends some ten megabytes.
+// sink passes bytes on to the streams' writers in its own goroutine, through a
+// queue without a limit: a guest in a time-out's length sends some ten
+// megabytes.
 type sink struct {
 	mu     sync.Mutex
 	wake   sync.Cond // queue or closed has changed
-	queue  []byte
+	queue  []piece
 	closed bool
-	done   chan struct{} // closed when the writer has all, or has failed
+	done   chan struct{} // closed when the writers have all, or one has failed
 	err    error         // the writer's, once done
 }
 
-// newSink starts passing bytes on to w, with turn held during each call. If w
-// fails, stop is called with the reason, which names the stream.
-func newSink(name string, w io.Writer, turn sync.Locker, stop func(error)) *sink {
+// piece is a part of a stream.
+type piece struct {
+	of    *stream
+	bytes []byte
+}
+
+// newSink starts passing bytes on. If a writer fails, stop is called with the
+// reason, which names the stream.
+func newSink(stop func(error)) *sink {
 	s := &sink{done: make(chan struct{})}
 	s.wake.L = &s.mu
 	go func() {
 		defer close(s.done)
 		for {
-			chunk, more := s.take()
-			if !more {
+			pieces := s.take()
+			if len(pieces) == 0 {
 				return
 			}
-			turn.Lock()
-			_, err := w.Write(chunk)
-			turn.Unlock()
-			if err != nil {
-				s.err = fmt.Errorf("cannot pass on the %s: %w", name, err)
-				stop(s.err)
-				return
+			for _, p := range pieces {
+				if _, err := p.of.w.Write(p.bytes); err != nil {
+					s.err = fmt.Errorf("cannot pass on the %s: %w", p.of.name, err)
+					stop(s.err)
+					return
+				}
 			}
 		}
 	}()
 	return s
 }
 
-func (s *sink) put(p []byte) {
+func (s *sink) put(of *stream, p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, p...)
+	if n := len(s.queue); n > 0 && s.queue[n-1].of == of {
+		s.queue[n-1].bytes = append(s.queue[n-1].bytes, p...)
+	} else {
+		s.queue = append(s.queue, piece{of, slices.Clone(p)})
+	}
 	s.wake.Signal()
 }
 
-// take waits for bytes; more is false after the last.
-func (s *sink) take() (chunk []byte, more bool) {
+// take waits for pieces; there are none after the last.
+func (s *sink) take() []piece {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) == 0 && !s.closed {
 		s.wake.Wait()
 	}
-	chunk, s.queue = s.queue, nil
-	return chunk, len(chunk) > 0
+	pieces := s.queue
+	s.queue = nil
+	return pieces
 }
 
 func (s *sink) finish(ctx context.Context) error {

@@ -53,7 +53,8 @@ type Result struct {
 	// there is no verdict.
 	Reason string
 	// Tail are the last 40 lines of console, log and QEMU's own messages, as
-	// they came. Lines that two channels carried at once may have swapped.
+	// they came. A line of the log may stand behind one of the console that the
+	// guest sent right after it, never before one that it sent earlier.
 	Tail []string
 	// CommandLine boots the same machine by hand; see the function.
 	CommandLine string

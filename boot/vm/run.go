@@ -47,16 +47,14 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	defer stop(nil)
 
 	rec := newRecorder()
-	var turn sync.Mutex
-	rec.console.connect("console", c.Console, &turn, stop)
-	rec.log.connect("log", c.Log, &turn, stop)
+	rec.connect(c.Console, c.Log, stop)
 	start := boot
 	if c.Engine == Bochs {
 		start = bootBochs
 	}
 	end, err := start(running, &c, rec)
 	result.Elapsed = time.Since(rec.start)
-	flushed := errors.Join(rec.console.finish(ctx), rec.log.finish(ctx))
+	flushed := rec.finish(ctx)
 
 	rec.mu.Lock()
 	result.Tail = slices.Clone(rec.tail)
@@ -139,8 +137,11 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	}
 
 	var pumps sync.WaitGroup
-	pumps.Go(func() { _, _ = io.Copy(&rec.console, console) })
-	pumps.Go(func() { _, _ = io.Copy(&rec.log, log) })
+	consoleOut := &channel{file: console, to: &rec.console}
+	logOut := &channel{file: log, to: after{consoleOut, &rec.log}}
+	var consoleErr, logErr error
+	pumps.Go(func() { consoleErr = consoleOut.pump() })
+	pumps.Go(func() { logErr = logOut.pump() })
 	var debugErr error
 	if c.Debug != nil {
 		pumps.Go(func() {
@@ -172,8 +173,8 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		_ = stub.SetDeadline(deadline)
 	}
 	pumps.Wait()
-	if debugErr != nil {
-		return ending{}, debugErr
+	if err := errors.Join(debugErr, consoleErr, logErr); err != nil {
+		return ending{}, err
 	}
 
 	code, signal, err := exitStatus(waitErr)

@@ -23,10 +23,6 @@ const limit = 30 * time.Second
 // exits is the part of a script that ends a machine properly.
 const exits = "l entrylab: init exited with status 0|;x 0"
 
-// sorted compares lines that left the guest on two channels at once, and so
-// come in either order.
-var sorted = cmpopts.SortSlices(strings.Compare)
-
 // TestRun boots the script kernel to every kind of end.
 func TestRun(t *testing.T) {
 	kernel := scriptKernel(t)
@@ -124,7 +120,7 @@ func TestRun(t *testing.T) {
 			log:     "entrylab: init exited with status 0\n",
 			want: Result{
 				Outcome: Exited, Reason: "init exited with status 0",
-				Tail: []string{"no newline\t~[1m~\ufffd", "entrylab: init exited with status 0"},
+				Tail: []string{"entrylab: init exited with status 0", "no newline\t~[1m~\ufffd"}, // a line without its end is one at the end only
 			},
 		},
 	}
@@ -137,7 +133,7 @@ func TestRun(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, got.Report())
 			}
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(Result{}, "CommandLine", "Elapsed", "FirstByte"), sorted); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(Result{}, "CommandLine", "Elapsed", "FirstByte")); diff != "" {
 				t.Errorf("Result (-want +got):\n%s", diff)
 			}
 			if console.String() != tt.console || log.String() != tt.log {
@@ -195,7 +191,7 @@ func TestRunWithoutNewline(t *testing.T) {
 		"entrylab: init exited with status 0",
 		strings.Repeat("A", lineBytes) + "... (1048176 bytes more)",
 	}
-	if diff := cmp.Diff(want, got.Tail, sorted); diff != "" {
+	if diff := cmp.Diff(want, got.Tail); diff != "" {
 		t.Errorf("Tail (-want +got):\n%s", diff)
 	}
 }
@@ -218,6 +214,56 @@ func TestRunSharedWriter(t *testing.T) {
 	})
 	if err != nil || got.Outcome != Exited {
 		t.Errorf("error %v\n%s", err, got.Report())
+	}
+}
+
+// TestRunOrder has one writer for both channels: init's last words come before
+// the kernel's.
+func TestRunOrder(t *testing.T) {
+	kernel := scriptKernel(t)
+	for range 20 { // it is a matter of time
+		var both bytes.Buffer
+		got, err := Run(t.Context(), Config{
+			Engine: TCG, Kernel: kernel, Append: "c hello|;" + exits, Timeout: TimeoutFor(t, limit), Console: &both, Log: &both,
+		})
+		if err != nil || got.Outcome != Exited {
+			t.Fatalf("error %v\n%s", err, got.Report())
+		}
+		if want := "hello\nentrylab: init exited with status 0\n"; both.String() != want {
+			t.Fatalf("it is %q, want %q", both.String(), want)
+		}
+	}
+}
+
+// TestChannelAfter: what is on one channel is passed on before what comes on the
+// other, by whole lines where they are asked for.
+func TestChannelAfter(t *testing.T) {
+	console, consoleEnd, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer console.Close()
+	var both bytes.Buffer
+	rec := newRecorder()
+	rec.connect(&both, &both, func(err error) { t.Error(err) })
+	log := after{&channel{file: console, to: &rec.console}, &rec.log}
+	write := func(w io.Writer, text string) {
+		t.Helper()
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(consoleEnd, "first, ")
+	write(log, "th")
+	write(consoleEnd, "second\n")
+	write(log, "ird\nfourth")
+	consoleEnd.Close()
+	write(log, "") // behind the console's end
+	if err := rec.finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := "first, second\nthird\nfourth"; both.String() != want {
+		t.Errorf("came %q, want %q", both.String(), want)
 	}
 }
 
@@ -263,7 +309,7 @@ func TestRunTimeout(t *testing.T) {
 				if len(got.Tail) != tailLines || got.Tail[tailLines-2] != "chatter" {
 					t.Errorf("Tail = %q, want %d lines of chatter", got.Tail, tailLines)
 				}
-			} else if diff := cmp.Diff(tt.tail, got.Tail, sorted); diff != "" {
+			} else if diff := cmp.Diff(tt.tail, got.Tail); diff != "" {
 				t.Errorf("Tail (-want +got):\n%s", diff)
 			}
 			wantGone(t, kernel)

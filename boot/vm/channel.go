@@ -1,0 +1,85 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// channel is our end of a socket or pipe that a machine writes to.
+type channel struct {
+	file *os.File
+	to   io.Writer // does not fail, and does not wait for anybody
+
+	mu sync.Mutex // held from reading to passing on, which so stay in order
+}
+
+// pump passes on what comes until the end, or until the file's deadline.
+func (c *channel) pump() error {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("reading the %s: %w", c.file.Name(), err)
+	}
+	var ended error
+	err = raw.Read(func(fd uintptr) (done bool) {
+		ended = c.take(int(fd))
+		return ended != nil
+	})
+	if err == nil && ended != io.EOF {
+		err = ended
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("reading the %s: %w", c.file.Name(), err)
+	}
+	return nil
+}
+
+// take passes on what is there already. It returns io.EOF at the end, and nil
+// if more may come.
+func (c *channel) take(fd int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := syscall.Read(fd, buf)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return nil
+		case err != nil:
+			return err
+		case n == 0:
+			return io.EOF
+		}
+		if _, err := c.to.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// after writes to a stream of a machine whatever another channel of it has
+// before. A machine writes to its channels in the guest's order, so what the
+// guest said there first is there when a byte comes here.
+type after struct {
+	other *channel
+	io.Writer
+}
+
+func (a after) Write(p []byte) (int, error) {
+	raw, err := a.other.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var taken error
+	if err := raw.Control(func(fd uintptr) { taken = a.other.take(int(fd)) }); err != nil {
+		return 0, err
+	}
+	if taken != nil && taken != io.EOF {
+		return 0, taken
+	}
+	return a.Writer.Write(p)
+}
