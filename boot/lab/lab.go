@@ -314,7 +314,7 @@ func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, e
 		return run, fmt.Errorf("%w: %w", ErrNoVerdict, err)
 	}
 	if res.Outcome != vm.Exited {
-		return run, fmt.Errorf("%w: %v: %s", ErrNoVerdict, res.Outcome, res.Reason)
+		return run, fmt.Errorf("%w: %v", ErrNoVerdict, res)
 	}
 	if !run.Complete {
 		return run, fmt.Errorf("%w: init exited with status %d before its summary", ErrNoVerdict, res.Status)

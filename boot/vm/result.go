@@ -63,11 +63,19 @@ type Result struct {
 	Elapsed, FirstByte time.Duration
 }
 
+// String says how the machine ended in one line.
+func (r Result) String() string {
+	if r.Outcome == Crash {
+		return "CRASH: " + r.Reason
+	}
+	return r.Reason // the kernel's words, which begin with what it was
+}
+
 // Report tells the whole story on several lines, for a failure: the outcome,
 // the last lines of the guest and how to repeat it by hand.
 func (r Result) Report() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", strings.ToUpper(r.Outcome.String()), r.Reason)
+	fmt.Fprintf(&b, "%v\n", r)
 	if len(r.Tail) == 0 {
 		b.WriteString("nothing came out of the machine\n")
 	} else {

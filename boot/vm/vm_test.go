@@ -140,7 +140,7 @@ by hand:
 		t.Errorf("Report (-want +got):\n%s", diff)
 	}
 	r = Result{Outcome: Refused, Reason: "cannot boot: x", CommandLine: "qemu"}
-	want = "REFUSED: cannot boot: x\nnothing came out of the machine\nby hand:\n    qemu\n"
+	want = "cannot boot: x\nnothing came out of the machine\nby hand:\n    qemu\n"
 	if diff := cmp.Diff(want, r.Report()); diff != "" {
 		t.Errorf("Report (-want +got):\n%s", diff)
 	}
