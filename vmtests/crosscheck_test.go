@@ -170,3 +170,25 @@ func TestCrosscheckSysret(t *testing.T) {
 	}
 	t.Errorf("QEMU: %q did not fail\n%s", check, inQEMU.VM.Report())
 }
+
+// TestCountersOfBochs boots CPU models of Bochs whose CPUID tells of Intel's
+// fixed counters, the reading of which is a #GP there: the kernel must leave them
+// alone, and the guest measure without. No emulator has any that count.
+func TestCountersOfBochs(t *testing.T) {
+	for _, cpu := range []string{"corei7_haswell_4770", "ryzen"} {
+		t.Run(cpu, func(t *testing.T) {
+			t.Parallel()
+			m := needBochs(t)
+			m.CPU = cpu
+			console := ""
+			run, err := lab.RunGuest(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
+				func(line string) { console += line + "\n" })
+			if err != nil {
+				t.Fatal(err, console)
+			}
+			if !strings.Contains(console, "counters=false") || run.Count("", result.Fail)+run.Count("", result.Error) > 0 {
+				t.Errorf("the guest says\n%s", console)
+			}
+		})
+	}
+}

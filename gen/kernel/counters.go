@@ -11,22 +11,37 @@ var counters = struct{ cycles, instructions, on Mem }{
 	Sym("perf_counters"), Sym("perf_counters").Add(8), Sym("perf_counters").Add(16),
 }
 
-// setMSR writes a constant to an MSR. Clobbers RAX, RCX, RDX.
-func setMSR(msr uint32, value uint64) Block {
-	return Block{MOVL(msr, RCX), MOVL(uint32(value), RAX), MOVL(uint32(value>>32), RDX), WRMSR()}
-}
-
 // performanceCounters turns on two of the CPU's counters, where CPUID tells that
-// it has them, for measurements in ring 3.
+// it has them and they do count, for measurements in ring 3.
 func performanceCounters() Program {
 	const ctl = x86.MSR_F15H_PERF_CTL
 	atLeast := func(leaf uint32) Block { // of the range of leaf
 		return Block{MOVL(leaf&0x80000000, RAX), CPUID(), CMPL(RAX, leaf)}
 	}
-	allow := func(cycles, instructions uint64) Block {
+	set := func(msr uint32, value uint64, otherwise string) Block {
+		return Block{MOVL(msr, RCX), MOVL(uint32(value), RAX), MOVL(uint32(value>>32), RDX), WRMSR().Fault(otherwise)}
+	}
+	// A hypervisor may tell of counters and have neither the MSRs nor anything
+	// that counts; CPUID is what makes it notice, and what passes time.
+	counts := func(selector uint32, otherwise string) Block {
 		return Block{
-			MOVL(uint32(cycles), RAX), MOVQ(RAX, counters.cycles),
-			MOVL(uint32(instructions), RAX), MOVQ(RAX, counters.instructions),
+			MOVL(selector, RCX),
+			RDPMC().Fault(otherwise),
+			MOVL(RAX, RDI),
+			XORL(RAX, RAX),
+			CPUID(),
+			MOVL(selector, RCX),
+			RDPMC().Fault(otherwise),
+			CMPL(RAX, RDI),
+			JE(otherwise),
+		}
+	}
+	allow := func(cycles, instructions uint32, otherwise string) Block {
+		return Block{
+			counts(cycles, otherwise),
+			counts(instructions, otherwise),
+			MOVL(cycles, RAX), MOVQ(RAX, counters.cycles),
+			MOVL(instructions, RAX), MOVQ(RAX, counters.instructions),
 			MOVQ(1, counters.on),
 			MOVQ(CR4, RAX),
 			ORQ(x86.CR4_PCE, RAX),
@@ -38,8 +53,10 @@ func performanceCounters() Program {
 		Funcs: []Func{
 			FUNC("counters_init",
 				`counters_init makes the core's cycles and its retired instructions be counted, in
-both rings, and lets ring 3 read them: by Intel's fixed counters (CPUID leaf 0xA
-tells of them from version 2 on), else by two of AMD's extended ones.`,
+both rings, and lets ring 3 read them (CR4.PCE): by Intel's fixed counters (CPUID
+leaf 0xA tells of them from version 2 on), else by two of AMD's extended ones
+(CPUID leaf 0x80000001; 0x80000022 tells whether they have a common control).
+Counters that cannot be set or read, or that stand still, are left alone.`,
 				atLeast(0xa),
 				IF(AE,
 					MOVL(0xa, RAX),
@@ -48,32 +65,31 @@ tells of them from version 2 on), else by two of AMD's extended ones.`,
 					MOVZBL(RAX, RAX), // version
 					ANDL(0x1f, RDX),  // number of fixed counters
 					CMPL(RAX, 2),
-					JB("none"),
+					JB("extended"),
 					CMPL(RDX, 2),
-					JB("none"),
-					setMSR(x86.MSR_CORE_PERF_FIXED_CTR_CTRL, x86.FixedBothRings|x86.FixedBothRings<<4),
-					setMSR(x86.MSR_CORE_PERF_GLOBAL_CTRL, 3<<32),
-					allow(x86.FixedCounter+1, x86.FixedCounter),
+					JB("extended"),
+					set(x86.MSR_CORE_PERF_FIXED_CTR_CTRL, x86.FixedBothRings|x86.FixedBothRings<<4, "extended"),
+					set(x86.MSR_CORE_PERF_GLOBAL_CTRL, 3<<32, "extended"),
+					allow(x86.FixedCounter+1, x86.FixedCounter, "extended"),
 				),
-				LABEL("none"),
+				LABEL("extended"),
 				atLeast(0x80000001),
+				JB("none"),
+				MOVL(uint32(0x80000001), RAX),
+				CPUID(),
+				BTL(x86.CPUID_80000001_ECX_PERFCTR_CORE, RCX),
+				JAE("none"),
+				set(ctl, x86.PerfEventBothRings|x86.PerfEventCycles, "none"),
+				set(ctl+2, x86.PerfEventBothRings|x86.PerfEventInstruction, "none"),
+				atLeast(0x80000022),
 				IF(AE,
-					MOVL(uint32(0x80000001), RAX),
+					MOVL(uint32(0x80000022), RAX),
 					CPUID(),
-					BTL(x86.CPUID_80000001_ECX_PERFCTR_CORE, RCX),
-					IF(B,
-						setMSR(ctl, x86.PerfEventBothRings|x86.PerfEventCycles),
-						setMSR(ctl+2, x86.PerfEventBothRings|x86.PerfEventInstruction),
-						atLeast(0x80000022),
-						IF(AE,
-							MOVL(uint32(0x80000022), RAX),
-							CPUID(),
-							BTL(x86.CPUID_80000022_EAX_PERFMON_V2, RAX),
-							IF(B, setMSR(x86.MSR_AMD64_PERF_GLOBAL_CTL, 3)),
-						),
-						allow(0, 1),
-					),
+					BTL(x86.CPUID_80000022_EAX_PERFMON_V2, RAX),
+					IF(B, set(x86.MSR_AMD64_PERF_GLOBAL_CTL, 3, "none")),
 				),
+				allow(0, 1, "none"),
+				LABEL("none"),
 				RETURN(),
 			).Saving(RBX),
 		},

@@ -189,7 +189,8 @@ const (
 	GateSize      = 16
 )
 
-// Performance counters. Intel's fixed ones (SDM volume 3, 21.2.2): counter 0
+// Performance counters. Intel's fixed ones (SDM volume 3, "Architectural
+// Performance Monitoring Version 2"; 21.2.2): counter 0
 // counts retired instructions, 1 the core's unhalted cycles, and RDPMC takes
 // FixedCounter plus the number. AMD's extended ones (APM volume 2, 13.2.1):
 // MSRs in pairs of control and count, RDPMC takes the number.
