@@ -36,11 +36,12 @@ var bochsDiffers = map[string]float64{"signal-round-trip": -5}
 // in Bochs: it takes the single-step trap in the kernel.
 const bochsSkips = "traps: single step"
 
-// TestCrosscheck verifies and measures the same variants under QEMU's icount
-// and in Bochs, two emulators that share nothing: every check must have the
-// same outcome and every operation the same count of instructions, but for the
-// differences that are told above.
+// TestCrosscheck verifies and then measures the same variants under QEMU's
+// icount and in Bochs, two emulators that share nothing, in one boot each: every
+// check must have the same outcome and every operation the same count of
+// instructions, but for the differences that are told above.
 func TestCrosscheck(t *testing.T) {
+	t.Parallel()
 	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "bare")}
 	if *everyPreset {
 		list = nil
@@ -48,20 +49,13 @@ func TestCrosscheck(t *testing.T) {
 			list = append(list, p.Named)
 		}
 	}
-	for _, tt := range []struct {
-		word    string
-		compare func(t *testing.T, inBochs, inQEMU *lab.Run)
-	}{{"verify", compareChecks}, {"measure", compareCounts}} {
-		t.Run(tt.word, func(t *testing.T) {
-			t.Parallel()
-			c := lab.Config{Variants: list, Args: []string{tt.word}, VM: needBochs(t)}
-			inBochs := runGuest(t, c)
-			c.VM = machine(t, vm.ICount)
-			inQEMU := runGuest(t, c)
-			t.Logf("%v in Bochs, %v in QEMU", inBochs.VM.Elapsed, inQEMU.VM.Elapsed)
-			tt.compare(t, inBochs, inQEMU)
-		})
-	}
+	c := lab.Config{Variants: list, Args: []string{"verify", "measure"}, VM: needBochs(t)}
+	inBochs := runGuest(t, c)
+	c.VM = machine(t, vm.ICount)
+	inQEMU := runGuest(t, c)
+	t.Logf("%v in Bochs, %v in QEMU", inBochs.VM.Elapsed, inQEMU.VM.Elapsed)
+	compareChecks(t, inBochs, inQEMU)
+	compareCounts(t, inBochs, inQEMU)
 }
 
 // compareChecks compares the outcomes.
