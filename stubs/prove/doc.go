@@ -99,8 +99,9 @@
 // # How the proof itself is tested
 //
 // Each instruction of each preset is changed in every way that its encoding has
-// room for (mutate_test.go), and what is proved all the same is reviewed one by
-// one (survivors_test.go). The decoder is compared with GNU as, the meaning of
-// each instruction with the CPU that runs the test (cpu_test.go), the facts with
-// random inputs, and every claim has a variant of which it fails.
+// room for, changes places with the next, and is run twice (mutate_test.go); what
+// is proved all the same is reviewed one by one (survivors_test.go). The decoder is
+// compared with GNU as, the meaning of each instruction with the CPU that runs the
+// test (cpu_test.go), the facts with random inputs, and every claim has a variant
+// of which it fails.
 package prove

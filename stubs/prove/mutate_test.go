@@ -110,6 +110,54 @@ func mutants(in *inst, code []byte) []mutant {
 	return list
 }
 
+// swapped is two instructions that follow each other, in the other order; none if they may change places, or cannot.
+func swapped(a, b *inst, code []byte) []mutant {
+	if commute(effectsOf(a), effectsOf(b)) {
+		return nil
+	}
+	first, ok := moved(a, code[:a.len], int(b.len))
+	second, ok2 := moved(b, code[a.len:], -int(a.len))
+	if !ok || !ok2 || bytes.Equal(first, second) {
+		return nil
+	}
+	return []mutant{{"it changes places with " + b.String(), slices.Concat(second, first)}}
+}
+
+// moved is an instruction that is moved by n bytes and names the same places.
+func moved(in *inst, code []byte, n int) ([]byte, bool) {
+	b := bytes.Clone(code)
+	at, size := in.enc.disp, in.enc.dispLen
+	switch rip := in.src.kind == inMem && in.src.rip || in.dst.kind == inMem && in.dst.rip; {
+	case in.enc.rel:
+		at, size = in.enc.imm, in.enc.immLen
+	case !rip:
+		return b, true
+	}
+	var d int64
+	for i := range size {
+		d |= int64(b[at+i]) << (8 * i)
+	}
+	d = d<<(64-8*size)>>(64-8*size) - int64(n)
+	for i := range size {
+		b[at+i] = byte(d >> (8 * i))
+	}
+	return b, d<<(64-8*size)>>(64-8*size) == d
+}
+
+// byteWide is an instruction with its operand made a byte.
+func byteWide(in *inst, code []byte) []mutant {
+	b := bytes.Clone(code)
+	if int(in.enc.op) >= len(b) || b[in.enc.op]&1 == 0 {
+		return nil
+	}
+	b[in.enc.op] ^= 1
+	other, err := decode(b, 0)
+	if err != nil || other.op != in.op || other.width != 1 || int(other.len) != len(b) {
+		return nil
+	}
+	return []mutant{{"the width is a byte", b}}
+}
+
 // mutated is the subject with other bytes at an address.
 func (s *subject) mutated(addr uint64, code []byte) *subject {
 	c := *s
@@ -130,12 +178,44 @@ func (s *subject) mutated(addr uint64, code []byte) *subject {
 	return &c
 }
 
+// farAway is where no function of a linked variant is.
+const farAway = 0xffff_ffff_f000_0000
+
+// twice is the subject with the instruction at an address run twice. As there is
+// no room for it, the decoded instructions are changed: in its place is a jump to
+// two copies, and behind them one back.
+func (s *subject) twice(addr uint64) *subject {
+	c := *s
+	c.parts = slices.Clone(s.parts)
+	p := c.partOf(addr)
+	in, _ := s.fetch(addr)
+	jump := func(to uint64, size uint8) *inst {
+		return &inst{op: opJMP, len: size, src: operand{kind: isImm, imm: int64(to)}, enc: encoding{rel: true}}
+	}
+	p.insts = slices.Clone(p.insts)
+	p.insts[addr-p.addr] = jump(farAway, in.len)
+	copies := part{p.name, farAway, make([]byte, 2*in.len+1), make([]*inst, 2*in.len+1)}
+	copies.insts[0], copies.insts[in.len], copies.insts[2*in.len] = in, in, jump(addr+uint64(in.len), 1)
+	c.parts = append(c.parts, copies)
+	return &c
+}
+
+// runTwice is the change that the code is empty of.
+const runTwice = "it is run twice"
+
 // oneMutant is a mutant and where it is.
 type oneMutant struct {
 	s     *subject
 	where Where
 	mutant
 	addr uint64
+}
+
+func (m oneMutant) subject() *subject {
+	if m.what == runTwice {
+		return m.s.twice(m.addr)
+	}
+	return m.s.mutated(m.addr, m.code)
 }
 
 func allMutants(t testing.TB, n stubs.Named) []oneMutant {
@@ -159,10 +239,22 @@ func allMutants(t testing.TB, n stubs.Named) []oneMutant {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range mutants(in, p.code[off:off+int(in.len)]) {
+			next := off + int(in.len)
+			changed := append(mutants(in, p.code[off:next]), byteWide(in, p.code[off:next])...)
+			if next < len(p.code) {
+				after, err := s.fetch(p.addr + uint64(next))
+				if err != nil {
+					t.Fatal(err)
+				}
+				changed = append(changed, swapped(in, after, p.code[off:next+int(after.len)])...)
+			}
+			if !again(in) {
+				changed = append(changed, mutant{what: runTwice})
+			}
+			for _, m := range changed {
 				list = append(list, oneMutant{s, places.at(addr), m, addr})
 			}
-			off += int(in.len)
+			off = next
 		}
 	}
 	return list
@@ -200,7 +292,7 @@ func TestMutants(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := w; i < len(list); i += workers {
-				survived[i] = !list[i].s.mutated(list[i].addr, list[i].code).prove(true).failed
+				survived[i] = !list[i].subject().prove(true).failed
 			}
 		})
 	}
@@ -217,7 +309,7 @@ func TestMutants(t *testing.T) {
 			continue
 		}
 		now := "no instruction"
-		if in, err := m.s.mutated(m.addr, m.code).fetch(m.addr); err == nil {
+		if in, err := m.subject().fetch(m.addr); err == nil {
 			now = in.String()
 		}
 		t.Errorf("%v: the proof does not see that %s (%s)", m.where, m.what, now)

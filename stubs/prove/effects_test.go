@@ -1,0 +1,177 @@
+package prove
+
+import (
+	"slices"
+	"testing"
+)
+
+// effects are what an instruction needs and what it changes, as far as tells
+// whether two of them may change places, or one be run twice, and nobody sees it.
+type effects struct {
+	reads, writes regSet
+	writesFlags   bool
+	clears        bool // it is XOR of a register with itself, after which the flags are the same for all
+	loads, stores []operand
+	width         uint8
+	// other: it does more than this tells, as SWAPGS or a branch.
+	other bool
+}
+
+// regSet has a bit for each register.
+type regSet uint16
+
+func (s *regSet) add(regs ...reg) {
+	for _, r := range regs {
+		if r < numRegs {
+			*s |= 1 << r
+		}
+	}
+}
+
+// effectsOf knows the instructions that move and compute; all others are other.
+func effectsOf(in *inst) effects {
+	e := effects{width: in.width}
+	if in.op == opMOVZX || in.op == opMOVSX {
+		e.width = in.from
+	}
+	read := func(o operand) {
+		switch o.kind {
+		case inReg:
+			e.reads.add(o.reg)
+		case inMem:
+			e.reads.add(o.base, o.index)
+			e.loads = append(e.loads, o)
+		}
+	}
+	write := func(o operand) {
+		switch o.kind {
+		case inReg:
+			e.writes.add(o.reg)
+			if in.width < 4 { // the rest stays
+				e.reads.add(o.reg)
+			}
+		case inMem:
+			e.reads.add(o.base, o.index)
+			e.stores = append(e.stores, o)
+		}
+	}
+	stack := operand{kind: inMem, base: rSP, index: noReg}
+	switch in.op {
+	case opMOV, opMOVZX, opMOVSX:
+		read(in.src)
+		write(in.dst)
+	case opLEA:
+		e.reads.add(in.src.base, in.src.index)
+		write(in.dst)
+	case opADD, opOR, opAND, opSUB, opXOR, opSHL, opSHR, opSAR, opBTS, opBTR, opBTC, opINC, opDEC, opNEG:
+		e.writesFlags = true
+		if e.clears = in.op == opXOR && in.src == in.dst && in.dst.kind == inReg; !e.clears {
+			read(in.src)
+			read(in.dst)
+		}
+		write(in.dst)
+	case opCMP, opTEST, opBT:
+		e.writesFlags = true
+		read(in.src)
+		read(in.dst)
+	case opPUSH:
+		read(in.src)
+		stack.imm = -8
+		e.reads.add(rSP)
+		e.writes.add(rSP)
+		write(stack)
+	case opPOP:
+		e.writes.add(rSP)
+		read(stack)
+		write(in.dst)
+	case opNOP, opPAUSE:
+	default:
+		e.other = true
+	}
+	return e
+}
+
+// apart reports whether two operands in memory are surely different words: they
+// lie apart from the same register, or one in the per-CPU area and one on the
+// stack.
+func apart(a operand, aWidth uint8, b operand, bWidth uint8) bool {
+	perCPU := func(o operand) bool { return o.seg == segGS && o.base == noReg && o.index == noReg }
+	stack := func(o operand) bool { return o.seg == segNone && o.base == rSP && o.index == noReg }
+	if perCPU(a) && stack(b) || stack(a) && perCPU(b) {
+		return true
+	}
+	if a.rip || b.rip || a.seg != b.seg || a.base != b.base || a.index != noReg || b.index != noReg {
+		return false
+	}
+	return a.imm+int64(aWidth) <= b.imm || b.imm+int64(bWidth) <= a.imm
+}
+
+// commute reports whether two instructions that follow each other may change
+// places.
+func commute(a, b effects) bool {
+	if a.other || b.other || a.reads&b.writes != 0 || a.writes&b.reads != 0 || a.writes&b.writes != 0 {
+		return false
+	}
+	if a.writesFlags && b.writesFlags && !(a.clears && b.clears) {
+		return false
+	}
+	conflict := func(x, y []operand, xWidth, yWidth uint8) bool {
+		return slices.ContainsFunc(x, func(o operand) bool {
+			return slices.ContainsFunc(y, func(p operand) bool { return !apart(o, xWidth, p, yWidth) })
+		})
+	}
+	return !conflict(a.stores, b.stores, a.width, b.width) && !conflict(a.stores, b.loads, a.width, b.width) && !conflict(a.loads, b.stores, a.width, b.width)
+}
+
+// again reports whether an instruction that is run twice does what it does once.
+func again(in *inst) bool {
+	switch in.op {
+	case opCLI, opSTI, opCLD, opSTD, opCLAC, opSTAC, opLFENCE, opENDBR, opVERW, opWRMSR:
+		return true // opWRMSR: of what the variants write
+	case opJMP, opJCC, opSYSRET, opIRET, opUD2, opRET, opRETN:
+		return true // the first that goes is the last
+	}
+	e := effectsOf(in)
+	if in.op == opAND || in.op == opOR { // the second time all bits are as they should be
+		return in.dst.kind == inReg && in.src.kind != inMem
+	}
+	return !e.other && e.reads&e.writes == 0 && (len(e.loads) == 0 || len(e.stores) == 0)
+}
+
+// TestEffects spot-checks what makes a mutant no mutant.
+func TestEffects(t *testing.T) {
+	mem := func(imm int64) operand { return operand{kind: inMem, base: rSP, index: noReg, imm: imm} }
+	of := func(r reg) operand { return operand{kind: inReg, reg: r} }
+	load := func(imm int64, r reg) *inst { return &inst{op: opMOV, width: 8, src: mem(imm), dst: of(r)} }
+	store := func(r reg, imm int64) *inst { return &inst{op: opMOV, width: 8, src: of(r), dst: mem(imm)} }
+	push := &inst{op: opPUSH, width: 8, src: of(rDI)}
+	test := &inst{op: opTEST, width: 8, src: of(rAX), dst: of(rAX)}
+	for _, tt := range []struct {
+		name    string
+		a, b    *inst
+		commute bool
+		again   bool // of a
+	}{
+		{"loads of two words", load(0, rDI), load(8, rSI), true, true},
+		{"loads into one register", load(0, rDI), load(8, rDI), false, true},
+		{"a load of what is stored", store(rDI, 0), load(0, rSI), false, true},
+		{"a load of half of what is stored", store(rDI, 0), load(4, rSI), false, true},
+		{"a load of the word behind it", store(rDI, 0), load(8, rSI), true, true},
+		{"two pushes", push, push, false, false},
+		{"a load by what is loaded", load(0, rSP), load(8, rSI), false, false},
+		{"two tests", test, test, false, true},
+		{"a test and a move", test, load(0, rDI), true, true},
+		{"a test of what is loaded", test, load(0, rAX), false, true},
+		{"a word of the per-CPU area", push, &inst{op: opMOV, width: 8, src: operand{kind: inMem, seg: segGS, base: noReg, index: noReg}, dst: of(rAX)}, true, false},
+		{"bits cleared", &inst{op: opAND, width: 4, src: of(rDI), dst: of(rSI)}, test, false, true},
+		{"two registers cleared", &inst{op: opXOR, width: 4, src: of(rDI), dst: of(rDI)}, &inst{op: opXOR, width: 4, src: of(rSI), dst: of(rSI)}, true, true},
+		{"what changes more", &inst{op: opSWAPGS}, load(0, rAX), false, false},
+	} {
+		if got := commute(effectsOf(tt.a), effectsOf(tt.b)); got != tt.commute {
+			t.Errorf("%s: they may change places: %v", tt.name, got)
+		}
+		if got := again(tt.a); got != tt.again {
+			t.Errorf("%s: it may be run twice: %v", tt.name, got)
+		}
+	}
+}
