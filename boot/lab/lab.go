@@ -219,7 +219,7 @@ func guestProgram(ctx context.Context) (string, error) {
 func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil { // no HOME
-		base = os.TempDir()
+		base = filepath.Join(os.TempDir(), fmt.Sprintf("entrylab-%d", os.Getuid())) // not another user's
 	}
 	dir := filepath.Join(base, "entrylab")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

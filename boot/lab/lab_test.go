@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,19 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, tt.err)
 			}
 		})
+	}
+}
+
+// TestCacheWithoutHome: where there is no home folder, the cache is a user's own
+// all the same.
+func TestCacheWithoutHome(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("TMPDIR", tmp)
+	dir, err := cacheDir()
+	if want := filepath.Join(tmp, fmt.Sprintf("entrylab-%d", os.Getuid()), "entrylab"); err != nil || dir != want {
+		t.Errorf("the cache is %s, error %v; want %s", dir, err, want)
 	}
 }
 

@@ -36,7 +36,7 @@ func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...r
 	}
 	dir, err := os.MkdirTemp("", "entrylab-")
 	if err != nil {
-		return err
+		return fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
 	}
 	defer os.RemoveAll(dir)
 	m.Kernel, m.Initrd, m.MemoryMiB = kernel, filepath.Join(dir, "initramfs.cpio"), linuxMemory

@@ -99,7 +99,7 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	}
 	dir, err := os.MkdirTemp("", "entrylab-bochs-")
 	if err != nil {
-		return ending{}, err
+		return ending{}, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
 	}
 	defer os.RemoveAll(dir)
 	image, err := filepath.Abs(c.Disk)

@@ -86,6 +86,7 @@ func TestBadInput(t *testing.T) {
 		{"no such machine", []string{"boot", "-init", good, "-machine", "vax"}, []string{`-machine "vax"`, "want microvm, pc or q35"}},
 		{"no such CPU", []string{"boot", "-init", good, "-engine", "tcg", "-cpu", "abacus"}, []string{"unable to find CPU model 'abacus'"}},
 		{"no such format", []string{"compare", "-format", "xml", "linux-3.19", "linux-4.1"}, []string{`-format "xml"`, "want text, json or bench"}},
+		{"no such engine to compare", []string{"compare", "-engine", "warp", "linux-3.19", "linux-4.1"}, []string{`-engine "warp"`, "want auto, icount, kvm, bochs, replay or static"}},
 		{"engine without costs", []string{"compare", "-engine", "tcg", "linux-3.19", "linux-4.1"}, []string{"-engine tcg", "use icount"}},
 		{"negative memory", []string{"boot", "-init", good, "-memory", "-1"}, []string{"-memory -1"}},
 		{"no memory", []string{"boot", "-init", good, "-memory", "0"}, []string{"-memory 0"}},
@@ -104,6 +105,7 @@ func TestBadInput(t *testing.T) {
 		{"init is cut to build", []string{"build", "-o", image, "-init", cut}, []string{cut, "is truncated"}},
 		{"quotes for init", []string{"boot", "-init", good, "--", `a"b`}, []string{`"a\"b"`, "cannot carry quotes"}},
 
+		{"output is init", []string{"build", "-init", good, "-o", dir + "/../" + filepath.Base(dir) + "/good"}, []string{"is the file that is read", "give another path"}},
 		{"no output", []string{"build", "-init", good}, []string{"want -o FILE"}},
 		{"output in no folder", []string{"build", "-init", good, "-o", filepath.Join(missing, "x.elf")}, []string{"cannot write image", missing, "make the directory"}},
 		{"output below a file", []string{"build", "-init", good, "-o", filepath.Join(text, "x.elf")}, []string{"cannot write image", text, "give another path"}},

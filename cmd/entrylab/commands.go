@@ -56,6 +56,9 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	default:
 		return 0, fmt.Errorf("-format %q: want elf or disk", *format)
 	}
+	if err := notInput(*out, *initPath); err != nil {
+		return 0, err
+	}
 	list, err := parseVariants(*names)
 	if err != nil {
 		return 0, err

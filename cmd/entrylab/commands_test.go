@@ -108,17 +108,22 @@ func TestHelp(t *testing.T) {
 		name   string
 		args   []string
 		status int
-		want   string
+		want   string // on stdout if it was asked for, else on stderr
 	}{
 		{"no command", nil, exitError, "usage: entrylab COMMAND"},
 		{"help", []string{"help"}, 0, "usage: entrylab COMMAND"},
 		{"-h", []string{"-h"}, 0, "usage: entrylab COMMAND"},
+		{"without arguments", []string{"variants", "-h"}, 0, "usage: entrylab variants\n"},
 		{"of a command", []string{"boot", "-h"}, 0, "usage: entrylab boot [-variant V]"},
 		{"of a command in the middle", []string{"boot", "-engine", "tcg", "-help"}, 0, "usage: entrylab boot [-variant V]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, stdout, stderr := played(t, tt.args...)
-			if status != tt.status || stdout != "" || !strings.HasPrefix(stderr, tt.want) {
+			asked, other := stdout, stderr
+			if tt.status != 0 {
+				asked, other = stderr, stdout
+			}
+			if status != tt.status || other != "" || !strings.HasPrefix(asked, tt.want) {
 				t.Errorf("status %d, stdout %q, stderr %q; want status %d and %q", status, stdout, stderr, tt.status, tt.want)
 			}
 		})
@@ -168,29 +173,37 @@ func TestProgress(t *testing.T) {
 			t.Errorf("error %v, stdout %q, stderr %q", err, stdout.String(), stderr.String())
 		}
 	})
-	t.Run("terminal", func(t *testing.T) {
-		screen, terminal, err := pty.Open()
-		if err != nil {
-			t.Skipf("no terminal to be had: %v", err)
-		}
-		defer screen.Close()
-		var stdout bytes.Buffer
-		cmd := boot()
-		cmd.Stdout, cmd.Stderr = &stdout, terminal
-		err = cmd.Run()
-		terminal.Close()
-		_ = screen.SetReadDeadline(time.Now().Add(time.Second))
-		var shown bytes.Buffer
-		_, _ = shown.ReadFrom(screen) // ends with EIO
-		if err != nil || stdout.String() != "hello\n" {
-			t.Errorf("error %v, stdout %q", err, stdout.String())
-		}
-		const clear = "\r\x1b[K"
-		want := regexp.MustCompile(`^(` + regexp.QuoteMeta(clear) + `[^\r\n\x1b]{1,78})+` + regexp.QuoteMeta(clear+strings.TrimSuffix(log, "\n")) + `\r\n$`)
-		if !want.MatchString(shown.String()) || !strings.Contains(shown.String(), clear+"generating the kernel") {
-			t.Errorf("the terminal shows %q", shown.String())
-		}
-	})
+	const clear = "\r\x1b[K"
+	steps := `^` + regexp.QuoteMeta(clear) + `generating the kernel[^\r\n\x1b]*(` + regexp.QuoteMeta(clear) + `[^\r\n\x1b]{1,78})*` + regexp.QuoteMeta(clear+strings.TrimSuffix(log, "\n")) + `\r\n$`
+	none := `^` + regexp.QuoteMeta(strings.TrimSuffix(log, "\n")) + `\r\n$`
+	for _, tt := range []struct{ name, term, want string }{{"terminal", "vt100", steps}, {"dumb terminal", "dumb", none}, {"unknown terminal", "", none}} {
+		t.Run(tt.name, func(t *testing.T) { onTerminal(t, boot(), tt.term, tt.want) })
+	}
+}
+
+// onTerminal runs the command, which boots hello, on a terminal of the kind
+// term; what that shows must match want.
+func onTerminal(t *testing.T, cmd *exec.Cmd, term, want string) {
+	t.Helper()
+	screen, terminal, err := pty.Open()
+	if err != nil {
+		t.Skipf("no terminal to be had: %v", err)
+	}
+	defer screen.Close()
+	var stdout bytes.Buffer
+	cmd.Env = append(cmd.Env, "TERM="+term)
+	cmd.Stdout, cmd.Stderr = &stdout, terminal
+	err = cmd.Run()
+	terminal.Close()
+	_ = screen.SetReadDeadline(time.Now().Add(time.Second))
+	var shown bytes.Buffer
+	_, _ = shown.ReadFrom(screen) // ends with EIO
+	if err != nil || stdout.String() != "hello\n" {
+		t.Errorf("error %v, stdout %q", err, stdout.String())
+	}
+	if !regexp.MustCompile(want).MatchString(shown.String()) {
+		t.Errorf("the terminal shows %q, want %s", shown.String(), want)
+	}
 }
 
 // TestProgressWidth: a step that is too long for a line is cut, as one that

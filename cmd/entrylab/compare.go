@@ -27,7 +27,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	fs := e.flags()
 	var m machineFlags
 	m.register(fs)
-	fs.Lookup("engine").Usage += "; replay (the paths' code in ring 3 of this CPU, no machine), or static (counts of what is in the code)"
+	fs.Lookup("engine").Usage = "`E`: icount, kvm, bochs, auto (kvm where it is real, else icount), replay (the paths' code in ring 3 of this CPU, no machine), or static (counts of what is in the code)"
 	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
 	var from []string
 	fs.Func("from", "measure no more: `file` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
@@ -46,8 +46,12 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	if fs.NArg() < 2 {
 		return 0, errors.New("want at least two variants: the first is what the others are compared with")
 	}
-	if m.engine == string(vm.TCG) {
+	switch m.engine {
+	case "auto", string(vm.ICount), string(vm.KVM), string(vm.Bochs), engineReplay, engineStatic:
+	case string(vm.TCG):
 		return 0, errors.New("-engine tcg: its time measures the emulator, not the code; use icount")
+	default:
+		return 0, fmt.Errorf("-engine %q: want auto, icount, kvm, bochs, replay or static", m.engine)
 	}
 	list, err := eachVariant(fs.Args())
 	if err != nil {

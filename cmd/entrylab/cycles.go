@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/result"
@@ -88,7 +89,7 @@ func compareConsoles(e *env, files, names []string, out, format string) (status 
 		boots = append(boots, got...)
 	}
 	if len(boots) == 0 {
-		return 0, fmt.Errorf("no whole boot in %d files: want the console of an image whose init was given the word sample", len(files))
+		return 0, fmt.Errorf("no whole boot in %s: want the console of an image whose init was given the word sample", strings.Join(files, ", "))
 	}
 	if len(names) == 0 {
 		names = nil // all

@@ -84,7 +84,7 @@ func TestCompareFrom(t *testing.T) {
 		{"few", "-from " + file("few", consoles(5, "-", 0)), 2, "", "5 whole boots: want at least 8"},
 		{"twice", "-from " + good + " -from " + good, 2, "", "the same boot is there twice"},
 		{"two machines", "-from " + good + " -from " + file("kvm", consoles(1, "KVMKVMKVM", 0)), 2, "", "different machines"},
-		{"nothing", "-from " + file("nothing", "hello\n"), 2, "", "no whole boot in 1 files"},
+		{"nothing", "-from " + file("nothing", "hello\n"), 2, "", "nothing: want the console"},
 		{"no file", "-from " + filepath.Join(dir, "none"), 2, "", "no such file"},
 		{"no variant", "-from " + good + " a z", 2, "", "no variant z"},
 	} {

@@ -79,8 +79,8 @@ type progress struct {
 
 func newProgress(w io.Writer) *progress {
 	f, ok := w.(*os.File)
-	if !ok {
-		return &progress{}
+	if term := os.Getenv("TERM"); !ok || term == "" || term == "dumb" {
+		return &progress{} // a dumb one cannot take a step away again
 	}
 	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return &progress{}

@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -59,11 +61,12 @@ func main() {
 }
 
 func run(ctx context.Context, e *env, args []string) int {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+	switch {
+	case len(args) == 0:
 		usage(e.stderr)
-		if len(args) == 0 {
-			return exitError
-		}
+		return exitError
+	case slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]):
+		usage(e.stdout)
 		return 0
 	}
 	for _, c := range commands {
@@ -81,6 +84,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		case err == nil:
 		case errors.Is(err, flag.ErrHelp):
 			e.help()
+			return 0
 		case ctx.Err() != nil:
 			fmt.Fprintf(e.stderr, "entrylab %s: interrupted\n", c.name)
 			return exitError
@@ -117,10 +121,19 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "usage: entrylab COMMAND [ARGUMENTS]")
 	for _, c := range commands {
-		fmt.Fprintf(w, "\n  %s %s\n        %s\n", c.name, c.args, c.short)
+		fmt.Fprintf(w, "\n  %s\n        %s\n", c.synopsis(), c.short)
 	}
-	fmt.Fprintln(w, "\n`entrylab COMMAND -h` tells a command's flags.")
+	fmt.Fprint(w, `
+"entrylab COMMAND -h" tells a command's flags.
+
+Exit status: 0 all is well; 1 a check failed, or a variant is not proved; 2 the
+command could not do its job, and says why. boot: that of init, 128 and the
+number of the signal that killed it, or 125 if the machine gave no verdict.
+`)
 }
+
+// synopsis is the command with its arguments.
+func (c command) synopsis() string { return strings.TrimSpace(c.name + " " + c.args) }
 
 // flags returns the flag set of the subcommand that runs. Its parse errors are
 // printed by run, once.
@@ -129,8 +142,8 @@ func (e *env) flags() *flag.FlagSet {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {
 		e.help = func() {
-			fmt.Fprintf(e.stderr, "usage: entrylab %s %s\n\n%s\n", e.cmd.name, e.cmd.args, e.cmd.short)
-			fs.SetOutput(e.stderr)
+			fmt.Fprintf(e.stdout, "usage: entrylab %s\n\n%s\n", e.cmd.synopsis(), e.cmd.short)
+			fs.SetOutput(e.stdout)
 			fs.PrintDefaults()
 		}
 	}

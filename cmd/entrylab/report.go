@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/entrylab/entrylab/boot/report"
 	"github.com/entrylab/entrylab/boot/result"
@@ -27,6 +28,16 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 	}
 	if *out == "" || len(files) == 0 {
 		return 0, errors.New("want results files, as entrylab study writes them, and -o FILE")
+	}
+	for i, path := range files {
+		if err := notInput(*out, path); err != nil {
+			return 0, err
+		}
+		for _, other := range files[:i] {
+			if sameFile(path, other) {
+				return 0, fmt.Errorf("%s and %s are one file: its figures would count twice", other, path)
+			}
+		}
 	}
 	r := report.Report{Files: files}
 	for _, path := range files {
@@ -59,4 +70,22 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 	}
 	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), html.Len())
 	return 0, nil
+}
+
+// notInput refuses an output that would take the place of what is read.
+func notInput(out, in string) error {
+	if sameFile(out, in) {
+		return fmt.Errorf("-o %s is the file that is read: give another path", out)
+	}
+	return nil
+}
+
+// sameFile reports whether two paths are of one file that is there.
+func sameFile(a, b string) bool {
+	ia, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	ib, err := os.Stat(b)
+	return err == nil && os.SameFile(ia, ib)
 }

@@ -41,6 +41,8 @@ func TestStudyBadInput(t *testing.T) {
 		{"report: no output", []string{"report", empty}, "-o FILE"},
 		{"report: no file", []string{"report", missing, "-o", filepath.Join(dir, "x")}, "no such file"},
 		{"report: empty file", []string{"report", empty, "-o", filepath.Join(dir, "x")}, "no record in it"},
+		{"report: in place of its input", []string{"report", text, "-o", filepath.Join(dir, ".", "text")}, "is the file that is read: give another path"},
+		{"report: a file twice", []string{"report", text, "-o", filepath.Join(dir, "x"), dir + "//text"}, "are one file: its figures would count twice"},
 		{"report: foreign file", []string{"report", text, "-o", filepath.Join(dir, "x")}, "want a record of entrylab"},
 		{"report: no folder", []string{"report", good, "-o", filepath.Join(missing, "x")}, "cannot write report " + filepath.Join(missing, "x")},
 		{"report: a folder", []string{"report", good, "-o", dir}, "cannot write report " + dir + ": it is there and is not a regular file"},

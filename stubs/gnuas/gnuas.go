@@ -206,11 +206,11 @@ func assemble(path string) (*object, error) {
 	}
 	dir, err := os.MkdirTemp("", "entrylab-as-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
 	}
 	defer os.RemoveAll(dir)
 	if err := os.WriteFile(filepath.Join(dir, IncludeName), []byte(Include()), 0o644); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
 	}
 	out, listing := filepath.Join(dir, "stub.o"), filepath.Join(dir, "stub.lst")
 	// The listing has each instruction in one row: two words hold its 15 bytes.

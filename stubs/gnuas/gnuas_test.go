@@ -193,6 +193,16 @@ func TestLoadErrors(t *testing.T) {
 }
 
 // TestInclude spot-checks names and values: all come from one walk.
+// TestNoTemporaryFolder: the message says which variable to set.
+func TestNoTemporaryFolder(t *testing.T) {
+	needAs(t)
+	file := filepath.Join("testdata", "fence.S")
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "set TMPDIR") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestInclude(t *testing.T) {
 	text := Include()
 	for _, want := range []string{
