@@ -11,6 +11,7 @@ require (
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
 	golang.org/x/arch v0.32.0
+	// perf has no tags.
 	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da
 	gonum.org/v1/plot v0.17.0
 	pgregory.net/rapid v1.3.0

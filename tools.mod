@@ -1,3 +1,6 @@
+// The linters, apart from go.mod. They are brought up to date by
+// go get -modfile=tools.mod -tool PACKAGE@VERSION; go mod tidy would take the
+// whole module's requirements in here.
 module github.com/entrylab/entrylab
 
 go 1.26.0
