@@ -1,6 +1,9 @@
 package vmtests
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -8,6 +11,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -28,7 +32,7 @@ func TestCounts(t *testing.T) {
 	got := measure(vm.MicroVM)
 	limits := map[string]float64{
 		"null-call": 60, "unknown-call": 60, "full-frame-call": 90, "signal-round-trip": 1200,
-		"thread-switch-yield": 250, "futex-round-trip": 1200,
+		"thread-switch-yield": 250, "thread-switch-mm": 250, "thread-switch-preempted": 450, "futex-round-trip": 1200,
 	}
 	for _, m := range got {
 		if !m.Exact() {
@@ -54,5 +58,32 @@ func TestCounts(t *testing.T) {
 	}
 	if diff := cmp.Diff(medians(got), medians(measure(vm.PC))); diff != "" {
 		t.Errorf("other counts on pc (-microvm +pc):\n%s", diff)
+	}
+}
+
+// TestCountsOfSwitches measures a variant beside one whose switch is three
+// instructions longer: so much more, and no more, must each kind of switch count.
+func TestCountsOfSwitches(t *testing.T) {
+	t.Parallel()
+	const more = 3
+	base := linux319(t)
+	longer := stubs.Named{Name: "longer", Variant: base.Variant, Edit: func(p *asm.Program) error {
+		for i, fn := range p.Funcs {
+			if strings.HasPrefix(fn.Name, "__switch_to_asm.") {
+				p.Funcs[i].Body = append(slices.Repeat(asm.Block{asm.NOP()}, more), fn.Body...)
+				return nil
+			}
+		}
+		return errors.New("no switch")
+	}}
+	run := runGuest(t, lab.Config{Variants: []stubs.Named{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
+	for op, switches := range map[string]float64{
+		"null-call": 0, "thread-switch-yield": 1, "thread-switch-mm": 1, "thread-switch-preempted": 1, "futex-round-trip": 2,
+	} {
+		was, ok := run.Find(base.Name, op)
+		is, found := run.Find(longer.Name, op)
+		if !ok || !found || !was.Exact() || !is.Exact() || is.Median-was.Median != more*switches {
+			t.Errorf("%s: %+v became %+v, want %g more", op, was, is, more*switches)
+		}
 	}
 }

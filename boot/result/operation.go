@@ -21,6 +21,8 @@ var Operations = []Operation{
 	{"full-frame-call", "full-frame call (fix-up)", "full frame", "FullFrameCall"},
 	{"signal-round-trip", "signal round trip", "signal", "SignalRoundTrip"},
 	{"thread-switch-yield", "thread switch by yield, one way", "yield", "ThreadSwitchYield"},
+	{"thread-switch-mm", "thread switch between address spaces, one way", "other mm", "ThreadSwitchMM"},
+	{"thread-switch-preempted", "thread switch, preempted in user mode, one way", "preempted", "ThreadSwitchPreempted"},
 	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
 }
 

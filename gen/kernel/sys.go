@@ -125,6 +125,7 @@ var sysCalls = []sysCall{
 	{layout.SysStats, "stats"},
 	{layout.SysSetFrame, "set_frame"},
 	{layout.SysOwnMM, "own_mm"},
+	{layout.SysTimeSlice, "time_slice"},
 }
 
 // sysCallTable is the table that the entry paths dispatch by. SysSelect

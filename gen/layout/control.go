@@ -40,6 +40,9 @@ const (
 	// one between processes does. Threads that it makes share it. -ENOMEM: there
 	// is no memory for the tables.
 	SysOwnMM
+	// SysTimeSlice makes RDI ns the time slice, begins a new one for the calling
+	// thread, and returns the old. -EINVAL: less than MinTimeSlice.
+	SysTimeSlice
 	sysControlEnd
 )
 

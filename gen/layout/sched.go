@@ -4,6 +4,7 @@ package layout
 type Sched[T any] struct {
 	RunHead, RunTail T // runnable threads but the running one, first come first served
 	TimerHead        T // sleeping threads, the earliest first
+	Slice            T // a time slice in ns; see SysTimeSlice
 	// SliceArmed is 1 while the local APIC's timer is known to fire within one
 	// time slice, so that nothing has to be programmed when a second thread
 	// becomes runnable.
@@ -24,8 +25,13 @@ type Sched[T any] struct {
 // TimerNever is later than any time.
 const TimerNever = 1<<63 - 1
 
-// TimeSlice is how long, in ns, a thread runs at most while another waits.
-const TimeSlice = 4_000_000
+// How long a thread runs at most while another waits, in ns, and the least that
+// SysTimeSlice takes: in less, an emulator that counts instructions for time would
+// come no further than the timer's interrupt.
+const (
+	TimeSlice    = 4_000_000
+	MinTimeSlice = 50_000
+)
 
 // Clock turns the time-stamp counter into time.
 type Clock[T any] struct {

@@ -142,10 +142,4 @@ func (k *Kernel) Select(index int) error {
 }
 
 // Stats returns the kernel's counts since boot.
-func (k *Kernel) Stats() (layout.Stats[layout.Word], error) {
-	var s layout.Stats[layout.Word]
-	if _, _, errno := syscall.RawSyscall(layout.SysStats, uintptr(unsafe.Pointer(&s)), 0, 0); errno != 0 {
-		return s, fmt.Errorf("the kernel's counts: %w", errno)
-	}
-	return s, nil
-}
+func (k *Kernel) Stats() (layout.Stats[layout.Word], error) { return regs.Stats() }

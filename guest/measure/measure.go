@@ -46,13 +46,19 @@ const nullCall = syscall.SYS_GETPPID
 const unknownCall = 1 << 16
 
 // ops returns all operations.
-func ops(m *regs.Memory) []op {
+func ops(m *regs.Memory, k *control.Kernel) []op {
+	spaces := regs.Own
+	if k.Linux {
+		spaces = regs.Process
+	}
 	all := []op{
 		{name: "null-call", n: 500, per: 1, bare: true},
 		{name: "unknown-call", n: 500, per: 1},
 		{name: "full-frame-call", n: 500, per: 1, control: true},
 		{name: "signal-round-trip", n: 100, per: 1},
 		{name: "thread-switch-yield", n: 100, per: 2, threads: true},
+		{name: "thread-switch-mm", n: 100, per: 2, threads: true},
+		{name: "thread-switch-preempted", n: 5, per: 2, control: true, threads: true},
 		{name: "futex-round-trip", n: 50, per: 1, threads: true},
 	}
 	for i, f := range []func() (loop, empty regs.Loop){
@@ -60,7 +66,9 @@ func ops(m *regs.Memory) []op {
 		func() (regs.Loop, regs.Loop) { return regs.Calls(unknownCall, 0) },
 		func() (regs.Loop, regs.Loop) { return regs.Calls(layout.SysFullFrame, 0) },
 		regs.Signals,
-		func() (regs.Loop, regs.Loop) { return regs.Yields(m) },
+		func() (regs.Loop, regs.Loop) { return regs.Yields(m, syscall.SYS_SCHED_YIELD, regs.Same) },
+		func() (regs.Loop, regs.Loop) { return regs.Yields(m, syscall.SYS_SCHED_YIELD, spaces) },
+		func() (regs.Loop, regs.Loop) { return regs.Preempts(m) },
 		func() (regs.Loop, regs.Loop) { return regs.Futexes(m) },
 	} {
 		all[i].loop, all[i].empty = f()
@@ -105,7 +113,7 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 	defer restore()
 
 	variants = runnable(r, k, variants, "measure")
-	all := ops(m)
+	all := ops(m, k)
 	own := make([]uint64, len(all))
 	for i := range all {
 		if own[i], err = least(&all[i]); err != nil {

@@ -42,7 +42,7 @@ func TestQuotient(t *testing.T) {
 			t.Errorf("%s: %d/%d is %s, want %s", row.name, row.a, row.b, got, row.want)
 		}
 	}
-	for _, o := range ops(testMemory(t)) {
+	for _, o := range ops(testMemory(t), &control.Kernel{}) {
 		if per := o.n * o.per; 1000%per != 0 {
 			t.Errorf("%s: figures are of %d operations, which does not divide 1000", o.name, per)
 		}

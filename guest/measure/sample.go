@@ -118,7 +118,7 @@ func Sample(r *report.Report, k *control.Kernel, variants []control.Variant, sam
 	defer regs.SetCounters(regs.Counters{})
 	r.Sampling("boot=%x seed=%d samples=%d counters=%t code=%s %s", boot, seed, samples, s.counters, code, machine())
 	quieten()
-	for _, o := range ops(m) {
+	for _, o := range ops(m, k) {
 		if err := applies(&o, k, alone); err != nil {
 			r.Result("sample: "+o.name, err)
 			continue

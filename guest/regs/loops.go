@@ -52,23 +52,49 @@ type peer struct {
 	count   layout.Word // rounds of the second thread; it ends at 0
 	ready   layout.Word // 1: the second thread is in its loop
 	turn    layout.Word // 32 bits: 1 while it is the second thread's
+
+	// yield is the number of the call by which the two hand the CPU over; ownMM
+	// that of the one by which the second gets an address space of its own, then
+	// its result, which is 0 without one as well.
+	yield, ownMM layout.Word
+	// rounds are those of Preempts, negative to end the second thread; first and
+	// second are what the two threads have counted to.
+	rounds, first, second layout.Word
 }
 
 const peerWords = int(unsafe.Sizeof(peer{}) / 8)
 
-// Yields returns the loop in which two threads hand the CPU to each other by
-// sched_yield: a round is two switches.
-func Yields(m *Memory) (loop, empty Loop) {
-	run := func(n uint64, _ *peer) uint64 { return calls(n, sysYield, 0) }
+func newPeer(m *Memory) *peer { return (*peer)(unsafe.Pointer(unsafe.SliceData(m.Words(peerWords)))) }
+
+// Spaces are the address spaces of the two threads of a loop.
+type Spaces int
+
+const (
+	// Same is one address space for both.
+	Same Spaces = iota
+	// Own is one of its own for the second (layout.SysOwnMM).
+	Own
+	// Process makes the second thread a process, as Linux knows no other way.
+	Process
+)
+
+// Yields returns the loop in which two threads hand the CPU to each other by the
+// system call nr, sched_yield or one like it: a round is two switches.
+func Yields(m *Memory, nr uint64, spaces Spaces) (loop, empty Loop) {
+	run := inStep(func(n uint64, _ *peer) uint64 { return calls(n, nr, 0) })
 	// Both threads' loops are alike; what surrounds a loop is there only once.
-	empty = func(n, _ int) (uint64, error) { return callsEmpty(2*uint64(n), sysYield, 0), nil }
-	return withPeer(m, programYield, run), empty
+	empty = func(n, _ int) (uint64, error) { return callsEmpty(2*uint64(n), nr, 0), nil }
+	setup := peer{yield: layout.Word(nr)}
+	if spaces == Own {
+		setup.ownMM = layout.SysOwnMM
+	}
+	return withPeer(m, programYield, setup, spaces == Process, run), empty
 }
 
 // Futexes returns the loop in which two threads wake each other and sleep: a
 // round is four system calls and two switches.
 func Futexes(m *Memory) (loop, empty Loop) {
-	run := func(n uint64, p *peer) uint64 { return rounds(n, &p.turn) }
+	run := inStep(func(n uint64, p *peer) uint64 { return rounds(n, &p.turn) })
 	empty = func(n, _ int) (uint64, error) {
 		var turn layout.Word
 		// Only the peer's loop counts, not what surrounds it. Whatever disturbs
@@ -77,7 +103,7 @@ func Futexes(m *Memory) (loop, empty Loop) {
 		twice := least(func() uint64 { return peerEmpty(2*uint64(n), &turn) })
 		return roundsEmpty(uint64(n), &turn) + max(twice, once) - once, nil
 	}
-	return withPeer(m, programFutex, run), empty
+	return withPeer(m, programFutex, peer{}, false, run), empty
 }
 
 // least is the least ticks of some runs: disturbances only add.
@@ -100,20 +126,35 @@ const warmUp = 8
 // takes longer, in that place.
 const peerPlaces = 5
 
-// withPeer returns a loop that starts a second thread for each batch. Its
-// memory is taken once.
-func withPeer(m *Memory, prog program, run func(n uint64, p *peer) uint64) Loop {
+// inStep makes n rounds of run, some before them, and counts those of the second
+// thread.
+func inStep(run func(n uint64, p *peer) uint64) func(uint64, *peer) (uint64, error) {
+	return func(n uint64, p *peer) (uint64, error) {
+		run(warmUp, p)
+		before := p.count
+		ticks := run(n, p)
+		if p.count-before != layout.Word(n) {
+			return 0, ErrLockstep
+		}
+		return ticks, nil
+	}
+}
+
+// withPeer returns a loop that starts a second thread, or process, for each
+// batch, which finds what setup holds. Its memory is taken once.
+func withPeer(m *Memory, prog program, setup peer, process bool, run func(n uint64, p *peer) (uint64, error)) Loop {
 	t := NewThread(m, 0)
 	var places [peerPlaces]*peer
 	for i := range places {
-		places[i] = (*peer)(unsafe.Pointer(unsafe.SliceData(m.Words(peerWords))))
+		places[i] = newPeer(m)
 	}
 	batch := 0
 	return func(n, variant int) (uint64, error) {
 		p := places[batch%peerPlaces]
 		batch++
-		*p = peer{variant: layout.Word(variant)}
-		if err := t.start(prog, uintptr(unsafe.Pointer(p))); err != nil {
+		*p = setup
+		p.variant = layout.Word(variant)
+		if err := t.start(prog, uintptr(unsafe.Pointer(p)), process); err != nil {
 			return 0, err
 		}
 		for start := time.Now(); *(*layout.Word)(unsafe.Pointer(&p.ready)) == 0; calls(1, sysYield, 0) {
@@ -121,19 +162,16 @@ func withPeer(m *Memory, prog program, run func(n uint64, p *peer) uint64) Loop 
 				return 0, fmt.Errorf("the second thread has not started within %v", peerLimit)
 			}
 		}
-		run(warmUp, p)
-		before := p.count
-		ticks := run(uint64(n), p)
-		made := p.count - before
-		p.count, p.turn = ^layout.Word(0), 1
+		ticks, err := run(uint64(n), p)
+		if p.ownMM != 0 {
+			err = fmt.Errorf("the second thread has no address space of its own: %w", syscall.Errno(-p.ownMM))
+		}
+		p.count, p.turn, p.rounds = ^layout.Word(0), 1, ^layout.Word(0)
 		syscall.RawSyscall(sysFutex, uintptr(unsafe.Pointer(&p.turn)), futexWake, 1)
-		if err := t.Wait(peerLimit); err != nil {
-			return 0, err
+		if ended := t.Wait(peerLimit); ended != nil {
+			return 0, ended
 		}
-		if made != layout.Word(n) {
-			return 0, ErrLockstep
-		}
-		return ticks, nil
+		return ticks, err
 	}
 }
 

@@ -96,7 +96,8 @@ restorer:
 	RET
 
 // SELECT makes the variant that the peer at RDI names the kernel's entry path,
-// unless it is negative, and moves the peer to R12. It clobbers RAX and RDI.
+// unless it is negative, takes an address space of its own, if the peer asks for
+// one, and moves the peer to R12. It clobbers RAX, RCX, RDI and R11.
 #define SELECT \
 	MOVQ	DI, R12 \
 	MOVQ	peer_variant(R12), DI \
@@ -104,14 +105,20 @@ restorer:
 	JLT	selected \
 	MOVL	$const_sysSelect, AX \
 	INT	$const_controlVector \
-selected:
+selected: \
+	MOVQ	peer_ownMM(R12), AX \
+	TESTQ	AX, AX \
+	JEQ	placed \
+	SYSCALL \
+	MOVQ	AX, peer_ownMM(R12) \
+placed:
 
 // yieldPeer is a raw thread's program: it yields until its count becomes 0.
 // RDI holds the peer. The loop has as many instructions as CALLS has.
 TEXT ·yieldPeer(SB), NOSPLIT|NOFRAME, $0-0
 	SELECT
 	LEAQ	peer_count(R12), BX
-	MOVL	$const_sysYield, R13
+	MOVQ	peer_yield(R12), R13
 	MOVQ	$1, peer_ready(R12)
 yields:
 	MOVQ	R13, AX
@@ -196,4 +203,67 @@ TEXT ·peerEmpty(SB), NOSPLIT, $8-24
 	TICKS(BX)
 	SUBQ	R15, BX
 	MOVQ	BX, ticks+16(FP)
+	RET
+
+// SPIN is what both threads of Preempts do until END is R8: count RBX, and keep
+// OWN at STEP more than OTHERS, both in the peer at R12. A round of it takes the
+// same instructions whatever it finds. It clobbers R13.
+#define SPIN(OTHERS, STEP, OWN, END) \
+spin: \
+	MOVQ	OTHERS(R12), R13 \
+	ADDQ	$STEP, R13 \
+	MOVQ	R13, OWN(R12) \
+	INCQ	BX \
+	CMPQ	END, R8 \
+	JNE	spin
+
+// TIMED is SPIN as a loop that returns its ticks and the count.
+#define TIMED(END) \
+	XORL	BX, BX \
+	COUNT \
+	TICKS(R15) \
+	SPIN(peer_second, 1, peer_first, END) \
+	TICKS(R9) \
+	SUBQ	R15, R9 \
+	COUNTED \
+	MOVQ	R9, ticks+16(FP)
+
+// func spin(p *peer, n uint64) (ticks, count uint64)
+//
+// The first thread of Preempts: it leads the other by one up to n.
+TEXT ·spin(SB), NOSPLIT, $0-32
+	MOVQ	p+0(FP), R12
+	MOVQ	n+8(FP), R8
+	TIMED(R13)
+	MOVQ	BX, count+24(FP)
+	RET
+
+// func spinAlone(p *peer, n uint64) (ticks uint64)
+//
+// The same loop, n times.
+TEXT ·spinAlone(SB), NOSPLIT, $0-24
+	MOVQ	p+0(FP), R12
+	MOVQ	n+8(FP), R8
+	TIMED(BX)
+	RET
+
+// preemptPeer is a raw thread's program: after a yield it follows the other's
+// count up to the number of rounds, notes how long it took, and begins again; it
+// only yields while that number is 0, and ends when it is negative. RDI holds the
+// peer.
+TEXT ·preemptPeer(SB), NOSPLIT|NOFRAME, $0-0
+	SELECT
+	MOVQ	$1, peer_ready(R12)
+again:
+	MOVL	$const_sysYield, AX
+	SYSCALL
+	MOVQ	peer_rounds(R12), R8
+	TESTQ	R8, R8
+	JLT	end
+	JEQ	again
+	XORL	BX, BX
+	SPIN(peer_first, 0, peer_second, R13)
+	MOVQ	BX, peer_count(R12)
+	JMP	again
+end:
 	RET

@@ -212,7 +212,7 @@ const (
 	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
 	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
 	countedSignal = syscall.SIGUSR2
-	cloneFlags    = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
+	threadFlags   = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
 		syscall.CLONE_THREAD | syscall.CLONE_SYSVSEM | syscall.CLONE_SETTLS // those of the Go runtime's own threads
 )
 

@@ -11,7 +11,7 @@ import (
 
 // Memory is memory outside Go's heap from which contexts, stacks and words are
 // taken; its addresses never change and the garbage collector never looks at
-// it. It is given back as a whole by Reset.
+// it. Processes share it. It is given back as a whole by Reset.
 type Memory struct {
 	block []byte
 	used  int
@@ -19,7 +19,7 @@ type Memory struct {
 
 // NewMemory maps size bytes.
 func NewMemory(size int) (*Memory, error) {
-	block, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	block, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("mmap of %d bytes for register contexts: %w", size, err)
 	}
@@ -57,6 +57,7 @@ type Thread struct {
 	stack  []layout.Word
 	tls    []layout.Word
 	exited *layout.Word
+	pid    int // of a process; 0: it is a thread of this one
 }
 
 // NewThread takes the memory of a thread. The word at FS:-8 of the thread is
@@ -77,24 +78,34 @@ const (
 	programChain program = iota
 	programYield
 	programFutex
+	programPreempt
 )
 
 // Start runs the chain at c on lane 1, in the thread t.
 func (t *Thread) Start(c *Context) error {
-	return t.start(programChain, uintptr(unsafe.Pointer(c)))
+	return t.start(programChain, uintptr(unsafe.Pointer(c)), false)
 }
 
-func (t *Thread) start(p program, arg uintptr) error {
+// start lets p run in t, or in a process of its own, with which it shares Memory
+// and no more.
+func (t *Thread) start(p program, arg uintptr, process bool) error {
 	*t.exited = 0
 	// A signal must not find its way into a thread without a Go stack.
 	var old uint64
 	all := ^uint64(0)
 	sigprocmask(&all, &old)
 	top := uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))) + uintptr(8*len(t.stack))
-	tid := clone(entry(p), arg, uintptr(unsafe.Pointer(t.exited)), top, t.fsBase())
+	flags := uintptr(threadFlags)
+	if process {
+		flags = syscall.CLONE_SETTLS // and no signal at its end
+	}
+	tid := clone(flags, entry(p), arg, uintptr(unsafe.Pointer(t.exited)), top, t.fsBase())
 	sigprocmask(&old, nil)
 	if tid < 0 {
 		return fmt.Errorf("clone: %w", syscall.Errno(-tid))
+	}
+	if process {
+		t.pid = int(tid)
 	}
 	return nil
 }
@@ -116,9 +127,16 @@ func (t *Thread) Wait(limit time.Duration) error {
 		}
 		syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 	}
+	if t.pid != 0 {
+		const wall = 0x40000000 // __WALL: whatever signal it ends with
+		if _, err := syscall.Wait4(t.pid, nil, wall, nil); err != nil {
+			return fmt.Errorf("wait for process %d: %w", t.pid, err)
+		}
+		t.pid = 0
+	}
 	return nil
 }
 
 // Implemented in thread_amd64.s.
 func entry(p program) uintptr
-func clone(entry, arg, exited, stack, tls uintptr) int64
+func clone(flags, entry, arg, exited, stack, tls uintptr) int64

@@ -25,13 +25,16 @@ TEXT ·entry(SB), NOSPLIT, $0-16
 	CMPQ	AX, $const_programYield
 	JEQ	found
 	LEAQ	·futexPeer(SB), BX
+	CMPQ	AX, $const_programFutex
+	JEQ	found
+	LEAQ	·preemptPeer(SB), BX
 found:
 	MOVQ	BX, ret+8(FP)
 	RET
 
-// func clone(entry, arg, exited, stack, tls uintptr) int64
+// func clone(flags, entry, arg, exited, stack, tls uintptr) int64
 //
-// Starts a thread at entry with arg in RDI, on stack, with FS base tls. All
+// Starts a thread, or what flags make of it, at entry with arg in RDI, on stack, with FS base tls. All
 // signals are blocked in the caller, and so in the thread. When entry returns,
 // the thread sets the word at exited and ends without touching its stack
 // again. The result is that of clone(2) in the caller.
@@ -39,22 +42,22 @@ found:
 // The thread's stack, low address first:
 //	return address    (sp+0, while entry runs)
 //	exited            (sp+8)
-TEXT ·clone(SB), NOSPLIT, $0-48
-	MOVQ	entry+0(FP), R12
-	MOVQ	arg+8(FP), R13
-	MOVQ	exited+16(FP), R9
-	MOVQ	stack+24(FP), SI
-	MOVQ	tls+32(FP), R8
+TEXT ·clone(SB), NOSPLIT, $0-56
+	MOVQ	flags+0(FP), DI
+	MOVQ	entry+8(FP), R12
+	MOVQ	arg+16(FP), R13
+	MOVQ	exited+24(FP), R9
+	MOVQ	stack+32(FP), SI
+	MOVQ	tls+40(FP), R8
 	SUBQ	$16, SI
 	MOVQ	R9, 0(SI)
-	MOVL	$const_cloneFlags, DI
 	XORL	DX, DX
 	XORL	R10, R10
 	MOVL	$const_sysClone, AX
 	SYSCALL
 	TESTQ	AX, AX
 	JEQ	child
-	MOVQ	AX, ret+40(FP)
+	MOVQ	AX, ret+48(FP)
 	RET
 child:
 	XORL	BP, BP

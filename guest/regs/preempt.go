@@ -1,0 +1,99 @@
+package regs
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Preempts returns the loop in which two threads spin in ring 3 and only the
+// timer takes the CPU from them: a round is two switches, each from the
+// interrupt in one thread to its return in the other. Most of it is the timer's
+// interrupt and the choice of the next thread, which all variants have in common;
+// what differs is the variant's part of the switch.
+//
+// Both threads count what they spin, in the same loop, and as much of it is
+// subtracted as the two took together. One leads and the other follows, a step in
+// each time slice, so that the number of switches is known; the kernel counts them
+// too. At its last step the second thread yields, so that it is not within its
+// loop when the time is taken: n rounds take 2n-1 such switches and the halves of
+// one more, and of a switch by yield. The loop takes n+1 rounds less one round.
+func Preempts(m *Memory) (loop, empty Loop) {
+	scratch := newPeer(m)
+	run := func(n uint64, p *peer) (uint64, error) {
+		short, shortCounts, err := preempt(p, scratch, 1)
+		if err != nil {
+			return 0, err
+		}
+		long, longCounts, err := preempt(p, scratch, n+1)
+		if err != nil {
+			return 0, err
+		}
+		perf.Begun, perf.Ended = shortCounts, longCounts
+		return uint64(max(long-short, 0)), nil
+	}
+	empty = func(int, int) (uint64, error) {
+		perf.Begun, perf.Ended = Counts{}, Counts{}
+		return 0, nil // it is subtracted already
+	}
+	return withPeer(m, programPreempt, peer{}, false, run), empty
+}
+
+// preempt makes n rounds and returns what they take, the spinning subtracted,
+// which is repeated in scratch. That can be less than nothing if the machine is
+// disturbed.
+func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error) {
+	p.first, p.second, p.rounds = 0, 0, layout.Word(n)
+	old, err := timeSlice(layout.MinTimeSlice)
+	if err != nil {
+		return 0, counts, err
+	}
+	before, err := Stats()
+	with, count := spin(p, n+1)
+	counts = Counted()
+	after, err1 := Stats()
+	p.rounds, p.first = 0, layout.Word(n) // also if it is not in step the second thread leaves its loop
+	// The slice that begins here is long enough for the loop alone.
+	_, err2 := timeSlice(old)
+	between, err3 := Stats()
+	alone := spinAlone(scratch, count+uint64(p.count))
+	end, err4 := Stats()
+	for _, e := range []error{err, err1, err2, err3, err4} {
+		if e != nil {
+			return 0, counts, e
+		}
+	}
+	switches, ticked := layout.Word(2*n), layout.Word(2*n-1)
+	if after.Switches-before.Switches != switches || after.UserPreemptions-before.UserPreemptions != ticked ||
+		after.Ticks-before.Ticks != ticked || end.Ticks != between.Ticks {
+		return 0, counts, ErrLockstep
+	}
+	less := Counted()
+	counts.Cycles -= less.Cycles
+	counts.Instructions -= less.Instructions
+	return int64(with - alone), counts, nil
+}
+
+// Stats are the kernel's counts since boot.
+func Stats() (layout.Stats[layout.Word], error) {
+	var s layout.Stats[layout.Word]
+	if _, _, errno := syscall.RawSyscall(layout.SysStats, uintptr(unsafe.Pointer(&s)), 0, 0); errno != 0 {
+		return s, fmt.Errorf("the kernel's counts: %w", errno)
+	}
+	return s, nil
+}
+
+// timeSlice begins a time slice of ns and returns how long one was before.
+func timeSlice(ns uintptr) (old uintptr, err error) {
+	old, _, errno := syscall.RawSyscall(layout.SysTimeSlice, ns, 0, 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("time slice of %d ns: %w", ns, errno)
+	}
+	return old, nil
+}
+
+// Implemented in loops_amd64.s.
+func spin(p *peer, n uint64) (ticks, count uint64)
+func spinAlone(p *peer, n uint64) (ticks uint64)
