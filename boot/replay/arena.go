@@ -83,13 +83,13 @@ func protect(b []byte, exec bool) error {
 
 // placed are the addresses of one placement.
 type placed struct {
-	user, kernel, dose uint64
-	stubs              []uint64
-	numbers            map[string][]uint64 // system call numbers by handler, for each stream
-	perCPU             uint64
-	userSP             uint64
-	stack              uint64   // a thread, at the bottom of its kernel stack
-	ring               []uint64 // threads of the switch
+	user, kernel, none, dose uint64
+	stubs                    []uint64
+	numbers                  map[string][]uint64 // system call numbers by handler, for each stream
+	perCPU                   uint64
+	userSP                   uint64
+	stack                    uint64   // a thread, at the bottom of its kernel stack
+	ring                     []uint64 // threads of the switch
 }
 
 // place lays everything out anew.
@@ -110,7 +110,8 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	anywhere := func(c *chunk) int { return codeAlign * rng.IntN((slotSize-len(c.Code))/codeAlign) }
 	p := &placed{user: putAt(&j.User, anywhere(&j.User)), numbers: map[string][]uint64{}}
 	off := anywhere(&j.Kernel)
-	p.kernel, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
+	p.kernel = putAt(&j.Kernel, off)
+	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
 	for i := range j.Streams {
 		c := &j.Streams[i].chunk
 		p.stubs = append(p.stubs, putAt(c, anywhere(c)))
@@ -180,7 +181,10 @@ func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
 		numbers := make([]uint64, len(j.Streams))
 		off, shared := j.Kernel.Defs[c.Handler]
 		addr := p.kernel + uint64(off)
-		if c.Handler == sysDose {
+		switch c.Handler {
+		case sysNone:
+			addr, shared = p.none+uint64(j.Kernel.Defs[sysWork]), true
+		case sysDose:
 			addr, shared = p.dose+uint64(j.Dose.Defs[sysWork]), true
 		}
 		if shared {

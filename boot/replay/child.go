@@ -98,7 +98,7 @@ type sampler struct {
 func newSampler(j *job) (*sampler, error) {
 	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, 0))}
 	var err error
-	if s.arena, err = newArena(len(j.Streams)+3, j.Probe); err != nil {
+	if s.arena, err = newArena(len(j.Streams)+4, j.Probe); err != nil {
 		return nil, err
 	}
 	if err := pin(); err != nil {
@@ -246,7 +246,7 @@ func wantRegs(ctx *userCall) [outRegs]uint64 {
 func (s *sampler) trips(out *json.Encoder) error {
 	for i := range s.job.Cells {
 		c := s.job.Cells[i]
-		if c.Switch || c.Form != HeadlineForm || c.Op == opDose {
+		if c.Switch || c.Form != HeadlineForm || c.Op == opNone || c.Op == opDose {
 			continue
 		}
 		c.Warm, c.Trips = 0, 1

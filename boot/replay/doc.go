@@ -42,8 +42,9 @@
 // the difference and its interval come from the placements (package stats).
 //
 // Every run carries its own proof: a second copy of the base must show no
-// difference (A/A), and one with a cycle more in its handler a difference of
-// one. A run that fails either is refused.
+// difference (A/A), and two copies whose handlers differ by one cycle a
+// difference of one: both call that handler alone, so that nothing but the cycle
+// differs. A run that fails either is refused.
 //
 // Sampling is done by a child process, a second run of the same program: a
 // fault in the replayed code ends the child alone and is reported with variant

@@ -92,6 +92,7 @@ func probeProgram() Program {
 const (
 	sysNull   = "sys_null"
 	sysWork   = "sys_work"
+	sysNone   = "sys_work, once more"      // sysWork of a second copy of the job's chunk Kernel
 	sysDose   = "sys_work, one cycle more" // sysWork of the job's chunk Dose
 	fullFrame = "stub_full_frame"          // the variant's wrapper of sysFull
 	sysFull   = "sys_full_frame"

@@ -245,6 +245,56 @@ func TestBiasRefused(t *testing.T) {
 	}
 }
 
+// TestNoDose: where the dose is left out its control reads none, on the machine
+// itself, and the run is refused.
+func TestNoDose(t *testing.T) {
+	res, err := Run(context.Background(), Config{
+		Variants: named(t, "linux-3.19", "linux-4.1"), Budget: 4 * time.Second,
+		tamper: func(j *job) { trim(j); j.Dose = j.Kernel },
+	})
+	if noisy := (*NoiseError)(nil); !errors.As(err, &noisy) {
+		t.Fatalf("error is %v, want the run refused", err)
+	}
+	i := slices.IndexFunc(res.Controls, func(c Control) bool { return c.Name == "+1 cycle" })
+	if i < 0 {
+		t.Skip(err) // too few placements were undisturbed
+	}
+	if e := res.Controls[i].Estimate; math.Abs(e.Mean) > Resolution && !e.Holds(0) {
+		t.Errorf("without its cycle the control is %+v", e)
+	}
+}
+
+// TestCPUChanges: a run at whose end the CPU is another one, or cannot be told,
+// gives nothing.
+func TestCPUChanges(t *testing.T) {
+	unread := errors.New("/proc is gone")
+	for _, tt := range []struct {
+		name string
+		cpus []CPU // as they are read
+		want string
+	}{
+		{"never read", nil, "/proc is gone"},
+		{"not read at the end", []CPU{{Model: "A"}}, "/proc is gone"},
+		{"another", []CPU{{Model: "A", Microcode: "1"}, {Model: "B", Microcode: "1"}}, "the CPU changed under the run: it was A"},
+		{"another microcode", []CPU{{Model: "A", Microcode: "1"}, {Model: "A", Microcode: "2"}}, "now it is A (family/model/stepping , microcode 2)"},
+	} {
+		res, err := Run(context.Background(), Config{
+			Variants: named(t, "linux-3.19", "linux-4.1"), Budget: 1, tamper: trim,
+			readCPU: func() (CPU, error) {
+				if len(tt.cpus) == 0 {
+					return CPU{}, unread
+				}
+				first := tt.cpus[0]
+				tt.cpus = tt.cpus[1:]
+				return first, nil
+			},
+		})
+		if res != nil || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	for _, tt := range []struct {
 		name string

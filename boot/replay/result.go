@@ -154,9 +154,12 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 		return e
 	}
 	for i, c := range r.job.Cells {
-		if c.Op == opDose {
-			base := cycles(r.cell(OpNull, c.Form), 0)
-			res.Controls = append(res.Controls, Control{"+1 cycle", OpNull, c.Form, 1, estimate(base, cycles(i, r.controlDose()))})
+		switch c.Op {
+		case opNone:
+			continue
+		case opDose:
+			none := cycles(r.cell(opNone, c.Form), r.controlNone())
+			res.Controls = append(res.Controls, Control{"+1 cycle", OpNull, c.Form, 1, estimate(none, cycles(i, r.controlDose()))})
 			continue
 		}
 		base := cycles(i, 0)
