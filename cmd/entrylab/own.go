@@ -5,9 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
@@ -28,17 +30,22 @@ func variantOf(name string) (stubs.Named, error) {
 	return stubs.ParseVariant(name)
 }
 
-// refuseUnproved proves the variants that come from files, and refuses them with
-// what is wrong unless unproved is set.
+// refuseUnproved proves the variants that come from files, as they lie in the
+// kernel that carries the list, and refuses them with what is wrong unless
+// unproved is set.
 func refuseUnproved(list []stubs.Named, unproved bool) error {
-	if unproved {
+	if unproved || !slices.ContainsFunc(list, func(n stubs.Named) bool { return n.Edit != nil }) {
 		return nil
+	}
+	image, err := gen.Build(gen.Config{Variants: list})
+	if err != nil {
+		return err
 	}
 	for _, n := range list {
 		if n.Edit == nil {
 			continue
 		}
-		proof, err := prove.Variant(n)
+		proof, err := prove.Object(image.Object, n)
 		if err != nil {
 			return err
 		}

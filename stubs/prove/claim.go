@@ -106,6 +106,7 @@ const (
 	claimKernelGS
 	claimFlag
 	claimNumber
+	claimFloor
 	claimTable
 	claimOnce
 	claimHandler
@@ -192,6 +193,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s is clear at %s", flagNames[n], of)
 	case claimNumber:
 		return "the handler is that of the call's number"
+	case claimFloor:
+		return "the floor calls nothing"
 	case claimTable:
 		return "the number is in the table"
 	case claimHandler:
@@ -307,7 +310,11 @@ func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, go
 }
 
 func (m *machine) differs(st *state, kind claimKind, n uint8, of *function, got word, want string) bool {
-	m.fails(st, Refuted, claimKey{st.at, of, kind, n}, m.show(st, got.v), want, got.by)
+	outcome := Refuted
+	if m.at(st).resolve(got.v).isOpen() {
+		outcome = Undecided
+	}
+	m.fails(st, outcome, claimKey{st.at, of, kind, n}, m.show(st, got.v), want, got.by)
 	return false
 }
 

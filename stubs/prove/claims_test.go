@@ -31,6 +31,19 @@ func last(function string, items ...asm.Item) func(*asm.Program) error {
 	}
 }
 
+// bareCalls is bare's entry with a call of a handler, sound but for the look at
+// Thread.Flags.
+func bareCalls(p *asm.Program) error {
+	f := find(p, "entry_SYSCALL_64")
+	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
+	f.Body = asm.Block{
+		asm.CMPQ(asm.RAX, layout.SysControlMax), asm.JA("out"),
+		asm.SWAPGS(), asm.MOVQ(asm.RSP, gs.RSPScratch), asm.MOVQ(gs.TopOfStack, asm.RSP), asm.CALL(asm.Sym("sys_call_table").Index(asm.RAX, 8)),
+		asm.SWAPGS(), asm.LABEL("out"), asm.SYSRETQ(),
+	}
+	return nil
+}
+
 func both(a, b func(*asm.Program) error) func(*asm.Program) error {
 	return func(p *asm.Program) error { return errors.Join(a(p), b(p)) }
 }
@@ -59,6 +72,7 @@ func TestClaims(t *testing.T) {
 	next := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	prev := asm.Fields[layout.Thread[asm.Mem]](asm.RDI)
 	regs := asm.Slots[layout.PtRegs[asm.Slot]]()
+	swap := asm.Block{asm.XORQ(asm.RDI, asm.RSI), asm.XORQ(asm.RSI, asm.RDI), asm.XORQ(asm.RDI, asm.RSI)}
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
 	specCtrl := func(mask int) asm.Block {
@@ -128,6 +142,12 @@ func TestClaims(t *testing.T) {
 		{"SPEC_CTRL read without a promise", plain, first("stub_clone", asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.RDMSR()), Refuted, "SPEC_CTRL is touched only by a variant that promises it"},
 		{"SPEC_CTRL in the switch", ibrs, first("__switch_to_asm", specCtrl(-1)...), Refuted, "SPEC_CTRL is touched only by a variant that promises it, in a call"},
 		{"SPEC_CTRL read and written", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.RDMSR(), asm.WRMSR(), asm.MOVQ(asm.RSP.At(regs.OrigAX.Off-regs.R11.Off), asm.RAX)), Proved, ""},
+
+		{"the floor calls a handler", "bare", bareCalls, Refuted, "the floor calls nothing"},
+		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
+		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
+		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},
+		{"a number that is computed", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "the number is in the table: the result of XOR"},
 
 		{"a loop without end", "linux-4.1", first("stub_clone", asm.LOOP(asm.NOP())), Undecided, "the path ends: a loop"},
 		{"a loop over an unknown number", "linux-4.1", first("stub_clone", asm.DO(asm.DECQ(asm.RAX)).WHILE(asm.NE)), Undecided, "the path ends: "},

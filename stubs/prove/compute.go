@@ -8,6 +8,10 @@ func (m *machine) compute(st *state, in *inst) bool {
 	switch in.op {
 	case opCMOV, opSET:
 		return m.conditional(st, in)
+	case opSBB:
+		if in.dst.kind == inReg && in.src == in.dst {
+			return m.borrow(st, in)
+		}
 	case opXCHG:
 		return m.exchange(st, in)
 	case opMOVSX:
@@ -70,7 +74,7 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 		case a.is(0):
 			return b
 		case b.t == nil && width == 8:
-			t := symbol("the result of OR", a.fromUser())
+			t := unfollowed("the result of OR", a.fromUser())
 			st.facts = m.at(st).with(factZero, t, value{}, m.at(st).zeros(a)&^b.c)
 			st.facts = m.at(st).with(factSome, t, value{}, b.c)
 			return t.value()
@@ -89,7 +93,7 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 			return m.shift(st, op, a, b.c, width)
 		}
 	}
-	return symbol("the result of "+opNames[op], a.fromUser() || b.fromUser()).value()
+	return unfollowed("the result of "+opNames[op], a.fromUser() || b.fromUser()).value()
 }
 
 // pick is the term of a difference.
@@ -129,7 +133,7 @@ func (m *machine) shift(st *state, op opcode, a value, n uint64, width uint8) va
 	case op == opROR && a.t == nil && width == 8:
 		return known(bits.RotateLeft64(a.c, -int(n)))
 	}
-	return symbol("the result of "+opNames[op], a.fromUser()).value()
+	return unfollowed("the result of "+opNames[op], a.fromUser()).value()
 }
 
 // conditionOf is what an operation leaves in the flags.
@@ -180,6 +184,16 @@ func (m *machine) conditional(st *state, in *inst) bool {
 	})
 }
 
+// borrow is SBB of a register from itself: all bits are what CF was.
+func (m *machine) borrow(st *state, in *inst) bool {
+	carry := *in
+	carry.cc = ccB
+	return m.decide(st, &carry, func(st *state, holds bool) {
+		st.cond = condition{}
+		m.write(st, in.dst, in.width, word{v: known(allIf(holds) & maskOf(in.width))})
+	})
+}
+
 func (m *machine) exchange(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
 	if !ok {
@@ -199,7 +213,7 @@ func (m *machine) signExtend(st *state, in *inst) bool {
 	if v.t == nil {
 		v = known(uint64(int64(v.c<<shift) >> shift))
 	} else {
-		v = symbol("a value with its sign", v.fromUser()).value()
+		v = unfollowed("a value with its sign", v.fromUser()).value()
 	}
 	return m.write(st, in.dst, in.width, word{m.ts.and(v, maskOf(in.width)), w.by})
 }
@@ -219,7 +233,7 @@ func (m *machine) bit(st *state, in *inst) bool {
 		return false
 	}
 	st.cond = condition{}
-	r := symbol("the result of "+opNames[in.op], a.v.fromUser() || n.v.fromUser()).value()
+	r := unfollowed("the result of "+opNames[in.op], a.v.fromUser() || n.v.fromUser()).value()
 	if n.v.t == nil {
 		mask := uint64(1) << (n.v.c & (8*uint64(in.width) - 1))
 		st.cond = condition{kind: condBit, width: in.width, r: m.ts.and(a.v, mask)}

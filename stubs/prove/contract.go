@@ -68,6 +68,9 @@ const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout
 // enter is the arrival at a function of the kernel, the return address on top
 // of the stack unless it never returns.
 func (m *machine) enter(st *state, f *function) {
+	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
+		return
+	}
 	if !m.check(st, claimKernelGS, 0, f, st.gs, notGS) {
 		return
 	}
@@ -127,6 +130,9 @@ const minus8 = ^uint64(7)
 func (m *machine) dispatch(st *state, index value) {
 	f := handlers
 	m.dispatches(st)
+	if m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
+		return
+	}
 	user := m.s.user[rAX].value()
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok

@@ -339,7 +339,7 @@ func (d *decoder) opcode1(b uint8) {
 	case 0xcc:
 		d.plain(opINT3)
 	case 0xcf:
-		d.refuseIf(d.p66)
+		d.refuseIf(d.p66 || d.rex&7 != 0) // the kernel knows IRETQ, when it faults, by its usual bytes
 		in.op = opIRET
 	case 0xe8:
 		d.branch(opCALL, 4)

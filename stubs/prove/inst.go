@@ -144,6 +144,9 @@ var regNames = [...]string{
 // String returns the register's name.
 func (r reg) String() string { return regNames[r] }
 
+// ccB is the condition that CF is set.
+const ccB = 2
+
 var ccNames = [16]string{"O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G"}
 
 // operandKind is where an operand is.

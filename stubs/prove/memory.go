@@ -41,7 +41,7 @@ func (m *machine) sum(a, b value) value {
 	case b.t == nil:
 		return a.add(b.c)
 	}
-	return symbol("a sum", a.fromUser() || b.fromUser()).value()
+	return unfollowed("a sum", a.fromUser() || b.fromUser()).value()
 }
 
 // place is a word that the variant may touch. Of a word that is only read there
@@ -89,6 +89,10 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateAhead(st, p, addr, write)
 	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
+		if most > layout.SysControlMax && t.x.isOpen() {
+			m.undecided(st, claimTable, m.show(st, t.x))
+			return p, false
+		}
 		if !m.check(st, claimTable, 0, nil, most <= layout.SysControlMax, func() (string, string, *origin) {
 			return "up to " + constant(most), "up to " + constant(layout.SysControlMax), nil
 		}) {
@@ -336,5 +340,5 @@ func (m *machine) merge(old, v value, shift uint64, width uint8) value {
 	case old.t == nil && v.t == nil:
 		return known(old.c&^(mask<<shift) | v.c&mask<<shift)
 	}
-	return symbol("a word of two parts", old.fromUser() || v.fromUser()).value()
+	return unfollowed("a word of two parts", old.fromUser() || v.fromUser()).value()
 }

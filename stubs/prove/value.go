@@ -19,6 +19,7 @@ type term struct {
 	k    uint64
 	user bool // it comes from ring 3: as an address it is the user's memory
 	edit bool // a handler made it, and so nothing was known of it before
+	open bool // how it came about was not followed: it may be what another value is
 	deep int  // how many operations it is made of
 }
 
@@ -39,6 +40,12 @@ func known(c uint64) value { return value{nil, c} }
 // symbol is a new unknown.
 func symbol(name string, user bool) *term { return &term{name: name, user: user} }
 
+// unfollowed is a new unknown for the result of what the machine does not follow.
+func unfollowed(name string, user bool) *term { return &term{name: name, user: user, open: true} }
+
+// isOpen reports whether a value is made of one that was not followed.
+func (v value) isOpen() bool { return v.t != nil && v.t.open }
+
 func (t *term) value() value { return value{t, 0} }
 
 // add is the value n further on.
@@ -57,9 +64,9 @@ type terms struct{ made map[term]*term }
 const maxDepth = 16
 
 func (ts *terms) make(op termOp, x value, k uint64) value {
-	key := term{op: op, x: x, k: k, user: x.fromUser(), deep: x.t.deep + 1}
+	key := term{op: op, x: x, k: k, user: x.fromUser(), open: x.isOpen(), deep: x.t.deep + 1}
 	if key.deep > maxDepth {
-		return symbol("the result of many operations", key.user).value()
+		return unfollowed("the result of many operations", key.user).value()
 	}
 	t := ts.made[key]
 	if t == nil {
