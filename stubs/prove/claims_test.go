@@ -144,6 +144,7 @@ func TestClaims(t *testing.T) {
 		{"SPEC_CTRL read and written", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.RDMSR(), asm.WRMSR(), asm.MOVQ(asm.RSP.At(regs.OrigAX.Off-regs.R11.Off), asm.RAX)), Proved, ""},
 
 		{"the floor calls a handler", "bare", bareCalls, Refuted, "the floor calls nothing"},
+		{"RCX made canonical", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(asm.RSP.At(regs.SP.Off), asm.RSP)), Proved, ""},
 		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},

@@ -87,8 +87,9 @@
 // exits behind it look at the frame. Nothing sets TIFEntryWork. A flags slot that
 // is edited and then returned by a SYSRETQ without conditions is proved to arrive,
 // but a TF in it traps one instruction early (see package stubs, opportunistic
-// exit). Loads and stores do not fault, the CPU has the instructions, and the registers that no known
-// instruction changes (x87, SSE, FS and its base) stay as they are.
+// exit). Loads and stores do not fault, the CPU has the instructions, and the
+// registers that no known instruction changes (x87, SSE, FS and its base) stay as
+// they are.
 //
 // PerCPU.SpecCtrl has IBRS set, and stays as it is during a call. Of the other
 // MSRs only the bases of segments may be read; a WRMSR to any is undecided.

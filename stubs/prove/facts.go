@@ -253,6 +253,8 @@ func (r resolver) signed(v value, n uint64) truth {
 		return isTrue
 	case least >= 1<<(63-n) && most < ^uint64(0)<<(63-n):
 		return isFalse
+	case v.t != nil && v.c == 0 && v.t.op == isSar && v.t.k >= n:
+		return isTrue
 	}
 	for f := r.fs; f != nil; f = f.before {
 		if f.kind == factSign && f.t == v.t && v.c == 0 && f.k >= n {
