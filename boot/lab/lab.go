@@ -307,9 +307,15 @@ func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, e
 	if err != nil {
 		return nil, err
 	}
+	return verdict(console.String(), res)
+}
+
+// verdict reads what the guest said, and holds it against how its machine
+// ended.
+func verdict(console string, res vm.Result) (*Run, error) {
 	run := &Run{VM: res}
-	run.Results, err = result.Parse(console.String())
-	if err != nil {
+	var err error
+	if run.Results, err = result.Parse(console); err != nil {
 		run.Results = &result.Results{}
 		return run, fmt.Errorf("%w: %w", ErrNoVerdict, err)
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,6 +94,56 @@ func TestKeep(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Errorf("a young file is gone: %v", err)
+	}
+}
+
+// TestVerdict: the guest's lines and the machine's end must say the same.
+func TestVerdict(t *testing.T) {
+	const pass, fail, harness = "PASS: v: a\n", "FAIL: v: a (x)\n", "ERROR: v: a (x)\n"
+	summary := func(bad int) string { return fmt.Sprintf("SUMMARY: 1 tests, %d unexpected failures, 0 skipped\n", bad) }
+	exited := func(status int) vm.Result { return vm.Result{Outcome: vm.Exited, Status: status} }
+	for _, tt := range []struct {
+		name, console string
+		res           vm.Result
+		want          string // in the error; empty: none
+	}{
+		{"all pass", pass + summary(0), exited(0), ""},
+		{"a failure", fail + summary(1), exited(1), ""},
+		{"an error", harness + summary(1), exited(2), ""},
+		{"a failure and status 0", fail + summary(1), exited(0), "status 0, but its lines tell of 1 failures"},
+		{"an error and status 0", harness + summary(1), exited(0), "status 0, but its lines tell of 1 failures"},
+		{"no failure and status 1", pass + summary(0), exited(1), "status 1, but its lines tell of 0 failures"},
+		{"no summary", pass, exited(0), "status 0 before its summary"},
+		{"nothing", "", exited(0), "before its summary"},
+		{"a wrong summary", pass + summary(1), exited(1), "the guest counts 1 tests, 1 bad"},
+		{"a panic behind the summary", pass + summary(0), vm.Result{Outcome: vm.Panic, Reason: "panic: #GP"}, "no verdict: panic: #GP"},
+		{"a crash behind the summary", pass + summary(0), vm.Result{Reason: "time-out"}, "no verdict: CRASH: time-out"},
+	} {
+		run, err := verdict(tt.console, tt.res)
+		if tt.want == "" && err != nil || tt.want != "" && (!errors.Is(err, ErrNoVerdict) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
+		}
+		if run == nil || run.Results == nil || run.VM.Outcome != tt.res.Outcome {
+			t.Errorf("%s: what there is, is lost: %+v", tt.name, run)
+		}
+	}
+}
+
+// TestEnoughMemory: the kernel's 2 MiB and the archive must fit, no less.
+func TestEnoughMemory(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		mib, archive int
+		ok           bool
+	}{
+		{"exactly", 4, 2 << 20, true},
+		{"a byte too little", 4, 2<<20 + 1, false},
+		{"default", 0, 2 << 20, true},
+		{"more than the default", 0, vm.DefaultMemoryMiB << 20, false},
+	} {
+		if err := enoughMemory(tt.mib, tt.archive); (err == nil) != tt.ok {
+			t.Errorf("%s: error is %v", tt.name, err)
+		}
 	}
 }
 

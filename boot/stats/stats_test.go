@@ -205,3 +205,24 @@ func TestGate(t *testing.T) {
 		t.Error("no placements give a verdict")
 	}
 }
+
+// TestSD: of a sample, so the sum of squares is divided by one less than there
+// are.
+func TestSD(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		want   float64
+	}{
+		{"two", []float64{1, 3}, math.Sqrt2},
+		{"five", []float64{2, 4, 4, 4, 6}, math.Sqrt2},
+		{"equal", []float64{7, 7, 7}, 0},
+	} {
+		if got := SD(tt.values); math.Abs(got-tt.want) > 1e-12 {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if got := SD([]float64{1}); !math.IsNaN(got) {
+		t.Errorf("of one value it is %v, want NaN", got)
+	}
+}

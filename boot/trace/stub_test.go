@@ -41,6 +41,9 @@ func TestStubTrouble(t *testing.T) {
 			t.Errorf("%s: error is %v, want %q in it", row.name, err, row.want)
 		}
 	}
+	if err := step(scripted("+$T0" + packet("T05")[1:])); err != nil {
+		t.Errorf("a packet that begins anew: %v", err)
+	}
 	r, err := scripted(packet("0100000000000000" + strings.Repeat("00", 8*15) + "000010f8ffffffff" + "00")).registers()
 	if want := (registers{1, 0xfffffffff8100000}); err != nil || r != want {
 		t.Errorf("registers are %x and %v, want %x", r, err, want)

@@ -38,6 +38,11 @@ func TestCommandLine(t *testing.T) {
 			c:    Config{Engine: KVM, Machine: Q35, Kernel: "k"},
 			want: "qemu-system-x86_64 -M q35,sata=off -nodefaults -accel kvm -cpu max -m 128 " + tail + " -kernel k",
 		},
+		{
+			name: "disk with a comma in its name", // which ends a value, for QEMU
+			c:    Config{Engine: TCG, Disk: "a,b.img"},
+			want: "qemu-system-x86_64 -M pc -nodefaults -accel tcg -cpu max -m 128 " + tail + " -drive format=raw,snapshot=on,file=a,,b.img",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -76,6 +76,13 @@ func TestSeries(t *testing.T) {
 			"MEASURE: variant=v op=o unit=ticks n=100 batches=4 min=60 median=60 max=89.5 agree=0.75\n",
 		},
 		{
+			"the lower of two in the middle", // what disturbs only adds
+			series{own: 200},
+			[]uint64{6200, 6400, 6600, 6300},
+			nil,
+			"MEASURE: variant=v op=o unit=ticks n=100 batches=4 min=60 median=61 max=64 agree=0.25\n",
+		},
+		{
 			"less than the loop",
 			series{own: 200},
 			[]uint64{100},

@@ -80,11 +80,12 @@ func TestCompareStack(t *testing.T) {
 		want string // "": no error
 	}{
 		{"untouched", -1, insn, ""},
-		{"entered elsewhere", -1, 0x1234, "RSP-8 is 0x1234"},
+		{"entered elsewhere", -1, 0x1234, "RSP-8 is 0x1234, want 0x1ca0a00ff: red zone written"},
 		{"top of the red zone", -2, 0, "RSP-16 is 0x0, want 0x1ca0a00fe: red zone written"},
 		{"bottom of the red zone", -16, 0, "red zone written"},
-		{"below the red zone", -17, 0, "RSP-136 is 0x0"},
-		{"at RSP", 0, 0, "RSP+0 is 0x0"},
+		{"below the red zone", -17, 0, "RSP-136 is 0x0, want 0x1ca0a00ef"},
+		{"below the word that enters the call", -18, 0, "RSP-144 is 0x0, want 0x1ca0a00ee"},
+		{"at RSP", 0, 0, "RSP+0 is 0x0, want 0x1ca0a0100"},
 		{"above RSP", 5, 0xffff_ffff_8000_0000, "RSP+40 is 0xffffffff80000000, want 0x1ca0a0105: kernel word leaked"},
 	} {
 		stack := make([]layout.Word, stackWords)
@@ -94,8 +95,8 @@ func TestCompareStack(t *testing.T) {
 		stack[stackWords/2-1] = insn
 		stack[stackWords/2+row.word] = row.to
 		err := compareStack(stack, 0, insn)
-		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
-			t.Errorf("%s: got %v, want %q in it", row.name, err, row.want)
+		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.HasSuffix(err.Error(), row.want)) {
+			t.Errorf("%s: got %v, want it to end in %q", row.name, err, row.want)
 		}
 	}
 }
