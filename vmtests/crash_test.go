@@ -23,10 +23,17 @@ func TestPanic(t *testing.T) {
 		insert asm.Block
 		cpu    string
 		reason string // regular expression
+		dump   string // a line of it
 	}{
 		{
 			name: "on the kernel's stack", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.UD2()},
 			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
+		{
+			name: "with a return address on the stack", before: "MOVQ RAX, PtRegs.OrigAX(RSP)",
+			insert: asm.Block{asm.LEAQ(asm.Sym("schedule"), asm.RAX), asm.PUSHQ(asm.RAX), asm.UD2()},
+			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+			dump:   "entrylab:   schedule+0x0",
 		},
 		{
 			name: "wild address", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
@@ -39,6 +46,10 @@ func TestPanic(t *testing.T) {
 		{
 			name: "on the user's stack without SMAP", before: "SWAPGS", insert: asm.Block{asm.UD2()}, cpu: "qemu64",
 			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x0$`,
+		},
+		{
+			name: "over the stack's end", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.LOOP(asm.PUSHQ(asm.RAX))},
+			reason: `^panic: kernel stack overflow: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,7 +69,7 @@ func TestPanic(t *testing.T) {
 				t.Errorf("%v: %s\nwant a panic with %s", run.VM.Outcome, run.VM.Reason, tt.reason)
 			}
 			dump := strings.Join(run.VM.Tail, "\n")
-			for _, want := range []string{"rip ", "rsp ", "r15 ", "cr2 ", "cr3 ", "entrylab: end of panic"} {
+			for _, want := range []string{"rip ", "rsp ", "r15 ", "cr2 ", "cr3 ", tt.dump, "entrylab: end of panic"} {
 				if !strings.Contains(dump, want) {
 					t.Errorf("the dump has no %q\n%s", want, run.VM.Report())
 				}

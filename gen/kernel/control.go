@@ -288,7 +288,7 @@ frame is moved away first, as its place is poisoned too.`,
 				MOVQ(RAX, poison.CX),
 
 				MOVQ(gs.Current, RDI),
-				ADDQ(SizeOf[layout.Thread[Mem]](), RDI),
+				ADDQ(layout.ThreadStack, RDI),
 				MOVQ(uint64(layout.Poison), RAX),
 				ADDQ(RDI, RAX),
 				SUBQ(RDX, RAX), // the word's offset in the frame

@@ -18,9 +18,11 @@
 //	top      +----------------+ <- gs.TopOfStack, TSS.sp0
 //	  -168   | PtRegs         | the frame of the entry from ring 3
 //	         | calls          |
-//	         |                |
+//	+8192    +----------------+
+//	         | not mapped     | an overrun is a #DF, which says so
+//	+4096    +----------------+
 //	         | Thread         | gs.Current; thread_info's flags first
-//	-16384   +----------------+ aligned to 16384
+//	bottom   +----------------+ aligned to 16384
 //
 // The frame is at the same place whichever way the kernel was entered from
 // ring 3. A system-call handler may rely on all of it only if it is reached by

@@ -47,6 +47,14 @@ PtRegs. Ends the machine.`,
 				MOVQ(RDI, RBX),
 				MOVL(RSI, R12),
 				say("entrylab: panic: "),
+				CMPL(R12, x86.X86_TRAP_DF),
+				IF(E, // because the frame of a #PF found no room?
+					MOVQ(CR2, RAX),
+					SUBQ(gs.Current, RAX),
+					SUBQ(layout.ThreadGuard, RAX),
+					CMPQ(RAX, layout.ThreadStack-layout.ThreadGuard),
+					IF(B, say("kernel stack overflow: ")),
+				),
 				CMPL(R12, 32),
 				IF(B,
 					LEAQ(Sym("trap_names"), RDI),
@@ -152,16 +160,22 @@ selector's parts in brackets, a page fault's bits, or nothing if it is 0.`,
 			).Saving(RBX),
 			FUNC("dump_stack",
 				`dump_stack lists the words from RDI up to the end of its 16 KiB stack that
-point into the text; without frame pointers some of them are old.`,
+point into the text; without frame pointers some of them are old. It reads the
+current thread's stack and those in the kernel's image.`,
 				MOVQ(RDI, RBX),
-				MOVQ(RDI, R13),
-				ORQ(layout.ThreadSize-1, R13),
 				ANDQ(-8, RBX),
 				LEAQ(Sym("__text_start"), RAX),
 				CMPQ(RBX, RAX),
-				IF(B, // not a kernel stack, and nothing to be read
-					RETURN(),
+				IF(B,
+					MOVQ(gs.Current, RAX),
+					SUBQ(RAX, RDI),
+					CMPQ(RDI, layout.ThreadSize),
+					IF(AE, RETURN()), // nothing to be read
+					CMPQ(RDI, layout.ThreadStack),
+					IF(B, LEAQ(RAX.At(layout.ThreadStack), RBX)), // it ran over
 				),
+				MOVQ(RBX, R13),
+				ORQ(layout.ThreadSize-1, R13),
 				MOVL(16, R14), // lines at most
 				LOOP(
 					CMPQ(RBX, R13),

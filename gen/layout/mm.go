@@ -17,9 +17,9 @@ const PGDPages = 2
 
 // Memory is the state of the page allocator and of what the process has mapped.
 type Memory[T any] struct {
-	// FreePages and FreeStacks are lists of free blocks, linked by their first
-	// word.
-	FreePages, FreeStacks T
+	// FreePages, FreeStacks and FreeThreadStacks are lists of free blocks, linked
+	// by their first word. Those of the last have a page that is not mapped.
+	FreePages, FreeStacks, FreeThreadStacks T
 	// Next and End are the linear addresses between which RAM has never been
 	// handed out; it lies in the range before Range, and goes on at Range.
 	Next, End T

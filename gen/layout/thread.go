@@ -7,6 +7,10 @@ const (
 	// Thread lies at its bottom, as Linux 3.19's thread_info did, and PtRegs at
 	// its top (arch/x86/include/asm/page_64_types.h, THREAD_SIZE).
 	ThreadSize = 16384
+	// ThreadGuard is where in these a page is not mapped, and ThreadStack where
+	// behind it the room for the stack begins. The idle thread's has no such page.
+	ThreadGuard = PageSize
+	ThreadStack = ThreadGuard + PageSize
 	// KernelBase is where physical address 0 is mapped for the kernel's image.
 	KernelBase = 0xffff_ffff_8000_0000
 	// PhysMap is where all RAM below PhysMapSize is mapped linearly (Linux's
