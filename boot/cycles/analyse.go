@@ -277,7 +277,7 @@ func (res *Result) compare(a *analysis) (failed []string) {
 		}
 	}
 	base := a.boots[0].Variants()[0] // what the guest samples twice: its first that is not the floor
-	for _, o := range result.Operations {
+	for _, o := range result.Sampled {
 		aa := a.difference(base, o.Op, again, o.Op)
 		control("A/A", o.Op, 0, aa, o.Op == headOp)
 		for _, v := range res.Variants {

@@ -222,7 +222,7 @@ func answers(p study.Page) []answer {
 				a.Around = append(a.Around, f.Engine+" "+around)
 			}
 		}
-		for _, op := range slices.Concat(result.Operations, result.Switches) {
+		for _, op := range slices.Concat(result.Sampled, result.Switches) {
 			r := row{op.Short, slices.Repeat([]cell{noFigure}, len(columns))}
 			some := false
 			for _, f := range findings {

@@ -26,6 +26,17 @@ var Operations = []Operation{
 	{"futex-round-trip", "futex round trip", "futex", "FutexRoundTrip"},
 }
 
+// Flushed are the operations that are only sampled, where ticks are cycles: the
+// thread's and the per-CPU lines are flushed before each switch, and the flushing,
+// which all variants have in common, is in the figure.
+var Flushed = []Operation{
+	{"thread-switch-flushed", "thread switch by yield, lines flushed, one way", "yield, flushed", "ThreadSwitchFlushed"},
+	{"thread-switch-mm-flushed", "thread switch between address spaces, lines flushed, one way", "other mm, flushed", "ThreadSwitchMMFlushed"},
+}
+
+// Sampled are all operations that figures in cycles have, in the order of tables.
+var Sampled = slices.Concat(Operations, Flushed)
+
 // Phases are the parts of a null call, in the order of a call (package trace).
 var Phases = []Operation{
 	{"null-call/entry", "  entry, up to the handler's CALL", "entry", "NullCallEntry"},
@@ -49,7 +60,7 @@ var Switches = []Operation{
 // OperationOf returns the operation of that name; one that tables do not know
 // is called by its name.
 func OperationOf(op string) Operation {
-	for _, o := range slices.Concat(Operations, Phases, Switches) {
+	for _, o := range slices.Concat(Sampled, Phases, Switches) {
 		if o.Op == op {
 			return o
 		}

@@ -306,7 +306,7 @@ func (s *Set) Ops(engine string) []string {
 
 func opRank(op string) int {
 	var known []string
-	for _, o := range slices.Concat(result.Operations, result.Switches) {
+	for _, o := range slices.Concat(result.Sampled, result.Switches) {
 		known = append(known, o.Op)
 	}
 	known = append(known, countOps()...)

@@ -23,6 +23,8 @@ var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
 	{fullFrame, "Call that needs the full frame"},
 	{"thread-switch-yield", "Thread switch"},
+	{"thread-switch-preempted", "Thread switch, preempted in user mode"},
+	{"thread-switch-flushed", "Thread switch with the thread's and the per-CPU lines flushed"},
 	{"switch-warm", "Thread switch"},
 	{"switch-cold-sp", "Thread switch with the line of usersp cold"},
 }

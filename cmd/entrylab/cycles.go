@@ -154,7 +154,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 	fmt.Fprintf(w, "\ncore cycles, SYSCALL and SYSRET included, the measuring loop subtracted: %s, then differences from it, 95 %% intervals\n\n", res.Base)
 	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == cycles.Floor })
 	rows := [][]string{append([]string{""}, variants...)}
-	for _, o := range result.Operations {
+	for _, o := range result.Sampled {
 		row := []string{o.Title}
 		for _, v := range variants {
 			row = append(row, cycleCell(res, v, o.Op))
@@ -167,7 +167,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 	if res.Counted {
 		fmt.Fprint(w, "\ninstructions that retired, as the CPU counted them\n\n")
 		rows := [][]string{append([]string{""}, variants...)}
-		for _, o := range result.Operations {
+		for _, o := range result.Sampled {
 			row := []string{o.Title}
 			for _, v := range variants {
 				cell := "-"

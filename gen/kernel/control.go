@@ -9,6 +9,22 @@ import (
 // variant gives the fields of the VariantDesc that r points to.
 func variant(r Reg) layout.VariantDesc[Mem] { return Fields[layout.VariantDesc[Mem]](r) }
 
+// flushLines flushes the cache lines of the size bytes at r, the start of a line.
+// Clobbers r, RDX.
+func flushLines(r Reg, size int) Block {
+	return Block{
+		LEAQ(r.At(size), RDX),
+		DO(
+			CLFLUSH(r.At(0)),
+			ADDQ(cacheLine, r),
+			CMPQ(r, RDX),
+		).WHILE(B),
+	}
+}
+
+// cacheLine is what CLFLUSH flushes on every CPU so far.
+const cacheLine = 64
+
 // control is the control interface of layout/control.go: what tests and
 // measurements ask of the kernel.
 func control() Program {
@@ -318,6 +334,18 @@ switches threads in it.`,
 				),
 				returns(0),
 			).In("entry"),
+			FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so every one with long mode.",
+				CLI(),
+				MOVQ(gs.Self, RDI),
+				flushLines(RDI, SizeOf[layout.PerCPU[Mem]]()),
+				MOVQ(gs.Current, RDI),
+				flushLines(RDI, SizeOf[layout.Thread[Mem]]()),
+				MOVQ(sched.RunHead, RDI),
+				TESTQ(RDI, RDI),
+				IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
+				MFENCE(), // CLFLUSH is ordered by it alone (SDM volume 2)
+				JMP("sys_sched_yield"),
+			),
 			FUNC("sys_stats", "sys_stats(stats) is layout.SysStats.",
 				copyField(sched.Switches, stats.Switches),
 				copyField(sched.MMSwitches, stats.MMSwitches),

@@ -126,6 +126,7 @@ var sysCalls = []sysCall{
 	{layout.SysSetFrame, "set_frame"},
 	{layout.SysOwnMM, "own_mm"},
 	{layout.SysTimeSlice, "time_slice"},
+	{layout.SysFlushYield, "flush_yield"},
 }
 
 // sysCallTable is the table that the entry paths dispatch by. SysSelect

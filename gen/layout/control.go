@@ -43,6 +43,10 @@ const (
 	// SysTimeSlice makes RDI ns the time slice, begins a new one for the calling
 	// thread, and returns the old. -EINVAL: less than MinTimeSlice.
 	SysTimeSlice
+	// SysFlushYield is sched_yield with cold lines: before it chooses the next
+	// thread it flushes the PerCPU, and the Threads of the caller and of the next,
+	// from all caches.
+	SysFlushYield
 	sysControlEnd
 )
 

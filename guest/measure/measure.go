@@ -36,7 +36,10 @@ type op struct {
 	// control marks what only the control interface can be asked for, bare
 	// what the floor answers, threads what needs a second thread on this CPU.
 	control, bare, threads bool
-	loop, empty            regs.Loop
+	// flushed marks what only differs where there are caches: it is sampled, not
+	// counted.
+	flushed     bool
+	loop, empty regs.Loop
 }
 
 // nullCall is a call that does nothing; getppid as in perf bench syscall.
@@ -60,6 +63,8 @@ func ops(m *regs.Memory, k *control.Kernel) []op {
 		{name: "thread-switch-mm", n: 100, per: 2, threads: true},
 		{name: "thread-switch-preempted", n: 5, per: 2, control: true, threads: true},
 		{name: "futex-round-trip", n: 50, per: 1, threads: true},
+		{name: "thread-switch-flushed", n: 100, per: 2, control: true, threads: true, flushed: true},
+		{name: "thread-switch-mm-flushed", n: 100, per: 2, control: true, threads: true, flushed: true},
 	}
 	for i, f := range []func() (loop, empty regs.Loop){
 		func() (regs.Loop, regs.Loop) { return regs.Calls(nullCall, 0) },
@@ -70,6 +75,8 @@ func ops(m *regs.Memory, k *control.Kernel) []op {
 		func() (regs.Loop, regs.Loop) { return regs.Yields(m, syscall.SYS_SCHED_YIELD, spaces) },
 		func() (regs.Loop, regs.Loop) { return regs.Preempts(m) },
 		func() (regs.Loop, regs.Loop) { return regs.Futexes(m) },
+		func() (regs.Loop, regs.Loop) { return regs.Yields(m, layout.SysFlushYield, regs.Same) },
+		func() (regs.Loop, regs.Loop) { return regs.Yields(m, layout.SysFlushYield, spaces) },
 	} {
 		all[i].loop, all[i].empty = f()
 	}
@@ -113,7 +120,7 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 	defer restore()
 
 	variants = runnable(r, k, variants, "measure")
-	all := ops(m, k)
+	all := slices.DeleteFunc(ops(m, k), func(o op) bool { return o.flushed })
 	own := make([]uint64, len(all))
 	for i := range all {
 		if own[i], err = least(&all[i]); err != nil {
