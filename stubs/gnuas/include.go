@@ -48,6 +48,8 @@ func Include() string {
 		{"KERNEL_DS", x86.KERNEL_DS},
 		{"X86_EFLAGS_TF", x86.X86_EFLAGS_TF},
 		{"X86_EFLAGS_RF", x86.X86_EFLAGS_RF},
+		{"MSR_IA32_SPEC_CTRL", x86.MSR_IA32_SPEC_CTRL},
+		{"SPEC_CTRL_IBRS", x86.SPEC_CTRL_IBRS},
 	} {
 		set(c.name, c.value)
 	}

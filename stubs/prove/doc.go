@@ -91,7 +91,8 @@
 // registers that no known instruction changes (x87, SSE, FS and its base) stay as
 // they are.
 //
-// PerCPU.SpecCtrl has IBRS set, and stays as it is during a call. Of the other
+// PerCPU.SpecCtrl has IBRS set and no bit from 32 on, which are reserved, and stays
+// as it is during a call. Of the other
 // MSRs only the bases of segments may be read; a WRMSR to any is undecided.
 //
 // No variant is selected meanwhile that keeps the user's RSP in another word: the

@@ -41,8 +41,9 @@ func (m *machine) writeMSR(st *state) bool {
 		return false
 	}
 	low, high := m.at(st).resolve(st.regs[rAX].v), m.at(st).resolve(st.regs[rDX].v)
-	is := func(v value) bool {
-		return m.ts.and(low, maskOf(4)) == m.ts.and(v, maskOf(4)) && m.ts.and(high, maskOf(4)) == m.ts.and(m.ts.shr(v, 32), maskOf(4))
+	is := func(v value) bool { // whose upper half is 0
+		return m.ts.and(low, maskOf(4)) == m.ts.and(v, maskOf(4)) &&
+			(high.is(0) || m.ts.and(high, maskOf(4)) == m.ts.and(m.ts.shr(v, 32), maskOf(4)))
 	}
 	kernels, users := is(m.specCtrl(true)), is(m.specCtrl(false))
 	st.ibrs = kernels

@@ -99,6 +99,8 @@ func (ts *terms) shr(v value, n uint64) value {
 		return known(v.c >> n)
 	case n == 0:
 		return v
+	case v.c == 0 && v.t.op == isAnd && v.t.k>>n == 0:
+		return known(0)
 	}
 	return ts.make(isShr, v, n)
 }
