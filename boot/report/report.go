@@ -50,12 +50,14 @@ func (r Report) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
+	answered, unanswered := answers(r.Page)
 	return page.Execute(w, struct {
 		Report
 		When                 string
 		Builds               []string
 		Engines              []engine
 		Answers              []answer
+		Unanswered           []string
 		BreakEvens, Cautions []string
 		Checks               checked
 		Plots                []plotted
@@ -63,7 +65,7 @@ func (r Report) Write(w io.Writer) error {
 		Machines             []machine
 	}{
 		Report: r, When: when(r.Records), Builds: builds(r.Records),
-		Engines: engines(r.Page), Answers: answers(r.Page),
+		Engines: engines(r.Page), Answers: answered, Unanswered: unanswered,
 		BreakEvens: r.Page.BreakEvens(), Cautions: r.Page.Notes(), Checks: checks(r.Page),
 		Plots: plots, Code: listed, Machines: machines(r.Records),
 	})
@@ -159,7 +161,9 @@ func engines(p study.Page) []engine {
 				for _, c := range r.Cells {
 					line.Cells = append(line.Cells, cellOf(c))
 				}
-				e.Rows = append(e.Rows, line)
+				if slices.ContainsFunc(line.Cells, func(c cell) bool { return c != noFigure }) {
+					e.Rows = append(e.Rows, line)
+				}
 			}
 		}
 		if name != "replay" { // it does not run all of a call
@@ -207,9 +211,13 @@ type answer struct {
 // published is a figure that was published, and whether the engines agree.
 type published struct{ Text, Source, Said, Class string }
 
-func answers(p study.Page) []answer {
-	var list []answer
+// answers are those of the changes that are measured; unanswered are the others.
+func answers(p study.Page) (list []answer, unanswered []string) {
 	for _, c := range study.Changes {
+		if len(p.Findings(c)) == 0 {
+			unanswered = append(unanswered, c.Key)
+			continue
+		}
 		a := answer{Key: c.Key, Title: c.Title, Sentences: p.Sentences(c), Blind: p.Blind(c)}
 		var columns []string
 		findings := p.Findings(c)
@@ -246,7 +254,7 @@ func answers(p study.Page) []answer {
 		}
 		list = append(list, a)
 	}
-	return list
+	return list, unanswered
 }
 
 // checked are the controls: a column for each pair whose truth is known, a row

@@ -224,6 +224,22 @@ func TestNotListed(t *testing.T) {
 	}
 }
 
+// TestUnanswered: results that have some of the changes only answer those.
+func TestUnanswered(t *testing.T) {
+	some := slices.DeleteFunc(records(t), func(r result.Record) bool { return r.Variant != "linux-3.19" && r.Variant != "linux-3.19+b" })
+	var b bytes.Buffer
+	if err := (Report{Page: study.Page{Set: study.NewSet(some)}, Records: some}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if n := strings.Count(text, `<section class="answer">`); n != 1 || !strings.Contains(text, "<h3>(b) ") {
+		t.Errorf("%d answers, want that of (b)", n)
+	}
+	if want := "Not measured in these results: (a), (c), (a)&#43;(b), (a)&#43;(b)&#43;(c), push, Linux 4.1, IRETQ, opportunistic."; !strings.Contains(text, want) {
+		t.Errorf("the report lacks %q", want)
+	}
+}
+
 // TestRuns: figures of several runs are used together, those that were measured
 // again are left out and counted, and the time is that of the measuring.
 func TestRuns(t *testing.T) {

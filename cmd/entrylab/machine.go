@@ -27,7 +27,7 @@ func (m *machineFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&m.engine, "engine", "auto", "`E`: icount, tcg, kvm, bochs, or auto (kvm where it is real, else icount)")
 	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
 	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's or Bochs's name of the CPU `model` (bochs: "+vm.BochsCPU+")")
-	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`")
+	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`; what lies above 4 GiB is not used")
 	fs.DurationVar(&m.timeout, "timeout", 2*time.Minute, "end a machine that does not end by itself after this `time`")
 	fs.BoolVar(&m.verbose, "v", false, "print the emulator's command line, ready to paste")
 }
