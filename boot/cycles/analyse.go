@@ -332,8 +332,8 @@ func (res *Result) Find(variant, op string) (Cell, bool) {
 
 // Verdict says in words what a difference means.
 func Verdict(e stats.Estimate) string {
-	if e.Holds(0) {
-		return fmt.Sprintf("no difference seen (±%.1f cycles)", max(e.Half(), 0.1))
+	if !e.Seen() {
+		return fmt.Sprintf("no difference seen (±%.1f cycles)", e.AtMost())
 	}
 	return signed(e) + " cycles"
 }

@@ -172,7 +172,7 @@ func TestCoverage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("simulates thousands of runs")
 	}
-	const runs = 600
+	const runs = 1000
 	up := func(done float64) float64 { return 8 * done }
 	for _, row := range []struct {
 		name  string
@@ -180,14 +180,16 @@ func TestCoverage(t *testing.T) {
 		with  func(*simulated)
 	}{
 		{"placements", 0, func(m *simulated) { m.place = normal }},
-		{"bimodal placements", 0.5, func(m *simulated) { m.boots, m.place = 40, bimodal }},
+		{"bimodal placements", 0.5, func(m *simulated) { m.place = bimodal }},
+		{"as few boots as there may be", 0.5, func(m *simulated) { m.boots, m.place = stats.MinPlacements, normal }},
+		{"as few, and bimodal", 0.5, func(m *simulated) { m.boots, m.place = stats.MinPlacements, bimodal }},
 		{"drift", -0.5, func(m *simulated) { m.place, m.drift = normal, up }},
 		{"turbo", 1, func(m *simulated) { m.place, m.speed = normal, turbo }},
 		{"spikes", 1, func(m *simulated) { m.place, m.spike, m.samples = normal, spikes, 100 }},
 		{"coarse clock", 0.3, func(m *simulated) { m.place, m.resolution = normal, 25 }},
 		{"counters", 0.3, func(m *simulated) { m.place, m.speed, m.counters = normal, turbo, true }},
 		{"everything", 0.5, func(m *simulated) {
-			m.boots, m.place, m.drift, m.speed, m.spike, m.resolution, m.samples = 40, bimodal, up, turbo, spikes, 25, 100
+			m.place, m.drift, m.speed, m.spike, m.resolution, m.samples = bimodal, up, turbo, spikes, 25, 100
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -275,7 +277,7 @@ func TestFigures(t *testing.T) {
 	if math.Abs(res.CyclesPerTick-1.3) > 0.01 || res.Config.Engine != "kvm" || res.Meaningless != "" {
 		t.Errorf("result is of %s, %v cycles a tick, meaningless %q", res.Config.Engine, res.CyclesPerTick, res.Meaningless)
 	}
-	if got := Verdict(stats.Estimate{Mean: 0.1, Low: -0.2, High: 0.4}); got != "no difference seen (±0.3 cycles)" {
+	if got := Verdict(stats.Estimate{Mean: 0.1, Low: -0.2, High: 0.4}); got != "no difference seen (±0.4 cycles)" {
 		t.Error(got)
 	}
 	if got := Verdict(stats.Estimate{Mean: 2, Low: 1.8, High: 2.2}); got != "+2.00 ±0.20 cycles" {

@@ -244,8 +244,8 @@ func signed(e stats.Estimate) string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean
 // Verdict says in words what a difference means.
 func Verdict(e stats.Estimate) string {
 	switch {
-	case e.Holds(0):
-		return fmt.Sprintf("no difference seen (±%.1f cycles)", max(e.Half(), 0.1))
+	case !e.Seen():
+		return fmt.Sprintf("no difference seen (±%.1f cycles)", e.AtMost())
 	case math.Abs(e.Mean) < 1:
 		return signed(e) + " cycles on average, less than what alignment does (±1)"
 	}

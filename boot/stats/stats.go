@@ -99,6 +99,18 @@ func (e Estimate) Half() float64 { return (e.High - e.Low) / 2 }
 // Holds reports whether the interval holds a value.
 func (e Estimate) Holds(v float64) bool { return e.Low <= v && v <= e.High }
 
+// Least is the least difference, in cycles, that is spoken of: less is a tenth of
+// what alignment does, and values that are all alike would make it look sure.
+const Least = 0.15
+
+// Seen reports whether the estimate is of a difference at all: its interval does
+// not hold zero, and is not all within Least of it.
+func (e Estimate) Seen() bool { return !e.Holds(0) && max(-e.Low, e.High) > Least }
+
+// AtMost is what a difference that was not seen may be at most: the end of the
+// interval that is further from zero, and no less than a tenth.
+func (e Estimate) AtMost() float64 { return max(-e.Low, e.High, 0.1) }
+
 // MinPlacements is the least number of placements that an interval is made of.
 const MinPlacements = 8
 
@@ -115,7 +127,10 @@ const confidence = 0.95
 // Bootstrap estimates the mean of one value for each placement. The interval
 // holds the bootstrap's quantiles, taken as much further out as few values
 // need (T. Hesterberg, "What Teachers Should Know About the Bootstrap", 2015:
-// the expanded percentile interval); without that it is too narrow.
+// the expanded percentile interval), which follows values that are skewed, and
+// Student's interval, which is the wider one for few values that are alike but
+// for some: of 8 with two states in each path the quantiles alone hold the truth
+// in 88 % of runs, both together in 96 % (TestCoverage of package cycles).
 func Bootstrap(rng *rand.Rand, values []float64) (Estimate, error) {
 	n := len(values)
 	if n < MinPlacements {
@@ -131,10 +146,11 @@ func Bootstrap(rng *rand.Rand, values []float64) (Estimate, error) {
 	}
 	slices.Sort(means)
 	tail := expandedTail(n)
-	return Estimate{
-		Mean: Mean(values), SD: SD(values), N: n,
-		Low: quantileOfSorted(means, tail), High: quantileOfSorted(means, 1-tail),
-	}, nil
+	e := Estimate{Mean: Mean(values), SD: SD(values), N: n}
+	half := studentQuantile((1+confidence)/2, n-1) * e.SD / math.Sqrt(float64(n))
+	e.Low = min(quantileOfSorted(means, tail), e.Mean-half)
+	e.High = max(quantileOfSorted(means, 1-tail), e.Mean+half)
+	return e, nil
 }
 
 // expandedTail is the share of the bootstrap's means that each end of the

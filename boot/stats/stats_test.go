@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -190,6 +191,30 @@ func TestStudentQuantile(t *testing.T) {
 func TestBootstrapFew(t *testing.T) {
 	if _, err := Bootstrap(rand.New(rand.NewPCG(1, 1)), make([]float64, MinPlacements-1)); !errors.Is(err, ErrFew) {
 		t.Errorf("error is %v, want %v", err, ErrFew)
+	}
+}
+
+// TestSeen: a difference whose interval holds zero is none, and so is one that
+// is too small to speak of, however sure values that are all alike make it look.
+func TestSeen(t *testing.T) {
+	alike := func(v float64) []float64 { return slices.Repeat([]float64{v}, 10) }
+	some := append(alike(0), 2.8)
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		seen   bool
+		atMost float64
+	}{
+		{"all zero", alike(0), false, 0.1},
+		{"all a hundredth", alike(0.01), false, 0.1},
+		{"all less than is spoken of", alike(-0.12), false, 0.12},
+		{"all two", alike(2), true, 2},
+		{"one of eleven is not zero", some, false, 1.02}, // the bootstrap draws it up to four times
+	} {
+		e, err := Bootstrap(rand.New(rand.NewPCG(1, 1)), tt.values)
+		if err != nil || e.Seen() != tt.seen || math.Abs(e.AtMost()-tt.atMost) > 0.01 {
+			t.Errorf("%s: %+v, seen %v, at most %.2f: want %v, %v (%v)", tt.name, e, e.Seen(), e.AtMost(), tt.seen, tt.atMost, err)
+		}
 	}
 }
 

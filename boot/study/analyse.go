@@ -357,12 +357,8 @@ func (d Difference) Seen() bool {
 	case Exact:
 		return d.Value != 0
 	}
-	return (d.Low > 0 || d.High < 0) && max(-d.Low, d.High) > resolution
+	return stats.Estimate{Low: d.Low, High: d.High}.Seen()
 }
-
-// resolution is the least measured difference that is spoken of: less is
-// printed as 0.1, and is a tenth of what alignment does.
-const resolution = 0.15
 
 // Difference compares two variants.
 func (s *Set) Difference(c Column, from, to, op string) Difference {

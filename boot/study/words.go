@@ -142,7 +142,7 @@ const leastShown = 0.1
 
 // plusMinus is what a difference that was not seen may be at most.
 func plusMinus(d Difference) string {
-	return fmt.Sprintf("±%.1f", max(math.Abs(d.Low), math.Abs(d.High), leastShown))
+	return fmt.Sprintf("±%.1f", stats.Estimate{Low: d.Low, High: d.High}.AtMost())
 }
 
 func plural(unit string, v float64) string {

@@ -216,8 +216,8 @@ func cycleCell(res *cycles.Result, variant, op string) string {
 		return fmt.Sprintf("%.1f", c.Mean)
 	case c.Noisy != "":
 		return "too noisy (" + c.Noisy + ")"
-	case c.Difference.Holds(0):
-		return fmt.Sprintf("none seen (±%.2f)", c.Difference.Half())
+	case !c.Difference.Seen():
+		return fmt.Sprintf("none seen (±%.1f)", c.Difference.AtMost())
 	}
 	return fmt.Sprintf("%+.2f ±%.2f", c.Difference.Mean, c.Difference.Half())
 }

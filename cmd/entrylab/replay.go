@@ -79,8 +79,8 @@ func printReplayed(w io.Writer, res *replay.Result) error {
 				row = append(row, "-")
 			case c.Noisy != "":
 				row = append(row, "too noisy ("+c.Noisy+")")
-			case f.Difference.Holds(0):
-				row = append(row, fmt.Sprintf("none seen (±%.2f)", f.Difference.Half()))
+			case !f.Difference.Seen():
+				row = append(row, fmt.Sprintf("none seen (±%.1f)", f.Difference.AtMost()))
 			default:
 				row = append(row, fmt.Sprintf("%+.2f ±%.2f", f.Difference.Mean, f.Difference.Half()))
 			}

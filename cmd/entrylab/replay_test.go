@@ -37,7 +37,7 @@ func TestPrintReplayed(t *testing.T) {
 		"engine replay, on Some CPU (family/model/stepping 25/1/1, microcode 0x1), 3 placements",
 		"linux-3.19+a against linux-3.19, null call: no difference seen (±0.2 cycles)",
 		"linux-4.1 against linux-3.19, null call: +3.10 ±0.10 cycles",
-		"none seen (±0.15)",
+		"none seen (±0.2)",
 		"too noisy (A/A was +9.00 ±1.00)",
 		"A/A, null call",
 		"* replayed in ring 3 on Some CPU",

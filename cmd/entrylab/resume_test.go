@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/boot/result"
+)
+
+// TestStudyKilled ends a study's process at several points, by Ctrl-C and by
+// SIGKILL, and cuts its file as a lost machine would. In the end there is what a
+// study that nobody disturbed has, and no whole line that was there is gone.
+func TestStudyKilled(t *testing.T) {
+	needQEMU(t)
+	if testing.Short() {
+		t.Skip("boots many times")
+	}
+	dir := t.TempDir()
+	whole, path := filepath.Join(dir, "whole.jsonl"), filepath.Join(dir, "killed.jsonl")
+	args := []string{"study", "-engines", "icount,static", "-o"}
+	status, page, stderr := played(t, append(args, whole)...)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	want := figures(t, whole)
+	var kept []byte // lines that must stay
+	for i, point := range []struct {
+		signal os.Signal
+		lines  int // in the file before the signal comes
+		cut    int // bytes that the file then loses
+		said   string
+	}{
+		{syscall.SIGKILL, 0, 0, ""},
+		{syscall.SIGKILL, 1, 7, ""},
+		{os.Interrupt, len(want) / 9, 0, "the last line is cut off"},
+		{syscall.SIGKILL, len(want) / 8, 100, ""},
+		{os.Interrupt, len(want) / 7, 0, "the last line is cut off"},
+	} {
+		said := killed(t, append(args, path), path, point.signal, point.lines)
+		if point.said != "" && !strings.Contains(said, point.said) {
+			t.Errorf("point %d: stderr is %q, want %q", i, said, point.said)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil && point.lines > 0 {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(data, kept) {
+			t.Fatalf("point %d: what was in the file is not there any more", i)
+		}
+		data = data[:max(len(data)-point.cut, 0)]
+		if len(data) > 0 {
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept = data[:bytes.LastIndexByte(data, '\n')+1]
+	}
+	status, got, stderr := played(t, append(args, path)...)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	if diff := cmp.Diff(want, figures(t, path)); diff != "" {
+		t.Errorf("the figures differ (-whole +killed):\n%s", diff)
+	}
+	// What was left of steps that were taken again is told in a line.
+	if diff := cmp.Diff(page, withoutLine(got, "that were measured again later")); diff != "" {
+		t.Errorf("the pages differ (-whole +killed):\n%s", diff)
+	}
+	if status, _, stderr := played(t, append(args, path)...); status != 0 || strings.Count(stderr, "all figures are there already") != 3 {
+		t.Errorf("once more: status %d, %s; want nothing left to do in three steps", status, stderr)
+	}
+}
+
+// withoutLine is the text without the lines that have a phrase.
+func withoutLine(text, phrase string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, phrase) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// killed runs the command until its file has so many lines, ends it, and
+// returns what it said on stderr.
+func killed(t *testing.T, args []string, path string, signal os.Signal, lines int) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		data, err := os.ReadFile(path)
+		if err == nil && bytes.Count(data, []byte("\n")) >= lines {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if ctx.Err() != nil || err == nil {
+		t.Fatalf("the study ended with %v before it was killed: %s", err, stderr.String())
+	}
+	return stderr.String()
+}
+
+// figures are the newest by what they are of.
+func figures(t *testing.T, path string) map[string]float64 {
+	t.Helper()
+	records, cut, err := result.ReadFile(path)
+	if err != nil || cut != "" {
+		t.Fatal(err, cut)
+	}
+	list := map[string]float64{}
+	for _, r := range records {
+		list[fmt.Sprint(r.Engine, " ", r.Variant, " ", r.Op)] = r.Median
+	}
+	return list
+}
