@@ -338,6 +338,14 @@ func TestDamage(t *testing.T) {
 			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=x samples=1 lost=0 q=1")
 			return l
 		}, 2, "n=x"},
+		{"no operations", func(l []string) []string {
+			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=0 samples=1 lost=0 q=1")
+			return l
+		}, 2, "n or samples is missing"},
+		{"no samples", func(l []string) []string {
+			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=1 samples=0 lost=0 q=1")
+			return l
+		}, 2, "n or samples is missing"},
 		{"negative", func(l []string) []string {
 			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=1 samples=1 lost=0 q=%s-1", strings.Repeat("1,", parts))
 			return l

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -55,6 +56,11 @@ func TestStaticFormats(t *testing.T) {
 			count.Counts
 		}
 		Notes []string
+	}
+	for _, key := range []string{"variant", "phase", "instructions", "bytes", "loads", "stores", "gs", "forwards", "lines", "lines_beyond"} {
+		if n := strings.Count(static(t, "json"), fmt.Sprintf("%q: ", key)); n != want {
+			t.Errorf("json: %d times %q, want %d", n, key, want)
+		}
 	}
 	decoder := json.NewDecoder(strings.NewReader(static(t, "json")))
 	decoder.DisallowUnknownFields()

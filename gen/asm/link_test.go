@@ -428,3 +428,31 @@ func TestCode(t *testing.T) {
 		})
 	}
 }
+
+// TestTooFar: an address that does not fit where it belongs is an error of the
+// instruction, not another address.
+func TestTooFar(t *testing.T) {
+	real := func(f Func) Func { f.Bits = 16; return f }
+	far := func(n int) Func { // so much code
+		return FUNC("between", "", Block(slices.Repeat([]Item{NOP()}, n)), RET())
+	}
+	word := BSS("word", 8, 8)
+	for _, tt := range []struct {
+		name string
+		addr uint64
+		prog Program
+		want string // empty: it fits
+	}{
+		{"16-bit call", 0x1000, Program{Funcs: []Func{real(FUNC("f", "", CALL("g"), RET())), far(0x7000), real(FUNC("g", "", RET()))}}, ""},
+		{"16-bit call too far", 0x1000, Program{Funcs: []Func{real(FUNC("f", "", CALL("g"), RET())), far(0x8000), real(FUNC("g", "", RET()))}}, "does not fit in 16 bits here"},
+		{"16-bit data", 0xe000, Program{Funcs: []Func{real(FUNC("f", "", MOVL(Sym("word"), RBX), RET()))}, Data: []Data{word}}, ""},
+		{"16-bit data too high", 0x1e000, Program{Funcs: []Func{real(FUNC("f", "", MOVL(Sym("word"), RBX), RET()))}, Data: []Data{word}}, "does not fit in 16 bits here"},
+		{"signed 32-bit data", 0x7fff_0000, Program{Funcs: []Func{FUNC("f", "", MOVQ(Sym("word").Index(RAX, 8), RBX), RET())}, Data: []Data{word}}, ""},
+		{"signed 32-bit data too high", 0x8000_0000, Program{Funcs: []Func{FUNC("f", "", MOVQ(Sym("word").Index(RAX, 8), RBX), RET())}, Data: []Data{word}}, "does not fit in 32 bits here"},
+	} {
+		_, err := Link(tt.prog, tt.addr, 0)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}

@@ -82,6 +82,9 @@ func Load(path string) (stubs.Named, error) {
 	if !goodName.MatchString(name) {
 		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _ and - before .S", path)
 	}
+	if _, err := stubs.ParseVariant(name); err == nil {
+		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
+	}
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return stubs.Named{}, err

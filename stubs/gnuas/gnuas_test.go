@@ -139,6 +139,7 @@ func TestLoadErrors(t *testing.T) {
 	for _, tt := range []struct{ name, file, text, err string }{
 		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:3: Error: bad register name `%foo'"},
 		{"two of them", "x.S", "\tbogus\n\tpushq %foo\n", "x.S:1: Error: no such instruction"},
+		{"a preset's name", "bare.S", entry, "bare.S: the file's name is the variant's, and bare is a preset"},
 		{"no entry", "x.S", "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
 		{"entry elsewhere", "x.S", ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
 		{"entry not first", "x.S", "\tnop\n" + entry, "entry_SYSCALL_64 is at +0x1"},
