@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/lab"
@@ -84,6 +85,7 @@ func TestSpacesCatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			m.Timeout = vm.TimeoutFor(t, 20*time.Second) // some hang
 			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
 			res, console := boot(t, m)
 			if res.Outcome == vm.Exited && res.Status == 0 {
