@@ -91,10 +91,14 @@ func (v Variant) slow(suffix string) Block {
 }
 
 // slowExit is the function that ends a call whose frame is whole: RSP is at it,
-// interrupts are on or off. With SlowIRET it is the kernel's.
+// interrupts are on or off. With SlowIRET it is the kernel's: the one that leaves
+// CR3 alone, or that of traps, which loads what they may have to.
 func (v Variant) slowExit(suffix string) string {
-	if v.Slow == SlowSYSRET {
+	switch {
+	case v.Slow == SlowSYSRET:
 		return "int_ret_from_sys_call." + suffix
+	case v.CR3 != CR3Keep:
+		return "retint_user"
 	}
 	return "int_ret_from_sys_call"
 }
@@ -210,11 +214,7 @@ func (v Variant) only(suffix string) Block {
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
 		v.ibrsExit(),
 		v.popRegs(),
-		POPQ(RDI).Is(pt.DI),
-		ADDQ(pt.IP.Off-pt.OrigAX.Off, RSP).C("to the hardware frame"),
-		SWAPGS().C("GS.base: PerCPU -> user"),
-		v.verw(),
-		IRETQ(),
+		v.popIRET(),
 	}
 }
 

@@ -59,6 +59,7 @@ State on entry (SDM volume 2, SYSCALL):
 		v.landing(),
 		SWAPGS().C("GS.base: user -> PerCPU"),
 		MOVQ(RSP, v.scratch()).C("no stack yet"),
+		v.toKernelCR3(RSP),
 		MOVQ(v.stackTop(), RSP),
 		FRAME(regsSize),
 		v.enable(IRQEarly),

@@ -138,10 +138,7 @@ func (v Variant) iretFrom(off int) Block {
 		MOVQ(regs.R11, R11),
 		loadArgs(regs),
 		MOVQ(regs.CX, RCX),
-		ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"),
-		SWAPGS().C("GS.base: PerCPU -> user"),
-		v.verw(),
-		IRETQ(),
+		v.iretTail(off),
 	}
 }
 

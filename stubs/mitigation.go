@@ -2,6 +2,7 @@ package stubs
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
@@ -54,7 +55,13 @@ func (v Variant) verw() Block {
 // verwSelector is the operand of VERW; any selector that can be written does.
 const verwSelector = "mds_verw_sel"
 
-func verwData() Data { return RODATA(verwSelector, uint64(x86.KERNEL_DS)) }
+// entryData is the read-only data of the entries and exits, a page of its own
+// from verwSelector to entry_rodata_end: the user's page table maps it too.
+func entryData() []Data {
+	sel, end := RODATA(verwSelector, uint64(x86.KERNEL_DS)), RODATA("entry_rodata_end")
+	sel.Align, end.Align = layout.PageSize, layout.PageSize
+	return []Data{sel, end}
+}
 
 // Branch is how the variant's indirect branches are made.
 type Branch uint8

@@ -73,6 +73,7 @@ func (v Variant) leaveBy(off int, sp func(layout.PtRegs[Mem]) Mem) Block {
 		MOVQ(gs.TSS.SP1, RSP).C("the trampoline stack"),
 		PUSHQ(sp(regs)),
 		PUSHQ(regs.DI),
+		v.toUserCR3(RDI),
 		POPQ(RDI),
 		POPQ(RSP),
 	}

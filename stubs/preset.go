@@ -125,13 +125,22 @@ var presets = []Preset{
 		Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
 	},
 	{
-		Named: Named{Name: "linux-6.12", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsFull, Exit: ExitOpportunistic, IRQ: IRQDispatch, Work: WorkTest,
-			Slow: SlowOnly, IPTest: IPTaskSize, Scratch: ScratchSP2, Leave: LeaveTrampoline, Clear: ClearXor, Landing: LandingENDBR,
-		}},
+		Named:   Named{Name: "linux-6.12", Variant: linux612},
 		Release: "Linux 6.12",
 		Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
 		Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here, and the number has 64 bits",
+	},
+	{
+		Named:   isolated("linux-6.12+pti", CR3Switch),
+		Release: "Linux 6.12 with pti=on nopcid",
+		Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
+		Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
+	},
+	{
+		Named:   isolated("linux-6.12+pti+pcid", CR3PCID),
+		Release: "Linux 6.12 with pti=on",
+		Adds:    "6.12+pti with the translations of both page tables kept, by PCIDs, which the CPU must have",
+		Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
 	},
 	{
 		Named: Named{Name: "freebsd", Variant: Variant{
@@ -141,6 +150,19 @@ var presets = []Preset{
 		Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
 		Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
 	},
+}
+
+// linux612 is the path of 6.12 on a CPU that needs no mitigation of its own.
+var linux612 = Variant{
+	SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsFull, Exit: ExitOpportunistic, IRQ: IRQDispatch, Work: WorkTest,
+	Slow: SlowOnly, IPTest: IPTaskSize, Scratch: ScratchSP2, Leave: LeaveTrampoline, Clear: ClearXor, Landing: LandingENDBR,
+}
+
+// isolated is 6.12 with ring 3 on a page table of its own.
+func isolated(name string, cr3 PTI) Named {
+	n := Named{Name: name, Variant: linux612}
+	n.Variant.CR3 = cr3
+	return n
 }
 
 // changes are the three parts of the proposal, by the mail's letters.
@@ -197,7 +219,7 @@ func (v Variant) besides(w Variant) (changes []string, ok bool) {
 
 // ParseVariant returns the variant of a preset's name, which may be followed by
 // changes, or of axes as String prints them. A change is +axis=value; linux-3.19
-// also takes +a, +b and +c in any order. Axes that are left out are those of
+// and its presets also take +a, +b and +c in any order. Axes that are left out are those of
 // linux-3.19. An impossible variant is an error.
 func ParseVariant(s string) (Named, error) {
 	v, err := parseVariant(s)
@@ -211,17 +233,18 @@ func ParseVariant(s string) (Named, error) {
 }
 
 func parseVariant(s string) (Variant, error) {
+	var preset Preset // with the longest name that s begins with
 	for _, p := range presets {
-		if p.Name == s {
-			return p.Variant, nil
+		if len(p.Name) > len(preset.Name) && strings.HasPrefix(s+"+", p.Name+"+") {
+			preset = p
 		}
 	}
-	name, words, changed := strings.Cut(s, "+")
-	i := slices.IndexFunc(presets, func(p Preset) bool { return p.Name == name })
-	switch {
-	case changed && i >= 0:
-		v := presets[i].Variant
-		return v, v.change(name, words)
+	v := preset.Variant
+	switch rest := strings.TrimPrefix(s, preset.Name); {
+	case preset.Name != "" && rest == "":
+		return v, nil
+	case preset.Name != "":
+		return v, v.change(preset.Name, rest[1:])
 	case strings.Contains(s, "="):
 		return parseAxes(s)
 	}
@@ -241,7 +264,7 @@ func (v *Variant) change(preset, words string) error {
 			}
 			continue
 		}
-		letters := preset == "linux-3.19"
+		letters := preset == "linux-3.19" || strings.HasPrefix(preset, "linux-3.19+")
 		change := changes['?']
 		if letters && len(word) == 1 {
 			change = changes[rune(word[0])]

@@ -69,7 +69,6 @@ func ProgramOf(list []Named) (Program, error) {
 	var all Program
 	var errs []error
 	var table []any
-	verw := false
 	keeps := Named{} // the first whose switch carries a per-CPU word
 	seen := map[string]bool{}
 	for _, n := range list {
@@ -91,7 +90,6 @@ func ProgramOf(list []Named) (Program, error) {
 		errs = append(errs, err)
 		all.Add(p)
 		table = append(table, words(n.desc())...)
-		verw = verw || n.Variant.Buffers == BuffersVERW
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Program{}, err
@@ -100,9 +98,7 @@ func ProgramOf(list []Named) (Program, error) {
 		RODATA("variants", table...),
 		RODATA("variants_count", uint64(len(list))),
 	}})
-	if verw {
-		all.Data = append(all.Data, verwData())
-	}
+	all.Data = append(all.Data, entryData()...)
 	return all, nil
 }
 
@@ -117,14 +113,17 @@ func (n Named) program() (Program, error) {
 	return p, nil
 }
 
-// needs is what the variant needs of the CPU.
-func (n Named) needs() layout.Features { return n.Variant.needs() | n.Needs }
+// Features is what the variant needs of the CPU, by its axes and its listings.
+func (n Named) Features() layout.Features { return n.Variant.needs() | n.Needs }
 
 // needs is what the axes need of the CPU.
 func (v Variant) needs() layout.Features {
 	var f layout.Features
 	if v.IBRS == IBRSEntry {
 		f |= layout.FeatureIBRS
+	}
+	if v.CR3 == CR3PCID {
+		f |= layout.FeaturePCID
 	}
 	return f
 }
@@ -144,7 +143,7 @@ func (n Named) desc() layout.VariantDesc[any] {
 		SpecCtrl:    n.Variant.specCtrl(),
 		Info:        n.Variant.info(n.Name),
 	}
-	d.Info.Needs = uint64(n.needs())
+	d.Info.Needs = uint64(n.Features())
 	switch {
 	case n.Variant.Bare: // it never calls anything
 		none := PTR("sys_ni_syscall")
@@ -176,6 +175,7 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 		full, fullCX = 0, 0
 	}
 	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
+	info.CR3 = uint64(v.CR3)
 	info.IRQ = word(!v.Bare && v.IRQ != IRQOff)
 	return info
 }

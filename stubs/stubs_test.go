@@ -218,7 +218,11 @@ func TestValidate(t *testing.T) {
 // another.
 func TestImpossible(t *testing.T) {
 	alone := map[string]bool{}
-	for v := range combinations(axes[:numPathAxes]) {
+	from := slices.Collect(combinations(axes[:numPathAxes]))
+	for _, p := range presets {
+		from = append(from, p.Variant)
+	}
+	for _, v := range from {
 		for w := range neighbours(v, axes[numPathAxes:]) {
 			if err := w.Validate(); err != nil && !strings.Contains(err.Error(), "\n") {
 				alone[strings.SplitN(err.Error(), ":", 2)[0]] = true

@@ -30,6 +30,7 @@ type Variant struct {
 	Branch  Branch
 	Landing Landing
 	IBRS    IBRS
+	CR3     PTI
 	// Bare is the floor of every measurement, on no axis: SYSCALL and SYSRET,
 	// nothing kept, nothing called.
 	Bare bool
@@ -158,6 +159,7 @@ var axes = []axis{
 	{"branch", []string{"indirect", "retpoline"}, func(v *Variant) *uint8 { return (*uint8)(&v.Branch) }, true},
 	{"landing", []string{"none", "endbr"}, func(v *Variant) *uint8 { return (*uint8)(&v.Landing) }, true},
 	{"ibrs", []string{"off", "entry"}, func(v *Variant) *uint8 { return (*uint8)(&v.IBRS) }, true},
+	{"cr3", []string{"keep", "switch", "pcid"}, func(v *Variant) *uint8 { return (*uint8)(&v.CR3) }, true},
 }
 
 // numPathAxes is how many of the axes, from the first on, decide about each
@@ -353,7 +355,7 @@ var laterImpossible = []struct {
 		"leave=trampoline without SYSRETQ",
 		"IRETQ loads RSP and RIP at once, so that nothing is left to be loaded from a second stack",
 		func(v Variant) bool {
-			return v.Leave == LeaveTrampoline && v.Exit == ExitIRET && (v.Slow == SlowIRET || v.Slow == SlowOnly)
+			return v.Leave == LeaveTrampoline && !v.sysrets()
 		},
 	},
 	{
@@ -371,6 +373,21 @@ var laterImpossible = []struct {
 		"the slow exit is then the kernel's own, which has no VERW: what is in the buffers would reach ring 3 by it",
 		func(v Variant) bool { return v.Buffers == BuffersVERW && v.Slow == SlowIRET },
 	},
+	{
+		"cr3=switch or cr3=pcid with scratch=percpu",
+		"the store to RSPScratch would fault: it comes before the kernel's page table, and the user's has of the per-CPU area the TSS alone",
+		func(v Variant) bool { return v.CR3 != CR3Keep && v.Scratch == ScratchPerCPU },
+	},
+	{
+		"cr3=switch or cr3=pcid with stack=sp0",
+		"SP0 is where interrupts from ring 3 arrive, on a stack that the user's page table maps: it is not the thread's",
+		func(v Variant) bool { return v.CR3 != CR3Keep && v.Stack == StackSP0 },
+	},
+	{
+		"cr3=switch or cr3=pcid with leave=stack and SYSRETQ",
+		"CR3 is loaded from a register, behind the last access to the thread's stack: RDI has to wait on a stack that both tables map",
+		func(v Variant) bool { return v.CR3 != CR3Keep && v.Leave == LeaveStack && v.sysrets() },
+	},
 }
 
 // whole reports whether the entry fills every slot but the callee-saved
@@ -380,6 +397,11 @@ func (v Variant) whole() bool { return v.SP == SPFrame && v.Flags == FlagsSlot &
 // tests reports whether an exit looks at the frame before it takes SYSRETQ.
 func (v Variant) tests() bool {
 	return v.Exit == ExitOpportunistic || v.Slow == SlowSYSRET || v.Slow == SlowC
+}
+
+// sysrets reports whether an exit takes SYSRETQ.
+func (v Variant) sysrets() bool {
+	return v.Exit != ExitIRET || v.Slow == SlowSYSRET || v.Slow == SlowC
 }
 
 // Validate tells, in the architecture's terms, why the variant cannot be built.

@@ -38,8 +38,10 @@ var catches = map[string][]string{
 		"signals: signal to a thread that spins in user mode", "signals: sigreturn to 1<<47", "traps: single step over the null call",
 		"memory: SYSCALL as the last bytes of user memory",
 	},
-	"usersp-not-swapped": {"threads: two threads yield", "threads: two threads wake each other", "threads: preempted inside a call"},
-	"early-irq":          {"threads: preempted inside a call"},
+	"cr3-not-switched-back":    {"page tables: after a null call", "page tables: after a call that sleeps"},
+	"cr3-not-switched-by-iret": {"page tables: after a call whose flags slot was changed", "page tables: after a signal"},
+	"usersp-not-swapped":       {"threads: two threads yield", "threads: two threads wake each other", "threads: preempted inside a call"},
+	"early-irq":                {"threads: preempted inside a call"},
 }
 
 // notOfTheEntry are the checks that no entry path can fail: they are about what
@@ -48,6 +50,7 @@ var notOfTheEntry = []string{
 	"registers: control call by software interrupt",
 	"memory: mmap of the page behind user memory",
 	"memory: mremap to the page behind user memory",
+	"page tables: what ring 3's maps of the kernel",
 }
 
 // TestBroken boots each deliberately broken variant beside the sound one that

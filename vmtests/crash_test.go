@@ -1,6 +1,7 @@
 package vmtests
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -17,10 +19,12 @@ import (
 // there is no verdict, and the report says where it happened by symbol and
 // offset.
 func TestPanic(t *testing.T) {
+	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	for _, tt := range []struct {
 		name   string
 		before string // the first instruction of the entry that prints so
 		insert asm.Block
+		base   string // linux-3.19
 		cpu    string
 		reason string // regular expression
 		dump   string // a line of it
@@ -51,10 +55,20 @@ func TestPanic(t *testing.T) {
 			name: "over the stack's end", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.LOOP(asm.PUSHQ(asm.RAX))},
 			reason: `^panic: kernel stack overflow: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
+		{
+			name: "a per-CPU word that the user's page table does not map", base: "linux-6.12+pti",
+			before: "MOVQ CR3, RSP", insert: asm.Block{asm.MOVQ(gs.TopOfStack, asm.RSP)},
+			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
+		{
+			name: "a stack that it does not map", base: "linux-6.12+pti",
+			before: "MOVQ RSP, CR3", insert: asm.Block{asm.MOVQ(asm.CR3, asm.RSP)},
+			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			base := linux319(t)
+			base := variant(t, cmp.Or(tt.base, "linux-3.19"))
 			m := machine(t, vm.TCG)
 			m.CPU = tt.cpu
 			run, err := lab.RunGuest(t.Context(), lab.Config{

@@ -42,11 +42,13 @@ const bochsSkips = "traps: single step"
 // instructions, but for the differences that are told above.
 func TestCrosscheck(t *testing.T) {
 	t.Parallel()
-	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "bare")}
+	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "linux-6.12+pti"), variant(t, "bare")}
 	if *everyPreset {
 		list = nil
 		for _, p := range stubs.Presets() {
-			list = append(list, p.Named)
+			if p.Features() == 0 {
+				list = append(list, p.Named)
+			}
 		}
 	}
 	c := lab.Config{Variants: list, Args: []string{"verify", "measure"}, VM: needBochs(t)}

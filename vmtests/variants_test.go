@@ -19,6 +19,7 @@ func TestVariants(t *testing.T) {
 			}
 			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
+				needCPU(t, n.Named, engine)
 				run := runGuest(t, lab.Config{
 					Variants: []stubs.Named{n.Named},
 					Args:     []string{"verify"},

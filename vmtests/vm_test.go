@@ -51,6 +51,15 @@ func variant(t testing.TB, name string) stubs.Named {
 	return n
 }
 
+// needCPU skips the test of a variant that the engine's CPU cannot run: QEMU's
+// emulator has nothing of what variants may need, Bochs has.
+func needCPU(t testing.TB, n stubs.Named, engine vm.Engine) {
+	t.Helper()
+	if n.Features() != 0 && engine != vm.Bochs {
+		t.Skipf("%s has no %v", engine, n.Features())
+	}
+}
+
 // linux319 is the variant of tests that are not about variants.
 func linux319(t testing.TB) stubs.Named { return variant(t, "linux-3.19") }
 

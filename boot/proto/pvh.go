@@ -186,10 +186,13 @@ it is.`,
 			),
 		},
 		Data: []Data{
-			DATA("gdt", uint64(0),
+			{Name: "gdt", Align: layout.PageSize, Content: []any{
+				uint64(0),
 				uint64(x86.SegKernel32Code), uint64(x86.SegKernelCode), uint64(x86.SegKernelData),
 				uint64(x86.SegUser32Code), uint64(x86.SegUserData), uint64(x86.SegUserCode),
-				uint64(0), uint64(x86.SegTSS), uint64(0)), // the TSS's base is set by trap_init
+				uint64(0), uint64(x86.SegTSS), uint64(0), // the TSS's base is set by trap_init
+			}},
+			{Name: "gdt_end", Align: layout.PageSize, Content: []any{""}},
 			BSS("boot_gdtr", 16, 16),
 			BSS("boot_handoff", 8, 8),
 			BSS("boot_parser", 8, 8),

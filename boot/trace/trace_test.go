@@ -18,7 +18,9 @@ func TestNullCalls(t *testing.T) {
 	}
 	var list []stubs.Named
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		if p.Features() == 0 { // QEMU has none of those
+			list = append(list, p.Named)
+		}
 	}
 	m := vm.Config{Engine: vm.ICount, Timeout: vm.TimeoutFor(t, time.Minute)}
 	start := time.Now()

@@ -13,6 +13,7 @@ import (
 type Data struct {
 	Name     string
 	Align    int // bytes; 0 means 8
+	Skip     int // bytes that are left free behind the aligned place
 	ReadOnly bool
 	// Content is bytes, strings, integers of a sized type and Ptrs, in order.
 	Content []any
@@ -47,7 +48,8 @@ type Ptr struct {
 func PTR(sym string) Ptr { return Ptr{Sym: sym} }
 
 // Program is what is linked together: order is the order in memory, but for
-// the members of a group, which stand where the first of them does.
+// the members of a group, which stand where the first of them does, in pages of
+// their own.
 type Program struct {
 	Funcs []Func
 	Data  []Data
@@ -149,7 +151,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 		encs = append(encs, a.assemble(&fn))
 	}
 	lk := &linker{rep: rep, symbols: map[string]*symbol{}, physBase: physBase}
-	text := lk.text(encs, addr)
+	text := lk.text(encs, addr, p.Flat)
 	var inRO, inData, inBSS []Data
 	for _, d := range p.Data {
 		switch {
@@ -278,8 +280,14 @@ func (lk *linker) defineOwn(name string, addr uint64, pc uintptr) {
 	lk.symbols[name].own = true
 }
 
-func (lk *linker) text(encs []*encoded, addr uint64) Section {
+// text lays the functions out. A group is in pages of its own, unless all is
+// flat.
+func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 	var b []byte
+	page := pageSize
+	if flat {
+		page = 1
+	}
 	lk.defineOwn("__text_start", addr, 0)
 	group, groupPC := "", uintptr(0)
 	endGroup := func() {
@@ -290,6 +298,7 @@ func (lk *linker) text(encs []*encoded, addr uint64) Section {
 	for _, enc := range encs {
 		if enc.fn.Group != group {
 			endGroup()
+			b = pad(b, addr, page, fillByte)
 		}
 		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
 		b = pad(b, addr, funcAlign, fillByte)
@@ -339,6 +348,8 @@ func (lk *linker) checkData(d *Data) bool {
 		lk.rep.errorf(d.pc, "a data object has no name")
 	case d.Align < 0 || d.Align&(d.Align-1) != 0 || d.Align > maxAlign:
 		lk.rep.errorf(d.pc, "%s: Align is %d; want a power of two, 2 MiB at most", d.Name, d.Align)
+	case d.Skip < 0 || d.Skip > maxSize:
+		lk.rep.errorf(d.pc, "%s: Skip is %d; want 0 to 2 GiB", d.Name, d.Skip)
 	case d.Size < 0 || d.Size > maxSize:
 		lk.rep.errorf(d.pc, "%s: Size is %d; want 0 to 2 GiB", d.Name, d.Size)
 	default:
@@ -354,6 +365,7 @@ func (lk *linker) data(name string, objects []Data, addr uint64) Section {
 	for i := range objects {
 		d := &objects[i]
 		b = pad(b, addr, cmp.Or(d.Align, wordSize), 0)
+		b = append(b, make([]byte, d.Skip)...)
 		start := len(b)
 		for _, c := range d.Content {
 			b = lk.content(b, addr, d, c)
@@ -397,7 +409,7 @@ func (lk *linker) bss(objects []Data, addr uint64) Section {
 	at := addr
 	lk.defineOwn("__bss_start", addr, 0)
 	for _, d := range objects {
-		at = alignUp(at, uint64(max(d.Align, wordSize)))
+		at = alignUp(at, uint64(max(d.Align, wordSize))) + uint64(d.Skip)
 		lk.define(d.Name, at, uint64(d.Size), nil, d.pc)
 		at += uint64(d.Size)
 	}

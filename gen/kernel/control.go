@@ -36,7 +36,6 @@ func control() Program {
 		regs   = ptRegs(RDI)
 		stats  = Fields[layout.Stats[Mem]](Sym("stats_buf"))
 		poison = Fields[layout.PtRegs[Mem]](Sym("poison_frame"))
-		pt     = Slots[layout.PtRegs[Slot]]()
 	)
 	// find puts the address of variant RDI into RBX, or fails.
 	find := Block{
@@ -189,6 +188,9 @@ the old variant keeps in RSPScratch would go by the new one's rule.`,
 				CLI(),
 				MOVQ(gs.Current, RDX),
 				ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick brings it back
+				MOVQ(desc.Info.CR3, RDI),
+				CALL("pti_select"),
+				MOVQ(gs.Current, RDX),
 				copyField(desc.Clone, tableEntry(nrClone)),
 				copyField(desc.RTSigreturn, tableEntry(nrRTSigreturn)),
 				copyField(desc.FullFrame, tableEntry(layout.SysFullFrame)),
@@ -238,9 +240,12 @@ calls by which a variant that answers nothing can be left.`,
 				IF(E,
 					CALL("sys_variant_select"),
 				).ELSE(
-					CMPQ(RAX, layout.SysInfo),
-					MOVQ(-ENOSYS, RAX),
-					IF(E, CALL("sys_variant_info")),
+					CMPQ(RAX, layout.SysEntryCR3),
+					IF(E, MOVQ(gs.EntryCR3, RAX)).ELSE(
+						CMPQ(RAX, layout.SysInfo),
+						MOVQ(-ENOSYS, RAX),
+						IF(E, CALL("sys_variant_info")),
+					),
 				),
 				MOVQ(RAX, ptRegs(RBX).AX),
 				RETURN(),
@@ -314,11 +319,7 @@ frame is moved away first, as its place is poisoned too.`,
 					ADDQ(8, RAX),
 					CMPQ(RDI, RBX),
 				).WHILE(B),
-				leaveSpecCtrl(),
-				popRegs(),
-				FRAME(pt.IP.Off),
-				SWAPGS(),
-				IRETQ(),
+				JMP("return_to_usermode"),
 			),
 			FUNC("sys_spin",
 				`sys_spin(rounds) is layout.SysSpin. It is in the group "entry" so that the timer

@@ -69,7 +69,7 @@ __ex_table says, or the kernel dies. IF is 0.`,
 					// without AC, for which there is no help.
 					TESTB(3, regs.CS),
 					JE("kernel_fault"),
-					INVLPG(RBP.At(0)),
+					invlpg(RBP.At(0)),
 					RETURN(),
 				),
 

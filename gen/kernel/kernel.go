@@ -24,7 +24,7 @@ func Body() Program {
 	var p Program
 	for _, part := range []func() Program{
 		start, console, panics, traps,
-		messages, pages, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
 		randoms, processes, control, features, performanceCounters, sysCallTable,
@@ -50,6 +50,7 @@ func start() Program {
 	idle := thread(RBX)
 	info := Fields[layout.BootInfo[Mem]](Sym("boot_info"))
 	percpu := Fields[layout.PerCPU[Mem]](Sym("percpu"))
+	tss := Slots[layout.PerCPU[Slot]]().TSS.Reserved0.Off
 	initMM := Fields[layout.MM[Mem]](Sym("init_mm"))
 	return Program{
 		Funcs: []Func{
@@ -98,6 +99,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 				CALL("console_init"),
 				CALL("trap_init"),
 				CALL("cpu_init"),
+				CALL("pti_init"),
 				MOVL(Sym("boot_handoff"), RDI),
 				MOVL(Sym("boot_parser"), RAX),
 				MOVQ(uint64(layout.KernelBase), RCX),
@@ -167,10 +169,12 @@ are no 32-bit system calls. On entry RSP and GS are the user's, RCX is the
 return address, IF is 0.`,
 				MOVL(-ENOSYS, RAX),
 				SYSRETL(),
-			),
+			).In("irqentry"),
 		},
 		Data: []Data{
-			BSS("percpu", SizeOf[layout.PerCPU[Mem]](), 256),
+			{Name: "percpu", Align: layout.PageSize, Skip: layout.PageSize - tss, Size: tss},
+			BSS("percpu_tss", layout.PageSize, layout.PageSize), // goes on here
+			BSS("percpu_end", 0, layout.PageSize),
 			BSS("idle_thread", layout.ThreadSize, layout.ThreadSize),
 			BSS("gdtr", 16, 16),
 			BSS("cpu_smap", 8, 8), // its first byte is 1 if CR4.SMAP is on

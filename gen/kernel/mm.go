@@ -27,23 +27,26 @@ func addressSpaces() Program {
 			FUNC("switch_mm",
 				`switch_mm loads the address space of the thread RSI. The write of CR3 drops all
 of the user's translations: so no other address space has any in the TLB, and
-what is unmapped or protected while it is not loaded needs no flush in it. (With
-PCIDs they would outlive the write, and need one.) Keeps RDI, RSI. IF is 0.`,
+what is unmapped or protected while it is not loaded needs no flush in it. All
+take turns at one PCID, and the user's is noted to be dropped too. Keeps RDI,
+RSI. IF is 0.`,
 				MOVQ(next.MM, RAX),
 				MOVQ(mm(RAX).PGD, RAX),
 				MOVQ(RAX, CR3),
+				markUserFlush(),
 				INCQ(sched.MMSwitches),
 				RETURN(),
 			),
 			FUNC("set_pgd",
-				`set_pgd makes RCX the entry of the top-level tables of all address spaces that
-RSI points to in one of them. R8 is PhysMap. Clobbers RSI, RDX, R10 only.`,
+				`set_pgd makes RCX the entry of the top-level tables of all address spaces, the
+kernel's and the user's, that RSI points to in one of them. R8 is PhysMap. Clobbers RSI, RDX, R10 only.`,
 				ANDL(layout.PageSize-1, RSI),
 				LEAQ(Sym("init_mm"), RDX),
 				DO(
 					MOVQ(linked.PGD, R10),
 					ADDQ(R8, R10),
 					MOVQ(RCX, R10.Index(RSI, 1)),
+					MOVQ(RCX, R10.Index(RSI, 1).Add(layout.PageSize)), // the user's
 					MOVQ(linked.Next, RDX),
 					TESTQ(RDX, RDX),
 				).WHILE(NE),
@@ -72,6 +75,7 @@ RSI points to in one of them. R8 is PhysMap. Clobbers RSI, RDX, R10 only.`,
 				MOVQ(self.MM, RDI),
 				MOVQ(RBX, self.MM),
 				MOVQ(RAX, CR3),
+				markUserFlush(),
 				CALL("mm_put"),
 				XORL(RAX, RAX),
 				RETURN(),

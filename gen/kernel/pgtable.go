@@ -28,7 +28,7 @@ const flushCeiling = 33
 
 // flushTLB drops all of the user's translations. Those of address spaces that
 // are not loaded are gone already (switch_mm). Clobbers RAX.
-func flushTLB() Block { return Block{MOVQ(CR3, RAX), MOVQ(RAX, CR3)} }
+func flushTLB() Block { return Block{MOVQ(CR3, RAX), MOVQ(RAX, CR3), markUserFlush()} }
 
 // slot puts the offset of addr's entry in a table of the level of shift in
 // dst.
@@ -201,7 +201,7 @@ none.`,
 					CALL("free_page"),
 					INCL(R12),
 					CMPL(R12, flushCeiling),
-					IF(B, INVLPG(RDX.At(0))),
+					IF(B, invlpg(RDX.At(0))),
 					LEAQ(RDX.At(layout.PageSize), RBX),
 				),
 				CMPL(R12, flushCeiling),
@@ -242,7 +242,7 @@ protection EDX.`,
 					ANDL(pteAddr, RCX),
 					ORQ(R12, RCX),
 					MOVQ(RCX, RAX.At(0)),
-					INVLPG(RDX.At(0)),
+					invlpg(RDX.At(0)),
 					LEAQ(RDX.At(layout.PageSize), RBX),
 				),
 				RETURN(),
@@ -262,7 +262,7 @@ Their tables must find memory there.`,
 					BREAK(E),
 					MOVQ(RAX.At(0), R13),
 					MOVQ(0, RAX.At(0)),
-					INVLPG(RDX.At(0)),
+					invlpg(RDX.At(0)),
 					LEAQ(RDX.At(layout.PageSize), RBX),
 					LEAQ(RDX.Index(R12, 1), RDI),
 					CALL("pte_alloc"),

@@ -127,6 +127,7 @@ var sysCalls = []sysCall{
 	{layout.SysOwnMM, "own_mm"},
 	{layout.SysTimeSlice, "time_slice"},
 	{layout.SysFlushYield, "flush_yield"},
+	{layout.SysUserMap, "user_map"},
 }
 
 // sysCallTable is the table that the entry paths dispatch by. SysSelect

@@ -64,7 +64,7 @@ func (v vector) entry() Func {
 		PUSHQ(RDI).Is(pt.DI),
 		MOVL(v.n, RDI),
 		JMP(to),
-	)
+	).In("irqentry")
 }
 
 // unless is the item if cond does not hold.
@@ -102,6 +102,16 @@ func pushRegs() Block {
 func popRegs() Block {
 	pt := Slots[layout.PtRegs[Slot]]()
 	return Block{
+		popRegsButRDI(),
+		POPQ(RDI).Is(pt.DI),
+		ADDQ(8, RSP), // orig_ax
+	}
+}
+
+// popRegsButRDI is popRegs as far as the slot of RDI, which RSP is at then.
+func popRegsButRDI() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
 		FRAME(0),
 		POPQ(R15).Is(pt.R15),
 		POPQ(R14).Is(pt.R14),
@@ -117,8 +127,6 @@ func popRegs() Block {
 		POPQ(RCX).Is(pt.CX),
 		POPQ(RDX).Is(pt.DX),
 		POPQ(RSI).Is(pt.SI),
-		POPQ(RDI).Is(pt.DI),
-		ADDQ(8, RSP), // orig_ax
 	}
 }
 
@@ -158,31 +166,45 @@ func exitWork(regs Reg) Item {
 func traps() Program {
 	regs := ptRegs(RSP)
 	rdi := ptRegs(RDI)
+	popped := Fields[layout.PtRegs[Mem]](RDI.At(-Slots[layout.PtRegs[Slot]]().DI.Off))
 	signal := Fields[layout.TrapSignal[Mem]](RSI)
 	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
 	p := Program{
 		Funcs: []Func{
 			FUNC("error_entry",
 				`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
-it, takes the kernel's GS if the interrupt came from ring 3, and dispatches.`,
+it, takes the kernel's GS and page table if the interrupt came from ring 3, and
+dispatches. The frame is then on the thread's stack.`,
 				pushRegs(),
 				CLD(),
 				MOVL(RDI, RSI), // vector
 				TESTB(3, regs.CS),
 				IF(NE,
 					SWAPGS(),
+					MOVQ(CR3, RAX),
+					MOVQ(RAX, gs.EntryCR3),
+					toKernelTable(),
 					clearAC(),
 					enterSpecCtrl(),
+					MOVQ(gs.TopOfStack, RAX),
+					SUBQ(regsSize, RAX),
+					CMPQ(RAX, RSP),
+					IF(NE, // it arrived on the trampoline stack
+						CALL("sync_regs"),
+						MOVQ(RAX, RSP),
+					),
 					MOVQ(RSP, RDI),
 					CALL("do_trap_user"),
-					JMP("int_ret_from_sys_call"),
+					JMP("retint_user"),
 				),
 				MOVQ(regs.IP, RAX),
 				CMPW(RAX.At(0), iretq),
 				IF(E,
-					// The IRETQ to ring 3 itself faulted: GS is the user's
-					// already, and so is the fault.
+					// The IRETQ to ring 3 itself faulted: GS and page table are the
+					// user's already, and so is the fault.
 					SWAPGS(),
+					MOVQ(CR3, RAX),
+					toKernelTable(),
 					clearAC(),
 					enterSpecCtrl(),
 					MOVQ(RSP, RDI),
@@ -193,11 +215,11 @@ it, takes the kernel's GS if the interrupt came from ring 3, and dispatches.`,
 				CALL("do_trap_kernel"),
 				popRegs(),
 				IRETQ(),
-			),
+			).In("irqentry"),
 			FUNC("paranoid_entry",
 				`paranoid_entry is error_entry for the vectors with a stack of their own: they
 can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
-is the kernel's half.`,
+is the kernel's half; and before or behind a load of CR3, which is kept.`,
 				pushRegs(),
 				CLD(),
 				MOVL(RDI, RSI),
@@ -209,26 +231,32 @@ is the kernel's half.`,
 					SWAPGS(),
 					INCL(RBX), // to be undone
 				),
+				MOVQ(CR3, RAX),
+				MOVQ(RAX, R14),
+				toKernelTable(),
 				clearAC(),
 				enterSpecCtrlParanoid(),
 				TESTB(3, regs.CS),
 				IF(NE,
 					// From ring 3 nothing is in danger: go on on the thread's
 					// own stack, where signals can be delivered from.
+					MOVQ(R14, gs.EntryCR3),
 					CALL("sync_regs"),
 					MOVQ(RAX, RSP),
 					MOVQ(RAX, RDI),
 					CALL("do_trap_user"),
-					JMP("int_ret_from_sys_call"),
+					JMP("retint_user"),
 				),
 				MOVQ(RSP, RDI),
 				CALL("do_trap_kernel"),
 				leaveSpecCtrlParanoid(),
+				TESTL(layout.PTIUserPGTable, R14),
+				IF(NE, MOVQ(R14, CR3)), // drops the translations of the user's PCID: nothing counts on them
 				TESTL(RBX, RBX),
 				IF(NE, SWAPGS()),
 				popRegs(),
 				IRETQ(),
-			),
+			).In("irqentry"),
 			FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
 				MOVQ(RSI, RDX),
 				LEAQ(RSP.At(8), RSI),
@@ -243,7 +271,7 @@ is the kernel's half.`,
 			FUNC("int_ret_from_sys_call",
 				`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
 on top of the thread's stack, IF is any. Does the work that Thread.Flags
-asks for first.`,
+asks for first. CR3 stays as it is.`,
 				exitWork(RSP),
 				LABEL("retint_swapgs"),
 				leaveSpecCtrl(),
@@ -252,6 +280,43 @@ asks for first.`,
 				LABEL("irq_return"),
 				IRETQ(),
 			),
+			FUNC("retint_user",
+				`retint_user is int_ret_from_sys_call for traps, new threads and variants that
+isolate the page tables: ring 3 goes on on the one that the selected variant
+has it run on.`,
+				exitWork(RSP),
+				JMP("return_to_usermode"),
+			),
+			FUNC("return_to_usermode",
+				`return_to_usermode pops the complete PtRegs that RSP is at, on any stack, and
+returns to ring 3 as retint_user does. IF is 0, no work is left (Linux 6.12,
+swapgs_restore_regs_and_return_to_usermode).`,
+				leaveSpecCtrl(),
+				CMPQ(gs.UserBits, 0),
+				IF(E,
+					popRegs(),
+					SWAPGS(),
+					IRETQ(),
+				),
+				popRegsButRDI(),
+				MOVQ(RSP, RDI),
+				MOVQ(gs.TSS.SP1, RSP),
+				PUSHQ(popped.SS),
+				PUSHQ(popped.SP),
+				PUSHQ(popped.Flags),
+				PUSHQ(popped.CS),
+				PUSHQ(popped.IP),
+				PUSHQ(popped.DI),
+				MOVQ(CR3, RDI),
+				ORQ(gs.UserBits, RDI),
+				CMPQ(gs.UserPCIDFlushMask, 0),
+				IF(E, ORQ(gs.NoFlush, RDI)),
+				MOVQ(0, gs.UserPCIDFlushMask),
+				MOVQ(RDI, CR3),
+				POPQ(RDI),
+				SWAPGS(),
+				IRETQ(),
+			).In("irqentry"),
 			FUNC("syscall_return_slowpath",
 				`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
 variant that returns to ring 3 by itself. The PtRegs is complete and on top of
@@ -262,7 +327,7 @@ interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
 				RETURN(),
 			).Saving(RBX, R12),
 			FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
-				JMP("int_ret_from_sys_call"),
+				JMP("retint_user"),
 			),
 			FUNC("bad_iret",
 				`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
@@ -273,7 +338,9 @@ is at the iret frame. Makes it look as if the user's instruction had faulted
 				MOVQ(rdi.OrigAX, R8), // the error code
 				MOVQ(gs.TopOfStack, RBX),
 				SUBQ(regsSize, RBX),
-				// The two frames overlap, the new one lies higher: copy downwards.
+				// What it was to pop is on top of the thread's stack still, if the
+				// IRETQ was on another. Else the two frames overlap, the new one lies
+				// higher: copy downwards.
 				MOVL(ptRegs(RSP).DI.Disp, RCX),
 				DO(
 					MOVQ(RSI.Index(RCX, 1), RAX),
@@ -287,7 +354,7 @@ is at the iret frame. Makes it look as if the user's instruction had faulted
 				XORL(RDX, RDX),
 				MOVL(x86.X86_TRAP_GP, RCX),
 				CALL("force_sig_fault"),
-				JMP("int_ret_from_sys_call"),
+				JMP("retint_user"),
 			),
 			FUNC("do_trap_user",
 				`do_trap_user handles vector ESI from ring 3; RDI is the PtRegs. Exceptions
@@ -410,11 +477,14 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 			trapInit(),
 		},
 		Data: []Data{
-			BSS("idt", 256*x86.GateSize, 64),
+			BSS("idt", 256*x86.GateSize, layout.PageSize),
+			BSS("idt_end", 0, layout.PageSize),
 			BSS("idtr", 16, 16),
 			BSS("fpu_fault", fxSize, 16),
-			BSS("trampoline_stack", layout.TrampolineSize, 64),
-			BSS("ist_stacks", numIST*istSize, 4096),
+			BSS("trampoline_stack", layout.TrampolineSize, layout.PageSize),
+			BSS("trampoline_stack_end", 0, layout.PageSize),
+			BSS("ist_stacks", numIST*istSize, layout.PageSize),
+			BSS("ist_stacks_end", 0, layout.PageSize),
 			vectorTable(),
 			trapSignals(),
 		},

@@ -3,7 +3,7 @@ package layout
 // The control interface: system calls of the generated kernel for tests and
 // measurements, far outside Linux's range (Linux 6.12 ends at 462, the x32
 // numbers at 547). Arguments and results are passed as in a Linux system call.
-// All are reached by SYSCALL; SysSelect and SysInfo also by INT $ControlVector
+// All are reached by SYSCALL; some also by INT $ControlVector
 // with the same registers, so that a variant which answers nothing but the
 // null call can be left again.
 const (
@@ -47,14 +47,28 @@ const (
 	// thread it flushes the PerCPU, and the Threads of the caller and of the next,
 	// from all caches.
 	SysFlushYield
+	// SysEntryCR3 returns the CR3 that it found on its way from ring 3, if it is
+	// made by the software interrupt; a trap's entry, unlike a SYSCALL's, keeps it.
+	SysEntryCR3
+	// SysUserMap fills the array of UserMapMax AddressRanges at RDI with what the
+	// user's page table, the one with PTIUserPGTable, maps of the upper half, and
+	// returns how many it are. -ENOMEM: there are more.
+	SysUserMap
 	sysControlEnd
 )
 
 // SysControlMax is the highest number of the control interface.
 const SysControlMax = sysControlEnd - 1
 
-// ControlVector is the software interrupt that reaches SysSelect and SysInfo.
+// ControlVector is the software interrupt that reaches SysSelect, SysInfo and
+// SysEntryCR3.
 const ControlVector = 0x81
+
+// AddressRange is a range of virtual addresses that is mapped.
+type AddressRange[T any] struct{ Start, End T }
+
+// UserMapMax is how many of them SysUserMap can return.
+const UserMapMax = 32
 
 // Poison is what SysPoison fills a kernel stack with: the word at the frame's
 // offset off (0 is PtRegs.R15) holds Poison+off.
@@ -82,6 +96,8 @@ type VariantInfo[T any] struct {
 	Bare T
 	// IRQ is 1 if interrupts are on while a handler runs.
 	IRQ T
+	// CR3 (CR3Keep, CR3Switch or CR3PCID) is the page table that ring 3 runs on.
+	CR3 T
 	// Needs (a Features) is what the variant needs of the CPU.
 	Needs T
 }

@@ -12,7 +12,7 @@ type MM[T any] struct {
 }
 
 // PGDPages is the number of top-level tables of an address space: the kernel's,
-// then one for ring 3 to run on, which holds nothing yet.
+// then one for ring 3 to run on (PTIUserPGTable).
 const PGDPages = 2
 
 // Memory is the state of the page allocator and of what the process has mapped.

@@ -45,6 +45,20 @@ type PerCPU[T any] struct {
 	// TSS is the task-state segment, in a line of its own. Linux has it in the
 	// per-CPU area too, where the entry path reaches it (cpu_tss).
 	TSS TSS[T]
+	// What follows is in the TSS's page, which the user's page table maps too.
+
+	// UserBits are those of PTIUserBits that a trap's way back to ring 3 sets in
+	// CR3: 0 unless the selected variant isolates the page tables.
+	UserBits T
+	// NoFlush is the highest bit of CR3 if the selected variant keeps
+	// translations by PCIDs, else 0.
+	NoFlush T
+	// UserPCIDFlushMask has bit n set if translations of the user's PCID
+	// n|PTIUserPCID have become invalid since it was loaded last.
+	UserPCIDFlushMask T
+	// EntryCR3 is the CR3 that the last trap from ring 3 found: SysEntryCR3.
+	EntryCR3 T
+
 	// SpecCtrl is MSR_IA32_SPEC_CTRL as the kernel has it while a variant with
 	// ibrs=entry is selected (Linux's x86_spec_ctrl_current); ring 3 has the same
 	// without IBRS. 0: none is, and nobody writes the MSR.
@@ -58,7 +72,9 @@ type PerCPU[T any] struct {
 // TSSOffset bytes into this structure: so its 64-bit fields are words.
 type TSS[T any] struct {
 	Reserved0 T
-	SP0       T // RSP of an interrupt from ring 3: the top of the current thread's stack
+	// SP0 is RSP of an interrupt from ring 3: the top of the current thread's
+	// stack; while the selected variant isolates the page tables, what SP1 is.
+	SP0 T
 	// SP1 is the top of the trampoline stack. Nothing runs in ring 1, and Linux
 	// keeps that address in SP0, as its interrupts arrive there as well.
 	SP1       T
@@ -72,8 +88,9 @@ type TSS[T any] struct {
 // TSSOffset is where the segment begins in its structure.
 const TSSOffset = 4
 
-// TrampolineSize is the size of the trampoline stack in bytes.
-const TrampolineSize = 64
+// TrampolineSize is the size of the trampoline stack in bytes: a page, which the
+// user's page table maps. Interrupts from ring 3 may arrive there.
+const TrampolineSize = PageSize
 
 // Thread flags: work that must be done before a return to ring 3, tested by
 // every exit path in one instruction (Linux's TIF_ bits, as masks).

@@ -15,6 +15,10 @@ const (
 	CR0_AM = 1 << 18
 	CR0_PG = 1 << 31
 
+	// X86_CR3_PCID_NOFLUSH_BIT keeps the translations of the PCID that is loaded,
+	// if CR4.PCIDE is set (SDM volume 2, MOV to control registers).
+	X86_CR3_PCID_NOFLUSH_BIT = 63
+
 	CR4_DE         = 1 << 3
 	CR4_PAE        = 1 << 5
 	CR4_PGE        = 1 << 7
@@ -22,6 +26,7 @@ const (
 	CR4_OSFXSR     = 1 << 9
 	CR4_OSXMMEXCPT = 1 << 10
 	CR4_FSGSBASE   = 1 << 16
+	CR4_PCIDE      = 1 << 17
 	CR4_SMEP       = 1 << 20
 	CR4_SMAP       = 1 << 21
 )

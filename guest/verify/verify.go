@@ -42,6 +42,7 @@ var groups = []struct {
 	{"traps", trapChecks, 0},
 	{"memory", memoryChecks, 0},
 	{"speculation", specCtrlChecks, layout.FeatureIBRS},
+	{"page tables", tableChecks, 0},
 }
 
 // Run makes all checks of variant v and reports each as

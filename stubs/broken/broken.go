@@ -87,6 +87,11 @@ func Variants() []Variant {
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
 			Edit("stub_rt_sigreturn", "JMP int_ret_from_sys_call.sigreturn-via-sysret", sysretFull())),
 
+		fault("cr3-not-switched-back", "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch", "SYSRETQ leaves ring 3 on the kernel's page table",
+			Edit("entry_SYSCALL_64", "MOVQ RDI, CR3")),
+		fault("cr3-not-switched-by-iret", "linux-6.12+exit=iret+leave=stack+iptest=half+cr3=switch", "IRETQ leaves ring 3 on the kernel's page table",
+			Edit("entry_SYSCALL_64", "MOVQ RDI, CR3")),
+
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
 			Edit("__switch_to_resume", "MOVQ RAX, PerCPU.RSPScratch(GS)")),
 		fault("early-irq", "linux-3.19+a", "interrupts come on before RSP is in its slot, and stay on there for long enough to be hit",

@@ -96,6 +96,12 @@ const (
 	claimSpecCtrl
 	claimIBRSBranch
 	claimIBRSWindow
+	claimMapped
+	claimCR3
+	claimNoFlush
+	claimKeeps
+	claimFlushed
+	claimFlushMask
 
 	// Where a function of the kernel is called.
 	claimSlot
@@ -104,6 +110,8 @@ const (
 	claimFrame
 	claimAlign
 	claimKernelGS
+	claimKernelCR3
+	claimExitTable
 	claimFlag
 	claimNumber
 	claimFloor
@@ -125,6 +133,7 @@ const (
 	claimCS
 	claimSS
 	claimUserGS
+	claimUserCR3
 	claimCanonical
 	claimOwnExit
 	claimWidth
@@ -177,6 +186,18 @@ func (k claimKind) text(n uint8, of string) string {
 		return "interrupts are off while IBRS is clear"
 	case claimIBRS:
 		return "IBRS is set at " + of
+	case claimMapped:
+		return "the page table in force maps what is touched"
+	case claimCR3:
+		return "CR3 is loaded only to change between the two page tables of the address space"
+	case claimNoFlush:
+		return "CR3 is loaded without bits that the CPU may not have"
+	case claimKeeps:
+		return "the translations of the PCID that is loaded are kept if they are valid"
+	case claimFlushed:
+		return "no translation is kept that has become invalid"
+	case claimFlushMask:
+		return "of UserPCIDFlushMask only the bit of this address space is cleared"
 	case claimSlot:
 		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
 	case claimRoom:
@@ -189,6 +210,10 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("RSP is a multiple of 8 at %s", of)
 	case claimKernelGS:
 		return fmt.Sprintf("GS is the kernel's at %s", of)
+	case claimKernelCR3:
+		return fmt.Sprintf("CR3 is the kernel's at %s", of)
+	case claimExitTable:
+		return fmt.Sprintf("%s loads the page table that the variant has ring 3 run on", of)
 	case claimFlag:
 		return fmt.Sprintf("%s is clear at %s", flagNames[n], of)
 	case claimNumber:
@@ -231,6 +256,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "SS returns right by " + of
 	case claimUserGS:
 		return "GS is the user's at " + of
+	case claimUserCR3:
+		return "CR3 is the user's at " + of
 	case claimCanonical:
 		return "RCX is canonical"
 	case claimOwnExit:

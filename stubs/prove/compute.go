@@ -73,11 +73,8 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 			return a
 		case a.is(0):
 			return b
-		case b.t == nil && width == 8:
-			t := unfollowed("the result of OR", a.fromUser())
-			st.facts = m.at(st).with(factZero, t, value{}, m.at(st).zeros(a)&^b.c)
-			st.facts = m.at(st).with(factSome, t, value{}, b.c)
-			return t.value()
+		case b.t == nil:
+			return m.ts.or(a, b.c)
 		}
 	case opXOR:
 		switch {
@@ -220,15 +217,15 @@ func (m *machine) signExtend(st *state, in *inst) bool {
 
 // bit is BT, BTS, BTR and BTC.
 func (m *machine) bit(st *state, in *inst) bool {
-	if in.dst.kind == inMem && in.src.kind == inReg {
+	n, ok := m.read(st, in.src, in.width)
+	if !ok {
+		return false
+	}
+	if in.dst.kind == inMem && in.src.kind == inReg && (n.v.t != nil || n.v.c >= 8*uint64(in.width)) {
 		m.undecided(st, claimFollows, "which word a bit string's bit is in")
 		return false
 	}
 	a, ok := m.read(st, in.dst, in.width)
-	if !ok {
-		return false
-	}
-	n, ok := m.read(st, in.src, in.width)
 	if !ok {
 		return false
 	}
@@ -240,8 +237,8 @@ func (m *machine) bit(st *state, in *inst) bool {
 		switch {
 		case in.op == opBTR:
 			r = m.ts.and(a.v, ^mask)
-		case a.v.t == nil && in.op == opBTS:
-			r = known(a.v.c | mask)
+		case in.op == opBTS:
+			r = m.ts.or(a.v, mask)
 		case a.v.t == nil && in.op == opBTC:
 			r = known(a.v.c ^ mask)
 		}

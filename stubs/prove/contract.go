@@ -26,7 +26,7 @@ const (
 	noReturn                         // has the whole frame and returns to ring 3 by itself
 	worker                           // syscall_return_slowpath: does work, and may edit any slot
 	scheduler                        // schedule
-	slowExit                         // int_ret_from_sys_call
+	slowExit                         // int_ret_from_sys_call, retint_user
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
@@ -56,6 +56,7 @@ func init() {
 		{name: "schedule", kind: scheduler},
 		{name: "syscall_return_slowpath", kind: worker},
 		{name: "int_ret_from_sys_call", kind: slowExit},
+		{name: "retint_user", kind: slowExit},
 	} {
 		contracts[f.name] = f
 	}
@@ -71,7 +72,7 @@ func (m *machine) enter(st *state, f *function) {
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
-	if !m.check(st, claimKernelGS, 0, f, st.gs, notGS) {
+	if !m.check(st, claimKernelGS, 0, f, st.gs, notGS) || !m.onTable(st, f) {
 		return
 	}
 	for i := range uint8(numFlags) {
@@ -137,6 +138,7 @@ func (m *machine) dispatch(st *state, index value) {
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
 	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
+	ok = m.onTable(st, f) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
 	}
@@ -352,6 +354,7 @@ func (m *machine) clobber(st *state, f *function) {
 	}
 	st.cond = condition{}
 	st.stale = m.walk == nil
+	m.otherCR3(st, f)
 	m.otherThreads(st)
 }
 
@@ -364,6 +367,9 @@ func (m *machine) otherThreads(st *state) {
 		}
 	}
 	st.loseTrampoline()
+	if m.axes.CR3 == stubs.CR3PCID && m.walk == nil {
+		st.flushes = symbol("UserPCIDFlushMask", false).value()
+	}
 }
 
 // returnFrom pops the return address and goes there.
@@ -425,6 +431,7 @@ func (m *machine) work(st *state, f *function) {
 // slowExit returns by IRETQ from the whole frame, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
+	ok = m.check(st, claimExitTable, 0, f, m.isolated() == (f == contracts["retint_user"]), nil) && ok
 	ok = m.wholeFrame(st, f, 0) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
@@ -520,6 +527,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
 		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok
 	}
+	ok = m.onUserTable(st, f) && ok
 	ok = m.check(st, claimBuffers, 0, f, m.axes.Buffers != stubs.BuffersVERW || st.verw, nil) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
@@ -603,7 +611,7 @@ func (m *machine) iret(st *state, f *function) bool {
 	cx, flags := st.regs[rCX], st.regs[r11]
 	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, want[layout.SlotCX]))
 	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
-	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - 40}) {
+	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
 		return false
 	}
 	if m.axes.Exit != stubs.ExitIRET {
@@ -622,7 +630,24 @@ func (m *machine) iret(st *state, f *function) bool {
 		{claimReg, uint8(rSP), layout.SlotSP},
 		{claimSS, 0, layout.SlotSS},
 	} {
-		ok = m.checkSame(st, p.kind, p.n, f, m.readCell(st, cellOf(p.slot)), want[p.slot]) && ok
+		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), want[p.slot]) && ok
 	}
 	return ok
+}
+
+// poppedFrom is the top of the stack whose hardware frame IRETQ pops: with
+// another page table in force that is not the thread's.
+func (m *machine) poppedFrom(st *state) value {
+	if m.isolated() {
+		return m.s.trampoline.value()
+	}
+	return st.origin
+}
+
+// popped is a word of that frame.
+func (m *machine) popped(st *state, s layout.Slot) word {
+	if m.isolated() {
+		return st.trampoline[cellOf(s)]
+	}
+	return m.readCell(st, cellOf(s))
 }

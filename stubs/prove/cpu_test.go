@@ -252,6 +252,8 @@ func evaluate(v value, input map[*term]uint64) (uint64, bool) {
 	switch v.t.op {
 	case isAnd:
 		x &= v.t.k
+	case isOr:
+		x |= v.t.k
 	case isShr:
 		x >>= v.t.k
 	case isShl:

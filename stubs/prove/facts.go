@@ -43,6 +43,9 @@ func (r resolver) resolve(v value) value {
 		return v
 	}
 	x := r.resolve(v.t.x)
+	if v.t.op == isAnd && v.t.k&^r.zeros(x) == 0 {
+		return known(v.c)
+	}
 	if x == v.t.x {
 		return v
 	}
@@ -50,6 +53,8 @@ func (r resolver) resolve(v value) value {
 	switch v.t.op {
 	case isAnd:
 		w = r.ts.and(x, v.t.k)
+	case isOr:
+		w = r.ts.or(x, v.t.k)
 	case isShr:
 		w = r.ts.shr(x, v.t.k)
 	case isShl:
@@ -80,6 +85,8 @@ func (r resolver) zeros(v value) uint64 {
 	switch v.t.op {
 	case isAnd:
 		z |= ^v.t.k | r.zeros(v.t.x)
+	case isOr:
+		z |= r.zeros(v.t.x) &^ v.t.k
 	case isShr:
 		z |= ^(^uint64(0) >> v.t.k)
 	case isShl:
@@ -103,7 +110,13 @@ func (r resolver) some(v value, mask uint64) bool {
 			return true
 		}
 	}
-	return v.t.op == isAnd && r.some(v.t.x, mask&v.t.k)
+	switch v.t.op {
+	case isAnd:
+		return r.some(v.t.x, mask&v.t.k)
+	case isOr:
+		return v.t.k&mask != 0 || r.some(v.t.x, mask)
+	}
+	return false
 }
 
 // limits are the least and the greatest that a value can be.
@@ -119,6 +132,8 @@ func (r resolver) limits(v value) (least, most uint64) {
 	switch v.t.op {
 	case isAnd:
 		most = v.t.k
+	case isOr:
+		least = v.t.k
 	case isShr:
 		most = ^uint64(0) >> v.t.k
 	}

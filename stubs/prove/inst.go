@@ -70,6 +70,7 @@ const (
 	opVERW
 	opRDMSR
 	opWRMSR
+	opMOVCR
 	opUD2
 	opINT3
 
@@ -84,7 +85,6 @@ const (
 	opHLT
 	opRDTSC
 	opCPUID
-	opMOVCR
 	numOps
 )
 

@@ -51,6 +51,7 @@ type subject struct {
 	names     map[uint64]string // of all functions, for reports
 	s         *symbols
 	constants []asm.Section // read-only data
+	entryData uint64        // the page of it that the user's page table maps
 }
 
 // machine runs a subject on every path.
@@ -90,7 +91,7 @@ func (s *subject) prove(quick bool) *machine {
 	}
 	m.runSwitch()
 	if !m.stopped() {
-		m.run(s.s.afterSYSCALL(s.entry))
+		m.run(m.onEither(s.s.afterSYSCALL(s.entry)))
 	}
 	return m
 }
@@ -205,7 +206,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 
 // boundary is the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
-	safe := st.phase == inCall && st.gs && st.onStack()
+	safe := st.phase == inCall && st.gs && st.onStack() && m.onKernelTable(st)
 	if m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall && !st.ibrs &&
 		!m.check(st, claimIBRSWindow, 0, nil, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) {
 		return false

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // What the proof says of an access that is not to the variant's own memory.
@@ -52,6 +53,7 @@ type place struct {
 	offset  uint64 // of the operand in the word, in bytes
 	cell    int    // of the stack; else -1
 	scratch *bool  // of a scratch word: whether it is this thread's
+	flushes bool   // it is UserPCIDFlushMask
 }
 
 // locate finds the word that an operand is in, and checks that it is the
@@ -60,6 +62,9 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 	addr := m.address(st, o)
 	if addr.t != nil || o.seg != segNone {
 		st.trampolined = addr.t == m.s.trampoline
+	}
+	if !m.mapped(st, o, addr) {
+		return place{}, false
 	}
 	p := place{cell: -1, offset: addr.c & 7}
 	if o.seg == segNone && addr.t == st.origin.t {
@@ -138,13 +143,16 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.TSS.SP2.Off):
 		p.word, p.scratch = &st.scratch[inSP2], &st.mine[inSP2]
 		return p, m.own(st)
+	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.axes.CR3 == stubs.CR3PCID:
+		p.flushes, p.value = true, st.flushes
+		return p, m.own(st)
 	case write:
 		return p, m.touches(st, addr, "a word of the per-CPU area that is not the variant's", false)
-	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off):
+	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !m.isolated():
 		p.value = m.currentThread(st).add(layout.ThreadSize)
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
-	case off == uint64(percpu.TSS.SP1.Off):
+	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
 		p.value = m.s.trampoline.value()
 	default:
 		p.value = m.s.percpu[off].value()
@@ -166,8 +174,11 @@ func (m *machine) currentThread(st *state) value {
 // locateTrampoline finds a word of the trampoline stack.
 func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool) {
 	i := int64(-addr.c+7)/8 - 1
-	if i < 0 || i >= trampolineCells {
+	switch {
+	case i < 0 || i >= layout.TrampolineSize/8:
 		return p, m.touches(st, addr, "beyond the trampoline stack", false)
+	case i >= trampolineCells:
+		return p, m.touches(st, addr, "deeper on the trampoline stack than the proof looks", true)
 	}
 	p.word = &st.trampoline[i]
 	if p.word.v == (value{}) && p.word.by == lost {
@@ -318,6 +329,12 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 	}
 	m.accesses(st, o, width, true)
 	st.verw = false // a store goes through a buffer too
+	if p.flushes {
+		v := m.merge(p.value, w.v, 8*p.offset, width)
+		ok := m.takesFlush(st, p.value, v)
+		st.flushes = v
+		return ok
+	}
 	old := *p.word
 	if p.cell >= 0 {
 		old = m.readCell(st, p.cell)

@@ -150,6 +150,7 @@ func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	if s.table, ok = obj.Addr("sys_call_table"); !ok {
 		return nil, errors.New("the program has no sys_call_table")
 	}
+	s.entryData, _ = obj.Addr("mds_verw_sel")
 	return s, s.readDescriptor(obj)
 }
 

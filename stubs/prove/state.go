@@ -52,8 +52,9 @@ func (m *machine) moved(st *state, before *origin) *origin {
 // aheadCells is how much of the next thread's stack the switch may use.
 const aheadCells = 4
 
-// trampolineCells is how many words the trampoline stack has.
-const trampolineCells = layout.TrampolineSize / 8
+// trampolineCells is how many words of the trampoline stack are followed, from
+// its top down.
+const trampolineCells = 8
 
 // The per-CPU words that a variant may keep the user's RSP in while it has no
 // stack: those that Linux has used.
@@ -158,6 +159,8 @@ type state struct {
 	saved [3]word          // Thread.SP, IP and UserSP of the thread that is switched
 	ahead [aheadCells]word // what is below the next thread's SP, on its stack
 
+	tables
+
 	facts  *facts
 	path   *event
 	calls  *called
@@ -211,6 +214,8 @@ type symbols struct {
 	scratch    [numScratch]*term // of the thread that is switched
 	other      [numScratch]*term // as any thread left it
 	trampoline *term             // the top of the trampoline stack
+	cr3        *term             // CR3 as a call finds it
+	flushes    *term             // UserPCIDFlushMask
 	work       *term             // Thread.Flags at the start
 	percpu     map[uint64]*term  // other words of PerCPU, by offset
 }
@@ -223,6 +228,7 @@ func newSymbols() *symbols {
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
 		work: symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
+		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
 		percpu: map[uint64]*term{},
 	}
 	for r := range numRegs {
@@ -300,6 +306,7 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 	want[layout.SlotFlags], want[layout.SlotR11] = s.flags.value(), s.flags.value()
 	want[layout.SlotCS], want[layout.SlotSS] = known(x86.USER_CS), known(x86.USER_DS)
 	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
+	st.cr3, st.flushes = s.cr3.value(), s.flushes.value()
 	return st
 }
 

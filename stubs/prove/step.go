@@ -383,6 +383,8 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		// Only the form with an operand in memory overwrites the buffers
 		// (Intel, "Deep Dive: Microarchitectural Data Sampling").
 		st.cond, st.verw = condition{}, in.src.kind == inMem
+	case opMOVCR:
+		return m.moveCR(st, in), true
 	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE:
 	case opPUSHF:
 		return m.push(st, word{v: m.pushedFlags(st)}), true

@@ -39,6 +39,29 @@ var survivors = []survivor{
 	survives("do_syscall_64", `.*\(RBX\).*`, "base is RDI",
 		"RDI is the frame still"),
 
+	// Page-table isolation.
+	survives("entry_SYSCALL_64", `BTSQ \$0x3f, R..`, "bit [67] of the constant",
+		"of the bit's number only six bits are taken"),
+	survives("entry_SYSCALL_64", `ANDQ \$0x7ff, RDI`, "bit ([0-9]|1[0-2]) of the constant|the width is another",
+		"the kernel's CR3 has none of these bits"),
+	survives("entry_SYSCALL_64", `BTR?Q RDI, PerCPU.UserPCIDFlushMask\(GS\)`, "index is RDI|the width is another",
+		"RDI is the number of the address space, which is 0"),
+	survives("entry_SYSCALL_64", "POPQ RAX", "register is RDI",
+		"without PCIDs RAX holds what it pops still, and RDI is popped next"),
+	survives("entry_SYSCALL_64", `ORQ \$0x800, RDI`, "bit 12 of the constant",
+		"the next instruction sets that bit"),
+	survives("entry_SYSCALL_64", `ORQ \$0x1000, RDI`, "bit 11 of the constant",
+		"the instruction before has set that bit"),
+
+	survives("entry_SYSCALL_64", `MOVQ CR3, R..|MOVQ R.., CR3|BTSQ \$0x3f, R..`, "it is run twice",
+		"the second time it does the same"),
+	survives("entry_SYSCALL_64", `BTSQ \$0x3f, RSP|ORQ \$0x800, RDI`, `it changes places with (ANDQ|ORQ) .*`,
+		"they change different bits"),
+	survives("entry_SYSCALL_64", "PUSHQ RAX|MOVQ RDI, CR3", "it changes places with (MOVQ CR3, RDI|POPQ RAX)",
+		"both page tables map the trampoline stack"),
+	survives("entry_SYSCALL_64", "POPQ RDI", "it changes places with SWAPGS",
+		"interrupts are off, and the first is not relative to GS"),
+
 	// The fast path of 3.19.
 	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is (NO|AE|NS|GE)",
 		"always true after TESTL $1, RDX: the slow exit lets the other thread run as well"),

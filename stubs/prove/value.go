@@ -28,6 +28,7 @@ type termOp uint8
 const (
 	isSymbol termOp = iota
 	isAnd           // x AND k
+	isOr            // x OR k
 	isShr           // x shifted right by k
 	isShl           // x shifted left by k
 	isSar           // x shifted right by k, the sign into the bits that get free
@@ -89,8 +90,28 @@ func (ts *terms) and(v value, mask uint64) value {
 		return known(0)
 	case v.c == 0 && v.t.op == isAnd:
 		return ts.and(v.t.x, v.t.k&mask)
+	case v.c == 0 && v.t.op == isOr:
+		return ts.or(ts.and(v.t.x, mask), v.t.k&mask)
 	}
 	return ts.make(isAnd, v, mask)
+}
+
+// or sets bits. What it is made of has them clear, so that a word whose bits are
+// set and cleared in another order is the same.
+func (ts *terms) or(v value, mask uint64) value {
+	switch {
+	case v.t == nil:
+		return known(v.c | mask)
+	case mask == 0:
+		return v
+	case v.c == 0 && v.t.op == isOr:
+		v, mask = v.t.x, v.t.k|mask
+	}
+	v = ts.and(v, ^mask)
+	if v.t == nil {
+		return known(v.c | mask)
+	}
+	return ts.make(isOr, v, mask)
 }
 
 func (ts *terms) shr(v value, n uint64) value {
@@ -158,6 +179,8 @@ func (t *term) String() string {
 	switch t.op {
 	case isAnd:
 		return fmt.Sprintf("(%v & %#x)", t.x, t.k)
+	case isOr:
+		return fmt.Sprintf("(%v | %#x)", t.x, t.k)
 	case isShr:
 		return fmt.Sprintf("(%v >> %d)", t.x, t.k)
 	case isShl:

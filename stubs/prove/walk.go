@@ -97,7 +97,7 @@ func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
 	}
 	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, walk: &walker{}}
 	m.runSwitch()
-	m.run(s.s.quiet(s.entry))
+	m.run(m.onEither(s.s.quiet(s.entry)))
 	w, err := s.walked(m, s.places(obj))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("variant %s: %w", n.Name, err), s.report(m, obj).Err())
@@ -106,8 +106,8 @@ func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
 }
 
 // quiet is a call with nothing in its way: no work is pending, the number is in
-// the table, RIP is not the last that there may be, and the user's RFLAGS ask for
-// nothing of SYSRET.
+// the table, RIP is not the last that there may be, the user's RFLAGS ask for
+// nothing of SYSRET, and no translation has become invalid.
 func (s *symbols) quiet(entry uint64) *state {
 	st := s.afterSYSCALL(entry)
 	for _, f := range []facts{
@@ -115,6 +115,7 @@ func (s *symbols) quiet(entry uint64) *state {
 		{kind: factZero, t: s.flags, k: singleStep},
 		{kind: factMax, t: s.user[rAX], k: layout.SysControlMax},
 		{kind: factMax, t: s.rip, k: layout.TaskSizeMax - 1},
+		{kind: factZero, t: s.flushes, k: asidBit},
 	} {
 		st.facts = resolver{fs: st.facts}.with(f.kind, f.t, value{}, f.k)
 	}
@@ -283,7 +284,7 @@ func (m *machine) carried(st *state) *origin {
 	case st.phase != inCall:
 		return nil
 	case last.in.op == opIRET:
-		return &origin{last.at, m.readCell(st, cellOf(layout.SlotSP)).by}
+		return &origin{last.at, m.popped(st, layout.SlotSP).by}
 	}
 	return st.regs[rSP].by
 }

@@ -1,0 +1,182 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// noFlush is the bit of a CR3 that is loaded which keeps the translations of its
+// PCID.
+const noFlush = 1 << x86.X86_CR3_PCID_NOFLUSH_BIT
+
+// tables is what CR3 holds and may hold.
+type tables struct {
+	// cr3 is what reading CR3 gives; kernel what it is while the kernel's page
+	// table is in force.
+	cr3, kernel value
+	// flushes is UserPCIDFlushMask. owed is set when the variant has taken a bit
+	// of it upon itself, and not dropped the translations yet; needed when that
+	// bit was known to be set.
+	flushes      value
+	owed, needed bool
+}
+
+// isolated reports whether ring 3 is to run on a page table of its own.
+func (m *machine) isolated() bool { return m.axes.CR3 != stubs.CR3Keep }
+
+// onEither begins a call on either table of an address space: a thread that was
+// in the kernel when the variant was selected comes from ring 3 on the other.
+func (m *machine) onEither(st *state) *state {
+	if m.isolated() {
+		st.facts = m.at(st).with(factZero, m.s.cr3, value{}, noFlush|layout.CR3ASID)
+		st.kernel = m.ts.kernelOf(st.cr3)
+	}
+	return st
+}
+
+// kernelOf is the CR3 of the kernel's table of the pair that a CR3 is of.
+func (ts *terms) kernelOf(cr3 value) value { return ts.and(cr3, ^uint64(layout.PTIUserBits|noFlush)) }
+
+// userCR3 is the CR3 that ring 3 is to run on.
+func (m *machine) userCR3(st *state) value { return m.ts.or(st.kernel, layout.PTIUserBits) }
+
+// onKernelTable reports whether the kernel's page table is in force, as far as
+// the variant has a choice.
+func (m *machine) onKernelTable(st *state) bool { return !m.isolated() || st.cr3 == st.kernel }
+
+// otherCR3 is the CR3 behind a function of the kernel: of the kernel's table, but
+// perhaps of another address space.
+func (m *machine) otherCR3(st *state, f *function) {
+	if !m.isolated() || !m.onKernelTable(st) {
+		return
+	}
+	t := symbol("CR3 after "+f.name, false)
+	st.facts = m.at(st).with(factZero, t, value{}, noFlush|layout.CR3ASID)
+	st.kernel = m.ts.kernelOf(t.value())
+	st.cr3 = st.kernel
+}
+
+// onTable checks that the kernel's page table is in force at a function.
+func (m *machine) onTable(st *state, f *function) bool {
+	if !m.isolated() {
+		return true
+	}
+	return m.check(st, claimKernelCR3, 0, f, m.onKernelTable(st), m.gotCR3(st, st.kernel))
+}
+
+func (m *machine) gotCR3(st *state, want value) func() (string, string, *origin) {
+	return func() (string, string, *origin) { return m.show(st, st.cr3), m.show(st, want), nil }
+}
+
+// onUserTable checks what CR3 is on the way to ring 3, and that no translation is
+// left that has become invalid.
+func (m *machine) onUserTable(st *state, f *function) bool {
+	if !m.isolated() {
+		return true
+	}
+	want := m.userCR3(st)
+	ok := m.check(st, claimUserCR3, 0, f, st.cr3 == want, m.gotCR3(st, want))
+	return m.check(st, claimFlushed, 0, f, !st.owed, nil) && ok
+}
+
+// mapped checks that the page table in force has what an instruction touches.
+func (m *machine) mapped(st *state, o operand, addr value) bool {
+	if st.phase != inCall || m.onKernelTable(st) {
+		return true
+	}
+	area := ""
+	switch {
+	case o.seg == segGS && addr.t == nil && addr.c-uint64(percpu.TSS.Reserved0.Off) >= percpuSize-uint64(percpu.TSS.Reserved0.Off):
+		area = "the per-CPU area before the TSS"
+	case o.seg == segGS && addr.t == nil, addr.t == m.s.trampoline, addr.t == nil && addr.c-m.entryData < layout.PageSize:
+	case addr.t == st.origin.t:
+		area = "the thread's stack"
+	case addr.t != nil && addr.t.op == isShl && addr.c == m.table:
+		area = "sys_call_table"
+	case addr.t.fromUser():
+		area = notOwnUser
+	default:
+		area = "the kernel's memory"
+	}
+	if area == "" {
+		m.holds(st, claimMapped, 0, nil)
+		return true
+	}
+	m.fails(st, Refuted, claimKey{st.at, nil, claimMapped, 0}, m.show(st, addr)+", "+area, "what the user's page table maps", nil)
+	return false
+}
+
+// fromUser reports whether a term comes from ring 3.
+func (t *term) fromUser() bool { return t != nil && t.user }
+
+// moveCR is MOV from and to a control register.
+func (m *machine) moveCR(st *state, in *inst) bool {
+	from, to := in.src.kind == isControlReg, in.dst.kind == isControlReg
+	const cr3 = 3
+	switch {
+	case from && in.src.reg == cr3:
+		st.regs[in.dst.reg] = word{st.cr3, m.moved(st, nil)}
+		return true
+	case to && in.dst.reg == cr3:
+		return m.loadCR3(st, st.regs[in.src.reg])
+	}
+	m.undecided(st, claimFollows, "what that control register does")
+	return false
+}
+
+// loadCR3 loads CR3: with one of the two tables of this address space, and with
+// or without its translations as the variant promises.
+func (m *machine) loadCR3(st *state, w word) bool {
+	if !m.isolated() || st.phase != inCall {
+		return m.check(st, claimCR3, 0, nil, false, m.gotWant(st, w, "no load here"))
+	}
+	v := m.at(st).resolve(w.v)
+	to := m.ts.and(v, ^uint64(noFlush))
+	user := m.userCR3(st)
+	if to != st.kernel && to != user {
+		return m.differs(st, claimCR3, 0, nil, word{v, w.by}, m.show(st, st.kernel)+" or that with "+constant(layout.PTIUserBits))
+	}
+	m.holds(st, claimCR3, 0, nil)
+	keeps := m.at(st).zeros(v)&noFlush == 0
+	if !m.check(st, claimNoFlush, 0, nil, !keeps || m.axes.CR3 == stubs.CR3PCID, m.gotWant(st, w, "its highest bit clear")) {
+		return false
+	}
+	if m.axes.CR3 == stubs.CR3PCID && !m.keeps(st, to == user, keeps) {
+		return false
+	}
+	st.cr3 = to
+	return true
+}
+
+// keeps checks that a load of CR3 keeps the translations of its PCID if, and only
+// if, none of them has become invalid.
+func (m *machine) keeps(st *state, user, keeps bool) bool {
+	if !user { // the kernel drops its own itself
+		return m.check(st, claimKeeps, 0, nil, keeps, nil)
+	}
+	if !keeps {
+		needed := st.owed && st.needed
+		st.owed = false
+		return m.check(st, claimKeeps, 0, nil, needed, nil)
+	}
+	fresh := !st.owed && m.at(st).zeros(st.flushes)&asidBit == asidBit
+	return m.check(st, claimFlushed, 0, nil, fresh, func() (string, string, *origin) {
+		return "UserPCIDFlushMask, whose bit may be set", "its bit clear", nil
+	})
+}
+
+// asidBit is the bit of UserPCIDFlushMask that tells of this address space: that
+// of the number in the bits CR3ASID, which are clear.
+const asidBit = 1
+
+// takesFlush is a store to UserPCIDFlushMask: it may clear the bit, and must drop
+// the translations then.
+func (m *machine) takesFlush(st *state, old, v value) bool {
+	if v != m.ts.and(old, ^uint64(asidBit)) {
+		return m.differs(st, claimFlushMask, 0, nil, word{v: v}, m.show(st, old)+" but for the bit of this address space")
+	}
+	m.holds(st, claimFlushMask, 0, nil)
+	st.owed, st.needed = st.owed || v != old, m.at(st).some(old, asidBit)
+	return true
+}
