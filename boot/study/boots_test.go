@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/boot/cycles"
+	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/boot/vm"
@@ -365,5 +366,55 @@ func TestBaselineBoots(t *testing.T) {
 	}
 	if set := NewSet(records); len(set.Refused) != 1 || !strings.Contains(set.Refused[0].Reason, "2 whole boots: want at least 8") {
 		t.Errorf("refused are %q", set.Refused)
+	}
+}
+
+// TestReplayed: a replay by itself is a run of its own, behind those of the same
+// code.
+func TestReplayed(t *testing.T) {
+	var list []stubs.Named
+	for _, name := range []string{base, whole} {
+		list = append(list, must(stubs.ParseVariant(name)))
+	}
+	res := &replay.Result{
+		Controls: []replay.Control{{Name: "A/A", Op: replay.OpNull, Form: "SR1", Estimate: stats.Estimate{Mean: 0.1, Low: -0.1, High: 0.2, N: 3}}},
+		Cells: []replay.Cell{
+			{Op: replay.OpNull, Form: "SR1", Figures: []replay.Figure{{Variant: base, Cycles: []float64{100, 101, 103}}, {Variant: whole, Cycles: []float64{102, 103, 104}}}},
+			{Op: replay.OpFull, Form: "SR1", Noisy: "A/A was +9.00", Figures: []replay.Figure{{Variant: base, Cycles: []float64{1}}}},
+		},
+	}
+	var old []result.Record
+	for run := range 2 {
+		records, err := Replayed(res, list, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(records) != 3 || records[0].Run != run || records[0].Op != nullCall || records[0].Engine != "replay" || records[2].Variant != Control {
+			t.Fatalf("run %d: %+v", run, records)
+		}
+		old = append(old, records...)
+	}
+	if d := NewSet(old).Difference(Column{"replay", "SR1"}, base, whole, nullCall); d.Kind != Spread || d.Value != 2 {
+		t.Errorf("difference is %+v", d)
+	}
+}
+
+func TestFigure(t *testing.T) {
+	one := 41.25
+	boot := counted(base, nullCall, 42)
+	boot.Unit, boot.Samples = result.Cycles, []*float64{&one}
+	two := boot
+	other := 42.75
+	two.Samples = []*float64{&other, nil}
+	none := boot
+	none.Samples, none.Max = nil, 43
+	for want, records := range map[string][]result.Record{
+		"42":                  {counted(base, nullCall, 42)},
+		"42 (41.25 to 42.75)": {boot, two},
+		"42 (42 to 43)":       {none},
+	} {
+		if got := Figure(records); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -156,6 +156,95 @@ func TestCompareFromKept(t *testing.T) {
 	}
 }
 
+// TestCompareFromCounted: a machine whose counters the guest could read gives
+// cycles and retired instructions, in every format.
+func TestCompareFromCounted(t *testing.T) {
+	var b strings.Builder
+	for line := range strings.Lines(consoles(10, "KVMKVMKVM", 0)) {
+		line = strings.TrimRight(line, "\r\n")
+		head, _, ok := strings.Cut(line, " crc=")
+		if !ok {
+			b.WriteString(line + "\n")
+			continue
+		}
+		head = strings.Replace(head, "counters=false", "counters=true", 1)
+		head = strings.Replace(head, "lines=10", "lines=27", 1) // all three, but for the step and the chain
+		lines := []string{head}
+		if _, q, ok := strings.Cut(head, " q="); ok && !strings.Contains(head, "op=step") {
+			lines = append(lines, strings.Replace(head, "counter=tsc", "counter=cycles", 1))
+			if !strings.Contains(head, "op=chain") {
+				many := fmt.Sprintf("q=%d,%s", 500*40, strings.Repeat("0,", 19)+"0")
+				lines = append(lines, strings.Replace(strings.Replace(head, "counter=tsc", "counter=instructions", 1), "q="+q, many, 1))
+			}
+		}
+		for _, head := range lines {
+			_, summed, _ := strings.Cut(head, ": ")
+			fmt.Fprintf(&b, "%s crc=%08x\n", head, crc32.ChecksumIEEE([]byte(summed)))
+		}
+	}
+	path := filepath.Join(t.TempDir(), "console")
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for format, want := range map[string]string{
+		"text":  "instructions that retired, as the CPU counted them",
+		"json":  `"counted": true`,
+		"bench": "Unit cycles/op better=lower",
+	} {
+		status, stdout, stderr := played(t, "compare", "-from", path, "-format", format)
+		if status != 0 || !strings.Contains(stdout, want) || stderr != "" {
+			t.Errorf("%s: status %d, no %q in:\n%s%s", format, status, want, stdout, stderr)
+		}
+		if format == "text" && !strings.Contains(stdout, "a round of the chain by the cycle counter (64 are right)") {
+			t.Errorf("the chain is not shown:\n%s", stdout)
+		}
+	}
+}
+
+// TestCompareKept: compare keeps the counts of the engines that need no KVM, and
+// the report shows them beside each other.
+func TestCompareKept(t *testing.T) {
+	needQEMU(t)
+	dir := t.TempDir()
+	results, report := filepath.Join(dir, "results.jsonl"), filepath.Join(dir, "report.html")
+	units := map[string]map[string]bool{}
+	for _, engine := range []string{"icount", "static", "static"} { // static is not counted twice
+		if status, _, stderr := played(t, "compare", "-engine", engine, "-o", results, "linux-3.19", "heukelum-v2"); status != 0 {
+			t.Fatalf("%s: status %d: %s", engine, status, stderr)
+		}
+	}
+	records, _, err := result.ReadFile(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, r := range records {
+		if units[r.Engine] == nil {
+			units[r.Engine] = map[string]bool{}
+		}
+		units[r.Engine][r.Unit] = true
+		seen[r.Engine+r.Variant+r.Op]++
+		if seen[r.Engine+r.Variant+r.Op] > 1 {
+			t.Errorf("%s of %s by %s is there twice", r.Op, r.Variant, r.Engine)
+		}
+	}
+	if len(units["icount"]) != 1 || len(units["static"]) != 7 {
+		t.Errorf("units are %v", units)
+	}
+	if status, _, stderr := played(t, "report", results, "-o", report); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	html, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"code-bytes", "rsp-forwards", "static: counts, machine none, CPU any", "icount: instructions, machine microvm"} {
+		if !strings.Contains(stdhtml.UnescapeString(string(html)), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+}
+
 // TestCompareBoots takes boots for real, under TCG, whose cycles are said to mean
 // nothing: an interrupted comparison keeps its boots, the next one goes on, and a
 // third has nothing left to do.
