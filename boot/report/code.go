@@ -205,7 +205,7 @@ func notListed(p study.Page, known map[string]stubs.Named) []unlisted {
 func countsOf(counted []count.Variant, i int, phase count.Phase) counts {
 	c := counts{Title: phase.Title}
 	for _, m := range count.Metrics {
-		c.Head = append(c.Head, m.Title)
+		c.Head = append(c.Head, m.Unit)
 	}
 	find := func(name string) count.Counts {
 		return counted[slices.IndexFunc(counted, func(v count.Variant) bool { return v.Name == name })].Counts[i]

@@ -87,7 +87,7 @@ func TestWrite(t *testing.T) {
 		"2 January 2026 03:04 UTC", "results &lt;one&gt;.jsonl", "a note", "(a)&#43;(b)&#43;(c)", "microcode 0x1", "Linux 6.1.0-cloud-amd64",
 		`<svg role="img" aria-label="replay: what a change costs an ordinary call"`, "var(--c1)", "Linux 4.1, commit 29722cd4ef66", "never", "PUSHQ",
 		"USER_DS", "by the fix-up", "no room", "ring 3", "proved", "difference in cycles. ± is half the 95 % interval of the mean, over 500 placements in 1 process;",
-		"icount: difference in instructions. Exact counts", "QEMU 7.2.22", "<p><b>Ordinary call: ", "forwards of the user&#39;s RSP",
+		"icount: difference in instructions. Exact counts", "QEMU 7.2.22", "<p><b>Ordinary call: ", ">rsp-forwards</th>",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q", want)
