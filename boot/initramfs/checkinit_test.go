@@ -144,8 +144,8 @@ func TestCheckInit(t *testing.T) {
 		{
 			name: "cut in the program headers",
 			edit: func(*program) {},
-			cut:  100,
-			want: "is truncated: it has 100 bytes, but should have program headers up to byte 120",
+			cut:  119,
+			want: "is truncated: it has 119 bytes, but should have program headers up to byte 120",
 		},
 		{
 			name: "cut in a segment",
@@ -187,6 +187,11 @@ func TestCheckInit(t *testing.T) {
 			name: "kernel half",
 			edit: func(p *program) { p.prog[0].Vaddr = 0xffffffff80000000 },
 			want: "segment 0 is linked at 0xffffffff80000000, outside the user half",
+		},
+		{
+			name: "non-canonical hole",
+			edit: func(p *program) { p.prog[0].Vaddr = 1<<47 - 0x80 },
+			want: "segment 0 is linked at 0x7fffffffff80, outside the user half",
 		},
 		{
 			name: "entry outside",

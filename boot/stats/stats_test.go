@@ -226,6 +226,9 @@ func TestGate(t *testing.T) {
 			t.Errorf("placement %d: kept %v, want %v", i, got[i], want[i])
 		}
 	}
+	if !Gate([]float64{16}, 0)[0] {
+		t.Error("what is exactly at the limit goes")
+	}
 	if len(Gate(nil, 0.06)) != 0 {
 		t.Error("no placements give a verdict")
 	}
