@@ -55,7 +55,8 @@ mutants:
 	go test -run TestMutants -v ./stubs/prove -mutate
 
 # Rewrite the golden files from what the code does now; review the difference.
-# Of the tests that boot machines one has golden files: what Linux does.
+# Of the tests that boot machines one has golden files: what Linux does. The
+# counts in the README are golden too.
 golden:
 	go test $(filter-out ./vmtests,$(GOLDEN)) -update
 	go test ./vmtests -run '^TestCalls$$' -update

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestReadme: the counts that the README shows are those that are printed now.
+// They do not depend on the host, nor on QEMU's version.
+func TestReadme(t *testing.T) {
+	needQEMU(t)
+	for _, tt := range []struct {
+		name        string
+		args        []string
+		first, last string // lines of the block begin so; the last is not in it
+	}{
+		{"make run", []string{"compare", "-engine", "icount", "linux-3.19", "heukelum-v2"}, "instructions per operation", "This was measured"},
+		{"make study", []string{"study", "-engines", "icount", "-o", filepath.Join(t.TempDir(), "results.jsonl")}, "icount: difference in instructions", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, stdout, stderr := played(t, tt.args...)
+			if status != 0 {
+				t.Fatal(stderr)
+			}
+			const path = "../../README.md"
+			readme, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, printed := block(string(readme), "\t", tt.first, tt.last), block(stdout, "", tt.first, tt.last)
+			if shown == "\n" || printed == "\n" {
+				t.Fatalf("no line begins with %q: the README has\n%s\nit printed\n%s", tt.first, shown, stdout)
+			}
+			if *update {
+				text := strings.Replace(string(readme), indented(shown), indented(printed), 1)
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(strings.Split(shown, "\n"), strings.Split(printed, "\n")); diff != "" {
+				t.Errorf("the README shows other figures; `make golden` puts these there, its sentences are yours (-README +printed):\n%s", diff)
+			}
+		})
+	}
+}
+
+// indented is a block as the README has it.
+func indented(block string) string {
+	var b strings.Builder
+	for line := range strings.Lines(block) {
+		if line != "\n" {
+			b.WriteString("\t")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// block is the part of text from the line that begins with first, behind
+// indent, up to the one that begins with last or, if last is empty, that is
+// empty. The indent is taken away, and so are empty lines at the end.
+func block(text, indent, first, last string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimPrefix(line, indent)
+		switch {
+		case b.Len() == 0 && !strings.HasPrefix(line, first):
+			continue
+		case last == "" && line == "\n", last != "" && strings.HasPrefix(line, last):
+			return strings.TrimRight(b.String(), "\n") + "\n"
+		}
+		b.WriteString(line)
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
