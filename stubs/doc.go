@@ -31,6 +31,10 @@
 //     which in Linux is C.
 //   - trampoline stack: a few words that leave=trampoline takes the user's RDI
 //     and RSP through.
+//   - the user's page table: with cr3=switch and cr3=pcid, what ring 3 runs on. It
+//     maps the lower half as the kernel's does, and of the upper the text groups
+//     of entries, a page of constants (mds_verw_sel), the page of the per-CPU area
+//     that the TSS begins, the trampoline and interrupt stacks, IDT and GDT.
 //
 // # The two frames
 //
@@ -99,8 +103,17 @@
 //     work that Thread.Flags asks for and returns by IRETQ.
 //   - syscall_return_slowpath, called with a complete PtRegs in RDI: does the
 //     work, and returns with interrupts off.
+//   - retint_user, the same on the page table that the selected variant has ring 3
+//     run on: traps and new threads go there too.
 //   - The TSS, with the top of the thread's stack in SP0, and that of the
-//     trampoline stack in SP1.
+//     trampoline stack in SP1; in both, while the selected variant isolates the
+//     page tables.
+//   - Two page tables for each address space, whose CR3 differ by
+//     layout.PTIUserBits. The kernel runs on its own in any call of a variant that
+//     isolates them; the entry may find either, as a thread that was in the kernel
+//     when the variant was selected leaves by another's exit.
+//   - gs.UserPCIDFlushMask, whose bit 0 says that translations of the user's PCID
+//     have become invalid: who loads it clears the bit and lets them go.
 //   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
 //     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
 //     A place that Thread.IP names is reached with RSI the thread itself.

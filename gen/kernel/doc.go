@@ -39,6 +39,14 @@
 // Code that touches the run queue, timers or futexes turns interrupts off
 // (CLI) and leaves them so; the exits expect that.
 //
+// # Page tables
+//
+// Each address space has two top-level tables. The kernel runs on its own; ring 3
+// does too, unless a variant with cr3=switch or cr3=pcid is selected (pti.go).
+// Traps then arrive on the trampoline stack, in the group "irqentry", which with
+// "entry" is all the text that the user's table maps, and go on on the thread's
+// stack once CR3 is the kernel's.
+//
 // # Signals
 //
 // They are delivered at the exits, with Linux's frame. Init, although it has

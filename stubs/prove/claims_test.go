@@ -81,6 +81,11 @@ func TestClaims(t *testing.T) {
 			asm.MOVL(asm.RDX, asm.RAX), asm.SHRQ(32, asm.RDX), asm.WRMSR(),
 		}
 	}
+	const (
+		isolated = "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch"
+		pcid     = "linux-4.1+scratch=sp2+leave=trampoline+cr3=pcid"
+	)
+	toUser := asm.Block{asm.CLI(), asm.MOVQ(asm.CR3, asm.RAX), asm.ORQ(layout.PTIUserBits, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)}
 	for _, tt := range []struct {
 		name, variant string
 		edit          func(*asm.Program) error
@@ -150,6 +155,19 @@ func TestClaims(t *testing.T) {
 		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},
 		{"a number that is computed", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "the number is in the table: the result of XOR"},
+
+		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
+		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},
+		{"no CR3", "linux-6.12+pti", codeOf("linux-6.12"), Refuted, "the page table in force maps what is touched; it is 8, the per-CPU area before the TSS"},
+		{"the thread's stack on the user's table", isolated, first("stub_clone", toUser, asm.PUSHQ(asm.RAX)), Refuted, "the page table in force maps what is touched; it is stack.top"},
+		{"a function on the user's table", isolated, last("stub_poison", toUser, asm.JMP("sys_poison")), Refuted, "CR3 is the kernel's at sys_poison"},
+		{"a CR3 of one's own", isolated, first("stub_clone", asm.MOVL(0x1000, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is 0x1000"},
+		{"the exit that leaves CR3", "freebsd+scratch=sp2+leave=trampoline+cr3=switch", last("stub_rt_sigreturn", asm.JMP("int_ret_from_sys_call")), Refuted, "int_ret_from_sys_call loads the page table that the variant has ring 3 run on"},
+		{"translations kept without PCIDs", "linux-6.12+pti", codeOf("linux-6.12+pti+pcid"), Refuted, "CR3 is loaded without bits that the CPU may not have"},
+		{"translations not kept", "linux-6.12+pti+pcid", codeOf("linux-6.12+pti"), Refuted, "the translations of the PCID that is loaded are kept if they are valid"},
+		{"invalid translations kept", pcid, broken.Edit("entry_SYSCALL_64", "BTQ RDI, PerCPU.UserPCIDFlushMask(GS)", asm.CMPQ(asm.RDI, asm.RDI)), Refuted, "no translation is kept that has become invalid; it is UserPCIDFlushMask, whose bit may be set"},
+		{"all marks cleared", pcid, first("stub_clone", asm.MOVQ(0, gs.UserPCIDFlushMask)), Refuted, "of UserPCIDFlushMask only the bit of this address space is cleared"},
+		{"another control register", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR0, asm.RAX)), Undecided, "what that control register does"},
 
 		{"a loop without end", "linux-4.1", first("stub_clone", asm.LOOP(asm.NOP())), Undecided, "the path ends: a loop"},
 		{"a loop over an unknown number", "linux-4.1", first("stub_clone", asm.DO(asm.DECQ(asm.RAX)).WHILE(asm.NE)), Undecided, "the path ends: "},

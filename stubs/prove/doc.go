@@ -31,6 +31,12 @@
 // next thread's SP and IP. Any other place that an instruction touches is refuted
 // or undecided, and so is whatever it touches by a pointer from ring 3.
 //
+// With cr3=switch and cr3=pcid CR3 is a value too, and a call begins with either of
+// the two of its address space; behind a function of the kernel the address space
+// may be another. While the kernel's page table is not known to be in force, memory
+// is what the user's maps: the TSS's page, the trampoline stack, and the page of
+// constants that begins with mds_verw_sel.
+//
 // While interrupts may be on, one may come after each instruction: the words
 // below RSP are lost, Thread.Flags is another value, and another thread may run
 // and write the scratch words and the trampoline stack. In a function of the
@@ -75,7 +81,13 @@
 //     PerCPU.SpecCtrl at every function of the kernel and every indirect branch and
 //     RET, and while interrupts are on; at SYSRETQ and IRETQ it is that word
 //     without IBRS; it is never anything else, and no other variant touches it.
-//     leave=trampoline, landing=endbr.
+//     leave=trampoline, landing=endbr. cr3=switch and cr3=pcid: CR3 is loaded with
+//     nothing but the two tables of this address space; the kernel's is in force at
+//     every function of the kernel and while interrupts are on, the user's at
+//     SYSRETQ and IRETQ. cr3=pcid: a load keeps the translations unless the kernel
+//     has marked them as invalid, and then lets them go and clears the mark; without
+//     it the bit that keeps them is clear. Of a variant with cr3=keep: it never loads
+//     CR3.
 //
 // # What is taken for granted
 //
