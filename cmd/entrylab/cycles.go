@@ -111,12 +111,12 @@ func compareConsoles(e *env, files, names []string, out, format string) (status 
 	return printCycles(e.stdout, res, err, format)
 }
 
-// printCycles prints a result in a format. One that its controls refuse shows
-// these alone.
+// printCycles prints a result in a format. One that is refused shows alone what
+// refused it.
 func printCycles(w io.Writer, res *cycles.Result, err error, format string) (int, error) {
 	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
 		if format == "text" {
-			if err := writeTable(w, cycleControls(res)); err != nil {
+			if err := writeProof(w, res); err != nil {
 				return 0, err
 			}
 		}
@@ -186,15 +186,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %.1f cycles\n", c.Mean)
 	}
 	fmt.Fprintln(w)
-	if err := writeTable(w, cycleControls(res)); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	rows = [][]string{{"calibration", "least", "most of a boot", ""}}
-	for _, c := range res.Calibration {
-		rows = append(rows, []string{c.Name, strconv.FormatFloat(c.Low, 'g', 4, 64), strconv.FormatFloat(c.High, 'g', 4, 64), c.Unit})
-	}
-	if err := writeTable(w, rows); err != nil {
+	if err := writeProof(w, res); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
@@ -220,6 +212,19 @@ func cycleCell(res *cycles.Result, variant, op string) string {
 		return fmt.Sprintf("none seen (±%.1f)", c.Difference.AtMost())
 	}
 	return fmt.Sprintf("%+.2f ±%.2f", c.Difference.Mean, c.Difference.Half())
+}
+
+// writeProof prints what proves a run, or refuses it: controls and calibration.
+func writeProof(w io.Writer, res *cycles.Result) error {
+	if err := writeTable(w, cycleControls(res)); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	rows := [][]string{{"calibration", "least", "most of a boot", ""}}
+	for _, c := range res.Calibration {
+		rows = append(rows, []string{c.Name, strconv.FormatFloat(c.Low, 'g', 4, 64), strconv.FormatFloat(c.High, 'g', 4, 64), c.Unit})
+	}
+	return writeTable(w, rows)
 }
 
 func cycleControls(res *cycles.Result) [][]string {

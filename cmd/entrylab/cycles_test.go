@@ -81,6 +81,7 @@ func TestCompareFrom(t *testing.T) {
 		{"kept nothing of an emulator", "-o " + filepath.Join(dir, "tcg.jsonl") + " -from " + file("tcg", consoles(10, "TCGTCGTCGTCG", 0)), 2, "", "nothing is kept: an emulator's clock"},
 		{"a damaged boot", "-from " + damaged, 0, "9 boots", "a boot is left out: " + damaged + ":4: the line is damaged"},
 		{"controls fail", "-from " + file("noisy", consoles(10, "-", 3)), 2, "A/A, null call (getppid)", "too noisy: A/A was +3.00"},
+		{"calibration of a refused run", "-from " + file("noisy2", consoles(10, "-", 3)), 2, "resolution of the time-stamp counter", "too noisy"},
 		{"few", "-from " + file("few", consoles(5, "-", 0)), 2, "", "5 whole boots: want at least 8"},
 		{"twice", "-from " + good + " -from " + good, 2, "", "the same boot is there twice"},
 		{"two machines", "-from " + good + " -from " + file("kvm", consoles(1, "KVMKVMKVM", 0)), 2, "", "different machines"},
