@@ -13,6 +13,7 @@ import (
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -105,4 +106,40 @@ func pagesOf(t *testing.T, obj *asm.Object) []string {
 	}
 	slices.Sort(pages)
 	return pages
+}
+
+// TestTrapInWindow makes traps strike where RSP, GS or CR3 is the user's in ring
+// 0, or none's: the vector of the NMI, before each instruction that changes one of
+// them. Every check must pass all the same.
+func TestTrapInWindow(t *testing.T) {
+	places := []string{
+		"SWAPGS", "MOVQ CR3, RSP", "MOVQ RSP, CR3", "MOVQ PerCPU.TopOfStack(GS), RSP",
+		"MOVQ PerCPU.TSS.SP1(GS), RSP", "PUSHQ PtRegs.DI(RDI)", "MOVQ RDI, CR3", "POPQ RSP", "SYSRETQ", "IRETQ",
+	}
+	for _, tt := range []struct {
+		base   string
+		engine vm.Engine
+	}{
+		{"linux-6.12+pti", vm.ICount},
+		{"linux-6.12+pti+pcid", vm.Bochs},
+	} {
+		t.Run(tt.base, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, tt.engine)
+			if tt.engine == vm.Bochs {
+				m = needBochs(t)
+			}
+			n := variant(t, tt.base)
+			n.Name = "trapped"
+			n.Edit = func(p *asm.Program) error {
+				for _, place := range places {
+					if err := insertBefore(place, asm.Block{asm.INT(x86.X86_TRAP_NMI)})(p); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			report(t, runGuest(t, lab.Config{Variants: []stubs.Named{n}, Args: []string{"verify"}, VM: m}))
+		})
+	}
 }
