@@ -40,8 +40,11 @@ var catches = map[string][]string{
 	},
 	"cr3-not-switched-back":    {"page tables: after a null call", "page tables: after a call that sleeps"},
 	"cr3-not-switched-by-iret": {"page tables: after a call whose flags slot was changed", "page tables: after a signal"},
-	"usersp-not-swapped":       {"threads: two threads yield", "threads: two threads wake each other", "threads: preempted inside a call"},
-	"early-irq":                {"threads: preempted inside a call"},
+	"usersp-not-swapped": {
+		"threads: two threads yield", "threads: two threads yield in address spaces of their own", "threads: two threads wake each other",
+		"threads: preempted inside a call",
+	},
+	"early-irq": {"threads: preempted inside a call"},
 }
 
 // notOfTheEntry are the checks that no entry path can fail: they are about what

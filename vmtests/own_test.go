@@ -52,7 +52,7 @@ func TestOwnGo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"fenced: proved: ", "linux-4.1: 46 checks pass, 0 fail; null call 45\n", "fenced: 46 checks pass, 0 fail; null call 46\n",
+		"fenced: proved: ", "linux-4.1: 54 checks pass, 0 fail; null call 45\n", "fenced: 54 checks pass, 0 fail; null call 46\n",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in the output:\n%s", want, out)

@@ -17,6 +17,7 @@ import (
 var threadChecks = []check{
 	{"two threads yield", checkYield},
 	{"two threads wake each other", checkWake},
+	{"two threads yield in address spaces of their own", withControl(checkSpaces)},
 	{"a thread sleeps while another calls", checkSleep},
 	{"preempted inside a call", withControl(func(l *lab) error { return checkPreempted(l, 0) })},
 	{"second thread preempted inside a call", withControl(func(l *lab) error { return checkPreempted(l, 1) })},
@@ -92,6 +93,31 @@ func checkYield(l *lab) error {
 	others := l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
 	if err := l.both(mine, others); err != nil {
 		return err
+	}
+	if err := l.kept(0, mine, zero); err != nil {
+		return err
+	}
+	return l.kept(1, others, zero)
+}
+
+// checkSpaces is checkYield with a second thread that has an address space of its
+// own from its first call on.
+func checkSpaces(l *lab) error {
+	mine := l.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
+	others := append(l.repeated(1, 1, layout.SysOwnMM), l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)...)
+	before, err := l.kernel.Stats()
+	if err != nil {
+		return report.Harness(err.Error())
+	}
+	if err := l.both(mine, others); err != nil {
+		return err
+	}
+	after, err := l.kernel.Stats()
+	if err != nil {
+		return report.Harness(err.Error())
+	}
+	if after.MMSwitches == before.MMSwitches {
+		return report.Harness("the kernel counts no switch between address spaces")
 	}
 	if err := l.kept(0, mine, zero); err != nil {
 		return err
