@@ -28,7 +28,7 @@ func runVariants(_ context.Context, e *env, args []string) (int, error) {
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, p := range stubs.Presets() {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\n", p.Name, p.Variant, p.Release, p.Adds)
+		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%s\n", p.Name, p.Variant, p.Release, p.Adds, p.Source)
 	}
 	return 0, w.Flush()
 }

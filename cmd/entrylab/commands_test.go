@@ -17,7 +17,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// TestVariantsCommand: a line for each preset, in order: name, axes, history.
+// TestVariantsCommand: a line for each preset, in order: name, axes, history,
+// source.
 func TestVariantsCommand(t *testing.T) {
 	status, stdout, stderr := played(t, "variants")
 	if status != 0 || stderr != "" {
@@ -25,7 +26,8 @@ func TestVariantsCommand(t *testing.T) {
 	}
 	var want, got []string
 	for _, p := range stubs.Presets() {
-		want = append(want, strings.TrimSpace(strings.Join([]string{p.Name, p.Variant.String(), p.Release, p.Adds}, " ")))
+		texts := []string{p.Name, p.Variant.String(), p.Release, p.Adds, p.Source}
+		want = append(want, strings.Join(strings.Fields(strings.Join(texts, " ")), " "))
 	}
 	for line := range strings.Lines(stdout) {
 		got = append(got, strings.Join(strings.Fields(line), " "))

@@ -33,7 +33,7 @@ type env struct {
 }
 
 var commands = []command{
-	{"variants", "", "the presets, their axes, one line each", runVariants},
+	{"variants", "", "the presets, one line each: axes, release, what it adds, its source", runVariants},
 	{"list", "VARIANT", "the listing of a variant's entry, exit, fix-up and switch, with the slot and the registers that each instruction defines", runList},
 	{"diff", "A B", "two variants side by side", runDiff},
 	{"layout", "[-gas]", "offsets of what a stub shares with the kernel; -gas: the include file for a stub in a .S file", runLayout},
