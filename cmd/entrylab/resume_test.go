@@ -46,10 +46,7 @@ func TestStudyKilled(t *testing.T) {
 		{syscall.SIGKILL, len(want) / 8, 100, ""},
 		{os.Interrupt, len(want) / 7, 0, "the last line is cut off"},
 	} {
-		said := killed(t, append(args, path), path, point.signal, point.lines)
-		if point.said != "" && !strings.Contains(said, point.said) {
-			t.Errorf("point %d: stderr is %q, want %q", i, said, point.said)
-		}
+		killed(t, append(args, path), path, point.signal, point.lines, point.said)
 		data, err := os.ReadFile(path)
 		if err != nil && point.lines > 0 {
 			t.Fatal(err)
@@ -92,9 +89,9 @@ func withoutLine(text, phrase string) string {
 	return b.String()
 }
 
-// killed runs the command until its file has so many lines, ends it, and
-// returns what it said on stderr.
-func killed(t *testing.T, args []string, path string, signal os.Signal, lines int) string {
+// killed runs the command until its file has so many lines and it has said that
+// on stderr, and ends it.
+func killed(t *testing.T, args []string, path string, signal os.Signal, lines int, said string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -104,14 +101,19 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for ctx.Err() == nil {
 		data, err := os.ReadFile(path)
-		if err == nil && bytes.Count(data, []byte("\n")) >= lines {
+		text, _ := os.ReadFile(stderr.Name())
+		if err == nil && bytes.Count(data, []byte("\n")) >= lines && strings.Contains(string(text), said) {
 			break
 		}
 		time.Sleep(time.Millisecond)
@@ -120,10 +122,9 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 		t.Fatal(err)
 	}
 	err = cmd.Wait()
-	if ctx.Err() != nil || err == nil {
-		t.Fatalf("the study ended with %v before it was killed: %s", err, stderr.String())
+	if text, _ := os.ReadFile(stderr.Name()); ctx.Err() != nil || err == nil {
+		t.Fatalf("the study ended with %v before it was killed (%v); want %q in: %s", err, ctx.Err(), said, text)
 	}
-	return stderr.String()
 }
 
 // figures are the newest by what they are of.
