@@ -143,6 +143,13 @@ var presets = []Preset{
 		Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
 	},
 	{
+		Named:   skylake("linux-6.12-skylake"),
+		Release: "Linux 6.12 on Intel's Skylake of 2015",
+		Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
+		Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
+			"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT). The return stack is not filled at a context switch here (FILL_RETURN_BUFFER)",
+	},
+	{
 		Named: Named{Name: "freebsd", Variant: Variant{
 			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildTrapframe, Regs: RegsFull, IRQ: IRQFrame, Work: WorkTest,
 		}},
@@ -156,6 +163,13 @@ var presets = []Preset{
 var linux612 = Variant{
 	SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsFull, Exit: ExitOpportunistic, IRQ: IRQDispatch, Work: WorkTest,
 	Slow: SlowOnly, IPTest: IPTaskSize, Scratch: ScratchSP2, Leave: LeaveTrampoline, Clear: ClearXor, Landing: LandingENDBR,
+}
+
+// skylake is 6.12 with the mitigations of one generation of CPUs.
+func skylake(name string) Named {
+	n := isolated(name, CR3PCID)
+	n.Variant.Buffers, n.Variant.IBRS = BuffersVERW, IBRSEntry
+	return n
 }
 
 // isolated is 6.12 with ring 3 on a page table of its own.

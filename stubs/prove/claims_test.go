@@ -117,6 +117,7 @@ func TestClaims(t *testing.T) {
 		{"another's word in the place of 0", "linux-6.12", broken.Edit("entry_SYSCALL_64", "XORL R12, R12", asm.MOVQ(asm.RSP.At(-64), asm.R12)), Refuted, "R12 is cleared at the function; it is stack.-232, want 0"},
 		{"not cleared at the handler", "linux-6.12", broken.Edit("do_syscall_64", "MOVQ PtRegs.R10(RBX), RCX", asm.MOVQ(asm.RBX.At(regs.R10.Off), asm.R10), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "R10 is cleared at the handler; it is user.R10, want 0"},
 		{"VERW of a register", "linux-4.1+buffers=verw", broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel", asm.VERW(asm.RAX)), Refuted, "VERW has overwritten the CPU's buffers"},
+		{"VERW of another selector", "linux-4.1+buffers=verw", broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel", asm.VERW(asm.Sym("mds_verw_sel").Add(2))), Refuted, "VERW has overwritten the CPU's buffers"},
 		{"a store behind VERW", "linux-4.1+buffers=verw", both(
 			broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel"),
 			broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.MOVQ(asm.RSP.At(regs.SP.Off-regs.R11.Off), asm.RSP), asm.VERW(asm.Sym("mds_verw_sel")), asm.MOVQ(asm.RSP, gs.RSPScratch)),

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -375,14 +376,17 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 	case opCLC, opSTC:
 		st.cond = condition{}
 	case opVERW:
+		// The buffers are overwritten if the operand is in memory, and Linux has it
+		// name a segment that can be written (Intel, "Deep Dive: Microarchitectural
+		// Data Sampling"; Documentation/arch/x86/mds.rst).
+		w := word{}
 		if in.src.kind == inMem {
-			if _, ok := m.load(st, in.src, 2); !ok {
+			var ok bool
+			if w, ok = m.load(st, in.src, 2); !ok {
 				return false, true
 			}
 		}
-		// Only the form with an operand in memory overwrites the buffers
-		// (Intel, "Deep Dive: Microarchitectural Data Sampling").
-		st.cond, st.verw = condition{}, in.src.kind == inMem
+		st.cond, st.verw = condition{}, in.src.kind == inMem && w.v.is(x86.KERNEL_DS)
 	case opMOVCR:
 		return m.moveCR(st, in), true
 	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE:

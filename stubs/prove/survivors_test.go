@@ -150,4 +150,18 @@ var survivors = []survivor{
 
 	survives("entry_SYSCALL_64", `PUSHQ PtRegs.SP\(RDI\)`, runTwice,
 		"in 6.12: the trampoline stack has one word more, which nobody pops"),
+
+	// SPEC_CTRL.
+	survives("entry_SYSCALL_64", `XORL (RDX|RCX), (RDX|RCX)`, "deleted|the width is a byte|"+register,
+		"writing SPEC_CTRL overwrites both registers next, and what else is cleared twice is cleared"),
+	survives("entry_SYSCALL_64", `MOVQ PerCPU.SpecCtrl\(GS\), RDX`, "index is R.*",
+		"that register is 0: at the entry it is cleared, at the exit do_syscall_64 has kept it so"),
+	survives("entry_SYSCALL_64", `MOVQ PerCPU.SpecCtrl\(GS\), RDX|ANDQ \$-2, RDX`, "the width is another",
+		"SPEC_CTRL has nothing in its upper half"),
+	survives("entry_SYSCALL_64", `SHRQ \$0x20, RDX`, "bit [67] of the constant",
+		"of the count only six bits are taken"),
+	survives("entry_SYSCALL_64", "WRMSR", "it changes places with POPQ R15",
+		"neither needs what the other changes"),
+	survives("entry_SYSCALL_64", "SWAPGS", "it changes places with VERW .*",
+		"the operand is not relative to GS"),
 }
