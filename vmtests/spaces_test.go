@@ -41,7 +41,7 @@ func TestSpaces(t *testing.T) {
 		}
 	})
 	for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
-		for _, name := range []string{"linux-3.19", "linux-6.12"} {
+		for _, name := range []string{"linux-3.19", "linux-6.12", "linux-6.12+pti"} {
 			t.Run(name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
 				res, console := bootInit(t, lab.Config{
@@ -136,4 +136,16 @@ func patched(t *testing.T, kernel, function, old, new string) string {
 	}
 	t.Fatalf("the kernel has no function %s", function)
 	return ""
+}
+
+// TestSpacesPCID runs the same in Bochs on a CPU with PCIDs, where translations
+// outlive a write of CR3 unless they are dropped.
+func TestSpacesPCID(t *testing.T) {
+	t.Parallel()
+	m := needBochs(t)
+	m.CPU = "corei7_haswell_4770"
+	res, console := bootInit(t, lab.Config{
+		Variants: []stubs.Named{variant(t, "linux-6.12+pti+pcid")}, Init: cProgram(t, "spaces"), Args: spacesArgs(), VM: m,
+	})
+	reportParts(t, res, console)
 }
