@@ -26,11 +26,29 @@ func runVariants(_ context.Context, e *env, args []string) (int, error) {
 	if fs.NArg() > 0 {
 		return 0, fmt.Errorf("takes no argument, got %q", fs.Arg(0))
 	}
+	// The texts are long: a block for each preset, that a terminal can wrap.
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, p := range stubs.Presets() {
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%s\n", p.Name, p.Variant, p.Release, p.Adds, p.Source)
+		fmt.Fprintf(w, "%s\n", p.Name)
+		for _, row := range presetRows(p) {
+			fmt.Fprintf(w, "  %s\t%s\n", row[0], row[1])
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, "The axes, the value of Linux 3.19 first:")
+	for _, a := range stubs.Axes() {
+		fmt.Fprintf(w, "  %s\t%s\n", a.Name, strings.Join(a.Values, ", "))
 	}
 	return 0, w.Flush()
+}
+
+// presetRows is what there is to say of a preset.
+func presetRows(p stubs.Preset) [][2]string {
+	rows := [][2]string{{"release", p.Release}, {"adds", p.Adds}, {"axes", p.Variant.String()}}
+	if needs := p.Features(); needs != 0 {
+		rows = append(rows, [2]string{"needs", needs.String()})
+	}
+	return append(rows, [2]string{"source", p.Source})
 }
 
 func runBuild(ctx context.Context, e *env, args []string) (int, error) {

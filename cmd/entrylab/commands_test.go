@@ -17,17 +17,32 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// TestVariantsCommand: a line for each preset, in order: name, axes, history,
-// source.
+// TestVariantsCommand: a block for each preset, in order, with its history,
+// axes and source; then the axes.
 func TestVariantsCommand(t *testing.T) {
 	status, stdout, stderr := played(t, "variants")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, stderr %q", status, stderr)
 	}
 	var want, got []string
+	row := func(texts ...string) { want = append(want, strings.Join(strings.Fields(strings.Join(texts, " ")), " ")) }
 	for _, p := range stubs.Presets() {
-		texts := []string{p.Name, p.Variant.String(), p.Release, p.Adds, p.Source}
-		want = append(want, strings.Join(strings.Fields(strings.Join(texts, " ")), " "))
+		row(p.Name)
+		row("release", p.Release)
+		row("adds", p.Adds)
+		row("axes", p.Variant.String())
+		switch p.Name {
+		case "linux-6.12+pti+pcid":
+			row("needs", "PCID")
+		case "linux-6.12-skylake":
+			row("needs", "PCID, IBRS")
+		}
+		row("source", p.Source)
+		row()
+	}
+	row("The axes, the value of Linux 3.19 first:")
+	for _, a := range stubs.Axes() {
+		row(a.Name, strings.Join(a.Values, ", "))
 	}
 	for line := range strings.Lines(stdout) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
