@@ -25,7 +25,9 @@ func TestVariantsCommand(t *testing.T) {
 		t.Fatalf("status %d, stderr %q", status, stderr)
 	}
 	var want, got []string
-	row := func(texts ...string) { want = append(want, strings.Join(strings.Fields(strings.Join(texts, " ")), " ")) }
+	row := func(texts ...string) {
+		want = append(want, strings.Join(strings.Fields(strings.Join(texts, " ")), " "))
+	}
 	for _, p := range stubs.Presets() {
 		row(p.Name)
 		row("release", p.Release)
