@@ -92,12 +92,12 @@ func (v Variant) slow(suffix string) Block {
 
 // slowExit is the function that ends a call whose frame is whole: RSP is at it,
 // interrupts are on or off. With SlowIRET it is the kernel's: the one that leaves
-// CR3 alone, or that of traps, which loads what they may have to.
+// CR3 and SPEC_CTRL alone, or that of traps, which loads what they may have to.
 func (v Variant) slowExit(suffix string) string {
 	switch {
 	case v.Slow == SlowSYSRET:
 		return "int_ret_from_sys_call." + suffix
-	case v.CR3 != CR3Keep:
+	case v.CR3 != CR3Keep || v.IBRS != IBRSOff:
 		return "retint_user"
 	}
 	return "int_ret_from_sys_call"

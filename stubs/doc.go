@@ -103,8 +103,8 @@
 //     work that Thread.Flags asks for and returns by IRETQ.
 //   - syscall_return_slowpath, called with a complete PtRegs in RDI: does the
 //     work, and returns with interrupts off.
-//   - retint_user, the same on the page table that the selected variant has ring 3
-//     run on: traps and new threads go there too.
+//   - retint_user, the same on the page table and with the SPEC_CTRL that the
+//     selected variant has ring 3 run on: traps and new threads go there too.
 //   - The TSS, with the top of the thread's stack in SP0, and that of the
 //     trampoline stack in SP1; in both, while the selected variant isolates the
 //     page tables.

@@ -271,19 +271,19 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 			FUNC("int_ret_from_sys_call",
 				`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
 on top of the thread's stack, IF is any. Does the work that Thread.Flags
-asks for first. CR3 stays as it is.`,
+asks for first. CR3 and SPEC_CTRL stay as they are: the paths that use it, and
+what they cost, are those of kernels which had neither to switch.`,
 				exitWork(RSP),
 				LABEL("retint_swapgs"),
-				leaveSpecCtrl(),
 				popRegs(),
 				SWAPGS(),
 				LABEL("irq_return"),
 				IRETQ(),
 			),
 			FUNC("retint_user",
-				`retint_user is int_ret_from_sys_call for traps, new threads and variants that
-isolate the page tables: ring 3 goes on on the one that the selected variant
-has it run on.`,
+				`retint_user is int_ret_from_sys_call for traps, new threads and variants with
+mitigations: ring 3 goes on on the page table that the selected variant has it
+run on, and with its SPEC_CTRL.`,
 				exitWork(RSP),
 				JMP("return_to_usermode"),
 			),

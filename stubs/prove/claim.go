@@ -111,7 +111,7 @@ const (
 	claimAlign
 	claimKernelGS
 	claimKernelCR3
-	claimExitTable
+	claimExitOf
 	claimFlag
 	claimNumber
 	claimFloor
@@ -212,8 +212,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("GS is the kernel's at %s", of)
 	case claimKernelCR3:
 		return fmt.Sprintf("CR3 is the kernel's at %s", of)
-	case claimExitTable:
-		return fmt.Sprintf("%s loads the page table that the variant has ring 3 run on", of)
+	case claimExitOf:
+		return fmt.Sprintf("%s is the exit that loads of CR3 and SPEC_CTRL what the variant has ring 3 run with", of)
 	case claimFlag:
 		return fmt.Sprintf("%s is clear at %s", flagNames[n], of)
 	case claimNumber:

@@ -431,7 +431,7 @@ func (m *machine) work(st *state, f *function) {
 // slowExit returns by IRETQ from the whole frame, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
-	ok = m.check(st, claimExitTable, 0, f, m.isolated() == (f == contracts["retint_user"]), nil) && ok
+	ok = m.check(st, claimExitOf, 0, f, m.switches() == (f == contracts["retint_user"]), nil) && ok
 	ok = m.wholeFrame(st, f, 0) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok

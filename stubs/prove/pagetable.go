@@ -25,6 +25,10 @@ type tables struct {
 // isolated reports whether ring 3 is to run on a page table of its own.
 func (m *machine) isolated() bool { return m.axes.CR3 != stubs.CR3Keep }
 
+// switches reports whether the kernel's exit has to load CR3 or SPEC_CTRL for
+// the variant.
+func (m *machine) switches() bool { return m.isolated() || m.axes.IBRS == stubs.IBRSEntry }
+
 // onEither begins a call on either table of an address space: a thread that was
 // in the kernel when the variant was selected comes from ring 3 on the other.
 func (m *machine) onEither(st *state) *state {
