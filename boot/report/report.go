@@ -11,6 +11,7 @@ package report
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -42,12 +43,16 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": 
 
 // Write writes the report.
 func (r Report) Write(w io.Writer) error {
+	// The code takes as long as the figures, and needs none of them.
+	var listed code
+	failed := make(chan error)
+	go func() {
+		var err error
+		listed, err = codeOf(r.Page)
+		failed <- err
+	}()
 	plots, err := plots(r.Page)
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	listed, err := codeOf(r.Page)
-	if err != nil {
+	if err := errors.Join(err, <-failed); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	answered, unanswered := answers(r.Page)

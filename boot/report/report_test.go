@@ -448,7 +448,7 @@ func browse(t *testing.T, browser, text string, width int) []string {
 	return problems
 }
 
-// BenchmarkReport is a whole report of a study: at most 2 s.
+// BenchmarkReport is a whole report of a study: at most 0.8 s.
 func BenchmarkReport(b *testing.B) {
 	all := records(b)
 	for b.Loop() {

@@ -194,6 +194,45 @@ func TestBootstrapFew(t *testing.T) {
 	}
 }
 
+// TestDraws: an estimate is that of the resamples' means, and draws that were
+// used give the next values what draws of their own would.
+func TestDraws(t *testing.T) {
+	const n = 40
+	rng := rand.New(rand.NewPCG(7, 8))
+	fresh := func() *rand.Rand { return rand.New(rand.NewPCG(1, 1)) }
+	d, err := NewDraws(fresh(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = rng.ExpFloat64() // skewed: the upper end is the resamples'
+		}
+		got := d.Estimate(values)
+		own, err := Bootstrap(fresh(), values)
+		if err != nil || got != own {
+			t.Errorf("with draws that were used %+v, with its own %+v (%v)", got, own, err)
+		}
+		draw, means := fresh(), make([]float64, resamples)
+		for i := range means {
+			for range n {
+				means[i] += values[draw.IntN(n)]
+			}
+			means[i] /= n
+		}
+		if want := Quantile(means, 1-expandedTail(n)); got.High != max(want, got.Mean+studentQuantile(0.975, n-1)*got.SD/math.Sqrt(n)) {
+			t.Errorf("the upper end is %v, that of the resamples %v", got.High, want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("the draws of another number of values were taken")
+		}
+	}()
+	d.Estimate(make([]float64, n+1))
+}
+
 // TestSeen: a difference whose interval holds zero is none, and so is one that
 // is too small to speak of, however sure values that are all alike make it look.
 func TestSeen(t *testing.T) {

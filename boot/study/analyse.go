@@ -37,7 +37,11 @@ type Set struct {
 	// Booted are the analyses of engines whose unit of resampling is a boot.
 	Booted []*cycles.Result
 	series map[key][]result.Record
-	known  map[pair]Difference // resampling takes its time
+	// Resampling takes its time: the differences that are known, and the draws
+	// for each number of pairs.
+	known map[pair]Difference
+	draws map[int]*stats.Draws
+	ops   map[Column]map[string]bool // that the column has
 }
 
 type key struct {
@@ -50,7 +54,10 @@ type key struct {
 // measured twice in the same run, the newer. Boots count only if package cycles
 // does not refuse them.
 func NewSet(records []result.Record) *Set {
-	s := &Set{series: map[key][]result.Record{}, known: map[pair]Difference{}}
+	s := &Set{
+		series: map[key][]result.Record{}, known: map[pair]Difference{},
+		draws: map[int]*stats.Draws{}, ops: map[Column]map[string]bool{},
+	}
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b result.Record) int { return a.Time.Compare(b.Time) })
 	// Kernels that are not generated have code of their own, and so has the init
@@ -88,7 +95,9 @@ func NewSet(records []result.Record) *Set {
 		k := key{Column{r.Engine, r.Form}, r.Variant, r.Op}
 		if !slices.Contains(s.Columns, k.Column) {
 			s.Columns = append(s.Columns, k.Column)
+			s.ops[k.Column] = map[string]bool{}
 		}
+		s.ops[k.Column][k.op] = true
 		before := len(s.series[k])
 		s.series[k] = slices.DeleteFunc(s.series[k], func(old result.Record) bool { return sameRun(&old, &r) })
 		s.Again += before - len(s.series[k])
@@ -247,14 +256,7 @@ func (s *Set) Headline(engine, op string) Column {
 	return first
 }
 
-func (s *Set) has(c Column, op string) bool {
-	for k := range s.series {
-		if k.Column == c && k.op == op {
-			return true
-		}
-	}
-	return false
-}
+func (s *Set) has(c Column, op string) bool { return s.ops[c][op] }
 
 // Band is the least and the greatest difference that the other forms of the
 // engine give for an operation; ok is unset if there is no other form.
@@ -387,21 +389,30 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 		d.Low, d.High = d.Value, d.Value
 		return d
 	}
-	if values := paired(a, b); len(values) >= stats.MinPlacements {
-		// The seed is fixed: the same results give the same page.
-		e, err := stats.Bootstrap(rand.New(rand.NewPCG(1, 1)), values)
-		if err == nil {
-			d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
-			if low, high, ok := betweenRuns(a, b); ok {
-				d.Low, d.High = min(d.Low, low), max(d.High, high)
-			}
-			return d
+	if e, err := s.estimate(paired(a, b)); err == nil { // not too few pairs
+		d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
+		if low, high, ok := betweenRuns(a, b); ok {
+			d.Low, d.High = min(d.Low, low), max(d.High, high)
 		}
+		return d
 	}
 	first, second := a[len(a)-1], b[len(b)-1]
 	d.Kind, d.Value = Spread, second.Median-first.Median
 	d.Low, d.High = second.Min-first.Max, second.Max-first.Min
 	return d
+}
+
+// estimate resamples. The seed is fixed: the same results give the same page.
+func (s *Set) estimate(values []float64) (stats.Estimate, error) {
+	d := s.draws[len(values)]
+	if d == nil {
+		var err error
+		if d, err = stats.NewDraws(rand.New(rand.NewPCG(1, 1)), len(values)); err != nil {
+			return stats.Estimate{}, err
+		}
+		s.draws[len(values)] = d
+	}
+	return d.Estimate(values), nil
 }
 
 // Pairs are the differences of each unit of resampling.

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -184,6 +186,32 @@ func TestRuns(t *testing.T) {
 	d := NewSet([]result.Record{a0, b1, a1, b0}).Difference(Column{"replay", "SR1"}, base, whole, nullCall)
 	if d.N != 79 || math.Abs(d.Value-2) > 1e-9 {
 		t.Errorf("%d pairs, difference %g, want 79 and 2", d.N, d.Value)
+	}
+}
+
+// TestDrawsShared: differences of as many pairs are resampled by one set's draws:
+// these are most of what a page takes.
+func TestDrawsShared(t *testing.T) {
+	const a, b, c = "linux-3.19", "linux-3.19+a", "linux-3.19+b"
+	records := []result.Record{
+		timed(a, nullCall, "", 1, around(50, 1)...), timed(b, nullCall, "", 1, around(52, 3)...),
+		timed(c, nullCall, "", 1, around(54, 5)...),
+	}
+	s, other := NewSet(records), NewSet(records)
+	s.Difference(s.Columns[0], a, b, nullCall)
+	other.Difference(s.Columns[0], a, b, nullCall)
+	if len(s.draws) != 1 {
+		t.Fatalf("%d numbers of pairs were drawn for, want 1", len(s.draws))
+	}
+	for n := range s.draws {
+		d, err := stats.NewDraws(rand.New(rand.NewPCG(2, 2)), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.draws[n] = d
+	}
+	if x, y := s.Difference(s.Columns[0], a, c, nullCall), other.Difference(s.Columns[0], a, c, nullCall); x.Kind != Interval || x == y {
+		t.Errorf("the draws were not used: %+v with those of the set, %+v with others", x, y)
 	}
 }
 
