@@ -26,6 +26,9 @@ type code struct {
 	// them.
 	Counts []counts
 	Notes  []string
+	// CallMeasured is set if the counts of a whole call are among the figures;
+	// they are not here then.
+	CallMeasured bool
 	// Unlisted are variants that have figures and no listing.
 	Unlisted []unlisted
 }
@@ -117,7 +120,7 @@ var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn",
 // its name and axes, has no listing: there is one for what was measured, or
 // none.
 func codeOf(p study.Page) (code, error) {
-	c := code{Build: study.Build()}
+	c := code{Build: study.Build(), CallMeasured: slices.Contains(p.Engines(), "static")}
 	list, err := study.Variants()
 	if err != nil {
 		return c, err
@@ -150,6 +153,9 @@ func codeOf(p study.Page) (code, error) {
 	}
 	c.Notes = count.Notes(counted)
 	for i, phase := range count.Phases {
+		if phase.Name == "call" && c.CallMeasured {
+			continue
+		}
 		c.Counts = append(c.Counts, countsOf(counted, i, phase))
 	}
 

@@ -22,6 +22,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/count"
 )
 
 // records are a whole study's, with made-up figures: exact counts, and cycles
@@ -109,6 +110,44 @@ func TestWrite(t *testing.T) {
 	again := written(t)
 	if diff := cmp.Diff(text, again); diff != "" {
 		t.Errorf("the same results give another report:\n%s", diff)
+	}
+}
+
+// TestCountsOnce: the counts of a whole call are shown once, whether or not the
+// results have them.
+func TestCountsOnce(t *testing.T) {
+	call := count.Phases[slices.IndexFunc(count.Phases, func(p count.Phase) bool { return p.Name == "call" })]
+	entry := count.Phases[0]
+	static := result.Config{Build: "devel", Code: "c0de", Engine: "static", Machine: "none", CPU: "any", Host: "a CPU"}
+	var counted []result.Record
+	for i, name := range []string{"linux-3.19", "heukelum-v2"} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := float64(5 + i)
+		counted = append(counted, result.NewRecord(static, result.Measure{Variant: n.Name, Op: "loads", N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1},
+			n.Variant.String(), result.Loads, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)))
+	}
+	for _, row := range []struct {
+		name    string
+		records []result.Record
+		figures int // tables among the figures
+		code    int // among the counts of the code
+	}{{"not measured", nil, 0, 1}, {"measured", counted, 1, 0}} {
+		var b strings.Builder
+		if err := (Report{Page: study.Page{Set: study.NewSet(row.records)}, Records: row.records}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		text := html.UnescapeString(b.String())
+		for _, c := range []struct {
+			caption string
+			want    int
+		}{{"<caption>static: difference in ", row.figures}, {"<caption>" + call.Title, row.code}, {"as the engine static has them", row.figures}, {"<caption>" + entry.Title, 1}} {
+			if n := strings.Count(text, c.caption); n != c.want {
+				t.Errorf("%s: %q is there %d times, want %d", row.name, c.caption, n, c.want)
+			}
+		}
 	}
 }
 
