@@ -296,9 +296,21 @@ func (res *Result) compare(a *analysis) (failed []string) {
 		}
 	}
 	control("+1 cycle", headOp, 1, a.difference(calibration, opDoseNone, calibration, opDoseOne), true)
-	floor, ok := res.Find(Floor, headOp)
-	if cost, both := res.Find(res.Base, headOp); ok && both && floor.Mean >= cost.Mean {
-		failed = append(failed, fmt.Sprintf("the floor took %.1f cycles, no less than the %.1f of %s, which does more", floor.Mean, cost.Mean, res.Base))
+	return append(failed, res.floor(a)...)
+}
+
+// floor returns why the floor is none. Of boots that compare nothing, as those of
+// a Linux kernel, none is wanted.
+func (res *Result) floor(a *analysis) (failed []string) {
+	floors, costs := a.values(Floor, headOp), a.values(res.Base, headOp)
+	if lack := len(a.boots) - len(floors); lack > 0 {
+		if len(a.boots[0].Variants()) > 1 {
+			failed = append(failed, fmt.Sprintf("%d of %d boots lack the floor (%s)", lack, len(a.boots), Floor))
+		}
+		return failed
+	}
+	if floor, cost := stats.Mean(floors), stats.Mean(costs); floor >= cost && res.Base != Floor {
+		failed = append(failed, fmt.Sprintf("the floor took %.1f cycles, no less than the %.1f of %s, which does more", floor, cost, res.Base))
 	}
 	return failed
 }

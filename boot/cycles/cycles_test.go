@@ -38,7 +38,8 @@ type simulated struct {
 	// again and dose are what the controls are off.
 	again, dose float64
 	// miscount is what the cycle counter gives for a cycle, floor what the floor
-	// takes; lacks are operations of the calibration that are not sampled.
+	// takes; lacks are operations of the calibration, and labels, that are not
+	// sampled.
 	miscount, floor float64
 	lacks           []string
 	hypervisor      string
@@ -99,7 +100,7 @@ func (m simulated) boot(rng *rand.Rand) string {
 	b.WriteString(summed("SAMPLING", "boot=%x seed=1 samples=%d counters=%t code=c0de vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Simulated_CPU", id, m.samples, m.counters, m.hypervisor))
 	speed, lines := m.speed(rng), 0
 	series := func(label, op string, n int, cycles float64) {
-		if slices.Contains(m.lacks, op) {
+		if slices.Contains(m.lacks, op) || slices.Contains(m.lacks, label) {
 			return
 		}
 		ticks, counted := make([]float64, m.samples), make([]float64, m.samples)
@@ -239,6 +240,7 @@ func TestControls(t *testing.T) {
 		{"a clock that steps far", func(m *simulated) { m.resolution = 600 }, "steps by 600 ticks, more than 1 cycle of each of 500"},
 		{"a counter that counts too fast", func(m *simulated) { m.counters, m.miscount = true, 1.1 }, "the cycle counter gave 70.4 to 70.4 for a chain of 64"},
 		{"a floor that is none", func(m *simulated) { m.floor = 160 }, "the floor took 158.0 cycles, no less than the 148.0 of a"},
+		{"no floor", func(m *simulated) { m.lacks = []string{Floor} }, "20 of 20 boots lack the floor (bare)"},
 		{"wide", func(m *simulated) { m.spike = func(r *rand.Rand) float64 { return 40 * r.Float64() }; m.samples = 3 }, "A/A was"},
 	} {
 		m := quiet(20, 60, 1)
@@ -253,6 +255,25 @@ func TestControls(t *testing.T) {
 		case res == nil || len(res.Controls) < 2 && len(m.lacks) == 0:
 			t.Errorf("%s: the controls are not shown", row.name)
 		}
+	}
+}
+
+// TestNoLoop: a boot of which the loop was not sampled has no figures.
+func TestNoLoop(t *testing.T) {
+	m := quiet(2, 20, 0)
+	m.lacks = []string{loopAlone}
+	boots, damaged, err := Parse("console", strings.NewReader(m.console(rand.New(rand.NewPCG(1, 1)))))
+	if err != nil || len(boots) != 0 || len(damaged) != 2 || !strings.Contains(damaged[0], headOp+" has no loop (-loop)") {
+		t.Errorf("%d boots, damaged %q (%v)", len(boots), damaged, err)
+	}
+}
+
+// TestFloorOfOne: boots of one variant compare nothing, and want no floor.
+func TestFloorOfOne(t *testing.T) {
+	m := quiet(9, 20, 0)
+	m.lacks = []string{Floor, "b"}
+	if res, err := m.analysed(t, rand.New(rand.NewPCG(5, 6))); err != nil || len(res.Variants) != 1 {
+		t.Errorf("refused: %v", err)
 	}
 }
 
@@ -392,6 +413,22 @@ func TestRefused(t *testing.T) {
 			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Op == opChain })
 			return b
 		}, nil, "1 of 9 boots lack the calibration: core cycles of a tick"},
+		{"no loop", func(b []Boot) []Boot {
+			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Label == loopAlone })
+			return b
+		}, nil, "1 of 9 boots lack the calibration: the empty loop, a round"},
+		{"no floor in some", func(b []Boot) []Boot {
+			for i := range 2 {
+				b[i+1].Figures = slices.DeleteFunc(b[i+1].Figures, func(f Figure) bool { return f.Label == Floor })
+			}
+			return b
+		}, nil, "2 of 9 boots lack the floor (bare)"},
+		{"no floor among those asked for", func(b []Boot) []Boot {
+			for i := range b {
+				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == Floor })
+			}
+			return b
+		}, []string{"a", "b"}, "9 of 9 boots lack the floor (bare)"},
 		{"no second base", func(b []Boot) []Boot {
 			for i := range 2 {
 				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == again })
