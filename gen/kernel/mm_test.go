@@ -11,7 +11,7 @@ import (
 func TestMemoryLinks(t *testing.T) {
 	p := Program{}
 	for _, part := range []func() Program{
-		messages, pages, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 	} {
 		p.Add(part())
 	}
@@ -21,7 +21,7 @@ func TestMemoryLinks(t *testing.T) {
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
-	for _, name := range []string{"boot_info", "cpu_smap", "sched"} {
+	for _, name := range []string{"boot_info", "cpu_smap", "physmap_pdpt", "sched"} {
 		p.Data = append(p.Data, BSS(name, 8, 8))
 	}
 	if _, err := Link(p, 0xffff_ffff_8010_0000, 0xffff_ffff_8000_0000); err != nil {

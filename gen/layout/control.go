@@ -41,7 +41,8 @@ const (
 	// is no memory for the tables.
 	SysOwnMM
 	// SysTimeSlice makes RDI ns the time slice, begins a new one for the calling
-	// thread, and returns the old. -EINVAL: less than MinTimeSlice.
+	// thread, and returns the old. -EINVAL: less than MinTimeSlice,
+	// or more than MaxTimeSlice.
 	SysTimeSlice
 	// SysFlushYield is sched_yield with cold lines: before it chooses the next
 	// thread it flushes the PerCPU, and the Threads of the caller and of the next,

@@ -25,12 +25,14 @@ type Sched[T any] struct {
 // TimerNever is later than any time.
 const TimerNever = 1<<63 - 1
 
-// How long a thread runs at most while another waits, in ns, and the least that
-// SysTimeSlice takes: in less, an emulator that counts instructions for time would
-// come no further than the timer's interrupt.
+// How long a thread runs at most while another waits, in ns, and what SysTimeSlice
+// takes. In less than the least, an emulator that counts instructions for time
+// would come no further than the timer's interrupt; with more than the most, the
+// end of a slice could lie beyond TimerNever.
 const (
 	TimeSlice    = 4_000_000
 	MinTimeSlice = 50_000
+	MaxTimeSlice = 1_000_000_000
 )
 
 // Clock turns the time-stamp counter into time.
