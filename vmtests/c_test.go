@@ -60,8 +60,7 @@ func TestC(t *testing.T) {
 				}
 				t.Run(v.Name, func(t *testing.T) {
 					t.Parallel()
-					needCPU(t, v, tt.engine)
-					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{v}, Init: program, VM: machine(t, tt.engine)})
+					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{v}, Init: program, VM: machineFor(t, v, tt.engine)})
 					reportParts(t, res, console)
 				})
 			}

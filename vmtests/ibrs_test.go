@@ -12,9 +12,6 @@ import (
 	"github.com/entrylab/entrylab/stubs/broken"
 )
 
-// ibrsCPU is a model of Bochs with MSR_IA32_SPEC_CTRL.
-const ibrsCPU = "tigerlake"
-
 // TestIBRS checks variants of each slow path with ibrs=entry where the CPU has
 // SPEC_CTRL, and that the checks see a way in that leaves it alone, and a way
 // out.
@@ -43,7 +40,7 @@ func TestIBRS(t *testing.T) {
 	}
 	t.Parallel()
 	m := needBochs(t)
-	m.CPU = ibrsCPU
+	m.CPU = featuresCPU
 	run := runGuest(t, lab.Config{Variants: list, Args: []string{"verify"}, VM: m})
 	looked := 0
 	for _, c := range run.Checks {

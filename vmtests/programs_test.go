@@ -27,7 +27,6 @@ func TestProgram(t *testing.T) {
 	rows := []row{
 		{name: "counted", variant: "heukelum-v2", engine: vm.ICount},
 		{name: "32 MiB", variant: "linux-3.19", engine: vm.TCG, memory: 32, without: []string{"churn"}},
-		{name: "PCID", variant: "linux-6.12+pti+pcid", engine: vm.Bochs},
 	}
 	for _, p := range stubs.Presets() {
 		if !p.Variant.Bare {
@@ -37,14 +36,11 @@ func TestProgram(t *testing.T) {
 	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			needCPU(t, variant(t, tt.variant), tt.engine)
-			m := machine(t, tt.engine)
-			if tt.engine == vm.Bochs {
-				m = needBochs(t)
-			}
+			n := variant(t, tt.variant)
+			m := machineFor(t, n, tt.engine)
 			m.MemoryMiB = tt.memory
 			res, console := bootInit(t, lab.Config{
-				Variants: []stubs.Named{variant(t, tt.variant)}, Init: program(t, "program"), Args: tt.without, VM: m,
+				Variants: []stubs.Named{n}, Init: program(t, "program"), Args: tt.without, VM: m,
 			})
 			reportParts(t, res, console)
 		})

@@ -13,17 +13,20 @@ import (
 // guest, an ordinary Go program, runs all its system calls through it.
 func TestVariants(t *testing.T) {
 	for _, n := range stubs.Presets() {
-		for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
+		engines := []vm.Engine{vm.ICount, vm.TCG}
+		if n.Features() != 0 {
+			engines = []vm.Engine{vm.Bochs}
+		}
+		for _, engine := range engines {
 			if n.Variant.Bare {
 				continue // answers one call; TestCounts selects it for that
 			}
 			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
-				needCPU(t, n.Named, engine)
 				run := runGuest(t, lab.Config{
 					Variants: []stubs.Named{n.Named},
 					Args:     []string{"verify"},
-					VM:       machine(t, engine),
+					VM:       machineFor(t, n.Named, engine),
 				})
 				if len(run.Checks) == 0 {
 					t.Fatal("the guest made no check")

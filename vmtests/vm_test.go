@@ -51,13 +51,19 @@ func variant(t testing.TB, name string) stubs.Named {
 	return n
 }
 
-// needCPU skips the test of a variant that the engine's CPU cannot run: QEMU's
-// emulator has nothing of what variants may need, Bochs has.
-func needCPU(t testing.TB, n stubs.Named, engine vm.Engine) {
+// featuresCPU is a model of Bochs that has all that a variant may need of the
+// CPU, of which QEMU's emulator has nothing.
+const featuresCPU = "tigerlake"
+
+// machineFor is the machine for the variant: of the engine, if that can run it.
+func machineFor(t *testing.T, n stubs.Named, engine vm.Engine) vm.Config {
 	t.Helper()
-	if n.Features() != 0 && engine != vm.Bochs {
-		t.Skipf("%s has no %v", engine, n.Features())
+	if n.Features() == 0 {
+		return machine(t, engine)
 	}
+	m := needBochs(t)
+	m.CPU = featuresCPU
+	return m
 }
 
 // linux319 is the variant of tests that are not about variants.

@@ -589,9 +589,13 @@ static void bad_return(void)
 }
 
 // SYSCALL from a 32-bit segment: there are no such calls, and on AMD it arrives
-// at an entry of its own, with the user's stack and GS.
+// at an entry of its own, with the user's stack and GS. On Intel it faults,
+// with the upper half of RSP undefined (SDM volume 1, 3.4.1.1): the signal needs a
+// stack of its own.
 static void compat_syscall(void)
 {
+	stack_t st = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	sigaltstack(&st, NULL);
 	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	CHECK(code != MAP_FAILED, "mmap: %m");
 	struct {
@@ -604,8 +608,8 @@ static void compat_syscall(void)
 	       8);
 	memcpy(code + 8, &back, 6);
 	memcpy(code + 14, "\x4c\x89\xc4\xc3", 4); // mov %r8, %rsp; ret
-	install(SIGSEGV, on_fault, 0, 0);
-	install(SIGILL, on_fault, 0, 0);
+	install(SIGSEGV, on_fault, SA_ONSTACK, 0);
+	install(SIGILL, on_fault, SA_ONSTACK, 0);
 	int64_t r = 0;
 	if (!sigsetjmp(out, 1))
 		asm volatile("lea -256(%%rsp), %%rsp\n"
@@ -618,6 +622,8 @@ static void compat_syscall(void)
 			     : [far] "r"(&far)
 			     : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
 	CHECK(count == 1 || (int)r == -ENOSYS, "%d signals, returned %ld", count, r);
+	st.ss_flags = SS_DISABLE;
+	sigaltstack(&st, NULL);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGILL, SIG_DFL);
 }
