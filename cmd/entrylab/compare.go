@@ -16,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -123,17 +124,23 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	} else {
 		c.qemu = strings.TrimPrefix(emulator, "QEMU ")
 	}
+	checks := io.Discard // they are a part of the other formats
 	switch *format {
 	case "json":
 		err = c.json(out)
 	case "bench":
 		err = c.bench(out)
 	default:
-		if err = c.text(out); err == nil {
-			return verdict(out, c.run), nil
-		}
+		checks, err = out, c.text(out)
 	}
-	return verdict(io.Discard, c.run), err
+	if err != nil {
+		return 0, err
+	}
+	status = verdict(checks, c.run)
+	if err := c.compared(list); err != nil {
+		return max(status, exitError), err
+	}
+	return status, nil
 }
 
 // floor is the preset that is measured beside all others.
@@ -162,6 +169,36 @@ func (c comparison) measured(list []stubs.Named) []stubs.Named {
 		_, ok := c.run.Find(n.Name, result.Operations[0].Op)
 		return !ok
 	})
+}
+
+// compared returns an error if there is no difference to see, since the base was
+// not measured or nothing beside it: that must not look as if all were well.
+func (c comparison) compared(list []stubs.Named) error {
+	measured := namesOf(c.measured(list))
+	has := func(name string) bool { return slices.Contains(measured, name) }
+	if has(c.names[0]) && slices.ContainsFunc(c.names[1:], has) {
+		return nil
+	}
+	var why []string
+	var needs layout.Features
+	for _, n := range list {
+		if !slices.Contains(c.names, n.Name) || has(n.Name) {
+			continue
+		}
+		text := n.Name + " was not measured"
+		for _, check := range c.run.Checks {
+			if check.Name == n.Name+": measure" {
+				text += ": " + check.Detail
+			}
+		}
+		why = append(why, text)
+		needs |= n.Features()
+	}
+	text := fmt.Sprintf("nothing to compare: %s (engine %s, CPU %s)", strings.Join(why, "; "), c.machine.Engine, c.machine.CPU)
+	if needs == layout.FeaturePCID && c.machine.Engine != vm.Bochs {
+		text += "; -engine bochs has PCIDs"
+	}
+	return errors.New(text)
 }
 
 func (c comparison) text(w io.Writer) error {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -175,6 +177,78 @@ func TestCompareBench(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCompared: a comparison of which no difference can be seen is an error that
+// tells why, on each engine.
+func TestCompared(t *testing.T) {
+	const (
+		linux, pcid, skylake = "linux-6.12", "linux-6.12+pti+pcid", "linux-6.12-skylake"
+		figure               = "MEASURE: variant=%s op=null-call unit=ticks n=100 batches=9 min=56 median=56 max=56 agree=1\n"
+		lacks                = "SKIP: %s: measure (the CPU has no %s)\n"
+	)
+	of := func(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+	for _, row := range []struct {
+		name   string
+		engine vm.Engine
+		names  []string
+		lines  string
+		want   string // "": a difference is seen
+	}{
+		{"both", vm.ICount, []string{linux, pcid}, of(figure, linux) + of(figure, pcid), ""},
+		{
+			"no second", vm.ICount,
+			[]string{linux, pcid},
+			of(figure, linux) + of(figure, "bare") + of(lacks, pcid, "PCID"),
+			"nothing to compare: linux-6.12+pti+pcid was not measured: the CPU has no PCID (engine icount, CPU max); -engine bochs has PCIDs",
+		},
+		{
+			"no first", vm.ICount,
+			[]string{pcid, linux},
+			of(figure, linux) + of(lacks, pcid, "PCID"),
+			"nothing to compare: linux-6.12+pti+pcid was not measured: the CPU has no PCID (engine icount, CPU max); -engine bochs has PCIDs",
+		},
+		{
+			"in Bochs", vm.Bochs,
+			[]string{linux, skylake},
+			of(figure, linux) + of(lacks, skylake, "IBRS"),
+			"nothing to compare: linux-6.12-skylake was not measured: the CPU has no IBRS (engine bochs, CPU max)",
+		},
+		{
+			"two that Bochs does not help both", vm.ICount,
+			[]string{linux, pcid, skylake},
+			of(figure, linux) + of(lacks, pcid, "PCID") + of(lacks, skylake, "PCID"),
+			"nothing to compare: linux-6.12+pti+pcid was not measured: the CPU has no PCID; linux-6.12-skylake was not measured: the CPU has no PCID (engine icount, CPU max)",
+		},
+		{"no third", vm.ICount, []string{linux, "linux-3.19", pcid}, of(figure, linux) + of(figure, "linux-3.19") + of(lacks, pcid, "PCID"), ""},
+	} {
+		list, err := eachVariant(append(slices.Clone(row.names), "bare"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := finished(t, row.engine, row.lines, row.names...).compared(list); err != nil {
+			got = err.Error()
+		}
+		if got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+}
+
+// TestNothingToCompare: where the CPU lacks what a variant needs the table is
+// printed, and the exit is no success.
+func TestNothingToCompare(t *testing.T) {
+	needQEMU(t)
+	for _, format := range []string{"text", "bench"} {
+		status, stdout, stderr := played(t, "compare", "-engine", "icount", "-format", format, "linux-6.12", "linux-6.12+pti+pcid")
+		if status != exitError || !strings.Contains(stderr, "nothing to compare: linux-6.12+pti+pcid was not measured: the CPU has no PCID") {
+			t.Errorf("%s: status %d, stderr %q", format, status, stderr)
+		}
+		if !strings.Contains(stdout, "linux-6.12 ") || format == "text" && !strings.Contains(stdout, "SKIP: linux-6.12+pti+pcid: measure") {
+			t.Errorf("%s: the table is not printed:\n%s", format, stdout)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ func TestCompareFrom(t *testing.T) {
 func TestCompareFromKept(t *testing.T) {
 	dir := t.TempDir()
 	console, results, report := filepath.Join(dir, "console"), filepath.Join(dir, "results.jsonl"), filepath.Join(dir, "report.html")
-	text := strings.NewReplacer("label=a", "label=linux-3.19", "label=b", "label=heukelum-v2").Replace(consoles(10, "-", 0))
+	text := strings.NewReplacer("label=a ", "label=linux-3.19 ", "label=b ", "label=heukelum-v2 ").Replace(consoles(10, "-", 0))
 	var lines strings.Builder
 	for line := range strings.Lines(text) { // with sums that are right again
 		line = strings.TrimRight(line, "\r\n")
