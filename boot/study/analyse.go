@@ -2,6 +2,7 @@ package study
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -131,7 +132,11 @@ func (s *Set) boots(records []result.Record) []result.Record {
 		boots := cycles.FromRecords(byGroup[g])
 		res, err := cycles.Analyse(boots, nil)
 		if err != nil {
-			s.Refused = append(s.Refused, Skipped{g.engine, err.Error()})
+			reason := err.Error()
+			if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
+				reason += again(res)
+			}
+			s.Refused = append(s.Refused, Skipped{g.engine, reason})
 			refused[g] = true
 			continue
 		}
@@ -143,7 +148,7 @@ func (s *Set) boots(records []result.Record) []result.Record {
 		for _, c := range res.Cells {
 			if c.Noisy != "" && !noisy[g][c.Op] {
 				noisy[g][c.Op] = true
-				s.Refused = append(s.Refused, Skipped{g.engine, result.OperationOf(c.Op).Title + ": too noisy: " + c.Noisy})
+				s.Refused = append(s.Refused, Skipped{g.engine, result.OperationOf(c.Op).Title + ": too noisy: " + c.Noisy + again(res)})
 			}
 		}
 	}
@@ -157,6 +162,15 @@ func (s *Set) boots(records []result.Record) []result.Record {
 		kept = append(kept, *r)
 	}
 	return kept
+}
+
+// again tells what to do about boots that are too noisy: they stay in the results
+// file, and a study that goes on does not take them again.
+func again(res *cycles.Result) string {
+	if !res.Placed {
+		return ". Boot the machine anew, into another file: these boots stay in theirs"
+	}
+	return ". These boots stay in the results file: entrylab study -resume=false takes new ones, or another -o does"
 }
 
 // rank is the order of the columns; engines that it does not know are last.

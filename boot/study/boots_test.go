@@ -114,6 +114,7 @@ func TestBootsPage(t *testing.T) {
 			"heukelum-v2 instead of linux-3.19, kvm: from 50 % of the calls on",
 		}},
 		{"A/A is off", 20, 1, 1, []string{"kvm: these boots are too noisy: A/A was +1.00 ±0.00 cycles over 20 boots"}},
+		{"what to do", 20, 1, 1, []string{"nothing can be said about the variants. These boots stay in the results file: entrylab study -resume=false takes new ones, or another -o does"}},
 		{"no dose", 20, 0, 0, []string{"kvm: these boots are too noisy: +1 cycle was +0.00 ±0.00 cycles over 20 boots"}},
 		{"few", 7, 0, 1, []string{"kvm: 7 whole boots: want at least 8"}},
 	} {
@@ -136,6 +137,9 @@ func TestBootsPage(t *testing.T) {
 		if row.name != "good" && strings.Contains(text, "difference in") {
 			t.Errorf("%s: figures are shown:\n%s", row.name, page.String())
 		}
+		if (row.again != 0 || row.dose != 1) != strings.Contains(text, "-resume=false") {
+			t.Errorf("%s: new boots are advised where there is no noise, or not where there is:\n%s", row.name, page.String())
+		}
 		if strings.Contains(text, "-again") || strings.Contains(text, "-calibration") {
 			t.Errorf("%s: the machinery is shown as a variant:\n%s", row.name, page.String())
 		}
@@ -155,11 +159,31 @@ func TestBootsNoisyOperation(t *testing.T) {
 		records = append(records, b.Records(map[string]string{base: "x", whole: "y", floor: "z"}, day)...)
 	}
 	s := NewSet(records)
-	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "full-frame call (fix-up): too noisy: A/A was +5.00") {
+	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "full-frame call (fix-up): too noisy: A/A was +5.00") || !strings.Contains(s.Refused[0].Reason, "-resume=false") {
 		t.Errorf("refused are %q", s.Refused)
 	}
 	if ops := s.Ops("kvm"); !slices.Equal(ops, []string{nullCall}) {
 		t.Errorf("operations are %q", ops)
+	}
+}
+
+// TestNoisyBootsAgain: boots that were taken again, into the file that has those
+// that were refused, are the ones that count; those of a machine that booted by
+// itself are not taken by a study.
+func TestNoisyBootsAgain(t *testing.T) {
+	var first, second, console []result.Record
+	for i := range 10 {
+		noisy, good := pretended(i+1, 1, 1), pretended(i+1, 0, 1)
+		first = append(first, noisy.Records(nil, day)...)
+		second = append(second, good.Records(nil, day.Add(time.Hour))...)
+		noisy.Config.Engine, noisy.Config.Emulator = "metal", ""
+		console = append(console, noisy.Records(nil, day)...)
+	}
+	if s := NewSet(slices.Concat(first, second)); len(s.Refused) != 0 || len(s.Ops("kvm")) != 2 {
+		t.Errorf("taken again: refused are %q, operations %q", s.Refused, s.Ops("kvm"))
+	}
+	if s := NewSet(console); len(s.Refused) != 1 || strings.Contains(s.Refused[0].Reason, "-resume") || !strings.Contains(s.Refused[0].Reason, "Boot the machine anew") {
+		t.Errorf("of a machine by itself refused are %q", s.Refused)
 	}
 }
 
