@@ -25,11 +25,11 @@ const (
 // Clobbers RAX, RCX and RDX.
 func writeSpecCtrl(mask int) Block {
 	b := Block{
-		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
+		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX).C("IA32_SPEC_CTRL"),
 		MOVQ(gs.SpecCtrl, RDX),
 	}
 	if mask != 0 {
-		b = append(b, ANDQ(^mask, RDX))
+		b = append(b, ANDQ(^mask, RDX).C("as ring 3 has it"))
 	}
 	return append(b,
 		MOVL(RDX, RAX),

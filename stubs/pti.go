@@ -42,7 +42,7 @@ func (v Variant) noFlush(cr3 Reg) Block {
 	if v.CR3 != CR3PCID {
 		return nil
 	}
-	return Block{BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, cr3)}
+	return Block{BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, cr3).C("keep its translations")}
 }
 
 // toUserCR3 loads the user's page table: SWITCH_TO_USER_CR3_STACK. RSP is on the
@@ -71,7 +71,7 @@ func (v Variant) userPCID(cr3, tmp Reg) Block {
 	return Block{
 		MOVQ(cr3, tmp),
 		ANDQ(layout.CR3ASID, cr3),
-		BTQ(cr3, gs.UserPCIDFlushMask),
+		BTQ(cr3, gs.UserPCIDFlushMask).C("have any become invalid?"),
 		IF(B,
 			BTRQ(cr3, gs.UserPCIDFlushMask),
 			MOVQ(tmp, cr3),

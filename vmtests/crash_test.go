@@ -92,6 +92,27 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestIdleOverflow has the idle thread, whose stack is in the kernel's image, run
+// over it.
+func TestIdleOverflow(t *testing.T) {
+	t.Parallel()
+	m, err := lab.Prepare(t.Context(), lab.Config{
+		Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "libc"), VM: machine(t, vm.ICount),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// STI; HLT; JMP: PUSHQ RAX; JMP to it
+	m.Kernel = patched(t, m.Kernel, "cpu_idle", "fbf4eb", "50ebfd")
+	res, console := boot(t, m)
+	if res.Outcome != vm.Panic || !strings.HasPrefix(res.Reason, "panic: kernel stack overflow: #DF at cpu_idle+") {
+		t.Errorf("%v: %s\n%s", res.Outcome, res.Reason, console)
+	}
+	if dump := strings.Join(res.Tail, "\n"); !strings.Contains(dump, "entrylab: end of panic") {
+		t.Errorf("the dump has no end\n%s", dump)
+	}
+}
+
 // TestTripleFault has an entry that takes the IDT away. QEMU then ends with
 // status 0, which must not count as success.
 func TestTripleFault(t *testing.T) {

@@ -18,9 +18,9 @@
 //	top      +----------------+ <- gs.TopOfStack, TSS.sp0
 //	  -168   | PtRegs         | the frame of the entry from ring 3
 //	         | calls          |
-//	+8192    +----------------+
+//	+8192    +----------------+ layout.ThreadStack
 //	         | not mapped     | an overrun is a #DF, which says so
-//	+4096    +----------------+
+//	+4096    +----------------+ layout.ThreadGuard
 //	         | Thread         | gs.Current; thread_info's flags first
 //	bottom   +----------------+ aligned to 16384
 //
@@ -39,13 +39,34 @@
 // Code that touches the run queue, timers or futexes turns interrupts off
 // (CLI) and leaves them so; the exits expect that.
 //
-// # Page tables
+// # Address spaces
 //
-// Each address space has two top-level tables. The kernel runs on its own; ring 3
-// does too, unless a variant with cr3=switch or cr3=pcid is selected (pti.go).
-// Traps then arrive on the trampoline stack, in the group "irqentry", which with
-// "entry" is all the text that the user's table maps, and go on on the thread's
-// stack once CR3 is the kernel's.
+// There is one process, and one set of page tables below the top level. What
+// layout.SysOwnMM gives a thread is a top-level table of its own (layout.MM), so
+// that a switch costs a write of CR3 and what it drops. All take turns at one
+// PCID: only the loaded one has translations in the TLB, and who unmaps or
+// protects a page invalidates in that one alone (mm.go, pgtable.go). The loaded
+// one is the current thread's, the idle thread's init_mm; so one that no thread
+// runs in is not loaded, and can be freed.
+//
+// # Page-table isolation
+//
+// Each address space has two top-level tables, side by side. The kernel runs on the
+// first; ring 3 does too, unless a variant with cr3=switch or cr3=pcid is selected
+// (pti.go). Traps then arrive on the trampoline stack, in the group "irqentry",
+// which with "entry" is all the text that the user's table maps, and go on on the
+// thread's stack once CR3 is the kernel's. The kernel's pages are not global then.
+//
+// The user's table has a PCID of its own, which INVLPG and a load of the kernel's
+// CR3 do not reach: who drops a translation marks it (markUserFlush), and who loads
+// the user's CR3 next lets it drop all.
+//
+// # SPEC_CTRL
+//
+// While a variant with ibrs=entry is selected, IBRS is set in the kernel and clear
+// in ring 3. Ways in that may strike on either side of the write of the MSR, those
+// of the vectors with a stack of their own, give back what they have found, as
+// they do with GS and CR3 (specctrl.go).
 //
 // # Signals
 //

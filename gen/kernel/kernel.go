@@ -96,6 +96,14 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 				LEAQ(Sym("init_mm"), RAX),
 				MOVQ(RAX, idle.MM),
 
+				// The guard page of the idle thread's stack, as alloc_thread_stack
+				// makes it for others.
+				LEAQ(RBX.At(layout.ThreadGuard), RDI),
+				slot(RDI, ptShift, RCX),
+				LEAQ(Sym("kernel_page_table"), RAX),
+				MOVQ(0, RAX.Index(RCX, 1)),
+				INVLPG(RDI.At(0)),
+
 				CALL("console_init"),
 				CALL("trap_init"),
 				CALL("cpu_init"),

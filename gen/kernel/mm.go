@@ -39,7 +39,8 @@ RSI. IF is 0.`,
 			),
 			FUNC("set_pgd",
 				`set_pgd makes RCX the entry of the top-level tables of all address spaces, the
-kernel's and the user's, that RSI points to in one of them. R8 is PhysMap. Clobbers RSI, RDX, R10 only.`,
+kernel's and the user's, that RSI points to in one of them. R8 is PhysMap.
+Clobbers RSI, RDX, R10 only.`,
 				ANDL(layout.PageSize-1, RSI),
 				LEAQ(Sym("init_mm"), RDX),
 				DO(

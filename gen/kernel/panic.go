@@ -164,15 +164,16 @@ point into the text; without frame pointers some of them are old. It reads the
 current thread's stack and those in the kernel's image.`,
 				MOVQ(RDI, RBX),
 				ANDQ(-8, RBX),
-				LEAQ(Sym("__text_start"), RAX),
-				CMPQ(RBX, RAX),
+				MOVQ(gs.Current, RAX),
+				SUBQ(RAX, RDI),
+				CMPQ(RDI, layout.ThreadSize),
 				IF(B,
-					MOVQ(gs.Current, RAX),
-					SUBQ(RAX, RDI),
-					CMPQ(RDI, layout.ThreadSize),
-					IF(AE, RETURN()), // nothing to be read
 					CMPQ(RDI, layout.ThreadStack),
 					IF(B, LEAQ(RAX.At(layout.ThreadStack), RBX)), // it ran over
+				).ELSE(
+					LEAQ(Sym("__text_start"), RAX),
+					CMPQ(RBX, RAX),
+					IF(B, RETURN()), // nothing to be read
 				),
 				MOVQ(RBX, R13),
 				ORQ(layout.ThreadSize-1, R13),

@@ -9,7 +9,8 @@ import (
 // threadStacks gives threads their kernel stacks. In the linear map a page of
 // each is missing, between the Thread and the room that the stack has: what
 // runs over the stack's end meets a #DF on a stack of its own, and not the
-// Thread.
+// Thread. The idle thread's stack, which is in the kernel's image, has that page
+// from startup_64 on.
 func threadStacks() Program {
 	const table = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_ACCESSED
 	// tableOf follows the entry RAX to its table.

@@ -54,8 +54,9 @@ func threads() Program {
 	return Program{Funcs: []Func{
 		FUNC("thread_alloc",
 			`thread_alloc returns a new thread in RAX, or 0 if there is no memory. It has a
-TID, the current thread's address space, an FX image as after reset, and will begin at ret_from_fork with a PtRegs
-at its stack's top, which the caller fills. It runs from wake_up_new on.`,
+TID, the current thread's address space, an FX image as after reset, and will
+begin at ret_from_fork with a PtRegs at its stack's top, which the caller fills.
+It runs from wake_up_new on.`,
 			CALL("reap_threads"),
 			CALL("alloc_thread_stack"),
 			TESTQ(RAX, RAX),

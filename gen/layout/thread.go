@@ -8,7 +8,7 @@ const (
 	// its top (arch/x86/include/asm/page_64_types.h, THREAD_SIZE).
 	ThreadSize = 16384
 	// ThreadGuard is where in these a page is not mapped, and ThreadStack where
-	// behind it the room for the stack begins. The idle thread's has no such page.
+	// behind it the room for the stack begins.
 	ThreadGuard = PageSize
 	ThreadStack = ThreadGuard + PageSize
 	// KernelBase is where physical address 0 is mapped for the kernel's image.
