@@ -3,7 +3,6 @@ package vmtests
 import (
 	"strconv"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/lab"
@@ -55,17 +54,7 @@ func TestControlCatches(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			m, err := lab.Prepare(t.Context(), controlConfig(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.Timeout = vm.TimeoutFor(t, 20*time.Second) // some hang
-			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
-			res, console := boot(t, m)
-			if res.Outcome == vm.Exited && res.Status == 0 {
-				t.Errorf("it went well\n%s", console)
-			}
-			t.Logf("%v, status %d: %s", res.Outcome, res.Status, res.Reason)
+			failsPatched(t, controlConfig(t), tt.function, tt.old, tt.new)
 		})
 	}
 }

@@ -81,19 +81,26 @@ func TestSpacesCatches(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, Args: spacesArgs(), VM: machine(t, vm.ICount)}
-			m, err := lab.Prepare(t.Context(), c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.Timeout = vm.TimeoutFor(t, 20*time.Second) // some hang
-			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
-			res, console := boot(t, m)
-			if res.Outcome == vm.Exited && res.Status == 0 {
-				t.Errorf("it went well\n%s", console)
-			}
-			t.Logf("%v, status %d: %s", res.Outcome, res.Status, res.Reason)
+			failsPatched(t, c, tt.function, tt.old, tt.new)
 		})
 	}
+}
+
+// failsPatched boots the kernel with old replaced by new in a function, and
+// fails the test if init does not notice.
+func failsPatched(t *testing.T, c lab.Config, function, old, new string) {
+	t.Helper()
+	m, err := lab.Prepare(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Timeout = vm.TimeoutFor(t, 20*time.Second) // some hang
+	m.Kernel = patched(t, m.Kernel, function, old, new)
+	res, console := boot(t, m)
+	if res.Outcome == vm.Exited && res.Status == 0 {
+		t.Errorf("it went well\n%s", console)
+	}
+	t.Logf("%v, status %d: %s", res.Outcome, res.Status, res.Reason)
 }
 
 // patched is the path of a copy of the kernel in which the bytes old in a
