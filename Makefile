@@ -13,6 +13,9 @@ endif
 # The linters have a module file of their own, and so stay out of go.mod.
 TOOL := go tool -modfile=tools.mod
 
+# Tests that hang are ended after a time that no slow and busy host needs.
+TEST := go test -timeout 3h
+
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
@@ -29,12 +32,12 @@ test: deps linux
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
-	go test -count=1 ./...
+	$(TEST) -count=1 ./...
 
 # Every preset in QEMU and in Bochs: the same checks, the same counts. Part of
 # `make test` for some of them.
 crosscheck: deps
-	go test ./vmtests -run '^TestCrosscheck' -count=1 -v -timeout 30m -crosscheck
+	$(TEST) ./vmtests -run '^TestCrosscheck' -count=1 -v -crosscheck
 
 # The answer: every change on every engine of this host, as a page and as a
 # report. Interrupted, it goes on where it stopped.
@@ -48,18 +51,18 @@ baseline: qemu linux
 
 # All measurements of the project itself: generating, booting, running.
 bench: qemu
-	go test -run '^$$' -bench . ./...
+	$(TEST) -run '^$$' -bench . ./...
 
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:
-	go test -run TestMutants -v ./stubs/prove -mutate
+	$(TEST) -run TestMutants -v ./stubs/prove -mutate
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines one has golden files: what Linux does. The
 # counts in the README are golden too.
 golden:
-	go test $(filter-out ./vmtests,$(GOLDEN)) -update
-	go test ./vmtests -run '^TestCalls$$' -update
+	$(TEST) $(filter-out ./vmtests,$(GOLDEN)) -update
+	$(TEST) ./vmtests -run '^TestCalls$$' -update
 
 # Format the sources.
 fmt:

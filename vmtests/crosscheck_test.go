@@ -22,7 +22,7 @@ func needBochs(t *testing.T) vm.Config {
 	if err := vm.Bochs.Available(t.Context(), nil); err != nil {
 		t.Skip(err)
 	}
-	m.Timeout = vm.TimeoutFor(t, 10*timeout)
+	m.Timeout = 10 * timeout
 	return m
 }
 

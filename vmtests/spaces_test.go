@@ -94,7 +94,7 @@ func failsPatched(t *testing.T, c lab.Config, function, old, new string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Timeout = vm.TimeoutFor(t, 20*time.Second) // some hang
+	m.Timeout = 20 * time.Second // some hang
 	m.Kernel = patched(t, m.Kernel, function, old, new)
 	res, console := boot(t, m)
 	if res.Outcome == vm.Exited && res.Status == 0 {

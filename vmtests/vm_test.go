@@ -34,11 +34,7 @@ func needQEMU(t testing.TB) {
 func machine(t testing.TB, engine vm.Engine) vm.Config {
 	t.Helper()
 	needQEMU(t)
-	limit := timeout
-	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
-		limit = vm.TimeoutFor(d, limit)
-	}
-	return vm.Config{Engine: engine, Timeout: limit}
+	return vm.Config{Engine: engine, Timeout: timeout}
 }
 
 // variant returns a variant by its name.

@@ -128,7 +128,7 @@ func TestRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var console, log bytes.Buffer
 			got, err := Run(t.Context(), Config{
-				Kernel: kernel, Append: tt.script, Timeout: TimeoutFor(t, limit), Console: &console, Log: &log,
+				Kernel: kernel, Append: tt.script, Timeout: limit, Console: &console, Log: &log,
 			})
 			if err != nil {
 				t.Fatalf("%v\n%s", err, got.Report())
@@ -163,7 +163,7 @@ func TestRunMachinesAndEngines(t *testing.T) {
 				got, err := Run(t.Context(), Config{
 					Engine: engine, Machine: machine, CPU: "qemu64", MemoryMiB: 64,
 					Kernel: kernel, Initrd: initrd, Append: "i;" + exits,
-					Timeout: TimeoutFor(t, limit), Console: &console,
+					Timeout: limit, Console: &console,
 				})
 				if err != nil || got.Outcome != Exited || console.String() != "the boot module!" {
 					t.Errorf("console %q, error %v\n%s", console.String(), err, got.Report())
@@ -178,7 +178,7 @@ func TestRunWithoutNewline(t *testing.T) {
 	kernel := scriptKernel(t)
 	var both bytes.Buffer // one writer for both channels
 	got, err := Run(t.Context(), Config{
-		Engine: TCG, Kernel: kernel, Append: "m;" + exits, Timeout: TimeoutFor(t, limit), Console: &both, Log: &both,
+		Engine: TCG, Kernel: kernel, Append: "m;" + exits, Timeout: limit, Console: &both, Log: &both,
 	})
 	if err != nil || got.Outcome != Exited {
 		t.Fatalf("error %v\n%s", err, got.Report())
@@ -224,7 +224,7 @@ func TestRunOrder(t *testing.T) {
 	for range 20 { // it is a matter of time
 		var both bytes.Buffer
 		got, err := Run(t.Context(), Config{
-			Engine: TCG, Kernel: kernel, Append: "c hello|;" + exits, Timeout: TimeoutFor(t, limit), Console: &both, Log: &both,
+			Engine: TCG, Kernel: kernel, Append: "c hello|;" + exits, Timeout: limit, Console: &both, Log: &both,
 		})
 		if err != nil || got.Outcome != Exited {
 			t.Fatalf("error %v\n%s", err, got.Report())
@@ -391,7 +391,7 @@ func TestRunEnvironment(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	got, err := Run(t.Context(), Config{Kernel: kernel, Append: exits, Timeout: TimeoutFor(t, limit)})
+	got, err := Run(t.Context(), Config{Kernel: kernel, Append: exits, Timeout: limit})
 	if err != nil || got.Outcome != Exited {
 		t.Errorf("error %v\n%s", err, got.Report())
 	}

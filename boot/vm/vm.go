@@ -253,13 +253,3 @@ func quote(args []string) string {
 	}
 	return strings.Join(quoted, " ")
 }
-
-// TimeoutFor is limit, or less where t's own deadline comes first: the machine
-// must end in time for the test to say why. It takes a *testing.T.
-func TimeoutFor(t interface{ Deadline() (time.Time, bool) }, limit time.Duration) time.Duration {
-	const margin = 2 * time.Second
-	if deadline, ok := t.Deadline(); ok {
-		return max(min(limit, time.Until(deadline)-margin), time.Millisecond)
-	}
-	return limit
-}

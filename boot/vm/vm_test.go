@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -78,31 +77,6 @@ func TestCommandLineByHand(t *testing.T) {
 			}
 			if console.String() != "it's hello\n" || log.String() != "entrylab: init exited with status 0\n" {
 				t.Errorf("console %q, log %q", console.String(), log.String())
-			}
-		})
-	}
-}
-
-// stopwatch stands in for a *testing.T with a deadline.
-type stopwatch struct{ left time.Duration }
-
-func (s stopwatch) Deadline() (time.Time, bool) { return time.Now().Add(s.left), s.left != 0 }
-
-func TestTimeoutFor(t *testing.T) {
-	tests := []struct {
-		name     string
-		left     time.Duration // of the test; 0: no deadline
-		min, max time.Duration
-	}{
-		{"no deadline", 0, time.Minute, time.Minute},
-		{"far deadline", time.Hour, time.Minute, time.Minute},
-		{"near deadline", 10 * time.Second, 7 * time.Second, 8 * time.Second},
-		{"no time left", time.Second, time.Millisecond, time.Millisecond},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := TimeoutFor(stopwatch{tt.left}, time.Minute); got < tt.min || got > tt.max {
-				t.Errorf("TimeoutFor = %v, want %v to %v", got, tt.min, tt.max)
 			}
 		})
 	}

@@ -263,7 +263,7 @@ func TestCompareBoots(t *testing.T) {
 	compare := func(ctx context.Context, out, format string) (status int, stdout, stderr string, err error) {
 		var o, e bytes.Buffer
 		env := &env{stdout: &o, stderr: &e}
-		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128, timeout: vm.TimeoutFor(t, time.Minute)}
+		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128, timeout: time.Minute}
 		k, err := env.openKeeper(out)
 		if err != nil {
 			t.Fatal(err)
