@@ -27,12 +27,14 @@ run: qemu
 
 # All checks: vet, linters, and every test, with the machines they boot. None is
 # taken from the cache, which does not know of the programs that tests build.
+# A missing tool fails its test; what the host itself lacks is listed at the end
+# with the tests that were skipped for it (internal/need).
 test: deps linux
 	go vet ./...
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
-	$(TEST) -count=1 ./...
+	.ci/test $(TEST) -count=1 ./...
 
 # Every preset in QEMU and in Bochs: the same checks, the same counts. Part of
 # `make test` for some of them.

@@ -97,7 +97,7 @@ func TestBroken(t *testing.T) {
 		}
 	}
 	if booted < len(broken.Variants()) {
-		t.Skip("not all variants were booted")
+		return // -run chose some of them
 	}
 	for _, name := range slices.Sorted(maps.Keys(failed)) {
 		if exempt := slices.Contains(notOfTheEntry, name); failed[name] == exempt {

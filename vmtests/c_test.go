@@ -8,23 +8,20 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// cProgram compiles a program of testdata/c with the static glibc and skips the
-// test where there is no such compiler.
+// cProgram compiles a program of testdata/c with the static glibc.
 func cProgram(t *testing.T, name string) string {
 	t.Helper()
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		t.Skip("no gcc: run `make deps`")
-	}
+	gcc := need.Tool(t, "gcc")
 	path := filepath.Join(t.TempDir(), name)
 	out, err := exec.CommandContext(t.Context(), gcc, "-O2", "-Wall", "-Wextra", "-static", "-pthread",
 		"-o", path, filepath.Join("testdata", "c", name+".c"), "-lm").CombinedOutput()
 	switch {
 	case err != nil && strings.Contains(string(out), "cannot find -l"):
-		t.Skip("no static C library: run `make deps`")
+		need.Missing(t, "no static C library: run `make deps`")
 	case err != nil || len(out) > 0:
 		t.Fatalf("%v\n%s", err, out)
 	}

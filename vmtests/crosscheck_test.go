@@ -9,18 +9,19 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 var everyPreset = flag.Bool("crosscheck", false, "compare QEMU and Bochs on every preset, not on some")
 
-// needBochs skips the test where there is no Bochs.
+// needBochs is the machine of a test that needs Bochs.
 func needBochs(t *testing.T) vm.Config {
 	t.Helper()
 	m := machine(t, vm.Bochs)
 	if err := vm.Bochs.Available(t.Context(), nil); err != nil {
-		t.Skip(err)
+		need.Missing(t, err.Error())
 	}
 	m.Timeout = 10 * timeout
 	return m

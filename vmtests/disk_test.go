@@ -11,6 +11,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -86,7 +87,7 @@ func bootDisk(t *testing.T, m vm.Config, image []byte) (res vm.Result, console s
 // TestDiskDamaged boots disk images that are not whole, and one whose command
 // line was changed by hand.
 func TestDiskDamaged(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	for _, tt := range []struct {
 		name   string
 		change func(image []byte) []byte
@@ -136,7 +137,7 @@ func TestDiskDamaged(t *testing.T) {
 // loader refuses, where it would write to where nothing is. It says so in the
 // log, or on the serial port if there is none.
 func TestDiskMemory(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	const reason = "cannot boot: too little memory: kernel and initramfs take all RAM up to 4 MiB; give the machine 36 MiB"
 	for _, tt := range []struct {
 		name    string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -21,9 +22,7 @@ import (
 // of that line.
 func TestGDB(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("gdb"); err != nil {
-		t.Skip("no gdb: run `make deps`")
-	}
+	need.Tool(t, "gdb")
 	dir, err := os.MkdirTemp("", "gdb") // short: a socket's path must be
 	if err != nil {
 		t.Fatal(err)

@@ -10,21 +10,8 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 )
-
-// linuxKernel is where .ci/linux puts a Linux kernel.
-func linuxKernel(t testing.TB) string {
-	t.Helper()
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	path := filepath.Join(dir, "entrylab", "linux", "vmlinuz")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no Linux kernel: run .ci/linux (%v)", err)
-	}
-	return path
-}
 
 // linuxWords are for a console on the serial port, and for a machine that ends
 // when init does.
@@ -36,7 +23,7 @@ const linuxWords = "console=ttyS0 quiet panic=-1 reboot=t"
 // is skipped.
 func TestLinux(t *testing.T) {
 	t.Parallel()
-	kernel := linuxKernel(t)
+	kernel := need.Linux(t)
 	m := machine(t, vm.ICount)
 	archive, err := lab.Initramfs(t.Context(), "", nil)
 	if err != nil {
@@ -72,7 +59,7 @@ func TestLinux(t *testing.T) {
 
 // TestLinuxCommandLine shows that commandLines are what Linux does.
 func TestLinuxCommandLine(t *testing.T) {
-	kernel := linuxKernel(t)
+	kernel := need.Linux(t)
 	archive, err := lab.Initramfs(t.Context(), program(t, "words"), nil)
 	if err != nil {
 		t.Fatal(err)

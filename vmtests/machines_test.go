@@ -10,6 +10,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -53,7 +54,7 @@ func TestMachines(t *testing.T) {
 // TestByHand builds an image with the command and boots it by each line that a
 // README gives for it, on every machine.
 func TestByHand(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	const root = ".."
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o755); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
 	"github.com/entrylab/entrylab/stubs/stubstest"
@@ -20,7 +21,7 @@ import (
 // TestOwnGo builds and runs the README's example of a variant in a Go file, in a
 // module of its own.
 func TestOwnGo(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -67,10 +68,8 @@ func TestOwnGo(t *testing.T) {
 
 // TestOwnAs boots a file for the GNU assembler, and one that is broken.
 func TestOwnAs(t *testing.T) {
-	needQEMU(t)
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no as: install binutils")
-	}
+	need.QEMU(t)
+	need.Tool(t, "as")
 	const path = "../stubs/gnuas/testdata/fence.S"
 	n, err := gnuas.Load(path)
 	if err != nil {
@@ -99,10 +98,8 @@ func TestOwnAs(t *testing.T) {
 // TestOwnBases boots files that have a preset's entry and are based on it: they
 // are checked, and cost what the preset does.
 func TestOwnBases(t *testing.T) {
-	needQEMU(t)
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no as: install binutils")
-	}
+	need.QEMU(t)
+	need.Tool(t, "as")
 	t.Parallel()
 	var list []stubs.Named
 	of := map[string]string{}

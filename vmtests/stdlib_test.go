@@ -14,9 +14,6 @@ import (
 // the kernel. Left out is what starts another process, opens a socket or
 // writes a file: there is none of that.
 func TestStandardLibrary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
 	for _, c := range []struct{ pkg, run, skip string }{
 		{pkg: "sync", skip: "TestMutexMisuse|TestIssue76126|ExampleOnceValues"},
 		{pkg: "os/signal", skip: "TestAtomicStop|TestNotifyContextNotifications|TestAllThreadsSyscallSignals"},

@@ -170,9 +170,6 @@ func (m simulated) analysed(t *testing.T, rng *rand.Rand) (*Result, error) {
 // TestCoverage: of many runs, 95 % give an interval that holds the truth, and
 // the estimates are not biased.
 func TestCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("simulates thousands of runs")
-	}
 	const runs = 1000
 	up := func(done float64) float64 { return 8 * done }
 	for _, row := range []struct {

@@ -84,9 +84,6 @@ func TestState(t *testing.T) {
 
 // TestStateOfAxes: the same for variants from all over the axes.
 func TestStateOfAxes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("replays dozens of variants")
-	}
 	const groups, size = 4, 12
 	variants := slices.Collect(stubs.All())
 	apart := named(t, "linux-3.19+scratch=sp2") // those that cannot share an image with linux-3.19
@@ -184,9 +181,6 @@ func TestFault(t *testing.T) {
 // TestRun: on a machine that is quiet enough the controls hold, a variant with
 // a fence more is slower, and one with another exit is not compared.
 func TestRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("samples for seconds")
-	}
 	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, more[0])[0])
 	res, err := Run(context.Background(), Config{Variants: list, Budget: 6 * time.Second})
 	if noisy := (*NoiseError)(nil); errors.As(err, &noisy) {

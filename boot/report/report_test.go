@@ -21,6 +21,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )
@@ -434,16 +435,15 @@ func TestBrowserCanFail(t *testing.T) {
 	}
 }
 
-// chromium returns the browser, or skips the test.
+// chromium returns the browser.
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
+	for _, other := range []string{"chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(other); err == nil {
 			return path
 		}
 	}
-	t.Skip("no chromium: run `make deps`")
-	return ""
+	return need.Tool(t, "chromium")
 }
 
 // browse shows a page in a frame of the given width, since a window cannot be

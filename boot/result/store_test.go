@@ -232,7 +232,7 @@ func TestLimit(t *testing.T) {
 	}
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
@@ -242,7 +242,7 @@ func TestLimit(t *testing.T) {
 	}
 	small := syscall.Rlimit{Cur: uint64(info.Size()) + 100, Max: old.Max}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	err = s.Append(record("b"))
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
@@ -286,7 +286,7 @@ func TestKilledInTheFirst(t *testing.T) {
 func TestDevFull(t *testing.T) {
 	s, _, _, err := OpenStore("/dev/full")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer s.Close()
 	if err := s.Append(record("v")); !errors.Is(err, syscall.ENOSPC) {

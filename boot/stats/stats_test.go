@@ -73,9 +73,6 @@ func (m machine) run(t *testing.T, rng *rand.Rand) Estimate {
 // TestCoverage: of many runs, 95 % give an interval that holds the truth, and
 // the estimates are not biased.
 func TestCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("simulates thousands of runs")
-	}
 	const runs = 1000
 	linear := func(done float64) float64 { return 8 * done }
 	waves := func(done float64) float64 { return 3 * math.Sin(20*done) }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -301,9 +300,7 @@ func TestStatic(t *testing.T) {
 // TestBootsTCG boots the guest for real. What it takes for cycles is the
 // emulator's time, and the page must say so.
 func TestBootsTCG(t *testing.T) {
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skip("no qemu-system-x86_64: run `make deps`")
-	}
+	need.QEMU(t)
 	var list []stubs.Named
 	for _, name := range []string{base, whole, floor} {
 		n, err := stubs.ParseVariant(name)
@@ -361,14 +358,7 @@ func must[T any](v T, err error) T {
 // TestBaselineBoots samples on Linux, in two boots under TCG, whose cycles mean
 // nothing.
 func TestBaselineBoots(t *testing.T) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	kernel := filepath.Join(cache, "entrylab", "linux", "vmlinuz")
-	if _, err := os.Stat(kernel); err != nil {
-		t.Skipf("no Linux kernel: run .ci/linux (%v)", err)
-	}
+	kernel := need.Linux(t)
 	release, err := Release(kernel)
 	if err != nil {
 		t.Fatal(err)

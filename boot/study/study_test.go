@@ -486,7 +486,7 @@ func TestRunRefused(t *testing.T) {
 func TestRunFullDisk(t *testing.T) {
 	store, _, _, err := result.OpenStore("/dev/full")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer store.Close()
 	var ran []int

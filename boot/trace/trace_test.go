@@ -1,21 +1,19 @@
 package trace
 
 import (
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 // TestNullCalls: the phases of every preset add up to what the guest counts
 // under icount.
 func TestNullCalls(t *testing.T) {
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skip("no qemu-system-x86_64: run `make deps`")
-	}
+	need.QEMU(t)
 	var list []stubs.Named
 	for _, p := range stubs.Presets() {
 		if p.Features() == 0 { // QEMU has none of those

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // TestLineFilter feeds Bochs's two outputs as they come, in pieces.
@@ -99,7 +101,7 @@ func TestDiskConfig(t *testing.T) {
 // one whose code halts: Bochs must be gone, with its X server, in both cases.
 func TestBochsDisk(t *testing.T) {
 	if err := Bochs.Available(t.Context(), nil); err != nil {
-		t.Skip(err)
+		need.Missing(t, err.Error())
 	}
 	for _, tt := range []struct {
 		name string

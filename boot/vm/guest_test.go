@@ -10,25 +10,21 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // scriptKernel assembles testdata/script.S, the guest that does what its
 // command line says, and returns its path.
 func scriptKernel(tb testing.TB) string {
 	tb.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		tb.Skipf("%v", ErrNoQEMU)
-	}
-	for _, tool := range []string{"as", "ld"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			tb.Skipf("no %s to assemble the test kernel with: run `make deps`, or apt-get install binutils", tool)
-		}
-	}
+	need.QEMU(tb)
+	as, ld := need.Tool(tb, "as"), need.Tool(tb, "ld")
 	dir := tb.TempDir()
 	obj, kernel := filepath.Join(dir, "script.o"), filepath.Join(dir, "script.elf")
 	for _, args := range [][]string{
-		{"as", "--32", "-o", obj, "testdata/script.S"},
-		{"ld", "-m", "elf_i386", "-Ttext-segment=0x100000", "-o", kernel, obj},
+		{as, "--32", "-o", obj, "testdata/script.S"},
+		{ld, "-m", "elf_i386", "-Ttext-segment=0x100000", "-o", kernel, obj},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			tb.Fatalf("%v: %v\n%s", args, err, out)

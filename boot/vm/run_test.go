@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // limit is for machines that end by themselves.
@@ -403,9 +405,7 @@ func TestRunKilled(t *testing.T) {
 		_, err := Run(t.Context(), Config{Engine: TCG, Kernel: kernel, Append: "c alive|;h", Timeout: limit, Console: os.Stdout})
 		t.Fatalf("the machine that should hang ended: %v", err)
 	}
-	if _, err := exec.LookPath("setpriv"); err != nil {
-		t.Skip("no setpriv (util-linux), without which QEMU cannot be told to end with its parent")
-	}
+	need.Tool(t, "setpriv")
 	kernel := scriptKernel(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestRunKilled$")
 	child.Env = append(os.Environ(), "VM_TEST_KERNEL="+kernel)

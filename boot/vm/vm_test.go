@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -84,9 +86,7 @@ func TestCommandLineByHand(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Run("real", func(t *testing.T) {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(ErrNoQEMU)
-		}
+		need.QEMU(t)
 		got, err := Version(t.Context())
 		if err != nil || got == "" || got[0] < '0' || got[0] > '9' || strings.Contains(got, "\n") {
 			t.Errorf("Version = %q, %v; want one line that starts with a number", got, err)

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // TestBadInput gives the command what it cannot use. The answer must be one
 // message that names the thing, and says what would do.
 func TestBadInput(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	hello, err := os.ReadFile(filepath.Join(programDir, "hello"))
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -156,7 +157,7 @@ func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // TestFullOutput: what cannot be written is no success.
 func TestFullOutput(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	hello := filepath.Join(programDir, "hello")
 	for _, args := range [][]string{
 		{"variants"},
@@ -177,7 +178,7 @@ func TestFullOutput(t *testing.T) {
 // TestProgress: the running step is shown on a terminal, and taken away again;
 // elsewhere nothing is shown.
 func TestProgress(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	boot := func() *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "boot", "-engine", "tcg", "-init", filepath.Join(programDir, "hello"))
 		cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
@@ -206,7 +207,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, term, want string) {
 	t.Helper()
 	screen, terminal, err := pty.Open()
 	if err != nil {
-		t.Skipf("no terminal to be had: %v", err)
+		t.Fatalf("no terminal to be had: %v", err)
 	}
 	defer screen.Close()
 	var stdout bytes.Buffer

@@ -17,6 +17,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -240,7 +241,7 @@ func TestCompared(t *testing.T) {
 // TestNothingToCompare: where the CPU lacks what a variant needs the table is
 // printed, and the exit is no success.
 func TestNothingToCompare(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	for _, format := range []string{"text", "bench"} {
 		status, stdout, stderr := played(t, "compare", "-engine", "icount", "-format", format, "linux-6.12", "linux-6.12+pti+pcid")
 		if status != exitError || !strings.Contains(stderr, "nothing to compare: linux-6.12+pti+pcid was not measured: the CPU has no PCID") {

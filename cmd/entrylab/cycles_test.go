@@ -18,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -205,7 +206,7 @@ func TestCompareFromCounted(t *testing.T) {
 // TestCompareKept: compare keeps the counts of the engines that need no KVM, and
 // the report shows them beside each other.
 func TestCompareKept(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	dir := t.TempDir()
 	results, report := filepath.Join(dir, "results.jsonl"), filepath.Join(dir, "report.html")
 	units := map[string]map[string]bool{}
@@ -250,7 +251,7 @@ func TestCompareKept(t *testing.T) {
 // nothing: an interrupted comparison keeps its boots, the next one goes on, and a
 // third has nothing left to do.
 func TestCompareBoots(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	var list []stubs.Named
 	for _, name := range []string{"linux-3.19", "heukelum-v2", "bare"} {
 		n, err := stubs.ParseVariant(name)

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // programDir holds the programs that tests give as -init.
@@ -56,18 +57,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})
 }
 
-// needQEMU skips the test where there is no QEMU.
-func needQEMU(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skip("no qemu-system-x86_64: run `make deps`")
-	}
-}
-
 // TestScript runs the command as a user does. The scripts find programs for
 // -init in $PROGRAMS and the root of the sources in $ROOT.
 func TestScript(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

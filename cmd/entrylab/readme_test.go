@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // TestReadme: the counts that the README shows are those that are printed now.
 // They do not depend on the host, nor on QEMU's version.
 func TestReadme(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	for _, tt := range []struct {
 		name        string
 		args        []string

@@ -15,16 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // TestStudyKilled ends a study's process at several points, by Ctrl-C and by
 // SIGKILL, and cuts its file as a lost machine would. In the end there is what a
 // study that nobody disturbed has, and no whole line that was there is gone.
 func TestStudyKilled(t *testing.T) {
-	needQEMU(t)
-	if testing.Short() {
-		t.Skip("boots many times")
-	}
+	need.QEMU(t)
 	dir := t.TempDir()
 	whole, path := filepath.Join(dir, "whole.jsonl"), filepath.Join(dir, "killed.jsonl")
 	args := []string{"study", "-engines", "icount,static", "-o"}

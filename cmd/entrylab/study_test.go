@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // goodRecord is a line of a results file.
@@ -65,9 +66,9 @@ func TestStudyBadInput(t *testing.T) {
 
 // TestStudyFullDisk: a study that cannot keep its figures ends with the reason.
 func TestStudyFullDisk(t *testing.T) {
-	needQEMU(t)
+	need.QEMU(t)
 	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	status, stdout, stderr := played(t, "study", "-engines", "icount", "-o", "/dev/full")
 	if status != exitError || stdout != "" || !strings.Contains(stderr, "could not be written") || !strings.Contains(stderr, "no space left on device") {
@@ -77,8 +78,8 @@ func TestStudyFullDisk(t *testing.T) {
 
 // TestBaseline measures a Linux kernel beside the generated ones.
 func TestBaseline(t *testing.T) {
-	needQEMU(t)
-	kernel := linuxKernel(t)
+	need.QEMU(t)
+	kernel := need.Linux(t)
 	path := filepath.Join(t.TempDir(), "results.jsonl")
 	status, stdout, stderr := played(t, "baseline", "-kernel", kernel, "-append", "", "-engine", "icount", "-o", path)
 	if status != 0 {
@@ -102,17 +103,4 @@ func TestBaseline(t *testing.T) {
 	if costs["Linux"] < 2*costs["linux-3.19"] || costs["linux-3.19"] < 10 {
 		t.Errorf("null calls take %v", costs)
 	}
-}
-
-// userCache is the user's cache folder, before the tests have one of their own.
-var userCache, _ = os.UserCacheDir()
-
-// linuxKernel is where .ci/linux puts a Linux kernel.
-func linuxKernel(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(userCache, "entrylab", "linux", "vmlinuz")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no Linux kernel: run .ci/linux (%v)", err)
-	}
-	return path
 }

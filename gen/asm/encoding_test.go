@@ -11,13 +11,14 @@ import (
 	"maps"
 	"math"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 var update = flag.Bool("update", false, "write testdata anew, encodings with GNU as")
@@ -443,9 +444,7 @@ func TestEncodings(t *testing.T) {
 // TestEncodingsLive compares the golden bytes with what the installed GNU as
 // makes of their texts.
 func TestEncodingsLive(t *testing.T) {
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no GNU as here")
-	}
+	need.Tool(t, "as")
 	rows := readGolden(t)
 	cases := encCases()
 	for i, got := range gnuCodes(t, cases) {

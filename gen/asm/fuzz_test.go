@@ -9,13 +9,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // source makes a listing out of bytes; behind their end come zeros.
@@ -388,9 +389,7 @@ func TestRandom(t *testing.T) {
 // TestRandomGNU compares whole random functions with what GNU as makes of
 // them, sizes of branches included.
 func TestRandomGNU(t *testing.T) {
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no GNU as here")
-	}
+	need.Tool(t, "as")
 	for _, bits := range []int{64, 32} {
 		var texts []string
 		var want []code

@@ -10,17 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// needs skips the test where a program is not installed.
-func needs(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
+	"github.com/entrylab/entrylab/internal/need"
+)
 
 // writeTree writes the sample image, and numbered lines for its sources, into
 // a new directory that stands for the module's root.
@@ -47,7 +39,7 @@ func writeTree(t *testing.T) string {
 }
 
 func TestAddr2line(t *testing.T) {
-	needs(t, "addr2line")
+	need.Tool(t, "addr2line")
 	cmd := exec.Command("addr2line", "-f", "-e", "x.elf", "0x100001", "0xffffffff80101002", "0xffffffff80101010", "0xffffffff80101025", "0xffffffff80103000")
 	cmd.Dir = writeTree(t)
 	out, err := cmd.CombinedOutput()
@@ -73,7 +65,7 @@ counter
 
 // TestGdb asks gdb what a user of its QEMU stub asks.
 func TestGdb(t *testing.T) {
-	needs(t, "gdb")
+	need.Tool(t, "gdb")
 	dir := writeTree(t)
 	for _, row := range []struct {
 		command string
@@ -144,7 +136,8 @@ const exitValue = 0x2a
 // TestBoot boots images on the machines that the kernel is for. The two that
 // QEMU refuses show that what this package promises is needed.
 func TestBoot(t *testing.T) {
-	needs(t, "qemu-system-x86_64", "timeout")
+	need.QEMU(t)
+	need.Tool(t, "timeout")
 	data := mustBytes(t, bootable())
 
 	note := binary.LittleEndian.AppendUint32(nil, xenNotePhys32Entry)

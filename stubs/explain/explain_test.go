@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/broken"
 	"github.com/entrylab/entrylab/stubs/gnuas"
@@ -166,9 +166,7 @@ func TestBroken(t *testing.T) {
 // TestGNU: what GNU as has assembled is explained the same, and is the same as
 // our own code where bytes and meaning are, whatever its source looks like.
 func TestGNU(t *testing.T) {
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no as")
-	}
+	need.Tool(t, "as")
 	fence, err := gnuas.Load("../gnuas/testdata/fence.S") // linux-4.1 with an LFENCE
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package gnuas
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,17 +12,11 @@ import (
 
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
 	"github.com/entrylab/entrylab/stubs/stubstest"
 )
-
-func needAs(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("as"); err != nil {
-		t.Skip("no as: install binutils")
-	}
-}
 
 // file writes a source file and returns its path.
 func file(t *testing.T, name, text string) string {
@@ -38,7 +31,7 @@ func file(t *testing.T, name, text string) string {
 // TestLoad compares what becomes of the file with the preset that it was
 // written after: but for the fence both have the same bytes in their way in.
 func TestLoad(t *testing.T) {
-	needAs(t)
+	need.Tool(t, "as")
 	n, err := Load("testdata/fence.S")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +71,7 @@ func TestLoad(t *testing.T) {
 // TestReplaced: each function that a file may have takes the place of the
 // base's, and its relocations of each kind find what they name.
 func TestReplaced(t *testing.T) {
-	needAs(t)
+	need.Tool(t, "as")
 	n, err := Load(file(t, "mine.S", `# entrylab: base heukelum-v2
 entry_SYSCALL_64:
 	call	*sys_call_table(, %rax, 8)	# 32S
@@ -134,7 +127,7 @@ __switch_to_asm:
 }
 
 func TestLoadErrors(t *testing.T) {
-	needAs(t)
+	need.Tool(t, "as")
 	const entry = "entry_SYSCALL_64:\n\tud2\n"
 	for _, tt := range []struct{ name, file, text, err string }{
 		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:3: Error: bad register name `%foo'"},
@@ -196,7 +189,7 @@ func TestLoadErrors(t *testing.T) {
 // TestInclude spot-checks names and values: all come from one walk.
 // TestNoTemporaryFolder: the message says which variable to set.
 func TestNoTemporaryFolder(t *testing.T) {
-	needAs(t)
+	need.Tool(t, "as")
 	file := filepath.Join("testdata", "fence.S")
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
 	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "set TMPDIR") {
@@ -224,7 +217,7 @@ func TestInclude(t *testing.T) {
 // same is proved as of that: each instruction leaves the same in each register
 // and slot, and as many claims hold on as many paths.
 func TestBases(t *testing.T) {
-	needAs(t)
+	need.Tool(t, "as")
 	for _, p := range stubs.Presets() {
 		t.Run(p.Name, func(t *testing.T) {
 			source, err := stubstest.Source(p.Named)

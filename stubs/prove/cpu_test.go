@@ -42,7 +42,7 @@ func newCPU(t *testing.T) *cpu {
 	c := &cpu{}
 	mem, err := syscall.Mmap(-1, 0, 2*layout.PageSize, syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
-		t.Skipf("no memory to run code from: %v", err)
+		t.Fatalf("no memory to run code from: %v", err)
 	}
 	t.Cleanup(func() { syscall.Munmap(mem) })
 	c.regs = (*cpuRegs)(unsafe.Pointer(&mem[layout.PageSize]))

@@ -1,0 +1,102 @@
+package need
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// machine is a folder with all programs that .ci's scripts use or look for, in
+// place of those of this machine. gdb is missing.
+func machine(t *testing.T, aptGet string) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	for _, name := range []string{"sh", "uname", "id", "env", "mkdir", "flock", "rm", "sed", "head", "tail", "touch", "chmod"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deps, err := os.ReadFile(root + "/.ci/deps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\s*need (\S+) `).FindAllStringSubmatch(string(deps), -1) {
+		if m[1] != "gdb" {
+			script(t, bin, m[1], "echo /dev/null") // the file that gcc is asked for
+		}
+	}
+	script(t, bin, "go", "")
+	script(t, bin, "apt-get", aptGet)
+	script(t, bin, "apt-cache", "echo '  Depends: linux-image-6.0'")
+	return bin
+}
+
+func script(t *testing.T, bin, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onMachine runs one of .ci's scripts there and returns its status and its last
+// line.
+func onMachine(t *testing.T, bin, name string) (status int, last string) {
+	t.Helper()
+	path, err := filepath.Abs(root + "/.ci/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", path)
+	cmd.Env = []string{"PATH=" + bin, "BIN=" + bin, "HOME=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return cmd.ProcessState.ExitCode(), lines[len(lines)-1]
+}
+
+// TestDeps: .ci/deps and .ci/linux end with 1 and name what could not be had.
+func TestDeps(t *testing.T) {
+	const installs = `case "$*" in *" gdb"*) touch "$BIN/gdb"; chmod +x "$BIN/gdb";; esac`
+	for _, tt := range []struct {
+		name, script, aptGet string
+		status               int
+		last                 string
+	}{
+		{"installed", "deps", installs, 0, "deps: installing gdb (apt-get)"},
+		{"not installed", "deps", "exit 100", 1, "deps: cannot install gdb: apt-get failed, see above"},
+		{"installed to no avail", "deps", "", 1, "deps: cannot install gdb: it is still missing after apt-get installed it"},
+		{"not fetched", "linux", "echo E: no net >&2; exit 100", 1, "linux: cannot fetch linux-image-6.0: E: no net"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bin := machine(t, tt.aptGet)
+			if status, last := onMachine(t, bin, tt.script); status != tt.status || last != tt.last {
+				t.Errorf("status %d, %q; want %d, %q", status, last, tt.status, tt.last)
+			}
+		})
+	}
+	t.Run("nothing missing", func(t *testing.T) {
+		bin := machine(t, "exit 100")
+		script(t, bin, "gdb", "")
+		if status, last := onMachine(t, bin, "deps"); status != 0 || last != "deps: nothing missing" {
+			t.Errorf("status %d, %q", status, last)
+		}
+	})
+	t.Run("no apt-get", func(t *testing.T) {
+		bin := machine(t, "")
+		if err := os.Remove(filepath.Join(bin, "apt-get")); err != nil {
+			t.Fatal(err)
+		}
+		if status, last := onMachine(t, bin, "deps"); status != 1 || !strings.HasPrefix(last, "deps: cannot install gdb: no apt-get here") {
+			t.Errorf("status %d, %q", status, last)
+		}
+	})
+}
