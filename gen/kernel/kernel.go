@@ -24,7 +24,7 @@ func Body() Program {
 	var p Program
 	for _, part := range []func() Program{
 		start, console, panics, traps,
-		messages, pages, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, signals, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
 		randoms, processes, control, features, performanceCounters, sysCallTable,

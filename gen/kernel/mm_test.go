@@ -11,7 +11,7 @@ import (
 func TestMemoryLinks(t *testing.T) {
 	p := Program{}
 	for _, part := range []func() Program{
-		messages, pages, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, slabs, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
 	} {
 		p.Add(part())
 	}

@@ -32,8 +32,6 @@ func mprotect() Program {
 			LOOP(
 				CMPQ(RBX, RBP),
 				BREAK(AE),
-				CMPQ(R12, memory.AreasEnd),
-				IF(AE, MOVQ(-ENOMEM, R13), BREAK()),
 				CMPQ(self.Start, RBX),
 				IF(A,
 					MOVQ(-ENOMEM, R13),
@@ -48,7 +46,7 @@ func mprotect() Program {
 				CMOVQA(RBP, RSI),
 				Block(items),
 				MOVQ(self.End, RBX),
-				ADDQ(areaSize, R12),
+				MOVQ(self.Next, R12),
 			),
 		}
 	}

@@ -14,7 +14,6 @@ const (
 // mremap is the system call that resizes and moves an area.
 func mremap() Program {
 	self := area(RAX)
-	next := Fields[layout.Area[Mem]](RAX.At(areaSize))
 	return Program{
 		Funcs: []Func{
 			FUNC("sys_mremap",
@@ -35,8 +34,6 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 				pageAlignUp(R12),
 				JE("EINVAL"),
 				CALL("find_area"),
-				CMPQ(RAX, memory.AreasEnd),
-				JE("EFAULT"),
 				CMPQ(RBX, self.Start),
 				JB("EFAULT"),
 				roomForAreas(5, "ENOMEM"),
@@ -97,13 +94,11 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 					JA("move"),
 					CMPQ(RSI, RBX),
 					JB("move"),
-					LEAQ(next.Start, RCX),
-					CMPQ(RCX, memory.AreasEnd),
-					IF(B,
-						CMPQ(RSI, next.Start),
-						JA("move"),
-					),
+					MOVQ(self.Next, RDI),
+					CMPQ(RSI, area(RDI).Start),
+					JA("move"),
 					MOVQ(RSI, self.End),
+					CALL("area_update"),
 					MOVQ(RBX, RDI),
 					CALL("merge_areas"),
 					MOVQ(RBX, RAX),

@@ -63,8 +63,7 @@ func pages() Program {
 				`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
 end of the linear map, without the kernel, the initramfs and the command line.
 Fails by boot_fail if it is too little.`,
-				LEAQ(Sym("mm_areas"), RAX),
-				MOVQ(RAX, memory.AreasEnd), // none yet
+				CALL("areas_init"),
 				LEAQ(Sym("mm_ranges"), RAX),
 				MOVQ(RAX, memory.Range),
 				MOVQ(RAX, memory.RangesEnd),

@@ -26,7 +26,8 @@ type Memory[T any] struct {
 	Range     T // address of the next MemRange to take from
 	RangesEnd T // address after the last MemRange
 
-	AreasEnd T // address after the last area of the table
+	AreaRoot T // the root of the tree of areas
+	AreaSeed T // what the next area's Weight comes from
 	// BrkStart and Brk are the ends of the heap that brk moves.
 	BrkStart, Brk T
 }
@@ -53,10 +54,37 @@ type Area[T any] struct {
 	// of; 0: zeros. SourceLen is how many bytes there are from there on; what
 	// follows in their last page is zero.
 	Source, SourceLen T
+
+	// All areas are a list in the order of their addresses, ...
+	Next, Prev T
+	// ... and a tree in the same order (a treap: no area weighs more than its
+	// parent). Left and Right stand together.
+	Parent, Left, Right T
+	// MaxGap is the longest of the gaps below the areas of this subtree: each
+	// reaches down to the area before.
+	MaxGap T
+	Weight T // a pseudo-random number
 }
 
-// MaxAreas is the size of the table of areas, a power of two.
-const MaxAreas = 512
+// SlabCache hands out objects of one size, cut from pages that are taken and
+// given back as needed.
+type SlabCache[T any] struct {
+	Size    T // of an object in bytes: a multiple of 8
+	Free    T // objects that are free
+	Partial T // list of the SlabPages with free objects
+}
+
+// SlabPage is at the start of a page of objects.
+type SlabPage[T any] struct {
+	Next, Prev T // SlabCache.Partial
+	Free       T // list of its free objects, linked by their first word
+	Used       T // objects handed out
+}
+
+// ReservePages is how many free pages the kernel leaves to the program: what it
+// would take for its own tables beyond that is ENOMEM, so that a program that
+// has asked for too much lives to see the error.
+const ReservePages = 64
 
 // Protection of an area (Linux include/uapi/asm-generic/mman-common.h).
 const (

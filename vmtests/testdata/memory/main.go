@@ -50,6 +50,7 @@ var parts = []struct {
 	{"brk", brks},
 	{"file", files},
 	{"buffers", buffers},
+	{"many areas", manyAreas},
 	{"churn", churn},
 }
 
@@ -387,6 +388,47 @@ func buffers() {
 	errno("path without an end", open(base), syscall.ENAMETOOLONG)
 	errno("path into the end", open(base+2*page-3), syscall.EFAULT)
 	munmap(base, 2*page)
+}
+
+// manyAreas maps as many areas as Linux allows, but for the few that there are
+// already, or as memory has room for, and takes them away in another order.
+func manyAreas() {
+	const most = 65_400 // vm.max_map_count is 65530
+	var info syscall.Sysinfo_t
+	syscall.Sysinfo(&info)
+	n := uintptr(0)
+	for ; n < most; n++ {
+		a, err := mmap(base+n*page, page, r|w*(n%2), mapAnon|mapNoReplace)
+		if err != 0 {
+			errno("one too many", err, syscall.ENOMEM)
+			check(info.Totalram < 32<<20, "%d areas in %d bytes of RAM", n, info.Totalram)
+			break
+		}
+		if a != base+n*page {
+			check(false, "area %d: %#x", n, a)
+			return
+		}
+	}
+	check(n > 1000, "only %d areas", n)
+	third := n / 3
+	for k := range uintptr(3) { // every third, back and forth
+		for i := range third {
+			if err := munmap(base+(3*(i*7919%third)+k)*page, page); err != 0 {
+				check(false, "round %d: munmap: %v", k, err)
+				return
+			}
+		}
+		_, err := mmap(base+(third/2*3+k)*page, page, r, mapAnon|mapNoReplace)
+		errno("one that is gone", err, 0)
+		if k < 2 {
+			_, err = mmap(base+(third/2*3+k+1)*page, page, r, mapAnon|mapNoReplace)
+			errno("the one after it", err, syscall.EEXIST)
+		}
+	}
+	munmap(base, n*page)
+	_, err := mmap(base, n*page, r, mapAnon|mapNoReplace)
+	errno("the whole", err, 0)
+	munmap(base, n*page)
 }
 
 // churn maps, touches and unmaps some 1 GB in pieces all over memory.
