@@ -20,7 +20,8 @@ const (
 	// arguments from the frame; it ends as SlowSYSRET: 4.6 on.
 	SlowC
 	// SlowOnly has no other way: all calls go through do_syscall_64, there is no
-	// fast path and no wrapper: 4.16 on.
+	// fast path and no wrapper: 4.16 on. As since 5.14 the number is an int: the
+	// upper half of RAX does not count.
 	SlowOnly
 )
 
@@ -207,7 +208,7 @@ var wrapped = []struct{ stub, handler string }{
 func (v Variant) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
-		MOVQ(RAX, RSI).C("the number"),
+		MOVSLQ(RAX, RSI).C("the number, an int"),
 		v.ibrsEnter(),
 		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
 		v.onlySYSRET(),
@@ -271,9 +272,11 @@ func (v Variant) popRegs() Block {
 func (v Variant) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
-	doc, enable, number, result := "do_syscall_64(regs)", v.enableAgain(), MOVQ(regs.OrigAX, RAX), Block{RETURN()}
+	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
+	number := Block{MOVQ(regs.OrigAX, RAX), CMPQ(RAX, layout.SysControlMax)}
 	if v.Slow == SlowOnly {
-		doc, enable, number, result = "do_syscall_64(regs, number)", v.enable(IRQDispatch), MOVQ(RSI, RAX), v.sysretResult(regs)
+		doc, enable, result = "do_syscall_64(regs, number)", v.enable(IRQDispatch), v.sysretResult(regs)
+		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysControlMax)} // see IntNumber
 	}
 	return FUNC("do_syscall_64."+suffix, doc+` makes a call from its frame, which is whole. It does all
 work that is then asked for, and leaves interrupts off.`,
@@ -282,7 +285,6 @@ work that is then asked for, and leaves interrupts off.`,
 		TESTL(layout.TIFEntryWork, thread.Flags).C("a tracer?"),
 		JNE("syscall_trace_enter"),
 		number,
-		CMPQ(RAX, layout.SysControlMax),
 		JA("syscall_return").C("the ax slot holds -ENOSYS"),
 		MOVQ(regs.DI, RDI),
 		MOVQ(regs.SI, RSI),

@@ -128,7 +128,7 @@ var presets = []Preset{
 		Named:   Named{Name: "linux-6.12", Variant: linux612},
 		Release: "Linux 6.12",
 		Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
-		Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here, and the number has 64 bits",
+		Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
 	},
 	{
 		Named:   isolated("linux-6.12+pti", CR3Switch),

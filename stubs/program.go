@@ -180,6 +180,10 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 	return info
 }
 
+// IntNumber reports whether a call's number is an int, EAX alone, and not all of
+// RAX: Linux has both.
+func (v Variant) IntNumber() bool { return v.Slow == SlowOnly }
+
 // Frame returns what the frame of an ordinary call is: the slots that hold the
 // user's value when the handler runs, and those that there is room for.
 func (v Variant) Frame() (defined, room layout.Slots) {

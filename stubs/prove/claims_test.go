@@ -2,6 +2,7 @@ package prove
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,15 @@ func last(function string, items ...asm.Item) func(*asm.Program) error {
 		f.Body = slices.Concat(f.Body[:len(f.Body)-1], asm.Block(items))
 		return nil
 	}
+}
+
+// compareNumber puts items in the place of the move and the comparison by which
+// do_syscall_64 takes an int for the number.
+func compareNumber(items ...asm.Item) func(*asm.Program) error {
+	return both(
+		broken.Edit("do_syscall_64", "MOVL RSI, RAX"),
+		broken.Edit("do_syscall_64", fmt.Sprintf("CMPL RAX, $%#x", layout.SysControlMax), items...),
+	)
 }
 
 // bareCalls is bare's entry with a call of a handler, sound but for the look at
@@ -154,6 +164,13 @@ func TestClaims(t *testing.T) {
 		{"RCX made canonical", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(asm.RSP.At(regs.SP.Off), asm.RSP)), Proved, ""},
 		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
+		{"a number of 64 bits where it is an int", "linux-6.12", both(
+			broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)),
+			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysControlMax)),
+		), Refuted, "only numbers beyond the table have no handler; it is from 0 on"},
+		{"an int compared with 64 bits", "linux-6.12", compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysControlMax)), Proved, ""},
+		{"an int that is not extended", "linux-6.12", broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)), Proved, ""},
+		{"an int where it has 64 bits", "linux-4.6", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.MOVL(asm.RAX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},
 		{"a number that is computed", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "the number is in the table: the result of XOR"},
 
@@ -199,7 +216,7 @@ func TestClaims(t *testing.T) {
 				t.Fatal(err)
 			}
 			if proof.Outcome() != tt.outcome {
-				t.Errorf("it is %v, want %v", proof.Outcome(), tt.outcome)
+				t.Errorf("it is %v, want %v\n%v", proof.Outcome(), tt.outcome, proof.Err())
 			}
 			if tt.outcome == Proved {
 				return

@@ -205,14 +205,7 @@ func (m *machine) signExtend(st *state, in *inst) bool {
 	if !ok {
 		return false
 	}
-	v := w.v
-	shift := 64 - 8*uint64(in.from)
-	if v.t == nil {
-		v = known(uint64(int64(v.c<<shift) >> shift))
-	} else {
-		v = unfollowed("a value with its sign", v.fromUser()).value()
-	}
-	return m.write(st, in.dst, in.width, word{m.ts.and(v, maskOf(in.width)), w.by})
+	return m.write(st, in.dst, in.width, word{m.ts.and(m.ts.sext(w.v, in.from), maskOf(in.width)), w.by})
 }
 
 // bit is BT, BTS, BTR and BTC.

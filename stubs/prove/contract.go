@@ -134,8 +134,7 @@ func (m *machine) dispatch(st *state, index value) {
 	if m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
-	user := m.s.user[rAX].value()
-	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, user)
+	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, m.number())
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
 	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
 	ok = m.onTable(st, f) && ok
@@ -174,6 +173,15 @@ func (m *machine) dispatch(st *state, index value) {
 	st.note("the handler is any other")
 	st.expect.called = true
 	m.result(st, f)
+}
+
+// number is the number of the call.
+func (m *machine) number() value {
+	rax := m.s.user[rAX].value()
+	if m.axes.IntNumber() {
+		return m.ts.and(rax, maskOf(4))
+	}
+	return rax
 }
 
 // interrupts checks that they are as the variant promises for handlers.
@@ -479,7 +487,7 @@ func (m *machine) answered(st *state, f *function) bool {
 		m.holds(st, claimAnswered, 0, f)
 		return true
 	}
-	least, _ := m.at(st).limits(m.s.user[rAX].value())
+	least, _ := m.at(st).limits(m.number())
 	return m.check(st, claimAnswered, 0, f, least > layout.SysControlMax, func() (string, string, *origin) {
 		return "from " + constant(least) + " on", "from " + constant(layout.SysControlMax+1) + " on", nil
 	})

@@ -258,6 +258,9 @@ func evaluate(v value, input map[*term]uint64) (uint64, bool) {
 		x >>= v.t.k
 	case isShl:
 		x <<= v.t.k
+	case isSext:
+		shift := 64 - 8*v.t.k
+		x = uint64(int64(x<<shift) >> shift)
 	case isSar:
 		x = uint64(int64(x) >> v.t.k)
 	}

@@ -49,7 +49,8 @@
 //   - Of each instruction: it touches only what is the variant's; a scratch word
 //     is read only while it is this thread's; interrupts are off while RSP or GS is
 //     the user's, and throughout the switch; POPFQ does not set TF.
-//   - At the call through sys_call_table: the number is RAX, in the table; each
+//   - At the call through sys_call_table: the number is RAX, with slow=only EAX, in
+//     the table; each
 //     slot in Defined holds what it should, no slot in Room and not in Defined was
 //     written; the arguments are in their registers, R10's in RCX; RSP is at the
 //     frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts are as

@@ -1,5 +1,7 @@
 package prove
 
+import "math/bits"
+
 // facts is what the branches taken so far tell of the terms: a list that paths
 // share up to where they part.
 type facts struct {
@@ -43,8 +45,17 @@ func (r resolver) resolve(v value) value {
 		return v
 	}
 	x := r.resolve(v.t.x)
-	if v.t.op == isAnd && v.t.k&^r.zeros(x) == 0 {
+	switch {
+	case v.t.op == isAnd && v.t.k&^r.zeros(x) == 0:
 		return known(v.c)
+	case v.t.op == isAnd && ^v.t.k&^r.zeros(x) == 0: // it takes nothing away
+		return x.add(v.c)
+	case v.t.op == isSext:
+		// Below the sign bit sign and zero extension are the same.
+		n := uint8(v.t.k)
+		if _, most := r.bounds(v.t); most < signBit(n) {
+			return r.resolve(r.ts.and(x, maskOf(n))).add(v.c)
+		}
 	}
 	if x == v.t.x {
 		return v
@@ -61,6 +72,8 @@ func (r resolver) resolve(v value) value {
 		w = r.ts.shl(x, v.t.k)
 	case isSar:
 		w = r.ts.sar(x, v.t.k)
+	case isSext:
+		w = r.ts.sext(x, uint8(v.t.k))
 	case isEntry:
 		w = r.ts.make(isEntry, x, v.t.k)
 	}
@@ -78,8 +91,12 @@ func (r resolver) zeros(v value) uint64 {
 	}
 	var z uint64
 	for f := r.fs; f != nil; f = f.before {
-		if f.kind == factZero && f.t == v.t {
+		switch {
+		case f.t != v.t:
+		case f.kind == factZero:
 			z |= f.k
+		case f.kind == factMax:
+			z |= ^uint64(0) << bits.Len64(f.k)
 		}
 	}
 	switch v.t.op {
@@ -137,16 +154,32 @@ func (r resolver) limits(v value) (least, most uint64) {
 	case isShr:
 		most = ^uint64(0) >> v.t.k
 	}
+	floor, ceiling := r.bounds(v.t)
+	return max(least, floor), min(most, ceiling)
+}
+
+// bounds are the least and the greatest that the facts allow a term to be.
+func (r resolver) bounds(t *term) (least, most uint64) {
+	most = ^uint64(0)
 	for f := r.fs; f != nil; f = f.before {
-		if f.t == v.t && f.kind == factMax {
+		switch same := f.t == t || zeroExtends(t, f); {
+		case same && f.kind == factMax:
 			most = min(most, f.k)
-		}
-		if f.t == v.t && f.kind == factMin {
+		case same && f.kind == factMin:
 			least = max(least, f.k)
 		}
 	}
 	return least, most
 }
+
+// zeroExtends reports whether t is the zero extension of what f tells of the
+// sign extension, with a bound below the sign bit, which then holds for both.
+func zeroExtends(t *term, f *facts) bool {
+	return f.t.op == isSext && t.op == isAnd && t.x == f.t.x && t.k == maskOf(uint8(f.t.k)) && f.k < signBit(uint8(f.t.k))
+}
+
+// signBit is the highest bit of the lowest n bytes.
+func signBit(n uint8) uint64 { return 1 << (8*n - 1) }
 
 // truth is what is known of a condition.
 type truth int8

@@ -20,7 +20,7 @@ func TestFacts(t *testing.T) {
 		ts := &terms{}
 		var fs *facts
 		input := map[*term]uint64{}
-		some := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 16), rapid.SampledFrom([]uint64{0, 1, 0x100, 1 << 47, 1<<47 - 1, 0xffff << 47, 0x1ffff << 47, 1<<64 - 1}))
+		some := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 16), rapid.SampledFrom([]uint64{0, 1, 0x100, 1 << 31, 1<<32 + 5, 1<<32 - 1, 1 << 47, 1<<47 - 1, 0xffff << 47, 0x1ffff << 47, 1<<64 - 1}))
 		var values []model
 		for _, name := range []string{"a", "b", "c"} {
 			s := symbol(name, name == "a")
@@ -37,7 +37,7 @@ func TestFacts(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			x := pick("x")
-			switch rapid.IntRange(0, 7).Draw(t, "step") {
+			switch rapid.IntRange(0, 8).Draw(t, "step") {
 			case 0:
 				mask := some.Draw(t, "mask")
 				values = append(values, model{ts.and(x.v, mask), x.n & mask})
@@ -56,6 +56,9 @@ func TestFacts(t *testing.T) {
 			case 5:
 				n := some.Draw(t, "offset")
 				values = append(values, model{x.v.add(n), x.n + n})
+			case 6:
+				n := rapid.SampledFrom([]uint8{1, 2, 4}).Draw(t, "bytes")
+				values = append(values, model{ts.sext(x.v, n), uint64(int64(x.n<<(64-8*n)) >> (64 - 8*n))})
 			default:
 				y := pick("y")
 				p, holds := predicate{equal, x.v, y.v}, x.n == y.n
@@ -112,6 +115,10 @@ func TestDecides(t *testing.T) {
 		{name: "an address that is canonical", facts: []predicate{{equal, ts.shr(a, 47), known(0)}}, p: predicate{below, a, known(1 << 47)}, want: isTrue},
 		{name: "the same from another", facts: []predicate{{below, a, known(1 << 47)}, {equal, b.value(), a}}, p: predicate{equal, ts.shr(b.value(), 47), known(0)}, want: isTrue},
 		{name: "a slot's number", facts: []predicate{{equal, a, known(7)}}, p: predicate{equal, ts.and(ts.and(a, 0xffffffff), 4), known(0)}, want: isFalse},
+		{name: "an int in the table", facts: []predicate{{below, ts.sext(a, 4), known(100)}}, p: predicate{equal, ts.sext(a, 4), ts.and(a, 1<<32-1)}, want: isTrue},
+		{name: "an int that may be beyond it", facts: []predicate{{below, ts.sext(a, 4), known(1 << 32)}}, p: predicate{equal, ts.sext(a, 4), ts.and(a, 1<<32-1)}, want: isOpen},
+		{name: "an int beyond it", not: []predicate{{below, ts.sext(a, 4), known(100)}}, p: predicate{below, ts.and(a, 1<<32-1), known(100)}, want: isFalse},
+		{name: "a number that is an int", facts: []predicate{{below, a, known(100)}}, p: predicate{equal, a, ts.and(a, 1<<32-1)}, want: isTrue},
 		{name: "not the same", not: []predicate{{equal, a, b.value()}}, p: predicate{equal, a, b.value()}, want: isFalse},
 		{name: "nothing", p: predicate{equal, a, b.value()}, want: isOpen},
 	} {

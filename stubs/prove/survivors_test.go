@@ -107,7 +107,7 @@ var survivors = []survivor{
 		"all registers are loaded from the frame afterwards"),
 	survives("do_syscall_64", `MOVQ PtRegs.(SI|DX|R8|R9)\(RBX\), R.*`, anyResult,
 		"in 4.6: the register holds the user's argument still, and the one that is loaded instead is not needed"),
-	survives("do_syscall_64", "MOVQ RSI, RAX", anyResult,
+	survives("do_syscall_64", "MOVL RSI, RAX", "register is RAX",
 		"in 6.12: RAX holds the number still"),
 	survives("entry_SYSCALL_64", "XORL RSI, RSI", "deleted|"+register,
 		"in 6.12: the number is put in RSI next, and what is cleared twice or too late is cleared"),
@@ -145,7 +145,7 @@ var survivors = []survivor{
 		"it keeps RBX, which is loaded from the frame afterwards"),
 	survives("do_syscall_64", `MOVQ PtRegs.R9\(RBX\), R9`, "it changes places with CALL .*",
 		"in 4.6: R9 holds the user's argument still"),
-	survives("do_syscall_64", "MOVQ RSI, RAX", "it changes places with CMPQ RAX, .*",
+	survives("do_syscall_64", "MOVL RSI, RAX", "it changes places with CMPL RAX, .*",
 		"in 6.12: RAX holds the number still"),
 
 	survives("entry_SYSCALL_64", `PUSHQ PtRegs.SP\(RDI\)`, runTwice,

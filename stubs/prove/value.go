@@ -32,6 +32,7 @@ const (
 	isShr           // x shifted right by k
 	isShl           // x shifted left by k
 	isSar           // x shifted right by k, the sign into the bits that get free
+	isSext          // the lowest k bytes of x, their sign into all other bits
 	isEntry         // the word x of sys_call_table
 )
 
@@ -92,6 +93,8 @@ func (ts *terms) and(v value, mask uint64) value {
 		return ts.and(v.t.x, v.t.k&mask)
 	case v.c == 0 && v.t.op == isOr:
 		return ts.or(ts.and(v.t.x, mask), v.t.k&mask)
+	case v.c == 0 && v.t.op == isSext && mask&^maskOf(uint8(v.t.k)) == 0:
+		return ts.and(v.t.x, mask)
 	}
 	return ts.make(isAnd, v, mask)
 }
@@ -134,6 +137,18 @@ func (ts *terms) sar(v value, n uint64) value {
 		return v
 	}
 	return ts.make(isSar, v, n)
+}
+
+// sext is the sign extension of the lowest n bytes.
+func (ts *terms) sext(v value, n uint8) value {
+	switch {
+	case v.t == nil:
+		shift := 64 - 8*n
+		return known(uint64(int64(v.c<<shift) >> shift))
+	case v.c == 0 && v.t.op == isAnd && maskOf(n)&^v.t.k == 0:
+		v = v.t.x
+	}
+	return ts.make(isSext, v, uint64(n))
 }
 
 func (ts *terms) shl(v value, n uint64) value {
@@ -187,6 +202,8 @@ func (t *term) String() string {
 		return fmt.Sprintf("(%v << %d)", t.x, t.k)
 	case isSar:
 		return fmt.Sprintf("(%v >> %d with its sign)", t.x, t.k)
+	case isSext:
+		return fmt.Sprintf("(%v, %d bytes with their sign)", t.x, t.k)
 	case isEntry:
 		return fmt.Sprintf("sys_call_table[%v]", t.x)
 	}

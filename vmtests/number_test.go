@@ -1,0 +1,31 @@
+package vmtests
+
+import (
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// TestNumber runs testdata/c/number.c on every preset: the number of a call is
+// RAX, or as in Linux 6.12 EAX.
+func TestNumber(t *testing.T) {
+	init := cProgram(t, "number")
+	for _, p := range stubs.Presets() {
+		if p.Variant.Bare {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			want := "1 -38 -38 -38 -38\n" // PID 1, -ENOSYS
+			if p.Variant.IntNumber() {
+				want = "1 1 1 -38 -38\n"
+			}
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{p.Named}, Init: init, VM: machineFor(t, p.Named, vm.ICount)})
+			if res.Outcome != vm.Exited || res.Status != 0 || console != want {
+				t.Errorf("console is %q, want %q\n%s", console, want, res.Report())
+			}
+		})
+	}
+}
