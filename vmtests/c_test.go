@@ -45,6 +45,8 @@ func TestC(t *testing.T) {
 		{"signals", vm.ICount, all},
 		{"stress", vm.ICount, all},
 		{"threads", vm.TCG, ends},
+		{"queue", vm.TCG, ends},
+		{"robust", vm.TCG, ends},
 		{"sched", vm.ICount, ends}, // its sleeps are compared
 		{"fpu", vm.TCG, ends},
 		{"libc", vm.TCG, ends},

@@ -11,6 +11,7 @@ const (
 	EINTR        = 4
 	EIO          = 5
 	ENXIO        = 6
+	E2BIG        = 7
 	EBADF        = 9
 	EAGAIN       = 11
 	ENOMEM       = 12

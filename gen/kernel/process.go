@@ -20,6 +20,7 @@ const (
 	rlimitStack  = 3
 	rlimitCore   = 4
 	rlimitNoFile = 7
+	rlimitSigs   = 11 // RLIMIT_SIGPENDING
 	rlimitNum    = 16
 
 	rlimInfinity = ^uint64(0)
@@ -86,6 +87,8 @@ func processes() Program {
 			hard = soft
 		case rlimitNoFile:
 			soft, hard = layout.MaxFD, layout.MaxFD
+		case rlimitSigs:
+			soft, hard = layout.MaxSigPending, layout.MaxSigPending
 		case rlimitCore: // there is nowhere to write one
 			soft, hard = 0, 0
 		}

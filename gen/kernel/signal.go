@@ -32,6 +32,10 @@ const (
 
 	siUser  = 0  // si_code of kill
 	siTkill = -6 // si_code of tkill and tgkill
+	// siDethread and siAsyncNL end the range of codes whose siginfo is known
+	// (Linux include/uapi/asm-generic/siginfo.h).
+	siDethread = -7
+	siAsyncNL  = -60
 
 	initPID = 1
 )
@@ -56,7 +60,9 @@ var (
 	actionSize = SizeOf[layout.SigAction[Mem]]()
 )
 
-func sigAction(r Reg) layout.SigAction[Mem] { return Fields[layout.SigAction[Mem]](r) }
+func sigAction(r Reg) layout.SigAction[Mem]   { return Fields[layout.SigAction[Mem]](r) }
+func sigPending(r Reg) layout.SigPending[Mem] { return Fields[layout.SigPending[Mem]](r) }
+func sigQueue(r Reg) layout.SigQueue[Mem]     { return Fields[layout.SigQueue[Mem]](r) }
 
 // actionOf puts the address of signal signo's action into to.
 func actionOf(signo, to Reg) Block {
@@ -68,9 +74,8 @@ func actionOf(signo, to Reg) Block {
 }
 
 // signals is the sending of signals: to one thread, or to the process, that is
-// to any thread that does not block it. Signals are masks; what si_code says
-// follows from which mask it came by. A real-time signal sent twice while
-// pending comes once.
+// to any thread that does not block it. Those that wait are a mask; what has to be
+// told of one beyond that it came by kill or tkill is in a SigQueue (sigqueue.go).
 //
 // Unlike Linux, where init is immune, a signal without a handler does here
 // what it would do to any other process.
@@ -86,8 +91,8 @@ func signals() Program {
 				`recalc_sigpending sets TIFSigPending of thread RDI to whether a signal is
 pending that it does not block or that it waits for; ZF is set if none is.
 Clobbers RAX, RDX only.`,
-				MOVQ(sigs.Pending, RAX),
-				ORQ(t.SigPending, RAX),
+				MOVQ(sigs.Pending.Mask, RAX),
+				ORQ(t.Pending.Mask, RAX),
 				MOVQ(t.SigBlocked, RDX),
 				NOTQ(RDX),
 				ORQ(t.SigWait, RDX),
@@ -101,7 +106,7 @@ Clobbers RAX, RDX only.`,
 				TESTQ(RAX, RAX),
 				RETURN(),
 			),
-			FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. Turns interrupts off.",
+			FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. IF is 0: a timer's signal may come at any time.",
 				ANDQ(^sigUnblockable, RSI),
 				MOVQ(gs.Current, RDI),
 				MOVQ(RSI, t.SigBlocked),
@@ -111,10 +116,9 @@ Clobbers RAX, RDX only.`,
 			FUNC("retarget_signals",
 				`retarget_signals sees to it that each signal that waits for the process is
 known to a thread that does not block it: the one that knew may block it now, or
-be gone. Turns interrupts off.`,
-				CMPQ(sigs.Pending, 0),
+be gone. IF is 0.`,
+				CMPQ(sigs.Pending.Mask, 0),
 				IF(E, RETURN()),
-				CLI(),
 				MOVQ(sched.All, RBX),
 				LOOP(
 					TESTQ(RBX, RBX),
@@ -129,7 +133,7 @@ be gone. Turns interrupts off.`,
 				),
 				RETURN(),
 			).Saving(RBX),
-			FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers RCX.",
+			FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers only RCX.",
 				actionOf(RDI, RAX),
 				CMPQ(act.Handler, sigIGN),
 				IF(A, returns(0)),
@@ -143,35 +147,40 @@ be gone. Turns interrupts off.`,
 			),
 			FUNC("send_signal",
 				`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
-wakes a thread that it interrupts. Turns interrupts off.`,
+wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if by
+tkill or kill. Turns interrupts off.`,
 				CLI(),
-				MOVL(RDI, R12),
+				MOVQ(RDX, R12),
 				MOVQ(RSI, RBX),
 				LEAL(RDI.At(-1), RCX),
 				XORL(R13, R13),
 				BTSQ(RCX, R13), // its bit
-				CALL("signal_ignored"),
-				MOVL(RAX, R14),
 				TESTQ(RBX, RBX),
 				IF(E,
-					MOVQ(R13, RDI),
+					MOVQ(R13, RSI),
 					CALL("signal_target"),
 					TESTQ(RAX, RAX),
 					IF(E, // all block it: it is kept, and may yet get a handler
-						ORQ(R13, sigs.Pending),
+						LEAQ(sigs.Pending.Mask, RDX),
+						TESTQ(R12, R12),
+						IF(NE, CALL("sigqueue_add")),
+						ORQ(R13, sigs.Pending.Mask),
 						JMP("done"),
 					),
 					MOVQ(RAX, RBX),
-					LEAQ(sigs.Pending, RDX),
+					LEAQ(sigs.Pending.Mask, RDX),
 				).ELSE(
-					LEAQ(rbx.SigPending, RDX),
+					LEAQ(rbx.Pending.Mask, RDX),
 				),
 				TESTQ(R13, rbx.SigBlocked),
 				IF(E,
-					TESTL(R14, R14),
-					JNE("done"),
+					CALL("signal_ignored"),
+					TESTL(RAX, RAX),
+					JNE("ignored"),
 				),
-				ORQ(R13, RDX.At(0)),
+				TESTQ(R12, R12),
+				IF(NE, CALL("sigqueue_add")),
+				ORQ(R13, sigPending(RDX).Mask),
 				MOVQ(RBX, RDI),
 				CALL("recalc_sigpending"),
 				IF(NE,
@@ -180,8 +189,14 @@ wakes a thread that it interrupts. Turns interrupts off.`,
 				),
 				LABEL("done"),
 				RETURN(),
-			).Saving(RBX, R12, R13, R14),
-			FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RDI or waits for it, or 0. Clobbers RCX, RDX.",
+				LABEL("ignored"),
+				TESTQ(R12, R12),
+				JE("done"),
+				MOVQ(R12, RDI),
+				CALL(sigQueue(RDI).Release),
+				RETURN(),
+			).Saving(RBX, R12, R13),
+			FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI or waits for it, or 0. Clobbers RCX, RDX.",
 				XORL(RAX, RAX),
 				MOVQ(sched.All, RCX),
 				LOOP(
@@ -190,7 +205,7 @@ wakes a thread that it interrupts. Turns interrupts off.`,
 					MOVQ(thread(RCX).SigWait, RDX),
 					NOTQ(RDX),
 					ANDQ(thread(RCX).SigBlocked, RDX),
-					TESTQ(RDI, RDX),
+					TESTQ(RSI, RDX),
 					IF(E, MOVQ(RCX, RAX)),
 					MOVQ(thread(RCX).AllNext, RCX),
 				),

@@ -17,6 +17,8 @@ type Sched[T any] struct {
 	Dead    T // threads whose stack nobody runs on any more
 	Threads T // number of living threads
 	LastTID T
+	// LeaderStatus is what the process's first thread gave to exit, once it has.
+	LeaderStatus T
 
 	// The counts of Stats.
 	Switches, MMSwitches, UserPreemptions, KernelPreemptions, Ticks T

@@ -7,10 +7,44 @@ type SigAction[T any] struct{ Handler, Flags, Restorer, Mask T }
 // NumSignals is the number of signals, 1 to 64.
 const NumSignals = 64
 
+// MinRTSignal is the first of the real-time signals, of which each that is sent
+// waits by itself.
+const MinRTSignal = 32
+
+// MaxSigPending is the number of signals that can wait with a SigQueue of their
+// own, POSIX timers included (RLIMIT_SIGPENDING).
+const MaxSigPending = 4096
+
 // Signals is the process's part of signal handling.
 type Signals[T any] struct {
-	Pending T // mask of signals sent to the process, for any thread that does not block them
+	Pending SigPending[T] // sent to the process, for any thread that does not block them
+	Queued  T             // SigQueues in use, at most MaxSigPending
 	Actions [NumSignals]SigAction[T]
+}
+
+// SigPending is the signals that wait for a thread or for the process (Linux
+// include/linux/signal_types.h, struct sigpending). A signal of the mask that has
+// no SigQueue was sent by kill or tkill.
+type SigPending[T any] struct {
+	Mask       T // bit n-1 is signal n
+	Head, Tail T // SigQueues in the order that they were sent; Tail counts only if Head is not 0
+}
+
+// SigQueue is a signal that waits with its siginfo.
+type SigQueue[T any] struct {
+	Next T
+	// Release is the function that is called, with the SigQueue in RDI, when it is
+	// off its list.
+	Release T
+	Info    KernelSigInfo[T]
+}
+
+// KernelSigInfo is what the kernel keeps of a siginfo_t: its first 48 bytes. The
+// others are 0 (Linux include/linux/signal_types.h, kernel_siginfo).
+type KernelSigInfo[T any] struct {
+	SignoErrno T // 32 bits each
+	Code       T // 32 bits and padding
+	Fields     [4]T
 }
 
 // SigStack is stack_t as sigaltstack passes it; the upper half of Flags is

@@ -138,24 +138,30 @@ type Thread[T any] struct {
 	FutexNext T // the queue of a hash bucket
 	FutexPrev T
 
-	SigBlocked  T // mask; bit n-1 is signal n
-	SigPending  T // mask of signals sent to this thread alone
-	SigWait     T // mask of those that rt_sigtimedwait waits for, blocked or not
-	SavedMask   T // mask to restore when a suspended wait ends
-	RestoreMask T // 1 if SavedMask is in force
-	SigForced   T // signo of a synchronous signal, delivered before all others; 0: none
-	SigCode     T // its si_code
-	SigAddr     T // its si_addr
-	TrapNo      T // of the last exception, for signal frames
-	ErrorCode   T
-	CR2         T
-	AltSP       T // sigaltstack: lowest address, size (0: none), flags
-	AltSize     T
-	AltFlags    T
-	ClearTID    T    // user address to clear and wake at exit; 0: none
-	FileWait    T    // File that a sleeping call waits for, -1: any; 0: none
-	FileEvents  T    // EPOLL mask that it waits for
-	Comm        [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
+	SigBlocked  T             // mask; bit n-1 is signal n
+	Pending     SigPending[T] // sent to this thread alone
+	SigWait     T             // mask of those that rt_sigtimedwait waits for, blocked or not
+	SavedMask   T             // mask to restore when a suspended wait ends
+	RestoreMask T             // 1 if SavedMask is in force
+	SigForced   T             // signo of a synchronous signal, delivered before all others; 0: none
+	SigCode     T             // its si_code
+	// SigAddr is, of the signal that is being delivered, si_addr, or si_pid and
+	// si_uid. Its si_errno and the words behind SigAddr are 0 unless SigFull is 1.
+	SigAddr    T
+	SigFull    T
+	SigErrno   T
+	SigRest    [3]T
+	TrapNo     T // of the last exception, for signal frames
+	ErrorCode  T
+	CR2        T
+	AltSP      T // sigaltstack: lowest address, size (0: none), flags
+	AltSize    T
+	AltFlags   T
+	ClearTID   T    // user address to clear and wake at exit; 0: none
+	RobustList T    // user address of set_robust_list's head; 0: none
+	FileWait   T    // File that a sleeping call waits for, -1: any; 0: none
+	FileEvents T    // EPOLL mask that it waits for
+	Comm       [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T

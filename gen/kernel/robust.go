@@ -1,0 +1,153 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// A futex word that is a lock (Linux include/uapi/linux/futex.h).
+const (
+	futexWaiters   = 0x8000_0000 // FUTEX_WAITERS: who unlocks must wake
+	futexOwnerDied = 0x4000_0000 // FUTEX_OWNER_DIED
+	futexTIDMask   = 0x3fff_ffff // FUTEX_TID_MASK: its owner
+
+	robustListLimit = 2048 // ROBUST_LIST_LIMIT: the list is the user's and may be a circle
+)
+
+// robustLists is what becomes of the locks that a thread holds when it ends: it
+// keeps a list of them in its own memory, and the kernel marks each so that the
+// next owner learns of it (Linux Documentation/locking/robust-futex-ABI.rst).
+func robustLists() Program {
+	head := func(r Reg) layout.RobustListHead[Mem] { return Fields[layout.RobustListHead[Mem]](r) }
+	size := SizeOf[layout.RobustListHead[Mem]]()
+	onStack := head(RSP)
+	return Program{Funcs: []Func{
+		FUNC("sys_set_robust_list", "sys_set_robust_list(head RDI, size RSI).",
+			CMPQ(RSI, size),
+			IF(NE, fail(EINVAL)),
+			MOVQ(gs.Current, RAX),
+			MOVQ(RDI, thread(RAX).RobustList),
+			returns(0),
+		),
+		FUNC("sys_get_robust_list", "sys_get_robust_list(tid EDI, head RSI, size RDX) writes the head's address and its size.",
+			MOVQ(RSI, RBX),
+			MOVQ(gs.Current, RAX),
+			TESTL(RDI, RDI),
+			IF(NE,
+				CALL("find_thread"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(ESRCH)),
+			),
+			MOVQ(thread(RAX).RobustList, R12),
+			MOVQ(RDX, RDI),
+			MOVL(size, RSI),
+			CALL("put_user_long"),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVQ(RBX, RDI),
+			MOVQ(R12, RSI),
+			CALL("put_user_long"),
+			RETURN(),
+		).Saving(RBX, R12),
+		FUNC("exit_robust_list",
+			`exit_robust_list lets go of the locks on the current thread's list, and of the
+one that it was about to put there or take off. The list ends where it cannot be
+read. An entry's lowest bit says that the lock is a PI futex.`,
+			MOVQ(gs.Current, RAX),
+			MOVQ(thread(RAX).RobustList, RBX),
+			TESTQ(RBX, RBX),
+			IF(E, RETURN()),
+			SUBQ(size, RSP),
+			MOVQ(RSP, RDI),
+			MOVQ(RBX, RSI),
+			MOVL(size, RDX),
+			CALL("copy_from_user"),
+			MOVQ(onStack.Next, R12),
+			MOVQ(onStack.Offset, R13),
+			MOVQ(onStack.Pending, R14),
+			ADDQ(size, RSP),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVL(robustListLimit, R15),
+			LOOP(
+				MOVQ(R12, RDI),
+				ANDQ(-2, RDI),
+				CMPQ(RDI, RBX),
+				BREAK(E), // all round
+				CALL("get_user_long"),
+				PUSHQ(RAX), // the next one: a lock may be used by others once it is free
+				PUSHQ(RDX),
+				XORL(RAX, RAX),
+				MOVQ(R14, RCX),
+				XORQ(R12, RCX),
+				ANDQ(-2, RCX),
+				IF(NE,
+					MOVQ(R12, RDI),
+					XORL(RSI, RSI),
+					CALL("robust_death"),
+				),
+				POPQ(RDX),
+				POPQ(R12),
+				TESTQ(RAX, RAX),
+				IF(NE, RETURN()),
+				TESTQ(RDX, RDX),
+				IF(NE, RETURN()),
+				DECL(R15),
+				BREAK(E),
+			),
+			TESTQ(R14, R14),
+			IF(NE,
+				MOVQ(R14, RDI),
+				MOVL(1, RSI),
+				CALL("robust_death"),
+			),
+			RETURN(),
+		).Saving(RBX, R12, R13, R14, R15),
+		FUNC("robust_death",
+			`robust_death marks the lock of the list's entry RDI, at the offset R13 from it,
+as left by a dead owner if the current thread owns it, and wakes a thread that
+waits for it. ESI is 1 for the pending entry, which may be unlocked already with
+nobody woken yet. Returns 0, or another value if the word cannot be one.`,
+			MOVQ(RDI, RBX),
+			MOVL(RSI, R14),
+			ANDQ(-2, RDI),
+			ADDQ(R13, RDI),
+			MOVQ(RDI, R12),
+			TESTL(3, RDI),
+			IF(NE, fail(EINVAL)),
+			CALL("get_user_int"),
+			TESTQ(RDX, RDX),
+			IF(NE, MOVQ(RDX, RAX), RETURN()),
+			MOVQ(gs.Current, RCX),
+			MOVL(RAX, RDX),
+			ANDL(futexTIDMask, RDX),
+			IF(E,
+				TESTL(R14, R14),
+				IF(E, returns(0)),
+				TESTL(1, RBX),
+				IF(NE, returns(0)), // the kernel hands a PI futex over itself
+				JMP("wake"),
+			),
+			CMPL(RDX, thread(RCX).TID),
+			IF(NE, returns(0)),
+			MOVL(RAX, R14),
+			ANDL(uint32(futexWaiters), RAX),
+			ORL(futexOwnerDied, RAX),
+			MOVL(RAX, RSI),
+			MOVQ(R12, RDI),
+			CALL("put_user_int"),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			TESTL(1, RBX),
+			IF(NE, returns(0)),
+			TESTL(R14, R14), // futexWaiters
+			IF(NS, returns(0)),
+			LABEL("wake"),
+			MOVQ(R12, RDI),
+			MOVL(1, RSI),
+			MOVL(-1, RDX),
+			CALL("futex_wake"),
+			returns(0),
+		).Saving(RBX, R12, R14),
+	}}
+}
