@@ -6,7 +6,6 @@ package lab
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/boot/wholefile"
 	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -69,14 +67,14 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if err != nil {
 		return m, fmt.Errorf("generating the kernel: %w", err)
 	}
-	if m.Kernel, err = keep("kernel", ".elf", image.ELF); err != nil {
+	if m.Kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
 		return m, err
 	}
 	archive, err := Initramfs(ctx, c.Init, c.step)
 	if err != nil {
 		return m, err
 	}
-	if m.Initrd, err = keep("initramfs", ".cpio", archive); err != nil {
+	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
 		return m, err
 	}
 	if err := enoughMemory(m.MemoryMiB, len(archive)); err != nil {
@@ -130,7 +128,7 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 		return m, err
 	}
 	m.Append = ""
-	m.Disk, err = keep("disk", ".img", disk)
+	m.Disk, err = cache.Keep("disk", ".img", disk)
 	return m, err
 }
 
@@ -185,76 +183,28 @@ func Initramfs(ctx context.Context, path string, step func(string, ...any)) ([]b
 // guest is the built guest program; one process builds it once.
 var guest struct {
 	sync.Mutex
-	path string
+	program []byte
 }
 
+// guestProgram returns the path of the guest.
 func guestProgram(ctx context.Context) (string, error) {
 	guest.Lock()
 	defer guest.Unlock()
-	if guest.path != "" {
-		return guest.path, nil
-	}
-	dir, err := cacheDir()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(dir, "guest-*")
-	if err != nil {
-		return "", fmt.Errorf("building the guest: %w", err)
-	}
-	f.Close()
-	defer os.Remove(f.Name())
-	if err := initramfs.GoBuild(ctx, ".", guestPackage, f.Name()); err != nil {
-		return "", fmt.Errorf("building the guest (it needs go and a module that requires entrylab; -init takes a program instead): %w", err)
-	}
-	program, err := os.ReadFile(f.Name())
-	if err != nil {
-		return "", fmt.Errorf("building the guest: %w", err)
-	}
-	guest.path, err = keep("guest", "", program)
-	return guest.path, err
-}
-
-// cacheDir is where generated files are kept.
-func cacheDir() (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil { // no HOME
-		base = filepath.Join(os.TempDir(), fmt.Sprintf("entrylab-%d", os.Getuid())) // not another user's
-	}
-	dir := filepath.Join(base, "entrylab")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("cache folder: %w (set XDG_CACHE_HOME to a folder that can be written)", err)
-	}
-	return dir, nil
-}
-
-// cacheAge is how long an unused file stays in the cache folder.
-const cacheAge = 7 * 24 * time.Hour
-
-// keep writes data to the cache folder under a name made of its content, if it
-// is not there yet, and returns the path. Old files go.
-func keep(kind, ext string, data []byte) (string, error) {
-	dir, err := cacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(data)
-	path := filepath.Join(dir, fmt.Sprintf("%s-%x%s", kind, sum[:8], ext))
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		now := time.Now()
-		os.Chtimes(path, now, now) // in use
-		return path, nil
-	}
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > cacheAge {
-			os.Remove(filepath.Join(dir, e.Name()))
+	if guest.program == nil {
+		dir, remove, err := cache.Temp("guest")
+		if err != nil {
+			return "", fmt.Errorf("building the guest: %w", err)
+		}
+		defer remove()
+		out := filepath.Join(dir, "guest")
+		if err := initramfs.GoBuild(ctx, ".", guestPackage, out); err != nil {
+			return "", fmt.Errorf("building the guest (it needs go and a module that requires entrylab; -init takes a program instead): %w", err)
+		}
+		if guest.program, err = os.ReadFile(out); err != nil {
+			return "", fmt.Errorf("building the guest: %w", err)
 		}
 	}
-	if err := wholefile.Write(kind, path, data); err != nil {
-		return "", err
-	}
-	return path, nil
+	return cache.Keep("guest", "", guest.program)
 }
 
 // Boot prepares the experiment, boots it and waits for its end.

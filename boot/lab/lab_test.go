@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/entrylab/entrylab/boot/vm"
 )
@@ -38,62 +36,6 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, tt.err)
 			}
 		})
-	}
-}
-
-// TestCacheWithoutHome: where there is no home folder, the cache is a user's own
-// all the same.
-func TestCacheWithoutHome(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("HOME", "")
-	t.Setenv("XDG_CACHE_HOME", "")
-	t.Setenv("TMPDIR", tmp)
-	dir, err := cacheDir()
-	if want := filepath.Join(tmp, fmt.Sprintf("entrylab-%d", os.Getuid()), "entrylab"); err != nil || dir != want {
-		t.Errorf("the cache is %s, error %v; want %s", dir, err, want)
-	}
-}
-
-func TestKeep(t *testing.T) {
-	cache := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", cache)
-	path, err := keep("kernel", ".elf", []byte("one"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if data, err := os.ReadFile(path); err != nil || string(data) != "one" {
-		t.Errorf("the file holds %q, error %v", data, err)
-	}
-	if again, err := keep("kernel", ".elf", []byte("one")); err != nil || again != path {
-		t.Errorf("the same content is kept at %s, error %v; want %s", again, err, path)
-	}
-	if err := os.WriteFile(path, []byte("on"), 0o644); err != nil { // damaged by somebody
-		t.Fatal(err)
-	}
-	if _, err := keep("kernel", ".elf", []byte("one")); err != nil {
-		t.Fatal(err)
-	}
-	if data, _ := os.ReadFile(path); string(data) != "one" {
-		t.Errorf("a damaged file stays: %q", data)
-	}
-
-	old := filepath.Join(filepath.Dir(path), "kernel-old.elf")
-	if err := os.WriteFile(old, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	past := time.Now().Add(-2 * cacheAge)
-	if err := os.Chtimes(old, past, past); err != nil {
-		t.Fatal(err)
-	}
-	other, err := keep("kernel", ".elf", []byte("two"))
-	if err != nil || other == path {
-		t.Errorf("other content is kept at %s, error %v", other, err)
-	}
-	if _, err := os.Stat(old); !os.IsNotExist(err) {
-		t.Errorf("an old file stays: %v", err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Errorf("a young file is gone: %v", err)
 	}
 }
 
@@ -144,17 +86,6 @@ func TestEnoughMemory(t *testing.T) {
 		if err := enoughMemory(tt.mib, tt.archive); (err == nil) != tt.ok {
 			t.Errorf("%s: error is %v", tt.name, err)
 		}
-	}
-}
-
-func TestKeepNowhere(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("XDG_CACHE_HOME", file) // no folder can be made in it
-	if _, err := keep("kernel", ".elf", []byte("one")); err == nil || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
-		t.Errorf("error is %v, want one that says what to set", err)
 	}
 }
 

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/internal/cache"
 )
 
 // linuxMemory is what a distribution's kernel needs, in MiB.
@@ -34,13 +34,8 @@ func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...r
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "entrylab-")
-	if err != nil {
-		return fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
-	}
-	defer os.RemoveAll(dir)
-	m.Kernel, m.Initrd, m.MemoryMiB = kernel, filepath.Join(dir, "initramfs.cpio"), linuxMemory
-	if err := os.WriteFile(m.Initrd, archive, 0o644); err != nil {
+	m.Kernel, m.MemoryMiB = kernel, linuxMemory
+	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
 		return err
 	}
 	words := strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- "

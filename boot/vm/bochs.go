@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/cache"
 )
 
 // Bochs is an emulator that shares nothing with QEMU, with a virtual clock
@@ -97,11 +99,11 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	if err := findBochs(); err != nil {
 		return ending{}, err
 	}
-	dir, err := os.MkdirTemp("", "entrylab-bochs-")
+	dir, remove, err := cache.Temp("bochs")
 	if err != nil {
-		return ending{}, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
+		return ending{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	image, err := filepath.Abs(c.Disk)
 	if err != nil {
 		return ending{}, err
@@ -182,7 +184,7 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	cmd.ExtraFiles = []*os.File{numberEnd}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it then removes its socket
 	cmd.WaitDelay = grace
 	err = cmd.Start()

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/entrylab/entrylab/internal/cache"
 )
 
 // command is a subcommand: run gets the words after its name and returns the
@@ -45,6 +47,7 @@ var commands = []command{
 	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
 	{"report", "RESULTS... -o FILE", "results as one HTML file", runReport},
 	{"baseline", "-kernel VMLINUZ [-engine E] [-append WORDS] [-o FILE]", "a Linux kernel with the same init, beside the generated ones", runBaseline},
+	{"clean", "", fmt.Sprintf("empty the cache folder. It holds generated files, of which the least recently used go beyond %d MiB, and what make linux fetched", cache.Bound>>20), runClean},
 }
 
 // Exit statuses of the command itself; boot passes init's own on.
@@ -74,6 +77,9 @@ func run(ctx context.Context, e *env, args []string) int {
 			continue
 		}
 		e.cmd = c
+		if err := cache.Sweep(); err != nil {
+			fmt.Fprintf(e.stderr, "entrylab: %v\n", err)
+		}
 		out := &checkedWriter{w: e.stdout}
 		e.stdout = out
 		status, err := c.run(ctx, e, args[1:])

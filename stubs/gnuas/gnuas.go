@@ -46,10 +46,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -207,18 +210,22 @@ func assemble(path string) (*object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: there is no GNU assembler: install binutils", path)
 	}
-	dir, err := os.MkdirTemp("", "entrylab-as-")
+	dir, remove, err := cache.Temp("as")
 	if err != nil {
-		return nil, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	if err := os.WriteFile(filepath.Join(dir, IncludeName), []byte(Include()), 0o644); err != nil {
-		return nil, fmt.Errorf("temporary folder: %w (set TMPDIR to a folder that can be written)", err)
+		return nil, fmt.Errorf("temporary folder: %w", err)
 	}
 	out, listing := filepath.Join(dir, "stub.o"), filepath.Join(dir, "stub.lst")
 	// The listing has each instruction in one row: two words hold its 15 bytes.
 	cmd := exec.Command(as, "--64", "-I", dir, "-I", filepath.Dir(path), "-o", out,
 		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", path)
+	// It ends with this process, however that ends: with the thread, that is.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, asError(path, text, err)
 	}

@@ -1,0 +1,355 @@
+// Package cache keeps what entrylab generates in a folder of the user's: images
+// under names made of their content, so that a command line printed today still
+// works tomorrow, and the temporary folders of commands that run.
+//
+// Any number of processes may use it at once. Whoever uses a file or a temporary
+// folder holds a lock on it (flock), which the system takes away when the process
+// ends, however it does: what nobody holds may go, and nothing else may.
+//
+//	kernel-HASH.elf …   generated files, of Bound bytes at most
+//	lock                held while files and folders are made or removed
+//	run/KIND-RANDOM/    temporary folders, with a lock each
+//	linux/              the Linux kernel of .ci/linux
+package cache
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/wholefile"
+)
+
+// Bound is how many bytes the generated files may take, but for those that
+// running commands hold.
+const Bound = 512 << 20
+
+const (
+	lockName = "lock"
+	runName  = "run"
+)
+
+// place is where the cache may be.
+type place struct {
+	dir string
+	own string // the folder of it that anybody could have made, or ""
+}
+
+// places are where the cache may be, the best first: where the user has no home
+// folder, or none to write to, that is the folder for temporary files.
+func places() ([]place, error) {
+	var list []place
+	base, err := os.UserCacheDir()
+	if err == nil {
+		list = append(list, place{dir: filepath.Join(base, "entrylab")})
+	}
+	if os.Getenv("XDG_CACHE_HOME") == "" {
+		own := filepath.Join(os.TempDir(), fmt.Sprintf("entrylab-%d", os.Getuid()))
+		list = append(list, place{filepath.Join(own, "entrylab"), own})
+	}
+	return list, err
+}
+
+// Dir is the cache folder, which it makes if need be.
+func Dir() (string, error) {
+	list, err := places()
+	for _, p := range list {
+		if err = p.make(); err == nil {
+			return p.dir, nil
+		}
+	}
+	return "", fmt.Errorf("cache folder: %w (set XDG_CACHE_HOME to a folder that can be written)", err)
+}
+
+// make makes the folder, in which this user must be able to make files.
+func (p place) make() error {
+	if p.own != "" {
+		if err := os.MkdirAll(p.own, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := p.safe(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	const writeAndSearch = 2 | 1
+	if err := syscall.Access(p.dir, writeAndSearch); err != nil {
+		return &fs.PathError{Op: "write to", Path: p.dir, Err: err}
+	}
+	return nil
+}
+
+// safe returns nil if nobody else can have made the folder.
+func (p place) safe() error {
+	if p.own == "" {
+		return nil
+	}
+	info, err := os.Lstat(p.own)
+	if err != nil {
+		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; !info.IsDir() || int(owner) != os.Getuid() {
+		return fmt.Errorf("%s is another user's", p.own)
+	}
+	return nil
+}
+
+// lock opens the file, makes it if need be, and locks it (flock's how). It
+// returns no file that was removed meanwhile.
+func lock(path string, how int) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		for err = syscall.EINTR; err == syscall.EINTR; {
+			err = syscall.Flock(int(f.Fd()), how)
+		}
+		if err != nil {
+			f.Close()
+			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+		}
+		mine, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if now, err := os.Stat(path); err == nil && os.SameFile(mine, now) {
+			return f, nil
+		}
+		f.Close()
+	}
+}
+
+// locked runs f while no other process makes or removes anything in dir.
+func locked(dir string, f func() error) error {
+	l, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	defer l.Close()
+	return f()
+}
+
+// held are the files that this process got from Keep last, each locked. They are
+// as many as its machines can have in use at once, and some.
+var held struct {
+	sync.Mutex
+	files []*os.File
+}
+
+func hold(f *os.File) {
+	held.Lock()
+	defer held.Unlock()
+	if most := max(64, 4*runtime.NumCPU()); len(held.files) >= most {
+		held.files[0].Close()
+		held.files = slices.Delete(held.files, 0, 1)
+	}
+	held.files = append(held.files, f)
+}
+
+// Keep writes data to the cache under a name made of kind, its content and ext,
+// if it is not there yet, and returns the path. The file stays there as long as
+// this process is one of those that used it last, and then until room is needed.
+func Keep(kind, ext string, data []byte) (string, error) {
+	dir, err := Dir()
+	if err != nil {
+		return "", err
+	}
+	return keep(dir, Bound, kind, ext, data)
+}
+
+func keep(dir string, bound int64, kind, ext string, data []byte) (string, error) {
+	sum := sha256.Sum256(data)
+	path := filepath.Join(dir, fmt.Sprintf("%s-%x%s", kind, sum[:8], ext))
+	err := locked(dir, func() error {
+		if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, data) {
+			if err := wholefile.Write(kind, path, data); err != nil {
+				return err
+			}
+		}
+		f, err := lock(path, syscall.LOCK_SH)
+		if err != nil {
+			return fmt.Errorf("cache folder: %w", err)
+		}
+		hold(f)
+		now := time.Now()
+		if err := os.Chtimes(path, now, now); err != nil {
+			return fmt.Errorf("cache folder: %w", err)
+		}
+		return evict(dir, bound)
+	})
+	return path, err
+}
+
+// file is a generated one.
+type file struct {
+	path string
+	size int64
+	used time.Time
+}
+
+// files are the generated ones, the least recently used first, and their bytes.
+func files(dir string) (list []file, total int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || e.Name() == lockName {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, 0, err
+		}
+		list = append(list, file{filepath.Join(dir, e.Name()), info.Size(), info.ModTime()})
+		total += info.Size()
+	}
+	slices.SortStableFunc(list, func(a, b file) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.path, b.path)) })
+	return list, total, nil
+}
+
+// evict removes files that nobody holds until the others are within the bound.
+func evict(dir string, bound int64) error {
+	list, total, err := files(dir)
+	if err != nil {
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	for _, f := range list {
+		if total <= bound {
+			break
+		}
+		gone, err := removeFree(f.path)
+		if err != nil {
+			return fmt.Errorf("cache folder: %w", err)
+		}
+		if gone {
+			total -= f.size
+		}
+	}
+	return nil
+}
+
+// removeFree removes the file if nobody holds it.
+func removeFree(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+	case nil:
+		return true, os.Remove(path)
+	case syscall.EWOULDBLOCK:
+		return false, nil
+	default:
+		return false, &fs.PathError{Op: "lock", Path: path, Err: err}
+	}
+}
+
+// Temp makes a folder for temporary files, which remove removes. Where the
+// process ends before it does, that is left to the next one: see Sweep.
+func Temp(kind string) (dir string, remove func(), err error) {
+	base, err := Dir()
+	if err != nil {
+		return "", nil, err
+	}
+	var owner *os.File
+	err = locked(base, func() error {
+		if err := os.MkdirAll(filepath.Join(base, runName), 0o700); err != nil {
+			return err
+		}
+		var err error
+		if dir, err = os.MkdirTemp(filepath.Join(base, runName), kind+"-"); err != nil {
+			return err
+		}
+		owner, err = lock(filepath.Join(dir, lockName), syscall.LOCK_EX)
+		return err
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("temporary folder: %w", err)
+	}
+	return dir, func() {
+		os.RemoveAll(dir) // what cannot be removed now, Sweep tries again
+		owner.Close()
+	}, nil
+}
+
+// Sweep removes the temporary folders of processes that are gone. Every command
+// begins with it.
+func Sweep() error {
+	list, _ := places() // where there is none, nothing is left
+	var failed []error
+	for _, p := range list {
+		if _, err := os.Stat(filepath.Join(p.dir, runName)); err == nil && p.safe() == nil {
+			_, err := sweep(p.dir)
+			failed = append(failed, err)
+		}
+	}
+	if err := errors.Join(failed...); err != nil {
+		return fmt.Errorf("removing what a killed command left: %w", err)
+	}
+	return nil
+}
+
+// sweep returns the bytes that it made free.
+func sweep(base string) (freed int64, err error) {
+	run := filepath.Join(base, runName)
+	if entries, err := os.ReadDir(run); len(entries) == 0 { // mostly, and needs no lock
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return 0, err
+	}
+	err = locked(base, func() error {
+		entries, err := os.ReadDir(run)
+		if err != nil {
+			return err
+		}
+		var failed []error
+		for _, e := range entries {
+			dir := filepath.Join(run, e.Name())
+			f, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				continue // its process runs
+			}
+			if err == nil {
+				f.Close()
+			}
+			freed += size(dir)
+			failed = append(failed, os.RemoveAll(dir))
+		}
+		return errors.Join(failed...)
+	})
+	return freed, err
+}
+
+// size is the bytes of the files in a folder, as far as they can be seen.
+func size(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				bytes += info.Size()
+			}
+		}
+		return nil
+	})
+	return bytes
+}
