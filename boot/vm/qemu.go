@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -23,14 +24,16 @@ var ErrStart = errors.New("QEMU failed at start")
 //
 // If this process is killed, the context cannot end QEMU: then the kernel must.
 // setpriv asks it to (prctl PR_SET_PDEATHSIG) and execs QEMU in its own place,
-// so that a kill reaches QEMU itself.
+// so that a kill reaches QEMU itself. In between the shell looks whether this
+// process is still there, as one that ended before setpriv asked sends no signal.
 func find() ([]string, error) {
 	qemu, err := exec.LookPath(program)
 	if err != nil {
 		return nil, ErrNoQEMU
 	}
 	if setpriv, err := exec.LookPath("setpriv"); err == nil {
-		return []string{setpriv, "--pdeathsig", "KILL", qemu}, nil
+		ifAlive := fmt.Sprintf(`[ "$PPID" = %d ] && exec "$0" "$@"`, os.Getpid())
+		return []string{setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", ifAlive, qemu}, nil
 	}
 	return []string{qemu}, nil
 }
