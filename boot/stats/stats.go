@@ -10,11 +10,15 @@
 //     engine that boots machines, a boot. It is the unit of resampling: samples
 //     of one placement share its luck, so their number says nothing about how
 //     sure a figure is.
+//   - process: placements that were made in one process, or in one run, share
+//     its pages and its time of day. Where processes differ by more than their
+//     placements tell, they decide how sure a figure is.
 package stats
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -178,10 +182,51 @@ func (d *Draws) Estimate(values []float64) Estimate {
 	slices.Sort(means)
 	tail := expandedTail(n)
 	e := Estimate{Mean: Mean(values), SD: SD(values), N: n}
-	half := studentQuantile((1+confidence)/2, n-1) * e.SD / math.Sqrt(float64(n))
+	half := student(n-1) * e.SD / math.Sqrt(float64(n))
 	e.Low = min(quantileOfSorted(means, tail), e.Mean-half)
 	e.High = max(quantileOfSorted(means, 1-tail), e.Mean+half)
 	return e
+}
+
+// MinProcesses is the least number of processes that tell how much one differs
+// from the next.
+const MinProcesses = 3
+
+// EstimateOf is Estimate for placements of several processes: process says
+// which one each value is of. The interval holds that of the placements and, of
+// MinProcesses or more, that of the processes.
+func (d *Draws) EstimateOf(values []float64, process []int) Estimate {
+	e := d.Estimate(values)
+	if half, ok := between(values, process); ok {
+		e.Low, e.High = min(e.Low, e.Mean-half), max(e.High, e.Mean+half)
+	}
+	return e
+}
+
+// between is half the interval of the mean of all values that the means of the
+// processes give: Student's, with the variance of a mean of clusters of unequal
+// size (W. Cochran, "Sampling Techniques", 3rd edition, 9A.1: the ratio
+// estimator), and a degree of freedom less than the processes of equal size that
+// would be worth as much.
+func between(values []float64, process []int) (half float64, ok bool) {
+	type sum struct{ value, n float64 }
+	sums := map[int]sum{}
+	for i, v := range values {
+		s := sums[process[i]]
+		sums[process[i]] = sum{s.value + v, s.n + 1}
+	}
+	if len(sums) < MinProcesses {
+		return 0, false
+	}
+	mean, variance, squares, k := Mean(values), 0.0, 0.0, float64(len(sums))
+	for _, p := range slices.Sorted(maps.Keys(sums)) { // in one order: sums of floats depend on it
+		share := sums[p].n / float64(len(values))
+		off := sums[p].value/float64(len(values)) - share*mean
+		variance += off * off
+		squares += share * share
+	}
+	worth := int(1/squares + 0.5)
+	return student(max(worth-1, 1)) * math.Sqrt(variance*k/(k-1)), true
 }
 
 // expandedTail is the share of the bootstrap's means that each end of the
@@ -189,18 +234,22 @@ func (d *Draws) Estimate(values []float64) Estimate {
 // are normal, where the plain share would give z instead of t and divide by n
 // instead of n-1.
 func expandedTail(n int) float64 {
-	return normalCDF(-math.Sqrt(float64(n)/float64(n-1)) * studentQuantile((1+confidence)/2, n-1))
+	return normalCDF(-math.Sqrt(float64(n)/float64(n-1)) * student(n-1))
 }
 
 func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 
 func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
 
-// studentQuantile is the quantile of Student's t by its expansion in 1/df
-// (Abramowitz and Stegun, 26.7.5), which for 7 and more degrees of freedom is
-// right to 0.001.
-func studentQuantile(p float64, df int) float64 {
-	z, v := normalQuantile(p), float64(df)
+// student is how many standard errors Student's t puts the ends of an interval
+// from the mean: tables for few degrees of freedom, from 7 on its expansion in
+// 1/df (Abramowitz and Stegun, 26.7.5), which is right to 0.001 there.
+func student(df int) float64 {
+	table := []float64{12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469}
+	if df <= len(table) {
+		return table[df-1]
+	}
+	z, v := normalQuantile((1+confidence)/2), float64(df)
 	z3, z5, z7, z9 := math.Pow(z, 3), math.Pow(z, 5), math.Pow(z, 7), math.Pow(z, 9)
 	return z + (z3+z)/(4*v) +
 		(5*z5+16*z3+3*z)/(96*v*v) +

@@ -138,6 +138,107 @@ func TestCoverageCanFail(t *testing.T) {
 	}
 }
 
+// processes are placements whose processes differ, the number in each given.
+type processes struct {
+	name string
+	size []int
+	// place and process are what each adds, of mean 0.
+	place, process func(*rand.Rand) float64
+}
+
+func (p processes) values(rng *rand.Rand) (values []float64, process []int) {
+	for i, n := range p.size {
+		at := p.process(rng)
+		for range n {
+			values, process = append(values, at+p.place(rng)), append(process, i)
+		}
+	}
+	return values, process
+}
+
+func scaled(by float64, of func(*rand.Rand) float64) func(*rand.Rand) float64 {
+	return func(rng *rand.Rand) float64 { return by * of(rng) }
+}
+
+// TestCoverageOfProcesses: where processes differ, the intervals of a run of
+// several hold the truth as often as where they do not, and so two runs agree
+// within their intervals. Intervals of placements alone do not hold it, which is
+// how this test fails.
+func TestCoverageOfProcesses(t *testing.T) {
+	const runs = 600
+	many := slices.Repeat([]int{10}, 16)
+	for _, tt := range []struct {
+		processes
+		differ bool // more than the placements tell
+	}{
+		{processes{"alike", many, normal, none}, false},
+		{processes{"bimodal placements, alike", many, bimodal, none}, false},
+		{processes{"differ a little", many, normal, scaled(0.2, normal)}, false},
+		{processes{"differ", many, normal, normal}, true},
+		{processes{"differ, placements alike", many, scaled(0.01, normal), normal}, true},
+		{processes{"of two kinds", many, normal, bimodal}, true},
+		{processes{"of unequal size", []int{40, 35, 30, 25, 15, 10, 8, 5}, normal, normal}, true},
+		{processes{"few", []int{20, 20, 20}, normal, normal}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(5, 6))
+			values, _ := tt.values(rng)
+			d, err := NewDraws(rng, len(values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			held, alone, agree := 0, 0, 0
+			var last Estimate
+			for run := range runs {
+				values, process := tt.values(rng)
+				e := d.EstimateOf(values, process)
+				if e.Holds(0) {
+					held++
+				}
+				if d.Estimate(values).Holds(0) {
+					alone++
+				}
+				if run%2 == 1 && math.Abs(e.Mean-last.Mean) <= math.Hypot(e.Half(), last.Half()) {
+					agree++
+				}
+				last = e
+			}
+			coverage, pairs := float64(held)/runs, float64(agree)/(runs/2)
+			t.Logf("coverage %.1f %%, of placements alone %.1f %%; %.1f %% of pairs of runs agree", 100*coverage, 100*float64(alone)/runs, 100*pairs)
+			if coverage < 0.92 || pairs < 0.92 {
+				t.Errorf("%.1f %% of the intervals hold the truth and %.1f %% of the pairs agree, want about 95 %%", 100*coverage, 100*pairs)
+			}
+			if tt.differ && float64(alone)/runs > 0.85 {
+				t.Errorf("%.1f %% of intervals of placements alone hold the truth: the simulation shows no processes", 100*float64(alone)/runs)
+			}
+		})
+	}
+}
+
+// TestBetween: the interval of processes is Student's of their means where they
+// are of one size, and there is none of fewer than MinProcesses.
+func TestBetween(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		values  []float64
+		process []int
+		want    float64
+		ok      bool
+	}{
+		{"three of two", []float64{1, 3, 4, 4, 5, 7}, []int{0, 0, 1, 1, 2, 2}, 4.3027 * 2 / math.Sqrt(3), true}, // means 2, 4, 6
+		{"in another order", []float64{7, 1, 4, 3, 4, 5}, []int{2, 0, 1, 0, 1, 2}, 4.3027 * 2 / math.Sqrt(3), true},
+		{"numbered with gaps", []float64{2, 4, 6}, []int{0, 5, 9}, 4.3027 * 2 / math.Sqrt(3), true},
+		{"alike", []float64{4, 4, 4}, []int{0, 1, 2}, 0, true},
+		{"two", []float64{1, 3}, []int{0, 1}, 0, false},
+		{"one", []float64{1, 3, 5}, []int{0, 0, 0}, 0, false},
+	} {
+		if got, ok := between(tt.values, tt.process); ok != tt.ok || math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: %v, %v, want %v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
 func TestLowBand(t *testing.T) {
 	ramp := make([]float64, 100)
 	for i := range ramp {
@@ -173,13 +274,13 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestStudentQuantile compares with tables of Student's t.
-func TestStudentQuantile(t *testing.T) {
+// TestStudent compares with tables of Student's t.
+func TestStudent(t *testing.T) {
 	for _, tt := range []struct {
 		df   int
 		want float64
-	}{{7, 2.3646}, {11, 2.2010}, {30, 2.0423}, {120, 1.9799}} {
-		if got := studentQuantile(0.975, tt.df); math.Abs(got-tt.want) > 0.001 {
+	}{{1, 12.7062}, {6, 2.4469}, {7, 2.3646}, {11, 2.2010}, {30, 2.0423}, {120, 1.9799}} {
+		if got := student(tt.df); math.Abs(got-tt.want) > 0.001 {
 			t.Errorf("t(0.975, %d) is %.4f, want %.4f", tt.df, got, tt.want)
 		}
 	}
@@ -218,7 +319,7 @@ func TestDraws(t *testing.T) {
 			}
 			means[i] /= n
 		}
-		if want := Quantile(means, 1-expandedTail(n)); got.High != max(want, got.Mean+studentQuantile(0.975, n-1)*got.SD/math.Sqrt(n)) {
+		if want := Quantile(means, 1-expandedTail(n)); got.High != max(want, got.Mean+student(n-1)*got.SD/math.Sqrt(n)) {
 			t.Errorf("the upper end is %v, that of the resamples %v", got.High, want)
 		}
 	}

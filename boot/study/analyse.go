@@ -405,9 +405,6 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 	}
 	if e, err := s.estimate(paired(a, b)); err == nil { // not too few pairs
 		d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
-		if low, high, ok := betweenRuns(a, b); ok {
-			d.Low, d.High = min(d.Low, low), max(d.High, high)
-		}
 		return d
 	}
 	first, second := a[len(a)-1], b[len(b)-1]
@@ -416,8 +413,9 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 	return d
 }
 
-// estimate resamples. The seed is fixed: the same results give the same page.
-func (s *Set) estimate(values []float64) (stats.Estimate, error) {
+// estimate resamples the differences of pairs, each of the run of the same index.
+// The seed is fixed: the same results give the same page.
+func (s *Set) estimate(values []float64, run []int) (stats.Estimate, error) {
 	d := s.draws[len(values)]
 	if d == nil {
 		var err error
@@ -426,12 +424,13 @@ func (s *Set) estimate(values []float64) (stats.Estimate, error) {
 		}
 		s.draws[len(values)] = d
 	}
-	return d.Estimate(values), nil
+	return d.EstimateOf(values, run), nil
 }
 
 // Pairs are the differences of each unit of resampling.
 func (s *Set) Pairs(c Column, from, to, op string) []float64 {
-	return paired(s.Records(c, from, op), s.Records(c, to, op))
+	values, _ := paired(s.Records(c, from, op), s.Records(c, to, op))
+	return values
 }
 
 // exact reports whether all runs gave the same exact count.
@@ -444,55 +443,28 @@ func exact(records []result.Record) bool {
 	return true
 }
 
-// student are the 97.5 % quantiles of Student's t, from two degrees of freedom
-// on.
-var student = []float64{4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262}
-
-// betweenRuns is the interval that the means of the runs give. Placements of
-// one process share its pages: where that matters, as for lines that are cold,
-// the runs differ by more than their placements tell. It takes three runs that
-// kept their samples.
-func betweenRuns(a, b []result.Record) (low, high float64, ok bool) {
-	var means []float64
-	single := true // a run is a sample: the intervals are of the same
-	for _, x := range a {
-		if len(x.Samples) == 0 {
-			return 0, 0, false
-		}
-		single = single && len(x.Samples) == 1
-		if values := paired([]result.Record{x}, b); len(values) > 0 {
-			means = append(means, stats.Mean(values))
-		}
-	}
-	if len(means) < 3 || single {
-		return 0, 0, false
-	}
-	half := student[min(len(means)-3, len(student)-1)] * stats.SD(means) / math.Sqrt(float64(len(means)))
-	mean := stats.Mean(means)
-	return mean - half, mean + half, true
-}
-
 // paired are the differences of the samples that belong together: those of the
-// same run and index, or, of runs that kept none, their medians.
-func paired(a, b []result.Record) []float64 {
+// same run and index, or, of runs that kept none, their medians. run tells which
+// of the records in a each is of.
+func paired(a, b []result.Record) (values []float64, run []int) {
 	var from, to []float64
-	for _, x := range a {
+	for n, x := range a {
 		i := slices.IndexFunc(b, func(y result.Record) bool { return sameRun(&x, &y) })
 		if i < 0 {
 			continue
 		}
 		y := b[i]
 		if len(x.Samples) == 0 || len(y.Samples) == 0 {
-			from, to = append(from, x.Median), append(to, y.Median)
+			from, to, run = append(from, x.Median), append(to, y.Median), append(run, n)
 			continue
 		}
-		for n := range min(len(x.Samples), len(y.Samples)) {
-			if x.Samples[n] != nil && y.Samples[n] != nil {
-				from, to = append(from, *x.Samples[n]), append(to, *y.Samples[n])
+		for i := range min(len(x.Samples), len(y.Samples)) {
+			if x.Samples[i] != nil && y.Samples[i] != nil {
+				from, to, run = append(from, *x.Samples[i]), append(to, *y.Samples[i]), append(run, n)
 			}
 		}
 	}
-	return stats.Paired(from, to)
+	return stats.Paired(from, to), run
 }
 
 // BreakEven is the share of full-frame calls from which on the eager path is
