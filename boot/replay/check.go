@@ -51,7 +51,7 @@ func (r *run) check(t *trip) error {
 			errs = append(errs, fmt.Errorf("%s is %#x, want %#x", outNames[reg], t.Regs[reg], want))
 		}
 	}
-	result := uint64(1) // of a chain of multiplications that began with 1
+	result := t.Result
 	if p.bare {
 		result = 0
 	}
@@ -104,7 +104,7 @@ func (t *trip) user(s layout.Slot) uint64 {
 	case layout.SlotBX:
 		return 1 // the round that is being made
 	case layout.SlotAX:
-		return 1
+		return t.Result
 	case layout.SlotSP:
 		return t.Want[outRSP] - 8
 	case layout.SlotCS:

@@ -3,7 +3,6 @@ package replay
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,9 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/gen/asm"
@@ -90,13 +87,15 @@ type sampler struct {
 	arena *arena
 	rng   *rand.Rand
 	setGS gsBase
-	aux   uint64 // TSC_AUX of the CPU that the thread is pinned to
 	at    *placed
 	order []int32
+	// seen are the values of TSC_AUX that were met, models what CPUID said then.
+	seen   map[uint64]bool
+	models []string
 }
 
 func newSampler(j *job) (*sampler, error) {
-	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, 0))}
+	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, uint64(j.Process))), seen: map[uint64]bool{}}
 	var err error
 	if s.arena, err = newArena(len(j.Streams)+4, j.Probe); err != nil {
 		return nil, err
@@ -107,13 +106,11 @@ func newSampler(j *job) (*sampler, error) {
 	if err := catchFaults(); err != nil {
 		return nil, err
 	}
-	if s.setGS, err = thisGSBase(); err != nil {
+	if err := startTicks(); err != nil {
 		return nil, err
 	}
-	c := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["chain"]), trips: 1}
-	enter(&c)
-	s.aux = c.endCPU
-	return s, nil
+	s.setGS, err = thisGSBase()
+	return s, err
 }
 
 // ownSP is a user stack for code that makes no calls.
@@ -202,16 +199,15 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	a.set(p.perCPU+uint64(perCPU.SwitchTo.Off), p.stubs[stream]+uint64(entry))
 }
 
-// run enters the loop and checks that the CPU has not changed and that the
-// call keeps what it must.
-func (s *sampler) run(ctx *userCall, stream int) error {
+// run enters the loop for a stream and checks that the calls keep what they
+// must.
+func (s *sampler) run(ctx *userCall, c *cell, stream int) error {
 	fault[faultBase/8] = s.at.stubs[stream]
+	fault[faultSteps/8] = (ctx.warm + ctx.trips) * c.calls() * callSteps
+	fault[faultBound/8] = fault[faultSteps/8]
+	fault[faultEntered/8]++
 	fault[faultRunning/8] = uint64(stream) + 1
-	enter(ctx)
-	fault[faultRunning/8] = 0
-	if err := sameCPU(ctx, s.aux); err != nil {
-		return err
-	}
+	s.enter(ctx)
 	want := wantRegs(ctx)
 	for r, v := range ctx.out {
 		if v != want[r] && r != outRAX {
@@ -221,15 +217,25 @@ func (s *sampler) run(ctx *userCall, stream int) error {
 	return nil
 }
 
-// sameCPU checks which CPU read the time-stamp counter before and after. Linux
-// keeps the CPU's number in the low 12 bits of TSC_AUX, its node above.
-func sameCPU(ctx *userCall, aux uint64) error {
-	for _, now := range []uint64{ctx.startCPU, ctx.endCPU} {
-		if now != aux {
-			return fmt.Errorf("the CPU changed under the run: it was pinned to CPU %d, but a sample ran on CPU %d", aux&0xfff, now&0xfff)
+// enter enters the loop, and notes which CPUs it ran on.
+func (s *sampler) enter(ctx *userCall) {
+	enter(ctx)
+	if s.job.Host != nil {
+		s.job.Host.disturb(ctx)
+	}
+	for _, aux := range []uint64{ctx.startAux, ctx.endAux} {
+		if s.seen[aux] {
+			continue
+		}
+		s.seen[aux] = true
+		model := modelHere()
+		if h := s.job.Host; h != nil && h.Model != "" && len(s.seen) > 1 {
+			model = h.Model
+		}
+		if !slices.Contains(s.models, model) {
+			s.models = append(s.models, model)
 		}
 	}
-	return nil
 }
 
 // wantRegs is what a call leaves in the registers, RAX excepted.
@@ -246,7 +252,7 @@ func wantRegs(ctx *userCall) [outRegs]uint64 {
 func (s *sampler) trips(out *json.Encoder) error {
 	for i := range s.job.Cells {
 		c := s.job.Cells[i]
-		if c.Switch || c.Form != HeadlineForm || c.Op == opNone || c.Op == opDose {
+		if c.Switch || c.Form != HeadlineForm {
 			continue
 		}
 		c.Warm, c.Trips = 0, 1
@@ -258,13 +264,14 @@ func (s *sampler) trips(out *json.Encoder) error {
 			}
 			s.arena.set(s.at.perCPU+uint64(perCPU.RSPScratch.Off), 0)
 			s.arena.set(s.at.perCPU+uint64(perCPU.TSS.SP2.Off), 0)
-			if err := out.Encode(message{Begin: &stream}); err != nil {
+			ctx.step = 1
+			if err := s.run(&ctx, &c, stream); err != nil {
 				return err
 			}
-			if err := s.run(&ctx, stream); err != nil {
-				return err
+			t := trip{Stream: stream, Full: c.Handler == fullFrame, Result: 1, Want: wantRegs(&ctx), Regs: ctx.out}
+			if c.Op == opDose {
+				t.Result++
 			}
-			t := trip{Stream: stream, Full: c.Handler == fullFrame, Want: wantRegs(&ctx), Regs: ctx.out}
 			for slot := range t.Frame {
 				t.Frame[slot] = s.arena.get(frame + 8*uint64(slot))
 			}
@@ -308,36 +315,42 @@ func (s *sampler) sample() (*placement, error) {
 		s.order = append(s.order, slices.Repeat([]int32{orderChain}, chainSamples)...)
 	}
 	s.rng.Shuffle(len(s.order), func(i, k int) { s.order[i], s.order[k] = s.order[k], s.order[i] })
-	ticks := make([][]float64, len(j.Cells)*n)
-	var probe, chain []float64
+	all := make([]series, len(j.Cells)*n)
+	var probe, chain series
 	probeCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["probe"]), warm: 4, trips: probeTrips}
 	chainCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["chain"]), warm: 4, trips: chainTrips}
 	for _, o := range s.order {
 		switch o {
 		case orderProbe:
-			enter(&probeCtx)
-			probe = append(probe, float64(probeCtx.end-probeCtx.start)/probeTrips)
+			s.enter(&probeCtx)
+			probe.add(&probeCtx, probeTrips)
 		case orderChain:
-			enter(&chainCtx)
-			chain = append(chain, float64(chainCtx.end-chainCtx.start)/chainTrips)
+			s.enter(&chainCtx)
+			chain.add(&chainCtx, chainTrips)
 		default:
 			c, stream := &j.Cells[int(o)/n], int(o)%n
 			ctx := s.call(c, stream)
-			if err := s.run(&ctx, stream); err != nil {
+			if err := s.run(&ctx, c, stream); err != nil {
 				return nil, err
 			}
-			ops := ctx.trips
-			if c.Switch {
-				ops *= threads
-			}
-			ticks[o] = append(ticks[o], float64(ctx.end-ctx.start)/float64(ops))
+			all[o].add(&ctx, ctx.trips*c.calls())
 		}
 	}
-	m := &placement{Probe: stats.Quantile(probe, 0.1), Chain: stats.LowBand(chain)}
+	m := &placement{Samples: len(s.order), Models: s.models}
+	for _, x := range append(slices.Clone(all), probe, chain) {
+		if taken := len(x.ticks) + x.moved; taken > 0 {
+			m.Moved += x.moved
+			m.Lost = max(m.Lost, float64(x.moved)/float64(taken))
+		}
+	}
+	if m.Lost == 1 {
+		return m, nil // a series has nothing left to make a figure of
+	}
+	m.Probe, m.Chain = stats.Quantile(probe.ticks, 0.1), stats.LowBand(chain.ticks)
 	for i := range j.Cells {
 		row := make([]float64, n)
 		for stream := range row {
-			if t := ticks[i*n+stream]; t != nil {
+			if t := all[i*n+stream].ticks; t != nil {
 				row[stream] = stats.LowBand(t)
 			}
 		}
@@ -346,24 +359,18 @@ func (s *sampler) sample() (*placement, error) {
 	return m, nil
 }
 
-// pin keeps this thread on one of the CPUs that it may use: the last, because
-// the first has most of a machine's interrupts.
-func pin() error {
-	var mask [128]uint64
-	n, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-	if errno != 0 {
-		return fmt.Errorf("sched_getaffinity: %w", errno)
+// series are the samples of one cell and stream in a placement: ticks for an
+// operation, and how many samples were dropped because the CPU changed.
+type series struct {
+	ticks []float64
+	moved int
+}
+
+// add adds a sample of some operations.
+func (x *series) add(ctx *userCall, ops uint64) {
+	if ctx.moved() {
+		x.moved++
+		return
 	}
-	for cpu := int(n)*8 - 1; cpu >= 0; cpu-- {
-		if mask[cpu/64]>>(cpu%64)&1 == 0 {
-			continue
-		}
-		mask = [128]uint64{}
-		mask[cpu/64] = 1 << (cpu % 64)
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask))); errno != 0 {
-			return fmt.Errorf("sched_setaffinity to CPU %d: %w", cpu, errno)
-		}
-		return nil
-	}
-	return errors.New("sched_getaffinity names no CPU")
+	x.ticks = append(x.ticks, float64(ctx.end-ctx.start)/float64(ops))
 }

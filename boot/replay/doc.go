@@ -41,12 +41,24 @@
 // in which a probe felt a neighbour on the same core are dropped as a whole;
 // the difference and its interval come from the placements (package stats).
 //
+// Placements are made in several processes, one after the other, because each has
+// its own pages, and its own time of day on a machine that is shared. Where
+// processes differ by more than their placements tell, the interval is that of the
+// processes.
+//
+// A hypervisor may move a virtual CPU from one physical one to another. A sample
+// during which that happened is dropped, and so is a placement that lost too many;
+// the run goes on, says how many, and is refused only if too few placements are
+// left. CPUs of two models are refused: their costs do not mix.
+//
 // Every run carries its own proof: a second copy of the base must show no
 // difference (A/A), and two copies whose handlers differ by one cycle a
 // difference of one: both call that handler alone, so that nothing but the cycle
 // differs. A run that fails either is refused.
 //
-// Sampling is done by a child process, a second run of the same program: a
-// fault in the replayed code ends the child alone and is reported with variant
-// and offset.
+// Sampling is done by child processes, further runs of the same program: a fault
+// in the replayed code ends the child alone and is reported with variant and
+// offset. So is code that does not return: what bounds it is a number of
+// instructions (see fault.go), not a clock. A child goes when its parent does,
+// however that ends.
 package replay

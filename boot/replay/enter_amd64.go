@@ -50,10 +50,15 @@ type userCall struct {
 	back       uint64 // address behind the loop's SYSCALL
 	number     uint64 // of the system call
 	entry      uint64 // address of the stub
+	step       uint64 // not 0: every instruction of the timed rounds traps (see fault.go)
 
-	start, end       uint64 // time-stamp counter
-	startCPU, endCPU uint64 // TSC_AUX: which CPU read it
-	out              [outRegs]uint64
+	start, end uint64 // time-stamp counter
+	// Which CPU read it, as far as ring 3 can tell: TSC_AUX, which is the physical
+	// CPU where a hypervisor leaves it its own, and the limit of the kernel's GDT
+	// entry for getcpu, which is the virtual one (see cpu.go).
+	startAux, endAux     uint64
+	startLimit, endLimit uint64
+	out                  [outRegs]uint64
 }
 
 // enter runs the loop on the user's stack, first warm, then trips rounds of it,
@@ -63,6 +68,9 @@ type userCall struct {
 //
 //go:noescape
 func enter(c *userCall)
+
+// cpuid executes CPUID.
+func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
 // wrgsbase sets the GS base. #UD without CR4.FSGSBASE.
 func wrgsbase(addr uint64)

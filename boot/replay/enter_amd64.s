@@ -15,6 +15,14 @@
 	MOVQ userCall_entry(AX), R14;    \
 	MOVQ $const_userFlags, R15
 
+// LIMIT stores the limit of the GDT entry that tells getcpu the CPU, 0 if the
+// kernel has none. It clobbers CX and DX.
+#define LIMIT(to) \
+	MOVL $const_selectorCPU, CX; \
+	XORL DX, DX;                 \
+	LSLL CX, DX;                 \
+	MOVQ DX, to
+
 // See enter_amd64.go.
 TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ  c+0(FP), AX
@@ -30,13 +38,22 @@ TEXT ·enter(SB), NOSPLIT|NOFRAME, $0-8
 	CALL  AX
 
 timed:
+	MOVQ  0(SP), BX
+	LIMIT(userCall_startLimit(BX))
+	CMPQ  userCall_step(BX), $0
+	JEQ   start
+	PUSHFQ
+	ORQ   $const_flagTF, 0(SP)
+	POPFQ
+
+start:
 	RDTSCP
 	LFENCE
 	SHLQ  $32, DX
 	ORQ   DX, AX
 	MOVQ  0(SP), DX
 	MOVQ  AX, userCall_start(DX)
-	MOVQ  CX, userCall_startCPU(DX)
+	MOVQ  CX, userCall_startAux(DX)
 	MOVQ  DX, AX
 	MOVQ  userCall_trips(AX), BX
 	LOADUSER
@@ -49,9 +66,16 @@ timed:
 	LFENCE
 	SHLQ  $32, DX
 	ORQ   DX, AX
+	MOVQ  $0, ·fault+const_faultRunning(SB)
+	PUSHFQ
+	ANDQ  $~const_flagTF, 0(SP)              // no more steps
+	POPFQ
 	MOVQ  24(SP), DX
 	MOVQ  AX, userCall_end(DX)
-	MOVQ  CX, userCall_endCPU(DX)
+	MOVQ  CX, userCall_endAux(DX)
+	MOVQ  DX, AX
+	LIMIT(userCall_endLimit(AX))
+	MOVQ  AX, DX
 	POPQ  (userCall_out+16)(DX)
 	POPQ  (userCall_out+8)(DX)
 	POPQ  (userCall_out+0)(DX)
@@ -79,11 +103,40 @@ TEXT ·wrgsbase(SB), NOSPLIT, $0-8
 	WRGSBASEQ AX
 	RET
 
+// See enter_amd64.go.
+TEXT ·cpuid(SB), NOSPLIT, $0-24
+	MOVL leaf+0(FP), AX
+	MOVL subleaf+4(FP), CX
+	CPUID
+	MOVL AX, eax+8(FP)
+	MOVL BX, ebx+12(FP)
+	MOVL CX, ecx+16(FP)
+	MOVL DX, edx+20(FP)
+	RET
+
 // See fault.go. As a signal handler it has the signal in DI, its siginfo in SI
-// and the ucontext in DX; RIP is in uc_mcontext.gregs[16].
+// and the ucontext in DX, with RIP in uc_mcontext.gregs[16] and RFLAGS behind it.
+// It returns to the kernel's restorer.
 TEXT ·onFault(SB), NOSPLIT|NOFRAME, $0
+	CMPL DI, $const_sigtrap
+	JNE  other
+	CMPL 8(SI), $const_trapTrace // si_code
+	JNE  other
+	ANDQ $~const_flagTF, 176(DX)
+	CMPQ ·fault+const_faultRunning(SB), $0
+	JEQ  step
+	DECQ ·fault+const_faultSteps(SB)
+	JEQ  report
+	ORQ  $const_flagTF, 176(DX)  // even if this was a POPFQ or IRETQ
+
+step:
+	RET
+
+other:
 	CMPQ ·fault+const_faultRunning(SB), $0
 	JEQ  chain
+
+report:
 	MOVQ DI, ·fault+const_faultSignal(SB)
 	MOVQ 168(DX), AX
 	MOVQ AX, ·fault+const_faultIP(SB)
@@ -102,6 +155,25 @@ chain:
 	LEAQ ·oldHandlers(SB), AX
 	MOVQ (AX)(DI*8), AX
 	JMP  AX
+
+// See fault.go. It has the ucontext in DX.
+TEXT ·onTick(SB), NOSPLIT|NOFRAME, $0
+	CMPQ ·fault+const_faultRunning(SB), $0
+	JEQ  done
+	MOVQ ·fault+const_faultEntered(SB), AX
+	CMPQ AX, ·fault+const_faultTicked(SB)
+	MOVQ AX, ·fault+const_faultTicked(SB)
+	JNE  done
+	ORQ  $const_flagTF, 176(DX)
+
+done:
+	RET
+
+// See fault.go.
+TEXT ·tickHandler(SB), NOSPLIT, $0-8
+	LEAQ ·onTick(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET
 
 // See fault.go.
 TEXT ·faultHandler(SB), NOSPLIT, $0-8

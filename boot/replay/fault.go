@@ -6,22 +6,55 @@ import (
 	"os"
 	"regexp"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // A fault in the replayed code cannot be a Go panic: RSP is not a goroutine's.
 // So the child has a signal handler of its own for it, in assembly, which
 // writes the record fault to faultFD and ends the process. Faults elsewhere go
 // on to Go's handlers.
+//
+// Replayed code that never returns is found by counting its instructions, never
+// by a clock: with RFLAGS.TF each of them traps, and the handler ends the process
+// after faultSteps. The calls that are checked run so from the start. Samples run
+// at full speed; a timer looks whether the sample is still the same, and if so
+// the rest of it is counted. A host that stands still makes that happen too,
+// which costs time and no more.
 
 // Offsets in fault, and its size.
 const (
-	faultRunning = 8 * iota // not 0 while replayed code runs: 1 plus the stream
+	faultRunning = 8 * iota // not 0 while replayed code runs: 1 plus the stream; enter resets it
 	faultBase               // address of its stub
 	faultSignal
 	faultIP
 	faultAddr
+	faultBound   // instructions that the sample may take
+	faultSteps   // and how many of them may still trap
+	faultEntered // how often replayed code was entered
+	faultTicked  // the same at the last tick
 	faultSize
+)
+
+// callSteps is how many instructions a call may take. One of the
+// generated kernels' longest entry takes fewer than 1,000.
+const callSteps = 10_000
+
+// tick is how much time of the CPU passes between two looks at the sample, which
+// takes a thousandth of that.
+const tick = 100 * time.Millisecond
+
+// What the assembly needs of the architecture and of Linux (signal.h,
+// asm-generic/siginfo.h).
+const (
+	//lint:ignore U1000 for the assembly
+	flagTF = x86.X86_EFLAGS_TF
+	//lint:ignore U1000 for the assembly
+	sigtrap = 5
+	//lint:ignore U1000 for the assembly
+	trapTrace = 2 // si_code of a single step
 )
 
 const (
@@ -47,6 +80,14 @@ func faultHandler() uint64
 //lint:ignore U1000 its address is taken in assembly
 func onFault()
 
+// tickHandler returns the address of onTick.
+func tickHandler() uint64
+
+// onTick is called by the kernel alone.
+//
+//lint:ignore U1000 its address is taken in assembly
+func onTick()
+
 // sigaction is the kernel's struct sigaction (Linux arch/x86, with restorer).
 type sigaction struct{ handler, flags, restorer, mask uint64 }
 
@@ -61,6 +102,38 @@ func catchFaults() error {
 		if err := rtSigaction(sig, &act, nil); err != nil {
 			return fmt.Errorf("setting the handler of %v: %w", sig, err)
 		}
+	}
+	return nil
+}
+
+// startTicks makes the kernel send this thread a signal for each tick of its CPU
+// time (timer_create(2), struct sigevent in asm-generic/siginfo.h).
+func startTicks() error {
+	const (
+		clockThreadCPUTime = 3
+		sigevThreadID      = 4
+	)
+	var act sigaction
+	if err := rtSigaction(syscall.SIGVTALRM, nil, &act); err != nil {
+		return fmt.Errorf("reading the handler of %v: %w", syscall.SIGVTALRM, err)
+	}
+	act.handler = tickHandler()
+	if err := rtSigaction(syscall.SIGVTALRM, &act, nil); err != nil {
+		return fmt.Errorf("setting the handler of %v: %w", syscall.SIGVTALRM, err)
+	}
+	event := struct {
+		value                  uint64
+		signo, notify, tid, _1 int32
+		_2                     [5]uint64
+	}{signo: int32(syscall.SIGVTALRM), notify: sigevThreadID, tid: int32(syscall.Gettid())}
+	var timer int32
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_TIMER_CREATE, clockThreadCPUTime,
+		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&timer))); errno != 0 {
+		return fmt.Errorf("timer_create: %w", errno)
+	}
+	every := [2]syscall.Timespec{syscall.NsecToTimespec(int64(tick)), syscall.NsecToTimespec(int64(tick))}
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_TIMER_SETTIME, uintptr(timer), 0, uintptr(unsafe.Pointer(&every)), 0, 0, 0); errno != 0 {
+		return fmt.Errorf("timer_settime: %w", errno)
 	}
 	return nil
 }
@@ -82,6 +155,9 @@ type FaultError struct {
 	Where string
 	// Addr is what the CPU complained about, as siginfo tells it.
 	Addr uint64
+	// Endless: it was still running after Steps instructions.
+	Endless bool
+	Steps   uint64
 	// Privileged: the instruction is one that ring 3 may not run, and a replay
 	// has nothing for it.
 	Privileged bool
@@ -94,6 +170,9 @@ type FaultError struct {
 var privileged = regexp.MustCompile(`^(HLT|RDMSR|WRMSR|INVLPG|INVPCID|WBINVD|CLTS|LGDT|LIDT|LLDT|LTR|LMSW|STAC|CLAC|SWAPGS|SYSRETQ|STI|CLI|IN[BWL]|OUT[BWL])\b|\b(CR[0-8]|DR[0-7])\b`)
 
 func (e *FaultError) Error() string {
+	if e.Endless {
+		return fmt.Sprintf("variant %s: the replayed code did not return within %d instructions; the last was at %s", e.Variant, e.Steps, e.Where)
+	}
 	if e.Privileged {
 		return fmt.Sprintf("variant %s cannot be replayed: ring 3 may not run %s", e.Variant, e.Where)
 	}

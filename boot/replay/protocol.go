@@ -15,7 +15,23 @@ type job struct {
 	Probe   chunk
 	Cells   []cell
 	Seed    uint64
+	Process int // which of the run's processes this is, from 0
 	Budget  time.Duration
+	// Host, of tests, plays a host that moves the CPU.
+	Host *movingHost `json:",omitempty"`
+}
+
+// movingHost is a host that moves the CPU during samples.
+type movingHost struct {
+	Every int    // so many samples
+	Model string // of the CPU that it moves to; empty: the same
+	taken int
+}
+
+func (h *movingHost) disturb(c *userCall) {
+	if h.taken++; h.taken%h.Every == 0 {
+		c.endAux++
+	}
 }
 
 // stream is one copy of a variant's code.
@@ -40,9 +56,16 @@ type cell struct {
 	Apart bool
 }
 
+// calls is how many calls a round of the loop makes.
+func (c *cell) calls() uint64 {
+	if c.Switch {
+		return threads
+	}
+	return 1
+}
+
 // message is a line of JSON from the child: one of its fields.
 type message struct {
-	Begin     *int       `json:",omitempty"` // the stream whose trip begins
 	Trip      *trip      `json:",omitempty"`
 	Placement *placement `json:",omitempty"`
 	Error     string     `json:",omitempty"`
@@ -51,7 +74,8 @@ type message struct {
 // trip is what one call did to registers and memory, to be checked.
 type trip struct {
 	Stream     int
-	Full       bool // through the wrapper for calls that need the whole frame
+	Full       bool   // through the wrapper for calls that need the whole frame
+	Result     uint64 // of the handler
 	Want, Regs [outRegs]uint64
 	Frame      [layout.NumSlots]uint64
 	Scratch    [2]uint64 // RSPScratch and TSS.SP2
@@ -64,4 +88,13 @@ type placement struct {
 	Ticks [][]float64
 	// Probe and Chain are low bands for one round of the functions of the name.
 	Probe, Chain float64
+	// Samples were taken, and Moved of them dropped because the CPU changed
+	// meanwhile; Lost is the largest share that one figure lost by that. Where it
+	// is all, there are no Ticks.
+	Samples, Moved int
+	Lost           float64
+	// Models are what CPUID said of the CPUs met so far.
+	Models []string
+
+	process int // as the parent counts them
 }

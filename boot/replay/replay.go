@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,8 +24,12 @@ import (
 type Config struct {
 	// Variants are measured against the first of them.
 	Variants []stubs.Named
-	// Budget is the time for sampling, at least one placement; 0: DefaultBudget.
+	// Budget is the time for sampling, at least one placement in each process; 0:
+	// DefaultBudget.
 	Budget time.Duration
+	// Processes sample one after the other, each with pages of its own, for what
+	// these make of the figures belongs into the interval; 0: DefaultProcesses.
+	Processes int
 	// Seed decides all random choices; 0: one from the clock.
 	Seed uint64
 	// Progress, if not nil, is told how far the run is.
@@ -31,7 +37,6 @@ type Config struct {
 
 	// Of tests; each is what its zero value stands for.
 	tamper  func(*job)
-	stall   time.Duration
 	readCPU func() (CPU, error)
 }
 
@@ -39,9 +44,10 @@ type Config struct {
 // time to spare.
 const DefaultBudget = 15 * time.Second
 
-// stall is how long a child may say nothing. A placement of all variants takes
-// 0.2 s on a quiet machine.
-const stall = 20 * time.Second
+// DefaultProcesses are enough for an interval that is little wider than that of
+// the placements where processes do not matter, and to meet a kind of process
+// that is one in four.
+const DefaultProcesses = 16
 
 // Forms and operations, as results name them.
 const (
@@ -83,7 +89,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Budget == 0 {
 		c.Budget = DefaultBudget
 	}
-	c.stall = cmp.Or(c.stall, stall)
+	c.Processes = cmp.Or(c.Processes, DefaultProcesses)
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano())
 	}
@@ -98,7 +104,12 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.sampleAll(ctx); err != nil {
+	for r.job.Process = range c.Processes {
+		if err := r.sampleAll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.oneModel(); err != nil {
 		return nil, err
 	}
 	now, err := c.readCPU()
@@ -118,7 +129,6 @@ type run struct {
 	stubs      []*stub // by stream
 	promises   []promise
 	placements []*placement
-	begun      int // stream that the child began to try last
 	// excluded are the variants that cannot be replayed, and why.
 	excluded map[int]string
 }
@@ -129,7 +139,7 @@ func prepare(c Config) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget}}
+	r := &run{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(max(c.Processes, 1))}}
 	for i, n := range c.Variants {
 		s, err := stubOf(image.Object, n.Name)
 		if err != nil {
@@ -225,8 +235,12 @@ func (r *run) sampleAll(ctx context.Context) error {
 	}
 }
 
-// sample runs the child and collects its placements.
+// sample runs the child and collects its placements. The child ends by itself,
+// for its job is bounded and so is the code that it runs (fault.go); it is killed
+// when ctx ends, and by the kernel when this process does.
 func (r *run) sample(ctx context.Context) error {
+	runtime.LockOSThread() // the kernel takes the end of this thread for that of the parent
+	defer runtime.UnlockOSThread()
 	limit, cancel := context.WithCancel(ctx)
 	defer cancel()
 	self, err := os.Executable()
@@ -235,7 +249,7 @@ func (r *run) sample(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(limit, self)
 	cmd.Env = append(os.Environ(), childEnv+"=1", "GODEBUG=asyncpreemptoff=1", "GOTRACEBACK=single")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the parent's to act on
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is the parent's to act on
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = time.Second
@@ -261,8 +275,7 @@ func (r *run) sample(ctx context.Context) error {
 	if err == nil {
 		_, err = stdin.Write(append(line, '\n')) // stays open: its end is the child's
 	}
-	stalled := time.AfterFunc(r.config.stall, cancel)
-	said := r.read(bufio.NewReader(stdout), func() { stalled.Reset(r.config.stall) })
+	said := r.read(bufio.NewReader(stdout))
 	if said != nil {
 		cancel()
 	}
@@ -272,8 +285,6 @@ func (r *run) sample(ctx context.Context) error {
 		return ctx.Err()
 	case said != nil:
 		return said
-	case limit.Err() != nil:
-		return fmt.Errorf("variant %s: the replayed code did not return for %v", r.job.Streams[r.begun].Name, r.config.stall)
 	}
 	if cmd.ProcessState.ExitCode() == faultStatus {
 		if record := readFault(faults); record != nil {
@@ -286,14 +297,13 @@ func (r *run) sample(ctx context.Context) error {
 	return nil
 }
 
-// read reads the child's messages to their end. Each is a sign of life.
-func (r *run) read(in *bufio.Reader, alive func()) error {
+// read reads the child's messages to their end.
+func (r *run) read(in *bufio.Reader) error {
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
 			return nil // how the child ended says more
 		}
-		alive()
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
 			return fmt.Errorf("replay: the child said %q: %w", line, err)
@@ -301,13 +311,12 @@ func (r *run) read(in *bufio.Reader, alive func()) error {
 		switch {
 		case m.Error != "":
 			return fmt.Errorf("replay: %s", m.Error)
-		case m.Begin != nil:
-			r.begun = *m.Begin
 		case m.Trip != nil:
 			if err := r.check(m.Trip); err != nil {
 				return err
 			}
 		case m.Placement != nil:
+			m.Placement.process = r.job.Process
 			r.placements = append(r.placements, m.Placement)
 			if r.config.Progress != nil && len(r.placements)%10 == 0 {
 				r.config.Progress(fmt.Sprintf("replay: %d placements", len(r.placements)))
@@ -316,12 +325,30 @@ func (r *run) read(in *bufio.Reader, alive func()) error {
 	}
 }
 
+// oneModel refuses samples of CPUs of several models, which have costs of their
+// own.
+func (r *run) oneModel() error {
+	var models []string
+	for _, p := range r.placements {
+		for _, m := range p.Models {
+			if !slices.Contains(models, m) {
+				models = append(models, m)
+			}
+		}
+	}
+	if len(models) > 1 {
+		return fmt.Errorf("samples were taken on CPUs of two models, %s and %s, which have costs of their own: a hypervisor moves this machine between them, so that nothing can be measured", models[0], models[1])
+	}
+	return nil
+}
+
 // faultError says what a fault record means.
 func (r *run) faultError(record []uint64) error {
 	word := func(off int) uint64 { return record[off/8] }
 	i := int(word(faultRunning)) - 1
 	e := &FaultError{
 		Variant: r.job.Streams[i].Name, Signal: syscall.Signal(word(faultSignal)), Addr: word(faultAddr), stream: i,
+		Endless: word(faultSteps) == 0, Steps: word(faultBound),
 		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
 	}
 	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {

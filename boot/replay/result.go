@@ -6,42 +6,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/stubs"
 )
-
-// CPU is what the figures hold for.
-type CPU struct {
-	Model     string `json:"model"`
-	Family    string `json:"family"` // family, model and stepping in decimal
-	Microcode string `json:"microcode"`
-}
-
-func (c CPU) String() string {
-	return fmt.Sprintf("%s (family/model/stepping %s, microcode %s)", c.Model, c.Family, c.Microcode)
-}
-
-// readCPU reads what Linux says of the first CPU.
-func readCPU() (CPU, error) {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %w", err)
-	}
-	first, _, _ := strings.Cut(string(text), "\n\n")
-	field := map[string]string{}
-	for line := range strings.Lines(first) {
-		key, value, _ := strings.Cut(line, ":")
-		field[strings.TrimSpace(key)] = strings.TrimSpace(value)
-	}
-	return CPU{
-		Model:     field["model name"],
-		Family:    field["cpu family"] + "/" + field["model"] + "/" + field["stepping"],
-		Microcode: field["microcode"],
-	}, nil
-}
 
 // Result is what a run gives. All figures are core cycles for one operation.
 type Result struct {
@@ -56,6 +26,13 @@ type Result struct {
 	// Placements were kept, Dropped were disturbed by a neighbour on the core.
 	Placements int `json:"placements"`
 	Dropped    int `json:"dropped"`
+	// Processes is how many there were, each with pages of its own.
+	Processes int `json:"processes"`
+	// Process says which process a placement was made in, in the order of the
+	// figures' Cycles.
+	Process []int `json:"process"`
+	// Moved is what was dropped because the CPU changed meanwhile.
+	Moved Moved `json:"moved"`
 	// ProbeFloor is the least that the probe for a neighbour took, in cycles.
 	ProbeFloor float64   `json:"probe_floor"`
 	Controls   []Control `json:"controls"`
@@ -63,6 +40,17 @@ type Result struct {
 	// Replaced is what did not run as the build made it, of all variants.
 	Replaced []Replacement `json:"-"`
 }
+
+// Moved is what a hypervisor spoils that moves virtual CPUs: samples during which
+// that happened, and placements that lost too many of them.
+type Moved struct {
+	Samples    int `json:"samples"`
+	Of         int `json:"of"` // samples that were taken
+	Placements int `json:"placements"`
+}
+
+// maxLost is the share of a figure's samples that a placement may lose.
+const maxLost = 0.5
 
 // Control is a difference whose truth is known.
 type Control struct {
@@ -113,27 +101,38 @@ func (e *NoiseError) Error() string {
 // analyse makes the result of the placements. The result comes with a
 // NoiseError too.
 func (r *run) analyse(cpu CPU) (*Result, error) {
-	res := &Result{CPU: cpu, Seed: r.config.Seed, Code: r.job.hash()}
+	res := &Result{CPU: cpu, Seed: r.config.Seed, Code: r.job.hash(), Processes: r.config.Processes}
 	for i, n := range r.config.Variants {
 		res.Variants = append(res.Variants, n.Name)
 		res.Replaced = append(res.Replaced, r.stubs[i].replacements...)
 	}
-	var probes, chains []float64
 	const unit = chainStep * chainLength // cycles of a round of the chain
+	var still []*placement
+	var probes, chains []float64
 	for _, p := range r.placements {
+		res.Moved.Samples += p.Moved
+		res.Moved.Of += p.Samples
+		if p.Lost > maxLost {
+			res.Moved.Placements++
+			continue
+		}
+		still = append(still, p)
 		probes = append(probes, p.Probe/p.Chain*unit)
 	}
 	keep := stats.Gate(probes, gateTolerance)
 	var kept []*placement
-	for i, p := range r.placements {
+	for i, p := range still {
 		if keep[i] {
 			kept = append(kept, p)
 			chains = append(chains, p.Chain)
+			res.Process = append(res.Process, p.process)
 		}
 	}
-	res.Placements, res.Dropped = len(kept), len(probes)-len(kept)
-	if len(kept) < stats.MinPlacements {
-		return res, &NoiseError{fmt.Sprintf("only %d of %d placements were undisturbed by a neighbour on the core, want %d at least", len(kept), len(probes), stats.MinPlacements)}
+	res.Placements, res.Dropped = len(kept), len(still)-len(kept)
+	processes, want := len(slices.Compact(slices.Clone(res.Process))), min(res.Processes, stats.MinProcesses)
+	if len(kept) < stats.MinPlacements || processes < want {
+		return res, &NoiseError{fmt.Sprintf("%d of %d placements in %d of %d processes are left, want %d in %d at least: %s",
+			len(kept), len(r.placements), processes, res.Processes, stats.MinPlacements, want, res.disturbed())}
 	}
 	res.CyclesPerTick = unit / stats.Quantile(chains, 0.5)
 	res.ProbeFloor = stats.Quantile(probes, 0)
@@ -146,13 +145,11 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 		return values
 	}
 	rng := rand.New(rand.NewPCG(r.config.Seed, 1))
-	estimate := func(a, b []float64) stats.Estimate {
-		e, err := stats.Bootstrap(rng, stats.Paired(a, b))
-		if err != nil {
-			panic(err) // there are enough placements
-		}
-		return e
+	draws, err := stats.NewDraws(rng, len(kept))
+	if err != nil {
+		return nil, err // there are enough placements
 	}
+	estimate := func(a, b []float64) stats.Estimate { return draws.EstimateOf(stats.Paired(a, b), res.Process) }
 	for i, c := range r.job.Cells {
 		switch c.Op {
 		case opNone:
@@ -256,7 +253,7 @@ func Verdict(e stats.Estimate) string {
 func (res *Result) Notes() []string {
 	return []string{
 		fmt.Sprintf("replayed in ring 3 on %v; SYSCALL, SYSRET, SWAPGS, STI and CLI were not run: only differences between paths with the same exit instruction mean anything, no figure is the cost of a system call", res.CPU),
-		fmt.Sprintf("form SR1 (LFENCE for SYSCALL and SYSRET, a handler with 60 cycles of work) is the figure; N0 (no fence), SR0 (a handler that does nothing) and D0 (MFENCE) bound what another CPU may make of it; %d placements of code and data at random, %s", res.Placements, res.sibling()),
+		fmt.Sprintf("form SR1 (LFENCE for SYSCALL and SYSRET, a handler with 60 cycles of work) is the figure; N0 (no fence), SR0 (a handler that does nothing) and D0 (MFENCE) bound what another CPU may make of it; %d placements of code and data at random in %d processes, %s", res.Placements, res.Processes, res.disturbed()),
 		"a difference of up to a cycle is a property of alignment, not of the design",
 		"caches were warm but for the switches that say so, predictors trained; on a cold or busy core each additional store costs about 0.2 cycles more",
 		fmt.Sprintf("cycles are derived from a chain of multiplications (%.4f for a tick of the time-stamp counter), not counted", res.CyclesPerTick),
@@ -264,12 +261,20 @@ func (res *Result) Notes() []string {
 	}
 }
 
-// sibling says what the gate found.
-func (res *Result) sibling() string {
-	if all := res.Placements + res.Dropped; res.Dropped > 0 {
-		return fmt.Sprintf("%d more dropped because the core was shared (%.0f %%)", res.Dropped, 100*float64(res.Dropped)/float64(all))
+// disturbed says what was dropped, and why.
+func (res *Result) disturbed() string {
+	var parts []string
+	if res.Dropped > 0 {
+		all := res.Placements + res.Dropped + res.Moved.Placements
+		parts = append(parts, fmt.Sprintf("%d more dropped because the core was shared (%.0f %%)", res.Dropped, 100*float64(res.Dropped)/float64(all)))
 	}
-	return "none disturbed by a neighbour on the core"
+	if m := res.Moved; m.Samples > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d samples dropped because a hypervisor moved the CPU meanwhile, with %d placements that lost too many", m.Samples, m.Of, m.Placements))
+	}
+	if len(parts) == 0 {
+		return "none disturbed by a neighbour on the core"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Headline is the null call in the headline form.

@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -16,20 +17,20 @@ import (
 // difference cycles more than the first, the controls what they are said to.
 func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *run {
 	t.Helper()
-	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1"), Seed: 7})
+	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", more[0]), Processes: 5, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range 200 {
-		p := &placement{Probe: 16.1, Chain: 42} // ticks for 60 cycles
+		p := &placement{Probe: 16.1, Chain: 42, Samples: 1000, process: i / 40} // ticks for 60 cycles
 		if i < dropped {
 			p.Probe = 25
 		}
 		for _, c := range r.job.Cells {
 			row := make([]float64, len(r.job.Streams))
 			for _, s := range c.Streams {
-				cycles := 100 + noise*rng.NormFloat64() + []float64{0, difference, aa, 0, dose}[s]
+				cycles := 100 + noise*rng.NormFloat64() + []float64{0, difference, 130, aa, 0, dose}[s]
 				row[s] = cycles / 60 * 42
 			}
 			p.Ticks = append(p.Ticks, row)
@@ -53,7 +54,7 @@ func TestJudge(t *testing.T) {
 		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
 		{name: "dose doubled", dose: 2, noise: 0.5, want: "+1 cycle was +2.0"},
 		{name: "noise", dose: 1, noise: 8, want: "A/A was"},
-		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "only 4 of 200 placements"},
+		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			res, err := simulate(t, tt.difference, tt.aa, tt.dose, tt.noise, tt.dropped).analyse(CPU{})
@@ -69,6 +70,9 @@ func TestJudge(t *testing.T) {
 			if d := res.Headline()[1].Difference; !d.Holds(tt.difference) {
 				t.Errorf("the difference is %+v, want %g", d, tt.difference)
 			}
+			if f := res.Headline()[2]; f.Difference != nil || !strings.Contains(f.Why, "IRETQ") {
+				t.Errorf("SYSRET is compared with IRETQ: %+v", f)
+			}
 			if r := res.CyclesPerTick; r < 1.42 || r > 1.43 {
 				t.Errorf("%g cycles for a tick, want 60/42", r)
 			}
@@ -77,12 +81,52 @@ func TestJudge(t *testing.T) {
 }
 
 func TestDropped(t *testing.T) {
-	res, err := simulate(t, 0, 0, 1, 1, 30).analyse(CPU{})
+	res, err := simulate(t, 0, 0, 1, 0.5, 30).analyse(CPU{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.Placements != 170 || res.Dropped != 30 || !strings.Contains(strings.Join(res.Notes(), "\n"), "30 more dropped because the core was shared (15 %)") {
 		t.Errorf("%d kept, %d dropped, notes %q", res.Placements, res.Dropped, res.Notes())
+	}
+}
+
+// TestMoved: placements that lost too many samples are dropped, the others are
+// used, and the run is refused when too few are left.
+func TestMoved(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		lost        func(placement int) float64
+		kept        int
+		notes, want string
+	}{
+		{"some", func(i int) float64 { return 0.01 * float64(i%4) }, 200, "1500 of 200000 samples dropped because a hypervisor moved the CPU meanwhile, with 0 placements that lost too many", ""},
+		{"some with too many", func(i int) float64 { return 0.6 * float64(i%2) }, 100, "with 100 placements that lost too many", ""},
+		{"half is not too many", func(i int) float64 { return 0.5 }, 200, "", ""},
+		{"all of most", func(i int) float64 { return float64(min(i%20, 1)) }, 10, "with 190 placements", ""},
+		{"all but of two processes", func(i int) float64 { return float64(min(i/80, 1)) }, 80, "", "80 of 200 placements in 2 of 5 processes are left, want 8 in 3 at least"},
+		{"all", func(i int) float64 { return 1 }, 0, "", "0 of 200 placements in 0 of 5 processes are left"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := simulate(t, 2, 0, 1, 0.05, 0)
+			for i, p := range r.placements {
+				if p.Lost = tt.lost(i); p.Lost > 0 {
+					p.Moved = 10
+				}
+				if p.Lost == 1 {
+					p.Ticks, p.Probe, p.Chain = nil, 0, 0 // as the child sends it
+				}
+			}
+			res, err := r.analyse(CPU{})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Fatalf("error is %v, want %q", err, tt.want)
+			}
+			if res.Placements != tt.kept {
+				t.Errorf("%d placements are kept, want %d", res.Placements, tt.kept)
+			}
+			if got := res.disturbed(); !strings.Contains(got, tt.notes) {
+				t.Errorf("says %q, want %q", got, tt.notes)
+			}
+		})
 	}
 }
 
@@ -102,13 +146,52 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestSameCPU(t *testing.T) {
-	if err := sameCPU(&userCall{startCPU: 0x1003, endCPU: 0x1003}, 0x1003); err != nil {
-		t.Errorf("same CPU: %v", err)
+// TestSeries: a sample counts only if both its ends are of one CPU, by each of
+// the two ways to tell.
+func TestSeries(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		call  userCall
+		moved int
+	}{
+		{"same CPU", userCall{startAux: 0x1003, endAux: 0x1003, startLimit: 1, endLimit: 1}, 0},
+		{"same CPU, and none that Linux names", userCall{startAux: 3, endAux: 3}, 0},
+		{"other physical CPU", userCall{startAux: 0x1003, endAux: 0x1005, startLimit: 1, endLimit: 1}, 1},
+		{"other virtual CPU", userCall{startAux: 3, endAux: 3, startLimit: 1, endLimit: 2}, 1},
+	} {
+		var x series
+		tt.call.start, tt.call.end = 100, 300
+		x.add(&tt.call, 4)
+		if x.moved != tt.moved || len(x.ticks) != 1-tt.moved || tt.moved == 0 && x.ticks[0] != 50 {
+			t.Errorf("%s: %+v, want %d moved", tt.name, x, tt.moved)
+		}
 	}
-	err := sameCPU(&userCall{startCPU: 0x1003, endCPU: 0x1005}, 0x1003)
-	if err == nil || !strings.Contains(err.Error(), "pinned to CPU 3, but a sample ran on CPU 5") {
-		t.Errorf("other CPU: %v", err)
+}
+
+// TestOneCPU: of the CPUs that may be used all must be of one model.
+func TestOneCPU(t *testing.T) {
+	cpu := func(n int, model, family string) string {
+		return fmt.Sprintf("processor\t: %d\ncpu family\t: %s\nmodel\t\t: 1\nmodel name\t: %s\nstepping\t: 1\nmicrocode\t: 0x1\n\n", n, family, model)
+	}
+	any := func(int) bool { return true }
+	two := cpu(0, "A", "25") + cpu(1, "B", "25")
+	for _, tt := range []struct {
+		name, text string
+		may        func(int) bool
+		want, fail string
+	}{
+		{"one", cpu(0, "A", "25"), any, "A (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"two alike", cpu(0, "A", "25") + cpu(1, "A", "25"), any, "A (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"two brands", two, any, "", "CPUs of two models, A (family/model/stepping 25/1/1, microcode 0x1) and B"},
+		{"two families", cpu(0, "A", "25") + cpu(1, "A", "26"), any, "", "and A (family/model/stepping 26/1/1"},
+		{"two, one allowed", two, func(n int) bool { return n == 1 }, "B (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"none allowed", two, func(int) bool { return false }, "", "has none that this process may use"},
+		{"empty", "", any, "", "has none that this process may use"},
+	} {
+		got, err := oneCPU(tt.text, tt.may)
+		if tt.fail == "" && (err != nil || got.String() != tt.want) || tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)) {
+			t.Errorf("%s: %v, %v, want %q%q", tt.name, got, err, tt.want, tt.fail)
+		}
 	}
 }
 

@@ -391,6 +391,7 @@ func TestReplayed(t *testing.T) {
 		list = append(list, must(stubs.ParseVariant(name)))
 	}
 	res := &replay.Result{
+		Processes: 1, Process: []int{0, 0, 0},
 		Controls: []replay.Control{{Name: "A/A", Op: replay.OpNull, Form: "SR1", Estimate: stats.Estimate{Mean: 0.1, Low: -0.1, High: 0.2, N: 3}}},
 		Cells: []replay.Cell{
 			{Op: replay.OpNull, Form: "SR1", Figures: []replay.Figure{{Variant: base, Cycles: []float64{100, 101, 103}}, {Variant: whole, Cycles: []float64{102, 103, 104}}}},
@@ -410,6 +411,21 @@ func TestReplayed(t *testing.T) {
 	}
 	if d := NewSet(old).Difference(Column{"replay", "SR1"}, base, whole, nullCall); d.Kind != Spread || d.Value != 2 {
 		t.Errorf("difference is %+v", d)
+	}
+	res.Processes, res.Process = 3, []int{0, 0, 2} // nothing of the second is left
+	records, err := Replayed(res, list, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range records[:4] {
+		got = append(got, fmt.Sprintf("run %d of %s: %d placements, median %g", r.Run, r.Variant, len(r.Samples), r.Median))
+	}
+	if want := []string{
+		"run 2 of linux-3.19: 2 placements, median 100", "run 4 of linux-3.19: 1 placements, median 103",
+		"run 2 of heukelum-v2: 2 placements, median 102", "run 4 of heukelum-v2: 1 placements, median 104",
+	}; !slices.Equal(got, want) {
+		t.Errorf("of processes are %q, want %q", got, want)
 	}
 }
 

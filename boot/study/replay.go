@@ -45,7 +45,7 @@ func Replay(step func(string)) Engine {
 					return complete(list, have, c, replay.HeadlineForm, run, []string{nullCall, fullFrame})
 				},
 				Run: func(ctx context.Context, emit func(...result.Record) error) error {
-					res, err := replay.Run(ctx, replay.Config{Variants: list, Budget: replayBudget, Progress: step})
+					res, err := replay.Run(ctx, replay.Config{Variants: list, Budget: replayBudget, Processes: 1, Progress: step})
 					var noise *replay.NoiseError
 					if errors.As(err, &noise) {
 						return fmt.Errorf("%w: %w", ErrNoise, err)
@@ -92,27 +92,33 @@ var replayOps = map[string]string{
 	replay.OpSwitchBoth: "switch-cold-both",
 }
 
-// replayed are the records of a replay.
-func replayed(res *replay.Result, list []stubs.Named, c result.Config, run int, now time.Time) []result.Record {
+// replayed are the records of a replay: its processes are runs from first on.
+func replayed(res *replay.Result, list []stubs.Named, c result.Config, first int, now time.Time) []result.Record {
 	var records []result.Record
 	for _, cell := range res.Cells {
 		if cell.Noisy != "" {
 			continue
 		}
 		for i, f := range cell.Figures {
-			if len(f.Cycles) == 0 {
-				continue
+			for process := range res.Processes {
+				var samples []*float64
+				var values []float64
+				for n, x := range f.Cycles {
+					if res.Process[n] == process {
+						samples, values = append(samples, &x), append(values, x)
+					}
+				}
+				if len(values) == 0 {
+					continue
+				}
+				slices.Sort(values)
+				r := result.NewRecord(c, result.Measure{
+					Variant: f.Variant, Op: opOf(cell.Op), N: 1, Batches: len(values),
+					Min: values[0], Median: values[(len(values)-1)/2], Max: values[len(values)-1],
+				}, list[i].Variant.String(), result.Cycles, first+process, now)
+				r.Form, r.Samples = cell.Form, samples
+				records = append(records, r)
 			}
-			sorted := slices.Sorted(slices.Values(f.Cycles))
-			r := result.NewRecord(c, result.Measure{
-				Variant: f.Variant, Op: opOf(cell.Op), N: 1, Batches: len(f.Cycles),
-				Min: sorted[0], Median: sorted[(len(sorted)-1)/2], Max: sorted[len(sorted)-1],
-			}, list[i].Variant.String(), result.Cycles, run, now)
-			r.Form = cell.Form
-			for _, x := range f.Cycles {
-				r.Samples = append(r.Samples, &x)
-			}
-			records = append(records, r)
 		}
 	}
 	for _, k := range res.Controls {
@@ -120,7 +126,7 @@ func replayed(res *replay.Result, list []stubs.Named, c result.Config, run int, 
 		r := result.NewRecord(c, result.Measure{
 			Variant: Control, Op: controlName(k.Name, opOf(k.Op), k.Truth), N: 1, Batches: e.N,
 			Min: min(e.Low, e.Mean), Median: e.Mean, Max: max(e.High, e.Mean),
-		}, "", result.Cycles, run, now)
+		}, "", result.Cycles, first, now)
 		r.Form = k.Form
 		r.Interval = &result.Interval{Low: e.Low, High: e.High, Level: 0.95}
 		records = append(records, r)

@@ -2,19 +2,14 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"testing"
-	"time"
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
 	"golang.org/x/perf/benchproc"
 
-	"github.com/entrylab/entrylab/boot/replay"
-	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/boot/vm"
 )
 
@@ -83,47 +78,4 @@ func columns(t *testing.T, bench io.Reader, unit, row string) map[string]map[str
 		t.Fatal(err)
 	}
 	return values
-}
-
-// TestBenchstatReplay gives benchstat's packages what a real replay prints: a
-// placement is a line, and benchstat's difference is that of the result.
-func TestBenchstatReplay(t *testing.T) {
-	names := []string{"linux-3.19", "linux-6.12"}
-	list, err := eachVariant(names)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := replay.Run(t.Context(), replay.Config{Variants: list, Budget: 4 * time.Second})
-	if noisy := (*replay.NoiseError)(nil); err != nil && !errors.As(err, &noisy) {
-		t.Fatal(err)
-	}
-	if len(res.Cells) == 0 {
-		t.Skip(err) // not a placement was undisturbed
-	}
-	var b bytes.Buffer
-	if err := benchReplayed(&b, res); err != nil {
-		t.Fatal(err)
-	}
-	values := columns(t, &b, "cycles/op", ".name,/form")
-	thresholds := &benchmath.DefaultThresholds
-	for _, c := range res.Cells {
-		row := values[fmt.Sprintf(".name:%s /form:%s", benchName(c.Op), c.Form)]
-		if c.Noisy != "" {
-			if row != nil {
-				t.Errorf("%s %s is too noisy and is printed", c.Op, c.Form)
-			}
-			continue
-		}
-		for i, name := range names {
-			got := row["/variant:"+name]
-			if len(got) != res.Placements {
-				t.Errorf("%s %s of %s: %d lines, want %d placements", c.Op, c.Form, name, len(got), res.Placements)
-				continue
-			}
-			center := benchmath.AssumeNothing.Summary(benchmath.NewSample(got, thresholds), 0.95).Center
-			if want := stats.Quantile(c.Figures[i].Cycles, 0.5); math.Abs(center-want) > 0.02 {
-				t.Errorf("%s %s of %s: benchstat says %v, the median is %v", c.Op, c.Form, name, center, want)
-			}
-		}
-	}
 }

@@ -1,0 +1,148 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// A thread is pinned to a CPU of the kernel that it runs on, but where that
+// kernel is a guest a hypervisor may run its virtual CPU on any physical one, and
+// moves it when it pleases. Then the time-stamp counters at the two ends of a
+// sample are those of two CPUs, and between them lies what moving takes. Such a
+// sample is dropped. Samples of one placement may come from several CPUs, as
+// each is warmed up by itself, but all must be of one model.
+
+// selectorCPU is the selector of the GDT entry whose limit is the CPU's number
+// (Linux arch/x86/include/asm/segment.h, __CPUNODE_SEG).
+//
+//lint:ignore U1000 for the assembly
+const selectorCPU = 0x7b
+
+// moved reports whether the CPU changed during a sample.
+func (c *userCall) moved() bool { return c.startAux != c.endAux || c.startLimit != c.endLimit }
+
+// CPU is what the figures hold for.
+type CPU struct {
+	Model     string `json:"model"`
+	Family    string `json:"family"` // family, model and stepping in decimal
+	Microcode string `json:"microcode"`
+}
+
+func (c CPU) String() string {
+	return fmt.Sprintf("%s (family/model/stepping %s, microcode %s)", c.Model, c.Family, c.Microcode)
+}
+
+// readCPU reads what Linux says of the CPUs that this process may use.
+func readCPU() (CPU, error) {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %w", err)
+	}
+	mask, err := affinity()
+	if err != nil {
+		return CPU{}, err
+	}
+	return oneCPU(string(text), mask.has)
+}
+
+// oneCPU is the CPU that all those are which may be used, by the text of
+// /proc/cpuinfo.
+func oneCPU(text string, mayUse func(int) bool) (CPU, error) {
+	var found []CPU
+	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
+		field := map[string]string{}
+		for line := range strings.Lines(block) {
+			key, value, _ := strings.Cut(line, ":")
+			field[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		c := CPU{
+			Model:     field["model name"],
+			Family:    field["cpu family"] + "/" + field["model"] + "/" + field["stepping"],
+			Microcode: field["microcode"],
+		}
+		if n, err := strconv.Atoi(field["processor"]); err == nil && mayUse(n) && !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return CPU{}, errors.New("which CPU this is cannot be told: /proc/cpuinfo has none that this process may use")
+	case 1:
+		return found[0], nil
+	}
+	return CPU{}, fmt.Errorf("this process may run on CPUs of two models, %v and %v: confine it to CPUs of one (taskset -c)", found[0], found[1])
+}
+
+// modelHere names the model of the CPU that this thread is on as CPUID does: by
+// vendor, signature, kind of core in a hybrid one, and brand (SDM volume 2,
+// CPUID, leaves 0, 1, 7, 1AH and 80000002H to 80000004H; AMD's manual, volume 3,
+// appendix E).
+func modelHere() string {
+	text := func(words ...uint32) string {
+		b := make([]byte, 0, 4*len(words))
+		for _, w := range words {
+			b = append(b, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
+		}
+		return strings.TrimSpace(strings.Trim(string(b), "\x00"))
+	}
+	leaves, b, c, d := cpuid(0, 0)
+	name := text(b, d, c)
+	signature, _, _, _ := cpuid(1, 0)
+	name += fmt.Sprintf(" %#x", signature)
+	if leaves >= 0x1a {
+		if _, _, _, d := cpuid(7, 0); d>>15&1 == 1 {
+			core, _, _, _ := cpuid(0x1a, 0)
+			name += fmt.Sprintf(" core type %#x", core>>24)
+		}
+	}
+	if most, _, _, _ := cpuid(0x8000_0000, 0); most >= 0x8000_0004 {
+		var brand []uint32
+		for leaf := range uint32(3) {
+			a, b, c, d := cpuid(0x8000_0002+leaf, 0)
+			brand = append(brand, a, b, c, d)
+		}
+		name += " " + text(brand...)
+	}
+	return name
+}
+
+// cpuMask is a set of CPUs as sched_setaffinity takes it.
+type cpuMask [128]uint64
+
+func (m *cpuMask) has(cpu int) bool { return 0 <= cpu && cpu < 64*len(m) && m[cpu/64]>>(cpu%64)&1 == 1 }
+
+// affinity are the CPUs that this thread may use.
+func affinity() (*cpuMask, error) {
+	var mask cpuMask
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask))); errno != 0 {
+		return nil, fmt.Errorf("sched_getaffinity: %w", errno)
+	}
+	return &mask, nil
+}
+
+// pin keeps this thread on one of the CPUs that it may use: the last, because
+// the first has most of a machine's interrupts.
+func pin() error {
+	may, err := affinity()
+	if err != nil {
+		return err
+	}
+	for cpu := 64*len(may) - 1; cpu >= 0; cpu-- {
+		if !may.has(cpu) {
+			continue
+		}
+		var mask cpuMask
+		mask[cpu/64] = 1 << (cpu % 64)
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask))); errno != 0 {
+			return fmt.Errorf("sched_setaffinity to CPU %d: %w", cpu, errno)
+		}
+		return nil
+	}
+	return errors.New("sched_getaffinity names no CPU")
+}
