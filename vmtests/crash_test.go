@@ -13,6 +13,7 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 // TestPanic has the guest check variants whose entry makes the kernel panic:
@@ -42,6 +43,27 @@ func TestPanic(t *testing.T) {
 		{
 			name: "wild address", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
 			reason: `^panic: #GP at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
+		},
+		{
+			name: "wild jump to where nothing is", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: jump(0x1234_5678_9abc),
+			reason: `^panic: #PF\[not present,fetch\] at 0x123456789abc$`,
+		},
+		{
+			name: "wild jump to the kernel's half", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: jump(0xffff_c900_0000_0000),
+			reason: `^panic: #PF\[not present,fetch\] at 0xffffc90000000000$`,
+		},
+		{
+			name: "wild jump to data", before: "MOVQ RAX, PtRegs.OrigAX(RSP)",
+			insert: asm.Block{asm.LEAQ(asm.Sym("percpu"), asm.RAX), asm.CALL(asm.RAX)},
+			reason: `^panic: #PF\[protection,fetch\] at 0xffffffff[0-9a-f]{8}$`,
+		},
+		{
+			name: "wild jump to user memory", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.CALL(asm.RCX)},
+			reason: `^panic: #PF\[protection,fetch\] at 0x[0-9a-f]{6}$`,
+		},
+		{
+			name: "wild jump, page tables isolated", base: "linux-6.12+pti", before: "MOVQ RSP, RDI", insert: jump(0x1234_5678_9abc),
+			reason: `^panic: #PF\[not present,fetch\] at 0x123456789abc$`,
 		},
 		{
 			name: "on the user's stack", before: "SWAPGS", insert: asm.Block{asm.UD2()},
@@ -83,6 +105,13 @@ func TestPanic(t *testing.T) {
 				t.Errorf("%v: %s\nwant a panic with %s", run.VM.Outcome, run.VM.Reason, tt.reason)
 			}
 			dump := strings.Join(run.VM.Tail, "\n")
+			if m := wildAt.FindStringSubmatch(run.VM.Reason); m != nil {
+				// The dump is of the jump's target, not of who looked at it.
+				want := fmt.Sprintf("%016s", m[1])
+				if !strings.Contains(dump, "rip "+want) || !strings.Contains(dump, "cr2 "+want) {
+					t.Errorf("the dump has no rip and cr2 of %s\n%s", want, dump)
+				}
+			}
 			for _, want := range []string{"rip ", "rsp ", "r15 ", "cr2 ", "cr3 ", tt.dump, "entrylab: end of panic"} {
 				if !strings.Contains(dump, want) {
 					t.Errorf("the dump has no %q\n%s", want, run.VM.Report())
@@ -91,6 +120,12 @@ func TestPanic(t *testing.T) {
 		})
 	}
 }
+
+// wildAt finds the address that a jump has gone to, in the reason of a panic.
+var wildAt = regexp.MustCompile(`fetch\] at 0x([0-9a-f]+)$`)
+
+// jump goes to an address by CALL, as the assembler takes nothing to follow a JMP.
+func jump(to uint64) asm.Block { return asm.Block{asm.MOVQ(to, asm.RAX), asm.CALL(asm.RAX)} }
 
 // TestIdleOverflow has the idle thread, whose stack is in the kernel's image, run
 // over it.
@@ -110,6 +145,30 @@ func TestIdleOverflow(t *testing.T) {
 	}
 	if dump := strings.Join(res.Tail, "\n"); !strings.Contains(dump, "entrylab: end of panic") {
 		t.Errorf("the dump has no end\n%s", dump)
+	}
+}
+
+// TestSignalDump has an entry that returns to 32-bit code, by SYSRET without its
+// suffix: the dump of the dead init tells it by CS, and whose entry it was.
+func TestSignalDump(t *testing.T) {
+	t.Parallel()
+	base := linux319(t)
+	run, err := lab.RunGuest(t.Context(), lab.Config{
+		Variants: []stubs.Named{base, {Name: "sysretl", Variant: base.Variant, Edit: broken.Edit("entry_SYSCALL_64", "SYSRETQ", asm.SYSRETL())}},
+		Args:     []string{"verify", "-variants=sysretl"},
+		VM:       machine(t, vm.ICount),
+	}, nil)
+	if !errors.Is(err, lab.ErrNoVerdict) {
+		t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+	}
+	if run.VM.Outcome != vm.Signaled {
+		t.Errorf("%v: %s\nwant a signal", run.VM.Outcome, run.VM.Reason)
+	}
+	dump := strings.Join(run.VM.Tail, "\n")
+	for _, want := range []string{" cs 0000000000000023 ", " ss 000000000000002b", "entrylab: variant sysretl\n"} {
+		if !strings.Contains(dump, want) {
+			t.Errorf("the dump has no %q\n%s", want, run.VM.Report())
+		}
 	}
 }
 
