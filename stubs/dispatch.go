@@ -5,33 +5,13 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Slow is the way of a call that needs the whole frame, or that ends with work
-// to be done.
-type Slow uint8
-
-const (
-	// SlowIRET completes the frame in a wrapper around the handler and ends by
-	// IRETQ, as 3.19.
-	SlowIRET Slow = iota
-	// SlowSYSRET is the same, but ends by SYSRETQ if that does what IRETQ would
-	// do: 4.0 on.
-	SlowSYSRET
-	// SlowC begins such a call again in do_syscall_64, which takes number and
-	// arguments from the frame; it ends as SlowSYSRET: 4.6 on.
-	SlowC
-	// SlowOnly has no other way: all calls go through do_syscall_64, there is no
-	// fast path and no wrapper: 4.16 on. As since 5.14 the number is an int: the
-	// upper half of RAX does not count.
-	SlowOnly
-)
-
 // fast is the way of an ordinary call from the frame to its handler and out.
 func (v Variant) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
-		v.ibrsEnterFast(regs),
+		v.beforeHandler(regs),
 		v.testEntryWork(suffix),
-		v.enable(IRQDispatch),
+		v.at(BeforeDispatch),
 		CMPQ(RAX, layout.SysControlMax),
 		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
 		MOVQ(R10, RCX).C("argument 4, as a function takes it"),
@@ -52,7 +32,7 @@ func (v Variant) fast(suffix string) Block {
 // is known already that the fast exit cannot be taken.
 func (v Variant) testEntryWork(suffix string) Block {
 	flags := threadAt(v.low()).Flags
-	if v.Slow == SlowC {
+	if v.Is(SlowC) {
 		return Block{
 			TESTL(layout.TIFEntryWork|layout.TIFAllWork, flags).C("a tracer? a signal?"),
 			JNE(slowPath(suffix)),
@@ -66,7 +46,7 @@ func (v Variant) testEntryWork(suffix string) Block {
 
 // afterCall names the place that a handler returns to from the fast path.
 func (v Variant) afterCall(suffix string) Block {
-	if v.Slow != SlowC {
+	if !v.Is(SlowC) {
 		return nil
 	}
 	return Block{GLOBAL(fastReturn(suffix)), FRAME(v.low())}
@@ -74,91 +54,6 @@ func (v Variant) afterCall(suffix string) Block {
 
 func fastReturn(suffix string) string { return "entry_SYSCALL_64_after_fastpath_call." + suffix }
 func slowPath(suffix string) string   { return "entry_SYSCALL64_slow_path." + suffix }
-
-// slow ends the listing of a fast path by where it is left for.
-func (v Variant) slow(suffix string) Block {
-	if v.Slow == SlowC {
-		return v.slowC(suffix)
-	}
-	return Block{
-		LABEL("sysret_signal"),
-		v.fixup(regsAt(v.low()), R11),
-		v.saveRest(),
-		JMP(v.slowExit(suffix)),
-
-		LABEL("tracesys"),
-		UD2().C("nothing sets TIFEntryWork"),
-	}
-}
-
-// slowExit is the function that ends a call whose frame is whole: RSP is at it,
-// interrupts are on or off. With SlowIRET it is the kernel's: the one that leaves
-// CR3 and SPEC_CTRL alone, or that of traps, which loads what they may have to.
-func (v Variant) slowExit(suffix string) string {
-	switch {
-	case v.Slow == SlowSYSRET:
-		return "int_ret_from_sys_call." + suffix
-	case v.CR3 != CR3Keep || v.IBRS != IBRSOff:
-		return "retint_user"
-	}
-	return "int_ret_from_sys_call"
-}
-
-// slowSYSRET is that function with SlowSYSRET.
-func (v Variant) slowSYSRET(suffix string) Func {
-	return FUNC(v.slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is at a complete PtRegs on top of the
-thread's stack, IF is any.`,
-		FRAME(0),
-		MOVQ(RSP, RDI),
-		CALL("syscall_return_slowpath").C("turns interrupts off"),
-		v.sysretOrIRET(),
-	).In("entry")
-}
-
-// slowC is the way of 4.6: both entrances lead to a frame without a slot left
-// out, and back from C.
-func (v Variant) slowC(suffix string) Block {
-	whole := Block{
-		v.fixup(regsAt(v.low()), R11),
-		v.saveRest(),
-		MOVQ(RSP, RDI),
-	}
-	return Block{
-		LABEL("sysret_signal"), // something came up while the handler ran
-		v.enableAgain(),
-		whole,
-		CALL("syscall_return_slowpath").C("turns interrupts off"),
-		JMP("return_from_SYSCALL_64"),
-
-		GLOBAL(slowPath(suffix)),
-		FRAME(v.low()),
-		whole,
-		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
-
-		LABEL("return_from_SYSCALL_64"),
-		v.sysretOrIRET(),
-	}
-}
-
-// sysretOrIRET ends a call from a whole frame, with interrupts off: by SYSRETQ
-// if the frame allows.
-func (v Variant) sysretOrIRET() Block {
-	regs := regsAt(0)
-	return Block{
-		loadCalleeSaved(regs),
-		v.ibrsExit(),
-		v.sysretFits(regs, "opportunistic_sysret_failed"),
-		LABEL("opportunistic_sysret"),
-		loadArgs(regs),
-		v.leaveFrame(0),
-		SWAPGS().C("GS.base: PerCPU -> user"),
-		v.verw(),
-		SYSRETQ(),
-
-		LABEL("opportunistic_sysret_failed"),
-		v.iretFrom(0),
-	}
-}
 
 // ptregs are the entries of sys_call_table with SlowC, for handlers that need
 // the whole frame.
@@ -187,14 +82,6 @@ it goes on to the handler.`,
 	return funcs
 }
 
-// jumpRAX goes on at RAX.
-func (v Variant) jumpRAX(suffix string) Block {
-	if v.Branch != BranchRetpoline {
-		return Block{JMP(RAX)}
-	}
-	return Block{JMP(retpoline(suffix))}
-}
-
 // wrapped are the handlers that need the whole frame.
 var wrapped = []struct{ stub, handler string }{
 	{"stub_clone", "sys_clone"},
@@ -209,11 +96,11 @@ func (v Variant) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
 		MOVSLQ(RAX, RSI).C("the number, an int"),
-		v.ibrsEnter(),
+		v.at(BeforeHandler),
 		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
 		v.onlySYSRET(),
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
-		v.ibrsExit(),
+		v.at(BeforeExit),
 		v.popRegs(),
 		v.popIRET(),
 	}
@@ -222,25 +109,25 @@ func (v Variant) only(suffix string) Block {
 // onlySYSRET leaves by SYSRETQ if do_syscall_64 has found that the frame allows
 // it, which it returns in AL.
 func (v Variant) onlySYSRET() Block {
-	if v.Exit == ExitIRET {
+	if v.Is(ExitIRET) {
 		return nil
 	}
 	return Block{
 		TESTB(RAX, RAX),
 		JE("swapgs_restore_regs_and_return_to_usermode"),
 		LABEL("syscall_return_via_sysret"),
-		v.ibrsExit(),
+		v.at(BeforeExit),
 		v.popRegs(),
 		v.popLeave(),
 		SWAPGS().C("GS.base: PerCPU -> user"),
-		v.verw(),
+		v.at(BeforeReturn),
 		SYSRETQ(),
 	}
 }
 
 // popLeave loads the last two, RDI and RSP.
 func (v Variant) popLeave() Block {
-	if v.Leave == LeaveTrampoline {
+	if v.Is(LeaveTrampoline) {
 		return v.leaveFrame(pt.DI.Off)
 	}
 	return Block{POPQ(RDI).Is(pt.DI), v.leaveFrame(pt.OrigAX.Off)}
@@ -274,8 +161,8 @@ func (v Variant) doSyscall(suffix string) Func {
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
 	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
 	number := Block{MOVQ(regs.OrigAX, RAX), CMPQ(RAX, layout.SysControlMax)}
-	if v.Slow == SlowOnly {
-		doc, enable, result = "do_syscall_64(regs, number)", v.enable(IRQDispatch), v.sysretResult(regs)
+	if v.Is(SlowOnly) {
+		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
 		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysControlMax)} // see IntNumber
 	}
 	return FUNC("do_syscall_64."+suffix, doc+` makes a call from its frame, which is whole. It does all
@@ -309,7 +196,7 @@ func (v Variant) exitWork(thread layout.Thread[Mem]) Block {
 		MOVQ(RBX, RDI),
 		CALL("syscall_return_slowpath").C("turns interrupts off"),
 	}
-	if v.Slow != SlowOnly {
+	if !v.Is(SlowOnly) {
 		return call
 	}
 	return Block{
@@ -321,7 +208,7 @@ func (v Variant) exitWork(thread layout.Thread[Mem]) Block {
 
 // sysretResult returns in EAX whether SYSRETQ may be taken.
 func (v Variant) sysretResult(regs layout.PtRegs[Mem]) Block {
-	if v.Exit == ExitIRET {
+	if v.Is(ExitIRET) {
 		return Block{RETURN()}
 	}
 	return Block{
@@ -332,4 +219,14 @@ func (v Variant) sysretResult(regs layout.PtRegs[Mem]) Block {
 		XORL(RAX, RAX),
 		RETURN(),
 	}
+}
+
+// beforeHandler is what comes before the handler where its number and third
+// argument are in their registers.
+func (v Variant) beforeHandler(regs layout.PtRegs[Mem]) Block {
+	b := v.at(BeforeHandler)
+	if b != nil {
+		b = append(b, MOVQ(regs.OrigAX, RAX), MOVQ(regs.DX, RDX))
+	}
+	return b
 }

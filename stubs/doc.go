@@ -3,10 +3,10 @@
 // switch that follows from each. In the flow (variant, listing, machine code,
 // image, machine, lines) it is the first step.
 //
-// A [Variant] is a point on a few axes. Each axis is a function that returns
-// the part of the listing which it decides, empty where it asks for nothing, so
-// that a path reads straight down from SWAPGS to SYSRETQ. A [Preset] names the
-// points that a release or a mail stands for.
+// A [Variant] is a point on a few axes. An [Axis] is one file: its values with
+// what each means, what it excludes, and the part of the listing that it decides,
+// empty where it asks for nothing, so that a path reads straight down from SWAPGS
+// to SYSRETQ. A [Preset] names the points that a release or a mail stands for.
 //
 // # Terms
 //

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -38,153 +39,156 @@ const (
 	sourceMail = "A. Lutomirski's answer to patch 4/4 of A. van Heukelum's series, 18 January 2015"
 )
 
-var presets = []Preset{
-	{
-		Named:   Named{Name: bare, Variant: Variant{Bare: true}},
-		Release: "none",
-		Adds:    "the floor: SYSCALL and SYSRET, nothing kept; answers 0 to every call",
-		Source:  "SDM volume 2, SYSCALL and SYSRET",
-	},
-	{
-		Named:   Named{Name: "linux-3.19"},
-		Release: "Linux 3.19",
-		Source:  source319,
-	},
-	{
-		Named:   changed("a"),
-		Release: "proposed",
-		Adds:    "(a): RSP in the sp slot, not in RSPScratch and thread.usersp",
-		Source:  sourceMail + "; Linux 4.1: 263042e4630a",
-	},
-	{
-		Named:   changed("b"),
-		Release: "proposed",
-		Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
-		Source:  sourceMail + "; Linux 4.1: 29722cd4ef66",
-	},
-	{
-		Named:   changed("c"),
-		Release: "proposed",
-		Adds:    "(c): CS, SS and RCX filled at entry",
-		Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
-	},
-	{
-		Named:   changed("ab"),
-		Release: "proposed",
-		Adds:    "(a)+(b): nothing is left to restore",
-		Source:  sourceMail,
-	},
-	{
-		Named:   changed("ac"),
-		Release: "proposed",
-		Adds:    "(a)+(c): only the flags are fixed up and restored",
-		Source:  sourceMail,
-	},
-	{
-		Named:   changed("bc"),
-		Release: "proposed",
-		Adds:    "(b)+(c): only RSP is fixed up and restored",
-		Source:  sourceMail,
-	},
-	{
-		Named:   Named{Name: "heukelum-v2", Variant: changed("abc").Variant},
-		Release: "proposed",
-		Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
-		Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
-	},
-	{
-		Named:   Named{Name: "linux-4.0", Variant: Variant{Work: WorkTest, Slow: SlowSYSRET}},
-		Release: "Linux 4.0",
-		Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
-		Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
-	},
-	{
-		Named: Named{Name: "linux-4.1", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest, Slow: SlowSYSRET,
-		}},
-		Release: "Linux 4.1",
-		Adds:    "4.0 with (a)+(b)+(c) by PUSH, room for all registers",
-		Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
-	},
-	{
-		Named: Named{Name: "linux-4.2", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQFrame, Work: WorkTest, Slow: SlowSYSRET,
-			IPTest: IPCanonical, Stack: StackSP0,
-		}},
-		Release: "Linux 4.2",
-		Adds:    "4.1 with the top of the stack from the TSS, RIP tested for being canonical",
-		Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
-	},
-	{
-		Named: Named{Name: "linux-4.6", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsRoom, IRQ: IRQDispatch, Work: WorkTest, Slow: SlowC,
-			IPTest: IPCanonical, Stack: StackSP0,
-		}},
-		Release: "Linux 4.6",
-		Adds:    "4.2 with the slow path as a function of the frame (in Linux: in C), interrupts on only when the frame is done",
-		Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
-	},
-	{
-		Named:   Named{Name: "linux-6.12", Variant: linux612},
-		Release: "Linux 6.12",
-		Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
-		Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
-	},
-	{
-		Named:   isolated("linux-6.12+pti", CR3Switch),
-		Release: "Linux 6.12 with pti=on nopcid",
-		Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
-		Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
-	},
-	{
-		Named:   isolated("linux-6.12+pti+pcid", CR3PCID),
-		Release: "Linux 6.12 with pti=on",
-		Adds:    "6.12+pti with the translations of both page tables kept, by PCIDs, which the CPU must have",
-		Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
-	},
-	{
-		Named:   skylake("linux-6.12-skylake"),
-		Release: "Linux 6.12 on Intel's Skylake of 2015",
-		Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
-		Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
-			"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT). The return stack is not filled at a context switch here (FILL_RETURN_BUFFER)",
-	},
-	{
-		Named: Named{Name: "freebsd", Variant: Variant{
-			SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildTrapframe, Regs: RegsFull, IRQ: IRQFrame, Work: WorkTest,
-		}},
-		Release: "FreeBSD 10",
-		Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
-		Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
-	},
-}
+// presets are made when they are first asked for: by then every axis is there.
+var presets = sync.OnceValue(func() []Preset {
+	return []Preset{
+		{
+			Named:   Named{Name: bare, Variant: Variant{Bare: true}},
+			Release: "none",
+			Adds:    "the floor: SYSCALL and SYSRET, nothing kept; answers 0 to every call",
+			Source:  "SDM volume 2, SYSCALL and SYSRET",
+		},
+		{
+			Named:   Named{Name: "linux-3.19"},
+			Release: "Linux 3.19",
+			Source:  source319,
+		},
+		{
+			Named:   changed("a"),
+			Release: "proposed",
+			Adds:    "(a): RSP in the sp slot, not in RSPScratch and thread.usersp",
+			Source:  sourceMail + "; Linux 4.1: 263042e4630a",
+		},
+		{
+			Named:   changed("b"),
+			Release: "proposed",
+			Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
+			Source:  sourceMail + "; Linux 4.1: 29722cd4ef66",
+		},
+		{
+			Named:   changed("c"),
+			Release: "proposed",
+			Adds:    "(c): CS, SS and RCX filled at entry",
+			Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
+		},
+		{
+			Named:   changed("ab"),
+			Release: "proposed",
+			Adds:    "(a)+(b): nothing is left to restore",
+			Source:  sourceMail,
+		},
+		{
+			Named:   changed("ac"),
+			Release: "proposed",
+			Adds:    "(a)+(c): only the flags are fixed up and restored",
+			Source:  sourceMail,
+		},
+		{
+			Named:   changed("bc"),
+			Release: "proposed",
+			Adds:    "(b)+(c): only RSP is fixed up and restored",
+			Source:  sourceMail,
+		},
+		{
+			Named:   Named{Name: "heukelum-v2", Variant: changed("abc").Variant},
+			Release: "proposed",
+			Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
+			Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
+		},
+		{
+			Named:   Named{Name: "linux-4.0", Variant: Of(WorkTest, SlowSYSRET)},
+			Release: "Linux 4.0",
+			Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
+			Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
+		},
+		{
+			Named: Named{Name: "linux-4.1", Variant: Of(
+				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
+			)},
+			Release: "Linux 4.1",
+			Adds:    "4.0 with (a)+(b)+(c) by PUSH, room for all registers",
+			Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
+		},
+		{
+			Named: Named{Name: "linux-4.2", Variant: Of(
+				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
+				IPCanonical, StackSP0,
+			)},
+			Release: "Linux 4.2",
+			Adds:    "4.1 with the top of the stack from the TSS, RIP tested for being canonical",
+			Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
+		},
+		{
+			Named: Named{Name: "linux-4.6", Variant: Of(
+				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQDispatch, WorkTest, SlowC,
+				IPCanonical, StackSP0,
+			)},
+			Release: "Linux 4.6",
+			Adds:    "4.2 with the slow path as a function of the frame (in Linux: in C), interrupts on only when the frame is done",
+			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
+		},
+		{
+			Named:   Named{Name: "linux-6.12", Variant: linux612()},
+			Release: "Linux 6.12",
+			Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
+			Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
+		},
+		{
+			Named:   isolated("linux-6.12+pti", CR3Switch),
+			Release: "Linux 6.12 with pti=on nopcid",
+			Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
+			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
+		},
+		{
+			Named:   isolated("linux-6.12+pti+pcid", CR3PCID),
+			Release: "Linux 6.12 with pti=on",
+			Adds:    "6.12+pti with the translations of both page tables kept, by PCIDs, which the CPU must have",
+			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
+		},
+		{
+			Named:   skylake("linux-6.12-skylake"),
+			Release: "Linux 6.12 on Intel's Skylake of 2015",
+			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
+			Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
+				"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT). The return stack is not filled at a context switch here (FILL_RETURN_BUFFER)",
+		},
+		{
+			Named: Named{Name: "freebsd", Variant: Of(
+				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsFull, IRQFrame, WorkTest,
+			)},
+			Release: "FreeBSD 10",
+			Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
+			Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
+		},
+	}
+})
 
 // linux612 is the path of 6.12 on a CPU that needs no mitigation of its own.
-var linux612 = Variant{
-	SP: SPFrame, Flags: FlagsSlot, Top: TopEager, Build: BuildPush, Regs: RegsFull, Exit: ExitOpportunistic, IRQ: IRQDispatch, Work: WorkTest,
-	Slow: SlowOnly, IPTest: IPTaskSize, Scratch: ScratchSP2, Leave: LeaveTrampoline, Clear: ClearXor, Landing: LandingENDBR,
+func linux612() Variant {
+	return Of(
+		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
+		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR,
+	)
 }
 
 // skylake is 6.12 with the mitigations of one generation of CPUs.
 func skylake(name string) Named {
 	n := isolated(name, CR3PCID)
-	n.Variant.Buffers, n.Variant.IBRS = BuffersVERW, IBRSEntry
+	n.Variant = n.Variant.Set(BuffersVERW, IBRSEntry)
 	return n
 }
 
 // isolated is 6.12 with ring 3 on a page table of its own.
-func isolated(name string, cr3 PTI) Named {
-	n := Named{Name: name, Variant: linux612}
-	n.Variant.CR3 = cr3
-	return n
+func isolated(name string, cr3 Value) Named {
+	return Named{Name: name, Variant: linux612().Set(cr3)}
 }
 
 // changes are the three parts of the proposal, by the mail's letters.
-var changes = map[rune]func(*Variant){
+var changes = map[rune][]Value{
 	// Interrupts must wait until RSP is out of RSPScratch.
-	'a': func(v *Variant) { v.SP, v.IRQ = SPFrame, IRQFrame },
-	'b': func(v *Variant) { v.Flags = FlagsSlot },
-	'c': func(v *Variant) { v.Top = TopEager },
+	'a': {SPFrame, IRQFrame},
+	'b': {FlagsSlot},
+	'c': {TopEager},
 }
 
 // changed is linux-3.19 with the changes of the given letters.
@@ -192,19 +196,19 @@ func changed(letters string) Named {
 	n := Named{Name: "linux-3.19"}
 	for _, l := range letters {
 		n.Name += "+" + string(l)
-		changes[l](&n.Variant)
+		n.Variant = n.Variant.Set(changes[l]...)
 	}
 	return n
 }
 
 // Presets returns the presets, the floor first, then by age.
-func Presets() []Preset { return slices.Clone(presets) }
+func Presets() []Preset { return slices.Clone(presets()) }
 
 // Name returns the name of the preset that the variant is, or that it differs
 // from only on axes which stand alone, followed by those; else its axes.
 func (v Variant) Name() string {
-	name, fewest := v.String(), len(axes)-numPathAxes+1
-	for _, p := range presets {
+	name, fewest := v.String(), len(registry.axes)+1
+	for _, p := range presets() {
 		if changes, ok := v.besides(p.Variant); ok && len(changes) < fewest {
 			name, fewest = strings.Join(append([]string{p.Name}, changes...), "+"), len(changes)
 		}
@@ -218,15 +222,14 @@ func (v Variant) besides(w Variant) (changes []string, ok bool) {
 	if v.Bare || w.Bare {
 		return nil, v == w
 	}
-	for i, a := range axes {
-		n := *a.field(&v)
-		if n == *a.field(&w) {
+	for a, c := range v.choices {
+		if w.Is(c.Value) {
 			continue
 		}
-		if i < numPathAxes || int(n) >= len(a.values) {
+		if a.Path {
 			return nil, false
 		}
-		changes = append(changes, a.name+"="+a.values[n])
+		changes = append(changes, string(c.Value))
 	}
 	return changes, true
 }
@@ -248,7 +251,7 @@ func ParseVariant(s string) (Named, error) {
 
 func parseVariant(s string) (Variant, error) {
 	var preset Preset // with the longest name that s begins with
-	for _, p := range presets {
+	for _, p := range presets() {
 		if len(p.Name) > len(preset.Name) && strings.HasPrefix(s+"+", p.Name+"+") {
 			preset = p
 		}
@@ -262,8 +265,8 @@ func parseVariant(s string) (Variant, error) {
 	case strings.Contains(s, "="):
 		return parseAxes(s)
 	}
-	names := make([]string, len(presets))
-	for i, p := range presets {
+	names := make([]string, len(presets()))
+	for i, p := range presets() {
 		names[i] = p.Name
 	}
 	return Variant{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
@@ -279,13 +282,13 @@ func (v *Variant) change(preset, words string) error {
 			continue
 		}
 		letters := preset == "linux-3.19" || strings.HasPrefix(preset, "linux-3.19+")
-		change := changes['?']
+		var change []Value
 		if letters && len(word) == 1 {
 			change = changes[rune(word[0])]
 		}
 		switch {
 		case change != nil:
-			change(v)
+			*v = v.Set(change...)
 		case letters:
 			return fmt.Errorf("no change %q: want a, b, c or axis=value", word)
 		default:

@@ -27,27 +27,6 @@ func (v Variant) Program(suffix string) (Program, error) {
 	return p, nil
 }
 
-// slowFuncs are the functions beside the entry's, as Slow has it.
-func (v Variant) slowFuncs(suffix string) []Func {
-	switch v.Slow {
-	case SlowOnly:
-		return []Func{v.doSyscall(suffix)}
-	case SlowC:
-		return append(v.ptregs(suffix), v.doSyscall(suffix))
-	}
-	funcs := []Func{
-		v.forkLike("stub_clone", "sys_clone", suffix),
-		v.rtSigreturn(suffix),
-		v.forkLike("stub_full_frame", "sys_full_frame", suffix),
-		v.setFrame(suffix),
-		v.poison(suffix),
-	}
-	if v.Slow == SlowSYSRET {
-		funcs = append(funcs, v.slowSYSRET(suffix))
-	}
-	return funcs
-}
-
 // bareEntry is the floor. RSP and GS stay the user's and interrupts off; RCX and
 // R11 are as SYSCALL left them. That makes it the whole answer to getppid, as
 // init has no parent.
@@ -116,18 +95,6 @@ func (n Named) program() (Program, error) {
 // Features is what the variant needs of the CPU, by its axes and its listings.
 func (n Named) Features() layout.Features { return n.Variant.needs() | n.Needs }
 
-// needs is what the axes need of the CPU.
-func (v Variant) needs() layout.Features {
-	var f layout.Features
-	if v.IBRS == IBRSEntry {
-		f |= layout.FeatureIBRS
-	}
-	if v.CR3 == CR3PCID {
-		f |= layout.FeaturePCID
-	}
-	return f
-}
-
 // desc describes the variant to the kernel.
 func (n Named) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(name + "." + n.Name) }
@@ -148,7 +115,7 @@ func (n Named) desc() layout.VariantDesc[any] {
 	case n.Variant.Bare: // it never calls anything
 		none := PTR("sys_ni_syscall")
 		d.Clone, d.RTSigreturn, d.FullFrame, d.SetFrame, d.Poison = none, none, none, none, none
-	case n.Variant.Slow == SlowOnly: // the frame is whole, so the handlers need nobody before them
+	case n.Variant.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
 		d.Clone, d.RTSigreturn = PTR("sys_clone"), PTR("sys_rt_sigreturn")
 		d.FullFrame, d.SetFrame, d.Poison = PTR("sys_full_frame"), PTR("sys_set_frame"), PTR("sys_poison")
 	}
@@ -168,21 +135,21 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 
 	defined, room := v.Frame()
 	full, fullCX := layout.SlotsAll, uint64(0)
-	if v.Top == TopLazy && v.Work == WorkCareful {
+	if v.Is(TopLazy) && v.Is(WorkCareful) {
 		fullCX = ^uint64(0)
 	}
 	if v.Bare {
 		full, fullCX = 0, 0
 	}
 	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
-	info.CR3 = uint64(v.CR3)
-	info.IRQ = word(!v.Bare && v.IRQ != IRQOff)
+	info.CR3 = v.pageTable()
+	info.IRQ = word(!v.Bare && !v.Is(IRQOff))
 	return info
 }
 
 // IntNumber reports whether a call's number is an int, EAX alone, and not all of
 // RAX: Linux has both.
-func (v Variant) IntNumber() bool { return v.Slow == SlowOnly }
+func (v Variant) IntNumber() bool { return v.Is(SlowOnly) }
 
 // Frame returns what the frame of an ordinary call is: the slots that hold the
 // user's value when the handler runs, and those that there is room for.
@@ -191,19 +158,19 @@ func (v Variant) Frame() (defined, room layout.Slots) {
 		return 0, 0
 	}
 	defined, room = argSlots, layout.SlotsAll
-	if v.SP == SPFrame {
+	if v.Is(SPFrame) {
 		defined |= layout.SlotSet(layout.SlotSP)
 	}
-	if v.Flags == FlagsSlot {
+	if v.Is(FlagsSlot) {
 		defined |= layout.SlotSet(layout.SlotFlags)
 	}
-	if v.Top == TopEager {
+	if v.Is(TopEager) {
 		defined |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)
 	}
-	switch v.Regs {
-	case RegsPartial:
+	switch {
+	case v.Is(RegsPartial):
 		room &^= layout.SlotsCalleeSaved
-	case RegsFull:
+	case v.Is(RegsFull):
 		defined |= layout.SlotsCalleeSaved
 	}
 	return defined, room

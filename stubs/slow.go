@@ -3,7 +3,6 @@ package stubs
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
-	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // fixup completes the top of the frame for a call that needs it: 3.19's
@@ -17,41 +16,6 @@ func (v Variant) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 	}
 }
 
-func (v Variant) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.SP == SPFrame {
-		return nil
-	}
-	return move(v.scratch(), tmp, regs.SP)
-}
-
-func (v Variant) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Top == TopEager {
-		return nil
-	}
-	return Block{
-		MOVQ(x86.USER_DS, regs.SS),
-		MOVQ(x86.USER_CS, regs.CS),
-		v.fixupCX(regs, tmp),
-	}
-}
-
-// fixupCX fills the cx slot. SYSCALL has not kept RCX, and 3.19 says so by -1.
-// From 4.0 on even a reschedule takes the slow path, which must not be told
-// from the fast one: RCX is what SYSRETQ would leave.
-func (v Variant) fixupCX(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Work == WorkTest {
-		return move(regs.IP, tmp, regs.CX)
-	}
-	return Block{MOVQ(-1, regs.CX).C("not kept by SYSCALL")}
-}
-
-func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Flags == FlagsSlot {
-		return nil
-	}
-	return move(regs.R11, tmp, regs.Flags)
-}
-
 // restore takes back what a handler may have changed in slots that the exit
 // does not read: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of it
 // needless, (b) the second. Clobbers tmp.
@@ -60,20 +24,6 @@ func (v Variant) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 		v.restoreSP(regs, tmp),
 		v.restoreFlags(regs, tmp),
 	}
-}
-
-func (v Variant) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.SP == SPFrame {
-		return nil
-	}
-	return move(regs.SP, tmp, v.scratch())
-}
-
-func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Flags == FlagsSlot {
-		return nil
-	}
-	return move(regs.Flags, tmp, regs.R11)
 }
 
 // storeCalleeSaved and loadCalleeSaved are 3.19's SAVE_REST and RESTORE_REST.
@@ -97,43 +47,6 @@ func loadCalleeSaved(regs layout.PtRegs[Mem]) Block {
 		MOVQ(regs.BP, RBP),
 		MOVQ(regs.BX, RBX),
 	}
-}
-
-// saveRest completes the bottom of the frame and leaves RSP at its start. RSP
-// is where it was when the handler was called.
-func (v Variant) saveRest() Block {
-	switch v.Regs {
-	case RegsPartial:
-		return Block{SUBQ(restSize, RSP), storeCalleeSaved(regsAt(0))}
-	case RegsRoom:
-		return storeCalleeSaved(regsAt(0))
-	}
-	return nil
-}
-
-// saveRestCalled is saveRest for a function: its return address is on top of
-// the stack before and after. A partial frame grows where it lies, so it is
-// lifted. Clobbers R11.
-func (v Variant) saveRestCalled() Block {
-	switch v.Regs {
-	case RegsPartial:
-		return Block{
-			POPQ(R11).C("the return address"),
-			v.saveRest(),
-			PUSHQ(R11),
-		}
-	case RegsRoom:
-		return storeCalleeSaved(regsAt(-8))
-	}
-	return nil
-}
-
-// ret returns to the entry path behind saveRestCalled.
-func (v Variant) ret() Ins {
-	if v.Regs == RegsPartial {
-		return RETN(restSize)
-	}
-	return RET()
 }
 
 // wrapper is a function in the place of a handler in sys_call_table: it starts
@@ -209,7 +122,7 @@ const sysretSlots = layout.SlotsAll &^
 // other exits need no such check: IRETQ takes every slot, and the opportunistic
 // exit looks at the frame itself.
 func (v Variant) checkCarried() Block {
-	if v.Exit != ExitSYSRET {
+	if !v.Is(ExitSYSRET) {
 		return nil
 	}
 	return Block{
@@ -221,7 +134,7 @@ func (v Variant) checkCarried() Block {
 
 // notCarried is where checkCarried goes.
 func (v Variant) notCarried(suffix string) Block {
-	if v.Exit != ExitSYSRET {
+	if !v.Is(ExitSYSRET) {
 		return nil
 	}
 	return Block{
@@ -230,13 +143,4 @@ func (v Variant) notCarried(suffix string) Block {
 		MOVQ(RAX, regsAt(0).AX),
 		JMP(v.slowExit(suffix)),
 	}
-}
-
-// loadRestCalled undoes saveRestCalled but for the place of RSP; a full frame's
-// registers are loaded by the exit.
-func (v Variant) loadRestCalled() Block {
-	if v.Regs == RegsFull {
-		return nil
-	}
-	return loadCalleeSaved(regsAt(-8))
 }

@@ -98,8 +98,8 @@ func TestAll(t *testing.T) {
 func TestCombinations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var v Variant
-		for _, a := range axes {
-			*a.field(&v) = uint8(rapid.IntRange(0, len(a.values)-1).Draw(t, a.name))
+		for _, a := range Axes() {
+			v = v.Set(rapid.SampledFrom(a.Values).Draw(t, a.Name).Value)
 		}
 		if back, err := parseAxes(v.String()); err != nil || back != v {
 			t.Fatalf("%v reads back as %v, %v", v, back, err)
@@ -171,24 +171,23 @@ func TestParseVariant(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	whole := Variant{SP: SPFrame, Flags: FlagsSlot, Top: TopEager, IRQ: IRQFrame}
+	whole := Of(SPFrame, FlagsSlot, TopEager, IRQFrame)
 	for _, tt := range []struct {
 		name string
 		v    Variant
 		errs []string // parts of the error, in its order; none: possible
 	}{
 		{name: "3.19", v: Variant{}},
-		{name: "interrupts before RSP is safe", v: Variant{SP: SPFrame}, errs: []string{"overwrite"}},
-		{name: "interrupts off", v: Variant{SP: SPFrame, IRQ: IRQOff}},
-		{name: "late interrupts", v: Variant{IRQ: IRQFrame}},
-		{name: "iret of a lazy frame", v: Variant{Exit: ExitIRET}, errs: []string{"sp slot", "flags slot", "no CS and SS"}},
-		{name: "iret", v: Variant{SP: SPFrame, Flags: FlagsSlot, Top: TopEager, IRQ: IRQFrame, Exit: ExitIRET}},
-		{name: "opportunistic of a lazy frame", v: Variant{Exit: ExitOpportunistic}, errs: []string{"sp slot", "flags slot", "comparing"}},
-		{name: "push of a lazy frame", v: Variant{Build: BuildPush}, errs: []string{"sp slot", "flags slot", "ss, cs and cx"}},
-		{name: "push", v: Variant{SP: whole.SP, Flags: whole.Flags, Top: whole.Top, IRQ: whole.IRQ, Build: BuildPush}},
-		{name: "no such value", v: Variant{Regs: 3}, errs: []string{"regs=3: the axis has 3 values"}},
+		{name: "interrupts before RSP is safe", v: Of(SPFrame), errs: []string{"overwrite"}},
+		{name: "interrupts off", v: Of(SPFrame, IRQOff)},
+		{name: "late interrupts", v: Of(IRQFrame)},
+		{name: "iret of a lazy frame", v: Of(ExitIRET), errs: []string{"sp slot", "flags slot", "no CS and SS"}},
+		{name: "iret", v: whole.Set(ExitIRET)},
+		{name: "opportunistic of a lazy frame", v: Of(ExitOpportunistic), errs: []string{"sp slot", "flags slot", "comparing"}},
+		{name: "push of a lazy frame", v: Of(BuildPush), errs: []string{"sp slot", "flags slot", "ss, cs and cx"}},
+		{name: "push", v: whole.Set(BuildPush)},
 		{name: "bare", v: Variant{Bare: true}},
-		{name: "bare with an axis", v: Variant{Bare: true, Work: WorkTest}, errs: []string{"nothing"}},
+		{name: "bare with an axis", v: Variant{Bare: true}.Set(WorkTest), errs: []string{"nothing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.v.Validate()
@@ -218,20 +217,23 @@ func TestValidate(t *testing.T) {
 // another.
 func TestImpossible(t *testing.T) {
 	alone := map[string]bool{}
-	from := slices.Collect(combinations(axes[:numPathAxes]))
-	for _, p := range presets {
+	path, others := pathAxes()
+	from := slices.Collect(combinations(path))
+	for _, p := range presets() {
 		from = append(from, p.Variant)
 	}
 	for _, v := range from {
-		for w := range neighbours(v, axes[numPathAxes:]) {
+		for w := range neighbours(v, others) {
 			if err := w.Validate(); err != nil && !strings.Contains(err.Error(), "\n") {
 				alone[strings.SplitN(err.Error(), ":", 2)[0]] = true
 			}
 		}
 	}
-	for _, c := range slices.Concat(impossible, laterImpossible) {
-		if !alone[c.what] {
-			t.Errorf("no combination is impossible for %q alone; there are %q", c.what, slices.Sorted(maps.Keys(alone)))
+	for _, a := range Axes() {
+		for _, c := range a.Excludes {
+			if !alone[c.What] {
+				t.Errorf("no combination is impossible for %q alone; there are %q", c.What, slices.Sorted(maps.Keys(alone)))
+			}
 		}
 	}
 }
@@ -377,8 +379,8 @@ func TestProgramOf(t *testing.T) {
 	}{
 		{"nothing", nil, []string{"at least one variant"}},
 		{"twice", []Named{v319, v319}, []string{"linux-3.19 is listed twice"}},
-		{"two that are impossible", []Named{{Name: "x", Variant: Variant{SP: SPFrame}}, v319, {Name: "y", Variant: Variant{Exit: ExitIRET}}}, []string{"variant x is impossible", "variant y is impossible"}},
-		{"two scratch words", []Named{v319, {Name: "sp2", Variant: Variant{Scratch: ScratchSP2}}}, []string{"variants linux-3.19 and sp2 cannot share an image"}},
+		{"two that are impossible", []Named{{Name: "x", Variant: Of(SPFrame)}, v319, {Name: "y", Variant: Of(ExitIRET)}}, []string{"variant x is impossible", "variant y is impossible"}},
+		{"two scratch words", []Named{v319, {Name: "sp2", Variant: Of(ScratchSP2)}}, []string{"variants linux-3.19 and sp2 cannot share an image"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ProgramOf(tt.list)
@@ -480,17 +482,17 @@ func TestPromises(t *testing.T) {
 func TestWith(t *testing.T) {
 	var v Variant
 	for _, a := range Axes() {
-		if w, err := v.With(a.Name, a.Values[0]); err != nil || w != v {
-			t.Errorf("%s=%s is %v, %v; want that of 3.19", a.Name, a.Values[0], w, err)
+		if w, err := v.With(a.Values[0].Value); err != nil || w != v {
+			t.Errorf("%s is %v, %v; want that of 3.19", a.Values[0].Value, w, err)
 		}
 	}
-	if w, err := v.With("scratch", "sp2"); err != nil || w.Scratch != ScratchSP2 {
+	if w, err := v.With(ScratchSP2); err != nil || !w.Is(ScratchSP2) {
 		t.Errorf("scratch=sp2 is %v, %v", w, err)
 	}
-	if _, err := v.With("sp", "frame"); err == nil || !strings.Contains(err.Error(), "sp=frame with irq=early") {
+	if _, err := v.With(SPFrame); err == nil || !strings.Contains(err.Error(), "sp=frame with irq=early") {
 		t.Errorf("sp=frame: error is %v", err)
 	}
-	if _, err := v.With("scratch", "no"); err == nil {
+	if _, err := v.With("scratch=no"); err == nil {
 		t.Error("scratch=no is taken")
 	}
 }

@@ -50,35 +50,3 @@ is the thread, RSP its stack.`,
 		).In("entry"),
 	}
 }
-
-// saveUserSP and loadUserSP are what (a) makes needless: the old thread's call
-// may still need RSPScratch, and the next thread's SYSCALL will overwrite it
-// (3.19's __switch_to: thread.usersp).
-func (v Variant) saveUserSP() Block {
-	if !v.usesScratch() {
-		return nil
-	}
-	return move(v.scratch(), RAX, prev.UserSP)
-}
-
-func (v Variant) loadUserSP() Block {
-	if !v.usesScratch() {
-		return nil
-	}
-	return move(next.UserSP, RAX, v.scratch())
-}
-
-// scratchWord tells the kernel which per-CPU word that is.
-func (v Variant) scratchWord() uint64 {
-	switch {
-	case !v.usesScratch():
-		return 0
-	case v.Scratch == ScratchSP2:
-		return layout.ScratchSP2
-	}
-	return layout.ScratchRSP
-}
-
-// usesScratch reports whether the user's RSP is live in a per-CPU word during a
-// call.
-func (v Variant) usesScratch() bool { return v.SP == SPPerCPU && !v.Bare }

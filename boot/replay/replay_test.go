@@ -51,7 +51,7 @@ func all(t testing.TB) []stubs.Named {
 	var list []stubs.Named
 	for _, p := range stubs.Presets() {
 		// The floor cannot be the first, and ring 3 may not load CR3.
-		if !p.Variant.Bare && p.Variant.CR3 == stubs.CR3Keep {
+		if !p.Variant.Bare && p.Variant.Is(stubs.CR3Keep) {
 			list = append(list, p.Named)
 		}
 	}
@@ -90,11 +90,11 @@ func TestStateOfAxes(t *testing.T) {
 		list := named(t, "linux-3.19")
 		for i := range size {
 			v := variants[(g*size+i)*(len(variants)-1)/(groups*size)]
-			if v == (stubs.Variant{}) || v.CR3 != stubs.CR3Keep {
+			if v == (stubs.Variant{}) || !v.Is(stubs.CR3Keep) {
 				continue
 			}
 			n := stubs.Named{Name: v.String(), Variant: v}
-			if v.SP == stubs.SPPerCPU && v.Scratch != stubs.ScratchPerCPU {
+			if v.Is(stubs.SPPerCPU) && !v.Is(stubs.ScratchPerCPU) {
 				apart = append(apart, n)
 			} else {
 				list = append(list, n)

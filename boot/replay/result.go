@@ -221,7 +221,7 @@ func (r *run) figures(c cell, base []float64, control Control, cycles func(int) 
 	return out
 }
 
-func iret(n stubs.Named) bool { return n.Variant.Exit == stubs.ExitIRET }
+func iret(n stubs.Named) bool { return n.Variant.Is(stubs.ExitIRET) }
 
 // judge refuses a run whose controls fail in the headline form.
 func (res *Result) judge() error {

@@ -37,7 +37,10 @@ func runVariants(_ context.Context, e *env, args []string) (int, error) {
 	}
 	fmt.Fprintln(w, "The axes, the value of Linux 3.19 first:")
 	for _, a := range stubs.Axes() {
-		fmt.Fprintf(w, "  %s\t%s\n", a.Name, strings.Join(a.Values, ", "))
+		fmt.Fprintf(w, "%s: %s\n", a.Name, a.Doc)
+		for _, c := range a.Values {
+			fmt.Fprintf(w, "  %s\t%s\n", c.Name(), c.Text())
+		}
 	}
 	return 0, w.Flush()
 }

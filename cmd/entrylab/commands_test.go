@@ -45,7 +45,10 @@ func TestVariantsCommand(t *testing.T) {
 	}
 	row("The axes, the value of Linux 3.19 first:")
 	for _, a := range stubs.Axes() {
-		row(a.Name, strings.Join(a.Values, ", "))
+		row(a.Name + ": " + a.Doc)
+		for _, c := range a.Values {
+			row(c.Name(), c.Text())
+		}
 	}
 	for line := range strings.Lines(stdout) {
 		got = append(got, strings.Join(strings.Fields(line), " "))
@@ -99,7 +102,7 @@ func TestParseVariants(t *testing.T) {
 		{name: "names", text: "linux-4.1,bare,linux-3.19+a+b", want: []string{"linux-4.1", "bare", "linux-3.19+a+b"}},
 		{name: "axes", text: "sp=frame,irq=frame", want: []string{"linux-3.19+a"}},
 		{name: "axes between names", text: "bare,sp=frame,irq=frame,linux-3.19", want: []string{"bare", "linux-3.19+a", "linux-3.19"}},
-		{name: "no preset", text: "top=eager,irq=off", want: []string{stubs.Variant{Top: stubs.TopEager, IRQ: stubs.IRQOff}.String()}},
+		{name: "no preset", text: "top=eager,irq=off", want: []string{stubs.Of(stubs.TopEager, stubs.IRQOff).String()}},
 		{name: "twice", text: "linux-3.19+a,sp=frame,irq=frame", err: "variant linux-3.19+a is named twice"},
 		{name: "empty", text: "", err: `variant ""`},
 		{name: "comma at the end", text: "bare,", err: `variant ""`},

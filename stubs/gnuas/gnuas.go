@@ -146,7 +146,7 @@ func (o *object) check(base stubs.Named) error {
 	case at != 0:
 		return fmt.Errorf("%s is at +%#x of .text; it must come first", entryName, at)
 	}
-	if base.Variant.Slow == stubs.SlowC {
+	if base.Variant.Is(stubs.SlowC) {
 		for _, name := range entered {
 			if _, ok := o.symbols[name]; !ok {
 				return fmt.Errorf("no symbol %s in .text, which the wrappers of %s need in the entry (see go doc ./stubs/gnuas)", name, base.Name)

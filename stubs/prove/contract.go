@@ -213,7 +213,7 @@ func (m *machine) ordinaryFrame(st *state, f *function) bool {
 // those of a call's arguments. RAX is the number's; of the others a function of
 // the variant may keep its frame's address in one.
 func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
-	if m.axes.Clear != stubs.ClearXor {
+	if !m.promises.Has(stubs.PromiseCleared) {
 		return true
 	}
 	ok := true
@@ -322,7 +322,7 @@ func (m *machine) handle(st *state, f *function) {
 // anyEdit reports whether every exit behind a handler that has the frame takes
 // whatever is in it.
 func (m *machine) anyEdit() bool {
-	return m.axes.Exit != stubs.ExitSYSRET || m.axes.Slow == stubs.SlowC || m.axes.Slow == stubs.SlowOnly
+	return !m.axes.Is(stubs.ExitSYSRET) || m.axes.Is(stubs.SlowC) || m.axes.Is(stubs.SlowOnly)
 }
 
 // edit lets a handler change slots: in the frame, and in what ring 3 is to see.
@@ -375,7 +375,7 @@ func (m *machine) otherThreads(st *state) {
 		}
 	}
 	st.loseTrampoline()
-	if m.axes.CR3 == stubs.CR3PCID && m.walk == nil {
+	if m.promises.Has(stubs.PromisePCID) && m.walk == nil {
 		st.flushes = symbol("UserPCIDFlushMask", false).value()
 	}
 }
@@ -469,14 +469,14 @@ func (m *machine) mayTakeSlowExit(st *state) bool {
 		return true
 	case m.tests() && m.fits(st) == isFalse:
 		return true
-	case e.wrapper != nil && m.axes.Slow == stubs.SlowC: // the slow path is the only one for it
+	case e.wrapper != nil && m.axes.Is(stubs.SlowC): // the slow path is the only one for it
 		return true
 	}
 	return false
 }
 
 // tests reports whether an exit looks at the frame before it takes SYSRETQ.
-func (m *machine) tests() bool { return m.axes.Exit == stubs.ExitOpportunistic }
+func (m *machine) tests() bool { return m.axes.Is(stubs.ExitOpportunistic) }
 
 // singleStep are the flags that SYSRETQ does not restore as IRETQ does.
 const singleStep = x86.X86_EFLAGS_RF | x86.X86_EFLAGS_TF
@@ -529,14 +529,14 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")
 		return
 	}
-	if m.axes.IBRS == stubs.IBRSEntry {
+	if m.promises.Has(stubs.PromiseIBRS) {
 		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
 	}
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
 		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok
 	}
 	ok = m.onUserTable(st, f) && ok
-	ok = m.check(st, claimBuffers, 0, f, m.axes.Buffers != stubs.BuffersVERW || st.verw, nil) && ok
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, nil) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
 	}
@@ -571,10 +571,10 @@ func (m *machine) sysret(st *state, f *function) bool {
 	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
 	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
 	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
-	if m.axes.Leave == stubs.LeaveTrampoline {
+	if m.promises.Has(stubs.PromiseTrampoline) {
 		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
 	}
-	if m.axes.Exit == stubs.ExitOpportunistic || edited&notBySYSRET != 0 {
+	if m.axes.Is(stubs.ExitOpportunistic) || edited&notBySYSRET != 0 {
 		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
@@ -582,7 +582,7 @@ func (m *machine) sysret(st *state, f *function) bool {
 
 // neverSYSRET reports whether no exit of the variant is to be SYSRETQ.
 func (m *machine) neverSYSRET() bool {
-	return m.axes.Exit == stubs.ExitIRET && (m.axes.Slow == stubs.SlowIRET || m.axes.Slow == stubs.SlowOnly)
+	return m.axes.Is(stubs.ExitIRET) && (m.axes.Is(stubs.SlowIRET) || m.axes.Is(stubs.SlowOnly))
 }
 
 // fits reports whether SYSRETQ would do what IRETQ does with the frame: isFalse
@@ -607,7 +607,7 @@ func (m *machine) fits(st *state) truth {
 func (m *machine) loadable(st *state, ip value) truth {
 	least, _ := m.at(st).limits(ip)
 	switch {
-	case m.axes.IPTest == stubs.IPHalf && least >= 1<<47, m.axes.IPTest == stubs.IPTaskSize && least >= layout.TaskSizeMax:
+	case m.axes.Is(stubs.IPHalf) && least >= 1<<47, m.axes.Is(stubs.IPTaskSize) && least >= layout.TaskSizeMax:
 		return isFalse
 	}
 	return m.at(st).canonical(ip)
@@ -622,7 +622,7 @@ func (m *machine) iret(st *state, f *function) bool {
 	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
 		return false
 	}
-	if m.axes.Exit != stubs.ExitIRET {
+	if !m.axes.Is(stubs.ExitIRET) {
 		ok = m.check(st, claimNeeded, 0, f, m.fits(st) == isFalse, func() (string, string, *origin) {
 			return "a frame that SYSRETQ may fit", "one that it does not", nil
 		}) && ok

@@ -41,6 +41,7 @@ type wrapper struct {
 type subject struct {
 	name      string
 	axes      stubs.Variant
+	promises  stubs.Promises
 	promise   promise
 	parts     []part
 	entry     uint64
@@ -207,7 +208,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 // boundary is the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
 	safe := st.phase == inCall && st.gs && st.onStack() && m.onKernelTable(st)
-	if m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall && !st.ibrs &&
+	if m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall && !st.ibrs &&
 		!m.check(st, claimIBRSWindow, 0, nil, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) {
 		return false
 	}

@@ -143,7 +143,7 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.TSS.SP2.Off):
 		p.word, p.scratch = &st.scratch[inSP2], &st.mine[inSP2]
 		return p, m.own(st)
-	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.axes.CR3 == stubs.CR3PCID:
+	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.promises.Has(stubs.PromisePCID):
 		p.flushes, p.value = true, st.flushes
 		return p, m.own(st)
 	case write:

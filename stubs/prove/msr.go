@@ -55,7 +55,7 @@ func (m *machine) writeMSR(st *state) bool {
 // mayTouchSpecCtrl checks that the variant needs a CPU with that MSR, and has
 // business with it here.
 func (m *machine) mayTouchSpecCtrl(st *state) bool {
-	return m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall || m.check(st, claimSpecCtrl, 0, nil, false, nil)
+	return m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall || m.check(st, claimSpecCtrl, 0, nil, false, nil)
 }
 
 // specCtrl is the kernel's SPEC_CTRL, or ring 3's.
@@ -70,13 +70,13 @@ func (m *machine) specCtrl(ibrs bool) value {
 // kernelSpecCtrl checks, of a variant that promises it, that a function of the
 // kernel is called with IBRS set.
 func (m *machine) kernelSpecCtrl(st *state, f *function) bool {
-	return m.axes.IBRS != stubs.IBRSEntry || st.phase != inCall || m.check(st, claimIBRS, 0, f, st.ibrs, nil)
+	return !m.promises.Has(stubs.PromiseIBRS) || st.phase != inCall || m.check(st, claimIBRS, 0, f, st.ibrs, nil)
 }
 
 // specCtrlResidue reports whether a register holds what writing SPEC_CTRL has
 // left in it.
 func (m *machine) specCtrlResidue(r reg, v value) bool {
-	if m.axes.IBRS != stubs.IBRSEntry {
+	if !m.promises.Has(stubs.PromiseIBRS) {
 		return false
 	}
 	return r == rCX && v.is(x86.MSR_IA32_SPEC_CTRL) || r == rDX && v == m.ts.shr(m.specCtrl(true), 32)

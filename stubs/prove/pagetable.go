@@ -23,11 +23,11 @@ type tables struct {
 }
 
 // isolated reports whether ring 3 is to run on a page table of its own.
-func (m *machine) isolated() bool { return m.axes.CR3 != stubs.CR3Keep }
+func (m *machine) isolated() bool { return m.promises.Has(stubs.PromiseIsolated) }
 
 // switches reports whether the kernel's exit has to load CR3 or SPEC_CTRL for
 // the variant.
-func (m *machine) switches() bool { return m.isolated() || m.axes.IBRS == stubs.IBRSEntry }
+func (m *machine) switches() bool { return m.isolated() || m.promises.Has(stubs.PromiseIBRS) }
 
 // onEither begins a call on either table of an address space: a thread that was
 // in the kernel when the variant was selected comes from ring 3 on the other.
@@ -143,10 +143,10 @@ func (m *machine) loadCR3(st *state, w word) bool {
 	}
 	m.holds(st, claimCR3, 0, nil)
 	keeps := m.at(st).zeros(v)&noFlush == 0
-	if !m.check(st, claimNoFlush, 0, nil, !keeps || m.axes.CR3 == stubs.CR3PCID, m.gotWant(st, w, "its highest bit clear")) {
+	if !m.check(st, claimNoFlush, 0, nil, !keeps || m.promises.Has(stubs.PromisePCID), m.gotWant(st, w, "its highest bit clear")) {
 		return false
 	}
-	if m.axes.CR3 == stubs.CR3PCID && !m.keeps(st, to == user, keeps) {
+	if m.promises.Has(stubs.PromisePCID) && !m.keeps(st, to == user, keeps) {
 		return false
 	}
 	st.cr3 = to

@@ -122,7 +122,7 @@ func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
 // newSubject finds a variant in a linked program.
 func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	s := &subject{
-		name: n.Name, axes: n.Variant,
+		name: n.Name, axes: n.Variant, promises: n.Variant.Promises(),
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
 	}
 	for _, sec := range obj.Sections {

@@ -156,7 +156,7 @@ func TestRefused(t *testing.T) {
 	if _, err := Object(obj, other); err == nil || !strings.Contains(err.Error(), "variant other: the program has no entry_SYSCALL_64.other") {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := Variant(stubs.Named{Name: "x", Variant: stubs.Variant{SP: stubs.SPFrame}}); err == nil || !strings.Contains(err.Error(), "impossible") {
+	if _, err := Variant(stubs.Named{Name: "x", Variant: stubs.Of(stubs.SPFrame)}); err == nil || !strings.Contains(err.Error(), "impossible") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -29,7 +29,7 @@ func (m *machine) step(st *state) bool {
 	if !m.quick {
 		m.before = st.regs
 	}
-	if st.steps == 1 && st.phase == inCall && m.axes.Landing == stubs.LandingENDBR && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
+	if st.steps == 1 && st.phase == inCall && m.promises.Has(stubs.PromiseLanding) && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
 		return false
 	}
 	st.pc += uint64(in.len)
@@ -265,7 +265,7 @@ func (m *machine) move(st *state, in *inst) bool {
 func (m *machine) jump(st *state, in *inst) {
 	var to word
 	ok := true
-	if m.axes.IBRS == stubs.IBRSEntry && st.phase == inCall && in.src.kind != isImm &&
+	if m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall && in.src.kind != isImm &&
 		!m.check(st, claimIBRSBranch, 0, nil, st.ibrs, nil) {
 		return
 	}
@@ -278,7 +278,7 @@ func (m *machine) jump(st *state, in *inst) {
 			return
 		}
 	} else {
-		if in.src.kind != isImm && m.axes.Branch == stubs.BranchRetpoline {
+		if in.src.kind != isImm && m.promises.Has(stubs.PromiseNoIndirect) {
 			m.check(st, claimRetpoline, 0, nil, false, nil)
 			return
 		}
@@ -313,7 +313,7 @@ func (m *machine) predicted(st *state, to word) bool {
 	if guess != nil {
 		st.calls = guess.before
 	}
-	if m.axes.Branch != stubs.BranchRetpoline || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
+	if !m.promises.Has(stubs.PromiseNoIndirect) || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
 		return true
 	}
 	if guess == nil && st.phase == inResume {

@@ -20,7 +20,7 @@ func Combination() *rapid.Generator[stubs.Named] {
 			if !rapid.Bool().Draw(t, "change "+a.Name) {
 				continue
 			}
-			if w, err := v.With(a.Name, rapid.SampledFrom(a.Values).Draw(t, a.Name)); err == nil {
+			if w, err := v.With(rapid.SampledFrom(a.Values).Draw(t, a.Name).Value); err == nil {
 				v = w
 			}
 		}

@@ -1,0 +1,222 @@
+package stubs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// Axis is one of the choices that make a variant: its values, what it excludes,
+// and the instructions that it puts into the path. An axis is one file, which
+// declares it by Register. Everything else that is said of it (`entrylab
+// variants`, docs/variants.md, the names of variants) is made from it.
+type Axis struct {
+	Name string
+	// Rank orders the axes in a variant's name, lowest first. No two are equal.
+	Rank int
+	// Doc says in one sentence, for users, what is chosen.
+	Doc string
+	// Path axes decide about each other; the others each stand alone, as a
+	// change to any path.
+	Path bool
+	// Printed axes are in every name. The others are only where they are not at
+	// their first value, so that one axis more leaves all names as they were.
+	Printed bool
+	// Values are the choices; the first is that of Linux 3.19.
+	Values []Choice
+	// Excludes are the combinations with values of this axis that the
+	// architecture rules out.
+	Excludes []Exclusion
+
+	slot uint8 // where a Variant has its choice
+}
+
+// Value is a choice on an axis, as axis=value.
+type Value string
+
+// Choice describes a value.
+type Choice struct {
+	Value Value
+	// Doc says in one sentence, for users, what it means.
+	Doc string
+	// Since is the release that brought it.
+	Since string
+	// Needs is what it needs of the CPU.
+	Needs layout.Features
+	// Puts are the instructions that it adds to the path.
+	Puts Puts
+	// Promises are what it makes the prover demand of the path.
+	Promises Promises
+}
+
+// Name is the value without its axis.
+func (c Choice) Name() string {
+	_, name, _ := strings.Cut(string(c.Value), "=")
+	return name
+}
+
+// Text is all that there is to say of the value, in one line.
+func (c Choice) Text() string {
+	text := c.Doc + " (" + c.Since
+	if c.Needs != 0 {
+		text += "; the CPU must have " + c.Needs.String()
+	}
+	return text + ")"
+}
+
+// Exclusion is a combination that cannot be built.
+type Exclusion struct {
+	What string // in the axes' words
+	Why  string // in the architecture's
+	Is   func(Variant) bool
+}
+
+// Puts are the blocks that a value puts into the path, by moment.
+type Puts map[Moment]func(Variant) Block
+
+// Moment is a place of the path at which axes put instructions.
+type Moment uint8
+
+// The moments, in the order in which a call passes them.
+const (
+	// AtEntry is the first instruction behind SYSCALL. GS and RSP are the
+	// user's. Nothing may be clobbered.
+	AtEntry Moment = iota
+	// BeforeStack has GS the kernel's, and the user's RSP in the scratch word.
+	// Only RSP may be clobbered.
+	BeforeStack
+	// OnStack has RSP at the top of the thread's stack. Nothing may be clobbered.
+	OnStack
+	// SPSafe is where the user's RSP has left the scratch word, if it does.
+	// Nothing may be clobbered.
+	SPSafe
+	// FrameBuilt has every register that the frame keeps in it. What the path
+	// takes on in registers are RAX, with slow=only, and otherwise the handler's
+	// arguments too.
+	FrameBuilt
+	// BeforeHandler is the last before the call is looked at. RAX, RCX and RDX
+	// may be clobbered: the path loads them again behind a block.
+	BeforeHandler
+	// BeforeDispatch is the last before the handler is looked up. Nothing may be
+	// clobbered.
+	BeforeDispatch
+	// BeforeExit has interrupts off for good, and no register of the user's
+	// loaded yet but callee-saved ones. RAX, RCX and RDX may be clobbered: the
+	// path loads them behind it.
+	BeforeExit
+	// OnTrampoline has RSP on the trampoline stack, with the user's RDI on top.
+	// Only RDI may be clobbered.
+	OnTrampoline
+	// BeforeReturn is between SWAPGS and SYSRETQ or IRETQ: every register is the
+	// user's, as is GS. Flags may be clobbered, and nothing else.
+	BeforeReturn
+)
+
+// registry are the axes by rank, and where each value is found.
+var registry struct {
+	axes   []*Axis
+	values map[Value]position
+}
+
+// position is where a value stands: on its axis, the nth from 0.
+type position struct {
+	axis *Axis
+	n    uint8
+}
+
+// Register adds an axis. It panics if the declaration is not sound: a name or
+// rank that is taken, no values, one without a text, or too many axes.
+func Register(a Axis) *Axis {
+	if err := a.check(); err != nil {
+		panic(fmt.Sprintf("stubs: axis %q: %v", a.Name, err))
+	}
+	if registry.values == nil {
+		registry.values = map[Value]position{}
+	}
+	a.slot = uint8(len(registry.axes))
+	for n, c := range a.Values {
+		registry.values[c.Value] = position{&a, uint8(n)}
+	}
+	registry.axes = append(registry.axes, &a)
+	slices.SortFunc(registry.axes, func(x, y *Axis) int { return cmp.Compare(x.Rank, y.Rank) })
+	return &a
+}
+
+// check reports what is wrong with a declaration.
+func (a *Axis) check() error {
+	switch {
+	case a.Name == "" || a.Doc == "" || len(a.Values) == 0:
+		return fmt.Errorf("want a name, a text and values")
+	case len(registry.axes) == maxAxes:
+		return fmt.Errorf("a variant has room for %d axes", maxAxes)
+	}
+	for _, other := range registry.axes {
+		if other.Name == a.Name || other.Rank == a.Rank {
+			return fmt.Errorf("axis %s has this name or rank (%d)", other.Name, other.Rank)
+		}
+	}
+	for _, c := range a.Values {
+		if name, value, _ := strings.Cut(string(c.Value), "="); name != a.Name || value == "" || c.Doc == "" || c.Since == "" {
+			return fmt.Errorf("value %q: want %s=NAME, with a text and a release", c.Value, a.Name)
+		}
+	}
+	return nil
+}
+
+// Axes returns all axes, in the order in which String prints them.
+func Axes() []*Axis { return slices.Clone(registry.axes) }
+
+// axisNamed returns an axis.
+func axisNamed(name string) (*Axis, error) {
+	for _, a := range registry.axes {
+		if a.Name == name {
+			return a, nil
+		}
+	}
+	names := make([]string, len(registry.axes))
+	for i, a := range registry.axes {
+		names[i] = a.Name
+	}
+	return nil, fmt.Errorf("no axis %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// find returns the position of axis=value.
+func find(text string) (position, error) {
+	if at, ok := registry.values[Value(text)]; ok {
+		return at, nil
+	}
+	name, value, _ := strings.Cut(text, "=")
+	a, err := axisNamed(name)
+	if err != nil {
+		return position{}, err
+	}
+	names := make([]string, len(a.Values))
+	for i, c := range a.Values {
+		names[i] = c.Name()
+	}
+	return position{}, fmt.Errorf("axis %s has no value %q: want one of %s", name, value, strings.Join(names, ", "))
+}
+
+// choices yields what v chooses, in the order of the axes.
+func (v Variant) choices(yield func(*Axis, Choice) bool) {
+	for _, a := range registry.axes {
+		if !yield(a, a.Values[v.choice[a.slot]]) {
+			return
+		}
+	}
+}
+
+// at is what the variant's axes put into the path at a moment.
+func (v Variant) at(m Moment) Block {
+	var b Block
+	for _, c := range v.choices {
+		if put := c.Puts[m]; put != nil {
+			b = append(b, put(v)...)
+		}
+	}
+	return b
+}

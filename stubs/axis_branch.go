@@ -1,0 +1,73 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+)
+
+// The values of axis branch.
+const (
+	BranchIndirect  Value = "branch=indirect"
+	BranchRetpoline Value = "branch=retpoline"
+)
+
+var _ = Register(Axis{
+	Name: "branch", Rank: 160,
+	Doc: "how the variant's indirect branches are made",
+	Values: []Choice{
+		{Value: BranchIndirect, Since: "Linux 3.19", Doc: "by CALL and JMP through memory, whose target the CPU predicts"},
+		{
+			// P. Turner, "Retpoline: a software construct for preventing
+			// branch-target-injection".
+			Value: BranchRetpoline, Since: "Linux 4.15", Promises: PromiseNoIndirect,
+			Doc: "by a RET to an address that the CPU predicts to be a loop, as compilers make it for Linux",
+		},
+	},
+})
+
+// retpoline is the name of the variant's thunk.
+func retpoline(suffix string) string { return "__x86_indirect_thunk_rax." + suffix }
+
+// call calls the function whose address is at to.
+func (v Variant) call(to Mem, suffix string) Block {
+	if !v.Is(BranchRetpoline) {
+		return Block{CALL(to)}
+	}
+	return Block{MOVQ(to, RAX), CALL(retpoline(suffix))}
+}
+
+// jump goes on at the address that is at to. Clobbers RAX.
+func (v Variant) jump(to Mem, suffix string) Block {
+	if !v.Is(BranchRetpoline) {
+		return Block{JMP(to)}
+	}
+	return Block{MOVQ(to, RAX), JMP(retpoline(suffix))}
+}
+
+// jumpRAX goes on at RAX.
+func (v Variant) jumpRAX(suffix string) Block {
+	if !v.Is(BranchRetpoline) {
+		return Block{JMP(RAX)}
+	}
+	return Block{JMP(retpoline(suffix))}
+}
+
+// thunk is the functions behind call and jump.
+func (v Variant) thunk(suffix string) []Func {
+	if !v.Is(BranchRetpoline) {
+		return nil
+	}
+	set := "__x86_indirect_thunk_set." + suffix
+	return []Func{
+		FUNC(retpoline(suffix), "__x86_indirect_thunk_rax goes on at RAX.",
+			CALL(set),
+			LABEL("capture_speculation"), // only predicted to be returned to
+			PAUSE(),
+			LFENCE(),
+			JMP("capture_speculation"),
+		).In("entry"),
+		FUNC(set, "__x86_indirect_thunk_set makes RAX its return address and returns.",
+			MOVQ(RAX, RSP.At(0)),
+			RET(),
+		).In("entry"),
+	}
+}

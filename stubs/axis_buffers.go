@@ -1,0 +1,43 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// The values of axis buffers.
+const (
+	BuffersKept Value = "buffers=kept"
+	BuffersVERW Value = "buffers=verw"
+)
+
+var _ = Register(Axis{
+	Name: "buffers", Rank: 150,
+	Doc: "what the return to ring 3 leaves in the CPU's buffers",
+	Values: []Choice{
+		{Value: BuffersKept, Since: "Linux 3.19", Doc: "what was there"},
+		{
+			Value: BuffersVERW, Since: "Linux 5.1.2", Puts: Puts{BeforeReturn: verw}, Promises: PromiseBuffers,
+			Doc: "nothing of use: VERW overwrites them, between the last load and the return (against MDS; at this place since 6.8). Without new microcode VERW is what it always was, a test of a selector",
+		},
+	},
+	Excludes: []Exclusion{{
+		What: "buffers=verw with slow=iret",
+		Why:  "the slow exit is then the kernel's own, which has no VERW: what is in the buffers would reach ring 3 by it",
+		Is:   func(v Variant) bool { return v.Is(BuffersVERW) && v.Is(SlowIRET) },
+	}},
+})
+
+func verw(Variant) Block { return Block{VERW(Sym(verwSelector))} }
+
+// verwSelector is the operand of VERW; any selector that can be written does.
+const verwSelector = "mds_verw_sel"
+
+// entryData is the read-only data of the entries and exits, a page of its own
+// from verwSelector to entry_rodata_end: the user's page table maps it too.
+func entryData() []Data {
+	sel, end := RODATA(verwSelector, uint64(x86.KERNEL_DS)), RODATA("entry_rodata_end")
+	sel.Align, end.Align = layout.PageSize, layout.PageSize
+	return []Data{sel, end}
+}

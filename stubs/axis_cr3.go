@@ -1,0 +1,165 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// The values of axis cr3. With a page table of ring 3's own, which maps no more of
+// the kernel than its entries and exits need, nothing is there to be read by what
+// the CPU does ahead of a fault (page-table isolation, against Meltdown).
+const (
+	CR3Keep   Value = "cr3=keep"
+	CR3Switch Value = "cr3=switch"
+	CR3PCID   Value = "cr3=pcid"
+)
+
+var _ = Register(Axis{
+	Name: "cr3", Rank: 190,
+	Doc: "the page table that ring 3 runs on",
+	Values: []Choice{
+		{Value: CR3Keep, Since: "Linux 3.19", Doc: "the kernel's"},
+		{
+			Value: CR3Switch, Since: "Linux 4.15", Promises: PromiseIsolated, Puts: Puts{BeforeStack: toKernelCR3, OnTrampoline: toUserCR3},
+			Doc: "one of its own, that maps of the kernel only what entry and exit need; every load of CR3 drops the translations",
+		},
+		{
+			Value: CR3PCID, Since: "Linux 4.15", Promises: PromiseIsolated | PromisePCID, Puts: Puts{BeforeStack: toKernelCR3, OnTrampoline: toUserCR3},
+			Doc:   "the same, with the translations of both page tables kept by process-context identifiers",
+			Needs: layout.FeaturePCID,
+		},
+	},
+	Excludes: []Exclusion{
+		{
+			What: "cr3=switch or cr3=pcid with scratch=percpu",
+			Why:  "the store to RSPScratch would fault: it comes before the kernel's page table, and the user's has of the per-CPU area the TSS alone",
+			Is:   func(v Variant) bool { return v.isolates() && v.Is(ScratchPerCPU) },
+		},
+		{
+			What: "cr3=switch or cr3=pcid with stack=sp0",
+			Why:  "SP0 is where interrupts from ring 3 arrive, on a stack that the user's page table maps: it is not the thread's",
+			Is:   func(v Variant) bool { return v.isolates() && v.Is(StackSP0) },
+		},
+		{
+			What: "cr3=switch or cr3=pcid with leave=stack and SYSRETQ",
+			Why:  "CR3 is loaded from a register, behind the last access to the thread's stack: RDI has to wait on a stack that both tables map",
+			Is:   func(v Variant) bool { return v.isolates() && v.Is(LeaveStack) && v.sysrets() },
+		},
+	},
+})
+
+// isolates reports whether ring 3 runs on a page table of its own.
+func (v Variant) isolates() bool { return !v.Is(CR3Keep) }
+
+// toKernelCR3 loads the kernel's page table: SWITCH_TO_KERNEL_CR3. What the TSS's
+// page and the trampoline stack hold is all that may be touched before. It does
+// not ask which table is in force. Clobbers RSP.
+func toKernelCR3(v Variant) Block {
+	return Block{
+		MOVQ(CR3, RSP),
+		v.noFlush(RSP),
+		ANDQ(^layout.PTIUserBits, RSP),
+		MOVQ(RSP, CR3).C("user's page table -> kernel's"),
+	}
+}
+
+// noFlush keeps the translations of the PCID in a CR3 that is loaded next.
+func (v Variant) noFlush(cr3 Reg) Block {
+	if !v.Is(CR3PCID) {
+		return nil
+	}
+	return Block{BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, cr3).C("keep its translations")}
+}
+
+// toUserCR3 loads the user's page table: SWITCH_TO_USER_CR3_STACK. RSP is on the
+// trampoline stack. Clobbers RDI.
+func toUserCR3(v Variant) Block {
+	return Block{
+		PUSHQ(RAX),
+		MOVQ(CR3, RDI),
+		v.userPCID(RDI, RAX),
+		ORQ(v.userBits(), RDI),
+		MOVQ(RDI, CR3).C("kernel's page table -> user's"),
+		POPQ(RAX),
+	}
+}
+
+// userPCID gives a CR3 the user's PCID, whose translations are kept unless some
+// have become invalid: the kernel notes that, as it cannot reach them from its
+// own. Clobbers tmp.
+func (v Variant) userPCID(cr3, tmp Reg) Block {
+	if !v.Is(CR3PCID) {
+		return nil
+	}
+	return Block{
+		MOVQ(cr3, tmp),
+		ANDQ(layout.CR3ASID, cr3),
+		BTQ(cr3, gs.UserPCIDFlushMask).C("have any become invalid?"),
+		IF(B,
+			BTRQ(cr3, gs.UserPCIDFlushMask),
+			MOVQ(tmp, cr3),
+		).ELSE(
+			MOVQ(tmp, cr3),
+			v.noFlush(cr3),
+		),
+		ORQ(layout.PTIUserPCID, cr3),
+	}
+}
+
+// userBits are what toUserCR3 sets at last. Without PCIDs the bit of the user's
+// has no meaning; it keeps apart what a CPU that has them would mix up when a
+// call ends while another variant is selected.
+func (v Variant) userBits() int {
+	if v.Is(CR3PCID) {
+		return layout.PTIUserPGTable
+	}
+	return layout.PTIUserBits
+}
+
+// popIRET is the end of an exit by IRETQ that has popped all but RDI.
+func (v Variant) popIRET() Block {
+	if v.Is(CR3Keep) {
+		return Block{POPQ(RDI).Is(pt.DI), v.iretTail(pt.OrigAX.Off)}
+	}
+	return v.iretTail(pt.DI.Off)
+}
+
+// iretTail ends an exit by IRETQ: it pops the hardware frame. RSP is
+// off bytes above the frame's start, and all other registers are the user's;
+// RDI is too with cr3=keep.
+func (v Variant) iretTail(off int) Block {
+	leave := Block{
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.at(BeforeReturn),
+		IRETQ(),
+	}
+	if v.Is(CR3Keep) {
+		return Block{ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"), leave}
+	}
+	regs := Fields[layout.PtRegs[Mem]](RDI.At(-off))
+	return Block{
+		MOVQ(RSP, RDI).C("the frame"),
+		MOVQ(gs.TSS.SP1, RSP).C("the trampoline stack"),
+		PUSHQ(regs.SS),
+		PUSHQ(regs.SP),
+		PUSHQ(regs.Flags),
+		PUSHQ(regs.CS),
+		PUSHQ(regs.IP),
+		PUSHQ(regs.DI),
+		v.at(OnTrampoline),
+		POPQ(RDI),
+		leave,
+	}
+}
+
+// pageTable tells the kernel which of layout's CR3 the variant is.
+func (v Variant) pageTable() uint64 {
+	switch {
+	case v.Is(CR3Switch):
+		return layout.CR3Switch
+	case v.Is(CR3PCID):
+		return layout.CR3PCID
+	}
+	return layout.CR3Keep
+}

@@ -1,0 +1,62 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// The values of axis ibrs.
+const (
+	IBRSOff   Value = "ibrs=off"
+	IBRSEntry Value = "ibrs=entry"
+)
+
+var _ = Register(Axis{
+	Name: "ibrs", Rank: 180,
+	Doc: "whether indirect branches and returns in the kernel are kept from what ring 3 has taught the CPU's predictors, on CPUs that do not see to it by themselves",
+	Values: []Choice{
+		{Value: IBRSOff, Since: "Linux 3.19", Doc: "nobody sets SPEC_CTRL"},
+		{
+			// Linux 5.19: arch/x86/entry/calling.h, IBRS_ENTER and IBRS_EXIT; SDM
+			// volume 4, MSR 48H.
+			Value: IBRSEntry, Since: "Linux 5.19", Needs: layout.FeatureIBRS, Promises: PromiseIBRS,
+			Doc: "SPEC_CTRL.IBRS is set at the entry, before the first of those branches, and ring 3 gets its own value back at the exit (against Retbleed on Intel CPUs from Skylake on that have no enhanced IBRS)",
+			Puts: Puts{
+				BeforeHandler: func(Variant) Block { return writeSpecCtrl(0) },
+				BeforeExit:    func(Variant) Block { return writeSpecCtrl(x86.SPEC_CTRL_IBRS) },
+			},
+		},
+	},
+	Excludes: []Exclusion{{
+		What: "ibrs=entry with interrupts on before it",
+		Why:  "between STI and the write of SPEC_CTRL an interrupt would run the kernel, and whatever thread comes next, on the predictions of ring 3 (so irq=dispatch or irq=off)",
+		Is:   func(v Variant) bool { return v.Is(IBRSEntry) && (v.Is(IRQEarly) || v.Is(IRQFrame)) },
+	}},
+})
+
+// writeSpecCtrl writes PerCPU.SpecCtrl, without the bits of mask, to the MSR.
+// Clobbers RAX, RCX and RDX.
+func writeSpecCtrl(mask int) Block {
+	b := Block{
+		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX).C("IA32_SPEC_CTRL"),
+		MOVQ(gs.SpecCtrl, RDX),
+	}
+	if mask != 0 {
+		b = append(b, ANDQ(^mask, RDX).C("as ring 3 has it"))
+	}
+	return append(b,
+		MOVL(RDX, RAX),
+		SHRQ(32, RDX),
+		WRMSR(),
+	)
+}
+
+// specCtrl is the kernel's SPEC_CTRL while the variant is selected; 0 stands for
+// one that nobody writes.
+func (v Variant) specCtrl() uint64 {
+	if !v.Is(IBRSEntry) {
+		return 0
+	}
+	return x86.SPEC_CTRL_IBRS
+}

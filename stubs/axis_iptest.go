@@ -1,0 +1,53 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis iptest.
+const (
+	IPHalf      Value = "iptest=half"
+	IPCanonical Value = "iptest=canonical"
+	IPTaskSize  Value = "iptest=tasksize"
+)
+
+var _ = Register(Axis{
+	Name: "iptest", Rank: 100, Path: true,
+	Doc: "how an exit that may take SYSRETQ sees that it can load RIP: #GP in ring 0 if not",
+	Values: []Choice{
+		{Value: IPHalf, Since: "Linux 4.0", Doc: "no bit from 47 on is set"},
+		{Value: IPCanonical, Since: "Linux 4.2", Doc: "bits 47 to 63 are the same; an address of the upper half faults in ring 3, as it should"},
+		{Value: IPTaskSize, Since: "Linux 6.7", Doc: "it is below TASK_SIZE_MAX, which Linux tests in C"},
+	},
+	Excludes: []Exclusion{{
+		What: "iptest without an exit that tests",
+		Why:  "the exits take SYSRETQ without a look at the frame, or never",
+		Is:   func(v Variant) bool { return !v.Is(IPHalf) && !v.tests() },
+	}},
+})
+
+// testIP goes to fail unless SYSRETQ can load RCX.
+func (v Variant) testIP(fail string) Block {
+	switch {
+	case v.Is(IPCanonical):
+		return Block{
+			MOVQ(RCX, RDI),
+			SHLQ(16, RDI),
+			SARQ(16, RDI),
+			CMPQ(RDI, RCX).C("#GP in ring 0 if RIP is not canonical"),
+			JNE(fail),
+		}
+	case v.Is(IPTaskSize):
+		return Block{
+			MOVQ(uint64(layout.TaskSizeMax), RDI),
+			CMPQ(RCX, RDI).C("#GP in ring 0 if RIP is not canonical"),
+			JAE(fail),
+		}
+	}
+	return Block{
+		MOVQ(RCX, RDI),
+		SHRQ(47, RDI).C("#GP in ring 0 if RIP is not canonical"),
+		JNE(fail),
+	}
+}

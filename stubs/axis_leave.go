@@ -1,0 +1,54 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis leave.
+const (
+	LeaveStack      Value = "leave=stack"
+	LeaveTrampoline Value = "leave=trampoline"
+)
+
+var _ = Register(Axis{
+	Name: "leave", Rank: 130,
+	Doc: "where the exit by SYSRETQ takes the user's RSP from, last of all",
+	Values: []Choice{
+		{Value: LeaveStack, Since: "Linux 3.19", Doc: "from where it is during the call"},
+		{
+			Value: LeaveTrampoline, Since: "Linux 4.16", Promises: PromiseTrampoline,
+			Doc: "from a small stack that RSP and RDI are moved to first, as CR3 has to be loaded behind the last access to any other memory; Linux goes this way without page-table isolation too",
+		},
+	},
+	Excludes: []Exclusion{{
+		What: "leave=trampoline without SYSRETQ",
+		Why:  "IRETQ loads RSP and RIP at once, so that nothing is left to be loaded from a second stack",
+		Is:   func(v Variant) bool { return v.Is(LeaveTrampoline) && !v.sysrets() },
+	}},
+})
+
+// leave loads the user's RSP from where it is during the call. RSP is off bytes
+// above the frame's start; RDI is loaded already.
+func (v Variant) leave(off int) Block { return v.leaveBy(off, v.userSP) }
+
+// leaveFrame loads it, and RDI if need be, from a frame that is whole.
+func (v Variant) leaveFrame(off int) Block {
+	return v.leaveBy(off, func(regs layout.PtRegs[Mem]) Mem { return regs.SP })
+}
+
+func (v Variant) leaveBy(off int, sp func(layout.PtRegs[Mem]) Mem) Block {
+	if !v.Is(LeaveTrampoline) {
+		return Block{MOVQ(sp(regsAt(off)), RSP)}
+	}
+	regs := Fields[layout.PtRegs[Mem]](RDI.At(-off))
+	return Block{
+		MOVQ(RSP, RDI).C("the frame"),
+		MOVQ(gs.TSS.SP1, RSP).C("the trampoline stack"),
+		PUSHQ(sp(regs)),
+		PUSHQ(regs.DI),
+		v.at(OnTrampoline),
+		POPQ(RDI),
+		POPQ(RSP),
+	}
+}

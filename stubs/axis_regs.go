@@ -1,0 +1,112 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis regs.
+const (
+	RegsPartial Value = "regs=partial"
+	RegsRoom    Value = "regs=room"
+	RegsFull    Value = "regs=full"
+)
+
+var _ = Register(Axis{
+	Name: "regs", Rank: 50, Path: true, Printed: true,
+	Doc: "what the frame has of the callee-saved registers RBX, RBP and R12 to R15",
+	Values: []Choice{
+		{Value: RegsPartial, Since: "Linux 3.19", Doc: "neither their values nor room for them"},
+		{Value: RegsRoom, Since: "Linux 4.1", Doc: "room, which only the calls that need it fill"},
+		{Value: RegsFull, Since: "Linux 4.16", Doc: "all are saved at entry and restored at the exit"},
+	},
+})
+
+// low is where RSP is while a handler runs, in bytes above the frame's start.
+func (v Variant) low() int {
+	if v.Is(RegsPartial) {
+		return pt.R11.Off
+	}
+	return pt.R15.Off
+}
+
+// storeRest stores the callee-saved registers of a full frame.
+func (v Variant) storeRest(regs layout.PtRegs[Mem]) Block {
+	if !v.Is(RegsFull) {
+		return nil
+	}
+	return storeCalleeSaved(regs)
+}
+
+// pushRest ends a frame that has more than a partial one: with the callee-saved
+// registers, or with room for them.
+func (v Variant) pushRest() Block {
+	switch {
+	case v.Is(RegsRoom):
+		return Block{SUBQ(restSize, RSP).C("room for bx bp r12-r15")}
+	case v.Is(RegsFull):
+		return Block{
+			PUSHQ(RBX).Is(pt.BX),
+			PUSHQ(RBP).Is(pt.BP),
+			PUSHQ(R12).Is(pt.R12),
+			PUSHQ(R13).Is(pt.R13),
+			PUSHQ(R14).Is(pt.R14),
+			PUSHQ(R15).Is(pt.R15),
+		}
+	}
+	return nil
+}
+
+// loadRest restores the callee-saved registers of a full frame.
+func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
+	if !v.Is(RegsFull) {
+		return nil
+	}
+	return loadCalleeSaved(regs)
+}
+
+// saveRest completes the bottom of the frame and leaves RSP at its start. RSP
+// is where it was when the handler was called.
+func (v Variant) saveRest() Block {
+	switch {
+	case v.Is(RegsPartial):
+		return Block{SUBQ(restSize, RSP), storeCalleeSaved(regsAt(0))}
+	case v.Is(RegsRoom):
+		return storeCalleeSaved(regsAt(0))
+	}
+	return nil
+}
+
+// saveRestCalled is saveRest for a function: its return address is on top of
+// the stack before and after. A partial frame grows where it lies, so it is
+// lifted. Clobbers R11.
+func (v Variant) saveRestCalled() Block {
+	switch {
+	case v.Is(RegsPartial):
+		return Block{
+			POPQ(R11).C("the return address"),
+			v.saveRest(),
+			PUSHQ(R11),
+		}
+	case v.Is(RegsRoom):
+		return storeCalleeSaved(regsAt(-8))
+	}
+	return nil
+}
+
+// ret returns to the entry path behind saveRestCalled.
+func (v Variant) ret() Ins {
+	if v.Is(RegsPartial) {
+		return RETN(restSize)
+	}
+	return RET()
+}
+
+// loadRestCalled undoes saveRestCalled but for the place of RSP; a full frame's
+// registers are loaded by the exit.
+func (v Variant) loadRestCalled() Block {
+	if v.Is(RegsFull) {
+		return nil
+	}
+	return loadCalleeSaved(regsAt(-8))
+}

@@ -1,0 +1,39 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis scratch.
+const (
+	ScratchPerCPU Value = "scratch=percpu"
+	ScratchSP2    Value = "scratch=sp2"
+)
+
+var _ = Register(Axis{
+	Name: "scratch", Rank: 120,
+	Doc: "the word that takes the user's RSP while there is no stack yet",
+	Values: []Choice{
+		{Value: ScratchPerCPU, Since: "Linux 3.19", Doc: "RSPScratch (Linux: old_rsp, rsp_scratch)"},
+		{Value: ScratchSP2, Since: "Linux 4.20", Doc: "SP2 of the TSS, which only ring 2 would need: in one line with SP0 and SP1, and mapped wherever the TSS is"},
+	},
+})
+
+func (v Variant) scratch() Mem {
+	if v.Is(ScratchSP2) {
+		return gs.TSS.SP2
+	}
+	return gs.RSPScratch
+}
+
+// scratchWord tells the kernel which per-CPU word that is.
+func (v Variant) scratchWord() uint64 {
+	switch {
+	case !v.usesScratch():
+		return 0
+	case v.Is(ScratchSP2):
+		return layout.ScratchSP2
+	}
+	return layout.ScratchRSP
+}

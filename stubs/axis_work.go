@@ -1,0 +1,60 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis work.
+const (
+	WorkCareful Value = "work=careful"
+	WorkTest    Value = "work=test"
+)
+
+var _ = Register(Axis{
+	Name: "work", Rank: 80, Path: true, Printed: true,
+	Doc: "how the exit looks for work that Thread.Flags asks for",
+	Values: []Choice{
+		{Value: WorkCareful, Since: "Linux 3.19", Doc: "with the mask in a register; another thread is let run without leaving the fast path (sysret_careful)"},
+		{Value: WorkTest, Since: "Linux 4.0", Doc: "by one TESTL; any work goes to the slow path, which returns the same RCX as the fast one"},
+	},
+})
+
+// testWork leaves the fast path if Thread.Flags asks for work. Interrupts stay
+// off from here on, or work could come up behind the test.
+func (v Variant) testWork() Block {
+	thread := threadAt(v.low())
+	if v.Is(WorkTest) {
+		return Block{
+			v.disable(),
+			TESTL(layout.TIFAllWork, thread.Flags),
+			JNE("sysret_signal"),
+		}
+	}
+	return Block{
+		MOVL(layout.TIFAllWork, RDI),
+		LABEL("sysret_check"),
+		v.disable(),
+		MOVL(thread.Flags, RDX),
+		ANDL(RDI, RDX),
+		JNE("sysret_careful"),
+	}
+}
+
+// carefulWork lets another thread run from within the fast path, with the frame
+// as it is: undefined slots stay so, and with sp=percpu RSPScratch is live over
+// the switch. It falls through to the slow path for all other work.
+func (v Variant) carefulWork() Block {
+	if !v.Is(WorkCareful) {
+		return nil
+	}
+	return Block{
+		LABEL("sysret_careful"),
+		TESTL(layout.TIFNeedResched, RDX),
+		JE("sysret_signal"),
+		PUSHQ(RDI),
+		CALL("schedule"),
+		POPQ(RDI),
+		JMP("sysret_check"),
+	}
+}

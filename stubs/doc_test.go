@@ -1,0 +1,81 @@
+package stubs
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestVariantsPage: docs/variants.md says of every axis, value, exclusion and
+// preset what is declared of it. -update writes it.
+func TestVariantsPage(t *testing.T) {
+	const file = "../docs/variants.md"
+	want := variantsPage()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s (-declared +there; -update writes it):\n%s", file, diff)
+	}
+}
+
+func variantsPage() string {
+	var b strings.Builder
+	b.WriteString(`# Variants
+
+A variant is a SYSCALL entry and exit path as a point on the axes below. It is written as a preset
+(` + "`linux-4.1`" + `), a preset with changes (` + "`linux-6.12+buffers=verw`" + `), or its axes
+(` + "`sp=frame,irq=frame`" + `); axes that are left out are at their first value, that of Linux 3.19.
+
+This page is made from the declarations in package stubs.
+
+## Axes
+
+`)
+	for _, a := range Axes() {
+		fmt.Fprintf(&b, "### %s\n\n%s.\n\n| value | meaning | first in |\n|---|---|---|\n", a.Name, sentence(a.Doc))
+		for _, c := range a.Values {
+			doc := sentence(c.Doc)
+			if c.Needs != 0 {
+				doc += ". The CPU must have " + c.Needs.String()
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name(), doc, c.Since)
+		}
+		b.WriteByte('\n')
+		for i, x := range a.Excludes {
+			if i == 0 {
+				b.WriteString("Impossible are:\n\n")
+			}
+			fmt.Fprintf(&b, "* %s: %s.\n", x.What, x.Why)
+		}
+		if len(a.Excludes) > 0 {
+			b.WriteByte('\n')
+		}
+	}
+	b.WriteString("## Presets\n")
+	for _, p := range Presets() {
+		fmt.Fprintf(&b, "\n### %s\n\n%s. ", p.Name, p.Release)
+		if p.Adds != "" {
+			b.WriteString(sentence(p.Adds) + ". ")
+		}
+		fmt.Fprintf(&b, "\n\n    %v\n\nSource: %s.\n", p.Variant, strings.TrimSuffix(p.Source, "."))
+	}
+	return strings.ReplaceAll(b.String(), ". \n", ".\n")
+}
+
+// sentence begins a text as a sentence does.
+func sentence(s string) string {
+	if s == "" || strings.HasPrefix(s, "(") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
