@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "write testdata/calls/*.golden anew with what this Linux does (needs root)")
 
 // callParts are the parts of the program testdata/calls.
-var callParts = []string{"files", "readonly", "events", "pipes"}
+var callParts = []string{"files", "readonly", "events", "pipes", "process"}
 
 // tree is what the program calls looks at, beside itself as init.
 func tree() []cpio.Record {
@@ -120,7 +120,7 @@ func TestCalls(t *testing.T) {
 
 func golden(part string) string { return filepath.Join("testdata", "calls", part+".golden") }
 
-// inTree runs the program in a read-only copy of the tree.
+// inTree runs the program in a read-only copy of the tree, as PID 1.
 const inTree = `set -e
 cd "$1"
 mkdir dev proc
@@ -169,7 +169,7 @@ func updateCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), "unshare", "-m", "sh", "-c", inTree, "sh", dir, part)
+		cmd := exec.CommandContext(t.Context(), "unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", inTree, "sh", dir, part)
 		cmd.Stdout, cmd.Stderr = out, os.Stderr
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%v: %v", cmd, err)

@@ -25,9 +25,9 @@ func Body() Program {
 	for _, part := range []func() Program{
 		start, console, panics, traps,
 		messages, pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
-		clocks, rtc, apic, scheduler, threads, timeCalls, futexes, robustLists, signals, signalQueues, signalFrames, signalCalls,
+		clocks, rtc, apic, scheduler, threads, schedCalls, timeCalls, futexes, robustLists, signals, signalQueues, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, pipes, epolls, polls,
-		randoms, processes, control, features, performanceCounters, sysCallTable,
+		randoms, processes, ids, control, features, performanceCounters, sysCallTable,
 	} {
 		p.Add(part())
 	}

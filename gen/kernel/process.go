@@ -28,9 +28,25 @@ const (
 
 // Codes of prctl (Linux include/uapi/linux/prctl.h).
 const (
-	prSetName = 15
-	prGetName = 16
-	commSize  = 16
+	prSetDeathSig   = 1
+	prGetDeathSig   = 2
+	prGetDumpable   = 3
+	prSetDumpable   = 4
+	prSetName       = 15
+	prGetName       = 16
+	prGetSeccomp    = 21
+	prGetTSC        = 25
+	prSetTSC        = 26
+	prSetTimerSlack = 29
+	prGetTimerSlack = 30
+	prSetSubreaper  = 36
+	prGetSubreaper  = 37
+	prSetNoNewPrivs = 38
+	prGetNoNewPrivs = 39
+
+	commSize     = 16
+	tscEnable    = 1      // PR_TSC_ENABLE
+	defaultSlack = 50_000 // ns
 )
 
 // Arguments of reboot (Linux include/uapi/linux/reboot.h).
@@ -93,6 +109,74 @@ func processes() Program {
 			soft, hard = 0, 0
 		}
 		limits = append(limits, soft, hard)
+	}
+	// prctlOptions are the options of prctl that store or tell a number; the current
+	// thread is RAX.
+	own := thread(RAX)
+	option := func(code int, items ...Item) Block { return Block{CMPL(RDI, code), IF(E, items...)} }
+	get := func(code int, value any) Block {
+		return option(code, MOVQ(value, RAX), RETURN())
+	}
+	put := func(code int, value any) Block { // to where the argument points
+		return option(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP("put_user_int"))
+	}
+	noMore := Block{ // arguments that must be 0
+		MOVQ(RDX, R9),
+		ORQ(RCX, R9),
+		ORQ(R8, R9),
+		IF(NE, fail(EINVAL)),
+	}
+	prctlOptions := Block{
+		put(prGetDeathSig, own.DeathSig),
+		option(prSetDeathSig,
+			CMPQ(RSI, layout.NumSignals),
+			IF(A, fail(EINVAL)),
+			MOVQ(RSI, own.DeathSig),
+			returns(0),
+		),
+		get(prGetDumpable, Sym("dumpable")),
+		option(prSetDumpable,
+			CMPQ(RSI, 1),
+			IF(A, fail(EINVAL)),
+			MOVQ(RSI, Sym("dumpable")),
+			returns(0),
+		),
+		get(prGetSeccomp, 0),
+		put(prGetTSC, tscEnable),
+		option(prSetTSC,
+			CMPL(RSI, tscEnable),
+			IF(NE, fail(EINVAL)),
+			returns(0),
+		),
+		get(prGetTimerSlack, own.TimerSlack),
+		option(prSetTimerSlack,
+			TESTQ(RSI, RSI),
+			IF(LE, MOVL(defaultSlack, RSI)),
+			MOVQ(RSI, own.TimerSlack),
+			returns(0),
+		),
+		put(prGetSubreaper, Sym("subreaper")),
+		option(prSetSubreaper, // of no children
+			TESTQ(RSI, RSI),
+			SETNE(RSI),
+			MOVZBL(RSI, RSI),
+			MOVQ(RSI, Sym("subreaper")),
+			returns(0),
+		),
+		option(prSetNoNewPrivs,
+			noMore,
+			CMPQ(RSI, 1),
+			IF(NE, fail(EINVAL)),
+			MOVQ(RSI, own.NoNewPrivs),
+			returns(0),
+		),
+		option(prGetNoNewPrivs,
+			noMore,
+			TESTQ(RSI, RSI),
+			IF(NE, fail(EINVAL)),
+			MOVQ(own.NoNewPrivs, RAX),
+			RETURN(),
+		),
 	}
 	magic2 := Block{}
 	for _, m := range rebootMagic2 {
@@ -177,7 +261,9 @@ is not the old one is EPERM.`,
 				CALL("copy_to_user"),
 				RETURN(),
 			).Saving(RBX, R12, R13),
-			FUNC("sys_prctl", "sys_prctl(option, arg): a thread's name; all else is EINVAL, as in a Linux without it.",
+			FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): what is not here is EINVAL, as in a Linux without it.",
+				MOVQ(gs.Current, RAX),
+				prctlOptions,
 				CMPL(RDI, prSetName),
 				IF(E,
 					MOVL(commSize, RDX),
@@ -280,6 +366,8 @@ is not the old one is EPERM.`,
 			RODATA("utsname", uts),
 			RODATA("rlimits", limits...),
 			DATA("umask", uint64(0o22)),
+			DATA("dumpable", uint64(1)),
+			BSS("subreaper", 8, 8),
 			BSS("comm_buffer", commSize, 16),
 		},
 	}

@@ -48,6 +48,14 @@ type Clock[T any] struct {
 	TimerMult, TimerMax T
 }
 
+// SchedAttr is struct sched_attr in words (Linux include/uapi/linux/sched/types.h).
+type SchedAttr[T any] struct {
+	SizePolicy                T // 32 bits each
+	Flags                     T
+	NicePriority              T // 32 bits each
+	Runtime, Deadline, Period T
+}
+
 // FutexBucket is a queue of threads whose futexes have the same hash.
 type FutexBucket[T any] struct{ Head, Tail T }
 

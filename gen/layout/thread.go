@@ -137,6 +137,7 @@ type Thread[T any] struct {
 	FutexBits T // the bits of FUTEX_WAIT_BITSET
 	FutexNext T // the queue of a hash bucket
 	FutexPrev T
+	PIOwner   T // owner of the PI futex that it waits for; 0: it waits for none
 
 	SigBlocked  T             // mask; bit n-1 is signal n
 	Pending     SigPending[T] // sent to this thread alone
@@ -157,11 +158,19 @@ type Thread[T any] struct {
 	AltSP      T // sigaltstack: lowest address, size (0: none), flags
 	AltSize    T
 	AltFlags   T
-	ClearTID   T    // user address to clear and wake at exit; 0: none
-	RobustList T    // user address of set_robust_list's head; 0: none
-	FileWait   T    // File that a sleeping call waits for, -1: any; 0: none
-	FileEvents T    // EPOLL mask that it waits for
-	Comm       [2]T // PR_SET_NAME, NUL-terminated; a new thread inherits it
+	ClearTID   T // user address to clear and wake at exit; 0: none
+	RobustList T // user address of set_robust_list's head; 0: none
+	FileWait   T // File that a sleeping call waits for, -1: any; 0: none
+	FileEvents T // EPOLL mask that it waits for
+
+	// What a new thread inherits.
+	Comm       [2]T // PR_SET_NAME, NUL-terminated
+	Policy     T    // of scheduling, without effect, as is Nice
+	Nice       T
+	NoNewPrivs T // PR_SET_NO_NEW_PRIVS
+	TimerSlack T // PR_SET_TIMERSLACK in ns, as a permission that nothing uses
+
+	DeathSig T // PR_SET_PDEATHSIG: the parent does not die
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T

@@ -1,6 +1,6 @@
 // Command calls makes system calls in every way that is right or wrong and
 // prints what each returns, in lines that are the same on any Linux. Its
-// argument names a part: files, readonly, events or pipes.
+// argument names a part: files, readonly, events, pipes or process.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 
 func main() {
 	runtime.LockOSThread() // signals are sent to this thread
-	parts := map[string]func(){"files": files, "readonly": readonly, "events": events, "pipes": pipes}
+	parts := map[string]func(){"files": files, "readonly": readonly, "events": events, "pipes": pipes, "process": process}
 	for _, name := range os.Args[1:] {
 		part := parts[name]
 		if part == nil {
