@@ -83,6 +83,7 @@ type Record struct {
 	// generated has no axes.
 	Variant string `json:"variant"`
 	Axes    string `json:"axes,omitempty"`
+	Proof   Proof  `json:"proof,omitempty"`
 	Op      string `json:"op"`
 	// Form is the engine's way of measuring, if it has several.
 	Form string `json:"form,omitempty"`
@@ -171,7 +172,7 @@ func (r *Record) check() error {
 	if i := r.Interval; i != nil && (i.Low > i.High || i.Level <= 0 || i.Level >= 1) {
 		return fmt.Errorf(`"interval" is %g to %g at the level %g`, i.Low, i.High, i.Level)
 	}
-	return nil
+	return r.Proof.check()
 }
 
 // line is the record as a line.

@@ -104,6 +104,9 @@ func OneMachine(records []Record) error {
 // Store is a results file that is written to. Records are appended; nothing that is in the file is ever changed. One process at a time may
 // have it open.
 type Store struct {
+	// Proofs are put into the records of the variants that they are of.
+	Proofs map[string]Proof
+
 	name string
 	f    file
 
@@ -188,6 +191,9 @@ func (stream) Cut(int) error { return nil }
 func (s *Store) Append(records ...Record) error {
 	var lines []byte
 	for _, r := range records {
+		if p, ok := s.Proofs[r.Variant]; ok {
+			r.Proof = p
+		}
 		line, err := r.line()
 		if err != nil {
 			return err

@@ -35,6 +35,9 @@ type Set struct {
 	// Refused are what is not used because its controls failed, or because it
 	// is too little.
 	Refused []Skipped
+	// Proofs tell of the variants that were measured whatever the proof said of
+	// them, a line each.
+	Proofs []string
 	// Booted are the analyses of engines whose unit of resampling is a boot.
 	Booted []*cycles.Result
 	series map[key][]result.Record
@@ -88,6 +91,9 @@ func NewSet(records []result.Record) *Set {
 	for _, r := range all {
 		if cycles.Machinery(r.Variant) && codes[r.Code] || newest[of(&r)] == r.Code {
 			records = append(records, r)
+			if line := r.Proof.Of(r.Variant); r.Proof != "" && !slices.Contains(s.Proofs, line) {
+				s.Proofs = append(s.Proofs, line)
+			}
 		} else {
 			s.Left++
 		}

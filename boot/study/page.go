@@ -28,6 +28,9 @@ const pageWidth = 110
 func (p Page) Write(w io.Writer) error {
 	out := &writer{w: w}
 	out.line("Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?")
+	for _, line := range p.Proofs {
+		out.prose("", line)
+	}
 	out.line("")
 	for _, e := range p.Engines() {
 		out.prose("", p.Describe(e))

@@ -84,9 +84,11 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := refuseUnproved(list, *unproved); err != nil {
+	said, err := refuseUnproved(list, *unproved)
+	if err != nil {
 		return 0, err
 	}
+	said.head(e.stdout, "text")
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
@@ -149,9 +151,11 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := refuseUnproved([]stubs.Named{n}, *unproved); err != nil {
+	said, err := refuseUnproved([]stubs.Named{n}, *unproved)
+	if err != nil {
 		return 0, err
 	}
+	said.head(e.stderr, "text") // stdout is init's
 	if !runsInit(n) {
 		return 0, errNotRunnable
 	}
@@ -205,9 +209,11 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := refuseUnproved(list, *unproved); err != nil {
+	said, err := refuseUnproved(list, *unproved)
+	if err != nil {
 		return 0, err
 	}
+	said.head(e.stdout, "text")
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}

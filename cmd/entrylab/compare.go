@@ -58,24 +58,27 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	if err != nil {
 		return 0, err
 	}
-	if err := refuseUnproved(list, *unproved); err != nil {
+	said, err := refuseUnproved(list, *unproved)
+	if err != nil {
 		return 0, err
 	}
+	said.head(e.stdout, *format)
 	k, err := e.openKeeper(*path)
 	if err != nil {
 		return 0, err
 	}
 	defer k.close(&failed)
+	k.say(said)
 	if m.engine == engineStatic {
 		if err := keepCounts(ctx, k, list); err != nil {
 			return 0, err
 		}
-		return 0, compareCounted(e.stdout, list, *format)
+		return 0, compareCounted(e.stdout, list, said, *format)
 	}
 	if m.engine == engineReplay {
-		return compareReplayed(ctx, e, k, list, *format)
+		return compareReplayed(ctx, e, k, list, said, *format)
 	}
-	c := comparison{names: namesOf(list)}
+	c := comparison{names: namesOf(list), proofs: said}
 	if !slices.Contains(c.names, floor) {
 		bare, err := stubs.ParseVariant(floor)
 		if err != nil {
@@ -88,7 +91,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	}
 	m.engine = string(c.machine.Engine)
 	if c.machine.Engine == vm.KVM {
-		return compareBoots(ctx, e, &m, k, list, study.Boots{Machine: c.machine}, *format)
+		return compareBoots(ctx, e, &m, k, list, study.Boots{Machine: c.machine}, said, *format)
 	}
 	out := e.stdout
 	if *format != "text" {
@@ -161,6 +164,7 @@ type comparison struct {
 	// The emulator's version, in the field that is its own.
 	qemu, bochs string
 	run         *lab.Run
+	proofs      proofs
 }
 
 // measured are the variants that the machine's CPU can run.
@@ -335,6 +339,7 @@ func (c comparison) json(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
+		Proofs   proofs           `json:"proofs,omitempty"`
 		Engine   vm.Engine        `json:"engine"`
 		Unit     string           `json:"unit"`
 		Machine  vm.Machine       `json:"machine"`
@@ -345,7 +350,7 @@ func (c comparison) json(w io.Writer) error {
 		Checks   []result.Check   `json:"checks"`
 		Measures []result.Measure `json:"measures"`
 	}{
-		c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu, c.bochs,
+		c.proofs, c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu, c.bochs,
 		c.names, c.run.Checks, c.run.Measures,
 	})
 }

@@ -21,7 +21,7 @@ import (
 // compareBoots verifies the variants, boots them many times where ticks are
 // cycles, and prints what they cost. The first variant is the base. Each boot is
 // kept as it ends; those that the file holds already are taken up.
-func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list []stubs.Named, b study.Boots, format string) (int, error) {
+func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list []stubs.Named, b study.Boots, said proofs, format string) (int, error) {
 	out := e.stdout
 	if format != "text" {
 		e.stdout = io.Discard
@@ -39,7 +39,7 @@ func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list 
 	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) && k.path != "" {
 		fmt.Fprintf(e.stderr, "entrylab: the boots stay in %s; another -o takes new ones\n", k.path)
 	}
-	status, err := printCycles(e.stdout, res, err, format)
+	status, err := printCycles(e.stdout, res, err, said, format)
 	if format != "text" {
 		out = io.Discard
 	}
@@ -108,12 +108,12 @@ func compareConsoles(e *env, files, names []string, out, format string) (status 
 			return 0, err
 		}
 	}
-	return printCycles(e.stdout, res, err, format)
+	return printCycles(e.stdout, res, err, nil, format)
 }
 
 // printCycles prints a result in a format. One that is refused shows alone what
 // refused it.
-func printCycles(w io.Writer, res *cycles.Result, err error, format string) (int, error) {
+func printCycles(w io.Writer, res *cycles.Result, err error, said proofs, format string) (int, error) {
 	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
 		if format == "text" {
 			if err := writeProof(w, res); err != nil {
@@ -130,10 +130,11 @@ func printCycles(w io.Writer, res *cycles.Result, err error, format string) (int
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return 0, enc.Encode(struct {
-			Unit string `json:"unit"`
+			Proofs proofs `json:"proofs,omitempty"`
+			Unit   string `json:"unit"`
 			*cycles.Result
 			Notes []string `json:"notes"`
-		}{"core cycles", res, res.Notes()})
+		}{said, "core cycles", res, res.Notes()})
 	case "bench":
 		return 0, benchCycles(w, res)
 	}

@@ -269,7 +269,7 @@ func TestCompareBoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: m.timeout}, N: 8, Samples: 4}, format)
+		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: m.timeout}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
 		k.close(&err)
 		return status, o.String(), e.String(), err
 	}
@@ -303,6 +303,9 @@ func TestCompareBoots(t *testing.T) {
 		}[format]
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%s: no %q in:\n%s", format, want, stdout)
+		}
+		if format == "json" && !strings.HasPrefix(stdout, "{\n  \"proofs\": {\n    \"heukelum-v2\": \"refuted: it says\"") {
+			t.Errorf("%s: the proof is not said in %.200s", format, stdout)
 		}
 		now, err := os.ReadFile(path)
 		if err != nil || !bytes.HasPrefix(now, kept) || bytes.Count(now, []byte(`"chain"`)) != 8 {

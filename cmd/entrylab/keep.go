@@ -38,6 +38,13 @@ func (k *keeper) keep(records []result.Record) error {
 	return k.store.Append(records...)
 }
 
+// say puts what the proofs say into the records that follow.
+func (k *keeper) say(p proofs) {
+	if k.store != nil {
+		k.store.Proofs = p
+	}
+}
+
 // close ends the file; err is what the work ended with.
 func (k *keeper) close(err *error) {
 	if k.store != nil {

@@ -19,7 +19,7 @@ import (
 
 // unprovedFlag registers -unproved with a command that boots what it is given.
 func unprovedFlag(fs *flag.FlagSet) *bool {
-	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails")
+	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it")
 }
 
 // variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
@@ -31,29 +31,34 @@ func variantOf(name string) (stubs.Named, error) {
 }
 
 // refuseUnproved proves the variants that come from files, as they lie in the
-// kernel that carries the list, and refuses them with what is wrong unless
-// unproved is set.
-func refuseUnproved(list []stubs.Named, unproved bool) error {
-	if unproved || !slices.ContainsFunc(list, func(n stubs.Named) bool { return n.Edit != nil }) {
-		return nil
+// kernel that carries the list, and refuses them with what is wrong. If
+// unproved is set none is refused, and it returns what must be said of them.
+func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
+	if !slices.ContainsFunc(list, func(n stubs.Named) bool { return n.Edit != nil }) {
+		return nil, nil
 	}
 	image, err := gen.Build(gen.Config{Variants: list})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	said := proofs{}
 	for _, n := range list {
 		if n.Edit == nil {
 			continue
 		}
 		proof, err := prove.Object(image.Object, n)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if unproved {
+			said[n.Name] = proofOf(proof)
+			continue
 		}
 		if err := proof.Err(); err != nil {
-			return fmt.Errorf("not proved right, so not booted (-unproved boots it all the same):\n%w", err)
+			return nil, fmt.Errorf("not proved right, so not booted (-unproved boots it all the same):\n%w", err)
 		}
 	}
-	return nil
+	return said, nil
 }
 
 // runLayout prints what package layout declares.

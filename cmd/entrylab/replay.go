@@ -17,7 +17,7 @@ import (
 const engineReplay = "replay"
 
 // compareReplayed compares variants by replaying their code on this CPU.
-func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named, format string) (int, error) {
+func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named, said proofs, format string) (int, error) {
 	p := newProgress(e.stderr)
 	defer p.done()
 	res, err := replay.Run(ctx, replay.Config{Variants: list, Progress: p.step})
@@ -44,11 +44,12 @@ func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named,
 		enc := json.NewEncoder(e.stdout)
 		enc.SetIndent("", "  ")
 		return 0, enc.Encode(struct {
+			Proofs proofs `json:"proofs,omitempty"`
 			Engine string `json:"engine"`
 			Unit   string `json:"unit"`
 			*replay.Result
 			Notes []string `json:"notes"`
-		}{engineReplay, "core cycles", res, res.Notes()})
+		}{said, engineReplay, "core cycles", res, res.Notes()})
 	case "bench":
 		return 0, benchReplayed(e.stdout, res)
 	}

@@ -15,14 +15,14 @@ import (
 const engineStatic = "static"
 
 // compareCounted compares variants by what is in their code.
-func compareCounted(w io.Writer, list []stubs.Named, format string) error {
+func compareCounted(w io.Writer, list []stubs.Named, said proofs, format string) error {
 	variants, err := count.Variants(list)
 	if err != nil {
 		return err
 	}
 	switch format {
 	case "json":
-		return jsonCounted(w, variants)
+		return jsonCounted(w, variants, said)
 	case "bench":
 		return benchCounted(w, variants)
 	}
@@ -78,17 +78,18 @@ func printCounted(w io.Writer, variants []count.Variant) error {
 	return nil
 }
 
-func jsonCounted(w io.Writer, variants []count.Variant) error {
+func jsonCounted(w io.Writer, variants []count.Variant, said proofs) error {
 	type counted struct {
 		Variant string `json:"variant"`
 		Phase   string `json:"phase"`
 		count.Counts
 	}
 	out := struct {
+		Proofs proofs    `json:"proofs,omitempty"`
 		Engine string    `json:"engine"`
 		Counts []counted `json:"counts"`
 		Notes  []string  `json:"notes"`
-	}{Engine: engineStatic, Notes: count.Notes(variants)}
+	}{Proofs: said, Engine: engineStatic, Notes: count.Notes(variants)}
 	for _, v := range variants {
 		for i, p := range count.Phases {
 			out.Counts = append(out.Counts, counted{v.Name, p.Name, v.Counts[i]})

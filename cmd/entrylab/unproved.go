@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// proofs are those of the variants that are run whatever they say.
+type proofs map[string]result.Proof
+
+// proofOf is the outcome of a proof with the first thing that is wrong.
+func proofOf(p *prove.Proof) result.Proof {
+	failed := p.Failed()
+	if len(failed) == 0 {
+		return result.Proved
+	}
+	outcome := failed[0].Outcome.String()
+	claim, _, _ := strings.Cut(failed[0].String(), "\n")
+	return result.Proof(outcome + ": " + strings.Replace(claim, ": "+outcome+": ", ": ", 1))
+}
+
+// head prints what stands above all else in the format. In JSON that is a field
+// of the one object.
+func (p proofs) head(w io.Writer, format string) {
+	for _, variant := range slices.Sorted(maps.Keys(p)) {
+		line := p[variant].Of(variant)
+		switch format {
+		case "text":
+			fmt.Fprintln(w, line)
+		case "bench":
+			fmt.Fprintf(w, "proof-%s: %s\n", benchKey(variant), line)
+		}
+	}
+}
