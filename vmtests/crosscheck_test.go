@@ -23,7 +23,6 @@ func needBochs(t *testing.T) vm.Config {
 	if err := vm.Bochs.Available(t.Context(), nil); err != nil {
 		need.Missing(t, err.Error())
 	}
-	m.Timeout = 10 * timeout
 	return m
 }
 

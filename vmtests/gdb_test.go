@@ -1,6 +1,7 @@
 package vmtests
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/work"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -49,15 +51,17 @@ func TestGDB(t *testing.T) {
 		res, err := vm.Run(ctx, m)
 		ended <- end{res, err}
 	}()
-	for range 200 {
+	for {
 		if _, err := os.Stat(socket); err == nil {
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case got := <-ended:
+			t.Fatalf("%v\n%s", got.err, got.res.Report())
+		case <-time.After(work.Turn):
+		}
 	}
 
-	limited, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	args := []string{"-batch", "-nx", m.Kernel}
 	for _, command := range []string{
 		"target remote " + socket,
@@ -68,9 +72,12 @@ func TestGDB(t *testing.T) {
 	} {
 		args = append(args, "-ex", command)
 	}
-	gdb := exec.CommandContext(limited, "gdb", args...)
+	gdb := exec.CommandContext(t.Context(), "gdb", args...)
 	gdb.Dir = ".." // where the sources are
-	out, err := gdb.CombinedOutput()
+	var said bytes.Buffer
+	gdb.Stdout, gdb.Stderr = &said, &said
+	err = work.Run(gdb, time.Minute)
+	out := said.Bytes()
 	if err != nil {
 		t.Errorf("gdb: %v", err)
 	}

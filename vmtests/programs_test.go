@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
@@ -128,19 +127,23 @@ func TestEnding(t *testing.T) {
 // TestHang boots programs that never end: the time-out must say what came last
 // and leave no QEMU.
 func TestHang(t *testing.T) {
-	for _, tt := range []struct{ way, console string }{
-		{"hang", "hanging"},
-		{"spin", "spinning"},
+	for _, tt := range []struct {
+		way, console string
+		engine       vm.Engine
+	}{
+		{"hang", "hanging", vm.ICount},
+		{"spin", "spinning", vm.ICount},
+		{"spin", "spinning", vm.TCG},
 	} {
-		t.Run(tt.way, func(t *testing.T) {
+		t.Run(tt.way+"/"+string(tt.engine), func(t *testing.T) {
 			t.Parallel()
-			m := machine(t, vm.TCG)
-			m.Timeout = 3 * time.Second
-			m.Append = "mark=TestHang-" + tt.way
+			m := machine(t, tt.engine)
+			m.Instructions = 500_000_000
+			m.Append = "mark=TestHang-" + tt.way + "-" + string(tt.engine)
 			res, console := bootInit(t, lab.Config{
 				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
 			})
-			if res.Outcome != vm.Crash || !strings.HasPrefix(res.Reason, "no end after 3s (time-out)") {
+			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 500 million instructions (time-out)") {
 				t.Errorf("%v: %s", res.Outcome, res.Reason)
 			}
 			if console != tt.console+"\n" || !strings.Contains(res.Report(), "    "+tt.console+"\n") {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/lab"
@@ -94,7 +93,7 @@ func failsPatched(t *testing.T, c lab.Config, function, old, new string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Timeout = 20 * time.Second // some hang
+	m.Instructions = 2_000_000_000 // some hang
 	m.Kernel = patched(t, m.Kernel, function, old, new)
 	res, console := boot(t, m)
 	if res.Outcome == vm.Exited && res.Status == 0 {

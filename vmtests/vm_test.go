@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/lab"
@@ -20,14 +19,11 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// timeout ends a machine of a test; on a busy host all take longer.
-const timeout = 2 * time.Minute
-
 // machine is the test's machine on the engine.
 func machine(t testing.TB, engine vm.Engine) vm.Config {
 	t.Helper()
 	need.QEMU(t)
-	return vm.Config{Engine: engine, Timeout: timeout}
+	return vm.Config{Engine: engine}
 }
 
 // variant returns a variant by its name.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"html"
@@ -22,6 +21,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/work"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )
@@ -460,15 +460,12 @@ func browse(t *testing.T, browser, text string, width int) []string {
 	if err := os.WriteFile(path, []byte(outer), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
+	cmd := exec.CommandContext(t.Context(), browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
 		fmt.Sprintf("--window-size=%d,1000", width+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
-	cmd.WaitDelay = time.Second
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	out, err := cmd.Output()
-	if err != nil {
+	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := work.Run(cmd, 2*time.Minute); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	var problems []string
@@ -477,7 +474,7 @@ func browse(t *testing.T, browser, text string, width int) []string {
 			problems = append(problems, strings.TrimSpace(line))
 		}
 	}
-	found := regexp.MustCompile(`data-width="(\d+) of (\d+)"`).FindStringSubmatch(string(out))
+	found := regexp.MustCompile(`data-width="(\d+) of (\d+)"`).FindStringSubmatch(out.String())
 	if found == nil {
 		t.Fatalf("the browser did not show the page:\n%s", log.String())
 	}

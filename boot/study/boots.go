@@ -36,7 +36,7 @@ const studySamples = 500
 // KVM returns the study's engine of that name. step, if not nil, is told what
 // takes time.
 func KVM(step func(string)) Engine {
-	return Boots{Machine: vm.Config{Engine: vm.KVM, Timeout: timeout}, Samples: studySamples, Step: step}.Engine()
+	return Boots{Machine: vm.Config{Engine: vm.KVM}, Samples: studySamples, Step: step}.Engine()
 }
 
 func (b Boots) n() int { return cmp.Or(b.N, cycles.DefaultBoots) }

@@ -309,7 +309,7 @@ func TestBootsTCG(t *testing.T) {
 		}
 		list = append(list, n)
 	}
-	b := Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: time.Minute}, N: stats.MinPlacements, Samples: 8}
+	b := Boots{Machine: vm.Config{Engine: vm.TCG}, N: stats.MinPlacements, Samples: 8}
 	c, err := b.Config(t.Context(), list)
 	if err != nil {
 		t.Fatal(err)
@@ -364,7 +364,7 @@ func TestBaselineBoots(t *testing.T) {
 		t.Fatal(err)
 	}
 	var records []result.Record
-	b := Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: 2 * time.Minute}, N: 2, Samples: 4}
+	b := Boots{Machine: vm.Config{Engine: vm.TCG}, N: 2, Samples: 4}
 	if err := Baseline(t.Context(), b, kernel, "", func(some ...result.Record) error {
 		records = append(records, some...)
 		return nil

@@ -19,9 +19,6 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// timeout ends a machine that does not end by itself.
-const timeout = 5 * time.Minute
-
 // units of a tick of the time-stamp counter, under the engines that count
 // exactly in one boot.
 var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.Bochs: result.Instructions}
@@ -29,7 +26,7 @@ var units = map[vm.Engine]string{vm.ICount: result.Instructions, vm.Bochs: resul
 // Machines returns the study's engine that boots the variants once and counts
 // exactly: icount, or Bochs. step, if not nil, is told what takes time.
 func Machines(engine vm.Engine, step func(string)) Engine {
-	return Machine(vm.Config{Engine: engine, Timeout: timeout}, step)
+	return Machine(vm.Config{Engine: engine}, step)
 }
 
 // Machine returns the engine that measures on a machine: by one boot where

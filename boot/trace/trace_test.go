@@ -20,7 +20,7 @@ func TestNullCalls(t *testing.T) {
 			list = append(list, p.Named)
 		}
 	}
-	m := vm.Config{Engine: vm.ICount, Timeout: time.Minute}
+	m := vm.Config{Engine: vm.ICount}
 	start := time.Now()
 	calls, err := NullCalls(t.Context(), list, m)
 	if err != nil {

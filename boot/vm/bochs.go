@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/internal/cache"
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 // Bochs is an emulator that shares nothing with QEMU, with a virtual clock
@@ -96,6 +97,8 @@ const bochsShutdown = "shutdown requested"
 // exit code for a guest; that it ended at the shutdown port is the second sign
 // beside the log's last line.
 func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if err := findBochs(); err != nil {
 		return ending{}, err
 	}
@@ -122,12 +125,12 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	// process: keep it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	display, stop, err := startXvfb(ctx)
+	display, stopXvfb, err := startXvfb(ctx)
 	if err != nil {
 		consoleEnd.Close()
 		return ending{}, err
 	}
-	defer stop()
+	defer stopXvfb()
 
 	const consoleFD = 3 // the first of ExtraFiles
 	cmd := exec.CommandContext(ctx, bochsProgram, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
@@ -139,19 +142,21 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	cmd.Stdout, cmd.Stderr = logLines, said
 	cmd.ExtraFiles = []*os.File{consoleEnd}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = outputDelay
 	rec.start = time.Now()
 	err = cmd.Start()
 	consoleEnd.Close()
 	if err != nil {
 		return ending{}, fmt.Errorf("%w: %w", ErrBochsStart, err)
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go c.budget().watch(cmd.Process.Pid, rec, nil, ended, stop)
 	var pump sync.WaitGroup
 	var consoleErr error
 	pump.Go(func() { consoleErr = consoleOut.pump() })
 	waitErr := cmd.Wait()
-	_ = console.SetReadDeadline(time.Now().Add(grace)) // for an end that somebody else holds open
-	pump.Wait()
+	readOut(&pump, grace, console)
 	if consoleErr != nil {
 		return ending{}, consoleErr
 	}
@@ -163,10 +168,7 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	end := rec.ending()
 	end.bochs, end.code, end.signal = true, code, signal
 	end.shutdown = strings.Contains(end.said, bochsShutdown)
-	if signal == syscall.SIGKILL && context.Cause(ctx) == errTimeout {
-		end.timeout = c.timeout()
-	}
-	return end, nil
+	return end, end.killed(ctx)
 }
 
 // startXvfb starts an X server without a screen, on a display number that it
@@ -198,9 +200,21 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 		_ = cmd.Wait() // what it ends with says nothing
 	}
 	defer context.AfterFunc(ctx, end)()
+	started, watched := make(chan struct{}), make(chan error, 1)
+	go func() {
+		err := work.Watch(cmd.Process.Pid, startLimit, started)
+		if err != nil {
+			_ = cmd.Process.Kill() // which it may have ended before
+		}
+		watched <- err
+	}()
 	line, err := bufio.NewReader(number).ReadString('\n')
-	if err != nil {
+	close(started)
+	if hangs := <-watched; err != nil {
 		stop()
+		if hangs != nil {
+			return "", nil, fmt.Errorf("%w: %s: %w", ErrBochsStart, xvfbProgram, hangs)
+		}
 		return "", nil, fmt.Errorf("%w: %s gave no display: %s", ErrBochsStart, xvfbProgram, strings.TrimSpace(said.String()))
 	}
 	return ":" + strings.TrimSpace(line), stop, nil
@@ -246,15 +260,15 @@ func bochsVersion(ctx context.Context) (string, error) {
 	if err := findBochs(); err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, bochsProgram, "--help")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	cmd.WaitDelay = outputDelay
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := work.Run(cmd, startLimit)
 	if err != nil {
 		return "", fmt.Errorf("%s --help: %w", bochsProgram, err)
 	}
-	_, rest, ok := strings.Cut(string(out), "Bochs x86 Emulator ")
+	_, rest, ok := strings.Cut(out.String(), "Bochs x86 Emulator ")
 	if !ok {
 		return "", fmt.Errorf("%s --help does not tell its version", bochsProgram)
 	}

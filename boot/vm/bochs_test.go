@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/entrylab/entrylab/internal/need"
 )
@@ -58,7 +57,7 @@ func TestBochsVerdict(t *testing.T) {
 		{"no shutdown", ending{lastLog: "entrylab: init exited with status 0", code: 1}, Crash, "not because the kernel asked for it"},
 		{"no line", ending{shutdown: true}, Crash, "the log's last line is no verdict"},
 		{"killed", ending{lastLog: "entrylab: init exited with status 0", signal: 9}, Crash, "Bochs was killed by signal 9"},
-		{"time-out", ending{signal: 9, timeout: time.Second}, Crash, "no end after 1s"},
+		{"time-out", ending{signal: 9, timeout: "no end"}, TimedOut, "no end"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.end.bochs = true
@@ -107,10 +106,11 @@ func TestBochsDisk(t *testing.T) {
 		name string
 		code []byte
 		cpu  string
+		end  Outcome
 		want string
 	}{
-		{name: "halts", code: []byte{0xfa, 0xf4}, want: "no end after 4s"},
-		{name: "unknown CPU", cpu: "vax", want: "cpu directive malformed"},
+		{name: "halts", code: []byte{0xfa, 0xf4}, end: TimedOut, want: afterInstructions(30e6).Error()},
+		{name: "unknown CPU", cpu: "vax", end: Crash, want: "cpu directive malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,12 +121,12 @@ func TestBochsDisk(t *testing.T) {
 			if err := os.WriteFile(disk, image, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			res, err := Run(t.Context(), Config{Engine: Bochs, Disk: disk, CPU: tt.cpu, Timeout: 4 * time.Second})
+			res, err := Run(t.Context(), Config{Engine: Bochs, Disk: disk, CPU: tt.cpu, Instructions: 30e6})
 			if err != nil && !errors.Is(err, ErrBochsStart) {
 				t.Fatal(err)
 			}
-			if res.Outcome != Crash || !strings.Contains(res.Reason, tt.want) {
-				t.Errorf("%v: %q, %v; want a crash with %q", res.Outcome, res.Reason, err, tt.want)
+			if res.Outcome != tt.end || !strings.Contains(res.Reason, tt.want) {
+				t.Errorf("%v: %q, %v; want %v with %q", res.Outcome, res.Reason, err, tt.end, tt.want)
 			}
 			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(disk), "*.lock")); len(left) > 0 {
 				t.Errorf("left behind: %q", left)

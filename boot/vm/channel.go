@@ -7,6 +7,9 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 // channel is our end of a socket or pipe that a machine writes to.
@@ -35,6 +38,23 @@ func (c *channel) pump() error {
 		return fmt.Errorf("reading the %s: %w", c.file.Name(), err)
 	}
 	return nil
+}
+
+// readOut waits for the pumps of files. What the machine wrote is there to be read
+// to the end; after the late time, somebody else holds the other ends open, and the
+// pumps give up.
+func readOut(pumps *sync.WaitGroup, late time.Duration, files ...*os.File) {
+	done := make(chan struct{})
+	go func() { pumps.Wait(); close(done) }()
+	select {
+	case <-done:
+		return
+	case <-work.After(late):
+	}
+	for _, f := range files {
+		_ = f.SetDeadline(time.Now()) // a pipe has none for writing
+	}
+	<-done
 }
 
 // take passes on what is there already. It returns io.EOF at the end, and nil

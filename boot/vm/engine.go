@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Engine is how the guest's instructions are run. Figures of different engines
@@ -52,18 +51,25 @@ func (e Engine) args() ([]string, error) {
 // at CPL 0, else what happened.
 type Probe func(context.Context) error
 
+// ErrNoSyscall means that init ran under KVM, and that SYSCALL did not arrive at
+// CPL 0.
+var ErrNoSyscall = errors.New("the probe did not see SYSCALL arrive at CPL 0")
+
 // ProbeImage is the Probe that boots kernel with initrd (empty: none). Its init
-// must exit with status 0 if, and only if, SYSCALL arrived at CPL 0.
+// must exit with status 0 if, and only if, SYSCALL arrived at CPL 0. What it says is
+// what became of the guest, however long that took.
 func ProbeImage(kernel, initrd string) Probe {
 	return func(ctx context.Context) error {
-		result, err := Run(ctx, Config{Engine: KVM, Kernel: kernel, Initrd: initrd, Timeout: 10 * time.Second})
-		if err != nil {
-			return err
+		result, err := Run(ctx, Config{Engine: KVM, Kernel: kernel, Initrd: initrd, Instructions: 1_000_000_000})
+		switch {
+		case err != nil:
+			return fmt.Errorf("the probe did not start: %w", err)
+		case result.Outcome == Exited && result.Status == 0:
+			return nil
+		case result.Outcome == Exited || result.Outcome == Signaled:
+			return fmt.Errorf("%w: %s", ErrNoSyscall, result.Reason)
 		}
-		if result.Outcome != Exited || result.Status != 0 {
-			return errors.New(result.Reason)
-		}
-		return nil
+		return fmt.Errorf("the probe did not come to its end: %v", result)
 	}
 }
 
@@ -76,8 +82,19 @@ func (e Engine) Available(ctx context.Context, probe Probe) error {
 }
 
 // Auto is KVM where it is Available, else ICount and, in one line, why not KVM.
+//
+// A KVM that works on an emulated CPU is Available, for checks, but its cycles are
+// the emulator's: then it is not taken unasked.
 func Auto(ctx context.Context, probe Probe) (e Engine, reason string) {
-	if err := KVM.Available(ctx, probe); err != nil {
+	return autoOn(ctx, thisHost, probe)
+}
+
+func autoOn(ctx context.Context, h host, probe Probe) (e Engine, reason string) {
+	// QEMU's TCG tells so in the name of its models.
+	if name, err := cpuLine(h.cpuinfo, "model name"); err == nil && strings.Contains(name, "TCG") {
+		return ICount, fmt.Sprintf("engine %s, not %s: the CPU is emulated (%s)", ICount, KVM, name)
+	}
+	if err := KVM.availableOn(ctx, h, probe); err != nil {
 		return ICount, fmt.Sprintf("engine %s, not %s: %v", ICount, KVM, err)
 	}
 	return KVM, ""
@@ -105,11 +122,11 @@ func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
 		return fmt.Errorf("no %s", h.kvm)
 	}
 	// The flags come before the device is opened: a software KVM opens fine.
-	flags, err := cpuFlags(h.cpuinfo)
+	line, err := cpuLine(h.cpuinfo, "flags")
 	if err != nil {
 		return fmt.Errorf("cannot tell whether the CPU has VMX or SVM: %w", err)
 	}
-	if !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
+	if flags := strings.Fields(line); !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
 		return fmt.Errorf("the CPU shows neither vmx nor svm, so %s is software", h.kvm)
 	}
 	f, err := os.OpenFile(h.kvm, os.O_RDWR, 0)
@@ -120,27 +137,24 @@ func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
 	if probe == nil {
 		return errors.New("no image to probe it with")
 	}
-	if err := probe(ctx); err != nil {
-		return fmt.Errorf("the probe image did not see SYSCALL arrive at CPL 0: %w", err)
-	}
-	return nil
+	return probe(ctx)
 }
 
-// cpuFlags returns the flags of the first CPU in cpuinfo.
-func cpuFlags(cpuinfo string) ([]string, error) {
+// cpuLine returns the value of a line of the first CPU in cpuinfo.
+func cpuLine(cpuinfo, key string) (string, error) {
 	f, err := os.Open(cpuinfo)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == "flags" {
-			return strings.Fields(value), nil
+		if k, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(value), nil
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, err
+		return "", err
 	}
-	return nil, fmt.Errorf("%s has no line of flags", cpuinfo)
+	return "", fmt.Errorf("%s has no line of %s", cpuinfo, key)
 }

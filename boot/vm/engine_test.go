@@ -48,7 +48,7 @@ func TestAvailable(t *testing.T) {
 		{"no flags at all", KVM, host{device, arm}, never, arm + " has no line of flags"},
 		{"no cpuinfo", KVM, host{device, missing}, never, "cannot tell whether the CPU has VMX or SVM"},
 		{"no probe", KVM, host{device, intel}, nil, "no image to probe it with"},
-		{"probe fails", KVM, host{device, intel}, fails, "did not see SYSCALL arrive at CPL 0: init killed by signal 11"},
+		{"probe fails", KVM, host{device, intel}, fails, "init killed by signal 11"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,12 +72,47 @@ func TestAvailable(t *testing.T) {
 	})
 }
 
-// TestAuto needs a host whose KVM is not to be used, whatever the reason: it
-// has no probe.
+// TestAuto plays hosts, too: KVM is taken where it is real, and only there.
 func TestAuto(t *testing.T) {
-	e, reason := Auto(t.Context(), nil)
-	if e != ICount || !strings.HasPrefix(reason, "engine icount, not kvm: ") || strings.Contains(reason, "\n") {
-		t.Errorf("Auto = %v, %q; want icount and a reason in one line", e, reason)
+	dir := t.TempDir()
+	cpu := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	device := cpu("kvm", "")
+	amd := cpu("amd", "model name\t: AMD EPYC\nflags\t\t: fpu svm\n")
+	none := cpu("none", "model name\t: AMD EPYC\nflags\t\t: fpu\n")
+	emulated := cpu("emulated", "model name\t: QEMU TCG CPU version 2.5+\nflags\t\t: fpu svm\n")
+	works := func(context.Context) error { return nil }
+	fails := func(context.Context) error { return ErrNoSyscall }
+	never := func(context.Context) error { t.Error("the probe was booted"); return nil }
+	fakeQEMU(t, "exit 0")
+	for _, tt := range []struct {
+		name  string
+		host  host
+		probe Probe
+		want  string // the reason; "" if KVM is taken
+	}{
+		{"hardware", host{device, amd}, works, ""},
+		{"absent", host{filepath.Join(dir, "missing"), amd}, never, "no " + dir},
+		{"software", host{device, none}, never, "is software"},
+		{"unreadable", host{dir, amd}, never, "is this user in the group kvm?"},
+		{"emulated", host{device, emulated}, never, "the CPU is emulated (QEMU TCG CPU version 2.5+)"},
+		{"the probe fails", host{device, amd}, fails, ErrNoSyscall.Error()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, reason := autoOn(t.Context(), tt.host, tt.probe)
+			switch {
+			case tt.want == "" && (e != KVM || reason != ""):
+				t.Errorf("%v, %q; want kvm", e, reason)
+			case tt.want != "" && (e != ICount || !strings.HasPrefix(reason, "engine icount, not kvm: ") ||
+				!strings.Contains(reason, tt.want) || strings.Contains(reason, "\n")):
+				t.Errorf("%v, %q; want icount and one line with %q", e, reason, tt.want)
+			}
+		})
 	}
 }
 
@@ -90,9 +125,12 @@ func TestProbeImage(t *testing.T) {
 		want   string // in the error; "" if the probe passes
 	}{
 		{"passes", "echo entrylab: init exited with status 0 >&4; exit 1", ""},
-		{"status 1", "echo entrylab: init exited with status 1 >&4; exit 1", "init exited with status 1"},
-		{"triple fault", "exit 0", "triple fault"},
-		{"no KVM", "echo qemu: failed to initialize kvm >&2; exit 1", "failed to initialize kvm"},
+		{"status 1", "echo entrylab: init exited with status 1 >&4; exit 1", ErrNoSyscall.Error() + ": init exited with status 1"},
+		{"signal", "echo 'entrylab: init killed by signal 11 (SIGSEGV)' >&4; exit 3", ErrNoSyscall.Error() + ": init killed by signal 11"},
+		{"panic", "echo 'entrylab: panic: #GP\nentrylab: end of panic' >&4; exit 5", "the probe did not come to its end: panic: #GP"},
+		{"triple fault", "exit 0", "the probe did not come to its end: CRASH: the machine was reset (a triple fault?)"},
+		{"no KVM", "echo qemu: failed to initialize kvm >&2; exit 1", "the probe did not start: QEMU failed at start: qemu: failed to initialize kvm"},
+		{"slow", "sleep 12; echo entrylab: init exited with status 0 >&4; exit 1", ""},
 		{"not asked for KVM", `case "$*" in *"-accel kvm"*) exit 9;; esac`, "exit code is 9"},
 	}
 	for _, tt := range tests {

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 // program is the QEMU that every machine runs in.
@@ -19,6 +21,14 @@ var ErrNoQEMU = errors.New(program + " not found: run `make deps`, or apt-get in
 // ErrStart means that QEMU ended before the guest did anything; the error that
 // wraps it holds QEMU's own words.
 var ErrStart = errors.New("QEMU failed at start")
+
+const (
+	// startLimit is how long a program may work, or do nothing, that is to say
+	// something at its start (package work).
+	startLimit = 10 * time.Second
+	// outputDelay is for programs whose output somebody else holds open.
+	outputDelay = time.Minute
+)
 
 // find returns the command that starts QEMU, without its arguments.
 //
@@ -55,15 +65,15 @@ func Version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", ErrNoQEMU
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, qemu, "--version")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	cmd.WaitDelay = outputDelay
+	var out strings.Builder
+	cmd.Stdout = &out
+	err = work.Run(cmd, startLimit)
 	if err != nil {
 		return "", fmt.Errorf("%s --version: %w", qemu, err)
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
+	line, _, _ := strings.Cut(out.String(), "\n")
 	version, ok := strings.CutPrefix(line, "QEMU emulator version ")
 	if !ok {
 		return "", fmt.Errorf("%s --version says %q: not QEMU", qemu, line)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 const (
@@ -39,7 +41,7 @@ type stream struct {
 	rec     *recorder
 	partial []byte // the line that has begun, up to lineBytes
 	dropped int    // bytes of it beyond
-	used    bool   // something came
+	came    uint64 // bytes
 	last    string // the last line, if it is whole
 	panic   string // the first line of a panic
 
@@ -69,13 +71,13 @@ func (s *stream) Write(p []byte) (int, error) {
 		}
 		s.pass(ready)
 	}
-	if s == &rec.console && !s.used {
+	if s == &rec.console && s.came == 0 {
 		rec.first = time.Now()
 	}
 	if s == &rec.stdio {
 		rec.said = append(rec.said, p[:min(len(p), saidBytes-len(rec.said))]...)
 	}
-	s.used = true
+	s.came += uint64(len(p))
 	for line := range strings.Lines(string(p)) {
 		text, whole := strings.CutSuffix(line, "\n")
 		kept := min(len(text), lineBytes-len(s.partial))
@@ -139,6 +141,13 @@ func (rec *recorder) finish(ctx context.Context) error {
 	return rec.sink.finish(ctx)
 }
 
+// bytes is how much the guest has sent.
+func (rec *recorder) bytes() uint64 {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	return rec.console.came + rec.log.came
+}
+
 // ending is what the streams say about how the machine ended.
 func (rec *recorder) ending() ending {
 	rec.mu.Lock()
@@ -146,7 +155,7 @@ func (rec *recorder) ending() ending {
 	return ending{
 		lastLog:  rec.log.last,
 		panicLog: rec.log.panic,
-		silent:   !rec.console.used && !rec.log.used,
+		silent:   rec.console.came+rec.log.came == 0,
 		said:     string(rec.said),
 	}
 }
@@ -179,8 +188,7 @@ func printable(line string) string {
 }
 
 // sink passes bytes on to the streams' writers in its own goroutine, through a
-// queue without a limit: a guest in a time-out's length sends some ten
-// megabytes.
+// queue that the machine's budget bounds: each byte counts (perByte).
 type sink struct {
 	mu     sync.Mutex
 	wake   sync.Cond // queue or closed has changed
@@ -256,7 +264,7 @@ func (s *sink) finish(ctx context.Context) error {
 	select {
 	case <-s.done:
 		return s.err
-	case <-time.After(lastWrite):
+	case <-work.After(lastWrite):
 		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,8 +16,8 @@ type Outcome int
 
 // The outcomes. The first, and zero, is the one without a verdict.
 const (
-	// Crash is everything that the others are not: a triple fault, a time-out,
-	// a QEMU that was killed, an exit code without its line in the log, or a
+	// Crash is everything that the others are not: a triple fault, a QEMU that
+	// was killed, an exit code without its line in the log, or a
 	// line without its code.
 	Crash Outcome = iota
 	// Exited means that init ended; Result.Status is its exit status.
@@ -27,6 +28,8 @@ const (
 	Panic
 	// Refused means that the kernel would not boot what it was given.
 	Refused
+	// TimedOut means that the machine did not end by itself; see Config.
+	TimedOut
 )
 
 func (o Outcome) String() string {
@@ -39,6 +42,8 @@ func (o Outcome) String() string {
 		return "panic"
 	case Refused:
 		return "refused"
+	case TimedOut:
+		return "time-out"
 	default:
 		return "crash"
 	}
@@ -65,8 +70,11 @@ type Result struct {
 
 // String says how the machine ended in one line.
 func (r Result) String() string {
-	if r.Outcome == Crash {
+	switch r.Outcome {
+	case Crash:
 		return "CRASH: " + r.Reason
+	case TimedOut:
+		return "TIME-OUT: " + r.Reason
 	}
 	return r.Reason // the kernel's words, which begin with what it was
 }
@@ -103,7 +111,7 @@ const (
 type ending struct {
 	code     int            // QEMU's exit code; 0, which no verdict has, if it was killed
 	signal   syscall.Signal // that killed QEMU; 0: none
-	timeout  time.Duration  // after which the machine was ended; 0: it ended itself
+	timeout  string         // why the machine was ended; empty: it ended itself
 	lastLog  string         // the log's last line, if it is whole
 	panicLog string         // the log's first line of a panic
 	silent   bool           // nothing came on console and log
@@ -112,15 +120,32 @@ type ending struct {
 	shutdown bool           // Bochs ended because the kernel asked for it
 }
 
+// killed takes in why ctx, if it has killed the machine, is done. A time-out is an
+// end like others, all else an error.
+func (e *ending) killed(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if e.signal != syscall.SIGKILL || err == nil {
+		return nil
+	}
+	if timeout, ok := err.(timeoutError); ok {
+		e.timeout = timeout.Error()
+		return nil
+	}
+	return err
+}
+
 // verdict is the outcome of e with the status and reason that go with it. The
 // error is ErrStart's, when the guest never ran.
 func (e ending) verdict() (outcome Outcome, status int, reason string, err error) {
-	if e.silent && e.timeout == 0 && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
+	if e.silent && e.timeout == "" && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
 		failed := ErrStart
 		if e.bochs {
 			failed = ErrBochsStart
 		}
 		return Crash, 0, "", fmt.Errorf("%w: %s", failed, e.complaint())
+	}
+	if e.timeout != "" {
+		return TimedOut, 0, e.timeout + e.last(), nil
 	}
 	line, ours := strings.CutPrefix(e.lastLog, logPrefix)
 	if !ours {
@@ -175,8 +200,6 @@ func qemuCode(value int) int { return value<<1 | 1 }
 func (e ending) crash() string {
 	var b strings.Builder
 	switch {
-	case e.timeout != 0:
-		fmt.Fprintf(&b, "no end after %v (time-out)", e.timeout)
 	case e.bochs && e.signal != 0:
 		fmt.Fprintf(&b, "Bochs was killed by signal %d (%v)", int(e.signal), e.signal)
 	case e.bochs && e.shutdown:
@@ -190,6 +213,12 @@ func (e ending) crash() string {
 	default:
 		fmt.Fprintf(&b, "QEMU's exit code is %d, but the log's last line does not go with it", e.code)
 	}
+	return b.String() + e.last()
+}
+
+// last is what a reason without a verdict ends with: what came last.
+func (e ending) last() string {
+	var b strings.Builder
 	switch {
 	case e.panicLog != "":
 		fmt.Fprintf(&b, "; the kernel began to %s", strings.TrimPrefix(e.panicLog, logPrefix))

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestVerdict has the ends that the script kernel cannot, or not surely, be
@@ -32,10 +31,10 @@ func TestVerdict(t *testing.T) {
 		{"refused without a line", ending{code: 7, lastLog: exited}, Crash, 0, "exit code is 7"},
 		{"a panic before an exit does not spoil it", ending{code: 1, panicLog: "entrylab: panic: x", lastLog: exited}, Exited, 0, "exited"},
 		{"unknown code", ending{code: 9, lastLog: exited}, Crash, 0, "exit code is 9"},
-		{"time-out after the last line", ending{signal: syscall.SIGKILL, timeout: time.Second, lastLog: exited}, Crash, 0, "no end after 1s"},
+		{"time-out after the last line", ending{signal: syscall.SIGKILL, timeout: "no end", lastLog: exited}, TimedOut, 0, "no end; last in the log: "},
 		{"killed after the last line", ending{signal: syscall.SIGKILL, lastLog: exited}, Crash, 0, "killed by signal 9"},
 		{"a warning is no failed start", ending{code: 1, silent: true, said: "qemu: warning: x\n"}, Crash, 0, "nothing came on console and log"},
-		{"time-out of a QEMU that complains", ending{signal: syscall.SIGKILL, timeout: time.Second, silent: true, said: "qemu: x\n"}, Crash, 0, "QEMU said: qemu: x"},
+		{"time-out of a QEMU that complains", ending{signal: syscall.SIGKILL, timeout: "no end", silent: true, said: "qemu: x\n"}, TimedOut, 0, "QEMU said: qemu: x"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

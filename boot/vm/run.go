@@ -14,16 +14,15 @@ import (
 	"time"
 
 	"github.com/hugelgupf/vmtest/qemu"
+
+	"github.com/entrylab/entrylab/internal/work"
 )
 
-// grace is the time that what is left of a machine has to go once QEMU was
-// killed.
+// grace is how long what is left of a machine has to go once QEMU has ended.
 const grace = 3 * time.Second
 
-var errTimeout = errors.New("time-out")
-
 // Run boots the machine and waits for its end. A guest that fails, crashes or
-// does not end in time is a Result; an error means that there was no guest
+// does not end is a Result; an error means that there was no guest
 // (ErrNoQEMU, ErrStart, a bad Config), that a writer failed, or that ctx is
 // done. When Run returns, QEMU is gone and the writers have everything, but for
 // a writer that still blocks when ctx is done.
@@ -41,10 +40,12 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		return fail(err)
 	}
 
-	timed, cancel := context.WithTimeoutCause(ctx, c.timeout(), errTimeout)
-	defer cancel()
-	running, stop := context.WithCancelCause(timed)
+	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if c.Timeout > 0 {
+		limit := timeoutError(fmt.Sprintf("no end after %v", c.Timeout))
+		defer time.AfterFunc(c.Timeout, func() { stop(limit) }).Stop()
+	}
 
 	rec := newRecorder()
 	rec.connect(c.Console, c.Log, stop)
@@ -85,40 +86,50 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	console, consoleEnd, err := socketPair("console")
-	if err != nil {
-		return ending{}, err
-	}
-	defer console.Close()
-	log, logEnd, err := socketPair("log")
-	if err != nil {
-		consoleEnd.Close()
-		return ending{}, err
-	}
-	defer log.Close()
-
 	// The options are made by hand, and not by vmtest's OptionsFor, because
 	// that one lets VMTEST_ variables of the environment change what is booted,
 	// splits QEMU's path at spaces, and asks for -nographic, with which SeaBIOS
 	// writes to COM1.
 	opts := &qemu.Options{SerialOutput: []io.WriteCloser{&rec.stdio}}
-	ways := fdChannels(opts.AddFile(consoleEnd), opts.AddFile(logEnd))
-	var stub *os.File
-	if c.Debug != nil {
-		var stubEnd *os.File
-		if stub, stubEnd, err = socketPair("gdb stub"); err != nil {
-			consoleEnd.Close()
-			logEnd.Close()
+	var ours []*os.File
+	defer func() { closeAll(ours) }()
+	defer func() { closeAll(opts.ExtraFiles) }()
+	connect := func(name string) (our *os.File, qemus int, err error) {
+		our, theirs, err := socketPair(name)
+		if err != nil {
+			return nil, 0, err
+		}
+		ours = append(ours, our)
+		return our, opts.AddFile(theirs), nil
+	}
+	console, consoleFD, err := connect("console")
+	if err != nil {
+		return ending{}, err
+	}
+	log, logFD, err := connect("log")
+	if err != nil {
+		return ending{}, err
+	}
+	ways := fdChannels(consoleFD, logFD)
+	var count *counter
+	if c.counts() {
+		qmp, fd, err := connect("monitor")
+		if err != nil {
 			return ending{}, err
 		}
-		defer stub.Close()
-		defer stubEnd.Close()
-		ways = append(ways, gdbChannel(opts.AddFile(stubEnd))...)
+		ways = append(ways, qmpChannel(fd)...)
+		count = &counter{qmp: qmp}
+	}
+	var stub *os.File
+	if c.Debug != nil {
+		var fd int
+		if stub, fd, err = connect("gdb stub"); err != nil {
+			return ending{}, err
+		}
+		ways = append(ways, gdbChannel(fd)...)
 	}
 	args, err := c.args(ways)
 	if err != nil {
-		consoleEnd.Close()
-		logEnd.Close()
 		return ending{}, err
 	}
 	opts.QEMUArgs = slices.Concat(command, args)
@@ -127,16 +138,31 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	// QEMU ends, not when the process does: keep the thread until QEMU is gone.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	const thread = "/proc/thread-self"
+	others, err := work.Children(thread)
+	if err != nil {
+		return ending{}, fmt.Errorf("cannot look at processes: %w", err)
+	}
 	rec.start = time.Now()
 	machine, err := opts.Start(ctx)
-	// QEMU has its own copies; with ours open, the channels would never end.
-	consoleEnd.Close()
-	logEnd.Close()
+	closeAll(opts.ExtraFiles) // QEMU has its own copies; with these open, the channels would never end
 	if err != nil {
 		return ending{}, fmt.Errorf("%w: %w", ErrStart, err)
 	}
+	ended := make(chan struct{})
+	defer close(ended)
+	var pid int
+	if pids, err := work.Children(thread); err != nil {
+		stop(err)
+	} else if i := slices.IndexFunc(pids, func(pid int) bool { return !slices.Contains(others, pid) }); i >= 0 {
+		pid = pids[i]
+	} // else it has ended
+	go c.budget().watch(pid, rec, count, ended, stop)
 
 	var pumps sync.WaitGroup
+	if count != nil {
+		pumps.Go(count.listen)
+	}
 	consoleOut := &channel{file: console, to: &rec.console}
 	logOut := &channel{file: log, to: after{consoleOut, &rec.log}}
 	var consoleErr, logErr error
@@ -159,20 +185,12 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	case <-ctx.Done():
 		select {
 		case waitErr = <-exit:
-		case <-time.After(grace):
+		case <-work.AfterExit(pid, grace):
 			late = 0
 			waitErr = fmt.Errorf("QEMU was killed, but something that it started still holds its output: is %s in PATH a wrapper?", program)
 		}
 	}
-	// What QEMU wrote is in the sockets and is read to the end. The deadline is
-	// for an end that somebody else holds open.
-	deadline := time.Now().Add(late)
-	_ = console.SetReadDeadline(deadline)
-	_ = log.SetReadDeadline(deadline)
-	if stub != nil {
-		_ = stub.SetDeadline(deadline)
-	}
-	pumps.Wait()
+	readOut(&pumps, late, ours...)
 	if err := errors.Join(debugErr, consoleErr, logErr); err != nil {
 		return ending{}, err
 	}
@@ -183,10 +201,13 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	}
 	end := rec.ending()
 	end.code, end.signal = code, signal
-	if signal == syscall.SIGKILL && context.Cause(ctx) == errTimeout {
-		end.timeout = c.timeout()
+	return end, end.killed(ctx)
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
 	}
-	return end, nil
 }
 
 // socketPair returns both ends of a stream socket: ours, whose reads can be

@@ -10,9 +10,20 @@
 // also come from QEMU, and a triple fault ends QEMU with success.
 //
 // QEMU is run by vmtest, behind Run, which is the only way in. Run reads
-// both channels until their end whatever a writer does, ends the machine with
-// the time-out or the context, and leaves no process behind, even if it is
-// killed itself (with util-linux's setpriv on the machine).
+// both channels until their end whatever a writer does, ends the machine when it
+// hangs or with the context, and leaves no process behind, even if it is killed
+// itself (with util-linux's setpriv on the machine).
+//
+// A machine hangs when it has done what its task cannot take, or does nothing: no
+// clock on the wall says so, which also tells of other programs. On a busy host a
+// machine takes longer, and ends in the same way. What it does is counted in
+// instructions, and Config.Instructions is what it may do. Under ICount QEMU tells
+// how many it has executed. The other engines do not count, and a guest that is
+// halted has nothing to count: there the CPU time that the emulator uses stands for
+// instructions, at the speed that this host has just now and at a rate that is lower
+// than any seen. So a machine may always run the instructions that it was granted,
+// and some run more. A byte that it sends counts as 100 instructions. A machine
+// whose emulator sleeps, and which sends nothing, does nothing; a stopped one waits.
 package vm
 
 import (
@@ -86,7 +97,6 @@ func oneOf[T ~string](names []T) string {
 const (
 	DefaultCPU       = "max"
 	DefaultMemoryMiB = 128
-	DefaultTimeout   = time.Minute
 )
 
 // Config is a machine to boot. Only Kernel, or Disk, must be set.
@@ -104,11 +114,16 @@ type Config struct {
 	// Disk is the path of a raw disk image to boot instead; it has all three in
 	// it. The guest's writes to it are lost.
 	Disk string
-	// Timeout ends a machine that does not end by itself; 0 is DefaultTimeout.
+	// Instructions ends a machine that does not end by itself: it is how many the
+	// task may take, on any host under any load; 0 is DefaultInstructions. See the
+	// page of the package.
+	Instructions uint64
+	// Timeout, if not 0, ends the machine after this time of the host's clock, and
+	// nothing else does: it is for people who want to wait no longer.
 	Timeout time.Duration
 	// Console and Log take what the guest sends, as it comes; nil discards it.
 	// They may be the same writer: they are never called at the same time. One
-	// that blocks stops neither the machine nor the time-out. One that fails
+	// that blocks stops neither the machine nor its time-out. One that fails
 	// ends the machine.
 	Console, Log io.Writer
 	// Extra are further QEMU arguments: "-s", "-S" for gdb.
@@ -117,14 +132,6 @@ type Config struct {
 	// stopped before its first instruction. It must let the machine go on before
 	// it returns; if it fails, the machine is ended with its error.
 	Debug func(stub *os.File) error
-}
-
-// timeout is the time that the machine may take.
-func (c *Config) timeout() time.Duration {
-	if c.Timeout == 0 {
-		return DefaultTimeout
-	}
-	return c.Timeout
 }
 
 // check reports what QEMU would say less clearly.

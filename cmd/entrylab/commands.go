@@ -187,7 +187,7 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 		return res.Status, nil
 	case vm.Signaled:
 		return exitSignal + res.Status, nil
-	case vm.Crash:
+	case vm.Crash, vm.TimedOut:
 		return exitNoVerdict, errors.New(res.Report())
 	}
 	return exitNoVerdict, nil // the log on stderr has told it all

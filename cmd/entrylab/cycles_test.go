@@ -264,12 +264,12 @@ func TestCompareBoots(t *testing.T) {
 	compare := func(ctx context.Context, out, format string) (status int, stdout, stderr string, err error) {
 		var o, e bytes.Buffer
 		env := &env{stdout: &o, stderr: &e}
-		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128, timeout: time.Minute}
+		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128}
 		k, err := env.openKeeper(out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG, Timeout: m.timeout}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
+		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
 		k.close(&err)
 		return status, o.String(), e.String(), err
 	}

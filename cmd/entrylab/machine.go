@@ -19,7 +19,7 @@ import (
 type machineFlags struct {
 	engine, machine, cpu string
 	memory               int
-	timeout              time.Duration
+	timeout              *time.Duration // nil: none
 	verbose              bool
 }
 
@@ -28,7 +28,12 @@ func (m *machineFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
 	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's or Bochs's name of the CPU `model` (bochs: "+vm.BochsCPU+")")
 	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`; what lies above 4 GiB is not used")
-	fs.DurationVar(&m.timeout, "timeout", 2*time.Minute, "end a machine that does not end by itself after this `time`")
+	fs.Func("timeout", "end a machine that does not end by itself after this `time`; without it, one that has\n"+
+		"done nothing for long, or the work of many instructions, however slow the host is", func(text string) error {
+		d, err := time.ParseDuration(text)
+		m.timeout = &d
+		return err
+	})
 	fs.BoolVar(&m.verbose, "v", false, "print the emulator's command line, ready to paste")
 }
 
@@ -36,15 +41,17 @@ func (m *machineFlags) register(fs *flag.FlagSet) {
 // stderr why auto did not take KVM.
 func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	c := vm.Config{
-		Engine: vm.Engine(m.engine), Machine: vm.Machine(m.machine), CPU: m.cpu, MemoryMiB: m.memory, Timeout: m.timeout,
+		Engine: vm.Engine(m.engine), Machine: vm.Machine(m.machine), CPU: m.cpu, MemoryMiB: m.memory,
 	}
 	switch {
 	case !slices.Contains(vm.Machines, c.Machine):
 		return c, fmt.Errorf("-machine %q: want microvm, pc or q35", m.machine)
 	case m.memory < 1:
 		return c, fmt.Errorf("-memory %d: want the MiB of RAM, 32 or more for a small Go program", m.memory)
-	case m.timeout <= 0:
-		return c, fmt.Errorf("-timeout %v: want a time above 0, such as 2m", m.timeout)
+	case m.timeout != nil && *m.timeout <= 0:
+		return c, fmt.Errorf("-timeout %v: want a time above 0, such as 2m", *m.timeout)
+	case m.timeout != nil:
+		c.Timeout = *m.timeout
 	}
 	if c.Engine == vm.Bochs { // has other defaults
 		if c.Machine == vm.MicroVM {

@@ -8,6 +8,7 @@
 #   r        lines "chatter" to COM1 for ever
 #   x N      N (one digit) to isa-debug-exit
 #   h        halt for ever, interrupts off
+#   s        spin for ever
 #   t        triple fault
 #
 # On entry (Xen's PVH boot ABI): 32-bit protected mode, flat segments, paging
@@ -49,12 +50,17 @@ next:
 	je	chatter
 	cmp	$'x', %al
 	je	exit
+	cmp	$'s', %al
+	je	spin
 	cmp	$'t', %al
 	je	triple
 halt:
 	cli
 	hlt
 	jmp	halt
+
+spin:
+	jmp	spin
 
 console:
 	inc	%esi			# the space

@@ -1,0 +1,178 @@
+package vm
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/entrylab/entrylab/internal/work"
+)
+
+// DefaultInstructions is how much a machine may do whose task is unknown: all checks
+// on all presets take some 2,000 million instructions.
+const DefaultInstructions = 10_000_000_000
+
+const (
+	// perByte is what a byte that the guest sends counts as, in instructions: about
+	// as long does an emulator take for its port I/O. Without it, one that prints
+	// for ever would fill the memory first.
+	perByte = 100
+
+	// maxIdle is how long a machine may do nothing that has timers of its own. Where
+	// time passes at once when nothing else does (counts), it is maxIdleCounted.
+	maxIdle        = 10 * time.Minute
+	maxIdleCounted = 10 * time.Second
+)
+
+// rate is how many instructions the engine executes in a second of CPU time at
+// Speed 1 (package work), at the least: it is a third of the slowest that was seen.
+func (e Engine) rate() float64 {
+	if e == Bochs {
+		return 8e6
+	}
+	return 25e6
+}
+
+// timeoutError is why a machine was ended before it ended itself.
+type timeoutError string
+
+func (e timeoutError) Error() string { return string(e) + " (time-out)" }
+
+// afterInstructions is the end of a machine that has used up its budget.
+func afterInstructions(n uint64) timeoutError {
+	return timeoutError(fmt.Sprintf("no end after the work of %d million instructions", n/1_000_000))
+}
+
+// budget is what a machine may do, and what it has done.
+type budget struct {
+	instructions uint64
+	idle         time.Duration // that it may sleep
+	rate         float64       // instructions in a second of work
+
+	last   progress
+	unseen float64 // instructions since QEMU last told of some, as estimated
+	asleep time.Duration
+}
+
+// progress is all that a machine has done so far.
+type progress struct {
+	counted uint64 // instructions, as QEMU tells; 0: it does not
+	output  uint64 // bytes
+	work.Meter
+}
+
+// budget returns that of the machine.
+func (c *Config) budget() *budget {
+	b := &budget{instructions: c.Instructions, idle: maxIdle, rate: c.Engine.rate()}
+	if b.instructions == 0 {
+		b.instructions = DefaultInstructions
+	}
+	if c.counts() && c.Debug == nil { // a debugger stops it as it likes
+		b.idle = maxIdleCounted
+	}
+	return b
+}
+
+// counts reports whether QEMU counts the machine's instructions.
+func (c *Config) counts() bool { return c.Engine == "" || c.Engine == ICount }
+
+// spend takes in what the machine has done until now, and returns a timeoutError
+// when that is enough.
+func (b *budget) spend(now progress) error {
+	if now.counted != b.last.counted || now.output != b.last.output {
+		b.asleep = 0
+	} else {
+		b.asleep += now.Asleep - b.last.Asleep
+	}
+	if now.counted != b.last.counted {
+		b.unseen = 0
+	} else {
+		b.unseen += (now.Work - b.last.Work).Seconds() * b.rate
+	}
+	b.last = now
+	switch {
+	case now.counted+perByte*now.output+uint64(b.unseen) >= b.instructions:
+		return afterInstructions(b.instructions)
+	case b.asleep >= b.idle:
+		return timeoutError(fmt.Sprintf("no end although it did nothing for %v", b.idle))
+	}
+	return nil
+}
+
+// watch looks at the machine until done is closed, or until it is to be ended:
+// then stop gets the reason.
+func (b *budget) watch(pid int, rec *recorder, count *counter, done <-chan struct{}, stop func(error)) {
+	var now progress
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(work.Turn):
+		}
+		now.output = rec.bytes()
+		err := now.Look(pid)
+		now.counted = count.instructions() // which wakes QEMU up
+		if err == nil {
+			err = b.spend(now)
+		}
+		if err != nil {
+			stop(err)
+			return
+		}
+	}
+}
+
+// counter asks QEMU, by its machine protocol (QMP), how many instructions the guest
+// has executed. The nil counter knows of none.
+type counter struct {
+	qmp      *os.File
+	answered atomic.Bool
+	value    atomic.Uint64
+}
+
+// query asks for the number of instructions, which QEMU tells without a record or
+// replay, too (qapi/replay.json).
+const query = `{"execute": "query-replay"}`
+
+// listen takes QEMU's answers, until the end of the connection.
+func (c *counter) listen() {
+	for answers := json.NewDecoder(c.qmp); ; {
+		var answer struct {
+			Greeting *struct{} `json:"QMP"`
+			Return   struct {
+				ICount *uint64 `json:"icount"`
+			} `json:"return"`
+		}
+		if answers.Decode(&answer) != nil {
+			return
+		}
+		switch {
+		case answer.Greeting != nil:
+			c.send(`{"execute": "qmp_capabilities"}` + query)
+		case answer.Return.ICount != nil:
+			c.value.Store(*answer.Return.ICount)
+			c.answered.Store(true)
+		}
+	}
+}
+
+// instructions returns the last number that QEMU has told, and asks for the next.
+func (c *counter) instructions() uint64 {
+	if c == nil {
+		return 0
+	}
+	if c.answered.Swap(false) {
+		c.send(query)
+	}
+	return c.value.Load()
+}
+
+// send does not fail but if QEMU has gone, of which others tell.
+func (c *counter) send(text string) { _, _ = c.qmp.WriteString(text + "\n") }
+
+// qmpChannel is QEMU's machine protocol on an inherited socket.
+func qmpChannel(fd int) channels {
+	return channels{"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", fd), "-mon", "chardev=qmp,mode=control"}
+}
