@@ -100,3 +100,15 @@ func TestDeps(t *testing.T) {
 		}
 	})
 }
+
+// TestShellcheck: the scripts are such that a POSIX shell runs them as they read.
+func TestShellcheck(t *testing.T) {
+	check := Tool(t, "shellcheck")
+	scripts, err := filepath.Glob(root + "/.ci/*")
+	if err != nil || len(scripts) < 4 {
+		t.Fatalf("the scripts are %q (%v)", scripts, err)
+	}
+	if out, err := exec.CommandContext(t.Context(), check, scripts...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -81,9 +81,6 @@ func TestOneWayToSkip(t *testing.T) {
 		t.Fatalf("only %d files were seen", len(files))
 	}
 	for _, f := range files {
-		if slices.Contains(noisy, strings.TrimPrefix(fset.File(f.Pos()).Name(), root+"/")) {
-			continue
-		}
 		for _, s := range skips(fset, f) {
 			t.Errorf("%s skips a test by itself: use package need", s)
 		}
@@ -104,9 +101,6 @@ func TestOneWayToSkip(t *testing.T) {
 		}
 	}
 }
-
-// noisy are files whose tests are still skipped on a noisy machine.
-var noisy = []string{"boot/replay/replay_test.go", "cmd/entrylab/benchstat_test.go"}
 
 // scriptSkips matches a line of a script that skips its test or, by -short,
 // could.
