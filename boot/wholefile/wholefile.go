@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// Write writes data to path, all or nothing: it writes to a file beside it,
-// which it then renames. When it fails, what was at path before is still there,
+// Write writes data to path, all or nothing: the file gets its name once it is
+// whole. When it fails, what was at path before is still there,
 // and nothing new is; the error says that it is the thing which cannot be
 // written, as in "report", and what to do about it.
 func Write(thing, path string, data []byte) error {
@@ -20,7 +23,11 @@ func Write(thing, path string, data []byte) error {
 		// A rename would put a file in the place of a device such as /dev/null.
 		return fmt.Errorf("cannot write %s %s: it is there and is not a regular file: give another path", thing, path)
 	}
-	if err := writeBeside(path, data); err != nil {
+	err := writeBeside(path, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
+	if err != nil {
 		dir := filepath.Dir(path)
 		advice := "give another path"
 		switch {
@@ -36,28 +43,62 @@ func Write(thing, path string, data []byte) error {
 	return nil
 }
 
-func writeBeside(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".entrylab-*")
+// writeBeside has the file written by write before it gets its name.
+func writeBeside(path string, write func(*os.File) error) (err error) {
+	f, named, err := create(filepath.Dir(path))
 	if err != nil {
 		return bare(err)
 	}
 	defer func() {
+		f.Close()
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			if named != "" {
+				os.Remove(named)
+			}
 			err = bare(err)
 		}
 	}()
-	if _, err := f.Write(data); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
+	if named == "" {
+		self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+		link := func(to string) error {
+			return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW)
+		}
+		if err := link(path); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".entrylab-%d-%d", os.Getpid(), rand.Uint64()))
+		if err := link(beside); err != nil { // a link takes no other file's place, a rename does
+			return err
+		}
+		named = beside
+	} else if err := f.Close(); err != nil { // some file systems fail only then
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return os.Rename(named, path)
+}
+
+// create returns a new file in the folder dir that has no name, so that nothing
+// stays of it if this process is killed. File systems that know no such file, and
+// systems without /proc by which it gets a name, have one with a name.
+func create(dir string) (f *os.File, name string, err error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		f = os.NewFile(uintptr(fd), dir)
+		if _, err := os.Stat(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
+			return f, "", nil
+		}
+		f.Close()
+	}
+	if f, err = os.CreateTemp(dir, ".entrylab-*"); err != nil {
+		return nil, "", err
+	}
+	return f, f.Name(), nil
 }
 
 // bare returns the system's error without the name of the file beside path,

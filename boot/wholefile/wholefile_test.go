@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +75,37 @@ func TestWriteErrors(t *testing.T) {
 			}
 			wantOnly(t, dir, "dir", "file")
 		})
+	}
+}
+
+// TestKilled kills a process, hard, in the middle of a file: nothing of it is
+// there, and what was before still is.
+func TestKilled(t *testing.T) {
+	if path := os.Getenv("WHOLEFILE_TEST_PATH"); path != "" {
+		err := writeBeside(path, func(f *os.File) error {
+			if _, err := f.WriteString("half"); err != nil {
+				return err
+			}
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		})
+		t.Fatalf("it lives on: %v", err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"new", "old"} {
+		if name == "old" {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("before"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
+		cmd.Env = append(os.Environ(), "WHOLEFILE_TEST_PATH="+filepath.Join(dir, name))
+		if out, err := cmd.CombinedOutput(); err == nil || err.Error() != "signal: killed" {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	wantOnly(t, dir, "old")
+	if data, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || string(data) != "before" {
+		t.Errorf("the file holds %q (%v)", data, err)
 	}
 }
 
