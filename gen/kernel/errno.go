@@ -18,6 +18,7 @@ const (
 	ENOMEM       = 12
 	EACCES       = 13
 	EFAULT       = 14
+	EBUSY        = 16
 	EEXIST       = 17
 	ENODEV       = 19
 	ENOTDIR      = 20

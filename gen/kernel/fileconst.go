@@ -43,12 +43,15 @@ const (
 // Events of epoll and poll (Linux include/uapi/linux/eventpoll.h).
 const (
 	EPOLLIN        = 0x1
+	EPOLLPRI       = 0x2
 	EPOLLOUT       = 0x4
 	EPOLLERR       = 0x8
 	EPOLLHUP       = 0x10
 	POLLNVAL       = 0x20
 	EPOLLRDNORM    = 0x40
+	EPOLLRDBAND    = 0x80
 	EPOLLWRNORM    = 0x100
+	EPOLLWRBAND    = 0x200
 	EPOLLEXCLUSIVE = 1 << 28
 	EPOLLWAKEUP    = 1 << 29
 	EPOLLONESHOT   = 1 << 30

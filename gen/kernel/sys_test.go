@@ -50,7 +50,7 @@ func TestSizes(t *testing.T) {
 	}{
 		{"FD, indexed by a shift of 4", SizeOf[layout.FD[Mem]](), 16},
 		{"struct stat", SizeOf[layout.Stat[Mem]](), 144},
-		{"MaxEpollItems, masked", layout.MaxEpollItems & (layout.MaxEpollItems - 1), 0},
+		{"FDsPerPage, shifted by 8", layout.FDsPerPage, 1 << 8},
 		{"FX, for FXSAVE", thread(RBX).FX[0].Disp % 16, 0},
 		{"struct utsname", 6 * utsField, 390},
 		{"O_CLOEXEC, shifted by 19", O_CLOEXEC, 1 << 19},

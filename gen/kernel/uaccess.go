@@ -150,6 +150,8 @@ bytes at most with the NUL. Returns its length without, -EFAULT, or
 				8, MOVQ(RSI, RDI.At(0))),
 			put("put_user_int", "put_user_int stores ESI at the user's RDI. Returns 0 or -EFAULT.",
 				4, MOVL(RSI, RDI.At(0))),
+			put("put_user_short", "put_user_short stores the low 16 bits of RSI at the user's RDI. Returns 0 or -EFAULT.",
+				2, MOVW(RSI, RDI.At(0))),
 		},
 	}
 }

@@ -1,12 +1,28 @@
 package layout
 
-// MaxFD is the number of file descriptors that a process can have (its
-// RLIMIT_NOFILE), and of open files.
-const MaxFD = 64
+// MaxFD is the most file descriptors that RLIMIT_NOFILE can be raised to, as
+// Linux's fs.nr_open. Their table grows by pages of FDsPerPage.
+const (
+	MaxFD      = 1 << 16
+	FDsPerPage = PageSize / 16
+)
 
-// MaxEpollItems, a power of two, is the number of files that all epoll
-// instances can watch together.
-const MaxEpollItems = 128
+// NoFileSoft and NoFileHard are RLIMIT_NOFILE at the start (Linux
+// include/uapi/linux/fs.h, INR_OPEN_CUR and INR_OPEN_MAX).
+const (
+	NoFileSoft = 1024
+	NoFileHard = 4096
+)
+
+// FDTable is the state of the table of descriptors.
+type FDTable[T any] struct {
+	Pages [MaxFD / FDsPerPage]T // each of FDsPerPage FDs; 0: none of them was ever open
+	// NextFD is a descriptor below which none is free.
+	NextFD T
+	// Size is the power of two, 64 at least, above every descriptor that was ever
+	// open: select looks at no others.
+	Size T
+}
 
 // PathMax is the size of a path with its NUL (Linux include/uapi/linux/limits.h).
 const PathMax = 4096
@@ -21,7 +37,7 @@ type FD[T any] struct {
 // include/linux/fs.h, struct file).
 type File[T any] struct {
 	Ops   T // its FileOps
-	Refs  T // descriptors, and calls under way; 0: free
+	Refs  T // descriptors, and calls under way
 	Flags T // O_ access mode and status flags
 	Pos   T // offset of the next byte; of a directory: of the next entry
 	// Node is the header of the initramfs entry that the file was found by; 0
@@ -34,7 +50,8 @@ type File[T any] struct {
 	Size      T // of a regular file
 	Count     T // of an eventfd
 	Semaphore T // 1: an eventfd with EFD_SEMAPHORE
-	Cursor    T // of an epoll instance: the item to look at first
+	Items     T // of an epoll instance: a ring of what it watches, the one to look at first
+	Watchers  T // list of the EpollItems that watch the file
 	Pipe      T // the Pipe that the file is an end of
 }
 
@@ -58,34 +75,48 @@ const (
 	FileSeekNull        // 0, as for /dev/null
 )
 
-// MaxPipes is the number of pipes, which have two ends.
-const MaxPipes = MaxFD / 2
-
-// PipeSize is the number of bytes that a pipe holds, a power of two and the
-// size of a thread's stack. PipeAtomic bytes or fewer are written in one piece
-// (Linux's PIPE_BUF).
+// PipeSize is the number of bytes that a new pipe holds, and MaxPipeSize what
+// F_SETPIPE_SZ can make of that (Linux's fs.pipe-max-size). PipeAtomic bytes or
+// fewer are written in one piece (Linux's PIPE_BUF).
 const (
-	PipeSize   = 16384
-	PipeAtomic = PageSize
+	PipeSize    = 16 * PageSize
+	MaxPipeSize = 1 << 20
+	PipeAtomic  = PageSize
 )
 
-// Pipe is what connects the two ends of a pipe.
+// Pipe is what connects the two ends of a pipe: a page with its state and the
+// ring's pages, which are there only while they hold something.
 type Pipe[T any] struct {
-	Buf    T // linear address of PipeSize bytes; 0: the pipe is free
-	Start  T // offset of the first byte in it
+	Size   T // bytes that it holds at most: a page times a power of two
+	Start  T // offset of the first byte in the ring
 	Len    T // bytes in it
 	Reader T // File of each end; 0: closed
 	Writer T
+	Pages  [MaxPipeSize / PageSize]T // linear addresses; 0: none
 }
 
 // EpollItem is a file that an epoll instance watches.
 type EpollItem[T any] struct {
-	Epoll  T // the instance's File; 0: the item is free
+	Epoll  T // the instance's File
 	File   T
 	FD     T // the descriptor that it was added by
 	Events T // EPOLL mask with the input flags
 	Data   T // the user's
 	Edge   T // 1: something has happened since it was last reported
+
+	Next, Prev           T // the instance's ring, File.Items
+	WatchNext, WatchPrev T // the file's list, File.Watchers
+}
+
+// Select is one select or pselect6 under way, on its thread's stack.
+type Select[T any] struct {
+	N    T    // descriptors to look at, from 0 on
+	Sets [3]T // the user's sets: to read, to write, exceptions; 0: none
+	Word [3]T // 64 bits of each that are being looked at,
+	Got  [3]T // and what of them is ready
+
+	Deadline T // monotonic time; 0: does not wait, -1: for ever
+	Late     T // 1 once the time is up
 }
 
 // CpioEntry is the kernel's view of one entry of the initramfs.

@@ -1,6 +1,6 @@
 // Command calls makes system calls in every way that is right or wrong and
 // prints what each returns, in lines that are the same on any Linux. Its
-// argument names a part: files, readonly, events, pipes or process.
+// argument names a part.
 package main
 
 import (
@@ -15,7 +15,10 @@ import (
 
 func main() {
 	runtime.LockOSThread() // signals are sent to this thread
-	parts := map[string]func(){"files": files, "readonly": readonly, "events": events, "pipes": pipes, "process": process}
+	parts := map[string]func(){
+		"files": files, "readonly": readonly, "events": events, "pipes": pipes, "selects": selects, "descriptors": many,
+		"process": process, "newer": newer,
+	}
 	for _, name := range os.Args[1:] {
 		part := parts[name]
 		if part == nil {

@@ -1,0 +1,264 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// selectEvents are the events of poll that put a descriptor into each of
+// select's sets (Linux fs/select.c, POLLIN_SET, POLLOUT_SET, POLLEX_SET).
+var selectEvents = [3]int{
+	EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLHUP | EPOLLERR,
+	EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND | EPOLLERR,
+	EPOLLPRI,
+}
+
+// selects is select and pselect6. A set is read word by word from the user's
+// memory each time it is looked at, and written only at the end: so it may be of
+// any size.
+func selects() Program {
+	sel := Fields[layout.Select[Mem]](RBX)
+	// eachSet gives items for each set.
+	eachSet := func(items func(i int) Block) Block {
+		var b Block
+		for i := range selectEvents {
+			b = append(b, items(i))
+		}
+		return b
+	}
+	return Program{Funcs: []Func{
+		FUNC("sys_select",
+			`sys_select(n, readfds, writefds, exceptfds, timeout): the time-out is a timeval,
+NULL for ever; what is left of it is written back.`,
+			MOVQ(R8, RBP),
+			MOVL(RDI, R12),
+			MOVQ(RSI, R13),
+			MOVQ(RDX, R14),
+			MOVQ(RCX, R15),
+			MOVQ(-1, R8),
+			TESTQ(RBP, RBP),
+			IF(NE,
+				MOVQ(RBP, RDI),
+				CALL("get_timeval"),
+				TESTQ(RDX, RDX),
+				IF(NE, MOVQ(RDX, RAX), RETURN()),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					MOVQ(RAX, RDI),
+					CALL("time_after"),
+				),
+				MOVQ(RAX, R8),
+			),
+			MOVL(R12, RDI),
+			MOVQ(R13, RSI),
+			MOVQ(R14, RDX),
+			MOVQ(R15, RCX),
+			MOVQ(R8, R12),
+			CALL("do_select"),
+			MOVQ(RBP, RDI),
+			MOVQ(R12, RSI),
+			MOVL(1000, RDX),
+			CALL("put_time_left"),
+			RETURN(),
+		).Saving(RBP, R12, R13, R14, R15),
+		FUNC("sys_pselect6",
+			`sys_pselect6(n, readfds, writefds, exceptfds, timeout, sigmask): the time-out is a
+timespec, NULL for ever; what is left of it is written back. The last is the
+address of the mask and its size, or NULL.`,
+			MOVL(RDI, RBX),
+			MOVQ(RSI, R12),
+			MOVQ(RDX, R13),
+			MOVQ(RCX, R14),
+			MOVQ(R8, R15),
+			PUSHQ(0), // the mask's size
+			PUSHQ(0), // and address
+			TESTQ(R9, R9),
+			IF(NE,
+				MOVQ(RSP, RDI),
+				MOVQ(R9, RSI),
+				MOVL(16, RDX),
+				CALL("copy_from_user"),
+				TESTQ(RAX, RAX),
+				JNE("out"),
+			),
+			MOVQ(R15, RDI),
+			CALL("timespec_deadline"),
+			MOVQ(RAX, RBP),
+			MOVQ(RDX, RAX),
+			TESTQ(RDX, RDX),
+			JNE("out"),
+			MOVQ(RSP.At(0), RDI),
+			MOVQ(RSP.At(8), RSI),
+			CALL("wait_mask"),
+			TESTQ(RAX, RAX),
+			JNE("out"),
+			MOVL(RBX, RDI),
+			MOVQ(R12, RSI),
+			MOVQ(R13, RDX),
+			MOVQ(R14, RCX),
+			MOVQ(RBP, R8),
+			CALL("do_select"),
+			CALL("wait_mask_end"),
+			MOVQ(R15, RDI),
+			MOVQ(RBP, RSI),
+			MOVL(1, RDX),
+			CALL("put_time_left"),
+			LABEL("out"),
+			ADDQ(16, RSP),
+			RETURN(),
+		).Saving(RBX, RBP, R12, R13, R14, R15),
+		FUNC("get_timeval",
+			`get_timeval reads the timeval at user address RDI, whose microseconds may be more
+than a second: RAX is the time in ns, at most 2^63-1, RDX 0, -EFAULT or, if it
+is negative, -EINVAL.`,
+			SUBQ(16, RSP),
+			MOVQ(RDI, RSI),
+			MOVQ(RSP, RDI),
+			MOVL(16, RDX),
+			CALL("copy_from_user"),
+			POPQ(RDI), // s
+			POPQ(RSI), // us
+			MOVQ(RAX, RDX),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			MOVQ(RSI, RAX),
+			CQO(),
+			MOVL(1_000_000, RCX),
+			IDIVQ(RCX),
+			ADDQ(RAX, RDI),
+			MOVQ(RDX, RCX), // us below a second
+			MOVQ(-EINVAL, RDX),
+			TESTQ(RDI, RDI),
+			IF(S, RETURN()),
+			TESTQ(RCX, RCX),
+			IF(S, RETURN()),
+			XORL(RDX, RDX),
+			MOVQ(uint64((1<<63-1)/nsPerSec), RAX),
+			CMPQ(RDI, RAX),
+			IF(AE, MOVQ(uint64(1<<63-1), RAX), RETURN()),
+			IMULQ(nsPerSec, RDI),
+			IMULQ(1000, RCX),
+			LEAQ(RDI.Index(RCX, 1), RAX),
+			RETURN(),
+		),
+		FUNC("do_select",
+			`do_select waits until monotonic time R8 (0: not at all, -1: for ever) for one of
+the EDI first descriptors that the sets RSI, RDX and RCX name. Returns how many
+bits of the sets are set then, or -errno with the sets as they were.`,
+			TESTL(RDI, RDI),
+			IF(S, fail(EINVAL)),
+			SUBQ(SizeOf[layout.Select[Mem]](), RSP),
+			MOVQ(RSP, RBX),
+			MOVL(RDI, RAX),
+			CMPQ(RAX, fdTable.Size), // what is behind was never open
+			CMOVQA(fdTable.Size, RAX),
+			MOVQ(RAX, sel.N),
+			MOVQ(RSI, sel.Sets[0]),
+			MOVQ(RDX, sel.Sets[1]),
+			MOVQ(RCX, sel.Sets[2]),
+			MOVQ(R8, sel.Deadline),
+			MOVQ(0, sel.Late),
+			LOOP(
+				CLI(),
+				XORL(RDI, RDI),
+				CALL("select_scan"),
+				TESTQ(RAX, RAX),
+				JS("out"),
+				BREAK(NE),
+				CMPQ(sel.Deadline, 0),
+				BREAK(E),
+				CMPQ(sel.Late, 0),
+				BREAK(NE),
+				MOVQ(anyFile, RDI),
+				MOVQ(-1, RSI),
+				MOVQ(sel.Deadline, RDX),
+				CALL("file_sleep"),
+				CMPQ(RAX, -EINTR),
+				JE("out"),
+				CMPQ(RAX, -ETIMEDOUT),
+				IF(E, MOVQ(1, sel.Late)), // once more: something may have come with it
+			),
+			MOVL(1, RDI),
+			CALL("select_scan"),
+			LABEL("out"),
+			ADDQ(SizeOf[layout.Select[Mem]](), RSP),
+			RETURN(),
+		).Saving(RBX),
+		FUNC("select_scan",
+			`select_scan looks once at what the Select RBX asks for. Returns how many bits of
+the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
+			MOVL(RDI, R14),
+			XORL(R12, R12), // the descriptor of the word's first bit
+			XORL(R13, R13), // bits that hold
+			LOOP(
+				CMPQ(R12, sel.N),
+				BREAK(AE),
+				XORL(RBP, RBP), // bits of all sets
+				eachSet(func(i int) Block {
+					return Block{
+						XORL(RAX, RAX),
+						MOVQ(sel.Sets[i], RDI),
+						TESTQ(RDI, RDI),
+						IF(NE,
+							MOVQ(R12, RCX),
+							SHRQ(3, RCX),
+							ADDQ(RCX, RDI),
+							CALL("get_user_long"),
+							TESTQ(RDX, RDX),
+							JNE("fault"),
+						),
+						MOVQ(RAX, sel.Word[i]),
+						MOVQ(0, sel.Got[i]),
+						ORQ(RAX, RBP),
+					}
+				}),
+				LOOP(
+					BSFQ(RBP, R15),
+					BREAK(E),
+					BTRQ(R15, RBP),
+					LEAQ(R12.Index(R15, 1), RDI),
+					CMPQ(RDI, sel.N),
+					BREAK(AE),
+					CALL("fd_file"),
+					TESTQ(RAX, RAX),
+					IF(E, fail(EBADF)),
+					MOVQ(RAX, RDI),
+					CALL("file_poll"),
+					eachSet(func(i int) Block {
+						return Block{
+							TESTL(selectEvents[i], RAX),
+							IF(NE,
+								BTQ(R15, sel.Word[i]),
+								IF(B,
+									BTSQ(R15, sel.Got[i]),
+									INCL(R13),
+								),
+							),
+						}
+					}),
+				),
+				TESTL(R14, R14),
+				IF(NE, eachSet(func(i int) Block {
+					return Block{
+						MOVQ(sel.Sets[i], RDI),
+						TESTQ(RDI, RDI),
+						IF(NE,
+							MOVQ(R12, RCX),
+							SHRQ(3, RCX),
+							ADDQ(RCX, RDI),
+							MOVQ(sel.Got[i], RSI),
+							CALL("put_user_long"),
+							TESTQ(RAX, RAX),
+							JNE("fault"),
+						),
+					}
+				})),
+				ADDL(64, R12),
+			),
+			MOVL(R13, RAX),
+			RETURN(),
+			LABEL("fault"),
+			fail(EFAULT),
+		).Saving(RBP, R12, R13, R14, R15),
+	}}
+}
