@@ -71,7 +71,7 @@ func TestOwnAs(t *testing.T) {
 	need.QEMU(t)
 	need.Tool(t, "as")
 	const path = "../stubs/gnuas/testdata/fence.S"
-	n, err := gnuas.Load(path)
+	n, err := gnuas.Load(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestOwnAs(t *testing.T) {
 	if err := os.WriteFile(crash, []byte(strings.Replace(string(source), "\tswapgs\n", "\tnop\n", 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if list[1], err = gnuas.Load(crash); err != nil {
+	if list[1], err = gnuas.Load(t.Context(), crash); err != nil {
 		t.Fatal(err)
 	}
 	run, err := lab.RunGuest(t.Context(), lab.Config{Variants: list, Args: []string{"verify", "-variants=crash"}, VM: machine(t, vm.ICount)}, nil)
@@ -114,7 +114,7 @@ func TestOwnBases(t *testing.T) {
 		if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		own, err := gnuas.Load(path)
+		own, err := gnuas.Load(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}

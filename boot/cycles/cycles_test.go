@@ -369,6 +369,9 @@ func TestDamage(t *testing.T) {
 			return l
 		}, 2, "invalid syntax"},
 		{"other lines between", func(l []string) []string { return slices.Insert(l, at(3), "entrylab: hello\n", "garbage \x00\xff\n") }, 3, ""},
+		{"a line that is too long, with one of samples in it", func(l []string) []string {
+			return slices.Insert(l, at(3), strings.Repeat("x", 5*4096)+l[at(3)]) // 4 KiB are read at a time
+		}, 3, ""},
 	} {
 		boots, damaged, err := Parse("console", strings.NewReader(strings.Join(row.edit(slices.Clone(lines)), "")))
 		if err != nil || len(boots) != row.whole {

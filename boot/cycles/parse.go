@@ -1,40 +1,84 @@
 package cycles
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/entrylab/entrylab/internal/bounded"
 )
+
+// Of a console this much is read. A boot's samples have some 50 KiB.
+var consoleFile = bounded.Kind{Thing: "console", Most: 64 << 20, Advice: "give the console of some boots"}
+
+const (
+	// mostLine is more than a line of the sampler has. What is longer is not one.
+	mostLine = 16 << 10
+	// mostSeries is more than a boot has, of as many variants as an image can
+	// carry.
+	mostSeries = 10_000
+	// mostDamaged boots are told of one by one.
+	mostDamaged = 1000
+)
+
+// ParseFile is Parse of the file at path, which may be a pipe or a serial line.
+func ParseFile(ctx context.Context, path string) (boots []Boot, damaged []string, err error) {
+	f, err := consoleFile.Open(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	return Parse(path, f)
+}
 
 // Parse reads consoles: every boot that is whole, and why others are not.
 // Lines that are not the sampler's are passed over. An error is that of r. What
 // a boot was measured with is what the guest found; its Build is left empty.
 func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
-	}
 	var current *console
 	broken := "" // why the current boot is left out
 	drop := func() {
-		if broken != "" {
+		switch {
+		case broken == "" || len(damaged) > mostDamaged:
+		case len(damaged) == mostDamaged:
+			damaged = append(damaged, name+": more damaged boots follow")
+		default:
 			damaged = append(damaged, broken)
 		}
 		current, broken = nil, ""
 	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
+	in := bufio.NewReader(r)
+	n, inside := 0, false
+	for {
+		text, err := bounded.ReadLine(in, mostLine)
+		long := errors.Is(err, bounded.ErrLongLine)
+		if err != nil && err != io.EOF && !long {
+			return nil, nil, err
+		}
+		if err == io.EOF && len(text) == 0 {
+			break
+		}
+		rest := inside // of a line that was too long
+		inside = (long || rest) && !bytes.HasSuffix(text, []byte("\n"))
+		if !rest {
+			n++
+		}
+		if long || rest {
+			continue
+		}
 		at := fmt.Sprintf("%s:%d", name, n)
-		line = strings.TrimRight(line, "\r\n")
-		kind, rest, _ := strings.Cut(line, ": ")
+		line := strings.TrimRight(string(text), "\r\n")
+		kind, list, _ := strings.Cut(line, ": ")
 		if kind != "SAMPLING" && kind != "SAMPLE" {
 			continue
 		}
-		words, err := checked(rest)
+		words, err := checked(list)
 		begins, ends := words["boot"] != "", words["end"] != ""
 		if current == nil && broken == "" && !begins {
 			broken = at + ": samples without the line that begins a boot"
@@ -191,6 +235,9 @@ func (c *console) add(words map[string]string) error {
 		}
 		sum += n
 		s.quantiles[i] = float64(sum)
+	}
+	if len(c.series) == mostSeries {
+		return fmt.Errorf("more than %d lines of samples in one boot", mostSeries)
 	}
 	if _, twice := c.find(s.label, s.op, s.counter); twice {
 		return fmt.Errorf("%s of %s by %s comes twice", s.op, s.label, s.counter)

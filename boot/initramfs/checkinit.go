@@ -2,14 +2,15 @@ package initramfs
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
+
+	"github.com/entrylab/entrylab/internal/bounded"
 )
 
 // userTop is the first address above the canonical lower half, where programs
@@ -19,30 +20,21 @@ const userTop = 1 << 47
 // howToBuild ends the messages that no smaller change would mend.
 const howToBuild = "build it with CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build"
 
-// CheckInit reports why the program at path cannot run as /init, in one
+// initFile is the file of an init.
+var initFile = bounded.Kind{Most: 256 << 20, Regular: true, Advice: "give the path of a static linux/amd64 program"}
+
+// ReadInit returns the program at path, or why it cannot run as /init, in one
 // sentence that names the file and says what to do. It must be a static
 // ELF64 executable for x86-64 (System V ABI, ET_EXEC) that is all there.
-func CheckInit(path string) error {
-	f, err := os.Open(path)
+func ReadInit(ctx context.Context, path string) ([]byte, error) {
+	data, err := initFile.ReadFile(ctx, path)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return fmt.Errorf("%s: %w: give the path of a static linux/amd64 program", path, err)
+		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if err := checkELF(bytes.NewReader(data), uint64(len(data))); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: is not a regular file: give the path of a static linux/amd64 program", path)
-	}
-	if err := checkELF(f, uint64(info.Size())); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
+	return data, nil
 }
 
 func checkELF(r io.ReaderAt, size uint64) error {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -60,7 +62,7 @@ func (p *program) addInterp(path string) {
 	copy(p.tail, path)
 }
 
-func TestCheckInit(t *testing.T) {
+func TestReadInit(t *testing.T) {
 	tests := []struct {
 		name string
 		edit func(*program)
@@ -219,31 +221,43 @@ func TestCheckInit(t *testing.T) {
 			if err := os.WriteFile(path, data, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			checkMessage(t, CheckInit(path), path, tt.want)
+			checkMessage(t, path, tt.want)
 		})
 	}
 }
 
-func TestCheckInitPaths(t *testing.T) {
+func TestReadInitPaths(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing")
-	checkMessage(t, CheckInit(missing), missing, "no such file or directory: give the path")
-	checkMessage(t, CheckInit(dir), dir, "is not a regular file")
+	checkMessage(t, missing, "no such file or directory: give the path")
+	checkMessage(t, dir, "is not a regular file")
+	checkMessage(t, "/dev/zero", "is not a regular file")
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	checkMessage(t, fifo, "is not a regular file")
+	huge := filepath.Join(dir, "huge")
+	if err := errors.Join(os.WriteFile(huge, nil, 0o600), os.Truncate(huge, initFile.Most+1)); err != nil {
+		t.Fatal(err)
+	}
+	checkMessage(t, huge, "is too long: it has more than 256 MiB")
 }
 
-// checkMessage wants a message of one line that starts with path and holds
-// want, or none if want is empty.
-func checkMessage(t *testing.T, err error, path, want string) {
+// checkMessage wants a message of one line about the program at path, which it
+// starts with, that holds want, or none if want is empty.
+func checkMessage(t *testing.T, path, want string) {
 	t.Helper()
+	_, err := ReadInit(t.Context(), path)
 	if want == "" {
 		if err != nil {
-			t.Errorf("CheckInit = %v, want nil", err)
+			t.Errorf("ReadInit = %v, want nil", err)
 		}
 		return
 	}
 	if err == nil || !strings.HasPrefix(err.Error(), path+": ") ||
 		!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("CheckInit = %v,\nwant one line: %s: ...%s...", err, path, want)
+		t.Errorf("ReadInit = %v,\nwant one line: %s: ...%s...", err, path, want)
 	}
 }
 

@@ -55,7 +55,7 @@ func GoBuild(ctx context.Context, dir, pkg, out string) error {
 		}
 		return fmt.Errorf("go build %s: %w", pkg, err)
 	}
-	if err := CheckInit(tmp); err != nil {
+	if _, err := ReadInit(ctx, tmp); err != nil {
 		return fmt.Errorf("go build %s made no program for /init (is it package main?): %w", pkg, err)
 	}
 	if err := os.Rename(tmp, out); err != nil {

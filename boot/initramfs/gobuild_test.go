@@ -34,7 +34,7 @@ func TestGoBuild(t *testing.T) {
 	if !bytes.Equal(first, second) {
 		t.Errorf("two builds differ: %d and %d bytes", len(first), len(second))
 	}
-	if err := CheckInit(one); err != nil {
+	if _, err := ReadInit(t.Context(), one); err != nil {
 		t.Error(err)
 	}
 	f, err := elf.NewFile(bytes.NewReader(first))

@@ -170,12 +170,9 @@ func Initramfs(ctx context.Context, path string, step func(string, ...any)) ([]b
 			return nil, err
 		}
 	}
-	if err := initramfs.CheckInit(path); err != nil {
-		return nil, err
-	}
-	program, err := os.ReadFile(path)
+	program, err := initramfs.ReadInit(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("reading init: %w", err)
+		return nil, err
 	}
 	return initramfs.Build(initramfs.Init(program))
 }

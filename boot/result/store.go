@@ -3,15 +3,25 @@ package result
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/entrylab/entrylab/internal/bounded"
 )
+
+// Of a results file this much is read: some 250,000 figures.
+var resultsFile = bounded.Kind{Thing: "results file", Most: 128 << 20, Advice: "give a file that entrylab wrote with -o"}
+
+// mostLine is more than a record has, with samples of some thousand boots.
+const mostLine = 1 << 20
 
 // Read reads a results file: one record on each line. name is for messages. A
 // last line that was cut off, as a full disk or a lost machine leaves it, is
@@ -19,10 +29,14 @@ import (
 // its number.
 func Read(name string, r io.Reader) (records []Record, cut string, err error) {
 	in := bufio.NewReader(r)
+	texts := interned{}
 	for n := 1; ; n++ {
-		line, err := in.ReadBytes('\n')
+		line, err := bounded.ReadLine(in, mostLine)
+		if errors.Is(err, bounded.ErrLongLine) {
+			return nil, "", fmt.Errorf("%s:%d: %w: %s; it is %s", name, n, err, wantRecord, excerpt(line))
+		}
 		if err != nil && err != io.EOF {
-			return nil, "", fmt.Errorf("%s: %w", name, err)
+			return nil, "", err
 		}
 		last := err == io.EOF
 		if last && len(line) == 0 {
@@ -31,16 +45,35 @@ func Read(name string, r io.Reader) (records []Record, cut string, err error) {
 		record, err := parseLine(line)
 		switch {
 		case err == nil:
+			texts.of(&record)
 			records = append(records, record)
 		case last && begins(line):
 			return records, fmt.Sprintf("%s:%d: the last line is cut off after %d bytes and left out: want a whole record; the %d before it are good",
 				name, n, len(line), len(records)), nil
 		default:
-			return nil, "", fmt.Errorf("%s:%d: %w: want a record of entrylab, one JSON object with \"format\":%q on a line; it is %s",
-				name, n, err, Format, excerpt(line))
+			return nil, "", fmt.Errorf("%s:%d: %w: %s; it is %s", name, n, err, wantRecord, excerpt(line))
 		}
 	}
 }
+
+// interned are the texts of records, each kept once: they are much of a results
+// file, and few are different.
+type interned map[string]string
+
+// of replaces the texts of a record.
+func (t interned) of(r *Record) {
+	for _, s := range []*string{
+		&r.Format, &r.Build, &r.Code, &r.Engine, &r.Machine, &r.CPU, &r.Emulator, &r.Host, &r.Microcode, &r.Kernel,
+		&r.Variant, &r.Axes, &r.Op, &r.Form, &r.Unit,
+	} {
+		if _, ok := t[*s]; !ok {
+			t[*s] = *s
+		}
+		*s = t[*s]
+	}
+}
+
+const wantRecord = `want a record of entrylab, one JSON object with "format":"` + Format + `" on a line`
 
 // begins reports whether a line that ends too early is the beginning of a
 // record.
@@ -62,10 +95,10 @@ func excerpt(line []byte) string {
 
 // ReadFile reads a results file; see Read. A file without a record is an
 // error.
-func ReadFile(path string) (records []Record, cut string, err error) {
-	f, err := os.Open(path)
+func ReadFile(ctx context.Context, path string) (records []Record, cut string, err error) {
+	f, err := resultsFile.Open(ctx, path)
 	if err != nil {
-		return nil, "", fmt.Errorf("results: %w", err)
+		return nil, "", err
 	}
 	defer f.Close()
 	records, cut, err = Read(path, f)
@@ -101,8 +134,8 @@ func OneMachine(records []Record) error {
 	return nil
 }
 
-// Store is a results file that is written to. Records are appended; nothing that is in the file is ever changed. One process at a time may
-// have it open.
+// Store is a results file that is written to. Records are appended; nothing that
+// is in the file is ever changed. One process at a time may have it open.
 type Store struct {
 	// Proofs are put into the records of the variants that they are of.
 	Proofs map[string]Proof
@@ -137,8 +170,9 @@ func (f regular) Cut(n int) error {
 // OpenStore opens the results file at path, which need not exist, for more
 // records, and returns those that are in it. A cut-off last line is taken away
 // first, and cut tells of it: a record after it would be lost with it.
-func OpenStore(path string) (s *Store, records []Record, cut string, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+func OpenStore(ctx context.Context, path string) (s *Store, records []Record, cut string, err error) {
+	// A serial line is not to be waited for.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("results: %w", err)
 	}
@@ -151,32 +185,45 @@ func OpenStore(path string) (s *Store, records []Record, cut string, err error) 
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("results: %w", err)
 	}
-	if !info.Mode().IsRegular() { // a pipe or a device has nothing to read or to lock
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+	case mode&fs.ModeDevice != 0: // has nothing to read or to lock
 		return &Store{name: path, f: stream{f}}, nil, "", nil
+	default:
+		// Nobody need ever read what goes into a pipe.
+		return nil, nil, "", fmt.Errorf("results: %s is there and is not a file: give another path", path)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, nil, "", fmt.Errorf("results: %s is being written to by another entrylab (%w)", path, err)
 	}
-	if records, cut, err = Read(path, f); err != nil {
+	if info.Size() > resultsFile.Most {
+		return nil, nil, "", fmt.Errorf("results: %s has more than %d MiB: give another path", path, resultsFile.Most>>20)
+	}
+	if records, cut, err = Read(path, resultsFile.Reader(ctx, path, f)); err != nil {
 		return nil, nil, "", err
 	}
-	if err := endLine(f, cut != ""); err != nil {
+	if err := endLine(f, info.Size(), cut != ""); err != nil {
 		return nil, nil, "", fmt.Errorf("results: %s: %w", path, err)
 	}
 	return &Store{name: path, f: regular{f}}, records, cut, nil
 }
 
-// endLine makes f end with a whole line: a cut-off one goes, one that only
-// lacks its end gets it.
-func endLine(f *os.File, cut bool) error {
-	data, err := os.ReadFile(f.Name())
-	if err != nil || len(data) == 0 || data[len(data)-1] == '\n' {
+// endLine makes f, of that size, end with a whole line: a cut-off one goes, one
+// that only lacks its end gets it.
+func endLine(f *os.File, size int64, cut bool) error {
+	from := max(size-mostLine-1, 0)
+	end := make([]byte, size-from)
+	if _, err := f.ReadAt(end, from); err != nil {
 		return err
 	}
-	if cut {
-		return f.Truncate(int64(bytes.LastIndexByte(data, '\n') + 1))
+	whole := bytes.LastIndexByte(end, '\n') + 1
+	switch {
+	case whole == len(end):
+		return nil
+	case cut:
+		return f.Truncate(from + int64(whole))
 	}
-	_, err = f.Write([]byte("\n"))
+	_, err := f.Write([]byte("\n"))
 	return err
 }
 

@@ -28,7 +28,7 @@ func record(variant string) Record {
 func write(t *testing.T, records ...Record) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "results.jsonl")
-	s, _, _, err := OpenStore(path)
+	s, _, _, err := OpenStore(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,17 +50,17 @@ func TestStore(t *testing.T) {
 	full.Interval = &Interval{Low: 42, High: 42.5, Level: 0.95}
 	want := []Record{record("linux-3.19"), full}
 	path := write(t, want[0])
-	s, old, cut, err := OpenStore(path)
+	s, old, cut, err := OpenStore(t.Context(), path)
 	if err != nil || cut != "" || len(old) != 1 {
 		t.Fatalf("opened again: %d records, %q, %v", len(old), cut, err)
 	}
-	if _, _, _, err := OpenStore(path); err == nil || !strings.Contains(err.Error(), "another entrylab") {
+	if _, _, _, err := OpenStore(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another entrylab") {
 		t.Errorf("a second writer: error is %v", err)
 	}
 	if err := errors.Join(s.Append(want[1]), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	got, cut, err := ReadFile(path)
+	got, cut, err := ReadFile(t.Context(), path)
 	if err != nil || cut != "" {
 		t.Fatalf("%q, %v", cut, err)
 	}
@@ -87,7 +87,7 @@ func TestCutLine(t *testing.T) {
 		if whole {
 			wantOld = 2
 		}
-		s, old, cut, err := OpenStore(path)
+		s, old, cut, err := OpenStore(t.Context(), path)
 		if err != nil || len(old) != wantOld || whole != (cut == "") {
 			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
 		}
@@ -97,7 +97,7 @@ func TestCutLine(t *testing.T) {
 		if err := errors.Join(s.Append(record("three")), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if got, cut, err := ReadFile(path); err != nil || cut != "" || len(got) != wantOld+1 {
+		if got, cut, err := ReadFile(t.Context(), path); err != nil || cut != "" || len(got) != wantOld+1 {
 			t.Fatalf("cut at %d, then appended: %d records, %q, %v", end, len(got), cut, err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestReadBad(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadFile(empty); err == nil || !strings.Contains(err.Error(), "no record") {
+	if _, _, err := ReadFile(t.Context(), empty); err == nil || !strings.Contains(err.Error(), "no record") {
 		t.Errorf("empty file: error is %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestLimit(t *testing.T) {
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
-	s, _, _, err := OpenStore(path)
+	s, _, _, err := OpenStore(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,21 +270,21 @@ func TestKilledInTheFirst(t *testing.T) {
 		if err := os.WriteFile(path, data[:end], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, old, cut, err := OpenStore(path)
+		s, old, cut, err := OpenStore(t.Context(), path)
 		if err != nil || len(old) != 0 || !strings.Contains(cut, "cut.jsonl:1: the last line is cut off") {
 			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
 		}
 		if err := errors.Join(s.Append(record("two")), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := ReadFile(path); err != nil || len(got) != 1 {
+		if got, _, err := ReadFile(t.Context(), path); err != nil || len(got) != 1 {
 			t.Fatalf("cut at %d, then appended: %d records, %v", end, len(got), err)
 		}
 	}
 }
 
 func TestDevFull(t *testing.T) {
-	s, _, _, err := OpenStore("/dev/full")
+	s, _, _, err := OpenStore(t.Context(), "/dev/full")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestBootsResume(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
 		var ran []int
 		for try := range 2 {
-			store, old, cut, err := result.OpenStore(path)
+			store, old, cut, err := result.OpenStore(t.Context(), path)
 			if err != nil || cut != "" {
 				t.Fatal(err, cut)
 			}
@@ -197,7 +197,7 @@ func TestCPUChanges(t *testing.T) {
 		{"microcode", func(c *result.Config) { c.Microcode = "0x2" }},
 	} {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
-		store, _, _, err := result.OpenStore(path)
+		store, _, _, err := result.OpenStore(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestCPUChanges(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		records, _, err := result.ReadFile(path)
+		records, _, err := result.ReadFile(t.Context(), path)
 		if err != nil || len(Booted(records, kvmConfig)) != 2 {
 			t.Errorf("%s: %d boots are kept (%v), want 2", row.name, len(Booted(records, kvmConfig)), err)
 		}
@@ -272,7 +272,7 @@ func TestStatic(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "results.jsonl")
 	for try := range 2 {
-		store, old, _, err := result.OpenStore(path)
+		store, old, _, err := result.OpenStore(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -359,7 +359,7 @@ func must[T any](v T, err error) T {
 // nothing.
 func TestBaselineBoots(t *testing.T) {
 	kernel := need.Linux(t)
-	release, err := Release(kernel)
+	release, err := Release(t.Context(), kernel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +400,7 @@ func TestReplayed(t *testing.T) {
 	}
 	var old []result.Record
 	for run := range 2 {
-		records, err := Replayed(res, list, old)
+		records, err := Replayed(t.Context(), res, list, old)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -413,7 +413,7 @@ func TestReplayed(t *testing.T) {
 		t.Errorf("difference is %+v", d)
 	}
 	res.Processes, res.Process = 3, []int{0, 0, 2} // nothing of the second is left
-	records, err := Replayed(res, list, old)
+	records, err := Replayed(t.Context(), res, list, old)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,8 @@ func Counted(ctx context.Context, list []stubs.Named, machine vm.Config, words [
 
 // Replayed are the records of a replay by itself, a run after those that old
 // holds of the same code.
-func Replayed(res *replay.Result, list []stubs.Named, old []result.Record) ([]result.Record, error) {
-	c, err := replayConfig(list)
+func Replayed(ctx context.Context, res *replay.Result, list []stubs.Named, old []result.Record) ([]result.Record, error) {
+	c, err := replayConfig(ctx, list)
 	if err != nil {
 		return nil, err
 	}

@@ -3,16 +3,15 @@ package study
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/cache"
 )
 
@@ -25,7 +24,7 @@ const linuxMemory = 512
 // line; they become a part of the name that the figures carry.
 func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...result.Record) error) error {
 	m, step := b.Machine, b.step
-	release, err := Release(kernel)
+	release, err := Release(ctx, kernel)
 	if err != nil {
 		return err
 	}
@@ -79,18 +78,21 @@ const (
 	headerVersion = 0x20e // where the release is, less 0x200
 )
 
+// linuxImage is the file of a Linux kernel, which the emulator reads once more.
+var linuxImage = bounded.Kind{Thing: "Linux kernel", Most: 256 << 20, Regular: true, Advice: "give a vmlinuz or bzImage"}
+
 // Release reads the release of a Linux kernel, as uname prints it, out of its
 // image.
-func Release(path string) (string, error) {
-	f, err := os.Open(path)
+func Release(ctx context.Context, path string) (string, error) {
+	f, err := linuxImage.Open(ctx, path)
 	if err != nil {
-		return "", fmt.Errorf("the Linux kernel: %w", err)
+		return "", err
 	}
 	defer f.Close()
 	image := make([]byte, 64<<10)
 	n, err := io.ReadFull(f, image)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", fmt.Errorf("the Linux kernel %s: %w", path, err)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return "", err
 	}
 	image = image[:n]
 	if n < headerVersion+2 || string(image[headerMagic:headerMagic+4]) != "HdrS" {

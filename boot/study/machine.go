@@ -16,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -174,18 +175,21 @@ func MachineConfig(ctx context.Context, m vm.Config) (result.Config, error) {
 	if c.Emulator, err = vm.Emulator(ctx, m.Engine); err != nil {
 		return c, err
 	}
-	c.Code, err = hash(m.Kernel, m.Initrd, m.Disk)
+	c.Code, err = hash(ctx, m.Kernel, m.Initrd, m.Disk)
 	return c, err
 }
 
+// imageFile is what a machine boots.
+var imageFile = bounded.Kind{Most: 1 << 30, Regular: true, Advice: "give an image that boots"}
+
 // hash is that of the files' contents; an empty path is no file.
-func hash(paths ...string) (string, error) {
+func hash(ctx context.Context, paths ...string) (string, error) {
 	sum := sha256.New()
 	for _, path := range paths {
 		if path == "" {
 			continue
 		}
-		f, err := os.Open(path)
+		f, err := imageFile.Open(ctx, path)
 		if err != nil {
 			return "", err
 		}

@@ -32,8 +32,8 @@ const Control = "control"
 
 // Replay returns the engine that runs the variants' code in ring 3 on this CPU.
 func Replay(step func(string)) Engine {
-	return Engine{Name: engineReplay, Prepare: func(_ context.Context, list []stubs.Named) ([]Step, error) {
-		c, err := replayConfig(list)
+	return Engine{Name: engineReplay, Prepare: func(ctx context.Context, list []stubs.Named) ([]Step, error) {
+		c, err := replayConfig(ctx, list)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func Replay(step func(string)) Engine {
 }
 
 // replayConfig is what a replay is measured with.
-func replayConfig(list []stubs.Named) (result.Config, error) {
+func replayConfig(ctx context.Context, list []stubs.Named) (result.Config, error) {
 	image, err := gen.Build(gen.Config{Variants: list})
 	if err != nil {
 		return result.Config{}, err
@@ -73,7 +73,7 @@ func replayConfig(list []stubs.Named) (result.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	program, err := hash(self)
+	program, err := hash(ctx, self)
 	if err != nil {
 		return c, err
 	}

@@ -441,7 +441,7 @@ func TestResume(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
 		var first, second []int
 		for i, engine := range []Engine{fake(steps, stop, context.Canceled, &first), fake(steps, -1, nil, &second)} {
-			store, old, _, err := result.OpenStore(path)
+			store, old, _, err := result.OpenStore(t.Context(), path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -463,7 +463,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestRunRefused(t *testing.T) {
-	store, _, _, err := result.OpenStore(filepath.Join(t.TempDir(), "r"))
+	store, _, _, err := result.OpenStore(t.Context(), filepath.Join(t.TempDir(), "r"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -484,7 +484,7 @@ func TestRunRefused(t *testing.T) {
 
 // TestRunFullDisk: a study whose file takes no more stops and says so.
 func TestRunFullDisk(t *testing.T) {
-	store, _, _, err := result.OpenStore("/dev/full")
+	store, _, _, err := result.OpenStore(t.Context(), "/dev/full")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -551,12 +551,12 @@ func TestRelease(t *testing.T) {
 		if err := os.WriteFile(path, tt.image, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Release(path)
+		got, err := Release(t.Context(), path)
 		if got != tt.want || (err == nil) != (tt.fail == "") || err != nil && !strings.Contains(err.Error(), tt.fail) {
 			t.Errorf("%s: got %q, %v", tt.name, got, err)
 		}
 	}
-	if _, err := Release(filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := Release(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("no file is no error")
 	}
 }

@@ -26,7 +26,7 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 	if m.engine == string(vm.TCG) {
 		return 0, errors.New("-engine tcg: its time measures the emulator, not the code; use icount")
 	}
-	if _, err := study.Release(*kernel); err != nil {
+	if _, err := study.Release(ctx, *kernel); err != nil {
 		return 0, err
 	}
 	// The kernel is that of a study, so that the figures are of the same code.
@@ -35,7 +35,7 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 		return 0, err
 	}
 	var records []result.Record
-	k, err := e.openKeeper(*out)
+	k, err := e.openKeeper(ctx, *out)
 	if err != nil {
 		return 0, err
 	}

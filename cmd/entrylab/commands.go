@@ -80,7 +80,7 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	if err := notInput(*out, *initPath); err != nil {
 		return 0, err
 	}
-	list, err := parseVariants(*names)
+	list, err := parseVariants(ctx, *names)
 	if err != nil {
 		return 0, err
 	}
@@ -130,12 +130,6 @@ func joinNames(list []stubs.Named) string {
 	return strings.Join(names, ",")
 }
 
-// Statuses of boot beside init's own, as shells use them.
-const (
-	exitNoVerdict = 125 // the kernel panicked, would not boot, or the machine crashed
-	exitSignal    = 128 // plus the signal that killed init
-)
-
 func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	var m machineFlags
@@ -147,7 +141,7 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
-	n, err := variantOf(*variant)
+	n, err := variantOf(ctx, *variant)
 	if err != nil {
 		return 0, err
 	}
@@ -182,15 +176,7 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	switch res.Outcome {
-	case vm.Exited:
-		return res.Status, nil
-	case vm.Signaled:
-		return exitSignal + res.Status, nil
-	case vm.Crash, vm.TimedOut:
-		return exitNoVerdict, errors.New(res.Report())
-	}
-	return exitNoVerdict, nil // the log on stderr has told it all
+	return bootStatus(res)
 }
 
 func runVerify(ctx context.Context, e *env, args []string) (int, error) {
@@ -205,7 +191,7 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	if fs.NArg() > 0 {
 		return 0, fmt.Errorf("takes no argument but flags, got %q", fs.Arg(0))
 	}
-	list, err := parseVariants(*names)
+	list, err := parseVariants(ctx, *names)
 	if err != nil {
 		return 0, err
 	}

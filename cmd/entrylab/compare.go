@@ -42,7 +42,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		return 0, fmt.Errorf("-format %q: want text, json or bench", *format)
 	}
 	if len(from) > 0 {
-		return compareConsoles(e, from, fs.Args(), *path, *format)
+		return compareConsoles(ctx, e, from, fs.Args(), *path, *format)
 	}
 	if fs.NArg() < 2 {
 		return 0, errors.New("want at least two variants: the first is what the others are compared with")
@@ -54,7 +54,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	default:
 		return 0, fmt.Errorf("-engine %q: want auto, icount, kvm, bochs, replay or static", m.engine)
 	}
-	list, err := eachVariant(fs.Args())
+	list, err := eachVariant(ctx, fs.Args())
 	if err != nil {
 		return 0, err
 	}
@@ -63,7 +63,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		return 0, err
 	}
 	said.head(e.stdout, *format)
-	k, err := e.openKeeper(*path)
+	k, err := e.openKeeper(ctx, *path)
 	if err != nil {
 		return 0, err
 	}

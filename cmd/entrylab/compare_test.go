@@ -224,7 +224,7 @@ func TestCompared(t *testing.T) {
 		},
 		{"no third", vm.ICount, []string{linux, "linux-3.19", pcid}, of(figure, linux) + of(figure, "linux-3.19") + of(lacks, pcid, "PCID"), ""},
 	} {
-		list, err := eachVariant(append(slices.Clone(row.names), "bare"))
+		list, err := eachVariant(t.Context(), append(slices.Clone(row.names), "bare"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,15 +70,10 @@ func boots(ctx context.Context, e *env, k *keeper, list []stubs.Named, b study.B
 
 // compareConsoles prints what the consoles of machines say that booted an image
 // by themselves, and keeps it in the results file at out, if there is one.
-func compareConsoles(e *env, files, names []string, out, format string) (status int, failed error) {
+func compareConsoles(ctx context.Context, e *env, files, names []string, out, format string) (status int, failed error) {
 	var boots []cycles.Boot
 	for _, path := range files {
-		f, err := os.Open(path)
-		if err != nil {
-			return 0, err
-		}
-		got, damaged, err := cycles.Parse(path, f)
-		f.Close()
+		got, damaged, err := cycles.ParseFile(ctx, path)
 		if err != nil {
 			return 0, err
 		}
@@ -99,7 +93,7 @@ func compareConsoles(e *env, files, names []string, out, format string) (status 
 		if res.Meaningless != "" {
 			return 0, fmt.Errorf("-o %s: nothing is kept: %s", out, res.Meaningless)
 		}
-		k, err := e.openKeeper(out)
+		k, err := e.openKeeper(ctx, out)
 		if err != nil {
 			return 0, err
 		}

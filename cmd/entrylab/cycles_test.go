@@ -137,7 +137,7 @@ func TestCompareFromKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(results)
+	records, _, err := result.ReadFile(t.Context(), results)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestCompareKept(t *testing.T) {
 			t.Fatalf("%s: status %d: %s", engine, status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(results)
+	records, _, err := result.ReadFile(t.Context(), results)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestCompareBoots(t *testing.T) {
 		var o, e bytes.Buffer
 		env := &env{stdout: &o, stderr: &e}
 		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128}
-		k, err := env.openKeeper(out)
+		k, err := env.openKeeper(t.Context(), out)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -16,18 +17,30 @@ type keeper struct {
 }
 
 // openKeeper opens the results file at path; empty: none.
-func (e *env) openKeeper(path string) (*keeper, error) {
+func (e *env) openKeeper(ctx context.Context, path string) (*keeper, error) {
 	if path == "" {
 		return &keeper{}, nil
 	}
-	store, old, cut, err := result.OpenStore(path)
+	store, old, cut, err := result.OpenStore(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	if cut != "" {
 		fmt.Fprintln(e.stderr, "entrylab:", cut)
 	}
+	e.sayMemory(path, old)
 	return &keeper{path, store, old}, nil
+}
+
+// manyFigures take more than 200 MiB.
+const manyFigures = 50_000
+
+// sayMemory says of a large results file what it takes.
+func (e *env) sayMemory(path string, records []result.Record) {
+	const each = 4 // KiB
+	if n := len(records); n > manyFigures {
+		fmt.Fprintf(e.stderr, "entrylab: %s has %d figures, which take about %d MiB of memory\n", path, n, n*each>>10)
+	}
 }
 
 // keep appends records, if there is a file.

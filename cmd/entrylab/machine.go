@@ -85,7 +85,11 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
+	terminal := w
+	if o, ok := w.(*output); ok {
+		terminal = o.w
+	}
+	f, ok := terminal.(*os.File)
 	if term := os.Getenv("TERM"); !ok || term == "" || term == "dumb" {
 		return &progress{} // a dumb one cannot take a step away again
 	}
@@ -139,7 +143,7 @@ func presets() []stubs.Named {
 // parseVariants reads a list of variants separated by commas, or "all". A
 // variant given by its axes has commas of its own: axes that follow each other
 // are one variant, unless they change a preset (PRESET+axis=value).
-func parseVariants(text string) ([]stubs.Named, error) {
+func parseVariants(ctx context.Context, text string) ([]stubs.Named, error) {
 	if text == "all" {
 		return presets(), nil
 	}
@@ -152,14 +156,14 @@ func parseVariants(text string) ([]stubs.Named, error) {
 			names = append(names, word)
 		}
 	}
-	return eachVariant(names)
+	return eachVariant(ctx, names)
 }
 
 // eachVariant reads variants, none of them twice.
-func eachVariant(names []string) ([]stubs.Named, error) {
+func eachVariant(ctx context.Context, names []string) ([]stubs.Named, error) {
 	var list []stubs.Named
 	for _, name := range names {
-		n, err := variantOf(name)
+		n, err := variantOf(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -13,9 +13,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/entrylab/entrylab/internal/cache"
 )
@@ -50,27 +52,52 @@ var commands = []command{
 	{"clean", "", fmt.Sprintf("empty the cache folder. It holds generated files, of which the least recently used go beyond %d MiB, and what make linux fetched", cache.Bound>>20), runClean},
 }
 
-// Exit statuses of the command itself; boot passes init's own on.
+// Exit statuses. What they mean is said by usage.
 const (
-	exitFail  = 1 // a check failed
-	exitError = 2 // the command could not do its job
+	exitFail    = 1   // a check failed
+	exitError   = 2   // the command could not do its job
+	exitTimeOut = 124 // boot: the machine came to no end
+	exitNothing = 125 // boot: exitError, or there is no verdict
+	exitSignal  = 128 // boot: plus the signal that killed init
 )
 
+// memoryGoal is what the collector keeps the heap below as long as the input
+// allows.
+const memoryGoal = 300 << 20
+
+// lastMoment is the time that a command has to end after a signal.
+const lastMoment = 3 * time.Second
+
 func main() {
+	debug.SetMemoryLimit(memoryGoal)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, &env{stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
-	stop()
-	os.Exit(status)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	e := &env{stdout: os.Stdout, stderr: os.Stderr}
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, e, os.Args[1:]) }()
+	select {
+	case status := <-ended:
+		os.Exit(status)
+	case <-ctx.Done():
+	}
+	select {
+	case status := <-ended:
+		os.Exit(status)
+	case <-time.After(lastMoment): // what it waits for knows no context
+		os.Exit(e.failed(ctx, 0, ctx.Err()))
+	}
 }
 
 func run(ctx context.Context, e *env, args []string) int {
+	out := &output{ctx: ctx, w: e.stdout}
+	e.stdout, e.stderr = out, &output{ctx: ctx, w: e.stderr}
 	switch {
 	case len(args) == 0:
 		usage(e.stderr)
 		return exitError
 	case slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]):
 		usage(e.stdout)
-		return 0
+		return exitOf(out.err)
 	}
 	for _, c := range commands {
 		if c.name != args[0] {
@@ -80,28 +107,16 @@ func run(ctx context.Context, e *env, args []string) int {
 		if err := cache.Sweep(); err != nil {
 			fmt.Fprintf(e.stderr, "entrylab: %v\n", err)
 		}
-		out := &checkedWriter{w: e.stdout}
-		e.stdout = out
 		status, err := c.run(ctx, e, args[1:])
+		if errors.Is(err, flag.ErrHelp) {
+			e.help()
+			return exitOf(out.err)
+		}
 		if err == nil {
 			err = out.err
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, flag.ErrHelp):
-			e.help()
-			return 0
-		case ctx.Err() != nil:
-			fmt.Fprintf(e.stderr, "entrylab %s: interrupted\n", c.name)
-			return exitError
-		default:
-			if e.help != nil {
-				err = fmt.Errorf("%w; `entrylab %s -h` lists the flags", err, c.name)
-			}
-			fmt.Fprintf(e.stderr, "entrylab %s: %v\n", c.name, err)
-			if status == 0 {
-				status = exitError
-			}
+		if err != nil {
+			status = e.failed(ctx, status, err)
 		}
 		return status
 	}
@@ -109,19 +124,48 @@ func run(ctx context.Context, e *env, args []string) int {
 	return exitError
 }
 
-// checkedWriter remembers the first error, so that a command need not look at
-// each line that it prints.
-type checkedWriter struct {
-	w   io.Writer
-	err error
+// exitOf is the status of what printed only, with the error of that.
+func exitOf(err error) int {
+	if err != nil {
+		return exitError
+	}
+	return 0
 }
 
-func (c *checkedWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	if c.err == nil {
-		c.err = err
+// refusal is the error that a variant was not proved right.
+type refusal struct{ error }
+
+// failed prints why a command failed, which has returned that status, and
+// returns the process's.
+func (e *env) failed(ctx context.Context, status int, err error) int {
+	if e.help != nil {
+		err = fmt.Errorf("%w; `entrylab %s -h` lists the flags", err, e.cmd.name)
 	}
-	return n, err
+	how := endError
+	if end, ok := errors.AsType[*bootEnd](err); ok {
+		how = end.how
+	} else if _, ok := errors.AsType[refusal](err); ok {
+		how, status = endRefuted, exitFail
+	} else if ctx.Err() != nil {
+		how, status, err = endInterrupted, 0, errors.New(endInterrupted)
+	}
+	if status == 0 {
+		status = e.cmd.couldNot()
+	}
+	if e.cmd.name == "boot" {
+		fmt.Fprint(e.stderr, bootMessage(how, err))
+	} else {
+		fmt.Fprintf(e.stderr, "entrylab %s: %v\n", e.cmd.name, err)
+	}
+	return status
+}
+
+// couldNot is the status of a command that could not do its job.
+func (c command) couldNot() int {
+	if c.name == "boot" {
+		return exitNothing
+	}
+	return exitError
 }
 
 func usage(w io.Writer) {
@@ -132,9 +176,28 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, `
 "entrylab COMMAND -h" tells a command's flags.
 
-Exit status: 0 all is well; 1 a check failed, or a variant is not proved; 2 the
-command could not do its job, and says why. boot: that of init, 128 and the
-number of the signal that killed it, or 125 if the machine gave no verdict.
+Exit status of all commands but boot:
+  0    all is well
+  1    a check failed, a variant is refuted or not proved, a figure is worse
+  2    the command could not do its job, a machine's time-out included
+Exit status of boot:
+  N    that of init; 128+N if signal N killed it
+  1    the variant is refuted or not proved, and was not booted
+  124  the machine came to no end in its time
+  125  there is no verdict, as of a kernel that panicked; or entrylab could not do
+       its job
+As init can end with any of these, the last line on standard error tells. It is
+the kernel's if init ended,
+  entrylab: init exited with status N
+  entrylab: init killed by signal N ...
+and else one of
+  entrylab boot: end: time-out: ...
+  entrylab boot: end: no verdict: ...
+  entrylab boot: end: refuted: ...
+  entrylab boot: end: error: ...
+  entrylab boot: end: interrupted
+SIGINT and SIGTERM end every command at once, with whatever it has started; a
+second one kills it.
 `)
 }
 

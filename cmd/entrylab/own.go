@@ -23,9 +23,9 @@ func unprovedFlag(fs *flag.FlagSet) *bool {
 }
 
 // variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
-func variantOf(name string) (stubs.Named, error) {
+func variantOf(ctx context.Context, name string) (stubs.Named, error) {
 	if gnuas.IsFile(name) {
-		return gnuas.Load(name)
+		return gnuas.Load(ctx, name)
 	}
 	return stubs.ParseVariant(name)
 }
@@ -55,7 +55,7 @@ func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
 			continue
 		}
 		if err := proof.Err(); err != nil {
-			return nil, fmt.Errorf("not proved right, so not booted (-unproved boots it all the same):\n%w", err)
+			return nil, refusal{fmt.Errorf("not proved right, so not booted (-unproved boots it all the same):\n%w", err)}
 		}
 	}
 	return said, nil

@@ -22,7 +22,7 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 	if *all && fs.NArg() > 0 {
 		return 0, errors.New("want -all or variants, not both")
 	}
-	list, err := toProve(*all, fs.Args())
+	list, err := toProve(ctx, *all, fs.Args())
 	if err != nil {
 		return 0, err
 	}
@@ -40,10 +40,7 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	status := 0
 	for _, n := range list {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		proof, err := proofOf(n)
+		proof, err := computed(ctx, func() (*prove.Proof, error) { return proofOf(n) })
 		if err != nil {
 			return 0, err
 		}
@@ -73,7 +70,7 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 }
 
 // toProve are the variants of the names, the presets if there are none.
-func toProve(all bool, names []string) (list []stubs.Named, err error) {
+func toProve(ctx context.Context, all bool, names []string) (list []stubs.Named, err error) {
 	if all {
 		for v := range stubs.All() {
 			list = append(list, stubs.Named{Name: v.Name(), Variant: v})
@@ -83,5 +80,5 @@ func toProve(all bool, names []string) (list []stubs.Named, err error) {
 	if len(names) == 0 {
 		return presets(), nil
 	}
-	return eachVariant(names)
+	return eachVariant(ctx, names)
 }

@@ -34,7 +34,7 @@ func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named,
 		return 0, err
 	}
 	if k.store != nil {
-		records, err := study.Replayed(res, list, k.old)
+		records, err := study.Replayed(ctx, res, list, k.old)
 		if err := errors.Join(err, k.keep(records)); err != nil {
 			return 0, err
 		}

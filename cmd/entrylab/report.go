@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/boot/wholefile"
 )
 
-func runReport(_ context.Context, e *env, args []string) (int, error) {
+func runReport(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	out := fs.String("o", "", "the report's `file`")
 	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
@@ -41,7 +41,7 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 	}
 	r := report.Report{Files: files}
 	for _, path := range files {
-		records, cut, err := result.ReadFile(path)
+		records, cut, err := result.ReadFile(ctx, path)
 		if err != nil {
 			return 0, err
 		}
@@ -50,6 +50,7 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 			r.Notes = append(r.Notes, cut)
 		}
 		r.Records = append(r.Records, records...)
+		e.sayMemory(path, records)
 	}
 	if err := result.OneMachine(r.Records); err != nil {
 		if !*mixed {
@@ -57,18 +58,22 @@ func runReport(_ context.Context, e *env, args []string) (int, error) {
 		}
 		r.Notes = append(r.Notes, err.Error())
 	}
-	r.Page = study.Page{Set: study.NewSet(r.Records)}
-	for _, s := range r.Page.Missing() {
-		r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
-	}
-	var html bytes.Buffer
-	if err := r.Write(&html); err != nil {
+	html, err := computed(ctx, func() ([]byte, error) {
+		r.Page = study.Page{Set: study.NewSet(r.Records)}
+		for _, s := range r.Page.Missing() {
+			r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
+		}
+		var html bytes.Buffer
+		err := r.Write(&html)
+		return html.Bytes(), err
+	})
+	if err != nil {
 		return 0, err
 	}
-	if err := wholefile.Write("report", *out, html.Bytes()); err != nil {
+	if err := wholefile.Write("report", *out, html); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), html.Len())
+	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), len(html))
 	return 0, nil
 }
 

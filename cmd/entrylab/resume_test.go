@@ -128,7 +128,7 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 // figures are the newest by what they are of.
 func figures(t *testing.T, path string) map[string]float64 {
 	t.Helper()
-	records, cut, err := result.ReadFile(path)
+	records, cut, err := result.ReadFile(t.Context(), path)
 	if err != nil || cut != "" {
 		t.Fatal(err, cut)
 	}

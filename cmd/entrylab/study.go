@@ -46,7 +46,7 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	k, err := e.openKeeper(*out)
+	k, err := e.openKeeper(ctx, *out)
 	if err != nil {
 		return 0, err
 	}

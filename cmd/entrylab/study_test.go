@@ -90,7 +90,7 @@ func TestBaseline(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}
 	}
-	records, _, err := result.ReadFile(path)
+	records, _, err := result.ReadFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func TestUnprovedKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(path)
+	records, _, err := result.ReadFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

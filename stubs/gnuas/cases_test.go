@@ -79,7 +79,7 @@ func TestCases(t *testing.T) {
 // proved is the proof of a file's variant, in a kernel of its own.
 func proved(t *testing.T, path string) *prove.Proof {
 	t.Helper()
-	n, err := Load(path)
+	n, err := Load(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ package gnuas
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -46,12 +47,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -72,6 +73,16 @@ var entered = []string{"entry_SYSCALL_64_after_fastpath_call", "entry_SYSCALL64_
 // IsFile reports whether the name of a variant is that of a file.
 func IsFile(name string) bool { return strings.HasSuffix(name, ".S") || strings.HasSuffix(name, ".s") }
 
+// sourceFile is a .S file, which as reads once more.
+var sourceFile = bounded.Kind{Most: 1 << 20, Regular: true, Advice: "give the file of a stub for the GNU assembler"}
+
+// asLimits are what as may take for a stub, whose file may include another
+// without an end.
+var asLimits = bounded.Limits{CPU: time.Minute, Memory: 256 << 20, File: 16 << 20, Output: 64 << 10}
+
+// objectFile is what as writes.
+var objectFile = bounded.Kind{Most: asLimits.File, Regular: true, Advice: "is the folder of temporary files being changed?"}
+
 var (
 	baseComment = regexp.MustCompile(`entrylab:\s*base\s+(\S+)`)
 	goodName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
@@ -80,7 +91,7 @@ var (
 // Load assembles a file and returns the variant, whose name is the file's
 // without folder and extension. If as refuses the file, the error is what it
 // said, with the file's lines.
-func Load(path string) (stubs.Named, error) {
+func Load(ctx context.Context, path string) (stubs.Named, error) {
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	if !goodName.MatchString(name) {
 		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _ and - before .S", path)
@@ -88,7 +99,7 @@ func Load(path string) (stubs.Named, error) {
 	if _, err := stubs.ParseVariant(name); err == nil {
 		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
 	}
-	source, err := os.ReadFile(path)
+	source, err := sourceFile.ReadFile(ctx, path)
 	if err != nil {
 		return stubs.Named{}, err
 	}
@@ -103,7 +114,7 @@ func Load(path string) (stubs.Named, error) {
 	if err := checkText(path, source); err != nil {
 		return stubs.Named{}, err
 	}
-	o, err := assemble(path)
+	o, err := assemble(ctx, path)
 	if err != nil {
 		return stubs.Named{}, err
 	}
@@ -205,7 +216,7 @@ func (o *object) replace(p *asm.Program, suffix string) {
 }
 
 // assemble runs as and reads what it made.
-func assemble(path string) (*object, error) {
+func assemble(ctx context.Context, path string) (*object, error) {
 	as, err := exec.LookPath("as")
 	if err != nil {
 		return nil, fmt.Errorf("%s: there is no GNU assembler: install binutils", path)
@@ -220,16 +231,14 @@ func assemble(path string) (*object, error) {
 	}
 	out, listing := filepath.Join(dir, "stub.o"), filepath.Join(dir, "stub.lst")
 	// The listing has each instruction in one row: two words hold its 15 bytes.
-	cmd := exec.Command(as, "--64", "-I", dir, "-I", filepath.Dir(path), "-o", out,
-		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", path)
-	// It ends with this process, however that ends: with the thread, that is.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if text, err := cmd.CombinedOutput(); err != nil {
+	if text, err := bounded.Output(ctx, asLimits, as, "--64", "-I", dir, "-I", filepath.Dir(path), "-o", out,
+		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", path); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, asError(path, text, err)
 	}
-	rows, err := os.ReadFile(listing)
+	rows, err := objectFile.ReadFile(ctx, listing)
 	if err != nil {
 		return nil, err
 	}
@@ -240,6 +249,12 @@ func assemble(path string) (*object, error) {
 	return o, nil
 }
 
+// mostSaid is how many lines of as's are passed on.
+const mostSaid = 20
+
+// outOfLimits is what as says or dies of when it has no end within its limits.
+var outOfLimits = regexp.MustCompile(`(?i)out of memory|memory exhausted|file too large|signal: |` + bounded.ErrTooLong.Error())
+
 // asError is as's own message, each line of which names the file and line.
 func asError(path string, text []byte, err error) error {
 	var said []string
@@ -248,8 +263,15 @@ func asError(path string, text []byte, err error) error {
 			said = append(said, line)
 		}
 	}
+	if why := cmp.Or(outOfLimits.FindString(err.Error()), outOfLimits.FindString(string(text))); why != "" {
+		return fmt.Errorf("%s: as was ended (%v: %s): it takes a minute, %d MiB of memory and %d MiB of output at most: does the file include or repeat something without an end?",
+			path, err, strings.Join(said[max(len(said)-1, 0):], ""), asLimits.Memory>>20, asLimits.File>>20)
+	}
 	if len(said) == 0 {
 		return fmt.Errorf("%s: as: %w", path, err)
+	}
+	if more := len(said) - mostSaid; more > 0 {
+		said = append(said[:mostSaid], fmt.Sprintf("%s: as has %d more lines to say", path, more))
 	}
 	return errors.New(strings.Join(said, "\n"))
 }

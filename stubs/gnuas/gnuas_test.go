@@ -1,11 +1,15 @@
 package gnuas
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,7 +36,7 @@ func file(t *testing.T, name, text string) string {
 // written after: but for the fence both have the same bytes in their way in.
 func TestLoad(t *testing.T) {
 	need.Tool(t, "as")
-	n, err := Load("testdata/fence.S")
+	n, err := Load(t.Context(), "testdata/fence.S")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +76,7 @@ func TestLoad(t *testing.T) {
 // base's, and its relocations of each kind find what they name.
 func TestReplaced(t *testing.T) {
 	need.Tool(t, "as")
-	n, err := Load(file(t, "mine.S", `# entrylab: base heukelum-v2
+	n, err := Load(t.Context(), file(t, "mine.S", `# entrylab: base heukelum-v2
 entry_SYSCALL_64:
 	call	*sys_call_table(, %rax, 8)	# 32S
 	movabs	$sys_call_table, %rax		# 64
@@ -158,29 +162,79 @@ func TestLoadErrors(t *testing.T) {
 		{"a name that cannot be a variant's", "a b.S", entry, "want letters, digits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := Load(file(t, tt.file, tt.text)); err == nil || !strings.Contains(err.Error(), tt.err) {
+			if _, err := Load(t.Context(), file(t, tt.file, tt.text)); err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error is %v, want it to say %q", err, tt.err)
 			}
 		})
 	}
 	t.Run("no file", func(t *testing.T) {
-		if _, err := Load("nowhere.S"); !os.IsNotExist(err) {
+		if _, err := Load(t.Context(), "nowhere.S"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("error is %v", err)
 		}
 	})
 	t.Run("no as", func(t *testing.T) {
 		path := file(t, "x.S", entry)
 		t.Setenv("PATH", "")
-		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "install binutils") {
+		if _, err := Load(t.Context(), path); err == nil || !strings.Contains(err.Error(), "install binutils") {
 			t.Errorf("error is %v", err)
 		}
 	})
 	t.Run("a symbol that nobody has", func(t *testing.T) {
-		n, err := Load(file(t, "x.S", "entry_SYSCALL_64:\n\tnop\n\tjmp no_such_place\n"))
+		n, err := Load(t.Context(), file(t, "x.S", "entry_SYSCALL_64:\n\tnop\n\tjmp no_such_place\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := gen.Build(gen.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:3: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// TestEndless: a file that has no end, or that makes as have none, is refused.
+func TestEndless(t *testing.T) {
+	need.Tool(t, "as")
+	for _, tt := range []struct{ name, text, err string }{
+		{"include", ".include \"/dev/zero\"", "as was ended"},
+		{"incbin", ".incbin \"/dev/zero\"", "unable to include"},
+		{"space", ".space 0x7fffffff", "as was ended"},
+		{"rept", ".rept 0x7fffffff\nnop\n.endr", "as was ended"},
+		{"messages", ".rept 100000\n.warning \"again and again\"\n.endr", "as was ended"},
+		{"while", ".macro again\nnop\nagain\n.endm\nagain", "macros nested too deeply"},
+		{"long", strings.Repeat("\tnop\n", 1<<18), "is too long: it has more than 1 MiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(t.Context(), file(t, "x.S", "entry_SYSCALL_64:\n"+tt.text+"\n"))
+			if err == nil || !strings.Contains(err.Error(), tt.err) || len(err.Error()) > 2000 {
+				t.Errorf("error is %.2000v, want it to say %q", err, tt.err)
+			}
+		})
+	}
+	t.Run("devices and pipes", func(t *testing.T) {
+		dir := t.TempDir()
+		device, pipe := filepath.Join(dir, "device.S"), filepath.Join(dir, "pipe.S")
+		if err := errors.Join(os.Symlink("/dev/zero", device), syscall.Mkfifo(pipe, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{device, pipe} {
+			if _, err := Load(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+				t.Errorf("%s: error is %v", path, err)
+			}
+		}
+	})
+	t.Run("a pipe that is included", func(t *testing.T) {
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // until as has it open
+			cancel()
+			if err == nil {
+				f.Close()
+			}
+		}()
+		if _, err := Load(ctx, file(t, "x.S", "entry_SYSCALL_64:\n.include \""+pipe+"\"\n")); err != context.Canceled {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -191,7 +245,7 @@ func TestNoTemporaryFolder(t *testing.T) {
 	need.Tool(t, "as")
 	file := filepath.Join("testdata", "fence.S")
 	t.Setenv("XDG_CACHE_HOME", file)
-	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "set XDG_CACHE_HOME") {
+	if _, err := Load(t.Context(), file); err == nil || !strings.Contains(err.Error(), "set XDG_CACHE_HOME") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -224,7 +278,7 @@ func TestBases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n, err := Load(file(t, "copy.S", source))
+			n, err := Load(t.Context(), file(t, "copy.S", source))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,93 @@
+package bounded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits are what a program may take; 0 is no limit.
+type Limits struct {
+	CPU    time.Duration // of processor time, by whole seconds
+	Memory int64         // bytes of its address space
+	File   int64         // bytes of a file that it writes
+	Output int64         // bytes that it prints, on both streams together
+}
+
+// afterKill is the time for what the program started to let go of its output.
+const afterKill = time.Second
+
+// Output runs the program within its limits and returns what it printed on
+// standard output and, with it, standard error. It is killed when ctx is done,
+// when it prints too much, and when this process dies.
+func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	out := &Buffer{Most: l.Output}
+	cmd := exec.CommandContext(ctx, name, args...)
+	w := &stopper{out, stop}
+	cmd.Stdout, cmd.Stderr = w, w // one writer: the lines keep their order
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = afterKill
+	// The death signal comes when the thread ends that started the program.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for _, limit := range []struct {
+		resource int
+		most     uint64
+	}{{unix.RLIMIT_CPU, uint64(l.CPU / time.Second)}, {unix.RLIMIT_AS, uint64(l.Memory)}, {unix.RLIMIT_FSIZE, uint64(l.File)}} {
+		if limit.most == 0 {
+			continue
+		}
+		// One that has ended already needs none.
+		err := unix.Prlimit(cmd.Process.Pid, limit.resource, &unix.Rlimit{Cur: limit.most, Max: limit.most}, nil)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			stop(fmt.Errorf("limits of %s: %w", name, err))
+		}
+	}
+	err := cmd.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return out.Bytes(), err
+}
+
+// Buffer is a buffer that refuses more than Most bytes (0: takes all) with
+// ErrTooLong.
+type Buffer struct {
+	bytes.Buffer
+	Most int64
+}
+
+func (b *Buffer) Write(p []byte) (int, error) {
+	if room := b.Most - int64(b.Len()); b.Most > 0 && int64(len(p)) > room {
+		b.Buffer.Write(p[:room])
+		return int(room), fmt.Errorf("the output is %w: it has more than %d KiB", ErrTooLong, b.Most>>10)
+	}
+	return b.Buffer.Write(p)
+}
+
+// stopper tells of a writer that failed.
+type stopper struct {
+	io.Writer
+	stop func(error)
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil {
+		s.stop(err)
+	}
+	return n, err
+}
