@@ -84,7 +84,7 @@ func protect(b []byte, exec bool) error {
 // placed are the addresses of one placement.
 type placed struct {
 	user, kernel, none, dose uint64
-	stubs                    []uint64
+	stubs, rungs             []uint64
 	numbers                  map[string][]uint64 // system call numbers by handler, for each stream
 	perCPU                   uint64
 	userSP                   uint64
@@ -112,6 +112,10 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	off := anywhere(&j.Kernel)
 	p.kernel = putAt(&j.Kernel, off)
 	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
+	off = anywhere(&j.Rungs[0])
+	for i := range j.Rungs {
+		p.rungs = append(p.rungs, putAt(&j.Rungs[i], off))
+	}
 	for i := range j.Streams {
 		c := &j.Streams[i].chunk
 		p.stubs = append(p.stubs, putAt(c, anywhere(c)))

@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/gen/asm"
@@ -56,8 +58,7 @@ func child(in io.Reader, out *json.Encoder) error {
 	if err != nil {
 		return err
 	}
-	end := time.Now().Add(j.Budget)
-	for first := true; first || time.Now().Before(end); first = false {
+	for first := true; first || cpuTime() < j.Budget; first = false {
 		p, err := s.arena.place(s.rng, &j)
 		if err != nil {
 			return err
@@ -81,6 +82,19 @@ func child(in io.Reader, out *json.Encoder) error {
 	return nil
 }
 
+// clockThreadCPUTime is CLOCK_THREAD_CPUTIME_ID (clock_gettime(2)).
+const clockThreadCPUTime = 3
+
+// cpuTime is what this thread has had of the CPU: on a busy machine a run takes
+// longer, but is as good.
+func cpuTime() time.Duration {
+	var now syscall.Timespec
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockThreadCPUTime, uintptr(unsafe.Pointer(&now)), 0); errno != 0 {
+		panic(fmt.Sprintf("replay: clock_gettime: %v", errno)) // every Linux has this clock
+	}
+	return time.Duration(now.Nano())
+}
+
 // sampler is the child's state.
 type sampler struct {
 	job   *job
@@ -88,7 +102,9 @@ type sampler struct {
 	rng   *rand.Rand
 	setGS gsBase
 	at    *placed
-	order []int32
+	// order is that of the samples of a placement, without and with the ladders.
+	order   [2][]int32
+	sampled int // placements
 	// seen are the values of TSC_AUX that were met, models what CPUID said then.
 	seen   map[uint64]bool
 	models []string
@@ -97,7 +113,7 @@ type sampler struct {
 func newSampler(j *job) (*sampler, error) {
 	s := &sampler{job: j, rng: rand.New(rand.NewPCG(j.Seed, uint64(j.Process))), seen: map[uint64]bool{}}
 	var err error
-	if s.arena, err = newArena(len(j.Streams)+4, j.Probe); err != nil {
+	if s.arena, err = newArena(len(j.Streams)+len(j.Rungs)+4, j.Probe); err != nil {
 		return nil, err
 	}
 	if err := pin(); err != nil {
@@ -132,10 +148,14 @@ func (s *sampler) begin(p *placed) error {
 // call prepares the samples of a cell and stream.
 func (s *sampler) call(c *cell, stream int) userCall {
 	p, j := s.at, s.job
+	user, defs := p.user, j.User.Defs
+	if c.Rung > 0 {
+		user, defs = p.rungs[c.Rung-1], j.Rungs[c.Rung-1].Defs
+	}
 	ctx := userCall{
 		sp:     p.userSP,
-		loop:   p.user + uint64(j.User.Defs[c.Loop]),
-		back:   p.user + uint64(j.User.Defs[c.Loop+".back"]),
+		loop:   user + uint64(defs[c.Loop]),
+		back:   user + uint64(defs[c.Loop+".back"]),
 		number: p.numbers[c.Handler][stream],
 		entry:  p.stubs[stream] + uint64(j.Streams[stream].Defs["entry_SYSCALL_64"]),
 		warm:   c.Warm,
@@ -293,6 +313,10 @@ const (
 	chainTrips   = 500
 )
 
+// ladderEvery is how many placements there are to one with the ladders, which
+// take as long as two variants.
+const ladderEvery = 4
+
 // What the order of samples holds beside cells and streams.
 const (
 	orderProbe = -1
@@ -303,23 +327,32 @@ const (
 func (s *sampler) sample() (*placement, error) {
 	j := s.job
 	n := len(j.Streams)
-	if s.order == nil {
+	if s.order[0] == nil {
+		s.order[0] = append(s.order[0], slices.Repeat([]int32{orderProbe}, probeSamples)...)
+		s.order[0] = append(s.order[0], slices.Repeat([]int32{orderChain}, chainSamples)...)
+		var rungs []int32
 		for i, c := range j.Cells {
+			to := &s.order[0]
+			if c.Rung > 0 {
+				to = &rungs
+			}
 			for _, stream := range c.Streams {
-				for range c.Samples {
-					s.order = append(s.order, int32(i*n+stream))
-				}
+				*to = append(*to, slices.Repeat([]int32{int32(i*n + stream)}, c.Samples)...)
 			}
 		}
-		s.order = append(s.order, slices.Repeat([]int32{orderProbe}, probeSamples)...)
-		s.order = append(s.order, slices.Repeat([]int32{orderChain}, chainSamples)...)
+		s.order[1] = slices.Concat(s.order[0], rungs)
 	}
-	s.rng.Shuffle(len(s.order), func(i, k int) { s.order[i], s.order[k] = s.order[k], s.order[i] })
+	order := s.order[0]
+	if s.sampled%ladderEvery == 0 {
+		order = s.order[1]
+	}
+	s.sampled++
+	s.rng.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
 	all := make([]series, len(j.Cells)*n)
 	var probe, chain series
 	probeCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["probe"]), warm: 4, trips: probeTrips}
 	chainCtx := userCall{sp: s.ownSP(), loop: addrOf(s.arena.probe) + uint64(j.Probe.Defs["chain"]), warm: 4, trips: chainTrips}
-	for _, o := range s.order {
+	for _, o := range order {
 		switch o {
 		case orderProbe:
 			s.enter(&probeCtx)
@@ -336,7 +369,7 @@ func (s *sampler) sample() (*placement, error) {
 			all[o].add(&ctx, ctx.trips*c.calls())
 		}
 	}
-	m := &placement{Samples: len(s.order), Models: s.models}
+	m := &placement{Samples: len(order), Models: s.models}
 	for _, x := range append(slices.Clone(all), probe, chain) {
 		if taken := len(x.ticks) + x.moved; taken > 0 {
 			m.Moved += x.moved

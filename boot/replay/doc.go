@@ -61,4 +61,17 @@
 // offset. So is code that does not return: what bounds it is a number of
 // instructions (see fault.go), not a clock. A child goes when its parent does,
 // however that ends.
+//
+// # What a figure is made of
+//
+// Behind a fence a call takes whole cycles, and a CPU may round them so that one
+// instruction more costs as much as six: seen on a Zen 5, where each of six
+// changes of a path read +1.0 ±0.0. On such a CPU a difference says on which side
+// of a step two paths are, and neither what their instructions cost nor what
+// another form of the call would read. So every run measures ladders too: what 1,
+// 2, 3 and 6 instructions more read as in each form, of kinds that need nothing
+// but their slots, that store, and that the result waits for. A difference that
+// several rungs of one ladder read the same as is printed as a step, with those
+// rungs and with what the other forms say. Where the ladders climb,
+// nothing is said.
 package replay

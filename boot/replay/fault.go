@@ -109,10 +109,7 @@ func catchFaults() error {
 // startTicks makes the kernel send this thread a signal for each tick of its CPU
 // time (timer_create(2), struct sigevent in asm-generic/siginfo.h).
 func startTicks() error {
-	const (
-		clockThreadCPUTime = 3
-		sigevThreadID      = 4
-	)
+	const sigevThreadID = 4
 	var act sigaction
 	if err := rtSigaction(syscall.SIGVTALRM, nil, &act); err != nil {
 		return fmt.Errorf("reading the handler of %v: %w", syscall.SIGVTALRM, err)

@@ -44,15 +44,15 @@ const (
 
 // userLoop makes RBX calls. Its state lies in registers that every call keeps:
 // R12 the address of the label back, R13 the number of the call, R14 the entry,
-// R15 RFLAGS.
-func userLoop(name string, fence Block) Func {
+// R15 RFLAGS. enter jumps to the entry.
+func userLoop(name string, fence, enter Block) Func {
 	return FUNC(name, "makes RBX system calls.",
 		LABEL("again"),
 		MOVQ(R13, RAX),
 		MOVQ(R12, RCX).C("SYSCALL: RIP"),
 		MOVQ(R15, R11).C("SYSCALL: RFLAGS"),
 		fence,
-		JMP(R14),
+		enter,
 		LABEL("back"),
 		fence,
 		DECQ(RBX),
@@ -61,11 +61,14 @@ func userLoop(name string, fence Block) Func {
 	)
 }
 
-func userProgram() Program {
+// userProgram is the user's loops, which go straight to the entry.
+func userProgram() Program { return userLoops(JMP(R14)) }
+
+func userLoops(enter ...Item) Program {
 	return Program{Funcs: []Func{
-		userLoop(loopN, nil),
-		userLoop(loopSR, Block{LFENCE()}),
-		userLoop(loopD, Block{MFENCE()}),
+		userLoop(loopN, nil, enter),
+		userLoop(loopSR, Block{LFENCE()}, enter),
+		userLoop(loopD, Block{MFENCE()}, enter),
 	}}
 }
 

@@ -13,6 +13,7 @@ type job struct {
 	Kernel  chunk
 	Dose    chunk // Kernel, but for the handler with work
 	Probe   chunk
+	Rungs   []chunk // User with instructions of a ladder; the first has none
 	Cells   []cell
 	Seed    uint64
 	Process int // which of the run's processes this is, from 0
@@ -49,6 +50,7 @@ type cell struct {
 	Warm     uint64 // rounds before the timed ones
 	Trips    uint64 // timed rounds
 	Samples  int
+	Rung     int // not 0: of the ladders, Loop is that of Rungs[Rung-1]
 	// Switch: each round is one of every thread, which switch to each other.
 	Switch bool
 	// Apart shifts threads and stacks so that Thread.UserSP begins a cache line

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -24,8 +25,8 @@ import (
 type Config struct {
 	// Variants are measured against the first of them.
 	Variants []stubs.Named
-	// Budget is the time for sampling, at least one placement in each process; 0:
-	// DefaultBudget.
+	// Budget is the CPU's time for sampling, at least one placement in each
+	// process; 0: DefaultBudget.
 	Budget time.Duration
 	// Processes sample one after the other, each with pages of its own, for what
 	// these make of the figures belongs into the interval; 0: DefaultProcesses.
@@ -40,8 +41,8 @@ type Config struct {
 	readCPU func() (CPU, error)
 }
 
-// DefaultBudget resolves 0.3 cycle between two variants on a quiet machine with
-// time to spare.
+// DefaultBudget resolves 0.3 cycle between two variants with time to spare, where
+// the core is not shared.
 const DefaultBudget = 15 * time.Second
 
 // DefaultProcesses are enough for an interval that is little wider than that of
@@ -62,6 +63,8 @@ const (
 
 	opNone = "dose, none"
 	opDose = "dose, one"
+
+	opLadder = "ladder"
 )
 
 // Title is an operation in words.
@@ -128,6 +131,7 @@ type run struct {
 	job        job
 	stubs      []*stub // by stream
 	promises   []promise
+	rungs      []Rung // without their form and estimate
 	placements []*placement
 	// excluded are the variants that cannot be replayed, and why.
 	excluded map[int]string
@@ -167,8 +171,25 @@ func prepare(c Config) (*run, error) {
 			return nil, err
 		}
 	}
+	if err := r.addRung(Rung{}, ladders[0].rung(0)); err != nil {
+		return nil, err
+	}
+	for _, l := range ladders {
+		for _, n := range more {
+			if err := r.addRung(Rung{Kind: l.kind, More: n}, l.rung(n)); err != nil {
+				return nil, err
+			}
+		}
+	}
 	r.plan()
 	return r, nil
+}
+
+// addRung adds a rung of a ladder; the first has none of its instructions.
+func (r *run) addRung(of Rung, p asm.Program) error {
+	c, err := chunkOf(p)
+	r.rungs, r.job.Rungs = append(r.rungs, of), append(r.job.Rungs, c)
+	return err
 }
 
 func (r *run) add(name string, s *stub, p promise) {
@@ -211,6 +232,15 @@ func (r *run) plan() {
 		{Op: OpSwitchSP, Form: "SR0", Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
 		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+	}
+	for _, c := range r.job.Cells[:len(r.job.Cells):len(r.job.Cells)] {
+		if c.Op != OpNull {
+			continue
+		}
+		for i := range r.job.Rungs {
+			c.Op, c.Rung, c.Streams, c.Samples = opLadder, i+1, []int{0}, 20
+			r.job.Cells = append(r.job.Cells, c)
+		}
 	}
 	if r.config.tamper != nil {
 		r.config.tamper(&r.job)

@@ -55,10 +55,10 @@ func all(t testing.TB) []stubs.Named {
 			list = append(list, p.Named)
 		}
 	}
-	return append(list, named(t, append(more, "bare")...)...)
+	return append(list, named(t, append(axes, "bare")...)...)
 }
 
-var more = []string{
+var axes = []string{
 	"sp=frame,flags=flags,top=eager,build=push,regs=full,exit=iret,irq=off,work=test",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=full,exit=opportunistic,irq=frame",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=room,exit=iret,irq=frame",
@@ -199,8 +199,8 @@ func quiet(t *testing.T, res *Result, err error) {
 // TestRun goes all the way on this CPU. What the figures are is not asserted:
 // that is the machine's.
 func TestRun(t *testing.T) {
-	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, more[0])[0])
-	res, err := Run(context.Background(), Config{Variants: list, Budget: 3 * time.Second})
+	list := append(named(t, "linux-4.1"), edited(t, "delayed", LFENCE(), LFENCE()), named(t, axes[0])[0])
+	res, err := Run(context.Background(), Config{Variants: list, Budget: 2 * time.Second})
 	quiet(t, res, err)
 	for _, c := range res.Cells {
 		for i, f := range c.Figures {
@@ -272,7 +272,7 @@ func TestExcluded(t *testing.T) {
 func TestBiasRefused(t *testing.T) {
 	list := append(named(t, "linux-3.19"), edited(t, "delayed", LFENCE(), LFENCE()))
 	_, err := Run(context.Background(), Config{
-		Variants: list, Budget: 2 * time.Second,
+		Variants: list, Budget: time.Second,
 		tamper: func(j *job) { trim(j); j.Streams[2].chunk = j.Streams[1].chunk },
 	})
 	var noisy *NoiseError

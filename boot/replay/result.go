@@ -37,6 +37,8 @@ type Result struct {
 	ProbeFloor float64   `json:"probe_floor"`
 	Controls   []Control `json:"controls"`
 	Cells      []Cell    `json:"cells"`
+	// Ladder is what instructions more read as, for each form of the null call.
+	Ladder []Rung `json:"ladder"`
 	// Replaced is what did not run as the build made it, of all variants.
 	Replaced []Replacement `json:"-"`
 }
@@ -82,6 +84,9 @@ type Figure struct {
 	// none: Why tells the reason.
 	Difference *stats.Estimate `json:"difference,omitempty"`
 	Why        string          `json:"why,omitempty"`
+	// ReadAs is what reads the same as the difference in this form: where it is
+	// not empty, the difference is one of steps and no cost of instructions.
+	ReadAs []Plateau `json:"read_as,omitempty"`
 }
 
 // Resolution is what a control of the headline form may be off, in cycles, and
@@ -106,10 +111,54 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 		res.Variants = append(res.Variants, n.Name)
 		res.Replaced = append(res.Replaced, r.stubs[i].replacements...)
 	}
-	const unit = chainStep * chainLength // cycles of a round of the chain
+	a := &analysis{run: r, rng: rand.New(rand.NewPCG(r.config.Seed, 1)), draws: map[int]*stats.Draws{}}
+	if err := a.choose(res); err != nil {
+		return res, err
+	}
+	for i, c := range r.job.Cells {
+		switch c.Op {
+		case opNone:
+		case opLadder:
+			if rung, ok := a.rung(i); ok {
+				res.Ladder = append(res.Ladder, rung)
+			}
+		case opDose:
+			none := a.cycles(r.cell(opNone, c.Form), r.controlNone())
+			res.Controls = append(res.Controls, Control{"+1 cycle", OpNull, c.Form, 1, a.difference(none, a.cycles(i, r.controlDose()))})
+		default:
+			control := Control{"A/A", c.Op, c.Form, 0, a.difference(a.cycles(i, 0), a.cycles(i, r.controlAA()))}
+			res.Controls = append(res.Controls, control)
+			res.Cells = append(res.Cells, a.figures(i, control))
+		}
+	}
+	for _, c := range res.Cells {
+		for i, f := range c.Figures {
+			if c.Op == OpNull && f.Difference != nil {
+				c.Figures[i].ReadAs = plateaus(c.Form, *f.Difference, res.Ladder)
+			}
+		}
+	}
+	return res, res.judge()
+}
+
+// analysis is what the figures of a result are made from.
+type analysis struct {
+	*run
+	kept    []*placement
+	process []int // of each
+	rng     *rand.Rand
+	draws   map[int]*stats.Draws // by the number of placements
+}
+
+// unit is the cycles of a round of the chain.
+const unit = chainStep * chainLength
+
+// choose keeps the placements that nothing disturbed, and writes down how many
+// there are.
+func (a *analysis) choose(res *Result) error {
 	var still []*placement
 	var probes, chains []float64
-	for _, p := range r.placements {
+	for _, p := range a.placements {
 		res.Moved.Samples += p.Moved
 		res.Moved.Of += p.Samples
 		if p.Lost > maxLost {
@@ -120,57 +169,76 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 		probes = append(probes, p.Probe/p.Chain*unit)
 	}
 	keep := stats.Gate(probes, gateTolerance)
-	var kept []*placement
 	for i, p := range still {
 		if keep[i] {
-			kept = append(kept, p)
-			chains = append(chains, p.Chain)
-			res.Process = append(res.Process, p.process)
+			a.kept, a.process, chains = append(a.kept, p), append(a.process, p.process), append(chains, p.Chain)
 		}
 	}
-	res.Placements, res.Dropped = len(kept), len(still)-len(kept)
-	processes, want := len(slices.Compact(slices.Clone(res.Process))), min(res.Processes, stats.MinProcesses)
-	if len(kept) < stats.MinPlacements || processes < want {
-		return res, &NoiseError{fmt.Sprintf("%d of %d placements in %d of %d processes are left, want %d in %d at least: %s",
-			len(kept), len(r.placements), processes, res.Processes, stats.MinPlacements, want, res.disturbed())}
+	res.Placements, res.Dropped, res.Process = len(a.kept), len(still)-len(a.kept), a.process
+	processes, want := len(slices.Compact(slices.Clone(a.process))), min(res.Processes, stats.MinProcesses)
+	if len(a.kept) < stats.MinPlacements || processes < want {
+		return &NoiseError{fmt.Sprintf("%d of %d placements in %d of %d processes are left, want %d in %d at least: %s",
+			len(a.kept), len(a.placements), processes, res.Processes, stats.MinPlacements, want, res.disturbed())}
 	}
 	res.CyclesPerTick = unit / stats.Quantile(chains, 0.5)
 	res.ProbeFloor = stats.Quantile(probes, 0)
+	return nil
+}
 
-	cycles := func(cell, stream int) []float64 {
-		values := make([]float64, len(kept))
-		for i, p := range kept {
-			values[i] = p.Ticks[cell][stream] / p.Chain * unit
-		}
-		return values
+// cycles are those of a stream in a cell, by placement.
+func (a *analysis) cycles(cell, stream int) []float64 {
+	values := make([]float64, len(a.kept))
+	for i, p := range a.kept {
+		values[i] = p.cycles(cell, stream)
 	}
-	rng := rand.New(rand.NewPCG(r.config.Seed, 1))
-	draws, err := stats.NewDraws(rng, len(kept))
+	return values
+}
+
+func (p *placement) cycles(cell, stream int) float64 { return p.Ticks[cell][stream] / p.Chain * unit }
+
+// difference is that of two figures of all placements that are kept.
+func (a *analysis) difference(from, to []float64) stats.Estimate {
+	e, err := a.estimate(stats.Paired(from, to), a.process)
 	if err != nil {
-		return nil, err // there are enough placements
+		panic(err) // choose has looked that there are enough
 	}
-	estimate := func(a, b []float64) stats.Estimate { return draws.EstimateOf(stats.Paired(a, b), res.Process) }
-	for i, c := range r.job.Cells {
-		switch c.Op {
-		case opNone:
-			continue
-		case opDose:
-			none := cycles(r.cell(opNone, c.Form), r.controlNone())
-			res.Controls = append(res.Controls, Control{"+1 cycle", OpNull, c.Form, 1, estimate(none, cycles(i, r.controlDose()))})
-			continue
+	return e
+}
+
+// estimate estimates the mean of a value for each placement.
+func (a *analysis) estimate(values []float64, process []int) (stats.Estimate, error) {
+	n := len(values)
+	if a.draws[n] == nil {
+		var err error
+		if a.draws[n], err = stats.NewDraws(a.rng, n); err != nil {
+			return stats.Estimate{}, err
 		}
-		base := cycles(i, 0)
-		control := Control{"A/A", c.Op, c.Form, 0, estimate(base, cycles(i, r.controlAA()))}
-		res.Controls = append(res.Controls, control)
-		res.Cells = append(res.Cells, r.figures(c, base, control, func(v int) []float64 { return cycles(i, v) }, estimate))
 	}
-	return res, res.judge()
+	return a.draws[n].EstimateOf(values, process), nil
+}
+
+// rung is that of a cell, from the placements that have ladders; ok is unset for
+// the rung without an instruction and where these are too few.
+func (a *analysis) rung(cell int) (r Rung, ok bool) {
+	c := a.job.Cells[cell]
+	none := cell - c.Rung + 1
+	var differences []float64
+	var process []int
+	for i, p := range a.kept {
+		if p.Ticks[cell][0] > 0 {
+			differences, process = append(differences, p.cycles(cell, 0)-p.cycles(none, 0)), append(process, a.process[i])
+		}
+	}
+	e, err := a.estimate(differences, process)
+	r = a.rungs[c.Rung-1]
+	r.Form, r.Estimate = c.Form, e
+	return r, err == nil && cell != none
 }
 
 // hash is that of all code and of what is done with it.
 func (j *job) hash() string {
 	h := sha256.New()
-	for _, c := range []chunk{j.User, j.Kernel, j.Dose, j.Probe} {
+	for _, c := range append([]chunk{j.User, j.Kernel, j.Dose, j.Probe}, j.Rungs...) {
 		h.Write(c.Code)
 	}
 	for _, s := range j.Streams {
@@ -190,13 +258,14 @@ func (r *run) cell(op, form string) int {
 }
 
 // figures makes the cell of a result.
-func (r *run) figures(c cell, base []float64, control Control, cycles func(int) []float64, estimate func(a, b []float64) stats.Estimate) Cell {
+func (a *analysis) figures(cell int, control Control) Cell {
+	c, base := a.job.Cells[cell], a.cycles(cell, 0)
 	out := Cell{Op: c.Op, Form: c.Form}
 	if e := control.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(Resolution, 0.01*stats.Mean(base)) {
 		out.Noisy = "A/A was " + signed(e)
 	}
-	for v, n := range r.config.Variants {
-		f := Figure{Variant: n.Name, Why: r.excluded[v]}
+	for v, n := range a.config.Variants {
+		f := Figure{Variant: n.Name, Why: a.excluded[v]}
 		if f.Why != "" {
 			out.Figures = append(out.Figures, f)
 			continue
@@ -206,14 +275,14 @@ func (r *run) figures(c cell, base []float64, control Control, cycles func(int) 
 			out.Figures = append(out.Figures, f)
 			continue
 		}
-		f.Cycles = cycles(v)
+		f.Cycles = a.cycles(cell, v)
 		f.Mean = stats.Mean(f.Cycles)
 		switch {
 		case v == 0:
-		case iret(n) != iret(r.config.Variants[0]):
+		case iret(n) != iret(a.config.Variants[0]):
 			f.Why = "SYSRET is not run, so its cost cannot be compared with that of IRETQ"
 		default:
-			e := estimate(base, f.Cycles)
+			e := a.difference(base, f.Cycles)
 			f.Difference = &e
 		}
 		out.Figures = append(out.Figures, f)
@@ -238,15 +307,40 @@ func (res *Result) judge() error {
 
 func signed(e stats.Estimate) string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean, e.Half()) }
 
-// Verdict says in words what a difference means.
-func Verdict(e stats.Estimate) string {
+// Verdict says in words what the difference of a figure of the headline means.
+func (res *Result) Verdict(f Figure) string {
+	e, same := *f.Difference, readAs(f.ReadAs)
 	switch {
+	case !e.Seen() && same != "":
+		return fmt.Sprintf("no difference seen (±%.1f cycles), but %s more read the same in this form%s", e.AtMost(), same, res.otherForms(f.Variant))
 	case !e.Seen():
 		return fmt.Sprintf("no difference seen (±%.1f cycles)", e.AtMost())
+	case same != "":
+		return fmt.Sprintf("a step of the fence, %+.1f cycles: %s more read the same here%s", e.Mean, same, res.otherForms(f.Variant))
 	case math.Abs(e.Mean) < 1:
 		return signed(e) + " cycles on average, less than what alignment does (±1)"
 	}
 	return signed(e) + " cycles"
+}
+
+// otherForms is the range of a variant's differences in the other forms of the
+// null call.
+func (res *Result) otherForms(variant string) string {
+	var means []float64
+	for _, c := range res.Cells {
+		if c.Op != OpNull || c.Form == HeadlineForm || c.Noisy != "" {
+			continue
+		}
+		for _, f := range c.Figures {
+			if f.Variant == variant && f.Difference != nil {
+				means = append(means, f.Difference.Mean)
+			}
+		}
+	}
+	if len(means) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; other forms %+.1f to %+.1f", slices.Min(means), slices.Max(means))
 }
 
 // Notes is what a reader of the figures must know.

@@ -17,7 +17,7 @@ import (
 // difference cycles more than the first, the controls what they are said to.
 func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *run {
 	t.Helper()
-	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", more[0]), Processes: 5, Seed: 7})
+	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		dropped                     int
 		want                        string // "" accepted
 	}{
-		{name: "good", difference: 2, dose: 1, noise: 1},
+		{name: "good", difference: 2, dose: 1, noise: 0.5},
 		{name: "A/A biased", difference: 2, aa: 1, dose: 1, noise: 0.1, want: "A/A was +"},
 		{name: "A/A biased the other way", aa: -0.6, dose: 1, noise: 0.5, want: "A/A was -0."},
 		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
@@ -131,16 +131,27 @@ func TestMoved(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
+	none := []Plateau{{"instruction", 0, 6}}
+	step := []Plateau{{"instruction", 1, 6}, {"store", 1, 3}}
 	for _, tt := range []struct {
 		estimate stats.Estimate
+		readAs   []Plateau
 		want     string
 	}{
-		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, "no difference seen (±0.2 cycles)"},
-		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, "no difference seen (±0.1 cycles)"},
-		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
-		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, "-3.14 ±0.20 cycles"},
+		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, nil, "no difference seen (±0.2 cycles)"},
+		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, nil, "no difference seen (±0.1 cycles)"},
+		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, none, "no difference seen (±0.1 cycles), but 0 to 6 instructions more read the same in this form; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.99, Low: 0.99, High: 0.99}, step, "a step of the fence, +1.0 cycles: 1 to 6 instructions or 1 to 3 stores more read the same here; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, nil, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
+		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, nil, "-3.14 ±0.20 cycles"},
 	} {
-		if got := Verdict(tt.estimate); got != tt.want {
+		other := func(form string, mean float64) Cell {
+			return Cell{Op: OpNull, Form: form, Figures: []Figure{{Variant: "base"}, {Variant: "v", Difference: &stats.Estimate{Mean: mean}}}}
+		}
+		noisy := other("D0", -9)
+		noisy.Noisy = "A/A"
+		res := &Result{Cells: []Cell{other(HeadlineForm, 7), other("SR0", -0.3), other("N0", 2.9), noisy}}
+		if got := res.Verdict(Figure{Variant: "v", Difference: &tt.estimate, ReadAs: tt.readAs}); got != tt.want {
 			t.Errorf("verdict is %q, want %q", got, tt.want)
 		}
 	}

@@ -29,6 +29,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	var m machineFlags
 	m.register(fs)
 	fs.Lookup("engine").Usage = "`E`: icount, kvm, bochs, auto (kvm where it is real, else icount), replay (the paths' code in ring 3 of this CPU, no machine), or static (counts of what is in the code)"
+	fs.Lookup("v").Usage += "; replay: what the differences are made of, by placements, and what 1, 2, 3 and 6 instructions more read as"
 	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
 	var from []string
 	fs.Func("from", "measure no more: `file` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
@@ -76,7 +77,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		return 0, compareCounted(e.stdout, list, said, *format)
 	}
 	if m.engine == engineReplay {
-		return compareReplayed(ctx, e, k, list, said, *format)
+		return compareReplayed(ctx, e, k, list, said, *format, m.verbose)
 	}
 	c := comparison{names: namesOf(list), proofs: said}
 	if !slices.Contains(c.names, floor) {

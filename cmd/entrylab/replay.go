@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/replay"
+	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -17,7 +18,7 @@ import (
 const engineReplay = "replay"
 
 // compareReplayed compares variants by replaying their code on this CPU.
-func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named, said proofs, format string) (int, error) {
+func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named, said proofs, format string, verbose bool) (int, error) {
 	p := newProgress(e.stderr)
 	defer p.done()
 	res, err := replay.Run(ctx, replay.Config{Variants: list, Progress: p.step})
@@ -53,23 +54,23 @@ func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named,
 	case "bench":
 		return 0, benchReplayed(e.stdout, res)
 	}
-	return 0, printReplayed(e.stdout, res)
+	return 0, printReplayed(e.stdout, res, verbose)
 }
 
 // printReplayed prints the headline, the controls, every cell and what must be
 // known of it all.
-func printReplayed(w io.Writer, res *replay.Result) error {
+func printReplayed(w io.Writer, res *replay.Result, verbose bool) error {
 	fmt.Fprintf(w, "engine %s, on %v, %d placements\n\n", engineReplay, res.CPU, res.Placements)
 	base := res.Variants[0]
 	for _, f := range res.Headline() {
 		if f.Difference != nil {
-			fmt.Fprintf(w, "%s against %s, null call: %s\n", f.Variant, base, replay.Verdict(*f.Difference))
+			fmt.Fprintf(w, "%s against %s, null call: %s\n", f.Variant, base, res.Verdict(f))
 		} else if f.Why != "" {
 			fmt.Fprintf(w, "%s against %s, null call: not compared (%s)\n", f.Variant, base, f.Why)
 		}
 	}
 	fmt.Fprintf(w, "\ncore cycles: %s as replayed, then differences from it, 95 %% intervals\n\n", base)
-	rows := [][]string{append([]string{"", "form"}, res.Variants...)}
+	rows, stepped := [][]string{append([]string{"", "form"}, res.Variants...)}, false
 	for _, c := range res.Cells {
 		row := []string{replay.Title(c.Op), c.Form}
 		for i, f := range c.Figures {
@@ -82,6 +83,9 @@ func printReplayed(w io.Writer, res *replay.Result) error {
 				row = append(row, "too noisy ("+c.Noisy+")")
 			case !f.Difference.Seen():
 				row = append(row, fmt.Sprintf("none seen (±%.1f)", f.Difference.AtMost()))
+			case len(f.ReadAs) > 0:
+				stepped = true
+				row = append(row, fmt.Sprintf("step %+.1f", f.Difference.Mean))
 			default:
 				row = append(row, fmt.Sprintf("%+.2f ±%.2f", f.Difference.Mean, f.Difference.Half()))
 			}
@@ -91,7 +95,15 @@ func printReplayed(w io.Writer, res *replay.Result) error {
 	if err := writeTable(w, rows); err != nil {
 		return err
 	}
+	if stepped {
+		fmt.Fprintln(w, "\nstep: several numbers of instructions more read the same in this form, so it is no cost of theirs (-v shows the ladder)")
+	}
 	fmt.Fprintln(w)
+	if verbose {
+		if err := printDetails(w, res); err != nil {
+			return err
+		}
+	}
 	if err := printControls(w, res); err != nil {
 		return err
 	}
@@ -102,6 +114,44 @@ func printReplayed(w io.Writer, res *replay.Result) error {
 		}
 	}
 	return nil
+}
+
+// printDetails prints what the differences are made of: how many placements each
+// whole number of cycles has, and what instructions more read as.
+func printDetails(w io.Writer, res *replay.Result) error {
+	rows := [][]string{{"differences by placement", "form", "variant", "placements at so many cycles (to within a quarter)"}}
+	for _, c := range res.Cells {
+		for _, f := range c.Figures {
+			if f.Difference != nil {
+				rows = append(rows, []string{replay.Title(c.Op), c.Form, f.Variant, replay.Steps(stats.Paired(c.Figures[0].Cycles, f.Cycles))})
+			}
+		}
+	}
+	if err := writeTable(w, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	head := []string{"ladder: the base's null call with so many more", "form"}
+	rows = nil
+	for _, r := range res.Ladder {
+		if len(rows) == 0 || rows[len(rows)-1][0] != r.Kind || rows[len(rows)-1][1] != r.Form {
+			rows = append(rows, []string{r.Kind, r.Form})
+		}
+		if len(rows) == 1 {
+			head = append(head, fmt.Sprint(r.More))
+		}
+		last := &rows[len(rows)-1]
+		*last = append(*last, fmt.Sprintf("%+.2f ±%.2f", r.Estimate.Mean, r.Estimate.Half()))
+	}
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(w, "ladder: too few placements")
+		return err
+	}
+	if err := writeTable(w, append([][]string{head}, rows...)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }
 
 // printControls prints what the run proves of itself.

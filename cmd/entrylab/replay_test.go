@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,7 +32,7 @@ func replayed() *replay.Result {
 
 func TestPrintReplayed(t *testing.T) {
 	var b bytes.Buffer
-	if err := printReplayed(&b, replayed()); err != nil {
+	if err := printReplayed(&b, replayed(), false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -46,6 +48,61 @@ func TestPrintReplayed(t *testing.T) {
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("does not say %q:\n%s", want, b.String())
+		}
+	}
+}
+
+// TestPrintSteps: a difference of steps is printed as one, and -v prints what it
+// is made of.
+func TestPrintSteps(t *testing.T) {
+	step := stats.Estimate{Mean: 0.99, Low: 0.99, High: 1, SD: 0.06, N: 4}
+	figures := []replay.Figure{
+		{Variant: "linux-3.19", Cycles: []float64{95, 95, 96, 95}, Mean: 95.2},
+		{Variant: "linux-3.19+a", Cycles: []float64{96, 96, 97, 95.5}, Mean: 96.1, Difference: &step, ReadAs: []replay.Plateau{{Kind: "instruction", From: 1, To: 6}}},
+	}
+	res := &replay.Result{
+		Variants: []string{"linux-3.19", "linux-3.19+a"},
+		Cells:    []replay.Cell{{Op: replay.OpNull, Form: "SR1", Figures: figures}},
+	}
+	for _, n := range []int{1, 2, 3, 6} {
+		for _, form := range []string{"SR1", "N0"} {
+			res.Ladder = append(res.Ladder, replay.Rung{Form: form, Kind: "instruction", More: n, Estimate: stats.Estimate{Mean: 1, Low: 0.9, High: 1.1}})
+		}
+	}
+	slices.SortStableFunc(res.Ladder, func(a, b replay.Rung) int { return -strings.Compare(a.Form, b.Form) })
+	for _, tt := range []struct {
+		verbose  bool
+		ladder   []replay.Rung
+		want, no []string
+	}{
+		{false, res.Ladder, []string{
+			"linux-3.19+a against linux-3.19, null call: a step of the fence, +1.0 cycles: 1 to 6 instructions more read the same here\n",
+			"null call SR1 95.2 step +1.0\n",
+			"step: several numbers of instructions more read the same in this form",
+		}, []string{"+0.99", "ladder:", "placements at so many cycles"}},
+		{true, res.Ladder, []string{
+			"null call SR1 linux-3.19+a 3 at +1, 1 between\n",
+			"ladder: the base's null call with so many more form 1 2 3 6\n",
+			"instruction SR1 +1.00 ±0.10 +1.00 ±0.10 +1.00 ±0.10 +1.00 ±0.10\n",
+			"instruction N0 +1.00",
+		}, []string{"+0.99"}},
+		{true, nil, []string{"ladder: too few placements\n"}, nil},
+	} {
+		var b bytes.Buffer
+		res.Ladder = tt.ladder
+		if err := printReplayed(&b, res, tt.verbose); err != nil {
+			t.Fatal(err)
+		}
+		text := regexp.MustCompile(` +`).ReplaceAllString(b.String(), " ")
+		for _, want := range tt.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("verbose %v: does not say %q:\n%s", tt.verbose, want, b.String())
+			}
+		}
+		for _, no := range tt.no {
+			if strings.Contains(b.String(), no) {
+				t.Errorf("verbose %v: says %q:\n%s", tt.verbose, no, b.String())
+			}
 		}
 	}
 }
