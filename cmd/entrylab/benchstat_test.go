@@ -2,39 +2,73 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/perf/benchfmt"
-	"golang.org/x/perf/benchmath"
 	"golang.org/x/perf/benchproc"
 
 	"github.com/entrylab/entrylab/boot/vm"
 )
 
-// TestBenchstat does with the benchmark format what `benchstat -col /variant`
-// does: a row for each operation, a column for each variant, and the difference
-// of their medians.
+// TestBenchstat gives what one comparison prints to benchstat: counts are exact,
+// so that it neither asks for more runs nor doubts a difference, and there are
+// columns for the variants that were asked for, no more.
 func TestBenchstat(t *testing.T) {
 	c := finished(t, vm.ICount, counted, "linux-3.19", "heukelum-v2")
-	var b bytes.Buffer
-	for range 6 { // as many runs as a difference takes to be significant
-		if err := c.bench(&b); err != nil {
-			t.Fatal(err)
+	var guest bytes.Buffer
+	if err := c.bench(&guest); err != nil {
+		t.Fatal(err)
+	}
+	status, static, stderr := played(t, "compare", "-engine", "static", "-format", "bench", "linux-3.19", "heukelum-v2")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	for _, tt := range []struct {
+		name, text string
+		filter     string
+		want       []string // regular expressions
+	}{
+		{"icount", guest.String(), ".unit:insns/op", []string{`NullCall +56\.00 ± 0% +54\.00 ± 0% +-3\.57% \(n=1\)\n`, `UnknownCall +40\.00 ± 0% +47\.00 ± 0% +\+17\.50% \(n=1\)\n`}},
+		{"static", static, ".unit:insns", []string{`Entry +\d+\.00 ± 0% +\d+\.00 ± 0% +\+[0-9.]+% \(n=1\)\n`}},
+	} {
+		out := benchstat(t, tt.text, "-filter", tt.filter, "-col", "/variant")
+		for _, want := range tt.want {
+			if !regexp.MustCompile(want).MatchString(out) {
+				t.Errorf("%s: benchstat does not say %s", tt.name, want)
+			}
+		}
+		if regexp.MustCompile(`need|samples|∞|~|bare|warning`).MatchString(out) {
+			t.Errorf("%s: benchstat wants more, or has more than was asked for", tt.name)
+		}
+		if t.Failed() {
+			t.Log(out)
 		}
 	}
-	values := columns(t, &b, "insns/op", ".name")
-	thresholds := &benchmath.DefaultThresholds
-	calls := values[".name:NullCall"]
-	from := benchmath.NewSample(calls["/variant:linux-3.19"], thresholds)
-	to := benchmath.NewSample(calls["/variant:heukelum-v2"], thresholds)
-	a, z := benchmath.AssumeNothing.Summary(from, 0.95), benchmath.AssumeNothing.Summary(to, 0.95)
-	difference := benchmath.AssumeNothing.Compare(from, to)
-	got := fmt.Sprintf("%g %g %s", a.Center, z.Center, difference.FormatDelta(a.Center, z.Center))
-	if want := "56 54 -3.57%"; got != want {
-		t.Errorf("benchstat makes %q of the null call, want %q; it has %v", got, want, values)
+	// What is not exact is not called so.
+	if out := benchstat(t, guest.String(), "-filter", ".unit:insns-median/op", "-col", "/variant"); !strings.Contains(out, "need >= 6 samples") {
+		t.Errorf("one run of a figure that is not exact is enough for benchstat:\n%s", out)
 	}
+}
+
+// benchstat is what benchstat says, its warnings included.
+func benchstat(t *testing.T, text string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bench.txt")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"tool", "benchstat"}, args, []string{file})...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("benchstat: %v\n%s", err, out)
+	}
+	return string(out)
 }
 
 // columns does with the benchmark format what benchstat does with -row row and

@@ -92,7 +92,7 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	}
 	m.engine = string(c.machine.Engine)
 	if c.machine.Engine == vm.KVM {
-		return compareBoots(ctx, e, &m, k, list, study.Boots{Machine: c.machine}, said, *format)
+		return compareBoots(ctx, e, &m, k, list, c.names, study.Boots{Machine: c.machine}, said, *format)
 	}
 	out := e.stdout
 	if *format != "text" {
@@ -357,19 +357,24 @@ func (c comparison) json(w io.Writer) error {
 }
 
 // bench prints Go's benchmark format with its configuration lines
-// (golang.org/x/perf/benchfmt), so that benchstat reads it.
+// (golang.org/x/perf/benchfmt), so that benchstat reads it: the variants that were
+// asked for. Of an exact count benchstat wants no second run.
 func (c comparison) bench(w io.Writer) error {
-	const unit = "insns/op"
+	const exact, sampled = "insns/op", "insns-median/op"
 	emulator := "qemu: " + c.qemu
 	if c.bochs != "" {
 		emulator = "bochs: " + c.bochs
 	}
 	fmt.Fprintf(w, "engine: %s\nmachine: %s\ncpu: %s\n%s\n", c.machine.Engine, c.machine.Machine, c.machine.CPU, emulator)
-	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
+	fmt.Fprintf(w, "Unit %s better=lower assume=exact\nUnit %s better=lower\n", exact, sampled)
 	for _, op := range c.operations() {
 		for _, m := range c.run.Measures {
-			if m.Op != op.Op {
+			if m.Op != op.Op || !slices.Contains(c.names, m.Variant) {
 				continue
+			}
+			unit := exact
+			if !m.Exact() {
+				unit = sampled
 			}
 			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s %d %s %s\n", op.Bench, m.Variant, m.N*m.Batches,
 				strconv.FormatFloat(m.Median, 'f', -1, 64), unit); err != nil {

@@ -19,8 +19,9 @@ import (
 
 // compareBoots verifies the variants, boots them many times where ticks are
 // cycles, and prints what they cost. The first variant is the base. Each boot is
-// kept as it ends; those that the file holds already are taken up.
-func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list []stubs.Named, b study.Boots, said proofs, format string) (int, error) {
+// kept as it ends; those that the file holds already are taken up. asked are the
+// variants that the user named.
+func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list []stubs.Named, asked []string, b study.Boots, said proofs, format string) (int, error) {
 	out := e.stdout
 	if format != "text" {
 		e.stdout = io.Discard
@@ -38,7 +39,7 @@ func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list 
 	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) && k.path != "" {
 		fmt.Fprintf(e.stderr, "entrylab: the boots stay in %s; another -o takes new ones\n", k.path)
 	}
-	status, err := printCycles(e.stdout, res, err, said, format)
+	status, err := printCycles(e.stdout, res, err, said, asked, format)
 	if format != "text" {
 		out = io.Discard
 	}
@@ -102,12 +103,12 @@ func compareConsoles(ctx context.Context, e *env, files, names []string, out, fo
 			return 0, err
 		}
 	}
-	return printCycles(e.stdout, res, err, nil, format)
+	return printCycles(e.stdout, res, err, nil, names, format)
 }
 
 // printCycles prints a result in a format. One that is refused shows alone what
 // refused it.
-func printCycles(w io.Writer, res *cycles.Result, err error, said proofs, format string) (int, error) {
+func printCycles(w io.Writer, res *cycles.Result, err error, said proofs, asked []string, format string) (int, error) {
 	if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
 		if format == "text" {
 			if err := writeProof(w, res); err != nil {
@@ -130,7 +131,7 @@ func printCycles(w io.Writer, res *cycles.Result, err error, said proofs, format
 			Notes []string `json:"notes"`
 		}{said, "core cycles", res, res.Notes()})
 	case "bench":
-		return 0, benchCycles(w, res)
+		return 0, benchCycles(w, res, asked)
 	}
 	return 0, textCycles(w, res)
 }
@@ -234,8 +235,9 @@ func cycleControls(res *cycles.Result) [][]string {
 }
 
 // benchCycles prints every boot as a line of Go's benchmark format: the boot is
-// the unit of resampling for benchstat too.
-func benchCycles(w io.Writer, res *cycles.Result) error {
+// the unit of resampling for benchstat too. asked are the variants that were named;
+// none: all.
+func benchCycles(w io.Writer, res *cycles.Result, asked []string) error {
 	fmt.Fprintf(w, "engine: %s\ncpu: %s\nmicrocode: %s\nboots: %d\n", res.Config.Engine, res.Config.Host, cmp.Or(res.Config.Microcode, "unknown"), res.Boots)
 	unit := "cycles/op"
 	if res.Meaningless != "" {
@@ -244,7 +246,7 @@ func benchCycles(w io.Writer, res *cycles.Result) error {
 	}
 	fmt.Fprintf(w, "Unit %s better=lower\n", unit)
 	for _, c := range res.Cells {
-		if c.Noisy != "" {
+		if c.Noisy != "" || len(asked) > 0 && !slices.Contains(asked, c.Variant) {
 			continue
 		}
 		for _, v := range c.Cycles {

@@ -269,7 +269,7 @@ func TestCompareBoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, err = compareBoots(ctx, env, m, k, list, study.Boots{Machine: vm.Config{Engine: vm.TCG}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
+		status, err = compareBoots(ctx, env, m, k, list, namesOf(list), study.Boots{Machine: vm.Config{Engine: vm.TCG}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
 		k.close(&err)
 		return status, o.String(), e.String(), err
 	}
