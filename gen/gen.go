@@ -34,6 +34,9 @@ type Config struct {
 	// Initramfs, if not nil, is a newc archive that becomes a part of the
 	// image; the kernel uses it where the loader hands over no other.
 	Initramfs []byte
+	// Cmdline are words that the kernel takes as the first of its command line:
+	// what an image that boots by itself cannot do without.
+	Cmdline string
 	// Placement, if not 0, seeds the choice of gaps between the functions of the
 	// variants: an address costs some code a cycle, and a measurement of many
 	// placements sees past that.
@@ -99,6 +102,10 @@ func Build(c Config) (*Image, error) {
 	}
 	p.Add(entries)
 	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))
+	if len(c.Cmdline) >= layout.CmdlineMax {
+		return nil, fmt.Errorf("the image's own words for the command line have %d bytes, want less than %d", len(c.Cmdline), layout.CmdlineMax)
+	}
+	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", c.Cmdline, uint8(0)))
 	p.Data = append(p.Data, asm.RODATA("kernel_build", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {

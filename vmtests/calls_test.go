@@ -89,6 +89,7 @@ func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Append = c.Append
 	m.Initrd = filepath.Join(t.TempDir(), "initramfs.cpio")
 	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
 		t.Fatal(err)

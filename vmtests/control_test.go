@@ -1,7 +1,9 @@
 package vmtests
 
 import (
+	"cmp"
 	"strconv"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -17,7 +19,7 @@ func controlConfig(t *testing.T) lab.Config {
 	t.Helper()
 	var s layout.Stats[layout.Word]
 	m := machine(t, vm.ICount)
-	m.MemoryMiB = 16
+	m.MemoryMiB, m.Append = 16, layout.ControlWord
 	var args []string
 	for _, n := range []int{layout.SysTimeSlice, layout.SysStats, layout.MaxTimeSlice, int(unsafe.Offsetof(s.PagesFree) / 8)} {
 		args = append(args, strconv.Itoa(n))
@@ -31,6 +33,39 @@ func TestControl(t *testing.T) {
 	t.Parallel()
 	res, console := bootInit(t, controlConfig(t))
 	reportParts(t, res, console)
+}
+
+// TestControlOff runs testdata/c/nocontrol.c, which counts the control calls that
+// there are: none, unless the kernel's command line asks for them.
+func TestControlOff(t *testing.T) {
+	init := cProgram(t, "nocontrol")
+	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysControlMax), strconv.Itoa(layout.ControlVector)}
+	// All but one by SYSCALL, three of them by the interrupt: SysEntryCR3 is reached
+	// by that alone.
+	all := strconv.Itoa(layout.SysControlMax-layout.SysSelect+3) + "\n"
+	for _, tt := range []struct{ name, variant, append, want string }{
+		{name: "not asked for", want: "0\n"},
+		{name: "by wrappers in C", variant: "linux-4.6", want: "0\n"},
+		{name: "without wrappers", variant: "linux-6.12", want: "0\n"},
+		{name: "a longer word", append: "controls", want: "0\n"},
+		{name: "a value", append: "control=1", want: "0\n"},
+		{name: "init's argument", append: "-- control", want: "0\n"},
+		{name: "in quotes", append: `A="b control c"`, want: "0\n"},
+		{name: "asked for", append: "quiet control", want: all},
+		{name: "asked for, without wrappers", variant: "linux-6.12", append: "control", want: all},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.ICount)
+			// The program's arguments are its own words, so that "--" is free.
+			m.Append = strings.Join(args, " ") + " " + tt.append
+			n := variant(t, cmp.Or(tt.variant, "linux-3.19"))
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{n}, Init: init, VM: m})
+			if res.Outcome != vm.Exited || res.Status != 0 || console != tt.want {
+				t.Errorf("console is %q, want %q\n%s", console, tt.want, res.Report())
+			}
+		})
+	}
 }
 
 // TestControlCatches runs the same on kernels with a fault in what it looks at.

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // bootFiles boots an archive of files with the kernel's command line.
@@ -120,7 +124,34 @@ var commandLines = []struct {
 	{name: "after -- twice", ours: true, append: "-- one -- two --", want: "/init\none\n--\ntwo\n--\n\n" + initDefaults},
 	{name: "quotes", append: `"one two" A="b c" "D=e f" -- k="l m" "n o" p"q r"s ""`, want: "/init\none two\nk=l m\nn o\np\"q r\"s\n\n\n" + initDefaults + "A=b c\nD=e f\n"},
 	{name: "init=", ours: true, append: "lost init=/bin/other one", want: "/bin/other\none\n\n" + initDefaults},
-	{name: "the kernel's own", ours: true, append: "variant=linux-3.19 one", want: "/init\none\n\n" + initDefaults},
+	{name: "argv0=", ours: true, append: "argv0=sh one", want: "sh\none\n\n" + initDefaults},
+	{name: "argv0= of another program", ours: true, append: "argv0=sh init=/bin/other", want: "/bin/other\n\n" + initDefaults},
+	{name: "the kernel's own", ours: true, append: "control variant=linux-3.19 one", want: "/init\none\n\n" + initDefaults},
+}
+
+// TestArgv0: init's argv[0] is the program as it was given.
+func TestArgv0(t *testing.T) {
+	init := program(t, "words")
+	t.Chdir(filepath.Dir(init))
+	for _, path := range []string{init, "./words", "words"} {
+		res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, Args: []string{"one"}, VM: machine(t, vm.ICount)})
+		if want := path + "\none\n\n" + initDefaults; res.Outcome != vm.Exited || console != want {
+			t.Errorf("console is %q, want %q\n%s", console, want, res.Report())
+		}
+	}
+}
+
+// TestBusybox boots busybox, which takes the applet from argv[0], or if that is
+// its own name from its first argument.
+func TestBusybox(t *testing.T) {
+	t.Parallel()
+	res, console := bootInit(t, lab.Config{
+		Variants: []stubs.Named{linux319(t)}, Init: need.Tool(t, "busybox"),
+		Args: []string{"sh", "-c", "echo a b; exit 7"}, VM: machine(t, vm.ICount),
+	})
+	if res.Outcome != vm.Exited || res.Status != 7 || console != "a b\n" {
+		t.Errorf("console is %q\n%s", console, res.Report())
+	}
 }
 
 // TestCommandLine checks what of the kernel's command line becomes init's.

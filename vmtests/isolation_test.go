@@ -49,6 +49,7 @@ func TestIsolation(t *testing.T) {
 			if tt.engine == vm.Bochs {
 				m = needBochs(t)
 			}
+			m.Append = layout.ControlWord
 			list := []stubs.Named{variant(t, tt.variant)}
 			res, console := bootInit(t, lab.Config{Variants: list, Init: program(t, "usermap"), VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 {

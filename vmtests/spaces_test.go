@@ -17,8 +17,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// spacesArgs are the arguments of testdata/c/spaces.c.
-func spacesArgs() []string {
+// spacesConfig has testdata/c/spaces.c, built at path, as init.
+func spacesConfig(path string, n stubs.Named, m vm.Config) lab.Config {
+	m.Append = layout.ControlWord
 	var s layout.Stats[layout.Word]
 	var args []string
 	for _, n := range []uintptr{
@@ -26,7 +27,7 @@ func spacesArgs() []string {
 	} {
 		args = append(args, strconv.Itoa(int(n)))
 	}
-	return args
+	return lab.Config{Variants: []stubs.Named{n}, Init: path, Args: args, VM: m}
 }
 
 // TestSpaces runs testdata/c/spaces.c: threads in address spaces of their own,
@@ -43,9 +44,7 @@ func TestSpaces(t *testing.T) {
 		for _, name := range []string{"linux-3.19", "linux-6.12", "linux-6.12+pti"} {
 			t.Run(name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
-				res, console := bootInit(t, lab.Config{
-					Variants: []stubs.Named{variant(t, name)}, Init: path, Args: spacesArgs(), VM: machine(t, engine),
-				})
+				res, console := bootInit(t, spacesConfig(path, variant(t, name), machine(t, engine)))
 				reportParts(t, res, console)
 			})
 		}
@@ -79,8 +78,7 @@ func TestSpacesCatches(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, Args: spacesArgs(), VM: machine(t, vm.ICount)}
-			failsPatched(t, c, tt.function, tt.old, tt.new)
+			failsPatched(t, spacesConfig(path, linux319(t), machine(t, vm.ICount)), tt.function, tt.old, tt.new)
 		})
 	}
 }
@@ -150,8 +148,6 @@ func TestSpacesPCID(t *testing.T) {
 	t.Parallel()
 	m := needBochs(t)
 	m.CPU = "corei7_haswell_4770"
-	res, console := bootInit(t, lab.Config{
-		Variants: []stubs.Named{variant(t, "linux-6.12+pti+pcid")}, Init: cProgram(t, "spaces"), Args: spacesArgs(), VM: m,
-	})
+	res, console := bootInit(t, spacesConfig(cProgram(t, "spaces"), variant(t, "linux-6.12+pti+pcid"), m))
 	reportParts(t, res, console)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -132,26 +133,49 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 	return m, err
 }
 
-// commandLine is the kernel's: what the caller gave, the variant to boot with,
-// and after "--" what is init's alone.
-func commandLine(c Config) (string, error) {
-	var words []string
-	if c.VM.Append != "" {
-		words = append(words, c.VM.Append)
+// OwnWords are the words of the kernel's command line that init asks for: the
+// path of a program, which is its argv[0] as it was given, or empty for the guest,
+// which is nothing without the control calls.
+func OwnWords(init string) (string, error) {
+	if init == "" {
+		return layout.ControlWord, nil
 	}
+	return quoted(layout.Argv0Param + init)
+}
+
+// quoted is a word as the kernel's command line carries it.
+func quoted(word string) (string, error) {
+	if strings.ContainsAny(word, "\"\n") {
+		return "", fmt.Errorf("init argument %q: the kernel's command line cannot carry quotes and line breaks", word)
+	}
+	if word == "" || strings.ContainsAny(word, " \t\v\f\r") {
+		return `"` + word + `"`, nil
+	}
+	return word, nil
+}
+
+// commandLine is the kernel's: init's own words, the variant to boot with, what
+// the caller gave, which may have a "--" in it, and after "--" init's arguments.
+func commandLine(c Config) (string, error) {
+	own, err := OwnWords(c.Init)
+	if err != nil {
+		return "", err
+	}
+	words := []string{own}
 	if c.Boot != "" {
 		words = append(words, "variant="+c.Boot)
+	}
+	if c.VM.Append != "" {
+		words = append(words, c.VM.Append)
 	}
 	if len(c.Args) > 0 {
 		words = append(words, "--")
 		for _, a := range c.Args {
-			if strings.ContainsAny(a, "\"\n") {
-				return "", fmt.Errorf("init argument %q: the kernel's command line cannot carry quotes and line breaks", a)
+			word, err := quoted(a)
+			if err != nil {
+				return "", err
 			}
-			if a == "" || strings.ContainsAny(a, " \t") {
-				a = `"` + a + `"`
-			}
-			words = append(words, a)
+			words = append(words, word)
 		}
 	}
 	return strings.Join(words, " "), nil

@@ -18,12 +18,15 @@ func TestCommandLine(t *testing.T) {
 		want string
 		err  string
 	}{
-		{name: "nothing"},
+		{name: "a program", c: Config{Init: "/bin/hello"}, want: "argv0=/bin/hello"},
+		{name: "a program with a space", c: Config{Init: "my hello"}, want: `"argv0=my hello"`},
+		{name: "a program with a quote", c: Config{Init: `"hello"`}, err: "cannot carry quotes"},
+		{name: "the guest, which needs the control calls", want: "control"},
 		{
 			name: "all", c: Config{Boot: "linux-4.1", Args: []string{"verify", "a b", ""}, VM: vm.Config{Append: "FOO=bar"}},
-			want: `FOO=bar variant=linux-4.1 -- verify "a b" ""`,
+			want: `control variant=linux-4.1 FOO=bar -- verify "a b" ""`,
 		},
-		{name: "arguments that look like the kernel's words", c: Config{Args: []string{"variant=x"}}, want: "-- variant=x"},
+		{name: "arguments that look like the kernel's words", c: Config{Init: "hello", Args: []string{"variant=x"}}, want: "argv0=hello -- variant=x"},
 		{name: "a quote", c: Config{Args: []string{`say "x"`}}, err: "cannot carry quotes"},
 		{name: "a line break", c: Config{Args: []string{"a\nb"}}, err: "cannot carry quotes and line breaks"},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -54,11 +55,16 @@ func presetRows(p stubs.Preset) [][2]string {
 	return append(rows, [2]string{"source", p.Source})
 }
 
+// initFlag is the flag for a program to run.
+func initFlag(fs *flag.FlagSet) *string {
+	return fs.String("init", "", "static linux/amd64 `program` to run as /init, with this path as its argv[0] (default: the guest that verifies and measures)")
+}
+
 func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	out := fs.String("o", "", "the image's `file`")
 	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
-	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	initPath := initFlag(fs)
 	format := fs.String("format", "elf", "`F`: elf, for loaders that know PVH, or disk, for a BIOS to boot from a disk or stick")
 	appendArgs := fs.String("append", "", "words for the kernel's command `line`, which a disk image holds")
 	unproved := unprovedFlag(fs)
@@ -98,7 +104,11 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	image, err := gen.Build(gen.Config{Variants: list, Initramfs: archive})
+	words, err := lab.OwnWords(*initPath)
+	if err != nil {
+		return 0, err
+	}
+	image, err := gen.Build(gen.Config{Variants: list, Initramfs: archive, Cmdline: words})
 	if err != nil {
 		return 0, err
 	}
@@ -136,7 +146,7 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	m.register(fs)
 	variant := fs.String("variant", "linux-3.19", "preset or axes of the entry path")
 	appendArgs := fs.String("append", "", "words for the kernel's command `line`; what the kernel does not know goes to init")
-	initPath := fs.String("init", "", "static linux/amd64 `program` to run as /init (default: the guest that verifies and measures)")
+	initPath := initFlag(fs)
 	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
 		return 0, err

@@ -8,31 +8,62 @@ import (
 // execState is what is known of init.
 var execState = Fields[layout.Exec[Mem]](Sym("exec"))
 
-// kernelParams are the parameters of the command line that are the kernel's
-// own and do not reach init.
-var kernelParams = []string{"init=", "variant="}
-
 // cmdline divides the command line between the kernel and init, as Linux does
 // (init/main.c; kernel/params.c, next_arg).
 func cmdline() Program {
-	own := Block{}
-	for _, name := range kernelParams {
-		own = append(own,
+	// param does something if the word RBX begins with name: RDI is then what is
+	// behind it. Such a word is the kernel's own and does not reach init.
+	param := func(name string, do ...Item) Block {
+		return Block{
 			MOVQ(RBX, RDI),
 			LEAQ(Str(name), RSI),
 			CALL("has_prefix"),
-			JE("own"),
-		)
+			IF(E, Block(do)),
+		}
+	}
+	own := Block{
+		param("init=",
+			MOVQ(RDI, execState.Path),
+			MOVQ(RDI, execState.Argv[0]),
+			MOVQ(1, execState.Argc), // arguments before were another program's
+			CONTINUE(),
+		),
+		param(layout.Argv0Param,
+			MOVQ(RDI, execState.Argv[0]),
+			CONTINUE(),
+		),
+		param("variant=",
+			CALL("set_variant"),
+			CONTINUE(),
+		),
+		param(layout.ControlWord,
+			CMPB(RDI.At(0), 0), // no more than that
+			IF(E,
+				MOVQ(1, Sym("control_on")),
+				CONTINUE(),
+			),
+		),
 	}
 	return Program{
 		Funcs: []Func{
 			FUNC("parse_cmdline",
-				`parse_cmdline sets Argv and Envp of init. A word that the kernel does not know
-is an argument, with a "=" in it part of the environment, with a "." in its
-name for nobody; all words after "--" are arguments. Double quotes keep spaces
-together. Fails by boot_fail.`,
-				MOVQ(bootInfo.Cmdline, RSI),
+				`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.
+A word that the kernel does not know is an argument, with a "=" in it part of
+the environment, with a "." in its name for nobody; all words after "--" are
+arguments. Double quotes keep spaces together. Fails by boot_fail.`,
+				// The image's own words come first.
+				LEAQ(Sym("builtin_cmdline"), RSI),
 				LEAQ(Sym("cmdline_text"), RDI),
+				CLD(),
+				LOOP(
+					LODSB(),
+					TESTB(RAX, RAX),
+					BREAK(E),
+					STOSB(),
+				),
+				MOVB(' ', RDI.At(0)),
+				INCQ(RDI),
+				MOVQ(bootInfo.Cmdline, RSI),
 				XORL(RCX, RCX),
 				LOOP(
 					CMPQ(RCX, layout.CmdlineMax),
@@ -56,8 +87,8 @@ together. Fails by boot_fail.`,
 				MOVQ(RAX, execState.Envp[1]),
 				MOVQ(2, execState.Envc),
 
-				MOVQ(RDI, R12), // what is still to be read
-				XORL(R13, R13), // 1 after "--"
+				LEAQ(Sym("cmdline_text"), R12), // what is still to be read
+				XORL(R13, R13),                 // 1 after "--"
 				LOOP(
 					MOVQ(R12, RDI),
 					CALL("next_arg"),
@@ -102,16 +133,6 @@ together. Fails by boot_fail.`,
 					MOVQ(RBX, RAX.Index(RCX, 8)),
 					INCQ(execState.Argc),
 					CONTINUE(),
-
-					LABEL("own"),
-					MOVQ(RBX, RDI),
-					LEAQ(Str("init="), RSI),
-					CALL("has_prefix"),
-					IF(E,
-						MOVQ(RDI, execState.Path),
-						MOVQ(RDI, execState.Argv[0]),
-						MOVQ(1, execState.Argc), // arguments before were another program's
-					),
 					LABEL("nobody"),
 				),
 				RETURN(),
@@ -236,7 +257,7 @@ after it in RDI. Quotes around the word or around the value are removed.`,
 				RETURN(),
 			),
 		},
-		Data: []Data{BSS("cmdline_text", layout.CmdlineMax, 8)},
+		Data: []Data{BSS("cmdline_text", 2*layout.CmdlineMax, 8)},
 	}
 }
 

@@ -105,7 +105,6 @@ func exec() Program {
 			FUNC("exec_init",
 				`exec_init makes init of the file that init= or else "/init" names, and its
 first thread ready to run. Fails by boot_fail.`,
-				CALL("parse_cmdline"),
 				MOVQ(execState.Path, RDI),
 				CALL("initrd_lookup"),
 				TESTQ(RAX, RAX),

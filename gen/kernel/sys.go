@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"slices"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -157,13 +159,18 @@ var sysCalls = []sysCall{
 }
 
 // sysCallTable is the table that the entry paths dispatch by. SysSelect
-// changes it.
+// changes it, control_init puts the control calls in.
 func sysCallTable() Program {
 	handlers := make([]any, layout.SysControlMax+1)
 	for i := range handlers {
 		handlers[i] = PTR("sys_ni_syscall")
 	}
+	controls := slices.Clone(handlers[layout.SysSelect:])
 	for _, c := range sysCalls {
+		if c.nr >= layout.SysSelect {
+			controls[c.nr-layout.SysSelect] = PTR("sys_" + c.name)
+			continue
+		}
 		handlers[c.nr] = PTR("sys_" + c.name)
 	}
 	return Program{
@@ -172,6 +179,9 @@ func sysCallTable() Program {
 				fail(ENOSYS),
 			),
 		},
-		Data: []Data{DATA("sys_call_table", handlers...)},
+		Data: []Data{
+			DATA("sys_call_table", handlers...),
+			RODATA("control_calls", controls...),
+		},
 	}
 }

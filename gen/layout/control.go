@@ -2,10 +2,11 @@ package layout
 
 // The control interface: system calls of the generated kernel for tests and
 // measurements, far outside Linux's range (Linux 6.12 ends at 462, the x32
-// numbers at 547). Arguments and results are passed as in a Linux system call.
-// All are reached by SYSCALL; some also by INT $ControlVector
-// with the same registers, so that a variant which answers nothing but the
-// null call can be left again.
+// numbers at 547). They exist only where ControlWord is on the kernel's command
+// line: otherwise they are -ENOSYS, as on Linux. Arguments and results are passed as in a Linux
+// system call. All are reached by SYSCALL; some also by INT $ControlVector with
+// the same registers, so that a variant which answers nothing but the null call
+// can be left again.
 const (
 	// SysSelect makes variant RDI the kernel's entry path from the next SYSCALL
 	// on, for every thread; a thread whose context switches are to be measured
@@ -60,6 +61,12 @@ const (
 
 // SysControlMax is the highest number of the control interface.
 const SysControlMax = sysControlEnd - 1
+
+// ControlWord is the word of the kernel's command line that asks for them.
+const ControlWord = "control"
+
+// Argv0Param is the parameter that gives init's argv[0], which is else its path.
+const Argv0Param = "argv0="
 
 // ControlVector is the software interrupt that reaches SysSelect, SysInfo and
 // SysEntryCR3.
