@@ -2,6 +2,7 @@ package stubs
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 )
 
 // The values of axis slow.
@@ -55,12 +56,9 @@ func (v Variant) slowFuncs(suffix string) []Func {
 	case v.Is(SlowC):
 		return append(v.ptregs(suffix), v.doSyscall(suffix))
 	}
-	funcs := []Func{
-		v.forkLike("stub_clone", "sys_clone", suffix),
-		v.rtSigreturn(suffix),
-		v.forkLike("stub_full_frame", "sys_full_frame", suffix),
-		v.setFrame(suffix),
-		v.poison(suffix),
+	var funcs []Func
+	for _, c := range layout.FullFrameCalls {
+		funcs = append(funcs, v.wrapperOf(c, suffix))
 	}
 	if v.Is(SlowSYSRET) {
 		funcs = append(funcs, v.slowSYSRET(suffix))

@@ -12,7 +12,7 @@ func (v Variant) fast(suffix string) Block {
 		v.beforeHandler(regs),
 		v.testEntryWork(suffix),
 		v.at(BeforeDispatch),
-		CMPQ(RAX, layout.SysControlMax),
+		CMPQ(RAX, layout.SysCallMax),
 		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
 		MOVQ(R10, RCX).C("argument 4, as a function takes it"),
 		v.call(Sym("sys_call_table").Index(RAX, 8), suffix),
@@ -73,22 +73,13 @@ it goes on to the handler.`,
 			v.jumpRAX(suffix),
 		).In("entry"),
 	}
-	for _, w := range wrapped {
-		funcs = append(funcs, FUNC(w.stub+"."+suffix, w.stub+" stands for "+w.handler+".",
-			LEAQ(Sym(w.handler), RAX),
+	for _, c := range layout.FullFrameCalls {
+		funcs = append(funcs, FUNC(c.Stub()+"."+suffix, c.Stub()+" stands for "+c.Handler()+".",
+			LEAQ(Sym(c.Handler()), RAX),
 			JMP(common),
 		).In("entry"))
 	}
 	return funcs
-}
-
-// wrapped are the handlers that need the whole frame.
-var wrapped = []struct{ stub, handler string }{
-	{"stub_clone", "sys_clone"},
-	{"stub_rt_sigreturn", "sys_rt_sigreturn"},
-	{"stub_full_frame", "sys_full_frame"},
-	{"stub_set_frame", "sys_set_frame"},
-	{"stub_poison", "sys_poison"},
 }
 
 // only is the way of all calls with SlowOnly.
@@ -160,10 +151,10 @@ func (v Variant) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
 	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
-	number := Block{MOVQ(regs.OrigAX, RAX), CMPQ(RAX, layout.SysControlMax)}
+	number := Block{MOVQ(regs.OrigAX, RAX), CMPQ(RAX, layout.SysCallMax)}
 	if v.Is(SlowOnly) {
 		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
-		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysControlMax)} // see IntNumber
+		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysCallMax)} // see IntNumber
 	}
 	return FUNC("do_syscall_64."+suffix, doc+` makes a call from its frame, which is whole. It does all
 work that is then asked for, and leaves interrupts off.`,

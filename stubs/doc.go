@@ -92,7 +92,7 @@
 //
 // # What the kernel provides
 //
-//   - sys_call_table, SysControlMax+1 addresses of handlers; the wrappers of the
+//   - sys_call_table, SysCallMax+1 addresses of handlers; the wrappers of the
 //     selected variant stand in it for the calls that need the whole frame.
 //   - Handlers that the wrappers call: sys_clone, sys_rt_sigreturn,
 //     sys_full_frame, sys_set_frame, and sys_poison, which returns to ring 3 by

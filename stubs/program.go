@@ -100,24 +100,21 @@ func (n Named) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(name + "." + n.Name) }
 	d := layout.VariantDesc[any]{
 		Entry:       stub("entry_SYSCALL_64"),
-		Clone:       stub("stub_clone"),
-		RTSigreturn: stub("stub_rt_sigreturn"),
-		FullFrame:   stub("stub_full_frame"),
-		SetFrame:    stub("stub_set_frame"),
-		Poison:      stub("stub_poison"),
 		SwitchTo:    stub("__switch_to_asm"),
 		UsesScratch: n.Variant.scratchWord(),
 		SpecCtrl:    n.Variant.specCtrl(),
 		Info:        n.Variant.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
-	switch {
-	case n.Variant.Bare: // it never calls anything
-		none := PTR("sys_ni_syscall")
-		d.Clone, d.RTSigreturn, d.FullFrame, d.SetFrame, d.Poison = none, none, none, none, none
-	case n.Variant.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
-		d.Clone, d.RTSigreturn = PTR("sys_clone"), PTR("sys_rt_sigreturn")
-		d.FullFrame, d.SetFrame, d.Poison = PTR("sys_full_frame"), PTR("sys_set_frame"), PTR("sys_poison")
+	for i, c := range layout.FullFrameCalls {
+		switch {
+		case n.Variant.Bare: // it never calls anything
+			d.Wrappers[i] = PTR("sys_ni_syscall")
+		case n.Variant.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
+			d.Wrappers[i] = PTR(c.Handler())
+		default:
+			d.Wrappers[i] = stub(c.Stub())
+		}
 	}
 	return d
 }

@@ -55,56 +55,69 @@ func (v Variant) wrapper(name, doc string, items ...Item) Func {
 	return FUNC(name, doc, FRAME(v.low()-8), Block(items)).In("entry")
 }
 
+// wrapperOf is what stands in sys_call_table for a call that needs full pt_regs.
+func (v Variant) wrapperOf(c layout.FullFrameCall, suffix string) Func {
+	switch c.Kind {
+	case layout.ReplacesFrame:
+		return v.sigreturnLike(c, suffix)
+	case layout.EditsSlot:
+		return v.editLike(c, suffix)
+	case layout.NeverReturns:
+		return v.jumpLike(c, suffix)
+	}
+	return v.forkLike(c, suffix)
+}
+
 // forkLike wraps a handler that reads the whole frame and may change its SP or
 // flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
-func (v Variant) forkLike(name, handler, suffix string) Func {
+func (v Variant) forkLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
-	return v.wrapper(name+"."+suffix, name+" completes the frame for "+handler+`,
+	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+`,
 whose arguments and result it has.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
-		CALL(handler),
+		CALL(c.Handler()),
 		v.restore(regs, R11),
 		v.ret(),
 	)
 }
 
-// rtSigreturn wraps the handler that replaces the whole frame by one that it
+// sigreturnLike wraps a handler that replaces the whole frame by one that it
 // reads from the user's stack: nothing of the fast path holds for that, and the
 // way back is the slow one.
-func (v Variant) rtSigreturn(suffix string) Func {
-	return v.wrapper("stub_rt_sigreturn."+suffix, "stub_rt_sigreturn completes the frame for sys_rt_sigreturn and returns by the slow exit.",
+func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
+	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+" and returns by the slow exit.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
-		CALL("sys_rt_sigreturn"),
+		CALL(c.Handler()),
 		MOVQ(RAX, regsAt(0).AX),
 		JMP(v.slowExit(suffix)),
 	)
 }
 
-// poison wraps the handler that overwrites the stack and so cannot return.
-func (v Variant) poison(suffix string) Func {
-	return v.wrapper("stub_poison."+suffix, "stub_poison completes the frame for sys_poison, which returns to ring 3 by itself.",
+// jumpLike wraps a handler that cannot return: it may overwrite the stack.
+func (v Variant) jumpLike(c layout.FullFrameCall, suffix string) Func {
+	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 by itself.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
-		JMP("sys_poison"),
+		JMP(c.Handler()),
 	)
 }
 
-// setFrame wraps the handler that changes the slot RDI of the frame: any slot,
+// editLike wraps the handler that changes the slot RDI of the frame: any slot,
 // as ptrace may, but the way back is the variant's own where it carries the
 // slot, as for iopl and clone. The callee-saved registers are loaded from the
 // frame, for they may be what changed.
-func (v Variant) setFrame(suffix string) Func {
+func (v Variant) editLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
-	return v.wrapper("stub_set_frame."+suffix, `stub_set_frame completes the frame for sys_set_frame and returns with what that
+	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+` and returns with what that
 has made of it.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
 		MOVQ(RDI, RBX).C("the slot; the user's RBX is in the frame"),
-		CALL("sys_set_frame"),
+		CALL(c.Handler()),
 		v.checkCarried(),
 		v.restore(regs, R11),
 		v.loadRestCalled(),

@@ -25,7 +25,7 @@ func stubKernel() Program {
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
-	p.Data = append(p.Data, BSS("sys_call_table", 8*(layout.SysControlMax+1), 64))
+	p.Data = append(p.Data, BSS("sys_call_table", 8*(layout.SysCallMax+1), 64))
 	return p
 }
 

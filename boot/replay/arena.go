@@ -56,7 +56,7 @@ func newArena(chunks int, probe chunk) (*arena, error) {
 	}{
 		{&a.code, 2 * chunks * slotSize},
 		{&a.probe, layout.PageSize},
-		{&a.table, 8 * (layout.SysControlMax + 1)},
+		{&a.table, 8 * (layout.SysCallMax + 1)},
 		{&a.data, perCPUSpan + userSpan + (stackBlocks+2)*layout.ThreadSize},
 	} {
 		var err error
@@ -168,7 +168,7 @@ func (a *arena) relocate(c *chunk, addr uint64, j *job, kernel uint64) error {
 // fillTable gives every handler of a cell a random number: of each stream if
 // the handler is the variant's wrapper, else one for all.
 func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
-	free := rng.Perm(layout.SysControlMax + 1)
+	free := rng.Perm(layout.SysCallMax + 1)
 	set := func(addr uint64) uint64 {
 		n := uint64(free[0])
 		free = free[1:]

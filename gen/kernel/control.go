@@ -45,8 +45,17 @@ func control() Program {
 		LEAQ(Sym("variants"), RBX),
 		ADDQ(RDI, RBX),
 	}
-	tableEntry := func(nr int) Mem { return Sym("sys_call_table").Add(8 * nr) }
 	copyField := func(from, to Mem) Block { return Block{MOVQ(from, RAX), MOVQ(RAX, to)} }
+	// wrappers puts the variant's wrappers into the table: those of control
+	// calls, or of Linux's.
+	wrappers := func(control bool) (b Block) {
+		for i, c := range layout.FullFrameCalls {
+			if isControl(c.Nr) == control {
+				b = append(b, copyField(desc.Wrappers[i], Sym("sys_call_table").Add(8*c.Nr)))
+			}
+		}
+		return b
+	}
 	return Program{
 		Funcs: []Func{
 			FUNC("variants_init",
@@ -160,8 +169,8 @@ for them. Otherwise they do not exist.`,
 				CMPQ(Sym("control_on"), 0),
 				IF(E, RETURN()),
 				LEAQ(Sym("control_calls"), RSI),
-				LEAQ(tableEntry(layout.SysSelect), RDI),
-				MOVL(layout.SysControlMax+1-layout.SysSelect, RCX),
+				LEAQ(Sym("sys_call_table").Add(8*layout.SysSelect), RDI),
+				MOVL(layout.SysCallMax+1-layout.SysSelect, RCX),
 				CLD(),
 				REP(MOVSQ()),
 				RETURN(),
@@ -180,14 +189,9 @@ the old variant keeps in RSPScratch would go by the new one's rule.`,
 				MOVQ(desc.Info.CR3, RDI),
 				CALL("pti_select"),
 				MOVQ(gs.Current, RDX),
-				copyField(desc.Clone, tableEntry(nrClone)),
-				copyField(desc.RTSigreturn, tableEntry(nrRTSigreturn)),
+				wrappers(false),
 				CMPQ(Sym("control_on"), 0),
-				IF(NE,
-					copyField(desc.FullFrame, tableEntry(layout.SysFullFrame)),
-					copyField(desc.SetFrame, tableEntry(layout.SysSetFrame)),
-					copyField(desc.Poison, tableEntry(layout.SysPoison)),
-				),
+				IF(NE, wrappers(true)),
 				copyField(desc.Info.Bare, gs.NoResched),
 				MOVQ(desc.SwitchTo, RAX),
 				MOVQ(RAX, gs.SwitchTo),

@@ -14,15 +14,9 @@ type sysCall struct {
 	name string
 }
 
-// The calls that a variant reaches through its slow-path wrappers.
-const (
-	nrRTSigreturn = 15
-	nrClone       = 56
-)
-
 // sysCalls are all system calls by number (Linux
 // arch/x86/entry/syscalls/syscall_64.tbl) and the control interface. What is
-// not here answers -ENOSYS.
+// not here, nor in layout.FullFrameCalls, answers -ENOSYS.
 var sysCalls = []sysCall{
 	{0, "read"},
 	{1, "write"},
@@ -39,7 +33,6 @@ var sysCalls = []sysCall{
 	{12, "brk"},
 	{13, "rt_sigaction"},
 	{14, "rt_sigprocmask"},
-	{nrRTSigreturn, "rt_sigreturn"},
 	{16, "ioctl"},
 	{17, "pread64"},
 	{18, "pwrite64"},
@@ -56,7 +49,6 @@ var sysCalls = []sysCall{
 	{34, "pause"},
 	{35, "nanosleep"},
 	{39, "getpid"},
-	{nrClone, "clone"},
 	{60, "exit"},
 	{61, "wait4"},
 	{62, "kill"},
@@ -147,31 +139,37 @@ var sysCalls = []sysCall{
 	{layout.SysSelect, "variant_select"},
 	{layout.SysInfo, "variant_info"},
 	{layout.SysFrame, "frame"},
-	{layout.SysFullFrame, "full_frame"},
-	{layout.SysPoison, "poison"},
 	{layout.SysSpin, "spin"},
 	{layout.SysStats, "stats"},
-	{layout.SysSetFrame, "set_frame"},
 	{layout.SysOwnMM, "own_mm"},
 	{layout.SysTimeSlice, "time_slice"},
 	{layout.SysFlushYield, "flush_yield"},
 	{layout.SysUserMap, "user_map"},
 }
 
+// isControl reports whether a number is that of a control call.
+func isControl(nr int) bool { return nr >= layout.SysSelect }
+
 // sysCallTable is the table that the entry paths dispatch by. SysSelect
 // changes it, control_init puts the control calls in.
 func sysCallTable() Program {
-	handlers := make([]any, layout.SysControlMax+1)
+	handlers := make([]any, layout.SysCallMax+1)
 	for i := range handlers {
 		handlers[i] = PTR("sys_ni_syscall")
 	}
 	controls := slices.Clone(handlers[layout.SysSelect:])
-	for _, c := range sysCalls {
-		if c.nr >= layout.SysSelect {
-			controls[c.nr-layout.SysSelect] = PTR("sys_" + c.name)
-			continue
+	put := func(nr int, handler string) {
+		if isControl(nr) {
+			controls[nr-layout.SysSelect] = PTR(handler)
+		} else {
+			handlers[nr] = PTR(handler)
 		}
-		handlers[c.nr] = PTR("sys_" + c.name)
+	}
+	for _, c := range sysCalls {
+		put(c.nr, "sys_"+c.name)
+	}
+	for _, c := range layout.FullFrameCalls {
+		put(c.Nr, c.Handler())
 	}
 	return Program{
 		Funcs: []Func{

@@ -59,8 +59,13 @@ const (
 	sysControlEnd
 )
 
-// SysControlMax is the highest number of the control interface.
-const SysControlMax = sysControlEnd - 1
+// SysCallMax is the last entry of the call table. It is the bound that entry
+// paths compare a number with, so it leaves room: a control call more changes
+// no listing.
+const SysCallMax = 1023
+
+// The control interface is in the table.
+const _ = uint(SysCallMax - (sysControlEnd - 1))
 
 // ControlWord is the word of the kernel's command line that asks for them.
 const ControlWord = "control"
@@ -170,8 +175,8 @@ const (
 type VariantDesc[T any] struct {
 	// Entry goes to MSR_LSTAR.
 	Entry T
-	// The slow-path wrappers go to sys_call_table.
-	Clone, RTSigreturn, FullFrame, SetFrame, Poison T
+	// Wrappers go to sys_call_table, in the order of FullFrameCalls.
+	Wrappers [numFullFrameCalls]T
 	// SwitchTo is the context switch of threads that select the variant.
 	SwitchTo T
 	// UsesScratch is the per-CPU word that holds the user's RSP during a call

@@ -52,6 +52,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/stubs"
@@ -63,9 +64,13 @@ const IncludeName = "entrylab.inc"
 // entryName must be defined; replaceable may be.
 const entryName = "entry_SYSCALL_64"
 
-var replaceable = []string{
-	entryName, "stub_clone", "stub_rt_sigreturn", "stub_full_frame", "stub_set_frame", "stub_poison", "__switch_to_asm",
-}
+var replaceable = func() []string {
+	names := []string{entryName, "__switch_to_asm"}
+	for _, c := range layout.FullFrameCalls {
+		names = append(names, c.Stub())
+	}
+	return names
+}()
 
 // entered are the places in the entry that the wrappers of slow=c know.
 var entered = []string{"entry_SYSCALL_64_after_fastpath_call", "entry_SYSCALL64_slow_path"}

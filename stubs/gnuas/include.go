@@ -39,7 +39,7 @@ func Include() string {
 		{"TIF_SIGPENDING", layout.TIFSigPending},
 		{"TIF_ALLWORK", layout.TIFAllWork},
 		{"TIF_ENTRY_WORK", layout.TIFEntryWork},
-		{"SYSCALL_MAX", layout.SysControlMax},
+		{"SYSCALL_MAX", layout.SysCallMax},
 		{"TASK_SIZE_MAX", layout.TaskSizeMax},
 		{"ENOSYS", 38},
 		{"USER_CS", x86.USER_CS},

@@ -37,7 +37,7 @@ func last(function string, items ...asm.Item) func(*asm.Program) error {
 func compareNumber(items ...asm.Item) func(*asm.Program) error {
 	return both(
 		broken.Edit("do_syscall_64", "MOVL RSI, RAX"),
-		broken.Edit("do_syscall_64", fmt.Sprintf("CMPL RAX, $%#x", layout.SysControlMax), items...),
+		broken.Edit("do_syscall_64", fmt.Sprintf("CMPL RAX, $%#x", layout.SysCallMax), items...),
 	)
 }
 
@@ -47,7 +47,7 @@ func bareCalls(p *asm.Program) error {
 	f := find(p, "entry_SYSCALL_64")
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	f.Body = asm.Block{
-		asm.CMPQ(asm.RAX, layout.SysControlMax), asm.JA("out"),
+		asm.CMPQ(asm.RAX, layout.SysCallMax), asm.JA("out"),
 		asm.SWAPGS(), asm.MOVQ(asm.RSP, gs.RSPScratch), asm.MOVQ(gs.TopOfStack, asm.RSP), asm.CALL(asm.Sym("sys_call_table").Index(asm.RAX, 8)),
 		asm.SWAPGS(), asm.LABEL("out"), asm.SYSRETQ(),
 	}
@@ -162,13 +162,13 @@ func TestClaims(t *testing.T) {
 
 		{"the floor calls a handler", "bare", bareCalls, Refuted, "the floor calls nothing"},
 		{"RCX made canonical", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(asm.RSP.At(regs.SP.Off), asm.RSP)), Proved, ""},
-		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
-		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysControlMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
+		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
+		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
 		{"a number of 64 bits where it is an int", "linux-6.12", both(
 			broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)),
-			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysControlMax)),
+			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)),
 		), Refuted, "only numbers beyond the table have no handler; it is from 0 on"},
-		{"an int compared with 64 bits", "linux-6.12", compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysControlMax)), Proved, ""},
+		{"an int compared with 64 bits", "linux-6.12", compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)), Proved, ""},
 		{"an int that is not extended", "linux-6.12", broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)), Proved, ""},
 		{"an int where it has 64 bits", "linux-4.6", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.MOVL(asm.RAX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},

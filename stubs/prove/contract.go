@@ -30,9 +30,6 @@ const (
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
-// slots that a handler of a forked thread may edit.
-const forkEdits = 1<<layout.SlotSP | 1<<layout.SlotFlags
-
 var (
 	handlers = &function{name: "the handler", kind: plainHandler}
 	flagLoad = &function{name: "POPFQ", kind: hardware}
@@ -48,16 +45,21 @@ var (
 func init() {
 	for _, f := range []*function{
 		{name: "sys_ni_syscall", kind: plainHandler},
-		{name: "sys_clone", kind: frameHandler, edits: forkEdits},
-		{name: "sys_full_frame", kind: frameHandler, edits: forkEdits},
-		{name: "sys_rt_sigreturn", kind: frameHandler, edits: layout.SlotsAll},
-		{name: "sys_set_frame", kind: slotHandler},
-		{name: "sys_poison", kind: noReturn},
 		{name: "schedule", kind: scheduler},
 		{name: "syscall_return_slowpath", kind: worker},
 		{name: "int_ret_from_sys_call", kind: slowExit},
 		{name: "retint_user", kind: slowExit},
 	} {
+		contracts[f.name] = f
+	}
+	for _, c := range layout.FullFrameCalls {
+		f := &function{name: c.Handler(), kind: frameHandler, edits: c.Kind.Edits()}
+		switch c.Kind {
+		case layout.EditsSlot:
+			f.kind = slotHandler
+		case layout.NeverReturns:
+			f.kind = noReturn
+		}
 		contracts[f.name] = f
 	}
 }
@@ -488,8 +490,8 @@ func (m *machine) answered(st *state, f *function) bool {
 		return true
 	}
 	least, _ := m.at(st).limits(m.number())
-	return m.check(st, claimAnswered, 0, f, least > layout.SysControlMax, func() (string, string, *origin) {
-		return "from " + constant(least) + " on", "from " + constant(layout.SysControlMax+1) + " on", nil
+	return m.check(st, claimAnswered, 0, f, least > layout.SysCallMax, func() (string, string, *origin) {
+		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
 	})
 }
 

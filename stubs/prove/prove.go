@@ -101,7 +101,7 @@ func link(n stubs.Named) (*asm.Object, error) {
 	for _, name := range slices.Sorted(maps.Keys(contracts)) {
 		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
 	}
-	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysControlMax+1), 64))
+	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64))
 	obj, err := asm.Link(p, layout.KernelBase+1<<20, layout.KernelBase)
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
@@ -198,17 +198,8 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 		if s.promise.bare { // it goes through no table
 			return nil
 		}
-		for _, w := range []struct {
-			slot    asm.Slot
-			handler string
-		}{
-			{desc.Clone, "sys_clone"},
-			{desc.RTSigreturn, "sys_rt_sigreturn"},
-			{desc.FullFrame, "sys_full_frame"},
-			{desc.SetFrame, "sys_set_frame"},
-			{desc.Poison, "sys_poison"},
-		} {
-			s.wrappers = append(s.wrappers, wrapper{word(b, w.slot), contracts[w.handler]})
+		for i, c := range layout.FullFrameCalls {
+			s.wrappers = append(s.wrappers, wrapper{word(b, desc.Wrappers[i]), contracts[c.Handler()]})
 		}
 		return nil
 	}

@@ -113,7 +113,7 @@ func (s *symbols) quiet(entry uint64) *state {
 	for _, f := range []facts{
 		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork},
 		{kind: factZero, t: s.flags, k: singleStep},
-		{kind: factMax, t: s.user[rAX], k: layout.SysControlMax},
+		{kind: factMax, t: s.user[rAX], k: layout.SysCallMax},
 		{kind: factMax, t: s.rip, k: layout.TaskSizeMax - 1},
 		{kind: factZero, t: s.flushes, k: asidBit},
 	} {

@@ -1,0 +1,55 @@
+package layout
+
+// FullFrameCall is a system call whose handler needs full pt_regs. In the call
+// table stands, for a variant whose frame is not whole at every call, a wrapper
+// that completes it. The kernel, the variants, the prover and the contract of .S
+// files take these calls from FullFrameCalls alone.
+type FullFrameCall struct {
+	// Name without prefix: sys_Name is the handler, stub_Name the wrapper.
+	Name string
+	Nr   int
+	Kind FullFrameKind
+}
+
+// FullFrameKind is what the handler does with the frame, and so what a wrapper
+// has to do around it.
+type FullFrameKind uint8
+
+const (
+	// ForkLike reads the frame, may change the sp and flags slots, and returns
+	// as an ordinary handler does.
+	ForkLike FullFrameKind = iota
+	// ReplacesFrame may change every slot; the call ends by the slow exit.
+	ReplacesFrame
+	// EditsSlot changes the one slot that RDI numbers, as ptrace may.
+	EditsSlot
+	// NeverReturns is a handler that returns to ring 3 by itself.
+	NeverReturns
+)
+
+// Edits are the slots that a handler of the kind may change, but for the one
+// that EditsSlot gets from its caller.
+func (k FullFrameKind) Edits() Slots {
+	switch k {
+	case ForkLike:
+		return 1<<SlotSP | 1<<SlotFlags
+	case ReplacesFrame:
+		return SlotsAll
+	}
+	return 0
+}
+
+// Stub is the name of the call's wrapper, Handler that of its handler.
+func (c FullFrameCall) Stub() string    { return "stub_" + c.Name }
+func (c FullFrameCall) Handler() string { return "sys_" + c.Name }
+
+// FullFrameCalls are all such calls, in the order of VariantDesc.Wrappers.
+var FullFrameCalls = [numFullFrameCalls]FullFrameCall{
+	{"clone", 56, ForkLike},
+	{"rt_sigreturn", 15, ReplacesFrame},
+	{"full_frame", SysFullFrame, ForkLike},
+	{"set_frame", SysSetFrame, EditsSlot},
+	{"poison", SysPoison, NeverReturns},
+}
+
+const numFullFrameCalls = 5
