@@ -46,7 +46,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-var partLine = regexp.MustCompile(`^(ok|FAILED) ([a-z_ -]+)(.*)$`)
+var partLine = regexp.MustCompile(`^(ok|FAILED) ([a-z0-9_ -]+)(.*)$`)
 
 // reportParts makes a subtest of each part that a program of testdata tells of
 // (see its main and c/check.h), and requires that it went on to its end.

@@ -1,7 +1,10 @@
 // check.h: a test program prints one line for each part and exits with the
 // number of those that failed. It behaves the same on Linux.
+#ifndef _GNU_SOURCE // g++ defines it
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -17,14 +20,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-static int failed;
-static const char *part;
+static volatile int failed; // volatile, as a part may leave by longjmp
+static __attribute__((unused)) const char *part;
 
 // CHECK goes on after a failure, so that one fault shows all that follows from it.
 #define CHECK(cond, ...)                                            \
 	do {                                                        \
 		if (!(cond)) {                                      \
-			failed++;                                   \
+			failed = failed + 1; /* C++ warns of ++ */  \
 			printf("FAILED %s: line %d: ", part, __LINE__); \
 			printf(__VA_ARGS__);                        \
 			printf("\n");                               \
@@ -51,4 +54,9 @@ static inline int64_t now_ns(void)
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static inline double now(void)
+{
+	return now_ns() * 1e-9;
 }

@@ -1,0 +1,157 @@
+package vmtests
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+var onLinux = flag.Bool("linux", false, "run the foreign programs on the Linux kernel that .ci/linux fetches too")
+
+// compile runs the compiler at the path and returns the path of the program it makes, static
+// and for Linux; it must have nothing to say. The argument OUT stands for the
+// path.
+func compile(t *testing.T, compiler string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	for i, a := range args {
+		if a == "OUT" {
+			args[i] = path
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), compiler, args...)
+	cmd.Dir = filepath.Join("testdata", "programs")
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
+	return path
+}
+
+// gcc, gpp, musl and rust make a program of a file in testdata/programs.
+func gcc(t *testing.T, file string) string {
+	t.Helper()
+	return compile(t, need.Tool(t, "gcc"), "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobbered", "-static", "-pthread", "-o", "OUT", file, "-lm")
+}
+
+func gpp(t *testing.T, file string) string {
+	t.Helper()
+	return compile(t, need.Tool(t, "g++"), "-std=c++20", "-O2", "-Wall", "-Wextra", "-static", "-pthread", "-o", "OUT", file)
+}
+
+func musl(t *testing.T, file string) string {
+	t.Helper()
+	return compile(t, need.Tool(t, "musl-gcc"), "-O2", "-Wall", "-static", "-pthread", "-o", "OUT", file, "-lm")
+}
+
+func rust(t *testing.T, file string) string {
+	t.Helper()
+	return compile(t, need.Tool(t, "rustc"), "-O", "-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-o", "OUT", file)
+}
+
+func goProgram(t *testing.T, name string) string {
+	t.Helper()
+	return program(t, name)
+}
+
+// foreign are programs of many libraries that check themselves. All pass on
+// Linux.
+var foreign = []struct {
+	name  string
+	build func(t *testing.T, file string) string
+	file  string
+	cpu   string
+}{
+	{name: "a thread goes on without the main thread", build: gcc, file: "leaderexit.c"},
+	{name: "real-time signals", build: gcc, file: "rtsig.c"},
+	{name: "robust mutex", build: gcc, file: "robust.c"},
+	{name: "1000 threads", build: gcc, file: "threads.c"},
+	{name: "1000 threads of Rust", build: rust, file: "rustthreads.rs"},
+	{name: "65000 areas", build: gcc, file: "maps.c"},
+	{name: "1000 descriptors", build: goProgram, file: "pipes"},
+	{name: "C++", build: gpp, file: "cpp.cc"},
+	{name: "Rust", build: rust, file: "r.rs"},
+	// QEMU 7.2 emulates LRET in ring 3 with a load that SMAP refuses, for ever.
+	{name: "far returns", build: gcc, file: "ss2.c", cpu: "max,smap=off"},
+	{name: "musl, real-time signals", build: musl, file: "rtsig.c"},
+	{name: "musl, robust mutex", build: musl, file: "robust.c"},
+	{name: "musl, 1000 threads", build: musl, file: "threads.c"},
+	{name: "musl, a thread goes on without the main thread", build: musl, file: "leaderexit.c"},
+}
+
+// foreignVariants are the oldest entry path, the mail's and the newest.
+var foreignVariants = []string{"linux-3.19", "heukelum-v2", "linux-6.12"}
+
+// TestForeign runs programs of C, C++, Rust and Go, on the usual libraries, as
+// init. With -linux they run on Linux too: what they expect is what it does.
+func TestForeign(t *testing.T) {
+	for _, tt := range foreign {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path := tt.build(t, tt.file)
+			for _, name := range foreignVariants {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					m := machine(t, vm.ICount)
+					m.CPU = tt.cpu
+					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{variant(t, name)}, Init: path, VM: m})
+					reportParts(t, res, console)
+				})
+			}
+			if *onLinux {
+				t.Run("Linux", func(t *testing.T) {
+					t.Parallel()
+					foreignLinux(t, path)
+				})
+			}
+		})
+	}
+}
+
+// foreignLinux boots Linux with the program as init.
+func foreignLinux(t *testing.T, path string) {
+	data, err := lab.Initramfs(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machine(t, vm.ICount)
+	m.Kernel, m.Initrd = need.Linux(t), filepath.Join(t.TempDir(), "initramfs.cpio")
+	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.MemoryMiB, m.CPU, m.Append = 512, "max,la57=off", linuxWords
+	// Linux ends by a reset, which is no verdict: the program's last line is.
+	_, console := boot(t, m)
+	if console = strings.ReplaceAll(console, "\r\n", "\n"); !strings.Contains(console, "\ndone, 0 failed\n") {
+		t.Error(console)
+	}
+}
+
+// TestCallNumber makes a call whose number has a bit above the lower 32.
+func TestCallNumber(t *testing.T) {
+	t.Parallel()
+	path := gcc(t, "nr64.c")
+	for _, tt := range []struct {
+		variant, console string
+		status           int
+	}{
+		{"linux-3.19", "-38\n", 1},
+		{"heukelum-v2", "-38\n", 1},
+		{"linux-6.12", "1\n", 0},
+	} {
+		t.Run(tt.variant, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{variant(t, tt.variant)}, Init: path, VM: machine(t, vm.ICount)})
+			if console != tt.console || res.Outcome != vm.Exited || res.Status != tt.status {
+				t.Errorf("console %q, status %d, want %q, %d\n%s", console, res.Status, tt.console, tt.status, res.Report())
+			}
+		})
+	}
+}
