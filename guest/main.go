@@ -16,14 +16,18 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/measure"
 	"github.com/entrylab/entrylab/guest/report"
@@ -72,6 +76,13 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if err != nil {
 		r.Result("init", report.Harness(err.Error()))
 		return r.Summary(), k.Linux
+	}
+	proofs, err := os.ReadFile("/" + layout.ProofsFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Result("init", report.Harness(err.Error()))
+	}
+	for line := range strings.Lines(string(proofs)) {
+		r.Proof(strings.TrimSuffix(line, "\n"))
 	}
 	if o.verify {
 		for _, v := range variants {

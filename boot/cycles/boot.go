@@ -21,6 +21,8 @@ type Boot struct {
 	// Config is what it was measured with.
 	Config  result.Config
 	Figures []Figure
+	// Proofs are of the variants that were run whatever the proof said.
+	Proofs map[string]result.Proof
 }
 
 // Figure is what one operation took under one label. All values are for one
@@ -79,7 +81,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []result.Record {
 		r := result.NewRecord(b.Config, result.Measure{
 			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
 		}, axes[f.Label], f.Unit, int(b.ID), now)
-		r.Samples, r.Retired = []*float64{&f.Low}, f.Retired
+		r.Samples, r.Retired, r.Proof = []*float64{&f.Low}, f.Retired, b.Proofs[f.Label]
 		if f.Label == calibration && f.Op == opChain {
 			last = r
 			continue
@@ -105,6 +107,12 @@ func FromRecords(records []result.Record) []Boot {
 			boots = append(boots, &Boot{ID: uint64(r.Run), Source: fmt.Sprintf("boot %d (%s)", r.Run, r.Engine), Config: r.Config})
 		}
 		b := boots[i]
+		if r.Proof != "" {
+			if b.Proofs == nil {
+				b.Proofs = map[string]result.Proof{}
+			}
+			b.Proofs[r.Variant] = r.Proof
+		}
 		f := Figure{
 			Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
 			Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired,

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/internal/bounded"
 )
 
@@ -43,6 +44,9 @@ func ParseFile(ctx context.Context, path string) (boots []Boot, damaged []string
 func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error) {
 	var current *console
 	broken := "" // why the current boot is left out
+	// What the proof says of the next boot's variants, and why it cannot be told.
+	var proofs map[string]result.Proof
+	unread := ""
 	drop := func() {
 		switch {
 		case broken == "" || len(damaged) > mostDamaged:
@@ -75,6 +79,21 @@ func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error)
 		at := fmt.Sprintf("%s:%d", name, n)
 		line := strings.TrimRight(string(text), "\r\n")
 		kind, list, _ := strings.Cut(line, ": ")
+		if kind == "PROOF" {
+			text, err := sumChecked(list)
+			variant, said, _ := strings.Cut(text, ": ")
+			switch {
+			case err != nil:
+				unread = first(unread, fmt.Sprintf("%s: %v", at, err))
+			case len(proofs) == mostSeries:
+				unread = first(unread, at+": more proofs than an image has variants")
+			case proofs == nil:
+				proofs = map[string]result.Proof{variant: result.Proof(said)}
+			default:
+				proofs[variant] = result.Proof(said)
+			}
+			continue
+		}
 		if kind != "SAMPLING" && kind != "SAMPLE" {
 			continue
 		}
@@ -97,7 +116,10 @@ func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error)
 			drop()
 			if current, err = begin(at, words); err != nil {
 				current, broken = nil, fmt.Sprintf("%s: %v", at, err)
+			} else if current.boot.Proofs, broken = proofs, unread; broken != "" {
+				current = nil
 			}
+			proofs, unread = nil, ""
 		case ends:
 			if current != nil {
 				if err := current.end(words); err != nil {
@@ -129,17 +151,26 @@ func first(a, b string) string {
 	return b
 }
 
-// checked splits the words of a line whose sum is right.
-func checked(rest string) (map[string]string, error) {
+// sumChecked is the text of a line whose sum is right.
+func sumChecked(rest string) (string, error) {
 	i := strings.LastIndex(rest, " crc=")
 	if i < 0 {
-		return nil, errors.New("the line is cut off: it has no crc=")
+		return "", errors.New("the line is cut off: it has no crc=")
 	}
 	if want := fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(rest[:i]))); rest[i+len(" crc="):] != want {
-		return nil, fmt.Errorf("the line is damaged: its sum is %s, want %s", want, rest[i+len(" crc="):])
+		return "", fmt.Errorf("the line is damaged: its sum is %s, want %s", want, rest[i+len(" crc="):])
+	}
+	return rest[:i], nil
+}
+
+// checked splits the words of a line whose sum is right.
+func checked(rest string) (map[string]string, error) {
+	text, err := sumChecked(rest)
+	if err != nil {
+		return nil, err
 	}
 	words := map[string]string{}
-	for _, w := range strings.Fields(rest[:i]) {
+	for _, w := range strings.Fields(text) {
 		key, value, _ := strings.Cut(w, "=")
 		words[key] = value
 	}

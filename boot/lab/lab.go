@@ -182,9 +182,9 @@ func commandLine(c Config) (string, error) {
 }
 
 // Initramfs returns the archive with the program at path, or with the guest
-// built from its source if path is empty. step, if not nil, is told what takes
-// time.
-func Initramfs(ctx context.Context, path string, step func(string, ...any)) ([]byte, error) {
+// built from its source if path is empty, and with further files. step, if not
+// nil, is told what takes time.
+func Initramfs(ctx context.Context, path string, step func(string, ...any), files ...initramfs.File) ([]byte, error) {
 	if path == "" {
 		if step != nil {
 			step("building the guest")
@@ -198,7 +198,7 @@ func Initramfs(ctx context.Context, path string, step func(string, ...any)) ([]b
 	if err != nil {
 		return nil, err
 	}
-	return initramfs.Build(initramfs.Init(program))
+	return initramfs.Build(append([]initramfs.File{initramfs.Init(program)}, files...)...)
 }
 
 // guest is the built guest program; one process builds it once.

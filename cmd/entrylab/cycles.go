@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,11 @@ func compareConsoles(ctx context.Context, e *env, files, names []string, out, fo
 	if len(names) == 0 {
 		names = nil // all
 	}
+	said := proofs{}
+	for _, b := range boots {
+		maps.Copy(said, b.Proofs)
+	}
+	said.head(e.stdout, format)
 	res, err := cycles.Analyse(boots, names)
 	if err == nil && out != "" {
 		if res.Meaningless != "" {
@@ -103,7 +109,7 @@ func compareConsoles(ctx context.Context, e *env, files, names []string, out, fo
 			return 0, err
 		}
 	}
-	return printCycles(e.stdout, res, err, nil, names, format)
+	return printCycles(e.stdout, res, err, said, names, format)
 }
 
 // printCycles prints a result in a format. One that is refused shows alone what

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
@@ -23,6 +25,18 @@ func proofOf(p *prove.Proof) result.Proof {
 	outcome := failed[0].Outcome.String()
 	claim, _, _ := strings.Cut(failed[0].String(), "\n")
 	return result.Proof(outcome + ": " + strings.Replace(claim, ": "+outcome+": ", ": ", 1))
+}
+
+// files are what tells of them in an image, whose guest prints it.
+func (p proofs) files() []initramfs.File {
+	if len(p) == 0 {
+		return nil
+	}
+	var text strings.Builder
+	for _, variant := range slices.Sorted(maps.Keys(p)) {
+		fmt.Fprintf(&text, "%s: %s\n", variant, p[variant])
+	}
+	return []initramfs.File{{Name: layout.ProofsFile, Mode: 0o444, Data: []byte(text.String())}}
 }
 
 // head prints what stands above all else in the format. In JSON that is a field

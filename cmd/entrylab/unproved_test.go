@@ -3,15 +3,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/entrylab/entrylab/boot/cycles"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -95,6 +100,65 @@ func TestUnproved(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestUnprovedImage: an image that boots by itself says it on its console.
+func TestUnprovedImage(t *testing.T) {
+	need.QEMU(t)
+	need.Tool(t, "as")
+	image := filepath.Join(t.TempDir(), "x.elf")
+	if status, _, stderr := played(t, "build", "-unproved", "-variants", "linux-4.1,"+racy, "-o", image); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	var console bytes.Buffer
+	res, err := vm.Run(t.Context(), vm.Config{Engine: vm.TCG, Kernel: image, Append: "-- sample -samples=4", Console: &console})
+	if err != nil || res.Outcome != vm.Exited {
+		t.Fatalf("%v\n%s", err, res.Report())
+	}
+	if !above(console.String(), "PROOF: "+racyName+": refuted: entry_SYSCALL_64.", "SAMPLING: boot=") {
+		t.Errorf("the console is\n%s", console.String())
+	}
+	boots, damaged, err := cycles.Parse("console", &console)
+	if err != nil || len(boots) != 1 || !strings.HasPrefix(boots[0].Proofs[racyName].Of(racyName), racySaid) {
+		t.Errorf("read are %+v, %q, %v", boots, damaged, err)
+	}
+}
+
+// TestUnprovedConsole: what is made of such a console says it, too, and a boot
+// whose proof cannot be read is left out.
+func TestUnprovedConsole(t *testing.T) {
+	dir := t.TempDir()
+	const text = "b: refuted: why"
+	line := fmt.Sprintf("PROOF: %s crc=%08x\r\n", text, crc32.ChecksumIEEE([]byte(text)))
+	file := func(name, line string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(line+consoles(10, "-", 0)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	log, kept := file("log", line), filepath.Join(dir, "results.jsonl")
+	for format, want := range map[string]string{
+		"text":  "NOT PROVED: b: refuted: why\nengine metal, ",
+		"bench": "proof-b: NOT PROVED: b: refuted: why\nengine: metal\n",
+		"json":  "{\n  \"proofs\": {\n    \"b\": \"refuted: why\"\n  },",
+	} {
+		status, stdout, stderr := played(t, "compare", "-from", log, "-format", format)
+		if status != 0 || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%s: status %d, want %q above all in\n%s%s", format, status, want, stdout, stderr)
+		}
+	}
+	if status, _, stderr := played(t, "compare", "-from", log, "-o", kept); status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	records, _, err := result.ReadFile(t.Context(), kept)
+	if err != nil || !slices.ContainsFunc(records, func(r result.Record) bool { return r.Variant == "b" && r.Proof == "refuted: why" }) {
+		t.Errorf("no record of b says so (%v)", err)
+	}
+	_, stdout, stderr := played(t, "compare", "-from", file("damaged", strings.Replace(line, "why", "wry", 1)))
+	if !strings.Contains(stdout, ", 9 boots") || !strings.Contains(stderr, "a boot is left out: "+filepath.Join(dir, "damaged")+":1: the line is damaged") {
+		t.Errorf("a damaged proof:\n%s%s", stdout, stderr)
+	}
 }
 
 // TestUnprovedKept: the records of a variant that is not proved say so, and with

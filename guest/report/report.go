@@ -10,13 +10,14 @@
 //	ERROR: prefix: message (what keeps the harness from a verdict)
 //	INFO: prefix: text
 //	MEASURE: variant=V op=O unit=ticks n=N batches=K min=X median=Y max=Z agree=A
+//	PROOF: variant: what the proof says of it crc=XXXXXXXX
 //	SAMPLING: boot=B seed=S samples=N counters=true|false code=K vendor=V signature=X hypervisor=H cpu=C crc=XXXXXXXX
 //	SAMPLE: label=V op=O counter=C n=N samples=K lost=L q=A,B,... crc=XXXXXXXX
 //	SAMPLING: end=B lines=N crc=XXXXXXXX
 //	SUMMARY: 12 tests, 1 unexpected failures, 2 skipped
 //
 // A message holds no " (", so a result's name is what stands before it. The
-// lines of samples may have come over a wire: crc is CRC-32 (IEEE 802.3) of what
+// lines of samples and proofs may have come over a wire: crc is CRC-32 (IEEE 802.3) of what
 // stands between the colon's space and the space before it, in hexadecimal.
 package report
 
@@ -93,9 +94,16 @@ func (r *Report) Sampling(format string, args ...any) { r.checked("SAMPLING", fo
 // Sample: see Sampling.
 func (r *Report) Sample(format string, args ...any) { r.checked("SAMPLE", format, args...) }
 
+// Proof prints what the proof says of a variant that is run whatever it says.
+// What follows is to be read with it.
+func (r *Report) Proof(text string) { r.summed("PROOF", text) }
+
 func (r *Report) checked(kind, format string, args ...any) {
 	r.measured = true
-	text := fmt.Sprintf(format, args...)
+	r.summed(kind, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) summed(kind, text string) {
 	r.line("%s: %s crc=%08x", kind, text, crc32.ChecksumIEEE([]byte(text)))
 }
 
