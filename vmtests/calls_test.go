@@ -127,8 +127,8 @@ func golden(part string) string { return filepath.Join("testdata", "calls", part
 
 // TestCallsOnLinux shows that the golden files are what Linux does.
 func TestCallsOnLinux(t *testing.T) {
-	if *update {
-		t.Skip("they have been written anew just now")
+	if *update { // they have been written anew just now
+		return
 	}
 	t.Parallel()
 	for part, got := range callsOnLinux(t) {
