@@ -52,7 +52,7 @@ func TestJudge(t *testing.T) {
 		{name: "A/A biased", difference: 2, aa: 1, dose: 1, noise: 0.1, want: "A/A was +"},
 		{name: "A/A biased the other way", aa: -0.6, dose: 1, noise: 0.5, want: "A/A was -0."},
 		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
-		{name: "dose doubled", dose: 2, noise: 0.5, want: "+1 cycle was +2.0"},
+		{name: "dose doubled", dose: 2, noise: 0.05, want: "+1 cycle was +2.0"},
 		{name: "noise", dose: 1, noise: 8, want: "A/A was"},
 		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"},
 	} {
