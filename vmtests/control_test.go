@@ -39,10 +39,10 @@ func TestControl(t *testing.T) {
 // there are: none, unless the kernel's command line asks for them.
 func TestControlOff(t *testing.T) {
 	init := cProgram(t, "nocontrol")
-	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysControlMax), strconv.Itoa(layout.ControlVector)}
+	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysCallMax), strconv.Itoa(layout.ControlVector)}
 	// All but one by SYSCALL, three of them by the interrupt: SysEntryCR3 is reached
 	// by that alone.
-	all := strconv.Itoa(layout.SysControlMax-layout.SysSelect+3) + "\n"
+	all := strconv.Itoa(layout.SysCallMax-layout.SysSelect+3) + "\n"
 	for _, tt := range []struct{ name, variant, append, want string }{
 		{name: "not asked for", want: "0\n"},
 		{name: "by wrappers in C", variant: "linux-4.6", want: "0\n"},
@@ -73,23 +73,28 @@ func TestControlCatches(t *testing.T) {
 	for _, tt := range []struct {
 		name, function string
 		old, new       string // machine code, which the function has once
+		want           vm.Outcome
+		reason         string
 	}{
 		{
 			"a time slice may be of any length", "sys_time_slice",
 			"4881ff00ca9a3b76", "4881ff00ca9a3beb", // CMPQ RDI, MaxTimeSlice; JBE, JMP
+			vm.Exited, "status 5",
 		},
 		{
 			"free stacks do not serve as pages", "break_stack",
 			"53574150", "31c0c390", // PUSHQ RBX; ...: XORL RAX, RAX; RET; NOP
+			vm.Signaled, "out of memory",
 		},
 		{
 			"a guard page is not mapped again", "break_stack",
 			"488908", "0f1f00", // MOVQ RCX, (RAX); NOP
+			vm.Panic, "#PF",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			failsPatched(t, controlConfig(t), tt.function, tt.old, tt.new)
+			failsPatched(t, controlConfig(t), tt.function, tt.old, tt.new, tt.want, tt.reason)
 		})
 	}
 }

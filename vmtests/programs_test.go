@@ -138,12 +138,12 @@ func TestHang(t *testing.T) {
 		t.Run(tt.way+"/"+string(tt.engine), func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
-			m.Instructions = 500_000_000
+			m.Instructions = 200_000_000
 			m.Append = "mark=TestHang-" + tt.way + "-" + string(tt.engine)
 			res, console := bootInit(t, lab.Config{
 				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
 			})
-			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 500 million instructions (time-out)") {
+			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 200 million instructions (time-out)") {
 				t.Errorf("%v: %s", res.Outcome, res.Reason)
 			}
 			if console != tt.console+"\n" || !strings.Contains(res.Report(), "    "+tt.console+"\n") {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -20,6 +21,7 @@ import (
 // spacesConfig has testdata/c/spaces.c, built at path, as init.
 func spacesConfig(path string, n stubs.Named, m vm.Config) lab.Config {
 	m.Append = layout.ControlWord
+	m.Instructions = 1_000_000_000 // some hundred times what it takes
 	var s layout.Stats[layout.Word]
 	var args []string
 	for _, n := range []uintptr{
@@ -58,46 +60,50 @@ func TestSpacesCatches(t *testing.T) {
 	for _, tt := range []struct {
 		name, function string
 		old, new       string // machine code, which the function has once
+		want           vm.Outcome
+		reason         string
 	}{
 		{
 			"a top-level entry is set in init_mm alone", "set_pgd",
 			"488b5210", "31d29090", // MOVQ MM.Next(RDX), RDX; XORL RDX, RDX
+			vm.Signaled, "out of memory",
 		},
 		{
 			"an address space is not loaded", "switch_mm",
 			"0f22d8", "0f1f00", // MOVQ RAX, CR3; NOP
+			vm.TimedOut, "",
 		},
 		{
 			"an address space is freed with the first of its threads", "mm_put",
 			"48ff4f08", "4831c090", // DECQ MM.Users(RDI); XORQ RAX, RAX
+			vm.Panic, "#PF",
 		},
 		{
 			"an address space is never freed", "mm_put",
 			"7401", "7400", // JE over the RET; JE to it
+			vm.Exited, "status 1",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			failsPatched(t, spacesConfig(path, linux319(t), machine(t, vm.ICount)), tt.function, tt.old, tt.new)
+			failsPatched(t, spacesConfig(path, linux319(t), machine(t, vm.ICount)), tt.function, tt.old, tt.new, tt.want, tt.reason)
 		})
 	}
 }
 
 // failsPatched boots the kernel with old replaced by new in a function, and
-// fails the test if init does not notice.
-func failsPatched(t *testing.T, c lab.Config, function, old, new string) {
+// fails the test if the machine does not end as wanted, with the reason.
+func failsPatched(t *testing.T, c lab.Config, function, old, new string, want vm.Outcome, reason string) {
 	t.Helper()
 	m, err := lab.Prepare(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Instructions = 2_000_000_000 // some hang
 	m.Kernel = patched(t, m.Kernel, function, old, new)
 	res, console := boot(t, m)
-	if res.Outcome == vm.Exited && res.Status == 0 {
-		t.Errorf("it went well\n%s", console)
+	if res.Outcome != want || !strings.Contains(res.Reason, reason) {
+		t.Errorf("%v: %s; want %v with %q\n%s", res.Outcome, res.Reason, want, reason, console)
 	}
-	t.Logf("%v, status %d: %s", res.Outcome, res.Status, res.Reason)
 }
 
 // patched is the path of a copy of the kernel in which the bytes old in a

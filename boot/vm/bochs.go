@@ -72,7 +72,7 @@ func (c *Config) bochsArgs(disk, console string) []string {
 		"display_library: x",
 		"megs: " + strconv.Itoa(memory),
 		fmt.Sprintf("cpu: model=%s, ips=%d, reset_on_triple_fault=0", cpu, bochsIPS),
-		"clock: sync=none, time0=1704067200", // 2024-01-01, as icount's
+		fmt.Sprintf("clock: sync=none, time0=%d", clockBase.Unix()),
 		"ata0-master: type=disk, mode=flat, path=" + disk,
 		"boot: disk",
 		"com1: enabled=1, mode=file, dev=" + console,

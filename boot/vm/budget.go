@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/entrylab/entrylab/internal/work"
@@ -19,6 +19,10 @@ const (
 	// as long does an emulator take for its port I/O. Without it, one that prints
 	// for ever would fill the memory first.
 	perByte = 100
+	// perSecond is what a second counts as that the guest sleeps through, under
+	// ICount: no instruction is executed, and emulators skip some hundred in one of
+	// the host's.
+	perSecond = 1_000_000
 
 	// maxIdle is how long a machine may do nothing that has timers of its own. Where
 	// time passes at once when nothing else does (counts), it is maxIdleCounted.
@@ -58,10 +62,19 @@ type budget struct {
 
 // progress is all that a machine has done so far.
 type progress struct {
-	counted uint64 // instructions, as QEMU tells; 0: it does not
-	output  uint64 // bytes
+	count
+	output uint64 // bytes
 	work.Meter
 }
+
+// count is what QEMU tells of a machine under ICount: 0 on other engines.
+type count struct {
+	counted uint64        // instructions
+	clock   time.Duration // its own, which they advance by 1 ns each, and sleep by its length
+}
+
+// slept is the part of the clock that no instruction took.
+func (c count) slept() time.Duration { return max(0, c.clock-time.Duration(c.counted)) }
 
 // budget returns that of the machine.
 func (c *Config) budget() *budget {
@@ -93,7 +106,7 @@ func (b *budget) spend(now progress) error {
 	}
 	b.last = now
 	switch {
-	case now.counted+perByte*now.output+uint64(b.unseen) >= b.instructions:
+	case now.counted+uint64(b.unseen)+perByte*now.output+uint64(now.slept().Seconds()*perSecond) >= b.instructions:
 		return afterInstructions(b.instructions)
 	case b.asleep >= b.idle:
 		return timeoutError(fmt.Sprintf("no end although it did nothing for %v", b.idle))
@@ -103,7 +116,7 @@ func (b *budget) spend(now progress) error {
 
 // watch looks at the machine until done is closed, or until it is to be ended:
 // then stop gets the reason.
-func (b *budget) watch(pid int, rec *recorder, count *counter, done <-chan struct{}, stop func(error)) {
+func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct{}, stop func(error)) {
 	var now progress
 	for {
 		select {
@@ -113,7 +126,7 @@ func (b *budget) watch(pid int, rec *recorder, count *counter, done <-chan struc
 		}
 		now.output = rec.bytes()
 		err := now.Look(pid)
-		now.counted = count.instructions() // which wakes QEMU up
+		now.count = qemu.latest() // which wakes QEMU up
 		if err == nil {
 			err = b.spend(now)
 		}
@@ -124,17 +137,21 @@ func (b *budget) watch(pid int, rec *recorder, count *counter, done <-chan struc
 	}
 }
 
-// counter asks QEMU, by its machine protocol (QMP), how many instructions the guest
-// has executed. The nil counter knows of none.
+// counter asks QEMU, by its machine protocol (QMP), for the count of a machine. The
+// nil counter knows nothing.
 type counter struct {
-	qmp      *os.File
-	answered atomic.Bool
-	value    atomic.Uint64
+	qmp *os.File
+
+	mu       sync.Mutex
+	last     count
+	answered bool
 }
 
 // query asks for the number of instructions, which QEMU tells without a record or
-// replay, too (qapi/replay.json).
-const query = `{"execute": "query-replay"}`
+// replay, too (qapi/replay.json), and for the time of the real-time clock, which is
+// the guest's.
+const query = `{"execute": "query-replay"}
+{"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}`
 
 // listen takes QEMU's answers, until the end of the connection.
 func (c *counter) listen() {
@@ -143,30 +160,45 @@ func (c *counter) listen() {
 			Greeting *struct{} `json:"QMP"`
 			Return   struct {
 				ICount *uint64 `json:"icount"`
+
+				Year   *int `json:"tm_year"` // since 1900
+				Month  int  `json:"tm_mon"`  // from 0
+				Day    int  `json:"tm_mday"`
+				Hour   int  `json:"tm_hour"`
+				Minute int  `json:"tm_min"`
+				Second int  `json:"tm_sec"`
 			} `json:"return"`
 		}
 		if answers.Decode(&answer) != nil {
 			return
 		}
+		r := answer.Return
+		c.mu.Lock()
 		switch {
 		case answer.Greeting != nil:
 			c.send(`{"execute": "qmp_capabilities"}` + query)
-		case answer.Return.ICount != nil:
-			c.value.Store(*answer.Return.ICount)
-			c.answered.Store(true)
+		case r.ICount != nil:
+			c.last.counted = *r.ICount
+			c.answered = true
+		case r.Year != nil:
+			c.last.clock = time.Date(1900+*r.Year, time.Month(1+r.Month), r.Day, r.Hour, r.Minute, r.Second, 0, time.UTC).Sub(clockBase)
 		}
+		c.mu.Unlock()
 	}
 }
 
-// instructions returns the last number that QEMU has told, and asks for the next.
-func (c *counter) instructions() uint64 {
+// latest returns the last count that QEMU has told, and asks for the next.
+func (c *counter) latest() count {
 	if c == nil {
-		return 0
+		return count{}
 	}
-	if c.answered.Swap(false) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered {
+		c.answered = false
 		c.send(query)
 	}
-	return c.value.Load()
+	return c.last
 }
 
 // send does not fail but if QEMU has gone, of which others tell.

@@ -32,12 +32,12 @@ func TestBudget(t *testing.T) {
 		{
 			"counted instructions are what they are, however long they take",
 			Config{Instructions: 1000e6},
-			turns(1000, progress{counted: 1e6, Meter: second}), afterInstructions(1000e6), 1000,
+			turns(1000, progress{count: count{counted: 1e6}, Meter: second}), afterInstructions(1000e6), 1000,
 		},
 		{
 			"fast ones, too",
 			Config{Instructions: 1000e6},
-			turns(100, progress{counted: 100e6, Meter: second}), afterInstructions(1000e6), 10,
+			turns(100, progress{count: count{counted: 100e6}, Meter: second}), afterInstructions(1000e6), 10,
 		},
 		{
 			"none are counted where work is",
@@ -52,17 +52,27 @@ func TestBudget(t *testing.T) {
 		{
 			"it halts",
 			Config{Instructions: 1000e6},
-			append(turns(1, progress{counted: 500e6}), turns(100, progress{Meter: second})...), afterInstructions(1000e6), 21,
+			append(turns(1, progress{count: count{counted: 500e6}}), turns(100, progress{Meter: second})...), afterInstructions(1000e6), 21,
+		},
+		{
+			"it sleeps and wakes up for ever",
+			Config{Instructions: 1000e6},
+			turns(100, progress{count: count{counted: 1000, clock: 100 * time.Second}, Meter: second}), afterInstructions(1000e6), 10,
+		},
+		{
+			"a clock that the instructions alone advance",
+			Config{Instructions: 1000e6},
+			turns(9, progress{count: count{counted: 100e6, clock: 100 * time.Millisecond}}), nil, 0,
 		},
 		{
 			"it is told late how many they are",
 			Config{Instructions: 1000e6},
-			append(turns(30, progress{Meter: second}), progress{counted: 10e6}, progress{Meter: second}), nil, 0,
+			append(turns(30, progress{Meter: second}), progress{count: count{counted: 10e6}}, progress{Meter: second}), nil, 0,
 		},
 		{
 			"it prints for ever",
 			Config{Instructions: 1000e6},
-			turns(100, progress{output: 1e6, counted: 1, Meter: second}), afterInstructions(1000e6), 10,
+			turns(100, progress{output: 1e6, count: count{counted: 1}, Meter: second}), afterInstructions(1000e6), 10,
 		},
 		{
 			"a host that gives it no CPU",
@@ -92,12 +102,12 @@ func TestBudget(t *testing.T) {
 		{
 			"it does something in between",
 			Config{},
-			append(turns(9, progress{Meter: sleep}), append(turns(1, progress{counted: 1}), turns(9, progress{Meter: sleep})...)...), nil, 0,
+			append(turns(9, progress{Meter: sleep}), append(turns(1, progress{count: count{counted: 1}}), turns(9, progress{Meter: sleep})...)...), nil, 0,
 		},
 		{
 			"the default",
 			Config{},
-			turns(100, progress{counted: 1e9}), afterInstructions(DefaultInstructions), 10,
+			turns(100, progress{count: count{counted: 1e9}}), afterInstructions(DefaultInstructions), 10,
 		},
 	}
 	for _, tt := range tests {
@@ -106,6 +116,7 @@ func TestBudget(t *testing.T) {
 			var now progress
 			for i, did := range tt.did {
 				now.counted += did.counted
+				now.clock += did.clock
 				now.output += did.output
 				now.Work += did.Work
 				now.Asleep += did.Asleep

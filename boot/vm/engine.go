@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Engine is how the guest's instructions are run. Figures of different engines
@@ -30,12 +31,15 @@ const (
 // Engines are all engines, the default first.
 var Engines = []Engine{ICount, TCG, KVM, Bochs}
 
+// clockBase is the guest's time when a machine with a clock of its own starts.
+var clockBase = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
 func (e Engine) args() ([]string, error) {
 	switch e {
 	case "", ICount:
 		// sleep=off makes idle time pass at once. The clock starts at a fixed
 		// date and follows the instructions, or each boot would read another one.
-		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1"}, nil
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-rtc", "base=" + clockBase.Format(time.DateOnly) + ",clock=vm", "-seed", "1"}, nil
 	case TCG:
 		return []string{"-accel", "tcg"}, nil
 	case KVM:

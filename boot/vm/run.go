@@ -111,14 +111,14 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		return ending{}, err
 	}
 	ways := fdChannels(consoleFD, logFD)
-	var count *counter
+	var counts *counter
 	if c.counts() {
 		qmp, fd, err := connect("monitor")
 		if err != nil {
 			return ending{}, err
 		}
 		ways = append(ways, qmpChannel(fd)...)
-		count = &counter{qmp: qmp}
+		counts = &counter{qmp: qmp}
 	}
 	var stub *os.File
 	if c.Debug != nil {
@@ -157,11 +157,11 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	} else if i := slices.IndexFunc(pids, func(pid int) bool { return !slices.Contains(others, pid) }); i >= 0 {
 		pid = pids[i]
 	} // else it has ended
-	go c.budget().watch(pid, rec, count, ended, stop)
+	go c.budget().watch(pid, rec, counts, ended, stop)
 
 	var pumps sync.WaitGroup
-	if count != nil {
-		pumps.Go(count.listen)
+	if counts != nil {
+		pumps.Go(counts.listen)
 	}
 	consoleOut := &channel{file: console, to: &rec.console}
 	logOut := &channel{file: log, to: after{consoleOut, &rec.log}}

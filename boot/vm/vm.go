@@ -22,8 +22,9 @@
 // halted has nothing to count: there the CPU time that the emulator uses stands for
 // instructions, at the speed that this host has just now and at a rate that is lower
 // than any seen. So a machine may always run the instructions that it was granted,
-// and some run more. A byte that it sends counts as 100 instructions. A machine
-// whose emulator sleeps, and which sends nothing, does nothing; a stopped one waits.
+// and some run more. A byte that it sends counts as 100 instructions, and, under
+// ICount, a second that it sleeps through as a million. A machine whose emulator
+// sleeps, and which sends nothing, does nothing; one that is stopped waits.
 package vm
 
 import (

@@ -222,7 +222,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, term, want string) {
 	cmd.Stdout, cmd.Stderr = &stdout, terminal
 	err = cmd.Run()
 	terminal.Close()
-	_ = screen.SetReadDeadline(time.Now().Add(time.Second))
+	_ = screen.SetReadDeadline(time.Now().Add(time.Minute)) // if somebody still holds it
 	var shown bytes.Buffer
 	_, _ = shown.ReadFrom(screen) // ends with EIO
 	if err != nil || stdout.String() != "hello\n" {

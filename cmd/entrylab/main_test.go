@@ -52,9 +52,6 @@ func (m prepared) Run() int {
 // the name entrylab, elsewhere by a variable.
 func TestMain(m *testing.M) {
 	if os.Getenv("PLAY_ENTRYLAB") != "" {
-		if os.Getenv(differingHost) != "" {
-			injectDifference()
-		}
 		main()
 	}
 	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})
@@ -110,7 +107,7 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: gone WORD")
 	}
 	var left []string
-	for range 50 {
+	for range 600 {
 		if left = processes(args[0]); len(left) == 0 {
 			return
 		}

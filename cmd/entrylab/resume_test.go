@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -91,13 +90,11 @@ func withoutLine(text, phrase string) string {
 // on stderr, and ends it.
 func killed(t *testing.T, args []string, path string, signal os.Signal, lines int, said string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, self, args...)
+	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
 	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
@@ -108,20 +105,24 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for ctx.Err() == nil {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for reached := false; !reached; {
+		select {
+		case err := <-ended:
+			text, _ := os.ReadFile(stderr.Name())
+			t.Fatalf("the study ended with %v before it was killed; want %q in: %s", err, said, text)
+		case <-time.After(time.Millisecond):
+		}
 		data, err := os.ReadFile(path)
 		text, _ := os.ReadFile(stderr.Name())
-		if err == nil && bytes.Count(data, []byte("\n")) >= lines && strings.Contains(string(text), said) {
-			break
-		}
-		time.Sleep(time.Millisecond)
+		reached = err == nil && bytes.Count(data, []byte("\n")) >= lines && strings.Contains(string(text), said)
 	}
 	if err := cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
-	err = cmd.Wait()
-	if text, _ := os.ReadFile(stderr.Name()); ctx.Err() != nil || err == nil {
-		t.Fatalf("the study ended with %v before it was killed (%v); want %q in: %s", err, ctx.Err(), said, text)
+	if err := <-ended; err == nil {
+		t.Fatal("the study was done before it was killed")
 	}
 }
 

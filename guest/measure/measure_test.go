@@ -2,6 +2,7 @@ package measure
 
 import (
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,24 +12,17 @@ import (
 	"github.com/entrylab/entrylab/guest/report"
 )
 
-// TestHost measures on the kernel under the test, and prints what comes of it,
-// which is that host's: each operation must come to a figure or to a reason.
-func TestHost(t *testing.T) {
+func TestLinux(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	k, err := control.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines strings.Builder
-	r := report.New(&lines)
+	r := report.New(os.Stdout)
 	Run(r, k, k.Variants, 1)
-	r.Summary()
-	t.Log("\n" + lines.String())
-	for _, o := range ops(testMemory(t), k) {
-		if !o.flushed && !strings.Contains(lines.String(), o.name) { // of cycles only
-			t.Errorf("nothing is said of %s", o.name)
-		}
+	if status := r.Summary(); status != report.ExitPass {
+		t.Errorf("exit status %d, want %d", status, report.ExitPass)
 	}
 }
 

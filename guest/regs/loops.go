@@ -157,10 +157,8 @@ func withPeer(m *Memory, prog program, setup peer, process bool, run func(n uint
 		if err := t.start(prog, uintptr(unsafe.Pointer(p)), process); err != nil {
 			return 0, err
 		}
-		for start := time.Now(); *(*layout.Word)(unsafe.Pointer(&p.ready)) == 0; calls(1, sysYield, 0) {
-			if time.Since(start) > peerLimit {
-				return 0, fmt.Errorf("the second thread has not started within %v", peerLimit)
-			}
+		if !yieldUntil(&p.ready, peerLimit) {
+			return 0, fmt.Errorf("the second thread has not started within %v", peerLimit)
 		}
 		ticks, err := run(uint64(n), p)
 		if p.ownMM != 0 {

@@ -121,11 +121,8 @@ func (t *Thread) Exited() *layout.Word { return t.exited }
 
 // Wait waits until t has ended, for at most limit.
 func (t *Thread) Wait(limit time.Duration) error {
-	for start := time.Now(); *(*layout.Word)(unsafe.Pointer(t.exited)) == 0; {
-		if time.Since(start) > limit {
-			return fmt.Errorf("a raw thread has not ended within %v", limit)
-		}
-		syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+	if !yieldUntil(t.exited, limit) {
+		return fmt.Errorf("a raw thread has not ended within %v", limit)
 	}
 	if t.pid != 0 {
 		const wall = 0x40000000 // __WALL: whatever signal it ends with
@@ -135,6 +132,23 @@ func (t *Thread) Wait(limit time.Duration) error {
 		t.pid = 0
 	}
 	return nil
+}
+
+// leastYields are as many turns for other threads, however long each takes: a host
+// may hold the whole machine up for longer than any limit.
+const leastYields = 1000
+
+// yieldUntil yields to other threads until the word is not 0, and returns false if it
+// still is after limit.
+func yieldUntil(word *layout.Word, limit time.Duration) bool {
+	start := time.Now()
+	for yields := 0; *(*layout.Word)(unsafe.Pointer(word)) == 0; yields++ {
+		if yields >= leastYields && time.Since(start) > limit {
+			return false
+		}
+		syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+	}
+	return true
 }
 
 // Implemented in thread_amd64.s.

@@ -1,8 +1,7 @@
 package verify
 
 import (
-	"bytes"
-	"regexp"
+	"os"
 	"runtime"
 	"testing"
 
@@ -10,30 +9,20 @@ import (
 	"github.com/entrylab/entrylab/guest/report"
 )
 
-// TestHost runs every check on the kernel under the test, which is Linux, and on
-// its hypervisor, and prints what they find: both are somebody else's. That the
-// checks pass on Linux is tested on a kernel that is known, in a machine
-// (vmtests); here each must come to an outcome.
-func TestHost(t *testing.T) {
+// TestLinux runs every check on the kernel under the test, which is Linux:
+// what can be seen from user mode must pass there.
+func TestLinux(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	k, err := control.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines bytes.Buffer
-	r := report.New(&lines)
+	r := report.New(os.Stdout)
 	for _, v := range k.Variants {
 		Run(r, k, v, 1)
 	}
-	r.Summary()
-	t.Log("\n" + lines.String())
-	for _, g := range groups {
-		for _, c := range g.checks {
-			name := regexp.QuoteMeta(k.Variants[0].Name + ": " + g.name + ": " + c.name)
-			if g.needs == 0 && !regexp.MustCompile(`(?m)^(PASS|FAIL|SKIP|ERROR): `+name+`( \(|$)`).Match(lines.Bytes()) {
-				t.Errorf("%s came to no outcome", name)
-			}
-		}
+	if status := r.Summary(); status != report.ExitPass {
+		t.Errorf("exit status %d, want %d", status, report.ExitPass)
 	}
 }

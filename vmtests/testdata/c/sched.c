@@ -174,7 +174,7 @@ static void until(void)
 			ts.tv_nsec -= 1000000000, ts.tv_sec++;
 		CHECK(clock_nanosleep(clock, TIMER_ABSTIME, &ts, NULL) == 0, "clock %d", clock);
 		int64_t d = now_ns() - start;
-		CHECK(d >= 4900000 && d < 1000000000, "clock %d: slept %ld ns", clock, d);
+		CHECK(d >= 4900000, "clock %d: slept %ld ns", clock, d);
 		ts = (struct timespec){0, 1};
 		CHECK(clock_nanosleep(clock, TIMER_ABSTIME, &ts, NULL) == 0, "clock %d: a time gone by", clock);
 	}

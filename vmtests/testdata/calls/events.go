@@ -218,7 +218,7 @@ func epoll() {
 	say("woken")
 	ctl(ep, add, fd, in, 77)
 	var v uint64 = 1
-	for _, ms := range []int{-1, 2000} {
+	for _, ms := range []int{-1, 600_000} {
 		later(func() { call(syscall.SYS_WRITE, fd, addr(&v), 8) })
 		wait(ep, 4, ms)
 		take(fd)
@@ -261,7 +261,7 @@ func poll() {
 	take(fd)
 	var v uint64 = 1
 	later(func() { call(syscall.SYS_WRITE, fd, addr(&v), 8) })
-	pollFor(3000, pollFD{file, in, 0})
+	pollFor(600_000, pollFD{file, in, 0})
 	take(fd)
 	ep, _ := call(syscall.SYS_EPOLL_CREATE1, 0)
 	ctl(uintptr(ep), 1, fd, in, 0)
@@ -289,7 +289,7 @@ func signals() {
 		try(what, syscall.SYS_EPOLL_PWAIT, uintptr(ep), addr(&event), 1, 50, mask, size)
 	}
 	later(hit)
-	try("epoll", syscall.SYS_EPOLL_PWAIT, uintptr(ep), addr(&event), 1, 2000, nul, 0)
+	try("epoll", syscall.SYS_EPOLL_PWAIT, uintptr(ep), addr(&event), 1, 600_000, nul, 0)
 	say("got", <-got)
 	fd, v := eventfd(0, 0), uint64(6)
 	later(func() { // the read goes on

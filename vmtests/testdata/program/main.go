@@ -119,11 +119,7 @@ func timers() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
-	select {
-	case <-ctx.Done():
-	case <-time.After(10 * time.Second):
-		return errors.New("the deadline did not come")
-	}
+	<-ctx.Done()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	for range 5 {
@@ -262,14 +258,9 @@ func preemption() error {
 		tight <- x
 	}()
 	time.Sleep(5 * time.Millisecond)
-	start := time.Now()
 	runtime.GC() // stops the world: every loop must give way
-	d := time.Since(start)
 	stop.Store(true)
 	<-tight
-	if d > 5*time.Second {
-		return fmt.Errorf("stopping the world took %v", d)
-	}
 	return nil
 }
 
@@ -335,11 +326,7 @@ func signals() error {
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGUSR1); err != nil {
 			return err
 		}
-		select {
-		case <-c:
-		case <-time.After(10 * time.Second):
-			return errors.New("the signal did not come")
-		}
+		<-c
 	}
 	return nil
 }
