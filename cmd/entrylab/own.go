@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -19,7 +20,7 @@ import (
 
 // unprovedFlag registers -unproved with a command that boots what it is given.
 func unprovedFlag(fs *flag.FlagSet) *bool {
-	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it")
+	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it; the exit status is that of the rest")
 }
 
 // variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
@@ -47,10 +48,13 @@ func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
 			continue
 		}
 		proof, err := prove.Object(image.Object, n)
-		if err != nil {
+		switch {
+		case err != nil && unproved:
+			said[n.Name] = result.Proof("undecided: it cannot be made: " + err.Error())
+			continue
+		case err != nil:
 			return nil, err
-		}
-		if unproved {
+		case unproved:
 			said[n.Name] = proofOf(proof)
 			continue
 		}

@@ -101,6 +101,33 @@ func TestDeps(t *testing.T) {
 	})
 }
 
+// TestStrictly: .ci/test runs tests strictly, passes their status on, and says at
+// the end which were skipped.
+func TestStrictly(t *testing.T) {
+	for _, tt := range []struct {
+		play   string
+		status int
+		end    string
+	}{
+		{"a tool", 0, "No test was skipped.\n"},
+		{"no such tool", 1, "No test was skipped.\n"},
+		{"two things", 0, "Skipped, as this host has no:\n  PMU: TestOutcomes: two\n  hardware KVM: TestOutcomes/sub: one\n"},
+	} {
+		t.Run(tt.play, func(t *testing.T) {
+			tmp := t.TempDir()
+			cmd := exec.CommandContext(t.Context(), root+"/.ci/test", os.Args[0], "-test.run=^TestOutcomes$")
+			cmd.Env = append(os.Environ(), playVariable+"="+tt.play, "TMPDIR="+tmp, "CI=")
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != tt.status || !strings.HasSuffix(string(out), tt.end) {
+				t.Errorf("%v, want status %d and at the end %q:\n%s", err, tt.status, tt.end, out)
+			}
+			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+				t.Errorf("left are %v (%v)", left, err)
+			}
+		})
+	}
+}
+
 // TestShellcheck: the scripts are such that a POSIX shell runs them as they read.
 func TestShellcheck(t *testing.T) {
 	check := Tool(t, "shellcheck")
