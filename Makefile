@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck bench golden fmt clean deps qemu linux mutants study baseline
+.PHONY: run test crosscheck bench reproduce golden fmt clean deps qemu linux mutants study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -54,6 +54,11 @@ baseline: qemu linux
 # All measurements of the project itself: generating, booting, running.
 bench: qemu
 	$(TEST) -run '^$$' -bench . ./...
+
+# Six runs of one replayed comparison: how many differences agree within their
+# intervals on this machine.
+reproduce:
+	$(TEST) -run '^$$' -bench Reproduce -benchtime 1x -v ./boot/replay
 
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:

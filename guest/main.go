@@ -84,6 +84,9 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	for line := range strings.Lines(string(proofs)) {
 		r.Proof(strings.TrimSuffix(line, "\n"))
 	}
+	if o.verify && k.Linux {
+		r.Info("linux: %s", measure.Machine())
+	}
 	if o.verify {
 		for _, v := range variants {
 			verify.Run(r, k, v, o.seed)

@@ -39,10 +39,10 @@ func TestControl(t *testing.T) {
 // there are: none, unless the kernel's command line asks for them.
 func TestControlOff(t *testing.T) {
 	init := cProgram(t, "nocontrol")
-	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysCallMax), strconv.Itoa(layout.ControlVector)}
+	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysControlMax), strconv.Itoa(layout.ControlVector)}
 	// All but one by SYSCALL, three of them by the interrupt: SysEntryCR3 is reached
 	// by that alone.
-	all := strconv.Itoa(layout.SysCallMax-layout.SysSelect+3) + "\n"
+	all := strconv.Itoa(layout.SysControlMax-layout.SysSelect+3) + "\n"
 	for _, tt := range []struct{ name, variant, append, want string }{
 		{name: "not asked for", want: "0\n"},
 		{name: "by wrappers in C", variant: "linux-4.6", want: "0\n"},

@@ -112,7 +112,8 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	off := anywhere(&j.Kernel)
 	p.kernel = putAt(&j.Kernel, off)
 	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
-	off = anywhere(&j.Rungs[0])
+	// So are the rungs, at any byte: no user's code is aligned.
+	off = rng.IntN(slotSize - len(j.Rungs[0].Code))
 	for i := range j.Rungs {
 		p.rungs = append(p.rungs, putAt(&j.Rungs[i], off))
 	}

@@ -149,8 +149,8 @@ func (s *sampler) begin(p *placed) error {
 func (s *sampler) call(c *cell, stream int) userCall {
 	p, j := s.at, s.job
 	user, defs := p.user, j.User.Defs
-	if c.Rung > 0 {
-		user, defs = p.rungs[c.Rung-1], j.Rungs[c.Rung-1].Defs
+	if c.User > 0 {
+		user, defs = p.rungs[c.User-1], j.Rungs[c.User-1].Defs
 	}
 	ctx := userCall{
 		sp:     p.userSP,
@@ -333,7 +333,7 @@ func (s *sampler) sample() (*placement, error) {
 		var rungs []int32
 		for i, c := range j.Cells {
 			to := &s.order[0]
-			if c.Rung > 0 {
+			if c.Op == opLadder {
 				to = &rungs
 			}
 			for _, stream := range c.Streams {

@@ -64,14 +64,18 @@
 //
 // # What a figure is made of
 //
-// Behind a fence a call takes whole cycles, and a CPU may round them so that one
-// instruction more costs as much as six: seen on a Zen 5, where each of six
-// changes of a path read +1.0 ±0.0. On such a CPU a difference says on which side
-// of a step two paths are, and neither what their instructions cost nor what
-// another form of the call would read. So every run measures ladders too: what 1,
-// 2, 3 and 6 instructions more read as in each form, of kinds that need nothing
-// but their slots, that store, and that the result waits for. A difference that
-// several rungs of one ladder read the same as is printed as a step, with those
-// rungs and with what the other forms say. Where the ladders climb,
-// nothing is said.
+// Behind a fence a call takes whole cycles, and how many instructions it has
+// decides little: on a Zen 3 one more reads +1.0 in form SR1, two or three +0.2,
+// six +1.2 (stores) to +2.9, and in N0, without a fence, each store 0.36 and each
+// other instruction 0.13. On a Zen 5 each of six changes of a path read +1.0 ±0.0.
+// There a difference says on which side of a step two paths are, and neither what
+// their instructions cost nor what another form of the call would read. So every
+// run measures ladders too: what 1, 2, 3 and 6 instructions and stores more read as
+// in each form, right behind the fence, where nothing waits for them. A difference
+// that several rungs of one ladder read as is printed as a step, with those rungs
+// and with what the other forms say. One that no two rungs read as is printed as
+// it is. The control with a cycle more is of an instruction that the result does
+// wait for, and is no step.
+//
+// Not seen so far: any Intel CPU, and the ladders of a Zen 5.
 package replay

@@ -11,16 +11,17 @@ import (
 	. "github.com/entrylab/entrylab/gen/asm"
 )
 
-// Behind a fence a call takes a whole number of cycles, and some CPUs round it up
-// by more than one: there one instruction more costs as much as six, so that a
-// difference of two paths says which side of a step they are on, and not what
-// their instructions cost. Whether it is so is measured in each run: ladders add
-// 1, 2, 3 and 6 instructions to the base's call, in each form.
+// Behind a fence a call takes a whole number of cycles, and one instruction more
+// may cost as much as six, so that a difference of two paths says which side of a
+// step they are on, and not what their instructions cost. Whether it is so is
+// measured in each run: ladders add 1, 2, 3 and 6 instructions to the base's call,
+// in each form.
 
 // more are the numbers of instructions that the rungs of a ladder add.
 var more = []int{1, 2, 3, 6}
 
-// A ladder is a kind of instruction that is added where the entry begins.
+// A ladder is a kind of instruction that is added where the entry begins, right
+// behind the fence. Nothing waits for them.
 type ladder struct {
 	kind string // one of them in words
 	ins  func(i int) Ins
@@ -30,13 +31,7 @@ type ladder struct {
 var ladders = []ladder{
 	{"instruction", func(int) Ins { return TESTQ(RBP, RBP) }, 3},
 	{"store", func(i int) Ins { return MOVQ(RBP, RSP.At(-8*(i+1))) }, 5},
-	{dependent, func(int) Ins { return LEAQ(RDI.At(0), RDI) }, 3},
 }
-
-// dependent are instructions that the handler's result waits for if it does work:
-// in the headline form each takes its cycle on every CPU, while the others need
-// not be seen.
-const dependent = "dependent instruction"
 
 // ladderSize is that of the longest of all rungs, in bytes.
 const ladderSize = 6 * 5
@@ -64,35 +59,78 @@ type Rung struct {
 	Estimate stats.Estimate `json:"estimate"`
 }
 
-// Plateau is a piece of a ladder that reads the same as a difference does: so a
-// figure that cannot tell From instructions more from To.
-type Plateau struct {
-	Kind string `json:"kind"` // of instruction
-	From int    `json:"from"`
-	To   int    `json:"to"`
+// rung is where a rung is measured.
+type rung struct {
+	Rung     // without its estimate
+	none int // the cell without an instruction more
 }
 
-// plateaus are those of the ladders of a form that a difference is on: of each
-// kind the longest row of rungs, none included, that read as it does. One rung
-// alone is no plateau, nor is one rung that reads zero beside none.
-func plateaus(form string, d stats.Estimate, rungs []Rung) []Plateau {
-	var list []Plateau
+// rungs are the user's loops for all rungs: first that without an instruction more.
+func rungs() ([]chunk, error) {
+	programs := []Program{ladders[0].rung(0)}
 	for _, l := range ladders {
-		none := Rung{Form: form, Kind: l.kind} // reads zero, exactly
-		var row, longest []Rung
-		for _, r := range append([]Rung{none}, rungs...) {
-			switch {
-			case r.Form != form || r.Kind != l.kind:
-			case same(r.Estimate, d):
-				if row = append(row, r); len(row) > len(longest) {
-					longest = row
-				}
-			default:
-				row = nil
+		for _, n := range more {
+			programs = append(programs, l.rung(n))
+		}
+	}
+	var list []chunk
+	for _, p := range programs {
+		c, err := chunkOf(p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// planLadders adds the cells of the ladders, for each form.
+func (r *run) planLadders() {
+	r.rungs = map[int]rung{}
+	for _, c := range slices.Clone(r.job.Cells) {
+		if c.Op != OpNull {
+			continue
+		}
+		c.Op, c.Streams, c.Samples = opLadder, []int{0}, 20
+		none := len(r.job.Cells)
+		for i := range r.job.Rungs {
+			if c.User = i + 1; i > 0 {
+				r.rungs[none+i] = rung{Rung{Form: c.Form, Kind: ladders[(i-1)/len(more)].kind, More: more[(i-1)%len(more)]}, none}
+			}
+			r.job.Cells = append(r.job.Cells, c)
+		}
+	}
+}
+
+// ReadAs is what reads the same as a difference does: so many instructions of a
+// kind more. A figure that several numbers read as is the cost of none of them.
+type ReadAs struct {
+	Kind string `json:"kind"`
+	More []int  `json:"more"`
+}
+
+// readAs is, of each kind, what reads the same as a difference in a form: at
+// least two rungs, counting none at all as one that reads zero. Without a fence
+// nothing steps, and rungs that read the same are only too close to tell.
+func readAs(form string, d stats.Estimate, rungs []Rung) []ReadAs {
+	if form == formN {
+		return nil
+	}
+	var list []ReadAs
+	for _, l := range ladders {
+		r := ReadAs{Kind: l.kind}
+		rows := 0
+		if same(stats.Estimate{}, d) {
+			rows++
+		}
+		for _, rung := range rungs {
+			if rung.Form == form && rung.Kind == l.kind && same(rung.Estimate, d) {
+				r.More = append(r.More, rung.More)
+				rows++
 			}
 		}
-		if n := len(longest); n >= 2 && longest[n-1].More >= 2 {
-			list = append(list, Plateau{l.kind, longest[0].More, longest[n-1].More})
+		if rows >= 2 && r.More[len(r.More)-1] >= 2 { // that one instruction is not seen is no step
+			list = append(list, r)
 		}
 	}
 	return list
@@ -105,18 +143,36 @@ func same(a, b stats.Estimate) bool {
 	return half <= Resolution && math.Abs(a.Mean-b.Mean) <= max(half, stats.Least)
 }
 
-// readAs says what else reads as a figure does.
-func readAs(list []Plateau) string {
-	var parts []string
-	for _, p := range list {
-		parts = append(parts, fmt.Sprintf("%d to %d %ss", p.From, p.To, p.Kind))
+// String is as in "1, 2 or 6 stores more".
+func (r ReadAs) String() string {
+	var text strings.Builder
+	for i, n := range r.More {
+		switch {
+		case i > 0 && i == len(r.More)-1:
+			text.WriteString(" or ")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		fmt.Fprint(&text, n)
 	}
-	return strings.Join(parts, " or ")
+	return fmt.Sprintf("%s %ss more", &text, r.Kind)
+}
+
+func words(list []ReadAs) string {
+	var parts []string
+	for _, r := range list {
+		parts = append(parts, r.String())
+	}
+	return strings.Join(parts, ", or ")
 }
 
 // Steps says how many of some differences, one for each placement, are whole
-// cycles to within a quarter: "3 at -1, 60 at 0, 30 at +1, 7 between".
+// cycles to within a quarter: "3 at -1, 60 at 0, 30 at +1, 7 between"; of those
+// that are spread wider than can be listed, where they are.
 func Steps(differences []float64) string {
+	if low, high := stats.Quantile(differences, 0), stats.Quantile(differences, 1); high-low > 12 {
+		return fmt.Sprintf("%+.0f to %+.0f, half of them %+.0f to %+.0f", low, high, stats.Quantile(differences, 0.25), stats.Quantile(differences, 0.75))
+	}
 	count := map[int]int{}
 	between := 0
 	for _, d := range differences {

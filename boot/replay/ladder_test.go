@@ -58,11 +58,12 @@ func TestReadAs(t *testing.T) {
 		rungs      [4]float64 // what 1, 2, 3 and 6 instructions more read as
 		want       string
 	}{
-		{"one step for all", 1, 0.1, [4]float64{1, 1, 1, 1}, "1 to 6 instructions"},
-		{"one step for some", 1, 0.1, [4]float64{1, 1, 1, 2}, "1 to 3 instructions"},
-		{"the second step", 2, 0.1, [4]float64{1, 1, 2, 2}, "3 to 6 instructions"},
-		{"none of them is seen", 0, 0.1, [4]float64{0, 0, 0, 0}, "0 to 6 instructions"},
-		{"the longest row counts", 1, 0.1, [4]float64{1, 2, 1, 1}, "3 to 6 instructions"},
+		{"one step for all", 1, 0.1, [4]float64{1, 1, 1, 1}, "1, 2, 3 or 6 instructions more"},
+		{"one step for some", 1, 0.1, [4]float64{1, 1, 1, 2}, "1, 2 or 3 instructions more"},
+		{"the second step", 2, 0.1, [4]float64{1, 1, 2, 2}, "3 or 6 instructions more"},
+		{"up and down", 1, 0.1, [4]float64{1, 0.2, 0.2, 1.1}, "1 or 6 instructions more"},
+		{"down again", 0, 0.1, [4]float64{1, 0, 0, 1}, "2 or 3 instructions more"},
+		{"none of them is seen", 0, 0.1, [4]float64{0, 0, 0, 0}, "1, 2, 3 or 6 instructions more"},
 		{"each is seen", 1, 0.1, [4]float64{1, 2, 3, 6}, ""},
 		{"each is half a cycle", 1, 0.1, [4]float64{0.5, 1, 1.5, 3}, ""},
 		{"beside the step", 2, 0.1, [4]float64{1, 1, 1, 1}, ""},
@@ -75,10 +76,13 @@ func TestReadAs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := simulate(t, tt.difference, 0, 1, tt.noise, 0)
 			for i, c := range r.job.Cells {
-				if c.Rung < 2 || r.rungs[c.Rung-1].Kind != ladders[0].kind {
+				if c.Op != opLadder {
 					continue
 				}
-				reads := tt.rungs[slices.Index(more, r.rungs[c.Rung-1].More)]
+				reads := 0.0
+				if rung := r.rungs[i]; rung.Kind == ladders[0].kind {
+					reads = tt.rungs[slices.Index(more, rung.More)]
+				}
 				for n, p := range r.placements {
 					if p.Ticks[i][0] += reads / 60 * 42; n%ladderEvery != 0 {
 						p.Ticks[i][0] = 0 // as the child leaves it
@@ -89,14 +93,14 @@ func TestReadAs(t *testing.T) {
 			if err != nil && tt.noise != wide {
 				t.Fatal(err)
 			}
-			got := slices.DeleteFunc(res.Headline()[1].ReadAs, func(p Plateau) bool { return p.Kind != ladders[0].kind })
-			if readAs(got) != tt.want {
-				t.Errorf("%+v reads as %q, want %q; the ladder is %+v", *res.Headline()[1].Difference, readAs(got), tt.want, res.Ladder[:4])
+			got := slices.DeleteFunc(res.Headline()[1].ReadAs, func(r ReadAs) bool { return r.Kind != ladders[0].kind })
+			if words(got) != tt.want {
+				t.Errorf("%+v reads as %q, want %q; the ladder is %+v", *res.Headline()[1].Difference, words(got), tt.want, res.Ladder[:4])
 			}
 			for _, c := range res.Cells {
 				for _, f := range c.Figures {
-					if c.Op != OpNull && f.ReadAs != nil {
-						t.Errorf("%s of %s reads as %v, and there is no ladder for it", c.Op, f.Variant, f.ReadAs)
+					if (c.Op != OpNull || c.Form == formN) && f.ReadAs != nil {
+						t.Errorf("%s %s of %s reads as %v, and there is no ladder or no fence", c.Op, c.Form, f.Variant, f.ReadAs)
 					}
 				}
 			}
@@ -109,7 +113,7 @@ func TestNoLadder(t *testing.T) {
 	r := simulate(t, 1, 0, 1, 0.1, 0)
 	for i, c := range r.job.Cells {
 		for n, p := range r.placements {
-			if c.Rung > 0 && n >= 7 {
+			if c.Op == opLadder && n >= 7 {
 				p.Ticks[i][0] = 0
 			}
 		}
@@ -128,6 +132,7 @@ func TestSteps(t *testing.T) {
 		{"2 at -1, 1 at 0, 3 at +1, 1 at +12, 2 between", []float64{1.2, 0.9, 1, -0.8, -1, 0.1, 12, 0.5, 1.6}},
 		{"1 at 0", []float64{-0.1}},
 		{"1 between", []float64{2.5}},
+		{"-10 to +20, half of them +0 to +10", []float64{-10, 0, 10, 20, 5}},
 		{"", nil},
 	} {
 		if got := Steps(tt.differences); got != tt.want {

@@ -50,7 +50,7 @@ type cell struct {
 	Warm     uint64 // rounds before the timed ones
 	Trips    uint64 // timed rounds
 	Samples  int
-	Rung     int // not 0: of the ladders, Loop is that of Rungs[Rung-1]
+	User     int // not 0: Loop is that of Rungs[User-1]
 	// Switch: each round is one of every thread, which switch to each other.
 	Switch bool
 	// Apart shifts threads and stacks so that Thread.UserSP begins a cache line

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen"
-	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -53,6 +52,7 @@ const DefaultProcesses = 16
 // Forms and operations, as results name them.
 const (
 	HeadlineForm = "SR1"
+	formN        = "N0"
 
 	OpNull       = "null-call"
 	OpFull       = "full-frame-call"
@@ -131,7 +131,7 @@ type run struct {
 	job        job
 	stubs      []*stub // by stream
 	promises   []promise
-	rungs      []Rung // without their form and estimate
+	rungs      map[int]rung // by the cell
 	placements []*placement
 	// excluded are the variants that cannot be replayed, and why.
 	excluded map[int]string
@@ -171,25 +171,11 @@ func prepare(c Config) (*run, error) {
 			return nil, err
 		}
 	}
-	if err := r.addRung(Rung{}, ladders[0].rung(0)); err != nil {
+	if r.job.Rungs, err = rungs(); err != nil {
 		return nil, err
-	}
-	for _, l := range ladders {
-		for _, n := range more {
-			if err := r.addRung(Rung{Kind: l.kind, More: n}, l.rung(n)); err != nil {
-				return nil, err
-			}
-		}
 	}
 	r.plan()
 	return r, nil
-}
-
-// addRung adds a rung of a ladder; the first has none of its instructions.
-func (r *run) addRung(of Rung, p asm.Program) error {
-	c, err := chunkOf(p)
-	r.rungs, r.job.Rungs = append(r.rungs, of), append(r.job.Rungs, c)
-	return err
 }
 
 func (r *run) add(name string, s *stub, p promise) {
@@ -225,7 +211,7 @@ func (r *run) plan() {
 		{Op: opNone, Form: HeadlineForm, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
 		{Op: opDose, Form: HeadlineForm, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
 		{Op: OpNull, Form: "SR0", Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
-		{Op: OpNull, Form: "N0", Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
+		{Op: OpNull, Form: formN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
 		{Op: OpNull, Form: "D0", Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
 		{Op: OpFull, Form: HeadlineForm, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
 		{Op: OpSwitch, Form: "SR0", Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
@@ -233,15 +219,7 @@ func (r *run) plan() {
 		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
 		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 	}
-	for _, c := range r.job.Cells[:len(r.job.Cells):len(r.job.Cells)] {
-		if c.Op != OpNull {
-			continue
-		}
-		for i := range r.job.Rungs {
-			c.Op, c.Rung, c.Streams, c.Samples = opLadder, i+1, []int{0}, 20
-			r.job.Cells = append(r.job.Cells, c)
-		}
-	}
+	r.planLadders()
 	if r.config.tamper != nil {
 		r.config.tamper(&r.job)
 	}

@@ -86,7 +86,7 @@ type Figure struct {
 	Why        string          `json:"why,omitempty"`
 	// ReadAs is what reads the same as the difference in this form: where it is
 	// not empty, the difference is one of steps and no cost of instructions.
-	ReadAs []Plateau `json:"read_as,omitempty"`
+	ReadAs []ReadAs `json:"read_as,omitempty"`
 }
 
 // Resolution is what a control of the headline form may be off, in cycles, and
@@ -134,7 +134,7 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 	for _, c := range res.Cells {
 		for i, f := range c.Figures {
 			if c.Op == OpNull && f.Difference != nil {
-				c.Figures[i].ReadAs = plateaus(c.Form, *f.Difference, res.Ladder)
+				c.Figures[i].ReadAs = readAs(c.Form, *f.Difference, res.Ladder)
 			}
 		}
 	}
@@ -217,22 +217,23 @@ func (a *analysis) estimate(values []float64, process []int) (stats.Estimate, er
 	return a.draws[n].EstimateOf(values, process), nil
 }
 
-// rung is that of a cell, from the placements that have ladders; ok is unset for
-// the rung without an instruction and where these are too few.
+// rung is that of a cell, from the placements that have ladders; ok is unset for a
+// cell without an instruction more and where these are too few.
 func (a *analysis) rung(cell int) (r Rung, ok bool) {
-	c := a.job.Cells[cell]
-	none := cell - c.Rung + 1
+	at, ok := a.rungs[cell]
+	if !ok {
+		return Rung{}, false
+	}
 	var differences []float64
 	var process []int
 	for i, p := range a.kept {
 		if p.Ticks[cell][0] > 0 {
-			differences, process = append(differences, p.cycles(cell, 0)-p.cycles(none, 0)), append(process, a.process[i])
+			differences, process = append(differences, p.cycles(cell, 0)-p.cycles(at.none, 0)), append(process, a.process[i])
 		}
 	}
-	e, err := a.estimate(differences, process)
-	r = a.rungs[c.Rung-1]
-	r.Form, r.Estimate = c.Form, e
-	return r, err == nil && cell != none
+	var err error
+	at.Estimate, err = a.estimate(differences, process)
+	return at.Rung, err == nil
 }
 
 // hash is that of all code and of what is done with it.
@@ -309,14 +310,14 @@ func signed(e stats.Estimate) string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean
 
 // Verdict says in words what the difference of a figure of the headline means.
 func (res *Result) Verdict(f Figure) string {
-	e, same := *f.Difference, readAs(f.ReadAs)
+	e, same := *f.Difference, words(f.ReadAs)
 	switch {
 	case !e.Seen() && same != "":
-		return fmt.Sprintf("no difference seen (±%.1f cycles), but %s more read the same in this form%s", e.AtMost(), same, res.otherForms(f.Variant))
+		return fmt.Sprintf("no difference seen (±%.1f cycles), but %s read the same in this form%s", e.AtMost(), same, res.otherForms(f.Variant))
 	case !e.Seen():
 		return fmt.Sprintf("no difference seen (±%.1f cycles)", e.AtMost())
 	case same != "":
-		return fmt.Sprintf("a step of the fence, %+.1f cycles: %s more read the same here%s", e.Mean, same, res.otherForms(f.Variant))
+		return fmt.Sprintf("a step of the fence, %+.1f cycles: %s read the same here%s", e.Mean, same, res.otherForms(f.Variant))
 	case math.Abs(e.Mean) < 1:
 		return signed(e) + " cycles on average, less than what alignment does (±1)"
 	}

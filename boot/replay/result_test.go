@@ -52,7 +52,7 @@ func TestJudge(t *testing.T) {
 		{name: "A/A biased", difference: 2, aa: 1, dose: 1, noise: 0.1, want: "A/A was +"},
 		{name: "A/A biased the other way", aa: -0.6, dose: 1, noise: 0.5, want: "A/A was -0."},
 		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
-		{name: "dose doubled", dose: 2, noise: 0.5, want: "+1 cycle was +2.0"},
+		{name: "dose doubled", dose: 2, noise: 0.05, want: "+1 cycle was +2.0"},
 		{name: "noise", dose: 1, noise: 8, want: "A/A was"},
 		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"},
 	} {
@@ -131,17 +131,17 @@ func TestMoved(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	none := []Plateau{{"instruction", 0, 6}}
-	step := []Plateau{{"instruction", 1, 6}, {"store", 1, 3}}
+	none := []ReadAs{{"instruction", []int{1, 2, 3, 6}}}
+	step := []ReadAs{{"instruction", []int{1, 2, 3, 6}}, {"store", []int{1, 6}}}
 	for _, tt := range []struct {
 		estimate stats.Estimate
-		readAs   []Plateau
+		readAs   []ReadAs
 		want     string
 	}{
 		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, nil, "no difference seen (±0.2 cycles)"},
 		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, nil, "no difference seen (±0.1 cycles)"},
-		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, none, "no difference seen (±0.1 cycles), but 0 to 6 instructions more read the same in this form; other forms -0.3 to +2.9"},
-		{stats.Estimate{Mean: 0.99, Low: 0.99, High: 0.99}, step, "a step of the fence, +1.0 cycles: 1 to 6 instructions or 1 to 3 stores more read the same here; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, none, "no difference seen (±0.1 cycles), but 1, 2, 3 or 6 instructions more read the same in this form; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.99, Low: 0.99, High: 0.99}, step, "a step of the fence, +1.0 cycles: 1, 2, 3 or 6 instructions more, or 1 or 6 stores more read the same here; other forms -0.3 to +2.9"},
 		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, nil, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
 		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, nil, "-3.14 ±0.20 cycles"},
 	} {

@@ -193,6 +193,7 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	fs := e.flags()
 	var m machineFlags
 	m.register(fs)
+	fs.Lookup("engine").Usage += "; or host: no machine, but the kernel and the hypervisor that this runs on"
 	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
 	unproved := unprovedFlag(fs)
 	if err := fs.Parse(args); err != nil {
@@ -200,6 +201,9 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	if fs.NArg() > 0 {
 		return 0, fmt.Errorf("takes no argument but flags, got %q", fs.Arg(0))
+	}
+	if m.engine == engineHost {
+		return e.verifyHost(ctx, &m, fs)
 	}
 	list, err := parseVariants(ctx, *names)
 	if err != nil {

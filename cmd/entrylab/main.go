@@ -44,7 +44,7 @@ var commands = []command{
 	{"prove", "[-all] [-v] [VARIANT...]", "prove from the machine code that entry, exits and switch are right", runProve},
 	{"build", "-o FILE [-format elf|disk] [-append ARGS] [-variants A,B] [-init PROG]", "write a kernel image that boots by itself", runBuild},
 	{"boot", "[-variant V] [-engine E] [-machine M] [-append ARGS] [-init PROG] [-- ARGS]", "run a static program as /init on a generated kernel, with PROG as its argv[0]: boot -init busybox -- sh", runBoot},
-	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals", runVerify},
+	{"verify", "[-variants A,B|all] [-engine E]", "check registers, frames, threads and signals; -engine host: on the kernel and hypervisor that this runs on, whose differences from the architecture are findings about them", runVerify},
 	{"compare", "[-engine E] [-format text|json|bench] [-from FILE] A B [C...]", "measure variants against the first of them, or read what machines measured by themselves", runCompare},
 	{"study", "[-o FILE] [-engines A,B]", "answer the question: every change on every engine, one page", runStudy},
 	{"report", "RESULTS... -o FILE", "results as one HTML file", runReport},

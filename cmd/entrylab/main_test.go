@@ -52,6 +52,9 @@ func (m prepared) Run() int {
 // the name entrylab, elsewhere by a variable.
 func TestMain(m *testing.M) {
 	if os.Getenv("PLAY_ENTRYLAB") != "" {
+		if os.Getenv(differingHost) != "" {
+			injectDifference()
+		}
 		main()
 	}
 	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})

@@ -58,7 +58,7 @@ func TestPrintSteps(t *testing.T) {
 	step := stats.Estimate{Mean: 0.99, Low: 0.99, High: 1, SD: 0.06, N: 4}
 	figures := []replay.Figure{
 		{Variant: "linux-3.19", Cycles: []float64{95, 95, 96, 95}, Mean: 95.2},
-		{Variant: "linux-3.19+a", Cycles: []float64{96, 96, 97, 95.5}, Mean: 96.1, Difference: &step, ReadAs: []replay.Plateau{{Kind: "instruction", From: 1, To: 6}}},
+		{Variant: "linux-3.19+a", Cycles: []float64{96, 96, 97, 95.5}, Mean: 96.1, Difference: &step, ReadAs: []replay.ReadAs{{Kind: "instruction", More: []int{1, 2, 3, 6}}}},
 	}
 	res := &replay.Result{
 		Variants: []string{"linux-3.19", "linux-3.19+a"},
@@ -76,7 +76,7 @@ func TestPrintSteps(t *testing.T) {
 		want, no []string
 	}{
 		{false, res.Ladder, []string{
-			"linux-3.19+a against linux-3.19, null call: a step of the fence, +1.0 cycles: 1 to 6 instructions more read the same here\n",
+			"linux-3.19+a against linux-3.19, null call: a step of the fence, +1.0 cycles: 1, 2, 3 or 6 instructions more read the same here\n",
 			"null call SR1 95.2 step +1.0\n",
 			"step: several numbers of instructions more read the same in this form",
 		}, []string{"+0.99", "ladder:", "placements at so many cycles"}},

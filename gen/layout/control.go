@@ -59,13 +59,16 @@ const (
 	sysControlEnd
 )
 
+// SysControlMax is the highest number of the control interface.
+const SysControlMax = sysControlEnd - 1
+
 // SysCallMax is the last entry of the call table. It is the bound that entry
 // paths compare a number with, so it leaves room: a control call more changes
 // no listing.
 const SysCallMax = 1023
 
 // The control interface is in the table.
-const _ = uint(SysCallMax - (sysControlEnd - 1))
+const _ = uint(SysCallMax - SysControlMax)
 
 // ControlWord is the word of the kernel's command line that asks for them.
 const ControlWord = "control"

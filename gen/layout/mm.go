@@ -30,6 +30,9 @@ type Memory[T any] struct {
 	AreaSeed T // what the next area's Weight comes from
 	// BrkStart and Brk are the ends of the heap that brk moves.
 	BrkStart, Brk T
+	// LockFuture is AreaLocked after mlockall(MCL_FUTURE), so that new areas are
+	// that; with AreaOnFault their pages come when they are touched all the same.
+	LockFuture T
 }
 
 // MemRange is a piece of free RAM: physical addresses, multiples of PageSize.
@@ -98,6 +101,9 @@ const (
 	AreaGrowsDown = 1 << 0 // MAP_GROWSDOWN: extended by a fault below it
 	AreaShared    = 1 << 1 // MAP_SHARED of a file, all of which are read-only
 	AreaFile      = 1 << 2 // mmap of a file: pages after its end raise SIGBUS
+	AreaLocked    = 1 << 3 // mlock: its pages are not given up
+	AreaOnFault   = 1 << 5 // in Memory.LockFuture alone
+	AreaSharedMem = 1 << 4 // MAP_SHARED of anonymous memory: its pages outlive MADV_DONTNEED
 )
 
 // The layout of user memory.

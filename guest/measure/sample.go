@@ -116,7 +116,7 @@ func Sample(r *report.Report, k *control.Kernel, variants []control.Variant, sam
 	boot := regs.Now()
 	s := &sampling{r: r, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(&stats)}
 	defer regs.SetCounters(regs.Counters{})
-	r.Sampling("boot=%x seed=%d samples=%d counters=%t code=%s %s", boot, seed, samples, s.counters, code, machine())
+	r.Sampling("boot=%x seed=%d samples=%d counters=%t code=%s %s", boot, seed, samples, s.counters, code, Machine())
 	quieten()
 	for _, o := range ops(m, k) {
 		if err := applies(&o, k, alone); err != nil {
@@ -285,9 +285,9 @@ func setCounters(stats *layout.Stats[layout.Word]) bool {
 	return true
 }
 
-// machine names the CPU, by CPUID: its vendor, its signature (leaf 1, EAX), the
+// Machine names the CPU, by CPUID: its vendor, its signature (leaf 1, EAX), the
 // hypervisor's signature (none: "-"), and the model's name.
-func machine() string {
+func Machine() string {
 	word := func(parts ...uint32) string {
 		var b []byte
 		for _, p := range parts {

@@ -1,7 +1,8 @@
 package verify
 
 import (
-	"os"
+	"bytes"
+	"regexp"
 	"runtime"
 	"testing"
 
@@ -9,20 +10,30 @@ import (
 	"github.com/entrylab/entrylab/guest/report"
 )
 
-// TestLinux runs every check on the kernel under the test, which is Linux:
-// what can be seen from user mode must pass there.
-func TestLinux(t *testing.T) {
+// TestHost runs every check on the kernel under the test, which is Linux, and on
+// its hypervisor, and prints what they find: both are somebody else's. That the
+// checks pass on Linux is tested on a kernel that is known, in a machine
+// (vmtests); here each must come to an outcome.
+func TestHost(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	k, err := control.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := report.New(os.Stdout)
+	var lines bytes.Buffer
+	r := report.New(&lines)
 	for _, v := range k.Variants {
 		Run(r, k, v, 1)
 	}
-	if status := r.Summary(); status != report.ExitPass {
-		t.Errorf("exit status %d, want %d", status, report.ExitPass)
+	r.Summary()
+	t.Log("\n" + lines.String())
+	for _, g := range groups {
+		for _, c := range g.checks {
+			name := regexp.QuoteMeta(k.Variants[0].Name + ": " + g.name + ": " + c.name)
+			if g.needs == 0 && !regexp.MustCompile(`(?m)^(PASS|FAIL|SKIP|ERROR): `+name+`( \(|$)`).Match(lines.Bytes()) {
+				t.Errorf("%s came to no outcome", name)
+			}
+		}
 	}
 }

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 // Limits are what a program may take; 0 is no limit.
 type Limits struct {
-	CPU    time.Duration // of processor time, by whole seconds
+	Work   time.Duration // that it works, or sleeps (package work)
 	Memory int64         // bytes of its address space
 	File   int64         // bytes of a file that it writes
 	Output int64         // bytes that it prints, on both streams together
@@ -46,7 +48,7 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 	for _, limit := range []struct {
 		resource int
 		most     uint64
-	}{{unix.RLIMIT_CPU, uint64(l.CPU / time.Second)}, {unix.RLIMIT_AS, uint64(l.Memory)}, {unix.RLIMIT_FSIZE, uint64(l.File)}} {
+	}{{unix.RLIMIT_AS, uint64(l.Memory)}, {unix.RLIMIT_FSIZE, uint64(l.File)}} {
 		if limit.most == 0 {
 			continue
 		}
@@ -56,7 +58,19 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 			stop(fmt.Errorf("limits of %s: %w", name, err))
 		}
 	}
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		if l.Work == 0 {
+			return
+		}
+		if err := work.Watch(cmd.Process.Pid, l.Work, ended); err != nil {
+			stop(err)
+		}
+	}()
 	err := cmd.Wait()
+	close(ended)
+	<-watched
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

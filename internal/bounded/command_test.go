@@ -12,7 +12,7 @@ import (
 
 // TestOutput: each limit ends the program that runs into it.
 func TestOutput(t *testing.T) {
-	all := Limits{CPU: time.Minute, Memory: 1 << 30, File: 1 << 20, Output: 1 << 10}
+	all := Limits{Work: time.Minute, Memory: 1 << 30, File: 1 << 20, Output: 1 << 10}
 	for _, tt := range []struct {
 		name   string
 		limits Limits
@@ -23,7 +23,8 @@ func TestOutput(t *testing.T) {
 		{"ends", all, "echo out; echo err >&2", "out\nerr\n", ""},
 		{"fails", all, "echo why; exit 3", "why\n", "exit status 3"},
 		{"prints for ever", all, "while :; do echo yes; done", "yes\nyes\n", "the output is too long: it has more than 1 KiB"},
-		{"computes for ever", Limits{CPU: time.Second}, "while :; do :; done", "", "signal: killed"},
+		{"computes for ever", Limits{Work: time.Second}, "while :; do :; done", "", "it hangs: no end after 1s of work"},
+		{"sleeps for ever", Limits{Work: time.Second}, "exec sleep 1000.125", "", "it hangs: no end although it was idle for 1s"},
 		{"writes for ever", Limits{File: 1 << 20}, "exec cat /dev/zero >" + t.TempDir() + "/file", "", "signal: file size limit exceeded"},
 		{"takes too much memory", Limits{Memory: 64 << 20}, "exec head -c 256M /dev/zero | tail -n 1", "", "exit status 1"},
 	} {

@@ -83,7 +83,7 @@ var sourceFile = bounded.Kind{Most: 1 << 20, Regular: true, Advice: "give the fi
 
 // asLimits are what as may take for a stub, whose file may include another
 // without an end.
-var asLimits = bounded.Limits{CPU: time.Minute, Memory: 256 << 20, File: 16 << 20, Output: 64 << 10}
+var asLimits = bounded.Limits{Work: time.Minute, Memory: 256 << 20, File: 16 << 20, Output: 64 << 10}
 
 // objectFile is what as writes.
 var objectFile = bounded.Kind{Most: asLimits.File, Regular: true, Advice: "is the folder of temporary files being changed?"}
@@ -258,7 +258,7 @@ func assemble(ctx context.Context, path string) (*object, error) {
 const mostSaid = 20
 
 // outOfLimits is what as says or dies of when it has no end within its limits.
-var outOfLimits = regexp.MustCompile(`(?i)out of memory|memory exhausted|file too large|signal: |` + bounded.ErrTooLong.Error())
+var outOfLimits = regexp.MustCompile(`(?i)out of memory|memory exhausted|file too large|signal: |it hangs|` + bounded.ErrTooLong.Error())
 
 // asError is as's own message, each line of which names the file and line.
 func asError(path string, text []byte, err error) error {
@@ -269,7 +269,7 @@ func asError(path string, text []byte, err error) error {
 		}
 	}
 	if why := cmp.Or(outOfLimits.FindString(err.Error()), outOfLimits.FindString(string(text))); why != "" {
-		return fmt.Errorf("%s: as was ended (%v: %s): it takes a minute, %d MiB of memory and %d MiB of output at most: does the file include or repeat something without an end?",
+		return fmt.Errorf("%s: as was ended (%v: %s): it may take a minute, %d MiB of memory and %d MiB of output at most: does the file include or repeat something without an end?",
 			path, err, strings.Join(said[max(len(said)-1, 0):], ""), asLimits.Memory>>20, asLimits.File>>20)
 	}
 	if len(said) == 0 {
