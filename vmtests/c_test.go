@@ -47,6 +47,7 @@ func TestC(t *testing.T) {
 		{"threads", vm.TCG, ends},
 		{"queue", vm.TCG, ends},
 		{"robust", vm.TCG, ends},
+		{"timers", vm.TCG, ends},
 		{"sched", vm.ICount, ends}, // its sleeps are compared
 		{"fpu", vm.TCG, ends},
 		{"libc", vm.TCG, ends},

@@ -36,6 +36,7 @@ const (
 	ENOSYS       = 38
 	ELOOP        = 40
 	EOVERFLOW    = 75
+	EOPNOTSUPP   = 95
 	ETIMEDOUT    = 110
 
 	// ERESTARTSYS and ERESTARTNOHAND never reach the user: signal delivery turns

@@ -2,18 +2,25 @@ package kernel
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Clocks of clock_gettime (Linux include/uapi/linux/time.h). Those of CPU
-// time are not there.
+// Clocks of clock_gettime (Linux include/uapi/linux/time.h). Those below 0 are of
+// CPU time too (cpu_clock_id).
 const (
 	clockRealtime       = 0
 	clockMonotonic      = 1
+	clockProcessCPU     = 2
+	clockThreadCPU      = 3
 	clockMonotonicRaw   = 4
 	clockRealtimeCoarse = 5
 	clockMonotonicCoars = 6
 	clockBoottime       = 7
 	clockTAI            = 11
+
+	// A negative number with clockFD in these bits is the clock of a file.
+	clockFDMask = 7
+	clockFD     = 3
 
 	timerAbstime = 1 // TIMER_ABSTIME of clock_nanosleep
 	timespecSize = 16
@@ -24,14 +31,17 @@ const (
 	clocksReal  = 1<<clockRealtime | 1<<clockRealtimeCoarse | 1<<clockTAI
 	clocksMono  = 1<<clockMonotonic | 1<<clockMonotonicRaw | 1<<clockMonotonicCoars | 1<<clockBoottime
 	clocksSleep = 1<<clockRealtime | 1<<clockMonotonic | 1<<clockBoottime | 1<<clockTAI
+	clocksCPU   = 1<<clockProcessCPU | 1<<clockThreadCPU
 )
 
 // timeCalls are the system calls that tell the time and sleep.
 func timeCalls() Program {
-	inSet := func(clock Reg, set int) Block {
+	// inSet sets CF if clock is in the set, and goes to other if it is of none. Clobbers
+	// RAX.
+	inSet := func(clock Reg, set int, other string) Block {
 		return Block{
 			CMPL(clock, clockTAI),
-			IF(A, fail(EINVAL)),
+			JA(other),
 			MOVL(set, RAX),
 			BTL(clock, RAX),
 		}
@@ -95,26 +105,45 @@ sleep_until takes it.`,
 			RETURN(),
 		),
 		FUNC("sys_clock_gettime", "sys_clock_gettime(clock EDI, timespec RSI).",
-			inSet(RDI, clocksMono),
+			inSet(RDI, clocksMono, "cpu"),
 			IF(B, CALL("ktime_get")).ELSE(
 				MOVL(clocksReal, RAX),
 				BTL(RDI, RAX),
-				IF(AE, fail(EINVAL)),
+				JAE("cpu"),
 				CALL("ktime_real"),
 			),
 			MOVQ(RSI, RDI),
 			MOVQ(RAX, RSI),
 			JMP("put_timespec"),
-		),
-		FUNC("sys_clock_getres", "sys_clock_getres(clock EDI, timespec RSI): all clocks count ns.",
-			inSet(RDI, clocksMono|clocksReal),
-			IF(AE, fail(EINVAL)),
-			TESTQ(RSI, RSI),
-			IF(E, returns(0)),
-			MOVQ(RSI, RDI),
-			MOVL(1, RSI),
+			LABEL("cpu"),
+			PUSHQ(RSI),
+			CALL("cpu_clock_get"),
+			POPQ(RDI),
+			TESTQ(RAX, RAX),
+			IF(S, RETURN()),
+			MOVQ(RAX, RSI),
 			JMP("put_timespec"),
 		),
+		FUNC("sys_clock_getres", "sys_clock_getres(clock EDI, timespec RSI): all clocks count ns, but for the CPU time in ring 3 or with it in ring 0, which is sampled.",
+			MOVQ(RSI, RBX),
+			MOVL(1, R12),
+			inSet(RDI, clocksMono|clocksReal, "cpu"),
+			IF(AE,
+				LABEL("cpu"),
+				CALL("cpu_clock_id"),
+				TESTL(RAX, RAX),
+				IF(S, RETURN()),
+				ANDL(^layout.CPUClockThread, RAX),
+				CMPL(RAX, layout.CPUClockSched),
+				IF(NE, MOVL(layout.TimeSlice, R12)),
+			),
+			TESTQ(RBX, RBX),
+			IF(E, returns(0)),
+			MOVQ(RBX, RDI),
+			MOVQ(R12, RSI),
+			CALL("put_timespec"),
+			RETURN(),
+		).Saving(RBX, R12),
 		FUNC("sys_gettimeofday", "sys_gettimeofday(timeval RDI, timezone RSI), each of them if not 0.",
 			MOVQ(RSI, RBX),
 			TESTQ(RDI, RDI),
@@ -179,8 +208,8 @@ is never set, so that a sleep by it needs nothing special.`,
 			MOVL(RDI, R12),
 			MOVL(RSI, R13),
 			MOVQ(RCX, RBX),
-			inSet(RDI, clocksSleep),
-			IF(AE, fail(EINVAL)),
+			inSet(RDI, clocksSleep, "cpu"),
+			JAE("other"),
 			MOVQ(RDX, RDI),
 			CALL("get_timespec"),
 			TESTQ(RDX, RDX),
@@ -197,7 +226,55 @@ is never set, so that a sleep by it needs nothing special.`,
 			MOVQ(RBX, RSI),
 			CALL("do_nanosleep"),
 			RETURN(),
-		).Saving(RBX, R12, R13),
+			LABEL("other"),
+			MOVL(clocksMono|clocksReal|1<<clockThreadCPU, RAX),
+			BTL(RDI, RAX),
+			IF(B, fail(EOPNOTSUPP)),
+			LABEL("cpu"),
+			TESTL(RDI, RDI),
+			IF(S,
+				MOVL(RDI, RAX),
+				ANDL(clockFDMask, RAX),
+				CMPL(RAX, clockFD),
+				IF(E, fail(EOPNOTSUPP)), // of a file, which cannot wait either
+			).ELSE(
+				CMPL(RDI, clockProcessCPU),
+				IF(NE, fail(EINVAL)),
+			),
+			MOVQ(RDX, RDI),
+			CALL("get_timespec"),
+			TESTQ(RDX, RDX),
+			IF(NE, MOVQ(RDX, RAX), RETURN()),
+			MOVQ(RAX, R14),
+			MOVL(R12, RDI),
+			CALL("cpu_clock_id"),
+			TESTL(RAX, RAX),
+			IF(S, RETURN()),
+			MOVL(RAX, R12),
+			MOVL(RSI, R15),
+			TESTL(layout.CPUClockThread, R12),
+			IF(NE, // it would have to run to be woken
+				MOVQ(gs.Current, RAX),
+				CMPL(R15, thread(RAX).TID),
+				IF(E, fail(EINVAL)),
+			),
+			TESTL(timerAbstime, R13),
+			IF(NE, XORL(RBX, RBX)).ELSE(
+				CLI(),
+				CALL("cpu_account"),
+				MOVL(R12, RDI),
+				MOVL(R15, RSI),
+				CALL("cpu_clock"),
+				ADDQ(RAX, R14),
+				IF(O, MOVQ(uint64(1<<63-1), R14)),
+			),
+			MOVL(R12, RDI),
+			MOVL(R15, RSI),
+			MOVQ(R14, RDX),
+			MOVQ(RBX, RCX),
+			CALL("cpu_nanosleep"),
+			RETURN(),
+		).Saving(RBX, R12, R13, R14, R15),
 		FUNC("do_nanosleep",
 			`do_nanosleep sleeps until monotonic time RDI. If a signal ends it, what remains
 goes to the timespec at RSI, unless that is 0, and the result is -EINTR.`,

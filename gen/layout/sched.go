@@ -3,7 +3,7 @@ package layout
 // Sched is the scheduler's state. It is touched with interrupts off.
 type Sched[T any] struct {
 	RunHead, RunTail T // runnable threads but the running one, first come first served
-	TimerHead        T // sleeping threads, the earliest first
+	TimerHead        T // Timers, the earliest first
 	Slice            T // a time slice in ns; see SysTimeSlice
 	// SliceArmed is 1 while the local APIC's timer is known to fire within one
 	// time slice, so that nothing has to be programmed when a second thread
@@ -20,9 +20,51 @@ type Sched[T any] struct {
 	// LeaderStatus is what the process's first thread gave to exit, once it has.
 	LeaderStatus T
 
-	// The counts of Stats.
-	Switches, MMSwitches, UserPreemptions, KernelPreemptions, Ticks T
+	// The counts of Stats. Preempted is that of the threads which have ended.
+	Switches, MMSwitches, Preempted, KernelPreemptions, Ticks T
+
+	// Accounted is up to when time on the CPU has been charged to threads, in ns of
+	// the monotonic clock; the idle thread has what no other has.
+	Accounted T
+	// RingTime is 0 if the last tick of the timer found the CPU in ring 3, 8 if in
+	// ring 0: which of UTime and STime time is charged to until the next one. As in
+	// a Linux without VIRT_CPU_ACCOUNTING the sum is exact and its parts are
+	// samples: the entry paths are not to pay for them.
+	RingTime T
+	// Counting is 1 once a thread's time has been asked for: each switch then charges
+	// it, of threads that do not select a variant later.
+	Counting T
+	// What the threads had that have ended.
+	DeadUTime, DeadSTime, DeadSwitches, DeadMinFaults T
+	CPUTimers                                         T // armed CPUTimers
 }
+
+// Timer is something that is to happen at a time.
+type Timer[T any] struct {
+	Expires    T // ns of the monotonic clock; 0: it is not on the list
+	Next, Prev T // by Expires
+	// Func is called with the Timer in RDI once it is off the list, by the timer's
+	// interrupt, which may have struck anywhere in the kernel where IF was 1.
+	Func T
+}
+
+// CPUTimer is something that is to happen when time has been spent on the CPU. The
+// ticks look for it.
+type CPUTimer[T any] struct {
+	Expires T // ns of its clock; 0: it is not on the list
+	Next    T
+	Func    T // as in Timer, with the CPUTimer in RDI
+	Clock   T // CPUClock* of the process, or with CPUClockThread of thread TID
+	TID     T
+}
+
+// What a clock of CPU time counts (Linux include/linux/posix-timers.h, CPUCLOCK_*).
+const (
+	CPUClockProf   = 0 // UTime and STime
+	CPUClockVirt   = 1 // UTime
+	CPUClockSched  = 2 // UTime and STime
+	CPUClockThread = 4 // a thread's, not the process's
+)
 
 // TimerNever is later than any time.
 const TimerNever = 1<<63 - 1
@@ -46,6 +88,16 @@ type Clock[T any] struct {
 	// TimerMult is local APIC timer ticks per ns, times 2^32; TimerMax is the
 	// longest time in ns that its 32 bits can count.
 	TimerMult, TimerMax T
+}
+
+// RUsage is struct rusage (Linux include/uapi/linux/resource.h).
+type RUsage[T any] struct {
+	UTime, STime                           [2]T // s, us
+	MaxRSS, IXRSS, IDRSS, ISRSS            T
+	MinFaults, MajFaults, Swaps            T
+	InBlock, OutBlock, MsgSnd, MsgRcv      T
+	Signals                                T
+	VoluntarySwitches, InvoluntarySwitches T
 }
 
 // SchedAttr is struct sched_attr in words (Linux include/uapi/linux/sched/types.h).

@@ -34,7 +34,8 @@ type SigPending[T any] struct {
 type SigQueue[T any] struct {
 	Next T
 	// Release is the function that is called, with the SigQueue in RDI, when it is
-	// off its list.
+	// off its list or was not put there, with IF 0. ESI is 1 if the current thread
+	// has taken the signal, and has the siginfo; 0 if it is dropped.
 	Release T
 	Info    KernelSigInfo[T]
 }

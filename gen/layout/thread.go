@@ -128,10 +128,14 @@ type Thread[T any] struct {
 	TID      T
 	AllNext  T // all living threads, newest first
 
-	WakeTime   T // ns of the monotonic clock at which a sleep ends; 0: not on the list of timers
-	TimerNext  T // sleeping threads by WakeTime
-	TimerPrev  T
-	WakeResult T // what a sleep returns: 0, -ETIMEDOUT, -EINTR
+	Sleep      Timer[T] // ends a sleep
+	WakeResult T        // what a sleep returns: 0, -ETIMEDOUT, -EINTR
+
+	UTime, STime T // time on the CPU in ns, in ring 3 and in ring 0 (Sched.RingTime)
+	Preempted    T // times that an interrupt took the CPU away
+	MinFaults    T // page faults that needed no reading, which are all
+	// CountedSwitch is the variant's switch while SwitchTo is switch_counted.
+	CountedSwitch T
 
 	FutexKey  T // user address waited for; 0: on no futex's queue
 	FutexBits T // the bits of FUTEX_WAIT_BITSET
