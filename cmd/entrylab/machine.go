@@ -28,8 +28,8 @@ func (m *machineFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
 	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's or Bochs's name of the CPU `model` (bochs: "+vm.BochsCPU+")")
 	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`; what lies above 4 GiB is not used")
-	fs.Func("timeout", "end a machine that does not end by itself after this `time`; without it, one that has\n"+
-		"done nothing for long, or the work of many instructions, however slow the host is", func(text string) error {
+	fs.Func("timeout", "end a machine that does not end by itself after this `time`; without it, after the work of\n"+
+		fmt.Sprintf("%d million instructions, however long that takes here, or when it does nothing for long", vm.DefaultInstructions/1_000_000), func(text string) error {
 		d, err := time.ParseDuration(text)
 		m.timeout = &d
 		return err
