@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -87,6 +90,45 @@ func TestHostileFile(t *testing.T) {
 					t.Errorf("the folder has %q, want %q", after, before)
 				}
 			})
+		}
+	}
+}
+
+// TestNoPermission: a file that this user may not read. Root, who may, runs the
+// command as another user.
+func TestNoPermission(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{
+		"prove DIR/stub.S", "build -o DIR/out -init DIR/prog", "report DIR/results -o DIR/out", "compare -from DIR/console", "baseline -kernel DIR/vmlinuz",
+		"compare -engine static -o DIR/results linux-3.19 linux-4.1",
+	} {
+		words := strings.Fields(strings.ReplaceAll(command, "DIR", dir))
+		cmd, stderr := process(t, words...)
+		if os.Geteuid() == 0 {
+			self := filepath.Join(dir, "entrylab")
+			if _, err := os.Stat(self); err != nil {
+				program, err := os.ReadFile(cmd.Path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(self, program, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd.Path = need.Tool(t, "setpriv")
+			cmd.Args = slices.Concat([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self}, words)
+		}
+		cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+		file := words[slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, dir) && !strings.HasSuffix(w, "out") })]
+		if err := os.WriteFile(file, []byte("secret"), 0); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Run()
+		if status := cmd.ProcessState.ExitCode(); status != exitError || !strings.Contains(stderr.String(), file+": permission denied") {
+			t.Errorf("%s: %v, %q; want status %d and permission denied", command, cmd.ProcessState, stderr, exitError)
 		}
 	}
 }
@@ -245,6 +287,65 @@ func TestInterruptedWriting(t *testing.T) {
 					t.Errorf("stderr is %q", stderr)
 				}
 			})
+		}
+	}
+}
+
+// stubborn is the variable that gives the command a subcommand of that name, which
+// heeds no context; if it is "for ever", a signal alone does not end it either.
+const stubborn = "PLAY_STUBBORN"
+
+func playStubborn() {
+	if os.Getenv(stubborn) == "for ever" {
+		lastMoment = 1 << 62
+	}
+	commands = append(commands, command{name: "stubborn", run: func(_ context.Context, e *env, _ []string) (int, error) {
+		fmt.Fprintln(e.stdout, "ready")
+		select {}
+	}})
+}
+
+// TestStubborn: a signal ends a command whatever that does, and a second one kills.
+func TestStubborn(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		for _, often := range []bool{false, true} {
+			cmd, stderr := process(t, "stubborn")
+			kind := "for a moment"
+			if often {
+				kind = "for ever"
+			}
+			cmd.Env = append(cmd.Env, stubborn+"="+kind)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(stdout, make([]byte, len("ready\n"))); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = cmd.Wait()
+			}()
+			_ = cmd.Process.Signal(signal)
+			for running := true; running; {
+				select {
+				case <-ended:
+					running = false
+				default:
+					if often {
+						_ = cmd.Process.Signal(signal)
+					}
+					runtime.Gosched()
+				}
+			}
+			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if often && (!status.Signaled() || status.Signal() != signal) || !often && (status.ExitStatus() != exitError || stderr.String() != "entrylab stubborn: interrupted\n") {
+				t.Errorf("%v, again and again: %v: %v, %q", signal, often, cmd.ProcessState, stderr)
+			}
 		}
 	}
 }

@@ -65,8 +65,9 @@ const (
 // allows.
 const memoryGoal = 300 << 20
 
-// lastMoment is the time that a command has to end after a signal.
-const lastMoment = 3 * time.Second
+// lastMoment is the time that a command has to end after a signal. It is a variable
+// for the tests.
+var lastMoment = 3 * time.Second
 
 func main() {
 	debug.SetMemoryLimit(memoryGoal)

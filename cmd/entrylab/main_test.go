@@ -55,6 +55,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(differingHost) != "" {
 			injectDifference()
 		}
+		if os.Getenv(stubborn) != "" {
+			playStubborn()
+		}
 		main()
 	}
 	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})
