@@ -12,13 +12,18 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// cProgram compiles a program of testdata/c with the static glibc.
-func cProgram(t *testing.T, name string) string {
+// cProgram compiles a program of testdata/c with the static glibc; linkage are the
+// options for that, by default -static.
+func cProgram(t *testing.T, name string, linkage ...string) string {
 	t.Helper()
 	gcc := need.Tool(t, "gcc")
 	path := filepath.Join(t.TempDir(), name)
-	out, err := exec.CommandContext(t.Context(), gcc, "-O2", "-Wall", "-Wextra", "-static", "-pthread",
-		"-o", path, filepath.Join("testdata", "c", name+".c"), "-lm").CombinedOutput()
+	if len(linkage) == 0 {
+		linkage = []string{"-static"}
+	}
+	args := append([]string{"-O2", "-Wall", "-Wextra", "-pthread"}, linkage...)
+	args = append(args, "-o", path, filepath.Join("testdata", "c", name+".c"), "-lm")
+	out, err := exec.CommandContext(t.Context(), gcc, args...).CombinedOutput()
 	switch {
 	case err != nil && strings.Contains(string(out), "cannot find -l"):
 		need.Missing(t, "no static C library: run `make deps`")
@@ -64,6 +69,26 @@ func TestC(t *testing.T) {
 					reportParts(t, res, console)
 				})
 			}
+		})
+	}
+}
+
+// TestStaticPIE runs a program that is position-independent, with segments
+// aligned as usual and to 2 MiB.
+func TestStaticPIE(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		linkage []string
+	}{
+		{"fixed", nil},
+		{"page", []string{"-static-pie", "-fPIE"}},
+		{"2 MiB", []string{"-static-pie", "-fPIE", "-Wl,-z,max-page-size=0x200000"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			program := cProgram(t, "image", tt.linkage...)
+			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program, VM: machine(t, vm.ICount)})
+			reportParts(t, res, console)
 		})
 	}
 }

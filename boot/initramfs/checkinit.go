@@ -25,7 +25,8 @@ var initFile = bounded.Kind{Most: 256 << 20, Regular: true, Advice: "give the pa
 
 // ReadInit returns the program at path, or why it cannot run as /init, in one
 // sentence that names the file and says what to do. It must be a static
-// ELF64 executable for x86-64 (System V ABI, ET_EXEC) that is all there.
+// ELF64 executable for x86-64 (System V ABI, ET_EXEC or a static ET_DYN) that is
+// all there.
 func ReadInit(ctx context.Context, path string) ([]byte, error) {
 	data, err := initFile.ReadFile(ctx, path)
 	if err != nil {
@@ -66,7 +67,7 @@ func checkELF(r io.ReaderAt, size uint64) error {
 		return fmt.Errorf("is built for %s, not for x86-64: %s", strings.TrimPrefix(machine.String(), "EM_"), howToBuild)
 	}
 	switch typ := elf.Type(hdr.Type); typ {
-	case elf.ET_EXEC, elf.ET_DYN: // ET_DYN is told apart below, by its interpreter
+	case elf.ET_EXEC, elf.ET_DYN: // a static PIE is ET_DYN, and what is dynamic is told apart below
 	case elf.ET_REL:
 		return errors.New("is an object file (ET_REL): link it into a program")
 	default:
@@ -97,7 +98,15 @@ func checkSegments(r io.ReaderAt, size uint64, hdr *elf.Header64) error {
 		}
 		switch elf.ProgType(prog.Type) {
 		case elf.PT_INTERP:
-			return fmt.Errorf("dynamically linked (wants %s): build it with CGO_ENABLED=0, a C program with -static", interpreter(r, &prog))
+			return fmt.Errorf("dynamically linked (wants %s): build it with CGO_ENABLED=0 and without -buildmode=pie, a C program with -static or -static-pie", interpreter(r, &prog))
+		case elf.PT_DYNAMIC:
+			needed, err := needsLibrary(r, &prog, size)
+			if err != nil {
+				return err
+			}
+			if needed {
+				return errors.New("is a shared library, or dynamically linked without an interpreter (its dynamic section has DT_NEEDED): link a program with -static or -static-pie")
+			}
 		case elf.PT_LOAD:
 			loads++
 			if badLoad == nil {
@@ -109,8 +118,6 @@ func checkSegments(r io.ReaderAt, size uint64, hdr *elf.Header64) error {
 		}
 	}
 	switch {
-	case elf.Type(hdr.Type) == elf.ET_DYN:
-		return errors.New("is position-independent (static PIE or a shared library), and the kernel loads at fixed addresses: build it without -buildmode=pie, a C program with -static -no-pie")
 	case loads == 0:
 		return fmt.Errorf("has no PT_LOAD segment, so nothing to load: %s", howToBuild)
 	case badLoad != nil:
@@ -119,6 +126,27 @@ func checkSegments(r io.ReaderAt, size uint64, hdr *elf.Header64) error {
 		return fmt.Errorf("starts at %#x, which is in no executable segment: %s", hdr.Entry, howToBuild)
 	}
 	return nil
+}
+
+// needsLibrary reports whether the dynamic section asks for a shared library.
+func needsLibrary(r io.ReaderAt, prog *elf.Prog64, size uint64) (bool, error) {
+	if end, ok := span(prog.Off, prog.Filesz); !ok || end > size {
+		return false, truncated("a dynamic section", end, size)
+	}
+	var entry elf.Dyn64
+	step := uint64(binary.Size(entry))
+	for off := prog.Off; off+step <= prog.Off+prog.Filesz; off += step {
+		if err := readStruct(r, int64(off), &entry); err != nil {
+			return false, err
+		}
+		switch elf.DynTag(entry.Tag) {
+		case elf.DT_NEEDED:
+			return true, nil
+		case elf.DT_NULL:
+			return false, nil
+		}
+	}
+	return false, nil
 }
 
 func checkLoad(prog *elf.Prog64, i, size uint64) error {

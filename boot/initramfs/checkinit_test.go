@@ -53,6 +53,18 @@ func (p program) bytes() []byte {
 	return b.Bytes()
 }
 
+// addDynamic gives p a dynamic section of entries with these tags.
+func (p *program) addDynamic(tags ...elf.DynTag) {
+	p.hdr.Phnum = 2
+	p.prog = append(p.prog, elf.Prog64{
+		Type: uint32(elf.PT_DYNAMIC), Off: 64 + 2*56, Filesz: uint64(16 * len(tags)),
+	})
+	p.tail = make([]byte, 0x100-64-2*56)
+	for i, tag := range tags {
+		binary.LittleEndian.PutUint64(p.tail[16*i:], uint64(tag))
+	}
+}
+
 // addInterp makes p a dynamically linked program.
 func (p *program) addInterp(path string) {
 	p.hdr.Phnum = 2
@@ -122,8 +134,17 @@ func TestReadInit(t *testing.T) {
 		},
 		{
 			name: "static PIE",
-			edit: func(p *program) { p.hdr.Type = uint16(elf.ET_DYN) },
-			want: "is position-independent",
+			edit: func(p *program) { p.hdr.Type = uint16(elf.ET_DYN); p.addDynamic(elf.DT_FLAGS_1, elf.DT_NULL, elf.DT_NEEDED) },
+		},
+		{
+			name: "shared library",
+			edit: func(p *program) { p.hdr.Type = uint16(elf.ET_DYN); p.addDynamic(elf.DT_SONAME, elf.DT_NEEDED, elf.DT_NULL) },
+			want: "is a shared library, or dynamically linked",
+		},
+		{
+			name: "dynamic section outside the file",
+			edit: func(p *program) { p.addDynamic(elf.DT_NULL); p.prog[1].Filesz = 1 << 40 },
+			want: "should have a dynamic section up to byte",
 		},
 		{
 			name: "empty file",

@@ -33,6 +33,7 @@ const (
 type Exec[T any] struct {
 	Path             T // its name, from init= or "/init"
 	File, Size       T // linear address and bytes of its file
+	Bias             T // what is added to its addresses: 0 but for ET_DYN
 	Entry            T
 	PHAddr, PHNum    T // user address and number of its program headers
 	End              T // end of its highest segment

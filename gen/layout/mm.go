@@ -111,6 +111,10 @@ const (
 	// MMapMinAddr is the lowest address that mmap chooses or a program may be
 	// linked at (Linux's vm.mmap_min_addr).
 	MMapMinAddr = 64 << 10
+	// PIEBase is where a position-independent program is loaded, or below it
+	// where its segments want a larger alignment (Linux's ELF_ET_DYN_BASE without
+	// randomisation, which would make counts differ from boot to boot).
+	PIEBase = 0x5555_5555_4000
 	// StackTop is the end of init's stack. The room above it is free: the x86
 	// selftests map the last pages below TaskSizeMax.
 	StackTop  = 1<<47 - 64<<20
