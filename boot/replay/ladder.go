@@ -91,7 +91,7 @@ func (r *run) planLadders() {
 		if c.Op != OpNull {
 			continue
 		}
-		c.Op, c.Streams, c.Samples = opLadder, []int{0}, 20
+		c.Op, c.Streams, c.Samples = opLadder, []int{r.ladderStream()}, 20
 		none := len(r.job.Cells)
 		for i := range r.job.Rungs {
 			if c.User = i + 1; i > 0 {
@@ -109,10 +109,10 @@ type ReadAs struct {
 	More []int  `json:"more"`
 }
 
-// readAs is, of each kind, what reads the same as a difference in a form: at
+// ReadsAs is, of each kind, what reads the same as a difference in a form: at
 // least two rungs, counting none at all as one that reads zero. Without a fence
 // nothing steps, and rungs that read the same are only too close to tell.
-func readAs(form string, d stats.Estimate, rungs []Rung) []ReadAs {
+func ReadsAs(form string, d stats.Estimate, rungs []Rung) []ReadAs {
 	if form == formN {
 		return nil
 	}
@@ -158,7 +158,8 @@ func (r ReadAs) String() string {
 	return fmt.Sprintf("%s %ss more", &text, r.Kind)
 }
 
-func words(list []ReadAs) string {
+// Words is the list in words, "" where it is empty.
+func Words(list []ReadAs) string {
 	var parts []string
 	for _, r := range list {
 		parts = append(parts, r.String())

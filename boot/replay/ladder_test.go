@@ -84,8 +84,8 @@ func TestReadAs(t *testing.T) {
 					reads = tt.rungs[slices.Index(more, rung.More)]
 				}
 				for n, p := range r.placements {
-					if p.Ticks[i][0] += reads / 60 * 42; n%ladderEvery != 0 {
-						p.Ticks[i][0] = 0 // as the child leaves it
+					if p.Ticks[i][r.ladderStream()] += reads / 60 * 42; n%ladderEvery != 0 {
+						p.Ticks[i][r.ladderStream()] = 0 // as the child leaves it
 					}
 				}
 			}
@@ -94,8 +94,8 @@ func TestReadAs(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := slices.DeleteFunc(res.Headline()[1].ReadAs, func(r ReadAs) bool { return r.Kind != ladders[0].kind })
-			if words(got) != tt.want {
-				t.Errorf("%+v reads as %q, want %q; the ladder is %+v", *res.Headline()[1].Difference, words(got), tt.want, res.Ladder[:4])
+			if Words(got) != tt.want {
+				t.Errorf("%+v reads as %q, want %q; the ladder is %+v", *res.Headline()[1].Difference, Words(got), tt.want, res.Ladder[:4])
 			}
 			for _, c := range res.Cells {
 				for _, f := range c.Figures {
@@ -114,7 +114,7 @@ func TestNoLadder(t *testing.T) {
 	for i, c := range r.job.Cells {
 		for n, p := range r.placements {
 			if c.Op == opLadder && n >= 7 {
-				p.Ticks[i][0] = 0
+				p.Ticks[i][r.ladderStream()] = 0
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func TestSteps(t *testing.T) {
 		want        string
 		differences []float64
 	}{
-		{"2 at -1, 1 at 0, 3 at +1, 1 at +12, 2 between", []float64{1.2, 0.9, 1, -0.8, -1, 0.1, 12, 0.5, 1.6}},
+		{"2 at -1, 1 at 0, 3 at +1, 1 at +11, 2 between", []float64{1.2, 0.9, 1, -0.8, -1, 0.1, 11, 0.5, 1.6}},
 		{"1 at 0", []float64{-0.1}},
 		{"1 between", []float64{2.5}},
 		{"-10 to +20, half of them +0 to +10", []float64{-10, 0, 10, 20, 5}},

@@ -3,7 +3,9 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/stats"
@@ -19,6 +21,7 @@ func BenchmarkReproduce(b *testing.B) {
 	const runs = 6
 	list := named(b, "linux-3.19", "linux-3.19+a", "linux-3.19+c")
 	var pairs, controls share
+	truths := map[string]string{} // what each control was
 	refused := 0
 	for b.Loop() {
 		figures := map[string][]stats.Estimate{}
@@ -35,6 +38,7 @@ func BenchmarkReproduce(b *testing.B) {
 			}
 			for _, c := range res.Controls {
 				controls.add(c.Estimate.Holds(c.Truth))
+				truths[fmt.Sprintf("%s, %s %s", c.Name, c.Op, c.Form)] += " " + signed(c.Estimate)
 			}
 			for _, c := range res.Cells {
 				for _, f := range c.Figures[1:] {
@@ -45,7 +49,8 @@ func BenchmarkReproduce(b *testing.B) {
 				}
 			}
 		}
-		for name, estimates := range figures {
+		for _, name := range slices.Sorted(maps.Keys(figures)) {
+			estimates := figures[name]
 			var agree share
 			text := ""
 			for i, e := range estimates {
@@ -57,6 +62,9 @@ func BenchmarkReproduce(b *testing.B) {
 			b.Logf("%s: %v of pairs agree:%s", name, agree, text)
 			pairs = share{pairs.of + agree.of, pairs.yes + agree.yes}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(truths)) {
+		b.Logf("%s:%s", name, truths[name])
 	}
 	b.Logf("%v of pairs agree, %v of the controls' intervals hold the truth, %d runs refused", pairs, controls, refused)
 	b.ReportMetric(pairs.percent(), "pairs-agree-%")

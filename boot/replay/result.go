@@ -134,7 +134,7 @@ func (r *run) analyse(cpu CPU) (*Result, error) {
 	for _, c := range res.Cells {
 		for i, f := range c.Figures {
 			if c.Op == OpNull && f.Difference != nil {
-				c.Figures[i].ReadAs = readAs(c.Form, *f.Difference, res.Ladder)
+				c.Figures[i].ReadAs = ReadsAs(c.Form, *f.Difference, res.Ladder)
 			}
 		}
 	}
@@ -227,8 +227,8 @@ func (a *analysis) rung(cell int) (r Rung, ok bool) {
 	var differences []float64
 	var process []int
 	for i, p := range a.kept {
-		if p.Ticks[cell][0] > 0 {
-			differences, process = append(differences, p.cycles(cell, 0)-p.cycles(at.none, 0)), append(process, a.process[i])
+		if stream := a.ladderStream(); p.Ticks[cell][stream] > 0 {
+			differences, process = append(differences, p.cycles(cell, stream)-p.cycles(at.none, stream)), append(process, a.process[i])
 		}
 	}
 	var err error
@@ -310,7 +310,7 @@ func signed(e stats.Estimate) string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean
 
 // Verdict says in words what the difference of a figure of the headline means.
 func (res *Result) Verdict(f Figure) string {
-	e, same := *f.Difference, words(f.ReadAs)
+	e, same := *f.Difference, Words(f.ReadAs)
 	switch {
 	case !e.Seen() && same != "":
 		return fmt.Sprintf("no difference seen (±%.1f cycles), but %s read the same in this form%s", e.AtMost(), same, res.otherForms(f.Variant))

@@ -30,7 +30,7 @@ func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *r
 		for _, c := range r.job.Cells {
 			row := make([]float64, len(r.job.Streams))
 			for _, s := range c.Streams {
-				cycles := 100 + noise*rng.NormFloat64() + []float64{0, difference, 130, aa, 0, dose}[s]
+				cycles := 100 + noise*rng.NormFloat64() + []float64{0, difference, 130, aa, 0, dose, 0}[s]
 				row[s] = cycles / 60 * 42
 			}
 			p.Ticks = append(p.Ticks, row)

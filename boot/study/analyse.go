@@ -368,6 +368,9 @@ type Difference struct {
 	// differs from the next.
 	N  int
 	SD float64
+	// Step, if not empty, is what reads the same behind a fence: the difference is
+	// no cost of instructions.
+	Step string
 }
 
 // Seen reports whether there is a difference at all, of more than the digit
@@ -411,6 +414,9 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 	}
 	if e, err := s.estimate(paired(a, b)); err == nil { // not too few pairs
 		d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
+		if op == nullCall && c.Engine == engineReplay {
+			d.Step = replay.Words(replay.ReadsAs(c.Form, e, s.ladder(c)))
+		}
 		return d
 	}
 	first, second := a[len(a)-1], b[len(b)-1]

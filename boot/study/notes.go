@@ -134,13 +134,14 @@ func (p Page) Describe(engine string) string {
 // that.
 func (p Page) Certainty(engine string) string {
 	kinds := map[Kind]bool{}
-	least, most, runs := 0, 0, 0
+	least, most, runs, stepped := 0, 0, 0, false
 	for _, c := range Changes {
 		from, to := c.Ends()
 		for _, op := range p.Ops(engine) {
 			column := p.Headline(engine, op)
 			d := p.Difference(column, from, to, op)
 			kinds[d.Kind] = true
+			stepped = stepped || d.Step != "" && d.Seen()
 			if d.Kind == Interval {
 				if least == 0 || d.N < least {
 					least = d.N
@@ -166,6 +167,9 @@ func (p Page) Certainty(engine string) string {
 			}
 		}
 		parts = append(parts, fmt.Sprintf("± is half the 95 %% interval of the mean, over %s %s; none: no difference seen, it is at most that.", number, unit))
+	}
+	if stepped {
+		parts = append(parts, "step: several numbers of instructions more read the same behind the fence, so it is the cost of none.")
 	}
 	if kinds[Spread] {
 		parts = append(parts, "a to b: the ranges of the samples of one run, no interval.")

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -121,17 +123,48 @@ func replayed(res *replay.Result, list []stubs.Named, c result.Config, first int
 			}
 		}
 	}
-	for _, k := range res.Controls {
-		e := k.Estimate
+	control := func(op, form string, e stats.Estimate) {
 		r := result.NewRecord(c, result.Measure{
-			Variant: Control, Op: controlName(k.Name, opOf(k.Op), k.Truth), N: 1, Batches: e.N,
+			Variant: Control, Op: op, N: 1, Batches: e.N,
 			Min: min(e.Low, e.Mean), Median: e.Mean, Max: max(e.High, e.Mean),
 		}, "", result.Cycles, first, now)
-		r.Form = k.Form
+		r.Form = form
 		r.Interval = &result.Interval{Low: e.Low, High: e.High, Level: 0.95}
 		records = append(records, r)
 	}
+	for _, k := range res.Controls {
+		control(controlName(k.Name, opOf(k.Op), k.Truth), k.Form, k.Estimate)
+	}
+	for _, r := range res.Ladder {
+		control(fmt.Sprintf(rungName, r.More, r.Kind), r.Form, r.Estimate)
+	}
 	return records
+}
+
+// rungName is what results call a rung of a ladder, whose records are differences
+// as those of controls are.
+const rungName = "ladder: %d more, %s"
+
+// ladder are the rungs of a form, each over all runs: its interval is as wide as
+// that of a run.
+func (s *Set) ladder(c Column) []replay.Rung {
+	var rungs []replay.Rung
+	for k, records := range s.series {
+		r := replay.Rung{Form: c.Form}
+		if _, err := fmt.Sscanf(k.op, rungName, &r.More, &r.Kind); err != nil || k.Column != c || k.variant != Control {
+			continue
+		}
+		for _, x := range records {
+			n := float64(len(records))
+			r.Estimate.Mean += x.Median / n
+			r.Estimate.Low += x.Interval.Low / n
+			r.Estimate.High += x.Interval.High / n
+			r.Estimate.N += x.Batches
+		}
+		rungs = append(rungs, r)
+	}
+	slices.SortFunc(rungs, func(a, b replay.Rung) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.More, b.More)) })
+	return rungs
 }
 
 func opOf(op string) string {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/entrylab/entrylab/boot/replay"
 	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/stats"
 	"github.com/entrylab/entrylab/stubs"
@@ -234,6 +235,52 @@ func TestBetweenRuns(t *testing.T) {
 		if got := NewSet(all).Difference(Column{"replay", "SR1"}, base, whole, nullCall).Cell().Text; got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestStep: where several rungs of a ladder read as a replayed difference does, it
+// is said to be a step, and elsewhere it is not.
+func TestStep(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		difference float64
+		rungs      []float64 // what 1, 2 and 6 stores more read as
+		cell, says string
+	}{
+		{"a step", 1, []float64{1, 0.2, 1.1}, "step +1.0", "a step of the fence: 1 or 6 stores more read the same"},
+		{"each counts", 1, []float64{1, 2, 6}, "+1.0 ±0.1", "alignment"},
+		{"no ladder", 1, nil, "+1.0 ±0.1", "alignment"},
+		{"not seen", 0, []float64{0, 0, 0}, "none ±0.1", ", nor of 1, 2 or 6 stores more"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var all []result.Record
+			for run := range 3 {
+				all = append(all, timed(base, nullCall, "SR1", run, around(100, 0)...), timed(whole, nullCall, "SR1", run, around(100+tt.difference, 0)...))
+				res := &replay.Result{}
+				for i, reads := range tt.rungs {
+					reads += 0.1 * float64(run-1)
+					e := stats.Estimate{Mean: reads, Low: reads - 0.1, High: reads + 0.1, N: 10}
+					res.Ladder = append(res.Ladder,
+						replay.Rung{Form: "SR1", Kind: "store", More: []int{1, 2, 6}[i], Estimate: e},
+						replay.Rung{Form: "SR0", Kind: "instruction", More: []int{1, 2, 6}[i], Estimate: stats.Estimate{Mean: 1}})
+				}
+				all = append(all, replayed(res, nil, all[0].Config, run, day)...)
+			}
+			p := Page{Set: NewSet(all)}
+			d := p.Difference(Column{"replay", "SR1"}, base, whole, nullCall)
+			if got := d.Cell().Text; got != tt.cell {
+				t.Errorf("the cell is %q, want %q", got, tt.cell)
+			}
+			if !strings.Contains(d.Verdict(), tt.says) || !strings.Contains(d.Words(), tt.says) {
+				t.Errorf("the verdict is %q, in words %q, want %q", d.Verdict(), d.Words(), tt.says)
+			}
+			if got := p.Certainty("replay"); strings.Contains(got, "step:") != (tt.cell == "step +1.0") {
+				t.Errorf("the legend is %q", got)
+			}
+			if n := len(p.Checks()); n > 0 {
+				t.Errorf("%d controls where there are ladders alone", n)
+			}
+		})
 	}
 }
 

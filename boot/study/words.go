@@ -62,6 +62,9 @@ func (d Difference) figure() string {
 	case d.Kind == Spread:
 		return fmt.Sprintf("%s to %s", short(d.Low), short(d.High))
 	}
+	if d.Step != "" {
+		return "step " + short(d.Value)
+	}
 	half := max((d.High-d.Low)/2, leastShown)
 	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
 }
@@ -98,11 +101,14 @@ func (d Difference) Verdict() string {
 	case d.Kind == Exact:
 		return fmt.Sprintf("%s %s, exactly", signed(d.Value), plural(d.Unit, d.Value))
 	case !d.Seen():
-		return fmt.Sprintf("no difference seen, %s %s", plusMinus(d), d.Unit)
+		return fmt.Sprintf("no difference seen, %s %s", plusMinus(d), d.Unit) + d.norOf()
 	}
 	text := fmt.Sprintf("%s %s [%s, %s]", short(d.Value), d.Unit, short(d.Low), short(d.High))
 	if d.Kind == Spread {
 		return text + ", ranges of one run"
+	}
+	if d.Step != "" {
+		return text + ", a step of the fence: " + d.Step + " read the same"
 	}
 	if d.Sense() == Small {
 		text += fmt.Sprintf(", no more than the %g that alignment alone makes", placement)
@@ -118,7 +124,7 @@ func (d Difference) Words() string {
 	case d.Kind == Exact && d.Value == 0:
 		return "the same number of " + d.Unit
 	case !d.Seen():
-		return fmt.Sprintf("no difference seen (%s %s)", plusMinus(d), d.Unit)
+		return fmt.Sprintf("no difference seen (%s %s)", plusMinus(d), d.Unit) + d.norOf()
 	}
 	amount := strconv.FormatFloat(math.Abs(d.Value), 'f', -1, 64)
 	if d.Kind != Exact {
@@ -129,12 +135,22 @@ func (d Difference) Words() string {
 		text = amount + " " + plural(d.Unit, d.Value) + " dearer"
 	}
 	switch {
+	case d.Step != "":
+		text += ", a step of the fence: " + d.Step + " read the same"
 	case d.Kind == Spread:
 		text += ", by the ranges of one run"
 	case d.Sense() == Small:
 		text += ", no more than alignment alone makes"
 	}
 	return text
+}
+
+// norOf says what is not seen either where there is no difference.
+func (d Difference) norOf() string {
+	if d.Step == "" {
+		return ""
+	}
+	return ", nor of " + d.Step
 }
 
 // leastShown is the least interval that is printed.
