@@ -53,6 +53,7 @@ func TestC(t *testing.T) {
 		{"queue", vm.TCG, ends},
 		{"robust", vm.TCG, ends},
 		{"timers", vm.TCG, ends},
+		{"pi", vm.TCG, ends},
 		{"sched", vm.ICount, ends}, // its sleeps are compared
 		{"fpu", vm.TCG, ends},
 		{"libc", vm.TCG, ends},

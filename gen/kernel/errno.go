@@ -32,6 +32,7 @@ const (
 	EROFS        = 30
 	EPIPE        = 32
 	ERANGE       = 34
+	EDEADLK      = 35
 	ENAMETOOLONG = 36
 	ENOSYS       = 38
 	ELOOP        = 40
@@ -39,10 +40,12 @@ const (
 	EOPNOTSUPP   = 95
 	ETIMEDOUT    = 110
 
-	// ERESTARTSYS and ERESTARTNOHAND never reach the user: signal delivery turns
-	// them into EINTR or into a repetition of the call (include/linux/errno.h).
-	// After the latter a handler always means EINTR.
+	// These never reach the user: signal delivery turns them into EINTR or into a
+	// repetition of the call (include/linux/errno.h). After a handler NOINTR always
+	// means a repetition, NOHAND always EINTR, and SYS what the handler's SA_RESTART
+	// says.
 	ERESTARTSYS    = 512
+	ERESTARTNOINTR = 513
 	ERESTARTNOHAND = 514
 )
 

@@ -11,8 +11,12 @@ const (
 	futexWAKE       = 1
 	futexREQUEUE    = 3
 	futexCMPREQUEUE = 4
+	futexLOCKPI     = 6
+	futexUNLOCKPI   = 7
+	futexTRYLOCKPI  = 8
 	futexWAITBITSET = 9
 	futexWAKEBITSET = 10
+	futexLOCKPI2    = 13
 	futexPRIVATE    = 128 // without meaning: there is one address space
 	futexREALTIME   = 256
 
@@ -46,8 +50,8 @@ func futexes() Program {
 		Funcs: []Func{
 			FUNC("sys_futex",
 				`sys_futex(address RDI, operation ESI, value EDX, timeout RCX, address2 R8,
-value3 R9D). Waiting and waking with and without bit sets, and requeueing; the
-others are -ENOSYS.`,
+value3 R9D). Waiting and waking with and without bit sets, requeueing, and locks with
+an owner; the others are -ENOSYS.`,
 				MOVQ(RDI, RBX),
 				MOVL(RSI, R12),
 				MOVL(RDX, R13),
@@ -84,6 +88,10 @@ others are -ENOSYS.`,
 					CALL("futex_wait"),
 					RETURN(),
 				),
+				CMPL(RAX, futexLOCKPI),
+				JE("lock_pi"),
+				CMPL(RAX, futexLOCKPI2),
+				JE("lock_pi"),
 				TESTL(futexREALTIME, R12), // no other operation has a time
 				IF(NE, fail(ENOSYS)),
 				CMPL(RAX, futexWAKEBITSET),
@@ -112,13 +120,51 @@ others are -ENOSYS.`,
 					MOVL(R15, RCX),
 				).ELSE(
 					CMPL(RAX, futexREQUEUE),
-					IF(NE, fail(ENOSYS)),
+					JNE("pi"),
 				),
 				MOVQ(RBX, RDI),
 				MOVL(R13, RSI),
 				MOVL(RCX, RDX), // the timeout's place holds how many to move
 				MOVQ(R8, RCX),
 				CALL("futex_requeue"),
+				RETURN(),
+				LABEL("pi"),
+				MOVQ(RBX, RDI),
+				CMPL(RAX, futexUNLOCKPI),
+				IF(E,
+					CALL("futex_unlock_pi"),
+					RETURN(),
+				),
+				CMPL(RAX, futexTRYLOCKPI),
+				IF(NE, fail(ENOSYS)),
+				MOVL(1, RDX),
+				CALL("futex_lock_pi"),
+				RETURN(),
+				LABEL("lock_pi"),
+				MOVL(RAX, R15),
+				CMPL(RAX, futexLOCKPI),
+				IF(E,
+					TESTL(futexREALTIME, R12),
+					IF(NE, fail(ENOSYS)), // it has no other clock
+					ORL(futexREALTIME, R12),
+				),
+				MOVQ(-1, RSI),
+				TESTQ(RCX, RCX),
+				IF(NE,
+					MOVQ(RCX, RDI),
+					CALL("get_timespec"),
+					TESTQ(RDX, RDX),
+					IF(NE, MOVQ(RDX, RAX), RETURN()),
+					TESTL(futexREALTIME, R12),
+					IF(NE,
+						MOVQ(RAX, RDI),
+						CALL("time_of_real"),
+					),
+					MOVQ(RAX, RSI),
+				),
+				MOVQ(RBX, RDI),
+				XORL(RDX, RDX),
+				CALL("futex_lock_pi"),
 				RETURN(),
 			).Saving(RBX, RBP, R12, R13, R14, R15),
 			FUNC("futex_check", "futex_check returns 0 if user address RDI can be a futex, else -EINVAL or -EFAULT.",
@@ -216,7 +262,7 @@ the bits EDX; as in Linux one at least. Returns their number, -EINVAL or
 					CMPQ(RBX, t.FutexKey),
 					JNE("next"),
 					TESTL(R13, t.FutexBits),
-					JE("next"),
+					JE("other"),
 					CALL("futex_dequeue"),
 					XORL(RSI, RSI),
 					CALL("wake_up"),
@@ -228,6 +274,10 @@ the bits EDX; as in Linux one at least. Returns their number, -EINVAL or
 				),
 				MOVL(R14, RAX),
 				RETURN(),
+				LABEL("other"),
+				CMPQ(t.PIOwner, 0),
+				JE("next"),
+				fail(EINVAL), // a lock's queue: its owner has to unlock it
 			).Saving(RBX, R12, R13, R14, R15),
 			FUNC("futex_requeue",
 				`futex_requeue wakes at most ESI threads that wait at user address RDI and lets
@@ -258,6 +308,8 @@ at most EDX of the others wait at RCX instead. Returns the number of both,
 					MOVQ(t.FutexNext, R15),
 					CMPQ(RBX, t.FutexKey),
 					JNE("next"),
+					CMPQ(t.PIOwner, 0),
+					IF(NE, fail(EINVAL)),
 					CMPL(RBP, R12),
 					IF(L,
 						CALL("futex_dequeue"),

@@ -68,6 +68,13 @@ func signalFrames() Program {
 		}
 		return b
 	}
+	// restartCode sets the flags to BE if the call returned one of the ERESTART codes:
+	// ECX is then ERESTARTNOHAND less the code.
+	restartCode := Block{
+		MOVQ(regs.AX, RCX),
+		ADDQ(ERESTARTNOHAND, RCX),
+		CMPQ(RCX, ERESTARTNOHAND-ERESTARTSYS),
+	}
 	const toFrame, toRegs = 1, 0 // which of a pair is the source
 	return Program{Funcs: []Func{
 		FUNC("do_signal",
@@ -133,11 +140,8 @@ interrupts off.`,
 			// No handler.
 			CMPQ(regs.OrigAX, 0),
 			IF(GE,
-				CMPQ(regs.AX, -ERESTARTSYS),
-				JE("restart"),
-				CMPQ(regs.AX, -ERESTARTNOHAND),
-				IF(E,
-					LABEL("restart"),
+				restartCode,
+				IF(BE,
 					MOVQ(regs.OrigAX, RAX),
 					MOVQ(RAX, regs.AX),
 					SUBQ(2, regs.IP), // the SYSCALL
@@ -158,15 +162,17 @@ interrupts off.`,
 that the frame RBX belongs to returns or whether it begins again.`,
 			CMPQ(regs.OrigAX, 0),
 			IF(L, RETURN()),
-			CMPQ(regs.AX, -ERESTARTNOHAND),
-			JE("interrupted"),
-			CMPQ(regs.AX, -ERESTARTSYS),
-			IF(NE, RETURN()),
-			TESTL(saRESTART, RDI),
-			IF(E,
-				LABEL("interrupted"),
-				MOVQ(-EINTR, regs.AX),
-				RETURN(),
+			restartCode,
+			IF(A, RETURN()),
+			CMPL(RCX, ERESTARTNOHAND-ERESTARTNOINTR),
+			IF(NE,
+				JB("interrupted"), // ERESTARTNOHAND
+				TESTL(saRESTART, RDI),
+				IF(E,
+					LABEL("interrupted"),
+					MOVQ(-EINTR, regs.AX),
+					RETURN(),
+				),
 			),
 			MOVQ(regs.OrigAX, RAX),
 			MOVQ(RAX, regs.AX),
