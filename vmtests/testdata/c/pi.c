@@ -14,7 +14,7 @@ static uint32_t tid(void) { return syscall(SYS_gettid); }
 	do {                                                          \
 		errno = 0;                                            \
 		long r_ = call;                                       \
-		CHECK(r_ == -1 && errno == want, #call ": %ld %m", r_); \
+		CHECK(r_ == -1 && errno == (want), #call ": %ld %m", r_); \
 	} while (0)
 
 static void errors(void)
