@@ -46,7 +46,7 @@ type File[T any] struct {
 	// NameLen is how much of the entry's name names the file: less than all of
 	// it for a directory that only the names of its members tell of.
 	NameLen   T
-	Data      T // linear address of a regular file's bytes
+	Data      T // linear address of a regular file's bytes, or of a TimerFD
 	Size      T // of a regular file
 	Count     T // of an eventfd
 	Semaphore T // 1: an eventfd with EFD_SEMAPHORE

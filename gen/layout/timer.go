@@ -42,3 +42,13 @@ type SigEvent[T any] struct {
 
 // Intervals are the interval timers of setitimer.
 const Intervals = 3
+
+// TimerFD is what a file of timerfd_create has beside its File.
+type TimerFD[T any] struct {
+	Timer    Timer[T]
+	File     T
+	Real     T // 1: its points in time are dates
+	At       T // when it expires next, or has expired last; 0: it is not set
+	Interval T // ns; 0: it expires once
+	Ticks    T // expirations since the last read
+}

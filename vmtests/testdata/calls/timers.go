@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"syscall"
+	"time"
 )
 
 const (
@@ -22,6 +24,7 @@ func timers() {
 	clocks()
 	intervals()
 	posixTimers()
+	timerfds()
 	usage()
 }
 
@@ -172,6 +175,105 @@ func posixTimers() {
 		try("getoverrun none", syscall.SYS_TIMER_GETOVERRUN, none)
 		try("delete none", syscall.SYS_TIMER_DELETE, none)
 	}
+}
+
+const (
+	sysTimerfdCreate  = 283
+	sysTimerfdSettime = 286
+	sysTimerfdGettime = 287
+)
+
+func timerfds() {
+	for clock := -2; clock < 12; clock++ {
+		fd := try(fmt.Sprintf("timerfd_create %d", clock), sysTimerfdCreate, uintptr(clock), syscall.O_CLOEXEC)
+		if fd >= 0 {
+			syscall.Close(fd)
+		}
+	}
+	try("timerfd_create flags", sysTimerfdCreate, 1, 1)
+	fd := uintptr(try("timerfd_create", sysTimerfdCreate, 1, syscall.O_NONBLOCK))
+	try("getfl", syscall.SYS_FCNTL, fd, syscall.F_GETFL)
+	try("getfd", syscall.SYS_FCNTL, fd, syscall.F_GETFD)
+	var st syscall.Stat_t
+	say("fstat", syscall.Fstat(int(fd), &st), fmt.Sprintf("%#o", st.Mode), st.Size)
+	var b [16]byte
+	take(fd)
+	try("read short", syscall.SYS_READ, fd, addr(&b), 7)
+	try("write", syscall.SYS_WRITE, fd, addr(&b), 8)
+	try("pread", syscall.SYS_PREAD64, fd, addr(&b), 8, 0)
+	get := func() {
+		now := itimerspec{syscall.Timespec{Sec: -1}, syscall.Timespec{Sec: -1}}
+		r, errno := call(sysTimerfdGettime, fd, addr(&now))
+		say("  is", r, errno, now.interval, about(now.value))
+	}
+	get()
+	v := itimerspec{syscall.Timespec{Sec: 1000, Nsec: 5}, syscall.Timespec{Sec: 2000}}
+	try("settime", sysTimerfdSettime, fd, 0, addr(&v), nul)
+	get()
+	var old itimerspec
+	v = itimerspec{value: syscall.Timespec{Sec: 100}}
+	r, errno := call(sysTimerfdSettime, fd, 0, addr(&v), addr(&old))
+	say("settime", r, errno, old.interval, about(old.value))
+	for _, wrong := range []syscall.Timespec{{Sec: -1}, {Nsec: -1}, {Nsec: 1e9}} {
+		for _, v := range []itimerspec{{interval: wrong}, {value: wrong}} {
+			try("settime wrong", sysTimerfdSettime, fd, 0, addr(&v), nul)
+		}
+	}
+	try("settime cancel", sysTimerfdSettime, fd, 3, addr(&v), nul)
+	try("settime flags", sysTimerfdSettime, fd, 4, addr(&v), nul)
+	try("settime bad", sysTimerfdSettime, fd, 0, bad, nul)
+	try("settime null", sysTimerfdSettime, fd, 0, nul, nul)
+	try("settime old bad", sysTimerfdSettime, fd, 0, addr(&v), bad)
+	try("gettime bad", sysTimerfdGettime, fd, bad)
+	event := eventfd(0, 0)
+	for _, none := range []uintptr{nobody, event, 0} {
+		try("settime none", sysTimerfdSettime, none, 0, addr(&v), nul)
+		try("gettime none", sysTimerfdGettime, none, addr(&v))
+	}
+	const ms = 1e6
+	set := func(flags uintptr, first, then int64) {
+		v := itimerspec{syscall.NsecToTimespec(then), syscall.NsecToTimespec(first)}
+		try("set", sysTimerfdSettime, fd, flags, addr(&v), nul)
+	}
+	ep := uintptr(try("epoll_create1", syscall.SYS_EPOLL_CREATE1, 0))
+	ctl(ep, 1, fd, in|edge, 7)
+	set(0, 5*ms, 0)
+	wait(ep, 4, -1)
+	wait(ep, 4, 20)
+	take(fd)
+	take(fd)
+	get()
+	set(abstime, 1, 0) // long gone by
+	wait(ep, 4, -1)
+	take(fd)
+	set(0, 2*ms, 0)
+	time.Sleep(10 * time.Millisecond)
+	set(0, 0, 0) // forgotten
+	take(fd)
+	set(0, 2*ms, 1000*1000*ms)
+	wait(ep, 4, -1)
+	get()
+	take(fd)
+	take(fd)
+	set(0, 1*ms, 2*ms)
+	time.Sleep(20 * time.Millisecond)
+	n, errno := call(syscall.SYS_READ, fd, addr(&b), 16)
+	say("read", n, errno, b[0] >= 10)
+	set(0, 1, 1) // more than any machine can do
+	time.Sleep(20 * time.Millisecond)
+	n, errno = call(syscall.SYS_READ, fd, addr(&b), 8)
+	say("read", n, errno, binary.LittleEndian.Uint64(b[:]) > 1e6)
+	set(0, 2*ms, 0)
+	time.Sleep(10 * time.Millisecond)
+	try("read bad", syscall.SYS_READ, fd, bad, 8)
+	take(fd) // it is gone
+	syscall.SetNonblock(int(fd), false)
+	set(0, 5*ms, 0)
+	take(fd)
+	set(0, 5*ms, 5*ms) // closed while it runs
+	try("close", syscall.SYS_CLOSE, fd)
+	time.Sleep(20 * time.Millisecond)
+	wait(ep, 4, 0)
 }
 
 func usage() {
