@@ -57,7 +57,7 @@ func (v Variant) movFrame() Block {
 		MOVQ(R8, regs.R8),
 		MOVQ(R9, regs.R9),
 		MOVQ(R10, regs.R10),
-		MOVQ(R11, regs.R11).C("the user's RFLAGS"),
+		v.r11Slot(regs),
 		v.storeRest(regs),
 		MOVQ(RAX, regs.OrigAX),
 		MOVQ(RCX, regs.IP),

@@ -5,10 +5,13 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// The values of axis flags: change (b).
+// The values of axis flags: change (b), which has two readings. The mail keeps
+// the store to the r11 slot, "to the extent that you continue to initialize R11
+// on entry"; Linux's commit 29722cd4ef66 moved it.
 const (
-	FlagsR11  Value = "flags=r11"
-	FlagsSlot Value = "flags=flags"
+	FlagsR11   Value = "flags=r11"
+	FlagsSlot  Value = "flags=flags"
+	FlagsMoved Value = "flags=moved"
 )
 
 var _ = Register(Axis{
@@ -16,27 +19,55 @@ var _ = Register(Axis{
 	Doc: "the slot that the exit takes the user's RFLAGS from",
 	Values: []Choice{
 		{Value: FlagsR11, Since: "Linux 3.19", Doc: "the r11 slot; the flags slot is undefined"},
-		{Value: FlagsSlot, Since: "Linux 4.1", Doc: "the flags slot, beside which the r11 slot holds them too: change (b)"},
+		{Value: FlagsSlot, Since: "Linux 4.1", Doc: "the flags slot, beside which the r11 slot holds them too: change (b) as the mail has it"},
+		{Value: FlagsMoved, Since: "Linux 4.1", Doc: "the flags slot; the r11 slot is undefined until the fix-up: change (b) as Linux took it first (29722cd4ef66)"},
+	},
+	Excludes: []Exclusion{
+		{
+			What: "flags=moved with build=push",
+			Why:  "a push cannot leave the r11 slot out, nor fill it later",
+			Is:   func(v Variant) bool { return v.Is(FlagsMoved) && v.Is(BuildPush) },
+		},
+		{
+			What: "flags=moved with exit=iret or exit=opportunistic",
+			Why:  "behind IRETQ, R11 must be what SYSRETQ would leave, and is loaded from the r11 slot, which is undefined",
+			Is: func(v Variant) bool {
+				return v.Is(FlagsMoved) && (v.Is(ExitIRET) || v.Is(ExitOpportunistic))
+			},
+		},
 	},
 })
 
+// r11Slot stores R11 where the r11 slot holds the flags from the entry on.
+func (v Variant) r11Slot(regs layout.PtRegs[Mem]) Block {
+	if v.Is(FlagsMoved) {
+		return nil
+	}
+	return Block{MOVQ(R11, regs.R11).C("the user's RFLAGS")}
+}
+
 // fillFlags is change (b) at entry.
 func (v Variant) fillFlags(regs layout.PtRegs[Mem]) Block {
-	if !v.Is(FlagsSlot) {
+	if v.Is(FlagsR11) {
 		return nil
 	}
 	return Block{MOVQ(R11, regs.Flags)}
 }
 
+// fixupFlags fills the one of the two slots that the entry has not.
 func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Is(FlagsSlot) {
+	switch {
+	case v.Is(FlagsSlot):
 		return nil
+	case v.Is(FlagsMoved):
+		return move(regs.Flags, tmp, regs.R11)
 	}
 	return move(regs.R11, tmp, regs.Flags)
 }
 
+// restoreFlags takes changed flags to the slot that the exit reads.
 func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
-	if v.Is(FlagsSlot) {
+	if !v.Is(FlagsR11) {
 		return nil
 	}
 	return move(regs.Flags, tmp, regs.R11)
@@ -44,8 +75,8 @@ func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 
 // userFlags is the slot of the user's RFLAGS: the exit's side of (b).
 func (v Variant) userFlags(regs layout.PtRegs[Mem]) Mem {
-	if v.Is(FlagsSlot) {
-		return regs.Flags
+	if v.Is(FlagsR11) {
+		return regs.R11
 	}
-	return regs.R11
+	return regs.Flags
 }

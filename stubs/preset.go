@@ -63,7 +63,13 @@ var presets = sync.OnceValue(func() []Preset {
 			Named:   changed("b"),
 			Release: "proposed",
 			Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
-			Source:  sourceMail + "; Linux 4.1: 29722cd4ef66",
+			Source:  sourceMail + ", by which R11 is still stored in its own slot",
+		},
+		{
+			Named:   changed("b-linux"),
+			Release: "Linux 4.1, on the way",
+			Adds:    "(b) as Linux took it first: RFLAGS in the flags slot instead of the r11 slot, which the fix-up fills",
+			Source:  "Linux, March 2015: 29722cd4ef66",
 		},
 		{
 			Named:   changed("c"),
@@ -72,25 +78,25 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
 		},
 		{
-			Named:   changed("ab"),
+			Named:   changed("a", "b"),
 			Release: "proposed",
 			Adds:    "(a)+(b): nothing is left to restore",
 			Source:  sourceMail,
 		},
 		{
-			Named:   changed("ac"),
+			Named:   changed("a", "c"),
 			Release: "proposed",
 			Adds:    "(a)+(c): only the flags are fixed up and restored",
 			Source:  sourceMail,
 		},
 		{
-			Named:   changed("bc"),
+			Named:   changed("b", "c"),
 			Release: "proposed",
 			Adds:    "(b)+(c): only RSP is fixed up and restored",
 			Source:  sourceMail,
 		},
 		{
-			Named:   Named{Name: "heukelum-v2", Variant: changed("abc").Variant},
+			Named:   Named{Name: "heukelum-v2", Variant: changed("a", "b", "c").Variant},
 			Release: "proposed",
 			Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
 			Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
@@ -184,19 +190,21 @@ func isolated(name string, cr3 Value) Named {
 }
 
 // changes are the three parts of the proposal, by the mail's letters.
-var changes = map[rune][]Value{
+var changes = map[string][]Value{
 	// Interrupts must wait until RSP is out of RSPScratch.
-	'a': {SPFrame, IRQFrame},
-	'b': {FlagsSlot},
-	'c': {TopEager},
+	"a": {SPFrame, IRQFrame},
+	"b": {FlagsSlot},
+	"c": {TopEager},
+	// (b) as Linux's commit reads it.
+	"b-linux": {FlagsMoved},
 }
 
-// changed is linux-3.19 with the changes of the given letters.
-func changed(letters string) Named {
+// changed is linux-3.19 with the given changes.
+func changed(names ...string) Named {
 	n := Named{Name: "linux-3.19"}
-	for _, l := range letters {
-		n.Name += "+" + string(l)
-		n.Variant = n.Variant.Set(changes[l]...)
+	for _, name := range names {
+		n.Name += "+" + name
+		n.Variant = n.Variant.Set(changes[name]...)
 	}
 	return n
 }
@@ -236,7 +244,7 @@ func (v Variant) besides(w Variant) (changes []string, ok bool) {
 
 // ParseVariant returns the variant of a preset's name, which may be followed by
 // changes, or of axes as String prints them. A change is +axis=value; linux-3.19
-// and its presets also take +a, +b and +c in any order. Axes that are left out are those of
+// and its presets also take +a, +b, +b-linux and +c in any order. Axes that are left out are those of
 // linux-3.19. An impossible variant is an error.
 func ParseVariant(s string) (Named, error) {
 	v, err := parseVariant(s)
@@ -281,16 +289,12 @@ func (v *Variant) change(preset, words string) error {
 			}
 			continue
 		}
-		letters := preset == "linux-3.19" || strings.HasPrefix(preset, "linux-3.19+")
-		var change []Value
-		if letters && len(word) == 1 {
-			change = changes[rune(word[0])]
-		}
-		switch {
-		case change != nil:
+		proposed := preset == "linux-3.19" || strings.HasPrefix(preset, "linux-3.19+")
+		switch change := changes[word]; {
+		case proposed && change != nil:
 			*v = v.Set(change...)
-		case letters:
-			return fmt.Errorf("no change %q: want a, b, c or axis=value", word)
+		case proposed:
+			return fmt.Errorf("no change %q: want a, b, b-linux, c or axis=value", word)
 		default:
 			return fmt.Errorf("no change %q: want axis=value", word)
 		}

@@ -119,8 +119,8 @@ func (n Named) desc() layout.VariantDesc[any] {
 	return d
 }
 
-// argSlots are the slots that every path fills with the user's values. AX is
-// among them: it holds -ENOSYS.
+// argSlots are the slots that every path fills with the user's values, but for
+// R11 with flags=moved. AX is among them: it holds -ENOSYS.
 const argSlots layout.Slots = 1<<layout.SlotR11 | 1<<layout.SlotR10 | 1<<layout.SlotR9 | 1<<layout.SlotR8 | 1<<layout.SlotAX |
 	1<<layout.SlotDX | 1<<layout.SlotSI | 1<<layout.SlotDI | 1<<layout.SlotOrigAX | 1<<layout.SlotIP
 
@@ -158,8 +158,11 @@ func (v Variant) Frame() (defined, room layout.Slots) {
 	if v.Is(SPFrame) {
 		defined |= layout.SlotSet(layout.SlotSP)
 	}
-	if v.Is(FlagsSlot) {
+	if !v.Is(FlagsR11) {
 		defined |= layout.SlotSet(layout.SlotFlags)
+	}
+	if v.Is(FlagsMoved) {
+		defined &^= layout.SlotSet(layout.SlotR11)
 	}
 	if v.Is(TopEager) {
 		defined |= layout.SlotSet(layout.SlotCS, layout.SlotSS, layout.SlotCX)

@@ -231,6 +231,9 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
 	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
 	width := c.X.Max - c.X.Min
+	if width == 0 { // no row differs
+		width = 1
+	}
 	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.35*width // the figures stand to the right
 	if err := figures(c, rows); err != nil {
 		return nil, err

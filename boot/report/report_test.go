@@ -494,3 +494,14 @@ func BenchmarkReport(b *testing.B) {
 		}
 	}
 }
+
+// TestForestOfZeros: rows none of which differs have a place to be drawn at.
+func TestForestOfZeros(t *testing.T) {
+	p, err := drawForest([]branch{{name: "a change", text: "0"}}, "title", "caption", "instructions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if svg := string(p.SVG); strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+		t.Errorf("the picture is\n%s", svg)
+	}
+}

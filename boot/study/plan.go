@@ -41,6 +41,9 @@ var Changes = []Change{
 	{Key: "(b)", Title: "the user's flags in their own slot, too", Pairs: [][2]string{
 		{base, base + "+b"}, {base + "+a", base + "+a+b"}, {base + "+c", base + "+b+c"}, {base + "+a+c", whole},
 	}},
+	{Key: "(b), Linux", Title: "the user's flags in their own slot instead of r11's, as Linux's commit has it", Pairs: [][2]string{
+		{base, base + "+b-linux"}, {base + "+a", base + "+a+b-linux"},
+	}},
 	{Key: "(c)", Title: "CS, SS and RCX filled at every entry", Pairs: [][2]string{
 		{base, base + "+c"}, {base + "+a", base + "+a+c"}, {base + "+b", base + "+b+c"}, {base + "+a+b", whole},
 	}},
@@ -103,6 +106,8 @@ var titles = map[string]string{
 	name(iret):     whole + ", IRETQ",
 	name(pushIRET): whole + ", push, IRETQ",
 	name(chosen):   whole + ", opportunistic",
+
+	name(base + "+a+b-linux"): base + "+a+b-linux",
 }
 
 // Title is a variant's name for readers.
