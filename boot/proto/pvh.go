@@ -40,6 +40,13 @@ Fails by boot_fail.`,
 		IF(E, LEAQ(Str(""), RAX)).ELSE(ADDQ(R12, RAX)),
 		MOVQ(RAX, info.Cmdline),
 
+		MOVQ(start.RSDP, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			ADDQ(R12, RAX),
+			MOVQ(RAX, info.RSDP),
+		),
+
 		MOVQ(start.FlagsModules, RAX),
 		SHRQ(32, RAX),
 		IF(NE, // the initramfs is module 0

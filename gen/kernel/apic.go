@@ -24,6 +24,7 @@ const (
 
 	apicEnabled = 1 << 8  // in SVR
 	apicMasked  = 1 << 16 // in LVT entries
+	apicPeriod  = 1 << 17 // in the timer's: it starts again from the initial count
 	apicDivBy1  = 0xb
 
 	apicBaseEnable = 1 << 11 // in MSR_APIC_BASE
@@ -35,10 +36,10 @@ const (
 func apic() Program {
 	at := func(reg int) Mem { return RCX.At(reg) }
 	base := Block{MOVQ(uint64(apicPage), RCX)}
-	return Program{Funcs: []Func{
+	return Program{Data: []Data{apicTimer()}, Funcs: []Func{
 		FUNC("apic_init",
 			`apic_init turns the local APIC on, with nothing unmasked, and lets its timer
-count down from 2^32-1.`,
+count down from 2^32-1, again and again.`,
 			MOVL(x86.MSR_APIC_BASE, RCX),
 			RDMSR(),
 			TESTL(apicBaseX2, RAX),
@@ -56,13 +57,14 @@ count down from 2^32-1.`,
 			MOVL(apicMasked, at(apicLVT1)),
 			MOVL(apicMasked, at(apicLVTError)),
 			MOVL(apicDivBy1, at(apicDivide)),
-			MOVL(apicMasked|x86.LOCAL_TIMER_VECTOR, at(apicLVTTimer)),
+			MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, at(apicLVTTimer)),
 			MOVL(uint32(1<<32-1), at(apicInitial)),
 			RETURN(),
 		),
-		FUNC("apic_count", "apic_count returns the timer's current count in EAX. Clobbers RCX.",
+		FUNC("apic_timer_read", "apic_timer_read returns in EAX how far the timer has counted. Clobbers RCX.",
 			base,
 			MOVL(at(apicCurrent), RAX),
+			NEGL(RAX),
 			RETURN(),
 		),
 		FUNC("apic_timer_off", "apic_timer_off stops the timer and unmasks its vector. Clobbers RCX, RAX.",
@@ -94,4 +96,12 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 			RETURN(),
 		),
 	}}
+}
+
+// apicTimer is the timer as what the TSC is compared with; its rate is not known.
+func apicTimer() Data {
+	const least = 1000 // ticks: 10 us and less
+	return counterData("apic_timer", layout.Counter[any]{
+		Init: uint64(0), Read: PTR("apic_timer_read"), Hz: uint64(0), Mask: uint64(1<<32 - 1), Least: uint64(least), Most: uint64(1 << 31), Source: uint64(0),
+	})
 }

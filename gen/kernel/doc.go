@@ -68,6 +68,14 @@
 // of the vectors with a stack of their own, give back what they have found, as
 // they do with GS and CR3 (specctrl.go).
 //
+// # Time
+//
+// It is the time-stamp counter's, at the rate that CPUID or the hypervisor tells, or
+// that comes out of a comparison with a counter whose rate is known: the PIT, else
+// the HPET, else ACPI's timer (clock.go). A guest may be stopped at any instruction,
+// for longer than the PIT takes to wrap. So no single comparison is believed, and no
+// loop that waits for a device is bounded by time (calibrate.go).
+//
 // # Signals
 //
 // They are delivered at the exits, with Linux's frame. Init, although it has

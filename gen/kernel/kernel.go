@@ -25,7 +25,8 @@ func Body() Program {
 	for _, part := range []func() Program{
 		start, console, panics, traps,
 		messages, pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
-		clocks, rtc, apic, scheduler, cpuTimes, threads, schedCalls, timeCalls, sigTimers, futexes, futexesPI, robustLists, signals, signalQueues, signalFrames, signalCalls,
+		clocks, tscRates, calibration, references, acpi, rtc, apic,
+		scheduler, cpuTimes, threads, schedCalls, timeCalls, sigTimers, futexes, futexesPI, robustLists, signals, signalQueues, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, timerFDs, pipes, epolls, polls, selects,
 		randoms, processes, ids, control, features, performanceCounters, sysCallTable,
 	} {

@@ -9,6 +9,7 @@ type BootInfo[T any] struct {
 	Cmdline     T // linear address of a NUL-terminated string
 	InitrdStart T // linear address of the boot module; 0: none
 	InitrdEnd   T
+	RSDP        T // linear address of ACPI's root pointer; 0: to be searched for
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T]
 }

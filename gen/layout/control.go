@@ -140,6 +140,10 @@ type Stats[T any] struct {
 	// SpecCtrl is MSR_IA32_SPEC_CTRL as this very call found it, 0 if the CPU has
 	// none; SpecCtrlRing3 is PerCPU.SpecCtrlRing3.
 	SpecCtrl, SpecCtrlRing3 T
+	// TSCHz is the rate of the TSC in Hz, by a TSCSource.
+	TSCHz, TSCSource T
+	// TimerMult is local APIC timer ticks per ns, times 2^32.
+	TimerMult T
 	// Build tells kernels apart: a hash of the image's text and data, and of
 	// the initramfs that it carries.
 	Build T

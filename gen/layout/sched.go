@@ -84,7 +84,9 @@ type Clock[T any] struct {
 	TSCBase T // the counter at boot, the monotonic clock's zero
 	Mult    T // ns per tick, times 2^32
 	TSCHz   T
-	Real    T // ns from 1970-01-01 UTC to boot
+	// TSCSource (a TSCSource) is what that goes by.
+	TSCSource T
+	Real      T // ns from 1970-01-01 UTC to boot
 	// TimerMult is local APIC timer ticks per ns, times 2^32; TimerMax is the
 	// longest time in ns that its 32 bits can count.
 	TimerMult, TimerMax T
@@ -98,6 +100,40 @@ type RUsage[T any] struct {
 	InBlock, OutBlock, MsgSnd, MsgRcv      T
 	Signals                                T
 	VoluntarySwitches, InvoluntarySwitches T
+}
+
+// TSCSource is what the kernel knows the rate of the TSC by.
+type TSCSource uint64
+
+// The sources, in the order in which they are asked.
+const (
+	TSCByCPUID      TSCSource = 1 + iota // leaf 15H
+	TSCByHypervisor                      // leaf 40000010H
+	TSCByKVMClock
+	TSCByPIT
+	TSCByHPET
+	TSCByPMTimer // ACPI's
+)
+
+// Counter is a counter that the TSC is compared with.
+type Counter[T any] struct {
+	Init T // function: returns 1 if there is such a counter, which then counts
+	Read T // function: returns the count, upwards
+	Hz   T // its rate, 0 if it is not known
+	Mask T // of the bits that it counts with
+	// Least and Most are the number of ticks that a window has at least, and at
+	// most where reading the counter is slow: it must not wrap.
+	Least, Most T
+	Source      T // a TSCSource
+}
+
+// PVClock is what KVM writes for its clock (Linux
+// arch/x86/include/asm/pvclock-abi.h, struct pvclock_vcpu_time_info).
+type PVClock[T any] struct {
+	Version    T // 32 bits
+	TSC        T
+	SystemTime T // ns
+	ScaleFlags T // tsc_to_system_mul, 32 bits; tsc_shift, 8 bits, signed; flags
 }
 
 // SchedAttr is struct sched_attr in words (Linux include/uapi/linux/sched/types.h).

@@ -144,6 +144,8 @@ const (
 const (
 	CPUID_1_ECX_PCID   = 17
 	CPUID_1_ECX_RDRAND = 30
+	// CPUID_1_ECX_HYPERVISOR is clear on every CPU, and set by a hypervisor.
+	CPUID_1_ECX_HYPERVISOR = 31
 )
 
 // Bits of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H; APM volume 2, 3.2.9).

@@ -1,0 +1,177 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+const (
+	// calibrationWindows is how many windows there are at most, and
+	// calibrationAgree how many of them must agree.
+	calibrationWindows = 96
+	calibrationAgree   = 3
+	// calibrationError is the shift that makes of a window the greatest error of
+	// it that is asked for: one part in 1024. Windows that agree differ by no
+	// more; their mean is far closer.
+	calibrationError = 10
+	// calibrationWorst is the same of the greatest error that is taken, where
+	// reading the counter is slow: one part in 16. Windows must agree all the same.
+	calibrationWorst = 4
+	// calibrationLevel is the shift that makes of the number of windows so far the
+	// bits by which agreement is relaxed, for hosts that are never quiet: by one
+	// with every 32.
+	calibrationLevel = 5
+	// calibrationSpin is how many rounds of a loop pass between two readings:
+	// each is slow in an emulator.
+	calibrationSpin = 1 << 15
+	// calibrationTries is how many readings in a row may show no tick, each of
+	// them longer than a few ns, and calibrationReadings how many a window may
+	// have.
+	calibrationTries    = 1 << 14
+	calibrationReadings = 1 << 11
+)
+
+// counter gives the fields of the Counter that r points to.
+func counter(r Reg) layout.Counter[Mem] { return Fields[layout.Counter[Mem]](r) }
+
+// counterData is a Counter in memory.
+func counterData(name string, c layout.Counter[any]) Data {
+	return DATA(name, c.Init, c.Read, c.Hz, c.Mask, c.Least, c.Most, c.Source)
+}
+
+// calibration compares the time-stamp counter with another.
+//
+// A guest can be stopped at any instruction for any time, and a counter wraps
+// meanwhile: the PIT's within 55 ms. So no window is believed by itself. There
+// are several, as short as their error allows, and those count that agree: a
+// stall spoils the windows that it falls in, each in its own way.
+func calibration() Program {
+	c := counter(RBX)
+	return Program{
+		Funcs: []Func{
+			FUNC("calibrate",
+				`calibrate compares the TSC with the layout.Counter RDI. Returns in RAX how many
+ticks the TSC has for one of the other, times 2^32; 0 if that does not count, or
+too few windows agree. IF is 0.`,
+				MOVQ(RDI, RBX),
+				XORL(RBP, RBP), // windows so far
+				LOOP(
+					CALL("calibration_window"),
+					TESTQ(RAX, RAX),
+					IF(E, RETURN()),
+					LEAQ(Sym("calibration_windows"), R8),
+					MOVQ(RAX, R8.Index(RBP, 8)),
+					MOVL(RBP, RDX),
+					SHRL(calibrationLevel, RDX),
+					MOVL(calibrationError, RCX),
+					SUBL(RDX, RCX),
+					MOVQ(RAX, RSI),
+					SHRQ(RCX, RSI), // what may lie between two
+
+					// The sum and number of those that agree with the last.
+					XORL(RDI, RDI),
+					XORL(R9, R9),
+					XORL(RCX, RCX),
+					DO(
+						MOVQ(R8.Index(RCX, 8), R10),
+						MOVQ(R10, RDX),
+						SUBQ(RAX, RDX),
+						IF(B, NEGQ(RDX)),
+						CMPQ(RDX, RSI),
+						IF(BE,
+							ADDQ(R10, RDI),
+							INCL(R9),
+						),
+						INCL(RCX),
+						CMPL(RCX, RBP),
+					).WHILE(BE),
+					CMPL(R9, calibrationAgree),
+					IF(E,
+						MOVQ(RDI, RAX),
+						XORL(RDX, RDX),
+						DIVQ(R9),
+						RETURN(),
+					),
+					INCL(RBP),
+					CMPL(RBP, calibrationWindows),
+					BREAK(E),
+				),
+				returns(0),
+			).Saving(RBX, RBP),
+			FUNC("calibration_window",
+				`calibration_window is one window of calibrate, with its result; RBX is the
+Counter. It begins and ends with a tick of that. Where the readings at its ends
+took so long that the result says nothing, it is RBP+1, a number
+of its own that no other agrees with.`,
+				CALL("counter_tick"),
+				TESTQ(RAX, RAX),
+				IF(E, RETURN()),
+				MOVL(RDI, R12), // count
+				MOVQ(RSI, R13), // TSC
+				MOVQ(RAX, R14), // how long the tick was looked for
+				MOVL(calibrationReadings, R15),
+				LOOP(
+					DECL(R15),
+					IF(E, JMP("nothing")),
+					MOVL(calibrationSpin, RCX),
+					DO(DECL(RCX)).WHILE(NE),
+					CALL("counter_tick"),
+					TESTQ(RAX, RAX),
+					IF(E, RETURN()),
+					SUBL(R12, RDI),
+					ANDL(c.Mask, RDI), // ticks of the counter
+					CMPQ(RDI, c.Least),
+					CONTINUE(B),
+					MOVQ(RSI, RDX),
+					SUBQ(R13, RDX), // of the TSC
+					ADDQ(R14, RAX),
+					SHLQ(calibrationError, RAX),
+					CMPQ(RAX, RDX),
+					BREAK(BE),
+					CMPQ(RDI, c.Most),
+					IF(AE,
+						SHRQ(calibrationError-calibrationWorst, RAX),
+						CMPQ(RAX, RDX),
+						JA("nothing"),
+						BREAK(),
+					),
+				),
+				MOVQ(RDX, RAX),
+				SHLQ(32, RAX),
+				SHRQ(32, RDX),
+				CMPQ(RDX, RDI),
+				JAE("nothing"), // too large a quotient
+				DIVQ(RDI),
+				RETURN(),
+				LABEL("nothing"),
+				LEAQ(RBP.At(1), RAX),
+				RETURN(),
+			).Saving(R12, R13, R14, R15),
+			FUNC("counter_tick",
+				`counter_tick waits for the next tick of the Counter RBX. Returns its count in
+EDI, the TSC at the reading that showed it in RSI, and in RAX the TSC's ticks
+since the reading before began; 0 if there is no tick.`,
+				tsc(),
+				MOVQ(RAX, RSI),
+				CALL(c.Read),
+				MOVL(RAX, RDI),
+				MOVL(calibrationTries, R9),
+				LOOP(
+					DECL(R9),
+					IF(E, returns(0)),
+					MOVQ(RSI, R8),
+					tsc(),
+					MOVQ(RAX, RSI),
+					CALL(c.Read),
+					CMPL(RAX, RDI),
+					BREAK(NE),
+				),
+				MOVL(RAX, RDI),
+				tsc(),
+				SUBQ(R8, RAX),
+				RETURN(),
+			),
+		},
+		Data: []Data{BSS("calibration_windows", 8*calibrationWindows, 8)},
+	}
+}
