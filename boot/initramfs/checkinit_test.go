@@ -134,11 +134,17 @@ func TestReadInit(t *testing.T) {
 		},
 		{
 			name: "static PIE",
-			edit: func(p *program) { p.hdr.Type = uint16(elf.ET_DYN); p.addDynamic(elf.DT_FLAGS_1, elf.DT_NULL, elf.DT_NEEDED) },
+			edit: func(p *program) {
+				p.hdr.Type = uint16(elf.ET_DYN)
+				p.addDynamic(elf.DT_FLAGS_1, elf.DT_NULL, elf.DT_NEEDED)
+			},
 		},
 		{
 			name: "shared library",
-			edit: func(p *program) { p.hdr.Type = uint16(elf.ET_DYN); p.addDynamic(elf.DT_SONAME, elf.DT_NEEDED, elf.DT_NULL) },
+			edit: func(p *program) {
+				p.hdr.Type = uint16(elf.ET_DYN)
+				p.addDynamic(elf.DT_SONAME, elf.DT_NEEDED, elf.DT_NULL)
+			},
 			want: "is a shared library, or dynamically linked",
 		},
 		{

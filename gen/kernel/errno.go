@@ -35,7 +35,9 @@ const (
 	EDEADLK      = 35
 	ENAMETOOLONG = 36
 	ENOSYS       = 38
+	ENOTEMPTY    = 39
 	ELOOP        = 40
+	ENODATA      = 61
 	EOVERFLOW    = 75
 	EOPNOTSUPP   = 95
 	ETIMEDOUT    = 110

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
 
@@ -40,6 +41,33 @@ func toPageEnd(addr, left, n Reg) Block {
 		CMPQ(n, left),
 		CMOVQA(left, n),
 	}
+}
+
+// Requests of ioctl (Linux include/uapi/asm-generic/ioctls.h), and flags of
+// close_range (include/uapi/linux/close_range.h).
+const (
+	ttyGetAttr    = 0x5401 // TCGETS
+	ttyGetWinSize = 0x5413 // TIOCGWINSZ
+	fioNREAD      = 0x541b
+	fioNBIO       = 0x5421
+	fioNCLEX      = 0x5450
+	fioCLEX       = 0x5451
+
+	closeRangeUnshare = 2
+	closeRangeCloExec = 4
+)
+
+// termiosSize is the size of the kernel's struct termios (Linux
+// include/uapi/asm-generic/termbits.h).
+const termiosSize = 36
+
+// consoleTermios are the console's settings: 115200 8N1, and nothing is done to
+// what passes.
+func consoleTermios() []byte {
+	const b115200, cs8, cread, clocal = 0x1002, 0x30, 0x80, 0x800
+	t := make([]byte, termiosSize)
+	binary.LittleEndian.PutUint32(t[8:], b115200|cs8|cread|clocal) // c_cflag
+	return t
 }
 
 // fdTable is the table of descriptors.
@@ -372,12 +400,124 @@ with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
 				JMP("fd_duplicate"),
 			),
 			FUNC("sys_ioctl",
-				`sys_ioctl(fd, request, arg): nothing here is a terminal, so that programs do not
-change their output for one.`,
+				`sys_ioctl(fd, request, arg): the console is a terminal whose settings cannot be
+changed; of all files what is the descriptor's, and how much there is to read.`,
+				MOVL(RSI, R12),
+				MOVQ(RDX, R13),
 				CALL("fd_file"),
 				TESTQ(RAX, RAX),
 				IF(E, fail(EBADF)),
-				fail(ENOTTY),
+				MOVQ(RAX, RBX),
+				CMPL(R12, fioCLEX),
+				IF(E, MOVQ(1, fd.CloExec), returns(0)),
+				CMPL(R12, fioNCLEX),
+				IF(E, MOVQ(0, fd.CloExec), returns(0)),
+				CMPL(R12, fioNBIO),
+				IF(E,
+					MOVQ(R13, RDI),
+					CALL("get_user_int"),
+					TESTQ(RDX, RDX),
+					IF(NE, fail(EFAULT)),
+					ANDQ(^O_NONBLOCK, rbx.Flags),
+					TESTL(RAX, RAX),
+					IF(NE, ORQ(O_NONBLOCK, rbx.Flags)),
+					returns(0),
+				),
+				CMPL(R12, fioNREAD),
+				IF(E,
+					MOVQ(rbx.Pipe, RCX),
+					TESTQ(RCX, RCX),
+					IF(NE, MOVQ(pipe(RCX).Len, RSI)).ELSE(
+						LEAQ(Sym("regular_ops"), RCX),
+						CMPQ(RCX, rbx.Ops),
+						IF(NE, fail(ENOTTY)),
+						MOVQ(rbx.Size, RSI),
+						SUBQ(rbx.Pos, RSI),
+					),
+					MOVQ(R13, RDI),
+					CALL("put_user_int"),
+					RETURN(),
+				),
+				LEAQ(Sym("console_ops"), RCX),
+				CMPQ(RCX, rbx.Ops),
+				IF(NE, fail(ENOTTY)),
+				CMPL(R12, ttyGetAttr),
+				IF(E,
+					LEAQ(Sym("console_termios"), RSI),
+					MOVL(termiosSize, RDX),
+				).ELSE(
+					CMPL(R12, ttyGetWinSize),
+					IF(NE, fail(ENOTTY)),
+					LEAQ(Sym("console_winsize"), RSI),
+					MOVL(8, RDX),
+				),
+				MOVQ(R13, RDI),
+				CALL("copy_to_user"),
+				RETURN(),
+			).Saving(RBX, R12, R13),
+			FUNC("sys_close_range",
+				`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would take a table of
+its own for the thread, which is not there.`,
+				TESTL(^(closeRangeUnshare|closeRangeCloExec), RDX),
+				IF(NE, fail(EINVAL)),
+				CMPL(RDI, RSI),
+				IF(A, fail(EINVAL)),
+				TESTL(closeRangeUnshare, RDX),
+				IF(NE, fail(ENOSYS)),
+				MOVL(RDI, RBX),
+				MOVL(RSI, R12),
+				MOVL(RDX, R13),
+				LOOP(
+					CMPQ(RBX, fdTable.Size),
+					BREAK(AE),
+					CMPQ(RBX, R12),
+					BREAK(A),
+					MOVL(RBX, RDI),
+					CALL("fd_file"),
+					TESTQ(RAX, RAX),
+					IF(NE,
+						TESTL(R13, R13),
+						IF(NE, MOVQ(1, fd.CloExec)).ELSE(
+							MOVL(RBX, RDI),
+							CALL("fd_remove"),
+						),
+					),
+					INCQ(RBX),
+				),
+				returns(0),
+			).Saving(RBX, R12, R13),
+			FUNC("sys_sync", "sys_sync(): there is never anything to write back.", returns(0)),
+			FUNC("sys_syncfs", "sys_syncfs(fd).",
+				CALL("fd_file"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(EBADF)),
+				returns(0),
+			),
+			FUNC("sys_fadvise64", "sys_fadvise64(fd, offset, len, advice): all files are in memory.",
+				MOVQ(RDX, R8),
+				CALL("fd_file"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(EBADF)),
+				CMPQ(rax.Pipe, 0),
+				IF(NE, fail(ESPIPE)),
+				TESTQ(R8, R8),
+				IF(S, fail(EINVAL)),
+				CMPL(RCX, 5), // POSIX_FADV_NOREUSE
+				IF(A, fail(EINVAL)),
+				returns(0),
+			),
+			FUNC("sys_readahead", "sys_readahead(fd, offset, count): all files are in memory.",
+				CALL("fd_file"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(EBADF)),
+				MOVL(rax.Flags, RCX),
+				ANDL(O_ACCMODE, RCX),
+				CMPL(RCX, O_WRONLY),
+				IF(E, fail(EBADF)),
+				LEAQ(Sym("regular_ops"), RCX),
+				CMPQ(RCX, rax.Ops),
+				IF(NE, fail(EINVAL)),
+				returns(0),
 			),
 			FUNC("sys_lseek", "sys_lseek(fd, offset, whence).",
 				MOVL(RDX, R8),
@@ -424,6 +564,8 @@ change their output for one.`,
 			),
 		},
 		Data: []Data{
+			RODATA("console_termios", consoleTermios()),
+			RODATA("console_winsize", uint64(0)), // as of a serial line: not known
 			BSS("fd_table", SizeOf[layout.FDTable[Mem]](), 64),
 			slabCache("file_cache", fileSize),
 		},

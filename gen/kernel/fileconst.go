@@ -2,13 +2,14 @@ package kernel
 
 // Bits of st_mode (Linux include/uapi/linux/stat.h).
 const (
-	S_IFMT  = 0o170000
-	S_IFREG = 0o100000
-	S_IFDIR = 0o040000
-	S_IFCHR = 0o020000
-	S_IFBLK = 0o060000
-	S_IFLNK = 0o120000
-	S_IFIFO = 0o010000
+	S_IFMT   = 0o170000
+	S_IFREG  = 0o100000
+	S_IFDIR  = 0o040000
+	S_IFCHR  = 0o020000
+	S_IFBLK  = 0o060000
+	S_IFLNK  = 0o120000
+	S_IFIFO  = 0o010000
+	S_IFSOCK = 0o140000
 )
 
 // Flags of open (Linux include/uapi/asm-generic/fcntl.h).
@@ -28,6 +29,7 @@ const (
 	O_NOFOLLOW  = 0o400000
 	O_CLOEXEC   = 0o2000000
 	O_PATH      = 0o10000000
+	O_TMPFILE   = 0o20000000 // with O_DIRECTORY
 )
 
 // Flags of the calls that take a directory's descriptor (Linux
@@ -38,6 +40,7 @@ const (
 	AT_EACCESS          = 0x200
 	AT_NO_AUTOMOUNT     = 0x800
 	AT_EMPTY_PATH       = 0x1000
+	AT_STATX_SYNC_TYPE  = 0x6000
 )
 
 // Events of epoll and poll (Linux include/uapi/linux/eventpoll.h).

@@ -9,16 +9,33 @@ import (
 // include/uapi/linux/uio.h, UIO_MAXIOV).
 const iovMax = 1024
 
+// rwfIgnored are the flags of preadv2 and pwritev2 that ask for nothing that is
+// not so anyway: RWF_HIPRI, RWF_DSYNC, RWF_SYNC (Linux include/uapi/linux/fs.h).
+const rwfIgnored = 1 | 2 | 4
+
+// offsetAt refuses a negative offset.
+func offsetAt(r Reg) Block { return Block{TESTQ(r, r), IF(S, fail(EINVAL))} }
+
 // transfers is reading and writing. What a kind of file does is in its
 // FileOps; here is what is common to all.
 func transfers() Program {
 	var (
-		file   = openFile(RBX)
-		ops    = Fields[layout.FileOps[Mem]](RDX)
-		rw     = func(write int) Block { return Block{MOVL(write, R8), JMP("file_rw")} }
-		rwv    = func(write int) Block { return Block{MOVL(write, R8), JMP("file_rwv")} }
+		file = openFile(RBX)
+		ops  = Fields[layout.FileOps[Mem]](RDX)
+		rw   = func(write int) Block { return Block{MOVL(write, R8), JMP("file_rw")} }
+		rwv  = func(write int) Block { return Block{MOVL(write, R8), JMP("file_rwv")} }
+		// rwv2 takes flags too, and an offset of -1 for the file's position.
+		rwv2 = func(write int) Block {
+			return Block{
+				TESTL(^rwfIgnored, R9),
+				IF(NE, fail(EOPNOTSUPP)),
+				CMPQ(RCX, -1),
+				IF(NE, offsetAt(RCX)),
+				rwv(write),
+			}
+		}
 		atPos  = MOVQ(-1, RCX)
-		offset = Block{TESTQ(RCX, RCX), IF(S, fail(EINVAL))}
+		offset = offsetAt(RCX)
 	)
 	return Program{
 		Funcs: []Func{
@@ -26,8 +43,12 @@ func transfers() Program {
 			FUNC("sys_write", "sys_write(fd, buf, count).", atPos, rw(1)),
 			FUNC("sys_pread64", "sys_pread64(fd, buf, count, offset).", offset, rw(0)),
 			FUNC("sys_pwrite64", "sys_pwrite64(fd, buf, count, offset).", offset, rw(1)),
-			FUNC("sys_readv", "sys_readv(fd, iov, iovcnt).", rwv(0)),
-			FUNC("sys_writev", "sys_writev(fd, iov, iovcnt).", rwv(1)),
+			FUNC("sys_readv", "sys_readv(fd, iov, iovcnt).", atPos, rwv(0)),
+			FUNC("sys_writev", "sys_writev(fd, iov, iovcnt).", atPos, rwv(1)),
+			FUNC("sys_preadv", "sys_preadv(fd, iov, iovcnt, offset).", offset, rwv(0)),
+			FUNC("sys_pwritev", "sys_pwritev(fd, iov, iovcnt, offset).", offset, rwv(1)),
+			FUNC("sys_preadv2", "sys_preadv2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(0)),
+			FUNC("sys_pwritev2", "sys_pwritev2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(1)),
 			FUNC("file_rw",
 				`file_rw reads (R8 0) or writes (R8 1) RDX bytes at RSI by the descriptor EDI, at
 the offset RCX or, if that is -1, at the file's position, which moves on.
@@ -86,14 +107,26 @@ Returns the number of bytes or -errno.`,
 			).Saving(RBX, R12, R13, R14),
 			FUNC("file_rwv",
 				`file_rwv does file_rw for each of the EDX buffers that the user's iovec RSI
-names, until one is not done in full. All are looked at before the first is
-touched, as Linux does.`,
-				MOVL(RDI, RBX),
+names, at RCX as file_rw has it, until one is not done in full. All are looked at
+before the first is touched, as Linux does.`,
+				MOVL(R8, RBX),
+				SHLQ(32, RBX),
+				MOVL(RDI, RAX),
+				ORQ(RAX, RBX), // the descriptor and, in the upper half, whether to write
 				MOVQ(RSI, R12),
-				MOVL(R8, R14),
-				CMPL(RDX, iovMax),
-				IF(A, fail(EINVAL)),
 				MOVL(RDX, R13),
+				MOVQ(RCX, R14),
+				CALL("fd_file"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(EBADF)),
+				TESTQ(R14, R14),
+				IF(NS,
+					MOVQ(openFile(RAX).Ops, RDX),
+					CMPL(ops.LSeek, layout.FileSeekNone),
+					IF(E, fail(ESPIPE)),
+				),
+				CMPL(R13, iovMax),
+				IF(A, fail(EINVAL)),
 				MOVQ(R12, RBP),
 				LOOP(
 					TESTL(R13, R13),
@@ -124,8 +157,11 @@ touched, as Linux does.`,
 					MOVL(RBX, RDI),
 					MOVQ(RAX, RSI),
 					MOVQ(R13, RDX),
-					MOVQ(-1, RCX),
-					MOVL(R14, R8),
+					MOVQ(R14, RCX),
+					TESTQ(RCX, RCX),
+					IF(NS, ADDQ(R15, RCX)),
+					MOVQ(RBX, R8),
+					SHRQ(32, R8),
 					CALL("file_rw"),
 					TESTQ(RAX, RAX),
 					IF(S,

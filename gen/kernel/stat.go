@@ -9,11 +9,24 @@ import (
 // include/linux/dirent.h): d_ino, d_off, 8 bytes each, d_reclen, 2, d_type, 1.
 const direntName = 19
 
+// Types and flags of statfs (Linux include/uapi/linux/magic.h,
+// include/linux/statfs.h). The initramfs is like what Linux has it in.
+const (
+	ramfsMagic  = 0x858458f6
+	pipefsMagic = 0x50495045
+	anonMagic   = 0x09041934
+
+	stReadOnly = 1
+	stValid    = 0x20
+	statfsSize = 120
+)
+
 // stats is what the kernel tells of files: stat and its kin, and the contents
 // of directories.
 func stats() Program {
 	var (
 		st     = Fields[layout.Stat[Mem]](Sym("stat_buf"))
+		stx    = Fields[layout.Statx[Mem]](Sym("statx_buf"))
 		dir    = Fields[layout.ReadDir[Mem]](Sym("read_dir_state"))
 		rax    = openFile(RAX)
 		rbx    = openFile(RBX)
@@ -21,6 +34,18 @@ func stats() Program {
 		field  = func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL("cpio_hex")} }
 		byPath = Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
 	)
+	// statxCopy are the fields that are the same in both.
+	var statxCopy Block
+	for _, c := range [][2]Mem{
+		{st.Ino, stx.Ino},
+		{st.Size, stx.Size},
+		{st.Blocks, stx.Blocks},
+		{st.Atime, stx.Atime},
+		{st.Mtime, stx.Mtime},
+		{st.Ctime, stx.Ctime},
+	} {
+		statxCopy = append(statxCopy, MOVQ(c[0], RAX), MOVQ(RAX, c[1]))
+	}
 	return Program{
 		Funcs: []Func{
 			FUNC("stat_clear", "stat_clear fills stat_buf with zeros.",
@@ -84,23 +109,12 @@ func stats() Program {
 				CALL("fd_file"),
 				TESTQ(RAX, RAX),
 				IF(E, fail(EBADF)),
-				MOVQ(rax.Ops, RCX),
-				CMPQ(ops.Anon, 0),
-				IF(NE,
-					MOVQ(ops.Mode, R12),
-					CALL("stat_clear"),
-					MOVQ(R12, st.ModeUID),
-					MOVQ(1, st.NLink),
-					MOVQ(layout.PageSize, st.BlkSize),
-				).ELSE(
-					MOVQ(RAX, RDI),
-					CALL("file_node"),
-					CALL("stat_node"),
-				),
+				MOVQ(RAX, RDI),
+				CALL("stat_file"),
 				MOVQ(RBX, RDI),
 				CALL("stat_to_user"),
 				RETURN(),
-			).Saving(RBX, R12),
+			).Saving(RBX),
 			FUNC("file_node", "file_node sets node to what the File RDI was opened by.",
 				MOVQ(RDI, RBX),
 				MOVQ(rbx.NameLen, RSI),
@@ -129,38 +143,150 @@ func stats() Program {
 			FUNC("sys_newfstatat", "sys_newfstatat(dirfd, path, statbuf, flags).",
 				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH), RCX),
 				IF(NE, fail(EINVAL)),
-				MOVL(RDI, R13),
 				MOVQ(RDX, RBX),
-				MOVL(RCX, R12),
-				MOVQ(RSI, RDI),
-				CALL("getname"),
+				MOVL(RCX, RDX),
+				CALL("stat_at"),
 				TESTQ(RAX, RAX),
 				IF(S, RETURN()),
-				IF(E,
-					TESTL(AT_EMPTY_PATH, R12),
-					IF(NE,
-						CMPL(R13, AT_FDCWD),
-						IF(NE,
-							MOVL(R13, RDI),
-							MOVQ(RBX, RSI),
-							CALL("sys_fstat"),
-							RETURN(),
-						),
-						MOVW('.', Sym("path_in")), // the working directory
-					),
-				),
-				MOVL(R13, RDI),
-				MOVL(R12, RSI),
-				SHRL(8, RSI), // AT_SYMLINK_NOFOLLOW is bit 8
-				ANDL(1, RSI),
-				CALL("path_walk"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				CALL("stat_node"),
 				MOVQ(RBX, RDI),
 				CALL("stat_to_user"),
 				RETURN(),
-			).Saving(RBX, R12, R13),
+			).Saving(RBX),
+			FUNC("stat_at", "stat_at fills stat_buf for what user_path_at finds. Returns 0 or -errno.",
+				CALL("user_path_at"),
+				TESTQ(RAX, RAX),
+				IF(S, RETURN()),
+				IF(E, CALL("stat_node")).ELSE(
+					MOVQ(RDX, RDI),
+					CALL("stat_file"),
+				),
+				returns(0),
+			),
+			FUNC("stat_file", "stat_file fills stat_buf for the File RDI.",
+				MOVQ(openFile(RDI).Ops, RCX),
+				CMPQ(ops.Anon, 0),
+				IF(E,
+					CALL("file_node"),
+					CALL("stat_node"),
+					RETURN(),
+				),
+				MOVQ(ops.Mode, RBX),
+				CALL("stat_clear"),
+				MOVQ(RBX, st.ModeUID),
+				MOVQ(1, st.NLink),
+				MOVQ(layout.PageSize, st.BlkSize),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("sys_statx",
+				`sys_statx(dirfd, path, flags, mask, buf): what stat knows, whatever the mask asks
+for.`,
+				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH|AT_STATX_SYNC_TYPE), RDX),
+				JNE("EINVAL"),
+				MOVL(RDX, RAX),
+				ANDL(AT_STATX_SYNC_TYPE, RAX),
+				CMPL(RAX, AT_STATX_SYNC_TYPE),
+				JE("EINVAL"),
+				TESTL(RCX, RCX),
+				JS("EINVAL"), // STATX__RESERVED
+				MOVQ(R8, RBX),
+				CALL("stat_at"),
+				TESTQ(RAX, RAX),
+				IF(S, RETURN()),
+				LEAQ(Sym("statx_buf"), RDI),
+				MOVL(SizeOf[layout.Statx[Mem]]()/8, RCX),
+				XORL(RAX, RAX),
+				REP(STOSQ()),
+				MOVL(layout.StatxBasic, stx.MaskBlkSize),
+				MOVL(st.BlkSize, RAX),
+				MOVL(RAX, stx.MaskBlkSize.Add(4)),
+				MOVL(st.NLink, RAX),
+				MOVL(RAX, stx.NLinkUID),
+				MOVL(st.ModeUID.Add(4), RAX),
+				MOVL(RAX, stx.NLinkUID.Add(4)),
+				MOVL(st.GID, RAX),
+				MOVL(RAX, stx.GIDMode),
+				MOVL(st.ModeUID, RAX),
+				MOVL(RAX, stx.GIDMode.Add(4)),
+				statxCopy,
+				MOVQ(st.Rdev, RAX),
+				CALL("dev_split"),
+				MOVQ(RAX, stx.Rdev),
+				MOVQ(st.Dev, RAX),
+				CALL("dev_split"),
+				MOVQ(RAX, stx.Dev),
+				MOVQ(RBX, RDI),
+				LEAQ(Sym("statx_buf"), RSI),
+				MOVL(SizeOf[layout.Statx[Mem]](), RDX),
+				CALL("copy_to_user"),
+				RETURN(),
+				failAt("EINVAL", EINVAL),
+			).Saving(RBX),
+			FUNC("dev_split",
+				`dev_split turns the device number RAX, as st_rdev has it, into the major number
+in the low half and the minor number in the high half.`,
+				MOVQ(RAX, RCX), // minor: bits 43:20 and 7:0
+				SHRQ(12, RCX),
+				ANDL(uint32(0xffff_ff00), RCX),
+				MOVZBL(RAX, RDX),
+				ORQ(RDX, RCX),
+				SHLQ(32, RCX),
+				SHRQ(8, RAX),
+				ANDL(0xfff, RAX),
+				ORQ(RCX, RAX),
+				RETURN(),
+			),
+			FUNC("sys_statfs", "sys_statfs(path, buf).",
+				MOVQ(RSI, RBX),
+				byPath,
+				XORL(RDX, RDX),
+				CALL("user_path_at"),
+				TESTQ(RAX, RAX),
+				IF(NE, RETURN()),
+				MOVQ(RBX, RDI),
+				MOVL(ramfsMagic, RSI),
+				MOVL(stReadOnly|stValid, RDX),
+				CALL("put_statfs"),
+				RETURN(),
+			).Saving(RBX),
+			FUNC("sys_fstatfs", "sys_fstatfs(fd, buf).",
+				CALL("fd_file"),
+				TESTQ(RAX, RAX),
+				IF(E, fail(EBADF)),
+				MOVQ(RSI, RDI),
+				MOVL(ramfsMagic, RSI),
+				MOVL(stReadOnly|stValid, RDX),
+				MOVQ(rax.Ops, RCX),
+				CMPQ(ops.Anon, 0),
+				IF(NE,
+					MOVL(anonMagic, RSI),
+					MOVL(stValid, RDX),
+					CMPQ(rax.Pipe, 0),
+					IF(NE, MOVL(pipefsMagic, RSI)),
+				),
+				JMP("put_statfs"),
+			),
+			FUNC("put_statfs",
+				`put_statfs gives the user's RDI a struct statfs of a file system of the type ESI
+that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
+				SUBQ(statfsSize, RSP),
+				MOVQ(RDI, R8),
+				MOVL(RSI, R9),
+				MOVQ(RSP, RDI),
+				XORL(RAX, RAX),
+				MOVL(statfsSize/8, RCX),
+				REP(STOSQ()),
+				MOVQ(R9, RSP.At(0)),               // f_type
+				MOVQ(layout.PageSize, RSP.At(8)),  // f_bsize
+				MOVQ(nameMax, RSP.At(64)),         // f_namelen
+				MOVQ(layout.PageSize, RSP.At(72)), // f_frsize
+				MOVQ(RDX, RSP.At(80)),             // f_flags
+				MOVQ(R8, RDI),
+				MOVQ(RSP, RSI),
+				MOVL(statfsSize, RDX),
+				CALL("copy_to_user"),
+				ADDQ(statfsSize, RSP),
+				RETURN(),
+			),
 
 			FUNC("sys_getdents64",
 				`sys_getdents64(fd, dirp, count): "." and "..", then the members in the order in
@@ -364,6 +490,7 @@ is the position after it. Returns 0, -EINVAL if there is no room, or -EFAULT.`,
 		},
 		Data: []Data{
 			BSS("stat_buf", SizeOf[layout.Stat[Mem]](), 64),
+			BSS("statx_buf", SizeOf[layout.Statx[Mem]](), 64),
 			BSS("read_dir_state", SizeOf[layout.ReadDir[Mem]](), 64),
 			BSS("dirent", direntName+layout.PathMax+8, 64),
 		},

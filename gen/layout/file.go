@@ -154,6 +154,27 @@ type Stat[T any] struct {
 	Unused           [3]T
 }
 
+// Statx is Linux's struct statx in words (include/uapi/linux/stat.h).
+type Statx[T any] struct {
+	MaskBlkSize      T // stx_mask, stx_blksize: 32 bits each
+	Attributes       T
+	NLinkUID         T
+	GIDMode          T // stx_gid: 32 bits, stx_mode: 16
+	Ino              T
+	Size, Blocks     T
+	AttributesMask   T
+	Atime, AtimeNsec T
+	Btime, BtimeNsec T
+	Ctime, CtimeNsec T
+	Mtime, MtimeNsec T
+	Rdev, Dev        T // the major number in the low half, the minor one in the high half
+	MountID          T
+	Spare            [13]T
+}
+
+// StatxBasic are the bits of stx_mask for what stat knows (STATX_BASIC_STATS).
+const StatxBasic = 0x7ff
+
 // ReadDir is the state of one getdents64.
 type ReadDir[T any] struct {
 	Buf       T // the user's, where the next entry goes

@@ -256,17 +256,3 @@ func writing() {
 	iov[0] = syscall.Iovec{Base: &[]byte("z\n")[0], Len: 2}
 	try("writev half", syscall.SYS_WRITEV, 1, addr(&iov), 3)
 }
-
-// readonly is what a file system that cannot be written answers.
-func readonly() {
-	for _, flags := range []int{os.O_RDWR, os.O_WRONLY, os.O_TRUNC, os.O_CREATE, os.O_RDWR | os.O_CREATE | os.O_EXCL} {
-		for _, path := range []string{"/etc/motd", "/etc", "/link", "/new", "/no/new", "/dev/null"} {
-			fd, err := syscall.Open(path, flags, 0o600)
-			say(fmt.Sprintf("open %s %#o", path, flags), fd >= 0, err)
-			syscall.Close(fd)
-		}
-	}
-	for _, path := range []string{"/etc/motd", "/etc", "/dev/null"} {
-		say("access "+path, syscall.Access(path, 2))
-	}
-}

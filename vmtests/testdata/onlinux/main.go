@@ -30,6 +30,7 @@ func main() {
 }
 
 func run(parts []string) error {
+	defer syscall.Umask(syscall.Umask(0)) // of mknod
 	for _, d := range []struct {
 		name  string
 		minor int
