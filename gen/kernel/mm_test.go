@@ -21,7 +21,7 @@ func TestMemoryLinks(t *testing.T) {
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
-	for _, name := range []string{"boot_info", "builtin_cmdline", "control_on", "cpu_smap", "physmap_pdpt", "sched"} {
+	for _, name := range []string{"boot_info", "builtin_cmdline", "control_on", "cpu_smap", "physmap_pdpt", "regular_ops", "sched"} {
 		p.Data = append(p.Data, BSS(name, 8, 8))
 	}
 	if _, err := Link(p, 0xffff_ffff_8010_0000, 0xffff_ffff_8000_0000); err != nil {
