@@ -131,15 +131,21 @@ func skipped(t *testing.T, why string) {
 	t.Logf("no object: %s", why)
 }
 
-// program builds a Go program of testdata and returns its path; one process
-// builds each once.
+// program builds a Go program of testdata and returns its path.
 func program(t testing.TB, name string) string {
 	t.Helper()
-	p, _ := programs.LoadOrStore(name, &built{})
+	return command(t, "./testdata/"+name)
+}
+
+// command builds a Go program and returns its path; one process builds each
+// once.
+func command(t testing.TB, pkg string) string {
+	t.Helper()
+	p, _ := programs.LoadOrStore(pkg, &built{})
 	b := p.(*built)
 	b.once.Do(func() {
-		b.path = filepath.Join(programDir, name)
-		b.err = initramfs.GoBuild(context.Background(), ".", "./testdata/"+name, b.path)
+		b.path = filepath.Join(programDir, filepath.Base(pkg))
+		b.err = initramfs.GoBuild(context.Background(), ".", pkg, b.path)
 	})
 	if b.err != nil {
 		t.Fatal(b.err)
