@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write testdata/calls/*.golden anew with what Linux does")
 
 // callParts are the parts of the program testdata/calls.
-var callParts = []string{"files", "readonly", "events", "pipes", "selects", "descriptors", "process", "timers", "memory", "status"}
+var callParts = []string{"files", "readonly", "events", "pipes", "selects", "descriptors", "process", "timers", "memory", "status", "memfds"}
 
 // newerPart is the one that the golden files' Linux cannot run.
 const newerPart = "newer"

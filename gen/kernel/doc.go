@@ -83,6 +83,22 @@
 // it would do to any process, so that a crash ends the machine with its name.
 // Stop signals do nothing, as nobody could continue it.
 //
+// # Files
+//
+// The file system is the initramfs where the loader has put it, read in place:
+// nothing changes it, and what would is EROFS. What is open is a File, which
+// descriptors share; a kind of file is a table of functions (layout.FileOps). Only
+// memfds can be written, and live as long as a descriptor or an area that maps
+// them.
+//
+// # Memory
+//
+// Pages come when they are touched. All of RAM can be promised many times over; a
+// program that touches more than there is ends as by SIGKILL (out_of_memory). What
+// it makes the kernel keep for it, areas, files, pipes and their kin, comes from
+// the slab allocator or by get_kernel_page, and is ENOMEM while there are
+// layout.ReservePages left.
+//
 // # User memory
 //
 // User memory is touched only by the routines of uaccess.go, whose faulting

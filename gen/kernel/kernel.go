@@ -28,7 +28,7 @@ func Body() Program {
 		clocks, tscRates, calibration, references, acpi, rtc, apic,
 		scheduler, cpuTimes, threads, schedCalls, timeCalls, sigTimers, futexes, futexesPI, robustLists, signals, signalQueues, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, timerFDs, pipes, epolls, polls, selects,
-		readOnly,
+		readOnly, memfds,
 		randoms, processes, ids, control, features, performanceCounters, sysCallTable,
 	} {
 		p.Add(part())

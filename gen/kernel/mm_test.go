@@ -16,12 +16,12 @@ func TestMemoryLinks(t *testing.T) {
 		p.Add(part())
 	}
 	for _, name := range []string{
-		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "init_comm", "initrd_lookup", "machine_exit",
+		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "fput", "init_comm", "initrd_lookup", "machine_exit", "memfd_page",
 		"printk", "printk_dec", "set_variant", "strlen", "thread_alloc", "wake_up_new",
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
-	for _, name := range []string{"boot_info", "builtin_cmdline", "control_on", "cpu_smap", "physmap_pdpt", "regular_ops", "sched"} {
+	for _, name := range []string{"boot_info", "builtin_cmdline", "control_on", "cpu_smap", "memfd_ops", "physmap_pdpt", "regular_ops", "sched"} {
 		p.Data = append(p.Data, BSS(name, 8, 8))
 	}
 	if _, err := Link(p, 0xffff_ffff_8010_0000, 0xffff_ffff_8000_0000); err != nil {

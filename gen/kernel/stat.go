@@ -171,12 +171,14 @@ func stats() Program {
 					RETURN(),
 				),
 				MOVQ(ops.Mode, RBX),
+				MOVQ(openFile(RDI).Size, R12), // of a memfd
 				CALL("stat_clear"),
 				MOVQ(RBX, st.ModeUID),
+				MOVQ(R12, st.Size),
 				MOVQ(1, st.NLink),
 				MOVQ(layout.PageSize, st.BlkSize),
 				RETURN(),
-			).Saving(RBX),
+			).Saving(RBX, R12),
 			FUNC("sys_statx",
 				`sys_statx(dirfd, path, flags, mask, buf): what stat knows, whatever the mask asks
 for.`,

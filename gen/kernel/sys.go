@@ -200,6 +200,7 @@ var sysCalls = []sysCall{
 	{315, "sched_getattr"},
 	{316, "renameat2"},
 	{318, "getrandom"},
+	{319, "memfd_create"},
 	{324, "membarrier"},
 	{325, "mlock2"},
 	{327, "preadv2"},

@@ -53,6 +53,7 @@ func TestSizes(t *testing.T) {
 	}{
 		{"FD, indexed by a shift of 4", SizeOf[layout.FD[Mem]](), 16},
 		{"struct stat", SizeOf[layout.Stat[Mem]](), 144},
+		{"AreaFile, bit 2", layout.AreaFile, 1 << 2},
 		{"struct statx", SizeOf[layout.Statx[Mem]](), 256},
 		{"FDsPerPage, shifted by 8", layout.FDsPerPage, 1 << 8},
 		{"FX, for FXSAVE", thread(RBX).FX[0].Disp % 16, 0},

@@ -55,7 +55,8 @@ type Area[T any] struct {
 	Flags      T // Area*
 	// Source is the linear address of what the page at Start is a private copy
 	// of; 0: zeros. SourceLen is how many bytes there are from there on; what
-	// follows in their last page is zero.
+	// follows in their last page is zero. Of an AreaMemFile Source is the File,
+	// and SourceLen the offset in it.
 	Source, SourceLen T
 
 	// All areas are a list in the order of their addresses, ...
@@ -103,7 +104,8 @@ const (
 	AreaFile      = 1 << 2 // mmap of a file: pages after its end raise SIGBUS
 	AreaLocked    = 1 << 3 // mlock: its pages are not given up
 	AreaOnFault   = 1 << 5 // in Memory.LockFuture alone
-	AreaSharedMem = 1 << 4 // MAP_SHARED of anonymous memory: its pages outlive MADV_DONTNEED
+	AreaSharedMem = 1 << 4 // MAP_SHARED of memory: its pages outlive MADV_DONTNEED
+	AreaMemFile   = 1 << 6 // mmap of a memfd
 )
 
 // The layout of user memory.
@@ -129,3 +131,7 @@ const (
 // access: not present, so that ring 0 faults on it too (a bit that the CPU
 // ignores, SDM volume 3, 4.5).
 const PTEProtNone = 1 << 9
+
+// PTEShared marks an entry that holds a page which is not the address space's own
+// but a memfd's: it is not freed with the entry.
+const PTEShared = 1 << 10

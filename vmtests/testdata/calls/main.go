@@ -17,7 +17,7 @@ func main() {
 	runtime.LockOSThread() // signals are sent to this thread
 	parts := map[string]func(){
 		"files": files, "readonly": readonly, "events": events, "pipes": pipes, "selects": selects, "descriptors": many,
-		"process": process, "timers": timers, "newer": newer, "memory": memory, "status": status,
+		"process": process, "timers": timers, "newer": newer, "memory": memory, "status": status, "memfds": memfds,
 	}
 	for _, name := range os.Args[1:] {
 		part := parts[name]
