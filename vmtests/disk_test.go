@@ -94,7 +94,7 @@ func TestDiskDamaged(t *testing.T) {
 		want   string // the reason of a refusal; empty: words runs
 		out    string
 	}{
-		{name: "whole", change: func(b []byte) []byte { return b }, out: "/init\n\nHOME=/\nTERM=linux\n"},
+		{name: "whole", change: func(b []byte) []byte { return b }, out: program(t, "words") + "\n\nHOME=/\nTERM=linux\n"},
 		{
 			name:   "another command line",
 			change: func(b []byte) []byte { copy(b[proto.CmdlineOffset:], "one A=2\x00"); return b },
