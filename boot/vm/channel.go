@@ -17,8 +17,14 @@ type channel struct {
 	file *os.File
 	to   io.Writer // does not fail, and does not wait for anybody
 
-	mu sync.Mutex // held from reading to passing on, which so stay in order
+	mu  sync.Mutex // held from reading to passing on, which so stay in order
+	buf []byte
 }
+
+// gather is how long a channel waits for more when something has come: an
+// emulated machine writes byte by byte, and to wake up for each costs more than
+// the machine takes for it.
+const gather = time.Millisecond
 
 // pump passes on what comes until the end, or until the file's deadline.
 func (c *channel) pump() error {
@@ -28,6 +34,7 @@ func (c *channel) pump() error {
 	}
 	var ended error
 	err = raw.Read(func(fd uintptr) (done bool) {
+		time.Sleep(gather)
 		ended = c.take(int(fd))
 		return ended != nil
 	})
@@ -62,9 +69,11 @@ func readOut(pumps *sync.WaitGroup, late time.Duration, files ...*os.File) {
 func (c *channel) take(fd int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	buf := make([]byte, 32<<10)
+	if c.buf == nil {
+		c.buf = make([]byte, 64<<10) // a pipe's
+	}
 	for {
-		n, err := syscall.Read(fd, buf)
+		n, err := syscall.Read(fd, c.buf)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -75,7 +84,7 @@ func (c *channel) take(fd int) error {
 		case n == 0:
 			return io.EOF
 		}
-		if _, err := c.to.Write(buf[:n]); err != nil {
+		if _, err := c.to.Write(c.buf[:n]); err != nil {
 			return err
 		}
 	}

@@ -94,26 +94,26 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var ours []*os.File
 	defer func() { closeAll(ours) }()
 	defer func() { closeAll(opts.ExtraFiles) }()
-	connect := func(name string) (our *os.File, qemus int, err error) {
-		our, theirs, err := socketPair(name)
+	connect := func(name string, pair func(string) (ours, qemus *os.File, err error)) (our *os.File, qemus int, err error) {
+		our, theirs, err := pair(name)
 		if err != nil {
 			return nil, 0, err
 		}
 		ours = append(ours, our)
 		return our, opts.AddFile(theirs), nil
 	}
-	console, consoleFD, err := connect("console")
+	console, consoleFD, err := connect("console", pipePair)
 	if err != nil {
 		return ending{}, err
 	}
-	log, logFD, err := connect("log")
+	log, logFD, err := connect("log", socketPair)
 	if err != nil {
 		return ending{}, err
 	}
 	ways := fdChannels(consoleFD, logFD)
 	var counts *counter
 	if c.counts() {
-		qmp, fd, err := connect("monitor")
+		qmp, fd, err := connect("monitor", socketPair)
 		if err != nil {
 			return ending{}, err
 		}
@@ -123,7 +123,7 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var stub *os.File
 	if c.Debug != nil {
 		var fd int
-		if stub, fd, err = connect("gdb stub"); err != nil {
+		if stub, fd, err = connect("gdb stub", socketPair); err != nil {
 			return ending{}, err
 		}
 		ways = append(ways, gdbChannel(fd)...)
@@ -208,6 +208,19 @@ func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
+}
+
+// pipePair returns both ends of a pipe: ours, to read from, whose reads can be
+// given a deadline, and the one that QEMU inherits.
+func pipePair(name string) (ours, qemus *os.File, err error) {
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("pipe for the %s: %w", name, err)
+	}
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU"), nil
 }
 
 // socketPair returns both ends of a stream socket: ours, whose reads can be

@@ -182,11 +182,13 @@ type channels []string
 // error, as `entrylab boot` does.
 var pasteChannels = channels{"-serial", "stdio", "-debugcon", "file:/dev/stderr"}
 
-// fdChannels send console and log to inherited sockets. They need no path,
-// which could be too long for a socket, and no port.
+// fdChannels send the console to an inherited pipe and the log to an inherited
+// socket. They need no path, which could be too long for a socket, and no port.
+// QEMU writes each byte of the console by itself: a pipe holds 64 KiB of them, a
+// socket's buffer a few hundred, with half a kilobyte of book-keeping for each.
 func fdChannels(console, log int) channels {
 	return channels{
-		"-chardev", fmt.Sprintf("socket,id=console,fd=%d", console),
+		"-chardev", fmt.Sprintf("file,id=console,path=/dev/fd/%d", console),
 		"-serial", "chardev:console",
 		"-chardev", fmt.Sprintf("socket,id=log,fd=%d", log),
 		"-device", fmt.Sprintf("isa-debugcon,iobase=%#x,chardev=log", layout.DebugconPort),

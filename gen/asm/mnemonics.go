@@ -578,6 +578,9 @@ func STOSL() Ins { return ins("STOSL") }
 // STOSQ stores RAX at (RDI) and moves on.
 func STOSQ() Ins { return ins("STOSQ") }
 
+// OUTSB writes the byte at (RSI) to port DX and moves on.
+func OUTSB() Ins { return ins("OUTSB") }
+
 // LODSB loads AL from (RSI) and moves on.
 func LODSB() Ins { return ins("LODSB") }
 

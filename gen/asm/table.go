@@ -315,6 +315,7 @@ var table = map[string]row{
 	"STOSL":     {as: x86.ASTOSL, form: opString, width: 4},
 	"STOSQ":     {as: x86.ASTOSQ, form: opString, width: 8},
 	"LODSB":     {as: x86.ALODSB, form: opString},
+	"OUTSB":     {as: x86.AOUTSB, form: opString},
 	"CMPSB":     {as: x86.ACMPSB, form: opScan},
 	"SCASB":     {as: x86.ASCASB, form: opScan},
 	"LGDT":      {as: x86.ALGDT, form: opSrcMem},

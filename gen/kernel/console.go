@@ -14,37 +14,59 @@ func console() Program {
 	}
 	return Program{
 		Funcs: []Func{
-			FUNC("console_init", "console_init sets COM1 to 115200 8n1 without interrupts and looks for the debug console.",
+			FUNC("console_init",
+				`console_init sets COM1 to 115200 8n1 without interrupts, finds out whether it is
+a UART with FIFOs that work, and looks for the debug console.`,
 				out(x86.UART_IER, 0),
 				out(x86.UART_LCR, x86.UART_LCR_DLAB),
 				out(x86.UART_DATA, x86.UART_115200),
 				out(x86.UART_IER, 0),
 				out(x86.UART_LCR, x86.UART_LCR_8N1),
-				out(x86.UART_FCR, 0x07),
+				out(x86.UART_FCR, x86.UART_FCR_ON),
 				out(x86.UART_MCR, 0x03),
+				MOVL(1, RCX),
+				MOVL(layout.COM1Port+x86.UART_IIR, RDX),
+				INB(),
+				ANDB(x86.UART_IIR_FIFO, RAX),
+				CMPB(RAX, x86.UART_IIR_FIFO),
+				IF(E, MOVL(x86.UART_FIFO, RCX)),
+				MOVQ(RCX, Sym("com1_room")),
 				MOVL(layout.DebugconPort, RDX),
 				INB(),
 				CMPB(RAX, layout.DebugconPort), // the device reads as its own port
 				SETE(Sym("has_debugcon")),
 				RETURN(),
 			),
-			FUNC("console_write", "console_write sends RSI bytes at RDI to COM1.",
-				MOVQ(RSI, RCX),
+			FUNC("console_write",
+				`console_write sends RSI bytes at RDI to COM1: as many at once as it has room for
+when it has none of them left, so that none is lost.`,
+				MOVQ(RSI, R8), // left
 				MOVQ(RDI, RSI),
 				CLD(),
-				TESTQ(RCX, RCX),
-				IF(NE, DO(
+				LOOP(
+					TESTQ(R8, R8),
+					BREAK(E),
 					MOVL(layout.COM1Port+x86.UART_LSR, RDX),
 					DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
-					LODSB(),
+					MOVQ(Sym("com1_room"), RCX),
+					CMPQ(RCX, R8),
+					CMOVQA(R8, RCX),
+					SUBQ(RCX, R8),
 					MOVL(layout.COM1Port+x86.UART_DATA, RDX),
-					OUTB(),
-					DECQ(RCX),
-				).WHILE(NE)),
+					REP(OUTSB()),
+				),
 				RETURN(),
 			),
-			FUNC("printk", "printk writes the NUL-terminated string at RDI to the log.",
+			FUNC("console_drain",
+				`console_drain waits until COM1 has sent all. What ends the machine, and what is
+written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
+				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
+				RETURN(),
+			),
+			FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, behind what init has written.",
 				MOVQ(RDI, RBX),
+				CALL("console_drain"),
 				LOOP(
 					MOVZBL(RBX.At(0), RDI),
 					TESTL(RDI, RDI),
@@ -144,8 +166,7 @@ func console() Program {
 no isa-debug-exit the last line in the log has to do; Bochs ends at its
 shutdown port.`,
 				CLI(),
-				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E), // all sent: QEMU would drop the rest
+				CALL("console_drain"), // QEMU would drop the rest
 				MOVL(layout.DebugExitPort, RDX),
 				MOVL(RDI, RAX),
 				OUTL(),
@@ -161,6 +182,6 @@ shutdown port.`,
 				UD2(),
 			),
 		},
-		Data: []Data{BSS("has_debugcon", 8, 8)},
+		Data: []Data{BSS("has_debugcon", 8, 8), BSS("com1_room", 8, 8)},
 	}
 }

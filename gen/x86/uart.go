@@ -5,16 +5,22 @@ package x86
 const (
 	UART_DATA = 0 // with LCR.DLAB the divisor's low byte
 	UART_IER  = 1 // with LCR.DLAB its high byte
-	UART_FCR  = 2
+	UART_IIR  = 2 // when read
+	UART_FCR  = 2 // when written
 	UART_LCR  = 3
 	UART_MCR  = 4
 	UART_LSR  = 5
 
 	UART_LCR_DLAB = 1 << 7
 	UART_LCR_8N1  = 3
-	UART_LSR_THRE = 1 << 5 // the transmit register is empty
+	UART_FCR_ON   = 7      // the FIFOs are used, and empty
+	UART_IIR_FIFO = 0xc0   // both bits: they work
+	UART_LSR_THRE = 1 << 5 // the transmit register, or its FIFO, is empty
 	UART_LSR_TEMT = 1 << 6 // all is sent
 )
+
+// UART_FIFO is how many bytes the transmit FIFO takes when it is empty.
+const UART_FIFO = 16
 
 // UART_115200 is the divisor for 115200 baud.
 const UART_115200 = 1
