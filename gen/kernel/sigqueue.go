@@ -93,10 +93,12 @@ func signalQueues() Program {
 			).Saving(RBX, R12),
 			FUNC("sigqueue_add",
 				`sigqueue_add puts the SigQueue R12 at the end of the SigPending RDX. One that is
-not real-time and waits already goes back instead. The mask stays as it is. Keeps
-RDX. IF is 0.`,
+not real-time and waits already goes back instead, but for timers', which go on only
+when they are taken. The mask stays as it is. Keeps RDX. IF is 0.`,
 				MOVL(sigQueue(R12).Info.SignoErrno, RAX),
 				DECL(RAX),
+				CMPL(sigQueue(R12).Info.Code, siTimer),
+				IF(E, MOVL(layout.MinRTSignal, RAX)),
 				CMPL(RAX, layout.MinRTSignal-1),
 				IF(B,
 					MOVQ(sigPending(RDX).Mask, RCX),

@@ -26,8 +26,9 @@ const (
 	itimerVirtual = 1
 	itimerProf    = 2
 
-	// itimerspecSize is the size of struct itimerspec: interval, then value.
-	itimerspecSize = 2 * timespecSize
+	// ignoredInterval is the least time in ns after which a timer whose signal is
+	// ignored looks whether it still is.
+	ignoredInterval = 100_000_000
 
 	usPerSec = 1_000_000
 )
@@ -135,6 +136,9 @@ at its next multiple from now.`,
 				SUBQ(RDX, RSI),
 				ADDQ(t.Interval, RSI),
 				MOVQ(RSI, t.At),
+				// An interval that is too short would leave the machine no time, least of all
+				// for a signal that nobody takes.
+				MOVL(ignoredInterval, RCX),
 				TESTL(R12, R12),
 				IF(NE,
 					CMPL(t.Queue.Info.Code, siTimer),
@@ -143,12 +147,10 @@ at its next multiple from now.`,
 						SHLQ(32, RAX),
 						ORQ(RAX, thread(RCX).SigAddr),
 					),
+					MOVL(layout.MinTimeSlice, RCX),
 				),
-				// An interval that is too short would leave the machine no time.
-				CMPQ(t.Interval, layout.MinTimeSlice),
-				IF(B,
-					LEAQ(RSI.At(layout.MinTimeSlice), RSI),
-				),
+				CMPQ(t.Interval, RCX),
+				IF(B, ADDQ(RCX, RSI)),
 				CALL("sigtimer_start"),
 				RETURN(),
 			).Saving(RBX, R12),

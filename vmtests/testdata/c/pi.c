@@ -158,14 +158,16 @@ static void *die_owning(void *arg)
 	return NULL;
 }
 
-static void *inherit(void *arg)
+static void *inherit(void *mixed)
 {
-	(void)arg;
 	CHECK(futex(&lock, LOCK_PI, 0, NULL) == 0, "%m");
 	CHECK((lock & (TID_MASK | OWNER_DIED)) == (tid() | OWNER_DIED), "%#x", lock);
 	lock &= ~OWNER_DIED;
 	taken++;
-	CHECK(futex(&lock, UNLOCK_PI, 0, NULL) == 0, "%m");
+	if (mixed)
+		FAILS(EINVAL, futex(&lock, UNLOCK_PI, 0, NULL));
+	else
+		CHECK(futex(&lock, UNLOCK_PI, 0, NULL) == 0, "%m");
 	return NULL;
 }
 
@@ -194,6 +196,39 @@ static void death(void)
 	pthread_join(heir, NULL);
 	pthread_join(next, NULL);
 	CHECK(taken == 2 && lock == 0, "%d, %#x", taken, lock);
+}
+
+static void *plain_wait(void *arg)
+{
+	CHECK(futex(&lock, WAIT, *(uint32_t *)arg, NULL) == 0, "%m");
+	taken++;
+	return NULL;
+}
+
+// A thread that waits in the same queue without locking is not made the owner.
+static void mixed(void)
+{
+	pthread_t t, plain, heir;
+	lock = stage = taken = 0;
+	pthread_create(&t, NULL, die_owning, NULL);
+	at_stage(1);
+	lock |= WAITERS;
+	pthread_create(&plain, NULL, plain_wait, &lock);
+	usleep(10000);
+	FAILS(EINVAL, futex(&lock, LOCK_PI, 0, NULL));
+	CHECK(futex(&lock, WAKE, 1, NULL) == 1, "%m");
+	pthread_join(plain, NULL);
+	pthread_create(&heir, NULL, inherit, &lock);
+	usleep(10000);
+	pthread_create(&plain, NULL, plain_wait, &lock);
+	usleep(10000);
+	stage = 2;
+	pthread_join(t, NULL);
+	pthread_join(heir, NULL);
+	CHECK(taken == 2, "%d", taken);
+	while (futex(&lock, WAKE, 1, NULL) == 0)
+		usleep(1000);
+	pthread_join(plain, NULL);
 }
 
 static volatile int hits;
@@ -318,6 +353,7 @@ int main(void)
 	RUN(first_come);
 	RUN(circle);
 	RUN(death);
+	RUN(mixed);
 	RUN(signals);
 	RUN(mutexes);
 	return finish();

@@ -385,6 +385,29 @@ static void cpu_sleep(void)
 	pthread_join(t, NULL);
 }
 
+// Many timers whose signals nobody takes leave the machine its time, and go on when
+// somebody does.
+static void ignored(void)
+{
+	static timer_t ids[300];
+	signal(SIGUSR2, SIG_IGN);
+	for (int i = 0; i < 300; i++) {
+		ids[i] = make(i % 2 ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGUSR2, 0);
+		struct itimerspec v = spec(1, 1);
+		timer_settime(ids[i], 0, &v, NULL);
+	}
+	spin(50 * MS);
+	usleep(10000);
+	struct itimerspec slower = spec(20 * MS, 20 * MS);
+	for (int i = 0; i < 300; i++)
+		timer_settime(ids[i], 0, &slower, NULL);
+	usleep(30000);
+	install(SIGUSR2);
+	wait_for(10);
+	for (int i = 0; i < 300; i++)
+		timer_delete(ids[i]);
+}
+
 static void many(void)
 {
 	static timer_t ids[200];
@@ -414,6 +437,7 @@ int main(void)
 	RUN(cpu_timers);
 	RUN(cpu_time);
 	RUN(cpu_sleep);
+	RUN(ignored);
 	RUN(many);
 	return finish();
 }
