@@ -2,6 +2,9 @@ module github.com/entrylab/entrylab
 
 go 1.26.0
 
+// The release that the guest is built with (go generate ./boot/initramfs).
+toolchain go1.26.8
+
 require (
 	github.com/creack/pty v1.1.24
 	github.com/google/go-cmp v0.7.0

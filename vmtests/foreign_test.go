@@ -117,7 +117,7 @@ func TestForeign(t *testing.T) {
 
 // foreignLinux boots Linux with the program as init.
 func foreignLinux(t *testing.T, path string) {
-	data, err := lab.Initramfs(t.Context(), path, nil)
+	data, err := lab.Initramfs(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestLinux(t *testing.T) {
 	t.Parallel()
 	kernel := need.Linux(t)
 	m := machine(t, vm.ICount)
-	archive, err := lab.Initramfs(t.Context(), "", nil)
+	archive, err := lab.Initramfs(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestLinux(t *testing.T) {
 // TestLinuxCommandLine shows that commandLines are what Linux does.
 func TestLinuxCommandLine(t *testing.T) {
 	kernel := need.Linux(t)
-	archive, err := lab.Initramfs(t.Context(), program(t, "words"), nil)
+	archive, err := lab.Initramfs(t.Context(), program(t, "words"))
 	if err != nil {
 		t.Fatal(err)
 	}

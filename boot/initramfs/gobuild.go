@@ -15,9 +15,9 @@ import (
 // GoBuild builds the Go main package pkg, named as on go's command line and
 // seen from the directory dir, into a static linux/amd64 program at out. The
 // bytes depend on the sources and the Go version alone: no path, no build ID,
-// no version-control stamp, no symbols. out is only replaced by a program that
-// was built.
-func GoBuild(ctx context.Context, dir, pkg, out string) error {
+// no version-control stamp, no symbols. env are further variables of go's
+// environment. out is only replaced by a program that was built.
+func GoBuild(ctx context.Context, dir, pkg, out string, env ...string) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("go not found: install Go, or put its bin folder (often /usr/local/go/bin) into PATH: needed to build %s", pkg)
 	}
@@ -39,6 +39,7 @@ func GoBuild(ctx context.Context, dir, pkg, out string) error {
 		"GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "CGO_ENABLED=0",
 		// An empty value would let a stored `go env -w GOFLAGS` through.
 		"GOFLAGS=-buildvcs=false")
+	cmd.Env = append(cmd.Env, env...)
 	group, err := newGroup()
 	if err != nil {
 		return fmt.Errorf("go build %s: %w", pkg, err)

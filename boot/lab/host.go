@@ -22,22 +22,12 @@ import (
 // a second, and prints some KiB.
 var hostLimits = bounded.Limits{Work: 2 * time.Minute, Output: 1 << 20}
 
-// HostProgram is the guest, built from its source, for this host to execute; remove
-// removes it. step, if not nil, is told what takes time.
-func HostProgram(ctx context.Context, step func(string)) (path string, remove func(), err error) {
-	if step != nil {
-		step("building the guest")
-	}
-	kept, err := guestProgram(ctx)
+// HostProgram is the guest as a file for this host to execute; remove removes it.
+func HostProgram() (path string, remove func(), err error) {
+	program, err := initramfs.Guest()
 	if err != nil {
 		return "", nil, err
 	}
-	program, err := initramfs.ReadInit(ctx, kept)
-	if err != nil {
-		return "", nil, err
-	}
-	// The kept file is open for as long as this process may use it, and a file that
-	// is open for writing cannot be executed.
 	dir, remove, err := cache.Temp("host")
 	if err != nil {
 		return "", nil, err

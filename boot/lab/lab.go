@@ -9,10 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/result"
@@ -23,9 +20,6 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// guestPackage is the init that verifies and measures.
-const guestPackage = "github.com/entrylab/entrylab/guest"
-
 // Config is an experiment.
 type Config struct {
 	// Variants are what the kernel carries.
@@ -34,7 +28,7 @@ type Config struct {
 	// first that is not bare.
 	Boot string
 	// Init is the path of a static linux/amd64 program; empty: the guest that
-	// verifies and measures, built from its source.
+	// verifies and measures.
 	Init string
 	// Args are init's arguments.
 	Args []string
@@ -71,7 +65,7 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if m.Kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
 		return m, err
 	}
-	archive, err := Initramfs(ctx, c.Init, c.step)
+	archive, err := Initramfs(ctx, c.Init)
 	if err != nil {
 		return m, err
 	}
@@ -115,7 +109,7 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 	if err != nil {
 		return m, err
 	}
-	archive, err := Initramfs(ctx, c.Init, c.step)
+	archive, err := Initramfs(ctx, c.Init)
 	if err != nil {
 		return m, err
 	}
@@ -181,51 +175,22 @@ func commandLine(c Config) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// Initramfs returns the archive with the program at path, or with the guest
-// built from its source if path is empty, and with further files. step, if not
-// nil, is told what takes time.
-func Initramfs(ctx context.Context, path string, step func(string, ...any), files ...initramfs.File) ([]byte, error) {
+// Initramfs returns the archive with the program at path, or with the guest if
+// path is empty, and with further files.
+func Initramfs(ctx context.Context, path string, files ...initramfs.File) ([]byte, error) {
 	if path == "" {
-		if step != nil {
-			step("building the guest")
-		}
-		var err error
-		if path, err = guestProgram(ctx); err != nil {
-			return nil, err
-		}
+		return withInit(initramfs.Guest, files)
 	}
-	program, err := initramfs.ReadInit(ctx, path)
+	return withInit(func() ([]byte, error) { return initramfs.ReadInit(ctx, path) }, files)
+}
+
+// withInit returns the archive of a program and further files.
+func withInit(program func() ([]byte, error), files []initramfs.File) ([]byte, error) {
+	init, err := program()
 	if err != nil {
 		return nil, err
 	}
-	return initramfs.Build(append([]initramfs.File{initramfs.Init(program)}, files...)...)
-}
-
-// guest is the built guest program; one process builds it once.
-var guest struct {
-	sync.Mutex
-	program []byte
-}
-
-// guestProgram returns the path of the guest.
-func guestProgram(ctx context.Context) (string, error) {
-	guest.Lock()
-	defer guest.Unlock()
-	if guest.program == nil {
-		dir, remove, err := cache.Temp("guest")
-		if err != nil {
-			return "", fmt.Errorf("building the guest: %w", err)
-		}
-		defer remove()
-		out := filepath.Join(dir, "guest")
-		if err := initramfs.GoBuild(ctx, ".", guestPackage, out); err != nil {
-			return "", fmt.Errorf("building the guest (it needs go and a module that requires entrylab; -init takes a program instead): %w", err)
-		}
-		if guest.program, err = os.ReadFile(out); err != nil {
-			return "", fmt.Errorf("building the guest: %w", err)
-		}
-	}
-	return cache.Keep("guest", "", guest.program)
+	return initramfs.Build(append([]initramfs.File{initramfs.Init(init)}, files...)...)
 }
 
 // Boot prepares the experiment, boots it and waits for its end.

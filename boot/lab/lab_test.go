@@ -94,7 +94,7 @@ func TestEnoughMemory(t *testing.T) {
 
 func TestInitramfsMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none")
-	if _, err := Initramfs(t.Context(), path, nil); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := Initramfs(t.Context(), path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error is %v, want one that names %s", err, path)
 	}
 }

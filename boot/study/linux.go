@@ -29,7 +29,7 @@ func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...r
 		return err
 	}
 	variant := strings.Join(append([]string{"Linux " + release}, strings.Fields(extra)...), ", ")
-	archive, err := lab.Initramfs(ctx, "", func(format string, args ...any) { step(fmt.Sprintf(format, args...)) })
+	archive, err := lab.Initramfs(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	archive, err := lab.Initramfs(ctx, *initPath, func(format string, args ...any) { p.step(fmt.Sprintf(format, args...)) }, said.files()...)
+	archive, err := lab.Initramfs(ctx, *initPath, said.files()...)
 	if err != nil {
 		return 0, err
 	}

@@ -50,7 +50,7 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet)
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	program, remove, err := lab.HostProgram(ctx, p.step)
+	program, remove, err := lab.HostProgram()
 	if err != nil {
 		return 0, err
 	}
