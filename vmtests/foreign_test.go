@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/entrylab/entrylab/boot/lab"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
@@ -75,6 +77,10 @@ var foreign = []struct {
 	{name: "1000 threads", build: gcc, file: "threads.c"},
 	{name: "1000 threads of Rust", build: rust, file: "rustthreads.rs"},
 	{name: "65000 areas", build: gcc, file: "maps.c"},
+	{name: "signals", build: gcc, file: "sig.c"},
+	{name: "threads", build: gcc, file: "thr.c"},
+	{name: "memory", build: gcc, file: "mm.c"},
+	{name: "files", build: gcc, file: "fil.c"},
 	{name: "1000 descriptors", build: goProgram, file: "pipes"},
 	{name: "C++", build: gpp, file: "cpp.cc"},
 	{name: "Rust", build: rust, file: "r.rs"},
@@ -153,5 +159,29 @@ func TestCallNumber(t *testing.T) {
 				t.Errorf("console %q, status %d, want %q, %d\n%s", console, res.Status, tt.console, tt.status, res.Report())
 			}
 		})
+	}
+}
+
+// TestMissingCalls compares the calls that the kernel does not have with those
+// that it is known not to.
+func TestMissingCalls(t *testing.T) {
+	t.Parallel()
+	path := gcc(t, "enosys.c")
+	const list = "testdata/programs/enosys.golden"
+	res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: machine(t, vm.ICount)})
+	if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "end\n") {
+		t.Fatalf("%s\n%s", console, res.Report())
+	}
+	if *update {
+		if err := os.WriteFile(list, []byte(console), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(console, "\n")); diff != "" {
+		t.Errorf("the missing calls are others (-known +seen); -update makes the list anew:\n%s", diff)
 	}
 }
