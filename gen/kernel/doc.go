@@ -83,6 +83,22 @@
 // it would do to any process, so that a crash ends the machine with its name.
 // Stop signals do nothing, as nobody could continue it.
 //
+// What waits is a mask, and a SigQueue for each real-time signal and each that
+// carries a siginfo (sigqueue.go). One that kill or tkill sends and that is not
+// real-time has none: its round trip is measured.
+//
+// # Timers
+//
+// What is to happen at a time is a layout.Timer on one list, whose function the
+// timer's interrupt calls: wake a sleeper, send a signal, notify a file. The
+// interrupt may strike wherever IF is 1, so what such functions touch (signals, the
+// run queue, who waits for a file) is changed with IF 0. They allocate nothing.
+//
+// # Time on the CPU
+//
+// It is charged to threads where the clock is read anyway (cputime.go): no entry, exit
+// or switch pays for it until a program asks for the time of one thread.
+//
 // # Files
 //
 // The file system is the initramfs where the loader has put it, read in place:
