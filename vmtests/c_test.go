@@ -57,6 +57,7 @@ func TestC(t *testing.T) {
 		{"sched", vm.ICount, ends}, // its sleeps are compared
 		{"fpu", vm.TCG, ends},
 		{"libc", vm.TCG, ends},
+		{"leaks", vm.TCG, ends},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			program := cProgram(t, tt.name)

@@ -318,12 +318,17 @@ func brks() {
 }
 
 func files() {
-	want, err := os.ReadFile(os.Args[0])
+	exe, err := os.Executable()
 	if err != nil {
 		check(false, "%v", err)
 		return
 	}
-	file, err := os.Open(os.Args[0])
+	want, err := os.ReadFile(exe)
+	if err != nil {
+		check(false, "%v", err)
+		return
+	}
+	file, err := os.Open(exe)
 	if err != nil {
 		check(false, "%v", err)
 		return
