@@ -161,7 +161,8 @@ func (r *random) number() uint64 {
 	case 7:
 		return r.n(1 << 16)
 	case 8:
-		return 1<<r.n(32) | 1<<r.n(32)
+		one, other := r.n(32), r.n(32)
+		return 1<<one | 1<<other
 	default:
 		return r.n(100)
 	}

@@ -85,7 +85,7 @@ func newFuzzer(seed uint64, threads int) (*fuzzer, error) {
 			break
 		}
 	}
-	time.Sleep(1) // the Go runtime opens what it polls with
+	time.Sleep(time.Nanosecond) // the Go runtime opens what it polls with
 	for fd := uintptr(0); fd < protected; fd++ {
 		sys(syscall.SYS_CLOSE, fd)
 	}
