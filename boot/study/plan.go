@@ -41,7 +41,7 @@ var Changes = []Change{
 	{Key: "(b)", Title: "the user's flags in their own slot, too", Pairs: [][2]string{
 		{base, base + "+b"}, {base + "+a", base + "+a+b"}, {base + "+c", base + "+b+c"}, {base + "+a+c", whole},
 	}},
-	{Key: "(b), Linux", Title: "the user's flags in their own slot instead of r11's, as Linux's commit has it", Pairs: [][2]string{
+	{Key: "(b) Linux", Title: "the user's flags in their own slot instead of r11's, as Linux's commit has it", Pairs: [][2]string{
 		{base, base + "+b-linux"}, {base + "+a", base + "+a+b-linux"},
 	}},
 	{Key: "(c)", Title: "CS, SS and RCX filled at every entry", Pairs: [][2]string{

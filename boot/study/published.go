@@ -37,7 +37,7 @@ var AllPublished = []Published{
 		"A. Lutomirski, 18 January 2015, the mail",
 	},
 	{
-		"(b), Linux", nullCall, result.Cycles, -0.14, 0.14,
+		"(b) Linux", nullCall, result.Cycles, -0.14, 0.14,
 		"54.3 ns before and after, on a 2.7 GHz Sandy Bridge: 0 to the last digit, which is 0.14 cycles",
 		"Linux 4.1, commit 29722cd4ef66",
 	},
