@@ -60,6 +60,10 @@ func (r *random) harmless(c *call) bool {
 		}
 	case syscall.SYS_MPROTECT, syscall.SYS_MUNMAP, syscall.SYS_MADVISE, syscall.SYS_MSYNC, syscall.SYS_MLOCK, syscall.SYS_MUNLOCK, 325: // mlock2
 		r.inArena(&a[0], &a[1])
+	case syscall.SYS_FALLOCATE:
+		if a[3] < 1<<36 { // more is refused, and nothing of it may stay
+			a[3] %= arenaPages * pageSize
+		}
 	case 436: // close_range
 		if uint32(a[1]) >= protected {
 			a[1] = r.n(protected)
