@@ -19,6 +19,7 @@ const (
 const (
 	facts        = 0x2100_0000_0000
 	forbidPtr    = 0x2200_0000_0000
+	programStart = 0x40_0000 // nothing of this program is below
 	taskSize     = 1<<47 - pageSize
 	scripts      = 0x2300_0000_0000 // of the threads, so far apart:
 	scriptsApart = 1 << 30

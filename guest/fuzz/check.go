@@ -119,9 +119,13 @@ func (f *fuzzer) cleanUp() error {
 	for fd := range uintptr(protected) {
 		sys(syscall.SYS_CLOSE, fd)
 	}
-	const size = arenaPages * pageSize // as much may have grown out of it at each end
-	if _, err := sys(syscall.SYS_MUNMAP, arena-size, 3*size); err != 0 {
-		return fmt.Errorf("munmap of the arena: %w", err)
+	// Areas grow: out of the arena, up to as much at each end, and down from where
+	// one was for a while, to addresses that are numbers to other calls.
+	const size = arenaPages * pageSize
+	for _, m := range []struct{ start, length uintptr }{{arena - size, 3 * size}, {0, programStart}} {
+		if _, err := sys(syscall.SYS_MUNMAP, m.start, m.length); err != 0 {
+			return fmt.Errorf("munmap of %#x: %w", m.start, err)
+		}
 	}
 	if now, _ := sys(syscall.SYS_BRK, f.brk); now != f.brk {
 		return fmt.Errorf("brk is %#x, not %#x as before", now, f.brk)

@@ -41,7 +41,7 @@ func (r *random) harmless(c *call) bool {
 		switch low := uint32(a); {
 		case low >= protected && low < protectedEnd:
 			c.a[i] = r.n(64)
-		case a >= 0x40_0000 && a < 1<<47 && !(a >= arena && a < arenaEnd) && !(a >= facts && a < facts+pageSize) && !r.isLength(nr, i):
+		case a >= programStart && a < 1<<47 && !(a >= arena && a < arenaEnd) && !(a >= facts && a < facts+pageSize) && !r.isLength(nr, i):
 			c.a[i] |= 1 << 62 // it might be an address of this program
 		}
 	}
