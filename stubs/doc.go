@@ -1,7 +1,6 @@
 // Package stubs holds the ways into and out of the kernel by SYSCALL: the
 // variants whose cost and correctness are compared, and the part of the context
-// switch that follows from each. In the flow (variant, listing, machine code,
-// image, machine, lines) it is the first step.
+// switch that follows from each.
 //
 // A [Variant] is a point on a few axes. An [Axis] is one file: its values with
 // what each means, what it excludes, and the part of the listing that it decides,

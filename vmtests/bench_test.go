@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -18,7 +18,7 @@ func BenchmarkFirstByte(b *testing.B) {
 		b.Run(string(m), func(b *testing.B) {
 			c := machine(b, vm.TCG)
 			c.Machine = m
-			prepared, err := lab.Prepare(b.Context(), lab.Config{Variants: []stubs.Named{variant(b, "linux-3.19")}, Init: hello, VM: c})
+			prepared, err := boot.Prepare(b.Context(), boot.Config{Variants: []stubs.Named{variant(b, "linux-3.19")}, Init: hello, VM: c})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -43,10 +43,10 @@ func BenchmarkFirstByte(b *testing.B) {
 // BenchmarkInstructions reports the exact counts of one operation each.
 func BenchmarkInstructions(b *testing.B) {
 	list := []stubs.Named{variant(b, "linux-3.19"), variant(b, "heukelum-v2"), variant(b, "bare")}
-	var run *lab.Run
+	var run *boot.Run
 	for b.Loop() {
 		var err error
-		run, err = lab.RunGuest(b.Context(), lab.Config{Variants: list, Args: []string{"measure"}, VM: machine(b, vm.ICount)}, nil)
+		run, err = boot.RunGuest(b.Context(), boot.Config{Variants: list, Args: []string{"measure"}, VM: machine(b, vm.ICount)}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 // catches names, for each broken variant, the checks that are there for its
@@ -75,8 +75,8 @@ func TestBroken(t *testing.T) {
 				booted++
 				for _, c := range checks {
 					name := strings.TrimPrefix(c.Name, b.Name+": ")
-					failed[name] = failed[name] || c.Outcome == result.Fail
-					if c.Outcome == result.Fail {
+					failed[name] = failed[name] || c.Outcome == wire.Fail
+					if c.Outcome == wire.Fail {
 						caught = append(caught, name)
 					}
 				}
@@ -107,14 +107,14 @@ func TestBroken(t *testing.T) {
 }
 
 // verifyBroken has the guest check a broken variant.
-func verifyBroken(t *testing.T, b broken.Variant) []result.Check {
+func verifyBroken(t *testing.T, b broken.Variant) []wire.Check {
 	t.Helper()
-	run, err := lab.RunGuest(t.Context(), lab.Config{
+	run, err := boot.RunGuest(t.Context(), boot.Config{
 		Variants: []stubs.Named{variant(t, b.Base), b.Named},
 		Args:     []string{"verify", "-variants=" + b.Name},
 		VM:       machine(t, vm.ICount),
 	}, nil)
-	if errors.Is(err, lab.ErrNoVerdict) {
+	if errors.Is(err, boot.ErrNoVerdict) {
 		t.Fatalf("no verdict: %v\n%s", err, run.VM.Report())
 	}
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -67,7 +67,7 @@ func TestC(t *testing.T) {
 				}
 				t.Run(v.Name, func(t *testing.T) {
 					t.Parallel()
-					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{v}, Init: program, VM: machineFor(t, v, tt.engine)})
+					res, console := bootInit(t, boot.Config{Variants: []stubs.Named{v}, Init: program, VM: machineFor(t, v, tt.engine)})
 					reportParts(t, res, console)
 				})
 			}
@@ -89,7 +89,7 @@ func TestStaticPIE(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			program := cProgram(t, "image", tt.linkage...)
-			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program, VM: machine(t, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program, VM: machine(t, vm.ICount)})
 			reportParts(t, res, console)
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/u-root/u-root/pkg/cpio"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -85,7 +85,7 @@ func initRecord(t *testing.T, path string) cpio.Record {
 // result and what came out on the console.
 func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 	t.Helper()
-	m, err := lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "bare")}, Init: program(t, "hello"), VM: c})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "bare")}, Init: program(t, "hello"), VM: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return boot(t, m)
+	return bootMachine(t, m)
 }
 
 // TestCalls compares what system calls return with what they return on Linux.
@@ -164,7 +164,7 @@ func callsOnLinux(t *testing.T) map[string]string {
 	if err := os.WriteFile(m.Initrd, linuxArchive(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	res, console := boot(t, m)
+	res, console := bootMachine(t, m)
 	outputs := map[string]string{}
 	for _, match := range partOnLinux.FindAllStringSubmatch(strings.ReplaceAll(console, "\r\n", "\n"), -1) {
 		if match[3] != "<nil>" {

@@ -18,7 +18,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -26,7 +26,7 @@ import (
 )
 
 // clockConfig has testdata/c/clock.c as init.
-func clockConfig(t *testing.T, m vm.Config) lab.Config {
+func clockConfig(t *testing.T, m vm.Config) boot.Config {
 	t.Helper()
 	m.Append = layout.ControlWord
 	var s layout.Stats[layout.Word]
@@ -34,7 +34,7 @@ func clockConfig(t *testing.T, m vm.Config) lab.Config {
 	for _, n := range []uintptr{layout.SysStats, unsafe.Offsetof(s.TSCHz) / 8, unsafe.Offsetof(s.TSCSource) / 8, unsafe.Offsetof(s.TimerMult) / 8} {
 		args = append(args, strconv.Itoa(int(n)))
 	}
-	return lab.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "clock"), Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "clock"), Args: args, VM: m}
 }
 
 // clock is what clock.c prints.
@@ -211,12 +211,12 @@ func TestClockTold(t *testing.T) {
 			t.Parallel()
 			config := clockConfig(t, machine(t, vm.ICount))
 			config.Variants[0].Edit = fakeCPUID(tt.leaves, tt.factor, tt.shift)
-			prepared, err := lab.Prepare(t.Context(), config)
+			prepared, err := boot.Prepare(t.Context(), config)
 			if err != nil {
 				t.Fatal(err)
 			}
 			prepared.Kernel = replaced(t, prepared.Kernel, "cpuid", "fake_cpuid")
-			res, console := boot(t, prepared)
+			res, console := bootMachine(t, prepared)
 			if c := clockOf(t, res, console); c.source != tt.source || !right(c.hz, tt.hz) {
 				t.Errorf("%+v, want %g Hz by %d", c, tt.hz, tt.source)
 			}
@@ -355,7 +355,7 @@ func TestClockStolen(t *testing.T) {
 			}
 			config := clockConfig(t, m)
 			config.Variants[0].Edit = stolen(tt.counter, tt.from, tt.to)
-			prepared, err := lab.Prepare(t.Context(), config)
+			prepared, err := boot.Prepare(t.Context(), config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -364,7 +364,7 @@ func TestClockStolen(t *testing.T) {
 			if tt.single { // CMPL R9, $3
 				prepared.Kernel = patched(t, prepared.Kernel, "calibrate", "4183f903", "4183f901")
 			}
-			res, console := boot(t, prepared)
+			res, console := bootMachine(t, prepared)
 			c := clockOf(t, res, console)
 			t.Logf("%+v", c)
 			if want := tt.to - tt.from + 1; w.thefts != want {

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/stubstest"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/stubstest"
 )
 
 // TestCombinations boots variants that nobody has named: random combinations of
@@ -24,5 +24,5 @@ func TestCombinations(t *testing.T) {
 		list = append(list, n)
 		t.Log(n.Name)
 	}
-	report(t, runGuest(t, lab.Config{Variants: list, Args: []string{"verify"}, VM: machine(t, vm.ICount)}))
+	report(t, runGuest(t, boot.Config{Variants: list, Args: []string{"verify"}, VM: machine(t, vm.ICount)}))
 }

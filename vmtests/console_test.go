@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -24,7 +24,7 @@ func TestConsole(t *testing.T) {
 	for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
 		t.Run(string(engine), func(t *testing.T) {
 			t.Parallel()
-			res, console := bootInit(t, lab.Config{
+			res, console := bootInit(t, boot.Config{
 				Variants: []stubs.Named{linux319(t)}, Init: init, Args: []string{strconv.Itoa(mib)}, VM: machine(t, engine),
 			})
 			t.Logf("%v", res.Elapsed.Round(100*time.Millisecond))
@@ -52,7 +52,7 @@ func TestConsoleBeforeLog(t *testing.T) {
 			if engine == vm.Bochs {
 				m = needBochs(t)
 			}
-			prepared, err := lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+			prepared, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
 			if err != nil {
 				t.Fatal(err)
 			}

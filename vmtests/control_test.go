@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
@@ -15,7 +15,7 @@ import (
 
 // controlConfig has testdata/c/control.c as init, on a machine with so little RAM
 // that it can use all of it up.
-func controlConfig(t *testing.T) lab.Config {
+func controlConfig(t *testing.T) boot.Config {
 	t.Helper()
 	var s layout.Stats[layout.Word]
 	m := machine(t, vm.ICount)
@@ -24,7 +24,7 @@ func controlConfig(t *testing.T) lab.Config {
 	for _, n := range []int{layout.SysTimeSlice, layout.SysStats, layout.MaxTimeSlice, int(unsafe.Offsetof(s.PagesFree) / 8)} {
 		args = append(args, strconv.Itoa(n))
 	}
-	return lab.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "control"), Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "control"), Args: args, VM: m}
 }
 
 // TestControl runs testdata/c/control.c: what a control call is given may not
@@ -60,7 +60,7 @@ func TestControlOff(t *testing.T) {
 			// The program's arguments are its own words, so that "--" is free.
 			m.Append = strings.Join(args, " ") + " " + tt.append
 			n := variant(t, cmp.Or(tt.variant, "linux-3.19"))
-			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{n}, Init: init, VM: m})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{n}, Init: init, VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 || console != tt.want {
 				t.Errorf("console is %q, want %q\n%s", console, tt.want, res.Report())
 			}

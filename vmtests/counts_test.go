@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -20,10 +20,10 @@ import (
 // every machine.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	measure := func(model vm.Machine) []result.Measure {
+	measure := func(model vm.Machine) []wire.Measure {
 		m := machine(t, vm.ICount)
 		m.Machine = model
-		return runGuest(t, lab.Config{
+		return runGuest(t, boot.Config{
 			Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "heukelum-v2"), variant(t, "bare")},
 			Args:     []string{"measure"},
 			VM:       m,
@@ -49,7 +49,7 @@ func TestCounts(t *testing.T) {
 	if want := 2*len(limits) + 1; len(got) != want { // of bare the null call alone
 		t.Errorf("%d figures, want %d", len(got), want)
 	}
-	medians := func(list []result.Measure) map[string]float64 {
+	medians := func(list []wire.Measure) map[string]float64 {
 		m := map[string]float64{}
 		for _, f := range list {
 			m[f.Variant+" "+f.Op] = f.Median
@@ -76,7 +76,7 @@ func TestCountsOfSwitches(t *testing.T) {
 		}
 		return errors.New("no switch")
 	}}
-	run := runGuest(t, lab.Config{Variants: []stubs.Named{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
+	run := runGuest(t, boot.Config{Variants: []stubs.Named{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
 	for op, switches := range map[string]float64{
 		"null-call": 0, "thread-switch-yield": 1, "thread-switch-mm": 1, "thread-switch-preempted": 1, "futex-round-trip": 2,
 	} {

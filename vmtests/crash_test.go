@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 // TestPanic has the guest check variants whose entry makes the kernel panic:
@@ -93,13 +93,13 @@ func TestPanic(t *testing.T) {
 			base := variant(t, cmp.Or(tt.base, "linux-3.19"))
 			m := machine(t, vm.TCG)
 			m.CPU = tt.cpu
-			run, err := lab.RunGuest(t.Context(), lab.Config{
+			run, err := boot.RunGuest(t.Context(), boot.Config{
 				Variants: []stubs.Named{base, {Name: "panic", Variant: base.Variant, Edit: insertBefore(tt.before, tt.insert)}},
 				Args:     []string{"verify", "-variants=panic"},
 				VM:       m,
 			}, nil)
-			if !errors.Is(err, lab.ErrNoVerdict) {
-				t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+			if !errors.Is(err, boot.ErrNoVerdict) {
+				t.Fatalf("error %v, want %v", err, boot.ErrNoVerdict)
 			}
 			if run.VM.Outcome != vm.Panic || !regexp.MustCompile(tt.reason).MatchString(run.VM.Reason) {
 				t.Errorf("%v: %s\nwant a panic with %s", run.VM.Outcome, run.VM.Reason, tt.reason)
@@ -131,7 +131,7 @@ func jump(to uint64) asm.Block { return asm.Block{asm.MOVQ(to, asm.RAX), asm.CAL
 // over it.
 func TestIdleOverflow(t *testing.T) {
 	t.Parallel()
-	m, err := lab.Prepare(t.Context(), lab.Config{
+	m, err := boot.Prepare(t.Context(), boot.Config{
 		Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "libc"), VM: machine(t, vm.ICount),
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func TestIdleOverflow(t *testing.T) {
 	}
 	// STI; HLT; JMP: PUSHQ RAX; JMP to it
 	m.Kernel = patched(t, m.Kernel, "cpu_idle", "fbf4eb", "50ebfd")
-	res, console := boot(t, m)
+	res, console := bootMachine(t, m)
 	if res.Outcome != vm.Panic || !strings.HasPrefix(res.Reason, "panic: kernel stack overflow: #DF at cpu_idle+") {
 		t.Errorf("%v: %s\n%s", res.Outcome, res.Reason, console)
 	}
@@ -153,13 +153,13 @@ func TestIdleOverflow(t *testing.T) {
 func TestSignalDump(t *testing.T) {
 	t.Parallel()
 	base := linux319(t)
-	run, err := lab.RunGuest(t.Context(), lab.Config{
+	run, err := boot.RunGuest(t.Context(), boot.Config{
 		Variants: []stubs.Named{base, {Name: "sysretl", Variant: base.Variant, Edit: broken.Edit("entry_SYSCALL_64", "SYSRETQ", asm.SYSRETL())}},
 		Args:     []string{"verify", "-variants=sysretl"},
 		VM:       machine(t, vm.ICount),
 	}, nil)
-	if !errors.Is(err, lab.ErrNoVerdict) {
-		t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+	if !errors.Is(err, boot.ErrNoVerdict) {
+		t.Fatalf("error %v, want %v", err, boot.ErrNoVerdict)
 	}
 	if run.VM.Outcome != vm.Signaled {
 		t.Errorf("%v: %s\nwant a signal", run.VM.Outcome, run.VM.Reason)
@@ -178,13 +178,13 @@ func TestTripleFault(t *testing.T) {
 	t.Parallel()
 	base := linux319(t)
 	noIDT := asm.Block{asm.PUSHQ(0), asm.PUSHQ(0), asm.LIDT(asm.RSP.At(0)), asm.UD2()}
-	run, err := lab.RunGuest(t.Context(), lab.Config{
+	run, err := boot.RunGuest(t.Context(), boot.Config{
 		Variants: []stubs.Named{base, {Name: "reset", Variant: base.Variant, Edit: insertBefore("MOVQ RAX, PtRegs.OrigAX(RSP)", noIDT)}},
 		Args:     []string{"verify", "-variants=reset"},
 		VM:       machine(t, vm.TCG),
 	}, nil)
-	if !errors.Is(err, lab.ErrNoVerdict) {
-		t.Fatalf("error %v, want %v", err, lab.ErrNoVerdict)
+	if !errors.Is(err, boot.ErrNoVerdict) {
+		t.Fatalf("error %v, want %v", err, boot.ErrNoVerdict)
 	}
 	if run.VM.Outcome != vm.Crash || !strings.Contains(run.VM.Reason, "triple fault") {
 		t.Errorf("want a crash with a triple fault\n%s", run.VM.Report())

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 var everyPreset = flag.Bool("crosscheck", false, "compare QEMU and Bochs on every preset, not on some")
@@ -55,7 +55,7 @@ func TestCrosscheck(t *testing.T) {
 			}
 		}
 	}
-	c := lab.Config{Variants: list, Args: []string{"verify", "measure"}, VM: needBochs(t)}
+	c := boot.Config{Variants: list, Args: []string{"verify", "measure"}, VM: needBochs(t)}
 	inBochs := runGuest(t, c)
 	c.VM = machine(t, vm.ICount)
 	inQEMU := runGuest(t, c)
@@ -65,7 +65,7 @@ func TestCrosscheck(t *testing.T) {
 }
 
 // compareChecks compares the outcomes.
-func compareChecks(t *testing.T, inBochs, inQEMU *lab.Run) {
+func compareChecks(t *testing.T, inBochs, inQEMU *boot.Run) {
 	t.Helper()
 	if len(inBochs.Checks) < 30 || len(inBochs.Checks) != len(inQEMU.Checks) {
 		t.Fatalf("%d checks in Bochs, %d in QEMU", len(inBochs.Checks), len(inQEMU.Checks))
@@ -75,12 +75,12 @@ func compareChecks(t *testing.T, inBochs, inQEMU *lab.Run) {
 		_, check, _ := strings.Cut(b.Name, ": ")
 		switch {
 		case strings.HasPrefix(check, bochsSkips):
-			if b.Outcome != result.Skip || q.Outcome != result.Pass {
+			if b.Outcome != wire.Skip || q.Outcome != wire.Pass {
 				t.Errorf("%s: %v in Bochs, want SKIP; %v in QEMU, want PASS (%s)", b.Name, b.Outcome, q.Outcome, q.Detail)
 			}
 		case b != q:
 			t.Errorf("%+v in Bochs, %+v in QEMU", b, q)
-		case b.Outcome == result.Fail || b.Outcome == result.Error:
+		case b.Outcome == wire.Fail || b.Outcome == wire.Error:
 			t.Errorf("%s: %v (%s)", b.Name, b.Outcome, b.Detail)
 		}
 	}
@@ -88,7 +88,7 @@ func compareChecks(t *testing.T, inBochs, inQEMU *lab.Run) {
 }
 
 // compareCounts compares the medians, and shows them.
-func compareCounts(t *testing.T, inBochs, inQEMU *lab.Run) {
+func compareCounts(t *testing.T, inBochs, inQEMU *boot.Run) {
 	t.Helper()
 	if len(inBochs.Measures) != len(inQEMU.Measures) || len(inBochs.Measures) == 0 {
 		t.Fatalf("%d figures in Bochs, %d in QEMU", len(inBochs.Measures), len(inQEMU.Measures))
@@ -114,7 +114,7 @@ func compareCounts(t *testing.T, inBochs, inQEMU *lab.Run) {
 // a REP that runs its count down.
 func TestCrosscheckTicks(t *testing.T) {
 	t.Parallel()
-	c := lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "ticks"), VM: needBochs(t)}
+	c := boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "ticks"), VM: needBochs(t)}
 	want := func(more int) string {
 		var b strings.Builder
 		b.WriteString("10 NOPs: 10\n10 rounds: 20\nDIVQ: 2\n")
@@ -152,12 +152,12 @@ func TestCrosscheckSysret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := lab.Config{
+	c := boot.Config{
 		Variants: []stubs.Named{variant(t, b.Base), b.Named},
 		Args:     []string{"verify", "-variants=" + name},
 		VM:       m,
 	}
-	inBochs, err := lab.RunGuest(t.Context(), c, nil)
+	inBochs, err := boot.RunGuest(t.Context(), c, nil)
 	if inBochs == nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestCrosscheckSysret(t *testing.T) {
 	c.VM = machine(t, vm.ICount)
 	inQEMU := runGuest(t, c)
 	for _, got := range inQEMU.Checks {
-		if got.Name == name+": "+check && got.Outcome == result.Fail {
+		if got.Name == name+": "+check && got.Outcome == wire.Fail {
 			return
 		}
 	}
@@ -185,12 +185,12 @@ func TestCountersOfBochs(t *testing.T) {
 			m := needBochs(t)
 			m.CPU = cpu
 			console := ""
-			run, err := lab.RunGuest(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
+			run, err := boot.RunGuest(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
 				func(line string) { console += line + "\n" })
 			if err != nil {
 				t.Fatal(err, console)
 			}
-			if !strings.Contains(console, "counters=false") || run.Count("", result.Fail)+run.Count("", result.Error) > 0 {
+			if !strings.Contains(console, "counters=false") || run.Count("", wire.Fail)+run.Count("", wire.Error) > 0 {
 				t.Errorf("the guest says\n%s", console)
 			}
 		})

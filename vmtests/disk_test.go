@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
@@ -33,7 +33,7 @@ func TestDisk(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
-			c := lab.Config{Variants: []stubs.Named{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
+			c := boot.Config{Variants: []stubs.Named{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
 			byLoader := runGuest(t, c)
 			c.Disk, c.VM.Machine, c.VM.MemoryMiB = true, tt.machine, tt.memory
 			run := runGuest(t, c)
@@ -54,7 +54,7 @@ func TestDisk(t *testing.T) {
 // program name.
 func diskImage(t *testing.T, m vm.Config, name string) []byte {
 	t.Helper()
-	m, err := lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

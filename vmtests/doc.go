@@ -2,6 +2,6 @@
 // variant on every engine, whole Go and C programs, other machines, bad input,
 // and that each check of the guest catches the fault it is there for.
 //
-// All machines are started through boot/lab, the way the command starts them.
+// All machines are started through package boot, the way the command starts them.
 // Tests run in parallel up to the number of CPUs.
 package vmtests

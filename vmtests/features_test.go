@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -30,16 +30,16 @@ func TestNeeds(t *testing.T) {
 			if engine == vm.Bochs {
 				m = needBochs(t)
 			}
-			run := runGuest(t, lab.Config{Variants: []stubs.Named{needy(t), linux319(t)}, Args: []string{"verify", "measure", "-variants=needy"}, VM: m})
+			run := runGuest(t, boot.Config{Variants: []stubs.Named{needy(t), linux319(t)}, Args: []string{"verify", "measure", "-variants=needy"}, VM: m})
 			if engine == vm.Bochs {
 				report(t, run)
-				if n := run.Count("needy", result.Pass); n < 30 {
+				if n := run.Count("needy", wire.Pass); n < 30 {
 					t.Errorf("%d checks pass", n)
 				}
 				return
 			}
 			for _, c := range run.Checks {
-				if c.Outcome != result.Skip || c.Detail != "the CPU has no PCID" {
+				if c.Outcome != wire.Skip || c.Detail != "the CPU has no PCID" {
 					t.Errorf("%+v, want it skipped", c)
 				}
 			}
@@ -61,7 +61,7 @@ func TestNeedsAtBoot(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			res, console := bootInit(t, lab.Config{Variants: tt.variants, Boot: tt.boot, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
+			res, console := bootInit(t, boot.Config{Variants: tt.variants, Boot: tt.boot, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
 			if res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want) || console != "" {
 				t.Errorf("want %q\n%s", tt.want, res.Report())
 			}

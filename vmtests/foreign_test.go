@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -107,7 +107,7 @@ func TestForeign(t *testing.T) {
 					t.Parallel()
 					m := machine(t, vm.ICount)
 					m.CPU = tt.cpu
-					res, console := bootInit(t, lab.Config{Variants: []stubs.Named{variant(t, name)}, Init: path, VM: m})
+					res, console := bootInit(t, boot.Config{Variants: []stubs.Named{variant(t, name)}, Init: path, VM: m})
 					reportParts(t, res, console)
 				})
 			}
@@ -123,7 +123,7 @@ func TestForeign(t *testing.T) {
 
 // foreignLinux boots Linux with the program as init.
 func foreignLinux(t *testing.T, path string) {
-	data, err := lab.Initramfs(t.Context(), path)
+	data, err := boot.Initramfs(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func foreignLinux(t *testing.T, path string) {
 	}
 	m.MemoryMiB, m.CPU, m.Append = 512, "max,la57=off", linuxWords
 	// Linux ends by a reset, which is no verdict: the program's last line is.
-	_, console := boot(t, m)
+	_, console := bootMachine(t, m)
 	if console = strings.ReplaceAll(console, "\r\n", "\n"); !strings.Contains(console, "\ndone, 0 failed\n") {
 		t.Error(console)
 	}
@@ -154,7 +154,7 @@ func TestCallNumber(t *testing.T) {
 	} {
 		t.Run(tt.variant, func(t *testing.T) {
 			t.Parallel()
-			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{variant(t, tt.variant)}, Init: path, VM: machine(t, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{variant(t, tt.variant)}, Init: path, VM: machine(t, vm.ICount)})
 			if console != tt.console || res.Outcome != vm.Exited || res.Status != tt.status {
 				t.Errorf("console %q, status %d, want %q, %d\n%s", console, res.Status, tt.console, tt.status, res.Report())
 			}
@@ -168,7 +168,7 @@ func TestMissingCalls(t *testing.T) {
 	t.Parallel()
 	path := gcc(t, "enosys.c")
 	const list = "testdata/programs/enosys.golden"
-	res, console := bootInit(t, lab.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: machine(t, vm.ICount)})
+	res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: machine(t, vm.ICount)})
 	if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "end\n") {
 		t.Fatalf("%s\n%s", console, res.Report())
 	}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -17,11 +17,11 @@ var (
 )
 
 // fuzzInit is guest/fuzz, and how many instructions calls of it take at most.
-func fuzzInit(t *testing.T, n stubs.Named, calls, seed uint64) lab.Config {
+func fuzzInit(t *testing.T, n stubs.Named, calls, seed uint64) boot.Config {
 	t.Helper()
 	m := machineFor(t, n, vm.ICount)
 	m.Instructions = vm.DefaultInstructions + calls*10_000
-	return lab.Config{
+	return boot.Config{
 		Variants: []stubs.Named{n}, Init: command(t, "../guest/fuzz"), VM: m,
 		Args: []string{fmt.Sprintf("-calls=%d", calls), fmt.Sprintf("-seed=%d", seed)},
 	}
@@ -47,7 +47,7 @@ func TestFuzz(t *testing.T) {
 				calls = 10_000
 			}
 			// Each preset gets other calls.
-			run, err := lab.RunGuest(t.Context(), fuzzInit(t, p.Named, calls, *fuzzSeed+1000*uint64(i)), nil)
+			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Named, calls, *fuzzSeed+1000*uint64(i)), nil)
 			if err != nil && run == nil {
 				t.Fatal(err)
 			}
@@ -88,16 +88,16 @@ func TestFuzzCatches(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			m, err := lab.Prepare(t.Context(), fuzzInit(t, linux319(t), 100_000, 1))
+			m, err := boot.Prepare(t.Context(), fuzzInit(t, linux319(t), 100_000, 1))
 			if err != nil {
 				t.Fatal(err)
 			}
 			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
-			run, err := lab.RunPrepared(t.Context(), m, nil)
+			run, err := boot.RunPrepared(t.Context(), m, nil)
 			if run == nil {
 				t.Fatal(err)
 			}
-			if run.VM.Outcome != tt.outcome || tt.outcome == vm.Exited && run.Count("", result.Fail) == 0 {
+			if run.VM.Outcome != tt.outcome || tt.outcome == vm.Exited && run.Count("", wire.Fail) == 0 {
 				t.Errorf("not caught: %v\n%s", err, run.VM.Report())
 			}
 		})

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/internal/work"
@@ -34,7 +34,7 @@ func TestGDB(t *testing.T) {
 
 	m := machine(t, vm.TCG)
 	m.Extra = []string{"-gdb", "unix:" + socket + ",server=on,wait=off", "-S"}
-	m, err = lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+	m, err = boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
 	if err != nil {
 		t.Fatal(err)
 	}

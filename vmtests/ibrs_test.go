@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 // TestIBRS checks variants of each slow path with ibrs=entry where the CPU has
@@ -41,17 +41,17 @@ func TestIBRS(t *testing.T) {
 	t.Parallel()
 	m := needBochs(t)
 	m.CPU = featuresCPU
-	run := runGuest(t, lab.Config{Variants: list, Args: []string{"verify"}, VM: m})
+	run := runGuest(t, boot.Config{Variants: list, Args: []string{"verify"}, VM: m})
 	looked := 0
 	for _, c := range run.Checks {
 		name, rest, _ := strings.Cut(c.Name, ": ")
 		_, check, _ := strings.Cut(rest, ": ")
-		want := result.Pass
+		want := wire.Pass
 		switch {
 		case slices.Contains(caught[name], check):
-			want = result.Fail
-		case c.Outcome == result.Skip && !strings.HasPrefix(check, "SPEC_CTRL"):
-			want = result.Skip
+			want = wire.Fail
+		case c.Outcome == wire.Skip && !strings.HasPrefix(check, "SPEC_CTRL"):
+			want = wire.Skip
 		}
 		if c.Outcome != want {
 			t.Errorf("%s: %v (%s), want %v", c.Name, c.Outcome, c.Detail, want)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/u-root/u-root/pkg/cpio"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -98,7 +98,7 @@ func renamed(r cpio.Record, name string) cpio.Record {
 
 // TestNoInitramfs boots a kernel and nothing else.
 func TestNoInitramfs(t *testing.T) {
-	m, err := lab.Prepare(t.Context(), lab.Config{Variants: []stubs.Named{variant(t, "linux-3.19")}, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{variant(t, "linux-3.19")}, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/gen"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -51,7 +51,7 @@ func TestIsolation(t *testing.T) {
 			}
 			m.Append = layout.ControlWord
 			list := []stubs.Named{variant(t, tt.variant)}
-			res, console := bootInit(t, lab.Config{Variants: list, Init: program(t, "usermap"), VM: m})
+			res, console := bootInit(t, boot.Config{Variants: list, Init: program(t, "usermap"), VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 {
 				t.Fatal(res.Report())
 			}
@@ -69,11 +69,11 @@ func TestIsolation(t *testing.T) {
 					got = append(got, fmt.Sprintf("%x", at))
 				}
 			}
-			c := gen.Config{Variants: list}
+			c := image.Config{Variants: list}
 			if tt.engine == vm.Bochs { // its image has an initramfs of its own
 				c.Initramfs = []byte{0}
 			}
-			image, err := gen.Build(c)
+			image, err := image.Build(c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestTrapInWindow(t *testing.T) {
 				}
 				return nil
 			}
-			report(t, runGuest(t, lab.Config{Variants: []stubs.Named{n}, Args: []string{"verify"}, VM: m}))
+			report(t, runGuest(t, boot.Config{Variants: []stubs.Named{n}, Args: []string{"verify"}, VM: m}))
 		})
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -25,7 +25,7 @@ func TestLinux(t *testing.T) {
 	t.Parallel()
 	kernel := need.Linux(t)
 	m := machine(t, vm.ICount)
-	archive, err := lab.Initramfs(t.Context(), "")
+	archive, err := boot.Initramfs(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +43,14 @@ func TestLinux(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := &lab.Run{VM: res}
-	if run.Results, err = result.Parse(console.String()); err != nil {
+	run := &boot.Run{VM: res}
+	if run.Results, err = wire.Parse(console.String()); err != nil {
 		t.Fatal(err)
 	}
 	if !run.Complete { // Linux ends by a reset, so the summary is the verdict
 		t.Fatalf("no summary\n%s", res.Report())
 	}
-	passed := run.Count("", result.Pass)
+	passed := run.Count("", wire.Pass)
 	if passed < 10 {
 		t.Errorf("only %d checks passed", passed)
 	}
@@ -60,7 +60,7 @@ func TestLinux(t *testing.T) {
 // TestLinuxCommandLine shows that commandLines are what Linux does.
 func TestLinuxCommandLine(t *testing.T) {
 	kernel := need.Linux(t)
-	archive, err := lab.Initramfs(t.Context(), program(t, "words"))
+	archive, err := boot.Initramfs(t.Context(), program(t, "words"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestLinuxCommandLine(t *testing.T) {
 			m := machine(t, vm.ICount)
 			m.Kernel, m.Initrd, m.MemoryMiB, m.CPU = kernel, initrd, 512, "max,la57=off"
 			m.Append = linuxWords + " " + tt.append
-			res, console := boot(t, m)
+			res, console := bootMachine(t, m)
 			// Linux's own lines, which begin with the time, come before and after.
 			if !strings.Contains(strings.ReplaceAll(console, "\r\n", "\n"), "\n"+tt.want+"[") {
 				t.Errorf("console is %.500q, want %q\n%s", console, tt.want, res.Report())

@@ -3,7 +3,7 @@ package vmtests
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -22,7 +22,7 @@ func TestNumber(t *testing.T) {
 			if p.Variant.IntNumber() {
 				want = "1 1 1 -38 -38\n"
 			}
-			res, console := bootInit(t, lab.Config{Variants: []stubs.Named{p.Named}, Init: init, VM: machineFor(t, p.Named, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{p.Named}, Init: init, VM: machineFor(t, p.Named, vm.ICount)})
 			if res.Outcome != vm.Exited || res.Status != 0 || console != want {
 				t.Errorf("console is %q, want %q\n%s", console, want, res.Report())
 			}

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/stubstest"
+	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
-	"github.com/entrylab/entrylab/stubs/stubstest"
 )
 
 // TestOwnGo builds and runs the README's example of a variant in a Go file, in a
@@ -76,7 +76,7 @@ func TestOwnAs(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := []stubs.Named{linux319(t), n}
-	report(t, runGuest(t, lab.Config{Variants: list, Args: []string{"verify", "-variants=fence"}, VM: machine(t, vm.ICount)}))
+	report(t, runGuest(t, boot.Config{Variants: list, Args: []string{"verify", "-variants=fence"}, VM: machine(t, vm.ICount)}))
 
 	source, err := os.ReadFile(path)
 	if err != nil {
@@ -89,7 +89,7 @@ func TestOwnAs(t *testing.T) {
 	if list[1], err = gnuas.Load(t.Context(), crash); err != nil {
 		t.Fatal(err)
 	}
-	run, err := lab.RunGuest(t.Context(), lab.Config{Variants: list, Args: []string{"verify", "-variants=crash"}, VM: machine(t, vm.ICount)}, nil)
+	run, err := boot.RunGuest(t.Context(), boot.Config{Variants: list, Args: []string{"verify", "-variants=crash"}, VM: machine(t, vm.ICount)}, nil)
 	if err == nil || run == nil || run.VM.Outcome != vm.Panic || !strings.Contains(run.VM.Reason, "entry_SYSCALL_64.crash") {
 		t.Errorf("a stub without SWAPGS: error is %v", err)
 	}
@@ -120,7 +120,7 @@ func TestOwnBases(t *testing.T) {
 		}
 		list, of[name] = append(list, n, own), base
 	}
-	run := runGuest(t, lab.Config{
+	run := runGuest(t, boot.Config{
 		Variants: list, VM: machine(t, vm.ICount),
 		Args: []string{"verify", "measure", "-variants=" + strings.Join(append(slices.Collect(maps.Keys(of)), slices.Collect(maps.Values(of))...), ",")},
 	})
@@ -131,7 +131,7 @@ func TestOwnBases(t *testing.T) {
 	}
 	compared := 0
 	for name, base := range of {
-		for _, op := range result.Operations {
+		for _, op := range record.Operations {
 			got, ok := costs[name+" "+op.Op]
 			if want, both := costs[base+" "+op.Op]; got != want || ok != both {
 				t.Errorf("%s: %v instructions (%v), %s takes %v (%v)", name, got, ok, base, want, both)

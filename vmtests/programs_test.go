@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -38,7 +38,7 @@ func TestProgram(t *testing.T) {
 			n := variant(t, tt.variant)
 			m := machineFor(t, n, tt.engine)
 			m.MemoryMiB = tt.memory
-			res, console := bootInit(t, lab.Config{
+			res, console := bootInit(t, boot.Config{
 				Variants: []stubs.Named{n}, Init: program(t, "program"), Args: tt.without, VM: m,
 			})
 			reportParts(t, res, console)
@@ -111,7 +111,7 @@ func TestEnding(t *testing.T) {
 			t.Parallel()
 			m := machine(t, vm.TCG)
 			m.MemoryMiB = 32
-			res, console := bootInit(t, lab.Config{
+			res, console := bootInit(t, boot.Config{
 				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: tt.args, VM: m,
 			})
 			if res.Outcome != tt.outcome || res.Status != tt.status || !strings.Contains(res.Reason, tt.reason) {
@@ -140,7 +140,7 @@ func TestHang(t *testing.T) {
 			m := machine(t, tt.engine)
 			m.Instructions = 200_000_000
 			m.Append = "mark=TestHang-" + tt.way + "-" + string(tt.engine)
-			res, console := bootInit(t, lab.Config{
+			res, console := bootInit(t, boot.Config{
 				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
 			})
 			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 200 million instructions (time-out)") {

@@ -3,11 +3,11 @@ package vmtests
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/cycles"
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -20,11 +20,11 @@ func TestSampled(t *testing.T) {
 	const samples = 8 // operations with two threads get a quarter
 	var boots []cycles.Boot
 	for i := 1; i <= stats.MinPlacements; i++ {
-		m, err := lab.Prepare(t.Context(), lab.Config{Variants: list, Args: cycles.Words(i, samples), VM: machine(t, vm.TCG)})
+		m, err := boot.Prepare(t.Context(), boot.Config{Variants: list, Args: cycles.Words(i, samples), VM: machine(t, vm.TCG)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := cycles.Sample(t.Context(), m, i, result.Config{Engine: string(vm.TCG)})
+		b, err := cycles.Sample(t.Context(), m, i, record.Config{Engine: string(vm.TCG)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +37,7 @@ func TestSampled(t *testing.T) {
 	if res.Meaningless == "" {
 		t.Error("TCG's cycles are not marked as meaningless")
 	}
-	for _, o := range result.Sampled {
+	for _, o := range record.Sampled {
 		for _, n := range list {
 			if c, ok := res.Find(n.Name, o.Op); !ok || len(c.Cycles) == 0 {
 				t.Errorf("%s: no figure of %s", n.Name, o.Op)

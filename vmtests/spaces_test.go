@@ -12,14 +12,14 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 // spacesConfig has testdata/c/spaces.c, built at path, as init.
-func spacesConfig(path string, n stubs.Named, m vm.Config) lab.Config {
+func spacesConfig(path string, n stubs.Named, m vm.Config) boot.Config {
 	m.Append = layout.ControlWord
 	m.Instructions = 1_000_000_000 // some hundred times what it takes
 	var s layout.Stats[layout.Word]
@@ -29,7 +29,7 @@ func spacesConfig(path string, n stubs.Named, m vm.Config) lab.Config {
 	} {
 		args = append(args, strconv.Itoa(int(n)))
 	}
-	return lab.Config{Variants: []stubs.Named{n}, Init: path, Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Named{n}, Init: path, Args: args, VM: m}
 }
 
 // TestSpaces runs testdata/c/spaces.c: threads in address spaces of their own,
@@ -93,14 +93,14 @@ func TestSpacesCatches(t *testing.T) {
 
 // failsPatched boots the kernel with old replaced by new in a function, and
 // fails the test if the machine does not end as wanted, with the reason.
-func failsPatched(t *testing.T, c lab.Config, function, old, new string, want vm.Outcome, reason string) {
+func failsPatched(t *testing.T, c boot.Config, function, old, new string, want vm.Outcome, reason string) {
 	t.Helper()
-	m, err := lab.Prepare(t.Context(), c)
+	m, err := boot.Prepare(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Kernel = patched(t, m.Kernel, function, old, new)
-	res, console := boot(t, m)
+	res, console := bootMachine(t, m)
 	if res.Outcome != want || !strings.Contains(res.Reason, reason) {
 		t.Errorf("%v: %s; want %v with %q\n%s", res.Outcome, res.Reason, want, reason, console)
 	}

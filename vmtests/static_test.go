@@ -3,8 +3,8 @@ package vmtests
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/trace"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/trace"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )

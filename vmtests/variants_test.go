@@ -3,7 +3,7 @@ package vmtests
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -23,7 +23,7 @@ func TestVariants(t *testing.T) {
 			}
 			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
-				run := runGuest(t, lab.Config{
+				run := runGuest(t, boot.Config{
 					Variants: []stubs.Named{n.Named},
 					Args:     []string{"verify"},
 					VM:       machineFor(t, n.Named, engine),

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/initramfs"
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -54,8 +54,8 @@ func machineFor(t *testing.T, n stubs.Named, engine vm.Engine) vm.Config {
 // linux319 is the variant of tests that are not about variants.
 func linux319(t testing.TB) stubs.Named { return variant(t, "linux-3.19") }
 
-// boot boots a machine and returns how it ended and what init wrote.
-func boot(t testing.TB, m vm.Config) (vm.Result, string) {
+// bootMachine boots a machine and returns how it ended and what init wrote.
+func bootMachine(t testing.TB, m vm.Config) (vm.Result, string) {
 	t.Helper()
 	var console bytes.Buffer
 	m.Console = &console
@@ -67,20 +67,20 @@ func boot(t testing.TB, m vm.Config) (vm.Result, string) {
 }
 
 // bootInit boots a program as init.
-func bootInit(t testing.TB, c lab.Config) (vm.Result, string) {
+func bootInit(t testing.TB, c boot.Config) (vm.Result, string) {
 	t.Helper()
-	m, err := lab.Prepare(t.Context(), c)
+	m, err := boot.Prepare(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return boot(t, m)
+	return bootMachine(t, m)
 }
 
 // runGuest boots the guest and fails the test if there is no verdict.
-func runGuest(t *testing.T, c lab.Config) *lab.Run {
+func runGuest(t *testing.T, c boot.Config) *boot.Run {
 	t.Helper()
-	run, err := lab.RunGuest(t.Context(), c, nil)
-	if errors.Is(err, lab.ErrNoVerdict) {
+	run, err := boot.RunGuest(t.Context(), c, nil)
+	if errors.Is(err, boot.ErrNoVerdict) {
 		t.Fatalf("CRASH: %v\n%s", err, run.VM.Report())
 	}
 	if err != nil {
@@ -91,14 +91,14 @@ func runGuest(t *testing.T, c lab.Config) *lab.Run {
 
 // report makes a subtest of each of the guest's checks, and on a failure shows
 // the machine's last lines and how to repeat it.
-func report(t *testing.T, run *lab.Run) {
+func report(t *testing.T, run *boot.Run) {
 	t.Helper()
 	for _, c := range run.Checks {
 		t.Run(strings.ReplaceAll(c.Name, ": ", "/"), func(t *testing.T) {
 			switch c.Outcome {
-			case result.Skip:
+			case wire.Skip:
 				skipped(t, c.Detail)
-			case result.Fail, result.Error:
+			case wire.Fail, wire.Error:
 				t.Errorf("%s: %s", c.Outcome, c.Detail)
 			}
 		})

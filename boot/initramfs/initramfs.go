@@ -2,9 +2,8 @@
 // the Go program that becomes /init, checks that any given program can run as
 // /init, and packs it with further files into a newc cpio archive.
 //
-// In the flow from listing to table it stands beside the image: the image is
-// the kernel that boot/vm starts, the archive is the boot module that goes
-// with it. The same archive boots on Linux.
+// The archive is the boot module that goes with the kernel that package vm
+// starts. The same archive boots on Linux.
 package initramfs
 
 import (

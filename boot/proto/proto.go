@@ -1,8 +1,7 @@
 // Package proto emits the code that takes the machine from a boot loader's
 // hands: one entry point per boot protocol, which turns what the loader gives
 // into layout.BootInfo, and the common way from 32-bit protected mode into
-// long mode. In the flow its listings are a part of the image beside the
-// kernel's body; it ends by jumping to the kernel's startup_64.
+// long mode. Its code ends by jumping to the kernel's startup_64.
 //
 // A protocol is a function that returns a Program: a 32-bit entry which stores
 // its argument in boot_handoff and the physical address of its parser in

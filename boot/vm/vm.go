@@ -1,11 +1,10 @@
 // Package vm starts machines: it boots a kernel image in QEMU, carries the
 // guest's bytes out and says how it ended.
 //
-// In the flow from listing to table it stands between the image and the
-// guest's lines. What a guest sends comes out on two channels. The console is
-// COM1, and carries what init wrote, byte for byte. The log is the debug
-// console at port 0xe9, and carries the kernel's own lines. A machine that ends
-// properly says so twice, by isa-debug-exit's code and by the log's last line;
+// What a guest sends comes out on two channels. The console is COM1, and carries
+// what init wrote, byte for byte. The log is the debug console at port 0xe9, and
+// carries the kernel's own lines. A machine that ends properly says so twice, by
+// isa-debug-exit's code and by the log's last line;
 // only both together are a verdict (see Result), since an exit code alone can
 // also come from QEMU, and a triple fault ends QEMU with success.
 //

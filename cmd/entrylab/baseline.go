@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 func runBaseline(ctx context.Context, e *env, args []string) (status int, failed error) {
@@ -34,13 +34,13 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 	if err != nil {
 		return 0, err
 	}
-	var records []result.Record
+	var records []record.Record
 	k, err := e.openKeeper(ctx, *out)
 	if err != nil {
 		return 0, err
 	}
 	defer k.close(&failed)
-	emit := func(some ...result.Record) error {
+	emit := func(some ...record.Record) error {
 		records = append(records, some...)
 		return k.keep(some)
 	}
@@ -81,7 +81,7 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 // baselineTable has a row for each operation, a column for each kernel: two of
 // the generated ones, then those that are not.
 func baselineTable(set *study.Set, engine string) [][]string {
-	null := result.Operations[0].Op
+	null := record.Operations[0].Op
 	names := []string{"linux-3.19", "heukelum-v2"}
 	for _, v := range set.Variants() {
 		if r := set.Records(set.Headline(engine, null), v, null); len(r) > 0 && r[0].Axes == "" {
@@ -90,7 +90,7 @@ func baselineTable(set *study.Set, engine string) [][]string {
 	}
 	rows := [][]string{append([]string{""}, names...)}
 	for _, op := range set.Ops(engine) {
-		row := []string{result.OperationOf(op).Title}
+		row := []string{record.OperationOf(op).Title}
 		for _, v := range names {
 			cell := "-"
 			if r := set.Records(set.Headline(engine, op), v, op); len(r) > 0 {

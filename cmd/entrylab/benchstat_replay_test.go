@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/perf/benchmath"
 
-	"github.com/entrylab/entrylab/boot/replay"
-	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/measure/replay"
+	"github.com/entrylab/entrylab/measure/stats"
 )
 
 // TestBenchstatReplay gives benchstat's packages what a replay prints: a

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/boot/wholefile"
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -100,15 +100,15 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	archive, err := lab.Initramfs(ctx, *initPath, said.files()...)
+	archive, err := boot.Initramfs(ctx, *initPath, said.files()...)
 	if err != nil {
 		return 0, err
 	}
-	words, err := lab.OwnWords(*initPath)
+	words, err := boot.OwnWords(*initPath)
 	if err != nil {
 		return 0, err
 	}
-	image, err := gen.Build(gen.Config{Variants: list, Initramfs: archive, Cmdline: words})
+	image, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words})
 	if err != nil {
 		return 0, err
 	}
@@ -171,8 +171,8 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	defer p.done()
 	machine.Append = *appendArgs
 	machine.Console, machine.Log = e.stdout, e.stderr
-	config := lab.Config{Variants: []stubs.Named{n}, Init: *initPath, Args: fs.Args(), VM: machine, Progress: p.step}
-	prepared, err := lab.Prepare(ctx, config)
+	config := boot.Config{Variants: []stubs.Named{n}, Init: *initPath, Args: fs.Args(), VM: machine, Progress: p.step}
+	prepared, err := boot.Prepare(ctx, config)
 	if err != nil {
 		return 0, err
 	}
@@ -224,8 +224,8 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "variant\tpass\tfail\tskip\terror")
 	for _, n := range list {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", n.Name, run.Count(n.Name, result.Pass), run.Count(n.Name, result.Fail),
-			run.Count(n.Name, result.Skip), run.Count(n.Name, result.Error))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", n.Name, run.Count(n.Name, wire.Pass), run.Count(n.Name, wire.Fail),
+			run.Count(n.Name, wire.Skip), run.Count(n.Name, wire.Error))
 	}
 	if err := w.Flush(); err != nil {
 		return 0, err
@@ -234,15 +234,15 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 }
 
 // verdict prints the checks that are not PASS and returns the exit status.
-func verdict(w io.Writer, run *lab.Run) int {
+func verdict(w io.Writer, run *boot.Run) int {
 	status := 0
 	for _, c := range run.Checks {
 		switch c.Outcome {
-		case result.Pass:
+		case wire.Pass:
 			continue
-		case result.Fail:
+		case wire.Fail:
 			status = max(status, exitFail)
-		case result.Error:
+		case wire.Error:
 			status = max(status, exitError)
 		}
 		fmt.Fprintf(w, "%s: %s (%s)\n", c.Outcome, c.Name, c.Detail)
@@ -252,15 +252,15 @@ func verdict(w io.Writer, run *lab.Run) int {
 
 // runGuest boots the guest with all variants in one kernel and shows each of
 // its lines as progress.
-func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named, words ...string) (*lab.Run, error) {
+func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named, words ...string) (*boot.Run, error) {
 	machine, err := m.config(ctx, e)
 	if err != nil {
 		return nil, err
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	config := lab.Config{Variants: list, Args: words, VM: machine, Progress: p.step}
-	run, err := lab.RunGuest(ctx, config, p.step)
+	config := boot.Config{Variants: list, Args: words, VM: machine, Progress: p.step}
+	run, err := boot.RunGuest(ctx, config, p.step)
 	if err != nil && run != nil {
 		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
 	}

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
-	"github.com/entrylab/entrylab/boot/trace"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/trace"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -164,14 +165,14 @@ type comparison struct {
 	machine vm.Config
 	// The emulator's version, in the field that is its own.
 	qemu, bochs string
-	run         *lab.Run
+	run         *boot.Run
 	proofs      proofs
 }
 
 // measured are the variants that the machine's CPU can run.
 func (c comparison) measured(list []stubs.Named) []stubs.Named {
 	return slices.DeleteFunc(slices.Clone(list), func(n stubs.Named) bool {
-		_, ok := c.run.Find(n.Name, result.Operations[0].Op)
+		_, ok := c.run.Find(n.Name, record.Operations[0].Op)
 		return !ok
 	})
 }
@@ -215,7 +216,7 @@ func (c comparison) text(w io.Writer) error {
 	if err := writeTable(w, rows()); err != nil {
 		return err
 	}
-	if m, ok := c.run.Find(floor, result.Operations[0].Op); ok {
+	if m, ok := c.run.Find(floor, record.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
 	}
 	return nil
@@ -223,11 +224,11 @@ func (c comparison) text(w io.Writer) error {
 
 // operations are the rows of the tables: the parts of a null call follow it
 // where they were counted.
-func (c comparison) operations() []result.Operation {
-	if _, ok := c.run.Find(c.names[0], result.Phases[0].Op); !ok {
-		return result.Operations
+func (c comparison) operations() []record.Operation {
+	if _, ok := c.run.Find(c.names[0], record.Phases[0].Op); !ok {
+		return record.Operations
 	}
-	return slices.Concat(result.Operations[:1], result.Phases, result.Operations[1:])
+	return slices.Concat(record.Operations[:1], record.Phases, record.Operations[1:])
 }
 
 // pair is the table of two variants: a row for each operation.
@@ -268,11 +269,11 @@ func (c comparison) many() [][]string {
 
 // checks sums up what was verified of a variant.
 func (c comparison) checks(name string) string {
-	s := fmt.Sprintf("%d pass", c.run.Count(name, result.Pass))
+	s := fmt.Sprintf("%d pass", c.run.Count(name, wire.Pass))
 	for _, o := range []struct {
-		outcome result.Outcome
+		outcome wire.Outcome
 		word    string
-	}{{result.Fail, "FAIL"}, {result.Error, "ERROR"}, {result.Skip, "skip"}} {
+	}{{wire.Fail, "FAIL"}, {wire.Error, "ERROR"}, {wire.Skip, "skip"}} {
 		if n := c.run.Count(name, o.outcome); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, o.word)
 		}
@@ -309,7 +310,7 @@ func writeTable(w io.Writer, rows [][]string) error {
 }
 
 // figure prints a median; one that is no exact count carries its range.
-func figure(m result.Measure, ok bool) string {
+func figure(m wire.Measure, ok bool) string {
 	switch {
 	case !ok:
 		return "-"
@@ -321,7 +322,7 @@ func figure(m result.Measure, ok bool) string {
 
 // difference prints m less base. Two figures whose ranges overlap and that are
 // not exact are not told apart.
-func difference(base, m result.Measure, ok bool) string {
+func difference(base, m wire.Measure, ok bool) string {
 	switch {
 	case !ok:
 		return "-"
@@ -340,16 +341,16 @@ func (c comparison) json(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
-		Proofs   proofs           `json:"proofs,omitempty"`
-		Engine   vm.Engine        `json:"engine"`
-		Unit     string           `json:"unit"`
-		Machine  vm.Machine       `json:"machine"`
-		CPU      string           `json:"cpu"`
-		QEMU     string           `json:"qemu,omitempty"`
-		Bochs    string           `json:"bochs,omitempty"`
-		Variants []string         `json:"variants"`
-		Checks   []result.Check   `json:"checks"`
-		Measures []result.Measure `json:"measures"`
+		Proofs   proofs         `json:"proofs,omitempty"`
+		Engine   vm.Engine      `json:"engine"`
+		Unit     string         `json:"unit"`
+		Machine  vm.Machine     `json:"machine"`
+		CPU      string         `json:"cpu"`
+		QEMU     string         `json:"qemu,omitempty"`
+		Bochs    string         `json:"bochs,omitempty"`
+		Variants []string       `json:"variants"`
+		Checks   []wire.Check   `json:"checks"`
+		Measures []wire.Measure `json:"measures"`
 	}{
 		c.proofs, c.machine.Engine, units[c.machine.Engine], c.machine.Machine, c.machine.CPU, c.qemu, c.bochs,
 		c.names, c.run.Checks, c.run.Measures,

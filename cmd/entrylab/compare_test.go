@@ -16,9 +16,9 @@ import (
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -45,7 +45,7 @@ func golden(t *testing.T, name, got string) {
 // finished is a comparison whose guest has said what text holds.
 func finished(t *testing.T, engine vm.Engine, text string, names ...string) comparison {
 	t.Helper()
-	results, err := result.Parse(text)
+	results, err := wire.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func finished(t *testing.T, engine vm.Engine, text string, names ...string) comp
 		names:   names,
 		machine: vm.Config{Engine: engine, Machine: vm.MicroVM, CPU: "max"},
 		qemu:    "7.2.22",
-		run:     &lab.Run{Results: results},
+		run:     &boot.Run{Results: results},
 	}
 }
 
@@ -108,8 +108,8 @@ func TestCompareJSON(t *testing.T) {
 	var got struct {
 		Engine, Unit, Machine, CPU, QEMU string
 		Variants                         []string
-		Checks                           []result.Check
-		Measures                         []result.Measure
+		Checks                           []wire.Check
+		Measures                         []wire.Measure
 	}
 	decoder := json.NewDecoder(&b)
 	decoder.DisallowUnknownFields()
@@ -280,12 +280,12 @@ func TestVerdict(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			results, err := result.Parse(tt.lines)
+			results, err := wire.Parse(tt.lines)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var b strings.Builder
-			if got := verdict(&b, &lab.Run{Results: results}); got != tt.want || b.String() != tt.print {
+			if got := verdict(&b, &boot.Run{Results: results}); got != tt.want || b.String() != tt.print {
 				t.Errorf("verdict = %d, prints %q; want %d, %q", got, b.String(), tt.want, tt.print)
 			}
 		})

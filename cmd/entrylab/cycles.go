@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/entrylab/entrylab/boot/cycles"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -148,7 +148,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 		fmt.Fprintf(w, "MEANINGLESS as cycles: %s\n\n", res.Meaningless)
 	}
 	for _, v := range res.Variants {
-		c, _ := res.Find(v, result.Operations[0].Op)
+		c, _ := res.Find(v, record.Operations[0].Op)
 		if c.Difference != nil {
 			fmt.Fprintf(w, "%s against %s, null call: %s\n", v, res.Base, cycles.Verdict(*c.Difference))
 		}
@@ -156,7 +156,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 	fmt.Fprintf(w, "\ncore cycles, SYSCALL and SYSRET included, the measuring loop subtracted: %s, then differences from it, 95 %% intervals\n\n", res.Base)
 	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == cycles.Floor })
 	rows := [][]string{append([]string{""}, variants...)}
-	for _, o := range result.Sampled {
+	for _, o := range record.Sampled {
 		row := []string{o.Title}
 		for _, v := range variants {
 			row = append(row, cycleCell(res, v, o.Op))
@@ -169,7 +169,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 	if res.Counted {
 		fmt.Fprint(w, "\ninstructions that retired, as the CPU counted them\n\n")
 		rows := [][]string{append([]string{""}, variants...)}
-		for _, o := range result.Sampled {
+		for _, o := range record.Sampled {
 			row := []string{o.Title}
 			for _, v := range variants {
 				cell := "-"
@@ -184,7 +184,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 			return err
 		}
 	}
-	if c, ok := res.Find(cycles.Floor, result.Operations[0].Op); ok {
+	if c, ok := res.Find(cycles.Floor, record.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %.1f cycles\n", c.Mean)
 	}
 	fmt.Fprintln(w)
@@ -233,7 +233,7 @@ func cycleControls(res *cycles.Result) [][]string {
 	rows := [][]string{{"controls", "must be", "was", "over boots"}}
 	for _, c := range res.Controls {
 		rows = append(rows, []string{
-			c.Name + ", " + result.OperationOf(c.Op).Title, fmt.Sprintf("%+g", c.Truth),
+			c.Name + ", " + record.OperationOf(c.Op).Title, fmt.Sprintf("%+g", c.Truth),
 			fmt.Sprintf("%+.2f ±%.2f", c.Estimate.Mean, c.Estimate.Half()), fmt.Sprintf("SD %.2f", c.Estimate.SD),
 		})
 	}
@@ -256,7 +256,7 @@ func benchCycles(w io.Writer, res *cycles.Result, asked []string) error {
 			continue
 		}
 		for _, v := range c.Cycles {
-			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s 1 %.2f %s\n", result.OperationOf(c.Op).Bench, c.Variant, v, unit); err != nil {
+			if _, err := fmt.Fprintf(w, "Benchmark%s/variant=%s 1 %.2f %s\n", record.OperationOf(c.Op).Bench, c.Variant, v, unit); err != nil {
 				return err
 			}
 		}

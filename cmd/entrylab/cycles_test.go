@@ -15,10 +15,11 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/store"
+	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -137,11 +138,11 @@ func TestCompareFromKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(t.Context(), results)
+	records, _, err := store.ReadFile(t.Context(), results)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 10 * 10; len(records) != want || records[0].Engine != "metal" || records[0].Unit != result.Cycles {
+	if want := 10 * 10; len(records) != want || records[0].Engine != "metal" || records[0].Unit != record.Cycles {
 		t.Errorf("%d records, want %d; the first is %+v", len(records), want, records[0])
 	}
 	if status, _, stderr := played(t, "report", results, "-o", report); status != 0 {
@@ -215,7 +216,7 @@ func TestCompareKept(t *testing.T) {
 			t.Fatalf("%s: status %d: %s", engine, status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(t.Context(), results)
+	records, _, err := store.ReadFile(t.Context(), results)
 	if err != nil {
 		t.Fatal(err)
 	}

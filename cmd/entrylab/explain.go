@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/explain"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -58,7 +58,7 @@ func runDiff(ctx context.Context, e *env, args []string) (int, error) {
 // explainAll builds a kernel of the variants and explains each.
 func explainAll(ctx context.Context, list []stubs.Named) ([]*explain.Variant, error) {
 	return computed(ctx, func() (out []*explain.Variant, err error) {
-		image, err := gen.Build(gen.Config{Variants: list})
+		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {
 			return nil, err
 		}

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 // engineHost boots nothing: it is the kernel that this process runs on.
@@ -50,7 +50,7 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet)
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	program, remove, err := lab.HostProgram()
+	program, remove, err := boot.HostProgram()
 	if err != nil {
 		return 0, err
 	}
@@ -61,7 +61,7 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet)
 		ctx = limited
 	}
 	p.step("checking this host")
-	res, err := lab.RunHost(ctx, program)
+	res, err := boot.RunHost(ctx, program)
 	p.done()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -75,7 +75,7 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet)
 
 // hostFindings prints what was found, known differences together, and returns the
 // exit status: one for a difference, as for any check that fails.
-func hostFindings(w io.Writer, host string, res *result.Results) (int, error) {
+func hostFindings(w io.Writer, host string, res *wire.Results) (int, error) {
 	fmt.Fprintln(w, host)
 	for _, info := range res.Info {
 		if _, words, ok := strings.Cut(info, "hypervisor="); ok {
@@ -85,7 +85,7 @@ func hostFindings(w io.Writer, host string, res *result.Results) (int, error) {
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "kernel\tpass\tdiffer\tskip\terror\nthis host's\t%d\t%d\t%d\t%d\n",
-		res.Count("", result.Pass), res.Count("", result.Fail), res.Count("", result.Skip), res.Count("", result.Error))
+		res.Count("", wire.Pass), res.Count("", wire.Fail), res.Count("", wire.Skip), res.Count("", wire.Error))
 	if err := table.Flush(); err != nil {
 		return 0, err
 	}
@@ -93,14 +93,14 @@ func hostFindings(w io.Writer, host string, res *result.Results) (int, error) {
 	skipped, seen := map[string]int{}, make([]int, len(known))
 	for _, c := range res.Checks {
 		switch c.Outcome {
-		case result.Pass:
+		case wire.Pass:
 			continue
-		case result.Skip:
+		case wire.Skip:
 			skipped[c.Detail]++
 			continue
-		case result.Error:
+		case wire.Error:
 			status = exitError
-		case result.Fail:
+		case wire.Fail:
 			status = max(status, exitFail)
 			for i, k := range known {
 				if k.finding.MatchString(c.Detail) && !otherFlags.MatchString(k.finding.ReplaceAllString(c.Detail, "")) {
@@ -108,7 +108,7 @@ func hostFindings(w io.Writer, host string, res *result.Results) (int, error) {
 				}
 			}
 		}
-		fmt.Fprintf(w, "%s: %s (%s)\n", map[result.Outcome]string{result.Fail: "DIFFERS", result.Error: "ERROR"}[c.Outcome], c.Name, c.Detail)
+		fmt.Fprintf(w, "%s: %s (%s)\n", map[wire.Outcome]string{wire.Fail: "DIFFERS", wire.Error: "ERROR"}[c.Outcome], c.Name, c.Detail)
 	}
 	for i, n := range seen {
 		if n > 0 {

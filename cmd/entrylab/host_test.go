@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/gen/wire"
 )
 
 // TestVerifyHost runs the checks on the kernel under the test. What they find is
@@ -75,25 +75,25 @@ func TestHostFindings(t *testing.T) {
 		ac = "with flags [NT AC]: R11 is 0x202, want 0x44202: [NT AC] differ"
 		df = "with flags [NT]: R11 is 0x202, want 0x4202: [NT] differ, Flags is 0x602, want 0x4202: [DF NT] differ"
 	)
-	pass, skip := result.Check{Outcome: result.Pass, Name: "linux: a: p"}, result.Check{Outcome: result.Skip, Name: "linux: a: s", Detail: "not here"}
-	fail := func(detail string) result.Check {
-		return result.Check{Outcome: result.Fail, Name: "linux: a: f", Detail: detail}
+	pass, skip := wire.Check{Outcome: wire.Pass, Name: "linux: a: p"}, wire.Check{Outcome: wire.Skip, Name: "linux: a: s", Detail: "not here"}
+	fail := func(detail string) wire.Check {
+		return wire.Check{Outcome: wire.Fail, Name: "linux: a: f", Detail: detail}
 	}
 	for _, tt := range []struct {
 		name   string
-		checks []result.Check
+		checks []wire.Check
 		status int
 		want   []string
 		not    string
 	}{
-		{"nothing", []result.Check{pass, skip}, 0, []string{"No check saw a difference", "\nskipped, 1: not here\n", "hypervisor by CPUID: KVMKVMKVM\n"}, "DIFFERS"},
-		{"NT", []result.Check{pass, fail(nt), fail(nt)}, exitFail, []string{"known, 2 of these: NT is lost on SYSCALL", "paravirtual", "finding about this host"}, "No check"},
-		{"NT and more", []result.Check{fail(ac), fail(df)}, exitFail, []string{"DIFFERS: linux: a: f (" + ac + ")"}, "known"},
-		{"another", []result.Check{fail("R10 is 0x0, want 0x1")}, exitFail, []string{"DIFFERS: linux: a: f (R10 is 0x0, want 0x1)\n"}, "known"},
-		{"harness", []result.Check{fail(nt), {Outcome: result.Error, Name: "linux: a: e", Detail: "no thread"}}, exitError, []string{"ERROR: linux: a: e (no thread)\n", "could not all be made"}, "No check"},
+		{"nothing", []wire.Check{pass, skip}, 0, []string{"No check saw a difference", "\nskipped, 1: not here\n", "hypervisor by CPUID: KVMKVMKVM\n"}, "DIFFERS"},
+		{"NT", []wire.Check{pass, fail(nt), fail(nt)}, exitFail, []string{"known, 2 of these: NT is lost on SYSCALL", "paravirtual", "finding about this host"}, "No check"},
+		{"NT and more", []wire.Check{fail(ac), fail(df)}, exitFail, []string{"DIFFERS: linux: a: f (" + ac + ")"}, "known"},
+		{"another", []wire.Check{fail("R10 is 0x0, want 0x1")}, exitFail, []string{"DIFFERS: linux: a: f (R10 is 0x0, want 0x1)\n"}, "known"},
+		{"harness", []wire.Check{fail(nt), {Outcome: wire.Error, Name: "linux: a: e", Detail: "no thread"}}, exitError, []string{"ERROR: linux: a: e (no thread)\n", "could not all be made"}, "No check"},
 	} {
 		var b strings.Builder
-		status, err := hostFindings(&b, "engine host", &result.Results{Checks: tt.checks, Info: []string{"linux: vendor=X hypervisor=KVMKVMKVM cpu=Y"}})
+		status, err := hostFindings(&b, "engine host", &wire.Results{Checks: tt.checks, Info: []string{"linux: vendor=X hypervisor=KVMKVMKVM cpu=Y"}})
 		if err != nil || status != tt.status {
 			t.Errorf("%s: status %d and %v, want %d", tt.name, status, err, tt.status)
 		}

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/store"
 )
 
 // keeper appends what is measured to the results file that was asked for, and
 // knows what is in it. Without a file it keeps nothing.
 type keeper struct {
 	path  string
-	store *result.Store
-	old   []result.Record
+	store *store.Store
+	old   []record.Record
 }
 
 // openKeeper opens the results file at path; empty: none.
@@ -21,7 +22,7 @@ func (e *env) openKeeper(ctx context.Context, path string) (*keeper, error) {
 	if path == "" {
 		return &keeper{}, nil
 	}
-	store, old, cut, err := result.OpenStore(ctx, path)
+	store, old, cut, err := store.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func (e *env) openKeeper(ctx context.Context, path string) (*keeper, error) {
 const manyFigures = 50_000
 
 // sayMemory says of a large results file what it takes.
-func (e *env) sayMemory(path string, records []result.Record) {
+func (e *env) sayMemory(path string, records []record.Record) {
 	const each = 4 // KiB
 	if n := len(records); n > manyFigures {
 		fmt.Fprintf(e.stderr, "entrylab: %s has %d figures, which take about %d MiB of memory\n", path, n, n*each>>10)
@@ -44,7 +45,7 @@ func (e *env) sayMemory(path string, records []result.Record) {
 }
 
 // keep appends records, if there is a file.
-func (k *keeper) keep(records []result.Record) error {
+func (k *keeper) keep(records []record.Record) error {
 	if k.store == nil {
 		return nil
 	}

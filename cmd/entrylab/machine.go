@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/lab"
+	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -66,13 +66,13 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 			return c, err
 		}
 		var why string
-		c.Engine, why = vm.Auto(ctx, lab.ProbeKVM)
+		c.Engine, why = vm.Auto(ctx, boot.ProbeKVM)
 		if why != "" {
 			fmt.Fprintf(e.stderr, "entrylab: %s\n", why)
 		}
 		return c, nil
 	}
-	if err := c.Engine.Available(ctx, lab.ProbeKVM); err != nil {
+	if err := c.Engine.Available(ctx, boot.ProbeKVM); err != nil {
 		return c, err
 	}
 	return c, nil

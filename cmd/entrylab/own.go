@@ -9,10 +9,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -38,7 +38,7 @@ func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
 	if !slices.ContainsFunc(list, func(n stubs.Named) bool { return n.Edit != nil }) {
 		return nil, nil
 	}
-	image, err := gen.Build(gen.Config{Variants: list})
+	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
 		proof, err := prove.Object(image.Object, n)
 		switch {
 		case err != nil && unproved:
-			said[n.Name] = result.Proof("undecided: it cannot be made: " + err.Error())
+			said[n.Name] = record.Proof("undecided: it cannot be made: " + err.Error())
 			continue
 		case err != nil:
 			return nil, err

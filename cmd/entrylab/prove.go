@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
@@ -29,7 +29,7 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 	proofOf := prove.Variant // of all there are too many for one kernel
 	var readers []prove.Reader
 	if !*all {
-		image, err := gen.Build(gen.Config{Variants: list})
+		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {
 			return 0, err
 		}

@@ -8,9 +8,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/entrylab/entrylab/boot/replay"
-	"github.com/entrylab/entrylab/boot/stats"
-	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/measure/replay"
+	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 

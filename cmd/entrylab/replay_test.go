@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/replay"
-	"github.com/entrylab/entrylab/boot/stats"
+	"github.com/entrylab/entrylab/measure/replay"
+	"github.com/entrylab/entrylab/measure/stats"
 	"golang.org/x/perf/benchfmt"
 )
 

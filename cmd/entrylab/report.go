@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/entrylab/entrylab/boot/report"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
-	"github.com/entrylab/entrylab/boot/wholefile"
+	"github.com/entrylab/entrylab/internal/wholefile"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/report"
+	"github.com/entrylab/entrylab/measure/store"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 func runReport(ctx context.Context, e *env, args []string) (int, error) {
@@ -41,7 +42,7 @@ func runReport(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	r := report.Report{Files: files}
 	for _, path := range files {
-		records, cut, err := result.ReadFile(ctx, path)
+		records, cut, err := store.ReadFile(ctx, path)
 		if err != nil {
 			return 0, err
 		}
@@ -52,7 +53,7 @@ func runReport(ctx context.Context, e *env, args []string) (int, error) {
 		r.Records = append(r.Records, records...)
 		e.sayMemory(path, records)
 	}
-	if err := result.OneMachine(r.Records); err != nil {
+	if err := record.OneMachine(r.Records); err != nil {
 		if !*mixed {
 			return 0, fmt.Errorf("%w (-mixed compares them all the same)", err)
 		}

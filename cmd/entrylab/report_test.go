@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
 )
 
 // line is a results file's line: a null call's figure, on a CPU's model.
 func line(t *testing.T, variant, axes, cpu string, median float64) string {
 	t.Helper()
-	r := result.NewRecord(
-		result.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: cpu, Host: cpu},
-		result.Measure{Variant: variant, Op: "null-call", N: 1, Batches: 10, Min: median - 1, Median: median, Max: median + 1},
-		axes, result.Cycles, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	r := record.New(
+		record.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: cpu, Host: cpu},
+		wire.Measure{Variant: variant, Op: "null-call", N: 1, Batches: 10, Min: median - 1, Median: median, Max: median + 1},
+		axes, record.Cycles, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	b, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/store"
 )
 
 // TestStudyKilled ends a study's process at several points, by Ctrl-C and by
@@ -129,7 +129,7 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 // figures are the newest by what they are of.
 func figures(t *testing.T, path string) map[string]float64 {
 	t.Helper()
-	records, cut, err := result.ReadFile(t.Context(), path)
+	records, cut, err := store.ReadFile(t.Context(), path)
 	if err != nil || cut != "" {
 		t.Fatal(err, cut)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/entrylab/entrylab/boot/study"
+	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 // studyEngines are the engines that a study can run, in its order.
@@ -72,7 +72,7 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	if len(records) == 0 {
 		return 0, fmt.Errorf("no engine measures here: %s", skipped)
 	}
-	if err := result.OneMachine(records); err != nil && !*mixed {
+	if err := record.OneMachine(records); err != nil && !*mixed {
 		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", *out, err)
 	}
 	return 0, study.Page{Set: study.NewSet(records), Skipped: skipped}.Write(e.stdout)

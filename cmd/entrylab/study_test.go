@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/store"
 )
 
 // goodRecord is a line of a results file.
@@ -90,7 +90,7 @@ func TestBaseline(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}
 	}
-	records, _, err := result.ReadFile(t.Context(), path)
+	records, _, err := store.ReadFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,23 +8,23 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
-	"github.com/entrylab/entrylab/boot/result"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
 // proofs are those of the variants that are run whatever they say.
-type proofs map[string]result.Proof
+type proofs map[string]record.Proof
 
 // proofOf is the outcome of a proof with the first thing that is wrong.
-func proofOf(p *prove.Proof) result.Proof {
+func proofOf(p *prove.Proof) record.Proof {
 	failed := p.Failed()
 	if len(failed) == 0 {
-		return result.Proved
+		return record.Proved
 	}
 	outcome := failed[0].Outcome.String()
 	claim, _, _ := strings.Cut(failed[0].String(), "\n")
-	return result.Proof(outcome + ": " + strings.Replace(claim, ": "+outcome+": ", ": ", 1))
+	return record.Proof(outcome + ": " + strings.Replace(claim, ": "+outcome+": ", ": ", 1))
 }
 
 // files are what tells of them in an image, whose guest prints it.

@@ -13,11 +13,12 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
-	"github.com/entrylab/entrylab/boot/cycles"
-	"github.com/entrylab/entrylab/boot/result"
-	"github.com/entrylab/entrylab/boot/study"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/store"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 // racy is a stub that the proof refutes and that boots all the same: what it does
@@ -151,8 +152,8 @@ func TestUnprovedConsole(t *testing.T) {
 	if status, _, stderr := played(t, "compare", "-from", log, "-o", kept); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
-	records, _, err := result.ReadFile(t.Context(), kept)
-	if err != nil || !slices.ContainsFunc(records, func(r result.Record) bool { return r.Variant == "b" && r.Proof == "refuted: why" }) {
+	records, _, err := store.ReadFile(t.Context(), kept)
+	if err != nil || !slices.ContainsFunc(records, func(r record.Record) bool { return r.Variant == "b" && r.Proof == "refuted: why" }) {
 		t.Errorf("no record of b says so (%v)", err)
 	}
 	_, stdout, stderr := played(t, "compare", "-from", file("damaged", strings.Replace(line, "why", "wry", 1)))
@@ -173,7 +174,7 @@ func TestUnprovedKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := result.ReadFile(t.Context(), path)
+	records, _, err := store.ReadFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

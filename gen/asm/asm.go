@@ -2,9 +2,7 @@
 // [Block] of instructions that reads as a kernel engineer would write it,
 // composes, compares and prints.
 //
-// It is the second step of the flow (variant, listing, machine code, image,
-// machine, lines) and the only importer of golang-asm, whose silent faults it
-// closes: every mnemonic is a row of one table and tested against GNU as,
+// It is the only importer of golang-asm, whose silent faults it closes: every mnemonic is a row of one table and tested against GNU as,
 // operands and immediates are checked before the library sees them, labels are
 // resolved here, fatal paths become errors. All errors of a build are reported
 // together, each with the Go line of the listing.

@@ -1,8 +1,7 @@
 // Package kernel is the body of the generated kernel as listings: traps,
 // scheduler, memory, system calls, loader, console. What SYSCALL enters and
 // leaves by is not here but in package stubs; the protocols that start it are
-// in boot/proto. In the flow it stands where the stubs do: listings in,
-// machine code by gen/asm.
+// in boot/proto.
 //
 // # Conventions of the kernel's functions
 //

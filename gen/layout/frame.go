@@ -8,9 +8,7 @@
 // declaration, offsets cannot drift. Every field is one 64-bit word, an array
 // of such words, or another structure of this package.
 //
-// In the flow (variant, listing, machine code, image, machine, lines) this
-// package stands beside: the generator and the guest both import it, and it
-// imports neither.
+// The generator and the guest both import this package, and it imports neither.
 package layout
 
 import "fmt"

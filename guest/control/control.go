@@ -2,8 +2,8 @@
 // variants the image carries, which one is the entry path, what the frame of a
 // call holds. On a kernel without it, which is Linux, it says so.
 //
-// In the flow it is the guest's view of what package layout declares; verify
-// and measure both work through it.
+// It is the guest's view of what package layout declares; verify and measure both
+// work through it.
 package control
 
 import (

@@ -3,12 +3,10 @@
 // instruction, and the figures are exact; on a real CPU a tick is a cycle of
 // the counter.
 //
-// In the flow it runs inside the machine and turns an image into lines.
-//
 // A figure is per operation, with SYSCALL and SYSRET included and the loop's
 // own instructions subtracted: those are measured by the same loop without its
 // SYSCALLs. All variants are measured alternately in one boot, in random order,
-// so that none of them has the machine's better half hour.
+// so that none of them is favoured by a machine that becomes faster or slower.
 package measure
 
 import (

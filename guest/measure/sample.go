@@ -86,7 +86,7 @@ type sampling struct {
 // Sample times every operation under the given variants samples times each, in
 // random order, and reports the quantiles of what each counter counted. The
 // first variant that is not the floor is sampled a second time, and so are the
-// loops alone and what a calibration needs: see package boot/cycles, which makes
+// loops alone and what a calibration needs: see package measure/cycles, which makes
 // figures of the lines. The order follows from seed and from the time.
 func Sample(r *report.Report, k *control.Kernel, variants []control.Variant, samples int, seed uint64) {
 	m, err := regs.NewMemory(memorySize)

@@ -2,8 +2,7 @@
 // it loads a whole user-visible register state, executes one SYSCALL (or
 // another instruction under test), and stores the whole state again.
 //
-// In the flow (variant, listing, machine code, image, machine, lines) it is
-// the lowest layer of the guest: package verify builds contexts and compares
+// It is the lowest layer of the guest: package verify builds contexts and compares
 // them, package measure runs the counted loops. It runs unchanged on the
 // generated kernel and on Linux.
 //

@@ -2,8 +2,6 @@
 // kvm-unit-tests, and counts them. The host reads these lines, and only these,
 // so every line says the whole result by itself.
 //
-// In the flow it is the "lines" between machine and results.
-//
 //	PASS: prefix: message
 //	FAIL: prefix: message (what is wrong)
 //	SKIP: prefix: message (why)

@@ -2,8 +2,7 @@
 // must: every register, the stack, the bases; and, through the control
 // interface, that the frame holds what the variant promises.
 //
-// In the flow it runs inside the machine, between the image and the lines: it
-// takes a variant, drives instructions through package regs, compares one
+// It takes a variant, drives instructions through package regs, compares one
 // struct with another, and hands each outcome to package report. What a check
 // expects is what Linux does; the checks that need no control interface pass
 // there as well.

@@ -27,7 +27,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/entrylab/entrylab/boot/wholefile"
+	"github.com/entrylab/entrylab/internal/wholefile"
 )
 
 // Bound is how many bytes the generated files may take, but for those that

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -72,7 +72,7 @@ func TestAxis(t *testing.T) {
 // that hold where it goes.
 func entry(t *testing.T, n stubs.Named) []string {
 	t.Helper()
-	image, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
+	image, err := image.Build(image.Config{Variants: []stubs.Named{n}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,7 @@
 // Package count tells what is in the code of a variant's entry, exit, fix-up,
 // restore and context switch: instructions, bytes, loads and stores, accesses
 // relative to GS, how often the user's RSP goes through memory, and cache lines.
-// In the flow (variant, listing, machine code, image, machine, lines, results,
-// table) it goes from the machine code straight to the table, and boots nothing.
+// Nothing is booted.
 //
 // What is counted are the instructions that package prove meets when it walks
 // through the emitted bytes on the straight ways (prove.Walk), each with the

@@ -7,10 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
@@ -96,7 +96,7 @@ func TestPublished(t *testing.T) {
 // instructions runs in a null call (README.md, from QEMU).
 func TestNullCall(t *testing.T) {
 	list := presets()
-	image, err := gen.Build(gen.Config{Variants: list})
+	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		t.Fatal(err)
 	}

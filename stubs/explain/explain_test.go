@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
@@ -53,7 +53,7 @@ func explained(t *testing.T, names ...string) []*Variant {
 
 func explainedAll(t *testing.T, list []stubs.Named) []*Variant {
 	t.Helper()
-	image, err := gen.Build(gen.Config{Variants: list})
+	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		t.Fatal(err)
 	}

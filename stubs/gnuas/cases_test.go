@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -83,7 +83,7 @@ func proved(t *testing.T, path string) *prove.Proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
+	image, err := image.Build(image.Config{Variants: []stubs.Named{n}})
 	if err != nil {
 		t.Fatal(err)
 	}

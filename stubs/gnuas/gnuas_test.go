@@ -14,12 +14,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/stubstest"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
-	"github.com/entrylab/entrylab/stubs/stubstest"
 )
 
 // file writes a source file and returns its path.
@@ -47,7 +47,7 @@ func TestLoad(t *testing.T) {
 	if n.Name != "fence" || n.Variant != base.Variant {
 		t.Errorf("got %s, %v", n.Name, n.Variant)
 	}
-	im, err := gen.Build(gen.Config{Variants: []stubs.Named{base, n}})
+	im, err := image.Build(image.Config{Variants: []stubs.Named{base, n}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ __switch_to_asm:
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := gen.Build(gen.Config{Variants: []stubs.Named{n}})
+	im, err := image.Build(image.Config{Variants: []stubs.Named{n}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestLoadErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := gen.Build(gen.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:3: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
+		if _, err := image.Build(image.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:3: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
 			t.Errorf("error is %v", err)
 		}
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 // first puts items before a function's own.

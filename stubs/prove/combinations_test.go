@@ -3,7 +3,7 @@ package prove
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/stubs/stubstest"
+	"github.com/entrylab/entrylab/internal/stubstest"
 	"pgregory.net/rapid"
 )
 

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/broken"
 )
 
 func presets() []stubs.Named {
@@ -67,7 +67,7 @@ func TestAll(t *testing.T) {
 // TestKernel proves the presets as they lie in one whole kernel: the same
 // claims as of each alone.
 func TestKernel(t *testing.T) {
-	image, err := gen.Build(gen.Config{Variants: presets()})
+	image, err := image.Build(image.Config{Variants: presets()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestKnown(t *testing.T) {
 // BenchmarkPresets proves all presets as they lie in one kernel.
 func BenchmarkPresets(b *testing.B) {
 	list := presets()
-	image, err := gen.Build(gen.Config{Variants: list})
+	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,7 +3,7 @@ package prove
 import (
 	"testing"
 
-	"github.com/entrylab/entrylab/gen"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -12,7 +12,7 @@ import (
 // word, and only user_sp reads them, which looks first whether that is where the
 // user's RSP is.
 func TestReaders(t *testing.T) {
-	image, err := gen.Build(gen.Config{Variants: presets()})
+	image, err := image.Build(image.Config{Variants: presets()})
 	if err != nil {
 		t.Fatal(err)
 	}

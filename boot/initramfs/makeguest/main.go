@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
-	"github.com/entrylab/entrylab/boot/wholefile"
+	"github.com/entrylab/entrylab/internal/wholefile"
 )
 
 func main() {

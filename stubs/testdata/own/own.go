@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/entrylab/entrylab/boot/lab"
-	"github.com/entrylab/entrylab/boot/result"
+	"github.com/entrylab/entrylab/boot"
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
@@ -54,16 +55,16 @@ func run(ctx context.Context) error {
 		return err
 	}
 	list := []stubs.Named{base, mine}
-	guest, err := lab.RunGuest(ctx, lab.Config{Variants: list, Args: []string{"verify", "measure"}}, nil)
+	guest, err := boot.RunGuest(ctx, boot.Config{Variants: list, Args: []string{"verify", "measure"}}, nil)
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		null, ok := guest.Find(n.Name, result.Operations[0].Op)
+		null, ok := guest.Find(n.Name, record.Operations[0].Op)
 		if !ok {
 			return errors.New(n.Name + " was not measured")
 		}
-		fmt.Printf("%s: %d checks pass, %d fail; null call %v\n", n.Name, guest.Count(n.Name, result.Pass), guest.Count(n.Name, result.Fail), null.Median)
+		fmt.Printf("%s: %d checks pass, %d fail; null call %v\n", n.Name, guest.Count(n.Name, wire.Pass), guest.Count(n.Name, wire.Fail), null.Median)
 	}
 	return nil
 }

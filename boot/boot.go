@@ -1,0 +1,286 @@
+// Package boot takes variants to a machine that ran: it generates the kernel,
+// packs the init program, boots both and reads what the guest said, in one call
+// for the command and for the tests.
+package boot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/cache"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Config is an experiment.
+type Config struct {
+	// Variants are what the kernel carries.
+	Variants []stubs.Named
+	// Boot is the name of the variant in force from the start; empty: the
+	// first that is not bare.
+	Boot string
+	// Init is the path of a static linux/amd64 program; empty: the guest that
+	// verifies and measures.
+	Init string
+	// Args are init's arguments.
+	Args []string
+	// VM is the machine. Kernel and Initrd, or Disk, are filled in, Append is
+	// put before Args.
+	VM vm.Config
+	// Placement is image.Config's.
+	Placement uint64
+	// Disk makes it boot from a disk image, as Bochs always does.
+	Disk bool
+	// Progress, if not nil, is told of each step as it begins.
+	Progress func(step string)
+}
+
+func (c *Config) step(format string, args ...any) {
+	if c.Progress != nil {
+		c.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// Prepare generates the kernel and the initramfs and returns the machine that
+// boots them. The files lie in a cache folder under names made of their
+// content, so that a command line printed today still works tomorrow.
+func Prepare(ctx context.Context, c Config) (vm.Config, error) {
+	m := c.VM
+	if c.Disk || m.Engine == vm.Bochs {
+		return prepareDisk(ctx, c)
+	}
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement})
+	if err != nil {
+		return m, fmt.Errorf("generating the kernel: %w", err)
+	}
+	if m.Kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
+		return m, err
+	}
+	archive, err := Initramfs(ctx, c.Init)
+	if err != nil {
+		return m, err
+	}
+	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
+		return m, err
+	}
+	if err := enoughMemory(m.MemoryMiB, len(archive)); err != nil {
+		return m, err
+	}
+	m.Append, err = commandLine(c)
+	return m, err
+}
+
+// kernelSpan is the end of the RAM that a kernel may take (package image).
+const kernelSpan = 2 << 20
+
+// enoughMemory reports RAM that is too little for a loader to put kernel and
+// initramfs in: it would put one over the other, and no kernel is left to say
+// so.
+func enoughMemory(mib, archive int) error {
+	if mib == 0 {
+		mib = vm.DefaultMemoryMiB
+	}
+	if need := (kernelSpan + archive + 1<<20 - 1) >> 20; mib < need {
+		return fmt.Errorf("%d MiB of memory are too little: kernel and initramfs alone take %d MiB; give 32 MiB more than that", mib, need)
+	}
+	return nil
+}
+
+// bochsWord tells the guest, as a variable of its environment, that it runs in
+// Bochs, where some of what it expects is otherwise.
+const bochsWord = "ENGINE=bochs"
+
+// prepareDisk is Prepare for a machine that boots from a disk image.
+func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
+	m := c.VM
+	if m.Engine == vm.Bochs {
+		c.VM.Append = strings.TrimSpace(bochsWord + " " + c.VM.Append) // before a "--"
+	}
+	words, err := commandLine(c)
+	if err != nil {
+		return m, err
+	}
+	archive, err := Initramfs(ctx, c.Init)
+	if err != nil {
+		return m, err
+	}
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive})
+	if err != nil {
+		return m, fmt.Errorf("generating the kernel: %w", err)
+	}
+	disk, err := image.Disk(words)
+	if err != nil {
+		return m, err
+	}
+	m.Append = ""
+	m.Disk, err = cache.Keep("disk", ".img", disk)
+	return m, err
+}
+
+// OwnWords are the words of the kernel's command line that init asks for: the
+// path of a program, which is its argv[0] as it was given, or empty for the guest,
+// which is nothing without the control calls.
+func OwnWords(init string) (string, error) {
+	if init == "" {
+		return layout.ControlWord, nil
+	}
+	return quoted(layout.Argv0Param + init)
+}
+
+// quoted is a word as the kernel's command line carries it.
+func quoted(word string) (string, error) {
+	if strings.ContainsAny(word, "\"\n") {
+		return "", fmt.Errorf("init argument %q: the kernel's command line cannot carry quotes and line breaks", word)
+	}
+	if word == "" || strings.ContainsAny(word, " \t\v\f\r") {
+		return `"` + word + `"`, nil
+	}
+	return word, nil
+}
+
+// commandLine is the kernel's: init's own words, the variant to boot with, what
+// the caller gave, which may have a "--" in it, and after "--" init's arguments.
+func commandLine(c Config) (string, error) {
+	own, err := OwnWords(c.Init)
+	if err != nil {
+		return "", err
+	}
+	words := []string{own}
+	if c.Boot != "" {
+		words = append(words, "variant="+c.Boot)
+	}
+	if c.VM.Append != "" {
+		words = append(words, c.VM.Append)
+	}
+	if len(c.Args) > 0 {
+		words = append(words, "--")
+		for _, a := range c.Args {
+			word, err := quoted(a)
+			if err != nil {
+				return "", err
+			}
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " "), nil
+}
+
+// Initramfs returns the archive with the program at path, or with the guest if
+// path is empty, and with further files.
+func Initramfs(ctx context.Context, path string, files ...initramfs.File) ([]byte, error) {
+	if path == "" {
+		return withInit(initramfs.Guest, files)
+	}
+	return withInit(func() ([]byte, error) { return initramfs.ReadInit(ctx, path) }, files)
+}
+
+// withInit returns the archive of a program and further files.
+func withInit(program func() ([]byte, error), files []initramfs.File) ([]byte, error) {
+	init, err := program()
+	if err != nil {
+		return nil, err
+	}
+	return initramfs.Build(append([]initramfs.File{initramfs.Init(init)}, files...)...)
+}
+
+// Boot prepares the experiment, boots it and waits for its end.
+func Boot(ctx context.Context, c Config) (vm.Result, error) {
+	m, err := Prepare(ctx, c)
+	if err != nil {
+		return vm.Result{}, err
+	}
+	c.step("booting on %s", engineName(m.Engine))
+	return vm.Run(ctx, m)
+}
+
+func engineName(e vm.Engine) vm.Engine {
+	if e == "" {
+		return vm.ICount
+	}
+	return e
+}
+
+// Run is a finished experiment of the guest.
+type Run struct {
+	*wire.Results
+	VM vm.Result
+}
+
+// ErrNoVerdict means that the machine ended without all results of the guest.
+var ErrNoVerdict = errors.New("no verdict")
+
+// RunGuest boots the guest with the given words and returns its results. If
+// the guest did not come to its summary the error wraps ErrNoVerdict, and the
+// Run holds what there is. onLine, if not nil, is called with each line of the
+// console as it comes.
+func RunGuest(ctx context.Context, c Config, onLine func(string)) (*Run, error) {
+	m, err := Prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	c.step("booting on %s", engineName(m.Engine))
+	return RunPrepared(ctx, m, onLine)
+}
+
+// RunPrepared is RunGuest with a machine that Prepare returned.
+func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, error) {
+	var console bytes.Buffer
+	m.Console = &console
+	if onLine != nil {
+		m.Console = io.MultiWriter(&console, &lineWriter{fn: onLine})
+	}
+	res, err := vm.Run(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return verdict(console.String(), res)
+}
+
+// verdict reads what the guest said, and holds it against how its machine
+// ended.
+func verdict(console string, res vm.Result) (*Run, error) {
+	run := &Run{VM: res}
+	var err error
+	if run.Results, err = wire.Parse(console); err != nil {
+		run.Results = &wire.Results{}
+		return run, fmt.Errorf("%w: %w", ErrNoVerdict, err)
+	}
+	if res.Outcome != vm.Exited {
+		return run, fmt.Errorf("%w: %v", ErrNoVerdict, res)
+	}
+	if !run.Complete {
+		return run, fmt.Errorf("%w: init exited with status %d before its summary", ErrNoVerdict, res.Status)
+	}
+	if bad := run.Count("", wire.Fail) + run.Count("", wire.Error); (bad == 0) != (res.Status == 0) {
+		return run, fmt.Errorf("%w: init exited with status %d, but its lines tell of %d failures", ErrNoVerdict, res.Status, bad)
+	}
+	return run, nil
+}
+
+// lineWriter calls fn with each whole line.
+type lineWriter struct {
+	fn   func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		w.fn(strings.TrimSuffix(string(w.rest[:i]), "\r"))
+		w.rest = w.rest[i+1:]
+	}
+}

@@ -1,0 +1,76 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/bounded"
+	"github.com/entrylab/entrylab/internal/cache"
+)
+
+// hostLimits are what the guest may take as a process of this host: it works for
+// a second, and prints some KiB.
+var hostLimits = bounded.Limits{Work: 2 * time.Minute, Output: 1 << 20}
+
+// HostProgram is the guest as a file for this host to execute; remove removes it.
+func HostProgram() (path string, remove func(), err error) {
+	program, err := initramfs.Guest()
+	if err != nil {
+		return "", nil, err
+	}
+	dir, remove, err := cache.Temp("host")
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(dir, "guest")
+	if err := os.WriteFile(path, program, 0o755); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return path, remove, nil
+}
+
+// RunHost runs the guest's checks on the kernel, and the hypervisor, that this
+// process runs on, and returns its results. program is the guest; it is an
+// ordinary one, and ends with ctx, with its limits, and with this process. If it
+// did not come to its summary, the error wraps ErrNoVerdict.
+func RunHost(ctx context.Context, program string) (*wire.Results, error) {
+	// The guest takes words from its environment, and these are not for it.
+	out, err := bounded.Output(ctx, hostLimits, "env", "-i", program, "verify")
+	res := vm.Result{Outcome: vm.Exited}
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &exit):
+		res.Status = exit.ExitCode()
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			res = vm.Result{Outcome: vm.Signaled, Reason: fmt.Sprintf("the guest was killed by signal %d (%v)", status.Signal(), status.Signal())}
+		}
+	default:
+		return nil, fmt.Errorf("%w: the guest as a process of this host: %w", ErrNoVerdict, err)
+	}
+	run, err := verdict(string(out), res)
+	if err != nil {
+		return nil, fmt.Errorf("%w; the last that the guest printed: %s", err, lastLines(string(out)))
+	}
+	return run.Results, nil
+}
+
+// lastLines are the end of a text, in one line.
+func lastLines(text string) string {
+	const most = 3
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(len(lines)-most, 0):], " / ")
+}

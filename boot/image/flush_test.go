@@ -1,0 +1,52 @@
+package image
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// dropsNone are the functions that load CR3 on the way between the user's page
+// table and the kernel's, or before there is a user, and one that drops a
+// translation of the kernel's.
+var dropsNone = []string{
+	"startup_32", "startup_64", "pti_load", "error_entry", "paranoid_entry", "return_to_usermode",
+	"alloc_thread_stack",
+}
+
+// TestUserFlush: wherever the kernel drops translations of the user's, it notes
+// that those of the user's PCID are invalid too. No emulator here keeps what it
+// should not have, so nothing else would tell.
+func TestUserFlush(t *testing.T) {
+	n, err := stubs.ParseVariant("linux-6.12+pti+pcid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := Build(Config{Variants: []stubs.Named{n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drops := 0
+	for _, l := range image.Object.Listings {
+		if strings.Contains(l.Name, ".") || slices.Contains(dropsNone, l.Name) {
+			continue
+		}
+		rows := slices.DeleteFunc(slices.Clone(l.Rows), func(r asm.Row) bool { return r.Label != "" })
+		for i, r := range rows {
+			text := strings.Join(strings.Fields(r.Text), " ")
+			if !strings.HasPrefix(text, "INVLPG ") && !strings.HasSuffix(text, ", CR3") {
+				continue
+			}
+			drops++
+			if i+1 == len(rows) || !strings.Contains(rows[i+1].Text, "$1, PerCPU.UserPCIDFlushMask(GS)") {
+				t.Errorf("%s: %s is not followed by the mark", l.Name, text)
+			}
+		}
+	}
+	if drops < 5 {
+		t.Errorf("only %d places drop translations", drops)
+	}
+}

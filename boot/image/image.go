@@ -1,0 +1,152 @@
+// Package image generates a bootable kernel: it gathers the listings of the boot
+// protocols, the kernel's body and the chosen entry variants, links them and
+// writes the image.
+package image
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/entrylab/entrylab/boot/elfimg"
+	"github.com/entrylab/entrylab/boot/proto"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/kernel"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// loadAddr is the physical address of the image: the end of the first MiB,
+// where PVH loaders expect a kernel.
+const loadAddr = 1 << 20
+
+// initramfsAddr is the physical address of an image's own initramfs: above the
+// 2 MiB that are mapped for the kernel.
+const initramfsAddr = 2 << 20
+
+// Config says what to generate.
+type Config struct {
+	// Variants are the entry paths that the image carries, selectable while it
+	// runs; the first that is not bare is in force at boot.
+	Variants []stubs.Named
+	// Initramfs, if not nil, is a newc archive that becomes a part of the
+	// image; the kernel uses it where the loader hands over no other.
+	Initramfs []byte
+	// Cmdline are words that the kernel takes as the first of its command line:
+	// what an image that boots by itself cannot do without.
+	Cmdline string
+	// Placement, if not 0, seeds the choice of gaps between the functions of the
+	// variants: an address costs some code a cycle, and a measurement of many
+	// placements sees past that.
+	Placement uint64
+}
+
+// maxGap is what a gap between two functions is at most: 16 lines of the cache.
+const maxGap = 1024
+
+// place gives functions gaps.
+func place(fns []asm.Func, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range fns {
+		fns[i].Gap = rng.IntN(maxGap)
+	}
+}
+
+// name fills in kernel_build, by which results of a machine that ran alone are
+// found to be of the same code or not.
+func name(obj *asm.Object, archive []byte) error {
+	addr, ok := obj.Addr("kernel_build")
+	if !ok {
+		return errors.New("image: the program has no kernel_build")
+	}
+	sum := sha256.New()
+	for _, s := range obj.Sections {
+		sum.Write(s.Bytes)
+	}
+	sum.Write(archive)
+	for _, s := range obj.Sections {
+		if off := addr - s.Addr; off < uint64(len(s.Bytes)) {
+			copy(s.Bytes[off:], sum.Sum(nil)[:8])
+		}
+	}
+	return nil
+}
+
+// Image is a generated kernel.
+type Image struct {
+	// Object is the linked kernel: listings, symbols, lines.
+	Object *asm.Object
+	// ELF is the file's content: an ELF64 with a PVH note.
+	ELF []byte
+	// Size is that of text and data in bytes, bss not counted.
+	Size int
+
+	initramfs []byte
+}
+
+// Build generates a kernel. The errors of all listings are reported together.
+func Build(c Config) (*Image, error) {
+	var p asm.Program
+	p.Add(proto.PVH())
+	p.Add(proto.BIOS())
+	p.Add(proto.LongMode())
+	p.Add(kernel.Body())
+	entries, err := stubs.ProgramOf(c.Variants)
+	if err != nil {
+		return nil, err
+	}
+	if c.Placement != 0 {
+		place(entries.Funcs, c.Placement)
+	}
+	p.Add(entries)
+	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))
+	if len(c.Cmdline) >= layout.CmdlineMax {
+		return nil, fmt.Errorf("the image's own words for the command line have %d bytes, want less than %d", len(c.Cmdline), layout.CmdlineMax)
+	}
+	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", c.Cmdline, uint8(0)))
+	p.Data = append(p.Data, asm.RODATA("kernel_build", uint64(0)))
+	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
+	if err != nil {
+		return nil, err
+	}
+	if err := name(obj, c.Initramfs); err != nil {
+		return nil, err
+	}
+	return image(obj, c.Initramfs)
+}
+
+// image writes the linked kernel as an ELF file.
+func image(obj *asm.Object, archive []byte) (*Image, error) {
+	entry, ok := obj.Addr("pvh_start_xen")
+	if !ok {
+		return nil, fmt.Errorf("image: the program has no pvh_start_xen to be entered at")
+	}
+	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+initramfsAddr {
+		return nil, fmt.Errorf("image: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
+	}
+	im := &Image{Object: obj, initramfs: archive}
+	file := elfimg.Image{Entry: uint32(entry - layout.KernelBase)}
+	for _, s := range obj.Sections {
+		im.Size += len(s.Bytes)
+		file.Sections = append(file.Sections, elfimg.Section{
+			Name: s.Name, Addr: s.Addr, Phys: s.Addr - layout.KernelBase, Data: s.Bytes, Size: s.Size, Exec: s.Exec, Write: s.Write,
+		})
+	}
+	if len(archive) > 0 {
+		file.Sections = append(file.Sections, elfimg.Section{
+			Name: ".initramfs", Addr: layout.KernelBase + initramfsAddr, Phys: initramfsAddr, Data: archive,
+		})
+	}
+	for _, s := range obj.Symbols {
+		file.Symbols = append(file.Symbols, elfimg.Symbol{Name: s.Name, Addr: s.Addr, Size: s.Size, Func: s.Func, Local: s.Local})
+	}
+	for _, l := range obj.Lines {
+		file.Lines = append(file.Lines, elfimg.Line{Addr: l.Addr, File: l.File, Line: l.Line})
+	}
+	var err error
+	if im.ELF, err = file.Bytes(); err != nil {
+		return nil, err
+	}
+	return im, nil
+}

@@ -1,0 +1,114 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/vm"
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/internal/cache"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// probed is what the probe found, once in a process: it tells of the host.
+var probed struct {
+	sync.Mutex
+	done bool
+	err  error
+}
+
+// ProbeKVM is the vm.Probe of this kernel: it boots an init of some instructions
+// under KVM, by the oldest entry.
+func ProbeKVM(ctx context.Context) error {
+	probed.Lock()
+	defer probed.Unlock()
+	if !probed.done {
+		err := probeKVM(ctx)
+		if ctx.Err() != nil {
+			return err // which tells of the user
+		}
+		probed.done, probed.err = true, err
+	}
+	return probed.err
+}
+
+func probeKVM(ctx context.Context) error {
+	kernel, initrd, err := probeImage()
+	if err != nil {
+		return err
+	}
+	return vm.ProbeImage(kernel, initrd)(ctx)
+}
+
+// probeImage returns the paths of kernel and initramfs.
+func probeImage() (kernel, initrd string, err error) {
+	plain, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		return "", "", err
+	}
+	image, err := image.Build(image.Config{Variants: []stubs.Named{plain}})
+	if err != nil {
+		return "", "", fmt.Errorf("generating the kernel: %w", err)
+	}
+	if kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
+		return "", "", err
+	}
+	program, err := probeProgram()
+	if err != nil {
+		return "", "", err
+	}
+	archive, err := initramfs.Build(initramfs.Init(program))
+	if err != nil {
+		return "", "", err
+	}
+	initrd, err = cache.Keep("initramfs", ".cpio", archive)
+	return kernel, initrd, err
+}
+
+// probeStart makes a system call that comes back, and one that does not. Its own
+// calls reach the kernel only if SYSCALL arrives at CPL 0: at any other level the
+// entry's SWAPGS is a #GP, which kills init.
+var probeStart = FUNC("_start", "_start exits with status 0 if getpid returns 1, which init's is.",
+	MOVL(39, RAX).C("getpid"),
+	SYSCALL(),
+	LEAL(RAX.At(-1), RDI),
+	MOVL(231, RAX).C("exit_group"),
+	SYSCALL(),
+	UD2(),
+)
+
+// probeProgram is a static program of one segment.
+func probeProgram() ([]byte, error) {
+	const base = 0x400000
+	header := elf.Header64{
+		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:  uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Phnum: 1,
+	}
+	var segment elf.Prog64
+	size := binary.Size(header) + binary.Size(segment)
+	header.Ehsize, header.Phentsize = uint16(binary.Size(header)), uint16(binary.Size(segment))
+	header.Phoff = uint64(header.Ehsize)
+
+	object, err := Link(Program{Funcs: []Func{probeStart}}, base+uint64(size), 0)
+	if err != nil {
+		return nil, err
+	}
+	header.Entry, _ = object.Addr(probeStart.Name)
+	code := object.Sections[0].Bytes
+	total := uint64(size + len(code))
+	segment = elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Filesz: total, Memsz: total, Align: 0x1000}
+
+	var program bytes.Buffer
+	for _, part := range []any{header, segment, code} {
+		if err := binary.Write(&program, binary.LittleEndian, part); err != nil {
+			return nil, err
+		}
+	}
+	return program.Bytes(), nil
+}

@@ -1,0 +1,235 @@
+package cycles
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// Boot is what one boot of the guest sampled. It is made of the guest's lines,
+// or of the records that were made of these.
+type Boot struct {
+	// ID tells boots of one configuration apart: of a boot that this program ran
+	// its number, else the time-stamp counter when sampling began.
+	ID uint64
+	// Source says where it is from, for messages.
+	Source string
+	// Config is what it was measured with.
+	Config  record.Config
+	Figures []Figure
+	// Proofs are of the variants that were run whatever the proof said.
+	Proofs map[string]record.Proof
+}
+
+// Figure is what one operation took under one label. All values are for one
+// operation, in Unit; the measuring loop is subtracted from those of variants
+// and from those of the base the second time.
+type Figure struct {
+	// Label is the variant's name, or begins with a dash.
+	Label, Op, Unit string
+	// N is the number of operations in a sample, Samples that of samples.
+	N, Samples int
+	// Low is the mean of the samples between 5 % and 25 %: the boot's figure.
+	Low, Min, Median, Max float64
+	// Retired are the instructions that the CPU counted; nil: it did not.
+	Retired *float64
+}
+
+// Find returns a figure.
+func (b *Boot) Find(label, op string) (Figure, bool) {
+	i := slices.IndexFunc(b.Figures, func(f Figure) bool { return f.Label == label && f.Op == op })
+	if i < 0 {
+		return Figure{}, false
+	}
+	return b.Figures[i], true
+}
+
+// Variants are the labels that are no control's.
+func (b *Boot) Variants() []string {
+	var names []string
+	for _, f := range b.Figures {
+		if !Machinery(f.Label) && !slices.Contains(names, f.Label) {
+			names = append(names, f.Label)
+		}
+	}
+	return names
+}
+
+// Rename calls a variant by another name.
+func (b *Boot) Rename(from, to string) {
+	for i := range b.Figures {
+		if b.Figures[i].Label == from {
+			b.Figures[i].Label = to
+		}
+	}
+}
+
+// Machinery reports whether a label is not a variant's, but of what proves a
+// run and calibrates it.
+func Machinery(label string) bool { return strings.HasPrefix(label, "-") }
+
+// Records are the boot's, for a results file. axes are those of the variants.
+// The last of them is that of the chain, without which a boot is not whole.
+func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
+	var records []record.Record
+	var last record.Record
+	for _, f := range b.Figures {
+		r := record.New(b.Config, wire.Measure{
+			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
+		}, axes[f.Label], f.Unit, int(b.ID), now)
+		r.Samples, r.Retired, r.Proof = []*float64{&f.Low}, f.Retired, b.Proofs[f.Label]
+		if f.Label == calibration && f.Op == opChain {
+			last = r
+			continue
+		}
+		records = append(records, r)
+	}
+	return append(records, last)
+}
+
+// FromRecords are the boots that records are of, in their order. A boot that
+// was interrupted while its records were written has no end, and is left out;
+// of one that was written twice the newer counts.
+func FromRecords(records []record.Record) []Boot {
+	var boots []*Boot
+	whole := map[*Boot]bool{}
+	for _, r := range records {
+		if len(r.Samples) != 1 || r.Samples[0] == nil {
+			continue
+		}
+		i := slices.IndexFunc(boots, func(b *Boot) bool { return b.ID == uint64(r.Run) && b.Config.Same(r.Config) })
+		if i < 0 {
+			i = len(boots)
+			boots = append(boots, &Boot{ID: uint64(r.Run), Source: fmt.Sprintf("boot %d (%s)", r.Run, r.Engine), Config: r.Config})
+		}
+		b := boots[i]
+		if r.Proof != "" {
+			if b.Proofs == nil {
+				b.Proofs = map[string]record.Proof{}
+			}
+			b.Proofs[r.Variant] = r.Proof
+		}
+		f := Figure{
+			Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
+			Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired,
+		}
+		b.Figures = slices.DeleteFunc(b.Figures, func(old Figure) bool { return old.Label == f.Label && old.Op == f.Op })
+		b.Figures = append(b.Figures, f)
+		if f.Label == calibration && f.Op == opChain {
+			whole[b] = true
+		}
+	}
+	var list []Boot
+	for _, b := range boots {
+		if whole[b] {
+			list = append(list, *b)
+		}
+	}
+	return list
+}
+
+// series is what one counter counted under one label, sorted: the values at 0,
+// 5, ... 100 % of the samples, each of n operations.
+type series struct {
+	label, op, counter string
+	n, samples         int
+	quantiles          [parts + 1]float64
+}
+
+const parts = 20
+
+// low is the mean of the samples between 5 % and 25 %, as stats.LowBand's, for
+// n operations.
+func (s series) low() float64 {
+	const low, high = parts * 5 / 100, parts * 25 / 100
+	sum := (s.quantiles[low] + s.quantiles[high]) / 2
+	for i := low + 1; i < high; i++ {
+		sum += s.quantiles[i]
+	}
+	return sum / (high - low)
+}
+
+// per is the value for one operation.
+func (s series) per(total float64) float64 { return total / float64(s.n) }
+
+// figure is that of the series in a unit of which each count is scale.
+func (s series) figure(unit string, scale, loop float64) Figure {
+	of := func(total float64) float64 { return s.per(total)*scale - loop }
+	return Figure{
+		Label: s.label, Op: s.op, Unit: unit, N: s.n, Samples: s.samples,
+		Low: of(s.low()), Min: of(s.quantiles[0]), Median: of(s.quantiles[parts/2]), Max: of(s.quantiles[parts]),
+	}
+}
+
+// console is a boot as its lines tell of it.
+type console struct {
+	boot     Boot
+	counters bool
+	series   []series
+}
+
+func (c *console) find(label, op, counter string) (series, bool) {
+	i := slices.IndexFunc(c.series, func(s series) bool { return s.label == label && s.op == op && s.counter == counter })
+	if i < 0 {
+		return series{}, false
+	}
+	return c.series[i], true
+}
+
+// reduced is the boot with figures: counts of the cycle counter where there is
+// one, else ticks times the cycles that a tick has by the chain, whose cycles
+// are known.
+func (c *console) reduced() (Boot, error) {
+	b := c.boot
+	chain, ok := c.find(calibration, opChain, counterTSC)
+	if !ok || chain.low() <= 0 {
+		return b, errors.New("no calibration of the clock (" + opChain + ")")
+	}
+	counter, scale := counterTSC, float64(chain.n)*chainLength/chain.low()
+	if c.counters {
+		counter, scale = counterCycles, 1
+	}
+	for _, s := range c.series {
+		switch {
+		case s.label == calibration && (s.op == opChain || s.op == opClock || s.op == opStep):
+			if s.counter == counterTSC {
+				b.Figures = append(b.Figures, s.figure(record.Ticks, 1, 0))
+			} else if s.counter == counterCycles && s.op == opChain {
+				f := s.figure(record.Cycles, 1, 0)
+				f.Op = opChainCounted
+				b.Figures = append(b.Figures, f)
+			}
+		case s.counter == counter:
+			f, err := c.operation(s, scale)
+			if err != nil {
+				return b, err
+			}
+			b.Figures = append(b.Figures, f)
+		}
+	}
+	return b, nil
+}
+
+// operation is the figure of a series in cycles.
+func (c *console) operation(s series, scale float64) (Figure, error) {
+	if s.label == loopAlone || s.label == calibration {
+		return s.figure(record.Cycles, scale, 0), nil
+	}
+	loop, ok := c.find(loopAlone, s.op, s.counter)
+	if !ok {
+		return Figure{}, fmt.Errorf("%s has no loop (%s)", s.op, loopAlone)
+	}
+	f := s.figure(record.Cycles, scale, loop.per(loop.low())*scale)
+	retired, ok := c.find(s.label, s.op, counterInstructions)
+	empty, both := c.find(loopAlone, s.op, counterInstructions)
+	if ok && both {
+		n := retired.per(retired.low()) - empty.per(empty.low())
+		f.Retired = &n
+	}
+	return f, nil
+}

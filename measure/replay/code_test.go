@@ -1,0 +1,161 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+func build(t *testing.T, list []stubs.Named) *asm.Object {
+	t.Helper()
+	image, err := image.Build(image.Config{Variants: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image.Object
+}
+
+// compare compares a stub with the build, instruction by instruction, and
+// returns the replaced ones and what is wrong.
+func compare(obj *asm.Object, s *stub, variant string) (replacements []string, wrong []string) {
+	text := obj.Sections[0]
+	for _, l := range obj.Listings {
+		if _, suffix, _ := strings.Cut(l.Name, "."); suffix != variant {
+			continue
+		}
+		for _, row := range l.Rows {
+			if row.Label != "" {
+				continue
+			}
+			at := l.Addr + uint64(row.Off)
+			was := text.Bytes[at-text.Addr:][:len(row.Bytes)]
+			is := slices.Clone(s.Code[at-s.start:][:len(row.Bytes)])
+			place := fmt.Sprintf("%s+%#x %s", l.Name, row.Off, row.Text)
+			if want, ok := replaced[row.Text]; ok {
+				replacements = append(replacements, strings.Fields(row.Text)[0])
+				if !bytes.Equal(is, want) {
+					wrong = append(wrong, fmt.Sprintf("%s: is %x, want %x in its place", place, is, want))
+				}
+				continue
+			}
+			linked := slices.Clone(s.kept)
+			for _, r := range s.Relocs {
+				linked = append(linked, r.Off)
+			}
+			for _, off := range linked {
+				if off -= int(at - s.start); 0 <= off && off < len(is) {
+					copy(is[off:], was[off:off+4])
+				}
+			}
+			if !bytes.Equal(is, was) {
+				wrong = append(wrong, fmt.Sprintf("%s: is %x, the build has %x", place, is, was))
+			}
+		}
+	}
+	return replacements, wrong
+}
+
+// TestIsTheBuild: what is replayed are the build's bytes but for the
+// instructions that ring 3 may not execute, and addresses.
+func TestIsTheBuild(t *testing.T) {
+	list := all(t)
+	obj := build(t, list)
+	for _, n := range list {
+		t.Run(n.Name, func(t *testing.T) {
+			s, err := stubOf(obj, n.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			replacements, wrong := compare(obj, s, n.Name)
+			for _, w := range wrong {
+				t.Error(w)
+			}
+			if len(replacements) != len(s.replacements) {
+				t.Errorf("%d instructions are replaced, %d are said to be", len(replacements), len(s.replacements))
+			}
+			for _, name := range []string{"MOV", "PUSH", "IRETQ"} {
+				if slices.Contains(replacements, name) {
+					t.Errorf("%s is replaced", name)
+				}
+			}
+			t.Log(replacements)
+		})
+	}
+}
+
+// TestIsTheBuildCanFail: a single changed bit is found.
+func TestIsTheBuildCanFail(t *testing.T) {
+	list := named(t, "linux-3.19")
+	obj := build(t, list)
+	s, err := stubOf(obj, "linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Code[s.Defs["entry_SYSCALL_64"]+8] ^= 0x40 // in the displacement of MOVQ RSP, PerCPU.RSPScratch(GS)
+	if _, wrong := compare(obj, s, "linux-3.19"); len(wrong) != 1 {
+		t.Errorf("found %q, want one difference", wrong)
+	}
+}
+
+// TestRelocs: everything outside of the stub that it names is linked anew.
+func TestRelocs(t *testing.T) {
+	obj := build(t, named(t, "linux-3.19"))
+	s, err := stubOf(obj, "linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := map[string]bool{}
+	for _, r := range s.Relocs {
+		targets[r.Target] = true
+		if r.Abs != (r.Target == callTable) {
+			t.Errorf("%s: absolute %v", r.Target, r.Abs)
+		}
+	}
+	want := []string{"int_ret_from_sys_call", "schedule", "sys_call_table", "sys_clone", "sys_full_frame", "sys_poison", "sys_rt_sigreturn", "sys_set_frame"}
+	if got := slices.Sorted(maps.Keys(targets)); !slices.Equal(got, want) {
+		t.Errorf("targets are %q, want %q", got, want)
+	}
+}
+
+// TestReplacedLength: a replacement is as long as what it replaces, or all that
+// follows would move.
+func TestReplacedLength(t *testing.T) {
+	lengths := map[string]int{"SYSRETQ": 3, "SWAPGS": 3, "STI": 1, "CLI": 1}
+	for name, code := range replaced {
+		if len(code) != lengths[name] {
+			t.Errorf("%s: %x has %d bytes, want %d", name, code, len(code), lengths[name])
+		}
+	}
+}
+
+func TestNoSuchVariant(t *testing.T) {
+	if _, err := stubOf(build(t, named(t, "linux-3.19")), "linux-2.4"); err == nil {
+		t.Error("a variant that is not in the build has code")
+	}
+}
+
+func TestWhere(t *testing.T) {
+	s, err := stubOf(build(t, named(t, "linux-4.1")), "linux-4.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := s.Defs["entry_SYSCALL_64"]
+	for _, tt := range []struct {
+		off  int
+		want string
+	}{
+		{entry + 3, "entry_SYSCALL_64.linux-4.1+0x3 (MOVQ RSP, PerCPU.RSPScratch(GS))"},
+		{entry + 4, "entry_SYSCALL_64.linux-4.1+0x4"},
+	} {
+		if got, _ := s.where(tt.off); got != tt.want {
+			t.Errorf("%d is %q, want %q", tt.off, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,373 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Config says what to replay.
+type Config struct {
+	// Variants are measured against the first of them.
+	Variants []stubs.Named
+	// Budget is the CPU's time for sampling, at least one placement in each
+	// process; 0: DefaultBudget.
+	Budget time.Duration
+	// Processes sample one after the other, each with pages of its own, for what
+	// these make of the figures belongs into the interval; 0: DefaultProcesses.
+	Processes int
+	// Seed decides all random choices; 0: one from the clock.
+	Seed uint64
+	// Progress, if not nil, is told how far the run is.
+	Progress func(string)
+
+	// Of tests; each is what its zero value stands for.
+	tamper  func(*job)
+	readCPU func() (CPU, error)
+}
+
+// DefaultBudget resolves 0.3 cycle between two variants with time to spare, where
+// the core is not shared.
+const DefaultBudget = 15 * time.Second
+
+// DefaultProcesses are enough for an interval that is little wider than that of
+// the placements where processes do not matter, and to meet a kind of process
+// that is one in four.
+const DefaultProcesses = 16
+
+// Forms and operations, as results name them.
+const (
+	HeadlineForm = "SR1"
+	formN        = "N0"
+
+	OpNull       = "null-call"
+	OpFull       = "full-frame-call"
+	OpSwitch     = "thread-switch-warm"
+	OpSwitchSP   = "thread-switch-usersp-cold"
+	OpSwitchLine = "thread-switch-thread-cold"
+	OpSwitchBoth = "thread-switch-both-cold"
+
+	opNone = "dose, none"
+	opDose = "dose, one"
+
+	opLadder = "ladder"
+)
+
+// Title is an operation in words.
+func Title(op string) string {
+	return map[string]string{
+		OpNull:       "null call",
+		OpFull:       "full-frame call (fix-up)",
+		OpSwitch:     "thread switch, warm",
+		OpSwitchSP:   "thread switch, usersp's own line cold",
+		OpSwitchLine: "thread switch, thread's line cold",
+		OpSwitchBoth: "thread switch, both lines cold",
+	}[op]
+}
+
+// Run replays the variants and returns what was measured. It refuses a run
+// whose controls fail by a [NoiseError], together with the result that fails.
+// It ends early, without result, when ctx does.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	if len(c.Variants) < 2 {
+		return nil, errors.New("replay: want at least two variants")
+	}
+	if c.Variants[0].Variant.Bare {
+		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
+	}
+	if c.Budget == 0 {
+		c.Budget = DefaultBudget
+	}
+	c.Processes = cmp.Or(c.Processes, DefaultProcesses)
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
+	}
+	if c.readCPU == nil {
+		c.readCPU = readCPU
+	}
+	r, err := prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	cpu, err := c.readCPU()
+	if err != nil {
+		return nil, err
+	}
+	for r.job.Process = range c.Processes {
+		if err := r.sampleAll(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.oneModel(); err != nil {
+		return nil, err
+	}
+	now, err := c.readCPU()
+	if err != nil {
+		return nil, err
+	}
+	if now != cpu {
+		return nil, fmt.Errorf("the CPU changed under the run: it was %v, now it is %v", cpu, now)
+	}
+	return r.analyse(cpu)
+}
+
+// run is a replay in the parent.
+type run struct {
+	config     Config
+	job        job
+	stubs      []*stub // by stream
+	promises   []promise
+	rungs      map[int]rung // by the cell
+	placements []*placement
+	// excluded are the variants that cannot be replayed, and why.
+	excluded map[int]string
+}
+
+// prepare takes the variants' code out of a build and plans the cells.
+func prepare(c Config) (*run, error) {
+	image, err := image.Build(image.Config{Variants: c.Variants})
+	if err != nil {
+		return nil, err
+	}
+	r := &run{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(max(c.Processes, 1))}}
+	for i, n := range c.Variants {
+		s, err := stubOf(image.Object, n.Name)
+		if err != nil {
+			return nil, err
+		}
+		p, err := promiseOf(image.Object, i)
+		if err != nil {
+			return nil, err
+		}
+		r.add(n.Name, s, p)
+	}
+	r.add("the A/A control", r.stubs[0], r.promises[0])
+	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0])
+	r.add("the +1 control", r.stubs[0], r.promises[0])
+	r.add("the ladder", r.stubs[0], r.promises[0])
+	for _, part := range []struct {
+		to   *chunk
+		from func() (chunk, error)
+	}{
+		{&r.job.User, func() (chunk, error) { return chunkOf(userProgram()) }},
+		{&r.job.Kernel, func() (chunk, error) { return chunkOf(kernelProgram(noDose)) }},
+		{&r.job.Dose, func() (chunk, error) { return chunkOf(kernelProgram(dose)) }},
+		{&r.job.Probe, func() (chunk, error) { return chunkOf(probeProgram()) }},
+	} {
+		if *part.to, err = part.from(); err != nil {
+			return nil, err
+		}
+	}
+	if r.job.Rungs, err = rungs(); err != nil {
+		return nil, err
+	}
+	r.plan()
+	return r, nil
+}
+
+func (r *run) add(name string, s *stub, p promise) {
+	r.stubs = append(r.stubs, s)
+	r.promises = append(r.promises, p)
+	r.job.Streams = append(r.job.Streams, stream{name, s.chunk})
+}
+
+// Streams of the controls. The dose is a difference of two streams that call one
+// handler each and nothing else. Against the base, which calls all handlers in
+// turn, such a stream was measured to take 0.05 cycles less with no dose at all,
+// and a tenth on a disturbed machine: the dose then read +0.9.
+func (r *run) controlAA() int   { return len(r.config.Variants) }
+func (r *run) controlNone() int { return len(r.config.Variants) + 1 }
+func (r *run) controlDose() int { return len(r.config.Variants) + 2 }
+
+// The ladders have a stream of their own too: a base that has made their calls as
+// well was measured to take 0.3 cycles more than its copy in the forms N0 and D0.
+func (r *run) ladderStream() int { return len(r.config.Variants) + 3 }
+
+// plan lists the cells. Rounds are chosen for samples of 5 to 20 us, long
+// against the step of the time-stamp counter, short against a time slice.
+func (r *run) plan() {
+	var all, calling []int
+	for i := range r.controlAA() + 1 {
+		if r.excluded[i] != "" {
+			continue
+		}
+		all = append(all, i)
+		if i == r.controlAA() || !r.config.Variants[i].Variant.Bare {
+			calling = append(calling, i)
+		}
+	}
+	none, dose := []int{r.controlNone()}, []int{r.controlDose()}
+	r.job.Cells = []cell{
+		{Op: OpNull, Form: HeadlineForm, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: opNone, Form: HeadlineForm, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
+		{Op: opDose, Form: HeadlineForm, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpNull, Form: "SR0", Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpNull, Form: formN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
+		{Op: OpNull, Form: "D0", Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
+		{Op: OpFull, Form: HeadlineForm, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
+		{Op: OpSwitch, Form: "SR0", Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
+		{Op: OpSwitchSP, Form: "SR0", Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
+		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+	}
+	r.planLadders()
+	if r.config.tamper != nil {
+		r.config.tamper(&r.job)
+	}
+}
+
+// sampleAll samples the variants that can be replayed. Which can is found out
+// by the first call of each, so that another try costs little.
+func (r *run) sampleAll(ctx context.Context) error {
+	for {
+		err := r.sample(ctx)
+		f := (*FaultError)(nil)
+		if !errors.As(err, &f) || !f.Privileged || f.stream == 0 || f.stream >= r.controlAA() {
+			return err
+		}
+		r.excluded[f.stream] = f.Error()
+		if len(r.excluded) == len(r.config.Variants)-1 {
+			return err
+		}
+		r.placements = nil
+		r.plan()
+	}
+}
+
+// sample runs the child and collects its placements. The child ends by itself,
+// for its job is bounded and so is the code that it runs (fault.go); it is killed
+// when ctx ends, and by the kernel when this process does.
+func (r *run) sample(ctx context.Context) error {
+	runtime.LockOSThread() // the kernel takes the end of this thread for that of the parent
+	defer runtime.UnlockOSThread()
+	limit, cancel := context.WithCancel(ctx)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("replay: finding this program: %w", err)
+	}
+	cmd := exec.CommandContext(limit, self)
+	cmd.Env = append(os.Environ(), childEnv+"=1", "GODEBUG=asyncpreemptoff=1", "GOTRACEBACK=single")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Ctrl-C is the parent's to act on
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second
+	faults, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	defer faults.Close()
+	cmd.ExtraFiles = []*os.File{w}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("replay: starting the child: %w", err)
+	}
+	w.Close()
+	line, err := json.Marshal(&r.job)
+	if err == nil {
+		_, err = stdin.Write(append(line, '\n')) // stays open: its end is the child's
+	}
+	said := r.read(bufio.NewReader(stdout))
+	if said != nil {
+		cancel()
+	}
+	waited := cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case said != nil:
+		return said
+	}
+	if cmd.ProcessState.ExitCode() == faultStatus {
+		if record := readFault(faults); record != nil {
+			return r.faultError(record)
+		}
+	}
+	if err := errors.Join(err, waited); err != nil {
+		return fmt.Errorf("replay: the child failed: %w\n%s", err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// read reads the child's messages to their end.
+func (r *run) read(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return nil // how the child ended says more
+		}
+		var m message
+		if err := json.Unmarshal(line, &m); err != nil {
+			return fmt.Errorf("replay: the child said %q: %w", line, err)
+		}
+		switch {
+		case m.Error != "":
+			return fmt.Errorf("replay: %s", m.Error)
+		case m.Trip != nil:
+			if err := r.check(m.Trip); err != nil {
+				return err
+			}
+		case m.Placement != nil:
+			m.Placement.process = r.job.Process
+			r.placements = append(r.placements, m.Placement)
+			if r.config.Progress != nil && len(r.placements)%10 == 0 {
+				r.config.Progress(fmt.Sprintf("replay: %d placements", len(r.placements)))
+			}
+		}
+	}
+}
+
+// oneModel refuses samples of CPUs of several models, which have costs of their
+// own.
+func (r *run) oneModel() error {
+	var models []string
+	for _, p := range r.placements {
+		for _, m := range p.Models {
+			if !slices.Contains(models, m) {
+				models = append(models, m)
+			}
+		}
+	}
+	if len(models) > 1 {
+		return fmt.Errorf("samples were taken on CPUs of two models, %s and %s, which have costs of their own: a hypervisor moves this machine between them, so that nothing can be measured", models[0], models[1])
+	}
+	return nil
+}
+
+// faultError says what a fault record means.
+func (r *run) faultError(record []uint64) error {
+	word := func(off int) uint64 { return record[off/8] }
+	i := int(word(faultRunning)) - 1
+	e := &FaultError{
+		Variant: r.job.Streams[i].Name, Signal: syscall.Signal(word(faultSignal)), Addr: word(faultAddr), stream: i,
+		Endless: word(faultSteps) == 0, Steps: word(faultBound),
+		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
+	}
+	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
+		var text string
+		e.Where, text = r.stubs[i].where(int(off))
+		e.Privileged = privileged.MatchString(text)
+	}
+	return e
+}

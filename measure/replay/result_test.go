@@ -1,0 +1,251 @@
+package replay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/entrylab/entrylab/measure/stats"
+)
+
+// simulate is a run whose placements are made up: the second variant takes
+// difference cycles more than the first, the controls what they are said to.
+func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *run {
+	t.Helper()
+	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range 200 {
+		p := &placement{Probe: 16.1, Chain: 42, Samples: 1000, process: i / 40} // ticks for 60 cycles
+		if i < dropped {
+			p.Probe = 25
+		}
+		for _, c := range r.job.Cells {
+			row := make([]float64, len(r.job.Streams))
+			for _, s := range c.Streams {
+				cycles := 100 + noise*rng.NormFloat64() + []float64{0, difference, 130, aa, 0, dose, 0}[s]
+				row[s] = cycles / 60 * 42
+			}
+			p.Ticks = append(p.Ticks, row)
+		}
+		r.placements = append(r.placements, p)
+	}
+	return r
+}
+
+// TestJudge: a run is refused if, and only if, a control fails.
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		name                        string
+		difference, aa, dose, noise float64
+		dropped                     int
+		want                        string // "" accepted
+	}{
+		{name: "good", difference: 2, dose: 1, noise: 0.5},
+		{name: "A/A biased", difference: 2, aa: 1, dose: 1, noise: 0.1, want: "A/A was +"},
+		{name: "A/A biased the other way", aa: -0.6, dose: 1, noise: 0.5, want: "A/A was -0."},
+		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
+		{name: "dose doubled", dose: 2, noise: 0.05, want: "+1 cycle was +2.0"},
+		{name: "noise", dose: 1, noise: 8, want: "A/A was"},
+		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res, err := simulate(t, tt.difference, tt.aa, tt.dose, tt.noise, tt.dropped).analyse(CPU{})
+			var noisy *NoiseError
+			switch {
+			case tt.want == "" && err != nil:
+				t.Fatalf("refused: %v", err)
+			case tt.want != "" && (!errors.As(err, &noisy) || !strings.Contains(err.Error(), tt.want)):
+				t.Fatalf("error is %v, want %q", err, tt.want)
+			case tt.want != "":
+				return
+			}
+			if d := res.Headline()[1].Difference; !d.Holds(tt.difference) {
+				t.Errorf("the difference is %+v, want %g", d, tt.difference)
+			}
+			if f := res.Headline()[2]; f.Difference != nil || !strings.Contains(f.Why, "IRETQ") {
+				t.Errorf("SYSRET is compared with IRETQ: %+v", f)
+			}
+			if r := res.CyclesPerTick; r < 1.42 || r > 1.43 {
+				t.Errorf("%g cycles for a tick, want 60/42", r)
+			}
+		})
+	}
+}
+
+func TestDropped(t *testing.T) {
+	res, err := simulate(t, 0, 0, 1, 0.5, 30).analyse(CPU{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Placements != 170 || res.Dropped != 30 || !strings.Contains(strings.Join(res.Notes(), "\n"), "30 more dropped because the core was shared (15 %)") {
+		t.Errorf("%d kept, %d dropped, notes %q", res.Placements, res.Dropped, res.Notes())
+	}
+}
+
+// TestMoved: placements that lost too many samples are dropped, the others are
+// used, and the run is refused when too few are left.
+func TestMoved(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		lost        func(placement int) float64
+		kept        int
+		notes, want string
+	}{
+		{"some", func(i int) float64 { return 0.01 * float64(i%4) }, 200, "1500 of 200000 samples dropped because a hypervisor moved the CPU meanwhile, with 0 placements that lost too many", ""},
+		{"some with too many", func(i int) float64 { return 0.6 * float64(i%2) }, 100, "with 100 placements that lost too many", ""},
+		{"half is not too many", func(i int) float64 { return 0.5 }, 200, "", ""},
+		{"all of most", func(i int) float64 { return float64(min(i%20, 1)) }, 10, "with 190 placements", ""},
+		{"all but of two processes", func(i int) float64 { return float64(min(i/80, 1)) }, 80, "", "80 of 200 placements in 2 of 5 processes are left, want 8 in 3 at least"},
+		{"all", func(i int) float64 { return 1 }, 0, "", "0 of 200 placements in 0 of 5 processes are left"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := simulate(t, 2, 0, 1, 0.05, 0)
+			for i, p := range r.placements {
+				if p.Lost = tt.lost(i); p.Lost > 0 {
+					p.Moved = 10
+				}
+				if p.Lost == 1 {
+					p.Ticks, p.Probe, p.Chain = nil, 0, 0 // as the child sends it
+				}
+			}
+			res, err := r.analyse(CPU{})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Fatalf("error is %v, want %q", err, tt.want)
+			}
+			if res.Placements != tt.kept {
+				t.Errorf("%d placements are kept, want %d", res.Placements, tt.kept)
+			}
+			if got := res.disturbed(); !strings.Contains(got, tt.notes) {
+				t.Errorf("says %q, want %q", got, tt.notes)
+			}
+		})
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	none := []ReadAs{{"instruction", []int{1, 2, 3, 6}}}
+	step := []ReadAs{{"instruction", []int{1, 2, 3, 6}}, {"store", []int{1, 6}}}
+	for _, tt := range []struct {
+		estimate stats.Estimate
+		readAs   []ReadAs
+		want     string
+	}{
+		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, nil, "no difference seen (±0.2 cycles)"},
+		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, nil, "no difference seen (±0.1 cycles)"},
+		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, none, "no difference seen (±0.1 cycles), but 1, 2, 3 or 6 instructions more read the same in this form; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.99, Low: 0.99, High: 0.99}, step, "a step of the fence, +1.0 cycles: 1, 2, 3 or 6 instructions more, or 1 or 6 stores more read the same here; other forms -0.3 to +2.9"},
+		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, nil, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
+		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, nil, "-3.14 ±0.20 cycles"},
+	} {
+		other := func(form string, mean float64) Cell {
+			return Cell{Op: OpNull, Form: form, Figures: []Figure{{Variant: "base"}, {Variant: "v", Difference: &stats.Estimate{Mean: mean}}}}
+		}
+		noisy := other("D0", -9)
+		noisy.Noisy = "A/A"
+		res := &Result{Cells: []Cell{other(HeadlineForm, 7), other("SR0", -0.3), other("N0", 2.9), noisy}}
+		if got := res.Verdict(Figure{Variant: "v", Difference: &tt.estimate, ReadAs: tt.readAs}); got != tt.want {
+			t.Errorf("verdict is %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestSeries: a sample counts only if both its ends are of one CPU, by each of
+// the two ways to tell.
+func TestSeries(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		call  userCall
+		moved int
+	}{
+		{"same CPU", userCall{startAux: 0x1003, endAux: 0x1003, startLimit: 1, endLimit: 1}, 0},
+		{"same CPU, and none that Linux names", userCall{startAux: 3, endAux: 3}, 0},
+		{"other physical CPU", userCall{startAux: 0x1003, endAux: 0x1005, startLimit: 1, endLimit: 1}, 1},
+		{"other virtual CPU", userCall{startAux: 3, endAux: 3, startLimit: 1, endLimit: 2}, 1},
+	} {
+		var x series
+		tt.call.start, tt.call.end = 100, 300
+		x.add(&tt.call, 4)
+		if x.moved != tt.moved || len(x.ticks) != 1-tt.moved || tt.moved == 0 && x.ticks[0] != 50 {
+			t.Errorf("%s: %+v, want %d moved", tt.name, x, tt.moved)
+		}
+	}
+}
+
+// TestOneCPU: of the CPUs that may be used all must be of one model.
+func TestOneCPU(t *testing.T) {
+	cpu := func(n int, model, family string) string {
+		return fmt.Sprintf("processor\t: %d\ncpu family\t: %s\nmodel\t\t: 1\nmodel name\t: %s\nstepping\t: 1\nmicrocode\t: 0x1\n\n", n, family, model)
+	}
+	any := func(int) bool { return true }
+	two := cpu(0, "A", "25") + cpu(1, "B", "25")
+	for _, tt := range []struct {
+		name, text string
+		may        func(int) bool
+		want, fail string
+	}{
+		{"one", cpu(0, "A", "25"), any, "A (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"two alike", cpu(0, "A", "25") + cpu(1, "A", "25"), any, "A (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"two brands", two, any, "", "CPUs of two models, A (family/model/stepping 25/1/1, microcode 0x1) and B"},
+		{"two families", cpu(0, "A", "25") + cpu(1, "A", "26"), any, "", "and A (family/model/stepping 26/1/1"},
+		{"two, one allowed", two, func(n int) bool { return n == 1 }, "B (family/model/stepping 25/1/1, microcode 0x1)", ""},
+		{"none allowed", two, func(int) bool { return false }, "", "has none that this process may use"},
+		{"empty", "", any, "", "has none that this process may use"},
+	} {
+		got, err := oneCPU(tt.text, tt.may)
+		if tt.fail == "" && (err != nil || got.String() != tt.want) || tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)) {
+			t.Errorf("%s: %v, %v, want %q%q", tt.name, got, err, tt.want, tt.fail)
+		}
+	}
+}
+
+func TestFindGSBase(t *testing.T) {
+	auxv := func(hwcap2 uint64) []byte {
+		b := binary.LittleEndian.AppendUint64(nil, 25) // AT_RANDOM
+		b = binary.LittleEndian.AppendUint64(b, 0x7fff0002)
+		b = binary.LittleEndian.AppendUint64(b, atHWCap2)
+		return binary.LittleEndian.AppendUint64(b, hwcap2)
+	}
+	refused := func(uint64) error { return syscall.EPERM }
+	for _, tt := range []struct {
+		name  string
+		auxv  []byte
+		prctl gsBase
+		want  string
+	}{
+		{"instruction", auxv(hwcap2FSGSBASE), refused, ""},
+		{"system call", auxv(1), func(uint64) error { return nil }, ""},
+		{"neither", auxv(1), refused, "no FSGSBASE, and arch_prctl(ARCH_SET_GS) is refused: operation not permitted"},
+		{"no vector", nil, refused, "is refused"},
+		{"cut vector", auxv(hwcap2FSGSBASE)[:24], refused, "is refused"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			set, err := findGSBase(tt.auxv, tt.prctl)
+			if tt.want == "" && (err != nil || set == nil) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("error is %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestPrctl: without FSGSBASE the system call does the same.
+func TestPrctl(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const addr = 0x1234000
+	if err := prctlGSBase(addr); err != nil {
+		t.Fatal(err)
+	}
+	defer prctlGSBase(0)
+	var got uint64
+	if err := getGSBase(&got); err != nil || got != addr {
+		t.Errorf("GS base is %#x, %v, want %#x", got, err, addr)
+	}
+}

@@ -1,0 +1,398 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"html/template"
+	"image/color"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
+)
+
+// plotted is a plot with what the reader needs for it.
+type plotted struct {
+	Title, Caption string
+	// Source names engine and machine, and how sure the figures are.
+	Source string
+	SVG    template.HTML
+}
+
+// Colours as the plotting library knows them. The file replaces each by a
+// variable of its style sheet, so that plots are dark where the page is.
+var (
+	ink     = color.RGBA{0x01, 0x01, 0x01, 0xff}
+	faint   = color.RGBA{0x02, 0x02, 0x02, 0xff}
+	palette = []color.RGBA{
+		{0x10, 0x10, 0x10, 0xff},
+		{0x11, 0x11, 0x11, 0xff},
+		{0x12, 0x12, 0x12, 0xff},
+		{0x13, 0x13, 0x13, 0xff},
+		{0x14, 0x14, 0x14, 0xff},
+		{0x15, 0x15, 0x15, 0xff},
+	}
+)
+
+// dashes tell the lines of one plot apart where colours do not.
+var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {9, 3, 2, 3}, {4, 4}, {12, 3}}
+
+// plotWidth is that of all plots: their text is of readable size on a phone.
+const plotWidth = 12 * vg.Centimeter
+
+// plots are those that the records have figures for. An engine that only
+// confirms another has none.
+func plots(p study.Page) ([]plotted, error) {
+	var list []plotted
+	for _, e := range p.Telling() {
+		for _, f := range []func(study.Page, string) (*plotted, error){phases, bars, forest, switches, distribution} {
+			one, err := f(p, e)
+			if err != nil {
+				return nil, err
+			}
+			if one != nil {
+				one.Source = p.Describe(e) + ". " + p.Certainty(e)
+				list = append(list, *one)
+			}
+		}
+	}
+	return list, nil
+}
+
+// sans is the plots' font.
+var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
+
+// canvas is an empty plot in the page's style.
+func canvas() *plot.Plot {
+	p := plot.New()
+	set := func(style *draw.TextStyle) {
+		style.Font = sans
+		style.Font.Size = 10
+		style.Color = ink
+	}
+	p.BackgroundColor = color.Transparent
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Color = faint
+		axis.Tick.Color = faint
+		axis.Tick.Marker = ticks{}
+		set(&axis.Label.TextStyle)
+		set(&axis.Tick.Label)
+	}
+	set(&p.Legend.TextStyle)
+	p.Legend.Padding = 2
+	return p
+}
+
+// ticks are the library's, with labels as short as they can be.
+type ticks struct{ plot.DefaultTicks }
+
+func (t ticks) Ticks(low, high float64) []plot.Tick {
+	list := t.DefaultTicks.Ticks(low, high)
+	for i, tick := range list {
+		if tick.Label != "" {
+			list[i].Label = minus(strconv.FormatFloat(tick.Value, 'g', 6, 64))
+		}
+	}
+	return list
+}
+
+// svg draws the plot, to be a part of the page; title is what a reader hears
+// who does not see it.
+func svg(p *plot.Plot, title string, height vg.Length) (template.HTML, error) {
+	c := vgsvg.New(plotWidth, height)
+	p.Draw(draw.New(c))
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return "", err
+	}
+	text := b.String()
+	text = text[strings.Index(text, "viewBox"):] // without the size: the page gives it
+	replace := []string{
+		"#010101", "var(--ink)", "#020202", "var(--faint)",
+		`font-family:Liberation Sans`, `font-family:inherit`,
+	}
+	for i, c := range palette {
+		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
+	}
+	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) +
+		fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
+}
+
+var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fixWidths gives each text the width that it was laid out with: the reader's
+// font may be wider than the plotting library's, and a label would reach into
+// the plot.
+func fixWidths(svg string) string {
+	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
+		m := textElement.FindStringSubmatch(element)
+		size, err := strconv.ParseFloat(m[2], 64)
+		if err != nil || m[3] == "" {
+			return element
+		}
+		face := font.DefaultCache.Lookup(sans, vg.Points(size))
+		return fmt.Sprintf(`<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
+			face.Width(html.UnescapeString(m[3])).Points(), m[1], m[3])
+	})
+}
+
+// branch is a line of a forest plot.
+type branch struct {
+	name, text       string
+	value, low, high float64
+	band             bool
+	bandLow, bandHi  float64
+}
+
+// forest shows the difference of each change for the null call, with its
+// interval, and the band of the other forms.
+func forest(p study.Page, engine string) (*plotted, error) {
+	var rows []branch
+	for _, c := range study.Changes {
+		from, to := c.Ends()
+		op := "null-call"
+		d := p.Difference(p.Headline(engine, op), from, to, op)
+		if d.Kind == study.None || d.Kind == study.Exact || c.Exit && engine == "replay" {
+			continue
+		}
+		r := branch{name: c.Key, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
+		r.bandLow, r.bandHi, r.band = p.Band(engine, from, to, op)
+		rows = append(rows, r)
+	}
+	return drawForest(rows, engine+": what a change costs an ordinary call",
+		"Difference in "+p.Unit(engine)+" against the path without the change; left of zero is cheaper. Dot and thick line: the mean and its interval. Thin line: what other forms of the measurement give.",
+		p.Unit(engine))
+}
+
+// switches is the same for the ways of the context switch.
+func switches(p study.Page, engine string) (*plotted, error) {
+	var rows []branch
+	from, to := study.Changes[0].Ends()
+	for _, o := range record.Switches {
+		d := p.Difference(p.Headline(engine, o.Op), from, to, o.Op)
+		if d.Kind == study.Interval {
+			rows = append(rows, branch{name: o.Short, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
+		}
+	}
+	return drawForest(rows, engine+": what (a) saves a context switch",
+		"Difference in "+p.Unit(engine)+" of a switch, with all caches warm, and with the cache lines of usersp, of the thread, or of both flushed before it. A line that the switch does not touch otherwise is a whole miss.",
+		p.Unit(engine))
+}
+
+func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	slices.Reverse(rows) // the first on top
+	c := canvas()
+	c.X.Label.Text = "difference in " + unit
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.name
+		y := float64(i)
+		for _, part := range []struct {
+			on       bool
+			from, to float64
+			width    vg.Length
+			color    color.Color
+		}{
+			{r.band, r.bandLow, r.bandHi, 1.2, faint},
+			{true, r.low, r.high, 5, palette[0]},
+		} {
+			if !part.on {
+				continue
+			}
+			if err := line(c, part.color, part.width, plotter.XY{X: part.from, Y: y}, plotter.XY{X: part.to, Y: y}); err != nil {
+				return nil, err
+			}
+		}
+		dot, err := plotter.NewScatter(plotter.XYs{{X: r.value, Y: y}})
+		if err != nil {
+			return nil, err
+		}
+		dot.GlyphStyle = draw.GlyphStyle{Color: palette[0], Radius: 3, Shape: draw.CircleGlyph{}}
+		c.Add(dot)
+	}
+	if err := line(c, faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
+		return nil, err
+	}
+	c.NominalY(names...)
+	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
+	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
+	width := c.X.Max - c.X.Min
+	if width == 0 { // no row differs
+		width = 1
+	}
+	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.35*width // the figures stand to the right
+	if err := figures(c, rows); err != nil {
+		return nil, err
+	}
+	drawn, err := svg(c, title, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
+	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
+}
+
+// figures writes the figure of each row at the right.
+func figures(c *plot.Plot, rows []branch) error {
+	var at plotter.XYLabels
+	for i, r := range rows {
+		at.XYs = append(at.XYs, plotter.XY{X: c.X.Max, Y: float64(i)})
+		at.Labels = append(at.Labels, r.text)
+	}
+	labels, err := plotter.NewLabels(at)
+	if err != nil {
+		return err
+	}
+	for i := range labels.TextStyle {
+		style := &labels.TextStyle[i]
+		style.Font, style.Color = sans, ink
+		style.Font.Size = 10
+		style.XAlign, style.YAlign = draw.XRight, draw.YCenter
+	}
+	c.Add(labels)
+	return nil
+}
+
+func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) error {
+	l, err := plotter.NewLine(plotter.XYs(points))
+	if err != nil {
+		return err
+	}
+	l.Color, l.Width = col, width
+	c.Add(l)
+	return nil
+}
+
+// distribution shows what each placement gave.
+func distribution(p study.Page, engine string) (*plotted, error) {
+	c := canvas()
+	c.X.Label.Text = "difference in " + p.Unit(engine)
+	c.Y.Label.Text = "share of the placements"
+	n, least, most := 0, 0.0, 0.0
+	for _, change := range study.Changes {
+		if change.Exit || n == len(palette) {
+			continue
+		}
+		from, to := change.Ends()
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(engine, "null-call"), from, to, "null-call")))
+		if len(values) < 2 || p.Unit(engine) == record.Instructions {
+			continue
+		}
+		var steps plotter.XYs
+		for i, v := range values {
+			steps = append(steps, plotter.XY{X: v, Y: float64(i) / float64(len(values))}, plotter.XY{X: v, Y: float64(i+1) / float64(len(values))})
+		}
+		l, err := plotter.NewLine(steps)
+		if err != nil {
+			return nil, err
+		}
+		l.Color, l.Width, l.Dashes = palette[n], 1.8, dashes[n]
+		c.Add(l)
+		c.Legend.Add(change.Key, l)
+		// A few placements far out must not hide the others.
+		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
+		n++
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	c.X.Min, c.X.Max = least-1, most+1
+	c.Legend.Top, c.Legend.Left = true, true
+	title := engine + ": the difference of an ordinary call in each placement"
+	drawn, err := svg(c, title, 8*vg.Centimeter)
+	return &plotted{
+		Title:   title,
+		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(engine) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
+		SVG:     drawn,
+	}, err
+}
+
+// phases shows what a null call is made of.
+func phases(p study.Page, engine string) (*plotted, error) {
+	ops := make([]string, len(record.Phases))
+	for i, o := range record.Phases {
+		ops[i] = o.Op
+	}
+	return drawBars(p, engine, ops, true, engine+": the phases of a null call",
+		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out.")
+}
+
+// bars shows counts of the operations that entry and exit are most of.
+func bars(p study.Page, engine string) (*plotted, error) {
+	return drawBars(p, engine, []string{"null-call", "full-frame-call", "thread-switch-yield"}, false, engine+": instructions of an operation",
+		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
+}
+
+// drawBars draws a bar for each variant and operation, or, stacked, one for each
+// variant. Variants that lack an operation have none; nor have kernels that are
+// not generated, beside which the others could not be told apart.
+func drawBars(p study.Page, engine string, ops []string, stacked bool, title, caption string) (*plotted, error) {
+	if p.Unit(engine) != record.Instructions {
+		return nil, nil
+	}
+	var names []string
+	values := make([]plotter.Values, len(ops))
+	all := p.Variants()
+	slices.Reverse(all) // the first on top
+	for _, v := range all {
+		row := make([]float64, 0, len(ops))
+		for _, op := range ops {
+			records := p.Records(p.Headline(engine, op), v, op)
+			if n := len(records); n > 0 && records[n-1].Axes != "" {
+				row = append(row, records[n-1].Median)
+			}
+		}
+		if len(row) < len(ops) {
+			continue
+		}
+		names = append(names, study.Title(v))
+		for i := range row {
+			values[i] = append(values[i], row[i])
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	c := canvas()
+	c.X.Label.Text = p.Unit(engine)
+	width := vg.Points(5)
+	if stacked {
+		width = vg.Points(11)
+	}
+	var below *plotter.BarChart
+	for i, op := range ops {
+		b, err := plotter.NewBarChart(values[i], width)
+		if err != nil {
+			return nil, err
+		}
+		b.Horizontal = true
+		b.Color = palette[i%len(palette)]
+		b.LineStyle.Width = 0
+		switch {
+		case !stacked:
+			b.Offset = width * vg.Length(len(ops)-1-2*i) / 2 * 1.15
+		case below != nil:
+			b.StackOn(below)
+		}
+		below = b
+		c.Add(b)
+		c.Legend.Add(record.OperationOf(op).Short, b)
+	}
+	c.NominalY(names...)
+	c.X.Min = 0
+	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
+	c.Y.Min, c.Y.Max = -0.6, rows
+	c.Legend.Top = true
+	drawn, err := svg(c, title, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
+	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
+}

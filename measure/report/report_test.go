@@ -1,0 +1,508 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/work"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/count"
+)
+
+// records are a whole study's, with made-up figures: exact counts, and cycles
+// of 500 placements in four forms.
+func records(t testing.TB) []record.Record {
+	t.Helper()
+	list, err := study.Variants()
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	counts := record.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU"}
+	cycles := record.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: "a CPU", Host: "a CPU", Microcode: "0x1"}
+	var all []record.Record
+	for i, n := range list {
+		axes := n.Variant.String()
+		for j, op := range slices.Concat(record.Operations, record.Phases) {
+			if n.Variant.Bare && j > 0 {
+				continue
+			}
+			x := float64(20 + 20*j + i)
+			all = append(all, record.New(counts, wire.Measure{Variant: n.Name, Op: op.Op, N: 500, Batches: 15, Min: x, Median: x, Max: x, Agree: 1},
+				axes, record.Instructions, 0, day))
+		}
+		for f, form := range []string{"SR1", "SR0", "N0", "D0"} {
+			for j, op := range slices.Concat([]record.Operation{{Op: "null-call"}, {Op: "full-frame-call"}}, record.Switches) {
+				var samples []*float64
+				for k := range 500 {
+					x := 50 + float64(j*60) + 0.3*float64(i*f) + math.Sin(float64(k*(i+1)))
+					samples = append(samples, &x)
+				}
+				r := record.New(cycles, wire.Measure{Variant: n.Name, Op: op.Op, N: 1, Batches: 500, Min: 1, Median: 500, Max: 999}, axes, record.Cycles, 0, day)
+				r.Form, r.Samples = form, samples
+				all = append(all, r)
+			}
+		}
+	}
+	linux := all[0]
+	linux.Variant, linux.Axes, linux.Code, linux.Median, linux.Max = "Linux 6.1.0-cloud-amd64, mitigations=off", "", "vmlinuz", 322, 400
+	return append(all, linux)
+}
+
+// written is the report of the records.
+func written(t testing.TB) string {
+	t.Helper()
+	all := records(t)
+	var b bytes.Buffer
+	r := Report{
+		Page: study.Page{Set: study.NewSet(all)}, Records: all, Files: []string{"results <one>.jsonl"},
+		Notes: []string{"a note"},
+	}
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestWrite looks for all parts, and for anything that would need a network or
+// that the template could not fill.
+func TestWrite(t *testing.T) {
+	text := written(t)
+	for _, want := range []string{
+		"2 January 2026 03:04 UTC", "results &lt;one&gt;.jsonl", "a note", "(a)&#43;(b)&#43;(c)", "microcode 0x1", "Linux 6.1.0-cloud-amd64",
+		`<svg role="img" aria-label="replay: what a change costs an ordinary call"`, "var(--c1)", "Linux 4.1, commit 29722cd4ef66", "never", "PUSHQ",
+		"USER_DS", "by the fix-up", "no room", "ring 3", "proved", "difference in cycles. ± is half the 95 % interval of the mean, over 500 placements in 1 process;",
+		"icount: difference in instructions. Exact counts", "QEMU 7.2.22", "<p><b>Ordinary call: ", ">rsp-forwards</th>",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	for _, bad := range []string{"<script", "@import", "<link rel=\"stylesheet", "<img", "ZgotmplZ", "<no value>", "NaN", "%!"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("the report has %q", bad)
+		}
+	}
+	for _, url := range regexp.MustCompile(`https?://[^"' <]+`).FindAllString(text, -1) {
+		if !strings.HasPrefix(url, "http://www.w3.org/") { // a namespace is a name
+			t.Errorf("the report refers to %s", url)
+		}
+	}
+	if n := strings.Count(text, "<svg "); n != 5 {
+		t.Errorf("%d plots, want 5", n)
+	}
+	again := written(t)
+	if diff := cmp.Diff(text, again); diff != "" {
+		t.Errorf("the same results give another report:\n%s", diff)
+	}
+}
+
+// TestCountsOnce: the counts of a whole call are shown once, whether or not the
+// results have them.
+func TestCountsOnce(t *testing.T) {
+	call := count.Phases[slices.IndexFunc(count.Phases, func(p count.Phase) bool { return p.Name == "call" })]
+	entry := count.Phases[0]
+	static := record.Config{Build: "devel", Code: "c0de", Engine: "static", Machine: "none", CPU: "any", Host: "a CPU"}
+	var counted []record.Record
+	for i, name := range []string{"linux-3.19", "heukelum-v2"} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := float64(5 + i)
+		counted = append(counted, record.New(static, wire.Measure{Variant: n.Name, Op: "loads", N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1},
+			n.Variant.String(), record.Loads, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)))
+	}
+	for _, row := range []struct {
+		name    string
+		records []record.Record
+		figures int // tables among the figures
+		code    int // among the counts of the code
+	}{{"not measured", nil, 0, 1}, {"measured", counted, 1, 0}} {
+		var b strings.Builder
+		if err := (Report{Page: study.Page{Set: study.NewSet(row.records)}, Records: row.records}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		text := html.UnescapeString(b.String())
+		for _, c := range []struct {
+			caption string
+			want    int
+		}{{"<caption>static: difference in ", row.figures}, {"<caption>" + call.Title, row.code}, {"as the engine static has them", row.figures}, {"<caption>" + entry.Title, 1}} {
+			if n := strings.Count(text, c.caption); n != c.want {
+				t.Errorf("%s: %q is there %d times, want %d", row.name, c.caption, n, c.want)
+			}
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("closed") }
+
+func TestWriteFails(t *testing.T) {
+	if err := (Report{Page: study.Page{Set: study.NewSet(records(t))}}).Write(failing{}); err == nil {
+		t.Error("a writer that fails is no error")
+	}
+}
+
+// TestSlots: the picture shows what the variants differ in.
+func TestSlots(t *testing.T) {
+	var variants []stubs.Variant
+	for _, name := range inPicture {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		variants = append(variants, n.Variant)
+	}
+	rows := slots(variants)
+	at := func(slot, variant string) cell {
+		for _, r := range rows {
+			if r.Name == slot {
+				return r.Cells[slices.Index(inPicture, variant)]
+			}
+		}
+		t.Fatalf("no slot %s", slot)
+		return cell{}
+	}
+	for _, tt := range []struct {
+		slot, variant string
+		want          cell
+	}{
+		{"sp", "linux-3.19", cell{"by the fix-up", "lazy"}},
+		{"sp", "linux-3.19+a", cell{"user RSP", "new"}},
+		{"sp", "linux-3.19+b", cell{"by the fix-up", "lazy"}},
+		{"cs", "heukelum-v2", cell{"USER_CS", "new"}},
+		{"ip", "heukelum-v2", cell{"user RIP", ""}},
+		{"di", "heukelum-v2", cell{"RDI", ""}},
+		{"r8", "heukelum-v2", cell{"R8", ""}},
+		{"r15", "linux-3.19", cell{"no room", "soft"}},
+		{"r15", "linux-4.1", cell{"room", "soft"}},
+	} {
+		if got := at(tt.slot, tt.variant); got != tt.want {
+			t.Errorf("%s of %s is %v, want %v", tt.slot, tt.variant, got, tt.want)
+		}
+	}
+	if rows[0].Name != "ss" || rows[0].Off != "+160" {
+		t.Errorf("the first row is %s at %s", rows[0].Name, rows[0].Off)
+	}
+}
+
+// TestSides: both variants stand side by side; what only one has is marked, and
+// beside an instruction is what the proof knows.
+func TestSides(t *testing.T) {
+	text := written(t)
+	_, text, _ = strings.Cut(text, "linux-3.19 → linux-3.19&#43;a ")
+	text, _, _ = strings.Cut(text, "</details>")
+	for _, want := range []string{
+		`<tr><td class="gone"><del><code>MOVQ PerCPU.RSPScratch(GS), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></del></td>` +
+			`<td class="come"><ins><code>MOVQ PtRegs.SP(RSP), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></ins></td></tr>`,
+		`<tr><td></td><td class="come"><ins><code>MOVQ RCX, PtRegs.SP(RSP)</code> <span class="known"><span class="slot">sp = user.RSP</span> </span></ins></td></tr>`,
+		`<tr class="same"><td><div><code>MOVQ RDI, PtRegs.DI(RSP)</code> <span class="known"><span class="slot">di = user.RDI</span> </span></div></td>`,
+		`<tr class="same"><td><div><b>sysret_check:</b></div></td><td><div><b>sysret_check:</b></div></td></tr>`,
+		`Differ, too: stub_clone (−4 +0 instructions)`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the listings lack %s", want)
+		}
+	}
+	if strings.Contains(text, ".linux-3.19") {
+		t.Error("the variants' names stand in the listings, and so each call differs")
+	}
+}
+
+// TestNotListed: a variant that this build does not have, or has with other
+// axes, keeps its figures and has no listing; the report says why.
+func TestNotListed(t *testing.T) {
+	all := records(t)
+	for i := range all {
+		switch all[i].Variant {
+		case "linux-3.19+b":
+			all[i].Axes = "sp=other"
+		case "linux-4.1":
+			all[i].Variant, all[i].Axes = "linux-99", "sp=elsewhere"
+		case "bare":
+			all[i].Variant, all[i].Axes = "linux-6.12", "sp=frame"
+		}
+	}
+	var b bytes.Buffer
+	if err := (Report{Page: study.Page{Set: study.NewSet(all)}, Records: all}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	for _, want := range []string{
+		`<th scope="row">linux-99</th><td>33</td>`,
+		"linux-99 is not listed: not known to this entrylab; its axes were sp=elsewhere",
+		"linux-6.12 is not listed: not among the variants that this entrylab",
+		"linux-3.19&#43;b is not listed: its axes were sp=other; under this name this entrylab builds sp=percpu,flags=flags",
+		"mitigations=off is not listed: a kernel that entrylab did not generate",
+		"linux-3.19 → linux-3.19&#43;c ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	if strings.Contains(text, "linux-3.19 → linux-3.19&#43;b ") {
+		t.Error("the listing of a variant with other axes is shown")
+	}
+}
+
+// TestUnanswered: results that have some of the changes only answer those.
+func TestUnanswered(t *testing.T) {
+	some := slices.DeleteFunc(records(t), func(r record.Record) bool { return r.Variant != "linux-3.19" && r.Variant != "linux-3.19+b" })
+	var b bytes.Buffer
+	if err := (Report{Page: study.Page{Set: study.NewSet(some)}, Records: some}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if n := strings.Count(text, `<section class="answer">`); n != 1 || !strings.Contains(text, "<h3>(b) ") {
+		t.Errorf("%d answers, want that of (b)", n)
+	}
+	if want := "Not measured in these results: (a), (b) Linux, (c), (a)&#43;(b), (a)&#43;(b)&#43;(c), push, Linux 4.1, IRETQ, opportunistic."; !strings.Contains(text, want) {
+		t.Errorf("the report lacks %q", want)
+	}
+}
+
+// TestRuns: figures of several runs are used together, those that were measured
+// again are left out and counted, and the time is that of the measuring.
+func TestRuns(t *testing.T) {
+	first := records(t)
+	second := slices.Clone(first)
+	for i := range second {
+		second[i].Run, second[i].Time = 1, second[i].Time.Add(24*time.Hour)
+	}
+	for _, tt := range []struct {
+		name string
+		all  []record.Record
+		want []string
+	}{
+		{"one", first, []string{"measured 2 January 2026 03:04 UTC", "over 500 placements in 1 process;"}},
+		{"two", slices.Concat(first, second), []string{"measured 2 January 2026 03:04 to 3 January 2026 03:04 UTC", "over 1000 placements in 2 processes;"}},
+		{"twice the same", slices.Concat(first, first), []string{fmt.Sprintf("%d figures that were measured again later", len(first)), "over 500 placements in 1 process;"}},
+	} {
+		var b bytes.Buffer
+		if err := (Report{Page: study.Page{Set: study.NewSet(tt.all)}, Records: tt.all}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: the report lacks %q", tt.name, want)
+			}
+		}
+	}
+}
+
+func TestMinus(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"-1.0 ±0.1", "−1.0 ±0.1"},
+		{"-1.0 to -0.5 [-2, +3]", "−1.0 to −0.5 [−2, +3]"},
+		{"linux-3.19, full-frame, -ENOSYS", "linux-3.19, full-frame, -ENOSYS"},
+	} {
+		if got := minus(tt.text); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestAccessible: what a reader needs who does not see the page, or not well.
+func TestAccessible(t *testing.T) {
+	text := written(t)
+	for _, problem := range inaccessible(text) {
+		t.Error(problem)
+	}
+	if !strings.Contains(text, `<html lang="en">`) {
+		t.Error("the page has no language")
+	}
+	for _, tt := range []struct{ name, from, to, want string }{
+		{"header without scope", `<th scope="row">`, `<th>`, "<th> says not what it heads"},
+		{"plot without words", `<svg role="img" aria-label="icount: the phases of a null call"`, `<svg role="img"`, "<svg "},
+		{"pale", "--soft: #58626c", "--soft: #999999", "--soft on --page"},
+		{"pale in the dark", "--soft: #a5afb8", "--soft: #555555", "dark: --soft on --page"},
+	} {
+		if problems := strings.Join(inaccessible(strings.Replace(text, tt.from, tt.to, 1)), "\n"); !strings.Contains(problems, tt.want) {
+			t.Errorf("%s: the problems are %q, want %q", tt.name, problems, tt.want)
+		}
+	}
+}
+
+// inaccessible looks for headers without a scope, plots without words, and
+// colours too near to each other (WCAG 2.1, 1.4.3 and 1.4.11).
+func inaccessible(text string) []string {
+	var problems []string
+	for _, element := range regexp.MustCompile(`<(?:th|svg)\b[^>]*>`).FindAllString(text, -1) {
+		switch {
+		case strings.HasPrefix(element, "<th") && !strings.Contains(element, "scope="):
+			problems = append(problems, element+" says not what it heads")
+		case strings.HasPrefix(element, "<svg") && !regexp.MustCompile(`aria-label="[^"]+"`).MatchString(element):
+			problems = append(problems, element+" has no words")
+		}
+	}
+	schemes := strings.SplitAfterN(text, ":root {", 3)
+	for i, scheme := range []string{"light", "dark"} {
+		colors := map[string]string{}
+		for _, m := range regexp.MustCompile(`--(\w+): (#[0-9a-f]{6})`).FindAllStringSubmatch(strings.SplitN(schemes[i+1], "}", 2)[0], -1) {
+			colors[m[1]] = m[2]
+		}
+		for _, pair := range []struct {
+			names string
+			least float64
+		}{
+			{"ink page, ink card, soft page, soft card, less page, less card, more page, more card, slot card, accent page", 4.5},
+			{"addink add, delink del, lazyink lazyback", 4.5},
+			{"faint card, c1 card, c2 card, c3 card, c4 card, c5 card, c6 card", 3},
+		} {
+			for p := range strings.SplitSeq(pair.names, ", ") {
+				ink, paper, _ := strings.Cut(p, " ")
+				if c := contrast(colors[ink], colors[paper]); !(c >= pair.least) {
+					problems = append(problems, fmt.Sprintf("%s: --%s on --%s has a contrast of %.2f, want %g", scheme, ink, paper, c, pair.least))
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// contrast is that of two colours, from 1 to 21 (WCAG 2.1, contrast ratio).
+func contrast(a, b string) float64 {
+	luminance := func(color string) float64 {
+		var rgb [3]uint8
+		if _, err := fmt.Sscanf(color, "#%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2]); err != nil {
+			return math.NaN()
+		}
+		sum := 0.0
+		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+			x := float64(rgb[i]) / 255
+			if x <= 0.04045 {
+				x /= 12.92
+			} else {
+				x = math.Pow((x+0.055)/1.055, 2.4)
+			}
+			sum += weight * x
+		}
+		return sum
+	}
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+// widths are those of a phone and of a desk.
+var widths = []int{390, 1400}
+
+// TestBrowser shows the report in Chromium, with all details open: nothing may
+// be wider than the window, and the console must stay empty.
+func TestBrowser(t *testing.T) {
+	browser := chromium(t)
+	text := strings.ReplaceAll(written(t), "<details", "<details open")
+	for _, width := range widths {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			if problems := browse(t, browser, text, width); len(problems) > 0 {
+				t.Errorf("at %d pixels:\n%s", width, strings.Join(problems, "\n"))
+			}
+		})
+	}
+}
+
+// TestBrowserCanFail: what the browser's test looks for, it finds.
+func TestBrowserCanFail(t *testing.T) {
+	browser := chromium(t)
+	for _, tt := range []struct{ name, part, want string }{
+		{"too wide", `<p style="width:700px">wide</p>`, "the page is 7"},
+		{"an error", `<script>missing()</script>`, "missing is not defined"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			problems := browse(t, browser, `<!DOCTYPE html><body style="margin:0">`+tt.part, widths[0])
+			if !strings.Contains(strings.Join(problems, "\n"), tt.want) {
+				t.Errorf("problems are %q, want one with %q", problems, tt.want)
+			}
+		})
+	}
+}
+
+// chromium returns the browser.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, other := range []string{"chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(other); err == nil {
+			return path
+		}
+	}
+	return need.Tool(t, "chromium")
+}
+
+// browse shows a page in a frame of the given width, since a window cannot be
+// as narrow as a phone's, and returns what is wrong with it.
+func browse(t *testing.T, browser, text string, width int) []string {
+	t.Helper()
+	dir := t.TempDir()
+	outer := fmt.Sprintf(`<!DOCTYPE html><body><iframe width="%d" height="900" style="border:0" srcdoc="%s"></iframe>
+<script>onload = () => {
+  const page = document.querySelector("iframe").contentDocument.documentElement
+  document.body.dataset.width = page.scrollWidth + " of " + page.clientWidth
+}</script>`, width, html.EscapeString(text))
+	path := filepath.Join(dir, "outer.html")
+	if err := os.WriteFile(path, []byte(outer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
+		fmt.Sprintf("--window-size=%d,1000", width+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
+	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := work.Run(cmd, 2*time.Minute); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	var problems []string
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "CONSOLE") {
+			problems = append(problems, strings.TrimSpace(line))
+		}
+	}
+	found := regexp.MustCompile(`data-width="(\d+) of (\d+)"`).FindStringSubmatch(out.String())
+	if found == nil {
+		t.Fatalf("the browser did not show the page:\n%s", log.String())
+	}
+	if found[1] != found[2] || found[2] == "0" {
+		problems = append(problems, fmt.Sprintf("the page is %s pixels wide, the window %s", found[1], found[2]))
+	}
+	return problems
+}
+
+// BenchmarkReport is a whole report of a study: at most 0.8 s.
+func BenchmarkReport(b *testing.B) {
+	all := records(b)
+	for b.Loop() {
+		r := Report{Page: study.Page{Set: study.NewSet(all)}, Records: all}
+		if err := r.Write(io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestForestOfZeros: rows none of which differs have a place to be drawn at.
+func TestForestOfZeros(t *testing.T) {
+	p, err := drawForest([]branch{{name: "a change", text: "0"}}, "title", "caption", "instructions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if svg := string(p.SVG); strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+		t.Errorf("the picture is\n%s", svg)
+	}
+}

@@ -1,0 +1,202 @@
+package study
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// Finding is what an engine says of a change for one operation.
+type Finding struct {
+	Engine, Op string
+	Difference
+	// Surroundings is in how many the change was measured; Least and Most are
+	// the least and the greatest difference in any of them.
+	Surroundings int
+	Least, Most  float64
+}
+
+// answered are the operations that an answer speaks of, and what it calls them.
+var answered = []struct{ op, name string }{
+	{nullCall, "Ordinary call"},
+	{fullFrame, "Call that needs the full frame"},
+	{"thread-switch-yield", "Thread switch"},
+	{"thread-switch-preempted", "Thread switch, preempted in user mode"},
+	{"thread-switch-flushed", "Thread switch with the thread's and the per-CPU lines flushed"},
+	{"switch-warm", "Thread switch"},
+	{"switch-cold-sp", "Thread switch with the line of usersp cold"},
+}
+
+// Findings are what the engines that do not only confirm another say of a
+// change, cycles first. One that is blind for the change says nothing.
+func (p Page) Findings(c Change) []Finding {
+	from, to := c.Ends()
+	engines := p.Telling()
+	slices.Reverse(engines)
+	var list []Finding
+	for _, e := range engines {
+		if c.Exit && blind(e) {
+			continue
+		}
+		for _, a := range answered {
+			d := p.Difference(p.Headline(e, a.op), from, to, a.op)
+			if d.Kind == None {
+				continue
+			}
+			f := Finding{Engine: e, Op: a.op, Difference: d, Surroundings: 1, Least: d.Value, Most: d.Value}
+			for _, pair := range c.Pairs[1:] {
+				if o := p.Difference(p.Headline(e, a.op), name(pair[0]), name(pair[1]), a.op); o.Kind != None {
+					f.Least, f.Most, f.Surroundings = min(f.Least, o.Value), max(f.Most, o.Value), f.Surroundings+1
+				}
+			}
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Around tells what the change costs in all its surroundings; it is empty if
+// there is one only.
+func (f Finding) Around() string {
+	print := short
+	if f.Kind == Exact {
+		print = signed
+	}
+	switch {
+	case f.Surroundings == 1:
+		return ""
+	case f.Least == f.Most:
+		return fmt.Sprintf("so in all %d surroundings", f.Surroundings)
+	}
+	return fmt.Sprintf("%s to %s in %d surroundings", print(f.Least), print(f.Most), f.Surroundings)
+}
+
+// Sentences are the answer in words, by the engine that tells most: the one
+// that has cycles, if there is one. The first is what an ordinary call pays; of
+// the other operations there are those where the change makes more than
+// alignment does.
+func (p Page) Sentences(c Change) []string {
+	var list []string
+	findings := p.Findings(c)
+	for _, f := range findings {
+		for _, a := range answered {
+			tells := f.Op == nullCall || f.Sense() == Cheaper || f.Sense() == Dearer
+			if a.op == f.Op && f.Engine == findings[0].Engine && tells {
+				list = append(list, a.name+": "+f.Words()+".")
+			}
+		}
+	}
+	switch {
+	case len(findings) == 0:
+		list = []string{"Not measured."}
+	case len(list) == 0:
+		list = []string{"No difference seen."}
+	}
+	return list
+}
+
+// Blind names the engines that cannot see a change, and why.
+func (p Page) Blind(c Change) []string {
+	var list []string
+	for _, e := range p.Telling() {
+		if c.Exit && blind(e) {
+			list = append(list, e+": cannot compare exits, it does not run SYSRETQ")
+		}
+	}
+	return list
+}
+
+// Comparison is a published figure beside what was measured.
+type Comparison struct {
+	Published
+	// Said is whether the engines agree, in words: one for each that measures
+	// the same.
+	Said []string
+}
+
+// Published compares the published figures of a change.
+func (p Page) Published(c Change) []Comparison {
+	from, to := c.Ends()
+	var list []Comparison
+	for _, f := range AllPublished {
+		if f.Change != c.Key {
+			continue
+		}
+		var said []string
+		for _, e := range p.Telling() {
+			if c.Exit && blind(e) {
+				continue
+			}
+			d := p.Difference(p.Headline(e, f.Op), from, to, f.Op)
+			if a := f.agreement(d); a != "" {
+				said = append(said, e+" "+a)
+			}
+		}
+		list = append(list, Comparison{f, said})
+	}
+	return list
+}
+
+// String is the comparison in a line.
+func (c Comparison) String() string {
+	said := strings.Join(c.Said, ", ")
+	if said == "" {
+		said = "no engine here measures this"
+	}
+	return fmt.Sprintf("published: %s (%s): %s", c.Text, c.Source, said)
+}
+
+// answer is what the page says of a change: the verdicts of each engine, and
+// beside them what was published.
+func (p Page) answer(c Change) []string {
+	lines := p.Blind(c)
+	engine, text := "", ""
+	flush := func() {
+		if text != "" {
+			lines = append(lines, engine+": "+text)
+		}
+		text = ""
+	}
+	for _, f := range p.Findings(c) {
+		if f.Engine != engine {
+			flush()
+			engine = f.Engine
+		}
+		if text != "" {
+			text += "; "
+		}
+		text += record.OperationOf(f.Op).Short + " " + f.Verdict()
+		if around := f.Around(); around != "" && f.Op == nullCall {
+			text += " (" + around + ")"
+		}
+	}
+	flush()
+	from, to := c.Ends()
+	if text := p.counts(from, to); text != "" {
+		lines = append(lines, engineStatic+": "+text)
+	}
+	for _, f := range p.Published(c) {
+		lines = append(lines, f.String())
+	}
+	return lines
+}
+
+// counts are the differences in what is in the code of a call; empty without
+// counts.
+func (p Page) counts(from, to string) string {
+	var parts []string
+	counted := false
+	for _, op := range p.Ops(engineStatic) {
+		d := p.Difference(p.Headline(engineStatic, op), from, to, op)
+		counted = counted || d.Kind != None
+		if d.Seen() {
+			parts = append(parts, signed(d.Value)+" "+op)
+		}
+	}
+	if counted && len(parts) == 0 {
+		return "no difference in any count"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,199 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
+)
+
+// Cell is a field of a table of differences: its text, and what that means.
+type Cell struct {
+	Text  string
+	Sense Sense
+}
+
+// Sense is what a difference means.
+type Sense uint8
+
+// The senses of a difference.
+const (
+	// Unknown is no figure, or one that says nothing of which is cheaper.
+	Unknown Sense = iota
+	// Same is no difference, or none that was seen.
+	Same
+	// Small is no more than alignment alone makes.
+	Small
+	Cheaper
+	Dearer
+)
+
+// Sense tells what the difference means.
+func (d Difference) Sense() Sense {
+	switch {
+	case d.Kind == None:
+		return Unknown
+	case !d.Seen():
+		return Same
+	case d.Unit == record.Cycles && math.Abs(d.Value) < placement+leastShown/2:
+		return Small
+	case d.Value < 0:
+		return Cheaper
+	}
+	return Dearer
+}
+
+// Cell is the difference for a table: the figure, and half its interval if it
+// has one.
+func (d Difference) Cell() Cell { return Cell{d.figure(), d.Sense()} }
+
+func (d Difference) figure() string {
+	switch {
+	case d.Kind == None:
+		return "-"
+	case d.Kind == Exact:
+		return signed(d.Value)
+	case !d.Seen():
+		return "none " + plusMinus(d)
+	case d.Kind == Spread:
+		return fmt.Sprintf("%s to %s", short(d.Low), short(d.High))
+	}
+	if d.Step != "" {
+		return "step " + short(d.Value)
+	}
+	half := max((d.High-d.Low)/2, leastShown)
+	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
+}
+
+// Figure is a cost for a table, of the records of all runs: an exact count, else
+// the mean of the units of resampling and their range, or where none were kept
+// the median of the last run and its range.
+func Figure(records []record.Record) string {
+	last := records[len(records)-1]
+	if last.Exact() {
+		return strconv.FormatFloat(last.Median, 'f', -1, 64)
+	}
+	var samples []float64
+	for _, r := range records {
+		for _, x := range r.Samples {
+			if x != nil {
+				samples = append(samples, *x)
+			}
+		}
+	}
+	if len(samples) == 0 {
+		return fmt.Sprintf("%.5g (%.5g to %.5g)", last.Median, last.Min, last.Max)
+	}
+	return fmt.Sprintf("%.5g (%.5g to %.5g)", stats.Mean(samples), slices.Min(samples), slices.Max(samples))
+}
+
+// Verdict is the difference in a sentence's words.
+func (d Difference) Verdict() string {
+	switch {
+	case d.Kind == None:
+		return "not measured"
+	case d.Kind == Exact && d.Value == 0:
+		return "no difference, exactly"
+	case d.Kind == Exact:
+		return fmt.Sprintf("%s %s, exactly", signed(d.Value), plural(d.Unit, d.Value))
+	case !d.Seen():
+		return fmt.Sprintf("no difference seen, %s %s", plusMinus(d), d.Unit) + d.norOf()
+	}
+	text := fmt.Sprintf("%s %s [%s, %s]", short(d.Value), d.Unit, short(d.Low), short(d.High))
+	if d.Kind == Spread {
+		return text + ", ranges of one run"
+	}
+	if d.Step != "" {
+		return text + ", a step of the fence: " + d.Step + " read the same"
+	}
+	if d.Sense() == Small {
+		text += fmt.Sprintf(", no more than the %g that alignment alone makes", placement)
+	}
+	return text
+}
+
+// Words is the difference in words that need no sign.
+func (d Difference) Words() string {
+	switch {
+	case d.Kind == None:
+		return "not measured"
+	case d.Kind == Exact && d.Value == 0:
+		return "the same number of " + d.Unit
+	case !d.Seen():
+		return fmt.Sprintf("no difference seen (%s %s)", plusMinus(d), d.Unit) + d.norOf()
+	}
+	amount := strconv.FormatFloat(math.Abs(d.Value), 'f', -1, 64)
+	if d.Kind != Exact {
+		amount = strconv.FormatFloat(math.Abs(d.Value), 'f', 1, 64)
+	}
+	text := amount + " " + plural(d.Unit, d.Value) + " cheaper"
+	if d.Value > 0 {
+		text = amount + " " + plural(d.Unit, d.Value) + " dearer"
+	}
+	switch {
+	case d.Step != "":
+		text += ", a step of the fence: " + d.Step + " read the same"
+	case d.Kind == Spread:
+		text += ", by the ranges of one run"
+	case d.Sense() == Small:
+		text += ", no more than alignment alone makes"
+	}
+	return text
+}
+
+// norOf says what is not seen either where there is no difference.
+func (d Difference) norOf() string {
+	if d.Step == "" {
+		return ""
+	}
+	return ", nor of " + d.Step
+}
+
+// leastShown is the least interval that is printed.
+const leastShown = 0.1
+
+// plusMinus is what a difference that was not seen may be at most.
+func plusMinus(d Difference) string {
+	return fmt.Sprintf("±%.1f", stats.Estimate{Low: d.Low, High: d.High}.AtMost())
+}
+
+func plural(unit string, v float64) string {
+	if math.Abs(v) == 1 {
+		return strings.TrimSuffix(unit, "s")
+	}
+	return unit
+}
+
+// signed prints an exact difference.
+func signed(v float64) string {
+	text := strconv.FormatFloat(v, 'f', -1, 64)
+	if v > 0 {
+		return "+" + text
+	}
+	return text
+}
+
+// hundredth prints a control.
+func hundredth(v float64) string {
+	if text := fmt.Sprintf("%+.2f", v); text != "-0.00" {
+		return text
+	}
+	return "+0.00"
+}
+
+// short prints a measured difference: one digit behind the point says as much
+// as there is to say.
+func short(v float64) string {
+	text := strconv.FormatFloat(v, 'f', 1, 64)
+	if text == "-0.0" {
+		text = "0.0"
+	}
+	if v > 0 && text != "0.0" {
+		return "+" + text
+	}
+	return text
+}

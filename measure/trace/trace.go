@@ -1,0 +1,257 @@
+// Package trace follows a null call from its SYSCALL to the instruction behind
+// it, one instruction at a time, and tells how many of them each phase has. In
+// the flow (variant, listing, machine code, image, machine, lines, results,
+// table) it looks into the machine while the others read its lines.
+//
+// The machine is QEMU without a clock of its own, stepped through QEMU's gdb
+// stub over an inherited socket. While it is stepped no interrupt arrives, so
+// the counts are exact, and their sum is what the guest itself counts under
+// icount.
+package trace
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Call is one null call, in instructions.
+type Call struct {
+	Variant string
+	// Entry goes from SYSCALL to the CALL by which the entry path leaves for the
+	// handler, both included; Handler from there to its RET: the look-up of the
+	// handler is in it if that is a function of its own; Exit is the rest, up to
+	// SYSRETQ or IRETQ included.
+	Entry, Handler, Exit int
+	// Places are where the instructions are, in the order of the first of each.
+	Places []Place
+}
+
+// Total is the whole call.
+func (c Call) Total() int { return c.Entry + c.Handler + c.Exit }
+
+// Measures are the phases as results.
+func (c Call) Measures() []wire.Measure {
+	var list []wire.Measure
+	for i, n := range []int{c.Entry, c.Handler, c.Exit} {
+		f := float64(n)
+		list = append(list, wire.Measure{Variant: c.Variant, Op: record.Phases[i].Op, N: 1, Batches: 1, Min: f, Median: f, Max: f, Agree: 1})
+	}
+	return list
+}
+
+// Place is a function's label and the number of instructions that were run
+// behind it, up to the next.
+type Place struct {
+	Func, Label string
+	Count       int
+}
+
+// guestWord makes the guest make one null call under each variant.
+const guestWord = "trace"
+
+// limit is what a null call may take: whatever goes beyond has gone astray.
+const limit = 10_000
+
+// NullCalls boots the variants in one kernel and follows a null call of each.
+func NullCalls(ctx context.Context, list []stubs.Named, machine vm.Config) ([]Call, error) {
+	m, err := Prepare(ctx, list, machine)
+	if err != nil {
+		return nil, err
+	}
+	return Follow(ctx, list, m)
+}
+
+// Prepare makes the machine that Follow follows.
+func Prepare(ctx context.Context, list []stubs.Named, machine vm.Config) (vm.Config, error) {
+	machine.Engine = vm.ICount
+	return boot.Prepare(ctx, boot.Config{Variants: list, Args: []string{guestWord}, VM: machine})
+}
+
+// Follow is NullCalls with a prepared machine.
+func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error) {
+	image, err := readImage(m.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]Call, len(list))
+	entries := map[uint64]int{} // variant by the entry's address
+	for i, n := range list {
+		calls[i].Variant = n.Name
+		at, ok := image.addr(entryPrefix + n.Name)
+		if !ok {
+			return nil, fmt.Errorf("trace: the image has no %s%s", entryPrefix, n.Name)
+		}
+		entries[at] = i
+	}
+	m.Debug = func(conn *os.File) error {
+		return follow(stub{conn, bufio.NewReader(conn)}, image, entries, calls)
+	}
+	run, err := boot.RunPrepared(ctx, m, nil)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	for _, c := range run.Checks {
+		if c.Outcome != wire.Pass {
+			return nil, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
+		}
+	}
+	return calls, nil
+}
+
+const entryPrefix = "entry_SYSCALL_64."
+
+// follow waits for each variant's null call, follows it, and lets the machine
+// go on.
+func follow(s stub, image *image, entries map[uint64]int, calls []Call) error {
+	for at := range entries {
+		if err := s.breakpoint(at); err != nil {
+			return err
+		}
+	}
+	for missing := len(calls); missing > 0; {
+		if err := s.run("c"); err != nil {
+			return err
+		}
+		r, err := s.registers()
+		if err != nil {
+			return err
+		}
+		i, ok := entries[r.rip]
+		if !ok {
+			return fmt.Errorf("trace: the machine stopped at %#x, which is no entry", r.rip)
+		}
+		if r.rax != syscall.SYS_GETPPID || calls[i].Total() > 0 {
+			if err := s.run("s"); err != nil { // over the breakpoint
+				return err
+			}
+			continue
+		}
+		steps := []uint64{}
+		for r.rip >= layout.KernelBase {
+			if len(steps) == limit {
+				return fmt.Errorf("trace: %s: no end of the null call after %d instructions", calls[i].Variant, limit)
+			}
+			steps = append(steps, r.rip)
+			if err := s.run("s"); err != nil {
+				return err
+			}
+			if r, err = s.registers(); err != nil {
+				return err
+			}
+		}
+		if err := calls[i].attribute(steps, image); err != nil {
+			return err
+		}
+		missing--
+	}
+	// With a breakpoint left QEMU would stop at it, with nobody there to see.
+	for at := range entries {
+		if answer, err := s.ask(fmt.Sprintf("z0,%x,1", at)); err != nil || answer != "OK" {
+			return errors.Join(err, fmt.Errorf("gdb stub: the end of a breakpoint was answered by %q", answer))
+		}
+	}
+	return s.detach()
+}
+
+// attribute makes phases of the addresses that were run in the kernel. SYSCALL,
+// which was run before the first, is a part of the entry.
+func (c *Call) attribute(steps []uint64, image *image) error {
+	stub := entryPrefix + c.Variant
+	in := func(i int, fn string) bool { name, _ := image.place(steps[i]); return name == fn }
+	handler := -1
+	for i := range steps {
+		if in(i, "sys_getppid") {
+			handler = i
+			break
+		}
+	}
+	from, to := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
+	if handler >= 0 {
+		for from = handler; from > 0 && !in(from-1, stub); from-- {
+		}
+		for to = handler; to < len(steps) && !in(to, stub); to++ {
+		}
+	}
+	if from < 0 || to == len(steps) {
+		return fmt.Errorf("trace: %s: the call does not come back to %s", c.Variant, stub)
+	}
+	c.Entry, c.Handler, c.Exit = 1+from, to-from, len(steps)-to
+	c.Places = []Place{{"user", "SYSCALL", 1}}
+	for _, at := range steps {
+		fn, label := image.place(at)
+		i := slices.IndexFunc(c.Places, func(p Place) bool { return p.Func == fn && p.Label == label })
+		if i < 0 {
+			c.Places = append(c.Places, Place{Func: fn, Label: label})
+			i = len(c.Places) - 1
+		}
+		c.Places[i].Count++
+	}
+	return nil
+}
+
+// image is the symbols of a kernel's text.
+type image struct {
+	symbols []elf.Symbol // by address, a function before its labels
+}
+
+func readImage(path string) (*image, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	defer f.Close()
+	all, err := f.Symbols()
+	if err != nil {
+		return nil, fmt.Errorf("trace: %s: %w", path, err)
+	}
+	text := f.Section(".text")
+	return newImage(slices.DeleteFunc(all, func(s elf.Symbol) bool {
+		return text == nil || s.Value < text.Addr || s.Value >= text.Addr+text.Size || strings.HasPrefix(s.Name, "__")
+	})), nil
+}
+
+func newImage(symbols []elf.Symbol) *image {
+	slices.SortStableFunc(symbols, func(a, b elf.Symbol) int {
+		return cmp.Or(cmp.Compare(a.Value, b.Value), -cmp.Compare(elf.ST_TYPE(a.Info), elf.ST_TYPE(b.Info)))
+	})
+	return &image{symbols}
+}
+
+func (im *image) addr(name string) (uint64, bool) {
+	for _, s := range im.symbols {
+		if s.Name == name {
+			return s.Value, true
+		}
+	}
+	return 0, false
+}
+
+// place is the function that an address is in, and the last label before it.
+func (im *image) place(at uint64) (fn, label string) {
+	i, _ := slices.BinarySearchFunc(im.symbols, at+1, func(s elf.Symbol, at uint64) int { return cmp.Compare(s.Value, at) })
+	for i--; i >= 0; i-- {
+		s := im.symbols[i]
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			return s.Name, label
+		}
+		if label == "" {
+			label = s.Name
+		}
+	}
+	return "", label
+}
