@@ -1,14 +1,14 @@
 package vm
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/entrylab/entrylab/internal/host"
 )
 
 // Engine is how the guest's instructions are run. Figures of different engines
@@ -93,10 +93,10 @@ func Auto(ctx context.Context, probe Probe) (e Engine, reason string) {
 	return autoOn(ctx, thisHost, probe)
 }
 
-func autoOn(ctx context.Context, h host, probe Probe) (e Engine, reason string) {
+func autoOn(ctx context.Context, h place, probe Probe) (e Engine, reason string) {
 	// QEMU's TCG tells so in the name of its models.
-	if name, err := cpuLine(h.cpuinfo, "model name"); err == nil && strings.Contains(name, "TCG") {
-		return ICount, fmt.Sprintf("engine %s, not %s: the CPU is emulated (%s)", ICount, KVM, name)
+	if cpus, err := host.CPUs(h.cpuinfo); err == nil && strings.Contains(cpus[0].Model, "TCG") {
+		return ICount, fmt.Sprintf("engine %s, not %s: the CPU is emulated (%s)", ICount, KVM, cpus[0].Model)
 	}
 	if err := KVM.availableOn(ctx, h, probe); err != nil {
 		return ICount, fmt.Sprintf("engine %s, not %s: %v", ICount, KVM, err)
@@ -104,15 +104,15 @@ func autoOn(ctx context.Context, h host, probe Probe) (e Engine, reason string) 
 	return KVM, ""
 }
 
-// host is where the state of KVM is read from.
-type host struct {
+// place is where the state of KVM is read from.
+type place struct {
 	kvm     string // KVM's device
 	cpuinfo string // the kernel's description of the CPUs
 }
 
-var thisHost = host{kvm: "/dev/kvm", cpuinfo: "/proc/cpuinfo"}
+var thisHost = place{kvm: "/dev/kvm", cpuinfo: host.CPUInfo}
 
-func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
+func (e Engine) availableOn(ctx context.Context, h place, probe Probe) error {
 	if _, err := e.args(); err != nil {
 		return err
 	}
@@ -126,11 +126,14 @@ func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
 		return fmt.Errorf("no %s", h.kvm)
 	}
 	// The flags come before the device is opened: a software KVM opens fine.
-	line, err := cpuLine(h.cpuinfo, "flags")
+	cpus, err := host.CPUs(h.cpuinfo)
+	if err == nil && len(cpus[0].Flags) == 0 {
+		err = fmt.Errorf("%s has no line of flags", h.cpuinfo)
+	}
 	if err != nil {
 		return fmt.Errorf("cannot tell whether the CPU has VMX or SVM: %w", err)
 	}
-	if flags := strings.Fields(line); !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
+	if !cpus[0].Has("vmx") && !cpus[0].Has("svm") {
 		return fmt.Errorf("the CPU shows neither vmx nor svm, so %s is software", h.kvm)
 	}
 	f, err := os.OpenFile(h.kvm, os.O_RDWR, 0)
@@ -142,23 +145,4 @@ func (e Engine) availableOn(ctx context.Context, h host, probe Probe) error {
 		return errors.New("no image to probe it with")
 	}
 	return probe(ctx)
-}
-
-// cpuLine returns the value of a line of the first CPU in cpuinfo.
-func cpuLine(cpuinfo, key string) (string, error) {
-	f, err := os.Open(cpuinfo)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if k, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(k) == key {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return "", err
-	}
-	return "", fmt.Errorf("%s has no line of %s", cpuinfo, key)
 }

@@ -32,23 +32,23 @@ func TestAvailable(t *testing.T) {
 	tests := []struct {
 		name   string
 		engine Engine
-		host   host
+		host   place
 		probe  Probe
 		want   string // in the error; "" if available
 	}{
-		{"icount needs no KVM", ICount, host{missing, missing}, nil, ""},
-		{"tcg needs no KVM", TCG, host{missing, missing}, nil, ""},
-		{"default", "", host{missing, missing}, nil, ""},
-		{"unknown", "warp", host{device, intel}, nil, `unknown engine "warp"`},
-		{"kvm on Intel", KVM, host{device, intel}, works, ""},
-		{"kvm on AMD", KVM, host{device, amd}, works, ""},
-		{"no device", KVM, host{missing, intel}, never, "no " + missing},
-		{"device cannot be opened", KVM, host{dir, intel}, never, "is this user in the group kvm?"},
-		{"no flag", KVM, host{device, plain}, never, "neither vmx nor svm, so " + device + " is software"},
-		{"no flags at all", KVM, host{device, arm}, never, arm + " has no line of flags"},
-		{"no cpuinfo", KVM, host{device, missing}, never, "cannot tell whether the CPU has VMX or SVM"},
-		{"no probe", KVM, host{device, intel}, nil, "no image to probe it with"},
-		{"probe fails", KVM, host{device, intel}, fails, "init killed by signal 11"},
+		{"icount needs no KVM", ICount, place{missing, missing}, nil, ""},
+		{"tcg needs no KVM", TCG, place{missing, missing}, nil, ""},
+		{"default", "", place{missing, missing}, nil, ""},
+		{"unknown", "warp", place{device, intel}, nil, `unknown engine "warp"`},
+		{"kvm on Intel", KVM, place{device, intel}, works, ""},
+		{"kvm on AMD", KVM, place{device, amd}, works, ""},
+		{"no device", KVM, place{missing, intel}, never, "no " + missing},
+		{"device cannot be opened", KVM, place{dir, intel}, never, "is this user in the group kvm?"},
+		{"no flag", KVM, place{device, plain}, never, "neither vmx nor svm, so " + device + " is software"},
+		{"no flags at all", KVM, place{device, arm}, never, arm + " has no line of flags"},
+		{"no cpuinfo", KVM, place{device, missing}, never, "cannot tell whether the CPU has VMX or SVM"},
+		{"no probe", KVM, place{device, intel}, nil, "no image to probe it with"},
+		{"probe fails", KVM, place{device, intel}, fails, "init killed by signal 11"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,16 +92,16 @@ func TestAuto(t *testing.T) {
 	fakeQEMU(t, "exit 0")
 	for _, tt := range []struct {
 		name  string
-		host  host
+		host  place
 		probe Probe
 		want  string // the reason; "" if KVM is taken
 	}{
-		{"hardware", host{device, amd}, works, ""},
-		{"absent", host{filepath.Join(dir, "missing"), amd}, never, "no " + dir},
-		{"software", host{device, none}, never, "is software"},
-		{"unreadable", host{dir, amd}, never, "is this user in the group kvm?"},
-		{"emulated", host{device, emulated}, never, "the CPU is emulated (QEMU TCG CPU version 2.5+)"},
-		{"the probe fails", host{device, amd}, fails, ErrNoSyscall.Error()},
+		{"hardware", place{device, amd}, works, ""},
+		{"absent", place{filepath.Join(dir, "missing"), amd}, never, "no " + dir},
+		{"software", place{device, none}, never, "is software"},
+		{"unreadable", place{dir, amd}, never, "is this user in the group kvm?"},
+		{"emulated", place{device, emulated}, never, "the CPU is emulated (QEMU TCG CPU version 2.5+)"},
+		{"the probe fails", place{device, amd}, fails, ErrNoSyscall.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, reason := autoOn(t.Context(), tt.host, tt.probe)

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,6 +14,7 @@ import (
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -290,14 +290,6 @@ func hostCPU(engine vm.Engine) string {
 	if engine != vm.KVM {
 		return ""
 	}
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(info)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return ", on " + strings.TrimSpace(value)
-		}
-	}
-	return ""
+	model, _ := host.Model()
+	return ", on " + model
 }

@@ -13,11 +13,7 @@ import (
 // read: nothing that a user names.
 var unbounded = map[string]string{
 	"boot/initramfs/guest.go":  "the embedded guest, up to maxGuest",
-	"measure/replay/cpu.go":    "/proc/cpuinfo",
 	"measure/replay/gsbase.go": "/proc/self/auxv",
-	"measure/study/machine.go": "/proc/cpuinfo",
-	"boot/vm/engine.go":        "/proc/cpuinfo",
-	"cmd/entrylab/commands.go": "/proc/cpuinfo",
 }
 
 // TestReads: what a command reads is read by this package, or is known not to be

@@ -3,12 +3,12 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"github.com/entrylab/entrylab/internal/host"
 )
 
 // A thread is pinned to a CPU of the kernel that it runs on, but where that
@@ -40,39 +40,29 @@ func (c CPU) String() string {
 
 // readCPU reads what Linux says of the CPUs that this process may use.
 func readCPU() (CPU, error) {
-	text, err := os.ReadFile("/proc/cpuinfo")
+	cpus, err := host.CPUs(host.CPUInfo)
 	if err != nil {
-		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %w", err)
+		return CPU{}, err
 	}
 	mask, err := affinity()
 	if err != nil {
 		return CPU{}, err
 	}
-	return oneCPU(string(text), mask.has)
+	return oneCPU(cpus, mask.has)
 }
 
-// oneCPU is the CPU that all those are which may be used, by the text of
-// /proc/cpuinfo.
-func oneCPU(text string, mayUse func(int) bool) (CPU, error) {
+// oneCPU is the CPU that all those are which may be used.
+func oneCPU(cpus []host.CPU, mayUse func(int) bool) (CPU, error) {
 	var found []CPU
-	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
-		field := map[string]string{}
-		for line := range strings.Lines(block) {
-			key, value, _ := strings.Cut(line, ":")
-			field[strings.TrimSpace(key)] = strings.TrimSpace(value)
-		}
-		c := CPU{
-			Model:     field["model name"],
-			Family:    field["cpu family"] + "/" + field["model"] + "/" + field["stepping"],
-			Microcode: field["microcode"],
-		}
-		if n, err := strconv.Atoi(field["processor"]); err == nil && mayUse(n) && !slices.Contains(found, c) {
+	for _, cpu := range cpus {
+		c := CPU{Model: cpu.Model, Family: cpu.Signature, Microcode: cpu.Microcode}
+		if mayUse(cpu.Number) && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return CPU{}, errors.New("which CPU this is cannot be told: /proc/cpuinfo has none that this process may use")
+		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %s has none that this process may use", host.CPUInfo)
 	case 1:
 		return found[0], nil
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
@@ -184,7 +185,7 @@ func TestOneCPU(t *testing.T) {
 	cpu := func(n int, model, family string) string {
 		return fmt.Sprintf("processor\t: %d\ncpu family\t: %s\nmodel\t\t: 1\nmodel name\t: %s\nstepping\t: 1\nmicrocode\t: 0x1\n\n", n, family, model)
 	}
-	any := func(int) bool { return true }
+	any := func(n int) bool { return n >= 0 }
 	two := cpu(0, "A", "25") + cpu(1, "B", "25")
 	for _, tt := range []struct {
 		name, text string
@@ -199,7 +200,7 @@ func TestOneCPU(t *testing.T) {
 		{"none allowed", two, func(int) bool { return false }, "", "has none that this process may use"},
 		{"empty", "", any, "", "has none that this process may use"},
 	} {
-		got, err := oneCPU(tt.text, tt.may)
+		got, err := oneCPU(host.Parse(tt.text), tt.may)
 		if tt.fail == "" && (err != nil || got.String() != tt.want) || tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)) {
 			t.Errorf("%s: %v, %v, want %q%q", tt.name, got, err, tt.want, tt.fail)
 		}

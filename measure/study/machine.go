@@ -1,21 +1,19 @@
 package study
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/bounded"
+	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/trace"
 	"github.com/entrylab/entrylab/stubs"
@@ -206,42 +204,9 @@ func hash(ctx context.Context, paths ...string) (string, error) {
 // HostConfig is the part of a configuration that this host and this program
 // are.
 func HostConfig() record.Config {
-	c := record.Config{Build: Build()}
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		c.Host = "unknown CPU (" + err.Error() + ")"
-	}
-	c.Host, c.Microcode = cpu(string(info), c.Host)
-	var u syscall.Utsname
-	if syscall.Uname(&u) == nil {
-		c.Kernel = utsString(u.Release[:])
-	}
+	c := record.Config{Build: Build(), Kernel: host.Kernel()}
+	c.Host, c.Microcode = host.Model()
 	return c
-}
-
-// cpu reads model and microcode revision of the first CPU.
-func cpu(info, unknown string) (model, microcode string) {
-	model = unknown
-	for line := range strings.Lines(info) {
-		key, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch strings.TrimSpace(key) {
-		case "model name":
-			model = value
-		case "microcode":
-			return model, value
-		}
-	}
-	return model, ""
-}
-
-func utsString(field []int8) string {
-	b := make([]byte, len(field))
-	for i, c := range field {
-		b[i] = byte(c)
-	}
-	s, _, _ := bytes.Cut(b, []byte{0})
-	return string(s)
 }
 
 // Build names this program: its module's version, else its source's revision.

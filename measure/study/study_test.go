@@ -565,16 +565,6 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-func TestCPU(t *testing.T) {
-	const info = "processor\t: 0\nmodel name\t: A CPU @ 2 GHz\nmicrocode\t: 0x1234\n\nprocessor\t: 1\nmodel name\t: Another\n"
-	if model, microcode := cpu(info, "?"); model != "A CPU @ 2 GHz" || microcode != "0x1234" {
-		t.Errorf("got %q, %q", model, microcode)
-	}
-	if model, _ := cpu("", "?"); model != "?" {
-		t.Errorf("without a line: %q", model)
-	}
-}
-
 func TestRelease(t *testing.T) {
 	image := make([]byte, 0x1000)
 	copy(image[headerMagic:], "HdrS")
