@@ -22,8 +22,9 @@ const (
 	apicCurrent  = 0x390
 	apicDivide   = 0x3e0
 
-	apicEnabled = 1 << 8  // in SVR
-	apicMasked  = 1 << 16 // in LVT entries
+	apicEnabled = 1 << 8 // in SVR
+	apicNMI     = 4 << 8 // the delivery mode, in LVT entries
+	apicMasked  = 1 << 16
 	apicPeriod  = 1 << 17 // in the timer's: it starts again from the initial count
 	apicDivBy1  = 0xb
 
@@ -54,7 +55,7 @@ count down from 2^32-1, again and again.`,
 			MOVL(0, at(apicTPR)),
 			MOVL(apicMasked, at(apicLVTPerf)),
 			MOVL(apicMasked, at(apicLVT0)),
-			MOVL(apicMasked, at(apicLVT1)),
+			MOVL(apicNMI, at(apicLVT1)), // LINT1 is where a PC's NMI comes in
 			MOVL(apicMasked, at(apicLVTError)),
 			MOVL(apicDivBy1, at(apicDivide)),
 			MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, at(apicLVTTimer)),

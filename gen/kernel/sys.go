@@ -218,6 +218,7 @@ var sysCalls = []sysCall{
 	{layout.SysTimeSlice, "time_slice"},
 	{layout.SysFlushYield, "flush_yield"},
 	{layout.SysUserMap, "user_map"},
+	{layout.SysBreakpoint, "breakpoint"},
 }
 
 // isControl reports whether a number is that of a control call.

@@ -56,6 +56,10 @@ const (
 	// user's page table, the one with PTIUserPGTable, maps of the upper half, and
 	// returns how many it are. -ENOMEM: there are more.
 	SysUserMap
+	// SysBreakpoint makes RDI the breakpoint address DR0, and RSI DR7, which says
+	// of what kind it is (SDM volume 3, 18.2). The #DB that it raises in ring 0 is
+	// counted (PerCPU.Debugs), and the instruction runs.
+	SysBreakpoint
 	sysControlEnd
 )
 
@@ -144,6 +148,8 @@ type Stats[T any] struct {
 	TSCHz, TSCSource T
 	// TimerMult is local APIC timer ticks per ns, times 2^32.
 	TimerMult T
+	// NMIs, Debugs and MachineChecks are PerCPU's.
+	NMIs, Debugs, MachineChecks T
 	// Build tells kernels apart: a hash of the image's text and data, and of
 	// the initramfs that it carries.
 	Build T

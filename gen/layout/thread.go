@@ -66,6 +66,11 @@ type PerCPU[T any] struct {
 	// SpecCtrlRing3 is what ring 3 had in it when the last interrupt or exception
 	// came from there, while SpecCtrl was not 0: for tests.
 	SpecCtrlRing3 T
+
+	// NMIs, Debugs and MachineChecks count what came by the vectors with a stack
+	// of their own and was handled; EventIP is where the last of them came in ring
+	// 0. Their handlers reach these words by GS, so one that has the user's dies.
+	NMIs, Debugs, MachineChecks, EventIP T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins

@@ -21,6 +21,7 @@ const (
 
 	CR4_DE         = 1 << 3
 	CR4_PAE        = 1 << 5
+	CR4_MCE        = 1 << 6
 	CR4_PGE        = 1 << 7
 	CR4_PCE        = 1 << 8
 	CR4_OSFXSR     = 1 << 9
@@ -60,16 +61,19 @@ const (
 
 // MSRs (SDM volume 4).
 const (
-	MSR_APIC_BASE      = 0x1b
-	MSR_IA32_SPEC_CTRL = 0x48
-	MSR_EFER           = 0xc0000080
-	MSR_STAR           = 0xc0000081
-	MSR_LSTAR          = 0xc0000082
-	MSR_CSTAR          = 0xc0000083
-	MSR_SYSCALL_MASK   = 0xc0000084
-	MSR_FS_BASE        = 0xc0000100
-	MSR_GS_BASE        = 0xc0000101
-	MSR_KERNEL_GS_BASE = 0xc0000102
+	MSR_APIC_BASE       = 0x1b
+	MSR_IA32_SPEC_CTRL  = 0x48
+	MSR_IA32_MCG_CAP    = 0x179
+	MSR_IA32_MCG_STATUS = 0x17a
+	MSR_IA32_MC0_STATUS = 0x401
+	MSR_EFER            = 0xc0000080
+	MSR_STAR            = 0xc0000081
+	MSR_LSTAR           = 0xc0000082
+	MSR_CSTAR           = 0xc0000083
+	MSR_SYSCALL_MASK    = 0xc0000084
+	MSR_FS_BASE         = 0xc0000100
+	MSR_GS_BASE         = 0xc0000101
+	MSR_KERNEL_GS_BASE  = 0xc0000102
 
 	EFER_SCE = 1 << 0
 	EFER_LME = 1 << 8
@@ -142,10 +146,24 @@ const (
 
 // CPUID leaf 1 ECX bits (SDM volume 2, CPUID).
 const (
+	CPUID_1_EDX_MCE    = 7
 	CPUID_1_ECX_PCID   = 17
 	CPUID_1_ECX_RDRAND = 30
 	// CPUID_1_ECX_HYPERVISOR is clear on every CPU, and set by a hypervisor.
 	CPUID_1_ECX_HYPERVISOR = 31
+)
+
+// Machine checks (SDM volume 3, 16.3).
+const (
+	MCG_CAP_COUNT   = 0xff   // the number of banks
+	MCG_STATUS_RIPV = 1 << 0 // the interrupted code can go on
+	MCBankMSRs      = 4      // a bank has, and IA32_MC0_STATUS is the second of the first
+)
+
+// DR6 bits (SDM volume 3, 18.2.3).
+const (
+	DR6_B0_B3 = 0xf     // a breakpoint of DR0 to DR3
+	DR6_BS    = 1 << 14 // a single step
 )
 
 // Bits of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H; APM volume 2, 3.2.9).
