@@ -1,7 +1,5 @@
 // Package trace follows a null call from its SYSCALL to the instruction behind
-// it, one instruction at a time, and tells how many of them each phase has. In
-// the flow (variant, listing, machine code, image, machine, lines, results,
-// table) it looks into the machine while the others read its lines.
+// it, one instruction at a time, and tells how many of them each phase has.
 //
 // The machine is QEMU without a clock of its own, stepped through QEMU's gdb
 // stub over an inherited socket. While it is stepped no interrupt arrives, so
@@ -10,11 +8,9 @@
 package trace
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"debug/elf"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -25,6 +21,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/gdb"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -99,7 +96,7 @@ func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error
 		entries[at] = i
 	}
 	m.Debug = func(conn *os.File) error {
-		return follow(stub{conn, bufio.NewReader(conn)}, image, entries, calls)
+		return follow(gdb.New(conn), image, entries, calls)
 	}
 	run, err := boot.RunPrepared(ctx, m, nil)
 	if err != nil {
@@ -117,40 +114,40 @@ const entryPrefix = "entry_SYSCALL_64."
 
 // follow waits for each variant's null call, follows it, and lets the machine
 // go on.
-func follow(s stub, image *image, entries map[uint64]int, calls []Call) error {
+func follow(s *gdb.Stub, image *image, entries map[uint64]int, calls []Call) error {
 	for at := range entries {
-		if err := s.breakpoint(at); err != nil {
+		if err := s.Break(at); err != nil {
 			return err
 		}
 	}
 	for missing := len(calls); missing > 0; {
-		if err := s.run("c"); err != nil {
+		if err := s.Continue(); err != nil {
 			return err
 		}
-		r, err := s.registers()
+		r, err := s.Registers()
 		if err != nil {
 			return err
 		}
-		i, ok := entries[r.rip]
+		i, ok := entries[r.RIP]
 		if !ok {
-			return fmt.Errorf("trace: the machine stopped at %#x, which is no entry", r.rip)
+			return fmt.Errorf("trace: the machine stopped at %#x, which is no entry", r.RIP)
 		}
-		if r.rax != syscall.SYS_GETPPID || calls[i].Total() > 0 {
-			if err := s.run("s"); err != nil { // over the breakpoint
+		if r.RAX != syscall.SYS_GETPPID || calls[i].Total() > 0 {
+			if err := s.Step(); err != nil { // over the breakpoint
 				return err
 			}
 			continue
 		}
 		steps := []uint64{}
-		for r.rip >= layout.KernelBase {
+		for r.RIP >= layout.KernelBase {
 			if len(steps) == limit {
 				return fmt.Errorf("trace: %s: no end of the null call after %d instructions", calls[i].Variant, limit)
 			}
-			steps = append(steps, r.rip)
-			if err := s.run("s"); err != nil {
+			steps = append(steps, r.RIP)
+			if err := s.Step(); err != nil {
 				return err
 			}
-			if r, err = s.registers(); err != nil {
+			if r, err = s.Registers(); err != nil {
 				return err
 			}
 		}
@@ -159,13 +156,12 @@ func follow(s stub, image *image, entries map[uint64]int, calls []Call) error {
 		}
 		missing--
 	}
-	// With a breakpoint left QEMU would stop at it, with nobody there to see.
 	for at := range entries {
-		if answer, err := s.ask(fmt.Sprintf("z0,%x,1", at)); err != nil || answer != "OK" {
-			return errors.Join(err, fmt.Errorf("gdb stub: the end of a breakpoint was answered by %q", answer))
+		if err := s.Unbreak(at); err != nil {
+			return err
 		}
 	}
-	return s.detach()
+	return s.Detach()
 }
 
 // attribute makes phases of the addresses that were run in the kernel. SYSCALL,

@@ -1,54 +1,19 @@
 package trace
 
 import (
-	"bufio"
 	"debug/elf"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/gdb"
 )
 
-// scripted is a stub that says what the text holds, whatever it is asked.
-func scripted(text string) stub { return stub{io.Discard, bufio.NewReader(strings.NewReader(text))} }
+// gone is a stub whose machine takes a breakpoint and ends.
+type gone struct{ strings.Reader }
 
-func packet(data string) string { return fmt.Sprintf("+$%s#%02x", data, sum(data)) }
-
-func TestStubTrouble(t *testing.T) {
-	regs := func(s stub) error { _, err := s.registers(); return err }
-	step := func(s stub) error { return s.run("s") }
-	for _, row := range []struct {
-		name, said string
-		do         func(stub) error
-		want       string
-	}{
-		{"gone", "", step, "no answer"},
-		{"gone after the +", "+", step, "EOF"},
-		{"refused", "-", step, "not received whole"},
-		{"damaged", "+$T05#00", step, "sum is 00, want b9"},
-		{"cut in the sum", "+$T05#b", step, "EOF"},
-		{"ended", packet("W00"), step, errEnded.Error()},
-		{"another signal", packet("T0b"), step, "want a stop"},
-		{"few registers", packet("0011"), regs, "registers are"},
-		{"no registers", packet(strings.Repeat("x", 272)), regs, "registers are"},
-		{"no breakpoint", packet("E22"), func(s stub) error { return s.breakpoint(1) }, `"E22"`},
-		{"no detach", packet(""), stub.detach, "detach"},
-	} {
-		if err := row.do(scripted(row.said)); err == nil || !strings.Contains(err.Error(), row.want) {
-			t.Errorf("%s: error is %v, want %q in it", row.name, err, row.want)
-		}
-	}
-	if err := step(scripted("+$T0" + packet("T05")[1:])); err != nil {
-		t.Errorf("a packet that begins anew: %v", err)
-	}
-	r, err := scripted(packet("0100000000000000" + strings.Repeat("00", 8*15) + "000010f8ffffffff" + "00")).registers()
-	if want := (registers{1, 0xfffffffff8100000}); err != nil || r != want {
-		t.Errorf("registers are %x and %v, want %x", r, err, want)
-	}
-}
+func (*gone) Write(p []byte) (int, error) { return len(p), nil }
 
 // toy is an image: an entry with a label, a thunk, a handler, in 16 bytes each.
 func toy() *image {
@@ -98,7 +63,7 @@ func TestAttribute(t *testing.T) {
 	if fn, label := toy().place(layout.KernelBase + 9); fn != "entry_SYSCALL_64.v" || label != "out" {
 		t.Errorf("place is %s, %s", fn, label)
 	}
-	if err := follow(scripted(strings.Repeat(packet("OK"), 1)+packet("W00")), toy(), map[uint64]int{1: 0}, make([]Call, 1)); !errors.Is(err, errEnded) {
+	if err := follow(gdb.New(&gone{*strings.NewReader("+$OK#9a+$W00#b7")}), toy(), map[uint64]int{1: 0}, make([]Call, 1)); !errors.Is(err, gdb.ErrEnded) {
 		t.Errorf("a machine that ends early: error is %v", err)
 	}
 }

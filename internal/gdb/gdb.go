@@ -1,0 +1,222 @@
+// Package gdb speaks the remote serial protocol of gdb with QEMU: as much of it
+// as it takes to stop a machine at an instruction, to look at it, and to change
+// it. Package trace follows calls by it, package events lets events arrive.
+//
+// Every packet is $data#sum, the sum two hex digits of the bytes' sum modulo 256,
+// and the other side answers + to it (gdb's manual, appendix E).
+package gdb
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Stub is a connection to a machine's gdb stub.
+type Stub struct {
+	w io.Writer
+	r io.ByteReader
+}
+
+// New returns the stub at the other end of the connection.
+func New(conn io.ReadWriter) *Stub { return &Stub{conn, bufio.NewReader(conn)} }
+
+// send sends a packet and waits until it was taken.
+func (s *Stub) send(data string) error {
+	if _, err := fmt.Fprintf(s.w, "$%s#%02x", data, sum(data)); err != nil {
+		return err
+	}
+	for {
+		switch c, err := s.r.ReadByte(); {
+		case err != nil:
+			return fmt.Errorf("gdb stub: no answer to %q: %w", data, err)
+		case c == '+':
+			return nil
+		case c == '-':
+			return fmt.Errorf("gdb stub: %q was not received whole", data)
+		}
+	}
+}
+
+// receive waits for a packet.
+func (s *Stub) receive() (string, error) {
+	var data []byte
+	for begun := false; ; {
+		c, err := s.r.ReadByte()
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("gdb stub: %w", err)
+		case c == '$':
+			begun, data = true, nil
+			continue
+		case c != '#' && begun:
+			data = append(data, c)
+			continue
+		case !begun:
+			continue
+		}
+		var digits [2]byte
+		for i := range digits {
+			if digits[i], err = s.r.ReadByte(); err != nil {
+				return "", fmt.Errorf("gdb stub: %w", err)
+			}
+		}
+		if want := fmt.Sprintf("%02x", sum(string(data))); want != string(digits[:]) {
+			return "", fmt.Errorf("gdb stub: a packet's sum is %s, want %s", digits, want)
+		}
+		_, err = s.w.Write([]byte{'+'})
+		return string(data), err
+	}
+}
+
+func sum(data string) (n uint8) {
+	for i := range len(data) {
+		n += data[i]
+	}
+	return n
+}
+
+// ask sends a packet and returns the answer.
+func (s *Stub) ask(data string) (string, error) {
+	if err := s.send(data); err != nil {
+		return "", err
+	}
+	return s.receive()
+}
+
+// order sends a packet that is answered by OK.
+func (s *Stub) order(data string) error {
+	answer, err := s.ask(data)
+	if err == nil && answer != "OK" {
+		err = fmt.Errorf("gdb stub: %q was answered by %q, want OK", data, answer)
+	}
+	return err
+}
+
+// ErrEnded means that the machine has ended.
+var ErrEnded = errors.New("the machine ended under the debugger")
+
+// Step runs one instruction. No interrupt arrives meanwhile: one that waits comes
+// with the next Continue.
+func (s *Stub) Step() error { return s.run("s") }
+
+// Continue lets the machine run until a breakpoint.
+func (s *Stub) Continue() error { return s.run("c") }
+
+func (s *Stub) run(how string) error {
+	answer, err := s.ask(how)
+	switch {
+	case err != nil:
+		return err
+	case len(answer) >= 3 && answer[:1] == "T" && answer[1:3] == "05": // SIGTRAP
+		return nil
+	case len(answer) > 0 && (answer[0] == 'W' || answer[0] == 'X'):
+		return ErrEnded
+	}
+	return fmt.Errorf("gdb stub: %q was answered by %q, want a stop at a breakpoint", how, answer)
+}
+
+// Break stops the machine before the instruction at addr. A Continue that begins
+// there stops there at once.
+func (s *Stub) Break(addr uint64) error { return s.order(fmt.Sprintf("Z0,%x,1", addr)) }
+
+// Unbreak takes a breakpoint away.
+func (s *Stub) Unbreak(addr uint64) error { return s.order(fmt.Sprintf("z0,%x,1", addr)) }
+
+// Detach lets the machine go on by itself. With a breakpoint left QEMU would stop
+// at it, with nobody there to see.
+func (s *Stub) Detach() error { return s.order("D") }
+
+// Registers are those of the CPU, but for the x87's and the vectors'.
+type Registers struct {
+	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
+	R8, R9, R10, R11, R12, R13, R14, R15   uint64
+	RIP                                    uint64
+	Flags                                  uint32
+	CS, SS, DS, ES, FS, GS                 uint32
+	FSBase, GSBase, KernelGSBase           uint64
+	CR0, CR2, CR3, CR4, CR8, EFER          uint64
+}
+
+// Numbers of registers (QEMU gdb-xml/i386-64bit.xml), in the order of Registers.
+const (
+	numberRAX   = 0
+	numberRSI   = 4
+	numberRDI   = 5
+	numberRIP   = 16
+	numberFlags = 17
+)
+
+// Describe makes QEMU tell all of Registers, which it does to one who has read
+// what registers there are. It comes first.
+func (s *Stub) Describe() error {
+	answer, err := s.ask("qXfer:features:read:target.xml:0,ffb")
+	if err == nil && answer == "" {
+		err = errors.New("gdb stub: it does not tell what registers there are")
+	}
+	return err
+}
+
+// Registers reads them.
+func (s *Stub) Registers() (Registers, error) {
+	var r Registers
+	answer, err := s.ask("g")
+	if err != nil {
+		return r, err
+	}
+	digits := 2 * binary.Size(r)
+	b, err := hex.DecodeString(answer[:min(len(answer), digits)])
+	if err == nil {
+		_, err = binary.Decode(b, binary.LittleEndian, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("gdb stub: registers are %q", answer)
+	}
+	return r, nil
+}
+
+// SetRegisters writes those that a call of a leaf function changes: RAX, RSI,
+// RDI, RIP and Flags.
+func (s *Stub) SetRegisters(r Registers) error {
+	for _, one := range []struct {
+		number int
+		value  uint64
+	}{{numberRAX, r.RAX}, {numberRSI, r.RSI}, {numberRDI, r.RDI}, {numberRIP, r.RIP}} {
+		word := binary.LittleEndian.AppendUint64(nil, one.value)
+		if err := s.order(fmt.Sprintf("P%x=%x", one.number, word)); err != nil {
+			return err
+		}
+	}
+	return s.order(fmt.Sprintf("P%x=%x", numberFlags, binary.LittleEndian.AppendUint32(nil, r.Flags)))
+}
+
+// Memory reads n bytes at a virtual address.
+func (s *Stub) Memory(addr uint64, n int) ([]byte, error) {
+	answer, err := s.ask(fmt.Sprintf("m%x,%x", addr, n))
+	if err != nil {
+		return nil, err
+	}
+	b, err := hex.DecodeString(answer)
+	if err != nil || len(b) != n {
+		return nil, fmt.Errorf("gdb stub: %d bytes at %#x are %q", n, addr, answer)
+	}
+	return b, nil
+}
+
+// WritePhysical writes a 32-bit word at a physical address, which may be a
+// device's.
+func (s *Stub) WritePhysical(addr uint64, word uint32) error {
+	return errors.Join(
+		s.order("Qqemu.PhyMemMode:1"),
+		s.order(fmt.Sprintf("M%x,4:%x", addr, binary.LittleEndian.AppendUint32(nil, word))),
+		s.order("Qqemu.PhyMemMode:0"),
+	)
+}
+
+// Monitor runs a command of QEMU's monitor that prints nothing.
+func (s *Stub) Monitor(command string) error {
+	return s.order("qRcmd," + hex.EncodeToString([]byte(command)))
+}

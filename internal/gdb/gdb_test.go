@@ -1,0 +1,73 @@
+package gdb
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// scripted is a stub that says what the text holds, whatever it is asked.
+func scripted(text string) *Stub { return &Stub{io.Discard, bufio.NewReader(strings.NewReader(text))} }
+
+func packet(data string) string { return fmt.Sprintf("+$%s#%02x", data, sum(data)) }
+
+func TestStubTrouble(t *testing.T) {
+	regs := func(s *Stub) error { _, err := s.Registers(); return err }
+	step := func(s *Stub) error { return s.Step() }
+	for _, row := range []struct {
+		name, said string
+		do         func(*Stub) error
+		want       string
+	}{
+		{"gone", "", step, "no answer"},
+		{"gone after the +", "+", step, "EOF"},
+		{"refused", "-", step, "not received whole"},
+		{"damaged", "+$T05#00", step, "sum is 00, want b9"},
+		{"cut in the sum", "+$T05#b", step, "EOF"},
+		{"ended", packet("W00"), step, ErrEnded.Error()},
+		{"another signal", packet("T0b"), step, "want a stop"},
+		{"few registers", packet("0011"), regs, "registers are"},
+		{"no registers", packet(strings.Repeat("x", 272)), regs, "registers are"},
+		{"no breakpoint", packet("E22"), func(s *Stub) error { return s.Break(1) }, `"E22"`},
+		{"no detach", packet(""), (*Stub).Detach, `"D"`},
+	} {
+		if err := row.do(scripted(row.said)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error is %v, want %q in it", row.name, err, row.want)
+		}
+	}
+	if err := step(scripted("+$T0" + packet("T05")[1:])); err != nil {
+		t.Errorf("a packet that begins anew: %v", err)
+	}
+	s := scripted(packet("0100000000000000" + strings.Repeat("00", 8*15) + "000010f8ffffffff" + "02000000" + strings.Repeat("00", 6*4+9*8+300)))
+	if r, err := s.Registers(); err != nil || r != (Registers{RAX: 1, RIP: 0xfffffffff8100000, Flags: 2}) {
+		t.Errorf("registers are %+v and %v", r, err)
+	}
+}
+
+// TestSent: what goes to the stub is what its protocol asks for.
+func TestSent(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		do   func(*Stub) error
+		want []string // packets' data
+	}{
+		{"a breakpoint", func(s *Stub) error { return s.Break(0xfff) }, []string{"Z0,fff,1"}},
+		{"a physical word", func(s *Stub) error { return s.WritePhysical(0xfee00000, 0x400) }, []string{"Qqemu.PhyMemMode:1", "Mfee00000,4:00040000", "Qqemu.PhyMemMode:0"}},
+		{"the monitor", func(s *Stub) error { return s.Monitor("nmi") }, []string{"qRcmd,6e6d69"}},
+		{
+			"registers", func(s *Stub) error { return s.SetRegisters(Registers{RAX: 1, RSI: 2, RDI: 3, RIP: 4, Flags: 5}) },
+			[]string{"P0=0100000000000000", "P4=0200000000000000", "P5=0300000000000000", "P10=0400000000000000", "P11=05000000"},
+		},
+	} {
+		var sent, want strings.Builder
+		s := &Stub{&sent, bufio.NewReader(strings.NewReader(strings.Repeat(packet("OK"), len(row.want))))}
+		for _, data := range row.want {
+			fmt.Fprintf(&want, "$%s#%02x+", data, sum(data))
+		}
+		if err := row.do(s); err != nil || sent.String() != want.String() {
+			t.Errorf("%s: sent %q and %v, want %q", row.name, sent.String(), err, want.String())
+		}
+	}
+}
