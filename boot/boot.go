@@ -97,7 +97,7 @@ func enoughMemory(mib, archive int) error {
 
 // bochsWord tells the guest, as a variable of its environment, that it runs in
 // Bochs, where some of what it expects is otherwise.
-const bochsWord = "ENGINE=bochs"
+const bochsWord = wire.EngineVariable + "=" + wire.EngineBochs
 
 // prepareDisk is Prepare for a machine that boots from a disk image.
 func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {

@@ -46,7 +46,8 @@ func HostProgram() (path string, remove func(), err error) {
 // did not come to its summary, the error wraps ErrNoVerdict.
 func RunHost(ctx context.Context, program string) (*wire.Results, error) {
 	// The guest takes words from its environment, and these are not for it.
-	out, err := bounded.Output(ctx, hostLimits, "env", "-i", program, "verify")
+	args := append([]string{"-i", program}, wire.Command{Verify: true}.Words()...)
+	out, err := bounded.Output(ctx, hostLimits, "env", args...)
 	res := vm.Result{Outcome: vm.Exited}
 	var exit *exec.ExitError
 	switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 )
 
 // Named is a variant as an image carries it.
@@ -43,7 +44,7 @@ const (
 var presets = sync.OnceValue(func() []Preset {
 	return []Preset{
 		{
-			Named:   Named{Name: bare, Variant: Variant{Bare: true}},
+			Named:   Named{Name: wire.Floor, Variant: Variant{Bare: true}},
 			Release: "none",
 			Adds:    "the floor: SYSCALL and SYSRET, nothing kept; answers 0 to every call",
 			Source:  "SDM volume 2, SYSCALL and SYSRET",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 )
 
 // maxAxes is how many axes there can be.
@@ -20,9 +21,6 @@ type Variant struct {
 	// nothing kept, nothing called.
 	Bare bool
 }
-
-// bare is the name of the floor, which has no axes.
-const bare = "bare"
 
 // Of returns the variant with the given values; axes that are left out are at
 // their first. It panics on a value that no axis has, and does not validate.
@@ -75,7 +73,7 @@ func (v Variant) needs() layout.Features {
 // variant in tests, benchmarks, golden files and images.
 func (v Variant) String() string {
 	if v.Bare {
-		return bare
+		return wire.Floor
 	}
 	var parts []string
 	for a, c := range v.choices {
@@ -141,7 +139,7 @@ func (v Variant) sysrets() bool {
 func (v Variant) Validate() error {
 	if v.Bare {
 		if v != (Variant{Bare: true}) {
-			return errors.New("bare keeps nothing, so no axis has anything to decide")
+			return errors.New(wire.Floor + " keeps nothing, so no axis has anything to decide")
 		}
 		return nil
 	}

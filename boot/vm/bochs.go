@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/cache"
 	"github.com/entrylab/entrylab/internal/work"
 )
@@ -28,7 +29,7 @@ import (
 //
 // What it counts otherwise than QEMU's icount, by design: a REP of n rounds is
 // n instructions, in QEMU n+1 (the last finds RCX 0).
-const Bochs Engine = "bochs"
+const Bochs Engine = wire.EngineBochs
 
 const (
 	// BochsCPU is the default CPU model: the first with SMAP.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 )
 
@@ -23,9 +24,9 @@ const (
 	ICount Engine = "icount"
 	// TCG is plain TCG. Its time says nothing about hardware; it serves for
 	// correctness.
-	TCG Engine = "tcg"
+	TCG Engine = wire.EngineTCG
 	// KVM runs on the CPU itself. See Available.
-	KVM Engine = "kvm"
+	KVM Engine = wire.EngineKVM
 )
 
 // Engines are all engines, the default first.

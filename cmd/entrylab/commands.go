@@ -127,7 +127,7 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 }
 
 // errNotRunnable refuses what the kernel would refuse at boot.
-var errNotRunnable = fmt.Errorf("no variant to run init on: %s answers the null call only; add another", floor)
+var errNotRunnable = fmt.Errorf("no variant to run init on: %s answers the null call only; add another", wire.Floor)
 
 // runsInit reports whether a program can run on the variant.
 func runsInit(n stubs.Named) bool { return !n.Variant.Bare }

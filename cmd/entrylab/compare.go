@@ -81,8 +81,8 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		return compareReplayed(ctx, e, k, list, said, *format, m.verbose)
 	}
 	c := comparison{names: namesOf(list), proofs: said}
-	if !slices.Contains(c.names, floor) {
-		bare, err := stubs.ParseVariant(floor)
+	if !slices.Contains(c.names, wire.Floor) {
+		bare, err := stubs.ParseVariant(wire.Floor)
 		if err != nil {
 			return 0, err
 		}
@@ -147,9 +147,6 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	}
 	return status, nil
 }
-
-// floor is the preset that is measured beside all others.
-const floor = "bare"
 
 func namesOf(list []stubs.Named) []string {
 	names := make([]string, len(list))
@@ -216,7 +213,7 @@ func (c comparison) text(w io.Writer) error {
 	if err := writeTable(w, rows()); err != nil {
 		return err
 	}
-	if m, ok := c.run.Find(floor, record.Operations[0].Op); ok {
+	if m, ok := c.run.Find(wire.Floor, record.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
@@ -154,7 +155,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 		}
 	}
 	fmt.Fprintf(w, "\ncore cycles, SYSCALL and SYSRET included, the measuring loop subtracted: %s, then differences from it, 95 %% intervals\n\n", res.Base)
-	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == cycles.Floor })
+	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == wire.Floor })
 	rows := [][]string{append([]string{""}, variants...)}
 	for _, o := range record.Sampled {
 		row := []string{o.Title}
@@ -184,7 +185,7 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 			return err
 		}
 	}
-	if c, ok := res.Find(cycles.Floor, record.Operations[0].Op); ok {
+	if c, ok := res.Find(wire.Floor, record.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %.1f cycles\n", c.Mean)
 	}
 	fmt.Fprintln(w)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/entrylab/entrylab/boot"
@@ -77,11 +77,8 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet)
 // exit status: one for a difference, as for any check that fails.
 func hostFindings(w io.Writer, host string, res *wire.Results) (int, error) {
 	fmt.Fprintln(w, host)
-	for _, info := range res.Info {
-		if _, words, ok := strings.Cut(info, "hypervisor="); ok {
-			hypervisor, _, _ := strings.Cut(words, " ")
-			fmt.Fprintf(w, "hypervisor by CPUID: %s\n", strings.Replace(hypervisor, "-", "none", 1))
-		}
+	if m, ok := res.Machine(); ok {
+		fmt.Fprintf(w, "hypervisor by CPUID: %s\n", cmp.Or(m.Hypervisor, "none"))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "kernel\tpass\tdiffer\tskip\terror\nthis host's\t%d\t%d\t%d\t%d\n",

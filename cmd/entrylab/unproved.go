@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
-	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
@@ -32,11 +32,11 @@ func (p proofs) files() []initramfs.File {
 	if len(p) == 0 {
 		return nil
 	}
-	var text strings.Builder
+	var list []wire.Proof
 	for _, variant := range slices.Sorted(maps.Keys(p)) {
-		fmt.Fprintf(&text, "%s: %s\n", variant, p[variant])
+		list = append(list, wire.Proof{Variant: variant, Verdict: string(p[variant])})
 	}
-	return []initramfs.File{{Name: layout.ProofsFile, Mode: 0o444, Data: []byte(text.String())}}
+	return []initramfs.File{{Name: wire.ProofsFile, Mode: 0o444, Data: wire.PrintProofs(list)}}
 }
 
 // head prints what stands above all else in the format. In JSON that is a field

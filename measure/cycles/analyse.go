@@ -7,31 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Labels and operations of the guest's controls (guest/measure).
-const (
-	again       = "-again"
-	loopAlone   = "-loop"
-	calibration = "-calibration"
-
-	opChain    = "chain"
-	opDoseNone = "dose-none"
-	opDoseOne  = "dose-one"
-	opClock    = "clock"
-	opStep     = "step"
-
-	// opChainCounted is the chain by the cycle counter.
-	opChainCounted = "chain-counted"
-
-	counterTSC          = "tsc"
-	counterCycles       = "cycles"
-	counterInstructions = "instructions"
-
-	chainLength = 64 // cycles of a round of the chain
-)
+// opChainCounted is the chain by the cycle counter.
+const opChainCounted = "chain-counted"
 
 // Result is what many boots give. Figures are core cycles for one operation,
 // with SYSCALL and SYSRET, the measuring loop subtracted.
@@ -98,10 +80,6 @@ func (e *NoiseError) Error() string {
 	return "these boots are too noisy: " + e.Reason + "; nothing can be said about the variants"
 }
 
-// Floor is the variant that is sampled by itself, since no thread can run
-// beside it: it has a figure and no difference.
-const Floor = "bare"
-
 // headOp is the operation whose controls decide.
 var headOp = record.Operations[0].Op
 
@@ -131,7 +109,7 @@ func Analyse(boots []Boot, variants []string) (*Result, error) {
 
 // counted reports whether a boot's cycles are those of the cycle counter.
 func counted(b *Boot) bool {
-	_, ok := b.Find(calibration, opChainCounted)
+	_, ok := b.Find(wire.LabelCalibration, opChainCounted)
 	return ok
 }
 
@@ -242,21 +220,21 @@ func (res *Result) calibrate(a *analysis) (failed []string) {
 	figure := func(f Figure) float64 { return f.Low }
 	var speeds []float64
 	perTick := func(f Figure) float64 {
-		speeds = append(speeds, chainLength/f.Low)
-		return chainLength / f.Low
+		speeds = append(speeds, wire.ChainLength/f.Low)
+		return wire.ChainLength / f.Low
 	}
-	add("core cycles of a tick", "cycles", calibration, opChain, perTick)
+	add("core cycles of a tick", "cycles", wire.LabelCalibration, wire.OpChain, perTick)
 	res.CyclesPerTick = stats.Quantile(speeds, 0.5)
-	_, step := add("resolution of the time-stamp counter", "ticks", calibration, opStep, func(f Figure) float64 { return f.Min })
+	_, step := add("resolution of the time-stamp counter", "ticks", wire.LabelCalibration, wire.OpStep, func(f Figure) float64 { return f.Min })
 	if f, ok := a.boots[0].Find(res.Base, headOp); ok && !res.Counted && step*res.CyclesPerTick > maxStep*float64(f.N) {
 		failed = append(failed, fmt.Sprintf("the time-stamp counter steps by %g ticks, more than %g cycle of each of %d operations", step, maxStep, f.N))
 	}
-	add("reading it (fenced)", "ticks", calibration, opClock, figure)
-	add("the empty loop, a round", "cycles", loopAlone, headOp, figure)
+	add("reading it (fenced)", "ticks", wire.LabelCalibration, wire.OpClock, figure)
+	add("the empty loop, a round", "cycles", wire.LabelLoop, headOp, figure)
 	if res.Counted {
-		low, high := add("a round of the chain by the cycle counter (64 are right)", "cycles", calibration, opChainCounted, figure)
-		if low < chainLength*(1-maxChain) || high > chainLength*(1+maxChain) {
-			failed = append(failed, fmt.Sprintf("the cycle counter gave %.4g to %.4g for a chain of %d cycles", low, high, chainLength))
+		low, high := add("a round of the chain by the cycle counter (64 are right)", "cycles", wire.LabelCalibration, opChainCounted, figure)
+		if low < wire.ChainLength*(1-maxChain) || high > wire.ChainLength*(1+maxChain) {
+			failed = append(failed, fmt.Sprintf("the cycle counter gave %.4g to %.4g for a chain of %d cycles", low, high, wire.ChainLength))
 		}
 	}
 	return failed
@@ -278,7 +256,7 @@ func (res *Result) compare(a *analysis) (failed []string) {
 	}
 	base := a.boots[0].Variants()[0] // what the guest samples twice: its first that is not the floor
 	for _, o := range record.Sampled {
-		aa := a.difference(base, o.Op, again, o.Op)
+		aa := a.difference(base, o.Op, wire.LabelAgain, o.Op)
 		control("A/A", o.Op, 0, aa, o.Op == headOp)
 		for _, v := range res.Variants {
 			values := a.values(v, o.Op)
@@ -286,7 +264,7 @@ func (res *Result) compare(a *analysis) (failed []string) {
 				continue
 			}
 			c := Cell{Op: o.Op, Variant: v, Cycles: values, Mean: stats.Mean(values), Instructions: a.instructions(v, o.Op)}
-			if v != res.Base && v != Floor {
+			if v != res.Base && v != wire.Floor {
 				c.Difference = a.difference(res.Base, o.Op, v, o.Op)
 			}
 			if aa != nil && !aa.Holds(0) && math.Abs(aa.Mean) > max(Resolution, 0.01*c.Mean) {
@@ -295,21 +273,21 @@ func (res *Result) compare(a *analysis) (failed []string) {
 			res.Cells = append(res.Cells, c)
 		}
 	}
-	control("+1 cycle", headOp, 1, a.difference(calibration, opDoseNone, calibration, opDoseOne), true)
+	control("+1 cycle", headOp, 1, a.difference(wire.LabelCalibration, wire.OpDoseNone, wire.LabelCalibration, wire.OpDoseOne), true)
 	return append(failed, res.floor(a)...)
 }
 
 // floor returns why the floor is none. Of boots that compare nothing, as those of
 // a Linux kernel, none is wanted.
 func (res *Result) floor(a *analysis) (failed []string) {
-	floors, costs := a.values(Floor, headOp), a.values(res.Base, headOp)
+	floors, costs := a.values(wire.Floor, headOp), a.values(res.Base, headOp)
 	if lack := len(a.boots) - len(floors); lack > 0 {
 		if len(a.boots[0].Variants()) > 1 {
-			failed = append(failed, fmt.Sprintf("%d of %d boots lack the floor (%s)", lack, len(a.boots), Floor))
+			failed = append(failed, fmt.Sprintf("%d of %d boots lack the floor (%s)", lack, len(a.boots), wire.Floor))
 		}
 		return failed
 	}
-	if floor, cost := stats.Mean(floors), stats.Mean(costs); floor >= cost && res.Base != Floor {
+	if floor, cost := stats.Mean(floors), stats.Mean(costs); floor >= cost && res.Base != wire.Floor {
 		failed = append(failed, fmt.Sprintf("the floor took %.1f cycles, no less than the %.1f of %s, which does more", floor, cost, res.Base))
 	}
 	return failed

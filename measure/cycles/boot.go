@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/gen/wire"
@@ -53,7 +52,7 @@ func (b *Boot) Find(label, op string) (Figure, bool) {
 func (b *Boot) Variants() []string {
 	var names []string
 	for _, f := range b.Figures {
-		if !Machinery(f.Label) && !slices.Contains(names, f.Label) {
+		if !wire.IsControl(f.Label) && !slices.Contains(names, f.Label) {
 			names = append(names, f.Label)
 		}
 	}
@@ -69,10 +68,6 @@ func (b *Boot) Rename(from, to string) {
 	}
 }
 
-// Machinery reports whether a label is not a variant's, but of what proves a
-// run and calibrates it.
-func Machinery(label string) bool { return strings.HasPrefix(label, "-") }
-
 // Records are the boot's, for a results file. axes are those of the variants.
 // The last of them is that of the chain, without which a boot is not whole.
 func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
@@ -83,7 +78,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
 		}, axes[f.Label], f.Unit, int(b.ID), now)
 		r.Samples, r.Retired, r.Proof = []*float64{&f.Low}, f.Retired, b.Proofs[f.Label]
-		if f.Label == calibration && f.Op == opChain {
+		if f.Label == wire.LabelCalibration && f.Op == wire.OpChain {
 			last = r
 			continue
 		}
@@ -120,7 +115,7 @@ func FromRecords(records []record.Record) []Boot {
 		}
 		b.Figures = slices.DeleteFunc(b.Figures, func(old Figure) bool { return old.Label == f.Label && old.Op == f.Op })
 		b.Figures = append(b.Figures, f)
-		if f.Label == calibration && f.Op == opChain {
+		if f.Label == wire.LabelCalibration && f.Op == wire.OpChain {
 			whole[b] = true
 		}
 	}
@@ -138,15 +133,13 @@ func FromRecords(records []record.Record) []Boot {
 type series struct {
 	label, op, counter string
 	n, samples         int
-	quantiles          [parts + 1]float64
+	quantiles          [wire.Parts + 1]float64
 }
-
-const parts = 20
 
 // low is the mean of the samples between 5 % and 25 %, as stats.LowBand's, for
 // n operations.
 func (s series) low() float64 {
-	const low, high = parts * 5 / 100, parts * 25 / 100
+	const low, high = wire.Parts * 5 / 100, wire.Parts * 25 / 100
 	sum := (s.quantiles[low] + s.quantiles[high]) / 2
 	for i := low + 1; i < high; i++ {
 		sum += s.quantiles[i]
@@ -162,7 +155,7 @@ func (s series) figure(unit string, scale, loop float64) Figure {
 	of := func(total float64) float64 { return s.per(total)*scale - loop }
 	return Figure{
 		Label: s.label, Op: s.op, Unit: unit, N: s.n, Samples: s.samples,
-		Low: of(s.low()), Min: of(s.quantiles[0]), Median: of(s.quantiles[parts/2]), Max: of(s.quantiles[parts]),
+		Low: of(s.low()), Min: of(s.quantiles[0]), Median: of(s.quantiles[wire.Parts/2]), Max: of(s.quantiles[wire.Parts]),
 	}
 }
 
@@ -186,20 +179,20 @@ func (c *console) find(label, op, counter string) (series, bool) {
 // are known.
 func (c *console) reduced() (Boot, error) {
 	b := c.boot
-	chain, ok := c.find(calibration, opChain, counterTSC)
+	chain, ok := c.find(wire.LabelCalibration, wire.OpChain, wire.CounterTSC)
 	if !ok || chain.low() <= 0 {
-		return b, errors.New("no calibration of the clock (" + opChain + ")")
+		return b, errors.New("no calibration of the clock (" + wire.OpChain + ")")
 	}
-	counter, scale := counterTSC, float64(chain.n)*chainLength/chain.low()
+	counter, scale := wire.CounterTSC, float64(chain.n)*wire.ChainLength/chain.low()
 	if c.counters {
-		counter, scale = counterCycles, 1
+		counter, scale = wire.CounterCycles, 1
 	}
 	for _, s := range c.series {
 		switch {
-		case s.label == calibration && (s.op == opChain || s.op == opClock || s.op == opStep):
-			if s.counter == counterTSC {
+		case s.label == wire.LabelCalibration && (s.op == wire.OpChain || s.op == wire.OpClock || s.op == wire.OpStep):
+			if s.counter == wire.CounterTSC {
 				b.Figures = append(b.Figures, s.figure(record.Ticks, 1, 0))
-			} else if s.counter == counterCycles && s.op == opChain {
+			} else if s.counter == wire.CounterCycles && s.op == wire.OpChain {
 				f := s.figure(record.Cycles, 1, 0)
 				f.Op = opChainCounted
 				b.Figures = append(b.Figures, f)
@@ -217,16 +210,16 @@ func (c *console) reduced() (Boot, error) {
 
 // operation is the figure of a series in cycles.
 func (c *console) operation(s series, scale float64) (Figure, error) {
-	if s.label == loopAlone || s.label == calibration {
+	if s.label == wire.LabelLoop || s.label == wire.LabelCalibration {
 		return s.figure(record.Cycles, scale, 0), nil
 	}
-	loop, ok := c.find(loopAlone, s.op, s.counter)
+	loop, ok := c.find(wire.LabelLoop, s.op, s.counter)
 	if !ok {
-		return Figure{}, fmt.Errorf("%s has no loop (%s)", s.op, loopAlone)
+		return Figure{}, fmt.Errorf("%s has no loop (%s)", s.op, wire.LabelLoop)
 	}
 	f := s.figure(record.Cycles, scale, loop.per(loop.low())*scale)
-	retired, ok := c.find(s.label, s.op, counterInstructions)
-	empty, both := c.find(loopAlone, s.op, counterInstructions)
+	retired, ok := c.find(s.label, s.op, wire.CounterInstructions)
+	empty, both := c.find(wire.LabelLoop, s.op, wire.CounterInstructions)
 	if ok && both {
 		n := retired.per(retired.low()) - empty.per(empty.low())
 		f.Retired = &n

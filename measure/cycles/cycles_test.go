@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/stats"
 	"github.com/entrylab/entrylab/measure/store"
@@ -90,15 +90,11 @@ func (m simulated) console(rng *rand.Rand) string {
 	return b.String()
 }
 
-func summed(kind, format string, args ...any) string {
-	text := fmt.Sprintf(format, args...)
-	return fmt.Sprintf("%s: %s crc=%08x\n", kind, text, crc32.ChecksumIEEE([]byte(text)))
-}
-
 func (m simulated) boot(rng *rand.Rand) string {
 	var b strings.Builder
 	id := rng.Uint64() >> 1
-	b.WriteString(summed("SAMPLING", "boot=%x seed=1 samples=%d counters=%t code=c0de vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Simulated_CPU", id, m.samples, m.counters, m.hypervisor))
+	machine := wire.Machine{Vendor: "GenuineIntel", Signature: 0x306c3, Hypervisor: m.hypervisor, CPU: "Simulated CPU"}
+	fmt.Fprintln(&b, wire.Sampling{Boot: id, Seed: 1, Samples: m.samples, Counters: m.counters, Code: "c0de", Machine: machine})
 	speed, lines := m.speed(rng), 0
 	series := func(label, op string, n int, cycles float64) {
 		if slices.Contains(m.lacks, op) || slices.Contains(m.lacks, label) {
@@ -118,44 +114,41 @@ func (m simulated) boot(rng *rand.Rand) string {
 			lines++
 			b.WriteString(line(label, op, counter, n, values))
 		}
-		emit(counterTSC, ticks)
+		emit(wire.CounterTSC, ticks)
 		if m.counters {
-			emit(counterCycles, counted)
-			emit(counterInstructions, slices.Repeat([]float64{float64(50 * n)}, len(counted)))
+			emit(wire.CounterCycles, counted)
+			emit(wire.CounterInstructions, slices.Repeat([]float64{float64(50 * n)}, len(counted)))
 		}
 	}
 	const rounds = 500
 	a := 150 + m.place(rng)
 	series("a", headOp, rounds, a)
 	series("b", headOp, rounds, 150+m.truth+m.place(rng))
-	series(again, headOp, rounds, a+m.again)
-	series(loopAlone, headOp, rounds, 2)
+	series(wire.LabelAgain, headOp, rounds, a+m.again)
+	series(wire.LabelLoop, headOp, rounds, 2)
 	series("bare", headOp, rounds, m.floor)
-	series(calibration, opChain, rounds, chainLength)
-	series(calibration, opDoseNone, rounds, 200)
-	series(calibration, opDoseOne, rounds, 201+m.dose)
-	series(calibration, opClock, 1, 30)
+	series(wire.LabelCalibration, wire.OpChain, rounds, wire.ChainLength)
+	series(wire.LabelCalibration, wire.OpDoseNone, rounds, 200)
+	series(wire.LabelCalibration, wire.OpDoseOne, rounds, 201+m.dose)
+	series(wire.LabelCalibration, wire.OpClock, 1, 30)
 	step := slices.Repeat([]float64{m.resolution}, m.samples)
-	if !slices.Contains(m.lacks, opStep) {
+	if !slices.Contains(m.lacks, wire.OpStep) {
 		lines++
-		b.WriteString(line(calibration, opStep, counterTSC, 1, step))
+		b.WriteString(line(wire.LabelCalibration, wire.OpStep, wire.CounterTSC, 1, step))
 	}
-	b.WriteString(summed("SAMPLING", "end=%x lines=%d", id, lines))
-	b.WriteString("SUMMARY: 0 tests, 0 unexpected failures, 0 skipped\n")
+	fmt.Fprintln(&b, wire.SamplingEnd{Boot: id, Lines: lines})
+	fmt.Fprintln(&b, wire.Summary{})
 	return b.String()
 }
 
-// line is a series as the guest sends it (guest/measure, quantileList).
+// line is a series as the guest sends it.
 func line(label, op, counter string, n int, values []float64) string {
 	slices.Sort(values)
-	var q []string
-	last := 0.0
-	for i := range parts + 1 {
-		at := values[i*(len(values)-1)/parts]
-		q = append(q, fmt.Sprintf("%.0f", at-last))
-		last = math.Round(at)
+	s := wire.Series{Label: label, Op: op, Counter: counter, N: n, Samples: len(values)}
+	for i := range s.Quantiles {
+		s.Quantiles[i] = uint64(math.Round(values[i*(len(values)-1)/wire.Parts]))
 	}
-	return summed("SAMPLE", "label=%s op=%s counter=%s n=%d samples=%d lost=0 q=%s", label, op, counter, n, len(values), strings.Join(q, ","))
+	return s.String() + "\n"
 }
 
 // analysed goes the whole way from the console.
@@ -232,13 +225,13 @@ func TestControls(t *testing.T) {
 		{"A/A is off", func(m *simulated) { m.again = 0.5 }, "A/A was +0.50"},
 		{"no dose", func(m *simulated) { m.dose = -1 }, "+1 cycle was +0.00"},
 		{"too large a dose", func(m *simulated) { m.dose = 1 }, "+1 cycle was +2.00"},
-		{"no dose at all", func(m *simulated) { m.lacks = []string{opDoseOne} }, "+1 cycle is missing"},
-		{"no resolution", func(m *simulated) { m.lacks = []string{opStep} }, "20 of 20 boots lack the calibration: resolution"},
-		{"no reading of the clock", func(m *simulated) { m.lacks = []string{opClock} }, "lack the calibration: reading it"},
+		{"no dose at all", func(m *simulated) { m.lacks = []string{wire.OpDoseOne} }, "+1 cycle is missing"},
+		{"no resolution", func(m *simulated) { m.lacks = []string{wire.OpStep} }, "20 of 20 boots lack the calibration: resolution"},
+		{"no reading of the clock", func(m *simulated) { m.lacks = []string{wire.OpClock} }, "lack the calibration: reading it"},
 		{"a clock that steps far", func(m *simulated) { m.resolution = 600 }, "steps by 600 ticks, more than 1 cycle of each of 500"},
 		{"a counter that counts too fast", func(m *simulated) { m.counters, m.miscount = true, 1.1 }, "the cycle counter gave 70.4 to 70.4 for a chain of 64"},
 		{"a floor that is none", func(m *simulated) { m.floor = 160 }, "the floor took 158.0 cycles, no less than the 148.0 of a"},
-		{"no floor", func(m *simulated) { m.lacks = []string{Floor} }, "20 of 20 boots lack the floor (bare)"},
+		{"no floor", func(m *simulated) { m.lacks = []string{wire.Floor} }, "20 of 20 boots lack the floor (bare)"},
 		{"wide", func(m *simulated) { m.spike = func(r *rand.Rand) float64 { return 40 * r.Float64() }; m.samples = 3 }, "A/A was"},
 	} {
 		m := quiet(20, 60, 1)
@@ -259,7 +252,7 @@ func TestControls(t *testing.T) {
 // TestNoLoop: a boot of which the loop was not sampled has no figures.
 func TestNoLoop(t *testing.T) {
 	m := quiet(2, 20, 0)
-	m.lacks = []string{loopAlone}
+	m.lacks = []string{wire.LabelLoop}
 	boots, damaged, err := Parse("console", strings.NewReader(m.console(rand.New(rand.NewPCG(1, 1)))))
 	if err != nil || len(boots) != 0 || len(damaged) != 2 || !strings.Contains(damaged[0], headOp+" has no loop (-loop)") {
 		t.Errorf("%d boots, damaged %q (%v)", len(boots), damaged, err)
@@ -269,7 +262,7 @@ func TestNoLoop(t *testing.T) {
 // TestFloorOfOne: boots of one variant compare nothing, and want no floor.
 func TestFloorOfOne(t *testing.T) {
 	m := quiet(9, 20, 0)
-	m.lacks = []string{Floor, "b"}
+	m.lacks = []string{wire.Floor, "b"}
 	if res, err := m.analysed(t, rand.New(rand.NewPCG(5, 6))); err != nil || len(res.Variants) != 1 {
 		t.Errorf("refused: %v", err)
 	}
@@ -309,7 +302,7 @@ func TestEngines(t *testing.T) {
 	for _, row := range []struct {
 		hypervisor, engine string
 		meaningless        bool
-	}{{"-", "metal", false}, {"KVMKVMKVM", "kvm", false}, {"TCGTCGTCGTCG", "tcg", true}, {"bochs", "bochs", true}, {"VMwareVMware", "hypervisor VMwareVMware", false}} {
+	}{{"", "metal", false}, {"KVMKVMKVM", "kvm", false}, {"TCGTCGTCGTCG", "tcg", true}, {"bochs", "bochs", true}, {"VMwareVMware", "hypervisor VMwareVMware", false}} {
 		m := quiet(8, 20, 0)
 		m.hypervisor, m.again = row.hypervisor, 3
 		res, err := m.analysed(t, rand.New(rand.NewPCG(7, 8)))
@@ -346,29 +339,15 @@ func TestDamage(t *testing.T) {
 		{"a line's kind", func(l []string) []string { l[at(2)] = "SXMPLE" + l[at(2)][6:]; return l }, 2, "10 lines of samples, 9 came"},
 		{"a line twice", func(l []string) []string { return slices.Insert(l, at(2), l[at(2)]) }, 2, "comes twice"},
 		{"no beginning", func(l []string) []string { return slices.Delete(l, at(0), at(0)+1) }, 2, "without the line that begins"},
-		{"a damaged beginning", func(l []string) []string { l[at(0)] = strings.Replace(l[at(0)], "seed=1", "seed=2", 1); return l }, 2, "without the line that begins"},
+		{"a damaged beginning", func(l []string) []string { l[at(0)] = strings.Replace(l[at(0)], "seed=1", "seed=2", 1); return l }, 2, "the line is damaged"},
 		{"no end", func(l []string) []string { return slices.Delete(l, per+per-2, per+per) }, 2, "the boot has no end"},
 		{"cut off in the last boot", func(l []string) []string { return l[:2*per+4] }, 2, "the boot has no end"},
-		{"few quantiles", func(l []string) []string {
-			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=1 samples=1 lost=0 q=1,2")
+		{"a line of another boot", func(l []string) []string { l[per+per-2] = l[per-2]; return l }, 2, "but boot"},
+		{"a line that is read and means nothing", func(l []string) []string {
+			l[at(2)] = wire.Series{Label: "a", Op: "x", Counter: "tsc", N: 0, Samples: 1}.String() + "\n"
 			return l
-		}, 2, "2 quantiles, want 21"},
-		{"no number", func(l []string) []string {
-			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=x samples=1 lost=0 q=1")
-			return l
-		}, 2, "n=x"},
-		{"no operations", func(l []string) []string {
-			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=0 samples=1 lost=0 q=1")
-			return l
-		}, 2, "n or samples is missing"},
-		{"no samples", func(l []string) []string {
-			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=1 samples=0 lost=0 q=1")
-			return l
-		}, 2, "n or samples is missing"},
-		{"negative", func(l []string) []string {
-			l[at(2)] = summed("SAMPLE", "label=a op=x counter=tsc n=1 samples=1 lost=0 q=%s-1", strings.Repeat("1,", parts))
-			return l
-		}, 2, "invalid syntax"},
+		}, 2, "n=0 samples=1: want at least 1"},
+		{"a damaged line of another kind", func(l []string) []string { return slices.Insert(l, at(3), "FAIL: a (b\n") }, 3, ""},
 		{"other lines between", func(l []string) []string { return slices.Insert(l, at(3), "entrylab: hello\n", "garbage \x00\xff\n") }, 3, ""},
 		{"a line that is too long, with one of samples in it", func(l []string) []string {
 			return slices.Insert(l, at(3), strings.Repeat("x", 5*4096)+l[at(3)]) // 4 KiB are read at a time
@@ -405,34 +384,34 @@ func TestRefused(t *testing.T) {
 		{"another CPU", func(b []Boot) []Boot { b[3].Config.Host = "Other"; return b }, nil, "different machines"},
 		{"other code", func(b []Boot) []Boot { b[3].Config.Code = "beef"; return b }, nil, "different code"},
 		{"other counters", func(b []Boot) []Boot {
-			b[3].Figures = append(b[3].Figures, Figure{Label: calibration, Op: opChainCounted})
+			b[3].Figures = append(b[3].Figures, Figure{Label: wire.LabelCalibration, Op: opChainCounted})
 			return b
 		}, nil, "same counters"},
 		{"the same boot", func(b []Boot) []Boot { b[3] = b[4]; return b }, nil, "there twice"},
 		{"no such variant", func(b []Boot) []Boot { return b }, []string{"a", "z"}, "no variant z: it has a, b, bare"},
 		{"no chain", func(b []Boot) []Boot {
-			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Op == opChain })
+			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Op == wire.OpChain })
 			return b
 		}, nil, "1 of 9 boots lack the calibration: core cycles of a tick"},
 		{"no loop", func(b []Boot) []Boot {
-			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Label == loopAlone })
+			b[3].Figures = slices.DeleteFunc(b[3].Figures, func(f Figure) bool { return f.Label == wire.LabelLoop })
 			return b
 		}, nil, "1 of 9 boots lack the calibration: the empty loop, a round"},
 		{"no floor in some", func(b []Boot) []Boot {
 			for i := range 2 {
-				b[i+1].Figures = slices.DeleteFunc(b[i+1].Figures, func(f Figure) bool { return f.Label == Floor })
+				b[i+1].Figures = slices.DeleteFunc(b[i+1].Figures, func(f Figure) bool { return f.Label == wire.Floor })
 			}
 			return b
 		}, nil, "2 of 9 boots lack the floor (bare)"},
 		{"no floor among those asked for", func(b []Boot) []Boot {
 			for i := range b {
-				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == Floor })
+				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == wire.Floor })
 			}
 			return b
 		}, []string{"a", "b"}, "9 of 9 boots lack the floor (bare)"},
 		{"no second base", func(b []Boot) []Boot {
 			for i := range 2 {
-				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == again })
+				b[i].Figures = slices.DeleteFunc(b[i].Figures, func(f Figure) bool { return f.Label == wire.LabelAgain })
 			}
 			return b
 		}, nil, "A/A is missing"},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -54,8 +55,8 @@ const (
 	HeadlineForm = "SR1"
 	formN        = "N0"
 
-	OpNull       = "null-call"
-	OpFull       = "full-frame-call"
+	OpNull       = wire.OpNullCall
+	OpFull       = wire.OpFullFrameCall
 	OpSwitch     = "thread-switch-warm"
 	OpSwitchSP   = "thread-switch-usersp-cold"
 	OpSwitchLine = "thread-switch-thread-cold"

@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 )
@@ -161,7 +162,7 @@ func forest(p study.Page, engine string) (*plotted, error) {
 	var rows []branch
 	for _, c := range study.Changes {
 		from, to := c.Ends()
-		op := "null-call"
+		op := wire.OpNullCall
 		d := p.Difference(p.Headline(engine, op), from, to, op)
 		if d.Kind == study.None || d.Kind == study.Exact || c.Exit && engine == "replay" {
 			continue
@@ -284,7 +285,7 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 			continue
 		}
 		from, to := change.Ends()
-		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(engine, "null-call"), from, to, "null-call")))
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(engine, wire.OpNullCall), from, to, wire.OpNullCall)))
 		if len(values) < 2 || p.Unit(engine) == record.Instructions {
 			continue
 		}
@@ -329,7 +330,7 @@ func phases(p study.Page, engine string) (*plotted, error) {
 
 // bars shows counts of the operations that entry and exit are most of.
 func bars(p study.Page, engine string) (*plotted, error) {
-	return drawBars(p, engine, []string{"null-call", "full-frame-call", "thread-switch-yield"}, false, engine+": instructions of an operation",
+	return drawBars(p, engine, []string{wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield}, false, engine+": instructions of an operation",
 		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/replay"
@@ -79,7 +80,7 @@ func NewSet(records []record.Record) *Set {
 	}
 	newest, codes := map[product]string{}, map[string]bool{}
 	for i := range records {
-		if r := &records[i]; !cycles.Machinery(r.Variant) {
+		if r := &records[i]; !wire.IsControl(r.Variant) {
 			newest[of(r)] = r.Code
 		}
 	}
@@ -89,7 +90,7 @@ func NewSet(records []record.Record) *Set {
 	all := records
 	records = nil
 	for _, r := range all {
-		if cycles.Machinery(r.Variant) && codes[r.Code] || newest[of(&r)] == r.Code {
+		if wire.IsControl(r.Variant) && codes[r.Code] || newest[of(&r)] == r.Code {
 			records = append(records, r)
 			if line := r.Proof.Of(r.Variant); r.Proof != "" && !slices.Contains(s.Proofs, line) {
 				s.Proofs = append(s.Proofs, line)
@@ -126,7 +127,7 @@ func (s *Set) boots(records []record.Record) []record.Record {
 	byGroup := map[group][]record.Record{}
 	for i := range records {
 		r := &records[i]
-		if cycles.Machinery(r.Variant) && !slices.Contains(groups, of(r)) {
+		if wire.IsControl(r.Variant) && !slices.Contains(groups, of(r)) {
 			groups = append(groups, of(r))
 		}
 		byGroup[of(r)] = append(byGroup[of(r)], *r)
@@ -162,7 +163,7 @@ func (s *Set) boots(records []record.Record) []record.Record {
 	for i := range records {
 		r := &records[i]
 		g := of(r)
-		if slices.Contains(groups, g) && (refused[g] || cycles.Machinery(r.Variant) || !slices.Contains(whole[g], r.Run) || noisy[g][r.Op]) {
+		if slices.Contains(groups, g) && (refused[g] || wire.IsControl(r.Variant) || !slices.Contains(whole[g], r.Run) || noisy[g][r.Op]) {
 			continue
 		}
 		kept = append(kept, *r)
@@ -552,6 +553,6 @@ func (b BreakEven) String() string {
 
 // Operations that the study computes with.
 const (
-	nullCall  = "null-call"
-	fullFrame = "full-frame-call"
+	nullCall  = wire.OpNullCall
+	fullFrame = wire.OpFullFrameCall
 )

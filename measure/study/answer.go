@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
 )
 
@@ -22,9 +23,9 @@ type Finding struct {
 var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
 	{fullFrame, "Call that needs the full frame"},
-	{"thread-switch-yield", "Thread switch"},
-	{"thread-switch-preempted", "Thread switch, preempted in user mode"},
-	{"thread-switch-flushed", "Thread switch with the thread's and the per-CPU lines flushed"},
+	{wire.OpThreadSwitchYield, "Thread switch"},
+	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode"},
+	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed"},
 	{"switch-warm", "Thread switch"},
 	{"switch-cold-sp", "Thread switch with the line of usersp cold"},
 }

@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -10,7 +11,7 @@ import (
 const (
 	base  = "linux-3.19"
 	whole = "heukelum-v2"
-	floor = "bare"
+	floor = wire.Floor
 
 	// The other exits and the other build of heukelum-v2, as axes.
 	wholeAxes = "sp=frame,flags=flags,top=eager,irq=frame"

@@ -37,12 +37,12 @@ func TestParseBad(t *testing.T) {
 	for _, tt := range []struct{ name, from, to, want string }{
 		{"summary counts a lost line", "PASS: linux-3.19: registers: null call\n", "", "the guest counts 3 tests"},
 		{"summary hides a failure", "1 unexpected", "0 unexpected", "its lines are 3, 1, 1"},
-		{"summary is cut", "unexpected failures", "unexp", "SUMMARY"},
+		{"summary is cut", "unexpected failures", "unexp", "console:7: "},
 		{"word is missing", " max=47", "", "no max="},
 		{"word is unknown", "max=47", "maxi=47", `"maxi=47"`},
 		{"word is repeated", "max=47", "min=47", `"min=47"`},
 		{"value is no number", "n=100", "n=many", `"n=many"`},
-		{"unit is another", "unit=ticks", "unit=ns", `unit "ns"`},
+		{"unit is another", "unit=ticks", "unit=ns", `"unit=ns": want ticks`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse(strings.Replace(good, tt.from, tt.to, 1))

@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Command is what the host asks the guest to do: init's command line. The zero
+// Command verifies and measures, under every variant.
+type Command struct {
+	// Verify, Measure, Sample and Trace are what to do, in this order; none of
+	// them stands for Verify and Measure.
+	Verify, Measure, Sample, Trace bool
+	// Variants are the names of those to run; nil stands for all.
+	Variants []string
+	// Seed is that of random patterns and orders, Samples how many samples of an
+	// operation to take; 0 stands for DefaultSeed and DefaultSamples.
+	Seed    uint64
+	Samples int
+}
+
+// What a Command's zero stands for. So many samples of an operation take about a
+// second on a CPU of today.
+const (
+	DefaultSeed    = 1
+	DefaultSamples = 2000
+)
+
+// Flags of a Command, and the word for all variants.
+const (
+	flagVariants = "variants"
+	flagSeed     = "seed"
+	flagSamples  = "samples"
+	allVariants  = "all"
+)
+
+// step is a word of a Command and the field that it sets.
+type step struct {
+	word string
+	on   *bool
+}
+
+func (c *Command) steps() []step {
+	return []step{{"verify", &c.Verify}, {"measure", &c.Measure}, {"sample", &c.Sample}, {"trace", &c.Trace}}
+}
+
+// Words are the command as words of init.
+func (c Command) Words() []string {
+	var words []string
+	for _, s := range c.steps() {
+		if *s.on {
+			words = append(words, s.word)
+		}
+	}
+	if c.Variants != nil {
+		words = append(words, "-"+flagVariants+"="+strings.Join(c.Variants, ","))
+	}
+	if c.Seed != 0 {
+		words = append(words, "-"+flagSeed+"="+strconv.FormatUint(c.Seed, 10))
+	}
+	if c.Samples != 0 {
+		words = append(words, "-"+flagSamples+"="+strconv.Itoa(c.Samples))
+	}
+	return words
+}
+
+// ParseCommand reads init's words. Steps and flags may stand in any order.
+func ParseCommand(words []string) (Command, error) {
+	var c Command
+	f := flag.NewFlagSet("init", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Func(flagVariants, "", func(text string) error {
+		c.Variants = nil
+		if text != allVariants {
+			c.Variants = strings.Split(text, ",")
+		}
+		return nil
+	})
+	f.Uint64Var(&c.Seed, flagSeed, 0, "")
+	f.Func(flagSamples, "", func(text string) (err error) {
+		if c.Samples, err = strconv.Atoi(text); err == nil && c.Samples < 1 {
+			err = errors.New("want at least 1")
+		}
+		return err
+	})
+next:
+	for {
+		if err := f.Parse(words); err != nil {
+			return Command{}, fmt.Errorf("command line: %w", err)
+		}
+		if words = f.Args(); len(words) == 0 {
+			return c, nil
+		}
+		for _, s := range c.steps() {
+			if s.word == words[0] {
+				*s.on = true
+				words = words[1:]
+				continue next
+			}
+		}
+		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample and trace", words[0])
+	}
+}

@@ -1,0 +1,47 @@
+// Package wire is what the guest and the host tell each other. Both sides import
+// it, and nothing that crosses the boundary is spelt anywhere else.
+//
+// # From the host to the guest
+//
+// The kernel's command line carries init's words, a [Command], and may set the
+// variable [EngineVariable] for an engine that the guest cannot recognise. The
+// initramfs may hold the file [ProofsFile], with one [Proof] in each line.
+//
+// # From the guest to the host
+//
+// The guest prints lines on its console, in the format of kvm-unit-tests where
+// that has one. Each line is one struct of this package, whose String prints it
+// and which [ParseLine] returns:
+//
+//	PASS: name                                          Check
+//	FAIL: name (what is wrong)                          Check
+//	SKIP: name (why the check does not apply)           Check
+//	ERROR: name (what keeps the harness from a verdict) Check
+//	INFO: text                                          Info
+//	MEASURE: variant=V op=O unit=ticks n=N batches=K min=X median=Y max=Z agree=A
+//	                                                    Measure
+//	PROOF: variant: verdict crc=C                       Proof
+//	SAMPLING: boot=B seed=S samples=N counters=T code=D vendor=V signature=X hypervisor=H cpu=U crc=C
+//	                                                    Sampling
+//	SAMPLE: label=L op=O counter=T n=N samples=K lost=J q=A,B,... crc=C
+//	                                                    Series
+//	SAMPLING: end=B lines=N crc=C                       SamplingEnd
+//	SUMMARY: N tests, M unexpected failures, K skipped  Summary
+//
+// A check's name is "variant: group: check" and holds no " (". The lines with a
+// crc may reach the host over a serial cable: it is the CRC-32 (IEEE 802.3) of
+// what stands between the colon's space and the space before crc, in eight
+// hexadecimal digits.
+//
+// A console holds other lines as well, of the firmware and the kernel: they are
+// passed over. A line that begins as one of these and cannot be read is an error,
+// so that no result is lost. A run is whole if its [Summary] came and agrees with
+// the lines before it; a boot's samples are whole if their [SamplingEnd] came and
+// agrees.
+//
+// # Names
+//
+// Operations, the labels of what is sampled, clocks and engines have their names
+// here as well: the constants OpNullCall and so on, with the table [Operations]
+// of what readers call them.
+package wire

@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+)
+
+// Line is one line of the guest: a [Check], [Info], [Measure], [Proof],
+// [Sampling], [Series], [SamplingEnd] or [Summary].
+type Line interface {
+	// String is the line without its line break. A line break within a text is
+	// printed as "; ", or what follows it would be a line of its own.
+	String() string
+	isLine()
+}
+
+func (Check) isLine()       {}
+func (Info) isLine()        {}
+func (Measure) isLine()     {}
+func (Proof) isLine()       {}
+func (Sampling) isLine()    {}
+func (Series) isLine()      {}
+func (SamplingEnd) isLine() {}
+func (Summary) isLine()     {}
+
+// Kinds of lines: the word in front of the colon. Those of checks are outcomes.
+const (
+	KindInfo     = "INFO"
+	KindMeasure  = "MEASURE"
+	KindProof    = "PROOF"
+	KindSampling = "SAMPLING"
+	KindSample   = "SAMPLE"
+	KindSummary  = "SUMMARY"
+)
+
+var kinds = []string{
+	string(Pass), string(Fail), string(Skip), string(Error),
+	KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary,
+}
+
+// kindOf is the kind of a line, of which the beginning is enough; empty if it is
+// not the guest's.
+func kindOf(text string) string {
+	kind, _, ok := strings.Cut(text, ":")
+	if !ok || !slices.Contains(kinds, kind) {
+		return ""
+	}
+	return kind
+}
+
+// ParseLine reads one line, without its line break. It returns nil and no error
+// for a line that is not the guest's, and an error that names the line's kind for
+// one that begins as the guest's and cannot be read.
+func ParseLine(text string) (Line, error) {
+	kind := kindOf(text)
+	line, err := parseKind(kind, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind, err)
+	}
+	return line, nil
+}
+
+// parseKind is ParseLine of a line of a known kind, or of none.
+func parseKind(kind, text string) (Line, error) {
+	if kind == "" {
+		return nil, nil
+	}
+	text, ok := strings.CutPrefix(text, kind+": ")
+	if !ok {
+		return nil, errors.New("no space after the colon")
+	}
+	if strings.Contains(text, "\n") {
+		return nil, errors.New("more than one line")
+	}
+	switch kind {
+	case KindInfo:
+		return Info(text), nil
+	case KindMeasure:
+		return parseMeasure(text)
+	case KindProof:
+		return parseProofLine(text)
+	case KindSampling:
+		return parseSampling(text)
+	case KindSample:
+		return parseSeries(text)
+	case KindSummary:
+		return parseSummary(text)
+	}
+	return parseCheck(Outcome(kind), text)
+}
+
+// oneLine is a text without line breaks.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", "; ") }
+
+const sumWord = " crc="
+
+// summed is a line with the sum of its text behind it.
+func summed(kind, text string) string {
+	return fmt.Sprintf("%s: %s%s%08x", kind, text, sumWord, crc32.ChecksumIEEE([]byte(text)))
+}
+
+// withoutSum is the text in front of its sum, which must be right.
+func withoutSum(text string) (string, error) {
+	i := strings.LastIndex(text, sumWord)
+	if i < 0 {
+		return "", errors.New("the line is cut off: it has no crc=")
+	}
+	text, sum := text[:i], text[i+len(sumWord):]
+	if want := fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))); sum != want {
+		return "", fmt.Errorf("the line is damaged: its sum is %s, want %s", want, sum)
+	}
+	return text, nil
+}

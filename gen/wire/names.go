@@ -1,0 +1,74 @@
+package wire
+
+import "strings"
+
+// Floor is the variant that keeps nothing and answers the null call only. No
+// thread can run beside it, so it is measured by itself: it has a figure, and no
+// difference from another variant.
+const Floor = "bare"
+
+// Labels of what is sampled beside the variants, to prove and to calibrate a run.
+// No variant's name begins with a dash.
+const (
+	// LabelAgain is the first variant a second time: the true difference is 0.
+	LabelAgain = "-again"
+	// LabelLoop is the measuring loop alone.
+	LabelLoop = "-loop"
+	// LabelCalibration goes with the operations of the calibration.
+	LabelCalibration = "-calibration"
+)
+
+// IsControl reports whether a label is not a variant's.
+func IsControl(label string) bool { return strings.HasPrefix(label, "-") }
+
+// Operations of the calibration.
+const (
+	// OpChain is a chain of dependent instructions: a round takes ChainLength
+	// core cycles.
+	OpChain = "chain"
+	// OpDoseNone is null calls with a chain behind each, under the first variant;
+	// OpDoseOne is the same with one cycle more.
+	OpDoseNone = "dose-none"
+	OpDoseOne  = "dose-one"
+	// OpClock reads the time-stamp counter twice, with nothing between.
+	OpClock = "clock"
+	// OpStep is the resolution of the time-stamp counter.
+	OpStep = "step"
+)
+
+// ChainLength is the number of core cycles of a round of OpChain.
+const ChainLength = 64
+
+// Clocks that a series is counted by.
+const (
+	CounterTSC          = "tsc"          // ticks of the time-stamp counter
+	CounterCycles       = "cycles"       // core cycles that were not halted, in both rings
+	CounterInstructions = "instructions" // instructions retired, in both rings
+)
+
+// Engines that the guest can tell apart.
+const (
+	EngineMetal = "metal"
+	EngineKVM   = "kvm"
+	EngineTCG   = "tcg" // icount as well
+	EngineBochs = "bochs"
+)
+
+// EngineVariable is the variable of init's environment that names an engine
+// which CPUID does not show.
+const EngineVariable = "ENGINE"
+
+// Engine is what runs the guest's instructions, by the hypervisor's signature.
+func (m Machine) Engine() string {
+	switch m.Hypervisor {
+	case "":
+		return EngineMetal
+	case "KVMKVMKVM":
+		return EngineKVM
+	case "TCGTCGTCGTCG":
+		return EngineTCG
+	case EngineBochs:
+		return EngineBochs
+	}
+	return "hypervisor " + m.Hypervisor
+}

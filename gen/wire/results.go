@@ -1,0 +1,99 @@
+package wire
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Results is all that one run of the guest said of checks and measurements.
+type Results struct {
+	Checks   []Check   `json:"checks"`
+	Measures []Measure `json:"measures"`
+	// Info are the lines that are no result.
+	Info []string `json:"info,omitempty"`
+	// Complete is set if the summary was seen and agrees with the lines.
+	Complete bool `json:"-"`
+}
+
+// Count returns the number of checks with the outcome, of one variant or, if
+// variant is empty, of all.
+func (r *Results) Count(variant string, o Outcome) int {
+	n := 0
+	for _, c := range r.Checks {
+		if c.Outcome == o && (variant == "" || c.Variant() == variant) {
+			n++
+		}
+	}
+	return n
+}
+
+// Find returns the measurement of an operation.
+func (r *Results) Find(variant, op string) (Measure, bool) {
+	i := slices.IndexFunc(r.Measures, func(m Measure) bool { return m.Variant == variant && m.Op == op })
+	if i < 0 {
+		return Measure{}, false
+	}
+	return r.Measures[i], true
+}
+
+// Machine returns the machine that the guest has described, as it does on Linux.
+func (r *Results) Machine() (Machine, bool) {
+	for _, info := range r.Info {
+		_, text, _ := strings.Cut(info, ": ")
+		if m, err := ParseMachine(text); err == nil {
+			return m, true
+		}
+	}
+	return Machine{}, false
+}
+
+// Parse reads a whole console of the guest. Lines of samples are for
+// [NewReader]; here they are only checked. An error names the line: one that is
+// damaged, or a summary that does not agree with the lines before it.
+func Parse(console string) (*Results, error) {
+	r := &Results{}
+	in := NewReader("console", strings.NewReader(console))
+	for {
+		line, err := in.Next()
+		if err == io.EOF {
+			return r, nil
+		}
+		if err == nil {
+			err = r.add(line)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", in.At(), err)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (r *Results) add(line Line) error {
+	switch l := line.(type) {
+	case Check:
+		r.Checks = append(r.Checks, l)
+	case Measure:
+		r.Measures = append(r.Measures, l)
+	case Info:
+		r.Info = append(r.Info, string(l))
+		return nil
+	case Summary:
+		seen := Summary{len(r.Checks), r.Count("", Fail) + r.Count("", Error), r.Count("", Skip)}
+		if seen != l {
+			return fmt.Errorf("the guest counts %d tests, %d bad, %d skipped; its lines are %d, %d, %d",
+				l.Tests, l.Bad, l.Skipped, seen.Tests, seen.Bad, seen.Skipped)
+		}
+		r.Complete = true
+		return nil
+	default:
+		return nil
+	}
+	if r.Complete {
+		return fmt.Errorf("a result after the summary: %v", line)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Sampling is the line in front of a boot's samples.
+type Sampling struct {
+	// Boot tells boots apart: the time-stamp counter when sampling began. It has
+	// 63 bits.
+	Boot uint64
+	// Seed and Samples are as in the [Command].
+	Seed    uint64
+	Samples int
+	// Counters reports whether each series comes by the cycle counter and the
+	// instruction counter, too.
+	Counters bool
+	// Code is the hash of the kernel's code, as the kernel knows it; "linux" on
+	// Linux.
+	Code    string
+	Machine Machine
+}
+
+// Machine is the machine that the guest runs on, by CPUID.
+type Machine struct {
+	// Vendor is leaf 0's, as "GenuineIntel".
+	Vendor string
+	// Signature is EAX of leaf 1: family, model and stepping.
+	Signature uint64
+	// Hypervisor is the signature of leaf 0x40000000, as "KVMKVMKVM", or the
+	// value of EngineVariable; empty if none is there.
+	Hypervisor string
+	// CPU is the model's name, of leaves 0x80000002 to 0x80000004; empty if the
+	// CPU has none. An underscore in it comes out as a space.
+	CPU string
+}
+
+func (m *Machine) words() []word {
+	return []word{
+		{"vendor", (*phrase)(&m.Vendor)},
+		{"signature", (*hex)(&m.Signature)},
+		{"hypervisor", (*phrase)(&m.Hypervisor)},
+		{"cpu", (*phrase)(&m.CPU)},
+	}
+}
+
+// String is the machine as its words in a line.
+func (m Machine) String() string { return printWords(m.words()) }
+
+// ParseMachine reads what String printed.
+func ParseMachine(text string) (Machine, error) {
+	var m Machine
+	err := parseWords(text, m.words())
+	return m, err
+}
+
+func (s *Sampling) words() []word {
+	return append([]word{
+		{"boot", (*hex)(&s.Boot)},
+		{"seed", &s.Seed},
+		{"samples", &s.Samples},
+		{"counters", &s.Counters},
+		{"code", &s.Code},
+	}, s.Machine.words()...)
+}
+
+func (s Sampling) String() string { return summed(KindSampling, printWords(s.words())) }
+
+// Parts is the number of parts that a series' sorted samples are divided into.
+const Parts = 20
+
+// Quantiles are the least of the sorted samples, those at each 1/Parts of them,
+// and the greatest.
+type Quantiles [Parts + 1]uint64
+
+func (q *Quantiles) appendTo(b []byte) []byte {
+	last := uint64(0)
+	for i, x := range q {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, x-last, 10)
+		last = x
+	}
+	return b
+}
+
+func (q *Quantiles) parse(text string) error {
+	list := strings.Split(text, ",")
+	if len(list) != len(q) {
+		return fmt.Errorf("%d quantiles, want %d", len(list), len(q))
+	}
+	last := uint64(0)
+	for i, text := range list {
+		step, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		if q[i] = last + step; q[i] < last {
+			return errors.New("the quantiles are too large")
+		}
+		last = q[i]
+	}
+	return nil
+}
+
+// Series is what one clock gave for one operation under one label, in every
+// sample of a boot.
+type Series struct {
+	// Label is a variant's name or one of the labels of controls.
+	Label string
+	// Op is the operation, Counter the clock: CounterTSC and so on.
+	Op, Counter string
+	// N is the number of operations in a sample, Samples that of samples, and
+	// Lost that of those that were thrown away, since two threads did not take
+	// turns in them.
+	N, Samples, Lost int
+	// Quantiles are of whole samples, in the clock's own unit, the measuring loop
+	// included.
+	Quantiles Quantiles
+}
+
+func (s *Series) words() []word {
+	return []word{
+		{"label", &s.Label},
+		{"op", &s.Op},
+		{"counter", &s.Counter},
+		{"n", &s.N},
+		{"samples", &s.Samples},
+		{"lost", &s.Lost},
+		{"q", &s.Quantiles},
+	}
+}
+
+func (s Series) String() string { return summed(KindSample, printWords(s.words())) }
+
+func parseSeries(text string) (Line, error) {
+	text, err := withoutSum(text)
+	if err != nil {
+		return nil, err
+	}
+	var s Series
+	if err := parseWords(text, s.words()); err != nil {
+		return nil, err
+	}
+	if s.N < 1 || s.Samples < 1 {
+		return nil, fmt.Errorf("n=%d samples=%d: want at least 1", s.N, s.Samples)
+	}
+	return s, nil
+}
+
+// SamplingEnd is the line behind a boot's samples.
+type SamplingEnd struct {
+	Boot  uint64 // as in Sampling
+	Lines int    // how many lines of Series came
+}
+
+func (s *SamplingEnd) words() []word {
+	return []word{
+		{"end", (*hex)(&s.Boot)},
+		{"lines", &s.Lines},
+	}
+}
+
+func (s SamplingEnd) String() string { return summed(KindSampling, printWords(s.words())) }
+
+// parseSampling reads the line in front of a boot's samples, or behind them.
+func parseSampling(text string) (Line, error) {
+	text, err := withoutSum(text)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(text, "end=") {
+		var s SamplingEnd
+		err := parseWords(text, s.words())
+		return s, err
+	}
+	var s Sampling
+	if err := parseWords(text, s.words()); err != nil {
+		return nil, err
+	}
+	if s.Boot>>63 != 0 {
+		return nil, fmt.Errorf("boot=%x has more than 63 bits", s.Boot)
+	}
+	return s, nil
+}
