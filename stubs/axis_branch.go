@@ -25,7 +25,7 @@ var _ = Register(Axis{
 })
 
 // retpoline is the name of the variant's thunk.
-func retpoline(suffix string) string { return "__x86_indirect_thunk_rax." + suffix }
+func retpoline(suffix string) string { return FuncName("__x86_indirect_thunk_rax", suffix) }
 
 // call calls the function whose address is at to.
 func (v Variant) call(to Mem, suffix string) Block {
@@ -56,7 +56,7 @@ func (v Variant) thunk(suffix string) []Func {
 	if !v.Is(BranchRetpoline) {
 		return nil
 	}
-	set := "__x86_indirect_thunk_set." + suffix
+	set := FuncName("__x86_indirect_thunk_set", suffix)
 	return []Func{
 		FUNC(retpoline(suffix), "__x86_indirect_thunk_rax goes on at RAX.",
 			CALL(set),

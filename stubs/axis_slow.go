@@ -88,7 +88,7 @@ func (v Variant) slow(suffix string) Block {
 func (v Variant) slowExit(suffix string) string {
 	switch {
 	case v.Is(SlowSYSRET):
-		return "int_ret_from_sys_call." + suffix
+		return FuncName("int_ret_from_sys_call", suffix)
 	case !v.Is(CR3Keep) || !v.Is(IBRSOff):
 		return "retint_user"
 	}
@@ -124,7 +124,7 @@ func (v Variant) slowC(suffix string) Block {
 		GLOBAL(slowPath(suffix)),
 		FRAME(v.low()),
 		whole,
-		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
+		CALL(FuncName("do_syscall_64", suffix)).C("leaves interrupts off"),
 
 		LABEL("return_from_SYSCALL_64"),
 		v.sysretOrIRET(),

@@ -52,13 +52,15 @@ func (v Variant) afterCall(suffix string) Block {
 	return Block{GLOBAL(fastReturn(suffix)), FRAME(v.low())}
 }
 
-func fastReturn(suffix string) string { return "entry_SYSCALL_64_after_fastpath_call." + suffix }
-func slowPath(suffix string) string   { return "entry_SYSCALL64_slow_path." + suffix }
+func fastReturn(suffix string) string {
+	return FuncName("entry_SYSCALL_64_after_fastpath_call", suffix)
+}
+func slowPath(suffix string) string { return FuncName("entry_SYSCALL64_slow_path", suffix) }
 
 // ptregs are the entries of sys_call_table with SlowC, for handlers that need
 // the whole frame.
 func (v Variant) ptregs(suffix string) []Func {
-	common := "stub_ptregs_64." + suffix
+	common := FuncName("stub_ptregs_64", suffix)
 	funcs := []Func{
 		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs the whole
 frame. From the fast path it begins the call again on the slow one; from there
@@ -74,7 +76,7 @@ it goes on to the handler.`,
 		).In("entry"),
 	}
 	for _, c := range layout.FullFrameCalls {
-		funcs = append(funcs, FUNC(c.Stub()+"."+suffix, c.Stub()+" stands for "+c.Handler()+".",
+		funcs = append(funcs, FUNC(FuncName(c.Stub(), suffix), c.Stub()+" stands for "+c.Handler()+".",
 			LEAQ(Sym(c.Handler()), RAX),
 			JMP(common),
 		).In("entry"))
@@ -88,7 +90,7 @@ func (v Variant) only(suffix string) Block {
 		MOVQ(RSP, RDI).C("the frame"),
 		MOVSLQ(RAX, RSI).C("the number, an int"),
 		v.at(BeforeHandler),
-		CALL("do_syscall_64." + suffix).C("leaves interrupts off"),
+		CALL(FuncName("do_syscall_64", suffix)).C("leaves interrupts off"),
 		v.onlySYSRET(),
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
 		v.at(BeforeExit),
@@ -156,7 +158,7 @@ func (v Variant) doSyscall(suffix string) Func {
 		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
 		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysCallMax)} // see IntNumber
 	}
-	return FUNC("do_syscall_64."+suffix, doc+` makes a call from its frame, which is whole. It does all
+	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from its frame, which is whole. It does all
 work that is then asked for, and leaves interrupts off.`,
 		MOVQ(RDI, RBX),
 		enable,

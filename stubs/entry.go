@@ -36,7 +36,7 @@ func threadAt(off int) layout.Thread[Mem] {
 // entry is the target of SYSCALL: the way of an ordinary call in, to its
 // handler and out.
 func (v Variant) entry(suffix string) Func {
-	return FUNC("entry_SYSCALL_64."+suffix, fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
+	return FUNC(FuncName(Entry, suffix), fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
 %v
 
 State on entry (SDM volume 2, SYSCALL):

@@ -31,7 +31,7 @@ func (v Variant) Program(suffix string) (Program, error) {
 // R11 are as SYSCALL left them. That makes it the whole answer to getppid, as
 // init has no parent.
 func bareEntry(suffix string) Func {
-	return FUNC("entry_SYSCALL_64."+suffix, "entry_SYSCALL_64 answers 0 to every call.",
+	return FUNC(FuncName(Entry, suffix), "entry_SYSCALL_64 answers 0 to every call.",
 		XORL(RAX, RAX),
 		SYSRETQ(),
 	).In("entry")
@@ -97,10 +97,10 @@ func (n Named) Features() layout.Features { return n.Variant.needs() | n.Needs }
 
 // desc describes the variant to the kernel.
 func (n Named) desc() layout.VariantDesc[any] {
-	stub := func(name string) any { return PTR(name + "." + n.Name) }
+	stub := func(name string) any { return PTR(n.FuncName(name)) }
 	d := layout.VariantDesc[any]{
-		Entry:       stub("entry_SYSCALL_64"),
-		SwitchTo:    stub("__switch_to_asm"),
+		Entry:       stub(Entry),
+		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Variant.scratchWord(),
 		SpecCtrl:    n.Variant.specCtrl(),
 		Info:        n.Variant.info(n.Name),

@@ -72,7 +72,7 @@ func (v Variant) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 // flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
 func (v Variant) forkLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
-	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+`,
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+`,
 whose arguments and result it has.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
@@ -86,7 +86,7 @@ whose arguments and result it has.`,
 // reads from the user's stack: nothing of the fast path holds for that, and the
 // way back is the slow one.
 func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
-	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+" and returns by the slow exit.",
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+" and returns by the slow exit.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
@@ -98,7 +98,7 @@ func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
 
 // jumpLike wraps a handler that cannot return: it may overwrite the stack.
 func (v Variant) jumpLike(c layout.FullFrameCall, suffix string) Func {
-	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 by itself.",
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 by itself.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
@@ -112,7 +112,7 @@ func (v Variant) jumpLike(c layout.FullFrameCall, suffix string) Func {
 // frame, for they may be what changed.
 func (v Variant) editLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
-	return v.wrapper(c.Stub()+"."+suffix, c.Stub()+" completes the frame for "+c.Handler()+` and returns with what that
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+` and returns with what that
 has made of it.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),

@@ -46,7 +46,10 @@ func link(t interface{ Fatal(...any) }, list ...Named) *Object {
 
 // listings returns those of one variant.
 func listings(obj *Object, suffix string) []Listing {
-	return slices.DeleteFunc(slices.Clone(obj.Listings), func(l Listing) bool { return !strings.HasSuffix(l.Name, "."+suffix) })
+	return slices.DeleteFunc(slices.Clone(obj.Listings), func(l Listing) bool {
+		_, variant, _ := CutFuncName(l.Name)
+		return variant != suffix
+	})
 }
 
 func TestListings(t *testing.T) {
@@ -262,12 +265,12 @@ func count(t *testing.T, l Listing, from string, end func(Row) bool) (instructio
 // TestSizes compares the parts of the paths with those of Linux, assembled with
 // the same addressing.
 func TestSizes(t *testing.T) {
-	upToWorkTest := func(r Row) bool { return strings.HasPrefix(r.Text, "TESTL") }
-	ends := func(name string) func(Row) bool {
+	upToWorkTest := func(r Row) bool { return r.Ins.Mnemonic() == "TESTL" }
+	behindSYSRETQ := func() func(Row) bool {
 		seen := false
-		return func(r Row) bool { // the row behind the named one
+		return func(r Row) bool {
 			was := seen
-			seen = seen || r.Text == name
+			seen = seen || r.Ins.Equal(SYSRETQ())
 			return was
 		}
 	}
@@ -277,28 +280,28 @@ func TestSizes(t *testing.T) {
 		instructions, size int
 	}{
 		{"3.19 entry", "linux-3.19", "", upToWorkTest, 15, 79},
-		{"3.19 exit", "linux-3.19", "ret_from_sys_call", ends("SYSRETQ"), 17, 76},
+		{"3.19 exit", "linux-3.19", "ret_from_sys_call", behindSYSRETQ(), 17, 76},
 		{"4.1 entry", "linux-4.1", "", upToWorkTest, 20, 56},
-		{"4.1 exit", "linux-4.1", "ret_from_sys_call", ends("SYSRETQ"), 15, 79},
-		{"4.0 exit", "linux-4.0", "ret_from_sys_call", ends("SYSRETQ"), 15, 0},
+		{"4.1 exit", "linux-4.1", "ret_from_sys_call", behindSYSRETQ(), 15, 79},
+		{"4.0 exit", "linux-4.0", "ret_from_sys_call", behindSYSRETQ(), 15, 0},
 		{"4.6 entry", "linux-4.6", "", upToWorkTest, 19, 0}, // interrupts come on later
 		{"(a) entry", "linux-3.19+a", "", upToWorkTest, 15 + 2, 0},
-		{"(a) exit", "linux-3.19+a", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
+		{"(a) exit", "linux-3.19+a", "ret_from_sys_call", behindSYSRETQ(), 17, 0},
 		{"(b) entry", "linux-3.19+b", "", upToWorkTest, 15 + 1, 0},
-		{"(b) exit", "linux-3.19+b", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
+		{"(b) exit", "linux-3.19+b", "ret_from_sys_call", behindSYSRETQ(), 17, 0},
 		{"(b) of Linux, entry", "linux-3.19+b-linux", "", upToWorkTest, 15, 0},
-		{"(b) of Linux, exit", "linux-3.19+b-linux", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
+		{"(b) of Linux, exit", "linux-3.19+b-linux", "ret_from_sys_call", behindSYSRETQ(), 17, 0},
 		{"(c) entry", "linux-3.19+c", "", upToWorkTest, 15 + 3, 0},
-		{"(c) exit", "linux-3.19+c", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
+		{"(c) exit", "linux-3.19+c", "ret_from_sys_call", behindSYSRETQ(), 17, 0},
 		{"(a)+(b)+(c) entry", "heukelum-v2", "", upToWorkTest, 15 + 6, 0},
-		{"(a)+(b)+(c) exit", "heukelum-v2", "ret_from_sys_call", ends("SYSRETQ"), 17, 0},
+		{"(a)+(b)+(c) exit", "heukelum-v2", "ret_from_sys_call", behindSYSRETQ(), 17, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n, err := ParseVariant(tt.preset)
 			if err != nil {
 				t.Fatal(err)
 			}
-			l, ok := link(t, n).Listing("entry_SYSCALL_64." + n.Name)
+			l, ok := link(t, n).Listing(n.FuncName(Entry))
 			if !ok {
 				t.Fatal("no such listing")
 			}

@@ -19,9 +19,9 @@ var (
 // not come so far: SYSCALL clears them, an interrupt clears NT and its handler
 // AC, and in ring 0 IOPL means nothing.
 func (v Variant) switchTo(suffix string) []Func {
-	resume := "__switch_to_resume." + suffix
+	resume := FuncName(SwitchResume, suffix)
 	return []Func{
-		FUNC("__switch_to_asm."+suffix, `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when
+		FUNC(FuncName(SwitchTo, suffix), `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when
 RDI runs again. IF is 0. Everything but the stack and the callee-saved
 registers has been switched already.`,
 			PUSHQ(RBP),

@@ -154,7 +154,7 @@ func TestSignalDump(t *testing.T) {
 	t.Parallel()
 	base := linux319(t)
 	run, err := boot.RunGuest(t.Context(), boot.Config{
-		Variants: []stubs.Named{base, {Name: "sysretl", Variant: base.Variant, Edit: broken.Edit("entry_SYSCALL_64", "SYSRETQ", asm.SYSRETL())}},
+		Variants: []stubs.Named{base, {Name: "sysretl", Variant: base.Variant, Edit: broken.Edit(stubs.Entry, asm.SYSRETQ(), asm.SYSRETL())}},
 		Args:     []string{"verify", "-variants=sysretl"},
 		VM:       machine(t, vm.ICount),
 	}, nil)

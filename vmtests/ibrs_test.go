@@ -16,18 +16,19 @@ import (
 // SPEC_CTRL, and that the checks see a way in that leaves it alone, and a way
 // out.
 func TestIBRS(t *testing.T) {
-	edited := func(name, base, text string, with ...asm.Item) stubs.Named {
+	edited := func(name, base string, was asm.Ins, with ...asm.Item) stubs.Named {
 		n := variant(t, base)
-		n.Name, n.Edit = name, broken.Edit("entry_SYSCALL_64", text, with...)
+		n.Name, n.Edit = name, broken.Edit(stubs.Entry, was, with...)
 		return n
 	}
-	clear := []asm.Item{asm.XORL(asm.RAX, asm.RAX), asm.WRMSR(), asm.CALL("do_syscall_64.no-enter")}
+	call := asm.CALL(stubs.FuncName("do_syscall_64", "no-enter"))
+	clear := []asm.Item{asm.XORL(asm.RAX, asm.RAX), asm.WRMSR(), call}
 	list := []stubs.Named{
 		variant(t, "linux-6.12+ibrs=entry"),
 		variant(t, "linux-4.6+ibrs=entry"),
 		variant(t, "sp=percpu,irq=dispatch,ibrs=entry"),
-		edited("no-enter", "linux-6.12+ibrs=entry", "CALL do_syscall_64.no-enter", clear...),
-		edited("no-exit", "sp=percpu,irq=dispatch,ibrs=entry", "ANDQ $-2, RDX"),
+		edited("no-enter", "linux-6.12+ibrs=entry", call, clear...),
+		edited("no-exit", "sp=percpu,irq=dispatch,ibrs=entry", asm.ANDQ(-2, asm.RDX)),
 	}
 	caught := map[string][]string{
 		"no-enter": {

@@ -2,10 +2,10 @@ package image
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -29,20 +29,21 @@ func TestUserFlush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	mark := asm.MOVQ(1, asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).UserPCIDFlushMask)
 	drops := 0
 	for _, l := range image.Object.Listings {
-		if strings.Contains(l.Name, ".") || slices.Contains(dropsNone, l.Name) {
+		if _, _, ok := stubs.CutFuncName(l.Name); ok || slices.Contains(dropsNone, l.Name) {
 			continue
 		}
 		rows := slices.DeleteFunc(slices.Clone(l.Rows), func(r asm.Row) bool { return r.Label != "" })
 		for i, r := range rows {
-			text := strings.Join(strings.Fields(r.Text), " ")
-			if !strings.HasPrefix(text, "INVLPG ") && !strings.HasSuffix(text, ", CR3") {
+			operands := r.Ins.Operands()
+			if r.Ins.Mnemonic() != "INVLPG" && (len(operands) == 0 || operands[len(operands)-1] != asm.CR3) {
 				continue
 			}
 			drops++
-			if i+1 == len(rows) || !strings.Contains(rows[i+1].Text, "$1, PerCPU.UserPCIDFlushMask(GS)") {
-				t.Errorf("%s: %s is not followed by the mark", l.Name, text)
+			if i+1 == len(rows) || !rows[i+1].Ins.Equal(mark) {
+				t.Errorf("%s: %v is not followed by the mark", l.Name, r.Ins)
 			}
 		}
 	}

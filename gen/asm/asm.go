@@ -29,6 +29,7 @@
 package asm
 
 import (
+	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ type Ins struct {
 	claim  *Slot
 	fault  string
 	note   string
+	source string // of a CodeLine: how its author wrote it
 	pc     uintptr
 }
 
@@ -124,6 +126,9 @@ const mnemonicWidth = 8
 
 // text prints the instruction, its mnemonic padded to a width.
 func (in *Ins) text(width int) string {
+	if in.source != "" {
+		return in.source
+	}
 	var b strings.Builder
 	b.WriteString(prefixNames[in.prefix])
 	b.WriteString(in.name)
@@ -135,7 +140,7 @@ func (in *Ins) text(width int) string {
 				b.WriteByte(' ')
 			}
 		}
-		if _, direct := arg.(string); !direct && table[in.name].form == opJump {
+		if kindOf(arg) != kLabel && table[in.name].form == opJump {
 			b.WriteByte('*')
 		}
 		writeArg(&b, arg)
@@ -154,6 +159,9 @@ func writeArg(b *strings.Builder, arg any) {
 			a = `""`
 		}
 		b.WriteString(a)
+		return
+	case Place:
+		fmt.Fprintf(b, "+%#x", int(a))
 		return
 	case Mem:
 		if text, ok := strings.CutPrefix(a.Sym, strPrefix); ok {

@@ -64,8 +64,12 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 			a.rep.errorf(fn.pc, "%s: line %d is at %d to %d of %d bytes", fn.Name, l.Line, l.Off, l.Off+l.Len, len(c.Bytes))
 			return &encoded{fn: fn}
 		}
-		in := &Ins{name: l.Text, pc: a.rep.foreign(place{l.File, l.Line})}
-		enc.lines = append(enc.lines, encLine{in: in, off: l.Off, len: l.Len, to: -1})
+		in := disassemble(c.Bytes[l.Off : l.Off+l.Len])
+		in.source, in.pc = l.Text, a.rep.foreign(place{l.File, l.Line})
+		if to, ok := in.args[0].(Place); ok {
+			in.args[0] = to + Place(l.Off+l.Len)
+		}
+		enc.lines = append(enc.lines, encLine{in: &in, off: l.Off, len: l.Len, to: -1})
 	}
 	for _, l := range c.Labels {
 		if l.Off < 0 || l.Off > len(c.Bytes) {
@@ -88,9 +92,10 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 			a.rep.errorf(fn.pc, "%s: a relocation is at %d of %d bytes", fn.Name, r.Off, len(c.Bytes))
 			return &encoded{fn: fn}
 		}
-		in := enc.lineAt(r.Off)
-		if in == nil {
-			in = &Ins{name: fmt.Sprintf("+%#x", r.Off), pc: fn.pc}
+		in := &Ins{source: fmt.Sprintf("+%#x", r.Off), pc: fn.pc}
+		if l := enc.lineAt(r.Off); l != nil {
+			in = l.in
+			in.link(r, l.off+l.len)
 		}
 		enc.relocs = append(enc.relocs, reloc{r.Off, kind, r.Sym, add, in})
 		enc.refs = append(enc.refs, ref{in, r.Sym, false})
@@ -98,12 +103,29 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 	return enc
 }
 
-// lineAt is the instruction that holds the byte at off.
-func (enc *encoded) lineAt(off int) *Ins {
-	for _, l := range enc.lines {
-		if l.off <= off && off < l.off+l.len {
-			return l.in
+// lineAt is the line of the instruction that holds the byte at off.
+func (enc *encoded) lineAt(off int) *encLine {
+	for i := range enc.lines {
+		if l := &enc.lines[i]; l.off <= off && off < l.off+l.len {
+			return l
 		}
 	}
 	return nil
+}
+
+// link names the symbol of a relocation in the operand that waits for it; the
+// instruction ends at end.
+func (in *Ins) link(r Reloc, end int) {
+	for i, arg := range in.args[:in.nargs] {
+		switch a := arg.(type) {
+		case Place:
+			in.args[i] = r.Sym
+		case Mem:
+			a.Sym, a.Disp = r.Sym, int(r.Add)
+			if r.Kind == RelocPC32 {
+				a.Disp += end - r.Off
+			}
+			in.args[i] = a
+		}
+	}
 }

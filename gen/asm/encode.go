@@ -39,7 +39,7 @@ func kindOf(arg any) kind {
 		return 0
 	case Mem:
 		return kMem
-	case string:
+	case string, Place:
 		return kLabel
 	}
 	if _, ok := intOf(arg); ok {
@@ -290,7 +290,7 @@ func intOf(arg any) (int64, bool) {
 	switch v := arg.(type) {
 	case int:
 		return int64(v), true
-	case nil, Reg, Mem, string:
+	case nil, Reg, Mem, Place, string:
 		return 0, false
 	}
 	v := reflect.ValueOf(arg)

@@ -318,23 +318,22 @@ func checkDecodes(t *testing.T, l Listing) {
 		if r.Label == "" {
 			starts[r.Off] = true
 			if r.Off != end {
-				t.Fatalf("%s+%#x: %s is not behind the instruction before it, at %#x", l.Name, r.Off, r.Text, end)
+				t.Fatalf("%s+%#x: %s is not behind the instruction before it, at %#x", l.Name, r.Off, r.Ins, end)
 			}
 			end += len(r.Bytes)
 		}
 	}
 	for _, r := range l.Rows {
-		name, _, _ := strings.Cut(r.Text, " ")
-		if r.Label != "" || decoderLacks[name] {
+		if r.Label != "" || decoderLacks[r.Ins.name] {
 			continue
 		}
 		in, err := x86asm.Decode(r.Bytes, bits)
 		if err != nil || in.Len != len(r.Bytes) {
-			t.Fatalf("%s+%#x: %s: %x decodes as %v, %v", l.Name, r.Off, r.Text, r.Bytes, in, err)
+			t.Fatalf("%s+%#x: %s: %x decodes as %v, %v", l.Name, r.Off, r.Ins, r.Bytes, in, err)
 		}
-		if rel, ok := in.Args[0].(x86asm.Rel); ok && name != "XBEGIN" {
+		if rel, ok := in.Args[0].(x86asm.Rel); ok && r.Ins.name != "XBEGIN" {
 			if to := r.Off + in.Len + int(rel); !starts[to] && to >= 0 && to < end {
-				t.Fatalf("%s+%#x: %s goes to %#x, inside an instruction", l.Name, r.Off, r.Text, to)
+				t.Fatalf("%s+%#x: %s goes to %#x, inside an instruction", l.Name, r.Off, r.Ins, to)
 			}
 		}
 	}

@@ -424,7 +424,7 @@ func (lk *linker) checkRefs(encs []*encoded, enc *encoded) {
 	bits := enc.fn.bits()
 	for _, r := range enc.refs {
 		s := lk.symbols[r.sym]
-		through := table[r.in.name].form == opJump && !r.direct
+		through := table[r.in.name].form == opJump && !r.direct && r.in.source == ""
 		switch {
 		case s == nil:
 			what := "is not a function or data of the program"

@@ -405,7 +405,7 @@ func TestCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, _ := o.Listing("g")
-	if want := []byte{0xe8, 0xea, 0xff, 0xff, 0xff}; !bytes.Equal(l.Rows[1].Bytes, want) || l.Rows[1].Text != "call f" || l.Rows[1].Line != 2 {
+	if want := []byte{0xe8, 0xea, 0xff, 0xff, 0xff}; !bytes.Equal(l.Rows[1].Bytes, want) || l.Rows[1].Ins.String() != "call f" || !l.Rows[1].Ins.Equal(CALL("f")) || l.Rows[1].Line != 2 {
 		t.Errorf("row is %+v, want bytes %x", l.Rows[1], want)
 	}
 	for _, tt := range []struct {

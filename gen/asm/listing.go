@@ -15,14 +15,12 @@ type Listing struct {
 
 // Row is one line of a listing: a label, or an instruction.
 type Row struct {
-	Label   string // only the label if it is not empty
-	Off     int    // from the function's start
-	Bytes   []byte
-	Text    string // the instruction
-	Claim   string // the slot that it is said to touch, "" if none
-	Comment string
-	File    string
-	Line    int
+	Label string // only the label if it is not empty
+	Off   int    // from the function's start
+	Bytes []byte
+	Ins   Ins // the instruction; its String is how the listing prints it
+	File  string
+	Line  int
 }
 
 // listing makes the listing of a function; code starts with its bytes.
@@ -38,14 +36,9 @@ func (enc *encoded) listing(rep *report, code []byte) Listing {
 	}
 	for _, el := range enc.lines {
 		labelsTo(el.off)
-		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Comment: el.in.note}
+		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Ins: *el.in}
 		if el.to >= 0 {
-			row.Text = fmt.Sprintf("%-7s +%#x", el.in.name, el.to)
-		} else {
-			row.Text = el.in.String()
-		}
-		if el.in.claim != nil {
-			row.Claim = el.in.claim.String()
+			row.Ins.args[0] = Place(el.to)
 		}
 		p := rep.place(el.in.pc)
 		row.File, row.Line = p.file, p.line
@@ -67,7 +60,7 @@ func (l Listing) String() string {
 	fmt.Fprintf(&b, "%s:\n", l.Name)
 	width := 0
 	for _, r := range l.Rows {
-		width = max(width, len(r.Text))
+		width = max(width, len(r.Ins.String()))
 	}
 	width = min(width, 44)
 	for _, r := range l.Rows {
@@ -77,17 +70,17 @@ func (l Listing) String() string {
 			}
 			continue
 		}
-		remark := r.Claim
-		if r.Comment != "" {
+		remark := r.Ins.Claim()
+		if comment := r.Ins.Comment(); comment != "" {
 			if remark != "" {
 				remark += "; "
 			}
-			remark += r.Comment
+			remark += comment
 		}
 		if remark != "" {
-			fmt.Fprintf(&b, "%4x  %-24x  %-*s  // %s\n", r.Off, r.Bytes, width, r.Text, remark)
+			fmt.Fprintf(&b, "%4x  %-24x  %-*v  // %s\n", r.Off, r.Bytes, width, r.Ins, remark)
 		} else {
-			fmt.Fprintf(&b, "%4x  %-24x  %s\n", r.Off, r.Bytes, r.Text)
+			fmt.Fprintf(&b, "%4x  %-24x  %v\n", r.Off, r.Bytes, r.Ins)
 		}
 	}
 	return b.String()

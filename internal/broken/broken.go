@@ -45,57 +45,57 @@ const earlyRounds = 10_000
 func Variants() []Variant {
 	return []Variant{
 		fault("r10-not-passed", "linux-3.19", "argument 4 is not moved from R10 to RCX",
-			Edit("entry_SYSCALL_64", "MOVQ R10, RCX")),
+			Edit(stubs.Entry, MOVQ(R10, RCX))),
 		fault("r10-not-restored", "linux-3.19", "R10 is loaded from the slot of R9",
-			Edit("entry_SYSCALL_64", "MOVQ PtRegs.R10(RSP), R10", MOVQ(part.R9, R10))),
+			Edit(stubs.Entry, MOVQ(part.R10, R10), MOVQ(part.R9, R10))),
 		fault("rbx-clobbered", "linux-3.19", "RBX, which is in no frame, is not kept",
-			Edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.AX(RSP)", MOVQ(RAX, part.AX), XORL(RBX, RBX))),
+			Edit(stubs.Entry, MOVQ(RAX, part.AX), MOVQ(RAX, part.AX), XORL(RBX, RBX))),
 		fault("kernel-word-in-rdx", "linux-3.19", "RDX returns with the thread's address",
-			Edit("entry_SYSCALL_64", "MOVQ PtRegs.DX(RSP), RDX", MOVQ(gs.Current, RDX))),
+			Edit(stubs.Entry, MOVQ(part.DX, RDX), MOVQ(gs.Current, RDX))),
 		fault("flags-lost", "heukelum-v2", "RFLAGS is not the user's",
-			Edit("entry_SYSCALL_64", "MOVQ PtRegs.Flags(RSP), R11", MOVL(x86.X86_EFLAGS_IF|x86.X86_EFLAGS_FIXED, R11))),
+			Edit(stubs.Entry, MOVQ(part.Flags, R11), MOVL(x86.X86_EFLAGS_IF|x86.X86_EFLAGS_FIXED, R11))),
 		fault("rsp-off", "linux-3.19", "RSP returns 8 bytes too high",
-			Edit("entry_SYSCALL_64", "MOVQ PerCPU.RSPScratch(GS), RSP", MOVQ(gs.RSPScratch, RSP), LEAQ(RSP.At(8), RSP))),
+			Edit(stubs.Entry, MOVQ(gs.RSPScratch, RSP), MOVQ(gs.RSPScratch, RSP), LEAQ(RSP.At(8), RSP))),
 		fault("red-zone-written", "linux-3.19", "the exit writes below the user's RSP",
-			Edit("entry_SYSCALL_64", "MOVQ PerCPU.RSPScratch(GS), RSP",
+			Edit(stubs.Entry, MOVQ(gs.RSPScratch, RSP),
 				MOVQ(gs.RSPScratch, RSP),
 				STAC(),
 				MOVQ(RAX, RSP.At(-64)),
 				CLAC(),
 			)),
 		fault("x87-reset", "linux-3.19", "the x87 state is not kept",
-			Edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.AX(RSP)", MOVQ(RAX, part.AX), FNINIT())),
+			Edit(stubs.Entry, MOVQ(RAX, part.AX), MOVQ(RAX, part.AX), FNINIT())),
 		fault("enosys-missing", "linux-3.19", "an unknown call does not return -ENOSYS",
-			Edit("entry_SYSCALL_64", "MOVQ $-38, PtRegs.AX(RSP)", MOVQ(0, part.AX))),
+			Edit(stubs.Entry, MOVQ(-38, part.AX), MOVQ(0, part.AX))),
 
 		fault("orig-ax-slot-wrong", "heukelum-v2", "the orig_ax slot holds RDX",
-			Edit("entry_SYSCALL_64", "MOVQ RAX, PtRegs.OrigAX(RSP)", MOVQ(RDX, part.OrigAX))),
+			Edit(stubs.Entry, MOVQ(RAX, part.OrigAX), MOVQ(RDX, part.OrigAX))),
 		fault("ss-slot-wrong", "linux-3.19", "the fix-up of a full-frame call puts KERNEL_DS into the ss slot",
-			Edit("stub_full_frame", "MOVQ $0x2b, PtRegs.SS(RSP)", MOVQ(x86.KERNEL_DS, called.SS))),
+			Edit("stub_full_frame", MOVQ(x86.USER_DS, called.SS), MOVQ(x86.KERNEL_DS, called.SS))),
 		fault("cx-slot-written", "linux-3.19", "the cx slot is written though top=lazy leaves it alone",
-			Edit("entry_SYSCALL_64", "MOVQ RCX, PtRegs.IP(RSP)", MOVQ(RCX, part.IP), MOVQ(RCX, part.CX))),
+			Edit(stubs.Entry, MOVQ(RCX, part.IP), MOVQ(RCX, part.IP), MOVQ(RCX, part.CX))),
 		fault("cx-not-fixed-up", "linux-3.19", "the fix-up forgets the cx slot",
-			Edit("stub_full_frame", "MOVQ $-1, PtRegs.CX(RSP)")),
+			Edit("stub_full_frame", MOVQ(-1, called.CX))),
 		fault("flags-not-restored", "linux-3.19", "a changed flags slot does not reach the r11 slot",
-			Edit("stub_set_frame", "MOVQ R11, PtRegs.R11(RSP)")),
+			Edit("stub_set_frame", MOVQ(R11, called.R11))),
 		fault("ip-from-cx-slot", "heukelum-v2", "the exit takes RIP from the cx slot, so that a changed ip slot is lost",
-			Edit("entry_SYSCALL_64", "MOVQ PtRegs.IP(RSP), RCX", MOVQ(part.CX, RCX)),
-			Edit("stub_set_frame", "JAE set_frame_via_iret")),
+			Edit(stubs.Entry, MOVQ(part.IP, RCX), MOVQ(part.CX, RCX)),
+			Edit("stub_set_frame", JAE("set_frame_via_iret"))),
 		fault("sp-not-restored", "linux-3.19", "a changed sp slot does not reach RSPScratch",
-			Edit("stub_set_frame", "MOVQ R11, PerCPU.RSPScratch(GS)")),
+			Edit("stub_set_frame", MOVQ(R11, gs.RSPScratch))),
 
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
-			Edit("stub_rt_sigreturn", "JMP int_ret_from_sys_call.sigreturn-via-sysret", sysretFull())),
+			Edit("stub_rt_sigreturn", JMP(stubs.FuncName("int_ret_from_sys_call", "sigreturn-via-sysret")), sysretFull())),
 
 		fault("cr3-not-switched-back", "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch", "SYSRETQ leaves ring 3 on the kernel's page table",
-			Edit("entry_SYSCALL_64", "MOVQ RDI, CR3")),
+			Edit(stubs.Entry, MOVQ(RDI, CR3))),
 		fault("cr3-not-switched-by-iret", "linux-6.12+exit=iret+leave=stack+iptest=half+cr3=switch", "IRETQ leaves ring 3 on the kernel's page table",
-			Edit("entry_SYSCALL_64", "MOVQ RDI, CR3")),
+			Edit(stubs.Entry, MOVQ(RDI, CR3))),
 
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
-			Edit("__switch_to_resume", "MOVQ RAX, PerCPU.RSPScratch(GS)")),
+			Edit(stubs.SwitchResume, MOVQ(RAX, gs.RSPScratch))),
 		fault("early-irq", "linux-3.19+a", "interrupts come on before RSP is in its slot, and stay on there for long enough to be hit",
-			Edit("entry_SYSCALL_64", "MOVQ PerCPU.TopOfStack(GS), RSP",
+			Edit(stubs.Entry, MOVQ(gs.TopOfStack, RSP),
 				MOVQ(gs.TopOfStack, RSP),
 				STI(),
 				PUSHQ(earlyRounds),
@@ -158,34 +158,34 @@ func sysretFull() Block {
 	}
 }
 
-// Edit replaces the one instruction of a function that prints as text by items,
-// of which there may be none. The function's name is without its suffix.
-func Edit(function, text string, items ...Item) func(*Program) error {
+// Edit replaces the one instruction of a function that is was by items, of which
+// there may be none. The function's name is without the variant's.
+func Edit(function string, was Ins, items ...Item) func(*Program) error {
 	return func(p *Program) error {
 		found := 0
 		for i, fn := range p.Funcs {
-			if name, _, _ := strings.Cut(fn.Name, "."); name == function {
-				p.Funcs[i].Body = replace(fn.Body, text, items, &found)
+			if name, _, _ := stubs.CutFuncName(fn.Name); name == function {
+				p.Funcs[i].Body = replace(fn.Body, was, items, &found)
 			}
 		}
 		if found != 1 {
-			return fmt.Errorf("%s has %d times %q; the edit needs it once", function, found, text)
+			return fmt.Errorf("%s has %d times %q; the edit needs it once", function, found, was.Short())
 		}
 		return nil
 	}
 }
 
 // replace returns the listing with items in the place of each instruction that
-// prints as text, and counts them.
-func replace(b Block, text string, items []Item, found *int) Block {
+// is was, and counts them.
+func replace(b Block, was Ins, items []Item, found *int) Block {
 	var out Block
 	for _, item := range b {
 		switch item := item.(type) {
 		case Block:
-			out = append(out, replace(item, text, items, found))
+			out = append(out, replace(item, was, items, found))
 			continue
 		case Ins:
-			if strings.Join(strings.Fields(item.String()), " ") == text {
+			if item.Equal(was) {
 				*found++
 				out = append(out, items...)
 				continue

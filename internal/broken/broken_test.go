@@ -41,41 +41,42 @@ func TestEdit(t *testing.T) {
 		}}
 	}
 	for _, tt := range []struct {
-		name, function, text string
-		with                 []Item
-		want                 []string // what f prints as
-		err                  string
+		name, function string
+		was            Ins
+		with           []Item
+		want           []Ins // what f then is
+		err            string
 	}{
-		{name: "leave out", function: "f", text: "CLI", want: []string{"NOP", "NOP", "UD2"}},
-		{name: "replace", function: "f", text: "UD2", with: []Item{STI(), HLT()}, want: []string{"NOP", "CLI", "NOP", "STI", "HLT"}},
-		{name: "twice", function: "f", text: "NOP", err: `f has 2 times "NOP"`},
-		{name: "not there", function: "f", text: "STI", err: `f has 0 times "STI"`},
-		{name: "no such function", function: "h", text: "CLI", err: `h has 0 times "CLI"`},
+		{name: "leave out", function: "f", was: CLI(), want: []Ins{NOP(), NOP(), UD2()}},
+		{name: "replace", function: "f", was: UD2(), with: []Item{STI(), HLT()}, want: []Ins{NOP(), CLI(), NOP(), STI(), HLT()}},
+		{name: "twice", function: "f", was: NOP(), err: `f has 2 times "NOP"`},
+		{name: "not there", function: "f", was: STI(), err: `f has 0 times "STI"`},
+		{name: "no such function", function: "h", was: CLI(), err: `h has 0 times "CLI"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := program()
-			err := Edit(tt.function, tt.text, tt.with...)(p)
+			err := Edit(tt.function, tt.was, tt.with...)(p)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error is %v, want %s", err, tt.err)
 				}
 				return
 			}
-			if got := flat(p.Funcs[0].Body); err != nil || !slices.Equal(got, tt.want) {
-				t.Errorf("f is %q, %v, want %q", got, err, tt.want)
+			if got := flat(p.Funcs[0].Body); err != nil || !slices.EqualFunc(got, tt.want, Ins.Equal) {
+				t.Errorf("f is %v, %v, want %v", got, err, tt.want)
 			}
 		})
 	}
 }
 
-func flat(b Block) (texts []string) {
+func flat(b Block) (list []Ins) {
 	for _, item := range b {
 		switch item := item.(type) {
 		case Block:
-			texts = append(texts, flat(item)...)
+			list = append(list, flat(item)...)
 		case Ins:
-			texts = append(texts, strings.TrimSpace(item.String()))
+			list = append(list, item)
 		}
 	}
-	return texts
+	return list
 }

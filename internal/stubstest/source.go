@@ -10,10 +10,17 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// byTable are the instructions that reach a handler, as GNU as writes them.
-var byTable = map[string]string{
-	"CALL *sys_call_table(RAX*8)":     "call *sys_call_table(, %rax, 8)",
-	"MOVQ sys_call_table(RAX*8), RAX": "movq sys_call_table(, %rax, 8), %rax",
+// byTable is how GNU as writes an instruction that reaches a handler, "" if it
+// is another.
+func byTable(in asm.Ins) string {
+	table := asm.Sym("sys_call_table").Index(asm.RAX, 8)
+	switch {
+	case in.Equal(asm.CALL(table)):
+		return "call *sys_call_table(, %rax, 8)"
+	case in.Equal(asm.MOVQ(table, asm.RAX)):
+		return "movq sys_call_table(, %rax, 8), %rax"
+	}
+	return ""
 }
 
 // Source returns a file for the GNU assembler that is based on a variant and has
@@ -23,17 +30,22 @@ func Source(n stubs.Named) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := func(symbol string) string { return strings.TrimSuffix(symbol, "."+n.Name) }
+	name := func(symbol string) string {
+		if function, variant, _ := stubs.CutFuncName(symbol); variant == n.Name {
+			return function
+		}
+		return symbol
+	}
 	functions := map[uint64]string{}
 	for _, s := range im.Object.Symbols {
 		functions[s.Addr] = name(s.Name)
 	}
-	l, ok := im.Object.Listing("entry_SYSCALL_64." + n.Name)
+	l, ok := im.Object.Listing(n.FuncName(stubs.Entry))
 	if !ok {
 		return "", fmt.Errorf("%s has no entry", n.Name)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# entrylab: base %s\nentry_SYSCALL_64:\n", n.Name)
+	fmt.Fprintf(&b, "# entrylab: base %s\n%s:\n", n.Name, stubs.Entry)
 	last := l.Rows[len(l.Rows)-1]
 	end := l.Addr + uint64(last.Off+len(last.Bytes))
 	for _, r := range l.Rows {
@@ -43,7 +55,7 @@ func Source(n stubs.Named) (string, error) {
 			}
 			continue
 		}
-		if as, ok := byTable[strings.Join(strings.Fields(r.Text), " ")]; ok {
+		if as := byTable(r.Ins); as != "" {
 			fmt.Fprintf(&b, "\t%s\n", as)
 			continue
 		}

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
 	"golang.org/x/arch/x86/x86asm"
 )
 
@@ -30,20 +30,34 @@ type reloc struct {
 
 // Replacement is an instruction that does not run as the build made it.
 type Replacement struct {
-	Func string // of the variant, with its suffix
-	Off  int    // in the function
-	Text string // the instruction that was there
+	Func string  // of the variant, with its suffix
+	Off  int     // in the function
+	Ins  asm.Ins // the instruction that was there
 	Was  []byte
 	Is   []byte // of the same length
 }
 
-// replaced are the instructions that ring 3 may not execute. The byte behind
-// the jump is never reached.
-var replaced = map[string][]byte{
-	"SYSRETQ": {0xff, 0xe1, 0xcc}, // JMP *RCX; INT3
-	"SWAPGS":  {0x0f, 0x1f, 0x00}, // NOP
-	"STI":     {0x90},             // NOP
-	"CLI":     {0x90},             // NOP
+// replaced are the instructions that ring 3 may not execute, and what is
+// executed in their place. The byte behind the jump is never reached.
+var replaced = []struct {
+	was asm.Ins
+	is  []byte
+}{
+	{asm.SYSRETQ(), []byte{0xff, 0xe1, 0xcc}}, // JMP *RCX; INT3
+	{asm.SWAPGS(), []byte{0x0f, 0x1f, 0x00}},  // NOP
+	{asm.STI(), []byte{0x90}},                 // NOP
+	{asm.CLI(), []byte{0x90}},                 // NOP
+}
+
+// replacement returns what is executed in the place of an instruction, nil if
+// it is itself.
+func replacement(in asm.Ins) []byte {
+	for _, r := range replaced {
+		if r.was.Equal(in) {
+			return r.is
+		}
+	}
+	return nil
 }
 
 // Names that relocs refer to beside functions.
@@ -65,7 +79,7 @@ type stub struct {
 func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s := &stub{}
 	for _, l := range obj.Listings {
-		if _, suffix, ok := strings.Cut(l.Name, "."); ok && suffix == variant {
+		if _, of, ok := stubs.CutFuncName(l.Name); ok && of == variant {
 			s.listings = append(s.listings, l)
 		}
 	}
@@ -83,7 +97,7 @@ func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s.Code = slices.Clone(text.Bytes[s.start-text.Addr : end-text.Addr])
 	s.Defs = map[string]int{}
 	for _, l := range s.listings {
-		name, _, _ := strings.Cut(l.Name, ".")
+		name, _, _ := stubs.CutFuncName(l.Name)
 		s.Defs[name] = int(l.Addr - s.start)
 		for _, row := range l.Rows {
 			if row.Label == "" {
@@ -103,12 +117,12 @@ func funcEnd(l asm.Listing) uint64 {
 // anew.
 func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint64) {
 	off := int(l.Addr-s.start) + row.Off
-	if is, ok := replaced[row.Text]; ok {
-		s.replacements = append(s.replacements, Replacement{l.Name, row.Off, row.Text, row.Bytes, is})
+	if is := replacement(row.Ins); is != nil {
+		s.replacements = append(s.replacements, Replacement{l.Name, row.Off, row.Ins, row.Bytes, is})
 		copy(s.Code[off:], is)
 		return
 	}
-	if strings.Contains(row.Text, callTable+"(") {
+	if m, ok := row.Ins.Memory(); ok && m.Sym == callTable && m.IndexReg != 0 {
 		last := off + len(row.Bytes) - 4
 		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(table))
 		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
@@ -167,8 +181,8 @@ func funcAt(obj *asm.Object, addr uint64) string {
 }
 
 // where names the function and offset of a place in the chunk, and gives the
-// instruction that begins there, "" if none does.
-func (s *stub) where(off int) (place, instruction string) {
+// instruction that begins there, if one does.
+func (s *stub) where(off int) (place string, in asm.Ins) {
 	for _, l := range slices.Backward(s.listings) {
 		at := int(l.Addr - s.start)
 		if off < at {
@@ -176,11 +190,10 @@ func (s *stub) where(off int) (place, instruction string) {
 		}
 		for _, row := range l.Rows {
 			if row.Label == "" && row.Off == off-at {
-				text := strings.Join(strings.Fields(row.Text), " ")
-				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, text), text
+				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, row.Ins.Short()), row.Ins
 			}
 		}
-		return fmt.Sprintf("%s+%#x", l.Name, off-at), ""
+		return fmt.Sprintf("%s+%#x", l.Name, off-at), asm.Ins{}
 	}
-	return fmt.Sprintf("the code's start%+#x", off), ""
+	return fmt.Sprintf("the code's start%+#x", off), asm.Ins{}
 }

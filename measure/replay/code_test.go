@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/image"
@@ -27,7 +26,7 @@ func build(t *testing.T, list []stubs.Named) *asm.Object {
 func compare(obj *asm.Object, s *stub, variant string) (replacements []string, wrong []string) {
 	text := obj.Sections[0]
 	for _, l := range obj.Listings {
-		if _, suffix, _ := strings.Cut(l.Name, "."); suffix != variant {
+		if _, of, _ := stubs.CutFuncName(l.Name); of != variant {
 			continue
 		}
 		for _, row := range l.Rows {
@@ -37,9 +36,9 @@ func compare(obj *asm.Object, s *stub, variant string) (replacements []string, w
 			at := l.Addr + uint64(row.Off)
 			was := text.Bytes[at-text.Addr:][:len(row.Bytes)]
 			is := slices.Clone(s.Code[at-s.start:][:len(row.Bytes)])
-			place := fmt.Sprintf("%s+%#x %s", l.Name, row.Off, row.Text)
-			if want, ok := replaced[row.Text]; ok {
-				replacements = append(replacements, strings.Fields(row.Text)[0])
+			place := fmt.Sprintf("%s+%#x %s", l.Name, row.Off, row.Ins)
+			if want := replacement(row.Ins); want != nil {
+				replacements = append(replacements, row.Ins.Mnemonic())
 				if !bytes.Equal(is, want) {
 					wrong = append(wrong, fmt.Sprintf("%s: is %x, want %x in its place", place, is, want))
 				}
@@ -127,10 +126,13 @@ func TestRelocs(t *testing.T) {
 // TestReplacedLength: a replacement is as long as what it replaces, or all that
 // follows would move.
 func TestReplacedLength(t *testing.T) {
-	lengths := map[string]int{"SYSRETQ": 3, "SWAPGS": 3, "STI": 1, "CLI": 1}
-	for name, code := range replaced {
-		if len(code) != lengths[name] {
-			t.Errorf("%s: %x has %d bytes, want %d", name, code, len(code), lengths[name])
+	for _, r := range replaced {
+		obj, err := asm.Link(asm.Program{Funcs: []asm.Func{asm.FUNC("f", "", r.was, asm.UD2())}}, 1<<20, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if was := obj.Listings[0].Rows[0].Bytes; len(r.is) != len(was) {
+			t.Errorf("%v: %x has %d bytes, want %d", r.was, r.is, len(r.is), len(was))
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"regexp"
 	"syscall"
 	"time"
 	"unsafe"
@@ -161,10 +160,6 @@ type FaultError struct {
 
 	stream int
 }
-
-// privileged are the instructions of a listing that fault in ring 3 whatever
-// their operands hold (SDM volume 3, 6.9), and STAC and CLAC, which raise #UD.
-var privileged = regexp.MustCompile(`^(HLT|RDMSR|WRMSR|INVLPG|INVPCID|WBINVD|CLTS|LGDT|LIDT|LLDT|LTR|LMSW|STAC|CLAC|SWAPGS|SYSRETQ|STI|CLI|IN[BWL]|OUT[BWL])\b|\b(CR[0-8]|DR[0-7])\b`)
 
 func (e *FaultError) Error() string {
 	if e.Endless {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -366,9 +367,9 @@ func (r *run) faultError(record []uint64) error {
 		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
 	}
 	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
-		var text string
-		e.Where, text = r.stubs[i].where(int(off))
-		e.Privileged = privileged.MatchString(text)
+		var in asm.Ins
+		e.Where, in = r.stubs[i].where(int(off))
+		e.Privileged = in.CPL() == 0
 	}
 	return e
 }

@@ -37,7 +37,7 @@ func edited(t testing.TB, name string, items ...Item) stubs.Named {
 	n.Name = name
 	n.Edit = func(p *Program) error {
 		for i := range p.Funcs {
-			if p.Funcs[i].Name == "entry_SYSCALL_64."+name {
+			if p.Funcs[i].Name == stubs.FuncName(stubs.Entry, name) {
 				p.Funcs[i].Body = append(append(Block{}, items...), p.Funcs[i].Body...)
 			}
 		}

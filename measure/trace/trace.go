@@ -89,9 +89,9 @@ func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error
 	entries := map[uint64]int{} // variant by the entry's address
 	for i, n := range list {
 		calls[i].Variant = n.Name
-		at, ok := image.addr(entryPrefix + n.Name)
+		at, ok := image.addr(n.FuncName(stubs.Entry))
 		if !ok {
-			return nil, fmt.Errorf("trace: the image has no %s%s", entryPrefix, n.Name)
+			return nil, fmt.Errorf("trace: the image has no %s", n.FuncName(stubs.Entry))
 		}
 		entries[at] = i
 	}
@@ -109,8 +109,6 @@ func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error
 	}
 	return calls, nil
 }
-
-const entryPrefix = "entry_SYSCALL_64."
 
 // follow waits for each variant's null call, follows it, and lets the machine
 // go on.
@@ -167,7 +165,7 @@ func follow(s *gdb.Stub, image *image, entries map[uint64]int, calls []Call) err
 // attribute makes phases of the addresses that were run in the kernel. SYSCALL,
 // which was run before the first, is a part of the entry.
 func (c *Call) attribute(steps []uint64, image *image) error {
-	stub := entryPrefix + c.Variant
+	stub := stubs.FuncName(stubs.Entry, c.Variant)
 	in := func(i int, fn string) bool { name, _ := image.place(steps[i]); return name == fn }
 	handler := -1
 	for i := range steps {

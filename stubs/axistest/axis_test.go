@@ -76,14 +76,28 @@ func entry(t *testing.T, n stubs.Named) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, ok := image.Object.Listing("entry_SYSCALL_64." + n.Name)
+	l, ok := image.Object.Listing(n.FuncName(stubs.Entry))
 	if !ok {
 		t.Fatal("no entry")
 	}
+	name := func(symbol string) string {
+		function, _, _ := stubs.CutFuncName(symbol)
+		return function
+	}
 	var list []string
 	for _, r := range l.Rows {
-		text, _, _ := strings.Cut(strings.ReplaceAll(r.Label+r.Text, "."+n.Name, ""), " +0x")
-		list = append(list, strings.Join(strings.Fields(text), " "))
+		if r.Label != "" {
+			list = append(list, name(r.Label)+":")
+			continue
+		}
+		in := r.Ins.Renamed(name)
+		if operands := in.Operands(); len(operands) > 0 {
+			if _, ok := operands[0].(Place); ok {
+				list = append(list, in.Mnemonic())
+				continue
+			}
+		}
+		list = append(list, in.Short())
 	}
 	return list
 }

@@ -184,7 +184,7 @@ func TestEdited(t *testing.T) {
 	before := counted(t, n)
 	n.Edit = func(p *asm.Program) error {
 		for i, f := range p.Funcs {
-			if strings.HasPrefix(f.Name, "entry_SYSCALL_64.") {
+			if f.Name == n.FuncName(stubs.Entry) {
 				p.Funcs[i].Body = slices.Insert(slices.Clone(f.Body), 5, asm.Item(asm.MOVQ(asm.RDI, asm.RSP.At(-0x88))))
 			}
 		}

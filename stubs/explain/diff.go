@@ -101,7 +101,7 @@ func (r *Row) same(o *Row) bool {
 }
 
 // gnu reports whether the instruction is written in GNU as's way.
-func (r *Row) gnu() bool { return r.Label == "" && r.Text != "" && r.Text[0] >= 'a' }
+func (r *Row) gnu() bool { return r.Ins.Source() != "" }
 
 // pairs pairs lines by their longest common subsequence. What only the left has
 // stands beside what only the right has in the same place.

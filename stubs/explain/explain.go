@@ -100,8 +100,8 @@ func Object(obj *asm.Object, n stubs.Named) (*Variant, error) {
 		unreached[place(w.Func, w.Off)] = true
 	}
 	for _, l := range obj.Listings {
-		name, ok := strings.CutSuffix(l.Name, "."+n.Name)
-		if !ok {
+		name, variant, _ := stubs.CutFuncName(l.Name)
+		if variant != n.Name {
 			continue
 		}
 		f := Func{Name: name, Listing: l}
@@ -128,7 +128,7 @@ var registers = [16]string{
 }
 
 // movesRSP are the instructions that move RSP by a word, as everybody knows.
-var movesRSP = []string{"PUSHQ", "PUSH", "POPQ", "POP", "CALL", "RET", "RETN", "RETQ"}
+var movesRSP = []string{"PUSHQ", "POPQ", "CALL", "RET", "RETN"}
 
 // explainer is what rows are explained with.
 type explainer struct {
@@ -139,14 +139,23 @@ type explainer struct {
 
 // plain is a row's Plain.
 func (x explainer) plain(r asm.Row) string {
-	text := r.Label + ":"
-	if r.Label == "" {
-		text = strings.Join(strings.Fields(r.Text), " ")
-		if before, _, ok := strings.Cut(text, " +0x"); ok {
-			text = before
+	if r.Label != "" {
+		return x.name(r.Label) + ":"
+	}
+	if target := r.Ins.Operands(); len(target) == 1 && r.Ins.Source() == "" {
+		if _, ok := target[0].(asm.Place); ok {
+			return r.Ins.Mnemonic()
 		}
 	}
-	return strings.ReplaceAll(text, "."+x.variant, "")
+	return r.Ins.Renamed(x.name).Short()
+}
+
+// name is a function's or label's name without the variant's.
+func (x explainer) name(symbol string) string {
+	if name, variant, _ := stubs.CutFuncName(symbol); variant == x.variant {
+		return name
+	}
+	return symbol
 }
 
 // roomOf are the slots that the variant's frames have room for, by name.
@@ -161,15 +170,13 @@ func roomOf(n stubs.Named) map[string]bool {
 
 func (x explainer) effects(k prove.Known) []Effect {
 	var list []Effect
-	mnemonic, operands, _ := strings.Cut(strings.ToUpper(k.Text), " ") // GNU as's are lower
-	operands = strings.TrimPrefix(operands, "%")
-	moves := slices.Contains(movesRSP, mnemonic)
+	moves := slices.Contains(movesRSP, k.Ins.Mnemonic())
 	// What is pushed below a frame without room for all slots fills none.
-	if k.Defines != "" && (!moves || mnemonic != "CALL" && x.room[k.Defines]) {
+	if k.Defines != "" && (!moves || k.Ins.Mnemonic() != "CALL" && x.room[k.Defines]) {
 		list = append(list, Effect{k.Defines, true, x.values(k.Values)})
 	}
 	for i, name := range registers {
-		if k.Changed[i] && !(moves && name == "RSP" && operands != name) {
+		if k.Changed[i] && !(moves && name == "RSP" && !slices.Contains(k.Ins.Operands(), any(asm.RSP))) {
 			list = append(list, Effect{name, false, x.values(k.RegValues[i])})
 		}
 	}
@@ -197,7 +204,7 @@ func (x explainer) value(text string) string {
 	name := text
 	for _, s := range x.symbols {
 		if s.Func && addr-s.Addr < s.Size {
-			name = strings.TrimSuffix(s.Name, "."+x.variant)
+			name = x.name(s.Name)
 			if addr != s.Addr {
 				name = place(name, int(addr-s.Addr))
 			}
@@ -212,14 +219,14 @@ func (r Row) remark() string {
 	var parts []string
 	if mark := r.Mark(); mark != "" {
 		parts = append(parts, mark)
-	} else if r.Claim != "" {
-		parts = append(parts, r.Claim)
+	} else if claim := r.Ins.Claim(); claim != "" {
+		parts = append(parts, claim)
 	}
 	if r.Unreached {
 		parts = append(parts, "not reached")
 	}
-	if r.Comment != "" {
-		parts = append(parts, r.Comment)
+	if comment := r.Ins.Comment(); comment != "" {
+		parts = append(parts, comment)
 	}
 	return strings.Join(parts, "; ")
 }
@@ -251,7 +258,7 @@ func (f Func) String() string {
 	fmt.Fprintf(&b, "%s:\n", f.Listing.Name)
 	width := 0
 	for _, r := range f.Rows {
-		width = max(width, len(r.Text))
+		width = max(width, len(r.Ins.String()))
 	}
 	width = min(width, maxText)
 	for _, r := range f.Rows {
@@ -260,9 +267,9 @@ func (f Func) String() string {
 		case r.Label != "":
 			fmt.Fprintf(&b, "%s:\n", r.Label)
 		case remark != "":
-			fmt.Fprintf(&b, "%4x  %-24x  %-*s  // %s\n", r.Off, r.Bytes, width, r.Text, remark)
+			fmt.Fprintf(&b, "%4x  %-24x  %-*v  // %s\n", r.Off, r.Bytes, width, r.Ins, remark)
 		default:
-			fmt.Fprintf(&b, "%4x  %-24x  %s\n", r.Off, r.Bytes, r.Text)
+			fmt.Fprintf(&b, "%4x  %-24x  %v\n", r.Off, r.Bytes, r.Ins)
 		}
 	}
 	return b.String()

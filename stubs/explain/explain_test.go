@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -81,7 +82,7 @@ func TestMarks(t *testing.T) {
 				case r.Label != "":
 					fmt.Fprintf(&b, "%s:\n", r.Label)
 				default:
-					fmt.Fprintf(&b, "\t%-44s %s\n", r.Text, strings.TrimSpace("// "+r.remark()))
+					fmt.Fprintf(&b, "\t%-44v %s\n", r.Ins, strings.TrimSpace("// "+r.remark()))
 				}
 			}
 		}
@@ -119,7 +120,7 @@ func TestDiff(t *testing.T) {
 						r = append(r, p.Right)
 					}
 					if p.Same && p.Left.Plain != p.Right.Plain {
-						t.Errorf("%s to %s: %q is said to be %q", left.Name, right.Name, p.Left.Text, p.Right.Text)
+						t.Errorf("%s to %s: %q is said to be %q", left.Name, right.Name, p.Left.Ins, p.Right.Ins)
 					}
 				}
 				if got, want := sides(l), sides(d.Left.lines()); got != want {
@@ -181,7 +182,7 @@ func TestGNU(t *testing.T) {
 			continue
 		}
 		for i, p := range d.Pairs {
-			if i == 1 && (p.Left != nil || p.Right.Text != "lfence") {
+			if i == 1 && (p.Left != nil || !p.Right.Ins.Equal(asm.LFENCE())) {
 				t.Errorf("the second line is %+v, want the LFENCE of the right alone", p)
 			}
 		}
@@ -189,8 +190,8 @@ func TestGNU(t *testing.T) {
 			t.Errorf("%d instructions added, %d removed, want the LFENCE alone:\n%s", d.Added(), d.Removed(), Text(all[0], all[1]))
 		}
 		for _, r := range d.Right.Rows {
-			if strings.HasPrefix(r.Text, "pushq %r11") && r.Mark() != "flags = user.RFLAGS" && r.Mark() != "r11 = user.RFLAGS" {
-				t.Errorf("%s is explained as %q", r.Text, r.Mark())
+			if r.Ins.Equal(asm.PUSHQ(asm.R11)) && r.Mark() != "flags = user.RFLAGS" && r.Mark() != "r11 = user.RFLAGS" {
+				t.Errorf("%v is explained as %q", r.Ins, r.Mark())
 			}
 		}
 		return

@@ -61,11 +61,9 @@ import (
 // IncludeName is the name of the include file.
 const IncludeName = "entrylab.inc"
 
-// entryName must be defined; replaceable may be.
-const entryName = "entry_SYSCALL_64"
-
+// replaceable are the functions that a file may define; stubs.Entry it must.
 var replaceable = func() []string {
-	names := []string{entryName, "__switch_to_asm"}
+	names := []string{stubs.Entry, stubs.SwitchTo}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Stub())
 	}
@@ -156,11 +154,11 @@ func checkText(path string, source []byte) error {
 
 // check reports symbols that are missing, and those that nothing would come to.
 func (o *object) check(base stubs.Named) error {
-	switch at, ok := o.symbols[entryName]; {
+	switch at, ok := o.symbols[stubs.Entry]; {
 	case !ok:
-		return fmt.Errorf("no symbol %s in .text, which SYSCALL is to arrive at", entryName)
+		return fmt.Errorf("no symbol %s in .text, which SYSCALL is to arrive at", stubs.Entry)
 	case at != 0:
-		return fmt.Errorf("%s is at +%#x of .text; it must come first", entryName, at)
+		return fmt.Errorf("%s is at +%#x of .text; it must come first", stubs.Entry, at)
 	}
 	if base.Variant.Is(stubs.SlowC) {
 		for _, name := range entered {
@@ -176,7 +174,7 @@ func (o *object) check(base stubs.Named) error {
 	}
 	for _, name := range replaceable {
 		_, defined := o.symbols[name]
-		if defined && !slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == name+"."+suffix }) {
+		if defined && !slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(name, suffix) }) {
 			return fmt.Errorf("nothing would come to %s: %s has no wrappers", name, base.Name)
 		}
 	}
@@ -196,13 +194,16 @@ func (o *object) replace(p *asm.Program, suffix string) {
 		_, ok := o.symbols[name]
 		return ok && (slices.Contains(replaceable, name) || slices.Contains(entered, name))
 	}
-	p.Funcs = slices.DeleteFunc(p.Funcs, func(f asm.Func) bool { return own(strings.TrimSuffix(f.Name, "."+suffix)) })
-	text := entryName + "." + suffix
+	p.Funcs = slices.DeleteFunc(p.Funcs, func(f asm.Func) bool {
+		name, _, _ := stubs.CutFuncName(f.Name)
+		return own(name)
+	})
+	text := stubs.FuncName(stubs.Entry, suffix)
 	code := o.code
 	code.Labels = nil
 	for name, off := range o.symbols {
-		if own(name) && name != entryName {
-			code.Labels = append(code.Labels, asm.CodeLabel{Name: name + "." + suffix, Off: off})
+		if own(name) && name != stubs.Entry {
+			code.Labels = append(code.Labels, asm.CodeLabel{Name: stubs.FuncName(name, suffix), Off: off})
 		}
 	}
 	slices.SortFunc(code.Labels, func(a, b asm.CodeLabel) int { return a.Off - b.Off })
@@ -213,8 +214,8 @@ func (o *object) replace(p *asm.Program, suffix string) {
 		switch {
 		case r.Sym == "" || here:
 			r.Sym, r.Add = text, r.Add+int64(off)
-		case slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == r.Sym+"."+suffix }):
-			r.Sym += "." + suffix
+		case slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(r.Sym, suffix) }):
+			r.Sym = stubs.FuncName(r.Sym, suffix)
 		}
 	}
 	p.Funcs = append(p.Funcs, asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry"))

@@ -3,6 +3,7 @@ package prove
 import (
 	"fmt"
 
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
@@ -61,7 +62,8 @@ type Where struct {
 	Func string
 	Off  int // from the function's start
 	Text string
-	File string // of the listing; "" if there is none
+	Ins  asm.Ins // of the listing
+	File string  // of the listing; "" if there is none
 	Line int
 }
 

@@ -2,7 +2,6 @@ package prove
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,8 +35,8 @@ func last(function string, items ...asm.Item) func(*asm.Program) error {
 // do_syscall_64 takes an int for the number.
 func compareNumber(items ...asm.Item) func(*asm.Program) error {
 	return both(
-		broken.Edit("do_syscall_64", "MOVL RSI, RAX"),
-		broken.Edit("do_syscall_64", fmt.Sprintf("CMPL RAX, $%#x", layout.SysCallMax), items...),
+		broken.Edit("do_syscall_64", asm.MOVL(asm.RSI, asm.RAX)),
+		broken.Edit("do_syscall_64", asm.CMPL(asm.RAX, layout.SysCallMax), items...),
 	)
 }
 
@@ -59,7 +58,10 @@ func both(a, b func(*asm.Program) error) func(*asm.Program) error {
 }
 
 func find(p *asm.Program, function string) *asm.Func {
-	return &p.Funcs[slices.IndexFunc(p.Funcs, func(f asm.Func) bool { return strings.HasPrefix(f.Name, function+".") })]
+	return &p.Funcs[slices.IndexFunc(p.Funcs, func(f asm.Func) bool {
+		name, _, _ := stubs.CutFuncName(f.Name)
+		return name == function
+	})]
 }
 
 // codeOf takes the functions of another variant.
@@ -69,7 +71,7 @@ func codeOf(name string) func(*asm.Program) error {
 		if err != nil {
 			return err
 		}
-		_, suffix, _ := strings.Cut(p.Funcs[0].Name, ".")
+		_, suffix, _ := stubs.CutFuncName(p.Funcs[0].Name)
 		*p, err = n.Variant.Program(suffix)
 		return err
 	}
@@ -82,6 +84,8 @@ func TestClaims(t *testing.T) {
 	next := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	prev := asm.Fields[layout.Thread[asm.Mem]](asm.RDI)
 	regs := asm.Slots[layout.PtRegs[asm.Slot]]()
+	part, full := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(-regs.R11.Off)), asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP)
+	inRBX := asm.Fields[layout.PtRegs[asm.Mem]](asm.RBX)
 	swap := asm.Block{asm.XORQ(asm.RDI, asm.RSI), asm.XORQ(asm.RSI, asm.RDI), asm.XORQ(asm.RDI, asm.RSI)}
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
@@ -124,20 +128,20 @@ func TestClaims(t *testing.T) {
 		{"no landing", "linux-4.1+landing=endbr", codeOf("linux-4.1"), Refuted, "the entry begins with ENDBR64"},
 		{"no trampoline", "linux-6.12", codeOf("linux-6.12+leave=stack"), Refuted, "the last word that is touched is on the trampoline stack"},
 		{"not cleared", "linux-6.12", codeOf("linux-6.12+clear=none"), Refuted, "R15 is cleared at the function; it is user.R15, want 0"},
-		{"another's word in the place of 0", "linux-6.12", broken.Edit("entry_SYSCALL_64", "XORL R12, R12", asm.MOVQ(asm.RSP.At(-64), asm.R12)), Refuted, "R12 is cleared at the function; it is stack.-232, want 0"},
-		{"not cleared at the handler", "linux-6.12", broken.Edit("do_syscall_64", "MOVQ PtRegs.R10(RBX), RCX", asm.MOVQ(asm.RBX.At(regs.R10.Off), asm.R10), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "R10 is cleared at the handler; it is user.R10, want 0"},
-		{"VERW of a register", "linux-4.1+buffers=verw", broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel", asm.VERW(asm.RAX)), Refuted, "VERW has overwritten the CPU's buffers"},
-		{"VERW of another selector", "linux-4.1+buffers=verw", broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel", asm.VERW(asm.Sym("mds_verw_sel").Add(2))), Refuted, "VERW has overwritten the CPU's buffers"},
+		{"another's word in the place of 0", "linux-6.12", broken.Edit(stubs.Entry, asm.XORL(asm.R12, asm.R12), asm.MOVQ(asm.RSP.At(-64), asm.R12)), Refuted, "R12 is cleared at the function; it is stack.-232, want 0"},
+		{"not cleared at the handler", "linux-6.12", broken.Edit("do_syscall_64", asm.MOVQ(inRBX.R10, asm.RCX), asm.MOVQ(inRBX.R10, asm.R10), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "R10 is cleared at the handler; it is user.R10, want 0"},
+		{"VERW of a register", "linux-4.1+buffers=verw", broken.Edit(stubs.Entry, asm.VERW(asm.Sym("mds_verw_sel")), asm.VERW(asm.RAX)), Refuted, "VERW has overwritten the CPU's buffers"},
+		{"VERW of another selector", "linux-4.1+buffers=verw", broken.Edit(stubs.Entry, asm.VERW(asm.Sym("mds_verw_sel")), asm.VERW(asm.Sym("mds_verw_sel").Add(2))), Refuted, "VERW has overwritten the CPU's buffers"},
 		{"a store behind VERW", "linux-4.1+buffers=verw", both(
-			broken.Edit("entry_SYSCALL_64", "VERW mds_verw_sel"),
-			broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.MOVQ(asm.RSP.At(regs.SP.Off-regs.R11.Off), asm.RSP), asm.VERW(asm.Sym("mds_verw_sel")), asm.MOVQ(asm.RSP, gs.RSPScratch)),
+			broken.Edit(stubs.Entry, asm.VERW(asm.Sym("mds_verw_sel"))),
+			broken.Edit(stubs.Entry, asm.MOVQ(full.SP, asm.RSP), asm.MOVQ(full.SP, asm.RSP), asm.VERW(asm.Sym("mds_verw_sel")), asm.MOVQ(asm.RSP, gs.RSPScratch)),
 		), Refuted, "VERW has overwritten the CPU's buffers"},
-		{"a retpoline whose RET is predicted to go to the kernel", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", "CALL __x86_indirect_thunk_set.linux-4.1+branch=retpoline", asm.PUSHQ(asm.RAX), asm.RET()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
-		{"a retpoline without a loop", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", "LFENCE"), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
+		{"a retpoline whose RET is predicted to go to the kernel", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", asm.CALL(stubs.FuncName("__x86_indirect_thunk_set", "linux-4.1+branch=retpoline")), asm.PUSHQ(asm.RAX), asm.RET()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
+		{"a retpoline without a loop", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", asm.LFENCE()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
 		{"SYSRETQ for IRETQ", "sp=frame,flags=flags,top=eager,irq=frame,exit=iret", codeOf("sp=frame,flags=flags,top=eager,irq=frame"), Refuted, "the call returns by IRETQ"},
 		{"interrupts off at a handler", "linux-4.1", first("stub_clone", asm.CLI()), Refuted, "interrupts are as the variant promises at sys_clone; it is off, want on"},
-		{"a word written that is left out", "linux-3.19", broken.Edit("entry_SYSCALL_64", "STI", asm.STI(), asm.PUSHQ(asm.RDI), asm.POPQ(asm.RDI)), Refuted, "finds the slot ss as it was on the stack"},
-		{"NT at IRETQ", "sp=frame,flags=flags,top=eager,irq=frame,exit=iret", broken.Edit("entry_SYSCALL_64", "ADDQ $0x50, RSP", asm.PUSHQ(x86.X86_EFLAGS_NT), asm.POPFQ(), asm.ADDQ(0x50, asm.RSP)), Refuted, "NT is clear at IRETQ"},
+		{"a word written that is left out", "linux-3.19", broken.Edit(stubs.Entry, asm.STI(), asm.STI(), asm.PUSHQ(asm.RDI), asm.POPQ(asm.RDI)), Refuted, "finds the slot ss as it was on the stack"},
+		{"NT at IRETQ", "sp=frame,flags=flags,top=eager,irq=frame,exit=iret", broken.Edit(stubs.Entry, asm.ADDQ(0x50, asm.RSP), asm.PUSHQ(x86.X86_EFLAGS_NT), asm.POPFQ(), asm.ADDQ(0x50, asm.RSP)), Refuted, "NT is clear at IRETQ"},
 		{"NT by POPFQ", "linux-4.1", first("stub_clone", asm.PUSHQ(x86.X86_EFLAGS_NT|x86.X86_EFLAGS_IF), asm.POPFQ()), Refuted, "NT is clear at sys_clone; it is set or unknown"},
 		{"AC by POPFQ", "linux-4.1", first("stub_clone", asm.STAC(), asm.PUSHFQ(), asm.CLAC(), asm.POPFQ()), Refuted, "AC is clear at sys_clone; it is set or unknown"},
 		{"DF kept by PUSHFQ", "linux-4.1", first("stub_clone", asm.STD(), asm.PUSHFQ(), asm.CLD(), asm.POPFQ()), Refuted, "DF is clear at sys_clone; it is set or unknown"},
@@ -151,28 +155,28 @@ func TestClaims(t *testing.T) {
 		{"IBRS not set before interrupts", "linux-4.6+ibrs=entry", codeOf("linux-4.6"), Refuted, "interrupts are off while IBRS is clear; it is on, want off"},
 		{"IBRS not set", ibrs, codeOf(plain), Refuted, "IBRS is set where a branch is indirect"},
 		{"IBRS clear at a handler", ibrs, first("stub_clone", specCtrl(-2)...), Refuted, "IBRS is set at sys_clone"},
-		{"IBRS left set", ibrs, broken.Edit("entry_SYSCALL_64", "ANDQ $-2, RDX"), Refuted, "SPEC_CTRL is ring 3's at SYSRETQ"},
+		{"IBRS left set", ibrs, broken.Edit(stubs.Entry, asm.ANDQ(-2, asm.RDX)), Refuted, "SPEC_CTRL is ring 3's at SYSRETQ"},
 		{"another word for SPEC_CTRL", ibrs, first("stub_clone", asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.MOVL(1, asm.RAX), asm.XORL(asm.RDX, asm.RDX), asm.WRMSR()), Refuted, "gets the kernel's word or ring 3's; it is 0:1, want PerCPU.SpecCtrl, or that without IBRS"},
-		{"half of SPEC_CTRL", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.XORL(asm.RAX, asm.RAX), asm.WRMSR()), Refuted, "gets the kernel's word or ring 3's; it is (PerCPU.SpecCtrl >> 32):0"},
-		{"SPEC_CTRL by Linux's instructions", ibrs, broken.Edit("entry_SYSCALL_64", "ANDQ $-2, RDX", asm.ANDL(-2, asm.RDX)), Proved, ""},
+		{"half of SPEC_CTRL", ibrs, broken.Edit(stubs.Entry, asm.MOVQ(part.OrigAX, asm.RAX), asm.XORL(asm.RAX, asm.RAX), asm.WRMSR()), Refuted, "gets the kernel's word or ring 3's; it is (PerCPU.SpecCtrl >> 32):0"},
+		{"SPEC_CTRL by Linux's instructions", ibrs, broken.Edit(stubs.Entry, asm.ANDQ(-2, asm.RDX), asm.ANDL(-2, asm.RDX)), Proved, ""},
 		{"SPEC_CTRL without a promise", plain, codeOf(ibrs), Refuted, "SPEC_CTRL is touched only by a variant that promises it"},
 		{"SPEC_CTRL read without a promise", plain, first("stub_clone", asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.RDMSR()), Refuted, "SPEC_CTRL is touched only by a variant that promises it"},
 		{"SPEC_CTRL in the switch", ibrs, first("__switch_to_asm", specCtrl(-1)...), Refuted, "SPEC_CTRL is touched only by a variant that promises it, in a call"},
-		{"SPEC_CTRL read and written", ibrs, broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.OrigAX(RSP), RAX", asm.RDMSR(), asm.WRMSR(), asm.MOVQ(asm.RSP.At(regs.OrigAX.Off-regs.R11.Off), asm.RAX)), Proved, ""},
+		{"SPEC_CTRL read and written", ibrs, broken.Edit(stubs.Entry, asm.MOVQ(part.OrigAX, asm.RAX), asm.RDMSR(), asm.WRMSR(), asm.MOVQ(part.OrigAX, asm.RAX)), Proved, ""},
 
 		{"the floor calls a handler", "bare", bareCalls, Refuted, "the floor calls nothing"},
-		{"RCX made canonical", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ PtRegs.SP(RSP), RSP", asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(asm.RSP.At(regs.SP.Off), asm.RSP)), Proved, ""},
-		{"the number clamped as against speculation", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
-		{"the number clamped the other way", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
+		{"RCX made canonical", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(full.SP, asm.RSP), asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(full.SP, asm.RSP)), Proved, ""},
+		{"the number clamped as against speculation", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
+		{"the number clamped the other way", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
 		{"a number of 64 bits where it is an int", "linux-6.12", both(
-			broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)),
+			broken.Edit(stubs.Entry, asm.MOVSLQ(asm.RAX, asm.RSI), asm.MOVQ(asm.RAX, asm.RSI)),
 			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)),
 		), Refuted, "only numbers beyond the table have no handler; it is from 0 on"},
 		{"an int compared with 64 bits", "linux-6.12", compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)), Proved, ""},
-		{"an int that is not extended", "linux-6.12", broken.Edit("entry_SYSCALL_64", "MOVSLQ RAX, RSI", asm.MOVQ(asm.RAX, asm.RSI)), Proved, ""},
-		{"an int where it has 64 bits", "linux-4.6", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.MOVL(asm.RAX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
+		{"an int that is not extended", "linux-6.12", broken.Edit(stubs.Entry, asm.MOVSLQ(asm.RAX, asm.RSI), asm.MOVQ(asm.RAX, asm.RSI)), Proved, ""},
+		{"an int where it has 64 bits", "linux-4.6", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.MOVL(asm.RAX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Undecided, "sys_clone gets its argument in RDI; it is the result of XOR, want user.RDI"},
-		{"a number that is computed", "linux-4.1", broken.Edit("entry_SYSCALL_64", "MOVQ R10, RCX", asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "the number is in the table: the result of XOR"},
+		{"a number that is computed", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "the number is in the table: the result of XOR"},
 
 		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
 		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},
@@ -185,7 +189,7 @@ func TestClaims(t *testing.T) {
 		{"the exit that need not load", plain, last("stub_rt_sigreturn", asm.JMP("retint_user")), Refuted, "retint_user is the exit that loads of CR3 and SPEC_CTRL what the variant has ring 3 run with"},
 		{"translations kept without PCIDs", "linux-6.12+pti", codeOf("linux-6.12+pti+pcid"), Refuted, "CR3 is loaded without bits that the CPU may not have"},
 		{"translations not kept", "linux-6.12+pti+pcid", codeOf("linux-6.12+pti"), Refuted, "the translations of the PCID that is loaded are kept if they are valid"},
-		{"invalid translations kept", pcid, broken.Edit("entry_SYSCALL_64", "BTQ RDI, PerCPU.UserPCIDFlushMask(GS)", asm.CMPQ(asm.RDI, asm.RDI)), Refuted, "no translation is kept that has become invalid; it is UserPCIDFlushMask, whose bit may be set"},
+		{"invalid translations kept", pcid, broken.Edit(stubs.Entry, asm.BTQ(asm.RDI, gs.UserPCIDFlushMask), asm.CMPQ(asm.RDI, asm.RDI)), Refuted, "no translation is kept that has become invalid; it is UserPCIDFlushMask, whose bit may be set"},
 		{"all marks cleared", pcid, first("stub_clone", asm.MOVQ(0, gs.UserPCIDFlushMask)), Refuted, "of UserPCIDFlushMask only the bit of this address space is cleared"},
 		{"another control register", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR0, asm.RAX)), Undecided, "what that control register does"},
 

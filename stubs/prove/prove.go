@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -138,7 +137,7 @@ func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 		if f := contracts[sym.Name]; f != nil {
 			s.kernel[sym.Addr] = f
 		}
-		if _, variant, ok := strings.Cut(sym.Name, "."); ok && variant == n.Name {
+		if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name {
 			code := bytesAt(obj, sym.Addr, sym.Size)
 			if code == nil {
 				return nil, fmt.Errorf("%s has no bytes", sym.Name)
@@ -166,9 +165,10 @@ func bytesAt(obj *asm.Object, addr, size uint64) []byte {
 
 // readDescriptor reads the variant's layout.VariantDesc, as the kernel does.
 func (s *subject) readDescriptor(obj *asm.Object) error {
-	entry, ok := obj.Addr("entry_SYSCALL_64." + s.name)
+	name := stubs.FuncName(stubs.Entry, s.name)
+	entry, ok := obj.Addr(name)
 	if !ok {
-		return fmt.Errorf("the program has no entry_SYSCALL_64.%s", s.name)
+		return fmt.Errorf("the program has no %s", name)
 	}
 	at, ok := obj.Addr("variants")
 	count, ok2 := obj.Addr("variants_count")
@@ -242,7 +242,11 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 // stack's words are no frame.
 func (s *subject) inSwitch(addr uint64) bool {
 	p := s.partOf(addr)
-	return p != nil && strings.HasPrefix(p.name, "__switch_to")
+	if p == nil {
+		return false
+	}
+	name, _, _ := stubs.CutFuncName(p.name)
+	return name == stubs.SwitchTo || name == stubs.SwitchResume
 }
 
 // unreached reads each function from its start and lists what was never run.
@@ -267,23 +271,20 @@ func (s *subject) unreached(m *machine, places places) []Where {
 
 // places names instructions.
 type places struct {
-	s     *subject
-	lines map[uint64]asm.Line
-	texts map[uint64]string
+	s    *subject
+	rows map[uint64]asm.Row
 }
 
-// places takes the listings' texts and lines of the variant's instructions.
+// places takes the listings' rows of the variant's instructions.
 func (s *subject) places(obj *asm.Object) places {
-	p := places{s, map[uint64]asm.Line{}, map[uint64]string{}}
+	p := places{s, map[uint64]asm.Row{}}
 	for _, l := range obj.Listings {
 		if s.partOf(l.Addr) == nil {
 			continue
 		}
 		for _, r := range l.Rows {
 			if r.Label == "" {
-				addr := l.Addr + uint64(r.Off)
-				p.texts[addr] = strings.Join(strings.Fields(r.Text), " ")
-				p.lines[addr] = asm.Line{Addr: addr, File: r.File, Line: r.Line}
+				p.rows[l.Addr+uint64(r.Off)] = r
 			}
 		}
 	}
@@ -296,7 +297,8 @@ func (p places) at(addr uint64) Where {
 	if part == nil {
 		return Where{Func: constant(addr)}
 	}
-	w := Where{Func: part.name, Off: int(addr - part.addr), Text: p.texts[addr], File: p.lines[addr].File, Line: p.lines[addr].Line}
+	row := p.rows[addr]
+	w := Where{Func: part.name, Off: int(addr - part.addr), Text: row.Ins.Short(), Ins: row.Ins, File: row.File, Line: row.Line}
 	if w.Text == "" {
 		if in, err := p.s.fetch(addr); err == nil {
 			w.Text = in.String()

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // Reader is an instruction that reads or writes a per-CPU word which a variant
@@ -37,14 +37,14 @@ func Readers(obj *asm.Object) ([]Reader, error) {
 	var list []Reader
 	var errs []error
 	for _, l := range obj.Listings {
-		if strings.Contains(l.Name, ".") { // a variant's
+		if _, _, ok := stubs.CutFuncName(l.Name); ok { // a variant's
 			continue
 		}
 		for _, row := range l.Rows {
 			if row.Label != "" {
 				continue
 			}
-			where := Where{l.Name, row.Off, strings.Join(strings.Fields(row.Text), " "), row.File, row.Line}
+			where := Where{l.Name, row.Off, row.Ins.Short(), row.Ins, row.File, row.Line}
 			in, err := decode(row.Bytes, l.Addr+uint64(row.Off))
 			if err != nil {
 				if slices.Contains(row.Bytes[:min(4, len(row.Bytes))], gsPrefix) {

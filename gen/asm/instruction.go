@@ -1,0 +1,97 @@
+package asm
+
+import (
+	"slices"
+	"strings"
+)
+
+// Place is the operand of a branch that goes to a place without a name: its
+// offset from the function's start. Only rows of a listing have it.
+type Place int
+
+// Mnemonic returns the instruction's name, without a prefix such as REP.
+func (in Ins) Mnemonic() string { return in.name }
+
+// Short prints the instruction with one space behind the mnemonic.
+func (in Ins) Short() string { return in.text(0) }
+
+// Source returns the line of a [CodeLine], "" for an instruction of a listing.
+func (in Ins) Source() string { return in.source }
+
+// Operands returns the operands in the listing's order: each a [Reg], a [Mem],
+// an integer, a [Place], or a string, which is the label or function that a
+// branch goes to.
+func (in Ins) Operands() []any { return slices.Clone(in.args[:in.nargs]) }
+
+// Memory returns the operand in memory, if the instruction has one.
+func (in Ins) Memory() (Mem, bool) {
+	for _, arg := range in.args[:in.nargs] {
+		if m, ok := arg.(Mem); ok {
+			return m, true
+		}
+	}
+	return Mem{}, false
+}
+
+// Claim names the slot of [Ins.Is], "" if there is none.
+func (in Ins) Claim() string {
+	if in.claim == nil {
+		return ""
+	}
+	return in.claim.String()
+}
+
+// Comment returns the comment of [Ins.C].
+func (in Ins) Comment() string { return in.note }
+
+// CPL returns the highest privilege level at which the CPU executes the
+// instruction: 0 for what faults in ring 3 whatever its operands hold, with
+// RFLAGS.IOPL 0 as the kernel leaves it, else 3 (SDM volume 3, 6.9; STAC and
+// CLAC raise #UD there, volume 2).
+func (in Ins) CPL() int {
+	system := func(arg any) bool { return kindOf(arg) == kSys }
+	if table[in.name].cpl0 || slices.ContainsFunc(in.args[:in.nargs], system) {
+		return 0
+	}
+	return 3
+}
+
+// Equal reports whether two instructions are the same: mnemonic, prefix and
+// operands. What is said of them, and which structure's field an operand stands
+// for, is no matter.
+func (in Ins) Equal(other Ins) bool {
+	return in.name == other.name && in.prefix == other.prefix &&
+		slices.EqualFunc(in.args[:in.nargs], other.args[:other.nargs], sameOperand)
+}
+
+// sameOperand reports whether two operands are the same; integers of different
+// types are if their values are.
+func sameOperand(a, b any) bool {
+	if v, ok := intOf(a); ok {
+		w, ok := intOf(b)
+		return ok && v == w
+	}
+	if m, ok := a.(Mem); ok {
+		n, ok := b.(Mem)
+		m.field, n.field = Slot{}, Slot{}
+		return ok && m == n
+	}
+	return a == b
+}
+
+// Renamed returns the instruction with other names for the symbols, labels and
+// functions that its operands name.
+func (in Ins) Renamed(name func(string) string) Ins {
+	for i, arg := range in.args[:in.nargs] {
+		switch a := arg.(type) {
+		case string:
+			in.args[i] = name(a)
+		case Mem:
+			if a.Sym != "" && !strings.HasPrefix(a.Sym, strPrefix) {
+				a.Sym = name(a.Sym)
+				in.args[i] = a
+			}
+		}
+	}
+	return in
+}

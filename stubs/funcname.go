@@ -1,0 +1,21 @@
+package stubs
+
+import "strings"
+
+// Functions that every variant has.
+const (
+	Entry        = "entry_SYSCALL_64"   // SYSCALL arrives here
+	SwitchTo     = "__switch_to_asm"    // the variant's part of the context switch
+	SwitchResume = "__switch_to_resume" // where a thread goes on that SwitchTo has left
+)
+
+// FuncName is the name that a function of a variant, or a global label of one,
+// has in an image, where other variants have functions of the same name.
+func FuncName(function, variant string) string { return function + "." + variant }
+
+// CutFuncName takes apart what [FuncName] made; ok is false for a function of the
+// kernel's own.
+func CutFuncName(name string) (function, variant string, ok bool) { return strings.Cut(name, ".") }
+
+// FuncName is the name in an image of a function of the variant.
+func (n Named) FuncName(function string) string { return FuncName(function, n.Name) }
