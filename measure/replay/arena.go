@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
@@ -19,14 +20,18 @@ const (
 	codeAlign = 16
 
 	perCPUSpan = 4 * layout.PageSize
-	perCPUSize = 8 * lineSize // the area, and room behind it for the ring's tables and the trampoline stack
-	ringAt     = 4 * lineSize // the ring in it
-	trampoline = 8 * lineSize // the top of the trampoline stack
 	lineSize   = 64
 
 	stackBlocks = 64 * threads // kernel stacks to choose from: so many physical pages
 	userSpan    = 4 * layout.PageSize
 	userStack   = 1 << 10 // bytes that one user stack needs
+)
+
+// Places behind the per-CPU area.
+var (
+	ringAt     = alignUp(uint64(asm.SizeOf[cpu[asm.Mem]]()), lineSize)
+	trampoline = alignUp(ringAt+uint64(asm.SizeOf[ring[asm.Mem]]()), lineSize) + 2*lineSize // the top of the trampoline stack
+	perCPUSize = trampoline
 )
 
 // arena is the memory of a replay. All of it is below 2 GiB: the call table
@@ -128,7 +133,7 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	}
 	a.fillTable(rng, j, p)
 	data := addrOf(a.data)
-	p.perCPU = data + uint64(lineSize*rng.IntN((perCPUSpan-perCPUSize)/lineSize))
+	p.perCPU = data + uint64(lineSize*rng.IntN((perCPUSpan-int(perCPUSize))/lineSize))
 	p.userSP = data + perCPUSpan + uint64(userStack+codeAlign*rng.IntN((userSpan-userStack)/codeAlign))
 	for _, b := range rng.Perm(stackBlocks)[:threads] {
 		base := alignUp(data+perCPUSpan+userSpan, layout.ThreadSize)

@@ -17,6 +17,7 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // childEnv, set to 1, makes a process of any program that has this package in
@@ -137,7 +138,7 @@ func (s *sampler) begin(p *placed) error {
 	s.at = p
 	a := s.arena
 	a.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
-	a.set(p.perCPU+uint64(perCPU.Idle.Off), p.perCPU+ringAt)
+	a.set(p.perCPU+uint64(perCPU.Ring.Off), p.perCPU+ringAt)
 	a.set(p.perCPU+uint64(perCPU.TSS.SP1.Off), p.perCPU+trampoline)
 	if err := s.setGS(p.perCPU); err != nil {
 		return fmt.Errorf("setting the GS base: %w", err)
@@ -155,9 +156,9 @@ func (s *sampler) call(c *cell, stream int) userCall {
 	ctx := userCall{
 		sp:     p.userSP,
 		loop:   user + uint64(defs[c.Loop]),
-		back:   user + uint64(defs[c.Loop+".back"]),
+		back:   user + uint64(defs[labelIn(c.Loop, loopBack)]),
 		number: p.numbers[c.Handler][stream],
-		entry:  p.stubs[stream] + uint64(j.Streams[stream].Defs["entry_SYSCALL_64"]),
+		entry:  p.stubs[stream] + uint64(j.Streams[stream].Defs[stubs.Entry]),
 		warm:   c.Warm,
 		trips:  c.Trips,
 	}
@@ -183,7 +184,7 @@ var apart = uint64(lineSize - thread.UserSP.Off%lineSize)
 // have not begun.
 func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	a, p := s.arena, s.at
-	ring := p.perCPU + ringAt
+	at := p.perCPU + ringAt
 	shift := uint64(0)
 	if c.Apart {
 		shift = apart
@@ -199,23 +200,23 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 		}{
 			{thread.SP, t + layout.ThreadSize/2}, // the way to IP may need a stack
 			{thread.IP, p.kernel + uint64(s.job.Kernel.Defs["thread_start"])},
-			{thread.AltSP, p.userSP - uint64(lineSize*i)},
-			{thread.AltSize, ctx.back},
-			{thread.AltFlags, ctx.number},
-			{thread.FileWait, ctx.entry},
-			{thread.FileEvents, userFlags},
-			{thread.ClearTID, ctx.loop},
+			{thread.StartSP, p.userSP - uint64(lineSize*i)},
+			{thread.Back, ctx.back},
+			{thread.Number, ctx.number},
+			{thread.Entry, ctx.entry},
+			{thread.UserFlags, userFlags},
+			{thread.Loop, ctx.loop},
 		} {
 			a.set(t+uint64(field.slot.Off), field.value)
 		}
-		a.set(ring+uint64(8*i), t)
-		a.set(ring+8*threads+8*uint64((i+1)%threads), t)
+		a.set(at+uint64(ringSlot.Threads[i].Off), t)
+		a.set(at+uint64(ringSlot.Before[(i+1)%threads].Off), t)
 	}
 	first := p.ring[0] + shift
 	a.set(p.perCPU+uint64(perCPU.Current.Off), first)
 	s.topOfStack(first + layout.ThreadSize)
-	a.set(p.perCPU+uint64(perCPU.Variant.Off), 0)
-	entry := s.job.Streams[stream].Defs["__switch_to_asm"]
+	a.set(p.perCPU+uint64(perCPU.Turn.Off), 0)
+	entry := s.job.Streams[stream].Defs[stubs.SwitchTo]
 	a.set(p.perCPU+uint64(perCPU.SwitchTo.Off), p.stubs[stream]+uint64(entry))
 }
 

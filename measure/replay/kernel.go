@@ -8,12 +8,31 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// gs is the per-CPU area. Fields that a stub does not touch carry the replay's
-// own state: Variant the running thread's place in the ring of threads, Idle
-// the address of the ring.
+// cpu is what GS points to: the kernel's per-CPU area, and the replay's own
+// state behind it.
+type cpu[T any] struct {
+	layout.PerCPU[T]
+	Ring T // address of the ring
+	Turn T // offset in Ring.Threads of the running thread
+}
+
+// ring are the threads that switch to each other.
+type ring[T any] struct {
+	Threads [threads]T
+	// Before is for each thread the one that left before it.
+	Before [threads]T
+}
+
+// task is a thread as the kernel has it, and behind it what thread_start loads:
+// the state of userLoop.
+type task[T any] struct {
+	layout.Thread[T]
+	StartSP, Back, Number, Entry, UserFlags, Loop T
+}
+
 var (
-	gs   = Fields[layout.PerCPU[Mem]](GS)
-	next = Fields[layout.Thread[Mem]](RSI)
+	gs   = Fields[cpu[Mem]](GS)
+	next = Fields[task[Mem]](RSI)
 )
 
 // threads is the number of threads that switch to each other, a power of two.
@@ -40,6 +59,8 @@ const (
 	loopN  = "loop_n"
 	loopSR = "loop_sr"
 	loopD  = "loop_d"
+
+	loopBack = "back" // the label in each that the call comes back to
 )
 
 // userLoop makes RBX calls. Its state lies in registers that every call keeps:
@@ -53,7 +74,7 @@ func userLoop(name string, fence, enter Block) Func {
 		MOVQ(R15, R11).C("SYSCALL: RFLAGS"),
 		fence,
 		enter,
-		LABEL("back"),
+		LABEL(loopBack),
 		fence,
 		DECQ(RBX),
 		JNE("again"),
@@ -121,14 +142,14 @@ func kernelProgram(last Ins) Program {
 		yield(sysYield, nil),
 		yield(flushSP, Block{CLFLUSH(next.UserSP)}),
 		yield(flushBoth, Block{CLFLUSH(next.UserSP), CLFLUSH(next.SP)}),
-		FUNC("thread_start", "is where a thread begins, RSI: in ring 3, with the state of userLoop from its Thread.",
-			MOVQ(next.AltSP, RSP),
-			MOVQ(next.AltSize, R12),
-			MOVQ(next.AltFlags, R13),
-			MOVQ(next.FileWait, R14),
-			MOVQ(next.FileEvents, R15),
+		FUNC("thread_start", "is where a thread begins, RSI: in ring 3, with the state of userLoop from its task.",
+			MOVQ(next.StartSP, RSP),
+			MOVQ(next.Back, R12),
+			MOVQ(next.Number, R13),
+			MOVQ(next.Entry, R14),
+			MOVQ(next.UserFlags, R15),
 			MOVQ(1<<40, RBX).C("calls to make: it never ends"),
-			JMP(next.ClearTID)),
+			JMP(next.Loop)),
 		FUNC(trap, "stands for all else.", UD2()),
 	}}
 }
@@ -141,25 +162,24 @@ var (
 )
 
 // yield switches to the next thread of the ring as schedule does, by the
-// variant's __switch_to_asm. The ring is two tables at gs.Idle: the threads, and
-// for each the one that left before it, whose lines are flushed: it runs again
-// only when all others have.
+// variant's __switch_to_asm. Flushed are the lines of the thread that left before:
+// it runs again only when all others have.
 func yield(name string, flush Block) Func {
 	if flush != nil {
 		flush = append(Block{
-			MOVQ(gs.Idle, RDX),
-			MOVQ(RDX.Index(RAX, 1).Add(8*threads), RSI),
+			MOVQ(gs.Ring, RDX),
+			MOVQ(Fields[ring[Mem]](RDX.Index(RAX, 1)).Before[0], RSI),
 		}, flush...)
 	}
 	return FUNC(name, "runs the next thread.",
 		MOVQ(gs.Current, RDI),
-		MOVQ(gs.Variant, RAX),
+		MOVQ(gs.Turn, RAX),
 		flush,
 		ADDQ(8, RAX),
 		ANDL(8*(threads-1), RAX),
-		MOVQ(RAX, gs.Variant),
-		ADDQ(gs.Idle, RAX),
-		MOVQ(RAX.At(0), RSI),
+		MOVQ(RAX, gs.Turn),
+		ADDQ(gs.Ring, RAX),
+		MOVQ(Fields[ring[Mem]](RAX).Threads[0], RSI),
 		MOVQ(RSI, gs.Current),
 		LEAQ(RSI.At(layout.ThreadSize), RAX),
 		MOVQ(RAX, gs.TopOfStack),
@@ -167,6 +187,9 @@ func yield(name string, flush Block) Func {
 		JMP(gs.SwitchTo),
 	)
 }
+
+// labelIn names a label of a function in a chunk's Defs.
+func labelIn(function, label string) string { return function + "." + label }
 
 // chunkOf links a program that refers to nothing outside it.
 func chunkOf(p Program) (chunk, error) {
@@ -180,7 +203,7 @@ func chunkOf(p Program) (chunk, error) {
 		c.Defs[l.Name] = int(l.Addr - base)
 		for _, row := range l.Rows {
 			if row.Label != "" {
-				c.Defs[l.Name+"."+row.Label] = int(l.Addr-base) + row.Off
+				c.Defs[labelIn(l.Name, row.Label)] = int(l.Addr-base) + row.Off
 			}
 		}
 	}
@@ -189,6 +212,7 @@ func chunkOf(p Program) (chunk, error) {
 
 // Offsets for the sampler, which sets memory up from outside.
 var (
-	perCPU = Slots[layout.PerCPU[Slot]]()
-	thread = Slots[layout.Thread[Slot]]()
+	perCPU   = Slots[cpu[Slot]]()
+	ringSlot = Slots[ring[Slot]]()
+	thread   = Slots[task[Slot]]()
 )

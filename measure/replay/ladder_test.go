@@ -18,7 +18,7 @@ func TestRungs(t *testing.T) {
 		}
 		count := map[string]int{}
 		for _, loop := range []string{loopN, loopSR, loopD} {
-			for at, end := c.Defs[loop], c.Defs[loop+".back"]; at < end; {
+			for at, end := c.Defs[loop], c.Defs[labelIn(loop, loopBack)]; at < end; {
 				inst, err := x86asm.Decode(c.Code[at:], 64)
 				if err != nil {
 					t.Fatal(err)
