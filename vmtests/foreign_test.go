@@ -114,25 +114,29 @@ func TestForeign(t *testing.T) {
 			if *onLinux {
 				t.Run("Linux", func(t *testing.T) {
 					t.Parallel()
-					foreignLinux(t, path)
+					foreignLinux(t, path, tt.cpu)
 				})
 			}
 		})
 	}
 }
 
-// foreignLinux boots Linux with the program as init.
-func foreignLinux(t *testing.T, path string) {
+// foreignLinux boots Linux on the CPU, if one is named, with the program as init.
+func foreignLinux(t *testing.T, path, cpu string) {
 	data, err := boot.Initramfs(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if cpu == "" {
+		cpu = vm.DefaultCPU
 	}
 	m := machine(t, vm.ICount)
 	m.Kernel, m.Initrd = need.Linux(t), filepath.Join(t.TempDir(), "initramfs.cpio")
 	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.MemoryMiB, m.CPU, m.Append = 512, "max,la57=off", linuxWords
+	m.MemoryMiB, m.CPU, m.Append = 512, cpu+",la57=off", linuxWords
+	m.Instructions = 10 * vm.DefaultInstructions
 	// Linux ends by a reset, which is no verdict: the program's last line is.
 	_, console := bootMachine(t, m)
 	if console = strings.ReplaceAll(console, "\r\n", "\n"); !strings.Contains(console, "\ndone, 0 failed\n") {

@@ -20,6 +20,7 @@ var (
 func fuzzInit(t *testing.T, n stubs.Named, calls, seed uint64) boot.Config {
 	t.Helper()
 	m := machineFor(t, n, vm.ICount)
+	m.MemoryMiB = 512 // what descriptors hold, pipes and memfds, is more at times than a small machine has
 	m.Instructions = vm.DefaultInstructions + calls*10_000
 	return boot.Config{
 		Variants: []stubs.Named{n}, Init: command(t, "../guest/fuzz"), VM: m,

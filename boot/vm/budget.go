@@ -2,6 +2,7 @@ package vm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -145,7 +146,8 @@ func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct
 // counter asks QEMU, by its machine protocol (QMP), for the count of a machine. The
 // nil counter knows nothing.
 type counter struct {
-	qmp *os.File
+	qmp   *os.File
+	reset chan struct{} // closed once the guest was reset
 
 	mu       sync.Mutex
 	last     count
@@ -158,11 +160,32 @@ type counter struct {
 const query = `{"execute": "query-replay"}
 {"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}`
 
+// errReset is why QEMU is killed when its guest was reset and it does not end: version
+// 7.2 waits for ever in monitor_cleanup (monitor/monitor.c) if it was just about to
+// answer. The guest has ended, and QEMU's exit code would have been 0.
+var errReset = errors.New("QEMU does not end after a reset")
+
+// endReset calls stop if QEMU does not end after a reset. It waits for either.
+func (c *counter) endReset(ended <-chan struct{}, stop func(error)) {
+	select {
+	case <-ended:
+		return
+	case <-c.reset:
+	}
+	select {
+	case <-ended:
+	case <-work.After(grace):
+		stop(errReset)
+	}
+}
+
 // listen takes QEMU's answers, until the end of the connection.
 func (c *counter) listen() {
 	for answers := json.NewDecoder(c.qmp); ; {
 		var answer struct {
 			Greeting *struct{} `json:"QMP"`
+			Event    string
+			Data     struct{ Reason string }
 			Return   struct {
 				ICount *uint64 `json:"icount"`
 
@@ -182,6 +205,8 @@ func (c *counter) listen() {
 		switch {
 		case answer.Greeting != nil:
 			c.send(`{"execute": "qmp_capabilities"}` + query)
+		case answer.Event == "SHUTDOWN" && answer.Data.Reason == "guest-reset":
+			close(c.reset) // it comes once: QEMU ends with it
 		case r.ICount != nil:
 			c.last.counted = *r.ICount
 			c.answered = true

@@ -120,11 +120,15 @@ type ending struct {
 	shutdown bool           // Bochs ended because the kernel asked for it
 }
 
-// killed takes in why ctx, if it has killed the machine, is done. A time-out is an
-// end like others, all else an error.
+// killed takes in why ctx, if it has killed the machine, is done. A time-out and a
+// reset are ends like others, all else is an error.
 func (e *ending) killed(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if e.signal != syscall.SIGKILL || err == nil {
+		return nil
+	}
+	if err == errReset {
+		e.signal = 0
 		return nil
 	}
 	if timeout, ok := err.(timeoutError); ok {

@@ -533,6 +533,11 @@ func TestRunBadQEMU(t *testing.T) {
 			reason: "the machine was reset (a triple fault?) or switched off: QEMU's exit code is 0, which no kernel of ours gives; nothing came on console and log",
 		},
 		{
+			name:   "hangs after a reset",
+			script: `echo '{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}' >&5; exec sleep 1000`,
+			reason: "the machine was reset (a triple fault?) or switched off: QEMU's exit code is 0, which no kernel of ours gives; nothing came on console and log",
+		},
+		{
 			name:   "is killed in the middle",
 			script: "echo 'entrylab: booting' >&4; kill -KILL $$",
 			reason: "QEMU was killed by signal 9 (killed); last in the log: entrylab: booting",

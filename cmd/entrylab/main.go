@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/entrylab/entrylab/internal/cache"
 )
@@ -72,7 +73,8 @@ var lastMoment = 3 * time.Second
 func main() {
 	debug.SetMemoryLimit(memoryGoal)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
+	defer stop()
+	context.AfterFunc(ctx, secondKills)
 	e := &env{stdout: os.Stdout, stderr: os.Stderr}
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, e, os.Args[1:]) }()
@@ -86,6 +88,17 @@ func main() {
 		os.Exit(status)
 	case <-time.After(lastMoment): // what it waits for knows no context
 		os.Exit(e.failed(ctx, 0, ctx.Err()))
+	}
+}
+
+// secondKills makes the next SIGINT or SIGTERM kill the process. It tells the kernel
+// so: after signal.Reset Go's handler stays, and raises the signal again with it
+// unblocked, so that a flood of signals nests there until the signal stack is full,
+// and the process dies of SIGSEGV (runtime.dieFromSignal of Go 1.26).
+func secondKills() {
+	var byDefault struct{ handler, flags, restorer, mask uint64 } // SIG_DFL is 0
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&byDefault)), 0, unsafe.Sizeof(byDefault.mask), 0, 0) // no argument is wrong
 	}
 }
 
