@@ -14,10 +14,27 @@
 // An instruction is a call of the function named like its mnemonic, with
 // AT&T's width suffix and the source operand first (the CMPs excepted). An
 // operand is a [Reg], a [Mem] or an integer of any type; a branch takes the
-// name of a label or function, or jumps through a Reg or Mem. [IF], [LOOP] and
+// name of a label, a function, or a Reg or Mem to jump through. [IF], [LOOP] and
 // [DO] give listings a structure without names for every place. A [Func] is a
 // named piece of text, a [Data] an object beside it, and [Link] makes an
 // [Object] of both.
+//
+// # Functions
+//
+// A function is declared as a Go function that makes it, and that Go function is
+// how others name it:
+//
+//	func futexWait() Func {
+//		return FUNC("futex_wait", "futex_wait blocks …",
+//			CALL(sleepUntil),
+//			…
+//		)
+//	}
+//
+// As the bodies are made only when [Funcs] collects them, functions may name each
+// other in any order. Data that point to functions are declared in the same way,
+// other data as variables. [EXTERN] and [EXTERNDATA] declare what is in another
+// part of the program.
 //
 // # Structures and claims
 //
@@ -140,7 +157,7 @@ func (in *Ins) text(width int) string {
 				b.WriteByte(' ')
 			}
 		}
-		if kindOf(arg) != kLabel && table[in.name].form == opJump {
+		if !direct(arg) && table[in.name].form == opJump {
 			b.WriteByte('*')
 		}
 		writeArg(&b, arg)
@@ -148,11 +165,24 @@ func (in *Ins) text(width int) string {
 	return b.String()
 }
 
+// direct reports whether a branch to the operand goes to a label or function,
+// not to the address that the operand holds.
+func direct(arg any) bool {
+	switch arg.(type) {
+	case string, func() Func:
+		return true
+	}
+	return false
+}
+
 // writeArg prints an operand.
 func writeArg(b *strings.Builder, arg any) {
 	switch a := arg.(type) {
 	case Reg:
 		b.WriteString(a.String())
+		return
+	case func() Func:
+		b.WriteString(a().Name)
 		return
 	case string:
 		if a == "" {
@@ -235,7 +265,8 @@ type Func struct {
 	Saves []Reg
 	Body  Block
 
-	code *Code // instead of a Body
+	code *Code   // instead of a Body
+	decl uintptr // the Go function that declares it, 0 if none does
 	pc   uintptr
 }
 

@@ -79,6 +79,7 @@ type encFault struct{ off, to int }
 // assembler assembles the functions of one program.
 type assembler struct {
 	rep     *report
+	names   names
 	strings map[string]string // text -> symbol
 	order   []string          // texts in the order of their first use
 	links   map[int]*obj.Link // by bits
@@ -151,7 +152,7 @@ func (a *assembler) assemble(fn *Func) *encoded {
 		return a.assembleCode(fn)
 	}
 	before := len(a.rep.faults)
-	l := lower(fn, a.rep)
+	l := lower(fn, a.rep, a.names)
 	enc := &encoded{fn: fn, names: l.labels}
 	switch fn.bits() {
 	case 16:

@@ -400,7 +400,7 @@ func TestRandomGNU(t *testing.T) {
 			if err := rep.err(); err != nil {
 				t.Fatal(err)
 			}
-			texts = append(texts, gnuFunction(len(texts), bits, lower(&fn, rep)))
+			texts = append(texts, gnuFunction(len(texts), bits, lower(&fn, rep, nil)))
 			want = append(want, codeOf(enc, 0, len(enc.bytes)))
 		}
 		for i, got := range gnuRun(t, bits, texts) {

@@ -42,10 +42,14 @@ func BSS(name string, size, align int) Data {
 type Ptr struct {
 	Sym string
 	Add int64
+	fn  *func() Func // if not nil, Sym is its name
 }
 
-// PTR is the address of a symbol.
-func PTR(sym string) Ptr { return Ptr{Sym: sym} }
+// PTR is the address of a function or of data.
+func PTR[S Symbolic](s S) Ptr {
+	name, fn := symbolOf(s)
+	return Ptr{Sym: name, fn: fn}
+}
 
 // Program is what is linked together: order is the order in memory, but for
 // the members of a group, which stand where the first of them does, in pages of
@@ -146,11 +150,12 @@ const (
 func Link(p Program, addr, physBase uint64) (*Object, error) {
 	rep := newReport()
 	a := newAssembler(rep)
+	a.names = namesOf(p.Funcs)
 	var encs []*encoded
 	for _, fn := range grouped(p.Funcs) {
 		encs = append(encs, a.assemble(&fn))
 	}
-	lk := &linker{rep: rep, symbols: map[string]*symbol{}, physBase: physBase}
+	lk := &linker{rep: rep, names: a.names, symbols: map[string]*symbol{}, physBase: physBase}
 	text := lk.text(encs, addr, p.Flat)
 	var inRO, inData, inBSS []Data
 	for _, d := range p.Data {
@@ -223,6 +228,7 @@ func grouped(fns []Func) []Func {
 
 type linker struct {
 	rep      *report
+	names    names
 	symbols  map[string]*symbol
 	list     []Symbol
 	physBase uint64
@@ -389,6 +395,9 @@ func (lk *linker) content(b []byte, addr uint64, d *Data, item any) []byte {
 	case string:
 		return append(b, v...)
 	case Ptr:
+		if v.fn != nil {
+			v.Sym = lk.names.of(*v.fn)
+		}
 		lk.ptrs = append(lk.ptrs, ptrAt{addr + uint64(len(b)), v, d})
 		return append(b, make([]byte, wordSize)...)
 	}

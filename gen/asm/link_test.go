@@ -81,7 +81,7 @@ func linked() Program {
 			helper,
 		},
 		Data: []Data{
-			DATA("table", PTR("copy"), Ptr{"count", 4}),
+			DATA("table", PTR("copy"), Ptr{Sym: "count", Add: 4}),
 			BSS("stack", 100, 16384),
 			RODATA("text", "text", []byte{0}, uint16(0x1234), int8(-1), uint64(math.MaxUint64)),
 			DATA("count", uint32(7), uint32(8)),

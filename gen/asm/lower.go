@@ -14,6 +14,7 @@ type line struct {
 type lowering struct {
 	fn      *Func
 	rep     *report
+	names   names
 	lines   []line
 	labels  map[string]*label
 	loops   []loopLabels // those around the current item
@@ -34,8 +35,8 @@ func (l *lowering) insErrorf(in *Ins, format string, args ...any) {
 }
 
 // lower flattens a function and checks what can be told without encoding.
-func lower(fn *Func, rep *report) *lowering {
-	l := &lowering{fn: fn, rep: rep, labels: map[string]*label{}}
+func lower(fn *Func, rep *report, names names) *lowering {
+	l := &lowering{fn: fn, rep: rep, names: names, labels: map[string]*label{}}
 	if fn.Name == "" {
 		rep.errorf(fn.pc, "a function has no name")
 	}
@@ -136,7 +137,7 @@ func (l *lowering) lastPC() uintptr {
 }
 
 func (b Block) lower(l *lowering)   { l.block(b) }
-func (in Ins) lower(l *lowering)    { l.emit(&in) }
+func (in Ins) lower(l *lowering)    { l.names.resolve(&in); l.emit(&in) }
 func (lb *label) lower(l *lowering) { l.place(lb) }
 func (f frameAt) lower(l *lowering) { l.lines = append(l.lines, line{frame: &f.off}) }
 func (r ret) lower(l *lowering) {

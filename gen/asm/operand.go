@@ -92,6 +92,9 @@ type Mem struct {
 	Sym            string
 	// field is the structure's field that a handle of Fields stands for.
 	field Slot
+	// fn is the declaration of the function that it is the address of; lowering
+	// puts its name in Sym.
+	fn *func() Func
 }
 
 // Add is the memory disp bytes further on. It is no longer the field that m
@@ -115,7 +118,10 @@ func (m Mem) Index(index Reg, scale int) Mem {
 func Abs(addr int) Mem { return Mem{Disp: addr} }
 
 // Sym is the memory at a symbol.
-func Sym(name string) Mem { return Mem{Sym: name} }
+func Sym[S Symbolic](s S) Mem {
+	name, fn := symbolOf(s)
+	return Mem{Sym: name, fn: fn}
+}
 
 // String prints the operand as the listing shows it.
 func (m Mem) String() string {

@@ -40,7 +40,85 @@ const deviceMemory = 0xe000_0000
 
 // acpi finds tables of the firmware's.
 func acpi() Program {
+	return Program{
+		Funcs: Funcs(
+			acpiTable, acpiRoot, acpiCheck, acpiSum,
+		),
+	}
+}
+
+func acpiTable() Func {
+	return FUNC("acpi_table",
+		`acpi_table returns the linear address of the first ACPI table with the signature
+EDI whose checksum is right, or 0 if there is none.`,
+		MOVL(RDI, R12),
+		CALL(acpiRoot),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVQ(RAX, RBX), // the RSDT's or XSDT's next entry
+		MOVL(RAX.At(acpiLength), R13),
+		ADDQ(RAX, R13), // its end
+		ADDQ(acpiHeaderSize, RBX),
+		LOOP(
+			LEAQ(RBX.Index(RBP, 1), RAX),
+			CMPQ(RAX, R13),
+			IF(A, returns(0)),
+			MOVL(RBX.At(0), RDI),
+			CMPL(RBP, 8),
+			IF(E, MOVQ(RBX.At(0), RDI)),
+			ADDQ(RBP, RBX),
+			CALL(acpiCheck),
+			TESTQ(RAX, RAX),
+			CONTINUE(E),
+			CMPL(RAX.At(0), R12),
+			BREAK(E),
+		),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13)
+}
+
+func acpiRoot() Func {
 	rsdp := [2]uint32{signature("RSD "), signature("PTR ")}
+	return FUNC("acpi_root",
+		`acpi_root returns the linear address of the XSDT, or else of the RSDT, and the
+size of its entries in EBP; 0 if there is none.`,
+		MOVQ(bootInfo.RSDP, RBX),
+		TESTQ(RBX, RBX),
+		IF(E,
+			MOVQ(uint64(layout.PhysMap+acpiAreaStart), RBX),
+			MOVQ(uint64(layout.PhysMap+acpiAreaEnd), R8),
+			LOOP(
+				CMPQ(RBX, R8),
+				IF(AE, returns(0)),
+				CMPL(RBX.At(0), rsdp[0]),
+				IF(E,
+					CMPL(RBX.At(4), rsdp[1]),
+					IF(E,
+						MOVQ(RBX, RDI),
+						MOVL(rsdpSize, RSI),
+						CALL(acpiSum),
+						TESTB(RAX, RAX),
+						BREAK(E),
+					),
+				),
+				ADDQ(16, RBX),
+			),
+		),
+		MOVL(8, RBP),
+		MOVQ(RBX.At(rsdpXSDT), RDI),
+		CMPB(RBX.At(rsdpRevision), 2),
+		IF(B, XORL(RDI, RDI)),
+		TESTQ(RDI, RDI),
+		IF(E,
+			MOVL(4, RBP),
+			MOVL(RBX.At(rsdpRSDT), RDI),
+		),
+		CALL(acpiCheck),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func acpiCheck() Func {
 	// linear makes a physical address one of the linear map. Those from 4 GiB on
 	// are not mapped: they give 0.
 	linear := func(r Reg) Block {
@@ -52,96 +130,33 @@ func acpi() Program {
 			ADDQ(RCX, r),
 		}
 	}
-	return Program{Funcs: []Func{
-		FUNC("acpi_table",
-			`acpi_table returns the linear address of the first ACPI table with the signature
-EDI whose checksum is right, or 0 if there is none.`,
-			MOVL(RDI, R12),
-			CALL("acpi_root"),
-			TESTQ(RAX, RAX),
-			IF(E, RETURN()),
-			MOVQ(RAX, RBX), // the RSDT's or XSDT's next entry
-			MOVL(RAX.At(acpiLength), R13),
-			ADDQ(RAX, R13), // its end
-			ADDQ(acpiHeaderSize, RBX),
-			LOOP(
-				LEAQ(RBX.Index(RBP, 1), RAX),
-				CMPQ(RAX, R13),
-				IF(A, returns(0)),
-				MOVL(RBX.At(0), RDI),
-				CMPL(RBP, 8),
-				IF(E, MOVQ(RBX.At(0), RDI)),
-				ADDQ(RBP, RBX),
-				CALL("acpi_check"),
-				TESTQ(RAX, RAX),
-				CONTINUE(E),
-				CMPL(RAX.At(0), R12),
-				BREAK(E),
-			),
-			RETURN(),
-		).Saving(RBX, RBP, R12, R13),
-		FUNC("acpi_root",
-			`acpi_root returns the linear address of the XSDT, or else of the RSDT, and the
-size of its entries in EBP; 0 if there is none.`,
-			MOVQ(bootInfo.RSDP, RBX),
-			TESTQ(RBX, RBX),
-			IF(E,
-				MOVQ(uint64(layout.PhysMap+acpiAreaStart), RBX),
-				MOVQ(uint64(layout.PhysMap+acpiAreaEnd), R8),
-				LOOP(
-					CMPQ(RBX, R8),
-					IF(AE, returns(0)),
-					CMPL(RBX.At(0), rsdp[0]),
-					IF(E,
-						CMPL(RBX.At(4), rsdp[1]),
-						IF(E,
-							MOVQ(RBX, RDI),
-							MOVL(rsdpSize, RSI),
-							CALL("acpi_sum"),
-							TESTB(RAX, RAX),
-							BREAK(E),
-						),
-					),
-					ADDQ(16, RBX),
-				),
-			),
-			MOVL(8, RBP),
-			MOVQ(RBX.At(rsdpXSDT), RDI),
-			CMPB(RBX.At(rsdpRevision), 2),
-			IF(B, XORL(RDI, RDI)),
-			TESTQ(RDI, RDI),
-			IF(E,
-				MOVL(4, RBP),
-				MOVL(RBX.At(rsdpRSDT), RDI),
-			),
-			CALL("acpi_check"),
-			RETURN(),
-		).Saving(RBX),
-		FUNC("acpi_check",
-			`acpi_check returns the linear address of the ACPI table at physical address RDI,
+	return FUNC("acpi_check",
+		`acpi_check returns the linear address of the ACPI table at physical address RDI,
 or 0 if it is not mapped or its length or checksum is wrong.`,
-			TESTQ(RDI, RDI),
-			IF(E, returns(0)),
-			linear(RDI),
-			MOVL(RDI.At(acpiLength), RSI),
-			LEAL(RSI.At(-acpiHeaderSize), RAX),
-			CMPL(RAX, acpiMaxLength-acpiHeaderSize),
-			IF(A, returns(0)),
-			CALL("acpi_sum"),
-			TESTB(RAX, RAX),
-			MOVL(0, RAX),
-			CMOVQE(RDI, RAX),
-			RETURN(),
-		),
-		FUNC("acpi_sum", "acpi_sum returns in AL the sum of the ESI bytes at RDI, not 0 of them. Clobbers RCX.",
-			XORL(RAX, RAX),
-			XORL(RCX, RCX),
-			DO(
-				ADDB(RDI.Index(RCX, 1), RAX),
-				INCL(RCX),
-				CMPL(RCX, RSI),
-			).WHILE(B),
-			RETURN(),
-		),
-	}}
+		TESTQ(RDI, RDI),
+		IF(E, returns(0)),
+		linear(RDI),
+		MOVL(RDI.At(acpiLength), RSI),
+		LEAL(RSI.At(-acpiHeaderSize), RAX),
+		CMPL(RAX, acpiMaxLength-acpiHeaderSize),
+		IF(A, returns(0)),
+		CALL(acpiSum),
+		TESTB(RAX, RAX),
+		MOVL(0, RAX),
+		CMOVQE(RDI, RAX),
+		RETURN(),
+	)
+}
+
+func acpiSum() Func {
+	return FUNC("acpi_sum", "acpi_sum returns in AL the sum of the ESI bytes at RDI, not 0 of them. Clobbers RCX.",
+		XORL(RAX, RAX),
+		XORL(RCX, RCX),
+		DO(
+			ADDB(RDI.Index(RCX, 1), RAX),
+			INCL(RCX),
+			CMPL(RCX, RSI),
+		).WHILE(B),
+		RETURN(),
+	)
 }

@@ -17,11 +17,32 @@ var areaWords = area(RAX).Next.Disp / 8
 func roomForAreas(n int, label string) Block {
 	return Block{
 		PUSHQ(RDI),
-		LEAQ(Sym("area_cache"), RDI),
+		LEAQ(Sym(areaCache), RDI),
 		MOVL(n, RAX),
-		CALL("slab_reserve"),
+		CALL(slabReserve),
 		POPQ(RDI),
 		JB(label),
+	}
+}
+
+// replaceChild puts the area by in the place of old below its parent, which
+// may be 0, for the root.
+func replaceChild(parent, old, by Reg) Block {
+	return Block{
+		TESTQ(parent, parent),
+		IF(E, MOVQ(by, memory.AreaRoot)).ELSE(
+			CMPQ(old, area(parent).Left),
+			IF(E, MOVQ(by, area(parent).Left)).ELSE(MOVQ(by, area(parent).Right)),
+		),
+	}
+}
+
+// gapStart puts where the gap below the area a begins in dst.
+func gapStart(a, dst Reg) Block {
+	return Block{
+		MOVQ(area(a).Prev, dst),
+		TESTQ(dst, dst),
+		IF(NE, MOVQ(area(dst).End, dst)),
 	}
 }
 
@@ -29,36 +50,55 @@ func roomForAreas(n int, label string) Block {
 // like neighbours without contents of their own are one. The last of them is
 // last_area, at an address that no range reaches: what is behind all others.
 func areas() Program {
-	var (
-		self   = area(RBX)
-		found  = area(RAX)
-		node   = area(RDI)
-		parent = area(RSI)
-		after  = area(R12)
-		cursor = area(RCX)
+	return Program{
+		Funcs: Funcs(
+			areasInit, findArea, areaMaxGap, areaUpdate, rotateArea, newArea, removeArea, splitArea,
+			isolateAreas, mergeAreas, insertArea, unmapRange, getUnmappedArea,
+		),
+		Data: []Data{
+			lastArea, areaCache,
+		},
+	}
+}
+
+var lastArea = BSS("last_area", SizeOf[layout.Area[Mem]](), 64)
+
+var areaCache = slabCache("area_cache", SizeOf[layout.Area[Mem]]())
+
+func areasInit() Func {
+	node := area(RDI)
+	return FUNC("areas_init", "areas_init makes last_area the only area.",
+		LEAQ(Sym(lastArea), RDI),
+		MOVQ(RDI, memory.AreaRoot),
+		MOVQ(-1, node.Start),
+		MOVQ(-1, node.End),
+		MOVQ(-1, node.MaxGap),
+		RETURN(),
 	)
-	// child is the child of the area r on the side: 0 is the left one, 8 the
-	// right one.
-	child := func(r, side Reg) Mem { return r.Index(side, 1).Add(area(r).Left.Disp) }
-	// replaceChild puts the area by in the place of old below its parent, which
-	// may be 0, for the root.
-	replaceChild := func(parent, old, by Reg) Block {
-		return Block{
-			TESTQ(parent, parent),
-			IF(E, MOVQ(by, memory.AreaRoot)).ELSE(
-				CMPQ(old, area(parent).Left),
-				IF(E, MOVQ(by, area(parent).Left)).ELSE(MOVQ(by, area(parent).Right)),
+}
+
+func findArea() Func {
+	cursor := area(RCX)
+	return FUNC("find_area", "find_area returns the first area that ends after RDI. Clobbers RCX.",
+		MOVQ(memory.AreaRoot, RCX),
+		XORL(RAX, RAX),
+		LOOP(
+			TESTQ(RCX, RCX),
+			BREAK(E),
+			CMPQ(RDI, cursor.End),
+			IF(B,
+				MOVQ(RCX, RAX),
+				MOVQ(cursor.Left, RCX),
+				CONTINUE(),
 			),
-		}
-	}
-	// gapStart puts where the gap below the area a begins in dst.
-	gapStart := func(a, dst Reg) Block {
-		return Block{
-			MOVQ(area(a).Prev, dst),
-			TESTQ(dst, dst),
-			IF(NE, MOVQ(area(dst).End, dst)),
-		}
-	}
+			MOVQ(cursor.Right, RCX),
+		),
+		RETURN(),
+	)
+}
+
+func areaMaxGap() Func {
+	node := area(RDI)
 	// atLeast raises RAX to the MaxGap of the area r, if there is one.
 	atLeast := func(r Reg) Block {
 		return Block{
@@ -69,374 +109,393 @@ func areas() Program {
 			),
 		}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("areas_init", "areas_init makes last_area the only area.",
-				LEAQ(Sym("last_area"), RDI),
-				MOVQ(RDI, memory.AreaRoot),
-				MOVQ(-1, node.Start),
-				MOVQ(-1, node.End),
-				MOVQ(-1, node.MaxGap),
-				RETURN(),
-			),
-			FUNC("find_area", "find_area returns the first area that ends after RDI. Clobbers RCX.",
-				MOVQ(memory.AreaRoot, RCX),
-				XORL(RAX, RAX),
-				LOOP(
-					TESTQ(RCX, RCX),
-					BREAK(E),
-					CMPQ(RDI, cursor.End),
-					IF(B,
-						MOVQ(RCX, RAX),
-						MOVQ(cursor.Left, RCX),
-						CONTINUE(),
-					),
-					MOVQ(cursor.Right, RCX),
-				),
-				RETURN(),
-			),
-			FUNC("area_max_gap", "area_max_gap sets MaxGap of the area RDI by its gap and its children. Clobbers RAX, RCX.",
-				gapStart(RDI, RCX),
-				MOVQ(node.Start, RAX),
-				SUBQ(RCX, RAX),
-				MOVQ(node.Left, RCX),
-				atLeast(RCX),
-				MOVQ(node.Right, RCX),
-				atLeast(RCX),
-				MOVQ(RAX, node.MaxGap),
-				RETURN(),
-			),
-			FUNC("area_update",
-				`area_update sets MaxGap of the area RDI, the gap below which has changed, and of
-all above it in the tree. Clobbers RAX, RCX, RDI.`,
-				DO(
-					CALL("area_max_gap"),
-					MOVQ(node.Parent, RDI),
-					TESTQ(RDI, RDI),
-				).WHILE(NE),
-				RETURN(),
-			),
-			FUNC("rotate_area",
-				`rotate_area lets the area RDI change places with its parent, which becomes its
-child on the other side. Keeps RDI.`,
-				MOVQ(node.Parent, RSI),
-				XORL(R8, R8), // the side that it was on
-				CMPQ(RDI, parent.Left),
-				IF(NE, MOVL(8, R8)),
-				MOVL(R8, R9),
-				XORL(8, R9),
-				MOVQ(parent.Parent, RCX),
-				replaceChild(RCX, RSI, RDI),
-				MOVQ(RCX, node.Parent),
-				MOVQ(RDI, parent.Parent),
-				MOVQ(child(RDI, R9), RAX),
-				MOVQ(RAX, child(RSI, R8)),
-				TESTQ(RAX, RAX),
-				IF(NE, MOVQ(RSI, found.Parent)),
-				MOVQ(RSI, child(RDI, R9)),
-				MOVQ(RDI, RDX),
-				MOVQ(RSI, RDI),
-				CALL("area_max_gap"),
-				MOVQ(RDX, RDI),
-				JMP("area_max_gap"),
-			),
-			FUNC("new_area",
-				`new_area returns a new area, a copy of the areaWords at RSI, which stands before
-the area RDX. There must be room for it (roomForAreas).`,
-				MOVQ(RSI, RBX),
-				MOVQ(RDX, R12),
-				LEAQ(Sym("area_cache"), RDI),
-				CALL("slab_alloc"),
-				MOVQ(RAX, RDX),
-				MOVQ(RAX, RDI),
-				MOVQ(RBX, RSI),
-				MOVL(areaWords, RCX),
-				REP(MOVSQ()),
-				MOVQ(RDX, RDI),
-				MOVQ(RDX, RBX),
-				MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator, of which the high bits count
-				IMULQ(memory.AreaSeed, RAX),
-				INCQ(RAX),
-				MOVQ(RAX, memory.AreaSeed),
-				MOVQ(RAX, node.Weight),
+	return FUNC("area_max_gap", "area_max_gap sets MaxGap of the area RDI by its gap and its children. Clobbers RAX, RCX.",
+		gapStart(RDI, RCX),
+		MOVQ(node.Start, RAX),
+		SUBQ(RCX, RAX),
+		MOVQ(node.Left, RCX),
+		atLeast(RCX),
+		MOVQ(node.Right, RCX),
+		atLeast(RCX),
+		MOVQ(RAX, node.MaxGap),
+		RETURN(),
+	)
+}
 
-				MOVQ(after.Prev, RSI),
-				MOVQ(R12, node.Next),
-				MOVQ(RSI, node.Prev),
-				MOVQ(RDI, after.Prev),
-				TESTQ(RSI, RSI),
-				IF(NE, MOVQ(RDI, area(RSI).Next)),
-				// Of two neighbours in a tree one has no child on the other's side.
-				XORL(RAX, RAX),
-				MOVQ(RAX, node.Left),
-				MOVQ(RAX, node.Right),
-				CMPQ(after.Left, 0),
-				IF(E,
-					MOVQ(RDI, after.Left),
-					MOVQ(R12, node.Parent),
-				).ELSE(
-					MOVQ(RDI, area(RSI).Right),
-					MOVQ(RSI, node.Parent),
-				),
-				CALL("area_max_gap"),
-				LOOP(
-					MOVQ(node.Parent, RSI),
-					TESTQ(RSI, RSI),
-					BREAK(E),
-					MOVQ(node.Weight, RAX),
-					CMPQ(RAX, parent.Weight),
-					BREAK(BE),
-					CALL("rotate_area"),
-				),
-				CALL("area_update"),
-				MOVQ(R12, RDI),
-				CALL("area_update"),
-				TESTL(layout.AreaMemFile, self.Flags),
-				IF(NE,
-					MOVQ(self.Source, RAX),
-					INCQ(openFile(RAX).Refs),
-				),
-				MOVQ(RBX, RAX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("remove_area", "remove_area takes the area RDI out and frees it.",
-				LOOP( // down, until it has one child at most
-					MOVQ(node.Left, RSI),
-					TESTQ(RSI, RSI),
-					BREAK(E),
-					MOVQ(node.Right, RDX),
-					TESTQ(RDX, RDX),
-					BREAK(E),
-					MOVQ(area(RSI).Weight, RAX),
-					CMPQ(RAX, area(RDX).Weight),
-					CMOVQB(RDX, RSI), // the heavier child goes up
-					MOVQ(RDI, RBX),
-					MOVQ(RSI, RDI),
-					CALL("rotate_area"),
-					MOVQ(RBX, RDI),
-				),
-				MOVQ(node.Left, RSI),
-				ORQ(node.Right, RSI),
-				MOVQ(node.Parent, RBX),
-				TESTQ(RSI, RSI),
-				IF(NE, MOVQ(RBX, area(RSI).Parent)),
-				replaceChild(RBX, RDI, RSI),
-				MOVQ(node.Next, R12),
-				MOVQ(node.Prev, RAX),
-				MOVQ(RAX, after.Prev),
-				TESTQ(RAX, RAX),
-				IF(NE, MOVQ(R12, found.Next)),
-				XORL(R13, R13),
-				TESTL(layout.AreaMemFile, node.Flags),
-				IF(NE, MOVQ(node.Source, R13)),
-				MOVQ(RDI, RSI),
-				LEAQ(Sym("area_cache"), RDI),
-				CALL("slab_free"),
-				MOVQ(RBX, RDI),
-				TESTQ(RDI, RDI),
-				IF(NE, CALL("area_update")),
-				MOVQ(R12, RDI),
-				CALL("area_update"),
-				MOVQ(R13, RDI),
-				TESTQ(RDI, RDI),
-				IF(NE, CALL("fput")),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("split_area",
-				`split_area makes two areas of the area RDI, the second from the address RSI
+func areaUpdate() Func {
+	node := area(RDI)
+	return FUNC("area_update",
+		`area_update sets MaxGap of the area RDI, the gap below which has changed, and of
+all above it in the tree. Clobbers RAX, RCX, RDI.`,
+		DO(
+			CALL(areaMaxGap),
+			MOVQ(node.Parent, RDI),
+			TESTQ(RDI, RDI),
+		).WHILE(NE),
+		RETURN(),
+	)
+}
+
+func rotateArea() Func {
+	found := area(RAX)
+	node := area(RDI)
+	parent := area(RSI)
+	// child is the child of the area r on the side: 0 is the left one, 8 the
+	// right one.
+	child := func(r, side Reg) Mem { return r.Index(side, 1).Add(area(r).Left.Disp) }
+	return FUNC("rotate_area",
+		`rotate_area lets the area RDI change places with its parent, which becomes its
+child on the other side. Keeps RDI.`,
+		MOVQ(node.Parent, RSI),
+		XORL(R8, R8), // the side that it was on
+		CMPQ(RDI, parent.Left),
+		IF(NE, MOVL(8, R8)),
+		MOVL(R8, R9),
+		XORL(8, R9),
+		MOVQ(parent.Parent, RCX),
+		replaceChild(RCX, RSI, RDI),
+		MOVQ(RCX, node.Parent),
+		MOVQ(RDI, parent.Parent),
+		MOVQ(child(RDI, R9), RAX),
+		MOVQ(RAX, child(RSI, R8)),
+		TESTQ(RAX, RAX),
+		IF(NE, MOVQ(RSI, found.Parent)),
+		MOVQ(RSI, child(RDI, R9)),
+		MOVQ(RDI, RDX),
+		MOVQ(RSI, RDI),
+		CALL(areaMaxGap),
+		MOVQ(RDX, RDI),
+		JMP(areaMaxGap),
+	)
+}
+
+func newArea() Func {
+	self := area(RBX)
+	node := area(RDI)
+	parent := area(RSI)
+	after := area(R12)
+	return FUNC("new_area",
+		`new_area returns a new area, a copy of the areaWords at RSI, which stands before
+the area RDX. There must be room for it (roomForAreas).`,
+		MOVQ(RSI, RBX),
+		MOVQ(RDX, R12),
+		LEAQ(Sym(areaCache), RDI),
+		CALL(slabAlloc),
+		MOVQ(RAX, RDX),
+		MOVQ(RAX, RDI),
+		MOVQ(RBX, RSI),
+		MOVL(areaWords, RCX),
+		REP(MOVSQ()),
+		MOVQ(RDX, RDI),
+		MOVQ(RDX, RBX),
+		MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator, of which the high bits count
+		IMULQ(memory.AreaSeed, RAX),
+		INCQ(RAX),
+		MOVQ(RAX, memory.AreaSeed),
+		MOVQ(RAX, node.Weight),
+
+		MOVQ(after.Prev, RSI),
+		MOVQ(R12, node.Next),
+		MOVQ(RSI, node.Prev),
+		MOVQ(RDI, after.Prev),
+		TESTQ(RSI, RSI),
+		IF(NE, MOVQ(RDI, area(RSI).Next)),
+		// Of two neighbours in a tree one has no child on the other's side.
+		XORL(RAX, RAX),
+		MOVQ(RAX, node.Left),
+		MOVQ(RAX, node.Right),
+		CMPQ(after.Left, 0),
+		IF(E,
+			MOVQ(RDI, after.Left),
+			MOVQ(R12, node.Parent),
+		).ELSE(
+			MOVQ(RDI, area(RSI).Right),
+			MOVQ(RSI, node.Parent),
+		),
+		CALL(areaMaxGap),
+		LOOP(
+			MOVQ(node.Parent, RSI),
+			TESTQ(RSI, RSI),
+			BREAK(E),
+			MOVQ(node.Weight, RAX),
+			CMPQ(RAX, parent.Weight),
+			BREAK(BE),
+			CALL(rotateArea),
+		),
+		CALL(areaUpdate),
+		MOVQ(R12, RDI),
+		CALL(areaUpdate),
+		TESTL(layout.AreaMemFile, self.Flags),
+		IF(NE,
+			MOVQ(self.Source, RAX),
+			INCQ(openFile(RAX).Refs),
+		),
+		MOVQ(RBX, RAX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func removeArea() Func {
+	found := area(RAX)
+	node := area(RDI)
+	after := area(R12)
+	return FUNC("remove_area", "remove_area takes the area RDI out and frees it.",
+		LOOP( // down, until it has one child at most
+			MOVQ(node.Left, RSI),
+			TESTQ(RSI, RSI),
+			BREAK(E),
+			MOVQ(node.Right, RDX),
+			TESTQ(RDX, RDX),
+			BREAK(E),
+			MOVQ(area(RSI).Weight, RAX),
+			CMPQ(RAX, area(RDX).Weight),
+			CMOVQB(RDX, RSI), // the heavier child goes up
+			MOVQ(RDI, RBX),
+			MOVQ(RSI, RDI),
+			CALL(rotateArea),
+			MOVQ(RBX, RDI),
+		),
+		MOVQ(node.Left, RSI),
+		ORQ(node.Right, RSI),
+		MOVQ(node.Parent, RBX),
+		TESTQ(RSI, RSI),
+		IF(NE, MOVQ(RBX, area(RSI).Parent)),
+		replaceChild(RBX, RDI, RSI),
+		MOVQ(node.Next, R12),
+		MOVQ(node.Prev, RAX),
+		MOVQ(RAX, after.Prev),
+		TESTQ(RAX, RAX),
+		IF(NE, MOVQ(R12, found.Next)),
+		XORL(R13, R13),
+		TESTL(layout.AreaMemFile, node.Flags),
+		IF(NE, MOVQ(node.Source, R13)),
+		MOVQ(RDI, RSI),
+		LEAQ(Sym(areaCache), RDI),
+		CALL(slabFree),
+		MOVQ(RBX, RDI),
+		TESTQ(RDI, RDI),
+		IF(NE, CALL(areaUpdate)),
+		MOVQ(R12, RDI),
+		CALL(areaUpdate),
+		MOVQ(R13, RDI),
+		TESTQ(RDI, RDI),
+		IF(NE, CALL(fput)),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func splitArea() Func {
+	self := area(RBX)
+	return FUNC("split_area",
+		`split_area makes two areas of the area RDI, the second from the address RSI
 inside it on, and returns the second. There must be room for one.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				MOVQ(self.Source, RAX),
-				MOVQ(self.SourceLen, RDX),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					SUBQ(self.Start, RSI), // bytes of the first
-					TESTL(layout.AreaMemFile, self.Flags),
-					IF(NE, ADDQ(RSI, RDX)).ELSE(
-						ADDQ(RSI, RAX),
-						SUBQ(RSI, RDX),
-						IF(B, XORL(RDX, RDX)),
-					),
-				),
-				PUSHQ(RDX), // an Area's first words
-				PUSHQ(RAX),
-				PUSHQ(self.Flags),
-				PUSHQ(self.Prot),
-				PUSHQ(self.End),
-				PUSHQ(RBP),
-				MOVQ(RBP, self.End),
-				MOVQ(RSP, RSI),
-				MOVQ(self.Next, RDX),
-				CALL("new_area"),
-				ADDQ(8*areaWords, RSP),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("isolate_areas",
-				`isolate_areas makes area boundaries of the addresses RDI and RSI where they are
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		MOVQ(self.Source, RAX),
+		MOVQ(self.SourceLen, RDX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			SUBQ(self.Start, RSI), // bytes of the first
+			TESTL(layout.AreaMemFile, self.Flags),
+			IF(NE, ADDQ(RSI, RDX)).ELSE(
+				ADDQ(RSI, RAX),
+				SUBQ(RSI, RDX),
+				IF(B, XORL(RDX, RDX)),
+			),
+		),
+		PUSHQ(RDX), // an Area's first words
+		PUSHQ(RAX),
+		PUSHQ(self.Flags),
+		PUSHQ(self.Prot),
+		PUSHQ(self.End),
+		PUSHQ(RBP),
+		MOVQ(RBP, self.End),
+		MOVQ(RSP, RSI),
+		MOVQ(self.Next, RDX),
+		CALL(newArea),
+		ADDQ(8*areaWords, RSP),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func isolateAreas() Func {
+	found := area(RAX)
+	return FUNC("isolate_areas",
+		`isolate_areas makes area boundaries of the addresses RDI and RSI where they are
 inside areas, and returns the first area after RDI. There are up to two areas
 more.`,
-				MOVQ(RSI, RBP),
-				MOVQ(RDI, R12),
-				CALL("find_area"),
-				CMPQ(found.Start, R12),
-				IF(B,
-					MOVQ(RAX, RDI),
-					MOVQ(R12, RSI),
-					CALL("split_area"),
-				),
-				MOVQ(RAX, RBX),
-				MOVQ(RBP, RDI),
-				CALL("find_area"),
-				CMPQ(found.Start, RBP),
-				IF(B,
-					MOVQ(RAX, RDI),
-					MOVQ(RBP, RSI),
-					CALL("split_area"),
-				),
-				MOVQ(RBX, RAX),
-				RETURN(),
-			).Saving(RBX, RBP, R12),
-			FUNC("merge_areas",
-				`merge_areas makes one of like neighbours that touch anywhere from the address
+		MOVQ(RSI, RBP),
+		MOVQ(RDI, R12),
+		CALL(findArea),
+		CMPQ(found.Start, R12),
+		IF(B,
+			MOVQ(RAX, RDI),
+			MOVQ(R12, RSI),
+			CALL(splitArea),
+		),
+		MOVQ(RAX, RBX),
+		MOVQ(RBP, RDI),
+		CALL(findArea),
+		CMPQ(found.Start, RBP),
+		IF(B,
+			MOVQ(RAX, RDI),
+			MOVQ(RBP, RSI),
+			CALL(splitArea),
+		),
+		MOVQ(RBX, RAX),
+		RETURN(),
+	).Saving(RBX, RBP, R12)
+}
+
+func mergeAreas() Func {
+	self := area(RBX)
+	node := area(RDI)
+	return FUNC("merge_areas",
+		`merge_areas makes one of like neighbours that touch anywhere from the address
 RDI to RSI. Areas that are copies of something stay as they are.`,
-				MOVQ(RSI, RBP),
-				CALL("find_area"),
-				MOVQ(RAX, RBX),
-				CMPQ(self.Prev, 0), // which may end there
-				IF(NE, MOVQ(self.Prev, RBX)),
-				LOOP(
-					MOVQ(self.Next, RDI),
-					TESTQ(RDI, RDI),
-					BREAK(E),
-					MOVQ(node.Start, RAX),
-					CMPQ(RAX, RBP),
-					BREAK(A),
-					CMPQ(RAX, self.End),
-					JNE("unlike"),
-					MOVQ(node.Prot, RAX),
-					CMPQ(RAX, self.Prot),
-					JNE("unlike"),
-					MOVQ(node.Flags, RAX),
-					CMPQ(RAX, self.Flags),
-					JNE("unlike"),
-					MOVQ(node.Source, RAX),
-					ORQ(self.Source, RAX),
-					JNE("unlike"),
-					MOVQ(node.End, RAX),
-					MOVQ(RAX, self.End),
-					CALL("remove_area"),
-					CONTINUE(),
-					LABEL("unlike"),
-					MOVQ(RDI, RBX),
-				),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("insert_area",
-				`insert_area enters an area from RDI up to RSI, where there is none, with the
+		MOVQ(RSI, RBP),
+		CALL(findArea),
+		MOVQ(RAX, RBX),
+		CMPQ(self.Prev, 0), // which may end there
+		IF(NE, MOVQ(self.Prev, RBX)),
+		LOOP(
+			MOVQ(self.Next, RDI),
+			TESTQ(RDI, RDI),
+			BREAK(E),
+			MOVQ(node.Start, RAX),
+			CMPQ(RAX, RBP),
+			BREAK(A),
+			CMPQ(RAX, self.End),
+			JNE("unlike"),
+			MOVQ(node.Prot, RAX),
+			CMPQ(RAX, self.Prot),
+			JNE("unlike"),
+			MOVQ(node.Flags, RAX),
+			CMPQ(RAX, self.Flags),
+			JNE("unlike"),
+			MOVQ(node.Source, RAX),
+			ORQ(self.Source, RAX),
+			JNE("unlike"),
+			MOVQ(node.End, RAX),
+			MOVQ(RAX, self.End),
+			CALL(removeArea),
+			CONTINUE(),
+			LABEL("unlike"),
+			MOVQ(RDI, RBX),
+		),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func insertArea() Func {
+	return FUNC("insert_area",
+		`insert_area enters an area from RDI up to RSI, where there is none, with the
 protection RDX, the flags RCX, and R9 bytes from R8 on as its source. There
 must be room for it.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				PUSHQ(R9), // an Area's first words
-				PUSHQ(R8),
-				PUSHQ(RCX),
-				PUSHQ(RDX),
-				PUSHQ(RSI),
-				PUSHQ(RDI),
-				CALL("find_area"),
-				MOVQ(RSP, RSI),
-				MOVQ(RAX, RDX),
-				CALL("new_area"),
-				ADDQ(8*areaWords, RSP),
-				MOVQ(RBX, RDI),
-				MOVQ(RBP, RSI),
-				CALL("merge_areas"),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("unmap_range",
-				`unmap_range removes all that is mapped at the addresses from RDI up to RSI,
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		PUSHQ(R9), // an Area's first words
+		PUSHQ(R8),
+		PUSHQ(RCX),
+		PUSHQ(RDX),
+		PUSHQ(RSI),
+		PUSHQ(RDI),
+		CALL(findArea),
+		MOVQ(RSP, RSI),
+		MOVQ(RAX, RDX),
+		CALL(newArea),
+		ADDQ(8*areaWords, RSP),
+		MOVQ(RBX, RDI),
+		MOVQ(RBP, RSI),
+		CALL(mergeAreas),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func unmapRange() Func {
+	after := area(R12)
+	return FUNC("unmap_range",
+		`unmap_range removes all that is mapped at the addresses from RDI up to RSI,
 both a page's. There is one area more if it was the middle of one.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				CALL("isolate_areas"),
-				MOVQ(RAX, R12),
-				CMPQ(after.Start, RBP),
-				IF(AE, RETURN()), // nothing is there
-				MOVQ(RBX, RDI),
-				MOVQ(RBP, RSI),
-				CALL("zap_range"),
-				DO(
-					MOVQ(R12, RDI),
-					MOVQ(after.Next, R12),
-					CALL("remove_area"),
-					CMPQ(after.Start, RBP),
-				).WHILE(B),
-				// The neighbours keep the tables that they share.
-				gapStart(R12, RDX),
-				MOVQ(uint64(1)<<47, RCX),
-				CMPQ(RCX, after.Start),
-				CMOVQA(after.Start, RCX),
-				MOVQ(RBX, RDI),
-				MOVQ(RBP, RSI),
-				CALL("free_pgtables"),
-				RETURN(),
-			).Saving(RBX, RBP, R12),
-			FUNC("get_unmapped_area",
-				`get_unmapped_area returns the highest address from RSI on at which RDI bytes are
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		CALL(isolateAreas),
+		MOVQ(RAX, R12),
+		CMPQ(after.Start, RBP),
+		IF(AE, RETURN()), // nothing is there
+		MOVQ(RBX, RDI),
+		MOVQ(RBP, RSI),
+		CALL(zapRange),
+		DO(
+			MOVQ(R12, RDI),
+			MOVQ(after.Next, R12),
+			CALL(removeArea),
+			CMPQ(after.Start, RBP),
+		).WHILE(B),
+		// The neighbours keep the tables that they share.
+		gapStart(R12, RDX),
+		MOVQ(uint64(1)<<47, RCX),
+		CMPQ(RCX, after.Start),
+		CMOVQA(after.Start, RCX),
+		MOVQ(RBX, RDI),
+		MOVQ(RBP, RSI),
+		CALL(freePgtables),
+		RETURN(),
+	).Saving(RBX, RBP, R12)
+}
+
+func getUnmappedArea() Func {
+	found := area(RAX)
+	cursor := area(RCX)
+	return FUNC("get_unmapped_area",
+		`get_unmapped_area returns the highest address from RSI on at which RDI bytes are
 free that end at RDX at most, or -ENOMEM.`,
-				MOVQ(RDX, R8),
-				SUBQ(RDI, R8), // the highest that a gap can begin at
-				JB("none"),
-				MOVQ(memory.AreaRoot, RCX),
-				LOOP(
-					gapStart(RCX, R9),
-					CMPQ(R9, R8),
-					JA("left"), // all on the right begin even higher
-					MOVQ(cursor.Right, RAX),
-					TESTQ(RAX, RAX),
-					IF(NE,
-						CMPQ(found.MaxGap, RDI),
-						IF(AE, MOVQ(RAX, RCX), CONTINUE()),
-					),
-					LABEL("this"),
-					MOVQ(cursor.Start, R10),
-					CMPQ(R10, RDX),
-					CMOVQA(RDX, R10),
-					MOVQ(R9, RAX),
-					CMPQ(RAX, RSI),
-					CMOVQB(RSI, RAX),
-					SUBQ(RDI, R10),
-					IF(AE,
-						CMPQ(R10, RAX),
-						IF(AE, MOVQ(R10, RAX), RETURN()),
-					),
-					CMPQ(R9, RSI),
-					JBE("none"), // all on the left end even lower
-					LABEL("left"),
-					MOVQ(cursor.Left, RAX),
-					TESTQ(RAX, RAX),
-					IF(NE,
-						CMPQ(found.MaxGap, RDI),
-						IF(AE, MOVQ(RAX, RCX), CONTINUE()),
-					),
-					DO( // up, to the first that has not been looked at
-						MOVQ(RCX, RAX),
-						MOVQ(cursor.Parent, RCX),
-						TESTQ(RCX, RCX),
-						JE("none"),
-						CMPQ(RAX, cursor.Left),
-					).WHILE(E),
-					gapStart(RCX, R9),
-					JMP("this"),
-				),
-				LABEL("none"),
-				fail(ENOMEM),
+		MOVQ(RDX, R8),
+		SUBQ(RDI, R8), // the highest that a gap can begin at
+		JB("none"),
+		MOVQ(memory.AreaRoot, RCX),
+		LOOP(
+			gapStart(RCX, R9),
+			CMPQ(R9, R8),
+			JA("left"), // all on the right begin even higher
+			MOVQ(cursor.Right, RAX),
+			TESTQ(RAX, RAX),
+			IF(NE,
+				CMPQ(found.MaxGap, RDI),
+				IF(AE, MOVQ(RAX, RCX), CONTINUE()),
 			),
-		},
-		Data: []Data{
-			BSS("last_area", SizeOf[layout.Area[Mem]](), 64),
-			slabCache("area_cache", SizeOf[layout.Area[Mem]]()),
-		},
-	}
+			LABEL("this"),
+			MOVQ(cursor.Start, R10),
+			CMPQ(R10, RDX),
+			CMOVQA(RDX, R10),
+			MOVQ(R9, RAX),
+			CMPQ(RAX, RSI),
+			CMOVQB(RSI, RAX),
+			SUBQ(RDI, R10),
+			IF(AE,
+				CMPQ(R10, RAX),
+				IF(AE, MOVQ(R10, RAX), RETURN()),
+			),
+			CMPQ(R9, RSI),
+			JBE("none"), // all on the left end even lower
+			LABEL("left"),
+			MOVQ(cursor.Left, RAX),
+			TESTQ(RAX, RAX),
+			IF(NE,
+				CMPQ(found.MaxGap, RDI),
+				IF(AE, MOVQ(RAX, RCX), CONTINUE()),
+			),
+			DO( // up, to the first that has not been looked at
+				MOVQ(RCX, RAX),
+				MOVQ(cursor.Parent, RCX),
+				TESTQ(RCX, RCX),
+				JE("none"),
+				CMPQ(RAX, cursor.Left),
+			).WHILE(E),
+			gapStart(RCX, R9),
+			JMP("this"),
+		),
+		LABEL("none"),
+		fail(ENOMEM),
+	)
 }

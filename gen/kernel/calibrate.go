@@ -46,132 +46,147 @@ func counterData(name string, c layout.Counter[any]) Data {
 // are several, as short as their error allows, and those count that agree: a
 // stall spoils the windows that it falls in, each in its own way.
 func calibration() Program {
-	c := counter(RBX)
 	return Program{
-		Funcs: []Func{
-			FUNC("calibrate",
-				`calibrate compares the TSC with the layout.Counter RDI. Returns in RAX how many
+		Funcs: Funcs(
+			calibrate, calibrationWindow, counterTick,
+		),
+		Data: []Data{
+			calibrationWindowsData,
+		},
+	}
+}
+
+var calibrationWindowsData = BSS("calibration_windows", 8*calibrationWindows, 8)
+
+func calibrate() Func {
+	return FUNC("calibrate",
+		`calibrate compares the TSC with the layout.Counter RDI. Returns in RAX how many
 ticks the TSC has for one of the other, times 2^32; 0 if that does not count, or
 too few windows agree. IF is 0.`,
-				MOVQ(RDI, RBX),
-				XORL(RBP, RBP), // windows so far
-				LOOP(
-					CALL("calibration_window"),
-					TESTQ(RAX, RAX),
-					IF(E, RETURN()),
-					LEAQ(Sym("calibration_windows"), R8),
-					MOVQ(RAX, R8.Index(RBP, 8)),
-					MOVL(RBP, RDX),
-					SHRL(calibrationLevel, RDX),
-					MOVL(calibrationError, RCX),
-					SUBL(RDX, RCX),
-					MOVQ(RAX, RSI),
-					SHRQ(RCX, RSI), // what may lie between two
+		MOVQ(RDI, RBX),
+		XORL(RBP, RBP), // windows so far
+		LOOP(
+			CALL(calibrationWindow),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+			LEAQ(Sym(calibrationWindowsData), R8),
+			MOVQ(RAX, R8.Index(RBP, 8)),
+			MOVL(RBP, RDX),
+			SHRL(calibrationLevel, RDX),
+			MOVL(calibrationError, RCX),
+			SUBL(RDX, RCX),
+			MOVQ(RAX, RSI),
+			SHRQ(RCX, RSI), // what may lie between two
 
-					// The sum and number of those that agree with the last.
-					XORL(RDI, RDI),
-					XORL(R9, R9),
-					XORL(RCX, RCX),
-					DO(
-						MOVQ(R8.Index(RCX, 8), R10),
-						MOVQ(R10, RDX),
-						SUBQ(RAX, RDX),
-						IF(B, NEGQ(RDX)),
-						CMPQ(RDX, RSI),
-						IF(BE,
-							ADDQ(R10, RDI),
-							INCL(R9),
-						),
-						INCL(RCX),
-						CMPL(RCX, RBP),
-					).WHILE(BE),
-					CMPL(R9, calibrationAgree),
-					IF(E,
-						MOVQ(RDI, RAX),
-						XORL(RDX, RDX),
-						DIVQ(R9),
-						RETURN(),
-					),
-					INCL(RBP),
-					CMPL(RBP, calibrationWindows),
-					BREAK(E),
+			// The sum and number of those that agree with the last.
+			XORL(RDI, RDI),
+			XORL(R9, R9),
+			XORL(RCX, RCX),
+			DO(
+				MOVQ(R8.Index(RCX, 8), R10),
+				MOVQ(R10, RDX),
+				SUBQ(RAX, RDX),
+				IF(B, NEGQ(RDX)),
+				CMPQ(RDX, RSI),
+				IF(BE,
+					ADDQ(R10, RDI),
+					INCL(R9),
 				),
-				returns(0),
-			).Saving(RBX, RBP),
-			FUNC("calibration_window",
-				`calibration_window is one window of calibrate, with its result; RBX is the
+				INCL(RCX),
+				CMPL(RCX, RBP),
+			).WHILE(BE),
+			CMPL(R9, calibrationAgree),
+			IF(E,
+				MOVQ(RDI, RAX),
+				XORL(RDX, RDX),
+				DIVQ(R9),
+				RETURN(),
+			),
+			INCL(RBP),
+			CMPL(RBP, calibrationWindows),
+			BREAK(E),
+		),
+		returns(0),
+	).Saving(RBX, RBP)
+}
+
+func calibrationWindow() Func {
+	c := counter(RBX)
+	return FUNC("calibration_window",
+		`calibration_window is one window of calibrate, with its result; RBX is the
 Counter. It begins and ends with a tick of that. Where the readings at its ends
 took so long that the result says nothing, it is RBP+1, a number
 of its own that no other agrees with.`,
-				CALL("counter_tick"),
-				TESTQ(RAX, RAX),
-				IF(E, RETURN()),
-				MOVL(RDI, R12), // count
-				MOVQ(RSI, R13), // TSC
-				MOVQ(RAX, R14), // how long the tick was looked for
-				MOVL(calibrationReadings, R15),
-				LOOP(
-					DECL(R15),
-					IF(E, JMP("nothing")),
-					MOVL(calibrationSpin, RCX),
-					DO(DECL(RCX)).WHILE(NE),
-					CALL("counter_tick"),
-					TESTQ(RAX, RAX),
-					IF(E, RETURN()),
-					SUBL(R12, RDI),
-					ANDL(c.Mask, RDI), // ticks of the counter
-					CMPQ(RDI, c.Least),
-					CONTINUE(B),
-					MOVQ(RSI, RDX),
-					SUBQ(R13, RDX), // of the TSC
-					ADDQ(R14, RAX),
-					SHLQ(calibrationError, RAX),
-					CMPQ(RAX, RDX),
-					BREAK(BE),
-					CMPQ(RDI, c.Most),
-					IF(AE,
-						SHRQ(calibrationError-calibrationWorst, RAX),
-						CMPQ(RAX, RDX),
-						JA("nothing"),
-						BREAK(),
-					),
-				),
-				MOVQ(RDX, RAX),
-				SHLQ(32, RAX),
-				SHRQ(32, RDX),
-				CMPQ(RDX, RDI),
-				JAE("nothing"), // too large a quotient
-				DIVQ(RDI),
-				RETURN(),
-				LABEL("nothing"),
-				LEAQ(RBP.At(1), RAX),
-				RETURN(),
-			).Saving(R12, R13, R14, R15),
-			FUNC("counter_tick",
-				`counter_tick waits for the next tick of the Counter RBX. Returns its count in
+		CALL(counterTick),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVL(RDI, R12), // count
+		MOVQ(RSI, R13), // TSC
+		MOVQ(RAX, R14), // how long the tick was looked for
+		MOVL(calibrationReadings, R15),
+		LOOP(
+			DECL(R15),
+			IF(E, JMP("nothing")),
+			MOVL(calibrationSpin, RCX),
+			DO(DECL(RCX)).WHILE(NE),
+			CALL(counterTick),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+			SUBL(R12, RDI),
+			ANDL(c.Mask, RDI), // ticks of the counter
+			CMPQ(RDI, c.Least),
+			CONTINUE(B),
+			MOVQ(RSI, RDX),
+			SUBQ(R13, RDX), // of the TSC
+			ADDQ(R14, RAX),
+			SHLQ(calibrationError, RAX),
+			CMPQ(RAX, RDX),
+			BREAK(BE),
+			CMPQ(RDI, c.Most),
+			IF(AE,
+				SHRQ(calibrationError-calibrationWorst, RAX),
+				CMPQ(RAX, RDX),
+				JA("nothing"),
+				BREAK(),
+			),
+		),
+		MOVQ(RDX, RAX),
+		SHLQ(32, RAX),
+		SHRQ(32, RDX),
+		CMPQ(RDX, RDI),
+		JAE("nothing"), // too large a quotient
+		DIVQ(RDI),
+		RETURN(),
+		LABEL("nothing"),
+		LEAQ(RBP.At(1), RAX),
+		RETURN(),
+	).Saving(R12, R13, R14, R15)
+}
+
+func counterTick() Func {
+	c := counter(RBX)
+	return FUNC("counter_tick",
+		`counter_tick waits for the next tick of the Counter RBX. Returns its count in
 EDI, the TSC at the reading that showed it in RSI, and in RAX the TSC's ticks
 since the reading before began; 0 if there is no tick.`,
-				tsc(),
-				MOVQ(RAX, RSI),
-				CALL(c.Read),
-				MOVL(RAX, RDI),
-				MOVL(calibrationTries, R9),
-				LOOP(
-					DECL(R9),
-					IF(E, returns(0)),
-					MOVQ(RSI, R8),
-					tsc(),
-					MOVQ(RAX, RSI),
-					CALL(c.Read),
-					CMPL(RAX, RDI),
-					BREAK(NE),
-				),
-				MOVL(RAX, RDI),
-				tsc(),
-				SUBQ(R8, RAX),
-				RETURN(),
-			),
-		},
-		Data: []Data{BSS("calibration_windows", 8*calibrationWindows, 8)},
-	}
+		tsc(),
+		MOVQ(RAX, RSI),
+		CALL(c.Read),
+		MOVL(RAX, RDI),
+		MOVL(calibrationTries, R9),
+		LOOP(
+			DECL(R9),
+			IF(E, returns(0)),
+			MOVQ(RSI, R8),
+			tsc(),
+			MOVQ(RAX, RSI),
+			CALL(c.Read),
+			CMPL(RAX, RDI),
+			BREAK(NE),
+		),
+		MOVL(RAX, RDI),
+		tsc(),
+		SUBQ(R8, RAX),
+		RETURN(),
+	)
 }

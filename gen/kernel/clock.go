@@ -6,7 +6,7 @@ import (
 )
 
 // clk is the clock's state.
-var clk = Fields[layout.Clock[Mem]](Sym("clock"))
+var clk = Fields[layout.Clock[Mem]](Sym(clockData))
 
 const (
 	nsPerSec = 1_000_000_000
@@ -21,14 +21,14 @@ const (
 // otherwise. The first that gives a rate is taken.
 var (
 	tscTold = []struct {
-		function string
+		function func() Func
 		source   layout.TSCSource
 	}{
-		{"cpuid_tsc_hz", layout.TSCByCPUID},
-		{"hypervisor_tsc_hz", layout.TSCByHypervisor},
-		{"kvmclock_tsc_hz", layout.TSCByKVMClock},
+		{cpuidTSCHz, layout.TSCByCPUID},
+		{hypervisorTSCHz, layout.TSCByHypervisor},
+		{kvmclockTSCHz, layout.TSCByKVMClock},
 	}
-	tscCounters = []string{"pit", "hpet", "pm_timer"}
+	tscCounters = []func() Data{pit, hpetData, pmTimer}
 )
 
 // tsc reads the time-stamp counter into RAX. Clobbers RDX.
@@ -37,121 +37,142 @@ func tsc() Block { return Block{RDTSC(), SHLQ(32, RDX), ORQ(RDX, RAX)} }
 // clocks is the time: the time-stamp counter, calibrated at boot together with
 // the local APIC's timer, and the CMOS clock's date.
 func clocks() Program {
-	told := Block{}
-	for _, s := range tscTold {
-		told = append(told,
-			CALL(s.function),
-			MOVL(int(s.source), RDI),
-			CALL("tsc_take"),
-			JE("done"),
-		)
+	return Program{
+		Funcs: Funcs(
+			ktimeGet, ktimeReal, timeInit, tscInit, tscTake,
+		),
+		Data: []Data{
+			clockData, tscCountersData(),
+		},
 	}
+}
+
+var clockData = BSS("clock", SizeOf[layout.Clock[Mem]](), 64)
+
+func tscCountersData() Data {
 	var counters []any
 	for _, name := range tscCounters {
 		counters = append(counters, PTR(name))
 	}
 	counters = append(counters, uint64(0))
-	return Program{
-		Funcs: []Func{
-			FUNC("ktime_get", "ktime_get returns the monotonic time in ns, always above 0. Clobbers RDX only.",
-				tsc(),
-				SUBQ(clk.TSCBase, RAX),
-				MULQ(clk.Mult), // 128 bits: no run of the machine is too long
-				SHRQ(32, RAX),
-				SHLQ(32, RDX),
-				ORQ(RDX, RAX),
-				RETURN(),
-			),
-			FUNC("ktime_real", "ktime_real returns the time since 1970-01-01 UTC in ns. Clobbers RDX only.",
-				CALL("ktime_get"),
-				ADDQ(clk.Real, RAX),
-				RETURN(),
-			),
-			FUNC("time_init",
-				`time_init starts the clocks: finds out the rate of the TSC, and by that the one
+	return RODATA("tsc_counters", counters...)
+}
+
+func ktimeGet() Func {
+	return FUNC("ktime_get", "ktime_get returns the monotonic time in ns, always above 0. Clobbers RDX only.",
+		tsc(),
+		SUBQ(clk.TSCBase, RAX),
+		MULQ(clk.Mult), // 128 bits: no run of the machine is too long
+		SHRQ(32, RAX),
+		SHLQ(32, RDX),
+		ORQ(RDX, RAX),
+		RETURN(),
+	)
+}
+
+func ktimeReal() Func {
+	return FUNC("ktime_real", "ktime_real returns the time since 1970-01-01 UTC in ns. Clobbers RDX only.",
+		CALL(ktimeGet),
+		ADDQ(clk.Real, RAX),
+		RETURN(),
+	)
+}
+
+func timeInit() Func {
+	return FUNC("time_init",
+		`time_init starts the clocks: finds out the rate of the TSC, and by that the one
 of the local APIC's timer. Fails by boot_fail.`,
-				tsc(),
-				MOVQ(RAX, clk.TSCBase),
-				CALL("apic_init"),
-				CALL("tsc_init"),
+		tsc(),
+		MOVQ(RAX, clk.TSCBase),
+		CALL(apicInit),
+		CALL(tscInit),
 
-				// Mult = 10^9 * 2^32 / Hz
-				XORL(RDX, RDX),
-				MOVQ(uint64(nsPerSec<<32), RAX),
-				DIVQ(clk.TSCHz),
-				MOVQ(RAX, clk.Mult),
+		// Mult = 10^9 * 2^32 / Hz
+		XORL(RDX, RDX),
+		MOVQ(uint64(nsPerSec<<32), RAX),
+		DIVQ(clk.TSCHz),
+		MOVQ(RAX, clk.Mult),
 
-				LEAQ(Sym("apic_timer"), RDI),
-				CALL("calibrate"),
-				TESTQ(RAX, RAX),
-				IF(E,
-					LEAQ(Str("the local APIC's timer does not count, or not evenly"), RDI),
-					CALL("boot_fail"),
-				),
-				// Its rate in Hz is that of the TSC over what has come out.
-				MOVQ(RAX, RCX),
-				MOVQ(clk.TSCHz, RAX),
-				MOVQ(RAX, RDX),
-				SHLQ(32, RAX),
-				SHRQ(32, RDX),
-				DIVQ(RCX),
-				// TimerMult = Hz * 2^32 / 10^9
-				MOVQ(RAX, RDX),
-				SHLQ(32, RAX),
-				SHRQ(32, RDX),
-				MOVL(nsPerSec, RCX),
-				DIVQ(RCX),
-				MOVQ(RAX, clk.TimerMult),
-				MOVQ(RAX, RCX),
-				MOVQ(uint64(0xffff_0000<<32), RAX),
-				XORL(RDX, RDX),
-				DIVQ(RCX),
-				MOVQ(RAX, clk.TimerMax),
+		LEAQ(Sym(apicTimer), RDI),
+		CALL(calibrate),
+		TESTQ(RAX, RAX),
+		IF(E,
+			LEAQ(Str("the local APIC's timer does not count, or not evenly"), RDI),
+			CALL(bootFail),
+		),
+		// Its rate in Hz is that of the TSC over what has come out.
+		MOVQ(RAX, RCX),
+		MOVQ(clk.TSCHz, RAX),
+		MOVQ(RAX, RDX),
+		SHLQ(32, RAX),
+		SHRQ(32, RDX),
+		DIVQ(RCX),
+		// TimerMult = Hz * 2^32 / 10^9
+		MOVQ(RAX, RDX),
+		SHLQ(32, RAX),
+		SHRQ(32, RDX),
+		MOVL(nsPerSec, RCX),
+		DIVQ(RCX),
+		MOVQ(RAX, clk.TimerMult),
+		MOVQ(RAX, RCX),
+		MOVQ(uint64(0xffff_0000<<32), RAX),
+		XORL(RDX, RDX),
+		DIVQ(RCX),
+		MOVQ(RAX, clk.TimerMax),
 
-				CALL("apic_timer_off"),
-				JMP("rtc_init"),
-			),
-			FUNC("tsc_init", "tsc_init sets TSCHz and TSCSource. Fails by boot_fail.",
-				told,
-				LEAQ(Sym("tsc_counters"), RBP),
-				LOOP(
-					MOVQ(RBP.At(0), RBX),
-					TESTQ(RBX, RBX),
-					BREAK(E),
-					ADDQ(8, RBP),
-					CALL(counter(RBX).Init),
-					TESTL(RAX, RAX),
-					CONTINUE(E),
-					MOVQ(RBX, RDI),
-					CALL("calibrate"),
-					MULQ(counter(RBX).Hz),
-					SHRQ(32, RAX),
-					SHLQ(32, RDX),
-					ORQ(RDX, RAX),
-					MOVQ(counter(RBX).Source, RDI),
-					CALL("tsc_take"),
-					JE("done"),
-				),
-				LEAQ(Str("neither CPUID nor a hypervisor tells the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is nothing to tell the time by"), RDI),
-				CALL("boot_fail"),
-				LABEL("done"),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("tsc_take", "tsc_take makes RAX Hz, by the layout.TSCSource RDI, the TSC's rate, and sets ZF, unless it cannot be that.",
-				CMPQ(RAX, tscMin),
-				IF(B, RETURN()),
-				MOVQ(uint64(tscMax), RCX),
-				CMPQ(RAX, RCX),
-				IF(A, RETURN()),
-				MOVQ(RAX, clk.TSCHz),
-				MOVQ(RDI, clk.TSCSource),
-				CMPL(RAX, RAX),
-				RETURN(),
-			),
-		},
-		Data: []Data{
-			BSS("clock", SizeOf[layout.Clock[Mem]](), 64),
-			RODATA("tsc_counters", counters...),
-		},
+		CALL(apicTimerOff),
+		JMP(rtcInit),
+	)
+}
+
+func tscInit() Func {
+	told := Block{}
+	for _, s := range tscTold {
+		told = append(told,
+			CALL(s.function),
+			MOVL(int(s.source), RDI),
+			CALL(tscTake),
+			JE("done"),
+		)
 	}
+	return FUNC("tsc_init", "tsc_init sets TSCHz and TSCSource. Fails by boot_fail.",
+		told,
+		LEAQ(Sym(tscCountersData), RBP),
+		LOOP(
+			MOVQ(RBP.At(0), RBX),
+			TESTQ(RBX, RBX),
+			BREAK(E),
+			ADDQ(8, RBP),
+			CALL(counter(RBX).Init),
+			TESTL(RAX, RAX),
+			CONTINUE(E),
+			MOVQ(RBX, RDI),
+			CALL(calibrate),
+			MULQ(counter(RBX).Hz),
+			SHRQ(32, RAX),
+			SHLQ(32, RDX),
+			ORQ(RDX, RAX),
+			MOVQ(counter(RBX).Source, RDI),
+			CALL(tscTake),
+			JE("done"),
+		),
+		LEAQ(Str("neither CPUID nor a hypervisor tells the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is nothing to tell the time by"), RDI),
+		CALL(bootFail),
+		LABEL("done"),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func tscTake() Func {
+	return FUNC("tsc_take", "tsc_take makes RAX Hz, by the layout.TSCSource RDI, the TSC's rate, and sets ZF, unless it cannot be that.",
+		CMPQ(RAX, tscMin),
+		IF(B, RETURN()),
+		MOVQ(uint64(tscMax), RCX),
+		CMPQ(RAX, RCX),
+		IF(A, RETURN()),
+		MOVQ(RAX, clk.TSCHz),
+		MOVQ(RDI, clk.TSCSource),
+		CMPL(RAX, RAX),
+		RETURN(),
+	)
 }

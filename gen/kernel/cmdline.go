@@ -6,18 +6,31 @@ import (
 )
 
 // execState is what is known of init.
-var execState = Fields[layout.Exec[Mem]](Sym("exec"))
+var execState = Fields[layout.Exec[Mem]](Sym(execData))
 
 // cmdline divides the command line between the kernel and init, as Linux does
 // (init/main.c; kernel/params.c, next_arg).
 func cmdline() Program {
+	return Program{
+		Funcs: Funcs(
+			parseCmdline, setEnv, hasPrefix, nextArg,
+		),
+		Data: []Data{
+			cmdlineText,
+		},
+	}
+}
+
+var cmdlineText = BSS("cmdline_text", 2*layout.CmdlineMax, 8)
+
+func parseCmdline() Func {
 	// param does something if the word RBX begins with name: RDI is then what is
 	// behind it. Such a word is the kernel's own and does not reach init.
 	param := func(name string, do ...Item) Block {
 		return Block{
 			MOVQ(RBX, RDI),
 			LEAQ(Str(name), RSI),
-			CALL("has_prefix"),
+			CALL(hasPrefix),
 			IF(E, Block(do)),
 		}
 	}
@@ -33,232 +46,236 @@ func cmdline() Program {
 			CONTINUE(),
 		),
 		param("variant=",
-			CALL("set_variant"),
+			CALL(setVariant),
 			CONTINUE(),
 		),
 		param(layout.ControlWord,
 			CMPB(RDI.At(0), 0), // no more than that
 			IF(E,
-				MOVQ(1, Sym("control_on")),
+				MOVQ(1, Sym(controlOn)),
 				CONTINUE(),
 			),
 		),
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("parse_cmdline",
-				`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.
+	return FUNC("parse_cmdline",
+		`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.
 A word that the kernel does not know is an argument, with a "=" in it part of
 the environment, with a "." in its name for nobody; all words after "--" are
 arguments. Double quotes keep spaces together. Fails by boot_fail.`,
-				// The image's own words come first.
-				LEAQ(Sym("builtin_cmdline"), RSI),
-				LEAQ(Sym("cmdline_text"), RDI),
-				CLD(),
-				LOOP(
-					LODSB(),
-					TESTB(RAX, RAX),
-					BREAK(E),
-					STOSB(),
-				),
-				MOVB(' ', RDI.At(0)),
-				INCQ(RDI),
-				MOVQ(bootInfo.Cmdline, RSI),
-				XORL(RCX, RCX),
-				LOOP(
-					CMPQ(RCX, layout.CmdlineMax),
-					IF(E,
-						LEAQ(Str("the command line is longer than 4095 bytes"), RDI),
-						JMP("boot_fail"),
-					),
-					MOVZBL(RSI.Index(RCX, 1), RAX),
-					MOVB(RAX, RDI.Index(RCX, 1)),
-					INCQ(RCX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-				),
-				LEAQ(Str("/init"), RAX),
-				MOVQ(RAX, execState.Path),
-				MOVQ(RAX, execState.Argv[0]),
-				MOVQ(1, execState.Argc),
-				LEAQ(Str("HOME=/"), RAX),
-				MOVQ(RAX, execState.Envp[0]),
-				LEAQ(Str("TERM=linux"), RAX),
-				MOVQ(RAX, execState.Envp[1]),
-				MOVQ(2, execState.Envc),
+		// The image's own words come first.
+		LEAQ(Sym(builtinCmdline), RSI),
+		LEAQ(Sym(cmdlineText), RDI),
+		CLD(),
+		LOOP(
+			LODSB(),
+			TESTB(RAX, RAX),
+			BREAK(E),
+			STOSB(),
+		),
+		MOVB(' ', RDI.At(0)),
+		INCQ(RDI),
+		MOVQ(bootInfo.Cmdline, RSI),
+		XORL(RCX, RCX),
+		LOOP(
+			CMPQ(RCX, layout.CmdlineMax),
+			IF(E,
+				LEAQ(Str("the command line is longer than 4095 bytes"), RDI),
+				JMP(bootFail),
+			),
+			MOVZBL(RSI.Index(RCX, 1), RAX),
+			MOVB(RAX, RDI.Index(RCX, 1)),
+			INCQ(RCX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+		),
+		LEAQ(Str("/init"), RAX),
+		MOVQ(RAX, execState.Path),
+		MOVQ(RAX, execState.Argv[0]),
+		MOVQ(1, execState.Argc),
+		LEAQ(Str("HOME=/"), RAX),
+		MOVQ(RAX, execState.Envp[0]),
+		LEAQ(Str("TERM=linux"), RAX),
+		MOVQ(RAX, execState.Envp[1]),
+		MOVQ(2, execState.Envc),
 
-				LEAQ(Sym("cmdline_text"), R12), // what is still to be read
-				XORL(R13, R13),                 // 1 after "--"
-				LOOP(
-					MOVQ(R12, RDI),
-					CALL("next_arg"),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					MOVQ(RDI, R12),
-					MOVQ(RAX, RBX), // the word
-					MOVQ(RDX, RBP), // its "=", or 0
-					TESTL(R13, R13),
-					JNE("argument"),
-					CMPW(RBX.At(0), word("--")),
-					IF(E,
-						CMPB(RBX.At(2), 0),
-						IF(E, INCL(R13), CONTINUE()),
-					),
-					own,
-					// Linux takes a name with a dot for a module's parameter.
-					MOVQ(RBX, RCX),
-					LOOP(
-						CMPQ(RCX, RBP),
-						BREAK(E),
-						MOVZBL(RCX.At(0), RAX),
-						TESTL(RAX, RAX),
-						BREAK(E),
-						CMPL(RAX, '.'),
-						JE("nobody"),
-						INCQ(RCX),
-					),
-					TESTQ(RBP, RBP),
-					IF(NE,
-						CALL("set_env"),
-						CONTINUE(),
-					),
-					LABEL("argument"),
-					MOVQ(execState.Argc, RCX),
-					CMPQ(RCX, layout.MaxInitArgs),
-					IF(E,
-						LEAQ(Str("the command line has more than 63 arguments for init"), RDI),
-						JMP("boot_fail"),
-					),
-					LEAQ(execState.Argv[0], RAX),
-					MOVQ(RBX, RAX.Index(RCX, 8)),
-					INCQ(execState.Argc),
-					CONTINUE(),
-					LABEL("nobody"),
-				),
-				RETURN(),
-			).Saving(RBX, RBP, R12, R13),
-			FUNC("set_env",
-				`set_env enters the word RBX with its "=" at RBP in the environment, in place of
+		LEAQ(Sym(cmdlineText), R12), // what is still to be read
+		XORL(R13, R13),              // 1 after "--"
+		LOOP(
+			MOVQ(R12, RDI),
+			CALL(nextArg),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			MOVQ(RDI, R12),
+			MOVQ(RAX, RBX), // the word
+			MOVQ(RDX, RBP), // its "=", or 0
+			TESTL(R13, R13),
+			JNE("argument"),
+			CMPW(RBX.At(0), word("--")),
+			IF(E,
+				CMPB(RBX.At(2), 0),
+				IF(E, INCL(R13), CONTINUE()),
+			),
+			own,
+			// Linux takes a name with a dot for a module's parameter.
+			MOVQ(RBX, RCX),
+			LOOP(
+				CMPQ(RCX, RBP),
+				BREAK(E),
+				MOVZBL(RCX.At(0), RAX),
+				TESTL(RAX, RAX),
+				BREAK(E),
+				CMPL(RAX, '.'),
+				JE("nobody"),
+				INCQ(RCX),
+			),
+			TESTQ(RBP, RBP),
+			IF(NE,
+				CALL(setEnv),
+				CONTINUE(),
+			),
+			LABEL("argument"),
+			MOVQ(execState.Argc, RCX),
+			CMPQ(RCX, layout.MaxInitArgs),
+			IF(E,
+				LEAQ(Str("the command line has more than 63 arguments for init"), RDI),
+				JMP(bootFail),
+			),
+			LEAQ(execState.Argv[0], RAX),
+			MOVQ(RBX, RAX.Index(RCX, 8)),
+			INCQ(execState.Argc),
+			CONTINUE(),
+			LABEL("nobody"),
+		),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13)
+}
+
+func setEnv() Func {
+	return FUNC("set_env",
+		`set_env enters the word RBX with its "=" at RBP in the environment, in place of
 an older one of that name.`,
-				LEAQ(execState.Envp[0], RDX),
-				XORL(RCX, RCX),
-				LOOP(
-					CMPQ(RCX, execState.Envc),
-					IF(E,
-						CMPQ(RCX, layout.MaxInitEnvs),
-						IF(E,
-							LEAQ(Str("the command line has more than 62 environment variables for init"), RDI),
-							JMP("boot_fail"),
-						),
-						INCQ(execState.Envc),
-						BREAK(),
-					),
-					// Equal up to the "=".
-					MOVQ(RDX.Index(RCX, 8), RDI),
-					MOVQ(RBX, RSI),
-					DO(
-						MOVZBL(RSI.At(0), RAX),
-						CMPB(RAX, RDI.At(0)),
-						JNE("other"),
-						INCQ(RDI),
-						INCQ(RSI),
-						CMPQ(RSI, RBP),
-					).WHILE(BE),
-					BREAK(),
-					LABEL("other"),
-					INCQ(RCX),
+		LEAQ(execState.Envp[0], RDX),
+		XORL(RCX, RCX),
+		LOOP(
+			CMPQ(RCX, execState.Envc),
+			IF(E,
+				CMPQ(RCX, layout.MaxInitEnvs),
+				IF(E,
+					LEAQ(Str("the command line has more than 62 environment variables for init"), RDI),
+					JMP(bootFail),
 				),
-				MOVQ(RBX, RDX.Index(RCX, 8)),
-				RETURN(),
+				INCQ(execState.Envc),
+				BREAK(),
 			),
-			FUNC("has_prefix",
-				`has_prefix sets ZF if the string RDI begins with the string RSI; RDI is then
+			// Equal up to the "=".
+			MOVQ(RDX.Index(RCX, 8), RDI),
+			MOVQ(RBX, RSI),
+			DO(
+				MOVZBL(RSI.At(0), RAX),
+				CMPB(RAX, RDI.At(0)),
+				JNE("other"),
+				INCQ(RDI),
+				INCQ(RSI),
+				CMPQ(RSI, RBP),
+			).WHILE(BE),
+			BREAK(),
+			LABEL("other"),
+			INCQ(RCX),
+		),
+		MOVQ(RBX, RDX.Index(RCX, 8)),
+		RETURN(),
+	)
+}
+
+func hasPrefix() Func {
+	return FUNC("has_prefix",
+		`has_prefix sets ZF if the string RDI begins with the string RSI; RDI is then
 after that. Clobbers RAX, RSI.`,
-				LOOP(
-					MOVZBL(RSI.At(0), RAX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-					CMPB(RAX, RDI.At(0)),
-					BREAK(NE),
-					INCQ(RDI),
-					INCQ(RSI),
-				),
-				RETURN(),
-			),
-			FUNC("next_arg",
-				`next_arg takes the first word of the text RDI apart, in place: returns the word
+		LOOP(
+			MOVZBL(RSI.At(0), RAX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			CMPB(RAX, RDI.At(0)),
+			BREAK(NE),
+			INCQ(RDI),
+			INCQ(RSI),
+		),
+		RETURN(),
+	)
+}
+
+func nextArg() Func {
+	return FUNC("next_arg",
+		`next_arg takes the first word of the text RDI apart, in place: returns the word
 in RAX, 0 if there is none, its "=" in RDX, 0 if there is none, and the text
 after it in RDI. Quotes around the word or around the value are removed.`,
-				LOOP(
-					MOVZBL(RDI.At(0), RAX),
-					isSpace(RAX),
-					BREAK(NE),
-					INCQ(RDI),
-				),
-				TESTL(RAX, RAX),
-				IF(E, XORL(RAX, RAX), RETURN()),
-				XORL(RDX, RDX), // "="
-				XORL(RSI, RSI), // 1 inside quotes
-				XORL(R8, R8),   // 1 if a quote that ends the word is to be removed
-				CMPL(RAX, '"'),
-				IF(E, INCQ(RDI), INCL(RSI), INCL(R8)),
-				MOVQ(RDI, R9), // the word
-				LOOP(
-					MOVZBL(RDI.At(0), RAX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-					TESTL(RSI, RSI),
-					IF(E,
-						isSpace(RAX),
-						BREAK(E),
-					),
-					CMPL(RAX, '='),
-					IF(E,
-						TESTQ(RDX, RDX),
-						IF(E,
-							CMPQ(RDI, R9),
-							CMOVQA(RDI, RDX),
-						),
-					),
-					CMPL(RAX, '"'),
-					IF(E, XORL(1, RSI)),
-					INCQ(RDI),
-				),
-				MOVQ(RDI, RCX), // the word's end
-				TESTL(RAX, RAX),
-				IF(NE, INCQ(RDI)),
-				TESTQ(RDX, RDX),
-				IF(NE,
-					CMPB(RDX.At(1), '"'),
-					IF(E,
-						// The value moves over its quote.
-						MOVL(1, R8),
-						LEAQ(RDX.At(1), R10),
-						LOOP(
-							INCQ(R10),
-							CMPQ(R10, RCX),
-							BREAK(AE),
-							MOVZBL(R10.At(0), RAX),
-							MOVB(RAX, R10.At(-1)),
-						),
-						DECQ(RCX),
-					),
-				),
-				TESTL(R8, R8),
-				IF(NE,
-					CMPQ(RCX, R9),
-					IF(A,
-						CMPB(RCX.At(-1), '"'),
-						IF(E, DECQ(RCX)),
-					),
-				),
-				MOVB(0, RCX.At(0)),
-				MOVQ(R9, RAX),
-				RETURN(),
+		LOOP(
+			MOVZBL(RDI.At(0), RAX),
+			isSpace(RAX),
+			BREAK(NE),
+			INCQ(RDI),
+		),
+		TESTL(RAX, RAX),
+		IF(E, XORL(RAX, RAX), RETURN()),
+		XORL(RDX, RDX), // "="
+		XORL(RSI, RSI), // 1 inside quotes
+		XORL(R8, R8),   // 1 if a quote that ends the word is to be removed
+		CMPL(RAX, '"'),
+		IF(E, INCQ(RDI), INCL(RSI), INCL(R8)),
+		MOVQ(RDI, R9), // the word
+		LOOP(
+			MOVZBL(RDI.At(0), RAX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			TESTL(RSI, RSI),
+			IF(E,
+				isSpace(RAX),
+				BREAK(E),
 			),
-		},
-		Data: []Data{BSS("cmdline_text", 2*layout.CmdlineMax, 8)},
-	}
+			CMPL(RAX, '='),
+			IF(E,
+				TESTQ(RDX, RDX),
+				IF(E,
+					CMPQ(RDI, R9),
+					CMOVQA(RDI, RDX),
+				),
+			),
+			CMPL(RAX, '"'),
+			IF(E, XORL(1, RSI)),
+			INCQ(RDI),
+		),
+		MOVQ(RDI, RCX), // the word's end
+		TESTL(RAX, RAX),
+		IF(NE, INCQ(RDI)),
+		TESTQ(RDX, RDX),
+		IF(NE,
+			CMPB(RDX.At(1), '"'),
+			IF(E,
+				// The value moves over its quote.
+				MOVL(1, R8),
+				LEAQ(RDX.At(1), R10),
+				LOOP(
+					INCQ(R10),
+					CMPQ(R10, RCX),
+					BREAK(AE),
+					MOVZBL(R10.At(0), RAX),
+					MOVB(RAX, R10.At(-1)),
+				),
+				DECQ(RCX),
+			),
+		),
+		TESTL(R8, R8),
+		IF(NE,
+			CMPQ(RCX, R9),
+			IF(A,
+				CMPB(RCX.At(-1), '"'),
+				IF(E, DECQ(RCX)),
+			),
+		),
+		MOVB(0, RCX.At(0)),
+		MOVQ(R9, RAX),
+		RETURN(),
+	)
 }
 
 // isSpace sets ZF if r is a space or a control character that separates words

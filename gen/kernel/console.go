@@ -9,179 +9,220 @@ import (
 // console is the way out of the machine: COM1 carries what init writes, the
 // debug console, or COM1 where there is none, the kernel's log.
 func console() Program {
+	return Program{
+		Funcs: Funcs(
+			consoleInit, consoleWrite, consoleDrain, printk, printkChar, printkHex, printkHex64,
+			printkDigit, printkDec, bootFail, machineExit,
+		),
+		Data: []Data{
+			hasDebugcon, com1Room,
+		},
+	}
+}
+
+var hasDebugcon = BSS("has_debugcon", 8, 8)
+
+var com1Room = BSS("com1_room", 8, 8)
+
+func consoleInit() Func {
 	out := func(reg int, value byte) Block {
 		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("console_init",
-				`console_init sets COM1 to 115200 8n1 without interrupts, finds out whether it is
+	return FUNC("console_init",
+		`console_init sets COM1 to 115200 8n1 without interrupts, finds out whether it is
 a UART with FIFOs that work, and looks for the debug console.`,
-				out(x86.UART_IER, 0),
-				out(x86.UART_LCR, x86.UART_LCR_DLAB),
-				out(x86.UART_DATA, x86.UART_115200),
-				out(x86.UART_IER, 0),
-				out(x86.UART_LCR, x86.UART_LCR_8N1),
-				out(x86.UART_FCR, x86.UART_FCR_ON),
-				out(x86.UART_MCR, 0x03),
-				MOVL(1, RCX),
-				MOVL(layout.COM1Port+x86.UART_IIR, RDX),
-				INB(),
-				ANDB(x86.UART_IIR_FIFO, RAX),
-				CMPB(RAX, x86.UART_IIR_FIFO),
-				IF(E, MOVL(x86.UART_FIFO, RCX)),
-				MOVQ(RCX, Sym("com1_room")),
-				MOVL(layout.DebugconPort, RDX),
-				INB(),
-				CMPB(RAX, layout.DebugconPort), // the device reads as its own port
-				SETE(Sym("has_debugcon")),
-				RETURN(),
-			),
-			FUNC("console_write",
-				`console_write sends RSI bytes at RDI to COM1: as many at once as it has room for
+		out(x86.UART_IER, 0),
+		out(x86.UART_LCR, x86.UART_LCR_DLAB),
+		out(x86.UART_DATA, x86.UART_115200),
+		out(x86.UART_IER, 0),
+		out(x86.UART_LCR, x86.UART_LCR_8N1),
+		out(x86.UART_FCR, x86.UART_FCR_ON),
+		out(x86.UART_MCR, 0x03),
+		MOVL(1, RCX),
+		MOVL(layout.COM1Port+x86.UART_IIR, RDX),
+		INB(),
+		ANDB(x86.UART_IIR_FIFO, RAX),
+		CMPB(RAX, x86.UART_IIR_FIFO),
+		IF(E, MOVL(x86.UART_FIFO, RCX)),
+		MOVQ(RCX, Sym(com1Room)),
+		MOVL(layout.DebugconPort, RDX),
+		INB(),
+		CMPB(RAX, layout.DebugconPort), // the device reads as its own port
+		SETE(Sym(hasDebugcon)),
+		RETURN(),
+	)
+}
+
+func consoleWrite() Func {
+	return FUNC("console_write",
+		`console_write sends RSI bytes at RDI to COM1: as many at once as it has room for
 when it has none of them left, so that none is lost.`,
-				MOVQ(RSI, R8), // left
-				MOVQ(RDI, RSI),
-				CLD(),
-				LOOP(
-					TESTQ(R8, R8),
-					BREAK(E),
-					MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-					DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
-					MOVQ(Sym("com1_room"), RCX),
-					CMPQ(RCX, R8),
-					CMOVQA(R8, RCX),
-					SUBQ(RCX, R8),
-					MOVL(layout.COM1Port+x86.UART_DATA, RDX),
-					REP(OUTSB()),
-				),
-				RETURN(),
-			),
-			FUNC("console_drain",
-				`console_drain waits until COM1 has sent all. What ends the machine, and what is
+		MOVQ(RSI, R8), // left
+		MOVQ(RDI, RSI),
+		CLD(),
+		LOOP(
+			TESTQ(R8, R8),
+			BREAK(E),
+			MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+			DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
+			MOVQ(Sym(com1Room), RCX),
+			CMPQ(RCX, R8),
+			CMOVQA(R8, RCX),
+			SUBQ(RCX, R8),
+			MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+			REP(OUTSB()),
+		),
+		RETURN(),
+	)
+}
+
+func consoleDrain() Func {
+	return FUNC("console_drain",
+		`console_drain waits until COM1 has sent all. What ends the machine, and what is
 written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
-				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
-				RETURN(),
-			),
-			FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, behind what init has written.",
-				MOVQ(RDI, RBX),
-				CALL("console_drain"),
-				LOOP(
-					MOVZBL(RBX.At(0), RDI),
-					TESTL(RDI, RDI),
-					BREAK(E),
-					CALL("printk_char"),
-					INCQ(RBX),
-				),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("printk_char", "printk_char writes the character in DIL to the log.",
-				CMPB(Sym("has_debugcon"), 0),
-				IF(NE,
-					MOVL(layout.DebugconPort, RDX),
-					MOVL(RDI, RAX),
-					OUTB(),
-					RETURN(),
-				),
-				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-				DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
-				MOVL(layout.COM1Port+x86.UART_DATA, RDX),
-				MOVL(RDI, RAX),
-				OUTB(),
-				RETURN(),
-			),
-			FUNC("printk_hex", "printk_hex writes RDI to the log as 0x and hexadecimal digits, without leading zeros.",
-				MOVQ(RDI, RBX),
-				LEAQ(Str("0x"), RDI),
-				CALL("printk"),
-				MOVL(64, R12), // bits still to print
-				LOOP( // to the first digit that is not 0, or the last
-					ROLQ(4, RBX),
-					SUBL(4, R12),
-					BREAK(E),
-					TESTB(0xf, RBX),
-					BREAK(NE),
-				),
-				LOOP(
-					MOVL(RBX, RDI),
-					ANDL(0xf, RDI),
-					CALL("printk_digit"),
-					TESTL(R12, R12),
-					BREAK(E),
-					ROLQ(4, RBX),
-					SUBL(4, R12),
-				),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("printk_hex64", "printk_hex64 writes RDI to the log as sixteen hexadecimal digits.",
-				MOVQ(RDI, RBX),
-				MOVL(16, R12),
-				DO(
-					ROLQ(4, RBX),
-					MOVL(RBX, RDI),
-					ANDL(0xf, RDI),
-					CALL("printk_digit"),
-					DECL(R12),
-				).WHILE(NE),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("printk_digit", "printk_digit writes the hexadecimal digit EDI to the log.",
-				CMPL(RDI, 10),
-				IF(AE, ADDL('a'-10-'0', RDI)),
-				ADDL('0', RDI),
-				JMP("printk_char"),
-			),
-			FUNC("printk_dec", "printk_dec writes RDI to the log in decimal, unsigned.",
-				MOVQ(RDI, RAX),
-				MOVL(10, RCX),
-				XORL(RBX, RBX),
-				DO(
-					XORL(RDX, RDX),
-					DIVQ(RCX),
-					PUSHQ(RDX),
-					INCL(RBX),
-					TESTQ(RAX, RAX),
-				).WHILE(NE),
-				DO(
-					POPQ(RDI),
-					CALL("printk_digit"),
-					DECL(RBX),
-				).WHILE(NE),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("boot_fail", "boot_fail says that the kernel cannot boot because of the string RDI and ends the machine.",
-				MOVQ(RDI, RBX),
-				LEAQ(Str("entrylab: cannot boot: "), RDI),
-				CALL("printk"),
-				MOVQ(RBX, RDI),
-				CALL("printk"),
-				LEAQ(Str("\n"), RDI),
-				CALL("printk"),
-				MOVL(layout.ExitBoot, RDI),
-				JMP("machine_exit"),
-			),
-			FUNC("machine_exit",
-				`machine_exit ends the machine with the value EDI, a layout.Exit*. Where there is
+		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+		DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
+		RETURN(),
+	)
+}
+
+func printk() Func {
+	return FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, behind what init has written.",
+		MOVQ(RDI, RBX),
+		CALL(consoleDrain),
+		LOOP(
+			MOVZBL(RBX.At(0), RDI),
+			TESTL(RDI, RDI),
+			BREAK(E),
+			CALL(printkChar),
+			INCQ(RBX),
+		),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func printkChar() Func {
+	return FUNC("printk_char", "printk_char writes the character in DIL to the log.",
+		CMPB(Sym(hasDebugcon), 0),
+		IF(NE,
+			MOVL(layout.DebugconPort, RDX),
+			MOVL(RDI, RAX),
+			OUTB(),
+			RETURN(),
+		),
+		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+		DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
+		MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+		MOVL(RDI, RAX),
+		OUTB(),
+		RETURN(),
+	)
+}
+
+func printkHex() Func {
+	return FUNC("printk_hex", "printk_hex writes RDI to the log as 0x and hexadecimal digits, without leading zeros.",
+		MOVQ(RDI, RBX),
+		LEAQ(Str("0x"), RDI),
+		CALL(printk),
+		MOVL(64, R12), // bits still to print
+		LOOP( // to the first digit that is not 0, or the last
+			ROLQ(4, RBX),
+			SUBL(4, R12),
+			BREAK(E),
+			TESTB(0xf, RBX),
+			BREAK(NE),
+		),
+		LOOP(
+			MOVL(RBX, RDI),
+			ANDL(0xf, RDI),
+			CALL(printkDigit),
+			TESTL(R12, R12),
+			BREAK(E),
+			ROLQ(4, RBX),
+			SUBL(4, R12),
+		),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func printkHex64() Func {
+	return FUNC("printk_hex64", "printk_hex64 writes RDI to the log as sixteen hexadecimal digits.",
+		MOVQ(RDI, RBX),
+		MOVL(16, R12),
+		DO(
+			ROLQ(4, RBX),
+			MOVL(RBX, RDI),
+			ANDL(0xf, RDI),
+			CALL(printkDigit),
+			DECL(R12),
+		).WHILE(NE),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func printkDigit() Func {
+	return FUNC("printk_digit", "printk_digit writes the hexadecimal digit EDI to the log.",
+		CMPL(RDI, 10),
+		IF(AE, ADDL('a'-10-'0', RDI)),
+		ADDL('0', RDI),
+		JMP(printkChar),
+	)
+}
+
+func printkDec() Func {
+	return FUNC("printk_dec", "printk_dec writes RDI to the log in decimal, unsigned.",
+		MOVQ(RDI, RAX),
+		MOVL(10, RCX),
+		XORL(RBX, RBX),
+		DO(
+			XORL(RDX, RDX),
+			DIVQ(RCX),
+			PUSHQ(RDX),
+			INCL(RBX),
+			TESTQ(RAX, RAX),
+		).WHILE(NE),
+		DO(
+			POPQ(RDI),
+			CALL(printkDigit),
+			DECL(RBX),
+		).WHILE(NE),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func bootFail() Func {
+	return FUNC("boot_fail", "boot_fail says that the kernel cannot boot because of the string RDI and ends the machine.",
+		MOVQ(RDI, RBX),
+		LEAQ(Str("entrylab: cannot boot: "), RDI),
+		CALL(printk),
+		MOVQ(RBX, RDI),
+		CALL(printk),
+		LEAQ(Str("\n"), RDI),
+		CALL(printk),
+		MOVL(layout.ExitBoot, RDI),
+		JMP(machineExit),
+	)
+}
+
+func machineExit() Func {
+	return FUNC("machine_exit",
+		`machine_exit ends the machine with the value EDI, a layout.Exit*. Where there is
 no isa-debug-exit the last line in the log has to do; Bochs ends at its
 shutdown port.`,
-				CLI(),
-				CALL("console_drain"), // QEMU would drop the rest
-				MOVL(layout.DebugExitPort, RDX),
-				MOVL(RDI, RAX),
-				OUTL(),
-				CMPB(Sym("has_debugcon"), 0),
-				IF(NE, // an emulator
-					LEAQ(Str(layout.ShutdownWord), RSI),
-					MOVL(len(layout.ShutdownWord), RCX),
-					MOVL(layout.ShutdownPort, RDX),
-					CLD(),
-					DO(LODSB(), OUTB(), DECL(RCX)).WHILE(NE),
-				),
-				LOOP(CLI(), HLT()),
-				UD2(),
-			),
-		},
-		Data: []Data{BSS("has_debugcon", 8, 8), BSS("com1_room", 8, 8)},
-	}
+		CLI(),
+		CALL(consoleDrain), // QEMU would drop the rest
+		MOVL(layout.DebugExitPort, RDX),
+		MOVL(RDI, RAX),
+		OUTL(),
+		CMPB(Sym(hasDebugcon), 0),
+		IF(NE, // an emulator
+			LEAQ(Str(layout.ShutdownWord), RSI),
+			MOVL(len(layout.ShutdownWord), RCX),
+			MOVL(layout.ShutdownPort, RDX),
+			CLD(),
+			DO(LODSB(), OUTB(), DECL(RCX)).WHILE(NE),
+		),
+		LOOP(CLI(), HLT()),
+		UD2(),
+	)
 }

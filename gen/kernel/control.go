@@ -25,367 +25,431 @@ func flushLines(r Reg, size int) Block {
 // cacheLine is what CLFLUSH flushes on every CPU so far.
 const cacheLine = 64
 
+// findVariant puts the address of variant RDI into RBX, or fails.
+func findVariant() Block {
+	size := SizeOf[layout.VariantDesc[Mem]]()
+	return Block{
+		CMPQ(RDI, Sym(variantsCount)),
+		IF(AE, fail(EINVAL)),
+		IMULQ(size, RDI),
+		LEAQ(Sym(variants), RBX),
+		ADDQ(RDI, RBX),
+	}
+}
+
+func copyField(from, to Mem) Block {
+	return Block{MOVQ(from, RAX), MOVQ(RAX, to)}
+}
+
 // control is the control interface of layout/control.go: what tests and
 // measurements ask of the kernel.
 func control() Program {
-	var (
-		desc   = variant(RBX)
-		size   = SizeOf[layout.VariantDesc[Mem]]()
-		info   = SizeOf[layout.VariantInfo[Mem]]()
-		names  = SizeOf[[32]Mem]()
-		regs   = ptRegs(RDI)
-		stats  = Fields[layout.Stats[Mem]](Sym("stats_buf"))
-		poison = Fields[layout.PtRegs[Mem]](Sym("poison_frame"))
-	)
-	// find puts the address of variant RDI into RBX, or fails.
-	find := Block{
-		CMPQ(RDI, Sym("variants_count")),
-		IF(AE, fail(EINVAL)),
-		IMULQ(size, RDI),
-		LEAQ(Sym("variants"), RBX),
-		ADDQ(RDI, RBX),
+	return Program{
+		Funcs: Funcs(
+			variantsInit, variantUnknown, setVariant, controlInit, sysVariantSelect, sysVariantInfo,
+			controlInterrupt, sysFrame, sysFullFrame, sysSetFrame, sysPoison, sysSpin, sysFlushYield,
+			sysStats,
+		),
+		Data: []Data{
+			variantName(), variantAsked, controlOn, statsBuf, poisonFrame,
+		},
 	}
-	copyField := func(from, to Mem) Block { return Block{MOVQ(from, RAX), MOVQ(RAX, to)} }
+}
+
+func variantName() Data {
+	names := SizeOf[[32]Mem]()
+	return BSS("variant_name", names+8, 8)
+}
+
+var variantAsked = BSS("variant_asked", 8, 8)
+
+var controlOn = BSS("control_on", 8, 8)
+
+var statsBuf = BSS("stats_buf", SizeOf[layout.Stats[Mem]](), 64)
+
+var poisonFrame = BSS("poison_frame", regsSize, 64)
+
+func variantsInit() Func {
+	desc := variant(RBX)
+	size := SizeOf[layout.VariantDesc[Mem]]()
+	names := SizeOf[[32]Mem]()
+	return FUNC("variants_init",
+		`variants_init puts the variant in force that variant=NAME on the command line
+asks for, else the first that init can run with. Fails by boot_fail.`,
+		XORL(R12, R12), // index
+		XORL(R13, R13), // what the CPU lacks for one or another
+		LEAQ(Sym(variants), RBX),
+		CMPQ(Sym(variantAsked), 0),
+		IF(E,
+			LOOP(
+				CMPQ(R12, Sym(variantsCount)),
+				IF(E,
+					LEAQ(Str("the image has no variant that init can run with"), RDI),
+					CALL(message),
+					TESTQ(R13, R13),
+					IF(NE,
+						LEAQ(Str(" on this CPU, which lacks:"), RDI),
+						CALL(message),
+						MOVQ(R13, RDI),
+						CALL(messageFeatures),
+					),
+					JMP(bootFailMessage),
+				),
+				lacks(desc),
+				ORQ(RAX, R13),
+				ORQ(desc.Info.Bare, RAX),
+				BREAK(E),
+				ADDQ(size, RBX),
+				INCQ(R12),
+			),
+		).ELSE(
+			LOOP(
+				CMPQ(R12, Sym(variantsCount)),
+				IF(E, JMP(variantUnknown)),
+				LEAQ(desc.Info.Name[0], RDI),
+				LEAQ(Sym(variantName), RSI),
+				MOVL(names, RCX),
+				REPE(CMPSB()),
+				BREAK(E),
+				ADDQ(size, RBX),
+				INCQ(R12),
+			),
+			CMPQ(desc.Info.Bare, 0),
+			IF(NE,
+				LEAQ(Str("init cannot run with the variant "), RDI),
+				CALL(message),
+				LEAQ(Sym(variantName), RDI),
+				CALL(message),
+				LEAQ(Str(", which answers only the null call"), RDI),
+				CALL(message),
+				JMP(bootFailMessage),
+			),
+			lacks(desc),
+			IF(NE,
+				MOVQ(RAX, R12),
+				LEAQ(Str("this CPU lacks what the variant "), RDI),
+				CALL(message),
+				LEAQ(Sym(variantName), RDI),
+				CALL(message),
+				LEAQ(Str(" needs:"), RDI),
+				CALL(message),
+				MOVQ(R12, RDI),
+				CALL(messageFeatures),
+				JMP(bootFailMessage),
+			),
+		),
+		MOVQ(R12, RDI),
+		CALL(sysVariantSelect),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func variantUnknown() Func {
+	desc := variant(RBX)
+	size := SizeOf[layout.VariantDesc[Mem]]()
+	return FUNC("variant_unknown", "variant_unknown fails the boot: the image has no variant variant_name. Lists those it has.",
+		LEAQ(Str("no variant "), RDI),
+		CALL(message),
+		LEAQ(Sym(variantName), RDI),
+		CALL(message),
+		LEAQ(Str("; the image has "), RDI),
+		CALL(message),
+		LEAQ(Sym(variants), RBX),
+		MOVQ(Sym(variantsCount), R12),
+		LOOP(
+			LEAQ(desc.Info.Name[0], RDI),
+			CALL(message),
+			ADDQ(size, RBX),
+			DECQ(R12),
+			BREAK(E),
+			LEAQ(Str(", "), RDI),
+			CALL(message),
+		),
+		JMP(bootFailMessage),
+	)
+}
+
+func setVariant() Func {
+	names := SizeOf[[32]Mem]()
+	return FUNC("set_variant",
+		`set_variant makes the string RDI, padded with zeros and cut to its size,
+variant_name: what variant= on the command line asks for.`,
+		MOVQ(1, Sym(variantAsked)),
+		LEAQ(Sym(variantName), RDX),
+		XORL(RCX, RCX),
+		DO(
+			MOVZBL(RDI.At(0), RAX),
+			MOVB(RAX, RDX.Index(RCX, 1)),
+			CMPL(RAX, 1), // CF at the end
+			SBBQ(-1, RDI),
+			INCL(RCX),
+			CMPL(RCX, names),
+		).WHILE(NE),
+		RETURN(),
+	)
+}
+
+func controlInit() Func {
+	return FUNC("control_init",
+		`control_init puts the control calls in sys_call_table, if the command line asks
+for them. Otherwise they do not exist.`,
+		CMPQ(Sym(controlOn), 0),
+		IF(E, RETURN()),
+		LEAQ(Sym(controlCalls), RSI),
+		LEAQ(Sym(sysCallTable).Add(8*layout.SysSelect), RDI),
+		MOVL(layout.SysCallMax+1-layout.SysSelect, RCX),
+		CLD(),
+		REP(MOVSQ()),
+		RETURN(),
+	)
+}
+
+func sysVariantSelect() Func {
+	desc := variant(RBX)
 	// wrappers puts the variant's wrappers into the table: those of control
 	// calls, or of Linux's.
 	wrappers := func(control bool) (b Block) {
 		for i, c := range layout.FullFrameCalls {
 			if isControl(c.Nr) == control {
-				b = append(b, copyField(desc.Wrappers[i], Sym("sys_call_table").Add(8*c.Nr)))
+				b = append(b, copyField(desc.Wrappers[i], Sym(sysCallTable).Add(8*c.Nr)))
 			}
 		}
 		return b
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("variants_init",
-				`variants_init puts the variant in force that variant=NAME on the command line
-asks for, else the first that init can run with. Fails by boot_fail.`,
-				XORL(R12, R12), // index
-				XORL(R13, R13), // what the CPU lacks for one or another
-				LEAQ(Sym("variants"), RBX),
-				CMPQ(Sym("variant_asked"), 0),
-				IF(E,
-					LOOP(
-						CMPQ(R12, Sym("variants_count")),
-						IF(E,
-							LEAQ(Str("the image has no variant that init can run with"), RDI),
-							CALL("message"),
-							TESTQ(R13, R13),
-							IF(NE,
-								LEAQ(Str(" on this CPU, which lacks:"), RDI),
-								CALL("message"),
-								MOVQ(R13, RDI),
-								CALL("message_features"),
-							),
-							JMP("boot_fail_message"),
-						),
-						lacks(desc),
-						ORQ(RAX, R13),
-						ORQ(desc.Info.Bare, RAX),
-						BREAK(E),
-						ADDQ(size, RBX),
-						INCQ(R12),
-					),
-				).ELSE(
-					LOOP(
-						CMPQ(R12, Sym("variants_count")),
-						IF(E, JMP("variant_unknown")),
-						LEAQ(desc.Info.Name[0], RDI),
-						LEAQ(Sym("variant_name"), RSI),
-						MOVL(names, RCX),
-						REPE(CMPSB()),
-						BREAK(E),
-						ADDQ(size, RBX),
-						INCQ(R12),
-					),
-					CMPQ(desc.Info.Bare, 0),
-					IF(NE,
-						LEAQ(Str("init cannot run with the variant "), RDI),
-						CALL("message"),
-						LEAQ(Sym("variant_name"), RDI),
-						CALL("message"),
-						LEAQ(Str(", which answers only the null call"), RDI),
-						CALL("message"),
-						JMP("boot_fail_message"),
-					),
-					lacks(desc),
-					IF(NE,
-						MOVQ(RAX, R12),
-						LEAQ(Str("this CPU lacks what the variant "), RDI),
-						CALL("message"),
-						LEAQ(Sym("variant_name"), RDI),
-						CALL("message"),
-						LEAQ(Str(" needs:"), RDI),
-						CALL("message"),
-						MOVQ(R12, RDI),
-						CALL("message_features"),
-						JMP("boot_fail_message"),
-					),
-				),
-				MOVQ(R12, RDI),
-				CALL("sys_variant_select"),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("variant_unknown", "variant_unknown fails the boot: the image has no variant variant_name. Lists those it has.",
-				LEAQ(Str("no variant "), RDI),
-				CALL("message"),
-				LEAQ(Sym("variant_name"), RDI),
-				CALL("message"),
-				LEAQ(Str("; the image has "), RDI),
-				CALL("message"),
-				LEAQ(Sym("variants"), RBX),
-				MOVQ(Sym("variants_count"), R12),
-				LOOP(
-					LEAQ(desc.Info.Name[0], RDI),
-					CALL("message"),
-					ADDQ(size, RBX),
-					DECQ(R12),
-					BREAK(E),
-					LEAQ(Str(", "), RDI),
-					CALL("message"),
-				),
-				JMP("boot_fail_message"),
-			),
-			FUNC("set_variant",
-				`set_variant makes the string RDI, padded with zeros and cut to its size,
-variant_name: what variant= on the command line asks for.`,
-				MOVQ(1, Sym("variant_asked")),
-				LEAQ(Sym("variant_name"), RDX),
-				XORL(RCX, RCX),
-				DO(
-					MOVZBL(RDI.At(0), RAX),
-					MOVB(RAX, RDX.Index(RCX, 1)),
-					CMPL(RAX, 1), // CF at the end
-					SBBQ(-1, RDI),
-					INCL(RCX),
-					CMPL(RCX, names),
-				).WHILE(NE),
-				RETURN(),
-			),
-			FUNC("control_init",
-				`control_init puts the control calls in sys_call_table, if the command line asks
-for them. Otherwise they do not exist.`,
-				CMPQ(Sym("control_on"), 0),
-				IF(E, RETURN()),
-				LEAQ(Sym("control_calls"), RSI),
-				LEAQ(Sym("sys_call_table").Add(8*layout.SysSelect), RDI),
-				MOVL(layout.SysCallMax+1-layout.SysSelect, RCX),
-				CLD(),
-				REP(MOVSQ()),
-				RETURN(),
-			),
-			FUNC("sys_variant_select",
-				`sys_variant_select(index) is layout.SysSelect. It returns with interrupts off and
+	return FUNC("sys_variant_select",
+		`sys_variant_select(index) is layout.SysSelect. It returns with interrupts off and
 without a wish for another thread: until the exit nothing may switch, or what
 the old variant keeps in RSPScratch would go by the new one's rule.`,
-				MOVQ(RDI, R8),
-				find,
-				lacks(desc),
-				IF(NE, fail(ENODEV)),
-				CLI(),
-				MOVQ(gs.Current, RDX),
-				ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick brings it back
-				MOVQ(desc.Info.CR3, RDI),
-				CALL("pti_select"),
-				MOVQ(gs.Current, RDX),
-				wrappers(false),
-				CMPQ(Sym("control_on"), 0),
-				IF(NE, wrappers(true)),
-				copyField(desc.Info.Bare, gs.NoResched),
-				MOVQ(desc.SwitchTo, RAX),
-				MOVQ(RAX, gs.SwitchTo),
+		MOVQ(RDI, R8),
+		findVariant(),
+		lacks(desc),
+		IF(NE, fail(ENODEV)),
+		CLI(),
+		MOVQ(gs.Current, RDX),
+		ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick brings it back
+		MOVQ(desc.Info.CR3, RDI),
+		CALL(ptiSelect),
+		MOVQ(gs.Current, RDX),
+		wrappers(false),
+		CMPQ(Sym(controlOn), 0),
+		IF(NE, wrappers(true)),
+		copyField(desc.Info.Bare, gs.NoResched),
+		MOVQ(desc.SwitchTo, RAX),
+		MOVQ(RAX, gs.SwitchTo),
+		MOVQ(RAX, thread(RDX).SwitchTo),
+		CMPQ(desc.UsesScratch, 0),
+		IF(NE, // the other threads enter by this variant too from now on
+			MOVQ(sched.All, RDX),
+			LOOP(
+				TESTQ(RDX, RDX),
+				BREAK(E),
 				MOVQ(RAX, thread(RDX).SwitchTo),
-				CMPQ(desc.UsesScratch, 0),
-				IF(NE, // the other threads enter by this variant too from now on
-					MOVQ(sched.All, RDX),
-					LOOP(
-						TESTQ(RDX, RDX),
-						BREAK(E),
-						MOVQ(RAX, thread(RDX).SwitchTo),
-						MOVQ(thread(RDX).AllNext, RDX),
-					),
-				),
-				copyField(desc.SpecCtrl, gs.SpecCtrl),
-				forgetSpecCtrl(),
-				MOVQ(R8, gs.Variant),
-				MOVQ(desc.Entry, RAX),
-				MOVQ(RAX, RDX),
-				SHRQ(32, RDX),
-				MOVL(uint32(x86.MSR_LSTAR), RCX),
-				WRMSR(),
-				XORL(RAX, RAX),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_variant_info", "sys_variant_info(index, info) is layout.SysInfo.",
-				find,
-				MOVQ(RSI, RDI),
-				LEAQ(desc.Info.Name[0], RSI),
-				MOVL(info, RDX),
-				CALL("copy_to_user"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("control_interrupt",
-				`control_interrupt is INT $layout.ControlVector with the PtRegs RDI: the control
+				MOVQ(thread(RDX).AllNext, RDX),
+			),
+		),
+		copyField(desc.SpecCtrl, gs.SpecCtrl),
+		forgetSpecCtrl(),
+		MOVQ(R8, gs.Variant),
+		MOVQ(desc.Entry, RAX),
+		MOVQ(RAX, RDX),
+		SHRQ(32, RDX),
+		MOVL(uint32(x86.MSR_LSTAR), RCX),
+		WRMSR(),
+		XORL(RAX, RAX),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysVariantInfo() Func {
+	desc := variant(RBX)
+	info := SizeOf[layout.VariantInfo[Mem]]()
+	return FUNC("sys_variant_info", "sys_variant_info(index, info) is layout.SysInfo.",
+		findVariant(),
+		MOVQ(RSI, RDI),
+		LEAQ(desc.Info.Name[0], RSI),
+		MOVL(info, RDX),
+		CALL(copyToUser),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func controlInterrupt() Func {
+	regs := ptRegs(RDI)
+	return FUNC("control_interrupt",
+		`control_interrupt is INT $layout.ControlVector with the PtRegs RDI: the control
 calls by which a variant that answers nothing can be left.`,
-				MOVQ(RDI, RBX),
-				MOVQ(regs.AX, RAX),
-				MOVQ(regs.SI, RSI),
-				MOVQ(regs.DI, RDI),
-				CMPQ(Sym("control_on"), 0),
-				IF(E, XORL(RAX, RAX)), // no number of these
-				CMPQ(RAX, layout.SysSelect),
-				IF(E,
-					CALL("sys_variant_select"),
-				).ELSE(
-					CMPQ(RAX, layout.SysEntryCR3),
-					IF(E, MOVQ(gs.EntryCR3, RAX)).ELSE(
-						CMPQ(RAX, layout.SysInfo),
-						MOVQ(-ENOSYS, RAX),
-						IF(E, CALL("sys_variant_info")),
-					),
-				),
-				MOVQ(RAX, ptRegs(RBX).AX),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_frame", "sys_frame(regs) is layout.SysFrame.",
-				MOVQ(gs.TopOfStack, RSI),
-				SUBQ(regsSize, RSI),
-				MOVL(regsSize, RDX),
-				JMP("copy_to_user"),
+		MOVQ(RDI, RBX),
+		MOVQ(regs.AX, RAX),
+		MOVQ(regs.SI, RSI),
+		MOVQ(regs.DI, RDI),
+		CMPQ(Sym(controlOn), 0),
+		IF(E, XORL(RAX, RAX)), // no number of these
+		CMPQ(RAX, layout.SysSelect),
+		IF(E,
+			CALL(sysVariantSelect),
+		).ELSE(
+			CMPQ(RAX, layout.SysEntryCR3),
+			IF(E, MOVQ(gs.EntryCR3, RAX)).ELSE(
+				CMPQ(RAX, layout.SysInfo),
+				MOVQ(-ENOSYS, RAX),
+				IF(E, CALL(sysVariantInfo)),
 			),
-			FUNC("sys_full_frame", "sys_full_frame(regs) is layout.SysFullFrame; the variant's wrapper calls it.",
-				TESTQ(RDI, RDI),
-				JNE("sys_frame"),
-				returns(0),
-			),
-			FUNC("sys_set_frame",
-				`sys_set_frame(slot, value) is layout.SysSetFrame; the variant's wrapper calls it.
+		),
+		MOVQ(RAX, ptRegs(RBX).AX),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysFrame() Func {
+	return FUNC("sys_frame", "sys_frame(regs) is layout.SysFrame.",
+		MOVQ(gs.TopOfStack, RSI),
+		SUBQ(regsSize, RSI),
+		MOVL(regsSize, RDX),
+		JMP(copyToUser),
+	)
+}
+
+func sysFullFrame() Func {
+	return FUNC("sys_full_frame", "sys_full_frame(regs) is layout.SysFullFrame; the variant's wrapper calls it.",
+		TESTQ(RDI, RDI),
+		JNE(sysFrame),
+		returns(0),
+	)
+}
+
+func sysSetFrame() Func {
+	return FUNC("sys_set_frame",
+		`sys_set_frame(slot, value) is layout.SysSetFrame; the variant's wrapper calls it.
 As with ptrace no way leads into ring 0: a selector must be of ring 3 (EIO), and
 of the flags only the user's change.`,
-				CMPQ(RDI, int(layout.NumSlots)),
-				IF(AE, fail(EINVAL)),
-				MOVQ(gs.TopOfStack, RDX),
-				SUBQ(regsSize, RDX),
-				LEAQ(RDX.Index(RDI, 8), RDX),
-				CMPL(RDI, int(layout.SlotCS)),
-				JE("selector"),
-				CMPL(RDI, int(layout.SlotSS)),
-				IF(E,
-					LABEL("selector"),
-					MOVL(RSI, RAX),
-					NOTL(RAX),
-					TESTL(3, RAX),
-					IF(NE, fail(EIO)),
-				),
-				CMPL(RDI, int(layout.SlotFlags)),
-				IF(E,
-					ANDL(x86.UserFlags, RSI),
-					MOVQ(RDX.At(0), RAX),
-					ANDL(^x86.UserFlags, RAX),
-					ORQ(RAX, RSI),
-				),
-				MOVQ(RSI, RDX.At(0)),
-				XORL(RAX, RAX),
-				CMPL(RDI, int(layout.SlotAX)),
-				CMOVQE(RSI, RAX), // the entry path stores the result in that slot
-				RETURN(),
-			),
-			FUNC("sys_poison",
-				`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
-frame is moved away first, as its place is poisoned too.`,
-				CLI(),
-				MOVQ(gs.TopOfStack, RBX),
-				LEAQ(RBX.At(-regsSize), RSI),
-				MOVQ(RSI, RDX),
-				LEAQ(Sym("poison_frame"), RDI),
-				MOVQ(RDI, RSP),
-				MOVL(regsSize/8, RCX),
-				REP(MOVSQ()),
-				MOVQ(0, poison.AX),
-				MOVQ(poison.IP, RAX), // as after SYSRET
-				MOVQ(RAX, poison.CX),
+		CMPQ(RDI, int(layout.NumSlots)),
+		IF(AE, fail(EINVAL)),
+		MOVQ(gs.TopOfStack, RDX),
+		SUBQ(regsSize, RDX),
+		LEAQ(RDX.Index(RDI, 8), RDX),
+		CMPL(RDI, int(layout.SlotCS)),
+		JE("selector"),
+		CMPL(RDI, int(layout.SlotSS)),
+		IF(E,
+			LABEL("selector"),
+			MOVL(RSI, RAX),
+			NOTL(RAX),
+			TESTL(3, RAX),
+			IF(NE, fail(EIO)),
+		),
+		CMPL(RDI, int(layout.SlotFlags)),
+		IF(E,
+			ANDL(x86.UserFlags, RSI),
+			MOVQ(RDX.At(0), RAX),
+			ANDL(^x86.UserFlags, RAX),
+			ORQ(RAX, RSI),
+		),
+		MOVQ(RSI, RDX.At(0)),
+		XORL(RAX, RAX),
+		CMPL(RDI, int(layout.SlotAX)),
+		CMOVQE(RSI, RAX), // the entry path stores the result in that slot
+		RETURN(),
+	)
+}
 
-				MOVQ(gs.Current, RDI),
-				ADDQ(layout.ThreadStack, RDI),
-				MOVQ(uint64(layout.Poison), RAX),
-				ADDQ(RDI, RAX),
-				SUBQ(RDX, RAX), // the word's offset in the frame
-				DO(
-					MOVQ(RAX, RDI.At(0)),
-					ADDQ(8, RDI),
-					ADDQ(8, RAX),
-					CMPQ(RDI, RBX),
-				).WHILE(B),
-				JMP("return_to_usermode"),
-			),
-			FUNC("sys_spin",
-				`sys_spin(rounds) is layout.SysSpin. It is in the group "entry" so that the timer
+func sysPoison() Func {
+	poison := Fields[layout.PtRegs[Mem]](Sym(poisonFrame))
+	return FUNC("sys_poison",
+		`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
+frame is moved away first, as its place is poisoned too.`,
+		CLI(),
+		MOVQ(gs.TopOfStack, RBX),
+		LEAQ(RBX.At(-regsSize), RSI),
+		MOVQ(RSI, RDX),
+		LEAQ(Sym(poisonFrame), RDI),
+		MOVQ(RDI, RSP),
+		MOVL(regsSize/8, RCX),
+		REP(MOVSQ()),
+		MOVQ(0, poison.AX),
+		MOVQ(poison.IP, RAX), // as after SYSRET
+		MOVQ(RAX, poison.CX),
+
+		MOVQ(gs.Current, RDI),
+		ADDQ(layout.ThreadStack, RDI),
+		MOVQ(uint64(layout.Poison), RAX),
+		ADDQ(RDI, RAX),
+		SUBQ(RDX, RAX), // the word's offset in the frame
+		DO(
+			MOVQ(RAX, RDI.At(0)),
+			ADDQ(8, RDI),
+			ADDQ(8, RAX),
+			CMPQ(RDI, RBX),
+		).WHILE(B),
+		JMP(returnToUsermode),
+	)
+}
+
+func sysSpin() Func {
+	return FUNC("sys_spin",
+		`sys_spin(rounds) is layout.SysSpin. It is in the group "entry" so that the timer
 switches threads in it.`,
-				MOVQ(gs.Current, RDX),
-				MOVQ(thread(RDX).Switches, RCX),
-				LOOP(
-					SUBQ(1, RDI),
-					IF(B, fail(EAGAIN)),
-					PAUSE(),
-					CMPQ(RCX, thread(RDX).Switches),
-					BREAK(NE),
-				),
-				returns(0),
-			).In("entry"),
-			FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so every one with long mode.",
-				CLI(),
-				MOVQ(gs.Self, RDI),
-				flushLines(RDI, SizeOf[layout.PerCPU[Mem]]()),
-				MOVQ(gs.Current, RDI),
-				flushLines(RDI, SizeOf[layout.Thread[Mem]]()),
-				MOVQ(sched.RunHead, RDI),
-				TESTQ(RDI, RDI),
-				IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
-				MFENCE(), // CLFLUSH is ordered by it alone (SDM volume 2)
-				JMP("sys_sched_yield"),
-			),
-			FUNC("sys_stats", "sys_stats(stats) is layout.SysStats.",
-				copyField(sched.Switches, stats.Switches),
-				copyField(sched.MMSwitches, stats.MMSwitches),
-				MOVQ(sched.Preempted, RCX),
-				SUBQ(sched.KernelPreemptions, RCX),
-				MOVQ(sched.All, RAX),
-				LOOP(
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					ADDQ(thread(RAX).Preempted, RCX),
-					MOVQ(thread(RAX).AllNext, RAX),
-				),
-				MOVQ(RCX, stats.UserPreemptions),
-				copyField(sched.KernelPreemptions, stats.KernelPreemptions),
-				copyField(sched.Ticks, stats.Ticks),
-				copyField(Sym("pages_free"), stats.PagesFree),
-				copyField(Sym("pages_total"), stats.PagesTotal),
-				copyField(counters.cycles, stats.CycleCounter),
-				copyField(counters.instructions, stats.InstructionCounter),
-				copyField(counters.on, stats.CountersOn),
-				copyField(Sym("cpu_features"), stats.Features),
-				copyField(gs.SpecCtrlRing3, stats.SpecCtrlRing3),
-				readSpecCtrl(stats.SpecCtrl),
-				copyField(clk.TSCHz, stats.TSCHz),
-				copyField(clk.TSCSource, stats.TSCSource),
-				copyField(clk.TimerMult, stats.TimerMult),
-				copyField(gs.NMIs, stats.NMIs),
-				copyField(gs.Debugs, stats.Debugs),
-				copyField(gs.MachineChecks, stats.MachineChecks),
-				copyField(Sym("kernel_build"), stats.Build),
-				LEAQ(Sym("stats_buf"), RSI),
-				MOVL(SizeOf[layout.Stats[Mem]](), RDX),
-				JMP("copy_to_user"),
-			),
-		},
-		Data: []Data{
-			BSS("variant_name", names+8, 8),
-			BSS("variant_asked", 8, 8),
-			BSS("control_on", 8, 8),
-			BSS("stats_buf", SizeOf[layout.Stats[Mem]](), 64),
-			BSS("poison_frame", regsSize, 64),
-		},
-	}
+		MOVQ(gs.Current, RDX),
+		MOVQ(thread(RDX).Switches, RCX),
+		LOOP(
+			SUBQ(1, RDI),
+			IF(B, fail(EAGAIN)),
+			PAUSE(),
+			CMPQ(RCX, thread(RDX).Switches),
+			BREAK(NE),
+		),
+		returns(0),
+	).In("entry")
+}
+
+func sysFlushYield() Func {
+	return FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so every one with long mode.",
+		CLI(),
+		MOVQ(gs.Self, RDI),
+		flushLines(RDI, SizeOf[layout.PerCPU[Mem]]()),
+		MOVQ(gs.Current, RDI),
+		flushLines(RDI, SizeOf[layout.Thread[Mem]]()),
+		MOVQ(sched.RunHead, RDI),
+		TESTQ(RDI, RDI),
+		IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
+		MFENCE(), // CLFLUSH is ordered by it alone (SDM volume 2)
+		JMP(sysSchedYield),
+	)
+}
+
+func sysStats() Func {
+	stats := Fields[layout.Stats[Mem]](Sym(statsBuf))
+	return FUNC("sys_stats", "sys_stats(stats) is layout.SysStats.",
+		copyField(sched.Switches, stats.Switches),
+		copyField(sched.MMSwitches, stats.MMSwitches),
+		MOVQ(sched.Preempted, RCX),
+		SUBQ(sched.KernelPreemptions, RCX),
+		MOVQ(sched.All, RAX),
+		LOOP(
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			ADDQ(thread(RAX).Preempted, RCX),
+			MOVQ(thread(RAX).AllNext, RAX),
+		),
+		MOVQ(RCX, stats.UserPreemptions),
+		copyField(sched.KernelPreemptions, stats.KernelPreemptions),
+		copyField(sched.Ticks, stats.Ticks),
+		copyField(Sym(pagesFree), stats.PagesFree),
+		copyField(Sym(pagesTotal), stats.PagesTotal),
+		copyField(counters.cycles, stats.CycleCounter),
+		copyField(counters.instructions, stats.InstructionCounter),
+		copyField(counters.on, stats.CountersOn),
+		copyField(Sym(cpuFeatures), stats.Features),
+		copyField(gs.SpecCtrlRing3, stats.SpecCtrlRing3),
+		readSpecCtrl(stats.SpecCtrl),
+		copyField(clk.TSCHz, stats.TSCHz),
+		copyField(clk.TSCSource, stats.TSCSource),
+		copyField(clk.TimerMult, stats.TimerMult),
+		copyField(gs.NMIs, stats.NMIs),
+		copyField(gs.Debugs, stats.Debugs),
+		copyField(gs.MachineChecks, stats.MachineChecks),
+		copyField(Sym(kernelBuild), stats.Build),
+		LEAQ(Sym(statsBuf), RSI),
+		MOVL(SizeOf[layout.Stats[Mem]](), RDX),
+		JMP(copyToUser),
+	)
 }

@@ -8,12 +8,25 @@ import (
 // counters is what counters_init finds: the selectors of the performance
 // counters for RDPMC.
 var counters = struct{ cycles, instructions, on Mem }{
-	Sym("perf_counters"), Sym("perf_counters").Add(8), Sym("perf_counters").Add(16),
+	Sym(perfCounters), Sym(perfCounters).Add(8), Sym(perfCounters).Add(16),
 }
 
 // performanceCounters turns on two of the CPU's counters, where CPUID tells that
 // it has them and they do count, for measurements in ring 3.
 func performanceCounters() Program {
+	return Program{
+		Funcs: Funcs(
+			countersInit,
+		),
+		Data: []Data{
+			perfCounters,
+		},
+	}
+}
+
+var perfCounters = BSS("perf_counters", 24, 8)
+
+func countersInit() Func {
 	const ctl = x86.MSR_F15H_PERF_CTL
 	atLeast := func(leaf uint32) Block { // of the range of leaf
 		return Block{MOVL(leaf&0x80000000, RAX), CPUID(), CMPL(RAX, leaf)}
@@ -49,50 +62,45 @@ func performanceCounters() Program {
 			RETURN(),
 		}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("counters_init",
-				`counters_init makes the core's cycles and its retired instructions be counted, in
+	return FUNC("counters_init",
+		`counters_init makes the core's cycles and its retired instructions be counted, in
 both rings, and lets ring 3 read them (CR4.PCE): by Intel's fixed counters (CPUID
 leaf 0xA tells of them from version 2 on), else by two of AMD's extended ones
 (CPUID leaf 0x80000001; 0x80000022 tells whether they have a common control).
 Counters that cannot be set or read, or that stand still, are left alone.`,
-				atLeast(0xa),
-				IF(AE,
-					MOVL(0xa, RAX),
-					XORL(RCX, RCX),
-					CPUID(),
-					MOVZBL(RAX, RAX), // version
-					ANDL(0x1f, RDX),  // number of fixed counters
-					CMPL(RAX, 2),
-					JB("extended"),
-					CMPL(RDX, 2),
-					JB("extended"),
-					set(x86.MSR_CORE_PERF_FIXED_CTR_CTRL, x86.FixedBothRings|x86.FixedBothRings<<4, "extended"),
-					set(x86.MSR_CORE_PERF_GLOBAL_CTRL, 3<<32, "extended"),
-					allow(x86.FixedCounter+1, x86.FixedCounter, "extended"),
-				),
-				LABEL("extended"),
-				atLeast(0x80000001),
-				JB("none"),
-				MOVL(uint32(0x80000001), RAX),
-				CPUID(),
-				BTL(x86.CPUID_80000001_ECX_PERFCTR_CORE, RCX),
-				JAE("none"),
-				set(ctl, x86.PerfEventBothRings|x86.PerfEventCycles, "none"),
-				set(ctl+2, x86.PerfEventBothRings|x86.PerfEventInstruction, "none"),
-				atLeast(0x80000022),
-				IF(AE,
-					MOVL(uint32(0x80000022), RAX),
-					CPUID(),
-					BTL(x86.CPUID_80000022_EAX_PERFMON_V2, RAX),
-					IF(B, set(x86.MSR_AMD64_PERF_GLOBAL_CTL, 3, "none")),
-				),
-				allow(0, 1, "none"),
-				LABEL("none"),
-				RETURN(),
-			).Saving(RBX),
-		},
-		Data: []Data{BSS("perf_counters", 24, 8)},
-	}
+		atLeast(0xa),
+		IF(AE,
+			MOVL(0xa, RAX),
+			XORL(RCX, RCX),
+			CPUID(),
+			MOVZBL(RAX, RAX), // version
+			ANDL(0x1f, RDX),  // number of fixed counters
+			CMPL(RAX, 2),
+			JB("extended"),
+			CMPL(RDX, 2),
+			JB("extended"),
+			set(x86.MSR_CORE_PERF_FIXED_CTR_CTRL, x86.FixedBothRings|x86.FixedBothRings<<4, "extended"),
+			set(x86.MSR_CORE_PERF_GLOBAL_CTRL, 3<<32, "extended"),
+			allow(x86.FixedCounter+1, x86.FixedCounter, "extended"),
+		),
+		LABEL("extended"),
+		atLeast(0x80000001),
+		JB("none"),
+		MOVL(uint32(0x80000001), RAX),
+		CPUID(),
+		BTL(x86.CPUID_80000001_ECX_PERFCTR_CORE, RCX),
+		JAE("none"),
+		set(ctl, x86.PerfEventBothRings|x86.PerfEventCycles, "none"),
+		set(ctl+2, x86.PerfEventBothRings|x86.PerfEventInstruction, "none"),
+		atLeast(0x80000022),
+		IF(AE,
+			MOVL(uint32(0x80000022), RAX),
+			CPUID(),
+			BTL(x86.CPUID_80000022_EAX_PERFMON_V2, RAX),
+			IF(B, set(x86.MSR_AMD64_PERF_GLOBAL_CTL, 3, "none")),
+		),
+		allow(0, 1, "none"),
+		LABEL("none"),
+		RETURN(),
+	).Saving(RBX)
 }

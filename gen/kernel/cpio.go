@@ -28,7 +28,7 @@ const (
 )
 
 // cpioEntry is the entry that was decoded last.
-var cpioEntry = Fields[layout.CpioEntry[Mem]](Sym("cpio_entry"))
+var cpioEntry = Fields[layout.CpioEntry[Mem]](Sym(cpioEntryData))
 
 // word is the value of up to eight characters as a little-endian word.
 func word(s string) uint64 {
@@ -39,221 +39,257 @@ func word(s string) uint64 {
 	return w
 }
 
+// cpioField is the number at an offset of the header RBX, in RAX.
+func cpioField(off int) Block {
+	return Block{LEAQ(RBX.At(off), RDI), CALL(cpioHex)}
+}
+
 // initrd reads the initramfs where the boot loader has put it: nothing is
 // copied. Behind it, in the order of search, is an archive of the kernel's own
 // with the devices.
 func initrd() Program {
-	// field is the number at an offset of the header RBX, in RAX.
-	field := func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL("cpio_hex")} }
+	return Program{
+		Funcs: Funcs(
+			cpioCheck, cpioBad, cpioHex, cpioDecode, cpioIsTrailer, cpioSkipZeros, cpioFirst, cpioNext,
+			cpioLoad,
+		),
+		Data: []Data{
+			cpioEntryData,
+		},
+	}
+}
+
+var cpioEntryData = BSS("cpio_entry", SizeOf[layout.CpioEntry[Mem]](), 64)
+
+func cpioCheck() Func {
 	// expect fails with what was expected at the address where.
 	expect := func(where Mem, what string) Block {
-		return Block{LEAQ(where, RDI), LEAQ(Str(what), RSI), JMP("cpio_bad")}
+		return Block{LEAQ(where, RDI), LEAQ(Str(what), RSI), JMP(cpioBad)}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("cpio_check",
-				`cpio_check goes once through the initramfs, so that nothing that reads it later
+	return FUNC("cpio_check",
+		`cpio_check goes once through the initramfs, so that nothing that reads it later
 has to doubt it. Fails by boot_fail.`,
-				MOVQ(bootInfo.InitrdStart, RBX),
-				MOVQ(bootInfo.InitrdEnd, R12),
-				CMPQ(RBX, R12),
-				IF(AE,
-					LEAQ(Str("no initramfs: give one with -initrd"), RDI),
-					JMP("boot_fail"),
-				),
-				LOOP(
-					CMPQ(RBX, R12),
-					IF(AE, expect(RBX.At(0), newcTrailer+", not the archive's end")),
-					LEAQ(RBX.At(newcHeader), RAX),
-					CMPQ(RAX, R12),
-					IF(A, expect(RBX.At(0), "a header of 110 bytes, not the archive's end")),
-					CMPL(RBX.At(0), word(newcMagic[:4])),
-					JNE("no_magic"),
-					CMPW(RBX.At(4), word(newcMagic[4:])),
-					IF(NE, LABEL("no_magic"), expect(RBX.At(0), "the magic "+newcMagic+" of an uncompressed newc archive")),
-					LEAQ(RBX.At(newcIno), R13),
-					MOVL(newcFields, R14),
-					DO(
-						MOVQ(R13, RDI),
-						CALL("cpio_hex"),
-						TESTQ(RDX, RDX),
-						IF(NE, expect(R13.At(0), "eight hexadecimal digits")),
-						ADDQ(8, R13),
-						DECL(R14),
-					).WHILE(NE),
+		MOVQ(bootInfo.InitrdStart, RBX),
+		MOVQ(bootInfo.InitrdEnd, R12),
+		CMPQ(RBX, R12),
+		IF(AE,
+			LEAQ(Str("no initramfs: give one with -initrd"), RDI),
+			JMP(bootFail),
+		),
+		LOOP(
+			CMPQ(RBX, R12),
+			IF(AE, expect(RBX.At(0), newcTrailer+", not the archive's end")),
+			LEAQ(RBX.At(newcHeader), RAX),
+			CMPQ(RAX, R12),
+			IF(A, expect(RBX.At(0), "a header of 110 bytes, not the archive's end")),
+			CMPL(RBX.At(0), word(newcMagic[:4])),
+			JNE("no_magic"),
+			CMPW(RBX.At(4), word(newcMagic[4:])),
+			IF(NE, LABEL("no_magic"), expect(RBX.At(0), "the magic "+newcMagic+" of an uncompressed newc archive")),
+			LEAQ(RBX.At(newcIno), R13),
+			MOVL(newcFields, R14),
+			DO(
+				MOVQ(R13, RDI),
+				CALL(cpioHex),
+				TESTQ(RDX, RDX),
+				IF(NE, expect(R13.At(0), "eight hexadecimal digits")),
+				ADDQ(8, R13),
+				DECL(R14),
+			).WHILE(NE),
 
-					field(newcNameSize),
-					LEAQ(RAX.At(-1), RCX),
-					CMPQ(RCX, layout.PathMax-1),
-					IF(A, expect(RBX.At(newcNameSize), "the size of a name, 1 to 4096")),
-					LEAQ(RBX.Index(RAX, 1).Add(newcHeader), R13), // the name's end
-					CMPQ(R13, R12),
-					IF(A, expect(RBX.At(newcNameSize), "the size of a name inside the archive")),
-					CMPB(R13.At(-1), 0),
-					IF(NE, expect(R13.At(-1), "the NUL of a name")),
-					field(newcFileSize),
-					ADDQ(3, R13),
-					ANDQ(-4, R13), // the data
-					ADDQ(RAX, R13),
-					CMPQ(R13, R12),
-					IF(A, expect(RBX.At(newcFileSize), "the size of a file inside the archive")),
+			cpioField(newcNameSize),
+			LEAQ(RAX.At(-1), RCX),
+			CMPQ(RCX, layout.PathMax-1),
+			IF(A, expect(RBX.At(newcNameSize), "the size of a name, 1 to 4096")),
+			LEAQ(RBX.Index(RAX, 1).Add(newcHeader), R13), // the name's end
+			CMPQ(R13, R12),
+			IF(A, expect(RBX.At(newcNameSize), "the size of a name inside the archive")),
+			CMPB(R13.At(-1), 0),
+			IF(NE, expect(R13.At(-1), "the NUL of a name")),
+			cpioField(newcFileSize),
+			ADDQ(3, R13),
+			ANDQ(-4, R13), // the data
+			ADDQ(RAX, R13),
+			CMPQ(R13, R12),
+			IF(A, expect(RBX.At(newcFileSize), "the size of a file inside the archive")),
 
-					MOVQ(RBX, RDI),
-					CALL("cpio_decode"),
-					CALL("cpio_is_trailer"),
-					MOVQ(cpioEntry.Next, RBX),
-					CONTINUE(NE),
-					// Another archive may follow after zeros.
-					MOVQ(RBX, RDI),
-					CALL("cpio_skip_zeros"),
-					MOVQ(RAX, RBX),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-				),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14),
-			FUNC("cpio_bad", "cpio_bad fails the boot: at the address RDI of the initramfs is not what the string RSI names.",
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, R12),
-				LEAQ(Str("initramfs: offset "), RDI),
-				CALL("message"),
-				MOVQ(RBX, RDI),
-				SUBQ(bootInfo.InitrdStart, RDI),
-				CALL("message_dec"),
-				LEAQ(Str(": expected "), RDI),
-				CALL("message"),
-				MOVQ(R12, RDI),
-				CALL("message"),
-				JMP("boot_fail_message"),
-			),
-			FUNC("cpio_hex",
-				`cpio_hex returns in RAX the number of eight hexadecimal digits at RDI; RDX is 0,
+			MOVQ(RBX, RDI),
+			CALL(cpioDecode),
+			CALL(cpioIsTrailer),
+			MOVQ(cpioEntry.Next, RBX),
+			CONTINUE(NE),
+			// Another archive may follow after zeros.
+			MOVQ(RBX, RDI),
+			CALL(cpioSkipZeros),
+			MOVQ(RAX, RBX),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14)
+}
+
+func cpioBad() Func {
+	return FUNC("cpio_bad", "cpio_bad fails the boot: at the address RDI of the initramfs is not what the string RSI names.",
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, R12),
+		LEAQ(Str("initramfs: offset "), RDI),
+		CALL(message),
+		MOVQ(RBX, RDI),
+		SUBQ(bootInfo.InitrdStart, RDI),
+		CALL(messageDec),
+		LEAQ(Str(": expected "), RDI),
+		CALL(message),
+		MOVQ(R12, RDI),
+		CALL(message),
+		JMP(bootFailMessage),
+	)
+}
+
+func cpioHex() Func {
+	return FUNC("cpio_hex",
+		`cpio_hex returns in RAX the number of eight hexadecimal digits at RDI; RDX is 0,
 or -1 if they are not. Clobbers RCX, RSI, RDI.`,
-				XORL(RAX, RAX),
-				XORL(RDX, RDX),
-				MOVL(8, RCX),
-				DO(
-					MOVZBL(RDI.At(0), RSI),
-					SUBL('0', RSI),
-					CMPL(RSI, 9),
-					IF(A,
-						ORL('a'-'A', RSI),
-						SUBL('a'-'0', RSI),
-						CMPL(RSI, 5),
-						IF(A, MOVQ(-1, RDX)),
-						ADDL(10, RSI),
-					),
-					SHLQ(4, RAX),
-					ORQ(RSI, RAX),
-					INCQ(RDI),
-					DECL(RCX),
-				).WHILE(NE),
-				RETURN(),
+		XORL(RAX, RAX),
+		XORL(RDX, RDX),
+		MOVL(8, RCX),
+		DO(
+			MOVZBL(RDI.At(0), RSI),
+			SUBL('0', RSI),
+			CMPL(RSI, 9),
+			IF(A,
+				ORL('a'-'A', RSI),
+				SUBL('a'-'0', RSI),
+				CMPL(RSI, 5),
+				IF(A, MOVQ(-1, RDX)),
+				ADDL(10, RSI),
 			),
-			FUNC("cpio_decode",
-				`cpio_decode makes the entry with the header RDI the current one. It has been
+			SHLQ(4, RAX),
+			ORQ(RSI, RAX),
+			INCQ(RDI),
+			DECL(RCX),
+		).WHILE(NE),
+		RETURN(),
+	)
+}
+
+func cpioDecode() Func {
+	return FUNC("cpio_decode",
+		`cpio_decode makes the entry with the header RDI the current one. It has been
 checked. A leading "/" or "./" and trailing "/" are taken off its name.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RBX, cpioEntry.Header),
-				field(newcMode),
-				MOVQ(RAX, cpioEntry.Mode),
-				field(newcNameSize),
-				MOVQ(RAX, R12),
-				field(newcFileSize),
-				MOVQ(RAX, cpioEntry.Size),
-				LEAQ(RBX.At(newcHeader), RSI), // name
-				LEAQ(RSI.Index(R12, 1).Add(3), RCX),
-				ANDQ(-4, RCX),
-				MOVQ(RCX, cpioEntry.Data),
-				LEAQ(RCX.Index(RAX, 1).Add(3), RCX),
-				ANDQ(-4, RCX),
-				MOVQ(RCX, cpioEntry.Next),
-				DECQ(R12), // NUL
-				LOOP(
-					TESTQ(R12, R12),
-					BREAK(E),
-					CMPB(RSI.At(0), '/'),
-					IF(NE,
-						CMPB(RSI.At(0), '.'),
-						BREAK(NE),
-						CMPQ(R12, 1),
-						IF(NE,
-							CMPB(RSI.At(1), '/'),
-							BREAK(NE),
-						),
-					),
-					INCQ(RSI),
-					DECQ(R12),
-				),
-				LOOP(
-					TESTQ(R12, R12),
-					BREAK(E),
-					CMPB(RSI.Index(R12, 1).Add(-1), '/'),
+		MOVQ(RDI, RBX),
+		MOVQ(RBX, cpioEntry.Header),
+		cpioField(newcMode),
+		MOVQ(RAX, cpioEntry.Mode),
+		cpioField(newcNameSize),
+		MOVQ(RAX, R12),
+		cpioField(newcFileSize),
+		MOVQ(RAX, cpioEntry.Size),
+		LEAQ(RBX.At(newcHeader), RSI), // name
+		LEAQ(RSI.Index(R12, 1).Add(3), RCX),
+		ANDQ(-4, RCX),
+		MOVQ(RCX, cpioEntry.Data),
+		LEAQ(RCX.Index(RAX, 1).Add(3), RCX),
+		ANDQ(-4, RCX),
+		MOVQ(RCX, cpioEntry.Next),
+		DECQ(R12), // NUL
+		LOOP(
+			TESTQ(R12, R12),
+			BREAK(E),
+			CMPB(RSI.At(0), '/'),
+			IF(NE,
+				CMPB(RSI.At(0), '.'),
+				BREAK(NE),
+				CMPQ(R12, 1),
+				IF(NE,
+					CMPB(RSI.At(1), '/'),
 					BREAK(NE),
-					DECQ(R12),
 				),
-				MOVQ(RSI, cpioEntry.Name),
-				MOVQ(R12, cpioEntry.NameLen),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("cpio_is_trailer", "cpio_is_trailer sets ZF if the current entry is the last of its archive. Clobbers RAX, RCX.",
-				CMPQ(cpioEntry.NameLen, len(newcTrailer)),
-				IF(E,
-					MOVQ(cpioEntry.Name, RCX),
-					MOVQ(word(newcTrailer[:8]), RAX),
-					CMPQ(RAX, RCX.At(0)),
-					IF(E, CMPW(RCX.At(8), word(newcTrailer[8:]))),
-				),
-				RETURN(),
 			),
-			FUNC("cpio_skip_zeros",
-				`cpio_skip_zeros returns the first word from RDI on that is not 0, or 0 if the
+			INCQ(RSI),
+			DECQ(R12),
+		),
+		LOOP(
+			TESTQ(R12, R12),
+			BREAK(E),
+			CMPB(RSI.Index(R12, 1).Add(-1), '/'),
+			BREAK(NE),
+			DECQ(R12),
+		),
+		MOVQ(RSI, cpioEntry.Name),
+		MOVQ(R12, cpioEntry.NameLen),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func cpioIsTrailer() Func {
+	return FUNC("cpio_is_trailer", "cpio_is_trailer sets ZF if the current entry is the last of its archive. Clobbers RAX, RCX.",
+		CMPQ(cpioEntry.NameLen, len(newcTrailer)),
+		IF(E,
+			MOVQ(cpioEntry.Name, RCX),
+			MOVQ(word(newcTrailer[:8]), RAX),
+			CMPQ(RAX, RCX.At(0)),
+			IF(E, CMPW(RCX.At(8), word(newcTrailer[8:]))),
+		),
+		RETURN(),
+	)
+}
+
+func cpioSkipZeros() Func {
+	return FUNC("cpio_skip_zeros",
+		`cpio_skip_zeros returns the first word from RDI on that is not 0, or 0 if the
 initramfs ends before. Words are of 4 bytes.`,
-				LOOP(
-					LEAQ(RDI.At(4), RAX),
-					CMPQ(RAX, bootInfo.InitrdEnd),
-					IF(A, XORL(RAX, RAX), RETURN()),
-					CMPL(RDI.At(0), 0),
-					BREAK(NE),
-					MOVQ(RAX, RDI),
-				),
-				MOVQ(RDI, RAX),
-				RETURN(),
-			),
-			FUNC("cpio_first", "cpio_first makes the first entry the current one; returns its header in RAX.",
-				MOVQ(0, cpioEntry.Builtin),
-				MOVQ(bootInfo.InitrdStart, RDI),
-				JMP("cpio_load"),
-			),
-			FUNC("cpio_next",
-				`cpio_next makes the entry after the current one the current one; returns its
+		LOOP(
+			LEAQ(RDI.At(4), RAX),
+			CMPQ(RAX, bootInfo.InitrdEnd),
+			IF(A, XORL(RAX, RAX), RETURN()),
+			CMPL(RDI.At(0), 0),
+			BREAK(NE),
+			MOVQ(RAX, RDI),
+		),
+		MOVQ(RDI, RAX),
+		RETURN(),
+	)
+}
+
+func cpioFirst() Func {
+	return FUNC("cpio_first", "cpio_first makes the first entry the current one; returns its header in RAX.",
+		MOVQ(0, cpioEntry.Builtin),
+		MOVQ(bootInfo.InitrdStart, RDI),
+		JMP(cpioLoad),
+	)
+}
+
+func cpioNext() Func {
+	return FUNC("cpio_next",
+		`cpio_next makes the entry after the current one the current one; returns its
 header in RAX, 0 after the last.`,
-				MOVQ(cpioEntry.Next, RDI),
-				JMP("cpio_load"),
-			),
-			FUNC("cpio_load",
-				`cpio_load makes the entry with the header RDI the current one, or the one after
+		MOVQ(cpioEntry.Next, RDI),
+		JMP(cpioLoad),
+	)
+}
+
+func cpioLoad() Func {
+	return FUNC("cpio_load",
+		`cpio_load makes the entry with the header RDI the current one, or the one after
 if it is a trailer; returns its header in RAX, 0 after the last.`,
-				MOVQ(RDI, RBX),
-				LOOP(
-					MOVQ(RBX, RDI),
-					CALL("cpio_decode"),
-					CALL("cpio_is_trailer"),
-					IF(NE, MOVQ(RBX, RAX), RETURN()),
-					CMPQ(cpioEntry.Builtin, 0),
-					IF(NE, XORL(RAX, RAX), RETURN()),
-					MOVQ(cpioEntry.Next, RDI),
-					CALL("cpio_skip_zeros"),
-					MOVQ(RAX, RBX),
-					TESTQ(RAX, RAX),
-					IF(E,
-						MOVQ(1, cpioEntry.Builtin),
-						LEAQ(Sym("builtin_cpio"), RBX),
-					),
-				),
-				UD2(),
-			).Saving(RBX),
-		},
-		Data: []Data{BSS("cpio_entry", SizeOf[layout.CpioEntry[Mem]](), 64)},
-	}
+		MOVQ(RDI, RBX),
+		LOOP(
+			MOVQ(RBX, RDI),
+			CALL(cpioDecode),
+			CALL(cpioIsTrailer),
+			IF(NE, MOVQ(RBX, RAX), RETURN()),
+			CMPQ(cpioEntry.Builtin, 0),
+			IF(NE, XORL(RAX, RAX), RETURN()),
+			MOVQ(cpioEntry.Next, RDI),
+			CALL(cpioSkipZeros),
+			MOVQ(RAX, RBX),
+			TESTQ(RAX, RAX),
+			IF(E,
+				MOVQ(1, cpioEntry.Builtin),
+				LEAQ(Sym(builtinCpioData), RBX),
+			),
+		),
+		UD2(),
+	).Saving(RBX)
 }

@@ -73,93 +73,129 @@ func device(major, minor int) int { return major<<8 | minor }
 
 // devices is the character devices: what reading and writing them does.
 func devices() Program {
-	archive, _ := builtinCpio()
 	return Program{
-		Funcs: []Func{
-			FUNC("device_ops", "device_ops returns the FileOps of the device EDI (st_rdev), or 0.",
-				func() Block {
-					var b Block
-					for _, d := range []struct {
-						rdev int
-						ops  string
-					}{
-						{device(ttyMajor, consoleMinor), "console_ops"},
-						{device(ttyMajor, ttyMinor), "console_ops"},
-						{device(memMajor, nullMinor), "null_ops"},
-						{device(memMajor, zeroMinor), "zero_ops"},
-						{device(memMajor, randomMinor), "random_ops"},
-						{device(memMajor, urandomMinor), "random_ops"},
-					} {
-						b = append(b,
-							LEAQ(Sym(d.ops), RAX),
-							CMPL(RDI, d.rdev),
-							IF(E, RETURN()),
-						)
-					}
-					return b
-				}(),
-				XORL(RAX, RAX),
-				RETURN(),
-			),
-			FUNC("read_eof", "read_eof is the Read of the console, which has no input, and of /dev/null: 0, the end.",
-				XORL(RAX, RAX),
-				RETURN(),
-			),
-			FUNC("write_null", "write_null is the Write of what swallows everything.",
-				MOVQ(RDX, RAX),
-				RETURN(),
-			),
-			FUNC("read_zero", "read_zero is the Read of /dev/zero.",
-				MOVQ(RDX, RBX),
-				MOVQ(RSI, RDI),
-				MOVQ(RDX, RSI),
-				CALL("clear_user"),
-				TESTQ(RAX, RAX),
-				IF(E, MOVQ(RBX, RAX)),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("console_write_user",
-				`console_write_user is the Write of the console: the bytes go to COM1 as they
-are. Of a buffer that is bad from somewhere on, what lies before is written.`,
-				MOVQ(RSI, RBX), // the user's next byte
-				MOVQ(RDX, R12), // left
-				XORL(R13, R13), // written
-				LOOP(
-					TESTQ(R12, R12),
-					BREAK(E),
-					toPageEnd(RBX, R12, R14),
-					LEAQ(Sym("console_buffer"), RDI),
-					MOVQ(RBX, RSI),
-					MOVQ(R14, RDX),
-					CALL("copy_from_user"),
-					TESTQ(RAX, RAX),
-					IF(NE,
-						TESTQ(R13, R13),
-						BREAK(NE),
-						RETURN(),
-					),
-					LEAQ(Sym("console_buffer"), RDI),
-					MOVQ(R14, RSI),
-					CALL("console_write"),
-					ADDQ(R14, RBX),
-					ADDQ(R14, R13),
-					SUBQ(R14, R12),
-				),
-				MOVQ(R13, RAX),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14),
-			FUNC("poll_console", "poll_console is the Poll of the console: its end can always be read.",
-				MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
-				RETURN(),
-			),
-		},
+		Funcs: Funcs(
+			deviceOps, readEOF, writeNull, readZero, consoleWriteUser, pollConsole,
+		),
 		Data: []Data{
-			RODATA("builtin_cpio", archive),
-			fileOps("console_ops", layout.FileOps[any]{Read: "read_eof", Write: "console_write_user", Poll: "poll_console"}),
-			fileOps("null_ops", layout.FileOps[any]{Read: "read_eof", Write: "write_null", LSeek: layout.FileSeekNull}),
-			fileOps("zero_ops", layout.FileOps[any]{Read: "read_zero", Write: "write_null", LSeek: layout.FileSeekNull}),
-			fileOps("random_ops", layout.FileOps[any]{Read: "random_read", Write: "write_null", LSeek: layout.FileSeekNull}),
-			BSS("console_buffer", layout.PageSize, layout.PageSize),
+			builtinCpioData(), consoleOps(), nullOps(), zeroOps(), randomOps(), consoleBuffer,
 		},
 	}
+}
+
+func builtinCpioData() Data {
+	archive, _ := builtinCpio()
+	return RODATA("builtin_cpio", archive)
+}
+
+func consoleOps() Data {
+	return fileOps("console_ops", layout.FileOps[any]{Read: readEOF, Write: consoleWriteUser, Poll: pollConsole})
+}
+
+func nullOps() Data {
+	return fileOps("null_ops", layout.FileOps[any]{Read: readEOF, Write: writeNull, LSeek: layout.FileSeekNull})
+}
+
+func zeroOps() Data {
+	return fileOps("zero_ops", layout.FileOps[any]{Read: readZero, Write: writeNull, LSeek: layout.FileSeekNull})
+}
+
+func randomOps() Data {
+	return fileOps("random_ops", layout.FileOps[any]{Read: randomRead, Write: writeNull, LSeek: layout.FileSeekNull})
+}
+
+var consoleBuffer = BSS("console_buffer", layout.PageSize, layout.PageSize)
+
+func deviceOps() Func {
+	return FUNC("device_ops", "device_ops returns the FileOps of the device EDI (st_rdev), or 0.",
+		func() Block {
+			var b Block
+			for _, d := range []struct {
+				rdev int
+				ops  func() Data
+			}{
+				{device(ttyMajor, consoleMinor), consoleOps},
+				{device(ttyMajor, ttyMinor), consoleOps},
+				{device(memMajor, nullMinor), nullOps},
+				{device(memMajor, zeroMinor), zeroOps},
+				{device(memMajor, randomMinor), randomOps},
+				{device(memMajor, urandomMinor), randomOps},
+			} {
+				b = append(b,
+					LEAQ(Sym(d.ops), RAX),
+					CMPL(RDI, d.rdev),
+					IF(E, RETURN()),
+				)
+			}
+			return b
+		}(),
+		XORL(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func readEOF() Func {
+	return FUNC("read_eof", "read_eof is the Read of the console, which has no input, and of /dev/null: 0, the end.",
+		XORL(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func writeNull() Func {
+	return FUNC("write_null", "write_null is the Write of what swallows everything.",
+		MOVQ(RDX, RAX),
+		RETURN(),
+	)
+}
+
+func readZero() Func {
+	return FUNC("read_zero", "read_zero is the Read of /dev/zero.",
+		MOVQ(RDX, RBX),
+		MOVQ(RSI, RDI),
+		MOVQ(RDX, RSI),
+		CALL(clearUser),
+		TESTQ(RAX, RAX),
+		IF(E, MOVQ(RBX, RAX)),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func consoleWriteUser() Func {
+	return FUNC("console_write_user",
+		`console_write_user is the Write of the console: the bytes go to COM1 as they
+are. Of a buffer that is bad from somewhere on, what lies before is written.`,
+		MOVQ(RSI, RBX), // the user's next byte
+		MOVQ(RDX, R12), // left
+		XORL(R13, R13), // written
+		LOOP(
+			TESTQ(R12, R12),
+			BREAK(E),
+			toPageEnd(RBX, R12, R14),
+			LEAQ(Sym(consoleBuffer), RDI),
+			MOVQ(RBX, RSI),
+			MOVQ(R14, RDX),
+			CALL(copyFromUser),
+			TESTQ(RAX, RAX),
+			IF(NE,
+				TESTQ(R13, R13),
+				BREAK(NE),
+				RETURN(),
+			),
+			LEAQ(Sym(consoleBuffer), RDI),
+			MOVQ(R14, RSI),
+			CALL(consoleWrite),
+			ADDQ(R14, RBX),
+			ADDQ(R14, R13),
+			SUBQ(R14, R12),
+		),
+		MOVQ(R13, RAX),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14)
+}
+
+func pollConsole() Func {
+	return FUNC("poll_console", "poll_console is the Poll of the console: its end can always be read.",
+		MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
+		RETURN(),
+	)
 }

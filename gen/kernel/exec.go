@@ -56,12 +56,73 @@ var auxv = []struct {
 
 // exec is how init starts.
 func exec() Program {
+	return Program{
+		Funcs: Funcs(
+			execInit, initStack, pushString,
+		),
+		Data: []Data{
+			execData,
+		},
+	}
+}
+
+var execData = BSS("exec", SizeOf[layout.Exec[Mem]](), 64)
+
+func execInit() Func {
+	return FUNC("exec_init",
+		`exec_init makes init of the file that init= or else "/init" names, and its
+first thread ready to run. Fails by boot_fail.`,
+		MOVQ(execState.Path, RDI),
+		CALL(initrdLookup),
+		TESTQ(RAX, RAX),
+		IF(E, LEAQ(Str("there is no such regular file in the initramfs"), RDI), JMP(elfFail)),
+		MOVQ(RAX, execState.File),
+		MOVQ(RDX, execState.Size),
+		TESTL(0o111, RCX),
+		IF(E, LEAQ(Str("its mode says that it is not executable"), RDI), JMP(elfFail)),
+		CALL(elfLoad),
+		MOVQ(uint64(layout.StackTop-layout.StackSize), RDI),
+		MOVQ(uint64(layout.StackTop), RSI),
+		MOVQ(execState.StackProt, RDX),
+		XORL(RCX, RCX),
+		XORL(R8, R8),
+		XORL(R9, R9),
+		CALL(insertArea),
+		CALL(initStack),
+
+		CALL(threadAlloc),
+		TESTQ(RAX, RAX),
+		IF(E, LEAQ(Str("too little memory for init's first thread"), RDI), JMP(bootFail)),
+		MOVQ(RAX, RDI),
+		CALL(initComm),
+		MOVQ(defaultSlack, thread(RAX).TimerSlack),
+		MOVQ(RAX, RDX),
+		LEAQ(RAX.At(layout.ThreadSize-regsSize), RDI),
+		MOVQ(RDI, R8),
+		XORL(RAX, RAX),
+		MOVL(regsSize/8, RCX),
+		REP(STOSQ()),
+		MOVQ(-1, ptRegs(R8).OrigAX),
+		MOVQ(execState.Entry, RAX),
+		MOVQ(RAX, ptRegs(R8).IP),
+		MOVQ(x86.USER_CS, ptRegs(R8).CS),
+		MOVQ(x86.X86_EFLAGS_FIXED|x86.X86_EFLAGS_IF, ptRegs(R8).Flags),
+		MOVQ(execState.SP, RAX),
+		MOVQ(RAX, ptRegs(R8).SP),
+		MOVQ(x86.USER_DS, ptRegs(R8).SS),
+		MOVQ(RDX, RDI),
+		CALL(wakeUpNew),
+		RETURN(),
+	)
+}
+
+func initStack() Func {
 	// word writes a value at the user address R14 and moves on.
 	word := func(value any) Block {
 		return Block{
 			MOVQ(R14, RDI),
 			MOVQ(value, RSI),
-			CALL("put_user_long"),
+			CALL(putUserLong),
 			ORQ(RAX, R13),
 			ADDQ(8, R14),
 		}
@@ -76,7 +137,7 @@ func exec() Program {
 				BREAK(B),
 				LEAQ(array, RCX),
 				MOVQ(RCX.Index(RBX, 8), RDI),
-				CALL("push_string"),
+				CALL(pushString),
 				LEAQ(array, RCX),
 				MOVQ(RAX, RCX.Index(RBX, 8)),
 			),
@@ -100,119 +161,72 @@ func exec() Program {
 	for _, e := range auxv {
 		vector = append(vector, word(e.kind), word(e.value))
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("exec_init",
-				`exec_init makes init of the file that init= or else "/init" names, and its
-first thread ready to run. Fails by boot_fail.`,
-				MOVQ(execState.Path, RDI),
-				CALL("initrd_lookup"),
-				TESTQ(RAX, RAX),
-				IF(E, LEAQ(Str("there is no such regular file in the initramfs"), RDI), JMP("elf_fail")),
-				MOVQ(RAX, execState.File),
-				MOVQ(RDX, execState.Size),
-				TESTL(0o111, RCX),
-				IF(E, LEAQ(Str("its mode says that it is not executable"), RDI), JMP("elf_fail")),
-				CALL("elf_load"),
-				MOVQ(uint64(layout.StackTop-layout.StackSize), RDI),
-				MOVQ(uint64(layout.StackTop), RSI),
-				MOVQ(execState.StackProt, RDX),
-				XORL(RCX, RCX),
-				XORL(R8, R8),
-				XORL(R9, R9),
-				CALL("insert_area"),
-				CALL("init_stack"),
-
-				CALL("thread_alloc"),
-				TESTQ(RAX, RAX),
-				IF(E, LEAQ(Str("too little memory for init's first thread"), RDI), JMP("boot_fail")),
-				MOVQ(RAX, RDI),
-				CALL("init_comm"),
-				MOVQ(defaultSlack, thread(RAX).TimerSlack),
-				MOVQ(RAX, RDX),
-				LEAQ(RAX.At(layout.ThreadSize-regsSize), RDI),
-				MOVQ(RDI, R8),
-				XORL(RAX, RAX),
-				MOVL(regsSize/8, RCX),
-				REP(STOSQ()),
-				MOVQ(-1, ptRegs(R8).OrigAX),
-				MOVQ(execState.Entry, RAX),
-				MOVQ(RAX, ptRegs(R8).IP),
-				MOVQ(x86.USER_CS, ptRegs(R8).CS),
-				MOVQ(x86.X86_EFLAGS_FIXED|x86.X86_EFLAGS_IF, ptRegs(R8).Flags),
-				MOVQ(execState.SP, RAX),
-				MOVQ(RAX, ptRegs(R8).SP),
-				MOVQ(x86.USER_DS, ptRegs(R8).SS),
-				MOVQ(RDX, RDI),
-				CALL("wake_up_new"),
-				RETURN(),
-			),
-			FUNC("init_stack",
-				`init_stack writes what init finds on its stack, down from StackTop: its name,
+	return FUNC("init_stack",
+		`init_stack writes what init finds on its stack, down from StackTop: its name,
 its environment and arguments, 16 random bytes; then, up from RSP, the number
 of arguments, their addresses, those of the environment, and the auxiliary
 vector (System V ABI AMD64, 3.4.1).`,
-				MOVQ(uint64(layout.StackTop-8), RAX), // a null ends it all
-				MOVQ(RAX, execState.SP),
-				XORL(R13, R13), // errors
-				MOVQ(execState.Path, RDI),
-				CALL("push_string"),
-				MOVQ(RAX, execState.ExecName),
-				strings(execState.Envp[0], execState.Envc),
-				strings(execState.Argv[0], execState.Argc),
+		MOVQ(uint64(layout.StackTop-8), RAX), // a null ends it all
+		MOVQ(RAX, execState.SP),
+		XORL(R13, R13), // errors
+		MOVQ(execState.Path, RDI),
+		CALL(pushString),
+		MOVQ(RAX, execState.ExecName),
+		strings(execState.Envp[0], execState.Envc),
+		strings(execState.Argv[0], execState.Argc),
 
-				MOVQ(execState.SP, R14),
-				SUBQ(16, R14),
-				ANDQ(-16, R14),
-				MOVQ(R14, execState.Random),
-				MOVQ(R14, R12),
-				// Different from boot to boot where the time-stamp counter is, the
-				// same in each where it counts instructions.
-				RDTSC(),
-				SHLQ(32, RDX),
-				ORQ(RAX, RDX),
-				MOVQ(RDX, RBX),
-				mix64(RBX),
-				word(RBX),
-				mix64(RBX),
-				word(RBX),
+		MOVQ(execState.SP, R14),
+		SUBQ(16, R14),
+		ANDQ(-16, R14),
+		MOVQ(R14, execState.Random),
+		MOVQ(R14, R12),
+		// Different from boot to boot where the time-stamp counter is, the
+		// same in each where it counts instructions.
+		RDTSC(),
+		SHLQ(32, RDX),
+		ORQ(RAX, RDX),
+		MOVQ(RDX, RBX),
+		mix64(RBX),
+		word(RBX),
+		mix64(RBX),
+		word(RBX),
 
-				MOVL(1, RAX),
-				CPUID(),
-				MOVL(RDX, R15),
-				MOVQ(execState.Argc, RAX),
-				ADDQ(execState.Envc, RAX),
-				ADDQ(1+2+2*len(auxv), RAX), // argc, two nulls
-				SHLQ(3, RAX),
-				SUBQ(RAX, R12),
-				ANDQ(-16, R12),
-				MOVQ(R12, execState.SP),
-				MOVQ(R12, R14),
-				word(execState.Argc),
-				pointers(execState.Argv[0], execState.Argc),
-				pointers(execState.Envp[0], execState.Envc),
-				vector,
-				TESTQ(R13, R13),
-				IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP("boot_fail")),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14, R15),
-			FUNC("push_string",
-				`push_string copies the NUL-terminated string RDI below execState.SP, moves that
+		MOVL(1, RAX),
+		CPUID(),
+		MOVL(RDX, R15),
+		MOVQ(execState.Argc, RAX),
+		ADDQ(execState.Envc, RAX),
+		ADDQ(1+2+2*len(auxv), RAX), // argc, two nulls
+		SHLQ(3, RAX),
+		SUBQ(RAX, R12),
+		ANDQ(-16, R12),
+		MOVQ(R12, execState.SP),
+		MOVQ(R12, R14),
+		word(execState.Argc),
+		pointers(execState.Argv[0], execState.Argc),
+		pointers(execState.Envp[0], execState.Envc),
+		vector,
+		TESTQ(R13, R13),
+		IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP(bootFail)),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14, R15)
+}
+
+func pushString() Func {
+	return FUNC("push_string",
+		`push_string copies the NUL-terminated string RDI below execState.SP, moves that
 down to it and returns it. Errors are added to R13.`,
-				MOVQ(RDI, RBX),
-				CALL("strlen"),
-				LEAQ(RAX.At(1), RDX),
-				SUBQ(RDX, execState.SP),
-				MOVQ(execState.SP, RDI),
-				MOVQ(RBX, RSI),
-				CALL("copy_to_user"),
-				ORQ(RAX, R13),
-				MOVQ(execState.SP, RAX),
-				RETURN(),
-			).Saving(RBX),
-		},
-		Data: []Data{BSS("exec", SizeOf[layout.Exec[Mem]](), 64)},
-	}
+		MOVQ(RDI, RBX),
+		CALL(strlen),
+		LEAQ(RAX.At(1), RDX),
+		SUBQ(RDX, execState.SP),
+		MOVQ(execState.SP, RDI),
+		MOVQ(RBX, RSI),
+		CALL(copyToUser),
+		ORQ(RAX, R13),
+		MOVQ(execState.SP, RAX),
+		RETURN(),
+	).Saving(RBX)
 }
 
 // mix64 is a step of the generator splitmix64: every bit of the result depends

@@ -23,7 +23,20 @@ var allFeatures = []feature{
 
 // features finds out what the CPU has of what variants may need.
 func features() Program {
-	look, say := Block{}, Block{}
+	return Program{
+		Funcs: Funcs(
+			featuresInit, messageFeatures,
+		),
+		Data: []Data{
+			cpuFeatures,
+		},
+	}
+}
+
+var cpuFeatures = BSS("cpu_features", 8, 8)
+
+func featuresInit() Func {
+	look := Block{}
 	for _, f := range allFeatures {
 		look = append(look,
 			MOVL(f.leaf&0x80000000, RAX),
@@ -34,40 +47,39 @@ func features() Program {
 				XORL(RCX, RCX),
 				CPUID(),
 				BTL(f.bit, f.in),
-				IF(B, ORQ(uint64(f.is), Sym("cpu_features"))),
+				IF(B, ORQ(uint64(f.is), Sym(cpuFeatures))),
 			),
 		)
 	}
+	return FUNC("features_init", "features_init sets cpu_features, a layout.Features.",
+		look,
+		RETURN(),
+	).Saving(RBX)
+}
+
+func messageFeatures() Func {
+	say := Block{}
 	for i, name := range layout.FeatureNames {
 		say = append(say,
 			TESTL(1<<i, RBX),
 			IF(NE,
 				LEAQ(Str(" "+name), RDI),
-				CALL("message"),
+				CALL(message),
 			),
 		)
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("features_init", "features_init sets cpu_features, a layout.Features.",
-				look,
-				RETURN(),
-			).Saving(RBX),
-			FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each behind a space.",
-				MOVQ(RDI, RBX),
-				say,
-				RETURN(),
-			).Saving(RBX),
-		},
-		Data: []Data{BSS("cpu_features", 8, 8)},
-	}
+	return FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each behind a space.",
+		MOVQ(RDI, RBX),
+		say,
+		RETURN(),
+	).Saving(RBX)
 }
 
 // lacks leaves in RAX, and in ZF, which of the features that the variant desc
 // needs the CPU has not.
 func lacks(desc layout.VariantDesc[Mem]) Block {
 	return Block{
-		MOVQ(Sym("cpu_features"), RAX),
+		MOVQ(Sym(cpuFeatures), RAX),
 		NOTQ(RAX),
 		ANDQ(desc.Info.Needs, RAX),
 	}

@@ -20,12 +20,12 @@ func fileOps(name string, o layout.FileOps[any]) Data {
 		switch v := v.Interface().(type) {
 		case nil:
 			content = append(content, uint64(0))
-		case string:
+		case func() Func:
 			content = append(content, PTR(v))
 		case int:
 			content = append(content, uint64(v))
 		default:
-			panic(fmt.Sprintf("kernel: %s: a field is a %T; want the name of a function or an int", name, v))
+			panic(fmt.Sprintf("kernel: %s: a field is a %T; want a function or an int", name, v))
 		}
 	}
 	return RODATA(name, content...)
@@ -71,516 +71,611 @@ func consoleTermios() []byte {
 }
 
 // fdTable is the table of descriptors.
-var fdTable = Fields[layout.FDTable[Mem]](Sym("fd_table"))
+var fdTable = Fields[layout.FDTable[Mem]](Sym(fdTableData))
 
 // fdLimit is the soft limit of descriptors: none from there on is handed out.
-var fdLimit = Sym("rlimits").Add(16 * rlimitNoFile)
+var fdLimit = Sym(rlimits).Add(16 * rlimitNoFile)
 
 // files is open files and descriptors: the tables, and the calls that do not
 // care what kind of file it is.
 func files() Program {
-	var (
-		rax, rbx = openFile(RAX), openFile(RBX)
-		fd       = Fields[layout.FD[Mem]](RDX)
-		fileSize = SizeOf[layout.File[Mem]]()
-		opsRCX   = Fields[layout.FileOps[Mem]](RCX)
-	)
 	return Program{
-		Funcs: []Func{
-			FUNC("files_init", "files_init checks the initramfs and opens the console as descriptors 0, 1 and 2. Fails by boot_fail.",
-				CALL("cpio_check"),
-				CALL("random_init"),
-				LEAQ(Str("dev/console"), RDI),
-				MOVL(len("dev/console"), RSI),
-				CALL("node_find"),
-				LEAQ(Sym("console_ops"), RDI),
-				MOVL(O_RDWR, RSI),
-				CALL("file_alloc"),
-				MOVQ(RAX, RBX),
-				MOVQ(3, rbx.Refs),
-				MOVQ(node.Header, RAX),
-				MOVQ(RAX, rbx.Node),
-				MOVQ(node.NameLen, RAX),
-				MOVQ(RAX, rbx.NameLen),
-				MOVQ(64, fdTable.Size),
-				DO(
-					XORL(RDI, RDI),
-					MOVQ(RBX, RSI),
-					XORL(RDX, RDX),
-					CALL("fd_install"),
-					CMPL(RAX, 2),
-				).WHILE(B),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("fd_file",
-				`fd_file returns the File of the descriptor EDI in RAX, 0 if it is not open; RDX
-is the FD then. No reference is taken. Clobbers RDI.`,
-				XORL(RAX, RAX),
-				CMPL(RDI, layout.MaxFD),
-				IF(AE, RETURN()),
-				MOVL(RDI, RAX),
-				SHRL(8, RAX), // layout.FDsPerPage
-				LEAQ(fdTable.Pages[0], RDX),
-				MOVQ(RDX.Index(RAX, 8), RDX),
-				XORL(RAX, RAX),
-				TESTQ(RDX, RDX),
-				IF(E, RETURN()),
-				ANDL(layout.FDsPerPage-1, RDI),
-				SHLL(4, RDI),
-				ADDQ(RDI, RDX),
-				MOVQ(fd.File, RAX),
-				RETURN(),
-			),
-			FUNC("fd_slot", "fd_slot returns the FD of the descriptor EDI, below layout.MaxFD, or 0 if there is no memory for it.",
-				MOVL(RDI, R8),
-				SHRL(8, RDI),
-				LEAQ(fdTable.Pages[0], RAX),
-				LEAQ(RAX.Index(RDI, 8), R9),
-				MOVQ(R9.At(0), RAX),
-				TESTQ(RAX, RAX),
-				IF(E,
-					CALL("alloc_page"),
-					MOVQ(RAX, R9.At(0)),
-					TESTQ(RAX, RAX),
-					IF(E, RETURN()),
-				),
-				LOOP( // how many there can be for select
-					CMPQ(R8, fdTable.Size),
-					BREAK(B),
-					SHLQ(1, fdTable.Size),
-				),
-				ANDL(layout.FDsPerPage-1, R8),
-				SHLL(4, R8),
-				ADDQ(R8, RAX),
-				RETURN(),
-			),
-			FUNC("fget",
-				`fget is fd_file with a reference, which fput gives back: another thread may
-close the descriptor while a call sleeps.`,
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(NE, INCQ(rax.Refs)),
-				RETURN(),
-			),
-			FUNC("fput", "fput gives back a reference to the File RDI; with the last it is closed. Keeps RAX.",
-				DECQ(openFile(RDI).Refs),
-				IF(NE, RETURN()),
-				PUSHQ(RAX),
-				PUSHQ(RDI),
-				CALL("epoll_forget"),
-				MOVQ(RSP.At(0), RDI),
-				MOVQ(openFile(RDI).Ops, RCX),
-				MOVQ(opsRCX.Release, RAX),
-				TESTQ(RAX, RAX),
-				IF(NE, CALL(RAX)),
-				POPQ(RSI),
-				LEAQ(Sym("file_cache"), RDI),
-				CALL("slab_free"),
-				POPQ(RAX),
-				RETURN(),
-			),
-			FUNC("file_alloc",
-				`file_alloc returns a new File with the FileOps RDI, the flags RSI and one
-reference, or 0 if there is no memory for it.`,
-				MOVQ(RDI, RBX),
-				LEAQ(Sym("file_cache"), RDI),
-				MOVL(1, RAX),
-				CALL("slab_reserve"),
-				IF(B, returns(0)),
-				CALL("slab_alloc"),
-				MOVQ(RAX, RDX),
-				MOVQ(RAX, RDI),
-				XORL(RAX, RAX),
-				MOVL(fileSize/8, RCX),
-				REP(STOSQ()),
-				MOVQ(RDX, RAX),
-				MOVQ(RBX, rax.Ops),
-				MOVQ(RSI, rax.Flags),
-				MOVQ(1, rax.Refs),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("fd_install",
-				`fd_install gives the File RSI the lowest free descriptor from EDI on, with the
-close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
-				MOVQ(RDX, RBP),
-				MOVL(RDI, RBX),
-				XORL(R12, R12), // 1 if none below is free
-				CMPQ(RBX, fdTable.NextFD),
-				IF(BE,
-					MOVQ(fdTable.NextFD, RBX),
-					MOVL(1, R12),
-				),
-				LOOP(
-					CMPQ(RBX, fdLimit),
-					IF(AE, fail(EMFILE)),
-					MOVL(RBX, RDI),
-					CALL("fd_file"),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					INCL(RBX),
-				),
-				MOVL(RBX, RDI),
-				CALL("fd_slot"),
-				MOVQ(RAX, RDX),
-				TESTQ(RAX, RAX),
-				IF(E, fail(ENOMEM)),
-				TESTL(R12, R12),
-				IF(NE, LEAL(RBX.At(1), RAX), MOVQ(RAX, fdTable.NextFD)),
-				MOVQ(RSI, fd.File),
-				XORL(RCX, RCX),
-				TESTQ(RBP, RBP),
-				SETNE(RCX),
-				MOVQ(RCX, fd.CloExec),
-				MOVL(RBX, RAX),
-				RETURN(),
-			).Saving(RBX, RBP, R12),
-			FUNC("fd_remove",
-				`fd_remove closes the descriptor EDI, which is open: RDX is its FD, RAX its File.
-Returns 0.`,
-				MOVQ(0, fd.File),
-				CMPQ(RDI, fdTable.NextFD),
-				IF(B, MOVQ(RDI, fdTable.NextFD)),
-				MOVQ(RAX, RDI),
-				XORL(RAX, RAX),
-				JMP("fput"),
-			),
-			FUNC("file_open",
-				`file_open makes a File with the FileOps RDI and the flags RSI, and a descriptor
-for it with the close-on-exec flag if RDX is not 0. Returns the descriptor, and
-the File in RDX, or -errno.`,
-				MOVQ(RDX, R12),
-				CALL("file_alloc"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(ENOMEM)),
-				MOVQ(RAX, RBX),
-				XORL(RDI, RDI),
-				MOVQ(RBX, RSI),
-				MOVQ(R12, RDX),
-				CALL("fd_install"),
-				TESTQ(RAX, RAX),
-				IF(S,
-					MOVQ(RAX, R12),
-					LEAQ(Sym("file_cache"), RDI),
-					MOVQ(RBX, RSI),
-					CALL("slab_free"),
-					MOVQ(R12, RAX),
-				),
-				MOVQ(RBX, RDX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("sys_close", "sys_close(fd).",
-				MOVL(RDI, RBX),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVL(RBX, RDI),
-				CALL("fd_remove"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_dup", "sys_dup(fd).",
-				XORL(RSI, RSI),
-				XORL(RDX, RDX),
-				JMP("fd_duplicate"),
-			),
-			FUNC("fd_duplicate",
-				`fd_duplicate makes a descriptor for the File of EDI: the lowest from ESI on,
-with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
-				MOVQ(RDX, R12),
-				MOVL(RSI, R13),
-				CALL("fget"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RBX),
-				MOVL(R13, RDI),
-				MOVQ(RBX, RSI),
-				MOVQ(R12, RDX),
-				CALL("fd_install"),
-				TESTQ(RAX, RAX),
-				IF(S,
-					MOVQ(RBX, RDI),
-					CALL("fput"),
-				),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("sys_dup2", "sys_dup2(oldfd, newfd).",
-				CMPL(RDI, RSI),
-				IF(E,
-					CALL("fd_file"),
-					TESTQ(RAX, RAX),
-					MOVL(RSI, RAX),
-					IF(E, fail(EBADF)),
-					RETURN(),
-				),
-				XORL(RDX, RDX),
-				JMP("sys_dup3"),
-			),
-			FUNC("sys_dup3", "sys_dup3(oldfd, newfd, flags): flags is 0 or O_CLOEXEC.",
-				MOVL(RSI, R12),
-				MOVL(RDX, R13),
-				TESTL(^O_CLOEXEC, RDX),
-				IF(NE, fail(EINVAL)),
-				CMPL(RDI, RSI),
-				IF(E, fail(EINVAL)),
-				MOVL(RSI, RSI),
-				CMPQ(RSI, fdLimit),
-				IF(AE, fail(EBADF)),
-				CALL("fget"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RBX),
-				MOVL(R12, RDI),
-				CALL("fd_slot"),
-				TESTQ(RAX, RAX),
-				IF(E,
-					MOVQ(RBX, RDI),
-					CALL("fput"),
-					fail(ENOMEM),
-				),
-				MOVQ(RAX, RDX),
-				MOVQ(fd.File, RDI), // what was there
-				MOVQ(RBX, fd.File),
-				SHRL(19, R13), // O_CLOEXEC is bit 19
-				MOVQ(R13, fd.CloExec),
-				TESTQ(RDI, RDI),
-				IF(NE, CALL("fput")),
-				MOVL(R12, RAX),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("sys_fcntl", "sys_fcntl(fd, cmd, arg): duplicating, the descriptor's and the file's flags, a pipe's size.",
-				MOVL(RDI, R8),
-				MOVQ(RDX, R9),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(R9, RCX),
-				CMPL(RSI, 1), // F_GETFD
-				IF(E, MOVQ(fd.CloExec, RAX), RETURN()),
-				CMPL(RSI, 2), // F_SETFD
-				IF(E,
-					ANDL(1, RCX),
-					MOVQ(RCX, fd.CloExec),
-					XORL(RAX, RAX),
-					RETURN(),
-				),
-				CMPL(RSI, 3), // F_GETFL
-				IF(E, MOVQ(rax.Flags, RAX), RETURN()),
-				CMPL(RSI, 4), // F_SETFL
-				IF(E,
-					ANDL(O_APPEND|O_NONBLOCK, RCX),
-					ANDQ(^(O_APPEND|O_NONBLOCK), rax.Flags),
-					ORQ(RCX, rax.Flags),
-					XORL(RAX, RAX),
-					RETURN(),
-				),
-				MOVQ(RAX, RDI),
-				CMPL(RSI, 1031), // F_SETPIPE_SZ
-				IF(E,
-					MOVQ(RCX, RSI),
-					JMP("pipe_resize"),
-				),
-				CMPL(RSI, 1032), // F_GETPIPE_SZ
-				IF(E,
-					MOVQ(rax.Pipe, RDX),
-					TESTQ(RDX, RDX),
-					IF(E, fail(EBADF)),
-					MOVQ(pipe(RDX).Size, RAX),
-					RETURN(),
-				),
-				XORL(RDX, RDX),
-				CMPL(RSI, 1030), // F_DUPFD_CLOEXEC
-				IF(E, INCL(RDX)).ELSE(
-					CMPL(RSI, 0), // F_DUPFD
-					IF(NE, fail(EINVAL)),
-				),
-				MOVL(RCX, RCX),
-				CMPQ(RCX, fdLimit),
-				IF(AE, fail(EINVAL)),
-				MOVL(R8, RDI),
-				MOVL(RCX, RSI),
-				JMP("fd_duplicate"),
-			),
-			FUNC("sys_ioctl",
-				`sys_ioctl(fd, request, arg): the console is a terminal whose settings cannot be
-changed; of all files what is the descriptor's, and how much there is to read.`,
-				MOVL(RSI, R12),
-				MOVQ(RDX, R13),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RBX),
-				CMPL(R12, fioCLEX),
-				IF(E, MOVQ(1, fd.CloExec), returns(0)),
-				CMPL(R12, fioNCLEX),
-				IF(E, MOVQ(0, fd.CloExec), returns(0)),
-				CMPL(R12, fioNBIO),
-				IF(E,
-					MOVQ(R13, RDI),
-					CALL("get_user_int"),
-					TESTQ(RDX, RDX),
-					IF(NE, fail(EFAULT)),
-					ANDQ(^O_NONBLOCK, rbx.Flags),
-					TESTL(RAX, RAX),
-					IF(NE, ORQ(O_NONBLOCK, rbx.Flags)),
-					returns(0),
-				),
-				CMPL(R12, fioNREAD),
-				IF(E,
-					MOVQ(rbx.Pipe, RCX),
-					TESTQ(RCX, RCX),
-					IF(NE, MOVQ(pipe(RCX).Len, RSI)).ELSE(
-						MOVQ(rbx.Ops, RCX),
-						CMPL(opsRCX.LSeek, layout.FileSeekData),
-						IF(NE, fail(ENOTTY)),
-						MOVQ(rbx.Size, RSI),
-						SUBQ(rbx.Pos, RSI),
-					),
-					MOVQ(R13, RDI),
-					CALL("put_user_int"),
-					RETURN(),
-				),
-				LEAQ(Sym("console_ops"), RCX),
-				CMPQ(RCX, rbx.Ops),
-				IF(NE, fail(ENOTTY)),
-				CMPL(R12, ttyGetAttr),
-				IF(E,
-					LEAQ(Sym("console_termios"), RSI),
-					MOVL(termiosSize, RDX),
-				).ELSE(
-					CMPL(R12, ttyGetWinSize),
-					IF(NE, fail(ENOTTY)),
-					LEAQ(Sym("console_winsize"), RSI),
-					MOVL(8, RDX),
-				),
-				MOVQ(R13, RDI),
-				CALL("copy_to_user"),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("sys_close_range",
-				`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would take a table of
-its own for the thread, which is not there.`,
-				TESTL(^(closeRangeUnshare|closeRangeCloExec), RDX),
-				IF(NE, fail(EINVAL)),
-				CMPL(RDI, RSI),
-				IF(A, fail(EINVAL)),
-				TESTL(closeRangeUnshare, RDX),
-				IF(NE, fail(ENOSYS)),
-				MOVL(RDI, RBX),
-				MOVL(RSI, R12),
-				MOVL(RDX, R13),
-				LOOP(
-					CMPQ(RBX, fdTable.Size),
-					BREAK(AE),
-					CMPQ(RBX, R12),
-					BREAK(A),
-					MOVL(RBX, RDI),
-					CALL("fd_file"),
-					TESTQ(RAX, RAX),
-					IF(NE,
-						TESTL(R13, R13),
-						IF(NE, MOVQ(1, fd.CloExec)).ELSE(
-							MOVL(RBX, RDI),
-							CALL("fd_remove"),
-						),
-					),
-					INCQ(RBX),
-				),
-				returns(0),
-			).Saving(RBX, R12, R13),
-			FUNC("sys_sync", "sys_sync(): there is never anything to write back.", returns(0)),
-			FUNC("sys_syncfs", "sys_syncfs(fd).",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				returns(0),
-			),
-			FUNC("sys_fadvise64", "sys_fadvise64(fd, offset, len, advice): all files are in memory.",
-				MOVQ(RDX, R8),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				CMPQ(rax.Pipe, 0),
-				IF(NE, fail(ESPIPE)),
-				TESTQ(R8, R8),
-				IF(S, fail(EINVAL)),
-				CMPL(RCX, 5), // POSIX_FADV_NOREUSE
-				IF(A, fail(EINVAL)),
-				returns(0),
-			),
-			FUNC("sys_readahead", "sys_readahead(fd, offset, count): all files are in memory.",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVL(rax.Flags, RCX),
-				ANDL(O_ACCMODE, RCX),
-				CMPL(RCX, O_WRONLY),
-				IF(E, fail(EBADF)),
-				LEAQ(Sym("regular_ops"), RCX),
-				CMPQ(RCX, rax.Ops),
-				IF(NE, fail(EINVAL)),
-				returns(0),
-			),
-			FUNC("sys_lseek", "sys_lseek(fd, offset, whence).",
-				MOVL(RDX, R8),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(rax.Ops, RCX),
-				MOVQ(opsRCX.LSeek, RCX),
-				CMPL(RCX, layout.FileSeekNone),
-				IF(E, fail(ESPIPE)),
-				CMPL(RCX, layout.FileSeekNull),
-				IF(E, XORL(RAX, RAX), RETURN()),
-				CMPL(R8, 1), // SEEK_CUR
-				IF(E,
-					ADDQ(rax.Pos, RSI),
-				).ELSE(
-					CMPL(R8, 0), // SEEK_SET
-					IF(NE,
-						CMPL(RCX, layout.FileSeekDir),
-						IF(E, fail(EINVAL)),
-						CMPL(R8, 2), // SEEK_END
-						IF(E, ADDQ(rax.Size, RSI)).ELSE(
-							// There are data up to the end, and a hole behind it.
-							CMPQ(RSI, rax.Size),
-							IF(AE,
-								CMPL(R8, 4), // SEEK_HOLE
-								IF(A, fail(EINVAL)),
-								fail(ENXIO),
-							),
-							CMPL(R8, 3), // SEEK_DATA
-							IF(NE,
-								CMPL(R8, 4),
-								IF(NE, fail(EINVAL)),
-								MOVQ(rax.Size, RSI),
-							),
-						),
-					),
-				),
-				TESTQ(RSI, RSI),
-				IF(S, fail(EINVAL)),
-				MOVQ(RSI, rax.Pos),
-				MOVQ(RSI, RAX),
-				RETURN(),
-			),
-			FUNC("sys_fsync", "sys_fsync(fd): there is never anything to write back.",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(rax.Ops, RCX),
-				CMPL(opsRCX.LSeek, layout.FileSeekData),
-				IF(NE,
-					CMPL(opsRCX.LSeek, layout.FileSeekDir),
-					IF(NE, fail(EINVAL)),
-				),
-				XORL(RAX, RAX),
-				RETURN(),
-			),
-		},
+		Funcs: Funcs(
+			filesInit, fdFile, fdSlot, fget, fput, fileAlloc, fdInstall, fdRemove, fileOpen, sysClose,
+			sysDup, fdDuplicate, sysDup2, sysDup3, sysFcntl, sysIoctl, sysCloseRange, sysSync,
+			sysSyncfs, sysFadvise64, sysReadahead, sysLseek, sysFsync,
+		),
 		Data: []Data{
-			RODATA("console_termios", consoleTermios()),
-			RODATA("console_winsize", uint64(0)), // as of a serial line: not known
-			BSS("fd_table", SizeOf[layout.FDTable[Mem]](), 64),
-			slabCache("file_cache", fileSize),
+			consoleTermiosData, consoleWinsize, fdTableData, fileCache(),
 		},
 	}
+}
+
+var consoleTermiosData = RODATA("console_termios", consoleTermios())
+
+var consoleWinsize = RODATA("console_winsize", uint64(0)) // as of a serial line: not known
+
+var fdTableData = BSS("fd_table", SizeOf[layout.FDTable[Mem]](), 64)
+
+func fileCache() Data {
+	fileSize := SizeOf[layout.File[Mem]]()
+	return slabCache("file_cache", fileSize)
+}
+
+func filesInit() Func {
+	rbx := openFile(RBX)
+	return FUNC("files_init", "files_init checks the initramfs and opens the console as descriptors 0, 1 and 2. Fails by boot_fail.",
+		CALL(cpioCheck),
+		CALL(randomInit),
+		LEAQ(Str("dev/console"), RDI),
+		MOVL(len("dev/console"), RSI),
+		CALL(nodeFind),
+		LEAQ(Sym(consoleOps), RDI),
+		MOVL(O_RDWR, RSI),
+		CALL(fileAlloc),
+		MOVQ(RAX, RBX),
+		MOVQ(3, rbx.Refs),
+		MOVQ(node.Header, RAX),
+		MOVQ(RAX, rbx.Node),
+		MOVQ(node.NameLen, RAX),
+		MOVQ(RAX, rbx.NameLen),
+		MOVQ(64, fdTable.Size),
+		DO(
+			XORL(RDI, RDI),
+			MOVQ(RBX, RSI),
+			XORL(RDX, RDX),
+			CALL(fdInstall),
+			CMPL(RAX, 2),
+		).WHILE(B),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func fdFile() Func {
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("fd_file",
+		`fd_file returns the File of the descriptor EDI in RAX, 0 if it is not open; RDX
+is the FD then. No reference is taken. Clobbers RDI.`,
+		XORL(RAX, RAX),
+		CMPL(RDI, layout.MaxFD),
+		IF(AE, RETURN()),
+		MOVL(RDI, RAX),
+		SHRL(8, RAX), // layout.FDsPerPage
+		LEAQ(fdTable.Pages[0], RDX),
+		MOVQ(RDX.Index(RAX, 8), RDX),
+		XORL(RAX, RAX),
+		TESTQ(RDX, RDX),
+		IF(E, RETURN()),
+		ANDL(layout.FDsPerPage-1, RDI),
+		SHLL(4, RDI),
+		ADDQ(RDI, RDX),
+		MOVQ(fd.File, RAX),
+		RETURN(),
+	)
+}
+
+func fdSlot() Func {
+	return FUNC("fd_slot", "fd_slot returns the FD of the descriptor EDI, below layout.MaxFD, or 0 if there is no memory for it.",
+		MOVL(RDI, R8),
+		SHRL(8, RDI),
+		LEAQ(fdTable.Pages[0], RAX),
+		LEAQ(RAX.Index(RDI, 8), R9),
+		MOVQ(R9.At(0), RAX),
+		TESTQ(RAX, RAX),
+		IF(E,
+			CALL(allocPage),
+			MOVQ(RAX, R9.At(0)),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+		),
+		LOOP( // how many there can be for select
+			CMPQ(R8, fdTable.Size),
+			BREAK(B),
+			SHLQ(1, fdTable.Size),
+		),
+		ANDL(layout.FDsPerPage-1, R8),
+		SHLL(4, R8),
+		ADDQ(R8, RAX),
+		RETURN(),
+	)
+}
+
+func fget() Func {
+	rax := openFile(RAX)
+	return FUNC("fget",
+		`fget is fd_file with a reference, which fput gives back: another thread may
+close the descriptor while a call sleeps.`,
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(NE, INCQ(rax.Refs)),
+		RETURN(),
+	)
+}
+
+func fput() Func {
+	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("fput", "fput gives back a reference to the File RDI; with the last it is closed. Keeps RAX.",
+		DECQ(openFile(RDI).Refs),
+		IF(NE, RETURN()),
+		PUSHQ(RAX),
+		PUSHQ(RDI),
+		CALL(epollForget),
+		MOVQ(RSP.At(0), RDI),
+		MOVQ(openFile(RDI).Ops, RCX),
+		MOVQ(opsRCX.Release, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE, CALL(RAX)),
+		POPQ(RSI),
+		LEAQ(Sym(fileCache), RDI),
+		CALL(slabFree),
+		POPQ(RAX),
+		RETURN(),
+	)
+}
+
+func fileAlloc() Func {
+	rax := openFile(RAX)
+	fileSize := SizeOf[layout.File[Mem]]()
+	return FUNC("file_alloc",
+		`file_alloc returns a new File with the FileOps RDI, the flags RSI and one
+reference, or 0 if there is no memory for it.`,
+		MOVQ(RDI, RBX),
+		LEAQ(Sym(fileCache), RDI),
+		MOVL(1, RAX),
+		CALL(slabReserve),
+		IF(B, returns(0)),
+		CALL(slabAlloc),
+		MOVQ(RAX, RDX),
+		MOVQ(RAX, RDI),
+		XORL(RAX, RAX),
+		MOVL(fileSize/8, RCX),
+		REP(STOSQ()),
+		MOVQ(RDX, RAX),
+		MOVQ(RBX, rax.Ops),
+		MOVQ(RSI, rax.Flags),
+		MOVQ(1, rax.Refs),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func fdInstall() Func {
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("fd_install",
+		`fd_install gives the File RSI the lowest free descriptor from EDI on, with the
+close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
+		MOVQ(RDX, RBP),
+		MOVL(RDI, RBX),
+		XORL(R12, R12), // 1 if none below is free
+		CMPQ(RBX, fdTable.NextFD),
+		IF(BE,
+			MOVQ(fdTable.NextFD, RBX),
+			MOVL(1, R12),
+		),
+		LOOP(
+			CMPQ(RBX, fdLimit),
+			IF(AE, fail(EMFILE)),
+			MOVL(RBX, RDI),
+			CALL(fdFile),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			INCL(RBX),
+		),
+		MOVL(RBX, RDI),
+		CALL(fdSlot),
+		MOVQ(RAX, RDX),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ENOMEM)),
+		TESTL(R12, R12),
+		IF(NE, LEAL(RBX.At(1), RAX), MOVQ(RAX, fdTable.NextFD)),
+		MOVQ(RSI, fd.File),
+		XORL(RCX, RCX),
+		TESTQ(RBP, RBP),
+		SETNE(RCX),
+		MOVQ(RCX, fd.CloExec),
+		MOVL(RBX, RAX),
+		RETURN(),
+	).Saving(RBX, RBP, R12)
+}
+
+func fdRemove() Func {
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("fd_remove",
+		`fd_remove closes the descriptor EDI, which is open: RDX is its FD, RAX its File.
+Returns 0.`,
+		MOVQ(0, fd.File),
+		CMPQ(RDI, fdTable.NextFD),
+		IF(B, MOVQ(RDI, fdTable.NextFD)),
+		MOVQ(RAX, RDI),
+		XORL(RAX, RAX),
+		JMP(fput),
+	)
+}
+
+func fileOpen() Func {
+	return FUNC("file_open",
+		`file_open makes a File with the FileOps RDI and the flags RSI, and a descriptor
+for it with the close-on-exec flag if RDX is not 0. Returns the descriptor, and
+the File in RDX, or -errno.`,
+		MOVQ(RDX, R12),
+		CALL(fileAlloc),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ENOMEM)),
+		MOVQ(RAX, RBX),
+		XORL(RDI, RDI),
+		MOVQ(RBX, RSI),
+		MOVQ(R12, RDX),
+		CALL(fdInstall),
+		TESTQ(RAX, RAX),
+		IF(S,
+			MOVQ(RAX, R12),
+			LEAQ(Sym(fileCache), RDI),
+			MOVQ(RBX, RSI),
+			CALL(slabFree),
+			MOVQ(R12, RAX),
+		),
+		MOVQ(RBX, RDX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func sysClose() Func {
+	return FUNC("sys_close", "sys_close(fd).",
+		MOVL(RDI, RBX),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVL(RBX, RDI),
+		CALL(fdRemove),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysDup() Func {
+	return FUNC("sys_dup", "sys_dup(fd).",
+		XORL(RSI, RSI),
+		XORL(RDX, RDX),
+		JMP(fdDuplicate),
+	)
+}
+
+func fdDuplicate() Func {
+	return FUNC("fd_duplicate",
+		`fd_duplicate makes a descriptor for the File of EDI: the lowest from ESI on,
+with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
+		MOVQ(RDX, R12),
+		MOVL(RSI, R13),
+		CALL(fget),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RBX),
+		MOVL(R13, RDI),
+		MOVQ(RBX, RSI),
+		MOVQ(R12, RDX),
+		CALL(fdInstall),
+		TESTQ(RAX, RAX),
+		IF(S,
+			MOVQ(RBX, RDI),
+			CALL(fput),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func sysDup2() Func {
+	return FUNC("sys_dup2", "sys_dup2(oldfd, newfd).",
+		CMPL(RDI, RSI),
+		IF(E,
+			CALL(fdFile),
+			TESTQ(RAX, RAX),
+			MOVL(RSI, RAX),
+			IF(E, fail(EBADF)),
+			RETURN(),
+		),
+		XORL(RDX, RDX),
+		JMP(sysDup3),
+	)
+}
+
+func sysDup3() Func {
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("sys_dup3", "sys_dup3(oldfd, newfd, flags): flags is 0 or O_CLOEXEC.",
+		MOVL(RSI, R12),
+		MOVL(RDX, R13),
+		TESTL(^O_CLOEXEC, RDX),
+		IF(NE, fail(EINVAL)),
+		CMPL(RDI, RSI),
+		IF(E, fail(EINVAL)),
+		MOVL(RSI, RSI),
+		CMPQ(RSI, fdLimit),
+		IF(AE, fail(EBADF)),
+		CALL(fget),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RBX),
+		MOVL(R12, RDI),
+		CALL(fdSlot),
+		TESTQ(RAX, RAX),
+		IF(E,
+			MOVQ(RBX, RDI),
+			CALL(fput),
+			fail(ENOMEM),
+		),
+		MOVQ(RAX, RDX),
+		MOVQ(fd.File, RDI), // what was there
+		MOVQ(RBX, fd.File),
+		SHRL(19, R13), // O_CLOEXEC is bit 19
+		MOVQ(R13, fd.CloExec),
+		TESTQ(RDI, RDI),
+		IF(NE, CALL(fput)),
+		MOVL(R12, RAX),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func sysFcntl() Func {
+	rax := openFile(RAX)
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("sys_fcntl", "sys_fcntl(fd, cmd, arg): duplicating, the descriptor's and the file's flags, a pipe's size.",
+		MOVL(RDI, R8),
+		MOVQ(RDX, R9),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(R9, RCX),
+		CMPL(RSI, 1), // F_GETFD
+		IF(E, MOVQ(fd.CloExec, RAX), RETURN()),
+		CMPL(RSI, 2), // F_SETFD
+		IF(E,
+			ANDL(1, RCX),
+			MOVQ(RCX, fd.CloExec),
+			XORL(RAX, RAX),
+			RETURN(),
+		),
+		CMPL(RSI, 3), // F_GETFL
+		IF(E, MOVQ(rax.Flags, RAX), RETURN()),
+		CMPL(RSI, 4), // F_SETFL
+		IF(E,
+			ANDL(O_APPEND|O_NONBLOCK, RCX),
+			ANDQ(^(O_APPEND|O_NONBLOCK), rax.Flags),
+			ORQ(RCX, rax.Flags),
+			XORL(RAX, RAX),
+			RETURN(),
+		),
+		MOVQ(RAX, RDI),
+		CMPL(RSI, 1031), // F_SETPIPE_SZ
+		IF(E,
+			MOVQ(RCX, RSI),
+			JMP(pipeResize),
+		),
+		CMPL(RSI, 1032), // F_GETPIPE_SZ
+		IF(E,
+			MOVQ(rax.Pipe, RDX),
+			TESTQ(RDX, RDX),
+			IF(E, fail(EBADF)),
+			MOVQ(pipe(RDX).Size, RAX),
+			RETURN(),
+		),
+		XORL(RDX, RDX),
+		CMPL(RSI, 1030), // F_DUPFD_CLOEXEC
+		IF(E, INCL(RDX)).ELSE(
+			CMPL(RSI, 0), // F_DUPFD
+			IF(NE, fail(EINVAL)),
+		),
+		MOVL(RCX, RCX),
+		CMPQ(RCX, fdLimit),
+		IF(AE, fail(EINVAL)),
+		MOVL(R8, RDI),
+		MOVL(RCX, RSI),
+		JMP(fdDuplicate),
+	)
+}
+
+func sysIoctl() Func {
+	rbx := openFile(RBX)
+	fd := Fields[layout.FD[Mem]](RDX)
+	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("sys_ioctl",
+		`sys_ioctl(fd, request, arg): the console is a terminal whose settings cannot be
+changed; of all files what is the descriptor's, and how much there is to read.`,
+		MOVL(RSI, R12),
+		MOVQ(RDX, R13),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RBX),
+		CMPL(R12, fioCLEX),
+		IF(E, MOVQ(1, fd.CloExec), returns(0)),
+		CMPL(R12, fioNCLEX),
+		IF(E, MOVQ(0, fd.CloExec), returns(0)),
+		CMPL(R12, fioNBIO),
+		IF(E,
+			MOVQ(R13, RDI),
+			CALL(getUserInt),
+			TESTQ(RDX, RDX),
+			IF(NE, fail(EFAULT)),
+			ANDQ(^O_NONBLOCK, rbx.Flags),
+			TESTL(RAX, RAX),
+			IF(NE, ORQ(O_NONBLOCK, rbx.Flags)),
+			returns(0),
+		),
+		CMPL(R12, fioNREAD),
+		IF(E,
+			MOVQ(rbx.Pipe, RCX),
+			TESTQ(RCX, RCX),
+			IF(NE, MOVQ(pipe(RCX).Len, RSI)).ELSE(
+				MOVQ(rbx.Ops, RCX),
+				CMPL(opsRCX.LSeek, layout.FileSeekData),
+				IF(NE, fail(ENOTTY)),
+				MOVQ(rbx.Size, RSI),
+				SUBQ(rbx.Pos, RSI),
+			),
+			MOVQ(R13, RDI),
+			CALL(putUserInt),
+			RETURN(),
+		),
+		LEAQ(Sym(consoleOps), RCX),
+		CMPQ(RCX, rbx.Ops),
+		IF(NE, fail(ENOTTY)),
+		CMPL(R12, ttyGetAttr),
+		IF(E,
+			LEAQ(Sym(consoleTermiosData), RSI),
+			MOVL(termiosSize, RDX),
+		).ELSE(
+			CMPL(R12, ttyGetWinSize),
+			IF(NE, fail(ENOTTY)),
+			LEAQ(Sym(consoleWinsize), RSI),
+			MOVL(8, RDX),
+		),
+		MOVQ(R13, RDI),
+		CALL(copyToUser),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func sysCloseRange() Func {
+	fd := Fields[layout.FD[Mem]](RDX)
+	return FUNC("sys_close_range",
+		`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would take a table of
+its own for the thread, which is not there.`,
+		TESTL(^(closeRangeUnshare|closeRangeCloExec), RDX),
+		IF(NE, fail(EINVAL)),
+		CMPL(RDI, RSI),
+		IF(A, fail(EINVAL)),
+		TESTL(closeRangeUnshare, RDX),
+		IF(NE, fail(ENOSYS)),
+		MOVL(RDI, RBX),
+		MOVL(RSI, R12),
+		MOVL(RDX, R13),
+		LOOP(
+			CMPQ(RBX, fdTable.Size),
+			BREAK(AE),
+			CMPQ(RBX, R12),
+			BREAK(A),
+			MOVL(RBX, RDI),
+			CALL(fdFile),
+			TESTQ(RAX, RAX),
+			IF(NE,
+				TESTL(R13, R13),
+				IF(NE, MOVQ(1, fd.CloExec)).ELSE(
+					MOVL(RBX, RDI),
+					CALL(fdRemove),
+				),
+			),
+			INCQ(RBX),
+		),
+		returns(0),
+	).Saving(RBX, R12, R13)
+}
+
+func sysSync() Func {
+	return FUNC("sys_sync", "sys_sync(): there is never anything to write back.", returns(0))
+}
+
+func sysSyncfs() Func {
+	return FUNC("sys_syncfs", "sys_syncfs(fd).",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		returns(0),
+	)
+}
+
+func sysFadvise64() Func {
+	rax := openFile(RAX)
+	return FUNC("sys_fadvise64", "sys_fadvise64(fd, offset, len, advice): all files are in memory.",
+		MOVQ(RDX, R8),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		CMPQ(rax.Pipe, 0),
+		IF(NE, fail(ESPIPE)),
+		TESTQ(R8, R8),
+		IF(S, fail(EINVAL)),
+		CMPL(RCX, 5), // POSIX_FADV_NOREUSE
+		IF(A, fail(EINVAL)),
+		returns(0),
+	)
+}
+
+func sysReadahead() Func {
+	rax := openFile(RAX)
+	return FUNC("sys_readahead", "sys_readahead(fd, offset, count): all files are in memory.",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVL(rax.Flags, RCX),
+		ANDL(O_ACCMODE, RCX),
+		CMPL(RCX, O_WRONLY),
+		IF(E, fail(EBADF)),
+		LEAQ(Sym(regularOps), RCX),
+		CMPQ(RCX, rax.Ops),
+		IF(NE, fail(EINVAL)),
+		returns(0),
+	)
+}
+
+func sysLseek() Func {
+	rax := openFile(RAX)
+	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("sys_lseek", "sys_lseek(fd, offset, whence).",
+		MOVL(RDX, R8),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(rax.Ops, RCX),
+		MOVQ(opsRCX.LSeek, RCX),
+		CMPL(RCX, layout.FileSeekNone),
+		IF(E, fail(ESPIPE)),
+		CMPL(RCX, layout.FileSeekNull),
+		IF(E, XORL(RAX, RAX), RETURN()),
+		CMPL(R8, 1), // SEEK_CUR
+		IF(E,
+			ADDQ(rax.Pos, RSI),
+		).ELSE(
+			CMPL(R8, 0), // SEEK_SET
+			IF(NE,
+				CMPL(RCX, layout.FileSeekDir),
+				IF(E, fail(EINVAL)),
+				CMPL(R8, 2), // SEEK_END
+				IF(E, ADDQ(rax.Size, RSI)).ELSE(
+					// There are data up to the end, and a hole behind it.
+					CMPQ(RSI, rax.Size),
+					IF(AE,
+						CMPL(R8, 4), // SEEK_HOLE
+						IF(A, fail(EINVAL)),
+						fail(ENXIO),
+					),
+					CMPL(R8, 3), // SEEK_DATA
+					IF(NE,
+						CMPL(R8, 4),
+						IF(NE, fail(EINVAL)),
+						MOVQ(rax.Size, RSI),
+					),
+				),
+			),
+		),
+		TESTQ(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		MOVQ(RSI, rax.Pos),
+		MOVQ(RSI, RAX),
+		RETURN(),
+	)
+}
+
+func sysFsync() Func {
+	rax := openFile(RAX)
+	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("sys_fsync", "sys_fsync(fd): there is never anything to write back.",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(rax.Ops, RCX),
+		CMPL(opsRCX.LSeek, layout.FileSeekData),
+		IF(NE,
+			CMPL(opsRCX.LSeek, layout.FileSeekDir),
+			IF(NE, fail(EINVAL)),
+		),
+		XORL(RAX, RAX),
+		RETURN(),
+	)
 }

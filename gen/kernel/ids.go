@@ -20,80 +20,108 @@ const (
 	waitForPIDFD = 3
 )
 
+// groupCall is a call that returns what the process of a TID belongs to.
+func groupCall(name string) Func {
+	return FUNC("sys_"+name, "sys_"+name+"(pid EDI) is 1 for the process and each of its threads.",
+		CALL(findTask),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ESRCH)),
+		returns(initPID),
+	)
+}
+
 // ids is the process's place among others, of which there are none: it leads its
 // own group and session, as after the setsid that an init begins with, and has no
 // children.
 func ids() Program {
-	// group is a call that returns what the process of a TID belongs to.
-	group := func(name string) Func {
-		return FUNC("sys_"+name, "sys_"+name+"(pid EDI) is 1 for the process and each of its threads.",
-			CALL("find_task"),
-			TESTQ(RAX, RAX),
-			IF(E, fail(ESRCH)),
-			returns(initPID),
-		)
+	return Program{
+		Funcs: Funcs(
+			sysGetpgrp, sysGetpgid, sysGetsid, sysSetpgid, sysSetsid, sysWait4, sysWaitid, findTask,
+		),
 	}
-	return Program{Funcs: []Func{
-		FUNC("sys_getpgrp", "sys_getpgrp returns 1, the process's own group.", returns(initPID)),
-		group("getpgid"),
-		group("getsid"),
-		FUNC("sys_setpgid", "sys_setpgid(pid EDI, group ESI) is EPERM: the process leads its session.",
+}
+
+func sysGetpgrp() Func {
+	return FUNC("sys_getpgrp", "sys_getpgrp returns 1, the process's own group.", returns(initPID))
+}
+
+func sysGetpgid() Func {
+	return groupCall("getpgid")
+}
+
+func sysGetsid() Func {
+	return groupCall("getsid")
+}
+
+func sysSetpgid() Func {
+	return FUNC("sys_setpgid", "sys_setpgid(pid EDI, group ESI) is EPERM: the process leads its session.",
+		TESTL(RSI, RSI),
+		IF(E, MOVL(RDI, RSI)), // the process's own number
+		TESTL(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		CALL(findTask),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ESRCH)),
+		CMPL(RDI, initPID),
+		IF(A, fail(EINVAL)), // a thread is no process
+		fail(EPERM),
+	)
+}
+
+func sysSetsid() Func {
+	return FUNC("sys_setsid", "sys_setsid is EPERM: the process leads its group.", fail(EPERM))
+}
+
+func sysWait4() Func {
+	return FUNC("sys_wait4", "sys_wait4(pid EDI, status RSI, options EDX, rusage RCX): there are no children.",
+		MOVL(^uint32(waitNOHANG|waitSTOPPED|waitCONTINUED|waitNOTHREAD|waitALL|waitCLONE), RAX),
+		TESTL(RAX, RDX),
+		IF(NE, fail(EINVAL)),
+		CMPL(RDI, -1<<31),
+		IF(E, fail(ESRCH)),
+		fail(ECHILD),
+	)
+}
+
+func sysWaitid() Func {
+	return FUNC("sys_waitid", "sys_waitid(which EDI, id ESI, siginfo RDX, options ECX, rusage R8): there are no children.",
+		MOVL(^uint32(waitNOHANG|waitSTOPPED|waitEXITED|waitCONTINUED|waitNOWAIT|waitNOTHREAD|waitALL|waitCLONE), RAX),
+		TESTL(RAX, RCX),
+		IF(NE, fail(EINVAL)),
+		TESTL(waitSTOPPED|waitEXITED|waitCONTINUED, RCX),
+		IF(E, fail(EINVAL)),
+		CMPL(RDI, waitAnyPID),
+		IF(E, fail(ECHILD)),
+		CMPL(RDI, waitForPIDFD),
+		IF(A, fail(EINVAL)),
+		TESTL(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		CMPL(RDI, waitForPIDFD),
+		IF(E, fail(EBADF)), // nothing makes one
+		CMPL(RDI, waitForPID),
+		IF(E,
 			TESTL(RSI, RSI),
-			IF(E, MOVL(RDI, RSI)), // the process's own number
-			TESTL(RSI, RSI),
-			IF(S, fail(EINVAL)),
-			CALL("find_task"),
-			TESTQ(RAX, RAX),
-			IF(E, fail(ESRCH)),
-			CMPL(RDI, initPID),
-			IF(A, fail(EINVAL)), // a thread is no process
-			fail(EPERM),
-		),
-		FUNC("sys_setsid", "sys_setsid is EPERM: the process leads its group.", fail(EPERM)),
-		FUNC("sys_wait4", "sys_wait4(pid EDI, status RSI, options EDX, rusage RCX): there are no children.",
-			MOVL(^uint32(waitNOHANG|waitSTOPPED|waitCONTINUED|waitNOTHREAD|waitALL|waitCLONE), RAX),
-			TESTL(RAX, RDX),
-			IF(NE, fail(EINVAL)),
-			CMPL(RDI, -1<<31),
-			IF(E, fail(ESRCH)),
-			fail(ECHILD),
-		),
-		FUNC("sys_waitid", "sys_waitid(which EDI, id ESI, siginfo RDX, options ECX, rusage R8): there are no children.",
-			MOVL(^uint32(waitNOHANG|waitSTOPPED|waitEXITED|waitCONTINUED|waitNOWAIT|waitNOTHREAD|waitALL|waitCLONE), RAX),
-			TESTL(RAX, RCX),
-			IF(NE, fail(EINVAL)),
-			TESTL(waitSTOPPED|waitEXITED|waitCONTINUED, RCX),
 			IF(E, fail(EINVAL)),
-			CMPL(RDI, waitAnyPID),
-			IF(E, fail(ECHILD)),
-			CMPL(RDI, waitForPIDFD),
-			IF(A, fail(EINVAL)),
-			TESTL(RSI, RSI),
-			IF(S, fail(EINVAL)),
-			CMPL(RDI, waitForPIDFD),
-			IF(E, fail(EBADF)), // nothing makes one
-			CMPL(RDI, waitForPID),
-			IF(E,
-				TESTL(RSI, RSI),
-				IF(E, fail(EINVAL)),
-			),
-			fail(ECHILD),
 		),
-		FUNC("find_task",
-			`find_task returns the living thread with TID EDI, the current one for 0, or 0. The
+		fail(ECHILD),
+	)
+}
+
+func findTask() Func {
+	return FUNC("find_task",
+		`find_task returns the living thread with TID EDI, the current one for 0, or 0. The
 process's first thread is known by its TID after its end too: then another stands
 for it. Keeps RDI.`,
-			TESTL(RDI, RDI),
-			IF(E,
-				MOVQ(gs.Current, RAX),
-				RETURN(),
-			),
-			CALL("find_thread"),
-			CMPL(RDI, initPID),
-			IF(NE, RETURN()),
-			TESTQ(RAX, RAX),
-			IF(E, MOVQ(sched.All, RAX)),
+		TESTL(RDI, RDI),
+		IF(E,
+			MOVQ(gs.Current, RAX),
 			RETURN(),
 		),
-	}}
+		CALL(findThread),
+		CMPL(RDI, initPID),
+		IF(NE, RETURN()),
+		TESTQ(RAX, RAX),
+		IF(E, MOVQ(sched.All, RAX)),
+		RETURN(),
+	)
 }

@@ -29,7 +29,7 @@ func Body() Program {
 		scheduler, cpuTimes, threads, schedCalls, timeCalls, sigTimers, futexes, futexesPI, robustLists, signals, signalQueues, signalFrames, signalCalls,
 		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, timerFDs, pipes, epolls, polls, selects,
 		readOnly, memfds,
-		randoms, processes, ids, control, features, performanceCounters, sysCallTable,
+		randoms, processes, ids, control, features, performanceCounters, callTable,
 	} {
 		p.Add(part())
 	}
@@ -37,7 +37,7 @@ func Body() Program {
 }
 
 // wrmsr writes the address of sym to an MSR. Clobbers RAX, RCX, RDX.
-func wrmsr(msr uint32, sym string) Block {
+func wrmsr[S Symbolic](msr uint32, sym S) Block {
 	return Block{
 		LEAQ(Sym(sym), RAX),
 		MOVQ(RAX, RDX),
@@ -49,156 +49,178 @@ func wrmsr(msr uint32, sym string) Block {
 
 // start is where the boot protocols end and the kernel begins.
 func start() Program {
-	idle := thread(RBX)
-	info := Fields[layout.BootInfo[Mem]](Sym("boot_info"))
-	percpu := Fields[layout.PerCPU[Mem]](Sym("percpu"))
-	tss := Slots[layout.PerCPU[Slot]]().TSS.Reserved0.Off
-	initMM := Fields[layout.MM[Mem]](Sym("init_mm"))
 	return Program{
-		Funcs: []Func{
-			FUNC("startup_64",
-				`startup_64 is entered in long mode in the upper half, with the boot GDT and
-no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
-				LEAQ(Sym("gdt"), RAX),
-				MOVQ(RAX, Sym("gdtr").Add(2)),
-				MOVW(10*8-1, Sym("gdtr")),
-				LGDT(Sym("gdtr")),
-				MOVL(x86.KERNEL_DS, RAX),
-				MOVW(RAX, SS),
-				XORL(RAX, RAX),
-				MOVW(RAX, DS),
-				MOVW(RAX, ES),
-				MOVW(RAX, FS),
-				MOVW(RAX, GS),
-				wrmsr(x86.MSR_GS_BASE, "percpu"),
-				XORL(RAX, RAX),
-				XORL(RDX, RDX),
-				MOVL(uint32(x86.MSR_KERNEL_GS_BASE), RCX), // the user's, until arch_prctl sets one
-				WRMSR(),
-
-				LEAQ(Sym("idle_thread"), RBX),
-				LEAQ(RBX.At(layout.ThreadSize), RSP),
-				MOVQ(RSP, percpu.TopOfStack),
-				MOVQ(RBX, percpu.Current),
-				MOVQ(RBX, percpu.Idle),
-				LEAQ(Sym("percpu"), RAX),
-				MOVQ(RAX, percpu.Self),
-				MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
-				MOVQ(0x1f80, idle.FX[3]),
-
-				// The identity map has done its work, and nothing is executed
-				// through the linear map.
-				MOVQ(0, Sym("init_pg_dir")),
-				MOVQ(uint64(x86.PAGE_NX), RAX),
-				ORQ(RAX, Sym("init_pg_dir").Add(8*(layout.PhysMap>>39&511))),
-				MOVQ(CR3, RAX),
-				MOVQ(RAX, CR3),
-				MOVQ(RAX, initMM.PGD),
-				MOVQ(1, initMM.Users), // the idle thread, which does not end
-				LEAQ(Sym("init_mm"), RAX),
-				MOVQ(RAX, idle.MM),
-
-				// The guard page of the idle thread's stack, as alloc_thread_stack
-				// makes it for others.
-				LEAQ(RBX.At(layout.ThreadGuard), RDI),
-				slot(RDI, ptShift, RCX),
-				LEAQ(Sym("kernel_page_table"), RAX),
-				MOVQ(0, RAX.Index(RCX, 1)),
-				INVLPG(RDI.At(0)),
-
-				CALL("console_init"),
-				CALL("trap_init"),
-				CALL("cpu_init"),
-				CALL("pti_init"),
-				MOVL(Sym("boot_handoff"), RDI),
-				MOVL(Sym("boot_parser"), RAX),
-				MOVQ(uint64(layout.KernelBase), RCX),
-				ADDQ(RCX, RAX),
-				CALL(RAX),
-				CMPQ(info.InitrdStart, 0),
-				IF(E, // the loader gave none: use the image's own, if it has one
-					MOVQ(Sym("builtin_initramfs").Add(8), RCX), // length
-					TESTQ(RCX, RCX),
-					IF(NE,
-						MOVQ(uint64(layout.PhysMap), RAX),
-						ADDQ(Sym("builtin_initramfs"), RAX),
-						MOVQ(RAX, info.InitrdStart),
-						ADDQ(RCX, RAX),
-						MOVQ(RAX, info.InitrdEnd),
-					),
-				),
-				JMP("start_kernel"),
-			),
-			FUNC("start_kernel",
-				`start_kernel brings up the kernel's parts, makes init's thread and becomes the
-idle thread: it runs when no other thread can.`,
-				CALL("mm_init"),
-				CALL("time_init"),
-				CALL("sched_init"),
-				CALL("itimers_init"),
-				CALL("files_init"),
-				CALL("parse_cmdline"),
-				CALL("control_init"),
-				CALL("variants_init"),
-				CALL("exec_init"),
-				JMP("cpu_idle"),
-			),
-			FUNC("cpu_init",
-				`cpu_init turns on what the CPU has of SMEP, SMAP and machine checks, and sets
-the SYSCALL MSRs but LSTAR, which is the variant's.`,
-				MOVL(1, RAX),
-				CPUID(),
-				BTL(x86.CPUID_1_EDX_MCE, RDX),
-				IF(B,
-					MOVQ(CR4, RAX),
-					ORQ(x86.CR4_MCE, RAX),
-					MOVQ(RAX, CR4),
-				),
-				XORL(RAX, RAX),
-				CPUID(),
-				CMPL(RAX, 7),
-				IF(AE,
-					MOVL(7, RAX),
-					XORL(RCX, RCX),
-					CPUID(),
-					MOVQ(CR4, RAX),
-					BTL(x86.CPUID_7_EBX_SMEP, RBX),
-					IF(B, ORQ(x86.CR4_SMEP, RAX)),
-					BTL(x86.CPUID_7_EBX_SMAP, RBX),
-					IF(B,
-						ORQ(x86.CR4_SMAP, RAX),
-						MOVB(1, Sym("cpu_smap")),
-					),
-					MOVQ(RAX, CR4),
-				),
-				MOVL(uint32(x86.MSR_STAR), RCX),
-				XORL(RAX, RAX),
-				MOVL(x86.Star>>32, RDX),
-				WRMSR(),
-				MOVL(uint32(x86.MSR_SYSCALL_MASK), RCX),
-				MOVL(x86.SyscallMask, RAX),
-				XORL(RDX, RDX),
-				WRMSR(),
-				wrmsr(x86.MSR_CSTAR, "ignore_sysret"),
-				CALL("features_init"),
-				CALL("counters_init"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("ignore_sysret",
-				`ignore_sysret is where SYSCALL arrives from a 32-bit code segment on AMD: there
-are no 32-bit system calls. On entry RSP and GS are the user's, RCX is the
-return address, IF is 0.`,
-				MOVL(-ENOSYS, RAX),
-				SYSRETL(),
-			).In("irqentry"),
-		},
+		Funcs: Funcs(
+			startup64, startKernel, cpuInit, ignoreSysret,
+		),
 		Data: []Data{
-			{Name: "percpu", Align: layout.PageSize, Skip: layout.PageSize - tss, Size: tss},
-			BSS("percpu_tss", layout.PageSize, layout.PageSize), // goes on here
-			BSS("percpu_end", 0, layout.PageSize),
-			BSS("idle_thread", layout.ThreadSize, layout.ThreadSize),
-			BSS("gdtr", 16, 16),
-			BSS("cpu_smap", 8, 8), // its first byte is 1 if CR4.SMAP is on
+			percpuData(), percpuTss, percpuEnd, idleThread, gdtr, cpuSmap,
 		},
 	}
+}
+
+func percpuData() Data {
+	tss := Slots[layout.PerCPU[Slot]]().TSS.Reserved0.Off
+	return Data{Name: "percpu", Align: layout.PageSize, Skip: layout.PageSize - tss, Size: tss}
+}
+
+var percpuTss = BSS("percpu_tss", layout.PageSize, layout.PageSize) // goes on here
+
+var percpuEnd = BSS("percpu_end", 0, layout.PageSize)
+
+var idleThread = BSS("idle_thread", layout.ThreadSize, layout.ThreadSize)
+
+var gdtr = BSS("gdtr", 16, 16)
+
+var cpuSmap = BSS("cpu_smap", 8, 8) // its first byte is 1 if CR4.SMAP is on
+
+func startup64() Func {
+	idle := thread(RBX)
+	info := Fields[layout.BootInfo[Mem]](Sym(bootInfoData))
+	percpu := Fields[layout.PerCPU[Mem]](Sym(percpuData))
+	initMM := Fields[layout.MM[Mem]](Sym(initMMData))
+	return FUNC("startup_64",
+		`startup_64 is entered in long mode in the upper half, with the boot GDT and
+no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
+		LEAQ(Sym(gdt), RAX),
+		MOVQ(RAX, Sym(gdtr).Add(2)),
+		MOVW(10*8-1, Sym(gdtr)),
+		LGDT(Sym(gdtr)),
+		MOVL(x86.KERNEL_DS, RAX),
+		MOVW(RAX, SS),
+		XORL(RAX, RAX),
+		MOVW(RAX, DS),
+		MOVW(RAX, ES),
+		MOVW(RAX, FS),
+		MOVW(RAX, GS),
+		wrmsr(x86.MSR_GS_BASE, percpuData),
+		XORL(RAX, RAX),
+		XORL(RDX, RDX),
+		MOVL(uint32(x86.MSR_KERNEL_GS_BASE), RCX), // the user's, until arch_prctl sets one
+		WRMSR(),
+
+		LEAQ(Sym(idleThread), RBX),
+		LEAQ(RBX.At(layout.ThreadSize), RSP),
+		MOVQ(RSP, percpu.TopOfStack),
+		MOVQ(RBX, percpu.Current),
+		MOVQ(RBX, percpu.Idle),
+		LEAQ(Sym(percpuData), RAX),
+		MOVQ(RAX, percpu.Self),
+		MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
+		MOVQ(0x1f80, idle.FX[3]),
+
+		// The identity map has done its work, and nothing is executed
+		// through the linear map.
+		MOVQ(0, Sym(initPgDir)),
+		MOVQ(uint64(x86.PAGE_NX), RAX),
+		ORQ(RAX, Sym(initPgDir).Add(8*(layout.PhysMap>>39&511))),
+		MOVQ(CR3, RAX),
+		MOVQ(RAX, CR3),
+		MOVQ(RAX, initMM.PGD),
+		MOVQ(1, initMM.Users), // the idle thread, which does not end
+		LEAQ(Sym(initMMData), RAX),
+		MOVQ(RAX, idle.MM),
+
+		// The guard page of the idle thread's stack, as alloc_thread_stack
+		// makes it for others.
+		LEAQ(RBX.At(layout.ThreadGuard), RDI),
+		slot(RDI, ptShift, RCX),
+		LEAQ(Sym(kernelPageTable), RAX),
+		MOVQ(0, RAX.Index(RCX, 1)),
+		INVLPG(RDI.At(0)),
+
+		CALL(consoleInit),
+		CALL(trapInit),
+		CALL(cpuInit),
+		CALL(ptiInit),
+		MOVL(Sym(bootHandoff), RDI),
+		MOVL(Sym(bootParser), RAX),
+		MOVQ(uint64(layout.KernelBase), RCX),
+		ADDQ(RCX, RAX),
+		CALL(RAX),
+		CMPQ(info.InitrdStart, 0),
+		IF(E, // the loader gave none: use the image's own, if it has one
+			MOVQ(Sym(builtinInitramfs).Add(8), RCX), // length
+			TESTQ(RCX, RCX),
+			IF(NE,
+				MOVQ(uint64(layout.PhysMap), RAX),
+				ADDQ(Sym(builtinInitramfs), RAX),
+				MOVQ(RAX, info.InitrdStart),
+				ADDQ(RCX, RAX),
+				MOVQ(RAX, info.InitrdEnd),
+			),
+		),
+		JMP(startKernel),
+	)
+}
+
+func startKernel() Func {
+	return FUNC("start_kernel",
+		`start_kernel brings up the kernel's parts, makes init's thread and becomes the
+idle thread: it runs when no other thread can.`,
+		CALL(mmInit),
+		CALL(timeInit),
+		CALL(schedInit),
+		CALL(itimersInit),
+		CALL(filesInit),
+		CALL(parseCmdline),
+		CALL(controlInit),
+		CALL(variantsInit),
+		CALL(execInit),
+		JMP(cpuIdle),
+	)
+}
+
+func cpuInit() Func {
+	return FUNC("cpu_init",
+		`cpu_init turns on what the CPU has of SMEP, SMAP and machine checks, and sets
+the SYSCALL MSRs but LSTAR, which is the variant's.`,
+		MOVL(1, RAX),
+		CPUID(),
+		BTL(x86.CPUID_1_EDX_MCE, RDX),
+		IF(B,
+			MOVQ(CR4, RAX),
+			ORQ(x86.CR4_MCE, RAX),
+			MOVQ(RAX, CR4),
+		),
+		XORL(RAX, RAX),
+		CPUID(),
+		CMPL(RAX, 7),
+		IF(AE,
+			MOVL(7, RAX),
+			XORL(RCX, RCX),
+			CPUID(),
+			MOVQ(CR4, RAX),
+			BTL(x86.CPUID_7_EBX_SMEP, RBX),
+			IF(B, ORQ(x86.CR4_SMEP, RAX)),
+			BTL(x86.CPUID_7_EBX_SMAP, RBX),
+			IF(B,
+				ORQ(x86.CR4_SMAP, RAX),
+				MOVB(1, Sym(cpuSmap)),
+			),
+			MOVQ(RAX, CR4),
+		),
+		MOVL(uint32(x86.MSR_STAR), RCX),
+		XORL(RAX, RAX),
+		MOVL(x86.Star>>32, RDX),
+		WRMSR(),
+		MOVL(uint32(x86.MSR_SYSCALL_MASK), RCX),
+		MOVL(x86.SyscallMask, RAX),
+		XORL(RDX, RDX),
+		WRMSR(),
+		wrmsr(x86.MSR_CSTAR, ignoreSysret),
+		CALL(featuresInit),
+		CALL(countersInit),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func ignoreSysret() Func {
+	return FUNC("ignore_sysret",
+		`ignore_sysret is where SYSCALL arrives from a 32-bit code segment on AMD: there
+are no 32-bit system calls. On entry RSP and GS are the user's, RCX is the
+return address, IF is 0.`,
+		MOVL(-ENOSYS, RAX),
+		SYSRETL(),
+	).In("irqentry")
 }

@@ -15,89 +15,106 @@ const mmOffset = layout.PGDPages * layout.PageSize
 // addressSpaces is how the address spaces come to be, are loaded, kept in step,
 // and end. A thread's lives as long as the thread; the idle thread's is init_mm.
 func addressSpaces() Program {
-	var (
-		next   = thread(RSI)
-		self   = thread(R12)
-		made   = mm(RBX)
-		old    = mm(RDI)
-		linked = mm(RDX)
-	)
 	return Program{
-		Funcs: []Func{
-			FUNC("switch_mm",
-				`switch_mm loads the address space of the thread RSI. The write of CR3 drops all
+		Funcs: Funcs(
+			switchMM, setPgd, sysOwnMM, mmPut,
+		),
+		Data: []Data{
+			initMMData,
+		},
+	}
+}
+
+var initMMData = BSS("init_mm", SizeOf[layout.MM[Mem]](), 64)
+
+func switchMM() Func {
+	next := thread(RSI)
+	return FUNC("switch_mm",
+		`switch_mm loads the address space of the thread RSI. The write of CR3 drops all
 of the user's translations: so no other address space has any in the TLB, and
 what is unmapped or protected while it is not loaded needs no flush in it. All
 take turns at one PCID, and the user's is noted to be dropped too. Keeps RDI,
 RSI. IF is 0.`,
-				MOVQ(next.MM, RAX),
-				MOVQ(mm(RAX).PGD, RAX),
-				MOVQ(RAX, CR3),
-				markUserFlush(),
-				INCQ(sched.MMSwitches),
-				RETURN(),
-			),
-			FUNC("set_pgd",
-				`set_pgd makes RCX the entry of the top-level tables of all address spaces, the
+		MOVQ(next.MM, RAX),
+		MOVQ(mm(RAX).PGD, RAX),
+		MOVQ(RAX, CR3),
+		markUserFlush(),
+		INCQ(sched.MMSwitches),
+		RETURN(),
+	)
+}
+
+func setPgd() Func {
+	linked := mm(RDX)
+	return FUNC("set_pgd",
+		`set_pgd makes RCX the entry of the top-level tables of all address spaces, the
 kernel's and the user's, that RSI points to in one of them. R8 is PhysMap.
 Clobbers RSI, RDX, R10 only.`,
-				ANDL(layout.PageSize-1, RSI),
-				LEAQ(Sym("init_mm"), RDX),
-				DO(
-					MOVQ(linked.PGD, R10),
-					ADDQ(R8, R10),
-					MOVQ(RCX, R10.Index(RSI, 1)),
-					MOVQ(RCX, R10.Index(RSI, 1).Add(layout.PageSize)), // the user's
-					MOVQ(linked.Next, RDX),
-					TESTQ(RDX, RDX),
-				).WHILE(NE),
-				RETURN(),
-			),
-			FUNC("sys_own_mm", "sys_own_mm is layout.SysOwnMM.",
-				CALL("alloc_stack"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(ENOMEM)),
-				LEAQ(RAX.At(mmOffset), RBX),
-				MOVQ(gs.Current, R12),
-				MOVQ(RAX, RDI), // the new tables are a copy of the old ones
-				MOVQ(uint64(layout.PhysMap), R8),
-				MOVQ(self.MM, RSI),
-				MOVQ(mm(RSI).PGD, RSI),
-				ADDQ(R8, RSI),
-				MOVL(mmOffset/8, RCX),
-				REP(MOVSQ()),
-				SUBQ(R8, RAX),
-				MOVQ(RAX, made.PGD),
-				MOVQ(1, made.Users),
-				LEAQ(Sym("init_mm"), RDX),
-				MOVQ(linked.Next, RCX),
-				MOVQ(RCX, made.Next),
-				MOVQ(RBX, linked.Next),
-				MOVQ(self.MM, RDI),
-				MOVQ(RBX, self.MM),
-				MOVQ(RAX, CR3),
-				markUserFlush(),
-				CALL("mm_put"),
-				XORL(RAX, RAX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("mm_put",
-				`mm_put takes a user from the address space RDI, which is freed with the last. It
+		ANDL(layout.PageSize-1, RSI),
+		LEAQ(Sym(initMMData), RDX),
+		DO(
+			MOVQ(linked.PGD, R10),
+			ADDQ(R8, R10),
+			MOVQ(RCX, R10.Index(RSI, 1)),
+			MOVQ(RCX, R10.Index(RSI, 1).Add(layout.PageSize)), // the user's
+			MOVQ(linked.Next, RDX),
+			TESTQ(RDX, RDX),
+		).WHILE(NE),
+		RETURN(),
+	)
+}
+
+func sysOwnMM() Func {
+	self := thread(R12)
+	made := mm(RBX)
+	linked := mm(RDX)
+	return FUNC("sys_own_mm", "sys_own_mm is layout.SysOwnMM.",
+		CALL(allocStack),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ENOMEM)),
+		LEAQ(RAX.At(mmOffset), RBX),
+		MOVQ(gs.Current, R12),
+		MOVQ(RAX, RDI), // the new tables are a copy of the old ones
+		MOVQ(uint64(layout.PhysMap), R8),
+		MOVQ(self.MM, RSI),
+		MOVQ(mm(RSI).PGD, RSI),
+		ADDQ(R8, RSI),
+		MOVL(mmOffset/8, RCX),
+		REP(MOVSQ()),
+		SUBQ(R8, RAX),
+		MOVQ(RAX, made.PGD),
+		MOVQ(1, made.Users),
+		LEAQ(Sym(initMMData), RDX),
+		MOVQ(linked.Next, RCX),
+		MOVQ(RCX, made.Next),
+		MOVQ(RBX, linked.Next),
+		MOVQ(self.MM, RDI),
+		MOVQ(RBX, self.MM),
+		MOVQ(RAX, CR3),
+		markUserFlush(),
+		CALL(mmPut),
+		XORL(RAX, RAX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func mmPut() Func {
+	old := mm(RDI)
+	linked := mm(RDX)
+	return FUNC("mm_put",
+		`mm_put takes a user from the address space RDI, which is freed with the last. It
 is not loaded then.`,
-				DECQ(old.Users),
-				IF(NE, RETURN()),
-				LEAQ(Sym("init_mm"), RDX),
-				LOOP( // RDX: the one before
-					CMPQ(RDI, linked.Next),
-					BREAK(E),
-					MOVQ(linked.Next, RDX),
-				),
-				MOVQ(old.Next, RAX),
-				MOVQ(RAX, linked.Next),
-				SUBQ(mmOffset, RDI),
-				JMP("free_stack"),
-			),
-		},
-		Data: []Data{BSS("init_mm", SizeOf[layout.MM[Mem]](), 64)},
-	}
+		DECQ(old.Users),
+		IF(NE, RETURN()),
+		LEAQ(Sym(initMMData), RDX),
+		LOOP( // RDX: the one before
+			CMPQ(RDI, linked.Next),
+			BREAK(E),
+			MOVQ(linked.Next, RDX),
+		),
+		MOVQ(old.Next, RAX),
+		MOVQ(RAX, linked.Next),
+		SUBQ(mmOffset, RDI),
+		JMP(freeStack),
+	)
 }

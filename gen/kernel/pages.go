@@ -6,10 +6,10 @@ import (
 )
 
 // memory is the state of the memory manager.
-var memory = Fields[layout.Memory[Mem]](Sym("memory"))
+var memory = Fields[layout.Memory[Mem]](Sym(memoryData))
 
 var (
-	bootInfo = Fields[layout.BootInfo[Mem]](Sym("boot_info"))
+	bootInfo = Fields[layout.BootInfo[Mem]](Sym(bootInfoData))
 	mapEntry = SizeOf[layout.MemMapEntry[Mem]]()
 	memRange = SizeOf[layout.MemRange[Mem]]()
 )
@@ -27,11 +27,28 @@ func pageAlignUp(r Reg) Block {
 // high and not touched before; what is given back goes to a list that is used
 // first.
 func pages() Program {
-	var (
-		entry = Fields[layout.MemMapEntry[Mem]](RBX)
-		rng   = Fields[layout.MemRange[Mem]](RCX)
-		added = Fields[layout.MemRange[Mem]](RAX)
-	)
+	return Program{
+		Funcs: Funcs(
+			mmInit, addRange, reserveRange, nextRange, getFreePage, getKernelPage, allocPage, freePage,
+			allocStack, freeStack,
+		),
+		Data: []Data{
+			memoryData, mmRanges, pagesFree, pagesTotal,
+		},
+	}
+}
+
+var memoryData = BSS("memory", SizeOf[layout.Memory[Mem]](), 64)
+
+var mmRanges = BSS("mm_ranges", layout.MaxRanges*memRange, 64)
+
+var pagesFree = BSS("pages_free", 8, 8)
+
+var pagesTotal = BSS("pages_total", 8, 8)
+
+func mmInit() Func {
+	entry := Fields[layout.MemMapEntry[Mem]](RBX)
+	rng := Fields[layout.MemRange[Mem]](RCX)
 	// eachEntry runs items for each entry of the memory map, in RBX.
 	eachEntry := func(items ...Item) Block {
 		return Block{
@@ -54,258 +71,279 @@ func pages() Program {
 			MOVQ(base, RAX),
 			SUBQ(RAX, RDI),
 			SUBQ(RAX, RSI),
-			CALL("reserve_range"),
+			CALL(reserveRange),
 		}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("mm_init",
-				`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
+	return FUNC("mm_init",
+		`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
 end of the linear map, without the kernel, the initramfs and the command line.
 Fails by boot_fail if it is too little.`,
-				CALL("areas_init"),
-				LEAQ(Sym("mm_ranges"), RAX),
-				MOVQ(RAX, memory.Range),
-				MOVQ(RAX, memory.RangesEnd),
-				eachEntry(
-					CMPQ(entry.Type, layout.MemMapRAM),
-					IF(E,
-						MOVQ(entry.Start, RDI),
-						MOVQ(entry.Size, RSI),
-						CALL("add_range"),
-					),
-				),
-				// Firmware may describe a page twice; not free wins.
-				eachEntry(
-					CMPQ(entry.Type, layout.MemMapRAM),
-					IF(NE,
-						MOVQ(entry.Start, RDI),
-						MOVQ(entry.Size, RSI),
-						ADDQ(RDI, RSI),
-						CALL("reserve_range"),
-					),
-				),
-				LEAQ(Sym("__text_start"), RDX),
-				LEAQ(Sym("__kernel_end"), RCX),
-				reserve(RDX, RCX, layout.KernelBase),
-				reserve(bootInfo.InitrdStart, bootInfo.InitrdEnd, layout.PhysMap),
-				// The command line's length is not known; no more is read of it.
-				MOVQ(bootInfo.Cmdline, RDX),
-				LEAQ(RDX.At(layout.CmdlineMax), RCX),
-				reserve(RDX, RCX, layout.PhysMap),
-
-				XORL(RAX, RAX),
-				LEAQ(Sym("mm_ranges"), RCX),
-				LOOP(
-					CMPQ(RCX, memory.RangesEnd),
-					BREAK(AE),
-					ADDQ(rng.End, RAX),
-					SUBQ(rng.Start, RAX),
-					ADDQ(memRange, RCX),
-				),
-				SHRQ(12, RAX),
-				MOVQ(RAX, Sym("pages_total")),
-				MOVQ(RAX, Sym("pages_free")),
-				CMPQ(RAX, layout.MinPages),
-				IF(AE, RETURN()),
-				LEAQ(Str("too little memory: "), RDI),
-				CALL("message"),
-				MOVQ(Sym("pages_total"), RDI),
-				SHLQ(2, RDI),
-				CALL("message_dec"),
-				LEAQ(Str(" KiB are free beside kernel and initramfs, "), RDI),
-				CALL("message"),
-				MOVL(layout.MinPages*4, RDI),
-				CALL("message_dec"),
-				LEAQ(Str(" KiB are needed"), RDI),
-				CALL("message"),
-				JMP("boot_fail_message"),
-			).Saving(RBX, R12),
-			FUNC("add_range",
-				`add_range adds RSI bytes at the physical address RDI to the free RAM, so far
-as they are whole pages in reach.`,
+		CALL(areasInit),
+		LEAQ(Sym(mmRanges), RAX),
+		MOVQ(RAX, memory.Range),
+		MOVQ(RAX, memory.RangesEnd),
+		eachEntry(
+			CMPQ(entry.Type, layout.MemMapRAM),
+			IF(E,
+				MOVQ(entry.Start, RDI),
+				MOVQ(entry.Size, RSI),
+				CALL(addRange),
+			),
+		),
+		// Firmware may describe a page twice; not free wins.
+		eachEntry(
+			CMPQ(entry.Type, layout.MemMapRAM),
+			IF(NE,
+				MOVQ(entry.Start, RDI),
+				MOVQ(entry.Size, RSI),
 				ADDQ(RDI, RSI),
-				IF(B, MOVQ(-1, RSI)), // an end after 2^64
-				MOVL(1<<20, RAX),     // below are the firmware's and the loader's tables
-				CMPQ(RDI, RAX),
-				IF(B, MOVQ(RAX, RDI)),
-				MOVQ(uint64(layout.PhysMapSize), RAX),
-				CMPQ(RSI, RAX),
-				IF(A, MOVQ(RAX, RSI)),
-				CMPQ(RDI, RAX),
-				IF(AE, RETURN()),
-				pageAlignUp(RDI),
-				ANDQ(pageMask, RSI),
-				CMPQ(RDI, RSI),
-				IF(AE, RETURN()),
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, R12),
-				CALL("reserve_range"), // were it described twice
-				MOVQ(memory.RangesEnd, RCX),
-				MOVQ(RBX, rng.Start),
-				MOVQ(R12, rng.End),
-				ADDQ(memRange, RCX),
-				MOVQ(RCX, memory.RangesEnd),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("reserve_range",
-				`reserve_range takes the pages of the physical addresses from RDI up to RSI out
+				CALL(reserveRange),
+			),
+		),
+		LEAQ(Sym(textStart), RDX),
+		LEAQ(Sym(kernelEnd), RCX),
+		reserve(RDX, RCX, layout.KernelBase),
+		reserve(bootInfo.InitrdStart, bootInfo.InitrdEnd, layout.PhysMap),
+		// The command line's length is not known; no more is read of it.
+		MOVQ(bootInfo.Cmdline, RDX),
+		LEAQ(RDX.At(layout.CmdlineMax), RCX),
+		reserve(RDX, RCX, layout.PhysMap),
+
+		XORL(RAX, RAX),
+		LEAQ(Sym(mmRanges), RCX),
+		LOOP(
+			CMPQ(RCX, memory.RangesEnd),
+			BREAK(AE),
+			ADDQ(rng.End, RAX),
+			SUBQ(rng.Start, RAX),
+			ADDQ(memRange, RCX),
+		),
+		SHRQ(12, RAX),
+		MOVQ(RAX, Sym(pagesTotal)),
+		MOVQ(RAX, Sym(pagesFree)),
+		CMPQ(RAX, layout.MinPages),
+		IF(AE, RETURN()),
+		LEAQ(Str("too little memory: "), RDI),
+		CALL(message),
+		MOVQ(Sym(pagesTotal), RDI),
+		SHLQ(2, RDI),
+		CALL(messageDec),
+		LEAQ(Str(" KiB are free beside kernel and initramfs, "), RDI),
+		CALL(message),
+		MOVL(layout.MinPages*4, RDI),
+		CALL(messageDec),
+		LEAQ(Str(" KiB are needed"), RDI),
+		CALL(message),
+		JMP(bootFailMessage),
+	).Saving(RBX, R12)
+}
+
+func addRange() Func {
+	rng := Fields[layout.MemRange[Mem]](RCX)
+	return FUNC("add_range",
+		`add_range adds RSI bytes at the physical address RDI to the free RAM, so far
+as they are whole pages in reach.`,
+		ADDQ(RDI, RSI),
+		IF(B, MOVQ(-1, RSI)), // an end after 2^64
+		MOVL(1<<20, RAX),     // below are the firmware's and the loader's tables
+		CMPQ(RDI, RAX),
+		IF(B, MOVQ(RAX, RDI)),
+		MOVQ(uint64(layout.PhysMapSize), RAX),
+		CMPQ(RSI, RAX),
+		IF(A, MOVQ(RAX, RSI)),
+		CMPQ(RDI, RAX),
+		IF(AE, RETURN()),
+		pageAlignUp(RDI),
+		ANDQ(pageMask, RSI),
+		CMPQ(RDI, RSI),
+		IF(AE, RETURN()),
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, R12),
+		CALL(reserveRange), // were it described twice
+		MOVQ(memory.RangesEnd, RCX),
+		MOVQ(RBX, rng.Start),
+		MOVQ(R12, rng.End),
+		ADDQ(memRange, RCX),
+		MOVQ(RCX, memory.RangesEnd),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func reserveRange() Func {
+	rng := Fields[layout.MemRange[Mem]](RCX)
+	added := Fields[layout.MemRange[Mem]](RAX)
+	return FUNC("reserve_range",
+		`reserve_range takes the pages of the physical addresses from RDI up to RSI out
 of the free RAM.`,
-				ANDQ(pageMask, RDI),
-				pageAlignUp(RSI),
-				LEAQ(Sym("mm_ranges"), RCX),
-				LOOP(
-					CMPQ(RCX, memory.RangesEnd),
-					BREAK(AE),
-					MOVQ(rng.Start, RAX),
-					MOVQ(rng.End, RDX),
-					CMPQ(RDI, RDX),
-					JAE("next"),
-					CMPQ(RSI, RAX),
-					JBE("next"),
-					CMPQ(RDI, RAX),
-					IF(BE, // the range loses its start, or all
-						CMPQ(RSI, RDX),
-						CMOVQB(RSI, RDX),
-						MOVQ(RDX, rng.Start),
-					).ELSE( // its end, or its middle
-						MOVQ(RDI, rng.End),
-						CMPQ(RSI, RDX),
-						IF(B,
-							MOVQ(memory.RangesEnd, RAX),
-							MOVQ(RSI, added.Start),
-							MOVQ(RDX, added.End),
-							ADDQ(memRange, memory.RangesEnd),
-						),
-					),
-					LABEL("next"),
-					ADDQ(memRange, RCX),
+		ANDQ(pageMask, RDI),
+		pageAlignUp(RSI),
+		LEAQ(Sym(mmRanges), RCX),
+		LOOP(
+			CMPQ(RCX, memory.RangesEnd),
+			BREAK(AE),
+			MOVQ(rng.Start, RAX),
+			MOVQ(rng.End, RDX),
+			CMPQ(RDI, RDX),
+			JAE("next"),
+			CMPQ(RSI, RAX),
+			JBE("next"),
+			CMPQ(RDI, RAX),
+			IF(BE, // the range loses its start, or all
+				CMPQ(RSI, RDX),
+				CMOVQB(RSI, RDX),
+				MOVQ(RDX, rng.Start),
+			).ELSE( // its end, or its middle
+				MOVQ(RDI, rng.End),
+				CMPQ(RSI, RDX),
+				IF(B,
+					MOVQ(memory.RangesEnd, RAX),
+					MOVQ(RSI, added.Start),
+					MOVQ(RDX, added.End),
+					ADDQ(memRange, memory.RangesEnd),
 				),
-				RETURN(),
 			),
-			FUNC("next_range",
-				`next_range moves memory.Next and memory.End to the next range of free RAM. ZF is set if
+			LABEL("next"),
+			ADDQ(memRange, RCX),
+		),
+		RETURN(),
+	)
+}
+
+func nextRange() Func {
+	rng := Fields[layout.MemRange[Mem]](RCX)
+	return FUNC("next_range",
+		`next_range moves memory.Next and memory.End to the next range of free RAM. ZF is set if
 there is none. Clobbers RCX, RDX.`,
-				MOVQ(memory.Range, RCX),
-				CMPQ(RCX, memory.RangesEnd),
-				IF(E, RETURN()),
-				MOVQ(uint64(layout.PhysMap), RDX),
-				ADDQ(rng.Start, RDX),
-				MOVQ(RDX, memory.Next),
-				SUBQ(rng.Start, RDX),
-				ADDQ(rng.End, RDX),
-				MOVQ(RDX, memory.End),
-				ADDQ(memRange, RCX), // not 0: ZF is clear
-				MOVQ(RCX, memory.Range),
-				RETURN(),
-			),
-			FUNC("get_free_page",
-				`get_free_page returns the linear address of a page with any contents, or 0 if
+		MOVQ(memory.Range, RCX),
+		CMPQ(RCX, memory.RangesEnd),
+		IF(E, RETURN()),
+		MOVQ(uint64(layout.PhysMap), RDX),
+		ADDQ(rng.Start, RDX),
+		MOVQ(RDX, memory.Next),
+		SUBQ(rng.Start, RDX),
+		ADDQ(rng.End, RDX),
+		MOVQ(RDX, memory.End),
+		ADDQ(memRange, RCX), // not 0: ZF is clear
+		MOVQ(RCX, memory.Range),
+		RETURN(),
+	)
+}
+
+func getFreePage() Func {
+	return FUNC("get_free_page",
+		`get_free_page returns the linear address of a page with any contents, or 0 if
 pages_free is 0: in the end free stacks serve as pages. Clobbers RCX, RDX.`,
-				LABEL("again"),
-				MOVQ(memory.FreePages, RAX),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					MOVQ(RAX.At(0), RCX),
-					MOVQ(RCX, memory.FreePages),
-				).ELSE(
-					LOOP(
-						MOVQ(memory.Next, RAX),
-						CMPQ(RAX, memory.End),
-						BREAK(B),
-						CALL("next_range"),
-						IF(E,
-							CALL("break_stack"),
-							JNE("again"),
-							XORL(RAX, RAX),
-							RETURN(),
-						),
-					),
-					LEAQ(RAX.At(layout.PageSize), RCX),
-					MOVQ(RCX, memory.Next),
-				),
-				DECQ(Sym("pages_free")),
-				RETURN(),
-			),
-			FUNC("get_kernel_page",
-				`get_kernel_page is get_free_page for what a program makes the kernel keep: the
-last layout.ReservePages are the program's own.`,
-				CMPQ(Sym("pages_free"), layout.ReservePages),
-				IF(BE, returns(0)),
-				JMP("get_free_page"),
-			),
-			FUNC("alloc_page", "alloc_page returns the linear address of a page of zeros, or 0. Clobbers RCX, RDX, RDI.",
-				CALL("get_free_page"),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					MOVQ(RAX, RDX),
-					MOVQ(RAX, RDI),
+		LABEL("again"),
+		MOVQ(memory.FreePages, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX.At(0), RCX),
+			MOVQ(RCX, memory.FreePages),
+		).ELSE(
+			LOOP(
+				MOVQ(memory.Next, RAX),
+				CMPQ(RAX, memory.End),
+				BREAK(B),
+				CALL(nextRange),
+				IF(E,
+					CALL(breakStack),
+					JNE("again"),
 					XORL(RAX, RAX),
-					MOVL(layout.PageSize/8, RCX),
-					REP(STOSQ()),
-					MOVQ(RDX, RAX),
-				),
-				RETURN(),
-			),
-			FUNC("free_page", "free_page takes back the page at the linear address RDI. Clobbers RAX.",
-				MOVQ(memory.FreePages, RAX),
-				MOVQ(RAX, RDI.At(0)),
-				MOVQ(RDI, memory.FreePages),
-				INCQ(Sym("pages_free")),
-				RETURN(),
-			),
-			FUNC("alloc_stack",
-				`alloc_stack returns the linear address of ThreadSize bytes with that alignment
-and any contents, or 0. What alignment skips serves as pages.`,
-				MOVQ(memory.FreeStacks, RAX),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					MOVQ(RAX.At(0), RCX),
-					MOVQ(RCX, memory.FreeStacks),
-					SUBQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
 					RETURN(),
 				),
-				LOOP(
-					MOVQ(memory.Next, RBX),
-					ADDQ(layout.ThreadSize-1, RBX),
-					ANDQ(-layout.ThreadSize, RBX),
-					LEAQ(RBX.At(layout.ThreadSize), R12),
-					CMPQ(R12, memory.End),
-					IF(A, MOVQ(memory.End, RBX)), // no room: all of it is skipped
-					LOOP(
-						MOVQ(memory.Next, RDI),
-						CMPQ(RDI, RBX),
-						BREAK(AE),
-						ADDQ(layout.PageSize, memory.Next),
-						CALL("free_page"),
-						DECQ(Sym("pages_free")), // it was counted before
-					),
-					CMPQ(R12, memory.End),
-					IF(BE,
-						MOVQ(R12, memory.Next),
-						SUBQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
-						MOVQ(RBX, RAX),
-						RETURN(),
-					),
-					CALL("next_range"),
-					BREAK(E),
-				),
-				XORL(RAX, RAX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("free_stack", "free_stack takes back what alloc_stack returned, RDI.",
-				MOVQ(memory.FreeStacks, RAX),
-				MOVQ(RAX, RDI.At(0)),
-				MOVQ(RDI, memory.FreeStacks),
-				ADDQ(layout.ThreadSize/layout.PageSize, Sym("pages_free")),
+			),
+			LEAQ(RAX.At(layout.PageSize), RCX),
+			MOVQ(RCX, memory.Next),
+		),
+		DECQ(Sym(pagesFree)),
+		RETURN(),
+	)
+}
+
+func getKernelPage() Func {
+	return FUNC("get_kernel_page",
+		`get_kernel_page is get_free_page for what a program makes the kernel keep: the
+last layout.ReservePages are the program's own.`,
+		CMPQ(Sym(pagesFree), layout.ReservePages),
+		IF(BE, returns(0)),
+		JMP(getFreePage),
+	)
+}
+
+func allocPage() Func {
+	return FUNC("alloc_page", "alloc_page returns the linear address of a page of zeros, or 0. Clobbers RCX, RDX, RDI.",
+		CALL(getFreePage),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX, RDX),
+			MOVQ(RAX, RDI),
+			XORL(RAX, RAX),
+			MOVL(layout.PageSize/8, RCX),
+			REP(STOSQ()),
+			MOVQ(RDX, RAX),
+		),
+		RETURN(),
+	)
+}
+
+func freePage() Func {
+	return FUNC("free_page", "free_page takes back the page at the linear address RDI. Clobbers RAX.",
+		MOVQ(memory.FreePages, RAX),
+		MOVQ(RAX, RDI.At(0)),
+		MOVQ(RDI, memory.FreePages),
+		INCQ(Sym(pagesFree)),
+		RETURN(),
+	)
+}
+
+func allocStack() Func {
+	return FUNC("alloc_stack",
+		`alloc_stack returns the linear address of ThreadSize bytes with that alignment
+and any contents, or 0. What alignment skips serves as pages.`,
+		MOVQ(memory.FreeStacks, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX.At(0), RCX),
+			MOVQ(RCX, memory.FreeStacks),
+			SUBQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
+			RETURN(),
+		),
+		LOOP(
+			MOVQ(memory.Next, RBX),
+			ADDQ(layout.ThreadSize-1, RBX),
+			ANDQ(-layout.ThreadSize, RBX),
+			LEAQ(RBX.At(layout.ThreadSize), R12),
+			CMPQ(R12, memory.End),
+			IF(A, MOVQ(memory.End, RBX)), // no room: all of it is skipped
+			LOOP(
+				MOVQ(memory.Next, RDI),
+				CMPQ(RDI, RBX),
+				BREAK(AE),
+				ADDQ(layout.PageSize, memory.Next),
+				CALL(freePage),
+				DECQ(Sym(pagesFree)), // it was counted before
+			),
+			CMPQ(R12, memory.End),
+			IF(BE,
+				MOVQ(R12, memory.Next),
+				SUBQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
+				MOVQ(RBX, RAX),
 				RETURN(),
 			),
-		},
-		Data: []Data{
-			BSS("memory", SizeOf[layout.Memory[Mem]](), 64),
-			BSS("mm_ranges", layout.MaxRanges*memRange, 64),
-			BSS("pages_free", 8, 8),
-			BSS("pages_total", 8, 8),
-		},
-	}
+			CALL(nextRange),
+			BREAK(E),
+		),
+		XORL(RAX, RAX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func freeStack() Func {
+	return FUNC("free_stack", "free_stack takes back what alloc_stack returned, RDI.",
+		MOVQ(memory.FreeStacks, RAX),
+		MOVQ(RAX, RDI.At(0)),
+		MOVQ(RDI, memory.FreeStacks),
+		ADDQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
+		RETURN(),
+	)
 }

@@ -49,26 +49,56 @@ func skipTo(addr Reg, shift int) Block {
 	}
 }
 
-// pageTables are the four levels that map the user's half. A table exists only
-// where an area reaches into its span. Below the top level all address spaces
-// share their tables, so that a change shows in all.
-func pageTables() Program {
-	// tableOf follows the entry RAX to its table; R8 holds PhysMap.
-	tableOf := Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}
-	// topLevel puts the current address space's top-level table in RAX.
-	topLevel := Block{
+// tableOf follows the entry RAX to its table; R8 holds PhysMap.
+func tableOf() Block {
+	return Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}
+}
+
+// topLevel puts the current address space's top-level table in RAX.
+func topLevel() Block {
+	return Block{
 		MOVQ(gs.Current, RAX),
 		MOVQ(thread(RAX).MM, RAX),
 		MOVQ(mm(RAX).PGD, RAX),
 		ADDQ(R8, RAX),
 	}
-	// setEntry makes RCX the entry RSI of a table of a level.
-	setEntry := func(shift int) Block {
-		if shift == pml4Shift {
-			return Block{CALL("set_pgd")}
-		}
-		return Block{MOVQ(RCX, RSI.At(0))}
+}
+
+// setEntry makes RCX the entry RSI of a table of a level.
+func setEntry(shift int) Block {
+	if shift == pml4Shift {
+		return Block{CALL(setPgd)}
 	}
+	return Block{MOVQ(RCX, RSI.At(0))}
+}
+
+// walkLevel goes from the table RAX to the next lower one. Where it is
+// missing the walk goes on at the next entry of this level.
+func walkLevel(shift int) Block {
+	return Block{
+		slot(RDI, shift, RCX),
+		MOVQ(RAX.Index(RCX, 1), RAX),
+		TESTL(x86.PAGE_PRESENT, RAX),
+		IF(E, skipTo(RDI, shift), CONTINUE()),
+		tableOf(),
+	}
+}
+
+// pageTables are the four levels that map the user's half. A table exists only
+// where an area reaches into its span. Below the top level all address spaces
+// share their tables, so that a change shows in all.
+func pageTables() Program {
+	return Program{
+		Funcs: Funcs(
+			pteAlloc, nextPte, zapRange, freePgtables, protectRange, moveRange,
+		),
+		Data: []Data{
+			protectionMap(),
+		},
+	}
+}
+
+func pteAlloc() Func {
 	// allocLevel goes from the table RAX to the next lower one, and makes it
 	// if it is not there.
 	allocLevel := func(shift int) Block {
@@ -79,27 +109,96 @@ func pageTables() Program {
 			TESTL(x86.PAGE_PRESENT, RAX),
 			IF(E,
 				PUSHQ(RDI),
-				CALL("alloc_page"),
+				CALL(allocPage),
 				POPQ(RDI),
 				TESTQ(RAX, RAX),
 				JE("out"),
 				MOVL(RAX, RCX), // PhysMap is a multiple of 4 GiB
 				ORL(userTable, RCX),
 				setEntry(shift),
-			).ELSE(tableOf),
+			).ELSE(tableOf()),
 		}
 	}
-	// walkLevel goes from the table RAX to the next lower one. Where it is
-	// missing the walk goes on at the next entry of this level.
-	walkLevel := func(shift int) Block {
-		return Block{
-			slot(RDI, shift, RCX),
-			MOVQ(RAX.Index(RCX, 1), RAX),
-			TESTL(x86.PAGE_PRESENT, RAX),
-			IF(E, skipTo(RDI, shift), CONTINUE()),
-			tableOf,
-		}
-	}
+	return FUNC("pte_alloc",
+		`pte_alloc returns the address of the page-table entry of the user address RDI,
+with the tables down to it, or 0 if there is no memory for them.`,
+		MOVQ(uint64(layout.PhysMap), R8),
+		topLevel(),
+		allocLevel(pml4Shift),
+		allocLevel(pdptShift),
+		allocLevel(pdShift),
+		slot(RDI, ptShift, RCX),
+		ADDQ(RCX, RAX),
+		LABEL("out"),
+		RETURN(),
+	)
+}
+
+func nextPte() Func {
+	return FUNC("next_pte",
+		`next_pte returns the address of the first entry in use for the user addresses
+from RDI, a page's, up to RSI, and that page's address in RDX; 0 if there is
+none.`,
+		MOVQ(uint64(layout.PhysMap), R8),
+		LOOP(
+			CMPQ(RDI, RSI),
+			BREAK(AE),
+			topLevel(),
+			walkLevel(pml4Shift),
+			walkLevel(pdptShift),
+			walkLevel(pdShift),
+			slot(RDI, ptShift, RCX),
+			LOOP(
+				CMPQ(RAX.Index(RCX, 1), 0),
+				IF(NE,
+					ADDQ(RCX, RAX),
+					MOVQ(RDI, RDX),
+					RETURN(),
+				),
+				ADDQ(layout.PageSize, RDI),
+				CMPQ(RDI, RSI),
+				BREAK(AE),
+				ADDL(8, RCX),
+				CMPL(RCX, layout.PageSize),
+				BREAK(E),
+			),
+		),
+		XORL(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func zapRange() Func {
+	return FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both a page's.",
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		XORL(R12, R12), // pages freed
+		LOOP(
+			MOVQ(RBX, RDI),
+			MOVQ(RBP, RSI),
+			CALL(nextPte),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			MOVL(RAX.At(0), RDI),
+			MOVQ(0, RAX.At(0)),
+			TESTL(layout.PTEShared, RDI),
+			IF(E,
+				ANDL(pteAddr, RDI),
+				ADDQ(R8, RDI),
+				CALL(freePage),
+			),
+			INCL(R12),
+			CMPL(R12, flushCeiling),
+			IF(B, invlpg(RDX.At(0))),
+			LEAQ(RDX.At(layout.PageSize), RBX),
+		),
+		CMPL(R12, flushCeiling),
+		IF(AE, flushTLB()),
+		RETURN(),
+	).Saving(RBX, RBP, R12)
+}
+
+func freePgtables() Func {
 	// freeTables frees the tables that entries of one level point to where
 	// the whole span of the entry is free; above are the levels above it.
 	freeTables := func(shift int, above ...int) Block {
@@ -114,7 +213,7 @@ func pageTables() Program {
 			LOOP(
 				CMPQ(RDI, RBP),
 				BREAK(AE),
-				topLevel,
+				topLevel(),
 				walk,
 				slot(RDI, shift, RCX),
 				LEAQ(RAX.Index(RCX, 1), RSI),
@@ -129,153 +228,83 @@ func pageTables() Program {
 				CONTINUE(A),
 				XORL(RCX, RCX),
 				setEntry(shift),
-				tableOf,
+				tableOf(),
 				PUSHQ(RDI),
 				MOVQ(RAX, RDI),
-				CALL("free_page"),
+				CALL(freePage),
 				POPQ(RDI),
 				MOVL(1, R9), // something was freed
 			),
 		}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("pte_alloc",
-				`pte_alloc returns the address of the page-table entry of the user address RDI,
-with the tables down to it, or 0 if there is no memory for them.`,
-				MOVQ(uint64(layout.PhysMap), R8),
-				topLevel,
-				allocLevel(pml4Shift),
-				allocLevel(pdptShift),
-				allocLevel(pdShift),
-				slot(RDI, ptShift, RCX),
-				ADDQ(RCX, RAX),
-				LABEL("out"),
-				RETURN(),
-			),
-			FUNC("next_pte",
-				`next_pte returns the address of the first entry in use for the user addresses
-from RDI, a page's, up to RSI, and that page's address in RDX; 0 if there is
-none.`,
-				MOVQ(uint64(layout.PhysMap), R8),
-				LOOP(
-					CMPQ(RDI, RSI),
-					BREAK(AE),
-					topLevel,
-					walkLevel(pml4Shift),
-					walkLevel(pdptShift),
-					walkLevel(pdShift),
-					slot(RDI, ptShift, RCX),
-					LOOP(
-						CMPQ(RAX.Index(RCX, 1), 0),
-						IF(NE,
-							ADDQ(RCX, RAX),
-							MOVQ(RDI, RDX),
-							RETURN(),
-						),
-						ADDQ(layout.PageSize, RDI),
-						CMPQ(RDI, RSI),
-						BREAK(AE),
-						ADDL(8, RCX),
-						CMPL(RCX, layout.PageSize),
-						BREAK(E),
-					),
-				),
-				XORL(RAX, RAX),
-				RETURN(),
-			),
-			FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both a page's.",
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				XORL(R12, R12), // pages freed
-				LOOP(
-					MOVQ(RBX, RDI),
-					MOVQ(RBP, RSI),
-					CALL("next_pte"),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					MOVL(RAX.At(0), RDI),
-					MOVQ(0, RAX.At(0)),
-					TESTL(layout.PTEShared, RDI),
-					IF(E,
-						ANDL(pteAddr, RDI),
-						ADDQ(R8, RDI),
-						CALL("free_page"),
-					),
-					INCL(R12),
-					CMPL(R12, flushCeiling),
-					IF(B, invlpg(RDX.At(0))),
-					LEAQ(RDX.At(layout.PageSize), RBX),
-				),
-				CMPL(R12, flushCeiling),
-				IF(AE, flushTLB()),
-				RETURN(),
-			).Saving(RBX, RBP, R12),
-			FUNC("free_pgtables",
-				`free_pgtables frees the tables for the addresses from RDI up to RSI, in which
+	return FUNC("free_pgtables",
+		`free_pgtables frees the tables for the addresses from RDI up to RSI, in which
 there are no pages, but those that are also needed below RDX or above RCX: the
 nearest addresses in use.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				MOVQ(RDX, R12),
-				MOVQ(RCX, R13),
-				MOVQ(uint64(layout.PhysMap), R8),
-				XORL(R9, R9),
-				freeTables(pdShift, pml4Shift, pdptShift),
-				freeTables(pdptShift, pml4Shift),
-				freeTables(pml4Shift),
-				TESTL(R9, R9),
-				IF(NE, flushTLB()), // the CPU caches entries of the upper levels too
-				RETURN(),
-			).Saving(RBX, RBP, R12, R13),
-			FUNC("protect_range",
-				`protect_range gives the pages of the user addresses from RDI up to RSI the
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		MOVQ(RDX, R12),
+		MOVQ(RCX, R13),
+		MOVQ(uint64(layout.PhysMap), R8),
+		XORL(R9, R9),
+		freeTables(pdShift, pml4Shift, pdptShift),
+		freeTables(pdptShift, pml4Shift),
+		freeTables(pml4Shift),
+		TESTL(R9, R9),
+		IF(NE, flushTLB()), // the CPU caches entries of the upper levels too
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13)
+}
+
+func protectRange() Func {
+	return FUNC("protect_range",
+		`protect_range gives the pages of the user addresses from RDI up to RSI the
 protection EDX.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				LEAQ(Sym("protection_map"), RAX),
-				MOVQ(RAX.Index(RDX, 8), R12),
-				LOOP(
-					MOVQ(RBX, RDI),
-					MOVQ(RBP, RSI),
-					CALL("next_pte"),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					MOVL(RAX.At(0), RCX),
-					ANDL(pteAddr|layout.PTEShared, RCX),
-					ORQ(R12, RCX),
-					MOVQ(RCX, RAX.At(0)),
-					invlpg(RDX.At(0)),
-					LEAQ(RDX.At(layout.PageSize), RBX),
-				),
-				RETURN(),
-			).Saving(RBX, RBP, R12),
-			FUNC("move_range",
-				`move_range moves the pages of the user addresses from RDI up to RSI to RDX.
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		LEAQ(Sym(protectionMap), RAX),
+		MOVQ(RAX.Index(RDX, 8), R12),
+		LOOP(
+			MOVQ(RBX, RDI),
+			MOVQ(RBP, RSI),
+			CALL(nextPte),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			MOVL(RAX.At(0), RCX),
+			ANDL(pteAddr|layout.PTEShared, RCX),
+			ORQ(R12, RCX),
+			MOVQ(RCX, RAX.At(0)),
+			invlpg(RDX.At(0)),
+			LEAQ(RDX.At(layout.PageSize), RBX),
+		),
+		RETURN(),
+	).Saving(RBX, RBP, R12)
+}
+
+func moveRange() Func {
+	return FUNC("move_range",
+		`move_range moves the pages of the user addresses from RDI up to RSI to RDX.
 Their tables must find memory there.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				MOVQ(RDX, R12),
-				SUBQ(RDI, R12), // how far
-				LOOP(
-					MOVQ(RBX, RDI),
-					MOVQ(RBP, RSI),
-					CALL("next_pte"),
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					MOVQ(RAX.At(0), R13),
-					MOVQ(0, RAX.At(0)),
-					invlpg(RDX.At(0)),
-					LEAQ(RDX.At(layout.PageSize), RBX),
-					LEAQ(RDX.Index(R12, 1), RDI),
-					CALL("pte_alloc"),
-					MOVQ(R13, RAX.At(0)),
-				),
-				RETURN(),
-			).Saving(RBX, RBP, R12, R13),
-		},
-		Data: []Data{protectionMap()},
-	}
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		MOVQ(RDX, R12),
+		SUBQ(RDI, R12), // how far
+		LOOP(
+			MOVQ(RBX, RDI),
+			MOVQ(RBP, RSI),
+			CALL(nextPte),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			MOVQ(RAX.At(0), R13),
+			MOVQ(0, RAX.At(0)),
+			invlpg(RDX.At(0)),
+			LEAQ(RDX.At(layout.PageSize), RBX),
+			LEAQ(RDX.Index(R12, 1), RDI),
+			CALL(pteAlloc),
+			MOVQ(R13, RAX.At(0)),
+		),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13)
 }
 
 // protectionMap gives the flags of a page's entry for each protection. Pages

@@ -10,383 +10,435 @@ func pipe(r Reg) layout.Pipe[Mem] { return Fields[layout.Pipe[Mem]](r) }
 
 const sigPIPE = 13
 
+// pipePage is the ring's page with the index r.
+func pipePage(r Reg) Mem {
+	p := pipe(RBP)
+	return RBP.Index(r, 8).Add(p.Pages[0].Disp)
+}
+
+// pipeWait sleeps for events of the File RBX; goes on at interrupted if a
+// signal comes.
+func pipeWait(events int, interrupted string) Block {
+	return Block{
+		MOVQ(RBX, RDI),
+		MOVL(events, RSI),
+		MOVQ(-1, RDX),
+		CALL(fileSleep),
+		CMPQ(RAX, -EINTR),
+		JE(interrupted),
+	}
+}
+
+// pipeNotify tells those who wait at the other end.
+func pipeNotify(end Mem, events int) Block {
+	return Block{
+		MOVQ(end, RDI),
+		TESTQ(RDI, RDI),
+		IF(NE,
+			MOVL(events, RSI),
+			CALL(fileNotify),
+		),
+	}
+}
+
+// pipeUsed puts in r how much of the pipe is taken: a page takes new bytes only
+// when all that it held has been read.
+func pipeUsed(p layout.Pipe[Mem], r Reg) Block {
+	return Block{
+		MOVQ(p.Start, r),
+		ANDL(layout.PageSize-1, r),
+		ADDQ(p.Len, r),
+	}
+}
+
 // pipes is pipes: a ring of bytes between two files (Linux fs/pipe.c).
 func pipes() Program {
-	var (
-		file = openFile(RBX)
-		p    = pipe(RBP)
-		// page is the ring's page with the index r.
-		page = func(r Reg) Mem { return RBP.Index(r, 8).Add(p.Pages[0].Disp) }
-	)
-	// wait sleeps for events of the File RBX; goes on at interrupted if a
-	// signal comes.
-	wait := func(events int, interrupted string) Block {
-		return Block{
-			MOVQ(RBX, RDI),
-			MOVL(events, RSI),
-			MOVQ(-1, RDX),
-			CALL("file_sleep"),
-			CMPQ(RAX, -EINTR),
-			JE(interrupted),
-		}
-	}
-	// notify tells those who wait at the other end.
-	notify := func(end Mem, events int) Block {
-		return Block{
-			MOVQ(end, RDI),
-			TESTQ(RDI, RDI),
-			IF(NE,
-				MOVL(events, RSI),
-				CALL("file_notify"),
-			),
-		}
-	}
-	// used puts in r how much of the pipe is taken: a page takes new bytes only
-	// when all that it held has been read.
-	used := func(p layout.Pipe[Mem], r Reg) Block {
-		return Block{
-			MOVQ(p.Start, r),
-			ANDL(layout.PageSize-1, r),
-			ADDQ(p.Len, r),
-		}
-	}
 	return Program{
-		Funcs: []Func{
-			FUNC("sys_pipe", "sys_pipe(fds).",
-				XORL(RSI, RSI),
-				JMP("sys_pipe2"),
+		Funcs: Funcs(
+			sysPipe, sysPipe2, readPipe, pipeTaken, pipeEnd, writePipe, pollPipeRead, pollPipeWrite,
+			releasePipe, pipeResize,
+		),
+		Data: []Data{
+			pipeReadOps(), pipeWriteOps(), pipePagesData,
+		},
+	}
+}
+
+func pipeReadOps() Data {
+	return fileOps("pipe_read_ops", layout.FileOps[any]{
+		Read: readPipe, Poll: pollPipeRead, Release: releasePipe, Anon: 1, Mode: S_IFIFO | 0o600,
+	})
+}
+
+func pipeWriteOps() Data {
+	return fileOps("pipe_write_ops", layout.FileOps[any]{
+		Write: writePipe, Poll: pollPipeWrite, Release: releasePipe, Anon: 1, Mode: S_IFIFO | 0o600,
+	})
+}
+
+var pipePagesData = BSS("pipe_pages", 8*pipePages, 64) // of pipe_resize
+
+func sysPipe() Func {
+	return FUNC("sys_pipe", "sys_pipe(fds).",
+		XORL(RSI, RSI),
+		JMP(sysPipe2),
+	)
+}
+
+func sysPipe2() Func {
+	p := pipe(RBP)
+	return FUNC("sys_pipe2", "sys_pipe2(fds, flags): the descriptor to read by, then the one to write by.",
+		MOVQ(RDI, R12),
+		MOVL(RSI, R13),
+		TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
+		IF(NE, fail(EINVAL)),
+		CALL(getKernelPage),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ENOMEM)),
+		MOVQ(RAX, RBP),
+		MOVQ(RAX, RDI),
+		XORL(RAX, RAX),
+		MOVL(layout.PageSize/8, RCX),
+		REP(STOSQ()),
+		MOVQ(layout.PipeSize, p.Size),
+
+		LEAQ(Sym(pipeReadOps), RDI),
+		MOVL(R13, RSI),
+		ANDL(O_NONBLOCK, RSI),
+		MOVL(R13, RDX),
+		ANDL(O_CLOEXEC, RDX),
+		CALL(fileOpen),
+		TESTQ(RAX, RAX),
+		JS("free"),
+		MOVL(RAX, R14),
+		MOVQ(RBP, openFile(RDX).Pipe),
+		MOVQ(RDX, p.Reader),
+		LEAQ(Sym(pipeWriteOps), RDI),
+		MOVL(R13, RSI),
+		ANDL(O_NONBLOCK, RSI),
+		ORL(O_WRONLY, RSI),
+		MOVL(R13, RDX),
+		ANDL(O_CLOEXEC, RDX),
+		CALL(fileOpen),
+		TESTQ(RAX, RAX),
+		JS("close"),
+		MOVL(RAX, R15),
+		MOVQ(RBP, openFile(RDX).Pipe),
+		MOVQ(RDX, p.Writer),
+
+		MOVQ(R12, RDI),
+		MOVQ(R15, RSI),
+		SHLQ(32, RSI),
+		ORQ(R14, RSI),
+		CALL(putUserLong),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVL(R15, RDI),
+		CALL(sysClose),
+		MOVQ(-EFAULT, RAX),
+		LABEL("close"),
+		MOVQ(RAX, R12),
+		MOVL(R14, RDI),
+		CALL(sysClose),
+		MOVQ(R12, RAX),
+		RETURN(),
+		LABEL("free"),
+		MOVQ(RAX, R12),
+		MOVQ(RBP, RDI),
+		CALL(freePage),
+		MOVQ(R12, RAX),
+		RETURN(),
+	).Saving(RBP, R12, R13, R14, R15)
+}
+
+func readPipe() Func {
+	file := openFile(RBX)
+	p := pipe(RBP)
+	return FUNC("read_pipe", "read_pipe is the Read of a pipe: what is there, or the end if nobody can write any more.",
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, R12),
+		MOVQ(RDX, R13),
+		MOVQ(file.Pipe, RBP),
+		XORL(R15, R15), // done
+		TESTQ(R13, R13),
+		JE("done"),
+		LOOP(
+			CLI(),
+			CMPQ(p.Len, 0),
+			BREAK(NE),
+			CMPQ(p.Writer, 0),
+			JE("done"),
+			TESTL(O_NONBLOCK, file.Flags),
+			IF(NE, fail(EAGAIN)),
+			pipeWait(EPOLLIN|EPOLLHUP, "interrupted"),
+		),
+		LOOP(
+			MOVQ(p.Start, RAX),
+			toPageEnd(RAX, R13, R14),
+			CMPQ(R14, p.Len),
+			CMOVQA(p.Len, R14),
+			TESTQ(R14, R14),
+			BREAK(E),
+			MOVL(RAX, RSI),
+			ANDL(layout.PageSize-1, RSI),
+			SHRQ(12, RAX),
+			ADDQ(pipePage(RAX), RSI),
+			MOVQ(R12, RDI),
+			MOVQ(R14, RDX),
+			CALL(copyOut),
+			TESTQ(RAX, RAX),
+			IF(S,
+				TESTQ(R15, R15),
+				BREAK(NE),
+				RETURN(),
 			),
-			FUNC("sys_pipe2", "sys_pipe2(fds, flags): the descriptor to read by, then the one to write by.",
-				MOVQ(RDI, R12),
-				MOVL(RSI, R13),
-				TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
-				IF(NE, fail(EINVAL)),
-				CALL("get_kernel_page"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(ENOMEM)),
-				MOVQ(RAX, RBP),
-				MOVQ(RAX, RDI),
-				XORL(RAX, RAX),
-				MOVL(layout.PageSize/8, RCX),
-				REP(STOSQ()),
-				MOVQ(layout.PipeSize, p.Size),
+			ADDQ(RAX, R12),
+			SUBQ(RAX, R13),
+			ADDQ(RAX, R15),
+			SUBQ(RAX, R14),
+			CALL(pipeTaken),
+			TESTQ(R14, R14),
+			BREAK(NE), // the rest of the buffer is bad
+		),
+		pipeNotify(p.Writer, EPOLLOUT),
+		LABEL("done"),
+		MOVQ(R15, RAX),
+		RETURN(),
+		LABEL("interrupted"),
+		fail(ERESTARTSYS),
+	).Saving(RBX, RBP, R12, R13, R14, R15)
+}
 
-				LEAQ(Sym("pipe_read_ops"), RDI),
-				MOVL(R13, RSI),
-				ANDL(O_NONBLOCK, RSI),
-				MOVL(R13, RDX),
-				ANDL(O_CLOEXEC, RDX),
-				CALL("file_open"),
-				TESTQ(RAX, RAX),
-				JS("free"),
-				MOVL(RAX, R14),
-				MOVQ(RBP, openFile(RDX).Pipe),
-				MOVQ(RDX, p.Reader),
-				LEAQ(Sym("pipe_write_ops"), RDI),
-				MOVL(R13, RSI),
-				ANDL(O_NONBLOCK, RSI),
-				ORL(O_WRONLY, RSI),
-				MOVL(R13, RDX),
-				ANDL(O_CLOEXEC, RDX),
-				CALL("file_open"),
-				TESTQ(RAX, RAX),
-				JS("close"),
-				MOVL(RAX, R15),
-				MOVQ(RBP, openFile(RDX).Pipe),
-				MOVQ(RDX, p.Writer),
-
-				MOVQ(R12, RDI),
-				MOVQ(R15, RSI),
-				SHLQ(32, RSI),
-				ORQ(R14, RSI),
-				CALL("put_user_long"),
-				TESTQ(RAX, RAX),
-				IF(E, RETURN()),
-				MOVL(R15, RDI),
-				CALL("sys_close"),
-				MOVQ(-EFAULT, RAX),
-				LABEL("close"),
-				MOVQ(RAX, R12),
-				MOVL(R14, RDI),
-				CALL("sys_close"),
-				MOVQ(R12, RAX),
-				RETURN(),
-				LABEL("free"),
-				MOVQ(RAX, R12),
-				MOVQ(RBP, RDI),
-				CALL("free_page"),
-				MOVQ(R12, RAX),
-				RETURN(),
-			).Saving(RBP, R12, R13, R14, R15),
-			FUNC("read_pipe", "read_pipe is the Read of a pipe: what is there, or the end if nobody can write any more.",
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, R12),
-				MOVQ(RDX, R13),
-				MOVQ(file.Pipe, RBP),
-				XORL(R15, R15), // done
-				TESTQ(R13, R13),
-				JE("done"),
-				LOOP(
-					CLI(),
-					CMPQ(p.Len, 0),
-					BREAK(NE),
-					CMPQ(p.Writer, 0),
-					JE("done"),
-					TESTL(O_NONBLOCK, file.Flags),
-					IF(NE, fail(EAGAIN)),
-					wait(EPOLLIN|EPOLLHUP, "interrupted"),
-				),
-				LOOP(
-					MOVQ(p.Start, RAX),
-					toPageEnd(RAX, R13, R14),
-					CMPQ(R14, p.Len),
-					CMOVQA(p.Len, R14),
-					TESTQ(R14, R14),
-					BREAK(E),
-					MOVL(RAX, RSI),
-					ANDL(layout.PageSize-1, RSI),
-					SHRQ(12, RAX),
-					ADDQ(page(RAX), RSI),
-					MOVQ(R12, RDI),
-					MOVQ(R14, RDX),
-					CALL("copy_out"),
-					TESTQ(RAX, RAX),
-					IF(S,
-						TESTQ(R15, R15),
-						BREAK(NE),
-						RETURN(),
-					),
-					ADDQ(RAX, R12),
-					SUBQ(RAX, R13),
-					ADDQ(RAX, R15),
-					SUBQ(RAX, R14),
-					CALL("pipe_taken"),
-					TESTQ(R14, R14),
-					BREAK(NE), // the rest of the buffer is bad
-				),
-				notify(p.Writer, EPOLLOUT),
-				LABEL("done"),
-				MOVQ(R15, RAX),
-				RETURN(),
-				LABEL("interrupted"),
-				fail(ERESTARTSYS),
-			).Saving(RBX, RBP, R12, R13, R14, R15),
-			FUNC("pipe_taken",
-				`pipe_taken takes the first RAX bytes, which are in one page, out of the pipe RBP,
+func pipeTaken() Func {
+	p := pipe(RBP)
+	return FUNC("pipe_taken",
+		`pipe_taken takes the first RAX bytes, which are in one page, out of the pipe RBP,
 and with its last byte the page.`,
-				MOVQ(p.Start, RDX),
-				SUBQ(RAX, p.Len),
-				IF(E, // the ring begins anew
-					MOVQ(0, p.Start),
-				).ELSE(
-					ADDQ(RDX, RAX),
-					MOVQ(p.Size, RCX),
-					DECQ(RCX),
-					ANDQ(RCX, RAX),
-					MOVQ(RAX, p.Start),
-					TESTL(layout.PageSize-1, RAX),
-					IF(NE, RETURN()),
-				),
-				SHRQ(12, RDX),
-				MOVQ(page(RDX), RDI),
-				MOVQ(0, page(RDX)),
-				JMP("free_page"),
-			),
-			FUNC("pipe_end",
-				`pipe_end returns where the next byte goes in the pipe RBP, which is not full, or
+		MOVQ(p.Start, RDX),
+		SUBQ(RAX, p.Len),
+		IF(E, // the ring begins anew
+			MOVQ(0, p.Start),
+		).ELSE(
+			ADDQ(RDX, RAX),
+			MOVQ(p.Size, RCX),
+			DECQ(RCX),
+			ANDQ(RCX, RAX),
+			MOVQ(RAX, p.Start),
+			TESTL(layout.PageSize-1, RAX),
+			IF(NE, RETURN()),
+		),
+		SHRQ(12, RDX),
+		MOVQ(pipePage(RDX), RDI),
+		MOVQ(0, pipePage(RDX)),
+		JMP(freePage),
+	)
+}
+
+func pipeEnd() Func {
+	p := pipe(RBP)
+	return FUNC("pipe_end",
+		`pipe_end returns where the next byte goes in the pipe RBP, which is not full, or
 0 if there is no memory for it. R14 becomes the bytes from there to the page's
 end, but R14 at most.`,
-				MOVQ(p.Start, RBX),
-				ADDQ(p.Len, RBX),
-				toPageEnd(RBX, R14, RAX),
-				MOVQ(RAX, R14),
-				MOVQ(p.Size, RAX),
-				DECQ(RAX),
-				ANDQ(RAX, RBX),
-				MOVL(RBX, R12),
-				ANDL(layout.PageSize-1, R12),
-				SHRQ(12, RBX),
-				MOVQ(page(RBX), RAX),
-				TESTQ(RAX, RAX),
-				IF(E,
-					CALL("get_kernel_page"),
-					MOVQ(RAX, page(RBX)),
-					TESTQ(RAX, RAX),
-					IF(E, RETURN()),
-				),
-				ADDQ(R12, RAX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("write_pipe",
-				`write_pipe is the Write of a pipe: all of it, PipeAtomic bytes or fewer in one
+		MOVQ(p.Start, RBX),
+		ADDQ(p.Len, RBX),
+		toPageEnd(RBX, R14, RAX),
+		MOVQ(RAX, R14),
+		MOVQ(p.Size, RAX),
+		DECQ(RAX),
+		ANDQ(RAX, RBX),
+		MOVL(RBX, R12),
+		ANDL(layout.PageSize-1, R12),
+		SHRQ(12, RBX),
+		MOVQ(pipePage(RBX), RAX),
+		TESTQ(RAX, RAX),
+		IF(E,
+			CALL(getKernelPage),
+			MOVQ(RAX, pipePage(RBX)),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+		),
+		ADDQ(R12, RAX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func writePipe() Func {
+	file := openFile(RBX)
+	p := pipe(RBP)
+	return FUNC("write_pipe",
+		`write_pipe is the Write of a pipe: all of it, PipeAtomic bytes or fewer in one
 piece. If nobody can read them it is EPIPE and SIGPIPE.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, R12),
-				MOVQ(RDX, R13),
-				MOVQ(file.Pipe, RBP),
-				XORL(R15, R15), // done
-				TESTQ(R13, R13),
-				JE("done"),
-				LOOP(
-					CLI(),
-					CMPQ(p.Reader, 0),
-					JE("broken"),
-					used(p, RDX),
-					MOVQ(p.Size, RAX),
-					SUBQ(RDX, RAX),
-					MOVL(1, RCX), // a part will do
-					CMPQ(R13, layout.PipeAtomic),
-					IF(BE,
-						TESTQ(R15, R15),
-						CMOVQE(R13, RCX),
-					),
-					CMPQ(RAX, RCX),
-					IF(B,
-						TESTL(O_NONBLOCK, file.Flags),
-						IF(NE, MOVQ(-EAGAIN, RAX), JMP("failed")),
-						wait(EPOLLOUT|EPOLLERR, "interrupted"),
-						CONTINUE(),
-					),
-					CMPQ(RAX, R13),
-					CMOVQA(R13, RAX),
-					toPageEnd(R12, RAX, R14),
-					CALL("pipe_end"),
-					MOVQ(RAX, RDI),
-					TESTQ(RAX, RAX),
-					MOVQ(-ENOMEM, RAX),
-					JE("failed"),
-					MOVQ(R12, RSI),
-					MOVQ(R14, RDX),
-					CALL("copy_from_user"),
-					TESTQ(RAX, RAX),
-					JNE("failed"),
-					ADDQ(R14, p.Len),
-					ADDQ(R14, R12),
-					ADDQ(R14, R15),
-					SUBQ(R14, R13),
-					notify(p.Reader, EPOLLIN),
-					TESTQ(R13, R13),
-					BREAK(E),
-				),
-				LABEL("done"),
-				MOVQ(R15, RAX),
-				RETURN(),
-				LABEL("broken"),
-				MOVL(sigPIPE, RDI),
-				MOVQ(gs.Current, RSI),
-				XORL(RDX, RDX),
-				CALL("send_signal"),
-				MOVQ(-EPIPE, RAX),
-				JMP("failed"),
-				LABEL("interrupted"),
-				MOVQ(-ERESTARTSYS, RAX),
-				LABEL("failed"), // RAX says why, unless something has been done before
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, R12),
+		MOVQ(RDX, R13),
+		MOVQ(file.Pipe, RBP),
+		XORL(R15, R15), // done
+		TESTQ(R13, R13),
+		JE("done"),
+		LOOP(
+			CLI(),
+			CMPQ(p.Reader, 0),
+			JE("broken"),
+			pipeUsed(p, RDX),
+			MOVQ(p.Size, RAX),
+			SUBQ(RDX, RAX),
+			MOVL(1, RCX), // a part will do
+			CMPQ(R13, layout.PipeAtomic),
+			IF(BE,
 				TESTQ(R15, R15),
-				CMOVQNE(R15, RAX),
-				RETURN(),
-			).Saving(RBX, RBP, R12, R13, R14, R15),
-			FUNC("poll_pipe_read", "poll_pipe_read is the Poll of a pipe's reading end.",
-				MOVQ(openFile(RDI).Pipe, RCX),
-				XORL(RAX, RAX),
-				CMPQ(pipe(RCX).Len, 0),
-				IF(NE, ORL(EPOLLIN|EPOLLRDNORM, RAX)),
-				CMPQ(pipe(RCX).Writer, 0),
-				IF(E, ORL(EPOLLHUP, RAX)),
-				RETURN(),
+				CMOVQE(R13, RCX),
 			),
-			FUNC("poll_pipe_write", "poll_pipe_write is the Poll of a pipe's writing end: ready if an atomic write fits.",
-				MOVQ(openFile(RDI).Pipe, RCX),
-				XORL(RAX, RAX),
-				used(pipe(RCX), RDX),
-				ADDQ(layout.PipeAtomic, RDX),
-				CMPQ(RDX, pipe(RCX).Size),
-				IF(BE, ORL(EPOLLOUT|EPOLLWRNORM, RAX)),
-				CMPQ(pipe(RCX).Reader, 0),
-				IF(E, ORL(EPOLLERR, RAX)),
-				RETURN(),
+			CMPQ(RAX, RCX),
+			IF(B,
+				TESTL(O_NONBLOCK, file.Flags),
+				IF(NE, MOVQ(-EAGAIN, RAX), JMP("failed")),
+				pipeWait(EPOLLOUT|EPOLLERR, "interrupted"),
+				CONTINUE(),
 			),
-			FUNC("release_pipe", "release_pipe is the Release of both ends of a pipe; with the second it is gone.",
-				MOVQ(openFile(RDI).Pipe, RBP),
-				CMPQ(RDI, p.Reader),
-				IF(E,
-					MOVQ(0, p.Reader),
-					notify(p.Writer, EPOLLERR|EPOLLOUT),
-				).ELSE(
-					MOVQ(0, p.Writer),
-					notify(p.Reader, EPOLLHUP|EPOLLIN),
-				),
-				MOVQ(p.Reader, RAX),
-				ORQ(p.Writer, RAX),
-				IF(E,
-					XORL(RBX, RBX),
-					DO(
-						MOVQ(page(RBX), RDI),
-						TESTQ(RDI, RDI),
-						IF(NE, CALL("free_page")),
-						INCL(RBX),
-						CMPL(RBX, pipePages),
-					).WHILE(B),
-					MOVQ(RBP, RDI),
-					CALL("free_page"),
-				),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("pipe_resize",
-				`pipe_resize is F_SETPIPE_SZ: the pipe of the File RDI holds ESI bytes from now
+			CMPQ(RAX, R13),
+			CMOVQA(R13, RAX),
+			toPageEnd(R12, RAX, R14),
+			CALL(pipeEnd),
+			MOVQ(RAX, RDI),
+			TESTQ(RAX, RAX),
+			MOVQ(-ENOMEM, RAX),
+			JE("failed"),
+			MOVQ(R12, RSI),
+			MOVQ(R14, RDX),
+			CALL(copyFromUser),
+			TESTQ(RAX, RAX),
+			JNE("failed"),
+			ADDQ(R14, p.Len),
+			ADDQ(R14, R12),
+			ADDQ(R14, R15),
+			SUBQ(R14, R13),
+			pipeNotify(p.Reader, EPOLLIN),
+			TESTQ(R13, R13),
+			BREAK(E),
+		),
+		LABEL("done"),
+		MOVQ(R15, RAX),
+		RETURN(),
+		LABEL("broken"),
+		MOVL(sigPIPE, RDI),
+		MOVQ(gs.Current, RSI),
+		XORL(RDX, RDX),
+		CALL(sendSignal),
+		MOVQ(-EPIPE, RAX),
+		JMP("failed"),
+		LABEL("interrupted"),
+		MOVQ(-ERESTARTSYS, RAX),
+		LABEL("failed"), // RAX says why, unless something has been done before
+		TESTQ(R15, R15),
+		CMOVQNE(R15, RAX),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13, R14, R15)
+}
+
+func pollPipeRead() Func {
+	return FUNC("poll_pipe_read", "poll_pipe_read is the Poll of a pipe's reading end.",
+		MOVQ(openFile(RDI).Pipe, RCX),
+		XORL(RAX, RAX),
+		CMPQ(pipe(RCX).Len, 0),
+		IF(NE, ORL(EPOLLIN|EPOLLRDNORM, RAX)),
+		CMPQ(pipe(RCX).Writer, 0),
+		IF(E, ORL(EPOLLHUP, RAX)),
+		RETURN(),
+	)
+}
+
+func pollPipeWrite() Func {
+	return FUNC("poll_pipe_write", "poll_pipe_write is the Poll of a pipe's writing end: ready if an atomic write fits.",
+		MOVQ(openFile(RDI).Pipe, RCX),
+		XORL(RAX, RAX),
+		pipeUsed(pipe(RCX), RDX),
+		ADDQ(layout.PipeAtomic, RDX),
+		CMPQ(RDX, pipe(RCX).Size),
+		IF(BE, ORL(EPOLLOUT|EPOLLWRNORM, RAX)),
+		CMPQ(pipe(RCX).Reader, 0),
+		IF(E, ORL(EPOLLERR, RAX)),
+		RETURN(),
+	)
+}
+
+func releasePipe() Func {
+	p := pipe(RBP)
+	return FUNC("release_pipe", "release_pipe is the Release of both ends of a pipe; with the second it is gone.",
+		MOVQ(openFile(RDI).Pipe, RBP),
+		CMPQ(RDI, p.Reader),
+		IF(E,
+			MOVQ(0, p.Reader),
+			pipeNotify(p.Writer, EPOLLERR|EPOLLOUT),
+		).ELSE(
+			MOVQ(0, p.Writer),
+			pipeNotify(p.Reader, EPOLLHUP|EPOLLIN),
+		),
+		MOVQ(p.Reader, RAX),
+		ORQ(p.Writer, RAX),
+		IF(E,
+			XORL(RBX, RBX),
+			DO(
+				MOVQ(pipePage(RBX), RDI),
+				TESTQ(RDI, RDI),
+				IF(NE, CALL(freePage)),
+				INCL(RBX),
+				CMPL(RBX, pipePages),
+			).WHILE(B),
+			MOVQ(RBP, RDI),
+			CALL(freePage),
+		),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func pipeResize() Func {
+	p := pipe(RBP)
+	return FUNC("pipe_resize",
+		`pipe_resize is F_SETPIPE_SZ: the pipe of the File RDI holds ESI bytes from now
 on, rounded up to a page times a power of two. Returns how many, or -errno.`,
-				MOVQ(openFile(RDI).Pipe, RBP),
-				TESTQ(RBP, RBP),
-				IF(E, fail(EBADF)),
-				CMPL(RSI, uint32(1<<31)),
-				IF(A, fail(EINVAL)),
-				CMPL(RSI, layout.MaxPipeSize),
-				IF(A, fail(EPERM)),
-				MOVL(layout.PageSize, RBX),
-				LOOP(
-					CMPL(RBX, RSI),
-					BREAK(AE),
-					SHLL(1, RBX),
-				),
-				used(p, RDX),
-				CMPQ(RDX, RBX),
-				IF(A, fail(EBUSY)),
-				// From now on the ring begins at the page that it begins in, so that
-				// no page that holds something is behind the new end.
-				MOVQ(p.Start, R8),
-				SHRQ(12, R8),
-				LEAQ(Sym("pipe_pages"), RDI),
-				MOVQ(p.Size, R9),
-				SHRQ(12, R9),
-				DECQ(R9),
-				XORL(RCX, RCX),
-				DO(
-					LEAQ(R8.Index(RCX, 1), RAX),
-					ANDQ(R9, RAX),
-					MOVQ(page(RAX), RAX),
-					MOVQ(RAX, RDI.Index(RCX, 8)),
-					INCQ(RCX),
-					CMPQ(RCX, R9),
-				).WHILE(BE),
-				MOVQ(RDI, RSI),
-				LEAQ(p.Pages[0], RDI),
-				REP(MOVSQ()),
-				ANDQ(layout.PageSize-1, p.Start),
-				MOVQ(RBX, p.Size),
-				notify(p.Writer, EPOLLOUT), // there may be more room now
-				MOVQ(RBX, RAX),
-				RETURN(),
-			).Saving(RBX, RBP),
-		},
-		Data: []Data{
-			fileOps("pipe_read_ops", layout.FileOps[any]{
-				Read: "read_pipe", Poll: "poll_pipe_read", Release: "release_pipe", Anon: 1, Mode: S_IFIFO | 0o600,
-			}),
-			fileOps("pipe_write_ops", layout.FileOps[any]{
-				Write: "write_pipe", Poll: "poll_pipe_write", Release: "release_pipe", Anon: 1, Mode: S_IFIFO | 0o600,
-			}),
-			BSS("pipe_pages", 8*pipePages, 64), // of pipe_resize
-		},
-	}
+		MOVQ(openFile(RDI).Pipe, RBP),
+		TESTQ(RBP, RBP),
+		IF(E, fail(EBADF)),
+		CMPL(RSI, uint32(1<<31)),
+		IF(A, fail(EINVAL)),
+		CMPL(RSI, layout.MaxPipeSize),
+		IF(A, fail(EPERM)),
+		MOVL(layout.PageSize, RBX),
+		LOOP(
+			CMPL(RBX, RSI),
+			BREAK(AE),
+			SHLL(1, RBX),
+		),
+		pipeUsed(p, RDX),
+		CMPQ(RDX, RBX),
+		IF(A, fail(EBUSY)),
+		// From now on the ring begins at the page that it begins in, so that
+		// no page that holds something is behind the new end.
+		MOVQ(p.Start, R8),
+		SHRQ(12, R8),
+		LEAQ(Sym(pipePagesData), RDI),
+		MOVQ(p.Size, R9),
+		SHRQ(12, R9),
+		DECQ(R9),
+		XORL(RCX, RCX),
+		DO(
+			LEAQ(R8.Index(RCX, 1), RAX),
+			ANDQ(R9, RAX),
+			MOVQ(pipePage(RAX), RAX),
+			MOVQ(RAX, RDI.Index(RCX, 8)),
+			INCQ(RCX),
+			CMPQ(RCX, R9),
+		).WHILE(BE),
+		MOVQ(RDI, RSI),
+		LEAQ(p.Pages[0], RDI),
+		REP(MOVSQ()),
+		ANDQ(layout.PageSize-1, p.Start),
+		MOVQ(RBX, p.Size),
+		pipeNotify(p.Writer, EPOLLOUT), // there may be more room now
+		MOVQ(RBX, RAX),
+		RETURN(),
+	).Saving(RBX, RBP)
 }
 
 // pipePages is the number of pages that the largest pipe has.

@@ -64,36 +64,56 @@ var rebootMagic2 = []uint32{0x28121969, 0x05121996, 0x16041998, 0x20112000}
 // sysInfoSize is the size of struct sysinfo (Linux include/uapi/linux/sysinfo.h).
 const sysInfoSize = 112
 
-// processes is what the one process asks about itself and its machine.
-func processes() Program {
-	self := thread(RCX)
-	zero := func(name string) Func {
-		return FUNC("sys_"+name, "sys_"+name+" is 0: init is root.", returns(0))
-	}
-	// three writes 0 to the three users' ids that the arguments point to.
-	three := func(name string) Func {
-		return FUNC("sys_"+name, "sys_"+name+"(real, effective, saved): all are 0.",
-			MOVQ(RSI, RBX),
-			MOVQ(RDX, R12),
-			XORL(RSI, RSI),
-			CALL("put_user_int"),
-			TESTQ(RAX, RAX),
-			IF(NE, RETURN()),
-			MOVQ(RBX, RDI),
-			XORL(RSI, RSI),
-			CALL("put_user_int"),
-			TESTQ(RAX, RAX),
-			IF(NE, RETURN()),
-			MOVQ(R12, RDI),
-			XORL(RSI, RSI),
-			CALL("put_user_int"),
-			RETURN(),
-		).Saving(RBX, R12)
-	}
+func zeroCall(name string) Func {
+	return FUNC("sys_"+name, "sys_"+name+" is 0: init is root.", returns(0))
+}
+
+// threeIDs writes 0 to the three users' ids that the arguments point to.
+func threeIDs(name string) Func {
+	return FUNC("sys_"+name, "sys_"+name+"(real, effective, saved): all are 0.",
+		MOVQ(RSI, RBX),
+		MOVQ(RDX, R12),
+		XORL(RSI, RSI),
+		CALL(putUserInt),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVQ(RBX, RDI),
+		XORL(RSI, RSI),
+		CALL(putUserInt),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVQ(R12, RDI),
+		XORL(RSI, RSI),
+		CALL(putUserInt),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func utsName() []byte {
 	uts := make([]byte, 6*utsField)
 	for i, s := range []string{"Linux", "entrylab", utsRelease, "#1 entrylab", "x86_64", "(none)"} {
 		copy(uts[i*utsField:], s)
 	}
+	return uts
+}
+
+// processes is what the one process asks about itself and its machine.
+func processes() Program {
+	return Program{
+		Funcs: Funcs(
+			sysUname, sysGetuid, sysGetgid, sysGeteuid, sysGetegid, sysGetresuid, sysGetresgid,
+			sysGetgroups, sysUmask, sysGetrlimit, sysSetrlimit, sysPrlimit64, sysPrctl, initComm,
+			sysSysinfo, sysReboot,
+		),
+		Data: []Data{
+			utsname, rlimits(), umask, dumpable, subreaper, commBuffer,
+		},
+	}
+}
+
+var utsname = RODATA("utsname", utsName())
+
+func rlimits() Data {
 	var limits []any
 	for i := range rlimitNum {
 		soft, hard := rlimInfinity, rlimInfinity
@@ -110,6 +130,151 @@ func processes() Program {
 		}
 		limits = append(limits, soft, hard)
 	}
+	return DATA("rlimits", limits...)
+}
+
+var umask = DATA("umask", uint64(0o22))
+
+var dumpable = DATA("dumpable", uint64(1))
+
+var subreaper = BSS("subreaper", 8, 8)
+
+var commBuffer = BSS("comm_buffer", commSize, 16)
+
+func sysUname() Func {
+	return FUNC("sys_uname", "sys_uname(utsname).",
+		LEAQ(Sym(utsname), RSI),
+		MOVL(len(utsName()), RDX),
+		JMP(copyToUser),
+	)
+}
+
+func sysGetuid() Func {
+	return zeroCall("getuid")
+}
+
+func sysGetgid() Func {
+	return zeroCall("getgid")
+}
+
+func sysGeteuid() Func {
+	return zeroCall("geteuid")
+}
+
+func sysGetegid() Func {
+	return zeroCall("getegid")
+}
+
+func sysGetresuid() Func {
+	return threeIDs("getresuid")
+}
+
+func sysGetresgid() Func {
+	return threeIDs("getresgid")
+}
+
+func sysGetgroups() Func {
+	return FUNC("sys_getgroups", "sys_getgroups(size, list): there are none.",
+		TESTL(RDI, RDI),
+		IF(S, fail(EINVAL)),
+		returns(0),
+	)
+}
+
+func sysUmask() Func {
+	return FUNC("sys_umask", "sys_umask(mask) returns the mask before.",
+		ANDL(0o777, RDI),
+		MOVL(Sym(umask), RAX),
+		MOVL(RDI, Sym(umask)),
+		RETURN(),
+	)
+}
+
+func sysGetrlimit() Func {
+	return FUNC("sys_getrlimit", "sys_getrlimit(resource, rlim).",
+		MOVQ(RSI, R10),
+		MOVL(RDI, RSI),
+		XORL(RDI, RDI),
+		XORL(RDX, RDX),
+		MOVQ(R10, RCX),
+		JMP(sysPrlimit64),
+	)
+}
+
+func sysSetrlimit() Func {
+	return FUNC("sys_setrlimit", "sys_setrlimit(resource, rlim).",
+		MOVQ(RSI, RDX),
+		MOVL(RDI, RSI),
+		XORL(RDI, RDI),
+		XORL(RCX, RCX),
+		JMP(sysPrlimit64),
+	)
+}
+
+func sysPrlimit64() Func {
+	return FUNC("sys_prlimit64",
+		`sys_prlimit64(pid, resource, new, old): RLIMIT_NOFILE can be set, by root up to
+layout.MaxFD. Nothing would come of another limit, so that a new one which is
+not the old one is EPERM.`,
+		MOVL(RDI, RBP),
+		MOVL(RSI, RBX),
+		MOVQ(RDX, R13),
+		MOVQ(RCX, R12),
+		TESTQ(R13, R13),
+		IF(NE,
+			MOVQ(R13, RDI),
+			CALL(getUserLong),
+			TESTQ(RDX, RDX),
+			IF(NE, fail(EFAULT)),
+			MOVQ(RAX, R14),
+			LEAQ(R13.At(8), RDI),
+			CALL(getUserLong),
+			TESTQ(RDX, RDX),
+			IF(NE, fail(EFAULT)),
+			MOVQ(RAX, R15),
+		),
+		CMPL(RBP, initPID),
+		IF(A, fail(ESRCH)),
+		CMPL(RBX, rlimitNum),
+		IF(AE, fail(EINVAL)),
+		MOVL(RBX, RAX),
+		SHLQ(4, RAX),
+		LEAQ(Sym(rlimits), RCX),
+		ADDQ(RAX, RCX),
+		MOVQ(RCX.At(0), RDX),
+		MOVQ(RCX.At(8), RSI),
+		TESTQ(R13, R13),
+		IF(NE,
+			CMPQ(R14, R15),
+			IF(A, fail(EINVAL)),
+			CMPL(RBX, rlimitNoFile),
+			IF(E,
+				CMPQ(R15, layout.MaxFD),
+				IF(A, fail(EPERM)),
+			).ELSE(
+				CMPQ(R14, RDX),
+				IF(NE, fail(EPERM)),
+				CMPQ(R15, RSI),
+				IF(NE, fail(EPERM)),
+			),
+			MOVQ(R14, RCX.At(0)),
+			MOVQ(R15, RCX.At(8)),
+		),
+		TESTQ(R12, R12),
+		IF(E, returns(0)),
+		PUSHQ(RSI),
+		PUSHQ(RDX),
+		MOVQ(R12, RDI),
+		MOVQ(RSP, RSI),
+		MOVL(16, RDX),
+		CALL(copyToUser),
+		ADDQ(16, RSP),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13, R14, R15)
+}
+
+func sysPrctl() Func {
+	self := thread(RCX)
 	// prctlOptions are the options of prctl that store or tell a number; the current
 	// thread is RAX.
 	own := thread(RAX)
@@ -118,7 +283,7 @@ func processes() Program {
 		return option(code, MOVQ(value, RAX), RETURN())
 	}
 	put := func(code int, value any) Block { // to where the argument points
-		return option(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP("put_user_int"))
+		return option(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP(putUserInt))
 	}
 	noMore := Block{ // arguments that must be 0
 		MOVQ(RDX, R9),
@@ -134,11 +299,11 @@ func processes() Program {
 			MOVQ(RSI, own.DeathSig),
 			returns(0),
 		),
-		get(prGetDumpable, Sym("dumpable")),
+		get(prGetDumpable, Sym(dumpable)),
 		option(prSetDumpable,
 			CMPQ(RSI, 1),
 			IF(A, fail(EINVAL)),
-			MOVQ(RSI, Sym("dumpable")),
+			MOVQ(RSI, Sym(dumpable)),
 			returns(0),
 		),
 		get(prGetSeccomp, 0),
@@ -155,12 +320,12 @@ func processes() Program {
 			MOVQ(RSI, own.TimerSlack),
 			returns(0),
 		),
-		put(prGetSubreaper, Sym("subreaper")),
+		put(prGetSubreaper, Sym(subreaper)),
 		option(prSetSubreaper, // of no children
 			TESTQ(RSI, RSI),
 			SETNE(RSI),
 			MOVZBL(RSI, RSI),
-			MOVQ(RSI, Sym("subreaper")),
+			MOVQ(RSI, Sym(subreaper)),
 			returns(0),
 		),
 		option(prSetNoNewPrivs,
@@ -178,6 +343,101 @@ func processes() Program {
 			RETURN(),
 		),
 	}
+	return FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): what is not here is EINVAL, as in a Linux without it.",
+		MOVQ(gs.Current, RAX),
+		prctlOptions,
+		CMPL(RDI, prSetName),
+		IF(E,
+			MOVL(commSize, RDX),
+			LEAQ(Sym(commBuffer), RDI),
+			CALL(strncpyFromUser),
+			TESTQ(RAX, RAX),
+			IF(S,
+				CMPQ(RAX, -ENAMETOOLONG),
+				IF(NE, RETURN()),
+				MOVL(commSize-1, RAX), // cut
+			),
+			LEAQ(Sym(commBuffer), RSI),
+			MOVQ(gs.Current, RCX),
+			LEAQ(self.Comm[0], RDI),
+			MOVQ(0, self.Comm[0]),
+			MOVQ(0, self.Comm[1]),
+			MOVL(RAX, RCX),
+			REP(MOVSB()),
+			returns(0),
+		),
+		CMPL(RDI, prGetName),
+		IF(E,
+			MOVQ(RSI, RDI),
+			MOVQ(gs.Current, RCX),
+			LEAQ(self.Comm[0], RSI),
+			MOVL(commSize, RDX),
+			JMP(copyToUser),
+		),
+		fail(EINVAL),
+	)
+}
+
+func initComm() Func {
+	return FUNC("init_comm", "init_comm names the thread RDI after init's file, as execve does, and returns it.",
+		MOVQ(execState.Path, RSI),
+		MOVQ(RSI, RDX), // after the last slash
+		LOOP(
+			MOVZBL(RSI.At(0), RAX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			INCQ(RSI),
+			CMPL(RAX, '/'),
+			CMOVQE(RSI, RDX),
+		),
+		LEAQ(thread(RDI).Comm[0], R8),
+		XORL(RCX, RCX),
+		LOOP(
+			MOVZBL(RDX.Index(RCX, 1), RAX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			MOVB(RAX, R8.Index(RCX, 1)),
+			INCL(RCX),
+			CMPL(RCX, commSize-1), // a NUL stays
+			BREAK(E),
+		),
+		MOVQ(RDI, RAX),
+		RETURN(),
+	)
+}
+
+func sysSysinfo() Func {
+	return FUNC("sys_sysinfo", "sys_sysinfo(info): uptime in s, memory in bytes, threads.",
+		MOVQ(RDI, R12),
+		SUBQ(sysInfoSize, RSP),
+		MOVQ(RSP, RDI),
+		XORL(RAX, RAX),
+		MOVL(sysInfoSize/8, RCX),
+		REP(STOSQ()),
+		CALL(ktimeGet),
+		XORL(RDX, RDX),
+		MOVL(nsPerSec, RCX),
+		DIVQ(RCX),
+		MOVQ(RAX, RSP.At(0)), // uptime
+		MOVQ(Sym(pagesTotal), RAX),
+		SHLQ(12, RAX),
+		MOVQ(RAX, RSP.At(32)), // totalram
+		MOVQ(Sym(pagesFree), RAX),
+		SHLQ(12, RAX),
+		MOVQ(RAX, RSP.At(40)), // freeram
+		MOVQ(sched.Threads, RAX),
+		MOVW(RAX, RSP.At(80)), // procs
+		MOVL(1, RSP.At(104)),  // mem_unit
+		MOVQ(R12, RDI),
+		MOVQ(RSP, RSI),
+		MOVL(sysInfoSize, RDX),
+		CALL(copyToUser),
+		ADDQ(sysInfoSize, RSP),
+		RETURN(),
+	).Saving(R12)
+}
+
+func sysReboot() Func {
 	magic2 := Block{}
 	for _, m := range rebootMagic2 {
 		magic2 = append(magic2, CMPL(RSI, m), JE("magic"))
@@ -186,212 +446,18 @@ func processes() Program {
 	for _, cmd := range []uint32{rebootRestart, rebootHalt, rebootPowerOff, rebootRestart2} {
 		powerOff = append(powerOff, CMPL(RDX, cmd), JE("off"))
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("sys_uname", "sys_uname(utsname).",
-				LEAQ(Sym("utsname"), RSI),
-				MOVL(len(uts), RDX),
-				JMP("copy_to_user"),
-			),
-			zero("getuid"),
-			zero("getgid"),
-			zero("geteuid"),
-			zero("getegid"),
-			three("getresuid"),
-			three("getresgid"),
-			FUNC("sys_getgroups", "sys_getgroups(size, list): there are none.",
-				TESTL(RDI, RDI),
-				IF(S, fail(EINVAL)),
-				returns(0),
-			),
-			FUNC("sys_umask", "sys_umask(mask) returns the mask before.",
-				ANDL(0o777, RDI),
-				MOVL(Sym("umask"), RAX),
-				MOVL(RDI, Sym("umask")),
-				RETURN(),
-			),
-			FUNC("sys_getrlimit", "sys_getrlimit(resource, rlim).",
-				MOVQ(RSI, R10),
-				MOVL(RDI, RSI),
-				XORL(RDI, RDI),
-				XORL(RDX, RDX),
-				MOVQ(R10, RCX),
-				JMP("sys_prlimit64"),
-			),
-			FUNC("sys_setrlimit", "sys_setrlimit(resource, rlim).",
-				MOVQ(RSI, RDX),
-				MOVL(RDI, RSI),
-				XORL(RDI, RDI),
-				XORL(RCX, RCX),
-				JMP("sys_prlimit64"),
-			),
-			FUNC("sys_prlimit64",
-				`sys_prlimit64(pid, resource, new, old): RLIMIT_NOFILE can be set, by root up to
-layout.MaxFD. Nothing would come of another limit, so that a new one which is
-not the old one is EPERM.`,
-				MOVL(RDI, RBP),
-				MOVL(RSI, RBX),
-				MOVQ(RDX, R13),
-				MOVQ(RCX, R12),
-				TESTQ(R13, R13),
-				IF(NE,
-					MOVQ(R13, RDI),
-					CALL("get_user_long"),
-					TESTQ(RDX, RDX),
-					IF(NE, fail(EFAULT)),
-					MOVQ(RAX, R14),
-					LEAQ(R13.At(8), RDI),
-					CALL("get_user_long"),
-					TESTQ(RDX, RDX),
-					IF(NE, fail(EFAULT)),
-					MOVQ(RAX, R15),
-				),
-				CMPL(RBP, initPID),
-				IF(A, fail(ESRCH)),
-				CMPL(RBX, rlimitNum),
-				IF(AE, fail(EINVAL)),
-				MOVL(RBX, RAX),
-				SHLQ(4, RAX),
-				LEAQ(Sym("rlimits"), RCX),
-				ADDQ(RAX, RCX),
-				MOVQ(RCX.At(0), RDX),
-				MOVQ(RCX.At(8), RSI),
-				TESTQ(R13, R13),
-				IF(NE,
-					CMPQ(R14, R15),
-					IF(A, fail(EINVAL)),
-					CMPL(RBX, rlimitNoFile),
-					IF(E,
-						CMPQ(R15, layout.MaxFD),
-						IF(A, fail(EPERM)),
-					).ELSE(
-						CMPQ(R14, RDX),
-						IF(NE, fail(EPERM)),
-						CMPQ(R15, RSI),
-						IF(NE, fail(EPERM)),
-					),
-					MOVQ(R14, RCX.At(0)),
-					MOVQ(R15, RCX.At(8)),
-				),
-				TESTQ(R12, R12),
-				IF(E, returns(0)),
-				PUSHQ(RSI),
-				PUSHQ(RDX),
-				MOVQ(R12, RDI),
-				MOVQ(RSP, RSI),
-				MOVL(16, RDX),
-				CALL("copy_to_user"),
-				ADDQ(16, RSP),
-				RETURN(),
-			).Saving(RBX, RBP, R12, R13, R14, R15),
-			FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): what is not here is EINVAL, as in a Linux without it.",
-				MOVQ(gs.Current, RAX),
-				prctlOptions,
-				CMPL(RDI, prSetName),
-				IF(E,
-					MOVL(commSize, RDX),
-					LEAQ(Sym("comm_buffer"), RDI),
-					CALL("strncpy_from_user"),
-					TESTQ(RAX, RAX),
-					IF(S,
-						CMPQ(RAX, -ENAMETOOLONG),
-						IF(NE, RETURN()),
-						MOVL(commSize-1, RAX), // cut
-					),
-					LEAQ(Sym("comm_buffer"), RSI),
-					MOVQ(gs.Current, RCX),
-					LEAQ(self.Comm[0], RDI),
-					MOVQ(0, self.Comm[0]),
-					MOVQ(0, self.Comm[1]),
-					MOVL(RAX, RCX),
-					REP(MOVSB()),
-					returns(0),
-				),
-				CMPL(RDI, prGetName),
-				IF(E,
-					MOVQ(RSI, RDI),
-					MOVQ(gs.Current, RCX),
-					LEAQ(self.Comm[0], RSI),
-					MOVL(commSize, RDX),
-					JMP("copy_to_user"),
-				),
-				fail(EINVAL),
-			),
-			FUNC("init_comm", "init_comm names the thread RDI after init's file, as execve does, and returns it.",
-				MOVQ(execState.Path, RSI),
-				MOVQ(RSI, RDX), // after the last slash
-				LOOP(
-					MOVZBL(RSI.At(0), RAX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-					INCQ(RSI),
-					CMPL(RAX, '/'),
-					CMOVQE(RSI, RDX),
-				),
-				LEAQ(thread(RDI).Comm[0], R8),
-				XORL(RCX, RCX),
-				LOOP(
-					MOVZBL(RDX.Index(RCX, 1), RAX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-					MOVB(RAX, R8.Index(RCX, 1)),
-					INCL(RCX),
-					CMPL(RCX, commSize-1), // a NUL stays
-					BREAK(E),
-				),
-				MOVQ(RDI, RAX),
-				RETURN(),
-			),
-			FUNC("sys_sysinfo", "sys_sysinfo(info): uptime in s, memory in bytes, threads.",
-				MOVQ(RDI, R12),
-				SUBQ(sysInfoSize, RSP),
-				MOVQ(RSP, RDI),
-				XORL(RAX, RAX),
-				MOVL(sysInfoSize/8, RCX),
-				REP(STOSQ()),
-				CALL("ktime_get"),
-				XORL(RDX, RDX),
-				MOVL(nsPerSec, RCX),
-				DIVQ(RCX),
-				MOVQ(RAX, RSP.At(0)), // uptime
-				MOVQ(Sym("pages_total"), RAX),
-				SHLQ(12, RAX),
-				MOVQ(RAX, RSP.At(32)), // totalram
-				MOVQ(Sym("pages_free"), RAX),
-				SHLQ(12, RAX),
-				MOVQ(RAX, RSP.At(40)), // freeram
-				MOVQ(sched.Threads, RAX),
-				MOVW(RAX, RSP.At(80)), // procs
-				MOVL(1, RSP.At(104)),  // mem_unit
-				MOVQ(R12, RDI),
-				MOVQ(RSP, RSI),
-				MOVL(sysInfoSize, RDX),
-				CALL("copy_to_user"),
-				ADDQ(sysInfoSize, RSP),
-				RETURN(),
-			).Saving(R12),
-			FUNC("sys_reboot", "sys_reboot(magic1, magic2, cmd): whatever ends Linux ends the machine, as if init had exited with status 0.",
-				CMPL(RDI, uint32(rebootMagic1)),
-				IF(NE, fail(EINVAL)),
-				magic2,
-				fail(EINVAL),
-				LABEL("magic"),
-				powerOff,
-				CMPL(RDX, rebootCADOff), // there is no Ctrl-Alt-Del
-				IF(NE, fail(EINVAL)),
-				returns(0),
-				LABEL("off"),
-				XORL(RDI, RDI),
-				JMP("sys_exit_group"),
-			),
-		},
-		Data: []Data{
-			RODATA("utsname", uts),
-			DATA("rlimits", limits...),
-			DATA("umask", uint64(0o22)),
-			DATA("dumpable", uint64(1)),
-			BSS("subreaper", 8, 8),
-			BSS("comm_buffer", commSize, 16),
-		},
-	}
+	return FUNC("sys_reboot", "sys_reboot(magic1, magic2, cmd): whatever ends Linux ends the machine, as if init had exited with status 0.",
+		CMPL(RDI, uint32(rebootMagic1)),
+		IF(NE, fail(EINVAL)),
+		magic2,
+		fail(EINVAL),
+		LABEL("magic"),
+		powerOff,
+		CMPL(RDX, rebootCADOff), // there is no Ctrl-Alt-Del
+		IF(NE, fail(EINVAL)),
+		returns(0),
+		LABEL("off"),
+		XORL(RDI, RDI),
+		JMP(sysExitGroup),
+	)
 }

@@ -12,22 +12,22 @@ const kernelTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_ACCESSED
 // userMapped is all that the user's page table maps of the upper half while a
 // variant isolates it: what is touched between ring 3 and the load of the
 // kernel's, and back. From the first symbol up to the second, in whole pages.
-var userMapped = [][2]string{
-	{"__entry_start", "__entry_end"},
-	{"__irqentry_start", "__irqentry_end"},
-	{"mds_verw_sel", "entry_rodata_end"},
-	{"gdt", "gdt_end"},
-	{"percpu_tss", "percpu_end"},
-	{"trampoline_stack", "trampoline_stack_end"},
-	{"ist_stacks", "ist_stacks_end"},
-	{"idt", "idt_end"},
+var userMapped = [][2]Data{
+	{entryStart, entryEnd},
+	{irqentryStart, irqentryEnd},
+	{mdsVerwSel, entryRodataEnd},
+	{gdt, gdtEnd},
+	{percpuTss, percpuEnd},
+	{trampolineStack, trampolineStackEnd},
+	{istStacks, istStacksEnd},
+	{idt, idtEnd},
 }
 
 // upper is an entry of a top-level table for an address of the upper half.
 func upper(pgd Mem, addr uint64) Mem { return pgd.Add(8 * int(addr>>pml4Shift&511)) }
 
 // tableEntry puts an entry that points to the table sym in RAX.
-func tableEntry(sym string) Block {
+func tableEntry(sym Data) Block {
 	return Block{
 		LEAQ(Sym(sym), RAX),
 		ANDL(uint32(1<<31-1), RAX), // KernelBase is 2 GiB below the end
@@ -66,6 +66,141 @@ func toKernelTable() Block {
 // leaves by the old one's exit, comes back by the new one's entry on whichever
 // table it likes.
 func pageTableIsolation() Program {
+	return Program{
+		Funcs: Funcs(
+			ptiInit, ptiClonePages, ptiSelect, ptiLoad, sysUserMap,
+		),
+		Data: []Data{
+			userPdpt, userPd, userPageTable, userPhysmapPdpt, ptiMode, userMap(),
+		},
+	}
+}
+
+var userPdpt = BSS("user_pdpt", layout.PageSize, layout.PageSize)
+
+var userPd = BSS("user_pd", layout.PageSize, layout.PageSize)
+
+var userPageTable = BSS("user_page_table", layout.PageSize, layout.PageSize)
+
+var userPhysmapPdpt = BSS("user_physmap_pdpt", layout.PageSize, layout.PageSize)
+
+var ptiMode = BSS("pti_mode", 8, 8)
+
+func userMap() Data {
+	rangeSize := SizeOf[layout.AddressRange[Mem]]()
+	return BSS("user_map", layout.UserMapMax*rangeSize, 64)
+}
+
+func ptiInit() Func {
+	copyPages := Block{}
+	for _, r := range userMapped {
+		copyPages = append(copyPages,
+			LEAQ(Sym(r[0]), RDI),
+			LEAQ(Sym(r[1]), RSI),
+			CALL(ptiClonePages),
+		)
+	}
+	return FUNC("pti_init",
+		`pti_init makes the user's page table of init_mm and, where the CPU has PCIDs,
+turns them on: both tables have 0 then, until CR3's bit PTIUserPCID is set.`,
+		copyPages,
+		tableEntry(userPageTable),
+		MOVQ(RAX, Sym(userPd)),
+		tableEntry(userPdpt),
+		MOVQ(RAX, upper(Sym(initPgDir).Add(layout.PageSize), layout.KernelBase)),
+		tableEntry(userPhysmapPdpt),
+		MOVQ(RAX, upper(Sym(initPgDir).Add(layout.PageSize), layout.PhysMap)),
+		TESTL(int(layout.FeaturePCID), Sym(cpuFeatures)),
+		IF(NE,
+			MOVQ(CR4, RAX),
+			ORQ(x86.CR4_PCIDE, RAX),
+			MOVQ(RAX, CR4),
+		),
+		MOVL(layout.CR3Keep, RDI),
+		JMP(ptiLoad),
+	)
+}
+
+func ptiClonePages() Func {
+	return FUNC("pti_clone_pages",
+		`pti_clone_pages maps the kernel's pages from RDI up to RSI in user_page_table, at
+the same place. Clobbers RAX, RCX, RDX.`,
+		LEAQ(Sym(kernelPageTable), RCX),
+		LEAQ(Sym(userPageTable), RDX),
+		ANDQ(pageMask, RDI),
+		DO(
+			slot(RDI, ptShift, RAX),
+			PUSHQ(RAX.Index(RCX, 1)),
+			POPQ(RAX.Index(RDX, 1)),
+			ADDQ(layout.PageSize, RDI),
+			CMPQ(RDI, RSI),
+		).WHILE(B),
+		RETURN(),
+	)
+}
+
+func ptiSelect() Func {
+	return FUNC("pti_select",
+		`pti_select makes EDI, a layout.CR3*, the way in which ring 3 is mapped. IF is 0.
+Keeps R8.`,
+		CMPL(RDI, Sym(ptiMode)),
+		IF(E, RETURN()),
+		JMP(ptiLoad),
+	)
+}
+
+func ptiLoad() Func {
+	return FUNC("pti_load",
+		`pti_load is pti_select, whatever it was before. The kernel's page table is in
+force then: the user's may be about to lose what runs here.`,
+		MOVL(RDI, Sym(ptiMode)),
+		MOVQ(CR3, RAX),
+		ANDQ(^layout.PTIUserBits, RAX),
+		MOVQ(RAX, CR3),
+		XORL(RCX, RCX), // NoFlush
+		CMPL(RDI, layout.CR3PCID),
+		IF(E, BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, RCX)),
+		MOVQ(RCX, gs.NoFlush),
+		CMPL(RDI, layout.CR3Keep),
+		IF(E,
+			MOVQ(gs.TopOfStack, RDX),
+			XORL(RCX, RCX),
+			tableEntry(kernelPd),
+		).ELSE(
+			MOVQ(gs.TSS.SP1, RDX),
+			MOVL(layout.PTIUserBits, RCX),
+			tableEntry(userPd),
+		),
+		MOVQ(RDX, gs.TSS.SP0),
+		MOVQ(RCX, gs.UserBits),
+		MOVQ(RAX, Sym(userPdpt).Add(8*int(uint64(layout.KernelBase)>>pdptShift&511))),
+		XORL(RDX, RDX),
+		LEAQ(Sym(physmapPdpt), RSI),
+		LEAQ(Sym(userPhysmapPdpt), RDI),
+		DO(
+			XORL(RAX, RAX),
+			TESTL(RCX, RCX),
+			CMOVQE(RSI.Index(RDX, 8), RAX),
+			MOVQ(RAX, RDI.Index(RDX, 8)),
+			INCL(RDX),
+			CMPL(RDX, layout.PhysMapSize>>pdptShift),
+		).WHILE(B),
+		// The kernel's pages are global: to be gone with a load of CR3 they
+		// must not be. A change of CR4.PGE drops all translations, of every
+		// PCID (SDM volume 3, 4.10.4.1).
+		MOVQ(CR4, RAX),
+		ORQ(x86.CR4_PGE, RAX),
+		MOVQ(RAX, CR4),
+		MOVQ(RAX, RDX),
+		ANDQ(^x86.CR4_PGE, RAX),
+		MOVQ(RAX, CR4),
+		TESTL(RCX, RCX),
+		IF(E, MOVQ(RDX, CR4)),
+		RETURN(),
+	)
+}
+
+func sysUserMap() Func {
 	rangeSize := SizeOf[layout.AddressRange[Mem]]()
 	last := Fields[layout.AddressRange[Mem]](RSI)
 	// walkLevel goes from the table RAX to the next lower one, for the address
@@ -92,156 +227,47 @@ func pageTableIsolation() Program {
 			unless(shift == ptShift, Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}),
 		}
 	}
-	copyPages := Block{}
-	for _, r := range userMapped {
-		copyPages = append(copyPages,
-			LEAQ(Sym(r[0]), RDI),
-			LEAQ(Sym(r[1]), RSI),
-			CALL("pti_clone_pages"),
-		)
-	}
-	return Program{
-		Funcs: []Func{
-			FUNC("pti_init",
-				`pti_init makes the user's page table of init_mm and, where the CPU has PCIDs,
-turns them on: both tables have 0 then, until CR3's bit PTIUserPCID is set.`,
-				copyPages,
-				tableEntry("user_page_table"),
-				MOVQ(RAX, Sym("user_pd")),
-				tableEntry("user_pdpt"),
-				MOVQ(RAX, upper(Sym("init_pg_dir").Add(layout.PageSize), layout.KernelBase)),
-				tableEntry("user_physmap_pdpt"),
-				MOVQ(RAX, upper(Sym("init_pg_dir").Add(layout.PageSize), layout.PhysMap)),
-				TESTL(int(layout.FeaturePCID), Sym("cpu_features")),
-				IF(NE,
-					MOVQ(CR4, RAX),
-					ORQ(x86.CR4_PCIDE, RAX),
-					MOVQ(RAX, CR4),
-				),
-				MOVL(layout.CR3Keep, RDI),
-				JMP("pti_load"),
-			),
-			FUNC("pti_clone_pages",
-				`pti_clone_pages maps the kernel's pages from RDI up to RSI in user_page_table, at
-the same place. Clobbers RAX, RCX, RDX.`,
-				LEAQ(Sym("kernel_page_table"), RCX),
-				LEAQ(Sym("user_page_table"), RDX),
-				ANDQ(pageMask, RDI),
-				DO(
-					slot(RDI, ptShift, RAX),
-					PUSHQ(RAX.Index(RCX, 1)),
-					POPQ(RAX.Index(RDX, 1)),
-					ADDQ(layout.PageSize, RDI),
-					CMPQ(RDI, RSI),
-				).WHILE(B),
-				RETURN(),
-			),
-			FUNC("pti_select",
-				`pti_select makes EDI, a layout.CR3*, the way in which ring 3 is mapped. IF is 0.
-Keeps R8.`,
-				CMPL(RDI, Sym("pti_mode")),
-				IF(E, RETURN()),
-				JMP("pti_load"),
-			),
-			FUNC("pti_load",
-				`pti_load is pti_select, whatever it was before. The kernel's page table is in
-force then: the user's may be about to lose what runs here.`,
-				MOVL(RDI, Sym("pti_mode")),
-				MOVQ(CR3, RAX),
-				ANDQ(^layout.PTIUserBits, RAX),
-				MOVQ(RAX, CR3),
-				XORL(RCX, RCX), // NoFlush
-				CMPL(RDI, layout.CR3PCID),
-				IF(E, BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, RCX)),
-				MOVQ(RCX, gs.NoFlush),
-				CMPL(RDI, layout.CR3Keep),
-				IF(E,
-					MOVQ(gs.TopOfStack, RDX),
-					XORL(RCX, RCX),
-					tableEntry("kernel_pd"),
-				).ELSE(
-					MOVQ(gs.TSS.SP1, RDX),
-					MOVL(layout.PTIUserBits, RCX),
-					tableEntry("user_pd"),
-				),
-				MOVQ(RDX, gs.TSS.SP0),
-				MOVQ(RCX, gs.UserBits),
-				MOVQ(RAX, Sym("user_pdpt").Add(8*int(uint64(layout.KernelBase)>>pdptShift&511))),
-				XORL(RDX, RDX),
-				LEAQ(Sym("physmap_pdpt"), RSI),
-				LEAQ(Sym("user_physmap_pdpt"), RDI),
-				DO(
-					XORL(RAX, RAX),
-					TESTL(RCX, RCX),
-					CMOVQE(RSI.Index(RDX, 8), RAX),
-					MOVQ(RAX, RDI.Index(RDX, 8)),
-					INCL(RDX),
-					CMPL(RDX, layout.PhysMapSize>>pdptShift),
-				).WHILE(B),
-				// The kernel's pages are global: to be gone with a load of CR3 they
-				// must not be. A change of CR4.PGE drops all translations, of every
-				// PCID (SDM volume 3, 4.10.4.1).
-				MOVQ(CR4, RAX),
-				ORQ(x86.CR4_PGE, RAX),
-				MOVQ(RAX, CR4),
-				MOVQ(RAX, RDX),
-				ANDQ(^x86.CR4_PGE, RAX),
-				MOVQ(RAX, CR4),
-				TESTL(RCX, RCX),
-				IF(E, MOVQ(RDX, CR4)),
-				RETURN(),
-			),
-			FUNC("sys_user_map",
-				`sys_user_map(ranges) is layout.SysUserMap: it walks the user's page table as the
+	return FUNC("sys_user_map",
+		`sys_user_map(ranges) is layout.SysUserMap: it walks the user's page table as the
 CPU would.`,
-				MOVQ(uint64(layout.PhysMap), R8),
-				XORL(R12, R12), // ranges found
-				MOVQ(-1<<47, RBX),
-				LEAQ(Sym("user_map").Add(-rangeSize), RSI), // the last range found
-				DO(
-					MOVQ(gs.Current, RAX),
-					MOVQ(thread(RAX).MM, RAX),
-					MOVQ(mm(RAX).PGD, RAX),
-					LEAQ(RAX.Index(R8, 1).Add(layout.PageSize), RAX),
-					walkLevel(pml4Shift),
-					walkLevel(pdptShift),
-					walkLevel(pdShift),
-					walkLevel(ptShift),
-					LABEL("leaf"), // of 1<<CL bytes
-					TESTQ(R12, R12),
-					JE("begins"),
-					CMPQ(RBX, last.End),
-					IF(NE,
-						LABEL("begins"),
-						CMPQ(R12, layout.UserMapMax),
-						IF(E, fail(ENOMEM)),
-						INCQ(R12),
-						ADDQ(rangeSize, RSI),
-						MOVQ(RBX, last.Start),
-					),
-					MOVL(1, RAX),
-					SHLQ(RCX, RAX),
-					ADDQ(RAX, RBX),
-					MOVQ(RBX, last.End),
-					LABEL("next"),
-					TESTQ(RBX, RBX), // 0 is behind the last address
-				).WHILE(NE),
-				LEAQ(Sym("user_map"), RSI),
-				MOVQ(R12, RDX),
-				IMULQ(rangeSize, RDX),
-				CALL("copy_to_user"),
-				TESTQ(RAX, RAX),
-				IF(E, MOVQ(R12, RAX)),
-				RETURN(),
-			).Saving(RBX, R12),
-		},
-		Data: []Data{
-			BSS("user_pdpt", layout.PageSize, layout.PageSize),
-			BSS("user_pd", layout.PageSize, layout.PageSize),
-			BSS("user_page_table", layout.PageSize, layout.PageSize),
-			BSS("user_physmap_pdpt", layout.PageSize, layout.PageSize),
-			BSS("pti_mode", 8, 8),
-			BSS("user_map", layout.UserMapMax*rangeSize, 64),
-		},
-	}
+		MOVQ(uint64(layout.PhysMap), R8),
+		XORL(R12, R12), // ranges found
+		MOVQ(-1<<47, RBX),
+		LEAQ(Sym(userMap).Add(-rangeSize), RSI), // the last range found
+		DO(
+			MOVQ(gs.Current, RAX),
+			MOVQ(thread(RAX).MM, RAX),
+			MOVQ(mm(RAX).PGD, RAX),
+			LEAQ(RAX.Index(R8, 1).Add(layout.PageSize), RAX),
+			walkLevel(pml4Shift),
+			walkLevel(pdptShift),
+			walkLevel(pdShift),
+			walkLevel(ptShift),
+			LABEL("leaf"), // of 1<<CL bytes
+			TESTQ(R12, R12),
+			JE("begins"),
+			CMPQ(RBX, last.End),
+			IF(NE,
+				LABEL("begins"),
+				CMPQ(R12, layout.UserMapMax),
+				IF(E, fail(ENOMEM)),
+				INCQ(R12),
+				ADDQ(rangeSize, RSI),
+				MOVQ(RBX, last.Start),
+			),
+			MOVL(1, RAX),
+			SHLQ(RCX, RAX),
+			ADDQ(RAX, RBX),
+			MOVQ(RBX, last.End),
+			LABEL("next"),
+			TESTQ(RBX, RBX), // 0 is behind the last address
+		).WHILE(NE),
+		LEAQ(Sym(userMap), RSI),
+		MOVQ(R12, RDX),
+		IMULQ(rangeSize, RDX),
+		CALL(copyToUser),
+		TESTQ(RAX, RAX),
+		IF(E, MOVQ(R12, RAX)),
+		RETURN(),
+	).Saving(RBX, R12)
 }

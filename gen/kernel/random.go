@@ -15,98 +15,115 @@ const randomChunk = 256 // bytes made at a time
 // good for hash seeds and shuffling and must not be used for keys.
 func randoms() Program {
 	return Program{
-		Funcs: []Func{
-			FUNC("random_init", "random_init looks for RDRAND and starts the generator that serves without it.",
-				MOVL(1, RAX),
-				XORL(RCX, RCX),
-				CPUID(),
-				SHRL(x86.CPUID_1_ECX_RDRAND, RCX),
-				ANDL(1, RCX),
-				MOVQ(RCX, Sym("cpu_rdrand")),
-				RDTSC(),
-				SHLQ(32, RDX),
-				ORQ(RDX, RAX),
-				ORQ(1, RAX), // 0 would stay 0
-				MOVQ(RAX, Sym("random_state")),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("random_long", "random_long returns 64 random bits. Clobbers RCX, RDX.",
-				CMPQ(Sym("cpu_rdrand"), 0),
-				IF(NE,
-					MOVL(10, RCX), // tries (SDM volume 1, 7.3.17.1)
-					DO(
-						RDRANDQ(RAX),
-						IF(B, RETURN()),
-						DECL(RCX),
-					).WHILE(NE),
-				),
-				// xorshift64* (Vigna, "An experimental exploration of Marsaglia's
-				// xorshift generators, scrambled", 2016)
-				MOVQ(Sym("random_state"), RAX),
-				MOVQ(RAX, RCX),
-				SHRQ(12, RCX),
-				XORQ(RCX, RAX),
-				MOVQ(RAX, RCX),
-				SHLQ(25, RCX),
-				XORQ(RCX, RAX),
-				MOVQ(RAX, RCX),
-				SHRQ(27, RCX),
-				XORQ(RCX, RAX),
-				MOVQ(RAX, Sym("random_state")),
-				MOVQ(uint64(0x2545f4914f6cdd1d), RCX),
-				IMULQ(RCX, RAX),
-				RETURN(),
-			),
-			FUNC("sys_getrandom", "sys_getrandom(buf, len, flags).",
-				TESTL(^grndAll, RDX),
-				IF(NE, fail(EINVAL)),
-				MOVL(maxRW, RDX),
-				CMPQ(RSI, RDX),
-				CMOVQB(RSI, RDX),
-				MOVQ(RDI, RSI),
-				JMP("random_read"),
-			),
-			FUNC("random_read", "random_read is the Read of /dev/random and /dev/urandom: RDX bytes to the user's RSI.",
-				MOVQ(RSI, RBX),
-				MOVQ(RDX, R12), // left
-				XORL(R14, R14), // done
-				LOOP(
-					MOVL(randomChunk, R13),
-					CMPQ(R12, R13),
-					CMOVQB(R12, R13),
-					TESTQ(R13, R13),
-					BREAK(E),
-					LEAQ(Sym("random_buffer"), RDI),
-					LEAQ(RDI.Index(R13, 1), RSI),
-					DO(
-						CALL("random_long"),
-						STOSQ(),
-						CMPQ(RDI, RSI),
-					).WHILE(B),
-					MOVQ(RBX, RDI),
-					LEAQ(Sym("random_buffer"), RSI),
-					MOVQ(R13, RDX),
-					CALL("copy_out"),
-					TESTQ(RAX, RAX),
-					IF(S,
-						TESTQ(R14, R14),
-						BREAK(NE),
-						RETURN(),
-					),
-					ADDQ(RAX, RBX),
-					ADDQ(RAX, R14),
-					SUBQ(RAX, R12),
-					CMPQ(RAX, R13),
-					BREAK(NE),
-				),
-				MOVQ(R14, RAX),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14),
-		},
+		Funcs: Funcs(
+			randomInit, randomLong, sysGetrandom, randomRead,
+		),
 		Data: []Data{
-			BSS("cpu_rdrand", 8, 8),
-			BSS("random_state", 8, 8),
-			BSS("random_buffer", randomChunk, 64),
+			cpuRdrand, randomState, randomBuffer,
 		},
 	}
+}
+
+var cpuRdrand = BSS("cpu_rdrand", 8, 8)
+
+var randomState = BSS("random_state", 8, 8)
+
+var randomBuffer = BSS("random_buffer", randomChunk, 64)
+
+func randomInit() Func {
+	return FUNC("random_init", "random_init looks for RDRAND and starts the generator that serves without it.",
+		MOVL(1, RAX),
+		XORL(RCX, RCX),
+		CPUID(),
+		SHRL(x86.CPUID_1_ECX_RDRAND, RCX),
+		ANDL(1, RCX),
+		MOVQ(RCX, Sym(cpuRdrand)),
+		RDTSC(),
+		SHLQ(32, RDX),
+		ORQ(RDX, RAX),
+		ORQ(1, RAX), // 0 would stay 0
+		MOVQ(RAX, Sym(randomState)),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func randomLong() Func {
+	return FUNC("random_long", "random_long returns 64 random bits. Clobbers RCX, RDX.",
+		CMPQ(Sym(cpuRdrand), 0),
+		IF(NE,
+			MOVL(10, RCX), // tries (SDM volume 1, 7.3.17.1)
+			DO(
+				RDRANDQ(RAX),
+				IF(B, RETURN()),
+				DECL(RCX),
+			).WHILE(NE),
+		),
+		// xorshift64* (Vigna, "An experimental exploration of Marsaglia's
+		// xorshift generators, scrambled", 2016)
+		MOVQ(Sym(randomState), RAX),
+		MOVQ(RAX, RCX),
+		SHRQ(12, RCX),
+		XORQ(RCX, RAX),
+		MOVQ(RAX, RCX),
+		SHLQ(25, RCX),
+		XORQ(RCX, RAX),
+		MOVQ(RAX, RCX),
+		SHRQ(27, RCX),
+		XORQ(RCX, RAX),
+		MOVQ(RAX, Sym(randomState)),
+		MOVQ(uint64(0x2545f4914f6cdd1d), RCX),
+		IMULQ(RCX, RAX),
+		RETURN(),
+	)
+}
+
+func sysGetrandom() Func {
+	return FUNC("sys_getrandom", "sys_getrandom(buf, len, flags).",
+		TESTL(^grndAll, RDX),
+		IF(NE, fail(EINVAL)),
+		MOVL(maxRW, RDX),
+		CMPQ(RSI, RDX),
+		CMOVQB(RSI, RDX),
+		MOVQ(RDI, RSI),
+		JMP(randomRead),
+	)
+}
+
+func randomRead() Func {
+	return FUNC("random_read", "random_read is the Read of /dev/random and /dev/urandom: RDX bytes to the user's RSI.",
+		MOVQ(RSI, RBX),
+		MOVQ(RDX, R12), // left
+		XORL(R14, R14), // done
+		LOOP(
+			MOVL(randomChunk, R13),
+			CMPQ(R12, R13),
+			CMOVQB(R12, R13),
+			TESTQ(R13, R13),
+			BREAK(E),
+			LEAQ(Sym(randomBuffer), RDI),
+			LEAQ(RDI.Index(R13, 1), RSI),
+			DO(
+				CALL(randomLong),
+				STOSQ(),
+				CMPQ(RDI, RSI),
+			).WHILE(B),
+			MOVQ(RBX, RDI),
+			LEAQ(Sym(randomBuffer), RSI),
+			MOVQ(R13, RDX),
+			CALL(copyOut),
+			TESTQ(RAX, RAX),
+			IF(S,
+				TESTQ(R14, R14),
+				BREAK(NE),
+				RETURN(),
+			),
+			ADDQ(RAX, RBX),
+			ADDQ(RAX, R14),
+			SUBQ(RAX, R12),
+			CMPQ(RAX, R13),
+			BREAK(NE),
+		),
+		MOVQ(R14, RAX),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14)
 }

@@ -29,487 +29,658 @@ const (
 	lastRoot
 )
 
+// atCWD makes (path, ...) of a call (dirfd, path, ...).
+func atCWD() Block {
+	return Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
+}
+
+// jumpCall is a call that sets the arguments of another one.
+func jumpCall(name, doc string, to func() Func, items ...Item) Func {
+	return FUNC("sys_"+name, "sys_"+name+doc, Block(items), JMP(to))
+}
+
+func changeCall(name, args string, flags int) Func {
+	return jumpCall(name, args, changeAt, atCWD(), MOVL(flags, RDX))
+}
+
 // readOnly is the calls that would change files. All files are those of the
 // initramfs, which nothing changes: what is wrong with the arguments otherwise is
 // said as Linux says it of a file system that is mounted read-only, in its order
 // (Linux fs/namei.c, open.c, utimes.c, xattr.c), and then it is EROFS.
 func readOnly() Program {
-	var (
-		file = openFile(RAX)
-		ops  = Fields[layout.FileOps[Mem]](RCX)
-		// atCWD makes (path, ...) of a call (dirfd, path, ...).
-		atCWD = Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
-	)
-	// jump is a call that sets the arguments of another one.
-	jump := func(name, doc, to string, items ...Item) Func {
-		return FUNC("sys_"+name, "sys_"+name+doc, Block(items), JMP(to))
-	}
-	const (
-		follow   = 0
-		noFollow = AT_SYMLINK_NOFOLLOW
-	)
-	change := func(name, args string, flags int) Func {
-		return jump(name, args, "change_at", atCWD, MOVL(flags, RDX))
-	}
 	return Program{
-		Funcs: []Func{
-			FUNC("change_at",
-				`change_at is a call that would change what the path RSI leads to from the
-directory EDI; EDX are user_path_at's flags.`,
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				IF(NE, MOVQ(RDX, RAX), JMP("change_file")),
-				fail(EROFS),
-			),
-			FUNC("change_fd", "change_fd is a call that would change the file of the descriptor EDI.",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				JMP("change_file"),
-			),
-			FUNC("change_file", "change_file is a call that would change the File RAX: if it has no name that is not there.",
-				MOVQ(file.Ops, RCX),
-				CMPQ(ops.Anon, 0),
-				IF(NE, fail(ENOSYS)),
-				fail(EROFS),
-			),
-			change("chmod", "(path, mode).", follow),
-			jump("fchmod", "(fd, mode).", "change_fd"),
-			jump("fchmodat", "(dirfd, path, mode).", "change_at", MOVL(follow, RDX)),
-			change("chown", "(path, uid, gid).", follow),
-			change("lchown", "(path, uid, gid).", noFollow),
-			jump("fchown", "(fd, uid, gid).", "change_fd"),
-			FUNC("sys_fchownat", "sys_fchownat(dirfd, path, uid, gid, flags).",
-				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH), R8),
-				IF(NE, fail(EINVAL)),
-				MOVL(R8, RDX),
-				JMP("change_at"),
-			),
-			FUNC("sys_truncate", "sys_truncate(path, length): of regular files only.",
-				TESTQ(RSI, RSI),
-				IF(S, fail(EINVAL)),
-				atCWD,
-				XORL(RDX, RDX),
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				MOVL(node.Mode, RAX),
-				ANDL(S_IFMT, RAX),
-				CMPL(RAX, S_IFDIR),
-				IF(E, fail(EISDIR)),
-				CMPL(RAX, S_IFREG),
-				IF(NE, fail(EINVAL)),
-				fail(EROFS),
-			),
-			FUNC("sys_ftruncate", "sys_ftruncate(fd, length): of the regular files only memfds are open for writing.",
-				TESTQ(RSI, RSI),
-				IF(S, fail(EINVAL)),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				LEAQ(Sym("memfd_ops"), RCX),
-				CMPQ(RCX, file.Ops),
-				IF(NE, fail(EINVAL)),
-				MOVQ(RAX, RDI),
-				JMP("memfd_truncate"),
-			),
-			FUNC("sys_fallocate", "sys_fallocate(fd, mode, offset, length): of the regular files only memfds are open for writing.",
-				MOVQ(RDX, R8),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				TESTQ(R8, R8),
-				IF(S, fail(EINVAL)),
-				TESTQ(RCX, RCX),
-				IF(LE, fail(EINVAL)),
-				TESTL(^1, RSI), // FALLOC_FL_KEEP_SIZE
-				IF(NE, fail(EOPNOTSUPP)),
-				TESTL(O_ACCMODE, file.Flags),
-				IF(E, fail(EBADF)),
-				CMPQ(file.Pipe, 0),
-				IF(NE, fail(ESPIPE)),
-				LEAQ(Sym("memfd_ops"), RDI),
-				CMPQ(RDI, file.Ops),
-				IF(NE, fail(ENODEV)),
-				MOVQ(RAX, RDI),
-				MOVQ(R8, RDX),
-				JMP("memfd_allocate"),
-			),
+		Funcs: Funcs(
+			changeAt, changeFD, changeFile, sysChmod, sysFchmod, sysFchmodat, sysChown, sysLchown,
+			sysFchown, sysFchownat, sysTruncate, sysFtruncate, sysFallocate, pathCreate, pathStrip,
+			parentWalk, sysMkdir, sysMkdirat, sysMknod, sysMknodat, sysSymlink, sysSymlinkat, sysLink,
+			sysLinkat, sysUnlink, sysRmdir, sysUnlinkat, sysRename, sysRenameat, sysRenameat2,
+			changeTimes, checkTimes, sysUtimensat, sysFutimesat, sysUtimes, sysUtime, sysSetxattr,
+			sysLsetxattr, sysFsetxattr, sysRemovexattr, sysLremovexattr, sysFremovexattr, getXattr,
+			xattrName, sysGetxattr, sysLgetxattr, sysFgetxattr, listXattr, sysListxattr, sysLlistxattr,
+			sysFlistxattr,
+		),
+	}
+}
 
-			FUNC("path_create",
-				`path_create is a call that would make what the path RSI, seen from the directory
+func changeAt() Func {
+	return FUNC("change_at",
+		`change_at is a call that would change what the path RSI leads to from the
+directory EDI; EDX are user_path_at's flags.`,
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		IF(NE, MOVQ(RDX, RAX), JMP(changeFile)),
+		fail(EROFS),
+	)
+}
+
+func changeFD() Func {
+	return FUNC("change_fd", "change_fd is a call that would change the file of the descriptor EDI.",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		JMP(changeFile),
+	)
+}
+
+func changeFile() Func {
+	file := openFile(RAX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("change_file", "change_file is a call that would change the File RAX: if it has no name that is not there.",
+		MOVQ(file.Ops, RCX),
+		CMPQ(ops.Anon, 0),
+		IF(NE, fail(ENOSYS)),
+		fail(EROFS),
+	)
+}
+
+func sysChmod() Func {
+	const follow = 0
+	return changeCall("chmod", "(path, mode).", follow)
+}
+
+func sysFchmod() Func {
+	return jumpCall("fchmod", "(fd, mode).", changeFD)
+}
+
+func sysFchmodat() Func {
+	const follow = 0
+	return jumpCall("fchmodat", "(dirfd, path, mode).", changeAt, MOVL(follow, RDX))
+}
+
+func sysChown() Func {
+	const follow = 0
+	return changeCall("chown", "(path, uid, gid).", follow)
+}
+
+func sysLchown() Func {
+	const noFollow = AT_SYMLINK_NOFOLLOW
+	return changeCall("lchown", "(path, uid, gid).", noFollow)
+}
+
+func sysFchown() Func {
+	return jumpCall("fchown", "(fd, uid, gid).", changeFD)
+}
+
+func sysFchownat() Func {
+	return FUNC("sys_fchownat", "sys_fchownat(dirfd, path, uid, gid, flags).",
+		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH), R8),
+		IF(NE, fail(EINVAL)),
+		MOVL(R8, RDX),
+		JMP(changeAt),
+	)
+}
+
+func sysTruncate() Func {
+	return FUNC("sys_truncate", "sys_truncate(path, length): of regular files only.",
+		TESTQ(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		atCWD(),
+		XORL(RDX, RDX),
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVL(node.Mode, RAX),
+		ANDL(S_IFMT, RAX),
+		CMPL(RAX, S_IFDIR),
+		IF(E, fail(EISDIR)),
+		CMPL(RAX, S_IFREG),
+		IF(NE, fail(EINVAL)),
+		fail(EROFS),
+	)
+}
+
+func sysFtruncate() Func {
+	file := openFile(RAX)
+	return FUNC("sys_ftruncate", "sys_ftruncate(fd, length): of the regular files only memfds are open for writing.",
+		TESTQ(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		LEAQ(Sym(memfdOps), RCX),
+		CMPQ(RCX, file.Ops),
+		IF(NE, fail(EINVAL)),
+		MOVQ(RAX, RDI),
+		JMP(memfdTruncate),
+	)
+}
+
+func sysFallocate() Func {
+	file := openFile(RAX)
+	return FUNC("sys_fallocate", "sys_fallocate(fd, mode, offset, length): of the regular files only memfds are open for writing.",
+		MOVQ(RDX, R8),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		TESTQ(R8, R8),
+		IF(S, fail(EINVAL)),
+		TESTQ(RCX, RCX),
+		IF(LE, fail(EINVAL)),
+		TESTL(^1, RSI), // FALLOC_FL_KEEP_SIZE
+		IF(NE, fail(EOPNOTSUPP)),
+		TESTL(O_ACCMODE, file.Flags),
+		IF(E, fail(EBADF)),
+		CMPQ(file.Pipe, 0),
+		IF(NE, fail(ESPIPE)),
+		LEAQ(Sym(memfdOps), RDI),
+		CMPQ(RDI, file.Ops),
+		IF(NE, fail(ENODEV)),
+		MOVQ(RAX, RDI),
+		MOVQ(R8, RDX),
+		JMP(memfdAllocate),
+	)
+}
+
+func pathCreate() Func {
+	return FUNC("path_create",
+		`path_create is a call that would make what the path RSI, seen from the directory
 EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind it.`,
-				MOVL(RDI, RBX),
-				MOVL(RDX, R12),
-				MOVQ(RSI, RDI),
-				CALL("getname"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				CALL("path_strip"),
-				ORL(RAX, R12), // 0: it may not have them
-				MOVL(RBX, RDI),
-				MOVL(1, RSI),
-				CALL("path_walk"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EEXIST)),
-				CMPQ(RAX, -ENOENT),
-				IF(E,
-					CMPB(Sym("path_last"), 0),
-					IF(NE,
-						TESTL(R12, R12),
-						IF(NE, MOVQ(-EROFS, RAX)),
-					),
-				),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("path_strip",
-				`path_strip takes the slashes off the end of path_in, RAX bytes, but for its first
-byte. Returns 1 if there was none, else 0.`,
-				LEAQ(Sym("path_in"), RCX),
-				MOVL(1, RDX),
-				LOOP(
-					CMPQ(RAX, 1),
-					BREAK(BE),
-					CMPB(RCX.Index(RAX, 1).Add(-1), '/'),
-					BREAK(NE),
-					DECQ(RAX),
-					MOVB(0, RCX.Index(RAX, 1)),
-					XORL(RDX, RDX),
-				),
-				MOVL(RDX, RAX),
-				RETURN(),
+		MOVL(RDI, RBX),
+		MOVL(RDX, R12),
+		MOVQ(RSI, RDI),
+		CALL(getname),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		CALL(pathStrip),
+		ORL(RAX, R12), // 0: it may not have them
+		MOVL(RBX, RDI),
+		MOVL(1, RSI),
+		CALL(pathWalk),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EEXIST)),
+		CMPQ(RAX, -ENOENT),
+		IF(E,
+			CMPB(Sym(pathLast), 0),
+			IF(NE,
+				TESTL(R12, R12),
+				IF(NE, MOVQ(-EROFS, RAX)),
 			),
-			FUNC("parent_walk",
-				`parent_walk sets node to the directory of what the path RSI, seen from the
+		),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func pathStrip() Func {
+	return FUNC("path_strip",
+		`path_strip takes the slashes off the end of path_in, RAX bytes, but for its first
+byte. Returns 1 if there was none, else 0.`,
+		LEAQ(Sym(pathIn), RCX),
+		MOVL(1, RDX),
+		LOOP(
+			CMPQ(RAX, 1),
+			BREAK(BE),
+			CMPB(RCX.Index(RAX, 1).Add(-1), '/'),
+			BREAK(NE),
+			DECQ(RAX),
+			MOVB(0, RCX.Index(RAX, 1)),
+			XORL(RDX, RDX),
+		),
+		MOVL(RDX, RAX),
+		RETURN(),
+	)
+}
+
+func parentWalk() Func {
+	return FUNC("parent_walk",
+		`parent_walk sets node to the directory of what the path RSI, seen from the
 directory EDI, names, which itself is not looked for. Returns 0 or -errno; RDX
 is what its last component is, last*.`,
-				MOVL(RDI, RBX),
-				MOVQ(RSI, RDI),
-				CALL("getname"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				IF(E, fail(ENOENT)),
-				CALL("path_strip"),
-				// RCX: the last component; R12: its kind.
-				LEAQ(Sym("path_in"), RDI),
-				MOVQ(RDI, RCX),
-				LOOP(
-					MOVZBL(RDI.At(0), RAX),
-					TESTL(RAX, RAX),
-					BREAK(E),
-					INCQ(RDI),
-					CMPL(RAX, '/'),
-					IF(E, MOVQ(RDI, RCX)),
-				),
-				MOVL(RCX.At(0), RAX),
-				MOVL(lastRoot, R12),
-				TESTB(RAX, RAX),
-				IF(NE,
-					MOVL(lastDot, R12),
-					CMPW(RAX, '.'),
-					IF(NE,
-						MOVL(lastDotDot, R12),
-						ANDL(0xff_ffff, RAX),
-						CMPL(RAX, word("..")),
-						IF(NE, MOVL(lastNormal, R12)),
-					),
-				),
-				LEAQ(Sym("path_in"), RAX),
-				CMPQ(RAX, RCX),
-				IF(E, MOVW('.', RCX.At(0))).ELSE(MOVB(0, RCX.At(0))),
-				MOVL(RBX, RDI),
-				XORL(RSI, RSI),
-				CALL("path_walk"),
-				MOVL(R12, RDX),
-				RETURN(),
-			).Saving(RBX, R12),
-			jump("mkdir", "(path, mode).", "path_create", atCWD, MOVL(1, RDX)),
-			jump("mkdirat", "(dirfd, path, mode).", "path_create", MOVL(1, RDX)),
-			jump("mknod", "(path, mode, dev).", "sys_mknodat", MOVL(RSI, RDX), atCWD),
-			FUNC("sys_mknodat", "sys_mknodat(dirfd, path, mode, dev).",
-				ANDL(S_IFMT, RDX),
-				CMPL(RDX, S_IFDIR),
-				IF(E, fail(EPERM)),
-				SHRL(12, RDX),
-				MOVL(1|1<<(S_IFREG>>12)|1<<(S_IFCHR>>12)|1<<(S_IFBLK>>12)|1<<(S_IFIFO>>12)|1<<(S_IFSOCK>>12), RAX),
-				BTL(RDX, RAX),
-				IF(AE, fail(EINVAL)),
-				XORL(RDX, RDX),
-				JMP("path_create"),
+		MOVL(RDI, RBX),
+		MOVQ(RSI, RDI),
+		CALL(getname),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		IF(E, fail(ENOENT)),
+		CALL(pathStrip),
+		// RCX: the last component; R12: its kind.
+		LEAQ(Sym(pathIn), RDI),
+		MOVQ(RDI, RCX),
+		LOOP(
+			MOVZBL(RDI.At(0), RAX),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			INCQ(RDI),
+			CMPL(RAX, '/'),
+			IF(E, MOVQ(RDI, RCX)),
+		),
+		MOVL(RCX.At(0), RAX),
+		MOVL(lastRoot, R12),
+		TESTB(RAX, RAX),
+		IF(NE,
+			MOVL(lastDot, R12),
+			CMPW(RAX, '.'),
+			IF(NE,
+				MOVL(lastDotDot, R12),
+				ANDL(0xff_ffff, RAX),
+				CMPL(RAX, word("..")),
+				IF(NE, MOVL(lastNormal, R12)),
 			),
-			jump("symlink", "(target, path).", "sys_symlinkat", MOVQ(RSI, RDX), MOVL(AT_FDCWD, RSI)),
-			FUNC("sys_symlinkat", "sys_symlinkat(target, dirfd, path).",
-				MOVL(RSI, RBX),
-				MOVQ(RDX, R12),
-				CALL("getname"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				IF(E, fail(ENOENT)),
-				MOVL(RBX, RDI),
-				MOVQ(R12, RSI),
-				XORL(RDX, RDX),
-				CALL("path_create"),
-				RETURN(),
-			).Saving(RBX, R12),
-			jump("link", "(old, new).", "sys_linkat",
-				MOVQ(RSI, RCX), atCWD, MOVL(AT_FDCWD, RDX), XORL(R8, R8)),
-			FUNC("sys_linkat", "sys_linkat(olddirfd, old, newdirfd, new, flags).",
-				MOVL(RDX, RBX),
-				MOVQ(RCX, R12),
-				TESTL(^(AT_SYMLINK_FOLLOW|AT_EMPTY_PATH), R8),
-				IF(NE, fail(EINVAL)),
-				MOVL(R8, RDX),
-				ANDL(AT_EMPTY_PATH, RDX),
-				TESTL(AT_SYMLINK_FOLLOW, R8),
-				IF(E, ORL(AT_SYMLINK_NOFOLLOW, RDX)),
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				MOVL(RBX, RDI),
-				MOVQ(R12, RSI),
-				XORL(RDX, RDX),
-				CALL("path_create"),
-				RETURN(),
-			).Saving(RBX, R12),
-			jump("unlink", "(path).", "sys_unlinkat", atCWD, XORL(RDX, RDX)),
-			jump("rmdir", "(path).", "sys_unlinkat", atCWD, MOVL(AT_REMOVEDIR, RDX)),
-			FUNC("sys_unlinkat", "sys_unlinkat(dirfd, path, flags).",
-				TESTL(^AT_REMOVEDIR, RDX),
-				IF(NE, fail(EINVAL)),
-				MOVL(RDX, RBX),
-				CALL("parent_walk"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				CMPL(RDX, lastNormal),
-				IF(E, fail(EROFS)),
-				TESTL(RBX, RBX),
-				IF(E, fail(EISDIR)),
-				CMPL(RDX, lastDotDot),
-				IF(E, fail(ENOTEMPTY)),
-				CMPL(RDX, lastDot),
-				IF(E, fail(EINVAL)),
-				fail(EBUSY),
-			).Saving(RBX),
-			jump("rename", "(old, new).", "sys_renameat",
-				MOVQ(RSI, RCX), atCWD, MOVL(AT_FDCWD, RDX)),
-			jump("renameat", "(olddirfd, old, newdirfd, new).", "sys_renameat2", XORL(R8, R8)),
-			FUNC("sys_renameat2", "sys_renameat2(olddirfd, old, newdirfd, new, flags).",
-				TESTL(^(renameNoReplace|renameExchange|renameWhiteout), R8),
-				IF(NE, fail(EINVAL)),
-				TESTL(renameExchange, R8),
-				IF(NE,
-					TESTL(renameNoReplace|renameWhiteout, R8),
-					IF(NE, fail(EINVAL)),
-				),
-				MOVL(RDX, RBX),
-				MOVQ(RCX, R12),
-				MOVL(R8, R13),
-				CALL("parent_walk"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				MOVL(RDX, RBP),
-				MOVL(RBX, RDI),
-				MOVQ(R12, RSI),
-				CALL("parent_walk"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				CMPL(RBP, lastNormal),
-				IF(NE, fail(EBUSY)),
-				CMPL(RDX, lastNormal),
-				IF(E, fail(EROFS)),
-				TESTL(renameNoReplace, R13),
-				IF(NE, fail(EEXIST)),
-				fail(EBUSY),
-			).Saving(RBX, RBP, R12, R13),
+		),
+		LEAQ(Sym(pathIn), RAX),
+		CMPQ(RAX, RCX),
+		IF(E, MOVW('.', RCX.At(0))).ELSE(MOVB(0, RCX.At(0))),
+		MOVL(RBX, RDI),
+		XORL(RSI, RSI),
+		CALL(pathWalk),
+		MOVL(R12, RDX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
 
-			FUNC("change_times",
-				`change_times is a call that would set the times of what the path RSI, seen from
+func sysMkdir() Func {
+	return jumpCall("mkdir", "(path, mode).", pathCreate, atCWD(), MOVL(1, RDX))
+}
+
+func sysMkdirat() Func {
+	return jumpCall("mkdirat", "(dirfd, path, mode).", pathCreate, MOVL(1, RDX))
+}
+
+func sysMknod() Func {
+	return jumpCall("mknod", "(path, mode, dev).", sysMknodat, MOVL(RSI, RDX), atCWD())
+}
+
+func sysMknodat() Func {
+	return FUNC("sys_mknodat", "sys_mknodat(dirfd, path, mode, dev).",
+		ANDL(S_IFMT, RDX),
+		CMPL(RDX, S_IFDIR),
+		IF(E, fail(EPERM)),
+		SHRL(12, RDX),
+		MOVL(1|1<<(S_IFREG>>12)|1<<(S_IFCHR>>12)|1<<(S_IFBLK>>12)|1<<(S_IFIFO>>12)|1<<(S_IFSOCK>>12), RAX),
+		BTL(RDX, RAX),
+		IF(AE, fail(EINVAL)),
+		XORL(RDX, RDX),
+		JMP(pathCreate),
+	)
+}
+
+func sysSymlink() Func {
+	return jumpCall("symlink", "(target, path).", sysSymlinkat, MOVQ(RSI, RDX), MOVL(AT_FDCWD, RSI))
+}
+
+func sysSymlinkat() Func {
+	return FUNC("sys_symlinkat", "sys_symlinkat(target, dirfd, path).",
+		MOVL(RSI, RBX),
+		MOVQ(RDX, R12),
+		CALL(getname),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		IF(E, fail(ENOENT)),
+		MOVL(RBX, RDI),
+		MOVQ(R12, RSI),
+		XORL(RDX, RDX),
+		CALL(pathCreate),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func sysLink() Func {
+	return jumpCall("link", "(old, new).", sysLinkat,
+		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX), XORL(R8, R8))
+}
+
+func sysLinkat() Func {
+	return FUNC("sys_linkat", "sys_linkat(olddirfd, old, newdirfd, new, flags).",
+		MOVL(RDX, RBX),
+		MOVQ(RCX, R12),
+		TESTL(^(AT_SYMLINK_FOLLOW|AT_EMPTY_PATH), R8),
+		IF(NE, fail(EINVAL)),
+		MOVL(R8, RDX),
+		ANDL(AT_EMPTY_PATH, RDX),
+		TESTL(AT_SYMLINK_FOLLOW, R8),
+		IF(E, ORL(AT_SYMLINK_NOFOLLOW, RDX)),
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		MOVL(RBX, RDI),
+		MOVQ(R12, RSI),
+		XORL(RDX, RDX),
+		CALL(pathCreate),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func sysUnlink() Func {
+	return jumpCall("unlink", "(path).", sysUnlinkat, atCWD(), XORL(RDX, RDX))
+}
+
+func sysRmdir() Func {
+	return jumpCall("rmdir", "(path).", sysUnlinkat, atCWD(), MOVL(AT_REMOVEDIR, RDX))
+}
+
+func sysUnlinkat() Func {
+	return FUNC("sys_unlinkat", "sys_unlinkat(dirfd, path, flags).",
+		TESTL(^AT_REMOVEDIR, RDX),
+		IF(NE, fail(EINVAL)),
+		MOVL(RDX, RBX),
+		CALL(parentWalk),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		CMPL(RDX, lastNormal),
+		IF(E, fail(EROFS)),
+		TESTL(RBX, RBX),
+		IF(E, fail(EISDIR)),
+		CMPL(RDX, lastDotDot),
+		IF(E, fail(ENOTEMPTY)),
+		CMPL(RDX, lastDot),
+		IF(E, fail(EINVAL)),
+		fail(EBUSY),
+	).Saving(RBX)
+}
+
+func sysRename() Func {
+	return jumpCall("rename", "(old, new).", sysRenameat,
+		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX))
+}
+
+func sysRenameat() Func {
+	return jumpCall("renameat", "(olddirfd, old, newdirfd, new).", sysRenameat2, XORL(R8, R8))
+}
+
+func sysRenameat2() Func {
+	return FUNC("sys_renameat2", "sys_renameat2(olddirfd, old, newdirfd, new, flags).",
+		TESTL(^(renameNoReplace|renameExchange|renameWhiteout), R8),
+		IF(NE, fail(EINVAL)),
+		TESTL(renameExchange, R8),
+		IF(NE,
+			TESTL(renameNoReplace|renameWhiteout, R8),
+			IF(NE, fail(EINVAL)),
+		),
+		MOVL(RDX, RBX),
+		MOVQ(RCX, R12),
+		MOVL(R8, R13),
+		CALL(parentWalk),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVL(RDX, RBP),
+		MOVL(RBX, RDI),
+		MOVQ(R12, RSI),
+		CALL(parentWalk),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		CMPL(RBP, lastNormal),
+		IF(NE, fail(EBUSY)),
+		CMPL(RDX, lastNormal),
+		IF(E, fail(EROFS)),
+		TESTL(renameNoReplace, R13),
+		IF(NE, fail(EEXIST)),
+		fail(EBUSY),
+	).Saving(RBX, RBP, R12, R13)
+}
+
+func changeTimes() Func {
+	return FUNC("change_times",
+		`change_times is a call that would set the times of what the path RSI, seen from
 the directory EDI, leads to, or those of the descriptor if RSI is 0; EDX are the
 flags.`,
-				TESTQ(RSI, RSI),
-				IF(E,
-					CMPL(RDI, AT_FDCWD),
-					IF(NE,
-						TESTL(RDX, RDX),
-						IF(NE, fail(EINVAL)),
-						JMP("change_fd"),
-					),
-				),
-				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH), RDX),
+		TESTQ(RSI, RSI),
+		IF(E,
+			CMPL(RDI, AT_FDCWD),
+			IF(NE,
+				TESTL(RDX, RDX),
 				IF(NE, fail(EINVAL)),
-				JMP("change_at"),
+				JMP(changeFD),
 			),
-			FUNC("check_times",
-				`check_times looks at the two times at the user's R8, if that is not 0: the second
+		),
+		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH), RDX),
+		IF(NE, fail(EINVAL)),
+		JMP(changeAt),
+	)
+}
+
+func checkTimes() Func {
+	return FUNC("check_times",
+		`check_times looks at the two times at the user's R8, if that is not 0: the second
 word of each must be below R9 or, if that is more than a million, be utimeNow or
 utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
-				XORL(RAX, RAX),
-				TESTQ(R8, R8),
-				IF(E, RETURN()),
-				SUBQ(32, RSP),
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, R12),
-				MOVL(RDX, R13),
-				MOVQ(RSP, RDI),
-				MOVQ(R8, RSI),
-				MOVL(32, RDX),
-				CALL("copy_from_user"),
-				MOVQ(RBX, RDI),
-				MOVQ(R12, RSI),
-				MOVL(R13, RDX),
-				TESTQ(RAX, RAX),
-				JNE("out"),
-				XORL(RCX, RCX), // utimeOmit
-				MOVQ(RSP, RBX),
-				DO(
-					MOVQ(RBX.At(8), RAX),
-					CMPQ(RAX, R9),
-					IF(AE,
-						CMPQ(R9, nsPerSec),
-						JNE("bad"),
-						CMPQ(RAX, utimeNow),
-						IF(NE,
-							CMPQ(RAX, utimeOmit),
-							JNE("bad"),
-							INCL(RCX),
-						),
-					),
-					ADDQ(16, RBX),
-					LEAQ(RSP.At(32), RAX),
-					CMPQ(RBX, RAX),
-				).WHILE(B),
-				MOVL(RCX, RAX),
-				SHRL(1, RAX),
-				LABEL("out"),
-				ADDQ(32, RSP),
-				RETURN(),
-				LABEL("bad"),
-				ADDQ(32, RSP),
-				fail(EINVAL),
-			).Saving(RBX, R12, R13),
-			FUNC("sys_utimensat", "sys_utimensat(dirfd, path, times, flags).",
-				MOVQ(RDX, R8),
-				MOVL(RCX, RDX),
-				MOVL(nsPerSec, R9),
-				CALL("check_times"),
-				CMPQ(RAX, 1),
-				IF(E, returns(0)), // nothing would change
-				CMPQ(RAX, -EFAULT),
-				IF(E, RETURN()),
-				MOVQ(RAX, RBX),
-				CALL("change_times"),
-				CMPQ(RAX, -EROFS),
-				IF(E, // found, so that the times count
-					TESTQ(RBX, RBX),
-					CMOVQNE(RBX, RAX),
-				),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_futimesat", "sys_futimesat(dirfd, path, times).",
-				MOVQ(RDX, R8),
-				XORL(RDX, RDX),
-				MOVL(1_000_000, R9),
-				CALL("check_times"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				JMP("change_times"),
-			),
-			jump("utimes", "(path, times).", "sys_futimesat", MOVQ(RSI, RDX), atCWD),
-			FUNC("sys_utime", "sys_utime(path, times): two words.",
-				TESTQ(RSI, RSI),
+		XORL(RAX, RAX),
+		TESTQ(R8, R8),
+		IF(E, RETURN()),
+		SUBQ(32, RSP),
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, R12),
+		MOVL(RDX, R13),
+		MOVQ(RSP, RDI),
+		MOVQ(R8, RSI),
+		MOVL(32, RDX),
+		CALL(copyFromUser),
+		MOVQ(RBX, RDI),
+		MOVQ(R12, RSI),
+		MOVL(R13, RDX),
+		TESTQ(RAX, RAX),
+		JNE("out"),
+		XORL(RCX, RCX), // utimeOmit
+		MOVQ(RSP, RBX),
+		DO(
+			MOVQ(RBX.At(8), RAX),
+			CMPQ(RAX, R9),
+			IF(AE,
+				CMPQ(R9, nsPerSec),
+				JNE("bad"),
+				CMPQ(RAX, utimeNow),
 				IF(NE,
-					MOVQ(RDI, RBX),
-					MOVQ(RSI, R12),
-					MOVQ(RSI, RDI),
-					CALL("get_user_long"),
-					TESTQ(RDX, RDX),
-					JNE("fault"),
-					LEAQ(R12.At(8), RDI),
-					CALL("get_user_long"),
-					TESTQ(RDX, RDX),
-					JNE("fault"),
-					MOVQ(RBX, RDI),
+					CMPQ(RAX, utimeOmit),
+					JNE("bad"),
+					INCL(RCX),
 				),
-				atCWD,
-				XORL(RDX, RDX),
-				CALL("change_times"),
-				RETURN(),
-				LABEL("fault"),
-				fail(EFAULT),
-			).Saving(RBX, R12),
+			),
+			ADDQ(16, RBX),
+			LEAQ(RSP.At(32), RAX),
+			CMPQ(RBX, RAX),
+		).WHILE(B),
+		MOVL(RCX, RAX),
+		SHRL(1, RAX),
+		LABEL("out"),
+		ADDQ(32, RSP),
+		RETURN(),
+		LABEL("bad"),
+		ADDQ(32, RSP),
+		fail(EINVAL),
+	).Saving(RBX, R12, R13)
+}
 
-			change("setxattr", "(path, name, value, size, flags).", follow),
-			change("lsetxattr", "(path, name, value, size, flags).", noFollow),
-			jump("fsetxattr", "(fd, name, value, size, flags).", "change_fd"),
-			change("removexattr", "(path, name).", follow),
-			change("lremovexattr", "(path, name).", noFollow),
-			jump("fremovexattr", "(fd, name).", "change_fd"),
-			FUNC("get_xattr", "get_xattr is getxattr of (dirfd EDI, path RSI, flags EDX): there are no attributes, of whatever name RCX.",
-				MOVQ(RCX, RBX),
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				MOVQ(RBX, RDI),
-				MOVL(node.Mode, RSI),
-				CALL("xattr_name"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("xattr_name",
-				`xattr_name returns what is the answer about the attribute with the user's name
+func sysUtimensat() Func {
+	return FUNC("sys_utimensat", "sys_utimensat(dirfd, path, times, flags).",
+		MOVQ(RDX, R8),
+		MOVL(RCX, RDX),
+		MOVL(nsPerSec, R9),
+		CALL(checkTimes),
+		CMPQ(RAX, 1),
+		IF(E, returns(0)), // nothing would change
+		CMPQ(RAX, -EFAULT),
+		IF(E, RETURN()),
+		MOVQ(RAX, RBX),
+		CALL(changeTimes),
+		CMPQ(RAX, -EROFS),
+		IF(E, // found, so that the times count
+			TESTQ(RBX, RBX),
+			CMOVQNE(RBX, RAX),
+		),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysFutimesat() Func {
+	return FUNC("sys_futimesat", "sys_futimesat(dirfd, path, times).",
+		MOVQ(RDX, R8),
+		XORL(RDX, RDX),
+		MOVL(1_000_000, R9),
+		CALL(checkTimes),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		JMP(changeTimes),
+	)
+}
+
+func sysUtimes() Func {
+	return jumpCall("utimes", "(path, times).", sysFutimesat, MOVQ(RSI, RDX), atCWD())
+}
+
+func sysUtime() Func {
+	return FUNC("sys_utime", "sys_utime(path, times): two words.",
+		TESTQ(RSI, RSI),
+		IF(NE,
+			MOVQ(RDI, RBX),
+			MOVQ(RSI, R12),
+			MOVQ(RSI, RDI),
+			CALL(getUserLong),
+			TESTQ(RDX, RDX),
+			JNE("fault"),
+			LEAQ(R12.At(8), RDI),
+			CALL(getUserLong),
+			TESTQ(RDX, RDX),
+			JNE("fault"),
+			MOVQ(RBX, RDI),
+		),
+		atCWD(),
+		XORL(RDX, RDX),
+		CALL(changeTimes),
+		RETURN(),
+		LABEL("fault"),
+		fail(EFAULT),
+	).Saving(RBX, R12)
+}
+
+func sysSetxattr() Func {
+	const follow = 0
+	return changeCall("setxattr", "(path, name, value, size, flags).", follow)
+}
+
+func sysLsetxattr() Func {
+	const noFollow = AT_SYMLINK_NOFOLLOW
+	return changeCall("lsetxattr", "(path, name, value, size, flags).", noFollow)
+}
+
+func sysFsetxattr() Func {
+	return jumpCall("fsetxattr", "(fd, name, value, size, flags).", changeFD)
+}
+
+func sysRemovexattr() Func {
+	const follow = 0
+	return changeCall("removexattr", "(path, name).", follow)
+}
+
+func sysLremovexattr() Func {
+	const noFollow = AT_SYMLINK_NOFOLLOW
+	return changeCall("lremovexattr", "(path, name).", noFollow)
+}
+
+func sysFremovexattr() Func {
+	return jumpCall("fremovexattr", "(fd, name).", changeFD)
+}
+
+func getXattr() Func {
+	return FUNC("get_xattr", "get_xattr is getxattr of (dirfd EDI, path RSI, flags EDX): there are no attributes, of whatever name RCX.",
+		MOVQ(RCX, RBX),
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		MOVQ(RBX, RDI),
+		MOVL(node.Mode, RSI),
+		CALL(xattrName),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func xattrName() Func {
+	return FUNC("xattr_name",
+		`xattr_name returns what is the answer about the attribute with the user's name
 RDI of a file with the mode ESI, -errno: only regular files and directories can
 have those of users, here none has any.`,
-				MOVL(RSI, RBX),
-				MOVQ(RDI, RSI),
-				LEAQ(Sym("path_in"), RDI),
-				MOVL(256, RDX),
-				CALL("strncpy_from_user"),
-				CMPQ(RAX, -EFAULT),
-				IF(E, RETURN()),
-				TESTQ(RAX, RAX),
-				IF(LE, fail(ERANGE)), // none, or too long
-				CMPL(Sym("path_in"), word("user")),
-				IF(E,
-					CMPB(Sym("path_in").Add(4), '.'),
-					IF(E,
-						ANDL(S_IFMT, RBX),
-						CMPL(RBX, S_IFREG),
-						IF(NE,
-							CMPL(RBX, S_IFDIR),
-							IF(NE, fail(ENODATA)),
-						),
-					),
+		MOVL(RSI, RBX),
+		MOVQ(RDI, RSI),
+		LEAQ(Sym(pathIn), RDI),
+		MOVL(256, RDX),
+		CALL(strncpyFromUser),
+		CMPQ(RAX, -EFAULT),
+		IF(E, RETURN()),
+		TESTQ(RAX, RAX),
+		IF(LE, fail(ERANGE)), // none, or too long
+		CMPL(Sym(pathIn), word("user")),
+		IF(E,
+			CMPB(Sym(pathIn).Add(4), '.'),
+			IF(E,
+				ANDL(S_IFMT, RBX),
+				CMPL(RBX, S_IFREG),
+				IF(NE,
+					CMPL(RBX, S_IFDIR),
+					IF(NE, fail(ENODATA)),
 				),
-				fail(EOPNOTSUPP),
-			).Saving(RBX),
-			jump("getxattr", "(path, name, value, size).", "get_xattr", MOVQ(RSI, RCX), atCWD, MOVL(follow, RDX)),
-			jump("lgetxattr", "(path, name, value, size).", "get_xattr", MOVQ(RSI, RCX), atCWD, MOVL(noFollow, RDX)),
-			FUNC("sys_fgetxattr", "sys_fgetxattr(fd, name, value, size).",
-				MOVQ(RSI, RBX),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RDI),
-				CALL("stat_file"),
-				MOVL(Fields[layout.Stat[Mem]](Sym("stat_buf")).ModeUID, RSI),
-				MOVQ(RBX, RDI),
-				CALL("xattr_name"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("list_xattr", "list_xattr is listxattr of (dirfd EDI, path RSI, flags EDX).",
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				returns(0),
 			),
-			jump("listxattr", "(path, list, size).", "list_xattr", atCWD, MOVL(follow, RDX)),
-			jump("llistxattr", "(path, list, size).", "list_xattr", atCWD, MOVL(noFollow, RDX)),
-			FUNC("sys_flistxattr", "sys_flistxattr(fd, list, size).",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				returns(0),
-			),
-		},
-	}
+		),
+		fail(EOPNOTSUPP),
+	).Saving(RBX)
+}
+
+func sysGetxattr() Func {
+	const follow = 0
+	return jumpCall("getxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(follow, RDX))
+}
+
+func sysLgetxattr() Func {
+	const noFollow = AT_SYMLINK_NOFOLLOW
+	return jumpCall("lgetxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(noFollow, RDX))
+}
+
+func sysFgetxattr() Func {
+	return FUNC("sys_fgetxattr", "sys_fgetxattr(fd, name, value, size).",
+		MOVQ(RSI, RBX),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RDI),
+		CALL(statFile),
+		MOVL(Fields[layout.Stat[Mem]](Sym(statBuf)).ModeUID, RSI),
+		MOVQ(RBX, RDI),
+		CALL(xattrName),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func listXattr() Func {
+	return FUNC("list_xattr", "list_xattr is listxattr of (dirfd EDI, path RSI, flags EDX).",
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		returns(0),
+	)
+}
+
+func sysListxattr() Func {
+	const follow = 0
+	return jumpCall("listxattr", "(path, list, size).", listXattr, atCWD(), MOVL(follow, RDX))
+}
+
+func sysLlistxattr() Func {
+	const noFollow = AT_SYMLINK_NOFOLLOW
+	return jumpCall("llistxattr", "(path, list, size).", listXattr, atCWD(), MOVL(noFollow, RDX))
+}
+
+func sysFlistxattr() Func {
+	return FUNC("sys_flistxattr", "sys_flistxattr(fd, list, size).",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		returns(0),
+	)
 }

@@ -34,127 +34,166 @@ const pmTimerHz = 3_579_545
 // references are the counters of a known rate that the TSC can be compared
 // with, the best first.
 func references() Program {
+	return Program{
+		Funcs: Funcs(
+			pitInit, pitRead, hpetInit, hpetRead, pmTimerInit, pmTimerRead,
+		),
+		Data: []Data{
+			pit(), hpetData(), pmTimer(), hpetBase, pmTimerPort,
+		},
+	}
+}
+
+func pit() Data {
 	type ref = layout.Counter[any]
-	hpet := Fields[layout.Counter[Mem]](Sym("hpet"))
 	// A window is a millisecond at least. Where reading takes long, in a nested
 	// machine, it may be a second, or as much of it as does not wrap.
 	const least = 1000
-	return Program{
-		Funcs: []Func{
-			FUNC("pit_init", "pit_init lets the PIT's channel 2 count, from 65535 down and on. Returns 1: where there is none, nothing counts.",
-				MOVL(speaker, RDX),
-				INB(),
-				ANDL(^3, RAX),
-				ORL(1, RAX),
-				OUTB(),
-				MOVL(0xb0, RAX), // channel 2, both bytes, mode 0
-				MOVL(pitControl, RDX),
-				OUTB(),
-				MOVL(0xff, RAX),
-				MOVL(pitChannel, RDX),
-				OUTB(),
-				OUTB(),
-				returns(1),
-			),
-			FUNC("pit_read", "pit_read returns in EAX how far the PIT's channel 2 has counted. Clobbers RCX, RDX.",
-				MOVL(0x80, RAX), // latch channel 2
-				MOVL(pitControl, RDX),
-				OUTB(),
-				MOVL(pitChannel, RDX),
-				XORL(RAX, RAX),
-				INB(),
-				MOVL(RAX, RCX),
-				INB(),
-				SHLL(8, RAX),
-				ORL(RCX, RAX),
-				NEGL(RAX),
-				RETURN(),
-			),
-			FUNC("hpet_init",
-				`hpet_init lets the HPET count, if there is one: where ACPI's table says, or where
-PCs have it and what is there looks like one. Returns 1, or 0 if there is none.`,
-				MOVL(acpiHPET, RDI),
-				CALL("acpi_table"),
-				MOVL(hpetPage, RDX),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					CMPB(RAX.At(acpiHPETSpace), 0), // in memory?
-					IF(NE, returns(0)),
-					MOVQ(RAX.At(acpiHPETAddress), RDX),
-				),
-				// It is mapped with all that is below 4 GiB; in the RAM there is none.
-				MOVL(RDX, RCX),
-				CMPQ(RCX, RDX),
-				IF(NE, returns(0)),
-				CMPL(RDX, uint32(deviceMemory)),
-				IF(B, returns(0)),
-				MOVQ(uint64(layout.PhysMap), RCX),
-				ADDQ(RDX, RCX),
-				MOVQ(RCX, Sym("hpet_base")),
-				MOVL(RCX.At(hpetID), RAX),
-				TESTB(RAX, RAX), // a revision is never 0
-				IF(E, returns(0)),
-				CMPL(RAX, -1),
-				IF(E, returns(0)),
-				MOVL(RCX.At(hpetID+4), R8), // fs a tick
-				LEAL(R8.At(-1), RAX),
-				CMPL(RAX, hpetMaxFs),
-				IF(AE, returns(0)),
-				MOVL(RCX.At(hpetConfig), RAX),
-				ANDL(^hpetLegacy, RAX),
-				ORL(hpetEnable, RAX),
-				MOVL(RAX, RCX.At(hpetConfig)),
+	return counterData("pit", ref{
+		Init: PTR(pitInit), Read: PTR(pitRead), Hz: uint64(pitHz), Mask: uint64(0xffff),
+		Least: uint64(pitHz / least), Most: uint64(pitMost), Source: uint64(layout.TSCByPIT),
+	})
+}
 
-				MOVQ(uint64(fsPerSec), RAX),
-				XORL(RDX, RDX),
-				DIVQ(R8),
-				MOVQ(RAX, hpet.Hz),
-				MOVQ(RAX, hpet.Most),
-				MOVL(least, RCX),
-				XORL(RDX, RDX),
-				DIVQ(RCX),
-				MOVQ(RAX, hpet.Least),
-				returns(1),
-			),
-			FUNC("hpet_read", "hpet_read returns the lower half of the HPET's counter in EAX. Clobbers RCX.",
-				MOVQ(Sym("hpet_base"), RCX),
-				MOVL(RCX.At(hpetCounter), RAX),
-				RETURN(),
-			),
-			FUNC("pm_timer_init", "pm_timer_init finds ACPI's timer. Returns 1, or 0 if there is none that is read by a port.",
-				MOVL(acpiFACP, RDI),
-				CALL("acpi_table"),
-				TESTQ(RAX, RAX),
-				IF(E, RETURN()),
-				MOVL(RAX.At(acpiPMTimer), RCX),
-				MOVL(RCX, Sym("pm_timer_port")),
-				XORL(RAX, RAX),
-				DECL(RCX),
-				CMPL(RCX, 0xffff), // 0 is none
-				SETB(RAX),
-				RETURN(),
-			),
-			FUNC("pm_timer_read", "pm_timer_read returns ACPI's timer in EAX. Clobbers RDX.",
-				MOVL(Sym("pm_timer_port"), RDX),
-				INL(),
-				RETURN(),
-			),
-		},
-		Data: []Data{
-			counterData("pit", ref{
-				Init: PTR("pit_init"), Read: PTR("pit_read"), Hz: uint64(pitHz), Mask: uint64(0xffff),
-				Least: uint64(pitHz / least), Most: uint64(pitMost), Source: uint64(layout.TSCByPIT),
-			}),
-			counterData("hpet", ref{ // hpet_init fills in what follows from its rate
-				Init: PTR("hpet_init"), Read: PTR("hpet_read"), Hz: uint64(0), Mask: uint64(0xffff_ffff),
-				Least: uint64(0), Most: uint64(0), Source: uint64(layout.TSCByHPET),
-			}),
-			counterData("pm_timer", ref{
-				Init: PTR("pm_timer_init"), Read: PTR("pm_timer_read"), Hz: uint64(pmTimerHz), Mask: uint64(0xff_ffff),
-				Least: uint64(pmTimerHz / least), Most: uint64(pmTimerHz), Source: uint64(layout.TSCByPMTimer),
-			}),
-			BSS("hpet_base", 8, 8),
-			BSS("pm_timer_port", 8, 8),
-		},
-	}
+func hpetData() Data {
+	type ref = layout.Counter[any]
+	return counterData("hpet", ref{ // hpet_init fills in what follows from its rate
+		Init: PTR(hpetInit), Read: PTR(hpetRead), Hz: uint64(0), Mask: uint64(0xffff_ffff),
+		Least: uint64(0), Most: uint64(0), Source: uint64(layout.TSCByHPET),
+	})
+}
+
+func pmTimer() Data {
+	type ref = layout.Counter[any]
+	// A window is a millisecond at least. Where reading takes long, in a nested
+	// machine, it may be a second, or as much of it as does not wrap.
+	const least = 1000
+	return counterData("pm_timer", ref{
+		Init: PTR(pmTimerInit), Read: PTR(pmTimerRead), Hz: uint64(pmTimerHz), Mask: uint64(0xff_ffff),
+		Least: uint64(pmTimerHz / least), Most: uint64(pmTimerHz), Source: uint64(layout.TSCByPMTimer),
+	})
+}
+
+var hpetBase = BSS("hpet_base", 8, 8)
+
+var pmTimerPort = BSS("pm_timer_port", 8, 8)
+
+func pitInit() Func {
+	return FUNC("pit_init", "pit_init lets the PIT's channel 2 count, from 65535 down and on. Returns 1: where there is none, nothing counts.",
+		MOVL(speaker, RDX),
+		INB(),
+		ANDL(^3, RAX),
+		ORL(1, RAX),
+		OUTB(),
+		MOVL(0xb0, RAX), // channel 2, both bytes, mode 0
+		MOVL(pitControl, RDX),
+		OUTB(),
+		MOVL(0xff, RAX),
+		MOVL(pitChannel, RDX),
+		OUTB(),
+		OUTB(),
+		returns(1),
+	)
+}
+
+func pitRead() Func {
+	return FUNC("pit_read", "pit_read returns in EAX how far the PIT's channel 2 has counted. Clobbers RCX, RDX.",
+		MOVL(0x80, RAX), // latch channel 2
+		MOVL(pitControl, RDX),
+		OUTB(),
+		MOVL(pitChannel, RDX),
+		XORL(RAX, RAX),
+		INB(),
+		MOVL(RAX, RCX),
+		INB(),
+		SHLL(8, RAX),
+		ORL(RCX, RAX),
+		NEGL(RAX),
+		RETURN(),
+	)
+}
+
+func hpetInit() Func {
+	hpet := Fields[layout.Counter[Mem]](Sym(hpetData))
+	// A window is a millisecond at least. Where reading takes long, in a nested
+	// machine, it may be a second, or as much of it as does not wrap.
+	const least = 1000
+	return FUNC("hpet_init",
+		`hpet_init lets the HPET count, if there is one: where ACPI's table says, or where
+PCs have it and what is there looks like one. Returns 1, or 0 if there is none.`,
+		MOVL(acpiHPET, RDI),
+		CALL(acpiTable),
+		MOVL(hpetPage, RDX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			CMPB(RAX.At(acpiHPETSpace), 0), // in memory?
+			IF(NE, returns(0)),
+			MOVQ(RAX.At(acpiHPETAddress), RDX),
+		),
+		// It is mapped with all that is below 4 GiB; in the RAM there is none.
+		MOVL(RDX, RCX),
+		CMPQ(RCX, RDX),
+		IF(NE, returns(0)),
+		CMPL(RDX, uint32(deviceMemory)),
+		IF(B, returns(0)),
+		MOVQ(uint64(layout.PhysMap), RCX),
+		ADDQ(RDX, RCX),
+		MOVQ(RCX, Sym(hpetBase)),
+		MOVL(RCX.At(hpetID), RAX),
+		TESTB(RAX, RAX), // a revision is never 0
+		IF(E, returns(0)),
+		CMPL(RAX, -1),
+		IF(E, returns(0)),
+		MOVL(RCX.At(hpetID+4), R8), // fs a tick
+		LEAL(R8.At(-1), RAX),
+		CMPL(RAX, hpetMaxFs),
+		IF(AE, returns(0)),
+		MOVL(RCX.At(hpetConfig), RAX),
+		ANDL(^hpetLegacy, RAX),
+		ORL(hpetEnable, RAX),
+		MOVL(RAX, RCX.At(hpetConfig)),
+
+		MOVQ(uint64(fsPerSec), RAX),
+		XORL(RDX, RDX),
+		DIVQ(R8),
+		MOVQ(RAX, hpet.Hz),
+		MOVQ(RAX, hpet.Most),
+		MOVL(least, RCX),
+		XORL(RDX, RDX),
+		DIVQ(RCX),
+		MOVQ(RAX, hpet.Least),
+		returns(1),
+	)
+}
+
+func hpetRead() Func {
+	return FUNC("hpet_read", "hpet_read returns the lower half of the HPET's counter in EAX. Clobbers RCX.",
+		MOVQ(Sym(hpetBase), RCX),
+		MOVL(RCX.At(hpetCounter), RAX),
+		RETURN(),
+	)
+}
+
+func pmTimerInit() Func {
+	return FUNC("pm_timer_init", "pm_timer_init finds ACPI's timer. Returns 1, or 0 if there is none that is read by a port.",
+		MOVL(acpiFACP, RDI),
+		CALL(acpiTable),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVL(RAX.At(acpiPMTimer), RCX),
+		MOVL(RCX, Sym(pmTimerPort)),
+		XORL(RAX, RAX),
+		DECL(RCX),
+		CMPL(RCX, 0xffff), // 0 is none
+		SETB(RAX),
+		RETURN(),
+	)
+}
+
+func pmTimerRead() Func {
+	return FUNC("pm_timer_read", "pm_timer_read returns ACPI's timer in EAX. Clobbers RDX.",
+		MOVL(Sym(pmTimerPort), RDX),
+		INL(),
+		RETURN(),
+	)
 }

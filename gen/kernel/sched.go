@@ -7,7 +7,7 @@ import (
 )
 
 // sched is the scheduler's state.
-var sched = Fields[layout.Sched[Mem]](Sym("sched"))
+var sched = Fields[layout.Sched[Mem]](Sym(schedData))
 
 // enqueue puts the thread t at the end of the run queue. Clobbers tmp.
 func enqueue(t, tmp Reg) Block {
@@ -29,351 +29,407 @@ func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }
 // scheduler decides who runs: round robin, with one timer for the slices and
 // for all sleepers. Everything here runs with interrupts off.
 func scheduler() Program {
-	prev, next := thread(RDI), thread(RSI)
-	idle := thread(RAX)
-	node := timer(RDI)
-	// account charges the time up to now to the current thread, prev.
-	account := Block{PUSHQ(RDI), PUSHQ(RSI), CALL("cpu_account"), POPQ(RSI), POPQ(RDI)}
 	return Program{
-		Funcs: []Func{
-			FUNC("sched_init", "sched_init completes the idle thread, which runs on the boot stack, sets the time slice, and finds out which bits MXCSR has.",
-				MOVQ(layout.TimeSlice, sched.Slice),
-				MOVQ(gs.Idle, RBX),
-				FXSAVE64(thread(RBX).FX[0]),
-				MOVL(thread(RBX).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
-				TESTL(RAX, RAX),
-				IF(E, MOVL(0xffbf, RAX)),
-				MOVL(RAX, Sym("mxcsr_mask")),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("schedule",
-				`schedule lets the next runnable thread run and returns when the current one's
+		Funcs: Funcs(
+			schedInit, schedule, switchTo, sliceArm, cpuAccount, timerNext, sysTimeSlice, wakeUp,
+			sleepUntil, timerAdd, timerDel, sleepTimeout, timerInterrupt, cpuIdle,
+		),
+		Data: []Data{
+			schedData, mxcsrMask,
+		},
+	}
+}
+
+var schedData = BSS("sched", SizeOf[layout.Sched[Mem]](), 64)
+
+var mxcsrMask = BSS("mxcsr_mask", 8, 8)
+
+func schedInit() Func {
+	return FUNC("sched_init", "sched_init completes the idle thread, which runs on the boot stack, sets the time slice, and finds out which bits MXCSR has.",
+		MOVQ(layout.TimeSlice, sched.Slice),
+		MOVQ(gs.Idle, RBX),
+		FXSAVE64(thread(RBX).FX[0]),
+		MOVL(thread(RBX).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
+		TESTL(RAX, RAX),
+		IF(E, MOVL(0xffbf, RAX)),
+		MOVL(RAX, Sym(mxcsrMask)),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func schedule() Func {
+	prev := thread(RDI)
+	next := thread(RSI)
+	// account charges the time up to now to the current thread, prev.
+	account := Block{PUSHQ(RDI), PUSHQ(RSI), CALL(cpuAccount), POPQ(RSI), POPQ(RDI)}
+	return FUNC("schedule",
+		`schedule lets the next runnable thread run and returns when the current one's
 turn comes again, at once if no other can run. A thread that is not runnable
 does not come back until wake_up. IF is 0.`,
-				MOVQ(gs.Current, RDI),
-				ANDL(^layout.TIFNeedResched, prev.Flags),
-				MOVQ(sched.RunHead, RSI),
-				CMPQ(RDI, gs.Idle),
+		MOVQ(gs.Current, RDI),
+		ANDL(^layout.TIFNeedResched, prev.Flags),
+		MOVQ(sched.RunHead, RSI),
+		CMPQ(RDI, gs.Idle),
+		IF(E,
+			TESTQ(RSI, RSI),
+			IF(E, RETURN()),
+			account,
+			CMPQ(sched.CPUTimers, 0),
+			IF(NE, PUSHQ(RDI), PUSHQ(RSI), CALL(cpuTickStart), POPQ(RSI), POPQ(RDI)),
+		).ELSE(
+			CMPQ(prev.State, layout.ThreadRunnable),
+			IF(E,
+				TESTQ(RSI, RSI),
+				IF(E, RETURN()),
+				enqueue(RDI, RAX),
+			).ELSE(
+				TESTQ(RSI, RSI),
 				IF(E,
-					TESTQ(RSI, RSI),
-					IF(E, RETURN()),
 					account,
-					CMPQ(sched.CPUTimers, 0),
-					IF(NE, PUSHQ(RDI), PUSHQ(RSI), CALL("cpu_tick_start"), POPQ(RSI), POPQ(RDI)),
-				).ELSE(
-					CMPQ(prev.State, layout.ThreadRunnable),
-					IF(E,
-						TESTQ(RSI, RSI),
-						IF(E, RETURN()),
-						enqueue(RDI, RAX),
-					).ELSE(
-						TESTQ(RSI, RSI),
-						IF(E,
-							account,
-							MOVQ(gs.Idle, RSI),
-							JMP("switch"),
-						),
-					),
+					MOVQ(gs.Idle, RSI),
+					JMP("switch"),
 				),
-				MOVQ(next.Next, RAX),
-				MOVQ(RAX, sched.RunHead),
-				TESTQ(RAX, RAX),
-				IF(E, MOVQ(RAX, sched.RunTail)).ELSE(
-					CMPQ(sched.SliceArmed, 0),
-					IF(E,
-						PUSHQ(RDI),
-						PUSHQ(RSI),
-						CALL("slice_arm"),
-						POPQ(RSI),
-						POPQ(RDI),
-					),
-				),
-				LABEL("switch"),
-				INCQ(sched.Switches),
-				JMP("__switch_to"),
 			),
-			FUNC("__switch_to",
-				`__switch_to makes RSI the current thread instead of RDI; it returns when RDI is
+		),
+		MOVQ(next.Next, RAX),
+		MOVQ(RAX, sched.RunHead),
+		TESTQ(RAX, RAX),
+		IF(E, MOVQ(RAX, sched.RunTail)).ELSE(
+			CMPQ(sched.SliceArmed, 0),
+			IF(E,
+				PUSHQ(RDI),
+				PUSHQ(RSI),
+				CALL(sliceArm),
+				POPQ(RSI),
+				POPQ(RDI),
+			),
+		),
+		LABEL("switch"),
+		INCQ(sched.Switches),
+		JMP(switchTo),
+	)
+}
+
+func switchTo() Func {
+	prev := thread(RDI)
+	next := thread(RSI)
+	return FUNC("__switch_to",
+		`__switch_to makes RSI the current thread instead of RDI; it returns when RDI is
 switched in again. What it does is common to all variants; the stack is
 switched by the switch of the variant that RDI uses. IF is 0.`,
-				FXSAVE64(prev.FX[0]),
-				FXRSTOR64(next.FX[0]),
-				MOVQ(next.FSBase, RAX),
-				CMPQ(RAX, prev.FSBase),
-				IF(NE, setBase(x86.MSR_FS_BASE)),
-				MOVQ(next.GSBase, RAX),
-				CMPQ(RAX, prev.GSBase),
-				IF(NE, setBase(x86.MSR_KERNEL_GS_BASE)),
-				MOVQ(next.MM, RAX),
-				CMPQ(RAX, prev.MM),
-				IF(NE, CALL("switch_mm")),
-				// An interrupt from ring 3 leaves SS null, and SYSRET on AMD does not
-				// load the whole descriptor: a thread that entered by interrupt must
-				// not leave a null SS to one that returns by SYSRET (Linux 4.2,
-				// X86_BUG_SYSRET_SS_ATTRS).
-				MOVW(SS, RAX),
-				CMPW(RAX, x86.KERNEL_DS),
-				IF(NE,
-					MOVL(x86.KERNEL_DS, RAX),
-					MOVW(RAX, SS),
-				),
-				MOVQ(RSI, gs.Current),
-				LEAQ(RSI.At(layout.ThreadSize), RAX),
-				MOVQ(RAX, gs.TopOfStack),
-				CMPQ(gs.UserBits, 0),
-				IF(E, MOVQ(RAX, gs.TSS.SP0)),
-				INCQ(next.Switches),
-				JMP(prev.SwitchTo),
-			),
-			FUNC("slice_arm",
-				`slice_arm lets the timer fire within a time slice from now. The current thread,
+		FXSAVE64(prev.FX[0]),
+		FXRSTOR64(next.FX[0]),
+		MOVQ(next.FSBase, RAX),
+		CMPQ(RAX, prev.FSBase),
+		IF(NE, setBase(x86.MSR_FS_BASE)),
+		MOVQ(next.GSBase, RAX),
+		CMPQ(RAX, prev.GSBase),
+		IF(NE, setBase(x86.MSR_KERNEL_GS_BASE)),
+		MOVQ(next.MM, RAX),
+		CMPQ(RAX, prev.MM),
+		IF(NE, CALL(switchMM)),
+		// An interrupt from ring 3 leaves SS null, and SYSRET on AMD does not
+		// load the whole descriptor: a thread that entered by interrupt must
+		// not leave a null SS to one that returns by SYSRET (Linux 4.2,
+		// X86_BUG_SYSRET_SS_ATTRS).
+		MOVW(SS, RAX),
+		CMPW(RAX, x86.KERNEL_DS),
+		IF(NE,
+			MOVL(x86.KERNEL_DS, RAX),
+			MOVW(RAX, SS),
+		),
+		MOVQ(RSI, gs.Current),
+		LEAQ(RSI.At(layout.ThreadSize), RAX),
+		MOVQ(RAX, gs.TopOfStack),
+		CMPQ(gs.UserBits, 0),
+		IF(E, MOVQ(RAX, gs.TSS.SP0)),
+		INCQ(next.Switches),
+		JMP(prev.SwitchTo),
+	)
+}
+
+func sliceArm() Func {
+	return FUNC("slice_arm",
+		`slice_arm lets the timer fire within a time slice from now. The current thread,
 which has run without one, is charged for it: who runs next may read its time
 before the next tick. IF is 0.`,
-				MOVQ(1, sched.SliceArmed),
-				CALL("cpu_account"),
-				MOVQ(sched.Slice, RDI),
-				ADDQ(RAX, RDI),
-				JMP("timer_arm"),
-			),
-			FUNC("cpu_account", "cpu_account charges the time since the last call to the current thread. Returns the time in RAX. Clobbers RCX, RDX, RDI. IF is 0.",
-				CALL("ktime_get"),
-				MOVQ(RAX, RCX),
-				SUBQ(sched.Accounted, RCX),
-				MOVQ(RAX, sched.Accounted),
-				MOVQ(gs.Current, RDI),
-				MOVQ(sched.RingTime, RDX),
-				ADDQ(RCX, prev.UTime.Index(RDX, 1)),
-				RETURN(),
-			),
-			FUNC("timer_next",
-				`timer_next lets the timer fire when the first sleeper's time comes or a time
+		MOVQ(1, sched.SliceArmed),
+		CALL(cpuAccount),
+		MOVQ(sched.Slice, RDI),
+		ADDQ(RAX, RDI),
+		JMP(timerArm),
+	)
+}
+
+func cpuAccount() Func {
+	prev := thread(RDI)
+	return FUNC("cpu_account", "cpu_account charges the time since the last call to the current thread. Returns the time in RAX. Clobbers RCX, RDX, RDI. IF is 0.",
+		CALL(ktimeGet),
+		MOVQ(RAX, RCX),
+		SUBQ(sched.Accounted, RCX),
+		MOVQ(RAX, sched.Accounted),
+		MOVQ(gs.Current, RDI),
+		MOVQ(sched.RingTime, RDX),
+		ADDQ(RCX, prev.UTime.Index(RDX, 1)),
+		RETURN(),
+	)
+}
+
+func timerNext() Func {
+	return FUNC("timer_next",
+		`timer_next lets the timer fire when the first sleeper's time comes or a time
 slice from RDI, now, ends, whichever is first; nothing else is armed. It takes as
 many instructions whichever it is. IF is 0.`,
-				MOVQ(uint64(layout.TimerNever), RDX),
-				MOVQ(1, sched.SliceArmed),
-				MOVQ(sched.TimerHead, RAX),
-				TESTQ(RAX, RAX),
-				IF(NE, MOVQ(timer(RAX).Expires, RDX)),
-				ADDQ(sched.Slice, RDI),
-				CMPQ(RDX, RDI),
-				CMOVQL(RDX, RDI),
-				JMP("timer_program"),
-			),
-			FUNC("sys_time_slice", "sys_time_slice(ns RDI) is layout.SysTimeSlice.",
-				CMPQ(RDI, layout.MinTimeSlice),
-				IF(B, fail(EINVAL)),
-				CMPQ(RDI, layout.MaxTimeSlice),
-				IF(A, fail(EINVAL)),
-				CLI(),
-				MOVQ(sched.Slice, RBX),
-				MOVQ(RDI, sched.Slice),
-				CALL("ktime_get"),
-				MOVQ(RAX, RDI),
-				CALL("timer_next"),
-				MOVQ(RBX, RAX),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("wake_up",
-				`wake_up makes thread RDI runnable if it is blocked; its sleep returns RSI. A
+		MOVQ(uint64(layout.TimerNever), RDX),
+		MOVQ(1, sched.SliceArmed),
+		MOVQ(sched.TimerHead, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE, MOVQ(timer(RAX).Expires, RDX)),
+		ADDQ(sched.Slice, RDI),
+		CMPQ(RDX, RDI),
+		CMOVQL(RDX, RDI),
+		JMP(timerProgram),
+	)
+}
+
+func sysTimeSlice() Func {
+	return FUNC("sys_time_slice", "sys_time_slice(ns RDI) is layout.SysTimeSlice.",
+		CMPQ(RDI, layout.MinTimeSlice),
+		IF(B, fail(EINVAL)),
+		CMPQ(RDI, layout.MaxTimeSlice),
+		IF(A, fail(EINVAL)),
+		CLI(),
+		MOVQ(sched.Slice, RBX),
+		MOVQ(RDI, sched.Slice),
+		CALL(ktimeGet),
+		MOVQ(RAX, RDI),
+		CALL(timerNext),
+		MOVQ(RBX, RAX),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func wakeUp() Func {
+	prev := thread(RDI)
+	return FUNC("wake_up",
+		`wake_up makes thread RDI runnable if it is blocked; its sleep returns RSI. A
 slice begins for the current thread, if none has. Returns 1, or 0 if the
 thread was not blocked. IF is 0.`,
-				XORL(RAX, RAX),
-				CMPQ(prev.State, layout.ThreadBlocked),
-				IF(NE, RETURN()),
-				MOVQ(RAX, prev.State), // ThreadRunnable
-				MOVQ(RSI, prev.WakeResult),
-				CMPQ(prev.Sleep.Expires, 0),
-				IF(NE,
-					PUSHQ(RDI),
-					LEAQ(prev.Sleep.Expires, RDI),
-					CALL("timer_del"),
-					POPQ(RDI),
-				),
-				enqueue(RDI, RAX),
-				CMPQ(sched.SliceArmed, 0),
-				IF(E,
-					MOVQ(gs.Current, RAX),
-					CMPQ(RAX, gs.Idle),
-					IF(NE, CALL("slice_arm")),
-				),
-				MOVL(1, RAX),
-				RETURN(),
-			),
-			FUNC("sleep_until",
-				`sleep_until blocks the current thread until wake_up, a signal, or monotonic
+		XORL(RAX, RAX),
+		CMPQ(prev.State, layout.ThreadBlocked),
+		IF(NE, RETURN()),
+		MOVQ(RAX, prev.State), // ThreadRunnable
+		MOVQ(RSI, prev.WakeResult),
+		CMPQ(prev.Sleep.Expires, 0),
+		IF(NE,
+			PUSHQ(RDI),
+			LEAQ(prev.Sleep.Expires, RDI),
+			CALL(timerDel),
+			POPQ(RDI),
+		),
+		enqueue(RDI, RAX),
+		CMPQ(sched.SliceArmed, 0),
+		IF(E,
+			MOVQ(gs.Current, RAX),
+			CMPQ(RAX, gs.Idle),
+			IF(NE, CALL(sliceArm)),
+		),
+		MOVL(1, RAX),
+		RETURN(),
+	)
+}
+
+func sleepUntil() Func {
+	return FUNC("sleep_until",
+		`sleep_until blocks the current thread until wake_up, a signal, or monotonic
 time RDI in ns; -1 is for ever. IF is 0. Returns wake_up's result, -ETIMEDOUT or
 -EINTR; 0 can come without a cause, so the caller looks again at what it waits
 for.`,
-				MOVQ(gs.Current, RBX),
-				MOVQ(RDI, R12),
-				TESTL(layout.TIFSigPending, thread(RBX).Flags),
-				IF(NE,
-					MOVQ(RBX, RDI),
-					CALL("recalc_sigpending"),
-					IF(NE, fail(EINTR)),
-				),
-				CMPQ(R12, -1),
-				IF(NE,
-					CALL("ktime_get"),
-					CMPQ(R12, RAX),
-					IF(LE, fail(ETIMEDOUT)),
-					LEAQ(thread(RBX).Sleep.Expires, RDI),
-					MOVQ(R12, RSI),
-					CALL("timer_add"),
-				),
-				MOVQ(layout.ThreadBlocked, thread(RBX).State),
-				CALL("schedule"),
-				MOVQ(thread(RBX).WakeResult, RAX),
-				CMPQ(RAX, -EINTR),
-				IF(E,
-					// Another thread may have taken the signal since.
-					MOVQ(RBX, RDI),
-					CALL("recalc_sigpending"),
-					MOVQ(-EINTR, RAX),
-					IF(E, XORL(RAX, RAX)),
-				),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("timer_add",
-				`timer_add puts the Timer RDI on the list for monotonic time RSI, above 0, behind
+		MOVQ(gs.Current, RBX),
+		MOVQ(RDI, R12),
+		TESTL(layout.TIFSigPending, thread(RBX).Flags),
+		IF(NE,
+			MOVQ(RBX, RDI),
+			CALL(recalcSigpending),
+			IF(NE, fail(EINTR)),
+		),
+		CMPQ(R12, -1),
+		IF(NE,
+			CALL(ktimeGet),
+			CMPQ(R12, RAX),
+			IF(LE, fail(ETIMEDOUT)),
+			LEAQ(thread(RBX).Sleep.Expires, RDI),
+			MOVQ(R12, RSI),
+			CALL(timerAdd),
+		),
+		MOVQ(layout.ThreadBlocked, thread(RBX).State),
+		CALL(schedule),
+		MOVQ(thread(RBX).WakeResult, RAX),
+		CMPQ(RAX, -EINTR),
+		IF(E,
+			// Another thread may have taken the signal since.
+			MOVQ(RBX, RDI),
+			CALL(recalcSigpending),
+			MOVQ(-EINTR, RAX),
+			IF(E, XORL(RAX, RAX)),
+		),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func timerAdd() Func {
+	node := timer(RDI)
+	return FUNC("timer_add",
+		`timer_add puts the Timer RDI on the list for monotonic time RSI, above 0, behind
 those of the same time, and arms the timer. IF is 0.`,
-				MOVQ(RSI, node.Expires),
-				XORL(RDX, RDX),             // the one before
-				MOVQ(sched.TimerHead, RCX), // the one after
-				LOOP(
-					TESTQ(RCX, RCX),
-					BREAK(E),
-					CMPQ(RSI, timer(RCX).Expires),
-					BREAK(L),
-					MOVQ(RCX, RDX),
-					MOVQ(timer(RCX).Next, RCX),
-				),
-				MOVQ(RCX, node.Next),
-				MOVQ(RDX, node.Prev),
-				TESTQ(RCX, RCX),
-				IF(NE, MOVQ(RDI, timer(RCX).Prev)),
-				TESTQ(RDX, RDX),
-				IF(NE,
-					MOVQ(RDI, timer(RDX).Next),
-					RETURN(),
-				),
-				MOVQ(RDI, sched.TimerHead),
-				MOVQ(RSI, RDI),
-				JMP("timer_arm"),
-			),
-			FUNC("timer_del", "timer_del takes the Timer RDI off the list, if it is there. Clobbers RCX, RDX. IF is 0.",
-				CMPQ(node.Expires, 0),
-				IF(E, RETURN()),
-				MOVQ(node.Next, RCX),
-				MOVQ(node.Prev, RDX),
-				TESTQ(RCX, RCX),
-				IF(NE, MOVQ(RDX, timer(RCX).Prev)),
-				TESTQ(RDX, RDX),
-				IF(E, MOVQ(RCX, sched.TimerHead)).ELSE(MOVQ(RCX, timer(RDX).Next)),
-				MOVQ(0, node.Expires),
-				RETURN(),
-			),
-			FUNC("sleep_timeout", "sleep_timeout is the Func of Thread.Sleep.",
-				SUBQ(prev.Sleep.Expires.Disp, RDI),
-				MOVQ(-ETIMEDOUT, RSI),
-				JMP("wake_up"),
-			),
-			FUNC("timer_interrupt",
-				`timer_interrupt is the timer's vector; RDI is the PtRegs. It does what is due
+		MOVQ(RSI, node.Expires),
+		XORL(RDX, RDX),             // the one before
+		MOVQ(sched.TimerHead, RCX), // the one after
+		LOOP(
+			TESTQ(RCX, RCX),
+			BREAK(E),
+			CMPQ(RSI, timer(RCX).Expires),
+			BREAK(L),
+			MOVQ(RCX, RDX),
+			MOVQ(timer(RCX).Next, RCX),
+		),
+		MOVQ(RCX, node.Next),
+		MOVQ(RDX, node.Prev),
+		TESTQ(RCX, RCX),
+		IF(NE, MOVQ(RDI, timer(RCX).Prev)),
+		TESTQ(RDX, RDX),
+		IF(NE,
+			MOVQ(RDI, timer(RDX).Next),
+			RETURN(),
+		),
+		MOVQ(RDI, sched.TimerHead),
+		MOVQ(RSI, RDI),
+		JMP(timerArm),
+	)
+}
+
+func timerDel() Func {
+	node := timer(RDI)
+	return FUNC("timer_del", "timer_del takes the Timer RDI off the list, if it is there. Clobbers RCX, RDX. IF is 0.",
+		CMPQ(node.Expires, 0),
+		IF(E, RETURN()),
+		MOVQ(node.Next, RCX),
+		MOVQ(node.Prev, RDX),
+		TESTQ(RCX, RCX),
+		IF(NE, MOVQ(RDX, timer(RCX).Prev)),
+		TESTQ(RDX, RDX),
+		IF(E, MOVQ(RCX, sched.TimerHead)).ELSE(MOVQ(RCX, timer(RDX).Next)),
+		MOVQ(0, node.Expires),
+		RETURN(),
+	)
+}
+
+func sleepTimeout() Func {
+	prev := thread(RDI)
+	return FUNC("sleep_timeout", "sleep_timeout is the Func of Thread.Sleep.",
+		SUBQ(prev.Sleep.Expires.Disp, RDI),
+		MOVQ(-ETIMEDOUT, RSI),
+		JMP(wakeUp),
+	)
+}
+
+func timerInterrupt() Func {
+	idle := thread(RAX)
+	node := timer(RDI)
+	return FUNC("timer_interrupt",
+		`timer_interrupt is the timer's vector; RDI is the PtRegs. It does what is due
 and, if another thread waits for the CPU, sees to a switch: at the exit to ring
 3, or here and now if the interrupt struck in the group "entry". The time up to now
 is charged to where it struck. IF is 0.`,
-				MOVQ(RDI, RBX),
-				MOVQ(uint64(apicPage), RCX),
-				MOVL(0, RCX.At(apicEOI)),
-				INCQ(sched.Ticks),
-				CALL("ktime_get"),
-				MOVQ(RAX, R12),
-				MOVQ(gs.Current, RAX),
-				XORL(RDX, RDX),
-				TESTB(3, ptRegs(RBX).CS),
-				IF(E, MOVL(8, RDX)),
-				MOVQ(RDX, sched.RingTime),
-				MOVQ(R12, RCX),
-				SUBQ(sched.Accounted, RCX),
-				MOVQ(R12, sched.Accounted),
-				ADDQ(RCX, idle.UTime.Index(RDX, 1)),
-				LOOP(
-					MOVQ(sched.TimerHead, RDI),
-					TESTQ(RDI, RDI),
-					BREAK(E),
-					CMPQ(R12, node.Expires),
-					BREAK(L), // too early for this one and all behind it
-					CALL("timer_del"),
-					CALL(node.Func),
-				),
-				MOVQ(gs.Current, RAX),
-				CMPQ(sched.RunHead, 0),
-				JE("no_slice"),
-				CMPQ(RAX, gs.Idle), // it looks at the queue by itself
-				IF(E,
-					LABEL("no_slice"),
-					MOVQ(0, sched.SliceArmed),
-					MOVQ(uint64(layout.TimerNever), RAX),
-					MOVQ(RAX, sched.TimerArmed),
-					MOVQ(sched.TimerHead, RDI),
-					TESTQ(RDI, RDI),
-					IF(E, RETURN()),
-					MOVQ(node.Expires, RDI),
-					CALL("timer_arm"),
-					RETURN(),
-				),
-				MOVQ(R12, RDI),
-				CALL("timer_next"),
-				CMPQ(gs.NoResched, 0),
-				IF(NE, RETURN()),
-				MOVQ(gs.Current, RAX),
-				ORL(layout.TIFNeedResched, idle.Flags),
-				TESTB(3, ptRegs(RBX).CS),
-				IF(NE,
-					INCQ(idle.Preempted),
-					RETURN(),
-				),
-				MOVQ(ptRegs(RBX).IP, RAX),
-				LEAQ(Sym("__entry_start"), RCX),
-				CMPQ(RAX, RCX),
-				IF(B, RETURN()),
-				LEAQ(Sym("__entry_end"), RCX),
-				CMPQ(RAX, RCX),
-				IF(AE, RETURN()),
-				INCQ(sched.KernelPreemptions),
-				MOVQ(gs.Current, RAX),
-				INCQ(idle.Preempted),
-				CALL("schedule"),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("cpu_idle",
-				`cpu_idle is the idle thread: it halts until something can run. If nothing ever
+		MOVQ(RDI, RBX),
+		MOVQ(uint64(apicPage), RCX),
+		MOVL(0, RCX.At(apicEOI)),
+		INCQ(sched.Ticks),
+		CALL(ktimeGet),
+		MOVQ(RAX, R12),
+		MOVQ(gs.Current, RAX),
+		XORL(RDX, RDX),
+		TESTB(3, ptRegs(RBX).CS),
+		IF(E, MOVL(8, RDX)),
+		MOVQ(RDX, sched.RingTime),
+		MOVQ(R12, RCX),
+		SUBQ(sched.Accounted, RCX),
+		MOVQ(R12, sched.Accounted),
+		ADDQ(RCX, idle.UTime.Index(RDX, 1)),
+		LOOP(
+			MOVQ(sched.TimerHead, RDI),
+			TESTQ(RDI, RDI),
+			BREAK(E),
+			CMPQ(R12, node.Expires),
+			BREAK(L), // too early for this one and all behind it
+			CALL(timerDel),
+			CALL(node.Func),
+		),
+		MOVQ(gs.Current, RAX),
+		CMPQ(sched.RunHead, 0),
+		JE("no_slice"),
+		CMPQ(RAX, gs.Idle), // it looks at the queue by itself
+		IF(E,
+			LABEL("no_slice"),
+			MOVQ(0, sched.SliceArmed),
+			MOVQ(uint64(layout.TimerNever), RAX),
+			MOVQ(RAX, sched.TimerArmed),
+			MOVQ(sched.TimerHead, RDI),
+			TESTQ(RDI, RDI),
+			IF(E, RETURN()),
+			MOVQ(node.Expires, RDI),
+			CALL(timerArm),
+			RETURN(),
+		),
+		MOVQ(R12, RDI),
+		CALL(timerNext),
+		CMPQ(gs.NoResched, 0),
+		IF(NE, RETURN()),
+		MOVQ(gs.Current, RAX),
+		ORL(layout.TIFNeedResched, idle.Flags),
+		TESTB(3, ptRegs(RBX).CS),
+		IF(NE,
+			INCQ(idle.Preempted),
+			RETURN(),
+		),
+		MOVQ(ptRegs(RBX).IP, RAX),
+		LEAQ(Sym(entryStart), RCX),
+		CMPQ(RAX, RCX),
+		IF(B, RETURN()),
+		LEAQ(Sym(entryEnd), RCX),
+		CMPQ(RAX, RCX),
+		IF(AE, RETURN()),
+		INCQ(sched.KernelPreemptions),
+		MOVQ(gs.Current, RAX),
+		INCQ(idle.Preempted),
+		CALL(schedule),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func cpuIdle() Func {
+	idle := thread(RAX)
+	return FUNC("cpu_idle",
+		`cpu_idle is the idle thread: it halts until something can run. If nothing ever
 can, it is a panic.`,
-				MOVQ(gs.Idle, RAX),
-				MOVQ(gs.SwitchTo, RCX),
-				MOVQ(RCX, idle.SwitchTo),
-				LOOP(
-					CLI(),
-					CALL("schedule"),
-					CMPQ(sched.RunHead, 0),
-					CONTINUE(NE),
-					CMPQ(sched.TimerHead, 0),
-					IF(E,
-						LEAQ(Str("deadlock: every thread is blocked for ever"), RDI),
-						CALL("panic"),
-					),
-					STI(), // takes effect after HLT has begun: no interrupt is missed
-					HLT(),
-				),
-				UD2(),
+		MOVQ(gs.Idle, RAX),
+		MOVQ(gs.SwitchTo, RCX),
+		MOVQ(RCX, idle.SwitchTo),
+		LOOP(
+			CLI(),
+			CALL(schedule),
+			CMPQ(sched.RunHead, 0),
+			CONTINUE(NE),
+			CMPQ(sched.TimerHead, 0),
+			IF(E,
+				LEAQ(Str("deadlock: every thread is blocked for ever"), RDI),
+				CALL(kernelPanic),
 			),
-		},
-		Data: []Data{
-			BSS("sched", SizeOf[layout.Sched[Mem]](), 64),
-			BSS("mxcsr_mask", 8, 8),
-		},
-	}
+			STI(), // takes effect after HLT has begun: no interrupt is missed
+			HLT(),
+		),
+		UD2(),
+	)
 }
 
 // setBase writes RAX to an MSR that holds a segment's base. Clobbers RAX, RCX,

@@ -50,332 +50,405 @@ const (
 		membarrierRegister | membarrierGetRegistrations
 )
 
+// needTask makes RAX the thread of the TID EDI, or leaves.
+func needTask() Block {
+	return Block{
+		CALL(findTask),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ESRCH)),
+	}
+}
+
+// priorityLimit is sched_get_priority_max or _min.
+func priorityLimit(name string, realTime int) Func {
+	return FUNC("sys_"+name, "sys_"+name+"(policy EDI).",
+		CMPL(RDI, schedFIFO),
+		JE("real-time"),
+		CMPL(RDI, schedRR),
+		IF(E,
+			LABEL("real-time"),
+			returns(realTime),
+		),
+		CMPL(RDI, schedDEADLINE),
+		IF(A, fail(EINVAL)),
+		CMPL(RDI, schedBATCH+1),
+		IF(E, fail(EINVAL)),
+		returns(0),
+	)
+}
+
+// validTask leaves with -EINVAL if there is no parameter or the TID is negative.
+func validTask(parameter Reg) Block {
+	return Block{
+		TESTQ(parameter, parameter),
+		IF(E, fail(EINVAL)),
+		TESTL(RDI, RDI),
+		IF(S, fail(EINVAL)),
+	}
+}
+
 // schedCalls are the system calls about how threads are scheduled. All take turns;
 // a thread's policy, of those without priorities, and its nice value are kept and
 // told, and of no effect. The real-time policies are refused as to a process that
 // may not use them (EPERM).
 func schedCalls() Program {
-	var (
-		t    = thread(RAX)
-		attr = Fields[layout.SchedAttr[Mem]](RSP)
+	return Program{
+		Funcs: Funcs(
+			sysSchedGetPriorityMax, sysSchedGetPriorityMin, sysSchedGetscheduler, sysSchedGetparam,
+			sysSchedSetparam, sysSchedSetscheduler, setScheduler, checkPolicy, sysSchedRrGetInterval,
+			sysSchedGetattr, sysSchedSetattr, setNice, prioThreads, sysGetpriority, sysSetpriority,
+			sysGetcpu, sysMembarrier,
+		),
+		Data: []Data{
+			membarrierRegistered,
+		},
+	}
+}
+
+var membarrierRegistered = BSS("membarrier_registered", 8, 8)
+
+func sysSchedGetPriorityMax() Func {
+	return priorityLimit("sched_get_priority_max", maxRTPriority)
+}
+
+func sysSchedGetPriorityMin() Func {
+	return priorityLimit("sched_get_priority_min", 1)
+}
+
+func sysSchedGetscheduler() Func {
+	t := thread(RAX)
+	return FUNC("sys_sched_getscheduler", "sys_sched_getscheduler(tid EDI) returns the policy.",
+		TESTL(RDI, RDI),
+		IF(S, fail(EINVAL)),
+		needTask(),
+		MOVQ(t.Policy, RAX),
+		RETURN(),
 	)
-	// needTask makes RAX the thread of the TID EDI, or leaves.
-	needTask := Block{
-		CALL("find_task"),
-		TESTQ(RAX, RAX),
-		IF(E, fail(ESRCH)),
-	}
-	// limit is sched_get_priority_max or _min.
-	limit := func(name string, realTime int) Func {
-		return FUNC("sys_"+name, "sys_"+name+"(policy EDI).",
-			CMPL(RDI, schedFIFO),
-			JE("real-time"),
-			CMPL(RDI, schedRR),
-			IF(E,
-				LABEL("real-time"),
-				returns(realTime),
-			),
-			CMPL(RDI, schedDEADLINE),
-			IF(A, fail(EINVAL)),
-			CMPL(RDI, schedBATCH+1),
-			IF(E, fail(EINVAL)),
-			returns(0),
-		)
-	}
-	// validTask leaves with -EINVAL if there is no parameter or the TID is negative.
-	validTask := func(parameter Reg) Block {
-		return Block{
-			TESTQ(parameter, parameter),
-			IF(E, fail(EINVAL)),
-			TESTL(RDI, RDI),
-			IF(S, fail(EINVAL)),
-		}
-	}
-	return Program{Funcs: []Func{
-		limit("sched_get_priority_max", maxRTPriority),
-		limit("sched_get_priority_min", 1),
-		FUNC("sys_sched_getscheduler", "sys_sched_getscheduler(tid EDI) returns the policy.",
-			TESTL(RDI, RDI),
-			IF(S, fail(EINVAL)),
-			needTask,
-			MOVQ(t.Policy, RAX),
-			RETURN(),
-		),
-		FUNC("sys_sched_getparam", "sys_sched_getparam(tid EDI, priority RSI): it is 0 for all policies that there are.",
-			validTask(RSI),
-			needTask,
-			MOVQ(RSI, RDI),
-			XORL(RSI, RSI),
-			JMP("put_user_int"),
-		),
-		FUNC("sys_sched_setparam", "sys_sched_setparam(tid EDI, priority RSI).",
-			MOVQ(RSI, RDX),
-			MOVL(-1, RSI), // the policy stays
-			JMP("set_scheduler"),
-		),
-		FUNC("sys_sched_setscheduler", "sys_sched_setscheduler(tid EDI, policy ESI, priority RDX).",
-			TESTL(RSI, RSI),
-			IF(S, fail(EINVAL)),
-			JMP("set_scheduler"),
-		),
-		FUNC("set_scheduler", "set_scheduler gives thread EDI the policy ESI, or its own if that is negative, with the priority at the user's RDX.",
-			validTask(RDX),
-			MOVL(RDI, R12),
-			MOVL(RSI, R13),
-			MOVQ(RDX, RDI),
-			CALL("get_user_int"),
-			TESTQ(RDX, RDX),
-			IF(NE, fail(EFAULT)),
-			MOVL(RAX, RDX),
-			MOVL(R12, RDI),
-			needTask,
-			TESTL(R13, R13),
-			IF(S, MOVL(t.Policy, R13)),
-			MOVL(R13, RSI),
-			CALL("check_policy"),
-			RETURN(),
-		).Saving(R12, R13),
-		FUNC("check_policy",
-			`check_policy gives thread RAX the policy ESI with the priority EDX, if it can have
+}
+
+func sysSchedGetparam() Func {
+	return FUNC("sys_sched_getparam", "sys_sched_getparam(tid EDI, priority RSI): it is 0 for all policies that there are.",
+		validTask(RSI),
+		needTask(),
+		MOVQ(RSI, RDI),
+		XORL(RSI, RSI),
+		JMP(putUserInt),
+	)
+}
+
+func sysSchedSetparam() Func {
+	return FUNC("sys_sched_setparam", "sys_sched_setparam(tid EDI, priority RSI).",
+		MOVQ(RSI, RDX),
+		MOVL(-1, RSI), // the policy stays
+		JMP(setScheduler),
+	)
+}
+
+func sysSchedSetscheduler() Func {
+	return FUNC("sys_sched_setscheduler", "sys_sched_setscheduler(tid EDI, policy ESI, priority RDX).",
+		TESTL(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		JMP(setScheduler),
+	)
+}
+
+func setScheduler() Func {
+	t := thread(RAX)
+	return FUNC("set_scheduler", "set_scheduler gives thread EDI the policy ESI, or its own if that is negative, with the priority at the user's RDX.",
+		validTask(RDX),
+		MOVL(RDI, R12),
+		MOVL(RSI, R13),
+		MOVQ(RDX, RDI),
+		CALL(getUserInt),
+		TESTQ(RDX, RDX),
+		IF(NE, fail(EFAULT)),
+		MOVL(RAX, RDX),
+		MOVL(R12, RDI),
+		needTask(),
+		TESTL(R13, R13),
+		IF(S, MOVL(t.Policy, R13)),
+		MOVL(R13, RSI),
+		CALL(checkPolicy),
+		RETURN(),
+	).Saving(R12, R13)
+}
+
+func checkPolicy() Func {
+	t := thread(RAX)
+	return FUNC("check_policy",
+		`check_policy gives thread RAX the policy ESI with the priority EDX, if it can have
 it. Returns 0, -EINVAL or -EPERM.`,
-			CMPL(RSI, schedFIFO),
-			JE("real-time"),
-			CMPL(RSI, schedRR),
-			IF(E,
-				LABEL("real-time"),
-				LEAL(RDX.At(-1), RCX),
-				CMPL(RCX, maxRTPriority),
-				IF(AE, fail(EINVAL)),
-				fail(EPERM),
-			),
-			TESTL(RDX, RDX),
-			IF(NE, fail(EINVAL)),
-			CMPL(RSI, schedNORMAL),
-			JE("set"),
-			CMPL(RSI, schedBATCH),
-			JE("set"),
-			CMPL(RSI, schedIDLE),
-			IF(NE, fail(EINVAL)),
-			LABEL("set"),
-			MOVL(RSI, RSI),
-			MOVQ(RSI, t.Policy),
-			returns(0),
+		CMPL(RSI, schedFIFO),
+		JE("real-time"),
+		CMPL(RSI, schedRR),
+		IF(E,
+			LABEL("real-time"),
+			LEAL(RDX.At(-1), RCX),
+			CMPL(RCX, maxRTPriority),
+			IF(AE, fail(EINVAL)),
+			fail(EPERM),
 		),
-		FUNC("sys_sched_rr_get_interval", "sys_sched_rr_get_interval(tid EDI, timespec RSI) writes the time slice.",
-			TESTL(RDI, RDI),
-			IF(S, fail(EINVAL)),
-			needTask,
-			MOVQ(RSI, RDI),
-			MOVQ(sched.Slice, RSI),
-			JMP("put_timespec"),
-		),
-		FUNC("sys_sched_getattr", "sys_sched_getattr(tid EDI, attr RSI, size EDX, flags ECX).",
-			validTask(RSI),
-			TESTL(RCX, RCX),
-			IF(NE, fail(EINVAL)),
-			LEAL(RDX.At(-schedAttrSize), RCX),
-			CMPL(RCX, layout.PageSize-schedAttrSize),
-			IF(A, fail(EINVAL)),
-			needTask,
-			MOVL(t.Policy, RCX),
-			MOVL(t.Nice, RDX),
-			SUBQ(schedAttrSize, RSP),
-			MOVL(schedAttrSize, attr.SizePolicy),
-			MOVL(RCX, attr.SizePolicy.Add(4)),
-			MOVQ(0, attr.Flags),
-			MOVL(RDX, attr.NicePriority),
-			MOVL(0, attr.NicePriority.Add(4)),
-			MOVQ(0, attr.Runtime),
-			MOVQ(0, attr.Deadline),
-			MOVQ(0, attr.Period),
-			MOVQ(RSI, RDI),
-			MOVQ(RSP, RSI),
-			MOVL(schedAttrSize, RDX),
-			CALL("copy_to_user"),
-			ADDQ(schedAttrSize, RSP),
-			RETURN(),
-		),
-		FUNC("sys_sched_setattr",
-			`sys_sched_setattr(tid EDI, attr RSI, flags EDX). An attr longer than the kernel
+		TESTL(RDX, RDX),
+		IF(NE, fail(EINVAL)),
+		CMPL(RSI, schedNORMAL),
+		JE("set"),
+		CMPL(RSI, schedBATCH),
+		JE("set"),
+		CMPL(RSI, schedIDLE),
+		IF(NE, fail(EINVAL)),
+		LABEL("set"),
+		MOVL(RSI, RSI),
+		MOVQ(RSI, t.Policy),
+		returns(0),
+	)
+}
+
+func sysSchedRrGetInterval() Func {
+	return FUNC("sys_sched_rr_get_interval", "sys_sched_rr_get_interval(tid EDI, timespec RSI) writes the time slice.",
+		TESTL(RDI, RDI),
+		IF(S, fail(EINVAL)),
+		needTask(),
+		MOVQ(RSI, RDI),
+		MOVQ(sched.Slice, RSI),
+		JMP(putTimespec),
+	)
+}
+
+func sysSchedGetattr() Func {
+	t := thread(RAX)
+	attr := Fields[layout.SchedAttr[Mem]](RSP)
+	return FUNC("sys_sched_getattr", "sys_sched_getattr(tid EDI, attr RSI, size EDX, flags ECX).",
+		validTask(RSI),
+		TESTL(RCX, RCX),
+		IF(NE, fail(EINVAL)),
+		LEAL(RDX.At(-schedAttrSize), RCX),
+		CMPL(RCX, layout.PageSize-schedAttrSize),
+		IF(A, fail(EINVAL)),
+		needTask(),
+		MOVL(t.Policy, RCX),
+		MOVL(t.Nice, RDX),
+		SUBQ(schedAttrSize, RSP),
+		MOVL(schedAttrSize, attr.SizePolicy),
+		MOVL(RCX, attr.SizePolicy.Add(4)),
+		MOVQ(0, attr.Flags),
+		MOVL(RDX, attr.NicePriority),
+		MOVL(0, attr.NicePriority.Add(4)),
+		MOVQ(0, attr.Runtime),
+		MOVQ(0, attr.Deadline),
+		MOVQ(0, attr.Period),
+		MOVQ(RSI, RDI),
+		MOVQ(RSP, RSI),
+		MOVL(schedAttrSize, RDX),
+		CALL(copyToUser),
+		ADDQ(schedAttrSize, RSP),
+		RETURN(),
+	)
+}
+
+func sysSchedSetattr() Func {
+	t := thread(RAX)
+	attr := Fields[layout.SchedAttr[Mem]](RSP)
+	return FUNC("sys_sched_setattr",
+		`sys_sched_setattr(tid EDI, attr RSI, flags EDX). An attr longer than the kernel
 knows is -E2BIG if it says more, and the size that is known is written there.`,
-			validTask(RSI),
-			TESTL(RDX, RDX),
-			IF(NE, fail(EINVAL)),
-			MOVL(RDI, R12),
-			MOVQ(RSI, R13),
-			MOVQ(RSI, RDI),
-			CALL("get_user_int"),
+		validTask(RSI),
+		TESTL(RDX, RDX),
+		IF(NE, fail(EINVAL)),
+		MOVL(RDI, R12),
+		MOVQ(RSI, R13),
+		MOVQ(RSI, RDI),
+		CALL(getUserInt),
+		TESTQ(RDX, RDX),
+		IF(NE, fail(EFAULT)),
+		TESTL(RAX, RAX),
+		IF(E, MOVL(schedAttrSize, RAX)),
+		CMPL(RAX, schedAttrSize),
+		JB("size"),
+		CMPL(RAX, layout.PageSize),
+		JA("size"),
+		MOVL(RAX, RBX),
+		LOOP( // what lies behind has to be 0
+			SUBL(1, RBX),
+			CMPL(RBX, schedAttrSize),
+			BREAK(B),
+			LEAQ(R13.Index(RBX, 1).Add(-3), RDI),
+			CALL(getUserInt),
 			TESTQ(RDX, RDX),
 			IF(NE, fail(EFAULT)),
-			TESTL(RAX, RAX),
-			IF(E, MOVL(schedAttrSize, RAX)),
-			CMPL(RAX, schedAttrSize),
-			JB("size"),
-			CMPL(RAX, layout.PageSize),
-			JA("size"),
-			MOVL(RAX, RBX),
-			LOOP( // what lies behind has to be 0
-				SUBL(1, RBX),
-				CMPL(RBX, schedAttrSize),
-				BREAK(B),
-				LEAQ(R13.Index(RBX, 1).Add(-3), RDI),
-				CALL("get_user_int"),
-				TESTQ(RDX, RDX),
-				IF(NE, fail(EFAULT)),
-				SHRL(24, RAX),
-				JNE("size"),
-			),
-			SUBQ(schedAttrSize, RSP),
-			MOVQ(RSP, RDI),
-			MOVQ(R13, RSI),
-			MOVL(schedAttrSize, RDX),
-			CALL("copy_from_user"),
-			MOVL(attr.SizePolicy.Add(4), RSI),
-			MOVQ(attr.Flags, RCX),
-			MOVL(attr.NicePriority, RBX),
-			MOVL(attr.NicePriority.Add(4), RDX),
-			ADDQ(schedAttrSize, RSP),
-			TESTQ(RAX, RAX),
-			IF(NE, RETURN()),
-			TESTL(RSI, RSI),
-			IF(S, fail(EINVAL)),
-			MOVL(R12, RDI),
-			needTask,
-			TESTQ(^schedFlagResetOnFork, RCX), // nothing forks
-			IF(NE, fail(EINVAL)),
-			MOVQ(RAX, R12),
-			CALL("check_policy"),
-			TESTQ(RAX, RAX),
-			IF(NE, RETURN()),
-			MOVL(RBX, RSI),
-			MOVQ(R12, RAX),
-			CMPQ(t.Policy, schedIDLE), // which has no nice value to set
-			IF(NE, CALL("set_nice")),
-			returns(0),
-			LABEL("size"),
-			MOVQ(R13, RDI),
-			MOVL(schedAttrSize, RSI),
-			CALL("put_user_int"),
-			fail(E2BIG),
-		).Saving(RBX, R12, R13),
-		FUNC("set_nice", "set_nice gives thread RAX the nice value ESI, or the next that there is. Keeps RAX. Clobbers RSI, RCX.",
-			MOVL(minNice, RCX),
-			CMPL(RSI, RCX),
-			CMOVLL(RCX, RSI),
-			MOVL(maxNice, RCX),
-			CMPL(RSI, RCX),
-			CMOVLG(RCX, RSI),
-			MOVSLQ(RSI, RSI),
-			MOVQ(RSI, t.Nice),
-			RETURN(),
+			SHRL(24, RAX),
+			JNE("size"),
 		),
-		FUNC("prio_threads",
-			`prio_threads returns the first thread that (which EDI, who ESI) names, or an error
+		SUBQ(schedAttrSize, RSP),
+		MOVQ(RSP, RDI),
+		MOVQ(R13, RSI),
+		MOVL(schedAttrSize, RDX),
+		CALL(copyFromUser),
+		MOVL(attr.SizePolicy.Add(4), RSI),
+		MOVQ(attr.Flags, RCX),
+		MOVL(attr.NicePriority, RBX),
+		MOVL(attr.NicePriority.Add(4), RDX),
+		ADDQ(schedAttrSize, RSP),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		TESTL(RSI, RSI),
+		IF(S, fail(EINVAL)),
+		MOVL(R12, RDI),
+		needTask(),
+		TESTQ(^schedFlagResetOnFork, RCX), // nothing forks
+		IF(NE, fail(EINVAL)),
+		MOVQ(RAX, R12),
+		CALL(checkPolicy),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVL(RBX, RSI),
+		MOVQ(R12, RAX),
+		CMPQ(t.Policy, schedIDLE), // which has no nice value to set
+		IF(NE, CALL(setNice)),
+		returns(0),
+		LABEL("size"),
+		MOVQ(R13, RDI),
+		MOVL(schedAttrSize, RSI),
+		CALL(putUserInt),
+		fail(E2BIG),
+	).Saving(RBX, R12, R13)
+}
+
+func setNice() Func {
+	t := thread(RAX)
+	return FUNC("set_nice", "set_nice gives thread RAX the nice value ESI, or the next that there is. Keeps RAX. Clobbers RSI, RCX.",
+		MOVL(minNice, RCX),
+		CMPL(RSI, RCX),
+		CMOVLL(RCX, RSI),
+		MOVL(maxNice, RCX),
+		CMPL(RSI, RCX),
+		CMOVLG(RCX, RSI),
+		MOVSLQ(RSI, RSI),
+		MOVQ(RSI, t.Nice),
+		RETURN(),
+	)
+}
+
+func prioThreads() Func {
+	return FUNC("prio_threads",
+		`prio_threads returns the first thread that (which EDI, who ESI) names, or an error
 in RAX. RDX is 1 if all others of the process are meant too, else 0.`,
-			XORL(RDX, RDX),
-			CMPL(RDI, prioProcess),
-			IF(E,
-				MOVL(RSI, RDI),
-				needTask,
-				RETURN(),
-			),
-			CMPL(RDI, prioUser),
-			IF(A, fail(EINVAL)),
-			TESTL(RSI, RSI), // the caller's own
-			IF(NE,
-				CMPL(RDI, prioPgrp),
-				IF(NE, fail(ESRCH)), // 0 is the only user
-				CMPL(RSI, initPID),
-				IF(NE, fail(ESRCH)),
-			),
-			INCL(RDX),
-			MOVQ(sched.All, RAX),
+		XORL(RDX, RDX),
+		CMPL(RDI, prioProcess),
+		IF(E,
+			MOVL(RSI, RDI),
+			needTask(),
 			RETURN(),
 		),
-		FUNC("sys_getpriority", "sys_getpriority(which EDI, who ESI) returns 20 less the lowest nice value of those threads.",
-			CALL("prio_threads"),
-			CMPQ(RAX, -4095),
-			IF(AE, RETURN()),
-			XORL(RCX, RCX),
-			LOOP(
-				MOVL(-minNice, RSI),
-				SUBL(t.Nice, RSI),
-				CMPL(RSI, RCX),
-				CMOVLG(RSI, RCX),
-				TESTL(RDX, RDX),
-				BREAK(E),
-				MOVQ(t.AllNext, RAX),
-				TESTQ(RAX, RAX),
-				BREAK(E),
-			),
-			MOVL(RCX, RAX),
-			RETURN(),
+		CMPL(RDI, prioUser),
+		IF(A, fail(EINVAL)),
+		TESTL(RSI, RSI), // the caller's own
+		IF(NE,
+			CMPL(RDI, prioPgrp),
+			IF(NE, fail(ESRCH)), // 0 is the only user
+			CMPL(RSI, initPID),
+			IF(NE, fail(ESRCH)),
 		),
-		FUNC("sys_setpriority", "sys_setpriority(which EDI, who ESI, nice EDX).",
-			MOVL(RDX, R8),
-			CALL("prio_threads"),
-			CMPQ(RAX, -4095),
-			IF(AE, RETURN()),
-			LOOP(
-				MOVL(R8, RSI),
-				CALL("set_nice"),
-				TESTL(RDX, RDX),
-				BREAK(E),
-				MOVQ(t.AllNext, RAX),
-				TESTQ(RAX, RAX),
-				BREAK(E),
-			),
-			returns(0),
+		INCL(RDX),
+		MOVQ(sched.All, RAX),
+		RETURN(),
+	)
+}
+
+func sysGetpriority() Func {
+	t := thread(RAX)
+	return FUNC("sys_getpriority", "sys_getpriority(which EDI, who ESI) returns 20 less the lowest nice value of those threads.",
+		CALL(prioThreads),
+		CMPQ(RAX, -4095),
+		IF(AE, RETURN()),
+		XORL(RCX, RCX),
+		LOOP(
+			MOVL(-minNice, RSI),
+			SUBL(t.Nice, RSI),
+			CMPL(RSI, RCX),
+			CMOVLG(RSI, RCX),
+			TESTL(RDX, RDX),
+			BREAK(E),
+			MOVQ(t.AllNext, RAX),
+			TESTQ(RAX, RAX),
+			BREAK(E),
 		),
-		FUNC("sys_getcpu", "sys_getcpu(cpu RDI, node RSI, unused): both are 0, where they are asked for.",
-			MOVQ(RSI, RBX),
-			TESTQ(RDI, RDI),
-			IF(NE,
-				XORL(RSI, RSI),
-				CALL("put_user_int"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-			),
-			XORL(RAX, RAX),
-			TESTQ(RBX, RBX),
-			IF(NE,
-				MOVQ(RBX, RDI),
-				XORL(RSI, RSI),
-				CALL("put_user_int"),
-			),
-			RETURN(),
-		).Saving(RBX),
-		FUNC("sys_membarrier",
-			`sys_membarrier(command EDI, flags ESI): with one CPU all that other threads did
+		MOVL(RCX, RAX),
+		RETURN(),
+	)
+}
+
+func sysSetpriority() Func {
+	t := thread(RAX)
+	return FUNC("sys_setpriority", "sys_setpriority(which EDI, who ESI, nice EDX).",
+		MOVL(RDX, R8),
+		CALL(prioThreads),
+		CMPQ(RAX, -4095),
+		IF(AE, RETURN()),
+		LOOP(
+			MOVL(R8, RSI),
+			CALL(setNice),
+			TESTL(RDX, RDX),
+			BREAK(E),
+			MOVQ(t.AllNext, RAX),
+			TESTQ(RAX, RAX),
+			BREAK(E),
+		),
+		returns(0),
+	)
+}
+
+func sysGetcpu() Func {
+	return FUNC("sys_getcpu", "sys_getcpu(cpu RDI, node RSI, unused): both are 0, where they are asked for.",
+		MOVQ(RSI, RBX),
+		TESTQ(RDI, RDI),
+		IF(NE,
+			XORL(RSI, RSI),
+			CALL(putUserInt),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+		),
+		XORL(RAX, RAX),
+		TESTQ(RBX, RBX),
+		IF(NE,
+			MOVQ(RBX, RDI),
+			XORL(RSI, RSI),
+			CALL(putUserInt),
+		),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysMembarrier() Func {
+	return FUNC("sys_membarrier",
+		`sys_membarrier(command EDI, flags ESI): with one CPU all that other threads did
 before is seen, so that nothing is to be done. There are no restartable sequences,
 and none of the commands for them.`,
-			TESTL(RSI, RSI),
-			IF(NE, fail(EINVAL)),
-			TESTL(RDI, RDI),
-			IF(E, returns(membarrierAll)), // MEMBARRIER_CMD_QUERY
-			MOVL(RDI, RAX),
-			LEAL(RDI.At(-1), RCX),
-			TESTL(RCX, RAX),
-			IF(NE, fail(EINVAL)), // two commands
-			TESTL(membarrierAll, RDI),
-			IF(E, fail(EINVAL)),
-			TESTL(membarrierRegister, RDI),
-			IF(NE,
-				ORL(RDI, Sym("membarrier_registered")),
-				returns(0),
-			),
-			CMPL(RDI, membarrierGetRegistrations),
-			IF(E,
-				MOVL(Sym("membarrier_registered"), RAX),
-				RETURN(),
-			),
-			TESTL(membarrierPrivate|membarrierSyncCore, RDI),
-			IF(NE,
-				ADDL(RDI, RDI), // the command that registers for it
-				TESTL(RDI, Sym("membarrier_registered")),
-				IF(E, fail(EPERM)),
-			),
+		TESTL(RSI, RSI),
+		IF(NE, fail(EINVAL)),
+		TESTL(RDI, RDI),
+		IF(E, returns(membarrierAll)), // MEMBARRIER_CMD_QUERY
+		MOVL(RDI, RAX),
+		LEAL(RDI.At(-1), RCX),
+		TESTL(RCX, RAX),
+		IF(NE, fail(EINVAL)), // two commands
+		TESTL(membarrierAll, RDI),
+		IF(E, fail(EINVAL)),
+		TESTL(membarrierRegister, RDI),
+		IF(NE,
+			ORL(RDI, Sym(membarrierRegistered)),
 			returns(0),
 		),
-	}, Data: []Data{BSS("membarrier_registered", 8, 8)}}
+		CMPL(RDI, membarrierGetRegistrations),
+		IF(E,
+			MOVL(Sym(membarrierRegistered), RAX),
+			RETURN(),
+		),
+		TESTL(membarrierPrivate|membarrierSyncCore, RDI),
+		IF(NE,
+			ADDL(RDI, RDI), // the command that registers for it
+			TESTL(RDI, Sym(membarrierRegistered)),
+			IF(E, fail(EPERM)),
+		),
+		returns(0),
+	)
 }

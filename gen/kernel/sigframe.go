@@ -31,16 +31,10 @@ func onAltStack(t layout.Thread[Mem], sp, tmp Reg) Block {
 	}
 }
 
-// signalFrames is how signals reach a handler, and how the handler returns.
-func signalFrames() Program {
-	var (
-		regs  = ptRegs(RBX)
-		t     = thread(R14)
-		frame = Fields[layout.RTSigFrame[Mem]](RSP)
-		mc    = frame.UC.MC
-		words = SizeOf[layout.RTSigFrame[Mem]]() / 8
-		room  = (words + words%2) * 8
-	)
+func copyRegs(from, to int) Block {
+	regs := ptRegs(RBX)
+	frame := Fields[layout.RTSigFrame[Mem]](RSP)
+	mc := frame.UC.MC
 	// The general registers in the signal frame and in PtRegs.
 	general := [...][2]Mem{
 		{mc.R8, regs.R8},
@@ -61,437 +55,487 @@ func signalFrames() Program {
 		{mc.SP, regs.SP},
 		{mc.IP, regs.IP},
 	}
-	copyRegs := func(from, to int) Block {
-		var b Block
-		for _, pair := range general {
-			b = append(b, MOVQ(pair[from], RAX), MOVQ(RAX, pair[to]))
-		}
-		return b
+
+	var b Block
+	for _, pair := range general {
+		b = append(b, MOVQ(pair[from], RAX), MOVQ(RAX, pair[to]))
 	}
-	// restartCode sets the flags to BE if the call returned one of the ERESTART codes:
-	// ECX is then ERESTARTNOHAND less the code.
-	restartCode := Block{
+	return b
+}
+
+// restartCode sets the flags to BE if the call returned one of the ERESTART codes:
+// ECX is then ERESTARTNOHAND less the code.
+func restartCode() Block {
+	regs := ptRegs(RBX)
+	return Block{
 		MOVQ(regs.AX, RCX),
 		ADDQ(ERESTARTNOHAND, RCX),
 		CMPQ(RCX, ERESTARTNOHAND-ERESTARTSYS),
 	}
-	const toFrame, toRegs = 1, 0 // which of a pair is the source
-	return Program{Funcs: []Func{
-		FUNC("do_signal",
-			`do_signal prepares the return to ring 3 through the complete frame RDI for the
+}
+
+// signalFrames is how signals reach a handler, and how the handler returns.
+func signalFrames() Program {
+	return Program{
+		Funcs: Funcs(
+			doSignal, restartHandled, nextSignal, dequeueSignal, setupRtFrame, sysRtSigreturn,
+			signalDeath,
+		),
+	}
+}
+
+func doSignal() Func {
+	regs := ptRegs(RBX)
+	t := thread(R14)
+	return FUNC("do_signal",
+		`do_signal prepares the return to ring 3 through the complete frame RDI for the
 next signal that the thread does not block: its handler runs then. Without
 one, a call that a signal interrupted for nothing begins again. Turns
 interrupts off.`,
-			CLI(),
-			MOVQ(RDI, RBX),
-			MOVQ(gs.Current, R14),
-			LOOP(
-				MOVQ(R14, RDI),
-				CALL("next_signal"),
+		CLI(),
+		MOVQ(RDI, RBX),
+		MOVQ(gs.Current, R14),
+		LOOP(
+			MOVQ(R14, RDI),
+			CALL(nextSignal),
+			TESTL(RAX, RAX),
+			BREAK(E),
+			MOVL(RAX, R12),
+			MOVQ(RDX, R13), // si_code
+			actionOf(R12, RBP),
+			CMPQ(sigAction(RBP).Handler, sigIGN),
+			CONTINUE(E),
+			IF(B,
+				MOVL(R12, RDI),
+				CALL(signalIgnored),
 				TESTL(RAX, RAX),
-				BREAK(E),
-				MOVL(RAX, R12),
-				MOVQ(RDX, R13), // si_code
-				actionOf(R12, RBP),
-				CMPQ(sigAction(RBP).Handler, sigIGN),
-				CONTINUE(E),
-				IF(B,
-					MOVL(R12, RDI),
-					CALL("signal_ignored"),
-					TESTL(RAX, RAX),
-					CONTINUE(NE),
-					MOVQ(RBX, RDI),
-					MOVL(R12, RSI),
-					MOVL(R13, RDX),
-					JMP("signal_death"),
-				),
-				MOVL(sigAction(RBP).Flags, RDI),
-				CALL("restart_handled"),
+				CONTINUE(NE),
 				MOVQ(RBX, RDI),
 				MOVL(R12, RSI),
-				MOVQ(RBP, RDX),
-				MOVQ(R13, RCX),
-				CALL("setup_rt_frame"),
-				TESTQ(RAX, RAX),
-				IF(NE, // no room for the frame: a second failure is fatal
-					CMPL(R12, sigSEGV),
-					IF(E, MOVQ(sigDFL, sigAction(RBP).Handler)),
-					MOVL(sigSEGV, RDI),
-					MOVL(siKernel, RSI),
-					XORL(RDX, RDX),
-					CALL("force_signal"),
-					CONTINUE(),
-				),
-				// What the handler blocks.
-				MOVQ(0, t.RestoreMask), // the frame has it
-				MOVQ(sigAction(RBP).Mask, RSI),
-				ORQ(t.SigBlocked, RSI),
-				MOVL(sigAction(RBP).Flags, RAX),
-				TESTL(saNODEFER, RAX),
-				IF(E,
-					LEAL(R12.At(-1), RCX),
-					BTSQ(RCX, RSI),
-				),
-				TESTL(uint32(saRESETHAND), RAX),
-				IF(NE, MOVQ(sigDFL, sigAction(RBP).Handler)),
-				CALL("set_blocked"),
-				RETURN(),
+				MOVL(R13, RDX),
+				JMP(signalDeath),
 			),
-			// No handler.
-			CMPQ(regs.OrigAX, 0),
-			IF(GE,
-				restartCode,
-				IF(BE,
-					MOVQ(regs.OrigAX, RAX),
-					MOVQ(RAX, regs.AX),
-					SUBQ(2, regs.IP), // the SYSCALL
-				),
+			MOVL(sigAction(RBP).Flags, RDI),
+			CALL(restartHandled),
+			MOVQ(RBX, RDI),
+			MOVL(R12, RSI),
+			MOVQ(RBP, RDX),
+			MOVQ(R13, RCX),
+			CALL(setupRtFrame),
+			TESTQ(RAX, RAX),
+			IF(NE, // no room for the frame: a second failure is fatal
+				CMPL(R12, sigSEGV),
+				IF(E, MOVQ(sigDFL, sigAction(RBP).Handler)),
+				MOVL(sigSEGV, RDI),
+				MOVL(siKernel, RSI),
+				XORL(RDX, RDX),
+				CALL(forceSignal),
+				CONTINUE(),
 			),
-			CMPQ(t.RestoreMask, 0),
-			IF(NE,
-				MOVQ(0, t.RestoreMask),
-				MOVQ(t.SavedMask, RSI),
-				CALL("set_blocked"),
+			// What the handler blocks.
+			MOVQ(0, t.RestoreMask), // the frame has it
+			MOVQ(sigAction(RBP).Mask, RSI),
+			ORQ(t.SigBlocked, RSI),
+			MOVL(sigAction(RBP).Flags, RAX),
+			TESTL(saNODEFER, RAX),
+			IF(E,
+				LEAL(R12.At(-1), RCX),
+				BTSQ(RCX, RSI),
 			),
-			MOVQ(R14, RDI),
-			CALL("recalc_sigpending"),
-			RETURN(),
-		).Saving(RBX, RBP, R12, R13, R14),
-		FUNC("restart_handled",
-			`restart_handled decides, before a handler with flags EDI runs, what the call
-that the frame RBX belongs to returns or whether it begins again.`,
-			CMPQ(regs.OrigAX, 0),
-			IF(L, RETURN()),
-			restartCode,
-			IF(A, RETURN()),
-			CMPL(RCX, ERESTARTNOHAND-ERESTARTNOINTR),
-			IF(NE,
-				JB("interrupted"), // ERESTARTNOHAND
-				TESTL(saRESTART, RDI),
-				IF(E,
-					LABEL("interrupted"),
-					MOVQ(-EINTR, regs.AX),
-					RETURN(),
-				),
-			),
-			MOVQ(regs.OrigAX, RAX),
-			MOVQ(RAX, regs.AX),
-			SUBQ(2, regs.IP),
+			TESTL(uint32(saRESETHAND), RAX),
+			IF(NE, MOVQ(sigDFL, sigAction(RBP).Handler)),
+			CALL(setBlocked),
 			RETURN(),
 		),
-		FUNC("next_signal",
-			`next_signal takes the next signal for thread RDI that it does not block off the
+		// No handler.
+		CMPQ(regs.OrigAX, 0),
+		IF(GE,
+			restartCode(),
+			IF(BE,
+				MOVQ(regs.OrigAX, RAX),
+				MOVQ(RAX, regs.AX),
+				SUBQ(2, regs.IP), // the SYSCALL
+			),
+		),
+		CMPQ(t.RestoreMask, 0),
+		IF(NE,
+			MOVQ(0, t.RestoreMask),
+			MOVQ(t.SavedMask, RSI),
+			CALL(setBlocked),
+		),
+		MOVQ(R14, RDI),
+		CALL(recalcSigpending),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13, R14)
+}
+
+func restartHandled() Func {
+	regs := ptRegs(RBX)
+	return FUNC("restart_handled",
+		`restart_handled decides, before a handler with flags EDI runs, what the call
+that the frame RBX belongs to returns or whether it begins again.`,
+		CMPQ(regs.OrigAX, 0),
+		IF(L, RETURN()),
+		restartCode(),
+		IF(A, RETURN()),
+		CMPL(RCX, ERESTARTNOHAND-ERESTARTNOINTR),
+		IF(NE,
+			JB("interrupted"), // ERESTARTNOHAND
+			TESTL(saRESTART, RDI),
+			IF(E,
+				LABEL("interrupted"),
+				MOVQ(-EINTR, regs.AX),
+				RETURN(),
+			),
+		),
+		MOVQ(regs.OrigAX, RAX),
+		MOVQ(RAX, regs.AX),
+		SUBQ(2, regs.IP),
+		RETURN(),
+	)
+}
+
+func nextSignal() Func {
+	return FUNC("next_signal",
+		`next_signal takes the next signal for thread RDI that it does not block off the
 pending ones: a forced one first, then those sent to the thread, then those to
 the process, the lowest of each. Returns it in EAX and its si_code in RDX; 0 is
 none.`,
-			MOVQ(thread(RDI).SigForced, RAX),
-			TESTQ(RAX, RAX),
-			IF(NE,
-				MOVQ(0, thread(RDI).SigForced),
-				MOVQ(thread(RDI).SigCode, RDX),
-				RETURN(), // SigAddr is there, SigFull is 0
-			),
-			MOVQ(thread(RDI).SigBlocked, RCX),
-			NOTQ(RCX),
-			JMP("dequeue_signal"),
+		MOVQ(thread(RDI).SigForced, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(0, thread(RDI).SigForced),
+			MOVQ(thread(RDI).SigCode, RDX),
+			RETURN(), // SigAddr is there, SigFull is 0
 		),
-		FUNC("dequeue_signal",
-			`dequeue_signal takes the next signal of the mask RCX off those pending for the
+		MOVQ(thread(RDI).SigBlocked, RCX),
+		NOTQ(RCX),
+		JMP(dequeueSignal),
+	)
+}
+
+func dequeueSignal() Func {
+	return FUNC("dequeue_signal",
+		`dequeue_signal takes the next signal of the mask RCX off those pending for the
 current thread, RDI. Returns as next_signal, and makes SigAddr and SigFull what
 the siginfo says. IF is 0.`,
-			MOVQ(initPID, thread(RDI).SigAddr), // si_pid; si_uid is 0
-			MOVQ(thread(RDI).Pending.Mask, RDX),
-			ANDQ(RCX, RDX),
-			IF(NE,
-				BSFQ(RDX, RAX),
-				CMPQ(thread(RDI).Pending.Head, 0),
-				JNE("queued"),
-				MOVQ(thread(RDI).Pending.Mask, RDX),
-				BTRQ(RAX, RDX),
-				MOVQ(RDX, thread(RDI).Pending.Mask),
-				INCL(RAX),
-				MOVQ(siTkill, RDX),
-				RETURN(),
-			),
-			MOVQ(sigs.Pending.Mask, RDX),
-			ANDQ(RCX, RDX),
-			IF(E, returns(0)),
+		MOVQ(initPID, thread(RDI).SigAddr), // si_pid; si_uid is 0
+		MOVQ(thread(RDI).Pending.Mask, RDX),
+		ANDQ(RCX, RDX),
+		IF(NE,
 			BSFQ(RDX, RAX),
-			LEAQ(sigs.Pending.Mask, RSI),
-			CMPQ(sigs.Pending.Head, 0),
-			JNE("sigqueue_take"),
-			MOVQ(sigs.Pending.Mask, RDX),
+			CMPQ(thread(RDI).Pending.Head, 0),
+			JNE("queued"),
+			MOVQ(thread(RDI).Pending.Mask, RDX),
 			BTRQ(RAX, RDX),
-			MOVQ(RDX, sigs.Pending.Mask),
+			MOVQ(RDX, thread(RDI).Pending.Mask),
 			INCL(RAX),
-			MOVQ(siUser, RDX),
+			MOVQ(siTkill, RDX),
 			RETURN(),
-			LABEL("queued"),
-			LEAQ(thread(RDI).Pending.Mask, RSI),
-			JMP("sigqueue_take"),
 		),
-		FUNC("setup_rt_frame",
-			`setup_rt_frame writes the frame of signal ESI with si_code RCX and the action at
+		MOVQ(sigs.Pending.Mask, RDX),
+		ANDQ(RCX, RDX),
+		IF(E, returns(0)),
+		BSFQ(RDX, RAX),
+		LEAQ(sigs.Pending.Mask, RSI),
+		CMPQ(sigs.Pending.Head, 0),
+		JNE(sigqueueTake),
+		MOVQ(sigs.Pending.Mask, RDX),
+		BTRQ(RAX, RDX),
+		MOVQ(RDX, sigs.Pending.Mask),
+		INCL(RAX),
+		MOVQ(siUser, RDX),
+		RETURN(),
+		LABEL("queued"),
+		LEAQ(thread(RDI).Pending.Mask, RSI),
+		JMP(sigqueueTake),
+	)
+}
+
+func setupRtFrame() Func {
+	regs := ptRegs(RBX)
+	t := thread(R14)
+	frame := Fields[layout.RTSigFrame[Mem]](RSP)
+	mc := frame.UC.MC
+	words := SizeOf[layout.RTSigFrame[Mem]]() / 8
+	room := (words + words%2) * 8
+	const toFrame, toRegs = 1, 0
+	return FUNC("setup_rt_frame",
+		`setup_rt_frame writes the frame of signal ESI with si_code RCX and the action at
 RDX to the user's stack and turns the PtRegs RDI into the handler's. Returns 0
 or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
-			MOVQ(RDI, RBX),
-			MOVL(RSI, R12),
-			MOVQ(RDX, R13),
-			MOVQ(RCX, R15),
-			MOVQ(gs.Current, R14),
-			FXSAVE64(t.FX[0]),
-			SUBQ(room, RSP),
-			MOVQ(RSP, RDI),
-			XORL(RAX, RAX),
-			MOVL(words, RCX),
-			REP(STOSQ()),
+		MOVQ(RDI, RBX),
+		MOVL(RSI, R12),
+		MOVQ(RDX, R13),
+		MOVQ(RCX, R15),
+		MOVQ(gs.Current, R14),
+		FXSAVE64(t.FX[0]),
+		SUBQ(room, RSP),
+		MOVQ(RSP, RDI),
+		XORL(RAX, RAX),
+		MOVL(words, RCX),
+		REP(STOSQ()),
 
-			putSigInfo(frame.Info, t, R12, R15),
+		putSigInfo(frame.Info, t, R12, R15),
 
-			copyRegs(toFrame, toRegs),
-			MOVQ(regs.Flags, RAX),
-			MOVQ(RAX, mc.Flags),
-			MOVQ(regs.CS, RAX),
-			MOVW(RAX, mc.Segments),
-			MOVL(ucSigcontextSS, RCX),
-			CMPW(RAX, x86.USER_CS),
-			IF(E, ORL(ucStrictRestoreSS, RCX)),
-			MOVQ(RCX, frame.UC.Flags),
-			MOVQ(regs.SS, RAX),
-			MOVW(RAX, mc.Segments.Add(6)),
-			MOVQ(t.ErrorCode, RAX),
-			MOVQ(RAX, mc.ErrorCode),
-			MOVQ(t.TrapNo, RAX),
-			MOVQ(RAX, mc.TrapNo),
-			MOVQ(t.CR2, RAX),
-			MOVQ(RAX, mc.CR2),
-			MOVQ(t.SigBlocked, RAX),
-			CMPQ(t.RestoreMask, 0),
-			IF(NE, MOVQ(t.SavedMask, RAX)), // of before the suspended wait
-			MOVQ(RAX, mc.OldMask),
-			MOVQ(RAX, frame.UC.SigMask),
-			MOVQ(t.AltSP, RAX),
-			MOVQ(RAX, frame.UC.Stack.SP),
-			MOVL(t.AltFlags, RAX),
-			MOVL(RAX, frame.UC.Stack.Flags),
-			MOVQ(t.AltSize, RAX),
-			MOVQ(RAX, frame.UC.Stack.Size),
-			MOVQ(sigAction(R13).Restorer, RAX),
-			MOVQ(RAX, frame.Restorer),
+		copyRegs(toFrame, toRegs),
+		MOVQ(regs.Flags, RAX),
+		MOVQ(RAX, mc.Flags),
+		MOVQ(regs.CS, RAX),
+		MOVW(RAX, mc.Segments),
+		MOVL(ucSigcontextSS, RCX),
+		CMPW(RAX, x86.USER_CS),
+		IF(E, ORL(ucStrictRestoreSS, RCX)),
+		MOVQ(RCX, frame.UC.Flags),
+		MOVQ(regs.SS, RAX),
+		MOVW(RAX, mc.Segments.Add(6)),
+		MOVQ(t.ErrorCode, RAX),
+		MOVQ(RAX, mc.ErrorCode),
+		MOVQ(t.TrapNo, RAX),
+		MOVQ(RAX, mc.TrapNo),
+		MOVQ(t.CR2, RAX),
+		MOVQ(RAX, mc.CR2),
+		MOVQ(t.SigBlocked, RAX),
+		CMPQ(t.RestoreMask, 0),
+		IF(NE, MOVQ(t.SavedMask, RAX)), // of before the suspended wait
+		MOVQ(RAX, mc.OldMask),
+		MOVQ(RAX, frame.UC.SigMask),
+		MOVQ(t.AltSP, RAX),
+		MOVQ(RAX, frame.UC.Stack.SP),
+		MOVL(t.AltFlags, RAX),
+		MOVL(RAX, frame.UC.Stack.Flags),
+		MOVQ(t.AltSize, RAX),
+		MOVQ(RAX, frame.UC.Stack.Size),
+		MOVQ(sigAction(R13).Restorer, RAX),
+		MOVQ(RAX, frame.Restorer),
 
-			// Where: RAX, the FXSAVE image at R15 above it. RCX: 1 on the
-			// alternative stack.
-			XORL(RCX, RCX),
-			MOVQ(regs.SP, RAX),
-			TESTL(uint32(ssAutodisarm), t.AltFlags),
+		// Where: RAX, the FXSAVE image at R15 above it. RCX: 1 on the
+		// alternative stack.
+		XORL(RCX, RCX),
+		MOVQ(regs.SP, RAX),
+		TESTL(uint32(ssAutodisarm), t.AltFlags),
+		IF(E,
+			onAltStack(t, RAX, RDX),
+			IF(B, INCL(RCX)),
+		),
+		SUBQ(redZone, RAX),
+		TESTL(saONSTACK, sigAction(R13).Flags),
+		IF(NE,
+			TESTL(RCX, RCX),
 			IF(E,
-				onAltStack(t, RAX, RDX),
-				IF(B, INCL(RCX)),
-			),
-			SUBQ(redZone, RAX),
-			TESTL(saONSTACK, sigAction(R13).Flags),
-			IF(NE,
-				TESTL(RCX, RCX),
-				IF(E,
-					MOVQ(t.AltSize, RDX),
-					TESTQ(RDX, RDX),
-					IF(NE,
-						ADDQ(t.AltSP, RDX),
-						MOVQ(RDX, RAX),
-						INCL(RCX),
-					),
+				MOVQ(t.AltSize, RDX),
+				TESTQ(RDX, RDX),
+				IF(NE,
+					ADDQ(t.AltSP, RDX),
+					MOVQ(RDX, RAX),
+					INCL(RCX),
 				),
 			),
-			SUBQ(fxSize, RAX),
-			ANDQ(-64, RAX),
-			MOVQ(RAX, R15),
-			MOVQ(RAX, mc.FPState),
-			SUBQ(words*8, RAX),
-			ANDQ(-16, RAX),
-			SUBQ(8, RAX),
-			TESTL(RCX, RCX),
-			IF(NE, // an overflow must not reach what lies below
-				onAltStack(t, RAX, RDX),
-				JAE("fault"),
-			),
-			MOVL(sigAction(R13).Flags, RDX),
-			TESTL(saRESTORER, RDX),
-			JE("fault"),
+		),
+		SUBQ(fxSize, RAX),
+		ANDQ(-64, RAX),
+		MOVQ(RAX, R15),
+		MOVQ(RAX, mc.FPState),
+		SUBQ(words*8, RAX),
+		ANDQ(-16, RAX),
+		SUBQ(8, RAX),
+		TESTL(RCX, RCX),
+		IF(NE, // an overflow must not reach what lies below
+			onAltStack(t, RAX, RDX),
+			JAE("fault"),
+		),
+		MOVL(sigAction(R13).Flags, RDX),
+		TESTL(saRESTORER, RDX),
+		JE("fault"),
 
-			MOVQ(RAX, RBP),
-			MOVQ(R15, RDI),
-			LEAQ(t.FX[0], RSI),
-			MOVL(fxSize, RDX),
-			CALL("copy_to_user"),
-			TESTQ(RAX, RAX),
-			JNE("fault"),
-			MOVQ(RBP, RDI),
-			MOVQ(RSP, RSI),
-			MOVL(words*8, RDX),
-			CALL("copy_to_user"),
-			TESTQ(RAX, RAX),
-			JNE("fault"),
+		MOVQ(RAX, RBP),
+		MOVQ(R15, RDI),
+		LEAQ(t.FX[0], RSI),
+		MOVL(fxSize, RDX),
+		CALL(copyToUser),
+		TESTQ(RAX, RAX),
+		JNE("fault"),
+		MOVQ(RBP, RDI),
+		MOVQ(RSP, RSI),
+		MOVL(words*8, RDX),
+		CALL(copyToUser),
+		TESTQ(RAX, RAX),
+		JNE("fault"),
 
-			TESTL(uint32(ssAutodisarm), t.AltFlags),
-			IF(NE,
-				MOVQ(0, t.AltSP),
-				MOVQ(0, t.AltSize),
-				MOVQ(ssDisable, t.AltFlags),
-			),
-			MOVQ(R12, regs.DI),
-			LEAQ(RBP.At(frame.Info.SignoErrno.Disp), RAX),
-			MOVQ(RAX, regs.SI),
-			LEAQ(RBP.At(frame.UC.Flags.Disp), RAX),
-			MOVQ(RAX, regs.DX),
-			MOVQ(0, regs.AX), // for a handler with variable arguments
-			MOVQ(sigAction(R13).Handler, RAX),
-			MOVQ(RAX, regs.IP),
-			MOVQ(RBP, regs.SP),
-			MOVQ(x86.USER_CS, regs.CS),
-			MOVQ(x86.USER_DS, regs.SS),
-			ANDQ(^(x86.X86_EFLAGS_DF|x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF), regs.Flags),
-			XORL(RAX, RAX),
-			LABEL("out"),
-			ADDQ(room, RSP),
-			RETURN(),
-			LABEL("fault"),
-			MOVQ(-EFAULT, RAX),
-			JMP("out"),
-		).Saving(RBX, RBP, R12, R13, R14, R15),
-		FUNC("sys_rt_sigreturn",
-			`sys_rt_sigreturn puts back everything that the frame at RSP-8 of the caller's
+		TESTL(uint32(ssAutodisarm), t.AltFlags),
+		IF(NE,
+			MOVQ(0, t.AltSP),
+			MOVQ(0, t.AltSize),
+			MOVQ(ssDisable, t.AltFlags),
+		),
+		MOVQ(R12, regs.DI),
+		LEAQ(RBP.At(frame.Info.SignoErrno.Disp), RAX),
+		MOVQ(RAX, regs.SI),
+		LEAQ(RBP.At(frame.UC.Flags.Disp), RAX),
+		MOVQ(RAX, regs.DX),
+		MOVQ(0, regs.AX), // for a handler with variable arguments
+		MOVQ(sigAction(R13).Handler, RAX),
+		MOVQ(RAX, regs.IP),
+		MOVQ(RBP, regs.SP),
+		MOVQ(x86.USER_CS, regs.CS),
+		MOVQ(x86.USER_DS, regs.SS),
+		ANDQ(^(x86.X86_EFLAGS_DF|x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF), regs.Flags),
+		XORL(RAX, RAX),
+		LABEL("out"),
+		ADDQ(room, RSP),
+		RETURN(),
+		LABEL("fault"),
+		MOVQ(-EFAULT, RAX),
+		JMP("out"),
+	).Saving(RBX, RBP, R12, R13, R14, R15)
+}
+
+func sysRtSigreturn() Func {
+	regs := ptRegs(RBX)
+	t := thread(R14)
+	frame := Fields[layout.RTSigFrame[Mem]](RSP)
+	mc := frame.UC.MC
+	words := SizeOf[layout.RTSigFrame[Mem]]() / 8
+	room := (words + words%2) * 8
+	const toFrame, toRegs = 1, 0
+	return FUNC("sys_rt_sigreturn",
+		`sys_rt_sigreturn puts back everything that the frame at RSP-8 of the caller's
 complete frame holds, as far as ring 3 may set it; the rest is the IRETQ's to
 refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
-			MOVQ(gs.TopOfStack, RBX),
-			SUBQ(regsSize, RBX),
-			MOVQ(gs.Current, R14),
-			SUBQ(room, RSP),
-			MOVQ(RSP, RDI),
-			MOVQ(regs.SP, RSI),
-			SUBQ(8, RSI), // the handler's RET took the restorer's address
-			MOVL(frame.Info.SignoErrno.Disp, RDX),
-			CALL("copy_from_user"),
+		MOVQ(gs.TopOfStack, RBX),
+		SUBQ(regsSize, RBX),
+		MOVQ(gs.Current, R14),
+		SUBQ(room, RSP),
+		MOVQ(RSP, RDI),
+		MOVQ(regs.SP, RSI),
+		SUBQ(8, RSI), // the handler's RET took the restorer's address
+		MOVL(frame.Info.SignoErrno.Disp, RDX),
+		CALL(copyFromUser),
+		TESTQ(RAX, RAX),
+		JNE("bad_frame"),
+		LEAQ(t.FX[0], RDI),
+		MOVQ(mc.FPState, RSI),
+		TESTQ(RSI, RSI),
+		IF(E, // as after reset
+			XORL(RAX, RAX),
+			MOVL(fxUsed/8, RCX),
+			REP(STOSQ()),
+			MOVL(0x37f, t.FX[0]),
+			MOVL(0x1f80, t.FX[3]),
+		).ELSE(
+			MOVL(fxUsed, RDX),
+			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
 			JNE("bad_frame"),
-			LEAQ(t.FX[0], RDI),
-			MOVQ(mc.FPState, RSI),
-			TESTQ(RSI, RSI),
-			IF(E, // as after reset
-				XORL(RAX, RAX),
-				MOVL(fxUsed/8, RCX),
-				REP(STOSQ()),
-				MOVL(0x37f, t.FX[0]),
-				MOVL(0x1f80, t.FX[3]),
-			).ELSE(
-				MOVL(fxUsed, RDX),
-				CALL("copy_from_user"),
-				TESTQ(RAX, RAX),
-				JNE("bad_frame"),
-				MOVL(Sym("mxcsr_mask"), RAX),
-				ANDL(RAX, t.FX[3]), // FXRSTOR faults on the others
-			),
-			FXRSTOR64(t.FX[0]),
-
-			copyRegs(toRegs, toFrame),
-			MOVQ(mc.Flags, RAX),
-			ANDL(x86.UserFlags, RAX),
-			ANDQ(^x86.UserFlags, regs.Flags),
-			ORQ(RAX, regs.Flags),
-			MOVZWL(mc.Segments, RCX),
-			ORL(3, RCX),
-			MOVQ(RCX, regs.CS),
-			MOVZWL(mc.Segments.Add(6), RAX),
-			ORL(3, RAX),
-			TESTL(ucStrictRestoreSS, frame.UC.Flags),
-			IF(E, // frames of old, whose SS nobody filled
-				CMPL(RCX, x86.USER_CS),
-				IF(E, MOVL(x86.USER_DS, RAX)),
-			),
-			MOVQ(RAX, regs.SS),
-			MOVQ(-1, regs.OrigAX), // AX is not a result: nothing to restart
-			MOVQ(frame.UC.SigMask, RSI),
-			CLI(),
-			CALL("set_blocked"),
-			// The alternative stack, as far as it can be set from here.
-			MOVQ(frame.UC.Stack.SP, RDI),
-			MOVL(frame.UC.Stack.Flags, RSI),
-			MOVQ(frame.UC.Stack.Size, RDX),
-			MOVQ(regs.SP, RCX),
-			CALL("set_altstack"),
-			MOVQ(regs.AX, RAX),
-			JMP("out"),
-			LABEL("bad_frame"),
-			MOVL(sigSEGV, RDI),
-			MOVL(siKernel, RSI),
-			XORL(RDX, RDX),
-			CALL("force_signal"),
-			XORL(RAX, RAX),
-			LABEL("out"),
-			ADDQ(room, RSP),
-			RETURN(),
-		).Saving(RBX, R14),
-		FUNC("signal_death",
-			`signal_death reports that signal ESI with si_code EDX ended init, with the PtRegs
-RDI and the variant in force, and ends the machine.`,
-			MOVQ(RDI, RBX),
-			MOVL(RSI, R12),
-			MOVL(RDX, R13),
-			logLine(logReg("rip ", regs.IP), logReg(" cs ", regs.CS), logReg(" flags ", regs.Flags)),
-			logLine(logReg("rsp ", regs.SP), logReg(" ss ", regs.SS)),
-			logLine(logReg("rax ", regs.AX), logReg(" rbx ", regs.BX), logReg(" rcx ", regs.CX)),
-			logLine(logReg("rdx ", regs.DX), logReg(" rsi ", regs.SI), logReg(" rdi ", regs.DI)),
-			logLine(logReg("rbp ", regs.BP), logReg(" r8  ", regs.R8), logReg(" r9  ", regs.R9)),
-			logLine(logReg("r10 ", regs.R10), logReg(" r11 ", regs.R11), logReg(" r12 ", regs.R12)),
-			logLine(logReg("r13 ", regs.R13), logReg(" r14 ", regs.R14), logReg(" r15 ", regs.R15)),
-			logLine(
-				logText("variant "),
-				MOVQ(gs.Variant, RDX),
-				IMULQ(SizeOf[layout.VariantDesc[Mem]](), RDX),
-				LEAQ(Sym("variants"), RDI),
-				ADDQ(RDX, RDI),
-				LEAQ(variant(RDI).Info.Name[0], RDI),
-				CALL("printk"),
-			),
-			logText("entrylab: init killed by signal "),
-			MOVL(R12, RDI),
-			CALL("printk_dec"),
-			logText(" ("),
-			LEAQ(Sym("signal_names"), RDI),
-			IMULL(signalNameSize, R12),
-			ADDQ(R12, RDI),
-			CALL("printk"),
-			logText(") at "),
-			MOVQ(regs.IP, RDI),
-			CALL("printk_hex"),
-			MOVQ(gs.Current, R14),
-			logText(", thread "),
-			MOVQ(t.TID, RDI),
-			CALL("printk_dec"),
-			TESTL(R13, R13),
-			IF(G, // not sent by anybody
-				logText(", code "),
-				MOVL(R13, RDI),
-				CALL("printk_dec"),
-				logText(", address "),
-				MOVQ(t.SigAddr, RDI),
-				CALL("printk_hex"),
-				logText(", error code "),
-				MOVQ(t.ErrorCode, RDI),
-				CALL("printk_hex"),
-			),
-			logText("\n"),
-			MOVL(layout.ExitSignal, RDI),
-			JMP("machine_exit"),
+			MOVL(Sym(mxcsrMask), RAX),
+			ANDL(RAX, t.FX[3]), // FXRSTOR faults on the others
 		),
-	}}
+		FXRSTOR64(t.FX[0]),
+
+		copyRegs(toRegs, toFrame),
+		MOVQ(mc.Flags, RAX),
+		ANDL(x86.UserFlags, RAX),
+		ANDQ(^x86.UserFlags, regs.Flags),
+		ORQ(RAX, regs.Flags),
+		MOVZWL(mc.Segments, RCX),
+		ORL(3, RCX),
+		MOVQ(RCX, regs.CS),
+		MOVZWL(mc.Segments.Add(6), RAX),
+		ORL(3, RAX),
+		TESTL(ucStrictRestoreSS, frame.UC.Flags),
+		IF(E, // frames of old, whose SS nobody filled
+			CMPL(RCX, x86.USER_CS),
+			IF(E, MOVL(x86.USER_DS, RAX)),
+		),
+		MOVQ(RAX, regs.SS),
+		MOVQ(-1, regs.OrigAX), // AX is not a result: nothing to restart
+		MOVQ(frame.UC.SigMask, RSI),
+		CLI(),
+		CALL(setBlocked),
+		// The alternative stack, as far as it can be set from here.
+		MOVQ(frame.UC.Stack.SP, RDI),
+		MOVL(frame.UC.Stack.Flags, RSI),
+		MOVQ(frame.UC.Stack.Size, RDX),
+		MOVQ(regs.SP, RCX),
+		CALL(setAltstack),
+		MOVQ(regs.AX, RAX),
+		JMP("out"),
+		LABEL("bad_frame"),
+		MOVL(sigSEGV, RDI),
+		MOVL(siKernel, RSI),
+		XORL(RDX, RDX),
+		CALL(forceSignal),
+		XORL(RAX, RAX),
+		LABEL("out"),
+		ADDQ(room, RSP),
+		RETURN(),
+	).Saving(RBX, R14)
+}
+
+func signalDeath() Func {
+	regs := ptRegs(RBX)
+	t := thread(R14)
+	return FUNC("signal_death",
+		`signal_death reports that signal ESI with si_code EDX ended init, with the PtRegs
+RDI and the variant in force, and ends the machine.`,
+		MOVQ(RDI, RBX),
+		MOVL(RSI, R12),
+		MOVL(RDX, R13),
+		logLine(logReg("rip ", regs.IP), logReg(" cs ", regs.CS), logReg(" flags ", regs.Flags)),
+		logLine(logReg("rsp ", regs.SP), logReg(" ss ", regs.SS)),
+		logLine(logReg("rax ", regs.AX), logReg(" rbx ", regs.BX), logReg(" rcx ", regs.CX)),
+		logLine(logReg("rdx ", regs.DX), logReg(" rsi ", regs.SI), logReg(" rdi ", regs.DI)),
+		logLine(logReg("rbp ", regs.BP), logReg(" r8  ", regs.R8), logReg(" r9  ", regs.R9)),
+		logLine(logReg("r10 ", regs.R10), logReg(" r11 ", regs.R11), logReg(" r12 ", regs.R12)),
+		logLine(logReg("r13 ", regs.R13), logReg(" r14 ", regs.R14), logReg(" r15 ", regs.R15)),
+		logLine(
+			logText("variant "),
+			MOVQ(gs.Variant, RDX),
+			IMULQ(SizeOf[layout.VariantDesc[Mem]](), RDX),
+			LEAQ(Sym(variants), RDI),
+			ADDQ(RDX, RDI),
+			LEAQ(variant(RDI).Info.Name[0], RDI),
+			CALL(printk),
+		),
+		logText("entrylab: init killed by signal "),
+		MOVL(R12, RDI),
+		CALL(printkDec),
+		logText(" ("),
+		LEAQ(Sym(signalNames), RDI),
+		IMULL(signalNameSize, R12),
+		ADDQ(R12, RDI),
+		CALL(printk),
+		logText(") at "),
+		MOVQ(regs.IP, RDI),
+		CALL(printkHex),
+		MOVQ(gs.Current, R14),
+		logText(", thread "),
+		MOVQ(t.TID, RDI),
+		CALL(printkDec),
+		TESTL(R13, R13),
+		IF(G, // not sent by anybody
+			logText(", code "),
+			MOVL(R13, RDI),
+			CALL(printkDec),
+			logText(", address "),
+			MOVQ(t.SigAddr, RDI),
+			CALL(printkHex),
+			logText(", error code "),
+			MOVQ(t.ErrorCode, RDI),
+			CALL(printkHex),
+		),
+		logText("\n"),
+		MOVL(layout.ExitSignal, RDI),
+		JMP(machineExit),
+	)
 }
 
 // logText writes text to the log.
-func logText(text string) Block { return Block{LEAQ(Str(text), RDI), CALL("printk")} }
+func logText(text string) Block { return Block{LEAQ(Str(text), RDI), CALL(printk)} }
 
 // logReg writes a name and a word of 16 digits to the log.
 func logReg(name string, m Mem) Block {
-	return Block{logText(name), MOVQ(m, RDI), CALL("printk_hex64")}
+	return Block{logText(name), MOVQ(m, RDI), CALL(printkHex64)}
 }
 
 // logLine is a line of the kernel's log.

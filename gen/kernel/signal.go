@@ -56,7 +56,7 @@ var (
 	// sigUnblockable cannot be blocked, ignored or handled.
 	sigUnblockable = sigMask(sigKILL, sigSTOP)
 
-	sigs       = Fields[layout.Signals[Mem]](Sym("signals"))
+	sigs       = Fields[layout.Signals[Mem]](Sym(signalsData))
 	actionSize = SizeOf[layout.SigAction[Mem]]()
 )
 
@@ -69,7 +69,7 @@ func actionOf(signo, to Reg) Block {
 	return Block{
 		MOVL(signo, to),
 		SHLQ(5, to), // actionSize
-		ADDQ(Sym("signal_actions"), to),
+		ADDQ(Sym(signalActions), to),
 	}
 }
 
@@ -80,176 +80,205 @@ func actionOf(signo, to Reg) Block {
 // Unlike Linux, where init is immune, a signal without a handler does here
 // what it would do to any other process.
 func signals() Program {
-	var (
-		t   = thread(RDI)
-		rbx = thread(RBX)
-		act = sigAction(RAX)
-	)
 	return Program{
-		Funcs: []Func{
-			FUNC("recalc_sigpending",
-				`recalc_sigpending sets TIFSigPending of thread RDI to whether a signal is
-pending that it does not block or that it waits for; ZF is set if none is.
-Clobbers RAX, RDX only.`,
-				MOVQ(sigs.Pending.Mask, RAX),
-				ORQ(t.Pending.Mask, RAX),
-				MOVQ(t.SigBlocked, RDX),
-				NOTQ(RDX),
-				ORQ(t.SigWait, RDX),
-				ANDQ(RDX, RAX),
-				ORQ(t.SigForced, RAX),
-				IF(NE,
-					ORL(layout.TIFSigPending, t.Flags),
-				).ELSE(
-					ANDL(^layout.TIFSigPending, t.Flags),
-				),
-				TESTQ(RAX, RAX),
-				RETURN(),
-			),
-			FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. IF is 0: a timer's signal may come at any time.",
-				ANDQ(^sigUnblockable, RSI),
-				MOVQ(gs.Current, RDI),
-				MOVQ(RSI, t.SigBlocked),
-				CALL("recalc_sigpending"),
-				JMP("retarget_signals"),
-			),
-			FUNC("retarget_signals",
-				`retarget_signals sees to it that each signal that waits for the process is
-known to a thread that does not block it: the one that knew may block it now, or
-be gone. IF is 0.`,
-				CMPQ(sigs.Pending.Mask, 0),
-				IF(E, RETURN()),
-				MOVQ(sched.All, RBX),
-				LOOP(
-					TESTQ(RBX, RBX),
-					BREAK(E),
-					MOVQ(RBX, RDI),
-					CALL("recalc_sigpending"),
-					IF(NE,
-						MOVQ(-EINTR, RSI),
-						CALL("wake_up"),
-					),
-					MOVQ(rbx.AllNext, RBX),
-				),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers only RCX.",
-				actionOf(RDI, RAX),
-				CMPQ(act.Handler, sigIGN),
-				IF(A, returns(0)),
-				IF(E, returns(1)),
-				LEAL(RDI.At(-1), RCX),
-				MOVL(sigIgnored, RAX),
-				BTQ(RCX, RAX),
-				SETB(RAX),
-				MOVZBL(RAX, RAX),
-				RETURN(),
-			),
-			FUNC("send_signal",
-				`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
-wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if by
-tkill or kill. Turns interrupts off.`,
-				CLI(),
-				MOVQ(RDX, R12),
-				MOVQ(RSI, RBX),
-				LEAL(RDI.At(-1), RCX),
-				XORL(R13, R13),
-				BTSQ(RCX, R13), // its bit
-				TESTQ(RBX, RBX),
-				IF(E,
-					MOVQ(R13, RSI),
-					CALL("signal_target"),
-					TESTQ(RAX, RAX),
-					IF(E, // all block it: it is kept, and may yet get a handler
-						LEAQ(sigs.Pending.Mask, RDX),
-						TESTQ(R12, R12),
-						IF(NE, CALL("sigqueue_add")),
-						ORQ(R13, sigs.Pending.Mask),
-						JMP("done"),
-					),
-					MOVQ(RAX, RBX),
-					LEAQ(sigs.Pending.Mask, RDX),
-				).ELSE(
-					LEAQ(rbx.Pending.Mask, RDX),
-				),
-				TESTQ(R13, rbx.SigBlocked),
-				IF(E,
-					CALL("signal_ignored"),
-					TESTL(RAX, RAX),
-					JNE("ignored"),
-				),
-				TESTQ(R12, R12),
-				IF(NE, CALL("sigqueue_add")),
-				ORQ(R13, sigPending(RDX).Mask),
-				MOVQ(RBX, RDI),
-				CALL("recalc_sigpending"),
-				IF(NE,
-					MOVQ(-EINTR, RSI),
-					CALL("wake_up"),
-				),
-				LABEL("done"),
-				RETURN(),
-				LABEL("ignored"),
-				TESTQ(R12, R12),
-				JE("done"),
-				MOVQ(R12, RDI),
-				XORL(RSI, RSI),
-				CALL(sigQueue(RDI).Release),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI or waits for it, or 0. Clobbers RCX, RDX.",
-				XORL(RAX, RAX),
-				MOVQ(sched.All, RCX),
-				LOOP(
-					TESTQ(RCX, RCX),
-					BREAK(E),
-					MOVQ(thread(RCX).SigWait, RDX),
-					NOTQ(RDX),
-					ANDQ(thread(RCX).SigBlocked, RDX),
-					TESTQ(RSI, RDX),
-					IF(E, MOVQ(RCX, RAX)),
-					MOVQ(thread(RCX).AllNext, RCX),
-				),
-				RETURN(),
-			),
-			FUNC("force_sig_fault",
-				`force_sig_fault lets exception RCX with error code R8 be delivered to the current
-thread as signal EDI with si_code ESI and si_addr RDX. If it is blocked or
-ignored it is fatal.`,
-				MOVQ(gs.Current, RAX),
-				MOVQ(RCX, thread(RAX).TrapNo),
-				MOVQ(R8, thread(RAX).ErrorCode),
-				CMPL(RCX, x86.X86_TRAP_PF),
-				IF(E, MOVQ(RDX, thread(RAX).CR2)),
-				JMP("force_signal"),
-			),
-			FUNC("force_signal", "force_signal is force_sig_fault without an exception: signal EDI, si_code ESI, si_addr RDX.",
-				MOVQ(gs.Current, R8),
-				MOVL(RDI, RDI),
-				MOVQ(RDI, thread(R8).SigForced),
-				MOVQ(RSI, thread(R8).SigCode),
-				MOVQ(RDX, thread(R8).SigAddr),
-				ORL(layout.TIFSigPending, thread(R8).Flags),
-				LEAL(RDI.At(-1), RCX),
-				actionOf(RDI, RAX),
-				MOVQ(thread(R8).SigBlocked, RDX),
-				BTRQ(RCX, RDX),
-				IF(B,
-					MOVQ(RDX, thread(R8).SigBlocked),
-					MOVQ(sigDFL, act.Handler),
-				),
-				CMPQ(act.Handler, sigIGN),
-				IF(E, MOVQ(sigDFL, act.Handler)),
-				RETURN(),
-			),
-		},
+		Funcs: Funcs(
+			recalcSigpending, setBlocked, retargetSignals, signalIgnored, sendSignal, signalTarget,
+			forceSigFault, forceSignal,
+		),
 		Data: []Data{
-			BSS("signals", SizeOf[layout.Signals[Mem]](), 64),
-			// The action of signal 0 would be one before the first.
-			RODATA("signal_actions", Ptr{Sym: "signals", Add: int64(sigs.Actions[0].Handler.Disp - actionSize)}),
-			signalNames(),
+			signalsData, signalActions, signalNames(),
 		},
 	}
+}
+
+var signalsData = BSS("signals", SizeOf[layout.Signals[Mem]](), 64)
+
+// The action of signal 0 would be one before the first.
+var signalActions = RODATA("signal_actions", Ptr{Sym: signalsData.Name, Add: int64(sigs.Actions[0].Handler.Disp - actionSize)})
+
+func recalcSigpending() Func {
+	t := thread(RDI)
+	return FUNC("recalc_sigpending",
+		`recalc_sigpending sets TIFSigPending of thread RDI to whether a signal is
+pending that it does not block or that it waits for; ZF is set if none is.
+Clobbers RAX, RDX only.`,
+		MOVQ(sigs.Pending.Mask, RAX),
+		ORQ(t.Pending.Mask, RAX),
+		MOVQ(t.SigBlocked, RDX),
+		NOTQ(RDX),
+		ORQ(t.SigWait, RDX),
+		ANDQ(RDX, RAX),
+		ORQ(t.SigForced, RAX),
+		IF(NE,
+			ORL(layout.TIFSigPending, t.Flags),
+		).ELSE(
+			ANDL(^layout.TIFSigPending, t.Flags),
+		),
+		TESTQ(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func setBlocked() Func {
+	t := thread(RDI)
+	return FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. IF is 0: a timer's signal may come at any time.",
+		ANDQ(^sigUnblockable, RSI),
+		MOVQ(gs.Current, RDI),
+		MOVQ(RSI, t.SigBlocked),
+		CALL(recalcSigpending),
+		JMP(retargetSignals),
+	)
+}
+
+func retargetSignals() Func {
+	rbx := thread(RBX)
+	return FUNC("retarget_signals",
+		`retarget_signals sees to it that each signal that waits for the process is
+known to a thread that does not block it: the one that knew may block it now, or
+be gone. IF is 0.`,
+		CMPQ(sigs.Pending.Mask, 0),
+		IF(E, RETURN()),
+		MOVQ(sched.All, RBX),
+		LOOP(
+			TESTQ(RBX, RBX),
+			BREAK(E),
+			MOVQ(RBX, RDI),
+			CALL(recalcSigpending),
+			IF(NE,
+				MOVQ(-EINTR, RSI),
+				CALL(wakeUp),
+			),
+			MOVQ(rbx.AllNext, RBX),
+		),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func signalIgnored() Func {
+	act := sigAction(RAX)
+	return FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers only RCX.",
+		actionOf(RDI, RAX),
+		CMPQ(act.Handler, sigIGN),
+		IF(A, returns(0)),
+		IF(E, returns(1)),
+		LEAL(RDI.At(-1), RCX),
+		MOVL(sigIgnored, RAX),
+		BTQ(RCX, RAX),
+		SETB(RAX),
+		MOVZBL(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func sendSignal() Func {
+	rbx := thread(RBX)
+	return FUNC("send_signal",
+		`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
+wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if by
+tkill or kill. Turns interrupts off.`,
+		CLI(),
+		MOVQ(RDX, R12),
+		MOVQ(RSI, RBX),
+		LEAL(RDI.At(-1), RCX),
+		XORL(R13, R13),
+		BTSQ(RCX, R13), // its bit
+		TESTQ(RBX, RBX),
+		IF(E,
+			MOVQ(R13, RSI),
+			CALL(signalTarget),
+			TESTQ(RAX, RAX),
+			IF(E, // all block it: it is kept, and may yet get a handler
+				LEAQ(sigs.Pending.Mask, RDX),
+				TESTQ(R12, R12),
+				IF(NE, CALL(sigqueueAdd)),
+				ORQ(R13, sigs.Pending.Mask),
+				JMP("done"),
+			),
+			MOVQ(RAX, RBX),
+			LEAQ(sigs.Pending.Mask, RDX),
+		).ELSE(
+			LEAQ(rbx.Pending.Mask, RDX),
+		),
+		TESTQ(R13, rbx.SigBlocked),
+		IF(E,
+			CALL(signalIgnored),
+			TESTL(RAX, RAX),
+			JNE("ignored"),
+		),
+		TESTQ(R12, R12),
+		IF(NE, CALL(sigqueueAdd)),
+		ORQ(R13, sigPending(RDX).Mask),
+		MOVQ(RBX, RDI),
+		CALL(recalcSigpending),
+		IF(NE,
+			MOVQ(-EINTR, RSI),
+			CALL(wakeUp),
+		),
+		LABEL("done"),
+		RETURN(),
+		LABEL("ignored"),
+		TESTQ(R12, R12),
+		JE("done"),
+		MOVQ(R12, RDI),
+		XORL(RSI, RSI),
+		CALL(sigQueue(RDI).Release),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func signalTarget() Func {
+	return FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI or waits for it, or 0. Clobbers RCX, RDX.",
+		XORL(RAX, RAX),
+		MOVQ(sched.All, RCX),
+		LOOP(
+			TESTQ(RCX, RCX),
+			BREAK(E),
+			MOVQ(thread(RCX).SigWait, RDX),
+			NOTQ(RDX),
+			ANDQ(thread(RCX).SigBlocked, RDX),
+			TESTQ(RSI, RDX),
+			IF(E, MOVQ(RCX, RAX)),
+			MOVQ(thread(RCX).AllNext, RCX),
+		),
+		RETURN(),
+	)
+}
+
+func forceSigFault() Func {
+	return FUNC("force_sig_fault",
+		`force_sig_fault lets exception RCX with error code R8 be delivered to the current
+thread as signal EDI with si_code ESI and si_addr RDX. If it is blocked or
+ignored it is fatal.`,
+		MOVQ(gs.Current, RAX),
+		MOVQ(RCX, thread(RAX).TrapNo),
+		MOVQ(R8, thread(RAX).ErrorCode),
+		CMPL(RCX, x86.X86_TRAP_PF),
+		IF(E, MOVQ(RDX, thread(RAX).CR2)),
+		JMP(forceSignal),
+	)
+}
+
+func forceSignal() Func {
+	act := sigAction(RAX)
+	return FUNC("force_signal", "force_signal is force_sig_fault without an exception: signal EDI, si_code ESI, si_addr RDX.",
+		MOVQ(gs.Current, R8),
+		MOVL(RDI, RDI),
+		MOVQ(RDI, thread(R8).SigForced),
+		MOVQ(RSI, thread(R8).SigCode),
+		MOVQ(RDX, thread(R8).SigAddr),
+		ORL(layout.TIFSigPending, thread(R8).Flags),
+		LEAL(RDI.At(-1), RCX),
+		actionOf(RDI, RAX),
+		MOVQ(thread(R8).SigBlocked, RDX),
+		BTRQ(RCX, RDX),
+		IF(B,
+			MOVQ(RDX, thread(R8).SigBlocked),
+			MOVQ(sigDFL, act.Handler),
+		),
+		CMPQ(act.Handler, sigIGN),
+		IF(E, MOVQ(sigDFL, act.Handler)),
+		RETURN(),
+	)
 }
 
 // signalNameSize is the room of a name in signal_names.

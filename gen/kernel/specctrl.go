@@ -78,7 +78,7 @@ func forgetSpecCtrl() Block {
 	return Block{
 		CMPQ(gs.SpecCtrl, 0),
 		IF(E,
-			TESTL(uint64(layout.FeatureIBRS), Sym("cpu_features")),
+			TESTL(uint64(layout.FeatureIBRS), Sym(cpuFeatures)),
 			IF(NE, writeSpecCtrl(0)),
 		),
 	}
@@ -88,7 +88,7 @@ func forgetSpecCtrl() Block {
 func readSpecCtrl(to Mem) Block {
 	return Block{
 		MOVQ(0, to),
-		TESTL(uint64(layout.FeatureIBRS), Sym("cpu_features")),
+		TESTL(uint64(layout.FeatureIBRS), Sym(cpuFeatures)),
 		IF(NE,
 			MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
 			RDMSR(),

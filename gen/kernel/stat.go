@@ -24,16 +24,195 @@ const (
 // stats is what the kernel tells of files: stat and its kin, and the contents
 // of directories.
 func stats() Program {
-	var (
-		st     = Fields[layout.Stat[Mem]](Sym("stat_buf"))
-		stx    = Fields[layout.Statx[Mem]](Sym("statx_buf"))
-		dir    = Fields[layout.ReadDir[Mem]](Sym("read_dir_state"))
-		rax    = openFile(RAX)
-		rbx    = openFile(RBX)
-		ops    = Fields[layout.FileOps[Mem]](RCX)
-		field  = func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL("cpio_hex")} }
-		byPath = Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
+	return Program{
+		Funcs: Funcs(
+			statClear, statNode, statToUser, sysFstat, fileNode, sysStat, sysLstat, sysNewfstatat,
+			statAt, statFile, sysStatx, devSplit, sysStatfs, sysFstatfs, putStatfs, sysGetdents64,
+			dirChild, dirSeen, dirEmit,
+		),
+		Data: []Data{
+			statBuf, statxBuf, readDirState, dirent,
+		},
+	}
+}
+
+var statBuf = BSS("stat_buf", SizeOf[layout.Stat[Mem]](), 64)
+
+var statxBuf = BSS("statx_buf", SizeOf[layout.Statx[Mem]](), 64)
+
+var readDirState = BSS("read_dir_state", SizeOf[layout.ReadDir[Mem]](), 64)
+
+var dirent = BSS("dirent", direntName+layout.PathMax+8, 64)
+
+func statClear() Func {
+	return FUNC("stat_clear", "stat_clear fills stat_buf with zeros.",
+		LEAQ(Sym(statBuf), RDI),
+		MOVL(SizeOf[layout.Stat[Mem]]()/8, RCX),
+		XORL(RAX, RAX),
+		REP(STOSQ()),
+		RETURN(),
 	)
+}
+
+func statNode() Func {
+	st := Fields[layout.Stat[Mem]](Sym(statBuf))
+	field := func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL(cpioHex)} }
+	return FUNC("stat_node", "stat_node fills stat_buf for node.",
+		CALL(statClear),
+		MOVQ(1, st.Dev),
+		MOVQ(layout.PageSize, st.BlkSize),
+		MOVQ(1, st.NLink),
+		MOVQ(node.Ino, RAX),
+		MOVQ(RAX, st.Ino),
+		MOVQ(node.Mode, RAX),
+		MOVQ(RAX, st.ModeUID),
+		MOVQ(node.Size, RAX),
+		MOVQ(RAX, st.Size),
+		ADDQ(511, RAX),
+		SHRQ(9, RAX), // blocks of 512 bytes
+		MOVQ(RAX, st.Blocks),
+		MOVL(node.Mode, RAX),
+		ANDL(S_IFMT, RAX),
+		CMPL(RAX, S_IFDIR),
+		IF(E, MOVQ(2, st.NLink)),
+
+		// The rest is known only if the archive names the file itself.
+		MOVQ(node.Header, RDI),
+		TESTQ(RDI, RDI),
+		IF(E, RETURN()),
+		MOVQ(RDI, RBX),
+		CALL(cpioDecode),
+		MOVQ(cpioEntry.NameLen, RAX),
+		CMPQ(RAX, node.NameLen),
+		IF(NE, RETURN()),
+		field(newcUID),
+		SHLQ(32, RAX),
+		ORQ(RAX, st.ModeUID),
+		field(newcGID),
+		MOVQ(RAX, st.GID),
+		field(newcNLink),
+		CMPQ(RAX, st.NLink), // archives made without it say 0
+		IF(A, MOVQ(RAX, st.NLink)),
+		field(newcMTime),
+		MOVQ(RAX, st.Atime),
+		MOVQ(RAX, st.Mtime),
+		MOVQ(RAX, st.Ctime),
+		CALL(nodeRdev),
+		MOVQ(RAX, st.Rdev),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func statToUser() Func {
+	return FUNC("stat_to_user", "stat_to_user copies stat_buf to the user's RDI; returns 0 or -EFAULT.",
+		LEAQ(Sym(statBuf), RSI),
+		MOVL(SizeOf[layout.Stat[Mem]](), RDX),
+		JMP(copyToUser),
+	)
+}
+
+func sysFstat() Func {
+	return FUNC("sys_fstat", "sys_fstat(fd, statbuf).",
+		MOVQ(RSI, RBX),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RDI),
+		CALL(statFile),
+		MOVQ(RBX, RDI),
+		CALL(statToUser),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func fileNode() Func {
+	rbx := openFile(RBX)
+	return FUNC("file_node", "file_node sets node to what the File RDI was opened by.",
+		MOVQ(RDI, RBX),
+		MOVQ(rbx.NameLen, RSI),
+		TESTQ(RSI, RSI),
+		IF(NE, // not the root
+			MOVQ(rbx.Node, RDI),
+			CALL(cpioDecode),
+			MOVQ(cpioEntry.Name, RDI),
+			MOVQ(rbx.NameLen, RSI),
+		),
+		CALL(nodeFind),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysStat() Func {
+	return FUNC("sys_stat", "sys_stat(path, statbuf).",
+		MOVQ(RSI, RDX),
+		atCWD(),
+		XORL(RCX, RCX),
+		JMP(sysNewfstatat),
+	)
+}
+
+func sysLstat() Func {
+	return FUNC("sys_lstat", "sys_lstat(path, statbuf).",
+		MOVQ(RSI, RDX),
+		atCWD(),
+		MOVL(AT_SYMLINK_NOFOLLOW, RCX),
+		JMP(sysNewfstatat),
+	)
+}
+
+func sysNewfstatat() Func {
+	return FUNC("sys_newfstatat", "sys_newfstatat(dirfd, path, statbuf, flags).",
+		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH), RCX),
+		IF(NE, fail(EINVAL)),
+		MOVQ(RDX, RBX),
+		MOVL(RCX, RDX),
+		CALL(statAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		MOVQ(RBX, RDI),
+		CALL(statToUser),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func statAt() Func {
+	return FUNC("stat_at", "stat_at fills stat_buf for what user_path_at finds. Returns 0 or -errno.",
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		IF(E, CALL(statNode)).ELSE(
+			MOVQ(RDX, RDI),
+			CALL(statFile),
+		),
+		returns(0),
+	)
+}
+
+func statFile() Func {
+	st := Fields[layout.Stat[Mem]](Sym(statBuf))
+	ops := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("stat_file", "stat_file fills stat_buf for the File RDI.",
+		MOVQ(openFile(RDI).Ops, RCX),
+		CMPQ(ops.Anon, 0),
+		IF(E,
+			CALL(fileNode),
+			CALL(statNode),
+			RETURN(),
+		),
+		MOVQ(ops.Mode, RBX),
+		MOVQ(openFile(RDI).Size, R12), // of a memfd
+		CALL(statClear),
+		MOVQ(RBX, st.ModeUID),
+		MOVQ(R12, st.Size),
+		MOVQ(1, st.NLink),
+		MOVQ(layout.PageSize, st.BlkSize),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func sysStatx() Func {
+	st := Fields[layout.Stat[Mem]](Sym(statBuf))
+	stx := Fields[layout.Statx[Mem]](Sym(statxBuf))
 	// statxCopy are the fields that are the same in both.
 	var statxCopy Block
 	for _, c := range [][2]Mem{
@@ -46,455 +225,344 @@ func stats() Program {
 	} {
 		statxCopy = append(statxCopy, MOVQ(c[0], RAX), MOVQ(RAX, c[1]))
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("stat_clear", "stat_clear fills stat_buf with zeros.",
-				LEAQ(Sym("stat_buf"), RDI),
-				MOVL(SizeOf[layout.Stat[Mem]]()/8, RCX),
-				XORL(RAX, RAX),
-				REP(STOSQ()),
-				RETURN(),
-			),
-			FUNC("stat_node", "stat_node fills stat_buf for node.",
-				CALL("stat_clear"),
-				MOVQ(1, st.Dev),
-				MOVQ(layout.PageSize, st.BlkSize),
-				MOVQ(1, st.NLink),
-				MOVQ(node.Ino, RAX),
-				MOVQ(RAX, st.Ino),
-				MOVQ(node.Mode, RAX),
-				MOVQ(RAX, st.ModeUID),
-				MOVQ(node.Size, RAX),
-				MOVQ(RAX, st.Size),
-				ADDQ(511, RAX),
-				SHRQ(9, RAX), // blocks of 512 bytes
-				MOVQ(RAX, st.Blocks),
-				MOVL(node.Mode, RAX),
-				ANDL(S_IFMT, RAX),
-				CMPL(RAX, S_IFDIR),
-				IF(E, MOVQ(2, st.NLink)),
-
-				// The rest is known only if the archive names the file itself.
-				MOVQ(node.Header, RDI),
-				TESTQ(RDI, RDI),
-				IF(E, RETURN()),
-				MOVQ(RDI, RBX),
-				CALL("cpio_decode"),
-				MOVQ(cpioEntry.NameLen, RAX),
-				CMPQ(RAX, node.NameLen),
-				IF(NE, RETURN()),
-				field(newcUID),
-				SHLQ(32, RAX),
-				ORQ(RAX, st.ModeUID),
-				field(newcGID),
-				MOVQ(RAX, st.GID),
-				field(newcNLink),
-				CMPQ(RAX, st.NLink), // archives made without it say 0
-				IF(A, MOVQ(RAX, st.NLink)),
-				field(newcMTime),
-				MOVQ(RAX, st.Atime),
-				MOVQ(RAX, st.Mtime),
-				MOVQ(RAX, st.Ctime),
-				CALL("node_rdev"),
-				MOVQ(RAX, st.Rdev),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("stat_to_user", "stat_to_user copies stat_buf to the user's RDI; returns 0 or -EFAULT.",
-				LEAQ(Sym("stat_buf"), RSI),
-				MOVL(SizeOf[layout.Stat[Mem]](), RDX),
-				JMP("copy_to_user"),
-			),
-			FUNC("sys_fstat", "sys_fstat(fd, statbuf).",
-				MOVQ(RSI, RBX),
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RDI),
-				CALL("stat_file"),
-				MOVQ(RBX, RDI),
-				CALL("stat_to_user"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("file_node", "file_node sets node to what the File RDI was opened by.",
-				MOVQ(RDI, RBX),
-				MOVQ(rbx.NameLen, RSI),
-				TESTQ(RSI, RSI),
-				IF(NE, // not the root
-					MOVQ(rbx.Node, RDI),
-					CALL("cpio_decode"),
-					MOVQ(cpioEntry.Name, RDI),
-					MOVQ(rbx.NameLen, RSI),
-				),
-				CALL("node_find"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_stat", "sys_stat(path, statbuf).",
-				MOVQ(RSI, RDX),
-				byPath,
-				XORL(RCX, RCX),
-				JMP("sys_newfstatat"),
-			),
-			FUNC("sys_lstat", "sys_lstat(path, statbuf).",
-				MOVQ(RSI, RDX),
-				byPath,
-				MOVL(AT_SYMLINK_NOFOLLOW, RCX),
-				JMP("sys_newfstatat"),
-			),
-			FUNC("sys_newfstatat", "sys_newfstatat(dirfd, path, statbuf, flags).",
-				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH), RCX),
-				IF(NE, fail(EINVAL)),
-				MOVQ(RDX, RBX),
-				MOVL(RCX, RDX),
-				CALL("stat_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				MOVQ(RBX, RDI),
-				CALL("stat_to_user"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("stat_at", "stat_at fills stat_buf for what user_path_at finds. Returns 0 or -errno.",
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				IF(E, CALL("stat_node")).ELSE(
-					MOVQ(RDX, RDI),
-					CALL("stat_file"),
-				),
-				returns(0),
-			),
-			FUNC("stat_file", "stat_file fills stat_buf for the File RDI.",
-				MOVQ(openFile(RDI).Ops, RCX),
-				CMPQ(ops.Anon, 0),
-				IF(E,
-					CALL("file_node"),
-					CALL("stat_node"),
-					RETURN(),
-				),
-				MOVQ(ops.Mode, RBX),
-				MOVQ(openFile(RDI).Size, R12), // of a memfd
-				CALL("stat_clear"),
-				MOVQ(RBX, st.ModeUID),
-				MOVQ(R12, st.Size),
-				MOVQ(1, st.NLink),
-				MOVQ(layout.PageSize, st.BlkSize),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("sys_statx",
-				`sys_statx(dirfd, path, flags, mask, buf): what stat knows, whatever the mask asks
+	return FUNC("sys_statx",
+		`sys_statx(dirfd, path, flags, mask, buf): what stat knows, whatever the mask asks
 for.`,
-				TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH|AT_STATX_SYNC_TYPE), RDX),
-				JNE("EINVAL"),
-				MOVL(RDX, RAX),
-				ANDL(AT_STATX_SYNC_TYPE, RAX),
-				CMPL(RAX, AT_STATX_SYNC_TYPE),
-				JE("EINVAL"),
-				TESTL(RCX, RCX),
-				JS("EINVAL"), // STATX__RESERVED
-				MOVQ(R8, RBX),
-				CALL("stat_at"),
-				TESTQ(RAX, RAX),
-				IF(S, RETURN()),
-				LEAQ(Sym("statx_buf"), RDI),
-				MOVL(SizeOf[layout.Statx[Mem]]()/8, RCX),
-				XORL(RAX, RAX),
-				REP(STOSQ()),
-				MOVL(layout.StatxBasic, stx.MaskBlkSize),
-				MOVL(st.BlkSize, RAX),
-				MOVL(RAX, stx.MaskBlkSize.Add(4)),
-				MOVL(st.NLink, RAX),
-				MOVL(RAX, stx.NLinkUID),
-				MOVL(st.ModeUID.Add(4), RAX),
-				MOVL(RAX, stx.NLinkUID.Add(4)),
-				MOVL(st.GID, RAX),
-				MOVL(RAX, stx.GIDMode),
-				MOVL(st.ModeUID, RAX),
-				MOVL(RAX, stx.GIDMode.Add(4)),
-				statxCopy,
-				MOVQ(st.Rdev, RAX),
-				CALL("dev_split"),
-				MOVQ(RAX, stx.Rdev),
-				MOVQ(st.Dev, RAX),
-				CALL("dev_split"),
-				MOVQ(RAX, stx.Dev),
-				MOVQ(RBX, RDI),
-				LEAQ(Sym("statx_buf"), RSI),
-				MOVL(SizeOf[layout.Statx[Mem]](), RDX),
-				CALL("copy_to_user"),
-				RETURN(),
-				failAt("EINVAL", EINVAL),
-			).Saving(RBX),
-			FUNC("dev_split",
-				`dev_split turns the device number RAX, as st_rdev has it, into the major number
-in the low half and the minor number in the high half.`,
-				MOVQ(RAX, RCX), // minor: bits 43:20 and 7:0
-				SHRQ(12, RCX),
-				ANDL(uint32(0xffff_ff00), RCX),
-				MOVZBL(RAX, RDX),
-				ORQ(RDX, RCX),
-				SHLQ(32, RCX),
-				SHRQ(8, RAX),
-				ANDL(0xfff, RAX),
-				ORQ(RCX, RAX),
-				RETURN(),
-			),
-			FUNC("sys_statfs", "sys_statfs(path, buf).",
-				MOVQ(RSI, RBX),
-				byPath,
-				XORL(RDX, RDX),
-				CALL("user_path_at"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				MOVQ(RBX, RDI),
-				MOVL(ramfsMagic, RSI),
-				MOVL(stReadOnly|stValid, RDX),
-				CALL("put_statfs"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("sys_fstatfs", "sys_fstatfs(fd, buf).",
-				CALL("fd_file"),
-				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RSI, RDI),
-				MOVL(ramfsMagic, RSI),
-				MOVL(stReadOnly|stValid, RDX),
-				MOVQ(rax.Ops, RCX),
-				CMPQ(ops.Anon, 0),
-				IF(NE,
-					MOVL(anonMagic, RSI),
-					MOVL(stValid, RDX),
-					CMPQ(rax.Pipe, 0),
-					IF(NE, MOVL(pipefsMagic, RSI)),
-				),
-				JMP("put_statfs"),
-			),
-			FUNC("put_statfs",
-				`put_statfs gives the user's RDI a struct statfs of a file system of the type ESI
-that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
-				SUBQ(statfsSize, RSP),
-				MOVQ(RDI, R8),
-				MOVL(RSI, R9),
-				MOVQ(RSP, RDI),
-				XORL(RAX, RAX),
-				MOVL(statfsSize/8, RCX),
-				REP(STOSQ()),
-				MOVQ(R9, RSP.At(0)),               // f_type
-				MOVQ(layout.PageSize, RSP.At(8)),  // f_bsize
-				MOVQ(nameMax, RSP.At(64)),         // f_namelen
-				MOVQ(layout.PageSize, RSP.At(72)), // f_frsize
-				MOVQ(RDX, RSP.At(80)),             // f_flags
-				MOVQ(R8, RDI),
-				MOVQ(RSP, RSI),
-				MOVL(statfsSize, RDX),
-				CALL("copy_to_user"),
-				ADDQ(statfsSize, RSP),
-				RETURN(),
-			),
+		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH|AT_STATX_SYNC_TYPE), RDX),
+		JNE("EINVAL"),
+		MOVL(RDX, RAX),
+		ANDL(AT_STATX_SYNC_TYPE, RAX),
+		CMPL(RAX, AT_STATX_SYNC_TYPE),
+		JE("EINVAL"),
+		TESTL(RCX, RCX),
+		JS("EINVAL"), // STATX__RESERVED
+		MOVQ(R8, RBX),
+		CALL(statAt),
+		TESTQ(RAX, RAX),
+		IF(S, RETURN()),
+		LEAQ(Sym(statxBuf), RDI),
+		MOVL(SizeOf[layout.Statx[Mem]]()/8, RCX),
+		XORL(RAX, RAX),
+		REP(STOSQ()),
+		MOVL(layout.StatxBasic, stx.MaskBlkSize),
+		MOVL(st.BlkSize, RAX),
+		MOVL(RAX, stx.MaskBlkSize.Add(4)),
+		MOVL(st.NLink, RAX),
+		MOVL(RAX, stx.NLinkUID),
+		MOVL(st.ModeUID.Add(4), RAX),
+		MOVL(RAX, stx.NLinkUID.Add(4)),
+		MOVL(st.GID, RAX),
+		MOVL(RAX, stx.GIDMode),
+		MOVL(st.ModeUID, RAX),
+		MOVL(RAX, stx.GIDMode.Add(4)),
+		statxCopy,
+		MOVQ(st.Rdev, RAX),
+		CALL(devSplit),
+		MOVQ(RAX, stx.Rdev),
+		MOVQ(st.Dev, RAX),
+		CALL(devSplit),
+		MOVQ(RAX, stx.Dev),
+		MOVQ(RBX, RDI),
+		LEAQ(Sym(statxBuf), RSI),
+		MOVL(SizeOf[layout.Statx[Mem]](), RDX),
+		CALL(copyToUser),
+		RETURN(),
+		failAt("EINVAL", EINVAL),
+	).Saving(RBX)
+}
 
-			FUNC("sys_getdents64",
-				`sys_getdents64(fd, dirp, count): "." and "..", then the members in the order in
+func devSplit() Func {
+	return FUNC("dev_split",
+		`dev_split turns the device number RAX, as st_rdev has it, into the major number
+in the low half and the minor number in the high half.`,
+		MOVQ(RAX, RCX), // minor: bits 43:20 and 7:0
+		SHRQ(12, RCX),
+		ANDL(uint32(0xffff_ff00), RCX),
+		MOVZBL(RAX, RDX),
+		ORQ(RDX, RCX),
+		SHLQ(32, RCX),
+		SHRQ(8, RAX),
+		ANDL(0xfff, RAX),
+		ORQ(RCX, RAX),
+		RETURN(),
+	)
+}
+
+func sysStatfs() Func {
+	return FUNC("sys_statfs", "sys_statfs(path, buf).",
+		MOVQ(RSI, RBX),
+		atCWD(),
+		XORL(RDX, RDX),
+		CALL(userPathAt),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVQ(RBX, RDI),
+		MOVL(ramfsMagic, RSI),
+		MOVL(stReadOnly|stValid, RDX),
+		CALL(putStatfs),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func sysFstatfs() Func {
+	rax := openFile(RAX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
+	return FUNC("sys_fstatfs", "sys_fstatfs(fd, buf).",
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RSI, RDI),
+		MOVL(ramfsMagic, RSI),
+		MOVL(stReadOnly|stValid, RDX),
+		MOVQ(rax.Ops, RCX),
+		CMPQ(ops.Anon, 0),
+		IF(NE,
+			MOVL(anonMagic, RSI),
+			MOVL(stValid, RDX),
+			CMPQ(rax.Pipe, 0),
+			IF(NE, MOVL(pipefsMagic, RSI)),
+		),
+		JMP(putStatfs),
+	)
+}
+
+func putStatfs() Func {
+	return FUNC("put_statfs",
+		`put_statfs gives the user's RDI a struct statfs of a file system of the type ESI
+that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
+		SUBQ(statfsSize, RSP),
+		MOVQ(RDI, R8),
+		MOVL(RSI, R9),
+		MOVQ(RSP, RDI),
+		XORL(RAX, RAX),
+		MOVL(statfsSize/8, RCX),
+		REP(STOSQ()),
+		MOVQ(R9, RSP.At(0)),               // f_type
+		MOVQ(layout.PageSize, RSP.At(8)),  // f_bsize
+		MOVQ(nameMax, RSP.At(64)),         // f_namelen
+		MOVQ(layout.PageSize, RSP.At(72)), // f_frsize
+		MOVQ(RDX, RSP.At(80)),             // f_flags
+		MOVQ(R8, RDI),
+		MOVQ(RSP, RSI),
+		MOVL(statfsSize, RDX),
+		CALL(copyToUser),
+		ADDQ(statfsSize, RSP),
+		RETURN(),
+	)
+}
+
+func sysGetdents64() Func {
+	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
+	rbx := openFile(RBX)
+	return FUNC("sys_getdents64",
+		`sys_getdents64(fd, dirp, count): "." and "..", then the members in the order in
 which the archive first tells of each. The file's position counts: 0 and 1 are
 those two, 2 is the archive's first entry.`,
-				MOVQ(RSI, dir.Buf),
-				MOVL(RDX, RDX),
-				MOVQ(RDX, dir.Left),
-				MOVQ(0, dir.Done),
-				CALL("fd_file"),
+		MOVQ(RSI, dir.Buf),
+		MOVL(RDX, RDX),
+		MOVQ(RDX, dir.Left),
+		MOVQ(0, dir.Done),
+		CALL(fdFile),
+		TESTQ(RAX, RAX),
+		IF(E, fail(EBADF)),
+		MOVQ(RAX, RBX),
+		LEAQ(Sym(dirOps), RCX),
+		CMPQ(RCX, rbx.Ops),
+		IF(NE, fail(ENOTDIR)),
+
+		// path_out: the directory, with a slash if it is not the root.
+		MOVQ(rbx.NameLen, RCX),
+		TESTQ(RCX, RCX),
+		IF(NE,
+			MOVQ(rbx.Node, RDI),
+			CALL(cpioDecode),
+			MOVQ(cpioEntry.Name, RSI),
+			LEAQ(Sym(pathOut), RDI),
+			MOVQ(rbx.NameLen, RCX),
+			REP(MOVSB()),
+			MOVB('/', RDI.At(0)),
+			MOVQ(rbx.NameLen, RCX),
+			INCQ(RCX),
+		),
+		MOVQ(RCX, dir.PrefixLen),
+
+		CMPQ(rbx.Pos, 0),
+		IF(E,
+			MOVQ(RBX, RDI),
+			CALL(fileNode),
+			LEAQ(Str("."), RDI),
+			MOVL(1, RSI),
+			MOVL(1, RDX),
+			CALL(dirEmit),
+			TESTQ(RAX, RAX),
+			JNE("out"),
+			MOVQ(1, rbx.Pos),
+		),
+		CMPQ(rbx.Pos, 1),
+		IF(E,
+			// The parent: the name up to its last slash.
+			LEAQ(Sym(pathOut), RDI),
+			MOVQ(rbx.NameLen, RSI),
+			LOOP(
+				TESTQ(RSI, RSI),
+				BREAK(E),
+				DECQ(RSI),
+				CMPB(RDI.Index(RSI, 1), '/'),
+				BREAK(E),
+			),
+			CALL(nodeFind),
+			LEAQ(Str(".."), RDI),
+			MOVL(2, RSI),
+			MOVL(2, RDX),
+			CALL(dirEmit),
+			TESTQ(RAX, RAX),
+			JNE("out"),
+			MOVQ(2, rbx.Pos),
+		),
+		CALL(cpioFirst),
+		MOVL(2, R12), // position of the current entry
+		LOOP(
+			TESTQ(RAX, RAX),
+			BREAK(E),
+			CMPQ(R12, rbx.Pos),
+			IF(AE,
+				CALL(dirChild),
 				TESTQ(RAX, RAX),
-				IF(E, fail(EBADF)),
-				MOVQ(RAX, RBX),
-				LEAQ(Sym("dir_ops"), RCX),
-				CMPQ(RCX, rbx.Ops),
-				IF(NE, fail(ENOTDIR)),
-
-				// path_out: the directory, with a slash if it is not the root.
-				MOVQ(rbx.NameLen, RCX),
-				TESTQ(RCX, RCX),
 				IF(NE,
-					MOVQ(rbx.Node, RDI),
-					CALL("cpio_decode"),
-					MOVQ(cpioEntry.Name, RSI),
-					LEAQ(Sym("path_out"), RDI),
-					MOVQ(rbx.NameLen, RCX),
-					REP(MOVSB()),
-					MOVB('/', RDI.At(0)),
-					MOVQ(rbx.NameLen, RCX),
-					INCQ(RCX),
-				),
-				MOVQ(RCX, dir.PrefixLen),
-
-				CMPQ(rbx.Pos, 0),
-				IF(E,
-					MOVQ(RBX, RDI),
-					CALL("file_node"),
-					LEAQ(Str("."), RDI),
-					MOVL(1, RSI),
-					MOVL(1, RDX),
-					CALL("dir_emit"),
-					TESTQ(RAX, RAX),
-					JNE("out"),
-					MOVQ(1, rbx.Pos),
-				),
-				CMPQ(rbx.Pos, 1),
-				IF(E,
-					// The parent: the name up to its last slash.
-					LEAQ(Sym("path_out"), RDI),
-					MOVQ(rbx.NameLen, RSI),
-					LOOP(
-						TESTQ(RSI, RSI),
-						BREAK(E),
-						DECQ(RSI),
-						CMPB(RDI.Index(RSI, 1), '/'),
-						BREAK(E),
-					),
-					CALL("node_find"),
-					LEAQ(Str(".."), RDI),
-					MOVL(2, RSI),
-					MOVL(2, RDX),
-					CALL("dir_emit"),
-					TESTQ(RAX, RAX),
-					JNE("out"),
-					MOVQ(2, rbx.Pos),
-				),
-				CALL("cpio_first"),
-				MOVL(2, R12), // position of the current entry
-				LOOP(
-					TESTQ(RAX, RAX),
-					BREAK(E),
-					CMPQ(R12, rbx.Pos),
-					IF(AE,
-						CALL("dir_child"),
+					MOVQ(cpioEntry.Header, R13),
+					MOVQ(cpioEntry.Builtin, R14),
+					MOVQ(RAX, R15), // length of the child's name
+					MOVQ(R13, RDI),
+					MOVQ(RAX, RSI),
+					CALL(dirSeen),
+					TESTL(RAX, RAX),
+					IF(E,
+						LEAQ(Sym(pathOut), RDI),
+						MOVQ(dir.PrefixLen, RSI),
+						ADDQ(R15, RSI),
+						CALL(nodeFind),
+						LEAQ(Sym(pathOut), RDI),
+						ADDQ(dir.PrefixLen, RDI),
+						MOVQ(R15, RSI),
+						LEAQ(R12.At(1), RDX),
+						CALL(dirEmit),
 						TESTQ(RAX, RAX),
-						IF(NE,
-							MOVQ(cpioEntry.Header, R13),
-							MOVQ(cpioEntry.Builtin, R14),
-							MOVQ(RAX, R15), // length of the child's name
-							MOVQ(R13, RDI),
-							MOVQ(RAX, RSI),
-							CALL("dir_seen"),
-							TESTL(RAX, RAX),
-							IF(E,
-								LEAQ(Sym("path_out"), RDI),
-								MOVQ(dir.PrefixLen, RSI),
-								ADDQ(R15, RSI),
-								CALL("node_find"),
-								LEAQ(Sym("path_out"), RDI),
-								ADDQ(dir.PrefixLen, RDI),
-								MOVQ(R15, RSI),
-								LEAQ(R12.At(1), RDX),
-								CALL("dir_emit"),
-								TESTQ(RAX, RAX),
-								JNE("out"),
-							),
-							MOVQ(R14, cpioEntry.Builtin),
-							MOVQ(R13, RDI),
-							CALL("cpio_decode"),
-						),
-						LEAQ(R12.At(1), RAX),
-						MOVQ(RAX, rbx.Pos),
+						JNE("out"),
 					),
-					INCQ(R12),
-					CALL("cpio_next"),
+					MOVQ(R14, cpioEntry.Builtin),
+					MOVQ(R13, RDI),
+					CALL(cpioDecode),
 				),
-				LABEL("out"), // RAX says why no more fit
-				CMPQ(dir.Done, 0),
-				IF(NE, MOVQ(dir.Done, RAX)),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14, R15),
-			FUNC("dir_child",
-				`dir_child: if the current entry lies in the directory that path_out names, it
+				LEAQ(R12.At(1), RAX),
+				MOVQ(RAX, rbx.Pos),
+			),
+			INCQ(R12),
+			CALL(cpioNext),
+		),
+		LABEL("out"), // RAX says why no more fit
+		CMPQ(dir.Done, 0),
+		IF(NE, MOVQ(dir.Done, RAX)),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14, R15)
+}
+
+func dirChild() Func {
+	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
+	return FUNC("dir_child",
+		`dir_child: if the current entry lies in the directory that path_out names, it
 puts the name of the directory's member that it is, or is below, after it in
 path_out and returns the name's length; else 0. Keeps what is current.`,
-				MOVQ(cpioEntry.Name, RSI),
-				MOVQ(cpioEntry.NameLen, RDX),
-				MOVQ(dir.PrefixLen, RCX),
-				XORL(RAX, RAX),
-				SUBQ(RCX, RDX),
-				IF(BE, RETURN()),
-				LEAQ(Sym("path_out"), RDI),
-				TESTQ(RCX, RCX),
-				IF(NE,
-					REPE(CMPSB()),
-					IF(NE, RETURN()),
-				),
-				LOOP(
-					MOVZBL(RSI.Index(RAX, 1), RCX),
-					CMPL(RCX, '/'),
-					BREAK(E),
-					MOVB(RCX, RDI.Index(RAX, 1)),
-					INCQ(RAX),
-					CMPQ(RAX, RDX),
-					BREAK(E),
-				),
-				RETURN(),
-			),
-			FUNC("dir_seen",
-				`dir_seen returns 1 if an entry before the one with the header RDI tells of the
+		MOVQ(cpioEntry.Name, RSI),
+		MOVQ(cpioEntry.NameLen, RDX),
+		MOVQ(dir.PrefixLen, RCX),
+		XORL(RAX, RAX),
+		SUBQ(RCX, RDX),
+		IF(BE, RETURN()),
+		LEAQ(Sym(pathOut), RDI),
+		TESTQ(RCX, RCX),
+		IF(NE,
+			REPE(CMPSB()),
+			IF(NE, RETURN()),
+		),
+		LOOP(
+			MOVZBL(RSI.Index(RAX, 1), RCX),
+			CMPL(RCX, '/'),
+			BREAK(E),
+			MOVB(RCX, RDI.Index(RAX, 1)),
+			INCQ(RAX),
+			CMPQ(RAX, RDX),
+			BREAK(E),
+		),
+		RETURN(),
+	)
+}
+
+func dirSeen() Func {
+	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
+	return FUNC("dir_seen",
+		`dir_seen returns 1 if an entry before the one with the header RDI tells of the
 same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
-				MOVQ(RDI, RBX),
-				MOVQ(RSI, RBP),
-				CALL("cpio_first"),
-				LOOP(
-					CMPQ(RAX, RBX),
-					BREAK(E),
-					// An entry of the directory has the same start and the name, then
-					// nothing or a slash.
-					MOVQ(dir.PrefixLen, RCX),
-					ADDQ(RBP, RCX),
-					MOVQ(cpioEntry.NameLen, RDX),
-					CMPQ(RDX, RCX),
-					JB("next"),
-					MOVQ(cpioEntry.Name, RSI),
-					LEAQ(Sym("path_out"), RDI),
-					SUBQ(RCX, RDX),
-					REPE(CMPSB()),
-					JNE("next"),
-					TESTQ(RDX, RDX),
-					JE("seen"),
-					CMPB(RSI.At(0), '/'),
-					IF(E, LABEL("seen"), MOVL(1, RAX), RETURN()),
-					LABEL("next"),
-					CALL("cpio_next"),
-				),
-				XORL(RAX, RAX),
-				RETURN(),
-			).Saving(RBX, RBP),
-			FUNC("dir_emit",
-				`dir_emit gives the user the entry with the name of RSI bytes at RDI for node; RDX
+		MOVQ(RDI, RBX),
+		MOVQ(RSI, RBP),
+		CALL(cpioFirst),
+		LOOP(
+			CMPQ(RAX, RBX),
+			BREAK(E),
+			// An entry of the directory has the same start and the name, then
+			// nothing or a slash.
+			MOVQ(dir.PrefixLen, RCX),
+			ADDQ(RBP, RCX),
+			MOVQ(cpioEntry.NameLen, RDX),
+			CMPQ(RDX, RCX),
+			JB("next"),
+			MOVQ(cpioEntry.Name, RSI),
+			LEAQ(Sym(pathOut), RDI),
+			SUBQ(RCX, RDX),
+			REPE(CMPSB()),
+			JNE("next"),
+			TESTQ(RDX, RDX),
+			JE("seen"),
+			CMPB(RSI.At(0), '/'),
+			IF(E, LABEL("seen"), MOVL(1, RAX), RETURN()),
+			LABEL("next"),
+			CALL(cpioNext),
+		),
+		XORL(RAX, RAX),
+		RETURN(),
+	).Saving(RBX, RBP)
+}
+
+func dirEmit() Func {
+	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
+	return FUNC("dir_emit",
+		`dir_emit gives the user the entry with the name of RSI bytes at RDI for node; RDX
 is the position after it. Returns 0, -EINVAL if there is no room, or -EFAULT.`,
-				LEAQ(RSI.At(direntName+1+7), RBX),
-				ANDQ(-8, RBX), // d_reclen
-				CMPQ(RBX, dir.Left),
-				IF(A, fail(EINVAL)),
-				LEAQ(Sym("dirent"), R8),
-				MOVQ(node.Ino, RAX),
-				MOVQ(RAX, R8.At(0)),
-				MOVQ(RDX, R8.At(8)),
-				MOVW(RBX, R8.At(16)),
-				MOVL(node.Mode, RAX),
-				SHRL(12, RAX), // DT_ is the type's bits in st_mode
-				MOVB(RAX, R8.At(18)),
-				MOVQ(RSI, RCX),
-				MOVQ(RDI, RSI),
-				LEAQ(R8.At(direntName), RDI),
-				REP(MOVSB()),
-				MOVB(0, RDI.At(0)),
-				MOVQ(dir.Buf, RDI),
-				MOVQ(R8, RSI),
-				MOVQ(RBX, RDX),
-				CALL("copy_to_user"),
-				TESTQ(RAX, RAX),
-				IF(NE, RETURN()),
-				ADDQ(RBX, dir.Buf),
-				ADDQ(RBX, dir.Done),
-				SUBQ(RBX, dir.Left),
-				RETURN(),
-			).Saving(RBX),
-		},
-		Data: []Data{
-			BSS("stat_buf", SizeOf[layout.Stat[Mem]](), 64),
-			BSS("statx_buf", SizeOf[layout.Statx[Mem]](), 64),
-			BSS("read_dir_state", SizeOf[layout.ReadDir[Mem]](), 64),
-			BSS("dirent", direntName+layout.PathMax+8, 64),
-		},
-	}
+		LEAQ(RSI.At(direntName+1+7), RBX),
+		ANDQ(-8, RBX), // d_reclen
+		CMPQ(RBX, dir.Left),
+		IF(A, fail(EINVAL)),
+		LEAQ(Sym(dirent), R8),
+		MOVQ(node.Ino, RAX),
+		MOVQ(RAX, R8.At(0)),
+		MOVQ(RDX, R8.At(8)),
+		MOVW(RBX, R8.At(16)),
+		MOVL(node.Mode, RAX),
+		SHRL(12, RAX), // DT_ is the type's bits in st_mode
+		MOVB(RAX, R8.At(18)),
+		MOVQ(RSI, RCX),
+		MOVQ(RDI, RSI),
+		LEAQ(R8.At(direntName), RDI),
+		REP(MOVSB()),
+		MOVB(0, RDI.At(0)),
+		MOVQ(dir.Buf, RDI),
+		MOVQ(R8, RSI),
+		MOVQ(RBX, RDX),
+		CALL(copyToUser),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		ADDQ(RBX, dir.Buf),
+		ADDQ(RBX, dir.Done),
+		SUBQ(RBX, dir.Left),
+		RETURN(),
+	).Saving(RBX)
 }

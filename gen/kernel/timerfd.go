@@ -18,224 +18,267 @@ const (
 // timerFD gives the fields of the TimerFD that r points to.
 func timerFD(r Reg) layout.TimerFD[Mem] { return Fields[layout.TimerFD[Mem]](r) }
 
-// timerFDs is timers that are files: reading takes how often they have expired. One
-// with an interval goes on only when it is looked at, as a SigTimer does when its
-// signal is taken.
-func timerFDs() Program {
-	var (
-		t    = timerFD(RBX)
-		size = SizeOf[layout.TimerFD[Mem]]()
-	)
-	// file makes RBX the TimerFD of descriptor EDI, or leaves.
-	file := Block{
-		CALL("fd_file"),
+// timerFDOf makes RBX the TimerFD of descriptor EDI, or leaves.
+func timerFDOf() Block {
+	return Block{
+		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		LEAQ(Sym("timerfd_ops"), RCX),
+		LEAQ(Sym(timerfdOps), RCX),
 		CMPQ(RCX, openFile(RAX).Ops),
 		IF(NE, fail(EINVAL)),
 		MOVQ(openFile(RAX).Data, RBX),
 	}
+}
+
+// timerFDs is timers that are files: reading takes how often they have expired. One
+// with an interval goes on only when it is looked at, as a SigTimer does when its
+// signal is taken.
+func timerFDs() Program {
 	return Program{
-		Funcs: []Func{
-			FUNC("sys_timerfd_create", "sys_timerfd_create(clock EDI, flags ESI).",
-				MOVL(RSI, R12),
-				TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
-				IF(NE, fail(EINVAL)),
-				CMPL(RDI, clockBoottimeAlarm),
-				IF(A, fail(EINVAL)),
-				MOVL(1<<clockRealtime|1<<clockMonotonic|1<<clockBoottime|1<<clockRealtimeAlarm|1<<clockBoottimeAlarm, RAX),
-				BTL(RDI, RAX),
-				IF(AE, fail(EINVAL)),
-				MOVL(1<<clockRealtime|1<<clockRealtimeAlarm, RAX),
-				BTL(RDI, RAX),
-				SETB(RAX),
-				MOVZBL(RAX, R13),
-				LEAQ(Sym("timerfd_cache"), RDI),
-				MOVL(1, RAX),
-				CALL("slab_reserve"),
-				IF(B, fail(ENOMEM)),
-				CALL("slab_alloc"),
-				MOVQ(RAX, RBX),
-				MOVQ(RAX, RDI),
-				XORL(RAX, RAX),
-				MOVL(size/8, RCX),
-				REP(STOSQ()),
-				MOVQ(R13, t.Real),
-				LEAQ(Sym("timerfd_expire"), RAX),
-				MOVQ(RAX, t.Timer.Func),
-				LEAQ(Sym("timerfd_ops"), RDI),
-				MOVL(R12, RSI),
-				ANDL(O_NONBLOCK, RSI),
-				ORL(O_RDWR, RSI),
-				MOVL(R12, RDX),
-				ANDL(O_CLOEXEC, RDX),
-				CALL("file_open"),
-				TESTQ(RAX, RAX),
-				IF(S,
-					MOVQ(RAX, R12),
-					LEAQ(Sym("timerfd_cache"), RDI),
-					MOVQ(RBX, RSI),
-					CALL("slab_free"),
-					MOVQ(R12, RAX),
-					RETURN(),
-				),
-				MOVQ(RBX, openFile(RDX).Data),
-				MOVQ(RDX, t.File),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("timerfd_expire", "timerfd_expire is the Func of TimerFD.Timer.",
-				MOVQ(RDI, RBX),
-				INCQ(t.Ticks),
-				CMPQ(t.Interval, 0),
-				IF(E, MOVQ(0, t.At)),
-				MOVQ(t.File, RDI),
-				MOVL(EPOLLIN, RSI),
-				CALL("file_notify"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("timerfd_advance", "timerfd_advance counts what an interval has made of the TimerFD RBX since it expired, and lets it go on. IF is 0.",
-				MOVQ(t.At, RCX),
-				TESTQ(RCX, RCX),
-				IF(E, RETURN()),
-				CMPQ(t.Timer.Expires, 0),
-				IF(NE, RETURN()), // it has not expired
-				CALL("ktime_get"),
-				MOVQ(RAX, RSI),
-				SUBQ(RCX, RAX),
-				XORL(RDX, RDX),
-				DIVQ(t.Interval),
-				ADDQ(RAX, t.Ticks),
-				SUBQ(RDX, RSI),
-				ADDQ(t.Interval, RSI),
-				MOVQ(RSI, t.At),
-				CMPQ(t.Interval, layout.MinTimeSlice), // as in sigtimer_release
-				IF(B, LEAQ(RSI.At(layout.MinTimeSlice), RSI)),
-				MOVQ(RBX, RDI),
-				JMP("timer_add"),
-			),
-			FUNC("timerfd_left", "timerfd_left returns in RSI how long it is until the TimerFD RBX expires next, 0 if it does not, and in RDX its interval, both in ns. Turns interrupts off.",
-				CLI(),
-				CALL("timerfd_advance"),
-				MOVQ(t.At, RSI),
-				TESTQ(RSI, RSI),
-				IF(NE,
-					CALL("ktime_get"),
-					SUBQ(RAX, RSI),
-					IF(S, XORL(RSI, RSI)),
-				),
-				MOVQ(t.Interval, RDX),
-				RETURN(),
-			),
-			FUNC("sys_timerfd_settime", "sys_timerfd_settime(fd EDI, flags ESI, new RDX, old RCX).",
-				MOVL(RDI, R12),
-				MOVL(RSI, R13),
-				MOVQ(RCX, R14),
-				MOVQ(RDX, RDI),
-				CALL("get_itimerspec"),
-				TESTQ(RDX, RDX),
-				IF(NE, MOVQ(RDX, RAX), RETURN()),
-				TESTL(^(tfdAbstime|tfdCancelOnSet), R13),
-				IF(NE, fail(EINVAL)),
-				MOVL(R12, RDI),
-				MOVQ(RAX, R12), // value
-				MOVQ(RCX, R15), // interval
-				file,
-				CALL("timerfd_left"),
-				PUSHQ(RSI),
-				PUSHQ(RDX),
-				MOVQ(RBX, RDI),
-				CALL("timer_del"),
-				MOVQ(0, t.Ticks),
-				MOVQ(R15, t.Interval),
-				MOVQ(R12, RAX),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					MOVQ(RAX, RDI),
-					TESTL(tfdAbstime, R13),
-					IF(E, CALL("time_after")).ELSE(
-						CMPQ(t.Real, 0),
-						IF(NE, CALL("time_of_real")),
-						CMPQ(RAX, 1),
-						IF(L, MOVL(1, RAX)),
-					),
-				),
-				MOVQ(RAX, t.At),
-				TESTQ(RAX, RAX),
-				IF(NE,
-					MOVQ(RBX, RDI),
-					MOVQ(RAX, RSI),
-					CALL("timer_add"),
-				),
-				POPQ(RDX),
-				POPQ(RSI),
-				XORL(RAX, RAX),
-				TESTQ(R14, R14),
-				IF(NE,
-					MOVQ(R14, RDI),
-					CALL("put_itimerspec"),
-				),
-				RETURN(),
-			).Saving(RBX, R12, R13, R14, R15),
-			FUNC("sys_timerfd_gettime", "sys_timerfd_gettime(fd EDI, itimerspec RSI).",
-				MOVQ(RSI, R12),
-				file,
-				CALL("timerfd_left"),
-				MOVQ(R12, RDI),
-				CALL("put_itimerspec"),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("read_timerfd", "read_timerfd is the Read of a timerfd: 8 bytes, how often it has expired since the last time.",
-				CMPQ(RDX, 8),
-				IF(B, fail(EINVAL)),
-				MOVQ(RDI, R12),
-				MOVQ(RSI, R13),
-				MOVQ(openFile(RDI).Data, RBX),
-				LOOP(
-					CLI(),
-					CMPQ(t.Ticks, 0),
-					BREAK(NE),
-					TESTL(O_NONBLOCK, openFile(R12).Flags),
-					IF(NE, fail(EAGAIN)),
-					MOVQ(R12, RDI),
-					MOVL(EPOLLIN, RSI),
-					MOVQ(-1, RDX),
-					CALL("file_sleep"),
-					CMPQ(RAX, -EINTR),
-					IF(E, fail(ERESTARTSYS)),
-				),
-				CALL("timerfd_advance"),
-				MOVQ(t.Ticks, RSI),
-				MOVQ(0, t.Ticks),
-				MOVQ(R13, RDI),
-				CALL("put_user_long"),
-				TESTQ(RAX, RAX),
-				IF(E, MOVL(8, RAX)),
-				RETURN(),
-			).Saving(RBX, R12, R13),
-			FUNC("poll_timerfd", "poll_timerfd is the Poll of a timerfd.",
-				MOVQ(openFile(RDI).Data, RCX),
-				XORL(RAX, RAX),
-				CMPQ(timerFD(RCX).Ticks, 0),
-				IF(NE, MOVL(EPOLLIN, RAX)),
-				RETURN(),
-			),
-			FUNC("release_timerfd", "release_timerfd is the Release of a timerfd.",
-				MOVQ(openFile(RDI).Data, RBX),
-				CLI(),
-				MOVQ(RBX, RDI),
-				CALL("timer_del"),
-				LEAQ(Sym("timerfd_cache"), RDI),
-				MOVQ(RBX, RSI),
-				CALL("slab_free"),
-				RETURN(),
-			).Saving(RBX),
-		},
+		Funcs: Funcs(
+			sysTimerfdCreate, timerfdExpire, timerfdAdvance, timerfdLeft, sysTimerfdSettime,
+			sysTimerfdGettime, readTimerfd, pollTimerfd, releaseTimerfd,
+		),
 		Data: []Data{
-			slabCache("timerfd_cache", size),
-			fileOps("timerfd_ops", layout.FileOps[any]{
-				Read: "read_timerfd", Poll: "poll_timerfd", Release: "release_timerfd", Anon: 1, Mode: 0o600,
-			}),
+			timerfdCache(), timerfdOps(),
 		},
 	}
+}
+
+func timerfdCache() Data {
+	size := SizeOf[layout.TimerFD[Mem]]()
+	return slabCache("timerfd_cache", size)
+}
+
+func timerfdOps() Data {
+	return fileOps("timerfd_ops", layout.FileOps[any]{
+		Read: readTimerfd, Poll: pollTimerfd, Release: releaseTimerfd, Anon: 1, Mode: 0o600,
+	})
+}
+
+func sysTimerfdCreate() Func {
+	t := timerFD(RBX)
+	size := SizeOf[layout.TimerFD[Mem]]()
+	return FUNC("sys_timerfd_create", "sys_timerfd_create(clock EDI, flags ESI).",
+		MOVL(RSI, R12),
+		TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
+		IF(NE, fail(EINVAL)),
+		CMPL(RDI, clockBoottimeAlarm),
+		IF(A, fail(EINVAL)),
+		MOVL(1<<clockRealtime|1<<clockMonotonic|1<<clockBoottime|1<<clockRealtimeAlarm|1<<clockBoottimeAlarm, RAX),
+		BTL(RDI, RAX),
+		IF(AE, fail(EINVAL)),
+		MOVL(1<<clockRealtime|1<<clockRealtimeAlarm, RAX),
+		BTL(RDI, RAX),
+		SETB(RAX),
+		MOVZBL(RAX, R13),
+		LEAQ(Sym(timerfdCache), RDI),
+		MOVL(1, RAX),
+		CALL(slabReserve),
+		IF(B, fail(ENOMEM)),
+		CALL(slabAlloc),
+		MOVQ(RAX, RBX),
+		MOVQ(RAX, RDI),
+		XORL(RAX, RAX),
+		MOVL(size/8, RCX),
+		REP(STOSQ()),
+		MOVQ(R13, t.Real),
+		LEAQ(Sym(timerfdExpire), RAX),
+		MOVQ(RAX, t.Timer.Func),
+		LEAQ(Sym(timerfdOps), RDI),
+		MOVL(R12, RSI),
+		ANDL(O_NONBLOCK, RSI),
+		ORL(O_RDWR, RSI),
+		MOVL(R12, RDX),
+		ANDL(O_CLOEXEC, RDX),
+		CALL(fileOpen),
+		TESTQ(RAX, RAX),
+		IF(S,
+			MOVQ(RAX, R12),
+			LEAQ(Sym(timerfdCache), RDI),
+			MOVQ(RBX, RSI),
+			CALL(slabFree),
+			MOVQ(R12, RAX),
+			RETURN(),
+		),
+		MOVQ(RBX, openFile(RDX).Data),
+		MOVQ(RDX, t.File),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func timerfdExpire() Func {
+	t := timerFD(RBX)
+	return FUNC("timerfd_expire", "timerfd_expire is the Func of TimerFD.Timer.",
+		MOVQ(RDI, RBX),
+		INCQ(t.Ticks),
+		CMPQ(t.Interval, 0),
+		IF(E, MOVQ(0, t.At)),
+		MOVQ(t.File, RDI),
+		MOVL(EPOLLIN, RSI),
+		CALL(fileNotify),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func timerfdAdvance() Func {
+	t := timerFD(RBX)
+	return FUNC("timerfd_advance", "timerfd_advance counts what an interval has made of the TimerFD RBX since it expired, and lets it go on. IF is 0.",
+		MOVQ(t.At, RCX),
+		TESTQ(RCX, RCX),
+		IF(E, RETURN()),
+		CMPQ(t.Timer.Expires, 0),
+		IF(NE, RETURN()), // it has not expired
+		CALL(ktimeGet),
+		MOVQ(RAX, RSI),
+		SUBQ(RCX, RAX),
+		XORL(RDX, RDX),
+		DIVQ(t.Interval),
+		ADDQ(RAX, t.Ticks),
+		SUBQ(RDX, RSI),
+		ADDQ(t.Interval, RSI),
+		MOVQ(RSI, t.At),
+		CMPQ(t.Interval, layout.MinTimeSlice), // as in sigtimer_release
+		IF(B, LEAQ(RSI.At(layout.MinTimeSlice), RSI)),
+		MOVQ(RBX, RDI),
+		JMP(timerAdd),
+	)
+}
+
+func timerfdLeft() Func {
+	t := timerFD(RBX)
+	return FUNC("timerfd_left", "timerfd_left returns in RSI how long it is until the TimerFD RBX expires next, 0 if it does not, and in RDX its interval, both in ns. Turns interrupts off.",
+		CLI(),
+		CALL(timerfdAdvance),
+		MOVQ(t.At, RSI),
+		TESTQ(RSI, RSI),
+		IF(NE,
+			CALL(ktimeGet),
+			SUBQ(RAX, RSI),
+			IF(S, XORL(RSI, RSI)),
+		),
+		MOVQ(t.Interval, RDX),
+		RETURN(),
+	)
+}
+
+func sysTimerfdSettime() Func {
+	t := timerFD(RBX)
+	return FUNC("sys_timerfd_settime", "sys_timerfd_settime(fd EDI, flags ESI, new RDX, old RCX).",
+		MOVL(RDI, R12),
+		MOVL(RSI, R13),
+		MOVQ(RCX, R14),
+		MOVQ(RDX, RDI),
+		CALL(getItimerspec),
+		TESTQ(RDX, RDX),
+		IF(NE, MOVQ(RDX, RAX), RETURN()),
+		TESTL(^(tfdAbstime|tfdCancelOnSet), R13),
+		IF(NE, fail(EINVAL)),
+		MOVL(R12, RDI),
+		MOVQ(RAX, R12), // value
+		MOVQ(RCX, R15), // interval
+		timerFDOf(),
+		CALL(timerfdLeft),
+		PUSHQ(RSI),
+		PUSHQ(RDX),
+		MOVQ(RBX, RDI),
+		CALL(timerDel),
+		MOVQ(0, t.Ticks),
+		MOVQ(R15, t.Interval),
+		MOVQ(R12, RAX),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX, RDI),
+			TESTL(tfdAbstime, R13),
+			IF(E, CALL(timeAfter)).ELSE(
+				CMPQ(t.Real, 0),
+				IF(NE, CALL(timeOfReal)),
+				CMPQ(RAX, 1),
+				IF(L, MOVL(1, RAX)),
+			),
+		),
+		MOVQ(RAX, t.At),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RBX, RDI),
+			MOVQ(RAX, RSI),
+			CALL(timerAdd),
+		),
+		POPQ(RDX),
+		POPQ(RSI),
+		XORL(RAX, RAX),
+		TESTQ(R14, R14),
+		IF(NE,
+			MOVQ(R14, RDI),
+			CALL(putItimerspec),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14, R15)
+}
+
+func sysTimerfdGettime() Func {
+	return FUNC("sys_timerfd_gettime", "sys_timerfd_gettime(fd EDI, itimerspec RSI).",
+		MOVQ(RSI, R12),
+		timerFDOf(),
+		CALL(timerfdLeft),
+		MOVQ(R12, RDI),
+		CALL(putItimerspec),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func readTimerfd() Func {
+	t := timerFD(RBX)
+	return FUNC("read_timerfd", "read_timerfd is the Read of a timerfd: 8 bytes, how often it has expired since the last time.",
+		CMPQ(RDX, 8),
+		IF(B, fail(EINVAL)),
+		MOVQ(RDI, R12),
+		MOVQ(RSI, R13),
+		MOVQ(openFile(RDI).Data, RBX),
+		LOOP(
+			CLI(),
+			CMPQ(t.Ticks, 0),
+			BREAK(NE),
+			TESTL(O_NONBLOCK, openFile(R12).Flags),
+			IF(NE, fail(EAGAIN)),
+			MOVQ(R12, RDI),
+			MOVL(EPOLLIN, RSI),
+			MOVQ(-1, RDX),
+			CALL(fileSleep),
+			CMPQ(RAX, -EINTR),
+			IF(E, fail(ERESTARTSYS)),
+		),
+		CALL(timerfdAdvance),
+		MOVQ(t.Ticks, RSI),
+		MOVQ(0, t.Ticks),
+		MOVQ(R13, RDI),
+		CALL(putUserLong),
+		TESTQ(RAX, RAX),
+		IF(E, MOVL(8, RAX)),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func pollTimerfd() Func {
+	return FUNC("poll_timerfd", "poll_timerfd is the Poll of a timerfd.",
+		MOVQ(openFile(RDI).Data, RCX),
+		XORL(RAX, RAX),
+		CMPQ(timerFD(RCX).Ticks, 0),
+		IF(NE, MOVL(EPOLLIN, RAX)),
+		RETURN(),
+	)
+}
+
+func releaseTimerfd() Func {
+	return FUNC("release_timerfd", "release_timerfd is the Release of a timerfd.",
+		MOVQ(openFile(RDI).Data, RBX),
+		CLI(),
+		MOVQ(RBX, RDI),
+		CALL(timerDel),
+		LEAQ(Sym(timerfdCache), RDI),
+		MOVQ(RBX, RSI),
+		CALL(slabFree),
+		RETURN(),
+	).Saving(RBX)
 }

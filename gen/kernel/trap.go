@@ -54,9 +54,9 @@ var vectors = []vector{
 // the same shape for all and puts the vector in EDI.
 func (v vector) entry() Func {
 	pt := Slots[layout.PtRegs[Slot]]()
-	to := "error_entry"
+	to := errorEntry
 	if v.ist != 0 {
-		to = "paranoid_entry"
+		to = paranoidEntry
 	}
 	return FUNC("asm_"+v.name, fmt.Sprintf("asm_%s is vector %d: state on entry as the CPU leaves it, iret frame on the stack.", v.name, v.n),
 		FRAME(pt.IP.Off-map[bool]int{true: 8, false: 0}[v.hasError]),
@@ -139,7 +139,7 @@ const iretq = 0xcf48
 // it off: in ring 3 AC is the user's, in ring 0 a copy may be under way.
 func clearAC() Block {
 	return Block{
-		CMPB(Sym("cpu_smap"), 0),
+		CMPB(Sym(cpuSmap), 0),
 		IF(NE, CLAC()),
 	}
 }
@@ -153,387 +153,436 @@ func exitWork(regs Reg) Item {
 		TESTL(layout.TIFAllWork, thread(RBX).Flags),
 		BREAK(E),
 		TESTL(layout.TIFNeedResched, thread(RBX).Flags),
-		IF(NE, CALL("schedule")),
+		IF(NE, CALL(schedule)),
 		TESTL(layout.TIFSigPending, thread(RBX).Flags),
 		IF(NE,
 			MOVQ(regs, RDI),
-			CALL("do_signal"),
+			CALL(doSignal),
 		),
 	)
 }
 
 // traps is the IDT and the way in and out of exceptions and interrupts.
 func traps() Program {
-	regs := ptRegs(RSP)
-	rdi := ptRegs(RDI)
-	popped := Fields[layout.PtRegs[Mem]](RDI.At(-Slots[layout.PtRegs[Slot]]().DI.Off))
-	signal := Fields[layout.TrapSignal[Mem]](RSI)
-	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
 	p := Program{
-		Funcs: []Func{
-			FUNC("error_entry",
-				`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
-it, takes the kernel's GS and page table if the interrupt came from ring 3, and
-dispatches. The frame is then on the thread's stack.`,
-				pushRegs(),
-				CLD(),
-				MOVL(RDI, RSI), // vector
-				TESTB(3, regs.CS),
-				IF(NE,
-					SWAPGS(),
-					MOVQ(CR3, RAX),
-					MOVQ(RAX, gs.EntryCR3),
-					toKernelTable(),
-					clearAC(),
-					enterSpecCtrl(),
-					MOVQ(gs.TopOfStack, RAX),
-					SUBQ(regsSize, RAX),
-					CMPQ(RAX, RSP),
-					IF(NE, // it arrived on the trampoline stack
-						CALL("sync_regs"),
-						MOVQ(RAX, RSP),
-					),
-					MOVQ(RSP, RDI),
-					CALL("do_trap_user"),
-					JMP("retint_user"),
-				),
-				// A wild RIP may point anywhere: only the text is read.
-				MOVQ(regs.IP, RAX),
-				LEAQ(Sym("__text_start"), RCX),
-				LEAQ(Sym("__text_end"), RDX),
-				CMPQ(RAX, RCX),
-				JB("not_at_iretq"),
-				CMPQ(RAX, RDX),
-				JAE("not_at_iretq"),
-				CMPW(RAX.At(0), iretq),
-				IF(E,
-					// The IRETQ to ring 3 itself faulted: GS and page table are the
-					// user's already, and so is the fault.
-					SWAPGS(),
-					MOVQ(CR3, RAX),
-					toKernelTable(),
-					clearAC(),
-					enterSpecCtrl(),
-					MOVQ(RSP, RDI),
-					JMP("bad_iret"),
-				),
-				LABEL("not_at_iretq"),
-				clearAC(),
-				MOVQ(RSP, RDI),
-				CALL("do_trap_kernel"),
-				popRegs(),
-				IRETQ(),
-			).In("irqentry"),
-			FUNC("paranoid_entry",
-				`paranoid_entry is error_entry for the vectors with a stack of their own: they
-can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
-is the kernel's half; and before or behind a load of CR3, which is kept.`,
-				pushRegs(),
-				CLD(),
-				MOVL(RDI, RSI),
-				MOVL(uint32(x86.MSR_GS_BASE), RCX),
-				RDMSR(),
-				XORL(RBX, RBX),
-				TESTL(RDX, RDX),
-				IF(NS,
-					SWAPGS(),
-					INCL(RBX), // to be undone
-				),
-				MOVQ(CR3, RAX),
-				MOVQ(RAX, R14),
-				toKernelTable(),
-				clearAC(),
-				enterSpecCtrlParanoid(),
-				TESTB(3, regs.CS),
-				IF(NE,
-					// From ring 3 nothing is in danger: go on on the thread's
-					// own stack, where signals can be delivered from.
-					MOVQ(R14, gs.EntryCR3),
-					CALL("sync_regs"),
-					MOVQ(RAX, RSP),
-					MOVQ(RAX, RDI),
-					MOVL(RSI, R12),
-					CALL("do_trap_user"),
-					CMPL(R12, x86.X86_TRAP_DB),
-					// NMIs stay blocked until an IRETQ: no other thread, which may
-					// leave by SYSRETQ, runs before it.
-					IF(NE, JMP("return_to_usermode")),
-					JMP("retint_user"),
-				),
-				MOVQ(RSP, RDI),
-				CALL("do_trap_kernel"),
-				leaveSpecCtrlParanoid(),
-				TESTL(layout.PTIUserPGTable, R14),
-				IF(NE, MOVQ(R14, CR3)), // drops the translations of the user's PCID: nothing counts on them
-				TESTL(RBX, RBX),
-				IF(NE, SWAPGS()),
-				popRegs(),
-				IRETQ(),
-			).In("irqentry"),
-			FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
-				MOVQ(RSI, RDX),
-				LEAQ(RSP.At(8), RSI),
-				MOVQ(gs.TopOfStack, RDI),
-				SUBQ(regsSize, RDI),
-				MOVQ(RDI, RAX),
-				MOVL(regsSize/8, RCX),
-				REP(MOVSQ()),
-				MOVQ(RDX, RSI),
-				RETURN(),
-			),
-			FUNC("int_ret_from_sys_call",
-				`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
-on top of the thread's stack, IF is any. Does the work that Thread.Flags
-asks for first. CR3 and SPEC_CTRL stay as they are: the paths that use it, and
-what they cost, are those of kernels which had neither to switch.`,
-				exitWork(RSP),
-				LABEL("retint_swapgs"),
-				popRegs(),
-				SWAPGS(),
-				LABEL("irq_return"),
-				IRETQ(),
-			),
-			FUNC("retint_user",
-				`retint_user is int_ret_from_sys_call for traps, new threads and variants with
-mitigations: ring 3 goes on on the page table that the selected variant has it
-run on, and with its SPEC_CTRL.`,
-				exitWork(RSP),
-				JMP("return_to_usermode"),
-			),
-			FUNC("return_to_usermode",
-				`return_to_usermode pops the complete PtRegs that RSP is at, on any stack, and
-returns to ring 3 as retint_user does. IF is 0, no work is left (Linux 6.12,
-swapgs_restore_regs_and_return_to_usermode).`,
-				leaveSpecCtrl(),
-				CMPQ(gs.UserBits, 0),
-				IF(E,
-					popRegs(),
-					SWAPGS(),
-					IRETQ(),
-				),
-				popRegsButRDI(),
-				MOVQ(RSP, RDI),
-				MOVQ(gs.TSS.SP1, RSP),
-				PUSHQ(popped.SS),
-				PUSHQ(popped.SP),
-				PUSHQ(popped.Flags),
-				PUSHQ(popped.CS),
-				PUSHQ(popped.IP),
-				PUSHQ(popped.DI),
-				MOVQ(CR3, RDI),
-				ORQ(gs.UserBits, RDI),
-				CMPQ(gs.UserPCIDFlushMask, 0),
-				IF(E, ORQ(gs.NoFlush, RDI)),
-				MOVQ(0, gs.UserPCIDFlushMask),
-				MOVQ(RDI, CR3),
-				POPQ(RDI),
-				SWAPGS(),
-				IRETQ(),
-			).In("irqentry"),
-			FUNC("syscall_return_slowpath",
-				`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
-variant that returns to ring 3 by itself. The PtRegs is complete and on top of
-the thread's stack; any of its slots may change. IF is any; it returns with
-interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
-				MOVQ(RDI, R12),
-				exitWork(R12),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
-				JMP("retint_user"),
-			),
-			FUNC("bad_iret",
-				`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
-RDI is the PtRegs of that fault: its general registers are the user's, its SP
-is at the iret frame. Makes it look as if the user's instruction had faulted
-(Linux 3.18.1, fixup_bad_iret).`,
-				MOVQ(RDI, RSI),
-				MOVQ(rdi.OrigAX, R8), // the error code
-				MOVQ(gs.TopOfStack, RBX),
-				SUBQ(regsSize, RBX),
-				// What it was to pop is on top of the thread's stack still, if the
-				// IRETQ was on another. Else the two frames overlap, the new one lies
-				// higher: copy downwards.
-				MOVL(ptRegs(RSP).DI.Disp, RCX),
-				DO(
-					MOVQ(RSI.Index(RCX, 1), RAX),
-					MOVQ(RAX, RBX.Index(RCX, 1)),
-					SUBQ(8, RCX),
-				).WHILE(NS),
-				MOVQ(-1, ptRegs(RBX).OrigAX),
-				MOVQ(RBX, RSP),
-				MOVL(sigSEGV, RDI),
-				MOVL(siKernel, RSI),
-				XORL(RDX, RDX),
-				MOVL(x86.X86_TRAP_GP, RCX),
-				CALL("force_sig_fault"),
-				JMP("retint_user"),
-			),
-			FUNC("do_trap_user",
-				`do_trap_user handles vector ESI from ring 3; RDI is the PtRegs. Exceptions
-become signals.`,
-				MOVQ(RDI, RBX),
-				CMPL(RSI, x86.X86_TRAP_PF),
-				IF(E,
-					MOVQ(CR2, RSI),
-					CALL("do_page_fault"),
-					RETURN(),
-				),
-				CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
-				IF(E, CALL("timer_interrupt"), RETURN()),
-				CMPL(RSI, layout.ControlVector),
-				IF(E, CALL("control_interrupt"), RETURN()),
-				CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
-				IF(E, RETURN()),
-				CMPL(RSI, x86.X86_TRAP_NMI),
-				IF(E, INCQ(gs.NMIs), RETURN()),
-				CMPL(RSI, x86.X86_TRAP_MC),
-				IF(E, MOVQ(RBX, RDI), CALL("machine_check"), RETURN()),
-				CMPL(RSI, x86.X86_TRAP_DF),
-				IF(E, MOVQ(RBX, RDI), JMP("die")),
-				CMPL(RSI, x86.X86_TRAP_DB),
-				IF(E,
-					// A breakpoint that the last instruction of ring 0 met arrives here.
-					MOVQ(DR6, RAX),
-					TESTL(x86.DR6_B0_B3, RAX),
-					IF(NE,
-						INCQ(gs.Debugs),
-						ORQ(x86.X86_EFLAGS_RF, ptRegs(RBX).Flags),
-						TESTL(x86.DR6_BS, RAX),
-						IF(E,
-							XORL(RAX, RAX),
-							MOVQ(RAX, DR6),
-							RETURN(),
-						),
-					),
-				),
-				MOVL(RSI, RCX), // trapno
-				IMULQ(SizeOf[layout.TrapSignal[Mem]](), RSI),
-				LEAQ(Sym("trap_signals"), RAX),
-				ADDQ(RAX, RSI),
-				MOVQ(signal.Signo, RDI),
-				MOVQ(signal.AddrIsIP, RDX),
-				MOVQ(signal.Code, RSI),
-				TESTL(RDX, RDX),
-				IF(NE, MOVQ(ptRegs(RBX).IP, RDX)),
-				MOVQ(ptRegs(RBX).OrigAX, R8),
-				CMPQ(R8, -1),
-				IF(E, XORL(R8, R8)),
-				MOVQ(-1, ptRegs(RBX).OrigAX), // not a system call: nothing to restart
-				CMPL(RCX, x86.X86_TRAP_DB),
-				IF(E,
-					// DR6 says why; it is sticky, and TF is the only cause here.
-					XORL(RAX, RAX),
-					MOVQ(RAX, DR6),
-				),
-				CMPL(RSI, fpeFLTINV),
-				IF(E, CALL("fpu_fault_code"), MOVL(RAX, RSI)),
-				CALL("force_sig_fault"),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("fpu_fault_code",
-				`fpu_fault_code returns in EAX the si_code of an x87 (vector ECX is #MF) or SSE
-exception: that of the first unmasked one, 0 if there is none (Linux 3.19
-arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
-				FXSAVE64(Sym("fpu_fault")),
-				CMPL(RCX, x86.X86_TRAP_MF),
-				IF(E,
-					MOVZWL(Sym("fpu_fault"), RAX), // FCW: the masks
-					NOTL(RAX),
-					ANDW(Sym("fpu_fault").Add(2), RAX), // FSW
-				).ELSE(
-					MOVL(Sym("fpu_fault").Add(24), RAX), // MXCSR: masks from bit 7
-					SHRL(7, RAX),
-					NOTL(RAX),
-					ANDL(Sym("fpu_fault").Add(24), RAX),
-				),
-				TESTB(0x01, RAX), // invalid
-				IF(NE, MOVL(fpeFLTINV, RAX), RETURN()),
-				TESTB(0x04, RAX),               // division by zero
-				IF(NE, MOVL(3, RAX), RETURN()), // FPE_FLTDIV
-				TESTB(0x08, RAX),               // overflow
-				IF(NE, MOVL(4, RAX), RETURN()), // FPE_FLTOVF
-				TESTB(0x12, RAX),               // denormal, underflow
-				IF(NE, MOVL(5, RAX), RETURN()), // FPE_FLTUND
-				ANDL(0x20, RAX),                // inexact
-				IF(NE, MOVL(6, RAX)),           // FPE_FLTRES
-				RETURN(),
-			),
-			FUNC("do_trap_kernel",
-				`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
-fix-up is a panic.`,
-				CMPL(RSI, x86.X86_TRAP_PF),
-				IF(E,
-					MOVQ(CR2, RSI),
-					JMP("do_page_fault"),
-				),
-				CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
-				IF(E, JMP("timer_interrupt")),
-				CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
-				IF(E, RETURN()),
-				CMPL(RSI, x86.X86_TRAP_NMI),
-				IF(E,
-					INCQ(gs.NMIs),
-					MOVQ(rdi.IP, RAX),
-					MOVQ(RAX, gs.EventIP),
-					RETURN(),
-				),
-				CMPL(RSI, x86.X86_TRAP_MC),
-				IF(E, JMP("machine_check")),
-				CMPL(RSI, x86.X86_TRAP_DB),
-				IF(E, JMP("debug_kernel")),
-				PUSHQ(RSI),
-				PUSHQ(RDI),
-				CALL("fixup_exception"),
-				POPQ(RDI),
-				POPQ(RSI),
-				TESTL(RAX, RAX),
-				IF(NE, RETURN()),
-				JMP("die"),
-			),
-			FUNC("fixup_exception",
-				`fixup_exception looks the IP of the PtRegs RDI up in __ex_table. If it is there
-it sets IP to the place to go on at and returns 1, else 0.`,
-				LEAQ(Sym("__ex_table"), RCX),
-				LEAQ(Sym("__ex_table_end"), RDX),
-				MOVQ(rdi.IP, RSI),
-				XORL(RAX, RAX),
-				LOOP(
-					CMPQ(RCX, RDX),
-					BREAK(AE),
-					CMPQ(RSI, fixup.IP),
-					IF(E,
-						MOVQ(fixup.Fixup, RSI),
-						MOVQ(RSI, rdi.IP),
-						INCL(RAX),
-						BREAK(),
-					),
-					ADDQ(SizeOf[layout.ExTableEntry[Mem]](), RCX),
-				),
-				RETURN(),
-			),
-			debugKernel(),
-			machineCheck(),
-			sysBreakpoint(),
-			trapInit(),
-		},
+		Funcs: Funcs(
+			errorEntry, paranoidEntry, syncRegs, intRetFromSysCall, retintUser, returnToUsermode,
+			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
+			fixupException, debugKernel, machineCheck, sysBreakpoint, trapInit,
+		),
 		Data: []Data{
-			BSS("idt", 256*x86.GateSize, layout.PageSize),
-			BSS("idt_end", 0, layout.PageSize),
-			BSS("idtr", 16, 16),
-			BSS("fpu_fault", fxSize, 16),
-			BSS("trampoline_stack", layout.TrampolineSize, layout.PageSize),
-			BSS("trampoline_stack_end", 0, layout.PageSize),
-			BSS("ist_stacks", numIST*istSize, layout.PageSize),
-			BSS("ist_stacks_end", 0, layout.PageSize),
-			vectorTable(),
-			trapSignals(),
+			idt, idtEnd, idtr, fpuFault, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,
+			vectorTable(), trapSignals(),
 		},
 	}
 	for _, v := range vectors {
 		p.Funcs = append(p.Funcs, v.entry())
 	}
 	return p
+}
+
+var idt = BSS("idt", 256*x86.GateSize, layout.PageSize)
+
+var idtEnd = BSS("idt_end", 0, layout.PageSize)
+
+var idtr = BSS("idtr", 16, 16)
+
+var fpuFault = BSS("fpu_fault", fxSize, 16)
+
+var trampolineStack = BSS("trampoline_stack", layout.TrampolineSize, layout.PageSize)
+
+var trampolineStackEnd = BSS("trampoline_stack_end", 0, layout.PageSize)
+
+var istStacks = BSS("ist_stacks", numIST*istSize, layout.PageSize)
+
+var istStacksEnd = BSS("ist_stacks_end", 0, layout.PageSize)
+
+func errorEntry() Func {
+	regs := ptRegs(RSP)
+	return FUNC("error_entry",
+		`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
+it, takes the kernel's GS and page table if the interrupt came from ring 3, and
+dispatches. The frame is then on the thread's stack.`,
+		pushRegs(),
+		CLD(),
+		MOVL(RDI, RSI), // vector
+		TESTB(3, regs.CS),
+		IF(NE,
+			SWAPGS(),
+			MOVQ(CR3, RAX),
+			MOVQ(RAX, gs.EntryCR3),
+			toKernelTable(),
+			clearAC(),
+			enterSpecCtrl(),
+			MOVQ(gs.TopOfStack, RAX),
+			SUBQ(regsSize, RAX),
+			CMPQ(RAX, RSP),
+			IF(NE, // it arrived on the trampoline stack
+				CALL(syncRegs),
+				MOVQ(RAX, RSP),
+			),
+			MOVQ(RSP, RDI),
+			CALL(doTrapUser),
+			JMP(retintUser),
+		),
+		// A wild RIP may point anywhere: only the text is read.
+		MOVQ(regs.IP, RAX),
+		LEAQ(Sym(textStart), RCX),
+		LEAQ(Sym(textEnd), RDX),
+		CMPQ(RAX, RCX),
+		JB("not_at_iretq"),
+		CMPQ(RAX, RDX),
+		JAE("not_at_iretq"),
+		CMPW(RAX.At(0), iretq),
+		IF(E,
+			// The IRETQ to ring 3 itself faulted: GS and page table are the
+			// user's already, and so is the fault.
+			SWAPGS(),
+			MOVQ(CR3, RAX),
+			toKernelTable(),
+			clearAC(),
+			enterSpecCtrl(),
+			MOVQ(RSP, RDI),
+			JMP(badIret),
+		),
+		LABEL("not_at_iretq"),
+		clearAC(),
+		MOVQ(RSP, RDI),
+		CALL(doTrapKernel),
+		popRegs(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func paranoidEntry() Func {
+	regs := ptRegs(RSP)
+	return FUNC("paranoid_entry",
+		`paranoid_entry is error_entry for the vectors with a stack of their own: they
+can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
+is the kernel's half; and before or behind a load of CR3, which is kept.`,
+		pushRegs(),
+		CLD(),
+		MOVL(RDI, RSI),
+		MOVL(uint32(x86.MSR_GS_BASE), RCX),
+		RDMSR(),
+		XORL(RBX, RBX),
+		TESTL(RDX, RDX),
+		IF(NS,
+			SWAPGS(),
+			INCL(RBX), // to be undone
+		),
+		MOVQ(CR3, RAX),
+		MOVQ(RAX, R14),
+		toKernelTable(),
+		clearAC(),
+		enterSpecCtrlParanoid(),
+		TESTB(3, regs.CS),
+		IF(NE,
+			// From ring 3 nothing is in danger: go on on the thread's
+			// own stack, where signals can be delivered from.
+			MOVQ(R14, gs.EntryCR3),
+			CALL(syncRegs),
+			MOVQ(RAX, RSP),
+			MOVQ(RAX, RDI),
+			MOVL(RSI, R12),
+			CALL(doTrapUser),
+			CMPL(R12, x86.X86_TRAP_DB),
+			// NMIs stay blocked until an IRETQ: no other thread, which may
+			// leave by SYSRETQ, runs before it.
+			IF(NE, JMP(returnToUsermode)),
+			JMP(retintUser),
+		),
+		MOVQ(RSP, RDI),
+		CALL(doTrapKernel),
+		leaveSpecCtrlParanoid(),
+		TESTL(layout.PTIUserPGTable, R14),
+		IF(NE, MOVQ(R14, CR3)), // drops the translations of the user's PCID: nothing counts on them
+		TESTL(RBX, RBX),
+		IF(NE, SWAPGS()),
+		popRegs(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func syncRegs() Func {
+	return FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
+		MOVQ(RSI, RDX),
+		LEAQ(RSP.At(8), RSI),
+		MOVQ(gs.TopOfStack, RDI),
+		SUBQ(regsSize, RDI),
+		MOVQ(RDI, RAX),
+		MOVL(regsSize/8, RCX),
+		REP(MOVSQ()),
+		MOVQ(RDX, RSI),
+		RETURN(),
+	)
+}
+
+func intRetFromSysCall() Func {
+	return FUNC("int_ret_from_sys_call",
+		`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
+on top of the thread's stack, IF is any. Does the work that Thread.Flags
+asks for first. CR3 and SPEC_CTRL stay as they are: the paths that use it, and
+what they cost, are those of kernels which had neither to switch.`,
+		exitWork(RSP),
+		LABEL("retint_swapgs"),
+		popRegs(),
+		SWAPGS(),
+		LABEL("irq_return"),
+		IRETQ(),
+	)
+}
+
+func retintUser() Func {
+	return FUNC("retint_user",
+		`retint_user is int_ret_from_sys_call for traps, new threads and variants with
+mitigations: ring 3 goes on on the page table that the selected variant has it
+run on, and with its SPEC_CTRL.`,
+		exitWork(RSP),
+		JMP(returnToUsermode),
+	)
+}
+
+func returnToUsermode() Func {
+	popped := Fields[layout.PtRegs[Mem]](RDI.At(-Slots[layout.PtRegs[Slot]]().DI.Off))
+	return FUNC("return_to_usermode",
+		`return_to_usermode pops the complete PtRegs that RSP is at, on any stack, and
+returns to ring 3 as retint_user does. IF is 0, no work is left (Linux 6.12,
+swapgs_restore_regs_and_return_to_usermode).`,
+		leaveSpecCtrl(),
+		CMPQ(gs.UserBits, 0),
+		IF(E,
+			popRegs(),
+			SWAPGS(),
+			IRETQ(),
+		),
+		popRegsButRDI(),
+		MOVQ(RSP, RDI),
+		MOVQ(gs.TSS.SP1, RSP),
+		PUSHQ(popped.SS),
+		PUSHQ(popped.SP),
+		PUSHQ(popped.Flags),
+		PUSHQ(popped.CS),
+		PUSHQ(popped.IP),
+		PUSHQ(popped.DI),
+		MOVQ(CR3, RDI),
+		ORQ(gs.UserBits, RDI),
+		CMPQ(gs.UserPCIDFlushMask, 0),
+		IF(E, ORQ(gs.NoFlush, RDI)),
+		MOVQ(0, gs.UserPCIDFlushMask),
+		MOVQ(RDI, CR3),
+		POPQ(RDI),
+		SWAPGS(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func syscallReturnSlowpath() Func {
+	return FUNC("syscall_return_slowpath",
+		`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
+variant that returns to ring 3 by itself. The PtRegs is complete and on top of
+the thread's stack; any of its slots may change. IF is any; it returns with
+interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
+		MOVQ(RDI, R12),
+		exitWork(R12),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func retFromFork() Func {
+	return FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
+		JMP(retintUser),
+	)
+}
+
+func badIret() Func {
+	rdi := ptRegs(RDI)
+	return FUNC("bad_iret",
+		`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
+RDI is the PtRegs of that fault: its general registers are the user's, its SP
+is at the iret frame. Makes it look as if the user's instruction had faulted
+(Linux 3.18.1, fixup_bad_iret).`,
+		MOVQ(RDI, RSI),
+		MOVQ(rdi.OrigAX, R8), // the error code
+		MOVQ(gs.TopOfStack, RBX),
+		SUBQ(regsSize, RBX),
+		// What it was to pop is on top of the thread's stack still, if the
+		// IRETQ was on another. Else the two frames overlap, the new one lies
+		// higher: copy downwards.
+		MOVL(ptRegs(RSP).DI.Disp, RCX),
+		DO(
+			MOVQ(RSI.Index(RCX, 1), RAX),
+			MOVQ(RAX, RBX.Index(RCX, 1)),
+			SUBQ(8, RCX),
+		).WHILE(NS),
+		MOVQ(-1, ptRegs(RBX).OrigAX),
+		MOVQ(RBX, RSP),
+		MOVL(sigSEGV, RDI),
+		MOVL(siKernel, RSI),
+		XORL(RDX, RDX),
+		MOVL(x86.X86_TRAP_GP, RCX),
+		CALL(forceSigFault),
+		JMP(retintUser),
+	)
+}
+
+func doTrapUser() Func {
+	signal := Fields[layout.TrapSignal[Mem]](RSI)
+	return FUNC("do_trap_user",
+		`do_trap_user handles vector ESI from ring 3; RDI is the PtRegs. Exceptions
+become signals.`,
+		MOVQ(RDI, RBX),
+		CMPL(RSI, x86.X86_TRAP_PF),
+		IF(E,
+			MOVQ(CR2, RSI),
+			CALL(doPageFault),
+			RETURN(),
+		),
+		CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
+		IF(E, CALL(timerInterrupt), RETURN()),
+		CMPL(RSI, layout.ControlVector),
+		IF(E, CALL(controlInterrupt), RETURN()),
+		CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
+		IF(E, RETURN()),
+		CMPL(RSI, x86.X86_TRAP_NMI),
+		IF(E, INCQ(gs.NMIs), RETURN()),
+		CMPL(RSI, x86.X86_TRAP_MC),
+		IF(E, MOVQ(RBX, RDI), CALL(machineCheck), RETURN()),
+		CMPL(RSI, x86.X86_TRAP_DF),
+		IF(E, MOVQ(RBX, RDI), JMP(die)),
+		CMPL(RSI, x86.X86_TRAP_DB),
+		IF(E,
+			// A breakpoint that the last instruction of ring 0 met arrives here.
+			MOVQ(DR6, RAX),
+			TESTL(x86.DR6_B0_B3, RAX),
+			IF(NE,
+				INCQ(gs.Debugs),
+				ORQ(x86.X86_EFLAGS_RF, ptRegs(RBX).Flags),
+				TESTL(x86.DR6_BS, RAX),
+				IF(E,
+					XORL(RAX, RAX),
+					MOVQ(RAX, DR6),
+					RETURN(),
+				),
+			),
+		),
+		MOVL(RSI, RCX), // trapno
+		IMULQ(SizeOf[layout.TrapSignal[Mem]](), RSI),
+		LEAQ(Sym(trapSignals), RAX),
+		ADDQ(RAX, RSI),
+		MOVQ(signal.Signo, RDI),
+		MOVQ(signal.AddrIsIP, RDX),
+		MOVQ(signal.Code, RSI),
+		TESTL(RDX, RDX),
+		IF(NE, MOVQ(ptRegs(RBX).IP, RDX)),
+		MOVQ(ptRegs(RBX).OrigAX, R8),
+		CMPQ(R8, -1),
+		IF(E, XORL(R8, R8)),
+		MOVQ(-1, ptRegs(RBX).OrigAX), // not a system call: nothing to restart
+		CMPL(RCX, x86.X86_TRAP_DB),
+		IF(E,
+			// DR6 says why; it is sticky, and TF is the only cause here.
+			XORL(RAX, RAX),
+			MOVQ(RAX, DR6),
+		),
+		CMPL(RSI, fpeFLTINV),
+		IF(E, CALL(fpuFaultCode), MOVL(RAX, RSI)),
+		CALL(forceSigFault),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func fpuFaultCode() Func {
+	return FUNC("fpu_fault_code",
+		`fpu_fault_code returns in EAX the si_code of an x87 (vector ECX is #MF) or SSE
+exception: that of the first unmasked one, 0 if there is none (Linux 3.19
+arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
+		FXSAVE64(Sym(fpuFault)),
+		CMPL(RCX, x86.X86_TRAP_MF),
+		IF(E,
+			MOVZWL(Sym(fpuFault), RAX), // FCW: the masks
+			NOTL(RAX),
+			ANDW(Sym(fpuFault).Add(2), RAX), // FSW
+		).ELSE(
+			MOVL(Sym(fpuFault).Add(24), RAX), // MXCSR: masks from bit 7
+			SHRL(7, RAX),
+			NOTL(RAX),
+			ANDL(Sym(fpuFault).Add(24), RAX),
+		),
+		TESTB(0x01, RAX), // invalid
+		IF(NE, MOVL(fpeFLTINV, RAX), RETURN()),
+		TESTB(0x04, RAX),               // division by zero
+		IF(NE, MOVL(3, RAX), RETURN()), // FPE_FLTDIV
+		TESTB(0x08, RAX),               // overflow
+		IF(NE, MOVL(4, RAX), RETURN()), // FPE_FLTOVF
+		TESTB(0x12, RAX),               // denormal, underflow
+		IF(NE, MOVL(5, RAX), RETURN()), // FPE_FLTUND
+		ANDL(0x20, RAX),                // inexact
+		IF(NE, MOVL(6, RAX)),           // FPE_FLTRES
+		RETURN(),
+	)
+}
+
+func doTrapKernel() Func {
+	rdi := ptRegs(RDI)
+	return FUNC("do_trap_kernel",
+		`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
+fix-up is a panic.`,
+		CMPL(RSI, x86.X86_TRAP_PF),
+		IF(E,
+			MOVQ(CR2, RSI),
+			JMP(doPageFault),
+		),
+		CMPL(RSI, x86.LOCAL_TIMER_VECTOR),
+		IF(E, JMP(timerInterrupt)),
+		CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
+		IF(E, RETURN()),
+		CMPL(RSI, x86.X86_TRAP_NMI),
+		IF(E,
+			INCQ(gs.NMIs),
+			MOVQ(rdi.IP, RAX),
+			MOVQ(RAX, gs.EventIP),
+			RETURN(),
+		),
+		CMPL(RSI, x86.X86_TRAP_MC),
+		IF(E, JMP(machineCheck)),
+		CMPL(RSI, x86.X86_TRAP_DB),
+		IF(E, JMP(debugKernel)),
+		PUSHQ(RSI),
+		PUSHQ(RDI),
+		CALL(fixupException),
+		POPQ(RDI),
+		POPQ(RSI),
+		TESTL(RAX, RAX),
+		IF(NE, RETURN()),
+		JMP(die),
+	)
+}
+
+func fixupException() Func {
+	rdi := ptRegs(RDI)
+	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
+	return FUNC("fixup_exception",
+		`fixup_exception looks the IP of the PtRegs RDI up in __ex_table. If it is there
+it sets IP to the place to go on at and returns 1, else 0.`,
+		LEAQ(Sym(exTable), RCX),
+		LEAQ(Sym(exTableEnd), RDX),
+		MOVQ(rdi.IP, RSI),
+		XORL(RAX, RAX),
+		LOOP(
+			CMPQ(RCX, RDX),
+			BREAK(AE),
+			CMPQ(RSI, fixup.IP),
+			IF(E,
+				MOVQ(fixup.Fixup, RSI),
+				MOVQ(RSI, rdi.IP),
+				INCL(RAX),
+				BREAK(),
+			),
+			ADDQ(SizeOf[layout.ExTableEntry[Mem]](), RCX),
+		),
+		RETURN(),
+	)
 }
 
 const istSize = 4096
@@ -547,7 +596,7 @@ func vectorTable() Data {
 		if v.user {
 			gate = x86.GateUser
 		}
-		content = append(content, uint32(v.n), uint32(gate<<8|v.ist), PTR("asm_"+v.name))
+		content = append(content, uint32(v.n), uint32(gate<<8|v.ist), PTR(v.entry))
 	}
 	return RODATA("vector_table", content...)
 }
@@ -557,17 +606,17 @@ func trapInit() Func {
 	ist := Block{}
 	for i := range numIST {
 		ist = append(ist,
-			LEAQ(Sym("ist_stacks").Add((i+1)*istSize), RAX),
+			LEAQ(Sym(istStacks).Add((i+1)*istSize), RAX),
 			MOVQ(RAX, gs.TSS.IST[i]),
 		)
 	}
 	return FUNC("trap_init", "trap_init fills the IDT and the TSS, loads both, and masks the 8259s.",
-		LEAQ(Sym("vector_table"), RSI),
+		LEAQ(Sym(vectorTable), RSI),
 		MOVL(len(vectors), RCX),
 		DO(
 			MOVL(RSI.At(0), RDI),
 			SHLL(4, RDI), // 16 bytes a gate
-			LEAQ(Sym("idt"), RAX),
+			LEAQ(Sym(idt), RAX),
 			ADDQ(RAX, RDI),
 			MOVQ(RSI.At(8), RAX),
 			MOVW(RAX, RDI.At(0)), // offset 15:0
@@ -581,15 +630,15 @@ func trapInit() Func {
 			ADDQ(16, RSI),
 			DECL(RCX),
 		).WHILE(NE),
-		LEAQ(Sym("idt"), RAX),
-		MOVQ(RAX, Sym("idtr").Add(2)),
-		MOVW(256*x86.GateSize-1, Sym("idtr")),
-		LIDT(Sym("idtr")),
+		LEAQ(Sym(idt), RAX),
+		MOVQ(RAX, Sym(idtr).Add(2)),
+		MOVW(256*x86.GateSize-1, Sym(idtr)),
+		LIDT(Sym(idtr)),
 
 		ist,
 		MOVQ(gs.TopOfStack, RAX),
 		MOVQ(RAX, gs.TSS.SP0),
-		LEAQ(Sym("trampoline_stack").Add(layout.TrampolineSize), RAX),
+		LEAQ(Sym(trampolineStack).Add(layout.TrampolineSize), RAX),
 		MOVQ(RAX, gs.TSS.SP1),
 		MOVL(x86.TSSSize<<16, gs.TSS.IOMap), // beyond the limit: no I/O map
 		// The descriptor's base is scattered: bits 23:0 at 16, 31:24 at 56, 63:32 above.
@@ -598,12 +647,12 @@ func trapInit() Func {
 		MOVQ(RAX, RDX),
 		ANDL(0xffffff, RDX),
 		SHLQ(16, RDX),
-		ORQ(RDX, Sym("gdt").Add(x86.TSS_SEL)),
+		ORQ(RDX, Sym(gdt).Add(x86.TSS_SEL)),
 		MOVQ(RAX, RDX),
 		SHRQ(24, RDX),
-		MOVB(RDX, Sym("gdt").Add(x86.TSS_SEL+7)),
+		MOVB(RDX, Sym(gdt).Add(x86.TSS_SEL+7)),
 		SHRQ(32, RAX),
-		MOVL(RAX, Sym("gdt").Add(x86.TSS_SEL+8)),
+		MOVL(RAX, Sym(gdt).Add(x86.TSS_SEL+8)),
 		MOVL(x86.TSS_SEL, RAX),
 		LTR(RAX),
 

@@ -33,7 +33,89 @@ var crystals = []int{24_000, 25_000, 19_200, 38_400}
 
 // tscRates is the TSC's rate where CPU or hypervisor tell it.
 func tscRates() Program {
-	time := Fields[layout.PVClock[Mem]](Sym("pvclock"))
+	return Program{
+		Funcs: Funcs(
+			cpuid, cpuidTSCHz, hypervisorLeaf, underHypervisor, hypervisorTSCHz, kvmclockTSCHz,
+		),
+		Data: []Data{
+			pvclock, crystalsData,
+		},
+	}
+}
+
+var pvclock = BSS("pvclock", SizeOf[layout.PVClock[Mem]](), 64)
+
+var crystalsData = RODATA("crystals", crystalsHz()...)
+
+func cpuid() Func {
+	return FUNC("cpuid", "cpuid is the instruction, in one place for a test to put another in.",
+		CPUID(),
+		RETURN(),
+	)
+}
+
+func cpuidTSCHz() Func {
+	return FUNC("cpuid_tsc_hz",
+		`cpuid_tsc_hz returns the TSC's rate in Hz by CPUID leaf 0x15, TSC/crystal =
+EBX/EAX and ECX the crystal in Hz, or 0. Where it does not tell the crystal that
+is the one which brings the TSC closest to the base rate in leaf 0x16, in MHz;
+CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
+		XORL(RAX, RAX),
+		CALL(cpuid),
+		MOVL(RAX, R12), // highest leaf
+		CMPL(R12, 0x15),
+		IF(B, returns(0)),
+		MOVL(0x15, RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		TESTL(RAX, RAX),
+		IF(E, RETURN()),
+		TESTL(RBX, RBX),
+		IF(E, returns(0)),
+		MOVL(RAX, R8), // denominator
+		MOVL(RBX, R9), // numerator
+		MOVL(RCX, R10),
+		TESTL(R10, R10),
+		IF(NE,
+			MOVL(R10, RAX),
+			MULQ(R9),
+			DIVQ(R8),
+			RETURN(),
+		),
+		CMPL(R12, 0x16),
+		IF(B, returns(0)),
+		MOVL(0x16, RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		MOVZWL(RAX, RAX),
+		IMULQ(1_000_000, RAX),
+		MOVQ(RAX, R12), // nominal Hz
+		LEAQ(Sym(crystalsData), RSI),
+		MOVL(len(crystals), RDI),
+		MOVQ(RAX, R11),
+		SHRQ(6, R11), // closest so far, and no farther than that
+		XORL(R10, R10),
+		DO(
+			MOVQ(RSI.At(0), RAX),
+			MULQ(R9),
+			DIVQ(R8),
+			MOVQ(RAX, RDX),
+			SUBQ(R12, RDX),
+			IF(B, NEGQ(RDX)),
+			CMPQ(RDX, R11),
+			IF(B,
+				MOVQ(RDX, R11),
+				MOVQ(RAX, R10),
+			),
+			ADDQ(8, RSI),
+			DECL(RDI),
+		).WHILE(NE),
+		MOVQ(R10, RAX),
+		RETURN(),
+	).Saving(RBX, R12)
+}
+
+func hypervisorLeaf() Func {
 	// isSignature sets ZF if CPUID has left that in EBX, ECX, EDX.
 	isSignature := func(text string) Block {
 		text = (text + "\x00\x00\x00")[:12]
@@ -43,168 +125,108 @@ func tscRates() Program {
 			IF(E, CMPL(RDX, signature(text[8:]))),
 		}
 	}
-	return Program{
-		Funcs: []Func{
-			FUNC("cpuid", "cpuid is the instruction, in one place for a test to put another in.",
-				CPUID(),
-				RETURN(),
-			),
-			FUNC("cpuid_tsc_hz",
-				`cpuid_tsc_hz returns the TSC's rate in Hz by CPUID leaf 0x15, TSC/crystal =
-EBX/EAX and ECX the crystal in Hz, or 0. Where it does not tell the crystal that
-is the one which brings the TSC closest to the base rate in leaf 0x16, in MHz;
-CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
-				XORL(RAX, RAX),
-				CALL("cpuid"),
-				MOVL(RAX, R12), // highest leaf
-				CMPL(R12, 0x15),
-				IF(B, returns(0)),
-				MOVL(0x15, RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				TESTL(RAX, RAX),
-				IF(E, RETURN()),
-				TESTL(RBX, RBX),
-				IF(E, returns(0)),
-				MOVL(RAX, R8), // denominator
-				MOVL(RBX, R9), // numerator
-				MOVL(RCX, R10),
-				TESTL(R10, R10),
-				IF(NE,
-					MOVL(R10, RAX),
-					MULQ(R9),
-					DIVQ(R8),
-					RETURN(),
-				),
-				CMPL(R12, 0x16),
-				IF(B, returns(0)),
-				MOVL(0x16, RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				MOVZWL(RAX, RAX),
-				IMULQ(1_000_000, RAX),
-				MOVQ(RAX, R12), // nominal Hz
-				LEAQ(Sym("crystals"), RSI),
-				MOVL(len(crystals), RDI),
-				MOVQ(RAX, R11),
-				SHRQ(6, R11), // closest so far, and no farther than that
-				XORL(R10, R10),
-				DO(
-					MOVQ(RSI.At(0), RAX),
-					MULQ(R9),
-					DIVQ(R8),
-					MOVQ(RAX, RDX),
-					SUBQ(R12, RDX),
-					IF(B, NEGQ(RDX)),
-					CMPQ(RDX, R11),
-					IF(B,
-						MOVQ(RDX, R11),
-						MOVQ(RAX, R10),
-					),
-					ADDQ(8, RSI),
-					DECL(RDI),
-				).WHILE(NE),
-				MOVQ(R10, RAX),
-				RETURN(),
-			).Saving(RBX, R12),
-			FUNC("hypervisor_leaf",
-				`hypervisor_leaf looks at the hypervisor's leaf EDI: returns the highest of its
+	return FUNC("hypervisor_leaf",
+		`hypervisor_leaf looks at the hypervisor's leaf EDI: returns the highest of its
 leaves in EAX and 1 in EDX if it is KVM, 2 if it is VMware; else 0 in both.`,
-				MOVL(RDI, RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				isSignature("KVMKVMKVM"),
-				IF(E, MOVL(1, RDX), RETURN()),
-				isSignature("VMwareVMware"),
-				MOVL(2, RDX),
-				IF(NE, XORL(RAX, RAX), XORL(RDX, RDX)),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("under_hypervisor", "under_hypervisor returns 1 if CPUID says that there is one, else 0.",
-				MOVL(1, RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				XORL(RAX, RAX),
-				BTL(x86.CPUID_1_ECX_HYPERVISOR, RCX),
-				SETB(RAX),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("hypervisor_tsc_hz",
-				`hypervisor_tsc_hz returns the TSC's rate in Hz by the hypervisor's timing leaf, or
+		MOVL(RDI, RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		isSignature("KVMKVMKVM"),
+		IF(E, MOVL(1, RDX), RETURN()),
+		isSignature("VMwareVMware"),
+		MOVL(2, RDX),
+		IF(NE, XORL(RAX, RAX), XORL(RDX, RDX)),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func underHypervisor() Func {
+	return FUNC("under_hypervisor", "under_hypervisor returns 1 if CPUID says that there is one, else 0.",
+		MOVL(1, RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		XORL(RAX, RAX),
+		BTL(x86.CPUID_1_ECX_HYPERVISOR, RCX),
+		SETB(RAX),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func hypervisorTSCHz() Func {
+	return FUNC("hypervisor_tsc_hz",
+		`hypervisor_tsc_hz returns the TSC's rate in Hz by the hypervisor's timing leaf, or
 0. Others than those who are known to have it use that leaf for something else.`,
-				CALL("under_hypervisor"),
-				TESTL(RAX, RAX),
-				IF(E, RETURN()),
-				MOVL(hypervisorFirst, RDI),
-				CALL("hypervisor_leaf"),
-				CMPL(RAX, hypervisorTiming),
-				IF(B, returns(0)),
-				MOVL(hypervisorTiming, RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				MOVL(RAX, RAX),
-				IMULQ(1000, RAX),
-				RETURN(),
-			).Saving(RBX),
-			FUNC("kvmclock_tsc_hz",
-				`kvmclock_tsc_hz returns the TSC's rate in Hz by the factor of KVM's clock, or 0 if
+		CALL(underHypervisor),
+		TESTL(RAX, RAX),
+		IF(E, RETURN()),
+		MOVL(hypervisorFirst, RDI),
+		CALL(hypervisorLeaf),
+		CMPL(RAX, hypervisorTiming),
+		IF(B, returns(0)),
+		MOVL(hypervisorTiming, RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		MOVL(RAX, RAX),
+		IMULQ(1000, RAX),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func kvmclockTSCHz() Func {
+	time := Fields[layout.PVClock[Mem]](Sym(pvclock))
+	return FUNC("kvmclock_tsc_hz",
+		`kvmclock_tsc_hz returns the TSC's rate in Hz by the factor of KVM's clock, or 0 if
 it has none. KVM's leaves may be behind those of another that it looks like.`,
-				CALL("under_hypervisor"),
-				TESTL(RAX, RAX),
-				IF(E, RETURN()),
-				MOVL(hypervisorFirst, R12),
-				LOOP(
-					MOVL(R12, RDI),
-					CALL("hypervisor_leaf"),
-					CMPL(RDX, 1),
-					BREAK(E),
-					ADDL(0x100, R12),
-					CMPL(R12, hypervisorLast),
-					IF(E, returns(0)),
-				),
-				LEAL(R12.At(kvmFeatures), RAX),
-				XORL(RCX, RCX),
-				CALL("cpuid"),
-				MOVL(uint32(msrKVMSystemTimeNew), R12),
-				BTL(kvmFeatureClocksource2, RAX),
-				IF(AE,
-					MOVL(msrKVMSystemTime, R12),
-					BTL(kvmFeatureClocksource, RAX),
-					IF(AE, returns(0)),
-				),
-				MOVL(R12, RCX),
-				LEAQ(Sym("pvclock"), RAX),
-				MOVQ(uint64(layout.KernelBase), RDX),
-				SUBQ(RDX, RAX), // its physical address, below 4 GiB
-				ORL(kvmSystemTimeEnable, RAX),
-				XORL(RDX, RDX),
-				WRMSR(),
-				MOVL(R12, RCX),
-				XORL(RAX, RAX), // it has written it, and is to write no more
-				XORL(RDX, RDX),
-				WRMSR(),
-				// TSC ticks to ns: shifted left by the shift, or right if that is
-				// negative, times the factor over 2^32.
-				MOVL(time.ScaleFlags, RSI),
-				TESTL(RSI, RSI),
-				IF(E, returns(0)),
-				MOVQ(uint64(nsPerSec<<32), RAX),
-				XORL(RDX, RDX),
-				DIVQ(RSI),
-				MOVSBQ(time.ScaleFlags.Add(4), RCX),
-				TESTL(RCX, RCX),
-				IF(NS, SHRQ(RCX, RAX)).ELSE(
-					NEGL(RCX),
-					SHLQ(RCX, RAX),
-				),
-				RETURN(),
-			).Saving(RBX, R12),
-		},
-		Data: []Data{
-			BSS("pvclock", SizeOf[layout.PVClock[Mem]](), 64),
-			RODATA("crystals", crystalsHz()...),
-		},
-	}
+		CALL(underHypervisor),
+		TESTL(RAX, RAX),
+		IF(E, RETURN()),
+		MOVL(hypervisorFirst, R12),
+		LOOP(
+			MOVL(R12, RDI),
+			CALL(hypervisorLeaf),
+			CMPL(RDX, 1),
+			BREAK(E),
+			ADDL(0x100, R12),
+			CMPL(R12, hypervisorLast),
+			IF(E, returns(0)),
+		),
+		LEAL(R12.At(kvmFeatures), RAX),
+		XORL(RCX, RCX),
+		CALL(cpuid),
+		MOVL(uint32(msrKVMSystemTimeNew), R12),
+		BTL(kvmFeatureClocksource2, RAX),
+		IF(AE,
+			MOVL(msrKVMSystemTime, R12),
+			BTL(kvmFeatureClocksource, RAX),
+			IF(AE, returns(0)),
+		),
+		MOVL(R12, RCX),
+		LEAQ(Sym(pvclock), RAX),
+		MOVQ(uint64(layout.KernelBase), RDX),
+		SUBQ(RDX, RAX), // its physical address, below 4 GiB
+		ORL(kvmSystemTimeEnable, RAX),
+		XORL(RDX, RDX),
+		WRMSR(),
+		MOVL(R12, RCX),
+		XORL(RAX, RAX), // it has written it, and is to write no more
+		XORL(RDX, RDX),
+		WRMSR(),
+		// TSC ticks to ns: shifted left by the shift, or right if that is
+		// negative, times the factor over 2^32.
+		MOVL(time.ScaleFlags, RSI),
+		TESTL(RSI, RSI),
+		IF(E, returns(0)),
+		MOVQ(uint64(nsPerSec<<32), RAX),
+		XORL(RDX, RDX),
+		DIVQ(RSI),
+		MOVSBQ(time.ScaleFlags.Add(4), RCX),
+		TESTL(RCX, RCX),
+		IF(NS, SHRQ(RCX, RAX)).ELSE(
+			NEGL(RCX),
+			SHLQ(RCX, RAX),
+		),
+		RETURN(),
+	).Saving(RBX, R12)
 }
 
 // crystalsHz are the crystals in Hz, a word each.

@@ -14,116 +14,136 @@ const anyFile = -1
 // waits is how calls sleep until something happens to a file. A woken call
 // looks again by itself.
 func waits() Program {
-	var (
-		t    = thread(RBX)
-		self = thread(RAX)
-		item = epollItem(RBX)
-		ops  = Fields[layout.FileOps[Mem]](RAX)
-	)
-	return Program{Funcs: []Func{
-		FUNC("file_poll", "file_poll returns the EPOLL mask of what can be done with the File RDI now.",
-			MOVQ(openFile(RDI).Ops, RAX),
-			MOVQ(ops.Poll, RCX),
-			TESTQ(RCX, RCX),
-			IF(NE, JMP(RCX)),
-			MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
-			RETURN(),
+	return Program{
+		Funcs: Funcs(
+			filePoll, fileSleep, fileNotify, fileWake, waitMask, waitMaskEnd,
 		),
-		FUNC("file_sleep",
-			`file_sleep blocks the current thread until one of the events RSI happens to the
+	}
+}
+
+func filePoll() Func {
+	ops := Fields[layout.FileOps[Mem]](RAX)
+	return FUNC("file_poll", "file_poll returns the EPOLL mask of what can be done with the File RDI now.",
+		MOVQ(openFile(RDI).Ops, RAX),
+		MOVQ(ops.Poll, RCX),
+		TESTQ(RCX, RCX),
+		IF(NE, JMP(RCX)),
+		MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
+		RETURN(),
+	)
+}
+
+func fileSleep() Func {
+	t := thread(RBX)
+	return FUNC("file_sleep",
+		`file_sleep blocks the current thread until one of the events RSI happens to the
 File RDI (anyFile: to whichever), or as sleep_until until RDX. IF is 0. Returns
 what sleep_until does.`,
-			MOVQ(gs.Current, RBX),
-			MOVQ(RDI, t.FileWait),
-			MOVQ(RSI, t.FileEvents),
-			MOVQ(RDX, RDI),
-			CALL("sleep_until"),
-			MOVQ(0, t.FileWait),
-			RETURN(),
-		).Saving(RBX),
-		FUNC("file_notify",
-			`file_notify tells all who care that the events RSI have happened to the File
+		MOVQ(gs.Current, RBX),
+		MOVQ(RDI, t.FileWait),
+		MOVQ(RSI, t.FileEvents),
+		MOVQ(RDX, RDI),
+		CALL(sleepUntil),
+		MOVQ(0, t.FileWait),
+		RETURN(),
+	).Saving(RBX)
+}
+
+func fileNotify() Func {
+	item := epollItem(RBX)
+	return FUNC("file_notify",
+		`file_notify tells all who care that the events RSI have happened to the File
 RDI. Turns interrupts off.`,
-			MOVQ(RDI, R12),
-			MOVL(RSI, R13),
-			MOVQ(openFile(RDI).Watchers, RBX),
-			LOOP(
-				TESTQ(RBX, RBX),
-				BREAK(E),
-				TESTL(item.Events, R13),
+		MOVQ(RDI, R12),
+		MOVL(RSI, R13),
+		MOVQ(openFile(RDI).Watchers, RBX),
+		LOOP(
+			TESTQ(RBX, RBX),
+			BREAK(E),
+			TESTL(item.Events, R13),
+			IF(NE,
+				MOVQ(1, item.Edge),
+				MOVQ(item.Epoll, RDI),
+				MOVL(EPOLLIN, RSI),
+				CALL(fileWake),
+			),
+			MOVQ(item.WatchNext, RBX),
+		),
+		MOVQ(R12, RDI),
+		MOVL(R13, RSI),
+		CALL(fileWake),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func fileWake() Func {
+	t := thread(RBX)
+	return FUNC("file_wake", "file_wake wakes the threads that wait for one of the events RSI of the File RDI. Turns interrupts off.",
+		CLI(),
+		MOVQ(RDI, R12),
+		MOVL(RSI, R13),
+		MOVQ(sched.All, RBX),
+		LOOP(
+			TESTQ(RBX, RBX),
+			BREAK(E),
+			CMPQ(t.FileWait, anyFile),
+			JE("wake"),
+			CMPQ(R12, t.FileWait),
+			IF(E,
+				TESTL(R13, t.FileEvents),
 				IF(NE,
-					MOVQ(1, item.Edge),
-					MOVQ(item.Epoll, RDI),
-					MOVL(EPOLLIN, RSI),
-					CALL("file_wake"),
+					LABEL("wake"),
+					MOVQ(0, t.FileWait),
+					MOVQ(RBX, RDI),
+					XORL(RSI, RSI),
+					CALL(wakeUp),
 				),
-				MOVQ(item.WatchNext, RBX),
 			),
-			MOVQ(R12, RDI),
-			MOVL(R13, RSI),
-			CALL("file_wake"),
-			RETURN(),
-		).Saving(RBX, R12, R13),
-		FUNC("file_wake", "file_wake wakes the threads that wait for one of the events RSI of the File RDI. Turns interrupts off.",
-			CLI(),
-			MOVQ(RDI, R12),
-			MOVL(RSI, R13),
-			MOVQ(sched.All, RBX),
-			LOOP(
-				TESTQ(RBX, RBX),
-				BREAK(E),
-				CMPQ(t.FileWait, anyFile),
-				JE("wake"),
-				CMPQ(R12, t.FileWait),
-				IF(E,
-					TESTL(R13, t.FileEvents),
-					IF(NE,
-						LABEL("wake"),
-						MOVQ(0, t.FileWait),
-						MOVQ(RBX, RDI),
-						XORL(RSI, RSI),
-						CALL("wake_up"),
-					),
-				),
-				MOVQ(t.AllNext, RBX),
-			),
-			RETURN(),
-		).Saving(RBX, R12, R13),
-		FUNC("wait_mask",
-			`wait_mask puts the user's signal mask at RDI, of RSI bytes, in force until the
+			MOVQ(t.AllNext, RBX),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13)
+}
+
+func waitMask() Func {
+	self := thread(RAX)
+	return FUNC("wait_mask",
+		`wait_mask puts the user's signal mask at RDI, of RSI bytes, in force until the
 wait's end, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
-			TESTQ(RDI, RDI),
-			IF(E, returns(0)),
-			CMPQ(RSI, 8),
-			IF(NE, fail(EINVAL)),
-			CALL("get_user_long"),
-			TESTQ(RDX, RDX),
-			IF(NE, fail(EFAULT)),
-			MOVQ(RAX, RSI),
-			CLI(),
-			MOVQ(gs.Current, RAX),
-			MOVQ(self.SigBlocked, RCX),
-			MOVQ(RCX, self.SavedMask),
-			MOVQ(1, self.RestoreMask),
-			CALL("set_blocked"),
-			XORL(RAX, RAX),
-			RETURN(),
-		),
-		FUNC("wait_mask_end",
-			`wait_mask_end undoes wait_mask if the wait's result, RAX, is not -EINTR; after
+		TESTQ(RDI, RDI),
+		IF(E, returns(0)),
+		CMPQ(RSI, 8),
+		IF(NE, fail(EINVAL)),
+		CALL(getUserLong),
+		TESTQ(RDX, RDX),
+		IF(NE, fail(EFAULT)),
+		MOVQ(RAX, RSI),
+		CLI(),
+		MOVQ(gs.Current, RAX),
+		MOVQ(self.SigBlocked, RCX),
+		MOVQ(RCX, self.SavedMask),
+		MOVQ(1, self.RestoreMask),
+		CALL(setBlocked),
+		XORL(RAX, RAX),
+		RETURN(),
+	)
+}
+
+func waitMaskEnd() Func {
+	return FUNC("wait_mask_end",
+		`wait_mask_end undoes wait_mask if the wait's result, RAX, is not -EINTR; after
 that do_signal does, behind the signals that the mask let through. Keeps RAX.`,
-			MOVQ(gs.Current, RCX),
-			CMPQ(thread(RCX).RestoreMask, 0),
-			IF(E, RETURN()),
-			CMPQ(RAX, -EINTR),
-			IF(E, RETURN()),
-			MOVQ(0, thread(RCX).RestoreMask),
-			PUSHQ(RAX),
-			MOVQ(thread(RCX).SavedMask, RSI),
-			CLI(),
-			CALL("set_blocked"),
-			POPQ(RAX),
-			RETURN(),
-		),
-	}}
+		MOVQ(gs.Current, RCX),
+		CMPQ(thread(RCX).RestoreMask, 0),
+		IF(E, RETURN()),
+		CMPQ(RAX, -EINTR),
+		IF(E, RETURN()),
+		MOVQ(0, thread(RCX).RestoreMask),
+		PUSHQ(RAX),
+		MOVQ(thread(RCX).SavedMask, RSI),
+		CLI(),
+		CALL(setBlocked),
+		POPQ(RAX),
+		RETURN(),
+	)
 }

@@ -1,0 +1,43 @@
+package kernel
+
+import . "github.com/entrylab/entrylab/gen/asm"
+
+// What other parts of the program have.
+var (
+	// Link
+	textStart     = EXTERNDATA("__text_start")
+	textEnd       = EXTERNDATA("__text_end")
+	entryStart    = EXTERNDATA("__entry_start")
+	entryEnd      = EXTERNDATA("__entry_end")
+	irqentryStart = EXTERNDATA("__irqentry_start")
+	irqentryEnd   = EXTERNDATA("__irqentry_end")
+	exTable       = EXTERNDATA("__ex_table")
+	exTableEnd    = EXTERNDATA("__ex_table_end")
+	kernelEnd     = EXTERNDATA("__kernel_end")
+
+	// boot/proto
+	bootInfoData    = EXTERNDATA("boot_info")
+	bootHandoff     = EXTERNDATA("boot_handoff")
+	bootParser      = EXTERNDATA("boot_parser")
+	gdt             = EXTERNDATA("gdt")
+	gdtEnd          = EXTERNDATA("gdt_end")
+	initPgDir       = EXTERNDATA("init_pg_dir")
+	physmapPdpt     = EXTERNDATA("physmap_pdpt")
+	kernelPd        = EXTERNDATA("kernel_pd")
+	kernelPageTable = EXTERNDATA("kernel_page_table")
+
+	// boot/image
+	builtinInitramfs = EXTERNDATA("builtin_initramfs")
+	builtinCmdline   = EXTERNDATA("builtin_cmdline")
+	kernelBuild      = EXTERNDATA("kernel_build")
+
+	// stubs
+	variants       = EXTERNDATA("variants")
+	variantsCount  = EXTERNDATA("variants_count")
+	mdsVerwSel     = EXTERNDATA("mds_verw_sel")
+	entryRodataEnd = EXTERNDATA("entry_rodata_end")
+
+	// what kallsyms makes once all functions have addresses
+	kallsymsData  = EXTERNDATA("kallsyms")
+	kallsymsNames = EXTERNDATA("kallsyms_names")
+)
