@@ -13,6 +13,7 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
+	github.com/urfave/cli/v3 v3.14.0
 	golang.org/x/arch v0.32.0
 	// perf has no tags.
 	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da

@@ -5,28 +5,45 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 )
 
-func runBaseline(ctx context.Context, e *env, args []string) (status int, failed error) {
-	fs := e.flags()
-	var m machineFlags
-	m.register(fs)
-	kernel := fs.String("kernel", "", "Linux kernel image, a vmlinuz or bzImage `file`")
-	words := fs.String("append", "mitigations=off", "boot it a second time with these words on its command `line`; empty: only once")
-	out := fs.String("o", "", "results `file` to append the figures to")
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if *kernel == "" || fs.NArg() > 0 {
+// baselineOptions are the flags of baseline.
+type baselineOptions struct {
+	machineFlags
+	kernel, words, out, format string
+}
+
+func (e *env) baselineCommand() *cli.Command {
+	var o baselineOptions
+	return e.command(&cli.Command{
+		Name:  "baseline",
+		Usage: "measure a Linux kernel with the same init, beside the generated ones",
+		Description: `Examples:
+
+    entrylab baseline -kernel /boot/vmlinuz
+    entrylab baseline -kernel vmlinuz -append "" -o results.jsonl`,
+		Flags: append(o.flags("icount, kvm, bochs, or auto (kvm where it is real, else icount)"),
+			&cli.StringFlag{Name: "kernel", Usage: "`FILE` of the Linux kernel, a vmlinuz or bzImage", Destination: &o.kernel},
+			&cli.StringFlag{Name: "append", Usage: "boot it a second time with these `WORDS` on its command line; empty: only once", Value: "mitigations=off", Destination: &o.words},
+			&cli.StringFlag{Name: "o", Usage: "results `FILE` to append the figures to", Destination: &o.out},
+			formatFlag(&o.format, "text"),
+		),
+	}, func(ctx context.Context, args []string) (int, error) { return e.runBaseline(ctx, &o, args) })
+}
+
+func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string) (status int, failed error) {
+	if o.kernel == "" || len(args) > 0 {
 		return 0, errors.New("want -kernel VMLINUZ and no further argument; make baseline fetches Debian's")
 	}
-	if m.engine == string(vm.TCG) {
+	if o.engine == string(vm.TCG) {
 		return 0, errors.New("-engine tcg: its time measures the emulator, not the code; use icount")
 	}
-	if _, err := study.Release(ctx, *kernel); err != nil {
+	if _, err := study.Release(ctx, o.kernel); err != nil {
 		return 0, err
 	}
 	// The kernel is that of a study, so that the figures are of the same code.
@@ -35,7 +52,7 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 		return 0, err
 	}
 	var records []record.Record
-	k, err := e.openKeeper(ctx, *out)
+	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err
 	}
@@ -44,18 +61,18 @@ func runBaseline(ctx context.Context, e *env, args []string) (status int, failed
 		records = append(records, some...)
 		return k.keep(some)
 	}
-	machine, err := m.config(ctx, e)
+	machine, err := o.config(ctx, e)
 	if err != nil {
 		return 0, err
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
 	boots := []string{""}
-	if *words != "" {
-		boots = append(boots, *words)
+	if o.words != "" {
+		boots = append(boots, o.words)
 	}
 	for _, extra := range boots {
-		if err := study.Baseline(ctx, study.Boots{Machine: machine, Step: p.step}, *kernel, extra, emit); err != nil {
+		if err := study.Baseline(ctx, study.Boots{Machine: machine, Step: p.step}, o.kernel, extra, emit); err != nil {
 			return 0, err
 		}
 	}

@@ -2,20 +2,29 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/internal/cache"
 )
 
-// runClean empties the cache folder.
-func runClean(_ context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	if err := fs.Parse(args); err != nil {
+func (e *env) cleanCommand() *cli.Command {
+	return e.command(&cli.Command{
+		Name:  "clean",
+		Usage: "empty the cache folder",
+		Description: fmt.Sprintf(`It holds generated files, of which the least recently used go beyond %d MiB,
+and the Linux kernel that make linux fetched.
+
+Example:
+
+    entrylab clean`, cache.Bound>>20),
+	}, e.runClean)
+}
+
+func (e *env) runClean(_ context.Context, args []string) (int, error) {
+	if err := noArgument(args); err != nil {
 		return 0, err
-	}
-	if fs.NArg() > 0 {
-		return 0, errors.New("takes no argument")
 	}
 	c, err := cache.Clean()
 	if err != nil {

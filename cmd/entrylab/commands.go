@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/image"
@@ -19,13 +20,19 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-func runVariants(_ context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	if err := fs.Parse(args); err != nil {
+func (e *env) variantsCommand() *cli.Command {
+	return e.command(&cli.Command{
+		Name:  "variants",
+		Usage: "list the presets with their axes, release and source, and what each value of an axis means",
+		Description: `Example:
+
+    entrylab variants`,
+	}, e.runVariants)
+}
+
+func (e *env) runVariants(_ context.Context, args []string) (int, error) {
+	if err := noArgument(args); err != nil {
 		return 0, err
-	}
-	if fs.NArg() > 0 {
-		return 0, fmt.Errorf("takes no argument, got %q", fs.Arg(0))
 	}
 	// The texts are long: a block for each preset, that a terminal can wrap.
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
@@ -56,41 +63,67 @@ func presetRows(p stubs.Preset) [][2]string {
 }
 
 // initFlag is the flag for a program to run.
-func initFlag(fs *flag.FlagSet) *string {
-	return fs.String("init", "", "static linux/amd64 `program` to run as /init, with this path as its argv[0] (default: the guest that verifies and measures)")
+func initFlag(path *string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "init", Destination: path,
+		Usage: "static linux/amd64 `PROGRAM` to run as /init, with this path as its argv[0]; without it the guest that verifies and measures",
+	}
 }
 
-func runBuild(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	out := fs.String("o", "", "the image's `file`")
-	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
-	initPath := initFlag(fs)
-	format := fs.String("format", "elf", "`F`: elf, for loaders that know PVH, or disk, for a BIOS to boot from a disk or stick")
-	appendArgs := fs.String("append", "", "words for the kernel's command `line`, which a disk image holds")
-	unproved := unprovedFlag(fs)
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if *out == "" || fs.NArg() > 0 {
+// variantsFlag is the flag for a list of variants.
+func variantsFlag(names *string) cli.Flag {
+	return &cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names}
+}
+
+// buildOptions are the flags of build.
+type buildOptions struct {
+	out, variants, init, format, words string
+	unproved                           bool
+}
+
+func (e *env) buildCommand() *cli.Command {
+	var o buildOptions
+	return e.command(&cli.Command{
+		Name:  "build",
+		Usage: "write a kernel image that boots by itself",
+		Description: `The image carries the variants, selected while it runs, and the program that it
+runs as /init. An ELF file is for a loader that knows PVH, such as QEMU's
+-kernel; a disk image boots from a disk or a stick by a BIOS.
+
+Examples:
+
+    entrylab build -o x.elf
+    entrylab build -o x.img -format disk -append "-- verify measure"
+    entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`", Destination: &o.out},
+			&cli.StringFlag{
+				Name: "format", Usage: "kind `F` of the image: elf or disk", Value: "elf", Destination: &o.format,
+				Validator: oneOf("elf", "disk"),
+			},
+			variantsFlag(&o.variants),
+			initFlag(&o.init),
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which a disk image holds", Destination: &o.words},
+			unprovedFlag(&o.unproved),
+		},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
+}
+
+func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int, error) {
+	if o.out == "" || len(args) > 0 {
 		return 0, errors.New("want -o FILE and no further argument")
 	}
-	switch *format {
-	case "disk":
-	case "elf":
-		if *appendArgs != "" {
-			return 0, errors.New("-append is for -format disk; an ELF file gets its command line from its loader")
-		}
-	default:
-		return 0, fmt.Errorf("-format %q: want elf or disk", *format)
+	if o.format == "elf" && o.words != "" {
+		return 0, errors.New("-append is for -format disk; an ELF file gets its command line from its loader")
 	}
-	if err := notInput(*out, *initPath); err != nil {
+	if err := notInput(o.out, o.init); err != nil {
 		return 0, err
 	}
-	list, err := parseVariants(ctx, *names)
+	list, err := parseVariants(ctx, o.variants)
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved(list, *unproved)
+	said, err := refuseUnproved(list, o.unproved)
 	if err != nil {
 		return 0, err
 	}
@@ -100,11 +133,11 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	archive, err := boot.Initramfs(ctx, *initPath, said.files()...)
+	archive, err := boot.Initramfs(ctx, o.init, said.files()...)
 	if err != nil {
 		return 0, err
 	}
-	words, err := boot.OwnWords(*initPath)
+	words, err := boot.OwnWords(o.init)
 	if err != nil {
 		return 0, err
 	}
@@ -113,16 +146,16 @@ func runBuild(ctx context.Context, e *env, args []string) (int, error) {
 		return 0, err
 	}
 	file := image.ELF
-	if *format == "disk" {
-		if file, err = image.Disk(*appendArgs); err != nil {
+	if o.format == "disk" {
+		if file, err = image.Disk(o.words); err != nil {
 			return 0, err
 		}
 	}
-	if err := wholefile.Write("image", *out, file); err != nil {
+	if err := wholefile.Write("image", o.out, file); err != nil {
 		return 0, err
 	}
 	p.done()
-	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", *out, len(file), image.Size, len(archive), joinNames(list))
+	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", o.out, len(file), image.Size, len(archive), joinNames(list))
 	return 0, nil
 }
 
@@ -140,22 +173,45 @@ func joinNames(list []stubs.Named) string {
 	return strings.Join(names, ",")
 }
 
-func runBoot(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	var m machineFlags
-	m.register(fs)
-	variant := fs.String("variant", "linux-3.19", "preset or axes of the entry path")
-	appendArgs := fs.String("append", "", "words for the kernel's command `line`; what the kernel does not know goes to init")
-	initPath := initFlag(fs)
-	unproved := unprovedFlag(fs)
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	n, err := variantOf(ctx, *variant)
+// bootOptions are the flags of boot.
+type bootOptions struct {
+	machineFlags
+	variant, words, init string
+	unproved             bool
+}
+
+func (e *env) bootCommand() *cli.Command {
+	var o bootOptions
+	flagsEnd := 1
+	return e.command(&cli.Command{
+		Name:      "boot",
+		Usage:     "run a static program as /init on a generated kernel",
+		ArgsUsage: "[-- ARGS]",
+		Description: `Init's output goes to standard output, the kernel's messages to standard error.
+The first word that is no flag, and all behind it, are init's arguments; "--"
+in front of them is for those that begin with a dash.
+
+Examples:
+
+    entrylab boot -init ./prog -- -x 1
+    entrylab boot -init /bin/busybox -- sh -c 'echo $0'
+    entrylab boot -variant linux-4.1 -engine tcg -v -init ./prog`,
+		StopOnNthArg: &flagsEnd,
+		Flags: append(o.flags(bootEngines),
+			&cli.StringFlag{Name: "variant", Usage: "`VARIANT` of the entry path", Value: "linux-3.19", Destination: &o.variant},
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; what the kernel does not know goes to init", Destination: &o.words},
+			initFlag(&o.init),
+			unprovedFlag(&o.unproved),
+		),
+	}, func(ctx context.Context, args []string) (int, error) { return e.runBoot(ctx, &o, args) })
+}
+
+func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, error) {
+	n, err := variantOf(ctx, o.variant)
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved([]stubs.Named{n}, *unproved)
+	said, err := refuseUnproved([]stubs.Named{n}, o.unproved)
 	if err != nil {
 		return 0, err
 	}
@@ -163,21 +219,21 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	if !runsInit(n) {
 		return 0, errNotRunnable
 	}
-	machine, err := m.config(ctx, e)
+	machine, err := o.config(ctx, e)
 	if err != nil {
 		return 0, err
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	machine.Append = *appendArgs
+	machine.Append = o.words
 	machine.Console, machine.Log = e.stdout, e.stderr
-	config := boot.Config{Variants: []stubs.Named{n}, Init: *initPath, Args: fs.Args(), VM: machine, Progress: p.step}
+	config := boot.Config{Variants: []stubs.Named{n}, Init: o.init, Args: args, VM: machine, Progress: p.step}
 	prepared, err := boot.Prepare(ctx, config)
 	if err != nil {
 		return 0, err
 	}
 	p.done()
-	if m.verbose {
+	if o.verbose {
 		if err := printCommandLine(e.stderr, prepared); err != nil {
 			return 0, err
 		}
@@ -189,27 +245,48 @@ func runBoot(ctx context.Context, e *env, args []string) (int, error) {
 	return bootStatus(res)
 }
 
-func runVerify(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	var m machineFlags
-	m.register(fs)
-	fs.Lookup("engine").Usage += "; or host: no machine, but the kernel and the hypervisor that this runs on"
-	names := fs.String("variants", "all", "presets or axes, separated by commas, or all")
-	unproved := unprovedFlag(fs)
-	if err := fs.Parse(args); err != nil {
-		return 0, err
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	machineFlags
+	variants string
+	unproved bool
+}
+
+func (e *env) verifyCommand() *cli.Command {
+	var o verifyOptions
+	c := &cli.Command{
+		Name:  "verify",
+		Usage: "check registers, frames, threads and signals",
+		Description: `A program in ring 3 fills every register with a pattern, and compares all of
+them, and each slot of the frame, over calls that return, fail, block and are
+preempted. All variants are in one kernel. Engine host boots nothing: the
+checks are made on the kernel and the hypervisor that this runs on, whose
+differences from the architecture are findings about them.
+
+Examples:
+
+    entrylab verify
+    entrylab verify -variants linux-3.19,linux-4.1 -engine tcg
+    entrylab verify -engine host`,
+		Flags: append(o.flags(bootEngines+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved)),
 	}
-	if fs.NArg() > 0 {
-		return 0, fmt.Errorf("takes no argument but flags, got %q", fs.Arg(0))
-	}
-	if m.engine == engineHost {
-		return e.verifyHost(ctx, &m, fs)
-	}
-	list, err := parseVariants(ctx, *names)
+	return e.command(c, func(ctx context.Context, args []string) (int, error) {
+		if err := noArgument(args); err != nil {
+			return 0, err
+		}
+		if o.engine == engineHost {
+			return e.verifyHost(ctx, &o.machineFlags, c.FlagNames())
+		}
+		return e.runVerify(ctx, &o)
+	})
+}
+
+func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
+	list, err := parseVariants(ctx, o.variants)
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved(list, *unproved)
+	said, err := refuseUnproved(list, o.unproved)
 	if err != nil {
 		return 0, err
 	}
@@ -217,7 +294,7 @@ func runVerify(ctx context.Context, e *env, args []string) (int, error) {
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
-	run, err := e.runGuest(ctx, &m, list, "verify")
+	run, err := e.runGuest(ctx, &o.machineFlags, list, "verify")
 	if err != nil {
 		return 0, err
 	}

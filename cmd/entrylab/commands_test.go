@@ -137,8 +137,14 @@ func TestHelp(t *testing.T) {
 		{"help", []string{"help"}, 0, "usage: entrylab COMMAND"},
 		{"-h", []string{"-h"}, 0, "usage: entrylab COMMAND"},
 		{"without arguments", []string{"variants", "-h"}, 0, "usage: entrylab variants\n"},
-		{"of a command", []string{"boot", "-h"}, 0, "usage: entrylab boot [-variant V]"},
-		{"of a command in the middle", []string{"boot", "-engine", "tcg", "-help"}, 0, "usage: entrylab boot [-variant V]"},
+		{"-help", []string{"--help"}, 0, "usage: entrylab COMMAND"},
+		{"of a command", []string{"boot", "-h"}, 0, "usage: entrylab boot [FLAGS]"},
+		{"of a command in the middle", []string{"boot", "-engine", "tcg", "-help"}, 0, "usage: entrylab boot [FLAGS]"},
+		{"of a command behind an argument", []string{"list", "linux-3.19", "-h"}, 0, "usage: entrylab list VARIANT"},
+		{"of a command by help", []string{"help", "boot"}, 0, "usage: entrylab boot [FLAGS]"},
+		{"of a command by -h", []string{"-h", "boot"}, 0, "usage: entrylab boot [FLAGS]"},
+		{"of help", []string{"help", "-h"}, 0, "usage: entrylab help [COMMAND]"},
+		{"of a shell's completion", []string{"help", "completion", "bash"}, 0, "usage: entrylab completion bash"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, stdout, stderr := played(t, tt.args...)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -25,28 +27,55 @@ import (
 // has costs. Plain TCG has none: its time is the emulator's.
 var units = map[vm.Engine]string{vm.ICount: "instructions", vm.Bochs: "instructions"}
 
-func runCompare(ctx context.Context, e *env, args []string) (status int, failed error) {
-	fs := e.flags()
-	var m machineFlags
-	m.register(fs)
-	fs.Lookup("engine").Usage = "`E`: icount, kvm, bochs, auto (kvm where it is real, else icount), replay (the paths' code in ring 3 of this CPU, no machine), or static (counts of what is in the code)"
-	fs.Lookup("v").Usage += "; replay: what the differences are made of, by placements, and what 1, 2, 3 and 6 instructions more read as"
-	format := fs.String("format", "text", "`F`: text, json or bench (Go's benchmark format)")
-	var from []string
-	fs.Func("from", "measure no more: `file` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
-		func(path string) error { from = append(from, path); return nil })
-	path := fs.String("o", "", "results `file`: figures are appended as they come, and boots that it holds already are not measured again; empty: nothing is kept")
-	unproved := unprovedFlag(fs)
-	if err := fs.Parse(args); err != nil {
-		return 0, err
+// compareOptions are the flags of compare.
+type compareOptions struct {
+	machineFlags
+	format, out string
+	from        []string
+	unproved    bool
+}
+
+func (e *env) compareCommand() *cli.Command {
+	var o compareOptions
+	return e.command(&cli.Command{
+		Name:      "compare",
+		Usage:     "measure variants against the first of them",
+		ArgsUsage: "VARIANT VARIANT...",
+		Description: `All variants are in one kernel and are measured in turn. Engine replay boots no
+machine: it runs the code of the paths in ring 3 of this CPU; static runs
+nothing, and counts what is in the code. With -from nothing is measured: what
+machines that booted an image by themselves have printed is read. With -v,
+engine replay tells how the differences spread over the placements in memory,
+and what 1, 2, 3 and 6 instructions more read as.
+
+Examples:
+
+    entrylab compare linux-3.19 heukelum-v2
+    entrylab compare -engine static linux-3.19 linux-3.19+a linux-4.1
+    entrylab compare -format bench linux-4.1 ./mine.S > bench.txt
+    entrylab compare -from serial.log -o results.jsonl`,
+		DisableSliceFlagSeparator: true, // a comma in the name of a file
+		Flags: append(o.flags("icount, kvm, bochs, replay, static, or auto (kvm where it is real, else icount)"),
+			formatFlag(&o.format, "text", "json", "bench", "csv", "html"),
+			&cli.StringSliceFlag{
+				Name: "from", Destination: &o.from, HideDefault: true,
+				Usage: "measure nothing: `FILE` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
+			},
+			&cli.StringFlag{
+				Name: "o", Destination: &o.out,
+				Usage: "results `FILE`: figures are appended as they come, and boots that it holds already are not measured again; without it nothing is kept",
+			},
+			unprovedFlag(&o.unproved),
+		),
+	}, func(ctx context.Context, args []string) (int, error) { return e.runCompare(ctx, &o, args) })
+}
+
+func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) (status int, failed error) {
+	m, format := &o.machineFlags, o.format
+	if len(o.from) > 0 {
+		return compareConsoles(ctx, e, o.from, args, o.out, format)
 	}
-	if !slices.Contains([]string{"text", "json", "bench"}, *format) {
-		return 0, fmt.Errorf("-format %q: want text, json or bench", *format)
-	}
-	if len(from) > 0 {
-		return compareConsoles(ctx, e, from, fs.Args(), *path, *format)
-	}
-	if fs.NArg() < 2 {
+	if len(args) < 2 {
 		return 0, errors.New("want at least two variants: the first is what the others are compared with")
 	}
 	switch m.engine {
@@ -56,16 +85,16 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	default:
 		return 0, fmt.Errorf("-engine %q: want auto, icount, kvm, bochs, replay or static", m.engine)
 	}
-	list, err := eachVariant(ctx, fs.Args())
+	list, err := eachVariant(ctx, args)
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved(list, *unproved)
+	said, err := refuseUnproved(list, o.unproved)
 	if err != nil {
 		return 0, err
 	}
-	said.head(e.stdout, *format)
-	k, err := e.openKeeper(ctx, *path)
+	said.head(e.stdout, format)
+	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err
 	}
@@ -75,10 +104,10 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		if err := keepCounts(ctx, k, list); err != nil {
 			return 0, err
 		}
-		return 0, compareCounted(e.stdout, list, said, *format)
+		return 0, compareCounted(e.stdout, list, said, format)
 	}
 	if m.engine == engineReplay {
-		return compareReplayed(ctx, e, k, list, said, *format, m.verbose)
+		return compareReplayed(ctx, e, k, list, said, format, m.verbose)
 	}
 	c := comparison{names: namesOf(list), proofs: said}
 	if !slices.Contains(c.names, wire.Floor) {
@@ -93,14 +122,14 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 	}
 	m.engine = string(c.machine.Engine)
 	if c.machine.Engine == vm.KVM {
-		return compareBoots(ctx, e, &m, k, list, c.names, study.Boots{Machine: c.machine}, said, *format)
+		return compareBoots(ctx, e, m, k, list, c.names, study.Boots{Machine: c.machine}, said, format)
 	}
 	out := e.stdout
-	if *format != "text" {
+	if format != "text" {
 		e.stdout = io.Discard // the description is a part of the format
 	}
 	words := []string{"verify", "measure"}
-	c.run, err = e.runGuest(ctx, &m, list, words...)
+	c.run, err = e.runGuest(ctx, m, list, words...)
 	e.stdout = out
 	if err != nil {
 		return 0, err
@@ -130,11 +159,13 @@ func runCompare(ctx context.Context, e *env, args []string) (status int, failed 
 		c.qemu = strings.TrimPrefix(emulator, "QEMU ")
 	}
 	checks := io.Discard // they are a part of the other formats
-	switch *format {
+	switch format {
 	case "json":
 		err = c.json(out)
 	case "bench":
 		err = c.bench(out)
+	case "csv", "html":
+		err = writeRows(out, format, c.rows())
 	default:
 		checks, err = out, c.text(out)
 	}
@@ -206,17 +237,21 @@ func (c comparison) compared(list []stubs.Named) error {
 
 func (c comparison) text(w io.Writer) error {
 	fmt.Fprintf(w, "%s per operation, SYSCALL and SYSRET included, the measuring loop subtracted\n\n", units[c.machine.Engine])
-	rows := c.pair
-	if len(c.names) > 2 {
-		rows = c.many
-	}
-	if err := writeTable(w, rows()); err != nil {
+	if err := writeTable(w, c.rows()); err != nil {
 		return err
 	}
 	if m, ok := c.run.Find(wire.Floor, record.Operations[0].Op); ok {
 		fmt.Fprintf(w, "\nThe floor, an entry that keeps nothing and answers at once: %s\n", figure(m, ok))
 	}
 	return nil
+}
+
+// rows is the table: of two variants or of more.
+func (c comparison) rows() [][]string {
+	if len(c.names) > 2 {
+		return c.many()
+	}
+	return c.pair()
 }
 
 // operations are the rows of the tables: the parts of a null call follow it

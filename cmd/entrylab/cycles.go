@@ -139,6 +139,8 @@ func printCycles(w io.Writer, res *cycles.Result, err error, said proofs, asked 
 		}{said, "core cycles", res, res.Notes()})
 	case "bench":
 		return 0, benchCycles(w, res, asked)
+	case "csv", "html":
+		return 0, writeRows(w, format, cycleRows(res))
 	}
 	return 0, textCycles(w, res)
 }
@@ -155,20 +157,12 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 		}
 	}
 	fmt.Fprintf(w, "\ncore cycles, SYSCALL and SYSRET included, the measuring loop subtracted: %s, then differences from it, 95 %% intervals\n\n", res.Base)
-	variants := slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == wire.Floor })
-	rows := [][]string{append([]string{""}, variants...)}
-	for _, o := range record.Sampled {
-		row := []string{o.Title}
-		for _, v := range variants {
-			row = append(row, cycleCell(res, v, o.Op))
-		}
-		rows = append(rows, row)
-	}
-	if err := writeTable(w, rows); err != nil {
+	if err := writeTable(w, cycleRows(res)); err != nil {
 		return err
 	}
 	if res.Counted {
 		fmt.Fprint(w, "\ninstructions that retired, as the CPU counted them\n\n")
+		variants := withoutFloor(res)
 		rows := [][]string{append([]string{""}, variants...)}
 		for _, o := range record.Sampled {
 			row := []string{o.Title}
@@ -199,6 +193,25 @@ func textCycles(w io.Writer, res *cycles.Result) error {
 		}
 	}
 	return nil
+}
+
+// withoutFloor are the variants that the tables have.
+func withoutFloor(res *cycles.Result) []string {
+	return slices.DeleteFunc(slices.Clone(res.Variants), func(v string) bool { return v == wire.Floor })
+}
+
+// cycleRows are the rows of textCycles' first table.
+func cycleRows(res *cycles.Result) [][]string {
+	variants := withoutFloor(res)
+	rows := [][]string{append([]string{""}, variants...)}
+	for _, o := range record.Sampled {
+		row := []string{o.Title}
+		for _, v := range variants {
+			row = append(row, cycleCell(res, v, o.Op))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // cycleCell is the base's figure, or another's difference.

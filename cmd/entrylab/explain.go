@@ -6,23 +6,37 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/explain"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
+func (e *env) listCommand() *cli.Command {
+	return e.command(&cli.Command{
+		Name:      "list",
+		Usage:     "print the listing of a variant's entry, exit, fix-up and switch",
+		ArgsUsage: "VARIANT",
+		Description: `Beside each instruction stand the slot that it fills and the registers that it
+defines, as the proof knows them.
+
+Examples:
+
+    entrylab list linux-3.19
+    entrylab list sp=frame,irq=frame
+    entrylab list ./mine.S`,
+	}, e.runList)
+}
+
 // runList prints the listings of a variant, with what the proof knows of each
 // instruction.
-func runList(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if fs.NArg() != 1 {
+func (e *env) runList(ctx context.Context, args []string) (int, error) {
+	if len(args) != 1 {
 		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
 	}
-	list, err := eachVariant(ctx, fs.Args())
+	list, err := eachVariant(ctx, args)
 	if err != nil {
 		return 0, err
 	}
@@ -34,16 +48,23 @@ func runList(ctx context.Context, e *env, args []string) (int, error) {
 	return refuted(explained), err
 }
 
+func (e *env) diffCommand() *cli.Command {
+	return e.command(&cli.Command{
+		Name:      "diff",
+		Usage:     "print two variants side by side",
+		ArgsUsage: "VARIANT VARIANT",
+		Description: `Example:
+
+    entrylab diff linux-3.19 linux-3.19+a`,
+	}, e.runDiff)
+}
+
 // runDiff prints two variants side by side.
-func runDiff(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if fs.NArg() != 2 {
+func (e *env) runDiff(ctx context.Context, args []string) (int, error) {
+	if len(args) != 2 {
 		return 0, errors.New("want two variants; `entrylab variants` lists the presets")
 	}
-	list, err := eachVariant(ctx, fs.Args())
+	list, err := eachVariant(ctx, args)
 	if err != nil {
 		return 0, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -37,16 +36,12 @@ var otherFlags = regexp.MustCompile(`\[[A-Z ]*\] differ`)
 
 // verifyHost makes the checks that a program can make on the kernel and the
 // hypervisor under this process. What differs from the architecture is a finding
-// about these.
-func (e *env) verifyHost(ctx context.Context, m *machineFlags, fs *flag.FlagSet) (int, error) {
-	var wrong error
-	fs.Visit(func(f *flag.Flag) {
-		if wrong == nil && !slices.Contains(hostFlags, f.Name) {
-			wrong = fmt.Errorf("-%s: -engine %s boots no machine and has one entry path, that of the kernel which runs", f.Name, engineHost)
+// about these. given are the flags that the command was given.
+func (e *env) verifyHost(ctx context.Context, m *machineFlags, given []string) (int, error) {
+	for _, name := range given {
+		if !slices.Contains(hostFlags, name) {
+			return 0, fmt.Errorf("-%s: -engine %s boots no machine and has one entry path, that of the kernel which runs", name, engineHost)
 		}
-	})
-	if wrong != nil {
-		return 0, wrong
 	}
 	p := newProgress(e.stderr)
 	defer p.done()

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -299,10 +301,12 @@ func playStubborn() {
 	if os.Getenv(stubborn) == "for ever" {
 		lastMoment = 1 << 62
 	}
-	commands = append(commands, command{name: "stubborn", run: func(_ context.Context, e *env, _ []string) (int, error) {
-		fmt.Fprintln(e.stdout, "ready")
-		select {}
-	}})
+	commands = append(commands, func(e *env) *cli.Command {
+		return e.command(&cli.Command{Name: "stubborn", Usage: "never end"}, func(context.Context, []string) (int, error) {
+			fmt.Fprintln(e.stdout, "ready")
+			select {}
+		})
+	})
 }
 
 // TestStubborn: a signal ends a command whatever that does, and a second one kills.

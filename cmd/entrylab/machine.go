@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
@@ -23,18 +24,24 @@ type machineFlags struct {
 	verbose              bool
 }
 
-func (m *machineFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&m.engine, "engine", "auto", "`E`: icount, tcg, kvm, bochs, or auto (kvm where it is real, else icount)")
-	fs.StringVar(&m.machine, "machine", string(vm.MicroVM), "`M`: microvm, pc or q35")
-	fs.StringVar(&m.cpu, "cpu", vm.DefaultCPU, "QEMU's or Bochs's name of the CPU `model` (bochs: "+vm.BochsCPU+")")
-	fs.IntVar(&m.memory, "memory", vm.DefaultMemoryMiB, "RAM in `MiB`; what lies above 4 GiB is not used")
-	fs.Func("timeout", "end a machine that does not end by itself after this `time`; without it, after the work of\n"+
-		fmt.Sprintf("%d million instructions, however long that takes here, or when it does nothing for long", vm.DefaultInstructions/1_000_000), func(text string) error {
-		d, err := time.ParseDuration(text)
-		m.timeout = &d
-		return err
-	})
-	fs.BoolVar(&m.verbose, "v", false, "print the emulator's command line, ready to paste")
+// bootEngines are the engines that boot a machine.
+const bootEngines = "icount, tcg, kvm, bochs, or auto (kvm where it is real, else icount)"
+
+// flags declares them for a command that has these engines.
+func (m *machineFlags) flags(engines string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: "auto", Destination: &m.engine},
+		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
+		&cli.StringFlag{Name: "cpu", Usage: "QEMU's or Bochs's name of the CPU `MODEL`; bochs has " + vm.BochsCPU, Value: vm.DefaultCPU, Destination: &m.cpu},
+		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; what lies above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
+		&cli.DurationFlag{
+			Name: "timeout", HideDefault: true,
+			Usage: fmt.Sprintf("end a machine that does not end by itself after this `TIME`; without it, after the work of %d million instructions, "+
+				"however long that takes here, or when it does nothing for long", vm.DefaultInstructions/1_000_000),
+			Action: func(_ context.Context, _ *cli.Command, d time.Duration) error { m.timeout = &d; return nil },
+		},
+		&cli.BoolFlag{Name: "v", Usage: "print the emulator's command line, ready to paste", Destination: &m.verbose},
+	}
 }
 
 // config resolves the engine and returns the machine. It says in a line on

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
@@ -18,9 +18,12 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// unprovedFlag registers -unproved with a command that boots what it is given.
-func unprovedFlag(fs *flag.FlagSet) *bool {
-	return fs.Bool("unproved", false, "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it; the exit status is that of the rest")
+// unprovedFlag is the flag of a command that boots what it is given.
+func unprovedFlag(unproved *bool) cli.Flag {
+	return &cli.BoolFlag{
+		Name: "unproved", Destination: unproved,
+		Usage: "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it; the exit status is that of the rest",
+	}
 }
 
 // variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
@@ -65,17 +68,25 @@ func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
 	return said, nil
 }
 
+func (e *env) layoutCommand() *cli.Command {
+	var gas bool
+	return e.command(&cli.Command{
+		Name:  "layout",
+		Usage: "print the offsets of what a stub shares with the kernel",
+		Description: `Examples:
+
+    entrylab layout
+    entrylab layout -gas > entrylab.inc`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "gas", Usage: "print the include file for a stub in a .S file", Destination: &gas}},
+	}, func(_ context.Context, args []string) (int, error) { return e.runLayout(gas, args) })
+}
+
 // runLayout prints what package layout declares.
-func runLayout(_ context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	gas := fs.Bool("gas", false, "as an include file for the GNU assembler")
-	if err := fs.Parse(args); err != nil {
+func (e *env) runLayout(gas bool, args []string) (int, error) {
+	if err := noArgument(args); err != nil {
 		return 0, err
 	}
-	if fs.NArg() > 0 {
-		return 0, errors.New("takes no argument but flags")
-	}
-	if *gas {
+	if gas {
 		_, err := fmt.Fprint(e.stdout, gnuas.Include())
 		return 0, err
 	}

@@ -5,30 +5,50 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
+func (e *env) proveCommand() *cli.Command {
+	var all, verbose bool
+	return e.command(&cli.Command{
+		Name:      "prove",
+		Usage:     "prove from the machine code that entry, exits and switch are right",
+		ArgsUsage: "[VARIANT...]",
+		Description: `Every path through the code of a variant is followed with symbols in the
+registers. Without arguments the presets are proved.
+
+Examples:
+
+    entrylab prove
+    entrylab prove -v linux-3.19+a ./mine.S
+    entrylab prove -all`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "prove every combination of axes that can be built", Destination: &all},
+			&cli.BoolFlag{
+				Name: "v", Destination: &verbose,
+				Usage: "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP",
+			},
+		},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runProve(ctx, all, verbose, args) })
+}
+
 // runProve proves variants as they lie in the kernel that carries them: one
 // line each, and what is not proved in full.
-func runProve(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	all := fs.Bool("all", false, "every combination of axes that can be built")
-	verbose := fs.Bool("v", false, "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP")
-	if err := fs.Parse(args); err != nil {
-		return 0, err
-	}
-	if *all && fs.NArg() > 0 {
+func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (int, error) {
+	if all && len(args) > 0 {
 		return 0, errors.New("want -all or variants, not both")
 	}
-	list, err := toProve(ctx, *all, fs.Args())
+	list, err := toProve(ctx, all, args)
 	if err != nil {
 		return 0, err
 	}
 	proofOf := prove.Variant // of all there are too many for one kernel
 	var readers []prove.Reader
-	if !*all {
+	if !all {
 		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {
 			return 0, err
@@ -49,20 +69,20 @@ func runProve(ctx context.Context, e *env, args []string) (int, error) {
 			status = exitFail
 		}
 		claims := proof.Failed()
-		if *verbose {
+		if verbose {
 			claims = proof.Claims
 		}
 		for _, c := range claims {
 			fmt.Fprintf(e.stdout, "  %v\n", c)
 		}
 		for _, w := range proof.Unreached {
-			if *verbose {
+			if verbose {
 				fmt.Fprintf(e.stdout, "  %v: not reached\n", w)
 			}
 		}
 	}
 	for _, r := range readers {
-		if *verbose {
+		if verbose {
 			fmt.Fprintf(e.stdout, "kernel: %v\n", r)
 		}
 	}

@@ -53,6 +53,9 @@ func compareReplayed(ctx context.Context, e *env, k *keeper, list []stubs.Named,
 		}{said, engineReplay, "core cycles", res, res.Notes()})
 	case "bench":
 		return 0, benchReplayed(e.stdout, res)
+	case "csv", "html":
+		rows, _ := replayedRows(res)
+		return 0, writeRows(e.stdout, format, rows)
 	}
 	return 0, printReplayed(e.stdout, res, verbose)
 }
@@ -70,28 +73,7 @@ func printReplayed(w io.Writer, res *replay.Result, verbose bool) error {
 		}
 	}
 	fmt.Fprintf(w, "\ncore cycles: %s as replayed, then differences from it, 95 %% intervals\n\n", base)
-	rows, stepped := [][]string{append([]string{"", "form"}, res.Variants...)}, false
-	for _, c := range res.Cells {
-		row := []string{replay.Title(c.Op), c.Form}
-		for i, f := range c.Figures {
-			switch {
-			case i == 0:
-				row = append(row, fmt.Sprintf("%.1f", f.Mean))
-			case f.Difference == nil:
-				row = append(row, "-")
-			case c.Noisy != "":
-				row = append(row, "too noisy ("+c.Noisy+")")
-			case !f.Difference.Seen():
-				row = append(row, fmt.Sprintf("none seen (±%.1f)", f.Difference.AtMost()))
-			case len(f.ReadAs) > 0:
-				stepped = true
-				row = append(row, fmt.Sprintf("step %+.1f", f.Difference.Mean))
-			default:
-				row = append(row, fmt.Sprintf("%+.2f ±%.2f", f.Difference.Mean, f.Difference.Half()))
-			}
-		}
-		rows = append(rows, row)
-	}
+	rows, stepped := replayedRows(res)
 	if err := writeTable(w, rows); err != nil {
 		return err
 	}
@@ -114,6 +96,34 @@ func printReplayed(w io.Writer, res *replay.Result, verbose bool) error {
 		}
 	}
 	return nil
+}
+
+// replayedRows are the rows of printReplayed's table, and whether one of them has
+// a step.
+func replayedRows(res *replay.Result) (rows [][]string, stepped bool) {
+	rows = [][]string{append([]string{"", "form"}, res.Variants...)}
+	for _, c := range res.Cells {
+		row := []string{replay.Title(c.Op), c.Form}
+		for i, f := range c.Figures {
+			switch {
+			case i == 0:
+				row = append(row, fmt.Sprintf("%.1f", f.Mean))
+			case f.Difference == nil:
+				row = append(row, "-")
+			case c.Noisy != "":
+				row = append(row, "too noisy ("+c.Noisy+")")
+			case !f.Difference.Seen():
+				row = append(row, fmt.Sprintf("none seen (±%.1f)", f.Difference.AtMost()))
+			case len(f.ReadAs) > 0:
+				stepped = true
+				row = append(row, fmt.Sprintf("step %+.1f", f.Difference.Mean))
+			default:
+				row = append(row, fmt.Sprintf("%+.2f ±%.2f", f.Difference.Mean, f.Difference.Half()))
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, stepped
 }
 
 // printDetails prints what the differences are made of: how many placements each

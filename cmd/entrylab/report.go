@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/report"
@@ -14,24 +16,40 @@ import (
 	"github.com/entrylab/entrylab/measure/study"
 )
 
-func runReport(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	out := fs.String("o", "", "the report's `file`")
-	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
-	var files []string
-	for len(args) > 0 { // flags may follow files
-		if err := fs.Parse(args); err != nil {
-			return 0, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			files, args = append(files, args[0]), args[1:]
-		}
-	}
-	if *out == "" || len(files) == 0 {
+// reportOptions are the flags of report.
+type reportOptions struct {
+	out, format string
+	mixed       bool
+}
+
+func (e *env) reportCommand() *cli.Command {
+	var o reportOptions
+	return e.command(&cli.Command{
+		Name:      "report",
+		Usage:     "write results as one HTML file",
+		ArgsUsage: "RESULTS...",
+		Description: `Example:
+
+    entrylab report results.jsonl -o report.html`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Usage: "write the report to `FILE`", Destination: &o.out},
+			formatFlag(&o.format, "html"),
+			mixedFlag(&o.mixed),
+		},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runReport(ctx, o, args) })
+}
+
+// mixedFlag is the flag of a command that reads results.
+func mixedFlag(mixed *bool) cli.Flag {
+	return &cli.BoolFlag{Name: "mixed", Usage: "use results of several machines in one comparison", Destination: mixed}
+}
+
+func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (int, error) {
+	if o.out == "" || len(files) == 0 {
 		return 0, errors.New("want results files, as entrylab study writes them, and -o FILE")
 	}
 	for i, path := range files {
-		if err := notInput(*out, path); err != nil {
+		if err := notInput(o.out, path); err != nil {
 			return 0, err
 		}
 		for _, other := range files[:i] {
@@ -54,7 +72,7 @@ func runReport(ctx context.Context, e *env, args []string) (int, error) {
 		e.sayMemory(path, records)
 	}
 	if err := record.OneMachine(r.Records); err != nil {
-		if !*mixed {
+		if !o.mixed {
 			return 0, fmt.Errorf("%w (-mixed compares them all the same)", err)
 		}
 		r.Notes = append(r.Notes, err.Error())
@@ -71,10 +89,10 @@ func runReport(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := wholefile.Write("report", *out, html); err != nil {
+	if err := wholefile.Write("report", o.out, html); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", *out, len(r.Records), len(html))
+	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", o.out, len(r.Records), len(html))
 	return 0, nil
 }
 

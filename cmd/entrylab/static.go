@@ -25,6 +25,8 @@ func compareCounted(w io.Writer, list []stubs.Named, said proofs, format string)
 		return jsonCounted(w, variants, said)
 	case "bench":
 		return benchCounted(w, variants)
+	case "csv", "html":
+		return writeRows(w, format, countedRows(variants))
 	}
 	return printCounted(w, variants)
 }
@@ -43,6 +45,20 @@ func keepCounts(ctx context.Context, k *keeper, list []stubs.Named) error {
 // the first variant beside the others'.
 func printCounted(w io.Writer, variants []count.Variant) error {
 	fmt.Fprintf(w, "engine %s: counted in the machine code, nothing is run\n\n", engineStatic)
+	if err := writeTable(w, countedRows(variants)); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, note := range count.Notes(variants) {
+		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countedRows are the rows of printCounted's table.
+func countedRows(variants []count.Variant) [][]string {
 	head := []string{""}
 	for _, v := range variants {
 		head = append(head, v.Name)
@@ -66,16 +82,7 @@ func printCounted(w io.Writer, variants []count.Variant) error {
 			rows = append(rows, row)
 		}
 	}
-	if err := writeTable(w, rows); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	for _, note := range count.Notes(variants) {
-		if _, err := fmt.Fprintf(w, "* %s\n", note); err != nil {
-			return err
-		}
-	}
-	return nil
+	return rows
 }
 
 func jsonCounted(w io.Writer, variants []count.Variant, said proofs) error {

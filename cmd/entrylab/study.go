@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v3"
+
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
@@ -24,21 +26,45 @@ var studyEngines = []struct {
 	{"replay", study.Replay},
 }
 
-func runStudy(ctx context.Context, e *env, args []string) (int, error) {
-	fs := e.flags()
-	out := fs.String("o", "results.jsonl", "results `file`: figures are appended as they come")
-	names := fs.String("engines", "all", "`list` of icount, bochs, static, kvm and replay, separated by commas; all: those that this host has")
-	resume := fs.Bool("resume", true, "go on with what the results file holds already; false measures all again")
-	mixed := fs.Bool("mixed", false, "use results of several machines in one comparison")
-	if err := fs.Parse(args); err != nil {
+// studyOptions are the flags of study.
+type studyOptions struct {
+	out, engines, format string
+	resume, mixed        bool
+}
+
+func (e *env) studyCommand() *cli.Command {
+	var o studyOptions
+	return e.command(&cli.Command{
+		Name:  "study",
+		Usage: "answer the question: every change on every engine, one page",
+		Description: `Each of (a), (b) and (c) is measured by itself and with the others, MOV against
+PUSH, SYSRETQ against IRETQ, warm and cold. A study that was interrupted goes
+on from its results file.
+
+Examples:
+
+    entrylab study
+    entrylab study -engines icount,static -o results.jsonl`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Usage: "results `FILE`: figures are appended as they come", Value: "results.jsonl", Destination: &o.out},
+			&cli.StringFlag{
+				Name: "engines", Value: "all", Destination: &o.engines,
+				Usage: "`LIST` of icount, bochs, static, kvm and replay, separated by commas; all: those that this host has",
+			},
+			formatFlag(&o.format, "text"),
+			&cli.BoolFlag{Name: "resume", Usage: "go on with what the results file holds already; -resume=false measures all again", Value: true, Destination: &o.resume},
+			mixedFlag(&o.mixed),
+		},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runStudy(ctx, o, args) })
+}
+
+func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int, error) {
+	if err := noArgument(args); err != nil {
 		return 0, err
-	}
-	if fs.NArg() > 0 {
-		return 0, fmt.Errorf("takes no argument but flags, got %q", fs.Arg(0))
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	engines, err := enginesOf(*names, p.step)
+	engines, err := enginesOf(o.engines, p.step)
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +72,7 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	k, err := e.openKeeper(ctx, *out)
+	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +80,7 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 		p.done()
 		fmt.Fprintln(e.stderr, "entrylab:", text)
 	}
-	if !*resume {
+	if !o.resume {
 		k.old = nil
 	}
 	records, skipped, err := study.Run(ctx, list, engines, k.store, k.old, study.Progress{Step: p.step, Note: note})
@@ -62,18 +88,18 @@ func runStudy(ctx context.Context, e *env, args []string) (int, error) {
 	k.close(&err)
 	if err != nil {
 		if n := len(records); n > 0 {
-			note(fmt.Sprintf("%d figures are in %s; the same command goes on from there", n, *out))
+			note(fmt.Sprintf("%d figures are in %s; the same command goes on from there", n, o.out))
 		}
 		return 0, err
 	}
-	if *names != "all" && len(skipped) > 0 { // asked for by name
+	if o.engines != "all" && len(skipped) > 0 { // asked for by name
 		return 0, fmt.Errorf("engine %s: %s", skipped[0].Engine, skipped[0].Reason)
 	}
 	if len(records) == 0 {
 		return 0, fmt.Errorf("no engine measures here: %s", skipped)
 	}
-	if err := record.OneMachine(records); err != nil && !*mixed {
-		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", *out, err)
+	if err := record.OneMachine(records); err != nil && !o.mixed {
+		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", o.out, err)
 	}
 	return 0, study.Page{Set: study.NewSet(records), Skipped: skipped}.Write(e.stdout)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"slices"
@@ -47,6 +48,10 @@ func (p proofs) head(w io.Writer, format string) {
 		switch format {
 		case "text":
 			fmt.Fprintln(w, line)
+		case "csv":
+			fmt.Fprintln(w, "#", line)
+		case "html":
+			fmt.Fprintf(w, "<p>%s</p>\n", html.EscapeString(line))
 		case "bench":
 			fmt.Fprintf(w, "proof-%s: %s\n", benchKey(variant), line)
 		}

@@ -1,0 +1,358 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/entrylab/entrylab/internal/cache"
+)
+
+// commands are the declarations of all commands: each gives the name, the summary
+// in one line, what the command does with examples, and the flags. Parsing,
+// help, completion and docs/commands.md are made from them.
+var commands = []func(*env) *cli.Command{
+	(*env).variantsCommand, (*env).listCommand, (*env).diffCommand, (*env).layoutCommand, (*env).proveCommand,
+	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
+	(*env).compareCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
+	(*env).cleanCommand, (*env).helpCommand,
+}
+
+// root is the whole command line.
+func (e *env) root() *cli.Command {
+	root := e.declared(&cli.Command{
+		Name:      "entrylab",
+		Usage:     "what does a system call's entry path cost, and is it right?",
+		ArgsUsage: "COMMAND [ARGUMENTS]",
+		Description: `entrylab generates tiny x86-64 kernels with a choice of SYSCALL entry paths,
+boots them, proves that what the entry must keep is kept, and measures what
+each path costs.
+
+A variant is a preset (linux-4.1), a preset with axes changed
+(linux-4.1+exit=iret), its axes alone (sp=frame,irq=frame), or a file for the
+GNU assembler (./mine.S).
+
+A flag is written with one dash or with two, and its value behind a space or
+behind '='.
+
+SIGINT and SIGTERM end every command at once, with whatever it has started; a
+second one kills it.`,
+		HideHelpCommand:       true, // one for each command would take the argument "help"
+		EnableShellCompletion: true,
+		Writer:                e.stdout,
+		ErrWriter:             e.stderr,
+		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // ends no process: main does
+	})
+	for _, declare := range commands {
+		root.Commands = append(root.Commands, declare(e))
+	}
+	root.Action = func(_ context.Context, cmd *cli.Command) error {
+		if cmd.NArg() > 0 {
+			return unknownCommand(root, cmd.Args().First())
+		}
+		e.status = exitError
+		printHelp(e.stderr, "", root)
+		return nil
+	}
+	root.CommandNotFound = func(_ context.Context, _ *cli.Command, name string) { // -h NAME
+		e.notFound = unknownCommand(root, name)
+	}
+	root.ConfigureShellCompletionCommand = e.completionCommand
+	return root
+}
+
+// command completes the declaration of a command that run carries out: run gets
+// its arguments and returns the exit status.
+func (e *env) command(c *cli.Command, run func(ctx context.Context, args []string) (int, error)) *cli.Command {
+	c.Action = func(ctx context.Context, cmd *cli.Command) (err error) {
+		e.name = cmd.Name
+		if err := cache.Sweep(); err != nil {
+			fmt.Fprintf(e.stderr, "entrylab: %v\n", err)
+		}
+		e.status, err = run(ctx, cmd.Args().Slice())
+		return err
+	}
+	return e.declared(c)
+}
+
+// declared makes a wrong flag of a command an error that names the near miss.
+func (e *env) declared(c *cli.Command) *cli.Command {
+	c.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, sub bool) error {
+		if sub {
+			e.name = strings.TrimPrefix(cmd.FullName(), "entrylab ")
+		}
+		hint := ""
+		if flag, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+			err = fmt.Errorf("no flag -%s", flag)
+			if s := strings.TrimLeft(cli.SuggestFlag(cmd.Flags, flag, false), "-"); near(s, flag) {
+				hint = fmt.Sprintf("did you mean -%s? ", s)
+			}
+		}
+		return fmt.Errorf("%w; %s`%s -h` lists the flags", err, hint, cmd.FullName())
+	}
+	c.CommandNotFound = func(_ context.Context, cmd *cli.Command, _ string) { // behind an argument stands -h
+		printHelp(e.stdout, "", cmd)
+	}
+	c.ShellComplete = completeFlags
+	return c
+}
+
+// completeFlags prints the flags that the last word begins, with as many dashes
+// as it has: the library alone gives two. Each stands with its usage.
+func completeFlags(ctx context.Context, cmd *cli.Command) {
+	args := cmd.Args().Slice()
+	if len(args) == 0 || !strings.HasPrefix(args[len(args)-1], "-") {
+		cli.DefaultCompleteWithFlags(ctx, cmd)
+		return
+	}
+	word := args[len(args)-1]
+	dashes := word[:min(2, len(word)-len(strings.TrimLeft(word, "-")))]
+	for _, f := range cmd.VisibleFlags() {
+		doc, ok := f.(cli.DocGenerationFlag)
+		if name := dashes + f.Names()[0]; ok && strings.HasPrefix(name, word) {
+			fmt.Fprintf(cmd.Root().Writer, "%s:%s\n", name, strings.ReplaceAll(doc.GetUsage(), "`", ""))
+		}
+	}
+}
+
+// unknownCommand is the error of a command that is not there.
+func unknownCommand(parent *cli.Command, name string) error {
+	hint := ""
+	if s := cli.SuggestCommand(parent.VisibleCommands(), name); near(s, name) {
+		hint = fmt.Sprintf("did you mean %s? ", s)
+	}
+	return fmt.Errorf("no command %q; %s`entrylab help` lists them", name, hint)
+}
+
+// near reports whether a word that the library suggests, which always finds one,
+// has most of its letters from the one that was given.
+func near(suggested, given string) bool {
+	common, rest := 0, given
+	for _, letter := range suggested {
+		if i := strings.IndexRune(rest, letter); i >= 0 {
+			common++
+			rest = rest[:i] + rest[i+len(string(letter)):]
+		}
+	}
+	return 5*common >= 3*max(len(suggested), len(given))
+}
+
+// noArgument refuses arguments.
+func noArgument(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("takes no argument but flags, got %q", args[0])
+	}
+	return nil
+}
+
+// formatFlag chooses one of the formats that a command has, the first by default.
+func formatFlag(format *string, formats ...string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "format", Usage: "print the figures in the format `F`: " + orList(formats), Value: formats[0], Destination: format,
+		Validator: oneOf(formats...),
+	}
+}
+
+// oneOf accepts some words only.
+func oneOf(words ...string) func(string) error {
+	return func(word string) error {
+		if !slices.Contains(words, word) {
+			return errors.New("want " + orList(words))
+		}
+		return nil
+	}
+}
+
+// orList joins words as a sentence does.
+func orList(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+func (e *env) helpCommand() *cli.Command {
+	return e.declared(&cli.Command{
+		Name:      "help",
+		Usage:     "list the commands, or tell how one of them is used",
+		ArgsUsage: "[COMMAND]",
+		Description: `Examples:
+
+    entrylab help
+    entrylab help compare`,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			about := cmd.Root()
+			for _, name := range cmd.Args().Slice() {
+				parent := about
+				if about = parent.Command(name); about == nil {
+					return unknownCommand(parent, name)
+				}
+			}
+			printHelp(e.stdout, "", about)
+			return nil
+		},
+	})
+}
+
+// completionCommand declares what the library's command for completion leaves
+// open.
+func (e *env) completionCommand(c *cli.Command) {
+	e.declared(c)
+	c.Hidden = false
+	c.Usage = "print a script by which a shell completes commands and flags"
+	c.ArgsUsage = "bash|zsh|fish"
+	c.Description = `Examples:
+
+    source <(entrylab completion bash)      # in ~/.bashrc
+    source <(entrylab completion zsh)       # in ~/.zshrc
+    entrylab completion fish > ~/.config/fish/completions/entrylab.fish`
+	c.Commands = slices.DeleteFunc(c.Commands, func(shell *cli.Command) bool { return shell.Name == "pwsh" })
+	for _, shell := range c.Commands {
+		e.declared(shell)
+		if shell.Name == "bash" {
+			script := shell.Action
+			shell.Action = func(ctx context.Context, cmd *cli.Command) error {
+				fmt.Fprint(e.stdout, bashWithoutPackage)
+				return script(ctx, cmd)
+			}
+		}
+	}
+	c.Action = func(_ context.Context, cmd *cli.Command) error {
+		e.name = cmd.Name
+		if cmd.NArg() == 0 {
+			return errors.New("want the shell: bash, zsh or fish")
+		}
+		return fmt.Errorf("no completion for %q: want bash, zsh or fish", cmd.Args().First())
+	}
+}
+
+// bashWithoutPackage lets the library's script do without the package
+// bash-completion: the script has set what this function would set, but for
+// words with '=' or ':' in them.
+const bashWithoutPackage = `declare -F _comp_initialize _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() { :; }
+`
+
+func init() {
+	cli.HelpPrinter = printHelp
+}
+
+// printHelp prints the page of a command. The library calls it for -h.
+func printHelp(w io.Writer, _ string, data any) {
+	c := data.(*cli.Command)
+	root := c.Root() == c
+	usage := []string{c.FullName()}
+	if !root && len(c.VisibleFlags()) > 1 { // -h is one
+		usage = append(usage, "[FLAGS]")
+	}
+	fmt.Fprintf(w, "usage: %s\n\n", strings.TrimSpace(strings.Join(append(usage, c.ArgsUsage), " ")))
+	for _, line := range folded(sentence(c.Usage), helpWidth) {
+		fmt.Fprintln(w, line)
+	}
+	if c.Description != "" {
+		fmt.Fprintf(w, "\n%s\n", c.Description)
+	}
+	if commands := c.VisibleCommands(); len(commands) > 0 {
+		fmt.Fprint(w, "\nCommands:\n\n")
+		for _, sub := range commands {
+			printItem(w, strings.TrimSpace(sub.Name+" "+sub.ArgsUsage), sub.Usage)
+		}
+	}
+	fmt.Fprint(w, "\nFlags:\n\n")
+	for _, f := range c.VisibleFlags() {
+		printFlag(w, f)
+	}
+	switch {
+	case root:
+		fmt.Fprintf(w, "\nExit status of all commands but boot:\n\n%s\nExit status of boot:\n\n%s", statuses, bootStatuses)
+	case c.Name == "boot":
+		fmt.Fprintf(w, "\nExit status:\n\n%s", bootStatuses)
+	default:
+		fmt.Fprintf(w, "\nExit status:\n\n%s", statuses)
+	}
+}
+
+// printFlag prints a flag's names, what it does and its default.
+func printFlag(w io.Writer, f cli.Flag) {
+	doc, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return
+	}
+	before, rest, _ := strings.Cut(doc.GetUsage(), "`") // as in package flag: the value's name
+	value, after, _ := strings.Cut(rest, "`")
+	var names []string
+	for _, name := range f.Names() {
+		names = append(names, "-"+name)
+	}
+	text := before + value + after
+	if d := doc.GetValue(); doc.IsDefaultVisible() && d != "" && d != "false" {
+		text += fmt.Sprintf(" (default: %s)", d)
+	}
+	printItem(w, strings.TrimSpace(strings.Join(names, ", ")+" "+value), text)
+}
+
+// printItem prints a name and, below it, what it is.
+func printItem(w io.Writer, name, text string) {
+	fmt.Fprintf(w, "  %s\n", name)
+	for _, line := range folded(text, helpWidth-8) {
+		fmt.Fprintf(w, "        %s\n", line)
+	}
+}
+
+// helpWidth is the width of the help, in columns.
+const helpWidth = 78
+
+// folded breaks a text into lines of at most so many columns.
+func folded(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
+
+// sentence makes a sentence of a summary.
+func sentence(s string) string {
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	return s
+}
+
+// statuses and bootStatuses are what the exit statuses mean.
+const (
+	statuses = `  0    all is well
+  1    a check failed, a variant is refuted or not proved, a figure is worse
+  2    the command could not do its job, a machine's time-out included
+`
+	bootStatuses = `  N    that of init; 128+N if signal N killed it
+  1    the variant is refuted or not proved, and was not booted
+  124  the machine came to no end in its time
+  125  there is no verdict, as of a kernel that panicked; or entrylab could not do
+       its job
+As init can end with any of these, the last line on standard error tells. It is
+the kernel's if init ended,
+  entrylab: init exited with status N
+  entrylab: init killed by signal N ...
+and else one of
+  entrylab boot: end: time-out: ...
+  entrylab boot: end: no verdict: ...
+  entrylab boot: end: refuted: ...
+  entrylab boot: end: error: ...
+  entrylab boot: end: interrupted
+`
+)
