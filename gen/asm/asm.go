@@ -157,22 +157,12 @@ func (in *Ins) text(width int) string {
 				b.WriteByte(' ')
 			}
 		}
-		if !direct(arg) && table[in.name].form == opJump {
+		if kindOf(arg) != kLabel && table[in.name].form == opJump {
 			b.WriteByte('*')
 		}
 		writeArg(&b, arg)
 	}
 	return b.String()
-}
-
-// direct reports whether a branch to the operand goes to a label or function,
-// not to the address that the operand holds.
-func direct(arg any) bool {
-	switch arg.(type) {
-	case string, func() Func:
-		return true
-	}
-	return false
 }
 
 // writeArg prints an operand.

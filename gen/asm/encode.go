@@ -39,7 +39,7 @@ func kindOf(arg any) kind {
 		return 0
 	case Mem:
 		return kMem
-	case string, Place:
+	case string, Place, func() Func:
 		return kLabel
 	}
 	if _, ok := intOf(arg); ok {
