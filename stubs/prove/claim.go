@@ -104,6 +104,10 @@ const (
 	claimKeeps
 	claimFlushed
 	claimFlushMask
+	claimBase
+	claimSelector
+	claimXMM
+	claimMXCSR
 
 	// Where a function of the kernel is called.
 	claimSlot
@@ -200,6 +204,14 @@ func (k claimKind) text(n uint8, of string) string {
 		return "no translation is kept that has become invalid"
 	case claimFlushMask:
 		return "of UserPCIDFlushMask only the bit of this address space is cleared"
+	case claimBase:
+		return fmt.Sprintf("%s is the user's at %s", baseNames[n], of)
+	case claimSelector:
+		return fmt.Sprintf("%s is the user's at %s", segNames[n], of)
+	case claimXMM:
+		return fmt.Sprintf("%s, is the user's at %s", xmmName(int(n)), of)
+	case claimMXCSR:
+		return "MXCSR is the user's at " + of
 	case claimSlot:
 		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
 	case claimRoom:

@@ -74,7 +74,7 @@ func (m *machine) enter(st *state, f *function) {
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
-	if !m.check(st, claimKernelGS, 0, f, st.gs, notGS) || !m.onTable(st, f) {
+	if !m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) || !m.onTable(st, f) || !m.untouched(st, f, true) {
 		return
 	}
 	for i := range uint8(numFlags) {
@@ -117,7 +117,6 @@ func (m *machine) enter(st *state, f *function) {
 	}
 }
 
-func notGS() (got, want string, from *origin)    { return "the user's", "the kernel's", nil }
 func notClear() (got, want string, from *origin) { return "set or unknown", "clear", nil }
 
 // gotWant gives check a word and what is wanted instead.
@@ -138,7 +137,8 @@ func (m *machine) dispatch(st *state, index value) {
 	}
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, m.number())
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
-	ok = m.check(st, claimKernelGS, 0, f, st.gs, notGS) && ok
+	ok = m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) && ok
+	ok = m.untouched(st, f, false) && ok
 	ok = m.onTable(st, f) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
@@ -341,12 +341,16 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 		}
 	}
 	st.expect.edited |= slots
+	if slots == layout.SlotsAll { // as sigreturn does
+		m.otherXMM(st, f)
+	}
 }
 
 // result ends a handler: RAX is its result, the registers that a function need
 // not keep are anything, and another thread may have run.
 func (m *machine) result(st *state, f *function) {
 	m.clobber(st, f)
+	m.otherBases(st, f)
 	t := symbol("the result", false)
 	st.regs[rAX].v = t.value()
 	st.expect.frame[layout.SlotAX] = t.value()
@@ -525,7 +529,8 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	f := toUser[in.op]
 	e := &st.expect
 	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
-	ok = m.check(st, claimUserGS, 0, f, !st.gs, func() (string, string, *origin) { return "the kernel's", "the user's", nil }) && ok
+	ok = m.check(st, claimUserGS, 0, f, st.bases[baseGS].v == e.bases[baseGS], m.gotBase(st, baseGS, "the user's")) && ok
+	ok = m.untouched(st, f, true) && ok
 	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil }) && ok
 	if st.phase != inCall {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")

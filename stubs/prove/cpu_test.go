@@ -176,7 +176,7 @@ func TestCPU(t *testing.T) {
 func compare(t *testing.T, c *cpu, rng *rand.Rand, code []byte, in *inst) (values, conditions int) {
 	m := &machine{subject: &subject{parts: []part{{"f", 0x1000, code, make([]*inst, len(code))}}, s: newSymbols()}, quick: true}
 	st := &state{pc: 0x1000, at: 0x1000}
-	input := map[*term]uint64{}
+	input := assignment{}
 	for r := range numRegs {
 		n := rng.Uint64()
 		if rng.IntN(2) == 0 {
@@ -236,48 +236,4 @@ func compare(t *testing.T, c *cpu, rng *rand.Rand, code []byte, in *inst) (value
 	}
 	t.Errorf("%v (%x) from %v, flags %#x: %s", in, code, c.regs.in, c.regs.inFlags, strings.Join(wrong, "; "))
 	return values, conditions
-}
-
-// evaluate is a value for an input; it is not known if it is made of anything
-// else.
-func evaluate(v value, input map[*term]uint64) (uint64, bool) {
-	if v.t == nil {
-		return v.c, true
-	}
-	if v.t.op == isSymbol {
-		n, ok := input[v.t]
-		return n + v.c, ok
-	}
-	x, ok := evaluate(v.t.x, input)
-	switch v.t.op {
-	case isAnd:
-		x &= v.t.k
-	case isOr:
-		x |= v.t.k
-	case isShr:
-		x >>= v.t.k
-	case isShl:
-		x <<= v.t.k
-	case isSext:
-		shift := 64 - 8*v.t.k
-		x = uint64(int64(x<<shift) >> shift)
-	case isSar:
-		x = uint64(int64(x) >> v.t.k)
-	}
-	return x + v.c, ok
-}
-
-// holds is a predicate for an input.
-func (p predicate) holds(input map[*term]uint64) (holds, ok bool) {
-	a, oka := evaluate(p.a, input)
-	b, okb := evaluate(p.b, input)
-	switch p.kind {
-	case never, always:
-		return p.kind == always, true
-	case equal:
-		return a == b, oka && okb
-	case below:
-		return a < b, oka && okb
-	}
-	return false, false
 }

@@ -12,9 +12,8 @@ var errRefused = errors.New("no instruction that the proof knows")
 
 // decode reads the instruction at the start of code, which is at addr. It knows
 // the forms of the integer instructions and of the system instructions that an
-// entry path may be made of, and refuses all others: prefixes that do nothing,
-// 16-bit and 32-bit addresses, AH to DH, locked and repeated instructions (SDM
-// volume 2, appendix A).
+// entry path may be made of, and refuses all others, and 16-bit and 32-bit
+// addresses (SDM volume 2, appendix A).
 func decode(code []byte, addr uint64) (in inst, err error) {
 	d := decoder{code: code, addr: addr}
 	defer func() {
@@ -42,8 +41,12 @@ type decoder struct {
 	at   int
 	rex  uint8
 	p66  bool
+	p67  bool
 	pF3  bool
 	pF2  bool
+	lock bool
+	// null is set by a segment override that 64-bit mode ignores.
+	null bool
 	seg  segment
 	in   inst
 }
@@ -102,8 +105,14 @@ func (d *decoder) width() uint8 {
 // immZ reads a constant as long as the operand, but no longer than 4 bytes.
 func (d *decoder) immZ() operand { return d.imm(int(min(d.in.width, 4))) }
 
-func (d *decoder) r(n uint8) operand {
-	d.refuseIf(d.in.width == 1 && d.rex == 0 && n >= 4) // AH to DH
+func (d *decoder) r(n uint8) operand { return d.sizedReg(n, d.in.width) }
+
+// sizedReg is a register operand of a width. Of bytes without a REX prefix the
+// numbers 4 to 7 are AH to BH.
+func (d *decoder) sizedReg(n, width uint8) operand {
+	if width == 1 && d.rex == 0 && n >= 4 {
+		return operand{kind: inReg, reg: reg(n - 4), high: true}
+	}
 	return operand{kind: inReg, reg: reg(n)}
 }
 
@@ -179,15 +188,21 @@ func (d *decoder) instruction() {
 	for {
 		switch b := d.byte(); {
 		case b == 0x66:
-			d.refuseIf(d.p66)
 			d.p66 = true
+		case b == 0x67:
+			d.p67 = true
+		case b == 0xf0 && !d.lock:
+			d.lock = true
+		case b == 0x26 || b == 0x2e || b == 0x36 || b == 0x3e:
+			d.refuseIf(d.seg != segNone)
+			d.null = true
 		case b == 0xf3 && !d.pF2 && !d.pF3:
 			d.pF3 = true
 		case b == 0xf2 && !d.pF2 && !d.pF3:
 			d.pF2 = true
-		case b == 0x65 && d.seg == segNone:
+		case b == 0x65 && d.seg == segNone && !d.null:
 			d.seg = segGS
-		case b == 0x64 && d.seg == segNone:
+		case b == 0x64 && d.seg == segNone && !d.null:
 			d.seg = segFS
 		case b&0xf0 == 0x40:
 			d.rex = b
@@ -205,13 +220,48 @@ func (d *decoder) instruction() {
 	}
 }
 
-// checkPrefixes refuses those that belong to no part of the instruction.
+// checkPrefixes refuses those that belong to no part of the instruction, or
+// change what it is.
 func (d *decoder) checkPrefixes() {
 	in := &d.in
-	d.refuseIf(d.pF2 || d.pF3 && in.op != opPAUSE && in.op != opENDBR)
+	switch in.op {
+	case opNOP, opPREFETCH:
+		d.refuseIf(d.lock || d.pF2 || d.pF3)
+		return
+	case opJMP, opCALL, opJCC, opRET, opRETN:
+		// F2 was a bound check, which a kernel has off, F3 pleased a branch
+		// predictor, and 3E says that a target needs no ENDBR64.
+		d.pF2, d.pF3 = false, d.pF3 && in.op != opRET
+	case opSTOS, opMOVSTR, opLODS, opSCAS, opCMPS:
+		d.refuseIf(d.pF2 && in.op < opSCAS || d.seg != segNone)
+		in.rep = map[bool]uint8{true: 0xf2}[d.pF2] | map[bool]uint8{true: 0xf3}[d.pF3]
+		d.pF2, d.pF3 = false, false
+	}
+	d.refuseIf(d.p67 || d.pF2 || d.pF3 && !in.takesF3())
 	d.refuseIf(d.seg != segNone && in.dst.kind != inMem && in.src.kind != inMem)
-	d.refuseIf(d.p66 && in.width != 2 && in.from != 2)
+	d.refuseIf(d.p66 && in.width != 2 && in.from != 2 && !in.takes66())
+	d.refuseIf(d.lock && (in.dst.kind != inMem || !lockable[in.op])) // #UD
+	in.lock = d.lock
 }
+
+// lockable are the instructions that may have LOCK if they write memory (SDM
+// volume 2, LOCK).
+var lockable = [numOps]bool{
+	opADD: true, opADC: true, opAND: true, opBTC: true, opBTR: true, opBTS: true, opCMPXCHG: true, opDEC: true, opINC: true, opNEG: true,
+	opNOT: true, opOR: true, opSBB: true, opSUB: true, opXOR: true, opXADD: true, opXCHG: true,
+}
+
+// takesF3 reports whether the prefix F3 is part of the opcode.
+func (in *inst) takesF3() bool {
+	switch in.op {
+	case opPAUSE, opENDBR, opTZCNT, opLZCNT, opPOPCNT, opRDBASE, opWRBASE, opMOVXMM, opXMM, opRDPID:
+		return true
+	}
+	return false
+}
+
+// takes66 reports whether the prefix 66 is part of the opcode, or does nothing.
+func (in *inst) takes66() bool { return in.op == opMOVXMM || in.op == opXMM || in.op == opMOVSEG }
 
 // plain is an instruction without operands.
 func (d *decoder) plain(op opcode) {
@@ -311,11 +361,27 @@ func (d *decoder) opcode1(b uint8) {
 		rm, field := d.modrm()
 		d.refuseIf(field&7 != 0 || d.p66)
 		in.op, in.dst, in.width = opPOP, rm, 8
+	case 0x69, 0x6b:
+		in.src, in.dst = d.rmReg()
+		in.op, in.third = opIMUL, operand{}
+		in.third = d.imm(map[uint8]int{0x69: int(min(in.width, 4)), 0x6b: 1}[b])
+	case 0x8c, 0x8e:
+		d.moveSegment(b)
+	case 0x98, 0x99:
+		in.op = opEXTEND + opcode(b-0x98)
+	case 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf:
+		if b&1 == 0 {
+			in.width = 1
+		}
+		in.op = map[uint8]opcode{0xa4: opMOVSTR, 0xa6: opCMPS, 0xaa: opSTOS, 0xac: opLODS, 0xae: opSCAS}[b&^1]
+	case 0xe0, 0xe1, 0xe2, 0xe3:
+		d.branch([...]opcode{opLOOPNE, opLOOPE, opLOOP, opJRCXZ}[b-0xe0], 1)
 	case 0x90:
-		d.refuseIf(d.p66 || d.rex != 0)
+		d.refuseIf(d.rex&7 != 0)
 		in.op = opNOP
 		if d.pF3 {
-			in.op = opPAUSE
+			d.pF3, in.op = false, opPAUSE
+			d.refuseIf(d.p66)
 		}
 	case 0x9c, 0x9d:
 		d.refuseIf(d.p66 || d.rex != 0)
@@ -398,6 +464,24 @@ func (d *decoder) group3() {
 	}
 }
 
+// moveSegment is MOV from and to a segment register. Loads take 16 bits, stores
+// to memory too; a general register is written as a whole (SDM volume 2, MOV).
+func (d *decoder) moveSegment(b uint8) {
+	in := &d.in
+	rm, field := d.modrm()
+	field &= 7
+	d.refuseIf(field > segRegGS || b == 0x8e && field == segCS)
+	in.op = opMOVSEG
+	seg := operand{kind: isSegment, reg: reg(field)}
+	in.src, in.dst = seg, rm
+	if b == 0x8e || rm.kind == inMem {
+		in.width = 2
+	}
+	if b == 0x8e {
+		in.src, in.dst = rm, seg
+	}
+}
+
 func (d *decoder) group5(b uint8) {
 	in := &d.in
 	rm, field := d.modrm()
@@ -434,6 +518,11 @@ func (d *decoder) opcode2(b uint8) {
 	case b >= 0x90 && b < 0xa0:
 		in.op, in.cc, in.width = opSET, b&15, 1
 		in.dst, _ = d.rm()
+	case b >= 0xc8 && b < 0xd0:
+		d.refuseIf(d.p66)
+		in.enc.opReg = true
+		in.op, in.dst = opBSWAP, operand{kind: inReg, reg: reg(b&7 | d.rex&1<<3)}
+	case d.sse(b):
 	default:
 		d.system(b)
 	}
@@ -447,8 +536,8 @@ func (d *decoder) system(b uint8) {
 		d.refuseIf(field&7 != 5 || d.p66 || d.rex&8 != 0)
 		in.op, in.src, in.width = opVERW, rm, 2
 	case 0x01:
-		d.plain(map[uint8]opcode{0xca: opCLAC, 0xcb: opSTAC, 0xf8: opSWAPGS}[d.byte()])
-		d.refuseIf(in.op == opBad)
+		d.plain(map[uint8]opcode{0xca: opCLAC, 0xcb: opSTAC, 0xd0: opXGETBV, 0xf8: opSWAPGS, 0xf9: opRDTSCP}[d.byte()])
+		d.refuseIf(in.op == opBad || d.pF3)
 	case 0x05:
 		d.plain(opSYSCALL)
 	case 0x07:
@@ -456,14 +545,17 @@ func (d *decoder) system(b uint8) {
 		in.op = opSYSRET
 	case 0x0b:
 		d.plain(opUD2)
+	case 0x0d, 0x18:
+		rm, field := d.modrm()
+		d.refuseIf(rm.kind != inMem || field&7 > 3)
+		in.op, in.src, in.width = opPREFETCH, rm, 1
 	case 0x1e:
 		d.refuseIf(!d.pF3 || d.byte() != 0xfa)
 		d.plain(opENDBR)
 	case 0x1f:
 		_, field := d.modrm()
-		d.refuseIf(field != 0)
-		in.op, d.p66 = opNOP, false
-		d.seg = segNone
+		d.refuseIf(field&7 != 0)
+		in.op = opNOP
 	case 0x20, 0x22:
 		rm, field := d.modrm()
 		d.refuseIf(d.p66 || rm.kind != inReg)
@@ -472,24 +564,45 @@ func (d *decoder) system(b uint8) {
 		if b == 0x22 {
 			in.src, in.dst = in.dst, in.src
 		}
-	case 0x30, 0x31, 0x32:
-		d.plain([...]opcode{opWRMSR, opRDTSC, opRDMSR}[b-0x30])
+	case 0x30, 0x31, 0x32, 0x33:
+		d.plain([...]opcode{opWRMSR, opRDTSC, opRDMSR, opRDPMC}[b-0x30])
+	case 0xa0, 0xa1, 0xa8, 0xa9:
+		d.refuseIf(d.p66)
+		o := operand{kind: isSegment, reg: reg(segRegFS + b>>3&1)}
+		in.op, in.width, in.src = opPUSH, 8, o
+		if b&1 != 0 {
+			in.op, in.src, in.dst = opPOP, operand{}, o
+		}
+	case 0xa4, 0xa5, 0xac, 0xad:
+		in.op = opSHLD + opcode(b>>3&1)
+		in.dst, in.src = d.rmReg()
+		in.third = operand{kind: inReg, reg: rCX}
+		if b&1 == 0 {
+			in.third = d.imm(1)
+		}
+	case 0xb0, 0xb1, 0xc0, 0xc1:
+		if b&1 == 0 {
+			in.width = 1
+		}
+		in.op = map[uint8]opcode{0xb0: opCMPXCHG, 0xc0: opXADD}[b&^1]
+		in.dst, in.src = d.rmReg()
+	case 0xb8, 0xbc, 0xbd:
+		in.src, in.dst = d.rmReg()
+		d.refuseIf(b == 0xb8 && !d.pF3)
+		in.op = map[uint8][2]opcode{0xb8: {1: opPOPCNT}, 0xbc: {opBSF, opTZCNT}, 0xbd: {opBSR, opLZCNT}}[b][map[bool]int{true: 1}[d.pF3]]
+	case 0xc3: // MOVNTI
+		rm, field := d.modrm()
+		d.refuseIf(rm.kind != inMem || d.p66)
+		in.op, in.dst, in.src = opMOV, rm, operand{kind: inReg, reg: reg(field)}
+	case 0xc7:
+		d.group9()
 	case 0xa2:
 		d.plain(opCPUID)
 	case 0xa3, 0xab, 0xb3, 0xbb:
 		in.op = opBT + opcode(b>>3-0x14)
 		in.dst, in.src = d.rmReg()
 	case 0xae:
-		switch d.byte() {
-		case 0xe8:
-			d.plain(opLFENCE)
-		case 0xf0:
-			d.plain(opMFENCE)
-		case 0xf8:
-			d.plain(opSFENCE)
-		default:
-			d.refuse()
-		}
+		d.group15()
 	case 0xaf:
 		in.op = opIMUL
 		in.src, in.dst = d.rmReg()
@@ -514,6 +627,96 @@ func (d *decoder) extend(b uint8) {
 	}
 	rm, field := d.modrm()
 	in.enc.modrmReg = true
-	d.refuseIf(in.from == 1 && rm.kind == inReg && d.rex == 0 && rm.reg >= 4 && rm.reg < r8)
+	if rm.kind == inReg {
+		rm = d.sizedReg(uint8(rm.reg), in.from)
+	}
 	in.src, in.dst = rm, operand{kind: inReg, reg: reg(field)}
+}
+
+// group9 is RDRAND, RDSEED and RDPID; CMPXCHG8B and CMPXCHG16B are refused.
+func (d *decoder) group9() {
+	in := &d.in
+	rm, field := d.modrm()
+	d.refuseIf(rm.kind != inReg || field&7 < 6 || d.pF3 && field&7 != 7)
+	in.op, in.dst = opRDRAND, rm
+	if d.pF3 {
+		d.refuseIf(d.p66)
+		in.op, in.width = opRDPID, 8
+	}
+}
+
+// group15 is the fences, the moves of bases and those of MXCSR.
+func (d *decoder) group15() {
+	in := &d.in
+	rm, field := d.modrm()
+	field &= 7
+	switch {
+	case rm.kind == inReg && d.pF3 && field < 4:
+		d.refuseIf(d.p66)
+		in.op = opRDBASE + opcode(field>>1)
+		in.third = operand{kind: isBase, reg: segRegFS + reg(field&1)}
+		in.src = rm
+	case rm.kind == inReg && field >= 5:
+		d.plain([...]opcode{opLFENCE, opMFENCE, opSFENCE}[field-5])
+		d.refuseIf(d.pF3 || rm.reg != rAX)
+	case rm.kind == inMem && (field == 2 || field == 3):
+		d.refuseIf(d.pF3 || d.p66 || d.rex&8 != 0)
+		in.op, in.width = opSTMXCSR, 4
+		in.dst = rm
+		if field == 2 {
+			in.op, in.src, in.dst = opLDMXCSR, rm, operand{}
+		}
+	default:
+		d.refuse()
+	}
+}
+
+// sse reads the moves from and to XMM registers, and XORPS, PXOR and their like,
+// with which a register is cleared.
+func (d *decoder) sse(b uint8) bool {
+	in := &d.in
+	in.from = 0
+	load := func(width uint8, op opcode, swap bool) bool {
+		rm, field := d.modrm()
+		if rm.kind == inReg {
+			rm.kind = inXMM
+		}
+		in.op, in.width = op, width
+		in.src, in.dst = rm, operand{kind: inXMM, reg: reg(field)}
+		if swap {
+			in.src, in.dst = in.dst, in.src
+		}
+		return true
+	}
+	switch {
+	case (b == 0x10 || b == 0x11) && !d.pF3 && !d.pF2, (b == 0x28 || b == 0x29) && !d.pF3 && !d.pF2:
+		return load(16, opMOVXMM, b&1 != 0)
+	case b == 0x10 || b == 0x11:
+		d.refuseIf(d.p66 || d.pF2)
+		return load(4, opMOVXMM, b&1 != 0)
+	case (b == 0x6f || b == 0x7f) && (d.p66 != d.pF3) && !d.pF2:
+		return load(16, opMOVXMM, b == 0x7f)
+	case b == 0x7e && d.pF3 && !d.p66, b == 0xd6 && d.p66 && !d.pF3 && !d.pF2:
+		return load(8, opMOVXMM, b == 0xd6)
+	case (b == 0xe7 && d.p66 || b == 0x2b) && !d.pF3 && !d.pF2: // MOVNTDQ, MOVNTPS
+		load(16, opMOVXMM, true)
+		d.refuseIf(in.dst.kind != inMem)
+		return true
+	case (b == 0x6e || b == 0x7e) && d.p66 && !d.pF3 && !d.pF2:
+		width := uint8(4)
+		if d.rex&8 != 0 {
+			width = 8
+		}
+		load(width, opMOVXMM, b == 0x7e)
+		for _, o := range []*operand{&in.src, &in.dst} {
+			if o.kind == inXMM && (o == &in.src) == (b == 0x6e) {
+				o.kind = inReg
+			}
+		}
+		return true
+	case (b == 0x57 || b == 0xef && d.p66 || b == 0x54 || b == 0x55 || b == 0x56) && !d.pF3 && !d.pF2:
+		in.xor = b == 0x57 || b == 0xef
+		return load(16, opXMM, false)
+	}
+	return false
 }

@@ -41,16 +41,28 @@ var mnemonics = func() map[string]bool {
 		if op == opJCC || op == opSET || op == opCMOV {
 			extend(ccNames[:]...)
 		}
+		if op == opRDBASE || op == opWRBASE {
+			names = nil
+			for _, s := range []string{"FSBASEL", "FSBASEQ", "GSBASEL", "GSBASEQ"} {
+				names = append(names, name+s)
+			}
+		}
 		for _, n := range names {
 			known[n] = true
 		}
+	}
+	for _, n := range []string{"CQO", "LOCK", "REP", "REPE", "REPNE"} {
+		known[n] = true
 	}
 	return known
 }()
 
 // unknown are the forms of known mnemonics that the decoder does not know:
-// moves of segment and debug registers, IMUL by a constant.
-var unknown = regexp.MustCompile(`^MOV.* [C-GS]S,|^MOV.*, [C-GS]S$|DR[0-7]|^IMUL. \$`)
+// moves of debug registers, output from strings.
+var unknown = regexp.MustCompile(`DR[0-7]|OUTS`)
+
+// twoOperands is IMUL by a constant with one register for both.
+var twoOperands = regexp.MustCompile(`^(IMUL. \$[-0-9a-fx]+, (R[0-9A-Z]+))$`)
 
 var moveL = regexp.MustCompile(`^MOVQ \$0x[89a-f].{7}, `)
 
@@ -111,6 +123,8 @@ func TestDecode(t *testing.T) {
 // plain is a listing's text with what may be written in several ways made one.
 func plain(text string) string {
 	text, _, _ = strings.Cut(text, " #")
+	text = twoOperands.ReplaceAllString(text, "$1, $2")
+	text = strings.TrimPrefix(text, "LOCK ")
 	mnemonic, operands, _ := strings.Cut(text, " ")
 	if strings.HasPrefix(mnemonic, "TEST") || strings.HasPrefix(mnemonic, "XCHG") { // their order is no matter
 		sorted := strings.Split(operands, ", ")

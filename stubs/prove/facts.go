@@ -10,6 +10,7 @@ type facts struct {
 	t      *term
 	v      value
 	k      uint64
+	in     region
 	n      int // how many there are
 }
 
@@ -23,6 +24,7 @@ const (
 	factMax                  // t is at most k
 	factMin                  // t is at least k
 	factSign                 // the highest k+1 bits of t are the same
+	factIn                   // t is in the region in
 )
 
 // resolver answers questions about values under the facts of a path.
@@ -45,6 +47,16 @@ func (r resolver) resolve(v value) value {
 		return v
 	}
 	x := r.resolve(v.t.x)
+	if v.t.op == isJoin || v.t.op == isALU {
+		y := r.resolve(v.t.y)
+		switch {
+		case x == v.t.x && y == v.t.y:
+			return v
+		case v.t.op == isJoin:
+			return r.ts.join(x, y, v.t.k, ^uint64(0)).add(v.c)
+		}
+		return r.ts.compute(v.t.alu, uint8(v.t.k), x, y).add(v.c)
+	}
 	switch {
 	case v.t.op == isAnd && v.t.k&^r.zeros(x) == 0:
 		return known(v.c)
@@ -74,6 +86,10 @@ func (r resolver) resolve(v value) value {
 		w = r.ts.sar(x, v.t.k)
 	case isSext:
 		w = r.ts.sext(x, uint8(v.t.k))
+	case isNot:
+		w = r.ts.not(x)
+	case isRol:
+		w = r.ts.rol(x, v.t.k)
 	case isEntry:
 		w = r.ts.make(isEntry, x, v.t.k)
 	}
@@ -105,9 +121,15 @@ func (r resolver) zeros(v value) uint64 {
 	case isOr:
 		z |= r.zeros(v.t.x) &^ v.t.k
 	case isShr:
-		z |= ^(^uint64(0) >> v.t.k)
+		z |= ^(^uint64(0) >> v.t.k) | r.zeros(v.t.x)>>v.t.k
 	case isShl:
-		z |= 1<<v.t.k - 1
+		z |= 1<<v.t.k - 1 | r.zeros(v.t.x)<<v.t.k
+	case isRol:
+		z |= bits.RotateLeft64(r.zeros(v.t.x), int(v.t.k))
+	case isJoin:
+		z |= r.zeros(v.t.x)&(1<<v.t.k-1) | r.zeros(v.t.y)<<v.t.k
+	case isALU:
+		z |= ^maskOf(uint8(v.t.k))
 	}
 	return z
 }
@@ -132,6 +154,10 @@ func (r resolver) some(v value, mask uint64) bool {
 		return r.some(v.t.x, mask&v.t.k)
 	case isOr:
 		return v.t.k&mask != 0 || r.some(v.t.x, mask)
+	case isShr:
+		return r.some(v.t.x, mask<<v.t.k)
+	case isShl:
+		return r.some(v.t.x, mask>>v.t.k)
 	}
 	return false
 }
@@ -144,6 +170,9 @@ func (r resolver) limits(v value) (least, most uint64) {
 	}
 	least, most = 0, ^uint64(0)
 	if v.c != 0 {
+		if s := r.where(v.t).plus(v.c); len(s) > 0 {
+			return s[0].least, s[len(s)-1].most
+		}
 		return least, most
 	}
 	switch v.t.op {
@@ -155,7 +184,11 @@ func (r resolver) limits(v value) (least, most uint64) {
 		most = ^uint64(0) >> v.t.k
 	}
 	floor, ceiling := r.bounds(v.t)
-	return max(least, floor), min(most, ceiling)
+	least, most = max(least, floor), min(most, ceiling)
+	if s := r.where(v.t); len(s) > 0 {
+		least, most = max(least, s[0].least), min(most, s[len(s)-1].most)
+	}
+	return least, most
 }
 
 // bounds are the least and the greatest that the facts allow a term to be.
@@ -199,11 +232,11 @@ type predicate struct {
 type predicateKind uint8
 
 const (
-	never     predicateKind = iota
-	equal                   // a == b
-	below                   // a < b, unsigned
-	always                  // true
-	undecided               // depends on what is not followed
+	undecided predicateKind = iota // depends on what is not followed
+	never
+	equal  // a == b
+	below  // a < b, unsigned
+	always // true
 )
 
 // eval decides a predicate, if the facts do.
@@ -214,7 +247,9 @@ func (r resolver) eval(p predicate) truth {
 	case always:
 		return isTrue
 	case equal:
-		return r.same(p.a, p.b)
+		if t := r.same(p.a, p.b); t != isOpen {
+			return t
+		}
 	case below:
 		least, most := r.limits(p.a)
 		floor, ceiling := r.limits(p.b)
@@ -225,11 +260,14 @@ func (r resolver) eval(p predicate) truth {
 			return isFalse
 		}
 	}
+	if v, s, ok := r.holdsIn(p); ok {
+		return r.isIn(v, s)
+	}
 	return isOpen
 }
 
 func (r resolver) same(a, b value) truth {
-	a, b = r.resolve(a), r.resolve(b)
+	a, b = sides(r.resolve(a), r.resolve(b))
 	if a.t == nil {
 		a, b = b, a
 	}
@@ -273,6 +311,17 @@ func (r resolver) same(a, b value) truth {
 	return isOpen
 }
 
+// sides makes of a difference that is compared with 0 the two that differ.
+func sides(a, b value) (value, value) {
+	if a.t == nil {
+		a, b = b, a
+	}
+	if a.t != nil && a.c == 0 && a.t.op == isALU && (a.t.alu == opXOR || a.t.alu == opSUB) && b.is(0) {
+		return a.t.x, a.t.y
+	}
+	return a, b
+}
+
 // signTest reports whether the comparison of a and b is that of a value x with
 // itself shifted left and back by n: whether its highest n+1 bits are the same.
 func signTest(a, b value) (x value, n uint64, ok bool) {
@@ -281,6 +330,13 @@ func signTest(a, b value) (x value, n uint64, ok bool) {
 	}
 	if a.t == nil || a.t.op != isSar || a.c != 0 {
 		return value{}, 0, false
+	}
+	// Or that of x shifted right with all that its sign is.
+	for range 2 {
+		if a.t != nil && b.t != nil && b.c == 0 && a.c == 0 && a.t.op == isSar && b.t.op == isSar && b.t.k == 63 && a.t.x == b.t.x {
+			return a.t.x, 63 - a.t.k, true
+		}
+		a, b = b, a
 	}
 	if b.t == nil { // it may be the other one, shifted, that is a constant's
 		return value{}, 0, false
@@ -319,6 +375,9 @@ func (r resolver) canonical(v value) truth {
 	if truth := r.signed(v, 16); truth != isOpen || v.t == nil {
 		return truth
 	}
+	if truth := r.isIn(v, extended(16)); truth != isOpen {
+		return truth
+	}
 	for f := r.fs; f != nil; f = f.before {
 		if f.kind != factNot {
 			continue
@@ -333,9 +392,18 @@ func (r resolver) canonical(v value) truth {
 // assume returns the facts with a predicate, or its opposite, among them. What
 // cannot be said as a fact is left out: that makes the proof weaker, not wrong.
 func (r resolver) assume(p predicate, holds bool) *facts {
+	if v, s, ok := r.holdsIn(p); ok && v.t != nil {
+		if !holds {
+			s = s.not()
+		}
+		if t, in := peel(v, s); v.c != 0 || t != v.t {
+			r.fs = &facts{before: r.fs, kind: factIn, t: t, in: in, n: r.fs.count() + 1}
+		}
+	}
 	a, b := r.resolve(p.a), r.resolve(p.b)
 	switch p.kind {
 	case equal:
+		a, b = sides(a, b)
 		return r.assumeSame(a, b, holds)
 	case below:
 		switch {
@@ -369,9 +437,16 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	if a.t.op == isAnd || a.t.op == isShr {
 		x = a.t.x
 	}
+	mask := uint64(0)
+	if a.t.op == isAnd {
+		mask = a.t.k
+		for x.c == 0 && x.t.op == isShr && x.t.x.t != nil && mask<<x.t.k>>x.t.k == mask { // the same bits of what was shifted
+			x, mask = x.t.x, mask<<x.t.k
+		}
+	}
 	switch {
 	case !holds && b.is(0) && a.t.op == isAnd && x.c == 0:
-		return r.with(factSome, x.t, value{}, a.t.k)
+		return r.with(factSome, x.t, value{}, mask)
 	case !holds && b.is(0) && a.t.op == isShr && x.c == 0:
 		return r.with(factMin, x.t, value{}, 1<<a.t.k)
 	case !holds && b.is(0) && a.t.op == isSymbol:
@@ -379,27 +454,35 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	case !holds:
 		return r.with(factNot, a.t, b, 0)
 	case b.is(0) && a.t.op == isAnd && x.c == 0:
-		return r.with(factZero, x.t, value{}, a.t.k)
+		return r.with(factZero, x.t, value{}, mask)
 	case b.is(0) && a.t.op == isShr && x.c == 0:
 		return r.with(factMax, x.t, value{}, 1<<a.t.k-1)
 	case a.t.op == isSymbol && !mentions(b, a.t):
+		if b.t != nil { // what is known of a is so of b
+			t, in := peel(b, r.where(a.t))
+			r.fs = &facts{before: r.fs, kind: factIn, t: t, in: in, n: r.fs.count() + 1}
+		}
 		return r.with(factSame, a.t, b, 0)
 	}
 	return r.fs
 }
 
 func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {
-	n := 1
-	if r.fs != nil {
-		n += r.fs.n
+	return &facts{before: r.fs, kind: kind, t: t, v: v, k: k, n: r.fs.count() + 1}
+}
+
+// count is how many facts there are.
+func (f *facts) count() int {
+	if f == nil {
+		return 0
 	}
-	return &facts{r.fs, kind, t, v, k, n}
+	return f.n
 }
 
 // mentions reports whether a value is made of a term.
 func mentions(v value, t *term) bool {
 	for v.t != nil {
-		if v.t == t {
+		if v.t == t || mentions(v.t.y, t) {
 			return true
 		}
 		v = v.t.x

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"math/bits"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -37,7 +38,7 @@ func TestFacts(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			x := pick("x")
-			switch rapid.IntRange(0, 8).Draw(t, "step") {
+			switch rapid.IntRange(0, 12).Draw(t, "step") {
 			case 0:
 				mask := some.Draw(t, "mask")
 				values = append(values, model{ts.and(x.v, mask), x.n & mask})
@@ -59,6 +60,20 @@ func TestFacts(t *testing.T) {
 			case 6:
 				n := rapid.SampledFrom([]uint8{1, 2, 4}).Draw(t, "bytes")
 				values = append(values, model{ts.sext(x.v, n), uint64(int64(x.n<<(64-8*n)) >> (64 - 8*n))})
+			case 7:
+				values = append(values, model{ts.not(x.v), ^x.n})
+			case 8:
+				n := rapid.Uint64Range(0, 63).Draw(t, "shift")
+				values = append(values, model{ts.rol(x.v, n), bits.RotateLeft64(x.n, int(n))})
+			case 9:
+				y, n := pick("y"), rapid.Uint64Range(1, 63).Draw(t, "bit")
+				values = append(values, model{ts.join(x.v, y.v, n, maxWord), x.n&(1<<n-1) | y.n<<n})
+			case 10:
+				y := pick("y")
+				op := rapid.SampledFrom([]opcode{opADD, opSUB, opXOR, opAND, opOR}).Draw(t, "operation")
+				width := rapid.SampledFrom([]uint8{1, 2, 4, 8}).Draw(t, "width")
+				a, b := ts.and(x.v, maskOf(width)), ts.and(y.v, maskOf(width))
+				values = append(values, model{ts.compute(op, width, a, b), compute(op, width, x.n&maskOf(width), y.n&maskOf(width))})
 			default:
 				y := pick("y")
 				p, holds := predicate{equal, x.v, y.v}, x.n == y.n

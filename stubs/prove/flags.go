@@ -46,9 +46,9 @@ func (m *machine) popFlags(st *state) bool {
 	for i, mask := range flagBits {
 		st.flags[i] = bit(mask)
 	}
-	st.irq, st.cond = bit(x86.X86_EFLAGS_IF), condition{}
-	if st.flags[flagTF] == either {
-		m.undecided(st, claimFollows, "whether it sets TF: RFLAGS is "+m.show(st, w.v))
+	st.irq, st.cond = bit(x86.X86_EFLAGS_IF), condition{kind: condFlags, r: w.v}
+	if v := r.resolve(w.v); st.flags[flagTF] == either && !v.fromUser() {
+		m.undecided(st, claimFollows, "whether it sets TF: RFLAGS is "+m.show(st, v))
 		return false
 	}
 	return m.check(st, claimFlag, flagTF, flagLoad, st.flags[flagTF] == off, m.gotWant(st, w, "RFLAGS without TF"))

@@ -41,6 +41,22 @@ const (
 	opBTS
 	opBTR
 	opBTC
+	opSHLD
+	opSHRD
+	opBSF
+	opBSR
+	opTZCNT
+	opLZCNT
+	opPOPCNT
+	opBSWAP
+	opRCL
+	opRCR
+	opMUL
+	opIMUL
+	opXADD
+	opCMPXCHG
+	opEXTEND // CBW, CWDE, CDQE
+	opSIGN   // CWD, CDQ, CQO
 	opCMOV
 	opSET
 	opJCC
@@ -73,18 +89,41 @@ const (
 	opMOVCR
 	opUD2
 	opINT3
+	opPREFETCH
+	opRDTSC
+	opRDTSCP
+	opRDPID
+	opRDPMC
+	opRDRAND // and RDSEED
+	opXGETBV
+	opCPUID
+	opMOVSEG
+	opRDBASE
+	opWRBASE
+	opSTMXCSR
+	opLDMXCSR
+	opMOVXMM // from and to XMM registers
+	opXMM    // what computes with them
+	opLOOP
+	opJRCXZ
+	opSTOS // of a string, as are the four below
+	opMOVSTR
+	opLODS
+	opSCAS
+	opCMPS
+
+	// Operations of terms, which no instruction is.
+	opMULHI  // the upper half of MUL
+	opIMULHI // and of IMUL
+	opPF     // the parity flag
 
 	opNoModel
-	opRCL = iota - 1
-	opRCR
-	opMUL
-	opIMUL
-	opDIV
+	opDIV = iota - 1
 	opIDIV
 	opSYSCALL
 	opHLT
-	opRDTSC
-	opCPUID
+	opLOOPE
+	opLOOPNE
 	numOps
 )
 
@@ -99,14 +138,21 @@ var opNames = [numOps]string{
 	opENDBR: "ENDBR64", opLFENCE: "LFENCE", opMFENCE: "MFENCE", opSFENCE: "SFENCE", opVERW: "VERW", opUD2: "UD2", opINT3: "INT3",
 	opMUL: "MUL", opIMUL: "IMUL", opDIV: "DIV", opIDIV: "IDIV", opSYSCALL: "SYSCALL", opHLT: "HLT",
 	opRDMSR: "RDMSR", opWRMSR: "WRMSR", opRDTSC: "RDTSC", opCPUID: "CPUID", opMOVCR: "MOV",
+	opSHLD: "SHLD", opSHRD: "SHRD", opBSF: "BSF", opBSR: "BSR", opTZCNT: "TZCNT", opLZCNT: "LZCNT", opPOPCNT: "POPCNT", opBSWAP: "BSWAP",
+	opXADD: "XADD", opCMPXCHG: "CMPXCHG", opEXTEND: "CBW", opSIGN: "CWD",
+	opPREFETCH: "PREFETCH", opRDTSCP: "RDTSCP", opRDPID: "RDPID", opRDPMC: "RDPMC", opRDRAND: "RDRAND", opXGETBV: "XGETBV", opMOVSEG: "MOVW",
+	opRDBASE: "RD", opWRBASE: "WR", opSTMXCSR: "STMXCSR", opLDMXCSR: "LDMXCSR", opMOVXMM: "MOVXMM", opXMM: "SSE",
+	opLOOP: "LOOP", opLOOPE: "LOOPE", opLOOPNE: "LOOPNE", opJRCXZ: "JRCXZ",
+	opSTOS: "STOS", opMOVSTR: "MOVS", opLODS: "LODS", opSCAS: "SCAS", opCMPS: "CMPS",
+	opMULHI: "MUL's upper half", opIMULHI: "IMUL's upper half", opPF: "PF",
 }
 
 // sized are the opcodes whose name ends in the operand's width.
 var sized = func() (is [numOps]bool) {
-	for op := opADD; op <= opBTC; op++ {
+	for op := opADD; op <= opCMPXCHG; op++ {
 		is[op] = true
 	}
-	for _, op := range []opcode{opCMOV, opSYSRET, opIRET, opPUSHF, opPOPF, opRCL, opRCR, opMUL, opIMUL, opDIV, opIDIV, opMOVCR} {
+	for _, op := range []opcode{opCMOV, opSYSRET, opIRET, opPUSHF, opPOPF, opDIV, opIDIV, opMOVCR, opSTOS, opMOVSTR, opLODS, opSCAS, opCMPS, opRDRAND} {
 		is[op] = true
 	}
 	return is
@@ -144,8 +190,23 @@ var regNames = [...]string{
 // String returns the register's name.
 func (r reg) String() string { return regNames[r] }
 
-// ccB is the condition that CF is set.
-const ccB = 2
+// The segment registers by their numbers in an encoding.
+const (
+	segES = iota
+	segCS
+	segSS
+	segDS
+	segRegFS
+	segRegGS
+)
+
+var segNames = [...]string{"ES", "CS", "SS", "DS", "FS", "GS"}
+
+// The conditions that CF and that ZF is set.
+const (
+	ccB = 2
+	ccE = 4
+)
 
 var ccNames = [16]string{"O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G"}
 
@@ -158,6 +219,9 @@ const (
 	inMem
 	isImm
 	isControlReg
+	isSegment // reg is its number: ES, CS, SS, DS, FS, GS
+	isBase    // of the segment reg
+	inXMM
 )
 
 // segment is a segment override that counts in 64-bit mode.
@@ -174,6 +238,7 @@ const (
 type operand struct {
 	kind        operandKind
 	reg         reg
+	high        bool // the second byte of the register: AH to BH
 	seg         segment
 	rip         bool // imm is the address already
 	base, index reg
@@ -188,6 +253,10 @@ type inst struct {
 	width    uint8 // of the operation, in bytes
 	from     uint8 // of the source, if it is another
 	len      uint8
+	lock     bool
+	xor      bool    // of opXMM: it is one
+	rep      uint8   // 0, or the prefix that repeats a string instruction: F3, F2
+	third    operand // of SHLD, SHRD and IMUL by a constant
 	dst, src operand // src is the only operand of those that write none
 	enc      encoding
 }
@@ -206,6 +275,26 @@ type encoding struct {
 // String prints the instruction as a listing does.
 func (in *inst) String() string {
 	var b strings.Builder
+	if in.lock {
+		b.WriteString("LOCK ")
+	}
+	switch {
+	case in.rep == 0xf2:
+		b.WriteString("REPNE ")
+	case in.rep != 0 && in.op >= opSCAS:
+		b.WriteString("REPE ")
+	case in.rep != 0:
+		b.WriteString("REP ")
+	}
+	switch in.op {
+	case opEXTEND, opSIGN:
+		return map[opcode]map[uint8]string{opEXTEND: {2: "CBW", 4: "CWDE", 8: "CDQE"}, opSIGN: {2: "CWD", 4: "CDQ", 8: "CQO"}}[in.op][in.width]
+	case opRDBASE, opWRBASE:
+		return fmt.Sprintf("%s%sBASE%s %v", opNames[in.op], segNames[in.third.reg], suffix(in.width), in.operand(in.src))
+	case opSTOS, opMOVSTR, opLODS, opSCAS, opCMPS:
+		b.WriteString(opNames[in.op] + suffix(in.width))
+		return b.String()
+	}
 	b.WriteString(opNames[in.op])
 	if in.op == opMOVZX || in.op == opMOVSX {
 		b.WriteString(suffix(in.from))
@@ -221,7 +310,11 @@ func (in *inst) String() string {
 		first, second = in.dst, in.src
 	}
 	sep := " "
-	for _, o := range []operand{first, second} {
+	operands := []operand{first, second}
+	if in.third.kind != noOperand {
+		operands = []operand{in.third, first, second}
+	}
+	for _, o := range operands {
 		if o.kind != noOperand {
 			b.WriteString(sep)
 			if o.kind != isImm && (in.op == opJMP || in.op == opCALL) {
@@ -239,7 +332,14 @@ func suffix(width uint8) string { return map[uint8]string{1: "B", 2: "W", 4: "L"
 func (in *inst) operand(o operand) string {
 	switch o.kind {
 	case inReg:
+		if o.high {
+			return [...]string{"AH", "CH", "DH", "BH"}[o.reg]
+		}
 		return o.reg.String()
+	case isSegment:
+		return segNames[o.reg]
+	case inXMM:
+		return fmt.Sprintf("X%d", o.reg)
 	case isControlReg:
 		return fmt.Sprintf("CR%d", o.reg)
 	case isImm:

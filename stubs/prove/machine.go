@@ -11,7 +11,7 @@ import (
 const (
 	maxSteps      = 50_000
 	maxTotalSteps = 100_000
-	maxFacts      = 32
+	maxFacts      = 96
 )
 
 // promise is what the variant's descriptor says, as the kernel reads it.
@@ -207,7 +207,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 
 // boundary is the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
-	safe := st.phase == inCall && st.gs && st.onStack() && m.onKernelTable(st)
+	safe := st.phase == inCall && m.kernelGS(st) && st.onStack() && m.onKernelTable(st)
 	if m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall && !st.ibrs &&
 		!m.check(st, claimIBRSWindow, 0, nil, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) {
 		return false
@@ -219,7 +219,10 @@ func (m *machine) boundary(st *state) bool {
 		return true
 	}
 	if !safe {
-		m.check(st, claimWindow, 0, nil, false, func() (string, string, *origin) { return triNames[st.irq], "off", nil })
+		m.check(st, claimWindow, 0, nil, false, m.whyWindow(st))
+		return false
+	}
+	if !m.untouched(st, interrupts, false) {
 		return false
 	}
 	st.dropBelow()
@@ -232,7 +235,8 @@ func (m *machine) boundary(st *state) bool {
 // then. The path goes on where the thread that left comes back, whoever left
 // for it and by whatever variant's switch.
 func (m *machine) switched(st *state) {
-	ok := m.check(st, claimKernelGS, 0, nil, st.gs, notGS)
+	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
+	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
 	}
@@ -265,7 +269,8 @@ func (m *machine) switched(st *state) {
 
 // resumed is the return of the switch to its caller.
 func (m *machine) resumed(st *state) {
-	ok := m.check(st, claimKernelGS, 0, nil, st.gs, notGS)
+	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
+	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {
 		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
 	}

@@ -42,7 +42,7 @@ func (m *machine) sum(a, b value) value {
 	case b.t == nil:
 		return a.add(b.c)
 	}
-	return unfollowed("a sum", a.fromUser() || b.fromUser()).value()
+	return m.ts.compute(opADD, 8, a, b)
 }
 
 // place is a word that the variant may touch. Of a word that is only read there
@@ -70,9 +70,6 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 	if o.seg == segNone && addr.t == st.origin.t {
 		p.offset = (addr.c - st.origin.c) & 7
 	}
-	if p.offset+uint64(width) > 8 {
-		return p, m.touches(st, addr, "two words at once", true)
-	}
 	if o.seg != segNone {
 		return m.locatePerCPU(st, p, o, addr, write)
 	}
@@ -81,6 +78,10 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateTrampoline(st, p, addr)
 	case t == nil && !write && m.constant(addr.c&^7) != nil:
 		p.value = known(*m.constant(addr.c &^ 7))
+		return p, m.own(st)
+	case t == nil && !write && width == 8 && addr.c&7 == 0 && addr.c-m.table <= 8*layout.SysCallMax:
+		m.holds(st, claimTable, 0, nil)
+		p.value = m.ts.make(isEntry, known((addr.c-m.table)/8), 0)
 		return p, m.own(st)
 	case t == nil:
 		return p, m.touches(st, addr, "an address that the proof knows nothing of", true)
@@ -114,11 +115,16 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 // touches ends a path at an access that is not, or may not be, to the variant's
 // memory.
 func (m *machine) touches(st *state, addr value, what string, open bool) bool {
+	return m.touchesFrom(st, addr, what, open, nil)
+}
+
+// touchesFrom is touches with the instruction that is the cause.
+func (m *machine) touchesFrom(st *state, addr value, what string, open bool, from *origin) bool {
 	outcome := Refuted
 	if open {
 		outcome = Undecided
 	}
-	m.fails(st, outcome, claimKey{st.at, nil, claimMemory, 0}, m.show(st, addr)+", "+what, "", nil)
+	m.fails(st, outcome, claimKey{st.at, nil, claimMemory, 0}, m.show(st, addr)+", "+what, "", from)
 	return false
 }
 
@@ -133,8 +139,8 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	switch {
 	case o.seg != segGS || addr.t != nil:
 		return p, m.touches(st, addr, "a place in a segment that the proof does not know", true)
-	case !st.gs:
-		return p, m.touches(st, addr, "through the user's GS", false)
+	case !m.kernelGS(st):
+		return p, m.touchesFrom(st, addr, "through "+m.baseName(st, baseGS)+" GS", false, st.bases[baseGS].by)
 	case off >= percpuSize:
 		return p, m.touches(st, addr, "outside the per-CPU area", false)
 	case off == uint64(percpu.RSPScratch.Off):
@@ -297,8 +303,29 @@ func (m *machine) readCell(st *state, i int) word {
 	return *w
 }
 
+// inFirst is how many bytes of an access are in the first of the words that it
+// touches.
+func (m *machine) inFirst(st *state, o operand, width uint8) uint8 {
+	addr := m.address(st, o)
+	offset := addr.c & 7
+	if o.seg == segNone && addr.t == st.origin.t {
+		offset = (addr.c - st.origin.c) & 7
+	}
+	return min(width, 8-uint8(offset))
+}
+
 // load reads an operand in memory.
 func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
+	if first := m.inFirst(st, o, width); first < width {
+		low, ok := m.load(st, o, first)
+		if !ok {
+			return word{}, false
+		}
+		o.imm += int64(first)
+		high, ok := m.load(st, o, width-first)
+		low.v = m.ts.join(low.v, high.v, 8*uint64(first), ^uint64(0))
+		return low, ok
+	}
 	st.verw = false
 	p, ok := m.locate(st, o, width, false)
 	if !ok {
@@ -323,6 +350,13 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 
 // store writes an operand in memory.
 func (m *machine) store(st *state, o operand, width uint8, w word) bool {
+	if first := m.inFirst(st, o, width); first < width {
+		if !m.store(st, o, first, word{m.ts.and(w.v, maskOf(first)), w.by}) {
+			return false
+		}
+		o.imm += int64(first)
+		return m.store(st, o, width-first, word{m.ts.shr(w.v, 8*uint64(first)), w.by})
+	}
 	p, ok := m.locate(st, o, width, true)
 	if !ok {
 		return false
@@ -348,14 +382,18 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 	return true
 }
 
-// merge puts a narrow value into a word.
+// merge puts a narrow value into a word, shift bits from its lowest.
 func (m *machine) merge(old, v value, shift uint64, width uint8) value {
-	mask := maskOf(width)
-	switch {
-	case width == 8:
+	if width == 8 {
 		return v
-	case old.t == nil && v.t == nil:
-		return known(old.c&^(mask<<shift) | v.c&mask<<shift)
 	}
-	return unfollowed("a word of two parts", old.fromUser() || v.fromUser()).value()
+	bits := 8 * uint64(width)
+	v = m.ts.and(v, maskOf(width))
+	if above := shift + bits; above < 64 {
+		v = m.ts.join(v, m.ts.shr(old, above), bits, ^uint64(0))
+	}
+	if shift == 0 {
+		return v
+	}
+	return m.ts.join(old, v, shift, ^uint64(0))
 }

@@ -11,7 +11,11 @@ func (m *machine) msr(st *state) (uint64, bool) {
 	return v.c, v.t == nil
 }
 
-// readMSR is RDMSR. Those that have a segment's base in them are unknown words.
+// isBaseMSR reports whether a MSR is a segment's base: MSR_FS_BASE, MSR_GS_BASE
+// and MSR_KERNEL_GS_BASE follow each other as the places of state.bases do.
+func isBaseMSR(n uint64) bool { return n-x86.MSR_FS_BASE < numBases }
+
+// readMSR is RDMSR.
 func (m *machine) readMSR(st *state) bool {
 	var v value
 	switch n, ok := m.msr(st); {
@@ -20,8 +24,8 @@ func (m *machine) readMSR(st *state) bool {
 			return false
 		}
 		v = m.specCtrl(st.ibrs)
-	case ok && (n == x86.MSR_FS_BASE || n == x86.MSR_GS_BASE || n == x86.MSR_KERNEL_GS_BASE):
-		v = symbol("a segment's base", true).value()
+	case ok && isBaseMSR(n):
+		v = st.bases[n-x86.MSR_FS_BASE].v
 	default:
 		m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" holds")
 		return false
@@ -33,6 +37,12 @@ func (m *machine) readMSR(st *state) bool {
 
 // writeMSR is WRMSR.
 func (m *machine) writeMSR(st *state) bool {
+	if n, ok := m.msr(st); ok && isBaseMSR(n) {
+		low, high := st.regs[rAX], m.at(st).resolve(st.regs[rDX].v)
+		v := m.ts.join(m.at(st).resolve(low.v), high, 32, ^uint64(0))
+		st.bases[n-x86.MSR_FS_BASE] = word{v, m.moved(st, low.by)}
+		return true
+	}
 	if n, ok := m.msr(st); !ok || n != x86.MSR_IA32_SPEC_CTRL {
 		m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" does")
 		return false

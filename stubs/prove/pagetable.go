@@ -1,6 +1,8 @@
 package prove
 
 import (
+	"fmt"
+
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
@@ -124,6 +126,9 @@ func (m *machine) moveCR(st *state, in *inst) bool {
 		return true
 	case to && in.dst.reg == cr3:
 		return m.loadCR3(st, st.regs[in.src.reg])
+	case from: // reading any of them is harmless, what it holds no matter
+		st.regs[in.dst.reg] = word{symbol(fmt.Sprintf("CR%d", in.src.reg), in.src.reg == 2).value(), m.moved(st, nil)}
+		return true
 	}
 	m.undecided(st, claimFollows, "what that control register does")
 	return false

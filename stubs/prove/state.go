@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"fmt"
 	"reflect"
 
 	"github.com/entrylab/entrylab/gen/asm"
@@ -107,7 +108,10 @@ type condition struct {
 	kind  conditionKind
 	width uint8
 	r     value // the result
-	a, b  value // what was compared
+	a, b  value // the operands
+	// carry is the predicate that CF is set or, with clear, that it is not.
+	carry predicate
+	clear bool
 }
 
 type conditionKind uint8
@@ -115,9 +119,11 @@ type conditionKind uint8
 const (
 	condUnknown conditionKind = iota
 	condCompare               // of a with b
-	condLogic                 // of r; CF and OF are 0
-	condResult                // ZF and SF of r; no more is known
-	condBit                   // CF is whether r is not 0; no more is known
+	condAdd                   // of a and b
+	condLogic                 // of r; OF is 0
+	condResult                // ZF, SF and PF of r; OF is not known
+	condZero                  // ZF of r; no more is known
+	condFlags                 // r is RFLAGS
 )
 
 // word is a value in a register or in memory, and how it came there; nil if
@@ -137,7 +143,12 @@ type state struct {
 	cond  condition
 	irq   tri // RFLAGS.IF
 	flags [numFlags]tri
-	gs    bool // GS is the kernel's
+	bases [numBases]word
+	// selectors are those of the segment registers, xmm the XMM registers: nil
+	// while they are as ring 3 or a handler left them.
+	selectors *[6]word
+	xmm       *[numXMM]word
+	mxcsr     word
 	// trampolined is set when the last word that was touched, but for
 	// constants, is on the trampoline stack.
 	trampolined bool
@@ -178,6 +189,9 @@ type expectation struct {
 	// called is set when a handler was reached, refused when that was told to
 	// edit a slot that does not exist.
 	called, refused bool
+	bases           [numBases]value
+	xmm             *[numXMM]value // nil: the user's own
+	mxcsr           value
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
 	wrapper         *wrapper // of sys_call_table's that the call has come to
@@ -218,6 +232,11 @@ type symbols struct {
 	flushes    *term             // UserPCIDFlushMask
 	work       *term             // Thread.Flags at the start
 	percpu     map[uint64]*term  // other words of PerCPU, by offset
+	area       *term             // the per-CPU area, where the kernel's GS points
+	bases      [numBases]*term   // of the user's segments
+	selectors  [6]*term
+	xmm        [numXMM]*term // the user's, two words each
+	mxcsr      *term
 }
 
 func newSymbols() *symbols {
@@ -235,6 +254,15 @@ func newSymbols() *symbols {
 		s.user[r] = symbol("user."+r.String(), true)
 		s.kernel[r] = symbol("kernel."+r.String(), false)
 	}
+	s.area = symbol("the per-CPU area", false)
+	s.bases = [numBases]*term{baseFS: symbol("user.FS base", true), baseGS: symbol("user.GS base", true)}
+	for i, name := range segNames {
+		s.selectors[i] = symbol("user."+name, true)
+	}
+	for i := range s.xmm {
+		s.xmm[i] = symbol(fmt.Sprintf("user.%s", xmmName(i)), true)
+	}
+	s.mxcsr = symbol("user.MXCSR", true)
 	for i := range s.cells {
 		s.cells[i] = symbol("stack."+cellName(i), false)
 	}
@@ -290,7 +318,10 @@ const enosys = ^uint64(38) + 1
 // RCX and RFLAGS in R11, the flags of MSR_SYSCALL_MASK are clear, all else is the
 // user's.
 func (s *symbols) afterSYSCALL(entry uint64) *state {
-	st := &state{pc: entry, origin: s.top.value(), work: s.work.value()}
+	st := &state{pc: entry, origin: s.top.value(), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
+	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.bases[baseGS].value()}, baseOther: {v: s.area.value()}}
+	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}
+	st.expect.mxcsr = s.mxcsr.value()
 	for r := range numRegs {
 		st.regs[r].v = s.user[r].value()
 		st.expect.frame[regSlot[r]] = s.user[r].value()
@@ -313,7 +344,10 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 // atSwitch is the machine when __switch_to jumps to the variant's switch: the
 // thread that leaves is in RDI, the next in RSI and in the per-CPU area.
 func (s *symbols) atSwitch(entry uint64) *state {
-	st := &state{phase: inLeave, pc: entry, gs: true, origin: s.prevRSP.value().add(8), work: s.work.value()}
+	st := &state{phase: inLeave, pc: entry, origin: s.prevRSP.value().add(8), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
+	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}
+	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.area.value()}, baseOther: {v: s.bases[baseGS].value()}}
+	st.expect.mxcsr = s.mxcsr.value()
 	for r := range numRegs {
 		st.regs[r].v = s.kernel[r].value()
 	}

@@ -44,6 +44,11 @@ func (m *machine) step(st *state) bool {
 // returns false; or tells which way it goes.
 func (m *machine) decide(st *state, in *inst, taken func(*state, bool)) bool {
 	p, inverted := m.predicate(st, in.cc)
+	return m.decideOn(st, p, inverted, taken)
+}
+
+// decideOn is decide of a predicate or, inverted, of its opposite.
+func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*state, bool)) bool {
 	if p.kind == undecided {
 		// Both ways, with nothing learnt.
 		branch := *st
@@ -90,92 +95,112 @@ func (m *machine) way(st *state, holds bool, taken func(*state, bool)) {
 
 // predicate is the condition cc of the flags, or its opposite.
 func (m *machine) predicate(st *state, cc uint8) (p predicate, inverted bool) {
+	p, inverted = m.flag(st, cc>>1)
+	return p, inverted != (cc&1 != 0)
+}
+
+// carry is the predicate that CF is set, or its opposite.
+func (m *machine) carry(st *state) (p predicate, inverted bool) {
 	c := &st.cond
-	inverted = cc&1 != 0
+	if c.kind == condFlags {
+		return predicate{equal, m.ts.and(c.r, x86.X86_EFLAGS_CF), known(0)}, true
+	}
+	return c.carry, c.clear
+}
+
+// flag is the condition whose code is twice n.
+func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
+	c := &st.cond
 	p.kind = undecided
-	sign := m.ts.and(c.r, (maskOf(c.width)>>1)+1)
-	switch cc >> 1 {
+	mask := maskOf(c.width)
+	sign := mask>>1 + 1
+	clear := func(v value) predicate { return predicate{equal, v, known(0)} }
+	bit := func(flag uint64) (predicate, bool) { return clear(m.ts.and(c.r, flag)), true }
+	switch n {
 	case 0: // O
-		if c.kind == condLogic {
-			p.kind = never
-		}
-	case 1: // B
 		switch c.kind {
-		case condCompare:
-			p = predicate{below, c.a, c.b}
 		case condLogic:
 			p.kind = never
-		case condBit:
-			p, inverted = predicate{equal, c.r, known(0)}, !inverted
+		case condCompare: // of different signs, and the result's is not a's
+			return clear(m.ts.and(m.ts.compute(opAND, 8, m.ts.compute(opXOR, 8, c.a, c.b), m.ts.compute(opXOR, 8, c.a, c.r)), sign)), true
+		case condAdd: // of the same sign, and the result's is another
+			return clear(m.ts.and(m.ts.compute(opAND, 8, m.ts.compute(opXOR, 8, c.a, c.r), m.ts.compute(opXOR, 8, c.b, c.r)), sign)), true
+		case condFlags:
+			return bit(x86.X86_EFLAGS_OF)
 		}
+	case 1: // B
+		return m.carry(st)
 	case 2: // E
 		switch c.kind {
 		case condCompare:
 			p = predicate{equal, c.a, c.b}
-		case condLogic, condResult:
-			p = predicate{equal, c.r, known(0)}
+		case condAdd, condLogic, condResult, condZero:
+			p = clear(c.r)
+		case condFlags:
+			return bit(x86.X86_EFLAGS_ZF)
 		}
 	case 3: // BE
 		switch c.kind {
 		case condCompare:
-			p, inverted = predicate{below, c.b, c.a}, !inverted
+			return predicate{below, c.b, c.a}, true
 		case condLogic:
-			p = predicate{equal, c.r, known(0)}
+			if c.carry.kind == never {
+				p = clear(c.r)
+			}
+		case condFlags:
+			return bit(x86.X86_EFLAGS_CF | x86.X86_EFLAGS_ZF)
 		}
 	case 4: // S
-		if c.kind == condLogic || c.kind == condResult {
-			p, inverted = predicate{equal, sign, known(0)}, !inverted
+		switch c.kind {
+		case condCompare, condAdd, condLogic, condResult:
+			return bit(sign)
+		case condFlags:
+			return bit(x86.X86_EFLAGS_SF)
+		}
+	case 5: // P
+		switch c.kind {
+		case condCompare, condAdd, condLogic, condResult:
+			return clear(m.ts.compute(opPF, 8, m.ts.and(c.r, 0xff), value{})), true
+		case condFlags:
+			return bit(x86.X86_EFLAGS_PF)
 		}
 	case 6: // L
-		if c.kind == condLogic {
-			p, inverted = predicate{equal, sign, known(0)}, !inverted
+		switch c.kind {
+		case condCompare:
+			if c.b.is(0) {
+				return bit(sign)
+			}
+			return predicate{below, m.signed(c.a, c.width), m.signed(c.b, c.width)}, false
+		case condLogic:
+			return bit(sign)
+		}
+	case 7: // LE
+		switch c.kind {
+		case condCompare:
+			return predicate{below, m.signed(c.b, c.width), m.signed(c.a, c.width)}, true
+		case condLogic:
+			return predicate{below, known(1 << 63), m.signed(c.r, c.width)}, true
 		}
 	}
-	if c.kind == condCompare && c.a.t == nil && c.b.t == nil {
-		p.kind = never
-		if compares(c.a.c, c.b.c, c.width, cc>>1) {
-			p.kind = always
-		}
-		inverted = cc&1 != 0
-	}
-	return p, inverted
+	return p, false
 }
 
-// compares is a condition after a comparison of two constants.
-func compares(a, b uint64, width, cc uint8) bool {
-	shift := 64 - 8*uint(width)
-	sa, sb := int64(a<<shift), int64(b<<shift)
-	d := sa - sb
-	switch cc {
-	case 0:
-		return (sa < sb) != (d < 0)
-	case 1:
-		return a < b
-	case 2:
-		return a == b
-	case 3:
-		return a <= b
-	case 4:
-		return d < 0
-	case 5:
-		n := 0
-		for x := byte(a - b); x != 0; x &= x - 1 {
-			n++
-		}
-		return n%2 == 0
-	case 6:
-		return sa < sb
-	}
-	return sa <= sb
-}
+// signed is a value whose unsigned order is the signed one of v's.
+func (m *machine) signed(v value, width uint8) value { return m.ts.sext(v, width).add(1 << 63) }
 
 // read is an operand's value.
 func (m *machine) read(st *state, o operand, width uint8) (word, bool) {
 	switch o.kind {
 	case inReg:
 		w := st.regs[o.reg]
-		w.v = m.ts.and(m.at(st).resolve(w.v), maskOf(width))
+		w.v = m.at(st).resolve(w.v)
+		if o.high {
+			w.v = m.ts.shr(w.v, 8)
+		}
+		w.v = m.ts.and(w.v, maskOf(width))
 		return w, true
+	case isSegment:
+		return m.selector(st, o), true
 	case isImm:
 		return word{v: known(uint64(o.imm) & maskOf(width))}, true
 	}
@@ -189,8 +214,15 @@ func (m *machine) write(st *state, o operand, width uint8, w word) bool {
 	if o.kind == inMem {
 		return m.store(st, o, width, w)
 	}
+	if o.kind == isSegment {
+		return m.loadSelector(st, o, w)
+	}
 	if width < 4 {
-		w.v = m.merge(st.regs[o.reg].v, w.v, 0, width)
+		shift := uint64(0)
+		if o.high {
+			shift = 8
+		}
+		w.v = m.merge(m.at(st).resolve(st.regs[o.reg].v), w.v, shift, width)
 	}
 	st.regs[o.reg] = word{w.v, m.moved(st, w.by)}
 	return true
@@ -217,6 +249,9 @@ func (m *machine) execute(st *state, in *inst) bool {
 	case opLEA:
 		v := m.ts.and(m.address(st, in.src), maskOf(in.width))
 		return m.write(st, in.dst, in.width, word{v: v})
+	case opMOVSEG:
+		w, ok := m.read(st, in.src, 2)
+		return ok && m.write(st, in.dst, in.width, w)
 	case opPUSH:
 		w, ok := m.read(st, in.src, 8)
 		return ok && m.push(st, w)
@@ -230,6 +265,10 @@ func (m *machine) execute(st *state, in *inst) bool {
 				st.pc = target
 			}
 		})
+	case opLOOP, opJRCXZ:
+		return m.counted(st, in)
+	case opSTOS, opMOVSTR, opLODS, opSCAS, opCMPS:
+		return m.strings(st, in)
 	case opJMP, opCALL, opRET, opRETN:
 		m.jump(st, in)
 		return false
@@ -360,7 +399,8 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 	set := func(flag int, to tri) (bool, bool) { st.flags[flag] = to; return true, true }
 	switch in.op {
 	case opSWAPGS:
-		st.gs = !st.gs
+		b := &st.bases
+		b[baseGS], b[baseOther] = word{b[baseOther].v, m.moved(st, nil)}, word{b[baseGS].v, m.moved(st, nil)}
 	case opCLI:
 		st.irq = off
 	case opSTI:
@@ -373,8 +413,17 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		return set(flagAC, off)
 	case opSTAC:
 		return set(flagAC, on)
-	case opCLC, opSTC:
-		st.cond = condition{}
+	case opCLC, opSTC: // the other flags stay
+		if st.cond.kind == condFlags {
+			st.cond = condition{}
+		}
+		st.cond.clear, st.cond.carry = false, predicate{kind: never}
+		if in.op == opSTC {
+			st.cond.carry.kind = always
+		}
+		if k := st.cond.kind; k == condCompare || k == condAdd { // of which CF is a part
+			st.cond.kind = condResult
+		}
 	case opVERW:
 		// The buffers are overwritten if the operand is in memory, and Linux has it
 		// name a segment that can be written (Intel, "Deep Dive: Microarchitectural
@@ -389,7 +438,15 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		st.cond, st.verw = condition{}, in.src.kind == inMem && w.v.is(x86.KERNEL_DS)
 	case opMOVCR:
 		return m.moveCR(st, in), true
-	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE:
+	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH:
+	case opRDTSC, opRDTSCP, opRDPMC, opXGETBV, opRDPID, opRDRAND, opCPUID:
+		return m.fromOutside(st, in), true
+	case opRDBASE, opWRBASE:
+		return m.moveBase(st, in), true
+	case opSTMXCSR, opLDMXCSR:
+		return m.moveMXCSR(st, in), true
+	case opMOVXMM, opXMM:
+		return m.moveXMM(st, in), true
 	case opPUSHF:
 		return m.push(st, word{v: m.pushedFlags(st)}), true
 	case opPOPF:

@@ -1,6 +1,9 @@
 package prove
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // value is a 64-bit word as the proof knows it: a term plus a constant. Without
 // a term it is the constant alone. Equal values are the same word for every
@@ -15,12 +18,13 @@ type value struct {
 type term struct {
 	name string // of a symbol
 	op   termOp // of all others
-	x    value
+	x, y value
 	k    uint64
-	user bool // it comes from ring 3: as an address it is the user's memory
-	edit bool // a handler made it, and so nothing was known of it before
-	open bool // how it came about was not followed: it may be what another value is
-	deep int  // how many operations it is made of
+	alu  opcode // of isALU
+	user bool   // it comes from ring 3: as an address it is the user's memory
+	edit bool   // a handler made it, and so nothing was known of it before
+	open bool   // it may be what another value is, and the proof would not see it
+	deep int    // how many operations it is made of
 }
 
 type termOp uint8
@@ -34,6 +38,10 @@ const (
 	isSar           // x shifted right by k, the sign into the bits that get free
 	isSext          // the lowest k bytes of x, their sign into all other bits
 	isEntry         // the word x of sys_call_table
+	isNot           // x with each bit turned
+	isRol           // x rotated left by k
+	isJoin          // the lowest k bits of x, and y shifted left by k above them
+	isALU           // what the instruction alu makes of x and y, k bytes wide
 )
 
 // known is a constant.
@@ -56,18 +64,30 @@ func (v value) add(n uint64) value { return value{v.t, v.c + n} }
 // is reports whether the value is this constant.
 func (v value) is(c uint64) bool { return v.t == nil && v.c == c }
 
+func (v value) deep() int {
+	if v.t == nil {
+		return 0
+	}
+	return v.t.deep
+}
+
 // fromUser reports whether the value depends on what ring 3 chose.
 func (v value) fromUser() bool { return v.t != nil && v.t.user }
 
 // terms makes operations on values, the same term for the same operation.
 type terms struct{ made map[term]*term }
 
-// maxDepth is how many operations are followed behind one another.
-const maxDepth = 16
+// maxDeep is of how many operations a value may be made.
+const maxDeep = 64
 
-func (ts *terms) make(op termOp, x value, k uint64) value {
-	key := term{op: op, x: x, k: k, user: x.fromUser(), open: x.isOpen(), deep: x.t.deep + 1}
-	if key.deep > maxDepth {
+func (ts *terms) make(op termOp, x value, k uint64) value { return ts.intern(term{op: op, x: x, k: k}) }
+
+// intern is the term that the key tells, as a value.
+func (ts *terms) intern(key term) value {
+	key.user = key.x.fromUser() || key.y.fromUser()
+	key.open = key.x.isOpen() || key.y.isOpen() || key.op == isALU
+	key.deep = key.x.deep() + key.y.deep() + 1
+	if key.deep > maxDeep {
 		return unfollowed("the result of many operations", key.user).value()
 	}
 	t := ts.made[key]
@@ -95,6 +115,20 @@ func (ts *terms) and(v value, mask uint64) value {
 		return ts.or(ts.and(v.t.x, mask), v.t.k&mask)
 	case v.c == 0 && v.t.op == isSext && mask&^maskOf(uint8(v.t.k)) == 0:
 		return ts.and(v.t.x, mask)
+	case v.c == 0 && v.t.op == isJoin && mask>>v.t.k == 0:
+		return ts.and(v.t.x, mask)
+	case v.c == 0 && v.t.op == isJoin && mask<<(64-v.t.k) == 0:
+		return ts.shl(ts.and(v.t.y, mask>>v.t.k), v.t.k)
+	case v.c == 0 && v.t.op == isJoin:
+		return ts.join(v.t.x, ts.and(v.t.y, mask>>v.t.k), v.t.k, mask)
+	case v.c == 0 && v.t.op == isRol && mask>>v.t.k == 0:
+		return ts.and(ts.shr(v.t.x, 64-v.t.k), mask)
+	case v.c == 0 && v.t.op == isRol && mask<<(64-v.t.k) == 0:
+		return ts.and(ts.shl(v.t.x, v.t.k), mask)
+	case v.c == 0 && v.t.op == isShl && mask&(^uint64(0)<<v.t.k) == ^uint64(0)<<v.t.k,
+		v.c == 0 && v.t.op == isShr && mask|^(^uint64(0)>>v.t.k) == ^uint64(0),
+		v.c == 0 && v.t.op == isALU && mask&maskOf(uint8(v.t.k)) == maskOf(uint8(v.t.k)):
+		return v // it takes nothing away
 	}
 	return ts.make(isAnd, v, mask)
 }
@@ -125,8 +159,72 @@ func (ts *terms) shr(v value, n uint64) value {
 		return v
 	case v.c == 0 && v.t.op == isAnd && v.t.k>>n == 0:
 		return known(0)
+	case v.c == 0 && v.t.op == isShr && v.t.k+n > 63:
+		return known(0)
+	case v.c == 0 && v.t.op == isShr:
+		return ts.shr(v.t.x, v.t.k+n)
+	case v.c == 0 && v.t.op == isShl && v.t.k == n:
+		return ts.and(v.t.x, ^uint64(0)>>n)
+	case v.c == 0 && v.t.op == isJoin && n >= v.t.k:
+		return ts.shr(v.t.y, n-v.t.k)
+	case v.c == 0 && v.t.op == isAnd && v.t.x.t != nil && v.t.x.c == 0 && (v.t.x.t.op == isShl || v.t.x.t.op == isJoin):
+		return ts.and(ts.shr(v.t.x, n), v.t.k>>n)
 	}
 	return ts.make(isShr, v, n)
+}
+
+// not turns each bit.
+func (ts *terms) not(v value) value {
+	switch {
+	case v.t == nil:
+		return known(^v.c)
+	case v.t.op == isNot: // ~(~x + c) is x - c
+		return v.t.x.add(-v.c)
+	}
+	return value{ts.make(isNot, value{v.t, 0}, 0).t, -v.c} // ~(t + c) is ~t - c
+}
+
+// rol rotates left.
+func (ts *terms) rol(v value, n uint64) value {
+	switch {
+	case v.t == nil:
+		return known(bits.RotateLeft64(v.c, int(n)))
+	case n&63 == 0:
+		return v
+	case v.c == 0 && v.t.op == isRol:
+		return ts.rol(v.t.x, (v.t.k+n)&63)
+	}
+	return ts.make(isRol, v, n&63)
+}
+
+// join is the bits of low below k, and high shifted left by k, under a mask of
+// which the bits below k matter for low.
+func (ts *terms) join(low, high value, k uint64, mask uint64) value {
+	low = ts.and(low, mask&(1<<k-1))
+	high = ts.and(high, ^uint64(0)>>k)
+	switch {
+	case high.t == nil:
+		return ts.or(low, high.c<<k)
+	case low.t == nil:
+		return ts.or(ts.shl(high, k), low.c)
+	}
+	// Two parts of one word that lie as they did are that word's.
+	whole, most := high, ^uint64(0)
+	if whole.c == 0 && whole.t.op == isAnd && whole.t.x.c == 0 && whole.t.x.t != nil {
+		whole, most = whole.t.x, whole.t.k<<k|(1<<k-1)
+	}
+	if whole.c == 0 && whole.t.op == isShr && whole.t.k >= k {
+		whole = ts.shr(whole.t.x, whole.t.k-k)
+		if ts.and(whole, mask&(1<<k-1)) == low {
+			return ts.and(whole, most&(mask|^uint64(1<<k-1)))
+		}
+	}
+	if high.c == 0 && high.t.op == isJoin { // the lower parts may be one
+		if inner := ts.join(low, high.t.x, k, mask); inner.t == nil || inner.t.op != isJoin {
+			return ts.join(inner, high.t.y, k+high.t.k, ^uint64(0))
+		}
+	}
+	return ts.intern(term{op: isJoin, x: low, y: high, k: k})
 }
 
 func (ts *terms) sar(v value, n uint64) value {
@@ -135,6 +233,8 @@ func (ts *terms) sar(v value, n uint64) value {
 		return known(uint64(int64(v.c) >> n))
 	case n == 0:
 		return v
+	case v.c == 0 && v.t.op == isSar:
+		return ts.sar(v.t.x, min(v.t.k+n, 63))
 	}
 	return ts.make(isSar, v, n)
 }
@@ -145,6 +245,8 @@ func (ts *terms) sext(v value, n uint8) value {
 	case v.t == nil:
 		shift := 64 - 8*n
 		return known(uint64(int64(v.c<<shift) >> shift))
+	case n == 8:
+		return v
 	case v.c == 0 && v.t.op == isAnd && maskOf(n)&^v.t.k == 0:
 		v = v.t.x
 	}
@@ -206,6 +308,17 @@ func (t *term) String() string {
 		return fmt.Sprintf("(%v, %d bytes with their sign)", t.x, t.k)
 	case isEntry:
 		return fmt.Sprintf("sys_call_table[%v]", t.x)
+	case isNot:
+		return fmt.Sprintf("~%v", t.x)
+	case isRol:
+		return fmt.Sprintf("(%v rotated left by %d)", t.x, t.k)
+	case isJoin:
+		return fmt.Sprintf("(%v below bit %d, %v from there)", t.x, t.k, t.y)
+	case isALU:
+		if unary[t.alu] {
+			return fmt.Sprintf("%s(%v)", opNames[t.alu], t.x)
+		}
+		return fmt.Sprintf("%s(%v, %v)", opNames[t.alu], t.x, t.y)
 	}
 	return t.name
 }

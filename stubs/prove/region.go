@@ -1,0 +1,254 @@
+package prove
+
+import "math/bits"
+
+// region is a set of words: intervals with both ends in it, in ascending order,
+// of which no two touch.
+type region []interval
+
+type interval struct{ least, most uint64 }
+
+const maxWord = ^uint64(0)
+
+// from is the region from one word up to another; if that is below the first, it
+// goes on from 0.
+func from(least, most uint64) region {
+	switch {
+	case least <= most:
+		return region{{least, most}}
+	case least == most+1:
+		return region{{0, maxWord}}
+	}
+	return region{{0, most}, {least, maxWord}}
+}
+
+// extended are the words whose highest n+1 bits are the same.
+func extended(n uint64) region {
+	if n == 0 {
+		return from(0, maxWord)
+	}
+	return from(maxWord<<(63-n), 1<<(63-n)-1)
+}
+
+// not is the complement.
+func (s region) not() region {
+	var out region
+	next, full := uint64(0), false
+	for _, i := range s {
+		if i.least > next {
+			out = append(out, interval{next, i.least - 1})
+		}
+		next, full = i.most+1, i.most == maxWord
+	}
+	if !full {
+		out = append(out, interval{next, maxWord})
+	}
+	return out
+}
+
+// and is the intersection.
+func (s region) and(t region) region {
+	var out region
+	for i, j := 0, 0; i < len(s) && j < len(t); {
+		if least, most := max(s[i].least, t[j].least), min(s[i].most, t[j].most); least <= most {
+			out = append(out, interval{least, most})
+		}
+		if s[i].most < t[j].most {
+			i++
+		} else {
+			j++
+		}
+	}
+	return out
+}
+
+// in reports whether t holds all of s.
+func (s region) in(t region) bool { return len(s.and(t.not())) == 0 }
+
+// each makes a region of what a function makes of each interval.
+func (s region) each(fn func(interval) region) region {
+	var out region
+	for _, i := range s {
+		for _, j := range fn(i) {
+			out = out.or(j)
+		}
+	}
+	return out
+}
+
+// or adds an interval.
+func (s region) or(i interval) region { return region{i}.not().and(s.not()).not() }
+
+// plus is the region moved up by n, over the end.
+func (s region) plus(n uint64) region {
+	return s.each(func(i interval) region {
+		if i.least == 0 && i.most == maxWord {
+			return region{i}
+		}
+		return from(i.least+n, i.most+n)
+	})
+}
+
+// of is the region of those words whose term of operation t is in s: of x for a
+// term made of x. It is not known for all operations.
+func (s region) of(t *term) (of region, ok bool) {
+	n := t.k
+	up := func(i interval) region { return region{{i.least << n, i.most<<n | (1<<n - 1)}} }
+	switch t.op {
+	case isNot:
+		return s.each(func(i interval) region { return region{{^i.most, ^i.least}} }), true
+	case isShr:
+		return s.and(from(0, maxWord>>n)).each(up), true
+	case isSar:
+		return s.and(extended(n)).each(up), true
+	case isAnd:
+		if low := uint64(bits.TrailingZeros64(^n)); n == maxWord>>(64-low) && low < 64 { // a mask of the lowest bits
+			switch s = s.and(from(0, n)); {
+			case len(s) == 0:
+				return nil, true
+			case from(0, n).in(s):
+				return from(0, maxWord), true
+			}
+			return nil, false
+		}
+		low := bits.TrailingZeros64(n)
+		if n != maxWord<<low { // not one of the highest
+			return nil, false
+		}
+		ones := uint64(1)<<low - 1
+		return s.each(func(i interval) region {
+			least := i.least &^ ones
+			if i.least&ones != 0 {
+				if least += ones + 1; least == 0 {
+					return nil
+				}
+			}
+			if most := i.most&^ones | ones; least <= most && i.most&^ones >= least {
+				return region{{least, most}}
+			}
+			return nil
+		}), true
+	}
+	return nil, false
+}
+
+// known takes from a region what cannot be if some bits are known to be 0 and
+// others to be 1.
+func (s region) known(zeros, ones uint64) region {
+	return s.each(func(i interval) region {
+		for {
+			differ := bits.Len64(i.least ^ i.most)
+			same := ^(uint64(1)<<differ - 1)
+			if differ == 64 {
+				same = 0
+			}
+			if i.least&same&zeros != 0 || ^i.least&same&ones != 0 {
+				return nil
+			}
+			if differ == 0 {
+				return region{i}
+			}
+			switch bit := uint64(1) << (differ - 1); {
+			case zeros&bit != 0:
+				i.most = i.most&^(bit<<1-1) | (bit - 1)
+			case ones&bit != 0:
+				i.least = i.most &^ (bit - 1)
+			default:
+				return region{i}
+			}
+		}
+	})
+}
+
+// holdsIn is the value, and the region of it, in which a predicate holds, if it compares
+// one with a constant or with itself.
+func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
+	a, b := r.resolve(p.a), r.resolve(p.b)
+	switch {
+	case p.kind == equal:
+		a, b = sides(a, b)
+		if x, n, ok := signTest(a, b); ok {
+			return x, extended(n), true
+		}
+		if a.t == nil {
+			a, b = b, a
+		}
+		switch {
+		case b.t == nil:
+			return a, from(b.c, b.c), true
+		case isMasked(a, b):
+			return r.ts.and(b, ^a.t.k), from(0, 0), true
+		case isMasked(b, a):
+			return r.ts.and(a, ^b.t.k), from(0, 0), true
+		}
+	case p.kind == below && b.t == nil && b.c == 0:
+		return a, nil, a.t != nil
+	case p.kind == below && b.t == nil:
+		return a, from(0, b.c-1), a.t != nil
+	case p.kind == below && a.t == nil && a.c == maxWord:
+		return b, nil, true
+	case p.kind == below && a.t == nil:
+		return b, from(a.c+1, maxWord), true
+	}
+	return value{}, nil, false
+}
+
+// isMasked reports whether a is b with some bits cleared.
+func isMasked(a, b value) bool { return a.t != nil && a.c == 0 && a.t.op == isAnd && a.t.x == b }
+
+// peel goes from a value and the region that it is to be in to what it is made
+// of, as far as that is a region too.
+func peel(v value, s region) (*term, region) {
+	for {
+		s = s.plus(-v.c)
+		next, ok := s.of(v.t)
+		if !ok || v.t.x.t == nil {
+			return v.t, s
+		}
+		v, s = v.t.x, next
+	}
+}
+
+// where is the region that the facts leave for a term.
+func (r resolver) where(t *term) region {
+	least, most := r.bounds(t)
+	if t.op == isAnd {
+		most = min(most, t.k)
+	}
+	s := from(least, most)
+	var ones uint64
+	for f := r.fs; f != nil; f = f.before {
+		if f.t != t {
+			continue
+		}
+		switch {
+		case f.kind == factIn:
+			s = s.and(f.in)
+		case f.kind == factNot && f.v.t == nil:
+			s = s.and(from(f.v.c, f.v.c).not())
+		case f.kind == factSome && f.k&(f.k-1) == 0:
+			ones |= f.k
+		case f.kind == factSign:
+			s = s.and(extended(f.k))
+		}
+	}
+	return s.and(from(ones, maxWord)).known(r.zeros(t.value()), ones)
+}
+
+// isIn reports whether a value is in a region.
+func (r resolver) isIn(v value, s region) truth {
+	if v = r.resolve(v); v.t == nil {
+		if from(v.c, v.c).in(s) {
+			return isTrue
+		}
+		return isFalse
+	}
+	t, s := peel(v, s)
+	switch is := r.where(t); {
+	case is.in(s):
+		return isTrue
+	case len(is.and(s)) == 0:
+		return isFalse
+	}
+	return isOpen
+}

@@ -1,0 +1,131 @@
+package prove
+
+import "fmt"
+
+// numXMM is how many words the XMM registers have.
+const numXMM = 32
+
+// xmmName names a word of an XMM register.
+func xmmName(i int) string {
+	return fmt.Sprintf("XMM%d, %s half", i/2, [...]string{"lower", "upper"}[i%2])
+}
+
+// userXMM is what ring 3 is to find in a word of an XMM register.
+func (m *machine) userXMM(st *state, i int) value {
+	if st.expect.xmm != nil {
+		return st.expect.xmm[i]
+	}
+	return m.s.xmm[i].value()
+}
+
+// otherXMM is what a function may do that delivers a signal or returns from its
+// handler: it puts other words into the XMM registers and MXCSR.
+func (m *machine) otherXMM(st *state, f *function) {
+	var list [numXMM]value
+	for i := range list {
+		list[i] = symbol(f.name+"."+xmmName(i), true).value()
+	}
+	st.expect.xmm, st.xmm = &list, nil
+	st.expect.mxcsr = symbol(f.name+".MXCSR", true).value()
+	st.mxcsr = word{v: st.expect.mxcsr}
+}
+
+// readXMM is one word of an XMM register.
+func (m *machine) readXMM(st *state, i int) word {
+	if st.xmm != nil && st.xmm[i].written() {
+		return st.xmm[i]
+	}
+	return word{v: m.userXMM(st, i)}
+}
+
+// writeXMM gives an XMM register two words.
+func (m *machine) writeXMM(st *state, r reg, low, high word) {
+	var list [numXMM]word
+	if st.xmm != nil {
+		list = *st.xmm
+	}
+	list[2*r] = word{m.at(st).resolve(low.v), m.moved(st, low.by)}
+	list[2*r+1] = word{m.at(st).resolve(high.v), m.moved(st, high.by)}
+	st.xmm = &list
+}
+
+// moveXMM is a move from or to an XMM register, or what computes with two. A
+// move of less than 16 bytes to one clears the rest, but from one register to
+// another MOVSS (SDM volume 2).
+func (m *machine) moveXMM(st *state, in *inst) bool {
+	if in.op == opXMM {
+		return m.computeXMM(st, in)
+	}
+	var low, high word
+	ok := true
+	switch {
+	case in.src.kind == inXMM:
+		low, high = m.readXMM(st, 2*int(in.src.reg)), m.readXMM(st, 2*int(in.src.reg)+1)
+	case in.src.kind == inMem && in.width == 16:
+		low, high, ok = m.loadPair(st, in.src)
+	default:
+		low, ok = m.read(st, in.src, in.width)
+	}
+	if !ok {
+		return false
+	}
+	if in.width < 16 {
+		low.v, high = m.ts.and(low.v, maskOf(in.width)), word{}
+	}
+	switch {
+	case in.dst.kind == inMem && in.width == 16:
+		second := in.dst
+		second.imm += 8
+		return m.store(st, in.dst, 8, low) && m.store(st, second, 8, high)
+	case in.dst.kind != inXMM:
+		return m.write(st, in.dst, in.width, low)
+	case in.src.kind == inXMM && in.width == 4:
+		at := 2 * int(in.dst.reg)
+		low.v = m.merge(m.readXMM(st, at).v, low.v, 0, 4)
+		high = m.readXMM(st, at+1)
+	}
+	m.writeXMM(st, in.dst.reg, low, high)
+	return true
+}
+
+func (m *machine) loadPair(st *state, o operand) (low, high word, ok bool) {
+	if low, ok = m.load(st, o, 8); !ok {
+		return low, high, false
+	}
+	o.imm += 8
+	high, ok = m.load(st, o, 8)
+	return low, high, ok
+}
+
+// computeXMM is XORPS and its like: 0 if both operands are the same register.
+func (m *machine) computeXMM(st *state, in *inst) bool {
+	if in.src.kind == inMem {
+		if _, _, ok := m.loadPair(st, in.src); !ok {
+			return false
+		}
+	}
+	if in.src == in.dst && in.xor {
+		m.writeXMM(st, in.dst.reg, word{}, word{})
+		return true
+	}
+	some := func() word { return word{v: unfollowed("the result of an SSE instruction", true).value()} }
+	m.writeXMM(st, in.dst.reg, some(), some())
+	return true
+}
+
+// moveMXCSR is STMXCSR and LDMXCSR.
+func (m *machine) moveMXCSR(st *state, in *inst) bool {
+	if in.op == opSTMXCSR {
+		return m.store(st, in.dst, 4, word{m.ts.and(st.mxcsr.v, maskOf(4)), st.mxcsr.by})
+	}
+	w, ok := m.load(st, in.src, 4)
+	if !ok {
+		return false
+	}
+	v := m.at(st).resolve(w.v)
+	if v == m.ts.and(st.expect.mxcsr, maskOf(4)) { // it has only 32 bits
+		v = st.expect.mxcsr
+	}
+	st.mxcsr = word{v, m.moved(st, w.by)}
+	return true
+}
