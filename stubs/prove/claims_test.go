@@ -167,7 +167,7 @@ func TestClaims(t *testing.T) {
 		{"the floor calls a handler", "bare", bareCalls, Refuted, "the floor calls nothing"},
 		{"RCX made canonical", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(full.SP, asm.RSP), asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(full.SP, asm.RSP)), Proved, ""},
 		{"the number clamped as against speculation", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
-		{"the number clamped the other way", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Undecided, "an address that the proof knows nothing of"},
+		{"the number clamped the other way", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "the handler is that of the call's number; it is 0, want user.RAX"},
 		{"a number of 64 bits where it is an int", "linux-6.12", both(
 			broken.Edit(stubs.Entry, asm.MOVSLQ(asm.RAX, asm.RSI), asm.MOVQ(asm.RAX, asm.RSI)),
 			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)),
