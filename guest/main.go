@@ -1,6 +1,6 @@
 // Command guest is the program that runs as /init inside the machine: it
 // verifies and measures the kernel's SYSCALL entry paths and prints what it
-// finds, one line each (see package report). It is an ordinary static
+// finds, one line each (see package wire). It is an ordinary static
 // linux/amd64 program, and runs unchanged on Linux, as /init or from a shell.
 //
 // Usage:
@@ -16,21 +16,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
-	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/measure"
-	"github.com/entrylab/entrylab/guest/report"
 	"github.com/entrylab/entrylab/guest/verify"
 )
 
@@ -62,98 +61,63 @@ func drain(f *os.File) {
 // run does what the words say, prints to w, and returns the exit status, and
 // whether the kernel is Linux.
 func run(words []string, w io.Writer) (status int, linux bool) {
-	r := report.New(w)
+	p := lines.New(w)
 	k, err := control.Open()
 	if err != nil {
-		r.Result("init", report.Harness(err.Error()))
-		return r.Summary(), false
+		p.Result("init", lines.Harness(err.Error()))
+		return p.Summary(), false
 	}
-	o, err := parse(words)
+	c, err := wire.ParseCommand(words)
 	var variants []control.Variant
 	if err == nil {
-		variants, err = k.Find(o.variants)
+		variants, err = k.Find(c.Variants)
 	}
 	if err != nil {
-		r.Result("init", report.Harness(err.Error()))
-		return r.Summary(), k.Linux
+		p.Result("init", lines.Harness(err.Error()))
+		return p.Summary(), k.Linux
 	}
-	var proofs []byte
 	if !k.Linux { // a host's root folder is not an image's
-		proofs, err = os.ReadFile("/" + layout.ProofsFile)
+		printProofs(p, "/"+wire.ProofsFile)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.Result("init", report.Harness(err.Error()))
+	if !c.Verify && !c.Measure && !c.Sample && !c.Trace {
+		c.Verify, c.Measure = true, true
 	}
-	for line := range strings.Lines(string(proofs)) {
-		r.Proof(strings.TrimSuffix(line, "\n"))
+	seed := cmp.Or(c.Seed, wire.DefaultSeed)
+	if c.Verify && k.Linux {
+		p.Info("%s: %v", wire.Linux, measure.Machine())
 	}
-	if o.verify && k.Linux {
-		r.Info("linux: %s", measure.Machine())
-	}
-	if o.verify {
+	if c.Verify {
 		for _, v := range variants {
-			verify.Run(r, k, v, o.seed)
+			verify.Run(p, k, v, seed)
 		}
 	}
-	if o.measure {
-		measure.Run(r, k, variants, o.seed)
+	if c.Measure {
+		measure.Run(p, k, variants, seed, measure.Operations)
 	}
-	if o.sample {
-		measure.Sample(r, k, variants, o.samples, o.seed)
+	if c.Sample {
+		measure.Sample(p, k, variants, cmp.Or(c.Samples, wire.DefaultSamples), seed, measure.Operations)
 	}
-	if o.trace {
-		measure.Trace(r, k, variants)
+	if c.Trace {
+		measure.Trace(p, k, variants)
 	}
-	return r.Summary(), k.Linux
+	return p.Summary(), k.Linux
 }
 
-// options are what the command line asks for.
-type options struct {
-	verify, measure bool
-	variants        string
-	seed            uint64
-	sample, trace   bool
-	samples         int
-}
-
-// defaultSamples of an operation take about a second on a CPU of today.
-const defaultSamples = 2000
-
-// parse reads init's words; flags and words may come in any order.
-func parse(words []string) (options, error) {
-	var o options
-	f := flag.NewFlagSet("init", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.StringVar(&o.variants, "variants", "all", "")
-	f.Uint64Var(&o.seed, "seed", 1, "")
-	f.IntVar(&o.samples, "samples", defaultSamples, "")
-	for len(words) > 0 {
-		if err := f.Parse(words); err != nil {
-			return o, fmt.Errorf("command line: %w", err)
-		}
-		words = f.Args()
-		if len(words) == 0 {
-			break
-		}
-		switch words[0] {
-		case "verify":
-			o.verify = true
-		case "measure":
-			o.measure = true
-		case "sample":
-			o.sample = true
-		case "trace":
-			o.trace = true
-		default:
-			return o, fmt.Errorf("command line: %q is none of verify, measure, sample and trace", words[0])
-		}
-		words = words[1:]
+// printProofs prints what the proof says of the image's variants. Most images say
+// nothing.
+func printProofs(p *lines.Printer, path string) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
 	}
-	if o.samples < 1 {
-		return o, fmt.Errorf("command line: -samples=%d: want at least 1", o.samples)
+	var proofs []wire.Proof
+	if err == nil {
+		proofs, err = wire.ParseProofs(text)
 	}
-	if !o.verify && !o.measure && !o.sample && !o.trace {
-		o.verify, o.measure = true, true
+	if err != nil {
+		p.Result("init", lines.Harness(err.Error()))
 	}
-	return o, nil
+	for _, proof := range proofs {
+		p.Proof(proof)
+	}
 }

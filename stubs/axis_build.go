@@ -2,6 +2,7 @@ package stubs
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
@@ -53,7 +54,7 @@ func (v Variant) movFrame() Block {
 		MOVQ(RDI, regs.DI),
 		MOVQ(RSI, regs.SI),
 		MOVQ(RDX, regs.DX),
-		MOVQ(-enosys, regs.AX),
+		MOVQ(-layout.ENOSYS, regs.AX),
 		MOVQ(R8, regs.R8),
 		MOVQ(R9, regs.R9),
 		MOVQ(R10, regs.R10),
@@ -84,7 +85,7 @@ func (v Variant) pushFrame() Block {
 		PUSHQ(RSI).Is(pt.SI),
 		PUSHQ(RDX).Is(pt.DX),
 		PUSHQ(RCX).Is(pt.CX),
-		PUSHQ(-enosys).Is(pt.AX),
+		PUSHQ(-layout.ENOSYS).Is(pt.AX),
 		PUSHQ(R8).Is(pt.R8),
 		PUSHQ(R9).Is(pt.R9),
 		PUSHQ(R10).Is(pt.R10),
@@ -116,7 +117,7 @@ func (v Variant) trapframe() Block {
 		MOVQ(R8, regs.R8),
 		MOVQ(R9, regs.R9),
 		MOVQ(RAX, regs.OrigAX),
-		MOVQ(-enosys, regs.AX),
+		MOVQ(-layout.ENOSYS, regs.AX),
 		v.storeRest(regs),
 	}
 }

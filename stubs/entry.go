@@ -20,9 +20,6 @@ var regsSize = SizeOf[layout.PtRegs[Mem]]()
 // restSize is the size of the callee-saved registers' slots.
 var restSize = pt.R11.Off
 
-// enosys is Linux's ENOSYS.
-const enosys = 38
-
 // regsAt gives the slots of the frame as operands while RSP is off bytes above
 // its start.
 func regsAt(off int) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](RSP.At(-off)) }

@@ -294,7 +294,7 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
-	run, err := e.runGuest(ctx, &o.machineFlags, list, "verify")
+	run, err := e.runGuest(ctx, &o.machineFlags, list, wire.Command{Verify: true}.Words()...)
 	if err != nil {
 		return 0, err
 	}

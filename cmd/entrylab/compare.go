@@ -128,7 +128,7 @@ func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) 
 	if format != "text" {
 		e.stdout = io.Discard // the description is a part of the format
 	}
-	words := []string{"verify", "measure"}
+	words := wire.Command{Verify: true, Measure: true}.Words()
 	c.run, err = e.runGuest(ctx, m, list, words...)
 	e.stdout = out
 	if err != nil {

@@ -28,7 +28,7 @@ func compareBoots(ctx context.Context, e *env, m *machineFlags, k *keeper, list 
 	if format != "text" {
 		e.stdout = io.Discard
 	}
-	run, err := e.runGuest(ctx, m, list, "verify")
+	run, err := e.runGuest(ctx, m, list, wire.Command{Verify: true}.Words()...)
 	e.stdout = out
 	if err != nil {
 		return 0, err

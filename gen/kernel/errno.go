@@ -1,6 +1,9 @@
 package kernel
 
-import . "github.com/entrylab/entrylab/gen/asm"
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
 
 // Error numbers of Linux (include/uapi/asm-generic/errno-base.h, errno.h); a
 // call returns them negated.
@@ -35,7 +38,7 @@ const (
 	ERANGE       = 34
 	EDEADLK      = 35
 	ENAMETOOLONG = 36
-	ENOSYS       = 38
+	ENOSYS       = layout.ENOSYS
 	ENOTEMPTY    = 39
 	ELOOP        = 40
 	ENODATA      = 61

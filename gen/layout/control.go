@@ -24,7 +24,7 @@ const (
 	// after the fix-up, unless RDI is 0.
 	SysFullFrame
 	// SysPoison fills the calling thread's kernel stack, down from the top of
-	// the frame, with PoisonWord, and returns 0 by IRET with every other
+	// the frame, with Poison, and returns 0 by IRET with every other
 	// register as it was.
 	SysPoison
 	// SysSpin spins inside the call for at most RDI rounds, where it can be
@@ -54,7 +54,7 @@ const (
 	SysEntryCR3
 	// SysUserMap fills the array of UserMapMax AddressRanges at RDI with what the
 	// user's page table, the one with PTIUserPGTable, maps of the upper half, and
-	// returns how many it are. -ENOMEM: there are more.
+	// returns how many there are. -ENOMEM: there are more.
 	SysUserMap
 	// SysBreakpoint makes RDI the breakpoint address DR0, and RSI DR7, which says
 	// of what kind it is (SDM volume 3, 18.2). The #DB that it raises in ring 0 is

@@ -7,6 +7,10 @@ import "strings"
 // difference from another variant.
 const Floor = "bare"
 
+// Linux is the name of the one entry path of a Linux kernel, and stands for the
+// hash of its code.
+const Linux = "linux"
+
 // Labels of what is sampled beside the variants, to prove and to calibrate a run.
 // No variant's name begins with a dash.
 const (

@@ -1,7 +1,5 @@
 package wire
 
-import "slices"
-
 // Operations that the guest measures.
 const (
 	OpNullCall              = "null-call"               // getppid
@@ -46,6 +44,3 @@ var Flushed = []Operation{
 	{OpThreadSwitchFlushed, "thread switch by yield, lines flushed, one way", "yield, flushed", "ThreadSwitchFlushed"},
 	{OpThreadSwitchMMFlushed, "thread switch between address spaces, lines flushed, one way", "other mm, flushed", "ThreadSwitchMMFlushed"},
 }
-
-// Sampled are all operations that figures in cycles have, in the order of tables.
-var Sampled = slices.Concat(Operations, Flushed)

@@ -18,7 +18,7 @@ type Sampling struct {
 	// Counters reports whether each series comes by the cycle counter and the
 	// instruction counter, too.
 	Counters bool
-	// Code is the hash of the kernel's code, as the kernel knows it; "linux" on
+	// Code is the hash of the kernel's code, as the kernel knows it; Linux on
 	// Linux.
 	Code    string
 	Machine Machine

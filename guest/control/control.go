@@ -13,8 +13,9 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // Variant is one of the entry paths that the kernel carries.
@@ -42,7 +43,7 @@ type Kernel struct {
 }
 
 // linuxVariant stands for the one entry path of a Linux kernel.
-var linuxVariant = Variant{Index: -1, Name: "linux"}
+var linuxVariant = Variant{Index: -1, Name: wire.Linux}
 
 // Open asks the kernel what it is.
 func Open() (*Kernel, error) {
@@ -82,7 +83,7 @@ func Open() (*Kernel, error) {
 	return k, nil
 }
 
-// Refused returns the report.Skip for a variant that this CPU cannot run, once
+// Refused returns the lines.Skip for a variant that this CPU cannot run, once
 // the kernel has refused it, or that the kernel has not; nil for any other.
 func (k *Kernel) Refused(v Variant) error {
 	if v.Lacks == 0 {
@@ -91,7 +92,7 @@ func (k *Kernel) Refused(v Variant) error {
 	if r := regs.Control(layout.SysSelect, uintptr(v.Index), 0); r != -int64(syscall.ENODEV) {
 		return fmt.Errorf("the CPU has no %v, but the kernel answers the selection with %d, want -ENODEV", v.Lacks, r)
 	}
-	return report.Skip(fmt.Sprintf("the CPU has no %v", v.Lacks))
+	return lines.Skip(fmt.Sprintf("the CPU has no %v", v.Lacks))
 }
 
 // text is the string in zero-padded words.
@@ -101,15 +102,14 @@ func text(words []layout.Word) string {
 	return s
 }
 
-// Find returns the variants of the given names, or all of them for the name
-// "all". Names are separated by commas.
-func (k *Kernel) Find(names string) ([]Variant, error) {
-	if names == "all" {
+// Find returns the variants of the given names, or all of them for nil.
+func (k *Kernel) Find(names []string) ([]Variant, error) {
+	if names == nil {
 		return k.Variants, nil
 	}
 	var found []Variant
 next:
-	for name := range strings.SplitSeq(names, ",") {
+	for _, name := range names {
 		for _, v := range k.Variants {
 			if v.Name == name {
 				found = append(found, v)

@@ -28,11 +28,15 @@ func TestFind(t *testing.T) {
 	for _, row := range []struct{ name, names, want, err string }{
 		{"one", "linux-3.19", "linux-3.19", ""},
 		{"in the given order", "linux-3.19+a,bare", "linux-3.19+a bare", ""},
-		{"all", "all", "bare linux-3.19 linux-3.19+a", ""},
+		{"all", "", "bare linux-3.19 linux-3.19+a", ""},
 		{"unknown", "linux-3.19,nobody", "", `no such variant: "nobody"; the kernel has bare, linux-3.19, linux-3.19+a`},
-		{"empty", "", "", `no such variant: ""; the kernel has bare, linux-3.19, linux-3.19+a`},
+		{"empty", "linux-3.19,", "", `no such variant: ""; the kernel has bare, linux-3.19, linux-3.19+a`},
 	} {
-		found, err := k.Find(row.names)
+		var asked []string
+		if row.names != "" {
+			asked = strings.Split(row.names, ",")
+		}
+		found, err := k.Find(asked)
 		var names []string
 		for _, v := range found {
 			names = append(names, v.Name)

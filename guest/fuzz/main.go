@@ -30,7 +30,8 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/entrylab/entrylab/guest/report"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/guest/lines"
 )
 
 // Implemented in fuzz_amd64.s.
@@ -48,9 +49,9 @@ func main() {
 	f, err := newFuzzer(*seed, *threads)
 	if err != nil {
 		fmt.Println("ERROR: fuzz", err)
-		os.Exit(report.ExitError)
+		os.Exit(wire.ExitError)
 	}
-	r := report.New(f.out)
+	r := lines.New(f.out)
 	made, err := f.run(r, *calls)
 	r.Result(fmt.Sprintf("fuzz: %d calls, seed %d", made, *seed), err)
 	os.Exit(r.Summary())
@@ -135,13 +136,13 @@ const times = 8
 
 // run makes at least so many calls. It returns how many, and what is wrong with
 // the kernel.
-func (f *fuzzer) run(r *report.Report, calls uint64) (made uint64, err error) {
+func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 	var free []uint64 // pages, after each part of the calls
 	for made < calls || len(free) < times {
 		part := uint64(0)
 		for part == 0 || part < calls/times {
 			if err := f.prepare(); err != nil {
-				return made, report.Harness(err.Error())
+				return made, lines.Harness(err.Error())
 			}
 			for _, t := range f.threads {
 				part += t.write(&f.random)
@@ -155,7 +156,7 @@ func (f *fuzzer) run(r *report.Report, calls uint64) (made uint64, err error) {
 		}
 		n, err := freePages()
 		if err != nil {
-			return made, report.Harness(err.Error())
+			return made, lines.Harness(err.Error())
 		}
 		made, free = made+part, append(free, n)
 		r.Info("fuzz: %d calls, %d pages are free", made, n)

@@ -3,10 +3,10 @@
 // instruction, and the figures are exact; on a real CPU a tick is a cycle of
 // the counter.
 //
-// A figure is per operation, with SYSCALL and SYSRET included and the loop's
-// own instructions subtracted: those are measured by the same loop without its
-// SYSCALLs. All variants are measured alternately in one boot, in random order,
-// so that none of them is favoured by a machine that becomes faster or slower.
+// A figure is for one operation. It includes SYSCALL and SYSRET; the loop's own
+// instructions are measured by the same loop without its SYSCALLs and subtracted.
+// All variants are measured alternately in one boot, in random order, so that none
+// gains from a machine that becomes faster or slower.
 package measure
 
 import (
@@ -14,72 +14,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
-
-// op is one thing to measure.
-type op struct {
-	name string
-	// n is the number of rounds of a batch, per that of the operations in a
-	// round. n*per divides 1000, so that figures are exact in three decimals.
-	n, per int
-	// control marks what only the control interface can be asked for, bare
-	// what the floor answers, threads what needs a second thread on this CPU.
-	control, bare, threads bool
-	// flushed marks what only differs where there are caches: it is sampled, not
-	// counted.
-	flushed     bool
-	loop, empty regs.Loop
-}
-
-// nullCall is a call that does nothing; getppid as in perf bench syscall.
-const nullCall = syscall.SYS_GETPPID
-
-// unknownCall is a number beyond every table: the entry's own check answers it.
-const unknownCall = 1 << 16
-
-// ops returns all operations.
-func ops(m *regs.Memory, k *control.Kernel) []op {
-	spaces := regs.Own
-	if k.Linux {
-		spaces = regs.Process
-	}
-	all := []op{
-		{name: "null-call", n: 500, per: 1, bare: true},
-		{name: "unknown-call", n: 500, per: 1},
-		{name: "full-frame-call", n: 500, per: 1, control: true},
-		{name: "signal-round-trip", n: 100, per: 1},
-		{name: "thread-switch-yield", n: 100, per: 2, threads: true},
-		{name: "thread-switch-mm", n: 100, per: 2, threads: true},
-		{name: "thread-switch-preempted", n: 5, per: 2, control: true, threads: true},
-		{name: "futex-round-trip", n: 50, per: 1, threads: true},
-		{name: "thread-switch-flushed", n: 100, per: 2, control: true, threads: true, flushed: true},
-		{name: "thread-switch-mm-flushed", n: 100, per: 2, control: true, threads: true, flushed: true},
-	}
-	for i, f := range []func() (loop, empty regs.Loop){
-		func() (regs.Loop, regs.Loop) { return regs.Calls(nullCall, 0) },
-		func() (regs.Loop, regs.Loop) { return regs.Calls(unknownCall, 0) },
-		func() (regs.Loop, regs.Loop) { return regs.Calls(layout.SysFullFrame, 0) },
-		regs.Signals,
-		func() (regs.Loop, regs.Loop) { return regs.Yields(m, syscall.SYS_SCHED_YIELD, regs.Same) },
-		func() (regs.Loop, regs.Loop) { return regs.Yields(m, syscall.SYS_SCHED_YIELD, spaces) },
-		func() (regs.Loop, regs.Loop) { return regs.Preempts(m) },
-		func() (regs.Loop, regs.Loop) { return regs.Futexes(m) },
-		func() (regs.Loop, regs.Loop) { return regs.Yields(m, layout.SysFlushYield, regs.Same) },
-		func() (regs.Loop, regs.Loop) { return regs.Yields(m, layout.SysFlushYield, spaces) },
-	} {
-		all[i].loop, all[i].empty = f()
-	}
-	return all
-}
 
 const (
 	batches = 15
@@ -103,13 +46,13 @@ type series struct {
 	err     error           // why there is no figure
 }
 
-// Run measures every operation under the given variants and reports one line
-// for each pair. The order of batches follows from seed. The calling goroutine
-// is locked to its thread.
-func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed uint64) {
+// Run counts the operations under the given variants and prints one line for each
+// pair; those that are flushed are left out. The order of batches follows from
+// seed. The calling goroutine is locked to its thread.
+func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed uint64, operations []Operation) {
 	m, err := regs.NewMemory(memorySize)
 	if err != nil {
-		r.Result("measure: set-up", report.Harness(err.Error()))
+		p.Result("measure: set-up", lines.Harness(err.Error()))
 		return
 	}
 	defer m.Close()
@@ -117,23 +60,23 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 	restore, alone := claimCPU()
 	defer restore()
 
-	variants = runnable(r, k, variants, "measure")
-	all := slices.DeleteFunc(ops(m, k), func(o op) bool { return o.flushed })
+	variants = runnable(p, k, variants, "measure")
+	all := slices.DeleteFunc(prepared(operations, m, k), func(o *op) bool { return o.Flushed })
 	own := make([]uint64, len(all))
 	for i := range all {
-		if own[i], err = least(&all[i]); err != nil {
-			r.Result("measure: the loop of "+all[i].name, report.Harness(err.Error()))
+		if own[i], err = least(all[i]); err != nil {
+			p.Result("measure: the loop of "+all[i].Name, lines.Harness(err.Error()))
 			return
 		}
 	}
 	var inTurn, floors []*series
 	for _, v := range variants {
 		for i := range all {
-			s := &series{op: &all[i], own: own[i], variant: v, err: applies(&all[i], k, alone)}
+			s := &series{op: all[i], own: own[i], variant: v, err: all[i].applies(k, alone)}
 			switch {
 			case v.Info.Bare == 0:
 				inTurn = append(inTurn, s)
-			case all[i].bare:
+			case all[i].Floor:
 				floors = append(floors, s)
 			}
 		}
@@ -158,30 +101,20 @@ func Run(r *report.Report, k *control.Kernel, variants []control.Variant, seed u
 		}
 	}
 	for _, s := range append(inTurn, floors...) {
-		s.report(r)
+		s.print(p)
 	}
 }
 
-// runnable returns the variants that this CPU can run, and reports the others.
-func runnable(r *report.Report, k *control.Kernel, variants []control.Variant, word string) []control.Variant {
+// runnable returns the variants that this CPU can run, and prints why it cannot
+// run the others.
+func runnable(p *lines.Printer, k *control.Kernel, variants []control.Variant, word string) []control.Variant {
 	return slices.DeleteFunc(slices.Clone(variants), func(v control.Variant) bool {
 		err := k.Refused(v)
 		if err != nil {
-			r.Result(v.Name+": "+word, err)
+			p.Result(v.Name+": "+word, err)
 		}
 		return err != nil
 	})
-}
-
-// applies returns why an operation cannot be measured here, or nil.
-func applies(o *op, k *control.Kernel, alone bool) error {
-	switch {
-	case o.control && k.Linux:
-		return report.Skip("Linux has no control interface")
-	case o.threads && !alone:
-		return report.Skip("two threads cannot be kept on one CPU")
-	}
-	return nil
 }
 
 // least is the ticks of the loop itself.
@@ -189,7 +122,7 @@ func least(o *op) (uint64, error) {
 	var samples [emptyBatches]uint64
 	for i := range samples {
 		var err error
-		if samples[i], err = o.empty(o.n, -1); err != nil {
+		if samples[i], err = o.empty(o.Rounds, -1); err != nil {
 			return 0, err
 		}
 	}
@@ -221,29 +154,34 @@ func (s *series) batch(k *control.Kernel) {
 }
 
 func (s *series) ticks() (uint64, error) {
-	if !s.op.threads { // those with two threads warm up by themselves
+	if s.op.Needs&TwoThreads == 0 {
 		if _, err := s.op.loop(warmUp, s.variant.Index); err != nil {
 			return 0, err
 		}
 	}
-	return s.op.loop(s.op.n, s.variant.Index)
+	return s.op.loop(s.op.Rounds, s.variant.Index)
 }
 
-// report prints the series' line, or why there is none.
-func (s *series) report(r *report.Report) {
-	name := s.variant.Name + ": measure: " + s.op.name
-	var skip report.Skip
+// print prints the series' line, or why there is none.
+func (s *series) print(p *lines.Printer) {
+	name := s.variant.Name + ": measure: " + s.op.Name
+	var skip lines.Skip
 	switch {
 	case errors.As(s.err, &skip):
-		r.Result(name, skip)
+		p.Result(name, skip)
 		return
 	case s.err != nil:
-		r.Result(name, report.Harness(s.err.Error()))
+		p.Result(name, lines.Harness(s.err.Error()))
 		return
 	case s.count == 0:
-		r.Result(name, report.Skip(fmt.Sprintf("%v in any of %d batches", regs.ErrLockstep, s.lost)))
+		p.Result(name, lines.Skip(fmt.Sprintf("%v in any of %d batches", regs.ErrLockstep, s.lost)))
 		return
 	}
+	p.Figure(s.figure())
+}
+
+// figure makes the samples one figure.
+func (s *series) figure() wire.Measure {
 	samples := s.samples[:s.count]
 	slices.Sort(samples)
 	median := samples[(len(samples)-1)/2]
@@ -253,19 +191,12 @@ func (s *series) report(r *report.Report) {
 			equal++
 		}
 	}
-	per := uint64(s.op.n * s.op.per)
-	r.Measure("variant=%s op=%s unit=ticks n=%d batches=%d min=%s median=%s max=%s agree=%.2f",
-		s.variant.Name, s.op.name, per, len(samples), quotient(samples[0], per), quotient(median, per),
-		quotient(samples[len(samples)-1], per), float64(equal)/float64(len(samples)))
-}
-
-// quotient is a/b in decimal, exact: b divides 1000.
-func quotient(a, b uint64) string {
-	text := strconv.FormatUint(a/b, 10)
-	if rest := a % b * 1000 / b; rest != 0 {
-		text += strings.TrimRight(fmt.Sprintf(".%03d", rest), "0")
+	per := func(ticks uint64) float64 { return float64(ticks) / float64(s.op.total()) }
+	return wire.Measure{
+		Variant: s.variant.Name, Op: s.op.Name, N: s.op.total(), Batches: len(samples),
+		Min: per(samples[0]), Median: per(median), Max: per(samples[len(samples)-1]),
+		Agree: float64(equal) / float64(len(samples)),
 	}
-	return text
 }
 
 // quieten waits until the Go runtime's monitor has slowed down: a young one

@@ -3,12 +3,14 @@ package measure
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // TestHost measures on the kernel under the test, and prints what comes of it,
@@ -20,37 +22,46 @@ func TestHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines strings.Builder
-	r := report.New(&lines)
-	Run(r, k, k.Variants, 1)
-	r.Summary()
-	t.Log("\n" + lines.String())
-	for _, o := range ops(testMemory(t), k) {
-		if !o.flushed && !strings.Contains(lines.String(), o.name) { // of cycles only
-			t.Errorf("nothing is said of %s", o.name)
+	var text strings.Builder
+	p := lines.New(&text)
+	Run(p, k, k.Variants, 1, Operations)
+	p.Summary()
+	t.Log("\n" + text.String())
+	for _, o := range Operations {
+		if !o.Flushed && !strings.Contains(text.String(), o.Name) { // of cycles only
+			t.Errorf("nothing is said of %s", o.Name)
 		}
+	}
+	if r, err := wire.Parse(text.String()); err != nil || !r.Complete {
+		t.Errorf("the host reads %+v and %v", r, err)
 	}
 }
 
-func TestQuotient(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		a, b uint64
-		want string
-	}{
-		{"exact", 30_000, 500, "60"},
-		{"half", 125, 50, "2.5"},
-		{"smallest part", 500_001, 500, "1000.002"},
-		{"less than one", 1, 200, "0.005"},
-		{"nothing", 0, 500, "0"},
-	} {
-		if got := quotient(row.a, row.b); got != row.want {
-			t.Errorf("%s: %d/%d is %s, want %s", row.name, row.a, row.b, got, row.want)
+// TestOperations: figures are exact in three decimals, and each operation has its
+// names in package wire, in the same order.
+func TestOperations(t *testing.T) {
+	var counted, flushed []string
+	for _, o := range Operations {
+		if per := o.Rounds * o.Per; 1000%per != 0 {
+			t.Errorf("%s: figures are of %d operations, which does not divide 1000", o.Name, per)
+		}
+		if o.Flushed {
+			flushed = append(flushed, o.Name)
+		} else {
+			counted = append(counted, o.Name)
 		}
 	}
-	for _, o := range ops(testMemory(t), &control.Kernel{}) {
-		if per := o.n * o.per; 1000%per != 0 {
-			t.Errorf("%s: figures are of %d operations, which does not divide 1000", o.name, per)
+	for _, row := range []struct {
+		name      string
+		got       []string
+		operation []wire.Operation
+	}{{"counted", counted, wire.Operations}, {"flushed", flushed, wire.Flushed}} {
+		var want []string
+		for _, o := range row.operation {
+			want = append(want, o.Op)
+		}
+		if !slices.Equal(row.got, want) {
+			t.Errorf("%s: the operations are %q, their names %q", row.name, row.got, want)
 		}
 	}
 }
@@ -103,16 +114,16 @@ func TestSeries(t *testing.T) {
 			"SKIP: v: measure: o (the two threads did not take turns in any of 2 batches)\n",
 		},
 		{"broken", series{}, []uint64{1, 1}, errors.New("no thread"), "ERROR: v: measure: o (no thread)\n"},
-		{"not here", series{err: report.Skip("why")}, []uint64{1}, nil, "SKIP: v: measure: o (why)\n"},
+		{"not here", series{err: lines.Skip("why")}, []uint64{1}, nil, "SKIP: v: measure: o (why)\n"},
 	} {
 		s := row.series
 		s.variant.Name = "v"
 		for _, ticks := range row.ticks {
-			s.op = &op{name: "o", n: 50, per: 2, loop: fake(ticks, row.err)}
+			s.op = &op{Operation: Operation{Name: "o", Rounds: 50, Per: 2}, loop: fake(ticks, row.err)}
 			s.batch(k)
 		}
 		var b strings.Builder
-		s.report(report.New(&b))
+		s.print(lines.New(&b))
 		if b.String() != row.want {
 			t.Errorf("%s: got %q, want %q", row.name, b.String(), row.want)
 		}
@@ -129,18 +140,4 @@ func TestLeast(t *testing.T) {
 	if got, err := least(&o); got != 7 || err != nil {
 		t.Errorf("got %d and %v, want 7", got, err)
 	}
-}
-
-func testMemory(t *testing.T) *regs.Memory {
-	t.Helper()
-	m, err := regs.NewMemory(memorySize)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
 }

@@ -2,13 +2,13 @@ package measure
 
 import (
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // Trace makes one null call under each of the variants, for a debugger that
 // waits at their entries.
-func Trace(r *report.Report, k *control.Kernel, variants []control.Variant) {
+func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant) {
 	quieten()
 	for _, v := range variants {
 		if v.Info.Bare != 0 {
@@ -22,10 +22,9 @@ func Trace(r *report.Report, k *control.Kernel, variants []control.Variant) {
 			}
 		}
 		if err != nil {
-			r.Result("trace: "+v.Name, report.Harness(err.Error()))
+			p.Result("trace: "+v.Name, lines.Harness(err.Error()))
 			return
 		}
 	}
-	r.Result("trace", nil)
-	r.Result("trace", nil)
+	p.Result("trace", nil)
 }

@@ -35,14 +35,11 @@ func Counted() Counts {
 	}
 }
 
-// Chain returns the loop of n rounds of ChainLength instructions that each wait
-// for the one before, for one cycle.
+// Chain returns the loop of n rounds of wire.ChainLength instructions, each of
+// which waits for the one before and takes one cycle.
 func Chain() Loop {
 	return func(n, _ int) (uint64, error) { return chain(uint64(n)), nil }
 }
-
-// ChainLength is the number of cycles of a round of Chain.
-const ChainLength = 64
 
 // Doses returns two loops of calls of number nr with a chain of dependent
 // instructions behind each call. They have the same instructions at the same

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // Trap is one signal as its handler saw it.
@@ -55,8 +56,8 @@ const (
 	maxTraps  = 64
 	maxSignal = 32
 	sigsegv   = syscall.SIGSEGV
-	userCS    = 0x33
-	userSS    = 0x2b
+	userCS    = x86.USER_CS
+	userSS    = x86.USER_DS
 	ucGregs   = 40 // struct ucontext: uc_flags, uc_link, uc_stack, then uc_mcontext
 )
 

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
@@ -85,18 +86,18 @@ func flagNames(f layout.Word) string {
 		bit  layout.Word
 		name string
 	}{
-		{flagCF, "CF"},
-		{flagPF, "PF"},
-		{flagAF, "AF"},
-		{flagZF, "ZF"},
-		{flagSF, "SF"},
-		{flagTF, "TF"},
-		{flagIF, "IF"},
-		{flagDF, "DF"},
-		{flagOF, "OF"},
-		{flagNT, "NT"},
-		{flagAC, "AC"},
-		{flagID, "ID"},
+		{x86.X86_EFLAGS_CF, "CF"},
+		{x86.X86_EFLAGS_PF, "PF"},
+		{x86.X86_EFLAGS_AF, "AF"},
+		{x86.X86_EFLAGS_ZF, "ZF"},
+		{x86.X86_EFLAGS_SF, "SF"},
+		{x86.X86_EFLAGS_TF, "TF"},
+		{x86.X86_EFLAGS_IF, "IF"},
+		{x86.X86_EFLAGS_DF, "DF"},
+		{x86.X86_EFLAGS_OF, "OF"},
+		{x86.X86_EFLAGS_NT, "NT"},
+		{x86.X86_EFLAGS_AC, "AC"},
+		{x86.X86_EFLAGS_ID, "ID"},
 	} {
 		if f&b.bit != 0 {
 			names = append(names, b.name)
@@ -145,7 +146,7 @@ func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
 		R15: in.R15, R14: in.R14, R13: in.R13, R12: in.R12, BP: in.BP, BX: in.BX,
 		R11: in.Flags, R10: in.R10, R9: in.R9, R8: in.R8, AX: failure(syscall.ENOSYS), CX: back,
 		DX: in.DX, SI: in.SI, DI: in.DI, OrigAX: in.AX,
-		IP: back, CS: userCS, Flags: in.Flags, SP: in.SP, SS: userDS,
+		IP: back, CS: x86.USER_CS, Flags: in.Flags, SP: in.SP, SS: x86.USER_DS,
 	}
 }
 

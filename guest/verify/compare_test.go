@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
@@ -20,7 +21,7 @@ func testOwner(sp layout.Word) (int, bool) {
 func testState() regs.State {
 	var s regs.State
 	s.Fill(rand.New(rand.NewPCG(1, 1)).Uint64)
-	s.SP, s.IP, s.Flags = stack0, 0x40_1000, flagsIdle|flagDF
+	s.SP, s.IP, s.Flags = stack0, 0x40_1000, flagsIdle|x86.X86_EFLAGS_DF
 	s.FSWord, s.GSWord = 1, 2
 	return s
 }
@@ -60,7 +61,7 @@ func TestCompareNamesTheFault(t *testing.T) {
 		{"kernel address in XMM7", func(s *regs.State) { s.FX[20+2*7] = 0xffff_ffff_8010_0000 }, "XMM7[0] is 0xffffffff80100000"},
 		{"an error for a result", func(s *regs.State) { s.AX = failure(syscall.EINVAL) }, "invalid argument"},
 		{"kernel stack in RSP", func(s *regs.State) { s.SP = 0xffff_8880_0000_1000 }, "kernel word leaked"},
-		{"flag lost", func(s *regs.State) { s.Flags &^= flagDF }, "[DF] differ"},
+		{"flag lost", func(s *regs.State) { s.Flags &^= x86.X86_EFLAGS_DF }, "[DF] differ"},
 		{"many", func(s *regs.State) { *s = regs.State{} }, "more"},
 	} {
 		want, got := testState(), testState()
@@ -125,7 +126,7 @@ func TestComparePoison(t *testing.T) {
 	if err := comparePoison(&f, layout.SlotsAll); err != nil {
 		t.Errorf("untouched poison: %v", err)
 	}
-	f.SS = userDS
+	f.SS = x86.USER_DS
 	if err := comparePoison(&f, layout.SlotsAll); err == nil || !strings.Contains(err.Error(), "slot ss is 0x2b") {
 		t.Errorf("a written slot: got %v", err)
 	}
@@ -135,7 +136,7 @@ func TestCheckSteps(t *testing.T) {
 	const insn = 0x40_0000
 	trap := func(ip layout.Word) regs.Trap {
 		var t regs.Trap
-		t.Regs[regs.GregIP], t.Regs[regs.GregFlags], t.Regs[regs.GregCS] = ip, flagsIdle|flagTF, userCS
+		t.Regs[regs.GregIP], t.Regs[regs.GregFlags], t.Regs[regs.GregCS] = ip, flagsIdle|x86.X86_EFLAGS_TF, x86.USER_CS
 		return t
 	}
 	lost, inKernel := trap(insn+2), trap(0xffff_ffff_8000_0000)
@@ -168,7 +169,7 @@ func TestCompareTrap(t *testing.T) {
 	good := regs.Trap{}
 	copy(good.Regs[:], []layout.Word{
 		s.R8, s.R9, s.R10, s.R11, s.R12, s.R13, s.R14, s.R15, s.DI, s.SI, s.BP, s.BX, s.DX, s.AX, s.CX,
-		s.SP, s.IP, s.Flags, userCS,
+		s.SP, s.IP, s.Flags, x86.USER_CS,
 	})
 	if err := compareTrap(&s, &good); err != nil {
 		t.Errorf("right frame: %v", err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/regs"
 )
@@ -18,7 +19,7 @@ import (
 func TestFaultyKernel(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	l := newTestLab(t)
+	fx := newTestFixture(t)
 	code, errno := mmap(0, syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC, 0)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -45,24 +46,24 @@ func TestFaultyKernel(t *testing.T) {
 		{"pushes on the user's stack", "\xc6\x44\x24\x10\x00", "RSP+16"},              // movb $0,16(%rsp)
 		{"wrong result", "\x48\xff\xc0", "AX is"},                                     // inc %rax
 	} {
-		l.reset()
+		fx.reset()
 		text := "\x0f\x05" + row.spoil + "\xff\x25\x00\x00\x00\x00BACKBACK" // jmp *(%rip)
 		address := func(w layout.Word) string {
 			return string(binary.LittleEndian.AppendUint64(nil, uint64(w)))
 		}
 		text = strings.Replace(text, "BACKBACK", address(regs.Address(0, regs.Syscall)+regs.SyscallSize), 1)
-		text = strings.Replace(text, "OTHERSP.", address(l.stackPointer(1)), 1)
+		text = strings.Replace(text, "OTHERSP.", address(fx.stackPointer(1)), 1)
 		copy(bytesAt(code)[:], text)
 
-		c := l.call(0, syscall.SYS_GETPPID)
-		c.In.Flags = flagsIdle | flagDF
+		c := fx.call(0, syscall.SYS_GETPPID)
+		c.In.Flags = flagsIdle | x86.X86_EFLAGS_DF
 		c.Insn = code
-		l.run(c)
+		fx.run(c)
 		want := wantAfter(c, 0, layout.Word(syscall.Getppid()))
 		want.CX = code + regs.SyscallSize
-		err := l.compare(c, want, 0)
+		err := fx.compare(c, want, 0)
 		if err == nil {
-			err = l.checkStack(0, code)
+			err = fx.checkStack(0, code)
 		}
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%s: got %v, want %q in it", row.name, err, row.want)
@@ -70,19 +71,19 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
-// newTestLab is a lab on the kernel under the test.
-func newTestLab(t *testing.T) *lab {
+// newTestFixture is a lab on the kernel under the test.
+func newTestFixture(t *testing.T) *fixture {
 	t.Helper()
 	k, err := control.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLab(k, k.Variants[0], 1)
+	fx, err := newFixture(k, k.Variants[0], 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.close)
+	t.Cleanup(fx.close)
 	t.Cleanup(regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2))
-	l.reset()
-	return l
+	fx.reset()
+	return fx
 }

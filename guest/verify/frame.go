@@ -6,8 +6,9 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // frameChecks read the kernel's frame of a call and compare every slot with
@@ -25,45 +26,45 @@ type frame = layout.PtRegs[layout.Word]
 
 // frameOf runs call nr behind a poisoned kernel stack, with all user flags
 // random, and returns the context and the frame that the kernel saw.
-func (l *lab) frameOf(nr uint64) (*regs.Context, *frame, error) {
-	f := (*frame)(unsafe.Pointer(unsafe.SliceData(l.mem.Words(int(layout.NumSlots)))))
-	c := l.call(0, layout.SysPoison, uint64(uintptr(unsafe.Pointer(f))))
-	c.In.Flags = flagsIdle | layout.Word(l.rng.Uint64())&flagsUser
+func (fx *fixture) frameOf(nr uint64) (*regs.Context, *frame, error) {
+	f := (*frame)(unsafe.Pointer(unsafe.SliceData(fx.mem.Words(int(layout.NumSlots)))))
+	c := fx.call(0, layout.SysPoison, uint64(uintptr(unsafe.Pointer(f))))
+	c.In.Flags = flagsIdle | layout.Word(fx.rng.Uint64())&flagsUser
 	c.Insn = regs.Address(0, regs.Twice)
 	c.Second = layout.Word(nr)
-	l.run(c)
+	fx.run(c)
 	c.In.AX = layout.Word(nr) // from here on it stands for the second call
 	if c.Out.AX == failure(syscall.ENOSYS) || c.Out.AX == failure(syscall.EFAULT) {
-		return nil, nil, report.Harness(fmt.Sprintf("control call %d: %v", nr, syscall.Errno(-c.Out.AX)))
+		return nil, nil, lines.Harness(fmt.Sprintf("control call %d: %v", nr, syscall.Errno(-c.Out.AX)))
 	}
 	want := wantAfter(c, 0, 0)
-	if err := l.compare(c, want, 0); err != nil {
+	if err := fx.compare(c, want, 0); err != nil {
 		return nil, nil, err
 	}
 	return c, f, nil
 }
 
-func checkFrame(l *lab) error {
-	c, f, err := l.frameOf(layout.SysFrame)
+func checkFrame(fx *fixture) error {
+	c, f, err := fx.frameOf(layout.SysFrame)
 	if err != nil {
 		return err
 	}
 	want := wantFrame(c, 0)
-	return compareFrame(&want, f, layout.Slots(l.variant.Info.Defined))
+	return compareFrame(&want, f, layout.Slots(fx.variant.Info.Defined))
 }
 
 // roomTries is how often checkRoom looks: an interrupt between poisoning and
 // the call writes a whole frame to the same place.
 const roomTries = 4
 
-func checkRoom(l *lab) error {
-	set := layout.Slots(l.variant.Info.Room &^ l.variant.Info.Defined)
+func checkRoom(fx *fixture) error {
+	set := layout.Slots(fx.variant.Info.Room &^ fx.variant.Info.Defined)
 	if set == 0 {
-		return report.Skip("the variant defines every slot that it has room for")
+		return lines.Skip("the variant defines every slot that it has room for")
 	}
 	var last error
 	for range roomTries {
-		_, f, err := l.frameOf(layout.SysFrame)
+		_, f, err := fx.frameOf(layout.SysFrame)
 		if err != nil {
 			return err
 		}
@@ -74,19 +75,19 @@ func checkRoom(l *lab) error {
 	return last
 }
 
-func checkFullFrame(l *lab) error {
-	c, f, err := l.frameOf(layout.SysFullFrame)
+func checkFullFrame(fx *fixture) error {
+	c, f, err := fx.frameOf(layout.SysFullFrame)
 	if err != nil {
 		return err
 	}
 	want := wantFrame(c, 0)
-	want.CX = l.fullCX(want.IP)
-	return compareFrame(&want, f, layout.Slots(l.variant.Info.Full)|layout.SlotSet(layout.SlotCX))
+	want.CX = fx.fullCX(want.IP)
+	return compareFrame(&want, f, layout.Slots(fx.variant.Info.Full)|layout.SlotSet(layout.SlotCX))
 }
 
 // fullCX is the CX slot after the fix-up of a call that returns to ip.
-func (l *lab) fullCX(ip layout.Word) layout.Word {
-	if cx := l.variant.Info.FullCX; cx != 0 {
+func (fx *fixture) fullCX(ip layout.Word) layout.Word {
+	if cx := fx.variant.Info.FullCX; cx != 0 {
 		return cx
 	}
 	return ip
@@ -94,11 +95,11 @@ func (l *lab) fullCX(ip layout.Word) layout.Word {
 
 // setSlot makes a call whose handler changes a slot of its own frame. RCX and
 // R11 may come from either of two slots then; all else is known.
-func (l *lab) setSlot(s layout.Slot, value layout.Word) (c *regs.Context, want regs.State) {
-	c = l.call(0, layout.SysSetFrame, uint64(s), uint64(value))
-	l.run(c)
+func (fx *fixture) setSlot(s layout.Slot, value layout.Word) (c *regs.Context, want regs.State) {
+	c = fx.call(0, layout.SysSetFrame, uint64(s), uint64(value))
+	fx.run(c)
 	want = wantAfter(c, 0, 0)
-	if c.Out.CX < kernelHalf || c.Out.CX == l.fullCX(want.IP) {
+	if c.Out.CX < kernelHalf || c.Out.CX == fx.fullCX(want.IP) {
 		want.CX = c.Out.CX
 	}
 	if c.Out.R11 < kernelHalf {
@@ -109,27 +110,27 @@ func (l *lab) setSlot(s layout.Slot, value layout.Word) (c *regs.Context, want r
 
 // checkSetFlags changes flags that a signal frame may set on Linux; NT and ID
 // are not among them.
-func checkSetFlags(l *lab) error {
-	for _, flag := range []layout.Word{flagCF, flagDF, flagAC, flagOF, flagAC | flagDF} {
-		c, want := l.setSlot(layout.SlotFlags, flagsIdle|flag)
+func checkSetFlags(fx *fixture) error {
+	for _, flag := range []layout.Word{x86.X86_EFLAGS_CF, x86.X86_EFLAGS_DF, x86.X86_EFLAGS_AC, x86.X86_EFLAGS_OF, x86.X86_EFLAGS_AC | x86.X86_EFLAGS_DF} {
+		c, want := fx.setSlot(layout.SlotFlags, flagsIdle|flag)
 		want.Flags = flagsIdle | flag
-		if err := l.compare(c, want, 0); err != nil {
+		if err := fx.compare(c, want, 0); err != nil {
 			return fmt.Errorf("flags slot set to %s: %w", flagNames(flagsIdle|flag), err)
 		}
 	}
 	return nil
 }
 
-func checkSetSP(l *lab) error {
-	sp := l.stackPointer(0) - 512
-	c, want := l.setSlot(layout.SlotSP, sp)
+func checkSetSP(fx *fixture) error {
+	sp := fx.stackPointer(0) - 512
+	c, want := fx.setSlot(layout.SlotSP, sp)
 	want.SP = sp
-	return l.compare(c, want, 0)
+	return fx.compare(c, want, 0)
 }
 
-func checkSetIP(l *lab) error {
+func checkSetIP(fx *fixture) error {
 	ip := regs.Address(0, regs.Alternate)
-	c, want := l.setSlot(layout.SlotIP, ip)
+	c, want := fx.setSlot(layout.SlotIP, ip)
 	want.IP = ip
-	return l.compare(c, want, 0)
+	return fx.compare(c, want, 0)
 }

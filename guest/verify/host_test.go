@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/guest/control"
-	"github.com/entrylab/entrylab/guest/report"
+	"github.com/entrylab/entrylab/guest/lines"
 )
 
 // TestHost runs every check on the kernel under the test, which is Linux, and on
@@ -21,17 +21,17 @@ func TestHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines bytes.Buffer
-	r := report.New(&lines)
+	var text bytes.Buffer
+	p := lines.New(&text)
 	for _, v := range k.Variants {
-		Run(r, k, v, 1)
+		Run(p, k, v, 1)
 	}
-	r.Summary()
-	t.Log("\n" + lines.String())
+	p.Summary()
+	t.Log("\n" + text.String())
 	for _, g := range groups {
 		for _, c := range g.checks {
 			name := regexp.QuoteMeta(k.Variants[0].Name + ": " + g.name + ": " + c.name)
-			if g.needs == 0 && !regexp.MustCompile(`(?m)^(PASS|FAIL|SKIP|ERROR): `+name+`( \(|$)`).Match(lines.Bytes()) {
+			if g.needs == 0 && !regexp.MustCompile(`(?m)^(PASS|FAIL|SKIP|ERROR): `+name+`( \(|$)`).Match(text.Bytes()) {
 				t.Errorf("%s came to no outcome", name)
 			}
 		}

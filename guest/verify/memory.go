@@ -6,8 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // memoryChecks are about what keeps SYSCALL's return address canonical: user
@@ -15,18 +15,18 @@ import (
 // non-canonical address in ring 0, on the user's stack (SDM volume 2, SYSRET).
 var memoryChecks = []check{
 	{"SYSCALL as the last bytes of user memory", checkLastBytes},
-	{"mmap of the page behind user memory", func(l *lab) error {
+	{"mmap of the page behind user memory", func(fx *fixture) error {
 		return refused(func(end layout.Word) (layout.Word, syscall.Errno) {
 			return mmap(end, syscall.PROT_READ, mapFixed)
-		}, l.userEnd())
+		}, fx.userEnd())
 	}},
-	{"mremap to the page behind user memory", func(l *lab) error {
+	{"mremap to the page behind user memory", func(fx *fixture) error {
 		from, errno := mmap(0, syscall.PROT_READ, 0)
 		if errno != 0 {
-			return report.Harness(fmt.Sprintf("mmap of one page: %v", errno))
+			return lines.Harness(fmt.Sprintf("mmap of one page: %v", errno))
 		}
 		defer munmap(from)
-		return refused(func(end layout.Word) (layout.Word, syscall.Errno) { return mremap(from, end) }, l.userEnd())
+		return refused(func(end layout.Word) (layout.Word, syscall.Errno) { return mremap(from, end) }, fx.userEnd())
 	}},
 }
 
@@ -65,32 +65,32 @@ func refused(put func(end layout.Word) (layout.Word, syscall.Errno), end layout.
 		munmap(at)
 		return fmt.Errorf("a page is mapped at %v", at)
 	case syscall.ENOSYS:
-		return report.Skip("the kernel does not have the call")
+		return lines.Skip("the kernel does not have the call")
 	}
 	return nil
 }
 
 // checkLastBytes makes a call from the last two bytes of user memory, so that
 // it returns to an address where nothing can be: a fault there, of user mode's.
-func checkLastBytes(l *lab) error {
-	end := l.userEnd()
+func checkLastBytes(fx *fixture) error {
+	end := fx.userEnd()
 	const prot = syscall.PROT_READ | syscall.PROT_WRITE | syscall.PROT_EXEC
 	last, errno := mmap(end-page, prot, mapFixedNoReplace)
 	if errno != 0 {
-		return report.Skip(fmt.Sprintf("mmap of the last page of user memory: %v", errno))
+		return lines.Skip(fmt.Sprintf("mmap of the last page of user memory: %v", errno))
 	}
 	defer munmap(last)
 	if last != end-page {
-		return report.Skip(fmt.Sprintf("mmap of the last page of user memory gives %v", last))
+		return lines.Skip(fmt.Sprintf("mmap of the last page of user memory gives %v", last))
 	}
 	code := bytesAt(last)
 	code[page-2], code[page-1] = 0x0f, 0x05 // SYSCALL
 
-	c := l.call(0, 600)
-	c.In.Flags = l.flags()
+	c := fx.call(0, 600)
+	c.In.Flags = fx.flags()
 	c.Insn = end - regs.SyscallSize
-	l.run(c)
+	fx.run(c)
 	want := wantAfter(c, 0, failure(syscall.ENOSYS))
 	want.CX = end
-	return l.checkFault(c, want, end, syscall.SIGSEGV)
+	return fx.checkFault(c, want, end, syscall.SIGSEGV)
 }

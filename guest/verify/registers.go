@@ -5,8 +5,9 @@ import (
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // bareCheck is the one check that the floor must pass: it answers nothing but
@@ -27,7 +28,7 @@ const (
 )
 
 // none is what a control call's check answers on Linux.
-var none = report.Skip("Linux has no control interface")
+var none = lines.Skip("Linux has no control interface")
 
 // registerChecks make one call many times, with random registers and every
 // user flag set and clear, and compare the whole state after each.
@@ -37,20 +38,20 @@ var registerChecks = []check{
 	{"unknown call -1", calls(^uint64(0), nil, fails(syscall.ENOSYS))},
 	{"unknown call 0x7fffffff", calls(0x7fff_ffff, nil, fails(syscall.ENOSYS))},
 	{"full-frame call", withControl(calls(layout.SysFullFrame, []uint64{0}, succeeds))},
-	{"call that writes user memory", withWords(func(p uint64) func(*lab) error {
+	{"call that writes user memory", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, p}, succeeds)
 	})},
 	{"call that faults on an unmapped address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, unmapped}, fails(syscall.EFAULT))},
 	{"call that faults on a non-canonical address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, nonCanonical}, fails(syscall.EFAULT))},
 	{"call that faults on a kernel address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, kernelText}, fails(syscall.EFAULT))},
 	{"sched_yield", calls(syscall.SYS_SCHED_YIELD, nil, succeeds)},
-	{"futex that need not wait", withWords(func(p uint64) func(*lab) error {
+	{"futex that need not wait", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_FUTEX, []uint64{p, futexWait, 1, 0}, fails(syscall.EAGAIN))
 	})},
-	{"futex that times out", withWords(func(p uint64) func(*lab) error {
+	{"futex that times out", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_FUTEX, []uint64{p + 32, futexWait, 0, p}, fails(syscall.ETIMEDOUT))
 	})},
-	{"nanosleep", withWords(func(p uint64) func(*lab) error {
+	{"nanosleep", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_NANOSLEEP, []uint64{p, 0}, succeeds)
 	})},
 	{"control call by software interrupt", withControl(checkInterrupt)},
@@ -64,108 +65,108 @@ func fails(e syscall.Errno) func() layout.Word {
 }
 
 // withControl is run where there is a control interface.
-func withControl(run func(*lab) error) func(*lab) error {
-	return func(l *lab) error {
-		if l.kernel.Linux {
+func withControl(run func(*fixture) error) func(*fixture) error {
+	return func(fx *fixture) error {
+		if fx.kernel.Linux {
 			return none
 		}
-		return run(l)
+		return run(fx)
 	}
 }
 
 // withWords is run made for the address of some words: first a timespec of
 // 50 us, then zeros.
-func withWords(run func(p uint64) func(*lab) error) func(*lab) error {
-	return func(l *lab) error {
-		w := l.mem.Words(8)
+func withWords(run func(p uint64) func(*fixture) error) func(*fixture) error {
+	return func(fx *fixture) error {
+		w := fx.mem.Words(8)
 		w[1] = 50_000
-		return run(uint64(address(w)))(l)
+		return run(uint64(address(w)))(fx)
 	}
 }
 
 // flagPatterns are what RFLAGS holds before a call: nothing, each flag that a
 // program may set by itself, all of them, and some random sets.
-func (l *lab) flagPatterns() []layout.Word {
+func (fx *fixture) flagPatterns() []layout.Word {
 	patterns := []layout.Word{flagsIdle, flagsIdle | flagsUser}
-	for bit := layout.Word(1); bit <= flagID; bit <<= 1 {
+	for bit := layout.Word(1); bit <= x86.X86_EFLAGS_ID; bit <<= 1 {
 		if bit&flagsUser != 0 {
 			patterns = append(patterns, flagsIdle|bit)
 		}
 	}
 	for range 4 {
-		patterns = append(patterns, flagsIdle|layout.Word(l.rng.Uint64())&flagsUser)
+		patterns = append(patterns, flagsIdle|layout.Word(fx.rng.Uint64())&flagsUser)
 	}
 	return patterns
 }
 
 // calls returns the check of system call nr: every flag pattern, everything
 // kept, the given result.
-func calls(nr uint64, args []uint64, result func() layout.Word) func(*lab) error {
-	return func(l *lab) error {
+func calls(nr uint64, args []uint64, result func() layout.Word) func(*fixture) error {
+	return func(fx *fixture) error {
 		var contexts []*regs.Context
-		for _, flags := range l.flagPatterns() {
-			c := l.call(0, nr, args...)
+		for _, flags := range fx.flagPatterns() {
+			c := fx.call(0, nr, args...)
 			c.In.Flags = flags
 			contexts = append(contexts, c)
 		}
-		l.run(contexts...)
+		fx.run(contexts...)
 		for _, c := range contexts {
 			want := wantAfter(c, 0, result())
-			if l.variant.Info.Bare != 0 && c.Out.AX < kernelHalf {
+			if fx.variant.Info.Bare != 0 && c.Out.AX < kernelHalf {
 				want.AX = c.Out.AX // the floor computes no result
 			}
-			if err := l.compare(c, want, 0); err != nil {
+			if err := fx.compare(c, want, 0); err != nil {
 				return fmt.Errorf("with flags %s: %w", flagNames(c.In.Flags&^flagsIdle), err)
 			}
 		}
-		return l.checkStack(0)
+		return fx.checkStack(0)
 	}
 }
 
 // checkInterrupt selects the variant once more: IRET must bring back RCX and
 // R11 as well.
-func checkInterrupt(l *lab) error {
-	c := l.selection(0, l.variant.Index)
-	c.In.Flags = l.flags()
-	l.run(c)
+func checkInterrupt(fx *fixture) error {
+	c := fx.selection(0, fx.variant.Index)
+	c.In.Flags = fx.flags()
+	fx.run(c)
 	want := c.In
 	want.AX = 0
 	want.IP = c.Insn + regs.InterruptSize
-	return l.compare(c, want, 0)
+	return fx.compare(c, want, 0)
 }
 
 // checkBases asks for both bases before and after calls of every kind.
-func checkBases(l *lab) error {
-	if l.noGS != nil {
-		return l.noGS
+func checkBases(fx *fixture) error {
+	if fx.noGS != nil {
+		return fx.noGS
 	}
 	numbers := []uint64{syscall.SYS_GETPPID, 600, syscall.SYS_SCHED_YIELD}
-	if !l.kernel.Linux {
+	if !fx.kernel.Linux {
 		numbers = append(numbers, layout.SysFullFrame)
 	}
 	var contexts []*regs.Context
 	var got [][]layout.Word
 	ask := func() {
 		for _, op := range []uint64{archGetFS, archGetGS} {
-			w := l.mem.Words(1)
+			w := fx.mem.Words(1)
 			w[0] = layout.Poison
 			got = append(got, w)
-			contexts = append(contexts, l.call(0, syscall.SYS_ARCH_PRCTL, op, uint64(address(w))))
+			contexts = append(contexts, fx.call(0, syscall.SYS_ARCH_PRCTL, op, uint64(address(w))))
 		}
 	}
 	ask()
 	for _, nr := range numbers {
-		contexts = append(contexts, l.call(0, nr, 0))
+		contexts = append(contexts, fx.call(0, nr, 0))
 		ask()
 	}
-	l.run(contexts...)
+	fx.run(contexts...)
 	for _, c := range contexts {
 		result := layout.Word(0)
 		if c.In.AX == syscall.SYS_GETPPID || c.In.AX == 600 {
 			result = c.Out.AX
 		}
 		want := wantAfter(c, 0, result)
-		if err := l.compare(c, want, 0); err != nil {
+		if err := fx.compare(c, want, 0); err != nil {
 			return err
 		}
 	}
@@ -173,7 +174,7 @@ func checkBases(l *lab) error {
 		if n%2 == 0 && w[0] != got[0][0] {
 			return fmt.Errorf("FS base is %v, want %v", w[0], got[0][0])
 		}
-		if want := address(l.lanes[0].gs); n%2 == 1 && w[0] != want {
+		if want := address(fx.lanes[0].gs); n%2 == 1 && w[0] != want {
 			return fmt.Errorf("GS base is %v, want %v", w[0], want)
 		}
 	}

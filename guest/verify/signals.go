@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // signalChecks look at the ways back from a signal handler. rt_sigreturn must
@@ -21,16 +22,16 @@ var signalChecks = []check{
 	{"sigreturn to 1<<62", sigreturnTo(1 << 62)},
 	{"sigreturn to 1<<63", sigreturnTo(1 << 63)},
 	{"sigreturn to the end of the non-canonical hole", sigreturnTo(0xffff_7fff_ffff_fffe)},
-	{"sigreturn to the end of user memory", func(l *lab) error { return sigreturnTo(l.userEnd())(l) }},
+	{"sigreturn to the end of user memory", func(fx *fixture) error { return sigreturnTo(fx.userEnd())(fx) }},
 	{"sigreturn to a kernel address", sigreturnTo(kernelText)},
 }
 
 // userEnd returns the end of user memory, one page below the non-canonical
 // hole (Linux's TASK_SIZE_MAX, arch/x86/include/asm/page_64_types.h). With
 // 5-level paging, which only Linux uses here, the hole is higher up.
-func (l *lab) userEnd() layout.Word {
+func (fx *fixture) userEnd() layout.Word {
 	const fourLevels, fiveLevels = 1<<47 - page, 1<<56 - page
-	if !l.kernel.Linux {
+	if !fx.kernel.Linux {
 		return fourLevels
 	}
 	at, errno := mmap(1<<48, syscall.PROT_READ, mapFixedNoReplace)
@@ -48,7 +49,7 @@ func (l *lab) userEnd() layout.Word {
 func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
 	restore, err = regs.Catch(sig, a)
 	if err != nil {
-		return nil, report.Harness(err.Error())
+		return nil, lines.Harness(err.Error())
 	}
 	return restore, nil
 }
@@ -56,33 +57,33 @@ func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
 // signalSelf is a call that sends SIGUSR2 to the calling thread, and the state
 // that it leaves once the handler has returned. The way back is the slow one,
 // which gives RCX what the variant's fix-up wrote.
-func (l *lab) signalSelf() (*regs.Context, regs.State) {
-	c := l.call(0, syscall.SYS_TGKILL, l.pid, l.tid, uint64(syscall.SIGUSR2))
-	c.In.Flags = l.flags()
+func (fx *fixture) signalSelf() (*regs.Context, regs.State) {
+	c := fx.call(0, syscall.SYS_TGKILL, fx.pid, fx.tid, uint64(syscall.SIGUSR2))
+	c.In.Flags = fx.flags()
 	want := wantAfter(c, 0, 0)
-	want.CX = l.fullCX(want.IP)
+	want.CX = fx.fullCX(want.IP)
 	return c, want
 }
 
-func checkOwnSignal(l *lab) error {
+func checkOwnSignal(fx *fixture) error {
 	for range 4 {
 		restore, err := catch(syscall.SIGUSR2, regs.Action{})
 		if err != nil {
 			return err
 		}
-		c, want := l.signalSelf()
-		l.run(c)
+		c, want := fx.signalSelf()
+		fx.run(c)
 		restore()
 		if traps := regs.Traps(); len(traps) != 1 {
 			return fmt.Errorf("%d signals arrived, want 1", len(traps))
 		} else if err := compareTrap(&want, &traps[0]); err != nil {
 			return fmt.Errorf("signal frame: %w", err)
 		}
-		if err := l.compare(c, want, 0); err != nil {
+		if err := fx.compare(c, want, 0); err != nil {
 			return err
 		}
 	}
-	return l.checkStack(0)
+	return fx.checkStack(0)
 }
 
 // compareTrap returns how the registers in a signal frame differ from s.
@@ -115,25 +116,25 @@ func compareTrap(s *regs.State, t *regs.Trap) error {
 			diffs = append(diffs, fmt.Sprintf("%s is %v, want %v", r.name, got, r.want))
 		}
 	}
-	if cs := t.Regs[regs.GregCS] & 0xffff; cs != userCS {
-		diffs = append(diffs, fmt.Sprintf("cs is %v, want %#x", cs, userCS))
+	if cs := t.Regs[regs.GregCS] & 0xffff; cs != x86.USER_CS {
+		diffs = append(diffs, fmt.Sprintf("cs is %v, want %#x", cs, x86.USER_CS))
 	}
 	return join(diffs)
 }
 
 // checkSpinSignal interrupts a loop that touches no register. The second
 // thread sends the signal again until it hits the loop.
-func checkSpinSignal(l *lab) error {
+func checkSpinSignal(fx *fixture) error {
 	spin, alternate := regs.Address(0, regs.Spin), regs.Address(0, regs.Alternate)
-	c := l.call(0, 0)
-	c.In.Flags = l.flags()
+	c := fx.call(0, 0)
+	c.In.Flags = fx.flags()
 	c.Insn = spin
 	want := c.In
 	want.IP = alternate
 
-	sleep := l.call(1, syscall.SYS_NANOSLEEP, l.timespec(50*time.Microsecond), 0)
-	others := l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
-	kill := l.call(1, syscall.SYS_TGKILL, l.pid, l.tid, uint64(syscall.SIGUSR2))
+	sleep := fx.call(1, syscall.SYS_NANOSLEEP, fx.timespec(50*time.Microsecond), 0)
+	others := fx.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
+	kill := fx.call(1, syscall.SYS_TGKILL, fx.pid, fx.tid, uint64(syscall.SIGUSR2))
 	again(kill, sleep, &c.Done, sleepLimit)
 
 	restore, err := catch(syscall.SIGUSR2, regs.Action{When: spin, SetIP: 1, IP: alternate})
@@ -142,36 +143,36 @@ func checkSpinSignal(l *lab) error {
 	}
 	defer restore()
 	chain := append(append([]*regs.Context{sleep}, others...), kill)
-	if err := l.both([]*regs.Context{c}, chain); err != nil {
+	if err := fx.both([]*regs.Context{c}, chain); err != nil {
 		return err
 	}
-	if err := l.compare(c, want, 0); err != nil {
+	if err := fx.compare(c, want, 0); err != nil {
 		return err
 	}
-	if err := l.checkStack(0); err != nil {
+	if err := fx.checkStack(0); err != nil {
 		return err
 	}
-	return l.kept(1, chain, zero)
+	return fx.kept(1, chain, zero)
 }
 
 // sigreturnTo is the check that a signal handler's return to ip ends in SIGSEGV
 // at ip, in user mode, with the registers as they were.
-func sigreturnTo(ip layout.Word) func(*lab) error {
-	return func(l *lab) error {
+func sigreturnTo(ip layout.Word) func(*fixture) error {
+	return func(fx *fixture) error {
 		restore, err := catch(syscall.SIGUSR2, regs.Action{SetIP: 1, IP: ip})
 		if err != nil {
 			return err
 		}
 		defer restore()
-		c, want := l.signalSelf()
-		l.run(c)
-		return l.checkFault(c, want, ip, syscall.SIGUSR2, syscall.SIGSEGV)
+		c, want := fx.signalSelf()
+		fx.run(c)
+		return fx.checkFault(c, want, ip, syscall.SIGUSR2, syscall.SIGSEGV)
 	}
 }
 
 // checkFault looks whether the given signals arrived, the last of them with the
 // registers of want and RIP ip, and whether its handler's way out was taken.
-func (l *lab) checkFault(c *regs.Context, want regs.State, ip layout.Word, signals ...syscall.Signal) error {
+func (fx *fixture) checkFault(c *regs.Context, want regs.State, ip layout.Word, signals ...syscall.Signal) error {
 	traps := regs.Traps()
 	for i, sig := range signals {
 		if i >= len(traps) || traps[i].Signal != layout.Word(sig) {
@@ -180,12 +181,12 @@ func (l *lab) checkFault(c *regs.Context, want regs.State, ip layout.Word, signa
 	}
 	want.IP = ip
 	last := traps[len(signals)-1]
-	last.Regs[regs.GregFlags] &^= flagRF // a fault's frame has it, so that a breakpoint there does not hit twice
+	last.Regs[regs.GregFlags] &^= x86.X86_EFLAGS_RF // a fault's frame has it, so that a breakpoint there does not hit twice
 	if err := compareTrap(&want, &last); err != nil {
 		return fmt.Errorf("frame of the last signal: %w", err)
 	}
 	want.IP = regs.Address(0, regs.Alternate)
-	return l.compare(c, want, 0)
+	return fx.compare(c, want, 0)
 }
 
 func signalNumbers(traps []regs.Trap) []syscall.Signal {

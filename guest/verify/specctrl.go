@@ -19,7 +19,7 @@ var specCtrlChecks = []check{
 	{"SPEC_CTRL after an unknown call", specCtrl(600, regs.Syscall)},
 	{"SPEC_CTRL after a full-frame call", specCtrl(layout.SysFullFrame, regs.Syscall)},
 	{"SPEC_CTRL after a call that returns by IRET", specCtrl(layout.SysPoison, regs.Syscall)},
-	{"SPEC_CTRL after a sleep", withWords(func(p uint64) func(*lab) error {
+	{"SPEC_CTRL after a sleep", withWords(func(p uint64) func(*fixture) error {
 		return specCtrl(syscall.SYS_NANOSLEEP, regs.Syscall, p)
 	})},
 	{"SPEC_CTRL after an interrupt", specCtrl(layout.SysInfo, regs.Interrupt, ^uint64(0))},
@@ -27,20 +27,20 @@ var specCtrlChecks = []check{
 
 // specCtrl makes call nr, then has an interrupt tell what ring 3 was left with,
 // and a call what it found in the kernel.
-func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*lab) error {
-	return func(l *lab) error {
-		words := l.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
+func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*fixture) error {
+	return func(fx *fixture) error {
+		words := fx.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
 		stats := (*layout.Stats[layout.Word])(unsafe.Pointer(unsafe.SliceData(words)))
-		first := l.call(0, nr, append(args, 0)...)
+		first := fx.call(0, nr, append(args, 0)...)
 		first.Insn = regs.Address(0, by)
-		interrupt := l.call(0, layout.SysInfo, ^uint64(0))
+		interrupt := fx.call(0, layout.SysInfo, ^uint64(0))
 		interrupt.Insn = regs.Address(0, regs.Interrupt)
-		look := l.call(0, layout.SysStats, uint64(address(words)))
+		look := fx.call(0, layout.SysStats, uint64(address(words)))
 		for _, c := range []*regs.Context{first, interrupt, look} {
 			c.UseGS = 0
 		}
 		stats.SpecCtrlRing3 = ^layout.Word(0)
-		l.run(first, interrupt, look)
+		fx.run(first, interrupt, look)
 		switch {
 		case look.Out.AX != 0:
 			return fmt.Errorf("the call that looks returns %v", look.Out.AX)

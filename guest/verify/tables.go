@@ -6,8 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // tableChecks ask, right behind a call, which page table ring 3 runs on: an
@@ -17,7 +17,7 @@ var tableChecks = []check{
 	{"after an unknown call", withControl(tableAfter(600))},
 	{"after a full-frame call", withControl(tableAfter(layout.SysFullFrame, 0))},
 	{"after a call whose flags slot was changed", withControl(tableAfter(layout.SysSetFrame, uint64(layout.SlotFlags), flagsIdle))},
-	{"after a call that sleeps", withWords(func(p uint64) func(*lab) error {
+	{"after a call that sleeps", withWords(func(p uint64) func(*fixture) error {
 		return withControl(tableAfter(syscall.SYS_NANOSLEEP, p, 0))
 	})},
 	{"after a signal", withControl(checkTableAfterSignal)},
@@ -29,36 +29,36 @@ var tableChecks = []check{
 const tableTries = 8
 
 // entryCR3 is a context that returns the CR3 that it finds.
-func (l *lab) entryCR3() *regs.Context {
-	c := l.call(0, layout.SysEntryCR3)
+func (fx *fixture) entryCR3() *regs.Context {
+	c := fx.call(0, layout.SysEntryCR3)
 	c.Insn = regs.Address(0, regs.Interrupt)
 	return c
 }
 
 // checkTable compares what entryCR3 has returned with what the variant promises.
-func (l *lab) checkTable(asked *regs.Context) error {
+func (fx *fixture) checkTable(asked *regs.Context) error {
 	cr3 := asked.Out.AX
 	if cr3 == failure(syscall.ENOSYS) {
-		return report.Harness("the kernel does not tell CR3")
+		return lines.Harness("the kernel does not tell CR3")
 	}
 	users := cr3&layout.PTIUserPGTable != 0
-	if want := l.variant.Info.CR3 != layout.CR3Keep; users != want {
+	if want := fx.variant.Info.CR3 != layout.CR3Keep; users != want {
 		name := map[bool]string{false: "the kernel's", true: "the user's"}
 		return fmt.Errorf("ring 3 runs on %s page table, want %s: CR3 is %v", name[users], name[want], cr3)
 	}
 	return nil
 }
 
-func tableAfter(nr uint64, args ...uint64) func(*lab) error {
-	return func(l *lab) error {
+func tableAfter(nr uint64, args ...uint64) func(*fixture) error {
+	return func(fx *fixture) error {
 		var contexts, asked []*regs.Context
 		for range tableTries {
-			asked = append(asked, l.entryCR3())
-			contexts = append(contexts, l.call(0, nr, args...), asked[len(asked)-1])
+			asked = append(asked, fx.entryCR3())
+			contexts = append(contexts, fx.call(0, nr, args...), asked[len(asked)-1])
 		}
-		l.run(contexts...)
+		fx.run(contexts...)
 		for _, c := range asked {
-			if err := l.checkTable(c); err != nil {
+			if err := fx.checkTable(c); err != nil {
 				return err
 			}
 		}
@@ -66,17 +66,17 @@ func tableAfter(nr uint64, args ...uint64) func(*lab) error {
 	}
 }
 
-func checkTableAfterSignal(l *lab) error {
+func checkTableAfterSignal(fx *fixture) error {
 	for range tableTries {
 		restore, err := catch(syscall.SIGUSR2, regs.Action{})
 		if err != nil {
 			return err
 		}
-		signal, _ := l.signalSelf()
-		asked := l.entryCR3()
-		l.run(signal, asked)
+		signal, _ := fx.signalSelf()
+		asked := fx.entryCR3()
+		fx.run(signal, asked)
 		restore()
-		if err := l.checkTable(asked); err != nil {
+		if err := fx.checkTable(asked); err != nil {
 			return err
 		}
 	}
@@ -90,17 +90,17 @@ const maxUserMap = 128 << 10
 // checkUserMap has the kernel walk the user's page table and adds up what is in
 // it. While a variant is selected that does not isolate it, that is all of the
 // kernel: a thread may have been left on it by the exit of another.
-func checkUserMap(l *lab) error {
-	words := l.mem.Words(2 * layout.UserMapMax)
-	c := l.call(0, layout.SysUserMap, uint64(address(words)))
-	l.run(c)
+func checkUserMap(fx *fixture) error {
+	words := fx.mem.Words(2 * layout.UserMapMax)
+	c := fx.call(0, layout.SysUserMap, uint64(address(words)))
+	fx.run(c)
 	n := int64(c.Out.AX)
 	if n <= 0 || n > layout.UserMapMax {
-		return report.Harness(fmt.Sprintf("the kernel finds %d ranges", n))
+		return lines.Harness(fmt.Sprintf("the kernel finds %d ranges", n))
 	}
 	ranges := unsafe.Slice((*layout.AddressRange[layout.Word])(unsafe.Pointer(&words[0])), n)
 	total := layout.Word(0)
-	if l.variant.Info.CR3 == layout.CR3Keep {
+	if fx.variant.Info.CR3 == layout.CR3Keep {
 		if ranges[0].Start != layout.PhysMap {
 			return fmt.Errorf("it begins with %v to %v and does not map all RAM", ranges[0].Start, ranges[0].End)
 		}

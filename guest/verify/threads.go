@@ -6,21 +6,21 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
-// threadChecks are about the failure that this project is named for: a call
-// that gives the CPU away and comes back with RIP right and RSP another
-// thread's. Two threads on stacks of their own yield, sleep, wake each other
+// threadChecks look for the failure that a wrong place for the user's RSP leads
+// to: a call gives the CPU away and comes back with the right RIP and the RSP of
+// another thread. Two threads on stacks of their own yield, sleep, wake each other
 // and are preempted inside calls.
 var threadChecks = []check{
 	{"two threads yield", checkYield},
 	{"two threads wake each other", checkWake},
 	{"two threads yield in address spaces of their own", withControl(checkSpaces)},
 	{"a thread sleeps while another calls", checkSleep},
-	{"preempted inside a call", withControl(func(l *lab) error { return checkPreempted(l, 0) })},
-	{"second thread preempted inside a call", withControl(func(l *lab) error { return checkPreempted(l, 1) })},
+	{"preempted inside a call", withControl(func(fx *fixture) error { return checkPreempted(fx, 0) })},
+	{"second thread preempted inside a call", withControl(func(fx *fixture) error { return checkPreempted(fx, 1) })},
 }
 
 const (
@@ -30,124 +30,124 @@ const (
 )
 
 // flags returns random user flags.
-func (l *lab) flags() layout.Word { return flagsIdle | layout.Word(l.rng.Uint64())&flagsUser }
+func (fx *fixture) flags() layout.Word { return flagsIdle | layout.Word(fx.rng.Uint64())&flagsUser }
 
 // repeated returns n contexts of the same call on lane i, each with patterns of
 // its own.
-func (l *lab) repeated(n, i int, nr uint64, args ...uint64) []*regs.Context {
+func (fx *fixture) repeated(n, i int, nr uint64, args ...uint64) []*regs.Context {
 	contexts := make([]*regs.Context, n)
 	for j := range contexts {
-		contexts[j] = l.call(i, nr, args...)
-		contexts[j].In.Flags = l.flags()
+		contexts[j] = fx.call(i, nr, args...)
+		contexts[j].In.Flags = fx.flags()
 	}
 	return contexts
 }
 
 // kept compares every context of lane i with what must be left of it; result
 // tells each one's RAX.
-func (l *lab) kept(i int, contexts []*regs.Context, result func(*regs.Context) layout.Word) error {
+func (fx *fixture) kept(i int, contexts []*regs.Context, result func(*regs.Context) layout.Word) error {
 	for n, c := range contexts {
 		if c.Done == 0 {
 			return fmt.Errorf("thread %d never returned from call %d of %d", i, n+1, len(contexts))
 		}
 		want := wantAfter(c, i, result(c))
-		if err := l.compare(c, want, i); err != nil {
+		if err := fx.compare(c, want, i); err != nil {
 			return fmt.Errorf("thread %d, call %d of %d: %w", i, n+1, len(contexts), err)
 		}
 	}
-	return l.checkStack(i)
+	return fx.checkStack(i)
 }
 
 func zero(*regs.Context) layout.Word { return 0 }
 
 // switched returns an error if the kernel has made no context switch since
 // before: a check that passes without one shows nothing.
-func (l *lab) switched(before layout.Word) error {
-	s, err := l.kernel.Stats()
+func (fx *fixture) switched(before layout.Word) error {
+	s, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
 	if s.Switches == before {
-		return report.Harness("the kernel counts no context switch")
+		return lines.Harness("the kernel counts no context switch")
 	}
 	return nil
 }
 
 // both runs the two chains and then looks whether the kernel has switched.
-func (l *lab) both(mine, others []*regs.Context) error {
-	if l.kernel.Linux {
-		return l.runBoth(mine, others)
+func (fx *fixture) both(mine, others []*regs.Context) error {
+	if fx.kernel.Linux {
+		return fx.runBoth(mine, others)
 	}
-	before, err := l.kernel.Stats()
+	before, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
-	if err := l.runBoth(mine, others); err != nil {
+	if err := fx.runBoth(mine, others); err != nil {
 		return err
 	}
-	return l.switched(before.Switches)
+	return fx.switched(before.Switches)
 }
 
-func checkYield(l *lab) error {
-	mine := l.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
-	others := l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
-	if err := l.both(mine, others); err != nil {
+func checkYield(fx *fixture) error {
+	mine := fx.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
+	others := fx.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)
+	if err := fx.both(mine, others); err != nil {
 		return err
 	}
-	if err := l.kept(0, mine, zero); err != nil {
+	if err := fx.kept(0, mine, zero); err != nil {
 		return err
 	}
-	return l.kept(1, others, zero)
+	return fx.kept(1, others, zero)
 }
 
 // checkSpaces is checkYield with a second thread that has an address space of its
 // own from its first call on.
-func checkSpaces(l *lab) error {
-	mine := l.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
-	others := append(l.repeated(1, 1, layout.SysOwnMM), l.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)...)
-	before, err := l.kernel.Stats()
+func checkSpaces(fx *fixture) error {
+	mine := fx.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
+	others := append(fx.repeated(1, 1, layout.SysOwnMM), fx.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)...)
+	before, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
-	if err := l.both(mine, others); err != nil {
+	if err := fx.both(mine, others); err != nil {
 		return err
 	}
-	after, err := l.kernel.Stats()
+	after, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
 	if after.MMSwitches == before.MMSwitches {
-		return report.Harness("the kernel counts no switch between address spaces")
+		return lines.Harness("the kernel counts no switch between address spaces")
 	}
-	if err := l.kept(0, mine, zero); err != nil {
+	if err := fx.kept(0, mine, zero); err != nil {
 		return err
 	}
-	return l.kept(1, others, zero)
+	return fx.kept(1, others, zero)
 }
 
 // checkWake lets each thread sleep in a futex until the other wakes it, in
 // turns. A wake is repeated until the sleeper's call is done.
-func checkWake(l *lab) error {
-	limit := l.timespec(time.Minute) // a host may hold the machine up
-	pause := l.timespec(20 * time.Microsecond)
+func checkWake(fx *fixture) error {
+	limit := fx.timespec(time.Minute) // a host may hold the machine up
+	pause := fx.timespec(20 * time.Microsecond)
 	var chains [regs.Lanes][]*regs.Context
 	results := map[*regs.Context]layout.Word{}
 	for turn := range rounds {
 		sleeper, waker := turn%2, 1-turn%2
-		word := uint64(address(l.mem.Words(1)))
-		wait := l.repeated(1, sleeper, syscall.SYS_FUTEX, word, futexWait, 0, limit)[0]
-		sleep := l.repeated(1, waker, syscall.SYS_NANOSLEEP, pause, 0)[0]
-		wake := l.repeated(1, waker, syscall.SYS_FUTEX, word, futexWake, 1)[0]
+		word := uint64(address(fx.mem.Words(1)))
+		wait := fx.repeated(1, sleeper, syscall.SYS_FUTEX, word, futexWait, 0, limit)[0]
+		sleep := fx.repeated(1, waker, syscall.SYS_NANOSLEEP, pause, 0)[0]
+		wake := fx.repeated(1, waker, syscall.SYS_FUTEX, word, futexWake, 1)[0]
 		again(wake, sleep, &wait.Done, sleepLimit)
 		chains[sleeper] = append(chains[sleeper], wait)
 		chains[waker] = append(chains[waker], sleep, wake)
 		results[wake] = 1
 	}
-	if err := l.both(chains[0], chains[1]); err != nil {
+	if err := fx.both(chains[0], chains[1]); err != nil {
 		return err
 	}
 	for i, contexts := range chains {
-		err := l.kept(i, contexts, func(c *regs.Context) layout.Word {
+		err := fx.kept(i, contexts, func(c *regs.Context) layout.Word {
 			if results[c] == 1 && c.Out.AX <= 1 {
 				return c.Out.AX // 0: woken by an earlier round of the same wake
 			}
@@ -160,18 +160,18 @@ func checkWake(l *lab) error {
 	return nil
 }
 
-func checkSleep(l *lab) error {
-	sleeps := l.repeated(4, 0, syscall.SYS_NANOSLEEP, l.timespec(200*time.Microsecond), 0)
-	others := l.repeated(rounds, 1, syscall.SYS_CLOCK_GETTIME, 1, uint64(address(l.mem.Words(2))))
+func checkSleep(fx *fixture) error {
+	sleeps := fx.repeated(4, 0, syscall.SYS_NANOSLEEP, fx.timespec(200*time.Microsecond), 0)
+	others := fx.repeated(rounds, 1, syscall.SYS_CLOCK_GETTIME, 1, uint64(address(fx.mem.Words(2))))
 	last := others[rounds-1]
 	again(last, others[0], &sleeps[3].Done, yieldLimit)
-	if err := l.both(sleeps, others); err != nil {
+	if err := fx.both(sleeps, others); err != nil {
 		return err
 	}
-	if err := l.kept(0, sleeps, zero); err != nil {
+	if err := fx.kept(0, sleeps, zero); err != nil {
 		return err
 	}
-	return l.kept(1, others, zero)
+	return fx.kept(1, others, zero)
 }
 
 const (
@@ -182,32 +182,32 @@ const (
 // checkPreempted lets a thread spin inside calls, where only an interrupt can
 // take the CPU from it, while the other one sleeps for short times and so makes
 // calls in between.
-func checkPreempted(l *lab, spinner int) error {
-	if l.variant.Info.IRQ == 0 {
-		return report.Skip("the variant keeps interrupts off while a handler runs")
+func checkPreempted(fx *fixture, spinner int) error {
+	if fx.variant.Info.IRQ == 0 {
+		return lines.Skip("the variant keeps interrupts off while a handler runs")
 	}
 	other := 1 - spinner
-	spinning := l.repeated(spins, spinner, layout.SysSpin, spinRounds)
-	sleeping := l.repeated(2, other, syscall.SYS_NANOSLEEP, l.timespec(20*time.Microsecond), 0)
+	spinning := fx.repeated(spins, spinner, layout.SysSpin, spinRounds)
+	sleeping := fx.repeated(2, other, syscall.SYS_NANOSLEEP, fx.timespec(20*time.Microsecond), 0)
 	again(sleeping[1], sleeping[0], &spinning[spins-1].Done, sleepLimit)
 	var chains [regs.Lanes][]*regs.Context
 	chains[spinner], chains[other] = spinning, sleeping
-	before, err := l.kernel.Stats()
+	before, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
-	if err := l.both(chains[0], chains[1]); err != nil {
+	if err := fx.both(chains[0], chains[1]); err != nil {
 		return err
 	}
-	after, err := l.kernel.Stats()
+	after, err := fx.kernel.Stats()
 	if err != nil {
-		return report.Harness(err.Error())
+		return lines.Harness(err.Error())
 	}
-	if err := l.kept(other, sleeping, zero); err != nil {
+	if err := fx.kept(other, sleeping, zero); err != nil {
 		return err
 	}
 	preempted := 0
-	err = l.kept(spinner, spinning, func(c *regs.Context) layout.Word {
+	err = fx.kept(spinner, spinning, func(c *regs.Context) layout.Word {
 		if c.Out.AX == failure(syscall.EAGAIN) {
 			return c.Out.AX
 		}
@@ -218,7 +218,7 @@ func checkPreempted(l *lab, spinner int) error {
 		return err
 	}
 	if preempted == 0 || after.KernelPreemptions == before.KernelPreemptions {
-		return report.Harness(fmt.Sprintf("no call was preempted in %d spins; the kernel counts %d preemptions inside calls",
+		return lines.Harness(fmt.Sprintf("no call was preempted in %d spins; the kernel counts %d preemptions inside calls",
 			spins, after.KernelPreemptions-before.KernelPreemptions))
 	}
 	return nil

@@ -7,8 +7,10 @@ import (
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // trapChecks single-step over SYSCALL. The CPU clears TF on the way in (SFMASK)
@@ -17,35 +19,35 @@ import (
 // did (SDM volume 3, 18.3.1.4). A trap inside the kernel would show as a frame
 // with another CS, a lost TF as missing traps.
 var trapChecks = []check{
-	{"single step over the null call", step(syscall.SYS_GETPPID, flagTF, false)},
-	{"single step over an unknown call", step(600, flagTF, false)},
-	{"single step over a full-frame call", withControl(step(layout.SysFullFrame, flagTF, false))},
-	{"single step with NT", step(syscall.SYS_GETPPID, flagTF|flagNT, false)},
-	{"single step with AC", step(syscall.SYS_GETPPID, flagTF|flagAC, false)},
-	{"single step with DF", step(syscall.SYS_GETPPID, flagTF|flagDF, false)},
-	{"single step with NT, AC, DF and ID", step(syscall.SYS_GETPPID, flagTF|flagNT|flagAC|flagDF|flagID, false)},
-	{"single step where RCX is RIP and R11 is RFLAGS", step(syscall.SYS_GETPPID, flagTF, true)},
+	{"single step over the null call", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF, false)},
+	{"single step over an unknown call", step(600, x86.X86_EFLAGS_TF, false)},
+	{"single step over a full-frame call", withControl(step(layout.SysFullFrame, x86.X86_EFLAGS_TF, false))},
+	{"single step with NT", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF|x86.X86_EFLAGS_NT, false)},
+	{"single step with AC", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF|x86.X86_EFLAGS_AC, false)},
+	{"single step with DF", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF|x86.X86_EFLAGS_DF, false)},
+	{"single step with NT, AC, DF and ID", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF|x86.X86_EFLAGS_NT|x86.X86_EFLAGS_AC|x86.X86_EFLAGS_DF|x86.X86_EFLAGS_ID, false)},
+	{"single step where RCX is RIP and R11 is RFLAGS", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF, true)},
 }
 
 // step single-steps over call nr. With sysretLike, RCX and R11 already hold,
 // before SYSCALL, the RIP and RFLAGS of that moment: an exit that takes SYSRET
 // because they match never gets past it, for SYSRET traps too early.
-func step(nr uint64, flags layout.Word, sysretLike bool) func(*lab) error {
-	return func(l *lab) error {
+func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
+	return func(fx *fixture) error {
 		if inBochs() {
-			return report.Skip("Bochs takes the single-step trap in the kernel, although SFMASK clears TF")
+			return lines.Skip("Bochs takes the single-step trap in the kernel, although SFMASK clears TF")
 		}
-		restore, err := catch(syscall.SIGTRAP, regs.Action{When: regs.Address(0, regs.Stored), Clear: flagTF})
+		restore, err := catch(syscall.SIGTRAP, regs.Action{When: regs.Address(0, regs.Stored), Clear: x86.X86_EFLAGS_TF})
 		if err != nil {
 			return err
 		}
 		defer restore()
-		c := l.call(0, nr, 0)
+		c := fx.call(0, nr, 0)
 		c.In.Flags = flagsIdle | flags
 		if sysretLike {
 			c.In.CX, c.In.R11 = c.Insn, c.In.Flags
 		}
-		l.run(c)
+		fx.run(c)
 		if err := checkSteps(regs.Traps(), c.Insn); err != nil {
 			return err
 		}
@@ -54,8 +56,8 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*lab) error {
 			result = failure(syscall.ENOSYS)
 		}
 		want := wantAfter(c, 0, result)
-		want.Flags &^= flagTF // by our own handler, at the end
-		return l.compare(c, want, 0)
+		want.Flags &^= x86.X86_EFLAGS_TF // by our own handler, at the end
+		return fx.compare(c, want, 0)
 	}
 }
 
@@ -63,7 +65,7 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*lab) error {
 // Bochs 2.7 looks at the TF from before SYSCALL when it decides on the trap
 // behind it; a CPU looks at the one that SFMASK leaves (Linux
 // arch/x86/kvm/emulate.c, em_syscall).
-func inBochs() bool { return os.Getenv("ENGINE") == "bochs" }
+func inBochs() bool { return os.Getenv(wire.EngineVariable) == wire.EngineBochs }
 
 // storeSize is the length of the instruction behind SYSCALL in package regs, a
 // RIP-relative MOV.
@@ -75,9 +77,9 @@ func checkSteps(traps []regs.Trap, insn layout.Word) error {
 	before, after := 0, 0
 	for _, t := range traps {
 		switch {
-		case t.Regs[regs.GregCS]&0xffff != userCS:
-			return fmt.Errorf("trap at %v has CS %v, want %#x", t.Regs[regs.GregIP], t.Regs[regs.GregCS]&0xffff, userCS)
-		case t.Regs[regs.GregFlags]&flagTF == 0:
+		case t.Regs[regs.GregCS]&0xffff != x86.USER_CS:
+			return fmt.Errorf("trap at %v has CS %v, want %#x", t.Regs[regs.GregIP], t.Regs[regs.GregCS]&0xffff, x86.USER_CS)
+		case t.Regs[regs.GregFlags]&x86.X86_EFLAGS_TF == 0:
 			return fmt.Errorf("TF was lost before the trap at %v", t.Regs[regs.GregIP])
 		}
 	}

@@ -3,7 +3,7 @@
 // interface, that the frame holds what the variant promises.
 //
 // It takes a variant, drives instructions through package regs, compares one
-// struct with another, and hands each outcome to package report. What a check
+// struct with another, and hands each outcome to package lines. What a check
 // expects is what Linux does; the checks that need no control interface pass
 // there as well.
 package verify
@@ -15,16 +15,16 @@ import (
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
 // check is one thing to find out about a variant. run returns nil if it is as
-// it must be, a report.Skip or report.Harness if there is no verdict, else what
+// it must be, a lines.Skip or lines.Harness if there is no verdict, else what
 // is wrong.
 type check struct {
 	name string
-	run  func(*lab) error
+	run  func(*fixture) error
 }
 
 // groups are all checks, by what they look at. A group is for the variants that
@@ -47,19 +47,19 @@ var groups = []struct {
 // Run makes all checks of variant v and reports each as
 // "variant: group: check". Random patterns follow from seed. The calling
 // goroutine is locked to its thread.
-func Run(r *report.Report, k *control.Kernel, v control.Variant, seed uint64) {
+func Run(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
 	if err := k.Refused(v); err != nil {
-		r.Result(v.Name+": CPU", err)
+		p.Result(v.Name+": CPU", err)
 		return
 	}
-	l, err := newLab(k, v, seed)
+	fx, err := newFixture(k, v, seed)
 	if err != nil {
-		r.Result(v.Name+": set-up", report.Harness(err.Error()))
+		p.Result(v.Name+": set-up", lines.Harness(err.Error()))
 		return
 	}
-	defer l.close()
+	defer fx.close()
 	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
-	r.Info("%s: verify (%s)", v.Name, v.Axes)
+	p.Info("%s: verify (%s)", v.Name, v.Axes)
 	for _, g := range groups {
 		if v.Info.Bare != 0 && g.name != "registers" || g.needs&^layout.Features(v.Info.Needs) != 0 {
 			continue
@@ -68,21 +68,21 @@ func Run(r *report.Report, k *control.Kernel, v control.Variant, seed uint64) {
 			if v.Info.Bare != 0 && c.name != bareCheck {
 				continue
 			}
-			r.Result(v.Name+": "+g.name+": "+c.name, attempt(l, c))
+			p.Result(v.Name+": "+g.name+": "+c.name, attempt(fx, c))
 		}
 	}
 }
 
 // attempt runs one check so that its end is not that of the others.
-func attempt(l *lab, c check) (err error) {
+func attempt(fx *fixture, c check) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(runtime.Error); !ok {
 				panic(p)
 			}
-			err = report.Harness(fmt.Sprintf("the check panicked: %v", p))
+			err = lines.Harness(fmt.Sprintf("the check panicked: %v", p))
 		}
 	}()
-	l.reset()
-	return c.run(l)
+	fx.reset()
+	return c.run(fx)
 }

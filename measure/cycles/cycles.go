@@ -33,11 +33,7 @@ const DefaultBoots = 20
 // from the boot's number, and how many it takes of each is given; 0 leaves that
 // to the guest.
 func Words(number, samples int) []string {
-	words := []string{"sample", "-seed", fmt.Sprint(number)}
-	if samples > 0 {
-		words = append(words, "-samples", fmt.Sprint(samples))
-	}
-	return words
+	return wire.Command{Sample: true, Seed: uint64(number), Samples: samples}.Words()
 }
 
 // Sample boots a prepared machine, whose init is given the Words of the boot of

@@ -16,7 +16,7 @@ var (
 	// Operations are counted and sampled, Flushed only sampled.
 	Operations, Flushed = wire.Operations, wire.Flushed
 	// Sampled are both.
-	Sampled = wire.Sampled
+	Sampled = slices.Concat(Operations, Flushed)
 )
 
 // Phases are the parts of a null call, in the order of a call (package trace).

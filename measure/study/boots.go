@@ -9,6 +9,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
@@ -162,11 +163,8 @@ func consoleAxes(name string) string {
 	if n, err := stubs.ParseVariant(name); err == nil {
 		return n.Variant.String()
 	}
-	if name == linuxLabel {
+	if name == wire.Linux {
 		return ""
 	}
 	return "own"
 }
-
-// linuxLabel is what the guest calls the one entry path of Linux.
-const linuxLabel = "linux"

@@ -39,7 +39,7 @@ func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...r
 		return err
 	}
 	words := strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- "
-	m.Append = words + "measure"
+	m.Append = words + strings.Join(wire.Command{Measure: true}.Words(), " ")
 	c, err := MachineConfig(ctx, m)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...r
 			if err != nil {
 				return err
 			}
-			got.Rename(linuxLabel, variant)
+			got.Rename(wire.Linux, variant)
 			if err := emit(got.Records(nil, time.Now())...); err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func Machine(machine vm.Config, step func(string)) Engine {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		axes := axesOf(list)
-		m, err := boot.Prepare(ctx, boot.Config{Variants: list, Args: []string{"measure"}, VM: machine, Progress: step})
+		m, err := boot.Prepare(ctx, boot.Config{Variants: list, Args: wire.Command{Measure: true}.Words(), VM: machine, Progress: step})
 		if err != nil {
 			return nil, err
 		}

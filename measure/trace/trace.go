@@ -58,9 +58,6 @@ type Place struct {
 	Count       int
 }
 
-// guestWord makes the guest make one null call under each variant.
-const guestWord = "trace"
-
 // limit is what a null call may take: whatever goes beyond has gone astray.
 const limit = 10_000
 
@@ -76,7 +73,7 @@ func NullCalls(ctx context.Context, list []stubs.Named, machine vm.Config) ([]Ca
 // Prepare makes the machine that Follow follows.
 func Prepare(ctx context.Context, list []stubs.Named, machine vm.Config) (vm.Config, error) {
 	machine.Engine = vm.ICount
-	return boot.Prepare(ctx, boot.Config{Variants: list, Args: []string{guestWord}, VM: machine})
+	return boot.Prepare(ctx, boot.Config{Variants: list, Args: wire.Command{Trace: true}.Words(), VM: machine})
 }
 
 // Follow is NullCalls with a prepared machine.

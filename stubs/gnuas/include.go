@@ -41,7 +41,7 @@ func Include() string {
 		{"TIF_ENTRY_WORK", layout.TIFEntryWork},
 		{"SYSCALL_MAX", layout.SysCallMax},
 		{"TASK_SIZE_MAX", layout.TaskSizeMax},
-		{"ENOSYS", 38},
+		{"ENOSYS", layout.ENOSYS},
 		{"USER_CS", x86.USER_CS},
 		{"USER_DS", x86.USER_DS},
 		{"KERNEL_CS", x86.KERNEL_CS},

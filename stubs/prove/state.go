@@ -312,7 +312,7 @@ var regSlot = [numRegs]layout.Slot{
 }
 
 // enosys is what a call that no handler answers returns.
-const enosys = ^uint64(38) + 1
+const enosys = ^uint64(layout.ENOSYS) + 1
 
 // afterSYSCALL is the machine at the entry (SDM volume 2, SYSCALL): RIP is in
 // RCX and RFLAGS in R11, the flags of MSR_SYSCALL_MASK are clear, all else is the

@@ -9,37 +9,17 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
-	"github.com/entrylab/entrylab/guest/report"
 )
 
-// RFLAGS bits (SDM volume 1, 3.4.3).
+// RFLAGS: what every thread has set, and what a program may set for itself.
 const (
-	flagCF    = 1 << 0
-	flagFixed = 1 << 1
-	flagPF    = 1 << 2
-	flagAF    = 1 << 4
-	flagZF    = 1 << 6
-	flagSF    = 1 << 7
-	flagTF    = 1 << 8
-	flagIF    = 1 << 9
-	flagDF    = 1 << 10
-	flagOF    = 1 << 11
-	flagNT    = 1 << 14
-	flagRF    = 1 << 16
-	flagAC    = 1 << 18
-	flagID    = 1 << 21
-
-	flagsIdle = flagFixed | flagIF
-	flagsUser = flagCF | flagPF | flagAF | flagZF | flagSF | flagDF | flagOF | flagNT | flagAC | flagID
-)
-
-// Selectors of a 64-bit program (facts of Linux's GDT,
-// arch/x86/include/asm/segment.h).
-const (
-	userCS = 0x33
-	userDS = 0x2b
+	flagsIdle = x86.X86_EFLAGS_FIXED | x86.X86_EFLAGS_IF
+	flagsUser = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x86.X86_EFLAGS_ZF | x86.X86_EFLAGS_SF |
+		x86.X86_EFLAGS_DF | x86.X86_EFLAGS_OF | x86.X86_EFLAGS_NT | x86.X86_EFLAGS_AC | x86.X86_EFLAGS_ID
 )
 
 // arch_prctl(2) operations.
@@ -53,9 +33,9 @@ const (
 // yielded to it for long.
 const threadLimit = time.Second
 
-// lab is where the checks of one variant work: memory, stacks, a second
+// fixture is where the checks of one variant work: memory, stacks, a second
 // thread, random words.
-type lab struct {
+type fixture struct {
 	kernel  *control.Kernel
 	variant control.Variant
 	rng     *rand.Rand
@@ -82,13 +62,13 @@ const (
 	memorySize = 1 << 20 // enough for the check that needs most
 )
 
-// newLab prepares for checks of v on the calling thread, which is locked.
-func newLab(k *control.Kernel, v control.Variant, seed uint64) (*lab, error) {
+// newFixture prepares for checks of v on the calling thread, which is locked.
+func newFixture(k *control.Kernel, v control.Variant, seed uint64) (*fixture, error) {
 	mem, err := regs.NewMemory(memorySize)
 	if err != nil {
 		return nil, err
 	}
-	return &lab{
+	return &fixture{
 		kernel: k, variant: v, mem: mem,
 		rng: rand.New(rand.NewPCG(seed, uint64(v.Index))),
 		pid: uint64(syscall.Getpid()), tid: uint64(syscall.Gettid()),
@@ -96,22 +76,22 @@ func newLab(k *control.Kernel, v control.Variant, seed uint64) (*lab, error) {
 }
 
 // reset gives every check fresh memory.
-func (l *lab) reset() {
-	l.mem.Reset()
-	for i := range l.lanes {
-		ln := &l.lanes[i]
-		ln.stack = l.mem.Words(stackWords)
+func (fx *fixture) reset() {
+	fx.mem.Reset()
+	for i := range fx.lanes {
+		ln := &fx.lanes[i]
+		ln.stack = fx.mem.Words(stackWords)
 		for j := range ln.stack {
 			ln.stack[j] = canary(i, j)
 		}
-		ln.gs = l.mem.Words(8)
+		ln.gs = fx.mem.Words(8)
 		ln.gs[0] = 0x6753_0000 + layout.Word(i)
 	}
-	l.thread = regs.NewThread(l.mem, 0x6653_0001)
-	_, _, errno := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, uintptr(address(l.lanes[0].gs)), 0)
-	l.noGS = nil
+	fx.thread = regs.NewThread(fx.mem, 0x6653_0001)
+	_, _, errno := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, uintptr(address(fx.lanes[0].gs)), 0)
+	fx.noGS = nil
 	if errno != 0 {
-		l.noGS = report.Skip(fmt.Sprintf("arch_prctl(ARCH_SET_GS): %v", errno))
+		fx.noGS = lines.Skip(fmt.Sprintf("arch_prctl(ARCH_SET_GS): %v", errno))
 	}
 }
 
@@ -126,25 +106,27 @@ func address(words []layout.Word) layout.Word {
 }
 
 // stackPointer is the RSP of lane i's calls: in the middle of its stack.
-func (l *lab) stackPointer(i int) layout.Word { return address(l.lanes[i].stack) + 8*stackWords/2 }
+func (fx *fixture) stackPointer(i int) layout.Word {
+	return address(fx.lanes[i].stack) + 8*stackWords/2
+}
 
 // owner names the lane whose stack sp points into.
-func (l *lab) owner(sp layout.Word) (lane int, ok bool) {
-	for i := range l.lanes {
-		low := address(l.lanes[i].stack)
+func (fx *fixture) owner(sp layout.Word) (lane int, ok bool) {
+	for i := range fx.lanes {
+		low := address(fx.lanes[i].stack)
 		if low <= sp && sp < low+8*stackWords {
 			return i, true
 		}
 	}
-	return 1, l.thread.Owns(sp)
+	return 1, fx.thread.Owns(sp)
 }
 
 // call returns a context of lane i that makes system call nr. Every register
 // that is not an argument holds a random pattern.
-func (l *lab) call(i int, nr uint64, args ...uint64) *regs.Context {
-	c := l.mem.Context()
-	c.In.Fill(l.rng.Uint64)
-	c.In.SP = l.stackPointer(i)
+func (fx *fixture) call(i int, nr uint64, args ...uint64) *regs.Context {
+	c := fx.mem.Context()
+	c.In.Fill(fx.rng.Uint64)
+	c.In.SP = fx.stackPointer(i)
 	c.In.Flags = flagsIdle
 	c.In.AX = layout.Word(nr)
 	in := []*layout.Word{&c.In.DI, &c.In.SI, &c.In.DX, &c.In.R10, &c.In.R8, &c.In.R9}
@@ -152,7 +134,7 @@ func (l *lab) call(i int, nr uint64, args ...uint64) *regs.Context {
 		*in[n] = layout.Word(arg)
 	}
 	c.Insn = regs.Address(i, regs.Syscall)
-	if l.noGS == nil {
+	if fx.noGS == nil {
 		c.UseGS = 1
 	}
 	return c
@@ -167,19 +149,19 @@ func again(c, first *regs.Context, until *layout.Word, limit int) {
 // chain links contexts of lane i, between the selection of the variant and, on
 // lane 0, of the way home. Contexts in before come first, not yet under the
 // variant.
-func (l *lab) chain(i int, before []*regs.Context, contexts ...*regs.Context) *regs.Context {
+func (fx *fixture) chain(i int, before []*regs.Context, contexts ...*regs.Context) *regs.Context {
 	all := slices.Clone(before)
-	if !l.kernel.Linux {
-		all = append(all, l.selection(i, l.variant.Index))
+	if !fx.kernel.Linux {
+		all = append(all, fx.selection(i, fx.variant.Index))
 	}
-	if i != 0 && l.noGS == nil {
-		base := l.call(i, syscall.SYS_ARCH_PRCTL, archSetGS, uint64(address(l.lanes[i].gs)))
+	if i != 0 && fx.noGS == nil {
+		base := fx.call(i, syscall.SYS_ARCH_PRCTL, archSetGS, uint64(address(fx.lanes[i].gs)))
 		base.UseGS = 0
 		all = append(all, base)
 	}
 	all = append(all, contexts...)
-	if !l.kernel.Linux && i == 0 {
-		all = append(all, l.selection(i, l.kernel.Home))
+	if !fx.kernel.Linux && i == 0 {
+		all = append(all, fx.selection(i, fx.kernel.Home))
 	}
 	for n, c := range all[1:] {
 		all[n].Next = c
@@ -190,25 +172,25 @@ func (l *lab) chain(i int, before []*regs.Context, contexts ...*regs.Context) *r
 // quiet is a context of lane 0 that sleeps until the Go runtime's threads do.
 // A faulty variant may hit any thread that returns to user mode under it, and
 // those must not be the runtime's. On Linux there is no faulty variant.
-func (l *lab) quiet() []*regs.Context {
-	if l.kernel.Linux {
+func (fx *fixture) quiet() []*regs.Context {
+	if fx.kernel.Linux {
 		return nil
 	}
-	c := l.call(0, syscall.SYS_NANOSLEEP, l.timespec(regs.MonitorSleep*5/4), 0)
+	c := fx.call(0, syscall.SYS_NANOSLEEP, fx.timespec(regs.MonitorSleep*5/4), 0)
 	c.UseGS = 0
 	return []*regs.Context{c}
 }
 
 // timespec returns the address of a struct timespec.
-func (l *lab) timespec(d time.Duration) uint64 {
-	w := l.mem.Words(2)
+func (fx *fixture) timespec(d time.Duration) uint64 {
+	w := fx.mem.Words(2)
 	w[0], w[1] = layout.Word(d/time.Second), layout.Word(d%time.Second)
 	return uint64(address(w))
 }
 
 // selection is a context that selects a variant by the software interrupt.
-func (l *lab) selection(i, variant int) *regs.Context {
-	c := l.call(i, layout.SysSelect, uint64(variant))
+func (fx *fixture) selection(i, variant int) *regs.Context {
+	c := fx.call(i, layout.SysSelect, uint64(variant))
 	c.Insn = regs.Address(i, regs.Interrupt)
 	c.UseGS = 0
 	return c
@@ -216,9 +198,9 @@ func (l *lab) selection(i, variant int) *regs.Context {
 
 // compare returns how what context c of lane i left differs from want. The
 // words at the bases are compared with those from before the call.
-func (l *lab) compare(c *regs.Context, want regs.State, i int) error {
+func (fx *fixture) compare(c *regs.Context, want regs.State, i int) error {
 	want.FSWord, want.GSWord = c.In.FSWord, c.In.GSWord
-	err := compare(&want, &c.Out, i, l.owner)
+	err := compare(&want, &c.Out, i, fx.owner)
 	if err != nil && c.Out.IP != want.IP {
 		for _, t := range regs.Traps() {
 			if t.Signal == layout.Word(syscall.SIGSEGV) {
@@ -231,15 +213,15 @@ func (l *lab) compare(c *regs.Context, want regs.State, i int) error {
 
 // checkStack returns whether lane i's calls kept off its stack. insns are
 // addresses that its calls were entered at, besides the usual ones.
-func (l *lab) checkStack(i int, insns ...layout.Word) error {
+func (fx *fixture) checkStack(i int, insns ...layout.Word) error {
 	for _, insn := range []regs.Insn{regs.Syscall, regs.Interrupt, regs.Twice, regs.Spin} {
 		insns = append(insns, regs.Address(i, insn))
 	}
-	return compareStack(l.lanes[i].stack, i, insns...)
+	return compareStack(fx.lanes[i].stack, i, insns...)
 }
 
 // run runs contexts on this thread under the variant.
-func (l *lab) run(contexts ...*regs.Context) { guarded(l.chain(0, l.quiet(), contexts...)) }
+func (fx *fixture) run(contexts ...*regs.Context) { guarded(fx.chain(0, fx.quiet(), contexts...)) }
 
 // guarded runs a chain of lane 0. A context that ends in SIGSEGV goes on at
 // regs.Alternate, so that a faulty variant does not end the program.
@@ -253,45 +235,45 @@ func guarded(first *regs.Context) {
 
 // runBoth runs mine on this thread and others on the second one. At the end
 // this thread yields, still under the variant, until the second one has ended.
-func (l *lab) runBoth(mine, others []*regs.Context) error {
-	if l.stray != nil {
-		return report.Harness("after an earlier check: " + l.stray.Error())
+func (fx *fixture) runBoth(mine, others []*regs.Context) error {
+	if fx.stray != nil {
+		return lines.Harness("after an earlier check: " + fx.stray.Error())
 	}
-	join := l.call(0, syscall.SYS_SCHED_YIELD)
-	again(join, join, l.thread.Exited(), yieldLimit)
-	quiet := l.quiet()
+	join := fx.call(0, syscall.SYS_SCHED_YIELD)
+	again(join, join, fx.thread.Exited(), yieldLimit)
+	quiet := fx.quiet()
 	var gate []*regs.Context
 	if len(quiet) > 0 {
-		gate = l.repeated(1, 1, syscall.SYS_NANOSLEEP, l.timespec(100*time.Microsecond), 0)
+		gate = fx.repeated(1, 1, syscall.SYS_NANOSLEEP, fx.timespec(100*time.Microsecond), 0)
 		gate[0].UseGS = 0
 		again(gate[0], gate[0], &quiet[0].Done, sleepLimit)
 	}
-	first := l.chain(0, quiet, append(slices.Clone(mine), join)...)
-	if err := l.thread.Start(l.chain(1, gate, others...)); err != nil {
-		return report.Harness(err.Error())
+	first := fx.chain(0, quiet, append(slices.Clone(mine), join)...)
+	if err := fx.thread.Start(fx.chain(1, gate, others...)); err != nil {
+		return lines.Harness(err.Error())
 	}
 	guarded(first)
-	if l.stray = l.thread.Wait(threadLimit); l.stray != nil {
+	if fx.stray = fx.thread.Wait(threadLimit); fx.stray != nil {
 		// What it works on must stay as it is.
 		mem, err := regs.NewMemory(memorySize)
 		if err != nil {
-			return report.Harness(err.Error())
+			return lines.Harness(err.Error())
 		}
-		l.mem = mem
-		return l.stray
+		fx.mem = mem
+		return fx.stray
 	}
 	want := wantAfter(join, 0, 0)
-	if join.Out.CX == l.fullCX(want.IP) {
+	if join.Out.CX == fx.fullCX(want.IP) {
 		want.CX = join.Out.CX // a signal of the second thread's came in that call
 	}
-	if err := l.compare(join, want, 0); err != nil {
+	if err := fx.compare(join, want, 0); err != nil {
 		return fmt.Errorf("while the second thread ends: %w", err)
 	}
 	return nil
 }
 
 // close puts the thread back as it was.
-func (l *lab) close() {
+func (fx *fixture) close() {
 	syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, 0, 0)
-	l.mem.Close()
+	fx.mem.Close()
 }

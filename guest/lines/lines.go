@@ -1,0 +1,90 @@
+// Package lines prints the guest's lines, one Write each, and counts outcomes for
+// the summary and for init's exit status. What a line looks like is package
+// wire's business.
+package lines
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/entrylab/entrylab/gen/wire"
+)
+
+// Printer prints lines and counts outcomes.
+type Printer struct {
+	w       io.Writer
+	sum     wire.Summary
+	harness int // checks with ERROR
+	// measured is set once a figure has been printed.
+	measured bool
+}
+
+// New returns a Printer that writes each line to w with one Write.
+func New(w io.Writer) *Printer { return &Printer{w: w} }
+
+// Skip is the reason why a check does not apply here.
+type Skip string
+
+func (s Skip) Error() string { return string(s) }
+
+// Harness is a fault of the harness, or of its surroundings, that leaves a
+// check without a verdict.
+type Harness string
+
+func (h Harness) Error() string { return string(h) }
+
+// Result prints one check's outcome: err is nil for PASS, a [Skip] for SKIP, a
+// [Harness] for ERROR, and any other error is what is wrong.
+func (p *Printer) Result(name string, err error) {
+	p.sum.Tests++
+	c := wire.Check{Outcome: wire.Pass, Name: name}
+	var skip Skip
+	var harness Harness
+	switch {
+	case err == nil:
+	case errors.As(err, &skip):
+		p.sum.Skipped++
+		c.Outcome = wire.Skip
+	case errors.As(err, &harness):
+		p.sum.Bad++
+		p.harness++
+		c.Outcome = wire.Error
+	default:
+		p.sum.Bad++
+		c.Outcome = wire.Fail
+	}
+	if err != nil {
+		c.Detail = err.Error()
+	}
+	p.write(c)
+}
+
+// Info prints a text for a person to read.
+func (p *Printer) Info(format string, args ...any) { p.write(wire.Info(fmt.Sprintf(format, args...))) }
+
+// Proof prints what the proof says of a variant. What follows is to be read with
+// it.
+func (p *Printer) Proof(proof wire.Proof) { p.write(proof) }
+
+// Figure prints a line of a measurement: a wire.Measure, or one of the lines of
+// samples.
+func (p *Printer) Figure(line wire.Line) {
+	p.measured = true
+	p.write(line)
+}
+
+// Summary prints the last line and returns init's exit status. A run without any
+// check or figure is a fault of the harness.
+func (p *Printer) Summary() int {
+	p.write(p.sum)
+	switch {
+	case p.harness > 0 || p.sum.Tests == 0 && !p.measured:
+		return wire.ExitError
+	case p.sum.Bad > 0:
+		return wire.ExitFail
+	}
+	return wire.ExitPass
+}
+
+func (p *Printer) write(line wire.Line) { io.WriteString(p.w, line.String()+"\n") }

@@ -1,0 +1,123 @@
+package measure
+
+import (
+	"syscall"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
+	"github.com/entrylab/entrylab/guest/regs"
+)
+
+// Operation is one thing to measure.
+type Operation struct {
+	// Name is the operation's name on the wire: one of wire.Operations or
+	// wire.Flushed.
+	Name string
+	// Rounds is the number of rounds of a batch, and Per that of the operations in
+	// a round. Their product divides 1000, so that figures are exact in three
+	// decimals.
+	Rounds, Per int
+	// Needs is what the operation asks of the kernel and the CPU.
+	Needs Needs
+	// Floor marks an operation that the floor answers, too.
+	Floor bool
+	// Flushed marks an operation that only differs where there are caches: it is
+	// sampled, not counted.
+	Flushed bool
+	// Loops makes the loop of the operation and the same loop without it, whose
+	// ticks are subtracted. m is there for as long as the loops are.
+	Loops func(m *regs.Memory, k *control.Kernel) (loop, empty regs.Loop)
+}
+
+// Needs is a set of what operations need.
+type Needs int
+
+const (
+	// Control is the control interface, which Linux does not have.
+	Control Needs = 1 << iota
+	// TwoThreads is a second thread on this CPU. Such a loop makes its own
+	// rounds to warm up.
+	TwoThreads
+)
+
+// nullCall is a call that does nothing; getppid as in perf bench syscall.
+const nullCall = syscall.SYS_GETPPID
+
+// unknownCall is a number beyond every table: the entry's own check answers it.
+const unknownCall = 1 << 16
+
+// Operations are all that the guest measures, in the order of its lines. A new
+// one is a row here and its row of names in package wire.
+var Operations = []Operation{
+	{Name: wire.OpNullCall, Rounds: 500, Per: 1, Floor: true, Loops: calls(nullCall)},
+	{Name: wire.OpUnknownCall, Rounds: 500, Per: 1, Loops: calls(unknownCall)},
+	{Name: wire.OpFullFrameCall, Rounds: 500, Per: 1, Needs: Control, Loops: calls(layout.SysFullFrame)},
+	{Name: wire.OpSignalRoundTrip, Rounds: 100, Per: 1, Loops: func(*regs.Memory, *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Signals()
+	}},
+	{Name: wire.OpThreadSwitchYield, Rounds: 100, Per: 2, Needs: TwoThreads, Loops: yields(syscall.SYS_SCHED_YIELD, sameMM)},
+	{Name: wire.OpThreadSwitchMM, Rounds: 100, Per: 2, Needs: TwoThreads, Loops: yields(syscall.SYS_SCHED_YIELD, otherMM)},
+	{Name: wire.OpThreadSwitchPreempted, Rounds: 5, Per: 2, Needs: Control | TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Preempts(m)
+	}},
+	{Name: wire.OpFutexRoundTrip, Rounds: 50, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Futexes(m)
+	}},
+	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
+	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, otherMM)},
+}
+
+// calls makes the loops of a system call.
+func calls(nr uint64) func(*regs.Memory, *control.Kernel) (loop, empty regs.Loop) {
+	return func(*regs.Memory, *control.Kernel) (loop, empty regs.Loop) { return regs.Calls(nr, 0) }
+}
+
+// yields makes the loops of two threads that hand the CPU to each other by a
+// system call.
+func yields(nr uint64, mm func(*control.Kernel) regs.Spaces) func(*regs.Memory, *control.Kernel) (loop, empty regs.Loop) {
+	return func(m *regs.Memory, k *control.Kernel) (loop, empty regs.Loop) { return regs.Yields(m, nr, mm(k)) }
+}
+
+func sameMM(*control.Kernel) regs.Spaces { return regs.Same }
+
+// otherMM gives the second thread an address space of its own: on Linux as a
+// process.
+func otherMM(k *control.Kernel) regs.Spaces {
+	if k.Linux {
+		return regs.Process
+	}
+	return regs.Own
+}
+
+// op is an operation with its loops.
+type op struct {
+	Operation
+	loop, empty regs.Loop
+}
+
+// prepared gives operations their loops.
+func prepared(list []Operation, m *regs.Memory, k *control.Kernel) []*op {
+	all := make([]*op, len(list))
+	for i, o := range list {
+		all[i] = &op{Operation: o}
+		all[i].loop, all[i].empty = o.Loops(m, k)
+	}
+	return all
+}
+
+// total is the number of operations in a batch.
+func (o *op) total() int { return o.Rounds * o.Per }
+
+// applies returns why an operation cannot be measured here, or nil. alone reports
+// whether two threads share this CPU.
+func (o *op) applies(k *control.Kernel, alone bool) error {
+	switch {
+	case o.Needs&Control != 0 && k.Linux:
+		return lines.Skip("Linux has no control interface")
+	case o.Needs&TwoThreads != 0 && !alone:
+		return lines.Skip("two threads cannot be kept on one CPU")
+	}
+	return nil
+}
