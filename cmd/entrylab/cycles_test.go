@@ -16,6 +16,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/store"
@@ -28,33 +29,36 @@ import (
 // more the second time.
 func consoles(boots int, hypervisor string, again int) string {
 	var b strings.Builder
-	line := func(kind, format string, args ...any) {
-		text := fmt.Sprintf(format, args...)
-		fmt.Fprintf(&b, "%s: %s crc=%08x\r\n", kind, text, crc32.ChecksumIEEE([]byte(text)))
-	}
+	line := func(l any) { fmt.Fprintf(&b, "%v\r\n", l) }
+	machine := wire.Machine{Vendor: "GenuineIntel", Signature: 0x306c3, Hypervisor: hypervisor, CPU: "Some CPU"}
 	for i := range boots {
-		b.WriteString("entrylab: booting\r\n")
-		line("SAMPLING", "boot=%x seed=1 samples=9 counters=false code=c0de vendor=GenuineIntel signature=306c3 hypervisor=%s cpu=Some_CPU", i+1, hypervisor)
+		id := uint64(i + 1)
+		line("entrylab: booting")
+		line(wire.Sampling{Boot: id, Seed: 1, Samples: 9, Code: "c0de", Machine: machine})
 		series := []struct {
 			label, op string
 			cycles    int
 		}{
-			{"a", "null-call", 102 + i%2},
-			{"b", "null-call", 104 + i%2},
-			{"-again", "null-call", 102 + i%2 + again},
-			{"-loop", "null-call", 2},
-			{"bare", "null-call", 52},
-			{"-calibration", "chain", 64},
-			{"-calibration", "dose-none", 200},
-			{"-calibration", "dose-one", 201},
-			{"-calibration", "clock", 30},
-			{"-calibration", "step", 1},
+			{"a", wire.OpNullCall, 102 + i%2},
+			{"b", wire.OpNullCall, 104 + i%2},
+			{wire.LabelAgain, wire.OpNullCall, 102 + i%2 + again},
+			{wire.LabelLoop, wire.OpNullCall, 2},
+			{wire.Floor, wire.OpNullCall, 52},
+			{wire.LabelCalibration, wire.OpChain, 64},
+			{wire.LabelCalibration, wire.OpDoseNone, 200},
+			{wire.LabelCalibration, wire.OpDoseOne, 201},
+			{wire.LabelCalibration, wire.OpClock, 30},
+			{wire.LabelCalibration, wire.OpStep, 1},
 		}
 		for _, s := range series {
-			line("SAMPLE", "label=%s op=%s counter=tsc n=500 samples=9 lost=0 q=%d%s", s.label, s.op, 500*s.cycles, strings.Repeat(",0", 20))
+			l := wire.Series{Label: s.label, Op: s.op, Counter: wire.CounterTSC, N: 500, Samples: 9}
+			for q := range l.Quantiles {
+				l.Quantiles[q] = uint64(500 * s.cycles)
+			}
+			line(l)
 		}
-		line("SAMPLING", "end=%x lines=%d", i+1, len(series))
-		b.WriteString("SUMMARY: 0 tests, 0 unexpected failures, 0 skipped\r\n")
+		line(wire.SamplingEnd{Boot: id, Lines: len(series)})
+		line(wire.Summary{})
 	}
 	return b.String()
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
@@ -129,8 +128,7 @@ func TestUnprovedImage(t *testing.T) {
 // whose proof cannot be read is left out.
 func TestUnprovedConsole(t *testing.T) {
 	dir := t.TempDir()
-	const text = "b: refuted: why"
-	line := fmt.Sprintf("PROOF: %s crc=%08x\r\n", text, crc32.ChecksumIEEE([]byte(text)))
+	line := wire.Proof{Variant: "b", Verdict: "refuted: why"}.String() + "\r\n"
 	file := func(name, line string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(line+consoles(10, "-", 0)), 0o644); err != nil {
