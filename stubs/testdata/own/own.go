@@ -24,14 +24,14 @@ func fenced() (stubs.Named, error) {
 	v, gs := n.Variant, Fields[layout.PerCPU[Mem]](GS)
 	n.Name = "fenced"
 	n.Edit = func(p *Program) error {
-		return p.Replace(FUNC("entry_SYSCALL_64.fenced", "entry_SYSCALL_64 is where SYSCALL arrives.",
+		return p.Replace(FUNC(n.FuncName(stubs.Entry), "entry_SYSCALL_64 is where SYSCALL arrives.",
 			SWAPGS(),
 			LFENCE(),
 			MOVQ(RSP, gs.RSPScratch).C("no stack yet"),
 			MOVQ(gs.TopOfStack, RSP),
 			FRAME(SizeOf[layout.PtRegs[Mem]]()),
 			v.MakeFrame(),
-			v.Dispatch("fenced"),
+			v.Dispatch(n.Name),
 		).In("entry"))
 	}
 	return n, err
