@@ -77,13 +77,11 @@ type prefix uint8
 
 const (
 	noPrefix prefix = iota
-	prefixLock
 	prefixRep
 	prefixRepe
-	prefixRepne
 )
 
-var prefixNames = [...]string{prefixLock: "LOCK ", prefixRep: "REP ", prefixRepe: "REPE ", prefixRepne: "REPNE "}
+var prefixNames = [...]string{prefixRep: "REP ", prefixRepe: "REPE "}
 
 // ins makes the instruction that the mnemonic function calling it stands for,
 // with the listing's line as its place.
@@ -122,17 +120,11 @@ func (in Ins) Fault(label string) Ins {
 	return in
 }
 
-// LOCK makes a read-modify-write instruction on memory atomic.
-func LOCK(in Ins) Ins { in.prefix = prefixLock; return in }
-
 // REP repeats a string instruction RCX times.
 func REP(in Ins) Ins { in.prefix = prefixRep; return in }
 
-// REPE repeats CMPSB or SCASB while equal, RCX times at most.
+// REPE repeats CMPSB while equal, RCX times at most.
 func REPE(in Ins) Ins { in.prefix = prefixRepe; return in }
-
-// REPNE repeats CMPSB or SCASB while not equal, RCX times at most.
-func REPNE(in Ins) Ins { in.prefix = prefixRepne; return in }
 
 // String prints the instruction as the listing shows it, without its place.
 // As with AT&T, a star marks a branch that goes through a register or memory.

@@ -420,13 +420,8 @@ func (e *encoder) prefixes(m *made, seg byte, p prefix) {
 	if seg != 0 {
 		e.raw(m, x86.ABYTE, int64(seg))
 	}
-	switch p {
-	case prefixLock:
-		e.raw(m, x86.ABYTE, 0xf0)
-	case prefixRep, prefixRepe:
+	if p != noPrefix {
 		e.raw(m, x86.ABYTE, 0xf3)
-	case prefixRepne:
-		e.raw(m, x86.ABYTE, 0xf2)
 	}
 }
 

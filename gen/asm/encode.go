@@ -141,7 +141,7 @@ func checkSpecial(in *Ins, bits int) error {
 		case r.segment() && other&(kReg|kMem) == 0:
 			return fmt.Errorf("%v is moved only to and from a register or memory", r)
 		case r == CS && n == 1:
-			return errors.New("CS cannot be moved to; use RETFQ or IRETQ")
+			return errors.New("CS cannot be moved to; use RETFL or IRETQ")
 		case r.segment():
 		case other != kReg:
 			return fmt.Errorf("%v is moved only to and from a register", r)
@@ -158,23 +158,13 @@ func checkSpecial(in *Ins, bits int) error {
 // checkPrefix refuses prefixes that the CPU would ignore or refuse.
 func checkPrefix(in *Ins, r row) error {
 	switch in.prefix {
-	case prefixLock:
-		if s := shapes[r.form]; s.lock && in.nargs > 0 {
-			if _, ok := in.args[in.nargs-1].(Mem); ok {
-				return nil
-			}
-			if _, ok := in.args[0].(Mem); ok && r.form == opXchg {
-				return nil
-			}
-		}
-		return errors.New("LOCK needs an instruction that changes memory")
 	case prefixRep:
 		if r.form != opString {
-			return errors.New("REP needs MOVS, STOS or LODS; a comparison takes REPE or REPNE")
+			return errors.New("REP needs MOVS, STOS, LODS or OUTS; a comparison takes REPE")
 		}
-	case prefixRepe, prefixRepne:
+	case prefixRepe:
 		if r.form != opScan {
-			return errors.New("REPE and REPNE need CMPS or SCAS")
+			return errors.New("REPE needs CMPS")
 		}
 	}
 	return nil

@@ -302,7 +302,7 @@ func branches(name string, bits int) []encCase {
 	return cases
 }
 
-// prefixed makes the cases of LOCK and REP.
+// prefixed makes the cases of REP.
 func prefixed() []encCase {
 	var cases []encCase
 	for _, name := range slices.Sorted(maps.Keys(table)) {
@@ -311,22 +311,11 @@ func prefixed() []encCase {
 			if !r.in(bits) {
 				continue
 			}
-			for _, m := range []Mem{RBX.At(8), segmented(GS, RDI.At(4))} {
-				switch {
-				case shapes[r.form].lock && len(shapes[r.form].args) == 2:
-					cases = append(cases, encCase{bits: bits, in: LOCK(mk(name, RCX, m))})
-					if r.form == opXchg {
-						cases = append(cases, encCase{bits: bits, in: LOCK(mk(name, m, RDX))})
-					}
-				case shapes[r.form].lock:
-					cases = append(cases, encCase{bits: bits, in: LOCK(mk(name, m))})
-				}
-			}
 			switch r.form {
 			case opString:
 				cases = append(cases, encCase{bits: bits, in: REP(mk(name))})
 			case opScan:
-				cases = append(cases, encCase{bits: bits, in: REPE(mk(name))}, encCase{bits: bits, in: REPNE(mk(name))})
+				cases = append(cases, encCase{bits: bits, in: REPE(mk(name))})
 			}
 		}
 	}
@@ -468,9 +457,6 @@ func gnuCodes(t *testing.T, cases []encCase) []code {
 			}
 		}
 		for i, c := range gnuRun(t, bits, texts) {
-			if cases[of[i]].in.prefix == prefixLock && bits != 16 { // the order of these two makes no difference
-				c.hex = strings.Replace(c.hex, "66f0", "f066", 1)
-			}
 			codes[of[i]] = c
 		}
 	}
@@ -516,6 +502,7 @@ func TestDecodedLength(t *testing.T) {
 }
 
 // TestMnemonics checks that every row of the table has a function of its name,
+// but for branches, which IF makes too,
 // that each function stands for itself, hands its operands on in order, and
 // has a comment that starts with its name.
 func TestMnemonics(t *testing.T) {
@@ -552,8 +539,8 @@ func TestMnemonics(t *testing.T) {
 			t.Errorf("%s: the comment does not start with the name", name)
 		}
 	}
-	for name := range table {
-		if !funcs[name] {
+	for name, r := range table {
+		if !funcs[name] && r.form != opJcc {
 			t.Errorf("%s: a row of the table without a function", name)
 		}
 	}

@@ -75,15 +75,14 @@ func wrong() Program {
 				POPQ(7),                    // ERROR "kinds: POPQ $7: the operand is an immediate; want a register or memory"
 				LEAQ(RAX, RBX),             // ERROR "kinds: LEAQ RAX, RBX: the first operand is a register; want memory"
 				INVLPG(RAX),                // ERROR "kinds: INVLPG RAX: the operand is a register; want memory"
-				BSWAPQ(RAX.At(0)),          // ERROR "kinds: BSWAPQ (RAX): the operand is memory; want a register"
+				RDRANDQ(RAX.At(0)),         // ERROR "kinds: RDRANDQ (RAX): the operand is memory; want a register"
 				SHLQ(RBX, RAX),             // ERROR "kinds: SHLQ RBX, RAX: the first operand is a register; want an immediate or RCX"
-				XADDQ(RAX.At(0), RAX),      // ERROR "kinds: XADDQ (RAX), RAX: the first operand is memory; want a register"
 				MOVQ(CR0, RAX.At(0)),       // ERROR "kinds: MOVQ CR0, (RAX): CR0 is moved only to and from a register"
 				MOVQ(5, CR3),               // ERROR "kinds: MOVQ $5, CR3: CR3 is moved only to and from a register"
 				MOVQ(CR0, CR3),             // ERROR "kinds: MOVQ CR0, CR3: CR0 is moved only to and from a register"
 				MOVL(CR0, RAX),             // ERROR "kinds: MOVL CR0, RAX: CR0 needs MOVQ in 64-bit code"
 				MOVQ(DS, RAX),              // ERROR "kinds: MOVQ DS, RAX: the first operand is a segment register; want a register, memory or an immediate"
-				MOVW(RAX, CS),              // ERROR "kinds: MOVW RAX, CS: CS cannot be moved to; use RETFQ or IRETQ"
+				MOVW(RAX, CS),              // ERROR "kinds: MOVW RAX, CS: CS cannot be moved to; use RETFL or IRETQ"
 				MOVW(DS, ES),               // ERROR "kinds: MOVW DS, ES: DS is moved only to and from a register or memory"
 				MOVW(0x18, DS),             // ERROR "kinds: MOVW $0x18, DS: DS is moved only to and from a register or memory"
 				MOVB(RSP, RAX),             // ERROR "kinds: MOVB RSP, RAX: the low byte of RSP cannot be encoded; use another register"
@@ -99,12 +98,12 @@ func wrong() Program {
 				PUSHQ(uint32(math.MaxUint32)),     // ERROR "immediates: PUSHQ $0xffffffff: the immediate does not fit in 32 bits, sign-extended; MOVQ it to a register"
 				ADDL(1<<32, RAX),                  // ERROR "immediates: ADDL $0x100000000, RAX: the immediate does not fit in 32 bits"
 				ADDL(uint64(math.MaxUint64), RAX), // ERROR "immediates: ADDL $0xffffffffffffffff, RAX: the immediate does not fit in 32 bits"
-				ADDW(-32769, RAX),                 // ERROR "immediates: ADDW $0xffffffffffff7fff, RAX: the immediate does not fit in 16 bits"
+				ANDW(-32769, RAX),                 // ERROR "immediates: ANDW $0xffffffffffff7fff, RAX: the immediate does not fit in 16 bits"
 				MOVB(256, RAX.At(0)),              // ERROR "immediates: MOVB $0x100, (RAX): the immediate does not fit in 8 bits"
 				IMULL(1<<33, RAX),                 // ERROR "immediates: IMULL $0x200000000, RAX: the immediate does not fit in 32 bits"
 				SHLQ(64, RAX),                     // ERROR "immediates: SHLQ $0x40, RAX: the immediate is 64; want 0 to 63"
 				SHRL(-1, RAX),                     // ERROR "immediates: SHRL $-1, RAX: the immediate is -1; want 0 to 31"
-				BTSL(32, RAX),                     // ERROR "immediates: BTSL $0x20, RAX: the immediate is 32; want 0 to 31"
+				BTRL(32, RAX),                     // ERROR "immediates: BTRL $0x20, RAX: the immediate is 32; want 0 to 31"
 				INT(256),                          // ERROR "immediates: INT $0x100: the immediate is 256; want 0 to 255"
 				RETN(1<<16),                       // ERROR "immediates: RETN $0x10000: the immediate is 65536; want 0 to 65535"
 			),
@@ -126,14 +125,9 @@ func wrong() Program {
 				RET(),
 			),
 			FUNC("prefixes", "",
-				LOCK(ADDQ(RAX, RBX)),       // ERROR "prefixes: LOCK ADDQ RAX, RBX: LOCK needs an instruction that changes memory"
-				LOCK(MOVQ(RAX, RBX.At(0))), // ERROR "prefixes: LOCK MOVQ RAX, (RBX): LOCK needs an instruction that changes memory"
-				LOCK(ADDQ(RBX.At(0), RAX)), // ERROR "prefixes: LOCK ADDQ (RBX), RAX: LOCK needs an instruction that changes memory"
-				LOCK(HLT()),                // ERROR "prefixes: LOCK HLT: LOCK needs an instruction that changes memory"
-				REP(CMPSB()),               // ERROR "prefixes: REP CMPSB: REP needs MOVS, STOS or LODS; a comparison takes REPE or REPNE"
-				REP(NOP()),                 // ERROR "prefixes: REP NOP: REP needs MOVS, STOS or LODS; a comparison takes REPE or REPNE"
-				REPE(MOVSB()),              // ERROR "prefixes: REPE MOVSB: REPE and REPNE need CMPS or SCAS"
-				REPNE(STOSQ()),             // ERROR "prefixes: REPNE STOSQ: REPE and REPNE need CMPS or SCAS"
+				REP(CMPSB()),  // ERROR "prefixes: REP CMPSB: REP needs MOVS, STOS, LODS or OUTS; a comparison takes REPE"
+				REP(NOP()),    // ERROR "prefixes: REP NOP: REP needs MOVS, STOS, LODS or OUTS; a comparison takes REPE"
+				REPE(MOVSB()), // ERROR "prefixes: REPE MOVSB: REPE needs CMPS"
 				RET(),
 			),
 			FUNC("jumps", "",
@@ -177,11 +171,11 @@ func wrong() Program {
 				),
 				nil,
 			),
-			FUNC("open", "", NOP()),                       // ERROR "open: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2"
-			FUNC("empty", ""),                             // ERROR "empty: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2"
-			FUNC("skipped", "", JMP("end"), LABEL("end")), // ERROR "skipped: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2"
+			FUNC("open", "", NOP()),                       // ERROR "open: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
+			FUNC("empty", ""),                             // ERROR "empty: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
+			FUNC("skipped", "", JMP("end"), LABEL("end")), // ERROR "skipped: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
 			FUNC("conditional", "", IF(E, RET()).ELSE(UD2()), IF(E, RET())),
-			FUNC("half", "", IF(E, UD2())), // ERROR "half: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2"
+			FUNC("half", "", IF(E, UD2())), // ERROR "half: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
 			FUNC("merge", "",
 				FRAME(iretSz),
 				IF(E, PUSHQ(1).Is(iret.SS)).ELSE(PUSHQ(2).Is(iret.SS)),

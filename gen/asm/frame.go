@@ -86,7 +86,7 @@ func (l *lowering) follow() {
 		}
 	}
 	if ways[len(l.lines)].reach != unreached && !l.tooDeep {
-		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFQ or UD2")
+		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2")
 	}
 }
 
@@ -128,7 +128,7 @@ func (w way) after(in *Ins) way {
 			w.off += m.Disp
 			return w
 		}
-	case "XCHGQ", "XCHGL", "XADDQ", "XADDL":
+	case "XCHGQ":
 		if in.args[0] == RSP {
 			return way{reach: unknown}
 		}

@@ -168,9 +168,7 @@ func (s *source) instruction() Ins {
 		s.fix(&in, r)
 	}
 	if s.wild && s.byte() < 16 {
-		in = pick(s, LOCK(in), REP(in), REPE(in), REPNE(in))
-	} else if shapes[r.form].lock && kindOf(in.args[in.nargs-1]) == kMem && !s.gnu && s.byte() < 64 {
-		in = LOCK(in)
+		in = pick(s, REP(in), REPE(in))
 	}
 	if s.wild && s.byte() < 16 {
 		in = in.Is(pick(s, iret.SS, iret.IP, Slot{"x", "y", s.disp()}))

@@ -75,7 +75,7 @@ func gnuText(in Ins, bits int) string {
 
 // gnuWhole are the instructions that GNU as calls otherwise.
 var gnuWhole = map[string]string{
-	"RETFQ": "lretq", "RETFL": "lretl", "CQO": "cqto",
+	"RETFL": "lretl", "CQO": "cqto",
 	"INB": "inb %dx, %al", "INL": "inl %dx, %eax",
 	"OUTB": "outb %al, %dx", "OUTW": "outw %ax, %dx", "OUTL": "outl %eax, %dx",
 }

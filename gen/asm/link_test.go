@@ -77,7 +77,7 @@ func linked() Program {
 				LABEL("after"),
 			).Saving(RBX, R12),
 			start,
-			FUNC("leave", "", LEAQ(Sym("__entry_end"), RDX), LEAQ(Str("a \"line\"\n"), RAX), LOCK(INCL(Sym("count"))), SYSRETQ()).In("entry"),
+			FUNC("leave", "", LEAQ(Sym("__entry_end"), RDX), LEAQ(Str("a \"line\"\n"), RAX), INCL(Sym("count")), SYSRETQ()).In("entry"),
 			helper,
 		},
 		Data: []Data{

@@ -10,9 +10,6 @@ func ADDQ(src, dst any) Ins { return ins("ADDQ", src, dst) }
 // ADDL adds src to dst.
 func ADDL(src, dst any) Ins { return ins("ADDL", src, dst) }
 
-// ADDW adds src to dst.
-func ADDW(src, dst any) Ins { return ins("ADDW", src, dst) }
-
 // ADDB adds src to dst.
 func ADDB(src, dst any) Ins { return ins("ADDB", src, dst) }
 
@@ -21,12 +18,6 @@ func SUBQ(src, dst any) Ins { return ins("SUBQ", src, dst) }
 
 // SUBL subtracts src from dst.
 func SUBL(src, dst any) Ins { return ins("SUBL", src, dst) }
-
-// SUBW subtracts src from dst.
-func SUBW(src, dst any) Ins { return ins("SUBW", src, dst) }
-
-// SUBB subtracts src from dst.
-func SUBB(src, dst any) Ins { return ins("SUBB", src, dst) }
 
 // ANDQ masks dst with src.
 func ANDQ(src, dst any) Ins { return ins("ANDQ", src, dst) }
@@ -46,9 +37,6 @@ func ORQ(src, dst any) Ins { return ins("ORQ", src, dst) }
 // ORL sets the bits of src in dst.
 func ORL(src, dst any) Ins { return ins("ORL", src, dst) }
 
-// ORW sets the bits of src in dst.
-func ORW(src, dst any) Ins { return ins("ORW", src, dst) }
-
 // ORB sets the bits of src in dst.
 func ORB(src, dst any) Ins { return ins("ORB", src, dst) }
 
@@ -58,17 +46,8 @@ func XORQ(src, dst any) Ins { return ins("XORQ", src, dst) }
 // XORL flips the bits of src in dst.
 func XORL(src, dst any) Ins { return ins("XORL", src, dst) }
 
-// XORW flips the bits of src in dst.
-func XORW(src, dst any) Ins { return ins("XORW", src, dst) }
-
-// XORB flips the bits of src in dst.
-func XORB(src, dst any) Ins { return ins("XORB", src, dst) }
-
 // ADCQ adds src and CF to dst.
 func ADCQ(src, dst any) Ins { return ins("ADCQ", src, dst) }
-
-// ADCL adds src and CF to dst.
-func ADCL(src, dst any) Ins { return ins("ADCL", src, dst) }
 
 // SBBQ subtracts src and CF from dst.
 func SBBQ(src, dst any) Ins { return ins("SBBQ", src, dst) }
@@ -93,9 +72,6 @@ func TESTQ(src, dst any) Ins { return ins("TESTQ", src, dst) }
 
 // TESTL sets the flags of src AND dst.
 func TESTL(src, dst any) Ins { return ins("TESTL", src, dst) }
-
-// TESTW sets the flags of src AND dst.
-func TESTW(src, dst any) Ins { return ins("TESTW", src, dst) }
 
 // TESTB sets the flags of src AND dst.
 func TESTB(src, dst any) Ins { return ins("TESTB", src, dst) }
@@ -122,9 +98,6 @@ func MOVZWL(src, dst any) Ins { return ins("MOVZWL", src, dst) }
 // MOVSBQ moves a byte, sign-extended.
 func MOVSBQ(src, dst any) Ins { return ins("MOVSBQ", src, dst) }
 
-// MOVSWQ moves 16 bits, sign-extended.
-func MOVSWQ(src, dst any) Ins { return ins("MOVSWQ", src, dst) }
-
 // MOVSLQ moves 32 bits, sign-extended.
 func MOVSLQ(src, dst any) Ins { return ins("MOVSLQ", src, dst) }
 
@@ -137,21 +110,6 @@ func LEAL(src, dst any) Ins { return ins("LEAL", src, dst) }
 // XCHGQ exchanges a and b; with memory it is locked.
 func XCHGQ(src, dst any) Ins { return ins("XCHGQ", src, dst) }
 
-// XCHGL exchanges a and b; with memory it is locked.
-func XCHGL(src, dst any) Ins { return ins("XCHGL", src, dst) }
-
-// XADDQ exchanges src and dst, then dst holds their sum.
-func XADDQ(src, dst any) Ins { return ins("XADDQ", src, dst) }
-
-// XADDL exchanges src and dst, then dst holds their sum.
-func XADDL(src, dst any) Ins { return ins("XADDL", src, dst) }
-
-// CMPXCHGQ stores src in dst if dst equals RAX, else loads dst into RAX.
-func CMPXCHGQ(src, dst any) Ins { return ins("CMPXCHGQ", src, dst) }
-
-// CMPXCHGL stores src in dst if dst equals RAX, else loads dst into RAX.
-func CMPXCHGL(src, dst any) Ins { return ins("CMPXCHGL", src, dst) }
-
 // IMULQ multiplies dst by src, signed.
 func IMULQ(src, dst any) Ins { return ins("IMULQ", src, dst) }
 
@@ -161,9 +119,6 @@ func IMULL(src, dst any) Ins { return ins("IMULL", src, dst) }
 // MULQ multiplies RAX by src into RDX:RAX, unsigned.
 func MULQ(src any) Ins { return ins("MULQ", src) }
 
-// MULL multiplies RAX by src into RDX:RAX, unsigned.
-func MULL(src any) Ins { return ins("MULL", src) }
-
 // DIVQ divides RDX:RAX by src, unsigned: quotient in RAX, rest in RDX.
 func DIVQ(src any) Ins { return ins("DIVQ", src) }
 
@@ -172,9 +127,6 @@ func DIVL(src any) Ins { return ins("DIVL", src) }
 
 // IDIVQ divides RDX:RAX by src, signed: quotient in RAX, rest in RDX.
 func IDIVQ(src any) Ins { return ins("IDIVQ", src) }
-
-// IDIVL divides RDX:RAX by src, signed: quotient in RAX, rest in RDX.
-func IDIVL(src any) Ins { return ins("IDIVL", src) }
 
 // NEGQ negates dst.
 func NEGQ(dst any) Ins { return ins("NEGQ", dst) }
@@ -221,15 +173,6 @@ func SARL(src, dst any) Ins { return ins("SARL", src, dst) }
 // ROLQ rotates dst left.
 func ROLQ(src, dst any) Ins { return ins("ROLQ", src, dst) }
 
-// ROLL rotates dst left.
-func ROLL(src, dst any) Ins { return ins("ROLL", src, dst) }
-
-// RORQ rotates dst right.
-func RORQ(src, dst any) Ins { return ins("RORQ", src, dst) }
-
-// RORL rotates dst right.
-func RORL(src, dst any) Ins { return ins("RORL", src, dst) }
-
 // BTQ copies bit src of dst to CF.
 func BTQ(src, dst any) Ins { return ins("BTQ", src, dst) }
 
@@ -239,38 +182,14 @@ func BTL(src, dst any) Ins { return ins("BTL", src, dst) }
 // BTSQ copies bit src of dst to CF and sets it.
 func BTSQ(src, dst any) Ins { return ins("BTSQ", src, dst) }
 
-// BTSL copies bit src of dst to CF and sets it.
-func BTSL(src, dst any) Ins { return ins("BTSL", src, dst) }
-
 // BTRQ copies bit src of dst to CF and clears it.
 func BTRQ(src, dst any) Ins { return ins("BTRQ", src, dst) }
 
 // BTRL copies bit src of dst to CF and clears it.
 func BTRL(src, dst any) Ins { return ins("BTRL", src, dst) }
 
-// BTCQ copies bit src of dst to CF and flips it.
-func BTCQ(src, dst any) Ins { return ins("BTCQ", src, dst) }
-
-// BTCL copies bit src of dst to CF and flips it.
-func BTCL(src, dst any) Ins { return ins("BTCL", src, dst) }
-
 // BSFQ puts the number of the lowest set bit of src in dst; ZF if there is none.
 func BSFQ(src, dst any) Ins { return ins("BSFQ", src, dst) }
-
-// BSFL puts the number of the lowest set bit of src in dst; ZF if there is none.
-func BSFL(src, dst any) Ins { return ins("BSFL", src, dst) }
-
-// BSRQ puts the number of the highest set bit of src in dst; ZF if there is none.
-func BSRQ(src, dst any) Ins { return ins("BSRQ", src, dst) }
-
-// BSRL puts the number of the highest set bit of src in dst; ZF if there is none.
-func BSRL(src, dst any) Ins { return ins("BSRL", src, dst) }
-
-// BSWAPL reverses the order of the bytes.
-func BSWAPL(dst any) Ins { return ins("BSWAPL", dst) }
-
-// BSWAPQ reverses the order of the bytes.
-func BSWAPQ(dst any) Ins { return ins("BSWAPQ", dst) }
 
 // CQO sign-extends RAX into RDX:RAX.
 func CQO() Ins { return ins("CQO") }
@@ -292,12 +211,6 @@ func PUSHFQ() Ins { return ins("PUSHFQ") }
 
 // POPFQ pops RFLAGS.
 func POPFQ() Ins { return ins("POPFQ") }
-
-// JO jumps to a label or function on overflow.
-func JO(target any) Ins { return ins("JO", target) }
-
-// JNO jumps to a label or function on no overflow.
-func JNO(target any) Ins { return ins("JNO", target) }
 
 // JB jumps to a label or function if below (unsigned), CF=1.
 func JB(target any) Ins { return ins("JB", target) }
@@ -323,21 +236,6 @@ func JS(target any) Ins { return ins("JS", target) }
 // JNS jumps to a label or function if not negative, SF=0.
 func JNS(target any) Ins { return ins("JNS", target) }
 
-// JP jumps to a label or function on even parity.
-func JP(target any) Ins { return ins("JP", target) }
-
-// JNP jumps to a label or function on odd parity.
-func JNP(target any) Ins { return ins("JNP", target) }
-
-// JL jumps to a label or function if less (signed).
-func JL(target any) Ins { return ins("JL", target) }
-
-// JGE jumps to a label or function if greater or equal (signed).
-func JGE(target any) Ins { return ins("JGE", target) }
-
-// JLE jumps to a label or function if less or equal (signed).
-func JLE(target any) Ins { return ins("JLE", target) }
-
 // JG jumps to a label or function if greater (signed).
 func JG(target any) Ins { return ins("JG", target) }
 
@@ -347,17 +245,8 @@ func SETB(dst any) Ins { return ins("SETB", dst) }
 // CMOVQB moves 64 bits if below (unsigned), CF=1.
 func CMOVQB(src, dst any) Ins { return ins("CMOVQB", src, dst) }
 
-// CMOVLB moves 32 bits if below (unsigned), CF=1.
-func CMOVLB(src, dst any) Ins { return ins("CMOVLB", src, dst) }
-
-// SETAE sets dst to 1 or 0: if above or equal (unsigned), CF=0.
-func SETAE(dst any) Ins { return ins("SETAE", dst) }
-
 // CMOVQAE moves 64 bits if above or equal (unsigned), CF=0.
 func CMOVQAE(src, dst any) Ins { return ins("CMOVQAE", src, dst) }
-
-// CMOVLAE moves 32 bits if above or equal (unsigned), CF=0.
-func CMOVLAE(src, dst any) Ins { return ins("CMOVLAE", src, dst) }
 
 // SETE sets dst to 1 or 0: if equal, ZF=1.
 func SETE(dst any) Ins { return ins("SETE", dst) }
@@ -365,83 +254,20 @@ func SETE(dst any) Ins { return ins("SETE", dst) }
 // CMOVQE moves 64 bits if equal, ZF=1.
 func CMOVQE(src, dst any) Ins { return ins("CMOVQE", src, dst) }
 
-// CMOVLE moves 32 bits if equal, ZF=1.
-func CMOVLE(src, dst any) Ins { return ins("CMOVLE", src, dst) }
-
 // SETNE sets dst to 1 or 0: if not equal, ZF=0.
 func SETNE(dst any) Ins { return ins("SETNE", dst) }
 
 // CMOVQNE moves 64 bits if not equal, ZF=0.
 func CMOVQNE(src, dst any) Ins { return ins("CMOVQNE", src, dst) }
 
-// CMOVLNE moves 32 bits if not equal, ZF=0.
-func CMOVLNE(src, dst any) Ins { return ins("CMOVLNE", src, dst) }
-
-// SETBE sets dst to 1 or 0: if below or equal (unsigned).
-func SETBE(dst any) Ins { return ins("SETBE", dst) }
-
-// CMOVQBE moves 64 bits if below or equal (unsigned).
-func CMOVQBE(src, dst any) Ins { return ins("CMOVQBE", src, dst) }
-
-// CMOVLBE moves 32 bits if below or equal (unsigned).
-func CMOVLBE(src, dst any) Ins { return ins("CMOVLBE", src, dst) }
-
-// SETA sets dst to 1 or 0: if above (unsigned).
-func SETA(dst any) Ins { return ins("SETA", dst) }
-
 // CMOVQA moves 64 bits if above (unsigned).
 func CMOVQA(src, dst any) Ins { return ins("CMOVQA", src, dst) }
-
-// CMOVLA moves 32 bits if above (unsigned).
-func CMOVLA(src, dst any) Ins { return ins("CMOVLA", src, dst) }
-
-// SETS sets dst to 1 or 0: if negative, SF=1.
-func SETS(dst any) Ins { return ins("SETS", dst) }
-
-// CMOVQS moves 64 bits if negative, SF=1.
-func CMOVQS(src, dst any) Ins { return ins("CMOVQS", src, dst) }
-
-// CMOVLS moves 32 bits if negative, SF=1.
-func CMOVLS(src, dst any) Ins { return ins("CMOVLS", src, dst) }
-
-// SETNS sets dst to 1 or 0: if not negative, SF=0.
-func SETNS(dst any) Ins { return ins("SETNS", dst) }
-
-// CMOVQNS moves 64 bits if not negative, SF=0.
-func CMOVQNS(src, dst any) Ins { return ins("CMOVQNS", src, dst) }
-
-// CMOVLNS moves 32 bits if not negative, SF=0.
-func CMOVLNS(src, dst any) Ins { return ins("CMOVLNS", src, dst) }
-
-// SETL sets dst to 1 or 0: if less (signed).
-func SETL(dst any) Ins { return ins("SETL", dst) }
 
 // CMOVQL moves 64 bits if less (signed).
 func CMOVQL(src, dst any) Ins { return ins("CMOVQL", src, dst) }
 
 // CMOVLL moves 32 bits if less (signed).
 func CMOVLL(src, dst any) Ins { return ins("CMOVLL", src, dst) }
-
-// SETGE sets dst to 1 or 0: if greater or equal (signed).
-func SETGE(dst any) Ins { return ins("SETGE", dst) }
-
-// CMOVQGE moves 64 bits if greater or equal (signed).
-func CMOVQGE(src, dst any) Ins { return ins("CMOVQGE", src, dst) }
-
-// CMOVLGE moves 32 bits if greater or equal (signed).
-func CMOVLGE(src, dst any) Ins { return ins("CMOVLGE", src, dst) }
-
-// SETLE sets dst to 1 or 0: if less or equal (signed).
-func SETLE(dst any) Ins { return ins("SETLE", dst) }
-
-// CMOVQLE moves 64 bits if less or equal (signed).
-func CMOVQLE(src, dst any) Ins { return ins("CMOVQLE", src, dst) }
-
-// CMOVLLE moves 32 bits if less or equal (signed).
-func CMOVLLE(src, dst any) Ins { return ins("CMOVLLE", src, dst) }
-
-// SETG sets dst to 1 or 0: if greater (signed).
-func SETG(dst any) Ins { return ins("SETG", dst) }
 
 // CMOVQG moves 64 bits if greater (signed).
 func CMOVQG(src, dst any) Ins { return ins("CMOVQG", src, dst) }
@@ -466,9 +292,6 @@ func INT(src any) Ins { return ins("INT", src) }
 
 // SYSCALL enters the kernel (SDM volume 2, SYSCALL).
 func SYSCALL() Ins { return ins("SYSCALL") }
-
-// SYSENTER enters the kernel by the SYSENTER MSRs.
-func SYSENTER() Ins { return ins("SYSENTER") }
 
 // SWAPGS exchanges the GS base with MSR_KERNEL_GS_BASE.
 func SWAPGS() Ins { return ins("SWAPGS") }
@@ -497,9 +320,6 @@ func CLC() Ins { return ins("CLC") }
 // STC sets CF.
 func STC() Ins { return ins("STC") }
 
-// CLTS clears CR0.TS.
-func CLTS() Ins { return ins("CLTS") }
-
 // STAC sets RFLAGS.AC: the kernel may touch user memory (SMAP).
 func STAC() Ins { return ins("STAC") }
 
@@ -515,9 +335,6 @@ func WRMSR() Ins { return ins("WRMSR") }
 // RDTSC reads the time-stamp counter into EDX:EAX.
 func RDTSC() Ins { return ins("RDTSC") }
 
-// RDTSCP reads the time-stamp counter into EDX:EAX and TSC_AUX into ECX.
-func RDTSCP() Ins { return ins("RDTSCP") }
-
 // RDPMC reads performance counter ECX into EDX:EAX.
 func RDPMC() Ins { return ins("RDPMC") }
 
@@ -530,17 +347,11 @@ func LFENCE() Ins { return ins("LFENCE") }
 // MFENCE orders all loads and stores.
 func MFENCE() Ins { return ins("MFENCE") }
 
-// SFENCE orders stores.
-func SFENCE() Ins { return ins("SFENCE") }
-
 // PAUSE tells the CPU that this is a spin loop.
 func PAUSE() Ins { return ins("PAUSE") }
 
 // UD2 raises #UD.
 func UD2() Ins { return ins("UD2") }
-
-// WBINVD writes back and invalidates the caches.
-func WBINVD() Ins { return ins("WBINVD") }
 
 // FNINIT resets the x87 unit.
 func FNINIT() Ins { return ins("FNINIT") }
@@ -553,9 +364,6 @@ func INL() Ins { return ins("INL") }
 
 // OUTB writes AL to port DX.
 func OUTB() Ins { return ins("OUTB") }
-
-// OUTW writes AX to port DX.
-func OUTW() Ins { return ins("OUTW") }
 
 // OUTL writes EAX to port DX.
 func OUTL() Ins { return ins("OUTL") }
@@ -587,9 +395,6 @@ func LODSB() Ins { return ins("LODSB") }
 // CMPSB compares (RSI) with (RDI) and moves both on.
 func CMPSB() Ins { return ins("CMPSB") }
 
-// SCASB compares AL with (RDI) and moves on.
-func SCASB() Ins { return ins("SCASB") }
-
 // LGDT loads GDTR from memory (10 bytes; 6 in 32-bit code).
 func LGDT(src any) Ins { return ins("LGDT", src) }
 
@@ -614,29 +419,8 @@ func FXSAVE64(dst any) Ins { return ins("FXSAVE64", dst) }
 // FXRSTOR64 loads x87, MMX, SSE state from 512 bytes.
 func FXRSTOR64(src any) Ins { return ins("FXRSTOR64", src) }
 
-// LDMXCSR loads MXCSR.
-func LDMXCSR(src any) Ins { return ins("LDMXCSR", src) }
-
-// STMXCSR stores MXCSR.
-func STMXCSR(dst any) Ins { return ins("STMXCSR", dst) }
-
 // RDRANDQ puts a random number in dst; CF is 0 if there is none yet.
 func RDRANDQ(dst any) Ins { return ins("RDRANDQ", dst) }
-
-// RDFSBASEQ reads the segment base; needs CR4.FSGSBASE.
-func RDFSBASEQ(dst any) Ins { return ins("RDFSBASEQ", dst) }
-
-// RDGSBASEQ reads the segment base; needs CR4.FSGSBASE.
-func RDGSBASEQ(dst any) Ins { return ins("RDGSBASEQ", dst) }
-
-// WRFSBASEQ writes the segment base; needs CR4.FSGSBASE.
-func WRFSBASEQ(src any) Ins { return ins("WRFSBASEQ", src) }
-
-// WRGSBASEQ writes the segment base; needs CR4.FSGSBASE.
-func WRGSBASEQ(src any) Ins { return ins("WRGSBASEQ", src) }
-
-// RETFQ pops RIP and CS.
-func RETFQ() Ins { return ins("RETFQ") }
 
 // RETFL pops EIP and CS.
 func RETFL() Ins { return ins("RETFL") }

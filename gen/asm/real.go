@@ -167,7 +167,7 @@ prefixes:
 		switch b[opcode] {
 		case 0x64, 0x65:
 			segment = append(segment, b[opcode])
-		case 0xf0, 0xf2, 0xf3:
+		case 0xf3:
 			repeat = append(repeat, b[opcode])
 		case 0x66: // a 16-bit operand, which is now the usual
 		default:
@@ -192,7 +192,7 @@ prefixes:
 	if inRegisters {
 		p.code = append(p.code, 0x67)
 	}
-	if wide && p.in.name != "LDMXCSR" && p.in.name != "STMXCSR" {
+	if wide {
 		p.code = append(p.code, 0x66)
 	}
 	p.code = append(append(p.code, repeat...), b[opcode:]...)

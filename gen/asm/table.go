@@ -24,35 +24,33 @@ const (
 type form uint8
 
 const (
-	opNone     form = iota
-	opString        // none; may have REP
-	opScan          // none; may have REPE or REPNE
-	opRMW           // dst = dst op src
-	opTest          // flags of src op dst
-	opCmp           // flags of the first operand less the second
-	opMov           // dst = src
-	opMovSys        // the same, control and debug registers too
-	opMovSeg        // the same, segment registers too
-	opLoad          // register = src
-	opAddr          // register = address of src
-	opMul           // register = register op src
-	opStoreRMW      // dst = dst op register
-	opXchg          // the operands change places
-	opShift         // dst = dst shifted by an immediate or CL
-	opBit           // flags of a bit of dst
-	opBitRMW        // a bit of dst changes
-	opSrc           // one operand, read
-	opSrcMem        // the same, memory only
-	opSrcReg        // the same, register only
-	opDst           // one operand, written
-	opDstRMW        // one operand, changed
-	opDstMem        // one operand, written, memory only
-	opDstReg        // one operand, written, register only
-	opPush          // one operand, read
-	opInt           // an interrupt's vector
-	opRetN          // how many bytes are dropped
-	opJcc           // the target of a conditional branch
-	opJump          // the target of JMP and CALL
+	opNone   form = iota
+	opString      // none; may have REP
+	opScan        // none; may have REPE
+	opRMW         // dst = dst op src
+	opTest        // flags of src op dst
+	opCmp         // flags of the first operand less the second
+	opMov         // dst = src
+	opMovSys      // the same, control and debug registers too
+	opMovSeg      // the same, segment registers too
+	opLoad        // register = src
+	opAddr        // register = address of src
+	opMul         // register = register op src
+	opXchg        // the operands change places
+	opShift       // dst = dst shifted by an immediate or CL
+	opBit         // flags of a bit of dst
+	opBitRMW      // a bit of dst changes
+	opSrc         // one operand, read
+	opSrcMem      // the same, memory only
+	opDst         // one operand, written
+	opDstRMW      // one operand, changed
+	opDstMem      // one operand, written, memory only
+	opDstReg      // one operand, written, register only
+	opPush        // one operand, read
+	opInt         // an interrupt's vector
+	opRetN        // how many bytes are dropped
+	opJcc         // the target of a conditional branch
+	opJump        // the target of JMP and CALL
 )
 
 // shape is what the assembler must know of a form.
@@ -60,39 +58,36 @@ type shape struct {
 	args  []kind
 	dst   bool // the single operand is obj.Prog.To
 	write bool // the last operand is written
-	lock  bool // LOCK is allowed if the operand that is written is in memory
 }
 
 var shapes = [...]shape{
-	opNone:     {},
-	opString:   {},
-	opScan:     {},
-	opRMW:      {args: []kind{kReg | kMem | kImm, kReg | kMem}, write: true, lock: true},
-	opTest:     {args: []kind{kReg | kMem | kImm, kReg | kMem}},
-	opCmp:      {args: []kind{kReg | kMem, kReg | kMem | kImm}},
-	opMov:      {args: []kind{kReg | kMem | kImm, kReg | kMem}, write: true},
-	opMovSys:   {args: []kind{kReg | kMem | kImm | kSys, kReg | kMem | kSys}, write: true},
-	opMovSeg:   {args: []kind{kReg | kMem | kImm | kSeg, kReg | kMem | kSeg}, write: true},
-	opLoad:     {args: []kind{kReg | kMem, kReg}, write: true},
-	opAddr:     {args: []kind{kMem, kReg}, write: true},
-	opMul:      {args: []kind{kReg | kMem | kImm, kReg}, write: true},
-	opStoreRMW: {args: []kind{kReg, kReg | kMem}, write: true, lock: true},
-	opXchg:     {args: []kind{kReg | kMem, kReg | kMem}, write: true, lock: true},
-	opShift:    {args: []kind{kImm | kCL, kReg | kMem}, write: true},
-	opBit:      {args: []kind{kReg | kImm, kReg | kMem}},
-	opBitRMW:   {args: []kind{kReg | kImm, kReg | kMem}, write: true, lock: true},
-	opSrc:      {args: []kind{kReg | kMem}},
-	opSrcMem:   {args: []kind{kMem}},
-	opSrcReg:   {args: []kind{kReg}},
-	opDst:      {args: []kind{kReg | kMem}, dst: true, write: true},
-	opDstRMW:   {args: []kind{kReg | kMem}, dst: true, write: true, lock: true},
-	opDstMem:   {args: []kind{kMem}, dst: true, write: true},
-	opDstReg:   {args: []kind{kReg}, dst: true, write: true},
-	opPush:     {args: []kind{kReg | kMem | kImm}},
-	opInt:      {args: []kind{kImm}},
-	opRetN:     {args: []kind{kImm}},
-	opJcc:      {args: []kind{kLabel}, dst: true},
-	opJump:     {args: []kind{kLabel | kReg | kMem}, dst: true},
+	opNone:   {},
+	opString: {},
+	opScan:   {},
+	opRMW:    {args: []kind{kReg | kMem | kImm, kReg | kMem}, write: true},
+	opTest:   {args: []kind{kReg | kMem | kImm, kReg | kMem}},
+	opCmp:    {args: []kind{kReg | kMem, kReg | kMem | kImm}},
+	opMov:    {args: []kind{kReg | kMem | kImm, kReg | kMem}, write: true},
+	opMovSys: {args: []kind{kReg | kMem | kImm | kSys, kReg | kMem | kSys}, write: true},
+	opMovSeg: {args: []kind{kReg | kMem | kImm | kSeg, kReg | kMem | kSeg}, write: true},
+	opLoad:   {args: []kind{kReg | kMem, kReg}, write: true},
+	opAddr:   {args: []kind{kMem, kReg}, write: true},
+	opMul:    {args: []kind{kReg | kMem | kImm, kReg}, write: true},
+	opXchg:   {args: []kind{kReg | kMem, kReg | kMem}, write: true},
+	opShift:  {args: []kind{kImm | kCL, kReg | kMem}, write: true},
+	opBit:    {args: []kind{kReg | kImm, kReg | kMem}},
+	opBitRMW: {args: []kind{kReg | kImm, kReg | kMem}, write: true},
+	opSrc:    {args: []kind{kReg | kMem}},
+	opSrcMem: {args: []kind{kMem}},
+	opDst:    {args: []kind{kReg | kMem}, dst: true, write: true},
+	opDstRMW: {args: []kind{kReg | kMem}, dst: true, write: true},
+	opDstMem: {args: []kind{kMem}, dst: true, write: true},
+	opDstReg: {args: []kind{kReg}, dst: true, write: true},
+	opPush:   {args: []kind{kReg | kMem | kImm}},
+	opInt:    {args: []kind{kImm}},
+	opRetN:   {args: []kind{kImm}},
+	opJcc:    {args: []kind{kLabel}, dst: true},
+	opJump:   {args: []kind{kLabel | kReg | kMem}, dst: true},
 }
 
 // row is one mnemonic: how it reaches the library, or its bytes where the
@@ -127,26 +122,19 @@ func (r row) in(bits int) bool {
 var table = map[string]row{
 	"ADDQ":      {as: x86.AADDQ, form: opRMW, width: 8},
 	"ADDL":      {as: x86.AADDL, form: opRMW, width: 4},
-	"ADDW":      {as: x86.AADDW, form: opRMW, width: 2},
 	"ADDB":      {as: x86.AADDB, form: opRMW, width: 1, al: 0x04},
 	"SUBQ":      {as: x86.ASUBQ, form: opRMW, width: 8},
 	"SUBL":      {as: x86.ASUBL, form: opRMW, width: 4},
-	"SUBW":      {as: x86.ASUBW, form: opRMW, width: 2},
-	"SUBB":      {as: x86.ASUBB, form: opRMW, width: 1, al: 0x2c},
 	"ANDQ":      {as: x86.AANDQ, form: opRMW, width: 8},
 	"ANDL":      {as: x86.AANDL, form: opRMW, width: 4},
 	"ANDW":      {as: x86.AANDW, form: opRMW, width: 2},
 	"ANDB":      {as: x86.AANDB, form: opRMW, width: 1, al: 0x24},
 	"ORQ":       {as: x86.AORQ, form: opRMW, width: 8},
 	"ORL":       {as: x86.AORL, form: opRMW, width: 4},
-	"ORW":       {as: x86.AORW, form: opRMW, width: 2},
 	"ORB":       {as: x86.AORB, form: opRMW, width: 1, al: 0x0c},
 	"XORQ":      {as: x86.AXORQ, form: opRMW, width: 8},
 	"XORL":      {as: x86.AXORL, form: opRMW, width: 4},
-	"XORW":      {as: x86.AXORW, form: opRMW, width: 2},
-	"XORB":      {as: x86.AXORB, form: opRMW, width: 1, al: 0x34},
 	"ADCQ":      {as: x86.AADCQ, form: opRMW, width: 8},
-	"ADCL":      {as: x86.AADCL, form: opRMW, width: 4},
 	"SBBQ":      {as: x86.ASBBQ, form: opRMW, width: 8},
 	"SBBL":      {as: x86.ASBBL, form: opRMW, width: 4},
 	"CMPQ":      {as: x86.ACMPQ, form: opCmp, width: 8},
@@ -155,7 +143,6 @@ var table = map[string]row{
 	"CMPB":      {as: x86.ACMPB, form: opCmp, width: 1, al: 0x3c},
 	"TESTQ":     {as: x86.ATESTQ, form: opTest, width: 8},
 	"TESTL":     {as: x86.ATESTL, form: opTest, width: 4},
-	"TESTW":     {as: x86.ATESTW, form: opTest, width: 2},
 	"TESTB":     {as: x86.ATESTB, form: opTest, width: 1, al: 0xa8},
 	"MOVQ":      {as: x86.AMOVQ, form: opMovSys, width: 8},
 	"MOVL":      {as: x86.AMOVL, form: opMovSys, width: 4},
@@ -164,24 +151,16 @@ var table = map[string]row{
 	"MOVZBL":    {as: x86.AMOVBLZX, form: opLoad, width: 4, from: 1},
 	"MOVZWL":    {as: x86.AMOVWLZX, form: opLoad, width: 4, from: 2},
 	"MOVSBQ":    {as: x86.AMOVBQSX, form: opLoad, width: 8, from: 1},
-	"MOVSWQ":    {as: x86.AMOVWQSX, form: opLoad, width: 8, from: 2},
 	"MOVSLQ":    {as: x86.AMOVLQSX, form: opLoad, width: 8, from: 4},
 	"LEAQ":      {as: x86.ALEAQ, form: opAddr, width: 8},
 	"LEAL":      {as: x86.ALEAL, form: opAddr, width: 4},
 	"XCHGQ":     {as: x86.AXCHGQ, form: opXchg, width: 8},
-	"XCHGL":     {as: x86.AXCHGL, form: opXchg, width: 4},
-	"XADDQ":     {as: x86.AXADDQ, form: opStoreRMW, width: 8},
-	"XADDL":     {as: x86.AXADDL, form: opStoreRMW, width: 4},
-	"CMPXCHGQ":  {as: x86.ACMPXCHGQ, form: opStoreRMW, width: 8},
-	"CMPXCHGL":  {as: x86.ACMPXCHGL, form: opStoreRMW, width: 4},
 	"IMULQ":     {as: x86.AIMULQ, form: opMul, width: 8},
 	"IMULL":     {as: x86.AIMULL, form: opMul, width: 4},
 	"MULQ":      {as: x86.AMULQ, form: opSrc, width: 8},
-	"MULL":      {as: x86.AMULL, form: opSrc, width: 4},
 	"DIVQ":      {as: x86.ADIVQ, form: opSrc, width: 8},
 	"DIVL":      {as: x86.ADIVL, form: opSrc, width: 4},
 	"IDIVQ":     {as: x86.AIDIVQ, form: opSrc, width: 8},
-	"IDIVL":     {as: x86.AIDIVL, form: opSrc, width: 4},
 	"NEGQ":      {as: x86.ANEGQ, form: opDstRMW, width: 8},
 	"NEGL":      {as: x86.ANEGL, form: opDstRMW, width: 4, neg: 0xd8},
 	"NOTQ":      {as: x86.ANOTQ, form: opDstRMW, width: 8},
@@ -197,23 +176,12 @@ var table = map[string]row{
 	"SARQ":      {as: x86.ASARQ, form: opShift, width: 8},
 	"SARL":      {as: x86.ASARL, form: opShift, width: 4},
 	"ROLQ":      {as: x86.AROLQ, form: opShift, width: 8},
-	"ROLL":      {as: x86.AROLL, form: opShift, width: 4},
-	"RORQ":      {as: x86.ARORQ, form: opShift, width: 8},
-	"RORL":      {as: x86.ARORL, form: opShift, width: 4},
 	"BTQ":       {as: x86.ABTQ, form: opBit, width: 8},
 	"BTL":       {as: x86.ABTL, form: opBit, width: 4},
 	"BTSQ":      {as: x86.ABTSQ, form: opBitRMW, width: 8},
-	"BTSL":      {as: x86.ABTSL, form: opBitRMW, width: 4},
 	"BTRQ":      {as: x86.ABTRQ, form: opBitRMW, width: 8},
 	"BTRL":      {as: x86.ABTRL, form: opBitRMW, width: 4},
-	"BTCQ":      {as: x86.ABTCQ, form: opBitRMW, width: 8},
-	"BTCL":      {as: x86.ABTCL, form: opBitRMW, width: 4},
 	"BSFQ":      {as: x86.ABSFQ, form: opLoad, width: 8},
-	"BSFL":      {as: x86.ABSFL, form: opLoad, width: 4},
-	"BSRQ":      {as: x86.ABSRQ, form: opLoad, width: 8},
-	"BSRL":      {as: x86.ABSRL, form: opLoad, width: 4},
-	"BSWAPL":    {as: x86.ABSWAPL, form: opDstReg, width: 4},
-	"BSWAPQ":    {as: x86.ABSWAPQ, form: opDstReg, width: 8},
 	"CQO":       {as: x86.ACQO, width: 8},
 	"PUSHQ":     {as: x86.APUSHQ, form: opPush, width: 8},
 	"POPQ":      {as: x86.APOPQ, form: opDst, width: 8},
@@ -239,38 +207,14 @@ var table = map[string]row{
 	"JG":        {as: x86.AJGT, form: opJcc},
 	"SETB":      {as: x86.ASETCS, form: opDst, width: 1},
 	"CMOVQB":    {as: x86.ACMOVQCS, form: opLoad, width: 8},
-	"CMOVLB":    {as: x86.ACMOVLCS, form: opLoad, width: 4},
-	"SETAE":     {as: x86.ASETCC, form: opDst, width: 1},
 	"CMOVQAE":   {as: x86.ACMOVQCC, form: opLoad, width: 8},
-	"CMOVLAE":   {as: x86.ACMOVLCC, form: opLoad, width: 4},
 	"SETE":      {as: x86.ASETEQ, form: opDst, width: 1},
 	"CMOVQE":    {as: x86.ACMOVQEQ, form: opLoad, width: 8},
-	"CMOVLE":    {as: x86.ACMOVLEQ, form: opLoad, width: 4},
 	"SETNE":     {as: x86.ASETNE, form: opDst, width: 1},
 	"CMOVQNE":   {as: x86.ACMOVQNE, form: opLoad, width: 8},
-	"CMOVLNE":   {as: x86.ACMOVLNE, form: opLoad, width: 4},
-	"SETBE":     {as: x86.ASETLS, form: opDst, width: 1},
-	"CMOVQBE":   {as: x86.ACMOVQLS, form: opLoad, width: 8},
-	"CMOVLBE":   {as: x86.ACMOVLLS, form: opLoad, width: 4},
-	"SETA":      {as: x86.ASETHI, form: opDst, width: 1},
 	"CMOVQA":    {as: x86.ACMOVQHI, form: opLoad, width: 8},
-	"CMOVLA":    {as: x86.ACMOVLHI, form: opLoad, width: 4},
-	"SETS":      {as: x86.ASETMI, form: opDst, width: 1},
-	"CMOVQS":    {as: x86.ACMOVQMI, form: opLoad, width: 8},
-	"CMOVLS":    {as: x86.ACMOVLMI, form: opLoad, width: 4},
-	"SETNS":     {as: x86.ASETPL, form: opDst, width: 1},
-	"CMOVQNS":   {as: x86.ACMOVQPL, form: opLoad, width: 8},
-	"CMOVLNS":   {as: x86.ACMOVLPL, form: opLoad, width: 4},
-	"SETL":      {as: x86.ASETLT, form: opDst, width: 1},
 	"CMOVQL":    {as: x86.ACMOVQLT, form: opLoad, width: 8},
 	"CMOVLL":    {as: x86.ACMOVLLT, form: opLoad, width: 4},
-	"SETGE":     {as: x86.ASETGE, form: opDst, width: 1},
-	"CMOVQGE":   {as: x86.ACMOVQGE, form: opLoad, width: 8},
-	"CMOVLGE":   {as: x86.ACMOVLGE, form: opLoad, width: 4},
-	"SETLE":     {as: x86.ASETLE, form: opDst, width: 1},
-	"CMOVQLE":   {as: x86.ACMOVQLE, form: opLoad, width: 8},
-	"CMOVLLE":   {as: x86.ACMOVLLE, form: opLoad, width: 4},
-	"SETG":      {as: x86.ASETGT, form: opDst, width: 1},
 	"CMOVQG":    {as: x86.ACMOVQGT, form: opLoad, width: 8},
 	"CMOVLG":    {as: x86.ACMOVLGT, form: opLoad, width: 4},
 	"JMP":       {as: obj.AJMP, form: opJump},
@@ -278,7 +222,6 @@ var table = map[string]row{
 	"RET":       {as: obj.ARET},
 	"INT":       {as: x86.AINT, form: opInt},
 	"SYSCALL":   {as: x86.ASYSCALL, only: 64},
-	"SYSENTER":  {as: x86.ASYSENTER},
 	"SWAPGS":    {as: x86.ASWAPGS, only: 64, cpl0: true},
 	"IRETQ":     {as: x86.AIRETQ, width: 8},
 	"HLT":       {as: x86.AHLT, cpl0: true},
@@ -288,26 +231,21 @@ var table = map[string]row{
 	"STD":       {as: x86.ASTD},
 	"CLC":       {as: x86.ACLC},
 	"STC":       {as: x86.ASTC},
-	"CLTS":      {as: x86.ACLTS, cpl0: true},
 	"STAC":      {as: x86.ASTAC, cpl0: true},
 	"CLAC":      {as: x86.ACLAC, cpl0: true},
 	"RDMSR":     {as: x86.ARDMSR, cpl0: true},
 	"WRMSR":     {as: x86.AWRMSR, cpl0: true},
 	"RDTSC":     {as: x86.ARDTSC},
-	"RDTSCP":    {as: x86.ARDTSCP},
 	"RDPMC":     {as: x86.ARDPMC},
 	"CPUID":     {as: x86.ACPUID},
 	"LFENCE":    {as: x86.ALFENCE},
 	"MFENCE":    {as: x86.AMFENCE},
-	"SFENCE":    {as: x86.ASFENCE},
 	"PAUSE":     {as: x86.APAUSE},
 	"UD2":       {as: x86.AUD2},
-	"WBINVD":    {as: x86.AWBINVD, cpl0: true},
 	"FNINIT":    {bytes: []byte{0xdb, 0xe3}},
 	"INB":       {as: x86.AINB, cpl0: true},
 	"INL":       {as: x86.AINL, width: 4, cpl0: true},
 	"OUTB":      {as: x86.AOUTB, cpl0: true},
-	"OUTW":      {as: x86.AOUTW, width: 2, cpl0: true},
 	"OUTL":      {as: x86.AOUTL, width: 4, cpl0: true},
 	"MOVSB":     {as: x86.AMOVSB, form: opString},
 	"MOVSL":     {as: x86.AMOVSL, form: opString, width: 4},
@@ -318,7 +256,6 @@ var table = map[string]row{
 	"LODSB":     {as: x86.ALODSB, form: opString},
 	"OUTSB":     {as: x86.AOUTSB, form: opString, cpl0: true},
 	"CMPSB":     {as: x86.ACMPSB, form: opScan},
-	"SCASB":     {as: x86.ASCASB, form: opScan},
 	"LGDT":      {as: x86.ALGDT, form: opSrcMem, cpl0: true},
 	"LIDT":      {as: x86.ALIDT, form: opSrcMem, cpl0: true},
 	"LTR":       {as: x86.ALTR, form: opSrc, width: 2, cpl0: true},
@@ -327,14 +264,7 @@ var table = map[string]row{
 	"CLFLUSH":   {as: x86.ACLFLUSH, form: opDstMem},
 	"FXSAVE64":  {as: x86.AFXSAVE64, form: opDstMem, width: 8},
 	"FXRSTOR64": {as: x86.AFXRSTOR64, form: opSrcMem, width: 8},
-	"LDMXCSR":   {as: x86.ALDMXCSR, form: opSrcMem, width: 4},
-	"STMXCSR":   {as: x86.ASTMXCSR, form: opDstMem, width: 4},
 	"RDRANDQ":   {as: x86.ARDRANDQ, form: opDstReg, width: 8},
-	"RDFSBASEQ": {as: x86.ARDFSBASEQ, form: opDstReg, width: 8},
-	"RDGSBASEQ": {as: x86.ARDGSBASEQ, form: opDstReg, width: 8},
-	"WRFSBASEQ": {as: x86.AWRFSBASEQ, form: opSrcReg, width: 8},
-	"WRGSBASEQ": {as: x86.AWRGSBASEQ, form: opSrcReg, width: 8},
-	"RETFQ":     {as: x86.ARETFQ, width: 8},
 	"RETFL":     {as: x86.ARETFL, width: 4},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}, width: 8, cpl0: true},
 	"SYSRETL":   {bytes: []byte{0x0f, 0x07}, width: 8, cpl0: true}, // there is no SYSRET in 32-bit code

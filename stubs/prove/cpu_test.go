@@ -3,11 +3,9 @@
 package prove
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/hex"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -137,15 +135,9 @@ const rounds = 20
 // symbols: what it knows of the result must be so.
 func TestCPU(t *testing.T) {
 	c := newCPU(t)
-	f, err := os.Open(encodings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	rng := rand.New(rand.NewPCG(5, 6))
 	forms, values, conditions := 0, 0, 0
-	for s := bufio.NewScanner(f); s.Scan(); {
-		col := strings.Split(s.Text(), "\t")
+	for _, col := range readEncodings(t) {
 		if col[0] != "64" || col[4] != "" { // the latter: it has a symbol to be filled in
 			continue
 		}

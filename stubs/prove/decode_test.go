@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"bufio"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -12,9 +11,25 @@ import (
 	"testing"
 )
 
-// encodings are all forms of the assembler's instructions as GNU as encodes
-// them.
-const encodings = "../../gen/asm/testdata/encodings.tsv"
+// readEncodings returns all forms of the listings' instructions, and of those
+// that only a file for GNU as has, as GNU as encodes them. The columns are
+// those of the files.
+func readEncodings(t *testing.T) [][]string {
+	t.Helper()
+	var rows [][]string
+	for _, path := range []string{"../../gen/asm/testdata/encodings.tsv", "testdata/encodings.tsv"} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if line[0] != '#' {
+				rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+			}
+		}
+	}
+	return rows
+}
 
 // mnemonics are those that the decoder can print. It must refuse all others and
 // not read them as one of these.
@@ -71,14 +86,8 @@ var immediate = regexp.MustCompile(`\$-?[0-9a-fx]+`)
 // TestDecode reads every 64-bit form that the assembler knows from GNU as's
 // bytes: it comes out as the listing prints it, or is refused.
 func TestDecode(t *testing.T) {
-	f, err := os.Open(encodings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	read, no := 0, 0
-	for s := bufio.NewScanner(f); s.Scan(); {
-		col := strings.Split(s.Text(), "\t")
+	for _, col := range readEncodings(t) {
 		if col[0] != "64" {
 			continue
 		}
