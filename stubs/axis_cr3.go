@@ -120,23 +120,20 @@ func (v Variant) userBits() int {
 // popIRET is the end of an exit by IRETQ that has popped all but RDI.
 func (v Variant) popIRET() Block {
 	if v.Is(CR3Keep) {
-		return Block{POPQ(RDI).Is(pt.DI), v.iretTail(pt.OrigAX.Off)}
+		return Block{
+			POPQ(RDI).Is(pt.DI),
+			ADDQ(pt.IP.Off-pt.OrigAX.Off, RSP).C("to the hardware frame"),
+			SWAPGS().C("GS.base: PerCPU -> user"),
+			v.at(BeforeReturn),
+			v.userIRET(""),
+		}
 	}
-	return v.iretTail(pt.DI.Off)
+	return v.iretTail(pt.DI.Off, "")
 }
 
-// iretTail ends an exit by IRETQ: it pops the hardware frame. RSP is
-// off bytes above the frame's start, and all other registers are the user's;
-// RDI is too with cr3=keep.
-func (v Variant) iretTail(off int) Block {
-	leave := Block{
-		SWAPGS().C("GS.base: PerCPU -> user"),
-		v.at(BeforeReturn),
-		IRETQ(),
-	}
-	if v.Is(CR3Keep) {
-		return Block{ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"), leave}
-	}
+// iretTail ends an exit by IRETQ on the user's page table: RSP is off bytes above
+// the frame's start, and all other registers but RDI are the user's.
+func (v Variant) iretTail(off int, way string) Block {
 	regs := Fields[layout.PtRegs[Mem]](RDI.At(-off))
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
@@ -149,7 +146,9 @@ func (v Variant) iretTail(off int) Block {
 		PUSHQ(regs.DI),
 		v.at(OnTrampoline),
 		POPQ(RDI),
-		leave,
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		v.at(BeforeReturn),
+		v.userIRET(way),
 	}
 }
 

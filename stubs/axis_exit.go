@@ -69,7 +69,7 @@ func (v Variant) exit(suffix string) Block {
 func (v Variant) sysret() Block {
 	regs := regsAt(v.low())
 	exit := Block{LABEL("syscall_return_via_sysret"), v.at(BeforeExit), v.loadRest(regs)}
-	if v.Is(BuildMov) { // the order of 3.19
+	if v.Is(BuildMov) || v.Is(SlowC) { // the order of 3.19 and 4.6
 		exit = append(exit, v.loadSYSRET(regs), loadArgs(regs))
 	} else { // the order of 4.1
 		exit = append(exit, loadArgs(regs), v.loadSYSRET(regs))
@@ -88,7 +88,7 @@ func (v Variant) iret() Block {
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
 		v.at(BeforeExit),
 		v.loadRest(regsAt(v.low())),
-		v.iretFrom(v.low()),
+		v.iretFrom(v.low(), "fast_"),
 	}
 }
 
@@ -100,9 +100,9 @@ func (v Variant) opportunistic(suffix string) Block {
 		v.sysretFits(regs, "syscall_return_via_slow_exit"),
 
 		LABEL("syscall_return_via_sysret"),
-		v.beforeExit(regs),
+		v.at(BeforeExit),
 		v.loadRest(regs),
-		loadArgs(regs),
+		v.loadFitting(regs, v.at(BeforeExit) == nil),
 		v.leave(v.low()),
 		SWAPGS().C("GS.base: PerCPU -> user"),
 		v.at(BeforeReturn),

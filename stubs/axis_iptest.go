@@ -27,15 +27,24 @@ var _ = Register(Axis{
 	}},
 })
 
-// testIP goes to fail unless SYSRETQ can load RCX.
+// sameIP compares RIP with RCX, which SYSRETQ loads it from and which is left
+// in RCX; with iptest=canonical RIP is in R11 then.
+func (v Variant) sameIP(regs layout.PtRegs[Mem]) Block {
+	const why = "SYSRETQ loads RIP from RCX"
+	if v.Is(IPCanonical) {
+		return Block{MOVQ(regs.CX, RCX), MOVQ(regs.IP, R11), CMPQ(R11, RCX).C(why)}
+	}
+	return Block{MOVQ(regs.CX, RCX), CMPQ(regs.IP, RCX).C(why)}
+}
+
+// testIP goes to fail unless SYSRETQ can load RCX, which iptest=half destroys.
 func (v Variant) testIP(fail string) Block {
 	switch {
 	case v.Is(IPCanonical):
 		return Block{
-			MOVQ(RCX, RDI),
-			SHLQ(16, RDI),
-			SARQ(16, RDI),
-			CMPQ(RDI, RCX).C("#GP in ring 0 if RIP is not canonical"),
+			SHLQ(16, RCX),
+			SARQ(16, RCX),
+			CMPQ(R11, RCX).C("#GP in ring 0 if RIP is not canonical"),
 			JNE(fail),
 		}
 	case v.Is(IPTaskSize):
@@ -46,8 +55,7 @@ func (v Variant) testIP(fail string) Block {
 		}
 	}
 	return Block{
-		MOVQ(RCX, RDI),
-		SHRQ(47, RDI).C("#GP in ring 0 if RIP is not canonical"),
+		SHRQ(47, RCX).C("#GP in ring 0 if RIP is not canonical"),
 		JNE(fail),
 	}
 }

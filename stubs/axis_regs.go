@@ -72,7 +72,19 @@ func (v Variant) saveRest() Block {
 	case v.Is(RegsPartial):
 		return Block{SUBQ(restSize, RSP), storeCalleeSaved(regsAt(0))}
 	case v.Is(RegsRoom):
-		return storeCalleeSaved(regsAt(0))
+		return storeExtra(regsAt(0))
+	}
+	return nil
+}
+
+// restoreRest undoes saveRest: what a handler may have changed of the
+// callee-saved registers goes back into them.
+func (v Variant) restoreRest() Block {
+	switch {
+	case v.Is(RegsPartial):
+		return Block{loadCalleeSaved(regsAt(0)), ADDQ(restSize, RSP)}
+	case v.Is(RegsRoom):
+		return loadCalleeSaved(regsAt(0))
 	}
 	return nil
 }
@@ -89,7 +101,7 @@ func (v Variant) saveRestCalled() Block {
 			PUSHQ(R11),
 		}
 	case v.Is(RegsRoom):
-		return storeCalleeSaved(regsAt(-8))
+		return storeExtra(regsAt(-8))
 	}
 	return nil
 }

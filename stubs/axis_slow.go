@@ -1,6 +1,8 @@
 package stubs
 
 import (
+	"math/bits"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -17,7 +19,7 @@ var _ = Register(Axis{
 	Name: "slow", Rank: 90, Path: true,
 	Doc: "the way of a call that needs full pt_regs, or that ends with work to be done",
 	Values: []Choice{
-		{Value: SlowIRET, Since: "Linux 3.19", Doc: "a wrapper around the handler completes the frame, and IRETQ ends the call"},
+		{Value: SlowIRET, Since: "Linux 3.19", Doc: "a wrapper around the handler completes the frame, and IRETQ ends the call after a loop that does the work (int_ret_from_sys_call)"},
 		{Value: SlowSYSRET, Since: "Linux 4.0", Doc: "the same, but SYSRETQ ends the call if it does what IRETQ would do"},
 		{Value: SlowC, Since: "Linux 4.6", Doc: "the call begins again in do_syscall_64, which takes number and arguments from the frame, and ends as with slow=sysret"},
 		{Value: SlowOnly, Since: "Linux 4.16", Doc: "there is no fast path and no wrapper: every call goes through do_syscall_64, and its number is an int, as since 5.14: the upper half of RAX does not count"},
@@ -60,10 +62,7 @@ func (v Variant) slowFuncs(suffix string) []Func {
 	for _, c := range layout.FullFrameCalls {
 		funcs = append(funcs, v.wrapperOf(c, suffix))
 	}
-	if v.Is(SlowSYSRET) {
-		funcs = append(funcs, v.slowSYSRET(suffix))
-	}
-	return funcs
+	return append(funcs, v.intRet(suffix))
 }
 
 // slow ends the listing of a fast path by where it is left for.
@@ -72,37 +71,105 @@ func (v Variant) slow(suffix string) Block {
 		return v.slowC(suffix)
 	}
 	return Block{
-		LABEL("sysret_signal"),
-		v.fixup(regsAt(v.low()), R11),
-		v.saveRest(),
-		JMP(v.slowExit(suffix)),
+		v.leaveFast(suffix),
 
 		LABEL("tracesys"),
 		UD2().C("nothing sets TIFEntryWork"),
 	}
 }
 
-// slowExit is the function that ends a call whose frame is whole: RSP is at it,
-// interrupts are on or off. With SlowIRET it is the kernel's: the one that leaves
-// CR3 and SPEC_CTRL alone, or that of traps, which loads what they may have to.
-func (v Variant) slowExit(suffix string) string {
+// leaveFast is where a fast path goes that has found work, with interrupts off.
+func (v Variant) leaveFast(suffix string) Block {
+	fixup := v.fixup(regsAt(v.low()), R11)
 	switch {
-	case v.Is(SlowSYSRET):
-		return FuncName("int_ret_from_sys_call", suffix)
-	case !v.Is(CR3Keep) || !v.Is(IBRSOff):
-		return "retint_user"
+	case v.Is(WorkCareful):
+		return Block{
+			LABEL("sysret_signal"), // EDX: what is to be done, EDI: the mask
+			v.enableAgain(),
+			fixup,
+			JMP(exitWork(suffix)),
+		}
+	case !v.whole():
+		return Block{
+			LABEL("int_ret_from_sys_call_fixup"),
+			fixup,
+			JMP(irqsOff(suffix)),
+		}
 	}
-	return "int_ret_from_sys_call"
+	return nil
 }
 
-// slowSYSRET is that function with SlowSYSRET.
-func (v Variant) slowSYSRET(suffix string) Func {
-	return FUNC(v.slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is at a complete PtRegs on top of the
-thread's stack, IF is any.`,
-		FRAME(0),
+// toSlowPath is the place that the fast exit goes to with work to do.
+func (v Variant) toSlowPath(suffix string) string {
+	switch {
+	case v.Is(SlowC):
+		return "sysret_signal"
+	case !v.whole():
+		return "int_ret_from_sys_call_fixup"
+	}
+	return irqsOff(suffix)
+}
+
+// Places in the slow path.
+func slowExit(suffix string) string { return FuncName("int_ret_from_sys_call", suffix) }
+func irqsOff(suffix string) string  { return FuncName("int_ret_from_sys_call_irqs_off", suffix) }
+func exitWork(suffix string) string { return FuncName("int_check_syscall_exit_work", suffix) }
+
+// intRet is the slow path of 3.19 to 4.2. What the frame has of the callee-saved
+// registers is what it had in the fast path: only a signal needs them there.
+func (v Variant) intRet(suffix string) Func {
+	thread := Fields[layout.Thread[Mem]](RCX)
+	return FUNC(slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is where it is while a handler runs,
+the frame is whole but for callee-saved registers, which are the user's unless
+the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
+		FRAME(v.low()),
+		v.disable(),
+		GLOBAL(irqsOff(suffix)),
+		FRAME(v.low()),
+		MOVL(layout.TIFAllWork|layout.TIFEntryWork, RDI),
+		LABEL("int_with_check"), // EDI: what to look for
+		MOVQ(v.stackTop(), RCX),
+		SUBQ(layout.ThreadSize, RCX).C("the thread"),
+		MOVL(thread.Flags, RDX),
+		ANDL(RDI, RDX),
+		JNE("int_careful"),
+		ANDL(^layout.TSCompat, thread.Status),
+		JMP("retint_swapgs"),
+
+		LABEL("int_careful"), // EDX: what is to be done
+		BTL(bits.TrailingZeros(layout.TIFNeedResched), RDX),
+		JAE("int_very_careful"),
+		v.enableAgain(),
+		PUSHQ(RDI),
+		CALL("schedule_user"),
+		POPQ(RDI),
+		v.disable(),
+		JMP("int_with_check"),
+
+		LABEL("int_very_careful"),
+		v.enableAgain(),
+		GLOBAL(exitWork(suffix)),
+		FRAME(v.low()),
+		v.saveRest(),
+		TESTL(layout.TIFEntryWork, RDX),
+		JE("int_signal"),
+		UD2().C("nothing sets TIFEntryWork"),
+
+		LABEL("int_signal"),
+		TESTL(layout.TIFSigPending, RDX),
+		JE("no_signal"),
 		MOVQ(RSP, RDI),
-		CALL("syscall_return_slowpath").C("turns interrupts off"),
-		v.sysretOrIRET(),
+		XORL(RSI, RSI),
+		CALL("do_notify_resume"),
+		LABEL("no_signal"),
+		MOVL(layout.TIFAllWork, RDI),
+		v.restoreRest(),
+		v.disable(),
+		JMP("int_with_check"),
+
+		LABEL("retint_swapgs"),
+		v.disable(),
+		v.returnFrom(v.low(), v.loadRest(regsAt(v.low()))),
 	).In("entry")
 }
 
@@ -127,34 +194,54 @@ func (v Variant) slowC(suffix string) Block {
 		CALL(FuncName("do_syscall_64", suffix)).C("leaves interrupts off"),
 
 		LABEL("return_from_SYSCALL_64"),
-		v.sysretOrIRET(),
+		v.returnFrom(0, loadCalleeSaved(regsAt(0))),
 	}
 }
 
-// sysretOrIRET ends a call from a whole frame, with interrupts off: by SYSRETQ
-// if the frame allows.
-func (v Variant) sysretOrIRET() Block {
-	regs := regsAt(0)
+// returnFrom ends a call from a frame whose top is whole, with interrupts off: by
+// SYSRETQ if the variant tries that and the frame allows. RSP is off bytes above
+// the frame's start; rest loads the callee-saved registers.
+func (v Variant) returnFrom(off int, rest Block) Block {
+	regs := regsAt(off)
+	if v.Is(SlowIRET) {
+		return Block{v.at(BeforeExit), rest, v.iretFrom(off, "")}
+	}
 	return Block{
-		loadCalleeSaved(regs),
+		rest,
 		v.at(BeforeExit),
 		v.sysretFits(regs, "opportunistic_sysret_failed"),
 		LABEL("opportunistic_sysret"),
-		loadArgs(regs),
-		v.leaveFrame(0),
+		v.loadFitting(regs, true),
+		v.leaveSlow(off),
 		SWAPGS().C("GS.base: PerCPU -> user"),
 		v.at(BeforeReturn),
 		SYSRETQ(),
 
 		LABEL("opportunistic_sysret_failed"),
-		v.iretFrom(0),
+		v.iretFrom(off, ""),
 	}
 }
 
-// toSlowExit leaves a fast path whose frame has no slot left out at the top.
-func (v Variant) toSlowExit(suffix string) Block {
-	if v.Is(SlowC) {
-		return Block{JMP("sysret_signal")}
+// loadFitting loads a frame that sysretFits has found to fit. What SYSRETQ takes
+// is in R11, and in RCX if it is kept, but for iptest=half.
+func (v Variant) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
+	switch {
+	case v.Is(IPHalf) && v.Is(RegsPartial): // RESTORE_ARGS of 4.0
+		return Block{MOVQ(regs.R11, R11), loadArgsCX(regs)}
+	case v.Is(IPHalf) || !kept:
+		return loadArgsCX(regs)
 	}
-	return Block{v.saveRest(), JMP(v.slowExit(suffix))}
+	return loadArgs(regs)
 }
+
+// leaveSlow loads the user's RSP. 4.0 goes to the hardware frame first.
+func (v Variant) leaveSlow(off int) Block {
+	if v.Is(RegsPartial) && !v.Is(LeaveTrampoline) {
+		return Block{ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"), v.leaveFrame(pt.IP.Off)}
+	}
+	return v.leaveFrame(off)
+}
+
+// toSlowExit leaves a fast path whose frame has no slot left out at the top, with
+// interrupts off.
+func (v Variant) toSlowExit(suffix string) Block { return Block{JMP(v.toSlowPath(suffix))} }

@@ -1,6 +1,8 @@
 package stubs
 
 import (
+	"math/bits"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -22,13 +24,13 @@ var _ = Register(Axis{
 
 // testWork leaves the fast path if Thread.Flags asks for work. Interrupts stay
 // off from here on, or work could come up behind the test.
-func (v Variant) testWork() Block {
+func (v Variant) testWork(suffix string) Block {
 	thread := threadAt(v.low())
 	if v.Is(WorkTest) {
 		return Block{
 			v.disable(),
 			TESTL(layout.TIFAllWork, thread.Flags),
-			JNE("sysret_signal"),
+			JNE(v.toSlowPath(suffix)),
 		}
 	}
 	return Block{
@@ -50,10 +52,11 @@ func (v Variant) carefulWork() Block {
 	}
 	return Block{
 		LABEL("sysret_careful"),
-		TESTL(layout.TIFNeedResched, RDX),
-		JE("sysret_signal"),
+		BTL(bits.TrailingZeros(layout.TIFNeedResched), RDX),
+		JAE("sysret_signal"),
+		v.enableAgain(),
 		PUSHQ(RDI),
-		CALL("schedule"),
+		CALL("schedule_user"),
 		POPQ(RDI),
 		JMP("sysret_check"),
 	}

@@ -20,7 +20,7 @@ func (v Variant) fast(suffix string) Block {
 		MOVQ(RAX, regs.AX),
 
 		LABEL("ret_from_sys_call"),
-		v.testWork(),
+		v.testWork(suffix),
 		v.exit(suffix),
 
 		v.carefulWork(),
@@ -175,16 +175,16 @@ work that is then asked for, and leaves interrupts off.`,
 		v.call(Sym("sys_call_table").Index(RAX, 8), suffix),
 		MOVQ(RAX, regs.AX),
 		LABEL("syscall_return"),
-		v.exitWork(thread),
+		v.doWork(thread),
 		result,
 		LABEL("syscall_trace_enter"),
 		UD2().C("nothing sets TIFEntryWork"),
 	).Saving(RBX).In("entry")
 }
 
-// exitWork does the work that the thread's flags ask for. 6.12 looks whether
+// doWork does the work that the thread's flags ask for. 6.12 looks whether
 // there is any before it calls.
-func (v Variant) exitWork(thread layout.Thread[Mem]) Block {
+func (v Variant) doWork(thread layout.Thread[Mem]) Block {
 	call := Block{
 		MOVQ(RBX, RDI),
 		CALL("syscall_return_slowpath").C("turns interrupts off"),

@@ -28,55 +28,62 @@ func loadArgs(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-// iretFrom returns by IRETQ, the callee-saved registers being the user's. RSP is
-// off bytes above the frame's start.
-func (v Variant) iretFrom(off int) Block {
-	regs := regsAt(off)
+// loadArgsCX is loadArgs with RCX, where Linux has it.
+func loadArgsCX(regs layout.PtRegs[Mem]) Block {
 	return Block{
-		MOVQ(regs.R11, R11),
-		loadArgs(regs),
+		MOVQ(regs.R10, R10),
+		MOVQ(regs.R9, R9),
+		MOVQ(regs.R8, R8),
+		MOVQ(regs.AX, RAX),
 		MOVQ(regs.CX, RCX),
-		v.iretTail(off),
+		MOVQ(regs.DX, RDX),
+		MOVQ(regs.SI, RSI),
+		MOVQ(regs.DI, RDI),
+	}
+}
+
+// iretFrom returns by IRETQ, the callee-saved registers being the user's. RSP is
+// off bytes above the frame's start; way as in nativeIRET.
+func (v Variant) iretFrom(off int, way string) Block {
+	loads := Block{MOVQ(regsAt(off).R11, R11), loadArgsCX(regsAt(off))}
+	if !v.Is(CR3Keep) { // needs GS
+		return Block{loads, v.iretTail(off, way)}
+	}
+	return Block{
+		SWAPGS().C("GS.base: PerCPU -> user"),
+		JMP(way + "restore_c_regs_and_iret"),
+		LABEL(way + "restore_c_regs_and_iret"), // which interrupts have in common with it
+		loads,
+		ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"),
+		v.at(BeforeReturn),
+		v.nativeIRET(way),
 	}
 }
 
 // sysretFits goes to fail unless SYSRETQ does what IRETQ would do with the
-// frame, in Linux's order (4.0 entry_64.S; 6.12 do_syscall_64). What the test
-// leaves are RIP in RCX and RFLAGS in R11. Clobbers RDI.
+// frame, in the order of each release (4.0 and 4.1: entry_64.S; 6.12
+// do_syscall_64). What the test leaves are RIP in RCX, but with iptest=half, and
+// RFLAGS in R11. Clobbers RDI with iptest=tasksize.
 //
 // A frame that was not changed fulfils all conditions but those of RF and TF:
 // with TF set, SYSRETQ traps before the user's next instruction and IRETQ
 // behind it, so that a program which single-steps itself would trap at the same
 // place for ever.
 func (v Variant) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
-	ip := Block{
-		MOVQ(regs.CX, RCX),
-		CMPQ(RCX, regs.IP).C("SYSRETQ loads RIP from RCX"),
-		JNE(fail),
-	}
 	flags := Block{
 		MOVQ(regs.R11, R11),
-		CMPQ(R11, regs.Flags).C("and RFLAGS from R11"),
+		CMPQ(regs.Flags, R11).C("SYSRETQ loads RFLAGS from R11"),
 		JNE(fail),
 	}
 	cs := Block{CMPQ(regs.CS, x86.USER_CS).C("and this from MSR_STAR"), JNE(fail)}
 	ss := Block{CMPQ(regs.SS, x86.USER_DS).C("and this"), JNE(fail)}
 	single := Block{
-		TESTL(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
+		TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
 		JNE(fail),
 	}
+	ip := Block{v.sameIP(regs), JNE(fail)}
 	if v.Is(IPTaskSize) {
 		return Block{ip, flags, cs, ss, v.testIP(fail), single}
 	}
 	return Block{ip, v.testIP(fail), cs, flags, single, ss}
-}
-
-// beforeExit is what comes before the exit where RCX holds the user's RIP, as
-// sysretFits leaves it.
-func (v Variant) beforeExit(regs layout.PtRegs[Mem]) Block {
-	b := v.at(BeforeExit)
-	if b != nil {
-		b = append(b, MOVQ(regs.CX, RCX))
-	}
-	return b
 }

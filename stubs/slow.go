@@ -26,7 +26,23 @@ func (v Variant) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 	}
 }
 
-// storeCalleeSaved and loadCalleeSaved are 3.19's SAVE_REST and RESTORE_REST.
+// restores reports whether restore does anything.
+func (v Variant) restores() bool { return v.Is(SPPerCPU) || v.Is(FlagsR11) }
+
+// storeExtra is 4.1's SAVE_EXTRA_REGS.
+func storeExtra(regs layout.PtRegs[Mem]) Block {
+	return Block{
+		MOVQ(R15, regs.R15),
+		MOVQ(R14, regs.R14),
+		MOVQ(R13, regs.R13),
+		MOVQ(R12, regs.R12),
+		MOVQ(RBP, regs.BP),
+		MOVQ(RBX, regs.BX),
+	}
+}
+
+// storeCalleeSaved is 3.19's SAVE_REST; loadCalleeSaved its RESTORE_REST, and
+// 4.1's RESTORE_EXTRA_REGS.
 func storeCalleeSaved(regs layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(RBX, regs.BX),
@@ -72,13 +88,15 @@ func (v Variant) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 // flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
 func (v Variant) forkLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
+	call := Block{CALL(c.Handler()), v.restore(regs, R11), v.ret()}
+	if !v.restores() && !v.Is(RegsPartial) {
+		call = Block{JMP(c.Handler()).C("which returns to the entry")}
+	}
 	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+`,
 whose arguments and result it has.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
-		CALL(c.Handler()),
-		v.restore(regs, R11),
-		v.ret(),
+		call,
 	)
 }
 
@@ -86,13 +104,28 @@ whose arguments and result it has.`,
 // reads from the user's stack: nothing of the fast path holds for that, and the
 // way back is the slow one.
 func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
-	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+" and returns by the slow exit.",
-		ADDQ(8, RSP).C("no return to the fast path"),
-		v.saveRest(),
-		v.fixup(regsAt(0), R11),
+	regs := regsAt(-8)
+	call := Block{
+		v.saveRestCalled(),
+		v.fixup(regs, R11),
 		CALL(c.Handler()),
-		MOVQ(RAX, regsAt(0).AX),
-		JMP(v.slowExit(suffix)),
+		ADDQ(8, RSP).C("no return to the fast path"),
+		v.restoreRest(),
+		MOVQ(RAX, regsAt(v.low()).AX),
+	}
+	if v.Is(RegsPartial) { // the frame has to grow before the call
+		call = Block{
+			ADDQ(8, RSP).C("no return to the fast path"),
+			v.saveRest(),
+			v.fixup(regsAt(0), R11),
+			CALL(c.Handler()),
+			MOVQ(RAX, regsAt(0).AX),
+			v.restoreRest(),
+		}
+	}
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+" and returns by the slow exit.",
+		call,
+		JMP(slowExit(suffix)),
 	)
 }
 
@@ -154,6 +187,7 @@ func (v Variant) notCarried(suffix string) Block {
 		LABEL("set_frame_via_iret"),
 		ADDQ(8, RSP).C("no return to the fast path"),
 		MOVQ(RAX, regsAt(0).AX),
-		JMP(v.slowExit(suffix)),
+		v.restoreRest(),
+		JMP(slowExit(suffix)),
 	}
 }

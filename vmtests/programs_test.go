@@ -29,11 +29,7 @@ func TestProgram(t *testing.T) {
 	}
 	for _, p := range stubs.Presets() {
 		if !p.Variant.Bare {
-			r := row{name: p.Name, variant: p.Name, engine: vm.TCG}
-			if p.Features() != 0 { // Bochs takes thirty times as long
-				r.without = []string{"churn", "threads", "deep panic"}
-			}
-			rows = append(rows, r)
+			rows = append(rows, row{name: p.Name, variant: p.Name, engine: vm.TCG})
 		}
 	}
 	for _, tt := range rows {

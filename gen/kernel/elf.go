@@ -50,7 +50,6 @@ func elfFail() Func {
 }
 
 func elfLoad() Func {
-	const notELF = "it is not an ELF file"
 	hdr := Fields[layout.ELFHeader[Mem]](RBX)
 	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
 	return FUNC("elf_load",
@@ -58,19 +57,18 @@ func elfLoad() Func {
 execState says of it. Fails by boot_fail.`,
 		MOVQ(execState.File, RBX),
 		CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
-		elfRefuse(B, notELF),
+		JB("no_elf"),
 		CMPL(hdr.Ident[0], elfMagic),
-		elfRefuse(NE, notELF),
+		IF(NE, LABEL("no_elf"), LEAQ(Str("it is not an ELF file"), RDI), JMP(elfFail)),
 		MOVQ(hdr.Ident[0], RAX),
 		SHRQ(32, RAX),
 		ANDL(0xff_ffff, RAX),
 		CMPL(RAX, elfIdent),
-		IF(E,
-			MOVL(hdr.TypeMachine, RAX),
-			SHRL(16, RAX),
-			CMPL(RAX, elfX86_64),
-		),
-		elfRefuse(NE, "it is not a 64-bit x86 program"),
+		JNE("no_x86_64"),
+		MOVL(hdr.TypeMachine, RAX),
+		SHRL(16, RAX),
+		CMPL(RAX, elfX86_64),
+		IF(NE, LABEL("no_x86_64"), LEAQ(Str("it is not a 64-bit x86 program"), RDI), JMP(elfFail)),
 		MOVZWL(hdr.TypeMachine, RAX),
 		CMPL(RAX, elfExec),
 		IF(NE,
@@ -191,10 +189,6 @@ The program headers, at RBP, are all in the file.`,
 }
 
 func elfMap() Func {
-	const (
-		truncated = "a segment is not all in the file: it is truncated"
-		outside   = "a segment is outside of what user memory has room for"
-	)
 	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
 	return FUNC("elf_map",
 		`elf_map maps the segment with the program header RBP of the file RBX: pages of
@@ -204,18 +198,18 @@ the file, then zeros.`,
 		elfRefuse(A, "a segment is longer in the file than in memory"),
 		MOVQ(execState.Size, RAX),
 		SUBQ(ph.Offset, RAX),
-		elfRefuse(B, truncated),
+		JB("truncated"),
 		CMPQ(RCX, RAX),
-		elfRefuse(A, truncated),
+		IF(A, LABEL("truncated"), LEAQ(Str("a segment is not all in the file: it is truncated"), RDI), JMP(elfFail)),
 		MOVQ(ph.VAddr, R12),
 		ADDQ(execState.Bias, R12),
 		CMPQ(R12, layout.MMapMinAddr),
-		elfRefuse(B, outside),
+		JB("outside"),
 		MOVQ(uint64(layout.MMapBase), RAX),
 		SUBQ(R12, RAX),
-		elfRefuse(B, outside),
+		JB("outside"),
 		CMPQ(ph.MemSize, RAX),
-		elfRefuse(A, outside),
+		IF(A, LABEL("outside"), LEAQ(Str("a segment is outside of what user memory has room for"), RDI), JMP(elfFail)),
 		MOVQ(R12, RAX),
 		SUBQ(ph.Offset, RAX),
 		TESTL(layout.PageSize-1, RAX),

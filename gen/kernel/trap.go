@@ -166,7 +166,7 @@ func exitWork(regs Reg) Item {
 func traps() Program {
 	p := Program{
 		Funcs: Funcs(
-			errorEntry, paranoidEntry, syncRegs, intRetFromSysCall, retintUser, returnToUsermode,
+			errorEntry, paranoidEntry, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
 			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
 			fixupException, debugKernel, machineCheck, sysBreakpoint, trapInit,
 		),
@@ -318,26 +318,37 @@ func syncRegs() Func {
 	)
 }
 
-func intRetFromSysCall() Func {
-	return FUNC("int_ret_from_sys_call",
-		`int_ret_from_sys_call returns to ring 3 by IRETQ: RSP is at a complete PtRegs
-on top of the thread's stack, IF is any. Does the work that Thread.Flags
-asks for first. CR3 and SPEC_CTRL stay as they are: the paths that use it, and
-what they cost, are those of kernels which had neither to switch.`,
-		exitWork(RSP),
-		LABEL("retint_swapgs"),
-		popRegs(),
-		SWAPGS(),
-		LABEL("irq_return"),
-		IRETQ(),
+func scheduleUser() Func {
+	return FUNC("schedule_user",
+		`schedule_user is schedule for a path back to ring 3, where interrupts are on: it
+returns with them as they were.`,
+		PUSHFQ(),
+		CLI(),
+		CALL(schedule),
+		POPFQ(),
+		RETURN(),
+	)
+}
+
+func doNotifyResume() Func {
+	return FUNC("do_notify_resume",
+		`do_notify_resume(regs, 0, work) delivers the signals that EDX, of Thread.Flags,
+speaks of. The PtRegs is complete and on top of the thread's stack; any of its
+slots may change. IF is any, and is left as it was (Linux 3.19
+arch/x86/kernel/signal.c).`,
+		PUSHFQ(),
+		CALL(doSignal),
+		POPFQ(),
+		RETURN(),
 	)
 }
 
 func retintUser() Func {
 	return FUNC("retint_user",
-		`retint_user is int_ret_from_sys_call for traps, new threads and variants with
-mitigations: ring 3 goes on on the page table that the selected variant has it
-run on, and with its SPEC_CTRL.`,
+		`retint_user returns to ring 3 by IRETQ: RSP is at a complete PtRegs on top of the
+thread's stack, IF is any. Does the work that Thread.Flags asks for first. Traps
+and new threads end so: ring 3 goes on on the page table that the selected
+variant has it run on, and with its SPEC_CTRL.`,
 		exitWork(RSP),
 		JMP(returnToUsermode),
 	)

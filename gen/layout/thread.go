@@ -108,6 +108,10 @@ const (
 	TIFEntryWork = 1 << 8
 )
 
+// TSCompat in Thread.Status is Linux's TS_COMPAT: the call came from 32-bit code.
+// Nothing sets it; what it costs is that the slow exits of 3.19 to 4.2 clear it.
+const TSCompat = 1 << 1
+
 // Thread states.
 const (
 	ThreadRunnable = 0 // running or on the run queue
@@ -117,7 +121,8 @@ const (
 
 // Thread is one thread, at the bottom of its kernel stack.
 type Thread[T any] struct {
-	Flags T // TIF*; first, as in thread_info
+	Flags  T // TIF*; first, as in thread_info
+	Status T // TS*: beside the flags, as there
 	// What a context switch touches stands together in the first lines.
 	SP       T // kernel RSP while switched out
 	IP       T // where it goes on when switched in
@@ -180,6 +185,8 @@ type Thread[T any] struct {
 	TimerSlack T // PR_SET_TIMERSLACK in ns, as a permission that nothing uses
 
 	DeathSig T // PR_SET_PDEATHSIG: the parent does not die
+
+	Reserved T // aligns FX to 16 bytes
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T

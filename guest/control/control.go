@@ -1,8 +1,9 @@
-// Package control makes the control calls of the generated kernel (package layout):
-// it lists the variants in the image, selects one, and reads the kernel's counts. A
-// kernel without control calls is taken for Linux.
+// Package control speaks the control interface of the generated kernel: which
+// variants the image carries, which one is the entry path, what the frame of a
+// call holds. On a kernel without it, which is Linux, it says so.
 //
-// Packages verify and measure both work through it.
+// It is the guest's view of what package layout declares; verify and measure both
+// work through it.
 package control
 
 import (
@@ -25,8 +26,8 @@ type Variant struct {
 	Name, Axes string
 	// Info is what the variant promises; zero on Linux.
 	Info layout.VariantInfo[layout.Word]
-	// Lacks is the set of features that the variant needs and this CPU lacks. If it
-	// is not empty, the variant cannot be selected.
+	// Lacks is what the variant needs and this CPU has not: it cannot be
+	// selected then.
 	Lacks layout.Features
 }
 
@@ -82,9 +83,8 @@ func Open() (*Kernel, error) {
 	return k, nil
 }
 
-// Refused returns nil for a variant that this CPU can run. For another it tries to
-// select it: the result is a lines.Skip if the kernel refuses, and an error if it
-// does not.
+// Refused returns the lines.Skip for a variant that this CPU cannot run, once
+// the kernel has refused it, or that the kernel has not; nil for any other.
 func (k *Kernel) Refused(v Variant) error {
 	if v.Lacks == 0 {
 		return nil

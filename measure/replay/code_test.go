@@ -117,7 +117,7 @@ func TestRelocs(t *testing.T) {
 			t.Errorf("%s: absolute %v", r.Target, r.Abs)
 		}
 	}
-	want := []string{"int_ret_from_sys_call", "schedule", "sys_call_table", "sys_clone", "sys_full_frame", "sys_poison", "sys_rt_sigreturn", "sys_set_frame"}
+	want := []string{"do_notify_resume", "schedule_user", "sys_call_table", "sys_clone", "sys_full_frame", "sys_poison", "sys_rt_sigreturn", "sys_set_frame"}
 	if got := slices.Sorted(maps.Keys(targets)); !slices.Equal(got, want) {
 		t.Errorf("targets are %q, want %q", got, want)
 	}

@@ -28,8 +28,9 @@
 // frame and interrupts off.
 //
 // A symbol that the file does not define is looked up among the base's functions
-// first (do_syscall_64, or an int_ret_from_sys_call of its own), then in the
-// kernel: sys_call_table, schedule, int_ret_from_sys_call, the sys_ handlers.
+// first (do_syscall_64; or int_ret_from_sys_call and, in it,
+// int_ret_from_sys_call_irqs_off), then in the kernel: sys_call_table, schedule,
+// retint_user, the sys_ handlers.
 //
 // Offsets and constants come from the include file entrylab.inc, which is there
 // for every file (see [Include]).
@@ -72,6 +73,11 @@ var replaceable = func() []string {
 
 // entered are the places in the entry that the wrappers of slow=c know.
 var entered = []string{"entry_SYSCALL_64_after_fastpath_call", "entry_SYSCALL64_slow_path"}
+
+// inner are places in the base's functions that a file may go to.
+var inner = map[string]string{
+	"int_ret_from_sys_call_irqs_off": "int_ret_from_sys_call", "int_check_syscall_exit_work": "int_ret_from_sys_call",
+}
 
 // IsFile reports whether the name of a variant is that of a file.
 func IsFile(name string) bool { return strings.HasSuffix(name, ".S") || strings.HasSuffix(name, ".s") }
@@ -214,7 +220,7 @@ func (o *object) replace(p *asm.Program, suffix string) {
 		switch {
 		case r.Sym == "" || here:
 			r.Sym, r.Add = text, r.Add+int64(off)
-		case slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(r.Sym, suffix) }):
+		case slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(cmp.Or(inner[r.Sym], r.Sym), suffix) }):
 			r.Sym = stubs.FuncName(r.Sym, suffix)
 		}
 	}

@@ -35,35 +35,6 @@ type Claim struct {
 	Path      []string
 	Got, Want string
 	From      []Where
-	// Witness is an input of which it fails; set of what is refuted.
-	Witness *Witness
-	fault   fault
-}
-
-// fault is what makes a claim fail: the instruction that brought the wrong word,
-// or else what the claim is about.
-type fault struct {
-	at   uint64
-	kind claimKind
-	n    uint8
-}
-
-// Fault is a claim that fails, the nearest to what makes it fail, and how many
-// others fail for the same reason.
-type Fault struct {
-	Claim
-	More int
-}
-
-// String is the claim's, and how many more there are.
-func (f Fault) String() string {
-	switch f.More {
-	case 0:
-		return f.Claim.String()
-	case 1:
-		return f.Claim.String() + "\n\tand one more claim fails by it"
-	}
-	return fmt.Sprintf("%v\n\tand %d more claims fail by it", f.Claim, f.More)
 }
 
 // String tells the claim in one line, and what is wrong in a second one.
@@ -77,11 +48,8 @@ func (c Claim) String() string {
 	} else if c.Got != "" {
 		s += ": " + c.Got
 	}
-	for i, f := range c.From {
-		s += fmt.Sprintf("\n\t%s %v", [...]string{"because of", "from"}[min(i, 1)], f)
-	}
-	if c.Witness != nil {
-		s += fmt.Sprintf("\n\twitness: %v", c.Witness)
+	for _, f := range c.From {
+		s += fmt.Sprintf("\n\tfrom %v", f)
 	}
 	for _, p := range c.Path {
 		s += "\n\tafter " + p
@@ -140,6 +108,7 @@ const (
 	claimSelector
 	claimXMM
 	claimMXCSR
+	claimStatus
 
 	// Where a function of the kernel is called.
 	claimSlot
@@ -149,7 +118,6 @@ const (
 	claimAlign
 	claimKernelGS
 	claimKernelCR3
-	claimExitOf
 	claimFlag
 	claimNumber
 	claimFloor
@@ -244,6 +212,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s, is the user's at %s", xmmName(int(n)), of)
 	case claimMXCSR:
 		return "MXCSR is the user's at " + of
+	case claimStatus:
+		return "of Thread.Status only TS_COMPAT is cleared"
 	case claimSlot:
 		return fmt.Sprintf("%s finds the user's word in the slot %v", of, slot)
 	case claimRoom:
@@ -258,8 +228,6 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("GS is the kernel's at %s", of)
 	case claimKernelCR3:
 		return fmt.Sprintf("CR3 is the kernel's at %s", of)
-	case claimExitOf:
-		return fmt.Sprintf("%s is the exit that loads of CR3 and SPEC_CTRL what the variant has ring 3 run with", of)
 	case claimFlag:
 		return fmt.Sprintf("%s is clear at %s", flagNames[n], of)
 	case claimNumber:
@@ -356,20 +324,10 @@ type verdict struct {
 	path      *event
 	got, want string
 	from      *origin
-	witness   *witness
-	// interrupted is set if it takes an interrupt, or another thread that runs.
-	interrupted bool
 }
 
 // check records a claim on this path and reports whether it holds.
 func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds bool, got func() (got, want string, from *origin)) bool {
-	return m.checkThat(st, kind, n, of, holds, nowhere, got)
-}
-
-// checkThat is check of what is so where a predicate of words holds. One that
-// holds nowhere stands for what is no matter of words.
-func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, holds bool, goal predicate, got func() (got, want string, from *origin)) bool {
-	m.obliges(st, claimKey{st.at, of, kind, n}, goal, holds)
 	if holds {
 		m.holds(st, kind, n, of)
 		return true
@@ -379,21 +337,17 @@ func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, ho
 	if got != nil && !m.quick {
 		g, w, from = got()
 	}
-	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, g, w, from)
+	m.fails(st, Refuted, claimKey{st.at, of, kind, n}, g, w, from)
 	return false
 }
 
 // checkSame checks that a word is what is wanted.
 func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
-	goal := predicate{equal, got.v, want}
 	if m.at(st).same(got.v, want) == isTrue {
-		m.obliges(st, claimKey{st.at, of, kind, n}, goal, true)
 		m.holds(st, kind, n, of)
 		return true
 	}
-	m.obliges(st, claimKey{st.at, of, kind, n}, goal, false)
-	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, m.show(st, got.v), want.String(), got.by)
-	return false
+	return m.differs(st, kind, n, of, got, want.String())
 }
 
 func (m *machine) differs(st *state, kind claimKind, n uint8, of *function, got word, want string) bool {
@@ -417,12 +371,6 @@ func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
 }
 
 func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want string, from *origin) {
-	m.failsOn(st, outcome, key, nowhere, got, want, from)
-}
-
-// failsOn is fails of what is so where a predicate holds. What is refuted has an
-// input that shows it; without one it is undecided.
-func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predicate, got, want string, from *origin) {
 	if !m.failed {
 		m.failed, m.first = true, key.kind
 	}
@@ -433,35 +381,9 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 	if !seen {
 		m.order = append(m.order, key)
 	}
-	if old != nil && (old.outcome == Refuted || outcome == Undecided) {
-		return
+	if old == nil || old.outcome == Undecided && outcome == Refuted {
+		m.claims[key] = &verdict{outcome, st.path, got, want, from}
 	}
-	var w *witness
-	if outcome == Refuted {
-		if w = m.witness(st, goal); w == nil {
-			outcome = Undecided
-		}
-	}
-	if old == nil || outcome == Refuted {
-		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, m.takesInterrupt(st, key.kind, from)}
-	}
-}
-
-// takesInterrupt reports whether a claim fails only if an interrupt comes, and
-// not what the variant does by itself.
-func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
-	switch kind {
-	case claimWindow, claimIBRSWindow, claimScratch:
-		return true
-	case claimNoWork, claimResched:
-		return st.stale
-	}
-	for ; from != nil; from = from.before {
-		if from == lost {
-			return true
-		}
-	}
-	return false
 }
 
 // show names a value for a report.

@@ -25,8 +25,9 @@ const (
 	slotHandler                      // sys_set_frame, which edits the slot RDI
 	noReturn                         // has the whole frame and returns to ring 3 by itself
 	worker                           // syscall_return_slowpath: does work, and may edit any slot
-	scheduler                        // schedule
-	slowExit                         // int_ret_from_sys_call, retint_user
+	notifier                         // do_notify_resume: delivers signals, and may edit any slot
+	scheduler                        // schedule, schedule_user
+	slowExit                         // retint_user
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
@@ -47,7 +48,8 @@ func init() {
 		{name: "sys_ni_syscall", kind: plainHandler},
 		{name: "schedule", kind: scheduler},
 		{name: "syscall_return_slowpath", kind: worker},
-		{name: "int_ret_from_sys_call", kind: slowExit},
+		{name: "schedule_user", kind: scheduler},
+		{name: "do_notify_resume", kind: notifier},
 		{name: "retint_user", kind: slowExit},
 	} {
 		contracts[f.name] = f
@@ -78,7 +80,7 @@ func (m *machine) enter(st *state, f *function) {
 		return
 	}
 	for i := range uint8(numFlags) {
-		if !m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) {
+		if !m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) {
 			return
 		}
 	}
@@ -112,15 +114,14 @@ func (m *machine) enter(st *state, f *function) {
 		m.schedule(st, f)
 	case worker:
 		m.work(st, f)
+	case notifier:
+		m.notify(st, f)
 	case slowExit:
 		m.slowExit(st, f)
 	}
 }
 
-// notClear gives check a flag, and the instruction that set it.
-func (m *machine) notClear(st *state, flag uint8) func() (string, string, *origin) {
-	return func() (string, string, *origin) { return "set or unknown", "clear", st.flagBy[flag] }
-}
+func notClear() (got, want string, from *origin) { return "set or unknown", "clear", nil }
 
 // gotWant gives check a word and what is wanted instead.
 func (m *machine) gotWant(st *state, got word, want string) func() (string, string, *origin) {
@@ -144,10 +145,10 @@ func (m *machine) dispatch(st *state, index value) {
 	ok = m.untouched(st, f, false) && ok
 	ok = m.onTable(st, f) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) && ok
+		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
-	ok = m.checkThat(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.isSet(m.ts.and(st.work, layout.TIFEntryWork)), m.gotWork(st, "no TIFEntryWork")) && ok
+	ok = m.check(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = m.arguments(st, f) && ok
 	ok = m.interrupts(st, f) && ok
 	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
@@ -311,14 +312,14 @@ func (m *machine) handle(st *state, f *function) {
 				continue
 			}
 			branch := *st
-			m.given(&branch, p, true)
+			branch.facts = r.assume(p, true)
 			branch.note(f.name + " edits the slot " + s.String())
 			m.edit(&branch, f, layout.SlotSet(s))
 			m.result(&branch, f)
 		}
 	}
 	p := predicate{below, slot, known(uint64(layout.NumSlots))}
-	m.given(st, p, false)
+	st.facts = r.assume(p, false)
 	st.note(f.name + " refuses")
 	st.expect.refused = true
 	m.result(st, f)
@@ -341,6 +342,9 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 			t.edit = true
 			st.cells[cellOf(s)] = word{t.value(), edited}
 			st.expect.frame[s] = t.value()
+			if s == layout.SlotCS || s == layout.SlotSS { // the kernel lets nobody name a segment of ring 0
+				st.facts = m.at(st).with(factSome, t, value{}, 3)
+			}
 		}
 	}
 	st.expect.edited |= slots
@@ -405,19 +409,45 @@ func (m *machine) returnFrom(st *state) {
 	m.transfer(st, to)
 }
 
-// schedule runs another thread, with interrupts off, and clears
-// TIFNeedResched.
+// schedule runs another thread and clears TIFNeedResched, which an interrupt may
+// set again; schedule is called with interrupts off, schedule_user as they are.
 func (m *machine) schedule(st *state, f *function) {
-	ok := m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil })
-	ok = m.check(st, claimResched, 0, f, m.workIs(st, layout.TIFNeedResched, true), m.gotWork(st, "TIFNeedResched")) && ok
+	ok := f != contracts["schedule"] || m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil })
+	ok = m.check(st, claimResched, 0, f, m.wasWork(st, layout.TIFNeedResched, true), m.gotWork(st, "TIFNeedResched")) && ok
 	if !ok {
 		return
 	}
 	m.clobber(st, f)
+	st.expect.asked = true
 	t := symbol("thread.Flags", false)
-	st.work, st.stale = t.value(), false
-	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFNeedResched)), true)
-	m.returnFrom(st)
+	st.work, st.stale = t.value(), st.irq != off
+	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFNeedResched)
+	if !m.again(st) {
+		m.returnFrom(st)
+	}
+}
+
+// notify is do_notify_resume: it delivers signals, for which it may edit any slot
+// of the frame that RDI points to. It leaves interrupts as they are.
+func (m *machine) notify(st *state, f *function) {
+	ok := m.wholeFrame(st, f, 8)
+	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
+	ok = m.checkSame(st, claimArg, uint8(rSI), f, st.regs[rSI], known(0)) && ok
+	ok = m.check(st, claimArg, uint8(rDX), f, m.at(st).some(st.regs[rDX].v, layout.TIFSigPending), m.gotWant(st, st.regs[rDX], "TIFSigPending")) && ok
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	st.expect.asked = true
+	st.work, st.stale = symbol("thread.Flags", false).value(), st.irq != off
+	// What it puts in the frame is anything, so also what was there.
+	st.note(f.name + " delivers a signal")
+	m.edit(st, f, layout.SlotsAll)
+	if !m.again(st) {
+		m.returnFrom(st)
+	}
 }
 
 // work is syscall_return_slowpath: it lets other threads run and delivers
@@ -435,7 +465,7 @@ func (m *machine) work(st *state, f *function) {
 	t := symbol("thread.Flags", false)
 	st.irq = off
 	st.work, st.stale = t.value(), false
-	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFAllWork)), true)
+	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
 	if m.walk == nil {
 		branch := *st
 		branch.note(f.name + " delivers a signal")
@@ -448,7 +478,7 @@ func (m *machine) work(st *state, f *function) {
 // slowExit returns by IRETQ from the whole frame, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
-	ok = m.check(st, claimExitOf, 0, f, m.switches() == (f == contracts["retint_user"]), nil) && ok
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers), nil) && ok // it has no VERW
 	ok = m.wholeFrame(st, f, 0) && ok
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
@@ -497,7 +527,7 @@ func (m *machine) answered(st *state, f *function) bool {
 		return true
 	}
 	least, _ := m.at(st).limits(m.number())
-	return m.checkThat(st, claimAnswered, 0, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), m.number()}, func() (string, string, *origin) {
+	return m.check(st, claimAnswered, 0, f, least > layout.SysCallMax, func() (string, string, *origin) {
 		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
 	})
 }
@@ -543,10 +573,10 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
 	}
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
-		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, m.notClear(st, flagNT)) && ok
+		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok
 	}
 	ok = m.onUserTable(st, f) && ok
-	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, nil) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
 	}
@@ -561,16 +591,6 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 	if ok {
 		m.end(st)
-	}
-}
-
-// gotVERW tells why the CPU's buffers are not overwritten.
-func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
-	if st.verwBy == nil {
-		return nil
-	}
-	return func() (string, string, *origin) {
-		return "VERW of a register, which overwrites none", "VERW of a word in memory", st.verwBy
 	}
 }
 
@@ -590,13 +610,12 @@ func (m *machine) sysret(st *state, f *function) bool {
 	}
 	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
 	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
-	ok = m.checkThat(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue,
-		predicate{equal, m.ts.sar(m.ts.shl(st.regs[rCX].v, 16), 16), st.regs[rCX].v}, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
+	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
 	if m.promises.Has(stubs.PromiseTrampoline) {
 		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
 	}
 	if m.axes.Is(stubs.ExitOpportunistic) || edited&notBySYSRET != 0 {
-		ok = m.checkThat(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.isSet(m.ts.and(st.regs[r11].v, singleStep)), m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
+		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
 }
@@ -638,15 +657,10 @@ func (m *machine) loadable(st *state, ip value) truth {
 func (m *machine) iret(st *state, f *function) bool {
 	want := &st.expect.frame
 	cx, flags := st.regs[rCX], st.regs[r11]
-	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, want[layout.SlotCX]))
+	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, m.fullSlot(st, layout.SlotCX)))
 	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
 	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
 		return false
-	}
-	if !m.axes.Is(stubs.ExitIRET) {
-		ok = m.check(st, claimNeeded, 0, f, m.fits(st) == isFalse, func() (string, string, *origin) {
-			return "a frame that SYSRETQ may fit", "one that it does not", nil
-		}) && ok
 	}
 	for _, p := range [...]struct {
 		kind claimKind
@@ -660,6 +674,15 @@ func (m *machine) iret(st *state, f *function) bool {
 		{claimSS, 0, layout.SlotSS},
 	} {
 		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), want[p.slot]) && ok
+	}
+	switch {
+	case !ok || m.axes.Is(stubs.ExitIRET):
+	case m.axes.Is(stubs.SlowIRET):
+		ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	default:
+		ok = m.check(st, claimNeeded, 0, f, m.fits(st) == isFalse, func() (string, string, *origin) {
+			return "a frame that SYSRETQ may fit", "one that it does not", nil
+		}) && ok
 	}
 	return ok
 }

@@ -54,6 +54,7 @@ type place struct {
 	cell    int    // of the stack; else -1
 	scratch *bool  // of a scratch word: whether it is this thread's
 	flushes bool   // it is UserPCIDFlushMask
+	status  bool   // it is Thread.Status
 }
 
 // locate finds the word that an operand is in, and checks that it is the
@@ -95,7 +96,11 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateAhead(st, p, addr, write)
 	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
-		if !m.checkThat(st, claimTable, 0, nil, most <= layout.SysCallMax, predicate{below, t.x, known(layout.SysCallMax + 1)}, func() (string, string, *origin) {
+		if most > layout.SysCallMax && t.x.isOpen() {
+			m.undecided(st, claimTable, m.show(st, t.x))
+			return p, false
+		}
+		if !m.check(st, claimTable, 0, nil, most <= layout.SysCallMax, func() (string, string, *origin) {
 			return "up to " + constant(most), "up to " + constant(layout.SysCallMax), nil
 		}) {
 			return p, false
@@ -220,6 +225,10 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 
 // locateThread finds a word of the thread during a call: Thread.Flags, to read.
 func (m *machine) locateThread(st *state, p place, at uint64, addr value, write bool) (place, bool) {
+	if at&^7 == uint64(thread.Status.Off) {
+		p.status, p.value = true, m.s.status.value()
+		return p, m.own(st)
+	}
 	if write {
 		return p, m.touches(st, addr, notOwnThread, false)
 	}
@@ -322,11 +331,11 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 		low.v = m.ts.join(low.v, high.v, 8*uint64(first), ^uint64(0))
 		return low, ok
 	}
-	st.verw = false
 	p, ok := m.locate(st, o, width, false)
 	if !ok {
 		return word{}, false
 	}
+	st.verw = st.verw && m.poppedAt(m.address(st, o)) // IRETQ loads those too
 	m.accesses(st, o, width, false)
 	w := word{v: p.value}
 	switch {
@@ -342,6 +351,15 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 	}
 	w.v = m.ts.and(m.ts.shr(w.v, 8*p.offset), maskOf(width))
 	return w, true
+}
+
+// poppedAt reports whether an address is of the hardware frame that IRETQ pops.
+func (m *machine) poppedAt(addr value) bool {
+	top := m.s.top
+	if m.isolated() {
+		top = m.s.trampoline
+	}
+	return addr.t == top && -addr.c <= 40
 }
 
 // store writes an operand in memory.
@@ -364,6 +382,9 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 		ok := m.takesFlush(st, p.value, v)
 		st.flushes = v
 		return ok
+	}
+	if p.status {
+		return m.checkSame(st, claimStatus, 0, nil, w, m.ts.and(p.value, maskOf(width)&^layout.TSCompat))
 	}
 	old := *p.word
 	if p.cell >= 0 {

@@ -27,15 +27,11 @@ type tables struct {
 // isolated reports whether ring 3 is to run on a page table of its own.
 func (m *machine) isolated() bool { return m.promises.Has(stubs.PromiseIsolated) }
 
-// switches reports whether the kernel's exit has to load CR3 or SPEC_CTRL for
-// the variant.
-func (m *machine) switches() bool { return m.isolated() || m.promises.Has(stubs.PromiseIBRS) }
-
 // onEither begins a call on either table of an address space: a thread that was
 // in the kernel when the variant was selected comes from ring 3 on the other.
 func (m *machine) onEither(st *state) *state {
 	if m.isolated() {
-		m.given(st, m.isSet(m.ts.and(m.s.cr3.value(), noFlush|layout.CR3ASID)), true)
+		st.facts = m.at(st).with(factZero, m.s.cr3, value{}, noFlush|layout.CR3ASID)
 		st.kernel = m.ts.kernelOf(st.cr3)
 	}
 	return st
@@ -58,7 +54,7 @@ func (m *machine) otherCR3(st *state, f *function) {
 		return
 	}
 	t := symbol("CR3 after "+f.name, false)
-	m.given(st, m.isSet(m.ts.and(t.value(), noFlush|layout.CR3ASID)), true)
+	st.facts = m.at(st).with(factZero, t, value{}, noFlush|layout.CR3ASID)
 	st.kernel = m.ts.kernelOf(t.value())
 	st.cr3 = st.kernel
 }

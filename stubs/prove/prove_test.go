@@ -32,8 +32,9 @@ func proved(t *testing.T, n stubs.Named) *Proof {
 		t.Error(err)
 	}
 	for _, w := range proof.Unreached {
-		// A retpoline's loop is only predicted to be come to.
-		if !strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax") {
+		// A retpoline's loop is only predicted to be come to. That no path comes to a
+		// stop is what is to be proved of it.
+		if !strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax") && w.Text != "UD2" {
 			t.Errorf("variant %s: not reached: %v", n.Name, w)
 		}
 	}

@@ -143,9 +143,7 @@ type state struct {
 	cond  condition
 	irq   tri // RFLAGS.IF
 	flags [numFlags]tri
-	// flagBy are the instructions that set them.
-	flagBy [numFlags]*origin
-	bases  [numBases]word
+	bases [numBases]word
 	// selectors are those of the segment registers, xmm the XMM registers: nil
 	// while they are as ring 3 or a handler left them.
 	selectors *[6]word
@@ -155,9 +153,7 @@ type state struct {
 	// constants, is on the trampoline stack.
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
-	// verwBy is a VERW of a register, which overwrites no buffers.
-	verwBy *origin
-	ibrs   bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
+	ibrs        bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
@@ -176,10 +172,7 @@ type state struct {
 
 	tables
 
-	facts *facts
-	given *given
-	// window is the last instruction behind which an interrupt may come.
-	window uint64
+	facts  *facts
 	path   *event
 	calls  *called
 	steps  int
@@ -238,12 +231,14 @@ type symbols struct {
 	cr3        *term             // CR3 as a call finds it
 	flushes    *term             // UserPCIDFlushMask
 	work       *term             // Thread.Flags at the start
+	status     *term             // Thread.Status
 	percpu     map[uint64]*term  // other words of PerCPU, by offset
 	area       *term             // the per-CPU area, where the kernel's GS points
 	bases      [numBases]*term   // of the user's segments
 	selectors  [6]*term
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
+	first      map[*term]uint64  // all of these, numbered
 }
 
 func newSymbols() *symbols {
@@ -255,6 +250,7 @@ func newSymbols() *symbols {
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
 		work: symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
+		status: symbol("thread.Status", false),
 		percpu: map[uint64]*term{},
 	}
 	for r := range numRegs {
@@ -280,6 +276,7 @@ func newSymbols() *symbols {
 	for _, w := range wordsOf(reflect.ValueOf(percpu)) {
 		s.percpu[uint64(w.Off)] = symbol(w.String(), false)
 	}
+	s.first = s.firsts()
 	return s
 }
 
@@ -344,7 +341,6 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 	want[layout.SlotFlags], want[layout.SlotR11] = s.flags.value(), s.flags.value()
 	want[layout.SlotCS], want[layout.SlotSS] = known(x86.USER_CS), known(x86.USER_DS)
 	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
-	st.given = &given{p: predicate{below, s.rip.value(), known(layout.TaskSizeMax + 1)}, holds: true}
 	st.cr3, st.flushes = s.cr3.value(), s.flushes.value()
 	return st
 }

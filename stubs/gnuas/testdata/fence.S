@@ -43,7 +43,7 @@ entry_SYSCALL_64:
 1:
 	cli
 	testl	$TIF_ALLWORK, THREAD_FLAGS+PT_REGS_SIZE-THREAD_STACK(%rsp)
-	jnz	slow
+	jnz	int_ret_from_sys_call_irqs_off
 	load	r10, R10
 	load	r9, R9
 	load	r8, R8
@@ -56,15 +56,6 @@ entry_SYSCALL_64:
 	load	rsp, SP
 	swapgs
 	sysretq
-
-slow:
-	movq	%rbx, PT_REGS_BX(%rsp)
-	movq	%rbp, PT_REGS_BP(%rsp)
-	movq	%r12, PT_REGS_R12(%rsp)
-	movq	%r13, PT_REGS_R13(%rsp)
-	movq	%r14, PT_REGS_R14(%rsp)
-	movq	%r15, PT_REGS_R15(%rsp)
-	jmp	int_ret_from_sys_call
 
 tracesys:
 	ud2

@@ -1,0 +1,200 @@
+package prove
+
+import (
+	"encoding/binary"
+	"reflect"
+	"slices"
+
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// A path back to ring 3 may look for work, let it be done and look again, without
+// an end. So a state that is behind such work is remembered: what was followed
+// from one that is the same but for the names of its unknowns proves the same of
+// this one, and the path ends.
+
+// again reports whether a state like this one has been here already; if not, it
+// is remembered. It drops the facts of what nothing depends on any more.
+func (m *machine) again(st *state) bool {
+	n := namer{m: m, numbers: map[*term]uint64{}}
+	n.state(st)
+	n.facts(st)
+	if m.seen == nil {
+		m.seen = map[string]bool{}
+	}
+	key := string(n.b)
+	was := m.seen[key]
+	m.seen[key] = true
+	return was
+}
+
+// namer writes a state so that two states read the same if they are the same but
+// for the names of the unknowns that have come up on the way.
+type namer struct {
+	m       *machine
+	b       []byte
+	numbers map[*term]uint64
+}
+
+func (n *namer) print(list ...uint64) {
+	for _, x := range list {
+		n.b = binary.AppendUvarint(n.b, x)
+	}
+}
+
+// pack makes a number of truths.
+func pack(list ...bool) (x uint64) {
+	for _, b := range list {
+		x <<= 1
+		if b {
+			x |= 1
+		}
+	}
+	return x
+}
+
+// state writes all that decides about what can follow: every field of a state
+// but those that only tell how it came about.
+func (n *namer) state(st *state) {
+	e := &st.expect
+	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
+		pack(st.cond.clear, st.trampolined, st.verw, st.ibrs, st.stale, st.owed, st.needed, e.called, e.refused, e.inside, e.asked), pack(st.mine[:]...))
+	for _, f := range st.flags {
+		n.print(uint64(f))
+	}
+	wrapper := uint64(0)
+	if e.wrapper != nil && (!e.called || n.m.axes.Is(stubs.SlowC)) { // else nothing asks for it any more
+		wrapper = e.wrapper.addr
+	}
+	n.print(wrapper)
+	for c := st.calls; c != nil; c = c.before {
+		n.print(c.addr)
+	}
+	n.print(0)
+	n.values(st.origin, st.cond.r, st.cond.a, st.cond.b, st.cond.carry.a, st.cond.carry.b, st.work, st.cr3, st.kernel, st.flushes, e.mxcsr)
+	n.values(e.frame[:]...)
+	n.values(e.bases[:]...)
+	n.print(pack(e.xmm != nil))
+	if e.xmm != nil {
+		n.values(e.xmm[:]...)
+	}
+	n.words(st.regs[:])
+	n.words(st.cells[:])
+	n.words(st.scratch[:])
+	n.words(st.trampoline[:])
+	n.words(st.saved[:])
+	n.words(st.ahead[:])
+	n.words(st.bases[:])
+	n.words([]word{st.mxcsr})
+	n.print(pack(st.selectors != nil, st.xmm != nil))
+	if st.selectors != nil {
+		n.words(st.selectors[:])
+	}
+	if st.xmm != nil {
+		n.words(st.xmm[:])
+	}
+}
+
+func (n *namer) values(list ...value) {
+	for _, v := range list {
+		n.value(v)
+	}
+}
+
+func (n *namer) words(list []word) {
+	for _, w := range list {
+		n.value(w.v)
+		n.print(pack(w.v == value{}, w.by == lost, w.written()))
+	}
+}
+
+// facts writes those that tell of what the state is made of, and keeps no others.
+func (n *namer) facts(st *state) {
+	var all, kept []*facts
+	for f := st.facts; f != nil; f = f.before {
+		all = append(all, f)
+	}
+	for again := true; again; { // one fact may lead to another
+		again = false
+		for i, f := range all {
+			if f == nil || !n.has(f.t) && !n.has(f.v.t) {
+				continue
+			}
+			n.values(f.t.value(), f.v)
+			n.print(uint64(f.kind), f.k, uint64(len(f.in)))
+			for _, in := range f.in {
+				n.print(in.least, in.most)
+			}
+			kept, all[i], again = append(kept, f), nil, true
+		}
+	}
+	st.facts = nil
+	for _, f := range slices.Backward(kept) {
+		c := *f
+		c.before, c.n = st.facts, st.facts.count()+1
+		st.facts = &c
+	}
+}
+
+// has reports whether a term is of an unknown that has a name.
+func (n *namer) has(t *term) bool {
+	switch {
+	case t == nil:
+		return false
+	case t.op != isSymbol:
+		return n.has(t.x.t) || n.has(t.y.t)
+	}
+	return n.m.s.first[t] > 0 || n.numbers[t] > 0
+}
+
+func (n *namer) value(v value) {
+	n.print(pack(v.t != nil), v.c)
+	if v.t != nil {
+		n.term(v.t)
+	}
+}
+
+func (n *namer) term(t *term) {
+	switch {
+	case t.op != isSymbol:
+		n.print(uint64(t.op), t.k, uint64(t.alu), pack(t.open))
+		n.values(t.x, t.y)
+	case n.m.s.first[t] > 0:
+		n.print(uint64(isSymbol), 0, n.m.s.first[t])
+	default:
+		if n.numbers[t] == 0 {
+			n.numbers[t] = uint64(len(n.numbers)) + 1
+		}
+		n.print(uint64(isSymbol), n.numbers[t], pack(t.user, t.edit, t.open))
+	}
+}
+
+// firsts are the unknowns that every path begins with, numbered from 1.
+func (s *symbols) firsts() map[*term]uint64 {
+	terms := map[*term]uint64{}
+	var add func(reflect.Value)
+	add = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer:
+			if t := (*term)(v.UnsafePointer()); t != nil {
+				terms[t] = uint64(len(terms)) + 1
+			}
+		case reflect.Array:
+			for i := range v.Len() {
+				add(v.Index(i))
+			}
+		case reflect.Map:
+			for it := v.MapRange(); it.Next(); {
+				add(it.Value())
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).Name != "first" {
+					add(v.Field(i))
+				}
+			}
+		}
+	}
+	add(reflect.ValueOf(s).Elem())
+	return terms
+}
