@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck fuzz bench reproduce golden fmt clean deps qemu linux mutants study baseline
+.PHONY: run test crosscheck fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -68,6 +68,11 @@ reproduce:
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:
 	$(TEST) -run TestMutants -v ./stubs/prove -mutate
+
+# Prove every combination of the axes that decide about each other, and each
+# preset with one of the others changed.
+prove-all:
+	$(TEST) ./stubs/prove -run '^TestAll$$' -count=1 -v -every
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines two have golden files: what Linux does, and what

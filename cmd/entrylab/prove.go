@@ -21,13 +21,18 @@ func (e *env) proveCommand() *cli.Command {
 		Description: `Every path through the code of a variant is followed with symbols in the
 registers. Without arguments the presets are proved.
 
+With -all the presets are proved, and as many other variants as it takes for
+every two values of two axes that can stand together to do so in one of them.
+make prove-all proves every combination of the axes that decide about each
+other, and each preset with one of the other axes changed.
+
 Examples:
 
     entrylab prove
     entrylab prove -v linux-3.19+a ./mine.S
     entrylab prove -all`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "prove every combination of axes that can be built", Destination: &all},
+			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes stand together that can", Destination: &all},
 			&cli.BoolFlag{
 				Name: "v", Destination: &verbose,
 				Usage: "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP",
@@ -90,12 +95,9 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 }
 
 // toProve are the variants of the names, the presets if there are none.
-func toProve(ctx context.Context, all bool, names []string) (list []stubs.Named, err error) {
+func toProve(ctx context.Context, all bool, names []string) ([]stubs.Named, error) {
 	if all {
-		for v := range stubs.All() {
-			list = append(list, stubs.Named{Name: v.Name(), Variant: v})
-		}
-		return list, nil
+		return stubs.Pairwise(), nil
 	}
 	if len(names) == 0 {
 		return presets(), nil

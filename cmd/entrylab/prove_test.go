@@ -19,6 +19,7 @@ func TestProve(t *testing.T) {
 	}{
 		{"presets", nil, len(stubs.Presets()), []string{`(?m)^linux-3\.19: proved: \d+ claims proved; \d+ paths, \d+ instructions$`, `(?m)^linux-6\.12: proved: `}},
 		{"named", []string{"linux-4.1", "sp=frame,irq=frame"}, 2, []string{`^linux-4\.1: proved: .*\nlinux-3\.19\+a: proved: .*\n$`}},
+		{"pairs", []string{"-all"}, len(stubs.Pairwise()), []string{`(?m)^linux-3\.19: proved: `, `(?m)^linux-6\.12: proved: `}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
 			`(?m)^  entry_SYSCALL_64\.linux-3\.19\+0x[0-9a-f]+ SYSRETQ \(stubs/axis_exit\.go:\d+\): proved: RCX is canonical$`,
 			`(?m)^kernel: user_sp\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,

@@ -1,0 +1,159 @@
+package stubs
+
+import (
+	"iter"
+	"slices"
+)
+
+// pair is two values of two axes, each as the slot of the axis and the number of
+// the value. The lower slot is first.
+type pair struct{ axisA, valueA, axisB, valueB uint8 }
+
+// pairs yields the pairs of the variant's values.
+func (v Variant) pairs() iter.Seq[pair] {
+	return func(yield func(pair) bool) {
+		axes := uint8(len(registry.axes))
+		for a := range axes {
+			for b := a + 1; b < axes; b++ {
+				if !yield(pair{a, v.choice[a], b, v.choice[b]}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// withPair returns the variant with both values of a pair.
+func (v Variant) withPair(p pair) Variant {
+	v.choice[p.axisA], v.choice[p.axisB] = p.valueA, p.valueB
+	return v
+}
+
+// possible reports whether Validate finds nothing.
+func (v Variant) possible() bool {
+	for _, a := range registry.axes {
+		if slices.ContainsFunc(a.Excludes, func(c Exclusion) bool { return c.Is(v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Pairwise returns variants in which every two values of two axes stand together
+// that can: what two values do to each other is seen in one of them. The presets
+// are first. The others are found pair by pair, each with as many new pairs as a
+// change of one axis after the other brings, and are the same in every run.
+func Pairwise() []Named {
+	var list []Named
+	seen := map[pair]bool{}
+	take := func(n Named) {
+		list = append(list, n)
+		if !n.Variant.Bare {
+			for p := range n.Variant.pairs() {
+				seen[p] = true
+			}
+		}
+	}
+	for _, p := range presets() {
+		take(p.Named)
+	}
+	for p := range allPairs() {
+		if seen[p] {
+			continue
+		}
+		if v, ok := holding(p, list); ok {
+			v = v.enriched(p, seen)
+			take(Named{Name: v.Name(), Variant: v})
+		}
+	}
+	return list
+}
+
+// allPairs yields every two values of two axes, possible or not.
+func allPairs() iter.Seq[pair] {
+	return func(yield func(pair) bool) {
+		for i, a := range registry.axes {
+			for _, b := range registry.axes[i+1:] {
+				lower, upper := a, b
+				if a.slot > b.slot {
+					lower, upper = b, a
+				}
+				for m := range lower.Values {
+					for n := range upper.Values {
+						if !yield(pair{lower.slot, uint8(m), upper.slot, uint8(n)}) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// holding returns a possible variant with both values: one of the list, changed on
+// the two axes, and if that does not do on one or two more.
+func holding(p pair, list []Named) (Variant, bool) {
+	for more := range 3 {
+		for _, n := range list {
+			if n.Variant.Bare {
+				continue
+			}
+			if v, ok := differing(n.Variant.withPair(p), p, 0, more); ok {
+				return v, true
+			}
+		}
+	}
+	return Variant{}, false
+}
+
+// differing returns a possible variant that differs from v on so many axes, none of
+// them the pair's or before the axis from.
+func differing(v Variant, p pair, from, more int) (Variant, bool) {
+	if more == 0 {
+		return v, v.possible()
+	}
+	for i, a := range registry.axes[from:] {
+		if a.slot == p.axisA || a.slot == p.axisB {
+			continue
+		}
+		for n := range a.Values {
+			w := v
+			w.choice[a.slot] = uint8(n)
+			if w == v {
+				continue
+			}
+			if w, ok := differing(w, p, from+i+1, more-1); ok {
+				return w, true
+			}
+		}
+	}
+	return Variant{}, false
+}
+
+// enriched returns the variant with each axis but the pair's, in turn, at the value
+// that brings most pairs which have not been seen.
+func (v Variant) enriched(p pair, seen map[pair]bool) Variant {
+	news := func(v Variant) (n int) {
+		for p := range v.pairs() {
+			if !seen[p] {
+				n++
+			}
+		}
+		return n
+	}
+	for _, a := range registry.axes {
+		if a.slot == p.axisA || a.slot == p.axisB {
+			continue
+		}
+		best, most := v, news(v)
+		for n := range a.Values {
+			w := v
+			w.choice[a.slot] = uint8(n)
+			if news(w) > most && w.possible() {
+				best, most = w, news(w)
+			}
+		}
+		v = best
+	}
+	return v
+}

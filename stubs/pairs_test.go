@@ -1,0 +1,100 @@
+package stubs
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+// open are the pairs, possible or not, that no variant of a list holds.
+func open(list []Named) map[pair]bool {
+	pairs := map[pair]bool{}
+	for p := range allPairs() {
+		pairs[p] = true
+	}
+	for _, n := range list {
+		if n.Variant.Bare {
+			continue // on no axis
+		}
+		for p := range n.Variant.pairs() {
+			delete(pairs, p)
+		}
+	}
+	return pairs
+}
+
+// missed are the pairs that a possible variant holds and no variant of the list, by
+// every combination of all axes. Each comes with such a variant.
+func missed(list []Named) map[pair]Variant {
+	pairs, found := slices.Collect(maps.Keys(open(list))), map[pair]Variant{}
+	path, alone := pathAxes()
+	for v := range combinations(path) {
+		if !v.possible() {
+			continue // whatever the others are: they stand alone
+		}
+		for w := range combinations(alone) {
+			for _, a := range path {
+				w.choice[a.slot] = v.choice[a.slot]
+			}
+			if !w.possible() {
+				continue
+			}
+			for _, p := range pairs {
+				if w.choice[p.axisA] == p.valueA && w.choice[p.axisB] == p.valueB {
+					found[p] = w
+				}
+			}
+		}
+	}
+	return found
+}
+
+// TestPairwise: every two values that can stand together do. Without the last
+// variant it is seen that they do not: what that one alone holds is missed, and
+// nothing else is.
+func TestPairwise(t *testing.T) {
+	list := Pairwise()
+	short := list[:len(list)-1]
+	last := open(short)
+	for p := range open(list) {
+		delete(last, p)
+	}
+	if len(last) == 0 {
+		t.Fatalf("%s holds nothing new", list[len(list)-1].Name)
+	}
+	found := missed(short)
+	for p, v := range found {
+		if !last[p] {
+			t.Errorf("no variant holds %v, as %v does", p, v)
+		}
+	}
+	for p := range last {
+		if _, ok := found[p]; !ok {
+			t.Errorf("%v is not missed without the variant that holds it", p)
+		}
+	}
+	t.Logf("%d variants, %d pairs that cannot be", len(list), len(open(list)))
+}
+
+// TestPairwiseList: the list is of possible variants, none of them twice, few, and
+// the same each time.
+func TestPairwiseList(t *testing.T) {
+	list := Pairwise()
+	seen := map[Variant]bool{}
+	for _, n := range list {
+		if err := n.Variant.Validate(); err != nil {
+			t.Errorf("%s: %v", n.Name, err)
+		}
+		if seen[n.Variant] {
+			t.Errorf("%s is there twice", n.Name)
+		}
+		seen[n.Variant] = true
+	}
+	if most := 4 * len(presets()); len(list) > most {
+		t.Errorf("%d variants, want at most %d", len(list), most)
+	}
+	same := func(a, b Named) bool { return a.Variant == b.Variant && a.Name == b.Name }
+	if !slices.EqualFunc(list, Pairwise(), same) {
+		t.Error("another list at the second time")
+	}
+}
