@@ -9,7 +9,7 @@
 	ORQ	DX, AX \
 	MOVQ	AX, ·perf+TO(SB)
 
-// countBegin notes the counters, if there are any. It is called by loops, and
+// countBegin stores the counters at the beginning of a loop, if there are any. It
 // clobbers RAX, RCX and RDX.
 TEXT ·countBegin(SB), NOSPLIT|NOFRAME, $0-0
 	CMPB	·perf+(perfState_Counters+Counters_Present)(SB), $0
@@ -19,7 +19,8 @@ TEXT ·countBegin(SB), NOSPLIT|NOFRAME, $0-0
 none:
 	RET
 
-// countEnd notes them at the end. It clobbers the same.
+// countEnd stores the counters at the end of a loop, if there are any. It clobbers
+// RAX, RCX and RDX.
 TEXT ·countEnd(SB), NOSPLIT|NOFRAME, $0-0
 	CMPB	·perf+(perfState_Counters+Counters_Present)(SB), $0
 	JEQ	none

@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// What a run's calibration is made of. See loops_amd64.s for TICKS.
+// The loops of the calibration. See loops_amd64.s for TICKS.
 #define TICKS(REG) \
 	LFENCE \
 	RDTSC \
@@ -10,8 +10,8 @@
 	ORQ	DX, AX \
 	MOVQ	AX, REG
 
-// NOT takes a cycle on every CPU and, unlike an addition of a constant, is not
-// done away with by renaming on any.
+// NOT takes one cycle on every CPU. No CPU removes it by renaming, as some do with
+// the addition of a constant. A round of the chain is wire.ChainLength of them.
 #define NOT8 \
 	NOTQ	R8 \
 	NOTQ	R8 \
@@ -28,9 +28,9 @@
 	NOT16 \
 	NOT16
 
-// DOSE makes R12 calls of number R13. A CPU may begin a SYSCALL's work some
-// cycles before what stands in front of it is done, so that the chain is longer
-// than that.
+// DOSE makes R12 calls of number R13, with a chain behind each. A CPU may begin a
+// SYSCALL some cycles before the instructions in front of it are done; the chain
+// takes longer than that.
 #define DOSE(LAST) \
 	MOVQ	n+0(FP), R12 \
 	MOVQ	nr+8(FP), R13 \

@@ -4,7 +4,7 @@
 //
 // DO runs the chain that starts at the context in RAX, and returns as an ABI0
 // function does. It clobbers every register but RSP and RBP; the x87 and SSE
-// state and RFLAGS are the caller's again on return.
+// state and RFLAGS are restored on return.
 //
 // The host stack, low address first, while a context is entered:
 //	RFLAGS for POPFQ  (sp+0, for a moment)
@@ -27,8 +27,8 @@ TEXT DO(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	0(GS), BX
 	MOVQ	BX, (Context_In+State_GSWord)(AX)
 load:
-	// RET takes the instruction's address from below the stack under test and
-	// changes neither a flag nor a register on the way.
+	// RET jumps to the address below the stack under test and changes neither a
+	// flag nor a register.
 	MOVQ	(Context_In+State_SP)(AX), BX
 	MOVQ	Context_Insn(AX), CX
 	MOVQ	CX, -8(BX)

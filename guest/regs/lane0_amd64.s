@@ -20,7 +20,8 @@ GLOBL SECOND(SB), NOPTR, $8
 
 #include "lane.h"
 
-// See regs.go. The order is that of the constants of type Insn.
+// The addresses of the instructions under test, in the order of the constants of
+// type Insn.
 DATA insns0<>+0(SB)/8, $SYS(SB)
 DATA insns0<>+8(SB)/8, $INT81(SB)
 DATA insns0<>+16(SB)/8, $TWICE(SB)

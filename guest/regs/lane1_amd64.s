@@ -20,7 +20,8 @@ GLOBL SECOND(SB), NOPTR, $8
 
 #include "lane.h"
 
-// See regs.go. The order is that of the constants of type Insn.
+// The addresses of the instructions under test, in the order of the constants of
+// type Insn.
 DATA insns1<>+0(SB)/8, $SYS(SB)
 DATA insns1<>+8(SB)/8, $INT81(SB)
 DATA insns1<>+16(SB)/8, $TWICE(SB)
@@ -35,8 +36,8 @@ TEXT ·insns1(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// chain1 is where a raw thread begins that runs a chain: RDI holds the first
-// context. It returns to the thread's end; see ·clone.
+// chain1 is the program of a raw thread that runs a chain. RDI holds the first
+// context. Its RET ends the thread; see ·clone.
 TEXT ·chain1(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	DI, AX
 	JMP	DO(SB)

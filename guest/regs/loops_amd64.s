@@ -1,16 +1,16 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// The counted loops. Each comes twice: with its SYSCALLs, and without them,
-// which is what the loop itself costs. Nothing else differs.
+// The measured loops. Each is there twice: with its SYSCALLs, and without them, to
+// measure the loop itself. Nothing else differs.
 //
-// SYSCALL keeps every register but RAX, RCX and R11, so a loop's operands stay
-// in registers and only RAX is loaded anew.
+// A SYSCALL keeps every register but RAX, RCX and R11, so a loop's operands stay in
+// registers and only RAX is loaded again.
 
 #define NONE
 
-// TICKS puts the time-stamp counter into REG, with earlier instructions done
-// and later ones not begun (SDM volume 2, RDTSC). It clobbers RAX and RDX.
+// TICKS puts the time-stamp counter into REG once earlier instructions are done and
+// before later ones begin (SDM volume 2, RDTSC). It clobbers RAX and RDX.
 #define TICKS(REG) \
 	LFENCE \
 	RDTSC \
@@ -19,8 +19,8 @@
 	ORQ	DX, AX \
 	MOVQ	AX, REG
 
-// COUNT begins, and COUNTED ends, what the performance counters count of a
-// loop, outside of its ticks. They clobber RAX, RCX and RDX.
+// COUNT and COUNTED read the performance counters before and after a loop, outside
+// the part that TICKS times. They clobber RAX, RCX and RDX.
 #define COUNT CALL ·countBegin(SB)
 #define COUNTED CALL ·countEnd(SB)
 
@@ -53,7 +53,7 @@ TEXT ·callsEmpty(SB), NOSPLIT, $0-32
 
 // func signals(n, pid, tid uint64) (ticks uint64)
 //
-// n times: tgkill of the own thread, the empty handler, rt_sigreturn.
+// n times: tgkill to this thread, the empty handler, rt_sigreturn.
 TEXT ·signals(SB), NOSPLIT, $0-32
 	MOVQ	n+0(FP), R12
 	MOVQ	pid+8(FP), DI
@@ -74,7 +74,8 @@ signals:
 
 // func signalsEmpty(n, pid, tid uint64) (ticks uint64)
 //
-// The same with a JMP for the handler's RET and with the restorer's MOV.
+// The same without SYSCALLs: a JMP stands for the handler's RET, and the restorer's
+// MOV is in the loop.
 TEXT ·signalsEmpty(SB), NOSPLIT, $0-32
 	MOVQ	n+0(FP), R12
 	MOVQ	pid+8(FP), DI
@@ -95,9 +96,8 @@ restorer:
 	MOVQ	BX, ticks+24(FP)
 	RET
 
-// SELECT makes the variant that the peer at RDI names the kernel's entry path,
-// unless it is negative, takes an address space of its own, if the peer asks for
-// one, and moves the peer to R12. It clobbers RAX, RCX, RDI and R11.
+// SELECT selects the peer's variant, unless that is negative, gives the thread its
+// own address space if the peer asks for one, and moves the peer from RDI to R12. It clobbers RAX, RCX, RDI and R11.
 #define SELECT \
 	MOVQ	DI, R12 \
 	MOVQ	peer_variant(R12), DI \
@@ -127,9 +127,9 @@ yields:
 	JNE	yields
 	RET
 
-// ROUNDS sends the turn at R12 to the peer and waits until it is back, R13
-// times: it wakes the peer, which sleeps while the turn is 0, and sleeps while
-// the turn is 1.
+// ROUNDS gives the turn, at R12, to the peer and waits for its return, R13 times:
+// it wakes the peer, which sleeps while the turn is 0, and sleeps while the turn
+// is 1.
 #define ROUNDS(CALL) \
 	MOVQ	n+0(FP), R13 \
 	MOVQ	turn+8(FP), R12 \
@@ -163,8 +163,8 @@ TEXT ·roundsEmpty(SB), NOSPLIT, $0-24
 	ROUNDS(NONE)
 	RET
 
-// PEER is the other side of ROUNDS, until the count at RBX becomes 0. RDI and
-// R12 hold the turn's address.
+// PEER is the other side of ROUNDS. It ends when the count at RBX becomes 0. RDI and
+// R12 hold the address of the turn.
 #define PEER(CALL) \
 	XORL	R10, R10 \
 rounds: \
@@ -205,9 +205,9 @@ TEXT ·peerEmpty(SB), NOSPLIT, $8-24
 	MOVQ	BX, ticks+16(FP)
 	RET
 
-// SPIN is what both threads of Preempts do until END is R8: count RBX, and keep
-// OWN at STEP more than OTHERS, both in the peer at R12. A round of it takes the
-// same instructions whatever it finds. It clobbers R13.
+// SPIN is the loop of both threads of Preempts. It counts iterations in RBX and
+// keeps OWN at STEP more than OTHERS, both in the peer at R12, until END equals R8.
+// An iteration has the same instructions whatever the values. It clobbers R13.
 #define SPIN(OTHERS, STEP, OWN, END) \
 spin: \
 	MOVQ	OTHERS(R12), R13 \
@@ -217,7 +217,7 @@ spin: \
 	CMPQ	END, R8 \
 	JNE	spin
 
-// TIMED is SPIN as a loop that returns its ticks and the count.
+// TIMED is SPIN with its ticks and its iterations as results.
 #define TIMED(END) \
 	XORL	BX, BX \
 	COUNT \
@@ -240,17 +240,17 @@ TEXT ·spin(SB), NOSPLIT, $0-32
 
 // func spinAlone(p *peer, n uint64) (ticks uint64)
 //
-// The same loop, n times.
+// n iterations of the same loop.
 TEXT ·spinAlone(SB), NOSPLIT, $0-24
 	MOVQ	p+0(FP), R12
 	MOVQ	n+8(FP), R8
 	TIMED(BX)
 	RET
 
-// preemptPeer is a raw thread's program: after a yield it follows the other's
-// count up to the number of rounds, notes how long it took, and begins again; it
-// only yields while that number is 0, and ends when it is negative. RDI holds the
-// peer.
+// preemptPeer is the program of a raw thread. After a yield it follows the other
+// thread's steps up to the number of rounds, stores its iterations, and begins
+// again. It only yields while the number of rounds is 0, and ends when that is
+// negative. RDI holds the peer.
 TEXT ·preemptPeer(SB), NOSPLIT|NOFRAME, $0-0
 	SELECT
 	MOVQ	$1, peer_ready(R12)

@@ -1,8 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// handler is a signal handler that needs nothing of the Go runtime. It logs
-// the signal, then does what the action of its number says to the context that
+// handler is a signal handler that does not need the Go runtime. It logs the
+// signal and then applies the action of its number to the context that
 // rt_sigreturn will load.
 //
 // On entry RDI holds the signal's number, RDX the ucontext
@@ -25,8 +25,8 @@ copy:
 	JB	copy
 	JMP	act
 full:
-	// Nobody reads this any more: stop a program that traps for ever. A second
-	// fault in a fault's handler is the end.
+	// The log is full: stop a program that traps for ever, by a fault in the
+	// handler.
 	CMPQ	DI, $const_sigsegv
 	JNE	step
 	XORL	AX, AX
@@ -51,17 +51,17 @@ always:
 	JEQ	done
 	MOVQ	Action_IP(R10), AX
 	MOVQ	AX, (const_ucGregs+8*const_GregIP)(DX)
-	// A fault of IRET may be that of the selectors.
+	// An IRET may have faulted on its selectors.
 	MOVW	$const_userCS, (const_ucGregs+8*const_GregCS)(DX)
 	MOVW	$const_userSS, (const_ucGregs+8*const_GregCS+6)(DX)
 done:
 	RET
 
-// counted is the handler of the signal round trip: nothing at all.
+// counted is the handler of the signal round trip. It does nothing.
 TEXT counted<>(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
-// restorer follows a handler's RET: rt_sigreturn.
+// restorer is where a handler returns to: it makes rt_sigreturn.
 TEXT restorer<>(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL	$const_sysSigreturn, AX
 	SYSCALL

@@ -3,8 +3,8 @@
 
 // func control(nr, a0, a1 uintptr) int64
 //
-// INT $0x81 with the registers of a Linux system call. Every register but RAX
-// comes back as it was.
+// INT $0x81 with the registers of a Linux system call. It keeps every register but
+// RAX.
 TEXT ·control(SB), NOSPLIT, $0-32
 	MOVQ	nr+0(FP), AX
 	MOVQ	a0+8(FP), DI
@@ -15,7 +15,7 @@ TEXT ·control(SB), NOSPLIT, $0-32
 
 // func entry(p program) uintptr
 //
-// The address of what a raw thread can run.
+// The address of a program of raw threads.
 TEXT ·entry(SB), NOSPLIT, $0-16
 	MOVQ	p+0(FP), AX
 	LEAQ	·chain1(SB), BX
@@ -34,10 +34,10 @@ found:
 
 // func clone(flags, entry, arg, exited, stack, tls uintptr) int64
 //
-// Starts a thread, or what flags make of it, at entry with arg in RDI, on stack, with FS base tls. All
-// signals are blocked in the caller, and so in the thread. When entry returns,
-// the thread sets the word at exited and ends without touching its stack
-// again. The result is that of clone(2) in the caller.
+// Starts a thread, or a process if flags say so, at entry with arg in RDI, on stack,
+// with FS base tls. All signals are blocked in the caller, and so in the thread.
+// When entry returns, the thread sets the word at exited and ends without touching
+// its stack again. The result is the caller's of clone(2).
 //
 // The thread's stack, low address first:
 //	return address    (sp+0, while entry runs)
