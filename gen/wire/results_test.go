@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,8 @@ func TestParseBad(t *testing.T) {
 		{"word is unknown", "max=47", "maxi=47", `"maxi=47"`},
 		{"word is repeated", "max=47", "min=47", `"min=47"`},
 		{"value is no number", "n=100", "n=many", `"n=many"`},
+		{"result after the summary", "1 skipped\n", "1 skipped\nPASS: linux-3.19: registers: late\n", "console:8: a result after the summary"},
+		{"damaged line of samples", "SUMMARY", "SAMPLE: label=a\nSUMMARY", "console:7: the line is cut off"},
 		{"unit is another", "unit=ticks", "unit=ns", `"unit=ns": want ticks`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,6 +56,22 @@ func TestParseBad(t *testing.T) {
 	}
 	if r, err := Parse("PASS: a: b: c\n"); err != nil || r.Complete {
 		t.Errorf("lines without a summary: complete %v, error %v", r.Complete, err)
+	}
+}
+
+// TestOperations: names are there, and tell operations apart.
+func TestOperations(t *testing.T) {
+	seen := map[string]bool{}
+	for _, o := range slices.Concat(Operations, Flushed) {
+		for _, name := range []string{"op " + o.Op, "title " + o.Title, "short " + o.Short, "bench " + o.Bench} {
+			if seen[name] || strings.HasSuffix(name, " ") {
+				t.Errorf("%+v: %s is empty, or another's", o, name)
+			}
+			seen[name] = true
+		}
+		if strings.ContainsAny(o.Op+o.Bench, " /") {
+			t.Errorf("%s, %s: an operation's name has no space, and a slash marks a part", o.Op, o.Bench)
+		}
 	}
 }
 
@@ -70,4 +89,21 @@ func TestExact(t *testing.T) {
 			t.Errorf("%s: Exact is %v", tt.name, got)
 		}
 	}
+}
+
+// FuzzParse: no console breaks the parser, and a complete one has as many checks
+// as its summary says.
+func FuzzParse(f *testing.F) {
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, console string) {
+		r, err := Parse(console)
+		if (r == nil) != (err != nil) {
+			t.Fatalf("results %+v and error %v", r, err)
+		}
+		if err == nil && r.Complete && !strings.Contains(console, Summary{
+			len(r.Checks), r.Count("", Fail) + r.Count("", Error), r.Count("", Skip),
+		}.String()) {
+			t.Fatalf("complete with %d checks", len(r.Checks))
+		}
+	})
 }

@@ -1,6 +1,7 @@
 // Package x86 holds facts of the architecture, under the names of the manuals
 // and of Linux: control-register and flag bits, MSRs, vectors, selectors,
-// descriptors. The generator and the stubs take every such number from here.
+// descriptors. The generator, the stubs and the guest take every such number from
+// here.
 package x86
 
 // Control-register bits (SDM volume 3, 2.5).
