@@ -48,7 +48,7 @@ func main() {
 	debug.SetGCPercent(-1)
 	f, err := newFuzzer(*seed, *threads)
 	if err != nil {
-		fmt.Println("ERROR: fuzz", err)
+		fmt.Println(wire.Check{Outcome: wire.Error, Name: "fuzz", Detail: err.Error()})
 		os.Exit(wire.ExitError)
 	}
 	r := lines.New(f.out)
