@@ -79,7 +79,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if !k.Linux { // a host's root folder is not an image's
 		printProofs(p, "/"+wire.ProofsFile)
 	}
-	if !c.Verify && !c.Measure && !c.Sample && !c.Trace {
+	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events {
 		c.Verify, c.Measure = true, true
 	}
 	seed := cmp.Or(c.Seed, wire.DefaultSeed)
@@ -99,6 +99,9 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	}
 	if c.Trace {
 		measure.Trace(p, k, variants)
+	}
+	if c.Events {
+		measure.Events(p, k, variants)
 	}
 	return p.Summary(), k.Linux
 }

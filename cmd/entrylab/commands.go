@@ -250,6 +250,7 @@ type verifyOptions struct {
 	machineFlags
 	variants string
 	unproved bool
+	events   bool
 }
 
 func (e *env) verifyCommand() *cli.Command {
@@ -263,12 +264,19 @@ preempted. All variants are in one kernel. Engine host boots nothing: the
 checks are made on the kernel and the hypervisor that this runs on, whose
 differences from the architecture are findings about them.
 
+With -events no checks are made: an NMI, one inside another, a machine check,
+breakpoints on code and on data, and an interrupt arrive at every instruction of
+a null call, an unknown call and a full-frame call, one at a time; behind each,
+everything must be as if it had not come.
+
 Examples:
 
     entrylab verify
+    entrylab verify -events -variants linux-6.12
     entrylab verify -variants linux-3.19,linux-4.1 -engine tcg
     entrylab verify -engine host`,
-		Flags: append(o.flags(bootEngines+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved)),
+		Flags: append(o.flags(bootEngines+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
+			&cli.BoolFlag{Name: "events", Usage: "let every kind of event arrive at every instruction", Destination: &o.events}),
 	}
 	return e.command(c, func(ctx context.Context, args []string) (int, error) {
 		if err := noArgument(args); err != nil {
@@ -293,6 +301,9 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 	said.head(e.stdout, "text")
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
+	}
+	if o.events {
+		return e.verifyEvents(ctx, o, list)
 	}
 	run, err := e.runGuest(ctx, &o.machineFlags, list, wire.Command{Verify: true}.Words()...)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 // Command is what the host asks the guest to do: init's command line. The zero
 // Command verifies and measures, under every variant.
 type Command struct {
-	// Verify, Measure, Sample and Trace are what to do, in this order; none of
-	// them stands for Verify and Measure.
-	Verify, Measure, Sample, Trace bool
+	// Verify, Measure, Sample, Trace and Events are what to do, in this order; none
+	// of them stands for Verify and Measure.
+	Verify, Measure, Sample, Trace, Events bool
 	// Variants are the names of those to run; nil stands for all.
 	Variants []string
 	// Seed is that of random patterns and orders, Samples how many samples of an
@@ -45,7 +45,7 @@ type step struct {
 }
 
 func (c *Command) steps() []step {
-	return []step{{"verify", &c.Verify}, {"measure", &c.Measure}, {"sample", &c.Sample}, {"trace", &c.Trace}}
+	return []step{{"verify", &c.Verify}, {"measure", &c.Measure}, {"sample", &c.Sample}, {"trace", &c.Trace}, {"events", &c.Events}}
 }
 
 // Words are the command as words of init.
@@ -102,6 +102,6 @@ next:
 				continue next
 			}
 		}
-		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample and trace", words[0])
+		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample, trace and events", words[0])
 	}
 }

@@ -20,6 +20,7 @@ func TestParseCommand(t *testing.T) {
 		{"verify", "verify", Command{Verify: true}, ""},
 		{"measure", "measure", Command{Measure: true}, ""},
 		{"trace", "trace", Command{Trace: true}, ""},
+		{"events", "events", Command{Events: true}, ""},
 		{"sample", "sample -samples=10", Command{Sample: true, Samples: 10}, ""},
 		{"value as a word of its own", "sample -seed 3", Command{Sample: true, Seed: 3}, ""},
 		{"two dashes", "--seed=3", Command{Seed: 3}, ""},
@@ -27,7 +28,7 @@ func TestParseCommand(t *testing.T) {
 		{"any order", "-seed=7 measure -variants=A,B verify", Command{Verify: true, Measure: true, Variants: []string{"A", "B"}, Seed: 7}, ""},
 		{"no samples", "sample -samples=0", Command{}, "want at least 1"},
 		{"samples that are no number", "sample -samples=x", Command{}, "-samples"},
-		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample and trace`},
+		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace and events`},
 		{"unknown flag", "-fast", Command{}, "-fast"},
 		{"bad seed", "-seed=x", Command{}, "seed"},
 	} {

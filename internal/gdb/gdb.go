@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Stub is a connection to a machine's gdb stub.
@@ -148,6 +149,8 @@ const (
 	numberRDI   = 5
 	numberRIP   = 16
 	numberFlags = 17
+	numberCR3   = 29
+	numberCR8   = 31
 )
 
 // Describe makes QEMU tell all of Registers, which it does to one who has read
@@ -185,19 +188,35 @@ func (s *Stub) SetRegisters(r Registers) error {
 		number int
 		value  uint64
 	}{{numberRAX, r.RAX}, {numberRSI, r.RSI}, {numberRDI, r.RDI}, {numberRIP, r.RIP}} {
-		word := binary.LittleEndian.AppendUint64(nil, one.value)
-		if err := s.order(fmt.Sprintf("P%x=%x", one.number, word)); err != nil {
+		if err := s.set(one.number, one.value); err != nil {
 			return err
 		}
 	}
 	return s.order(fmt.Sprintf("P%x=%x", numberFlags, binary.LittleEndian.AppendUint32(nil, r.Flags)))
 }
 
+// SetCR3 makes the machine use another page table.
+func (s *Stub) SetCR3(cr3 uint64) error { return s.set(numberCR3, cr3) }
+
+// SetCR8 sets the task priority: interrupts of its class and below wait.
+func (s *Stub) SetCR8(priority uint64) error { return s.set(numberCR8, priority) }
+
+// set writes a register of 64 bits.
+func (s *Stub) set(number int, value uint64) error {
+	return s.order(fmt.Sprintf("P%x=%x", number, binary.LittleEndian.AppendUint64(nil, value)))
+}
+
+// ErrUnmapped means that there is no memory at an address.
+var ErrUnmapped = errors.New("gdb stub: no memory is mapped there")
+
 // Memory reads n bytes at a virtual address.
 func (s *Stub) Memory(addr uint64, n int) ([]byte, error) {
 	answer, err := s.ask(fmt.Sprintf("m%x,%x", addr, n))
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(answer, "E") {
+		return nil, fmt.Errorf("%w: %d bytes at %#x: %s", ErrUnmapped, n, addr, answer)
 	}
 	b, err := hex.DecodeString(answer)
 	if err != nil || len(b) != n {

@@ -1,0 +1,82 @@
+package events
+
+import (
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/internal/gdb"
+)
+
+// Kind is a kind of event.
+type Kind struct {
+	Name   string
+	vector uint32
+	// inject makes it arrive before the instruction that the machine is stopped at,
+	// whose registers are r; at is that instruction.
+	inject func(s *sweep, at *place, r gdb.Registers) error
+	// again, if set, makes a second one pending inside the handler of the first.
+	again func(s *sweep) error
+	// calm, if set, takes away what inject left.
+	calm func(s *sweep, r gdb.Registers) error
+	// applies, if set, says at which instructions there can be one.
+	applies func(at *place) bool
+	// trap is set where it arrives behind the instruction, maskable where it waits
+	// until interrupts are on.
+	trap, maskable bool
+	// resumes is set where the machine is stopped only behind the instruction: QEMU
+	// takes a debugger's breakpoint for the one in DR0, whatever RF says.
+	resumes bool
+}
+
+// msi is the address that a device writes an interrupt to, for the CPU with APIC
+// id 0 (SDM volume 3, 11.11.1); the value is vector and delivery mode.
+const (
+	msi    = 0xfee0_0000
+	msiNMI = 4 << 8
+)
+
+// Kinds are all of them, in the order of reports.
+var Kinds = []Kind{
+	{
+		Name: "NMI", vector: x86.X86_TRAP_NMI,
+		inject: func(s *sweep, _ *place, _ gdb.Registers) error { return s.stub.WritePhysical(msi, msiNMI) },
+	},
+	{
+		Name: "NMI in an NMI", vector: x86.X86_TRAP_NMI,
+		inject: func(s *sweep, _ *place, _ gdb.Registers) error { return s.stub.WritePhysical(msi, msiNMI) },
+		again:  func(s *sweep) error { return s.stub.WritePhysical(msi, msiNMI) },
+	},
+	{
+		// An uncorrected error (UC) after which the code can go on (RIPV): the
+		// arguments are CPU, bank, MCi_STATUS, MCG_STATUS, address and MCi_MISC.
+		Name: "#MC", vector: x86.X86_TRAP_MC,
+		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
+			return s.stub.Monitor("mce 0 9 0xb600000000000000 0x5 0x1000 0x8c")
+		},
+	},
+	{
+		Name: "#DB of code", vector: x86.X86_TRAP_DB, resumes: true,
+		inject: func(s *sweep, at *place, r gdb.Registers) error { return s.debugRegister(r, at.rip, dr7Code) },
+		calm:   func(s *sweep, r gdb.Registers) error { return s.debugRegister(r, 0, 0) },
+	},
+	{
+		Name: "#DB of data", vector: x86.X86_TRAP_DB, trap: true,
+		inject: func(s *sweep, at *place, r gdb.Registers) error {
+			return s.debugRegister(r, at.access(r)&^7, dr7Data)
+		},
+		calm:    func(s *sweep, r gdb.Registers) error { return s.debugRegister(r, 0, 0) },
+		applies: func(at *place) bool { return at.access != nil },
+	},
+	{
+		Name: "interrupt", vector: x86.LOCAL_TIMER_VECTOR, maskable: true,
+		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
+			return s.stub.WritePhysical(msi, x86.LOCAL_TIMER_VECTOR)
+		},
+	},
+}
+
+// Values of DR7 for DR0 (SDM volume 3, 18.2.4): global, an instruction, or reads
+// and writes of 8 bytes.
+const (
+	dr7Global = 1<<1 | 1<<10 // G0, and the bit that is always 1
+	dr7Code   = dr7Global
+	dr7Data   = dr7Global | 3<<16 | 2<<18
+)
