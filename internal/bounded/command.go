@@ -3,15 +3,13 @@ package bounded
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/entrylab/entrylab/internal/work"
 )
@@ -34,7 +32,14 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	out := &Buffer{Most: l.Output}
-	cmd := exec.CommandContext(ctx, name, args...)
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, err
+	}
+	// The limits are there before the program is: set from outside they would be late
+	// on a busy host.
+	limited := []string{"-c", `ulimit -v "$1" && ulimit -f "$2" && shift 2 && exec "$@"`, "sh", ulimit(l.Memory, 1<<10), ulimit(l.File, 512), path}
+	cmd := exec.CommandContext(ctx, "/bin/sh", append(limited, args...)...)
 	w := &stopper{out, stop}
 	cmd.Stdout, cmd.Stderr = w, w // one writer: the lines keep their order
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -44,19 +49,6 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return nil, err
-	}
-	for _, limit := range []struct {
-		resource int
-		most     uint64
-	}{{unix.RLIMIT_AS, uint64(l.Memory)}, {unix.RLIMIT_FSIZE, uint64(l.File)}} {
-		if limit.most == 0 {
-			continue
-		}
-		// One that has ended already needs none.
-		err := unix.Prlimit(cmd.Process.Pid, limit.resource, &unix.Rlimit{Cur: limit.most, Max: limit.most}, nil)
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			stop(fmt.Errorf("limits of %s: %w", name, err))
-		}
 	}
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -68,13 +60,21 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 			stop(err)
 		}
 	}()
-	err := cmd.Wait()
+	err = cmd.Wait()
 	close(ended)
 	<-watched
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	return out.Bytes(), err
+}
+
+// ulimit is a limit in bytes as the shell takes it, in units.
+func ulimit(most, unit int64) string {
+	if most == 0 {
+		return "unlimited"
+	}
+	return strconv.FormatInt(most/unit, 10)
 }
 
 // Buffer is a buffer that refuses more than Most bytes (0: takes all) with
