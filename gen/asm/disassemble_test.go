@@ -79,6 +79,8 @@ func TestCPL(t *testing.T) {
 	}
 }
 
+func endless() Func { return FUNC("endless", "", LOOP(PAUSE())) }
+
 func TestEqual(t *testing.T) {
 	th := Fields[struct{ A, B Mem }](RBX)
 	for _, tt := range []struct {
@@ -98,6 +100,8 @@ func TestEqual(t *testing.T) {
 		{"field and address", MOVQ(th.B, RAX), MOVQ(RBX.At(8), RAX), true},
 		{"another address", MOVQ(th.B, RAX), MOVQ(th.A, RAX), false},
 		{"a comment", NOP().C("why"), NOP(), true},
+		{"a function and its name", CALL(endless), CALL("endless"), true},
+		{"the address of a function", LEAQ(Sym(endless), RAX), LEAQ(Sym(endless), RAX), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.a.Equal(tt.b); got != tt.want {

@@ -71,12 +71,27 @@ func sameOperand(a, b any) bool {
 		w, ok := intOf(b)
 		return ok && v == w
 	}
+	a, b = byName(a), byName(b)
 	if m, ok := a.(Mem); ok {
 		n, ok := b.(Mem)
 		m.field, n.field = Slot{}, Slot{}
 		return ok && m == n
 	}
 	return a == b
+}
+
+// byName is an operand that names what it declares.
+func byName(arg any) any {
+	switch a := arg.(type) {
+	case func() Func:
+		return a().Name
+	case Mem:
+		if a.fn != nil {
+			a.Sym, a.fn = (*a.fn)().Name, nil
+		}
+		return a
+	}
+	return arg
 }
 
 // Renamed returns the instruction with other names for the symbols, labels and
