@@ -1,17 +1,113 @@
 package prove
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
 
 // survivor is a change that leaves a variant right, and why.
 type survivor struct {
-	function, text, what *regexp.Regexp
-	why                  string
+	functions []string
+	of        likes          // the instruction that is changed
+	what      *regexp.Regexp // the change, as mutants name it
+	with      likes          // what it changes places with, if that is the change
+	why       string
 }
 
-func survives(function, text, what, why string) survivor {
-	whole := func(s string) *regexp.Regexp { return regexp.MustCompile(`\A(?:` + s + `)\z`) }
-	return survivor{whole(function), whole(text), whole(what), why}
+func survives(functions string, of likes, what, why string) survivor {
+	return survivor{strings.Split(functions, "|"), of, regexp.MustCompile(`\A(?:` + what + `)\z`), nil, why}
 }
+
+func survivesBefore(functions string, of, with likes, why string) survivor {
+	s := survives(functions, of, changesPlaces, why)
+	s.with = with
+	return s
+}
+
+// has reports whether the reason is one for this mutant.
+func (s survivor) has(m oneMutant) bool {
+	function, _, _ := stubs.CutFuncName(m.where.Func)
+	return slices.Contains(s.functions, function) && s.of.has(m.where.Ins) && s.what.MatchString(m.what) &&
+		(s.with == nil || s.with.has(m.after))
+}
+
+// like is a set of instructions.
+type like func(asm.Ins) bool
+
+// likes are several.
+type likes []like
+
+func (l likes) has(in asm.Ins) bool {
+	return slices.ContainsFunc(l, func(of like) bool { return of(in) })
+}
+
+// one is the instructions of one of some mnemonics, in a list for survives.
+// Operands are the same values, or func(any) bool; without any all will do.
+func one(mnemonics string, operands ...any) likes {
+	return likes{func(in asm.Ins) bool {
+		if !slices.Contains(strings.Split(mnemonics, "|"), in.Mnemonic()) {
+			return false
+		}
+		got := in.Operands()
+		if operands == nil {
+			return true
+		}
+		return slices.EqualFunc(got, operands, func(got, want any) bool {
+			if in, ok := want.(func(any) bool); ok {
+				return in(got)
+			}
+			return asm.PUSHQ(got).Equal(asm.PUSHQ(want))
+		})
+	}}
+}
+
+// touching are all that have an operand in memory at an address in base.
+func touching(base asm.Reg) likes {
+	return likes{func(in asm.Ins) bool { m, ok := in.Memory(); return ok && m.Base == base }}
+}
+
+func anything(any) bool { return true }
+
+// gpr is a general register.
+func gpr(operand any) bool { r, ok := operand.(asm.Reg); return ok && r <= asm.R15 }
+
+// regOf is one of some registers.
+func regOf(list ...asm.Reg) func(any) bool {
+	return func(operand any) bool { r, ok := operand.(asm.Reg); return ok && slices.Contains(list, r) }
+}
+
+// inFrame is one of some slots of the frame. RSP may be at its start, at that of
+// a partial one, or below either at a return address.
+func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
+	return func(operand any) bool {
+		m, ok := operand.(asm.Mem)
+		return ok && m.Base == base && slices.ContainsFunc(slots, func(s asm.Slot) bool {
+			return m.Disp == s.Off || base == asm.RSP && slices.Contains([]int{s.Off + 8, s.Off - inRegs.R11.Off}, m.Disp)
+		})
+	}
+}
+
+// to is where a branch goes to a label that each variant has.
+func to(label string) func(any) bool {
+	return func(operand any) bool {
+		target, _ := operand.(string)
+		name, _, _ := stubs.CutFuncName(target)
+		return name == label
+	}
+}
+
+var (
+	inRegs = asm.Slots[layout.PtRegs[asm.Slot]]()
+	perCPU = asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
+	// The thread is at the bottom of the stack, the frame at its top.
+	atBottom = asm.Fields[layout.Thread[asm.Mem]](asm.RSP.At(asm.SizeOf[layout.PtRegs[asm.Mem]]() - layout.ThreadSize))
+)
 
 // What of an instruction may be changed if nothing looks at its result.
 const (
@@ -22,146 +118,146 @@ const (
 // survivors are the reviewed changes that the proof does not reject.
 var survivors = []survivor{
 	// Other instructions that do the same.
-	survives("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", "JNE .*", "condition is A",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", one("JNE"), "condition is A",
 		"the TEST or AND before it clears CF, so that A is NE"),
-	survives("entry_SYSCALL_64|do_syscall_64", "JE .*", "condition is BE",
+	survives("entry_SYSCALL_64|do_syscall_64", one("JE"), "condition is BE",
 		"the TEST before it clears CF, so that BE is E"),
-	survives("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", `TESTL \$0x10100, R11`, "the width is another",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", one("TESTL", x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, asm.R11), "the width is another",
 		"the constant has no bit from 31 on"),
-	survives("entry_SYSCALL_64", "XORL (R..?), R..?", "the width is another",
+	survives("entry_SYSCALL_64", one("XORL", gpr, gpr), "the width is another",
 		"a register less itself is 0 in both"),
-	survives("entry_SYSCALL_64|int_ret_from_sys_call", `(SHLQ|SARQ) \$0x10, RDI|SHRQ \$0x2f, RDI`, "bit [67] of the constant",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("SHLQ|SARQ", 16, asm.RDI), one("SHRQ", 47, asm.RDI)), "bit [67] of the constant",
 		"of the count only six bits are taken"),
-	survives("entry_SYSCALL_64", `MOVQ PerCPU.TopOfStack\(GS\), RSP`, "bit 6 of the displacement",
+	survives("entry_SYSCALL_64", one("MOVQ", perCPU.TopOfStack, asm.RSP), "bit 6 of the displacement",
 		"that is TSS.SP0, which holds the same address"),
-	survives("entry_SYSCALL_64", `MOVQ PerCPU.TSS.SP0\(GS\), RSP`, "bit 6 of the displacement",
+	survives("entry_SYSCALL_64", one("MOVQ", perCPU.TSS.SP0, asm.RSP), "bit 6 of the displacement",
 		"that is TopOfStack, which holds the same address"),
-	survives("do_syscall_64", `.*\(RBX\).*`, "base is RDI",
+	survives("do_syscall_64", touching(asm.RBX), "base is RDI",
 		"RDI is the frame still"),
 
 	// Page-table isolation.
-	survives("entry_SYSCALL_64", `BTSQ \$0x3f, R..`, "bit [67] of the constant",
+	survives("entry_SYSCALL_64", one("BTSQ", 63, gpr), "bit [67] of the constant",
 		"of the bit's number only six bits are taken"),
-	survives("entry_SYSCALL_64", `ANDQ \$0x7ff, RDI`, "bit ([0-9]|1[0-2]) of the constant|the width is another",
+	survives("entry_SYSCALL_64", one("ANDQ", 0x7ff, asm.RDI), "bit ([0-9]|1[0-2]) of the constant|the width is another",
 		"the kernel's CR3 has none of these bits"),
-	survives("entry_SYSCALL_64", `BTR?Q RDI, PerCPU.UserPCIDFlushMask\(GS\)`, "index is RDI|the width is another",
+	survives("entry_SYSCALL_64", one("BTQ|BTRQ", asm.RDI, perCPU.UserPCIDFlushMask), "index is RDI|the width is another",
 		"RDI is the number of the address space, which is 0"),
-	survives("entry_SYSCALL_64", "POPQ RAX", "register is RDI",
+	survives("entry_SYSCALL_64", one("POPQ", asm.RAX), "register is RDI",
 		"without PCIDs RAX holds what it pops still, and RDI is popped next"),
-	survives("entry_SYSCALL_64", `ORQ \$0x800, RDI`, "bit 12 of the constant",
+	survives("entry_SYSCALL_64", one("ORQ", 0x800, asm.RDI), "bit 12 of the constant",
 		"the next instruction sets that bit"),
-	survives("entry_SYSCALL_64", `ORQ \$0x1000, RDI`, "bit 11 of the constant",
+	survives("entry_SYSCALL_64", one("ORQ", 0x1000, asm.RDI), "bit 11 of the constant",
 		"the instruction before has set that bit"),
 
-	survives("entry_SYSCALL_64", `MOVQ CR3, R..|MOVQ R.., CR3|BTSQ \$0x3f, R..`, "it is run twice",
+	survives("entry_SYSCALL_64", slices.Concat(one("MOVQ", asm.CR3, gpr), one("MOVQ", gpr, asm.CR3), one("BTSQ", 63, gpr)), runTwice,
 		"the second time it does the same"),
-	survives("entry_SYSCALL_64", `BTSQ \$0x3f, RSP|ORQ \$0x800, RDI`, `it changes places with (ANDQ|ORQ) .*`,
+	survivesBefore("entry_SYSCALL_64", slices.Concat(one("BTSQ", 63, asm.RSP), one("ORQ", 0x800, asm.RDI)), one("ANDQ|ORQ"),
 		"they change different bits"),
-	survives("entry_SYSCALL_64", "PUSHQ RAX|MOVQ RDI, CR3", "it changes places with (MOVQ CR3, RDI|POPQ RAX)",
+	survivesBefore("entry_SYSCALL_64", slices.Concat(one("PUSHQ", asm.RAX), one("MOVQ", asm.RDI, asm.CR3)), slices.Concat(one("MOVQ", asm.CR3, asm.RDI), one("POPQ", asm.RAX)),
 		"both page tables map the trampoline stack"),
-	survives("entry_SYSCALL_64", "POPQ RDI", "it changes places with SWAPGS",
+	survivesBefore("entry_SYSCALL_64", one("POPQ", asm.RDI), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
 
 	// The fast path of 3.19.
-	survives("entry_SYSCALL_64", "JE sysret_signal", "condition is (NO|AE|NS|GE)",
+	survives("entry_SYSCALL_64", one("JE", "sysret_signal"), "condition is (NO|AE|NS|GE)",
 		"always true after TESTL $1, RDX: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit 0 of the constant",
+	survives("entry_SYSCALL_64", one("TESTL", 1, asm.RDX), "bit 0 of the constant",
 		"ZF is always set then: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", `TESTL \$1, RDX`, "bit ([2-9]|[12].|3[01]) of the constant",
+	survives("entry_SYSCALL_64", one("TESTL", 1, asm.RDX), "bit ([2-9]|[12].|3[01]) of the constant",
 		"RDX has no bits but those of TIFAllWork"),
-	survives("entry_SYSCALL_64", "JA ret_from_sys_call", "bit 1 of the displacement",
+	survives("entry_SYSCALL_64", one("JA", "ret_from_sys_call"), "bit 1 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
-	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 0 of the displacement",
+	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 0 of the displacement",
 		"it lands behind the CLI: schedule returns with interrupts off"),
-	survives("entry_SYSCALL_64", "JMP sysret_check", "bit 3 of the displacement",
+	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 3 of the displacement",
 		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
 
 	// Wrappers.
-	survives("stub_set_frame", `MOVL \$0xcf7bf, RCX`, "bit (2[1-9]|3[01]) of the constant",
+	survives("stub_set_frame", one("MOVL", 0xcf7bf, asm.RCX), "bit (2[1-9]|3[01]) of the constant",
 		"no slot has this number"),
-	survives("stub_set_frame", "MOVQ RDI, RBX", "the width is another",
+	survives("stub_set_frame", one("MOVQ", asm.RDI, asm.RBX), "the width is another",
 		"BTL takes the lower half, and RBX itself is in the frame"),
-	survives("stub_set_frame", "JAE set_frame_via_iret", "bit 1 of the displacement",
+	survives("stub_set_frame", one("JAE", "set_frame_via_iret"), "bit 1 of the displacement",
 		"it lands two bytes before: the end of a MOVQ and the RET are XORB RAX, RBX, and RBX is in the frame"),
-	survives("stub_(rt_sigreturn|poison)", `MOVQ PtRegs.R11\(RSP\), R11`, anyResult,
+	survives("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult,
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
-	survives("entry_SYSCALL_64|stub_rt_sigreturn", "JMP int_ret_from_sys_call.linux-4.0", "bit 7 of the displacement",
+	survives("entry_SYSCALL_64|stub_rt_sigreturn", one("JMP", stubs.FuncName("int_ret_from_sys_call", "linux-4.0")), "bit 7 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x50, RAX, and the same jump is behind them"),
 
 	// The slow path of 4.0 on, and do_syscall_64.
-	survives("entry_SYSCALL_64|int_ret_from_sys_call", `MOVQ PtRegs.CX\(RSP\), RCX`, "deleted|source and destination change places",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", inFrame(asm.RSP, inRegs.CX), asm.RCX), "deleted|source and destination change places",
 		"on the way to IRETQ: the test of the frame has loaded RCX from the slot already"),
-	survives("entry_SYSCALL_64", "STI", "deleted",
+	survives("entry_SYSCALL_64", one("STI"), "deleted",
 		"before syscall_return_slowpath, which takes interrupts as they are"),
-	survives("entry_SYSCALL_64", `TESTL \$0x103, Thread.Flags\(RSP\)`, "bit [01] of the constant",
+	survives("entry_SYSCALL_64", one("TESTL", layout.TIFEntryWork|layout.TIFAllWork, atBottom.Flags), "bit [01] of the constant",
 		"work that is there before the handler is seen behind it too"),
-	survives("stub_ptregs_64", "CLI", "deleted",
+	survives("stub_ptregs_64", one("CLI"), "deleted",
 		"do_syscall_64 turns interrupts on in any case"),
-	survives("stub_ptregs_64", "POPQ RAX", register,
+	survives("stub_ptregs_64", one("POPQ", asm.RAX), register,
 		"of the registers that the slow path does not store in the frame none is needed"),
-	survives("stub_ptregs_64", "JNE called_from_c", "condition is (B|L|S|NP)",
+	survives("stub_ptregs_64", one("JNE", "called_from_c"), "condition is (B|L|S|NP)",
 		"there are two places that it is called from, and the addresses behind them are so"),
-	survives("stub_ptregs_64", `CMPQ R11, \(RSP\)`, "the width is another",
+	survives("stub_ptregs_64", one("CMPQ", asm.R11, asm.RSP.At(0)), "the width is another",
 		"the addresses that it can be called from differ in their lower halves"),
-	survives("do_syscall_64", "PUSHQ RBX|POPQ RBX", register,
+	survives("do_syscall_64", one("PUSHQ|POPQ", asm.RBX), register,
 		"all registers are loaded from the frame afterwards"),
-	survives("do_syscall_64", `MOVQ PtRegs.(SI|DX|R8|R9)\(RBX\), R.*`, anyResult,
+	survives("do_syscall_64", one("MOVQ", inFrame(asm.RBX, inRegs.SI, inRegs.DX, inRegs.R8, inRegs.R9), gpr), anyResult,
 		"in 4.6: the register holds the user's argument still, and the one that is loaded instead is not needed"),
-	survives("do_syscall_64", "MOVL RSI, RAX", "register is RAX",
+	survives("do_syscall_64", one("MOVL", asm.RSI, asm.RAX), "register is RAX",
 		"in 6.12: RAX holds the number still"),
-	survives("entry_SYSCALL_64", "XORL RSI, RSI", "deleted|"+register,
+	survives("entry_SYSCALL_64", one("XORL", asm.RSI, asm.RSI), "deleted|"+register,
 		"in 6.12: the number is put in RSI next, and what is cleared twice or too late is cleared"),
-	survives("entry_SYSCALL_64", "POPQ (R11|RCX)", register,
+	survives("entry_SYSCALL_64", one("POPQ", regOf(asm.R11, asm.RCX)), register,
 		"in 6.12: do_syscall_64 has left RIP and RFLAGS in these, and the other register is loaded behind it"),
-	survives("do_syscall_64", `MOVL \$1, RAX`, "bit ([1-9]|[12].|3[01]) of the constant",
+	survives("do_syscall_64", one("MOVL", 1, asm.RAX), "bit ([1-9]|[12].|3[01]) of the constant",
 		"SYSRETQ is taken for any AL but 0"),
-	survives("do_syscall_64", `MOVQ \$0x7ffffffff000, RDI`, "bit ([0-9]|1[01]) of the constant",
+	survives("do_syscall_64", one("MOVQ", layout.TaskSizeMax, asm.RDI), "bit ([0-9]|1[01]) of the constant",
 		"from TaskSizeMax to the end of the lower half addresses are canonical"),
-	survives("do_syscall_64", "JAE return_by_iret", "condition is A",
+	survives("do_syscall_64", one("JAE", "return_by_iret"), "condition is A",
 		"TaskSizeMax itself is canonical"),
 
 	// Two that change places.
-	survives("entry_SYSCALL_64|int_ret_from_sys_call|stub_set_frame|do_syscall_64", "J(NE|AE|A|E) .*", `it changes places with MOV[QL] .*, R..?`,
+	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|stub_set_frame|do_syscall_64", one("JNE|JAE|JA|JE"), one("MOVQ|MOVL", anything, gpr),
 		"where the branch goes the register is loaded again, or nobody looks at it"),
-	survives("entry_SYSCALL_64", "JNE entry_SYSCALL64_slow_path.*", "it changes places with STI",
+	survivesBefore("entry_SYSCALL_64", one("JNE", to("entry_SYSCALL64_slow_path")), one("STI"),
 		"do_syscall_64 turns interrupts on in any case"),
-	survives("entry_SYSCALL_64|do_syscall_64", "STI", "it changes places with (SUBQ|PUSHQ|TESTL|CMPQ|MOVQ) .*",
+	survivesBefore("entry_SYSCALL_64|do_syscall_64", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
 		"an interrupt between the two loses nothing: RSP is at what is in use or below it"),
-	survives("entry_SYSCALL_64|do_syscall_64", `MOVQ RCX, PtRegs.SP\(RSP\)|MOVQ RDI, RBX`, "it changes places with STI",
+	survivesBefore("entry_SYSCALL_64|do_syscall_64", slices.Concat(one("MOVQ", asm.RCX, inFrame(asm.RSP, inRegs.SP)), one("MOVQ", asm.RDI, asm.RBX)), one("STI"),
 		"an interrupt keeps the register"),
-	survives("entry_SYSCALL_64|int_ret_from_sys_call", `MOVQ PtRegs.SP\(RSP\), RSP|ADDQ .*, RSP|POPQ RSP`, "it changes places with SWAPGS",
+	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("MOVQ", inFrame(asm.RSP, inRegs.SP), asm.RSP), one("ADDQ", anything, asm.RSP), one("POPQ", asm.RSP)), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
-	survives("stub_(rt_sigreturn|poison)", `ADDQ \$8, RSP`, "it changes places with (SUBQ .*, RSP|CALL .*)",
+	survivesBefore("stub_rt_sigreturn|stub_poison", one("ADDQ", 8, asm.RSP), slices.Concat(one("SUBQ", anything, asm.RSP), one("CALL")),
 		"a handler with the whole frame may have a word more below it"),
-	survives("stub_(rt_sigreturn|poison)", `MOVQ PtRegs.R11\(RSP\), R11`, `it changes places with MOVQ R11, 144\(RSP\)`,
+	survivesBefore("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), one("MOVQ", asm.R11, asm.RSP.At(inRegs.Flags.Off)),
 		"R11 holds the user's RFLAGS still"),
-	survives("stub_ptregs_64", "CLI", "it changes places with POPQ RAX",
+	survivesBefore("stub_ptregs_64", one("CLI"), one("POPQ", asm.RAX),
 		"what is popped is not needed"),
-	survives("stub_ptregs_64", `CMPQ R11, \(RSP\)`, "the width is a byte",
+	survives("stub_ptregs_64", one("CMPQ", asm.R11, asm.RSP.At(0)), "the width is a byte",
 		"the addresses that it can be called from differ in their lowest bytes"),
-	survives("do_syscall_64", "PUSHQ RBX", "it changes places with MOVQ RDI, RBX",
+	survivesBefore("do_syscall_64", one("PUSHQ", asm.RBX), one("MOVQ", asm.RDI, asm.RBX),
 		"all registers are loaded from the frame afterwards"),
-	survives("do_syscall_64", "CALL syscall_return_slowpath", "it changes places with POPQ RBX",
+	survivesBefore("do_syscall_64", one("CALL", "syscall_return_slowpath"), one("POPQ", asm.RBX),
 		"it keeps RBX, which is loaded from the frame afterwards"),
-	survives("do_syscall_64", `MOVQ PtRegs.R9\(RBX\), R9`, "it changes places with CALL .*",
+	survivesBefore("do_syscall_64", one("MOVQ", inFrame(asm.RBX, inRegs.R9), asm.R9), one("CALL"),
 		"in 4.6: R9 holds the user's argument still"),
-	survives("do_syscall_64", "MOVL RSI, RAX", "it changes places with CMPL RAX, .*",
+	survivesBefore("do_syscall_64", one("MOVL", asm.RSI, asm.RAX), one("CMPL", asm.RAX, anything),
 		"in 6.12: RAX holds the number still"),
 
-	survives("entry_SYSCALL_64", `PUSHQ PtRegs.SP\(RDI\)`, runTwice,
+	survives("entry_SYSCALL_64", one("PUSHQ", asm.RDI.At(inRegs.SP.Off-inRegs.DI.Off)), runTwice,
 		"in 6.12: the trampoline stack has one word more, which nobody pops"),
 
 	// SPEC_CTRL.
-	survives("entry_SYSCALL_64", `XORL (RDX|RCX), (RDX|RCX)`, "deleted|the width is a byte|"+register,
+	survives("entry_SYSCALL_64", one("XORL", regOf(asm.RDX, asm.RCX), regOf(asm.RDX, asm.RCX)), "deleted|the width is a byte|"+register,
 		"writing SPEC_CTRL overwrites both registers next, and what else is cleared twice is cleared"),
-	survives("entry_SYSCALL_64", `MOVQ PerCPU.SpecCtrl\(GS\), RDX`, "index is R.*",
+	survives("entry_SYSCALL_64", one("MOVQ", perCPU.SpecCtrl, asm.RDX), "index is R.*",
 		"that register is 0: at the entry it is cleared, at the exit do_syscall_64 has kept it so"),
-	survives("entry_SYSCALL_64", `MOVQ PerCPU.SpecCtrl\(GS\), RDX|ANDQ \$-2, RDX`, "the width is another",
+	survives("entry_SYSCALL_64", slices.Concat(one("MOVQ", perCPU.SpecCtrl, asm.RDX), one("ANDQ", -2, asm.RDX)), "the width is another",
 		"SPEC_CTRL has nothing in its upper half"),
-	survives("entry_SYSCALL_64", `SHRQ \$0x20, RDX`, "bit [67] of the constant",
+	survives("entry_SYSCALL_64", one("SHRQ", 32, asm.RDX), "bit [67] of the constant",
 		"of the count only six bits are taken"),
-	survives("entry_SYSCALL_64", "WRMSR", "it changes places with POPQ R15",
+	survivesBefore("entry_SYSCALL_64", one("WRMSR"), one("POPQ", asm.R15),
 		"neither needs what the other changes"),
-	survives("entry_SYSCALL_64", "SWAPGS", "it changes places with VERW .*",
+	survivesBefore("entry_SYSCALL_64", one("SWAPGS"), one("VERW"),
 		"the operand is not relative to GS"),
 }
