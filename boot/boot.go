@@ -193,16 +193,6 @@ func withInit(program func() ([]byte, error), files []initramfs.File) ([]byte, e
 	return initramfs.Build(append([]initramfs.File{initramfs.Init(init)}, files...)...)
 }
 
-// Boot prepares the experiment, boots it and waits for its end.
-func Boot(ctx context.Context, c Config) (vm.Result, error) {
-	m, err := Prepare(ctx, c)
-	if err != nil {
-		return vm.Result{}, err
-	}
-	c.step("booting on %s", engineName(m.Engine))
-	return vm.Run(ctx, m)
-}
-
 func engineName(e vm.Engine) vm.Engine {
 	if e == "" {
 		return vm.ICount

@@ -101,15 +101,6 @@ type Variant struct {
 	Counts []Counts
 }
 
-// Of returns the counts of the phase of that name.
-func (v Variant) Of(phase string) Counts {
-	i := slices.IndexFunc(Phases, func(p Phase) bool { return p.Name == phase })
-	if i < 0 {
-		panic("count: no phase " + phase)
-	}
-	return v.Counts[i]
-}
-
 // Notes are what a reader of the counts of these variants must know.
 func Notes(variants []Variant) []string {
 	notes := []string{
