@@ -41,8 +41,9 @@ test: deps linux
 crosscheck: deps
 	$(TEST) ./vmtests -run '^TestCrosscheck' -count=1 -v -crosscheck
 
-# 10,000,000 system calls with bad arguments on every preset, which takes half an
-# hour; `make test` makes some of them. SEED=N makes other ones.
+# 10,000,000 system calls with bad arguments on every preset; `make test` makes some
+# of them. A preset takes 2 minutes of one core in QEMU, and 2 hours in Bochs, where
+# two of them run. SEED=N makes other ones.
 fuzz: deps
 	$(TEST) ./vmtests -run '^TestFuzz$$' -count=1 -v -fuzzcalls 10000000 -fuzzseed $(or $(SEED),1)
 

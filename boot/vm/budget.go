@@ -122,6 +122,7 @@ func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct
 	// be seen asleep in between.
 	const turnsOfAnswer = 10
 	var now progress
+	var mute time.Duration
 	for turn := 0; ; turn++ {
 		select {
 		case <-done:
@@ -129,9 +130,16 @@ func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct
 		case <-time.After(work.Turn):
 		}
 		now.output = rec.bytes()
+		slept := now.Asleep
 		err := now.Look(pid)
+		if mute += now.Asleep - slept; !qemu.owes() {
+			mute = 0
+		}
 		if turn%turnsOfAnswer == 0 {
 			now.count = qemu.latest()
+		}
+		if err == nil && mute >= grace {
+			err = errMute
 		}
 		if err == nil {
 			err = b.spend(now)
@@ -146,11 +154,11 @@ func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct
 // counter asks QEMU, by its machine protocol (QMP), for the count of a machine. The
 // nil counter knows nothing.
 type counter struct {
-	qmp   *os.File
-	reset chan struct{} // closed once the guest was reset
+	qmp *os.File
 
 	mu       sync.Mutex
 	last     count
+	greeted  bool // it is asked from then on
 	answered bool
 }
 
@@ -160,32 +168,11 @@ type counter struct {
 const query = `{"execute": "query-replay"}
 {"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}`
 
-// errReset is why QEMU is killed when its guest was reset and it does not end: version
-// 7.2 waits for ever in monitor_cleanup (monitor/monitor.c) if it was just about to
-// answer. The guest has ended, and QEMU's exit code would have been 0.
-var errReset = errors.New("QEMU does not end after a reset")
-
-// endReset calls stop if QEMU does not end after a reset. It waits for either.
-func (c *counter) endReset(ended <-chan struct{}, stop func(error)) {
-	select {
-	case <-ended:
-		return
-	case <-c.reset:
-	}
-	select {
-	case <-ended:
-	case <-work.After(grace):
-		stop(errReset)
-	}
-}
-
 // listen takes QEMU's answers, until the end of the connection.
 func (c *counter) listen() {
 	for answers := json.NewDecoder(c.qmp); ; {
 		var answer struct {
 			Greeting *struct{} `json:"QMP"`
-			Event    string
-			Data     struct{ Reason string }
 			Return   struct {
 				ICount *uint64 `json:"icount"`
 
@@ -204,9 +191,8 @@ func (c *counter) listen() {
 		c.mu.Lock()
 		switch {
 		case answer.Greeting != nil:
+			c.greeted = true
 			c.send(`{"execute": "qmp_capabilities"}` + query)
-		case answer.Event == "SHUTDOWN" && answer.Data.Reason == "guest-reset":
-			close(c.reset) // it comes once: QEMU ends with it
 		case r.ICount != nil:
 			c.last.counted = *r.ICount
 			c.answered = true
@@ -215,6 +201,22 @@ func (c *counter) listen() {
 		}
 		c.mu.Unlock()
 	}
+}
+
+// errMute is why QEMU is killed when it sleeps and owes an answer for the time of
+// grace. Version 7.2 does when it was just about to answer as its guest was reset
+// (it waits in monitor_cleanup, of monitor/monitor.c, for what only it could do), and
+// at no other time. The guest has ended, and QEMU's exit code would have been 0.
+var errMute = errors.New("QEMU does not end after a reset")
+
+// owes reports whether QEMU has been asked and has not answered.
+func (c *counter) owes() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.greeted && !c.answered
 }
 
 // latest returns the last count that QEMU has told, and asks for the next.

@@ -127,7 +127,7 @@ func (e *ending) killed(ctx context.Context) error {
 	if e.signal != syscall.SIGKILL || err == nil {
 		return nil
 	}
-	if err == errReset {
+	if err == errMute {
 		e.signal = 0
 		return nil
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// grace is how long what is left of a machine has to go once QEMU has ended, and QEMU
-// once its guest was reset.
+// grace is how long what is left of a machine has to go once QEMU has ended, and for
+// how long QEMU may sleep without an answer.
 const grace = 3 * time.Second
 
 // Run boots the machine and waits for its end. A guest that fails, crashes or
@@ -119,7 +119,7 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 			return ending{}, err
 		}
 		ways = append(ways, qmpChannel(fd)...)
-		counts = &counter{qmp: qmp, reset: make(chan struct{})}
+		counts = &counter{qmp: qmp}
 	}
 	var stub *os.File
 	if c.Debug != nil {
@@ -163,7 +163,6 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var pumps sync.WaitGroup
 	if counts != nil {
 		pumps.Go(counts.listen)
-		go counts.endReset(ended, stop)
 	}
 	consoleOut := &channel{file: console, to: &rec.console}
 	logOut := &channel{file: log, to: after{consoleOut, &rec.log}}
