@@ -1,0 +1,175 @@
+package tree
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// root is the module's folder.
+const root = "../.."
+
+// pages are the texts for users and contributors: docs/commands.md is what help
+// prints.
+func pages(t *testing.T) []string {
+	t.Helper()
+	list, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil || len(list) < 3 {
+		t.Fatalf("docs: %q, %v", list, err)
+	}
+	return append(list, root+"/README.md", root+"/CONTRIBUTING.md", root+"/images/README.md")
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	quoted = regexp.MustCompile("`([^`\n]+)`")
+	linked = regexp.MustCompile(`\]\(([\w./-]*[./][\w./-]*)(?:#[^)]*)?\)`)
+	// path is a file or folder of the module; words in capitals stand for any name.
+	path     = regexp.MustCompile(`^(?:\./)?(?:\.ci|boot|cmd|docs|gen|guest|images|internal|measure|stubs|vmtests)/[\w./*-]*$|^[\w-]+\.(?:md|mod)$|^Makefile$`)
+	anything = regexp.MustCompile(`\b[A-Z]{2,}\b|_[A-Z]{2,}\b`)
+	made     = regexp.MustCompile(`^images/.*\.(?:elf|img)$`)
+)
+
+// absent are the paths in a page that nothing in the tree has: in backticks, from
+// the module's folder, and in links, from the page's.
+func absent(page, text string) (missing []string) {
+	look := func(pattern string) {
+		if found, err := filepath.Glob(pattern); err != nil || len(found) == 0 {
+			missing = append(missing, fmt.Sprintf("%s names %s, which is not there", page, pattern))
+		}
+	}
+	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
+		name := m[1]
+		if !path.MatchString(name) || made.MatchString(name) {
+			continue
+		}
+		name = anything.ReplaceAllStringFunc(name, func(word string) string {
+			if word == "README" || word == "CONTRIBUTING" || word == "CHANGELOG" {
+				return word
+			}
+			return strings.Repeat("_", strings.Count(word[:1], "_")) + "*"
+		})
+		look(filepath.Join(root, strings.TrimSuffix(name, "/...")))
+	}
+	for _, m := range linked.FindAllStringSubmatch(text, -1) {
+		look(filepath.Join(filepath.Dir(page), m[1]))
+	}
+	return missing
+}
+
+// TestPaths: what the pages name is there.
+func TestPaths(t *testing.T) {
+	named := 0
+	for _, page := range pages(t) {
+		text := read(t, page)
+		named += len(quoted.FindAllString(text, -1))
+		for _, m := range absent(page, text) {
+			t.Error(m)
+		}
+	}
+	if named == 0 {
+		t.Error("no page names anything")
+	}
+}
+
+// TestAbsent: a path that is not there is found, and one that is is not.
+func TestAbsent(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       bool
+	}{
+		{"a file", "`stubs/doc.go`", false},
+		{"a folder", "`measure/store`", false},
+		{"a placeholder", "`stubs/axis_NAME.go`", false},
+		{"a command", "`go test ./nothing`", false},
+		{"a link", "[x](../docs/glossary.md)", false},
+		{"no such file", "`stubs/nothing.go`", true},
+		{"no such folder", "see `boot/nothing`.", true},
+		{"no such placeholder", "`stubs/nothing_NAME.go`", true},
+		{"no such page", "`NOTHING.md`x `nothing.md`", true},
+		{"no such link", "[x](nothing.md#there)", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := absent(root+"/docs/page.md", tt.text); (len(got) > 0) != tt.want {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+const glossary = root + "/docs/glossary.md"
+
+// replaced are the words that the glossary replaces, by the word for each.
+func replaced(text string) map[string]string {
+	words := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+\. \| ([^|]+) \|$`).FindAllStringSubmatch(text, -1) {
+		for word := range strings.SplitSeq(row[2], "; ") {
+			words[word] = row[1]
+		}
+	}
+	return words
+}
+
+// used are the replaced words that a text has, whatever their case and wherever its
+// lines break.
+func used(text string, words map[string]string) (found []string) {
+	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
+	for word, instead := range words {
+		if regexp.MustCompile(`\b` + regexp.QuoteMeta(word) + `s?\b`).MatchString(text) {
+			found = append(found, fmt.Sprintf("%q: say %q", word, instead))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// TestGlossary: no page uses a word that the glossary replaces. Each row of it is
+// a word, one sentence, and words that it replaces.
+func TestGlossary(t *testing.T) {
+	text := read(t, glossary)
+	words := replaced(text)
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| word |") && len(replaced(line)) == 0 {
+			t.Errorf("no row of a word, a sentence and what it replaces: %s", line)
+		}
+	}
+	for _, page := range pages(t) {
+		if page == glossary {
+			continue
+		}
+		for _, u := range used(read(t, page), words) {
+			t.Errorf("%s: %s", page, u)
+		}
+	}
+}
+
+// TestUsed: a replaced word is found, and what only looks like one is not.
+func TestUsed(t *testing.T) {
+	words := replaced(read(t, glossary))
+	for _, tt := range []struct {
+		name, text string
+		want       int
+	}{
+		{"one", "A call that needs the Whole\n  frame, and so on.", 1},
+		{"two", "whole frames in a batch", 2},
+		{"none", "full pt_regs of a sample; batched", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := used(tt.text, words); len(got) != tt.want {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
