@@ -68,6 +68,15 @@ This page is made from the declarations in package stubs.
 			b.WriteString(sentence(p.Adds) + ". ")
 		}
 		fmt.Fprintf(&b, "\n\n    %v\n\nSource: %s.\n", p.Variant, strings.TrimSuffix(p.Source, "."))
+		if p.Follows != "" {
+			fmt.Fprintf(&b, "Follows: %s. Configuration: %s.\n", p.Follows, p.Config)
+		}
+		for i, left := range p.Left {
+			if i == 0 {
+				b.WriteString("\nNot here, or otherwise:\n\n")
+			}
+			fmt.Fprintf(&b, "* %s.\n", sentence(left))
+		}
 	}
 	return strings.ReplaceAll(b.String(), ". \n", ".\n")
 }

@@ -33,6 +33,45 @@ type Preset struct {
 	Adds string
 	// Source is where the path can be read.
 	Source string
+	// Follows is the revision and file that the path was held against.
+	Follows string
+	// Config is the configuration of the release that it is the path of.
+	Config string
+	// Left is what that has and the preset has not, or has otherwise.
+	Left []string
+}
+
+// Configurations.
+const (
+	configX32  = "without CONFIG_X86_X32_ABI, CONFIG_PARAVIRT, CONFIG_AUDITSYSCALL, CONFIG_CONTEXT_TRACKING, CONFIG_TRACE_IRQFLAGS and CONFIG_CC_STACKPROTECTOR; with CONFIG_PREEMPT and CONFIG_X86_ESPFIX64"
+	config612  = "without CONFIG_PARAVIRT_XXL, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET, CONFIG_CONTEXT_TRACKING_USER and tracing; with CONFIG_X86_ESPFIX64"
+	configBSD  = "GENERIC without KDTRACE_HOOKS and profiling"
+	configNone = "none: nothing of it was built"
+)
+
+// What is left out.
+const (
+	leftTracer  = "a tracer's way: it is tested for, and nothing asks for it"
+	leftESPFix  = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
+	leftSwitch  = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
+	leftPerCPU  = "cache lines of their own for old_rsp and kernel_stack: here RSPScratch and TopOfStack share one"
+	leftExecve  = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
+	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
+	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
+	leftSFMask  = "a mask of flags of its own: here SYSCALL clears TF, DF, IF, IOPL, AC and NT for every variant"
+	leftMeasure = "the handler: what getppid costs is the kernel's here"
+)
+
+// lazily are those of the releases whose slow path is in assembly.
+func lazily(more ...string) []string {
+	return append(more, leftTracer, leftESPFix, leftSwitch, leftPerCPU, leftExecve, leftForked, leftMeasure)
+}
+
+// modern are those of 6.12.
+func modern(more ...string) []string {
+	return append(more,
+		leftC, "the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation",
+		"the canary and the return stack filled at a context switch", leftTracer, leftESPFix, leftSwitch, leftForked, leftSFMask, leftMeasure)
 }
 
 const (
@@ -53,60 +92,90 @@ var presets = sync.OnceValue(func() []Preset {
 			Named:   Named{Name: "linux-3.19"},
 			Release: "Linux 3.19",
 			Source:  source319,
+			Follows: read319,
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("a"),
 			Release: "proposed",
 			Adds:    "(a): RSP in the sp slot, not in RSPScratch and thread.usersp",
 			Source:  sourceMail + "; Linux 4.1: 263042e4630a",
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("b"),
 			Release: "proposed",
 			Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
 			Source:  sourceMail + ", by which R11 is still stored in its own slot",
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("b-linux"),
 			Release: "Linux 4.1, on the way",
 			Adds:    "(b) as Linux took it first: RFLAGS in the flags slot instead of the r11 slot, which the fix-up fills",
 			Source:  "Linux, March 2015: 29722cd4ef66",
+			Follows: read319 + "; torvalds/linux 29722cd4ef66",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("c"),
 			Release: "proposed",
 			Adds:    "(c): CS, SS and RCX filled at entry",
 			Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("a", "b"),
 			Release: "proposed",
 			Adds:    "(a)+(b): nothing is left to restore",
 			Source:  sourceMail,
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("a", "c"),
 			Release: "proposed",
 			Adds:    "(a)+(c): only the flags are fixed up and restored",
 			Source:  sourceMail,
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   changed("b", "c"),
 			Release: "proposed",
 			Adds:    "(b)+(c): only RSP is fixed up and restored",
 			Source:  sourceMail,
+			Follows: read319 + "; the change by its description",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named:   Named{Name: "heukelum-v2", Variant: changed("a", "b", "c").Variant},
 			Release: "proposed",
 			Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
 			Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
+			Follows: read319 + "; the patch by its description, as it was not found",
+			Config:  configNone,
+			Left:    lazily("whatever the patch has that neither its description nor the answer tells"),
 		},
 		{
 			Named:   Named{Name: "linux-4.0", Variant: Of(WorkTest, SlowSYSRET)},
 			Release: "Linux 4.0",
 			Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
 			Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
+			Follows: read40,
+			Config:  configX32,
+			Left:    lazily("the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)", "SYSRETQ at the end of interrupts, which 4.0 takes by the same test; here they end in IRETQ"),
 		},
 		{
 			Named: Named{Name: "linux-4.1", Variant: Of(
@@ -115,6 +184,9 @@ var presets = sync.OnceValue(func() []Preset {
 			Release: "Linux 4.1",
 			Adds:    "4.0 with (a)+(b)+(c) by PUSH, room for all registers",
 			Source:  "Linux 4.1.15: arch/x86/kernel/entry_64.S (system_call)",
+			Follows: read41 + "; the fast exit by 4d7321381e5c, as 4.1.y has another order with page-table isolation",
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named: Named{Name: "linux-4.2", Variant: Of(
@@ -124,6 +196,9 @@ var presets = sync.OnceValue(func() []Preset {
 			Release: "Linux 4.2",
 			Adds:    "4.1 with the top of the stack from the TSS, RIP tested for being canonical",
 			Source:  "Linux 4.2: arch/x86/entry/entry_64.S (entry_SYSCALL_64); 17be0aec74fb",
+			Follows: read42,
+			Config:  configX32,
+			Left:    lazily(),
 		},
 		{
 			Named: Named{Name: "linux-4.6", Variant: Of(
@@ -133,24 +208,36 @@ var presets = sync.OnceValue(func() []Preset {
 			Release: "Linux 4.6",
 			Adds:    "4.2 with the slow path as a function of the frame (in Linux: in C), interrupts on only when the frame is done",
 			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
+			Follows: read46,
+			Config:  configX32,
+			Left:    append(lazily(leftC), "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11", "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"),
 		},
 		{
 			Named:   Named{Name: "linux-6.12", Variant: linux612()},
 			Release: "Linux 6.12",
 			Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
 			Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(),
 		},
 		{
 			Named:   isolated("linux-6.12+pti", CR3Switch),
 			Release: "Linux 6.12 with pti=on nopcid",
 			Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
 			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern("the NOP and the jump in the place of what PCIDs would need"),
 		},
 		{
 			Named:   isolated("linux-6.12+pti+pcid", CR3PCID),
 			Release: "Linux 6.12 with pti=on",
 			Adds:    "6.12+pti with the translations of both page tables kept, by PCIDs, which the CPU must have",
 			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(),
 		},
 		{
 			Named:   skylake("linux-6.12-skylake"),
@@ -158,6 +245,9 @@ var presets = sync.OnceValue(func() []Preset {
 			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
 			Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
 				"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT). The return stack is not filled at a context switch here (FILL_RETURN_BUFFER)",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(),
 		},
 		{
 			Named: Named{Name: "freebsd", Variant: Of(
@@ -166,6 +256,14 @@ var presets = sync.OnceValue(func() []Preset {
 			Release: "FreeBSD 10",
 			Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
 			Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
+			Follows: "coder03/freebsd10.4 3d3f8b116d56 (10.4), sys/amd64/amd64/exception.S",
+			Config:  configBSD,
+			Left: []string{
+				"FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored",
+				"a direct call of amd64_syscall: here the handler is called through Linux's table",
+				"seven loads at the exit alone: Linux's programs want R8 to R10 and the callee-saved registers back, so 16 words are loaded",
+				"FreeBSD's doreti: calls with work to do end by 3.19's loop", leftSwitch, leftMeasure,
+			},
 		},
 	}
 })

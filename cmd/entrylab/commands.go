@@ -59,7 +59,14 @@ func presetRows(p stubs.Preset) [][2]string {
 	if needs := p.Features(); needs != 0 {
 		rows = append(rows, [2]string{"needs", needs.String()})
 	}
-	return append(rows, [2]string{"source", p.Source})
+	rows = append(rows, [2]string{"source", p.Source})
+	if p.Follows != "" {
+		rows = append(rows, [2]string{"follows", p.Follows}, [2]string{"config", p.Config})
+	}
+	for _, left := range p.Left {
+		rows = append(rows, [2]string{"not here", left})
+	}
+	return rows
 }
 
 // initFlag is the flag for a program to run.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"slices"
 
 	"github.com/urfave/cli/v3"
@@ -44,8 +45,24 @@ func (e *env) runList(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v", list[0].Name, list[0].Variant, explained[0])
+	_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v%s", list[0].Name, list[0].Variant, explained[0], notes(list[0]))
 	return refuted(explained), err
+}
+
+// notes is what a listing ends with if it is a preset's: what that follows, and
+// what it has not.
+func notes(n stubs.Named) string {
+	var b strings.Builder
+	for _, p := range stubs.Presets() {
+		if p.Name != n.Name || p.Follows == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "// follows: %s\n// config: %s\n", p.Follows, p.Config)
+		for _, left := range p.Left {
+			fmt.Fprintf(&b, "// not here: %s\n", left)
+		}
+	}
+	return b.String()
 }
 
 func (e *env) diffCommand() *cli.Command {

@@ -238,7 +238,7 @@ type symbols struct {
 	selectors  [6]*term
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
-	first      map[*term]uint64  // all of these, numbered
+	first      map[*term]uint64 // all of these, numbered
 }
 
 func newSymbols() *symbols {

@@ -1,0 +1,230 @@
+package stubs
+
+// Fact is what the source of a release says that one part of its path does.
+type Fact struct {
+	Preset string
+	// Func, From and To are the part in the preset's listing: a function, from a
+	// label on, or its start, to another, or its end.
+	Func, From, To string
+	// Source is the revision and file that was read, Where the labels and macros
+	// in it.
+	Source, Where string
+	// Pops is set of a part whose first POP takes the lowest slot.
+	Pops bool
+	// Acts has a word for each instruction, in order. a=b is a MOVQ, a push or a
+	// pop: what is on the left is filled from what is on the right, slots of the
+	// frame in small letters, words of the thread and the CPU by their names. All
+	// others are the mnemonic, a colon and the operands.
+	Acts string
+}
+
+// What was read.
+const (
+	read319 = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
+	read40  = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
+	read41  = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
+	read42  = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
+	read46  = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
+	read612 = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
+)
+
+// Facts are what the presets are held against. They tell what an instruction does
+// and when, in words of our own.
+var Facts = []Fact{
+	{
+		Preset: "linux-3.19", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
+		Source: read319, Where: "system_call to the call of the handler",
+		Acts: `swapgs RSPScratch=RSP RSP=TopOfStack sti subq:0x78,RSP di=RDI si=RSI dx=RDX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11
+			orig_ax=RAX ip=RCX testl:0x100,Flags jne:tracesys cmpq:RAX,0x3ff ja:ret_from_sys_call RCX=R10
+			call:sys_call_table(RAX*8) ax=RAX`,
+	},
+	{
+		Preset: "linux-3.19", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "sysret_careful",
+		Source: read319, Where: "ret_from_sys_call to USERGS_SYSRET64; RESTORE_ARGS",
+		Acts: `movl:3,RDI cli movl:Flags,RDX andl:RDI,RDX jne:sysret_careful RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx
+			RSI=si RDI=di RSP=RSPScratch swapgs sysretq`,
+	},
+	{
+		Preset: "linux-3.19", Func: "entry_SYSCALL_64", From: "sysret_careful", To: "tracesys",
+		Source: read319, Where: "sysret_careful, sysret_signal; FIXUP_TOP_OF_STACK",
+		Acts: `btl:0,RDX jae:sysret_signal sti pushq:RDI call:schedule_user popq:RDI jmp:sysret_check sti R11=RSPScratch
+			sp=R11 ss=0x2b cs=0x33 cx=-1 R11=r11 flags=R11 jmp:int_check_syscall_exit_work`,
+	},
+	{
+		Preset: "linux-3.19", Func: "stub_clone",
+		Source: read319, Where: "FORK_LIKE; SAVE_REST, RESTORE_TOP_OF_STACK",
+		Acts: `popq:R11 subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 pushq:R11 R11=RSPScratch sp=R11 ss=0x2b
+			cs=0x33 cx=-1 R11=r11 flags=R11 call:sys_clone R11=sp RSPScratch=R11 R11=flags r11=R11 retn:0x30`,
+	},
+	{
+		Preset: "linux-3.19", Func: "stub_rt_sigreturn",
+		Source: read319, Where: "stub_rt_sigreturn",
+		Acts: `addq:8,RSP subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 R11=RSPScratch sp=R11 ss=0x2b cs=0x33
+			cx=-1 R11=r11 flags=R11 call:sys_rt_sigreturn ax=RAX R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx
+			addq:0x30,RSP jmp:int_ret_from_sys_call`,
+	},
+	{
+		Preset: "linux-3.19", Func: "int_ret_from_sys_call",
+		Source: read319, Where: "int_ret_from_sys_call to int_restore_rest; retint_swapgs, native_iret",
+		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
+			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
+			je:int_signal ud2 testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli swapgs
+			jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP
+			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-4.0", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
+		Source: read40, Where: "system_call to the call of the handler",
+		Acts: `swapgs RSPScratch=RSP RSP=TopOfStack sti subq:0x78,RSP di=RDI si=RSI dx=RDX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11
+			orig_ax=RAX ip=RCX testl:0x100,Flags jne:tracesys cmpq:RAX,0x3ff ja:ret_from_sys_call RCX=R10
+			call:sys_call_table(RAX*8) ax=RAX`,
+	},
+	{
+		Preset: "linux-4.0", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
+		Source: read40, Where: "ret_from_sys_call, int_ret_from_sys_call_fixup",
+		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_fixup RCX=ip R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si
+			RDI=di RSP=RSPScratch swapgs sysretq R11=RSPScratch sp=R11 ss=0x2b cs=0x33 R11=ip cx=R11 R11=r11 flags=R11
+			jmp:int_ret_from_sys_call_irqs_off`,
+	},
+	{
+		Preset: "linux-4.0", Func: "int_ret_from_sys_call",
+		Source: read40, Where: "int_ret_from_sys_call; retint_swapgs, irq_return_via_sysret",
+		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
+			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
+			je:int_signal ud2 testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX
+			jne:opportunistic_sysret_failed shrq:0x2f,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
+			jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11
+			jne:opportunistic_sysret_failed cmpq:ss,0x2b jne:opportunistic_sysret_failed R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax
+			RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP RSP=sp swapgs sysretq swapgs jmp:restore_c_regs_and_iret R11=r11
+			R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP jmp:native_iret testb:4,ss
+			jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-4.1", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
+		Source: read41, Where: "system_call to the call of the handler",
+		Acts: `swapgs RSPScratch=RSP RSP=TopOfStack ss=0x2b sp=RSPScratch sti flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI
+			si=RSI dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 subq:0x30,RSP testl:0x100,Flags jne:tracesys
+			cmpq:RAX,0x3ff ja:ret_from_sys_call RCX=R10 call:sys_call_table(RAX*8) ax=RAX`,
+	},
+	{
+		Preset: "linux-4.1", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
+		Source: read41, Where: "to USERGS_SYSRET64; RESTORE_C_REGS_EXCEPT_RCX_R11 first, as at 4d7321381e5c",
+		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
+			R11=flags RSP=sp swapgs sysretq`,
+	},
+	{
+		Preset: "linux-4.1", Func: "stub_clone",
+		Source: read41, Where: "FORK_LIKE; SAVE_EXTRA_REGS",
+		Acts: `r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX jmp:sys_clone`,
+	},
+	{
+		Preset: "linux-4.1", Func: "stub_rt_sigreturn",
+		Source: read41, Where: "stub_rt_sigreturn",
+		Acts: `r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX call:sys_rt_sigreturn addq:8,RSP R15=r15 R14=r14 R13=r13 R12=r12
+			RBP=bp RBX=bx ax=RAX jmp:int_ret_from_sys_call`,
+	},
+	{
+		Preset: "linux-4.1", Func: "int_ret_from_sys_call",
+		Source: read41, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
+		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
+			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal ud2
+			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
+			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX
+			jne:opportunistic_sysret_failed cmpq:cs,0x33 jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11
+			jne:opportunistic_sysret_failed testq:0x10100,R11 jne:opportunistic_sysret_failed cmpq:ss,0x2b
+			jne:opportunistic_sysret_failed R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di RSP=sp swapgs sysretq
+			swapgs jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x80,RSP
+			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-4.2", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
+		Source: read42, Where: "entry_SYSCALL_64 to the call of the handler",
+		Acts: `swapgs RSPScratch=RSP RSP=TSS.SP0 ss=0x2b sp=RSPScratch sti flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 subq:0x30,RSP testl:0x100,Flags jne:tracesys cmpq:RAX,0x3ff
+			ja:ret_from_sys_call RCX=R10 call:sys_call_table(RAX*8) ax=RAX`,
+	},
+	{
+		Preset: "linux-4.2", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "tracesys",
+		Source: read42, Where: "to USERGS_SYSRET64",
+		Acts: `cli testl:3,Flags jne:int_ret_from_sys_call_irqs_off R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RCX=ip
+			R11=flags RSP=sp swapgs sysretq`,
+	},
+	{
+		Preset: "linux-4.2", Func: "stub_clone",
+		Source: read42, Where: "FORK_LIKE",
+		Acts: `r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX jmp:sys_clone`,
+	},
+	{
+		Preset: "linux-4.2", Func: "stub_rt_sigreturn",
+		Source: read42, Where: "stub_rt_sigreturn",
+		Acts: `r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX call:sys_rt_sigreturn addq:8,RSP R15=r15 R14=r14 R13=r13 R12=r12
+			RBP=bp RBX=bx ax=RAX jmp:int_ret_from_sys_call`,
+	},
+	{
+		Preset: "linux-4.2", Func: "int_ret_from_sys_call",
+		Source: read42, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
+		Acts: `cli movl:0x103,RDI RCX=TSS.SP0 subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
+			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
+			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal ud2
+			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
+			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx R11=ip cmpq:R11,RCX jne:opportunistic_sysret_failed
+			shlq:0x10,RCX sarq:0x10,RCX cmpq:R11,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
+			jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11
+			jne:opportunistic_sysret_failed cmpq:ss,0x2b jne:opportunistic_sysret_failed R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx
+			RSI=si RDI=di RSP=sp swapgs sysretq swapgs jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax
+			RCX=cx RDX=dx RSI=si RDI=di addq:0x80,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq
+			jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-4.6", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
+		Source: read46, Where: "entry_SYSCALL_64 to the call of the handler",
+		Acts: `swapgs RSPScratch=RSP RSP=TSS.SP0 ss=0x2b sp=RSPScratch flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 subq:0x30,RSP testl:0x103,Flags jne:entry_SYSCALL64_slow_path
+			sti cmpq:RAX,0x3ff ja:ret_from_sys_call RCX=R10 call:sys_call_table(RAX*8) ax=RAX`,
+	},
+	{
+		Preset: "linux-4.6", Func: "entry_SYSCALL_64", From: "ret_from_sys_call", To: "sysret_signal",
+		Source: read46, Where: "to USERGS_SYSRET64",
+		Acts: `cli testl:3,Flags jne:sysret_signal RCX=ip R11=flags R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RSP=sp
+			swapgs sysretq`,
+	},
+	{
+		Preset: "linux-4.6", Func: "entry_SYSCALL_64", From: "sysret_signal",
+		Source: read46, Where: "to opportunistic_sysret_failed; restore_c_regs_and_iret",
+		Acts: `sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX RDI=RSP call:syscall_return_slowpath
+			jmp:return_from_SYSCALL_64 r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX RDI=RSP call:do_syscall_64 R15=r15
+			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx RCX=cx R11=ip cmpq:R11,RCX jne:opportunistic_sysret_failed shlq:0x10,RCX
+			sarq:0x10,RCX cmpq:R11,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33 jne:opportunistic_sysret_failed R11=r11
+			cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11 jne:opportunistic_sysret_failed cmpq:ss,0x2b
+			jne:opportunistic_sysret_failed R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RSP=sp swapgs sysretq swapgs
+			jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x80,RSP
+			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
+		Preset: "linux-6.12", Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
+		Source: read612, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
+		Acts: `endbr64 swapgs TSS.SP2=RSP RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 xorl:RSI,RSI
+			xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
+			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP movslq:RAX,RSI call:do_syscall_64 testb:RAX,RAX
+			je:swapgs_restore_regs_and_return_to_usermode`,
+	},
+	{
+		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
+		Source: read612, Where: "syscall_return_via_sysret to SYSRETQ; POP_REGS",
+		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=RSP
+			RSP=TSS.SP1 pushq:sp pushq:di popq:RDI popq:RSP swapgs sysretq`,
+	},
+	{
+		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
+		Source: read612, Where: "swapgs_restore_regs_and_return_to_usermode without isolation, native_iret",
+		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di
+			addq:8,RSP swapgs testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq
+			jmp:native_irq_return_iret`,
+	},
+}
