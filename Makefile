@@ -34,6 +34,7 @@ test: deps linux
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
+	.ci/deadcode
 	.ci/test $(TEST) -count=1 ./...
 
 # Every preset in QEMU and in Bochs: the same checks, the same counts. Part of
