@@ -78,7 +78,7 @@ prove-all:
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines two have golden files: what Linux does, and what
-# is missing. The counts in the README are golden too.
+# is missing. The counts in the README and in docs/results.md are golden too.
 golden:
 	$(TEST) $(filter-out ./vmtests,$(GOLDEN)) -update
 	$(TEST) ./vmtests -run '^(TestCalls|TestMissingCalls)$$' -update

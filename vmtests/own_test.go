@@ -18,7 +18,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
-// TestOwnGo builds and runs the README's example of a variant in a Go file, in a
+// TestOwnGo builds and runs the example of a variant of docs/own.md in a Go file, in a
 // module of its own.
 func TestOwnGo(t *testing.T) {
 	need.QEMU(t)
@@ -61,8 +61,8 @@ func TestOwnGo(t *testing.T) {
 	}
 	_, example, _ := strings.Cut(read("stubs/testdata/own/own.go"), "\n// fenced is")
 	example, _, _ = strings.Cut(example, "\n}\n")
-	if example == "" || !strings.Contains(read("README.md"), "\n// fenced is"+example+"\n}\n") {
-		t.Error("the README's example is not this one")
+	if example == "" || !strings.Contains(read("docs/own.md"), "\n// fenced is"+example+"\n}\n") {
+		t.Error("the example of docs/own.md is not this one")
 	}
 }
 

@@ -11,47 +11,49 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-// TestReadme: the counts that the README shows are those that are printed now.
+// TestReadme: the counts that the README and docs/results.md show are those that
+// are printed now.
 // They do not depend on the host, nor on QEMU's version.
 func TestReadme(t *testing.T) {
 	need.QEMU(t)
 	for _, tt := range []struct {
 		name        string
 		args        []string
+		page        string // that shows it
 		first, last string // lines of the block begin so; the last is not in it
 	}{
-		{"make run", []string{"compare", "-engine", "icount", "linux-3.19", "heukelum-v2"}, "instructions per operation", "This was measured"},
-		{"make study", []string{"study", "-engines", "icount", "-o", filepath.Join(t.TempDir(), "results.jsonl")}, "icount: difference in instructions", ""},
+		{"make run", []string{"compare", "-engine", "icount", "linux-3.19", "heukelum-v2"}, "README.md", "instructions per operation", "This was measured"},
+		{"make study", []string{"study", "-engines", "icount", "-o", filepath.Join(t.TempDir(), "results.jsonl")}, "docs/results.md", "icount: difference in instructions", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			status, stdout, stderr := played(t, tt.args...)
 			if status != 0 {
 				t.Fatal(stderr)
 			}
-			const path = "../../README.md"
-			readme, err := os.ReadFile(path)
+			path := filepath.Join("../..", tt.page)
+			page, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			shown, printed := block(string(readme), "\t", tt.first, tt.last), block(stdout, "", tt.first, tt.last)
+			shown, printed := block(string(page), "\t", tt.first, tt.last), block(stdout, "", tt.first, tt.last)
 			if shown == "\n" || printed == "\n" {
-				t.Fatalf("no line begins with %q: the README has\n%s\nit printed\n%s", tt.first, shown, stdout)
+				t.Fatalf("no line begins with %q: %s has\n%s\nit printed\n%s", tt.first, tt.page, shown, stdout)
 			}
 			if *update {
-				text := strings.Replace(string(readme), indented(shown), indented(printed), 1)
+				text := strings.Replace(string(page), indented(shown), indented(printed), 1)
 				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
 			if diff := cmp.Diff(strings.Split(shown, "\n"), strings.Split(printed, "\n")); diff != "" {
-				t.Errorf("the README shows other figures; `make golden` puts these there, its sentences are yours (-README +printed):\n%s", diff)
+				t.Errorf("%s shows other figures; `make golden` puts these there, its sentences are yours (-page +printed):\n%s", tt.page, diff)
 			}
 		})
 	}
 }
 
-// indented is a block as the README has it.
+// indented is a block as a page has it.
 func indented(block string) string {
 	var b strings.Builder
 	for line := range strings.Lines(block) {
