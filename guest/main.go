@@ -7,12 +7,12 @@
 //
 //	init [verify] [measure] [sample] [trace] [-variants=A,B|all] [-seed=N] [-samples=N]
 //
-// Without a word it verifies and measures, for all variants; sample measures
-// where ticks are cycles; trace makes one null call under each variant, for a
-// debugger to follow. Words come from the kernel's
-// command line. It exits 0, 1 after a FAIL, or 2 after an ERROR, which means
-// that the harness could not do its job; as the first process of a Linux
-// kernel, which must not exit, it restarts the machine instead.
+// Without a word it verifies and measures, for all variants. sample measures where
+// ticks are cycles; trace makes one null call under each variant, for a debugger to
+// follow. The words come from the kernel's command line (wire.Command). The exit
+// status is 0, 1 after a FAIL, or 2 after an ERROR, which means that the harness
+// could not do its job. The first process of a Linux kernel must not exit: there it
+// restarts the machine.
 package main
 
 import (
@@ -39,7 +39,7 @@ func init() { runtime.LockOSThread() }
 const firstProcess = 1
 
 func main() {
-	// Nothing here needs the collector, and a collection in a batch would count.
+	// The program needs no garbage collection, and one would disturb a batch.
 	debug.SetGCPercent(-1)
 	status, linux := run(os.Args[1:], os.Stdout)
 	if linux && os.Getpid() == firstProcess {
@@ -51,14 +51,14 @@ func main() {
 	os.Exit(status)
 }
 
-// drain waits until a terminal has sent what was written to it; a serial line is
-// slower than a restart.
+// drain waits until a terminal has sent what was written to it: the machine would
+// restart before a serial line is empty.
 func drain(f *os.File) {
 	const tcsbrk, wait = 0x5409, 1 // tcdrain, as Linux's terminals take it
 	syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), tcsbrk, wait)
 }
 
-// run does what the words say, prints to w, and returns the exit status, and
+// run carries out init's words and prints to w. It returns the exit status and
 // whether the kernel is Linux.
 func run(words []string, w io.Writer) (status int, linux bool) {
 	p := lines.New(w)

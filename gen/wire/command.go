@@ -17,14 +17,15 @@ type Command struct {
 	Verify, Measure, Sample, Trace, Events bool
 	// Variants are the names of those to run; nil stands for all.
 	Variants []string
-	// Seed is that of random patterns and orders, Samples how many samples of an
-	// operation to take; 0 stands for DefaultSeed and DefaultSamples.
+	// Seed decides on random patterns and orders; Samples is the number of samples
+	// to take of an operation. Their zeros stand for DefaultSeed and
+	// DefaultSamples.
 	Seed    uint64
 	Samples int
 }
 
-// What a Command's zero stands for. So many samples of an operation take about a
-// second on a CPU of today.
+// What the zeros of a Command stand for. DefaultSamples samples of an operation
+// take about a second on a CPU of today.
 const (
 	DefaultSeed    = 1
 	DefaultSamples = 2000

@@ -1,5 +1,6 @@
-// Package wire is what the guest and the host tell each other. Both sides import
-// it, and nothing that crosses the boundary is spelt anywhere else.
+// Package wire is the protocol between the guest and the host. Both sides import
+// it; the formats and the names that cross the boundary are declared here and
+// nowhere else.
 //
 // # From the host to the guest
 //

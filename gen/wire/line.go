@@ -12,7 +12,7 @@ import (
 // [Sampling], [Series], [SamplingEnd] or [Summary].
 type Line interface {
 	// String is the line without its line break. A line break within a text is
-	// printed as "; ", or what follows it would be a line of its own.
+	// printed as "; ", since the rest would otherwise be another line.
 	String() string
 	isLine()
 }

@@ -40,8 +40,8 @@ func (e *DamagedError) Error() string { return e.At + ": " + e.Err.Error() }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // Next returns the next line of the guest and passes over all others. After a
-// *DamagedError it may be called again, for what follows. Any other error is
-// that of the Reader's source: io.EOF at its end.
+// *DamagedError it may be called again, for what follows. Any other error comes
+// from the source: io.EOF at its end.
 func (r *Reader) Next() (Line, error) {
 	for {
 		text, err := r.in.ReadSlice('\n')

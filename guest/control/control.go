@@ -1,9 +1,8 @@
-// Package control speaks the control interface of the generated kernel: which
-// variants the image carries, which one is the entry path, what the frame of a
-// call holds. On a kernel without it, which is Linux, it says so.
+// Package control makes the control calls of the generated kernel (package layout):
+// it lists the variants in the image, selects one, and reads the kernel's counts. A
+// kernel without control calls is taken for Linux.
 //
-// It is the guest's view of what package layout declares; verify and measure both
-// work through it.
+// Packages verify and measure both work through it.
 package control
 
 import (
@@ -26,8 +25,8 @@ type Variant struct {
 	Name, Axes string
 	// Info is what the variant promises; zero on Linux.
 	Info layout.VariantInfo[layout.Word]
-	// Lacks is what the variant needs and this CPU has not: it cannot be
-	// selected then.
+	// Lacks is the set of features that the variant needs and this CPU lacks. If it
+	// is not empty, the variant cannot be selected.
 	Lacks layout.Features
 }
 
@@ -83,8 +82,9 @@ func Open() (*Kernel, error) {
 	return k, nil
 }
 
-// Refused returns the lines.Skip for a variant that this CPU cannot run, once
-// the kernel has refused it, or that the kernel has not; nil for any other.
+// Refused returns nil for a variant that this CPU can run. For another it tries to
+// select it: the result is a lines.Skip if the kernel refuses, and an error if it
+// does not.
 func (k *Kernel) Refused(v Variant) error {
 	if v.Lacks == 0 {
 		return nil

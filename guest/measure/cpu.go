@@ -12,14 +12,15 @@ type cpuSet [16]uint64
 const (
 	schedFIFO  = 1
 	schedOther = 0
-	// fifoPriority is above all ordinary threads and below the kernel's own.
+	// fifoPriority is above that of all ordinary threads and below that of the
+	// kernel's own.
 	fifoPriority = 50
 )
 
-// claimCPU keeps the calling thread, and those that it starts, on one CPU. As
-// the first process of a Linux kernel it also makes them real-time threads,
-// which take turns at sched_yield; elsewhere that would be rude. alone is set
-// if two threads now share one CPU.
+// claimCPU keeps the calling thread, and those that it starts, on one CPU. As the
+// first process of a Linux kernel it also makes them real-time threads, which take
+// turns at sched_yield; elsewhere it must not, since such threads starve all
+// others. alone reports whether two threads now share one CPU.
 func claimCPU() (restore func(), alone bool) {
 	old, one := new(cpuSet), new(cpuSet)
 	if affinity(syscall.SYS_SCHED_GETAFFINITY, old) != 0 {

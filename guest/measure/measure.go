@@ -1,7 +1,7 @@
-// Package measure counts what system calls cost under each variant, in ticks
-// of the time-stamp counter. Under QEMU's instruction counting one tick is one
-// instruction, and the figures are exact; on a real CPU a tick is a cycle of
-// the counter.
+// Package measure counts what system calls cost under each variant, in ticks of the
+// time-stamp counter. Under QEMU's instruction counting one tick is one
+// instruction, and the figures are exact; on a real CPU a tick is a period of the
+// counter, not a core cycle.
 //
 // A figure is for one operation. It includes SYSCALL and SYSRET; the loop's own
 // instructions are measured by the same loop without its SYSCALLs and subtracted.
@@ -26,16 +26,15 @@ import (
 
 const (
 	batches = 15
-	// emptyBatches is how often the bare loop is measured; the least counts,
-	// for whatever disturbs it only adds.
+	// emptyBatches is how often the empty loop is measured. The least counts, since
+	// a disturbance only adds ticks.
 	emptyBatches = 5
 	// warmUp is the number of rounds before a batch.
 	warmUp     = 8
 	memorySize = 64 << 10
 )
 
-// series is one line of the result: the batches of one operation under one
-// variant.
+// series is the batches of one operation under one variant: one line.
 type series struct {
 	op      *op
 	own     uint64 // ticks of the loop itself
@@ -46,9 +45,9 @@ type series struct {
 	err     error           // why there is no figure
 }
 
-// Run counts the operations under the given variants and prints one line for each
-// pair; those that are flushed are left out. The order of batches follows from
-// seed. The calling goroutine is locked to its thread.
+// Run measures each operation under each variant and prints one line for each pair.
+// It leaves out the operations that are marked Flushed. The order of batches
+// follows from seed. The calling goroutine must be locked to its thread.
 func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed uint64, operations []Operation) {
 	m, err := regs.NewMemory(memorySize)
 	if err != nil {
@@ -90,8 +89,8 @@ func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed u
 			s.batch(k)
 		}
 	}
-	// Under the floor no thread can make a call that works. The Go runtime's
-	// monitor wakes every 10 ms: all of the floor's batches go in one such gap.
+	// Under the floor no other thread can make a call. The Go runtime's monitor
+	// wakes every 10 ms, and all of the floor's batches fit between two wake-ups.
 	if len(floors) > 0 {
 		settle(k)
 	}
@@ -117,7 +116,7 @@ func runnable(p *lines.Printer, k *control.Kernel, variants []control.Variant, w
 	})
 }
 
-// least is the ticks of the loop itself.
+// least measures the empty loop and returns its least ticks.
 func least(o *op) (uint64, error) {
 	var samples [emptyBatches]uint64
 	for i := range samples {
@@ -129,8 +128,8 @@ func least(o *op) (uint64, error) {
 	return slices.Min(samples[:]), nil
 }
 
-// batch adds a sample. A batch in which the two threads were not in step is
-// not one, and is left out.
+// batch adds a sample. A batch in which the two threads did not take turns is left
+// out.
 func (s *series) batch(k *control.Kernel) {
 	if s.err != nil {
 		return
@@ -180,7 +179,7 @@ func (s *series) print(p *lines.Printer) {
 	p.Figure(s.figure())
 }
 
-// figure makes the samples one figure.
+// figure is the series' line. It sorts the samples.
 func (s *series) figure() wire.Measure {
 	samples := s.samples[:s.count]
 	slices.Sort(samples)
@@ -199,19 +198,20 @@ func (s *series) figure() wire.Measure {
 	}
 }
 
-// quieten waits until the Go runtime's monitor has slowed down: a young one
-// wakes every 20 us, one that finds nothing to do every 10 ms. The sleep is a
-// raw one, since a sleeping goroutine would be something to do.
+// quieten waits until the Go runtime's monitor has slowed down: at first it wakes
+// every 20 us, and once it has found nothing to do for a while every 10 ms. The
+// sleep is a raw system call, because a sleeping goroutine would give the monitor
+// something to do.
 func quieten() {
 	pause := syscall.Timespec{Nsec: 60_000_000}
 	syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 }
 
-// settleCalls is how often settle asks at most: longer than the monitor's
-// sleep takes.
+// settleCalls bounds the calls of settle. They take longer than the monitor sleeps.
 const settleCalls = 200_000
 
-// settle returns just after another thread has run, if one does.
+// settle waits until another thread has run, and so until the monitor has just gone
+// back to sleep. It gives up after settleCalls.
 func settle(k *control.Kernel) {
 	first, err := k.Stats()
 	for n := 0; n < settleCalls && err == nil; n++ {

@@ -15,19 +15,19 @@ type Operation struct {
 	// Name is the operation's name on the wire: one of wire.Operations or
 	// wire.Flushed.
 	Name string
-	// Rounds is the number of rounds of a batch, and Per that of the operations in
-	// a round. Their product divides 1000, so that figures are exact in three
+	// Rounds is the number of rounds in a batch, and Per the number of operations
+	// in a round. Their product divides 1000, so that figures are exact in three
 	// decimals.
 	Rounds, Per int
-	// Needs is what the operation asks of the kernel and the CPU.
+	// Needs is what the operation needs of the kernel and of this CPU.
 	Needs Needs
 	// Floor marks an operation that the floor answers, too.
 	Floor bool
-	// Flushed marks an operation that only differs where there are caches: it is
-	// sampled, not counted.
+	// Flushed marks an operation whose figures differ only where there are caches.
+	// It is sampled, not counted.
 	Flushed bool
-	// Loops makes the loop of the operation and the same loop without it, whose
-	// ticks are subtracted. m is there for as long as the loops are.
+	// Loops returns the loop of the operation, and the same loop without the
+	// operation, whose ticks are subtracted. The loops may keep memory of m.
 	Loops func(m *regs.Memory, k *control.Kernel) (loop, empty regs.Loop)
 }
 
@@ -82,7 +82,7 @@ func yields(nr uint64, mm func(*control.Kernel) regs.Spaces) func(*regs.Memory, 
 
 func sameMM(*control.Kernel) regs.Spaces { return regs.Same }
 
-// otherMM gives the second thread an address space of its own: on Linux as a
+// otherMM gives the second thread its own address space; on Linux that takes a
 // process.
 func otherMM(k *control.Kernel) regs.Spaces {
 	if k.Linux {

@@ -14,18 +14,18 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// threadShare is the part of the samples that operations with two threads get:
-// a batch of theirs starts a thread.
+// threadShare divides the number of samples of an operation with two threads: each
+// of its batches has to start a thread.
 const threadShare = 4
 
-// floorChunk is how many batches of the floor fit between two rounds of the
-// runtime's monitor.
+// floorChunk is the number of the floor's batches that fit between two wake-ups of
+// the Go runtime's monitor.
 const floorChunk = 25
 
 // counters are the clocks that are read with every batch.
 var counters = [...]string{wire.CounterTSC, wire.CounterCycles, wire.CounterInstructions}
 
-// stream is what is sampled under one label.
+// stream is one operation under one label, and its samples.
 type stream struct {
 	label   string
 	variant int // index to select; -1: none
@@ -34,7 +34,7 @@ type stream struct {
 	per     int
 	loop    regs.Loop
 	warm    bool
-	// samples are of each counter, as the loop took them.
+	// samples are whole batches, by each of the counters.
 	samples [len(counters)][]uint64
 	lost    int
 	err     error
@@ -49,11 +49,11 @@ type sampling struct {
 	lines    int
 }
 
-// Sample times every operation under the given variants samples times each, in
-// random order, and prints the quantiles of what each counter counted. The
-// first variant that is not the floor is sampled a second time, and so are the
-// loops alone and what a calibration needs: see package measure/cycles, which makes
-// figures of the lines. The order follows from seed and from the time.
+// Sample takes the given number of samples of every operation under every variant,
+// in random order, and prints the quantiles by each counter. It also samples the
+// first variant that is not the floor a second time, the empty loops, and a
+// calibration. Package measure/cycles turns the lines into figures. The order
+// follows from seed and from the time-stamp counter.
 func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, samples int, seed uint64, operations []Operation) {
 	m, err := regs.NewMemory(memorySize)
 	if err != nil {
@@ -102,8 +102,8 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 	p.Figure(wire.SamplingEnd{Boot: boot, Lines: s.lines})
 }
 
-// streams are those of one operation: all variants but the floor, and its
-// controls.
+// streams returns an operation's streams that alternate: one for each variant but
+// the floor, and the controls.
 func (s *sampling) streams(o *op, variants []control.Variant, first int) []*stream {
 	var list []*stream
 	add := func(label string, index int, loop regs.Loop) {
@@ -119,7 +119,8 @@ func (s *sampling) streams(o *op, variants []control.Variant, first int) []*stre
 	return list
 }
 
-// calibration is what the machine's own figures are made of.
+// calibration returns the streams from which the machine's own figures are made.
+// The variant with the given index makes the calls in them.
 func (s *sampling) calibration(index int) []*stream {
 	none, one := regs.Doses(nullCall)
 	const rounds = 500
@@ -132,8 +133,8 @@ func (s *sampling) calibration(index int) []*stream {
 	}
 }
 
-// interleaved takes n samples of each stream, every time in another order, and
-// prints them.
+// interleaved takes n samples of each stream, each round in another order, and
+// prints the streams.
 func (s *sampling) interleaved(list []*stream, n int) {
 	order := slices.Clone(list)
 	for range n {
@@ -147,7 +148,7 @@ func (s *sampling) interleaved(list []*stream, n int) {
 	}
 }
 
-// floors samples the floor, under which no other thread can make a call.
+// floors samples the floor by itself: under it no other thread can make a call.
 func (s *sampling) floors(o *op, variants []control.Variant, n int) {
 	for _, v := range variants {
 		if v.Info.Bare == 0 {
@@ -203,7 +204,7 @@ func (st *stream) ticks() (uint64, error) {
 	return st.loop(st.rounds, st.variant)
 }
 
-// print prints the stream's lines, one for each counter.
+// print prints the stream's lines, one for each counter, or why there are none.
 func (s *sampling) print(st *stream) {
 	if st.err != nil {
 		s.p.Result(st.label+": sample: "+st.op, lines.Harness(st.err.Error()))
@@ -226,7 +227,7 @@ func (s *sampling) print(st *stream) {
 	}
 }
 
-// quantiles are those of sorted samples.
+// quantiles returns the quantiles of sorted samples.
 func quantiles(sorted []uint64) (q wire.Quantiles) {
 	for i := range q {
 		q[i] = sorted[i*(len(sorted)-1)/wire.Parts]
@@ -234,7 +235,8 @@ func quantiles(sorted []uint64) (q wire.Quantiles) {
 	return q
 }
 
-// setCounters makes the loops read the counters that the kernel has turned on.
+// setCounters makes the loops read the counters that the kernel has turned on, and
+// reports whether there are any.
 func setCounters(stats *layout.Stats[layout.Word]) bool {
 	if stats.CountersOn == 0 {
 		return false

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// Trace makes one null call under each of the variants, for a debugger that
-// waits at their entries.
+// Trace makes one null call under each variant. A debugger on the host waits at the
+// entries (package measure/trace).
 func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant) {
 	quieten()
 	for _, v := range variants {

@@ -1,17 +1,17 @@
 package regs
 
-// Counters are the performance counters that loops read beside the time-stamp
-// counter, each by its selector for RDPMC.
+// Counters are the performance counters that loops read together with the
+// time-stamp counter, by their RDPMC selectors.
 type Counters struct {
 	Present              bool
 	Cycles, Instructions uint32
 }
 
-// Counts are what the counters counted in a loop: core cycles that were not
-// halted, and instructions that retired, with those of the kernel.
+// Counts are the counts of one loop, ring 0 included: core cycles that were not
+// halted, and retired instructions.
 type Counts struct{ Cycles, Instructions uint64 }
 
-// perfState is what the assembly works on.
+// perfState is shared with the assembly.
 type perfState struct {
 	Counters Counters
 	Begun    Counts // at the beginning of the last loop
@@ -20,14 +20,14 @@ type perfState struct {
 
 var perf perfState
 
-// counterMask has the bits that every CPU's counters have at least.
+// counterMask covers the bits that the counters of every CPU have.
 const counterMask = 1<<40 - 1
 
 // SetCounters makes all loops read the counters, or none if c is zero.
 func SetCounters(c Counters) { perf.Counters = c }
 
-// Counted is what the counters counted in the last loop. A counter is narrower
-// than 64 bits and may have wrapped.
+// Counted returns the counts of the last loop. A counter has fewer than 64 bits and
+// may have wrapped.
 func Counted() Counts {
 	return Counts{
 		(perf.Ended.Cycles - perf.Begun.Cycles) & counterMask,
@@ -41,28 +41,28 @@ func Chain() Loop {
 	return func(n, _ int) (uint64, error) { return chain(uint64(n)), nil }
 }
 
-// Doses returns two loops of calls of number nr with a chain of dependent
-// instructions behind each call. They have the same instructions at the same
-// places in a page, but for one that in the second waits for the chain as well:
-// a cycle more in each round.
+// Doses returns two loops that make call nr and then run a chain of dependent
+// instructions. Both have the same instructions at the same offsets in a page; only
+// one instruction differs: in the second loop it, too, depends on the chain, which
+// adds one cycle to each round.
 func Doses(nr uint64) (none, one Loop) {
 	return func(n, _ int) (uint64, error) { return doseNone(uint64(n), nr), nil },
 		func(n, _ int) (uint64, error) { return doseOne(uint64(n), nr), nil }
 }
 
-// Clock returns the loop that takes the ticks of nothing at all: what the
-// reading of the time-stamp counter itself adds to every sample.
+// Clock returns the loop that reads the time-stamp counter twice with nothing
+// between: the ticks that the reading adds to every sample.
 func Clock() Loop {
 	return func(int, int) (uint64, error) { return clock(), nil }
 }
 
-// Step returns the loop that waits until the time-stamp counter changes, and
-// takes by how much: its resolution, or the time to read it, if that is more.
+// Step returns the loop that waits until the time-stamp counter changes and returns
+// by how much: its resolution, or the time to read it if that is longer.
 func Step() Loop {
 	return func(int, int) (uint64, error) { return step(), nil }
 }
 
-// Now is the time-stamp counter.
+// Now reads the time-stamp counter.
 func Now() uint64 { return now() }
 
 // CPUID executes the instruction.

@@ -13,23 +13,23 @@ import (
 // peerLimit is how long the other thread may take to start or to end.
 const peerLimit = time.Second
 
-// ErrLockstep says that two threads did not take turns, so that the ticks of
-// a batch are not those of a thread switch.
+// ErrLockstep says that two threads did not take turns, so the ticks of the batch
+// do not tell what a thread switch takes.
 var ErrLockstep = errors.New("the two threads did not take turns")
 
-// A Loop runs n rounds and returns the ticks of the time-stamp counter that
-// they took, with SYSCALL and SYSRET and with the loop's own instructions.
-// Variant is what a second thread selects for itself; -1 stands for none.
+// A Loop runs n rounds and returns the ticks of the time-stamp counter that they
+// took, SYSCALL, SYSRET and the loop's own instructions included. variant is the
+// index of the variant that a second thread selects for itself; -1 stands for none.
 type Loop func(n, variant int) (ticks uint64, err error)
 
-// Calls returns the loop that makes system call nr with first argument arg,
-// and what the loop alone takes.
+// Calls returns the loop that makes system call nr with the first argument arg, and
+// the loop without the call.
 func Calls(nr, arg uint64) (loop, empty Loop) {
 	return func(n, _ int) (uint64, error) { return calls(uint64(n), nr, arg), nil },
 		func(n, _ int) (uint64, error) { return callsEmpty(uint64(n), nr, arg), nil }
 }
 
-// Signals returns the loop of a signal's round trip: tgkill of the own thread,
+// Signals returns the loop of a signal's round trip: tgkill to the calling thread,
 // an empty handler on the alternate stack, rt_sigreturn. SIGUSR2 must not be
 // blocked.
 func Signals() (loop, empty Loop) {
@@ -53,12 +53,12 @@ type peer struct {
 	ready   layout.Word // 1: the second thread is in its loop
 	turn    layout.Word // 32 bits: 1 while it is the second thread's
 
-	// yield is the number of the call by which the two hand the CPU over; ownMM
-	// that of the one by which the second gets an address space of its own, then
-	// its result, which is 0 without one as well.
+	// yield is the number of the call by which the two hand over the CPU. ownMM is
+	// the number of the call by which the second thread gets its own address space,
+	// or 0 for none; that call's result replaces it.
 	yield, ownMM layout.Word
-	// rounds are those of Preempts, negative to end the second thread; first and
-	// second are what the two threads have counted to.
+	// rounds is the number of rounds of Preempts, negative to end the second
+	// thread. first and second are the steps that the two threads have reached.
 	rounds, first, second layout.Word
 }
 
@@ -72,9 +72,9 @@ type Spaces int
 const (
 	// Same is one address space for both.
 	Same Spaces = iota
-	// Own is one of its own for the second (layout.SysOwnMM).
+	// Own gives the second thread its own address space (layout.SysOwnMM).
 	Own
-	// Process makes the second thread a process, as Linux knows no other way.
+	// Process makes the second thread a process, which is the only way on Linux.
 	Process
 )
 
@@ -82,7 +82,8 @@ const (
 // system call nr, sched_yield or one like it: a round is two switches.
 func Yields(m *Memory, nr uint64, spaces Spaces) (loop, empty Loop) {
 	run := inStep(func(n uint64, _ *peer) uint64 { return calls(n, nr, 0) })
-	// Both threads' loops are alike; what surrounds a loop is there only once.
+	// Both threads run the same loop, 2n rounds together; what stands before and
+	// after a loop is timed once.
 	empty = func(n, _ int) (uint64, error) { return callsEmpty(2*uint64(n), nr, 0), nil }
 	setup := peer{yield: layout.Word(nr)}
 	if spaces == Own {
@@ -97,8 +98,9 @@ func Futexes(m *Memory) (loop, empty Loop) {
 	run := inStep(func(n uint64, p *peer) uint64 { return rounds(n, &p.turn) })
 	empty = func(n, _ int) (uint64, error) {
 		var turn layout.Word
-		// Only the peer's loop counts, not what surrounds it. Whatever disturbs
-		// the one that is taken away would make the rest too small.
+		// Only the rounds of the peer's loop count, not what stands around them:
+		// twice the rounds less once. A disturbance of the run that is subtracted
+		// would make the rest too small, so both are the least of some runs.
 		once := least(func() uint64 { return peerEmpty(uint64(n), &turn) })
 		twice := least(func() uint64 { return peerEmpty(2*uint64(n), &turn) })
 		return roundsEmpty(uint64(n), &turn) + max(twice, once) - once, nil
@@ -106,7 +108,7 @@ func Futexes(m *Memory) (loop, empty Loop) {
 	return withPeer(m, programFutex, peer{}, false, run), empty
 }
 
-// least is the least ticks of some runs: disturbances only add.
+// least returns the least ticks of some runs, since a disturbance only adds.
 func least(run func() uint64) uint64 {
 	const runs = 5
 	ticks := run()
@@ -116,18 +118,18 @@ func least(run func() uint64) uint64 {
 	return ticks
 }
 
-// warmUp is how many rounds two threads make before the counted ones, so that
-// they are in step.
+// warmUp is the number of rounds that two threads make before the measured ones, to
+// get into step.
 const warmUp = 8
 
-// peerPlaces is the number of places that batches take in turn for what their
-// two threads share. A kernel finds a futex's waiters by a hash of its address,
-// and the Go runtime's threads wait somewhere as well: where both meet, a call
-// takes longer, in that place.
+// peerPlaces is the number of places that batches take in turn for what their two
+// threads share. A kernel finds a futex's waiters by a hash of its address, and the
+// Go runtime's threads wait on futexes, too: where the hashes collide, a call takes
+// longer.
 const peerPlaces = 5
 
-// inStep makes n rounds of run, some before them, and counts those of the second
-// thread.
+// inStep makes n rounds of run after some to warm up, and checks that the second
+// thread has made as many.
 func inStep(run func(n uint64, p *peer) uint64) func(uint64, *peer) (uint64, error) {
 	return func(n uint64, p *peer) (uint64, error) {
 		run(warmUp, p)
@@ -140,8 +142,8 @@ func inStep(run func(n uint64, p *peer) uint64) func(uint64, *peer) (uint64, err
 	}
 }
 
-// withPeer returns a loop that starts a second thread, or process, for each
-// batch, which finds what setup holds. Its memory is taken once.
+// withPeer returns a loop that starts a second thread, or process, for each batch
+// and gives it a copy of setup. The memory for it is taken once.
 func withPeer(m *Memory, prog program, setup peer, process bool, run func(n uint64, p *peer) (uint64, error)) Loop {
 	t := NewThread(m, 0)
 	var places [peerPlaces]*peer

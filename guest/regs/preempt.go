@@ -8,18 +8,19 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Preempts returns the loop in which two threads spin in ring 3 and only the
-// timer takes the CPU from them: a round is two switches, each from the
-// interrupt in one thread to its return in the other. Most of it is the timer's
-// interrupt and the choice of the next thread, which all variants have in common;
-// what differs is the variant's part of the switch.
+// Preempts returns the loop in which two threads spin in ring 3 and only the timer
+// takes the CPU from them: a round is two switches, each from the interrupt in one
+// thread to its return in the other. Most of the time goes into the timer's
+// interrupt and the choice of the next thread, which are the same for all variants;
+// only the variant's part of the switch differs.
 //
-// Both threads count what they spin, in the same loop, and as much of it is
-// subtracted as the two took together. One leads and the other follows, a step in
-// each time slice, so that the number of switches is known; the kernel counts them
-// too. At its last step the second thread yields, so that it is not within its
-// loop when the time is taken: n rounds take 2n-1 such switches and the halves of
-// one more, and of a switch by yield. The loop takes n+1 rounds less one round.
+// Both threads count the iterations that they spin, in the same loop, and the ticks
+// of as many iterations are subtracted. One thread leads and the other follows, one
+// step in each time slice, so that the number of switches is known; the kernel
+// counts them, too. At its last step the second thread yields, so that it is
+// outside its loop when the time is read. So n rounds are 2n-1 switches by
+// preemption, half of another, and half of a switch by yield. The result is n+1
+// rounds less one round.
 func Preempts(m *Memory) (loop, empty Loop) {
 	scratch := newPeer(m)
 	run := func(n uint64, p *peer) (uint64, error) {
@@ -41,8 +42,8 @@ func Preempts(m *Memory) (loop, empty Loop) {
 	return withPeer(m, programPreempt, peer{}, false, run), empty
 }
 
-// preempt makes n rounds and returns what they take, the spinning subtracted,
-// which is repeated in scratch. That can be less than nothing if the machine is
+// preempt makes n rounds and returns their ticks less those of the spinning, which
+// it repeats in scratch to time it. The result can be negative if the machine is
 // disturbed.
 func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error) {
 	p.first, p.second, p.rounds = 0, 0, layout.Word(n)

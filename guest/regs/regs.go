@@ -3,17 +3,17 @@
 // another instruction under test), and stores the whole state again.
 //
 // It is the lowest layer of the guest: package verify builds contexts and compares
-// them, package measure runs the counted loops. It runs unchanged on the
-// generated kernel and on Linux.
+// them, and package measure runs the loops. It runs unchanged on the generated
+// kernel and on Linux.
 //
 // # Terms
 //
-// A [Context] is one instruction with the state before and after it. Contexts
-// are linked into chains. A chain runs on a lane: lane 0 is the calling
-// thread, lane 1 is a raw thread that the Go runtime does not know of. Each
-// lane has its own copy of the code, because after a faulty system call no
-// register can be trusted to find the context again, not even RSP; only RIP
-// tells where we are, and so the lane's own variables are found from it.
+// A [Context] is one instruction with the state before and after it. Contexts are
+// linked into chains. A chain runs on a lane: lane 0 is the calling thread, lane 1
+// is a raw thread that the Go runtime does not know of. Each lane has its own copy
+// of the code, because after a faulty system call no register leads back to the
+// context, not even RSP. Only RIP is known, so each lane finds its variables
+// relative to RIP.
 package regs
 
 import (
@@ -31,8 +31,8 @@ import (
 // the same time.
 const Lanes = 2
 
-// State is everything of the CPU that user mode can see and that a system call
-// must keep, in the order in which the assembly stores it.
+// State is the part of the CPU's state that user mode can see and that a system
+// call must keep, in the order in which the assembly stores it.
 type State struct {
 	// FX is the image of FXSAVE64 (SDM volume 1, 10.5.1): x87 and XMM registers
 	// with their control words.
@@ -41,10 +41,10 @@ type State struct {
 	AX, BX, CX, DX, SI, DI, BP, SP       layout.Word
 	R8, R9, R10, R11, R12, R13, R14, R15 layout.Word
 
-	// IP is the address that execution goes on at; Flags is RFLAGS.
+	// IP is the address at which execution goes on; Flags is RFLAGS.
 	IP, Flags layout.Word
-	// FSWord and GSWord are the words at FS:-8 and GS:0. They stand for the two
-	// bases, as each thread keeps words of its own there.
+	// FSWord and GSWord are the words at FS:-8 and GS:0. They identify the two
+	// bases: each thread has other words there.
 	FSWord, GSWord layout.Word
 }
 
@@ -57,9 +57,9 @@ const (
 	fxEnd     = 52
 )
 
-// All yields each register's name and value. Of the FXSAVE image it yields what
-// a program owns: the control words and the registers, not the addresses of
-// the last x87 instruction nor reserved bits.
+// All yields each register's name and value. Of the FXSAVE image it yields the
+// control words and the registers, but not the addresses of the last x87
+// instruction nor reserved bits.
 func (s *State) All() iter.Seq2[string, layout.Word] {
 	return func(yield func(string, layout.Word) bool) {
 		v := reflect.ValueOf(s).Elem()
@@ -86,9 +86,9 @@ func (s *State) All() iter.Seq2[string, layout.Word] {
 	}
 }
 
-// Fill puts a pattern from next, a source of random words, into every register
-// but SP, IP and Flags. No word looks like a kernel address, so that one that
-// turns up later was leaked.
+// Fill puts a pattern from next, a source of random words, into every register but
+// SP, IP and Flags. No word looks like a kernel address: one that turns up later
+// has leaked.
 func (s *State) Fill(next func() uint64) {
 	word := func() layout.Word { return layout.Word(next() &^ (1 << 63)) }
 	for _, r := range []*layout.Word{
@@ -116,7 +116,8 @@ func (s *State) Fill(next func() uint64) {
 type Context struct {
 	In, Out State
 
-	// Insn is the address to start at, from [Address] or of the caller's own.
+	// Insn is the address to start at: from [Address], or an address of the
+	// caller's code.
 	Insn layout.Word
 	// Second is the number of the second call of [Twice].
 	Second layout.Word
@@ -146,22 +147,22 @@ const (
 	Syscall Insn = iota
 	// Interrupt is INT $layout.ControlVector.
 	Interrupt
-	// Twice is SYSCALL, then RAX = Context.Second, then the SYSCALL of Syscall,
-	// so that nothing of user mode's lies between two calls but a load.
+	// Twice is SYSCALL, then RAX = Context.Second, then the SYSCALL of Syscall: two
+	// calls with only a load in user mode between them.
 	Twice
-	// Spin jumps to itself. Only a signal handler leads out of it.
+	// Spin jumps to itself until a signal handler changes RIP.
 	Spin
-	// Alternate is where no SYSCALL returns to unless somebody changes the
-	// return address; it stores the state as well.
+	// Alternate stores the state as well. A call returns to it only if the return
+	// address has been changed.
 	Alternate
-	// Stored is reached just after the first two instructions behind any of the
-	// above: single-stepping ends here.
+	// Stored stands two instructions behind each of the above: single-stepping ends
+	// here.
 	Stored
 	numInsns
 )
 
-// Lengths of the instructions in bytes, which is how far behind its address one
-// returns to.
+// Lengths of the instructions in bytes: an instruction returns to its address plus
+// its length.
 const (
 	SyscallSize   = 2
 	InterruptSize = 2
@@ -172,12 +173,12 @@ func Address(lane int, i Insn) layout.Word {
 	return [Lanes]func() *[numInsns]layout.Word{insns0, insns1}[lane]()[i]
 }
 
-// Run runs the chain that starts at c on lane 0, which is the calling thread.
-// The caller is locked to its thread, and nobody else runs lane 0.
+// Run runs the chain that starts at c on lane 0, which is the calling thread. The
+// caller must be locked to its thread, and only one may run lane 0 at a time.
 //
-// To the Go runtime the chain is one blocking system call. If nothing else is
-// to be run, its monitor goes to sleep for good within [MonitorSleep], and so
-// no thread of the runtime's makes a call while a faulty variant is selected.
+// To the Go runtime the chain is one blocking system call. If no other goroutine
+// can run, the runtime's monitor goes to sleep for good within [MonitorSleep], so
+// that no thread of the runtime makes a call while a faulty variant is selected.
 //
 //go:nosplit
 func Run(c *Context) {
@@ -186,11 +187,11 @@ func Run(c *Context) {
 	exitsyscall()
 }
 
-// MonitorSleep is the longest time for which the Go runtime's monitor sleeps
-// before it looks whether it is needed (runtime.sysmon).
+// MonitorSleep is the longest time that the Go runtime's monitor sleeps before it
+// checks whether it is needed (runtime.sysmon).
 const MonitorSleep = 10 * time.Millisecond
 
-// As gVisor does around its own system calls.
+// gVisor links to the same functions for its own system calls.
 //
 //go:linkname entersyscallblock runtime.entersyscallblock
 func entersyscallblock()
@@ -198,7 +199,7 @@ func entersyscallblock()
 //go:linkname exitsyscall runtime.exitsyscall
 func exitsyscall()
 
-// Constants that the assembly uses too, as const_name of go_asm.h.
+// Constants that the assembly uses, too, as const_name of go_asm.h.
 const (
 	controlVector = layout.ControlVector
 	sysSelect     = layout.SysSelect
@@ -216,7 +217,7 @@ const (
 )
 
 // Control makes a control call by INT $layout.ControlVector, which works under
-// every variant. On Linux the instruction is a fault.
+// every variant. On Linux the instruction faults.
 func Control(nr, a0, a1 uintptr) int64 { return control(nr, a0, a1) }
 
 // Implemented in lane0_amd64.s and lane1_amd64.s.

@@ -43,15 +43,15 @@ const (
 
 // Action is what the handler does to the interrupted context, besides logging.
 type Action struct {
-	// When, if not 0, restricts the action to an interrupted RIP.
+	// When, if not 0, is the only interrupted RIP to act on.
 	When layout.Word
-	// Clear are the RFLAGS to clear.
+	// Clear is the set of RFLAGS bits to clear.
 	Clear layout.Word
 	// IP is where to go on, in 64-bit user mode, if SetIP is 1.
 	IP, SetIP layout.Word
 }
 
-// Sizes and offsets, for the assembly as well.
+// Sizes and offsets; the assembly uses them, too.
 const (
 	maxTraps  = 64
 	maxSignal = 32
@@ -86,9 +86,9 @@ const (
 	catchNoMask = 0
 )
 
-// Catch makes a signal handler of this package's own answer sig until restore
-// is called, and empties the log. It runs on the thread's alternate stack, so
-// that the interrupted RSP may be anything.
+// Catch installs this package's handler for sig until restore is called, and
+// empties the log. The handler runs on the thread's alternate stack, so the
+// interrupted RSP may be anything.
 func Catch(sig syscall.Signal, a Action) (restore func(), err error) {
 	logging, _, _ := handlers()
 	log.n = 0
@@ -113,8 +113,9 @@ func catch(sig syscall.Signal, handler uintptr) (restore func(), err error) {
 	}, nil
 }
 
-// BlockSignals blocks all signals in the calling thread, which is locked, but
-// the given ones, so that the Go runtime's own do not disturb it.
+// BlockSignals blocks all signals but the given ones in the calling thread, so that
+// those of the Go runtime do not disturb it. The goroutine must be locked to the
+// thread.
 func BlockSignals(but ...syscall.Signal) (restore func()) {
 	mask := ^uint64(0)
 	for _, sig := range but {

@@ -9,9 +9,9 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Memory is memory outside Go's heap from which contexts, stacks and words are
-// taken; its addresses never change and the garbage collector never looks at
-// it. Processes share it. It is given back as a whole by Reset.
+// Memory is memory outside Go's heap for contexts, stacks and words: its addresses
+// never change, the garbage collector does not look at it, and processes share it.
+// Reset frees it as a whole.
 type Memory struct {
 	block []byte
 	used  int
@@ -26,7 +26,7 @@ func NewMemory(size int) (*Memory, error) {
 	return &Memory{block: block}, nil
 }
 
-// Reset frees everything that was taken.
+// Reset frees all that was taken.
 func (m *Memory) Reset() {
 	clear(m.block[:m.used])
 	m.used = 0
@@ -35,8 +35,8 @@ func (m *Memory) Reset() {
 // Close gives the memory back to the kernel.
 func (m *Memory) Close() error { return syscall.Munmap(m.block) }
 
-// take returns size zeroed bytes at a multiple of 64. It panics if there are
-// none left: the callers' needs are known beforehand.
+// take returns size zeroed bytes at a multiple of 64. It panics if too few are
+// left, which is a mistake in the caller's size.
 func (m *Memory) take(size int) unsafe.Pointer {
 	p := unsafe.Pointer(&m.block[m.used])
 	m.used += (size + 63) &^ 63
@@ -60,18 +60,17 @@ type Thread struct {
 	pid    int // of a process; 0: it is a thread of this one
 }
 
-// NewThread takes the memory of a thread. The word at FS:-8 of the thread is
-// fsWord.
+// NewThread takes the memory of a thread, whose word at FS:-8 will be fsWord.
 func NewThread(m *Memory, fsWord layout.Word) *Thread {
 	t := &Thread{stack: m.Words(512), tls: m.Words(8), exited: &m.Words(1)[0]}
 	t.tls[3] = fsWord
 	return t
 }
 
-// fsBase is the address that t's FS base holds.
+// fsBase is t's FS base.
 func (t *Thread) fsBase() uintptr { return uintptr(unsafe.Pointer(&t.tls[4])) }
 
-// program is what a raw thread can run.
+// program is a function in assembly that a raw thread can run.
 type program uintptr
 
 const (
@@ -86,11 +85,10 @@ func (t *Thread) Start(c *Context) error {
 	return t.start(programChain, uintptr(unsafe.Pointer(c)), false)
 }
 
-// start lets p run in t, or in a process of its own, with which it shares Memory
-// and no more.
+// start runs p in t, or in a process that shares nothing but Memory with this one.
 func (t *Thread) start(p program, arg uintptr, process bool) error {
 	*t.exited = 0
-	// A signal must not find its way into a thread without a Go stack.
+	// A thread without a Go stack must not take a signal.
 	var old uint64
 	all := ^uint64(0)
 	sigprocmask(&all, &old)
@@ -134,12 +132,12 @@ func (t *Thread) Wait(limit time.Duration) error {
 	return nil
 }
 
-// leastYields are as many turns for other threads, however long each takes: a host
-// may hold the whole machine up for longer than any limit.
+// leastYields is the number of times that yieldUntil yields however long that
+// takes: a host may stop the whole machine for longer than any limit.
 const leastYields = 1000
 
-// yieldUntil yields to other threads until the word is not 0, and returns false if it
-// still is after limit.
+// yieldUntil yields to other threads until the word is not 0. It returns false if
+// the word is still 0 after limit.
 func yieldUntil(word *layout.Word, limit time.Duration) bool {
 	start := time.Now()
 	for yields := 0; *(*layout.Word)(unsafe.Pointer(word)) == 0; yields++ {

@@ -14,19 +14,19 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// kernelHalf is the lowest canonical address of the upper half: no value of a
-// program's looks like that.
+// kernelHalf is the lowest canonical address of the upper half. No pattern of
+// package regs is as high.
 const kernelHalf = 0xffff_8000_0000_0000
 
 // maxErrno is the greatest error number that a call returns.
 const maxErrno = 4095
 
-// maxDiffs is how many differences an error spells out.
+// maxDiffs is the number of differences that an error names.
 const maxDiffs = 4
 
-// wantAfter is the state that a SYSCALL of lane i must leave: all of c.In but
-// RAX, which is result, RCX, which is the return address, and R11, which is
-// RFLAGS (SDM volume 2, SYSCALL and SYSRET).
+// wantAfter returns the state that a SYSCALL of lane i must leave: that of c.In,
+// but the result in RAX, the return address in RCX, and RFLAGS in R11 (SDM volume
+// 2, SYSCALL and SYSRET).
 func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
 	want := c.In
 	want.AX = result
@@ -68,7 +68,7 @@ func compare(want, got *regs.State, i int, owner func(layout.Word) (int, bool)) 
 	return join(diffs)
 }
 
-// join makes an error of differences, nil of none.
+// join returns the differences as one error, or nil if there are none.
 func join(diffs []string) error {
 	if len(diffs) == 0 {
 		return nil
@@ -110,9 +110,10 @@ func flagNames(f layout.Word) string {
 	return "[" + strings.Join(names, " ") + "]"
 }
 
-// compareStack returns how lane i's stack differs from its canary: the red
-// zone below RSP (System V ABI, 3.2.2) and everything around it. The word just
-// below RSP holds one of insns, which is how a call is entered.
+// compareStack returns how lane i's stack differs from its canary: the red zone
+// below RSP (System V ABI, 3.2.2) and everything around it. The word just below RSP
+// holds one of insns, because the assembly jumps to an instruction by a RET that
+// pops its address.
 func compareStack(stack []layout.Word, i int, insns ...layout.Word) error {
 	const below, redZone = stackWords/2 - 1, 16
 	var diffs []string
@@ -133,7 +134,7 @@ func compareStack(stack []layout.Word, i int, insns ...layout.Word) error {
 	return join(diffs)
 }
 
-// slots views a frame as its words.
+// slots returns a frame as its words.
 func slots(f *layout.PtRegs[layout.Word]) *[layout.NumSlots]layout.Word {
 	return (*[layout.NumSlots]layout.Word)(unsafe.Pointer(f))
 }

@@ -29,11 +29,11 @@ const (
 	archGetGS = 0x1004
 )
 
-// threadLimit is how long the second thread may take to end after this one has
-// yielded to it for long.
+// threadLimit is how long the second thread may take to end, once this one has
+// yielded to it many times.
 const threadLimit = time.Second
 
-// fixture is where the checks of one variant work: memory, stacks, a second
+// fixture is what the checks of one variant work with: memory, stacks, a second
 // thread, random words.
 type fixture struct {
 	kernel  *control.Kernel
@@ -46,12 +46,12 @@ type fixture struct {
 	tid     uint64
 	// noGS is why GS:0 cannot be read, nil if it can.
 	noGS error
-	// stray is set once the second thread has not ended: lane 1 is not free.
+	// stray is set once a second thread has not ended: it still occupies lane 1.
 	stray error
 }
 
-// lane is what one thread's calls use: the stack under test, full of a
-// canary, and the words at its GS base.
+// lane is what the calls of one thread use: the stack under test, filled with
+// canaries, and the words at the GS base.
 type lane struct {
 	stack []layout.Word
 	gs    []layout.Word
@@ -62,7 +62,8 @@ const (
 	memorySize = 1 << 20 // enough for the check that needs most
 )
 
-// newFixture prepares for checks of v on the calling thread, which is locked.
+// newFixture prepares for checks of v on the calling thread, to which the goroutine
+// must be locked.
 func newFixture(k *control.Kernel, v control.Variant, seed uint64) (*fixture, error) {
 	mem, err := regs.NewMemory(memorySize)
 	if err != nil {
@@ -95,12 +96,12 @@ func (fx *fixture) reset() {
 	}
 }
 
-// canary is the word that stack word j of lane i holds; each is another.
+// canary is the value of stack word j of lane i. No two are equal.
 func canary(i, j int) layout.Word {
 	return 0x1_0000_0000*layout.Word(i+1) + 0xca0a_0000 + layout.Word(j)
 }
 
-// address returns where words begin.
+// address returns the address of the first of words.
 func address(words []layout.Word) layout.Word {
 	return layout.Word(uintptr(unsafe.Pointer(unsafe.SliceData(words))))
 }
@@ -110,7 +111,7 @@ func (fx *fixture) stackPointer(i int) layout.Word {
 	return address(fx.lanes[i].stack) + 8*stackWords/2
 }
 
-// owner names the lane whose stack sp points into.
+// owner returns the lane whose stack sp points into.
 func (fx *fixture) owner(sp layout.Word) (lane int, ok bool) {
 	for i := range fx.lanes {
 		low := address(fx.lanes[i].stack)
@@ -140,15 +141,15 @@ func (fx *fixture) call(i int, nr uint64, args ...uint64) *regs.Context {
 	return c
 }
 
-// again makes the chain go back to first from c until *until is not 0, limit
-// times at most.
+// again makes the chain go from c back to first while *until is 0, limit times at
+// most.
 func again(c, first *regs.Context, until *layout.Word, limit int) {
 	c.Again, c.Until, c.Limit = first, until, layout.Word(limit)
 }
 
-// chain links contexts of lane i, between the selection of the variant and, on
-// lane 0, of the way home. Contexts in before come first, not yet under the
-// variant.
+// chain links contexts of lane i into a chain that selects the variant first and,
+// on lane 0, kernel.Home last. The contexts in before run before the variant is
+// selected.
 func (fx *fixture) chain(i int, before []*regs.Context, contexts ...*regs.Context) *regs.Context {
 	all := slices.Clone(before)
 	if !fx.kernel.Linux {
@@ -169,9 +170,10 @@ func (fx *fixture) chain(i int, before []*regs.Context, contexts ...*regs.Contex
 	return all[0]
 }
 
-// quiet is a context of lane 0 that sleeps until the Go runtime's threads do.
-// A faulty variant may hit any thread that returns to user mode under it, and
-// those must not be the runtime's. On Linux there is no faulty variant.
+// quiet returns a context of lane 0 that sleeps until the Go runtime's threads
+// sleep, too. A faulty variant may damage any thread that returns to user mode
+// under it, and must not damage those of the runtime. On Linux there is no faulty
+// variant.
 func (fx *fixture) quiet() []*regs.Context {
 	if fx.kernel.Linux {
 		return nil
@@ -188,7 +190,7 @@ func (fx *fixture) timespec(d time.Duration) uint64 {
 	return uint64(address(w))
 }
 
-// selection is a context that selects a variant by the software interrupt.
+// selection returns a context that selects a variant by the software interrupt.
 func (fx *fixture) selection(i, variant int) *regs.Context {
 	c := fx.call(i, layout.SysSelect, uint64(variant))
 	c.Insn = regs.Address(i, regs.Interrupt)
@@ -196,8 +198,8 @@ func (fx *fixture) selection(i, variant int) *regs.Context {
 	return c
 }
 
-// compare returns how what context c of lane i left differs from want. The
-// words at the bases are compared with those from before the call.
+// compare returns how the state that context c of lane i left differs from want. It
+// expects the words at the bases that were there before the call.
 func (fx *fixture) compare(c *regs.Context, want regs.State, i int) error {
 	want.FSWord, want.GSWord = c.In.FSWord, c.In.GSWord
 	err := compare(&want, &c.Out, i, fx.owner)
@@ -211,8 +213,8 @@ func (fx *fixture) compare(c *regs.Context, want regs.State, i int) error {
 	return err
 }
 
-// checkStack returns whether lane i's calls kept off its stack. insns are
-// addresses that its calls were entered at, besides the usual ones.
+// checkStack returns how the calls of lane i have changed its stack, or nil. insns
+// are addresses at which the calls were entered, besides the usual ones.
 func (fx *fixture) checkStack(i int, insns ...layout.Word) error {
 	for _, insn := range []regs.Insn{regs.Syscall, regs.Interrupt, regs.Twice, regs.Spin} {
 		insns = append(insns, regs.Address(i, insn))
@@ -220,10 +222,10 @@ func (fx *fixture) checkStack(i int, insns ...layout.Word) error {
 	return compareStack(fx.lanes[i].stack, i, insns...)
 }
 
-// run runs contexts on this thread under the variant.
+// run runs contexts as a chain on this thread, under the variant.
 func (fx *fixture) run(contexts ...*regs.Context) { guarded(fx.chain(0, fx.quiet(), contexts...)) }
 
-// guarded runs a chain of lane 0. A context that ends in SIGSEGV goes on at
+// guarded runs a chain of lane 0. After a SIGSEGV the context goes on at
 // regs.Alternate, so that a faulty variant does not end the program.
 func guarded(first *regs.Context) {
 	restore, err := regs.Catch(syscall.SIGSEGV, regs.Action{SetIP: 1, IP: regs.Address(0, regs.Alternate)})
@@ -233,8 +235,8 @@ func guarded(first *regs.Context) {
 	regs.Run(first)
 }
 
-// runBoth runs mine on this thread and others on the second one. At the end
-// this thread yields, still under the variant, until the second one has ended.
+// runBoth runs mine on this thread and others on the second one. Then this thread
+// yields, still under the variant, until the second one has ended.
 func (fx *fixture) runBoth(mine, others []*regs.Context) error {
 	if fx.stray != nil {
 		return lines.Harness("after an earlier check: " + fx.stray.Error())
@@ -254,7 +256,7 @@ func (fx *fixture) runBoth(mine, others []*regs.Context) error {
 	}
 	guarded(first)
 	if fx.stray = fx.thread.Wait(threadLimit); fx.stray != nil {
-		// What it works on must stay as it is.
+		// The thread still uses the memory: leave that to it and take other memory.
 		mem, err := regs.NewMemory(memorySize)
 		if err != nil {
 			return lines.Harness(err.Error())
@@ -272,7 +274,7 @@ func (fx *fixture) runBoth(mine, others []*regs.Context) error {
 	return nil
 }
 
-// close puts the thread back as it was.
+// close resets the thread's GS base and frees the memory.
 func (fx *fixture) close() {
 	syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archSetGS, 0, 0)
 	fx.mem.Close()

@@ -11,8 +11,9 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// frameChecks read the kernel's frame of a call and compare every slot with
-// what the variant promises, and change slots and look at what user mode sees.
+// frameChecks read the kernel's frame of a call and compare every slot with what
+// the variant promises. They also change slots and check what user mode sees of
+// that.
 var frameChecks = []check{
 	{"slots of an ordinary call", withControl(checkFrame)},
 	{"slots left alone by an ordinary call", withControl(checkRoom)},
@@ -24,8 +25,8 @@ var frameChecks = []check{
 
 type frame = layout.PtRegs[layout.Word]
 
-// frameOf runs call nr behind a poisoned kernel stack, with all user flags
-// random, and returns the context and the frame that the kernel saw.
+// frameOf poisons the kernel stack, makes call nr with random user flags, and
+// returns the context and the frame that the kernel saw.
 func (fx *fixture) frameOf(nr uint64) (*regs.Context, *frame, error) {
 	f := (*frame)(unsafe.Pointer(unsafe.SliceData(fx.mem.Words(int(layout.NumSlots)))))
 	c := fx.call(0, layout.SysPoison, uint64(uintptr(unsafe.Pointer(f))))
@@ -53,8 +54,8 @@ func checkFrame(fx *fixture) error {
 	return compareFrame(&want, f, layout.Slots(fx.variant.Info.Defined))
 }
 
-// roomTries is how often checkRoom looks: an interrupt between poisoning and
-// the call writes a whole frame to the same place.
+// roomTries is the number of attempts of checkRoom: an interrupt between the
+// poisoning and the call writes a whole frame to the same place.
 const roomTries = 4
 
 func checkRoom(fx *fixture) error {
@@ -85,7 +86,8 @@ func checkFullFrame(fx *fixture) error {
 	return compareFrame(&want, f, layout.Slots(fx.variant.Info.Full)|layout.SlotSet(layout.SlotCX))
 }
 
-// fullCX is the CX slot after the fix-up of a call that returns to ip.
+// fullCX is the value of the CX slot after the fix-up, in a call that returns to
+// ip.
 func (fx *fixture) fullCX(ip layout.Word) layout.Word {
 	if cx := fx.variant.Info.FullCX; cx != 0 {
 		return cx
@@ -93,8 +95,8 @@ func (fx *fixture) fullCX(ip layout.Word) layout.Word {
 	return ip
 }
 
-// setSlot makes a call whose handler changes a slot of its own frame. RCX and
-// R11 may come from either of two slots then; all else is known.
+// setSlot makes a call whose handler changes a slot of its own frame. RCX and R11
+// may then come from either of two slots; all other values are known.
 func (fx *fixture) setSlot(s layout.Slot, value layout.Word) (c *regs.Context, want regs.State) {
 	c = fx.call(0, layout.SysSetFrame, uint64(s), uint64(value))
 	fx.run(c)
@@ -108,8 +110,8 @@ func (fx *fixture) setSlot(s layout.Slot, value layout.Word) (c *regs.Context, w
 	return c, want
 }
 
-// checkSetFlags changes flags that a signal frame may set on Linux; NT and ID
-// are not among them.
+// checkSetFlags changes the flags that a signal frame may set on Linux, to which NT
+// and ID do not belong.
 func checkSetFlags(fx *fixture) error {
 	for _, flag := range []layout.Word{x86.X86_EFLAGS_CF, x86.X86_EFLAGS_DF, x86.X86_EFLAGS_AC, x86.X86_EFLAGS_OF, x86.X86_EFLAGS_AC | x86.X86_EFLAGS_DF} {
 		c, want := fx.setSlot(layout.SlotFlags, flagsIdle|flag)

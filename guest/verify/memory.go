@@ -10,9 +10,10 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// memoryChecks are about what keeps SYSCALL's return address canonical: user
-// memory ends one page early. An Intel CPU takes the fault of a SYSRET to a
-// non-canonical address in ring 0, on the user's stack (SDM volume 2, SYSRET).
+// memoryChecks check that the return address of a SYSCALL is canonical: the last
+// page below the non-canonical hole must not be mapped. On an Intel CPU, SYSRET to
+// a non-canonical address faults in ring 0, on the user's stack (SDM volume 2,
+// SYSRET).
 var memoryChecks = []check{
 	{"SYSCALL as the last bytes of user memory", checkLastBytes},
 	{"mmap of the page behind user memory", func(fx *fixture) error {
@@ -53,11 +54,11 @@ func mremap(from, to layout.Word) (layout.Word, syscall.Errno) {
 
 func munmap(at layout.Word) { syscall.RawSyscall(syscall.SYS_MUNMAP, uintptr(at), page, 0) }
 
-// bytesAt is the page at an address that mmap returned.
+// bytesAt returns the page at an address that mmap returned.
 func bytesAt(at layout.Word) *[page]byte { return *(**[page]byte)(unsafe.Pointer(&at)) }
 
-// refused returns nil if put cannot put a page at end, from whose neighbour a
-// SYSCALL would return to a non-canonical address.
+// refused returns nil if put cannot map a page at end: a SYSCALL in the last bytes
+// of that page would return to a non-canonical address.
 func refused(put func(end layout.Word) (layout.Word, syscall.Errno), end layout.Word) error {
 	at, errno := put(end)
 	switch errno {
@@ -70,8 +71,8 @@ func refused(put func(end layout.Word) (layout.Word, syscall.Errno), end layout.
 	return nil
 }
 
-// checkLastBytes makes a call from the last two bytes of user memory, so that
-// it returns to an address where nothing can be: a fault there, of user mode's.
+// checkLastBytes makes a call from the last two bytes of user memory. It returns to
+// an address where nothing can be mapped, which must fault in user mode.
 func checkLastBytes(fx *fixture) error {
 	end := fx.userEnd()
 	const prot = syscall.PROT_READ | syscall.PROT_WRITE | syscall.PROT_EXEC

@@ -10,8 +10,7 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// bareCheck is the one check that the floor must pass: it answers nothing but
-// the null call.
+// bareCheck is the one check of the floor, which answers nothing but the null call.
 const bareCheck = "null call"
 
 // Operations of futex(2), private.
@@ -20,7 +19,7 @@ const (
 	futexWake = 0x81
 )
 
-// Addresses that no program can write to.
+// Addresses that a program cannot write to.
 const (
 	unmapped     = 8
 	nonCanonical = 1 << 47
@@ -30,8 +29,8 @@ const (
 // none is what a control call's check answers on Linux.
 var none = lines.Skip("Linux has no control interface")
 
-// registerChecks make one call many times, with random registers and every
-// user flag set and clear, and compare the whole state after each.
+// registerChecks make one call many times, with random registers and with each user
+// flag set and clear, and compare the whole state after each call.
 var registerChecks = []check{
 	{bareCheck, calls(syscall.SYS_GETPPID, nil, func() layout.Word { return layout.Word(syscall.Getppid()) })},
 	{"unknown call 600", calls(600, nil, fails(syscall.ENOSYS))},
@@ -64,7 +63,7 @@ func fails(e syscall.Errno) func() layout.Word {
 	return func() layout.Word { return failure(e) }
 }
 
-// withControl is run where there is a control interface.
+// withControl skips a check on Linux, which has no control calls.
 func withControl(run func(*fixture) error) func(*fixture) error {
 	return func(fx *fixture) error {
 		if fx.kernel.Linux {
@@ -74,8 +73,8 @@ func withControl(run func(*fixture) error) func(*fixture) error {
 	}
 }
 
-// withWords is run made for the address of some words: first a timespec of
-// 50 us, then zeros.
+// withWords gives a check the address of some words: a timespec of 50 us, then
+// zeros.
 func withWords(run func(p uint64) func(*fixture) error) func(*fixture) error {
 	return func(fx *fixture) error {
 		w := fx.mem.Words(8)
@@ -84,8 +83,8 @@ func withWords(run func(p uint64) func(*fixture) error) func(*fixture) error {
 	}
 }
 
-// flagPatterns are what RFLAGS holds before a call: nothing, each flag that a
-// program may set by itself, all of them, and some random sets.
+// flagPatterns returns the values of RFLAGS to make a call with: no flag set, each
+// flag that a program may set alone, all of them, and some random sets.
 func (fx *fixture) flagPatterns() []layout.Word {
 	patterns := []layout.Word{flagsIdle, flagsIdle | flagsUser}
 	for bit := layout.Word(1); bit <= x86.X86_EFLAGS_ID; bit <<= 1 {
@@ -99,8 +98,8 @@ func (fx *fixture) flagPatterns() []layout.Word {
 	return patterns
 }
 
-// calls returns the check of system call nr: every flag pattern, everything
-// kept, the given result.
+// calls returns the check that system call nr keeps the whole state and returns the
+// given result, with every flag pattern.
 func calls(nr uint64, args []uint64, result func() layout.Word) func(*fixture) error {
 	return func(fx *fixture) error {
 		var contexts []*regs.Context
@@ -123,8 +122,8 @@ func calls(nr uint64, args []uint64, result func() layout.Word) func(*fixture) e
 	}
 }
 
-// checkInterrupt selects the variant once more: IRET must bring back RCX and
-// R11 as well.
+// checkInterrupt makes a call by the software interrupt: IRET must restore RCX and
+// R11, too.
 func checkInterrupt(fx *fixture) error {
 	c := fx.selection(0, fx.variant.Index)
 	c.In.Flags = fx.flags()
@@ -135,7 +134,7 @@ func checkInterrupt(fx *fixture) error {
 	return fx.compare(c, want, 0)
 }
 
-// checkBases asks for both bases before and after calls of every kind.
+// checkBases reads both segment bases before and after calls of each kind.
 func checkBases(fx *fixture) error {
 	if fx.noGS != nil {
 		return fx.noGS

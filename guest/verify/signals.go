@@ -11,9 +11,9 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// signalChecks look at the ways back from a signal handler. rt_sigreturn must
-// bring back every register, RCX and R11 too, and so cannot end in SYSRET; and
-// it must not let a bad RIP reach ring 0.
+// signalChecks check the return from a signal handler. rt_sigreturn must restore
+// every register, RCX and R11 included, so it cannot end in SYSRET; and a bad RIP
+// must not fault in ring 0.
 var signalChecks = []check{
 	{"signal to the own thread", checkOwnSignal},
 	{"signal to a thread that spins in user mode", checkSpinSignal},
@@ -45,7 +45,7 @@ func (fx *fixture) userEnd() layout.Word {
 	return fiveLevels
 }
 
-// catch is regs.Catch with its errors as the harness's.
+// catch is regs.Catch whose error is a lines.Harness.
 func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
 	restore, err = regs.Catch(sig, a)
 	if err != nil {
@@ -54,9 +54,9 @@ func catch(sig syscall.Signal, a regs.Action) (restore func(), err error) {
 	return restore, nil
 }
 
-// signalSelf is a call that sends SIGUSR2 to the calling thread, and the state
-// that it leaves once the handler has returned. The way back is the slow one,
-// which gives RCX what the variant's fix-up wrote.
+// signalSelf returns a call that sends SIGUSR2 to the calling thread, and the state
+// that is expected once the handler has returned. The return is by IRET, which
+// loads RCX from the slot that the variant's fix-up wrote.
 func (fx *fixture) signalSelf() (*regs.Context, regs.State) {
 	c := fx.call(0, syscall.SYS_TGKILL, fx.pid, fx.tid, uint64(syscall.SIGUSR2))
 	c.In.Flags = fx.flags()
@@ -122,8 +122,8 @@ func compareTrap(s *regs.State, t *regs.Trap) error {
 	return join(diffs)
 }
 
-// checkSpinSignal interrupts a loop that touches no register. The second
-// thread sends the signal again until it hits the loop.
+// checkSpinSignal sends a signal to a loop that touches no register. The second
+// thread repeats the signal until it has hit the loop.
 func checkSpinSignal(fx *fixture) error {
 	spin, alternate := regs.Address(0, regs.Spin), regs.Address(0, regs.Alternate)
 	c := fx.call(0, 0)
@@ -155,8 +155,8 @@ func checkSpinSignal(fx *fixture) error {
 	return fx.kept(1, chain, zero)
 }
 
-// sigreturnTo is the check that a signal handler's return to ip ends in SIGSEGV
-// at ip, in user mode, with the registers as they were.
+// sigreturnTo returns the check that a signal handler's return to ip ends in
+// SIGSEGV at ip, in user mode, with the registers unchanged.
 func sigreturnTo(ip layout.Word) func(*fixture) error {
 	return func(fx *fixture) error {
 		restore, err := catch(syscall.SIGUSR2, regs.Action{SetIP: 1, IP: ip})
@@ -170,8 +170,9 @@ func sigreturnTo(ip layout.Word) func(*fixture) error {
 	}
 }
 
-// checkFault looks whether the given signals arrived, the last of them with the
-// registers of want and RIP ip, and whether its handler's way out was taken.
+// checkFault checks that the given signals arrived, the last of them with the
+// registers of want and RIP ip, and that the program went on where its handler
+// said.
 func (fx *fixture) checkFault(c *regs.Context, want regs.State, ip layout.Word, signals ...syscall.Signal) error {
 	traps := regs.Traps()
 	for i, sig := range signals {

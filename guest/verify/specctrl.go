@@ -6,14 +6,13 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// specCtrlIBRS is the bit IBRS of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H).
-const specCtrlIBRS = 1 << 0
-
-// specCtrlChecks look, of a variant that needs IBRS, at SPEC_CTRL on both sides
-// of it, after a way out of each kind.
+// specCtrlChecks compare SPEC_CTRL in ring 3 and in the kernel with what the
+// variant promises, after each kind of return. They are for variants that need
+// IBRS.
 var specCtrlChecks = []check{
 	{"SPEC_CTRL after the null call", specCtrl(syscall.SYS_GETPPID, regs.Syscall)},
 	{"SPEC_CTRL after an unknown call", specCtrl(600, regs.Syscall)},
@@ -25,8 +24,8 @@ var specCtrlChecks = []check{
 	{"SPEC_CTRL after an interrupt", specCtrl(layout.SysInfo, regs.Interrupt, ^uint64(0))},
 }
 
-// specCtrl makes call nr, then has an interrupt tell what ring 3 was left with,
-// and a call what it found in the kernel.
+// specCtrl makes call nr and then reads SPEC_CTRL twice: by an interrupt, which
+// finds the value of ring 3, and by a call, which finds that of the kernel.
 func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*fixture) error {
 	return func(fx *fixture) error {
 		words := fx.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
@@ -44,9 +43,9 @@ func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*fixture) error {
 		switch {
 		case look.Out.AX != 0:
 			return fmt.Errorf("the call that looks returns %v", look.Out.AX)
-		case stats.SpecCtrl&specCtrlIBRS == 0:
+		case stats.SpecCtrl&x86.SPEC_CTRL_IBRS == 0:
 			return fmt.Errorf("SPEC_CTRL is %v in the kernel, want IBRS set", stats.SpecCtrl)
-		case stats.SpecCtrlRing3&specCtrlIBRS != 0:
+		case stats.SpecCtrlRing3&x86.SPEC_CTRL_IBRS != 0:
 			return fmt.Errorf("ring 3 was left with SPEC_CTRL %v, want IBRS clear", stats.SpecCtrlRing3)
 		}
 		return nil

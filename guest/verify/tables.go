@@ -10,8 +10,9 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// tableChecks ask, right behind a call, which page table ring 3 runs on: an
-// interrupt tells what it finds in CR3. And what of the kernel that table maps.
+// tableChecks check which page table ring 3 runs on right after a call, by an
+// interrupt that returns the CR3 that it finds, and what that table maps of the
+// kernel.
 var tableChecks = []check{
 	{"after a null call", withControl(tableAfter(syscall.SYS_GETPPID))},
 	{"after an unknown call", withControl(tableAfter(600))},
@@ -24,18 +25,18 @@ var tableChecks = []check{
 	{"what ring 3's maps of the kernel", withControl(checkUserMap)},
 }
 
-// tableTries is how often each is asked: an interrupt between the call and the
-// question takes ring 3 to the right table by another way.
+// tableTries is the number of attempts of each: if the timer interrupts between the
+// call and the question, that interrupt's return loads the right table.
 const tableTries = 8
 
-// entryCR3 is a context that returns the CR3 that it finds.
+// entryCR3 returns a context whose interrupt returns the CR3 that it finds.
 func (fx *fixture) entryCR3() *regs.Context {
 	c := fx.call(0, layout.SysEntryCR3)
 	c.Insn = regs.Address(0, regs.Interrupt)
 	return c
 }
 
-// checkTable compares what entryCR3 has returned with what the variant promises.
+// checkTable compares the result of entryCR3 with what the variant promises.
 func (fx *fixture) checkTable(asked *regs.Context) error {
 	cr3 := asked.Out.AX
 	if cr3 == failure(syscall.ENOSYS) {
@@ -83,13 +84,13 @@ func checkTableAfterSignal(fx *fixture) error {
 	return nil
 }
 
-// maxUserMap is what a page table of ring 3's own may map of the kernel, in
-// bytes: its entries, their stacks and the CPU's tables take less than half.
+// maxUserMap is the number of bytes of the kernel that the user's page table may
+// map. The entry code, its stacks and the CPU's tables take less than half of it.
 const maxUserMap = 128 << 10
 
-// checkUserMap has the kernel walk the user's page table and adds up what is in
-// it. While a variant is selected that does not isolate it, that is all of the
-// kernel: a thread may have been left on it by the exit of another.
+// checkUserMap has the kernel walk the user's page table and adds up what the table
+// maps. While a variant without page-table isolation is selected the table maps all
+// of the kernel, since the exit of another variant may have left a thread on it.
 func checkUserMap(fx *fixture) error {
 	words := fx.mem.Words(2 * layout.UserMapMax)
 	c := fx.call(0, layout.SysUserMap, uint64(address(words)))

@@ -10,10 +10,10 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// threadChecks look for the failure that a wrong place for the user's RSP leads
-// to: a call gives the CPU away and comes back with the right RIP and the RSP of
-// another thread. Two threads on stacks of their own yield, sleep, wake each other
-// and are preempted inside calls.
+// threadChecks look for the failure that comes of keeping the user's RSP in the
+// wrong place: a call gives up the CPU and returns with the right RIP and the RSP
+// of another thread. Two threads, each on its own stack, yield, sleep, wake each
+// other, and are preempted inside calls.
 var threadChecks = []check{
 	{"two threads yield", checkYield},
 	{"two threads wake each other", checkWake},
@@ -32,8 +32,7 @@ const (
 // flags returns random user flags.
 func (fx *fixture) flags() layout.Word { return flagsIdle | layout.Word(fx.rng.Uint64())&flagsUser }
 
-// repeated returns n contexts of the same call on lane i, each with patterns of
-// its own.
+// repeated returns n contexts of the same call on lane i, each with other patterns.
 func (fx *fixture) repeated(n, i int, nr uint64, args ...uint64) []*regs.Context {
 	contexts := make([]*regs.Context, n)
 	for j := range contexts {
@@ -43,8 +42,8 @@ func (fx *fixture) repeated(n, i int, nr uint64, args ...uint64) []*regs.Context
 	return contexts
 }
 
-// kept compares every context of lane i with what must be left of it; result
-// tells each one's RAX.
+// kept compares the state that each context of lane i has left with what it must
+// leave; result returns the RAX of each.
 func (fx *fixture) kept(i int, contexts []*regs.Context, result func(*regs.Context) layout.Word) error {
 	for n, c := range contexts {
 		if c.Done == 0 {
@@ -60,8 +59,8 @@ func (fx *fixture) kept(i int, contexts []*regs.Context, result func(*regs.Conte
 
 func zero(*regs.Context) layout.Word { return 0 }
 
-// switched returns an error if the kernel has made no context switch since
-// before: a check that passes without one shows nothing.
+// switched returns an error if the kernel has counted no context switch since
+// before: without one a check shows nothing.
 func (fx *fixture) switched(before layout.Word) error {
 	s, err := fx.kernel.Stats()
 	if err != nil {
@@ -73,7 +72,7 @@ func (fx *fixture) switched(before layout.Word) error {
 	return nil
 }
 
-// both runs the two chains and then looks whether the kernel has switched.
+// both runs the two chains and checks that the kernel has switched between them.
 func (fx *fixture) both(mine, others []*regs.Context) error {
 	if fx.kernel.Linux {
 		return fx.runBoth(mine, others)
@@ -100,8 +99,8 @@ func checkYield(fx *fixture) error {
 	return fx.kept(1, others, zero)
 }
 
-// checkSpaces is checkYield with a second thread that has an address space of its
-// own from its first call on.
+// checkSpaces is checkYield with a second thread whose first call gives it its own
+// address space.
 func checkSpaces(fx *fixture) error {
 	mine := fx.repeated(rounds, 0, syscall.SYS_SCHED_YIELD)
 	others := append(fx.repeated(1, 1, layout.SysOwnMM), fx.repeated(rounds, 1, syscall.SYS_SCHED_YIELD)...)
@@ -125,8 +124,8 @@ func checkSpaces(fx *fixture) error {
 	return fx.kept(1, others, zero)
 }
 
-// checkWake lets each thread sleep in a futex until the other wakes it, in
-// turns. A wake is repeated until the sleeper's call is done.
+// checkWake makes the two threads take turns: one sleeps on a futex until the other
+// wakes it. A wake is repeated until the sleeper's call has returned.
 func checkWake(fx *fixture) error {
 	limit := fx.timespec(time.Minute) // a host may hold the machine up
 	pause := fx.timespec(20 * time.Microsecond)
@@ -179,9 +178,9 @@ const (
 	spinRounds = 20_000_000
 )
 
-// checkPreempted lets a thread spin inside calls, where only an interrupt can
-// take the CPU from it, while the other one sleeps for short times and so makes
-// calls in between.
+// checkPreempted makes one thread spin inside calls, where only an interrupt can
+// take the CPU from it, while the other sleeps for short times and so makes calls
+// in between.
 func checkPreempted(fx *fixture, spinner int) error {
 	if fx.variant.Info.IRQ == 0 {
 		return lines.Skip("the variant keeps interrupts off while a handler runs")

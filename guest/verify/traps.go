@@ -13,11 +13,11 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// trapChecks single-step over SYSCALL. The CPU clears TF on the way in (SFMASK)
-// and the way out must bring it back, so that there is one trap right behind
-// the call: before the next instruction if SYSRET returned, after it if IRET
-// did (SDM volume 3, 18.3.1.4). A trap inside the kernel would show as a frame
-// with another CS, a lost TF as missing traps.
+// trapChecks single-step over SYSCALL. The CPU clears TF at the entry (SFMASK) and
+// the exit must restore it, so that there is one trap right after the call: before
+// the next instruction if SYSRET returned, after it if IRET did (SDM volume 3,
+// 18.3.1.4). A trap inside the kernel would show as a frame with another CS, a lost
+// TF as missing traps.
 var trapChecks = []check{
 	{"single step over the null call", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF, false)},
 	{"single step over an unknown call", step(600, x86.X86_EFLAGS_TF, false)},
@@ -29,9 +29,9 @@ var trapChecks = []check{
 	{"single step where RCX is RIP and R11 is RFLAGS", step(syscall.SYS_GETPPID, x86.X86_EFLAGS_TF, true)},
 }
 
-// step single-steps over call nr. With sysretLike, RCX and R11 already hold,
-// before SYSCALL, the RIP and RFLAGS of that moment: an exit that takes SYSRET
-// because they match never gets past it, for SYSRET traps too early.
+// step single-steps over call nr. With sysretLike, RCX and R11 hold RIP and RFLAGS
+// already before the SYSCALL. An exit that takes SYSRET because they match never
+// gets past it, since a SYSRET that sets TF traps before the next instruction runs.
 func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
 	return func(fx *fixture) error {
 		if inBochs() {
@@ -61,17 +61,16 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
 	}
 }
 
-// inBochs reports whether the kernel's command line says that this is Bochs.
-// Bochs 2.7 looks at the TF from before SYSCALL when it decides on the trap
-// behind it; a CPU looks at the one that SFMASK leaves (Linux
-// arch/x86/kvm/emulate.c, em_syscall).
+// inBochs reports whether the kernel's command line says that this is Bochs. Bochs
+// 2.7 decides on the trap after a SYSCALL by the TF from before it; a CPU decides
+// by the TF that SFMASK leaves (Linux arch/x86/kvm/emulate.c, em_syscall).
 func inBochs() bool { return os.Getenv(wire.EngineVariable) == wire.EngineBochs }
 
-// storeSize is the length of the instruction behind SYSCALL in package regs, a
+// storeSize is the length of the instruction after SYSCALL in package regs, a
 // RIP-relative MOV.
 const storeSize = 7
 
-// checkSteps looks at the traps around the SYSCALL at insn.
+// checkSteps compares the traps around the SYSCALL at insn with what is expected.
 func checkSteps(traps []regs.Trap, insn layout.Word) error {
 	behind := insn + regs.SyscallSize
 	before, after := 0, 0

@@ -1,11 +1,11 @@
-// Package verify checks that a kernel's SYSCALL entry and exit keep what they
-// must: every register, the stack, the bases; and, through the control
-// interface, that the frame holds what the variant promises.
+// Package verify checks that a kernel's SYSCALL entry and exit preserve every
+// register, the stack and the segment bases, and, by the control calls, that the
+// frame holds what the variant promises.
 //
-// It takes a variant, drives instructions through package regs, compares one
-// struct with another, and hands each outcome to package lines. What a check
-// expects is what Linux does; the checks that need no control interface pass
-// there as well.
+// A check runs instructions by package regs and compares the state that they leave,
+// as one struct, with the state that it expects; package lines prints the outcome.
+// A check expects what Linux does, and the checks that need no control calls pass
+// on Linux.
 package verify
 
 import (
@@ -19,16 +19,15 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// check is one thing to find out about a variant. run returns nil if it is as
-// it must be, a lines.Skip or lines.Harness if there is no verdict, else what
-// is wrong.
+// check is one property of a variant. run returns nil if the variant has it, a
+// lines.Skip or lines.Harness if there is no verdict, and otherwise what is wrong.
 type check struct {
 	name string
 	run  func(*fixture) error
 }
 
-// groups are all checks, by what they look at. A group is for the variants that
-// need what it does of the CPU.
+// groups are all checks, by subject. A group with needs is run for the variants
+// that need the same features of the CPU.
 var groups = []struct {
 	name   string
 	checks []check
@@ -44,9 +43,9 @@ var groups = []struct {
 	{"page tables", tableChecks, 0},
 }
 
-// Run makes all checks of variant v and reports each as
-// "variant: group: check". Random patterns follow from seed. The calling
-// goroutine is locked to its thread.
+// Run makes all checks of variant v and prints the outcome of each, named "variant:
+// group: check". Random patterns follow from seed. The calling goroutine must be
+// locked to its thread.
 func Run(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
 	if err := k.Refused(v); err != nil {
 		p.Result(v.Name+": CPU", err)
@@ -73,7 +72,7 @@ func Run(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
 	}
 }
 
-// attempt runs one check so that its end is not that of the others.
+// attempt runs one check. If the check panics, the others go on.
 func attempt(fx *fixture, c check) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
