@@ -121,3 +121,19 @@ func (v Variant) trapframe() Block {
 		v.storeRest(regs),
 	}
 }
+
+// loadTrapframe loads what SYSRETQ needs in FreeBSD's order; R8 to R10, which
+// FreeBSD does not keep, among them.
+func (v Variant) loadTrapframe(regs layout.PtRegs[Mem]) Block {
+	return Block{
+		MOVQ(regs.DI, RDI),
+		MOVQ(regs.SI, RSI),
+		MOVQ(regs.DX, RDX),
+		MOVQ(regs.R8, R8),
+		MOVQ(regs.R9, R9),
+		MOVQ(regs.R10, R10),
+		MOVQ(regs.AX, RAX),
+		MOVQ(v.userFlags(regs), R11),
+		MOVQ(regs.IP, RCX),
+	}
+}

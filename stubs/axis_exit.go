@@ -69,9 +69,12 @@ func (v Variant) exit(suffix string) Block {
 func (v Variant) sysret() Block {
 	regs := regsAt(v.low())
 	exit := Block{LABEL("syscall_return_via_sysret"), v.at(BeforeExit), v.loadRest(regs)}
-	if v.Is(BuildMov) || v.Is(SlowC) { // the order of 3.19 and 4.6
+	switch {
+	case v.Is(BuildTrapframe):
+		exit = append(exit, v.loadTrapframe(regs))
+	case v.Is(BuildMov) || v.Is(SlowC): // the order of 3.19 and 4.6
 		exit = append(exit, v.loadSYSRET(regs), loadArgs(regs))
-	} else { // the order of 4.1
+	default: // the order of 4.1
 		exit = append(exit, loadArgs(regs), v.loadSYSRET(regs))
 	}
 	return append(exit,

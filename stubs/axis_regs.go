@@ -9,6 +9,7 @@ import (
 const (
 	RegsPartial Value = "regs=partial"
 	RegsRoom    Value = "regs=room"
+	RegsSaved   Value = "regs=saved"
 	RegsFull    Value = "regs=full"
 )
 
@@ -18,9 +19,20 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{Value: RegsPartial, Since: "Linux 3.19", Doc: "neither their values nor room for them"},
 		{Value: RegsRoom, Since: "Linux 4.1", Doc: "room, which only the calls that need it fill"},
+		{Value: RegsSaved, Since: "FreeBSD 7", Doc: "all are saved at entry, and left alone at the exit: the handler keeps them, and whoever changes one in the frame loads it"},
 		{Value: RegsFull, Since: "Linux 4.16", Doc: "all are saved at entry and restored at the exit"},
 	},
+	Excludes: []Exclusion{{
+		What: "regs=saved with another exit than exit=sysret, or with slow=c or slow=only",
+		Why:  "a handler may have changed any slot there, and what it has put in the callee-saved registers' would be lost",
+		Is: func(v Variant) bool {
+			return v.Is(RegsSaved) && (!v.Is(ExitSYSRET) || v.Is(SlowC) || v.Is(SlowOnly))
+		},
+	}},
 })
+
+// savesAll reports whether the entry saves the callee-saved registers.
+func (v Variant) savesAll() bool { return v.Is(RegsFull) || v.Is(RegsSaved) }
 
 // low is where RSP is while a handler runs, in bytes above the frame's start.
 func (v Variant) low() int {
@@ -32,7 +44,7 @@ func (v Variant) low() int {
 
 // storeRest stores the callee-saved registers of a full frame.
 func (v Variant) storeRest(regs layout.PtRegs[Mem]) Block {
-	if !v.Is(RegsFull) {
+	if !v.savesAll() {
 		return nil
 	}
 	return storeCalleeSaved(regs)
@@ -44,7 +56,7 @@ func (v Variant) pushRest() Block {
 	switch {
 	case v.Is(RegsRoom):
 		return Block{SUBQ(restSize, RSP).C("room for bx bp r12-r15")}
-	case v.Is(RegsFull):
+	case v.savesAll():
 		return Block{
 			PUSHQ(RBX).Is(pt.BX),
 			PUSHQ(RBP).Is(pt.BP),
@@ -57,9 +69,17 @@ func (v Variant) pushRest() Block {
 	return nil
 }
 
-// loadRest restores the callee-saved registers of a full frame.
+// loadRest restores the callee-saved registers at the fast exit.
 func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
 	if !v.Is(RegsFull) {
+		return nil
+	}
+	return loadCalleeSaved(regs)
+}
+
+// loadRestSlow restores them at the slow exit if the frame has them.
+func (v Variant) loadRestSlow(regs layout.PtRegs[Mem]) Block {
+	if !v.savesAll() {
 		return nil
 	}
 	return loadCalleeSaved(regs)

@@ -169,7 +169,7 @@ the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
 
 		LABEL("retint_swapgs"),
 		v.disable(),
-		v.returnFrom(v.low(), v.loadRest(regsAt(v.low()))),
+		v.returnFrom(v.low(), v.loadRestSlow(regsAt(v.low()))),
 	).In("entry")
 }
 

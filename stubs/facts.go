@@ -227,4 +227,9 @@ var Facts = []Fact{
 			addq:8,RSP swapgs testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq
 			jmp:native_irq_return_iret`,
 	},
+	{
+		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",
+		Source: "coder03/freebsd10.4 3d3f8b116d56, sys/amd64/amd64/exception.S", Where: "IDTVEC(fast_syscall), from the test of TD_FLAGS to sysretq; R8 to R10 are ours",
+		Acts: `RDI=di RSI=si RDX=dx R8=r8 R9=r9 R10=r10 RAX=ax R11=flags RCX=ip RSP=sp swapgs sysretq`,
+	},
 }

@@ -251,17 +251,17 @@ var presets = sync.OnceValue(func() []Preset {
 		},
 		{
 			Named: Named{Name: "freebsd", Variant: Of(
-				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsFull, IRQFrame, WorkTest,
+				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest,
 			)},
 			Release: "FreeBSD 10",
-			Adds:    "a whole trapframe by MOV; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
+			Adds:    "a whole trapframe by MOV, of which the exit loads no callee-saved register; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
 			Source:  "FreeBSD: sys/amd64/amd64/exception.S (fast_syscall, PCB_FULL_IRET), with Linux's frame and registers",
 			Follows: "coder03/freebsd10.4 3d3f8b116d56 (10.4), sys/amd64/amd64/exception.S",
 			Config:  configBSD,
 			Left: []string{
 				"FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored",
 				"a direct call of amd64_syscall: here the handler is called through Linux's table",
-				"seven loads at the exit alone: Linux's programs want R8 to R10 and the callee-saved registers back, so 16 words are loaded",
+				"an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten",
 				"FreeBSD's doreti: calls with work to do end by 3.19's loop", leftSwitch, leftMeasure,
 			},
 		},

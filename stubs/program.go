@@ -170,7 +170,7 @@ func (v Variant) Frame() (defined, room layout.Slots) {
 	switch {
 	case v.Is(RegsPartial):
 		room &^= layout.SlotsCalleeSaved
-	case v.Is(RegsFull):
+	case v.savesAll():
 		defined |= layout.SlotsCalleeSaved
 	}
 	return defined, room
