@@ -2,6 +2,7 @@ package stubs
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,11 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var (
-	slotOperand = regexp.MustCompile(`^PtRegs\.(\w+)\(\w+\)$`)
-	wordOperand = regexp.MustCompile(`^(PerCPU|Thread)\.([\w.]+)\((\w+)\)$`)
-)
-
 // acts tells of each instruction what it does, as Fact.Acts has it: pushes fill
 // the frame from pushed on down, and pops empty it from popped on up.
 func acts(rows []Row, pushed, popped layout.Slot) []string {
@@ -25,13 +21,10 @@ func acts(rows []Row, pushed, popped layout.Slot) []string {
 		if r.Label != "" {
 			continue
 		}
-		name, rest, _ := strings.Cut(r.Ins.Short(), " ")
+		name := r.Ins.Mnemonic()
 		var args []string
-		if rest != "" {
-			args = strings.Split(rest, ", ")
-		}
-		for i := range args {
-			args[i] = operand(args[i])
+		for _, arg := range r.Ins.Operands() {
+			args = append(args, operand(arg))
 		}
 		act := strings.ToLower(name)
 		switch {
@@ -56,32 +49,34 @@ func acts(rows []Row, pushed, popped layout.Slot) []string {
 
 // operand names one as facts do: a slot by its name, a function without its
 // variant.
-func operand(text string) string {
-	if m := slotOperand.FindStringSubmatch(text); m != nil {
-		for s := range layout.NumSlots {
-			if strings.EqualFold(strings.ReplaceAll(s.String(), "_", ""), m[1]) {
-				return s.String()
-			}
+func operand(arg any) string {
+	switch a := arg.(type) {
+	case Mem:
+		switch field := a.Field(); field.Frame {
+		case "PtRegs":
+			return layout.Slot(field.Off / 8).String()
+		case "PerCPU", "Thread":
+			return field.Name
 		}
-	}
-	if m := wordOperand.FindStringSubmatch(text); m != nil {
-		return m[2]
-	}
-	if name, _, ok := strings.Cut(text, ".linux"); ok {
+	case string:
+		name, _, _ := CutFuncName(a)
 		return name
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(text, "$"), "*")
+	if v := reflect.ValueOf(arg); v.CanInt() && v.Int() >= 10 || v.CanUint() && reflect.TypeOf(arg) != reflect.TypeFor[Reg]() {
+		return fmt.Sprintf("%#x", arg)
+	}
+	return fmt.Sprint(arg)
 }
 
 // partOf are the rows of the part of a listing that a fact tells of.
 func partOf(t *testing.T, obj *Object, f Fact) []Row {
 	t.Helper()
-	l, ok := obj.Listing(f.Func + "." + f.Preset)
+	l, ok := obj.Listing(FuncName(f.Func, f.Preset))
 	if !ok {
 		t.Fatalf("%s has no %s", f.Preset, f.Func)
 	}
 	at := func(label string) int {
-		i := slices.IndexFunc(l.Rows, func(r Row) bool { return strings.TrimSuffix(r.Label, "."+f.Preset) == label })
+		i := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Label == label || r.Label == FuncName(label, f.Preset) })
 		if i < 0 {
 			t.Fatalf("%s of %s has no %s", f.Func, f.Preset, label)
 		}
@@ -150,7 +145,7 @@ func TestFactsSeeDrift(t *testing.T) {
 			another := slices.Clone(rows)
 			another[i].Ins = NOP()
 			seen(r.Ins.Short()+" is another", another)
-			if i > 0 && r.Ins.Short() != rows[i-1].Ins.Short() {
+			if i > 0 && !r.Ins.Equal(rows[i-1].Ins) {
 				turned := slices.Clone(rows)
 				turned[i-1], turned[i] = rows[i], rows[i-1]
 				seen(r.Ins.Short()+" comes one earlier", turned)

@@ -107,6 +107,10 @@ func (m Mem) Add(disp int) Mem {
 	return m
 }
 
+// Field is the structure's field that a handle of [Fields] stands for, a zero
+// Slot if m is none.
+func (m Mem) Field() Slot { return m.field }
+
 // Index is the memory index*scale bytes further on.
 func (m Mem) Index(index Reg, scale int) Mem {
 	m.IndexReg, m.Scale = index, scale
