@@ -13,6 +13,7 @@ import (
 // TestCombinations boots variants that nobody has named: random combinations of
 // all axes, the same in every run, in one kernel whose guest checks each.
 func TestCombinations(t *testing.T) {
+	t.Parallel()
 	const number = 12
 	combination := stubstest.Combination()
 	var list []stubs.Named

@@ -46,7 +46,7 @@ const bochsSkips = "traps: single step"
 // instructions, but for the differences that are told above.
 func TestCrosscheck(t *testing.T) {
 	t.Parallel()
-	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2"), variant(t, "linux-6.12+pti"), variant(t, "bare")}
+	list := []stubs.Named{linux319(t), variant(t, "linux-6.12+pti"), variant(t, "bare")}
 	if *everyPreset {
 		list = nil
 		for _, p := range stubs.Presets() {

@@ -37,11 +37,9 @@ func TestStudyKilled(t *testing.T) {
 		cut    int // bytes that the file then loses
 		said   string
 	}{
-		{syscall.SIGKILL, 0, 0, ""},
 		{syscall.SIGKILL, 1, 7, ""},
 		{os.Interrupt, len(want) / 9, 0, "the last line is cut off"},
 		{syscall.SIGKILL, len(want) / 8, 100, ""},
-		{os.Interrupt, len(want) / 7, 0, "the last line is cut off"},
 	} {
 		killed(t, append(args, path), path, point.signal, point.lines, point.said)
 		data, err := os.ReadFile(path)

@@ -252,7 +252,7 @@ func preemption() error {
 	tight := make(chan int)
 	go func() {
 		x := 1
-		for i := range 100_000_000 {
+		for i := range 20_000_000 {
 			x ^= x<<1 + i
 		}
 		tight <- x
