@@ -66,18 +66,18 @@ func (c Cond) lower(l *lowering) {
 	end := &label{pc: c.pc}
 	if len(c.els) == 0 {
 		l.branch(c.cc.inverse(), end, c.pc)
-		l.block(c.then)
+		l.inside("IF", c.pc, c.then)
 		l.bind(end)
 		return
 	}
 	els := &label{pc: c.pc}
 	l.branch(c.cc.inverse(), els, c.pc)
-	l.block(c.then)
+	l.inside("IF", c.pc, c.then)
 	if !l.ended() {
 		l.branch(always, end, c.pc)
 	}
 	l.bind(els)
-	l.block(c.els)
+	l.inside("ELSE", c.pc, c.els)
 	l.bind(end)
 }
 
@@ -115,7 +115,11 @@ func (lp loop) lower(l *lowering) {
 	}
 	l.loops = append(l.loops, loopLabels{next, end})
 	l.bind(start)
-	l.block(lp.body)
+	word := "LOOP"
+	if lp.isDo {
+		word = "DO"
+	}
+	l.inside(word, lp.pc, lp.body)
 	if lp.isDo {
 		l.bind(next)
 		l.branch(lp.while, start, lp.pc)
@@ -170,4 +174,58 @@ func (l *lowering) checkCC(word string, cc CC, pc uintptr) bool {
 	}
 	l.errorf(pc, "%s: no condition %v; want one of O to G", word, cc)
 	return false
+}
+
+// construct is a branch of an IF, or the body of a loop.
+type construct struct {
+	word  string
+	pc    uintptr
+	outer *construct // nil: the function
+}
+
+// inside lowers the items of a structured form.
+func (l *lowering) inside(word string, pc uintptr, items Block) {
+	outer := l.form
+	l.form = &construct{word, pc, outer}
+	l.block(items)
+	l.form = outer
+}
+
+// has reports whether the form is f or around it.
+func (f *construct) has(inner *construct) bool {
+	for ; inner != nil; inner = inner.outer {
+		if inner == f {
+			return true
+		}
+	}
+	return f == nil
+}
+
+// checkJumps refuses jumps into a structured form from outside: whoever reads
+// the form takes its head for the only way in.
+func (l *lowering) checkJumps() {
+	in := make(map[*label]*construct, len(l.labels))
+	for _, ln := range l.lines {
+		if ln.bind == nil {
+			continue
+		}
+		in[ln.bind] = ln.form
+		if ln.bind.global && ln.form != nil {
+			l.errorf(ln.bind.pc, "GLOBAL %s is in the %s at %v; other functions cannot jump there", ln.bind.name, ln.form.word, l.rep.place(ln.form.pc))
+		}
+	}
+	check := func(ln line, to *label) {
+		if to == nil || in[to].has(ln.form) {
+			return
+		}
+		f := in[to]
+		l.insErrorf(ln.in, "LABEL %s, at %v, is in the %s at %v, and this jump comes from outside", to.name, l.rep.place(to.pc), f.word, l.rep.place(f.pc))
+	}
+	for _, ln := range l.lines {
+		if ln.in == nil || ln.target != nil {
+			continue
+		}
+		check(ln, l.branchTo(ln))
+		check(ln, l.labels[ln.in.fault])
+	}
 }

@@ -32,7 +32,7 @@ var (
 
 // wrong is a program of errors. The comment behind a line has what Link must
 // say of it, all of it and nothing else; @-2 stands for the place two lines
-// before, @NAME for that of a function.
+// before, @+2 for that two lines after, @NAME for that of a function.
 func wrong() Program {
 	slot := iret.SP
 	code32 := FUNC("code32", "",
@@ -171,6 +171,28 @@ func wrong() Program {
 				),
 				nil,
 			),
+			FUNC("inside", "",
+				JE("then"), // ERROR "inside: JE then: LABEL then, at @+2, is in the IF at @+1, and this jump comes from outside"
+				IF(NE,
+					LABEL("then"),
+					JMP("els"), // ERROR "inside: JMP els: LABEL els, at @+2, is in the ELSE at @-2, and this jump comes from outside"
+				).ELSE(
+					LABEL("els"),
+					JE("body"),                          // ERROR "inside: JE body: LABEL body, at @+4, is in the LOOP at @+3, and this jump comes from outside"
+					MOVQ(RAX, RBX.At(0)).Fault("again"), // ERROR "inside: MOVQ RAX, (RBX): LABEL again, at @+9, is in the DO at @+8, and this jump comes from outside"
+				),
+				LOOP(
+					LABEL("body"),
+					JE("body"), // from inside
+					IF(E, JMP("body"), JE("out")),
+				),
+				LABEL("out"),
+				DO(
+					LABEL("again"),
+					GLOBAL("outer"), // ERROR "inside: GLOBAL outer is in the DO at @-2; other functions cannot jump there"
+				).WHILE(E),
+				JMP("out"),
+			),
 			FUNC("open", "", NOP()),                       // ERROR "open: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
 			FUNC("empty", ""),                             // ERROR "empty: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
 			FUNC("skipped", "", JMP("end"), LABEL("end")), // ERROR "skipped: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
@@ -266,7 +288,7 @@ func sized(d Data, size int) Data { d.Size = size; return d }
 var (
 	errorComment = regexp.MustCompile(`// ERROR (.*)$`)
 	quoted       = regexp.MustCompile("\"[^\"]*\"|`[^`]*`")
-	placeMark    = regexp.MustCompile(`@-?\w+`)
+	placeMark    = regexp.MustCompile(`@[-+]?\w+`)
 )
 
 // TestErrors compares the errors of the program above with the comments there.

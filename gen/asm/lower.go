@@ -5,9 +5,10 @@ import "slices"
 // line is one lowered item of a function.
 type line struct {
 	in     *Ins
-	target *label // where a branch of a structured form goes
-	bind   *label // a label here
-	frame  *int   // FRAME: RSP's place from here on
+	target *label     // where a branch of a structured form goes
+	bind   *label     // a label here
+	frame  *int       // FRAME: RSP's place from here on
+	form   *construct // the innermost structured form around it
 }
 
 // lowering flattens one function's items.
@@ -18,6 +19,7 @@ type lowering struct {
 	lines   []line
 	labels  map[string]*label
 	loops   []loopLabels // those around the current item
+	form    *construct   // the innermost one around it
 	depth   int
 	tooDeep bool
 }
@@ -48,11 +50,17 @@ func lower(fn *Func, rep *report, names names) *lowering {
 		l.emit(l.stackIns("PUSH", reg, fn.pc))
 	}
 	l.block(fn.Body)
+	l.checkJumps()
 	l.follow()
 	return l
 }
 
-func (l *lowering) emit(in *Ins) { l.lines = append(l.lines, line{in: in}) }
+func (l *lowering) emit(in *Ins) { l.add(line{in: in}) }
+
+func (l *lowering) add(ln line) {
+	ln.form = l.form
+	l.lines = append(l.lines, ln)
+}
 
 // stackIns is the PUSH or POP of a whole register.
 func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
@@ -66,7 +74,7 @@ func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
 
 func (l *lowering) branch(cc CC, to *label, pc uintptr) {
 	in := Ins{name: jumpNames[cc], nargs: 1, args: [2]any{""}, pc: pc}
-	l.lines = append(l.lines, line{in: &in, target: to})
+	l.add(line{in: &in, target: to})
 }
 
 // place binds a label that the listing names.
@@ -86,7 +94,7 @@ func (l *lowering) bind(lb *label) {
 		}
 		l.labels[lb.name] = lb
 	}
-	l.lines = append(l.lines, line{bind: lb})
+	l.add(line{bind: lb})
 }
 
 // ended reports whether the last line never goes on to the next.
@@ -139,7 +147,7 @@ func (l *lowering) lastPC() uintptr {
 func (b Block) lower(l *lowering)   { l.block(b) }
 func (in Ins) lower(l *lowering)    { l.names.resolve(&in); l.emit(&in) }
 func (lb *label) lower(l *lowering) { l.place(lb) }
-func (f frameAt) lower(l *lowering) { l.lines = append(l.lines, line{frame: &f.off}) }
+func (f frameAt) lower(l *lowering) { l.add(line{frame: &f.off}) }
 func (r ret) lower(l *lowering) {
 	for _, reg := range slices.Backward(l.fn.Saves) {
 		l.emit(l.stackIns("POP", reg, r.pc))

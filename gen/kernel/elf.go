@@ -50,6 +50,7 @@ func elfFail() Func {
 }
 
 func elfLoad() Func {
+	const notELF = "it is not an ELF file"
 	hdr := Fields[layout.ELFHeader[Mem]](RBX)
 	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
 	return FUNC("elf_load",
@@ -57,18 +58,19 @@ func elfLoad() Func {
 execState says of it. Fails by boot_fail.`,
 		MOVQ(execState.File, RBX),
 		CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
-		JB("no_elf"),
+		elfRefuse(B, notELF),
 		CMPL(hdr.Ident[0], elfMagic),
-		IF(NE, LABEL("no_elf"), LEAQ(Str("it is not an ELF file"), RDI), JMP(elfFail)),
+		elfRefuse(NE, notELF),
 		MOVQ(hdr.Ident[0], RAX),
 		SHRQ(32, RAX),
 		ANDL(0xff_ffff, RAX),
 		CMPL(RAX, elfIdent),
-		JNE("no_x86_64"),
-		MOVL(hdr.TypeMachine, RAX),
-		SHRL(16, RAX),
-		CMPL(RAX, elfX86_64),
-		IF(NE, LABEL("no_x86_64"), LEAQ(Str("it is not a 64-bit x86 program"), RDI), JMP(elfFail)),
+		IF(E,
+			MOVL(hdr.TypeMachine, RAX),
+			SHRL(16, RAX),
+			CMPL(RAX, elfX86_64),
+		),
+		elfRefuse(NE, "it is not a 64-bit x86 program"),
 		MOVZWL(hdr.TypeMachine, RAX),
 		CMPL(RAX, elfExec),
 		IF(NE,
@@ -189,6 +191,10 @@ The program headers, at RBP, are all in the file.`,
 }
 
 func elfMap() Func {
+	const (
+		truncated = "a segment is not all in the file: it is truncated"
+		outside   = "a segment is outside of what user memory has room for"
+	)
 	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
 	return FUNC("elf_map",
 		`elf_map maps the segment with the program header RBP of the file RBX: pages of
@@ -198,18 +204,18 @@ the file, then zeros.`,
 		elfRefuse(A, "a segment is longer in the file than in memory"),
 		MOVQ(execState.Size, RAX),
 		SUBQ(ph.Offset, RAX),
-		JB("truncated"),
+		elfRefuse(B, truncated),
 		CMPQ(RCX, RAX),
-		IF(A, LABEL("truncated"), LEAQ(Str("a segment is not all in the file: it is truncated"), RDI), JMP(elfFail)),
+		elfRefuse(A, truncated),
 		MOVQ(ph.VAddr, R12),
 		ADDQ(execState.Bias, R12),
 		CMPQ(R12, layout.MMapMinAddr),
-		JB("outside"),
+		elfRefuse(B, outside),
 		MOVQ(uint64(layout.MMapBase), RAX),
 		SUBQ(R12, RAX),
-		JB("outside"),
+		elfRefuse(B, outside),
 		CMPQ(ph.MemSize, RAX),
-		IF(A, LABEL("outside"), LEAQ(Str("a segment is outside of what user memory has room for"), RDI), JMP(elfFail)),
+		elfRefuse(A, outside),
 		MOVQ(R12, RAX),
 		SUBQ(ph.Offset, RAX),
 		TESTL(layout.PageSize-1, RAX),

@@ -367,10 +367,8 @@ is charged to where it struck. IF is 0.`,
 		),
 		MOVQ(gs.Current, RAX),
 		CMPQ(sched.RunHead, 0),
-		JE("no_slice"),
-		CMPQ(RAX, gs.Idle), // it looks at the queue by itself
-		IF(E,
-			LABEL("no_slice"),
+		IF(NE, CMPQ(RAX, gs.Idle)), // it looks at the queue by itself
+		IF(E, // no slice
 			MOVQ(0, sched.SliceArmed),
 			MOVQ(uint64(layout.TimerNever), RAX),
 			MOVQ(RAX, sched.TimerArmed),
