@@ -70,6 +70,9 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 			return 0, err
 		}
 		fmt.Fprintln(e.stdout, proof)
+		if proof.Base != proof.Variant {
+			fmt.Fprintf(e.stdout, "  held to what its base promises: %s\n", proof.Base)
+		}
 		if proof.Outcome() != prove.Proved {
 			status = exitFail
 		}

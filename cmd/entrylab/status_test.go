@@ -27,9 +27,9 @@ func TestExitStatus(t *testing.T) {
 	ending := "boot -engine tcg -init " + filepath.Join(programDir, "ending") + " -- "
 	hello := filepath.Join(programDir, "hello")
 	t.Setenv("HELLO", hello)
-	t.Setenv("WRONG", file("wrong.S", "entry_SYSCALL_64:\n\tmovl $-38, %eax\n\tsysretq\n"))
-	t.Setenv("LOOP", file("loop.S", "entry_SYSCALL_64:\n\tjmp entry_SYSCALL_64\n"))
-	t.Setenv("BAD", file("bad.S", "entry_SYSCALL_64:\n\tpushq %foo\n"))
+	t.Setenv("WRONG", file("wrong.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tmovl $-38, %eax\n\tsysretq\n"))
+	t.Setenv("LOOP", file("loop.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tjmp entry_SYSCALL_64\n"))
+	t.Setenv("BAD", file("bad.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tpushq %foo\n"))
 	t.Setenv("RESULTS", filepath.Join(dir, "results"))
 	t.Setenv("OUT", filepath.Join(dir, "out"))
 	for _, tt := range []struct {

@@ -55,6 +55,7 @@ type encoded struct {
 	base   uint64 // its address
 	lines  []encLine
 	bytes  []byte
+	align  int // of its address, if more than any function's
 	relocs []reloc
 	refs   []ref
 	labels []encLabel

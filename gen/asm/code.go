@@ -10,6 +10,9 @@ import (
 type Code struct {
 	Bytes  []byte
 	Relocs []Reloc
+	// Align is what its address is to be a multiple of, if that is more than any
+	// function's: a power of two, a page at most.
+	Align int
 	// Labels are places that other functions may branch to or take the address
 	// of. Their names are those of the linked program.
 	Labels []CodeLabel
@@ -58,7 +61,11 @@ func CODE(name, doc string, code *Code) Func {
 // assembleCode turns Code into what the assembler makes of a listing.
 func (a *assembler) assembleCode(fn *Func) *encoded {
 	c := fn.code
-	enc := &encoded{fn: fn, bytes: slices.Clone(c.Bytes)}
+	enc := &encoded{fn: fn, bytes: slices.Clone(c.Bytes), align: c.Align}
+	if c.Align < 0 || c.Align&(c.Align-1) != 0 || c.Align > 4096 {
+		a.rep.errorf(fn.pc, "%s: Align is %d; want a power of two, 4096 at most", fn.Name, c.Align)
+		enc.align = 0
+	}
 	for _, l := range c.Lines {
 		if l.Off < 0 || l.Len <= 0 || l.Off+l.Len > len(c.Bytes) {
 			a.rep.errorf(fn.pc, "%s: line %d is at %d to %d of %d bytes", fn.Name, l.Line, l.Off, l.Off+l.Len, len(c.Bytes))

@@ -307,7 +307,7 @@ func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 			b = pad(b, addr, page, fillByte)
 		}
 		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
-		b = pad(b, addr, funcAlign, fillByte)
+		b = pad(b, addr, max(funcAlign, enc.align), fillByte)
 		if enc.fn.Group != group {
 			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
 				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)), groupPC)

@@ -14,8 +14,8 @@
 //     whole frame.
 //   - __switch_to_asm: the variant's part of the context switch.
 //
-// What the file does not have is the base's: the variant that a comment of the
-// form "entrylab: base linux-4.1" names, else linux-3.19. Any will do, as a preset,
+// What the file does not have is the base's: the variant that one comment of the
+// form "entrylab: base linux-4.1" must name. Any will do, as a preset,
 // with changes (linux-6.12+clear=none) or as axes. The base also gives the
 // variant's promises, so what it says of the frame must hold for the file's
 // entry: the same slots are filled, in a frame of the same size.
@@ -79,8 +79,11 @@ var inner = map[string]string{
 	"int_ret_from_sys_call_irqs_off": "int_ret_from_sys_call", "int_check_syscall_exit_work": "int_ret_from_sys_call",
 }
 
-// IsFile reports whether the name of a variant is that of a file.
-func IsFile(name string) bool { return strings.HasSuffix(name, ".S") || strings.HasSuffix(name, ".s") }
+// IsFile reports whether the name of a variant is that of a file: .S, .s and
+// .asm are in use for what GNU as reads.
+func IsFile(name string) bool {
+	return slices.Contains([]string{".S", ".s", ".asm"}, filepath.Ext(name))
+}
 
 // sourceFile is a .S file, which as reads once more.
 var sourceFile = bounded.Kind{Most: 1 << 20, Regular: true, Advice: "give the file of a stub for the GNU assembler"}
@@ -94,8 +97,29 @@ var objectFile = bounded.Kind{Most: asLimits.File, Regular: true, Advice: "is th
 
 var (
 	baseComment = regexp.MustCompile(`entrylab:\s*base\s+(\S+)`)
-	goodName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	goodName    = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
+
+// byteOrderMark is what some editors put at the start of a file, and as does not
+// read.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// baseOf is the variant that a file's comment names.
+func baseOf(path string, source []byte) (stubs.Named, error) {
+	at := baseComment.FindAllSubmatchIndex(source, -1)
+	line := func(i int) int { return 1 + bytes.Count(source[:at[i][0]], []byte("\n")) }
+	switch {
+	case len(at) == 0:
+		return stubs.Named{}, fmt.Errorf("%s: no comment names the variant whose conventions the file follows: want one as # entrylab: base linux-4.1", path)
+	case len(at) > 1:
+		return stubs.Named{}, fmt.Errorf("%s:%d: a second comment names a base; line %d has named one", path, line(1), line(0))
+	}
+	base, err := stubs.ParseVariant(string(source[at[0][2]:at[0][3]]))
+	if err != nil {
+		return stubs.Named{}, fmt.Errorf("%s:%d: base: %w", path, line(0), err)
+	}
+	return base, nil
+}
 
 // Load assembles a file and returns the variant, whose name is the file's
 // without folder and extension. If as refuses the file, the error is what it
@@ -103,7 +127,7 @@ var (
 func Load(ctx context.Context, path string) (stubs.Named, error) {
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	if !goodName.MatchString(name) {
-		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _ and - before .S", path)
+		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _, - and dots between them before %s", path, filepath.Ext(path))
 	}
 	if _, err := stubs.ParseVariant(name); err == nil {
 		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
@@ -112,18 +136,18 @@ func Load(ctx context.Context, path string) (stubs.Named, error) {
 	if err != nil {
 		return stubs.Named{}, err
 	}
-	baseName := "linux-3.19"
-	if m := baseComment.FindSubmatch(source); m != nil {
-		baseName = string(m[1])
-	}
-	base, err := stubs.ParseVariant(baseName)
-	if err != nil {
-		return stubs.Named{}, fmt.Errorf("%s: base: %w", path, err)
-	}
+	source, marked := bytes.CutPrefix(source, []byte(byteOrderMark))
 	if err := checkText(path, source); err != nil {
 		return stubs.Named{}, err
 	}
-	o, err := assemble(ctx, path)
+	base, err := baseOf(path, source)
+	if err != nil {
+		return stubs.Named{}, err
+	}
+	if !marked {
+		source = nil
+	}
+	o, err := assemble(ctx, path, source)
 	if err != nil {
 		return stubs.Named{}, err
 	}
@@ -227,8 +251,8 @@ func (o *object) replace(p *asm.Program, suffix string) {
 	p.Funcs = append(p.Funcs, asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry"))
 }
 
-// assemble runs as and reads what it made.
-func assemble(ctx context.Context, path string) (*object, error) {
+// assemble runs as on a file, or on a text in its place, and reads what it made.
+func assemble(ctx context.Context, path string, text []byte) (*object, error) {
 	as, err := exec.LookPath("as")
 	if err != nil {
 		return nil, fmt.Errorf("%s: there is no GNU assembler: install binutils", path)
@@ -241,14 +265,21 @@ func assemble(ctx context.Context, path string) (*object, error) {
 	if err := os.WriteFile(filepath.Join(dir, IncludeName), []byte(Include()), 0o644); err != nil {
 		return nil, fmt.Errorf("temporary folder: %w", err)
 	}
+	file := path
+	if text != nil {
+		file = filepath.Join(dir, filepath.Base(path))
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			return nil, fmt.Errorf("temporary folder: %w", err)
+		}
+	}
 	out, listing := filepath.Join(dir, "stub.o"), filepath.Join(dir, "stub.lst")
 	// The listing has each instruction in one row: two words hold its 15 bytes.
 	if text, err := bounded.Output(ctx, asLimits, as, "--64", "-I", dir, "-I", filepath.Dir(path), "-o", out,
-		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", path); err != nil {
+		"-almn="+listing, "--listing-lhs-width=4", "--listing-rhs-width=200", file); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, asError(path, text, err)
+		return nil, asError(path, bytes.ReplaceAll(text, []byte(file), []byte(path)), err)
 	}
 	rows, err := objectFile.ReadFile(ctx, listing)
 	if err != nil {
@@ -267,12 +298,15 @@ const mostSaid = 20
 // outOfLimits is what as says or dies of when it has no end within its limits.
 var outOfLimits = regexp.MustCompile(`(?i)out of memory|memory exhausted|file too large|signal: |it hangs|` + bounded.ErrTooLong.Error())
 
+// noInclude is what as says of a file that is to be included and not there.
+var noInclude = regexp.MustCompile(`^(.*): (?:Fatal error|Error): can't open (.*) for reading: No such file or directory$`)
+
 // asError is as's own message, each line of which names the file and line.
 func asError(path string, text []byte, err error) error {
 	var said []string
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasSuffix(line, ": Assembler messages:") {
-			said = append(said, line)
+			said = append(said, noInclude.ReplaceAllString(line, "$1: there is no file $2, which .include names: it is looked for beside the file and in the folder that the command runs in; "+IncludeName+" is there for every file"))
 		}
 	}
 	if why := cmp.Or(outOfLimits.FindString(err.Error()), outOfLimits.FindString(string(text))); why != "" {
@@ -305,9 +339,10 @@ func read(path, file string, lines []asm.CodeLine) (*object, error) {
 			if o.code.Bytes, err = s.Data(); err != nil {
 				return nil, err
 			}
-			if s.Addralign > 16 {
-				return nil, fmt.Errorf(".text is aligned to %d bytes; want 16 at most", s.Addralign)
+			if s.Addralign > layout.PageSize {
+				return nil, fmt.Errorf(".text is aligned to %d bytes; want a page, %d, at most", s.Addralign, layout.PageSize)
 			}
+			o.code.Align = int(s.Addralign)
 		case s.Flags&elf.SHF_ALLOC != 0 && s.Size > 0:
 			return nil, fmt.Errorf("section %s has %d bytes; all must be in .text, and memory is the kernel's", s.Name, s.Size)
 		}
@@ -375,6 +410,9 @@ func (o *object) relocs(data []byte, symbols []elf.Symbol, text int) error {
 			name = ""
 		case sym.Section == elf.SHN_COMMON:
 			return fmt.Errorf("%s: %s is to be allocated (.comm), but memory is the kernel's", o.line(int(rela.Off)), name)
+		}
+		if sym.Section == elf.SHN_UNDEF && strings.Contains(Include(), ".set "+name+", ") {
+			return fmt.Errorf("%s: %s is from %s, which the file does not include: .include \"%s\"", o.line(int(rela.Off)), name, IncludeName, IncludeName)
 		}
 		if !ok {
 			return fmt.Errorf("%s: %v of %s: kernel addresses take 64 bits, or 32 that are sign-extended or relative to RIP",

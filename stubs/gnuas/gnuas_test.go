@@ -144,33 +144,44 @@ __switch_to_asm:
 
 func TestLoadErrors(t *testing.T) {
 	need.Tool(t, "as")
-	const entry = "entry_SYSCALL_64:\n\tud2\n"
+	const (
+		code  = "entry_SYSCALL_64:\n\tud2\n"
+		base  = "# entrylab: base linux-3.19\n"
+		entry = base + code
+	)
 	for _, tt := range []struct{ name, file, text, err string }{
-		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:3: Error: bad register name `%foo'"},
-		{"two of them", "x.S", "\tbogus\n\tpushq %foo\n", "x.S:1: Error: no such instruction"},
+		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:4: Error: bad register name `%foo'"},
+		{"two of them", "x.S", base + "\tbogus\n\tpushq %foo\n", "x.S:2: Error: no such instruction"},
 		{"a preset's name", "bare.S", entry, "bare.S: the file's name is the variant's, and bare is a preset"},
-		{"no entry", "x.S", "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
-		{"entry elsewhere", "x.S", ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
-		{"entry not first", "x.S", "\tnop\n" + entry, "entry_SYSCALL_64 is at +0x1"},
-		{"nothing", "x.S", "", "nothing in .text"},
+		{"no entry", "x.S", base + "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
+		{"entry elsewhere", "x.S", base + ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
+		{"entry not first", "x.S", base + "\tnop\n" + code, "entry_SYSCALL_64 is at +0x1"},
+		{"nothing", "x.S", base, "nothing in .text"},
 		{"memory", "x.S", entry + ".bss\n.skip 16\n", "section .bss has 16 bytes"},
 		{"constants", "x.S", entry + ".section .rodata\n.quad 1\n", "section .rodata has 8 bytes"},
-		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "x.S: line 3: movl $schedule, %eax: R_X86_64_32 of schedule: kernel addresses take"},
-		{"a table that is no kernel's", "x.S", entry + "\tcall *schedule@GOTPCREL(%rip)\n", "x.S: line 3: call *schedule@GOTPCREL(%rip): R_X86_64_GOTPCRELX of schedule"},
-		{"a short branch out of the file", "x.S", entry + "\tjrcxz schedule\n", "x.S: line 3: jrcxz schedule: R_X86_64_PC8 of schedule"},
-		{"an address by its number", "x.S", entry + "\tcall 0x1000\n", "x.S: line 3: call 0x1000: it names an address by its number"},
-		{"a place in an empty section", "x.S", entry + "\tmovq word(%rip), %rax\n.data\nword:\n", "x.S: line 3: movq word(%rip), %rax: it names a place in another section"},
-		{"common memory", "x.S", entry + "\tmovq word(%rip), %rax\n.comm word, 8\n", "x.S: line 3: movq word(%rip), %rax: word is to be allocated (.comm)"},
+		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "x.S: line 4: movl $schedule, %eax: R_X86_64_32 of schedule: kernel addresses take"},
+		{"a table that is no kernel's", "x.S", entry + "\tcall *schedule@GOTPCREL(%rip)\n", "x.S: line 4: call *schedule@GOTPCREL(%rip): R_X86_64_GOTPCRELX of schedule"},
+		{"a short branch out of the file", "x.S", entry + "\tjrcxz schedule\n", "x.S: line 4: jrcxz schedule: R_X86_64_PC8 of schedule"},
+		{"an address by its number", "x.S", entry + "\tcall 0x1000\n", "x.S: line 4: call 0x1000: it names an address by its number"},
+		{"a place in an empty section", "x.S", entry + "\tmovq word(%rip), %rax\n.data\nword:\n", "x.S: line 4: movq word(%rip), %rax: it names a place in another section"},
+		{"common memory", "x.S", entry + "\tmovq word(%rip), %rax\n.comm word, 8\n", "x.S: line 4: movq word(%rip), %rax: word is to be allocated (.comm)"},
 		{"no text", "x.S", "\x7fELF\x02\x01\x00", "x.S: this is no text: it has a zero byte at +0x6"},
-		{"another language", "x.S", "package main\n\nfunc main() {}\n", "x.S:1: Error: no such instruction: `package main'"},
+		{"another language", "x.S", base + "package main\n\nfunc main() {}\n", "x.S:2: Error: no such instruction: `package main'"},
 		{"the C preprocessor", "x.S", "# as\n#include <asm/calling.h>\n" + entry, "x.S:2: #include <asm/calling.h> is for the C preprocessor"},
-		{"a macro of the C preprocessor", "x.S", entry + "  #define SP %rsp\n", "x.S:3: #define SP %rsp is for the C preprocessor"},
-		{"alignment", "x.S", ".p2align 6\n" + entry, "aligned to 64 bytes"},
-		{"unknown base", "x.S", "# entrylab: base linux-1.0\n" + entry, "no such preset"},
-		{"a wrapper where there is none", "x.S", "# entrylab: base bare\n" + entry + "stub_clone:\n\tud2\n", "nothing would come to stub_clone: bare has no wrappers"},
-		{"a wrapper of do_syscall_64", "x.S", "# entrylab: base linux-6.12\n" + entry + "stub_poison:\n\tud2\n", "nothing would come to stub_poison: linux-6.12 has no wrappers"},
-		{"a place in the entry that wrappers need", "x.S", "# entrylab: base linux-4.6\n" + entry, "no symbol entry_SYSCALL_64_after_fastpath_call in .text, which the wrappers of linux-4.6 need"},
-		{"an impossible base", "x.S", "# entrylab: base linux-3.19+exit=iret\n" + entry, "impossible: exit=iret with sp=percpu"},
+		{"a macro of the C preprocessor", "x.S", entry + "  #define SP %rsp\n", "x.S:4: #define SP %rsp is for the C preprocessor"},
+		{"alignment", "x.S", base + ".p2align 13\n" + code, "aligned to 8192 bytes"},
+		{"unknown base", "x.S", "# entrylab: base linux-1.0\n" + code, "no such preset"},
+		{"a wrapper where there is none", "x.S", "# entrylab: base bare\n" + code + "stub_clone:\n\tud2\n", "nothing would come to stub_clone: bare has no wrappers"},
+		{"a wrapper of do_syscall_64", "x.S", "# entrylab: base linux-6.12\n" + code + "stub_poison:\n\tud2\n", "nothing would come to stub_poison: linux-6.12 has no wrappers"},
+		{"a place in the entry that wrappers need", "x.S", "# entrylab: base linux-4.6\n" + code, "no symbol entry_SYSCALL_64_after_fastpath_call in .text, which the wrappers of linux-4.6 need"},
+		{"an impossible base", "x.S", "# entrylab: base linux-3.19+exit=iret\n" + code, "impossible: exit=iret with sp=percpu"},
+		{"no base", "x.S", code, "x.S: no comment names the variant whose conventions the file follows"},
+		{"two bases", "x.S", base + "\n" + entry, "x.S:3: a second comment names a base; line 1 has named one"},
+		{"an include that is not there", "x.S", base + ".include \"other.inc\"\n" + code, "x.S:2: there is no file other.inc, which .include names"},
+		{"the include is left out", "x.S", entry + "\tmovq PT_REGS_IP(%rsp), %rcx\n", "x.S: line 4: movq PT_REGS_IP(%rsp), %rcx: PT_REGS_IP is from entrylab.inc, which the file does not include"},
+		{"a message behind a byte-order mark", "x.S", "\xef\xbb\xbf" + entry + "\tpushq %foo\n", "/x.S:4: Error: bad register name `%foo'"},
+		{"text of 16-bit characters", "x.S", "\xff\xfe#\x00", "this is no text"},
+		{"a name that begins with a dot", ".S", entry, "the file's name is the variant's"},
 		{"a name that cannot be a variant's", "a b.S", entry, "want letters, digits"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,14 +203,54 @@ func TestLoadErrors(t *testing.T) {
 		}
 	})
 	t.Run("a symbol that nobody has", func(t *testing.T) {
-		n, err := Load(t.Context(), file(t, "x.S", "entry_SYSCALL_64:\n\tnop\n\tjmp no_such_place\n"))
+		n, err := Load(t.Context(), file(t, "x.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n\tnop\n\tjmp no_such_place\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := image.Build(image.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:3: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
+		if _, err := image.Build(image.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:4: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
 			t.Errorf("error is %v", err)
 		}
 	})
+}
+
+// TestNames: what may be a file's name, and how it may begin.
+func TestNames(t *testing.T) {
+	need.Tool(t, "as")
+	preset, err := stubs.ParseVariant("linux-4.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := stubstest.Source(preset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, file, text, variant string }{
+		{"dots", "my.entry-6.1.S", source, "my.entry-6.1"},
+		{"another extension", "entry.asm", source, "entry"},
+		{"a byte-order mark", "marked.S", "\xef\xbb\xbf" + source, "marked"},
+		{"an alignment", "aligned.S", strings.Replace(source, ".text", ".text\n.p2align 6", 1), "aligned"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if !IsFile(tt.file) {
+				t.Error("that is not taken for a file")
+			}
+			n, err := Load(t.Context(), file(t, tt.file, tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			im, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			proof, err := prove.Object(im.Object, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Name != tt.variant || proof.Err() != nil || len(proof.Claims) < 100 {
+				t.Errorf("%s: %v: %v", n.Name, proof, proof.Err())
+			}
+		})
+	}
 }
 
 // TestEndless: a file that has no end, or that makes as have none, is refused.
@@ -215,7 +266,7 @@ func TestEndless(t *testing.T) {
 		{"long", strings.Repeat("\tnop\n", 1<<18), "is too long: it has more than 1 MiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(t.Context(), file(t, "x.S", "entry_SYSCALL_64:\n"+tt.text+"\n"))
+			_, err := Load(t.Context(), file(t, "x.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n"+tt.text+"\n"))
 			if err == nil || !strings.Contains(err.Error(), tt.err) || len(err.Error()) > 2000 {
 				t.Errorf("error is %.2000v, want it to say %q", err, tt.err)
 			}
@@ -246,7 +297,7 @@ func TestEndless(t *testing.T) {
 				f.Close()
 			}
 		}()
-		if _, err := Load(ctx, file(t, "x.S", "entry_SYSCALL_64:\n.include \""+pipe+"\"\n")); err != context.Canceled {
+		if _, err := Load(ctx, file(t, "x.S", "# entrylab: base linux-3.19\nentry_SYSCALL_64:\n.include \""+pipe+"\"\n")); err != context.Canceled {
 			t.Errorf("error is %v", err)
 		}
 	})
