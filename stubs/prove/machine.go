@@ -10,7 +10,7 @@ import (
 // preset has about 150 instructions and 10 facts.
 const (
 	maxSteps      = 50_000
-	maxTotalSteps = 100_000
+	maxTotalSteps = 1_500_000
 	maxFacts      = 96
 )
 
