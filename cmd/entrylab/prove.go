@@ -76,12 +76,14 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 		if proof.Outcome() != prove.Proved {
 			status = exitFail
 		}
-		claims := proof.Failed()
 		if verbose {
-			claims = proof.Claims
-		}
-		for _, c := range claims {
-			fmt.Fprintf(e.stdout, "  %v\n", c)
+			for _, c := range proof.Claims {
+				fmt.Fprintf(e.stdout, "  %v\n", c)
+			}
+		} else {
+			for _, f := range proof.Faults() {
+				fmt.Fprintf(e.stdout, "  %v\n", f)
+			}
 		}
 		for _, w := range proof.Unreached {
 			if verbose {

@@ -20,6 +20,21 @@ func want(name string) prove.Outcome {
 	return prove.Refuted
 }
 
+// causes are what the first message says of some faults, and how many messages
+// there are, if not one.
+var causes = map[string]struct {
+	text   string
+	faults int
+}{
+	"b09-work-test-irqs-on": {text: "an interrupt comes behind entry_SYSCALL_64.b09-work-test-irqs-on+0x6b jnz slow"},
+	"b10-swapgs-early":      {text: "off, as GS is the user's here\n\tbecause of entry_SYSCALL_64.b10-swapgs-early+0x1f swapgs"},
+	"b12-xmm-scratch":       {text: "because of entry_SYSCALL_64.b12-xmm-scratch+0x54 movq %rax, %xmm0"},
+	"b17-verw-register":     {text: "VERW of a register, which overwrites none"},
+	"b20-ptrace-sysret":     {text: "the handler is stub_set_frame.b20-ptrace-sysret"},
+	"b22-stac-left":         {text: "because of entry_SYSCALL_64.b22-stac-left+0x51 stac"},
+	"b23-one-stack":         {text: "RSP is not on the thread's stack"},
+}
+
 // TestCases judges stubs from the field: faults of other kernels' entries, and
 // sound stubs by other ways than the presets'.
 func TestCases(t *testing.T) {
@@ -35,6 +50,19 @@ func TestCases(t *testing.T) {
 			proof := proved(t, path)
 			if got, want := proof.Outcome(), want(name); got != want {
 				t.Errorf("it is %v, want %v\n%v", got, want, proof.Err())
+			}
+			faults := proof.Faults()
+			for _, f := range faults {
+				if f.Outcome == prove.Refuted && f.Witness == nil {
+					t.Errorf("there is no witness: %v", f)
+				}
+			}
+			want, ok := causes[name]
+			if ok && (len(faults) == 0 || !strings.Contains(faults[0].String(), want.text)) {
+				t.Errorf("the first message has not %q: %v", want.text, faults)
+			}
+			if ok && len(faults) != max(want.faults, 1) {
+				t.Errorf("%d messages, want %d: %v", len(faults), max(want.faults, 1), faults)
 			}
 		})
 	}

@@ -190,6 +190,8 @@ func TestKinds(t *testing.T) {
 		{"NOPs", inHandler, ".nops 1; .nops 2; .nops 3; .nops 4; .nops 5; .nops 6; .nops 7; .nops 8; .nops 9; .nops 10; .nops 11; .nops 12; .nops 13; .nops 14; .nops 15", prove.Proved},
 		{"alignment", inHandler, ".p2align 4; nop; .p2align 4; xchgw %ax, %ax; .p2align 4", prove.Proved},
 		{"BSWAP twice", inHandler, "bswapq %rdi; bswapq %rdi", prove.Proved},
+		{"BSWAP", inHandler, "bswapq %rdi", prove.Refuted},
+		{"MUL kept", inExit, "mulq %rdi; movq PT_REGS_AX(%rsp), %rax", prove.Refuted},
 		{"IMUL", inHandler, "imulq $8, %rax, %r11; imulq %rdi, %r11; imull $3, %r11d", prove.Proved},
 		{"a table by IMUL", inHandler, "imulq $8, %rax, %r11; leaq sys_call_table(%rip), %rcx; addq %r11, %rcx; movq (%rcx), %r11; movq %r10, %rcx; call *%r11; movq %rax, PT_REGS_AX(%rsp); jmp done", prove.Proved},
 		{"MUL", inExit, "mulq %rdi; movq PT_REGS_AX(%rsp), %rax; movq PT_REGS_DX(%rsp), %rdx", prove.Proved},

@@ -35,6 +35,35 @@ type Claim struct {
 	Path      []string
 	Got, Want string
 	From      []Where
+	// Witness is an input of which it fails; set of what is refuted.
+	Witness *Witness
+	fault   fault
+}
+
+// fault is what makes a claim fail: the instruction that brought the wrong word,
+// or else what the claim is about.
+type fault struct {
+	at   uint64
+	kind claimKind
+	n    uint8
+}
+
+// Fault is a claim that fails, the nearest to what makes it fail, and how many
+// others fail for the same reason.
+type Fault struct {
+	Claim
+	More int
+}
+
+// String is the claim's, and how many more there are.
+func (f Fault) String() string {
+	switch f.More {
+	case 0:
+		return f.Claim.String()
+	case 1:
+		return f.Claim.String() + "\n\tand one more claim fails by it"
+	}
+	return fmt.Sprintf("%v\n\tand %d more claims fail by it", f.Claim, f.More)
 }
 
 // String tells the claim in one line, and what is wrong in a second one.
@@ -48,8 +77,11 @@ func (c Claim) String() string {
 	} else if c.Got != "" {
 		s += ": " + c.Got
 	}
-	for _, f := range c.From {
-		s += fmt.Sprintf("\n\tfrom %v", f)
+	for i, f := range c.From {
+		s += fmt.Sprintf("\n\t%s %v", [...]string{"because of", "from"}[min(i, 1)], f)
+	}
+	if c.Witness != nil {
+		s += fmt.Sprintf("\n\twitness: %v", c.Witness)
 	}
 	for _, p := range c.Path {
 		s += "\n\tafter " + p
@@ -324,10 +356,20 @@ type verdict struct {
 	path      *event
 	got, want string
 	from      *origin
+	witness   *witness
+	// interrupted is set if it takes an interrupt, or another thread that runs.
+	interrupted bool
 }
 
 // check records a claim on this path and reports whether it holds.
 func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds bool, got func() (got, want string, from *origin)) bool {
+	return m.checkThat(st, kind, n, of, holds, nowhere, got)
+}
+
+// checkThat is check of what is so where a predicate of words holds. One that
+// holds nowhere stands for what is no matter of words.
+func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, holds bool, goal predicate, got func() (got, want string, from *origin)) bool {
+	m.obliges(st, claimKey{st.at, of, kind, n}, goal, holds)
 	if holds {
 		m.holds(st, kind, n, of)
 		return true
@@ -337,17 +379,21 @@ func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds 
 	if got != nil && !m.quick {
 		g, w, from = got()
 	}
-	m.fails(st, Refuted, claimKey{st.at, of, kind, n}, g, w, from)
+	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, g, w, from)
 	return false
 }
 
 // checkSame checks that a word is what is wanted.
 func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
+	goal := predicate{equal, got.v, want}
 	if m.at(st).same(got.v, want) == isTrue {
+		m.obliges(st, claimKey{st.at, of, kind, n}, goal, true)
 		m.holds(st, kind, n, of)
 		return true
 	}
-	return m.differs(st, kind, n, of, got, want.String())
+	m.obliges(st, claimKey{st.at, of, kind, n}, goal, false)
+	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, m.show(st, got.v), want.String(), got.by)
+	return false
 }
 
 func (m *machine) differs(st *state, kind claimKind, n uint8, of *function, got word, want string) bool {
@@ -371,6 +417,12 @@ func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
 }
 
 func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want string, from *origin) {
+	m.failsOn(st, outcome, key, nowhere, got, want, from)
+}
+
+// failsOn is fails of what is so where a predicate holds. What is refuted has an
+// input that shows it; without one it is undecided.
+func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predicate, got, want string, from *origin) {
 	if !m.failed {
 		m.failed, m.first = true, key.kind
 	}
@@ -381,9 +433,35 @@ func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want stri
 	if !seen {
 		m.order = append(m.order, key)
 	}
-	if old == nil || old.outcome == Undecided && outcome == Refuted {
-		m.claims[key] = &verdict{outcome, st.path, got, want, from}
+	if old != nil && (old.outcome == Refuted || outcome == Undecided) {
+		return
 	}
+	var w *witness
+	if outcome == Refuted {
+		if w = m.witness(st, goal); w == nil {
+			outcome = Undecided
+		}
+	}
+	if old == nil || outcome == Refuted {
+		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, m.takesInterrupt(st, key.kind, from)}
+	}
+}
+
+// takesInterrupt reports whether a claim fails only if an interrupt comes, and
+// not what the variant does by itself.
+func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
+	switch kind {
+	case claimWindow, claimIBRSWindow, claimScratch:
+		return true
+	case claimNoWork, claimResched:
+		return st.stale
+	}
+	for ; from != nil; from = from.before {
+		if from == lost {
+			return true
+		}
+	}
+	return false
 }
 
 // show names a value for a report.

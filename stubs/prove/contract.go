@@ -80,7 +80,7 @@ func (m *machine) enter(st *state, f *function) {
 		return
 	}
 	for i := range uint8(numFlags) {
-		if !m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) {
+		if !m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) {
 			return
 		}
 	}
@@ -121,7 +121,10 @@ func (m *machine) enter(st *state, f *function) {
 	}
 }
 
-func notClear() (got, want string, from *origin) { return "set or unknown", "clear", nil }
+// notClear gives check a flag, and the instruction that set it.
+func (m *machine) notClear(st *state, flag uint8) func() (string, string, *origin) {
+	return func() (string, string, *origin) { return "set or unknown", "clear", st.flagBy[flag] }
+}
 
 // gotWant gives check a word and what is wanted instead.
 func (m *machine) gotWant(st *state, got word, want string) func() (string, string, *origin) {
@@ -145,10 +148,10 @@ func (m *machine) dispatch(st *state, index value) {
 	ok = m.untouched(st, f, false) && ok
 	ok = m.onTable(st, f) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, notClear) && ok
+		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
-	ok = m.check(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.gotWork(st, "no TIFEntryWork")) && ok
+	ok = m.checkThat(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.isSet(m.ts.and(st.work, layout.TIFEntryWork)), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = m.arguments(st, f) && ok
 	ok = m.interrupts(st, f) && ok
 	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
@@ -312,14 +315,14 @@ func (m *machine) handle(st *state, f *function) {
 				continue
 			}
 			branch := *st
-			branch.facts = r.assume(p, true)
+			m.given(&branch, p, true)
 			branch.note(f.name + " edits the slot " + s.String())
 			m.edit(&branch, f, layout.SlotSet(s))
 			m.result(&branch, f)
 		}
 	}
 	p := predicate{below, slot, known(uint64(layout.NumSlots))}
-	st.facts = r.assume(p, false)
+	m.given(st, p, false)
 	st.note(f.name + " refuses")
 	st.expect.refused = true
 	m.result(st, f)
@@ -343,7 +346,7 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 			st.cells[cellOf(s)] = word{t.value(), edited}
 			st.expect.frame[s] = t.value()
 			if s == layout.SlotCS || s == layout.SlotSS { // the kernel lets nobody name a segment of ring 0
-				st.facts = m.at(st).with(factSome, t, value{}, 3)
+				m.given(st, m.isSet(m.ts.and(t.value(), 3)), false)
 			}
 		}
 	}
@@ -421,7 +424,7 @@ func (m *machine) schedule(st *state, f *function) {
 	st.expect.asked = true
 	t := symbol("thread.Flags", false)
 	st.work, st.stale = t.value(), st.irq != off
-	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFNeedResched)
+	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFNeedResched)), true)
 	if !m.again(st) {
 		m.returnFrom(st)
 	}
@@ -465,7 +468,7 @@ func (m *machine) work(st *state, f *function) {
 	t := symbol("thread.Flags", false)
 	st.irq = off
 	st.work, st.stale = t.value(), false
-	st.facts = m.at(st).with(factZero, t, value{}, layout.TIFAllWork)
+	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFAllWork)), true)
 	if m.walk == nil {
 		branch := *st
 		branch.note(f.name + " delivers a signal")
@@ -527,7 +530,7 @@ func (m *machine) answered(st *state, f *function) bool {
 		return true
 	}
 	least, _ := m.at(st).limits(m.number())
-	return m.check(st, claimAnswered, 0, f, least > layout.SysCallMax, func() (string, string, *origin) {
+	return m.checkThat(st, claimAnswered, 0, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), m.number()}, func() (string, string, *origin) {
 		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
 	})
 }
@@ -573,10 +576,10 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
 	}
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
-		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, notClear) && ok
+		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, m.notClear(st, flagNT)) && ok
 	}
 	ok = m.onUserTable(st, f) && ok
-	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, nil) && ok
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
 	}
@@ -591,6 +594,16 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 	if ok {
 		m.end(st)
+	}
+}
+
+// gotVERW tells why the CPU's buffers are not overwritten.
+func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
+	if st.verwBy == nil {
+		return nil
+	}
+	return func() (string, string, *origin) {
+		return "VERW of a register, which overwrites none", "VERW of a word in memory", st.verwBy
 	}
 }
 
@@ -610,12 +623,13 @@ func (m *machine) sysret(st *state, f *function) bool {
 	}
 	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
 	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
-	ok = m.check(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
+	ok = m.checkThat(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue,
+		predicate{equal, m.ts.sar(m.ts.shl(st.regs[rCX].v, 16), 16), st.regs[rCX].v}, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
 	if m.promises.Has(stubs.PromiseTrampoline) {
 		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
 	}
 	if m.axes.Is(stubs.ExitOpportunistic) || edited&notBySYSRET != 0 {
-		ok = m.check(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
+		ok = m.checkThat(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.isSet(m.ts.and(st.regs[r11].v, singleStep)), m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
 }

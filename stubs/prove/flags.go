@@ -12,16 +12,16 @@ func (m *machine) pushedFlags(st *state) value {
 		case off:
 			zeros |= bit
 		case on:
-			st.facts = m.at(st).with(factSome, t, value{}, bit)
+			m.given(st, m.isSet(m.ts.and(t.value(), bit)), false)
 		}
 	}
 	switch st.irq {
 	case off:
 		zeros |= x86.X86_EFLAGS_IF
 	case on:
-		st.facts = m.at(st).with(factSome, t, value{}, x86.X86_EFLAGS_IF)
+		m.given(st, m.isSet(m.ts.and(t.value(), x86.X86_EFLAGS_IF)), false)
 	}
-	st.facts = m.at(st).with(factZero, t, value{}, zeros)
+	m.given(st, m.isSet(m.ts.and(t.value(), zeros)), true)
 	return t.value()
 }
 
@@ -44,12 +44,8 @@ func (m *machine) popFlags(st *state) bool {
 		return either
 	}
 	for i, mask := range flagBits {
-		st.flags[i] = bit(mask)
+		st.flags[i], st.flagBy[i] = bit(mask), m.moved(st, w.by)
 	}
 	st.irq, st.cond = bit(x86.X86_EFLAGS_IF), condition{kind: condFlags, r: w.v}
-	if v := r.resolve(w.v); st.flags[flagTF] == either && !v.fromUser() {
-		m.undecided(st, claimFollows, "whether it sets TF: RFLAGS is "+m.show(st, v))
-		return false
-	}
-	return m.check(st, claimFlag, flagTF, flagLoad, st.flags[flagTF] == off, m.gotWant(st, w, "RFLAGS without TF"))
+	return m.checkThat(st, claimFlag, flagTF, flagLoad, st.flags[flagTF] == off, m.isSet(m.ts.and(w.v, x86.X86_EFLAGS_TF)), m.gotWant(st, w, "RFLAGS without TF"))
 }

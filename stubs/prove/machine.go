@@ -40,6 +40,7 @@ type wrapper struct {
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
 	name      string
+	base      string // what promises it
 	axes      stubs.Variant
 	promises  stubs.Promises
 	promise   promise
@@ -50,6 +51,7 @@ type subject struct {
 	table     uint64 // sys_call_table
 	kernel    map[uint64]*function
 	names     map[uint64]string // of all functions, for reports
+	labels    []asm.Symbol      // of the variant in the middle of its functions
 	s         *symbols
 	constants []asm.Section // read-only data
 	entryData uint64        // the page of it that the user's page table maps
@@ -226,6 +228,7 @@ func (m *machine) boundary(st *state) bool {
 	if !m.untouched(st, interrupts, false) {
 		return false
 	}
+	st.window = st.at
 	st.dropBelow()
 	st.stale = true
 	m.otherThreads(st)
@@ -239,7 +242,7 @@ func (m *machine) switched(st *state) {
 	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
 	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
+		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, m.notClear(st, i)) && ok
 	}
 	m.holds(st, claimNextIP, 0, nil)
 	ok = m.checkSame(st, claimNextSP, 0, nil, st.regs[rSP], m.s.nextSP.value()) && ok
@@ -273,7 +276,7 @@ func (m *machine) resumed(st *state) {
 	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
 	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, notClear) && ok
+		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, m.notClear(st, i)) && ok
 	}
 	ok = m.checkSame(st, claimReturnRSP, 0, nil, st.regs[rSP], m.s.prevRSP.value().add(8)) && ok
 	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {

@@ -96,11 +96,7 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateAhead(st, p, addr, write)
 	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
-		if most > layout.SysCallMax && t.x.isOpen() {
-			m.undecided(st, claimTable, m.show(st, t.x))
-			return p, false
-		}
-		if !m.check(st, claimTable, 0, nil, most <= layout.SysCallMax, func() (string, string, *origin) {
+		if !m.checkThat(st, claimTable, 0, nil, most <= layout.SysCallMax, predicate{below, t.x, known(layout.SysCallMax + 1)}, func() (string, string, *origin) {
 			return "up to " + constant(most), "up to " + constant(layout.SysCallMax), nil
 		}) {
 			return p, false

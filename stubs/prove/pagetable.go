@@ -31,7 +31,7 @@ func (m *machine) isolated() bool { return m.promises.Has(stubs.PromiseIsolated)
 // in the kernel when the variant was selected comes from ring 3 on the other.
 func (m *machine) onEither(st *state) *state {
 	if m.isolated() {
-		st.facts = m.at(st).with(factZero, m.s.cr3, value{}, noFlush|layout.CR3ASID)
+		m.given(st, m.isSet(m.ts.and(m.s.cr3.value(), noFlush|layout.CR3ASID)), true)
 		st.kernel = m.ts.kernelOf(st.cr3)
 	}
 	return st
@@ -54,7 +54,7 @@ func (m *machine) otherCR3(st *state, f *function) {
 		return
 	}
 	t := symbol("CR3 after "+f.name, false)
-	st.facts = m.at(st).with(factZero, t, value{}, noFlush|layout.CR3ASID)
+	m.given(st, m.isSet(m.ts.and(t.value(), noFlush|layout.CR3ASID)), true)
 	st.kernel = m.ts.kernelOf(t.value())
 	st.cr3 = st.kernel
 }

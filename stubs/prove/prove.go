@@ -16,6 +16,9 @@ import (
 // Proof is what is known of a variant.
 type Proof struct {
 	Variant string
+	// Base is the preset, or the axes, whose promises the variant is held to: its
+	// own name, unless it is a file's.
+	Base string
 	// Claims are in the order in which the proof came to them.
 	Claims []Claim
 	// Paths is how many ways through the variant were followed to their end,
@@ -57,6 +60,23 @@ func (p *Proof) Failed() []Claim {
 	return failed
 }
 
+// Faults returns the claims that are not proved, one of those that fail for the
+// same reason: that which the proof came to first. Those that are refuted come
+// first.
+func (p *Proof) Faults() []Fault {
+	var list []Fault
+	at := map[fault]int{}
+	for _, c := range p.Failed() {
+		if i, ok := at[c.fault]; ok {
+			list[i].More++
+			continue
+		}
+		at[c.fault] = len(list)
+		list = append(list, Fault{Claim: c})
+	}
+	return list
+}
+
 // Err returns the claims that are not proved as an error, nil if there is none.
 func (p *Proof) Err() error {
 	var errs []error
@@ -72,7 +92,11 @@ func (p *Proof) String() string {
 	for _, c := range p.Claims {
 		count[c.Outcome]++
 	}
-	s := fmt.Sprintf("%s: %v: %d claims proved", p.Variant, p.Outcome(), count[Proved])
+	s := p.Variant
+	if p.Base != p.Variant {
+		s += " (on " + p.Base + ")"
+	}
+	s += fmt.Sprintf(": %v: %d claims proved", p.Outcome(), count[Proved])
 	for _, o := range []Outcome{Refuted, Undecided} {
 		if count[o] > 0 {
 			s += fmt.Sprintf(", %d %v", count[o], o)
@@ -121,8 +145,11 @@ func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
 // newSubject finds a variant in a linked program.
 func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	s := &subject{
-		name: n.Name, axes: n.Variant, promises: n.Variant.Promises(),
+		name: n.Name, base: n.Name, axes: n.Variant, promises: n.Variant.Promises(),
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
+	}
+	if n.Edit != nil {
+		s.base = n.Variant.Name()
 	}
 	for _, sec := range obj.Sections {
 		if !sec.Write && !sec.Exec {
@@ -131,6 +158,10 @@ func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	}
 	for _, sym := range obj.Symbols {
 		if !sym.Func {
+			if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name {
+				s.labels = append(s.labels, sym)
+				s.names[sym.Addr] = sym.Name
+			}
 			continue
 		}
 		s.names[sym.Addr] = sym.Name
@@ -211,7 +242,7 @@ const maxFrom = 6
 
 // report makes a proof of what the machine found.
 func (s *subject) report(m *machine, obj *asm.Object) *Proof {
-	p := &Proof{Variant: s.name, Paths: m.paths, Instructions: len(m.knows)}
+	p := &Proof{Variant: s.name, Base: s.base, Paths: m.paths, Instructions: len(m.knows)}
 	places := s.places(obj)
 	for _, key := range m.order {
 		of := ""
@@ -225,8 +256,19 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 				c.Path = append(c.Path, fmt.Sprintf("%v: %s", places.at(e.at), e.text))
 			}
 			slices.Reverse(c.Path)
+			c.Witness = v.witness.witness(s.s, places, v.interruptAt(key))
 			for o := v.from; o != nil && o.at != 0 && len(c.From) < maxFrom; o = o.before {
 				c.From = append(c.From, places.at(o.at))
+			}
+			c.fault = fault{kind: key.kind, n: key.n}
+			switch key.kind {
+			case claimCS, claimSS, claimCanonical, claimOwnExit: // an exit that does not look at the frame
+				c.fault = fault{key.at, claimOwnExit, 0}
+			}
+			if key.kind == claimReg && (reg(key.n) == rCX || reg(key.n) == r11) && key.of == toUser[opSYSRET] {
+				c.fault = fault{key.at, claimOwnExit, 0}
+			} else if c.fault.at == 0 && v.outcome == Refuted && len(c.From) > 0 {
+				c.fault = fault{at: v.from.at}
 			}
 		}
 		p.Claims = append(p.Claims, c)
@@ -298,7 +340,13 @@ func (p places) at(addr uint64) Where {
 		return Where{Func: constant(addr)}
 	}
 	row := p.rows[addr]
-	w := Where{Func: part.name, Off: int(addr - part.addr), Text: row.Ins.Short(), Ins: row.Ins, File: row.File, Line: row.Line}
+	name, start := part.name, part.addr
+	for _, l := range p.s.labels { // of a file's functions
+		if l.Addr > start && l.Addr <= addr {
+			name, start = l.Name, l.Addr
+		}
+	}
+	w := Where{Func: name, Off: int(addr - start), Text: row.Ins.Short(), Ins: row.Ins, File: row.File, Line: row.Line}
 	if w.Text == "" {
 		if in, err := p.s.fetch(addr); err == nil {
 			w.Text = in.String()

@@ -143,7 +143,9 @@ type state struct {
 	cond  condition
 	irq   tri // RFLAGS.IF
 	flags [numFlags]tri
-	bases [numBases]word
+	// flagBy are the instructions that set them.
+	flagBy [numFlags]*origin
+	bases  [numBases]word
 	// selectors are those of the segment registers, xmm the XMM registers: nil
 	// while they are as ring 3 or a handler left them.
 	selectors *[6]word
@@ -153,7 +155,9 @@ type state struct {
 	// constants, is on the trampoline stack.
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
-	ibrs        bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
+	// verwBy is a VERW of a register, which overwrites no buffers.
+	verwBy *origin
+	ibrs   bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
@@ -172,7 +176,10 @@ type state struct {
 
 	tables
 
-	facts  *facts
+	facts *facts
+	given *given
+	// window is the last instruction behind which an interrupt may come.
+	window uint64
 	path   *event
 	calls  *called
 	steps  int
@@ -341,6 +348,7 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 	want[layout.SlotFlags], want[layout.SlotR11] = s.flags.value(), s.flags.value()
 	want[layout.SlotCS], want[layout.SlotSS] = known(x86.USER_CS), known(x86.USER_DS)
 	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
+	st.given = &given{p: predicate{below, s.rip.value(), known(layout.TaskSizeMax + 1)}, holds: true}
 	st.cr3, st.flushes = s.cr3.value(), s.flushes.value()
 	return st
 }

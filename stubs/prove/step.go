@@ -50,9 +50,12 @@ func (m *machine) decide(st *state, in *inst, taken func(*state, bool)) bool {
 // decideOn is decide of a predicate or, inverted, of its opposite.
 func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*state, bool)) bool {
 	if p.kind == undecided {
-		// Both ways, with nothing learnt.
+		// Both ways, with nothing learnt: the flag is what it is.
+		flag := predicate{equal, unfollowed("a flag that is not followed", false).value(), known(0)}
 		branch := *st
+		m.given(&branch, flag, false)
 		m.way(&branch, true, taken)
+		m.given(st, flag, true)
 		m.way(st, false, taken)
 		return false
 	}
@@ -70,9 +73,9 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 		return true
 	}
 	branch := *st
-	branch.facts = r.assume(p, true)
+	m.given(&branch, p, true)
 	m.way(&branch, !inverted, taken)
-	st.facts = r.assume(p, false)
+	m.given(st, p, false)
 	m.way(st, inverted, taken)
 	return false
 }
@@ -396,7 +399,10 @@ func (m *machine) trap(st *state) {
 // system runs the instructions that change the machine but no operand; done
 // is false for all others.
 func (m *machine) system(st *state, in *inst) (ok, done bool) {
-	set := func(flag int, to tri) (bool, bool) { st.flags[flag] = to; return true, true }
+	set := func(flag int, to tri) (bool, bool) {
+		st.flags[flag], st.flagBy[flag] = to, m.moved(st, nil)
+		return true, true
+	}
 	switch in.op {
 	case opSWAPGS:
 		b := &st.bases
@@ -436,6 +442,9 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 			}
 		}
 		st.cond, st.verw = condition{}, in.src.kind == inMem && w.v.is(x86.KERNEL_DS)
+		if in.src.kind == inReg {
+			st.verwBy = m.moved(st, nil)
+		}
 	case opMOVCR:
 		return m.moveCR(st, in), true
 	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH:

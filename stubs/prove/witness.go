@@ -1,0 +1,260 @@
+package prove
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// Witness is an input of which a claim fails: what ring 3 has in its registers
+// at SYSCALL, what functions of the kernel answer, and what memory holds. A word
+// of which it tells nothing may be any.
+type Witness struct {
+	// Regs are the user's registers, RAX to R15 in the order of their encoding.
+	Regs        [16]uint64
+	RIP, RFLAGS uint64
+	// Words are the other words that count, by the names that reports give them.
+	Words []WitnessWord
+	// Interrupt is the instruction behind which an interrupt must come, if it
+	// takes one.
+	Interrupt *Where
+	// Got and Want are the two words that differ, if it is a matter of words.
+	Got, Want uint64
+	Differ    bool
+	counts    [16]bool // the registers that count
+	countsRIP bool
+	countsFl  bool
+}
+
+// WitnessWord is a word by its name.
+type WitnessWord struct {
+	Name string
+	Word uint64
+}
+
+// String tells it in one line: the registers and words that count.
+func (w *Witness) String() string {
+	var parts []string
+	add := func(name string, word uint64) { parts = append(parts, fmt.Sprintf("%s = %#x", name, word)) }
+	for i, counts := range w.counts {
+		if counts {
+			add(reg(i).String(), w.Regs[i])
+		}
+	}
+	if w.countsRIP {
+		add("RIP", w.RIP)
+	}
+	if w.countsFl {
+		add("RFLAGS", w.RFLAGS)
+	}
+	for _, x := range w.Words {
+		add(x.Name, x.Word)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "any call")
+	}
+	s := strings.Join(parts, ", ")
+	if w.Interrupt != nil {
+		s += fmt.Sprintf("; an interrupt comes behind %v", *w.Interrupt)
+	}
+	if w.Differ {
+		s += fmt.Sprintf(": %#x, want %#x", w.Got, w.Want)
+	}
+	return s
+}
+
+// given is a predicate that a path takes for true, or for false, the last first.
+type given struct {
+	before *given
+	p      predicate
+	holds  bool
+}
+
+// given adds a predicate to what a path takes for true, or for false.
+func (m *machine) given(st *state, p predicate, holds bool) {
+	st.facts = m.at(st).assume(p, holds)
+	st.given = &given{st.given, p, holds}
+}
+
+// nowhere is the goal of a claim that is no matter of words: its failure needs
+// nothing but that the path is taken.
+var nowhere = predicate{kind: never}
+
+// witness is an input by which a path is taken and a goal is missed.
+type witness struct {
+	words     assignment
+	counts    []*term
+	window    uint64
+	got, want uint64
+	differ    bool
+}
+
+// attempts is how many inputs are tried before a claim counts as undecided.
+const attempts = 400
+
+// witness looks for an input by which the path is taken and the goal is missed:
+// words that the facts allow and that lie where something changes, each tried
+// on the path's own conditions.
+func (m *machine) witness(st *state, goal predicate) *witness {
+	var list []*term
+	need := func(p predicate) {
+		for _, v := range []value{p.a, p.b} {
+			list = symbolsOf(v, list)
+		}
+	}
+	var path []*given
+	for g := st.given; g != nil; g = g.before {
+		path = append(path, g)
+	}
+	for _, g := range slices.Backward(path) {
+		need(g.p)
+	}
+	need(goal)
+	for _, t := range list {
+		if t.open && t.op == isSymbol { // nobody can set it
+			return nil
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range attempts {
+		words := assignment{}
+		for _, t := range list {
+			m.choose(st, rng, words, t, i, 0)
+		}
+		if !taken(st.given, words) {
+			continue
+		}
+		if holds, known := goal.holds(words); !known && goal.kind != never || holds {
+			continue
+		}
+		w := &witness{words: words, counts: list, window: st.window}
+		if goal.kind == equal {
+			w.got, _ = evaluate(goal.a, words)
+			w.want, _ = evaluate(goal.b, words)
+			w.differ = true
+		}
+		return w
+	}
+	return nil
+}
+
+// taken reports whether an input goes the path's way at every decision.
+func taken(g *given, words assignment) bool {
+	for ; g != nil; g = g.before {
+		if holds, known := g.p.holds(words); !known || holds != g.holds {
+			return false
+		}
+	}
+	return true
+}
+
+// symbolsOf adds the unknowns that a value is made of.
+func symbolsOf(v value, list []*term) []*term {
+	switch t := v.t; {
+	case t == nil:
+	case t.op == isSymbol || t.op == isEntry:
+		if !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	default:
+		list = symbolsOf(t.y, symbolsOf(t.x, list))
+	}
+	return list
+}
+
+// choose gives a symbol a word that the facts allow, the more like an edge the
+// earlier the attempt.
+func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, attempt, depth int) uint64 {
+	if n, ok := words[t]; ok {
+		return n
+	}
+	r := m.at(st)
+	for f := st.facts; f != nil; f = f.before {
+		if f.kind != factSame || f.t != t || depth > 16 {
+			continue
+		}
+		for _, s := range symbolsOf(f.v, nil) {
+			m.choose(st, rng, words, s, attempt, depth+1)
+		}
+		n, _ := evaluate(f.v, words)
+		words[t] = n
+		return n
+	}
+	n := rng.Uint64()
+	if s := r.where(t); len(s) > 0 {
+		i := s[rng.IntN(len(s))]
+		edge := rng.IntN(8)
+		if attempt < 2 { // what is easy to read
+			i, edge = s[0], attempt
+		}
+		switch edge {
+		case 0:
+			n = i.least
+		case 1:
+			n = i.most
+		case 2: // a small number below bits that an instruction may lose
+			n = n<<32 | n>>56
+		case 3:
+			n = 1 << (n >> 58)
+		case 4:
+			n = uint64(int64(n) >> 48)
+		default:
+			if span := i.most - i.least; span != maxWord {
+				n = i.least + n%(span+1)
+			}
+		}
+	}
+	for f := st.facts; f != nil; f = f.before {
+		switch {
+		case f.t != t:
+		case f.kind == factSome && n&f.k == 0:
+			if may := f.k &^ r.zeros(t.value()); may != 0 {
+				n |= may & -may
+			}
+		}
+	}
+	n &^= r.zeros(t.value())
+	words[t] = n
+	return n
+}
+
+// witness is what the machine found, for callers.
+func (w *witness) witness(s *symbols, places places, interrupt uint64) *Witness {
+	if w == nil {
+		return nil
+	}
+	out := &Witness{Got: w.got, Want: w.want, Differ: w.differ}
+	counted := func(t *term) bool { return slices.Contains(w.counts, t) }
+	for i, t := range s.user {
+		out.Regs[i], out.counts[i] = w.words[t], counted(t)
+	}
+	out.RIP, out.countsRIP = w.words[s.rip], counted(s.rip)
+	out.RFLAGS, out.countsFl = w.words[s.flags], counted(s.flags)
+	for _, t := range w.counts {
+		if t != s.rip && t != s.flags && !slices.Contains(s.user[:], t) {
+			name := t.String()
+			for i := 2; slices.ContainsFunc(out.Words, func(w WitnessWord) bool { return w.Name == name }); i++ {
+				name = fmt.Sprintf("%v (%d)", t, i)
+			}
+			out.Words = append(out.Words, WitnessWord{name, w.words[t]})
+		}
+	}
+	if interrupt != 0 {
+		at := places.at(interrupt)
+		out.Interrupt = &at
+	}
+	return out
+}
+
+// interruptAt is the instruction behind which an interrupt must come for a claim
+// to fail; 0 if it takes none.
+func (v *verdict) interruptAt(key claimKey) uint64 {
+	switch {
+	case !v.interrupted || v.witness == nil:
+		return 0
+	case key.kind == claimWindow || key.kind == claimIBRSWindow:
+		return key.at
+	}
+	return v.witness.window
+}
