@@ -158,7 +158,7 @@ func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
 	}
 	for _, sym := range obj.Symbols {
 		if !sym.Func {
-			if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name {
+			if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name && n.Edit != nil {
 				s.labels = append(s.labels, sym)
 				s.names[sym.Addr] = sym.Name
 			}
