@@ -64,8 +64,8 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 		proofOf = func(n stubs.Named) (*prove.Proof, error) { return prove.Object(image.Object, n) }
 	}
 	status := 0
-	for _, n := range list {
-		proof, err := computed(ctx, func() (*prove.Proof, error) { return proofOf(n) })
+	for _, wait := range prove.Start(list, proofOf) {
+		proof, err := computed(ctx, wait)
 		if err != nil {
 			return 0, err
 		}

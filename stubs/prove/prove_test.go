@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"errors"
 	"flag"
 	"runtime"
 	"strings"
@@ -205,6 +206,38 @@ func TestKnown(t *testing.T) {
 	}
 }
 
+// TestStart: each variant has its own proof, in the order of the list, and an error
+// stays with the variant that made it.
+func TestStart(t *testing.T) {
+	bad := errors.New("bad")
+	list := presets()
+	image, err := image.Build(image.Config{Variants: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := Start(list, func(n stubs.Named) (*Proof, error) {
+		if n.Name == "linux-4.1" {
+			return nil, bad
+		}
+		return Object(image.Object, n)
+	})
+	for i, wait := range waits {
+		proof, err := wait()
+		if list[i].Name == "linux-4.1" {
+			if !errors.Is(err, bad) {
+				t.Errorf("linux-4.1: error %v", err)
+			}
+			continue
+		}
+		if err != nil || !strings.HasPrefix(proof.String(), list[i].Name+": ") {
+			t.Errorf("%s has the proof %v (%v)", list[i].Name, proof, err)
+		}
+	}
+	if got := Start(nil, Variant); len(got) != 0 {
+		t.Errorf("%d proofs of nothing", len(got))
+	}
+}
+
 // BenchmarkPresets proves all presets as they lie in one kernel.
 func BenchmarkPresets(b *testing.B) {
 	list := presets()
@@ -216,8 +249,8 @@ func BenchmarkPresets(b *testing.B) {
 	var claims int
 	for b.Loop() {
 		claims = 0
-		for _, n := range list {
-			proof, err := Object(image.Object, n)
+		for _, wait := range Start(list, func(n stubs.Named) (*Proof, error) { return Object(image.Object, n) }) {
+			proof, err := wait()
 			if err != nil {
 				b.Fatal(err)
 			}

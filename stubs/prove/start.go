@@ -1,0 +1,40 @@
+package prove
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Start begins to prove variants on all CPUs, the first ones first, each by the
+// function that is given: [Variant], or [Object] in a program. It returns for each
+// variant a function that waits for its proof.
+func Start(list []stubs.Named, proof func(stubs.Named) (*Proof, error)) []func() (*Proof, error) {
+	type outcome struct {
+		done  chan struct{}
+		proof *Proof
+		err   error
+	}
+	outcomes := make([]outcome, len(list))
+	waits := make([]func() (*Proof, error), len(list))
+	for i := range list {
+		o := &outcomes[i]
+		o.done = make(chan struct{})
+		waits[i] = func() (*Proof, error) {
+			<-o.done
+			return o.proof, o.err
+		}
+	}
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(list)) {
+		go func() {
+			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+				o := &outcomes[i]
+				o.proof, o.err = proof(list[i])
+				close(o.done)
+			}
+		}()
+	}
+	return waits
+}
