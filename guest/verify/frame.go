@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -21,6 +22,11 @@ var frameChecks = []check{
 	{"a changed flags slot reaches user mode", withControl(checkSetFlags)},
 	{"a changed sp slot reaches user mode", withControl(checkSetSP)},
 	{"a changed ip slot reaches user mode", withControl(checkSetIP)},
+	{"an ip slot of 1<<47 is refused", withControl(cannotReturn(layout.SlotIP, 1<<47))},
+	{"an ip slot of 1<<63 is refused", withControl(cannotReturn(layout.SlotIP, 1<<63))},
+	{"an ip slot of the kernel's is refused", withControl(cannotReturn(layout.SlotIP, kernelText))},
+	{"a cs slot of a data segment is refused", withControl(cannotReturn(layout.SlotCS, x86.USER_DS))},
+	{"an ss slot of a code segment is refused", withControl(cannotReturn(layout.SlotSS, x86.USER_CS))},
 }
 
 type frame = layout.PtRegs[layout.Word]
@@ -135,4 +141,23 @@ func checkSetIP(fx *fixture) error {
 	c, want := fx.setSlot(layout.SlotIP, ip)
 	want.IP = ip
 	return fx.compare(c, want, 0)
+}
+
+// cannotReturn is the check that a slot of the frame, changed to a value that no program
+// can return with, ends in one SIGSEGV: IRETQ faults, and SYSRETQ, which looks at
+// neither selector and on some CPUs faults in ring 0, must not be taken.
+func cannotReturn(s layout.Slot, value layout.Word) func(*fixture) error {
+	return func(fx *fixture) error {
+		restore, err := catch(syscall.SIGUSR2, regs.Action{}) // empties the log
+		if err != nil {
+			return err
+		}
+		defer restore()
+		c, want := fx.setSlot(s, value)
+		if got := signalNumbers(regs.Traps()); !slices.Equal(got, []syscall.Signal{syscall.SIGSEGV}) {
+			return fmt.Errorf("got signals %v, want one SIGSEGV", got)
+		}
+		want.IP = regs.Address(0, regs.Alternate)
+		return fx.compare(c, want, 0)
+	}
 }

@@ -36,6 +36,9 @@ var registerChecks = []check{
 	{"unknown call 600", calls(600, nil, fails(syscall.ENOSYS))},
 	{"unknown call -1", calls(^uint64(0), nil, fails(syscall.ENOSYS))},
 	{"unknown call 0x7fffffff", calls(0x7fff_ffff, nil, fails(syscall.ENOSYS))},
+	{"unknown call 0xffffffff80000000", calls(0xffff_ffff_8000_0000, nil, fails(syscall.ENOSYS))},
+	{"unknown call 1024, the first beyond the table", calls(layout.SysCallMax+1, nil, fails(syscall.ENOSYS))},
+	{"null call with bit 32 in its number", checkWideNumber},
 	{"full-frame call", withControl(calls(layout.SysFullFrame, []uint64{0}, succeeds))},
 	{"call that writes user memory", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, p}, succeeds)
@@ -120,6 +123,19 @@ func calls(nr uint64, args []uint64, result func() layout.Word) func(*fixture) e
 		}
 		return fx.checkStack(0)
 	}
+}
+
+// checkWideNumber makes a null call with a bit above 31 in its number, which Linux
+// ignores since 5.16 and refuses before.
+func checkWideNumber(fx *fixture) error {
+	c := fx.call(0, 1<<32|syscall.SYS_GETPPID)
+	c.In.Flags = fx.flags()
+	fx.run(c)
+	want := wantAfter(c, 0, failure(syscall.ENOSYS))
+	if parent := layout.Word(syscall.Getppid()); c.Out.AX == parent {
+		want.AX = parent
+	}
+	return fx.compare(c, want, 0)
 }
 
 // checkInterrupt makes a call by the software interrupt: IRET must restore RCX and
