@@ -25,6 +25,7 @@ var catches = map[string][]string{
 	"flags-lost":         {"registers: null call", "traps: single step with DF"},
 	"rsp-off":            {"registers: null call", "registers: call that faults on an unmapped address"},
 	"red-zone-written":   {"registers: null call", "registers: sched_yield"},
+	"ac-left":            {"registers: SMAP in force in a handler"},
 	"x87-reset":          {"registers: null call", "signals: signal to the own thread"},
 	"enosys-missing":     {"registers: unknown call -1", "frame: slots of an ordinary call"},
 	"orig-ax-slot-wrong": {"frame: slots of an ordinary call", "frame: slots of a full-frame call"},

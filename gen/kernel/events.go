@@ -60,6 +60,18 @@ panic (SDM volume 3, 16.10).`,
 	)
 }
 
+// sysPeek is the control call by which tests see SMAP in force.
+func sysPeek() Func {
+	return FUNC("sys_peek", "sys_peek(address) is layout.SysPeek.",
+		accessOK(RDI, 8, "fault"),
+		MOVQ(RDI.At(0), RAX).Fault("fault"),
+		XORL(RAX, RAX),
+		RETURN(),
+		LABEL("fault"),
+		fail(EFAULT),
+	)
+}
+
 // sysBreakpoint is the control call by which tests set a breakpoint.
 func sysBreakpoint() Func {
 	return FUNC("sys_breakpoint", "sys_breakpoint(address, dr7) is layout.SysBreakpoint.",

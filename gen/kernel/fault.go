@@ -76,10 +76,9 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		MOVL(sigBUS, RDI),
 		JMP("signal"),
 		LABEL("there"),
-		// It is there and allowed: a stale TLB entry, or ring 0 without AC, for
-		// which there is no help.
+		// It is there and allowed: a stale TLB entry, or ring 0 without AC.
 		TESTB(3, regs.CS),
-		JE("kernel_fault"),
+		JE("bad_access"),
 		invlpg(RBP.At(0)),
 		RETURN(),
 

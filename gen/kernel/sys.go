@@ -217,6 +217,7 @@ func sysCalls() []sysCall {
 		{layout.SysFlushYield, sysFlushYield},
 		{layout.SysUserMap, sysUserMap},
 		{layout.SysBreakpoint, sysBreakpoint},
+		{layout.SysPeek, sysPeek},
 	}
 }
 

@@ -168,7 +168,7 @@ func traps() Program {
 		Funcs: Funcs(
 			errorEntry, paranoidEntry, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
 			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
-			fixupException, debugKernel, machineCheck, sysBreakpoint, trapInit,
+			fixupException, debugKernel, machineCheck, sysBreakpoint, sysPeek, trapInit,
 		),
 		Data: []Data{
 			idt, idtEnd, idtr, fpuFault, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,

@@ -60,6 +60,10 @@ const (
 	// of what kind it is (SDM volume 3, 18.2). The #DB that it raises in ring 0 is
 	// counted (PerCPU.Debugs), and the instruction runs.
 	SysBreakpoint
+	// SysPeek reads the word at the user's address RDI as kernel code that means to
+	// touch no user memory would, with SMAP as the entry path left it: -EFAULT if
+	// that faults, else 0.
+	SysPeek
 	sysControlEnd
 )
 

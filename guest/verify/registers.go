@@ -46,6 +46,7 @@ var registerChecks = []check{
 	{"call that faults on an unmapped address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, unmapped}, fails(syscall.EFAULT))},
 	{"call that faults on a non-canonical address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, nonCanonical}, fails(syscall.EFAULT))},
 	{"call that faults on a kernel address", calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, kernelText}, fails(syscall.EFAULT))},
+	{"SMAP in force in a handler", withControl(checkSMAP)},
 	{"sched_yield", calls(syscall.SYS_SCHED_YIELD, nil, succeeds)},
 	{"futex that need not wait", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_FUTEX, []uint64{p, futexWait, 1, 0}, fails(syscall.EAGAIN))
@@ -136,6 +137,16 @@ func checkWideNumber(fx *fixture) error {
 		want.AX = parent
 	}
 	return fx.compare(c, want, 0)
+}
+
+// checkSMAP has a handler touch user memory as it should not, with AC and without.
+func checkSMAP(fx *fixture) error {
+	if _, b, _, _ := regs.CPUID(7, 0); b>>x86.CPUID_7_EBX_SMAP&1 == 0 {
+		return lines.Skip("the CPU has no SMAP")
+	}
+	return withWords(func(p uint64) func(*fixture) error {
+		return calls(layout.SysPeek, []uint64{p}, fails(syscall.EFAULT))
+	})(fx)
 }
 
 // checkInterrupt makes a call by the software interrupt: IRET must restore RCX and

@@ -63,6 +63,8 @@ func Variants() []Variant {
 				MOVQ(RAX, RSP.At(-64)),
 				CLAC(),
 			)),
+		fault("ac-left", "linux-3.19", "AC is set while a handler runs: SMAP is off",
+			Edit(stubs.Entry, MOVQ(R10, RCX), MOVQ(R10, RCX), STAC())),
 		fault("x87-reset", "linux-3.19", "the x87 state is not kept",
 			Edit(stubs.Entry, MOVQ(RAX, part.AX), MOVQ(RAX, part.AX), FNINIT())),
 		fault("enosys-missing", "linux-3.19", "an unknown call does not return -ENOSYS",
