@@ -65,7 +65,7 @@ bench: qemu
 # Six runs of one replayed comparison: how many differences agree within their
 # intervals on this machine.
 reproduce:
-	$(TEST) -run '^$$' -bench Reproduce -benchtime 1x -v ./measure/replay
+	$(TEST) -run '^$$' -bench Reproduce -benchtime 1x -v ./measure/analysis
 
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:

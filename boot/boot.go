@@ -6,6 +6,7 @@ package boot
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,9 +33,13 @@ type Config struct {
 	Init string
 	// Args are init's arguments.
 	Args []string
-	// VM is the machine. Kernel and Initrd, or Disk, are filled in, Append is
-	// put before Args.
+	// VM is the machine. Kernel and Initrd, or Disk, and Code are filled in, Append
+	// is put before Args.
 	VM vm.Config
+	// Image, if not nil, is the kernel, which Prepare then does not generate: that
+	// of an earlier Prepare with the same variants and placement. A disk image has
+	// its command line in it, and is always made anew.
+	Image *image.Image
 	// Placement is image.Config's.
 	Placement uint64
 	// Disk makes it boot from a disk image, as Bochs always does.
@@ -57,12 +62,11 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if c.Disk || m.Engine == vm.Bochs {
 		return prepareDisk(ctx, c)
 	}
-	c.step("generating the kernel with %d variants", len(c.Variants))
-	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement})
+	kernel, err := Kernel(c)
 	if err != nil {
-		return m, fmt.Errorf("generating the kernel: %w", err)
+		return m, err
 	}
-	if m.Kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
+	if m.Kernel, err = cache.Keep("kernel", ".elf", kernel.ELF); err != nil {
 		return m, err
 	}
 	archive, err := Initramfs(ctx, c.Init)
@@ -75,8 +79,23 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if err := enoughMemory(m.MemoryMiB, len(archive)); err != nil {
 		return m, err
 	}
+	m.Code = kernel.Hash(archive)
 	m.Append, err = commandLine(c)
 	return m, err
+}
+
+// Kernel generates the kernel that Prepare would, to be given to it again and again
+// as Config.Image.
+func Kernel(c Config) (*image.Image, error) {
+	if c.Image != nil {
+		return c.Image, nil
+	}
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	kernel, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement})
+	if err != nil {
+		return nil, fmt.Errorf("generating the kernel: %w", err)
+	}
+	return kernel, nil
 }
 
 // kernelSpan is the end of the RAM that a kernel may take (package image).
@@ -123,6 +142,7 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 		return m, err
 	}
 	m.Append = ""
+	m.Code = fmt.Sprintf("%x", sha256.Sum256(disk))[:16]
 	m.Disk, err = cache.Keep("disk", ".img", disk)
 	return m, err
 }

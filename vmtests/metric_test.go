@@ -9,6 +9,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -42,7 +43,7 @@ func TestOwnMetric(t *testing.T) {
 			t.Errorf("%s: kept as %+v (%v)", name, got, err)
 		}
 	}
-	if got := record.OperationOf("gettid"); got.Title != "gettid" || got.Bench != "gettid" {
+	if got := engine.OperationOf("gettid"); got.Title != "gettid" || got.Bench != "gettid" {
 		t.Errorf("tables call it %+v, want it called by its name", got)
 	}
 }

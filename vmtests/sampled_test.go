@@ -1,11 +1,12 @@
 package vmtests
 
 import (
+	"strings"
 	"testing"
 
-	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/stats"
 	"github.com/entrylab/entrylab/stubs"
@@ -17,29 +18,23 @@ import (
 func TestSampled(t *testing.T) {
 	t.Parallel()
 	list := []stubs.Named{linux319(t), variant(t, "linux-6.12")}
-	const samples = 8 // operations with two threads get a quarter
-	var boots []cycles.Boot
-	for i := 1; i <= stats.MinPlacements; i++ {
-		m, err := boot.Prepare(t.Context(), boot.Config{Variants: list, Args: cycles.Words(i, samples), VM: machine(t, vm.TCG)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := cycles.Sample(t.Context(), m, i, record.Config{Engine: string(vm.TCG)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		boots = append(boots, b)
-	}
-	res, err := cycles.Analyse(boots, nil)
+	tcg, _ := engine.Find(string(vm.TCG))
+	// Operations with two threads get a quarter of the samples.
+	job := engine.Job{Subjects: list, Machine: machine(t, vm.TCG), Boots: stats.MinPlacements, Samples: 8}
+	out, err := engine.Runner{Job: job, Note: func(string) {}}.Run(t.Context(), tcg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Meaningless == "" {
-		t.Error("TCG's cycles are not marked as meaningless")
+	res, err := analysis.NewSet(out.Records).Compare(tcg.Name, out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := strings.Join(res.Notes, "\n"); !strings.HasPrefix(notes, "MEANINGLESS") {
+		t.Errorf("TCG's cycles are not marked as meaningless: %s", notes)
 	}
 	for _, o := range record.Sampled {
 		for _, n := range list {
-			if c, ok := res.Find(n.Name, o.Op); !ok || len(c.Cycles) == 0 {
+			if v, ok := res.Find(n.Name, o.Op); !ok || len(v.Samples) == 0 {
 				t.Errorf("%s: no figure of %s", n.Name, o.Op)
 			}
 		}

@@ -85,6 +85,17 @@ type Image struct {
 	initramfs []byte
 }
 
+// Hash names what runs: the image's file with what is booted, or run, beside it. Two
+// figures are of the same code only if theirs is the same.
+func (im *Image) Hash(beside ...[]byte) string {
+	sum := sha256.New()
+	sum.Write(im.ELF)
+	for _, b := range beside {
+		sum.Write(b)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8])
+}
+
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
 	var p asm.Program

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 )
 
@@ -24,9 +23,9 @@ const (
 	ICount Engine = "icount"
 	// TCG is plain TCG. Its time says nothing about hardware; it serves for
 	// correctness.
-	TCG Engine = wire.EngineTCG
+	TCG Engine = "tcg"
 	// KVM runs on the CPU itself. See Available.
-	KVM Engine = wire.EngineKVM
+	KVM Engine = "kvm"
 )
 
 // Engines are all engines, the default first.

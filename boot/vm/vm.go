@@ -114,6 +114,9 @@ type Config struct {
 	// Disk is the path of a raw disk image to boot instead; it has all three in
 	// it. The guest's writes to it are lost.
 	Disk string
+	// Code is a hash of Kernel, Initrd and Disk, by which figures are of the same
+	// code or not. Who makes these files fills it in; a machine does not need it.
+	Code string
 	// Instructions ends a machine that does not end by itself: it is how many the
 	// task may take, on any host under any load; 0 is DefaultInstructions. See the
 	// page of the package.

@@ -14,16 +14,31 @@ import (
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchproc"
 
-	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/record/recordtest"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // TestBenchstat gives what one comparison prints to benchstat: counts are exact,
 // so that it neither asks for more runs nor doubts a difference, and there are
 // columns for the variants that were asked for, no more.
 func TestBenchstat(t *testing.T) {
-	c := finished(t, vm.ICount, counted, "linux-3.19", "heukelum-v2")
+	var records []record.Record
+	for i, v := range []string{"linux-3.19", "heukelum-v2", "bare"} {
+		inexact := recordtest.Counted(v, wire.OpThreadSwitchYield, 207.5+float64(i))
+		inexact.Agree = 0.1
+		records = append(records, recordtest.Counted(v, wire.OpNullCall, float64(56-2*i)), recordtest.Counted(v, wire.OpUnknownCall, float64(40+7*i)), inexact)
+	}
+	names := []string{"linux-3.19", "heukelum-v2"}
+	c, err := analysis.NewSet(records).Compare("icount", engine.Outcome{}, names)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var guest bytes.Buffer
-	if err := c.bench(&guest); err != nil {
+	if err := table.Compared(c, nil, false).Write(&guest, "bench"); err != nil {
 		t.Fatal(err)
 	}
 	status, static, stderr := played(t, "compare", "-engine", "static", "-format", "bench", "linux-3.19", "heukelum-v2")

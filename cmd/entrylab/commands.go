@@ -134,7 +134,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	said.head(e.stdout, "text")
+	said.head(e.stdout)
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
@@ -222,7 +222,7 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 	if err != nil {
 		return 0, err
 	}
-	said.head(e.stderr, "text") // stdout is init's
+	said.head(e.stderr) // stdout is init's
 	if !runsInit(n) {
 		return 0, errNotRunnable
 	}
@@ -305,7 +305,7 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	said.head(e.stdout, "text")
+	said.head(e.stdout)
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
@@ -330,17 +330,25 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 
 // verdict prints the checks that are not PASS and returns the exit status.
 func verdict(w io.Writer, run *boot.Run) int {
-	status := 0
 	for _, c := range run.Checks {
+		if c.Outcome != wire.Pass {
+			fmt.Fprintf(w, "%s: %s (%s)\n", c.Outcome, c.Name, c.Detail)
+		}
+	}
+	return checksStatus(run.Checks)
+}
+
+// checksStatus is the exit status of checks: one for what is wrong with a variant,
+// another for what is wrong with the harness.
+func checksStatus(checks []wire.Check) int {
+	status := 0
+	for _, c := range checks {
 		switch c.Outcome {
-		case wire.Pass:
-			continue
 		case wire.Fail:
 			status = max(status, exitFail)
 		case wire.Error:
 			status = max(status, exitError)
 		}
-		fmt.Fprintf(w, "%s: %s (%s)\n", c.Outcome, c.Name, c.Detail)
 	}
 	return status
 }

@@ -15,12 +15,11 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
-	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/store"
-	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -269,13 +268,10 @@ func TestCompareBoots(t *testing.T) {
 	compare := func(ctx context.Context, out, format string) (status int, stdout, stderr string, err error) {
 		var o, e bytes.Buffer
 		env := &env{stdout: &o, stderr: &e}
-		m := &machineFlags{engine: "tcg", machine: "microvm", cpu: "max", memory: 128}
-		k, err := env.openKeeper(t.Context(), out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		status, err = compareBoots(ctx, env, m, k, list, namesOf(list), study.Boots{Machine: vm.Config{Engine: vm.TCG}, N: 8, Samples: 4}, proofs{"heukelum-v2": "refuted: it says"}, format)
-		k.close(&err)
+		tcg, _ := engine.Find("tcg")
+		job := engine.Job{Subjects: list, Verify: true, Boots: 8, Samples: 4}
+		options := &compareOptions{out: out, format: format}
+		status, err = env.compare(ctx, options, tcg, job, namesOf(list), proofs{"heukelum-v2": "refuted: it says"})
 		return status, o.String(), e.String(), err
 	}
 	ctx, interrupt := context.WithCancel(t.Context())

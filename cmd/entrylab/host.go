@@ -12,7 +12,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/engine"
 )
 
 // engineHost boots nothing: it is the kernel that this process runs on.
@@ -64,7 +64,7 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, given []string) (
 	if err != nil {
 		return 0, err
 	}
-	c := study.HostConfig()
+	c := engine.HostConfig()
 	return hostFindings(e.stdout, fmt.Sprintf("engine %s, Linux %s, on %s", engineHost, c.Kernel, c.Host), res)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/store"
 )
@@ -64,4 +66,10 @@ func (k *keeper) close(err *error) {
 	if k.store != nil {
 		*err = errors.Join(*err, k.store.Close())
 	}
+}
+
+// runner runs engines for a job and keeps what they find. note is told what the user
+// should know.
+func (k *keeper) runner(job engine.Job, note func(string)) engine.Runner {
+	return engine.Runner{Job: job, Store: k.store, Old: k.old, Judge: analysis.Judge, Note: note}
 }

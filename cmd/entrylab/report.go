@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/internal/wholefile"
-	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/report"
 	"github.com/entrylab/entrylab/measure/store"
 	"github.com/entrylab/entrylab/measure/study"
@@ -71,14 +71,14 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 		r.Records = append(r.Records, records...)
 		e.sayMemory(path, records)
 	}
-	if err := record.OneMachine(r.Records); err != nil {
+	if err := engine.OneMachine(r.Records); err != nil {
 		if !o.mixed {
 			return 0, fmt.Errorf("%w (-mixed compares them all the same)", err)
 		}
 		r.Notes = append(r.Notes, err.Error())
 	}
 	html, err := computed(ctx, func() ([]byte, error) {
-		r.Page = study.Page{Set: study.NewSet(r.Records)}
+		r.Page = study.NewPage(r.Records, nil)
 		for _, s := range r.Page.Missing() {
 			r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
 		}

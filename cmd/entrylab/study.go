@@ -9,22 +9,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/entrylab/entrylab/boot/vm"
-	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/table"
 )
-
-// studyEngines are the engines that a study can run, in its order.
-var studyEngines = []struct {
-	name string
-	make func(step func(string)) study.Engine
-}{
-	{"icount", func(step func(string)) study.Engine { return study.Machines(vm.ICount, step) }},
-	{"bochs", func(step func(string)) study.Engine { return study.Machines(vm.Bochs, step) }},
-	{"static", study.Static},
-	{"kvm", study.KVM},
-	{"replay", study.Replay},
-}
 
 // studyOptions are the flags of study.
 type studyOptions struct {
@@ -49,9 +37,9 @@ Examples:
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: figures are appended as they come", Value: "results.jsonl", Destination: &o.out},
 			&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
-				Usage: "`LIST` of icount, bochs, static, kvm and replay, separated by commas; all: those that this host has",
+				Usage: "`LIST` of " + engineList(engine.Measuring(), false) + ", separated by commas; all: those that this host has",
 			},
-			formatFlag(&o.format, "text"),
+			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on with what the results file holds already; -resume=false measures all again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),
 		},
@@ -64,7 +52,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	engines, err := enginesOf(o.engines, p.step)
+	engines, err := enginesOf(o.engines)
 	if err != nil {
 		return 0, err
 	}
@@ -83,47 +71,43 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if !o.resume {
 		k.old = nil
 	}
-	records, skipped, err := study.Run(ctx, list, engines, k.store, k.old, study.Progress{Step: p.step, Note: note})
+	out, err := k.runner(engine.Job{Subjects: list, Study: true, Progress: p.step}, note).Run(ctx, engines...)
 	p.done()
 	k.close(&err)
 	if err != nil {
-		if n := len(records); n > 0 {
+		if n := len(out.Records); n > 0 {
 			note(fmt.Sprintf("%d figures are in %s; the same command goes on from there", n, o.out))
 		}
 		return 0, err
 	}
-	if o.engines != "all" && len(skipped) > 0 { // asked for by name
-		return 0, fmt.Errorf("engine %s: %s", skipped[0].Engine, skipped[0].Reason)
+	if o.engines != "all" && len(out.Skipped) > 0 { // asked for by name
+		return 0, fmt.Errorf("engine %s: %s", out.Skipped[0].Engine, out.Skipped[0].Reason)
 	}
-	if len(records) == 0 {
-		return 0, fmt.Errorf("no engine measures here: %s", skipped)
+	if len(out.Records) == 0 {
+		return 0, fmt.Errorf("no engine measures here: %s", out.Skipped)
 	}
-	if err := record.OneMachine(records); err != nil && !o.mixed {
+	if err := engine.OneMachine(out.Records); err != nil && !o.mixed {
 		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", o.out, err)
 	}
-	return 0, study.Page{Set: study.NewSet(records), Skipped: skipped}.Write(e.stdout)
+	return 0, study.NewPage(out.Records, out.Skipped).Document().Write(e.stdout, o.format)
 }
 
 // enginesOf reads the list of engines.
-func enginesOf(text string, step func(string)) ([]study.Engine, error) {
-	var known []string
-	for _, e := range studyEngines {
-		known = append(known, e.name)
+func enginesOf(text string) ([]engine.Engine, error) {
+	known := engine.Measuring()
+	if text == "all" {
+		return known, nil
 	}
-	names := known
-	if text != "all" {
-		names = strings.Split(text, ",")
-	}
-	var engines []study.Engine
-	for i, n := range names {
-		at := slices.Index(known, n)
+	var engines []engine.Engine
+	for n := range strings.SplitSeq(text, ",") {
+		at := slices.Index(engine.Names(known), n)
 		if at < 0 {
-			return nil, fmt.Errorf("-engines: no engine %q: want all, or some of %s", n, strings.Join(known, ", "))
+			return nil, fmt.Errorf("-engines: no engine %q: want all, or some of %s", n, strings.Join(engine.Names(known), ", "))
 		}
-		if slices.Contains(names[:i], n) {
+		if slices.Contains(engine.Names(engines), n) {
 			return nil, errors.New("-engines: " + n + " is named twice")
 		}
-		engines = append(engines, studyEngines[at].make(step))
+		engines = append(engines, known[at])
 	}
 	return engines, nil
 }

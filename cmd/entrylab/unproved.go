@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"html"
 	"io"
 	"maps"
 	"slices"
@@ -40,20 +39,9 @@ func (p proofs) files() []initramfs.File {
 	return []initramfs.File{{Name: wire.ProofsFile, Mode: 0o444, Data: wire.PrintProofs(list)}}
 }
 
-// head prints what stands above all else in the format. In JSON that is a field
-// of the one object.
-func (p proofs) head(w io.Writer, format string) {
+// head prints what stands above all else.
+func (p proofs) head(w io.Writer) {
 	for _, variant := range slices.Sorted(maps.Keys(p)) {
-		line := p[variant].Of(variant)
-		switch format {
-		case "text":
-			fmt.Fprintln(w, line)
-		case "csv":
-			fmt.Fprintln(w, "#", line)
-		case "html":
-			fmt.Fprintf(w, "<p>%s</p>\n", html.EscapeString(line))
-		case "bench":
-			fmt.Fprintf(w, "proof-%s: %s\n", benchKey(variant), line)
-		}
+		fmt.Fprintln(w, p[variant].Of(variant))
 	}
 }

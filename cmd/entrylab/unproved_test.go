@@ -14,10 +14,14 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/record/recordtest"
 	"github.com/entrylab/entrylab/measure/store"
 	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // racy is a stub that the proof refutes and that boots all the same: what it does
@@ -87,11 +91,19 @@ func TestUnproved(t *testing.T) {
 		})
 	}
 	t.Run("benchstat reads it", func(t *testing.T) {
+		c, err := analysis.NewSet([]record.Record{recordtest.Counted("mine", "null-call", 42)}).Compare("icount", engine.Outcome{}, []string{"mine"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var b bytes.Buffer
-		proofs{"mine": "refuted: why"}.head(&b, "bench")
-		b.WriteString("BenchmarkNullCall/variant=mine 1 42 insns/op\n")
+		if err := table.Compared(c, proofs{"mine": "refuted: why"}, false).Write(&b, "bench"); err != nil {
+			t.Fatal(err)
+		}
 		r := benchfmt.NewReader(&b, "out")
 		for r.Scan() {
+			if _, unit := r.Result().(*benchfmt.UnitMetadata); unit {
+				continue
+			}
 			if res, ok := r.Result().(*benchfmt.Result); !ok || res.GetConfig("proof-mine") != "NOT PROVED: mine: refuted: why" {
 				t.Errorf("got %v", r.Result())
 			}
@@ -182,7 +194,7 @@ func TestUnprovedKept(t *testing.T) {
 		}
 	}
 	var page bytes.Buffer
-	if err := (study.Page{Set: study.NewSet(records)}).Write(&page); err != nil {
+	if err := study.NewPage(records, nil).Document().Write(&page, "text"); err != nil {
 		t.Fatal(err)
 	}
 	if !above(page.String(), "NOT PROVED: "+racyName+": refuted: ", "icount: difference in") {

@@ -50,29 +50,9 @@ const (
 	CounterInstructions = "instructions" // instructions retired, in both rings
 )
 
-// Engines that the guest can tell apart.
-const (
-	EngineMetal = "metal"
-	EngineKVM   = "kvm"
-	EngineTCG   = "tcg" // icount as well
-	EngineBochs = "bochs"
-)
+// EngineBochs is the engine that tells the guest its name, as CPUID does not show it.
+const EngineBochs = "bochs"
 
 // EngineVariable is the variable of init's environment that names an engine
 // which CPUID does not show.
 const EngineVariable = "ENGINE"
-
-// Engine is what runs the guest's instructions, by the hypervisor's signature.
-func (m Machine) Engine() string {
-	switch m.Hypervisor {
-	case "":
-		return EngineMetal
-	case "KVMKVMKVM":
-		return EngineKVM
-	case "TCGTCGTCGTCG":
-		return EngineTCG
-	case EngineBochs:
-		return EngineBochs
-	}
-	return "hypervisor " + m.Hypervisor
-}

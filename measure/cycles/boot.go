@@ -10,6 +10,9 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
+// OpChainCounted is the chain by the cycle counter.
+const OpChainCounted = "chain-counted"
+
 // Boot is what one boot of the guest sampled. It is made of the guest's lines,
 // or of the records that were made of these.
 type Boot struct {
@@ -18,9 +21,12 @@ type Boot struct {
 	ID uint64
 	// Source says where it is from, for messages.
 	Source string
-	// Config is what it was measured with.
-	Config  record.Config
-	Figures []Figure
+	// Config is what it was measured with. The guest does not know its engine and its
+	// machine, but what CPUID shows as the hypervisor's signature, "-" where there is
+	// none.
+	Config     record.Config
+	Hypervisor string
+	Figures    []Figure
 	// Proofs are of the variants that were run whatever the proof said.
 	Proofs map[string]record.Proof
 }
@@ -78,7 +84,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
 		}, axes[f.Label], f.Unit, int(b.ID), now)
 		r.Samples, r.Retired, r.Proof = []*float64{&f.Low}, f.Retired, b.Proofs[f.Label]
-		if f.Label == wire.LabelCalibration && f.Op == wire.OpChain {
+		if f.Ends() {
 			last = r
 			continue
 		}
@@ -87,46 +93,16 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 	return append(records, last)
 }
 
-// FromRecords are the boots that records are of, in their order. A boot that
-// was interrupted while its records were written has no end, and is left out;
-// of one that was written twice the newer counts.
-func FromRecords(records []record.Record) []Boot {
-	var boots []*Boot
-	whole := map[*Boot]bool{}
-	for _, r := range records {
-		if len(r.Samples) != 1 || r.Samples[0] == nil {
-			continue
-		}
-		i := slices.IndexFunc(boots, func(b *Boot) bool { return b.ID == uint64(r.Run) && b.Config.Same(r.Config) })
-		if i < 0 {
-			i = len(boots)
-			boots = append(boots, &Boot{ID: uint64(r.Run), Source: fmt.Sprintf("boot %d (%s)", r.Run, r.Engine), Config: r.Config})
-		}
-		b := boots[i]
-		if r.Proof != "" {
-			if b.Proofs == nil {
-				b.Proofs = map[string]record.Proof{}
-			}
-			b.Proofs[r.Variant] = r.Proof
-		}
-		f := Figure{
-			Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
-			Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired,
-		}
-		b.Figures = slices.DeleteFunc(b.Figures, func(old Figure) bool { return old.Label == f.Label && old.Op == f.Op })
-		b.Figures = append(b.Figures, f)
-		if f.Label == wire.LabelCalibration && f.Op == wire.OpChain {
-			whole[b] = true
-		}
+// FigureOf is the figure that a record of a boot was made of.
+func FigureOf(r *record.Record) Figure {
+	return Figure{
+		Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
+		Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired,
 	}
-	var list []Boot
-	for _, b := range boots {
-		if whole[b] {
-			list = append(list, *b)
-		}
-	}
-	return list
 }
+
+// Ends reports whether the figure is the last of a boot's.
+func (f Figure) Ends() bool { return f.Label == wire.LabelCalibration && f.Op == wire.OpChain }
 
 // series is what one counter counted under one label, sorted: the values at 0,
 // 5, ... 100 % of the samples, each of n operations.
@@ -194,7 +170,7 @@ func (c *console) reduced() (Boot, error) {
 				b.Figures = append(b.Figures, s.figure(record.Ticks, 1, 0))
 			} else if s.counter == wire.CounterCycles && s.op == wire.OpChain {
 				f := s.figure(record.Cycles, 1, 0)
-				f.Op = opChainCounted
+				f.Op = OpChainCounted
 				b.Figures = append(b.Figures, f)
 			}
 		case s.counter == counter:

@@ -156,21 +156,10 @@ func begin(at string, s wire.Sampling) *console {
 	m := s.Machine
 	c := &console{counters: s.Counters, boot: Boot{ID: s.Boot, Source: at}}
 	config := &c.boot.Config
-	config.Code, config.Engine = s.Code, m.Engine()
+	config.Code, c.boot.Hypervisor = s.Code, cmp.Or(m.Hypervisor, "-")
 	config.CPU = fmt.Sprintf("%s, %s, signature %x", cmp.Or(m.CPU, "-"), cmp.Or(m.Vendor, "-"), m.Signature)
-	config.Machine, config.Host = "host", config.CPU
-	if config.Engine != wire.EngineMetal {
-		config.Machine = "a console's"
-	}
+	config.Host = config.CPU
 	return c
-}
-
-// Meaningless says why the ticks of an engine are not a CPU's; empty: they are.
-func Meaningless(engine string) string {
-	if engine == wire.EngineTCG || engine == wire.EngineBochs {
-		return "an emulator's clock says nothing of a CPU's cycles"
-	}
-	return ""
 }
 
 func (c *console) end(e wire.SamplingEnd) error {

@@ -34,18 +34,7 @@ func IsPart(op string) bool { return strings.Contains(op, "/") }
 // order of tables.
 var Switches = []Operation{
 	{Op: "switch-warm", Title: "thread switch, warm", Short: "switch, warm", Bench: "ThreadSwitchWarm"},
-	{Op: "switch-cold-sp", Title: "thread switch, usersp's line cold", Short: "usersp cold", Bench: "ThreadSwitchColdSP"},
-	{Op: "switch-cold-thread", Title: "thread switch, thread's line cold", Short: "thread cold", Bench: "ThreadSwitchColdThread"},
-	{Op: "switch-cold-both", Title: "thread switch, both lines cold", Short: "both cold", Bench: "ThreadSwitchColdBoth"},
-}
-
-// OperationOf returns the operation of that name; one that tables do not know
-// is called by its name.
-func OperationOf(op string) Operation {
-	for _, o := range slices.Concat(Sampled, Phases, Switches) {
-		if o.Op == op {
-			return o
-		}
-	}
-	return Operation{Op: op, Title: op, Short: op, Bench: op}
+	{Op: "switch-cold-sp", Title: "thread switch, usersp's own line cold", Short: "usersp cold", Bench: "ThreadSwitchUserspCold"},
+	{Op: "switch-cold-thread", Title: "thread switch, thread's line cold", Short: "thread cold", Bench: "ThreadSwitchThreadCold"},
+	{Op: "switch-cold-both", Title: "thread switch, both lines cold", Short: "both cold", Bench: "ThreadSwitchBothCold"},
 }

@@ -45,32 +45,6 @@ type Config struct {
 	Kernel    string `json:"kernel,omitempty"`
 }
 
-// MachineID tells machines apart whose figures must not be compared. An
-// emulator's counts do not depend on the host; cycles do, and on its microcode.
-func (c Config) MachineID() string {
-	words := []string{"engine " + c.Engine, "machine " + c.Machine, "CPU " + c.CPU}
-	if c.Emulator != "" {
-		words = append(words, c.Emulator)
-	}
-	if !c.Emulated() {
-		words = append(words, "on "+c.Host)
-		if c.Microcode != "" {
-			words = append(words, "microcode "+c.Microcode)
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
-// Same reports whether a figure of o is one of c: the same code on the same
-// machine. Which build of entrylab made the code does not matter.
-func (c Config) Same(o Config) bool { return c.Code == o.Code && c.MachineID() == o.MachineID() }
-
-// Emulated reports whether no host's CPU has a part in the figures: those of an
-// emulator, and counts of what is in the code.
-func (c Config) Emulated() bool {
-	return slices.Contains([]string{"icount", "tcg", "bochs", "static"}, c.Engine)
-}
-
 // Interval is a confidence interval.
 type Interval struct {
 	Low  float64 `json:"low"`
@@ -136,28 +110,6 @@ const (
 
 // Units are all units.
 var Units = []string{Instructions, Cycles, Ticks, Bytes, Loads, Stores, Accesses, Forwards, Lines}
-
-// OneMachine returns an error if records of one engine are of different
-// machines: these must not be compared.
-func OneMachine(records []Record) error {
-	seen := map[string][]string{} // engine: machines
-	var engines []string
-	for _, r := range records {
-		id := r.MachineID()
-		if seen[r.Engine] == nil {
-			engines = append(engines, r.Engine)
-		}
-		if !slices.Contains(seen[r.Engine], id) {
-			seen[r.Engine] = append(seen[r.Engine], id)
-		}
-	}
-	for _, e := range engines {
-		if ids := seen[e]; len(ids) > 1 {
-			return fmt.Errorf("the results are of %d machines: %s", len(ids), strings.Join(ids, "; "))
-		}
-	}
-	return nil
-}
 
 // New is the record of what the guest measured.
 func New(c Config, m wire.Measure, axes, unit string, run int, now time.Time) Record {

@@ -43,7 +43,7 @@ func promiseOf(obj *asm.Object, i int) (promise, error) {
 // check compares what a call did with what the variant promises: the registers
 // that it must restore, the slots that it must fill, and those that it must
 // leave as they are.
-func (r *run) check(t *trip) error {
+func (r *Replay) check(t *trip) error {
 	p := r.promises[t.Stream]
 	var errs []error
 	for reg, want := range t.Want {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/stats"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -273,7 +274,7 @@ func wantRegs(ctx *userCall) [outRegs]uint64 {
 func (s *sampler) trips(out *json.Encoder) error {
 	for i := range s.job.Cells {
 		c := s.job.Cells[i]
-		if c.Switch || c.Form != HeadlineForm {
+		if c.Switch || c.Form != formSR1 {
 			continue
 		}
 		c.Warm, c.Trips = 0, 1
@@ -290,7 +291,7 @@ func (s *sampler) trips(out *json.Encoder) error {
 				return err
 			}
 			t := trip{Stream: stream, Full: c.Handler == fullFrame, Result: 1, Want: wantRegs(&ctx), Regs: ctx.out}
-			if c.Op == opDose {
+			if c.Op == wire.OpDoseOne {
 				t.Result++
 			}
 			for slot := range t.Frame {

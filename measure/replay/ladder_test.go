@@ -1,11 +1,12 @@
 package replay
 
 import (
-	"slices"
-	"strings"
+	"math"
 	"testing"
 
 	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/measure/stats"
 )
 
 // TestRungs: a rung has as many instructions more as it says, and all that
@@ -48,98 +49,27 @@ func TestRungs(t *testing.T) {
 	}
 }
 
-// TestReadAs: a difference is one of steps if, and only if, the ladders say so.
-func TestReadAs(t *testing.T) {
-	const wide = 2.5 // of noise: no interval is narrow enough
-	for _, tt := range []struct {
-		name       string
-		difference float64
-		noise      float64
-		rungs      [4]float64 // what 1, 2, 3 and 6 instructions more read as
-		want       string
-	}{
-		{"one step for all", 1, 0.1, [4]float64{1, 1, 1, 1}, "1, 2, 3 or 6 instructions more"},
-		{"one step for some", 1, 0.1, [4]float64{1, 1, 1, 2}, "1, 2 or 3 instructions more"},
-		{"the second step", 2, 0.1, [4]float64{1, 1, 2, 2}, "3 or 6 instructions more"},
-		{"up and down", 1, 0.1, [4]float64{1, 0.2, 0.2, 1.1}, "1 or 6 instructions more"},
-		{"down again", 0, 0.1, [4]float64{1, 0, 0, 1}, "2 or 3 instructions more"},
-		{"none of them is seen", 0, 0.1, [4]float64{0, 0, 0, 0}, "1, 2, 3 or 6 instructions more"},
-		{"each is seen", 1, 0.1, [4]float64{1, 2, 3, 6}, ""},
-		{"each is half a cycle", 1, 0.1, [4]float64{0.5, 1, 1.5, 3}, ""},
-		{"beside the step", 2, 0.1, [4]float64{1, 1, 1, 1}, ""},
-		{"below the step", 0.5, 0.1, [4]float64{1, 1, 1, 1}, ""},
-		{"the other way", -1, 0.1, [4]float64{1, 1, 1, 1}, ""},
-		{"one alone is not seen", 0, 0.1, [4]float64{0, 1, 2, 4}, ""},
-		{"noise hides what is no step", 1, wide, [4]float64{1, 2, 3, 6}, ""},
-		{"noise hides the step", 1, wide, [4]float64{1, 1, 1, 1}, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := simulate(t, tt.difference, 0, 1, tt.noise, 0)
-			for i, c := range r.job.Cells {
-				if c.Op != opLadder {
-					continue
-				}
-				reads := 0.0
-				if rung := r.rungs[i]; rung.Kind == ladders[0].kind {
-					reads = tt.rungs[slices.Index(more, rung.More)]
-				}
-				for n, p := range r.placements {
-					if p.Ticks[i][r.ladderStream()] += reads / 60 * 42; n%ladderEvery != 0 {
-						p.Ticks[i][r.ladderStream()] = 0 // as the child leaves it
-					}
-				}
-			}
-			res, err := r.analyse(CPU{})
-			if err != nil && tt.noise != wide {
-				t.Fatal(err)
-			}
-			got := slices.DeleteFunc(res.Headline()[1].ReadAs, func(r ReadAs) bool { return r.Kind != ladders[0].kind })
-			if Words(got) != tt.want {
-				t.Errorf("%+v reads as %q, want %q; the ladder is %+v", *res.Headline()[1].Difference, Words(got), tt.want, res.Ladder[:4])
-			}
-			for _, c := range res.Cells {
-				for _, f := range c.Figures {
-					if (c.Op != OpNull || c.Form == formN) && f.ReadAs != nil {
-						t.Errorf("%s %s of %s reads as %v, and there is no ladder or no fence", c.Op, c.Form, f.Variant, f.ReadAs)
-					}
-				}
-			}
-		})
-	}
-}
-
-// TestNoLadder: too few placements have ladders: then nothing is said of steps.
-func TestNoLadder(t *testing.T) {
-	r := simulate(t, 1, 0, 1, 0.1, 0)
+// TestLadder: a rung has what its instructions more take, in the placements that have
+// ladders.
+func TestLadder(t *testing.T) {
+	r := simulate(t, 1, 0, 1, 0, 0)
 	for i, c := range r.job.Cells {
+		if c.Op != opLadder {
+			continue
+		}
 		for n, p := range r.placements {
-			if c.Op == opLadder && n >= 7 {
-				p.Ticks[i][r.ladderStream()] = 0
+			if p.Ticks[i][r.ladderStream()] += float64(r.rungs[i].More) / 60 * 42; n%ladderEvery != 0 {
+				p.Ticks[i][r.ladderStream()] = 0 // as the child leaves it
 			}
 		}
 	}
-	res, err := r.analyse(CPU{})
-	if err != nil || len(res.Ladder) > 0 || res.Headline()[1].ReadAs != nil {
-		t.Errorf("%v, ladder %v, reads as %v", err, res.Ladder, res.Headline()[1].ReadAs)
+	res, err := r.result(CPU{})
+	if err != nil || len(res.Ladder) != len(Forms)*len(ladders)*len(more) {
+		t.Fatalf("%d rungs, %v", len(res.Ladder), err)
 	}
-}
-
-func TestSteps(t *testing.T) {
-	for _, tt := range []struct {
-		want        string
-		differences []float64
-	}{
-		{"2 at -1, 1 at 0, 3 at +1, 1 at +11, 2 between", []float64{1.2, 0.9, 1, -0.8, -1, 0.1, 11, 0.5, 1.6}},
-		{"1 at 0", []float64{-0.1}},
-		{"1 between", []float64{2.5}},
-		{"-10 to +20, half of them +0 to +10", []float64{-10, 0, 10, 20, 5}},
-		{"", nil},
-	} {
-		if got := Steps(tt.differences); got != tt.want {
-			t.Errorf("%v: %q, want %q", tt.differences, got, tt.want)
+	for _, rung := range res.Ladder {
+		if n := len(rung.Differences); n != 200/ladderEvery || n != len(rung.Process) || math.Abs(stats.Mean(rung.Differences)-float64(rung.More)) > 1e-9 {
+			t.Errorf("%d %ss more, %s: %d differences of %g", rung.More, rung.Kind, rung.Form, n, stats.Mean(rung.Differences))
 		}
-	}
-	if strings.Contains(Steps([]float64{-0.1}), "-0") {
-		t.Error("zero has a sign")
 	}
 }

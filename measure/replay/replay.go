@@ -51,59 +51,32 @@ const DefaultBudget = 15 * time.Second
 // that is one in four.
 const DefaultProcesses = 16
 
-// Forms and operations, as results name them.
+// Forms are all forms, the first that whose figure is the one to print.
+var Forms = []string{formSR1, formSR0, FormN, formD}
+
+// Forms and operations, as records name them.
 const (
-	HeadlineForm = "SR1"
-	formN        = "N0"
+	formSR1 = "SR1"
+	formSR0 = "SR0"
+	FormN   = "N0"
+	formD   = "D0"
 
-	OpNull       = wire.OpNullCall
-	OpFull       = wire.OpFullFrameCall
-	OpSwitch     = "thread-switch-warm"
-	OpSwitchSP   = "thread-switch-usersp-cold"
-	OpSwitchLine = "thread-switch-thread-cold"
-	OpSwitchBoth = "thread-switch-both-cold"
-
-	opNone = "dose, none"
-	opDose = "dose, one"
+	opSwitch     = "switch-warm"
+	opSwitchSP   = "switch-cold-sp"
+	opSwitchLine = "switch-cold-thread"
+	opSwitchBoth = "switch-cold-both"
 
 	opLadder = "ladder"
 )
 
-// Title is an operation in words.
-func Title(op string) string {
-	return map[string]string{
-		OpNull:       "null call",
-		OpFull:       "full-frame call (fix-up)",
-		OpSwitch:     "thread switch, warm",
-		OpSwitchSP:   "thread switch, usersp's own line cold",
-		OpSwitchLine: "thread switch, thread's line cold",
-		OpSwitchBoth: "thread switch, both lines cold",
-	}[op]
-}
-
-// Run replays the variants and returns what was measured. It refuses a run
-// whose controls fail by a [NoiseError], together with the result that fails.
-// It ends early, without result, when ctx does.
-func Run(ctx context.Context, c Config) (*Result, error) {
-	if len(c.Variants) < 2 {
-		return nil, errors.New("replay: want at least two variants")
-	}
-	if c.Variants[0].Variant.Bare {
-		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
-	}
-	if c.Budget == 0 {
-		c.Budget = DefaultBudget
-	}
-	c.Processes = cmp.Or(c.Processes, DefaultProcesses)
-	if c.Seed == 0 {
-		c.Seed = uint64(time.Now().UnixNano())
-	}
-	if c.readCPU == nil {
-		c.readCPU = readCPU
-	}
-	r, err := prepare(c)
-	if err != nil {
-		return nil, err
+// Run replays the variants and returns what was measured. Where too few placements
+// are left it returns a [stats.NoiseError]. It ends early, without result, when ctx
+// does.
+func (r *Replay) Run(ctx context.Context) (*Result, error) {
+	c := &r.config
+	r.placements = nil
+	if r.job.Seed = c.Seed; c.Seed == 0 {
+		r.job.Seed = uint64(time.Now().UnixNano())
 	}
 	cpu, err := c.readCPU()
 	if err != nil {
@@ -124,11 +97,14 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if now != cpu {
 		return nil, fmt.Errorf("the CPU changed under the run: it was %v, now it is %v", cpu, now)
 	}
-	return r.analyse(cpu)
+	return r.result(cpu)
 }
 
-// run is a replay in the parent.
-type run struct {
+// Replay is a replay that is prepared: what the parent knows of it.
+type Replay struct {
+	// Image is the build that the variants' code is taken out of.
+	Image *image.Image
+
 	config     Config
 	job        job
 	stubs      []*stub // by stream
@@ -139,13 +115,23 @@ type run struct {
 	excluded map[int]string
 }
 
-// prepare takes the variants' code out of a build and plans the cells.
-func prepare(c Config) (*run, error) {
+// Prepare takes the variants' code out of a build and plans the cells.
+func Prepare(c Config) (*Replay, error) {
+	if len(c.Variants) < 2 {
+		return nil, errors.New("replay: want at least two variants")
+	}
+	if c.Variants[0].Variant.Bare {
+		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
+	}
+	c.Budget, c.Processes = cmp.Or(c.Budget, DefaultBudget), cmp.Or(c.Processes, DefaultProcesses)
+	if c.readCPU == nil {
+		c.readCPU = readCPU
+	}
 	image, err := image.Build(image.Config{Variants: c.Variants})
 	if err != nil {
 		return nil, err
 	}
-	r := &run{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(max(c.Processes, 1))}}
+	r := &Replay{Image: image, config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(c.Processes)}}
 	for i, n := range c.Variants {
 		s, err := stubOf(image.Object, n.Name)
 		if err != nil {
@@ -181,7 +167,7 @@ func prepare(c Config) (*run, error) {
 	return r, nil
 }
 
-func (r *run) add(name string, s *stub, p promise) {
+func (r *Replay) add(name string, s *stub, p promise) {
 	r.stubs = append(r.stubs, s)
 	r.promises = append(r.promises, p)
 	r.job.Streams = append(r.job.Streams, stream{name, s.chunk})
@@ -191,17 +177,17 @@ func (r *run) add(name string, s *stub, p promise) {
 // handler each and nothing else. Against the base, which calls all handlers in
 // turn, such a stream was measured to take 0.05 cycles less with no dose at all,
 // and a tenth on a disturbed machine: the dose then read +0.9.
-func (r *run) controlAA() int   { return len(r.config.Variants) }
-func (r *run) controlNone() int { return len(r.config.Variants) + 1 }
-func (r *run) controlDose() int { return len(r.config.Variants) + 2 }
+func (r *Replay) controlAA() int   { return len(r.config.Variants) }
+func (r *Replay) controlNone() int { return len(r.config.Variants) + 1 }
+func (r *Replay) controlDose() int { return len(r.config.Variants) + 2 }
 
 // The ladders have a stream of their own too: a base that has made their calls as
 // well was measured to take 0.3 cycles more than its copy in the forms N0 and D0.
-func (r *run) ladderStream() int { return len(r.config.Variants) + 3 }
+func (r *Replay) ladderStream() int { return len(r.config.Variants) + 3 }
 
 // plan lists the cells. Rounds are chosen for samples of 5 to 20 us, long
 // against the step of the time-stamp counter, short against a time slice.
-func (r *run) plan() {
+func (r *Replay) plan() {
 	var all, calling []int
 	for i := range r.controlAA() + 1 {
 		if r.excluded[i] != "" {
@@ -214,17 +200,17 @@ func (r *run) plan() {
 	}
 	none, dose := []int{r.controlNone()}, []int{r.controlDose()}
 	r.job.Cells = []cell{
-		{Op: OpNull, Form: HeadlineForm, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
-		{Op: opNone, Form: HeadlineForm, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
-		{Op: opDose, Form: HeadlineForm, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
-		{Op: OpNull, Form: "SR0", Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
-		{Op: OpNull, Form: formN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
-		{Op: OpNull, Form: "D0", Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
-		{Op: OpFull, Form: HeadlineForm, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
-		{Op: OpSwitch, Form: "SR0", Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
-		{Op: OpSwitchSP, Form: "SR0", Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
-		{Op: OpSwitchLine, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
-		{Op: OpSwitchBoth, Form: "SR0", Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: wire.OpNullCall, Form: formSR1, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpDoseNone, Form: formSR1, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpDoseOne, Form: formSR1, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpNullCall, Form: formSR0, Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpNullCall, Form: FormN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
+		{Op: wire.OpNullCall, Form: formD, Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
+		{Op: wire.OpFullFrameCall, Form: formSR1, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
+		{Op: opSwitch, Form: formSR0, Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
+		{Op: opSwitchSP, Form: formSR0, Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: opSwitchLine, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
+		{Op: opSwitchBoth, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 	}
 	r.planLadders()
 	if r.config.tamper != nil {
@@ -234,7 +220,7 @@ func (r *run) plan() {
 
 // sampleAll samples the variants that can be replayed. Which can is found out
 // by the first call of each, so that another try costs little.
-func (r *run) sampleAll(ctx context.Context) error {
+func (r *Replay) sampleAll(ctx context.Context) error {
 	for {
 		err := r.sample(ctx)
 		f := (*FaultError)(nil)
@@ -253,7 +239,7 @@ func (r *run) sampleAll(ctx context.Context) error {
 // sample runs the child and collects its placements. The child ends by itself,
 // for its job is bounded and so is the code that it runs (fault.go); it is killed
 // when ctx ends, and by the kernel when this process does.
-func (r *run) sample(ctx context.Context) error {
+func (r *Replay) sample(ctx context.Context) error {
 	runtime.LockOSThread() // the kernel takes the end of this thread for that of the parent
 	defer runtime.UnlockOSThread()
 	limit, cancel := context.WithCancel(ctx)
@@ -313,7 +299,7 @@ func (r *run) sample(ctx context.Context) error {
 }
 
 // read reads the child's messages to their end.
-func (r *run) read(in *bufio.Reader) error {
+func (r *Replay) read(in *bufio.Reader) error {
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
@@ -342,7 +328,7 @@ func (r *run) read(in *bufio.Reader) error {
 
 // oneModel refuses samples of CPUs of several models, which have costs of their
 // own.
-func (r *run) oneModel() error {
+func (r *Replay) oneModel() error {
 	var models []string
 	for _, p := range r.placements {
 		for _, m := range p.Models {
@@ -358,7 +344,7 @@ func (r *run) oneModel() error {
 }
 
 // faultError says what a fault record means.
-func (r *run) faultError(record []uint64) error {
+func (r *Replay) faultError(record []uint64) error {
 	word := func(off int) uint64 { return record[off/8] }
 	i := int(word(faultRunning)) - 1
 	e := &FaultError{

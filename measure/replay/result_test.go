@@ -4,24 +4,27 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
 // simulate is a run whose placements are made up: the second variant takes
 // difference cycles more than the first, the controls what they are said to.
-func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *run {
+func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *Replay {
 	t.Helper()
-	r, err := prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})
+	r, err := Prepare(Config{Variants: named(t, "linux-3.19", "linux-4.1", axes[0]), Processes: 5, Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.job.Seed = 7
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range 200 {
 		p := &placement{Probe: 16.1, Chain: 42, Samples: 1000, process: i / 40} // ticks for 60 cycles
@@ -41,53 +44,47 @@ func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *r
 	return r
 }
 
-// TestJudge: a run is refused if, and only if, a control fails.
-func TestJudge(t *testing.T) {
-	for _, tt := range []struct {
-		name                        string
-		difference, aa, dose, noise float64
-		dropped                     int
-		want                        string // "" accepted
-	}{
-		{name: "good", difference: 2, dose: 1, noise: 0.5},
-		{name: "A/A biased", difference: 2, aa: 1, dose: 1, noise: 0.1, want: "A/A was +"},
-		{name: "A/A biased the other way", aa: -0.6, dose: 1, noise: 0.5, want: "A/A was -0."},
-		{name: "dose not seen", dose: 0, noise: 0.5, want: "+1 cycle was"},
-		{name: "dose doubled", dose: 2, noise: 0.05, want: "+1 cycle was +2.0"},
-		{name: "noise", dose: 1, noise: 8, want: "A/A was"},
-		{name: "neighbour all the time", dose: 1, noise: 0.5, dropped: 196, want: "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			res, err := simulate(t, tt.difference, tt.aa, tt.dose, tt.noise, tt.dropped).analyse(CPU{})
-			var noisy *NoiseError
-			switch {
-			case tt.want == "" && err != nil:
-				t.Fatalf("refused: %v", err)
-			case tt.want != "" && (!errors.As(err, &noisy) || !strings.Contains(err.Error(), tt.want)):
-				t.Fatalf("error is %v, want %q", err, tt.want)
-			case tt.want != "":
-				return
-			}
-			if d := res.Headline()[1].Difference; !d.Holds(tt.difference) {
-				t.Errorf("the difference is %+v, want %g", d, tt.difference)
-			}
-			if f := res.Headline()[2]; f.Difference != nil || !strings.Contains(f.Why, "IRETQ") {
-				t.Errorf("SYSRET is compared with IRETQ: %+v", f)
-			}
-			if r := res.CyclesPerTick; r < 1.42 || r > 1.43 {
-				t.Errorf("%g cycles for a tick, want 60/42", r)
-			}
-		})
+// TestResult: a result has a figure of each placement for each variant and each
+// control, and says what cannot be compared.
+func TestResult(t *testing.T) {
+	res, err := simulate(t, 2, 0.5, 1, 0, 0).result(CPU{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := res.CyclesPerTick; r < 1.42 || r > 1.43 {
+		t.Errorf("%g cycles for a tick, want 60/42", r)
+	}
+	if why := res.Apart[axes[0]]; len(res.Apart) != 1 || !strings.Contains(why, "IRETQ") {
+		t.Errorf("SYSRET is compared with IRETQ: %q", res.Apart)
+	}
+	want := map[string]float64{"linux-3.19": 100, "linux-4.1": 102, axes[0]: 230, wire.LabelAgain: 100.5, wire.OpDoseNone: 100, wire.OpDoseOne: 101}
+	for _, s := range res.Series {
+		name := s.Label
+		if name == wire.LabelCalibration {
+			name = s.Op
+		}
+		if len(s.Cycles) != 200 || math.Abs(stats.Mean(s.Cycles)-want[name]) > 1e-9 {
+			t.Errorf("%s %s of %s: %d figures of %g, want 200 of %g", s.Op, s.Form, s.Label, len(s.Cycles), stats.Mean(s.Cycles), want[name])
+		}
+	}
+}
+
+// TestTooFew: too few placements are no result.
+func TestTooFew(t *testing.T) {
+	_, err := simulate(t, 0, 0, 1, 0.5, 196).result(CPU{})
+	const want = "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"
+	if _, noisy := errors.AsType[*stats.NoiseError](err); !noisy || !strings.Contains(err.Error(), want) {
+		t.Errorf("error is %v, want %q", err, want)
 	}
 }
 
 func TestDropped(t *testing.T) {
-	res, err := simulate(t, 0, 0, 1, 0.5, 30).analyse(CPU{})
+	res, err := simulate(t, 0, 0, 1, 0.5, 30).result(CPU{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Placements != 170 || res.Dropped != 30 || !strings.Contains(strings.Join(res.Notes(), "\n"), "30 more dropped because the core was shared (15 %)") {
-		t.Errorf("%d kept, %d dropped, notes %q", res.Placements, res.Dropped, res.Notes())
+	if res.Placements != 170 || res.Dropped != 30 || !strings.Contains(res.Disturbed(), "30 more dropped because the core was shared (15 %)") {
+		t.Errorf("%d kept, %d dropped, notes %q", res.Placements, res.Dropped, res.Disturbed())
 	}
 }
 
@@ -117,44 +114,17 @@ func TestMoved(t *testing.T) {
 					p.Ticks, p.Probe, p.Chain = nil, 0, 0 // as the child sends it
 				}
 			}
-			res, err := r.analyse(CPU{})
+			res, err := r.result(CPU{})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Fatalf("error is %v, want %q", err, tt.want)
 			}
 			if res.Placements != tt.kept {
 				t.Errorf("%d placements are kept, want %d", res.Placements, tt.kept)
 			}
-			if got := res.disturbed(); !strings.Contains(got, tt.notes) {
+			if got := res.Disturbed(); !strings.Contains(got, tt.notes) {
 				t.Errorf("says %q, want %q", got, tt.notes)
 			}
 		})
-	}
-}
-
-func TestVerdict(t *testing.T) {
-	none := []ReadAs{{"instruction", []int{1, 2, 3, 6}}}
-	step := []ReadAs{{"instruction", []int{1, 2, 3, 6}}, {"store", []int{1, 6}}}
-	for _, tt := range []struct {
-		estimate stats.Estimate
-		readAs   []ReadAs
-		want     string
-	}{
-		{stats.Estimate{Mean: 0.05, Low: -0.15, High: 0.25}, nil, "no difference seen (±0.2 cycles)"},
-		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, nil, "no difference seen (±0.1 cycles)"},
-		{stats.Estimate{Mean: 0.005, Low: -0.01, High: 0.02}, none, "no difference seen (±0.1 cycles), but 1, 2, 3 or 6 instructions more read the same in this form; other forms -0.3 to +2.9"},
-		{stats.Estimate{Mean: 0.99, Low: 0.99, High: 0.99}, step, "a step of the fence, +1.0 cycles: 1, 2, 3 or 6 instructions more, or 1 or 6 stores more read the same here; other forms -0.3 to +2.9"},
-		{stats.Estimate{Mean: 0.7, Low: 0.5, High: 0.9}, nil, "+0.70 ±0.20 cycles on average, less than what alignment does (±1)"},
-		{stats.Estimate{Mean: -3.14, Low: -3.34, High: -2.94}, nil, "-3.14 ±0.20 cycles"},
-	} {
-		other := func(form string, mean float64) Cell {
-			return Cell{Op: OpNull, Form: form, Figures: []Figure{{Variant: "base"}, {Variant: "v", Difference: &stats.Estimate{Mean: mean}}}}
-		}
-		noisy := other("D0", -9)
-		noisy.Noisy = "A/A"
-		res := &Result{Cells: []Cell{other(HeadlineForm, 7), other("SR0", -0.3), other("N0", 2.9), noisy}}
-		if got := res.Verdict(Figure{Variant: "v", Difference: &tt.estimate, ReadAs: tt.readAs}); got != tt.want {
-			t.Errorf("verdict is %q, want %q", got, tt.want)
-		}
 	}
 }
 

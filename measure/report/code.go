@@ -7,6 +7,8 @@ import (
 
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
@@ -120,7 +122,9 @@ var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn",
 // its name and axes, has no listing: there is one for what was measured, or
 // none.
 func codeOf(p study.Page) (code, error) {
-	c := code{Build: study.Build(), CallMeasured: slices.Contains(p.Engines(), "static")}
+	c := code{Build: engine.Build()}
+	// Counts of a whole call are an engine's, too.
+	c.CallMeasured = slices.ContainsFunc(p.Engines(), func(e string) bool { return engine.Of(e).Unit == "" && engine.Of(e).Kind == engine.Exact })
 	list, err := study.Variants()
 	if err != nil {
 		return c, err
@@ -220,12 +224,12 @@ func countsOf(counted []count.Variant, i int, phase count.Phase) counts {
 		from, to := change.Ends()
 		r := row{Name: change.Key}
 		for _, m := range count.Metrics {
-			c := cell{"0", classes[study.Same]}
+			c := cell{"0", classes[analysis.Same]}
 			switch d := m.Of(find(to)) - m.Of(find(from)); {
 			case d < 0:
-				c = cell{fmt.Sprint(d), classes[study.Cheaper]}
+				c = cell{fmt.Sprint(d), classes[analysis.Cheaper]}
 			case d > 0:
-				c = cell{fmt.Sprintf("%+d", d), classes[study.Dearer]}
+				c = cell{fmt.Sprintf("%+d", d), classes[analysis.Dearer]}
 			}
 			r.Cells = append(r.Cells, c)
 		}

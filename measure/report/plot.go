@@ -18,7 +18,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 
-	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 )
@@ -158,37 +159,37 @@ type branch struct {
 
 // forest shows the difference of each change for the null call, with its
 // interval, and the band of the other forms.
-func forest(p study.Page, engine string) (*plotted, error) {
+func forest(p study.Page, of string) (*plotted, error) {
 	var rows []branch
 	for _, c := range study.Changes {
 		from, to := c.Ends()
-		op := wire.OpNullCall
-		d := p.Difference(p.Headline(engine, op), from, to, op)
-		if d.Kind == study.None || d.Kind == study.Exact || c.Exit && engine == "replay" {
+		op := "null-call"
+		d := p.Difference(p.Headline(of, op), from, to, op)
+		if d.Kind == analysis.None || d.Kind == analysis.Exact || c.Exit && engine.Of(of).Unseen != "" {
 			continue
 		}
 		r := branch{name: c.Key, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
-		r.bandLow, r.bandHi, r.band = p.Band(engine, from, to, op)
+		r.bandLow, r.bandHi, r.band = p.Band(of, from, to, op)
 		rows = append(rows, r)
 	}
-	return drawForest(rows, engine+": what a change costs an ordinary call",
-		"Difference in "+p.Unit(engine)+" against the path without the change; left of zero is cheaper. Dot and thick line: the mean and its interval. Thin line: what other forms of the measurement give.",
-		p.Unit(engine))
+	return drawForest(rows, of+": what a change costs an ordinary call",
+		"Difference in "+p.Unit(of)+" against the path without the change; left of zero is cheaper. Dot and thick line: the mean and its interval. Thin line: what other forms of the measurement give.",
+		p.Unit(of))
 }
 
 // switches is the same for the ways of the context switch.
-func switches(p study.Page, engine string) (*plotted, error) {
+func switches(p study.Page, of string) (*plotted, error) {
 	var rows []branch
 	from, to := study.Changes[0].Ends()
 	for _, o := range record.Switches {
-		d := p.Difference(p.Headline(engine, o.Op), from, to, o.Op)
-		if d.Kind == study.Interval {
+		d := p.Difference(p.Headline(of, o.Op), from, to, o.Op)
+		if d.Kind == analysis.Interval {
 			rows = append(rows, branch{name: o.Short, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
 		}
 	}
-	return drawForest(rows, engine+": what (a) saves a context switch",
-		"Difference in "+p.Unit(engine)+" of a switch, with all caches warm, and with the cache lines of usersp, of the thread, or of both flushed before it. A line that the switch does not touch otherwise is a whole miss.",
-		p.Unit(engine))
+	return drawForest(rows, of+": what (a) saves a context switch",
+		"Difference in "+p.Unit(of)+" of a switch, with all caches warm, and with the cache lines of usersp, of the thread, or of both flushed before it. A line that the switch does not touch otherwise is a whole miss.",
+		p.Unit(of))
 }
 
 func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
@@ -275,9 +276,9 @@ func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) 
 }
 
 // distribution shows what each placement gave.
-func distribution(p study.Page, engine string) (*plotted, error) {
+func distribution(p study.Page, of string) (*plotted, error) {
 	c := canvas()
-	c.X.Label.Text = "difference in " + p.Unit(engine)
+	c.X.Label.Text = "difference in " + p.Unit(of)
 	c.Y.Label.Text = "share of the placements"
 	n, least, most := 0, 0.0, 0.0
 	for _, change := range study.Changes {
@@ -285,8 +286,8 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 			continue
 		}
 		from, to := change.Ends()
-		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(engine, wire.OpNullCall), from, to, wire.OpNullCall)))
-		if len(values) < 2 || p.Unit(engine) == record.Instructions {
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(of, "null-call"), from, to, "null-call")))
+		if len(values) < 2 || p.Unit(of) == record.Instructions {
 			continue
 		}
 		var steps plotter.XYs
@@ -309,36 +310,36 @@ func distribution(p study.Page, engine string) (*plotted, error) {
 	}
 	c.X.Min, c.X.Max = least-1, most+1
 	c.Legend.Top, c.Legend.Left = true, true
-	title := engine + ": the difference of an ordinary call in each placement"
+	title := of + ": the difference of an ordinary call in each placement"
 	drawn, err := svg(c, title, 8*vg.Centimeter)
 	return &plotted{
 		Title:   title,
-		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(engine) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
+		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(of) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
 		SVG:     drawn,
 	}, err
 }
 
 // phases shows what a null call is made of.
-func phases(p study.Page, engine string) (*plotted, error) {
+func phases(p study.Page, of string) (*plotted, error) {
 	ops := make([]string, len(record.Phases))
 	for i, o := range record.Phases {
 		ops[i] = o.Op
 	}
-	return drawBars(p, engine, ops, true, engine+": the phases of a null call",
+	return drawBars(p, of, ops, true, of+": the phases of a null call",
 		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out.")
 }
 
 // bars shows counts of the operations that entry and exit are most of.
-func bars(p study.Page, engine string) (*plotted, error) {
-	return drawBars(p, engine, []string{wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield}, false, engine+": instructions of an operation",
+func bars(p study.Page, of string) (*plotted, error) {
+	return drawBars(p, of, []string{"null-call", "full-frame-call", "thread-switch-yield"}, false, of+": instructions of an operation",
 		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
 }
 
 // drawBars draws a bar for each variant and operation, or, stacked, one for each
 // variant. Variants that lack an operation have none; nor have kernels that are
 // not generated, beside which the others could not be told apart.
-func drawBars(p study.Page, engine string, ops []string, stacked bool, title, caption string) (*plotted, error) {
-	if p.Unit(engine) != record.Instructions {
+func drawBars(p study.Page, of string, ops []string, stacked bool, title, caption string) (*plotted, error) {
+	if p.Unit(of) != record.Instructions {
 		return nil, nil
 	}
 	var names []string
@@ -348,7 +349,7 @@ func drawBars(p study.Page, engine string, ops []string, stacked bool, title, ca
 	for _, v := range all {
 		row := make([]float64, 0, len(ops))
 		for _, op := range ops {
-			records := p.Records(p.Headline(engine, op), v, op)
+			records := p.Records(p.Headline(of, op), v, op)
 			if n := len(records); n > 0 && records[n-1].Axes != "" {
 				row = append(row, records[n-1].Median)
 			}
@@ -365,7 +366,7 @@ func drawBars(p study.Page, engine string, ops []string, stacked bool, title, ca
 		return nil, nil
 	}
 	c := canvas()
-	c.X.Label.Text = p.Unit(engine)
+	c.X.Label.Text = p.Unit(of)
 	width := vg.Points(5)
 	if stacked {
 		width = vg.Points(11)
@@ -387,7 +388,7 @@ func drawBars(p study.Page, engine string, ops []string, stacked bool, title, ca
 		}
 		below = b
 		c.Add(b)
-		c.Legend.Add(record.OperationOf(op).Short, b)
+		c.Legend.Add(engine.OperationOf(op).Short, b)
 	}
 	c.NominalY(names...)
 	c.X.Min = 0

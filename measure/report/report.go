@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -58,7 +60,7 @@ func (r Report) Write(w io.Writer) error {
 		Report
 		When                 string
 		Builds               []string
-		Engines              []engine
+		Engines              []section
 		Answers              []answer
 		Unanswered           []string
 		BreakEvens, Cautions []string
@@ -118,13 +120,13 @@ type row struct {
 }
 
 // classes are those of differences. A small one has the colour of neither.
-var classes = map[study.Sense]string{study.Same: "soft", study.Cheaper: "less", study.Dearer: "more"}
+var classes = map[analysis.Sense]string{analysis.Same: "soft", analysis.Cheaper: "less", analysis.Dearer: "more"}
 
 // noFigure is the cell of what was not measured.
 var noFigure = cell{"–", "soft"}
 
 // cellOf is the cell of a difference.
-func cellOf(c study.Cell) cell {
+func cellOf(c analysis.Cell) cell {
 	if c.Text == "-" || c.Text == "" {
 		return noFigure
 	}
@@ -139,8 +141,8 @@ func classOf(o prove.Outcome) string {
 	return "bad"
 }
 
-// engine is a table of differences, and one of what they are differences of.
-type engine struct {
+// section is a table of differences, and one of what they are differences of.
+type section struct {
 	Name, Unit, About, Sure string
 	// Confirms is the engine that has the same differences; there are no rows
 	// then.
@@ -152,10 +154,10 @@ type engine struct {
 	Costs    []row
 }
 
-func engines(p study.Page) []engine {
-	var list []engine
+func engines(p study.Page) []section {
+	var list []section
 	for _, name := range p.Engines() {
-		e := engine{Name: name, Unit: p.Unit(name), About: p.Describe(name), Sure: p.Certainty(name), Confirms: p.Confirms(name)}
+		e := section{Name: name, Unit: p.Unit(name), About: p.Describe(name), Sure: p.Certainty(name), Confirms: p.Confirms(name)}
 		if e.Confirms == "" {
 			head, rows := p.Table(name)
 			e.Head = head
@@ -169,7 +171,7 @@ func engines(p study.Page) []engine {
 				}
 			}
 		}
-		if name != "replay" { // it does not run all of a call
+		if engine.Of(name).Unseen == "" { // it runs all of a call
 			e.CostHead, e.Costs = costs(p, name)
 		}
 		list = append(list, e)
@@ -178,18 +180,18 @@ func engines(p study.Page) []engine {
 }
 
 // costs is a row for each variant, a column for each operation.
-func costs(p study.Page, engine string) (head []string, rows []row) {
-	ops := p.Ops(engine)
+func costs(p study.Page, of string) (head []string, rows []row) {
+	ops := p.Ops(of)
 	for _, op := range ops {
-		head = append(head, record.OperationOf(op).Short)
+		head = append(head, engine.OperationOf(op).Short)
 	}
 	for _, v := range p.Variants() {
 		r, some := row{Name: study.Title(v)}, false
 		for _, op := range ops {
-			records := p.Records(p.Headline(engine, op), v, op)
+			records := p.Records(p.Headline(of, op), v, op)
 			c := noFigure
 			if len(records) > 0 {
-				c, some = cell{study.Figure(records), ""}, true
+				c, some = cell{analysis.Cost(records), ""}, true
 			}
 			r.Cells = append(r.Cells, c)
 		}

@@ -73,7 +73,7 @@ func written(t testing.TB) string {
 	all := records(t)
 	var b bytes.Buffer
 	r := Report{
-		Page: study.Page{Set: study.NewSet(all)}, Records: all, Files: []string{"results <one>.jsonl"},
+		Page: study.NewPage(all, nil), Records: all, Files: []string{"results <one>.jsonl"},
 		Notes: []string{"a note"},
 	}
 	if err := r.Write(&b); err != nil {
@@ -138,7 +138,7 @@ func TestCountsOnce(t *testing.T) {
 		code    int // among the counts of the code
 	}{{"not measured", nil, 0, 1}, {"measured", counted, 1, 0}} {
 		var b strings.Builder
-		if err := (Report{Page: study.Page{Set: study.NewSet(row.records)}, Records: row.records}).Write(&b); err != nil {
+		if err := (Report{Page: study.NewPage(row.records, nil), Records: row.records}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		text := html.UnescapeString(b.String())
@@ -158,7 +158,7 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
 func TestWriteFails(t *testing.T) {
-	if err := (Report{Page: study.Page{Set: study.NewSet(records(t))}}).Write(failing{}); err == nil {
+	if err := (Report{Page: study.NewPage(records(t), nil)}).Write(failing{}); err == nil {
 		t.Error("a writer that fails is no error")
 	}
 }
@@ -244,7 +244,7 @@ func TestNotListed(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := (Report{Page: study.Page{Set: study.NewSet(all)}, Records: all}).Write(&b); err != nil {
+	if err := (Report{Page: study.NewPage(all, nil), Records: all}).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -269,7 +269,7 @@ func TestNotListed(t *testing.T) {
 func TestUnanswered(t *testing.T) {
 	some := slices.DeleteFunc(records(t), func(r record.Record) bool { return r.Variant != "linux-3.19" && r.Variant != "linux-3.19+b" })
 	var b bytes.Buffer
-	if err := (Report{Page: study.Page{Set: study.NewSet(some)}, Records: some}).Write(&b); err != nil {
+	if err := (Report{Page: study.NewPage(some, nil), Records: some}).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -299,7 +299,7 @@ func TestRuns(t *testing.T) {
 		{"twice the same", slices.Concat(first, first), []string{fmt.Sprintf("%d figures that were measured again later", len(first)), "over 500 placements in 1 process;"}},
 	} {
 		var b bytes.Buffer
-		if err := (Report{Page: study.Page{Set: study.NewSet(tt.all)}, Records: tt.all}).Write(&b); err != nil {
+		if err := (Report{Page: study.NewPage(tt.all, nil), Records: tt.all}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range tt.want {
@@ -489,7 +489,7 @@ func browse(t *testing.T, browser, text string, width int) []string {
 func BenchmarkReport(b *testing.B) {
 	all := records(b)
 	for b.Loop() {
-		r := Report{Page: study.Page{Set: study.NewSet(all)}, Records: all}
+		r := Report{Page: study.NewPage(all, nil), Records: all}
 		if err := r.Write(io.Discard); err != nil {
 			b.Fatal(err)
 		}

@@ -281,6 +281,25 @@ func student(df int) float64 {
 		(79*z9+776*z7+1482*z5-1920*z3-945*z)/(92160*v*v*v*v)
 }
 
+// Resolution is what a control may be off, in cycles, and half the width that its
+// interval may have.
+const Resolution = 0.3
+
+// NoiseError says that what is known came out otherwise, or that there is too little
+// to tell: nothing can be said about what is not known.
+type NoiseError struct {
+	// Samples are what is too noisy, as a subject, Advice what to do about it: the rest
+	// of the sentence.
+	Samples, Reason, Advice string
+}
+
+func (e *NoiseError) Error() string {
+	return e.Samples + " too noisy" + ": " + e.Reason + "; nothing can be said about the variants" + e.Advice
+}
+
+// String is the estimate with half its interval.
+func (e Estimate) String() string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean, e.Half()) }
+
 // Paired is the difference of two figures in each placement, b less a.
 func Paired(a, b []float64) []float64 {
 	diff := make([]float64, len(a))

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 )
 
 // Finding is what an engine says of a change for one operation.
 type Finding struct {
 	Engine, Op string
-	Difference
+	analysis.Difference
 	// Surroundings is in how many the change was measured; Least and Most are
 	// the least and the greatest difference in any of them.
 	Surroundings int
@@ -23,9 +23,9 @@ type Finding struct {
 var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
 	{fullFrame, "Call that needs the full frame"},
-	{wire.OpThreadSwitchYield, "Thread switch"},
-	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode"},
-	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed"},
+	{"thread-switch-yield", "Thread switch"},
+	{"thread-switch-preempted", "Thread switch, preempted in user mode"},
+	{"thread-switch-flushed", "Thread switch with the thread's and the per-CPU lines flushed"},
 	{"switch-warm", "Thread switch"},
 	{"switch-cold-sp", "Thread switch with the line of usersp cold"},
 }
@@ -38,17 +38,17 @@ func (p Page) Findings(c Change) []Finding {
 	slices.Reverse(engines)
 	var list []Finding
 	for _, e := range engines {
-		if c.Exit && blind(e) {
+		if c.Exit && blind(e) != "" {
 			continue
 		}
 		for _, a := range answered {
 			d := p.Difference(p.Headline(e, a.op), from, to, a.op)
-			if d.Kind == None {
+			if d.Kind == analysis.None {
 				continue
 			}
 			f := Finding{Engine: e, Op: a.op, Difference: d, Surroundings: 1, Least: d.Value, Most: d.Value}
 			for _, pair := range c.Pairs[1:] {
-				if o := p.Difference(p.Headline(e, a.op), name(pair[0]), name(pair[1]), a.op); o.Kind != None {
+				if o := p.Difference(p.Headline(e, a.op), name(pair[0]), name(pair[1]), a.op); o.Kind != analysis.None {
 					f.Least, f.Most, f.Surroundings = min(f.Least, o.Value), max(f.Most, o.Value), f.Surroundings+1
 				}
 			}
@@ -61,9 +61,9 @@ func (p Page) Findings(c Change) []Finding {
 // Around tells what the change costs in all its surroundings; it is empty if
 // there is one only.
 func (f Finding) Around() string {
-	print := short
-	if f.Kind == Exact {
-		print = signed
+	print := analysis.Short
+	if f.Kind == analysis.Exact {
+		print = analysis.Signed
 	}
 	switch {
 	case f.Surroundings == 1:
@@ -83,7 +83,7 @@ func (p Page) Sentences(c Change) []string {
 	findings := p.Findings(c)
 	for _, f := range findings {
 		for _, a := range answered {
-			tells := f.Op == nullCall || f.Sense() == Cheaper || f.Sense() == Dearer
+			tells := f.Op == nullCall || f.Sense() == analysis.Cheaper || f.Sense() == analysis.Dearer
 			if a.op == f.Op && f.Engine == findings[0].Engine && tells {
 				list = append(list, a.name+": "+f.Words()+".")
 			}
@@ -102,8 +102,8 @@ func (p Page) Sentences(c Change) []string {
 func (p Page) Blind(c Change) []string {
 	var list []string
 	for _, e := range p.Telling() {
-		if c.Exit && blind(e) {
-			list = append(list, e+": cannot compare exits, it does not run SYSRETQ")
+		if c.Exit && blind(e) != "" {
+			list = append(list, e+": "+blind(e))
 		}
 	}
 	return list
@@ -127,7 +127,7 @@ func (p Page) Published(c Change) []Comparison {
 		}
 		var said []string
 		for _, e := range p.Telling() {
-			if c.Exit && blind(e) {
+			if c.Exit && blind(e) != "" {
 				continue
 			}
 			d := p.Difference(p.Headline(e, f.Op), from, to, f.Op)
@@ -153,30 +153,32 @@ func (c Comparison) String() string {
 // beside them what was published.
 func (p Page) answer(c Change) []string {
 	lines := p.Blind(c)
-	engine, text := "", ""
+	of, text := "", ""
 	flush := func() {
 		if text != "" {
-			lines = append(lines, engine+": "+text)
+			lines = append(lines, of+": "+text)
 		}
 		text = ""
 	}
 	for _, f := range p.Findings(c) {
-		if f.Engine != engine {
+		if f.Engine != of {
 			flush()
-			engine = f.Engine
+			of = f.Engine
 		}
 		if text != "" {
 			text += "; "
 		}
-		text += record.OperationOf(f.Op).Short + " " + f.Verdict()
+		text += engine.OperationOf(f.Op).Short + " " + f.Verdict()
 		if around := f.Around(); around != "" && f.Op == nullCall {
 			text += " (" + around + ")"
 		}
 	}
 	flush()
 	from, to := c.Ends()
-	if text := p.counts(from, to); text != "" {
-		lines = append(lines, engineStatic+": "+text)
+	for _, e := range p.Engines() {
+		if text := p.counts(e, from, to); text != "" && engine.Of(e).Unit == "" {
+			lines = append(lines, e+": "+text)
+		}
 	}
 	for _, f := range p.Published(c) {
 		lines = append(lines, f.String())
@@ -184,16 +186,16 @@ func (p Page) answer(c Change) []string {
 	return lines
 }
 
-// counts are the differences in what is in the code of a call; empty without
-// counts.
-func (p Page) counts(from, to string) string {
+// counts are the differences in all operations of an engine whose counts have several
+// units; empty without counts.
+func (p Page) counts(engine, from, to string) string {
 	var parts []string
 	counted := false
-	for _, op := range p.Ops(engineStatic) {
-		d := p.Difference(p.Headline(engineStatic, op), from, to, op)
-		counted = counted || d.Kind != None
+	for _, op := range p.Ops(engine) {
+		d := p.Difference(p.Headline(engine, op), from, to, op)
+		counted = counted || d.Kind != analysis.None
 		if d.Seen() {
-			parts = append(parts, signed(d.Value)+" "+op)
+			parts = append(parts, analysis.Signed(d.Value)+" "+op)
 		}
 	}
 	if counted && len(parts) == 0 {

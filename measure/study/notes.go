@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
-	"github.com/entrylab/entrylab/measure/replay"
+	"github.com/entrylab/entrylab/measure/stats"
 )
 
 // Notes are what the reader of the figures must know.
@@ -16,11 +18,10 @@ func (p Page) Notes() []string {
 		notes = append(notes, strings.Join(counted, ", ")+": instructions, counted exactly. An instruction is not a cycle, and a count says nothing of stores, forwarding or caches.")
 	}
 	for _, e := range p.Engines() {
-		switch e {
-		case engineStatic:
-			notes = append(notes, "static: what is in the code of a call's entry and exit, nothing is run; a line is 64 bytes of data, a forward a load of the user's RSP from where it was stored before. No cycles follow from it.")
-		case engineReplay:
-			notes = append(notes, p.replayNotes()...)
+		if of := engine.Of(e).Notes; of != nil {
+			for _, n := range of(nil) {
+				notes = append(notes, e+": "+strings.TrimSuffix(n, ".")+".")
+			}
 		}
 	}
 	return append(notes, p.bootNotes()...)
@@ -42,56 +43,40 @@ func (p Page) bootNotes() []string {
 	return notes
 }
 
-// replayNotes are what must be said with figures of the replay.
-func (p Page) replayNotes() []string {
-	notes := []string{
-		"replay runs the variants' own code in ring 3, without SYSCALL, SYSRET, SWAPGS, STI and CLI: only differences between paths with the same exit instruction mean anything, and no figure is the cost of a system call.",
-		"replay: form SR1 (LFENCE for SYSCALL and SYSRET, a handler with work) is the figure, SR0 (no work), N0 (no fence) and D0 (MFENCE) bound what another CPU makes of it; the switch is of form SR0. Caches are warm but where it says cold.",
-		"replay: a difference of up to a cycle is a property of alignment, not of the design; the interval is over random placements of code and data, and over processes where these differ by more.",
-	}
-	notes = append(notes,
-		"replay: for \"usersp cold\" and \"both cold\" the thread lies so that usersp begins a cache line of its own, which no other part of the switch touches. Where it shares one, as in Linux 3.19, whose thread_struct has sp beside it, look at \"thread cold\".",
-		"replay: cycles are derived from a chain of multiplications, not counted. Predictors are trained; a busy core pays some 0.2 cycles more for each store.")
-	return notes
-}
-
 // Check is a control of an engine: a pair of paths whose difference is known,
 // as a process or all boots measured it.
 type Check struct {
 	Engine, Name string
 	// Where tells what it was taken over.
 	Where string
-	// Value, Low and High are in cycles.
-	Value, Low, High float64
+	stats.Estimate
 }
 
-// Checks are the controls of ordinary calls in the headline's form.
+// Checks are the controls of null calls in the headline's form.
 func (p Page) Checks() []Check {
 	var list []Check
-	for _, r := range p.Controls(engineReplay) {
-		if r.Form == replay.HeadlineForm && strings.Contains(r.Op, nullCall) && r.Interval != nil {
-			where := fmt.Sprintf("process %d, %d placements", r.Run+1, r.Batches)
-			list = append(list, Check{engineReplay, r.Op, where, r.Median, r.Interval.Low, r.Interval.High})
+	for _, e := range p.Engines() {
+		for _, c := range p.RunControls(e) {
+			if c.Op == nullCall {
+				where := fmt.Sprintf("%s %d, %d %ss", engine.Of(e).Process, c.Run+1, c.Estimate.N, engine.Of(e).Sample)
+				list = append(list, Check{e, engine.ControlOp(c.Name, c.Op, c.Truth), where, c.Estimate})
+			}
 		}
 	}
 	for _, res := range p.Booted {
 		for _, c := range res.Controls {
-			if e := c.Estimate; c.Op == nullCall {
-				list = append(list, Check{res.Config.Engine, controlName(c.Name, c.Op, c.Truth), fmt.Sprintf("%d boots", e.N), e.Mean, e.Low, e.High})
+			if c.Op == nullCall {
+				where := fmt.Sprintf("%d boots", c.Estimate.N)
+				list = append(list, Check{res.Config.Engine, engine.ControlOp(c.Name, c.Op, c.Truth), where, c.Estimate})
 			}
 		}
 	}
 	return list
 }
 
-// controlName is what results call a pair whose truth is known.
-func controlName(name, op string, truth float64) string {
-	return fmt.Sprintf("%s of %s, truth %+g", name, op, truth)
-}
-
 // Figure is what the control gave, with its interval.
 func (c Check) Figure() string {
-	return fmt.Sprintf("%s [%s, %s]", hundredth(c.Value), hundredth(c.Low), hundredth(c.High))
+	return fmt.Sprintf("%s [%s, %s]", hundredth(c.Mean), hundredth(c.Low), hundredth(c.High))
 }
 
 // controlLines are the controls for the page.
@@ -104,45 +89,41 @@ func (p Page) controlLines() []string {
 }
 
 // Describe names the machine of an engine; of several, all.
-func (p Page) Describe(engine string) string {
+func (p Page) Describe(name string) string {
 	var machines []string
-	for k, records := range p.series {
-		if k.Engine != engine || k.variant == Control {
-			continue
+	emulated := engine.Of(name).Emulated
+	for _, c := range p.Configs(name) {
+		text := fmt.Sprintf("machine %s, CPU %s", c.Machine, c.CPU)
+		if c.Emulator != "" {
+			text += ", " + c.Emulator
 		}
-		for _, r := range records {
-			text := fmt.Sprintf("machine %s, CPU %s", r.Machine, r.CPU)
-			if r.Emulator != "" {
-				text += ", " + r.Emulator
-			}
-			if r.Host != r.CPU && !r.Emulated() {
-				text += ", on " + r.Host
-			}
-			if r.Microcode != "" && !r.Emulated() {
-				text += ", microcode " + r.Microcode
-			}
-			if !slices.Contains(machines, text) {
-				machines = append(machines, text)
-			}
+		if c.Host != c.CPU && !emulated {
+			text += ", on " + c.Host
+		}
+		if c.Microcode != "" && !emulated {
+			text += ", microcode " + c.Microcode
+		}
+		if !slices.Contains(machines, text) {
+			machines = append(machines, text)
 		}
 	}
 	slices.Sort(machines)
-	return fmt.Sprintf("%s: %s, %s", engine, p.Unit(engine), strings.Join(machines, "; and "))
+	return fmt.Sprintf("%s: %s, %s", name, p.Unit(name), strings.Join(machines, "; and "))
 }
 
 // Certainty tells how sure the engine's differences are, and how tables print
 // that.
-func (p Page) Certainty(engine string) string {
-	kinds := map[Kind]bool{}
+func (p Page) Certainty(name string) string {
+	kinds := map[analysis.Kind]bool{}
 	least, most, runs, stepped := 0, 0, 0, false
 	for _, c := range Changes {
 		from, to := c.Ends()
-		for _, op := range p.Ops(engine) {
-			column := p.Headline(engine, op)
+		for _, op := range p.Ops(name) {
+			column := p.Headline(name, op)
 			d := p.Difference(column, from, to, op)
 			kinds[d.Kind] = true
 			stepped = stepped || d.Step != "" && d.Seen()
-			if d.Kind == Interval {
+			if d.Kind == analysis.Interval {
 				if least == 0 || d.N < least {
 					least = d.N
 				}
@@ -152,18 +133,19 @@ func (p Page) Certainty(engine string) string {
 		}
 	}
 	var parts []string
-	if kinds[Exact] {
+	if kinds[analysis.Exact] {
 		parts = append(parts, "Exact counts: the same in every sample.")
 	}
-	if kinds[Interval] {
+	if kinds[analysis.Interval] {
 		number := fmt.Sprint(least)
 		if most > least {
 			number = fmt.Sprintf("%d to %d", least, most)
 		}
-		unit := "boots"
-		if blind(engine) {
-			if unit = fmt.Sprintf("placements in %d processes", runs); runs == 1 {
-				unit = "placements in 1 process"
+		e := engine.Of(name)
+		unit := e.Sample + "s"
+		if e.Process != "" {
+			if unit += fmt.Sprintf(" in %d %ses", runs, e.Process); runs == 1 {
+				unit = e.Sample + "s in 1 " + e.Process
 			}
 		}
 		parts = append(parts, fmt.Sprintf("± is half the 95 %% interval of the mean, over %s %s; none: no difference seen, it is at most that.", number, unit))
@@ -171,8 +153,16 @@ func (p Page) Certainty(engine string) string {
 	if stepped {
 		parts = append(parts, "step: several numbers of instructions more read the same behind the fence, so it is the cost of none.")
 	}
-	if kinds[Spread] {
+	if kinds[analysis.Spread] {
 		parts = append(parts, "a to b: the ranges of the samples of one run, no interval.")
 	}
 	return strings.Join(parts, " ")
+}
+
+// hundredth prints a control.
+func hundredth(v float64) string {
+	if text := fmt.Sprintf("%+.2f", v); text != "-0.00" {
+		return text
+	}
+	return "+0.00"
 }

@@ -2,52 +2,62 @@ package study
 
 import (
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/table"
 )
+
+// NewPage is the page of records, with what there are none of.
+func NewPage(records []record.Record, skipped []engine.Skipped) Page {
+	return Page{analysis.NewSet(records), skipped}
+}
+
+// noOutcome is that of a page, whose records come from many runs.
+var noOutcome engine.Outcome
 
 // Page is what a study prints: every change on every engine, beside what was
 // published.
 type Page struct {
-	*Set
-	Skipped []Skipped
+	*analysis.Set
+	Skipped []engine.Skipped
 }
 
+// Variants are those that there are figures of, the study's first.
+func (p Page) Variants() []string { return p.Set.Variants(planned...) }
+
 // Missing is what there is no figure of, and why.
-func (p Page) Missing() []Skipped { return slices.Concat(p.Skipped, p.Refused) }
+func (p Page) Missing() []engine.Skipped { return slices.Concat(p.Skipped, p.Refused) }
 
-// pageWidth is where lines of prose are broken.
-const pageWidth = 110
-
-// Write prints the page.
-func (p Page) Write(w io.Writer) error {
-	out := &writer{w: w}
-	out.line("Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?")
+// Document is the page to print.
+func (p Page) Document() *table.Document {
+	out := &table.Document{Title: "entrylab study", List: true}
+	prose := func(indent, text string) { out.Add(table.Block{Prose: text, Indent: indent}) }
+	out.Add(table.Line("Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?"))
 	for _, line := range p.Proofs {
-		out.prose("", line)
+		prose("", line)
 	}
-	out.line("")
+	out.Add(table.Space)
 	for _, e := range p.Engines() {
-		out.prose("", p.Describe(e))
+		prose("", p.Describe(e))
+		out.Data = append(out.Data, p.data(e))
 	}
 	for _, s := range p.Missing() {
-		out.prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
+		prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
 	}
 	for _, line := range p.LeftOut() {
-		out.prose("", line)
+		prose("", line)
 	}
 	for _, e := range p.Engines() {
-		out.line("")
+		out.Add(table.Space)
 		if first := p.Confirms(e); first != "" {
-			out.line("%s: the same differences as %s, every one", e, first)
+			out.Add(table.Line("%s: the same differences as %s, every one", e, first))
 			continue
 		}
-		out.line("%s: difference in %s", e, p.Unit(e))
+		out.Add(table.Line("%s: difference in %s", e, p.Unit(e)))
 		head, rows := p.Table(e)
 		text := [][]string{append([]string{""}, head...)}
 		for _, r := range rows {
@@ -57,25 +67,30 @@ func (p Page) Write(w io.Writer) error {
 			}
 			text = append(text, line)
 		}
-		out.table(text)
+		out.Add(table.Block{Rows: text})
 	}
-	out.line("")
+	out.Add(table.Space)
 	for _, c := range Changes {
-		out.prose("", fmt.Sprintf("%s: %s", c.Key, c.Title))
+		prose("", fmt.Sprintf("%s: %s", c.Key, c.Title))
 		for _, line := range p.answer(c) {
-			out.prose("    ", line)
+			prose("    ", line)
 		}
 	}
-	out.line("")
-	out.line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper")
+	out.Add(table.Space, table.Line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper"))
 	for _, line := range p.BreakEvens() {
-		out.prose("    ", line)
+		prose("    ", line)
 	}
-	out.line("")
+	out.Add(table.Space)
 	for _, line := range append(p.Notes(), p.controlLines()...) {
-		out.prose("", "* "+line)
+		prose("", "* "+line)
 	}
-	return out.err
+	return out
+}
+
+// data is what an engine found, each variant beside the base.
+func (p Page) data(engine string) table.Data {
+	c, _ := p.Compare(engine, noOutcome, p.Variants()) // a refusal is said already
+	return table.Compared(c, nil, false).Data[0]
 }
 
 // LeftOut tells of the records that are not used.
@@ -93,15 +108,15 @@ func (p Page) LeftOut() []string {
 // Row is what a change makes of each operation.
 type Row struct {
 	Change string
-	Cells  []Cell
+	Cells  []analysis.Cell
 }
 
 // Table is an engine's: a row for each change, a column for each operation.
-func (p Page) Table(engine string) (head []string, rows []Row) {
-	ops := p.Ops(engine)
+func (p Page) Table(of string) (head []string, rows []Row) {
+	ops := p.Ops(of)
 	for _, op := range ops {
-		head = append(head, record.OperationOf(op).Short)
-		if p.banded(engine, op) {
+		head = append(head, engine.OperationOf(op).Short)
+		if p.banded(of, op) {
 			head = append(head, "other forms")
 		}
 	}
@@ -109,15 +124,15 @@ func (p Page) Table(engine string) (head []string, rows []Row) {
 		from, to := c.Ends()
 		row := Row{Change: c.Key}
 		for _, op := range ops {
-			cell, band := p.Difference(p.Headline(engine, op), from, to, op).Cell(), Cell{}
-			if low, high, ok := p.Band(engine, from, to, op); ok {
-				band.Text = short(low) + " to " + short(high)
+			cell, band := p.Difference(p.Headline(of, op), from, to, op).Cell(), analysis.Cell{}
+			if low, high, ok := p.Band(of, from, to, op); ok {
+				band.Text = analysis.Short(low) + " to " + analysis.Short(high)
 			}
-			if c.Exit && blind(engine) {
-				cell, band = Cell{Text: "-"}, Cell{Text: "-"}
+			if c.Exit && blind(of) != "" {
+				cell, band = analysis.Cell{Text: "-"}, analysis.Cell{Text: "-"}
 			}
 			row.Cells = append(row.Cells, cell)
-			if p.banded(engine, op) {
+			if p.banded(of, op) {
 				row.Cells = append(row.Cells, band)
 			}
 		}
@@ -154,79 +169,25 @@ func (p Page) Telling() []string {
 func (p Page) banded(engine, op string) bool {
 	n := 0
 	for _, c := range p.Columns {
-		if c.Engine == engine && p.has(c, op) {
+		if c.Engine == engine && p.Has(c, op) {
 			n++
 		}
 	}
 	return n > 1
 }
 
-// blind reports whether the engine does not run the instruction that ends a
-// call.
-func blind(engine string) bool { return engine == engineReplay }
+// blind says what an engine cannot see; empty: it sees all.
+func blind(name string) string { return engine.Of(name).Unseen }
 
 // BreakEvens are the lines of the break-even rates.
 func (p Page) BreakEvens() []string {
 	var lines []string
 	for _, t := range Trades {
 		for _, e := range p.Telling() {
-			if b := p.BreakEven(e, t); b.OK {
+			if b := p.BreakEven(e, name(t.Lazy), name(t.Eager)); b.OK {
 				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", Title(name(t.Eager)), Title(name(t.Lazy)), e, b))
 			}
 		}
 	}
 	return lines
-}
-
-// writer prints lines and keeps the first error.
-type writer struct {
-	w   io.Writer
-	err error
-}
-
-func (o *writer) line(format string, args ...any) {
-	if o.err == nil {
-		_, o.err = fmt.Fprintln(o.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
-	}
-}
-
-// prose prints a text in lines of pageWidth, the later ones set in.
-func (o *writer) prose(indent, text string) {
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > pageWidth && strings.TrimSpace(line) != "" {
-			o.line("%s", line)
-			line = indent + "    "
-		}
-		if strings.TrimSpace(line) != "" {
-			line += " "
-		}
-		line += word
-	}
-	o.line("%s", line)
-}
-
-// table prints rows in columns, the first to the left, the others to the right.
-func (o *writer) table(rows [][]string) {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
-				b.WriteString(cell + pad)
-			} else {
-				b.WriteString("   " + pad + cell)
-			}
-		}
-		o.line("%s", b.String())
-	}
 }

@@ -1,7 +1,11 @@
+// Package study asks the question that entrylab is made for: what each part of a
+// change to the entry path costs, on each engine. It holds the plan (which variants,
+// which differences) and makes a page of what package analysis says of them.
 package study
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/stubs"
@@ -69,28 +73,14 @@ var Trades = []Trade{{base, base + "+c"}, {base + "+a+b", whole}, {base, whole},
 // Variants are all that the study measures, the base first and the floor last.
 func Variants() ([]stubs.Named, error) {
 	var list []stubs.Named
-	seen := map[string]bool{}
-	add := func(name string) error {
-		n, err := stubs.ParseVariant(name)
+	for _, v := range planned {
+		n, err := stubs.ParseVariant(v)
 		if err != nil {
-			return fmt.Errorf("study: %w", err)
+			return nil, fmt.Errorf("study: %w", err)
 		}
-		if !seen[n.Name] {
-			seen[n.Name] = true
-			list = append(list, n)
-		}
-		return nil
+		list = append(list, n)
 	}
-	for _, c := range Changes {
-		for _, p := range c.Pairs {
-			for _, name := range p {
-				if err := add(name); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	return list, add(floor)
+	return list, nil
 }
 
 // name is the name that results carry for a variant of the plan.
@@ -110,6 +100,27 @@ var titles = map[string]string{
 
 	name(base + "+a+b-linux"): base + "+a+b-linux",
 }
+
+// Operations that the study speaks of.
+const (
+	nullCall  = wire.OpNullCall
+	fullFrame = wire.OpFullFrameCall
+)
+
+// planned are the names of the study's variants.
+var planned = func() []string {
+	var names []string
+	for _, c := range Changes {
+		for _, p := range c.Pairs {
+			for _, n := range p {
+				if !slices.Contains(names, name(n)) {
+					names = append(names, name(n))
+				}
+			}
+		}
+	}
+	return append(names, floor)
+}()
 
 // Title is a variant's name for readers.
 func Title(variant string) string {

@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 
+	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/record"
 )
 
@@ -68,24 +69,20 @@ var AllPublished = []Published{
 	},
 }
 
-// placement is the difference that code alignment alone makes, in cycles: less
-// is no property of a design.
-const placement = 1.0
-
 // agreement says whether a measured difference is the published one.
-func (p Published) agreement(d Difference) string {
-	if p.Unit == "" || d.Kind == None || d.Unit != p.Unit {
+func (p Published) agreement(d analysis.Difference) string {
+	if p.Unit == "" || d.Kind == analysis.None || d.Unit != p.Unit {
 		return ""
 	}
 	slack := 0.0
 	if p.Unit == record.Cycles {
-		slack = placement
+		slack = analysis.Alignment
 	}
 	if d.Low-slack <= p.High && p.Low <= d.High+slack {
 		if d.Low <= p.High && p.Low <= d.High {
 			return "agrees"
 		}
-		return fmt.Sprintf("agrees within the %g cycle that alignment alone makes", placement)
+		return fmt.Sprintf("agrees within the %g cycle that alignment alone makes", analysis.Alignment)
 	}
 	return "disagrees"
 }

@@ -1,75 +1,78 @@
-package study
+package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/cache"
-	"github.com/entrylab/entrylab/measure/cycles"
-	"github.com/entrylab/entrylab/measure/record"
 )
 
 // linuxMemory is what a distribution's kernel needs, in MiB.
 const linuxMemory = 512
 
-// Baseline measures a Linux kernel with the same guest as /init on the same
-// machine, and hands out its records: of one boot where counts are exact, of
-// many where ticks are cycles. extra are words for the kernel's command
-// line; they become a part of the name that the figures carry.
-func Baseline(ctx context.Context, b Boots, kernel, extra string, emit func(...record.Record) error) error {
-	m, step := b.Machine, b.step
-	release, err := Release(ctx, kernel)
+// Linux is a Linux kernel that is measured with the same guest as /init, on the same
+// machine as the generated ones.
+type Linux struct {
+	path, words, name string
+}
+
+// NewLinux is the kernel in an image file, with further words on its command line,
+// which become a part of the name that its figures carry.
+func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
+	release, err := Release(ctx, path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	variant := strings.Join(append([]string{"Linux " + release}, strings.Fields(extra)...), ", ")
+	name := strings.Join(append([]string{"Linux " + release}, strings.Fields(words)...), ", ")
+	return &Linux{path, words, name}, nil
+}
+
+// label is what records call what the guest names so.
+func (l *Linux) label(name string) string {
+	if name == wire.Linux {
+		return l.name
+	}
+	return name
+}
+
+// machine is the one whose guest is given the words.
+func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Config, error) {
 	archive, err := boot.Initramfs(ctx, "")
 	if err != nil {
-		return err
+		return m, err
 	}
-	m.Kernel, m.MemoryMiB = kernel, linuxMemory
+	m.Kernel, m.MemoryMiB = l.path, linuxMemory
 	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
-		return err
+		return m, err
 	}
-	words := strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+extra) + " -- "
-	m.Append = words + strings.Join(wire.Command{Measure: true}.Words(), " ")
-	c, err := MachineConfig(ctx, m)
+	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+l.words) + " -- " + strings.Join(words, " ")
+	m.Code, err = hashFile(ctx, linuxImage, l.path, archive)
+	return m, err
+}
+
+// hashFile names what runs as image.Image.Hash does: a file with what is beside it.
+func hashFile(ctx context.Context, kind bounded.Kind, path string, beside ...[]byte) (string, error) {
+	f, err := kind.Open(ctx, path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if units[m.Engine] == "" {
-		for boot := 1; boot <= b.n(); boot++ {
-			step(fmt.Sprintf("boot %d of %d of %s", boot, b.n(), variant))
-			m.Append = words + strings.Join(cycles.Words(boot, b.Samples), " ")
-			got, err := cycles.Sample(ctx, m, boot, c)
-			if err != nil {
-				return err
-			}
-			got.Rename(wire.Linux, variant)
-			if err := emit(got.Records(nil, time.Now())...); err != nil {
-				return err
-			}
-		}
-		return nil
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
 	}
-	step("booting " + variant)
-	n := 0
-	err = Measure(ctx, m, func(f wire.Measure) error {
-		n++
-		f.Variant = variant
-		return emit(record.New(c, f, "", units[m.Engine], 0, time.Now()))
-	})
-	if err == nil && n == 0 {
-		err = fmt.Errorf("%s measured nothing", variant)
+	for _, b := range beside {
+		sum.Write(b)
 	}
-	return err
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
 }
 
 // Offsets in a Linux kernel image (Linux: Documentation/arch/x86/boot.rst, "The

@@ -1,4 +1,4 @@
-package study
+package analysis
 
 import (
 	"fmt"
@@ -10,6 +10,10 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/stats"
 )
+
+// Alignment is the difference that code alignment alone makes, in cycles: less
+// is no property of a design.
+const Alignment = 1.0
 
 // Cell is a field of a table of differences: its text, and what that means.
 type Cell struct {
@@ -39,7 +43,7 @@ func (d Difference) Sense() Sense {
 		return Unknown
 	case !d.Seen():
 		return Same
-	case d.Unit == record.Cycles && math.Abs(d.Value) < placement+leastShown/2:
+	case d.Unit == record.Cycles && math.Abs(d.Value) < Alignment+leastShown/2:
 		return Small
 	case d.Value < 0:
 		return Cheaper
@@ -56,38 +60,31 @@ func (d Difference) figure() string {
 	case d.Kind == None:
 		return "-"
 	case d.Kind == Exact:
-		return signed(d.Value)
+		return Signed(d.Value)
 	case !d.Seen():
 		return "none " + plusMinus(d)
 	case d.Kind == Spread:
-		return fmt.Sprintf("%s to %s", short(d.Low), short(d.High))
+		return fmt.Sprintf("%s to %s", Short(d.Low), Short(d.High))
 	}
 	if d.Step != "" {
-		return "step " + short(d.Value)
+		return "step " + Short(d.Value)
 	}
 	half := max((d.High-d.Low)/2, leastShown)
-	return fmt.Sprintf("%s ±%.1f", short(d.Value), half)
+	return fmt.Sprintf("%s ±%.1f", Short(d.Value), half)
 }
 
-// Figure is a cost for a table, of the records of all runs: an exact count, else
+// Cost is a cost for a table, of the records of all runs: an exact count, else
 // the mean of the units of resampling and their range, or where none were kept
 // the median of the last run and its range.
-func Figure(records []record.Record) string {
+func Cost(records []record.Record) string {
 	last := records[len(records)-1]
 	if last.Exact() {
 		return strconv.FormatFloat(last.Median, 'f', -1, 64)
 	}
-	var samples []float64
-	for _, r := range records {
-		for _, x := range r.Samples {
-			if x != nil {
-				samples = append(samples, *x)
-			}
-		}
-	}
-	if len(samples) == 0 {
+	if !slices.ContainsFunc(records, func(r record.Record) bool { return len(r.Samples) > 0 }) {
 		return fmt.Sprintf("%.5g (%.5g to %.5g)", last.Median, last.Min, last.Max)
 	}
+	samples := samplesOf(records)
 	return fmt.Sprintf("%.5g (%.5g to %.5g)", stats.Mean(samples), slices.Min(samples), slices.Max(samples))
 }
 
@@ -99,11 +96,11 @@ func (d Difference) Verdict() string {
 	case d.Kind == Exact && d.Value == 0:
 		return "no difference, exactly"
 	case d.Kind == Exact:
-		return fmt.Sprintf("%s %s, exactly", signed(d.Value), plural(d.Unit, d.Value))
+		return fmt.Sprintf("%s %s, exactly", Signed(d.Value), plural(d.Unit, d.Value))
 	case !d.Seen():
 		return fmt.Sprintf("no difference seen, %s %s", plusMinus(d), d.Unit) + d.norOf()
 	}
-	text := fmt.Sprintf("%s %s [%s, %s]", short(d.Value), d.Unit, short(d.Low), short(d.High))
+	text := fmt.Sprintf("%s %s [%s, %s]", Short(d.Value), d.Unit, Short(d.Low), Short(d.High))
 	if d.Kind == Spread {
 		return text + ", ranges of one run"
 	}
@@ -111,7 +108,7 @@ func (d Difference) Verdict() string {
 		return text + ", a step of the fence: " + d.Step + " read the same"
 	}
 	if d.Sense() == Small {
-		text += fmt.Sprintf(", no more than the %g that alignment alone makes", placement)
+		text += fmt.Sprintf(", no more than the %g that alignment alone makes", Alignment)
 	}
 	return text
 }
@@ -168,8 +165,8 @@ func plural(unit string, v float64) string {
 	return unit
 }
 
-// signed prints an exact difference.
-func signed(v float64) string {
+// Signed prints an exact difference.
+func Signed(v float64) string {
 	text := strconv.FormatFloat(v, 'f', -1, 64)
 	if v > 0 {
 		return "+" + text
@@ -177,17 +174,9 @@ func signed(v float64) string {
 	return text
 }
 
-// hundredth prints a control.
-func hundredth(v float64) string {
-	if text := fmt.Sprintf("%+.2f", v); text != "-0.00" {
-		return text
-	}
-	return "+0.00"
-}
-
-// short prints a measured difference: one digit behind the point says as much
+// Short prints a measured difference: one digit behind the point says as much
 // as there is to say.
-func short(v float64) string {
+func Short(v float64) string {
 	text := strconv.FormatFloat(v, 'f', 1, 64)
 	if text == "-0.0" {
 		text = "0.0"

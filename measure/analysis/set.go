@@ -1,17 +1,18 @@
-package study
+// Package analysis makes answers of records: the differences between variants on each
+// engine, with intervals, and whether they may be believed. Whatever measured, and
+// whatever prints, all figures go through one Set.
+package analysis
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
-	"github.com/entrylab/entrylab/measure/replay"
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
@@ -26,7 +27,7 @@ func (c Column) String() string {
 	return c.Engine + " " + c.Form
 }
 
-// Set is the records of a study, found by what they are of.
+// Set is records, found by what they are of.
 type Set struct {
 	Columns []Column
 	// Left is the number of records that are not used, because the engine has
@@ -35,18 +36,26 @@ type Set struct {
 	Left, Again int
 	// Refused are what is not used because its controls failed, or because it
 	// is too little.
-	Refused []Skipped
+	Refused []engine.Skipped
 	// Proofs tell of the variants that were measured whatever the proof said of
 	// them, a line each.
 	Proofs []string
-	// Booted are the analyses of engines whose unit of resampling is a boot.
-	Booted []*cycles.Result
-	series map[key][]record.Record
+	// Booted are what the boots say of themselves, of engines whose unit of
+	// resampling is a boot, RefusedBoots those that are not used.
+	Booted, RefusedBoots []*Booted
+
+	series   map[key][]record.Record
+	order    []string // of variants, as they come
+	controls map[Column][]Control
+	noisy    map[noisy]string // why
+	refusals map[string]error // by engine
 	// Resampling takes its time: the differences that are known, and the draws
 	// for each number of pairs.
 	known map[pair]Difference
 	draws map[int]*stats.Draws
+	rungs map[Column][]Rung
 	ops   map[Column]map[string]bool // that the column has
+	ranks map[string]map[string]int  // of operations, by engine
 }
 
 type key struct {
@@ -54,26 +63,45 @@ type key struct {
 	variant, op string
 }
 
+// noisy is an operation whose differences must not be believed.
+type noisy struct {
+	Column
+	op string
+}
+
 // NewSet sorts records. Where an engine has records of several builds of the
 // code under test only those of the newest count; of one figure that was
-// measured twice in the same run, the newer. Boots count only if package cycles
-// does not refuse them.
+// measured twice in the same run, the newer. Boots count only if their controls are
+// right.
 func NewSet(records []record.Record) *Set {
 	s := &Set{
-		series: map[key][]record.Record{}, known: map[pair]Difference{},
-		draws: map[int]*stats.Draws{}, ops: map[Column]map[string]bool{},
+		series: map[key][]record.Record{}, controls: map[Column][]Control{}, noisy: map[noisy]string{}, refusals: map[string]error{},
+		known: map[pair]Difference{}, draws: map[int]*stats.Draws{}, rungs: map[Column][]Rung{},
+		ops: map[Column]map[string]bool{}, ranks: map[string]map[string]int{},
 	}
+	for _, r := range s.boots(s.newest(records)) {
+		s.add(r)
+	}
+	slices.SortStableFunc(s.Columns, func(a, b Column) int {
+		return cmp.Compare(engine.Of(a.Engine).Rank, engine.Of(b.Engine).Rank)
+	})
+	s.told()
+	s.hear()
+	return s
+}
+
+// newest are the records of the newest code of each engine, the oldest first.
+func (s *Set) newest(records []record.Record) []record.Record {
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b record.Record) int { return a.Time.Compare(b.Time) })
-	// Kernels that are not generated have code of their own, and so has the init
-	// that phases are counted with.
+	// Kernels that are not generated have code of their own.
 	type product struct {
 		engine, kernel string
 		part           bool
 	}
 	of := func(r *record.Record) product {
 		p := product{engine: r.Engine, part: record.IsPart(r.Op)}
-		if r.Axes == "" && r.Variant != Control {
+		if r.Axes == "" && r.Variant != engine.Control {
 			p.kernel = r.Variant
 		}
 		return p
@@ -87,107 +115,100 @@ func NewSet(records []record.Record) *Set {
 	for _, code := range newest {
 		codes[code] = true
 	}
-	all := records
-	records = nil
-	for _, r := range all {
+	return slices.DeleteFunc(records, func(r record.Record) bool {
 		if wire.IsControl(r.Variant) && codes[r.Code] || newest[of(&r)] == r.Code {
-			records = append(records, r)
-			if line := r.Proof.Of(r.Variant); r.Proof != "" && !slices.Contains(s.Proofs, line) {
-				s.Proofs = append(s.Proofs, line)
+			if r.Proof != "" && !slices.Contains(s.Proofs, r.Proof.Of(r.Variant)) {
+				s.Proofs = append(s.Proofs, r.Proof.Of(r.Variant))
 			}
-		} else {
-			s.Left++
+			return false
+		}
+		s.Left++
+		return true
+	})
+}
+
+// add adds a record to the series of its figure.
+func (s *Set) add(r record.Record) {
+	k := key{Column{r.Engine, r.Form}, r.Variant, r.Op}
+	if s.ops[k.Column] == nil {
+		s.Columns = append(s.Columns, k.Column)
+		s.ops[k.Column] = map[string]bool{}
+	}
+	s.ops[k.Column][k.op] = true
+	if r.Variant != engine.Control && !slices.Contains(s.order, r.Variant) {
+		s.order = append(s.order, r.Variant)
+	}
+	list := s.series[k]
+	if i := slices.IndexFunc(list, func(old record.Record) bool { return sameRun(&old, &r) }); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+		s.Again++
+	}
+	s.series[k] = append(list, r)
+}
+
+// hear finds the operations that are too noisy, by the base against itself.
+func (s *Set) hear() {
+	for _, c := range s.Columns {
+		for _, control := range s.controls[c] {
+			if control.Name != engine.Again {
+				continue
+			}
+			for _, v := range s.order {
+				records := s.series[key{c, v, control.Op}]
+				if len(records) == 0 {
+					continue
+				}
+				why := control.noisy(stats.Mean(samplesOf(records)))
+				if why == "" {
+					continue
+				}
+				n := noisy{c, control.Op}
+				s.noisy[n] = why
+				reason := engine.OperationOf(n.op).Title
+				if n.Form != "" {
+					reason += ", " + n.Form
+				}
+				reason += ": too noisy: " + why
+				if i := slices.IndexFunc(s.Booted, func(b *Booted) bool { return b.Config.Engine == c.Engine }); i >= 0 {
+					reason += again(s.Booted[i])
+				}
+				s.Refused = append(s.Refused, engine.Skipped{Engine: c.Engine, Reason: reason})
+				break
+			}
 		}
 	}
-	for _, r := range s.boots(records) {
-		k := key{Column{r.Engine, r.Form}, r.Variant, r.Op}
-		if !slices.Contains(s.Columns, k.Column) {
-			s.Columns = append(s.Columns, k.Column)
-			s.ops[k.Column] = map[string]bool{}
+}
+
+// refuse leaves out what an engine measured.
+func (s *Set) refuse(name, reason string, err error) {
+	s.Refused = append(s.Refused, engine.Skipped{Engine: name, Reason: reason})
+	s.refusals[name] = err
+}
+
+// samplesOf are those of records of one figure; of records that kept none, their
+// medians.
+func samplesOf(records []record.Record) (samples []float64) {
+	for i := range records {
+		r := &records[i]
+		if len(r.Samples) == 0 {
+			samples = append(samples, r.Median)
 		}
-		s.ops[k.Column][k.op] = true
-		before := len(s.series[k])
-		s.series[k] = slices.DeleteFunc(s.series[k], func(old record.Record) bool { return sameRun(&old, &r) })
-		s.Again += before - len(s.series[k])
-		s.series[k] = append(s.series[k], r)
+		for _, x := range r.Samples {
+			if x != nil {
+				samples = append(samples, *x)
+			}
+		}
 	}
-	slices.SortStableFunc(s.Columns, func(a, b Column) int { return cmp.Compare(rank(a.Engine), rank(b.Engine)) })
-	return s
+	return samples
 }
 
 // sameRun reports whether two records are of the same boot or process.
-func sameRun(a, b *record.Record) bool { return a.Run == b.Run && a.MachineID() == b.MachineID() }
-
-// boots analyses the boots among the records, and returns the records without
-// those that it refuses and without what is not of a variant.
-func (s *Set) boots(records []record.Record) []record.Record {
-	type group struct{ engine, code string }
-	of := func(r *record.Record) group { return group{r.Engine, r.Code} }
-	var groups []group
-	byGroup := map[group][]record.Record{}
-	for i := range records {
-		r := &records[i]
-		if wire.IsControl(r.Variant) && !slices.Contains(groups, of(r)) {
-			groups = append(groups, of(r))
-		}
-		byGroup[of(r)] = append(byGroup[of(r)], *r)
-	}
-	refused := map[group]bool{}
-	whole := map[group][]int{}           // runs
-	noisy := map[group]map[string]bool{} // operations
-	for _, g := range groups {
-		boots := cycles.FromRecords(byGroup[g])
-		res, err := cycles.Analyse(boots, nil)
-		if err != nil {
-			reason := err.Error()
-			if noisy := (*cycles.NoiseError)(nil); errors.As(err, &noisy) {
-				reason += again(res)
-			}
-			s.Refused = append(s.Refused, Skipped{g.engine, reason})
-			refused[g] = true
-			continue
-		}
-		s.Booted = append(s.Booted, res)
-		for i := range boots {
-			whole[g] = append(whole[g], int(boots[i].ID))
-		}
-		noisy[g] = map[string]bool{}
-		for _, c := range res.Cells {
-			if c.Noisy != "" && !noisy[g][c.Op] {
-				noisy[g][c.Op] = true
-				s.Refused = append(s.Refused, Skipped{g.engine, record.OperationOf(c.Op).Title + ": too noisy: " + c.Noisy + again(res)})
-			}
-		}
-	}
-	var kept []record.Record
-	for i := range records {
-		r := &records[i]
-		g := of(r)
-		if slices.Contains(groups, g) && (refused[g] || wire.IsControl(r.Variant) || !slices.Contains(whole[g], r.Run) || noisy[g][r.Op]) {
-			continue
-		}
-		kept = append(kept, *r)
-	}
-	return kept
+func sameRun(a, b *record.Record) bool {
+	return a.Run == b.Run && (a.Config == b.Config || engine.MachineID(a.Config) == engine.MachineID(b.Config))
 }
 
-// again tells what to do about boots that are too noisy: they stay in the results
-// file, and a study that goes on does not take them again.
-func again(res *cycles.Result) string {
-	if !res.Placed {
-		return ". Boot the machine anew, into another file: these boots stay in theirs"
-	}
-	return ". These boots stay in the results file: entrylab study -resume=false takes new ones, or another -o does"
-}
-
-// rank is the order of the columns; engines that it does not know are last.
-func rank(engine string) int {
-	engines := []string{"icount", "bochs", engineStatic, "kvm", "metal", "replay"}
-	if i := slices.Index(engines, engine); i >= 0 {
-		return i
-	}
-	return len(engines)
-}
+// counts is the unit of an engine whose operations have several.
+const counts = "counts"
 
 // Unit is what the engine's figures are in: "counts" if they have several
 // units.
@@ -199,36 +220,17 @@ func (s *Set) Unit(engine string) string {
 		case unit == "" || unit == records[0].Unit:
 			unit = records[0].Unit
 		default:
-			return "counts"
+			return counts
 		}
 	}
 	return unit
 }
 
-// Variants are those that the column has figures of, the study's first.
-func (s *Set) Variants() []string {
-	var names []string
-	if list, err := Variants(); err == nil {
-		for _, n := range list {
-			names = append(names, n.Name)
-		}
-	}
-	var have, other []string
-	for k := range s.series {
-		if k.variant != Control && !slices.Contains(names, k.variant) && !slices.Contains(other, k.variant) {
-			other = append(other, k.variant)
-		}
-	}
-	slices.Sort(other)
-	for _, n := range append(names, other...) {
-		for k := range s.series {
-			if k.variant == n {
-				have = append(have, n)
-				break
-			}
-		}
-	}
-	return have
+// Variants are those that there are figures of: those of first in their order, then
+// the others by name.
+func (s *Set) Variants(first ...string) []string {
+	have := slices.DeleteFunc(slices.Clone(first), func(v string) bool { return !slices.Contains(s.order, v) })
+	return append(have, slices.DeleteFunc(slices.Sorted(slices.Values(s.order)), func(v string) bool { return slices.Contains(have, v) })...)
 }
 
 // Axes are those that a variant was measured with, by the newest record; a
@@ -248,6 +250,19 @@ func (s *Set) Axes(variant string) string {
 	return newest.Axes
 }
 
+// Configs are what the figures of an engine were measured with.
+func (s *Set) Configs(name string) []record.Config {
+	var list []record.Config
+	for k, records := range s.series {
+		for i := range records {
+			if c := records[i].Config; k.Engine == name && k.variant != engine.Control && !slices.Contains(list, c) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
 // Engines are those that have records, in the order of the tables.
 func (s *Set) Engines() []string {
 	var engines []string
@@ -261,13 +276,14 @@ func (s *Set) Engines() []string {
 
 // Headline is the engine's column whose figure of an operation is the one to
 // print; the other forms are its band.
-func (s *Set) Headline(engine, op string) Column {
+func (s *Set) Headline(name, op string) Column {
+	forms := engine.Of(name).Forms
 	var first Column
 	for _, c := range s.Columns {
-		if c.Engine != engine || !s.has(c, op) {
+		if c.Engine != name || !s.Has(c, op) {
 			continue
 		}
-		if c.Form == replay.HeadlineForm {
+		if len(forms) > 0 && c.Form == forms[0] {
 			return c
 		}
 		if first.Engine == "" {
@@ -277,7 +293,8 @@ func (s *Set) Headline(engine, op string) Column {
 	return first
 }
 
-func (s *Set) has(c Column, op string) bool { return s.ops[c][op] }
+// Has reports whether the column has figures of an operation that may be believed.
+func (s *Set) Has(c Column, op string) bool { return s.ops[c][op] && s.noisy[noisy{c, op}] == "" }
 
 // Band is the least and the greatest difference that the other forms of the
 // engine give for an operation; ok is unset if there is no other form.
@@ -300,43 +317,46 @@ func (s *Set) Band(engine, from, to, op string) (low, high float64, ok bool) {
 	return low, high, ok
 }
 
-// Controls are the records of pairs whose truth is known.
-func (s *Set) Controls(engine string) []record.Record {
-	var list []record.Record
-	for k, records := range s.series {
-		if k.Engine == engine && k.variant == Control {
-			list = append(list, records...)
+// Ops are the operations of an engine, in the order of the tables, without the
+// parts of others.
+func (s *Set) Ops(name string) []string {
+	var list []string
+	for _, c := range s.Columns {
+		if c.Engine != name {
+			continue
+		}
+		for op := range s.ops[c] {
+			if s.Has(c, op) && !record.IsPart(op) && !isControl(op) && !slices.Contains(list, op) {
+				list = append(list, op)
+			}
 		}
 	}
-	slices.SortFunc(list, func(a, b record.Record) int {
-		return cmp.Or(cmp.Compare(a.Op, b.Op), cmp.Compare(a.Form, b.Form), cmp.Compare(a.Run, b.Run))
+	slices.SortFunc(list, func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.rankOf(name, a), s.rankOf(name, b)), cmp.Compare(a, b))
 	})
 	return list
 }
 
-// Ops are the operations of an engine, in the order of the tables, without the
-// parts of others.
-func (s *Set) Ops(engine string) []string {
-	var ops []string
-	for k := range s.series {
-		if k.Engine == engine && k.variant != Control && !record.IsPart(k.op) && !slices.Contains(ops, k.op) {
-			ops = append(ops, k.op)
-		}
-	}
-	slices.SortFunc(ops, func(a, b string) int { return cmp.Or(cmp.Compare(opRank(a), opRank(b)), cmp.Compare(a, b)) })
-	return ops
+// isControl reports whether an operation is what control records call theirs.
+func isControl(op string) bool {
+	r := record.Record{Variant: engine.Control, Op: op}
+	_, _, _, control := engine.ControlOf(&r)
+	_, _, rung := engine.RungOf(&r)
+	return control || rung
 }
 
-func opRank(op string) int {
-	var known []string
-	for _, o := range slices.Concat(record.Sampled, record.Switches) {
-		known = append(known, o.Op)
+// rankOf is the place of an operation in an engine's tables.
+func (s *Set) rankOf(name, op string) int {
+	if s.ranks[name] == nil {
+		s.ranks[name] = map[string]int{}
+		for i, o := range engine.Of(name).Ops {
+			s.ranks[name][o.Op] = i + 1
+		}
 	}
-	known = append(known, countOps()...)
-	if i := slices.Index(known, op); i >= 0 {
+	if i := s.ranks[name][op]; i > 0 {
 		return i
 	}
-	return len(known)
+	return 1 << 16
 }
 
 // Records are those of one figure, one for each run.
@@ -415,8 +435,8 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 	}
 	if e, err := s.estimate(paired(a, b)); err == nil { // not too few pairs
 		d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
-		if op == nullCall && c.Engine == engineReplay {
-			d.Step = replay.Words(replay.ReadsAs(c.Form, e, s.ladder(c)))
+		if op == nullCall && c.Form != engine.Of(c.Engine).Unstepped {
+			d.Step = ladderWords(ReadsAs(e, s.ladder(c)))
 		}
 		return d
 	}
@@ -471,6 +491,9 @@ func paired(a, b []record.Record) (values []float64, run []int) {
 			from, to, run = append(from, x.Median), append(to, y.Median), append(run, n)
 			continue
 		}
+		if len(x.Samples) == 1 && len(y.Samples) == 1 {
+			n = 0 // a boot is a unit by itself
+		}
 		for i := range min(len(x.Samples), len(y.Samples)) {
 			if x.Samples[i] != nil && y.Samples[i] != nil {
 				from, to, run = append(from, *x.Samples[i]), append(to, *y.Samples[i]), append(run, n)
@@ -493,9 +516,8 @@ type BreakEven struct {
 	Share, Low, High float64
 }
 
-// BreakEven computes the break-even rate of a trade on an engine.
-func (s *Set) BreakEven(engine string, t Trade) BreakEven {
-	lazy, eager := name(t.Lazy), name(t.Eager)
+// BreakEven computes the break-even rate of two variants on an engine.
+func (s *Set) BreakEven(engine, lazy, eager string) BreakEven {
 	c := s.Headline(engine, fullFrame)
 	loss := s.Difference(c, lazy, eager, nullCall)
 	full := s.Difference(c, lazy, eager, fullFrame)
@@ -551,7 +573,7 @@ func (b BreakEven) String() string {
 	return fmt.Sprintf("from %s of the calls on [%s, %s]", percent(b.Share), percent(b.Low), percent(b.High))
 }
 
-// Operations that the study computes with.
+// Operations that are computed with.
 const (
 	nullCall  = wire.OpNullCall
 	fullFrame = wire.OpFullFrameCall

@@ -1,4 +1,4 @@
-package replay
+package analysis_test
 
 import (
 	"errors"
@@ -8,7 +8,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // BenchmarkReproduce makes six runs of one comparison and tells how many of their
@@ -19,16 +22,23 @@ import (
 // machine too.
 func BenchmarkReproduce(b *testing.B) {
 	const runs = 6
-	list := named(b, "linux-3.19", "linux-3.19+a", "linux-3.19+c")
+	replay, _ := engine.Find("replay")
+	var list []stubs.Named
+	for _, name := range []string{"linux-3.19", "linux-3.19+a", "linux-3.19+c"} {
+		n, err := stubs.ParseVariant(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		list = append(list, n)
+	}
 	var pairs, controls share
 	truths := map[string]string{} // what each control was
 	refused := 0
 	for b.Loop() {
 		figures := map[string][]stats.Estimate{}
 		for range runs {
-			res, err := Run(b.Context(), Config{Variants: list})
-			var noisy *NoiseError
-			if errors.As(err, &noisy) {
+			out, err := engine.Runner{Job: engine.Job{Subjects: list}, Judge: analysis.Judge, Note: func(string) {}}.Run(b.Context(), replay)
+			if _, noisy := errors.AsType[*stats.NoiseError](err); noisy {
 				refused++
 				b.Log(err)
 				continue
@@ -36,15 +46,19 @@ func BenchmarkReproduce(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			for _, c := range res.Controls {
-				controls.add(c.Estimate.Holds(c.Truth))
-				truths[fmt.Sprintf("%s, %s %s", c.Name, c.Op, c.Form)] += " " + signed(c.Estimate)
+			c, err := analysis.NewSet(out.Asked).Compare(replay.Name, out, nil)
+			if err != nil {
+				b.Fatal(err)
 			}
-			for _, c := range res.Cells {
-				for _, f := range c.Figures[1:] {
-					if c.Noisy == "" {
-						name := fmt.Sprintf("%s %s of %s", c.Op, c.Form, f.Variant)
-						figures[name] = append(figures[name], *f.Difference)
+			for _, k := range c.Controls {
+				controls.add(k.Estimate.Holds(k.Truth))
+				truths[fmt.Sprintf("%s, %s %s", k.Name, k.Op, k.Form)] += " " + k.Estimate.String()
+			}
+			for _, r := range c.Rows {
+				for _, v := range r.Values[1:] {
+					if d := v.Difference; v.Noisy == "" && d.Kind == analysis.Interval {
+						name := fmt.Sprintf("%s %s of %s", r.Op.Op, r.Form, v.Variant)
+						figures[name] = append(figures[name], stats.Estimate{Mean: d.Value, Low: d.Low, High: d.High})
 					}
 				}
 			}
@@ -54,7 +68,7 @@ func BenchmarkReproduce(b *testing.B) {
 			var agree share
 			text := ""
 			for i, e := range estimates {
-				text += " " + signed(e)
+				text += " " + e.String()
 				for _, other := range estimates[:i] {
 					agree.add(math.Abs(e.Mean-other.Mean) <= math.Hypot(e.Half(), other.Half()))
 				}

@@ -1,0 +1,169 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
+)
+
+// Control is a difference whose truth is known.
+type Control struct {
+	Name     string         `json:"name"`
+	Op       string         `json:"op"`
+	Form     string         `json:"form,omitempty"`
+	Truth    float64        `json:"truth"`
+	Estimate stats.Estimate `json:"estimate"`
+}
+
+// wrong says in which way the control is not what it must be, over units of
+// resampling; empty: it is.
+func (c Control) wrong(units string) string {
+	e := c.Estimate
+	if math.Abs(e.Mean-c.Truth) <= stats.Resolution && e.Half() <= stats.Resolution {
+		return ""
+	}
+	return fmt.Sprintf("%s was %v cycles over %d %s, want %+g to within %g", c.Name, e, e.N, units, c.Truth, stats.Resolution)
+}
+
+// noisy says why a difference of an operation must not be believed whose base costs so
+// many cycles, by the control that is its A/A; empty: it may.
+func (c Control) noisy(cost float64) string {
+	if e := c.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(stats.Resolution, 0.01*cost) {
+		return fmt.Sprintf("%s was %v", c.Name, e)
+	}
+	return ""
+}
+
+// Judge refuses records of one run whose controls are wrong.
+func Judge(records []record.Record) error {
+	s := NewSet(records)
+	for _, e := range s.Engines() {
+		if err := s.Judge(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Judge refuses the samples of an engine that hands out its controls as differences,
+// if those of its headline are wrong.
+func (s *Set) Judge(name string) error {
+	e := engine.Of(name)
+	if len(e.Forms) == 0 {
+		return nil
+	}
+	for _, c := range s.controls[Column{name, e.Forms[0]}] {
+		if why := c.wrong(plural(e.Sample, 2)); c.Op == nullCall && why != "" {
+			return noise(e, why)
+		}
+	}
+	return nil
+}
+
+// told adds the controls that records tell of, each over all runs.
+func (s *Set) told() {
+	type key struct {
+		Column
+		name, op string
+		truth    float64
+	}
+	records := map[key][]record.Record{}
+	for k, list := range s.series {
+		if name, op, truth, ok := engine.ControlOf(&list[0]); ok {
+			records[key{k.Column, name, op, truth}] = list
+		}
+	}
+	for k, list := range records {
+		s.controls[k.Column] = append(s.controls[k.Column], Control{k.name, k.op, k.Form, k.truth, s.differencesOf(list)})
+	}
+	for c, list := range s.controls {
+		slices.SortStableFunc(list, func(a, b Control) int {
+			return cmp.Or(cmp.Compare(s.rankOf(c.Engine, a.Op), s.rankOf(c.Engine, b.Op)), strings.Compare(a.Name, b.Name))
+		})
+	}
+}
+
+// RunControl is a control as one run measured it.
+type RunControl struct {
+	Control
+	Run int
+}
+
+// RunControls are the controls that the records of an engine tell of, in its headline's
+// form.
+func (s *Set) RunControls(name string) []RunControl {
+	forms := engine.Of(name).Forms
+	if len(forms) == 0 {
+		return nil
+	}
+	var list []RunControl
+	for k, records := range s.series {
+		if k.Column != (Column{name, forms[0]}) {
+			continue
+		}
+		control, op, truth, ok := engine.ControlOf(&records[0])
+		for i := range records {
+			if ok {
+				list = append(list, RunControl{Control{control, op, k.Form, truth, s.differencesOf(records[i : i+1])}, records[i].Run})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b RunControl) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Run, b.Run))
+	})
+	return list
+}
+
+// differencesOf estimates what records of differences say, each of a run: by their
+// samples, or, of records that kept none, by their intervals.
+func (s *Set) differencesOf(list []record.Record) (e stats.Estimate) {
+	var values []float64
+	var run []int
+	for n, r := range list {
+		for _, x := range r.Samples {
+			if x != nil {
+				values, run = append(values, *x), append(run, n)
+			}
+		}
+	}
+	if e, err := s.estimate(values, run); err == nil {
+		return e
+	}
+	n := float64(len(list))
+	for _, r := range list {
+		low, high := r.Min, r.Max
+		if r.Interval != nil {
+			low, high = r.Interval.Low, r.Interval.High
+		}
+		e.Mean += r.Median / n
+		e.Low += low / n
+		e.High += high / n
+		e.N += r.Batches
+	}
+	return e
+}
+
+// ladder are the rungs of a column, each over all runs.
+func (s *Set) ladder(c Column) []Rung {
+	if rungs, known := s.rungs[c]; known {
+		return rungs
+	}
+	var rungs []Rung
+	for k, records := range s.series {
+		if k.Column != c {
+			continue
+		}
+		if more, kind, ok := engine.RungOf(&records[0]); ok {
+			rungs = append(rungs, Rung{c.Form, kind, more, s.differencesOf(records)})
+		}
+	}
+	slices.SortFunc(rungs, func(a, b Rung) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.More, b.More)) })
+	s.rungs[c] = rungs
+	return rungs
+}

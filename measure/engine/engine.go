@@ -1,0 +1,341 @@
+// Package engine is the ways of running entry paths that this program has: each is
+// one file, which registers an Engine. Whoever measures, compares or prints asks the
+// registry; no other package knows an engine by its name.
+//
+// An engine makes a plan of steps for a list of subjects, and the steps hand out
+// records. What these mean is said by package analysis.
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Kind is how sure an engine's figures are.
+type Kind string
+
+// The kinds of engines.
+const (
+	// Exact figures are counts, the same in every run.
+	Exact Kind = "exact"
+	// Sampled figures are times with noise, which need intervals and controls.
+	Sampled Kind = "sampled"
+)
+
+// Engine is a way of running entry paths. Figures of two engines never stand in one
+// column.
+type Engine struct {
+	// Name is the engine's in flags, records and tables.
+	Name string
+	// About says in a few words what it does, for the help texts.
+	About string
+	Kind  Kind
+	// Unit is that of its figures, one of record.Units; empty if its operations have
+	// several.
+	Unit string
+	// Includes says what is in a figure, for the heading of tables.
+	Includes string
+	// Rank is its place in tables and in a study, which begins with the least.
+	Rank int
+	// Ops are its operations in the order of tables, the most telling one first.
+	Ops []Op
+
+	// VM is the machine that it boots, with the Defaults of that; empty: it boots none.
+	VM       vm.Engine
+	Defaults Defaults
+	// Emulated is set if no host's CPU has a part in the figures, so that they are the
+	// same on every host.
+	Emulated bool
+	// Features are what its CPU has that those of other emulators have not.
+	Features layout.Features
+	// Hypervisor is what CPUID shows a guest that runs on it as the hypervisor's
+	// signature, "-" where there is none; empty: no guest runs on it.
+	Hypervisor string
+
+	// Costless says why its figures are no costs of a call: it is for correctness, and
+	// not to compare by. Empty: they are.
+	Costless string
+	// Meaningless says why the cycles that it samples are not a CPU's. Empty: they are.
+	Meaningless string
+	// Unseen says what of a call it does not run, so that it has no absolute costs and
+	// cannot compare paths that differ in that. Empty: it runs all of a call.
+	Unseen string
+
+	// Forms are its ways of measuring one operation, if there are several: the first
+	// has the figure to print, the others are its band.
+	Forms []string
+	// Unstepped is the form in which nothing waits for whole cycles, so that no
+	// difference is one of steps.
+	Unstepped string
+	// Unit of resampling of a sampled engine, and what makes several of them; as
+	// "boot", or "placement" in a "process".
+	Sample, Process string
+	// Noise is how a refusal of its samples begins and ends.
+	Noise [2]string
+	// Notes are what the reader of its figures must know, of a run or, with nil, of
+	// any. It may be nil.
+	Notes func(*Account) []string
+
+	// Available reports why this host cannot run it, or nil.
+	Available func(context.Context) error
+	// Plan returns the steps that measure. It is nil for an engine whose figures only
+	// come from elsewhere.
+	Plan func(context.Context, Job) ([]Step, error)
+}
+
+// Op is an operation of an engine.
+type Op struct {
+	record.Operation
+	// Unit is that of its figure in Go's benchmark format; empty: by the record's.
+	Unit string
+	// Group is the title of the operations that it stands among; empty: none.
+	Group string
+}
+
+// ops are operations that need no more words.
+func ops(lists ...[]record.Operation) []Op {
+	var all []Op
+	for _, o := range slices.Concat(lists...) {
+		all = append(all, Op{Operation: o})
+	}
+	return all
+}
+
+// Title is what the engine's tables call an operation.
+func (e Engine) Title(op string) string {
+	if i := slices.IndexFunc(e.Ops, func(o Op) bool { return o.Op == op }); i >= 0 {
+		return e.Ops[i].Title
+	}
+	return OperationOf(op).Title
+}
+
+// OperationOf returns the operation of that name, of whatever engine; one that none
+// has is called by its name.
+func OperationOf(op string) record.Operation {
+	for _, e := range registry {
+		if i := slices.IndexFunc(e.Ops, func(o Op) bool { return o.Op == op }); i >= 0 {
+			return e.Ops[i].Operation
+		}
+	}
+	return record.Operation{Op: op, Title: op, Short: op, Bench: op}
+}
+
+// Defaults are what an engine that is not told otherwise measures with.
+type Defaults struct {
+	Machine vm.Machine
+	// CPU is the emulator's name of the model.
+	CPU string
+	// Boots is how many boots or processes it measures in.
+	Boots int
+	// Samples is how many samples of each operation a boot of a study takes; 0 leaves
+	// that to the guest.
+	Samples int
+}
+
+// Job is what an engine is asked to measure.
+type Job struct {
+	// Subjects are measured beside each other, the first as the base of sampled
+	// differences.
+	Subjects []stubs.Named
+	// Linux, if not nil, is measured instead of Subjects.
+	Linux *Linux
+	// Machine is what the user asks of the machine; what is empty or 0 is the engine's
+	// default.
+	Machine vm.Config
+	// Verify is set if the subjects are to be checked, too. Then the machine runs even
+	// if all figures are there.
+	Verify bool
+	// Study is set if there is much to measure, in steps that can be gone on with.
+	Study bool
+	// Boots and Samples are those of Defaults, if not 0.
+	Boots, Samples int
+	// Progress, if not nil, is told what takes time.
+	Progress func(string)
+
+	old []record.Record // the Runner's
+}
+
+func (j *Job) step(format string, args ...any) {
+	if j.Progress != nil {
+		j.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// axes are the subjects' by name.
+func (j *Job) axes() map[string]string {
+	axes := map[string]string{}
+	for _, n := range j.Subjects {
+		axes[n.Name] = n.Variant.String()
+	}
+	return axes
+}
+
+// Step is a part of an engine's work that can be skipped when its figures are there
+// already.
+type Step struct {
+	Title string
+	// Config is what its figures are measured with.
+	Config record.Config
+	// Account is what can be said of the figures without a run.
+	Account Account
+	// Done reports whether all its figures are among the records.
+	Done func([]record.Record) bool
+	// Run measures, and hands out what it finds.
+	Run func(context.Context, Out) error
+	// Judged is set if the figures are kept only if their own controls are right.
+	Judged bool
+}
+
+// Out takes what a step finds.
+type Out struct {
+	// Records takes figures as they come: those of one call are kept together or not
+	// at all.
+	Records func(...record.Record) error
+	// Checks takes what was verified, Account what a run says of itself.
+	Checks  func([]wire.Check)
+	Account func(Account)
+}
+
+// Account is what a run says of itself beside its records.
+type Account struct {
+	// On is what it ran on, in more words than a record's host has.
+	On string `json:"on,omitempty"`
+	// CommandLine starts the machine that it ran on by hand; empty: there was none.
+	CommandLine string `json:"-"`
+	// Keys are further facts, for the formats that machines read.
+	Keys []Key `json:"keys,omitempty"`
+	// Disturbed says what was dropped, and why.
+	Disturbed string `json:"disturbed,omitempty"`
+	// CyclesPerTick is that of the clock by which samples became cycles.
+	CyclesPerTick float64 `json:"cycles_per_tick,omitempty"`
+	// Apart says of subjects why they cannot be compared with the base.
+	Apart map[string]string `json:"apart,omitempty"`
+	// Notes are what must be known of the subjects.
+	Notes []string `json:"-"`
+}
+
+// Key is a fact by its name.
+type Key struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// wholeCall is what is in the figures of engines that run calls on a machine.
+const wholeCall = "SYSCALL and SYSRET included, the measuring loop subtracted"
+
+var registry []Engine
+
+// Register adds an engine. It is called when the program starts, and panics if the
+// name is taken.
+func Register(e Engine) {
+	if _, taken := Find(e.Name); taken || e.Name == "" {
+		panic(fmt.Sprintf("engine: %q is registered twice, or has no name", e.Name))
+	}
+	registry = append(registry, e)
+	slices.SortStableFunc(registry, func(a, b Engine) int { return cmp.Compare(a.Rank, b.Rank) })
+}
+
+// All are all engines by rank.
+func All() []Engine { return slices.Clone(registry) }
+
+// Measuring are the engines that this program measures costs with, by rank.
+func Measuring() []Engine {
+	return slices.DeleteFunc(All(), func(e Engine) bool { return e.Plan == nil || e.Costless != "" })
+}
+
+// Names are those of engines.
+func Names(engines []Engine) []string {
+	names := make([]string, len(engines))
+	for i, e := range engines {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Find returns the engine of that name.
+func Find(name string) (Engine, bool) {
+	i := slices.IndexFunc(registry, func(e Engine) bool { return e.Name == name })
+	if i < 0 {
+		return Engine{}, false
+	}
+	return registry[i], true
+}
+
+// Of is the engine of that name; or one that this program does not know, which then
+// is a machine that a guest sampled on. It comes last.
+func Of(name string) Engine {
+	if e, ok := Find(name); ok {
+		return e
+	}
+	return Engine{
+		Name: name, Kind: Sampled, Unit: record.Cycles, Includes: wholeCall, Rank: 1 << 16,
+		Ops: ops(record.Sampled), Sample: "boot", Noise: bootNoise,
+	}
+}
+
+// onHypervisor is the name of the engine that a guest runs on which finds this
+// signature of a hypervisor.
+func onHypervisor(signature string) string {
+	for _, e := range registry {
+		if e.Hypervisor == signature {
+			return e.Name
+		}
+	}
+	return "hypervisor " + signature
+}
+
+// MachineID tells machines apart whose figures must not be compared. An emulator's
+// counts do not depend on the host; cycles do, and on its microcode.
+func MachineID(c record.Config) string {
+	words := []string{"engine " + c.Engine, "machine " + c.Machine, "CPU " + c.CPU}
+	if c.Emulator != "" {
+		words = append(words, c.Emulator)
+	}
+	if !Of(c.Engine).Emulated {
+		words = append(words, "on "+c.Host)
+		if c.Microcode != "" {
+			words = append(words, "microcode "+c.Microcode)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Same reports whether figures with two configurations are of the same code on the
+// same machine. Which build of entrylab made the code does not matter.
+func Same(a, b record.Config) bool { return a.Code == b.Code && MachineID(a) == MachineID(b) }
+
+// OneMachine returns an error if records of one engine are of different machines:
+// these must not be compared.
+func OneMachine(records []record.Record) error {
+	seen := map[string][]string{} // engine: machines
+	known := map[record.Config]bool{}
+	var engines []string
+	for i := range records {
+		c := records[i].Config
+		if known[c] {
+			continue
+		}
+		known[c] = true
+		if seen[c.Engine] == nil {
+			engines = append(engines, c.Engine)
+		}
+		if id := MachineID(c); !slices.Contains(seen[c.Engine], id) {
+			seen[c.Engine] = append(seen[c.Engine], id)
+		}
+	}
+	for _, e := range engines {
+		if ids := seen[e]; len(ids) > 1 {
+			return fmt.Errorf("the results are of %d machines: %s", len(ids), strings.Join(ids, "; "))
+		}
+	}
+	return nil
+}

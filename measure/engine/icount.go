@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/trace"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+func init() {
+	d := Defaults{Machine: vm.MicroVM, CPU: vm.DefaultCPU, Boots: 1}
+	Register(Engine{
+		Name: string(vm.ICount), Kind: Exact, Unit: record.Instructions, Rank: 10, Ops: ops(record.Operations[:1], record.Phases, record.Operations[1:]),
+		About: "QEMU counts instructions exactly",
+		VM:    vm.ICount, Defaults: d, Emulated: true,
+		Includes:  wholeCall,
+		Available: func(ctx context.Context) error { return vm.ICount.Available(ctx, nil) },
+		Plan: func(ctx context.Context, j Job) ([]Step, error) {
+			t := j.target(vm.ICount, d)
+			step, err := t.counts(ctx)
+			if err != nil || j.Linux != nil {
+				return []Step{step}, err
+			}
+			phases, err := t.phases(ctx)
+			return []Step{step, phases}, err
+		},
+	})
+}
+
+// phases is the step that counts the phases of each subject's null call, following it
+// one instruction at a time.
+func (t *target) phases(ctx context.Context) (Step, error) {
+	m, err := t.machine(ctx, 0, wire.Command{Trace: true})
+	if err != nil {
+		return Step{}, err
+	}
+	c, err := t.config(ctx, m)
+	if err != nil {
+		return Step{}, err
+	}
+	return Step{
+		Title:  "the phases of a null call",
+		Config: c,
+		Done: func(have []record.Record) bool {
+			// The floor has all of them, too.
+			return !slices.ContainsFunc(record.Phases, func(o record.Operation) bool {
+				return !complete(t.job.Subjects, have, c, "", 0, []record.Operation{o})
+			})
+		},
+		Run: func(ctx context.Context, out Out) error {
+			list := slices.DeleteFunc(slices.Clone(t.job.Subjects), func(n stubs.Named) bool { return len(t.ran) > 0 && !t.ran[n.Name] })
+			do := wire.Command{Trace: true}
+			for _, n := range list {
+				do.Variants = append(do.Variants, n.Name)
+			}
+			m, err := t.machine(ctx, 0, do)
+			if err != nil {
+				return err
+			}
+			calls, err := trace.Follow(ctx, list, m)
+			if err != nil {
+				return err
+			}
+			var records []record.Record
+			for _, call := range calls {
+				for i, n := range []int{call.Entry, call.Handler, call.Exit} {
+					records = append(records, record.New(c, counted(call.Variant, record.Phases[i].Op, n), t.axes[call.Variant], record.Instructions, 0, time.Now()))
+				}
+			}
+			return out.Records(records...)
+		},
+	}, nil
+}
+
+// counted is a count that was made once.
+func counted(variant, op string, n int) wire.Measure {
+	x := float64(n)
+	return wire.Measure{Variant: variant, Op: op, N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1}
+}

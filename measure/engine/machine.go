@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/host"
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// target is what the machine of a job boots, its kernel generated once.
+type target struct {
+	job   Job
+	vm    vm.Config
+	image *image.Image
+	axes  map[string]string
+	// ran are the subjects that had a figure, where counts were taken: a CPU may lack
+	// what some need.
+	ran map[string]bool
+}
+
+// target is that of a job on an engine's machine.
+func (j *Job) target(engine vm.Engine, d Defaults) *target {
+	m := j.Machine
+	m.Engine = engine
+	if m.Machine == "" {
+		m.Machine = d.Machine
+	}
+	if m.CPU == "" {
+		m.CPU = d.CPU
+	}
+	return &target{job: *j, vm: m, axes: j.axes(), ran: map[string]bool{}}
+}
+
+// machine is the one whose guest does that. placement seeds the addresses of
+// the entry paths; with 0 nothing is moved.
+func (t *target) machine(ctx context.Context, placement uint64, do wire.Command) (vm.Config, error) {
+	words := do.Words()
+	if t.job.Linux != nil {
+		return t.job.Linux.machine(ctx, t.vm, words)
+	}
+	c := boot.Config{Variants: t.job.Subjects, Args: words, VM: t.vm, Placement: placement, Progress: t.job.Progress}
+	if placement == 0 {
+		if t.image == nil && t.vm.Engine != vm.Bochs {
+			var err error
+			if t.image, err = boot.Kernel(c); err != nil {
+				return vm.Config{}, err
+			}
+		}
+		c.Image = t.image
+	}
+	return boot.Prepare(ctx, c)
+}
+
+// config is what the figures of a machine are measured with.
+func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error) {
+	c := HostConfig()
+	c.Engine, c.Machine, c.CPU, c.Code = string(m.Engine), string(m.Machine), m.CPU, m.Code
+	var err error
+	c.Emulator, err = vm.Emulator(ctx, m.Engine)
+	return c, err
+}
+
+// label is what records call what the guest names so.
+func (t *target) label(name string) string {
+	if t.job.Linux != nil {
+		return t.job.Linux.label(name)
+	}
+	return name
+}
+
+// run boots a machine and returns what its guest says. onLine, if not nil, is told of
+// each line. If a check failed, the figures of the machine mean nothing, and that is
+// an error but where the user is told of the checks.
+func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(string)) (*boot.Run, error) {
+	t.job.step("booting on %s", m.Engine)
+	run, err := boot.RunPrepared(ctx, m, func(line string) {
+		if onLine != nil {
+			onLine(line)
+		}
+		if t.job.Verify {
+			t.job.step("%s", line)
+		}
+	})
+	switch {
+	case run == nil:
+		return nil, err
+	case !run.Complete || err != nil && t.job.Linux == nil: // Linux ends by a reset, so the summary is the verdict
+		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
+	}
+	if t.job.Verify {
+		out.Checks(run.Checks)
+		out.Account(Account{CommandLine: run.VM.CommandLine})
+		return run, nil
+	}
+	for _, c := range run.Checks {
+		if c.Outcome == wire.Fail || c.Outcome == wire.Error {
+			return nil, fmt.Errorf("%s: %s (%s)", c.Outcome, c.Name, c.Detail)
+		}
+	}
+	return run, nil
+}
+
+// HostConfig is the part of a configuration that this host and this program
+// are.
+func HostConfig() record.Config {
+	c := record.Config{Build: Build(), Kernel: host.Kernel()}
+	c.Host, c.Microcode = host.Model()
+	return c
+}
+
+// Build names this program: its module's version, else its source's revision.
+func Build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version, modified := info.Main.Version, ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
+			version = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true" && !strings.Contains(version, "dirty"):
+			modified = "+modified"
+		}
+	}
+	if version == "" {
+		version = "(devel)"
+	}
+	return version + modified
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/cycles"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// metal has no plan: a machine boots an image by itself, and its console tells.
+const metal = "metal"
+
+func init() {
+	Register(Engine{
+		Name: metal, Kind: Sampled, Unit: record.Cycles, Rank: 50, Ops: ops(record.Sampled),
+		About:      "cycles of a machine that booted an image by itself",
+		Includes:   wholeCall,
+		Hypervisor: "-",
+		Sample:     "boot", Noise: bootNoise,
+	})
+}
+
+// Consoles reads the consoles of machines that booted an image by themselves, whatever
+// engine they turn out to be, and tells why some of the boots are left out.
+func Consoles(ctx context.Context, paths []string) (boots []cycles.Boot, damaged []string, err error) {
+	for _, path := range paths {
+		got, bad, err := cycles.ParseFile(ctx, path)
+		if err != nil {
+			return nil, nil, err
+		}
+		boots, damaged = append(boots, got...), append(damaged, bad...)
+	}
+	if len(boots) == 0 {
+		return nil, damaged, fmt.Errorf("no whole boot in %s: want the console of an image whose init was given the word sample", strings.Join(paths, ", "))
+	}
+	Resolve(boots)
+	return boots, damaged, nil
+}
+
+// Resolve fills in what the guest of a console does not know: its engine and machine,
+// and this program, which keeps the records.
+func Resolve(boots []cycles.Boot) {
+	for i := range boots {
+		c := &boots[i].Config
+		c.Build, c.Engine, c.Machine = Build(), onHypervisor(boots[i].Hypervisor), "host"
+		if c.Engine != metal {
+			c.Machine = "a console's"
+		}
+	}
+}
+
+// ConsoleRecords are the records of boots that consoles tell of, without those that
+// old holds.
+func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
+	have := Boots(old)
+	var records []record.Record
+	for _, b := range boots {
+		if slices.ContainsFunc(have, func(o cycles.Boot) bool { return o.ID == b.ID && Same(o.Config, b.Config) }) {
+			continue
+		}
+		axes := map[string]string{}
+		for _, v := range b.Variants() {
+			axes[v] = consoleAxes(v)
+		}
+		records = append(records, b.Records(axes, time.Now())...)
+	}
+	return records
+}
+
+// consoleAxes are the axes of a variant that only a console tells of: those of
+// its name, none for Linux, and "own" where the name says nothing.
+func consoleAxes(name string) string {
+	if n, err := stubs.ParseVariant(name); err == nil {
+		return n.Variant.String()
+	}
+	if name == wire.Linux {
+		return ""
+	}
+	return "own"
+}

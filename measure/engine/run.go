@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/measure/store"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// ErrUnavailable means that this host does not have an engine.
+var ErrUnavailable = errors.New("not available here")
+
+// Runner runs engines for a job.
+type Runner struct {
+	Job Job
+	// Store, if not nil, keeps the records, each as it comes. Old are those that it
+	// holds already.
+	Store *store.Store
+	Old   []record.Record
+	// Judge returns a stats.NoiseError if the controls among the records of a step
+	// failed.
+	Judge func([]record.Record) error
+	// Note is told what the user should know.
+	Note func(string)
+}
+
+// Skipped is an engine that was not run, or a step whose figures were refused,
+// and why.
+type Skipped struct{ Engine, Reason string }
+
+// Outcome is what engines found.
+type Outcome struct {
+	// Records are all, the old ones first. Asked are those that answer the job: what
+	// was measured now, and the old ones that made that needless.
+	Records, Asked []record.Record
+	// Skipped are the engines that this host lacks, and the steps that were refused.
+	Skipped []Skipped
+	// Checks are of what was verified.
+	Checks []wire.Check
+	// Refused are the records of a step that its controls refuse, where that ended the
+	// work.
+	Refused []record.Record
+	// Account is that of the last run, which may say nothing.
+	Account Account
+}
+
+// Run measures everything that the old records do not hold yet. With an error it
+// returns what there is, as that of an interrupted study.
+func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
+	out := Outcome{Records: r.Old}
+	r.Job.old = r.Old
+	for _, e := range engines {
+		steps, err := e.steps(ctx, r.Job)
+		if errors.Is(err, ErrUnavailable) {
+			out.Skipped = append(out.Skipped, Skipped{e.Name, err.Error()})
+			continue
+		}
+		if err != nil {
+			return out, fmt.Errorf("engine %s: %w", e.Name, err)
+		}
+		taken := false
+		for i, step := range steps {
+			if len(step.Account.Notes) > 0 {
+				out.Account = step.Account
+			}
+			if step.Done(out.Records) {
+				if !taken {
+					taken = true
+					out.Asked = append(out.Asked, slices.DeleteFunc(slices.Clone(r.Old), func(o record.Record) bool { return !Same(o.Config, step.Config) })...)
+				}
+				r.Note(fmt.Sprintf("%s: %s: all figures are there already", e.Name, step.Title))
+				continue
+			}
+			r.Job.step("%s, step %d of %d: %s", e.Name, i+1, len(steps), step.Title)
+			err := r.step(ctx, e, step, &out)
+			if _, noise := errors.AsType[*stats.NoiseError](err); noise {
+				return out, err
+			}
+			if err != nil {
+				return out, fmt.Errorf("engine %s: %s: %w", e.Name, step.Title, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// steps are those of an engine that this host has.
+func (e Engine) steps(ctx context.Context, j Job) ([]Step, error) {
+	if e.Available != nil {
+		if err := e.Available(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	return e.Plan(ctx, j)
+}
+
+// step runs one step. What it judges to be noise is said to be skipped.
+func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) error {
+	keep := func(some ...record.Record) error {
+		if r.Store != nil {
+			if err := r.Store.Append(some...); err != nil {
+				return err
+			}
+		}
+		out.Records, out.Asked = append(out.Records, some...), append(out.Asked, some...)
+		return nil
+	}
+	var held []record.Record
+	to := Out{
+		Records: keep,
+		Checks:  func(checks []wire.Check) { out.Checks = append(out.Checks, checks...) },
+		Account: func(a Account) { out.Account = a },
+	}
+	if step.Judged {
+		to.Records = func(some ...record.Record) error {
+			held = append(held, some...)
+			return nil
+		}
+	}
+	err := step.Run(ctx, to)
+	if err == nil && step.Judged {
+		if err = r.Judge(held); err == nil {
+			err = keep(held...)
+		}
+	}
+	if noise, ok := errors.AsType[*stats.NoiseError](err); ok {
+		out.Refused = held
+		if r.Job.Study {
+			out.Skipped = append(out.Skipped, Skipped{e.Name, fmt.Sprintf("%s: refused: %v", step.Title, noise)})
+			err = nil
+		}
+	}
+	if r.Store != nil {
+		err = errors.Join(err, r.Store.Sync())
+	}
+	return err
+}
+
+// complete reports whether the records have every operation of every subject
+// under this configuration and in this run. The floor has only the first.
+func complete(list []stubs.Named, records []record.Record, c record.Config, form string, run int, ops []record.Operation) bool {
+	type figure struct{ variant, op string }
+	have := map[figure]bool{}
+	for i := range records {
+		if r := &records[i]; r.Form == form && r.Run == run && Same(r.Config, c) {
+			have[figure{r.Variant, r.Op}] = true
+		}
+	}
+	for _, n := range list {
+		for i, op := range ops {
+			if !have[figure{n.Name, op.Op}] && (i == 0 || !n.Variant.Bare) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs/count"
+)
+
+// static is the engine that runs nothing.
+const static = "static"
+
+func init() {
+	Register(Engine{
+		Name: static, Kind: Exact, Rank: 30, Ops: countOps(),
+		About:    "counted in the machine code, nothing is run",
+		Emulated: true,
+		Notes: func(a *Account) []string {
+			if a == nil {
+				return count.Notes(nil)
+			}
+			return a.Notes
+		},
+		Plan: planCounts,
+	})
+}
+
+// planCounts counts what is in the code of the variants.
+func planCounts(_ context.Context, j Job) ([]Step, error) {
+	im, err := image.Build(image.Config{Variants: j.Subjects})
+	if err != nil {
+		return nil, err
+	}
+	c := HostConfig()
+	c.Code, c.Engine, c.Machine, c.CPU = im.Hash(), static, "none", "any"
+	var whole []record.Operation
+	for _, o := range countOps() {
+		if !record.IsPart(o.Op) {
+			whole = append(whole, o.Operation)
+		}
+	}
+	counted, err := count.Object(im.Object, j.Subjects)
+	if err != nil {
+		return nil, err
+	}
+	return []Step{{
+		Title:   fmt.Sprintf("counts of %d variants", len(j.Subjects)),
+		Config:  c,
+		Account: Account{Notes: count.Notes(counted)},
+		Done:    func(have []record.Record) bool { return complete(j.Subjects, have, c, "", 0, whole) },
+		Run: func(_ context.Context, out Out) error {
+			return out.Records(countRecords(counted, j.axes(), c, time.Now())...)
+		},
+	}}, nil
+}
+
+// countUnits are the units of package count's metrics, by the names that these
+// have in Go's benchmark format.
+var countUnits = map[string]string{
+	"insns": record.Instructions, "code-bytes": record.Bytes, "loads": record.Loads, "stores": record.Stores,
+	"gs-accesses": record.Accesses, "rsp-forwards": record.Forwards, "lines": record.Lines, "lines-beyond": record.Lines,
+}
+
+// countOp is the name of a count of a phase: those of a whole call are the
+// operations of the engine, all others are parts.
+func countOp(phase count.Phase, m count.Metric) string {
+	if phase.Name == "call" {
+		return m.Unit
+	}
+	return m.Unit + "/" + phase.Name
+}
+
+// countOps are the operations of the engine: each metric of each phase.
+func countOps() []Op {
+	var ops []Op
+	for _, p := range count.Phases {
+		for _, m := range count.Metrics {
+			op := countOp(p, m)
+			ops = append(ops, Op{
+				Operation: record.Operation{Op: op, Title: m.Title, Short: op, Bench: p.Bench},
+				Unit:      m.Unit, Group: p.Title,
+			})
+		}
+	}
+	return ops
+}
+
+// countRecords are the records of counts: the whole call's last, so that an
+// interrupted step is not taken for a complete one.
+func countRecords(variants []count.Variant, axes map[string]string, c record.Config, now time.Time) []record.Record {
+	var parts, whole []record.Record
+	for _, v := range variants {
+		for i, p := range count.Phases {
+			for _, m := range count.Metrics {
+				op := countOp(p, m)
+				r := record.New(c, counted(v.Name, op, m.Of(v.Counts[i])), axes[v.Name], countUnits[m.Unit], 0, now)
+				if record.IsPart(op) {
+					parts = append(parts, r)
+				} else {
+					whole = append(whole, r)
+				}
+			}
+		}
+	}
+	return append(parts, whole...)
+}

@@ -1,0 +1,345 @@
+package table
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
+)
+
+// Compared is the document of a comparison. verbose adds what sampled differences
+// are made of.
+func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bool) *Document {
+	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name, Data: []Data{dataOf(c, proofs)}}
+	for _, variant := range slices.Sorted(maps.Keys(proofs)) {
+		d.Add(Line("%s", proofs[variant].Of(variant)))
+	}
+	if c.Checks != nil {
+		d.Add(Line("%s", describe(c)))
+	}
+	switch {
+	case c.Engine.Kind == engine.Sampled:
+		d.sampled(c, verbose)
+	case c.Engine.Unit == "":
+		d.Add(Line("engine %s: %s", c.Engine.Name, c.Engine.About), Space, Block{Rows: counts(c)}, Space, Block{Notes: c.Notes})
+	default:
+		d.exact(c)
+	}
+	for _, check := range c.Checks {
+		if check.Outcome != wire.Pass {
+			d.Add(Line("%s: %s (%s)", check.Outcome, check.Name, check.Detail))
+		}
+	}
+	return d
+}
+
+// Refused is what refuses a comparison: its controls, and nothing else.
+func Refused(c *analysis.Comparison) *Document {
+	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name}
+	d.controls(c)
+	return d
+}
+
+// Costs is the document of kernels beside each other: what each operation costs.
+func Costs(c *analysis.Comparison) *Document {
+	d := &Document{Title: "entrylab baseline, engine " + c.Engine.Name, Data: []Data{dataOf(c, nil)}}
+	d.Add(Line("%s", describe(c)), Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
+	rows := [][]string{append([]string{""}, c.Variants...)}
+	for _, r := range c.Rows {
+		row := []string{r.Title}
+		for i := range c.Variants {
+			cell := "-"
+			if v := r.Values[i]; len(v.Records) > 0 {
+				cell = analysis.Cost(v.Records)
+			}
+			row = append(row, cell)
+		}
+		if !record.IsPart(r.Op.Op) && slices.ContainsFunc(row[1:], func(cell string) bool { return cell != "-" }) {
+			rows = append(rows, row)
+		}
+	}
+	d.Add(Block{Rows: rows}, Space, Line("Linux does more in a call than the two others: accounting, tracing, limits. Its entry and exit are a small part of it."))
+	return d
+}
+
+// describe names the engine, the machine and the emulator: they go with every figure.
+func describe(c *analysis.Comparison) string {
+	text := fmt.Sprintf("engine %s, machine %s, CPU %s", c.Engine.Name, c.Config.Machine, c.Config.CPU)
+	if c.Config.Emulator != "" {
+		text += ", " + c.Config.Emulator
+	}
+	if !c.Engine.Emulated {
+		text += ", on " + c.Config.Host
+	}
+	return text
+}
+
+// exact are counts: of two variants a row for each operation, of more a row for each
+// variant, the difference from the first in brackets.
+func (d *Document) exact(c *analysis.Comparison) {
+	d.Add(Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
+	rows := many
+	if len(c.Variants) == 2 {
+		rows = pair
+	}
+	d.Add(Block{Rows: rows(c)})
+	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok {
+		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %s", count(v)))
+	}
+}
+
+func pair(c *analysis.Comparison) [][]string {
+	a, b := c.Variants[0], c.Variants[1]
+	rows := [][]string{{"", a, b, "difference"}}
+	if len(c.Checks) > 0 {
+		rows = append(rows, []string{"checks", checks(c, a), checks(c, b), ""})
+	}
+	for _, r := range c.Rows {
+		rows = append(rows, []string{r.Title, count(r.Values[0]), count(r.Values[1]), difference(r.Values[1])})
+	}
+	return rows
+}
+
+func many(c *analysis.Comparison) [][]string {
+	head := []string{""}
+	if len(c.Checks) > 0 {
+		head = append(head, "checks")
+	}
+	for _, r := range c.Rows {
+		head = append(head, r.Short)
+	}
+	rows := [][]string{head}
+	for i, v := range c.Variants {
+		row := []string{v}
+		if len(c.Checks) > 0 {
+			row = append(row, checks(c, v))
+		}
+		for _, r := range c.Rows {
+			cell := count(r.Values[i])
+			if i > 0 {
+				cell += " (" + difference(r.Values[i]) + ")"
+			}
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// counts are those of an engine whose operations have several units: a row for each,
+// by groups, the difference from the first variant beside the others'.
+func counts(c *analysis.Comparison) [][]string {
+	rows := [][]string{append([]string{""}, c.Variants...)}
+	group := ""
+	for _, r := range c.Rows {
+		title := r.Title
+		if r.Group != "" {
+			title = "  " + title
+		}
+		if r.Group != group {
+			group = r.Group
+			rows = append(rows, []string{group})
+		}
+		row := []string{title}
+		for i := range c.Variants {
+			cell := count(r.Values[i])
+			if i > 0 {
+				cell += " (" + difference(r.Values[i]) + ")"
+			}
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// checks sums up what was verified of a variant.
+func checks(c *analysis.Comparison, name string) string {
+	results := wire.Results{Checks: c.Checks}
+	s := fmt.Sprintf("%d pass", results.Count(name, wire.Pass))
+	for _, o := range []struct {
+		outcome wire.Outcome
+		word    string
+	}{{wire.Fail, "FAIL"}, {wire.Error, "ERROR"}, {wire.Skip, "skip"}} {
+		if n := results.Count(name, o.outcome); n > 0 {
+			s += fmt.Sprintf(", %d %s", n, o.word)
+		}
+	}
+	return s
+}
+
+// count prints a median; one that is no exact count carries its range.
+func count(v analysis.Value) string {
+	if len(v.Records) == 0 {
+		return "-"
+	}
+	r := v.Records[len(v.Records)-1]
+	if r.Exact() {
+		return strconv.FormatFloat(r.Median, 'f', -1, 64)
+	}
+	return fmt.Sprintf("%g (%g to %g)", r.Median, r.Min, r.Max)
+}
+
+// difference prints one of counts. Two figures whose ranges overlap and that are
+// not exact are not told apart.
+func difference(v analysis.Value) string {
+	switch d := v.Difference; {
+	case d.Kind == analysis.None:
+		return "-"
+	case d.Kind == analysis.Exact && d.Value == 0:
+		return "0"
+	case d.Kind == analysis.Exact:
+		return fmt.Sprintf("%+g", d.Value)
+	case !d.Seen():
+		return "none seen"
+	default:
+		return fmt.Sprintf("%+.1f", d.Value)
+	}
+}
+
+// sampled are figures with intervals: verdicts, differences, and what proves them.
+func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
+	e, base := c.Engine, c.Base()
+	on := c.Account.On
+	if on == "" {
+		on = c.Config.Host
+	}
+	d.Add(Line("engine %s, on %s, %d %ss", e.Name, on, c.Units, e.Sample), Space)
+	if e.Meaningless != "" {
+		d.Add(Line("MEANINGLESS as cycles: %s", e.Meaningless), Space)
+	}
+	// Boots have a line of their own for the floor, which has no difference.
+	variants := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return v == wire.Floor && c.Booted != nil })
+	for _, v := range variants[1:] {
+		d.Add(Line("%s against %s, null call: %s", v, base, c.Verdict(v)))
+	}
+	d.Add(Space, Line("core %s, %s: %s, then differences from it, 95 %% intervals", c.Unit(), e.Includes, base), Space)
+
+	head, forms := []string{""}, len(e.Forms) > 0
+	if forms {
+		head = append(head, "form")
+	}
+	rows, retired, stepped := [][]string{append(head, variants...)}, [][]string{append([]string{""}, variants...)}, false
+	for _, r := range c.Rows {
+		row, instructions := []string{r.Title}, []string{r.Title}
+		if forms {
+			row = append(row, r.Form)
+		}
+		for _, v := range r.Values {
+			if slices.Contains(variants, v.Variant) {
+				row = append(row, sample(v, v.Variant == base))
+				stepped = stepped || len(v.ReadAs) > 0 && v.Difference.Seen() && v.Noisy == ""
+				instructions = append(instructions, figure(v.Retired()))
+			}
+		}
+		rows, retired = append(rows, row), append(retired, instructions)
+	}
+	d.Add(Block{Rows: rows})
+	if stepped {
+		d.Add(Space, Line("step: several numbers of instructions more read the same in this form, so it is no cost of theirs (-v shows the ladder)"))
+	}
+	if c.Booted != nil && c.Booted.Counted {
+		d.Add(Space, Line("instructions that retired, as the CPU counted them"), Space, Block{Rows: retired})
+	}
+	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok && c.Booted != nil {
+		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %.1f %s", v.Mean, c.Unit()))
+	}
+	d.Add(Space)
+	if verbose && forms {
+		d.details(c)
+	}
+	d.controls(c)
+	d.Add(Space, Block{Notes: c.Notes})
+}
+
+func figure(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", *x)
+}
+
+// sample is the base's figure, or another's difference.
+func sample(v analysis.Value, base bool) string {
+	d := v.Difference
+	e := stats.Estimate{Mean: d.Value, Low: d.Low, High: d.High}
+	switch {
+	case len(v.Records) == 0:
+		return "-"
+	case base:
+		return figure(&v.Mean)
+	case d.Kind != analysis.Interval:
+		return "-"
+	case v.Noisy != "":
+		return "too noisy (" + v.Noisy + ")"
+	case !d.Seen():
+		return fmt.Sprintf("none seen (±%.1f)", e.AtMost())
+	case len(v.ReadAs) > 0:
+		return fmt.Sprintf("step %+.1f", d.Value)
+	}
+	return e.String()
+}
+
+// details are what the differences are made of: how many samples each whole number of
+// cycles has, and what instructions more read as.
+func (d *Document) details(c *analysis.Comparison) {
+	sample := c.Engine.Sample
+	rows := [][]string{{"differences by " + sample, "form", "variant", sample + "s at so many cycles (to within a quarter)"}}
+	for _, r := range c.Rows {
+		for _, v := range r.Values {
+			if v.Difference.Kind == analysis.Interval {
+				rows = append(rows, []string{r.Title, r.Form, v.Variant, analysis.Steps(stats.Paired(r.Values[0].Samples, v.Samples))})
+			}
+		}
+	}
+	d.Add(Block{Rows: rows}, Space)
+	head := []string{"ladder: the base's null call with so many more", "form"}
+	rows = nil
+	for _, r := range c.Ladder {
+		if n := len(rows); n == 0 || rows[n-1][0] != r.Kind || rows[n-1][1] != r.Form {
+			rows = append(rows, []string{r.Kind, r.Form})
+		}
+		if len(rows) == 1 {
+			head = append(head, fmt.Sprint(r.More))
+		}
+		last := &rows[len(rows)-1]
+		*last = append(*last, r.Estimate.String())
+	}
+	if len(rows) == 0 {
+		d.Add(Line("ladder: too few %ss", sample))
+		return
+	}
+	d.Add(Block{Rows: append([][]string{head}, rows...)}, Space)
+}
+
+// controls are what proves samples, or refuses them, and what the machine itself is.
+func (d *Document) controls(c *analysis.Comparison) {
+	forms := len(c.Engine.Forms) > 0
+	head := []string{"controls"}
+	if forms {
+		head = append(head, "form")
+	}
+	rows := [][]string{append(head, "must be", "was", "over "+c.Engine.Sample+"s")}
+	for _, k := range c.Controls {
+		row := []string{k.Name + ", " + c.Engine.Title(k.Op)}
+		if forms {
+			row = append(row, k.Form)
+		}
+		rows = append(rows, append(row, fmt.Sprintf("%+g", k.Truth), k.Estimate.String(), fmt.Sprintf("SD %.2f", k.Estimate.SD)))
+	}
+	d.Add(Block{Rows: rows})
+	if c.Booted == nil {
+		return
+	}
+	rows = [][]string{{"calibration", "least", "most of a boot", ""}}
+	for _, k := range c.Booted.Calibration {
+		rows = append(rows, []string{k.Name, strconv.FormatFloat(k.Low, 'g', 4, 64), strconv.FormatFloat(k.High, 'g', 4, 64), k.Unit})
+	}
+	d.Add(Space, Block{Rows: rows})
+}
