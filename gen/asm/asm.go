@@ -36,6 +36,22 @@
 // other data as variables. [EXTERN] and [EXTERNDATA] declare what is in another
 // part of the program.
 //
+// # Contracts
+//
+// [Func.Takes] says in which registers a function finds its arguments,
+// [Func.Returns] in which it leaves its results; [Func.Keeps], [Func.Spoils] and
+// [Func.NoReturn] say how it departs from the convention, by which RBX, RBP, RSP
+// and R12 to R15 are kept and all other registers clobbered. The assembler follows
+// the registers of such a function along every way through it and refuses
+//
+//   - a read of a register that was neither taken nor written, or that a call has
+//     clobbered since, the flags included;
+//   - a call without what the called function takes;
+//   - a return, or a jump to another function, without the result, with a kept
+//     register changed, or with something still pushed.
+//
+// What functions behind a pointer keep is said at the call ([Ins.Keeps]).
+//
 // # Structures and claims
 //
 // A structure that generated code shares with Go is declared once, with a type
@@ -68,6 +84,7 @@ type Ins struct {
 	prefix prefix
 	claim  *Slot
 	fault  string
+	keeps  regSet // of what a CALL goes to through a pointer
 	note   string
 	source string // of a CodeLine: how its author wrote it
 	pc     uintptr
@@ -247,9 +264,10 @@ type Func struct {
 	Saves []Reg
 	Body  Block
 
-	code *Code   // instead of a Body
-	decl uintptr // the Go function that declares it, 0 if none does
-	pc   uintptr
+	code     *Code // instead of a Body
+	contract *contract
+	decl     uintptr // the Go function that declares it, 0 if none does
+	pc       uintptr
 }
 
 // FUNC makes a function with the caller's line as its place.

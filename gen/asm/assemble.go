@@ -79,12 +79,13 @@ type encFault struct{ off, to int }
 
 // assembler assembles the functions of one program.
 type assembler struct {
-	rep     *report
-	names   names
-	strings map[string]string // text -> symbol
-	order   []string          // texts in the order of their first use
-	links   map[int]*obj.Link // by bits
-	diags   []diag
+	rep       *report
+	names     names
+	contracts map[string]*contract
+	strings   map[string]string // text -> symbol
+	order     []string          // texts in the order of their first use
+	links     map[int]*obj.Link // by bits
+	diags     []diag
 }
 
 // diag is what the library said, and of which of its instructions.
@@ -154,6 +155,7 @@ func (a *assembler) assemble(fn *Func) *encoded {
 	}
 	before := len(a.rep.faults)
 	l := lower(fn, a.rep, a.names)
+	l.checkContract(a.contracts)
 	enc := &encoded{fn: fn, names: l.labels}
 	switch fn.bits() {
 	case 16:

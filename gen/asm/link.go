@@ -151,6 +151,10 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	rep := newReport()
 	a := newAssembler(rep)
 	a.names = namesOf(p.Funcs)
+	a.contracts = map[string]*contract{}
+	for _, fn := range p.Funcs {
+		a.contracts[fn.Name] = fn.contract
+	}
 	var encs []*encoded
 	for _, fn := range grouped(p.Funcs) {
 		encs = append(encs, a.assemble(&fn))

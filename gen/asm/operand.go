@@ -49,13 +49,16 @@ const (
 	DR3
 	DR6
 	DR7
+
+	// FLAGS are the arithmetic flags, for contracts (Func.Returns); no operand.
+	FLAGS
 	numRegs
 )
 
 var regNames = [numRegs]string{
 	"none", "RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
 	"ES", "CS", "SS", "DS", "FS", "GS",
-	"CR0", "CR2", "CR3", "CR4", "CR8", "DR0", "DR1", "DR2", "DR3", "DR6", "DR7",
+	"CR0", "CR2", "CR3", "CR4", "CR8", "DR0", "DR1", "DR2", "DR3", "DR6", "DR7", "FLAGS",
 }
 
 // String returns the register's name.

@@ -74,7 +74,7 @@ EDI whose checksum is right, or 0 if there is none.`,
 			BREAK(E),
 		),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI).Returns(RAX)
 }
 
 func acpiRoot() Func {
@@ -115,7 +115,7 @@ size of its entries in EBP; 0 if there is none.`,
 		),
 		CALL(acpiCheck),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes().Returns(RAX, RBP)
 }
 
 func acpiCheck() Func {
@@ -145,7 +145,7 @@ or 0 if it is not mapped or its length or checksum is wrong.`,
 		MOVL(0, RAX),
 		CMOVQE(RDI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func acpiSum() Func {
@@ -158,5 +158,5 @@ func acpiSum() Func {
 			CMPL(RCX, RSI),
 		).WHILE(B),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX).Keeps(RDI, R8)
 }

@@ -77,7 +77,7 @@ count down from 2^32-1, again and again.`,
 		MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, apicAt(apicLVTTimer)),
 		MOVL(uint32(1<<32-1), apicAt(apicInitial)),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func apicTimerRead() Func {
@@ -86,7 +86,7 @@ func apicTimerRead() Func {
 		MOVL(apicAt(apicCurrent), RAX),
 		NEGL(RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
 }
 
 func apicTimerOff() Func {
@@ -97,7 +97,7 @@ func apicTimerOff() Func {
 		MOVQ(uint64(layout.TimerNever), RAX),
 		MOVQ(RAX, sched.TimerArmed),
 		RETURN(),
-	)
+	).Takes()
 }
 
 // timerProgram is the end of timerArm: another way into it.
@@ -123,7 +123,7 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 		apicBase(),
 		MOVL(RAX, apicAt(apicInitial)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 // apicTimer is the timer as what the TSC is compared with; its rate is not known.

@@ -74,7 +74,7 @@ func areasInit() Func {
 		MOVQ(-1, node.End),
 		MOVQ(-1, node.MaxGap),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func findArea() Func {
@@ -94,7 +94,7 @@ func findArea() Func {
 			MOVQ(cursor.Right, RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RDI, RSI)
 }
 
 func areaMaxGap() Func {
@@ -119,7 +119,7 @@ func areaMaxGap() Func {
 		atLeast(RCX),
 		MOVQ(RAX, node.MaxGap),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(RDI, RDX)
 }
 
 func areaUpdate() Func {
@@ -133,7 +133,7 @@ all above it in the tree. Clobbers RAX, RCX, RDI.`,
 			TESTQ(RDI, RDI),
 		).WHILE(NE),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func rotateArea() Func {
@@ -166,7 +166,7 @@ child on the other side. Keeps RDI.`,
 		CALL(areaMaxGap),
 		MOVQ(RDX, RDI),
 		JMP(areaMaxGap),
-	)
+	).Takes(RDI).Returns(RDI)
 }
 
 func newArea() Func {
@@ -232,7 +232,7 @@ the area RDX. There must be room for it (roomForAreas).`,
 		),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RSI, RDX).Returns(RAX)
 }
 
 func removeArea() Func {
@@ -281,7 +281,7 @@ func removeArea() Func {
 		TESTQ(RDI, RDI),
 		IF(NE, CALL(fput)),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI)
 }
 
 func splitArea() Func {
@@ -315,7 +315,7 @@ inside it on, and returns the second. There must be room for one.`,
 		CALL(newArea),
 		ADDQ(8*areaWords, RSP),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI).Returns(RAX)
 }
 
 func isolateAreas() Func {
@@ -344,7 +344,7 @@ more.`,
 		),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12)
+	).Saving(RBX, RBP, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func mergeAreas() Func {
@@ -384,7 +384,7 @@ RDI to RSI. Areas that are copies of something stay as they are.`,
 			MOVQ(RDI, RBX),
 		),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI)
 }
 
 func insertArea() Func {
@@ -409,7 +409,7 @@ must be room for it.`,
 		MOVQ(RBP, RSI),
 		CALL(mergeAreas),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI, RDX, RCX, R8, R9)
 }
 
 func unmapRange() Func {
@@ -441,7 +441,7 @@ both a page's. There is one area more if it was the middle of one.`,
 		MOVQ(RBP, RSI),
 		CALL(freePgtables),
 		RETURN(),
-	).Saving(RBX, RBP, R12)
+	).Saving(RBX, RBP, R12).Takes(RDI, RSI)
 }
 
 func getUnmappedArea() Func {
@@ -497,5 +497,5 @@ free that end at RDX at most, or -ENOMEM.`,
 		),
 		LABEL("none"),
 		fail(ENOMEM),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }

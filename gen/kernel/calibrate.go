@@ -107,7 +107,7 @@ too few windows agree. IF is 0.`,
 			BREAK(E),
 		),
 		returns(0),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI).Returns(RAX)
 }
 
 func calibrationWindow() Func {
@@ -160,7 +160,7 @@ of its own that no other agrees with.`,
 		LABEL("nothing"),
 		LEAQ(RBP.At(1), RAX),
 		RETURN(),
-	).Saving(R12, R13, R14, R15)
+	).Saving(R12, R13, R14, R15).Takes(RBX, RBP).Returns(RAX)
 }
 
 func counterTick() Func {
@@ -171,7 +171,7 @@ EDI, the TSC at the reading that showed it in RSI, and in RAX the TSC's ticks
 since the reading before began; 0 if there is no tick.`,
 		tsc(),
 		MOVQ(RAX, RSI),
-		CALL(c.Read),
+		CALL(c.Read).Keeps(RSI, RDI, R8, R9),
 		MOVL(RAX, RDI),
 		MOVL(calibrationTries, R9),
 		LOOP(
@@ -180,7 +180,7 @@ since the reading before began; 0 if there is no tick.`,
 			MOVQ(RSI, R8),
 			tsc(),
 			MOVQ(RAX, RSI),
-			CALL(c.Read),
+			CALL(c.Read).Keeps(RSI, RDI, R8, R9),
 			CMPL(RAX, RDI),
 			BREAK(NE),
 		),
@@ -188,5 +188,5 @@ since the reading before began; 0 if there is no tick.`,
 		tsc(),
 		SUBQ(R8, RAX),
 		RETURN(),
-	)
+	).Takes(RBX).Returns(RAX, RDI, RSI)
 }

@@ -67,7 +67,7 @@ func ktimeGet() Func {
 		SHLQ(32, RDX),
 		ORQ(RDX, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI, RCX)
 }
 
 func ktimeReal() Func {
@@ -75,7 +75,7 @@ func ktimeReal() Func {
 		CALL(ktimeGet),
 		ADDQ(clk.Real, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI)
 }
 
 func timeInit() Func {
@@ -122,7 +122,7 @@ of the local APIC's timer. Fails by boot_fail.`,
 
 		CALL(apicTimerOff),
 		JMP(rtcInit),
-	)
+	).Takes()
 }
 
 func tscInit() Func {
@@ -160,7 +160,7 @@ func tscInit() Func {
 		CALL(bootFail),
 		LABEL("done"),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes()
 }
 
 func tscTake() Func {
@@ -174,5 +174,5 @@ func tscTake() Func {
 		MOVQ(RDI, clk.TSCSource),
 		CMPL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RAX).Returns(FLAGS)
 }

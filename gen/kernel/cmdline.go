@@ -147,7 +147,7 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 			LABEL("nobody"),
 		),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes()
 }
 
 func setEnv() Func {
@@ -184,7 +184,7 @@ an older one of that name.`,
 		),
 		MOVQ(RBX, RDX.Index(RCX, 8)),
 		RETURN(),
-	)
+	).Takes(RBX, RBP)
 }
 
 func hasPrefix() Func {
@@ -201,7 +201,7 @@ after that. Clobbers RAX, RSI.`,
 			INCQ(RSI),
 		),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RDI, FLAGS)
 }
 
 func nextArg() Func {
@@ -275,7 +275,7 @@ after it in RDI. Quotes around the word or around the value are removed.`,
 		MOVB(0, RCX.At(0)),
 		MOVQ(R9, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDI, RDX)
 }
 
 // isSpace sets ZF if r is a space or a control character that separates words

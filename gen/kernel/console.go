@@ -50,7 +50,7 @@ a UART with FIFOs that work, and looks for the debug console.`,
 		CMPB(RAX, layout.DebugconPort), // the device reads as its own port
 		SETE(Sym(hasDebugcon)),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func consoleWrite() Func {
@@ -73,7 +73,7 @@ when it has none of them left, so that none is lost.`,
 			REP(OUTSB()),
 		),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 func consoleDrain() Func {
@@ -83,7 +83,7 @@ written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
 		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
 		DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
 		RETURN(),
-	)
+	).Takes().Keeps(RDI)
 }
 
 func printk() Func {
@@ -98,7 +98,7 @@ func printk() Func {
 			INCQ(RBX),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func printkChar() Func {
@@ -116,7 +116,7 @@ func printkChar() Func {
 		MOVL(RDI, RAX),
 		OUTB(),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func printkHex() Func {
@@ -142,7 +142,7 @@ func printkHex() Func {
 			SUBL(4, R12),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func printkHex64() Func {
@@ -157,7 +157,7 @@ func printkHex64() Func {
 			DECL(R12),
 		).WHILE(NE),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func printkDigit() Func {
@@ -166,7 +166,7 @@ func printkDigit() Func {
 		IF(AE, ADDL('a'-10-'0', RDI)),
 		ADDL('0', RDI),
 		JMP(printkChar),
-	)
+	).Takes(RDI)
 }
 
 func printkDec() Func {
@@ -187,7 +187,7 @@ func printkDec() Func {
 			DECL(RBX),
 		).WHILE(NE),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RBX)
 }
 
 func bootFail() Func {
@@ -201,7 +201,7 @@ func bootFail() Func {
 		CALL(printk),
 		MOVL(layout.ExitBoot, RDI),
 		JMP(machineExit),
-	)
+	).Takes(RDI).NoReturn()
 }
 
 func machineExit() Func {
@@ -224,5 +224,5 @@ shutdown port.`,
 		),
 		LOOP(CLI(), HLT()),
 		UD2(),
-	)
+	).Takes(RDI).NoReturn()
 }

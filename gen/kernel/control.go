@@ -141,7 +141,7 @@ asks for, else the first that init can run with. Fails by boot_fail.`,
 		MOVQ(R12, RDI),
 		CALL(sysVariantSelect),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes()
 }
 
 func variantUnknown() Func {
@@ -166,7 +166,7 @@ func variantUnknown() Func {
 			CALL(message),
 		),
 		JMP(bootFailMessage),
-	)
+	).Takes().NoReturn()
 }
 
 func setVariant() Func {
@@ -186,7 +186,7 @@ variant_name: what variant= on the command line asks for.`,
 			CMPL(RCX, names),
 		).WHILE(NE),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func controlInit() Func {
@@ -201,7 +201,7 @@ for them. Otherwise they do not exist.`,
 		CLD(),
 		REP(MOVSQ()),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func sysVariantSelect() Func {
@@ -218,7 +218,7 @@ func sysVariantSelect() Func {
 	}
 	return FUNC("sys_variant_select",
 		`sys_variant_select(index) is layout.SysSelect. It returns with interrupts off and
-without a wish for another thread: until the exit nothing may switch, or what
+with TIFNeedResched clear: until the exit nothing may switch, or what
 the old variant keeps in RSPScratch would go by the new one's rule.`,
 		MOVQ(RDI, R8),
 		findVariant(),
@@ -257,7 +257,7 @@ the old variant keeps in RSPScratch would go by the new one's rule.`,
 		WRMSR(),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysVariantInfo() Func {
@@ -270,7 +270,7 @@ func sysVariantInfo() Func {
 		MOVL(info, RDX),
 		CALL(copyToUser),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func controlInterrupt() Func {
@@ -297,7 +297,7 @@ calls by which a variant that answers nothing can be left.`,
 		),
 		MOVQ(RAX, ptRegs(RBX).AX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func sysFrame() Func {
@@ -306,7 +306,7 @@ func sysFrame() Func {
 		SUBQ(regsSize, RSI),
 		MOVL(regsSize, RDX),
 		JMP(copyToUser),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysFullFrame() Func {
@@ -314,7 +314,7 @@ func sysFullFrame() Func {
 		TESTQ(RDI, RDI),
 		JNE(sysFrame),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysSetFrame() Func {
@@ -347,7 +347,7 @@ of the flags only the user's change.`,
 		CMPL(RDI, int(layout.SlotAX)),
 		CMOVQE(RSI, RAX), // the entry path stores the result in that slot
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysPoison() Func {
@@ -379,7 +379,7 @@ frame is moved away first, as its place is poisoned too.`,
 			CMPQ(RDI, RBX),
 		).WHILE(B),
 		JMP(returnToUsermode),
-	)
+	).Takes().Returns(RAX).Spoils(RBX)
 }
 
 func sysSpin() Func {
@@ -411,7 +411,7 @@ func sysFlushYield() Func {
 		IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
 		MFENCE(), // CLFLUSH is ordered by it alone (SDM volume 2)
 		JMP(sysSchedYield),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysStats() Func {
@@ -449,5 +449,5 @@ func sysStats() Func {
 		LEAQ(Sym(statsBuf), RSI),
 		MOVL(SizeOf[layout.Stats[Mem]](), RDX),
 		JMP(copyToUser),
-	)
+	).Takes(RDI).Returns(RAX)
 }

@@ -102,5 +102,5 @@ Counters that cannot be set or read, or that stand still, are left alone.`,
 		allow(0, 1, "none"),
 		LABEL("none"),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }

@@ -125,7 +125,7 @@ has to doubt it. Fails by boot_fail.`,
 			BREAK(E),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes()
 }
 
 func cpioBad() Func {
@@ -142,7 +142,7 @@ func cpioBad() Func {
 		MOVQ(R12, RDI),
 		CALL(message),
 		JMP(bootFailMessage),
-	)
+	).Takes(RDI, RSI).NoReturn()
 }
 
 func cpioHex() Func {
@@ -169,7 +169,7 @@ or -1 if they are not. Clobbers RCX, RSI, RDI.`,
 			DECL(RCX),
 		).WHILE(NE),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func cpioDecode() Func {
@@ -218,7 +218,7 @@ checked. A leading "/" or "./" and trailing "/" are taken off its name.`,
 		MOVQ(RSI, cpioEntry.Name),
 		MOVQ(R12, cpioEntry.NameLen),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func cpioIsTrailer() Func {
@@ -231,7 +231,7 @@ func cpioIsTrailer() Func {
 			IF(E, CMPW(RCX.At(8), word(newcTrailer[8:]))),
 		),
 		RETURN(),
-	)
+	).Takes().Returns(FLAGS)
 }
 
 func cpioSkipZeros() Func {
@@ -248,7 +248,7 @@ initramfs ends before. Words are of 4 bytes.`,
 		),
 		MOVQ(RDI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func cpioFirst() Func {
@@ -256,7 +256,7 @@ func cpioFirst() Func {
 		MOVQ(0, cpioEntry.Builtin),
 		MOVQ(bootInfo.InitrdStart, RDI),
 		JMP(cpioLoad),
-	)
+	).Takes().Returns(RAX)
 }
 
 func cpioNext() Func {
@@ -265,7 +265,7 @@ func cpioNext() Func {
 header in RAX, 0 after the last.`,
 		MOVQ(cpioEntry.Next, RDI),
 		JMP(cpioLoad),
-	)
+	).Takes().Returns(RAX)
 }
 
 func cpioLoad() Func {
@@ -290,5 +290,5 @@ if it is a trailer; returns its header in RAX, 0 after the last.`,
 			),
 		),
 		UD2(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }

@@ -54,7 +54,7 @@ func countSwitches() Func {
 			MOVQ(thread(RAX).AllNext, RAX),
 		),
 		RETURN(),
-	)
+	).Takes().Keeps(RDI)
 }
 
 func switchCounted() Func {
@@ -68,7 +68,7 @@ that is switched out, RDI, and goes on to the variant's switch. RSI is the next.
 		MOVQ(sched.RingTime, RDX),
 		ADDQ(RCX, thread(RDI).UTime.Index(RDX, 1)),
 		JMP(thread(RDI).CountedSwitch),
-	)
+	).Takes(RDI)
 }
 
 func processTimes() Func {
@@ -87,7 +87,7 @@ of the last cpu_account. Clobbers RCX, RSI.`,
 			MOVQ(t.AllNext, RSI),
 		),
 		RETURN(),
-	)
+	).Takes().Returns(RAX, RDX).Keeps(RDI)
 }
 
 func cpuClock() Func {
@@ -113,7 +113,7 @@ there is no such thread. Clobbers RCX, RSI.`,
 		IF(NE, ADDQ(RDX, RAX)),
 		MOVL(1, RDX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX, RDX)
 }
 
 func cpuClockID() Func {
@@ -162,7 +162,7 @@ Turns interrupts off.`,
 		IF(NE, RETURN()),
 		LABEL("invalid"),
 		fail(EINVAL),
-	)
+	).Takes(RDI).Returns(RAX, RSI)
 }
 
 func cpuClockGet() Func {
@@ -175,7 +175,7 @@ func cpuClockGet() Func {
 		MOVL(RBX, RDI),
 		CALL(cpuClock),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func cpuTimerAdd() Func {
@@ -184,7 +184,7 @@ func cpuTimerAdd() Func {
 		MOVQ(RAX, cpuTimer(RDI).Next),
 		MOVQ(RDI, sched.CPUTimers),
 		JMP(cpuTickStart),
-	)
+	).Takes(RDI)
 }
 
 func cpuTickStart() Func {
@@ -196,7 +196,7 @@ func cpuTickStart() Func {
 		CALL(ktimeGet),
 		LEAQ(RAX.At(layout.MinTimeSlice), RSI),
 		JMP(timerAdd),
-	)
+	).Takes()
 }
 
 func cpuTick() Func {
@@ -227,7 +227,7 @@ time that they wait for. While the CPU is idle they stand still.`,
 		LEAQ(Sym(cpuTickTimer), RDI),
 		CALL(timerDel), // a timer that goes on has started it
 		JMP(timerAdd),
-	)
+	).Takes()
 }
 
 func cpuTimerDel() Func {
@@ -245,7 +245,7 @@ func cpuTimerDel() Func {
 		MOVQ(cpuTimer(RDI).Next, RAX),
 		MOVQ(RAX, RCX.At(0)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func cpuTimers() Func {
@@ -278,7 +278,7 @@ func cpuTimers() Func {
 		),
 		MOVQ(R13, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes().Returns(RAX)
 }
 
 func sysGetrusage() Func {
@@ -356,7 +356,7 @@ func sysGetrusage() Func {
 		CALL(copyToUser),
 		ADDQ(size, RSP),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysTimes() Func {
@@ -394,7 +394,7 @@ func sysTimes() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(R13, RAX)),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI).Returns(RAX)
 }
 
 func cpuNanosleep() Func {
@@ -453,7 +453,7 @@ that is 0, and the result is -EINTR.`,
 			IF(NE, RETURN()),
 		),
 		fail(EINTR),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func cpuSleepTimeout() Func {
@@ -461,5 +461,5 @@ func cpuSleepTimeout() Func {
 		ANDQ(-layout.ThreadSize, RDI),
 		XORL(RSI, RSI),
 		JMP(wakeUp),
-	)
+	).Takes(RDI)
 }

@@ -131,21 +131,21 @@ func deviceOps() Func {
 		}(),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func readEOF() Func {
 	return FUNC("read_eof", "read_eof is the Read of the console, which has no input, and of /dev/null: 0, the end.",
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func writeNull() Func {
 	return FUNC("write_null", "write_null is the Write of what swallows everything.",
 		MOVQ(RDX, RAX),
 		RETURN(),
-	)
+	).Takes(RDX)
 }
 
 func readZero() Func {
@@ -157,7 +157,7 @@ func readZero() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(RBX, RAX)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RSI, RDX)
 }
 
 func consoleWriteUser() Func {
@@ -190,12 +190,12 @@ are. Of a buffer that is bad from somewhere on, what lies before is written.`,
 		),
 		MOVQ(R13, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
 }
 
 func pollConsole() Func {
 	return FUNC("poll_console", "poll_console is the Poll of the console: its end can always be read.",
 		MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
 		RETURN(),
-	)
+	).Takes()
 }

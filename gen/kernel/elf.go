@@ -46,7 +46,7 @@ func elfFail() Func {
 		MOVQ(RBX, RDI),
 		CALL(message),
 		JMP(bootFailMessage),
-	)
+	).Takes(RDI).NoReturn()
 }
 
 func elfLoad() Func {
@@ -144,7 +144,7 @@ execState says of it. Fails by boot_fail.`,
 		LABEL("truncated"),
 		LEAQ(Str("its program headers are not all in the file"), RDI),
 		JMP(elfFail),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes()
 }
 
 func elfBias() Func {
@@ -187,7 +187,7 @@ The program headers, at RBP, are all in the file.`,
 		ANDQ(RCX, RAX),
 		MOVQ(RAX, execState.Bias),
 		RETURN(),
-	).Saving(RBP, R12)
+	).Saving(RBP, R12).Takes(RBX, RBP)
 }
 
 func elfMap() Func {
@@ -253,7 +253,7 @@ the file, then zeros.`,
 		ADDQ(ph.MemSize, RSI),
 		CALL(elfArea),
 		RETURN(),
-	).Saving(R12, R13)
+	).Saving(R12, R13).Takes(RBX, RBP)
 }
 
 func elfArea() Func {
@@ -283,5 +283,5 @@ becomes its end.`,
 		LABEL("full"),
 		LEAQ(Str("it has too many segments"), RDI),
 		JMP(elfFail),
-	)
+	).Takes(RSI, R8, R9, R12, R13).Returns(R12)
 }

@@ -44,7 +44,7 @@ func sysEpollCreate() Func {
 		IF(LE, fail(EINVAL)),
 		XORL(RDI, RDI),
 		JMP(sysEpollCreate1),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysEpollCreate1() Func {
@@ -55,7 +55,7 @@ func sysEpollCreate1() Func {
 		LEAQ(Sym(epollOps), RDI),
 		MOVL(O_RDWR, RSI),
 		JMP(fileOpen),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func epollForget() Func {
@@ -75,7 +75,7 @@ func epollForget() Func {
 			CALL(epollRemove),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func epollFind() Func {
@@ -95,7 +95,7 @@ descriptor EDX, or 0.`,
 			MOVQ(found.WatchNext, RAX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func epollInsert() Func {
@@ -140,7 +140,7 @@ descriptor EDX, or 0 if there is no memory for it. Turns interrupts off.`,
 			MOVQ(RAX, before.Next),
 		),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func epollRemove() Func {
@@ -170,7 +170,7 @@ func epollRemove() Func {
 		IF(E, MOVQ(RCX, openFile(RAX).Items)),
 		LEAQ(Sym(epollCache), RDI),
 		JMP(slabFree),
-	)
+	).Takes(RSI)
 }
 
 func sysEpollCtl() Func {
@@ -262,14 +262,14 @@ func sysEpollCtl() Func {
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14)
+	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysEpollWait() Func {
 	return FUNC("sys_epoll_wait", "sys_epoll_wait(epfd, events, maxevents, timeout).",
 		XORL(R8, R8),
 		JMP(sysEpollPwait),
-	)
+	).Takes(RDI, RSI, RDX, RCX, R9).Returns(RAX)
 }
 
 func sysEpollPwait() Func {
@@ -329,7 +329,7 @@ func sysEpollPwait() Func {
 		MOVQ(RBX, RDI),
 		CALL(fput),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8, R9).Returns(RAX)
 }
 
 func msDeadline() Func {
@@ -344,7 +344,7 @@ func msDeadline() Func {
 		POPQ(RDI),
 		ADDQ(RDI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func epollScan() Func {
@@ -405,7 +405,7 @@ more. Returns how many, or -EFAULT if not even one.`,
 		TESTL(R14, R14),
 		JNE("done"),
 		fail(EFAULT),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func pollEpoll() Func {
@@ -426,5 +426,5 @@ func pollEpoll() Func {
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI)
 }

@@ -47,7 +47,7 @@ func sysEventfd() Func {
 	return FUNC("sys_eventfd", "sys_eventfd(initval).",
 		XORL(RSI, RSI),
 		JMP(sysEventfd2),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysEventfd2() Func {
@@ -69,7 +69,7 @@ func sysEventfd2() Func {
 			MOVQ(R13, openFile(RDX).Semaphore),
 		),
 		RETURN(),
-	).Saving(R12, R13)
+	).Saving(R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readEventfd() Func {
@@ -98,7 +98,7 @@ func readEventfd() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVL(8, RAX)),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX)
 }
 
 func writeEventfd() Func {
@@ -128,7 +128,7 @@ func writeEventfd() Func {
 		CALL(fileNotify),
 		MOVL(8, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX)
 }
 
 func pollEventfd() Func {
@@ -140,5 +140,5 @@ func pollEventfd() Func {
 		CMPQ(RCX, -2),
 		IF(B, ORL(EPOLLOUT, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }

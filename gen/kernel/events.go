@@ -24,7 +24,7 @@ DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
 		MOVQ(rdi.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 // machineCheck handles #MC in both rings.
@@ -57,7 +57,7 @@ panic (SDM volume 3, 16.10).`,
 		MOVQ(rdi.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 // sysPeek is the control call by which tests see SMAP in force.
@@ -69,7 +69,7 @@ func sysPeek() Func {
 		RETURN(),
 		LABEL("fault"),
 		fail(EFAULT),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 // sysBreakpoint is the control call by which tests set a breakpoint.
@@ -80,5 +80,5 @@ func sysBreakpoint() Func {
 		MOVQ(RDI, DR0),
 		MOVQ(RSI, DR7),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }

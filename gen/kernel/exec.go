@@ -113,7 +113,7 @@ first thread ready to run. Fails by boot_fail.`,
 		MOVQ(RDX, RDI),
 		CALL(wakeUpNew),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func initStack() Func {
@@ -209,7 +209,7 @@ vector (System V ABI AMD64, 3.4.1).`,
 		TESTQ(R13, R13),
 		IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP(bootFail)),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes()
 }
 
 func pushString() Func {
@@ -226,7 +226,7 @@ down to it and returns it. Errors are added to R13.`,
 		ORQ(RAX, R13),
 		MOVQ(execState.SP, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, R13).Returns(RAX, R13)
 }
 
 // mix64 is a step of the generator splitmix64: every bit of the result depends

@@ -113,7 +113,7 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		MOVL(x86.X86_TRAP_PF, RSI),
 		CALL(die),
 		UD2(),
-	).Saving(RBX, RBP, R12, R15)
+	).Saving(RBX, RBP, R12, R15).Takes(RDI, RSI)
 }
 
 func makePage() Func {
@@ -151,7 +151,7 @@ there already, 0 if there is no memory, -1 after the end of a file.`,
 		ORQ(RAX.Index(RDX, 8), RCX),
 		MOVQ(RCX, R13.At(0)),
 		returns(1),
-	).Saving(R13, R14, R15)
+	).Saving(R13, R14, R15).Takes(RBP, R12).Returns(RAX)
 }
 
 func memfdFault() Func {
@@ -193,7 +193,7 @@ the file's own, and R15 becomes PTEShared.`,
 		TESTQ(RDX, RDX),
 		SETNE(RAX),
 		RETURN(),
-	)
+	).Takes(R12, R14, R15).Returns(RAX, RDX, R15)
 }
 
 func populateRange() Func {
@@ -237,7 +237,7 @@ without access or after the end of a file. If EDX is 1 it goes on behind these.`
 		),
 		MOVQ(R15, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R14, R15)
+	).Saving(RBX, RBP, R12, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func copySourcePage() Func {
@@ -275,7 +275,7 @@ its offset R14 on, and RAX as 1; 0: no memory, -1: a file ends before.`,
 		REP(STOSB()),
 		INCL(RAX),
 		RETURN(),
-	)
+	).Takes(R12, R14).Returns(RAX, RDX)
 }
 
 func expandStack() Func {
@@ -313,7 +313,7 @@ grows downwards, by RLIMIT_STACK at most and not up to the area below. Returns
 		LABEL("no"),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RBP, R12).Returns(RAX)
 }
 
 func outOfMemory() Func {
@@ -327,5 +327,5 @@ func outOfMemory() Func {
 		CALL(printk),
 		MOVL(layout.ExitSignal, RDI),
 		JMP(machineExit),
-	)
+	).Takes().NoReturn()
 }

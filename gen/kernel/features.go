@@ -54,7 +54,7 @@ func featuresInit() Func {
 	return FUNC("features_init", "features_init sets cpu_features, a layout.Features.",
 		look,
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func messageFeatures() Func {
@@ -72,7 +72,7 @@ func messageFeatures() Func {
 		MOVQ(RDI, RBX),
 		say,
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 // lacks leaves in RAX, and in ZF, which of the features that the variant desc

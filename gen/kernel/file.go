@@ -128,7 +128,7 @@ func filesInit() Func {
 			CMPL(RAX, 2),
 		).WHILE(B),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func fdFile() Func {
@@ -151,7 +151,7 @@ is the FD then. No reference is taken. Clobbers RDI.`,
 		ADDQ(RDI, RDX),
 		MOVQ(fd.File, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX).Keeps(RSI, RCX, R8, R9)
 }
 
 func fdSlot() Func {
@@ -177,7 +177,7 @@ func fdSlot() Func {
 		SHLL(4, R8),
 		ADDQ(R8, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RSI)
 }
 
 func fget() Func {
@@ -189,7 +189,7 @@ close the descriptor while a call sleeps.`,
 		TESTQ(RAX, RAX),
 		IF(NE, INCQ(rax.Refs)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(R8)
 }
 
 func fput() Func {
@@ -210,7 +210,7 @@ func fput() Func {
 		CALL(slabFree),
 		POPQ(RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(RAX)
 }
 
 func fileAlloc() Func {
@@ -235,7 +235,7 @@ reference, or 0 if there is no memory for it.`,
 		MOVQ(RSI, rax.Flags),
 		MOVQ(1, rax.Refs),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func fdInstall() Func {
@@ -274,7 +274,7 @@ close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
 		MOVQ(RCX, fd.CloExec),
 		MOVL(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12)
+	).Saving(RBX, RBP, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func fdRemove() Func {
@@ -288,7 +288,7 @@ Returns 0.`,
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		JMP(fput),
-	)
+	).Takes(RDI, RDX, RAX).Returns(RAX)
 }
 
 func fileOpen() Func {
@@ -315,7 +315,7 @@ the File in RDX, or -errno.`,
 		),
 		MOVQ(RBX, RDX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX, RDX)
 }
 
 func sysClose() Func {
@@ -327,7 +327,7 @@ func sysClose() Func {
 		MOVL(RBX, RDI),
 		CALL(fdRemove),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysDup() Func {
@@ -335,7 +335,7 @@ func sysDup() Func {
 		XORL(RSI, RSI),
 		XORL(RDX, RDX),
 		JMP(fdDuplicate),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func fdDuplicate() Func {
@@ -358,7 +358,7 @@ with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
 			CALL(fput),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysDup2() Func {
@@ -373,7 +373,7 @@ func sysDup2() Func {
 		),
 		XORL(RDX, RDX),
 		JMP(sysDup3),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysDup3() Func {
@@ -409,7 +409,7 @@ func sysDup3() Func {
 		IF(NE, CALL(fput)),
 		MOVL(R12, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysFcntl() Func {
@@ -467,7 +467,7 @@ func sysFcntl() Func {
 		MOVL(R8, RDI),
 		MOVL(RCX, RSI),
 		JMP(fdDuplicate),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysIoctl() Func {
@@ -529,7 +529,7 @@ changed; of all files what is the descriptor's, and how much there is to read.`,
 		MOVQ(R13, RDI),
 		CALL(copyToUser),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysCloseRange() Func {
@@ -564,11 +564,11 @@ its own for the thread, which is not there.`,
 			INCQ(RBX),
 		),
 		returns(0),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysSync() Func {
-	return FUNC("sys_sync", "sys_sync(): there is never anything to write back.", returns(0))
+	return FUNC("sys_sync", "sys_sync(): there is never anything to write back.", returns(0)).Takes().Returns(RAX)
 }
 
 func sysSyncfs() Func {
@@ -577,7 +577,7 @@ func sysSyncfs() Func {
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysFadvise64() Func {
@@ -594,7 +594,7 @@ func sysFadvise64() Func {
 		CMPL(RCX, 5), // POSIX_FADV_NOREUSE
 		IF(A, fail(EINVAL)),
 		returns(0),
-	)
+	).Takes(RDI, RDX, RCX).Returns(RAX)
 }
 
 func sysReadahead() Func {
@@ -611,7 +611,7 @@ func sysReadahead() Func {
 		CMPQ(RCX, rax.Ops),
 		IF(NE, fail(EINVAL)),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysLseek() Func {
@@ -659,7 +659,7 @@ func sysLseek() Func {
 		MOVQ(RSI, rax.Pos),
 		MOVQ(RSI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysFsync() Func {
@@ -677,5 +677,5 @@ func sysFsync() Func {
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }

@@ -169,7 +169,7 @@ an owner; the others are -ENOSYS.`,
 		XORL(RDX, RDX),
 		CALL(futexLockPI),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8, R9).Returns(RAX)
 }
 
 func futexCheck() Func {
@@ -179,7 +179,7 @@ func futexCheck() Func {
 		userLimit(RDI, RAX),
 		IF(AE, fail(EFAULT)),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RDI, RCX)
 }
 
 func futexWait() Func {
@@ -227,7 +227,7 @@ Returns 0, -EAGAIN if the word is another, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
 			IF(E, MOVQ(-ERESTARTSYS, RAX)),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func futexEnqueue() Func {
@@ -242,7 +242,7 @@ func futexEnqueue() Func {
 		IF(E, MOVQ(RDI, bucket.Head)).ELSE(MOVQ(RDI, thread(RDX).FutexNext)),
 		MOVQ(RDI, bucket.Tail),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func futexDequeue() Func {
@@ -258,7 +258,7 @@ func futexDequeue() Func {
 		IF(E, MOVQ(RCX, bucket.Head)).ELSE(MOVQ(RCX, thread(RDX).FutexNext)),
 		MOVQ(0, t.FutexKey),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(RDI)
 }
 
 func futexWake() Func {
@@ -303,7 +303,7 @@ the bits EDX; as in Linux one at least. Returns their number, -EINVAL or
 		),
 		MOVL(R14, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func futexRequeue() Func {
@@ -363,5 +363,5 @@ at most EDX of the others wait at RCX instead. Returns the number of both,
 		),
 		MOVL(RBP, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }

@@ -51,7 +51,7 @@ func futexTopWaiter() Func {
 			MOVQ(waiter.FutexNext, RAX),
 		),
 		RETURN(),
-	)
+	).Takes(RBX).Returns(RAX)
 }
 
 func futexLockPI() Func {
@@ -131,7 +131,7 @@ Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 		CMPQ(RAX, -EINTR),
 		IF(E, MOVQ(-ERESTARTNOINTR, RAX)), // its time is absolute
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func futexUnlockPI() Func {
@@ -167,7 +167,7 @@ Turns interrupts off.`,
 		writeWord(),
 		CALL(futexHandOver),
 		returns(0),
-	).Saving(RBX, R12, R14)
+	).Saving(RBX, R12, R14).Takes(RDI).Returns(RAX)
 }
 
 func futexHandOver() Func {
@@ -194,7 +194,7 @@ func futexHandOver() Func {
 		MOVQ(R12, RDI),
 		XORL(RSI, RSI),
 		JMP(wakeUp),
-	)
+	).Takes(RBX, R12)
 }
 
 func exitPI() Func {
@@ -229,5 +229,5 @@ words say that an owner has died. Turns interrupts off.`,
 			MOVQ(thread(R13).AllNext, R13),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes()
 }

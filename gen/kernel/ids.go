@@ -42,15 +42,15 @@ func ids() Program {
 }
 
 func sysGetpgrp() Func {
-	return FUNC("sys_getpgrp", "sys_getpgrp returns 1, the process's own group.", returns(initPID))
+	return FUNC("sys_getpgrp", "sys_getpgrp returns 1, the process's own group.", returns(initPID)).Takes().Returns(RAX)
 }
 
 func sysGetpgid() Func {
-	return groupCall("getpgid")
+	return groupCall("getpgid").Takes(RDI).Returns(RAX)
 }
 
 func sysGetsid() Func {
-	return groupCall("getsid")
+	return groupCall("getsid").Takes(RDI).Returns(RAX)
 }
 
 func sysSetpgid() Func {
@@ -65,11 +65,11 @@ func sysSetpgid() Func {
 		CMPL(RDI, initPID),
 		IF(A, fail(EINVAL)), // a thread is no process
 		fail(EPERM),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetsid() Func {
-	return FUNC("sys_setsid", "sys_setsid is EPERM: the process leads its group.", fail(EPERM))
+	return FUNC("sys_setsid", "sys_setsid is EPERM: the process leads its group.", fail(EPERM)).Takes().Returns(RAX)
 }
 
 func sysWait4() Func {
@@ -80,7 +80,7 @@ func sysWait4() Func {
 		CMPL(RDI, -1<<31),
 		IF(E, fail(ESRCH)),
 		fail(ECHILD),
-	)
+	).Takes(RDI, RDX).Returns(RAX)
 }
 
 func sysWaitid() Func {
@@ -104,12 +104,12 @@ func sysWaitid() Func {
 			IF(E, fail(EINVAL)),
 		),
 		fail(ECHILD),
-	)
+	).Takes(RDI, RSI, RCX).Returns(RAX)
 }
 
 func findTask() Func {
 	return FUNC("find_task",
-		`find_task returns the living thread with TID EDI, the current one for 0, or 0. The
+		`find_task returns the thread with TID EDI, the current one for 0, or 0. The
 process's first thread is known by its TID after its end too: then another stands
 for it. Keeps RDI.`,
 		TESTL(RDI, RDI),
@@ -123,5 +123,5 @@ for it. Keeps RDI.`,
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(sched.All, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)
 }

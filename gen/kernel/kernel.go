@@ -18,19 +18,45 @@ func thread(r Reg) layout.Thread[Mem] { return Fields[layout.Thread[Mem]](r) }
 // ptRegs gives the slots of the PtRegs that r points to.
 func ptRegs(r Reg) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](r) }
 
+// subsystem is a part of the kernel.
+type subsystem struct {
+	name  string
+	parts []func() Program
+}
+
+// subsystems are the kernel's, in the order in memory.
+var subsystems = []subsystem{
+	{"core", []func() Program{start, console, panics, traps, messages}},
+	{"mm", []func() Program{
+		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
+		faults, uaccess,
+	}},
+	{"exec", []func() Program{cmdline, elf, exec}},
+	{"time", []func() Program{clocks, tscRates, calibration, references, acpi, rtc, apic}},
+	{"sched", []func() Program{scheduler, cpuTimes, threads, schedCalls}},
+	{"timers", []func() Program{timeCalls, sigTimers}},
+	{"futex", []func() Program{futexes, futexesPI, robustLists}},
+	{"signal", []func() Program{signals, signalQueues, signalFrames, signalCalls}},
+	{"fs", []func() Program{files, initrd, devices, paths, opens, stats, transfers}},
+	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
+	{"fs-changes", []func() Program{readOnly, memfds}},
+	{"process", []func() Program{randoms, processes, ids}},
+	{"control", []func() Program{control, features, performanceCounters, callTable}},
+}
+
 // Body is the kernel: everything but the boot protocols, the stubs and the
 // symbol table.
 func Body() Program {
 	var p Program
-	for _, part := range []func() Program{
-		start, console, panics, traps,
-		messages, pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
-		clocks, tscRates, calibration, references, acpi, rtc, apic,
-		scheduler, cpuTimes, threads, schedCalls, timeCalls, sigTimers, futexes, futexesPI, robustLists, signals, signalQueues, signalFrames, signalCalls,
-		files, initrd, devices, paths, opens, stats, transfers, waits, eventfds, timerFDs, pipes, epolls, polls, selects,
-		readOnly, memfds,
-		randoms, processes, ids, control, features, performanceCounters, callTable,
-	} {
+	for _, s := range subsystems {
+		p.Add(s.program())
+	}
+	return p
+}
+
+func (s subsystem) program() Program {
+	var p Program
+	for _, part := range s.parts {
 		p.Add(part())
 	}
 	return p
@@ -151,7 +177,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 			),
 		),
 		JMP(startKernel),
-	)
+	).Takes().NoReturn()
 }
 
 func startKernel() Func {
@@ -168,7 +194,7 @@ idle thread: it runs when no other thread can.`,
 		CALL(variantsInit),
 		CALL(execInit),
 		JMP(cpuIdle),
-	)
+	).Takes().NoReturn()
 }
 
 func cpuInit() Func {
@@ -212,7 +238,7 @@ the SYSCALL MSRs but LSTAR, which is the variant's.`,
 		CALL(featuresInit),
 		CALL(countersInit),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func ignoreSysret() Func {

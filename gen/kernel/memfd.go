@@ -86,7 +86,7 @@ func sysMemfdCreate() Func {
 		MOVL(RBX, RDX),
 		CALL(fileOpen),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func memfdPage() Func {
@@ -122,7 +122,7 @@ not there it is made if EDX is 1, else that is 0; 0 too if there is no memory.`,
 			ANDL(1<<memfdBits-1, RDX),
 			LEAQ(RAX.Index(RDX, 8), RBX),
 		),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func memfdPrune() Func {
@@ -158,7 +158,7 @@ the page RDX; the pages that its entries lead to are 1<<ESI each.`,
 			CMPQ(RBX, RBP),
 		).WHILE(B),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX, R15)
 }
 
 func releaseMemfd() Func {
@@ -175,7 +175,7 @@ func releaseMemfd() Func {
 		MOVQ(file.Data, RDI),
 		CALL(freePage),
 		RETURN(),
-	).Saving(RBX, R15)
+	).Saving(RBX, R15).Takes(RDI)
 }
 
 func memfdTruncate() Func {
@@ -239,7 +239,7 @@ func memfdTruncate() Func {
 			CALL(memfdPrune),
 		),
 		returns(0),
-	).Saving(RBX, R12, R14, R15)
+	).Saving(RBX, R12, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }
 
 func memfdAllocate() Func {
@@ -295,7 +295,7 @@ or none.`,
 			IF(A, MOVQ(R14, file.Size)),
 		),
 		returns(0),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func readMemfd() Func {
@@ -335,7 +335,7 @@ func readMemfd() Func {
 		),
 		MOVQ(RBP, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX)
 }
 
 func writeMemfd() Func {
@@ -374,5 +374,5 @@ func writeMemfd() Func {
 		TESTQ(RBP, RBP),
 		CMOVQNE(RBP, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX)
 }

@@ -39,7 +39,7 @@ func message() Func {
 		),
 		MOVQ(RCX, Sym(messageLen)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func messageDec() Func {
@@ -61,12 +61,12 @@ func messageDec() Func {
 		CALL(message),
 		ADDQ(24, RSP),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func bootFailMessage() Func {
 	return FUNC("boot_fail_message", "boot_fail_message is boot_fail with the composed message.",
 		LEAQ(Sym(messageText), RDI),
 		JMP(bootFail),
-	)
+	).Takes().NoReturn()
 }

@@ -41,7 +41,7 @@ RSI. IF is 0.`,
 		markUserFlush(),
 		INCQ(sched.MMSwitches),
 		RETURN(),
-	)
+	).Takes(RSI).Keeps(RDI, RSI)
 }
 
 func setPgd() Func {
@@ -61,7 +61,7 @@ Clobbers RSI, RDX, R10 only.`,
 			TESTQ(RDX, RDX),
 		).WHILE(NE),
 		RETURN(),
-	)
+	).Takes(RSI, RCX, R8).Keeps(RDI, R8, RAX)
 }
 
 func sysOwnMM() Func {
@@ -95,7 +95,7 @@ func sysOwnMM() Func {
 		CALL(mmPut),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 func mmPut() Func {
@@ -116,5 +116,5 @@ is not loaded then.`,
 		MOVQ(RAX, linked.Next),
 		SUBQ(mmOffset, RDI),
 		JMP(freeStack),
-	)
+	).Takes(RDI)
 }

@@ -205,7 +205,7 @@ shared from private.`,
 		failAt("ENODEV", ENODEV),
 		failAt("EEXIST", EEXIST),
 		failAt("EACCES", EACCES),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8, R9).Returns(RAX)
 }
 
 func isFree() Func {
@@ -216,7 +216,7 @@ func isFree() Func {
 		CMPQ(RCX, area(RAX).Start),
 		IF(A, returns(0)),
 		returns(1),
-	)
+	).Takes(RBX, RBP).Returns(RAX)
 }
 
 func sysMunmap() Func {
@@ -249,7 +249,7 @@ func sysMunmap() Func {
 		JMP("unmap"),
 		failAt("EINVAL", EINVAL),
 		failAt("ENOMEM", ENOMEM),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysBrk() Func {
@@ -299,5 +299,5 @@ it is.`,
 		LABEL("out"),
 		MOVQ(memory.Brk, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI).Returns(RAX)
 }

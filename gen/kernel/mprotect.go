@@ -128,7 +128,7 @@ works up to the first hole, as Linux does.`,
 		RETURN(),
 		failAt("EINVAL", EINVAL),
 		failAt("ENOMEM", ENOMEM),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysMadvise() Func {
@@ -203,14 +203,14 @@ have to be done and is not is EINVAL, as in a kernel built without.`,
 		MOVQ(R13, RAX),
 		RETURN(),
 		failAt("EINVAL", EINVAL),
-	).Saving(RBX, RBP, R12, R13, R14)
+	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysMlock() Func {
 	return FUNC("sys_mlock", "sys_mlock(addr, len).",
 		XORL(RDX, RDX),
 		JMP(sysMlock2),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysMlock2() Func {
@@ -238,14 +238,14 @@ are touched; all pages stay once they are there.`,
 			IF(NE, fail(ENOMEM)),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysMunlock() Func {
 	return FUNC("sys_munlock", "sys_munlock(addr, len).",
 		XORL(RDX, RDX),
 		JMP(lockRange),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func lockRange() Func {
@@ -278,7 +278,7 @@ the first hole it is done.`,
 		MOVQ(R13, RAX),
 		RETURN(),
 		failAt("ENOMEM", ENOMEM),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysMlockall() Func {
@@ -310,7 +310,7 @@ func sysMlockall() Func {
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysMunlockall() Func {
@@ -318,7 +318,7 @@ func sysMunlockall() Func {
 		XORL(RDX, RDX),
 		MOVQ(RDX, memory.LockFuture),
 		JMP(lockAll),
-	)
+	).Takes().Returns(RAX)
 }
 
 func lockAll() Func {
@@ -337,7 +337,7 @@ func lockAll() Func {
 		taskSize(RSI),
 		CALL(mergeAreas),
 		returns(0),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDX).Returns(RAX)
 }
 
 func sysMsync() Func {
@@ -371,7 +371,7 @@ are locked cannot be invalidated.`,
 		MOVQ(R13, RAX),
 		RETURN(),
 		failAt("EINVAL", EINVAL),
-	).Saving(RBX, RBP, R12, R13, R14)
+	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysMincore() Func {
@@ -445,7 +445,7 @@ needs no memory more. A file's contents are always in memory.`,
 		),
 		returns(0),
 		failAt("ENOMEM", ENOMEM),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 // mincoreChunk is how many pages mincore looks at before it tells the user (Linux

@@ -163,5 +163,5 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 		failAt("EINVAL", EINVAL),
 		failAt("ENOMEM", ENOMEM),
 		failAt("EFAULT", EFAULT),
-	).Saving(RBX, RBP, R12, R13, R14)
+	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }

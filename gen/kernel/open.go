@@ -26,7 +26,7 @@ func sysOpen() Func {
 		MOVQ(RDI, RSI),
 		MOVL(AT_FDCWD, RDI),
 		JMP(sysOpenat),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysCreat() Func {
@@ -35,7 +35,7 @@ func sysCreat() Func {
 		MOVL(AT_FDCWD, RDI),
 		MOVL(O_CREAT|O_WRONLY|O_TRUNC, RDX),
 		JMP(sysOpenat),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysOpenat() Func {
@@ -158,7 +158,7 @@ else is in the initramfs for reading.`,
 			MOVQ(RCX, file.Size),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func nodeRdev() Func {
@@ -178,7 +178,7 @@ func nodeRdev() Func {
 		SHLQ(20, R12),
 		ORQ(R12, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 func sysReadlink() Func {
@@ -188,7 +188,7 @@ func sysReadlink() Func {
 		MOVQ(RDI, RSI),
 		MOVL(AT_FDCWD, RDI),
 		JMP(sysReadlinkat),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysReadlinkat() Func {
@@ -214,7 +214,7 @@ func sysReadlinkat() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(R12, RAX)),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysAccess() Func {
@@ -223,14 +223,14 @@ func sysAccess() Func {
 		MOVQ(RDI, RSI),
 		MOVL(AT_FDCWD, RDI),
 		JMP(sysFaccessat),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysFaccessat() Func {
 	return FUNC("sys_faccessat", "sys_faccessat(dirfd, path, mode).",
 		XORL(RCX, RCX),
 		JMP(sysFaccessat2),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysFaccessat2() Func {
@@ -267,5 +267,5 @@ func sysFaccessat2() Func {
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(R12)
+	).Saving(R12).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }

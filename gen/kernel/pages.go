@@ -135,7 +135,7 @@ Fails by boot_fail if it is too little.`,
 		LEAQ(Str(" KiB are needed"), RDI),
 		CALL(message),
 		JMP(bootFailMessage),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes()
 }
 
 func addRange() Func {
@@ -166,7 +166,7 @@ as they are whole pages in reach.`,
 		ADDQ(memRange, RCX),
 		MOVQ(RCX, memory.RangesEnd),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI)
 }
 
 func reserveRange() Func {
@@ -206,7 +206,7 @@ of the free RAM.`,
 			ADDQ(memRange, RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 func nextRange() Func {
@@ -226,7 +226,7 @@ there is none. Clobbers RCX, RDX.`,
 		ADDQ(memRange, RCX), // not 0: ZF is clear
 		MOVQ(RCX, memory.Range),
 		RETURN(),
-	)
+	).Takes().Returns(FLAGS).Keeps(RSI, R8, R9, R10)
 }
 
 func getFreePage() Func {
@@ -257,7 +257,7 @@ pages_free is 0: in the end free stacks serve as pages. Clobbers RCX, RDX.`,
 		),
 		DECQ(Sym(pagesFree)),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RSI, R8, R9, R10)
 }
 
 func getKernelPage() Func {
@@ -267,7 +267,7 @@ last layout.ReservePages are the program's own.`,
 		CMPQ(Sym(pagesFree), layout.ReservePages),
 		IF(BE, returns(0)),
 		JMP(getFreePage),
-	)
+	).Takes().Returns(RAX)
 }
 
 func allocPage() Func {
@@ -283,7 +283,7 @@ func allocPage() Func {
 			MOVQ(RDX, RAX),
 		),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RSI, R8, R9)
 }
 
 func freePage() Func {
@@ -293,7 +293,7 @@ func freePage() Func {
 		MOVQ(RDI, memory.FreePages),
 		INCQ(Sym(pagesFree)),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(RDI, RSI, RDX, R8, R9, R10)
 }
 
 func allocStack() Func {
@@ -335,7 +335,7 @@ and any contents, or 0. What alignment skips serves as pages.`,
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 func freeStack() Func {
@@ -345,5 +345,5 @@ func freeStack() Func {
 		MOVQ(RDI, memory.FreeStacks),
 		ADDQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }

@@ -51,7 +51,7 @@ func kernelPanic() Func {
 		MOVQ(RSP, RDI),
 		CALL(dumpStack),
 		JMP(endOfPanic),
-	)
+	).Takes(RDI).NoReturn()
 }
 
 func die() Func {
@@ -105,7 +105,7 @@ PtRegs. Ends the machine.`,
 		TESTB(3, rbx.CS),
 		IF(E, CALL(dumpStack)),
 		JMP(endOfPanic),
-	)
+	).Takes(RDI, RSI).NoReturn()
 }
 
 func endOfPanic() Func {
@@ -113,7 +113,7 @@ func endOfPanic() Func {
 		say("entrylab: end of panic\n"),
 		MOVL(layout.ExitPanic, RDI),
 		JMP(machineExit),
-	)
+	).Takes().NoReturn()
 }
 
 func printErrorCode() Func {
@@ -154,7 +154,7 @@ selector's parts in brackets, a page fault's bits, or nothing if it is 0.`,
 		IF(NE, say(",EXT")),
 		say("]"),
 		RETURN(),
-	).Saving(R13)
+	).Saving(R13).Takes(RBX, R12).Returns(RBX)
 }
 
 func printSymbol() Func {
@@ -187,7 +187,7 @@ func printSymbol() Func {
 		MOVL(RBX, RDI),
 		CALL(printkHex),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func dumpStack() Func {
@@ -231,7 +231,7 @@ current thread's stack and those in the kernel's image.`,
 			BREAK(E),
 		),
 		RETURN(),
-	).Saving(RBX, R13, R14, R15)
+	).Saving(RBX, R13, R14, R15).Takes(RDI)
 }
 
 // kallsyms is the kernel's own symbol table, for panics: it is made from the

@@ -62,7 +62,7 @@ func getname() Func {
 		LEAQ(Sym(pathIn), RDI),
 		MOVL(layout.PathMax, RDX),
 		JMP(strncpyFromUser),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func nodeFind() Func {
@@ -154,7 +154,7 @@ them. Changes the current cpio entry.`,
 		),
 		MOVL(1, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func cpioHardLink() Func {
@@ -189,7 +189,7 @@ archives give them with one name only.`,
 			CALL(cpioDecode),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func strlen() Func {
@@ -201,7 +201,7 @@ func strlen() Func {
 			INCQ(RAX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func pathWalk() Func {
@@ -360,7 +360,7 @@ is 1 if only the last component is missing.`,
 		CALL(nodeFind),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }
 
 func userPathWalk() Func {
@@ -377,7 +377,7 @@ are path_walk's EDI and ESI. Returns 0 or -errno.`,
 		MOVL(R12, RSI),
 		CALL(pathWalk),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func userPathAt() Func {
@@ -413,7 +413,7 @@ empty and means EDI itself.`,
 		ANDL(1, RSI),
 		CALL(pathWalk),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX, RDX)
 }
 
 func initrdLookup() Func {
@@ -453,7 +453,7 @@ is what /proc/self/exe leads to.`,
 		MOVQ(node.Data, RAX),
 		MOVQ(node.Size, RDX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX, RDX, RCX)
 }
 
 func sysGetcwd() Func {
@@ -468,7 +468,7 @@ func sysGetcwd() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(RBX, RAX)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysChdir() Func {
@@ -484,7 +484,7 @@ func sysChdir() Func {
 		MOVQ(Sym(pathLen), RCX),
 		LEAQ(Sym(pathOut), RSI),
 		JMP(setCwd),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysFchdir() Func {
@@ -506,7 +506,7 @@ func sysFchdir() Func {
 		MOVQ(RBX, RCX),
 		CALL(setCwd),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func setCwd() Func {
@@ -517,5 +517,5 @@ func setCwd() Func {
 		MOVB(0, RDI.At(0)),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RSI, RCX).Returns(RAX)
 }

@@ -131,7 +131,7 @@ with the tables down to it, or 0 if there is no memory for them.`,
 		ADDQ(RCX, RAX),
 		LABEL("out"),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func nextPte() Func {
@@ -165,7 +165,7 @@ none.`,
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX, RDX, R8)
 }
 
 func zapRange() Func {
@@ -195,7 +195,7 @@ func zapRange() Func {
 		CMPL(R12, flushCeiling),
 		IF(AE, flushTLB()),
 		RETURN(),
-	).Saving(RBX, RBP, R12)
+	).Saving(RBX, RBP, R12).Takes(RDI, RSI)
 }
 
 func freePgtables() Func {
@@ -253,7 +253,7 @@ nearest addresses in use.`,
 		TESTL(R9, R9),
 		IF(NE, flushTLB()), // the CPU caches entries of the upper levels too
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX, RCX)
 }
 
 func protectRange() Func {
@@ -278,7 +278,7 @@ protection EDX.`,
 			LEAQ(RDX.At(layout.PageSize), RBX),
 		),
 		RETURN(),
-	).Saving(RBX, RBP, R12)
+	).Saving(RBX, RBP, R12).Takes(RDI, RSI, RDX)
 }
 
 func moveRange() Func {
@@ -304,7 +304,7 @@ Their tables must find memory there.`,
 			MOVQ(R13, RAX.At(0)),
 		),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX)
 }
 
 // protectionMap gives the flags of a page's entry for each protection. Pages

@@ -82,7 +82,7 @@ func sysPipe() Func {
 	return FUNC("sys_pipe", "sys_pipe(fds).",
 		XORL(RSI, RSI),
 		JMP(sysPipe2),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysPipe2() Func {
@@ -148,7 +148,7 @@ func sysPipe2() Func {
 		CALL(freePage),
 		MOVQ(R12, RAX),
 		RETURN(),
-	).Saving(RBP, R12, R13, R14, R15)
+	).Saving(RBP, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readPipe() Func {
@@ -206,7 +206,7 @@ func readPipe() Func {
 		RETURN(),
 		LABEL("interrupted"),
 		fail(ERESTARTSYS),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX)
 }
 
 func pipeTaken() Func {
@@ -231,7 +231,7 @@ and with its last byte the page.`,
 		MOVQ(pipePage(RDX), RDI),
 		MOVQ(0, pipePage(RDX)),
 		JMP(freePage),
-	)
+	).Takes(RAX, RBP)
 }
 
 func pipeEnd() Func {
@@ -260,7 +260,7 @@ end, but R14 at most.`,
 		),
 		ADDQ(R12, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RBP, R14).Returns(RAX, R14)
 }
 
 func writePipe() Func {
@@ -333,7 +333,7 @@ piece. If nobody can read them it is EPIPE and SIGPIPE.`,
 		TESTQ(R15, R15),
 		CMOVQNE(R15, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX)
 }
 
 func pollPipeRead() Func {
@@ -345,7 +345,7 @@ func pollPipeRead() Func {
 		CMPQ(pipe(RCX).Writer, 0),
 		IF(E, ORL(EPOLLHUP, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func pollPipeWrite() Func {
@@ -359,7 +359,7 @@ func pollPipeWrite() Func {
 		CMPQ(pipe(RCX).Reader, 0),
 		IF(E, ORL(EPOLLERR, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func releasePipe() Func {
@@ -389,7 +389,7 @@ func releasePipe() Func {
 			CALL(freePage),
 		),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI)
 }
 
 func pipeResize() Func {
@@ -438,7 +438,7 @@ on, rounded up to a page times a power of two. Returns how many, or -errno.`,
 		pipeNotify(p.Writer, EPOLLOUT), // there may be more room now
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI).Returns(RAX)
 }
 
 // pipePages is the number of pages that the largest pipe has.

@@ -28,7 +28,7 @@ func sysPoll() Func {
 		MOVQ(RAX, RDX),
 		CALL(doPoll),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysPpoll() Func {
@@ -60,7 +60,7 @@ NULL for ever; what is left of it is written back.`,
 		MOVL(1, RDX),
 		CALL(putTimeLeft),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func timespecDeadline() Func {
@@ -81,7 +81,7 @@ or -errno.`,
 			XORL(RDX, RDX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func putTimeLeft() Func {
@@ -115,7 +115,7 @@ That it cannot be written does not matter. Keeps RAX.`,
 		CALL(putUserLong),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, RAX).Returns(RAX)
 }
 
 func doPoll() Func {
@@ -182,5 +182,5 @@ the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.
 			IF(E, MOVL(1, R15)), // once more: something may have come with it
 		),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }

@@ -146,31 +146,31 @@ func sysUname() Func {
 		LEAQ(Sym(utsname), RSI),
 		MOVL(len(utsName()), RDX),
 		JMP(copyToUser),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysGetuid() Func {
-	return zeroCall("getuid")
+	return zeroCall("getuid").Takes().Returns(RAX)
 }
 
 func sysGetgid() Func {
-	return zeroCall("getgid")
+	return zeroCall("getgid").Takes().Returns(RAX)
 }
 
 func sysGeteuid() Func {
-	return zeroCall("geteuid")
+	return zeroCall("geteuid").Takes().Returns(RAX)
 }
 
 func sysGetegid() Func {
-	return zeroCall("getegid")
+	return zeroCall("getegid").Takes().Returns(RAX)
 }
 
 func sysGetresuid() Func {
-	return threeIDs("getresuid")
+	return threeIDs("getresuid").Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetresgid() Func {
-	return threeIDs("getresgid")
+	return threeIDs("getresgid").Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetgroups() Func {
@@ -178,7 +178,7 @@ func sysGetgroups() Func {
 		TESTL(RDI, RDI),
 		IF(S, fail(EINVAL)),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysUmask() Func {
@@ -187,7 +187,7 @@ func sysUmask() Func {
 		MOVL(Sym(umask), RAX),
 		MOVL(RDI, Sym(umask)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysGetrlimit() Func {
@@ -198,7 +198,7 @@ func sysGetrlimit() Func {
 		XORL(RDX, RDX),
 		MOVQ(R10, RCX),
 		JMP(sysPrlimit64),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetrlimit() Func {
@@ -208,7 +208,7 @@ func sysSetrlimit() Func {
 		XORL(RDI, RDI),
 		XORL(RCX, RCX),
 		JMP(sysPrlimit64),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysPrlimit64() Func {
@@ -220,6 +220,8 @@ not the old one is EPERM.`,
 		MOVL(RSI, RBX),
 		MOVQ(RDX, R13),
 		MOVQ(RCX, R12),
+		XORL(R14, R14),
+		XORL(R15, R15),
 		TESTQ(R13, R13),
 		IF(NE,
 			MOVQ(R13, RDI),
@@ -270,7 +272,7 @@ not the old one is EPERM.`,
 		CALL(copyToUser),
 		ADDQ(16, RSP),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysPrctl() Func {
@@ -375,7 +377,7 @@ func sysPrctl() Func {
 			JMP(copyToUser),
 		),
 		fail(EINVAL),
-	)
+	).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func initComm() Func {
@@ -403,7 +405,7 @@ func initComm() Func {
 		),
 		MOVQ(RDI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysSysinfo() Func {
@@ -434,7 +436,7 @@ func sysSysinfo() Func {
 		CALL(copyToUser),
 		ADDQ(sysInfoSize, RSP),
 		RETURN(),
-	).Saving(R12)
+	).Saving(R12).Takes(RDI).Returns(RAX)
 }
 
 func sysReboot() Func {
@@ -459,5 +461,5 @@ func sysReboot() Func {
 		LABEL("off"),
 		XORL(RDI, RDI),
 		JMP(sysExitGroup),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }

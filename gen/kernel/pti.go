@@ -118,7 +118,7 @@ turns them on: both tables have 0 then, until CR3's bit PTIUserPCID is set.`,
 		),
 		MOVL(layout.CR3Keep, RDI),
 		JMP(ptiLoad),
-	)
+	).Takes()
 }
 
 func ptiClonePages() Func {
@@ -136,7 +136,7 @@ the same place. Clobbers RAX, RCX, RDX.`,
 			CMPQ(RDI, RSI),
 		).WHILE(B),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 func ptiSelect() Func {
@@ -146,7 +146,7 @@ Keeps R8.`,
 		CMPL(RDI, Sym(ptiMode)),
 		IF(E, RETURN()),
 		JMP(ptiLoad),
-	)
+	).Takes(RDI).Keeps(R8)
 }
 
 func ptiLoad() Func {
@@ -197,7 +197,7 @@ force then: the user's may be about to lose what runs here.`,
 		TESTL(RCX, RCX),
 		IF(E, MOVQ(RDX, CR4)),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(R8)
 }
 
 func sysUserMap() Func {
@@ -269,5 +269,5 @@ CPU would.`,
 		TESTQ(RAX, RAX),
 		IF(E, MOVQ(R12, RAX)),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI).Returns(RAX)
 }

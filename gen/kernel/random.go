@@ -44,7 +44,7 @@ func randomInit() Func {
 		ORQ(1, RAX), // 0 would stay 0
 		MOVQ(RAX, Sym(randomState)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func randomLong() Func {
@@ -74,7 +74,7 @@ func randomLong() Func {
 		MOVQ(uint64(0x2545f4914f6cdd1d), RCX),
 		IMULQ(RCX, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI)
 }
 
 func sysGetrandom() Func {
@@ -86,7 +86,7 @@ func sysGetrandom() Func {
 		CMOVQB(RSI, RDX),
 		MOVQ(RDI, RSI),
 		JMP(randomRead),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func randomRead() Func {
@@ -125,5 +125,5 @@ func randomRead() Func {
 		),
 		MOVQ(R14, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX).Returns(RAX)
 }

@@ -71,7 +71,7 @@ directory EDI; EDX are user_path_at's flags.`,
 		IF(S, RETURN()),
 		IF(NE, MOVQ(RDX, RAX), JMP(changeFile)),
 		fail(EROFS),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func changeFD() Func {
@@ -80,7 +80,7 @@ func changeFD() Func {
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
 		JMP(changeFile),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func changeFile() Func {
@@ -91,35 +91,35 @@ func changeFile() Func {
 		CMPQ(ops.Anon, 0),
 		IF(NE, fail(ENOSYS)),
 		fail(EROFS),
-	)
+	).Takes(RAX).Returns(RAX)
 }
 
 func sysChmod() Func {
 	const follow = 0
-	return changeCall("chmod", "(path, mode).", follow)
+	return changeCall("chmod", "(path, mode).", follow).Takes(RDI).Returns(RAX)
 }
 
 func sysFchmod() Func {
-	return jumpCall("fchmod", "(fd, mode).", changeFD)
+	return jumpCall("fchmod", "(fd, mode).", changeFD).Takes(RDI).Returns(RAX)
 }
 
 func sysFchmodat() Func {
 	const follow = 0
-	return jumpCall("fchmodat", "(dirfd, path, mode).", changeAt, MOVL(follow, RDX))
+	return jumpCall("fchmodat", "(dirfd, path, mode).", changeAt, MOVL(follow, RDX)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysChown() Func {
 	const follow = 0
-	return changeCall("chown", "(path, uid, gid).", follow)
+	return changeCall("chown", "(path, uid, gid).", follow).Takes(RDI).Returns(RAX)
 }
 
 func sysLchown() Func {
 	const noFollow = AT_SYMLINK_NOFOLLOW
-	return changeCall("lchown", "(path, uid, gid).", noFollow)
+	return changeCall("lchown", "(path, uid, gid).", noFollow).Takes(RDI).Returns(RAX)
 }
 
 func sysFchown() Func {
-	return jumpCall("fchown", "(fd, uid, gid).", changeFD)
+	return jumpCall("fchown", "(fd, uid, gid).", changeFD).Takes(RDI).Returns(RAX)
 }
 
 func sysFchownat() Func {
@@ -128,7 +128,7 @@ func sysFchownat() Func {
 		IF(NE, fail(EINVAL)),
 		MOVL(R8, RDX),
 		JMP(changeAt),
-	)
+	).Takes(RDI, RSI, R8).Returns(RAX)
 }
 
 func sysTruncate() Func {
@@ -147,7 +147,7 @@ func sysTruncate() Func {
 		CMPL(RAX, S_IFREG),
 		IF(NE, fail(EINVAL)),
 		fail(EROFS),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysFtruncate() Func {
@@ -163,7 +163,7 @@ func sysFtruncate() Func {
 		IF(NE, fail(EINVAL)),
 		MOVQ(RAX, RDI),
 		JMP(memfdTruncate),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysFallocate() Func {
@@ -189,7 +189,7 @@ func sysFallocate() Func {
 		MOVQ(RAX, RDI),
 		MOVQ(R8, RDX),
 		JMP(memfdAllocate),
-	)
+	).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func pathCreate() Func {
@@ -218,7 +218,7 @@ EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind 
 			),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func pathStrip() Func {
@@ -238,7 +238,7 @@ byte. Returns 1 if there was none, else 0.`,
 		),
 		MOVL(RDX, RAX),
 		RETURN(),
-	)
+	).Takes(RAX).Returns(RAX)
 }
 
 func parentWalk() Func {
@@ -285,19 +285,19 @@ is what its last component is, last*.`,
 		CALL(pathWalk),
 		MOVL(R12, RDX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX, RDX)
 }
 
 func sysMkdir() Func {
-	return jumpCall("mkdir", "(path, mode).", pathCreate, atCWD(), MOVL(1, RDX))
+	return jumpCall("mkdir", "(path, mode).", pathCreate, atCWD(), MOVL(1, RDX)).Takes(RDI).Returns(RAX)
 }
 
 func sysMkdirat() Func {
-	return jumpCall("mkdirat", "(dirfd, path, mode).", pathCreate, MOVL(1, RDX))
+	return jumpCall("mkdirat", "(dirfd, path, mode).", pathCreate, MOVL(1, RDX)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysMknod() Func {
-	return jumpCall("mknod", "(path, mode, dev).", sysMknodat, MOVL(RSI, RDX), atCWD())
+	return jumpCall("mknod", "(path, mode, dev).", sysMknodat, MOVL(RSI, RDX), atCWD()).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysMknodat() Func {
@@ -311,11 +311,11 @@ func sysMknodat() Func {
 		IF(AE, fail(EINVAL)),
 		XORL(RDX, RDX),
 		JMP(pathCreate),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysSymlink() Func {
-	return jumpCall("symlink", "(target, path).", sysSymlinkat, MOVQ(RSI, RDX), MOVL(AT_FDCWD, RSI))
+	return jumpCall("symlink", "(target, path).", sysSymlinkat, MOVQ(RSI, RDX), MOVL(AT_FDCWD, RSI)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSymlinkat() Func {
@@ -331,12 +331,12 @@ func sysSymlinkat() Func {
 		XORL(RDX, RDX),
 		CALL(pathCreate),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysLink() Func {
 	return jumpCall("link", "(old, new).", sysLinkat,
-		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX), XORL(R8, R8))
+		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX), XORL(R8, R8)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysLinkat() Func {
@@ -357,15 +357,15 @@ func sysLinkat() Func {
 		XORL(RDX, RDX),
 		CALL(pathCreate),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func sysUnlink() Func {
-	return jumpCall("unlink", "(path).", sysUnlinkat, atCWD(), XORL(RDX, RDX))
+	return jumpCall("unlink", "(path).", sysUnlinkat, atCWD(), XORL(RDX, RDX)).Takes(RDI).Returns(RAX)
 }
 
 func sysRmdir() Func {
-	return jumpCall("rmdir", "(path).", sysUnlinkat, atCWD(), MOVL(AT_REMOVEDIR, RDX))
+	return jumpCall("rmdir", "(path).", sysUnlinkat, atCWD(), MOVL(AT_REMOVEDIR, RDX)).Takes(RDI).Returns(RAX)
 }
 
 func sysUnlinkat() Func {
@@ -385,16 +385,16 @@ func sysUnlinkat() Func {
 		CMPL(RDX, lastDot),
 		IF(E, fail(EINVAL)),
 		fail(EBUSY),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysRename() Func {
 	return jumpCall("rename", "(old, new).", sysRenameat,
-		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX))
+		MOVQ(RSI, RCX), atCWD(), MOVL(AT_FDCWD, RDX)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysRenameat() Func {
-	return jumpCall("renameat", "(olddirfd, old, newdirfd, new).", sysRenameat2, XORL(R8, R8))
+	return jumpCall("renameat", "(olddirfd, old, newdirfd, new).", sysRenameat2, XORL(R8, R8)).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysRenameat2() Func {
@@ -425,7 +425,7 @@ func sysRenameat2() Func {
 		TESTL(renameNoReplace, R13),
 		IF(NE, fail(EEXIST)),
 		fail(EBUSY),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func changeTimes() Func {
@@ -445,7 +445,7 @@ flags.`,
 		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH), RDX),
 		IF(NE, fail(EINVAL)),
 		JMP(changeAt),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func checkTimes() Func {
@@ -496,7 +496,7 @@ utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
 		LABEL("bad"),
 		ADDQ(32, RSP),
 		fail(EINVAL),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, R8, R9).Returns(RAX, RDI, RSI, RDX)
 }
 
 func sysUtimensat() Func {
@@ -517,7 +517,7 @@ func sysUtimensat() Func {
 			CMOVQNE(RBX, RAX),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysFutimesat() Func {
@@ -529,11 +529,11 @@ func sysFutimesat() Func {
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		JMP(changeTimes),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysUtimes() Func {
-	return jumpCall("utimes", "(path, times).", sysFutimesat, MOVQ(RSI, RDX), atCWD())
+	return jumpCall("utimes", "(path, times).", sysFutimesat, MOVQ(RSI, RDX), atCWD()).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysUtime() Func {
@@ -558,35 +558,35 @@ func sysUtime() Func {
 		RETURN(),
 		LABEL("fault"),
 		fail(EFAULT),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetxattr() Func {
 	const follow = 0
-	return changeCall("setxattr", "(path, name, value, size, flags).", follow)
+	return changeCall("setxattr", "(path, name, value, size, flags).", follow).Takes(RDI).Returns(RAX)
 }
 
 func sysLsetxattr() Func {
 	const noFollow = AT_SYMLINK_NOFOLLOW
-	return changeCall("lsetxattr", "(path, name, value, size, flags).", noFollow)
+	return changeCall("lsetxattr", "(path, name, value, size, flags).", noFollow).Takes(RDI).Returns(RAX)
 }
 
 func sysFsetxattr() Func {
-	return jumpCall("fsetxattr", "(fd, name, value, size, flags).", changeFD)
+	return jumpCall("fsetxattr", "(fd, name, value, size, flags).", changeFD).Takes(RDI).Returns(RAX)
 }
 
 func sysRemovexattr() Func {
 	const follow = 0
-	return changeCall("removexattr", "(path, name).", follow)
+	return changeCall("removexattr", "(path, name).", follow).Takes(RDI).Returns(RAX)
 }
 
 func sysLremovexattr() Func {
 	const noFollow = AT_SYMLINK_NOFOLLOW
-	return changeCall("lremovexattr", "(path, name).", noFollow)
+	return changeCall("lremovexattr", "(path, name).", noFollow).Takes(RDI).Returns(RAX)
 }
 
 func sysFremovexattr() Func {
-	return jumpCall("fremovexattr", "(fd, name).", changeFD)
+	return jumpCall("fremovexattr", "(fd, name).", changeFD).Takes(RDI).Returns(RAX)
 }
 
 func getXattr() Func {
@@ -599,7 +599,7 @@ func getXattr() Func {
 		MOVL(node.Mode, RSI),
 		CALL(xattrName),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func xattrName() Func {
@@ -629,17 +629,17 @@ have those of users, here none has any.`,
 			),
 		),
 		fail(EOPNOTSUPP),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysGetxattr() Func {
 	const follow = 0
-	return jumpCall("getxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(follow, RDX))
+	return jumpCall("getxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(follow, RDX)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysLgetxattr() Func {
 	const noFollow = AT_SYMLINK_NOFOLLOW
-	return jumpCall("lgetxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(noFollow, RDX))
+	return jumpCall("lgetxattr", "(path, name, value, size).", getXattr, MOVQ(RSI, RCX), atCWD(), MOVL(noFollow, RDX)).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysFgetxattr() Func {
@@ -654,7 +654,7 @@ func sysFgetxattr() Func {
 		MOVQ(RBX, RDI),
 		CALL(xattrName),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func listXattr() Func {
@@ -663,17 +663,17 @@ func listXattr() Func {
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
 		returns(0),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysListxattr() Func {
 	const follow = 0
-	return jumpCall("listxattr", "(path, list, size).", listXattr, atCWD(), MOVL(follow, RDX))
+	return jumpCall("listxattr", "(path, list, size).", listXattr, atCWD(), MOVL(follow, RDX)).Takes(RDI).Returns(RAX)
 }
 
 func sysLlistxattr() Func {
 	const noFollow = AT_SYMLINK_NOFOLLOW
-	return jumpCall("llistxattr", "(path, list, size).", listXattr, atCWD(), MOVL(noFollow, RDX))
+	return jumpCall("llistxattr", "(path, list, size).", listXattr, atCWD(), MOVL(noFollow, RDX)).Takes(RDI).Returns(RAX)
 }
 
 func sysFlistxattr() Func {
@@ -682,5 +682,5 @@ func sysFlistxattr() Func {
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
 		returns(0),
-	)
+	).Takes(RDI).Returns(RAX)
 }

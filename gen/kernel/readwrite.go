@@ -66,43 +66,43 @@ func dirOps() Data {
 }
 
 func sysRead() Func {
-	return FUNC("sys_read", "sys_read(fd, buf, count).", atPos(), rw(0))
+	return FUNC("sys_read", "sys_read(fd, buf, count).", atPos(), rw(0)).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysWrite() Func {
-	return FUNC("sys_write", "sys_write(fd, buf, count).", atPos(), rw(1))
+	return FUNC("sys_write", "sys_write(fd, buf, count).", atPos(), rw(1)).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysPread64() Func {
-	return FUNC("sys_pread64", "sys_pread64(fd, buf, count, offset).", atOffset(), rw(0))
+	return FUNC("sys_pread64", "sys_pread64(fd, buf, count, offset).", atOffset(), rw(0)).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysPwrite64() Func {
-	return FUNC("sys_pwrite64", "sys_pwrite64(fd, buf, count, offset).", atOffset(), rw(1))
+	return FUNC("sys_pwrite64", "sys_pwrite64(fd, buf, count, offset).", atOffset(), rw(1)).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysReadv() Func {
-	return FUNC("sys_readv", "sys_readv(fd, iov, iovcnt).", atPos(), rwv(0))
+	return FUNC("sys_readv", "sys_readv(fd, iov, iovcnt).", atPos(), rwv(0)).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysWritev() Func {
-	return FUNC("sys_writev", "sys_writev(fd, iov, iovcnt).", atPos(), rwv(1))
+	return FUNC("sys_writev", "sys_writev(fd, iov, iovcnt).", atPos(), rwv(1)).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysPreadv() Func {
-	return FUNC("sys_preadv", "sys_preadv(fd, iov, iovcnt, offset).", atOffset(), rwv(0))
+	return FUNC("sys_preadv", "sys_preadv(fd, iov, iovcnt, offset).", atOffset(), rwv(0)).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysPwritev() Func {
-	return FUNC("sys_pwritev", "sys_pwritev(fd, iov, iovcnt, offset).", atOffset(), rwv(1))
+	return FUNC("sys_pwritev", "sys_pwritev(fd, iov, iovcnt, offset).", atOffset(), rwv(1)).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysPreadv2() Func {
-	return FUNC("sys_preadv2", "sys_preadv2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(0))
+	return FUNC("sys_preadv2", "sys_preadv2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(0)).Takes(RDI, RSI, RDX, RCX, R9).Returns(RAX)
 }
 
 func sysPwritev2() Func {
-	return FUNC("sys_pwritev2", "sys_pwritev2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(1))
+	return FUNC("sys_pwritev2", "sys_pwritev2(fd, iov, iovcnt, offset, offset's upper half, flags).", rwv2(1)).Takes(RDI, RSI, RDX, RCX, R9).Returns(RAX)
 }
 
 func fileRw() Func {
@@ -177,7 +177,7 @@ Returns the number of bytes or -errno.`,
 		MOVQ(RBX, RDI),
 		CALL(fput),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func fileRwv() Func {
@@ -254,7 +254,7 @@ before the first is touched, as Linux does.`,
 		RETURN(),
 		LABEL("fault"),
 		fail(EFAULT),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func copyOut() Func {
@@ -286,7 +286,7 @@ many there was room for, or -EFAULT if none.`,
 		),
 		MOVQ(R15, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func readRegular() Func {
@@ -300,11 +300,11 @@ func readRegular() Func {
 		MOVQ(RSI, RDI),
 		LEAQ(RAX.Index(RCX, 1), RSI),
 		JMP(copyOut),
-	)
+	).Takes(RDI, RSI, RDX, RCX)
 }
 
 func readDir() Func {
 	return FUNC("read_dir", "read_dir is the Read of a directory, which getdents64 is for.",
 		fail(EISDIR),
-	)
+	).Takes()
 }

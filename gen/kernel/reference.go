@@ -93,7 +93,7 @@ func pitInit() Func {
 		OUTB(),
 		OUTB(),
 		returns(1),
-	)
+	).Takes().Returns(RAX)
 }
 
 func pitRead() Func {
@@ -110,7 +110,7 @@ func pitRead() Func {
 		ORL(RCX, RAX),
 		NEGL(RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
 }
 
 func hpetInit() Func {
@@ -163,7 +163,7 @@ PCs have it and what is there looks like one. Returns 1, or 0 if there is none.`
 		DIVQ(RCX),
 		MOVQ(RAX, hpet.Least),
 		returns(1),
-	)
+	).Takes().Returns(RAX)
 }
 
 func hpetRead() Func {
@@ -171,7 +171,7 @@ func hpetRead() Func {
 		MOVQ(Sym(hpetBase), RCX),
 		MOVL(RCX.At(hpetCounter), RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
 }
 
 func pmTimerInit() Func {
@@ -187,7 +187,7 @@ func pmTimerInit() Func {
 		CMPL(RCX, 0xffff), // 0 is none
 		SETB(RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func pmTimerRead() Func {
@@ -195,5 +195,5 @@ func pmTimerRead() Func {
 		MOVL(Sym(pmTimerPort), RDX),
 		INL(),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
 }

@@ -33,7 +33,7 @@ func sysSetRobustList() Func {
 		MOVQ(gs.Current, RAX),
 		MOVQ(RDI, thread(RAX).RobustList),
 		returns(0),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysGetRobustList() Func {
@@ -57,7 +57,7 @@ func sysGetRobustList() Func {
 		MOVQ(R12, RSI),
 		CALL(putUserLong),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func exitRobustList() Func {
@@ -117,7 +117,7 @@ read. An entry's lowest bit says that the lock is a PI futex.`,
 			CALL(robustDeath),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(R12)
 }
 
 func robustDeath() Func {
@@ -166,5 +166,5 @@ nobody woken yet. Returns 0, or another value if the word cannot be one.`,
 		MOVL(-1, RDX),
 		CALL(futexWake),
 		returns(0),
-	).Saving(RBX, R12, R14)
+	).Saving(RBX, R12, R14).Takes(RDI, RSI, R13).Returns(RAX)
 }

@@ -109,7 +109,7 @@ there is none.`,
 		CALL(ktimeGet), // that was now, not at boot
 		SUBQ(RAX, clk.Real),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes()
 }
 
 func rtcRead() Func {
@@ -121,7 +121,7 @@ func rtcRead() Func {
 		XORL(RAX, RAX),
 		INB(),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RSI, R8)
 }
 
 func rtcField() Func {
@@ -156,5 +156,5 @@ format register B says; an afternoon's hour of a 12-hour clock as from 12 on.`,
 		),
 		MOVL(RSI, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }

@@ -54,7 +54,7 @@ func schedInit() Func {
 		IF(E, MOVL(0xffbf, RAX)),
 		MOVL(RAX, Sym(mxcsrMask)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func schedule() Func {
@@ -107,7 +107,7 @@ does not come back until wake_up. IF is 0.`,
 		LABEL("switch"),
 		INCQ(sched.Switches),
 		JMP(switchTo),
-	)
+	).Takes()
 }
 
 func switchTo() Func {
@@ -145,7 +145,7 @@ switched by the switch of the variant that RDI uses. IF is 0.`,
 		IF(E, MOVQ(RAX, gs.TSS.SP0)),
 		INCQ(next.Switches),
 		JMP(prev.SwitchTo),
-	)
+	).Takes(RDI, RSI)
 }
 
 func sliceArm() Func {
@@ -158,11 +158,11 @@ before the next tick. IF is 0.`,
 		MOVQ(sched.Slice, RDI),
 		ADDQ(RAX, RDI),
 		JMP(timerArm),
-	)
+	).Takes()
 }
 
 func cpuAccount() Func {
-	prev := thread(RDI)
+	current := thread(RDI)
 	return FUNC("cpu_account", "cpu_account charges the time since the last call to the current thread. Returns the time in RAX. Clobbers RCX, RDX, RDI. IF is 0.",
 		CALL(ktimeGet),
 		MOVQ(RAX, RCX),
@@ -170,9 +170,9 @@ func cpuAccount() Func {
 		MOVQ(RAX, sched.Accounted),
 		MOVQ(gs.Current, RDI),
 		MOVQ(sched.RingTime, RDX),
-		ADDQ(RCX, prev.UTime.Index(RDX, 1)),
+		ADDQ(RCX, current.UTime.Index(RDX, 1)),
 		RETURN(),
-	)
+	).Takes().Returns(RAX).Keeps(RSI)
 }
 
 func timerNext() Func {
@@ -189,7 +189,7 @@ many instructions whichever it is. IF is 0.`,
 		CMPQ(RDX, RDI),
 		CMOVQL(RDX, RDI),
 		JMP(timerProgram),
-	)
+	).Takes(RDI)
 }
 
 func sysTimeSlice() Func {
@@ -206,24 +206,24 @@ func sysTimeSlice() Func {
 		CALL(timerNext),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func wakeUp() Func {
-	prev := thread(RDI)
+	woken := thread(RDI)
 	return FUNC("wake_up",
 		`wake_up makes thread RDI runnable if it is blocked; its sleep returns RSI. A
 slice begins for the current thread, if none has. Returns 1, or 0 if the
 thread was not blocked. IF is 0.`,
 		XORL(RAX, RAX),
-		CMPQ(prev.State, layout.ThreadBlocked),
+		CMPQ(woken.State, layout.ThreadBlocked),
 		IF(NE, RETURN()),
-		MOVQ(RAX, prev.State), // ThreadRunnable
-		MOVQ(RSI, prev.WakeResult),
-		CMPQ(prev.Sleep.Expires, 0),
+		MOVQ(RAX, woken.State), // ThreadRunnable
+		MOVQ(RSI, woken.WakeResult),
+		CMPQ(woken.Sleep.Expires, 0),
 		IF(NE,
 			PUSHQ(RDI),
-			LEAQ(prev.Sleep.Expires, RDI),
+			LEAQ(woken.Sleep.Expires, RDI),
 			CALL(timerDel),
 			POPQ(RDI),
 		),
@@ -236,7 +236,7 @@ thread was not blocked. IF is 0.`,
 		),
 		MOVL(1, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 func sleepUntil() Func {
@@ -274,7 +274,7 @@ for.`,
 			IF(E, XORL(RAX, RAX)),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI).Returns(RAX)
 }
 
 func timerAdd() Func {
@@ -305,7 +305,7 @@ those of the same time, and arms the timer. IF is 0.`,
 		MOVQ(RDI, sched.TimerHead),
 		MOVQ(RSI, RDI),
 		JMP(timerArm),
-	)
+	).Takes(RDI, RSI)
 }
 
 func timerDel() Func {
@@ -321,20 +321,20 @@ func timerDel() Func {
 		IF(E, MOVQ(RCX, sched.TimerHead)).ELSE(MOVQ(RCX, timer(RDX).Next)),
 		MOVQ(0, node.Expires),
 		RETURN(),
-	)
+	).Takes(RDI).Keeps(RDI, RSI)
 }
 
 func sleepTimeout() Func {
-	prev := thread(RDI)
+	sleeper := thread(RDI)
 	return FUNC("sleep_timeout", "sleep_timeout is the Func of Thread.Sleep.",
-		SUBQ(prev.Sleep.Expires.Disp, RDI),
+		SUBQ(sleeper.Sleep.Expires.Disp, RDI),
 		MOVQ(-ETIMEDOUT, RSI),
 		JMP(wakeUp),
-	)
+	).Takes(RDI)
 }
 
 func timerInterrupt() Func {
-	idle := thread(RAX)
+	current := thread(RAX)
 	node := timer(RDI)
 	return FUNC("timer_interrupt",
 		`timer_interrupt is the timer's vector; RDI is the PtRegs. It does what is due
@@ -355,7 +355,7 @@ is charged to where it struck. IF is 0.`,
 		MOVQ(R12, RCX),
 		SUBQ(sched.Accounted, RCX),
 		MOVQ(R12, sched.Accounted),
-		ADDQ(RCX, idle.UTime.Index(RDX, 1)),
+		ADDQ(RCX, current.UTime.Index(RDX, 1)),
 		LOOP(
 			MOVQ(sched.TimerHead, RDI),
 			TESTQ(RDI, RDI),
@@ -384,10 +384,10 @@ is charged to where it struck. IF is 0.`,
 		CMPQ(gs.NoResched, 0),
 		IF(NE, RETURN()),
 		MOVQ(gs.Current, RAX),
-		ORL(layout.TIFNeedResched, idle.Flags),
+		ORL(layout.TIFNeedResched, current.Flags),
 		TESTB(3, ptRegs(RBX).CS),
 		IF(NE,
-			INCQ(idle.Preempted),
+			INCQ(current.Preempted),
 			RETURN(),
 		),
 		MOVQ(ptRegs(RBX).IP, RAX),
@@ -399,10 +399,10 @@ is charged to where it struck. IF is 0.`,
 		IF(AE, RETURN()),
 		INCQ(sched.KernelPreemptions),
 		MOVQ(gs.Current, RAX),
-		INCQ(idle.Preempted),
+		INCQ(current.Preempted),
 		CALL(schedule),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func cpuIdle() Func {
@@ -427,7 +427,7 @@ can, it is a panic.`,
 			HLT(),
 		),
 		UD2(),
-	)
+	).Takes().NoReturn()
 }
 
 // setBase writes RAX to an MSR that holds a segment's base. Clobbers RAX, RCX,

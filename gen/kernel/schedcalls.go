@@ -104,11 +104,11 @@ func schedCalls() Program {
 var membarrierRegistered = BSS("membarrier_registered", 8, 8)
 
 func sysSchedGetPriorityMax() Func {
-	return priorityLimit("sched_get_priority_max", maxRTPriority)
+	return priorityLimit("sched_get_priority_max", maxRTPriority).Takes(RDI).Returns(RAX)
 }
 
 func sysSchedGetPriorityMin() Func {
-	return priorityLimit("sched_get_priority_min", 1)
+	return priorityLimit("sched_get_priority_min", 1).Takes(RDI).Returns(RAX)
 }
 
 func sysSchedGetscheduler() Func {
@@ -119,7 +119,7 @@ func sysSchedGetscheduler() Func {
 		needTask(),
 		MOVQ(t.Policy, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysSchedGetparam() Func {
@@ -129,7 +129,7 @@ func sysSchedGetparam() Func {
 		MOVQ(RSI, RDI),
 		XORL(RSI, RSI),
 		JMP(putUserInt),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSchedSetparam() Func {
@@ -137,7 +137,7 @@ func sysSchedSetparam() Func {
 		MOVQ(RSI, RDX),
 		MOVL(-1, RSI), // the policy stays
 		JMP(setScheduler),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSchedSetscheduler() Func {
@@ -145,7 +145,7 @@ func sysSchedSetscheduler() Func {
 		TESTL(RSI, RSI),
 		IF(S, fail(EINVAL)),
 		JMP(setScheduler),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func setScheduler() Func {
@@ -166,7 +166,7 @@ func setScheduler() Func {
 		MOVL(R13, RSI),
 		CALL(checkPolicy),
 		RETURN(),
-	).Saving(R12, R13)
+	).Saving(R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func checkPolicy() Func {
@@ -194,7 +194,7 @@ it. Returns 0, -EINVAL or -EPERM.`,
 		MOVL(RSI, RSI),
 		MOVQ(RSI, t.Policy),
 		returns(0),
-	)
+	).Takes(RSI, RDX, RAX).Returns(RAX)
 }
 
 func sysSchedRrGetInterval() Func {
@@ -205,7 +205,7 @@ func sysSchedRrGetInterval() Func {
 		MOVQ(RSI, RDI),
 		MOVQ(sched.Slice, RSI),
 		JMP(putTimespec),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSchedGetattr() Func {
@@ -236,7 +236,7 @@ func sysSchedGetattr() Func {
 		CALL(copyToUser),
 		ADDQ(schedAttrSize, RSP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysSchedSetattr() Func {
@@ -304,7 +304,7 @@ knows is -E2BIG if it says more, and the size that is known is written there.`,
 		MOVL(schedAttrSize, RSI),
 		CALL(putUserInt),
 		fail(E2BIG),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func setNice() Func {
@@ -319,7 +319,7 @@ func setNice() Func {
 		MOVSLQ(RSI, RSI),
 		MOVQ(RSI, t.Nice),
 		RETURN(),
-	)
+	).Takes(RSI, RAX).Keeps(RDX, R8, RAX)
 }
 
 func prioThreads() Func {
@@ -345,7 +345,7 @@ in RAX. RDX is 1 if all others of the process are meant too, else 0.`,
 		INCL(RDX),
 		MOVQ(sched.All, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX, RDX).Keeps(R8)
 }
 
 func sysGetpriority() Func {
@@ -368,7 +368,7 @@ func sysGetpriority() Func {
 		),
 		MOVL(RCX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetpriority() Func {
@@ -388,7 +388,7 @@ func sysSetpriority() Func {
 			BREAK(E),
 		),
 		returns(0),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetcpu() Func {
@@ -409,7 +409,7 @@ func sysGetcpu() Func {
 			CALL(putUserInt),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysMembarrier() Func {
@@ -444,5 +444,5 @@ and none of the commands for them.`,
 			IF(E, fail(EPERM)),
 		),
 		returns(0),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }

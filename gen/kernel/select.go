@@ -58,7 +58,7 @@ NULL for ever; what is left of it is written back.`,
 		MOVL(1000, RDX),
 		CALL(putTimeLeft),
 		RETURN(),
-	).Saving(RBP, R12, R13, R14, R15)
+	).Saving(RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func sysPselect6() Func {
@@ -107,7 +107,7 @@ address of the mask and its size, or NULL.`,
 		LABEL("out"),
 		ADDQ(16, RSP),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8, R9).Returns(RAX)
 }
 
 func getTimeval() Func {
@@ -144,7 +144,7 @@ is negative, -EINVAL.`,
 		IMULQ(1000, RCX),
 		LEAQ(RDI.Index(RCX, 1), RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func doSelect() Func {
@@ -191,7 +191,7 @@ bits of the sets are set then, or -errno with the sets as they were.`,
 		LABEL("out"),
 		ADDQ(SizeOf[layout.Select[Mem]](), RSP),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func selectScan() Func {
@@ -279,5 +279,5 @@ the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
 		RETURN(),
 		LABEL("fault"),
 		fail(EFAULT),
-	).Saving(RBP, R12, R13, R14, R15)
+	).Saving(RBP, R12, R13, R14, R15).Takes(RDI, RBX).Returns(RAX)
 }

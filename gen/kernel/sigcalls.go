@@ -103,7 +103,7 @@ func sysRtSigaction() Func {
 		LABEL("out"),
 		ADDQ(2*actionSize, RSP),
 		RETURN(),
-	).Saving(RBP, R12, R13, R14)
+	).Saving(RBP, R12, R13, R14).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func flushSignal() Func {
@@ -123,7 +123,7 @@ func flushSignal() Func {
 			MOVQ(t.AllNext, RBX),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func sysRtSigprocmask() Func {
@@ -160,7 +160,7 @@ func sysRtSigprocmask() Func {
 			CALL(putUserLong),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysRtSigpending() Func {
@@ -172,7 +172,7 @@ func sysRtSigpending() Func {
 		ORQ(sigs.Pending.Mask, RSI),
 		ANDQ(thread(RAX).SigBlocked, RSI),
 		JMP(putUserLong),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysRtSigsuspend() Func {
@@ -189,13 +189,13 @@ func sysRtSigsuspend() Func {
 		CALL(setBlocked),
 		CALL(waitForSignal),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysPause() Func {
 	return FUNC("sys_pause", "sys_pause waits for a signal.",
 		JMP(waitForSignal),
-	)
+	).Takes().Returns(RAX)
 }
 
 func waitForSignal() Func {
@@ -207,7 +207,7 @@ func waitForSignal() Func {
 			CMPQ(RAX, -EINTR),
 		).WHILE(NE),
 		fail(ERESTARTNOHAND),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysRtSigtimedwait() Func {
@@ -282,7 +282,7 @@ the set off the pending ones, waiting for it until the timeout, and returns it.`
 		),
 		MOVL(R12, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysKill() Func {
@@ -312,7 +312,7 @@ Linux the TID of a thread stands for its process.`,
 		XORL(RSI, RSI),
 		CALL(sendSignal),
 		returns(0),
-	).Saving(R12)
+	).Saving(R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysTgkill() Func {
@@ -328,7 +328,7 @@ func sysTgkill() Func {
 		MOVL(RSI, RDI),
 		MOVL(RDX, RSI),
 		JMP(sysTkill),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysTkill() Func {
@@ -368,7 +368,7 @@ func sysTkill() Func {
 		IF(E, fail(EAGAIN)),
 		CALL(sendSignal),
 		returns(0),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSigaltstack() Func {
@@ -421,7 +421,7 @@ func sysSigaltstack() Func {
 		LABEL("out"),
 		ADDQ(2*size, RSP),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14)
+	).Saving(RBX, R12, R13, R14).Takes(RDI, RSI).Returns(RAX)
 }
 
 func setAltstack() Func {
@@ -452,7 +452,7 @@ is on the old one, -EINVAL, -ENOMEM (Linux kernel/signal.c, do_sigaltstack).`,
 		MOVL(RSI, RSI),
 		MOVQ(RSI, t.AltFlags),
 		returns(0),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func userSp() Func {
@@ -478,5 +478,5 @@ the variant's choice.`,
 		SUBQ(regsSize, RAX),
 		MOVQ(ptRegs(RAX).SP, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }

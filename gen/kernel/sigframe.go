@@ -166,7 +166,7 @@ interrupts off.`,
 		MOVQ(R14, RDI),
 		CALL(recalcSigpending),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14)
+	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI)
 }
 
 func restartHandled() Func {
@@ -191,7 +191,7 @@ that the frame RBX belongs to returns or whether it begins again.`,
 		MOVQ(RAX, regs.AX),
 		SUBQ(2, regs.IP),
 		RETURN(),
-	)
+	).Takes(RDI, RBX)
 }
 
 func nextSignal() Func {
@@ -210,7 +210,7 @@ none.`,
 		MOVQ(thread(RDI).SigBlocked, RCX),
 		NOTQ(RCX),
 		JMP(dequeueSignal),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func dequeueSignal() Func {
@@ -248,7 +248,7 @@ the siginfo says. IF is 0.`,
 		LABEL("queued"),
 		LEAQ(thread(RDI).Pending.Mask, RSI),
 		JMP(sigqueueTake),
-	)
+	).Takes(RDI, RCX).Returns(RAX, RDX)
 }
 
 func setupRtFrame() Func {
@@ -386,7 +386,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		LABEL("fault"),
 		MOVQ(-EFAULT, RAX),
 		JMP("out"),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysRtSigreturn() Func {
@@ -468,7 +468,7 @@ refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
 		LABEL("out"),
 		ADDQ(room, RSP),
 		RETURN(),
-	).Saving(RBX, R14)
+	).Saving(RBX, R14).Takes().Returns(RAX)
 }
 
 func signalDeath() Func {
@@ -526,7 +526,7 @@ RDI and the variant in force, and ends the machine.`,
 		logText("\n"),
 		MOVL(layout.ExitSignal, RDI),
 		JMP(machineExit),
-	)
+	).Takes(RDI, RSI, RDX).NoReturn()
 }
 
 // logText writes text to the log.

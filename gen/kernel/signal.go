@@ -116,7 +116,7 @@ Clobbers RAX, RDX only.`,
 		),
 		TESTQ(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(FLAGS).Keeps(RDI)
 }
 
 func setBlocked() Func {
@@ -127,7 +127,7 @@ func setBlocked() Func {
 		MOVQ(RSI, t.SigBlocked),
 		CALL(recalcSigpending),
 		JMP(retargetSignals),
-	)
+	).Takes(RSI)
 }
 
 func retargetSignals() Func {
@@ -151,7 +151,7 @@ be gone. IF is 0.`,
 			MOVQ(rbx.AllNext, RBX),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func signalIgnored() Func {
@@ -167,7 +167,7 @@ func signalIgnored() Func {
 		SETB(RAX),
 		MOVZBL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RDX)
 }
 
 func sendSignal() Func {
@@ -223,7 +223,7 @@ tkill or kill. Turns interrupts off.`,
 		XORL(RSI, RSI),
 		CALL(sigQueue(RDI).Release),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX)
 }
 
 func signalTarget() Func {
@@ -241,7 +241,7 @@ func signalTarget() Func {
 			MOVQ(thread(RCX).AllNext, RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RSI).Returns(RAX).Keeps(RDI)
 }
 
 func forceSigFault() Func {
@@ -255,7 +255,7 @@ ignored it is fatal.`,
 		CMPL(RCX, x86.X86_TRAP_PF),
 		IF(E, MOVQ(RDX, thread(RAX).CR2)),
 		JMP(forceSignal),
-	)
+	).Takes(RDI, RSI, RDX, RCX, R8)
 }
 
 func forceSignal() Func {
@@ -278,7 +278,7 @@ func forceSignal() Func {
 		CMPQ(act.Handler, sigIGN),
 		IF(E, MOVQ(sigDFL, act.Handler)),
 		RETURN(),
-	)
+	).Takes(RDI, RSI, RDX)
 }
 
 // signalNameSize is the room of a name in signal_names.

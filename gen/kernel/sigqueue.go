@@ -85,7 +85,7 @@ func sigqueueAlloc() Func {
 		MOVQ(RCX, sigQueue(RDX).Release),
 		MOVQ(RDX, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sigqueueFree() Func {
@@ -94,7 +94,7 @@ func sigqueueFree() Func {
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(sigqueueCache), RDI),
 		JMP(slabFree),
-	)
+	).Takes(RDI)
 }
 
 func sigqueueSender() Func {
@@ -109,7 +109,7 @@ func sigqueueSender() Func {
 			MOVQ(initPID, sigQueue(RAX).Info.Fields[0]),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sigqueueAdd() Func {
@@ -142,7 +142,7 @@ when they are taken. The mask stays as it is. Keeps RDX. IF is 0.`,
 		),
 		MOVQ(R12, sigPending(RDX).Tail),
 		RETURN(),
-	)
+	).Takes(RDX, R12).Keeps(RDX)
 }
 
 func sigqueueUnlink() Func {
@@ -180,7 +180,7 @@ R8. IF is 0.`,
 			MOVQ(entry.Next, RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX, RDX)
 }
 
 func sigqueueTake() Func {
@@ -227,7 +227,7 @@ some have SigQueues; RDI is the current thread. IF is 0.`,
 		MOVL(R12, RAX),
 		MOVQ(R13, RDX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13)
+	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RAX).Returns(RAX, RDX)
 }
 
 func flushPending() Func {
@@ -250,7 +250,7 @@ func flushPending() Func {
 		BTRQ(RCX, RDX),
 		MOVQ(RDX, pending.Mask),
 		RETURN(),
-	).Saving(RBP, R12)
+	).Saving(RBP, R12).Takes(RDI, RSI)
 }
 
 func freePending() Func {
@@ -268,7 +268,7 @@ func freePending() Func {
 			CALL(sigQueue(RDI).Release),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func copySiginfo() Func {
@@ -296,7 +296,7 @@ func copySiginfo() Func {
 			DECL(RCX),
 		).WHILE(NE),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sendSiginfo() Func {
@@ -327,7 +327,7 @@ signal then comes without. Turns interrupts off.`,
 		MOVQ(RAX, RDX),
 		CALL(sendSignal),
 		returns(0),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysRtSigqueueinfo() Func {
@@ -354,7 +354,7 @@ func sysRtSigqueueinfo() Func {
 		XORL(RSI, RSI),
 		CALL(sendSiginfo),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysRtTgsigqueueinfo() Func {
@@ -391,5 +391,5 @@ func sysRtTgsigqueueinfo() Func {
 		MOVQ(RBX, RSI),
 		CALL(sendSiginfo),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }

@@ -83,7 +83,7 @@ func sigtimerNow() Func {
 		MOVQ(t.CPU.Clock, RDI),
 		MOVQ(t.CPU.TID, RSI),
 		JMP(cpuClock),
-	)
+	).Takes(RBX).Returns(RAX)
 }
 
 func sigtimerStart() Func {
@@ -97,7 +97,7 @@ func sigtimerStart() Func {
 		MOVQ(RSI, t.CPU.Expires),
 		LEAQ(t.CPU.Expires, RDI),
 		JMP(cpuTimerAdd),
-	)
+	).Takes(RSI, RBX)
 }
 
 func sigtimerStop() Func {
@@ -107,7 +107,7 @@ func sigtimerStop() Func {
 		CALL(timerDel),
 		LEAQ(t.CPU.Expires, RDI),
 		JMP(cpuTimerDel),
-	)
+	).Takes(RBX)
 }
 
 func sigtimerExpireCPU() Func {
@@ -115,7 +115,7 @@ func sigtimerExpireCPU() Func {
 	return FUNC("sigtimer_expire_cpu", "sigtimer_expire_cpu is the Func of SigTimer.CPU.",
 		SUBQ(cpuOff, RDI),
 		JMP(sigtimerExpire),
-	)
+	).Takes(RDI)
 }
 
 func sigtimerExpire() Func {
@@ -140,7 +140,7 @@ func sigtimerExpire() Func {
 		LEAQ(t.Queue.Next, RDX),
 		CALL(sendSignal),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func sigtimerRelease() Func {
@@ -192,7 +192,7 @@ at its next multiple from now.`,
 		IF(B, ADDQ(RCX, RSI)),
 		CALL(sigtimerStart),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI)
 }
 
 func sigtimerFree() Func {
@@ -201,7 +201,7 @@ func sigtimerFree() Func {
 		LEAQ(Sym(sigtimerCache), RDI),
 		MOVQ(RBX, RSI),
 		JMP(slabFree),
-	)
+	).Takes(RBX)
 }
 
 func sigtimerGet() Func {
@@ -237,7 +237,7 @@ it is not set, and in RDX its interval, both in ns. Turns interrupts off.`,
 		MOVQ(RAX, RSI),
 		MOVQ(t.Interval, RDX),
 		RETURN(),
-	)
+	).Takes(RBX).Returns(RSI, RDX)
 }
 
 func sigtimerSet() Func {
@@ -279,7 +279,7 @@ interrupts off.`,
 			CALL(sigtimerStart),
 		),
 		RETURN(),
-	).Saving(R12, R13)
+	).Saving(R12, R13).Takes(RSI, RDX, RCX, RBX)
 }
 
 func getItimerspec() Func {
@@ -295,7 +295,7 @@ interval in ns, RDX as get_timespec's.`,
 		CALL(getTimespec),
 		MOVQ(R12, RCX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI).Returns(RAX, RDX, RCX)
 }
 
 func putItimerspec() Func {
@@ -310,7 +310,7 @@ func putItimerspec() Func {
 		MOVQ(R12, RSI),
 		CALL(putTimespec),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysTimerCreate() Func {
@@ -442,7 +442,7 @@ func sysTimerCreate() Func {
 		LABEL("again"),
 		ADDQ(3*8, RSP),
 		fail(EAGAIN),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sigtimerInit() Func {
@@ -455,7 +455,7 @@ func sigtimerInit() Func {
 		LEAQ(Sym(sigtimerRelease), RAX),
 		MOVQ(RAX, t.Queue.Release),
 		RETURN(),
-	)
+	).Takes(RBX).Keeps(RCX)
 }
 
 func posixTimerFind() Func {
@@ -474,7 +474,7 @@ func posixTimerFind() Func {
 			LEAQ(t.NextID, RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RCX, RBX, FLAGS)
 }
 
 func sysTimerSettime() Func {
@@ -510,7 +510,7 @@ func sysTimerSettime() Func {
 			CALL(putItimerspec),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysTimerGettime() Func {
@@ -522,7 +522,7 @@ func sysTimerGettime() Func {
 		MOVQ(R12, RDI),
 		CALL(putItimerspec),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysTimerGetoverrun() Func {
@@ -532,7 +532,7 @@ func sysTimerGetoverrun() Func {
 		IF(E, fail(EINVAL)),
 		MOVQ(t.Overrun, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysTimerDelete() Func {
@@ -547,7 +547,7 @@ func sysTimerDelete() Func {
 		CMPQ(t.Queued, 0),
 		IF(NE, MOVQ(layout.SigTimerDeleted, t.Queued)).ELSE(CALL(sigtimerFree)),
 		returns(0),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func itimersInit() Func {
@@ -569,7 +569,7 @@ func itimersInit() Func {
 		MOVQ(layout.CPUClockVirt, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerVirtual*sigTimerSize)).CPU.Clock),
 		MOVQ(layout.CPUClockProf, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerProf*sigTimerSize)).CPU.Clock),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes()
 }
 
 func getValidTimeval() Func {
@@ -602,7 +602,7 @@ func getValidTimeval() Func {
 		),
 		XORL(RDX, RDX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func putTimeval() Func {
@@ -627,7 +627,7 @@ func putTimeval() Func {
 		CALL(copyToUser),
 		ADDQ(timespecSize, RSP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func putItimerval() Func {
@@ -642,7 +642,7 @@ func putItimerval() Func {
 		MOVQ(R12, RSI),
 		CALL(putTimeval),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetitimer() Func {
@@ -653,7 +653,7 @@ func sysGetitimer() Func {
 		MOVQ(R12, RDI),
 		CALL(putItimerval),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetitimer() Func {
@@ -692,7 +692,7 @@ func sysSetitimer() Func {
 			CALL(putItimerval),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysAlarm() Func {
@@ -718,5 +718,5 @@ func sysAlarm() Func {
 			IF(NE, INCL(RAX)),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI).Returns(RAX)
 }

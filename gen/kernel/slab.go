@@ -78,7 +78,7 @@ there is no memory for one. Keeps RDI, RSI.`,
 		IF(E, slabUnlink()),
 		MOVQ(R8, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RSI)
 }
 
 func slabGrow() Func {
@@ -111,7 +111,7 @@ RDI, RSI.`,
 		),
 		MOVQ(0, RDX.At(0)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX).Keeps(RDI, RSI, R10)
 }
 
 func slabFree() Func {
@@ -139,7 +139,7 @@ func slabFree() Func {
 		CALL(freePage),
 		POPQ(RDI),
 		RETURN(),
-	)
+	).Takes(RDI, RSI)
 }
 
 func slabReserve() Func {
@@ -163,5 +163,5 @@ there is too little memory. Keeps all registers but RAX.`,
 		POPQ(RCX),
 		CMPQ(RAX, 1), // CF if it is 0
 		RETURN(),
-	)
+	).Takes(RDI, RAX).Returns(FLAGS).Keeps(RDI, RSI, RDX, R8, R9, R10)
 }

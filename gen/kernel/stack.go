@@ -90,7 +90,7 @@ func allocThreadStack() Func {
 		INVLPG(RBX.At(layout.ThreadGuard)), // and with it the 2 MiB
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 func freeThreadStack() Func {
@@ -102,7 +102,7 @@ other threads, and for break_stack.`,
 		MOVQ(RDI, memory.FreeThreadStacks),
 		ADDQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func breakStack() Func {
@@ -142,5 +142,5 @@ none. Keeps all registers but RAX, RCX, RDX.`,
 		POPQ(RDI),
 		POPQ(RBX),
 		RETURN(),
-	)
+	).Takes().Returns(FLAGS).Keeps(RSI, R8, R9, R10)
 }

@@ -51,7 +51,7 @@ func statClear() Func {
 		XORL(RAX, RAX),
 		REP(STOSQ()),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func statNode() Func {
@@ -100,7 +100,7 @@ func statNode() Func {
 		CALL(nodeRdev),
 		MOVQ(RAX, st.Rdev),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func statToUser() Func {
@@ -108,7 +108,7 @@ func statToUser() Func {
 		LEAQ(Sym(statBuf), RSI),
 		MOVL(SizeOf[layout.Stat[Mem]](), RDX),
 		JMP(copyToUser),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysFstat() Func {
@@ -122,7 +122,7 @@ func sysFstat() Func {
 		MOVQ(RBX, RDI),
 		CALL(statToUser),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func fileNode() Func {
@@ -139,7 +139,7 @@ func fileNode() Func {
 		),
 		CALL(nodeFind),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func sysStat() Func {
@@ -148,7 +148,7 @@ func sysStat() Func {
 		atCWD(),
 		XORL(RCX, RCX),
 		JMP(sysNewfstatat),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysLstat() Func {
@@ -157,7 +157,7 @@ func sysLstat() Func {
 		atCWD(),
 		MOVL(AT_SYMLINK_NOFOLLOW, RCX),
 		JMP(sysNewfstatat),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysNewfstatat() Func {
@@ -172,7 +172,7 @@ func sysNewfstatat() Func {
 		MOVQ(RBX, RDI),
 		CALL(statToUser),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func statAt() Func {
@@ -185,7 +185,7 @@ func statAt() Func {
 			CALL(statFile),
 		),
 		returns(0),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func statFile() Func {
@@ -207,7 +207,7 @@ func statFile() Func {
 		MOVQ(1, st.NLink),
 		MOVQ(layout.PageSize, st.BlkSize),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func sysStatx() Func {
@@ -268,7 +268,7 @@ for.`,
 		CALL(copyToUser),
 		RETURN(),
 		failAt("EINVAL", EINVAL),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func devSplit() Func {
@@ -285,7 +285,7 @@ in the low half and the minor number in the high half.`,
 		ANDL(0xfff, RAX),
 		ORQ(RCX, RAX),
 		RETURN(),
-	)
+	).Takes(RAX).Returns(RAX)
 }
 
 func sysStatfs() Func {
@@ -301,7 +301,7 @@ func sysStatfs() Func {
 		MOVL(stReadOnly|stValid, RDX),
 		CALL(putStatfs),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysFstatfs() Func {
@@ -323,7 +323,7 @@ func sysFstatfs() Func {
 			IF(NE, MOVL(pipefsMagic, RSI)),
 		),
 		JMP(putStatfs),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func putStatfs() Func {
@@ -348,7 +348,7 @@ that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
 		CALL(copyToUser),
 		ADDQ(statfsSize, RSP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetdents64() Func {
@@ -463,7 +463,7 @@ those two, 2 is the archive's first entry.`,
 		CMPQ(dir.Done, 0),
 		IF(NE, MOVQ(dir.Done, RAX)),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func dirChild() Func {
@@ -494,7 +494,7 @@ path_out and returns the name's length; else 0. Keeps what is current.`,
 			BREAK(E),
 		),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func dirSeen() Func {
@@ -528,7 +528,7 @@ same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
 		),
 		XORL(RAX, RAX),
 		RETURN(),
-	).Saving(RBX, RBP)
+	).Saving(RBX, RBP).Takes(RDI, RSI).Returns(RAX)
 }
 
 func dirEmit() Func {
@@ -563,5 +563,5 @@ is the position after it. Returns 0, -EINVAL if there is no room, or -EFAULT.`,
 		ADDQ(RBX, dir.Done),
 		SUBQ(RBX, dir.Left),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX).Returns(RAX)
 }

@@ -265,5 +265,5 @@ func handlers(first, last int) []any {
 func sysNiSyscall() Func {
 	return FUNC("sys_ni_syscall", "sys_ni_syscall is every call that does not exist.",
 		fail(ENOSYS),
-	)
+	).Takes().Returns(RAX)
 }

@@ -98,11 +98,11 @@ It runs from wake_up_new on.`,
 		MOVQ(RAX, t.TID),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes().Returns(RAX)
 }
 
 func wakeUpNew() Func {
-	return FUNC("wake_up_new", "wake_up_new makes the thread RDI, which thread_alloc made, one of the living. Turns interrupts off.",
+	return FUNC("wake_up_new", "wake_up_new lets the thread RDI, which thread_alloc made, run, and puts it on the list of all threads. Turns interrupts off.",
 		CLI(),
 		MOVQ(sched.All, RAX),
 		MOVQ(RAX, thread(RDI).AllNext),
@@ -111,7 +111,7 @@ func wakeUpNew() Func {
 		MOVQ(layout.ThreadBlocked, thread(RDI).State),
 		XORL(RSI, RSI),
 		JMP(wakeUp),
-	)
+	).Takes(RDI)
 }
 
 func reapThreads() Func {
@@ -128,23 +128,23 @@ func reapThreads() Func {
 			CALL(mmPut),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes()
 }
 
 func findThread() Func {
-	self := thread(RAX)
-	return FUNC("find_thread", "find_thread returns the living thread with TID EDI, or 0.",
+	t := thread(RAX)
+	return FUNC("find_thread", "find_thread returns the thread with TID EDI that has not ended, or 0.",
 		MOVL(RDI, RDI),
 		MOVQ(sched.All, RAX),
 		LOOP(
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			CMPQ(RDI, self.TID),
+			CMPQ(RDI, t.TID),
 			BREAK(E),
-			MOVQ(self.AllNext, RAX),
+			MOVQ(t.AllNext, RAX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)
 }
 
 func sysClone() Func {
@@ -229,12 +229,12 @@ What would not be a thread of this process is -ENOSYS.`,
 		CALL(wakeUpNew),
 		MOVQ(t.TID, RAX),
 		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
 func sysExit() Func {
 	t := thread(RBX)
-	self := thread(RAX)
+	other := thread(RAX)
 	return FUNC("sys_exit", "sys_exit(status EDI) ends the thread; with the last one the machine ends, with the status of the first one.",
 		MOVL(RDI, R12),
 		current(RBX),
@@ -253,13 +253,13 @@ func sysExit() Func {
 			CALL(futexWake),
 		),
 		CLI(),
-		// Take it off the list of the living.
+		// Take it off the list of all threads.
 		LEAQ(sched.All, RDX),
 		LOOP( // RDX: the word that points to RAX
 			MOVQ(RDX.At(0), RAX),
 			CMPQ(RAX, RBX),
 			BREAK(E),
-			LEAQ(self.AllNext, RDX),
+			LEAQ(other.AllNext, RDX),
 		),
 		MOVQ(t.AllNext, RAX),
 		MOVQ(RAX, RDX.At(0)),
@@ -290,7 +290,7 @@ func sysExit() Func {
 		MOVQ(layout.ThreadDead, t.State),
 		CALL(schedule),
 		UD2(),
-	)
+	).Takes(RDI).NoReturn()
 }
 
 func sysExitGroup() Func {
@@ -304,7 +304,7 @@ func sysExitGroup() Func {
 		CALL(printk),
 		MOVL(layout.ExitInit, RDI),
 		JMP(machineExit),
-	)
+	).Takes(RDI).NoReturn()
 }
 
 func sysSchedYield() Func {
@@ -313,21 +313,21 @@ func sysSchedYield() Func {
 		CALL(schedule),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysGetppid() Func {
 	return FUNC("sys_getppid", "sys_getppid is the null call: init has no parent.",
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysGetpid() Func {
 	return FUNC("sys_getpid", "sys_getpid returns 1, the only process.",
 		MOVL(1, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysGettid() Func {
@@ -336,7 +336,7 @@ func sysGettid() Func {
 		current(RAX),
 		MOVQ(self.TID, RAX),
 		RETURN(),
-	)
+	).Takes().Returns(RAX)
 }
 
 func sysSetTidAddress() Func {
@@ -346,7 +346,7 @@ func sysSetTidAddress() Func {
 		MOVQ(RDI, self.ClearTID),
 		MOVQ(self.TID, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysArchPrctl() Func {
@@ -383,7 +383,7 @@ func sysArchPrctl() Func {
 		LABEL("put"),
 		CALL(putUserLong),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSchedGetaffinity() Func {
@@ -403,7 +403,7 @@ func sysSchedGetaffinity() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVL(8, RAX)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysSchedSetaffinity() Func {
@@ -434,5 +434,5 @@ func sysSchedSetaffinity() Func {
 		TESTL(1, R12),
 		IF(E, fail(EINVAL)),
 		returns(0),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }

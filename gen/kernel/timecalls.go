@@ -84,7 +84,7 @@ second, -EINVAL.`,
 		),
 		XORL(RDX, RDX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX, RDX)
 }
 
 func putTimespec() Func {
@@ -101,7 +101,7 @@ func putTimespec() Func {
 		CALL(copyToUser),
 		ADDQ(timespecSize, RSP),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func timeAfter() Func {
@@ -112,7 +112,7 @@ sleep_until takes it.`,
 		ADDQ(RDI, RAX),
 		IF(O, MOVQ(uint64(1<<63-1), RAX)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func timeOfReal() Func {
@@ -121,7 +121,7 @@ func timeOfReal() Func {
 		SUBQ(clk.Real, RAX),
 		IF(S, XORL(RAX, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func sysClockGettime() Func {
@@ -144,7 +144,7 @@ func sysClockGettime() Func {
 		IF(S, RETURN()),
 		MOVQ(RAX, RSI),
 		JMP(putTimespec),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysClockGetres() Func {
@@ -167,7 +167,7 @@ func sysClockGetres() Func {
 		MOVQ(R12, RSI),
 		CALL(putTimespec),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysGettimeofday() Func {
@@ -200,7 +200,7 @@ func sysGettimeofday() Func {
 			CALL(putUserLong),
 		),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysTime() Func {
@@ -219,7 +219,7 @@ func sysTime() Func {
 		),
 		MOVQ(RBX, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysNanosleep() Func {
@@ -234,7 +234,7 @@ func sysNanosleep() Func {
 		MOVQ(RBX, RSI),
 		CALL(doNanosleep),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysClockNanosleep() Func {
@@ -310,7 +310,7 @@ is never set, so that a sleep by it needs nothing special.`,
 		MOVQ(RBX, RCX),
 		CALL(cpuNanosleep),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func doNanosleep() Func {
@@ -339,5 +339,5 @@ goes to the timespec at RSI, unless that is 0, and the result is -EINTR.`,
 			IF(NE, RETURN()),
 		),
 		fail(EINTR),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }

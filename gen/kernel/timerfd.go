@@ -105,7 +105,7 @@ func sysTimerfdCreate() Func {
 		MOVQ(RBX, openFile(RDX).Data),
 		MOVQ(RDX, t.File),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func timerfdExpire() Func {
@@ -119,7 +119,7 @@ func timerfdExpire() Func {
 		MOVL(EPOLLIN, RSI),
 		CALL(fileNotify),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }
 
 func timerfdAdvance() Func {
@@ -143,7 +143,7 @@ func timerfdAdvance() Func {
 		IF(B, LEAQ(RSI.At(layout.MinTimeSlice), RSI)),
 		MOVQ(RBX, RDI),
 		JMP(timerAdd),
-	)
+	).Takes(RBX)
 }
 
 func timerfdLeft() Func {
@@ -160,7 +160,7 @@ func timerfdLeft() Func {
 		),
 		MOVQ(t.Interval, RDX),
 		RETURN(),
-	)
+	).Takes(RBX).Returns(RSI, RDX)
 }
 
 func sysTimerfdSettime() Func {
@@ -214,7 +214,7 @@ func sysTimerfdSettime() Func {
 			CALL(putItimerspec),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15)
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysTimerfdGettime() Func {
@@ -225,7 +225,7 @@ func sysTimerfdGettime() Func {
 		MOVQ(R12, RDI),
 		CALL(putItimerspec),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readTimerfd() Func {
@@ -257,7 +257,7 @@ func readTimerfd() Func {
 		TESTQ(RAX, RAX),
 		IF(E, MOVL(8, RAX)),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX)
 }
 
 func pollTimerfd() Func {
@@ -267,7 +267,7 @@ func pollTimerfd() Func {
 		CMPQ(timerFD(RCX).Ticks, 0),
 		IF(NE, MOVL(EPOLLIN, RAX)),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func releaseTimerfd() Func {
@@ -280,5 +280,5 @@ func releaseTimerfd() Func {
 		MOVQ(RBX, RSI),
 		CALL(slabFree),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI)
 }

@@ -315,7 +315,7 @@ func syncRegs() Func {
 		REP(MOVSQ()),
 		MOVQ(RDX, RSI),
 		RETURN(),
-	)
+	).Takes(RSI).Returns(RAX, RSI)
 }
 
 func scheduleUser() Func {
@@ -327,7 +327,7 @@ returns with them as they were.`,
 		CALL(schedule),
 		POPFQ(),
 		RETURN(),
-	)
+	).Takes()
 }
 
 func doNotifyResume() Func {
@@ -340,7 +340,7 @@ arch/x86/kernel/signal.c).`,
 		CALL(doSignal),
 		POPFQ(),
 		RETURN(),
-	)
+	).Takes(RDI)
 }
 
 func retintUser() Func {
@@ -351,7 +351,7 @@ and new threads end so: ring 3 goes on on the page table that the selected
 variant has it run on, and with its SPEC_CTRL.`,
 		exitWork(RSP),
 		JMP(returnToUsermode),
-	)
+	).Takes().Spoils(RBX)
 }
 
 func returnToUsermode() Func {
@@ -397,13 +397,13 @@ interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
 		MOVQ(RDI, R12),
 		exitWork(R12),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func retFromFork() Func {
 	return FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
 		JMP(retintUser),
-	)
+	).Takes().Spoils(RBX)
 }
 
 func badIret() Func {
@@ -434,7 +434,7 @@ is at the iret frame. Makes it look as if the user's instruction had faulted
 		MOVL(x86.X86_TRAP_GP, RCX),
 		CALL(forceSigFault),
 		JMP(retintUser),
-	)
+	).Takes(RDI).Spoils(RBX)
 }
 
 func doTrapUser() Func {
@@ -500,7 +500,7 @@ become signals.`,
 		IF(E, CALL(fpuFaultCode), MOVL(RAX, RSI)),
 		CALL(forceSigFault),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI)
 }
 
 func fpuFaultCode() Func {
@@ -531,7 +531,7 @@ arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
 		ANDL(0x20, RAX),                // inexact
 		IF(NE, MOVL(6, RAX)),           // FPE_FLTRES
 		RETURN(),
-	)
+	).Takes(RCX).Returns(RAX).Keeps(RDI, RDX, RCX, R8)
 }
 
 func doTrapKernel() Func {
@@ -567,7 +567,7 @@ fix-up is a panic.`,
 		TESTL(RAX, RAX),
 		IF(NE, RETURN()),
 		JMP(die),
-	)
+	).Takes(RDI, RSI)
 }
 
 func fixupException() Func {
@@ -593,7 +593,7 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 			ADDQ(SizeOf[layout.ExTableEntry[Mem]](), RCX),
 		),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 const istSize = 4096
@@ -673,7 +673,7 @@ func trapInit() Func {
 		MOVL(0xa1, RDX),
 		OUTB(),
 		RETURN(),
-	)
+	).Takes()
 }
 
 // Signals and codes that traps raise (Linux include/uapi/asm-generic/signal.h,

@@ -51,7 +51,7 @@ func cpuid() Func {
 	return FUNC("cpuid", "cpuid is the instruction, in one place for a test to put another in.",
 		CPUID(),
 		RETURN(),
-	)
+	).Takes(RAX).Returns(RAX, RDX, RCX, RBX).Keeps(R8, R9)
 }
 
 func cpuidTSCHz() Func {
@@ -112,7 +112,7 @@ CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 		).WHILE(NE),
 		MOVQ(R10, RAX),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 func hypervisorLeaf() Func {
@@ -137,7 +137,7 @@ leaves in EAX and 1 in EDX if it is KVM, 2 if it is VMware; else 0 in both.`,
 		MOVL(2, RDX),
 		IF(NE, XORL(RAX, RAX), XORL(RDX, RDX)),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI).Returns(RAX, RDX)
 }
 
 func underHypervisor() Func {
@@ -149,7 +149,7 @@ func underHypervisor() Func {
 		BTL(x86.CPUID_1_ECX_HYPERVISOR, RCX),
 		SETB(RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes().Returns(RAX)
 }
 
 func hypervisorTSCHz() Func {
@@ -169,7 +169,7 @@ func hypervisorTSCHz() Func {
 		MOVL(RAX, RAX),
 		IMULQ(1000, RAX),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes().Returns(RAX)
 }
 
 func kvmclockTSCHz() Func {
@@ -226,7 +226,7 @@ it has none. KVM's leaves may be behind those of another that it looks like.`,
 			SHLQ(RCX, RAX),
 		),
 		RETURN(),
-	).Saving(RBX, R12)
+	).Saving(RBX, R12).Takes().Returns(RAX)
 }
 
 // crystalsHz are the crystals in Hz, a word each.

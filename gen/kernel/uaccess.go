@@ -101,7 +101,7 @@ func copyFromUser() Func {
 		XORL(RAX, RAX),
 		RETURN(),
 		efault(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX).Keeps(R9)
 }
 
 func copyToUser() Func {
@@ -111,7 +111,7 @@ func copyToUser() Func {
 		XORL(RAX, RAX),
 		RETURN(),
 		efault(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func clearUser() Func {
@@ -128,7 +128,7 @@ func clearUser() Func {
 		),
 		RETURN(),
 		efault(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func strncpyFromUser() Func {
@@ -159,30 +159,30 @@ bytes at most with the NUL. Returns its length without, -EFAULT, or
 		userAccessEnd(),
 		fail(ENAMETOOLONG),
 		efault(),
-	)
+	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func getUserLong() Func {
 	return getUser("get_user_long", "get_user_long returns the 64 bits at the user's RDI; RDX is 0 or -EFAULT.",
-		8, MOVQ(RDI.At(0), RAX))
+		8, MOVQ(RDI.At(0), RAX)).Takes(RDI).Returns(RAX, RDX)
 }
 
 func getUserInt() Func {
 	return getUser("get_user_int", "get_user_int returns the 32 bits at the user's RDI, zero-extended; RDX is 0 or -EFAULT.",
-		4, MOVL(RDI.At(0), RAX))
+		4, MOVL(RDI.At(0), RAX)).Takes(RDI).Returns(RAX, RDX)
 }
 
 func putUserLong() Func {
 	return putUser("put_user_long", "put_user_long stores RSI at the user's RDI. Returns 0 or -EFAULT.",
-		8, MOVQ(RSI, RDI.At(0)))
+		8, MOVQ(RSI, RDI.At(0))).Takes(RDI, RSI).Returns(RAX)
 }
 
 func putUserInt() Func {
 	return putUser("put_user_int", "put_user_int stores ESI at the user's RDI. Returns 0 or -EFAULT.",
-		4, MOVL(RSI, RDI.At(0)))
+		4, MOVL(RSI, RDI.At(0))).Takes(RDI, RSI).Returns(RAX)
 }
 
 func putUserShort() Func {
 	return putUser("put_user_short", "put_user_short stores the low 16 bits of RSI at the user's RDI. Returns 0 or -EFAULT.",
-		2, MOVW(RSI, RDI.At(0)))
+		2, MOVW(RSI, RDI.At(0))).Takes(RDI, RSI).Returns(RAX)
 }

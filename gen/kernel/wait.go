@@ -30,7 +30,7 @@ func filePoll() Func {
 		IF(NE, JMP(RCX)),
 		MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
 		RETURN(),
-	)
+	).Takes(RDI).Returns(RAX)
 }
 
 func fileSleep() Func {
@@ -46,7 +46,7 @@ what sleep_until does.`,
 		CALL(sleepUntil),
 		MOVQ(0, t.FileWait),
 		RETURN(),
-	).Saving(RBX)
+	).Saving(RBX).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func fileNotify() Func {
@@ -73,7 +73,7 @@ RDI. Turns interrupts off.`,
 		MOVL(R13, RSI),
 		CALL(fileWake),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI)
 }
 
 func fileWake() Func {
@@ -101,7 +101,7 @@ func fileWake() Func {
 			MOVQ(t.AllNext, RBX),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI)
 }
 
 func waitMask() Func {
@@ -125,7 +125,7 @@ wait's end, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
 		CALL(setBlocked),
 		XORL(RAX, RAX),
 		RETURN(),
-	)
+	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func waitMaskEnd() Func {
@@ -144,5 +144,5 @@ that do_signal does, behind the signals that the mask let through. Keeps RAX.`,
 		CALL(setBlocked),
 		POPQ(RAX),
 		RETURN(),
-	)
+	).Takes(RAX).Keeps(RAX)
 }

@@ -1,0 +1,122 @@
+package kernel
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden listings in testdata")
+
+// TestListings compares each subsystem with its listing in testdata: without
+// addresses and bytes, so that a change shows where it was made alone.
+func TestListings(t *testing.T) {
+	obj := linked(t)
+	for _, s := range subsystems {
+		t.Run(s.name, func(t *testing.T) {
+			var b strings.Builder
+			for _, f := range s.program().Funcs {
+				l, ok := obj.Listing(f.Name)
+				if !ok {
+					t.Fatalf("the kernel has no %s", f.Name)
+				}
+				if b.Len() > 0 {
+					b.WriteByte('\n')
+				}
+				write(&b, f, l)
+			}
+			golden := filepath.Join("testdata", s.name+".lst")
+			if *update {
+				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := b.String(); got != string(want) {
+				t.Errorf("the listing is not that of %s from line %d on; if it is meant so, run go test ./gen/kernel -update and review the difference", golden, firstDifference(got, string(want)))
+			}
+		})
+	}
+}
+
+// write prints a function: what it promises, then its instructions.
+func write(b *strings.Builder, f Func, l Listing) {
+	for line := range strings.Lines(f.Doc) {
+		fmt.Fprintf(b, "// %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if c := f.Contract(); c != "" {
+		fmt.Fprintf(b, "// It %s.\n", c)
+	}
+	fmt.Fprintf(b, "%s:\n", f.Name)
+	for _, r := range l.Rows {
+		switch {
+		case r.Label == f.Name:
+		case r.Label != "":
+			fmt.Fprintf(b, "%s:\n", r.Label)
+		case r.Ins.Claim() != "":
+			fmt.Fprintf(b, "\t%-40v // %s\n", r.Ins, r.Ins.Claim())
+		default:
+			fmt.Fprintf(b, "\t%v\n", r.Ins)
+		}
+	}
+}
+
+func firstDifference(a, b string) int {
+	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(as), len(bs)) {
+		if as[i] != bs[i] {
+			return i + 1
+		}
+	}
+	return min(len(as), len(bs)) + 1
+}
+
+// linked is the kernel without the boot protocols and the stubs, of which only
+// the names are there.
+func linked(t *testing.T) *Object {
+	t.Helper()
+	p := Body()
+	p.Late = nil
+	for _, d := range []Data{
+		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPd, kernelPageTable,
+		builtinInitramfs, builtinCmdline, kernelBuild,
+		variants, variantsCount, mdsVerwSel, entryRodataEnd,
+		kallsymsData, kallsymsNames,
+	} {
+		p.Data = append(p.Data, BSS(d.Name, 8, 8))
+	}
+	entry := FUNC("entry", "", UD2())
+	entry.Group = "entry"
+	p.Funcs = append(p.Funcs, entry)
+	obj, err := Link(p, layout.KernelBase+1<<20, layout.KernelBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return obj
+}
+
+// TestContracts checks that every function declares what it does with registers,
+// but for those that are entered with an interrupted program's.
+func TestContracts(t *testing.T) {
+	entered := map[string]bool{
+		"error_entry": true, "paranoid_entry": true, "return_to_usermode": true, "ignore_sysret": true, "sys_spin": true,
+	}
+	for _, v := range vectors {
+		entered["asm_"+v.name] = true
+	}
+	for _, f := range Body().Funcs {
+		if has := f.Contract() != ""; has == entered[f.Name] {
+			t.Errorf("%s: contract %q; only what is entered with an interrupted program's registers has none", f.Name, f.Contract())
+		}
+	}
+}
