@@ -299,9 +299,7 @@ func (s *Set) boots(records []record.Record) []record.Record {
 		for i := range boots {
 			whole[g][int(boots[i].ID)] = true
 		}
-		for _, c := range b.Controls {
-			s.controls[Column{Engine: g.engine}] = append(s.controls[Column{Engine: g.engine}], c)
-		}
+		s.controls[Column{Engine: g.engine}] = append(s.controls[Column{Engine: g.engine}], b.Controls...)
 	}
 	return slices.DeleteFunc(records, func(r record.Record) bool {
 		runs, boot := whole[of(&r)]
