@@ -154,7 +154,7 @@ func TestBroken(t *testing.T) {
 			continue
 		}
 		text := explainedAll(t, []stubs.Named{b.Named})[0].String()
-		for _, want := range []string{"// orig-ax-slot-wrong: refuted: ", "MOVQ    RDX, PtRegs.OrigAX(RSP)               // orig_ax = user.RDX"} {
+		for _, want := range []string{"// orig-ax-slot-wrong (on heukelum-v2): refuted: ", "MOVQ    RDX, PtRegs.OrigAX(RSP)               // orig_ax = user.RDX"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the listing has no %q:\n%s", want, text)
 			}

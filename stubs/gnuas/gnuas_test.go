@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -318,7 +319,7 @@ func TestInclude(t *testing.T) {
 	text := Include()
 	for _, want := range []string{
 		".set PT_REGS_R15, 0\n", ".set PT_REGS_ORIG_AX, 120\n", ".set PT_REGS_SIZE, 168\n", ".set PERCPU_RSP_SCRATCH, 0\n",
-		".set PERCPU_TOP_OF_STACK, 8\n", ".set PERCPU_TSS_SP0, 72\n", ".set THREAD_USER_SP, 24\n", ".set THREAD_FX, ", ".set USER_CS, 51\n",
+		".set PERCPU_TOP_OF_STACK, 8\n", ".set PERCPU_TSS_SP0, 72\n", ".set THREAD_USER_SP, 32\n", ".set THREAD_FX, ", ".set USER_CS, 51\n",
 		".set PERCPU_SPEC_CTRL, ", ".set MSR_IA32_SPEC_CTRL, 72\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -345,7 +346,9 @@ func TestBases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(proofOfEntry(t, p.Named), proofOfEntry(t, n)); diff != "" {
+			want, size := proofOfEntry(t, p.Named, 0)
+			got, _ := proofOfEntry(t, n, size)
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the file is not the preset's entry:\n%s", diff)
 			}
 		})
@@ -355,9 +358,10 @@ func TestBases(t *testing.T) {
 // kernelAddress is a return address, which depends on where the code is linked.
 var kernelAddress = regexp.MustCompile(`0xffffffff8[0-9a-f]{7}`)
 
-// proofOfEntry is what is known of the entry's instructions, by their offsets,
-// and the figures of the proof.
-func proofOfEntry(t *testing.T, n stubs.Named) (known []string) {
+// proofOfEntry is what is known of the entry's instructions, by their offsets, the
+// figures of the proof, and the entry's size. In a file labels stand for functions,
+// so the entry is what lies in the given size; 0 stands for all of its function.
+func proofOfEntry(t *testing.T, n stubs.Named, size uint64) ([]string, uint64) {
 	t.Helper()
 	proof, err := prove.Variant(n)
 	if err != nil {
@@ -366,12 +370,21 @@ func proofOfEntry(t *testing.T, n stubs.Named) (known []string) {
 	if err := proof.Err(); err != nil {
 		t.Error(err)
 	}
-	for _, k := range proof.Known {
-		if strings.HasPrefix(k.Func, "entry_SYSCALL_64.") {
-			text := fmt.Sprintf("+%#x: %s = %q, %q", k.Off, k.Defines, k.Values, k.RegValues)
-			known = append(known, kernelAddress.ReplaceAllString(text, "an address"))
+	entry := slices.IndexFunc(proof.Known, func(k prove.Known) bool { return strings.HasPrefix(k.Func, "entry_SYSCALL_64.") })
+	if entry < 0 {
+		t.Fatalf("%s: nothing is known of the entry", n.Name)
+	}
+	var known []string
+	end := size
+	for _, k := range proof.Known[entry:] {
+		off := k.Addr - proof.Known[entry].Addr
+		if size == 0 && !strings.HasPrefix(k.Func, "entry_SYSCALL_64.") || size != 0 && off >= size {
+			break
 		}
+		end = max(end, off+1)
+		text := fmt.Sprintf("+%#x: %s = %q, %q", off, k.Defines, k.Values, k.RegValues)
+		known = append(known, kernelAddress.ReplaceAllString(text, "an address"))
 	}
 	_, figures, _ := strings.Cut(proof.String(), ": ")
-	return append(known, figures)
+	return append(known, figures), end
 }

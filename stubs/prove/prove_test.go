@@ -106,6 +106,7 @@ func TestBroken(t *testing.T) {
 		"flags-lost":               {Refuted, "SYSRETQ", "RFLAGS returns right by SYSRETQ; it is 0x202", "MOVL $0x202, R11"},
 		"rsp-off":                  {Refuted, "SYSRETQ", "RSP returns right by SYSRETQ; it is user.RSP+8", "LEAQ 8(RSP), RSP"},
 		"red-zone-written":         {Refuted, "MOVQ RAX, -64(RSP)", "only memory of the variant is touched: user.RSP-64, the user's memory", ""},
+		"ac-left":                  {Refuted, "CALL *sys_call_table(RAX*8)", "AC is clear at the handler", "STAC"},
 		"x87-reset":                {Undecided, "FNINIT", "no instruction that the proof knows", ""},
 		"enosys-missing":           {Refuted, "SYSRETQ", "RAX returns right by SYSRETQ; it is 0, want -38", "MOVQ $0, PtRegs.AX(RSP)"},
 		"orig-ax-slot-wrong":       {Refuted, "CALL *sys_call_table(RAX*8)", "slot orig_ax; it is user.RDX, want user.RAX", "MOVQ RDX, PtRegs.OrigAX(RSP)"},
