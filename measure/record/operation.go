@@ -30,11 +30,19 @@ var Phases = []Operation{
 // for tables of operations: its name has a slash, as wire.OpNullCall + "/entry".
 func IsPart(op string) bool { return strings.Contains(op, "/") }
 
+// Operations of the replay: the lines that the switch finds cold.
+const (
+	OpSwitchWarm   = "switch-warm"        // none
+	OpSwitchSP     = "switch-cold-sp"     // usersp's own
+	OpSwitchThread = "switch-cold-thread" // the thread's
+	OpSwitchBoth   = "switch-cold-both"
+)
+
 // Switches are the ways of the context switch that the replay measures, in the
 // order of tables.
 var Switches = []Operation{
-	{Op: "switch-warm", Title: "thread switch, warm", Short: "switch, warm", Bench: "ThreadSwitchWarm"},
-	{Op: "switch-cold-sp", Title: "thread switch, usersp's own line cold", Short: "usersp cold", Bench: "ThreadSwitchUserspCold"},
-	{Op: "switch-cold-thread", Title: "thread switch, thread's line cold", Short: "thread cold", Bench: "ThreadSwitchThreadCold"},
-	{Op: "switch-cold-both", Title: "thread switch, both lines cold", Short: "both cold", Bench: "ThreadSwitchBothCold"},
+	{Op: OpSwitchWarm, Title: "thread switch, warm", Short: "switch, warm", Bench: "ThreadSwitchWarm"},
+	{Op: OpSwitchSP, Title: "thread switch, usersp's own line cold", Short: "usersp cold", Bench: "ThreadSwitchUserspCold"},
+	{Op: OpSwitchThread, Title: "thread switch, thread's line cold", Short: "thread cold", Bench: "ThreadSwitchThreadCold"},
+	{Op: OpSwitchBoth, Title: "thread switch, both lines cold", Short: "both cold", Bench: "ThreadSwitchBothCold"},
 }

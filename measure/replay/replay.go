@@ -19,6 +19,7 @@ import (
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -60,11 +61,6 @@ const (
 	formSR0 = "SR0"
 	FormN   = "N0"
 	formD   = "D0"
-
-	opSwitch     = "switch-warm"
-	opSwitchSP   = "switch-cold-sp"
-	opSwitchLine = "switch-cold-thread"
-	opSwitchBoth = "switch-cold-both"
 
 	opLadder = "ladder"
 )
@@ -207,10 +203,10 @@ func (r *Replay) plan() {
 		{Op: wire.OpNullCall, Form: FormN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
 		{Op: wire.OpNullCall, Form: formD, Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},
 		{Op: wire.OpFullFrameCall, Form: formSR1, Loop: loopSR, Handler: fullFrame, Streams: calling, Warm: 40, Trips: 400, Samples: 40},
-		{Op: opSwitch, Form: formSR0, Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
-		{Op: opSwitchSP, Form: formSR0, Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
-		{Op: opSwitchLine, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
-		{Op: opSwitchBoth, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: record.OpSwitchWarm, Form: formSR0, Loop: loopSR, Handler: sysYield, Streams: calling, Warm: 4, Trips: 32, Samples: 20, Switch: true},
+		{Op: record.OpSwitchSP, Form: formSR0, Loop: loopSR, Handler: flushSP, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
+		{Op: record.OpSwitchThread, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
+		{Op: record.OpSwitchBoth, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 	}
 	r.planLadders()
 	if r.config.tamper != nil {

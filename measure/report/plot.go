@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
@@ -163,7 +164,7 @@ func forest(p study.Page, of string) (*plotted, error) {
 	var rows []branch
 	for _, c := range study.Changes {
 		from, to := c.Ends()
-		op := "null-call"
+		op := wire.OpNullCall
 		d := p.Difference(p.Headline(of, op), from, to, op)
 		if d.Kind == analysis.None || d.Kind == analysis.Exact || c.Exit && engine.Of(of).Unseen != "" {
 			continue
@@ -286,7 +287,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 			continue
 		}
 		from, to := change.Ends()
-		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(of, "null-call"), from, to, "null-call")))
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(of, wire.OpNullCall), from, to, wire.OpNullCall)))
 		if len(values) < 2 || p.Unit(of) == record.Instructions {
 			continue
 		}
@@ -331,7 +332,7 @@ func phases(p study.Page, of string) (*plotted, error) {
 
 // bars shows counts of the operations that entry and exit are most of.
 func bars(p study.Page, of string) (*plotted, error) {
-	return drawBars(p, of, []string{"null-call", "full-frame-call", "thread-switch-yield"}, false, of+": instructions of an operation",
+	return drawBars(p, of, []string{wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield}, false, of+": instructions of an operation",
 		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
 }
 

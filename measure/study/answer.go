@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/record"
 )
 
 // Finding is what an engine says of a change for one operation.
@@ -23,11 +25,11 @@ type Finding struct {
 var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
 	{fullFrame, "Call that needs the full frame"},
-	{"thread-switch-yield", "Thread switch"},
-	{"thread-switch-preempted", "Thread switch, preempted in user mode"},
-	{"thread-switch-flushed", "Thread switch with the thread's and the per-CPU lines flushed"},
-	{"switch-warm", "Thread switch"},
-	{"switch-cold-sp", "Thread switch with the line of usersp cold"},
+	{wire.OpThreadSwitchYield, "Thread switch"},
+	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode"},
+	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed"},
+	{record.OpSwitchWarm, "Thread switch"},
+	{record.OpSwitchSP, "Thread switch with the line of usersp cold"},
 }
 
 // Findings are what the engines that do not only confirm another say of a

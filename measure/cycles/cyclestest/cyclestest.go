@@ -125,7 +125,7 @@ func (m Machine) boot(rng *rand.Rand) string {
 	series("b", wire.OpNullCall, rounds, 150+m.Truth+m.Place(rng))
 	series(wire.LabelAgain, wire.OpNullCall, rounds, a+m.Again)
 	series(wire.LabelLoop, wire.OpNullCall, rounds, 2)
-	series("bare", wire.OpNullCall, rounds, m.Floor)
+	series(wire.Floor, wire.OpNullCall, rounds, m.Floor)
 	series(wire.LabelCalibration, wire.OpChain, rounds, wire.ChainLength)
 	series(wire.LabelCalibration, wire.OpDoseNone, rounds, 200)
 	series(wire.LabelCalibration, wire.OpDoseOne, rounds, 201+m.Dose)
@@ -169,14 +169,14 @@ func Pretended(boot int, again, dose float64) cycles.Boot {
 		cost := 150 + 30*float64(i) + jitter
 		add("linux-3.19", op, record.Cycles, cost)
 		add("heukelum-v2", op, record.Cycles, cost+2-4*float64(i)+jitter)
-		add("-again", op, record.Cycles, cost+again)
-		add("-loop", op, record.Cycles, 2)
+		add(wire.LabelAgain, op, record.Cycles, cost+again)
+		add(wire.LabelLoop, op, record.Cycles, 2)
 	}
 	add(wire.Floor, wire.OpNullCall, record.Cycles, 90)
-	add("-calibration", "chain", record.Ticks, 50)
-	add("-calibration", "dose-none", record.Cycles, 200)
-	add("-calibration", "dose-one", record.Cycles, 200+dose)
-	add("-calibration", "clock", record.Ticks, 30)
-	add("-calibration", "step", record.Ticks, 1)
+	add(wire.LabelCalibration, wire.OpChain, record.Ticks, 50)
+	add(wire.LabelCalibration, wire.OpDoseNone, record.Cycles, 200)
+	add(wire.LabelCalibration, wire.OpDoseOne, record.Cycles, 200+dose)
+	add(wire.LabelCalibration, wire.OpClock, record.Ticks, 30)
+	add(wire.LabelCalibration, wire.OpStep, record.Ticks, 1)
 	return b
 }
