@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants study baseline
+.PHONY: run test crosscheck fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -66,6 +66,11 @@ bench: qemu
 # intervals on this machine.
 reproduce:
 	$(TEST) -run '^$$' -bench Reproduce -benchtime 1x -v ./measure/analysis
+
+# How often the intervals of sampled figures hold the truth, on 1000 simulated runs
+# of each kind of machine; `make test` simulates some of them.
+intervals:
+	$(TEST) -run '^TestCoverage$$' -count=1 -v ./measure/analysis -runs 1000
 
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:
