@@ -22,7 +22,6 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/gdb"
-	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -40,16 +39,6 @@ type Call struct {
 
 // Total is the whole call.
 func (c Call) Total() int { return c.Entry + c.Handler + c.Exit }
-
-// Measures are the phases as results.
-func (c Call) Measures() []wire.Measure {
-	var list []wire.Measure
-	for i, n := range []int{c.Entry, c.Handler, c.Exit} {
-		f := float64(n)
-		list = append(list, wire.Measure{Variant: c.Variant, Op: record.Phases[i].Op, N: 1, Batches: 1, Min: f, Median: f, Max: f, Agree: 1})
-	}
-	return list
-}
 
 // Place is a function's label and the number of instructions that were run
 // behind it, up to the next.
