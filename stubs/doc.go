@@ -98,12 +98,15 @@
 //     itself. All find the PtRegs at the top of the stack.
 //   - schedule, called with interrupts off, which returns with them off and
 //     TIFNeedResched clear.
-//   - int_ret_from_sys_call, jumped to with RSP at a complete PtRegs: does the
-//     work that Thread.Flags asks for and returns by IRETQ.
+//   - schedule_user, which lets another thread run for TIFNeedResched, and
+//     do_notify_resume, called with a complete PtRegs in RDI, which delivers the
+//     signals of TIFSigPending: both take interrupts as they are and leave them so.
 //   - syscall_return_slowpath, called with a complete PtRegs in RDI: does the
 //     work, and returns with interrupts off.
-//   - retint_user, the same on the page table and with the SPEC_CTRL that the
-//     selected variant has ring 3 run on: traps and new threads go there too.
+//   - retint_user, jumped to with RSP at a complete PtRegs: does the work that
+//     Thread.Flags asks for and returns by IRETQ, on the page table and with the
+//     SPEC_CTRL that the selected variant has ring 3 run on. Traps and new threads
+//     go there.
 //   - The TSS, with the top of the thread's stack in SP0, and that of the
 //     trampoline stack in SP1; in both, while the selected variant isolates the
 //     page tables.

@@ -369,7 +369,6 @@ func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds 
 // checkThat is check of what is so where a predicate of words holds. One that
 // holds nowhere stands for what is no matter of words.
 func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, holds bool, goal predicate, got func() (got, want string, from *origin)) bool {
-	m.obliges(st, claimKey{st.at, of, kind, n}, goal, holds)
 	if holds {
 		m.holds(st, kind, n, of)
 		return true
@@ -387,11 +386,9 @@ func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, ho
 func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
 	goal := predicate{equal, got.v, want}
 	if m.at(st).same(got.v, want) == isTrue {
-		m.obliges(st, claimKey{st.at, of, kind, n}, goal, true)
 		m.holds(st, kind, n, of)
 		return true
 	}
-	m.obliges(st, claimKey{st.at, of, kind, n}, goal, false)
 	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, m.show(st, got.v), want.String(), got.by)
 	return false
 }

@@ -8,25 +8,29 @@
 // [Variant] proves a variant by itself, [Object] one within a linked kernel. A
 // [Proof] is a list of claims, each at an instruction and each Proved, Refuted
 // or Undecided. A refuted one tells the path to the instruction, the two values
-// that differ, and the instructions that brought the wrong one there. What the
-// proof cannot follow is undecided, never proved: an instruction that it does
-// not know, a jump or an access to an unknown place, a loop.
+// that differ, the instructions that brought the wrong one there, and a witness:
+// an input that takes the path and fails the claim. A claim that fails without a
+// witness is undecided. What the proof cannot follow is undecided too, never
+// proved: an instruction that it does not know, a jump or an access to an unknown
+// place, a loop.
 //
 // # The machine
 //
 // The code is decoded from its bytes by a decoder of its own, which knows the
-// integer instructions and the system instructions of entry paths and refuses
-// all else. A word of the machine is a value: a constant, or a symbol and a
+// integer instructions, the system instructions of entry paths, and of SSE the
+// moves, XORPS and its like, LDMXCSR and STMXCSR. It refuses all else. A word of the machine is a value: a constant, or a symbol and a
 // constant, or one of a few operations on such. Each branch that the facts of
 // the path leave open is taken both ways and adds a fact.
 //
 // A call begins with every register, RIP and RFLAGS the user's own, in the state
 // that SYSCALL leaves (SDM volume 2): RIP in RCX, at most layout.TaskSizeMax, RFLAGS
 // in R11, and IF, DF, AC, NT and TF clear. RFLAGS has no RF here: SYSRETQ clears it.
+// The bases of FS and GS, the selectors, the XMM registers and MXCSR are the
+// user's own as well.
 //
 // Memory is the frame and the words below it on the kernel stack, the per-CPU
-// scratch words (RSPScratch and TSS.SP2), the trampoline stack, and to read
-// Thread.Flags and constants; in the context switch the old thread's stack and
+// scratch words (RSPScratch and TSS.SP2), the trampoline stack, Thread.Status, of
+// which only TS_COMPAT may be cleared, and to read Thread.Flags and constants; in the context switch the old thread's stack and
 // its SP, IP and UserSP, what is free of the next thread's stack, and to read the
 // next thread's SP and IP. Any other place that an instruction touches is refuted
 // or undecided, and so is whatever it touches by a pointer from ring 3.
@@ -64,10 +68,16 @@
 //     work is pending; RCX is canonical at SYSRETQ, and RF and TF are clear if a
 //     handler may have set them. As each register has a value that it must have,
 //     none can hold a word of the kernel. NT is clear at IRETQ.
-//   - At the jump to int_ret_from_sys_call, which returns by IRETQ, and at the
-//     call of syscall_return_slowpath: the frame is whole and each of its slots
+//   - At the call of do_notify_resume or syscall_return_slowpath, and at the jump to
+//     retint_user, which returns by IRETQ: the frame is whole and each of its slots
 //     right. Of these and of IRETQ where there is a SYSRETQ too: something is
-//     known that asks for it.
+//     known that asks for it. That a slow exit which ends by SYSRETQ is taken only
+//     when something asks for it is not proved: ring 3 sees no difference. At the call of
+//     schedule_user: TIFNeedResched was seen.
+//   - At every function of the kernel, at the end of the switch and at SYSRETQ and
+//     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM
+//     registers are the user's, or what a handler put in their place; but for the
+//     XMM registers at an ordinary handler, which does not look at them.
 //   - Of the switch: the callee-saved registers, RSP, the return address and,
 //     if the variant keeps it there, the user's RSP come back from whatever another
 //     variant's switch did on the other side; the next thread is entered at its IP
@@ -95,14 +105,17 @@
 // The functions of the kernel keep the contracts of package stubs (contract.go
 // has them as the proof uses them): a handler keeps the callee-saved registers,
 // turns no interrupts on, and edits the frame only where it is given a whole one.
-// sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn
-// and syscall_return_slowpath all, sys_set_frame the one in RDI, or any where all
-// exits behind it look at the frame. Nothing sets TIFEntryWork. A flags slot that
+// sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn,
+// do_notify_resume and syscall_return_slowpath all, and with them the XMM registers
+// and MXCSR, sys_set_frame the one in RDI, or any where all
+// exits behind it look at the frame. Any handler may set the bases of the user's
+// FS and GS. Nothing sets TIFEntryWork. A flags slot that
 // is edited and then returned by a SYSRETQ without conditions is proved to arrive,
 // but a TF in it traps one instruction early (see package stubs, opportunistic
-// exit). Loads and stores do not fault, the CPU has the instructions, and the
-// registers that no known instruction changes (x87, SSE, FS and its base) stay as
-// they are.
+// exit). schedule_user, do_notify_resume and syscall_return_slowpath take interrupts
+// as they are. Loads and stores do not fault, the CPU has the instructions, and
+// the registers that no known instruction changes (x87, the YMM registers above the
+// XMM registers, debug registers) stay as they are.
 //
 // PerCPU.SpecCtrl has IBRS set and no bit from 32 on, which are reserved, and stays
 // as it is during a call. Of the other

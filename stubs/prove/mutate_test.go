@@ -329,4 +329,4 @@ func TestMutants(t *testing.T) {
 }
 
 // sampleOf is how many mutants one of the sample stands for.
-const sampleOf = 10
+const sampleOf = 150

@@ -34,9 +34,13 @@ func proved(t *testing.T, n stubs.Named) *Proof {
 		t.Error(err)
 	}
 	for _, w := range proof.Unreached {
-		// A retpoline's loop is only predicted to be come to. That no path comes to a
-		// stop is what is to be proved of it.
-		if !strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax") && w.Text != "UD2" {
+		switch {
+		case strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax"): // only predicted to be come to
+		case w.Text == "UD2": // that no path comes to a stop is what is to be proved of it
+		case n.Variant.Is(stubs.SlowC) && w.Text == "JMP fast_native_irq_return_iret":
+			// The way for an SS of the LDT. With slow=c no call that may edit SS ends by
+			// the fast exit, so that SS is what the entry has stored.
+		default:
 			t.Errorf("variant %s: not reached: %v", n.Name, w)
 		}
 	}
