@@ -13,10 +13,10 @@ import (
 
 // survivor is a change that leaves a variant right, and why.
 type survivor struct {
-	functions []string
+	functions []string       // of any variant, or with a variant's name of that alone
 	of        likes          // the instruction that is changed
 	what      *regexp.Regexp // the change, as mutants name it
-	with      likes          // what it changes places with, if that is the change
+	with      likes          // the next instruction, if that matters
 	why       string
 }
 
@@ -25,7 +25,12 @@ func survives(functions string, of likes, what, why string) survivor {
 }
 
 func survivesBefore(functions string, of, with likes, why string) survivor {
-	s := survives(functions, of, changesPlaces, why)
+	return survivesWith(functions, of, changesPlaces, with, why)
+}
+
+// survivesWith is for a change of an instruction that stands before another.
+func survivesWith(functions string, of likes, what string, with likes, why string) survivor {
+	s := survives(functions, of, what, why)
 	s.with = with
 	return s
 }
@@ -33,7 +38,7 @@ func survivesBefore(functions string, of, with likes, why string) survivor {
 // has reports whether the reason is one for this mutant.
 func (s survivor) has(m oneMutant) bool {
 	function, _, _ := stubs.CutFuncName(m.where.Func)
-	return slices.Contains(s.functions, function) && s.of.has(m.where.Ins) && s.what.MatchString(m.what) &&
+	return (slices.Contains(s.functions, function) || slices.Contains(s.functions, m.where.Func)) && s.of.has(m.where.Ins) && s.what.MatchString(m.what) &&
 		(s.with == nil || s.with.has(m.after))
 }
 
@@ -93,6 +98,14 @@ func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
 	}
 }
 
+// atFrame is one of some slots while RSP is at the frame's start.
+func atFrame(slots ...asm.Slot) func(any) bool {
+	return func(operand any) bool {
+		m, ok := operand.(asm.Mem)
+		return ok && m.Base == asm.RSP && slices.ContainsFunc(slots, func(s asm.Slot) bool { return m.Disp == s.Off })
+	}
+}
+
 // to is where a branch goes to a label that each variant has.
 func to(label string) func(any) bool {
 	return func(operand any) bool {
@@ -128,7 +141,7 @@ var survivors = []survivor{
 		"a register less itself is 0 in both"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("SHLQ|SARQ", 16, asm.RCX), one("SHRQ", 47, asm.RCX)), "bit [67] of the constant",
 		"of the count only six bits are taken"),
-	survives("entry_SYSCALL_64", one("MOVQ", perCPU.TopOfStack, asm.RSP), "bit 6 of the displacement",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", perCPU.TopOfStack, regOf(asm.RSP, asm.RCX)), "bit 6 of the displacement",
 		"that is TSS.SP0, which holds the same address"),
 	survives("entry_SYSCALL_64", one("MOVQ", perCPU.TSS.SP0, asm.RSP), "bit 6 of the displacement",
 		"that is TopOfStack, which holds the same address"),
@@ -138,18 +151,40 @@ var survivors = []survivor{
 	// The slow path in assembly.
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("JMP", to("restore_c_regs_and_iret")), one("JMP", to("native_iret"))), "deleted",
 		"it goes to the next instruction"),
-	survives("int_ret_from_sys_call", one("ANDL", ^layout.TSCompat), "deleted",
-		"nothing sets TS_COMPAT"),
-	survives("int_ret_from_sys_call", one("CLI"), "deleted",
-		"interrupts are off already: from int_with_check on, or before the loop"),
+	survives("int_ret_from_sys_call", one("ANDL", ^layout.TSCompat, anything), "deleted|"+changesPlaces+"|"+runTwice,
+		"nothing sets TS_COMPAT: there is no 32-bit code"),
+	survivesWith("int_ret_from_sys_call", one("CLI"), "deleted|"+changesPlaces, slices.Concat(one("SWAPGS"), one("MOVQ", anything, asm.R15)),
+		"at retint_swapgs: interrupts are off from int_with_check on"),
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("STI"), "deleted",
+		"schedule_user, do_notify_resume and syscall_return_slowpath take interrupts as they are"),
+	survives("entry_SYSCALL_64", one("JAE", "sysret_signal"), "bit 0 of the displacement",
+		"it lands behind the STI: do_notify_resume takes interrupts as they are"),
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", inFrame(asm.RSP, inRegs.IP, inRegs.CX, inRegs.R11, inRegs.R10, inRegs.R9, inRegs.R8, inRegs.AX, inRegs.DX), gpr), "index is RDX",
+		"RDX is 0: it is what work is left, up to where it is loaded itself"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("JNE", to("native_irq_return_ldt")), "condition is .*|deleted",
 		"both ways come to IRETQ"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("TESTB"), ".*",
 		"what is looked at decides between two ways to IRETQ, or is known to be of ring 3"),
-	survives("int_ret_from_sys_call", one("JE", to("no_signal")), "condition is .*|deleted",
+	survives("int_ret_from_sys_call", one("JE", to("no_signal")), "condition is .*|deleted|bit [0-7] of the displacement",
 		"of the work that is looked for a signal is all that is left"),
 	survives("int_ret_from_sys_call", one("TESTL", layout.TIFSigPending, asm.RDX), ".*",
 		"of the work that is looked for a signal is all that is left"),
+	survives("int_ret_from_sys_call", one("MOVL", layout.TIFAllWork|layout.TIFEntryWork, asm.RDI), "bit ([2-9]|[12].|3[01]) of the constant",
+		"for work that nobody does the loop goes round once more, and then looks for TIFAllWork alone"),
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVL", layout.TIFAllWork, asm.RDI), "bit 8 of the constant",
+		"that is TIFEntryWork, which nothing sets"),
+	survives("int_ret_from_sys_call", one("TESTL", layout.TIFEntryWork, asm.RDX), "bit (0|[2-9]|[12].|3[01]) of the constant",
+		"RDX has no bits but those of the mask, and of these TIFNeedResched is clear and TIFEntryWork is never set"),
+	survives("int_ret_from_sys_call", one("JE", to("int_signal")), "condition is (NO|AE|BE|NS|P|GE)",
+		"TIFEntryWork is never set, so that these are true"),
+	survives("int_ret_from_sys_call", one("JE", to("int_signal")), "bit 3 of the displacement",
+		"it lands behind the test for a signal, which is all that is left of the work"),
+	survives("int_ret_from_sys_call", one("UD2"), "deleted",
+		"nothing sets TIFEntryWork"),
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("BTL", 0, asm.RDX), "bit [5-7] of the constant",
+		"of the bit's number only five bits are taken"),
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("JNE", to("native_irq_return_ldt")), "bit 1 of the displacement|"+changesPlaces,
+		"both ways come to IRETQ"),
 
 	// Page-table isolation.
 	survives("entry_SYSCALL_64", one("BTSQ", 63, gpr), "bit [67] of the constant",
@@ -175,12 +210,12 @@ var survivors = []survivor{
 		"interrupts are off, and the first is not relative to GS"),
 
 	// The fast path of 3.19.
-	survives("entry_SYSCALL_64", one("JE", "sysret_signal"), "condition is (NO|AE|NS|GE)",
-		"always true after TESTL $1, RDX: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", one("TESTL", 1, asm.RDX), "bit 0 of the constant",
-		"ZF is always set then: the slow exit lets the other thread run as well"),
-	survives("entry_SYSCALL_64", one("TESTL", 1, asm.RDX), "bit ([2-9]|[12].|3[01]) of the constant",
-		"RDX has no bits but those of TIFAllWork"),
+	survives("entry_SYSCALL_64", one("BTL", 0, asm.RDX), "deleted|bit [1-4] of the constant|"+changesPlaces,
+		"JAE is always taken then, as ANDL has cleared CF and RDX has no such bit: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", one("JNE", "sysret_careful"), "bit 2 of the displacement",
+		"it lands behind the BTL, with CF clear: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", one("MOVL", anything, asm.RDX), "the width is a byte",
+		"the mask that is put on it has but two bits"),
 	survives("entry_SYSCALL_64", one("JA", "ret_from_sys_call"), "bit 1 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
 	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 0 of the displacement",
@@ -188,7 +223,20 @@ var survivors = []survivor{
 	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 3 of the displacement",
 		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
 
+	survives("entry_SYSCALL_64", one("JMP", to("int_check_syscall_exit_work")), "bit 0 of the displacement",
+		"it lands at the STI before it"),
+	survives("entry_SYSCALL_64", one("JMP", to("int_check_syscall_exit_work")), "bit 2 of the displacement",
+		"it lands at the CLI before JMP int_with_check"),
+	survives("entry_SYSCALL_64", one("JMP", to("int_check_syscall_exit_work")), "bit 4 of the displacement",
+		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
+
 	// Wrappers.
+	survives("stub_set_frame", one("MOVQ", atFrame(inRegs.R15, inRegs.R14, inRegs.R13, inRegs.R12, inRegs.BP), gpr), anyResult+"|the width is a byte",
+		"at set_frame_via_iret no slot of these has changed, so that they hold the user's words still; the register that is loaded instead is loaded again behind it"),
+	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("MOVL", 0xcf7bf, asm.RCX), "bit ([0-9]|1[0-9]|20) of the constant",
+		"the slow exit ends by SYSRETQ too, where that fits"),
+	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("BTL", asm.RBX, asm.RCX), "register is RCX",
+		"the slow exit ends by SYSRETQ too, where that fits"),
 	survives("stub_set_frame", one("MOVL", 0xcf7bf, asm.RCX), "bit (2[1-9]|3[01]) of the constant",
 		"no slot has this number"),
 	survives("stub_set_frame", one("MOVQ", asm.RDI, asm.RBX), "the width is another",
@@ -203,10 +251,12 @@ var survivors = []survivor{
 	// The slow path of 4.0 on, and do_syscall_64.
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", inFrame(asm.RSP, inRegs.CX), asm.RCX), "deleted|source and destination change places",
 		"on the way to IRETQ: the test of the frame has loaded RCX from the slot already"),
-	survives("entry_SYSCALL_64", one("STI"), "deleted",
-		"before syscall_return_slowpath, which takes interrupts as they are"),
+	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("TESTL", layout.TIFAllWork, anything), "bit ([2-9]|[12].|3[01]) of the constant",
+		"the slow exit finds no work and ends by SYSRETQ too"),
 	survives("entry_SYSCALL_64", one("TESTL", layout.TIFEntryWork|layout.TIFAllWork, atBottom.Flags), "bit [01] of the constant",
 		"work that is there before the handler is seen behind it too"),
+	survivesWith("int_ret_from_sys_call.linux-4.0", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult, one("MOVQ"),
+		"the test of the frame has loaded R11 from the slot already; the register that is loaded instead is loaded behind it"),
 	survives("stub_ptregs_64", one("CLI"), "deleted",
 		"do_syscall_64 turns interrupts on in any case"),
 	survives("stub_ptregs_64", one("POPQ", asm.RAX), register,
@@ -227,6 +277,8 @@ var survivors = []survivor{
 		"in 6.12: do_syscall_64 has left RIP and RFLAGS in these, and the other register is loaded behind it"),
 	survives("do_syscall_64", one("MOVL", 1, asm.RAX), "bit ([1-9]|[12].|3[01]) of the constant",
 		"SYSRETQ is taken for any AL but 0"),
+	survives("do_syscall_64", one("XORL", asm.RAX, asm.RAX), "the width is a byte",
+		"of the answer AL alone is looked at"),
 	survives("do_syscall_64", one("MOVQ", layout.TaskSizeMax, asm.RDI), "bit ([0-9]|1[01]) of the constant",
 		"from TaskSizeMax to the end of the lower half addresses are canonical"),
 	survives("do_syscall_64", one("JAE", "return_by_iret"), "condition is A",
@@ -237,12 +289,18 @@ var survivors = []survivor{
 		"where the branch goes the register is loaded again, or nobody looks at it"),
 	survivesBefore("entry_SYSCALL_64", one("JNE", to("entry_SYSCALL64_slow_path")), one("STI"),
 		"do_syscall_64 turns interrupts on in any case"),
-	survivesBefore("entry_SYSCALL_64|do_syscall_64", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
+	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
 		"an interrupt between the two loses nothing: RSP is at what is in use or below it"),
 	survivesBefore("entry_SYSCALL_64|do_syscall_64", slices.Concat(one("MOVQ", asm.RCX, inFrame(asm.RSP, inRegs.SP)), one("MOVQ", asm.RDI, asm.RBX)), one("STI"),
 		"an interrupt keeps the register"),
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("MOVQ", inFrame(asm.RSP, inRegs.SP), asm.RSP), one("ADDQ", anything, asm.RSP), one("POPQ", asm.RSP)), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
+	survivesBefore("int_ret_from_sys_call", slices.Concat(one("POPQ", asm.RDI), one("ADDQ", anything, asm.RSP)), one("CLI"),
+		"an interrupt before the two or between them loses nothing: RSP is at what is in use"),
+	survivesBefore("int_ret_from_sys_call", one("CLI"), one("MOVL", anything, asm.RDI),
+		"an interrupt keeps the register"),
+	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", one("JAE", anything), one("STI"),
+		"STI keeps CF, and where the branch goes interrupts are turned on as well"),
 	survivesBefore("stub_rt_sigreturn|stub_poison", one("ADDQ", 8, asm.RSP), slices.Concat(one("SUBQ", anything, asm.RSP), one("CALL")),
 		"a handler with the whole frame may have a word more below it"),
 	survivesBefore("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), one("MOVQ", asm.R11, asm.RSP.At(inRegs.Flags.Off)),
