@@ -70,7 +70,7 @@ reproduce:
 # How often the intervals of sampled figures hold the truth, on 1000 simulated runs
 # of each kind of machine; `make test` simulates some of them.
 intervals:
-	$(TEST) -run '^TestCoverage$$' -count=1 -v ./measure/analysis -runs 1000
+	$(TEST) -run '^TestCoverage' -count=1 -v ./measure/stats ./measure/analysis -runs 1000
 
 # Change each instruction of each preset in every way and see the proof reject it.
 mutants:
