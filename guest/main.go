@@ -5,7 +5,7 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [-variants=A,B|all] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [-variants=A/B|all] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
 // ticks are cycles; trace makes one null call under each variant, for a debugger to

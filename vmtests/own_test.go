@@ -122,7 +122,7 @@ func TestOwnBases(t *testing.T) {
 	}
 	run := runGuest(t, boot.Config{
 		Variants: list, VM: machine(t, vm.ICount),
-		Args: []string{"verify", "measure", "-variants=" + strings.Join(append(slices.Collect(maps.Keys(of)), slices.Collect(maps.Values(of))...), ",")},
+		Args: []string{"verify", "measure", "-variants=" + strings.Join(append(slices.Collect(maps.Keys(of)), slices.Collect(maps.Values(of))...), "/")},
 	})
 	report(t, run)
 	costs := map[string]float64{}

@@ -39,6 +39,9 @@ const (
 	allVariants  = "all"
 )
 
+// betweenNames separates names of variants. They may be axes, which have commas.
+const betweenNames = "/"
+
 // step is a word of a Command and the field that it sets.
 type step struct {
 	word string
@@ -58,7 +61,7 @@ func (c Command) Words() []string {
 		}
 	}
 	if c.Variants != nil {
-		words = append(words, "-"+flagVariants+"="+strings.Join(c.Variants, ","))
+		words = append(words, "-"+flagVariants+"="+strings.Join(c.Variants, betweenNames))
 	}
 	if c.Seed != 0 {
 		words = append(words, "-"+flagSeed+"="+strconv.FormatUint(c.Seed, 10))
@@ -77,7 +80,7 @@ func ParseCommand(words []string) (Command, error) {
 	f.Func(flagVariants, "", func(text string) error {
 		c.Variants = nil
 		if text != allVariants {
-			c.Variants = strings.Split(text, ",")
+			c.Variants = strings.Split(text, betweenNames)
 		}
 		return nil
 	})
