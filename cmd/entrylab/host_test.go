@@ -79,6 +79,7 @@ func TestHostFindings(t *testing.T) {
 	fail := func(detail string) wire.Check {
 		return wire.Check{Outcome: wire.Fail, Name: "linux: a: f", Detail: detail}
 	}
+	machine := wire.Machine{Vendor: "X", Signature: 1, Hypervisor: "KVMKVMKVM", CPU: "Y"}
 	for _, tt := range []struct {
 		name   string
 		checks []wire.Check
@@ -93,7 +94,7 @@ func TestHostFindings(t *testing.T) {
 		{"harness", []wire.Check{fail(nt), {Outcome: wire.Error, Name: "linux: a: e", Detail: "no thread"}}, exitError, []string{"ERROR: linux: a: e (no thread)\n", "could not all be made"}, "No check"},
 	} {
 		var b strings.Builder
-		status, err := hostFindings(&b, "engine host", &wire.Results{Checks: tt.checks, Info: []string{"linux: vendor=X hypervisor=KVMKVMKVM cpu=Y"}})
+		status, err := hostFindings(&b, "engine host", &wire.Results{Checks: tt.checks, Info: []string{"linux: " + machine.String()}})
 		if err != nil || status != tt.status {
 			t.Errorf("%s: status %d and %v, want %d", tt.name, status, err, tt.status)
 		}
