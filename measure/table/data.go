@@ -192,6 +192,9 @@ func (d *Data) bench(w io.Writer) error {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
 	}
+	for _, variant := range slices.Sorted(maps.Keys(d.Proofs)) {
+		key("proof-"+benchKey(variant), d.Proofs[variant].Of(variant))
+	}
 	key("engine", d.Engine)
 	key("machine", d.Machine)
 	if d.Sampled != "" {
@@ -206,9 +209,6 @@ func (d *Data) bench(w io.Writer) error {
 	key("meaningless", d.Meaningless)
 	for _, name := range slices.Sorted(maps.Keys(d.Keys)) {
 		key(name, d.Keys[name])
-	}
-	for _, variant := range slices.Sorted(maps.Keys(d.Proofs)) {
-		key("proof-"+benchKey(variant), d.Proofs[variant].Of(variant))
 	}
 	for _, c := range d.Controls {
 		key("control-"+benchKey(strings.TrimSpace(c.Name+" "+c.Op+" "+c.Form)), strings.ReplaceAll(c.Estimate.String(), " ", ""))
