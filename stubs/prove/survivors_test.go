@@ -106,6 +106,9 @@ func atFrame(slots ...asm.Slot) func(any) bool {
 	}
 }
 
+// onStack is memory relative to RSP.
+func onStack(operand any) bool { m, ok := operand.(asm.Mem); return ok && m.Base == asm.RSP }
+
 // to is where a branch goes to a label that each variant has.
 func to(label string) func(any) bool {
 	return func(operand any) bool {
@@ -143,7 +146,7 @@ var survivors = []survivor{
 		"of the count only six bits are taken"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", perCPU.TopOfStack, regOf(asm.RSP, asm.RCX)), "bit 6 of the displacement",
 		"that is TSS.SP0, which holds the same address"),
-	survives("entry_SYSCALL_64", one("MOVQ", perCPU.TSS.SP0, asm.RSP), "bit 6 of the displacement",
+	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", perCPU.TSS.SP0, regOf(asm.RSP, asm.RCX)), "bit 6 of the displacement",
 		"that is TopOfStack, which holds the same address"),
 	survives("do_syscall_64", touching(asm.RBX), "base is RDI",
 		"RDI is the frame still"),
@@ -153,7 +156,7 @@ var survivors = []survivor{
 		"it goes to the next instruction"),
 	survives("int_ret_from_sys_call", one("ANDL", ^layout.TSCompat, anything), "deleted|"+changesPlaces+"|"+runTwice,
 		"nothing sets TS_COMPAT: there is no 32-bit code"),
-	survivesWith("int_ret_from_sys_call", one("CLI"), "deleted|"+changesPlaces, slices.Concat(one("SWAPGS"), one("MOVQ", anything, asm.R15)),
+	survivesWith("int_ret_from_sys_call", one("CLI"), "deleted|"+changesPlaces, slices.Concat(one("SWAPGS"), one("MOVQ", anything, regOf(asm.R15, asm.RCX))),
 		"at retint_swapgs: interrupts are off from int_with_check on"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("STI"), "deleted",
 		"schedule_user, do_notify_resume and syscall_return_slowpath take interrupts as they are"),
@@ -161,6 +164,12 @@ var survivors = []survivor{
 		"it lands behind the STI: do_notify_resume takes interrupts as they are"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", inFrame(asm.RSP, inRegs.IP, inRegs.CX, inRegs.R11, inRegs.R10, inRegs.R9, inRegs.R8, inRegs.AX, inRegs.DX), gpr), "index is RDX",
 		"RDX is 0: it is what work is left, up to where it is loaded itself"),
+	survives("int_ret_from_sys_call", one("CMPQ", inFrame(asm.RSP, inRegs.IP, inRegs.CS, inRegs.Flags, inRegs.SS), anything), "index is RDX",
+		"RDX is 0: it is what work is left"),
+	survives("int_ret_from_sys_call.freebsd", one("JMP", to("retint_swapgs")), "bit 0 of the displacement",
+		"it lands behind the CLI: interrupts are off from int_with_check on"),
+	survives("int_ret_from_sys_call.freebsd", one("JAE", to("int_very_careful")), "bit 0 of the displacement",
+		"it lands in the last byte of a JMP, which with the STI is SARL CL, RBX: RBX is loaded from the frame, and do_notify_resume takes interrupts as they are"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("JNE", to("native_irq_return_ldt")), "condition is .*|deleted",
 		"both ways come to IRETQ"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("TESTB"), ".*",
@@ -235,8 +244,8 @@ var survivors = []survivor{
 		"at set_frame_via_iret no slot of these has changed, so that they hold the user's words still; the register that is loaded instead is loaded again behind it"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("MOVL", 0xcf7bf, asm.RCX), "bit ([0-9]|1[0-9]|20) of the constant",
 		"the slow exit ends by SYSRETQ too, where that fits"),
-	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("BTL", asm.RBX, asm.RCX), "register is RCX",
-		"the slow exit ends by SYSRETQ too, where that fits"),
+	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("BTL", asm.RBX, asm.RCX), "register is R[BC]X",
+		"CF is always clear then: the slow exit ends by SYSRETQ too, where that fits"),
 	survives("stub_set_frame", one("MOVL", 0xcf7bf, asm.RCX), "bit (2[1-9]|3[01]) of the constant",
 		"no slot has this number"),
 	survives("stub_set_frame", one("MOVQ", asm.RDI, asm.RBX), "the width is another",
@@ -247,15 +256,25 @@ var survivors = []survivor{
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
 	survives("entry_SYSCALL_64|stub_rt_sigreturn", one("JMP", stubs.FuncName("int_ret_from_sys_call", "linux-4.0")), "bit 7 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x50, RAX, and the same jump is behind them"),
+	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("RET|RETN"), "deleted",
+		"set_frame_via_iret is behind it: the slow exit ends by SYSRETQ too, where that fits"),
+	survives("stub_rt_sigreturn.linux-4.2", one("JMP", stubs.FuncName("int_ret_from_sys_call", "linux-4.2")), "bit 6 of the displacement",
+		"it lands at the last instructions of stub_set_frame, which load RBX from the frame as well and jump to the same place"),
 
 	// The slow path of 4.0 on, and do_syscall_64.
 	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", inFrame(asm.RSP, inRegs.CX), asm.RCX), "deleted|source and destination change places",
 		"on the way to IRETQ: the test of the frame has loaded RCX from the slot already"),
+	survives("entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE", to("int_ret_from_sys_call_irqs_off")), "condition is (NO|AE|NS|GE)",
+		"always true behind TESTL: the slow exit finds no work and ends by SYSRETQ too"),
+	survives("entry_SYSCALL_64.linux-4.2", one("JNE", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement",
+		"it lands at the CLI before it"),
+	survives("entry_SYSCALL_64.freebsd", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant",
+		"that is TIFEntryWork, which nothing sets"),
 	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("TESTL", layout.TIFAllWork, anything), "bit ([2-9]|[12].|3[01]) of the constant",
 		"the slow exit finds no work and ends by SYSRETQ too"),
 	survives("entry_SYSCALL_64", one("TESTL", layout.TIFEntryWork|layout.TIFAllWork, atBottom.Flags), "bit [01] of the constant",
 		"work that is there before the handler is seen behind it too"),
-	survivesWith("int_ret_from_sys_call.linux-4.0", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult, one("MOVQ"),
+	survivesWith("int_ret_from_sys_call.linux-4.0", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult+"|the width is a byte", one("MOVQ"),
 		"the test of the frame has loaded R11 from the slot already; the register that is loaded instead is loaded behind it"),
 	survives("stub_ptregs_64", one("CLI"), "deleted",
 		"do_syscall_64 turns interrupts on in any case"),
@@ -295,8 +314,12 @@ var survivors = []survivor{
 		"an interrupt keeps the register"),
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", slices.Concat(one("MOVQ", inFrame(asm.RSP, inRegs.SP), asm.RSP), one("ADDQ", anything, asm.RSP), one("POPQ", asm.RSP)), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
-	survivesBefore("int_ret_from_sys_call", slices.Concat(one("POPQ", asm.RDI), one("ADDQ", anything, asm.RSP)), one("CLI"),
-		"an interrupt before the two or between them loses nothing: RSP is at what is in use"),
+	survivesBefore("int_ret_from_sys_call", slices.Concat(one("POPQ", asm.RDI), one("ADDQ", anything, asm.RSP), one("MOVL", layout.TIFAllWork, asm.RDI), one("MOVQ", onStack, asm.RBX)), one("CLI"),
+		"an interrupt loses nothing: it keeps registers, and RSP is at what is in use"),
+	survivesBefore("int_ret_from_sys_call", one("MOVQ", onStack, regOf(asm.RSP, asm.RBX)), one("SWAPGS"),
+		"interrupts are off, and the first is not relative to GS"),
+	survivesBefore("stub_rt_sigreturn", one("CALL"), one("ADDQ", 8, asm.RSP),
+		"a handler with the whole frame may have a word less below it"),
 	survivesBefore("int_ret_from_sys_call", one("CLI"), one("MOVL", anything, asm.RDI),
 		"an interrupt keeps the register"),
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", one("JAE", anything), one("STI"),
