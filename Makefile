@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test crosscheck events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -41,6 +41,11 @@ test: deps linux
 # `make test` for some of them.
 crosscheck: deps
 	$(TEST) ./vmtests -run '^TestCrosscheck' -count=1 -v -crosscheck
+
+# NMIs, machine checks, breakpoints and interrupts at every instruction of three
+# calls on every preset. Part of `make test` for two of them.
+events: qemu
+	go run ./cmd/entrylab verify -events
 
 # 10,000,000 system calls with bad arguments on every preset; `make test` makes some
 # of them. A preset takes 2 minutes of one core in QEMU, and 2 hours in Bochs, where
