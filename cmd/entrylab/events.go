@@ -38,6 +38,10 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.N
 			skipped[i] = &events.Skipped{Why: "init cannot run with it"}
 			continue
 		}
+		if needs := n.Features(); needs != 0 { // the emulator has none of those
+			skipped[i] = &events.Skipped{Why: fmt.Sprintf("the emulated CPU has no %v", needs)}
+			continue
+		}
 		g.Go(func() error {
 			m, err := events.Prepare(group, n, machine)
 			if err != nil {
