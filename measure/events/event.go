@@ -25,19 +25,19 @@ type place struct {
 const maxInst = 15
 
 // place is the instruction that the machine stands at.
-func (s *sweep) place(r gdb.Registers) (place, error) {
+func (s *sweep) place(r gdb.Registers) place {
 	p := place{rip: r.RIP, flags: r.Flags}
 	off := r.RIP - s.textAddr
 	if off >= uint64(len(s.text)) {
-		return p, nil // of ring 3
+		return p // of ring 3
 	}
 	inst, err := x86asm.Decode(s.text[off:min(off+maxInst, uint64(len(s.text)))], 64)
 	if err != nil {
-		return p, nil //nolint:nilerr // this decoder does not know it: none of those has an operand in memory
+		return p // the decoder does not know it: none of those has an operand in memory
 	}
 	p.sti = inst.Op == x86asm.STI
 	p.access = access(inst)
-	return p, nil
+	return p
 }
 
 // access returns what tells an address that the instruction reads or writes, or nil
@@ -52,10 +52,8 @@ func access(inst x86asm.Inst) func(gdb.Registers) uint64 {
 		return nil
 	case x86asm.POP, x86asm.POPFQ, x86asm.RET:
 		return top(0)
-	case x86asm.PUSH, x86asm.PUSHFQ:
-		return top(^uint64(7))
-	case x86asm.CALL:
-		return top(^uint64(7))
+	case x86asm.PUSH, x86asm.PUSHFQ, x86asm.CALL:
+		return top(^uint64(7)) // -8
 	}
 	for _, a := range inst.Args {
 		m, ok := a.(x86asm.Mem)
@@ -399,11 +397,11 @@ func (e *event) memory(r gdb.Registers) ([]memory, error) {
 		area.RSPScratch, area.TopOfStack, area.Current, area.Variant, area.SwitchTo, area.Self, area.TSS.SP0, area.TSS.SP1, area.TSS.SP2,
 		area.UserBits, area.NoFlush, area.SpecCtrl,
 	}
-	all := []memory{{"the per-CPU area", binary.LittleEndian.AppendUint64(nil, 0)}}
-	all[0].bytes, err = binary.Append(nil, binary.LittleEndian, words)
+	kept, err := binary.Append(nil, binary.LittleEndian, words)
 	if err != nil {
 		return nil, err
 	}
+	all := []memory{{"the per-CPU area", kept}}
 	from, n, name := r.RSP-redZone, uint64(redZone), "the red zone"
 	if r.RSP >= layout.KernelBase || r.RSP >= area.TopOfStack-layout.PageSize && r.RSP <= area.TopOfStack {
 		from, n, name = r.RSP, area.TopOfStack-r.RSP, "the stack"

@@ -130,12 +130,12 @@ func TestCatches(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		patch func(*testing.T, *text)
-		stub  string // a file
+		stub  func(*testing.T) stubs.Named // nil: linux-3.19
 		want  string
 	}{
-		{"an NMI that trusts CS for SWAPGS", ordinary("asm_exc_nmi"), "", "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
-		{"a machine check that trusts CS", ordinary("asm_exc_machine_check"), "", "#MC at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
-		{"a #DB that trusts CS", ordinary("asm_exc_debug"), "", "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"an NMI that trusts CS for SWAPGS", ordinary("asm_exc_nmi"), nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"a machine check that trusts CS", ordinary("asm_exc_machine_check"), nil, "#MC at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"a #DB that trusts CS", ordinary("asm_exc_debug"), nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
 		{"a #DB without RF", func(t *testing.T, x *text) {
 			code := string(x.code(t, "debug_kernel"))
 			i := strings.Index(code, "\x00\x00\x01\x00") // RF as an immediate
@@ -143,15 +143,15 @@ func TestCatches(t *testing.T) {
 				t.Fatal("debug_kernel sets no RF")
 			}
 			x.code(t, "debug_kernel")[i+2] = 0
-		}, "", "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: vector 1 arrives again"},
-		{"a word below RSP", nil, "testdata/below-rsp.S", "interrupt: back in ring 3"},
-		{"the user's stack with interrupts on", nil, "../../stubs/gnuas/testdata/cases/b27-sti-before-exit.S", "interrupt at"},
+		}, nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: vector 1 arrives again"},
+		{"a word below RSP", nil, belowRSP, "interrupt: back in ring 3"},
+		{"the user's stack with interrupts on", nil, func(t *testing.T) stubs.Named { return stub(t, cases+"b27-sti-before-exit.S") }, "interrupt at"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			n := preset(t, "linux-3.19")
-			if row.stub != "" {
-				n = stub(t, row.stub)
+			if row.stub != nil {
+				n = row.stub(t)
 			}
 			res := swept(t, n, row.patch)
 			if !strings.Contains(strings.Join(res.Lost, "\n"), row.want) {
@@ -170,4 +170,26 @@ func stub(t *testing.T, path string) stubs.Named {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// cases are stubs with the faults of real kernels.
+const cases = "../../stubs/gnuas/testdata/cases/"
+
+// belowRSP is the case of a word below RSP, 8 bytes lower: an interrupt aligns the
+// stack first, and leaves the case's own word alone.
+func belowRSP(t *testing.T) stubs.Named {
+	t.Helper()
+	source, err := os.ReadFile(cases + "b18-below-rsp-irqs-on.S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const was, becomes = "\tpushq\t%rax\n\taddq\t$8, %rsp\n\tmovq\t-8(%rsp)", "\tpushq\t%rax\n\tpushq\t%rax\n\taddq\t$16, %rsp\n\tmovq\t-16(%rsp)"
+	if strings.Count(string(source), was) != 1 {
+		t.Fatalf("the case has no %q", was)
+	}
+	path := filepath.Join(t.TempDir(), "below-rsp.S")
+	if err := os.WriteFile(path, []byte(strings.Replace(string(source), was, becomes, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return stub(t, path)
 }

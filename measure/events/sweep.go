@@ -193,11 +193,7 @@ func (j *job) see(s *sweep) error {
 		if err != nil {
 			return err
 		}
-		at, err := s.place(r)
-		if err != nil {
-			return err
-		}
-		j.path = append(j.path, at)
+		j.path = append(j.path, s.place(r))
 		if r.RIP < layout.KernelBase {
 			j.result = r
 			break
