@@ -23,7 +23,7 @@ func TestPanic(t *testing.T) {
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	for _, tt := range []struct {
 		name   string
-		before string // the first instruction of the entry that prints so
+		before asm.Ins // the first such instruction of the entry
 		insert asm.Block
 		base   string // linux-3.19
 		cpu    string
@@ -31,60 +31,60 @@ func TestPanic(t *testing.T) {
 		dump   string // a line of it
 	}{
 		{
-			name: "on the kernel's stack", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.UD2()},
+			name: "on the kernel's stack", before: saveNumber, insert: asm.Block{asm.UD2()},
 			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 		{
-			name: "with a return address on the stack", before: "MOVQ RAX, PtRegs.OrigAX(RSP)",
+			name: "with a return address on the stack", before: saveNumber,
 			insert: asm.Block{asm.LEAQ(asm.Sym("schedule"), asm.RAX), asm.PUSHQ(asm.RAX), asm.UD2()},
 			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 			dump:   "entrylab:   schedule+0x0",
 		},
 		{
-			name: "wild address", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
+			name: "wild address", before: saveNumber, insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
 			reason: `^panic: #GP at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 		{
-			name: "wild jump to where nothing is", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: jump(0x1234_5678_9abc),
+			name: "wild jump to where nothing is", before: saveNumber, insert: jump(0x1234_5678_9abc),
 			reason: `^panic: #PF\[not present,fetch\] at 0x123456789abc$`,
 		},
 		{
-			name: "wild jump to the kernel's half", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: jump(0xffff_c900_0000_0000),
+			name: "wild jump to the kernel's half", before: saveNumber, insert: jump(0xffff_c900_0000_0000),
 			reason: `^panic: #PF\[not present,fetch\] at 0xffffc90000000000$`,
 		},
 		{
-			name: "wild jump to data", before: "MOVQ RAX, PtRegs.OrigAX(RSP)",
+			name: "wild jump to data", before: saveNumber,
 			insert: asm.Block{asm.LEAQ(asm.Sym("percpu"), asm.RAX), asm.CALL(asm.RAX)},
 			reason: `^panic: #PF\[protection,fetch\] at 0xffffffff[0-9a-f]{8}$`,
 		},
 		{
-			name: "wild jump to user memory", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.CALL(asm.RCX)},
+			name: "wild jump to user memory", before: saveNumber, insert: asm.Block{asm.CALL(asm.RCX)},
 			reason: `^panic: #PF\[protection,fetch\] at 0x[0-9a-f]{6}$`,
 		},
 		{
-			name: "wild jump, page tables isolated", base: "linux-6.12+pti", before: "MOVQ RSP, RDI", insert: jump(0x1234_5678_9abc),
+			name: "wild jump, page tables isolated", base: "linux-6.12+pti", before: asm.MOVQ(asm.RSP, asm.RDI), insert: jump(0x1234_5678_9abc),
 			reason: `^panic: #PF\[not present,fetch\] at 0x123456789abc$`,
 		},
 		{
-			name: "on the user's stack", before: "SWAPGS", insert: asm.Block{asm.UD2()},
+			name: "on the user's stack", before: asm.SWAPGS(), insert: asm.Block{asm.UD2()},
 			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x0$`,
 		},
 		{
-			name: "on the user's stack without SMAP", before: "SWAPGS", insert: asm.Block{asm.UD2()}, cpu: "qemu64",
+			name: "on the user's stack without SMAP", before: asm.SWAPGS(), insert: asm.Block{asm.UD2()}, cpu: "qemu64",
 			reason: `^panic: #UD at entry_SYSCALL_64\.panic\+0x0$`,
 		},
 		{
-			name: "over the stack's end", before: "MOVQ RAX, PtRegs.OrigAX(RSP)", insert: asm.Block{asm.LOOP(asm.PUSHQ(asm.RAX))},
+			name: "over the stack's end", before: saveNumber, insert: asm.Block{asm.LOOP(asm.PUSHQ(asm.RAX))},
 			reason: `^panic: kernel stack overflow: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 		{
 			name: "a per-CPU word that the user's page table does not map", base: "linux-6.12+pti",
-			before: "MOVQ CR3, RSP", insert: asm.Block{asm.MOVQ(gs.TopOfStack, asm.RSP)},
+			before: asm.MOVQ(asm.CR3, asm.RSP), insert: asm.Block{asm.MOVQ(gs.TopOfStack, asm.RSP)},
 			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 		{
 			name: "a stack that it does not map", base: "linux-6.12+pti",
-			before: "MOVQ RSP, CR3", insert: asm.Block{asm.MOVQ(asm.CR3, asm.RSP)},
+			before: asm.MOVQ(asm.RSP, asm.CR3), insert: asm.Block{asm.MOVQ(asm.CR3, asm.RSP)},
 			reason: `^panic: #DF at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 	} {
@@ -179,7 +179,7 @@ func TestTripleFault(t *testing.T) {
 	base := linux319(t)
 	noIDT := asm.Block{asm.PUSHQ(0), asm.PUSHQ(0), asm.LIDT(asm.RSP.At(0)), asm.UD2()}
 	run, err := boot.RunGuest(t.Context(), boot.Config{
-		Variants: []stubs.Named{base, {Name: "reset", Variant: base.Variant, Edit: insertBefore("MOVQ RAX, PtRegs.OrigAX(RSP)", noIDT)}},
+		Variants: []stubs.Named{base, {Name: "reset", Variant: base.Variant, Edit: insertBefore(saveNumber, noIDT)}},
 		Args:     []string{"verify", "-variants=reset"},
 		VM:       machine(t, vm.TCG),
 	}, nil)
@@ -191,31 +191,35 @@ func TestTripleFault(t *testing.T) {
 	}
 }
 
-// insertBefore puts items before the first instruction of a variant's entry
-// that prints as text.
-func insertBefore(text string, items asm.Block) func(*asm.Program) error {
+// saveNumber is the instruction by which linux-3.19 puts the call's number into the
+// partial frame.
+var saveNumber = asm.MOVQ(asm.RAX, asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(-asm.Slots[layout.PtRegs[asm.Slot]]().R11.Off)).OrigAX)
+
+// insertBefore puts items before the first instruction of a variant's entry that
+// is the given one.
+func insertBefore(before asm.Ins, items asm.Block) func(*asm.Program) error {
 	return func(p *asm.Program) error {
 		for i, fn := range p.Funcs {
-			if !strings.HasPrefix(fn.Name, "entry_SYSCALL_64.") {
+			if name, _, _ := stubs.CutFuncName(fn.Name); name != stubs.Entry {
 				continue
 			}
 			done := false
-			if p.Funcs[i].Body = inserted(fn.Body, text, items, &done); done {
+			if p.Funcs[i].Body = inserted(fn.Body, before, items, &done); done {
 				return nil
 			}
 		}
-		return fmt.Errorf("no entry with %q", text)
+		return fmt.Errorf("no entry with %v", before)
 	}
 }
 
-func inserted(b asm.Block, text string, items asm.Block, done *bool) asm.Block {
+func inserted(b asm.Block, before asm.Ins, items asm.Block, done *bool) asm.Block {
 	var out asm.Block
 	for _, item := range b {
 		switch i := item.(type) {
 		case asm.Block:
-			item = inserted(i, text, items, done)
+			item = inserted(i, before, items, done)
 		case asm.Ins:
-			if !*done && strings.Join(strings.Fields(i.String()), " ") == text {
+			if !*done && i.Equal(before) {
 				*done = true
 				out = append(out, items)
 			}

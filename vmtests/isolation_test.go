@@ -113,9 +113,11 @@ func pagesOf(t *testing.T, obj *asm.Object) []string {
 // 0, or none's: the vector of the NMI, before each instruction that changes one of
 // them. Every check must pass all the same.
 func TestTrapInWindow(t *testing.T) {
-	places := []string{
-		"SWAPGS", "MOVQ CR3, RSP", "MOVQ RSP, CR3", "MOVQ PerCPU.TopOfStack(GS), RSP",
-		"MOVQ PerCPU.TSS.SP1(GS), RSP", "PUSHQ PtRegs.DI(RDI)", "MOVQ RDI, CR3", "POPQ RSP", "SYSRETQ", "IRETQ",
+	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
+	pushed := asm.Fields[layout.PtRegs[asm.Mem]](asm.RDI.At(-asm.Slots[layout.PtRegs[asm.Slot]]().DI.Off))
+	places := []asm.Ins{
+		asm.SWAPGS(), asm.MOVQ(asm.CR3, asm.RSP), asm.MOVQ(asm.RSP, asm.CR3), asm.MOVQ(gs.TopOfStack, asm.RSP),
+		asm.MOVQ(gs.TSS.SP1, asm.RSP), asm.PUSHQ(pushed.DI), asm.MOVQ(asm.RDI, asm.CR3), asm.POPQ(asm.RSP), asm.SYSRETQ(), asm.IRETQ(),
 	}
 	for _, tt := range []struct {
 		base   string
