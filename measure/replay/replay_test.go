@@ -284,7 +284,8 @@ func TestBiasSeen(t *testing.T) {
 		tamper: func(j *job) { trim(j); j.Streams[2].chunk = j.Streams[1].chunk },
 	})
 	if _, few := errors.AsType[*stats.NoiseError](err); few {
-		return // the machine is not quiet, which refuses the run as well
+		t.Logf("not looked at: %v", err) // which refuses the run as well
+		return
 	}
 	if err != nil {
 		t.Fatal(err)
