@@ -24,7 +24,7 @@ import (
 // Config is an experiment.
 type Config struct {
 	// Variants are what the kernel carries.
-	Variants []stubs.Named
+	Variants []stubs.Variant
 	// Boot is the name of the variant in force from the start; empty: the
 	// first that is not bare.
 	Boot string

@@ -52,7 +52,7 @@ func probeImage() (kernel, initrd string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	image, err := image.Build(image.Config{Variants: []stubs.Named{plain}})
+	image, err := image.Build(image.Config{Variants: []stubs.Variant{plain}})
 	if err != nil {
 		return "", "", fmt.Errorf("generating the kernel: %w", err)
 	}

@@ -32,7 +32,7 @@ type Axis struct {
 	// architecture rules out.
 	Excludes []Exclusion
 
-	slot uint8 // where a Variant has its choice
+	slot uint8 // where Axes has its choice
 }
 
 // Value is a choice on an axis, as axis=value.
@@ -72,11 +72,11 @@ func (c Choice) Text() string {
 type Exclusion struct {
 	What string // in the axes' words
 	Why  string // in the architecture's
-	Is   func(Variant) bool
+	Is   func(Axes) bool
 }
 
 // Puts are the blocks that a value puts into the path, by moment.
-type Puts map[Moment]func(Variant) Block
+type Puts map[Moment]func(Axes) Block
 
 // Moment is a place of the path at which axes put instructions.
 type Moment uint8
@@ -167,8 +167,8 @@ func (a *Axis) check() error {
 	return nil
 }
 
-// Axes returns all axes, in the order in which String prints them.
-func Axes() []*Axis { return slices.Clone(registry.axes) }
+// AllAxes returns all axes, in the order in which String prints them.
+func AllAxes() []*Axis { return slices.Clone(registry.axes) }
 
 // axisNamed returns an axis.
 func axisNamed(name string) (*Axis, error) {
@@ -202,7 +202,7 @@ func find(text string) (position, error) {
 }
 
 // choices yields what v chooses, in the order of the axes.
-func (v Variant) choices(yield func(*Axis, Choice) bool) {
+func (v Axes) choices(yield func(*Axis, Choice) bool) {
 	for _, a := range registry.axes {
 		if !yield(a, a.Values[v.choice[a.slot]]) {
 			return
@@ -211,7 +211,7 @@ func (v Variant) choices(yield func(*Axis, Choice) bool) {
 }
 
 // at is what the variant's axes put into the path at a moment.
-func (v Variant) at(m Moment) Block {
+func (v Axes) at(m Moment) Block {
 	var b Block
 	for _, c := range v.choices {
 		if put := c.Puts[m]; put != nil {

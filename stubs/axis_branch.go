@@ -28,7 +28,7 @@ var _ = Register(Axis{
 func retpoline(suffix string) string { return FuncName("__x86_indirect_thunk_rax", suffix) }
 
 // call calls the function whose address is at to.
-func (v Variant) call(to Mem, suffix string) Block {
+func (v Axes) call(to Mem, suffix string) Block {
 	if !v.Is(BranchRetpoline) {
 		return Block{CALL(to)}
 	}
@@ -36,7 +36,7 @@ func (v Variant) call(to Mem, suffix string) Block {
 }
 
 // jump goes on at the address that is at to. Clobbers RAX.
-func (v Variant) jump(to Mem, suffix string) Block {
+func (v Axes) jump(to Mem, suffix string) Block {
 	if !v.Is(BranchRetpoline) {
 		return Block{JMP(to)}
 	}
@@ -44,7 +44,7 @@ func (v Variant) jump(to Mem, suffix string) Block {
 }
 
 // jumpRAX goes on at RAX.
-func (v Variant) jumpRAX(suffix string) Block {
+func (v Axes) jumpRAX(suffix string) Block {
 	if !v.Is(BranchRetpoline) {
 		return Block{JMP(RAX)}
 	}
@@ -52,7 +52,7 @@ func (v Variant) jumpRAX(suffix string) Block {
 }
 
 // thunk is the functions behind call and jump.
-func (v Variant) thunk(suffix string) []Func {
+func (v Axes) thunk(suffix string) []Func {
 	if !v.Is(BranchRetpoline) {
 		return nil
 	}

@@ -25,11 +25,11 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "buffers=verw with slow=iret",
 		Why:  "the slow exit is then the kernel's own, which has no VERW: what is in the buffers would reach ring 3 by it",
-		Is:   func(v Variant) bool { return v.Is(BuffersVERW) && v.Is(SlowIRET) },
+		Is:   func(v Axes) bool { return v.Is(BuffersVERW) && v.Is(SlowIRET) },
 	}},
 })
 
-func verw(Variant) Block { return Block{VERW(Sym(verwSelector))} }
+func verw(Axes) Block { return Block{VERW(Sym(verwSelector))} }
 
 // verwSelector is the operand of VERW; any selector that can be written does.
 const verwSelector = "mds_verw_sel"

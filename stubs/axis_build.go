@@ -25,29 +25,29 @@ var _ = Register(Axis{
 		{
 			What: "build=push with sp=percpu",
 			Why:  "a push cannot leave the sp slot out, nor fill it later",
-			Is:   func(v Variant) bool { return v.Is(BuildPush) && v.Is(SPPerCPU) },
+			Is:   func(v Axes) bool { return v.Is(BuildPush) && v.Is(SPPerCPU) },
 		},
 		{
 			What: "build=push with flags=r11",
 			Why:  "a push cannot leave the flags slot out, nor fill it later",
-			Is:   func(v Variant) bool { return v.Is(BuildPush) && v.Is(FlagsR11) },
+			Is:   func(v Axes) bool { return v.Is(BuildPush) && v.Is(FlagsR11) },
 		},
 		{
 			What: "build=push with top=lazy",
 			Why:  "a push cannot leave the ss, cs and cx slots out, nor fill them later",
-			Is:   func(v Variant) bool { return v.Is(BuildPush) && v.Is(TopLazy) },
+			Is:   func(v Axes) bool { return v.Is(BuildPush) && v.Is(TopLazy) },
 		},
 		{
 			What: "build=trapframe with a slot left out",
 			Why:  "a trapframe is what an interrupt would have left; there is no path that would fill a slot of it later (so sp=frame, flags=flags and top=eager)",
-			Is:   func(v Variant) bool { return v.Is(BuildTrapframe) && !v.whole() },
+			Is:   func(v Axes) bool { return v.Is(BuildTrapframe) && !v.whole() },
 		},
 	},
 })
 
 // movFrame builds the frame as 3.19 does (SAVE_ARGS), then adds what (c), (b)
 // and (a) want, in this order: (a) needs RCX when both its slots are filled.
-func (v Variant) movFrame() Block {
+func (v Axes) movFrame() Block {
 	regs := regsAt(v.low())
 	return Block{
 		SUBQ(regsSize-v.low(), RSP),
@@ -71,7 +71,7 @@ func (v Variant) movFrame() Block {
 }
 
 // pushFrame builds the frame as 4.1 does: every slot, from SS down.
-func (v Variant) pushFrame() Block {
+func (v Axes) pushFrame() Block {
 	return Block{
 		PUSHQ(x86.USER_DS).Is(pt.SS),
 		PUSHQ(v.scratch()).Is(pt.SP),
@@ -97,7 +97,7 @@ func (v Variant) pushFrame() Block {
 // trapframe builds the frame as FreeBSD's fast_syscall does: all of it by MOV,
 // what the registers of SYSCALL hold first, then RSP, with interrupts on as soon
 // as that is safe.
-func (v Variant) trapframe() Block {
+func (v Axes) trapframe() Block {
 	regs := regsAt(v.low())
 	return Block{
 		SUBQ(regsSize-v.low(), RSP),
@@ -124,7 +124,7 @@ func (v Variant) trapframe() Block {
 
 // loadTrapframe loads what SYSRETQ needs in FreeBSD's order; R8 to R10, which
 // FreeBSD does not keep, among them.
-func (v Variant) loadTrapframe(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadTrapframe(regs layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.DI, RDI),
 		MOVQ(regs.SI, RSI),

@@ -23,13 +23,13 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "clear=xor with a fast path",
 		Why:  "the handler's arguments would be gone: only do_syscall_64 takes them from the frame (slow=only)",
-		Is:   func(v Variant) bool { return v.Is(ClearXor) && !v.Is(SlowOnly) },
+		Is:   func(v Axes) bool { return v.Is(ClearXor) && !v.Is(SlowOnly) },
 	}},
 })
 
 // clearRegs zeroes all registers but RDI and RAX, which the call of do_syscall_64
 // needs and overwrites, in the order of Linux's CLEAR_REGS.
-func clearRegs(Variant) Block {
+func clearRegs(Axes) Block {
 	var b Block
 	for _, r := range []Reg{RSI, RDX, RCX, R8, R9, R10, R11, RBX, RBP, R12, R13, R14, R15} {
 		b = append(b, XORL(r, r))

@@ -34,28 +34,28 @@ var _ = Register(Axis{
 		{
 			What: "cr3=switch or cr3=pcid with scratch=percpu",
 			Why:  "the store to RSPScratch would fault: it comes before the kernel's page table, and the user's has of the per-CPU area the TSS alone",
-			Is:   func(v Variant) bool { return v.isolates() && v.Is(ScratchPerCPU) },
+			Is:   func(v Axes) bool { return v.isolates() && v.Is(ScratchPerCPU) },
 		},
 		{
 			What: "cr3=switch or cr3=pcid with stack=sp0",
 			Why:  "SP0 is where interrupts from ring 3 arrive, on a stack that the user's page table maps: it is not the thread's",
-			Is:   func(v Variant) bool { return v.isolates() && v.Is(StackSP0) },
+			Is:   func(v Axes) bool { return v.isolates() && v.Is(StackSP0) },
 		},
 		{
 			What: "cr3=switch or cr3=pcid with leave=stack and SYSRETQ",
 			Why:  "CR3 is loaded from a register, behind the last access to the thread's stack: RDI has to wait on a stack that both tables map",
-			Is:   func(v Variant) bool { return v.isolates() && v.Is(LeaveStack) && v.sysrets() },
+			Is:   func(v Axes) bool { return v.isolates() && v.Is(LeaveStack) && v.sysrets() },
 		},
 	},
 })
 
 // isolates reports whether ring 3 runs on a page table of its own.
-func (v Variant) isolates() bool { return !v.Is(CR3Keep) }
+func (v Axes) isolates() bool { return !v.Is(CR3Keep) }
 
 // toKernelCR3 loads the kernel's page table: SWITCH_TO_KERNEL_CR3. What the TSS's
 // page and the trampoline stack hold is all that may be touched before. It does
 // not ask which table is in force. Clobbers RSP.
-func toKernelCR3(v Variant) Block {
+func toKernelCR3(v Axes) Block {
 	return Block{
 		MOVQ(CR3, RSP),
 		v.noFlush(RSP),
@@ -65,7 +65,7 @@ func toKernelCR3(v Variant) Block {
 }
 
 // noFlush keeps the translations of the PCID in a CR3 that is loaded next.
-func (v Variant) noFlush(cr3 Reg) Block {
+func (v Axes) noFlush(cr3 Reg) Block {
 	if !v.Is(CR3PCID) {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (v Variant) noFlush(cr3 Reg) Block {
 
 // toUserCR3 loads the user's page table: SWITCH_TO_USER_CR3_STACK. RSP is on the
 // trampoline stack. Clobbers RDI.
-func toUserCR3(v Variant) Block {
+func toUserCR3(v Axes) Block {
 	return Block{
 		PUSHQ(RAX),
 		MOVQ(CR3, RDI),
@@ -88,7 +88,7 @@ func toUserCR3(v Variant) Block {
 // userPCID gives a CR3 the user's PCID, whose translations are kept unless some
 // have become invalid: the kernel notes that, as it cannot reach them from its
 // own. Clobbers tmp.
-func (v Variant) userPCID(cr3, tmp Reg) Block {
+func (v Axes) userPCID(cr3, tmp Reg) Block {
 	if !v.Is(CR3PCID) {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (v Variant) userPCID(cr3, tmp Reg) Block {
 // userBits are what toUserCR3 sets at last. Without PCIDs the bit of the user's
 // has no meaning; it keeps apart what a CPU that has them would mix up when a
 // call ends while another variant is selected.
-func (v Variant) userBits() int {
+func (v Axes) userBits() int {
 	if v.Is(CR3PCID) {
 		return layout.PTIUserPGTable
 	}
@@ -118,7 +118,7 @@ func (v Variant) userBits() int {
 }
 
 // popIRET is the end of an exit by IRETQ that has popped all but RDI.
-func (v Variant) popIRET() Block {
+func (v Axes) popIRET() Block {
 	if v.Is(CR3Keep) {
 		return Block{
 			POPQ(RDI).Is(pt.DI),
@@ -133,7 +133,7 @@ func (v Variant) popIRET() Block {
 
 // iretTail ends an exit by IRETQ on the user's page table: RSP is off bytes above
 // the frame's start, and all other registers but RDI are the user's.
-func (v Variant) iretTail(off int, way string) Block {
+func (v Axes) iretTail(off int, way string) Block {
 	regs := Fields[layout.PtRegs[Mem]](RDI.At(-off))
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
@@ -153,7 +153,7 @@ func (v Variant) iretTail(off int, way string) Block {
 }
 
 // pageTable tells the kernel which of layout's CR3 the variant is.
-func (v Variant) pageTable() uint64 {
+func (v Axes) pageTable() uint64 {
 	switch {
 	case v.Is(CR3Switch):
 		return layout.CR3Switch

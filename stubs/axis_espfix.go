@@ -26,13 +26,13 @@ const ssFromLDT = 1 << 2
 
 // nativeIRET is IRETQ with RSP at the hardware frame, as 3.16 to 4.8 have it in
 // one place. way is before the labels where a function has two of them.
-func (v Variant) nativeIRET(way string) Block {
+func (v Axes) nativeIRET(way string) Block {
 	return Block{JMP(way + "native_iret"), LABEL(way + "native_iret"), v.espfix(way)}
 }
 
 // espfix is IRETQ behind a look at SS. A selector of the LDT faults in it: there
 // is none, and so no stack to go to.
-func (v Variant) espfix(way string) Block {
+func (v Axes) espfix(way string) Block {
 	if v.Is(ESPFixOff) {
 		return Block{IRETQ()}
 	}
@@ -48,7 +48,7 @@ func (v Variant) espfix(way string) Block {
 }
 
 // userIRET is 6.12's: it first makes sure that the frame is ring 3's.
-func (v Variant) userIRET(way string) Block {
+func (v Axes) userIRET(way string) Block {
 	frame := Fields[layout.PtRegs[Mem]](RSP.At(-pt.IP.Off))
 	return Block{
 		TESTB(3, frame.CS).C("to ring 3?"),

@@ -23,38 +23,38 @@ var _ = Register(Axis{
 		{
 			What: "exit=iret with sp=percpu",
 			Why:  "IRETQ pops RSP from the sp slot, which is undefined",
-			Is:   func(v Variant) bool { return v.Is(ExitIRET) && v.Is(SPPerCPU) },
+			Is:   func(v Axes) bool { return v.Is(ExitIRET) && v.Is(SPPerCPU) },
 		},
 		{
 			What: "exit=iret with flags=r11",
 			Why:  "IRETQ pops RFLAGS from the flags slot, which is undefined",
-			Is:   func(v Variant) bool { return v.Is(ExitIRET) && v.Is(FlagsR11) },
+			Is:   func(v Axes) bool { return v.Is(ExitIRET) && v.Is(FlagsR11) },
 		},
 		{
 			What: "exit=iret with top=lazy",
 			Why:  "there are no CS and SS for IRETQ to pop",
-			Is:   func(v Variant) bool { return v.Is(ExitIRET) && v.Is(TopLazy) },
+			Is:   func(v Axes) bool { return v.Is(ExitIRET) && v.Is(TopLazy) },
 		},
 		{
 			What: "exit=opportunistic with sp=percpu",
 			Why:  "the frame that does not allow SYSRET is IRETQ's, and its sp slot is undefined",
-			Is:   func(v Variant) bool { return v.Is(ExitOpportunistic) && v.Is(SPPerCPU) },
+			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(SPPerCPU) },
 		},
 		{
 			What: "exit=opportunistic with flags=r11",
 			Why:  "whether SYSRET would load the same RFLAGS is told by comparing the flags slot, which is undefined",
-			Is:   func(v Variant) bool { return v.Is(ExitOpportunistic) && v.Is(FlagsR11) },
+			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(FlagsR11) },
 		},
 		{
 			What: "exit=opportunistic with top=lazy",
 			Why:  "whether SYSRET would load the same CS, SS and RCX is told by comparing their slots, which are undefined",
-			Is:   func(v Variant) bool { return v.Is(ExitOpportunistic) && v.Is(TopLazy) },
+			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(TopLazy) },
 		},
 	},
 })
 
 // exit returns to ring 3.
-func (v Variant) exit(suffix string) Block {
+func (v Axes) exit(suffix string) Block {
 	switch {
 	case v.Is(ExitIRET):
 		return v.iret()
@@ -66,7 +66,7 @@ func (v Variant) exit(suffix string) Block {
 
 // sysret returns by SYSRETQ, which loads RIP from RCX and RFLAGS from R11. RSP
 // is loaded last: behind it the frame is out of reach.
-func (v Variant) sysret() Block {
+func (v Axes) sysret() Block {
 	regs := regsAt(v.low())
 	exit := Block{LABEL("syscall_return_via_sysret"), v.at(BeforeExit), v.loadRest(regs)}
 	switch {
@@ -86,7 +86,7 @@ func (v Variant) sysret() Block {
 }
 
 // iret returns by IRETQ. RCX and R11 hold the same as after SYSRETQ.
-func (v Variant) iret() Block {
+func (v Axes) iret() Block {
 	return Block{
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
 		v.at(BeforeExit),
@@ -97,7 +97,7 @@ func (v Variant) iret() Block {
 
 // opportunistic returns by SYSRETQ if the frame allows it, else by the slow
 // exit.
-func (v Variant) opportunistic(suffix string) Block {
+func (v Axes) opportunistic(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
 		v.sysretFits(regs, "syscall_return_via_slow_exit"),

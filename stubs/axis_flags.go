@@ -26,12 +26,12 @@ var _ = Register(Axis{
 		{
 			What: "flags=moved with build=push",
 			Why:  "a push cannot leave the r11 slot out, nor fill it later",
-			Is:   func(v Variant) bool { return v.Is(FlagsMoved) && v.Is(BuildPush) },
+			Is:   func(v Axes) bool { return v.Is(FlagsMoved) && v.Is(BuildPush) },
 		},
 		{
 			What: "flags=moved with exit=iret or exit=opportunistic",
 			Why:  "behind IRETQ, R11 must be what SYSRETQ would leave, and is loaded from the r11 slot, which is undefined",
-			Is: func(v Variant) bool {
+			Is: func(v Axes) bool {
 				return v.Is(FlagsMoved) && (v.Is(ExitIRET) || v.Is(ExitOpportunistic))
 			},
 		},
@@ -39,7 +39,7 @@ var _ = Register(Axis{
 })
 
 // r11Slot stores R11 where the r11 slot holds the flags from the entry on.
-func (v Variant) r11Slot(regs layout.PtRegs[Mem]) Block {
+func (v Axes) r11Slot(regs layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsMoved) {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (v Variant) r11Slot(regs layout.PtRegs[Mem]) Block {
 }
 
 // fillFlags is change (b) at entry.
-func (v Variant) fillFlags(regs layout.PtRegs[Mem]) Block {
+func (v Axes) fillFlags(regs layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsR11) {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (v Variant) fillFlags(regs layout.PtRegs[Mem]) Block {
 }
 
 // fixupFlags fills the one of the two slots that the entry has not.
-func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	switch {
 	case v.Is(FlagsSlot):
 		return nil
@@ -66,7 +66,7 @@ func (v Variant) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // restoreFlags takes changed flags to the slot that the exit reads.
-func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if !v.Is(FlagsR11) {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (v Variant) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // userFlags is the slot of the user's RFLAGS: the exit's side of (b).
-func (v Variant) userFlags(regs layout.PtRegs[Mem]) Mem {
+func (v Axes) userFlags(regs layout.PtRegs[Mem]) Mem {
 	if v.Is(FlagsR11) {
 		return regs.R11
 	}

@@ -23,15 +23,15 @@ var _ = Register(Axis{
 			Value: IBRSEntry, Since: "Linux 5.19", Needs: layout.FeatureIBRS, Promises: PromiseIBRS,
 			Doc: "SPEC_CTRL.IBRS is set at the entry, before the first of those branches, and ring 3 gets its own value back at the exit (against Retbleed on Intel CPUs from Skylake on that have no enhanced IBRS)",
 			Puts: Puts{
-				BeforeHandler: func(Variant) Block { return writeSpecCtrl(0) },
-				BeforeExit:    func(Variant) Block { return writeSpecCtrl(x86.SPEC_CTRL_IBRS) },
+				BeforeHandler: func(Axes) Block { return writeSpecCtrl(0) },
+				BeforeExit:    func(Axes) Block { return writeSpecCtrl(x86.SPEC_CTRL_IBRS) },
 			},
 		},
 	},
 	Excludes: []Exclusion{{
 		What: "ibrs=entry with interrupts on before it",
 		Why:  "between STI and the write of SPEC_CTRL an interrupt would run the kernel, and whatever thread comes next, on the predictions of ring 3 (so irq=dispatch or irq=off)",
-		Is:   func(v Variant) bool { return v.Is(IBRSEntry) && (v.Is(IRQEarly) || v.Is(IRQFrame)) },
+		Is:   func(v Axes) bool { return v.Is(IBRSEntry) && (v.Is(IRQEarly) || v.Is(IRQFrame)) },
 	}},
 })
 
@@ -54,7 +54,7 @@ func writeSpecCtrl(mask int) Block {
 
 // specCtrl is the kernel's SPEC_CTRL while the variant is selected; 0 stands for
 // one that nobody writes.
-func (v Variant) specCtrl() uint64 {
+func (v Axes) specCtrl() uint64 {
 	if !v.Is(IBRSEntry) {
 		return 0
 	}

@@ -23,13 +23,13 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "iptest without an exit that tests",
 		Why:  "the exits take SYSRETQ without a look at the frame, or never",
-		Is:   func(v Variant) bool { return !v.Is(IPHalf) && !v.tests() },
+		Is:   func(v Axes) bool { return !v.Is(IPHalf) && !v.tests() },
 	}},
 })
 
 // sameIP compares RIP with RCX, which SYSRETQ loads it from and which is left
 // in RCX; with iptest=canonical RIP is in R11 then.
-func (v Variant) sameIP(regs layout.PtRegs[Mem]) Block {
+func (v Axes) sameIP(regs layout.PtRegs[Mem]) Block {
 	const why = "SYSRETQ loads RIP from RCX"
 	if v.Is(IPCanonical) {
 		return Block{MOVQ(regs.CX, RCX), MOVQ(regs.IP, R11), CMPQ(R11, RCX).C(why)}
@@ -38,7 +38,7 @@ func (v Variant) sameIP(regs layout.PtRegs[Mem]) Block {
 }
 
 // testIP goes to fail unless SYSRETQ can load RCX, which iptest=half destroys.
-func (v Variant) testIP(fail string) Block {
+func (v Axes) testIP(fail string) Block {
 	switch {
 	case v.Is(IPCanonical):
 		return Block{

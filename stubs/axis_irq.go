@@ -23,11 +23,11 @@ var _ = Register(Axis{
 	},
 })
 
-func sti(Variant) Block { return Block{STI()} }
+func sti(Axes) Block { return Block{STI()} }
 
 // enableAgain turns interrupts on where they are off because a fast exit was
 // tried.
-func (v Variant) enableAgain() Block {
+func (v Axes) enableAgain() Block {
 	if v.Is(IRQOff) {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (v Variant) enableAgain() Block {
 }
 
 // disable turns interrupts off where they may be on.
-func (v Variant) disable() Block {
+func (v Axes) disable() Block {
 	if v.Is(IRQOff) {
 		return nil
 	}

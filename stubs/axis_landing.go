@@ -18,7 +18,7 @@ var _ = Register(Axis{
 		{
 			Value: LandingENDBR, Since: "Linux 5.18", Promises: PromiseLanding,
 			Doc:  "ENDBR64, as indirect-branch tracking wants it",
-			Puts: Puts{AtEntry: func(Variant) Block { return Block{ENDBR64()} }},
+			Puts: Puts{AtEntry: func(Axes) Block { return Block{ENDBR64()} }},
 		},
 	},
 })

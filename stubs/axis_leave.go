@@ -24,20 +24,20 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "leave=trampoline without SYSRETQ",
 		Why:  "IRETQ loads RSP and RIP at once, so that nothing is left to be loaded from a second stack",
-		Is:   func(v Variant) bool { return v.Is(LeaveTrampoline) && !v.sysrets() },
+		Is:   func(v Axes) bool { return v.Is(LeaveTrampoline) && !v.sysrets() },
 	}},
 })
 
 // leave loads the user's RSP from where it is during the call. RSP is off bytes
 // above the frame's start; RDI is loaded already.
-func (v Variant) leave(off int) Block { return v.leaveBy(off, v.userSP) }
+func (v Axes) leave(off int) Block { return v.leaveBy(off, v.userSP) }
 
 // leaveFrame loads it, and RDI if need be, from a frame that is whole.
-func (v Variant) leaveFrame(off int) Block {
+func (v Axes) leaveFrame(off int) Block {
 	return v.leaveBy(off, func(regs layout.PtRegs[Mem]) Mem { return regs.SP })
 }
 
-func (v Variant) leaveBy(off int, sp func(layout.PtRegs[Mem]) Mem) Block {
+func (v Axes) leaveBy(off int, sp func(layout.PtRegs[Mem]) Mem) Block {
 	if !v.Is(LeaveTrampoline) {
 		return Block{MOVQ(sp(regsAt(off)), RSP)}
 	}

@@ -25,17 +25,17 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "regs=saved with another exit than exit=sysret, or with slow=c or slow=only",
 		Why:  "a handler may have changed any slot there, and what it has put in the callee-saved registers' would be lost",
-		Is: func(v Variant) bool {
+		Is: func(v Axes) bool {
 			return v.Is(RegsSaved) && (!v.Is(ExitSYSRET) || v.Is(SlowC) || v.Is(SlowOnly))
 		},
 	}},
 })
 
 // savesAll reports whether the entry saves the callee-saved registers.
-func (v Variant) savesAll() bool { return v.Is(RegsFull) || v.Is(RegsSaved) }
+func (v Axes) savesAll() bool { return v.Is(RegsFull) || v.Is(RegsSaved) }
 
 // low is where RSP is while a handler runs, in bytes above the frame's start.
-func (v Variant) low() int {
+func (v Axes) low() int {
 	if v.Is(RegsPartial) {
 		return pt.R11.Off
 	}
@@ -43,7 +43,7 @@ func (v Variant) low() int {
 }
 
 // storeRest stores the callee-saved registers of a full frame.
-func (v Variant) storeRest(regs layout.PtRegs[Mem]) Block {
+func (v Axes) storeRest(regs layout.PtRegs[Mem]) Block {
 	if !v.savesAll() {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (v Variant) storeRest(regs layout.PtRegs[Mem]) Block {
 
 // pushRest ends a frame that has more than a partial one: with the callee-saved
 // registers, or with room for them.
-func (v Variant) pushRest() Block {
+func (v Axes) pushRest() Block {
 	switch {
 	case v.Is(RegsRoom):
 		return Block{SUBQ(restSize, RSP).C("room for bx bp r12-r15")}
@@ -70,7 +70,7 @@ func (v Variant) pushRest() Block {
 }
 
 // loadRest restores the callee-saved registers at the fast exit.
-func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadRest(regs layout.PtRegs[Mem]) Block {
 	if !v.Is(RegsFull) {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (v Variant) loadRest(regs layout.PtRegs[Mem]) Block {
 }
 
 // loadRestSlow restores them at the slow exit if the frame has them.
-func (v Variant) loadRestSlow(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadRestSlow(regs layout.PtRegs[Mem]) Block {
 	if !v.savesAll() {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (v Variant) loadRestSlow(regs layout.PtRegs[Mem]) Block {
 
 // saveRest completes the bottom of the frame and leaves RSP at its start. RSP
 // is where it was when the handler was called.
-func (v Variant) saveRest() Block {
+func (v Axes) saveRest() Block {
 	switch {
 	case v.Is(RegsPartial):
 		return Block{SUBQ(restSize, RSP), storeCalleeSaved(regsAt(0))}
@@ -99,7 +99,7 @@ func (v Variant) saveRest() Block {
 
 // restoreRest undoes saveRest: what a handler may have changed of the
 // callee-saved registers goes back into them.
-func (v Variant) restoreRest() Block {
+func (v Axes) restoreRest() Block {
 	switch {
 	case v.Is(RegsPartial):
 		return Block{loadCalleeSaved(regsAt(0)), ADDQ(restSize, RSP)}
@@ -112,7 +112,7 @@ func (v Variant) restoreRest() Block {
 // saveRestCalled is saveRest for a function: its return address is on top of
 // the stack before and after. A partial frame grows where it lies, so it is
 // lifted. Clobbers R11.
-func (v Variant) saveRestCalled() Block {
+func (v Axes) saveRestCalled() Block {
 	switch {
 	case v.Is(RegsPartial):
 		return Block{
@@ -127,7 +127,7 @@ func (v Variant) saveRestCalled() Block {
 }
 
 // ret returns to the entry path behind saveRestCalled.
-func (v Variant) ret() Ins {
+func (v Axes) ret() Ins {
 	if v.Is(RegsPartial) {
 		return RETN(restSize)
 	}
@@ -136,7 +136,7 @@ func (v Variant) ret() Ins {
 
 // loadRestCalled undoes saveRestCalled but for the place of RSP; a full frame's
 // registers are loaded by the exit.
-func (v Variant) loadRestCalled() Block {
+func (v Axes) loadRestCalled() Block {
 	if v.Is(RegsFull) {
 		return nil
 	}

@@ -20,7 +20,7 @@ var _ = Register(Axis{
 	},
 })
 
-func (v Variant) scratch() Mem {
+func (v Axes) scratch() Mem {
 	if v.Is(ScratchSP2) {
 		return gs.TSS.SP2
 	}
@@ -28,7 +28,7 @@ func (v Variant) scratch() Mem {
 }
 
 // scratchWord tells the kernel which per-CPU word that is.
-func (v Variant) scratchWord() uint64 {
+func (v Axes) scratchWord() uint64 {
 	switch {
 	case !v.usesScratch():
 		return 0

@@ -28,22 +28,22 @@ var _ = Register(Axis{
 		{
 			What: "slow=only with a slot left out",
 			Why:  "there is no wrapper that would complete the frame for the calls that need the whole of it (so sp=frame, flags=flags, top=eager and regs=full)",
-			Is:   func(v Variant) bool { return v.Is(SlowOnly) && (!v.whole() || !v.Is(RegsFull)) },
+			Is:   func(v Axes) bool { return v.Is(SlowOnly) && (!v.whole() || !v.Is(RegsFull)) },
 		},
 		{
 			What: "slow=only with exit=sysret",
 			Why:  "any handler may have changed any slot, and SYSRETQ carries neither a RIP that is not in RCX nor RFLAGS that are not in R11",
-			Is:   func(v Variant) bool { return v.Is(SlowOnly) && v.Is(ExitSYSRET) },
+			Is:   func(v Axes) bool { return v.Is(SlowOnly) && v.Is(ExitSYSRET) },
 		},
 		{
 			What: "slow=only with work=careful",
 			Why:  "there is no fast path from which another thread could be let run",
-			Is:   func(v Variant) bool { return v.Is(SlowOnly) && v.Is(WorkCareful) },
+			Is:   func(v Axes) bool { return v.Is(SlowOnly) && v.Is(WorkCareful) },
 		},
 		{
 			What: "slow=sysret or slow=c with work=careful and top=lazy",
 			Why:  "3.19's fix-up puts -1 in the cx slot, which is never the RIP that SYSRETQ would load from RCX",
-			Is: func(v Variant) bool {
+			Is: func(v Axes) bool {
 				return (v.Is(SlowSYSRET) || v.Is(SlowC)) && v.Is(WorkCareful) && v.Is(TopLazy)
 			},
 		},
@@ -51,7 +51,7 @@ var _ = Register(Axis{
 })
 
 // slowFuncs are the functions beside the entry's, as Slow has it.
-func (v Variant) slowFuncs(suffix string) []Func {
+func (v Axes) slowFuncs(suffix string) []Func {
 	switch {
 	case v.Is(SlowOnly):
 		return []Func{v.doSyscall(suffix)}
@@ -66,7 +66,7 @@ func (v Variant) slowFuncs(suffix string) []Func {
 }
 
 // slow ends the listing of a fast path by where it is left for.
-func (v Variant) slow(suffix string) Block {
+func (v Axes) slow(suffix string) Block {
 	if v.Is(SlowC) {
 		return v.slowC(suffix)
 	}
@@ -79,7 +79,7 @@ func (v Variant) slow(suffix string) Block {
 }
 
 // leaveFast is where a fast path goes that has found work, with interrupts off.
-func (v Variant) leaveFast(suffix string) Block {
+func (v Axes) leaveFast(suffix string) Block {
 	fixup := v.fixup(regsAt(v.low()), R11)
 	switch {
 	case v.Is(WorkCareful):
@@ -100,7 +100,7 @@ func (v Variant) leaveFast(suffix string) Block {
 }
 
 // toSlowPath is the place that the fast exit goes to with work to do.
-func (v Variant) toSlowPath(suffix string) string {
+func (v Axes) toSlowPath(suffix string) string {
 	switch {
 	case v.Is(SlowC):
 		return "sysret_signal"
@@ -117,7 +117,7 @@ func exitWork(suffix string) string { return FuncName("int_check_syscall_exit_wo
 
 // intRet is the slow path of 3.19 to 4.2. What the frame has of the callee-saved
 // registers is what it had in the fast path: only a signal needs them there.
-func (v Variant) intRet(suffix string) Func {
+func (v Axes) intRet(suffix string) Func {
 	thread := Fields[layout.Thread[Mem]](RCX)
 	return FUNC(slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is where it is while a handler runs,
 the frame is whole but for callee-saved registers, which are the user's unless
@@ -175,7 +175,7 @@ the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
 
 // slowC is the way of 4.6: both entrances lead to a frame without a slot left
 // out, and back from C.
-func (v Variant) slowC(suffix string) Block {
+func (v Axes) slowC(suffix string) Block {
 	whole := Block{
 		v.fixup(regsAt(v.low()), R11),
 		v.saveRest(),
@@ -201,7 +201,7 @@ func (v Variant) slowC(suffix string) Block {
 // returnFrom ends a call from a frame whose top is whole, with interrupts off: by
 // SYSRETQ if the variant tries that and the frame allows. RSP is off bytes above
 // the frame's start; rest loads the callee-saved registers.
-func (v Variant) returnFrom(off int, rest Block) Block {
+func (v Axes) returnFrom(off int, rest Block) Block {
 	regs := regsAt(off)
 	if v.Is(SlowIRET) {
 		return Block{v.at(BeforeExit), rest, v.iretFrom(off, "")}
@@ -224,7 +224,7 @@ func (v Variant) returnFrom(off int, rest Block) Block {
 
 // loadFitting loads a frame that sysretFits has found to fit. What SYSRETQ takes
 // is in R11, and in RCX if it is kept, but for iptest=half.
-func (v Variant) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
+func (v Axes) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
 	switch {
 	case v.Is(IPHalf) && v.Is(RegsPartial): // RESTORE_ARGS of 4.0
 		return Block{MOVQ(regs.R11, R11), loadArgsCX(regs)}
@@ -235,7 +235,7 @@ func (v Variant) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
 }
 
 // leaveSlow loads the user's RSP. 4.0 goes to the hardware frame first.
-func (v Variant) leaveSlow(off int) Block {
+func (v Axes) leaveSlow(off int) Block {
 	if v.Is(RegsPartial) && !v.Is(LeaveTrampoline) {
 		return Block{ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"), v.leaveFrame(pt.IP.Off)}
 	}
@@ -244,4 +244,4 @@ func (v Variant) leaveSlow(off int) Block {
 
 // toSlowExit leaves a fast path whose frame has no slot left out at the top, with
 // interrupts off.
-func (v Variant) toSlowExit(suffix string) Block { return Block{JMP(v.toSlowPath(suffix))} }
+func (v Axes) toSlowExit(suffix string) Block { return Block{JMP(v.toSlowPath(suffix))} }

@@ -21,27 +21,27 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{{
 		What: "sp=frame with irq=early",
 		Why:  "an interrupt between the store to RSPScratch and the load of it lets another thread's SYSCALL overwrite it, and this thread returns on that thread's stack",
-		Is:   func(v Variant) bool { return v.Is(SPFrame) && v.Is(IRQEarly) },
+		Is:   func(v Axes) bool { return v.Is(SPFrame) && v.Is(IRQEarly) },
 	}},
 })
 
 // fillSP is change (a) at entry: the user's RSP goes on into the frame. RCX is
 // in the frame already and free.
-func (v Variant) fillSP(regs layout.PtRegs[Mem]) Block {
+func (v Axes) fillSP(regs layout.PtRegs[Mem]) Block {
 	if !v.Is(SPFrame) {
 		return nil
 	}
 	return move(v.scratch(), RCX, regs.SP)
 }
 
-func (v Variant) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(SPFrame) {
 		return nil
 	}
 	return move(v.scratch(), tmp, regs.SP)
 }
 
-func (v Variant) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(SPFrame) {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (v Variant) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // userSP is where the user's RSP is during a call: the exit's side of (a).
-func (v Variant) userSP(regs layout.PtRegs[Mem]) Mem {
+func (v Axes) userSP(regs layout.PtRegs[Mem]) Mem {
 	if v.Is(SPFrame) {
 		return regs.SP
 	}
@@ -59,14 +59,14 @@ func (v Variant) userSP(regs layout.PtRegs[Mem]) Mem {
 // saveUserSP and loadUserSP are what (a) makes needless: the old thread's call
 // may still need RSPScratch, and the next thread's SYSCALL will overwrite it
 // (3.19's __switch_to: thread.usersp).
-func (v Variant) saveUserSP() Block {
+func (v Axes) saveUserSP() Block {
 	if !v.usesScratch() {
 		return nil
 	}
 	return move(v.scratch(), RAX, prev.UserSP)
 }
 
-func (v Variant) loadUserSP() Block {
+func (v Axes) loadUserSP() Block {
 	if !v.usesScratch() {
 		return nil
 	}
@@ -75,4 +75,4 @@ func (v Variant) loadUserSP() Block {
 
 // usesScratch reports whether the user's RSP is live in a per-CPU word during a
 // call.
-func (v Variant) usesScratch() bool { return v.Is(SPPerCPU) && !v.Bare }
+func (v Axes) usesScratch() bool { return v.Is(SPPerCPU) && !v.Bare }

@@ -19,7 +19,7 @@ var _ = Register(Axis{
 	},
 })
 
-func (v Variant) stackTop() Mem {
+func (v Axes) stackTop() Mem {
 	if v.Is(StackSP0) {
 		return gs.TSS.SP0
 	}

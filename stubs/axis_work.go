@@ -24,7 +24,7 @@ var _ = Register(Axis{
 
 // testWork leaves the fast path if Thread.Flags asks for work. Interrupts stay
 // off from here on, or work could come up behind the test.
-func (v Variant) testWork(suffix string) Block {
+func (v Axes) testWork(suffix string) Block {
 	thread := threadAt(v.low())
 	if v.Is(WorkTest) {
 		return Block{
@@ -46,7 +46,7 @@ func (v Variant) testWork(suffix string) Block {
 // carefulWork lets another thread run from within the fast path, with the frame
 // as it is: undefined slots stay so, and with sp=percpu RSPScratch is live over
 // the switch. It falls through to the slow path for all other work.
-func (v Variant) carefulWork() Block {
+func (v Axes) carefulWork() Block {
 	if !v.Is(WorkCareful) {
 		return nil
 	}

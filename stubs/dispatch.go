@@ -6,7 +6,7 @@ import (
 )
 
 // fast is the way of an ordinary call from the frame to its handler and out.
-func (v Variant) fast(suffix string) Block {
+func (v Axes) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
 		v.beforeHandler(regs),
@@ -30,7 +30,7 @@ func (v Variant) fast(suffix string) Block {
 
 // testEntryWork leaves the fast path for a tracer, and from 4.6 on also if it
 // is known already that the fast exit cannot be taken.
-func (v Variant) testEntryWork(suffix string) Block {
+func (v Axes) testEntryWork(suffix string) Block {
 	flags := threadAt(v.low()).Flags
 	if v.Is(SlowC) {
 		return Block{
@@ -45,7 +45,7 @@ func (v Variant) testEntryWork(suffix string) Block {
 }
 
 // afterCall names the place that a handler returns to from the fast path.
-func (v Variant) afterCall(suffix string) Block {
+func (v Axes) afterCall(suffix string) Block {
 	if !v.Is(SlowC) {
 		return nil
 	}
@@ -59,7 +59,7 @@ func slowPath(suffix string) string { return FuncName("entry_SYSCALL64_slow_path
 
 // ptregs are the entries of sys_call_table with SlowC, for handlers that need
 // the whole frame.
-func (v Variant) ptregs(suffix string) []Func {
+func (v Axes) ptregs(suffix string) []Func {
 	common := FuncName("stub_ptregs_64", suffix)
 	funcs := []Func{
 		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs the whole
@@ -85,7 +85,7 @@ it goes on to the handler.`,
 }
 
 // only is the way of all calls with SlowOnly.
-func (v Variant) only(suffix string) Block {
+func (v Axes) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
 		MOVSLQ(RAX, RSI).C("the number, an int"),
@@ -101,7 +101,7 @@ func (v Variant) only(suffix string) Block {
 
 // onlySYSRET leaves by SYSRETQ if do_syscall_64 has found that the frame allows
 // it, which it returns in AL.
-func (v Variant) onlySYSRET() Block {
+func (v Axes) onlySYSRET() Block {
 	if v.Is(ExitIRET) {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (v Variant) onlySYSRET() Block {
 }
 
 // popLeave loads the last two, RDI and RSP.
-func (v Variant) popLeave() Block {
+func (v Axes) popLeave() Block {
 	if v.Is(LeaveTrampoline) {
 		return v.leaveFrame(pt.DI.Off)
 	}
@@ -127,7 +127,7 @@ func (v Variant) popLeave() Block {
 }
 
 // popRegs restores the registers from R15 up to RSI.
-func (v Variant) popRegs() Block {
+func (v Axes) popRegs() Block {
 	return Block{
 		FRAME(0),
 		POPQ(R15).Is(pt.R15),
@@ -149,7 +149,7 @@ func (v Variant) popRegs() Block {
 
 // doSyscall is what in Linux is C: the call as a function of the frame. With
 // SlowOnly it decides about the exit too.
-func (v Variant) doSyscall(suffix string) Func {
+func (v Axes) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
 	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
@@ -184,7 +184,7 @@ work that is then asked for, and leaves interrupts off.`,
 
 // doWork does the work that the thread's flags ask for. 6.12 looks whether
 // there is any before it calls.
-func (v Variant) doWork(thread layout.Thread[Mem]) Block {
+func (v Axes) doWork(thread layout.Thread[Mem]) Block {
 	call := Block{
 		MOVQ(RBX, RDI),
 		CALL("syscall_return_slowpath").C("turns interrupts off"),
@@ -200,7 +200,7 @@ func (v Variant) doWork(thread layout.Thread[Mem]) Block {
 }
 
 // sysretResult returns in EAX whether SYSRETQ may be taken.
-func (v Variant) sysretResult(regs layout.PtRegs[Mem]) Block {
+func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
 	if v.Is(ExitIRET) {
 		return Block{RETURN()}
 	}
@@ -216,7 +216,7 @@ func (v Variant) sysretResult(regs layout.PtRegs[Mem]) Block {
 
 // beforeHandler is what comes before the handler where its number and third
 // argument are in their registers.
-func (v Variant) beforeHandler(regs layout.PtRegs[Mem]) Block {
+func (v Axes) beforeHandler(regs layout.PtRegs[Mem]) Block {
 	b := v.at(BeforeHandler)
 	if b != nil {
 		b = append(b, MOVQ(regs.OrigAX, RAX), MOVQ(regs.DX, RDX))

@@ -2,10 +2,11 @@
 // variants whose cost and correctness are compared, and the part of the context
 // switch that follows from each.
 //
-// A [Variant] is a point on a few axes. An [Axis] is one file: its values with
-// what each means, what it excludes, and the part of the listing that it decides,
-// empty where it asks for nothing, so that a path reads straight down from SWAPGS
-// to SYSRETQ. A [Preset] names the points that a release or a mail stands for.
+// A [Variant] is a point on a few axes, its [Axes], with a name. An [Axis] is one
+// file: its values with what each means, what it excludes, and the part of the
+// listing that it decides, empty where it asks for nothing, so that a path reads
+// straight down from SWAPGS to SYSRETQ. A [Preset] names the points that a release
+// or a mail stands for.
 //
 // # Terms
 //

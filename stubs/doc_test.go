@@ -41,7 +41,7 @@ This page is made from the declarations in package stubs.
 ## Axes
 
 `)
-	for _, a := range Axes() {
+	for _, a := range AllAxes() {
 		fmt.Fprintf(&b, "### %s\n\n%s.\n\n| value | meaning | first in |\n|---|---|---|\n", a.Name, sentence(a.Doc))
 		for _, c := range a.Values {
 			doc := sentence(c.Doc)
@@ -67,7 +67,7 @@ This page is made from the declarations in package stubs.
 		if p.Adds != "" {
 			b.WriteString(sentence(p.Adds) + ". ")
 		}
-		fmt.Fprintf(&b, "\n\n    %v\n\nSource: %s.\n", p.Variant, strings.TrimSuffix(p.Source, "."))
+		fmt.Fprintf(&b, "\n\n    %v\n\nSource: %s.\n", p.Axes, strings.TrimSuffix(p.Source, "."))
 		if p.Follows != "" {
 			fmt.Fprintf(&b, "Follows: %s. Configuration: %s.\n", p.Follows, p.Config)
 		}

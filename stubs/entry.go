@@ -32,7 +32,7 @@ func threadAt(off int) layout.Thread[Mem] {
 
 // entry is the target of SYSCALL: the way of an ordinary call in, to its
 // handler and out.
-func (v Variant) entry(suffix string) Func {
+func (v Axes) entry(suffix string) Func {
 	return FUNC(FuncName(Entry, suffix), fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
 %v
 
@@ -58,7 +58,7 @@ State on entry (SDM volume 2, SYSCALL):
 
 // Dispatch is the call's way from its frame on: to the handler, and by the
 // variant's exits out. suffix is the variant's name.
-func (v Variant) Dispatch(suffix string) Block {
+func (v Axes) Dispatch(suffix string) Block {
 	if v.Is(SlowOnly) {
 		return v.only(suffix)
 	}
@@ -68,7 +68,7 @@ func (v Variant) Dispatch(suffix string) Block {
 // MakeFrame builds the frame. RSP is at the
 // top of the kernel stack, as FRAME must have stated, and comes to the frame's
 // lowest word; the user's RSP is in the scratch word.
-func (v Variant) MakeFrame() Block {
+func (v Axes) MakeFrame() Block {
 	build := v.movFrame
 	switch {
 	case v.Is(BuildPush):

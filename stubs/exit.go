@@ -7,7 +7,7 @@ import (
 )
 
 // loadSYSRET loads the two registers that SYSRETQ takes.
-func (v Variant) loadSYSRET(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadSYSRET(regs layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.IP, RCX),
 		MOVQ(v.userFlags(regs), R11),
@@ -44,7 +44,7 @@ func loadArgsCX(regs layout.PtRegs[Mem]) Block {
 
 // iretFrom returns by IRETQ, the callee-saved registers being the user's. RSP is
 // off bytes above the frame's start; way as in nativeIRET.
-func (v Variant) iretFrom(off int, way string) Block {
+func (v Axes) iretFrom(off int, way string) Block {
 	loads := Block{MOVQ(regsAt(off).R11, R11), loadArgsCX(regsAt(off))}
 	if !v.Is(CR3Keep) { // needs GS
 		return Block{loads, v.iretTail(off, way)}
@@ -69,7 +69,7 @@ func (v Variant) iretFrom(off int, way string) Block {
 // with TF set, SYSRETQ traps before the user's next instruction and IRETQ
 // behind it, so that a program which single-steps itself would trap at the same
 // place for ever.
-func (v Variant) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
+func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 	flags := Block{
 		MOVQ(regs.R11, R11),
 		CMPQ(regs.Flags, R11).C("SYSRETQ loads RFLAGS from R11"),

@@ -162,7 +162,7 @@ func TestPresetsTell(t *testing.T) {
 		if release := regexp.MustCompile(`^linux-[0-9.]+$`); release.MatchString(p.Name) && !in {
 			t.Errorf("no facts of the entry of %s", p.Name)
 		}
-		if !p.Variant.Bare && (p.Follows == "" || p.Config == "" || len(p.Left) == 0) {
+		if !p.Axes.Bare && (p.Follows == "" || p.Config == "" || len(p.Left) == 0) {
 			t.Errorf("%s does not say what it follows (%q), on which configuration (%q), or what is left out (%q)", p.Name, p.Follows, p.Config, p.Left)
 		}
 	}

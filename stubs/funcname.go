@@ -18,4 +18,4 @@ func FuncName(function, variant string) string { return function + "." + variant
 func CutFuncName(name string) (function, variant string, ok bool) { return strings.Cut(name, ".") }
 
 // FuncName is the name in an image of a function of the variant.
-func (n Named) FuncName(function string) string { return FuncName(function, n.Name) }
+func (n Variant) FuncName(function string) string { return FuncName(function, n.Name) }

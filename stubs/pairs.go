@@ -10,7 +10,7 @@ import (
 type pair struct{ axisA, valueA, axisB, valueB uint8 }
 
 // pairs yields the pairs of the variant's values.
-func (v Variant) pairs() iter.Seq[pair] {
+func (v Axes) pairs() iter.Seq[pair] {
 	return func(yield func(pair) bool) {
 		axes := uint8(len(registry.axes))
 		for a := range axes {
@@ -24,13 +24,13 @@ func (v Variant) pairs() iter.Seq[pair] {
 }
 
 // withPair returns the variant with both values of a pair.
-func (v Variant) withPair(p pair) Variant {
+func (v Axes) withPair(p pair) Axes {
 	v.choice[p.axisA], v.choice[p.axisB] = p.valueA, p.valueB
 	return v
 }
 
 // possible reports whether Validate finds nothing.
-func (v Variant) possible() bool {
+func (v Axes) possible() bool {
 	for _, a := range registry.axes {
 		if slices.ContainsFunc(a.Excludes, func(c Exclusion) bool { return c.Is(v) }) {
 			return false
@@ -43,19 +43,19 @@ func (v Variant) possible() bool {
 // that can: what two values do to each other is seen in one of them. The presets
 // are first. The others are found pair by pair, each with as many new pairs as a
 // change of one axis after the other brings, and are the same in every run.
-func Pairwise() []Named {
-	var list []Named
+func Pairwise() []Variant {
+	var list []Variant
 	seen := map[pair]bool{}
-	take := func(n Named) {
+	take := func(n Variant) {
 		list = append(list, n)
-		if !n.Variant.Bare {
-			for p := range n.Variant.pairs() {
+		if !n.Axes.Bare {
+			for p := range n.Axes.pairs() {
 				seen[p] = true
 			}
 		}
 	}
 	for _, p := range presets() {
-		take(p.Named)
+		take(p.Variant)
 	}
 	for p := range allPairs() {
 		if seen[p] {
@@ -63,7 +63,7 @@ func Pairwise() []Named {
 		}
 		if v, ok := holding(p, list); ok {
 			v = v.enriched(p, seen)
-			take(Named{Name: v.Name(), Variant: v})
+			take(Variant{Name: v.Name(), Axes: v})
 		}
 	}
 	return list
@@ -92,23 +92,23 @@ func allPairs() iter.Seq[pair] {
 
 // holding returns a possible variant with both values: one of the list, changed on
 // the two axes, and if that does not do on one or two more.
-func holding(p pair, list []Named) (Variant, bool) {
+func holding(p pair, list []Variant) (Axes, bool) {
 	for more := range 3 {
 		for _, n := range list {
-			if n.Variant.Bare {
+			if n.Axes.Bare {
 				continue
 			}
-			if v, ok := differing(n.Variant.withPair(p), p, 0, more); ok {
+			if v, ok := differing(n.Axes.withPair(p), p, 0, more); ok {
 				return v, true
 			}
 		}
 	}
-	return Variant{}, false
+	return Axes{}, false
 }
 
 // differing returns a possible variant that differs from v on so many axes, none of
 // them the pair's or before the axis from.
-func differing(v Variant, p pair, from, more int) (Variant, bool) {
+func differing(v Axes, p pair, from, more int) (Axes, bool) {
 	if more == 0 {
 		return v, v.possible()
 	}
@@ -127,13 +127,13 @@ func differing(v Variant, p pair, from, more int) (Variant, bool) {
 			}
 		}
 	}
-	return Variant{}, false
+	return Axes{}, false
 }
 
 // enriched returns the variant with each axis but the pair's, in turn, at the value
 // that brings most pairs which have not been seen.
-func (v Variant) enriched(p pair, seen map[pair]bool) Variant {
-	news := func(v Variant) (n int) {
+func (v Axes) enriched(p pair, seen map[pair]bool) Axes {
+	news := func(v Axes) (n int) {
 		for p := range v.pairs() {
 			if !seen[p] {
 				n++

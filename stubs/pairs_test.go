@@ -7,16 +7,16 @@ import (
 )
 
 // open are the pairs, possible or not, that no variant of a list holds.
-func open(list []Named) map[pair]bool {
+func open(list []Variant) map[pair]bool {
 	pairs := map[pair]bool{}
 	for p := range allPairs() {
 		pairs[p] = true
 	}
 	for _, n := range list {
-		if n.Variant.Bare {
+		if n.Axes.Bare {
 			continue // on no axis
 		}
-		for p := range n.Variant.pairs() {
+		for p := range n.Axes.pairs() {
 			delete(pairs, p)
 		}
 	}
@@ -25,8 +25,8 @@ func open(list []Named) map[pair]bool {
 
 // missed are the pairs that a possible variant holds and no variant of the list, by
 // every combination of all axes. Each comes with such a variant.
-func missed(list []Named) map[pair]Variant {
-	pairs, found := slices.Collect(maps.Keys(open(list))), map[pair]Variant{}
+func missed(list []Variant) map[pair]Axes {
+	pairs, found := slices.Collect(maps.Keys(open(list))), map[pair]Axes{}
 	path, alone := pathAxes()
 	for v := range combinations(path) {
 		if !v.possible() {
@@ -80,20 +80,20 @@ func TestPairwise(t *testing.T) {
 // the same each time.
 func TestPairwiseList(t *testing.T) {
 	list := Pairwise()
-	seen := map[Variant]bool{}
+	seen := map[Axes]bool{}
 	for _, n := range list {
-		if err := n.Variant.Validate(); err != nil {
+		if err := n.Axes.Validate(); err != nil {
 			t.Errorf("%s: %v", n.Name, err)
 		}
-		if seen[n.Variant] {
+		if seen[n.Axes] {
 			t.Errorf("%s is there twice", n.Name)
 		}
-		seen[n.Variant] = true
+		seen[n.Axes] = true
 	}
 	if most := 4 * len(presets()); len(list) > most {
 		t.Errorf("%d variants, want at most %d", len(list), most)
 	}
-	same := func(a, b Named) bool { return a.Variant == b.Variant && a.Name == b.Name }
+	same := func(a, b Variant) bool { return a.Axes == b.Axes && a.Name == b.Name }
 	if !slices.EqualFunc(list, Pairwise(), same) {
 		t.Error("another list at the second time")
 	}

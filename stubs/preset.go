@@ -11,11 +11,11 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 )
 
-// Named is a variant as an image carries it.
-type Named struct {
+// Variant is a variant as an image carries it.
+type Variant struct {
 	// Name is the preset's, or the variant's String.
-	Name    string
-	Variant Variant
+	Name string
+	Axes Axes
 	// Edit, if not nil, changes the variant's listings before they are linked: an
 	// entry of a user's own takes the place of the variant's, a test breaks it.
 	// What the variant promises stays the same.
@@ -26,7 +26,7 @@ type Named struct {
 
 // Preset is a variant with a name and a history.
 type Preset struct {
-	Named
+	Variant
 	// Release is what had or proposed this path.
 	Release string
 	// Adds is what it changes against the path of 3.19, as the mail names it.
@@ -83,13 +83,13 @@ const (
 var presets = sync.OnceValue(func() []Preset {
 	return []Preset{
 		{
-			Named:   Named{Name: wire.Floor, Variant: Variant{Bare: true}},
+			Variant: Variant{Name: wire.Floor, Axes: Axes{Bare: true}},
 			Release: "none",
 			Adds:    "the floor: SYSCALL and SYSRET, nothing kept; answers 0 to every call",
 			Source:  "SDM volume 2, SYSCALL and SYSRET",
 		},
 		{
-			Named:   Named{Name: "linux-3.19"},
+			Variant: Variant{Name: "linux-3.19"},
 			Release: "Linux 3.19",
 			Source:  source319,
 			Follows: read319,
@@ -97,7 +97,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("a"),
+			Variant: changed("a"),
 			Release: "proposed",
 			Adds:    "(a): RSP in the sp slot, not in RSPScratch and thread.usersp",
 			Source:  sourceMail + "; Linux 4.1: 263042e4630a",
@@ -106,7 +106,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("b"),
+			Variant: changed("b"),
 			Release: "proposed",
 			Adds:    "(b): RFLAGS in the flags slot too, and taken from there",
 			Source:  sourceMail + ", by which R11 is still stored in its own slot",
@@ -115,7 +115,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("b-linux"),
+			Variant: changed("b-linux"),
 			Release: "Linux 4.1, on the way",
 			Adds:    "(b) as Linux took it first: RFLAGS in the flags slot instead of the r11 slot, which the fix-up fills",
 			Source:  "Linux, March 2015: 29722cd4ef66",
@@ -124,7 +124,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("c"),
+			Variant: changed("c"),
 			Release: "proposed",
 			Adds:    "(c): CS, SS and RCX filled at entry",
 			Source:  sourceMail + "; Linux 4.1: 9ed8e7d86061",
@@ -133,7 +133,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("a", "b"),
+			Variant: changed("a", "b"),
 			Release: "proposed",
 			Adds:    "(a)+(b): nothing is left to restore",
 			Source:  sourceMail,
@@ -142,7 +142,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("a", "c"),
+			Variant: changed("a", "c"),
 			Release: "proposed",
 			Adds:    "(a)+(c): only the flags are fixed up and restored",
 			Source:  sourceMail,
@@ -151,7 +151,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   changed("b", "c"),
+			Variant: changed("b", "c"),
 			Release: "proposed",
 			Adds:    "(b)+(c): only RSP is fixed up and restored",
 			Source:  sourceMail,
@@ -160,7 +160,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named:   Named{Name: "heukelum-v2", Variant: changed("a", "b", "c").Variant},
+			Variant: Variant{Name: "heukelum-v2", Axes: changed("a", "b", "c").Axes},
 			Release: "proposed",
 			Adds:    "(a)+(b)+(c): the exit takes RIP, RFLAGS and RSP from the hardware frame; no fix-up, no restore",
 			Source:  "A. van Heukelum, patch 4/4, 18 January 2015, as far as its description and the answer tell",
@@ -169,7 +169,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily("whatever the patch has that neither its description nor the answer tells"),
 		},
 		{
-			Named:   Named{Name: "linux-4.0", Variant: Of(WorkTest, SlowSYSRET)},
+			Variant: Variant{Name: "linux-4.0", Axes: Of(WorkTest, SlowSYSRET)},
 			Release: "Linux 4.0",
 			Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
 			Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
@@ -178,7 +178,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily("the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)", "SYSRETQ at the end of interrupts, which 4.0 takes by the same test; here they end in IRETQ"),
 		},
 		{
-			Named: Named{Name: "linux-4.1", Variant: Of(
+			Variant: Variant{Name: "linux-4.1", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
 			)},
 			Release: "Linux 4.1",
@@ -189,7 +189,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named: Named{Name: "linux-4.2", Variant: Of(
+			Variant: Variant{Name: "linux-4.2", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQFrame, WorkTest, SlowSYSRET,
 				IPCanonical, StackSP0,
 			)},
@@ -201,7 +201,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily(),
 		},
 		{
-			Named: Named{Name: "linux-4.6", Variant: Of(
+			Variant: Variant{Name: "linux-4.6", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsRoom, IRQDispatch, WorkTest, SlowC,
 				IPCanonical, StackSP0,
 			)},
@@ -213,7 +213,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    append(lazily(leftC), "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11", "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"),
 		},
 		{
-			Named:   Named{Name: "linux-6.12", Variant: linux612()},
+			Variant: Variant{Name: "linux-6.12", Axes: linux612()},
 			Release: "Linux 6.12",
 			Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
 			Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
@@ -222,7 +222,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
-			Named:   isolated("linux-6.12+pti", CR3Switch),
+			Variant: isolated("linux-6.12+pti", CR3Switch),
 			Release: "Linux 6.12 with pti=on nopcid",
 			Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
 			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
@@ -231,7 +231,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern("the NOP and the jump in the place of what PCIDs would need"),
 		},
 		{
-			Named:   isolated("linux-6.12+pti+pcid", CR3PCID),
+			Variant: isolated("linux-6.12+pti+pcid", CR3PCID),
 			Release: "Linux 6.12 with pti=on",
 			Adds:    "6.12+pti with the translations of both page tables kept, by PCIDs, which the CPU must have",
 			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_USER_CR3: user_pcid_flush_mask), arch/x86/mm/tlb.c. There is one ASID here, as nothing shares the CPU",
@@ -240,7 +240,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
-			Named:   skylake("linux-6.12-skylake"),
+			Variant: skylake("linux-6.12-skylake"),
 			Release: "Linux 6.12 on Intel's Skylake of 2015",
 			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
 			Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
@@ -250,7 +250,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
-			Named: Named{Name: "freebsd", Variant: Of(
+			Variant: Variant{Name: "freebsd", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest,
 			)},
 			Release: "FreeBSD 10",
@@ -269,7 +269,7 @@ var presets = sync.OnceValue(func() []Preset {
 })
 
 // linux612 is the path of 6.12 on a CPU that needs no mitigation of its own.
-func linux612() Variant {
+func linux612() Axes {
 	return Of(
 		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
 		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR,
@@ -277,15 +277,15 @@ func linux612() Variant {
 }
 
 // skylake is 6.12 with the mitigations of one generation of CPUs.
-func skylake(name string) Named {
+func skylake(name string) Variant {
 	n := isolated(name, CR3PCID)
-	n.Variant = n.Variant.Set(BuffersVERW, IBRSEntry)
+	n.Axes = n.Axes.Set(BuffersVERW, IBRSEntry)
 	return n
 }
 
 // isolated is 6.12 with ring 3 on a page table of its own.
-func isolated(name string, cr3 Value) Named {
-	return Named{Name: name, Variant: linux612().Set(cr3)}
+func isolated(name string, cr3 Value) Variant {
+	return Variant{Name: name, Axes: linux612().Set(cr3)}
 }
 
 // changes are the three parts of the proposal, by the mail's letters.
@@ -299,11 +299,11 @@ var changes = map[string][]Value{
 }
 
 // changed is linux-3.19 with the given changes.
-func changed(names ...string) Named {
-	n := Named{Name: "linux-3.19"}
+func changed(names ...string) Variant {
+	n := Variant{Name: "linux-3.19"}
 	for _, name := range names {
 		n.Name += "+" + name
-		n.Variant = n.Variant.Set(changes[name]...)
+		n.Axes = n.Axes.Set(changes[name]...)
 	}
 	return n
 }
@@ -313,10 +313,10 @@ func Presets() []Preset { return slices.Clone(presets()) }
 
 // Name returns the name of the preset that the variant is, or that it differs
 // from only on axes which stand alone, followed by those; else its axes.
-func (v Variant) Name() string {
+func (v Axes) Name() string {
 	name, fewest := v.String(), len(registry.axes)+1
 	for _, p := range presets() {
-		if changes, ok := v.besides(p.Variant); ok && len(changes) < fewest {
+		if changes, ok := v.besides(p.Axes); ok && len(changes) < fewest {
 			name, fewest = strings.Join(append([]string{p.Name}, changes...), "+"), len(changes)
 		}
 	}
@@ -325,7 +325,7 @@ func (v Variant) Name() string {
 
 // besides lists the axes on which v differs from w, as axis=value; ok is whether
 // all of them stand alone.
-func (v Variant) besides(w Variant) (changes []string, ok bool) {
+func (v Axes) besides(w Axes) (changes []string, ok bool) {
 	if v.Bare || w.Bare {
 		return nil, v == w
 	}
@@ -345,25 +345,25 @@ func (v Variant) besides(w Variant) (changes []string, ok bool) {
 // changes, or of axes as String prints them. A change is +axis=value; linux-3.19
 // and its presets also take +a, +b, +b-linux and +c in any order. Axes that are left out are those of
 // linux-3.19. An impossible variant is an error.
-func ParseVariant(s string) (Named, error) {
+func ParseVariant(s string) (Variant, error) {
 	v, err := parseVariant(s)
 	if err != nil {
-		return Named{}, fmt.Errorf("variant %q: %w", s, err)
+		return Variant{}, fmt.Errorf("variant %q: %w", s, err)
 	}
 	if err := v.Validate(); err != nil {
-		return Named{}, fmt.Errorf("variant %q is impossible: %w", s, err)
+		return Variant{}, fmt.Errorf("variant %q is impossible: %w", s, err)
 	}
-	return Named{Name: v.Name(), Variant: v}, nil
+	return Variant{Name: v.Name(), Axes: v}, nil
 }
 
-func parseVariant(s string) (Variant, error) {
+func parseVariant(s string) (Axes, error) {
 	var preset Preset // with the longest name that s begins with
 	for _, p := range presets() {
 		if len(p.Name) > len(preset.Name) && strings.HasPrefix(s+"+", p.Name+"+") {
 			preset = p
 		}
 	}
-	v := preset.Variant
+	v := preset.Axes
 	switch rest := strings.TrimPrefix(s, preset.Name); {
 	case preset.Name != "" && rest == "":
 		return v, nil
@@ -376,11 +376,11 @@ func parseVariant(s string) (Variant, error) {
 	for i, p := range presets() {
 		names[i] = p.Name
 	}
-	return Variant{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
+	return Axes{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
 }
 
 // change applies changes to a preset.
-func (v *Variant) change(preset, words string) error {
+func (v *Axes) change(preset, words string) error {
 	for word := range strings.SplitSeq(words, "+") {
 		if strings.Contains(word, "=") {
 			if err := v.set(word); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Program returns the variant's functions; each name ends in a dot and the
 // suffix.
-func (v Variant) Program(suffix string) (Program, error) {
+func (v Axes) Program(suffix string) (Program, error) {
 	if err := v.Validate(); err != nil {
 		return Program{}, fmt.Errorf("variant %s is impossible: %w", suffix, err)
 	}
@@ -41,14 +41,14 @@ func bareEntry(suffix string) Func {
 // that the kernel finds them by: variants, an array of layout.VariantDesc in
 // the order of the list, and variants_count, their number in 8 bytes. The
 // errors of all variants are joined.
-func ProgramOf(list []Named) (Program, error) {
+func ProgramOf(list []Variant) (Program, error) {
 	if len(list) == 0 {
 		return Program{}, errors.New("an image needs at least one variant")
 	}
 	var all Program
 	var errs []error
 	var table []any
-	keeps := Named{} // the first whose switch carries a per-CPU word
+	keeps := Variant{} // the first whose switch carries a per-CPU word
 	seen := map[string]bool{}
 	for _, n := range list {
 		if seen[n.Name] {
@@ -57,10 +57,10 @@ func ProgramOf(list []Named) (Program, error) {
 		}
 		seen[n.Name] = true
 		switch {
-		case !n.Variant.usesScratch():
+		case !n.Axes.usesScratch():
 		case keeps.Name == "":
 			keeps = n
-		case keeps.Variant.scratchWord() != n.Variant.scratchWord():
+		case keeps.Axes.scratchWord() != n.Axes.scratchWord():
 			// A selection gives every thread the new switch, also those inside a
 			// call of the old variant.
 			errs = append(errs, fmt.Errorf("variants %s and %s cannot share an image: each keeps the user's RSP in a per-CPU word of its own, and a thread is switched by one of them", keeps.Name, n.Name))
@@ -81,8 +81,8 @@ func ProgramOf(list []Named) (Program, error) {
 	return all, nil
 }
 
-func (n Named) program() (Program, error) {
-	p, err := n.Variant.Program(n.Name)
+func (n Variant) program() (Program, error) {
+	p, err := n.Axes.Program(n.Name)
 	if err != nil || n.Edit == nil {
 		return p, err
 	}
@@ -93,24 +93,24 @@ func (n Named) program() (Program, error) {
 }
 
 // Features is what the variant needs of the CPU, by its axes and its listings.
-func (n Named) Features() layout.Features { return n.Variant.needs() | n.Needs }
+func (n Variant) Features() layout.Features { return n.Axes.needs() | n.Needs }
 
 // desc describes the variant to the kernel.
-func (n Named) desc() layout.VariantDesc[any] {
+func (n Variant) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(n.FuncName(name)) }
 	d := layout.VariantDesc[any]{
 		Entry:       stub(Entry),
 		SwitchTo:    stub(SwitchTo),
-		UsesScratch: n.Variant.scratchWord(),
-		SpecCtrl:    n.Variant.specCtrl(),
-		Info:        n.Variant.info(n.Name),
+		UsesScratch: n.Axes.scratchWord(),
+		SpecCtrl:    n.Axes.specCtrl(),
+		Info:        n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
 	for i, c := range layout.FullFrameCalls {
 		switch {
-		case n.Variant.Bare: // it never calls anything
+		case n.Axes.Bare: // it never calls anything
 			d.Wrappers[i] = PTR("sys_ni_syscall")
-		case n.Variant.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
+		case n.Axes.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
 			d.Wrappers[i] = PTR(c.Handler())
 		default:
 			d.Wrappers[i] = stub(c.Stub())
@@ -125,7 +125,7 @@ const argSlots layout.Slots = 1<<layout.SlotR11 | 1<<layout.SlotR10 | 1<<layout.
 	1<<layout.SlotDX | 1<<layout.SlotSI | 1<<layout.SlotDI | 1<<layout.SlotOrigAX | 1<<layout.SlotIP
 
 // info is what the variant promises about its frames.
-func (v Variant) info(name string) layout.VariantInfo[any] {
+func (v Axes) info(name string) layout.VariantInfo[any] {
 	info := layout.VariantInfo[any]{Bare: word(v.Bare)}
 	padded(info.Name[:], name)
 	padded(info.Axes[:], v.String())
@@ -146,11 +146,11 @@ func (v Variant) info(name string) layout.VariantInfo[any] {
 
 // IntNumber reports whether a call's number is an int, EAX alone, and not all of
 // RAX: Linux has both.
-func (v Variant) IntNumber() bool { return v.Is(SlowOnly) }
+func (v Axes) IntNumber() bool { return v.Is(SlowOnly) }
 
 // Frame returns what the frame of an ordinary call is: the slots that hold the
 // user's value when the handler runs, and those that there is room for.
-func (v Variant) Frame() (defined, room layout.Slots) {
+func (v Axes) Frame() (defined, room layout.Slots) {
 	if v.Bare {
 		return 0, 0
 	}

@@ -8,7 +8,7 @@ import (
 // fixup completes the top of the frame for a call that needs it: 3.19's
 // FIXUP_TOP_OF_STACK. What (a), (b) and (c) have done at entry is left out; with
 // all three it is empty. Clobbers tmp.
-func (v Variant) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.fixupSP(regs, tmp),
 		v.fixupTop(regs, tmp),
@@ -19,7 +19,7 @@ func (v Variant) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 // restore takes back what a handler may have changed in slots that the exit
 // does not read: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of it
 // needless, (b) the second. Clobbers tmp.
-func (v Variant) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.restoreSP(regs, tmp),
 		v.restoreFlags(regs, tmp),
@@ -27,7 +27,7 @@ func (v Variant) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // restores reports whether restore does anything.
-func (v Variant) restores() bool { return v.Is(SPPerCPU) || v.Is(FlagsR11) }
+func (v Axes) restores() bool { return v.Is(SPPerCPU) || v.Is(FlagsR11) }
 
 // storeExtra is 4.1's SAVE_EXTRA_REGS.
 func storeExtra(regs layout.PtRegs[Mem]) Block {
@@ -67,12 +67,12 @@ func loadCalleeSaved(regs layout.PtRegs[Mem]) Block {
 
 // wrapper is a function in the place of a handler in sys_call_table: it starts
 // below the frame, at its return address.
-func (v Variant) wrapper(name, doc string, items ...Item) Func {
+func (v Axes) wrapper(name, doc string, items ...Item) Func {
 	return FUNC(name, doc, FRAME(v.low()-8), Block(items)).In("entry")
 }
 
 // wrapperOf is what stands in sys_call_table for a call that needs full pt_regs.
-func (v Variant) wrapperOf(c layout.FullFrameCall, suffix string) Func {
+func (v Axes) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 	switch c.Kind {
 	case layout.ReplacesFrame:
 		return v.sigreturnLike(c, suffix)
@@ -86,7 +86,7 @@ func (v Variant) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 
 // forkLike wraps a handler that reads the whole frame and may change its SP or
 // flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
-func (v Variant) forkLike(c layout.FullFrameCall, suffix string) Func {
+func (v Axes) forkLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
 	call := Block{CALL(c.Handler()), v.restore(regs, R11), v.ret()}
 	if !v.restores() && !v.Is(RegsPartial) {
@@ -103,7 +103,7 @@ whose arguments and result it has.`,
 // sigreturnLike wraps a handler that replaces the whole frame by one that it
 // reads from the user's stack: nothing of the fast path holds for that, and the
 // way back is the slow one.
-func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
+func (v Axes) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
 	call := Block{
 		v.saveRestCalled(),
@@ -130,7 +130,7 @@ func (v Variant) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
 }
 
 // jumpLike wraps a handler that cannot return: it may overwrite the stack.
-func (v Variant) jumpLike(c layout.FullFrameCall, suffix string) Func {
+func (v Axes) jumpLike(c layout.FullFrameCall, suffix string) Func {
 	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 by itself.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
@@ -143,7 +143,7 @@ func (v Variant) jumpLike(c layout.FullFrameCall, suffix string) Func {
 // as ptrace may, but the way back is the variant's own where it carries the
 // slot, as for iopl and clone. The callee-saved registers are loaded from the
 // frame, for they may be what changed.
-func (v Variant) editLike(c layout.FullFrameCall, suffix string) Func {
+func (v Axes) editLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
 	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+` and returns with what that
 has made of it.`,
@@ -167,7 +167,7 @@ const sysretSlots = layout.SlotsAll &^
 // checkCarried leaves for IRETQ if SYSRETQ would not carry the slot EBX. The
 // other exits need no such check: IRETQ takes every slot, and the opportunistic
 // exit looks at the frame itself.
-func (v Variant) checkCarried() Block {
+func (v Axes) checkCarried() Block {
 	if !v.Is(ExitSYSRET) {
 		return nil
 	}
@@ -179,7 +179,7 @@ func (v Variant) checkCarried() Block {
 }
 
 // notCarried is where checkCarried goes.
-func (v Variant) notCarried(suffix string) Block {
+func (v Axes) notCarried(suffix string) Block {
 	if !v.Is(ExitSYSRET) {
 		return nil
 	}

@@ -30,7 +30,7 @@ func stubKernel() Program {
 }
 
 // link links variants with the stub kernel.
-func link(t interface{ Fatal(...any) }, list ...Named) *Object {
+func link(t interface{ Fatal(...any) }, list ...Variant) *Object {
 	p := stubKernel()
 	stubs, err := ProgramOf(list)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestListings(t *testing.T) {
 	for _, p := range Presets() {
 		t.Run(p.Name, func(t *testing.T) {
 			var b strings.Builder
-			for _, l := range listings(link(t, p.Named), p.Name) {
+			for _, l := range listings(link(t, p.Variant), p.Name) {
 				b.WriteString(l.String())
 				b.WriteByte('\n')
 			}
@@ -81,9 +81,9 @@ func TestListings(t *testing.T) {
 // of every push, load and store on the way.
 func TestAll(t *testing.T) {
 	// Those with different scratch words cannot share an image.
-	groups := map[uint64][]Named{}
+	groups := map[uint64][]Variant{}
 	for v := range All() {
-		groups[v.scratchWord()] = append(groups[v.scratchWord()], Named{Name: v.String(), Variant: v})
+		groups[v.scratchWord()] = append(groups[v.scratchWord()], Variant{Name: v.String(), Axes: v})
 	}
 	total := 0
 	for _, list := range groups {
@@ -100,8 +100,8 @@ func TestAll(t *testing.T) {
 // reads back as the same variant, or as the reason why there is none.
 func TestCombinations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var v Variant
-		for _, a := range Axes() {
+		var v Axes
+		for _, a := range AllAxes() {
 			v = v.Set(rapid.SampledFrom(a.Values).Draw(t, a.Name).Value)
 		}
 		if back, err := parseAxes(v.String()); err != nil || back != v {
@@ -117,10 +117,10 @@ func TestCombinations(t *testing.T) {
 			}
 			return
 		}
-		if err != nil || n.Variant != v {
+		if err != nil || n.Axes != v {
 			t.Fatalf("%v reads back as %v, %v", v, n, err)
 		}
-		if again, err := ParseVariant(n.Name); err != nil || again.Variant != v {
+		if again, err := ParseVariant(n.Name); err != nil || again.Axes != v {
 			t.Fatalf("name %s reads back as %v, %v", n.Name, again, err)
 		}
 		if _, err := v.Program("x"); err != nil {
@@ -177,10 +177,10 @@ func TestValidate(t *testing.T) {
 	whole := Of(SPFrame, FlagsSlot, TopEager, IRQFrame)
 	for _, tt := range []struct {
 		name string
-		v    Variant
+		v    Axes
 		errs []string // parts of the error, in its order; none: possible
 	}{
-		{name: "3.19", v: Variant{}},
+		{name: "3.19", v: Axes{}},
 		{name: "interrupts before RSP is safe", v: Of(SPFrame), errs: []string{"overwrite"}},
 		{name: "interrupts off", v: Of(SPFrame, IRQOff)},
 		{name: "late interrupts", v: Of(IRQFrame)},
@@ -189,8 +189,8 @@ func TestValidate(t *testing.T) {
 		{name: "opportunistic of a lazy frame", v: Of(ExitOpportunistic), errs: []string{"sp slot", "flags slot", "comparing"}},
 		{name: "push of a lazy frame", v: Of(BuildPush), errs: []string{"sp slot", "flags slot", "ss, cs and cx"}},
 		{name: "push", v: whole.Set(BuildPush)},
-		{name: "bare", v: Variant{Bare: true}},
-		{name: "bare with an axis", v: Variant{Bare: true}.Set(WorkTest), errs: []string{"nothing"}},
+		{name: "bare", v: Axes{Bare: true}},
+		{name: "bare with an axis", v: Axes{Bare: true}.Set(WorkTest), errs: []string{"nothing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.v.Validate()
@@ -223,7 +223,7 @@ func TestImpossible(t *testing.T) {
 	path, others := pathAxes()
 	from := slices.Collect(combinations(path))
 	for _, p := range presets() {
-		from = append(from, p.Variant)
+		from = append(from, p.Axes)
 	}
 	for _, v := range from {
 		for w := range neighbours(v, others) {
@@ -232,7 +232,7 @@ func TestImpossible(t *testing.T) {
 			}
 		}
 	}
-	for _, a := range Axes() {
+	for _, a := range AllAxes() {
 		for _, c := range a.Excludes {
 			if !alone[c.What] {
 				t.Errorf("no combination is impossible for %q alone; there are %q", c.What, slices.Sorted(maps.Keys(alone)))
@@ -345,7 +345,7 @@ func TestFixup(t *testing.T) {
 				}
 				return len(obj.Listings[0].Rows) - 1
 			}
-			fixup, restore := size(n.Variant.fixup(regsAt(-8), R11)), size(n.Variant.restore(regsAt(-8), R11))
+			fixup, restore := size(n.Axes.fixup(regsAt(-8), R11)), size(n.Axes.restore(regsAt(-8), R11))
 			if fixup != tt.fixup || restore != tt.restore {
 				t.Errorf("fix-up of %d instructions, restore of %d, want %d, %d", fixup, restore, tt.fixup, tt.restore)
 			}
@@ -380,13 +380,13 @@ func TestProgramOf(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		list []Named
+		list []Variant
 		want []string
 	}{
 		{"nothing", nil, []string{"at least one variant"}},
-		{"twice", []Named{v319, v319}, []string{"linux-3.19 is listed twice"}},
-		{"two that are impossible", []Named{{Name: "x", Variant: Of(SPFrame)}, v319, {Name: "y", Variant: Of(ExitIRET)}}, []string{"variant x is impossible", "variant y is impossible"}},
-		{"two scratch words", []Named{v319, {Name: "sp2", Variant: Of(ScratchSP2)}}, []string{"variants linux-3.19 and sp2 cannot share an image"}},
+		{"twice", []Variant{v319, v319}, []string{"linux-3.19 is listed twice"}},
+		{"two that are impossible", []Variant{{Name: "x", Axes: Of(SPFrame)}, v319, {Name: "y", Axes: Of(ExitIRET)}}, []string{"variant x is impossible", "variant y is impossible"}},
+		{"two scratch words", []Variant{v319, {Name: "sp2", Axes: Of(ScratchSP2)}}, []string{"variants linux-3.19 and sp2 cannot share an image"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := ProgramOf(tt.list)
@@ -401,9 +401,9 @@ func TestProgramOf(t *testing.T) {
 
 // TestDescriptor reads the kernel's table back from the linked image.
 func TestDescriptor(t *testing.T) {
-	var list []Named
+	var list []Variant
 	for _, p := range Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	obj := link(t, list...)
 	at, _ := obj.Addr("variants")
@@ -420,10 +420,10 @@ func TestDescriptor(t *testing.T) {
 				axes.WriteByte(byte(w))
 			}
 		}
-		if axes.String() != n.Variant.String() {
-			t.Errorf("%s: Axes is %q, want %q", n.Name, axes.String(), n.Variant)
+		if axes.String() != n.Axes.String() {
+			t.Errorf("%s: Axes is %q, want %q", n.Name, axes.String(), n.Axes)
 		}
-		if n.Variant.Bare != (read(desc.Info.Bare) == 1) || n.Variant.usesScratch() != (read(desc.UsesScratch) == 1) {
+		if n.Axes.Bare != (read(desc.Info.Bare) == 1) || n.Axes.usesScratch() != (read(desc.UsesScratch) == 1) {
 			t.Errorf("%s: Bare is %d, UsesScratch is %d", n.Name, read(desc.Info.Bare), read(desc.UsesScratch))
 		}
 	}
@@ -478,7 +478,7 @@ func TestPromises(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			info := n.Variant.info(n.Name)
+			info := n.Axes.info(n.Name)
 			if info.Defined != uint64(tt.defined) || info.Room != uint64(tt.room) || info.FullCX != tt.fullCX {
 				t.Errorf("Defined %#x, Room %#x, FullCX %#x, want %#x, %#x, %#x", info.Defined, info.Room, info.FullCX, tt.defined, tt.room, tt.fullCX)
 			}
@@ -487,8 +487,8 @@ func TestPromises(t *testing.T) {
 }
 
 func TestWith(t *testing.T) {
-	var v Variant
-	for _, a := range Axes() {
+	var v Axes
+	for _, a := range AllAxes() {
 		if w, err := v.With(a.Values[0].Value); err != nil || w != v {
 			t.Errorf("%s is %v, %v; want that of 3.19", a.Values[0].Value, w, err)
 		}

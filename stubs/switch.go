@@ -18,7 +18,7 @@ var (
 // RFLAGS is not kept. IF is 0 on both sides, and NT, AC and IOPL of ring 3 have
 // not come so far: SYSCALL clears them, an interrupt clears NT and its handler
 // AC, and in ring 0 IOPL means nothing.
-func (v Variant) switchTo(suffix string) []Func {
+func (v Axes) switchTo(suffix string) []Func {
 	resume := FuncName(SwitchResume, suffix)
 	return []Func{
 		FUNC(FuncName(SwitchTo, suffix), `__switch_to_asm switches from the thread RDI to the thread RSI. It returns when

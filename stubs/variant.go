@@ -13,22 +13,22 @@ import (
 // maxAxes is how many axes there can be.
 const maxAxes = 32
 
-// Variant is a SYSCALL entry and exit path as a point on its axes. The zero
-// value is the path of Linux 3.19. Two that are equal are the same path.
-type Variant struct {
+// Axes are the choices that make a SYSCALL entry and exit path: one value on each
+// axis. The zero value is the path of Linux 3.19. Two that are equal are the same path.
+type Axes struct {
 	choice [maxAxes]uint8 // of each axis, by its slot
 	// Bare is the floor of every measurement, on no axis: SYSCALL and SYSRET,
 	// nothing kept, nothing called.
 	Bare bool
 }
 
-// Of returns the variant with the given values; axes that are left out are at
+// Of returns the axes at the given values; those that are left out are at
 // their first. It panics on a value that no axis has, and does not validate.
-func Of(values ...Value) Variant { return Variant{}.Set(values...) }
+func Of(values ...Value) Axes { return Axes{}.Set(values...) }
 
-// Set returns the variant with its axes at the given values. It panics on a value
+// Set returns the axes with the given values set. It panics on a value
 // that no axis has, and does not validate.
-func (v Variant) Set(values ...Value) Variant {
+func (v Axes) Set(values ...Value) Axes {
 	for _, value := range values {
 		at, err := find(string(value))
 		if err != nil {
@@ -41,7 +41,7 @@ func (v Variant) Set(values ...Value) Variant {
 
 // Is reports whether the variant's choice on the value's axis is this value. The
 // floor is at the first value of each.
-func (v Variant) Is(value Value) bool {
+func (v Axes) Is(value Value) bool {
 	at, ok := registry.values[value]
 	if !ok {
 		panic(fmt.Sprintf("stubs: no axis has the value %q", value))
@@ -50,7 +50,7 @@ func (v Variant) Is(value Value) bool {
 }
 
 // Promises returns what the variant's values promise, all together.
-func (v Variant) Promises() Promises {
+func (v Axes) Promises() Promises {
 	var p Promises
 	for _, c := range v.choices {
 		p |= c.Promises
@@ -59,7 +59,7 @@ func (v Variant) Promises() Promises {
 }
 
 // needs is what the variant's values need of the CPU.
-func (v Variant) needs() layout.Features {
+func (v Axes) needs() layout.Features {
 	var f layout.Features
 	for _, c := range v.choices {
 		f |= c.Needs
@@ -71,7 +71,7 @@ func (v Variant) needs() layout.Features {
 // sp=percpu,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=early,work=careful.
 // Axes that stand alone are left out where they are as in 3.19. It names the
 // variant in tests, benchmarks, golden files and images.
-func (v Variant) String() string {
+func (v Axes) String() string {
 	if v.Bare {
 		return wire.Floor
 	}
@@ -85,33 +85,33 @@ func (v Variant) String() string {
 }
 
 // parseAxes reads what String prints. Axes that are left out are those of 3.19.
-func parseAxes(s string) (Variant, error) {
-	var v Variant
+func parseAxes(s string) (Axes, error) {
+	var v Axes
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(s, ",") {
 		if err := v.set(part); err != nil {
-			return Variant{}, err
+			return Axes{}, err
 		}
 		name, _, _ := strings.Cut(part, "=")
 		if seen[name] {
-			return Variant{}, fmt.Errorf("axis %s is given twice", name)
+			return Axes{}, fmt.Errorf("axis %s is given twice", name)
 		}
 		seen[name] = true
 	}
 	return v, nil
 }
 
-// With returns the variant with an axis at another value, or the reason why it
+// With returns the axes with one of them at another value, or the reason why it
 // cannot be.
-func (v Variant) With(value Value) (Variant, error) {
+func (v Axes) With(value Value) (Axes, error) {
 	if err := v.set(string(value)); err != nil {
-		return Variant{}, err
+		return Axes{}, err
 	}
 	return v, v.Validate()
 }
 
 // set takes an axis=value.
-func (v *Variant) set(part string) error {
+func (v *Axes) set(part string) error {
 	at, err := find(part)
 	if err != nil {
 		return err
@@ -122,23 +122,23 @@ func (v *Variant) set(part string) error {
 
 // whole reports whether the entry fills every slot but the callee-saved
 // registers'.
-func (v Variant) whole() bool { return v.Is(SPFrame) && v.Is(FlagsSlot) && v.Is(TopEager) }
+func (v Axes) whole() bool { return v.Is(SPFrame) && v.Is(FlagsSlot) && v.Is(TopEager) }
 
 // tests reports whether an exit looks at the frame before it takes SYSRETQ.
-func (v Variant) tests() bool {
+func (v Axes) tests() bool {
 	return v.Is(ExitOpportunistic) || v.Is(SlowSYSRET) || v.Is(SlowC)
 }
 
 // sysrets reports whether an exit takes SYSRETQ.
-func (v Variant) sysrets() bool {
+func (v Axes) sysrets() bool {
 	return !v.Is(ExitIRET) || v.Is(SlowSYSRET) || v.Is(SlowC)
 }
 
 // Validate tells, in the architecture's terms, why the variant cannot be built.
 // All reasons are joined.
-func (v Variant) Validate() error {
+func (v Axes) Validate() error {
 	if v.Bare {
-		if v != (Variant{Bare: true}) {
+		if v != (Axes{Bare: true}) {
 			return errors.New(wire.Floor + " keeps nothing, so no axis has anything to decide")
 		}
 		return nil
@@ -157,10 +157,10 @@ func (v Variant) Validate() error {
 // All yields every variant that can be built of the axes of 3.19 to 4.1, each
 // slow path and test of RIP; and every preset with one of the other axes changed.
 // Of all of them there are too many.
-func All() iter.Seq[Variant] {
-	return func(yield func(Variant) bool) {
-		seen := map[Variant]bool{}
-		once := func(v Variant) bool {
+func All() iter.Seq[Axes] {
+	return func(yield func(Axes) bool) {
+		seen := map[Axes]bool{}
+		once := func(v Axes) bool {
 			if seen[v] || v.Validate() != nil {
 				return true
 			}
@@ -174,7 +174,7 @@ func All() iter.Seq[Variant] {
 			}
 		}
 		for _, p := range presets() {
-			for v := range neighbours(p.Variant, alone) {
+			for v := range neighbours(p.Axes, alone) {
 				if !once(v) {
 					return
 				}
@@ -196,10 +196,10 @@ func pathAxes() (path, alone []*Axis) {
 }
 
 // combinations yields every combination of the axes' values, possible or not.
-func combinations(axes []*Axis) iter.Seq[Variant] {
-	return func(yield func(Variant) bool) {
+func combinations(axes []*Axis) iter.Seq[Axes] {
+	return func(yield func(Axes) bool) {
 		for n := 0; ; n++ {
-			var v Variant
+			var v Axes
 			rest := n
 			for _, a := range axes {
 				v.choice[a.slot] = uint8(rest % len(a.Values))
@@ -213,8 +213,8 @@ func combinations(axes []*Axis) iter.Seq[Variant] {
 }
 
 // neighbours yields v and all that differ from it on one of the axes.
-func neighbours(v Variant, axes []*Axis) iter.Seq[Variant] {
-	return func(yield func(Variant) bool) {
+func neighbours(v Axes, axes []*Axis) iter.Seq[Axes] {
+	return func(yield func(Axes) bool) {
 		if !yield(v) {
 			return
 		}

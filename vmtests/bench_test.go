@@ -18,7 +18,7 @@ func BenchmarkFirstByte(b *testing.B) {
 		b.Run(string(m), func(b *testing.B) {
 			c := machine(b, vm.TCG)
 			c.Machine = m
-			prepared, err := boot.Prepare(b.Context(), boot.Config{Variants: []stubs.Named{variant(b, "linux-3.19")}, Init: hello, VM: c})
+			prepared, err := boot.Prepare(b.Context(), boot.Config{Variants: []stubs.Variant{variant(b, "linux-3.19")}, Init: hello, VM: c})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -42,7 +42,7 @@ func BenchmarkFirstByte(b *testing.B) {
 
 // BenchmarkInstructions reports the exact counts of one operation each.
 func BenchmarkInstructions(b *testing.B) {
-	list := []stubs.Named{variant(b, "linux-3.19"), variant(b, "heukelum-v2"), variant(b, "bare")}
+	list := []stubs.Variant{variant(b, "linux-3.19"), variant(b, "heukelum-v2"), variant(b, "bare")}
 	var run *boot.Run
 	for b.Loop() {
 		var err error

@@ -111,7 +111,7 @@ func TestBroken(t *testing.T) {
 func verifyBroken(t *testing.T, b broken.Variant) []wire.Check {
 	t.Helper()
 	run, err := boot.RunGuest(t.Context(), boot.Config{
-		Variants: []stubs.Named{variant(t, b.Base), b.Named},
+		Variants: []stubs.Variant{variant(t, b.Base), b.Variant},
 		Args:     []string{"verify", "-variants=" + b.Name},
 		VM:       machine(t, vm.ICount),
 	}, nil)

@@ -37,15 +37,15 @@ func cProgram(t *testing.T, name string, linkage ...string) string {
 // entry path, as the frame that they save and restore is the path's, the others
 // on the oldest and the newest.
 func TestC(t *testing.T) {
-	var all []stubs.Named
+	var all []stubs.Variant
 	for _, p := range stubs.Presets() {
-		all = append(all, p.Named)
+		all = append(all, p.Variant)
 	}
-	ends := []stubs.Named{variant(t, "linux-3.19"), variant(t, "linux-4.1")}
+	ends := []stubs.Variant{variant(t, "linux-3.19"), variant(t, "linux-4.1")}
 	for _, tt := range []struct {
 		name     string
 		engine   vm.Engine
-		variants []stubs.Named
+		variants []stubs.Variant
 	}{
 		{"signals", vm.ICount, all},
 		{"stress", vm.ICount, all},
@@ -62,12 +62,12 @@ func TestC(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			program := cProgram(t, tt.name)
 			for _, v := range tt.variants {
-				if v.Variant.Bare {
+				if v.Axes.Bare {
 					continue
 				}
 				t.Run(v.Name, func(t *testing.T) {
 					t.Parallel()
-					res, console := bootInit(t, boot.Config{Variants: []stubs.Named{v}, Init: program, VM: machineFor(t, v, tt.engine)})
+					res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: program, VM: machineFor(t, v, tt.engine)})
 					reportParts(t, res, console)
 				})
 			}
@@ -89,7 +89,7 @@ func TestStaticPIE(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			program := cProgram(t, "image", tt.linkage...)
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program, VM: machine(t, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program, VM: machine(t, vm.ICount)})
 			reportParts(t, res, console)
 		})
 	}

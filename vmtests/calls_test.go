@@ -85,7 +85,7 @@ func initRecord(t *testing.T, path string) cpio.Record {
 // result and what came out on the console.
 func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 	t.Helper()
-	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "bare")}, Init: program(t, "hello"), VM: c})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{variant(t, "linux-3.19"), variant(t, "bare")}, Init: program(t, "hello"), VM: c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func clockConfig(t *testing.T, m vm.Config) boot.Config {
 	for _, n := range []uintptr{layout.SysStats, unsafe.Offsetof(s.TSCHz) / 8, unsafe.Offsetof(s.TSCSource) / 8, unsafe.Offsetof(s.TimerMult) / 8} {
 		args = append(args, strconv.Itoa(int(n)))
 	}
-	return boot.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "clock"), Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "clock"), Args: args, VM: m}
 }
 
 // clock is what clock.c prints.

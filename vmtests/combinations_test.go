@@ -16,7 +16,7 @@ func TestCombinations(t *testing.T) {
 	t.Parallel()
 	const number = 12
 	combination := stubstest.Combination()
-	var list []stubs.Named
+	var list []stubs.Variant
 	for seed := 0; len(list) < number; seed++ {
 		n := combination.Example(seed)
 		if _, err := stubs.ProgramOf(append(slices.Clone(list), n)); err != nil {

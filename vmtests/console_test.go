@@ -25,7 +25,7 @@ func TestConsole(t *testing.T) {
 			t.Parallel()
 			want := want[:mib<<20]
 			res, console := bootInit(t, boot.Config{
-				Variants: []stubs.Named{linux319(t)}, Init: init, Args: []string{strconv.Itoa(mib)}, VM: machine(t, engine),
+				Variants: []stubs.Variant{linux319(t)}, Init: init, Args: []string{strconv.Itoa(mib)}, VM: machine(t, engine),
 			})
 			t.Logf("%v", res.Elapsed.Round(100*time.Millisecond))
 			if res.Outcome != vm.Exited || res.Status != 0 {
@@ -52,7 +52,7 @@ func TestConsoleBeforeLog(t *testing.T) {
 			if engine == vm.Bochs {
 				m = needBochs(t)
 			}
-			prepared, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+			prepared, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "hello"), VM: m})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,7 @@ func controlConfig(t *testing.T) boot.Config {
 	for _, n := range []int{layout.SysTimeSlice, layout.SysStats, layout.MaxTimeSlice, int(unsafe.Offsetof(s.PagesFree) / 8)} {
 		args = append(args, strconv.Itoa(n))
 	}
-	return boot.Config{Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "control"), Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "control"), Args: args, VM: m}
 }
 
 // TestControl runs testdata/c/control.c: what a control call is given may not
@@ -60,7 +60,7 @@ func TestControlOff(t *testing.T) {
 			// The program's arguments are its own words, so that "--" is free.
 			m.Append = strings.Join(args, " ") + " " + tt.append
 			n := variant(t, cmp.Or(tt.variant, "linux-3.19"))
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{n}, Init: init, VM: m})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{n}, Init: init, VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 || console != tt.want {
 				t.Errorf("console is %q, want %q\n%s", console, tt.want, res.Report())
 			}

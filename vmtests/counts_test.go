@@ -24,7 +24,7 @@ func TestCounts(t *testing.T) {
 		m := machine(t, vm.ICount)
 		m.Machine = model
 		return runGuest(t, boot.Config{
-			Variants: []stubs.Named{variant(t, "linux-3.19"), variant(t, "heukelum-v2"), variant(t, "bare")},
+			Variants: []stubs.Variant{variant(t, "linux-3.19"), variant(t, "heukelum-v2"), variant(t, "bare")},
 			Args:     []string{"measure"},
 			VM:       m,
 		}).Measures
@@ -67,7 +67,7 @@ func TestCountsOfSwitches(t *testing.T) {
 	t.Parallel()
 	const more = 3
 	base := linux319(t)
-	longer := stubs.Named{Name: "longer", Variant: base.Variant, Edit: func(p *asm.Program) error {
+	longer := stubs.Variant{Name: "longer", Axes: base.Axes, Edit: func(p *asm.Program) error {
 		for i, fn := range p.Funcs {
 			if strings.HasPrefix(fn.Name, "__switch_to_asm.") {
 				p.Funcs[i].Body = append(slices.Repeat(asm.Block{asm.NOP()}, more), fn.Body...)
@@ -76,7 +76,7 @@ func TestCountsOfSwitches(t *testing.T) {
 		}
 		return errors.New("no switch")
 	}}
-	run := runGuest(t, boot.Config{Variants: []stubs.Named{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
+	run := runGuest(t, boot.Config{Variants: []stubs.Variant{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
 	for op, switches := range map[string]float64{
 		"null-call": 0, "thread-switch-yield": 1, "thread-switch-mm": 1, "thread-switch-preempted": 1, "futex-round-trip": 2,
 	} {

@@ -94,7 +94,7 @@ func TestPanic(t *testing.T) {
 			m := machine(t, vm.TCG)
 			m.CPU = tt.cpu
 			run, err := boot.RunGuest(t.Context(), boot.Config{
-				Variants: []stubs.Named{base, {Name: "panic", Variant: base.Variant, Edit: insertBefore(tt.before, tt.insert)}},
+				Variants: []stubs.Variant{base, {Name: "panic", Axes: base.Axes, Edit: insertBefore(tt.before, tt.insert)}},
 				Args:     []string{"verify", "-variants=panic"},
 				VM:       m,
 			}, nil)
@@ -132,7 +132,7 @@ func jump(to uint64) asm.Block { return asm.Block{asm.MOVQ(to, asm.RAX), asm.CAL
 func TestIdleOverflow(t *testing.T) {
 	t.Parallel()
 	m, err := boot.Prepare(t.Context(), boot.Config{
-		Variants: []stubs.Named{linux319(t)}, Init: cProgram(t, "libc"), VM: machine(t, vm.ICount),
+		Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "libc"), VM: machine(t, vm.ICount),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestSignalDump(t *testing.T) {
 	t.Parallel()
 	base := linux319(t)
 	run, err := boot.RunGuest(t.Context(), boot.Config{
-		Variants: []stubs.Named{base, {Name: "sysretl", Variant: base.Variant, Edit: broken.Edit(stubs.Entry, asm.SYSRETQ(), asm.SYSRETL())}},
+		Variants: []stubs.Variant{base, {Name: "sysretl", Axes: base.Axes, Edit: broken.Edit(stubs.Entry, asm.SYSRETQ(), asm.SYSRETL())}},
 		Args:     []string{"verify", "-variants=sysretl"},
 		VM:       machine(t, vm.ICount),
 	}, nil)
@@ -179,7 +179,7 @@ func TestTripleFault(t *testing.T) {
 	base := linux319(t)
 	noIDT := asm.Block{asm.PUSHQ(0), asm.PUSHQ(0), asm.LIDT(asm.RSP.At(0)), asm.UD2()}
 	run, err := boot.RunGuest(t.Context(), boot.Config{
-		Variants: []stubs.Named{base, {Name: "reset", Variant: base.Variant, Edit: insertBefore(saveNumber, noIDT)}},
+		Variants: []stubs.Variant{base, {Name: "reset", Axes: base.Axes, Edit: insertBefore(saveNumber, noIDT)}},
 		Args:     []string{"verify", "-variants=reset"},
 		VM:       machine(t, vm.TCG),
 	}, nil)

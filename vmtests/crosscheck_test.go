@@ -46,12 +46,12 @@ const bochsSkips = "traps: single step"
 // instructions, but for the differences that are told above.
 func TestCrosscheck(t *testing.T) {
 	t.Parallel()
-	list := []stubs.Named{linux319(t), variant(t, "linux-6.12+pti"), variant(t, "bare")}
+	list := []stubs.Variant{linux319(t), variant(t, "linux-6.12+pti"), variant(t, "bare")}
 	if *everyPreset {
 		list = nil
 		for _, p := range stubs.Presets() {
 			if p.Features() == 0 {
-				list = append(list, p.Named)
+				list = append(list, p.Variant)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func compareCounts(t *testing.T, inBochs, inQEMU *boot.Run) {
 		}
 		t.Logf("%-16s %-20s QEMU %g, Bochs %g", q.Variant, q.Op, q.Median, b.Median)
 		want := bochsDiffers[q.Op]
-		if !variant(t, q.Variant).Variant.Is(stubs.CR3Keep) {
+		if !variant(t, q.Variant).Axes.Is(stubs.CR3Keep) {
 			want += isolatedDiffers[q.Op]
 		}
 		if b.Median-q.Median != want {
@@ -114,7 +114,7 @@ func compareCounts(t *testing.T, inBochs, inQEMU *boot.Run) {
 // a REP that runs its count down.
 func TestCrosscheckTicks(t *testing.T) {
 	t.Parallel()
-	c := boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "ticks"), VM: needBochs(t)}
+	c := boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "ticks"), VM: needBochs(t)}
 	want := func(more int) string {
 		var b strings.Builder
 		b.WriteString("10 NOPs: 10\n10 rounds: 20\nDIVQ: 2\n")
@@ -153,7 +153,7 @@ func TestCrosscheckSysret(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := boot.Config{
-		Variants: []stubs.Named{variant(t, b.Base), b.Named},
+		Variants: []stubs.Variant{variant(t, b.Base), b.Variant},
 		Args:     []string{"verify", "-variants=" + name},
 		VM:       m,
 	}
@@ -185,7 +185,7 @@ func TestCountersOfBochs(t *testing.T) {
 			m := needBochs(t)
 			m.CPU = cpu
 			console := ""
-			run, err := boot.RunGuest(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
+			run, err := boot.RunGuest(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
 				func(line string) { console += line + "\n" })
 			if err != nil {
 				t.Fatal(err, console)

@@ -33,7 +33,7 @@ func TestDisk(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
-			c := boot.Config{Variants: []stubs.Named{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
+			c := boot.Config{Variants: []stubs.Variant{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
 			byLoader := runGuest(t, c)
 			c.Disk, c.VM.Machine, c.VM.MemoryMiB = true, tt.machine, tt.memory
 			run := runGuest(t, c)
@@ -54,7 +54,7 @@ func TestDisk(t *testing.T) {
 // program name.
 func diskImage(t *testing.T, m vm.Config, name string) []byte {
 	t.Helper()
-	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
 	if err != nil {
 		t.Fatal(err)
 	}

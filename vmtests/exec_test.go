@@ -133,7 +133,7 @@ func TestArgv0(t *testing.T) {
 	init := program(t, "words")
 	t.Chdir(filepath.Dir(init))
 	for _, path := range []string{init, "./words", "words"} {
-		res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: path, Args: []string{"one"}, VM: machine(t, vm.ICount)})
+		res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: path, Args: []string{"one"}, VM: machine(t, vm.ICount)})
 		if want := path + "\none\n\n" + initDefaults; res.Outcome != vm.Exited || console != want {
 			t.Errorf("console is %q, want %q\n%s", console, want, res.Report())
 		}
@@ -145,7 +145,7 @@ func TestArgv0(t *testing.T) {
 func TestBusybox(t *testing.T) {
 	t.Parallel()
 	res, console := bootInit(t, boot.Config{
-		Variants: []stubs.Named{linux319(t)}, Init: need.Tool(t, "busybox"),
+		Variants: []stubs.Variant{linux319(t)}, Init: need.Tool(t, "busybox"),
 		Args: []string{"sh", "-c", "echo a b; exit 7"}, VM: machine(t, vm.ICount),
 	})
 	if res.Outcome != vm.Exited || res.Status != 7 || console != "a b\n" {

@@ -13,7 +13,7 @@ import (
 
 // needy is a sound variant that says that it needs PCID, which QEMU's emulator
 // has not and Bochs has.
-func needy(t *testing.T) stubs.Named {
+func needy(t *testing.T) stubs.Variant {
 	n := variant(t, "linux-4.1")
 	n.Name, n.Needs = "needy", layout.FeaturePCID
 	return n
@@ -34,7 +34,7 @@ func TestNeeds(t *testing.T) {
 			if engine != vm.Bochs {
 				words = append(words, "measure")
 			}
-			run := runGuest(t, boot.Config{Variants: []stubs.Named{needy(t), linux319(t)}, Args: words, VM: m})
+			run := runGuest(t, boot.Config{Variants: []stubs.Variant{needy(t), linux319(t)}, Args: words, VM: m})
 			if engine == vm.Bochs {
 				report(t, run)
 				if n := run.Count("needy", wire.Pass); n < 30 {
@@ -58,10 +58,10 @@ func TestNeeds(t *testing.T) {
 func TestNeedsAtBoot(t *testing.T) {
 	for _, tt := range []struct {
 		name, boot, want string
-		variants         []stubs.Named
+		variants         []stubs.Variant
 	}{
-		{"none other", "", "the image has no variant that init can run with on this CPU, which lacks: PCID", []stubs.Named{needy(t)}},
-		{"asked for", "needy", "this CPU lacks what the variant needy needs: PCID", []stubs.Named{linux319(t), needy(t)}},
+		{"none other", "", "the image has no variant that init can run with on this CPU, which lacks: PCID", []stubs.Variant{needy(t)}},
+		{"asked for", "needy", "this CPU lacks what the variant needy needs: PCID", []stubs.Variant{linux319(t), needy(t)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

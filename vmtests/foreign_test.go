@@ -107,7 +107,7 @@ func TestForeign(t *testing.T) {
 					t.Parallel()
 					m := machine(t, vm.ICount)
 					m.CPU = tt.cpu
-					res, console := bootInit(t, boot.Config{Variants: []stubs.Named{variant(t, name)}, Init: path, VM: m})
+					res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{variant(t, name)}, Init: path, VM: m})
 					reportParts(t, res, console)
 				})
 			}
@@ -158,7 +158,7 @@ func TestCallNumber(t *testing.T) {
 	} {
 		t.Run(tt.variant, func(t *testing.T) {
 			t.Parallel()
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{variant(t, tt.variant)}, Init: path, VM: machine(t, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{variant(t, tt.variant)}, Init: path, VM: machine(t, vm.ICount)})
 			if console != tt.console || res.Outcome != vm.Exited || res.Status != tt.status {
 				t.Errorf("console %q, status %d, want %q, %d\n%s", console, res.Status, tt.console, tt.status, res.Report())
 			}
@@ -172,7 +172,7 @@ func TestMissingCalls(t *testing.T) {
 	t.Parallel()
 	path := gcc(t, "enosys.c")
 	const list = "testdata/programs/enosys.golden"
-	res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: machine(t, vm.ICount)})
+	res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: path, VM: machine(t, vm.ICount)})
 	if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "end\n") {
 		t.Fatalf("%s\n%s", console, res.Report())
 	}

@@ -17,13 +17,13 @@ var (
 )
 
 // fuzzInit is guest/fuzz, and how many instructions calls of it take at most.
-func fuzzInit(t *testing.T, n stubs.Named, calls, seed uint64) boot.Config {
+func fuzzInit(t *testing.T, n stubs.Variant, calls, seed uint64) boot.Config {
 	t.Helper()
 	m := machineFor(t, n, vm.ICount)
 	m.MemoryMiB = 512 // what descriptors hold, pipes and memfds, is more at times than a small machine has
 	m.Instructions = vm.DefaultInstructions + calls*10_000
 	return boot.Config{
-		Variants: []stubs.Named{n}, Init: command(t, "../guest/fuzz"), VM: m,
+		Variants: []stubs.Variant{n}, Init: command(t, "../guest/fuzz"), VM: m,
 		Args: []string{fmt.Sprintf("-calls=%d", calls), fmt.Sprintf("-seed=%d", seed)},
 	}
 }
@@ -34,7 +34,7 @@ func fuzzInit(t *testing.T, n stubs.Named, calls, seed uint64) boot.Config {
 // makes the same calls at the same instructions.
 func TestFuzz(t *testing.T) {
 	for i, p := range stubs.Presets() {
-		if p.Variant.Bare {
+		if p.Axes.Bare {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestFuzz(t *testing.T) {
 				calls = 3_000
 			}
 			// Each preset gets other calls.
-			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Named, calls, *fuzzSeed+1000*uint64(i)), nil)
+			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Variant, calls, *fuzzSeed+1000*uint64(i)), nil)
 			if err != nil && run == nil {
 				t.Fatal(err)
 			}

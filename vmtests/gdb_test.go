@@ -34,7 +34,7 @@ func TestGDB(t *testing.T) {
 
 	m := machine(t, vm.TCG)
 	m.Extra = []string{"-gdb", "unix:" + socket + ",server=on,wait=off", "-S"}
-	m, err = boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+	m, err = boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "hello"), VM: m})
 	if err != nil {
 		t.Fatal(err)
 	}

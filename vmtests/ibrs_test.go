@@ -16,14 +16,14 @@ import (
 // SPEC_CTRL, and that the checks see a way in that leaves it alone, and a way
 // out.
 func TestIBRS(t *testing.T) {
-	edited := func(name, base string, was asm.Ins, with ...asm.Item) stubs.Named {
+	edited := func(name, base string, was asm.Ins, with ...asm.Item) stubs.Variant {
 		n := variant(t, base)
 		n.Name, n.Edit = name, broken.Edit(stubs.Entry, was, with...)
 		return n
 	}
 	call := asm.CALL(stubs.FuncName("do_syscall_64", "no-enter"))
 	clear := []asm.Item{asm.XORL(asm.RAX, asm.RAX), asm.WRMSR(), call}
-	list := []stubs.Named{
+	list := []stubs.Variant{
 		variant(t, "linux-6.12+ibrs=entry"),
 		variant(t, "linux-4.6+ibrs=entry"),
 		variant(t, "sp=percpu,irq=dispatch,ibrs=entry"),

@@ -98,7 +98,7 @@ func renamed(r cpio.Record, name string) cpio.Record {
 
 // TestNoInitramfs boots a kernel and nothing else.
 func TestNoInitramfs(t *testing.T) {
-	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Named{variant(t, "linux-3.19")}, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{variant(t, "linux-3.19")}, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestIsolation(t *testing.T) {
 				m = needBochs(t)
 			}
 			m.Append = layout.ControlWord
-			list := []stubs.Named{variant(t, tt.variant)}
+			list := []stubs.Variant{variant(t, tt.variant)}
 			res, console := bootInit(t, boot.Config{Variants: list, Init: program(t, "usermap"), VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 {
 				t.Fatal(res.Report())
@@ -142,7 +142,7 @@ func TestTrapInWindow(t *testing.T) {
 				}
 				return nil
 			}
-			report(t, runGuest(t, boot.Config{Variants: []stubs.Named{n}, Args: []string{"verify"}, VM: m}))
+			report(t, runGuest(t, boot.Config{Variants: []stubs.Variant{n}, Args: []string{"verify"}, VM: m}))
 		})
 	}
 }

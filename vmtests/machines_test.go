@@ -43,7 +43,7 @@ func TestMachines(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
 			m.Machine, m.CPU, m.MemoryMiB = tt.machine, tt.cpu, tt.memory
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: program(t, "hello"), VM: m})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "hello"), VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 || console != "hello\n" {
 				t.Errorf("console is %q\n%s", console, res.Report())
 			}

@@ -35,7 +35,7 @@ func TestMemory(t *testing.T) {
 			t.Parallel()
 			m := machine(t, vm.TCG)
 			m.CPU, m.MemoryMiB, m.Machine = tt.cpu, tt.memory, tt.model
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{linux319(t)}, Init: path, VM: m})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: path, VM: m})
 			if res.Outcome != vm.Exited || res.Status != 0 {
 				t.Errorf("%v, status %d: %s\n%s%s", res.Outcome, res.Status, res.Reason, console, res.Report())
 			}

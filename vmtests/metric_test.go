@@ -18,7 +18,7 @@ import (
 // printed, read, and kept as any other; no list of the host has it.
 func TestOwnMetric(t *testing.T) {
 	need.QEMU(t)
-	list := []stubs.Named{linux319(t), variant(t, "heukelum-v2")}
+	list := []stubs.Variant{linux319(t), variant(t, "heukelum-v2")}
 	m := machine(t, vm.ICount)
 	m.Append = layout.ControlWord // which it needs to select variants, as the guest does
 	run := runGuest(t, boot.Config{Variants: list, Init: program(t, "metric"), VM: m})

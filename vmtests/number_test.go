@@ -13,16 +13,16 @@ import (
 func TestNumber(t *testing.T) {
 	init := cProgram(t, "number")
 	for _, p := range stubs.Presets() {
-		if p.Variant.Bare {
+		if p.Axes.Bare {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			want := "1 -38 -38 -38 -38\n" // PID 1, -ENOSYS
-			if p.Variant.IntNumber() {
+			if p.Axes.IntNumber() {
 				want = "1 1 1 -38 -38\n"
 			}
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Named{p.Named}, Init: init, VM: machineFor(t, p.Named, vm.ICount)})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{p.Variant}, Init: init, VM: machineFor(t, p.Variant, vm.ICount)})
 			if res.Outcome != vm.Exited || res.Status != 0 || console != want {
 				t.Errorf("console is %q, want %q\n%s", console, want, res.Report())
 			}

@@ -77,7 +77,7 @@ func TestOwnAs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := []stubs.Named{linux319(t), n}
+	list := []stubs.Variant{linux319(t), n}
 	report(t, runGuest(t, boot.Config{Variants: list, Args: []string{"verify", "-variants=fence"}, VM: machine(t, vm.ICount)}))
 
 	source, err := os.ReadFile(path)
@@ -103,7 +103,7 @@ func TestOwnBases(t *testing.T) {
 	need.QEMU(t)
 	need.Tool(t, "as")
 	t.Parallel()
-	var list []stubs.Named
+	var list []stubs.Variant
 	of := map[string]string{}
 	for _, base := range []string{"linux-3.19", "linux-4.6", "linux-6.12", "freebsd", "bare"} {
 		n := variant(t, base)

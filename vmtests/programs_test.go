@@ -28,7 +28,7 @@ func TestProgram(t *testing.T) {
 		{name: "32 MiB", variant: "linux-3.19", engine: vm.TCG, memory: 32, without: []string{"churn"}},
 	}
 	for _, p := range stubs.Presets() {
-		if !p.Variant.Bare {
+		if !p.Axes.Bare {
 			r := row{name: p.Name, variant: p.Name, engine: vm.TCG}
 			if p.Features() != 0 { // Bochs takes thirty times as long
 				r.without = []string{"churn", "threads", "deep panic"}
@@ -43,7 +43,7 @@ func TestProgram(t *testing.T) {
 			m := machineFor(t, n, tt.engine)
 			m.MemoryMiB = tt.memory
 			res, console := bootInit(t, boot.Config{
-				Variants: []stubs.Named{n}, Init: program(t, "program"), Args: tt.without, VM: m,
+				Variants: []stubs.Variant{n}, Init: program(t, "program"), Args: tt.without, VM: m,
 			})
 			reportParts(t, res, console)
 		})
@@ -116,7 +116,7 @@ func TestEnding(t *testing.T) {
 			m := machine(t, vm.TCG)
 			m.MemoryMiB = 32
 			res, console := bootInit(t, boot.Config{
-				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: tt.args, VM: m,
+				Variants: []stubs.Variant{linux319(t)}, Init: program(t, "ending"), Args: tt.args, VM: m,
 			})
 			if res.Outcome != tt.outcome || res.Status != tt.status || !strings.Contains(res.Reason, tt.reason) {
 				t.Errorf("%v %d, want %v %d with %q\n%s", res.Outcome, res.Status, tt.outcome, tt.status, tt.reason, res.Report())
@@ -145,7 +145,7 @@ func TestHang(t *testing.T) {
 			m.Instructions = 200_000_000
 			m.Append = "mark=TestHang-" + tt.way + "-" + string(tt.engine)
 			res, console := bootInit(t, boot.Config{
-				Variants: []stubs.Named{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
+				Variants: []stubs.Variant{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
 			})
 			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 200 million instructions (time-out)") {
 				t.Errorf("%v: %s", res.Outcome, res.Reason)

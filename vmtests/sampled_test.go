@@ -17,7 +17,7 @@ import (
 // as meaningless.
 func TestSampled(t *testing.T) {
 	t.Parallel()
-	list := []stubs.Named{linux319(t), variant(t, "linux-6.12")}
+	list := []stubs.Variant{linux319(t), variant(t, "linux-6.12")}
 	tcg, _ := engine.Find(string(vm.TCG))
 	// Operations with two threads get a quarter of the samples.
 	job := engine.Job{Subjects: list, Machine: machine(t, vm.TCG), Boots: stats.MinPlacements, Samples: 8}

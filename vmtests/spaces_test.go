@@ -19,7 +19,7 @@ import (
 )
 
 // spacesConfig has testdata/c/spaces.c, built at path, as init.
-func spacesConfig(path string, n stubs.Named, m vm.Config) boot.Config {
+func spacesConfig(path string, n stubs.Variant, m vm.Config) boot.Config {
 	m.Append = layout.ControlWord
 	m.Instructions = 1_000_000_000 // some hundred times what it takes
 	var s layout.Stats[layout.Word]
@@ -29,7 +29,7 @@ func spacesConfig(path string, n stubs.Named, m vm.Config) boot.Config {
 	} {
 		args = append(args, strconv.Itoa(int(n)))
 	}
-	return boot.Config{Variants: []stubs.Named{n}, Init: path, Args: args, VM: m}
+	return boot.Config{Variants: []stubs.Variant{n}, Init: path, Args: args, VM: m}
 }
 
 // TestSpaces runs testdata/c/spaces.c: threads in address spaces of their own,

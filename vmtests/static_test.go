@@ -15,10 +15,10 @@ import (
 // that QEMU can run.
 func TestStatic(t *testing.T) {
 	t.Parallel()
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
 		if p.Features() == 0 {
-			list = append(list, p.Named)
+			list = append(list, p.Variant)
 		}
 	}
 	counted, err := count.Variants(list)

@@ -24,15 +24,15 @@ func TestVariants(t *testing.T) {
 			engines = append(engines, vm.TCG)
 		}
 		for _, engine := range engines {
-			if n.Variant.Bare {
+			if n.Axes.Bare {
 				continue // answers one call; TestCounts selects it for that
 			}
 			t.Run(n.Name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()
 				run := runGuest(t, boot.Config{
-					Variants: []stubs.Named{n.Named},
+					Variants: []stubs.Variant{n.Variant},
 					Args:     []string{"verify"},
-					VM:       machineFor(t, n.Named, engine),
+					VM:       machineFor(t, n.Variant, engine),
 				})
 				if len(run.Checks) == 0 {
 					t.Fatal("the guest made no check")

@@ -27,7 +27,7 @@ func machine(t testing.TB, engine vm.Engine) vm.Config {
 }
 
 // variant returns a variant by its name.
-func variant(t testing.TB, name string) stubs.Named {
+func variant(t testing.TB, name string) stubs.Variant {
 	t.Helper()
 	n, err := stubs.ParseVariant(name)
 	if err != nil {
@@ -41,7 +41,7 @@ func variant(t testing.TB, name string) stubs.Named {
 const featuresCPU = "tigerlake"
 
 // machineFor is the machine for the variant: of the engine, if that can run it.
-func machineFor(t *testing.T, n stubs.Named, engine vm.Engine) vm.Config {
+func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 	t.Helper()
 	if n.Features() == 0 {
 		return machine(t, engine)
@@ -52,7 +52,7 @@ func machineFor(t *testing.T, n stubs.Named, engine vm.Engine) vm.Config {
 }
 
 // linux319 is the variant of tests that are not about variants.
-func linux319(t testing.TB) stubs.Named { return variant(t, "linux-3.19") }
+func linux319(t testing.TB) stubs.Variant { return variant(t, "linux-3.19") }
 
 // bootMachine boots a machine and returns how it ended and what init wrote.
 func bootMachine(t testing.TB, m vm.Config) (vm.Result, string) {

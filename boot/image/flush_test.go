@@ -25,7 +25,7 @@ func TestUserFlush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := Build(Config{Variants: []stubs.Named{n}})
+	image, err := Build(Config{Variants: []stubs.Variant{n}})
 	if err != nil {
 		t.Fatal(err)
 	}

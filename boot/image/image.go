@@ -29,7 +29,7 @@ const initramfsAddr = 2 << 20
 type Config struct {
 	// Variants are the entry paths that the image carries, selectable while it
 	// runs; the first that is not bare is in force at boot.
-	Variants []stubs.Named
+	Variants []stubs.Variant
 	// Initramfs, if not nil, is a newc archive that becomes a part of the
 	// image; the kernel uses it where the loader hands over no other.
 	Initramfs []byte

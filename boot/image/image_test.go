@@ -9,10 +9,10 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-func presets() []stubs.Named {
-	var list []stubs.Named
+func presets() []stubs.Variant {
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	return list
 }
@@ -100,7 +100,7 @@ func BenchmarkBuild(b *testing.B) {
 // their code, and the same seed gives the same image.
 func TestPlacement(t *testing.T) {
 	build := func(seed uint64) *Image {
-		im, err := Build(Config{Variants: []stubs.Named{{Name: "linux-3.19"}}, Placement: seed})
+		im, err := Build(Config{Variants: []stubs.Variant{{Name: "linux-3.19"}}, Placement: seed})
 		if err != nil {
 			t.Fatal(err)
 		}

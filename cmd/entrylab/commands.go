@@ -44,7 +44,7 @@ func (e *env) runVariants(_ context.Context, args []string) (int, error) {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, "The axes, the value of Linux 3.19 first:")
-	for _, a := range stubs.Axes() {
+	for _, a := range stubs.AllAxes() {
 		fmt.Fprintf(w, "%s: %s\n", a.Name, a.Doc)
 		for _, c := range a.Values {
 			fmt.Fprintf(w, "  %s\t%s\n", c.Name(), c.Text())
@@ -55,7 +55,7 @@ func (e *env) runVariants(_ context.Context, args []string) (int, error) {
 
 // presetRows is what there is to say of a preset.
 func presetRows(p stubs.Preset) [][2]string {
-	rows := [][2]string{{"release", p.Release}, {"adds", p.Adds}, {"axes", p.Variant.String()}}
+	rows := [][2]string{{"release", p.Release}, {"adds", p.Adds}, {"axes", p.Axes.String()}}
 	if needs := p.Features(); needs != 0 {
 		rows = append(rows, [2]string{"needs", needs.String()})
 	}
@@ -170,9 +170,9 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 var errNotRunnable = fmt.Errorf("no variant to run init on: %s answers the null call only; add another", wire.Floor)
 
 // runsInit reports whether a program can run on the variant.
-func runsInit(n stubs.Named) bool { return !n.Variant.Bare }
+func runsInit(n stubs.Variant) bool { return !n.Axes.Bare }
 
-func joinNames(list []stubs.Named) string {
+func joinNames(list []stubs.Variant) string {
 	names := make([]string, len(list))
 	for i, n := range list {
 		names[i] = n.Name
@@ -218,7 +218,7 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved([]stubs.Named{n}, o.unproved)
+	said, err := refuseUnproved([]stubs.Variant{n}, o.unproved)
 	if err != nil {
 		return 0, err
 	}
@@ -234,7 +234,7 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 	defer p.done()
 	machine.Append = o.words
 	machine.Console, machine.Log = e.stdout, e.stderr
-	config := boot.Config{Variants: []stubs.Named{n}, Init: o.init, Args: args, VM: machine, Progress: p.step}
+	config := boot.Config{Variants: []stubs.Variant{n}, Init: o.init, Args: args, VM: machine, Progress: p.step}
 	prepared, err := boot.Prepare(ctx, config)
 	if err != nil {
 		return 0, err
@@ -355,7 +355,7 @@ func checksStatus(checks []wire.Check) int {
 
 // runGuest boots the guest with all variants in one kernel and shows each of
 // its lines as progress.
-func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Named, words ...string) (*boot.Run, error) {
+func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Variant, words ...string) (*boot.Run, error) {
 	machine, err := m.config(ctx, e)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func TestVariantsCommand(t *testing.T) {
 		row(p.Name)
 		row("release", p.Release)
 		row("adds", p.Adds)
-		row("axes", p.Variant.String())
+		row("axes", p.Axes.String())
 		switch p.Name {
 		case "linux-6.12+pti+pcid":
 			row("needs", "PCID")
@@ -51,7 +51,7 @@ func TestVariantsCommand(t *testing.T) {
 		row()
 	}
 	row("The axes, the value of Linux 3.19 first:")
-	for _, a := range stubs.Axes() {
+	for _, a := range stubs.AllAxes() {
 		row(a.Name + ": " + a.Doc)
 		for _, c := range a.Values {
 			row(c.Name(), c.Text())

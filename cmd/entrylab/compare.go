@@ -242,7 +242,7 @@ func engineList(engines []engine.Engine, withAuto bool) string {
 	return text
 }
 
-func namesOf(list []stubs.Named) []string {
+func namesOf(list []stubs.Variant) []string {
 	names := make([]string, len(list))
 	for i, n := range list {
 		names[i] = n.Name

@@ -256,7 +256,7 @@ func TestCompareKept(t *testing.T) {
 // third has nothing left to do.
 func TestCompareBoots(t *testing.T) {
 	need.QEMU(t)
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, name := range []string{"linux-3.19", "heukelum-v2", "bare"} {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // verifyEvents lets every kind of event arrive at every instruction of every
 // variant, as many machines at a time as there are CPUs.
-func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.Named) (int, error) {
+func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.Variant) (int, error) {
 	if o.engine == "auto" {
 		o.engine = string(vm.ICount)
 	}

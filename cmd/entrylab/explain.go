@@ -45,13 +45,13 @@ func (e *env) runList(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v%s", list[0].Name, list[0].Variant, explained[0], notes(list[0]))
+	_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v%s", list[0].Name, list[0].Axes, explained[0], notes(list[0]))
 	return refuted(explained), err
 }
 
 // notes is what a listing ends with if it is a preset's: what that follows, and
 // what it has not.
-func notes(n stubs.Named) string {
+func notes(n stubs.Variant) string {
 	var b strings.Builder
 	for _, p := range stubs.Presets() {
 		if p.Name != n.Name || p.Follows == "" {
@@ -94,7 +94,7 @@ func (e *env) runDiff(ctx context.Context, args []string) (int, error) {
 }
 
 // explainAll builds a kernel of the variants and explains each.
-func explainAll(ctx context.Context, list []stubs.Named) ([]*explain.Variant, error) {
+func explainAll(ctx context.Context, list []stubs.Variant) ([]*explain.Variant, error) {
 	return computed(ctx, func() (out []*explain.Variant, err error) {
 		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {

@@ -139,10 +139,10 @@ func printCommandLine(w io.Writer, m vm.Config) error {
 }
 
 // presets are all presets.
-func presets() []stubs.Named {
-	var list []stubs.Named
+func presets() []stubs.Variant {
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	return list
 }
@@ -150,7 +150,7 @@ func presets() []stubs.Named {
 // parseVariants reads a list of variants separated by commas, or "all". A
 // variant given by its axes has commas of its own: axes that follow each other
 // are one variant, unless they change a preset (PRESET+axis=value).
-func parseVariants(ctx context.Context, text string) ([]stubs.Named, error) {
+func parseVariants(ctx context.Context, text string) ([]stubs.Variant, error) {
 	if text == "all" {
 		return presets(), nil
 	}
@@ -167,14 +167,14 @@ func parseVariants(ctx context.Context, text string) ([]stubs.Named, error) {
 }
 
 // eachVariant reads variants, none of them twice.
-func eachVariant(ctx context.Context, names []string) ([]stubs.Named, error) {
-	var list []stubs.Named
+func eachVariant(ctx context.Context, names []string) ([]stubs.Variant, error) {
+	var list []stubs.Variant
 	for _, name := range names {
 		n, err := variantOf(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(list, func(o stubs.Named) bool { return o.Name == n.Name }) {
+		if slices.ContainsFunc(list, func(o stubs.Variant) bool { return o.Name == n.Name }) {
 			return nil, fmt.Errorf("variant %s is named twice", n.Name)
 		}
 		list = append(list, n)

@@ -27,7 +27,7 @@ func unprovedFlag(unproved *bool) cli.Flag {
 }
 
 // variantOf reads a variant: a preset, axes, or a file for the GNU assembler.
-func variantOf(ctx context.Context, name string) (stubs.Named, error) {
+func variantOf(ctx context.Context, name string) (stubs.Variant, error) {
 	if gnuas.IsFile(name) {
 		return gnuas.Load(ctx, name)
 	}
@@ -37,8 +37,8 @@ func variantOf(ctx context.Context, name string) (stubs.Named, error) {
 // refuseUnproved proves the variants that come from files, as they lie in the
 // kernel that carries the list, and refuses them with what is wrong. If
 // unproved is set none is refused, and it returns what must be said of them.
-func refuseUnproved(list []stubs.Named, unproved bool) (proofs, error) {
-	if !slices.ContainsFunc(list, func(n stubs.Named) bool { return n.Edit != nil }) {
+func refuseUnproved(list []stubs.Variant, unproved bool) (proofs, error) {
+	if !slices.ContainsFunc(list, func(n stubs.Variant) bool { return n.Edit != nil }) {
 		return nil, nil
 	}
 	image, err := image.Build(image.Config{Variants: list})

@@ -51,7 +51,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 	if err != nil {
 		return 0, err
 	}
-	proofOf := prove.Variant // of all there are too many for one kernel
+	proofOf := prove.Prove // of all there are too many for one kernel
 	var readers []prove.Reader
 	if !all {
 		image, err := image.Build(image.Config{Variants: list})
@@ -61,7 +61,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 		if readers, err = prove.Readers(image.Object); err != nil {
 			return 0, err
 		}
-		proofOf = func(n stubs.Named) (*prove.Proof, error) { return prove.Object(image.Object, n) }
+		proofOf = func(n stubs.Variant) (*prove.Proof, error) { return prove.Object(image.Object, n) }
 	}
 	status := 0
 	for _, wait := range prove.Start(list, proofOf) {
@@ -100,7 +100,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 }
 
 // toProve are the variants of the names, the presets if there are none.
-func toProve(ctx context.Context, all bool, names []string) ([]stubs.Named, error) {
+func toProve(ctx context.Context, all bool, names []string) ([]stubs.Variant, error) {
 	if all {
 		return stubs.Pairwise(), nil
 	}

@@ -19,7 +19,7 @@ import (
 
 // Variant is a variant with a fault.
 type Variant struct {
-	stubs.Named
+	stubs.Variant
 	// Base is the sound variant's name.
 	Base string
 	// Fault says what is wrong.
@@ -133,7 +133,7 @@ func fault(name, base, what string, edits ...func(*Program) error) Variant {
 		}
 		return nil
 	}
-	return Variant{stubs.Named{Name: name, Variant: n.Variant, Edit: all}, base, what}
+	return Variant{stubs.Variant{Name: name, Axes: n.Axes, Edit: all}, base, what}
 }
 
 // sysretFull returns from a full frame by SYSRETQ, RAX being the result.

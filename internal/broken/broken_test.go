@@ -12,12 +12,12 @@ import (
 // TestVariants: each edit finds its instruction, and no variant is named as a
 // preset or twice.
 func TestVariants(t *testing.T) {
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, v := range Variants() {
 		if _, err := stubs.ParseVariant(v.Name); err == nil {
 			t.Errorf("%s is the name of a sound variant", v.Name)
 		}
-		list = append(list, v.Named)
+		list = append(list, v.Variant)
 	}
 	if _, err := stubs.ProgramOf(list); err != nil {
 		t.Error(err)

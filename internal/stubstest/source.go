@@ -25,8 +25,8 @@ func byTable(in asm.Ins) string {
 
 // Source returns a file for the GNU assembler that is based on a variant and has
 // its entry, byte for byte.
-func Source(n stubs.Named) (string, error) {
-	im, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+func Source(n stubs.Variant) (string, error) {
+	im, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 	if err != nil {
 		return "", err
 	}

@@ -12,11 +12,11 @@ import (
 // Combination draws a variant that can be built, from all axes: any of
 // stubs.All, whose axes are then set to random values as long as the variant
 // stays possible.
-func Combination() *rapid.Generator[stubs.Named] {
-	all := slices.DeleteFunc(slices.Collect(stubs.All()), func(v stubs.Variant) bool { return v.Bare })
-	return rapid.Custom(func(t *rapid.T) stubs.Named {
+func Combination() *rapid.Generator[stubs.Variant] {
+	all := slices.DeleteFunc(slices.Collect(stubs.All()), func(v stubs.Axes) bool { return v.Bare })
+	return rapid.Custom(func(t *rapid.T) stubs.Variant {
 		v := rapid.SampledFrom(all).Draw(t, "variant")
-		for _, a := range stubs.Axes() {
+		for _, a := range stubs.AllAxes() {
 			if !rapid.Bool().Draw(t, "change "+a.Name) {
 				continue
 			}
@@ -24,6 +24,6 @@ func Combination() *rapid.Generator[stubs.Named] {
 				v = w
 			}
 		}
-		return stubs.Named{Name: v.Name(), Variant: v}
+		return stubs.Variant{Name: v.Name(), Axes: v}
 	})
 }

@@ -224,7 +224,7 @@ func (c *Comparison) otherForms(variant string) string {
 
 // Compared returns an error if there is no difference to see, since the base was
 // not measured or nothing beside it: that must not look as if all were well.
-func (c *Comparison) Compared(subjects []stubs.Named) error {
+func (c *Comparison) Compared(subjects []stubs.Variant) error {
 	has := func(v string) bool {
 		return slices.ContainsFunc(c.Rows, func(r Row) bool {
 			return slices.ContainsFunc(r.Values, func(f Value) bool { return f.Variant == v && len(f.Records) > 0 })

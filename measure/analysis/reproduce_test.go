@@ -23,7 +23,7 @@ import (
 func BenchmarkReproduce(b *testing.B) {
 	const runs = 6
 	replay, _ := engine.Find("replay")
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, name := range []string{"linux-3.19", "linux-3.19+a", "linux-3.19+c"} {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {

@@ -145,7 +145,7 @@ type Defaults struct {
 type Job struct {
 	// Subjects are measured beside each other, the first as the base of sampled
 	// differences.
-	Subjects []stubs.Named
+	Subjects []stubs.Variant
 	// Linux, if not nil, is measured instead of Subjects.
 	Linux *Linux
 	// Machine is what the user asks of the machine; what is empty or 0 is the engine's
@@ -174,7 +174,7 @@ func (j *Job) step(format string, args ...any) {
 func (j *Job) axes() map[string]string {
 	axes := map[string]string{}
 	for _, n := range j.Subjects {
-		axes[n.Name] = n.Variant.String()
+		axes[n.Name] = n.Axes.String()
 	}
 	return axes
 }

@@ -129,7 +129,7 @@ func TestRunFullDisk(t *testing.T) {
 }
 
 func TestComplete(t *testing.T) {
-	list := []stubs.Named{{Name: base}, {Name: floor, Variant: stubs.Variant{Bare: true}}}
+	list := []stubs.Variant{{Name: base}, {Name: floor, Axes: stubs.Axes{Bare: true}}}
 	ops := record.Operations[:2]
 	have := []record.Record{recordtest.Counted(base, wire.OpNullCall, 1), recordtest.Counted(base, ops[1].Op, 1), recordtest.Counted(floor, wire.OpNullCall, 1)}
 	c := have[0].Config

@@ -29,9 +29,9 @@ const (
 func silent(string) {}
 
 // subjects are those, and the floor.
-func subjects(t *testing.T) []stubs.Named {
+func subjects(t *testing.T) []stubs.Variant {
 	t.Helper()
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, name := range []string{base, whole, wire.Floor} {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {

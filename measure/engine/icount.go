@@ -53,7 +53,7 @@ func (t *target) phases(ctx context.Context) (Step, error) {
 			})
 		},
 		Run: func(ctx context.Context, out Out) error {
-			list := slices.DeleteFunc(slices.Clone(t.job.Subjects), func(n stubs.Named) bool { return len(t.ran) > 0 && !t.ran[n.Name] })
+			list := slices.DeleteFunc(slices.Clone(t.job.Subjects), func(n stubs.Variant) bool { return len(t.ran) > 0 && !t.ran[n.Name] })
 			do := wire.Command{Trace: true}
 			for _, n := range list {
 				do.Variants = append(do.Variants, n.Name)

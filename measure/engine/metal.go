@@ -77,7 +77,7 @@ func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
 // its name, none for Linux, and "own" where the name says nothing.
 func consoleAxes(name string) string {
 	if n, err := stubs.ParseVariant(name); err == nil {
-		return n.Variant.String()
+		return n.Axes.String()
 	}
 	if name == wire.Linux {
 		return ""

@@ -144,7 +144,7 @@ func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) err
 
 // complete reports whether the records have every operation of every subject
 // under this configuration and in this run. The floor has only the first.
-func complete(list []stubs.Named, records []record.Record, c record.Config, form string, run int, ops []record.Operation) bool {
+func complete(list []stubs.Variant, records []record.Record, c record.Config, form string, run int, ops []record.Operation) bool {
 	type figure struct{ variant, op string }
 	have := map[figure]bool{}
 	for i := range records {
@@ -154,7 +154,7 @@ func complete(list []stubs.Named, records []record.Record, c record.Config, form
 	}
 	for _, n := range list {
 		for i, op := range ops {
-			if !have[figure{n.Name, op.Op}] && (i == 0 || !n.Variant.Bare) {
+			if !have[figure{n.Name, op.Op}] && (i == 0 || !n.Axes.Bare) {
 				return false
 			}
 		}

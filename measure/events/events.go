@@ -75,14 +75,14 @@ const maxLost = 20
 
 // Prepare makes the machine that Sweep sweeps. It is QEMU counting instructions,
 // so that no clock of its own comes in between.
-func Prepare(ctx context.Context, n stubs.Named, machine vm.Config) (vm.Config, error) {
+func Prepare(ctx context.Context, n stubs.Variant, machine vm.Config) (vm.Config, error) {
 	machine.Engine = vm.ICount
-	return boot.Prepare(ctx, boot.Config{Variants: []stubs.Named{n}, Args: wire.Command{Events: true, Variants: []string{n.Name}}.Words(), VM: machine})
+	return boot.Prepare(ctx, boot.Config{Variants: []stubs.Variant{n}, Args: wire.Command{Events: true, Variants: []string{n.Name}}.Words(), VM: machine})
 }
 
 // Sweep boots the prepared machine of a variant and lets every kind of event arrive
 // at every instruction. An error means that there is no verdict.
-func Sweep(ctx context.Context, n stubs.Named, m vm.Config) (*Result, error) {
+func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
 	symbols, err := readSymbols(m.Kernel, n)
 	if err != nil {
 		return nil, err

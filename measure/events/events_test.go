@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
-func preset(t *testing.T, name string) stubs.Named {
+func preset(t *testing.T, name string) stubs.Variant {
 	t.Helper()
 	n, err := stubs.ParseVariant(name)
 	if err != nil {
@@ -24,7 +24,7 @@ func preset(t *testing.T, name string) stubs.Named {
 }
 
 // swept sweeps a variant in a kernel that patch, if not nil, has changed.
-func swept(t *testing.T, n stubs.Named, patch func(*testing.T, *text)) *Result {
+func swept(t *testing.T, n stubs.Variant, patch func(*testing.T, *text)) *Result {
 	t.Helper()
 	need.QEMU(t)
 	m, err := Prepare(t.Context(), n, vm.Config{})
@@ -130,7 +130,7 @@ func TestCatches(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		patch func(*testing.T, *text)
-		stub  func(*testing.T) stubs.Named // nil: linux-3.19
+		stub  func(*testing.T) stubs.Variant // nil: linux-3.19
 		want  string
 	}{
 		{"an NMI that trusts CS for SWAPGS", ordinary("asm_exc_nmi"), nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
@@ -145,7 +145,7 @@ func TestCatches(t *testing.T) {
 			x.code(t, "debug_kernel")[i+2] = 0
 		}, nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: vector 1 arrives again"},
 		{"a word below RSP", nil, belowRSP, "interrupt: back in ring 3"},
-		{"the user's stack with interrupts on", nil, func(t *testing.T) stubs.Named { return stub(t, cases+"b27-sti-before-exit.S") }, "interrupt at"},
+		{"the user's stack with interrupts on", nil, func(t *testing.T) stubs.Variant { return stub(t, cases+"b27-sti-before-exit.S") }, "interrupt at"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -162,7 +162,7 @@ func TestCatches(t *testing.T) {
 }
 
 // stub is the variant of a file.
-func stub(t *testing.T, path string) stubs.Named {
+func stub(t *testing.T, path string) stubs.Variant {
 	t.Helper()
 	need.Tool(t, "as")
 	n, err := gnuas.Load(t.Context(), path)
@@ -177,7 +177,7 @@ const cases = "../../stubs/gnuas/testdata/cases/"
 
 // belowRSP is the case of a word below RSP, 8 bytes lower: an interrupt aligns the
 // stack first, and leaves the case's own word alone.
-func belowRSP(t *testing.T) stubs.Named {
+func belowRSP(t *testing.T) stubs.Variant {
 	t.Helper()
 	source, err := os.ReadFile(cases + "b18-below-rsp-irqs-on.S")
 	if err != nil {

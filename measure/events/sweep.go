@@ -29,7 +29,7 @@ type symbols struct {
 	textAddr             uint64
 }
 
-func readSymbols(kernel string, n stubs.Named) (*symbols, error) {
+func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
 	f, err := elf.Open(kernel)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)

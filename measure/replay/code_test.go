@@ -12,7 +12,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-func build(t *testing.T, list []stubs.Named) *asm.Object {
+func build(t *testing.T, list []stubs.Variant) *asm.Object {
 	t.Helper()
 	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 // Config says what to replay.
 type Config struct {
 	// Variants are measured against the first of them.
-	Variants []stubs.Named
+	Variants []stubs.Variant
 	// Budget is the CPU's time for sampling, at least one placement in each
 	// process; 0: DefaultBudget.
 	Budget time.Duration
@@ -116,7 +116,7 @@ func Prepare(c Config) (*Replay, error) {
 	if len(c.Variants) < 2 {
 		return nil, errors.New("replay: want at least two variants")
 	}
-	if c.Variants[0].Variant.Bare {
+	if c.Variants[0].Axes.Bare {
 		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
 	}
 	c.Budget, c.Processes = cmp.Or(c.Budget, DefaultBudget), cmp.Or(c.Processes, DefaultProcesses)
@@ -190,7 +190,7 @@ func (r *Replay) plan() {
 			continue
 		}
 		all = append(all, i)
-		if i == r.controlAA() || !r.config.Variants[i].Variant.Bare {
+		if i == r.controlAA() || !r.config.Variants[i].Axes.Bare {
 			calling = append(calling, i)
 		}
 	}

@@ -20,9 +20,9 @@ import (
 )
 
 // named parses variants.
-func named(t testing.TB, names ...string) []stubs.Named {
+func named(t testing.TB, names ...string) []stubs.Variant {
 	t.Helper()
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, name := range names {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {
@@ -34,7 +34,7 @@ func named(t testing.TB, names ...string) []stubs.Named {
 }
 
 // edited is linux-3.19 with items in front of its entry.
-func edited(t testing.TB, name string, items ...Item) stubs.Named {
+func edited(t testing.TB, name string, items ...Item) stubs.Variant {
 	n := named(t, "linux-3.19")[0]
 	n.Name = name
 	n.Edit = func(p *Program) error {
@@ -49,12 +49,12 @@ func edited(t testing.TB, name string, items ...Item) stubs.Named {
 }
 
 // all is the presets, and what they leave out of the ways in and out.
-func all(t testing.TB) []stubs.Named {
-	var list []stubs.Named
+func all(t testing.TB) []stubs.Variant {
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
 		// The floor cannot be the first, and ring 3 may not load CR3.
-		if !p.Variant.Bare && p.Variant.Is(stubs.CR3Keep) {
-			list = append(list, p.Named)
+		if !p.Axes.Bare && p.Axes.Is(stubs.CR3Keep) {
+			list = append(list, p.Variant)
 		}
 	}
 	return append(list, named(t, append(axes, "bare")...)...)
@@ -67,7 +67,7 @@ var axes = []string{
 }
 
 // once makes the calls that are checked, and one placement.
-func once(t *testing.T, list []stubs.Named, tamper func(*job)) error {
+func once(t *testing.T, list []stubs.Variant, tamper func(*job)) error {
 	t.Helper()
 	r, err := Prepare(Config{Variants: list, Budget: 1, Processes: 1, Seed: 1, tamper: tamper})
 	if err != nil {
@@ -86,11 +86,11 @@ func TestState(t *testing.T) {
 // TestStateOfAxes: the same for variants from all over the axes.
 func TestStateOfAxes(t *testing.T) {
 	const groups, size = 4, 12
-	var together, apart []stubs.Named // apart are those that cannot share an image with linux-3.19
+	var together, apart []stubs.Variant // apart are those that cannot share an image with linux-3.19
 	for v := range stubs.All() {
-		n := stubs.Named{Name: v.String(), Variant: v}
+		n := stubs.Variant{Name: v.String(), Axes: v}
 		switch {
-		case v == (stubs.Variant{}) || !v.Is(stubs.CR3Keep):
+		case v == (stubs.Axes{}) || !v.Is(stubs.CR3Keep):
 		case v.Is(stubs.SPPerCPU) && !v.Is(stubs.ScratchPerCPU):
 			apart = append(apart, n)
 		default:
@@ -131,7 +131,7 @@ func TestBrokenState(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = once(t, append(named(t, v.Base), v.Named), trim)
+			err = once(t, append(named(t, v.Base), v.Variant), trim)
 			for _, want := range tt.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error is %v, want it to say %q", err, want)
@@ -390,7 +390,7 @@ func TestCPUChanges(t *testing.T) {
 func TestBadConfig(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		list []stubs.Named
+		list []stubs.Variant
 		want string
 	}{
 		{"one variant", named(t, "linux-3.19"), "want at least two variants"},

@@ -94,7 +94,7 @@ func (r *Replay) result(cpu CPU) (*Result, error) {
 	return res, nil
 }
 
-func iret(n stubs.Named) bool { return n.Variant.Is(stubs.ExitIRET) }
+func iret(n stubs.Variant) bool { return n.Axes.Is(stubs.ExitIRET) }
 
 // label is what figures of a stream are called.
 func (r *Replay) label(stream int) string {

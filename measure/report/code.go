@@ -87,7 +87,7 @@ func content(s layout.Slot) string {
 
 // slots are the rows of the picture of the frame while the handler of an
 // ordinary call runs, the top of the stack first.
-func slots(variants []stubs.Variant) []slotRow {
+func slots(variants []stubs.Axes) []slotRow {
 	var rows []slotRow
 	for s := layout.NumSlots; s > 0; {
 		s--
@@ -134,7 +134,7 @@ func codeOf(p study.Page) (code, error) {
 		return c, err
 	}
 	explained := map[string]*explain.Variant{}
-	named := map[string]stubs.Named{}
+	named := map[string]stubs.Variant{}
 	for _, n := range list {
 		if explained[n.Name], err = explain.Object(image.Object, n); err != nil {
 			return c, err
@@ -143,11 +143,11 @@ func codeOf(p study.Page) (code, error) {
 	}
 	c.Unlisted = notListed(p, named)
 
-	var variants []stubs.Variant
+	var variants []stubs.Axes
 	for _, name := range inPicture {
 		proof := explained[name].Proof
 		c.Frames = append(c.Frames, pictured{name, proof.Outcome().String(), classOf(proof.Outcome())})
-		variants = append(variants, named[name].Variant)
+		variants = append(variants, named[name].Axes)
 	}
 	c.Slots = slots(variants)
 
@@ -187,7 +187,7 @@ func codeOf(p study.Page) (code, error) {
 }
 
 // notListed are the variants of the page that this entrylab cannot list.
-func notListed(p study.Page, known map[string]stubs.Named) []unlisted {
+func notListed(p study.Page, known map[string]stubs.Variant) []unlisted {
 	var list []unlisted
 	for _, v := range p.Variants() {
 		axes := p.Axes(v)
@@ -201,8 +201,8 @@ func notListed(p study.Page, known map[string]stubs.Named) []unlisted {
 			if _, err := stubs.ParseVariant(v); err != nil {
 				why = "not known to this entrylab; its axes were " + axes
 			}
-		case axes != n.Variant.String():
-			why = fmt.Sprintf("its axes were %s; under this name this entrylab builds %v", axes, n.Variant)
+		case axes != n.Axes.String():
+			why = fmt.Sprintf("its axes were %s; under this name this entrylab builds %v", axes, n.Axes)
 		default:
 			continue
 		}

@@ -40,9 +40,9 @@ func records(t testing.TB) []record.Record {
 	cycles := record.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: "a CPU", Host: "a CPU", Microcode: "0x1"}
 	var all []record.Record
 	for i, n := range list {
-		axes := n.Variant.String()
+		axes := n.Axes.String()
 		for j, op := range slices.Concat(record.Operations, record.Phases) {
-			if n.Variant.Bare && j > 0 {
+			if n.Axes.Bare && j > 0 {
 				continue
 			}
 			x := float64(20 + 20*j + i)
@@ -129,7 +129,7 @@ func TestCountsOnce(t *testing.T) {
 		}
 		x := float64(5 + i)
 		counted = append(counted, record.New(static, wire.Measure{Variant: n.Name, Op: "loads", N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1},
-			n.Variant.String(), record.Loads, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)))
+			n.Axes.String(), record.Loads, 0, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)))
 	}
 	for _, row := range []struct {
 		name    string
@@ -165,13 +165,13 @@ func TestWriteFails(t *testing.T) {
 
 // TestSlots: the picture shows what the variants differ in.
 func TestSlots(t *testing.T) {
-	var variants []stubs.Variant
+	var variants []stubs.Axes
 	for _, name := range inPicture {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		variants = append(variants, n.Variant)
+		variants = append(variants, n.Axes)
 	}
 	rows := slots(variants)
 	at := func(slot, variant string) cell {

@@ -71,8 +71,8 @@ type Trade struct{ Lazy, Eager string }
 var Trades = []Trade{{base, base + "+c"}, {base + "+a+b", whole}, {base, whole}, {base, "linux-4.1"}}
 
 // Variants are all that the study measures, the base first and the floor last.
-func Variants() ([]stubs.Named, error) {
-	var list []stubs.Named
+func Variants() ([]stubs.Variant, error) {
+	var list []stubs.Variant
 	for _, v := range planned {
 		n, err := stubs.ParseVariant(v)
 		if err != nil {

@@ -31,7 +31,7 @@ func TestPlan(t *testing.T) {
 	for _, n := range list {
 		names[n.Name] = true
 	}
-	if list[0].Name != base || !list[len(list)-1].Variant.Bare {
+	if list[0].Name != base || !list[len(list)-1].Axes.Bare {
 		t.Errorf("the first is %s, the last %s", list[0].Name, list[len(list)-1].Name)
 	}
 	for _, letters := range []string{"", "+a", "+b", "+c", "+a+b", "+a+c", "+b+c", "+a+b+c"} {
@@ -143,7 +143,7 @@ func sample() []record.Record {
 	var records []record.Record
 	for i, n := range list {
 		for j, op := range []string{nullCall, fullFrame, "thread-switch-yield"} {
-			if n.Variant.Bare && j > 0 {
+			if n.Axes.Bare && j > 0 {
 				continue
 			}
 			records = append(records, recordtest.Counted(n.Name, op, float64(40+20*j+i)))
@@ -151,7 +151,7 @@ func sample() []record.Record {
 		for f, form := range []string{"SR1", "N0"} {
 			records = append(records, recordtest.Timed(n.Name, nullCall, form, 0, recordtest.Around(50+0.5*float64(i)+float64(f), 0.2)...))
 		}
-		if !n.Variant.Bare {
+		if !n.Axes.Bare {
 			records = append(records, recordtest.Timed(n.Name, fullFrame, "SR1", 0, recordtest.Around(80-0.5*float64(i), 0.2)...))
 			records = append(records, recordtest.Timed(n.Name, "switch-cold-sp", "SR0", 0, recordtest.Around(400-20*float64(i), 3)...))
 		}

@@ -306,7 +306,7 @@ func TestCompared(t *testing.T) {
 		},
 		{"no third", vm.ICount, []string{linux, "linux-3.19", pcid}, of(figure, linux) + of(figure, "linux-3.19") + of(lacks, pcid, "PCID"), ""},
 	} {
-		var list []stubs.Named
+		var list []stubs.Variant
 		for _, name := range append(slices.Clone(row.names), "bare") {
 			n, err := stubs.ParseVariant(name)
 			if err != nil {

@@ -51,7 +51,7 @@ type Place struct {
 const limit = 10_000
 
 // NullCalls boots the variants in one kernel and follows a null call of each.
-func NullCalls(ctx context.Context, list []stubs.Named, machine vm.Config) ([]Call, error) {
+func NullCalls(ctx context.Context, list []stubs.Variant, machine vm.Config) ([]Call, error) {
 	m, err := Prepare(ctx, list, machine)
 	if err != nil {
 		return nil, err
@@ -60,13 +60,13 @@ func NullCalls(ctx context.Context, list []stubs.Named, machine vm.Config) ([]Ca
 }
 
 // Prepare makes the machine that Follow follows.
-func Prepare(ctx context.Context, list []stubs.Named, machine vm.Config) (vm.Config, error) {
+func Prepare(ctx context.Context, list []stubs.Variant, machine vm.Config) (vm.Config, error) {
 	machine.Engine = vm.ICount
 	return boot.Prepare(ctx, boot.Config{Variants: list, Args: wire.Command{Trace: true}.Words(), VM: machine})
 }
 
 // Follow is NullCalls with a prepared machine.
-func Follow(ctx context.Context, list []stubs.Named, m vm.Config) ([]Call, error) {
+func Follow(ctx context.Context, list []stubs.Variant, m vm.Config) ([]Call, error) {
 	image, err := readImage(m.Kernel)
 	if err != nil {
 		return nil, err

@@ -14,10 +14,10 @@ import (
 // under icount.
 func TestNullCalls(t *testing.T) {
 	need.QEMU(t)
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
 		if p.Features() == 0 { // QEMU has none of those
-			list = append(list, p.Named)
+			list = append(list, p.Variant)
 		}
 	}
 	m := vm.Config{Engine: vm.ICount}

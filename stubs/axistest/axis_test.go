@@ -22,13 +22,13 @@ var fence = stubs.Register(stubs.Axis{
 		{Value: "fence=none", Since: "Linux 3.19", Doc: "it does not"},
 		{
 			Value: "fence=lfence", Since: "no release", Doc: "by LFENCE",
-			Puts: stubs.Puts{stubs.BeforeStack: func(stubs.Variant) Block { return Block{LFENCE()} }},
+			Puts: stubs.Puts{stubs.BeforeStack: func(stubs.Axes) Block { return Block{LFENCE()} }},
 		},
 	},
 	Excludes: []stubs.Exclusion{{
 		What: "fence=lfence with build=mov",
 		Why:  "the test wants one",
-		Is:   func(v stubs.Variant) bool { return v.Is("fence=lfence") && v.Is(stubs.BuildMov) },
+		Is:   func(v stubs.Axes) bool { return v.Is("fence=lfence") && v.Is(stubs.BuildMov) },
 	}},
 })
 
@@ -43,11 +43,11 @@ func TestAxis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fenced.Name != "linux-4.1+fence=lfence" || !strings.HasSuffix(fenced.Variant.String(), ",fence=lfence") {
-		t.Errorf("its name is %q, its axes are %v", fenced.Name, fenced.Variant)
+	if fenced.Name != "linux-4.1+fence=lfence" || !strings.HasSuffix(fenced.Axes.String(), ",fence=lfence") {
+		t.Errorf("its name is %q, its axes are %v", fenced.Name, fenced.Axes)
 	}
-	if strings.Contains(plain.Variant.String(), fence.Name) {
-		t.Errorf("the axes of linux-4.1 are %v", plain.Variant)
+	if strings.Contains(plain.Axes.String(), fence.Name) {
+		t.Errorf("the axes of linux-4.1 are %v", plain.Axes)
 	}
 	if _, err := stubs.ParseVariant("linux-3.19+fence=lfence"); err == nil || !strings.Contains(err.Error(), "the test wants one") {
 		t.Errorf("fence=lfence with build=mov: error is %v", err)
@@ -59,7 +59,7 @@ func TestAxis(t *testing.T) {
 	if diff := cmp.Diff(want, entry(t, fenced)); diff != "" {
 		t.Errorf("the entry (-want +got):\n%s", diff)
 	}
-	proof, err := prove.Variant(fenced)
+	proof, err := prove.Prove(fenced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +70,9 @@ func TestAxis(t *testing.T) {
 
 // entry lists the instructions and labels of a variant's entry, but for those
 // that hold where it goes.
-func entry(t *testing.T, n stubs.Named) []string {
+func entry(t *testing.T, n stubs.Variant) []string {
 	t.Helper()
-	image, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+	image, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,16 +118,16 @@ func Notes(variants []Variant) []string {
 }
 
 // Variants counts the code of each variant by itself.
-func Variants(list []stubs.Named) ([]Variant, error) {
+func Variants(list []stubs.Variant) ([]Variant, error) {
 	return count(list, prove.WalkVariant)
 }
 
 // Object counts the code of variants that lie in a linked program.
-func Object(obj *asm.Object, list []stubs.Named) ([]Variant, error) {
-	return count(list, func(n stubs.Named) (*prove.Walk, error) { return prove.WalkObject(obj, n) })
+func Object(obj *asm.Object, list []stubs.Variant) ([]Variant, error) {
+	return count(list, func(n stubs.Variant) (*prove.Walk, error) { return prove.WalkObject(obj, n) })
 }
 
-func count(list []stubs.Named, walk func(stubs.Named) (*prove.Walk, error)) ([]Variant, error) {
+func count(list []stubs.Variant, walk func(stubs.Variant) (*prove.Walk, error)) ([]Variant, error) {
 	anyway, err := reference()
 	if err != nil {
 		return nil, err

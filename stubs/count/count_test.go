@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-func named(t *testing.T, name string) stubs.Named {
+func named(t *testing.T, name string) stubs.Variant {
 	t.Helper()
 	n, err := stubs.ParseVariant(name)
 	if err != nil {
@@ -23,17 +23,17 @@ func named(t *testing.T, name string) stubs.Named {
 	return n
 }
 
-func presets() []stubs.Named {
-	var list []stubs.Named
+func presets() []stubs.Variant {
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	return list
 }
 
-func counted(t *testing.T, n stubs.Named) Variant {
+func counted(t *testing.T, n stubs.Variant) Variant {
 	t.Helper()
-	list, err := Variants([]stubs.Named{n})
+	list, err := Variants([]stubs.Variant{n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestNullCall(t *testing.T) {
 			t.Errorf("%s: alone it is not as in the kernel (-alone +kernel):\n%s", n.Name, diff)
 		}
 		got := 1 + inPhase(inKernel[i], "call").Instructions
-		if !n.Variant.Bare {
+		if !n.Axes.Bare {
 			got += len(handler.Rows)
 		}
 		if w := want[n.Name]; w != 0 && got != w {
@@ -216,7 +216,7 @@ func TestRefused(t *testing.T) {
 		if b.Name != "red-zone-written" && b.Name != "x87-reset" {
 			continue
 		}
-		_, err := Variants([]stubs.Named{b.Named})
+		_, err := Variants([]stubs.Variant{b.Variant})
 		if err == nil || !strings.Contains(err.Error(), b.Name) || !strings.Contains(err.Error(), "entry_SYSCALL_64."+b.Name+"+0x") {
 			t.Errorf("%s: error is %v", b.Name, err)
 		}
@@ -226,16 +226,16 @@ func TestRefused(t *testing.T) {
 // TestAll: whatever can be built can be counted, and each of its phases has
 // instructions, unless it has no such phase.
 func TestAll(t *testing.T) {
-	var list []stubs.Named
+	var list []stubs.Variant
 	for v := range stubs.All() {
-		list = append(list, stubs.Named{Name: v.Name(), Variant: v})
+		list = append(list, stubs.Variant{Name: v.Name(), Axes: v})
 	}
 	all, err := Variants(list)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range all {
-		v := list[i].Variant
+		v := list[i].Axes
 		for j, p := range Phases {
 			some := p.Name != "fix-up" && p.Name != "restore" || !v.Bare && !v.Is(stubs.SlowOnly)
 			if p.Name == "restore" && c.Counts[j].Instructions == 0 && v.Is(stubs.SPFrame) && !v.Is(stubs.FlagsR11) && !v.Is(stubs.RegsPartial) {

@@ -88,7 +88,7 @@ func (f Func) Bytes() int {
 
 // Object explains a variant that lies in a linked program. A variant that is
 // not proved is explained as far as the proof came.
-func Object(obj *asm.Object, n stubs.Named) (*Variant, error) {
+func Object(obj *asm.Object, n stubs.Variant) (*Variant, error) {
 	proof, err := prove.Object(obj, n)
 	if err != nil {
 		return nil, err
@@ -159,8 +159,8 @@ func (x explainer) name(symbol string) string {
 }
 
 // roomOf are the slots that the variant's frames have room for, by name.
-func roomOf(n stubs.Named) map[string]bool {
-	_, room := n.Variant.Frame()
+func roomOf(n stubs.Variant) map[string]bool {
+	_, room := n.Axes.Frame()
 	names := map[string]bool{}
 	for s := range layout.NumSlots {
 		names[s.String()] = room.Has(s)

@@ -41,7 +41,7 @@ func golden(t *testing.T, name, got string) {
 // explained builds a kernel of presets and explains them.
 func explained(t *testing.T, names ...string) []*Variant {
 	t.Helper()
-	var list []stubs.Named
+	var list []stubs.Variant
 	for _, name := range names {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {
@@ -52,7 +52,7 @@ func explained(t *testing.T, names ...string) []*Variant {
 	return explainedAll(t, list)
 }
 
-func explainedAll(t *testing.T, list []stubs.Named) []*Variant {
+func explainedAll(t *testing.T, list []stubs.Variant) []*Variant {
 	t.Helper()
 	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
@@ -100,10 +100,10 @@ func TestDiffText(t *testing.T) {
 // the same is; a variant does not differ from itself, nor from one with another
 // name and the same code.
 func TestDiff(t *testing.T) {
-	twin := stubs.Named{Name: "twin"}
-	list := []stubs.Named{twin}
+	twin := stubs.Variant{Name: "twin"}
+	list := []stubs.Variant{twin}
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	all := explainedAll(t, list)
 	for _, left := range all {
@@ -153,7 +153,7 @@ func TestBroken(t *testing.T) {
 		if b.Name != "orig-ax-slot-wrong" {
 			continue
 		}
-		text := explainedAll(t, []stubs.Named{b.Named})[0].String()
+		text := explainedAll(t, []stubs.Variant{b.Variant})[0].String()
 		for _, want := range []string{"// orig-ax-slot-wrong (on heukelum-v2): refuted: ", "MOVQ    RDX, PtRegs.OrigAX(RSP)               // orig_ax = user.RDX"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the listing has no %q:\n%s", want, text)
@@ -176,7 +176,7 @@ func TestGNU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := explainedAll(t, []stubs.Named{v41, fence})
+	all := explainedAll(t, []stubs.Variant{v41, fence})
 	for _, d := range Diff(all[0], all[1]) {
 		if d.Name != "entry_SYSCALL_64" {
 			continue

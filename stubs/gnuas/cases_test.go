@@ -75,7 +75,7 @@ func proved(t *testing.T, path string) *prove.Proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+	image, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,18 +105,18 @@ var (
 const byteOrderMark = "\xef\xbb\xbf"
 
 // baseOf is the variant that a file's comment names.
-func baseOf(path string, source []byte) (stubs.Named, error) {
+func baseOf(path string, source []byte) (stubs.Variant, error) {
 	at := baseComment.FindAllSubmatchIndex(source, -1)
 	line := func(i int) int { return 1 + bytes.Count(source[:at[i][0]], []byte("\n")) }
 	switch {
 	case len(at) == 0:
-		return stubs.Named{}, fmt.Errorf("%s: no comment names the variant whose conventions the file follows: want one as # entrylab: base linux-4.1", path)
+		return stubs.Variant{}, fmt.Errorf("%s: no comment names the variant whose conventions the file follows: want one as # entrylab: base linux-4.1", path)
 	case len(at) > 1:
-		return stubs.Named{}, fmt.Errorf("%s:%d: a second comment names a base; line %d has named one", path, line(1), line(0))
+		return stubs.Variant{}, fmt.Errorf("%s:%d: a second comment names a base; line %d has named one", path, line(1), line(0))
 	}
 	base, err := stubs.ParseVariant(string(source[at[0][2]:at[0][3]]))
 	if err != nil {
-		return stubs.Named{}, fmt.Errorf("%s:%d: base: %w", path, line(0), err)
+		return stubs.Variant{}, fmt.Errorf("%s:%d: base: %w", path, line(0), err)
 	}
 	return base, nil
 }
@@ -124,39 +124,39 @@ func baseOf(path string, source []byte) (stubs.Named, error) {
 // Load assembles a file and returns the variant, whose name is the file's
 // without folder and extension. If as refuses the file, the error is what it
 // said, with the file's lines.
-func Load(ctx context.Context, path string) (stubs.Named, error) {
+func Load(ctx context.Context, path string) (stubs.Variant, error) {
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	if !goodName.MatchString(name) {
-		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _, - and dots between them before %s", path, filepath.Ext(path))
+		return stubs.Variant{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _, - and dots between them before %s", path, filepath.Ext(path))
 	}
 	if _, err := stubs.ParseVariant(name); err == nil {
-		return stubs.Named{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
+		return stubs.Variant{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
 	}
 	source, err := sourceFile.ReadFile(ctx, path)
 	if err != nil {
-		return stubs.Named{}, err
+		return stubs.Variant{}, err
 	}
 	source, marked := bytes.CutPrefix(source, []byte(byteOrderMark))
 	if err := checkText(path, source); err != nil {
-		return stubs.Named{}, err
+		return stubs.Variant{}, err
 	}
 	base, err := baseOf(path, source)
 	if err != nil {
-		return stubs.Named{}, err
+		return stubs.Variant{}, err
 	}
 	if !marked {
 		source = nil
 	}
 	o, err := assemble(ctx, path, source)
 	if err != nil {
-		return stubs.Named{}, err
+		return stubs.Variant{}, err
 	}
 	if err := o.check(base); err != nil {
-		return stubs.Named{}, fmt.Errorf("%s: %w", path, err)
+		return stubs.Variant{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return stubs.Named{
-		Name:    name,
-		Variant: base.Variant,
+	return stubs.Variant{
+		Name: name,
+		Axes: base.Axes,
 		Edit: func(p *asm.Program) error {
 			o.replace(p, name)
 			return nil
@@ -183,14 +183,14 @@ func checkText(path string, source []byte) error {
 }
 
 // check reports symbols that are missing, and those that nothing would come to.
-func (o *object) check(base stubs.Named) error {
+func (o *object) check(base stubs.Variant) error {
 	switch at, ok := o.symbols[stubs.Entry]; {
 	case !ok:
 		return fmt.Errorf("no symbol %s in .text, which SYSCALL is to arrive at", stubs.Entry)
 	case at != 0:
 		return fmt.Errorf("%s is at +%#x of .text; it must come first", stubs.Entry, at)
 	}
-	if base.Variant.Is(stubs.SlowC) {
+	if base.Axes.Is(stubs.SlowC) {
 		for _, name := range entered {
 			if _, ok := o.symbols[name]; !ok {
 				return fmt.Errorf("no symbol %s in .text, which the wrappers of %s need in the entry (see go doc ./stubs/gnuas)", name, base.Name)
@@ -198,7 +198,7 @@ func (o *object) check(base stubs.Named) error {
 		}
 	}
 	const suffix = "x"
-	p, err := base.Variant.Program(suffix)
+	p, err := base.Axes.Program(suffix)
 	if err != nil {
 		return err
 	}

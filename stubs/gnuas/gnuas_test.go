@@ -46,10 +46,10 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.Name != "fence" || n.Variant != base.Variant {
-		t.Errorf("got %s, %v", n.Name, n.Variant)
+	if n.Name != "fence" || n.Axes != base.Axes {
+		t.Errorf("got %s, %v", n.Name, n.Axes)
 	}
-	im, err := image.Build(image.Config{Variants: []stubs.Named{base, n}})
+	im, err := image.Build(image.Config{Variants: []stubs.Variant{base, n}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ __switch_to_asm:
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+	im, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestLoadErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := image.Build(image.Config{Variants: []stubs.Named{n}}); err == nil || !strings.Contains(err.Error(), "x.S:4: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
+		if _, err := image.Build(image.Config{Variants: []stubs.Variant{n}}); err == nil || !strings.Contains(err.Error(), "x.S:4: ") || !strings.Contains(err.Error(), "no_such_place is not a function or data") {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -239,7 +239,7 @@ func TestNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			im, err := image.Build(image.Config{Variants: []stubs.Named{n}})
+			im, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -338,7 +338,7 @@ func TestBases(t *testing.T) {
 	need.Tool(t, "as")
 	for _, p := range stubs.Presets() {
 		t.Run(p.Name, func(t *testing.T) {
-			source, err := stubstest.Source(p.Named)
+			source, err := stubstest.Source(p.Variant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -346,7 +346,7 @@ func TestBases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, size := proofOfEntry(t, p.Named, 0)
+			want, size := proofOfEntry(t, p.Variant, 0)
 			got, _ := proofOfEntry(t, n, size)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the file is not the preset's entry:\n%s", diff)
@@ -361,9 +361,9 @@ var kernelAddress = regexp.MustCompile(`0xffffffff8[0-9a-f]{7}`)
 // proofOfEntry is what is known of the entry's instructions, by their offsets, the
 // figures of the proof, and the entry's size. In a file labels stand for functions,
 // so the entry is what lies in the given size; 0 stands for all of its function.
-func proofOfEntry(t *testing.T, n stubs.Named, size uint64) ([]string, uint64) {
+func proofOfEntry(t *testing.T, n stubs.Variant, size uint64) ([]string, uint64) {
 	t.Helper()
-	proof, err := prove.Variant(n)
+	proof, err := prove.Prove(n)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -260,7 +260,7 @@ func alone(t *testing.T, path string) *prove.Proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proof, err := prove.Variant(stubs.Named(n))
+	proof, err := prove.Prove(stubs.Variant(n))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func codeOf(name string) func(*asm.Program) error {
 			return err
 		}
 		_, suffix, _ := stubs.CutFuncName(p.Funcs[0].Name)
-		*p, err = n.Variant.Program(suffix)
+		*p, err = n.Axes.Program(suffix)
 		return err
 	}
 }
@@ -223,7 +223,7 @@ func TestClaims(t *testing.T) {
 				t.Fatal(err)
 			}
 			n.Edit = tt.edit
-			proof, err := Variant(n)
+			proof, err := Prove(n)
 			if err != nil {
 				t.Fatal(err)
 			}

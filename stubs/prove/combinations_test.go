@@ -12,7 +12,7 @@ func TestCombinations(t *testing.T) {
 	combination := stubstest.Combination()
 	rapid.Check(t, func(t *rapid.T) {
 		n := combination.Draw(t, "variant")
-		proof, err := Variant(n)
+		proof, err := Prove(n)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -67,7 +67,7 @@ func FuzzProve(f *testing.F) {
 	})
 }
 
-func subjectOf(tb testing.TB, n stubs.Named) *subject {
+func subjectOf(tb testing.TB, n stubs.Variant) *subject {
 	obj, err := link(n)
 	if err != nil {
 		tb.Fatal(err)

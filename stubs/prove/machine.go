@@ -41,7 +41,7 @@ type wrapper struct {
 type subject struct {
 	name      string
 	base      string // what promises it
-	axes      stubs.Variant
+	axes      stubs.Axes
 	promises  stubs.Promises
 	promise   promise
 	parts     []part

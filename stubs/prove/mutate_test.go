@@ -224,7 +224,7 @@ func (m oneMutant) subject() *subject {
 	return m.s.mutated(m.addr, m.code)
 }
 
-func allMutants(t testing.TB, n stubs.Named) []oneMutant {
+func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 	obj, err := link(n)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func (m oneMutant) find() int {
 func TestMutants(t *testing.T) {
 	var all []oneMutant
 	for _, p := range stubs.Presets() {
-		all = append(all, allMutants(t, p.Named)...)
+		all = append(all, allMutants(t, p.Variant)...)
 	}
 	list := all
 	if !*mutateAll {

@@ -105,9 +105,9 @@ func (p *Proof) String() string {
 	return s + fmt.Sprintf("; %d paths, %d instructions", p.Paths, p.Instructions)
 }
 
-// Variant links a variant with stand-ins for the functions of the kernel and
+// Prove links a variant with stand-ins for the functions of the kernel and
 // proves it.
-func Variant(n stubs.Named) (*Proof, error) {
+func Prove(n stubs.Variant) (*Proof, error) {
 	obj, err := link(n)
 	if err != nil {
 		return nil, err
@@ -116,8 +116,8 @@ func Variant(n stubs.Named) (*Proof, error) {
 }
 
 // link links a variant with stand-ins for what it expects of the kernel.
-func link(n stubs.Named) (*asm.Object, error) {
-	p, err := stubs.ProgramOf([]stubs.Named{n})
+func link(n stubs.Variant) (*asm.Object, error) {
+	p, err := stubs.ProgramOf([]stubs.Variant{n})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func link(n stubs.Named) (*asm.Object, error) {
 
 // Object proves a variant as it lies in a linked program, such as a whole
 // kernel: from its bytes, and by the promises of its descriptor.
-func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
+func Object(obj *asm.Object, n stubs.Variant) (*Proof, error) {
 	s, err := newSubject(obj, n)
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
@@ -143,13 +143,13 @@ func Object(obj *asm.Object, n stubs.Named) (*Proof, error) {
 }
 
 // newSubject finds a variant in a linked program.
-func newSubject(obj *asm.Object, n stubs.Named) (*subject, error) {
+func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	s := &subject{
-		name: n.Name, base: n.Name, axes: n.Variant, promises: n.Variant.Promises(),
+		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(),
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
 	}
 	if n.Edit != nil {
-		s.base = n.Variant.Name()
+		s.base = n.Axes.Name()
 	}
 	for _, sec := range obj.Sections {
 		if !sec.Write && !sec.Exec {

@@ -13,19 +13,19 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-func presets() []stubs.Named {
-	var list []stubs.Named
+func presets() []stubs.Variant {
+	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
-		list = append(list, p.Named)
+		list = append(list, p.Variant)
 	}
 	return list
 }
 
 // proved fails the test for whatever is not proved of a variant, or not reached
 // in it: an instruction that no path comes to is one that nothing was proved of.
-func proved(t *testing.T, n stubs.Named) *Proof {
+func proved(t *testing.T, n stubs.Variant) *Proof {
 	t.Helper()
-	proof, err := Variant(n)
+	proof, err := Prove(n)
 	if err != nil {
 		t.Error(err)
 		return &Proof{}
@@ -37,7 +37,7 @@ func proved(t *testing.T, n stubs.Named) *Proof {
 		switch {
 		case strings.HasPrefix(w.Func, "__x86_indirect_thunk_rax"): // only predicted to be come to
 		case w.Text == "UD2": // that no path comes to a stop is what is to be proved of it
-		case n.Variant.Is(stubs.SlowC) && w.Text == "JMP fast_native_irq_return_iret":
+		case n.Axes.Is(stubs.SlowC) && w.Text == "JMP fast_native_irq_return_iret":
 			// The way for an SS of the LDT. With slow=c no call that may edit SS ends by
 			// the fast exit, so that SS is what the entry has stored.
 		default:
@@ -61,7 +61,7 @@ func TestAll(t *testing.T) {
 	list := stubs.Pairwise()
 	if *every {
 		for v := range stubs.All() {
-			list = append(list, stubs.Named{Name: v.Name(), Variant: v})
+			list = append(list, stubs.Variant{Name: v.Name(), Axes: v})
 		}
 	}
 	var wg sync.WaitGroup
@@ -133,7 +133,7 @@ func TestBroken(t *testing.T) {
 			if !ok {
 				t.Fatal("the test does not say which claim of it fails")
 			}
-			proof, err := Variant(b.Named)
+			proof, err := Prove(b.Variant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestRefused(t *testing.T) {
 	if _, err := Object(obj, other); err == nil || !strings.Contains(err.Error(), "variant other: the program has no entry_SYSCALL_64.other") {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := Variant(stubs.Named{Name: "x", Variant: stubs.Of(stubs.SPFrame)}); err == nil || !strings.Contains(err.Error(), "impossible") {
+	if _, err := Prove(stubs.Variant{Name: "x", Axes: stubs.Of(stubs.SPFrame)}); err == nil || !strings.Contains(err.Error(), "impossible") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waits := Start(list, func(n stubs.Named) (*Proof, error) {
+	waits := Start(list, func(n stubs.Variant) (*Proof, error) {
 		if n.Name == "linux-4.1" {
 			return nil, bad
 		}
@@ -238,7 +238,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s has the proof %v (%v)", list[i].Name, proof, err)
 		}
 	}
-	if got := Start(nil, Variant); len(got) != 0 {
+	if got := Start(nil, Prove); len(got) != 0 {
 		t.Errorf("%d proofs of nothing", len(got))
 	}
 }
@@ -254,7 +254,7 @@ func BenchmarkPresets(b *testing.B) {
 	var claims int
 	for b.Loop() {
 		claims = 0
-		for _, wait := range Start(list, func(n stubs.Named) (*Proof, error) { return Object(image.Object, n) }) {
+		for _, wait := range Start(list, func(n stubs.Variant) (*Proof, error) { return Object(image.Object, n) }) {
 			proof, err := wait()
 			if err != nil {
 				b.Fatal(err)

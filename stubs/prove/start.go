@@ -10,7 +10,7 @@ import (
 // Start begins to prove variants on all CPUs, the first ones first, each by the
 // function that is given: [Variant], or [Object] in a program. It returns for each
 // variant a function that waits for its proof.
-func Start(list []stubs.Named, proof func(stubs.Named) (*Proof, error)) []func() (*Proof, error) {
+func Start(list []stubs.Variant, proof func(stubs.Variant) (*Proof, error)) []func() (*Proof, error) {
 	type outcome struct {
 		done  chan struct{}
 		proof *Proof

@@ -81,7 +81,7 @@ const (
 )
 
 // WalkVariant links a variant as Variant does and walks through it.
-func WalkVariant(n stubs.Named) (*Walk, error) {
+func WalkVariant(n stubs.Variant) (*Walk, error) {
 	obj, err := link(n)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func WalkVariant(n stubs.Named) (*Walk, error) {
 }
 
 // WalkObject walks through a variant as it lies in a linked program.
-func WalkObject(obj *asm.Object, n stubs.Named) (*Walk, error) {
+func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 	s, err := newSubject(obj, n)
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)

@@ -36,7 +36,7 @@ func plan(_ context.Context, j engine.Job) ([]engine.Step, error) {
 			for _, n := range j.Subjects {
 				x := float64(len(n.Name))
 				m := wire.Measure{Variant: n.Name, Op: wire.OpNullCall, N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1}
-				if err := out.Records(record.New(c, m, n.Variant.String(), record.Bytes, 0, time.Now())); err != nil {
+				if err := out.Records(record.New(c, m, n.Axes.String(), record.Bytes, 0, time.Now())); err != nil {
 					return err
 				}
 			}

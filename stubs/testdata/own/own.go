@@ -19,9 +19,9 @@ import (
 
 // fenced is Linux 4.1's path with a fence behind SWAPGS, so that nothing runs
 // ahead with the user's GS.
-func fenced() (stubs.Named, error) {
+func fenced() (stubs.Variant, error) {
 	n, err := stubs.ParseVariant("linux-4.1")
-	v, gs := n.Variant, Fields[layout.PerCPU[Mem]](GS)
+	v, gs := n.Axes, Fields[layout.PerCPU[Mem]](GS)
 	n.Name = "fenced"
 	n.Edit = func(p *Program) error {
 		return p.Replace(FUNC(n.FuncName(stubs.Entry), "entry_SYSCALL_64 is where SYSCALL arrives.",
@@ -42,7 +42,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proof, err := prove.Variant(mine)
+	proof, err := prove.Prove(mine)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := []stubs.Named{base, mine}
+	list := []stubs.Variant{base, mine}
 	guest, err := boot.RunGuest(ctx, boot.Config{Variants: list, Args: []string{"verify", "measure"}}, nil)
 	if err != nil {
 		return err
