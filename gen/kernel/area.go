@@ -170,24 +170,26 @@ child on the other side. Keeps RDI.`,
 }
 
 func newArea() Func {
-	self := area(RBX)
+	words, afterPtr := RBX, R12
+	made := RBX
+	self := area(made)
 	node := area(RDI)
 	parent := area(RSI)
-	after := area(R12)
+	after := area(afterPtr)
 	return FUNC("new_area",
 		`new_area returns a new area, a copy of the areaWords at RSI, which stands before
 the area RDX. There must be room for it (roomForAreas).`,
-		MOVQ(RSI, RBX),
-		MOVQ(RDX, R12),
+		MOVQ(RSI, words),
+		MOVQ(RDX, afterPtr),
 		LEAQ(Sym(areaCache), RDI),
 		CALL(slabAlloc),
 		MOVQ(RAX, RDX),
 		MOVQ(RAX, RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(words, RSI),
 		MOVL(areaWords, RCX),
 		REP(MOVSQ()),
 		MOVQ(RDX, RDI),
-		MOVQ(RDX, RBX),
+		MOVQ(RDX, made),
 		MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator, of which the high bits count
 		IMULQ(memory.AreaSeed, RAX),
 		INCQ(RAX),
@@ -195,7 +197,7 @@ the area RDX. There must be room for it (roomForAreas).`,
 		MOVQ(RAX, node.Weight),
 
 		MOVQ(after.Prev, RSI),
-		MOVQ(R12, node.Next),
+		MOVQ(afterPtr, node.Next),
 		MOVQ(RSI, node.Prev),
 		MOVQ(RDI, after.Prev),
 		TESTQ(RSI, RSI),
@@ -207,7 +209,7 @@ the area RDX. There must be room for it (roomForAreas).`,
 		CMPQ(after.Left, 0),
 		IF(E,
 			MOVQ(RDI, after.Left),
-			MOVQ(R12, node.Parent),
+			MOVQ(afterPtr, node.Parent),
 		).ELSE(
 			MOVQ(RDI, area(RSI).Right),
 			MOVQ(RSI, node.Parent),
@@ -223,22 +225,23 @@ the area RDX. There must be room for it (roomForAreas).`,
 			CALL(rotateArea),
 		),
 		CALL(areaUpdate),
-		MOVQ(R12, RDI),
+		MOVQ(afterPtr, RDI),
 		CALL(areaUpdate),
 		TESTL(layout.AreaMemFile, self.Flags),
 		IF(NE,
 			MOVQ(self.Source, RAX),
 			INCQ(openFile(RAX).Refs),
 		),
-		MOVQ(RBX, RAX),
+		MOVQ(made, RAX),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RSI, RDX).Returns(RAX)
 }
 
 func removeArea() Func {
+	parent, afterPtr, source := RBX, R12, R13
 	found := area(RAX)
 	node := area(RDI)
-	after := area(R12)
+	after := area(afterPtr)
 	return FUNC("remove_area", "remove_area takes the area RDI out and frees it.",
 		LOOP( // down, until it has one child at most
 			MOVQ(node.Left, RSI),
@@ -250,34 +253,34 @@ func removeArea() Func {
 			MOVQ(area(RSI).Weight, RAX),
 			CMPQ(RAX, area(RDX).Weight),
 			CMOVQB(RDX, RSI), // the heavier child goes up
-			MOVQ(RDI, RBX),
+			MOVQ(RDI, parent),
 			MOVQ(RSI, RDI),
 			CALL(rotateArea),
-			MOVQ(RBX, RDI),
+			MOVQ(parent, RDI),
 		),
 		MOVQ(node.Left, RSI),
 		ORQ(node.Right, RSI),
-		MOVQ(node.Parent, RBX),
+		MOVQ(node.Parent, parent),
 		TESTQ(RSI, RSI),
-		IF(NE, MOVQ(RBX, area(RSI).Parent)),
-		replaceChild(RBX, RDI, RSI),
-		MOVQ(node.Next, R12),
+		IF(NE, MOVQ(parent, area(RSI).Parent)),
+		replaceChild(parent, RDI, RSI),
+		MOVQ(node.Next, afterPtr),
 		MOVQ(node.Prev, RAX),
 		MOVQ(RAX, after.Prev),
 		TESTQ(RAX, RAX),
-		IF(NE, MOVQ(R12, found.Next)),
-		XORL(R13, R13),
+		IF(NE, MOVQ(afterPtr, found.Next)),
+		XORL(source, source),
 		TESTL(layout.AreaMemFile, node.Flags),
-		IF(NE, MOVQ(node.Source, R13)),
+		IF(NE, MOVQ(node.Source, source)),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(areaCache), RDI),
 		CALL(slabFree),
-		MOVQ(RBX, RDI),
+		MOVQ(parent, RDI),
 		TESTQ(RDI, RDI),
 		IF(NE, CALL(areaUpdate)),
-		MOVQ(R12, RDI),
+		MOVQ(afterPtr, RDI),
 		CALL(areaUpdate),
-		MOVQ(R13, RDI),
+		MOVQ(source, RDI),
 		TESTQ(RDI, RDI),
 		IF(NE, CALL(fput)),
 		RETURN(),
@@ -285,12 +288,13 @@ func removeArea() Func {
 }
 
 func splitArea() Func {
-	self := area(RBX)
+	selfPtr, addr := RBX, RBP
+	self := area(selfPtr)
 	return FUNC("split_area",
 		`split_area makes two areas of the area RDI, the second from the address RSI
 inside it on, and returns the second. There must be room for one.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
+		MOVQ(RDI, selfPtr),
+		MOVQ(RSI, addr),
 		MOVQ(self.Source, RAX),
 		MOVQ(self.SourceLen, RDX),
 		TESTQ(RAX, RAX),
@@ -308,8 +312,8 @@ inside it on, and returns the second. There must be room for one.`,
 		PUSHQ(self.Flags),
 		PUSHQ(self.Prot),
 		PUSHQ(self.End),
-		PUSHQ(RBP),
-		MOVQ(RBP, self.End),
+		PUSHQ(addr),
+		MOVQ(addr, self.End),
 		MOVQ(RSP, RSI),
 		MOVQ(self.Next, RDX),
 		CALL(newArea),
@@ -319,51 +323,53 @@ inside it on, and returns the second. There must be room for one.`,
 }
 
 func isolateAreas() Func {
+	first, end, start := RBX, RBP, R12
 	found := area(RAX)
 	return FUNC("isolate_areas",
 		`isolate_areas makes area boundaries of the addresses RDI and RSI where they are
 inside areas, and returns the first area after RDI. There are up to two areas
 more.`,
-		MOVQ(RSI, RBP),
-		MOVQ(RDI, R12),
+		MOVQ(RSI, end),
+		MOVQ(RDI, start),
 		CALL(findArea),
-		CMPQ(found.Start, R12),
+		CMPQ(found.Start, start),
 		IF(B,
 			MOVQ(RAX, RDI),
-			MOVQ(R12, RSI),
+			MOVQ(start, RSI),
 			CALL(splitArea),
 		),
-		MOVQ(RAX, RBX),
-		MOVQ(RBP, RDI),
+		MOVQ(RAX, first),
+		MOVQ(end, RDI),
 		CALL(findArea),
-		CMPQ(found.Start, RBP),
+		CMPQ(found.Start, end),
 		IF(B,
 			MOVQ(RAX, RDI),
-			MOVQ(RBP, RSI),
+			MOVQ(end, RSI),
 			CALL(splitArea),
 		),
-		MOVQ(RBX, RAX),
+		MOVQ(first, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func mergeAreas() Func {
-	self := area(RBX)
+	selfPtr, end := RBX, RBP
+	self := area(selfPtr)
 	node := area(RDI)
 	return FUNC("merge_areas",
 		`merge_areas makes one of like neighbours that touch anywhere from the address
 RDI to RSI. Areas that are copies of something stay as they are.`,
-		MOVQ(RSI, RBP),
+		MOVQ(RSI, end),
 		CALL(findArea),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, selfPtr),
 		CMPQ(self.Prev, 0), // which may end there
-		IF(NE, MOVQ(self.Prev, RBX)),
+		IF(NE, MOVQ(self.Prev, selfPtr)),
 		LOOP(
 			MOVQ(self.Next, RDI),
 			TESTQ(RDI, RDI),
 			BREAK(E),
 			MOVQ(node.Start, RAX),
-			CMPQ(RAX, RBP),
+			CMPQ(RAX, end),
 			BREAK(A),
 			CMPQ(RAX, self.End),
 			JNE("unlike"),
@@ -381,19 +387,20 @@ RDI to RSI. Areas that are copies of something stay as they are.`,
 			CALL(removeArea),
 			CONTINUE(),
 			LABEL("unlike"),
-			MOVQ(RDI, RBX),
+			MOVQ(RDI, selfPtr),
 		),
 		RETURN(),
 	).Saving(RBX, RBP).Takes(RDI, RSI)
 }
 
 func insertArea() Func {
+	start, end := RBX, RBP
 	return FUNC("insert_area",
 		`insert_area enters an area from RDI up to RSI, where there is none, with the
 protection RDX, the flags RCX, and R9 bytes from R8 on as its source. There
 must be room for it.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
+		MOVQ(RDI, start),
+		MOVQ(RSI, end),
 		PUSHQ(R9), // an Area's first words
 		PUSHQ(R8),
 		PUSHQ(RCX),
@@ -405,40 +412,41 @@ must be room for it.`,
 		MOVQ(RAX, RDX),
 		CALL(newArea),
 		ADDQ(8*areaWords, RSP),
-		MOVQ(RBX, RDI),
-		MOVQ(RBP, RSI),
+		MOVQ(start, RDI),
+		MOVQ(end, RSI),
 		CALL(mergeAreas),
 		RETURN(),
 	).Saving(RBX, RBP).Takes(RDI, RSI, RDX, RCX, R8, R9)
 }
 
 func unmapRange() Func {
-	after := area(R12)
+	start, end, afterPtr := RBX, RBP, R12
+	after := area(afterPtr)
 	return FUNC("unmap_range",
 		`unmap_range removes all that is mapped at the addresses from RDI up to RSI,
 both a page's. There is one area more if it was the middle of one.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
+		MOVQ(RDI, start),
+		MOVQ(RSI, end),
 		CALL(isolateAreas),
-		MOVQ(RAX, R12),
-		CMPQ(after.Start, RBP),
+		MOVQ(RAX, afterPtr),
+		CMPQ(after.Start, end),
 		IF(AE, RETURN()), // nothing is there
-		MOVQ(RBX, RDI),
-		MOVQ(RBP, RSI),
+		MOVQ(start, RDI),
+		MOVQ(end, RSI),
 		CALL(zapRange),
 		DO(
-			MOVQ(R12, RDI),
-			MOVQ(after.Next, R12),
+			MOVQ(afterPtr, RDI),
+			MOVQ(after.Next, afterPtr),
 			CALL(removeArea),
-			CMPQ(after.Start, RBP),
+			CMPQ(after.Start, end),
 		).WHILE(B),
 		// The neighbours keep the tables that they share.
-		gapStart(R12, RDX),
+		gapStart(afterPtr, RDX),
 		MOVQ(uint64(1)<<47, RCX),
 		CMPQ(RCX, after.Start),
 		CMOVQA(after.Start, RCX),
-		MOVQ(RBX, RDI),
-		MOVQ(RBP, RSI),
+		MOVQ(start, RDI),
+		MOVQ(end, RSI),
 		CALL(freePgtables),
 		RETURN(),
 	).Saving(RBX, RBP, R12).Takes(RDI, RSI)

@@ -59,19 +59,20 @@ func calibration() Program {
 var calibrationWindowsData = BSS("calibration_windows", 8*calibrationWindows, 8)
 
 func calibrate() Func {
+	ctr, window := RBX, RBP
 	return FUNC("calibrate",
 		`calibrate compares the TSC with the layout.Counter RDI. Returns in RAX how many
 ticks the TSC has for one of the other, times 2^32; 0 if that does not count, or
 too few windows agree. IF is 0.`,
-		MOVQ(RDI, RBX),
-		XORL(RBP, RBP), // windows so far
+		MOVQ(RDI, ctr),
+		XORL(window, window), // windows so far
 		LOOP(
 			CALL(calibrationWindow),
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
 			LEAQ(Sym(calibrationWindowsData), R8),
-			MOVQ(RAX, R8.Index(RBP, 8)),
-			MOVL(RBP, RDX),
+			MOVQ(RAX, R8.Index(window, 8)),
+			MOVL(window, RDX),
 			SHRL(calibrationLevel, RDX),
 			MOVL(calibrationError, RCX),
 			SUBL(RDX, RCX),
@@ -93,7 +94,7 @@ too few windows agree. IF is 0.`,
 					INCL(R9),
 				),
 				INCL(RCX),
-				CMPL(RCX, RBP),
+				CMPL(RCX, window),
 			).WHILE(BE),
 			CMPL(R9, calibrationAgree),
 			IF(E,
@@ -102,8 +103,8 @@ too few windows agree. IF is 0.`,
 				DIVQ(R9),
 				RETURN(),
 			),
-			INCL(RBP),
-			CMPL(RBP, calibrationWindows),
+			INCL(window),
+			CMPL(window, calibrationWindows),
 			BREAK(E),
 		),
 		returns(0),
@@ -111,7 +112,8 @@ too few windows agree. IF is 0.`,
 }
 
 func calibrationWindow() Func {
-	c := counter(RBX)
+	ctr, window, count, tsc, looked, readings := RBX, RBP, R12, R13, R14, R15
+	c := counter(ctr)
 	return FUNC("calibration_window",
 		`calibration_window is one window of calibrate, with its result; RBX is the
 Counter. It begins and ends with a tick of that. Where the readings at its ends
@@ -120,25 +122,25 @@ of its own that no other agrees with.`,
 		CALL(counterTick),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVL(RDI, R12), // count
-		MOVQ(RSI, R13), // TSC
-		MOVQ(RAX, R14), // how long the tick was looked for
-		MOVL(calibrationReadings, R15),
+		MOVL(RDI, count),  // count
+		MOVQ(RSI, tsc),    // TSC
+		MOVQ(RAX, looked), // how long the tick was looked for
+		MOVL(calibrationReadings, readings),
 		LOOP(
-			DECL(R15),
+			DECL(readings),
 			IF(E, JMP("nothing")),
 			MOVL(calibrationSpin, RCX),
 			DO(DECL(RCX)).WHILE(NE),
 			CALL(counterTick),
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
-			SUBL(R12, RDI),
+			SUBL(count, RDI),
 			ANDL(c.Mask, RDI), // ticks of the counter
 			CMPQ(RDI, c.Least),
 			CONTINUE(B),
 			MOVQ(RSI, RDX),
-			SUBQ(R13, RDX), // of the TSC
-			ADDQ(R14, RAX),
+			SUBQ(tsc, RDX), // of the TSC
+			ADDQ(looked, RAX),
 			SHLQ(calibrationError, RAX),
 			CMPQ(RAX, RDX),
 			BREAK(BE),
@@ -158,13 +160,14 @@ of its own that no other agrees with.`,
 		DIVQ(RDI),
 		RETURN(),
 		LABEL("nothing"),
-		LEAQ(RBP.At(1), RAX),
+		LEAQ(window.At(1), RAX),
 		RETURN(),
 	).Saving(R12, R13, R14, R15).Takes(RBX, RBP).Returns(RAX)
 }
 
 func counterTick() Func {
-	c := counter(RBX)
+	ctr := RBX
+	c := counter(ctr)
 	return FUNC("counter_tick",
 		`counter_tick waits for the next tick of the Counter RBX. Returns its count in
 EDI, the TSC at the reading that showed it in RSI, and in RAX the TSC's ticks

@@ -126,6 +126,7 @@ of the local APIC's timer. Fails by boot_fail.`,
 }
 
 func tscInit() Func {
+	ctr, next := RBX, RBP
 	told := Block{}
 	for _, s := range tscTold {
 		told = append(told,
@@ -137,22 +138,22 @@ func tscInit() Func {
 	}
 	return FUNC("tsc_init", "tsc_init sets TSCHz and TSCSource. Fails by boot_fail.",
 		told,
-		LEAQ(Sym(tscCountersData), RBP),
+		LEAQ(Sym(tscCountersData), next),
 		LOOP(
-			MOVQ(RBP.At(0), RBX),
-			TESTQ(RBX, RBX),
+			MOVQ(next.At(0), ctr),
+			TESTQ(ctr, ctr),
 			BREAK(E),
-			ADDQ(8, RBP),
-			CALL(counter(RBX).Init),
+			ADDQ(8, next),
+			CALL(counter(ctr).Init),
 			TESTL(RAX, RAX),
 			CONTINUE(E),
-			MOVQ(RBX, RDI),
+			MOVQ(ctr, RDI),
 			CALL(calibrate),
-			MULQ(counter(RBX).Hz),
+			MULQ(counter(ctr).Hz),
 			SHRQ(32, RAX),
 			SHLQ(32, RDX),
 			ORQ(RDX, RAX),
-			MOVQ(counter(RBX).Source, RDI),
+			MOVQ(counter(ctr).Source, RDI),
 			CALL(tscTake),
 			JE("done"),
 		),

@@ -24,11 +24,12 @@ func cmdline() Program {
 var cmdlineText = BSS("cmdline_text", 2*layout.CmdlineMax, 8)
 
 func parseCmdline() Func {
+	arg, equals, rest, dashes := RBX, RBP, R12, R13
 	// param does something if the word RBX begins with name: RDI is then what is
 	// behind it. Such a word is the kernel's own and does not reach init.
 	param := func(name string, do ...Item) Block {
 		return Block{
-			MOVQ(RBX, RDI),
+			MOVQ(arg, RDI),
 			LEAQ(Str(name), RSI),
 			CALL(hasPrefix),
 			IF(E, Block(do)),
@@ -98,28 +99,28 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 		MOVQ(RAX, execState.Envp[1]),
 		MOVQ(2, execState.Envc),
 
-		LEAQ(Sym(cmdlineText), R12), // what is still to be read
-		XORL(R13, R13),              // 1 after "--"
+		LEAQ(Sym(cmdlineText), rest), // what is still to be read
+		XORL(dashes, dashes),         // 1 after "--"
 		LOOP(
-			MOVQ(R12, RDI),
+			MOVQ(rest, RDI),
 			CALL(nextArg),
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			MOVQ(RDI, R12),
-			MOVQ(RAX, RBX), // the word
-			MOVQ(RDX, RBP), // its "=", or 0
-			TESTL(R13, R13),
+			MOVQ(RDI, rest),
+			MOVQ(RAX, arg),    // the word
+			MOVQ(RDX, equals), // its "=", or 0
+			TESTL(dashes, dashes),
 			JNE("argument"),
-			CMPW(RBX.At(0), word("--")),
+			CMPW(arg.At(0), word("--")),
 			IF(E,
-				CMPB(RBX.At(2), 0),
-				IF(E, INCL(R13), CONTINUE()),
+				CMPB(arg.At(2), 0),
+				IF(E, INCL(dashes), CONTINUE()),
 			),
 			own,
 			// Linux takes a name with a dot for a module's parameter.
-			MOVQ(RBX, RCX),
+			MOVQ(arg, RCX),
 			LOOP(
-				CMPQ(RCX, RBP),
+				CMPQ(RCX, equals),
 				BREAK(E),
 				MOVZBL(RCX.At(0), RAX),
 				TESTL(RAX, RAX),
@@ -128,7 +129,7 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 				JE("nobody"),
 				INCQ(RCX),
 			),
-			TESTQ(RBP, RBP),
+			TESTQ(equals, equals),
 			IF(NE,
 				CALL(setEnv),
 				CONTINUE(),
@@ -141,7 +142,7 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 				JMP(bootFail),
 			),
 			LEAQ(execState.Argv[0], RAX),
-			MOVQ(RBX, RAX.Index(RCX, 8)),
+			MOVQ(arg, RAX.Index(RCX, 8)),
 			INCQ(execState.Argc),
 			CONTINUE(),
 			LABEL("nobody"),
@@ -151,6 +152,7 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 }
 
 func setEnv() Func {
+	arg, equals := RBX, RBP
 	return FUNC("set_env",
 		`set_env enters the word RBX with its "=" at RBP in the environment, in place of
 an older one of that name.`,
@@ -169,20 +171,20 @@ an older one of that name.`,
 			),
 			// Equal up to the "=".
 			MOVQ(RDX.Index(RCX, 8), RDI),
-			MOVQ(RBX, RSI),
+			MOVQ(arg, RSI),
 			DO(
 				MOVZBL(RSI.At(0), RAX),
 				CMPB(RAX, RDI.At(0)),
 				JNE("other"),
 				INCQ(RDI),
 				INCQ(RSI),
-				CMPQ(RSI, RBP),
+				CMPQ(RSI, equals),
 			).WHILE(BE),
 			BREAK(),
 			LABEL("other"),
 			INCQ(RCX),
 		),
-		MOVQ(RBX, RDX.Index(RCX, 8)),
+		MOVQ(arg, RDX.Index(RCX, 8)),
 		RETURN(),
 	).Takes(RBX, RBP)
 }

@@ -87,15 +87,16 @@ written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
 }
 
 func printk() Func {
+	next := RBX
 	return FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, behind what init has written.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, next),
 		CALL(consoleDrain),
 		LOOP(
-			MOVZBL(RBX.At(0), RDI),
+			MOVZBL(next.At(0), RDI),
 			TESTL(RDI, RDI),
 			BREAK(E),
 			CALL(printkChar),
-			INCQ(RBX),
+			INCQ(next),
 		),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)
@@ -120,41 +121,43 @@ func printkChar() Func {
 }
 
 func printkHex() Func {
+	value, bits := RBX, R12
 	return FUNC("printk_hex", "printk_hex writes RDI to the log as 0x and hexadecimal digits, without leading zeros.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, value),
 		LEAQ(Str("0x"), RDI),
 		CALL(printk),
-		MOVL(64, R12), // bits still to print
+		MOVL(64, bits), // bits still to print
 		LOOP( // to the first digit that is not 0, or the last
-			ROLQ(4, RBX),
-			SUBL(4, R12),
+			ROLQ(4, value),
+			SUBL(4, bits),
 			BREAK(E),
-			TESTB(0xf, RBX),
+			TESTB(0xf, value),
 			BREAK(NE),
 		),
 		LOOP(
-			MOVL(RBX, RDI),
+			MOVL(value, RDI),
 			ANDL(0xf, RDI),
 			CALL(printkDigit),
-			TESTL(R12, R12),
+			TESTL(bits, bits),
 			BREAK(E),
-			ROLQ(4, RBX),
-			SUBL(4, R12),
+			ROLQ(4, value),
+			SUBL(4, bits),
 		),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)
 }
 
 func printkHex64() Func {
+	value, digits := RBX, R12
 	return FUNC("printk_hex64", "printk_hex64 writes RDI to the log as sixteen hexadecimal digits.",
-		MOVQ(RDI, RBX),
-		MOVL(16, R12),
+		MOVQ(RDI, value),
+		MOVL(16, digits),
 		DO(
-			ROLQ(4, RBX),
-			MOVL(RBX, RDI),
+			ROLQ(4, value),
+			MOVL(value, RDI),
 			ANDL(0xf, RDI),
 			CALL(printkDigit),
-			DECL(R12),
+			DECL(digits),
 		).WHILE(NE),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)
@@ -170,32 +173,34 @@ func printkDigit() Func {
 }
 
 func printkDec() Func {
+	digits := RBX
 	return FUNC("printk_dec", "printk_dec writes RDI to the log in decimal, unsigned.",
 		MOVQ(RDI, RAX),
 		MOVL(10, RCX),
-		XORL(RBX, RBX),
+		XORL(digits, digits),
 		DO(
 			XORL(RDX, RDX),
 			DIVQ(RCX),
 			PUSHQ(RDX),
-			INCL(RBX),
+			INCL(digits),
 			TESTQ(RAX, RAX),
 		).WHILE(NE),
 		DO(
 			POPQ(RDI),
 			CALL(printkDigit),
-			DECL(RBX),
+			DECL(digits),
 		).WHILE(NE),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RBX)
 }
 
 func bootFail() Func {
+	reason := RBX
 	return FUNC("boot_fail", "boot_fail says that the kernel cannot boot because of the string RDI and ends the machine.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, reason),
 		LEAQ(Str("entrylab: cannot boot: "), RDI),
 		CALL(printk),
-		MOVQ(RBX, RDI),
+		MOVQ(reason, RDI),
 		CALL(printk),
 		LEAQ(Str("\n"), RDI),
 		CALL(printk),

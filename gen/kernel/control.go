@@ -25,15 +25,15 @@ func flushLines(r Reg, size int) Block {
 // cacheLine is what CLFLUSH flushes on every CPU so far.
 const cacheLine = 64
 
-// findVariant puts the address of variant RDI into RBX, or fails.
-func findVariant() Block {
+// findVariant makes descPtr the address of variant RDI, or leaves.
+func findVariant(descPtr Reg) Block {
 	size := SizeOf[layout.VariantDesc[Mem]]()
 	return Block{
 		CMPQ(RDI, Sym(variantsCount)),
 		IF(AE, fail(EINVAL)),
 		IMULQ(size, RDI),
-		LEAQ(Sym(variants), RBX),
-		ADDQ(RDI, RBX),
+		LEAQ(Sym(variants), descPtr),
+		ADDQ(RDI, descPtr),
 	}
 }
 
@@ -70,49 +70,51 @@ var statsBuf = BSS("stats_buf", SizeOf[layout.Stats[Mem]](), 64)
 var poisonFrame = BSS("poison_frame", regsSize, 64)
 
 func variantsInit() Func {
-	desc := variant(RBX)
+	descPtr, index, lacked := RBX, R12, R13
+	missing := R12 // of the variant that was asked for
+	desc := variant(descPtr)
 	size := SizeOf[layout.VariantDesc[Mem]]()
 	names := SizeOf[[32]Mem]()
 	return FUNC("variants_init",
 		`variants_init puts the variant in force that variant=NAME on the command line
 asks for, else the first that init can run with. Fails by boot_fail.`,
-		XORL(R12, R12), // index
-		XORL(R13, R13), // what the CPU lacks for one or another
-		LEAQ(Sym(variants), RBX),
+		XORL(index, index),   // index
+		XORL(lacked, lacked), // what the CPU lacks for one or another
+		LEAQ(Sym(variants), descPtr),
 		CMPQ(Sym(variantAsked), 0),
 		IF(E,
 			LOOP(
-				CMPQ(R12, Sym(variantsCount)),
+				CMPQ(index, Sym(variantsCount)),
 				IF(E,
 					LEAQ(Str("the image has no variant that init can run with"), RDI),
 					CALL(message),
-					TESTQ(R13, R13),
+					TESTQ(lacked, lacked),
 					IF(NE,
 						LEAQ(Str(" on this CPU, which lacks:"), RDI),
 						CALL(message),
-						MOVQ(R13, RDI),
+						MOVQ(lacked, RDI),
 						CALL(messageFeatures),
 					),
 					JMP(bootFailMessage),
 				),
 				lacks(desc),
-				ORQ(RAX, R13),
+				ORQ(RAX, lacked),
 				ORQ(desc.Info.Bare, RAX),
 				BREAK(E),
-				ADDQ(size, RBX),
-				INCQ(R12),
+				ADDQ(size, descPtr),
+				INCQ(index),
 			),
 		).ELSE(
 			LOOP(
-				CMPQ(R12, Sym(variantsCount)),
+				CMPQ(index, Sym(variantsCount)),
 				IF(E, JMP(variantUnknown)),
 				LEAQ(desc.Info.Name[0], RDI),
 				LEAQ(Sym(variantName), RSI),
 				MOVL(names, RCX),
 				REPE(CMPSB()),
 				BREAK(E),
-				ADDQ(size, RBX),
-				INCQ(R12),
+				ADDQ(size, descPtr),
+				INCQ(index),
 			),
 			CMPQ(desc.Info.Bare, 0),
 			IF(NE,
@@ -126,26 +128,27 @@ asks for, else the first that init can run with. Fails by boot_fail.`,
 			),
 			lacks(desc),
 			IF(NE,
-				MOVQ(RAX, R12),
+				MOVQ(RAX, missing),
 				LEAQ(Str("this CPU lacks what the variant "), RDI),
 				CALL(message),
 				LEAQ(Sym(variantName), RDI),
 				CALL(message),
 				LEAQ(Str(" needs:"), RDI),
 				CALL(message),
-				MOVQ(R12, RDI),
+				MOVQ(missing, RDI),
 				CALL(messageFeatures),
 				JMP(bootFailMessage),
 			),
 		),
-		MOVQ(R12, RDI),
+		MOVQ(index, RDI),
 		CALL(sysVariantSelect),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes()
 }
 
 func variantUnknown() Func {
-	desc := variant(RBX)
+	descPtr, left := RBX, R12
+	desc := variant(descPtr)
 	size := SizeOf[layout.VariantDesc[Mem]]()
 	return FUNC("variant_unknown", "variant_unknown fails the boot: the image has no variant variant_name. Lists those it has.",
 		LEAQ(Str("no variant "), RDI),
@@ -154,13 +157,13 @@ func variantUnknown() Func {
 		CALL(message),
 		LEAQ(Str("; the image has "), RDI),
 		CALL(message),
-		LEAQ(Sym(variants), RBX),
-		MOVQ(Sym(variantsCount), R12),
+		LEAQ(Sym(variants), descPtr),
+		MOVQ(Sym(variantsCount), left),
 		LOOP(
 			LEAQ(desc.Info.Name[0], RDI),
 			CALL(message),
-			ADDQ(size, RBX),
-			DECQ(R12),
+			ADDQ(size, descPtr),
+			DECQ(left),
 			BREAK(E),
 			LEAQ(Str(", "), RDI),
 			CALL(message),
@@ -205,7 +208,8 @@ for them. Otherwise they do not exist.`,
 }
 
 func sysVariantSelect() Func {
-	desc := variant(RBX)
+	descPtr := RBX
+	desc := variant(descPtr)
 	// wrappers puts the variant's wrappers into the table: those of control
 	// calls, or of Linux's.
 	wrappers := func(control bool) (b Block) {
@@ -221,7 +225,7 @@ func sysVariantSelect() Func {
 with TIFNeedResched clear: until the exit nothing may switch, or what
 the old variant keeps in RSPScratch would go by the new one's rule.`,
 		MOVQ(RDI, R8),
-		findVariant(),
+		findVariant(descPtr),
 		lacks(desc),
 		IF(NE, fail(ENODEV)),
 		CLI(),
@@ -261,10 +265,11 @@ the old variant keeps in RSPScratch would go by the new one's rule.`,
 }
 
 func sysVariantInfo() Func {
-	desc := variant(RBX)
+	descPtr := RBX
+	desc := variant(descPtr)
 	info := SizeOf[layout.VariantInfo[Mem]]()
 	return FUNC("sys_variant_info", "sys_variant_info(index, info) is layout.SysInfo.",
-		findVariant(),
+		findVariant(descPtr),
 		MOVQ(RSI, RDI),
 		LEAQ(desc.Info.Name[0], RSI),
 		MOVL(info, RDX),
@@ -274,11 +279,12 @@ func sysVariantInfo() Func {
 }
 
 func controlInterrupt() Func {
+	frame := RBX
 	regs := ptRegs(RDI)
 	return FUNC("control_interrupt",
 		`control_interrupt is INT $layout.ControlVector with the PtRegs RDI: the control
 calls by which a variant that answers nothing can be left.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, frame),
 		MOVQ(regs.AX, RAX),
 		MOVQ(regs.SI, RSI),
 		MOVQ(regs.DI, RDI),
@@ -295,7 +301,7 @@ calls by which a variant that answers nothing can be left.`,
 				IF(E, CALL(sysVariantInfo)),
 			),
 		),
-		MOVQ(RAX, ptRegs(RBX).AX),
+		MOVQ(RAX, ptRegs(frame).AX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)
 }
@@ -351,13 +357,14 @@ of the flags only the user's change.`,
 }
 
 func sysPoison() Func {
+	top := RBX
 	poison := Fields[layout.PtRegs[Mem]](Sym(poisonFrame))
 	return FUNC("sys_poison",
 		`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
 frame is moved away first, as its place is poisoned too.`,
 		CLI(),
-		MOVQ(gs.TopOfStack, RBX),
-		LEAQ(RBX.At(-regsSize), RSI),
+		MOVQ(gs.TopOfStack, top),
+		LEAQ(top.At(-regsSize), RSI),
 		MOVQ(RSI, RDX),
 		LEAQ(Sym(poisonFrame), RDI),
 		MOVQ(RDI, RSP),
@@ -376,7 +383,7 @@ frame is moved away first, as its place is poisoned too.`,
 			MOVQ(RAX, RDI.At(0)),
 			ADDQ(8, RDI),
 			ADDQ(8, RAX),
-			CMPQ(RDI, RBX),
+			CMPQ(RDI, top),
 		).WHILE(B),
 		JMP(returnToUsermode),
 	).Takes().Returns(RAX).Spoils(RBX)

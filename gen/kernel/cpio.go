@@ -39,9 +39,9 @@ func word(s string) uint64 {
 	return w
 }
 
-// cpioField is the number at an offset of the header RBX, in RAX.
-func cpioField(off int) Block {
-	return Block{LEAQ(RBX.At(off), RDI), CALL(cpioHex)}
+// cpioField is the number at an offset of a header, in RAX.
+func cpioField(header Reg, off int) Block {
+	return Block{LEAQ(header.At(off), RDI), CALL(cpioHex)}
 }
 
 // initrd reads the initramfs where the boot loader has put it: nothing is
@@ -62,6 +62,8 @@ func initrd() Program {
 var cpioEntryData = BSS("cpio_entry", SizeOf[layout.CpioEntry[Mem]](), 64)
 
 func cpioCheck() Func {
+	header, end, field, fields := RBX, R12, R13, R14
+	behind := R13
 	// expect fails with what was expected at the address where.
 	expect := func(where Mem, what string) Block {
 		return Block{LEAQ(where, RDI), LEAQ(Str(what), RSI), JMP(cpioBad)}
@@ -69,58 +71,58 @@ func cpioCheck() Func {
 	return FUNC("cpio_check",
 		`cpio_check goes once through the initramfs, so that nothing that reads it later
 has to doubt it. Fails by boot_fail.`,
-		MOVQ(bootInfo.InitrdStart, RBX),
-		MOVQ(bootInfo.InitrdEnd, R12),
-		CMPQ(RBX, R12),
+		MOVQ(bootInfo.InitrdStart, header),
+		MOVQ(bootInfo.InitrdEnd, end),
+		CMPQ(header, end),
 		IF(AE,
 			LEAQ(Str("no initramfs: give one with -initrd"), RDI),
 			JMP(bootFail),
 		),
 		LOOP(
-			CMPQ(RBX, R12),
-			IF(AE, expect(RBX.At(0), newcTrailer+", not the archive's end")),
-			LEAQ(RBX.At(newcHeader), RAX),
-			CMPQ(RAX, R12),
-			IF(A, expect(RBX.At(0), "a header of 110 bytes, not the archive's end")),
-			CMPL(RBX.At(0), word(newcMagic[:4])),
-			IF(E, CMPW(RBX.At(4), word(newcMagic[4:]))),
-			IF(NE, expect(RBX.At(0), "the magic "+newcMagic+" of an uncompressed newc archive")),
-			LEAQ(RBX.At(newcIno), R13),
-			MOVL(newcFields, R14),
+			CMPQ(header, end),
+			IF(AE, expect(header.At(0), newcTrailer+", not the archive's end")),
+			LEAQ(header.At(newcHeader), RAX),
+			CMPQ(RAX, end),
+			IF(A, expect(header.At(0), "a header of 110 bytes, not the archive's end")),
+			CMPL(header.At(0), word(newcMagic[:4])),
+			IF(E, CMPW(header.At(4), word(newcMagic[4:]))),
+			IF(NE, expect(header.At(0), "the magic "+newcMagic+" of an uncompressed newc archive")),
+			LEAQ(header.At(newcIno), field),
+			MOVL(newcFields, fields),
 			DO(
-				MOVQ(R13, RDI),
+				MOVQ(field, RDI),
 				CALL(cpioHex),
 				TESTQ(RDX, RDX),
-				IF(NE, expect(R13.At(0), "eight hexadecimal digits")),
-				ADDQ(8, R13),
-				DECL(R14),
+				IF(NE, expect(field.At(0), "eight hexadecimal digits")),
+				ADDQ(8, field),
+				DECL(fields),
 			).WHILE(NE),
 
-			cpioField(newcNameSize),
+			cpioField(header, newcNameSize),
 			LEAQ(RAX.At(-1), RCX),
 			CMPQ(RCX, layout.PathMax-1),
-			IF(A, expect(RBX.At(newcNameSize), "the size of a name, 1 to 4096")),
-			LEAQ(RBX.Index(RAX, 1).Add(newcHeader), R13), // the name's end
-			CMPQ(R13, R12),
-			IF(A, expect(RBX.At(newcNameSize), "the size of a name inside the archive")),
-			CMPB(R13.At(-1), 0),
-			IF(NE, expect(R13.At(-1), "the NUL of a name")),
-			cpioField(newcFileSize),
-			ADDQ(3, R13),
-			ANDQ(-4, R13), // the data
-			ADDQ(RAX, R13),
-			CMPQ(R13, R12),
-			IF(A, expect(RBX.At(newcFileSize), "the size of a file inside the archive")),
+			IF(A, expect(header.At(newcNameSize), "the size of a name, 1 to 4096")),
+			LEAQ(header.Index(RAX, 1).Add(newcHeader), behind), // the name's end
+			CMPQ(behind, end),
+			IF(A, expect(header.At(newcNameSize), "the size of a name inside the archive")),
+			CMPB(behind.At(-1), 0),
+			IF(NE, expect(behind.At(-1), "the NUL of a name")),
+			cpioField(header, newcFileSize),
+			ADDQ(3, behind),
+			ANDQ(-4, behind), // the data
+			ADDQ(RAX, behind),
+			CMPQ(behind, end),
+			IF(A, expect(header.At(newcFileSize), "the size of a file inside the archive")),
 
-			MOVQ(RBX, RDI),
+			MOVQ(header, RDI),
 			CALL(cpioDecode),
 			CALL(cpioIsTrailer),
-			MOVQ(cpioEntry.Next, RBX),
+			MOVQ(cpioEntry.Next, header),
 			CONTINUE(NE),
 			// Another archive may follow after zeros.
-			MOVQ(RBX, RDI),
+			MOVQ(header, RDI),
 			CALL(cpioSkipZeros),
-			MOVQ(RAX, RBX),
+			MOVQ(RAX, header),
 			TESTQ(RAX, RAX),
 			BREAK(E),
 		),
@@ -129,17 +131,18 @@ has to doubt it. Fails by boot_fail.`,
 }
 
 func cpioBad() Func {
+	where, what := RBX, R12
 	return FUNC("cpio_bad", "cpio_bad fails the boot: at the address RDI of the initramfs is not what the string RSI names.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
+		MOVQ(RDI, where),
+		MOVQ(RSI, what),
 		LEAQ(Str("initramfs: offset "), RDI),
 		CALL(message),
-		MOVQ(RBX, RDI),
+		MOVQ(where, RDI),
 		SUBQ(bootInfo.InitrdStart, RDI),
 		CALL(messageDec),
 		LEAQ(Str(": expected "), RDI),
 		CALL(message),
-		MOVQ(R12, RDI),
+		MOVQ(what, RDI),
 		CALL(message),
 		JMP(bootFailMessage),
 	).Takes(RDI, RSI).NoReturn()
@@ -173,50 +176,51 @@ or -1 if they are not. Clobbers RCX, RSI, RDI.`,
 }
 
 func cpioDecode() Func {
+	header, nameLen := RBX, R12
 	return FUNC("cpio_decode",
 		`cpio_decode makes the entry with the header RDI the current one. It has been
 checked. A leading "/" or "./" and trailing "/" are taken off its name.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RBX, cpioEntry.Header),
-		cpioField(newcMode),
+		MOVQ(RDI, header),
+		MOVQ(header, cpioEntry.Header),
+		cpioField(header, newcMode),
 		MOVQ(RAX, cpioEntry.Mode),
-		cpioField(newcNameSize),
-		MOVQ(RAX, R12),
-		cpioField(newcFileSize),
+		cpioField(header, newcNameSize),
+		MOVQ(RAX, nameLen),
+		cpioField(header, newcFileSize),
 		MOVQ(RAX, cpioEntry.Size),
-		LEAQ(RBX.At(newcHeader), RSI), // name
-		LEAQ(RSI.Index(R12, 1).Add(3), RCX),
+		LEAQ(header.At(newcHeader), RSI), // name
+		LEAQ(RSI.Index(nameLen, 1).Add(3), RCX),
 		ANDQ(-4, RCX),
 		MOVQ(RCX, cpioEntry.Data),
 		LEAQ(RCX.Index(RAX, 1).Add(3), RCX),
 		ANDQ(-4, RCX),
 		MOVQ(RCX, cpioEntry.Next),
-		DECQ(R12), // NUL
+		DECQ(nameLen), // NUL
 		LOOP(
-			TESTQ(R12, R12),
+			TESTQ(nameLen, nameLen),
 			BREAK(E),
 			CMPB(RSI.At(0), '/'),
 			IF(NE,
 				CMPB(RSI.At(0), '.'),
 				BREAK(NE),
-				CMPQ(R12, 1),
+				CMPQ(nameLen, 1),
 				IF(NE,
 					CMPB(RSI.At(1), '/'),
 					BREAK(NE),
 				),
 			),
 			INCQ(RSI),
-			DECQ(R12),
+			DECQ(nameLen),
 		),
 		LOOP(
-			TESTQ(R12, R12),
+			TESTQ(nameLen, nameLen),
 			BREAK(E),
-			CMPB(RSI.Index(R12, 1).Add(-1), '/'),
+			CMPB(RSI.Index(nameLen, 1).Add(-1), '/'),
 			BREAK(NE),
-			DECQ(R12),
+			DECQ(nameLen),
 		),
 		MOVQ(RSI, cpioEntry.Name),
-		MOVQ(R12, cpioEntry.NameLen),
+		MOVQ(nameLen, cpioEntry.NameLen),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)
 }
@@ -269,24 +273,25 @@ header in RAX, 0 after the last.`,
 }
 
 func cpioLoad() Func {
+	header := RBX
 	return FUNC("cpio_load",
 		`cpio_load makes the entry with the header RDI the current one, or the one after
 if it is a trailer; returns its header in RAX, 0 after the last.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, header),
 		LOOP(
-			MOVQ(RBX, RDI),
+			MOVQ(header, RDI),
 			CALL(cpioDecode),
 			CALL(cpioIsTrailer),
-			IF(NE, MOVQ(RBX, RAX), RETURN()),
+			IF(NE, MOVQ(header, RAX), RETURN()),
 			CMPQ(cpioEntry.Builtin, 0),
 			IF(NE, XORL(RAX, RAX), RETURN()),
 			MOVQ(cpioEntry.Next, RDI),
 			CALL(cpioSkipZeros),
-			MOVQ(RAX, RBX),
+			MOVQ(RAX, header),
 			TESTQ(RAX, RAX),
 			IF(E,
 				MOVQ(1, cpioEntry.Builtin),
-				LEAQ(Sym(builtinCpioData), RBX),
+				LEAQ(Sym(builtinCpioData), header),
 			),
 		),
 		UD2(),

@@ -149,46 +149,48 @@ func writeNull() Func {
 }
 
 func readZero() Func {
+	count := RBX
 	return FUNC("read_zero", "read_zero is the Read of /dev/zero.",
-		MOVQ(RDX, RBX),
+		MOVQ(RDX, count),
 		MOVQ(RSI, RDI),
 		MOVQ(RDX, RSI),
 		CALL(clearUser),
 		TESTQ(RAX, RAX),
-		IF(E, MOVQ(RBX, RAX)),
+		IF(E, MOVQ(count, RAX)),
 		RETURN(),
 	).Saving(RBX).Takes(RSI, RDX)
 }
 
 func consoleWriteUser() Func {
+	from, left, written, n := RBX, R12, R13, R14
 	return FUNC("console_write_user",
 		`console_write_user is the Write of the console: the bytes go to COM1 as they
 are. Of a buffer that is bad from somewhere on, what lies before is written.`,
-		MOVQ(RSI, RBX), // the user's next byte
-		MOVQ(RDX, R12), // left
-		XORL(R13, R13), // written
+		MOVQ(RSI, from),        // the user's next byte
+		MOVQ(RDX, left),        // left
+		XORL(written, written), // written
 		LOOP(
-			TESTQ(R12, R12),
+			TESTQ(left, left),
 			BREAK(E),
-			toPageEnd(RBX, R12, R14),
+			toPageEnd(from, left, n),
 			LEAQ(Sym(consoleBuffer), RDI),
-			MOVQ(RBX, RSI),
-			MOVQ(R14, RDX),
+			MOVQ(from, RSI),
+			MOVQ(n, RDX),
 			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
 			IF(NE,
-				TESTQ(R13, R13),
+				TESTQ(written, written),
 				BREAK(NE),
 				RETURN(),
 			),
 			LEAQ(Sym(consoleBuffer), RDI),
-			MOVQ(R14, RSI),
+			MOVQ(n, RSI),
 			CALL(consoleWrite),
-			ADDQ(R14, RBX),
-			ADDQ(R14, R13),
-			SUBQ(R14, R12),
+			ADDQ(n, from),
+			ADDQ(n, written),
+			SUBQ(n, left),
 		),
-		MOVQ(R13, RAX),
+		MOVQ(written, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
 }

@@ -8,7 +8,8 @@
 // Arguments are in RDI, RSI, RDX, RCX, R8, R9, the result is in RAX; RBX, RBP
 // and R12 to R15 are kept (Func.Saving), all others are clobbered. Each function
 // says what it takes and returns, and where it departs from this; the assembler
-// checks it (gen/asm, Contracts). DF is 0.
+// checks it (gen/asm, Contracts).
+// It names the registers that it keeps for what they hold. DF is 0.
 // No function touches x87 or SSE registers: they are the user's until the
 // context switch saves them. GS points to the PerCPU.
 //

@@ -37,26 +37,28 @@ func elf() Program {
 }
 
 func elfFail() Func {
+	reason := RBX
 	return FUNC("elf_fail", "elf_fail fails the boot: init's file cannot be run, for the reason RDI.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, reason),
 		MOVQ(execState.Path, RDI),
 		CALL(message),
 		LEAQ(Str(" cannot be run: "), RDI),
 		CALL(message),
-		MOVQ(RBX, RDI),
+		MOVQ(reason, RDI),
 		CALL(message),
 		JMP(bootFailMessage),
 	).Takes(RDI).NoReturn()
 }
 
 func elfLoad() Func {
+	hdrPtr, phPtr, left, executable := RBX, RBP, R12, R13
 	const notELF = "it is not an ELF file"
-	hdr := Fields[layout.ELFHeader[Mem]](RBX)
-	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
+	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
+	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_load",
 		`elf_load maps the segments of the file execState.File and sets what else
 execState says of it. Fails by boot_fail.`,
-		MOVQ(execState.File, RBX),
+		MOVQ(execState.File, hdrPtr),
 		CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
 		elfRefuse(B, notELF),
 		CMPL(hdr.Ident[0], elfMagic),
@@ -85,20 +87,20 @@ execState says of it. Fails by boot_fail.`,
 		MOVQ(RCX, execState.PHNum),
 		IMULQ(phEntrySize, RCX),
 		MOVQ(execState.Size, RAX),
-		MOVQ(hdr.PHOff, RBP),
-		SUBQ(RBP, RAX),
+		MOVQ(hdr.PHOff, phPtr),
+		SUBQ(phPtr, RAX),
 		JB("truncated"),
 		CMPQ(RCX, RAX),
 		JA("truncated"),
-		ADDQ(RBX, RBP), // the program header
+		ADDQ(hdrPtr, phPtr), // the program header
 		CALL(elfBias),
 		MOVQ(hdr.Entry, RAX),
 		MOVQ(RAX, execState.Entry),
 		MOVQ(layout.ProtRead|layout.ProtWrite, execState.StackProt),
-		MOVQ(execState.PHNum, R12),
-		XORL(R13, R13), // 1 if the entry point is in an executable segment
+		MOVQ(execState.PHNum, left),
+		XORL(executable, executable), // 1 if the entry point is in an executable segment
 		LOOP(
-			SUBQ(1, R12),
+			SUBQ(1, left),
 			BREAK(B),
 			MOVL(ph.TypeFlags, RAX),
 			CMPL(RAX, phInterp),
@@ -117,7 +119,7 @@ execState says of it. Fails by boot_fail.`,
 				CMPQ(RAX, ph.MemSize),
 				IF(B,
 					TESTL(phExec, ph.TypeFlags.Add(4)),
-					IF(NE, MOVL(1, R13)),
+					IF(NE, MOVL(1, executable)),
 				),
 				// And are the program headers, for AT_PHDR?
 				MOVQ(hdr.PHOff, RAX),
@@ -129,11 +131,11 @@ execState says of it. Fails by boot_fail.`,
 					MOVQ(RAX, execState.PHAddr),
 				),
 			),
-			ADDQ(phEntrySize, RBP),
+			ADDQ(phEntrySize, phPtr),
 		),
 		CMPQ(execState.End, 0),
 		elfRefuse(E, "it has no segment to load (PT_LOAD)"),
-		TESTL(R13, R13),
+		TESTL(executable, executable),
 		elfRefuse(E, "its entry point is not in an executable segment"),
 		MOVQ(execState.Bias, RAX),
 		ADDQ(RAX, execState.Entry),
@@ -148,8 +150,9 @@ execState says of it. Fails by boot_fail.`,
 }
 
 func elfBias() Func {
-	hdr := Fields[layout.ELFHeader[Mem]](RBX)
-	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
+	hdrPtr, phPtr, left := RBX, RBP, R12
+	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
+	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_bias",
 		`elf_bias sets execState.Bias of the file RBX: where it is position-independent
 its first segment goes to layout.PIEBase or, so that it has its alignment, below.
@@ -158,17 +161,17 @@ The program headers, at RBP, are all in the file.`,
 		MOVZWL(hdr.TypeMachine, RAX),
 		CMPL(RAX, elfDyn),
 		IF(NE, RETURN()),
-		MOVQ(execState.PHNum, R12),
+		MOVQ(execState.PHNum, left),
 		XORL(RSI, RSI),             // the first segment's program header
 		MOVL(layout.PageSize, RCX), // the largest alignment
 		LOOP(
-			SUBQ(1, R12),
+			SUBQ(1, left),
 			BREAK(B),
 			MOVL(ph.TypeFlags, RAX),
 			CMPL(RAX, phLoad),
 			IF(E,
 				TESTQ(RSI, RSI),
-				CMOVQE(RBP, RSI),
+				CMOVQE(phPtr, RSI),
 				MOVQ(ph.Align, RAX),
 				LEAQ(RAX.At(-1), RDX),
 				TESTQ(RDX, RAX),
@@ -177,7 +180,7 @@ The program headers, at RBP, are all in the file.`,
 					CMOVQA(RAX, RCX),
 				),
 			),
-			ADDQ(phEntrySize, RBP),
+			ADDQ(phEntrySize, phPtr),
 		),
 		TESTQ(RSI, RSI),
 		IF(E, RETURN()), // elf_load says so
@@ -191,11 +194,12 @@ The program headers, at RBP, are all in the file.`,
 }
 
 func elfMap() Func {
+	hdrPtr, phPtr, start, prot := RBX, RBP, R12, R13
 	const (
 		truncated = "a segment is not all in the file: it is truncated"
 		outside   = "a segment is outside of what user memory has room for"
 	)
-	ph := Fields[layout.ELFProgHeader[Mem]](RBP)
+	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_map",
 		`elf_map maps the segment with the program header RBP of the file RBX: pages of
 the file, then zeros.`,
@@ -207,16 +211,16 @@ the file, then zeros.`,
 		elfRefuse(B, truncated),
 		CMPQ(RCX, RAX),
 		elfRefuse(A, truncated),
-		MOVQ(ph.VAddr, R12),
-		ADDQ(execState.Bias, R12),
-		CMPQ(R12, layout.MMapMinAddr),
+		MOVQ(ph.VAddr, start),
+		ADDQ(execState.Bias, start),
+		CMPQ(start, layout.MMapMinAddr),
 		elfRefuse(B, outside),
 		MOVQ(uint64(layout.MMapBase), RAX),
-		SUBQ(R12, RAX),
+		SUBQ(start, RAX),
 		elfRefuse(B, outside),
 		CMPQ(ph.MemSize, RAX),
 		elfRefuse(A, outside),
-		MOVQ(R12, RAX),
+		MOVQ(start, RAX),
 		SUBQ(ph.Offset, RAX),
 		TESTL(layout.PageSize-1, RAX),
 		IF(NE,
@@ -226,24 +230,24 @@ the file, then zeros.`,
 
 		// PF_* to Prot*: the bits for read and execute change places.
 		MOVL(ph.TypeFlags.Add(4), RAX),
-		MOVL(RAX, R13),
-		ANDL(phWrite, R13),
+		MOVL(RAX, prot),
+		ANDL(phWrite, prot),
 		TESTL(phRead, RAX),
-		IF(NE, ORL(layout.ProtRead, R13)),
+		IF(NE, ORL(layout.ProtRead, prot)),
 		TESTL(phExec, RAX),
-		IF(NE, ORL(layout.ProtExec, R13)),
+		IF(NE, ORL(layout.ProtExec, prot)),
 
 		// The pages of the file, then the rest of the memory.
-		MOVQ(R12, RAX),
+		MOVQ(start, RAX),
 		ANDL(layout.PageSize-1, RAX), // bytes of the first page before the segment
-		SUBQ(RAX, R12),
+		SUBQ(RAX, start),
 		TESTQ(RCX, RCX),
 		IF(NE,
 			LEAQ(RCX.Index(RAX, 1), R9),
 			MOVQ(ph.Offset, R8),
-			ADDQ(RBX, R8),
+			ADDQ(hdrPtr, R8),
 			SUBQ(RAX, R8),
-			LEAQ(R12.Index(R9, 1), RSI),
+			LEAQ(start.Index(R9, 1), RSI),
 			CALL(elfArea),
 		),
 		XORL(R8, R8),
@@ -257,27 +261,29 @@ the file, then zeros.`,
 }
 
 func elfArea() Func {
+	start, prot := R12, R13
+	end := R12
 	return FUNC("elf_area",
 		`elf_area enters an area from R12 to the end of the page that ends at RSI or
 contains it, with the protection R13 and R9 bytes at R8 as its source. R12
 becomes its end.`,
 		pageAlignUp(RSI),
-		CMPQ(RSI, R12),
+		CMPQ(RSI, start),
 		IF(BE, RETURN()),
 		roomForAreas(3, "full"),
 		PUSHQ(R8),
 		PUSHQ(R9),
 		PUSHQ(RSI),
-		MOVQ(R12, RDI),
+		MOVQ(start, RDI),
 		CALL(unmapRange), // segments may share a page: the later one has it
 		POPQ(RSI),
 		POPQ(R9),
 		POPQ(R8),
 		CMPQ(RSI, execState.End),
 		IF(A, MOVQ(RSI, execState.End)),
-		MOVQ(R12, RDI),
-		MOVQ(RSI, R12),
-		MOVQ(R13, RDX),
+		MOVQ(start, RDI),
+		MOVQ(RSI, end),
+		MOVQ(prot, RDX),
 		XORL(RCX, RCX),
 		JMP(insertArea),
 		LABEL("full"),

@@ -59,9 +59,10 @@ func sysEpollCreate1() Func {
 }
 
 func epollForget() Func {
-	ep := openFile(RBX)
+	epPtr := RBX
+	ep := openFile(epPtr)
 	return FUNC("epoll_forget", "epoll_forget frees the items that watch the File RDI, and those of the instance that it is.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, epPtr),
 		LOOP(
 			MOVQ(ep.Watchers, RSI),
 			TESTQ(RSI, RSI),
@@ -99,24 +100,25 @@ descriptor EDX, or 0.`,
 }
 
 func epollInsert() Func {
+	epPtr, fd := RBX, RBP
 	found := epollItem(RAX)
 	// The neighbours in a list.
 	after := epollItem(RCX)
 	before := epollItem(RDX)
-	ep := openFile(RBX)
+	ep := openFile(epPtr)
 	return FUNC("epoll_insert",
 		`epoll_insert returns a new item of the instance RDI for the File RSI with the
 descriptor EDX, or 0 if there is no memory for it. Turns interrupts off.`,
-		MOVQ(RDI, RBX),
-		MOVL(RDX, RBP),
+		MOVQ(RDI, epPtr),
+		MOVL(RDX, fd),
 		LEAQ(Sym(epollCache), RDI),
 		MOVL(1, RAX),
 		CALL(slabReserve),
 		IF(B, returns(0)),
 		CALL(slabAlloc),
-		MOVQ(RBX, found.Epoll),
+		MOVQ(epPtr, found.Epoll),
 		MOVQ(RSI, found.File),
-		MOVQ(RBP, found.FD),
+		MOVQ(fd, found.FD),
 		// The head of the file's list, which a timer may walk along.
 		CLI(),
 		MOVQ(openFile(RSI).Watchers, RCX),
@@ -174,15 +176,17 @@ func epollRemove() Func {
 }
 
 func sysEpollCtl() Func {
-	item := epollItem(RBX)
+	itemPtr, epfd, op, fd, file := RBX, RBP, R12, R13, R14
+	ep := RBP
+	item := epollItem(itemPtr)
 	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_epoll_ctl",
 		`sys_epoll_ctl(epfd, op, fd, event). What is always ready cannot be watched
 (EPERM), as a regular file in Linux, nor can another instance.`,
-		MOVL(RDI, RBP),
-		MOVL(RSI, R12),
-		MOVL(RDX, R13),
-		CMPL(R12, epollCtlDel),
+		MOVL(RDI, epfd),
+		MOVL(RSI, op),
+		MOVL(RDX, fd),
+		CMPL(op, epollCtlDel),
 		IF(NE,
 			LEAQ(Sym(epollEventData), RDI),
 			MOVQ(RCX, RSI),
@@ -191,59 +195,59 @@ func sysEpollCtl() Func {
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),
 		),
-		MOVL(RBP, RDI),
+		MOVL(epfd, RDI),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBP), // the instance
-		MOVL(R13, RDI),
+		MOVQ(RAX, ep), // the instance
+		MOVL(fd, RDI),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, R14), // the file
-		MOVQ(openFile(R14).Ops, RCX),
+		MOVQ(RAX, file), // the file
+		MOVQ(openFile(file).Ops, RCX),
 		CMPQ(ops.Poll, 0),
 		IF(E, fail(EPERM)),
 		LEAQ(Sym(epollOps), RAX),
-		CMPQ(RAX, openFile(RBP).Ops),
+		CMPQ(RAX, openFile(ep).Ops),
 		IF(NE, fail(EINVAL)),
-		CMPQ(RBP, R14),
+		CMPQ(ep, file),
 		IF(E, fail(EINVAL)),
 		CMPQ(RAX, RCX),
 		IF(E, fail(EPERM)),
 
-		MOVQ(RBP, RDI),
-		MOVQ(R14, RSI),
-		MOVL(R13, RDX),
+		MOVQ(ep, RDI),
+		MOVQ(file, RSI),
+		MOVL(fd, RDX),
 		CALL(epollFind),
-		MOVQ(RAX, RBX),
-		CMPL(R12, epollCtlAdd),
+		MOVQ(RAX, itemPtr),
+		CMPL(op, epollCtlAdd),
 		IF(E,
-			TESTQ(RBX, RBX),
+			TESTQ(itemPtr, itemPtr),
 			IF(NE, fail(EEXIST)),
-			MOVQ(RBP, RDI),
-			MOVQ(R14, RSI),
-			MOVL(R13, RDX),
+			MOVQ(ep, RDI),
+			MOVQ(file, RSI),
+			MOVL(fd, RDX),
 			CALL(epollInsert),
 			TESTQ(RAX, RAX),
 			IF(E, fail(ENOMEM)),
-			MOVQ(RAX, RBX),
+			MOVQ(RAX, itemPtr),
 		).ELSE(
-			TESTQ(RBX, RBX),
+			TESTQ(itemPtr, itemPtr),
 			IF(E,
-				CMPL(R12, epollCtlMod),
+				CMPL(op, epollCtlMod),
 				IF(A, fail(EINVAL)),
-				TESTL(R12, R12),
+				TESTL(op, op),
 				IF(E, fail(EINVAL)),
 				fail(ENOENT),
 			),
-			CMPL(R12, epollCtlDel),
+			CMPL(op, epollCtlDel),
 			IF(E,
-				MOVQ(RBX, RSI),
+				MOVQ(itemPtr, RSI),
 				CALL(epollRemove),
 				returns(0),
 			),
-			CMPL(R12, epollCtlMod),
+			CMPL(op, epollCtlMod),
 			IF(NE, fail(EINVAL)),
 		),
 		MOVL(Sym(epollEventData), RAX),
@@ -252,11 +256,11 @@ func sysEpollCtl() Func {
 		MOVQ(Sym(epollEventData).Add(4), RAX),
 		MOVQ(RAX, item.Data),
 		MOVQ(1, item.Edge), // what is so now has to be reported once
-		MOVQ(R14, RDI),
+		MOVQ(file, RDI),
 		CALL(filePoll),
 		TESTL(item.Events, RAX),
 		IF(NE,
-			MOVQ(RBP, RDI),
+			MOVQ(ep, RDI),
 			MOVL(EPOLLIN, RSI),
 			CALL(fileWake),
 		),
@@ -273,60 +277,62 @@ func sysEpollWait() Func {
 }
 
 func sysEpollPwait() Func {
-	ep := openFile(RBX)
+	epPtr, mask, events, room, timeout, maskSize := RBX, RBP, R12, R13, R14, R15
+	until := R14
+	ep := openFile(epPtr)
 	return FUNC("sys_epoll_pwait", "sys_epoll_pwait(epfd, events, maxevents, timeout, sigmask, sigsetsize): the time-out in ms, -1 for ever.",
-		MOVQ(RSI, R12),
-		MOVL(RDX, R13),
-		MOVL(RCX, R14),
-		MOVQ(R8, RBP),
-		MOVQ(R9, R15),
-		LEAL(R13.At(-1), RAX), // 0 and negative ones too
+		MOVQ(RSI, events),
+		MOVL(RDX, room),
+		MOVL(RCX, timeout),
+		MOVQ(R8, mask),
+		MOVQ(R9, maskSize),
+		LEAL(room.At(-1), RAX), // 0 and negative ones too
 		CMPL(RAX, (1<<31-1)/epollEvent),
 		IF(AE, fail(EINVAL)),
 		CALL(fget),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, epPtr),
 		LEAQ(Sym(epollOps), RAX),
 		CMPQ(RAX, ep.Ops),
 		MOVQ(-EINVAL, RAX),
 		JNE("out"),
-		MOVQ(RBP, RDI),
-		MOVQ(R15, RSI),
+		MOVQ(mask, RDI),
+		MOVQ(maskSize, RSI),
 		CALL(waitMask),
 		TESTQ(RAX, RAX),
 		JNE("out"),
-		MOVL(R14, RDI),
+		MOVL(timeout, RDI),
 		CALL(msDeadline),
-		MOVQ(RAX, R14),
+		MOVQ(RAX, until),
 		LOOP(
 			CLI(),
-			MOVQ(RBX, RDI),
-			MOVQ(R12, RSI),
-			MOVL(R13, RDX),
+			MOVQ(epPtr, RDI),
+			MOVQ(events, RSI),
+			MOVL(room, RDX),
 			CALL(epollScan),
 			TESTQ(RAX, RAX),
 			BREAK(NE),
-			TESTQ(R14, R14),
+			TESTQ(until, until),
 			BREAK(E),
-			MOVQ(RBX, RDI),
+			MOVQ(epPtr, RDI),
 			MOVL(EPOLLIN, RSI),
-			MOVQ(R14, RDX),
+			MOVQ(until, RDX),
 			CALL(fileSleep),
 			CMPQ(RAX, -EINTR),
 			BREAK(E),
 			CMPQ(RAX, -ETIMEDOUT),
 			IF(E, // once more: something may have come with the time-out
-				MOVQ(RBX, RDI),
-				MOVQ(R12, RSI),
-				MOVL(R13, RDX),
+				MOVQ(epPtr, RDI),
+				MOVQ(events, RSI),
+				MOVL(room, RDX),
 				CALL(epollScan),
 				BREAK(),
 			),
 		),
 		CALL(waitMaskEnd),
 		LABEL("out"),
-		MOVQ(RBX, RDI),
+		MOVQ(epPtr, RDI),
 		CALL(fput),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8, R9).Returns(RAX)
@@ -348,22 +354,23 @@ func msDeadline() Func {
 }
 
 func epollScan() Func {
-	item := epollItem(RBX)
+	itemPtr, ep, events, room, reported, first := RBX, RBP, R12, R13, R14, R15
+	item := epollItem(itemPtr)
 	return FUNC("epoll_scan",
 		`epoll_scan reports what is ready of the instance RDI in the user's events RSI, EDX
 at most, and begins the next time behind the last if there was no room for
 more. Returns how many, or -EFAULT if not even one.`,
-		MOVQ(RDI, RBP),
-		MOVQ(RSI, R12),
-		MOVL(RDX, R13), // room left
-		XORL(R14, R14), // reported
-		MOVQ(openFile(RBP).Items, RBX),
-		TESTQ(RBX, RBX),
+		MOVQ(RDI, ep),
+		MOVQ(RSI, events),
+		MOVL(RDX, room),          // room left
+		XORL(reported, reported), // reported
+		MOVQ(openFile(ep).Items, itemPtr),
+		TESTQ(itemPtr, itemPtr),
 		JE("done"),
-		MOVQ(RBX, R15), // where the turn ends
+		MOVQ(itemPtr, first), // where the turn ends
 		DO(
 			MOVQ(item.Next, RAX),
-			MOVQ(RAX, openFile(RBP).Items),
+			MOVQ(RAX, openFile(ep).Items),
 			MOVL(item.Events, RAX),
 			TESTL(^epollInput&0xffffffff, RAX),
 			JE("next"), // reported by EPOLLONESHOT
@@ -377,51 +384,52 @@ more. Returns how many, or -EFAULT if not even one.`,
 			MOVQ(0, item.Edge),
 			ANDL(item.Events, RAX),
 			JE("next"),
-			MOVQ(R12, RDI),
+			MOVQ(events, RDI),
 			MOVL(RAX, RSI),
 			CALL(putUserInt),
 			TESTQ(RAX, RAX),
 			JNE("fault"),
-			LEAQ(R12.At(4), RDI),
+			LEAQ(events.At(4), RDI),
 			MOVQ(item.Data, RSI),
 			CALL(putUserLong),
 			TESTQ(RAX, RAX),
 			JNE("fault"),
 			TESTL(EPOLLONESHOT, item.Events),
 			IF(NE, ANDL(epollInput, item.Events)),
-			ADDQ(epollEvent, R12),
-			INCL(R14),
-			DECL(R13),
+			ADDQ(epollEvent, events),
+			INCL(reported),
+			DECL(room),
 			BREAK(E),
 			LABEL("next"),
-			MOVQ(item.Next, RBX),
-			CMPQ(RBX, R15),
+			MOVQ(item.Next, itemPtr),
+			CMPQ(itemPtr, first),
 		).WHILE(NE),
 		LABEL("done"),
-		MOVL(R14, RAX),
+		MOVL(reported, RAX),
 		RETURN(),
 		LABEL("fault"),
 		MOVQ(1, item.Edge),
-		TESTL(R14, R14),
+		TESTL(reported, reported),
 		JNE("done"),
 		fail(EFAULT),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func pollEpoll() Func {
-	item := epollItem(RBX)
+	itemPtr, first := RBX, RBP
+	item := epollItem(itemPtr)
 	return FUNC("poll_epoll", "poll_epoll is the Poll of an instance, for poll and ppoll: readable if something is ready.",
-		MOVQ(openFile(RDI).Items, RBX),
-		TESTQ(RBX, RBX),
+		MOVQ(openFile(RDI).Items, itemPtr),
+		TESTQ(itemPtr, itemPtr),
 		IF(NE,
-			MOVQ(RBX, RBP),
+			MOVQ(itemPtr, first),
 			DO(
 				MOVQ(item.File, RDI),
 				CALL(filePoll),
 				TESTL(item.Events, RAX),
 				IF(NE, returns(EPOLLIN|EPOLLRDNORM)),
-				MOVQ(item.Next, RBX),
-				CMPQ(RBX, RBP),
+				MOVQ(item.Next, itemPtr),
+				CMPQ(itemPtr, first),
 			).WHILE(NE),
 		),
 		XORL(RAX, RAX),

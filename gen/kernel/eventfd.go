@@ -7,15 +7,13 @@ import (
 
 const efdSemaphore = 1 // EFD_SEMAPHORE: a read takes 1
 
-// eventfdWait sleeps for events of the File RBX, or leaves the function. A signal
+// eventfdWait sleeps for events of a File, or leaves the function. A signal
 // that interrupts it lets the call begin anew.
-func eventfdWait(events int) Block {
-	file := openFile(RBX)
-
+func eventfdWait(file Reg, events int) Block {
 	return Block{
-		TESTL(O_NONBLOCK, file.Flags),
+		TESTL(O_NONBLOCK, openFile(file).Flags),
 		IF(NE, fail(EAGAIN)),
-		MOVQ(RBX, RDI),
+		MOVQ(file, RDI),
 		MOVL(events, RSI),
 		MOVQ(-1, RDX),
 		CALL(fileSleep),
@@ -51,49 +49,51 @@ func sysEventfd() Func {
 }
 
 func sysEventfd2() Func {
+	initial, flags := R12, R13
 	return FUNC("sys_eventfd2", "sys_eventfd2(initval, flags).",
-		MOVL(RDI, R12),
-		MOVL(RSI, R13),
+		MOVL(RDI, initial),
+		MOVL(RSI, flags),
 		TESTL(^(efdSemaphore|O_NONBLOCK|O_CLOEXEC), RSI),
 		IF(NE, fail(EINVAL)),
 		LEAQ(Sym(eventfdOps), RDI),
 		ANDL(O_NONBLOCK, RSI),
 		ORL(O_RDWR, RSI),
-		MOVL(R13, RDX),
+		MOVL(flags, RDX),
 		ANDL(O_CLOEXEC, RDX),
 		CALL(fileOpen),
 		TESTQ(RAX, RAX),
 		IF(NS,
-			MOVQ(R12, openFile(RDX).Count),
-			ANDL(efdSemaphore, R13),
-			MOVQ(R13, openFile(RDX).Semaphore),
+			MOVQ(initial, openFile(RDX).Count),
+			ANDL(efdSemaphore, flags),
+			MOVQ(flags, openFile(RDX).Semaphore),
 		),
 		RETURN(),
 	).Saving(R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readEventfd() Func {
-	file := openFile(RBX)
+	filePtr, buf, value := RBX, R12, R13
+	file := openFile(filePtr)
 	return FUNC("read_eventfd", "read_eventfd is the Read of an eventfd: 8 bytes, the counter or 1.",
 		CMPQ(RDX, 8),
 		IF(B, fail(EINVAL)),
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
 		LOOP(
 			CLI(),
 			CMPQ(file.Count, 0),
 			BREAK(NE),
-			eventfdWait(EPOLLIN),
+			eventfdWait(filePtr, EPOLLIN),
 		),
-		MOVQ(file.Count, R13),
+		MOVQ(file.Count, value),
 		CMPQ(file.Semaphore, 0),
-		IF(NE, MOVL(1, R13)),
-		SUBQ(R13, file.Count),
-		MOVQ(RBX, RDI),
+		IF(NE, MOVL(1, value)),
+		SUBQ(value, file.Count),
+		MOVQ(filePtr, RDI),
 		MOVL(EPOLLOUT, RSI),
 		CALL(fileNotify),
-		MOVQ(R12, RDI),
-		MOVQ(R13, RSI),
+		MOVQ(buf, RDI),
+		MOVQ(value, RSI),
 		CALL(putUserLong),
 		TESTQ(RAX, RAX),
 		IF(E, MOVL(8, RAX)),
@@ -102,28 +102,29 @@ func readEventfd() Func {
 }
 
 func writeEventfd() Func {
-	file := openFile(RBX)
+	filePtr, value := RBX, R12
+	file := openFile(filePtr)
 	return FUNC("write_eventfd", "write_eventfd is the Write of an eventfd: 8 bytes are added to the counter, which stays below 2^64-1.",
 		CMPQ(RDX, 8),
 		IF(B, fail(EINVAL)),
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, filePtr),
 		MOVQ(RSI, RDI),
 		CALL(getUserLong),
 		TESTQ(RDX, RDX),
 		IF(NE, fail(EFAULT)),
 		CMPQ(RAX, -1),
 		IF(E, fail(EINVAL)),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, value),
 		LOOP(
 			CLI(),
 			MOVQ(file.Count, RAX),
 			NOTQ(RAX), // how much more there is room for, and 1
-			CMPQ(R12, RAX),
+			CMPQ(value, RAX),
 			BREAK(B),
-			eventfdWait(EPOLLOUT),
+			eventfdWait(filePtr, EPOLLOUT),
 		),
-		ADDQ(R12, file.Count),
-		MOVQ(RBX, RDI),
+		ADDQ(value, file.Count),
+		MOVQ(filePtr, RDI),
 		MOVL(EPOLLIN, RSI),
 		CALL(fileNotify),
 		MOVL(8, RAX),

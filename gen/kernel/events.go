@@ -10,7 +10,7 @@ import (
 
 // debugKernel handles #DB in ring 0.
 func debugKernel() Func {
-	rdi := ptRegs(RDI)
+	regs := ptRegs(RDI)
 	return FUNC("debug_kernel",
 		`debug_kernel(regs, vector) handles #DB from ring 0: one of a breakpoint in DR0 to
 DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
@@ -19,9 +19,9 @@ DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
 		IF(E, JMP(die)),
 		XORL(RAX, RAX), // sticky
 		MOVQ(RAX, DR6),
-		ORQ(x86.X86_EFLAGS_RF, rdi.Flags),
+		ORQ(x86.X86_EFLAGS_RF, regs.Flags),
 		INCQ(gs.Debugs),
-		MOVQ(rdi.IP, RAX),
+		MOVQ(regs.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
 		RETURN(),
 	).Takes(RDI, RSI)
@@ -29,7 +29,7 @@ DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
 
 // machineCheck handles #MC in both rings.
 func machineCheck() Func {
-	rdi := ptRegs(RDI)
+	regs := ptRegs(RDI)
 	return FUNC("machine_check",
 		`machine_check(regs, vector) handles #MC: one after which the interrupted code can
 go on (MCG_STATUS.RIPV) is counted and taken out of its bank; any other is a
@@ -54,7 +54,7 @@ panic (SDM volume 3, 16.10).`,
 		MOVL(uint32(x86.MSR_IA32_MCG_STATUS), RCX), // the next one may come
 		WRMSR(),
 		INCQ(gs.MachineChecks),
-		MOVQ(rdi.IP, RAX),
+		MOVQ(regs.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
 		RETURN(),
 	).Takes(RDI, RSI)

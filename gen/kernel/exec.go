@@ -30,12 +30,15 @@ const (
 // clockTicks is AT_CLKTCK, the unit of times(2) (Linux USER_HZ).
 const clockTicks = 100
 
-// auxv is the auxiliary vector: a value is a number or a field of execState.
+// hwcap holds what AT_HWCAP tells while init_stack writes the vector.
+const hwcap = R15
+
+// auxv is the auxiliary vector: a value is a number, a field of execState or hwcap.
 var auxv = []struct {
 	kind  int
 	value any
 }{
-	{atHWCap, R15},
+	{atHWCap, hwcap},
 	{atPageSz, layout.PageSize},
 	{atClkTck, clockTicks},
 	{atPHdr, execState.PHAddr},
@@ -117,42 +120,44 @@ first thread ready to run. Fails by boot_fail.`,
 }
 
 func initStack() Func {
+	n, bottom, errs, at, hwcap := RBX, R12, R13, R14, R15
+	random := RBX
 	// word writes a value at the user address R14 and moves on.
 	word := func(value any) Block {
 		return Block{
-			MOVQ(R14, RDI),
+			MOVQ(at, RDI),
 			MOVQ(value, RSI),
 			CALL(putUserLong),
-			ORQ(RAX, R13),
-			ADDQ(8, R14),
+			ORQ(RAX, errs),
+			ADDQ(8, at),
 		}
 	}
 	// strings copies count strings to the stack, the last first, and replaces
 	// their addresses in the array by the user's.
 	strings := func(array Mem, count Mem) Block {
 		return Block{
-			MOVQ(count, RBX),
+			MOVQ(count, n),
 			LOOP(
-				SUBQ(1, RBX),
+				SUBQ(1, n),
 				BREAK(B),
 				LEAQ(array, RCX),
-				MOVQ(RCX.Index(RBX, 8), RDI),
+				MOVQ(RCX.Index(n, 8), RDI),
 				CALL(pushString),
 				LEAQ(array, RCX),
-				MOVQ(RAX, RCX.Index(RBX, 8)),
+				MOVQ(RAX, RCX.Index(n, 8)),
 			),
 		}
 	}
 	// pointers writes an array with a null at its end.
 	pointers := func(array Mem, count Mem) Block {
 		return Block{
-			XORL(RBX, RBX),
+			XORL(n, n),
 			LOOP(
-				CMPQ(RBX, count),
+				CMPQ(n, count),
 				BREAK(E),
 				LEAQ(array, RCX),
-				word(RCX.Index(RBX, 8)),
-				INCQ(RBX),
+				word(RCX.Index(n, 8)),
+				INCQ(n),
 			),
 			word(0),
 		}
@@ -168,62 +173,63 @@ of arguments, their addresses, those of the environment, and the auxiliary
 vector (System V ABI AMD64, 3.4.1).`,
 		MOVQ(uint64(layout.StackTop-8), RAX), // a null ends it all
 		MOVQ(RAX, execState.SP),
-		XORL(R13, R13), // errors
+		XORL(errs, errs), // errors
 		MOVQ(execState.Path, RDI),
 		CALL(pushString),
 		MOVQ(RAX, execState.ExecName),
 		strings(execState.Envp[0], execState.Envc),
 		strings(execState.Argv[0], execState.Argc),
 
-		MOVQ(execState.SP, R14),
-		SUBQ(16, R14),
-		ANDQ(-16, R14),
-		MOVQ(R14, execState.Random),
-		MOVQ(R14, R12),
+		MOVQ(execState.SP, at),
+		SUBQ(16, at),
+		ANDQ(-16, at),
+		MOVQ(at, execState.Random),
+		MOVQ(at, bottom),
 		// Different from boot to boot where the time-stamp counter is, the
 		// same in each where it counts instructions.
 		RDTSC(),
 		SHLQ(32, RDX),
 		ORQ(RAX, RDX),
-		MOVQ(RDX, RBX),
-		mix64(RBX),
-		word(RBX),
-		mix64(RBX),
-		word(RBX),
+		MOVQ(RDX, random),
+		mix64(random),
+		word(random),
+		mix64(random),
+		word(random),
 
 		MOVL(1, RAX),
 		CPUID(),
-		MOVL(RDX, R15),
+		MOVL(RDX, hwcap),
 		MOVQ(execState.Argc, RAX),
 		ADDQ(execState.Envc, RAX),
 		ADDQ(1+2+2*len(auxv), RAX), // argc, two nulls
 		SHLQ(3, RAX),
-		SUBQ(RAX, R12),
-		ANDQ(-16, R12),
-		MOVQ(R12, execState.SP),
-		MOVQ(R12, R14),
+		SUBQ(RAX, bottom),
+		ANDQ(-16, bottom),
+		MOVQ(bottom, execState.SP),
+		MOVQ(bottom, at),
 		word(execState.Argc),
 		pointers(execState.Argv[0], execState.Argc),
 		pointers(execState.Envp[0], execState.Envc),
 		vector,
-		TESTQ(R13, R13),
+		TESTQ(errs, errs),
 		IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP(bootFail)),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14, R15).Takes()
 }
 
 func pushString() Func {
+	text, errs := RBX, R13
 	return FUNC("push_string",
 		`push_string copies the NUL-terminated string RDI below execState.SP, moves that
 down to it and returns it. Errors are added to R13.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, text),
 		CALL(strlen),
 		LEAQ(RAX.At(1), RDX),
 		SUBQ(RDX, execState.SP),
 		MOVQ(execState.SP, RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(text, RSI),
 		CALL(copyToUser),
-		ORQ(RAX, R13),
+		ORQ(RAX, errs),
 		MOVQ(execState.SP, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, R13).Returns(RAX, R13)

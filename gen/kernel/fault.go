@@ -24,25 +24,26 @@ func faults() Program {
 }
 
 func doPageFault() Func {
-	regs := ptRegs(RBX)
-	self := area(R12)
+	frame, addr, selfPtr, code := RBX, RBP, R12, R15
+	regs := ptRegs(frame)
+	self := area(selfPtr)
 	return FUNC("do_page_fault",
 		`do_page_fault handles a page fault at the address RSI; RDI is its PtRegs, from
 ring 3 or ring 0. A page that an area allows and that is not there yet is
 made. Other faults are signals in ring 3; in ring 0 they go on where
 __ex_table says, or the kernel dies. IF is 0.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
-		MOVL(regs.OrigAX, R15), // error code
+		MOVQ(RDI, frame),
+		MOVQ(RSI, addr),
+		MOVL(regs.OrigAX, code), // error code
 		TESTB(3, regs.CS),
 		IF(NE, MOVQ(-1, regs.OrigAX)), // not a system call: nothing to restart
 		taskSize(RAX),
-		CMPQ(RBP, RAX),
+		CMPQ(addr, RAX),
 		JAE("kernel_address"),
-		MOVQ(RBP, RDI),
+		MOVQ(addr, RDI),
 		CALL(findArea),
-		MOVQ(RAX, R12),
-		CMPQ(RBP, self.Start),
+		MOVQ(RAX, selfPtr),
+		CMPQ(addr, self.Start),
 		IF(B,
 			CALL(expandStack),
 			TESTL(RAX, RAX),
@@ -52,12 +53,12 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		MOVL(self.Prot, RDX),
 		TESTL(RDX, RDX),
 		JE("bad_access"),
-		TESTL(x86.X86_PF_WRITE, R15),
+		TESTL(x86.X86_PF_WRITE, code),
 		IF(NE,
 			TESTL(layout.ProtWrite, RDX),
 			JE("bad_access"),
 		),
-		TESTL(x86.X86_PF_INSTR, R15),
+		TESTL(x86.X86_PF_INSTR, code),
 		IF(NE,
 			TESTL(layout.ProtExec, RDX),
 			JE("bad_access"),
@@ -79,14 +80,14 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		// It is there and allowed: a stale TLB entry, or ring 0 without AC.
 		TESTB(3, regs.CS),
 		JE("bad_access"),
-		invlpg(RBP.At(0)),
+		invlpg(addr.At(0)),
 		RETURN(),
 
 		LABEL("kernel_address"),
 		TESTB(3, regs.CS),
 		JE("kernel_fault"),
 		// Whether the kernel has something there is not the user's to know.
-		ORL(x86.X86_PF_PROT, R15),
+		ORL(x86.X86_PF_PROT, code),
 		LABEL("no_area"),
 		MOVL(segvMapErr, RSI),
 		JMP("segv"),
@@ -97,19 +98,19 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		LABEL("signal"),
 		TESTB(3, regs.CS),
 		IF(E,
-			MOVQ(RBX, RDI),
+			MOVQ(frame, RDI),
 			CALL(fixupException),
 			TESTL(RAX, RAX),
 			JE("kernel_fault"),
 			RETURN(),
 		),
-		MOVQ(RBP, RDX),
+		MOVQ(addr, RDX),
 		MOVL(x86.X86_TRAP_PF, RCX),
-		MOVL(R15, R8),
+		MOVL(code, R8),
 		CALL(forceSigFault),
 		RETURN(),
 		LABEL("kernel_fault"),
-		MOVQ(RBX, RDI),
+		MOVQ(frame, RDI),
 		MOVL(x86.X86_TRAP_PF, RSI),
 		CALL(die),
 		UD2(),
@@ -117,27 +118,28 @@ __ex_table says, or the kernel dies. IF is 0.`,
 }
 
 func makePage() Func {
-	self := area(R12)
+	addr, selfPtr, pte, off, shared := RBP, R12, R13, R14, R15
+	self := area(selfPtr)
 	return FUNC("make_page",
 		`make_page makes the page at the address RBP in the area R12. Returns 1; 2 if it is
 there already, 0 if there is no memory, -1 after the end of a file.`,
-		MOVQ(RBP, RDI),
+		MOVQ(addr, RDI),
 		CALL(pteAlloc),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVQ(RAX, R13),
-		CMPQ(R13.At(0), 0),
+		MOVQ(RAX, pte),
+		CMPQ(pte.At(0), 0),
 		IF(NE, returns(2)),
-		XORL(R15, R15), // PTEShared, if so
+		XORL(shared, shared), // PTEShared, if so
 		CMPQ(self.Source, 0),
 		IF(E,
 			CALL(allocPage),
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
 		).ELSE(
-			MOVQ(RBP, R14),
-			ANDQ(pageMask, R14),
-			SUBQ(self.Start, R14), // where in the source
+			MOVQ(addr, off),
+			ANDQ(pageMask, off),
+			SUBQ(self.Start, off), // where in the source
 			TESTL(layout.AreaMemFile, self.Flags),
 			IF(NE, CALL(memfdFault)).ELSE(CALL(copySourcePage)),
 			TESTQ(RAX, RAX),
@@ -145,22 +147,23 @@ there already, 0 if there is no memory, -1 after the end of a file.`,
 			MOVQ(RDX, RAX),
 		),
 		MOVL(RAX, RCX),
-		ORL(R15, RCX),
+		ORL(shared, RCX),
 		MOVL(self.Prot, RDX),
 		LEAQ(Sym(protectionMap), RAX),
 		ORQ(RAX.Index(RDX, 8), RCX),
-		MOVQ(RCX, R13.At(0)),
+		MOVQ(RCX, pte.At(0)),
 		returns(1),
 	).Saving(R13, R14, R15).Takes(RBP, R12).Returns(RAX)
 }
 
 func memfdFault() Func {
-	self := area(R12)
+	selfPtr, off, shared := R12, R14, R15
+	self := area(selfPtr)
 	return FUNC("memfd_fault",
 		`memfd_fault is copy_source_page for an area of a memfd: of a shared one the page is
 the file's own, and R15 becomes PTEShared.`,
 		MOVQ(self.Source, RDI),
-		MOVQ(R14, RSI),
+		MOVQ(off, RSI),
 		ADDQ(self.SourceLen, RSI),
 		CMPQ(RSI, openFile(RDI).Size),
 		IF(AE, returns(-1)),
@@ -168,12 +171,12 @@ the file's own, and R15 becomes PTEShared.`,
 		XORL(RDX, RDX),
 		TESTL(layout.AreaSharedMem, self.Flags),
 		IF(NE,
-			MOVL(layout.PTEShared, R15),
+			MOVL(layout.PTEShared, shared),
 			MOVL(1, RDX),
 		),
 		CALL(memfdPage),
 		MOVQ(RAX, RDX),
-		TESTL(R15, R15),
+		TESTL(shared, shared),
 		IF(E, // a copy of it, or of the zeros that it would hold
 			MOVQ(RAX, R8),
 			CALL(allocPage),
@@ -197,28 +200,29 @@ the file's own, and R15 becomes PTEShared.`,
 }
 
 func populateRange() Func {
-	self := area(R12)
+	end, addr, selfPtr, write, err := RBX, RBP, R12, R14, R15
+	self := area(selfPtr)
 	return FUNC("populate_range",
 		`populate_range makes the pages of the areas from RDI up to RSI, both a page's.
 Returns 0; -ENOMEM if memory is short, or -EFAULT if some cannot be had: of areas
 without access or after the end of a file. If EDX is 1 it goes on behind these.`,
-		MOVL(RDX, R14),
-		MOVQ(RDI, RBP),
-		MOVQ(RSI, RBX),
-		XORL(R15, R15),
+		MOVL(RDX, write),
+		MOVQ(RDI, addr),
+		MOVQ(RSI, end),
+		XORL(err, err),
 		CALL(findArea),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, selfPtr),
 		LOOP(
-			CMPQ(RBP, self.Start),
-			IF(B, MOVQ(self.Start, RBP)),
-			CMPQ(RBP, RBX),
+			CMPQ(addr, self.Start),
+			IF(B, MOVQ(self.Start, addr)),
+			CMPQ(addr, end),
 			BREAK(AE),
 			CMPQ(self.Prot, 0),
 			IF(E,
-				MOVQ(-EFAULT, R15),
-				TESTL(R14, R14),
+				MOVQ(-EFAULT, err),
+				TESTL(write, write),
 				BREAK(E),
-				MOVQ(self.End, RBP),
+				MOVQ(self.End, addr),
 			).ELSE(
 				CMPQ(Sym(pagesFree), layout.ReservePages),
 				IF(BE, fail(ENOMEM)),
@@ -226,27 +230,28 @@ without access or after the end of a file. If EDX is 1 it goes on behind these.`
 				TESTQ(RAX, RAX),
 				IF(LE,
 					IF(E, fail(ENOMEM)),
-					MOVQ(-EFAULT, R15),
-					TESTL(R14, R14),
+					MOVQ(-EFAULT, err),
+					TESTL(write, write),
 					BREAK(E),
 				),
-				ADDQ(layout.PageSize, RBP),
+				ADDQ(layout.PageSize, addr),
 			),
-			CMPQ(RBP, self.End),
-			IF(AE, MOVQ(self.Next, R12)),
+			CMPQ(addr, self.End),
+			IF(AE, MOVQ(self.Next, selfPtr)),
 		),
-		MOVQ(R15, RAX),
+		MOVQ(err, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func copySourcePage() Func {
-	self := area(R12)
+	selfPtr, off := R12, R14
+	self := area(selfPtr)
 	return FUNC("copy_source_page",
 		`copy_source_page returns a page in RDX with what the area R12 is a copy of from
 its offset R14 on, and RAX as 1; 0: no memory, -1: a file ends before.`,
 		MOVQ(self.SourceLen, RAX),
-		SUBQ(R14, RAX),
+		SUBQ(off, RAX),
 		IF(BE, // nothing left
 			TESTL(layout.AreaFile, self.Flags),
 			IF(NE, MOVQ(-1, RAX), RETURN()),
@@ -262,7 +267,7 @@ its offset R14 on, and RAX as 1; 0: no memory, -1: a file ends before.`,
 		MOVQ(RAX, RDX),
 		MOVQ(RAX, RDI),
 		MOVQ(self.Source, RSI),
-		ADDQ(R14, RSI),
+		ADDQ(off, RSI),
 		MOVL(R8, RCX),
 		SHRL(3, RCX),
 		REP(MOVSQ()),
@@ -279,14 +284,15 @@ its offset R14 on, and RAX as 1; 0: no memory, -1: a file ends before.`,
 }
 
 func expandStack() Func {
-	self := area(R12)
+	addr, selfPtr := RBP, R12
+	self := area(selfPtr)
 	return FUNC("expand_stack",
 		`expand_stack extends the area R12 down to the address RBP below it, if it
 grows downwards, by RLIMIT_STACK at most and not up to the area below. Returns
 1 if it has.`,
 		TESTL(layout.AreaGrowsDown, self.Flags),
 		JE("no"),
-		MOVQ(RBP, RDX),
+		MOVQ(addr, RDX),
 		ANDQ(pageMask, RDX),
 		MOVQ(self.End, RAX),
 		SUBQ(RDX, RAX),
@@ -306,7 +312,7 @@ grows downwards, by RLIMIT_STACK at most and not up to the area below. Returns
 			),
 		),
 		MOVQ(RDX, self.Start),
-		MOVQ(R12, RDI),
+		MOVQ(selfPtr, RDI),
 		CALL(areaUpdate),
 		MOVL(1, RAX),
 		RETURN(),

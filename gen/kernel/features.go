@@ -58,10 +58,11 @@ func featuresInit() Func {
 }
 
 func messageFeatures() Func {
+	features := RBX
 	say := Block{}
 	for i, name := range layout.FeatureNames {
 		say = append(say,
-			TESTL(1<<i, RBX),
+			TESTL(1<<i, features),
 			IF(NE,
 				LEAQ(Str(" "+name), RDI),
 				CALL(message),
@@ -69,7 +70,7 @@ func messageFeatures() Func {
 		)
 	}
 	return FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each behind a space.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, features),
 		say,
 		RETURN(),
 	).Saving(RBX).Takes(RDI)

@@ -103,7 +103,8 @@ func fileCache() Data {
 }
 
 func filesInit() Func {
-	rbx := openFile(RBX)
+	filePtr := RBX
+	file := openFile(filePtr)
 	return FUNC("files_init", "files_init checks the initramfs and opens the console as descriptors 0, 1 and 2. Fails by boot_fail.",
 		CALL(cpioCheck),
 		CALL(randomInit),
@@ -113,16 +114,16 @@ func filesInit() Func {
 		LEAQ(Sym(consoleOps), RDI),
 		MOVL(O_RDWR, RSI),
 		CALL(fileAlloc),
-		MOVQ(RAX, RBX),
-		MOVQ(3, rbx.Refs),
+		MOVQ(RAX, filePtr),
+		MOVQ(3, file.Refs),
 		MOVQ(node.Header, RAX),
-		MOVQ(RAX, rbx.Node),
+		MOVQ(RAX, file.Node),
 		MOVQ(node.NameLen, RAX),
-		MOVQ(RAX, rbx.NameLen),
+		MOVQ(RAX, file.NameLen),
 		MOVQ(64, fdTable.Size),
 		DO(
 			XORL(RDI, RDI),
-			MOVQ(RBX, RSI),
+			MOVQ(filePtr, RSI),
 			XORL(RDX, RDX),
 			CALL(fdInstall),
 			CMPL(RAX, 2),
@@ -181,19 +182,19 @@ func fdSlot() Func {
 }
 
 func fget() Func {
-	rax := openFile(RAX)
+	file := openFile(RAX)
 	return FUNC("fget",
 		`fget is fd_file with a reference, which fput gives back: another thread may
 close the descriptor while a call sleeps.`,
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
-		IF(NE, INCQ(rax.Refs)),
+		IF(NE, INCQ(file.Refs)),
 		RETURN(),
 	).Takes(RDI).Returns(RAX).Keeps(R8)
 }
 
 func fput() Func {
-	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("fput", "fput gives back a reference to the File RDI; with the last it is closed. Keeps RAX.",
 		DECQ(openFile(RDI).Refs),
 		IF(NE, RETURN()),
@@ -202,7 +203,7 @@ func fput() Func {
 		CALL(epollForget),
 		MOVQ(RSP.At(0), RDI),
 		MOVQ(openFile(RDI).Ops, RCX),
-		MOVQ(opsRCX.Release, RAX),
+		MOVQ(ops.Release, RAX),
 		TESTQ(RAX, RAX),
 		IF(NE, CALL(RAX)),
 		POPQ(RSI),
@@ -214,12 +215,13 @@ func fput() Func {
 }
 
 func fileAlloc() Func {
-	rax := openFile(RAX)
+	ops := RBX
+	file := openFile(RAX)
 	fileSize := SizeOf[layout.File[Mem]]()
 	return FUNC("file_alloc",
 		`file_alloc returns a new File with the FileOps RDI, the flags RSI and one
 reference, or 0 if there is no memory for it.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, ops),
 		LEAQ(Sym(fileCache), RDI),
 		MOVL(1, RAX),
 		CALL(slabReserve),
@@ -231,48 +233,49 @@ reference, or 0 if there is no memory for it.`,
 		MOVL(fileSize/8, RCX),
 		REP(STOSQ()),
 		MOVQ(RDX, RAX),
-		MOVQ(RBX, rax.Ops),
-		MOVQ(RSI, rax.Flags),
-		MOVQ(1, rax.Refs),
+		MOVQ(ops, file.Ops),
+		MOVQ(RSI, file.Flags),
+		MOVQ(1, file.Refs),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func fdInstall() Func {
+	n, cloExec, lowest := RBX, RBP, R12
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("fd_install",
 		`fd_install gives the File RSI the lowest free descriptor from EDI on, with the
 close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
-		MOVQ(RDX, RBP),
-		MOVL(RDI, RBX),
-		XORL(R12, R12), // 1 if none below is free
-		CMPQ(RBX, fdTable.NextFD),
+		MOVQ(RDX, cloExec),
+		MOVL(RDI, n),
+		XORL(lowest, lowest), // 1 if none below is free
+		CMPQ(n, fdTable.NextFD),
 		IF(BE,
-			MOVQ(fdTable.NextFD, RBX),
-			MOVL(1, R12),
+			MOVQ(fdTable.NextFD, n),
+			MOVL(1, lowest),
 		),
 		LOOP(
-			CMPQ(RBX, fdLimit),
+			CMPQ(n, fdLimit),
 			IF(AE, fail(EMFILE)),
-			MOVL(RBX, RDI),
+			MOVL(n, RDI),
 			CALL(fdFile),
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			INCL(RBX),
+			INCL(n),
 		),
-		MOVL(RBX, RDI),
+		MOVL(n, RDI),
 		CALL(fdSlot),
 		MOVQ(RAX, RDX),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
-		TESTL(R12, R12),
-		IF(NE, LEAL(RBX.At(1), RAX), MOVQ(RAX, fdTable.NextFD)),
+		TESTL(lowest, lowest),
+		IF(NE, LEAL(n.At(1), RAX), MOVQ(RAX, fdTable.NextFD)),
 		MOVQ(RSI, fd.File),
 		XORL(RCX, RCX),
-		TESTQ(RBP, RBP),
+		TESTQ(cloExec, cloExec),
 		SETNE(RCX),
 		MOVQ(RCX, fd.CloExec),
-		MOVL(RBX, RAX),
+		MOVL(n, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
@@ -292,39 +295,42 @@ Returns 0.`,
 }
 
 func fileOpen() Func {
+	file, flags := RBX, R12
+	result := R12
 	return FUNC("file_open",
 		`file_open makes a File with the FileOps RDI and the flags RSI, and a descriptor
 for it with the close-on-exec flag if RDX is not 0. Returns the descriptor, and
 the File in RDX, or -errno.`,
-		MOVQ(RDX, R12),
+		MOVQ(RDX, flags),
 		CALL(fileAlloc),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, file),
 		XORL(RDI, RDI),
-		MOVQ(RBX, RSI),
-		MOVQ(R12, RDX),
+		MOVQ(file, RSI),
+		MOVQ(flags, RDX),
 		CALL(fdInstall),
 		TESTQ(RAX, RAX),
 		IF(S,
-			MOVQ(RAX, R12),
+			MOVQ(RAX, result),
 			LEAQ(Sym(fileCache), RDI),
-			MOVQ(RBX, RSI),
+			MOVQ(file, RSI),
 			CALL(slabFree),
-			MOVQ(R12, RAX),
+			MOVQ(result, RAX),
 		),
-		MOVQ(RBX, RDX),
+		MOVQ(file, RDX),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX, RDX)
 }
 
 func sysClose() Func {
+	n := RBX
 	return FUNC("sys_close", "sys_close(fd).",
-		MOVL(RDI, RBX),
+		MOVL(RDI, n),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVL(RBX, RDI),
+		MOVL(n, RDI),
 		CALL(fdRemove),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RAX)
@@ -339,22 +345,23 @@ func sysDup() Func {
 }
 
 func fdDuplicate() Func {
+	file, cloExec, least := RBX, R12, R13
 	return FUNC("fd_duplicate",
 		`fd_duplicate makes a descriptor for the File of EDI: the lowest from ESI on,
 with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
-		MOVQ(RDX, R12),
-		MOVL(RSI, R13),
+		MOVQ(RDX, cloExec),
+		MOVL(RSI, least),
 		CALL(fget),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBX),
-		MOVL(R13, RDI),
-		MOVQ(RBX, RSI),
-		MOVQ(R12, RDX),
+		MOVQ(RAX, file),
+		MOVL(least, RDI),
+		MOVQ(file, RSI),
+		MOVQ(cloExec, RDX),
 		CALL(fdInstall),
 		TESTQ(RAX, RAX),
 		IF(S,
-			MOVQ(RBX, RDI),
+			MOVQ(file, RDI),
 			CALL(fput),
 		),
 		RETURN(),
@@ -377,10 +384,11 @@ func sysDup2() Func {
 }
 
 func sysDup3() Func {
+	file, to, flags := RBX, R12, R13
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("sys_dup3", "sys_dup3(oldfd, newfd, flags): flags is 0 or O_CLOEXEC.",
-		MOVL(RSI, R12),
-		MOVL(RDX, R13),
+		MOVL(RSI, to),
+		MOVL(RDX, flags),
 		TESTL(^O_CLOEXEC, RDX),
 		IF(NE, fail(EINVAL)),
 		CMPL(RDI, RSI),
@@ -391,29 +399,29 @@ func sysDup3() Func {
 		CALL(fget),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBX),
-		MOVL(R12, RDI),
+		MOVQ(RAX, file),
+		MOVL(to, RDI),
 		CALL(fdSlot),
 		TESTQ(RAX, RAX),
 		IF(E,
-			MOVQ(RBX, RDI),
+			MOVQ(file, RDI),
 			CALL(fput),
 			fail(ENOMEM),
 		),
 		MOVQ(RAX, RDX),
 		MOVQ(fd.File, RDI), // what was there
-		MOVQ(RBX, fd.File),
-		SHRL(19, R13), // O_CLOEXEC is bit 19
-		MOVQ(R13, fd.CloExec),
+		MOVQ(file, fd.File),
+		SHRL(19, flags), // O_CLOEXEC is bit 19
+		MOVQ(flags, fd.CloExec),
 		TESTQ(RDI, RDI),
 		IF(NE, CALL(fput)),
-		MOVL(R12, RAX),
+		MOVL(to, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysFcntl() Func {
-	rax := openFile(RAX)
+	file := openFile(RAX)
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("sys_fcntl", "sys_fcntl(fd, cmd, arg): duplicating, the descriptor's and the file's flags, a pipe's size.",
 		MOVL(RDI, R8),
@@ -432,12 +440,12 @@ func sysFcntl() Func {
 			RETURN(),
 		),
 		CMPL(RSI, 3), // F_GETFL
-		IF(E, MOVQ(rax.Flags, RAX), RETURN()),
+		IF(E, MOVQ(file.Flags, RAX), RETURN()),
 		CMPL(RSI, 4), // F_SETFL
 		IF(E,
 			ANDL(O_APPEND|O_NONBLOCK, RCX),
-			ANDQ(^(O_APPEND|O_NONBLOCK), rax.Flags),
-			ORQ(RCX, rax.Flags),
+			ANDQ(^(O_APPEND|O_NONBLOCK), file.Flags),
+			ORQ(RCX, file.Flags),
 			XORL(RAX, RAX),
 			RETURN(),
 		),
@@ -449,7 +457,7 @@ func sysFcntl() Func {
 		),
 		CMPL(RSI, 1032), // F_GETPIPE_SZ
 		IF(E,
-			MOVQ(rax.Pipe, RDX),
+			MOVQ(file.Pipe, RDX),
 			TESTQ(RDX, RDX),
 			IF(E, fail(EBADF)),
 			MOVQ(pipe(RDX).Size, RAX),
@@ -471,68 +479,70 @@ func sysFcntl() Func {
 }
 
 func sysIoctl() Func {
-	rbx := openFile(RBX)
+	filePtr, request, arg := RBX, R12, R13
+	file := openFile(filePtr)
 	fd := Fields[layout.FD[Mem]](RDX)
-	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_ioctl",
 		`sys_ioctl(fd, request, arg): the console is a terminal whose settings cannot be
 changed; of all files what is the descriptor's, and how much there is to read.`,
-		MOVL(RSI, R12),
-		MOVQ(RDX, R13),
+		MOVL(RSI, request),
+		MOVQ(RDX, arg),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBX),
-		CMPL(R12, fioCLEX),
+		MOVQ(RAX, filePtr),
+		CMPL(request, fioCLEX),
 		IF(E, MOVQ(1, fd.CloExec), returns(0)),
-		CMPL(R12, fioNCLEX),
+		CMPL(request, fioNCLEX),
 		IF(E, MOVQ(0, fd.CloExec), returns(0)),
-		CMPL(R12, fioNBIO),
+		CMPL(request, fioNBIO),
 		IF(E,
-			MOVQ(R13, RDI),
+			MOVQ(arg, RDI),
 			CALL(getUserInt),
 			TESTQ(RDX, RDX),
 			IF(NE, fail(EFAULT)),
-			ANDQ(^O_NONBLOCK, rbx.Flags),
+			ANDQ(^O_NONBLOCK, file.Flags),
 			TESTL(RAX, RAX),
-			IF(NE, ORQ(O_NONBLOCK, rbx.Flags)),
+			IF(NE, ORQ(O_NONBLOCK, file.Flags)),
 			returns(0),
 		),
-		CMPL(R12, fioNREAD),
+		CMPL(request, fioNREAD),
 		IF(E,
-			MOVQ(rbx.Pipe, RCX),
+			MOVQ(file.Pipe, RCX),
 			TESTQ(RCX, RCX),
 			IF(NE, MOVQ(pipe(RCX).Len, RSI)).ELSE(
-				MOVQ(rbx.Ops, RCX),
-				CMPL(opsRCX.LSeek, layout.FileSeekData),
+				MOVQ(file.Ops, RCX),
+				CMPL(ops.LSeek, layout.FileSeekData),
 				IF(NE, fail(ENOTTY)),
-				MOVQ(rbx.Size, RSI),
-				SUBQ(rbx.Pos, RSI),
+				MOVQ(file.Size, RSI),
+				SUBQ(file.Pos, RSI),
 			),
-			MOVQ(R13, RDI),
+			MOVQ(arg, RDI),
 			CALL(putUserInt),
 			RETURN(),
 		),
 		LEAQ(Sym(consoleOps), RCX),
-		CMPQ(RCX, rbx.Ops),
+		CMPQ(RCX, file.Ops),
 		IF(NE, fail(ENOTTY)),
-		CMPL(R12, ttyGetAttr),
+		CMPL(request, ttyGetAttr),
 		IF(E,
 			LEAQ(Sym(consoleTermiosData), RSI),
 			MOVL(termiosSize, RDX),
 		).ELSE(
-			CMPL(R12, ttyGetWinSize),
+			CMPL(request, ttyGetWinSize),
 			IF(NE, fail(ENOTTY)),
 			LEAQ(Sym(consoleWinsize), RSI),
 			MOVL(8, RDX),
 		),
-		MOVQ(R13, RDI),
+		MOVQ(arg, RDI),
 		CALL(copyToUser),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysCloseRange() Func {
+	n, last, flags := RBX, R12, R13
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("sys_close_range",
 		`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would take a table of
@@ -543,25 +553,25 @@ its own for the thread, which is not there.`,
 		IF(A, fail(EINVAL)),
 		TESTL(closeRangeUnshare, RDX),
 		IF(NE, fail(ENOSYS)),
-		MOVL(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVL(RDX, R13),
+		MOVL(RDI, n),
+		MOVL(RSI, last),
+		MOVL(RDX, flags),
 		LOOP(
-			CMPQ(RBX, fdTable.Size),
+			CMPQ(n, fdTable.Size),
 			BREAK(AE),
-			CMPQ(RBX, R12),
+			CMPQ(n, last),
 			BREAK(A),
-			MOVL(RBX, RDI),
+			MOVL(n, RDI),
 			CALL(fdFile),
 			TESTQ(RAX, RAX),
 			IF(NE,
-				TESTL(R13, R13),
+				TESTL(flags, flags),
 				IF(NE, MOVQ(1, fd.CloExec)).ELSE(
-					MOVL(RBX, RDI),
+					MOVL(n, RDI),
 					CALL(fdRemove),
 				),
 			),
-			INCQ(RBX),
+			INCQ(n),
 		),
 		returns(0),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
@@ -581,13 +591,13 @@ func sysSyncfs() Func {
 }
 
 func sysFadvise64() Func {
-	rax := openFile(RAX)
+	file := openFile(RAX)
 	return FUNC("sys_fadvise64", "sys_fadvise64(fd, offset, len, advice): all files are in memory.",
 		MOVQ(RDX, R8),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		CMPQ(rax.Pipe, 0),
+		CMPQ(file.Pipe, 0),
 		IF(NE, fail(ESPIPE)),
 		TESTQ(R8, R8),
 		IF(S, fail(EINVAL)),
@@ -598,48 +608,48 @@ func sysFadvise64() Func {
 }
 
 func sysReadahead() Func {
-	rax := openFile(RAX)
+	file := openFile(RAX)
 	return FUNC("sys_readahead", "sys_readahead(fd, offset, count): all files are in memory.",
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVL(rax.Flags, RCX),
+		MOVL(file.Flags, RCX),
 		ANDL(O_ACCMODE, RCX),
 		CMPL(RCX, O_WRONLY),
 		IF(E, fail(EBADF)),
 		LEAQ(Sym(regularOps), RCX),
-		CMPQ(RCX, rax.Ops),
+		CMPQ(RCX, file.Ops),
 		IF(NE, fail(EINVAL)),
 		returns(0),
 	).Takes(RDI).Returns(RAX)
 }
 
 func sysLseek() Func {
-	rax := openFile(RAX)
-	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	file := openFile(RAX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_lseek", "sys_lseek(fd, offset, whence).",
 		MOVL(RDX, R8),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(rax.Ops, RCX),
-		MOVQ(opsRCX.LSeek, RCX),
+		MOVQ(file.Ops, RCX),
+		MOVQ(ops.LSeek, RCX),
 		CMPL(RCX, layout.FileSeekNone),
 		IF(E, fail(ESPIPE)),
 		CMPL(RCX, layout.FileSeekNull),
 		IF(E, XORL(RAX, RAX), RETURN()),
 		CMPL(R8, 1), // SEEK_CUR
 		IF(E,
-			ADDQ(rax.Pos, RSI),
+			ADDQ(file.Pos, RSI),
 		).ELSE(
 			CMPL(R8, 0), // SEEK_SET
 			IF(NE,
 				CMPL(RCX, layout.FileSeekDir),
 				IF(E, fail(EINVAL)),
 				CMPL(R8, 2), // SEEK_END
-				IF(E, ADDQ(rax.Size, RSI)).ELSE(
+				IF(E, ADDQ(file.Size, RSI)).ELSE(
 					// There are data up to the end, and a hole behind it.
-					CMPQ(RSI, rax.Size),
+					CMPQ(RSI, file.Size),
 					IF(AE,
 						CMPL(R8, 4), // SEEK_HOLE
 						IF(A, fail(EINVAL)),
@@ -649,30 +659,30 @@ func sysLseek() Func {
 					IF(NE,
 						CMPL(R8, 4),
 						IF(NE, fail(EINVAL)),
-						MOVQ(rax.Size, RSI),
+						MOVQ(file.Size, RSI),
 					),
 				),
 			),
 		),
 		TESTQ(RSI, RSI),
 		IF(S, fail(EINVAL)),
-		MOVQ(RSI, rax.Pos),
+		MOVQ(RSI, file.Pos),
 		MOVQ(RSI, RAX),
 		RETURN(),
 	).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysFsync() Func {
-	rax := openFile(RAX)
-	opsRCX := Fields[layout.FileOps[Mem]](RCX)
+	file := openFile(RAX)
+	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_fsync", "sys_fsync(fd): there is never anything to write back.",
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(rax.Ops, RCX),
-		CMPL(opsRCX.LSeek, layout.FileSeekData),
+		MOVQ(file.Ops, RCX),
+		CMPL(ops.LSeek, layout.FileSeekData),
 		IF(NE,
-			CMPL(opsRCX.LSeek, layout.FileSeekDir),
+			CMPL(ops.LSeek, layout.FileSeekDir),
 			IF(NE, fail(EINVAL)),
 		),
 		XORL(RAX, RAX),

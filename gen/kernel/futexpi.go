@@ -5,20 +5,20 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// readWord reads the word at RBX into EAX, or leaves.
-func readWord() Block {
+// readWord reads the word at user address key into EAX, or leaves.
+func readWord(key Reg) Block {
 	return Block{
-		MOVQ(RBX, RDI),
+		MOVQ(key, RDI),
 		CALL(getUserInt),
 		TESTQ(RDX, RDX),
 		IF(NE, fail(EFAULT)),
 	}
 }
 
-// writeWord writes ESI to the word at RBX, or leaves.
-func writeWord() Block {
+// writeWord writes ESI to the word at user address key, or leaves.
+func writeWord(key Reg) Block {
 	return Block{
-		MOVQ(RBX, RDI),
+		MOVQ(key, RDI),
 		CALL(putUserInt),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
@@ -38,15 +38,16 @@ func futexesPI() Program {
 }
 
 func futexTopWaiter() Func {
+	key := RBX
 	waiter := thread(RAX)
 	bucket := Fields[layout.FutexBucket[Mem]](RAX)
 	return FUNC("futex_top_waiter", "futex_top_waiter returns the thread that has waited longest for user address RBX, or 0. Clobbers RDX.",
-		futexBucket(RBX, RAX, RDX),
+		futexBucket(key, RAX, RDX),
 		MOVQ(bucket.Head, RAX),
 		LOOP(
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			CMPQ(RBX, waiter.FutexKey),
+			CMPQ(key, waiter.FutexKey),
 			BREAK(E),
 			MOVQ(waiter.FutexNext, RAX),
 		),
@@ -55,79 +56,81 @@ func futexTopWaiter() Func {
 }
 
 func futexLockPI() Func {
-	self := thread(R14)
+	key, owner, until, try, selfPtr, word := RBX, RBP, R12, R13, R14, R15
+	result := R15
+	self := thread(selfPtr)
 	waiter := thread(RAX)
 	return FUNC("futex_lock_pi",
 		`futex_lock_pi makes the current thread the owner of the futex at user address RDI,
 waiting for it until monotonic time RSI (-1: for ever), or not at all if EDX is 1.
 Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVL(RDX, R13),
-		MOVQ(gs.Current, R14),
+		MOVQ(RDI, key),
+		MOVQ(RSI, until),
+		MOVL(RDX, try),
+		MOVQ(gs.Current, selfPtr),
 		CALL(futexCheck),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		LABEL("again"),
-		readWord(),
-		MOVL(RAX, R15),
+		readWord(key),
+		MOVL(RAX, word),
 		ANDL(futexTIDMask, RAX),
 		CMPL(RAX, self.TID),
 		IF(E, fail(EDEADLK)),
 		CALL(futexTopWaiter),
 		TESTQ(RAX, RAX),
 		IF(NE,
-			MOVQ(waiter.PIOwner, RBP),
-			TESTQ(RBP, RBP),
+			MOVQ(waiter.PIOwner, owner),
+			TESTQ(owner, owner),
 			IF(E, fail(EINVAL)), // by FUTEX_WAIT
-			ANDL(futexTIDMask, R15),
-			CMPL(R15, thread(RBP).TID),
+			ANDL(futexTIDMask, word),
+			CMPL(word, thread(owner).TID),
 			IF(NE, fail(EINVAL)), // somebody has written there
 		).ELSE(
-			MOVL(R15, RSI),
-			ANDL(futexTIDMask, R15),
+			MOVL(word, RSI),
+			ANDL(futexTIDMask, word),
 			IF(E,
 				ANDL(futexOwnerDied, RSI),
 				ORL(self.TID, RSI),
-				writeWord(),
+				writeWord(key),
 				returns(0),
 			),
 			ORL(uint32(futexWaiters), RSI), // who unlocks comes here
-			writeWord(),
-			MOVL(R15, RDI),
+			writeWord(key),
+			MOVL(word, RDI),
 			CALL(findThread),
 			TESTQ(RAX, RAX),
 			IF(E, fail(ESRCH)),
-			MOVQ(RAX, RBP),
+			MOVQ(RAX, owner),
 		),
-		TESTL(R13, R13),
+		TESTL(try, try),
 		IF(NE, fail(EAGAIN)),
 		// A circle of owners that wait for each other would never end.
-		MOVQ(RBP, RAX),
+		MOVQ(owner, RAX),
 		LOOP(
-			CMPQ(RAX, R14),
+			CMPQ(RAX, selfPtr),
 			IF(E, fail(EDEADLK)),
 			MOVQ(waiter.PIOwner, RAX),
 			TESTQ(RAX, RAX),
 			BREAK(E),
 		),
 		CLI(),
-		MOVQ(R14, RDI),
-		MOVQ(RBX, self.FutexKey),
+		MOVQ(selfPtr, RDI),
+		MOVQ(key, self.FutexKey),
 		MOVQ(0, self.FutexBits),
-		MOVQ(RBP, self.PIOwner),
+		MOVQ(owner, self.PIOwner),
 		CALL(futexEnqueue),
-		MOVQ(R12, RDI),
+		MOVQ(until, RDI),
 		CALL(sleepUntil),
 		CMPQ(self.FutexKey, 0), // who hands over takes off the queue: that counts
 		IF(E, returns(0)),
-		MOVQ(RAX, R15),
-		MOVQ(R14, RDI),
+		MOVQ(RAX, result),
+		MOVQ(selfPtr, RDI),
 		MOVQ(0, self.PIOwner),
 		CALL(futexDequeue),
-		TESTQ(R15, R15),
+		TESTQ(result, result),
 		JE("again"),
-		MOVQ(R15, RAX),
+		MOVQ(result, RAX),
 		CMPQ(RAX, -EINTR),
 		IF(E, MOVQ(-ERESTARTNOINTR, RAX)), // its time is absolute
 		RETURN(),
@@ -135,20 +138,21 @@ Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 }
 
 func futexUnlockPI() Func {
-	self := thread(R14)
+	key, topPtr, selfPtr := RBX, R12, R14
+	self := thread(selfPtr)
 	waiter := thread(RAX)
-	top := thread(R12)
+	top := thread(topPtr)
 	return FUNC("futex_unlock_pi",
 		`futex_unlock_pi hands the futex at user address RDI, which the current thread owns, to
 the thread that has waited longest. Returns 0 or the errors of FUTEX_UNLOCK_PI.
 Turns interrupts off.`,
-		MOVQ(RDI, RBX),
-		readWord(),
-		MOVQ(gs.Current, R14),
+		MOVQ(RDI, key),
+		readWord(key),
+		MOVQ(gs.Current, selfPtr),
 		ANDL(futexTIDMask, RAX),
 		CMPL(RAX, self.TID),
 		IF(NE, fail(EPERM)),
-		MOVQ(RBX, RDI),
+		MOVQ(key, RDI),
 		CALL(futexCheck),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
@@ -156,77 +160,79 @@ Turns interrupts off.`,
 		TESTQ(RAX, RAX),
 		IF(E,
 			XORL(RSI, RSI),
-			writeWord(),
+			writeWord(key),
 			returns(0),
 		),
-		CMPQ(R14, waiter.PIOwner),
+		CMPQ(selfPtr, waiter.PIOwner),
 		IF(NE, fail(EINVAL)),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, topPtr),
 		MOVL(top.TID, RSI),
 		ORL(uint32(futexWaiters), RSI),
-		writeWord(),
+		writeWord(key),
 		CALL(futexHandOver),
 		returns(0),
 	).Saving(RBX, R12, R14).Takes(RDI).Returns(RAX)
 }
 
 func futexHandOver() Func {
+	key, topPtr := RBX, R12
 	waiter := thread(RAX)
-	top := thread(R12)
+	top := thread(topPtr)
 	bucket := Fields[layout.FutexBucket[Mem]](RAX)
 	return FUNC("futex_hand_over", "futex_hand_over makes R12, which waits for user address RBX, the owner that the others wait for. Turns interrupts off.",
 		CLI(),
-		MOVQ(R12, RDI),
+		MOVQ(topPtr, RDI),
 		CALL(futexDequeue),
 		MOVQ(0, top.PIOwner),
-		futexBucket(RBX, RAX, RDX),
+		futexBucket(key, RAX, RDX),
 		MOVQ(bucket.Head, RAX),
 		LOOP(
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			CMPQ(RBX, waiter.FutexKey),
+			CMPQ(key, waiter.FutexKey),
 			IF(E,
 				CMPQ(waiter.PIOwner, 0), // not by FUTEX_WAIT
-				IF(NE, MOVQ(R12, waiter.PIOwner)),
+				IF(NE, MOVQ(topPtr, waiter.PIOwner)),
 			),
 			MOVQ(waiter.FutexNext, RAX),
 		),
-		MOVQ(R12, RDI),
+		MOVQ(topPtr, RDI),
 		XORL(RSI, RSI),
 		JMP(wakeUp),
 	).Takes(RBX, R12)
 }
 
 func exitPI() Func {
-	top := thread(R12)
+	key, topPtr, blocked, self := RBX, R12, R13, R14
+	top := thread(topPtr)
 	return FUNC("exit_pi",
 		`exit_pi hands over the futexes that the current thread owns and others wait for; their
 words say that an owner has died. Turns interrupts off.`,
-		MOVQ(gs.Current, R14),
-		MOVQ(sched.All, R13),
+		MOVQ(gs.Current, self),
+		MOVQ(sched.All, blocked),
 		LOOP(
-			TESTQ(R13, R13),
+			TESTQ(blocked, blocked),
 			BREAK(E),
-			CMPQ(R14, thread(R13).PIOwner),
+			CMPQ(self, thread(blocked).PIOwner),
 			IF(E,
-				MOVQ(thread(R13).FutexKey, RBX),
+				MOVQ(thread(blocked).FutexKey, key),
 				CALL(futexTopWaiter),
-				MOVQ(RAX, R12),
+				MOVQ(RAX, topPtr),
 				LOOP( // past those that wait by FUTEX_WAIT
-					CMPQ(RBX, top.FutexKey),
+					CMPQ(key, top.FutexKey),
 					IF(E,
 						CMPQ(top.PIOwner, 0),
 						BREAK(NE),
 					),
-					MOVQ(top.FutexNext, R12),
+					MOVQ(top.FutexNext, topPtr),
 				),
-				MOVQ(RBX, RDI),
+				MOVQ(key, RDI),
 				MOVL(top.TID, RSI),
 				ORL(uint32(futexWaiters|futexOwnerDied), RSI),
 				CALL(putUserInt), // if there is no word any more, the waiter owns nothing
 				CALL(futexHandOver),
 			),
-			MOVQ(thread(R13).AllNext, R13),
+			MOVQ(thread(blocked).AllNext, blocked),
 		),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14).Takes()

@@ -101,7 +101,8 @@ var gdtr = BSS("gdtr", 16, 16)
 var cpuSmap = BSS("cpu_smap", 8, 8) // its first byte is 1 if CR4.SMAP is on
 
 func startup64() Func {
-	idle := thread(RBX)
+	idlePtr := RBX
+	idle := thread(idlePtr)
 	info := Fields[layout.BootInfo[Mem]](Sym(bootInfoData))
 	percpu := Fields[layout.PerCPU[Mem]](Sym(percpuData))
 	initMM := Fields[layout.MM[Mem]](Sym(initMMData))
@@ -125,11 +126,11 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 		MOVL(uint32(x86.MSR_KERNEL_GS_BASE), RCX), // the user's, until arch_prctl sets one
 		WRMSR(),
 
-		LEAQ(Sym(idleThread), RBX),
-		LEAQ(RBX.At(layout.ThreadSize), RSP),
+		LEAQ(Sym(idleThread), idlePtr),
+		LEAQ(idlePtr.At(layout.ThreadSize), RSP),
 		MOVQ(RSP, percpu.TopOfStack),
-		MOVQ(RBX, percpu.Current),
-		MOVQ(RBX, percpu.Idle),
+		MOVQ(idlePtr, percpu.Current),
+		MOVQ(idlePtr, percpu.Idle),
 		LEAQ(Sym(percpuData), RAX),
 		MOVQ(RAX, percpu.Self),
 		MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
@@ -149,7 +150,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 
 		// The guard page of the idle thread's stack, as alloc_thread_stack
 		// makes it for others.
-		LEAQ(RBX.At(layout.ThreadGuard), RDI),
+		LEAQ(idlePtr.At(layout.ThreadGuard), RDI),
 		slot(RDI, ptShift, RCX),
 		LEAQ(Sym(kernelPageTable), RAX),
 		MOVQ(0, RAX.Index(RCX, 1)),

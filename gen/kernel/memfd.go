@@ -22,28 +22,29 @@ const (
 // in one page of the file RBX from its offset R14 on: of R15 bytes, RAX being
 // the page or, if it is not to be made (flag 0), 0.
 func pageLoop(make int, items ...Item) Block {
+	file, done, buf, left, pos, n := RBX, RBP, R12, R13, R14, R15
 	return Block{
 		LOOP(
-			TESTQ(R13, R13),
+			TESTQ(left, left),
 			BREAK(E),
-			toPageEnd(R14, R13, R15),
-			MOVQ(RBX, RDI),
-			MOVQ(R14, RSI),
+			toPageEnd(pos, left, n),
+			MOVQ(file, RDI),
+			MOVQ(pos, RSI),
 			SHRQ(12, RSI),
 			MOVL(make, RDX),
 			CALL(memfdPage),
 			Block(items),
-			ADDQ(R15, R12),
-			SUBQ(R15, R13),
-			ADDQ(R15, R14),
-			ADDQ(R15, RBP),
+			ADDQ(n, buf),
+			SUBQ(n, left),
+			ADDQ(n, pos),
+			ADDQ(n, done),
 		),
 	}
 }
 
-// inPage adds the offset R14 in its page to r.
-func inPage(r Reg) Block {
-	return Block{MOVL(R14, RCX), ANDL(layout.PageSize-1, RCX), ADDQ(RCX, r)}
+// inPage adds to r where pos is in its page. Clobbers RCX.
+func inPage(pos, r Reg) Block {
+	return Block{MOVL(pos, RCX), ANDL(layout.PageSize-1, RCX), ADDQ(RCX, r)}
 }
 
 // memfds is memfd_create: files in memory that have no name (Linux mm/memfd.c).
@@ -69,10 +70,11 @@ func memfdOps() Data {
 }
 
 func sysMemfdCreate() Func {
+	flags := RBX
 	return FUNC("sys_memfd_create", "sys_memfd_create(name, flags): the name is only for /proc, which does not tell.",
 		TESTL(^mfdCloExec, RSI),
 		IF(NE, fail(EINVAL)),
-		MOVL(RSI, RBX),
+		MOVL(RSI, flags),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(pathIn), RDI),
 		MOVL(mfdNameMax, RDX),
@@ -83,30 +85,31 @@ func sysMemfdCreate() Func {
 		IF(S, RETURN()),
 		LEAQ(Sym(memfdOps), RDI),
 		MOVL(O_RDWR|O_LARGEFILE, RSI),
-		MOVL(RBX, RDX),
+		MOVL(flags, RDX),
 		CALL(fileOpen),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func memfdPage() Func {
+	entry, index, alloc, shift := RBX, R12, R13, R14
 	return FUNC("memfd_page",
 		`memfd_page returns the linear address of the page RSI of the memfd RDI. If it is
 not there it is made if EDX is 1, else that is 0; 0 too if there is no memory.`,
-		LEAQ(openFile(RDI).Data, RBX), // where the address of the next is
-		MOVQ(RSI, R12),
-		MOVL(RDX, R13),
-		MOVL(memfdLevels*memfdBits, R14),
+		LEAQ(openFile(RDI).Data, entry), // where the address of the next is
+		MOVQ(RSI, index),
+		MOVL(RDX, alloc),
+		MOVL(memfdLevels*memfdBits, shift),
 		LOOP(
-			MOVQ(RBX.At(0), RAX),
+			MOVQ(entry.At(0), RAX),
 			TESTQ(RAX, RAX),
 			IF(E,
-				TESTL(R13, R13),
+				TESTL(alloc, alloc),
 				IF(E, RETURN()),
 				CALL(getKernelPage),
 				TESTQ(RAX, RAX),
 				IF(E, RETURN()),
-				MOVQ(RAX, RBX.At(0)),
+				MOVQ(RAX, entry.At(0)),
 				MOVQ(RAX, RDX),
 				MOVQ(RAX, RDI),
 				XORL(RAX, RAX),
@@ -114,63 +117,65 @@ not there it is made if EDX is 1, else that is 0; 0 too if there is no memory.`,
 				REP(STOSQ()),
 				MOVQ(RDX, RAX),
 			),
-			SUBL(memfdBits, R14),
+			SUBL(memfdBits, shift),
 			IF(B, RETURN()), // it is the page
-			MOVL(R14, RCX),
-			MOVQ(R12, RDX),
+			MOVL(shift, RCX),
+			MOVQ(index, RDX),
 			SHRQ(RCX, RDX),
 			ANDL(1<<memfdBits-1, RDX),
-			LEAQ(RAX.Index(RDX, 8), RBX),
+			LEAQ(RAX.Index(RDX, 8), entry),
 		),
 	).Saving(RBX, R12, R13, R14).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func memfdPrune() Func {
+	entry, end, shift, index, from := RBX, RBP, R12, R13, R15
 	return FUNC("memfd_prune",
 		`memfd_prune frees the pages from R15 on below the table RDI, the first of which is
 the page RDX; the pages that its entries lead to are 1<<ESI each.`,
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVQ(RDX, R13),
-		LEAQ(RBX.At(layout.PageSize), RBP),
+		MOVQ(RDI, entry),
+		MOVL(RSI, shift),
+		MOVQ(RDX, index),
+		LEAQ(entry.At(layout.PageSize), end),
 		DO(
-			CMPQ(RBX.At(0), 0),
+			CMPQ(entry.At(0), 0),
 			IF(NE,
-				TESTL(R12, R12),
+				TESTL(shift, shift),
 				IF(NE,
-					MOVQ(RBX.At(0), RDI),
-					LEAL(R12.At(-memfdBits), RSI),
-					MOVQ(R13, RDX),
+					MOVQ(entry.At(0), RDI),
+					LEAL(shift.At(-memfdBits), RSI),
+					MOVQ(index, RDX),
 					CALL(memfdPrune),
 				),
-				CMPQ(R13, R15),
+				CMPQ(index, from),
 				IF(AE,
-					MOVQ(RBX.At(0), RDI),
-					MOVQ(0, RBX.At(0)),
+					MOVQ(entry.At(0), RDI),
+					MOVQ(0, entry.At(0)),
 					CALL(freePage),
 				),
 			),
-			MOVL(R12, RCX),
+			MOVL(shift, RCX),
 			MOVL(1, RAX),
 			SHLQ(RCX, RAX),
-			ADDQ(RAX, R13),
-			ADDQ(8, RBX),
-			CMPQ(RBX, RBP),
+			ADDQ(RAX, index),
+			ADDQ(8, entry),
+			CMPQ(entry, end),
 		).WHILE(B),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX, R15)
 }
 
 func releaseMemfd() Func {
-	file := openFile(RBX)
+	filePtr, from := RBX, R15
+	file := openFile(filePtr)
 	return FUNC("release_memfd", "release_memfd is the Release of a memfd.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, filePtr),
 		MOVQ(file.Data, RDI),
 		TESTQ(RDI, RDI),
 		IF(E, RETURN()),
 		MOVL((memfdLevels-1)*memfdBits, RSI),
 		XORL(RDX, RDX),
-		XORL(R15, R15),
+		XORL(from, from),
 		CALL(memfdPrune),
 		MOVQ(file.Data, RDI),
 		CALL(freePage),
@@ -179,19 +184,20 @@ func releaseMemfd() Func {
 }
 
 func memfdTruncate() Func {
-	file := openFile(RBX)
-	a := area(R12)
+	filePtr, mapping, size, from := RBX, R12, R14, R15
+	file := openFile(filePtr)
+	a := area(mapping)
 	return FUNC("memfd_truncate", "memfd_truncate makes the memfd RDI RSI bytes long. Returns 0 or -errno.",
 		MOVQ(uint64(memfdMaxSize), RAX),
 		CMPQ(RSI, RAX),
 		IF(A, fail(EFBIG)),
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, filePtr),
 		MOVQ(file.Size, RAX),
 		MOVQ(RSI, file.Size),
 		CMPQ(RSI, RAX),
 		IF(AE, returns(0)),
 		// What is left of the last page is zeros from now on.
-		MOVQ(RSI, R14),
+		MOVQ(RSI, size),
 		TESTL(layout.PageSize-1, RSI),
 		IF(NE,
 			SHRQ(12, RSI),
@@ -200,42 +206,42 @@ func memfdTruncate() Func {
 			TESTQ(RAX, RAX),
 			IF(NE,
 				MOVQ(RAX, RDI),
-				inPage(RDI),
+				inPage(size, RDI),
 				NEGL(RCX),
 				ADDL(layout.PageSize, RCX),
 				XORL(RAX, RAX),
 				REP(STOSB()),
 			),
 		),
-		ADDQ(layout.PageSize-1, R14),
-		ANDQ(pageMask, R14),
+		ADDQ(layout.PageSize-1, size),
+		ANDQ(pageMask, size),
 		// Who maps what is gone must not go on doing so.
 		XORL(RDI, RDI),
 		CALL(findArea),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, mapping),
 		LOOP(
 			CMPQ(a.Next, 0), // last_area
 			BREAK(E),
 			TESTL(layout.AreaMemFile, a.Flags),
 			JE("next"),
-			CMPQ(RBX, a.Source),
+			CMPQ(filePtr, a.Source),
 			JNE("next"),
-			MOVQ(R14, RDI),
+			MOVQ(size, RDI),
 			SUBQ(a.SourceLen, RDI),
 			IF(B, XORL(RDI, RDI)),
 			ADDQ(a.Start, RDI),
 			MOVQ(a.End, RSI),
 			CALL(zapRange),
 			LABEL("next"),
-			MOVQ(a.Next, R12),
+			MOVQ(a.Next, mapping),
 		),
 		MOVQ(file.Data, RDI),
 		TESTQ(RDI, RDI),
 		IF(NE,
 			MOVL((memfdLevels-1)*memfdBits, RSI),
 			XORL(RDX, RDX),
-			MOVQ(R14, R15),
-			SHRQ(12, R15),
+			MOVQ(size, from),
+			SHRQ(12, from),
 			CALL(memfdPrune),
 		),
 		returns(0),
@@ -243,136 +249,139 @@ func memfdTruncate() Func {
 }
 
 func memfdAllocate() Func {
-	file := openFile(RBX)
+	filePtr, missing, keepSize, page, end, look := RBX, RBP, R12, R13, R14, R15
+	file := openFile(filePtr)
 	return FUNC("memfd_allocate",
 		`memfd_allocate makes the pages of the RCX bytes from RDX on of the memfd RDI,
 which becomes as long unless ESI is 1. Returns 0 or -errno: it makes all of them
 or none.`,
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVQ(RDX, R13),
-		LEAQ(RDX.Index(RCX, 1), R14),
-		TESTQ(R14, R14),
+		MOVQ(RDI, filePtr),
+		MOVL(RSI, keepSize),
+		MOVQ(RDX, page),
+		LEAQ(RDX.Index(RCX, 1), end),
+		TESTQ(end, end),
 		IF(S, fail(EFBIG)),
 		MOVQ(uint64(memfdMaxSize), RAX),
-		CMPQ(R14, RAX),
+		CMPQ(end, RAX),
 		IF(A, fail(EFBIG)),
-		SHRQ(12, R13),
-		MOVQ(R13, R15),
-		XORL(RBP, RBP), // how many are not there yet
+		SHRQ(12, page),
+		MOVQ(page, look),
+		XORL(missing, missing), // how many are not there yet
 		LOOP(
-			MOVQ(R15, RAX),
+			MOVQ(look, RAX),
 			SHLQ(12, RAX),
-			CMPQ(RAX, R14),
+			CMPQ(RAX, end),
 			BREAK(AE),
-			MOVQ(RBX, RDI),
-			MOVQ(R15, RSI),
+			MOVQ(filePtr, RDI),
+			MOVQ(look, RSI),
 			XORL(RDX, RDX),
 			CALL(memfdPage),
 			CMPQ(RAX, 1), // CF if there is none
-			ADCQ(0, RBP),
-			MOVQ(RBP, RAX),
+			ADCQ(0, missing),
+			MOVQ(missing, RAX),
 			SHRQ(memfdBits, RAX), // so many lowest tables,
-			LEAQ(RAX.Index(RBP, 1).Add(2*memfdLevels+layout.ReservePages), RAX), // and those at the ends
+			LEAQ(RAX.Index(missing, 1).Add(2*memfdLevels+layout.ReservePages), RAX), // and those at the ends
 			CMPQ(RAX, Sym(pagesFree)),
 			IF(A, fail(ENOSPC)),
-			INCQ(R15),
+			INCQ(look),
 		),
 		LOOP(
-			MOVQ(R13, RAX),
+			MOVQ(page, RAX),
 			SHLQ(12, RAX),
-			CMPQ(RAX, R14),
+			CMPQ(RAX, end),
 			BREAK(AE),
-			MOVQ(RBX, RDI),
-			MOVQ(R13, RSI),
+			MOVQ(filePtr, RDI),
+			MOVQ(page, RSI),
 			MOVL(1, RDX),
 			CALL(memfdPage),
-			INCQ(R13),
+			INCQ(page),
 		),
-		TESTL(R12, R12),
+		TESTL(keepSize, keepSize),
 		IF(E,
-			CMPQ(R14, file.Size),
-			IF(A, MOVQ(R14, file.Size)),
+			CMPQ(end, file.Size),
+			IF(A, MOVQ(end, file.Size)),
 		),
 		returns(0),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func readMemfd() Func {
-	file := openFile(RBX)
+	filePtr, done, buf, left, pos, n := RBX, RBP, R12, R13, R14, R15
+	file := openFile(filePtr)
 	return FUNC("read_memfd", "read_memfd is the Read of a memfd.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVQ(RCX, R14),
-		XORL(RBP, RBP), // done
-		MOVQ(file.Size, R13),
-		SUBQ(R14, R13),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
+		MOVQ(RCX, pos),
+		XORL(done, done), // done
+		MOVQ(file.Size, left),
+		SUBQ(pos, left),
 		IF(BE, returns(0)), // at the end or after it
-		CMPQ(R13, RDX),
-		CMOVQA(RDX, R13),
+		CMPQ(left, RDX),
+		CMOVQA(RDX, left),
 		pageLoop(0,
-			MOVQ(R12, RDI),
+			MOVQ(buf, RDI),
 			TESTQ(RAX, RAX),
 			IF(NE,
 				MOVQ(RAX, RSI),
-				inPage(RSI),
-				MOVQ(R15, RDX),
+				inPage(pos, RSI),
+				MOVQ(n, RDX),
 				CALL(copyOut),
 			).ELSE(
-				MOVQ(R15, RSI),
+				MOVQ(n, RSI),
 				CALL(clearUser),
 				TESTQ(RAX, RAX),
-				IF(E, MOVQ(R15, RAX)),
+				IF(E, MOVQ(n, RAX)),
 			),
-			CMPQ(RAX, R15),
+			CMPQ(RAX, n),
 			IF(NE, // the rest of the buffer is bad
 				TESTQ(RAX, RAX),
-				IF(NS, ADDQ(RAX, RBP)),
-				TESTQ(RBP, RBP),
-				CMOVQNE(RBP, RAX),
+				IF(NS, ADDQ(RAX, done)),
+				TESTQ(done, done),
+				CMOVQNE(done, RAX),
 				RETURN(),
 			),
 		),
-		MOVQ(RBP, RAX),
+		MOVQ(done, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX)
 }
 
 func writeMemfd() Func {
-	file := openFile(RBX)
+	filePtr, done, buf, left, pos, n := RBX, RBP, R12, R13, R14, R15
+	file := openFile(filePtr)
 	return FUNC("write_memfd", "write_memfd is the Write of a memfd.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVQ(RDX, R13),
-		MOVQ(RCX, R14),
-		XORL(RBP, RBP), // done
-		TESTQ(R13, R13),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
+		MOVQ(RDX, left),
+		MOVQ(RCX, pos),
+		XORL(done, done), // done
+		TESTQ(left, left),
 		IF(E, returns(0)),
 		MOVQ(uint64(memfdMaxSize), RAX),
-		SUBQ(R14, RAX),
+		SUBQ(pos, RAX),
 		IF(BE, fail(EFBIG)),
-		CMPQ(R13, RAX),
-		CMOVQA(RAX, R13),
+		CMPQ(left, RAX),
+		CMOVQA(RAX, left),
 		pageLoop(1,
 			TESTQ(RAX, RAX),
 			IF(E, MOVQ(-ENOSPC, RAX), JMP("failed")),
 			MOVQ(RAX, RDI),
-			toPageEnd(R12, R15, RDX), // what can be copied at all
-			MOVQ(RDX, R15),
-			inPage(RDI),
-			MOVQ(R12, RSI),
+			toPageEnd(buf, n, RDX), // what can be copied at all
+			MOVQ(RDX, n),
+			inPage(pos, RDI),
+			MOVQ(buf, RSI),
 			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
 			JNE("failed"),
-			LEAQ(R14.Index(R15, 1), RAX),
+			LEAQ(pos.Index(n, 1), RAX),
 			CMPQ(RAX, file.Size),
 			IF(A, MOVQ(RAX, file.Size)),
 		),
-		MOVQ(RBP, RAX),
+		MOVQ(done, RAX),
 		RETURN(),
 		LABEL("failed"),
-		TESTQ(RBP, RBP),
-		CMOVQNE(RBP, RAX),
+		TESTQ(done, done),
+		CMOVQNE(done, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX)
 }

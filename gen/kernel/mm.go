@@ -65,15 +65,16 @@ Clobbers RSI, RDX, R10 only.`,
 }
 
 func sysOwnMM() Func {
-	self := thread(R12)
-	made := mm(RBX)
+	madePtr, selfPtr := RBX, R12
+	self := thread(selfPtr)
+	made := mm(madePtr)
 	linked := mm(RDX)
 	return FUNC("sys_own_mm", "sys_own_mm is layout.SysOwnMM.",
 		CALL(allocStack),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
-		LEAQ(RAX.At(mmOffset), RBX),
-		MOVQ(gs.Current, R12),
+		LEAQ(RAX.At(mmOffset), madePtr),
+		MOVQ(gs.Current, selfPtr),
 		MOVQ(RAX, RDI), // the new tables are a copy of the old ones
 		MOVQ(uint64(layout.PhysMap), R8),
 		MOVQ(self.MM, RSI),
@@ -87,9 +88,9 @@ func sysOwnMM() Func {
 		LEAQ(Sym(initMMData), RDX),
 		MOVQ(linked.Next, RCX),
 		MOVQ(RCX, made.Next),
-		MOVQ(RBX, linked.Next),
+		MOVQ(madePtr, linked.Next),
 		MOVQ(self.MM, RDI),
-		MOVQ(RBX, self.MM),
+		MOVQ(madePtr, self.MM),
 		MOVQ(RAX, CR3),
 		markUserFlush(),
 		CALL(mmPut),

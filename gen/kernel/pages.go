@@ -47,18 +47,19 @@ var pagesFree = BSS("pages_free", 8, 8)
 var pagesTotal = BSS("pages_total", 8, 8)
 
 func mmInit() Func {
-	entry := Fields[layout.MemMapEntry[Mem]](RBX)
+	entryPtr, left := RBX, R12
+	entry := Fields[layout.MemMapEntry[Mem]](entryPtr)
 	rng := Fields[layout.MemRange[Mem]](RCX)
 	// eachEntry runs items for each entry of the memory map, in RBX.
 	eachEntry := func(items ...Item) Block {
 		return Block{
-			LEAQ(bootInfo.MemMap[0].Start, RBX),
-			MOVQ(bootInfo.MemMapCount, R12),
+			LEAQ(bootInfo.MemMap[0].Start, entryPtr),
+			MOVQ(bootInfo.MemMapCount, left),
 			LOOP(
-				SUBQ(1, R12),
+				SUBQ(1, left),
 				BREAK(B),
 				Block(items),
-				ADDQ(mapEntry, RBX),
+				ADDQ(mapEntry, entryPtr),
 			),
 		}
 	}
@@ -139,6 +140,7 @@ Fails by boot_fail if it is too little.`,
 }
 
 func addRange() Func {
+	start, end := RBX, R12
 	rng := Fields[layout.MemRange[Mem]](RCX)
 	return FUNC("add_range",
 		`add_range adds RSI bytes at the physical address RDI to the free RAM, so far
@@ -157,12 +159,12 @@ as they are whole pages in reach.`,
 		ANDQ(pageMask, RSI),
 		CMPQ(RDI, RSI),
 		IF(AE, RETURN()),
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
+		MOVQ(RDI, start),
+		MOVQ(RSI, end),
 		CALL(reserveRange), // were it described twice
 		MOVQ(memory.RangesEnd, RCX),
-		MOVQ(RBX, rng.Start),
-		MOVQ(R12, rng.End),
+		MOVQ(start, rng.Start),
+		MOVQ(end, rng.End),
 		ADDQ(memRange, RCX),
 		MOVQ(RCX, memory.RangesEnd),
 		RETURN(),
@@ -297,6 +299,7 @@ func freePage() Func {
 }
 
 func allocStack() Func {
+	stack, end := RBX, R12
 	return FUNC("alloc_stack",
 		`alloc_stack returns the linear address of ThreadSize bytes with that alignment
 and any contents, or 0. What alignment skips serves as pages.`,
@@ -309,25 +312,25 @@ and any contents, or 0. What alignment skips serves as pages.`,
 			RETURN(),
 		),
 		LOOP(
-			MOVQ(memory.Next, RBX),
-			ADDQ(layout.ThreadSize-1, RBX),
-			ANDQ(-layout.ThreadSize, RBX),
-			LEAQ(RBX.At(layout.ThreadSize), R12),
-			CMPQ(R12, memory.End),
-			IF(A, MOVQ(memory.End, RBX)), // no room: all of it is skipped
+			MOVQ(memory.Next, stack),
+			ADDQ(layout.ThreadSize-1, stack),
+			ANDQ(-layout.ThreadSize, stack),
+			LEAQ(stack.At(layout.ThreadSize), end),
+			CMPQ(end, memory.End),
+			IF(A, MOVQ(memory.End, stack)), // no room: all of it is skipped
 			LOOP(
 				MOVQ(memory.Next, RDI),
-				CMPQ(RDI, RBX),
+				CMPQ(RDI, stack),
 				BREAK(AE),
 				ADDQ(layout.PageSize, memory.Next),
 				CALL(freePage),
 				DECQ(Sym(pagesFree)), // it was counted before
 			),
-			CMPQ(R12, memory.End),
+			CMPQ(end, memory.End),
 			IF(BE,
-				MOVQ(R12, memory.Next),
+				MOVQ(end, memory.Next),
 				SUBQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)),
-				MOVQ(RBX, RAX),
+				MOVQ(stack, RAX),
 				RETURN(),
 			),
 			CALL(nextRange),

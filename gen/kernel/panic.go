@@ -37,11 +37,12 @@ func trapNames() Data {
 }
 
 func kernelPanic() Func {
+	text := R12
 	return FUNC("panic", "panic reports the string RDI and where it was called from, and ends the machine.",
 		CLI(),
-		MOVQ(RDI, R12),
+		MOVQ(RDI, text),
 		say("entrylab: panic: "),
-		MOVQ(R12, RDI),
+		MOVQ(text, RDI),
 		CALL(printk),
 		say("\n"),
 		say("entrylab: called from "),
@@ -55,7 +56,8 @@ func kernelPanic() Func {
 }
 
 func die() Func {
-	rbx := ptRegs(RBX)
+	frame, vector := RBX, R12
+	regs := ptRegs(frame)
 	reg := func(name string, m Mem) Block {
 		return Block{say(name), MOVQ(m, RDI), CALL(printkHex64)}
 	}
@@ -64,10 +66,10 @@ func die() Func {
 		`die reports that vector ESI struck where no handler could help: RDI is its
 PtRegs. Ends the machine.`,
 		CLI(),
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
+		MOVQ(RDI, frame),
+		MOVL(RSI, vector),
 		say("entrylab: panic: "),
-		CMPL(R12, x86.X86_TRAP_DF),
+		CMPL(vector, x86.X86_TRAP_DF),
 		IF(E, // because the frame of a #PF found no room?
 			MOVQ(CR2, RAX),
 			SUBQ(gs.Current, RAX),
@@ -75,34 +77,34 @@ PtRegs. Ends the machine.`,
 			CMPQ(RAX, layout.ThreadStack-layout.ThreadGuard),
 			IF(B, say("kernel stack overflow: ")),
 		),
-		CMPL(R12, 32),
+		CMPL(vector, 32),
 		IF(B,
 			LEAQ(Sym(trapNames), RDI),
-			LEAQ(RDI.Index(R12, 8), RDI),
+			LEAQ(RDI.Index(vector, 8), RDI),
 			CALL(printk),
 		).ELSE(
 			say("vector "),
-			MOVL(R12, RDI),
+			MOVL(vector, RDI),
 			CALL(printkHex),
 		),
 		CALL(printErrorCode),
 		say(" at "),
-		MOVQ(rbx.IP, RDI),
+		MOVQ(regs.IP, RDI),
 		CALL(printSymbol),
 		say("\n"),
-		line(reg("rip ", rbx.IP), reg(" cs ", rbx.CS), reg(" flags ", rbx.Flags)),
-		line(reg("rsp ", rbx.SP), reg(" ss ", rbx.SS), reg(" error ", rbx.OrigAX)),
-		line(reg("rax ", rbx.AX), reg(" rbx ", rbx.BX), reg(" rcx ", rbx.CX)),
-		line(reg("rdx ", rbx.DX), reg(" rsi ", rbx.SI), reg(" rdi ", rbx.DI)),
-		line(reg("rbp ", rbx.BP), reg(" r8  ", rbx.R8), reg(" r9  ", rbx.R9)),
-		line(reg("r10 ", rbx.R10), reg(" r11 ", rbx.R11), reg(" r12 ", rbx.R12)),
-		line(reg("r13 ", rbx.R13), reg(" r14 ", rbx.R14), reg(" r15 ", rbx.R15)),
+		line(reg("rip ", regs.IP), reg(" cs ", regs.CS), reg(" flags ", regs.Flags)),
+		line(reg("rsp ", regs.SP), reg(" ss ", regs.SS), reg(" error ", regs.OrigAX)),
+		line(reg("rax ", regs.AX), reg(" rbx ", regs.BX), reg(" rcx ", regs.CX)),
+		line(reg("rdx ", regs.DX), reg(" rsi ", regs.SI), reg(" rdi ", regs.DI)),
+		line(reg("rbp ", regs.BP), reg(" r8  ", regs.R8), reg(" r9  ", regs.R9)),
+		line(reg("r10 ", regs.R10), reg(" r11 ", regs.R11), reg(" r12 ", regs.R12)),
+		line(reg("r13 ", regs.R13), reg(" r14 ", regs.R14), reg(" r15 ", regs.R15)),
 		line(
 			say("cr2 "), MOVQ(CR2, RDI), CALL(printkHex64),
 			say(" cr3 "), MOVQ(CR3, RDI), CALL(printkHex64),
 		),
-		MOVQ(rbx.SP, RDI),
-		TESTB(3, rbx.CS),
+		MOVQ(regs.SP, RDI),
+		TESTB(3, regs.CS),
 		IF(E, CALL(dumpStack)),
 		JMP(endOfPanic),
 	).Takes(RDI, RSI).NoReturn()
@@ -117,40 +119,41 @@ func endOfPanic() Func {
 }
 
 func printErrorCode() Func {
-	rbx := ptRegs(RBX)
+	frame, vector, code := RBX, R12, R13
+	regs := ptRegs(frame)
 	return FUNC("print_error_code",
 		`print_error_code writes the error code of the PtRegs RBX for the vector R12: a
 selector's parts in brackets, a page fault's bits, or nothing if it is 0.`,
-		MOVQ(rbx.OrigAX, R13),
-		CMPL(R12, x86.X86_TRAP_PF),
+		MOVQ(regs.OrigAX, code),
+		CMPL(vector, x86.X86_TRAP_PF),
 		IF(E,
 			say("["),
-			TESTL(x86.X86_PF_PROT, R13),
+			TESTL(x86.X86_PF_PROT, code),
 			IF(NE, say("protection")).ELSE(say("not present")),
-			TESTL(x86.X86_PF_WRITE, R13),
+			TESTL(x86.X86_PF_WRITE, code),
 			IF(NE, say(",write")),
-			TESTL(x86.X86_PF_USER, R13),
+			TESTL(x86.X86_PF_USER, code),
 			IF(NE, say(",user")),
-			TESTL(x86.X86_PF_INSTR, R13),
+			TESTL(x86.X86_PF_INSTR, code),
 			IF(NE, say(",fetch")),
 			say("]"),
 			RETURN(),
 		),
-		TESTL(R13, R13),
+		TESTL(code, code),
 		IF(E, RETURN()),
-		CMPQ(R13, -1), // the vector has no error code
+		CMPQ(code, -1), // the vector has no error code
 		IF(E, RETURN()),
 		say("["),
-		TESTL(2, R13),
+		TESTL(2, code),
 		IF(NE, say("IDT[")).ELSE(
-			TESTL(4, R13),
+			TESTL(4, code),
 			IF(NE, say("LDT[")).ELSE(say("GDT[")),
 		),
-		MOVL(R13, RDI),
+		MOVL(code, RDI),
 		SHRL(3, RDI),
 		CALL(printkDec),
 		say("]"),
-		TESTL(1, R13),
+		TESTL(1, code),
 		IF(NE, say(",EXT")),
 		say("]"),
 		RETURN(),
@@ -158,15 +161,17 @@ selector's parts in brackets, a page fault's bits, or nothing if it is 0.`,
 }
 
 func printSymbol() Func {
+	addr := RBX
+	off := RBX
 	return FUNC("print_symbol", "print_symbol writes the text address RDI as function+offset, any other as a number.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, addr),
 		LEAQ(Sym(textStart), RAX),
 		SUBQ(RAX, RDI),
 		LEAQ(Sym(textEnd), RDX),
 		SUBQ(RAX, RDX),
 		CMPQ(RDI, RDX),
 		IF(AE,
-			MOVQ(RBX, RDI),
+			MOVQ(addr, RDI),
 			CALL(printkHex),
 			RETURN(),
 		),
@@ -177,57 +182,58 @@ func printSymbol() Func {
 			ADDQ(8, RSI),
 		),
 		SUBL(RSI.At(0), RDI),
-		MOVL(RDI, RBX),
+		MOVL(RDI, off),
 		MOVL(RSI.At(4), RAX),
 		LEAQ(Sym(kallsymsNames), RDI),
 		ADDQ(RAX, RDI),
 		CALL(printk),
 		LEAQ(Str("+"), RDI),
 		CALL(printk),
-		MOVL(RBX, RDI),
+		MOVL(off, RDI),
 		CALL(printkHex),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)
 }
 
 func dumpStack() Func {
+	at, end, lines, word := RBX, R13, R14, R15
 	return FUNC("dump_stack",
 		`dump_stack lists the words from RDI up to the end of its 16 KiB stack that
 point into the text; without frame pointers some of them are old. It reads the
 current thread's stack and those in the kernel's image.`,
-		MOVQ(RDI, RBX),
-		ANDQ(-8, RBX),
+		MOVQ(RDI, at),
+		ANDQ(-8, at),
 		MOVQ(gs.Current, RAX),
 		SUBQ(RAX, RDI),
 		CMPQ(RDI, layout.ThreadSize),
 		IF(B,
 			CMPQ(RDI, layout.ThreadStack),
-			IF(B, LEAQ(RAX.At(layout.ThreadStack), RBX)), // it ran over
+			IF(B, LEAQ(RAX.At(layout.ThreadStack), at)), // it ran over
 		).ELSE(
 			LEAQ(Sym(textStart), RAX),
-			CMPQ(RBX, RAX),
+			CMPQ(at, RAX),
 			IF(B, RETURN()), // nothing to be read
 		),
-		MOVQ(RBX, R13),
-		ORQ(layout.ThreadSize-1, R13),
-		MOVL(16, R14), // lines at most
+		MOVQ(at, end),
+		ORQ(layout.ThreadSize-1, end),
+		MOVL(16, lines), // lines at most
 		LOOP(
-			CMPQ(RBX, R13),
+			CMPQ(at, end),
 			BREAK(AE),
-			MOVQ(RBX.At(0), RDI),
-			ADDQ(8, RBX),
+			MOVQ(at.At(0), RDI),
+			ADDQ(8, at),
 			LEAQ(Sym(textStart), RAX),
 			CMPQ(RDI, RAX),
 			CONTINUE(B),
 			LEAQ(Sym(textEnd), RAX),
 			CMPQ(RDI, RAX),
 			CONTINUE(AE),
-			MOVQ(RDI, R15),
+			MOVQ(RDI, word),
 			say("entrylab:   "),
-			MOVQ(R15, RDI),
+			MOVQ(word, RDI),
 			CALL(printSymbol),
 			say("\n"),
-			DECL(R14),
+			DECL(lines),
 			BREAK(E),
 		),
 		RETURN(),

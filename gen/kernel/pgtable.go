@@ -169,13 +169,14 @@ none.`,
 }
 
 func zapRange() Func {
+	addr, end, freed := RBX, RBP, R12
 	return FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both a page's.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
-		XORL(R12, R12), // pages freed
+		MOVQ(RDI, addr),
+		MOVQ(RSI, end),
+		XORL(freed, freed), // pages freed
 		LOOP(
-			MOVQ(RBX, RDI),
-			MOVQ(RBP, RSI),
+			MOVQ(addr, RDI),
+			MOVQ(end, RSI),
 			CALL(nextPte),
 			TESTQ(RAX, RAX),
 			BREAK(E),
@@ -187,18 +188,19 @@ func zapRange() Func {
 				ADDQ(R8, RDI),
 				CALL(freePage),
 			),
-			INCL(R12),
-			CMPL(R12, flushCeiling),
+			INCL(freed),
+			CMPL(freed, flushCeiling),
 			IF(B, invlpg(RDX.At(0))),
-			LEAQ(RDX.At(layout.PageSize), RBX),
+			LEAQ(RDX.At(layout.PageSize), addr),
 		),
-		CMPL(R12, flushCeiling),
+		CMPL(freed, flushCeiling),
 		IF(AE, flushTLB()),
 		RETURN(),
 	).Saving(RBX, RBP, R12).Takes(RDI, RSI)
 }
 
 func freePgtables() Func {
+	start, end, floor, ceiling := RBX, RBP, R12, R13
 	// freeTables frees the tables that entries of one level point to where
 	// the whole span of the entry is free; above are the levels above it.
 	freeTables := func(shift int, above ...int) Block {
@@ -207,11 +209,11 @@ func freePgtables() Func {
 			walk = append(walk, walkLevel(s))
 		}
 		return Block{
-			MOVQ(RBX, RDI),
+			MOVQ(start, RDI),
 			SHRQ(shift, RDI),
 			SHLQ(shift, RDI),
 			LOOP(
-				CMPQ(RDI, RBP),
+				CMPQ(RDI, end),
 				BREAK(AE),
 				topLevel(),
 				walk,
@@ -222,9 +224,9 @@ func freePgtables() Func {
 				skipTo(RDI, shift),
 				TESTL(x86.PAGE_PRESENT, RAX),
 				CONTINUE(E),
-				CMPQ(RDX, R12),
+				CMPQ(RDX, floor),
 				CONTINUE(B),
-				CMPQ(RDI, R13),
+				CMPQ(RDI, ceiling),
 				CONTINUE(A),
 				XORL(RCX, RCX),
 				setEntry(shift),
@@ -241,10 +243,10 @@ func freePgtables() Func {
 		`free_pgtables frees the tables for the addresses from RDI up to RSI, in which
 there are no pages, but those that are also needed below RDX or above RCX: the
 nearest addresses in use.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
-		MOVQ(RDX, R12),
-		MOVQ(RCX, R13),
+		MOVQ(RDI, start),
+		MOVQ(RSI, end),
+		MOVQ(RDX, floor),
+		MOVQ(RCX, ceiling),
 		MOVQ(uint64(layout.PhysMap), R8),
 		XORL(R9, R9),
 		freeTables(pdShift, pml4Shift, pdptShift),
@@ -257,51 +259,53 @@ nearest addresses in use.`,
 }
 
 func protectRange() Func {
+	addr, end, bits := RBX, RBP, R12
 	return FUNC("protect_range",
 		`protect_range gives the pages of the user addresses from RDI up to RSI the
 protection EDX.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
+		MOVQ(RDI, addr),
+		MOVQ(RSI, end),
 		LEAQ(Sym(protectionMap), RAX),
-		MOVQ(RAX.Index(RDX, 8), R12),
+		MOVQ(RAX.Index(RDX, 8), bits),
 		LOOP(
-			MOVQ(RBX, RDI),
-			MOVQ(RBP, RSI),
+			MOVQ(addr, RDI),
+			MOVQ(end, RSI),
 			CALL(nextPte),
 			TESTQ(RAX, RAX),
 			BREAK(E),
 			MOVL(RAX.At(0), RCX),
 			ANDL(pteAddr|layout.PTEShared, RCX),
-			ORQ(R12, RCX),
+			ORQ(bits, RCX),
 			MOVQ(RCX, RAX.At(0)),
 			invlpg(RDX.At(0)),
-			LEAQ(RDX.At(layout.PageSize), RBX),
+			LEAQ(RDX.At(layout.PageSize), addr),
 		),
 		RETURN(),
 	).Saving(RBX, RBP, R12).Takes(RDI, RSI, RDX)
 }
 
 func moveRange() Func {
+	addr, end, distance, pte := RBX, RBP, R12, R13
 	return FUNC("move_range",
 		`move_range moves the pages of the user addresses from RDI up to RSI to RDX.
 Their tables must find memory there.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
-		MOVQ(RDX, R12),
-		SUBQ(RDI, R12), // how far
+		MOVQ(RDI, addr),
+		MOVQ(RSI, end),
+		MOVQ(RDX, distance),
+		SUBQ(RDI, distance), // how far
 		LOOP(
-			MOVQ(RBX, RDI),
-			MOVQ(RBP, RSI),
+			MOVQ(addr, RDI),
+			MOVQ(end, RSI),
 			CALL(nextPte),
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			MOVQ(RAX.At(0), R13),
+			MOVQ(RAX.At(0), pte),
 			MOVQ(0, RAX.At(0)),
 			invlpg(RDX.At(0)),
-			LEAQ(RDX.At(layout.PageSize), RBX),
-			LEAQ(RDX.Index(R12, 1), RDI),
+			LEAQ(RDX.At(layout.PageSize), addr),
+			LEAQ(RDX.Index(distance, 1), RDI),
 			CALL(pteAlloc),
-			MOVQ(R13, RAX.At(0)),
+			MOVQ(pte, RAX.At(0)),
 		),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX)

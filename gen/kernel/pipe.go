@@ -10,17 +10,16 @@ func pipe(r Reg) layout.Pipe[Mem] { return Fields[layout.Pipe[Mem]](r) }
 
 const sigPIPE = 13
 
-// pipePage is the ring's page with the index r.
-func pipePage(r Reg) Mem {
-	p := pipe(RBP)
-	return RBP.Index(r, 8).Add(p.Pages[0].Disp)
+// pipePage is the page of a pipe's ring with an index.
+func pipePage(pipePtr, index Reg) Mem {
+	return pipePtr.Index(index, 8).Add(pipe(pipePtr).Pages[0].Disp)
 }
 
-// pipeWait sleeps for events of the File RBX; goes on at interrupted if a
+// pipeWait sleeps for events of a File; goes on at interrupted if a
 // signal comes.
-func pipeWait(events int, interrupted string) Block {
+func pipeWait(file Reg, events int, interrupted string) Block {
 	return Block{
-		MOVQ(RBX, RDI),
+		MOVQ(file, RDI),
 		MOVL(events, RSI),
 		MOVQ(-1, RDX),
 		CALL(fileSleep),
@@ -86,16 +85,18 @@ func sysPipe() Func {
 }
 
 func sysPipe2() Func {
-	p := pipe(RBP)
+	pipePtr, fds, flags, readFD, writeFD := RBP, R12, R13, R14, R15
+	result := R12
+	p := pipe(pipePtr)
 	return FUNC("sys_pipe2", "sys_pipe2(fds, flags): the descriptor to read by, then the one to write by.",
-		MOVQ(RDI, R12),
-		MOVL(RSI, R13),
+		MOVQ(RDI, fds),
+		MOVL(RSI, flags),
 		TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
 		IF(NE, fail(EINVAL)),
 		CALL(getKernelPage),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
-		MOVQ(RAX, RBP),
+		MOVQ(RAX, pipePtr),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		MOVL(layout.PageSize/8, RCX),
@@ -103,64 +104,65 @@ func sysPipe2() Func {
 		MOVQ(layout.PipeSize, p.Size),
 
 		LEAQ(Sym(pipeReadOps), RDI),
-		MOVL(R13, RSI),
+		MOVL(flags, RSI),
 		ANDL(O_NONBLOCK, RSI),
-		MOVL(R13, RDX),
+		MOVL(flags, RDX),
 		ANDL(O_CLOEXEC, RDX),
 		CALL(fileOpen),
 		TESTQ(RAX, RAX),
 		JS("free"),
-		MOVL(RAX, R14),
-		MOVQ(RBP, openFile(RDX).Pipe),
+		MOVL(RAX, readFD),
+		MOVQ(pipePtr, openFile(RDX).Pipe),
 		MOVQ(RDX, p.Reader),
 		LEAQ(Sym(pipeWriteOps), RDI),
-		MOVL(R13, RSI),
+		MOVL(flags, RSI),
 		ANDL(O_NONBLOCK, RSI),
 		ORL(O_WRONLY, RSI),
-		MOVL(R13, RDX),
+		MOVL(flags, RDX),
 		ANDL(O_CLOEXEC, RDX),
 		CALL(fileOpen),
 		TESTQ(RAX, RAX),
 		JS("close"),
-		MOVL(RAX, R15),
-		MOVQ(RBP, openFile(RDX).Pipe),
+		MOVL(RAX, writeFD),
+		MOVQ(pipePtr, openFile(RDX).Pipe),
 		MOVQ(RDX, p.Writer),
 
-		MOVQ(R12, RDI),
-		MOVQ(R15, RSI),
+		MOVQ(fds, RDI),
+		MOVQ(writeFD, RSI),
 		SHLQ(32, RSI),
-		ORQ(R14, RSI),
+		ORQ(readFD, RSI),
 		CALL(putUserLong),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVL(R15, RDI),
+		MOVL(writeFD, RDI),
 		CALL(sysClose),
 		MOVQ(-EFAULT, RAX),
 		LABEL("close"),
-		MOVQ(RAX, R12),
-		MOVL(R14, RDI),
+		MOVQ(RAX, result),
+		MOVL(readFD, RDI),
 		CALL(sysClose),
-		MOVQ(R12, RAX),
+		MOVQ(result, RAX),
 		RETURN(),
 		LABEL("free"),
-		MOVQ(RAX, R12),
-		MOVQ(RBP, RDI),
+		MOVQ(RAX, result),
+		MOVQ(pipePtr, RDI),
 		CALL(freePage),
-		MOVQ(R12, RAX),
+		MOVQ(result, RAX),
 		RETURN(),
 	).Saving(RBP, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readPipe() Func {
-	file := openFile(RBX)
-	p := pipe(RBP)
+	filePtr, pipePtr, buf, left, n, done := RBX, RBP, R12, R13, R14, R15
+	file := openFile(filePtr)
+	p := pipe(pipePtr)
 	return FUNC("read_pipe", "read_pipe is the Read of a pipe: what is there, or the end if nobody can write any more.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVQ(RDX, R13),
-		MOVQ(file.Pipe, RBP),
-		XORL(R15, R15), // done
-		TESTQ(R13, R13),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
+		MOVQ(RDX, left),
+		MOVQ(file.Pipe, pipePtr),
+		XORL(done, done), // done
+		TESTQ(left, left),
 		JE("done"),
 		LOOP(
 			CLI(),
@@ -170,39 +172,39 @@ func readPipe() Func {
 			JE("done"),
 			TESTL(O_NONBLOCK, file.Flags),
 			IF(NE, fail(EAGAIN)),
-			pipeWait(EPOLLIN|EPOLLHUP, "interrupted"),
+			pipeWait(filePtr, EPOLLIN|EPOLLHUP, "interrupted"),
 		),
 		LOOP(
 			MOVQ(p.Start, RAX),
-			toPageEnd(RAX, R13, R14),
-			CMPQ(R14, p.Len),
-			CMOVQA(p.Len, R14),
-			TESTQ(R14, R14),
+			toPageEnd(RAX, left, n),
+			CMPQ(n, p.Len),
+			CMOVQA(p.Len, n),
+			TESTQ(n, n),
 			BREAK(E),
 			MOVL(RAX, RSI),
 			ANDL(layout.PageSize-1, RSI),
 			SHRQ(12, RAX),
-			ADDQ(pipePage(RAX), RSI),
-			MOVQ(R12, RDI),
-			MOVQ(R14, RDX),
+			ADDQ(pipePage(pipePtr, RAX), RSI),
+			MOVQ(buf, RDI),
+			MOVQ(n, RDX),
 			CALL(copyOut),
 			TESTQ(RAX, RAX),
 			IF(S,
-				TESTQ(R15, R15),
+				TESTQ(done, done),
 				BREAK(NE),
 				RETURN(),
 			),
-			ADDQ(RAX, R12),
-			SUBQ(RAX, R13),
-			ADDQ(RAX, R15),
-			SUBQ(RAX, R14),
+			ADDQ(RAX, buf),
+			SUBQ(RAX, left),
+			ADDQ(RAX, done),
+			SUBQ(RAX, n),
 			CALL(pipeTaken),
-			TESTQ(R14, R14),
+			TESTQ(n, n),
 			BREAK(NE), // the rest of the buffer is bad
 		),
 		pipeNotify(p.Writer, EPOLLOUT),
 		LABEL("done"),
-		MOVQ(R15, RAX),
+		MOVQ(done, RAX),
 		RETURN(),
 		LABEL("interrupted"),
 		fail(ERESTARTSYS),
@@ -210,7 +212,8 @@ func readPipe() Func {
 }
 
 func pipeTaken() Func {
-	p := pipe(RBP)
+	pipePtr := RBP
+	p := pipe(pipePtr)
 	return FUNC("pipe_taken",
 		`pipe_taken takes the first RAX bytes, which are in one page, out of the pipe RBP,
 and with its last byte the page.`,
@@ -228,53 +231,56 @@ and with its last byte the page.`,
 			IF(NE, RETURN()),
 		),
 		SHRQ(12, RDX),
-		MOVQ(pipePage(RDX), RDI),
-		MOVQ(0, pipePage(RDX)),
+		MOVQ(pipePage(pipePtr, RDX), RDI),
+		MOVQ(0, pipePage(pipePtr, RDX)),
 		JMP(freePage),
 	).Takes(RAX, RBP)
 }
 
 func pipeEnd() Func {
-	p := pipe(RBP)
+	at, pipePtr, off, n := RBX, RBP, R12, R14
+	page := RBX
+	p := pipe(pipePtr)
 	return FUNC("pipe_end",
 		`pipe_end returns where the next byte goes in the pipe RBP, which is not full, or
 0 if there is no memory for it. R14 becomes the bytes from there to the page's
 end, but R14 at most.`,
-		MOVQ(p.Start, RBX),
-		ADDQ(p.Len, RBX),
-		toPageEnd(RBX, R14, RAX),
-		MOVQ(RAX, R14),
+		MOVQ(p.Start, at),
+		ADDQ(p.Len, at),
+		toPageEnd(at, n, RAX),
+		MOVQ(RAX, n),
 		MOVQ(p.Size, RAX),
 		DECQ(RAX),
-		ANDQ(RAX, RBX),
-		MOVL(RBX, R12),
-		ANDL(layout.PageSize-1, R12),
-		SHRQ(12, RBX),
-		MOVQ(pipePage(RBX), RAX),
+		ANDQ(RAX, at),
+		MOVL(at, off),
+		ANDL(layout.PageSize-1, off),
+		SHRQ(12, page),
+		MOVQ(pipePage(pipePtr, page), RAX),
 		TESTQ(RAX, RAX),
 		IF(E,
 			CALL(getKernelPage),
-			MOVQ(RAX, pipePage(RBX)),
+			MOVQ(RAX, pipePage(pipePtr, page)),
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
 		),
-		ADDQ(R12, RAX),
+		ADDQ(off, RAX),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RBP, R14).Returns(RAX, R14)
 }
 
 func writePipe() Func {
-	file := openFile(RBX)
-	p := pipe(RBP)
+	filePtr, pipePtr, buf, left, n, done := RBX, RBP, R12, R13, R14, R15
+	file := openFile(filePtr)
+	p := pipe(pipePtr)
 	return FUNC("write_pipe",
 		`write_pipe is the Write of a pipe: all of it, PipeAtomic bytes or fewer in one
 piece. If nobody can read them it is EPIPE and SIGPIPE.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVQ(RDX, R13),
-		MOVQ(file.Pipe, RBP),
-		XORL(R15, R15), // done
-		TESTQ(R13, R13),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
+		MOVQ(RDX, left),
+		MOVQ(file.Pipe, pipePtr),
+		XORL(done, done), // done
+		TESTQ(left, left),
 		JE("done"),
 		LOOP(
 			CLI(),
@@ -284,41 +290,41 @@ piece. If nobody can read them it is EPIPE and SIGPIPE.`,
 			MOVQ(p.Size, RAX),
 			SUBQ(RDX, RAX),
 			MOVL(1, RCX), // a part will do
-			CMPQ(R13, layout.PipeAtomic),
+			CMPQ(left, layout.PipeAtomic),
 			IF(BE,
-				TESTQ(R15, R15),
-				CMOVQE(R13, RCX),
+				TESTQ(done, done),
+				CMOVQE(left, RCX),
 			),
 			CMPQ(RAX, RCX),
 			IF(B,
 				TESTL(O_NONBLOCK, file.Flags),
 				IF(NE, MOVQ(-EAGAIN, RAX), JMP("failed")),
-				pipeWait(EPOLLOUT|EPOLLERR, "interrupted"),
+				pipeWait(filePtr, EPOLLOUT|EPOLLERR, "interrupted"),
 				CONTINUE(),
 			),
-			CMPQ(RAX, R13),
-			CMOVQA(R13, RAX),
-			toPageEnd(R12, RAX, R14),
+			CMPQ(RAX, left),
+			CMOVQA(left, RAX),
+			toPageEnd(buf, RAX, n),
 			CALL(pipeEnd),
 			MOVQ(RAX, RDI),
 			TESTQ(RAX, RAX),
 			MOVQ(-ENOMEM, RAX),
 			JE("failed"),
-			MOVQ(R12, RSI),
-			MOVQ(R14, RDX),
+			MOVQ(buf, RSI),
+			MOVQ(n, RDX),
 			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
 			JNE("failed"),
-			ADDQ(R14, p.Len),
-			ADDQ(R14, R12),
-			ADDQ(R14, R15),
-			SUBQ(R14, R13),
+			ADDQ(n, p.Len),
+			ADDQ(n, buf),
+			ADDQ(n, done),
+			SUBQ(n, left),
 			pipeNotify(p.Reader, EPOLLIN),
-			TESTQ(R13, R13),
+			TESTQ(left, left),
 			BREAK(E),
 		),
 		LABEL("done"),
-		MOVQ(R15, RAX),
+		MOVQ(done, RAX),
 		RETURN(),
 		LABEL("broken"),
 		MOVL(sigPIPE, RDI),
@@ -330,8 +336,8 @@ piece. If nobody can read them it is EPIPE and SIGPIPE.`,
 		LABEL("interrupted"),
 		MOVQ(-ERESTARTSYS, RAX),
 		LABEL("failed"), // RAX says why, unless something has been done before
-		TESTQ(R15, R15),
-		CMOVQNE(R15, RAX),
+		TESTQ(done, done),
+		CMOVQNE(done, RAX),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX)
 }
@@ -363,9 +369,10 @@ func pollPipeWrite() Func {
 }
 
 func releasePipe() Func {
-	p := pipe(RBP)
+	page, pipePtr := RBX, RBP
+	p := pipe(pipePtr)
 	return FUNC("release_pipe", "release_pipe is the Release of both ends of a pipe; with the second it is gone.",
-		MOVQ(openFile(RDI).Pipe, RBP),
+		MOVQ(openFile(RDI).Pipe, pipePtr),
 		CMPQ(RDI, p.Reader),
 		IF(E,
 			MOVQ(0, p.Reader),
@@ -377,15 +384,15 @@ func releasePipe() Func {
 		MOVQ(p.Reader, RAX),
 		ORQ(p.Writer, RAX),
 		IF(E,
-			XORL(RBX, RBX),
+			XORL(page, page),
 			DO(
-				MOVQ(pipePage(RBX), RDI),
+				MOVQ(pipePage(pipePtr, page), RDI),
 				TESTQ(RDI, RDI),
 				IF(NE, CALL(freePage)),
-				INCL(RBX),
-				CMPL(RBX, pipePages),
+				INCL(page),
+				CMPL(page, pipePages),
 			).WHILE(B),
-			MOVQ(RBP, RDI),
+			MOVQ(pipePtr, RDI),
 			CALL(freePage),
 		),
 		RETURN(),
@@ -393,25 +400,26 @@ func releasePipe() Func {
 }
 
 func pipeResize() Func {
-	p := pipe(RBP)
+	size, pipePtr := RBX, RBP
+	p := pipe(pipePtr)
 	return FUNC("pipe_resize",
 		`pipe_resize is F_SETPIPE_SZ: the pipe of the File RDI holds ESI bytes from now
 on, rounded up to a page times a power of two. Returns how many, or -errno.`,
-		MOVQ(openFile(RDI).Pipe, RBP),
-		TESTQ(RBP, RBP),
+		MOVQ(openFile(RDI).Pipe, pipePtr),
+		TESTQ(pipePtr, pipePtr),
 		IF(E, fail(EBADF)),
 		CMPL(RSI, uint32(1<<31)),
 		IF(A, fail(EINVAL)),
 		CMPL(RSI, layout.MaxPipeSize),
 		IF(A, fail(EPERM)),
-		MOVL(layout.PageSize, RBX),
+		MOVL(layout.PageSize, size),
 		LOOP(
-			CMPL(RBX, RSI),
+			CMPL(size, RSI),
 			BREAK(AE),
-			SHLL(1, RBX),
+			SHLL(1, size),
 		),
 		pipeUsed(p, RDX),
-		CMPQ(RDX, RBX),
+		CMPQ(RDX, size),
 		IF(A, fail(EBUSY)),
 		// From now on the ring begins at the page that it begins in, so that
 		// no page that holds something is behind the new end.
@@ -425,7 +433,7 @@ on, rounded up to a page times a power of two. Returns how many, or -errno.`,
 		DO(
 			LEAQ(R8.Index(RCX, 1), RAX),
 			ANDQ(R9, RAX),
-			MOVQ(pipePage(RAX), RAX),
+			MOVQ(pipePage(pipePtr, RAX), RAX),
 			MOVQ(RAX, RDI.Index(RCX, 8)),
 			INCQ(RCX),
 			CMPQ(RCX, R9),
@@ -434,9 +442,9 @@ on, rounded up to a page times a power of two. Returns how many, or -errno.`,
 		LEAQ(p.Pages[0], RDI),
 		REP(MOVSQ()),
 		ANDQ(layout.PageSize-1, p.Start),
-		MOVQ(RBX, p.Size),
+		MOVQ(size, p.Size),
 		pipeNotify(p.Writer, EPOLLOUT), // there may be more room now
-		MOVQ(RBX, RAX),
+		MOVQ(size, RAX),
 		RETURN(),
 	).Saving(RBX, RBP).Takes(RDI, RSI).Returns(RAX)
 }

@@ -18,13 +18,14 @@ func polls() Program {
 }
 
 func sysPoll() Func {
+	fds, n := RBX, R12
 	return FUNC("sys_poll", "sys_poll(fds, nfds, timeout): the time-out in ms, negative for ever.",
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
+		MOVQ(RDI, fds),
+		MOVL(RSI, n),
 		MOVL(RDX, RDI),
 		CALL(msDeadline),
-		MOVQ(RBX, RDI),
-		MOVL(R12, RSI),
+		MOVQ(fds, RDI),
+		MOVL(n, RSI),
 		MOVQ(RAX, RDX),
 		CALL(doPoll),
 		RETURN(),
@@ -32,31 +33,32 @@ func sysPoll() Func {
 }
 
 func sysPpoll() Func {
+	fds, timeout, n, mask, maskSize, until := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_ppoll",
 		`sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize): the time-out is a timespec,
 NULL for ever; what is left of it is written back.`,
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVQ(RDX, RBP),
-		MOVQ(RCX, R13),
-		MOVQ(R8, R14),
+		MOVQ(RDI, fds),
+		MOVL(RSI, n),
+		MOVQ(RDX, timeout),
+		MOVQ(RCX, mask),
+		MOVQ(R8, maskSize),
 		MOVQ(RDX, RDI),
 		CALL(timespecDeadline),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
-		MOVQ(RAX, R15),
-		MOVQ(R13, RDI),
-		MOVQ(R14, RSI),
+		MOVQ(RAX, until),
+		MOVQ(mask, RDI),
+		MOVQ(maskSize, RSI),
 		CALL(waitMask),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		MOVQ(RBX, RDI),
-		MOVL(R12, RSI),
-		MOVQ(R15, RDX),
+		MOVQ(fds, RDI),
+		MOVL(n, RSI),
+		MOVQ(until, RDX),
 		CALL(doPoll),
 		CALL(waitMaskEnd),
-		MOVQ(RBP, RDI),
-		MOVQ(R15, RSI),
+		MOVQ(timeout, RDI),
+		MOVQ(until, RSI),
 		MOVL(1, RDX),
 		CALL(putTimeLeft),
 		RETURN(),
@@ -85,6 +87,8 @@ or -errno.`,
 }
 
 func putTimeLeft() Func {
+	result, unit, addr := RBX, R12, R13
+	units := R12
 	return FUNC("put_time_left",
 		`put_time_left writes what is left until the monotonic time RSI to the user's RDI,
 in seconds and units of EDX ns, unless there is no time-out (RDI or RSI is 0).
@@ -93,9 +97,9 @@ That it cannot be written does not matter. Keeps RAX.`,
 		IF(E, RETURN()),
 		TESTQ(RSI, RSI),
 		IF(E, RETURN()),
-		MOVQ(RAX, RBX),
-		MOVL(RDX, R12),
-		MOVQ(RDI, R13),
+		MOVQ(RAX, result),
+		MOVL(RDX, unit),
+		MOVQ(RDI, addr),
 		CALL(ktimeGet),
 		SUBQ(RAX, RSI),
 		IF(S, XORL(RSI, RSI)), // it is over
@@ -106,37 +110,38 @@ That it cannot be written does not matter. Keeps RAX.`,
 		MOVQ(RAX, RSI),
 		MOVQ(RDX, RAX),
 		XORL(RDX, RDX),
-		DIVQ(R12),
-		MOVQ(RAX, R12),
-		MOVQ(R13, RDI),
+		DIVQ(unit),
+		MOVQ(RAX, units),
+		MOVQ(addr, RDI),
 		CALL(putUserLong),
-		LEAQ(R13.At(8), RDI),
-		MOVQ(R12, RSI),
+		LEAQ(addr.At(8), RDI),
+		MOVQ(units, RSI),
 		CALL(putUserLong),
-		MOVQ(RBX, RAX),
+		MOVQ(result, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, RAX).Returns(RAX)
 }
 
 func doPoll() Func {
+	next, ready, fds, n, until, over := RBX, RBP, R12, R13, R14, R15
 	return FUNC("do_poll",
 		`do_poll waits until monotonic time RDX (0: not at all, -1: for ever) for what
 the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.`,
-		MOVQ(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(RDX, R14),
-		CMPQ(R13, fdLimit),
+		MOVQ(RDI, fds),
+		MOVL(RSI, n),
+		MOVQ(RDX, until),
+		CMPQ(n, fdLimit),
 		IF(A, fail(EINVAL)),
-		XORL(R15, R15), // 1 once the time is up
+		XORL(over, over), // 1 once the time is up
 		LOOP(
 			CLI(),
-			XORL(RBP, RBP), // ready
-			MOVQ(R12, RBX), // the next pollfd
+			XORL(ready, ready), // ready
+			MOVQ(fds, next),    // the next pollfd
 			LOOP(
-				LEAQ(R12.Index(R13, pollFD), RAX),
-				CMPQ(RBX, RAX),
+				LEAQ(fds.Index(n, pollFD), RAX),
+				CMPQ(next, RAX),
 				BREAK(E),
-				MOVQ(RBX, RDI),
+				MOVQ(next, RDI),
 				CALL(getUserLong), // its descriptor and events
 				TESTQ(RDX, RDX),
 				IF(NE, fail(EFAULT)),
@@ -157,29 +162,29 @@ the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.
 					),
 					ADDQ(8, RSP),
 					CMPL(RSI, 1),
-					SBBL(-1, RBP), // one more if there is any
+					SBBL(-1, ready), // one more if there is any
 				),
-				LEAQ(RBX.At(6), RDI),
+				LEAQ(next.At(6), RDI),
 				CALL(putUserShort),
 				TESTQ(RAX, RAX),
 				IF(NE, RETURN()),
-				ADDQ(pollFD, RBX),
+				ADDQ(pollFD, next),
 			),
-			MOVL(RBP, RAX),
+			MOVL(ready, RAX),
 			TESTL(RAX, RAX),
 			BREAK(NE),
-			TESTQ(R14, R14),
+			TESTQ(until, until),
 			BREAK(E),
-			TESTL(R15, R15),
+			TESTL(over, over),
 			BREAK(NE),
 			MOVQ(anyFile, RDI),
 			MOVQ(-1, RSI),
-			MOVQ(R14, RDX),
+			MOVQ(until, RDX),
 			CALL(fileSleep),
 			CMPQ(RAX, -EINTR),
 			BREAK(E),
 			CMPQ(RAX, -ETIMEDOUT),
-			IF(E, MOVL(1, R15)), // once more: something may have come with it
+			IF(E, MOVL(1, over)), // once more: something may have come with it
 		),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)

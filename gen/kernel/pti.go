@@ -201,6 +201,7 @@ force then: the user's may be about to lose what runs here.`,
 }
 
 func sysUserMap() Func {
+	addr, found := RBX, R12
 	rangeSize := SizeOf[layout.AddressRange[Mem]]()
 	last := Fields[layout.AddressRange[Mem]](RSI)
 	// walkLevel goes from the table RAX to the next lower one, for the address
@@ -219,10 +220,10 @@ func sysUserMap() Func {
 			leaf = Block{MOVL(shift, RCX)}
 		}
 		return Block{
-			slot(RBX, shift, RCX),
+			slot(addr, shift, RCX),
 			MOVQ(RAX.Index(RCX, 1), RAX),
 			TESTL(x86.PAGE_PRESENT, RAX),
-			IF(E, skipTo(RBX, shift), JMP("next")),
+			IF(E, skipTo(addr, shift), JMP("next")),
 			leaf,
 			unless(shift == ptShift, Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}),
 		}
@@ -231,8 +232,8 @@ func sysUserMap() Func {
 		`sys_user_map(ranges) is layout.SysUserMap: it walks the user's page table as the
 CPU would.`,
 		MOVQ(uint64(layout.PhysMap), R8),
-		XORL(R12, R12), // ranges found
-		MOVQ(-1<<47, RBX),
+		XORL(found, found), // ranges found
+		MOVQ(-1<<47, addr),
 		LEAQ(Sym(userMap).Add(-rangeSize), RSI), // the last range found
 		DO(
 			MOVQ(gs.Current, RAX),
@@ -244,30 +245,30 @@ CPU would.`,
 			walkLevel(pdShift),
 			walkLevel(ptShift),
 			LABEL("leaf"), // of 1<<CL bytes
-			TESTQ(R12, R12),
+			TESTQ(found, found),
 			JE("begins"),
-			CMPQ(RBX, last.End),
+			CMPQ(addr, last.End),
 			JE("goes_on"),
 			LABEL("begins"),
-			CMPQ(R12, layout.UserMapMax),
+			CMPQ(found, layout.UserMapMax),
 			IF(E, fail(ENOMEM)),
-			INCQ(R12),
+			INCQ(found),
 			ADDQ(rangeSize, RSI),
-			MOVQ(RBX, last.Start),
+			MOVQ(addr, last.Start),
 			LABEL("goes_on"),
 			MOVL(1, RAX),
 			SHLQ(RCX, RAX),
-			ADDQ(RAX, RBX),
-			MOVQ(RBX, last.End),
+			ADDQ(RAX, addr),
+			MOVQ(addr, last.End),
 			LABEL("next"),
-			TESTQ(RBX, RBX), // 0 is behind the last address
+			TESTQ(addr, addr), // 0 is behind the last address
 		).WHILE(NE),
 		LEAQ(Sym(userMap), RSI),
-		MOVQ(R12, RDX),
+		MOVQ(found, RDX),
 		IMULQ(rangeSize, RDX),
 		CALL(copyToUser),
 		TESTQ(RAX, RAX),
-		IF(E, MOVQ(R12, RAX)),
+		IF(E, MOVQ(found, RAX)),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI).Returns(RAX)
 }

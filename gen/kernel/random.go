@@ -90,40 +90,41 @@ func sysGetrandom() Func {
 }
 
 func randomRead() Func {
+	buf, left, n, done := RBX, R12, R13, R14
 	return FUNC("random_read", "random_read is the Read of /dev/random and /dev/urandom: RDX bytes to the user's RSI.",
-		MOVQ(RSI, RBX),
-		MOVQ(RDX, R12), // left
-		XORL(R14, R14), // done
+		MOVQ(RSI, buf),
+		MOVQ(RDX, left),  // left
+		XORL(done, done), // done
 		LOOP(
-			MOVL(randomChunk, R13),
-			CMPQ(R12, R13),
-			CMOVQB(R12, R13),
-			TESTQ(R13, R13),
+			MOVL(randomChunk, n),
+			CMPQ(left, n),
+			CMOVQB(left, n),
+			TESTQ(n, n),
 			BREAK(E),
 			LEAQ(Sym(randomBuffer), RDI),
-			LEAQ(RDI.Index(R13, 1), RSI),
+			LEAQ(RDI.Index(n, 1), RSI),
 			DO(
 				CALL(randomLong),
 				STOSQ(),
 				CMPQ(RDI, RSI),
 			).WHILE(B),
-			MOVQ(RBX, RDI),
+			MOVQ(buf, RDI),
 			LEAQ(Sym(randomBuffer), RSI),
-			MOVQ(R13, RDX),
+			MOVQ(n, RDX),
 			CALL(copyOut),
 			TESTQ(RAX, RAX),
 			IF(S,
-				TESTQ(R14, R14),
+				TESTQ(done, done),
 				BREAK(NE),
 				RETURN(),
 			),
-			ADDQ(RAX, RBX),
-			ADDQ(RAX, R14),
-			SUBQ(RAX, R12),
-			CMPQ(RAX, R13),
+			ADDQ(RAX, buf),
+			ADDQ(RAX, done),
+			SUBQ(RAX, left),
+			CMPQ(RAX, n),
 			BREAK(NE),
 		),
-		MOVQ(R14, RAX),
+		MOVQ(done, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX).Returns(RAX)
 }

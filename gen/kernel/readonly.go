@@ -193,18 +193,19 @@ func sysFallocate() Func {
 }
 
 func pathCreate() Func {
+	dirfd, slashesOK := RBX, R12
 	return FUNC("path_create",
 		`path_create is a call that would make what the path RSI, seen from the directory
 EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind it.`,
-		MOVL(RDI, RBX),
-		MOVL(RDX, R12),
+		MOVL(RDI, dirfd),
+		MOVL(RDX, slashesOK),
 		MOVQ(RSI, RDI),
 		CALL(getname),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
 		CALL(pathStrip),
-		ORL(RAX, R12), // 0: it may not have them
-		MOVL(RBX, RDI),
+		ORL(RAX, slashesOK), // 0: it may not have them
+		MOVL(dirfd, RDI),
 		MOVL(1, RSI),
 		CALL(pathWalk),
 		TESTQ(RAX, RAX),
@@ -213,7 +214,7 @@ EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind 
 		IF(E,
 			CMPB(Sym(pathLast), 0),
 			IF(NE,
-				TESTL(R12, R12),
+				TESTL(slashesOK, slashesOK),
 				IF(NE, MOVQ(-EROFS, RAX)),
 			),
 		),
@@ -242,11 +243,12 @@ byte. Returns 1 if there was none, else 0.`,
 }
 
 func parentWalk() Func {
+	dirfd, kind := RBX, R12
 	return FUNC("parent_walk",
 		`parent_walk sets node to the directory of what the path RSI, seen from the
 directory EDI, names, which itself is not looked for. Returns 0 or -errno; RDX
 is what its last component is, last*.`,
-		MOVL(RDI, RBX),
+		MOVL(RDI, dirfd),
 		MOVQ(RSI, RDI),
 		CALL(getname),
 		TESTQ(RAX, RAX),
@@ -265,25 +267,25 @@ is what its last component is, last*.`,
 			IF(E, MOVQ(RDI, RCX)),
 		),
 		MOVL(RCX.At(0), RAX),
-		MOVL(lastRoot, R12),
+		MOVL(lastRoot, kind),
 		TESTB(RAX, RAX),
 		IF(NE,
-			MOVL(lastDot, R12),
+			MOVL(lastDot, kind),
 			CMPW(RAX, '.'),
 			IF(NE,
-				MOVL(lastDotDot, R12),
+				MOVL(lastDotDot, kind),
 				ANDL(0xff_ffff, RAX),
 				CMPL(RAX, word("..")),
-				IF(NE, MOVL(lastNormal, R12)),
+				IF(NE, MOVL(lastNormal, kind)),
 			),
 		),
 		LEAQ(Sym(pathIn), RAX),
 		CMPQ(RAX, RCX),
 		IF(E, MOVW('.', RCX.At(0))).ELSE(MOVB(0, RCX.At(0))),
-		MOVL(RBX, RDI),
+		MOVL(dirfd, RDI),
 		XORL(RSI, RSI),
 		CALL(pathWalk),
-		MOVL(R12, RDX),
+		MOVL(kind, RDX),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX, RDX)
 }
@@ -319,15 +321,16 @@ func sysSymlink() Func {
 }
 
 func sysSymlinkat() Func {
+	dirfd, path := RBX, R12
 	return FUNC("sys_symlinkat", "sys_symlinkat(target, dirfd, path).",
-		MOVL(RSI, RBX),
-		MOVQ(RDX, R12),
+		MOVL(RSI, dirfd),
+		MOVQ(RDX, path),
 		CALL(getname),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
 		IF(E, fail(ENOENT)),
-		MOVL(RBX, RDI),
-		MOVQ(R12, RSI),
+		MOVL(dirfd, RDI),
+		MOVQ(path, RSI),
 		XORL(RDX, RDX),
 		CALL(pathCreate),
 		RETURN(),
@@ -340,9 +343,10 @@ func sysLink() Func {
 }
 
 func sysLinkat() Func {
+	dirfd, path := RBX, R12
 	return FUNC("sys_linkat", "sys_linkat(olddirfd, old, newdirfd, new, flags).",
-		MOVL(RDX, RBX),
-		MOVQ(RCX, R12),
+		MOVL(RDX, dirfd),
+		MOVQ(RCX, path),
 		TESTL(^(AT_SYMLINK_FOLLOW|AT_EMPTY_PATH), R8),
 		IF(NE, fail(EINVAL)),
 		MOVL(R8, RDX),
@@ -352,8 +356,8 @@ func sysLinkat() Func {
 		CALL(userPathAt),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
-		MOVL(RBX, RDI),
-		MOVQ(R12, RSI),
+		MOVL(dirfd, RDI),
+		MOVQ(path, RSI),
 		XORL(RDX, RDX),
 		CALL(pathCreate),
 		RETURN(),
@@ -369,16 +373,17 @@ func sysRmdir() Func {
 }
 
 func sysUnlinkat() Func {
+	flags := RBX
 	return FUNC("sys_unlinkat", "sys_unlinkat(dirfd, path, flags).",
 		TESTL(^AT_REMOVEDIR, RDX),
 		IF(NE, fail(EINVAL)),
-		MOVL(RDX, RBX),
+		MOVL(RDX, flags),
 		CALL(parentWalk),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		CMPL(RDX, lastNormal),
 		IF(E, fail(EROFS)),
-		TESTL(RBX, RBX),
+		TESTL(flags, flags),
 		IF(E, fail(EISDIR)),
 		CMPL(RDX, lastDotDot),
 		IF(E, fail(ENOTEMPTY)),
@@ -398,6 +403,7 @@ func sysRenameat() Func {
 }
 
 func sysRenameat2() Func {
+	dirfd, oldKind, path, flags := RBX, RBP, R12, R13
 	return FUNC("sys_renameat2", "sys_renameat2(olddirfd, old, newdirfd, new, flags).",
 		TESTL(^(renameNoReplace|renameExchange|renameWhiteout), R8),
 		IF(NE, fail(EINVAL)),
@@ -406,23 +412,23 @@ func sysRenameat2() Func {
 			TESTL(renameNoReplace|renameWhiteout, R8),
 			IF(NE, fail(EINVAL)),
 		),
-		MOVL(RDX, RBX),
-		MOVQ(RCX, R12),
-		MOVL(R8, R13),
+		MOVL(RDX, dirfd),
+		MOVQ(RCX, path),
+		MOVL(R8, flags),
 		CALL(parentWalk),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		MOVL(RDX, RBP),
-		MOVL(RBX, RDI),
-		MOVQ(R12, RSI),
+		MOVL(RDX, oldKind),
+		MOVL(dirfd, RDI),
+		MOVQ(path, RSI),
 		CALL(parentWalk),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		CMPL(RBP, lastNormal),
+		CMPL(oldKind, lastNormal),
 		IF(NE, fail(EBUSY)),
 		CMPL(RDX, lastNormal),
 		IF(E, fail(EROFS)),
-		TESTL(renameNoReplace, R13),
+		TESTL(renameNoReplace, flags),
 		IF(NE, fail(EEXIST)),
 		fail(EBUSY),
 	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
@@ -449,6 +455,8 @@ flags.`,
 }
 
 func checkTimes() Func {
+	dirfd, path, flags := RBX, R12, R13
+	next := RBX
 	return FUNC("check_times",
 		`check_times looks at the two times at the user's R8, if that is not 0: the second
 word of each must be below R9 or, if that is more than a million, be utimeNow or
@@ -457,22 +465,22 @@ utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
 		TESTQ(R8, R8),
 		IF(E, RETURN()),
 		SUBQ(32, RSP),
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVL(RDX, R13),
+		MOVQ(RDI, dirfd),
+		MOVQ(RSI, path),
+		MOVL(RDX, flags),
 		MOVQ(RSP, RDI),
 		MOVQ(R8, RSI),
 		MOVL(32, RDX),
 		CALL(copyFromUser),
-		MOVQ(RBX, RDI),
-		MOVQ(R12, RSI),
-		MOVL(R13, RDX),
+		MOVQ(dirfd, RDI),
+		MOVQ(path, RSI),
+		MOVL(flags, RDX),
 		TESTQ(RAX, RAX),
 		JNE("out"),
 		XORL(RCX, RCX), // utimeOmit
-		MOVQ(RSP, RBX),
+		MOVQ(RSP, next),
 		DO(
-			MOVQ(RBX.At(8), RAX),
+			MOVQ(next.At(8), RAX),
 			CMPQ(RAX, R9),
 			IF(AE,
 				CMPQ(R9, nsPerSec),
@@ -484,9 +492,9 @@ utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
 					INCL(RCX),
 				),
 			),
-			ADDQ(16, RBX),
+			ADDQ(16, next),
 			LEAQ(RSP.At(32), RAX),
-			CMPQ(RBX, RAX),
+			CMPQ(next, RAX),
 		).WHILE(B),
 		MOVL(RCX, RAX),
 		SHRL(1, RAX),
@@ -500,6 +508,7 @@ utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
 }
 
 func sysUtimensat() Func {
+	omitted := RBX
 	return FUNC("sys_utimensat", "sys_utimensat(dirfd, path, times, flags).",
 		MOVQ(RDX, R8),
 		MOVL(RCX, RDX),
@@ -509,12 +518,12 @@ func sysUtimensat() Func {
 		IF(E, returns(0)), // nothing would change
 		CMPQ(RAX, -EFAULT),
 		IF(E, RETURN()),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, omitted),
 		CALL(changeTimes),
 		CMPQ(RAX, -EROFS),
 		IF(E, // found, so that the times count
-			TESTQ(RBX, RBX),
-			CMOVQNE(RBX, RAX),
+			TESTQ(omitted, omitted),
+			CMOVQNE(omitted, RAX),
 		),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
@@ -537,20 +546,21 @@ func sysUtimes() Func {
 }
 
 func sysUtime() Func {
+	path, times := RBX, R12
 	return FUNC("sys_utime", "sys_utime(path, times): two words.",
 		TESTQ(RSI, RSI),
 		IF(NE,
-			MOVQ(RDI, RBX),
-			MOVQ(RSI, R12),
+			MOVQ(RDI, path),
+			MOVQ(RSI, times),
 			MOVQ(RSI, RDI),
 			CALL(getUserLong),
 			TESTQ(RDX, RDX),
 			JNE("fault"),
-			LEAQ(R12.At(8), RDI),
+			LEAQ(times.At(8), RDI),
 			CALL(getUserLong),
 			TESTQ(RDX, RDX),
 			JNE("fault"),
-			MOVQ(RBX, RDI),
+			MOVQ(path, RDI),
 		),
 		atCWD(),
 		XORL(RDX, RDX),
@@ -590,12 +600,13 @@ func sysFremovexattr() Func {
 }
 
 func getXattr() Func {
+	name := RBX
 	return FUNC("get_xattr", "get_xattr is getxattr of (dirfd EDI, path RSI, flags EDX): there are no attributes, of whatever name RCX.",
-		MOVQ(RCX, RBX),
+		MOVQ(RCX, name),
 		CALL(userPathAt),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
-		MOVQ(RBX, RDI),
+		MOVQ(name, RDI),
 		MOVL(node.Mode, RSI),
 		CALL(xattrName),
 		RETURN(),
@@ -603,11 +614,12 @@ func getXattr() Func {
 }
 
 func xattrName() Func {
+	mode := RBX
 	return FUNC("xattr_name",
 		`xattr_name returns what is the answer about the attribute with the user's name
 RDI of a file with the mode ESI, -errno: only regular files and directories can
 have those of users, here none has any.`,
-		MOVL(RSI, RBX),
+		MOVL(RSI, mode),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(pathIn), RDI),
 		MOVL(256, RDX),
@@ -620,10 +632,10 @@ have those of users, here none has any.`,
 		IF(E,
 			CMPB(Sym(pathIn).Add(4), '.'),
 			IF(E,
-				ANDL(S_IFMT, RBX),
-				CMPL(RBX, S_IFREG),
+				ANDL(S_IFMT, mode),
+				CMPL(mode, S_IFREG),
 				IF(NE,
-					CMPL(RBX, S_IFDIR),
+					CMPL(mode, S_IFDIR),
 					IF(NE, fail(ENODATA)),
 				),
 			),
@@ -643,15 +655,16 @@ func sysLgetxattr() Func {
 }
 
 func sysFgetxattr() Func {
+	name := RBX
 	return FUNC("sys_fgetxattr", "sys_fgetxattr(fd, name, value, size).",
-		MOVQ(RSI, RBX),
+		MOVQ(RSI, name),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
 		MOVQ(RAX, RDI),
 		CALL(statFile),
 		MOVL(Fields[layout.Stat[Mem]](Sym(statBuf)).ModeUID, RSI),
-		MOVQ(RBX, RDI),
+		MOVQ(name, RDI),
 		CALL(xattrName),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)

@@ -45,11 +45,12 @@ var schedData = BSS("sched", SizeOf[layout.Sched[Mem]](), 64)
 var mxcsrMask = BSS("mxcsr_mask", 8, 8)
 
 func schedInit() Func {
+	idle := RBX
 	return FUNC("sched_init", "sched_init completes the idle thread, which runs on the boot stack, sets the time slice, and finds out which bits MXCSR has.",
 		MOVQ(layout.TimeSlice, sched.Slice),
-		MOVQ(gs.Idle, RBX),
-		FXSAVE64(thread(RBX).FX[0]),
-		MOVL(thread(RBX).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
+		MOVQ(gs.Idle, idle),
+		FXSAVE64(thread(idle).FX[0]),
+		MOVL(thread(idle).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
 		TESTL(RAX, RAX),
 		IF(E, MOVL(0xffbf, RAX)),
 		MOVL(RAX, Sym(mxcsrMask)),
@@ -193,18 +194,19 @@ many instructions whichever it is. IF is 0.`,
 }
 
 func sysTimeSlice() Func {
+	before := RBX
 	return FUNC("sys_time_slice", "sys_time_slice(ns RDI) is layout.SysTimeSlice.",
 		CMPQ(RDI, layout.MinTimeSlice),
 		IF(B, fail(EINVAL)),
 		CMPQ(RDI, layout.MaxTimeSlice),
 		IF(A, fail(EINVAL)),
 		CLI(),
-		MOVQ(sched.Slice, RBX),
+		MOVQ(sched.Slice, before),
 		MOVQ(RDI, sched.Slice),
 		CALL(ktimeGet),
 		MOVQ(RAX, RDI),
 		CALL(timerNext),
-		MOVQ(RBX, RAX),
+		MOVQ(before, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
@@ -240,35 +242,36 @@ thread was not blocked. IF is 0.`,
 }
 
 func sleepUntil() Func {
+	self, until := RBX, R12
 	return FUNC("sleep_until",
 		`sleep_until blocks the current thread until wake_up, a signal, or monotonic
 time RDI in ns; -1 is for ever. IF is 0. Returns wake_up's result, -ETIMEDOUT or
 -EINTR; 0 can come without a cause, so the caller looks again at what it waits
 for.`,
-		MOVQ(gs.Current, RBX),
-		MOVQ(RDI, R12),
-		TESTL(layout.TIFSigPending, thread(RBX).Flags),
+		MOVQ(gs.Current, self),
+		MOVQ(RDI, until),
+		TESTL(layout.TIFSigPending, thread(self).Flags),
 		IF(NE,
-			MOVQ(RBX, RDI),
+			MOVQ(self, RDI),
 			CALL(recalcSigpending),
 			IF(NE, fail(EINTR)),
 		),
-		CMPQ(R12, -1),
+		CMPQ(until, -1),
 		IF(NE,
 			CALL(ktimeGet),
-			CMPQ(R12, RAX),
+			CMPQ(until, RAX),
 			IF(LE, fail(ETIMEDOUT)),
-			LEAQ(thread(RBX).Sleep.Expires, RDI),
-			MOVQ(R12, RSI),
+			LEAQ(thread(self).Sleep.Expires, RDI),
+			MOVQ(until, RSI),
 			CALL(timerAdd),
 		),
-		MOVQ(layout.ThreadBlocked, thread(RBX).State),
+		MOVQ(layout.ThreadBlocked, thread(self).State),
 		CALL(schedule),
-		MOVQ(thread(RBX).WakeResult, RAX),
+		MOVQ(thread(self).WakeResult, RAX),
 		CMPQ(RAX, -EINTR),
 		IF(E,
 			// Another thread may have taken the signal since.
-			MOVQ(RBX, RDI),
+			MOVQ(self, RDI),
 			CALL(recalcSigpending),
 			MOVQ(-EINTR, RAX),
 			IF(E, XORL(RAX, RAX)),
@@ -334,6 +337,7 @@ func sleepTimeout() Func {
 }
 
 func timerInterrupt() Func {
+	frame, now := RBX, R12
 	current := thread(RAX)
 	node := timer(RDI)
 	return FUNC("timer_interrupt",
@@ -341,26 +345,26 @@ func timerInterrupt() Func {
 and, if another thread waits for the CPU, sees to a switch: at the exit to ring
 3, or here and now if the interrupt struck in the group "entry". The time up to now
 is charged to where it struck. IF is 0.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, frame),
 		MOVQ(uint64(apicPage), RCX),
 		MOVL(0, RCX.At(apicEOI)),
 		INCQ(sched.Ticks),
 		CALL(ktimeGet),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, now),
 		MOVQ(gs.Current, RAX),
 		XORL(RDX, RDX),
-		TESTB(3, ptRegs(RBX).CS),
+		TESTB(3, ptRegs(frame).CS),
 		IF(E, MOVL(8, RDX)),
 		MOVQ(RDX, sched.RingTime),
-		MOVQ(R12, RCX),
+		MOVQ(now, RCX),
 		SUBQ(sched.Accounted, RCX),
-		MOVQ(R12, sched.Accounted),
+		MOVQ(now, sched.Accounted),
 		ADDQ(RCX, current.UTime.Index(RDX, 1)),
 		LOOP(
 			MOVQ(sched.TimerHead, RDI),
 			TESTQ(RDI, RDI),
 			BREAK(E),
-			CMPQ(R12, node.Expires),
+			CMPQ(now, node.Expires),
 			BREAK(L), // too early for this one and all behind it
 			CALL(timerDel),
 			CALL(node.Func),
@@ -379,18 +383,18 @@ is charged to where it struck. IF is 0.`,
 			CALL(timerArm),
 			RETURN(),
 		),
-		MOVQ(R12, RDI),
+		MOVQ(now, RDI),
 		CALL(timerNext),
 		CMPQ(gs.NoResched, 0),
 		IF(NE, RETURN()),
 		MOVQ(gs.Current, RAX),
 		ORL(layout.TIFNeedResched, current.Flags),
-		TESTB(3, ptRegs(RBX).CS),
+		TESTB(3, ptRegs(frame).CS),
 		IF(NE,
 			INCQ(current.Preempted),
 			RETURN(),
 		),
-		MOVQ(ptRegs(RBX).IP, RAX),
+		MOVQ(ptRegs(frame).IP, RAX),
 		LEAQ(Sym(entryStart), RCX),
 		CMPQ(RAX, RCX),
 		IF(B, RETURN()),

@@ -25,18 +25,20 @@ func selects() Program {
 }
 
 func sysSelect() Func {
+	timeout, n, readFDs, writeFDs, exceptFDs := RBP, R12, R13, R14, R15
+	until := R12
 	return FUNC("sys_select",
 		`sys_select(n, readfds, writefds, exceptfds, timeout): the time-out is a timeval,
 NULL for ever; what is left of it is written back.`,
-		MOVQ(R8, RBP),
-		MOVL(RDI, R12),
-		MOVQ(RSI, R13),
-		MOVQ(RDX, R14),
-		MOVQ(RCX, R15),
+		MOVQ(R8, timeout),
+		MOVL(RDI, n),
+		MOVQ(RSI, readFDs),
+		MOVQ(RDX, writeFDs),
+		MOVQ(RCX, exceptFDs),
 		MOVQ(-1, R8),
-		TESTQ(RBP, RBP),
+		TESTQ(timeout, timeout),
 		IF(NE,
-			MOVQ(RBP, RDI),
+			MOVQ(timeout, RDI),
 			CALL(getTimeval),
 			TESTQ(RDX, RDX),
 			IF(NE, MOVQ(RDX, RAX), RETURN()),
@@ -47,14 +49,14 @@ NULL for ever; what is left of it is written back.`,
 			),
 			MOVQ(RAX, R8),
 		),
-		MOVL(R12, RDI),
-		MOVQ(R13, RSI),
-		MOVQ(R14, RDX),
-		MOVQ(R15, RCX),
-		MOVQ(R8, R12),
+		MOVL(n, RDI),
+		MOVQ(readFDs, RSI),
+		MOVQ(writeFDs, RDX),
+		MOVQ(exceptFDs, RCX),
+		MOVQ(R8, until),
 		CALL(doSelect),
-		MOVQ(RBP, RDI),
-		MOVQ(R12, RSI),
+		MOVQ(timeout, RDI),
+		MOVQ(until, RSI),
 		MOVL(1000, RDX),
 		CALL(putTimeLeft),
 		RETURN(),
@@ -62,15 +64,16 @@ NULL for ever; what is left of it is written back.`,
 }
 
 func sysPselect6() Func {
+	n, until, readFDs, writeFDs, exceptFDs, timeout := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_pselect6",
 		`sys_pselect6(n, readfds, writefds, exceptfds, timeout, sigmask): the time-out is a
 timespec, NULL for ever; what is left of it is written back. The last is the
 address of the mask and its size, or NULL.`,
-		MOVL(RDI, RBX),
-		MOVQ(RSI, R12),
-		MOVQ(RDX, R13),
-		MOVQ(RCX, R14),
-		MOVQ(R8, R15),
+		MOVL(RDI, n),
+		MOVQ(RSI, readFDs),
+		MOVQ(RDX, writeFDs),
+		MOVQ(RCX, exceptFDs),
+		MOVQ(R8, timeout),
 		PUSHQ(0), // the mask's size
 		PUSHQ(0), // and address
 		TESTQ(R9, R9),
@@ -82,9 +85,9 @@ address of the mask and its size, or NULL.`,
 			TESTQ(RAX, RAX),
 			JNE("out"),
 		),
-		MOVQ(R15, RDI),
+		MOVQ(timeout, RDI),
 		CALL(timespecDeadline),
-		MOVQ(RAX, RBP),
+		MOVQ(RAX, until),
 		MOVQ(RDX, RAX),
 		TESTQ(RDX, RDX),
 		JNE("out"),
@@ -93,15 +96,15 @@ address of the mask and its size, or NULL.`,
 		CALL(waitMask),
 		TESTQ(RAX, RAX),
 		JNE("out"),
-		MOVL(RBX, RDI),
-		MOVQ(R12, RSI),
-		MOVQ(R13, RDX),
-		MOVQ(R14, RCX),
-		MOVQ(RBP, R8),
+		MOVL(n, RDI),
+		MOVQ(readFDs, RSI),
+		MOVQ(writeFDs, RDX),
+		MOVQ(exceptFDs, RCX),
+		MOVQ(until, R8),
 		CALL(doSelect),
 		CALL(waitMaskEnd),
-		MOVQ(R15, RDI),
-		MOVQ(RBP, RSI),
+		MOVQ(timeout, RDI),
+		MOVQ(until, RSI),
 		MOVL(1, RDX),
 		CALL(putTimeLeft),
 		LABEL("out"),
@@ -148,7 +151,8 @@ is negative, -EINVAL.`,
 }
 
 func doSelect() Func {
-	sel := Fields[layout.Select[Mem]](RBX)
+	selPtr := RBX
+	sel := Fields[layout.Select[Mem]](selPtr)
 	return FUNC("do_select",
 		`do_select waits until monotonic time R8 (0: not at all, -1: for ever) for one of
 the EDI first descriptors that the sets RSI, RDX and RCX name. Returns how many
@@ -156,7 +160,7 @@ bits of the sets are set then, or -errno with the sets as they were.`,
 		TESTL(RDI, RDI),
 		IF(S, fail(EINVAL)),
 		SUBQ(SizeOf[layout.Select[Mem]](), RSP),
-		MOVQ(RSP, RBX),
+		MOVQ(RSP, selPtr),
 		MOVL(RDI, RAX),
 		CMPQ(RAX, fdTable.Size), // what is behind was never open
 		CMOVQA(fdTable.Size, RAX),
@@ -195,7 +199,8 @@ bits of the sets are set then, or -errno with the sets as they were.`,
 }
 
 func selectScan() Func {
-	sel := Fields[layout.Select[Mem]](RBX)
+	selPtr, union, base, held, write, bit := RBX, RBP, R12, R13, R14, R15
+	sel := Fields[layout.Select[Mem]](selPtr)
 	// eachSet gives items for each set.
 	eachSet := func(items func(i int) Block) Block {
 		var b Block
@@ -207,20 +212,20 @@ func selectScan() Func {
 	return FUNC("select_scan",
 		`select_scan looks once at what the Select RBX asks for. Returns how many bits of
 the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
-		MOVL(RDI, R14),
-		XORL(R12, R12), // the descriptor of the word's first bit
-		XORL(R13, R13), // bits that hold
+		MOVL(RDI, write),
+		XORL(base, base), // the descriptor of the word's first bit
+		XORL(held, held), // bits that hold
 		LOOP(
-			CMPQ(R12, sel.N),
+			CMPQ(base, sel.N),
 			BREAK(AE),
-			XORL(RBP, RBP), // bits of all sets
+			XORL(union, union), // bits of all sets
 			eachSet(func(i int) Block {
 				return Block{
 					XORL(RAX, RAX),
 					MOVQ(sel.Sets[i], RDI),
 					TESTQ(RDI, RDI),
 					IF(NE,
-						MOVQ(R12, RCX),
+						MOVQ(base, RCX),
 						SHRQ(3, RCX),
 						ADDQ(RCX, RDI),
 						CALL(getUserLong),
@@ -229,14 +234,14 @@ the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
 					),
 					MOVQ(RAX, sel.Word[i]),
 					MOVQ(0, sel.Got[i]),
-					ORQ(RAX, RBP),
+					ORQ(RAX, union),
 				}
 			}),
 			LOOP(
-				BSFQ(RBP, R15),
+				BSFQ(union, bit),
 				BREAK(E),
-				BTRQ(R15, RBP),
-				LEAQ(R12.Index(R15, 1), RDI),
+				BTRQ(bit, union),
+				LEAQ(base.Index(bit, 1), RDI),
 				CMPQ(RDI, sel.N),
 				BREAK(AE),
 				CALL(fdFile),
@@ -248,22 +253,22 @@ the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
 					return Block{
 						TESTL(selectEvents[i], RAX),
 						IF(NE,
-							BTQ(R15, sel.Word[i]),
+							BTQ(bit, sel.Word[i]),
 							IF(B,
-								BTSQ(R15, sel.Got[i]),
-								INCL(R13),
+								BTSQ(bit, sel.Got[i]),
+								INCL(held),
 							),
 						),
 					}
 				}),
 			),
-			TESTL(R14, R14),
+			TESTL(write, write),
 			IF(NE, eachSet(func(i int) Block {
 				return Block{
 					MOVQ(sel.Sets[i], RDI),
 					TESTQ(RDI, RDI),
 					IF(NE,
-						MOVQ(R12, RCX),
+						MOVQ(base, RCX),
 						SHRQ(3, RCX),
 						ADDQ(RCX, RDI),
 						MOVQ(sel.Got[i], RSI),
@@ -273,9 +278,9 @@ the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
 					),
 				}
 			})),
-			ADDL(64, R12),
+			ADDL(64, base),
 		),
-		MOVL(R13, RAX),
+		MOVL(held, RAX),
 		RETURN(),
 		LABEL("fault"),
 		fail(EFAULT),

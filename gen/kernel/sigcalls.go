@@ -20,15 +20,15 @@ func maskSize(r Reg) Block {
 	return Block{CMPQ(r, sigsetSize), IF(NE, fail(EINVAL))}
 }
 
-// readMask reads the signal mask at user address from into R12.
-func readMask(from Reg) Block {
+// readMask reads the signal mask at user address from into mask, or leaves.
+func readMask(from, mask Reg) Block {
 	return Block{
 		MOVQ(from, RDI),
 		CALL(getUserLong),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
-		MOVQ(RAX, R12),
-		ANDQ(^sigUnblockable, R12),
+		MOVQ(RAX, mask),
+		ANDQ(^sigUnblockable, mask),
 	}
 }
 
@@ -48,54 +48,55 @@ func signalCalls() Program {
 }
 
 func sysRtSigaction() Func {
+	action, sig, newAct, oldAct := RBP, R12, R13, R14
 	act := sigAction(RSP)
 	return FUNC("sys_rt_sigaction", "sys_rt_sigaction(signal EDI, new RSI, old RDX, size RCX).",
 		maskSize(RCX),
 		LEAL(RDI.At(-1), RCX),
 		CMPL(RCX, layout.NumSignals),
 		IF(AE, fail(EINVAL)),
-		MOVL(RDI, R12),
-		MOVQ(RSI, R13),
-		MOVQ(RDX, R14),
-		actionOf(R12, RBP),
+		MOVL(RDI, sig),
+		MOVQ(RSI, newAct),
+		MOVQ(RDX, oldAct),
+		actionOf(sig, action),
 		SUBQ(2*actionSize, RSP),
-		TESTQ(R13, R13),
+		TESTQ(newAct, newAct),
 		IF(NE,
 			MOVQ(-EINVAL, RAX),
-			CMPL(R12, sigKILL),
+			CMPL(sig, sigKILL),
 			JE("out"),
-			CMPL(R12, sigSTOP),
+			CMPL(sig, sigSTOP),
 			JE("out"),
 			MOVQ(RSP, RDI),
-			MOVQ(R13, RSI),
+			MOVQ(newAct, RSI),
 			MOVL(actionSize, RDX),
 			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
 			JNE("out"),
 		),
 		LEAQ(RSP.At(actionSize), RDI), // the old one
-		MOVQ(RBP, RSI),
+		MOVQ(action, RSI),
 		MOVL(actionSize/8, RCX),
 		REP(MOVSQ()),
-		TESTQ(R13, R13),
+		TESTQ(newAct, newAct),
 		IF(NE,
 			ANDQ(^sigUnblockable, act.Mask),
-			MOVQ(RBP, RDI),
+			MOVQ(action, RDI),
 			MOVQ(RSP, RSI),
 			MOVL(actionSize/8, RCX),
 			REP(MOVSQ()),
-			MOVL(R12, RDI),
+			MOVL(sig, RDI),
 			CALL(signalIgnored),
 			TESTL(RAX, RAX),
 			IF(NE, // what waits already is ignored too
-				MOVL(R12, RDI),
+				MOVL(sig, RDI),
 				CALL(flushSignal),
 			),
 		),
 		XORL(RAX, RAX),
-		TESTQ(R14, R14),
+		TESTQ(oldAct, oldAct),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(oldAct, RDI),
 			LEAQ(RSP.At(actionSize), RSI),
 			MOVL(actionSize, RDX),
 			CALL(copyToUser),
@@ -107,56 +108,58 @@ func sysRtSigaction() Func {
 }
 
 func flushSignal() Func {
-	t := thread(RBX)
+	threadPtr, sig := RBX, R12
+	t := thread(threadPtr)
 	return FUNC("flush_signal", "flush_signal forgets signal EDI wherever it is pending. Turns interrupts off.",
 		CLI(),
-		MOVL(RDI, R12),
+		MOVL(RDI, sig),
 		LEAQ(sigs.Pending.Mask, RSI),
 		CALL(flushPending),
-		MOVQ(sched.All, RBX),
+		MOVQ(sched.All, threadPtr),
 		LOOP(
-			TESTQ(RBX, RBX),
+			TESTQ(threadPtr, threadPtr),
 			BREAK(E),
-			MOVL(R12, RDI),
+			MOVL(sig, RDI),
 			LEAQ(t.Pending.Mask, RSI),
 			CALL(flushPending),
-			MOVQ(t.AllNext, RBX),
+			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)
 }
 
 func sysRtSigprocmask() Func {
-	t := thread(RBX)
+	threadPtr, mask, how, old, before := RBX, R12, R13, R14, R15
+	t := thread(threadPtr)
 	return FUNC("sys_rt_sigprocmask", "sys_rt_sigprocmask(how EDI, new RSI, old RDX, size RCX).",
 		maskSize(RCX),
-		MOVQ(gs.Current, RBX),
-		MOVL(RDI, R13),
-		MOVQ(RDX, R14),
-		MOVQ(t.SigBlocked, R15),
+		MOVQ(gs.Current, threadPtr),
+		MOVL(RDI, how),
+		MOVQ(RDX, old),
+		MOVQ(t.SigBlocked, before),
 		TESTQ(RSI, RSI),
 		IF(NE,
-			readMask(RSI),
-			CMPL(R13, sigSetmask),
+			readMask(RSI, mask),
+			CMPL(how, sigSetmask),
 			IF(NE,
-				CMPL(R13, sigUnblock),
+				CMPL(how, sigUnblock),
 				IF(A, fail(EINVAL)),
 				IF(E,
-					NOTQ(R12),
-					ANDQ(R15, R12),
+					NOTQ(mask),
+					ANDQ(before, mask),
 				).ELSE(
-					ORQ(R15, R12),
+					ORQ(before, mask),
 				),
 			),
-			MOVQ(R12, RSI),
+			MOVQ(mask, RSI),
 			CLI(),
 			CALL(setBlocked),
 		),
 		XORL(RAX, RAX),
-		TESTQ(R14, R14),
+		TESTQ(old, old),
 		IF(NE,
-			MOVQ(R14, RDI),
-			MOVQ(R15, RSI),
+			MOVQ(old, RDI),
+			MOVQ(before, RSI),
 			CALL(putUserLong),
 		),
 		RETURN(),
@@ -176,15 +179,16 @@ func sysRtSigpending() Func {
 }
 
 func sysRtSigsuspend() Func {
-	t := thread(RBX)
+	threadPtr, mask := RBX, R12
+	t := thread(threadPtr)
 	return FUNC("sys_rt_sigsuspend", "sys_rt_sigsuspend(mask RDI, size RSI) waits for a signal with another mask.",
 		maskSize(RSI),
-		MOVQ(gs.Current, RBX),
-		readMask(RDI),
+		MOVQ(gs.Current, threadPtr),
+		readMask(RDI, mask),
 		MOVQ(t.SigBlocked, RAX),
 		MOVQ(RAX, t.SavedMask),
 		MOVQ(1, t.RestoreMask), // at the exit
-		MOVQ(R12, RSI),
+		MOVQ(mask, RSI),
 		CLI(),
 		CALL(setBlocked),
 		CALL(waitForSignal),
@@ -211,68 +215,70 @@ func waitForSignal() Func {
 }
 
 func sysRtSigtimedwait() Func {
-	t := thread(RBX)
+	threadPtr, set, infoAddr, timeout, until := RBX, R12, R13, R14, R15
+	sig, slept, code := R12, R14, R14
+	t := thread(threadPtr)
 	info := Fields[layout.SigInfo[Mem]](RSP)
 	return FUNC("sys_rt_sigtimedwait",
 		`sys_rt_sigtimedwait(set RDI, info RSI, timeout RDX, size RCX) takes a signal of
 the set off the pending ones, waiting for it until the timeout, and returns it.`,
 		maskSize(RCX),
-		MOVQ(gs.Current, RBX),
-		MOVQ(RSI, R13),
-		MOVQ(RDX, R14),
-		readMask(RDI),
-		MOVQ(-1, R15),
-		TESTQ(R14, R14),
+		MOVQ(gs.Current, threadPtr),
+		MOVQ(RSI, infoAddr),
+		MOVQ(RDX, timeout),
+		readMask(RDI, set),
+		MOVQ(-1, until),
+		TESTQ(timeout, timeout),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(timeout, RDI),
 			CALL(getTimespec),
 			TESTQ(RDX, RDX),
 			IF(NE, MOVQ(RDX, RAX), RETURN()),
 			MOVQ(RAX, RDI),
 			CALL(timeAfter),
-			MOVQ(RAX, R15),
+			MOVQ(RAX, until),
 		),
 		CLI(),
 		LOOP(
-			MOVQ(RBX, RDI),
-			MOVQ(R12, RCX),
+			MOVQ(threadPtr, RDI),
+			MOVQ(set, RCX),
 			CALL(dequeueSignal),
 			TESTL(RAX, RAX),
 			BREAK(NE),
-			MOVQ(R12, t.SigWait),
-			MOVQ(RBX, RDI),
+			MOVQ(set, t.SigWait),
+			MOVQ(threadPtr, RDI),
 			CALL(recalcSigpending),
-			MOVQ(R15, RDI),
+			MOVQ(until, RDI),
 			CALL(sleepUntil),
 			MOVQ(0, t.SigWait),
-			MOVQ(RAX, R14),
-			MOVQ(RBX, RDI),
-			MOVQ(R12, RCX),
+			MOVQ(RAX, slept),
+			MOVQ(threadPtr, RDI),
+			MOVQ(set, RCX),
 			CALL(dequeueSignal),
 			TESTL(RAX, RAX),
 			BREAK(NE),
-			TESTQ(R14, R14),
+			TESTQ(slept, slept),
 			CONTINUE(E),
-			MOVQ(RBX, RDI),
+			MOVQ(threadPtr, RDI),
 			CALL(recalcSigpending),
 			MOVQ(-EINTR, RAX),
-			CMPQ(R14, -ETIMEDOUT),
+			CMPQ(slept, -ETIMEDOUT),
 			IF(E, MOVQ(-EAGAIN, RAX)),
 			RETURN(),
 		),
-		MOVL(RAX, R12),
-		MOVQ(RDX, R14),
-		MOVQ(RBX, RDI),
+		MOVL(RAX, sig),
+		MOVQ(RDX, code),
+		MOVQ(threadPtr, RDI),
 		CALL(recalcSigpending),
-		TESTQ(R13, R13),
+		TESTQ(infoAddr, infoAddr),
 		IF(NE,
 			SUBQ(SizeOf[layout.SigInfo[Mem]](), RSP),
 			MOVQ(RSP, RDI),
 			XORL(RAX, RAX),
 			MOVL(SizeOf[layout.SigInfo[Mem]]()/8, RCX),
 			REP(STOSQ()),
-			putSigInfo(info, t, R12, R14),
-			MOVQ(R13, RDI),
+			putSigInfo(info, t, sig, code),
+			MOVQ(infoAddr, RDI),
 			MOVQ(RSP, RSI),
 			MOVL(SizeOf[layout.SigInfo[Mem]](), RDX),
 			CALL(copyToUser),
@@ -280,12 +286,13 @@ the set off the pending ones, waiting for it until the timeout, and returns it.`
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),
 		),
-		MOVL(R12, RAX),
+		MOVL(sig, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func sysKill() Func {
+	sig := R12
 	return FUNC("sys_kill",
 		`sys_kill(pid EDI, signal ESI): the process has PID 1, whether or not its first
 thread lives, and is its own group (0). To all others (-1) there is nobody. As in
@@ -299,7 +306,7 @@ Linux the TID of a thread stands for its process.`,
 		validSignal(RSI),
 		TESTL(RSI, RSI),
 		IF(E, returns(0)),
-		MOVL(RSI, R12),
+		MOVL(RSI, sig),
 		XORL(RDX, RDX),
 		CMPL(RSI, layout.MinRTSignal),
 		IF(AE,
@@ -308,7 +315,7 @@ Linux the TID of a thread stands for its process.`,
 			CALL(sigqueueSender), // without one it comes without its sender
 			MOVQ(RAX, RDX),
 		),
-		MOVL(R12, RDI),
+		MOVL(sig, RDI),
 		XORL(RSI, RSI),
 		CALL(sendSignal),
 		returns(0),
@@ -372,15 +379,16 @@ func sysTkill() Func {
 }
 
 func sysSigaltstack() Func {
-	t := thread(RBX)
+	threadPtr, newStack, oldStack, sp := RBX, R12, R13, R14
+	t := thread(threadPtr)
 	stack := Fields[layout.SigStack[Mem]](RSP)
 	size := SizeOf[layout.SigStack[Mem]]()
 	return FUNC("sys_sigaltstack", "sys_sigaltstack(new RDI, old RSI).",
-		MOVQ(gs.Current, RBX),
-		MOVQ(RDI, R12),
-		MOVQ(RSI, R13),
+		MOVQ(gs.Current, threadPtr),
+		MOVQ(RDI, newStack),
+		MOVQ(RSI, oldStack),
 		CALL(userSp),
-		MOVQ(RAX, R14),
+		MOVQ(RAX, sp),
 		SUBQ(2*size, RSP),
 		// The old one, before the new one is in force.
 		MOVQ(t.AltSP, RAX),
@@ -390,14 +398,14 @@ func sysSigaltstack() Func {
 		MOVL(t.AltFlags, RCX),
 		TESTL(uint32(ssAutodisarm), RCX),
 		IF(E,
-			onAltStack(t, R14, RDX),
+			onAltStack(t, sp, RDX),
 			IF(B, ORL(ssOnstack, RCX)),
 		),
 		MOVQ(RCX, stack.Flags.Add(size)),
-		TESTQ(R12, R12),
+		TESTQ(newStack, newStack),
 		IF(NE,
 			MOVQ(RSP, RDI),
-			MOVQ(R12, RSI),
+			MOVQ(newStack, RSI),
 			MOVL(size, RDX),
 			CALL(copyFromUser),
 			TESTQ(RAX, RAX),
@@ -405,15 +413,15 @@ func sysSigaltstack() Func {
 			MOVQ(stack.SP, RDI),
 			MOVL(stack.Flags, RSI),
 			MOVQ(stack.Size, RDX),
-			MOVQ(R14, RCX),
+			MOVQ(sp, RCX),
 			CALL(setAltstack),
 			TESTQ(RAX, RAX),
 			JNE("out"),
 		),
 		XORL(RAX, RAX),
-		TESTQ(R13, R13),
+		TESTQ(oldStack, oldStack),
 		IF(NE,
-			MOVQ(R13, RDI),
+			MOVQ(oldStack, RDI),
 			LEAQ(RSP.At(size), RSI),
 			MOVL(size, RDX),
 			CALL(copyToUser),
@@ -425,12 +433,13 @@ func sysSigaltstack() Func {
 }
 
 func setAltstack() Func {
-	t := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	return FUNC("set_altstack",
 		`set_altstack sets the current thread's alternative signal stack: lowest address
 RDI, flags ESI, size RDX; RCX is the user's RSP. Returns 0, -EPERM if the thread
 is on the old one, -EINVAL, -ENOMEM (Linux kernel/signal.c, do_sigaltstack).`,
-		MOVQ(gs.Current, RBX),
+		MOVQ(gs.Current, threadPtr),
 		TESTL(uint32(ssAutodisarm), t.AltFlags),
 		IF(E,
 			onAltStack(t, RCX, RAX),

@@ -32,7 +32,8 @@ func onAltStack(t layout.Thread[Mem], sp, tmp Reg) Block {
 }
 
 func copyRegs(from, to int) Block {
-	regs := ptRegs(RBX)
+	regsPtr := RBX
+	regs := ptRegs(regsPtr)
 	frame := Fields[layout.RTSigFrame[Mem]](RSP)
 	mc := frame.UC.MC
 	// The general registers in the signal frame and in PtRegs.
@@ -63,12 +64,11 @@ func copyRegs(from, to int) Block {
 	return b
 }
 
-// restartCode sets the flags to BE if the call returned one of the ERESTART codes:
+// restartCode sets the flags to BE if the call of the frame returned one of the ERESTART codes:
 // ECX is then ERESTARTNOHAND less the code.
-func restartCode() Block {
-	regs := ptRegs(RBX)
+func restartCode(frame Reg) Block {
 	return Block{
-		MOVQ(regs.AX, RCX),
+		MOVQ(ptRegs(frame).AX, RCX),
 		ADDQ(ERESTARTNOHAND, RCX),
 		CMPQ(RCX, ERESTARTNOHAND-ERESTARTSYS),
 	}
@@ -85,47 +85,48 @@ func signalFrames() Program {
 }
 
 func doSignal() Func {
-	regs := ptRegs(RBX)
-	t := thread(R14)
+	frame, action, sig, code, threadPtr := RBX, RBP, R12, R13, R14
+	regs := ptRegs(frame)
+	t := thread(threadPtr)
 	return FUNC("do_signal",
 		`do_signal prepares the return to ring 3 through the complete frame RDI for the
 next signal that the thread does not block: its handler runs then. Without
 one, a call that a signal interrupted for nothing begins again. Turns
 interrupts off.`,
 		CLI(),
-		MOVQ(RDI, RBX),
-		MOVQ(gs.Current, R14),
+		MOVQ(RDI, frame),
+		MOVQ(gs.Current, threadPtr),
 		LOOP(
-			MOVQ(R14, RDI),
+			MOVQ(threadPtr, RDI),
 			CALL(nextSignal),
 			TESTL(RAX, RAX),
 			BREAK(E),
-			MOVL(RAX, R12),
-			MOVQ(RDX, R13), // si_code
-			actionOf(R12, RBP),
-			CMPQ(sigAction(RBP).Handler, sigIGN),
+			MOVL(RAX, sig),
+			MOVQ(RDX, code), // si_code
+			actionOf(sig, action),
+			CMPQ(sigAction(action).Handler, sigIGN),
 			CONTINUE(E),
 			IF(B,
-				MOVL(R12, RDI),
+				MOVL(sig, RDI),
 				CALL(signalIgnored),
 				TESTL(RAX, RAX),
 				CONTINUE(NE),
-				MOVQ(RBX, RDI),
-				MOVL(R12, RSI),
-				MOVL(R13, RDX),
+				MOVQ(frame, RDI),
+				MOVL(sig, RSI),
+				MOVL(code, RDX),
 				JMP(signalDeath),
 			),
-			MOVL(sigAction(RBP).Flags, RDI),
+			MOVL(sigAction(action).Flags, RDI),
 			CALL(restartHandled),
-			MOVQ(RBX, RDI),
-			MOVL(R12, RSI),
-			MOVQ(RBP, RDX),
-			MOVQ(R13, RCX),
+			MOVQ(frame, RDI),
+			MOVL(sig, RSI),
+			MOVQ(action, RDX),
+			MOVQ(code, RCX),
 			CALL(setupRtFrame),
 			TESTQ(RAX, RAX),
 			IF(NE, // no room for the frame: a second failure is fatal
-				CMPL(R12, sigSEGV),
-				IF(E, MOVQ(sigDFL, sigAction(RBP).Handler)),
+				CMPL(sig, sigSEGV),
+				IF(E, MOVQ(sigDFL, sigAction(action).Handler)),
 				MOVL(sigSEGV, RDI),
 				MOVL(siKernel, RSI),
 				XORL(RDX, RDX),
@@ -134,23 +135,23 @@ interrupts off.`,
 			),
 			// What the handler blocks.
 			MOVQ(0, t.RestoreMask), // the frame has it
-			MOVQ(sigAction(RBP).Mask, RSI),
+			MOVQ(sigAction(action).Mask, RSI),
 			ORQ(t.SigBlocked, RSI),
-			MOVL(sigAction(RBP).Flags, RAX),
+			MOVL(sigAction(action).Flags, RAX),
 			TESTL(saNODEFER, RAX),
 			IF(E,
-				LEAL(R12.At(-1), RCX),
+				LEAL(sig.At(-1), RCX),
 				BTSQ(RCX, RSI),
 			),
 			TESTL(uint32(saRESETHAND), RAX),
-			IF(NE, MOVQ(sigDFL, sigAction(RBP).Handler)),
+			IF(NE, MOVQ(sigDFL, sigAction(action).Handler)),
 			CALL(setBlocked),
 			RETURN(),
 		),
 		// No handler.
 		CMPQ(regs.OrigAX, 0),
 		IF(GE,
-			restartCode(),
+			restartCode(frame),
 			IF(BE,
 				MOVQ(regs.OrigAX, RAX),
 				MOVQ(RAX, regs.AX),
@@ -163,20 +164,21 @@ interrupts off.`,
 			MOVQ(t.SavedMask, RSI),
 			CALL(setBlocked),
 		),
-		MOVQ(R14, RDI),
+		MOVQ(threadPtr, RDI),
 		CALL(recalcSigpending),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14).Takes(RDI)
 }
 
 func restartHandled() Func {
-	regs := ptRegs(RBX)
+	frame := RBX
+	regs := ptRegs(frame)
 	return FUNC("restart_handled",
 		`restart_handled decides, before a handler with flags EDI runs, what the call
 that the frame RBX belongs to returns or whether it begins again.`,
 		CMPQ(regs.OrigAX, 0),
 		IF(L, RETURN()),
-		restartCode(),
+		restartCode(frame),
 		IF(A, RETURN()),
 		CMPL(RCX, ERESTARTNOHAND-ERESTARTNOINTR),
 		JE("again"),
@@ -252,8 +254,10 @@ the siginfo says. IF is 0.`,
 }
 
 func setupRtFrame() Func {
-	regs := ptRegs(RBX)
-	t := thread(R14)
+	regsPtr, userFrame, sig, action, threadPtr, code := RBX, RBP, R12, R13, R14, R15
+	fx := R15
+	regs := ptRegs(regsPtr)
+	t := thread(threadPtr)
 	frame := Fields[layout.RTSigFrame[Mem]](RSP)
 	mc := frame.UC.MC
 	words := SizeOf[layout.RTSigFrame[Mem]]() / 8
@@ -263,11 +267,11 @@ func setupRtFrame() Func {
 		`setup_rt_frame writes the frame of signal ESI with si_code RCX and the action at
 RDX to the user's stack and turns the PtRegs RDI into the handler's. Returns 0
 or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVQ(RDX, R13),
-		MOVQ(RCX, R15),
-		MOVQ(gs.Current, R14),
+		MOVQ(RDI, regsPtr),
+		MOVL(RSI, sig),
+		MOVQ(RDX, action),
+		MOVQ(RCX, code),
+		MOVQ(gs.Current, threadPtr),
 		FXSAVE64(t.FX[0]),
 		SUBQ(room, RSP),
 		MOVQ(RSP, RDI),
@@ -275,7 +279,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		MOVL(words, RCX),
 		REP(STOSQ()),
 
-		putSigInfo(frame.Info, t, R12, R15),
+		putSigInfo(frame.Info, t, sig, code),
 
 		copyRegs(toFrame, toRegs),
 		MOVQ(regs.Flags, RAX),
@@ -305,7 +309,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		MOVL(RAX, frame.UC.Stack.Flags),
 		MOVQ(t.AltSize, RAX),
 		MOVQ(RAX, frame.UC.Stack.Size),
-		MOVQ(sigAction(R13).Restorer, RAX),
+		MOVQ(sigAction(action).Restorer, RAX),
 		MOVQ(RAX, frame.Restorer),
 
 		// Where: RAX, the FXSAVE image at R15 above it. RCX: 1 on the
@@ -318,7 +322,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 			IF(B, INCL(RCX)),
 		),
 		SUBQ(redZone, RAX),
-		TESTL(saONSTACK, sigAction(R13).Flags),
+		TESTL(saONSTACK, sigAction(action).Flags),
 		IF(NE,
 			TESTL(RCX, RCX),
 			IF(E,
@@ -333,7 +337,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		),
 		SUBQ(fxSize, RAX),
 		ANDQ(-64, RAX),
-		MOVQ(RAX, R15),
+		MOVQ(RAX, fx),
 		MOVQ(RAX, mc.FPState),
 		SUBQ(words*8, RAX),
 		ANDQ(-16, RAX),
@@ -343,18 +347,18 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 			onAltStack(t, RAX, RDX),
 			JAE("fault"),
 		),
-		MOVL(sigAction(R13).Flags, RDX),
+		MOVL(sigAction(action).Flags, RDX),
 		TESTL(saRESTORER, RDX),
 		JE("fault"),
 
-		MOVQ(RAX, RBP),
-		MOVQ(R15, RDI),
+		MOVQ(RAX, userFrame),
+		MOVQ(fx, RDI),
 		LEAQ(t.FX[0], RSI),
 		MOVL(fxSize, RDX),
 		CALL(copyToUser),
 		TESTQ(RAX, RAX),
 		JNE("fault"),
-		MOVQ(RBP, RDI),
+		MOVQ(userFrame, RDI),
 		MOVQ(RSP, RSI),
 		MOVL(words*8, RDX),
 		CALL(copyToUser),
@@ -367,15 +371,15 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 			MOVQ(0, t.AltSize),
 			MOVQ(ssDisable, t.AltFlags),
 		),
-		MOVQ(R12, regs.DI),
-		LEAQ(RBP.At(frame.Info.SignoErrno.Disp), RAX),
+		MOVQ(sig, regs.DI),
+		LEAQ(userFrame.At(frame.Info.SignoErrno.Disp), RAX),
 		MOVQ(RAX, regs.SI),
-		LEAQ(RBP.At(frame.UC.Flags.Disp), RAX),
+		LEAQ(userFrame.At(frame.UC.Flags.Disp), RAX),
 		MOVQ(RAX, regs.DX),
 		MOVQ(0, regs.AX), // for a handler with variable arguments
-		MOVQ(sigAction(R13).Handler, RAX),
+		MOVQ(sigAction(action).Handler, RAX),
 		MOVQ(RAX, regs.IP),
-		MOVQ(RBP, regs.SP),
+		MOVQ(userFrame, regs.SP),
 		MOVQ(x86.USER_CS, regs.CS),
 		MOVQ(x86.USER_DS, regs.SS),
 		ANDQ(^(x86.X86_EFLAGS_DF|x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF), regs.Flags),
@@ -390,8 +394,9 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 }
 
 func sysRtSigreturn() Func {
-	regs := ptRegs(RBX)
-	t := thread(R14)
+	regsPtr, threadPtr := RBX, R14
+	regs := ptRegs(regsPtr)
+	t := thread(threadPtr)
 	frame := Fields[layout.RTSigFrame[Mem]](RSP)
 	mc := frame.UC.MC
 	words := SizeOf[layout.RTSigFrame[Mem]]() / 8
@@ -401,9 +406,9 @@ func sysRtSigreturn() Func {
 		`sys_rt_sigreturn puts back everything that the frame at RSP-8 of the caller's
 complete frame holds, as far as ring 3 may set it; the rest is the IRETQ's to
 refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
-		MOVQ(gs.TopOfStack, RBX),
-		SUBQ(regsSize, RBX),
-		MOVQ(gs.Current, R14),
+		MOVQ(gs.TopOfStack, regsPtr),
+		SUBQ(regsSize, regsPtr),
+		MOVQ(gs.Current, threadPtr),
 		SUBQ(room, RSP),
 		MOVQ(RSP, RDI),
 		MOVQ(regs.SP, RSI),
@@ -472,14 +477,15 @@ refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
 }
 
 func signalDeath() Func {
-	regs := ptRegs(RBX)
-	t := thread(R14)
+	frame, sig, code, threadPtr := RBX, R12, R13, R14
+	regs := ptRegs(frame)
+	t := thread(threadPtr)
 	return FUNC("signal_death",
 		`signal_death reports that signal ESI with si_code EDX ended init, with the PtRegs
 RDI and the variant in force, and ends the machine.`,
-		MOVQ(RDI, RBX),
-		MOVL(RSI, R12),
-		MOVL(RDX, R13),
+		MOVQ(RDI, frame),
+		MOVL(RSI, sig),
+		MOVL(RDX, code),
 		logLine(logReg("rip ", regs.IP), logReg(" cs ", regs.CS), logReg(" flags ", regs.Flags)),
 		logLine(logReg("rsp ", regs.SP), logReg(" ss ", regs.SS)),
 		logLine(logReg("rax ", regs.AX), logReg(" rbx ", regs.BX), logReg(" rcx ", regs.CX)),
@@ -497,24 +503,24 @@ RDI and the variant in force, and ends the machine.`,
 			CALL(printk),
 		),
 		logText("entrylab: init killed by signal "),
-		MOVL(R12, RDI),
+		MOVL(sig, RDI),
 		CALL(printkDec),
 		logText(" ("),
 		LEAQ(Sym(signalNames), RDI),
-		IMULL(signalNameSize, R12),
-		ADDQ(R12, RDI),
+		IMULL(signalNameSize, sig),
+		ADDQ(sig, RDI),
 		CALL(printk),
 		logText(") at "),
 		MOVQ(regs.IP, RDI),
 		CALL(printkHex),
-		MOVQ(gs.Current, R14),
+		MOVQ(gs.Current, threadPtr),
 		logText(", thread "),
 		MOVQ(t.TID, RDI),
 		CALL(printkDec),
-		TESTL(R13, R13),
+		TESTL(code, code),
 		IF(G, // not sent by anybody
 			logText(", code "),
-			MOVL(R13, RDI),
+			MOVL(code, RDI),
 			CALL(printkDec),
 			logText(", address "),
 			MOVQ(t.SigAddr, RDI),

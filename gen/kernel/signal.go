@@ -131,24 +131,25 @@ func setBlocked() Func {
 }
 
 func retargetSignals() Func {
-	rbx := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	return FUNC("retarget_signals",
 		`retarget_signals sees to it that each signal that waits for the process is
 known to a thread that does not block it: the one that knew may block it now, or
 be gone. IF is 0.`,
 		CMPQ(sigs.Pending.Mask, 0),
 		IF(E, RETURN()),
-		MOVQ(sched.All, RBX),
+		MOVQ(sched.All, threadPtr),
 		LOOP(
-			TESTQ(RBX, RBX),
+			TESTQ(threadPtr, threadPtr),
 			BREAK(E),
-			MOVQ(RBX, RDI),
+			MOVQ(threadPtr, RDI),
 			CALL(recalcSigpending),
 			IF(NE,
 				MOVQ(-EINTR, RSI),
 				CALL(wakeUp),
 			),
-			MOVQ(rbx.AllNext, RBX),
+			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX).Takes()
@@ -171,44 +172,45 @@ func signalIgnored() Func {
 }
 
 func sendSignal() Func {
-	rbx := thread(RBX)
+	target, queue, bit := RBX, R12, R13
+	t := thread(target)
 	return FUNC("send_signal",
 		`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
 wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if by
 tkill or kill. Turns interrupts off.`,
 		CLI(),
-		MOVQ(RDX, R12),
-		MOVQ(RSI, RBX),
+		MOVQ(RDX, queue),
+		MOVQ(RSI, target),
 		LEAL(RDI.At(-1), RCX),
-		XORL(R13, R13),
-		BTSQ(RCX, R13), // its bit
-		TESTQ(RBX, RBX),
+		XORL(bit, bit),
+		BTSQ(RCX, bit), // its bit
+		TESTQ(target, target),
 		IF(E,
-			MOVQ(R13, RSI),
+			MOVQ(bit, RSI),
 			CALL(signalTarget),
 			TESTQ(RAX, RAX),
 			IF(E, // all block it: it is kept, and may yet get a handler
 				LEAQ(sigs.Pending.Mask, RDX),
-				TESTQ(R12, R12),
+				TESTQ(queue, queue),
 				IF(NE, CALL(sigqueueAdd)),
-				ORQ(R13, sigs.Pending.Mask),
+				ORQ(bit, sigs.Pending.Mask),
 				JMP("done"),
 			),
-			MOVQ(RAX, RBX),
+			MOVQ(RAX, target),
 			LEAQ(sigs.Pending.Mask, RDX),
 		).ELSE(
-			LEAQ(rbx.Pending.Mask, RDX),
+			LEAQ(t.Pending.Mask, RDX),
 		),
-		TESTQ(R13, rbx.SigBlocked),
+		TESTQ(bit, t.SigBlocked),
 		IF(E,
 			CALL(signalIgnored),
 			TESTL(RAX, RAX),
 			JNE("ignored"),
 		),
-		TESTQ(R12, R12),
+		TESTQ(queue, queue),
 		IF(NE, CALL(sigqueueAdd)),
-		ORQ(R13, sigPending(RDX).Mask),
-		MOVQ(RBX, RDI),
+		ORQ(bit, sigPending(RDX).Mask),
+		MOVQ(target, RDI),
 		CALL(recalcSigpending),
 		IF(NE,
 			MOVQ(-EINTR, RSI),
@@ -217,9 +219,9 @@ tkill or kill. Turns interrupts off.`,
 		LABEL("done"),
 		RETURN(),
 		LABEL("ignored"),
-		TESTQ(R12, R12),
+		TESTQ(queue, queue),
 		JE("done"),
-		MOVQ(R12, RDI),
+		MOVQ(queue, RDI),
 		XORL(RSI, RSI),
 		CALL(sigQueue(RDI).Release),
 		RETURN(),

@@ -98,14 +98,15 @@ func sigqueueFree() Func {
 }
 
 func sigqueueSender() Func {
+	sig, code := RBX, R12
 	return FUNC("sigqueue_sender", "sigqueue_sender returns a SigQueue for signal EDI that this process sends with si_code ESI, or 0.",
-		MOVL(RDI, RBX),
-		MOVL(RSI, R12),
+		MOVL(RDI, sig),
+		MOVL(RSI, code),
 		CALL(sigqueueAlloc),
 		TESTQ(RAX, RAX),
 		IF(NE,
-			MOVL(RBX, sigQueue(RAX).Info.SignoErrno),
-			MOVL(R12, sigQueue(RAX).Info.Code),
+			MOVL(sig, sigQueue(RAX).Info.SignoErrno),
+			MOVL(code, sigQueue(RAX).Info.Code),
 			MOVQ(initPID, sigQueue(RAX).Info.Fields[0]),
 		),
 		RETURN(),
@@ -113,13 +114,14 @@ func sigqueueSender() Func {
 }
 
 func sigqueueAdd() Func {
+	queue := R12
 	return FUNC("sigqueue_add",
 		`sigqueue_add puts the SigQueue R12 at the end of the SigPending RDX. One that is
 not real-time and waits already goes back instead, but for timers', which go on only
 when they are taken. The mask stays as it is. Keeps RDX. IF is 0.`,
-		MOVL(sigQueue(R12).Info.SignoErrno, RAX),
+		MOVL(sigQueue(queue).Info.SignoErrno, RAX),
 		DECL(RAX),
-		CMPL(sigQueue(R12).Info.Code, siTimer),
+		CMPL(sigQueue(queue).Info.Code, siTimer),
 		IF(E, MOVL(layout.MinRTSignal, RAX)),
 		CMPL(RAX, layout.MinRTSignal-1),
 		IF(B,
@@ -127,20 +129,20 @@ when they are taken. The mask stays as it is. Keeps RDX. IF is 0.`,
 			BTQ(RAX, RCX),
 			IF(B,
 				PUSHQ(RDX),
-				MOVQ(R12, RDI),
+				MOVQ(queue, RDI),
 				XORL(RSI, RSI),
 				CALL(sigQueue(RDI).Release),
 				POPQ(RDX),
 				RETURN(),
 			),
 		),
-		MOVQ(0, sigQueue(R12).Next),
+		MOVQ(0, sigQueue(queue).Next),
 		CMPQ(sigPending(RDX).Head, 0),
-		IF(E, MOVQ(R12, sigPending(RDX).Head)).ELSE(
+		IF(E, MOVQ(queue, sigPending(RDX).Head)).ELSE(
 			MOVQ(sigPending(RDX).Tail, RAX),
-			MOVQ(R12, sigQueue(RAX).Next),
+			MOVQ(queue, sigQueue(RAX).Next),
 		),
-		MOVQ(R12, sigPending(RDX).Tail),
+		MOVQ(queue, sigPending(RDX).Tail),
 		RETURN(),
 	).Takes(RDX, R12).Keeps(RDX)
 }
@@ -184,19 +186,20 @@ R8. IF is 0.`,
 }
 
 func sigqueueTake() Func {
-	t := thread(RBX)
-	pending := sigPending(RBP)
+	threadPtr, pendingPtr, sig, code := RBX, RBP, R12, R13
+	t := thread(threadPtr)
+	pending := sigPending(pendingPtr)
 	return FUNC("sigqueue_take",
 		`sigqueue_take is dequeue_signal for the signal RAX+1 of the SigPending RSI, where
 some have SigQueues; RDI is the current thread. IF is 0.`,
-		MOVQ(RDI, RBX),
-		LEAL(RAX.At(1), R12),
-		MOVQ(RSI, RBP),
-		MOVL(R12, RDI),
+		MOVQ(RDI, threadPtr),
+		LEAL(RAX.At(1), sig),
+		MOVQ(RSI, pendingPtr),
+		MOVL(sig, RDI),
 		CALL(sigqueueUnlink),
 		TESTL(RDX, RDX),
 		IF(E,
-			LEAL(R12.At(-1), RCX),
+			LEAL(sig.At(-1), RCX),
 			MOVQ(pending.Mask, RDX),
 			BTRQ(RCX, RDX),
 			MOVQ(RDX, pending.Mask),
@@ -204,11 +207,11 @@ some have SigQueues; RDI is the current thread. IF is 0.`,
 		TESTQ(RAX, RAX),
 		IF(E,
 			LEAQ(sigs.Pending.Mask, RCX),
-			MOVQ(siUser, R13),
-			CMPQ(RBP, RCX),
-			IF(NE, MOVQ(siTkill, R13)),
+			MOVQ(siUser, code),
+			CMPQ(pendingPtr, RCX),
+			IF(NE, MOVQ(siTkill, code)),
 		).ELSE(
-			MOVQ(sigQueue(RAX).Info.Code, R13),
+			MOVQ(sigQueue(RAX).Info.Code, code),
 			MOVL(sigQueue(RAX).Info.SignoErrno.Add(4), RCX),
 			MOVQ(RCX, t.SigErrno),
 			MOVQ(sigQueue(RAX).Info.Fields[0], RCX),
@@ -224,20 +227,21 @@ some have SigQueues; RDI is the current thread. IF is 0.`,
 			MOVL(1, RSI),
 			CALL(sigQueue(RDI).Release),
 		),
-		MOVL(R12, RAX),
-		MOVQ(R13, RDX),
+		MOVL(sig, RAX),
+		MOVQ(code, RDX),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13).Takes(RDI, RSI, RAX).Returns(RAX, RDX)
 }
 
 func flushPending() Func {
-	pending := sigPending(RBP)
+	pendingPtr, sig := RBP, R12
+	pending := sigPending(pendingPtr)
 	return FUNC("flush_pending", "flush_pending forgets signal EDI of the SigPending RSI. IF is 0.",
-		MOVL(RDI, R12),
-		MOVQ(RSI, RBP),
+		MOVL(RDI, sig),
+		MOVQ(RSI, pendingPtr),
 		LOOP(
-			MOVL(R12, RDI),
-			MOVQ(RBP, RSI),
+			MOVL(sig, RDI),
+			MOVQ(pendingPtr, RSI),
 			CALL(sigqueueUnlink),
 			TESTQ(RAX, RAX),
 			BREAK(E),
@@ -245,7 +249,7 @@ func flushPending() Func {
 			XORL(RSI, RSI),
 			CALL(sigQueue(RDI).Release),
 		),
-		LEAL(R12.At(-1), RCX),
+		LEAL(sig.At(-1), RCX),
 		MOVQ(pending.Mask, RDX),
 		BTRQ(RCX, RDX),
 		MOVQ(RDX, pending.Mask),
@@ -254,10 +258,11 @@ func flushPending() Func {
 }
 
 func freePending() Func {
-	t := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	return FUNC("free_pending", "free_pending gives back the SigQueues of thread RDI, which ends. Turns interrupts off.",
 		CLI(),
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, threadPtr),
 		LOOP(
 			MOVQ(t.Pending.Head, RDI),
 			TESTQ(RDI, RDI),
@@ -300,17 +305,18 @@ func copySiginfo() Func {
 }
 
 func sendSiginfo() Func {
+	target, sig := RBX, R12
 	buffer := Fields[layout.SigInfo[Mem]](Sym(siginfoBuffer))
 	return FUNC("send_siginfo",
 		`send_siginfo sends signal EDI with what is in siginfo_buffer to thread RSI, or to
 the process if RSI is 0. Returns 0 or, if it cannot wait, -EAGAIN: an ordinary
 signal then comes without. Turns interrupts off.`,
-		MOVL(RDI, R12),
-		MOVQ(RSI, RBX),
+		MOVL(RDI, sig),
+		MOVQ(RSI, target),
 		CALL(sigqueueAlloc),
 		TESTQ(RAX, RAX),
 		IF(E,
-			CMPL(R12, layout.MinRTSignal),
+			CMPL(sig, layout.MinRTSignal),
 			IF(AE,
 				CMPL(buffer.Code, siUser),
 				IF(NE, fail(EAGAIN)),
@@ -320,10 +326,10 @@ signal then comes without. Turns interrupts off.`,
 			LEAQ(buffer.SignoErrno, RSI),
 			MOVL(SizeOf[layout.KernelSigInfo[Mem]]()/8, RCX),
 			REP(MOVSQ()),
-			MOVL(R12, sigQueue(RAX).Info.SignoErrno),
+			MOVL(sig, sigQueue(RAX).Info.SignoErrno),
 		),
-		MOVL(R12, RDI),
-		MOVQ(RBX, RSI),
+		MOVL(sig, RDI),
+		MOVQ(target, RSI),
 		MOVQ(RAX, RDX),
 		CALL(sendSignal),
 		returns(0),
@@ -331,26 +337,27 @@ signal then comes without. Turns interrupts off.`,
 }
 
 func sysRtSigqueueinfo() Func {
+	pid, sig := RBX, R12
 	return FUNC("sys_rt_sigqueueinfo", "sys_rt_sigqueueinfo(pid EDI, signal ESI, siginfo RDX) is kill with a siginfo.",
-		MOVL(RDI, RBX),
-		MOVL(RSI, R12),
+		MOVL(RDI, pid),
+		MOVL(RSI, sig),
 		MOVQ(RDX, RDI),
 		CALL(copySiginfo),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		mayPretend(RBX),
-		CMPL(RBX, initPID),
+		mayPretend(pid),
+		CMPL(pid, initPID),
 		IF(NE,
-			MOVL(RBX, RDI),
+			MOVL(pid, RDI),
 			CALL(findThread),
 			TESTQ(RAX, RAX),
 			IF(E, fail(ESRCH)),
 		),
-		CMPL(R12, layout.NumSignals),
+		CMPL(sig, layout.NumSignals),
 		IF(A, fail(EINVAL)),
-		TESTL(R12, R12),
+		TESTL(sig, sig),
 		IF(E, returns(0)),
-		MOVL(R12, RDI),
+		MOVL(sig, RDI),
 		XORL(RSI, RSI),
 		CALL(sendSiginfo),
 		RETURN(),
@@ -358,37 +365,39 @@ func sysRtSigqueueinfo() Func {
 }
 
 func sysRtTgsigqueueinfo() Func {
+	tid, sig, pid := RBX, R12, R13
+	target := RBX
 	return FUNC("sys_rt_tgsigqueueinfo", "sys_rt_tgsigqueueinfo(pid EDI, tid ESI, signal EDX, siginfo RCX) is tgkill with a siginfo.",
-		MOVL(RDI, R13),
-		MOVL(RSI, RBX),
-		MOVL(RDX, R12),
+		MOVL(RDI, pid),
+		MOVL(RSI, tid),
+		MOVL(RDX, sig),
 		MOVQ(RCX, RDI),
 		CALL(copySiginfo),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		TESTL(R13, R13),
+		TESTL(pid, pid),
 		IF(LE, fail(EINVAL)),
-		TESTL(RBX, RBX),
+		TESTL(tid, tid),
 		IF(LE, fail(EINVAL)),
-		mayPretend(RBX),
-		CMPL(R13, initPID),
+		mayPretend(tid),
+		CMPL(pid, initPID),
 		IF(NE, fail(ESRCH)),
-		MOVL(RBX, RDI),
+		MOVL(tid, RDI),
 		CALL(findThread),
 		TESTQ(RAX, RAX),
 		IF(E,
-			CMPL(RBX, initPID), // a zombie: see sys_tkill
+			CMPL(tid, initPID), // a zombie: see sys_tkill
 			IF(NE, fail(ESRCH)),
-			XORL(RBX, RBX),
-		).ELSE(MOVQ(RAX, RBX)),
-		CMPL(R12, layout.NumSignals),
+			XORL(target, target),
+		).ELSE(MOVQ(RAX, target)),
+		CMPL(sig, layout.NumSignals),
 		IF(A, fail(EINVAL)),
-		TESTL(R12, R12),
+		TESTL(sig, sig),
 		IF(E, returns(0)),
-		TESTQ(RBX, RBX),
+		TESTQ(target, target),
 		IF(E, returns(0)),
-		MOVL(R12, RDI),
-		MOVQ(RBX, RSI),
+		MOVL(sig, RDI),
+		MOVQ(target, RSI),
 		CALL(sendSiginfo),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, RCX).Returns(RAX)

@@ -36,15 +36,15 @@ const (
 // sigTimerSize is the size of a SigTimer.
 var sigTimerSize = SizeOf[layout.SigTimer[Mem]]()
 
-// intervalTimer makes RBX the interval timer of number which, or leaves.
-func intervalTimer(which Reg) Block {
+// intervalTimer makes timerPtr the interval timer of number which, or leaves.
+func intervalTimer(which, timerPtr Reg) Block {
 	return Block{
 		CMPL(which, layout.Intervals),
 		IF(AE, fail(EINVAL)),
-		MOVL(which, RBX),
-		IMULQ(sigTimerSize, RBX),
+		MOVL(which, timerPtr),
+		IMULQ(sigTimerSize, timerPtr),
 		LEAQ(Sym(itimers), RAX),
-		ADDQ(RAX, RBX),
+		ADDQ(RAX, timerPtr),
 	}
 }
 
@@ -75,7 +75,8 @@ var itimers = BSS("itimers", layout.Intervals*sigTimerSize, 64)
 var itimerSignals = RODATA("itimer_signals", []byte{itimerReal: sigALRM, itimerVirtual: sigVTALRM, itimerProf: sigPROF})
 
 func sigtimerNow() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_now", "sigtimer_now returns in RAX what the clock of the SigTimer RBX shows, in ns. IF is 0.",
 		CMPQ(t.Wall, layout.SigTimerCPU),
 		IF(NE, JMP(ktimeGet)),
@@ -87,7 +88,8 @@ func sigtimerNow() Func {
 }
 
 func sigtimerStart() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_start", "sigtimer_start lets the SigTimer RBX expire when its clock shows RSI ns, above 0. IF is 0.",
 		CMPQ(t.Wall, layout.SigTimerCPU),
 		IF(NE,
@@ -101,7 +103,8 @@ func sigtimerStart() Func {
 }
 
 func sigtimerStop() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_stop", "sigtimer_stop lets the SigTimer RBX not expire. IF is 0.",
 		LEAQ(t.Timer.Expires, RDI),
 		CALL(timerDel),
@@ -119,9 +122,10 @@ func sigtimerExpireCPU() Func {
 }
 
 func sigtimerExpire() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_expire", "sigtimer_expire is the Func of SigTimer.Timer: it sends the signal, unless it waits already.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, timerPtr),
 		CMPQ(t.Interval, 0),
 		IF(E, MOVQ(0, t.At)),
 		CMPQ(t.Queued, 0),
@@ -144,13 +148,14 @@ func sigtimerExpire() Func {
 }
 
 func sigtimerRelease() Func {
-	t := sigTimer(RBX)
+	timerPtr, taken := RBX, R12
+	t := sigTimer(timerPtr)
 	queue := Slots[layout.SigTimer[Slot]]().Queue.Next.Off
 	return FUNC("sigtimer_release",
 		`sigtimer_release is the Release of SigTimer.Queue: with an interval the timer goes on
 at its next multiple from now.`,
-		LEAQ(RDI.At(-queue), RBX),
-		MOVL(RSI, R12),
+		LEAQ(RDI.At(-queue), timerPtr),
+		MOVL(RSI, taken),
 		CMPQ(t.Queued, layout.SigTimerDeleted),
 		IF(E,
 			CALL(sigtimerFree),
@@ -178,7 +183,7 @@ at its next multiple from now.`,
 		// An interval that is too short would leave the machine no time, least of all
 		// for a signal that nobody takes.
 		MOVL(ignoredInterval, RCX),
-		TESTL(R12, R12),
+		TESTL(taken, taken),
 		IF(NE,
 			CMPL(t.Queue.Info.Code, siTimer),
 			IF(E, // si_overrun
@@ -196,16 +201,18 @@ at its next multiple from now.`,
 }
 
 func sigtimerFree() Func {
+	timerPtr := RBX
 	return FUNC("sigtimer_free", "sigtimer_free takes back the POSIX timer RBX.",
 		DECQ(sigs.Queued),
 		LEAQ(Sym(sigtimerCache), RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(timerPtr, RSI),
 		JMP(slabFree),
 	).Takes(RBX)
 }
 
 func sigtimerGet() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_get",
 		`sigtimer_get returns in RSI how long it is until the SigTimer RBX expires next, 0 if
 it is not set, and in RDX its interval, both in ns. Turns interrupts off.`,
@@ -241,41 +248,42 @@ it is not set, and in RDX its interval, both in ns. Turns interrupts off.`,
 }
 
 func sigtimerSet() Func {
-	t := sigTimer(RBX)
+	timerPtr, expires, absolute := RBX, R12, R13
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_set",
 		`sigtimer_set lets the SigTimer RBX expire RSI ns from now or, if ECX is 1, when its
 clock shows them, and every RDX ns from then on. With RSI 0 it expires no more. Turns
 interrupts off.`,
 		CLI(),
-		MOVQ(RSI, R12),
-		MOVL(RCX, R13),
+		MOVQ(RSI, expires),
+		MOVL(RCX, absolute),
 		TESTQ(RSI, RSI),
 		CMOVQE(RSI, RDX),
 		MOVQ(RDX, t.Interval),
 		MOVQ(0, t.Overrun),
 		MOVQ(0, t.At),
 		CALL(sigtimerStop),
-		TESTQ(R12, R12),
+		TESTQ(expires, expires),
 		IF(E, RETURN()),
-		TESTL(R13, R13),
+		TESTL(absolute, absolute),
 		IF(E,
 			CALL(sigtimerNow),
-			ADDQ(RAX, R12),
-			IF(O, MOVQ(uint64(1<<63-1), R12)),
+			ADDQ(RAX, expires),
+			IF(O, MOVQ(uint64(1<<63-1), expires)),
 		).ELSE(
 			CMPQ(t.Wall, layout.SigTimerReal),
 			IF(E,
-				MOVQ(R12, RDI),
+				MOVQ(expires, RDI),
 				CALL(timeOfReal),
-				MOVQ(RAX, R12),
+				MOVQ(RAX, expires),
 				TESTQ(RAX, RAX),
-				IF(E, INCQ(R12)),
+				IF(E, INCQ(expires)),
 			),
 		),
-		MOVQ(R12, t.At),
+		MOVQ(expires, t.At),
 		CMPQ(t.Notify, layout.SigTimerNone),
 		IF(NE,
-			MOVQ(R12, RSI),
+			MOVQ(expires, RSI),
 			CALL(sigtimerStart),
 		),
 		RETURN(),
@@ -283,65 +291,69 @@ interrupts off.`,
 }
 
 func getItimerspec() Func {
+	addr, interval := RBX, R12
 	return FUNC("get_itimerspec",
 		`get_itimerspec reads the itimerspec at user address RDI: RAX is the value, RCX the
 interval in ns, RDX as get_timespec's.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, addr),
 		CALL(getTimespec),
 		TESTQ(RDX, RDX),
 		IF(NE, RETURN()),
-		MOVQ(RAX, R12),
-		LEAQ(RBX.At(timespecSize), RDI),
+		MOVQ(RAX, interval),
+		LEAQ(addr.At(timespecSize), RDI),
 		CALL(getTimespec),
-		MOVQ(R12, RCX),
+		MOVQ(interval, RCX),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI).Returns(RAX, RDX, RCX)
 }
 
 func putItimerspec() Func {
+	addr, value := RBX, R12
 	return FUNC("put_itimerspec", "put_itimerspec writes RSI and the interval RDX, ns, as an itimerspec to user address RDI. Returns 0 or -EFAULT.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
+		MOVQ(RDI, addr),
+		MOVQ(RSI, value),
 		MOVQ(RDX, RSI),
 		CALL(putTimespec),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		LEAQ(RBX.At(timespecSize), RDI),
-		MOVQ(R12, RSI),
+		LEAQ(addr.At(timespecSize), RDI),
+		MOVQ(value, RSI),
 		CALL(putTimespec),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysTimerCreate() Func {
-	t := sigTimer(RBX)
+	timerPtr, notify, clock, idAddr, value, sig := RBX, RBP, R12, R13, R14, R15
+	result := R12
+	t := sigTimer(timerPtr)
 	event := Fields[layout.SigEvent[Mem]](RSP)
 	size := SizeOf[layout.SigEvent[Mem]]()
 	return FUNC("sys_timer_create", "sys_timer_create(clock EDI, sigevent RSI, id RDX). Without a sigevent the signal is SIGALRM, with the ID as its value.",
-		MOVL(RDI, R12),
-		MOVQ(RDX, R13),
-		XORL(R14, R14), // value
-		MOVL(sigALRM, R15),
-		XORL(RBP, RBP), // notify, and the TID above
+		MOVL(RDI, clock),
+		MOVQ(RDX, idAddr),
+		XORL(value, value), // value
+		MOVL(sigALRM, sig),
+		XORL(notify, notify), // notify, and the TID above
 		TESTQ(RSI, RSI),
 		IF(NE,
 			SUBQ(size, RSP),
 			MOVQ(RSP, RDI),
 			MOVL(size, RDX),
 			CALL(copyFromUser),
-			MOVQ(event.Value, R14),
-			MOVL(event.SignoNotify, R15),
-			MOVL(event.SignoNotify.Add(4), RBP),
+			MOVQ(event.Value, value),
+			MOVL(event.SignoNotify, sig),
+			MOVL(event.SignoNotify.Add(4), notify),
 			MOVL(event.TID, RCX),
 			ADDQ(size, RSP),
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),
 			SHLQ(32, RCX),
-			ORQ(RCX, RBP),
-			BTSQ(63, R12), // there is one
+			ORQ(RCX, notify),
+			BTSQ(63, clock), // there is one
 		),
 		// The clock: R8 is SigTimer.Wall, RAX and RSI those of CPU time.
-		MOVL(R12, RDI),
+		MOVL(clock, RDI),
 		XORL(RAX, RAX),
 		XORL(RSI, RSI),
 		MOVL(layout.SigTimerMono, R8),
@@ -381,7 +393,7 @@ func sysTimerCreate() Func {
 		TESTQ(RAX, RAX),
 		JE("again"),
 		INCQ(sigs.Queued),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, timerPtr),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		MOVL(sigTimerSize/8, RCX),
@@ -391,35 +403,35 @@ func sysTimerCreate() Func {
 		POPQ(t.CPU.Clock),
 		CALL(sigtimerInit),
 		MOVL(siTimer, t.Queue.Info.Code),
-		MOVL(R15, t.Queue.Info.SignoErrno),
+		MOVL(sig, t.Queue.Info.SignoErrno),
 
 		// Whom it tells.
-		CMPL(RBP, sigevNone),
+		CMPL(notify, sigevNone),
 		IF(E, MOVQ(layout.SigTimerNone, t.Notify)).ELSE(
-			CMPL(RBP, sigevThreadID),
+			CMPL(notify, sigevThreadID),
 			IF(E,
 				MOVQ(layout.SigTimerThread, t.Notify),
-				MOVQ(RBP, RDI),
+				MOVQ(notify, RDI),
 				SHRQ(32, RDI),
 				MOVQ(RDI, t.TID),
 				CALL(findThread),
 				TESTQ(RAX, RAX),
 				JE("invalid"),
 			).ELSE(
-				TESTL(^sigevThread, RBP), // and sigevSignal
+				TESTL(^sigevThread, notify), // and sigevSignal
 				JNE("invalid"),
 			),
-			DECL(R15),
-			CMPL(R15, layout.NumSignals),
+			DECL(sig),
+			CMPL(sig, layout.NumSignals),
 			JAE("invalid"),
 		),
 		MOVQ(Sym(posixTimerID), RAX),
 		MOVQ(RAX, t.ID),
 		MOVL(RAX, t.Queue.Info.Fields[0]),
-		BTQ(63, R12),
-		IF(AE, MOVQ(RAX, R14)),
-		MOVQ(R14, t.Queue.Info.Fields[1]),
-		MOVQ(R13, RDI),
+		BTQ(63, clock),
+		IF(AE, MOVQ(RAX, value)),
+		MOVQ(value, t.Queue.Info.Fields[1]),
+		MOVQ(idAddr, RDI),
 		MOVL(RAX, RSI),
 		CALL(putUserInt),
 		TESTQ(RAX, RAX),
@@ -430,14 +442,14 @@ func sysTimerCreate() Func {
 		MOVL(RAX, Sym(posixTimerID)),
 		MOVQ(Sym(posixTimers), RAX),
 		MOVQ(RAX, t.NextID),
-		MOVQ(RBX, Sym(posixTimers)),
+		MOVQ(timerPtr, Sym(posixTimers)),
 		returns(0),
 		LABEL("invalid"),
 		MOVQ(-EINVAL, RAX),
 		LABEL("failed"),
-		MOVQ(RAX, R12),
+		MOVQ(RAX, result),
 		CALL(sigtimerFree),
-		MOVQ(R12, RAX),
+		MOVQ(result, RAX),
 		RETURN(),
 		LABEL("again"),
 		ADDQ(3*8, RSP),
@@ -446,7 +458,8 @@ func sysTimerCreate() Func {
 }
 
 func sigtimerInit() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_init", "sigtimer_init gives the SigTimer RBX its functions. Clobbers RAX.",
 		LEAQ(Sym(sigtimerExpire), RAX),
 		MOVQ(RAX, t.Timer.Func),
@@ -459,16 +472,17 @@ func sigtimerInit() Func {
 }
 
 func posixTimerFind() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("posix_timer_find", "posix_timer_find makes RBX the POSIX timer with ID EDI, or 0, which sets ZF. RCX is the word that points to it.",
 		LEAQ(Sym(posixTimers), RCX),
 		LOOP(
-			MOVQ(RCX.At(0), RBX),
-			TESTQ(RBX, RBX),
+			MOVQ(RCX.At(0), timerPtr),
+			TESTQ(timerPtr, timerPtr),
 			BREAK(E),
 			CMPL(RDI, t.ID),
 			IF(E,
-				TESTQ(RBX, RBX),
+				TESTQ(timerPtr, timerPtr),
 				BREAK(),
 			),
 			LEAQ(t.NextID, RCX),
@@ -478,35 +492,37 @@ func posixTimerFind() Func {
 }
 
 func sysTimerSettime() Func {
+	id, flags, old, interval := R12, R13, R14, R15
+	value := R12
 	return FUNC("sys_timer_settime", "sys_timer_settime(id EDI, flags ESI, new RDX, old RCX).",
-		MOVL(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(RCX, R14),
+		MOVL(RDI, id),
+		MOVL(RSI, flags),
+		MOVQ(RCX, old),
 		TESTQ(RDX, RDX),
 		IF(E, fail(EINVAL)),
 		MOVQ(RDX, RDI),
 		CALL(getItimerspec),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
-		MOVL(R12, RDI),
-		MOVQ(RAX, R12),
-		MOVQ(RCX, R15),
+		MOVL(id, RDI),
+		MOVQ(RAX, value),
+		MOVQ(RCX, interval),
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
 		CALL(sigtimerGet),
 		PUSHQ(RSI),
 		PUSHQ(RDX),
-		MOVQ(R12, RSI),
-		MOVQ(R15, RDX),
-		MOVL(R13, RCX),
+		MOVQ(value, RSI),
+		MOVQ(interval, RDX),
+		MOVL(flags, RCX),
 		ANDL(timerAbstime, RCX),
 		CALL(sigtimerSet),
 		POPQ(RDX),
 		POPQ(RSI),
 		XORL(RAX, RAX),
-		TESTQ(R14, R14),
+		TESTQ(old, old),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(old, RDI),
 			CALL(putItimerspec),
 		),
 		RETURN(),
@@ -514,19 +530,21 @@ func sysTimerSettime() Func {
 }
 
 func sysTimerGettime() Func {
+	spec := R12
 	return FUNC("sys_timer_gettime", "sys_timer_gettime(id EDI, itimerspec RSI).",
-		MOVQ(RSI, R12),
+		MOVQ(RSI, spec),
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
 		CALL(sigtimerGet),
-		MOVQ(R12, RDI),
+		MOVQ(spec, RDI),
 		CALL(putItimerspec),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysTimerGetoverrun() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sys_timer_getoverrun", "sys_timer_getoverrun(id EDI) returns how often the timer had expired beyond the first time when its signal was taken last.",
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
@@ -536,7 +554,8 @@ func sysTimerGetoverrun() Func {
 }
 
 func sysTimerDelete() Func {
-	t := sigTimer(RBX)
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
 	return FUNC("sys_timer_delete", "sys_timer_delete(id EDI). A signal that waits is delivered all the same.",
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
@@ -551,19 +570,20 @@ func sysTimerDelete() Func {
 }
 
 func itimersInit() Func {
-	t := sigTimer(RBX)
+	timerPtr, left := RBX, R12
+	t := sigTimer(timerPtr)
 	return FUNC("itimers_init", "itimers_init makes the interval timers.",
-		MOVL(layout.Intervals, R12),
-		LEAQ(Sym(itimers), RBX),
+		MOVL(layout.Intervals, left),
+		LEAQ(Sym(itimers), timerPtr),
 		LEAQ(Sym(itimerSignals), RCX),
 		DO(
 			CALL(sigtimerInit),
 			MOVZBL(RCX.At(0), RAX),
 			MOVL(RAX, t.Queue.Info.SignoErrno),
 			MOVL(siKernel, t.Queue.Info.Code),
-			ADDQ(sigTimerSize, RBX),
+			ADDQ(sigTimerSize, timerPtr),
 			INCQ(RCX),
-			DECL(R12),
+			DECL(left),
 		).WHILE(NE),
 		MOVQ(layout.SigTimerMono, Fields[layout.SigTimer[Mem]](Sym(itimers)).Wall),
 		MOVQ(layout.CPUClockVirt, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerVirtual*sigTimerSize)).CPU.Clock),
@@ -631,64 +651,68 @@ func putTimeval() Func {
 }
 
 func putItimerval() Func {
+	addr, value := RBX, R12
 	return FUNC("put_itimerval", "put_itimerval writes RSI and the interval RDX, ns, as an itimerval to user address RDI. Returns 0 or -EFAULT.",
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, R12),
+		MOVQ(RDI, addr),
+		MOVQ(RSI, value),
 		MOVQ(RDX, RSI),
 		CALL(putTimeval),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		LEAQ(RBX.At(timespecSize), RDI),
-		MOVQ(R12, RSI),
+		LEAQ(addr.At(timespecSize), RDI),
+		MOVQ(value, RSI),
 		CALL(putTimeval),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysGetitimer() Func {
+	timerPtr, spec := RBX, R12
 	return FUNC("sys_getitimer", "sys_getitimer(which EDI, itimerval RSI).",
-		MOVQ(RSI, R12),
-		intervalTimer(RDI),
+		MOVQ(RSI, spec),
+		intervalTimer(RDI, timerPtr),
 		CALL(sigtimerGet),
-		MOVQ(R12, RDI),
+		MOVQ(spec, RDI),
 		CALL(putItimerval),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetitimer() Func {
+	timerPtr, newAddr, interval, old, which := RBX, R12, R13, R14, R15
+	value := R12
 	return FUNC("sys_setitimer", "sys_setitimer(which EDI, new RSI, old RDX). Without a new one the timer does not expire.",
-		MOVL(RDI, R15),
-		MOVQ(RSI, R12),
-		MOVQ(RDX, R14),
-		XORL(R13, R13),
-		TESTQ(R12, R12),
+		MOVL(RDI, which),
+		MOVQ(RSI, newAddr),
+		MOVQ(RDX, old),
+		XORL(interval, interval),
+		TESTQ(newAddr, newAddr),
 		IF(NE,
-			MOVQ(R12, RDI),
+			MOVQ(newAddr, RDI),
 			CALL(getValidTimeval),
 			TESTQ(RDX, RDX),
 			IF(NE, MOVQ(RDX, RAX), RETURN()),
-			MOVQ(RAX, R13), // interval
-			LEAQ(R12.At(timespecSize), RDI),
+			MOVQ(RAX, interval), // interval
+			LEAQ(newAddr.At(timespecSize), RDI),
 			CALL(getValidTimeval),
 			TESTQ(RDX, RDX),
 			IF(NE, MOVQ(RDX, RAX), RETURN()),
-			MOVQ(RAX, R12),
+			MOVQ(RAX, value),
 		),
-		intervalTimer(R15),
+		intervalTimer(which, timerPtr),
 		CALL(sigtimerGet),
 		PUSHQ(RSI),
 		PUSHQ(RDX),
-		MOVQ(R12, RSI),
-		MOVQ(R13, RDX),
+		MOVQ(value, RSI),
+		MOVQ(interval, RDX),
 		XORL(RCX, RCX),
 		CALL(sigtimerSet),
 		POPQ(RDX),
 		POPQ(RSI),
 		XORL(RAX, RAX),
-		TESTQ(R14, R14),
+		TESTQ(old, old),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(old, RDI),
 			CALL(putItimerval),
 		),
 		RETURN(),
@@ -696,17 +720,18 @@ func sysSetitimer() Func {
 }
 
 func sysAlarm() Func {
+	timerPtr, value, left := RBX, R12, R13
 	return FUNC("sys_alarm", "sys_alarm(s EDI) lets the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
-		MOVL(RDI, R12),
-		LEAQ(Sym(itimers), RBX),
+		MOVL(RDI, value),
+		LEAQ(Sym(itimers), timerPtr),
 		CALL(sigtimerGet),
-		MOVQ(RSI, R13),
-		MOVQ(R12, RSI),
+		MOVQ(RSI, left),
+		MOVQ(value, RSI),
 		IMULQ(nsPerSec, RSI),
 		XORL(RDX, RDX),
 		XORL(RCX, RCX),
 		CALL(sigtimerSet),
-		MOVQ(R13, RAX),
+		MOVQ(left, RAX),
 		XORL(RDX, RDX),
 		MOVL(nsPerSec, RCX),
 		DIVQ(RCX),

@@ -46,13 +46,13 @@ func enterSpecCtrl() Block {
 // leaveSpecCtrl is for ways out to ring 3. Interrupts are off.
 func leaveSpecCtrl() Block { return ifSpecCtrl(writeSpecCtrl(x86.SPEC_CTRL_IBRS)) }
 
-// enterSpecCtrlParanoid is for ways in from anywhere. It leaves in R12 what was
+// enterSpecCtrlParanoid is for ways in from anywhere. It leaves in saved what was
 // in the MSR, whose upper half is reserved.
-func enterSpecCtrlParanoid() Block {
+func enterSpecCtrlParanoid(saved Reg) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
 		RDMSR(),
-		MOVL(RAX, R12),
+		MOVL(RAX, saved),
 		TESTB(3, ptRegs(RSP).CS),
 		IF(NE, MOVL(RAX, gs.SpecCtrlRing3)),
 		writeSpecCtrl(0),
@@ -61,10 +61,10 @@ func enterSpecCtrlParanoid() Block {
 
 // leaveSpecCtrlParanoid goes back to ring 0 with what enterSpecCtrlParanoid has
 // found.
-func leaveSpecCtrlParanoid() Block {
+func leaveSpecCtrlParanoid(saved Reg) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
-		MOVL(R12, RAX),
+		MOVL(saved, RAX),
 		XORL(RDX, RDX),
 		WRMSR(),
 	)

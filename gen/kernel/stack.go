@@ -6,27 +6,27 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// stackDirectory makes RAX the address of the entry that maps the 2 MiB around the
-// stack RBX, and R8 PhysMap. Clobbers RCX.
-func stackDirectory() Block {
+// stackDirectory makes RAX the address of the entry that maps the 2 MiB around a
+// stack, and R8 PhysMap. Clobbers RCX.
+func stackDirectory(stack Reg) Block {
 	return Block{
 		MOVQ(uint64(layout.PhysMap), R8),
 		LEAQ(Sym(physmapPdpt), RAX),
-		slot(RBX, pdptShift, RCX),
+		slot(stack, pdptShift, RCX),
 		MOVQ(RAX.Index(RCX, 1), RAX),
 		tableOf(),
-		slot(RBX, pdShift, RCX),
+		slot(stack, pdShift, RCX),
 		ADDQ(RCX, RAX),
 	}
 }
 
 // stackGuard goes on from there, the 2 MiB being single pages, to the guard page's
 // entry.
-func stackGuard() Block {
+func stackGuard(stack Reg) Block {
 	return Block{
 		MOVL(RAX.At(0), RAX),
 		tableOf(),
-		slot(RBX, ptShift, RCX),
+		slot(stack, ptShift, RCX),
 		LEAQ(RAX.Index(RCX, 1).Add(8*layout.ThreadGuard/layout.PageSize), RAX),
 	}
 }
@@ -45,6 +45,7 @@ func threadStacks() Program {
 }
 
 func allocThreadStack() Func {
+	stack, entry := RBX, R12
 	const table = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_ACCESSED
 	return FUNC("alloc_thread_stack", "alloc_thread_stack is alloc_stack for a thread's stack: the page at layout.ThreadGuard is not mapped.",
 		MOVQ(memory.FreeThreadStacks, RAX),
@@ -58,16 +59,16 @@ func allocThreadStack() Func {
 		CALL(allocStack),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVQ(RAX, RBX),
-		stackDirectory(),
-		MOVQ(RAX, R12),
-		MOVQ(R12.At(0), R9),
+		MOVQ(RAX, stack),
+		stackDirectory(stack),
+		MOVQ(RAX, entry),
+		MOVQ(entry.At(0), R9),
 		TESTL(x86.PAGE_PSE, R9),
 		IF(NE, // one page: from now on 512, with the same flags
 			CALL(getFreePage),
 			TESTQ(RAX, RAX),
 			IF(E,
-				MOVQ(RBX, RDI),
+				MOVQ(stack, RDI),
 				CALL(freeStack),
 				XORL(RAX, RAX),
 				RETURN(),
@@ -82,13 +83,13 @@ func allocThreadStack() Func {
 			).WHILE(B),
 			MOVL(RAX, RAX), // PhysMap is a multiple of 4 GiB
 			ORL(table, RAX),
-			MOVQ(RAX, R12.At(0)),
+			MOVQ(RAX, entry.At(0)),
 		),
-		MOVQ(R12, RAX),
-		stackGuard(),
+		MOVQ(entry, RAX),
+		stackGuard(stack),
 		MOVQ(0, RAX.At(0)),
-		INVLPG(RBX.At(layout.ThreadGuard)), // and with it the 2 MiB
-		MOVQ(RBX, RAX),
+		INVLPG(stack.At(layout.ThreadGuard)), // and with it the 2 MiB
+		MOVQ(stack, RAX),
 		RETURN(),
 	).Saving(RBX, R12).Takes().Returns(RAX)
 }
@@ -106,41 +107,42 @@ other threads, and for break_stack.`,
 }
 
 func breakStack() Func {
+	stack := RBX
 	return FUNC("break_stack",
 		`break_stack makes pages of a free stack, of either kind. ZF is set if there is
 none. Keeps all registers but RAX, RCX, RDX.`,
-		PUSHQ(RBX),
+		PUSHQ(stack),
 		PUSHQ(RDI),
 		PUSHQ(R8),
-		MOVQ(memory.FreeStacks, RBX),
-		TESTQ(RBX, RBX),
+		MOVQ(memory.FreeStacks, stack),
+		TESTQ(stack, stack),
 		IF(NE,
-			MOVQ(RBX.At(0), RCX),
+			MOVQ(stack.At(0), RCX),
 			MOVQ(RCX, memory.FreeStacks),
 		).ELSE(
-			MOVQ(memory.FreeThreadStacks, RBX),
-			TESTQ(RBX, RBX),
+			MOVQ(memory.FreeThreadStacks, stack),
+			TESTQ(stack, stack),
 			JE("none"),
-			MOVQ(RBX.At(0), RCX),
+			MOVQ(stack.At(0), RCX),
 			MOVQ(RCX, memory.FreeThreadStacks),
-			stackDirectory(),
-			stackGuard(),
+			stackDirectory(stack),
+			stackGuard(stack),
 			MOVQ(RAX.At(8), RCX), // the page behind it has the same flags
 			SUBQ(layout.PageSize, RCX),
 			MOVQ(RCX, RAX.At(0)),
 		),
 		SUBQ(layout.ThreadSize/layout.PageSize, Sym(pagesFree)), // they were counted before
-		LEAQ(RBX.At(layout.ThreadSize), RDI),
+		LEAQ(stack.At(layout.ThreadSize), RDI),
 		DO(
 			SUBQ(layout.PageSize, RDI),
 			CALL(freePage),
-			CMPQ(RDI, RBX),
+			CMPQ(RDI, stack),
 		).WHILE(NE),
-		TESTQ(RBX, RBX),
+		TESTQ(stack, stack),
 		LABEL("none"),
 		POPQ(R8),
 		POPQ(RDI),
-		POPQ(RBX),
+		POPQ(stack),
 		RETURN(),
 	).Takes().Returns(FLAGS).Keeps(RSI, R8, R9, R10)
 }

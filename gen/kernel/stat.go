@@ -55,8 +55,9 @@ func statClear() Func {
 }
 
 func statNode() Func {
+	header := RBX
 	st := Fields[layout.Stat[Mem]](Sym(statBuf))
-	field := func(off int) Block { return Block{LEAQ(RBX.At(off), RDI), CALL(cpioHex)} }
+	field := func(off int) Block { return Block{LEAQ(header.At(off), RDI), CALL(cpioHex)} }
 	return FUNC("stat_node", "stat_node fills stat_buf for node.",
 		CALL(statClear),
 		MOVQ(1, st.Dev),
@@ -80,7 +81,7 @@ func statNode() Func {
 		MOVQ(node.Header, RDI),
 		TESTQ(RDI, RDI),
 		IF(E, RETURN()),
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, header),
 		CALL(cpioDecode),
 		MOVQ(cpioEntry.NameLen, RAX),
 		CMPQ(RAX, node.NameLen),
@@ -112,30 +113,32 @@ func statToUser() Func {
 }
 
 func sysFstat() Func {
+	buf := RBX
 	return FUNC("sys_fstat", "sys_fstat(fd, statbuf).",
-		MOVQ(RSI, RBX),
+		MOVQ(RSI, buf),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
 		MOVQ(RAX, RDI),
 		CALL(statFile),
-		MOVQ(RBX, RDI),
+		MOVQ(buf, RDI),
 		CALL(statToUser),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func fileNode() Func {
-	rbx := openFile(RBX)
+	filePtr := RBX
+	file := openFile(filePtr)
 	return FUNC("file_node", "file_node sets node to what the File RDI was opened by.",
-		MOVQ(RDI, RBX),
-		MOVQ(rbx.NameLen, RSI),
+		MOVQ(RDI, filePtr),
+		MOVQ(file.NameLen, RSI),
 		TESTQ(RSI, RSI),
 		IF(NE, // not the root
-			MOVQ(rbx.Node, RDI),
+			MOVQ(file.Node, RDI),
 			CALL(cpioDecode),
 			MOVQ(cpioEntry.Name, RDI),
-			MOVQ(rbx.NameLen, RSI),
+			MOVQ(file.NameLen, RSI),
 		),
 		CALL(nodeFind),
 		RETURN(),
@@ -161,15 +164,16 @@ func sysLstat() Func {
 }
 
 func sysNewfstatat() Func {
+	buf := RBX
 	return FUNC("sys_newfstatat", "sys_newfstatat(dirfd, path, statbuf, flags).",
 		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH), RCX),
 		IF(NE, fail(EINVAL)),
-		MOVQ(RDX, RBX),
+		MOVQ(RDX, buf),
 		MOVL(RCX, RDX),
 		CALL(statAt),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
-		MOVQ(RBX, RDI),
+		MOVQ(buf, RDI),
 		CALL(statToUser),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
@@ -189,6 +193,7 @@ func statAt() Func {
 }
 
 func statFile() Func {
+	mode, size := RBX, R12
 	st := Fields[layout.Stat[Mem]](Sym(statBuf))
 	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("stat_file", "stat_file fills stat_buf for the File RDI.",
@@ -199,11 +204,11 @@ func statFile() Func {
 			CALL(statNode),
 			RETURN(),
 		),
-		MOVQ(ops.Mode, RBX),
-		MOVQ(openFile(RDI).Size, R12), // of a memfd
+		MOVQ(ops.Mode, mode),
+		MOVQ(openFile(RDI).Size, size), // of a memfd
 		CALL(statClear),
-		MOVQ(RBX, st.ModeUID),
-		MOVQ(R12, st.Size),
+		MOVQ(mode, st.ModeUID),
+		MOVQ(size, st.Size),
 		MOVQ(1, st.NLink),
 		MOVQ(layout.PageSize, st.BlkSize),
 		RETURN(),
@@ -211,6 +216,7 @@ func statFile() Func {
 }
 
 func sysStatx() Func {
+	buf := RBX
 	st := Fields[layout.Stat[Mem]](Sym(statBuf))
 	stx := Fields[layout.Statx[Mem]](Sym(statxBuf))
 	// statxCopy are the fields that are the same in both.
@@ -236,7 +242,7 @@ for.`,
 		JE("EINVAL"),
 		TESTL(RCX, RCX),
 		JS("EINVAL"), // STATX__RESERVED
-		MOVQ(R8, RBX),
+		MOVQ(R8, buf),
 		CALL(statAt),
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
@@ -262,7 +268,7 @@ for.`,
 		MOVQ(st.Dev, RAX),
 		CALL(devSplit),
 		MOVQ(RAX, stx.Dev),
-		MOVQ(RBX, RDI),
+		MOVQ(buf, RDI),
 		LEAQ(Sym(statxBuf), RSI),
 		MOVL(SizeOf[layout.Statx[Mem]](), RDX),
 		CALL(copyToUser),
@@ -289,14 +295,15 @@ in the low half and the minor number in the high half.`,
 }
 
 func sysStatfs() Func {
+	buf := RBX
 	return FUNC("sys_statfs", "sys_statfs(path, buf).",
-		MOVQ(RSI, RBX),
+		MOVQ(RSI, buf),
 		atCWD(),
 		XORL(RDX, RDX),
 		CALL(userPathAt),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		MOVQ(RBX, RDI),
+		MOVQ(buf, RDI),
 		MOVL(ramfsMagic, RSI),
 		MOVL(stReadOnly|stValid, RDX),
 		CALL(putStatfs),
@@ -305,7 +312,7 @@ func sysStatfs() Func {
 }
 
 func sysFstatfs() Func {
-	rax := openFile(RAX)
+	file := openFile(RAX)
 	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_fstatfs", "sys_fstatfs(fd, buf).",
 		CALL(fdFile),
@@ -314,12 +321,12 @@ func sysFstatfs() Func {
 		MOVQ(RSI, RDI),
 		MOVL(ramfsMagic, RSI),
 		MOVL(stReadOnly|stValid, RDX),
-		MOVQ(rax.Ops, RCX),
+		MOVQ(file.Ops, RCX),
 		CMPQ(ops.Anon, 0),
 		IF(NE,
 			MOVL(anonMagic, RSI),
 			MOVL(stValid, RDX),
-			CMPQ(rax.Pipe, 0),
+			CMPQ(file.Pipe, 0),
 			IF(NE, MOVL(pipefsMagic, RSI)),
 		),
 		JMP(putStatfs),
@@ -352,8 +359,9 @@ that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
 }
 
 func sysGetdents64() Func {
+	filePtr, pos, header, builtin, nameLen := RBX, R12, R13, R14, R15
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
-	rbx := openFile(RBX)
+	file := openFile(filePtr)
 	return FUNC("sys_getdents64",
 		`sys_getdents64(fd, dirp, count): "." and "..", then the members in the order in
 which the archive first tells of each. The file's position counts: 0 and 1 are
@@ -365,30 +373,30 @@ those two, 2 is the archive's first entry.`,
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
 		IF(E, fail(EBADF)),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, filePtr),
 		LEAQ(Sym(dirOps), RCX),
-		CMPQ(RCX, rbx.Ops),
+		CMPQ(RCX, file.Ops),
 		IF(NE, fail(ENOTDIR)),
 
 		// path_out: the directory, with a slash if it is not the root.
-		MOVQ(rbx.NameLen, RCX),
+		MOVQ(file.NameLen, RCX),
 		TESTQ(RCX, RCX),
 		IF(NE,
-			MOVQ(rbx.Node, RDI),
+			MOVQ(file.Node, RDI),
 			CALL(cpioDecode),
 			MOVQ(cpioEntry.Name, RSI),
 			LEAQ(Sym(pathOut), RDI),
-			MOVQ(rbx.NameLen, RCX),
+			MOVQ(file.NameLen, RCX),
 			REP(MOVSB()),
 			MOVB('/', RDI.At(0)),
-			MOVQ(rbx.NameLen, RCX),
+			MOVQ(file.NameLen, RCX),
 			INCQ(RCX),
 		),
 		MOVQ(RCX, dir.PrefixLen),
 
-		CMPQ(rbx.Pos, 0),
+		CMPQ(file.Pos, 0),
 		IF(E,
-			MOVQ(RBX, RDI),
+			MOVQ(filePtr, RDI),
 			CALL(fileNode),
 			LEAQ(Str("."), RDI),
 			MOVL(1, RSI),
@@ -396,13 +404,13 @@ those two, 2 is the archive's first entry.`,
 			CALL(dirEmit),
 			TESTQ(RAX, RAX),
 			JNE("out"),
-			MOVQ(1, rbx.Pos),
+			MOVQ(1, file.Pos),
 		),
-		CMPQ(rbx.Pos, 1),
+		CMPQ(file.Pos, 1),
 		IF(E,
 			// The parent: the name up to its last slash.
 			LEAQ(Sym(pathOut), RDI),
-			MOVQ(rbx.NameLen, RSI),
+			MOVQ(file.NameLen, RSI),
 			LOOP(
 				TESTQ(RSI, RSI),
 				BREAK(E),
@@ -417,46 +425,46 @@ those two, 2 is the archive's first entry.`,
 			CALL(dirEmit),
 			TESTQ(RAX, RAX),
 			JNE("out"),
-			MOVQ(2, rbx.Pos),
+			MOVQ(2, file.Pos),
 		),
 		CALL(cpioFirst),
-		MOVL(2, R12), // position of the current entry
+		MOVL(2, pos), // position of the current entry
 		LOOP(
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			CMPQ(R12, rbx.Pos),
+			CMPQ(pos, file.Pos),
 			IF(AE,
 				CALL(dirChild),
 				TESTQ(RAX, RAX),
 				IF(NE,
-					MOVQ(cpioEntry.Header, R13),
-					MOVQ(cpioEntry.Builtin, R14),
-					MOVQ(RAX, R15), // length of the child's name
-					MOVQ(R13, RDI),
+					MOVQ(cpioEntry.Header, header),
+					MOVQ(cpioEntry.Builtin, builtin),
+					MOVQ(RAX, nameLen), // length of the child's name
+					MOVQ(header, RDI),
 					MOVQ(RAX, RSI),
 					CALL(dirSeen),
 					TESTL(RAX, RAX),
 					IF(E,
 						LEAQ(Sym(pathOut), RDI),
 						MOVQ(dir.PrefixLen, RSI),
-						ADDQ(R15, RSI),
+						ADDQ(nameLen, RSI),
 						CALL(nodeFind),
 						LEAQ(Sym(pathOut), RDI),
 						ADDQ(dir.PrefixLen, RDI),
-						MOVQ(R15, RSI),
-						LEAQ(R12.At(1), RDX),
+						MOVQ(nameLen, RSI),
+						LEAQ(pos.At(1), RDX),
 						CALL(dirEmit),
 						TESTQ(RAX, RAX),
 						JNE("out"),
 					),
-					MOVQ(R14, cpioEntry.Builtin),
-					MOVQ(R13, RDI),
+					MOVQ(builtin, cpioEntry.Builtin),
+					MOVQ(header, RDI),
 					CALL(cpioDecode),
 				),
-				LEAQ(R12.At(1), RAX),
-				MOVQ(RAX, rbx.Pos),
+				LEAQ(pos.At(1), RAX),
+				MOVQ(RAX, file.Pos),
 			),
-			INCQ(R12),
+			INCQ(pos),
 			CALL(cpioNext),
 		),
 		LABEL("out"), // RAX says why no more fit
@@ -498,20 +506,21 @@ path_out and returns the name's length; else 0. Keeps what is current.`,
 }
 
 func dirSeen() Func {
+	header, nameLen := RBX, RBP
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
 	return FUNC("dir_seen",
 		`dir_seen returns 1 if an entry before the one with the header RDI tells of the
 same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
-		MOVQ(RDI, RBX),
-		MOVQ(RSI, RBP),
+		MOVQ(RDI, header),
+		MOVQ(RSI, nameLen),
 		CALL(cpioFirst),
 		LOOP(
-			CMPQ(RAX, RBX),
+			CMPQ(RAX, header),
 			BREAK(E),
 			// An entry of the directory has the same start and the name, then
 			// nothing or a slash.
 			MOVQ(dir.PrefixLen, RCX),
-			ADDQ(RBP, RCX),
+			ADDQ(nameLen, RCX),
 			MOVQ(cpioEntry.NameLen, RDX),
 			CMPQ(RDX, RCX),
 			JB("next"),
@@ -532,19 +541,20 @@ same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
 }
 
 func dirEmit() Func {
+	recLen := RBX
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
 	return FUNC("dir_emit",
 		`dir_emit gives the user the entry with the name of RSI bytes at RDI for node; RDX
 is the position after it. Returns 0, -EINVAL if there is no room, or -EFAULT.`,
-		LEAQ(RSI.At(direntName+1+7), RBX),
-		ANDQ(-8, RBX), // d_reclen
-		CMPQ(RBX, dir.Left),
+		LEAQ(RSI.At(direntName+1+7), recLen),
+		ANDQ(-8, recLen), // d_reclen
+		CMPQ(recLen, dir.Left),
 		IF(A, fail(EINVAL)),
 		LEAQ(Sym(dirent), R8),
 		MOVQ(node.Ino, RAX),
 		MOVQ(RAX, R8.At(0)),
 		MOVQ(RDX, R8.At(8)),
-		MOVW(RBX, R8.At(16)),
+		MOVW(recLen, R8.At(16)),
 		MOVL(node.Mode, RAX),
 		SHRL(12, RAX), // DT_ is the type's bits in st_mode
 		MOVB(RAX, R8.At(18)),
@@ -555,13 +565,13 @@ is the position after it. Returns 0, -EINVAL if there is no room, or -EFAULT.`,
 		MOVB(0, RDI.At(0)),
 		MOVQ(dir.Buf, RDI),
 		MOVQ(R8, RSI),
-		MOVQ(RBX, RDX),
+		MOVQ(recLen, RDX),
 		CALL(copyToUser),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
-		ADDQ(RBX, dir.Buf),
-		ADDQ(RBX, dir.Done),
-		SUBQ(RBX, dir.Left),
+		ADDQ(recLen, dir.Buf),
+		ADDQ(recLen, dir.Done),
+		SUBQ(recLen, dir.Left),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI, RDX).Returns(RAX)
 }

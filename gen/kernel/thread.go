@@ -57,7 +57,8 @@ func threads() Program {
 }
 
 func threadAlloc() Func {
-	t := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	self := thread(RAX)
 	top := layout.ThreadSize
 	words := SizeOf[layout.Thread[Mem]]() / 8
@@ -70,12 +71,12 @@ It runs from wake_up_new on.`,
 		CALL(allocThreadStack),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, threadPtr),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		MOVL(words, RCX),
 		REP(STOSQ()),
-		LEAQ(RBX.At(top-regsSize), RAX),
+		LEAQ(threadPtr.At(top-regsSize), RAX),
 		MOVQ(RAX, t.SP),
 		LEAQ(Sym(retFromFork), RAX),
 		MOVQ(RAX, t.IP),
@@ -96,7 +97,7 @@ It runs from wake_up_new on.`,
 		INCQ(sched.LastTID),
 		MOVQ(sched.LastTID, RAX),
 		MOVQ(RAX, t.TID),
-		MOVQ(RBX, RAX),
+		MOVQ(threadPtr, RAX),
 		RETURN(),
 	).Saving(RBX).Takes().Returns(RAX)
 }
@@ -115,6 +116,7 @@ func wakeUpNew() Func {
 }
 
 func reapThreads() Func {
+	mmPtr := RBX
 	return FUNC("reap_threads", "reap_threads frees the stacks of dead threads, and the address spaces that only they ran in.",
 		LOOP(
 			MOVQ(sched.Dead, RDI),
@@ -122,9 +124,9 @@ func reapThreads() Func {
 			BREAK(E),
 			MOVQ(thread(RDI).Next, RAX),
 			MOVQ(RAX, sched.Dead),
-			MOVQ(thread(RDI).MM, RBX),
+			MOVQ(thread(RDI).MM, mmPtr),
 			CALL(freeThreadStack),
-			MOVQ(RBX, RDI),
+			MOVQ(mmPtr, RDI),
 			CALL(mmPut),
 		),
 		RETURN(),
@@ -148,7 +150,8 @@ func findThread() Func {
 }
 
 func sysClone() Func {
-	t := thread(RBX)
+	threadPtr, tls, flags, stack, parentTID, childTID := RBX, RBP, R12, R13, R14, R15
+	t := thread(threadPtr)
 	regs := ptRegs(RAX)
 	top := layout.ThreadSize
 	maker := thread(RCX)
@@ -168,36 +171,36 @@ func sysClone() Func {
 		`sys_clone(flags RDI, stack RSI, parent_tid RDX, child_tid RCX, tls R8) makes a
 thread. It needs the full frame: the child returns with the parent's registers.
 What would not be a thread of this process is -ENOSYS.`,
-		MOVQ(RDI, R12),
-		MOVQ(RSI, R13),
-		MOVQ(RDX, R14),
-		MOVQ(RCX, R15),
-		MOVQ(R8, RBP),
+		MOVQ(RDI, flags),
+		MOVQ(RSI, stack),
+		MOVQ(RDX, parentTID),
+		MOVQ(RCX, childTID),
+		MOVQ(R8, tls),
 		MOVL(RDI, RAX),
 		ANDL(cloneRequired, RAX),
 		CMPL(RAX, cloneRequired),
 		IF(NE, fail(ENOSYS)),
 		TESTQ(^cloneAllowed, RDI),
 		IF(NE, fail(ENOSYS)),
-		TESTL(cloneSETTLS, R12),
+		TESTL(cloneSETTLS, flags),
 		IF(NE,
-			userLimit(RBP, RAX),
+			userLimit(tls, RAX),
 			IF(AE, fail(EPERM)),
 		),
 		CALL(threadAlloc),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, threadPtr),
 
 		MOVQ(gs.TopOfStack, RSI),
 		SUBQ(regsSize, RSI),
-		LEAQ(RBX.At(top-regsSize), RDI),
+		LEAQ(threadPtr.At(top-regsSize), RDI),
 		MOVQ(RDI, RAX),
 		MOVL(regsSize/8, RCX),
 		REP(MOVSQ()),
 		MOVQ(0, regs.AX),
-		TESTQ(R13, R13),
-		IF(NE, MOVQ(R13, regs.SP)),
+		TESTQ(stack, stack),
+		IF(NE, MOVQ(stack, regs.SP)),
 
 		FXSAVE64(t.FX[0]),
 		current(RCX),
@@ -207,25 +210,25 @@ What would not be a thread of this process is -ENOSYS.`,
 		MOVQ(thread(RCX).GSBase, RAX),
 		MOVQ(RAX, t.GSBase),
 		MOVQ(thread(RCX).FSBase, RAX),
-		TESTL(cloneSETTLS, R12),
-		IF(NE, MOVQ(RBP, RAX)),
+		TESTL(cloneSETTLS, flags),
+		IF(NE, MOVQ(tls, RAX)),
 		MOVQ(RAX, t.FSBase),
-		TESTL(cloneCHILDCLEAR, R12),
-		IF(NE, MOVQ(R15, t.ClearTID)),
+		TESTL(cloneCHILDCLEAR, flags),
+		IF(NE, MOVQ(childTID, t.ClearTID)),
 		// As in Linux, a bad address for the TID is the caller's loss.
-		TESTL(clonePARENTSETTID, R12),
+		TESTL(clonePARENTSETTID, flags),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(parentTID, RDI),
 			MOVQ(t.TID, RSI),
 			CALL(putUserInt),
 		),
-		TESTL(cloneCHILDSETTID, R12),
+		TESTL(cloneCHILDSETTID, flags),
 		IF(NE,
-			MOVQ(R15, RDI),
+			MOVQ(childTID, RDI),
 			MOVQ(t.TID, RSI),
 			CALL(putUserInt),
 		),
-		MOVQ(RBX, RDI),
+		MOVQ(threadPtr, RDI),
 		CALL(wakeUpNew),
 		MOVQ(t.TID, RAX),
 		RETURN(),
@@ -233,13 +236,14 @@ What would not be a thread of this process is -ENOSYS.`,
 }
 
 func sysExit() Func {
-	t := thread(RBX)
+	threadPtr, status := RBX, R12
+	t := thread(threadPtr)
 	other := thread(RAX)
 	return FUNC("sys_exit", "sys_exit(status EDI) ends the thread; with the last one the machine ends, with the status of the first one.",
-		MOVL(RDI, R12),
-		current(RBX),
+		MOVL(RDI, status),
+		current(threadPtr),
 		CMPQ(t.TID, initPID),
-		IF(E, MOVQ(R12, sched.LeaderStatus)),
+		IF(E, MOVQ(status, sched.LeaderStatus)),
 		CALL(exitRobustList),
 		CALL(exitPI),
 		MOVQ(t.ClearTID, RDI),
@@ -257,7 +261,7 @@ func sysExit() Func {
 		LEAQ(sched.All, RDX),
 		LOOP( // RDX: the word that points to RAX
 			MOVQ(RDX.At(0), RAX),
-			CMPQ(RAX, RBX),
+			CMPQ(RAX, threadPtr),
 			BREAK(E),
 			LEAQ(other.AllNext, RDX),
 		),
@@ -269,7 +273,7 @@ func sysExit() Func {
 			JMP(sysExitGroup),
 		),
 		CALL(retargetSignals),
-		MOVQ(RBX, RDI),
+		MOVQ(threadPtr, RDI),
 		CALL(freePending),
 		CALL(cpuAccount),
 		MOVQ(t.UTime, RAX),
@@ -286,7 +290,7 @@ func sysExit() Func {
 		// the dead runs later, on another.
 		CALL(reapThreads),
 		MOVQ(0, t.Next),
-		MOVQ(RBX, sched.Dead),
+		MOVQ(threadPtr, sched.Dead),
 		MOVQ(layout.ThreadDead, t.State),
 		CALL(schedule),
 		UD2(),
@@ -294,11 +298,12 @@ func sysExit() Func {
 }
 
 func sysExitGroup() Func {
+	status := RBX
 	return FUNC("sys_exit_group", "sys_exit_group(status EDI) ends the machine: init is the only process.",
-		MOVL(RDI, RBX),
+		MOVL(RDI, status),
 		LEAQ(Str("entrylab: init exited with status "), RDI),
 		CALL(printk),
-		MOVZBL(RBX, RDI),
+		MOVZBL(status, RDI),
 		CALL(printkDec),
 		LEAQ(Str("\n"), RDI),
 		CALL(printk),
@@ -350,9 +355,10 @@ func sysSetTidAddress() Func {
 }
 
 func sysArchPrctl() Func {
-	t := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	return FUNC("sys_arch_prctl", "sys_arch_prctl(code EDI, address RSI) sets or gets the FS and GS base.",
-		current(RBX),
+		current(threadPtr),
 		CMPL(RDI, archSetFS),
 		IF(E,
 			userLimit(RSI, RAX),
@@ -387,9 +393,10 @@ func sysArchPrctl() Func {
 }
 
 func sysSchedGetaffinity() Func {
+	mask := RBX
 	return FUNC("sys_sched_getaffinity", "sys_sched_getaffinity(tid EDI, size RSI, mask RDX) fills 8 bytes with CPU 0 and returns 8.",
 		MOVQ(RSI, RCX),
-		MOVQ(RDX, RBX),
+		MOVQ(RDX, mask),
 		CMPL(RCX, 8),
 		IF(B, fail(EINVAL)),
 		TESTL(7, RCX),
@@ -397,7 +404,7 @@ func sysSchedGetaffinity() Func {
 		CALL(findTask),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ESRCH)),
-		MOVQ(RBX, RDI),
+		MOVQ(mask, RDI),
 		MOVL(1, RSI),
 		CALL(putUserLong),
 		TESTQ(RAX, RAX),
@@ -407,31 +414,32 @@ func sysSchedGetaffinity() Func {
 }
 
 func sysSchedSetaffinity() Func {
+	tid, mask := RBX, R12
 	return FUNC("sys_sched_setaffinity", "sys_sched_setaffinity(tid EDI, size RSI, mask RDX) accepts every mask with CPU 0 in it.",
-		MOVL(RDI, RBX),
+		MOVL(RDI, tid),
 		MOVQ(RDX, RDI),
-		XORL(R12, R12),
+		XORL(mask, mask),
 		CMPL(RSI, 8), // more than the mask of 64 CPUs is not looked at
 		IF(AE,
 			CALL(getUserLong),
 			TESTQ(RDX, RDX),
 			IF(NE, fail(EFAULT)),
-			MOVQ(RAX, R12),
+			MOVQ(RAX, mask),
 		).ELSE(
 			MOVL(RSI, RDX),
 			MOVQ(RDI, RSI),
 			PUSHQ(0),
 			MOVQ(RSP, RDI),
 			CALL(copyFromUser),
-			POPQ(R12),
+			POPQ(mask),
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),
 		),
-		MOVL(RBX, RDI),
+		MOVL(tid, RDI),
 		CALL(findTask),
 		TESTQ(RAX, RAX),
 		IF(E, fail(ESRCH)),
-		TESTL(1, R12),
+		TESTL(1, mask),
 		IF(E, fail(EINVAL)),
 		returns(0),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)

@@ -148,9 +148,10 @@ func sysClockGettime() Func {
 }
 
 func sysClockGetres() Func {
+	res, ns := RBX, R12
 	return FUNC("sys_clock_getres", "sys_clock_getres(clock EDI, timespec RSI): all clocks count ns, but for the CPU time in ring 3 or with it in ring 0, which is sampled.",
-		MOVQ(RSI, RBX),
-		MOVL(1, R12),
+		MOVQ(RSI, res),
+		MOVL(1, ns),
 		inSet(RDI, clocksMono|clocksReal, "cpu"),
 		JB("put"),
 		LABEL("cpu"),
@@ -159,20 +160,21 @@ func sysClockGetres() Func {
 		IF(S, RETURN()),
 		ANDL(^layout.CPUClockThread, RAX),
 		CMPL(RAX, layout.CPUClockSched),
-		IF(NE, MOVL(layout.TimeSlice, R12)),
+		IF(NE, MOVL(layout.TimeSlice, ns)),
 		LABEL("put"),
-		TESTQ(RBX, RBX),
+		TESTQ(res, res),
 		IF(E, returns(0)),
-		MOVQ(RBX, RDI),
-		MOVQ(R12, RSI),
+		MOVQ(res, RDI),
+		MOVQ(ns, RSI),
 		CALL(putTimespec),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysGettimeofday() Func {
+	timezone := RBX
 	return FUNC("sys_gettimeofday", "sys_gettimeofday(timeval RDI, timezone RSI), each of them if not 0.",
-		MOVQ(RSI, RBX),
+		MOVQ(RSI, timezone),
 		TESTQ(RDI, RDI),
 		IF(NE,
 			CALL(ktimeReal),
@@ -193,9 +195,9 @@ func sysGettimeofday() Func {
 			IF(NE, RETURN()),
 		),
 		XORL(RAX, RAX),
-		TESTQ(RBX, RBX),
+		TESTQ(timezone, timezone),
 		IF(NE,
-			MOVQ(RBX, RDI),
+			MOVQ(timezone, RDI),
 			XORL(RSI, RSI), // UTC
 			CALL(putUserLong),
 		),
@@ -204,12 +206,13 @@ func sysGettimeofday() Func {
 }
 
 func sysTime() Func {
+	seconds := RBX
 	return FUNC("sys_time", "sys_time(address RDI) returns the seconds since 1970 and stores them at RDI, if it is not 0.",
 		CALL(ktimeReal),
 		XORL(RDX, RDX),
 		MOVL(nsPerSec, RCX),
 		DIVQ(RCX),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, seconds),
 		TESTQ(RDI, RDI),
 		IF(NE,
 			MOVQ(RAX, RSI),
@@ -217,33 +220,35 @@ func sysTime() Func {
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),
 		),
-		MOVQ(RBX, RAX),
+		MOVQ(seconds, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RAX)
 }
 
 func sysNanosleep() Func {
+	remaining := RBX
 	return FUNC("sys_nanosleep", "sys_nanosleep(timespec RDI, remaining RSI).",
-		MOVQ(RSI, RBX),
+		MOVQ(RSI, remaining),
 		CALL(getTimespec),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
 		MOVQ(RAX, RDI),
 		CALL(timeAfter),
 		MOVQ(RAX, RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(remaining, RSI),
 		CALL(doNanosleep),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysClockNanosleep() Func {
+	remaining, clock, flags, until, tid := RBX, R12, R13, R14, R15
 	return FUNC("sys_clock_nanosleep",
 		`sys_clock_nanosleep(clock EDI, flags ESI, timespec RDX, remaining RCX). The date
 is never set, so that a sleep by it needs nothing special.`,
-		MOVL(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(RCX, RBX),
+		MOVL(RDI, clock),
+		MOVL(RSI, flags),
+		MOVQ(RCX, remaining),
 		inSet(RDI, clocksSleep, "cpu"),
 		JAE("other"),
 		MOVQ(RDX, RDI),
@@ -251,15 +256,15 @@ is never set, so that a sleep by it needs nothing special.`,
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
 		MOVQ(RAX, RDI),
-		TESTL(timerAbstime, R13),
+		TESTL(timerAbstime, flags),
 		IF(E, CALL(timeAfter)).ELSE(
-			XORL(RBX, RBX), // nothing remains of a point in time
+			XORL(remaining, remaining), // nothing remains of a point in time
 			MOVL(clocksReal, RCX),
-			BTL(R12, RCX),
+			BTL(clock, RCX),
 			IF(B, CALL(timeOfReal)),
 		),
 		MOVQ(RAX, RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(remaining, RSI),
 		CALL(doNanosleep),
 		RETURN(),
 		LABEL("other"),
@@ -281,59 +286,60 @@ is never set, so that a sleep by it needs nothing special.`,
 		CALL(getTimespec),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
-		MOVQ(RAX, R14),
-		MOVL(R12, RDI),
+		MOVQ(RAX, until),
+		MOVL(clock, RDI),
 		CALL(cpuClockID),
 		TESTL(RAX, RAX),
 		IF(S, RETURN()),
-		MOVL(RAX, R12),
-		MOVL(RSI, R15),
-		TESTL(layout.CPUClockThread, R12),
+		MOVL(RAX, clock),
+		MOVL(RSI, tid),
+		TESTL(layout.CPUClockThread, clock),
 		IF(NE, // it would have to run to be woken
 			MOVQ(gs.Current, RAX),
-			CMPL(R15, thread(RAX).TID),
+			CMPL(tid, thread(RAX).TID),
 			IF(E, fail(EINVAL)),
 		),
-		TESTL(timerAbstime, R13),
-		IF(NE, XORL(RBX, RBX)).ELSE(
+		TESTL(timerAbstime, flags),
+		IF(NE, XORL(remaining, remaining)).ELSE(
 			CLI(),
 			CALL(cpuAccount),
-			MOVL(R12, RDI),
-			MOVL(R15, RSI),
+			MOVL(clock, RDI),
+			MOVL(tid, RSI),
 			CALL(cpuClock),
-			ADDQ(RAX, R14),
-			IF(O, MOVQ(uint64(1<<63-1), R14)),
+			ADDQ(RAX, until),
+			IF(O, MOVQ(uint64(1<<63-1), until)),
 		),
-		MOVL(R12, RDI),
-		MOVL(R15, RSI),
-		MOVQ(R14, RDX),
-		MOVQ(RBX, RCX),
+		MOVL(clock, RDI),
+		MOVL(tid, RSI),
+		MOVQ(until, RDX),
+		MOVQ(remaining, RCX),
 		CALL(cpuNanosleep),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
 func doNanosleep() Func {
+	remaining, until := RBX, R12
 	return FUNC("do_nanosleep",
 		`do_nanosleep sleeps until monotonic time RDI. If a signal ends it, what remains
 goes to the timespec at RSI, unless that is 0, and the result is -EINTR.`,
-		MOVQ(RDI, R12),
-		MOVQ(RSI, RBX),
+		MOVQ(RDI, until),
+		MOVQ(RSI, remaining),
 		CLI(),
 		DO(
-			MOVQ(R12, RDI),
+			MOVQ(until, RDI),
 			CALL(sleepUntil),
 			TESTQ(RAX, RAX),
 		).WHILE(E),
 		CMPQ(RAX, -ETIMEDOUT),
 		IF(E, returns(0)),
-		TESTQ(RBX, RBX),
+		TESTQ(remaining, remaining),
 		IF(NE,
 			CALL(ktimeGet),
-			MOVQ(R12, RSI),
+			MOVQ(until, RSI),
 			SUBQ(RAX, RSI),
 			IF(LE, returns(0)),
-			MOVQ(RBX, RDI),
+			MOVQ(remaining, RDI),
 			CALL(putTimespec),
 			TESTQ(RAX, RAX),
 			IF(NE, RETURN()),

@@ -18,8 +18,8 @@ const (
 // timerFD gives the fields of the TimerFD that r points to.
 func timerFD(r Reg) layout.TimerFD[Mem] { return Fields[layout.TimerFD[Mem]](r) }
 
-// timerFDOf makes RBX the TimerFD of descriptor EDI, or leaves.
-func timerFDOf() Block {
+// timerFDOf makes timerPtr the TimerFD of descriptor EDI, or leaves.
+func timerFDOf(timerPtr Reg) Block {
 	return Block{
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
@@ -27,7 +27,7 @@ func timerFDOf() Block {
 		LEAQ(Sym(timerfdOps), RCX),
 		CMPQ(RCX, openFile(RAX).Ops),
 		IF(NE, fail(EINVAL)),
-		MOVQ(openFile(RAX).Data, RBX),
+		MOVQ(openFile(RAX).Data, timerPtr),
 	}
 }
 
@@ -58,10 +58,12 @@ func timerfdOps() Data {
 }
 
 func sysTimerfdCreate() Func {
-	t := timerFD(RBX)
+	timerPtr, flags, real := RBX, R12, R13
+	result := R12
+	t := timerFD(timerPtr)
 	size := SizeOf[layout.TimerFD[Mem]]()
 	return FUNC("sys_timerfd_create", "sys_timerfd_create(clock EDI, flags ESI).",
-		MOVL(RSI, R12),
+		MOVL(RSI, flags),
 		TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
 		IF(NE, fail(EINVAL)),
 		CMPL(RDI, clockBoottimeAlarm),
@@ -72,46 +74,47 @@ func sysTimerfdCreate() Func {
 		MOVL(1<<clockRealtime|1<<clockRealtimeAlarm, RAX),
 		BTL(RDI, RAX),
 		SETB(RAX),
-		MOVZBL(RAX, R13),
+		MOVZBL(RAX, real),
 		LEAQ(Sym(timerfdCache), RDI),
 		MOVL(1, RAX),
 		CALL(slabReserve),
 		IF(B, fail(ENOMEM)),
 		CALL(slabAlloc),
-		MOVQ(RAX, RBX),
+		MOVQ(RAX, timerPtr),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		MOVL(size/8, RCX),
 		REP(STOSQ()),
-		MOVQ(R13, t.Real),
+		MOVQ(real, t.Real),
 		LEAQ(Sym(timerfdExpire), RAX),
 		MOVQ(RAX, t.Timer.Func),
 		LEAQ(Sym(timerfdOps), RDI),
-		MOVL(R12, RSI),
+		MOVL(flags, RSI),
 		ANDL(O_NONBLOCK, RSI),
 		ORL(O_RDWR, RSI),
-		MOVL(R12, RDX),
+		MOVL(flags, RDX),
 		ANDL(O_CLOEXEC, RDX),
 		CALL(fileOpen),
 		TESTQ(RAX, RAX),
 		IF(S,
-			MOVQ(RAX, R12),
+			MOVQ(RAX, result),
 			LEAQ(Sym(timerfdCache), RDI),
-			MOVQ(RBX, RSI),
+			MOVQ(timerPtr, RSI),
 			CALL(slabFree),
-			MOVQ(R12, RAX),
+			MOVQ(result, RAX),
 			RETURN(),
 		),
-		MOVQ(RBX, openFile(RDX).Data),
+		MOVQ(timerPtr, openFile(RDX).Data),
 		MOVQ(RDX, t.File),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func timerfdExpire() Func {
-	t := timerFD(RBX)
+	timerPtr := RBX
+	t := timerFD(timerPtr)
 	return FUNC("timerfd_expire", "timerfd_expire is the Func of TimerFD.Timer.",
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, timerPtr),
 		INCQ(t.Ticks),
 		CMPQ(t.Interval, 0),
 		IF(E, MOVQ(0, t.At)),
@@ -123,7 +126,8 @@ func timerfdExpire() Func {
 }
 
 func timerfdAdvance() Func {
-	t := timerFD(RBX)
+	timerPtr := RBX
+	t := timerFD(timerPtr)
 	return FUNC("timerfd_advance", "timerfd_advance counts what an interval has made of the TimerFD RBX since it expired, and lets it go on. IF is 0.",
 		MOVQ(t.At, RCX),
 		TESTQ(RCX, RCX),
@@ -141,13 +145,14 @@ func timerfdAdvance() Func {
 		MOVQ(RSI, t.At),
 		CMPQ(t.Interval, layout.MinTimeSlice), // as in sigtimer_release
 		IF(B, LEAQ(RSI.At(layout.MinTimeSlice), RSI)),
-		MOVQ(RBX, RDI),
+		MOVQ(timerPtr, RDI),
 		JMP(timerAdd),
 	).Takes(RBX)
 }
 
 func timerfdLeft() Func {
-	t := timerFD(RBX)
+	timerPtr := RBX
+	t := timerFD(timerPtr)
 	return FUNC("timerfd_left", "timerfd_left returns in RSI how long it is until the TimerFD RBX expires next, 0 if it does not, and in RDX its interval, both in ns. Turns interrupts off.",
 		CLI(),
 		CALL(timerfdAdvance),
@@ -164,33 +169,35 @@ func timerfdLeft() Func {
 }
 
 func sysTimerfdSettime() Func {
-	t := timerFD(RBX)
+	timerPtr, fd, flags, old, interval := RBX, R12, R13, R14, R15
+	value := R12
+	t := timerFD(timerPtr)
 	return FUNC("sys_timerfd_settime", "sys_timerfd_settime(fd EDI, flags ESI, new RDX, old RCX).",
-		MOVL(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(RCX, R14),
+		MOVL(RDI, fd),
+		MOVL(RSI, flags),
+		MOVQ(RCX, old),
 		MOVQ(RDX, RDI),
 		CALL(getItimerspec),
 		TESTQ(RDX, RDX),
 		IF(NE, MOVQ(RDX, RAX), RETURN()),
-		TESTL(^(tfdAbstime|tfdCancelOnSet), R13),
+		TESTL(^(tfdAbstime|tfdCancelOnSet), flags),
 		IF(NE, fail(EINVAL)),
-		MOVL(R12, RDI),
-		MOVQ(RAX, R12), // value
-		MOVQ(RCX, R15), // interval
-		timerFDOf(),
+		MOVL(fd, RDI),
+		MOVQ(RAX, value),    // value
+		MOVQ(RCX, interval), // interval
+		timerFDOf(timerPtr),
 		CALL(timerfdLeft),
 		PUSHQ(RSI),
 		PUSHQ(RDX),
-		MOVQ(RBX, RDI),
+		MOVQ(timerPtr, RDI),
 		CALL(timerDel),
 		MOVQ(0, t.Ticks),
-		MOVQ(R15, t.Interval),
-		MOVQ(R12, RAX),
+		MOVQ(interval, t.Interval),
+		MOVQ(value, RAX),
 		TESTQ(RAX, RAX),
 		IF(NE,
 			MOVQ(RAX, RDI),
-			TESTL(tfdAbstime, R13),
+			TESTL(tfdAbstime, flags),
 			IF(E, CALL(timeAfter)).ELSE(
 				CMPQ(t.Real, 0),
 				IF(NE, CALL(timeOfReal)),
@@ -201,16 +208,16 @@ func sysTimerfdSettime() Func {
 		MOVQ(RAX, t.At),
 		TESTQ(RAX, RAX),
 		IF(NE,
-			MOVQ(RBX, RDI),
+			MOVQ(timerPtr, RDI),
 			MOVQ(RAX, RSI),
 			CALL(timerAdd),
 		),
 		POPQ(RDX),
 		POPQ(RSI),
 		XORL(RAX, RAX),
-		TESTQ(R14, R14),
+		TESTQ(old, old),
 		IF(NE,
-			MOVQ(R14, RDI),
+			MOVQ(old, RDI),
 			CALL(putItimerspec),
 		),
 		RETURN(),
@@ -218,31 +225,33 @@ func sysTimerfdSettime() Func {
 }
 
 func sysTimerfdGettime() Func {
+	timerPtr, spec := RBX, R12
 	return FUNC("sys_timerfd_gettime", "sys_timerfd_gettime(fd EDI, itimerspec RSI).",
-		MOVQ(RSI, R12),
-		timerFDOf(),
+		MOVQ(RSI, spec),
+		timerFDOf(timerPtr),
 		CALL(timerfdLeft),
-		MOVQ(R12, RDI),
+		MOVQ(spec, RDI),
 		CALL(putItimerspec),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func readTimerfd() Func {
-	t := timerFD(RBX)
+	timerPtr, filePtr, buf := RBX, R12, R13
+	t := timerFD(timerPtr)
 	return FUNC("read_timerfd", "read_timerfd is the Read of a timerfd: 8 bytes, how often it has expired since the last time.",
 		CMPQ(RDX, 8),
 		IF(B, fail(EINVAL)),
-		MOVQ(RDI, R12),
-		MOVQ(RSI, R13),
-		MOVQ(openFile(RDI).Data, RBX),
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, buf),
+		MOVQ(openFile(RDI).Data, timerPtr),
 		LOOP(
 			CLI(),
 			CMPQ(t.Ticks, 0),
 			BREAK(NE),
-			TESTL(O_NONBLOCK, openFile(R12).Flags),
+			TESTL(O_NONBLOCK, openFile(filePtr).Flags),
 			IF(NE, fail(EAGAIN)),
-			MOVQ(R12, RDI),
+			MOVQ(filePtr, RDI),
 			MOVL(EPOLLIN, RSI),
 			MOVQ(-1, RDX),
 			CALL(fileSleep),
@@ -252,7 +261,7 @@ func readTimerfd() Func {
 		CALL(timerfdAdvance),
 		MOVQ(t.Ticks, RSI),
 		MOVQ(0, t.Ticks),
-		MOVQ(R13, RDI),
+		MOVQ(buf, RDI),
 		CALL(putUserLong),
 		TESTQ(RAX, RAX),
 		IF(E, MOVL(8, RAX)),
@@ -271,13 +280,14 @@ func pollTimerfd() Func {
 }
 
 func releaseTimerfd() Func {
+	timerPtr := RBX
 	return FUNC("release_timerfd", "release_timerfd is the Release of a timerfd.",
-		MOVQ(openFile(RDI).Data, RBX),
+		MOVQ(openFile(RDI).Data, timerPtr),
 		CLI(),
-		MOVQ(RBX, RDI),
+		MOVQ(timerPtr, RDI),
 		CALL(timerDel),
 		LEAQ(Sym(timerfdCache), RDI),
-		MOVQ(RBX, RSI),
+		MOVQ(timerPtr, RSI),
 		CALL(slabFree),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)

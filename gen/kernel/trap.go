@@ -147,14 +147,15 @@ func clearAC() Block {
 // exitWork does what Thread.Flags asks for until it asks no more. regs holds
 // the PtRegs. Clobbers RBX; leaves interrupts off.
 func exitWork(regs Reg) Item {
+	self := RBX
 	return LOOP(
 		CLI(),
-		MOVQ(gs.Current, RBX),
-		TESTL(layout.TIFAllWork, thread(RBX).Flags),
+		MOVQ(gs.Current, self),
+		TESTL(layout.TIFAllWork, thread(self).Flags),
 		BREAK(E),
-		TESTL(layout.TIFNeedResched, thread(RBX).Flags),
+		TESTL(layout.TIFNeedResched, thread(self).Flags),
 		IF(NE, CALL(schedule)),
-		TESTL(layout.TIFSigPending, thread(RBX).Flags),
+		TESTL(layout.TIFSigPending, thread(self).Flags),
 		IF(NE,
 			MOVQ(regs, RDI),
 			CALL(doSignal),
@@ -255,6 +256,7 @@ dispatches. The frame is then on the thread's stack.`,
 }
 
 func paranoidEntry() Func {
+	unswap, vector, specCtrl, cr3 := RBX, R12, R12, R14
 	regs := ptRegs(RSP)
 	return FUNC("paranoid_entry",
 		`paranoid_entry is error_entry for the vectors with a stack of their own: they
@@ -265,28 +267,28 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 		MOVL(RDI, RSI),
 		MOVL(uint32(x86.MSR_GS_BASE), RCX),
 		RDMSR(),
-		XORL(RBX, RBX),
+		XORL(unswap, unswap),
 		TESTL(RDX, RDX),
 		IF(NS,
 			SWAPGS(),
-			INCL(RBX), // to be undone
+			INCL(unswap), // to be undone
 		),
 		MOVQ(CR3, RAX),
-		MOVQ(RAX, R14),
+		MOVQ(RAX, cr3),
 		toKernelTable(),
 		clearAC(),
-		enterSpecCtrlParanoid(),
+		enterSpecCtrlParanoid(specCtrl),
 		TESTB(3, regs.CS),
 		IF(NE,
 			// From ring 3 nothing is in danger: go on on the thread's
 			// own stack, where signals can be delivered from.
-			MOVQ(R14, gs.EntryCR3),
+			MOVQ(cr3, gs.EntryCR3),
 			CALL(syncRegs),
 			MOVQ(RAX, RSP),
 			MOVQ(RAX, RDI),
-			MOVL(RSI, R12),
+			MOVL(RSI, vector),
 			CALL(doTrapUser),
-			CMPL(R12, x86.X86_TRAP_DB),
+			CMPL(vector, x86.X86_TRAP_DB),
 			// NMIs stay blocked until an IRETQ: no other thread, which may
 			// leave by SYSRETQ, runs before it.
 			IF(NE, JMP(returnToUsermode)),
@@ -294,10 +296,10 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 		),
 		MOVQ(RSP, RDI),
 		CALL(doTrapKernel),
-		leaveSpecCtrlParanoid(),
-		TESTL(layout.PTIUserPGTable, R14),
-		IF(NE, MOVQ(R14, CR3)), // drops the translations of the user's PCID: nothing counts on them
-		TESTL(RBX, RBX),
+		leaveSpecCtrlParanoid(specCtrl),
+		TESTL(layout.PTIUserPGTable, cr3),
+		IF(NE, MOVQ(cr3, CR3)), // drops the translations of the user's PCID: nothing counts on them
+		TESTL(unswap, unswap),
 		IF(NE, SWAPGS()),
 		popRegs(),
 		IRETQ(),
@@ -389,13 +391,14 @@ swapgs_restore_regs_and_return_to_usermode).`,
 }
 
 func syscallReturnSlowpath() Func {
+	frame := R12
 	return FUNC("syscall_return_slowpath",
 		`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
 variant that returns to ring 3 by itself. The PtRegs is complete and on top of
 the thread's stack; any of its slots may change. IF is any; it returns with
 interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
-		MOVQ(RDI, R12),
-		exitWork(R12),
+		MOVQ(RDI, frame),
+		exitWork(frame),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)
 }
@@ -407,27 +410,28 @@ func retFromFork() Func {
 }
 
 func badIret() Func {
-	rdi := ptRegs(RDI)
+	frame := RBX
+	regs := ptRegs(RDI)
 	return FUNC("bad_iret",
 		`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
 RDI is the PtRegs of that fault: its general registers are the user's, its SP
 is at the iret frame. Makes it look as if the user's instruction had faulted
 (Linux 3.18.1, fixup_bad_iret).`,
 		MOVQ(RDI, RSI),
-		MOVQ(rdi.OrigAX, R8), // the error code
-		MOVQ(gs.TopOfStack, RBX),
-		SUBQ(regsSize, RBX),
+		MOVQ(regs.OrigAX, R8), // the error code
+		MOVQ(gs.TopOfStack, frame),
+		SUBQ(regsSize, frame),
 		// What it was to pop is on top of the thread's stack still, if the
 		// IRETQ was on another. Else the two frames overlap, the new one lies
 		// higher: copy downwards.
 		MOVL(ptRegs(RSP).DI.Disp, RCX),
 		DO(
 			MOVQ(RSI.Index(RCX, 1), RAX),
-			MOVQ(RAX, RBX.Index(RCX, 1)),
+			MOVQ(RAX, frame.Index(RCX, 1)),
 			SUBQ(8, RCX),
 		).WHILE(NS),
-		MOVQ(-1, ptRegs(RBX).OrigAX),
-		MOVQ(RBX, RSP),
+		MOVQ(-1, ptRegs(frame).OrigAX),
+		MOVQ(frame, RSP),
 		MOVL(sigSEGV, RDI),
 		MOVL(siKernel, RSI),
 		XORL(RDX, RDX),
@@ -438,11 +442,12 @@ is at the iret frame. Makes it look as if the user's instruction had faulted
 }
 
 func doTrapUser() Func {
+	frame := RBX
 	signal := Fields[layout.TrapSignal[Mem]](RSI)
 	return FUNC("do_trap_user",
 		`do_trap_user handles vector ESI from ring 3; RDI is the PtRegs. Exceptions
 become signals.`,
-		MOVQ(RDI, RBX),
+		MOVQ(RDI, frame),
 		CMPL(RSI, x86.X86_TRAP_PF),
 		IF(E,
 			MOVQ(CR2, RSI),
@@ -458,9 +463,9 @@ become signals.`,
 		CMPL(RSI, x86.X86_TRAP_NMI),
 		IF(E, INCQ(gs.NMIs), RETURN()),
 		CMPL(RSI, x86.X86_TRAP_MC),
-		IF(E, MOVQ(RBX, RDI), CALL(machineCheck), RETURN()),
+		IF(E, MOVQ(frame, RDI), CALL(machineCheck), RETURN()),
 		CMPL(RSI, x86.X86_TRAP_DF),
-		IF(E, MOVQ(RBX, RDI), JMP(die)),
+		IF(E, MOVQ(frame, RDI), JMP(die)),
 		CMPL(RSI, x86.X86_TRAP_DB),
 		IF(E,
 			// A breakpoint that the last instruction of ring 0 met arrives here.
@@ -468,7 +473,7 @@ become signals.`,
 			TESTL(x86.DR6_B0_B3, RAX),
 			IF(NE,
 				INCQ(gs.Debugs),
-				ORQ(x86.X86_EFLAGS_RF, ptRegs(RBX).Flags),
+				ORQ(x86.X86_EFLAGS_RF, ptRegs(frame).Flags),
 				TESTL(x86.DR6_BS, RAX),
 				IF(E,
 					XORL(RAX, RAX),
@@ -485,11 +490,11 @@ become signals.`,
 		MOVQ(signal.AddrIsIP, RDX),
 		MOVQ(signal.Code, RSI),
 		TESTL(RDX, RDX),
-		IF(NE, MOVQ(ptRegs(RBX).IP, RDX)),
-		MOVQ(ptRegs(RBX).OrigAX, R8),
+		IF(NE, MOVQ(ptRegs(frame).IP, RDX)),
+		MOVQ(ptRegs(frame).OrigAX, R8),
 		CMPQ(R8, -1),
 		IF(E, XORL(R8, R8)),
-		MOVQ(-1, ptRegs(RBX).OrigAX), // not a system call: nothing to restart
+		MOVQ(-1, ptRegs(frame).OrigAX), // not a system call: nothing to restart
 		CMPL(RCX, x86.X86_TRAP_DB),
 		IF(E,
 			// DR6 says why; it is sticky, and TF is the only cause here.
@@ -535,7 +540,7 @@ arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
 }
 
 func doTrapKernel() Func {
-	rdi := ptRegs(RDI)
+	regs := ptRegs(RDI)
 	return FUNC("do_trap_kernel",
 		`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
 fix-up is a panic.`,
@@ -551,7 +556,7 @@ fix-up is a panic.`,
 		CMPL(RSI, x86.X86_TRAP_NMI),
 		IF(E,
 			INCQ(gs.NMIs),
-			MOVQ(rdi.IP, RAX),
+			MOVQ(regs.IP, RAX),
 			MOVQ(RAX, gs.EventIP),
 			RETURN(),
 		),
@@ -571,14 +576,14 @@ fix-up is a panic.`,
 }
 
 func fixupException() Func {
-	rdi := ptRegs(RDI)
+	regs := ptRegs(RDI)
 	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
 	return FUNC("fixup_exception",
 		`fixup_exception looks the IP of the PtRegs RDI up in __ex_table. If it is there
 it sets IP to the place to go on at and returns 1, else 0.`,
 		LEAQ(Sym(exTable), RCX),
 		LEAQ(Sym(exTableEnd), RDX),
-		MOVQ(rdi.IP, RSI),
+		MOVQ(regs.IP, RSI),
 		XORL(RAX, RAX),
 		LOOP(
 			CMPQ(RCX, RDX),
@@ -586,7 +591,7 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 			CMPQ(RSI, fixup.IP),
 			IF(E,
 				MOVQ(fixup.Fixup, RSI),
-				MOVQ(RSI, rdi.IP),
+				MOVQ(RSI, regs.IP),
 				INCL(RAX),
 				BREAK(),
 			),

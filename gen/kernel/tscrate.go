@@ -55,6 +55,8 @@ func cpuid() Func {
 }
 
 func cpuidTSCHz() Func {
+	highest := R12
+	nominal := R12
 	return FUNC("cpuid_tsc_hz",
 		`cpuid_tsc_hz returns the TSC's rate in Hz by CPUID leaf 0x15, TSC/crystal =
 EBX/EAX and ECX the crystal in Hz, or 0. Where it does not tell the crystal that
@@ -62,8 +64,8 @@ is the one which brings the TSC closest to the base rate in leaf 0x16, in MHz;
 CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 		XORL(RAX, RAX),
 		CALL(cpuid),
-		MOVL(RAX, R12), // highest leaf
-		CMPL(R12, 0x15),
+		MOVL(RAX, highest), // highest leaf
+		CMPL(highest, 0x15),
 		IF(B, returns(0)),
 		MOVL(0x15, RAX),
 		XORL(RCX, RCX),
@@ -82,14 +84,14 @@ CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 			DIVQ(R8),
 			RETURN(),
 		),
-		CMPL(R12, 0x16),
+		CMPL(highest, 0x16),
 		IF(B, returns(0)),
 		MOVL(0x16, RAX),
 		XORL(RCX, RCX),
 		CALL(cpuid),
 		MOVZWL(RAX, RAX),
 		IMULQ(1_000_000, RAX),
-		MOVQ(RAX, R12), // nominal Hz
+		MOVQ(RAX, nominal), // nominal Hz
 		LEAQ(Sym(crystalsData), RSI),
 		MOVL(len(crystals), RDI),
 		MOVQ(RAX, R11),
@@ -100,7 +102,7 @@ CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 			MULQ(R9),
 			DIVQ(R8),
 			MOVQ(RAX, RDX),
-			SUBQ(R12, RDX),
+			SUBQ(nominal, RDX),
 			IF(B, NEGQ(RDX)),
 			CMPQ(RDX, R11),
 			IF(B,
@@ -173,6 +175,8 @@ func hypervisorTSCHz() Func {
 }
 
 func kvmclockTSCHz() Func {
+	leaf := R12
+	msr := R12
 	time := Fields[layout.PVClock[Mem]](Sym(pvclock))
 	return FUNC("kvmclock_tsc_hz",
 		`kvmclock_tsc_hz returns the TSC's rate in Hz by the factor of KVM's clock, or 0 if
@@ -180,34 +184,34 @@ it has none. KVM's leaves may be behind those of another that it looks like.`,
 		CALL(underHypervisor),
 		TESTL(RAX, RAX),
 		IF(E, RETURN()),
-		MOVL(hypervisorFirst, R12),
+		MOVL(hypervisorFirst, leaf),
 		LOOP(
-			MOVL(R12, RDI),
+			MOVL(leaf, RDI),
 			CALL(hypervisorLeaf),
 			CMPL(RDX, 1),
 			BREAK(E),
-			ADDL(0x100, R12),
-			CMPL(R12, hypervisorLast),
+			ADDL(0x100, leaf),
+			CMPL(leaf, hypervisorLast),
 			IF(E, returns(0)),
 		),
-		LEAL(R12.At(kvmFeatures), RAX),
+		LEAL(leaf.At(kvmFeatures), RAX),
 		XORL(RCX, RCX),
 		CALL(cpuid),
-		MOVL(uint32(msrKVMSystemTimeNew), R12),
+		MOVL(uint32(msrKVMSystemTimeNew), msr),
 		BTL(kvmFeatureClocksource2, RAX),
 		IF(AE,
-			MOVL(msrKVMSystemTime, R12),
+			MOVL(msrKVMSystemTime, msr),
 			BTL(kvmFeatureClocksource, RAX),
 			IF(AE, returns(0)),
 		),
-		MOVL(R12, RCX),
+		MOVL(msr, RCX),
 		LEAQ(Sym(pvclock), RAX),
 		MOVQ(uint64(layout.KernelBase), RDX),
 		SUBQ(RDX, RAX), // its physical address, below 4 GiB
 		ORL(kvmSystemTimeEnable, RAX),
 		XORL(RDX, RDX),
 		WRMSR(),
-		MOVL(R12, RCX),
+		MOVL(msr, RCX),
 		XORL(RAX, RAX), // it has written it, and is to write no more
 		XORL(RDX, RDX),
 		WRMSR(),

@@ -34,12 +34,13 @@ func filePoll() Func {
 }
 
 func fileSleep() Func {
-	t := thread(RBX)
+	threadPtr := RBX
+	t := thread(threadPtr)
 	return FUNC("file_sleep",
 		`file_sleep blocks the current thread until one of the events RSI happens to the
 File RDI (anyFile: to whichever), or as sleep_until until RDX. IF is 0. Returns
 what sleep_until does.`,
-		MOVQ(gs.Current, RBX),
+		MOVQ(gs.Current, threadPtr),
 		MOVQ(RDI, t.FileWait),
 		MOVQ(RSI, t.FileEvents),
 		MOVQ(RDX, RDI),
@@ -50,55 +51,57 @@ what sleep_until does.`,
 }
 
 func fileNotify() Func {
-	item := epollItem(RBX)
+	itemPtr, file, events := RBX, R12, R13
+	item := epollItem(itemPtr)
 	return FUNC("file_notify",
 		`file_notify tells all who care that the events RSI have happened to the File
 RDI. Turns interrupts off.`,
-		MOVQ(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(openFile(RDI).Watchers, RBX),
+		MOVQ(RDI, file),
+		MOVL(RSI, events),
+		MOVQ(openFile(RDI).Watchers, itemPtr),
 		LOOP(
-			TESTQ(RBX, RBX),
+			TESTQ(itemPtr, itemPtr),
 			BREAK(E),
-			TESTL(item.Events, R13),
+			TESTL(item.Events, events),
 			IF(NE,
 				MOVQ(1, item.Edge),
 				MOVQ(item.Epoll, RDI),
 				MOVL(EPOLLIN, RSI),
 				CALL(fileWake),
 			),
-			MOVQ(item.WatchNext, RBX),
+			MOVQ(item.WatchNext, itemPtr),
 		),
-		MOVQ(R12, RDI),
-		MOVL(R13, RSI),
+		MOVQ(file, RDI),
+		MOVL(events, RSI),
 		CALL(fileWake),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI)
 }
 
 func fileWake() Func {
-	t := thread(RBX)
+	threadPtr, file, events := RBX, R12, R13
+	t := thread(threadPtr)
 	return FUNC("file_wake", "file_wake wakes the threads that wait for one of the events RSI of the File RDI. Turns interrupts off.",
 		CLI(),
-		MOVQ(RDI, R12),
-		MOVL(RSI, R13),
-		MOVQ(sched.All, RBX),
+		MOVQ(RDI, file),
+		MOVL(RSI, events),
+		MOVQ(sched.All, threadPtr),
 		LOOP(
-			TESTQ(RBX, RBX),
+			TESTQ(threadPtr, threadPtr),
 			BREAK(E),
 			CMPQ(t.FileWait, anyFile),
 			JE("wake"),
-			CMPQ(R12, t.FileWait),
+			CMPQ(file, t.FileWait),
 			JNE("next"),
-			TESTL(R13, t.FileEvents),
+			TESTL(events, t.FileEvents),
 			JE("next"),
 			LABEL("wake"),
 			MOVQ(0, t.FileWait),
-			MOVQ(RBX, RDI),
+			MOVQ(threadPtr, RDI),
 			XORL(RSI, RSI),
 			CALL(wakeUp),
 			LABEL("next"),
-			MOVQ(t.AllNext, RBX),
+			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI)
