@@ -47,7 +47,7 @@ func Preempts(m *Memory) (loop, empty Loop) {
 // disturbed.
 func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error) {
 	p.first, p.second, p.rounds = 0, 0, layout.Word(n)
-	old, err := timeSlice(layout.MinTimeSlice)
+	old, err := TimeSlice(layout.MinTimeSlice)
 	if err != nil {
 		return 0, counts, err
 	}
@@ -57,7 +57,7 @@ func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error)
 	after, err1 := Stats()
 	p.rounds, p.first = 0, layout.Word(n) // also if it is not in step the second thread leaves its loop
 	// The slice that begins here is long enough for the loop alone.
-	_, err2 := timeSlice(old)
+	_, err2 := TimeSlice(old)
 	between, err3 := Stats()
 	alone := spinAlone(scratch, count+uint64(p.count))
 	end, err4 := Stats()
@@ -86,8 +86,9 @@ func Stats() (layout.Stats[layout.Word], error) {
 	return s, nil
 }
 
-// timeSlice begins a time slice of ns and returns how long one was before.
-func timeSlice(ns uintptr) (old uintptr, err error) {
+// TimeSlice begins a time slice of ns, which is how long each now is, and returns how
+// long one was before (layout.SysTimeSlice).
+func TimeSlice(ns uintptr) (old uintptr, err error) {
 	old, _, errno := syscall.RawSyscall(layout.SysTimeSlice, ns, 0, 0)
 	if errno != 0 {
 		return 0, fmt.Errorf("time slice of %d ns: %w", ns, errno)

@@ -122,8 +122,13 @@ func compareTrap(s *regs.State, t *regs.Trap) error {
 	return join(diffs)
 }
 
+// spinSlice is a time slice that is long enough for the loop to be reached and
+// short enough for 16 of them.
+const spinSlice = 4 * layout.MinTimeSlice
+
 // checkSpinSignal sends a signal to a loop that touches no register. The second
-// thread repeats the signal until it has hit the loop.
+// thread repeats the signal until it has hit the loop. Each of its yields leaves the
+// CPU to the loop for a time slice, which is why that is made short.
 func checkSpinSignal(fx *fixture) error {
 	spin, alternate := regs.Address(0, regs.Spin), regs.Address(0, regs.Alternate)
 	c := fx.call(0, 0)
@@ -142,6 +147,13 @@ func checkSpinSignal(fx *fixture) error {
 		return err
 	}
 	defer restore()
+	if !fx.kernel.Linux {
+		old, err := regs.TimeSlice(spinSlice)
+		if err != nil {
+			return lines.Harness(err.Error())
+		}
+		defer regs.TimeSlice(old)
+	}
 	chain := append(append([]*regs.Context{sleep}, others...), kill)
 	if err := fx.both([]*regs.Context{c}, chain); err != nil {
 		return err
