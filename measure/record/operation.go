@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // Operation is one thing that is measured, by its names. What the guest measures
@@ -19,11 +20,15 @@ var (
 	Sampled = slices.Concat(Operations, Flushed)
 )
 
-// Phases are the parts of a null call, in the order of a call (package trace).
+// Phases are the parts of a null call (stubs.Phase), in the order of a call.
 var Phases = []Operation{
-	{Op: wire.OpNullCall + "/entry", Title: "  entry, up to the handler's CALL", Short: "entry", Bench: "NullCallEntry"},
-	{Op: wire.OpNullCall + "/handler", Title: "  handler", Short: "handler", Bench: "NullCallHandler"},
-	{Op: wire.OpNullCall + "/exit", Title: "  exit, from the handler's RET", Short: "exit", Bench: "NullCallExit"},
+	phase(stubs.PhaseEntry, "NullCallEntry"),
+	phase(stubs.PhaseHandler, "NullCallHandler"),
+	phase(stubs.PhaseExit, "NullCallExit"),
+}
+
+func phase(p stubs.Phase, bench string) Operation {
+	return Operation{Op: wire.OpNullCall + "/" + p.Name, Title: "  " + p.Title, Short: p.Name, Bench: bench}
 }
 
 // IsPart reports whether an operation is only a part of another one, and not

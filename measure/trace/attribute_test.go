@@ -18,7 +18,7 @@ func (*gone) Write(p []byte) (int, error) { return len(p), nil }
 // toy is an image: an entry with a label, a thunk, a handler, in 16 bytes each.
 func toy() *image {
 	var list []elf.Symbol
-	for i, name := range []string{"entry_SYSCALL_64.v", "thunk", "sys_getppid", "other"} {
+	for i, name := range []string{"entry_SYSCALL_64.v", "thunk", handler, "other"} {
 		list = append(list, elf.Symbol{Name: name, Value: layout.KernelBase + uint64(16*i), Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)})
 	}
 	return newImage(append(list, elf.Symbol{Name: "out", Value: layout.KernelBase + 8}))
@@ -32,10 +32,12 @@ func TestAttribute(t *testing.T) {
 		err                  string
 	}{
 		{"plain", []int{0, 1, 2, 32, 33, 8, 9}, 4, 2, 2, ""},
-		{"through a thunk", []int{0, 1, 16, 17, 32, 33, 8}, 3, 4, 1, ""},
+		{"through a thunk", []int{0, 1, 16, 17, 32, 33, 8}, 5, 2, 1, ""},
 		{"a function called before the handler", []int{0, 16, 17, 1, 32, 8, 9, 10}, 5, 1, 3, ""},
+		{"a dispatch that is left, too", []int{0, 48, 49, 32, 33, 50, 1, 2}, 4, 2, 3, ""},
+		{"an exit in another function", []int{0, 1, 32, 33, 48}, 3, 2, 1, ""},
 		{"no handler", []int{0, 1, 2}, 3, 0, 1, ""},
-		{"leaves by another function", []int{0, 1, 32, 33, 48}, 0, 0, 0, "does not come back"},
+		{"no return", []int{0, 1, 32, 33}, 0, 0, 0, "does not come back"},
 	} {
 		steps := make([]uint64, len(row.steps))
 		for i, off := range row.steps {

@@ -28,10 +28,7 @@ import (
 // Call is one null call, in instructions.
 type Call struct {
 	Variant string
-	// Entry goes from SYSCALL to the CALL by which the entry path leaves for the
-	// handler, both included; Handler from there to its RET: the look-up of the
-	// handler is in it if that is a function of its own; Exit is the rest, up to
-	// SYSRETQ or IRETQ included.
+	// Entry, Handler and Exit are its phases (stubs.Phase).
 	Entry, Handler, Exit int
 	// Places are where the instructions are, in the order of the first of each.
 	Places []Place
@@ -148,29 +145,26 @@ func follow(s *gdb.Stub, image *image, entries map[uint64]int, calls []Call) err
 	return s.Detach()
 }
 
+// handler is that of the null call.
+const handler = "sys_getppid"
+
 // attribute makes phases of the addresses that were run in the kernel. SYSCALL,
 // which was run before the first, is a part of the entry.
 func (c *Call) attribute(steps []uint64, image *image) error {
-	stub := stubs.FuncName(stubs.Entry, c.Variant)
-	in := func(i int, fn string) bool { name, _ := image.place(steps[i]); return name == fn }
-	handler := -1
-	for i := range steps {
-		if in(i, "sys_getppid") {
-			handler = i
-			break
+	first, behind := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
+	called := false
+	for i, at := range steps {
+		if fn, _ := image.place(at); fn == handler {
+			if !called {
+				first, called = i, true
+			}
+			behind = i + 1
 		}
 	}
-	from, to := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
-	if handler >= 0 {
-		for from = handler; from > 0 && !in(from-1, stub); from-- {
-		}
-		for to = handler; to < len(steps) && !in(to, stub); to++ {
-		}
+	if behind == len(steps) {
+		return fmt.Errorf("trace: %s: the call does not come back from %s", c.Variant, handler)
 	}
-	if from < 0 || to == len(steps) {
-		return fmt.Errorf("trace: %s: the call does not come back to %s", c.Variant, stub)
-	}
-	c.Entry, c.Handler, c.Exit = 1+from, to-from, len(steps)-to
+	c.Entry, c.Handler, c.Exit = 1+first, behind-first, len(steps)-behind
 	c.Places = []Place{{"user", "SYSCALL", 1}}
 	for _, at := range steps {
 		fn, label := image.place(at)
