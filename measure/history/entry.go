@@ -1,0 +1,142 @@
+package history
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// Format marks every entry, and its version.
+const Format = "entrylab-history/1"
+
+// Kind is what an entry tells.
+type Kind string
+
+// The kinds of entries.
+const (
+	// Count is an exact figure: Values has one.
+	Count Kind = "count"
+	// Sample is a night's point of a sampled figure: Values has one paired difference
+	// for each boot.
+	Sample Kind = "sample"
+	// Check is the outcome of a check.
+	Check Kind = "check"
+	// Cell is a cell of the matrix that was done, or that this host could not do.
+	Cell Kind = "cell"
+	// Accept is a person's word that the series' value of that night is right from
+	// there on. Detail is the reason.
+	Accept Kind = "accept"
+)
+
+var kinds = []Kind{Count, Sample, Check, Cell, Accept}
+
+// Entry is one thing that a night found. Entries never change.
+type Entry struct {
+	Format string    `json:"format"`
+	Kind   Kind      `json:"kind"`
+	Time   time.Time `json:"time"`
+	// Night names the run of the matrix that it belongs to, as "2026-11-28". Nights
+	// are in the order of their names.
+	Night string `json:"night"`
+	// Series is what the entry is one point of, the same every night; of a cell its
+	// name.
+	Series string `json:"series"`
+	// Machine is the name of the machine that it was found on, and MachineID tells
+	// machines of one name apart.
+	Machine   string `json:"machine"`
+	MachineID string `json:"machine_id"`
+	// Values are one figure for a count and one for each boot of a sample, in Unit.
+	Values []float64 `json:"values,omitempty"`
+	Unit   string    `json:"unit,omitempty"`
+	// Outcome is that of a check or of a cell: PASS, FAIL, SKIP or CRASH.
+	Outcome string `json:"outcome,omitempty"`
+	// Detail says more of an outcome, or why a value was accepted.
+	Detail string `json:"detail,omitempty"`
+	// Build is the entrylab that found it. Stub is a hash of the entry path's code, and
+	// of the base's where the figure is a difference.
+	Build string `json:"build,omitempty"`
+	Stub  string `json:"stub,omitempty"`
+	// Cell is the name of the cell that found it, whose own entry has, in Config, what
+	// it was measured with.
+	Cell   string         `json:"cell,omitempty"`
+	Config *record.Config `json:"config,omitempty"`
+}
+
+// Key tells entries apart: two with one key are the same point measured twice, of
+// which the first counts. A person can accept several values of a night.
+func (e Entry) Key() [16]byte {
+	words := []string{string(e.Kind), e.Night, e.Series}
+	if e.Kind == Accept {
+		words = append(words, e.Time.UTC().Format(time.RFC3339Nano))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return [16]byte(sum[:16])
+}
+
+// check says what is wrong with an entry.
+func (e Entry) check() error {
+	if e.Format != Format {
+		if strings.HasPrefix(e.Format, "entrylab-history/") {
+			return fmt.Errorf("it is of another version, %q, and this entrylab knows %q: use the newer entrylab", e.Format, Format)
+		}
+		return fmt.Errorf(`"format" is %q, want %q`, e.Format, Format)
+	}
+	for _, f := range []struct{ key, value string }{{"night", e.Night}, {"series", e.Series}, {"machine", e.Machine}, {"machine_id", e.MachineID}} {
+		if f.value == "" {
+			return fmt.Errorf("no %q", f.key)
+		}
+	}
+	switch {
+	case !slices.Contains(kinds, e.Kind):
+		return fmt.Errorf(`"kind" is %q, want one of %v`, e.Kind, kinds)
+	case e.Time.IsZero():
+		return errors.New(`no "time"`)
+	case e.Kind == Count && len(e.Values) != 1:
+		return fmt.Errorf("a count has %d values, want 1", len(e.Values))
+	case e.Kind == Sample && len(e.Values) == 0:
+		return errors.New("a sample without values")
+	case (e.Kind == Count || e.Kind == Sample) && !slices.Contains(record.Units, e.Unit):
+		return fmt.Errorf(`"unit" is %q, want one of %s`, e.Unit, strings.Join(record.Units, ", "))
+	case (e.Kind == Check || e.Kind == Cell) && e.Outcome == "":
+		return errors.New(`no "outcome"`)
+	case e.Kind == Accept && e.Detail == "":
+		return errors.New("accepted without a reason")
+	}
+	for _, v := range e.Values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%v is no figure", v)
+		}
+	}
+	return nil
+}
+
+// line is the entry as a line of a file, and as what databases keep.
+func (e Entry) line() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, fmt.Errorf("history: %s of %s: %w", e.Kind, e.Series, err)
+	}
+	b, err := json.Marshal(e)
+	return append(b, '\n'), err
+}
+
+// parse reads a line.
+func parse(line []byte) (Entry, error) {
+	var e Entry
+	d := json.NewDecoder(bytes.NewReader(line))
+	if err := d.Decode(&e); err != nil {
+		return e, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return e, errors.New("something stands behind it")
+	}
+	return e, e.check()
+}

@@ -1,0 +1,91 @@
+package history
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Store keeps entries. Several processes may write to one at a time.
+type Store interface {
+	// Append keeps entries, all or none. When it returns, they are on the disk. Those
+	// whose key is there are left out: measuring twice does no harm.
+	Append(context.Context, ...Entry) error
+	// Entries are those that the query asks for, by time. It ends with the first error.
+	Entries(context.Context, Query) iter.Seq2[Entry, error]
+	// Series are all series by name.
+	Series(context.Context) ([]Series, error)
+	// Name is the store's, for messages: its URL without a password.
+	Name() string
+	Close() error
+}
+
+// Query says which entries are meant. What is empty asks for all.
+type Query struct {
+	Series, Night string
+}
+
+func (q Query) matches(e Entry) bool {
+	return (q.Series == "" || q.Series == e.Series) && (q.Night == "" || q.Night == e.Night)
+}
+
+// Series is what a store holds of one.
+type Series struct {
+	Name string `json:"name"`
+	// Entries is how many there are, Last the night of the last one.
+	Entries int    `json:"entries"`
+	Last    string `json:"last"`
+}
+
+// Open opens the store of that URL, which is made if it is not there: "sqlite:FILE",
+// "postgres://...", and the path of a folder for anything else.
+func Open(ctx context.Context, url string) (Store, error) {
+	switch scheme, rest, found := strings.Cut(url, ":"); {
+	case found && scheme == "sqlite":
+		return openSQLite(ctx, rest)
+	case found && (scheme == "postgres" || scheme == "postgresql"):
+		return openPostgres(ctx, url)
+	case found && strings.HasPrefix(rest, "//"):
+		return nil, fmt.Errorf("history: %s: no store has the scheme %q: want a folder, sqlite:FILE or postgres://USER@HOST/DATABASE", url, scheme)
+	}
+	return openFolder(ctx, url)
+}
+
+// batch is how many entries Merge copies at a time.
+const batch = 1000
+
+// Merge copies entries from one store into another, and returns how many it read.
+func Merge(ctx context.Context, into, from Store) (n int, err error) {
+	var some []Entry
+	for e, err := range from.Entries(ctx, Query{}) {
+		if err != nil {
+			return n, err
+		}
+		if some = append(some, e); len(some) == batch {
+			if err := into.Append(ctx, some...); err != nil {
+				return n, err
+			}
+			n += len(some)
+			some = some[:0]
+		}
+	}
+	if err := into.Append(ctx, some...); err != nil {
+		return n, err
+	}
+	return n + len(some), nil
+}
+
+// sorted are entries by time, and by key where that is the same, so that all stores
+// have one order.
+func sorted(entries []Entry) {
+	slices.SortFunc(entries, func(a, b Entry) int {
+		if c := a.Time.Compare(b.Time); c != 0 {
+			return c
+		}
+		ka, kb := a.Key(), b.Key()
+		return bytes.Compare(ka[:], kb[:])
+	})
+}

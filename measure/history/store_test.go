@@ -1,0 +1,309 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/entrylab/entrylab/measure/history/historytest"
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// newStore makes the URL of a new store.
+type newStore struct {
+	name string
+	url  func(*testing.T) string
+}
+
+// stores are all kinds of stores, with one server for the test.
+func stores(t *testing.T) []newStore {
+	t.Helper()
+	server := historytest.Start(t)
+	return []newStore{
+		{"folder", func(t *testing.T) string { return filepath.Join(t.TempDir(), "nights") }},
+		{"sqlite", func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "a file?.db") }},
+		{"postgres", func(t *testing.T) string { return server.Database(t) }},
+	}
+}
+
+// count is an exact figure of a night.
+func count(night int, series string, value float64) Entry {
+	when := time.Date(2026, 1, 1+night, 2, 3, 4, 5, time.UTC)
+	return Entry{
+		Format: Format, Kind: Count, Time: when, Night: when.Format(time.DateOnly), Series: series,
+		Machine: "m1", MachineID: "00", Values: []float64{value}, Unit: record.Instructions, Build: "devel",
+	}
+}
+
+func open(t *testing.T, url string) Store {
+	t.Helper()
+	s, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func entries(t *testing.T, s Store, q Query) []Entry {
+	t.Helper()
+	var all []Entry
+	for e, err := range s.Entries(t.Context(), q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// TestStores has one suite for all kinds of stores.
+func TestStores(t *testing.T) {
+	for _, tt := range stores(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := tt.url(t)
+			s := open(t, url)
+			all := []Entry{count(1, "a", 42), count(1, "b", 0.1), count(2, "a", 43)}
+			all[1].Kind, all[1].Values, all[1].Unit = Sample, []float64{0.1, -1e-9, 1e300}, record.Cycles
+			accept := count(2, "a", 43)
+			accept.Kind, accept.Values, accept.Unit, accept.Detail, accept.Time = Accept, nil, "", "the fix-up \"it\" needs\n<that> ü", accept.Time.Add(time.Nanosecond)
+			all = append(all, accept)
+
+			t.Run("what is kept comes back", func(t *testing.T) {
+				if err := s.Append(t.Context(), all[2], all[0], all[1]); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Append(t.Context(), accept); err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(all, entries(t, s, Query{}), cmpopts.SortSlices(func(a, b Entry) bool { return a.Time.Before(b.Time) })); d != "" {
+					t.Error(d)
+				}
+			})
+			t.Run("it is queried", func(t *testing.T) {
+				if got := entries(t, s, Query{Series: "a"}); len(got) != 3 || got[0].Values[0] != 42 || got[1].Values[0] != 43 {
+					t.Errorf("series a is %v", got)
+				}
+				if got := entries(t, s, Query{Night: "2026-01-02"}); len(got) != 2 {
+					t.Errorf("the first night is %v", got)
+				}
+				if got := entries(t, s, Query{Series: "b", Night: "2026-01-03"}); len(got) != 0 {
+					t.Errorf("b in the second night is %v", got)
+				}
+			})
+			t.Run("measuring twice does no harm", func(t *testing.T) {
+				again := count(1, "a", 99)
+				if err := s.Append(t.Context(), again, again); err != nil {
+					t.Fatal(err)
+				}
+				if got := entries(t, s, Query{Series: "a", Night: "2026-01-02"}); len(got) != 1 || got[0].Values[0] != 42 {
+					t.Errorf("it is %v", got)
+				}
+			})
+			t.Run("series", func(t *testing.T) {
+				got, err := s.Series(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff([]Series{{"a", 3, "2026-01-03"}, {"b", 1, "2026-01-02"}}, got); d != "" {
+					t.Error(d)
+				}
+			})
+			t.Run("all or none", func(t *testing.T) {
+				bad := count(3, "c", 1)
+				bad.Unit = "miles"
+				if err := s.Append(t.Context(), count(3, "a", 1), bad); err == nil || !strings.Contains(err.Error(), `"unit" is "miles"`) {
+					t.Errorf("error is %v", err)
+				}
+				if got := entries(t, s, Query{Night: "2026-01-04"}); len(got) != 0 {
+					t.Errorf("kept: %v", got)
+				}
+			})
+			t.Run("opened again", func(t *testing.T) {
+				if got := entries(t, open(t, url), Query{}); len(got) != len(all) {
+					t.Errorf("%d entries, want %d", len(got), len(all))
+				}
+			})
+			t.Run("two writers at once", func(t *testing.T) {
+				var wg sync.WaitGroup
+				const writers, each = 4, 25
+				errs := make([]error, writers)
+				for w := range writers {
+					other := open(t, url)
+					wg.Go(func() {
+						for i := range each {
+							// Each is written twice, by neighbours and in another order.
+							a, b := count(10+i, fmt.Sprint("w", w), 1), count(10+i, fmt.Sprint("w", (w+1)%writers), 1)
+							errs[w] = errors.Join(errs[w], other.Append(t.Context(), a, b))
+						}
+					})
+				}
+				wg.Wait()
+				if err := errors.Join(errs...); err != nil {
+					t.Fatal(err)
+				}
+				if got := len(entries(t, s, Query{})) - len(all); got != writers*each {
+					t.Errorf("%d entries came, want %d", got, writers*each)
+				}
+			})
+		})
+	}
+}
+
+// TestMerge copies a store of each kind into one of each kind.
+func TestMerge(t *testing.T) {
+	all := stores(t)
+	for _, from := range all {
+		for _, into := range all {
+			t.Run(from.name+" into "+into.name, func(t *testing.T) {
+				t.Parallel()
+				a, b := open(t, from.url(t)), open(t, into.url(t))
+				for i := range 3 {
+					if err := a.Append(t.Context(), count(i, "a", 1.0/3)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.Append(t.Context(), count(2, "a", 1), count(5, "b", 2)); err != nil {
+					t.Fatal(err)
+				}
+				for range 2 {
+					if n, err := Merge(t.Context(), b, a); n != 3 || err != nil {
+						t.Errorf("%d entries, %v", n, err)
+					}
+				}
+				want := []Entry{count(0, "a", 1.0/3), count(1, "a", 1.0/3), count(2, "a", 1), count(5, "b", 2)}
+				if d := cmp.Diff(want, entries(t, b, Query{})); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}
+
+// TestOpenErrors names what is wrong with a URL.
+func TestOpenErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("this is no database and longer than the head of one\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, url, want string }{
+		{"nothing", "", "want a folder"},
+		{"a file for a folder", file, "is a file"},
+		{"an unknown scheme", "mysql://x/y", `no store has the scheme "mysql"`},
+		{"no file", "sqlite:", "want sqlite:FILE"},
+		{"no database", "sqlite:" + file, "not a database"},
+		{"no folder", "sqlite:" + filepath.Join(dir, "none", "x.db"), "unable to open database file"},
+		{"a URL that is none", "postgres://user:secret@host:port/x", "cannot be read"},
+		{"nobody listens", "postgres://user:secret@127.0.0.1:1/x", "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := Open(t.Context(), tt.url)
+			if err == nil {
+				s.Close()
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error is %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestNewer refuses what a newer entrylab wrote.
+func TestNewer(t *testing.T) {
+	newer := count(1, "a", 1)
+	newer.Format = "entrylab-history/2"
+	for _, tt := range stores(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := tt.url(t)
+			s := open(t, url)
+			switch s := s.(type) {
+			case *folder:
+				if _, err := s.f.WriteString(`{"format":"entrylab-history/2"}` + "\n"); err != nil {
+					t.Fatal(err)
+				}
+			case *database:
+				if _, err := s.db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := Open(t.Context(), url); err == nil || !strings.Contains(err.Error(), "newer entrylab") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+// TestFolderDamage keeps what is good of a damaged file and names the line.
+func TestFolderDamage(t *testing.T) {
+	for _, tt := range []struct{ name, more, want string }{
+		{"a cut-off line", `{"format":"entryl`, ""},
+		{"no JSON", "hello\n", "results.jsonl:2: "},
+		{"no entry", `{"format":"entrylab/1"}` + "\n", "results.jsonl:2: "},
+		{"a long line", strings.Repeat("x", mostLine+2) + "\n", "results.jsonl:2: "},
+		{"two in one line", strings.TrimSuffix(line(t, count(2, "a", 2)), "\n") + line(t, count(3, "a", 2)), "results.jsonl:2: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, folderFile), []byte(line(t, count(1, "a", 1))+tt.more), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), dir)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error is %v, want %q in it", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.Append(t.Context(), count(2, "a", 2)); err != nil {
+				t.Fatal(err)
+			}
+			if got := entries(t, s, Query{}); len(got) != 2 {
+				t.Errorf("it has %v", got)
+			}
+		})
+	}
+}
+
+func line(t *testing.T, e Entry) string {
+	t.Helper()
+	b, err := e.line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestCancelled ends a wait for the other writer at once.
+func TestCancelled(t *testing.T) {
+	dir := t.TempDir()
+	a, b := open(t, dir).(*folder), open(t, dir)
+	if err := a.lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Append(ctx, count(1, "a", 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+}
