@@ -27,74 +27,101 @@ const (
 	fewestAfter, mostAfter = 2, 3
 	// surest is the greatest P of a step. TestRates has what follows from it.
 	surest = 1e-4
-	// leastStep is the smallest step, in cycles: less than that is what the next
-	// build's alignment makes of nothing.
-	leastStep = 0.25
+	// suspect is the greatest P of a night that is measured again.
+	suspect = 1e-2
 	// mostOff is how many standard deviations a boot may be off the others of its
 	// night. Two modes of placement are within 2.
 	mostOff = 4
 )
 
-// FindStep looks for a step within the last nights of a sampled series. A night is
-// the paired differences of its boots; nights before the last known step are not to be
-// among them. It is for values in cycles.
-func FindStep(nights [][]float64) (Step, bool) {
+// Night is one night of a sampled series: the paired differences of its boots.
+type Night struct {
+	boots          []float64
+	median, spread float64
+}
+
+// NewNight returns the night of these boots.
+func NewNight(boots []float64) Night {
+	s := sample(boots)
+	return Night{boots, s.Quantile(0.5), spread(s)}
+}
+
+// FindStep looks for a step within the last nights of a sampled series. Nights before
+// the last known step are not to be among them. Steps smaller than least are none.
+func FindStep(nights []Night, least float64) (Step, bool) {
 	nights = nights[max(len(nights)-mostBefore-mostAfter, 0):]
 	levels, boot := levels(nights)
 	var best Step
 	found := false
 	for after := fewestAfter; after <= mostAfter; after++ {
-		at := len(levels) - after
-		if at < fewestBefore {
-			break
-		}
-		before, last := levels[max(at-mostBefore, 0):at], levels[at:]
-		s := Step{Nights: after, Before: median(before), After: stats.Mean(last)}
-		size := s.After - s.Before
+		s := stepAt(levels, boot, after)
 		// Each night must differ by half of it. Otherwise one of them was odd.
-		odd := slices.ContainsFunc(last, func(v float64) bool { return (v-s.Before)/size < 0.5 })
-		if odd || math.Abs(size) < leastStep {
-			continue
-		}
-		// A night's level varies as those of the nights before differ, or as its boots
-		// make it, whichever is more: with few nights the first is small by chance at times.
-		spread := max(quartiles(before), boot)
-		t := math.Abs(size) / (spread * math.Sqrt(1/float64(len(before))+1/float64(len(last))))
-		s.P = studentTail(t, 2*len(before))
-		if s.P < surest && (!found || s.P < best.P) {
+		odd := slices.ContainsFunc(levels[max(len(levels)-after, 0):], func(v float64) bool { return (v-s.Before)/(s.After-s.Before) < 0.5 })
+		if !odd && math.Abs(s.After-s.Before) >= least && s.P < surest && (!found || s.P < best.P) {
 			best, found = s, true
 		}
 	}
 	return best, found
 }
 
+// Suspect reports whether the last night differs from those before it so much that it
+// should be measured again: as it is only one, it may have been odd as a whole.
+func Suspect(nights []Night, least float64) bool {
+	nights = nights[max(len(nights)-mostBefore-1, 0):]
+	levels, boot := levels(nights)
+	s := stepAt(levels, boot, 1)
+	return math.Abs(s.After-s.Before) >= least && s.P < suspect
+}
+
+// stepAt compares the levels of the last nights with those before; P is 1 if these
+// are too few.
+func stepAt(levels []float64, boot float64, after int) Step {
+	at := len(levels) - after
+	if at < fewestBefore {
+		return Step{P: 1}
+	}
+	before, last := levels[max(at-mostBefore, 0):at], levels[at:]
+	s := Step{Nights: after, Before: median(before), After: stats.Mean(last)}
+	// A night's level varies as those of the nights before differ, or as its boots make
+	// it, whichever is more: with few nights the first is small by chance at times.
+	sd := max(spread(sample(before)), boot)
+	t := math.Abs(s.After-s.Before) / (sd * math.Sqrt(1/float64(len(before))+1/float64(len(last))))
+	s.P = studentTail(t, 2*len(before))
+	return s
+}
+
 // levels are the nights' means without spikes, boots that met a neighbour, and the
 // standard deviation that their boots make of such a mean.
-func levels(nights [][]float64) (levels []float64, boot float64) {
-	var off []float64
-	for _, boots := range nights {
-		middle := median(boots)
-		for _, v := range boots {
-			off = append(off, v-middle)
-		}
+func levels(nights []Night) (levels []float64, boot float64) {
+	spreads := make([]float64, len(nights))
+	for i, n := range nights {
+		spreads[i] = n.spread
 	}
-	spread := quartiles(off)
-	for _, boots := range nights {
-		middle := median(boots)
-		usual := slices.DeleteFunc(slices.Clone(boots), func(v float64) bool { return math.Abs(v-middle) > mostOff*spread })
-		levels = append(levels, stats.Mean(usual))
-		boot += spread / math.Sqrt(float64(len(usual))) / float64(len(nights))
+	usual := median(spreads)
+	levels = make([]float64, len(nights))
+	for i, n := range nights {
+		sum, count := 0.0, 0.0
+		for _, v := range n.boots {
+			if math.Abs(v-n.median) <= mostOff*usual {
+				sum, count = sum+v, count+1
+			}
+		}
+		levels[i] = n.median
+		if count > 0 {
+			levels[i] = sum / count
+			boot += usual / math.Sqrt(count) / float64(len(nights))
+		}
 	}
 	return levels, boot
 }
 
-func median(values []float64) float64 {
-	return stats.Sample{Xs: slices.Sorted(slices.Values(values)), Sorted: true}.Quantile(0.5)
+// sample sorts values.
+func sample(values []float64) stats.Sample {
+	return stats.Sample{Xs: slices.Sorted(slices.Values(values)), Sorted: true}
 }
 
-// quartiles is the standard deviation of normal values whose quartiles are as far
-// apart as those of values. It knows nothing of spikes and odd nights.
-func quartiles(values []float64) float64 {
-	s := stats.Sample{Xs: slices.Sorted(slices.Values(values)), Sorted: true}
-	return s.IQR() / (2 * 0.6745)
-}
+func median(values []float64) float64 { return sample(values).Quantile(0.5) }
+
+// spread is the standard deviation of normal values whose quartiles are as far apart
+// as those of values. It knows nothing of spikes and odd nights.
+func spread(values stats.Sample) float64 { return values.IQR() / (2 * 0.6745) }

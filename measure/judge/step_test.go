@@ -23,7 +23,7 @@ type simulated struct {
 	odd float64
 }
 
-func (s simulated) night(rng *rand.Rand, level float64) []float64 {
+func (s simulated) night(rng *rand.Rand, level float64) Night {
 	boots := make([]float64, 8)
 	if rng.Float64() < s.odd {
 		level += 2
@@ -38,7 +38,7 @@ func (s simulated) night(rng *rand.Rand, level float64) []float64 {
 			boots[i] += 20 * rng.ExpFloat64()
 		}
 	}
-	return boots
+	return NewNight(boots)
 }
 
 var simulations = []struct {
@@ -68,7 +68,7 @@ func TestRates(t *testing.T) {
 			const length = 60
 			var quiet, alarms, steps, seen int
 			for quiet < *seriesNights {
-				nights := make([][]float64, 0, length)
+				nights := make([]Night, 0, length)
 				level := 0.0
 				for range length {
 					level += tt.drift * rng.NormFloat64()
@@ -77,7 +77,7 @@ func TestRates(t *testing.T) {
 						continue
 					}
 					quiet++
-					if _, found := FindStep(nights); found {
+					if _, found := FindStep(nights, leastCycles); found {
 						alarms++
 						nights = nights[:0] // a known step begins the series anew
 					}
@@ -89,7 +89,7 @@ func TestRates(t *testing.T) {
 				}
 				for range 3 {
 					nights = append(nights, tt.night(rng, level+1))
-					if s, found := FindStep(nights); found && s.After > s.Before {
+					if s, found := FindStep(nights, leastCycles); found && s.After > s.Before {
 						seen++
 						break
 					}

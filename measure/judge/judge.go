@@ -1,0 +1,252 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// What is what a night tells of a series.
+type What string
+
+// What a night can tell. Each is told once; afterwards it is Still.
+const (
+	// Changed: an exact count differs from the value that was accepted last.
+	Changed What = "changed"
+	// Slower and Faster: a sampled figure has made a step.
+	Slower What = "slower"
+	Faster What = "faster"
+	// Environment: a figure made a step whose code is the same, or the comparison of a
+	// variant with itself did.
+	Environment What = "environment"
+	// Failed: a check fails that passed. Flaky: it did so before, and not always.
+	Failed What = "failed"
+	Flaky  What = "flaky"
+	// Fixed: a check passes that failed.
+	Fixed What = "fixed"
+)
+
+// Finding is what a night tells of one series.
+type Finding struct {
+	What   What   `json:"what"`
+	Series string `json:"series"`
+	// Still is set if an earlier night told it and nobody accepted it.
+	Still bool `json:"still,omitempty"`
+	// Since is the first night of it.
+	Since string `json:"since"`
+	// Before and After are the values, if it is of a figure.
+	Before float64 `json:"before,omitempty"`
+	After  float64 `json:"after,omitempty"`
+	Unit   string  `json:"unit,omitempty"`
+	// P is the probability of a step by chance.
+	P float64 `json:"p,omitempty"`
+	// Detail says more of it: a check's own words, or why it is the environment.
+	Detail string `json:"detail,omitempty"`
+	// Build is the entrylab that saw it first, and BuildBefore the one before.
+	Build       string `json:"build,omitempty"`
+	BuildBefore string `json:"build_before,omitempty"`
+}
+
+// Bad reports whether a night with the finding is not all well.
+func (f Finding) Bad() bool { return f.What != Fixed && f.What != Faster && f.What != Environment }
+
+// String says it in one line.
+func (f Finding) String() string {
+	text := string(f.What)
+	if f.Still {
+		text = "still " + text
+	}
+	text += ": " + f.Series
+	switch f.What {
+	case Changed:
+		text += fmt.Sprintf(": %s to %s %s", number(f.Before), number(f.After), f.Unit)
+	case Slower, Faster, Environment:
+		text += fmt.Sprintf(": %+.2f to %+.2f %s", f.Before, f.After, f.Unit)
+	}
+	if f.Detail != "" {
+		text += ": " + f.Detail
+	}
+	return text + ", since " + f.Since
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+const (
+	// leastCycles is the smallest step of figures in cycles: less than that is what
+	// the next build's alignment makes of nothing.
+	leastCycles = 0.25
+	// leastShare is the smallest step of other figures, as a share: counts of code that
+	// does not always go the same way vary by some parts of a thousand.
+	leastShare = 0.002
+	// remembered is how many nights back an unaccepted step is still told.
+	remembered = 60
+)
+
+// Series judges the last night of one series. entries are all of it by time, of which
+// the last is that night's. ok is false if there is nothing to tell.
+func Series(entries []history.Entry) (f Finding, ok bool) {
+	accepted := "" // the night
+	last := len(entries) - 1
+	for i, e := range entries {
+		switch {
+		case e.Kind == history.Accept:
+			accepted = e.Night
+		case e.Outcome != skip:
+			last = i
+		}
+	}
+	if last < 0 || entries[last].Kind == history.Accept || entries[last].Outcome == skip {
+		return Finding{}, false
+	}
+	switch entries[last].Kind {
+	case history.Count:
+		f, ok = count(pointsOf(entries), accepted)
+	case history.Sample:
+		// Accepted points are among them.
+		f, ok = sampled(pointsOf(entries[max(last+1-2*remembered, 0):]), accepted)
+	case history.Check:
+		f, ok = check(pointsOf(entries))
+	}
+	f.Series = entries[0].Series
+	return f, ok
+}
+
+// pointsOf are the entries that are points of the series.
+func pointsOf(entries []history.Entry) []*history.Entry {
+	points := make([]*history.Entry, 0, len(entries))
+	for i := range entries {
+		if e := &entries[i]; e.Kind != history.Accept && e.Outcome != skip {
+			points = append(points, e)
+		}
+	}
+	return points
+}
+
+// count compares the last value with the accepted one: that of the night accepted, or
+// the first one.
+func count(points []*history.Entry, accepted string) (Finding, bool) {
+	want := points[0]
+	for _, e := range points {
+		if e.Night == accepted {
+			want = e
+		}
+	}
+	last := points[len(points)-1]
+	if last.Values[0] == want.Values[0] {
+		return Finding{}, false
+	}
+	first := len(points) - 1
+	for first > 0 && points[first-1].Values[0] == last.Values[0] && points[first-1].Night > accepted {
+		first--
+	}
+	f := Finding{
+		What: Changed, Since: points[first].Night, Still: points[first].Night != last.Night,
+		Before: want.Values[0], After: last.Values[0], Unit: last.Unit, Build: points[first].Build,
+	}
+	if first > 0 {
+		f.BuildBefore = points[first-1].Build
+	}
+	return f, true
+}
+
+// sampled looks for a step in the last nights, and for one that nobody accepted before
+// them.
+func sampled(points []*history.Entry, accepted string) (f Finding, ok bool) {
+	from := max(len(points)-remembered, 0)
+	for from < len(points) && points[from].Night < accepted {
+		from++
+	}
+	points = points[from:]
+	least, nights := least(points), nightsOf(points)
+	base := 0
+	for end := 1; end <= len(points); end++ {
+		s, found := FindStep(nights[base:end], least)
+		if !found {
+			continue
+		}
+		at := end - s.Nights
+		before, after := points[at-1], points[at]
+		again := ok && math.Abs(f.Before-s.After) < least // it went back to what it was
+		f = Finding{
+			What: Faster, Since: after.Night, Before: s.Before, After: s.After, Unit: after.Unit, P: s.P,
+			Build: after.Build, BuildBefore: before.Build, Still: points[end-1].Night != points[len(points)-1].Night,
+		}
+		if s.After > s.Before {
+			f.What = Slower
+		}
+		if after.Stub != "" && after.Stub == before.Stub {
+			f.What, f.Detail = Environment, "the code is the same"
+		}
+		ok, base = !again || !f.Still, at
+	}
+	return f, ok
+}
+
+// least is the smallest step of a series.
+func least(points []*history.Entry) float64 {
+	first := points[0]
+	if first.Unit == record.Cycles || first.Unit == record.Ticks {
+		return leastCycles
+	}
+	return leastShare * math.Abs(first.Values[0])
+}
+
+func nightsOf(points []*history.Entry) []Night {
+	nights := make([]Night, len(points))
+	for i, e := range points {
+		nights[i] = NewNight(e.Values)
+	}
+	return nights
+}
+
+// Again reports whether the last night of a sampled series should be measured again.
+func Again(entries []history.Entry) bool {
+	points := pointsOf(entries[max(len(entries)-remembered, 0):])
+	return len(points) > 0 && points[len(points)-1].Kind == history.Sample && Suspect(nightsOf(points), least(points))
+}
+
+// Outcomes of checks.
+const (
+	pass = "PASS"
+	skip = "SKIP"
+)
+
+// flakyNights is how many nights a check that failed now and then is called flaky for.
+const flakyNights = 14
+
+// check judges the outcome of a check. What is skipped is not among the points.
+func check(points []*history.Entry) (Finding, bool) {
+	last := points[len(points)-1]
+	failing := last.Outcome != pass
+	first := len(points) - 1
+	for first > 0 && (points[first-1].Outcome != pass) == failing {
+		first--
+	}
+	f := Finding{Since: points[first].Night, Detail: last.Detail, Build: last.Build}
+	if first > 0 {
+		f.BuildBefore = points[first-1].Build
+	}
+	changes := 0
+	recent := points[max(len(points)-flakyNights, 0):]
+	for i := 1; i < len(recent); i++ {
+		if (recent[i].Outcome == pass) != (recent[i-1].Outcome == pass) {
+			changes++
+		}
+	}
+	switch {
+	case failing && changes > 1:
+		f.What = Flaky
+	case failing:
+		f.What = Failed
+	case first > 0 && points[first].Night == last.Night:
+		f.What = Fixed
+		return f, true
+	default:
+		return f, false
+	}
+	f.Still = points[first].Night != last.Night
+	return f, true
+}
