@@ -6,10 +6,14 @@ go 1.26.0
 toolchain go1.26.8
 
 require (
+	// go-moremath has no tags; x/perf needs this commit.
+	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794
 	github.com/creack/pty v1.1.24
 	github.com/google/go-cmp v0.7.0
 	// vmtest has no tags; this is its last commit, and what u-root tests with.
 	github.com/hugelgupf/vmtest v0.0.0-20240307030256-5d9f3d34a58d
+	github.com/jackc/pgx/v5 v5.12.0
+	github.com/pressly/goose/v3 v3.30.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/twitchyliquid64/golang-asm v0.15.1
 	github.com/u-root/u-root v0.16.0
@@ -20,14 +24,8 @@ require (
 	golang.org/x/sync v0.25.0
 	golang.org/x/sys v0.50.0
 	gonum.org/v1/plot v0.17.0
-	pgregory.net/rapid v1.3.0
-)
-
-require (
-	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794
-	github.com/jackc/pgx/v5 v5.12.0
-	github.com/pressly/goose/v3 v3.30.0
 	modernc.org/sqlite v1.62.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -81,7 +81,7 @@ func TestNoChange(t *testing.T) {
 		{"zeros", make([]float64, 100)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ChangePoints(tt.series, 0.001, 0); got != nil && len(got) > 0 {
+			if got := ChangePoints(tt.series, 0.001, 0); len(got) > 0 {
 				t.Errorf("changes at %v", got)
 			}
 		})
