@@ -2,10 +2,11 @@
 // [Block] of instructions that reads as a kernel engineer would write it,
 // composes, compares and prints.
 //
-// It is the only importer of golang-asm, whose silent faults it closes: every mnemonic is a row of one table and tested against GNU as,
-// operands and immediates are checked before the library sees them, labels are
-// resolved here, fatal paths become errors. All errors of a build are reported
-// together, each with the Go line of the listing.
+// It is the only importer of golang-asm, whose silent faults it closes: every
+// mnemonic is a row of one table and tested against GNU as, registers and immediates
+// are checked before the library sees them, labels are resolved here, fatal paths
+// become errors. All errors of a build are reported together, each with the Go line
+// of the listing.
 //
 // The package is made to be imported with a dot.
 //
@@ -14,7 +15,8 @@
 // An instruction is a call of the function named like its mnemonic, with
 // AT&T's width suffix and the source operand first (the CMPs excepted). An
 // operand is a [Reg], a [Mem] or an integer of any type; a branch takes the
-// name of a label, a function, or a Reg or Mem to jump through. [IF], [LOOP] and
+// name of a label, a function, or a Reg or Mem to jump through. The compiler
+// refuses an operand of a kind that the instruction does not take (kinds.go). [IF], [LOOP] and
 // [DO] give listings a structure without names for every place. A [Func] is a
 // named piece of text, a [Data] an object beside it, and [Link] makes an
 // [Object] of both.
@@ -206,10 +208,8 @@ func writeArg(b *strings.Builder, arg any) {
 // immText prints an immediate. From 10 on it is hexadecimal, as are all but
 // small negative ones.
 func immText(arg any) string {
-	v, ok := intOf(arg)
+	v, _ := intOf(arg)
 	switch {
-	case !ok:
-		return typeName(arg)
 	case v < 10 && v >= -1024 && (v >= 0 || !isUnsigned(arg)):
 		return "$" + strconv.FormatInt(v, 10)
 	}

@@ -77,19 +77,9 @@ func wrongKind(in *Ins, n int, want []kind) error {
 	if len(want) == 2 {
 		which = [2]string{"first operand", "second operand"}[n]
 	}
-	var is string
-	switch v := in.args[n].(type) {
-	case string:
-		is = fmt.Sprintf("a name, %q (Sym(%q) is the memory there)", v, v)
-	case Slot:
-		is = "a Slot, which is for Is; operands come from Fields"
-	default:
-		if is = kindOf(v).String(); is == "" {
-			is = typeName(v)
-		}
-		if r, ok := v.(Reg); ok && is == "Reg" {
-			is = r.String()
-		}
+	is := kindOf(in.args[n]).String()
+	if is == "" {
+		is = fmt.Sprint(in.args[n]) // a Reg that is none
 	}
 	return fmt.Errorf("the %s is %s; want %v", which, is, want[n])
 }

@@ -110,7 +110,7 @@ func relative(file string) string {
 	return file
 }
 
-// typeName names an operand's type as a listing would write it.
+// typeName names the type of what a Data holds.
 func typeName(v any) string {
 	if v == nil {
 		return "nil"

@@ -120,14 +120,12 @@ func TestOperandText(t *testing.T) {
 		{onRSP.SS.Add(0), "iretT.SS(RSP)"},
 		{onRSP.SS.Add(8), "40(RSP)"},
 		{nested.A[1].CS, "nestedT.A[1].CS(GS)"},
-		{iret.SS, "Slot"},
 		{9, "$9"},
 		{10, "$0xa"},
 		{-1024, "$-1024"},
 		{-1025, "$0xfffffffffffffbff"},
 		{uint64(1<<64 - 1), "$0xffffffffffffffff"},
 		{layout.SlotSS, "$0x14"},
-		{nil, "nil"},
 		{"", `""`},
 	} {
 		in := mk("TEST", test.operand)

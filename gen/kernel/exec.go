@@ -30,31 +30,46 @@ const (
 // clockTicks is AT_CLKTCK, the unit of times(2) (Linux USER_HZ).
 const clockTicks = 100
 
-// hwcap holds what AT_HWCAP tells while init_stack writes the vector.
-const hwcap = R15
+// Registers of init_stack and its parts.
+const (
+	stackErrs = R13 // errors so far
+	stackAt   = R14 // the user address of the next word
+	hwcap     = R15
+)
 
-// auxv is the auxiliary vector: a value is a number, a field of execState or hwcap.
+// stackWord writes a value to init's stack and moves on.
+func stackWord[V Operand](value V) Block {
+	return Block{
+		MOVQ(stackAt, RDI),
+		MOVQ(value, RSI),
+		CALL(putUserLong),
+		ORQ(RAX, stackErrs),
+		ADDQ(8, stackAt),
+	}
+}
+
+// auxv is the auxiliary vector: types and values.
 var auxv = []struct {
 	kind  int
-	value any
+	value Block
 }{
-	{atHWCap, hwcap},
-	{atPageSz, layout.PageSize},
-	{atClkTck, clockTicks},
-	{atPHdr, execState.PHAddr},
-	{atPHEnt, phEntrySize},
-	{atPHNum, execState.PHNum},
-	{atBase, 0},
-	{atFlags, 0},
-	{atEntry, execState.Entry},
-	{atUID, 0},
-	{atEUID, 0},
-	{atGID, 0},
-	{atEGID, 0},
-	{atSecure, 0},
-	{atRandom, execState.Random},
-	{atExecFn, execState.ExecName},
-	{atNull, 0},
+	{atHWCap, stackWord(hwcap)},
+	{atPageSz, stackWord(layout.PageSize)},
+	{atClkTck, stackWord(clockTicks)},
+	{atPHdr, stackWord(execState.PHAddr)},
+	{atPHEnt, stackWord(phEntrySize)},
+	{atPHNum, stackWord(execState.PHNum)},
+	{atBase, stackWord(0)},
+	{atFlags, stackWord(0)},
+	{atEntry, stackWord(execState.Entry)},
+	{atUID, stackWord(0)},
+	{atEUID, stackWord(0)},
+	{atGID, stackWord(0)},
+	{atEGID, stackWord(0)},
+	{atSecure, stackWord(0)},
+	{atRandom, stackWord(execState.Random)},
+	{atExecFn, stackWord(execState.ExecName)},
+	{atNull, stackWord(0)},
 }
 
 // exec is how init starts.
@@ -120,18 +135,8 @@ first thread ready to run. Fails by boot_fail.`,
 }
 
 func initStack() Func {
-	n, bottom, errs, at, hwcap := RBX, R12, R13, R14, R15
+	n, bottom, stackErrs, stackAt, hwcap := RBX, R12, R13, R14, R15
 	random := RBX
-	// word writes a value at the user address R14 and moves on.
-	word := func(value any) Block {
-		return Block{
-			MOVQ(at, RDI),
-			MOVQ(value, RSI),
-			CALL(putUserLong),
-			ORQ(RAX, errs),
-			ADDQ(8, at),
-		}
-	}
 	// strings copies count strings to the stack, the last first, and replaces
 	// their addresses in the array by the user's.
 	strings := func(array Mem, count Mem) Block {
@@ -156,15 +161,15 @@ func initStack() Func {
 				CMPQ(n, count),
 				BREAK(E),
 				LEAQ(array, RCX),
-				word(RCX.Index(n, 8)),
+				stackWord(RCX.Index(n, 8)),
 				INCQ(n),
 			),
-			word(0),
+			stackWord(0),
 		}
 	}
 	var vector Block
 	for _, e := range auxv {
-		vector = append(vector, word(e.kind), word(e.value))
+		vector = append(vector, stackWord(e.kind), e.value)
 	}
 	return FUNC("init_stack",
 		`init_stack writes what init finds on its stack, down from StackTop: its name,
@@ -173,18 +178,18 @@ of arguments, their addresses, those of the environment, and the auxiliary
 vector (System V ABI AMD64, 3.4.1).`,
 		MOVQ(uint64(layout.StackTop-8), RAX), // a null ends it all
 		MOVQ(RAX, execState.SP),
-		XORL(errs, errs), // errors
+		XORL(stackErrs, stackErrs), // errors
 		MOVQ(execState.Path, RDI),
 		CALL(pushString),
 		MOVQ(RAX, execState.ExecName),
 		strings(execState.Envp[0], execState.Envc),
 		strings(execState.Argv[0], execState.Argc),
 
-		MOVQ(execState.SP, at),
-		SUBQ(16, at),
-		ANDQ(-16, at),
-		MOVQ(at, execState.Random),
-		MOVQ(at, bottom),
+		MOVQ(execState.SP, stackAt),
+		SUBQ(16, stackAt),
+		ANDQ(-16, stackAt),
+		MOVQ(stackAt, execState.Random),
+		MOVQ(stackAt, bottom),
 		// Different from boot to boot where the time-stamp counter is, the
 		// same in each where it counts instructions.
 		RDTSC(),
@@ -192,9 +197,9 @@ vector (System V ABI AMD64, 3.4.1).`,
 		ORQ(RAX, RDX),
 		MOVQ(RDX, random),
 		mix64(random),
-		word(random),
+		stackWord(random),
 		mix64(random),
-		word(random),
+		stackWord(random),
 
 		MOVL(1, RAX),
 		CPUID(),
@@ -206,19 +211,19 @@ vector (System V ABI AMD64, 3.4.1).`,
 		SUBQ(RAX, bottom),
 		ANDQ(-16, bottom),
 		MOVQ(bottom, execState.SP),
-		MOVQ(bottom, at),
-		word(execState.Argc),
+		MOVQ(bottom, stackAt),
+		stackWord(execState.Argc),
 		pointers(execState.Argv[0], execState.Argc),
 		pointers(execState.Envp[0], execState.Envc),
 		vector,
-		TESTQ(errs, errs),
+		TESTQ(stackErrs, stackErrs),
 		IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP(bootFail)),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14, R15).Takes()
 }
 
 func pushString() Func {
-	text, errs := RBX, R13
+	text := RBX
 	return FUNC("push_string",
 		`push_string copies the NUL-terminated string RDI below execState.SP, moves that
 down to it and returns it. Errors are added to R13.`,
@@ -229,7 +234,7 @@ down to it and returns it. Errors are added to R13.`,
 		MOVQ(execState.SP, RDI),
 		MOVQ(text, RSI),
 		CALL(copyToUser),
-		ORQ(RAX, errs),
+		ORQ(RAX, stackErrs),
 		MOVQ(execState.SP, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI, R13).Returns(RAX, R13)

@@ -23,9 +23,8 @@ const (
 	bucketSize = 16
 )
 
-// futexBucket puts the address of the queue of futex key, a register or memory,
-// into to. Clobbers tmp.
-func futexBucket(key any, to, tmp Reg) Block {
+// futexBucket puts the address of the queue of a futex key into to. Clobbers tmp.
+func futexBucket[K RegMem](key K, to, tmp Reg) Block {
 	return Block{
 		MOVQ(key, to),
 		SHRQ(2, to), // the low bits are 0

@@ -46,6 +46,19 @@ var pagesFree = BSS("pages_free", 8, 8)
 
 var pagesTotal = BSS("pages_total", 8, 8)
 
+// reserve takes a range of linear or kernel addresses out of free RAM: physical is
+// what is left when base is taken away.
+func reserve[A RegMem](start, end A, base uint64) Block {
+	return Block{
+		MOVQ(start, RDI),
+		MOVQ(end, RSI),
+		MOVQ(base, RAX),
+		SUBQ(RAX, RDI),
+		SUBQ(RAX, RSI),
+		CALL(reserveRange),
+	}
+}
+
 func mmInit() Func {
 	entryPtr, left := RBX, R12
 	entry := Fields[layout.MemMapEntry[Mem]](entryPtr)
@@ -61,18 +74,6 @@ func mmInit() Func {
 				Block(items),
 				ADDQ(mapEntry, entryPtr),
 			),
-		}
-	}
-	// reserve takes a range of linear or kernel addresses out of free RAM:
-	// physical is what is left when base is taken away.
-	reserve := func(start, end any, base uint64) Block {
-		return Block{
-			MOVQ(start, RDI),
-			MOVQ(end, RSI),
-			MOVQ(base, RAX),
-			SUBQ(RAX, RDI),
-			SUBQ(RAX, RSI),
-			CALL(reserveRange),
 		}
 	}
 	return FUNC("mm_init",

@@ -277,69 +277,76 @@ not the old one is EPERM.`,
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }
 
+// prctlOption runs items for one option of prctl.
+func prctlOption(code int, items ...Item) Block {
+	return Block{CMPL(RDI, code), IF(E, items...)}
+}
+
+// prctlGet is an option that returns a value.
+func prctlGet[V Operand](code int, value V) Block {
+	return prctlOption(code, MOVQ(value, RAX), RETURN())
+}
+
+// prctlPut is an option that writes a value to where the argument points.
+func prctlPut[V Operand](code int, value V) Block {
+	return prctlOption(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP(putUserInt))
+}
+
 func sysPrctl() Func {
 	self := thread(RCX)
-	// prctlOptions are the options of prctl that store or tell a number; the current
-	// thread is RAX.
-	own := thread(RAX)
-	option := func(code int, items ...Item) Block { return Block{CMPL(RDI, code), IF(E, items...)} }
-	get := func(code int, value any) Block {
-		return option(code, MOVQ(value, RAX), RETURN())
-	}
-	put := func(code int, value any) Block { // to where the argument points
-		return option(code, MOVQ(RSI, RDI), MOVQ(value, RSI), JMP(putUserInt))
-	}
-	noMore := Block{ // arguments that must be 0
+	own := thread(RAX) // in prctlOptions
+	noMore := Block{   // arguments that must be 0
 		MOVQ(RDX, R9),
 		ORQ(RCX, R9),
 		ORQ(R8, R9),
 		IF(NE, fail(EINVAL)),
 	}
+	// prctlOptions store or tell a number.
 	prctlOptions := Block{
-		put(prGetDeathSig, own.DeathSig),
-		option(prSetDeathSig,
+		prctlPut(prGetDeathSig, own.DeathSig),
+		prctlOption(prSetDeathSig,
 			CMPQ(RSI, layout.NumSignals),
 			IF(A, fail(EINVAL)),
 			MOVQ(RSI, own.DeathSig),
 			returns(0),
 		),
-		get(prGetDumpable, Sym(dumpable)),
-		option(prSetDumpable,
+		prctlGet(prGetDumpable, Sym(dumpable)),
+		prctlOption(prSetDumpable,
 			CMPQ(RSI, 1),
 			IF(A, fail(EINVAL)),
 			MOVQ(RSI, Sym(dumpable)),
 			returns(0),
 		),
-		get(prGetSeccomp, 0),
-		put(prGetTSC, tscEnable),
-		option(prSetTSC,
+		prctlGet(prGetSeccomp, 0),
+		prctlPut(prGetTSC, tscEnable),
+		prctlOption(prSetTSC,
 			CMPL(RSI, tscEnable),
 			IF(NE, fail(EINVAL)),
 			returns(0),
 		),
-		get(prGetTimerSlack, own.TimerSlack),
-		option(prSetTimerSlack,
+		prctlGet(prGetTimerSlack, own.TimerSlack),
+		prctlOption(prSetTimerSlack,
 			TESTQ(RSI, RSI),
 			IF(LE, MOVL(defaultSlack, RSI)),
 			MOVQ(RSI, own.TimerSlack),
 			returns(0),
 		),
-		put(prGetSubreaper, Sym(subreaper)),
-		option(prSetSubreaper, // of no children
+		prctlPut(prGetSubreaper, Sym(subreaper)),
+		prctlOption(prSetSubreaper, // of no children
 			TESTQ(RSI, RSI),
 			SETNE(RSI),
 			MOVZBL(RSI, RSI),
 			MOVQ(RSI, Sym(subreaper)),
 			returns(0),
 		),
-		option(prSetNoNewPrivs,
+		prctlOption(prSetNoNewPrivs,
 			noMore,
 			CMPQ(RSI, 1),
 			IF(NE, fail(EINVAL)),
 			MOVQ(RSI, own.NoNewPrivs),
 			returns(0),
 		),
-		option(prGetNoNewPrivs,
+		prctlOption(prGetNoNewPrivs,
 			noMore,
 			TESTQ(RSI, RSI),
 			IF(NE, fail(EINVAL)),

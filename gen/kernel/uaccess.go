@@ -6,7 +6,7 @@ import (
 
 // accessOK leaves for label unless the n bytes at the user address addr lie
 // below TaskSizeMax. Clobbers RAX.
-func accessOK(addr, n any, label string) Block {
+func accessOK[N Operand](addr Reg, n N, label string) Block {
 	return Block{
 		taskSize(RAX),
 		SUBQ(n, RAX),

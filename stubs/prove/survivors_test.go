@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,9 +68,19 @@ func one(mnemonics string, operands ...any) likes {
 			if in, ok := want.(func(any) bool); ok {
 				return in(got)
 			}
-			return asm.PUSHQ(got).Equal(asm.PUSHQ(want))
+			return sameOperand(got, want)
 		})
 	}}
+}
+
+// sameOperand compares operands: memory as instructions do, integers of any type by
+// their values.
+func sameOperand(got, want any) bool {
+	if m, ok := got.(asm.Mem); ok {
+		w, ok := want.(asm.Mem)
+		return ok && asm.PUSHQ(m).Equal(asm.PUSHQ(w))
+	}
+	return fmt.Sprint(got) == fmt.Sprint(want)
 }
 
 // touching are all that have an operand in memory at an address in base.
