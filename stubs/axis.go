@@ -51,6 +51,8 @@ type Choice struct {
 	Puts Puts
 	// Promises are what it makes the prover demand of the path.
 	Promises Promises
+	// SFMask and Star are the bits of MSR_SYSCALL_MASK and MSR_STAR that it sets.
+	SFMask, Star uint64
 }
 
 // Name is the value without its axis.

@@ -68,9 +68,16 @@
 // in RSPScratch. Interrupts are on while it is there, so the context switch
 // must carry it: the question that this project answers begins here.
 //
+// # What stands around a stub
+//
+// A variant's syscall_init sets the MSRs that lead to it: MSR_STAR, MSR_LSTAR,
+// MSR_SYSCALL_MASK, and EFER.SCE. The kernel calls it when the variant is
+// selected, with interrupts off. So a wrong selector or a flag that is not
+// cleared is a fault of the variant as any other.
+//
 // # What may interrupt a stub
 //
-// SYSCALL clears IF, TF, DF, IOPL, NT and AC (x86.SyscallMask). From SWAPGS to
+// SYSCALL clears IF and TF, and the other flags that axis sfmask says. From SWAPGS to
 // the load of RSP, and again from the load of the user's RSP to SYSRETQ, RSP or
 // GS is the user's; interrupts are off there, and what comes nevertheless (NMI,
 // #MC, the #DB that MOV SS holds back, #DF) has a stack of its own and does not

@@ -7,6 +7,7 @@ const (
 	Entry        = "entry_SYSCALL_64"   // SYSCALL arrives here
 	SwitchTo     = "__switch_to_asm"    // the variant's part of the context switch
 	SwitchResume = "__switch_to_resume" // where a thread goes on that SwitchTo has left
+	SyscallInit  = "syscall_init"       // sets the MSRs of SYSCALL
 )
 
 // FuncName is the name that a function of a variant, or a global label of one,

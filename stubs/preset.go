@@ -58,7 +58,6 @@ const (
 	leftExecve  = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
 	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
 	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
-	leftSFMask  = "a mask of flags of its own: here SYSCALL clears TF, DF, IF, IOPL, AC and NT for every variant"
 	leftMeasure = "the handler: what getppid costs is the kernel's here"
 )
 
@@ -71,7 +70,7 @@ func lazily(more ...string) []string {
 func modern(more ...string) []string {
 	return append(more,
 		leftC, "the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation",
-		"the canary and the return stack filled at a context switch", leftTracer, leftESPFix, leftSwitch, leftForked, leftSFMask, leftMeasure)
+		"the canary and the return stack filled at a context switch", leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }
 
 const (
@@ -251,7 +250,7 @@ var presets = sync.OnceValue(func() []Preset {
 		},
 		{
 			Variant: Variant{Name: "freebsd", Axes: Of(
-				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest,
+				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest, SFMaskBSD,
 			)},
 			Release: "FreeBSD 10",
 			Adds:    "a whole trapframe by MOV, of which the exit loads no callee-saved register; SYSRET without a look at it, as whoever changes a slot says that the exit must be IRET",
@@ -262,7 +261,9 @@ var presets = sync.OnceValue(func() []Preset {
 				"FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored",
 				"a direct call of amd64_syscall: here the handler is called through Linux's table",
 				"an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten",
-				"FreeBSD's doreti: calls with work to do end by 3.19's loop", leftSwitch, leftMeasure,
+				"FreeBSD's doreti: calls with work to do end by 3.19's loop",
+				"its selectors, which are 0x20, 0x28, 0x33, 0x3b and 0x43 in the same order",
+				"its mask as 10.4 has it, which leaves AC: FreeBSD uses SMAP, and clears AC, from 12 on", leftSwitch, leftMeasure,
 			},
 		},
 	}
@@ -272,7 +273,7 @@ var presets = sync.OnceValue(func() []Preset {
 func linux612() Axes {
 	return Of(
 		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
-		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR,
+		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR, SFMaskAll,
 	)
 }
 

@@ -16,7 +16,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	if err := v.Validate(); err != nil {
 		return Program{}, fmt.Errorf("variant %s is impossible: %w", suffix, err)
 	}
-	p := Program{Funcs: v.switchTo(suffix)}
+	p := Program{Funcs: append(v.switchTo(suffix), v.syscallInit(suffix))}
 	if v.Bare {
 		p.Funcs = append(p.Funcs, bareEntry(suffix))
 		return p, nil
@@ -100,6 +100,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(n.FuncName(name)) }
 	d := layout.VariantDesc[any]{
 		Entry:       stub(Entry),
+		SyscallInit: stub(SyscallInit),
 		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Axes.scratchWord(),
 		SpecCtrl:    n.Axes.specCtrl(),
@@ -141,6 +142,8 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
 	info.CR3 = v.pageTable()
 	info.IRQ = word(!v.Bare && !v.Is(IRQOff))
+	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(Entry, name)), v.SFMask(), v.clearInHandler()
+	info.LooksAtFrame = word(!v.Bare && (!v.Is(ExitSYSRET) || v.Is(SlowC)))
 	return info
 }
 

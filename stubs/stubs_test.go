@@ -145,7 +145,7 @@ func TestParseVariant(t *testing.T) {
 		{name: "linux-3.19+d", err: `no change "d": want a, b, b-linux, c or axis=value`},
 		{name: "linux-3.19+", err: `no change ""`},
 		{name: "sp=stack", err: `axis sp has no value "stack": want one of percpu, frame`},
-		{name: "rsp=frame", err: `no axis "rsp": want one of sp, flags, top, build, regs, exit, irq, work, slow,`},
+		{name: "rsp=frame", err: `no axis "rsp": want one of sp, flags, top, build, regs, exit, sfmask, irq, work, slow,`},
 		{name: "work=test,slow=sysret", want: "linux-4.0"},
 		{name: "work=test,slow=sysret,branch=retpoline", want: "linux-4.0+branch=retpoline"},
 		{name: "linux-6.12+buffers=verw+clear=none", want: "linux-6.12+clear=none+buffers=verw"},

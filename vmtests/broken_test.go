@@ -18,6 +18,8 @@ import (
 // catches names, for each broken variant, the checks that are there for its
 // fault. Others may fail with them.
 var catches = map[string][]string{
+	"star-without-rpl":   {"set-up: MSRs of SYSCALL"},
+	"ac-not-masked":      {"set-up: MSRs of SYSCALL", "set-up: flags in a handler", "registers: SMAP in force in a handler"},
 	"r10-not-passed":     {"registers: futex that times out", "threads: two threads wake each other"},
 	"r10-not-restored":   {"registers: null call", "registers: full-frame call"},
 	"rbx-clobbered":      {"registers: null call", "registers: FS and GS base", "signals: signal to the own thread"},

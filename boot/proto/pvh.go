@@ -167,7 +167,7 @@ it is.`,
 		MOVL(RAX, CR3),
 		MOVL(uint32(x86.MSR_EFER), RCX),
 		RDMSR(),
-		ORL(x86.EFER_LME|x86.EFER_NX|x86.EFER_SCE, RAX),
+		ORL(x86.EFER_LME|x86.EFER_NX, RAX),
 		WRMSR(),
 		MOVL(uint32(x86.CR0_PG|x86.CR0_WP|x86.CR0_NE|x86.CR0_ET|x86.CR0_MP|x86.CR0_PE), RAX),
 		MOVL(RAX, CR0), // long mode is active; the code segment still says 32 bits

@@ -37,6 +37,17 @@ func findVariant(descPtr Reg) Block {
 	}
 }
 
+// readMSR stores an MSR. Clobbers RAX, RCX and RDX.
+func readMSR(msr uint32, to Mem) Block {
+	return Block{
+		MOVL(msr, RCX),
+		RDMSR(),
+		SHLQ(32, RDX),
+		ORQ(RDX, RAX),
+		MOVQ(RAX, to),
+	}
+}
+
 func copyField(from, to Mem) Block {
 	return Block{MOVQ(from, RAX), MOVQ(RAX, to)}
 }
@@ -48,7 +59,7 @@ func control() Program {
 		Funcs: Funcs(
 			variantsInit, variantUnknown, setVariant, controlInit, sysVariantSelect, sysVariantInfo,
 			controlInterrupt, sysFrame, sysFullFrame, sysSetFrame, sysPoison, sysSpin, sysFlushYield,
-			sysStats,
+			sysStats, sysFlags,
 		),
 		Data: []Data{
 			variantName(), variantAsked, controlOn, statsBuf, poisonFrame,
@@ -254,11 +265,7 @@ the old variant keeps in RSPScratch would go by the new one's rule.`,
 		copyField(desc.SpecCtrl, gs.SpecCtrl),
 		forgetSpecCtrl(),
 		MOVQ(R8, gs.Variant),
-		MOVQ(desc.Entry, RAX),
-		MOVQ(RAX, RDX),
-		SHRQ(32, RDX),
-		MOVL(uint32(x86.MSR_LSTAR), RCX),
-		WRMSR(),
+		CALL(desc.SyscallInit),
 		XORL(RAX, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RAX)
@@ -449,6 +456,10 @@ func sysStats() Func {
 		copyField(clk.TSCHz, stats.TSCHz),
 		copyField(clk.TSCSource, stats.TSCSource),
 		copyField(clk.TimerMult, stats.TimerMult),
+		readMSR(x86.MSR_STAR, stats.Star),
+		readMSR(x86.MSR_SYSCALL_MASK, stats.SFMask),
+		readMSR(x86.MSR_EFER, stats.EFER),
+		readMSR(x86.MSR_LSTAR, stats.LSTAR),
 		copyField(gs.NMIs, stats.NMIs),
 		copyField(gs.Debugs, stats.Debugs),
 		copyField(gs.MachineChecks, stats.MachineChecks),
@@ -457,4 +468,12 @@ func sysStats() Func {
 		MOVL(SizeOf[layout.Stats[Mem]](), RDX),
 		JMP(copyToUser),
 	).Takes(RDI).Returns(RAX)
+}
+
+func sysFlags() Func {
+	return FUNC("sys_flags", "sys_flags is layout.SysFlags.",
+		PUSHFQ(),
+		POPQ(RAX),
+		RETURN(),
+	).Takes().Returns(RAX)
 }

@@ -53,6 +53,10 @@ func featuresInit() Func {
 	}
 	return FUNC("features_init", "features_init sets cpu_features, a layout.Features.",
 		look,
+		XORL(RAX, RAX),
+		CPUID(),
+		CMPL(RBX, x86.CPUID_0_EBX_INTEL),
+		IF(E, ORQ(uint64(layout.FeatureSYSRETRPL), Sym(cpuFeatures))),
 		RETURN(),
 	).Saving(RBX).Takes()
 }

@@ -218,6 +218,7 @@ func sysCalls() []sysCall {
 		{layout.SysUserMap, sysUserMap},
 		{layout.SysBreakpoint, sysBreakpoint},
 		{layout.SysPeek, sysPeek},
+		{layout.SysFlags, sysFlags},
 	}
 }
 

@@ -64,6 +64,8 @@ const (
 	// touch no user memory would, with SMAP as the entry path left it: -EFAULT if
 	// that faults, else 0.
 	SysPeek
+	// SysFlags returns RFLAGS as the handler finds it.
+	SysFlags
 	sysControlEnd
 )
 
@@ -124,6 +126,15 @@ type VariantInfo[T any] struct {
 	CR3 T
 	// Needs (a Features) is what the variant needs of the CPU.
 	Needs T
+	// Star, LSTAR and SFMask are what MSR_STAR, MSR_LSTAR and MSR_SYSCALL_MASK hold
+	// while the variant is selected.
+	Star, LSTAR, SFMask T
+	// ClearFlags are the flags that are clear while a handler runs, whatever ring 3
+	// has; neither IF nor the arithmetic ones are among them.
+	ClearFlags T
+	// LooksAtFrame is 1 if every exit behind a handler that changed the frame does
+	// with it what IRETQ does: RF and TF arrive as well.
+	LooksAtFrame T
 }
 
 // Stats are counts since boot, where to read those of the CPU, and what it has.
@@ -152,6 +163,9 @@ type Stats[T any] struct {
 	TSCHz, TSCSource T
 	// TimerMult is local APIC timer ticks per ns, times 2^32.
 	TimerMult T
+	// Star, LSTAR, SFMask and EFER are the MSRs of SYSCALL as this very call found
+	// them.
+	Star, LSTAR, SFMask, EFER T
 	// NMIs, Debugs and MachineChecks are PerCPU's.
 	NMIs, Debugs, MachineChecks T
 	// Build tells kernels apart: a hash of the image's text and data, and of
@@ -190,8 +204,10 @@ const (
 // VariantDesc is the kernel's own entry for a variant: what SysSelect puts in
 // force. The addresses are functions of package stubs.
 type VariantDesc[T any] struct {
-	// Entry goes to MSR_LSTAR.
+	// Entry is where SYSCALL arrives.
 	Entry T
+	// SyscallInit sets MSR_LSTAR to it, and the other MSRs of SYSCALL.
+	SyscallInit T
 	// Wrappers go to sys_call_table, in the order of FullFrameCalls.
 	Wrappers [numFullFrameCalls]T
 	// SwitchTo is the context switch of threads that select the variant.

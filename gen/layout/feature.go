@@ -17,10 +17,13 @@ const (
 	// FeatureIBRS is that of MSR_IA32_SPEC_CTRL and its bit IBRS (SDM volume 4,
 	// 48H).
 	FeatureIBRS
+	// FeatureSYSRETRPL is that SYSRET gives CS and SS the RPL 3 whatever MSR_STAR has
+	// (SDM volume 2, SYSRET); AMD's takes SS as it is (APM volume 3, SYSRET).
+	FeatureSYSRETRPL
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL"}
 
 // String lists the features' names.
 func (f Features) String() string {

@@ -51,9 +51,6 @@ const (
 	X86_EFLAGS_AC    = 1 << 18
 	X86_EFLAGS_ID    = 1 << 21
 
-	// SyscallMask is what SYSCALL clears: TF, DF, IF, IOPL, AC and NT, as Linux
-	// 3.18 to 4.2 set MSR_SYSCALL_MASK (arch/x86/kernel/cpu/common.c).
-	SyscallMask = X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_IF | X86_EFLAGS_IOPL | X86_EFLAGS_AC | X86_EFLAGS_NT
 	// UserFlags are the bits that a signal frame may set in RFLAGS (Linux
 	// arch/x86/kernel/signal.c, FIX_EFLAGS).
 	UserFlags = X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF |
@@ -78,6 +75,7 @@ const (
 
 	EFER_SCE = 1 << 0
 	EFER_LME = 1 << 8
+	EFER_LMA = 1 << 10
 	EFER_NX  = 1 << 11
 )
 
@@ -90,10 +88,6 @@ const (
 	USER_DS     = 0x2b
 	USER_CS     = 0x33
 	TSS_SEL     = 0x40
-
-	// Star is MSR_STAR: SYSCALL loads CS 0x10 and SS 0x18; SYSRETQ loads CS
-	// 0x23+16 and SS 0x23+8.
-	Star = USER32_CS<<48 | KERNEL_CS<<32
 )
 
 // Vectors.
@@ -144,6 +138,10 @@ const (
 	// PAGE_ADDR are the address bits of an entry.
 	PAGE_ADDR = 0x000f_ffff_ffff_f000
 )
+
+// CPUID_0_EBX_INTEL is the start of Intel's name for itself, "Genu" of
+// "GenuineIntel" (SDM volume 2, CPUID leaf 0 EBX).
+const CPUID_0_EBX_INTEL = 0x756e6547
 
 // CPUID leaf 1 ECX bits (SDM volume 2, CPUID).
 const (

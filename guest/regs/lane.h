@@ -11,6 +11,23 @@
 //	return address    (sp+8)
 
 
+
+// SELECTORS stores the segment registers in the State at(AX). Clobbers RBX.
+#define SELECTORS(at) \
+	XORL	BX, BX \
+	MOVW	CS, BX \
+	MOVQ	BX, (at+State_CS)(AX) \
+	MOVW	SS, BX \
+	MOVQ	BX, (at+State_SS)(AX) \
+	MOVW	DS, BX \
+	MOVQ	BX, (at+State_DS)(AX) \
+	MOVW	ES, BX \
+	MOVQ	BX, (at+State_ES)(AX) \
+	MOVW	FS, BX \
+	MOVQ	BX, (at+State_FS)(AX) \
+	MOVW	GS, BX \
+	MOVQ	BX, (at+State_GS)(AX)
+
 TEXT DO(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	AX, CTX(SB)
 	MOVQ	SP, Context_hostSP(AX)
@@ -20,6 +37,10 @@ TEXT DO(SB), NOSPLIT|NOFRAME, $0-0
 	FXSAVE64	Context_hostFX(AX)
 	MOVQ	Context_Second(AX), BX
 	MOVQ	BX, SECOND(SB)
+	MOVL	$const_userSS, BX
+	MOVW	BX, DS
+	MOVW	BX, ES
+	SELECTORS(Context_In)
 	MOVQ	-8(FS), BX
 	MOVQ	BX, (Context_In+State_FSWord)(AX)
 	CMPQ	Context_UseGS(AX), $0
@@ -111,6 +132,7 @@ TEXT LAND(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ	BX, (Context_Out+State_AX)(AX)
 	MOVQ	SAVEIP(SB), BX
 	MOVQ	BX, (Context_Out+State_IP)(AX)
+	SELECTORS(Context_Out)
 	MOVQ	-8(FS), BX
 	MOVQ	BX, (Context_Out+State_FSWord)(AX)
 	CMPQ	Context_UseGS(AX), $0

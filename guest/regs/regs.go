@@ -46,6 +46,9 @@ type State struct {
 	// FSWord and GSWord are the words at FS:-8 and GS:0. They identify the two
 	// bases: each thread has other words there.
 	FSWord, GSWord layout.Word
+	// The selectors in the segment registers. Before the instruction DS and ES are
+	// given one that is not 0, as a CPU that loses one leaves 0 there.
+	CS, SS, DS, ES, FS, GS layout.Word
 }
 
 // Words of the FXSAVE image.

@@ -42,7 +42,7 @@ func TestFill(t *testing.T) {
 		}
 		seen[w] = name
 	}
-	const registers = 15 + 5 + 2 + 16 + 32 // GPRs; SP, IP, Flags, bases; control words; ST; XMM
+	const registers = 15 + 5 + 6 + 2 + 16 + 32 // GPRs; SP, IP, Flags, bases; selectors; control words; ST; XMM
 	if len(names) != registers {
 		t.Errorf("%d registers, want %d", len(names), registers)
 	}

@@ -36,7 +36,8 @@ func TestCompareNamesEachRegister(t *testing.T) {
 		got := testState()
 		words := []*layout.Word{
 			&got.AX, &got.BX, &got.CX, &got.DX, &got.SI, &got.DI, &got.BP, &got.SP, &got.R8, &got.R9, &got.R10, &got.R11,
-			&got.R12, &got.R13, &got.R14, &got.R15, &got.IP, &got.Flags, &got.FSWord, &got.GSWord, &got.FX[0], &got.FX[3],
+			&got.R12, &got.R13, &got.R14, &got.R15, &got.IP, &got.Flags, &got.FSWord, &got.GSWord,
+			&got.CS, &got.SS, &got.DS, &got.ES, &got.FS, &got.GS, &got.FX[0], &got.FX[3],
 		}
 		for i := 4; i < 52; i++ {
 			words = append(words, &got.FX[i])

@@ -199,9 +199,12 @@ func (fx *fixture) selection(i, variant int) *regs.Context {
 }
 
 // compare returns how the state that context c of lane i left differs from want. It
-// expects the words at the bases that were there before the call.
+// expects the selectors of 64-bit code, and the others and the words at the bases
+// that were there before the call.
 func (fx *fixture) compare(c *regs.Context, want regs.State, i int) error {
 	want.FSWord, want.GSWord = c.In.FSWord, c.In.GSWord
+	want.CS, want.SS = x86.USER_CS, x86.USER_DS
+	want.DS, want.ES, want.FS, want.GS = c.In.DS, c.In.ES, c.In.FS, c.In.GS
 	err := compare(&want, &c.Out, i, fx.owner)
 	if err != nil && c.Out.IP != want.IP {
 		for _, t := range regs.Traps() {

@@ -33,6 +33,7 @@ var groups = []struct {
 	checks []check
 	needs  layout.Features
 }{
+	{"set-up", setUpChecks, 0},
 	{"registers", registerChecks, 0},
 	{"frame", frameChecks, 0},
 	{"threads", threadChecks, 0},

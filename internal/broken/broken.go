@@ -44,6 +44,11 @@ const earlyRounds = 10_000
 // Variants returns all broken variants.
 func Variants() []Variant {
 	return []Variant{
+		fault("star-without-rpl", "linux-3.19", "SYSRET's selector in MSR_STAR has the RPL 0",
+			Edit(stubs.SyscallInit, MOVL(uint32(0x230010), RDX), MOVL(uint32(0x200010), RDX))),
+		fault("ac-not-masked", "linux-3.19", "SYSCALL does not clear AC",
+			Edit(stubs.SyscallInit, MOVL(uint32(0x47700), RAX), MOVL(uint32(0x7700), RAX))),
+
 		fault("r10-not-passed", "linux-3.19", "argument 4 is not moved from R10 to RCX",
 			Edit(stubs.Entry, MOVQ(R10, RCX))),
 		fault("r10-not-restored", "linux-3.19", "R10 is loaded from the slot of R9",

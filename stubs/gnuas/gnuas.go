@@ -13,6 +13,7 @@
 //     stub_poison: what stands in sys_call_table for the handlers that need the
 //     whole frame.
 //   - __switch_to_asm: the variant's part of the context switch.
+//   - syscall_init: sets the MSRs of SYSCALL.
 //
 // What the file does not have is the base's: the variant that one comment of the
 // form "entrylab: base linux-4.1" must name. Any will do, as a preset,
@@ -64,7 +65,7 @@ const IncludeName = "entrylab.inc"
 
 // replaceable are the functions that a file may define; stubs.Entry it must.
 var replaceable = func() []string {
-	names := []string{stubs.Entry, stubs.SwitchTo}
+	names := []string{stubs.Entry, stubs.SwitchTo, stubs.SyscallInit}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Stub())
 	}

@@ -191,6 +191,13 @@ const (
 	claimKept
 	claimReturnRSP
 	claimOwnScratch
+
+	// Of the set-up.
+	claimSTAR
+	claimLSTAR
+	claimSFMASK
+	claimEFER
+	claimSelectors
 )
 
 func (k claimKind) text(n uint8, of string) string {
@@ -333,11 +340,21 @@ func (k claimKind) exitText(n uint8, of string) string {
 	case claimSavedSP:
 		return "the thread's SP is set to its stack"
 	case claimKept:
-		return fmt.Sprintf("%v is kept over the switch", reg(n))
+		return fmt.Sprintf("%v is kept at %s", reg(n), of)
 	case claimReturnRSP:
-		return "RSP is kept over the switch"
+		return "RSP is kept at " + of
 	case claimOwnScratch:
 		return fmt.Sprintf("%s is the thread's own after the switch", scratchWords[n].Name)
+	case claimSTAR:
+		return "MSR_STAR is what axis star says"
+	case claimLSTAR:
+		return "MSR_LSTAR is the entry"
+	case claimSFMASK:
+		return "MSR_SYSCALL_MASK is what axis sfmask says"
+	case claimEFER:
+		return "EFER.SCE is set, and nothing else changed"
+	case claimSelectors:
+		return "SYSRETQ loads USER_CS and USER_DS, with RPL 3"
 	}
 	return "?"
 }

@@ -77,6 +77,11 @@ func codeOf(name string) func(*asm.Program) error {
 	}
 }
 
+// setUp puts an instruction of syscall_init in the place of another.
+func setUp(was, now asm.Ins) func(*asm.Program) error {
+	return broken.Edit(stubs.SyscallInit, was, now)
+}
+
 // TestClaims: each claim that no broken variant shows can fail, and what the
 // proof cannot follow is undecided.
 func TestClaims(t *testing.T) {
@@ -88,6 +93,7 @@ func TestClaims(t *testing.T) {
 	inRBX := asm.Fields[layout.PtRegs[asm.Mem]](asm.RBX)
 	ofRCX := asm.Fields[layout.Thread[asm.Mem]](asm.RCX)
 	swap := asm.Block{asm.XORQ(asm.RDI, asm.RSI), asm.XORQ(asm.RSI, asm.RDI), asm.XORQ(asm.RDI, asm.RSI)}
+	star, mask := asm.MOVL(uint32(0x230010), asm.RDX), asm.MOVL(uint32(0x47700), asm.RAX)
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
 	specCtrl := func(mask int) asm.Block {
@@ -109,12 +115,25 @@ func TestClaims(t *testing.T) {
 	}{
 		{"DF set", "linux-4.1", first("entry_SYSCALL_64", asm.STD()), Refuted, "DF is clear at the handler; it is set or unknown"},
 		{"AC set", "linux-4.1", first("stub_clone", asm.STAC()), Refuted, "AC is clear at sys_clone"},
+		{"SYSRET's selector without RPL", "linux-3.19", setUp(star, asm.MOVL(0x200010, asm.RDX)), Refuted, "SYSRETQ loads USER_CS and USER_DS, with RPL 3"},
+		{"a selector of RPL 0, but for a CPU that makes it 3", "linux-3.19+star=rpl0", codeOf("linux-3.19+star=rpl0"), Proved, ""},
+		{"SYSRET's selector another", "linux-6.12", setUp(star, asm.MOVL(0x2b0010, asm.RDX)), Refuted, "MSR_STAR is what axis star says; it is 0x2b001000000000, want 0x23001000000000"},
+		{"SYSCALL's selector another", "bare", setUp(star, asm.MOVL(0x230018, asm.RDX)), Refuted, "MSR_STAR is what axis star says"},
+		{"DF not cleared by SYSCALL", "linux-3.19", setUp(mask, asm.MOVL(0x47300, asm.RAX)), Refuted, "DF is clear at the handler; it is the user's, as SYSCALL does not clear it (MSR_SYSCALL_MASK), want clear"},
+		{"NT not cleared by SYSCALL", "linux-4.6", setUp(mask, asm.MOVL(0x43700, asm.RAX)), Refuted, "NT is clear at the handler"},
+		{"AC not cleared by SYSCALL", "linux-4.1", setUp(mask, asm.MOVL(0x7700, asm.RAX)), Refuted, "AC is clear at the handler; it is the user's"},
+		{"DF not cleared, but by the entry", "linux-4.1", both(setUp(mask, asm.MOVL(0x47300, asm.RAX)), first(stubs.Entry, asm.CLD())), Refuted, "MSR_SYSCALL_MASK is what axis sfmask says; it is 0x47300, want 0x47700"},
+		{"IF not cleared by SYSCALL", "linux-4.1", setUp(mask, asm.MOVL(0x47500, asm.RAX)), Refuted, "interrupts are off here; it is on, want off, as RSP is not on the thread's stack"},
+		{"few flags cleared, and no others by the entry", "linux-4.1+sfmask=few", broken.Edit(stubs.Entry, asm.POPFQ(), asm.POPQ(asm.RAX)), Refuted, "NT is clear at the handler"},
+		{"no SYSCALL", "linux-4.1", broken.Edit(stubs.SyscallInit, asm.ORL(x86.EFER_SCE, asm.RAX)), Refuted, "EFER.SCE is set, and nothing else changed"},
+		{"SYSCALL arrives behind the entry's start", "linux-4.1", broken.Edit(stubs.SyscallInit, asm.MOVQ(asm.RAX, asm.RDX), asm.ADDQ(3, asm.RAX), asm.MOVQ(asm.RAX, asm.RDX)), Refuted, "MSR_LSTAR is the entry"},
+		{"the set-up takes a register of its caller", "linux-4.1", first(stubs.SyscallInit, asm.XORL(asm.RBX, asm.RBX)), Refuted, "RBX is kept at the set-up's end; it is 0"},
 		{"SWAPGS twice", "sp=frame,irq=off", first("stub_clone", asm.SWAPGS()), Refuted, "GS is the kernel's at sys_clone; it is the user's"},
 		{"interrupts in the switch", "linux-4.1", first("__switch_to_asm", asm.STI()), Refuted, "interrupts are off here; it is on, want off"},
 		{"interrupts with the user's GS", "linux-4.1", first("entry_SYSCALL_64", asm.STI()), Refuted, "interrupts are off here"},
 		{"no switch", "linux-4.1", first("__switch_to_asm", asm.RET()), Refuted, "the next thread goes on at its Thread.IP; it is the return address, want next.IP"},
 		{"another thread", "linux-4.1", last("__switch_to_asm", asm.XCHGQ(asm.RSI, asm.RDI), asm.JMP(prev.IP)), Refuted, "the next thread is in RSI; it is thread, want next"},
-		{"RSP off", "linux-4.1", last("__switch_to_resume", asm.RETN(8)), Refuted, "RSP is kept over the switch; it is kernel.RSP+16, want kernel.RSP+8"},
+		{"RSP off", "linux-4.1", last("__switch_to_resume", asm.RETN(8)), Refuted, "RSP is kept at the switch's end; it is kernel.RSP+16, want kernel.RSP+8"},
 		{"the next thread's words", "linux-4.1", first("__switch_to_asm", asm.MOVQ(asm.RAX, next.UserSP)), Refuted, "next+32, a word of the thread that is not the variant's"},
 		{"the next thread's stack", "linux-4.1", last("__switch_to_asm", asm.POPQ(asm.RBX), asm.JMP(next.IP)), Refuted, "next.SP, the next thread's stack"},
 		{"a word of the thread", "linux-4.1", first("stub_clone", asm.MOVQ(asm.RAX, asm.RSP.At(0xb0-layout.ThreadSize))), Refuted, "a word of the thread that is not the variant's"},

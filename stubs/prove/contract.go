@@ -80,7 +80,7 @@ func (m *machine) enter(st *state, f *function) {
 		return
 	}
 	for i := range uint8(numFlags) {
-		if !m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) {
+		if !m.clear(st, i, f) {
 			return
 		}
 	}
@@ -121,9 +121,14 @@ func (m *machine) enter(st *state, f *function) {
 	}
 }
 
-// notClear gives check a flag, and the instruction that set it.
-func (m *machine) notClear(st *state, flag uint8) func() (string, string, *origin) {
-	return func() (string, string, *origin) { return "set or unknown", "clear", st.flagBy[flag] }
+// clear checks that a flag is clear.
+func (m *machine) clear(st *state, flag uint8, f *function) bool {
+	goal, got := nowhere, "set or unknown"
+	if st.phase == inCall && st.flagBy[flag] == nil {
+		goal = m.isSet(m.ts.and(m.s.flags.value(), flagBits[flag]))
+		got = "the user's, as SYSCALL does not clear it (MSR_SYSCALL_MASK)"
+	}
+	return m.checkThat(st, claimFlag, flag, f, st.flags[flag] == off, goal, func() (string, string, *origin) { return got, "clear", st.flagBy[flag] })
 }
 
 // gotWant gives check a word and what is wanted instead.
@@ -148,7 +153,7 @@ func (m *machine) dispatch(st *state, index value) {
 	ok = m.untouched(st, f, false) && ok
 	ok = m.onTable(st, f) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, f, st.flags[i] == off, m.notClear(st, i)) && ok
+		ok = m.clear(st, i, f) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
 	ok = m.checkThat(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.isSet(m.ts.and(st.work, layout.TIFEntryWork)), m.gotWork(st, "no TIFEntryWork")) && ok
@@ -576,7 +581,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
 	}
 	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
-		ok = m.check(st, claimFlag, flagNT, f, st.flags[flagNT] == off, m.notClear(st, flagNT)) && ok
+		ok = m.clear(st, flagNT, f) && ok
 	}
 	ok = m.onUserTable(st, f) && ok
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok

@@ -43,10 +43,12 @@ type subject struct {
 	base      string // what promises it
 	axes      stubs.Axes
 	promises  stubs.Promises
+	needs     layout.Features
 	promise   promise
 	parts     []part
 	entry     uint64
 	switchTo  uint64
+	setUp     uint64 // syscall_init
 	wrappers  []wrapper
 	table     uint64 // sys_call_table
 	kernel    map[uint64]*function
@@ -65,6 +67,7 @@ type machine struct {
 	failed    bool
 	first     claimKind        // that failed
 	preserved [numScratch]bool // the switch keeps the word for the thread
+	mask      uint64           // MSR_SYSCALL_MASK, as the set-up leaves it
 	todo      []*state
 	steps     int
 	paths     int
@@ -86,16 +89,19 @@ func (m *machine) name(addr uint64) string {
 	return constant(addr)
 }
 
-// prove runs the switch, then the call.
+// prove runs the set-up, the switch, then the call.
 func (s *subject) prove(quick bool) *machine {
 	m := &machine{subject: s, quick: quick}
 	if !quick {
 		m.claims = map[claimKey]*verdict{}
 		m.knows = map[uint64]*knowledge{}
 	}
-	m.runSwitch()
+	m.runSetUp()
 	if !m.stopped() {
-		m.run(m.onEither(s.s.afterSYSCALL(s.entry)))
+		m.runSwitch()
+	}
+	if !m.stopped() {
+		m.run(m.onEither(s.s.afterSYSCALL(s.entry, m.mask)))
 	}
 	return m
 }
@@ -180,6 +186,8 @@ func (m *machine) transfer(st *state, to word) {
 		m.switched(st)
 	case v == m.s.ret.value() && st.phase == inResume:
 		m.resumed(st)
+	case v == m.s.ret.value() && st.phase == inSetUp:
+		m.isSetUp(st)
 	case v == m.s.ret.value() && st.phase == inLeave:
 		m.differs(st, claimNextIP, 0, nil, to, "next.IP")
 	case v.fromUser():
@@ -242,7 +250,7 @@ func (m *machine) switched(st *state) {
 	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
 	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, m.notClear(st, i)) && ok
+		ok = m.clear(st, i, theSwitch) && ok
 	}
 	m.holds(st, claimNextIP, 0, nil)
 	ok = m.checkSame(st, claimNextSP, 0, nil, st.regs[rSP], m.s.nextSP.value()) && ok
@@ -273,15 +281,7 @@ func (m *machine) switched(st *state) {
 
 // resumed is the return of the switch to its caller.
 func (m *machine) resumed(st *state) {
-	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
-	ok = m.untouched(st, theSwitch, true) && ok
-	for i := range uint8(numFlags) {
-		ok = m.check(st, claimFlag, i, nil, st.flags[i] == off, m.notClear(st, i)) && ok
-	}
-	ok = m.checkSame(st, claimReturnRSP, 0, nil, st.regs[rSP], m.s.prevRSP.value().add(8)) && ok
-	for _, r := range [...]reg{rBX, rBP, r12, r13, r14, r15} {
-		ok = m.checkSame(st, claimKept, uint8(r), nil, st.regs[r], m.s.kernel[r].value()) && ok
-	}
+	ok := m.inKernel(st, theSwitch)
 	for i, w := range st.scratch {
 		kept := w.v == m.s.scratch[i].value()
 		m.preserved[i] = m.preserved[i] && kept

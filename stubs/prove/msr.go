@@ -19,6 +19,8 @@ func isBaseMSR(n uint64) bool { return n-x86.MSR_FS_BASE < numBases }
 func (m *machine) readMSR(st *state) bool {
 	var v value
 	switch n, ok := m.msr(st); {
+	case ok && st.phase == inSetUp && msrAt(n) >= 0:
+		v = st.msrs[msrAt(n)].v
 	case ok && n == x86.MSR_IA32_SPEC_CTRL:
 		if !m.mayTouchSpecCtrl(st) {
 			return false
@@ -37,10 +39,16 @@ func (m *machine) readMSR(st *state) bool {
 
 // writeMSR is WRMSR.
 func (m *machine) writeMSR(st *state) bool {
-	if n, ok := m.msr(st); ok && isBaseMSR(n) {
-		low, high := st.regs[rAX], m.at(st).resolve(st.regs[rDX].v)
-		v := m.ts.join(m.at(st).resolve(low.v), high, 32, ^uint64(0))
-		st.bases[n-x86.MSR_FS_BASE] = word{v, m.moved(st, low.by)}
+	switch n, ok := m.msr(st); {
+	case ok && isBaseMSR(n):
+		st.bases[n-x86.MSR_FS_BASE] = m.edxEAX(st)
+		return true
+	case ok && st.phase == inSetUp && msrAt(n) >= 0:
+		w := m.edxEAX(st)
+		if n == x86.MSR_STAR { // whose selectors are in EDX
+			w.by = m.moved(st, st.regs[rDX].by)
+		}
+		st.msrs[msrAt(n)] = w
 		return true
 	}
 	if n, ok := m.msr(st); !ok || n != x86.MSR_IA32_SPEC_CTRL {
@@ -60,6 +68,12 @@ func (m *machine) writeMSR(st *state) bool {
 	return m.check(st, claimSpecCtrl, 0, nil, kernels || users, func() (string, string, *origin) {
 		return m.show(st, high) + ":" + m.show(st, low), m.specCtrl(true).String() + ", or that without IBRS", st.regs[rAX].by
 	})
+}
+
+// edxEAX is the word that WRMSR writes.
+func (m *machine) edxEAX(st *state) word {
+	low, high := st.regs[rAX], m.at(st).resolve(st.regs[rDX].v)
+	return word{m.ts.join(m.at(st).resolve(low.v), high, 32, ^uint64(0)), m.moved(st, low.by)}
 }
 
 // mayTouchSpecCtrl checks that the variant needs a CPU with that MSR, and has

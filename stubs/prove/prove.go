@@ -145,7 +145,7 @@ func Object(obj *asm.Object, n stubs.Variant) (*Proof, error) {
 // newSubject finds a variant in a linked program.
 func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	s := &subject{
-		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(),
+		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(), needs: n.Features(),
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
 	}
 	if n.Edit != nil {
@@ -221,7 +221,7 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 		if word(b, desc.Entry) != entry {
 			continue
 		}
-		s.entry, s.switchTo = entry, word(b, desc.SwitchTo)
+		s.entry, s.setUp, s.switchTo = entry, word(b, desc.SyscallInit), word(b, desc.SwitchTo)
 		s.promise = promise{
 			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
 			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch),

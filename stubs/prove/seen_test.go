@@ -12,7 +12,7 @@ func TestSeenFields(t *testing.T) {
 		of     any
 		fields int
 	}{
-		{state{}, 35}, {tables{}, 5}, {expectation{}, 10}, {condition{}, 7}, {facts{}, 7}, {term{}, 10}, {word{}, 2},
+		{state{}, 36}, {tables{}, 5}, {expectation{}, 10}, {condition{}, 7}, {facts{}, 7}, {term{}, 10}, {word{}, 2},
 	} {
 		if got := reflect.TypeOf(tt.of).NumField(); got != tt.fields {
 			t.Errorf("%T has %d fields, and namer knows of %d", tt.of, got, tt.fields)
@@ -26,7 +26,7 @@ func TestAgain(t *testing.T) {
 	s := newSymbols()
 	m := &machine{subject: &subject{s: s}}
 	at := func(user bool, k uint64) *state {
-		st := s.afterSYSCALL(0)
+		st := s.afterSYSCALL(0, ^uint64(0))
 		x := symbol("x", user)
 		st.regs[rAX].v = x.value()
 		st.facts = m.at(st).with(factZero, x, value{}, k)

@@ -174,6 +174,8 @@ func (m *machine) whyWindow(st *state) func() (string, string, *origin) {
 	return func() (string, string, *origin) {
 		got := triNames[st.irq]
 		switch {
+		case st.phase == inSetUp:
+			return got, "off throughout syscall_init", nil
 		case st.phase != inCall:
 			return got, "off throughout the switch", nil
 		case !m.kernelGS(st):

@@ -77,6 +77,7 @@ const (
 	inCall   phase = iota // from SYSCALL to the return to ring 3
 	inLeave               // __switch_to_asm, up to the jump to the next thread
 	inResume              // from there back, when the thread runs again
+	inSetUp               // syscall_init
 )
 
 // tri is a flag that may be unknown.
@@ -171,6 +172,7 @@ type state struct {
 	// stale is set when an interrupt may have changed Thread.Flags, so that it
 	// reads as a new value.
 	stale bool
+	msrs  [numMSRs]word    // those of SYSCALL, in the set-up
 	saved [3]word          // Thread.SP, IP and UserSP of the thread that is switched
 	ahead [aheadCells]word // what is below the next thread's SP, on its stack
 
@@ -245,6 +247,7 @@ type symbols struct {
 	selectors  [6]*term
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
+	msrs       [numMSRs]*term   // those of SYSCALL, before the set-up
 	first      map[*term]uint64 // all of these, numbered
 }
 
@@ -273,6 +276,9 @@ func newSymbols() *symbols {
 		s.xmm[i] = symbol(fmt.Sprintf("user.%s", xmmName(i)), true)
 	}
 	s.mxcsr = symbol("user.MXCSR", true)
+	for i, name := range msrNames {
+		s.msrs[i] = symbol(name, false)
+	}
 	for i := range s.cells {
 		s.cells[i] = symbol("stack."+cellName(i), false)
 	}
@@ -326,9 +332,8 @@ var regSlot = [numRegs]layout.Slot{
 const enosys = ^uint64(layout.ENOSYS) + 1
 
 // afterSYSCALL is the machine at the entry (SDM volume 2, SYSCALL): RIP is in
-// RCX and RFLAGS in R11, the flags of MSR_SYSCALL_MASK are clear, all else is the
-// user's.
-func (s *symbols) afterSYSCALL(entry uint64) *state {
+// RCX and RFLAGS in R11, the flags of mask are clear, all else is the user's.
+func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	st := &state{pc: entry, origin: s.top.value(), work: s.work.value(), mxcsr: word{v: s.mxcsr.value()}}
 	st.bases = [numBases]word{baseFS: {v: s.bases[baseFS].value()}, baseGS: {v: s.bases[baseGS].value()}, baseOther: {v: s.area.value()}}
 	st.expect.bases = [numBases]value{s.bases[baseFS].value(), s.bases[baseGS].value(), s.area.value()}
@@ -350,6 +355,14 @@ func (s *symbols) afterSYSCALL(entry uint64) *state {
 	st.facts = &facts{kind: factMax, t: s.rip, k: layout.TaskSizeMax}
 	st.given = &given{p: predicate{below, s.rip.value(), known(layout.TaskSizeMax + 1)}, holds: true}
 	st.cr3, st.flushes = s.cr3.value(), s.flushes.value()
+	for i, bit := range flagBits {
+		if mask&bit == 0 {
+			st.flags[i] = either
+		}
+	}
+	if mask&x86.X86_EFLAGS_IF == 0 {
+		st.irq = on
+	}
 	return st
 }
 

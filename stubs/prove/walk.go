@@ -96,8 +96,9 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
 	}
 	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, walk: &walker{}}
+	m.runSetUp()
 	m.runSwitch()
-	m.run(m.onEither(s.s.quiet(s.entry)))
+	m.run(m.onEither(s.s.quiet(s.entry, m.mask)))
 	w, err := s.walked(m, s.places(obj))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("variant %s: %w", n.Name, err), s.report(m, obj).Err())
@@ -108,8 +109,8 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 // quiet is a call with nothing in its way: no work is pending, the number is in
 // the table, RIP is not the last that there may be, the user's RFLAGS ask for
 // nothing of SYSRET, and no translation has become invalid.
-func (s *symbols) quiet(entry uint64) *state {
-	st := s.afterSYSCALL(entry)
+func (s *symbols) quiet(entry, mask uint64) *state {
+	st := s.afterSYSCALL(entry, mask)
 	for _, f := range []facts{
 		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork},
 		{kind: factZero, t: s.flags, k: singleStep},
@@ -215,6 +216,7 @@ func (s *subject) walked(m *machine, places places) (*Walk, error) {
 		steps := s.steps(m, st, places)
 		at := func(t *trail) int { return len(steps) - 1 - distance(st.walked.last, t) }
 		switch {
+		case st.phase == inSetUp:
 		case st.phase == inResume && !switched:
 			switched = true
 			w.Out, w.In = steps[:at(t.away)+1], steps[at(t.away)+1:]

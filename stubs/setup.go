@@ -1,0 +1,32 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// syscallInit is what the kernel calls when the variant is selected.
+func (v Axes) syscallInit(suffix string) Func {
+	return FUNC(FuncName(SyscallInit, suffix), `syscall_init has SYSCALL enter by this variant: the selectors, where it arrives,
+the flags that it clears, and that there is SYSCALL at all (SDM volume 3, 5.8.8).
+Clobbers RAX, RCX and RDX. IF is 0.`,
+		MOVL(uint32(x86.MSR_STAR), RCX).C("STAR"),
+		XORL(RAX, RAX),
+		MOVL(uint32(v.Star()>>32), RDX),
+		WRMSR(),
+		MOVL(uint32(x86.MSR_LSTAR), RCX).C("LSTAR"),
+		LEAQ(Sym(FuncName(Entry, suffix)), RAX),
+		MOVQ(RAX, RDX),
+		SHRQ(32, RDX),
+		WRMSR(),
+		MOVL(uint32(x86.MSR_SYSCALL_MASK), RCX).C("SFMASK"),
+		MOVL(uint32(v.SFMask()), RAX),
+		XORL(RDX, RDX),
+		WRMSR(),
+		MOVL(uint32(x86.MSR_EFER), RCX).C("EFER"),
+		RDMSR(),
+		ORL(x86.EFER_SCE, RAX),
+		WRMSR(),
+		RET(),
+	)
+}
