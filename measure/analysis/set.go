@@ -45,7 +45,8 @@ type Set struct {
 	Booted, RefusedBoots []*Booted
 
 	series   map[key][]record.Record
-	order    []string // of variants, as they come
+	runs     map[seriesRun]bool // that a series has records of, of whatever machine
+	order    []string           // of variants, as they come
 	controls map[Column][]Control
 	noisy    map[noisy]string // why
 	refusals map[string]error // by engine
@@ -63,6 +64,11 @@ type key struct {
 	variant, op string
 }
 
+type seriesRun struct {
+	key
+	run int
+}
+
 // noisy is an operation whose differences must not be believed.
 type noisy struct {
 	Column
@@ -75,7 +81,7 @@ type noisy struct {
 // right.
 func NewSet(records []record.Record) *Set {
 	s := &Set{
-		series: map[key][]record.Record{}, controls: map[Column][]Control{}, noisy: map[noisy]string{}, refusals: map[string]error{},
+		series: map[key][]record.Record{}, runs: map[seriesRun]bool{}, controls: map[Column][]Control{}, noisy: map[noisy]string{}, refusals: map[string]error{},
 		known: map[pair]Difference{}, draws: map[int]*stats.Draws{}, rungs: map[Column][]Rung{},
 		ops: map[Column]map[string]bool{}, ranks: map[string]map[string]int{},
 	}
@@ -139,10 +145,14 @@ func (s *Set) add(r record.Record) {
 		s.order = append(s.order, r.Variant)
 	}
 	list := s.series[k]
-	if i := slices.IndexFunc(list, func(old record.Record) bool { return sameRun(&old, &r) }); i >= 0 {
-		list = slices.Delete(list, i, i+1)
-		s.Again++
+	one := seriesRun{k, r.Run}
+	if s.runs[one] {
+		if i := indexOfRun(list, 0, &r); i >= 0 {
+			list = slices.Delete(list, i, i+1)
+			s.Again++
+		}
 	}
+	s.runs[one] = true
 	s.series[k] = append(list, r)
 }
 
@@ -205,6 +215,18 @@ func samplesOf(records []record.Record) (samples []float64) {
 // sameRun reports whether two records are of the same boot or process.
 func sameRun(a, b *record.Record) bool {
 	return a.Run == b.Run && (a.Config == b.Config || engine.MachineID(a.Config) == engine.MachineID(b.Config))
+}
+
+// indexOfRun is where among the records that of the same run is, -1 if there is none.
+// They are looked through from the one at first on, where it is in all but odd cases,
+// and then from the beginning.
+func indexOfRun(list []record.Record, first int, r *record.Record) int {
+	for n := range list {
+		if i := (first + n) % len(list); sameRun(&list[i], r) {
+			return i
+		}
+	}
+	return -1
 }
 
 // counts is the unit of an engine whose operations have several.
@@ -481,12 +503,15 @@ func exact(records []record.Record) bool {
 // of the records in a each is of.
 func paired(a, b []record.Record) (values []float64, run []int) {
 	var from, to []float64
-	for n, x := range a {
-		i := slices.IndexFunc(b, func(y record.Record) bool { return sameRun(&x, &y) })
-		if i < 0 {
+	next := 0
+	for n := range a {
+		x := &a[n]
+		at := indexOfRun(b, next, x)
+		if at < 0 {
 			continue
 		}
-		y := b[i]
+		y := &b[at]
+		next = at + 1
 		if len(x.Samples) == 0 || len(y.Samples) == 0 {
 			from, to, run = append(from, x.Median), append(to, y.Median), append(run, n)
 			continue

@@ -406,3 +406,25 @@ func TestSD(t *testing.T) {
 		t.Errorf("of one value it is %v, want NaN", got)
 	}
 }
+
+// TestMostDrawn: where values are no longer resampled, the interval is what resampling
+// gives, of values that are skewed, too.
+func TestMostDrawn(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	values := make([]float64, mostDrawn+1)
+	for i := range values {
+		values[i] = rng.ExpFloat64()
+	}
+	drawn, err := Bootstrap(rng, values[:mostDrawn])
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Bootstrap(rng, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := max(math.Abs(drawn.Low-whole.Low), math.Abs(drawn.High-whole.High))
+	if off > 0.1*whole.Half() {
+		t.Errorf("resampled %v, by Student %v: the ends are off by %g", drawn, whole, off)
+	}
+}
