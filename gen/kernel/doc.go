@@ -3,6 +3,12 @@
 // leaves by is not here but in package stubs; the protocols that start it are
 // in boot/proto.
 //
+// It is one package of thirteen subsystems (kernel.go), which have files and golden
+// listings of their own. As in any kernel they call each other in circles: scheduler,
+// signals, memory and traps each need the others, so that packages for them would
+// have to name functions by strings or register them, and CALL(futexWait) would no
+// longer be what the compiler checks.
+//
 // # Conventions of the kernel's functions
 //
 // Arguments are in RDI, RSI, RDX, RCX, R8, R9, the result is in RAX; RBX, RBP

@@ -1,0 +1,199 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// intervalTimer makes timerPtr the interval timer of number which, or leaves.
+func intervalTimer(which, timerPtr Reg) Block {
+	return Block{
+		CMPL(which, layout.Intervals),
+		IF(AE, fail(EINVAL)),
+		MOVL(which, timerPtr),
+		IMULQ(sigTimerSize, timerPtr),
+		LEAQ(Sym(itimers), RAX),
+		ADDQ(RAX, timerPtr),
+	}
+}
+
+var itimers = BSS("itimers", layout.Intervals*sigTimerSize, 64)
+
+var itimerSignals = RODATA("itimer_signals", []byte{itimerReal: sigALRM, itimerVirtual: sigVTALRM, itimerProf: sigPROF})
+
+func itimersInit() Func {
+	timerPtr, left := RBX, R12
+	t := sigTimer(timerPtr)
+	return FUNC("itimers_init", "itimers_init makes the interval timers.",
+		MOVL(layout.Intervals, left),
+		LEAQ(Sym(itimers), timerPtr),
+		LEAQ(Sym(itimerSignals), RCX),
+		DO(
+			CALL(sigtimerInit),
+			MOVZBL(RCX.At(0), RAX),
+			MOVL(RAX, t.Queue.Info.SignoErrno),
+			MOVL(siKernel, t.Queue.Info.Code),
+			ADDQ(sigTimerSize, timerPtr),
+			INCQ(RCX),
+			DECL(left),
+		).WHILE(NE),
+		MOVQ(layout.SigTimerMono, Fields[layout.SigTimer[Mem]](Sym(itimers)).Wall),
+		MOVQ(layout.CPUClockVirt, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerVirtual*sigTimerSize)).CPU.Clock),
+		MOVQ(layout.CPUClockProf, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerProf*sigTimerSize)).CPU.Clock),
+		RETURN(),
+	).Saving(RBX, R12).Takes()
+}
+
+func getValidTimeval() Func {
+	return FUNC("get_valid_timeval",
+		`get_valid_timeval reads the timeval at user address RDI: RAX is the time in ns, at most
+2^63-1, RDX 0, -EFAULT or, if it is negative or its us are not below a second,
+-EINVAL.`,
+		SUBQ(timespecSize, RSP),
+		MOVQ(RDI, RSI),
+		MOVQ(RSP, RDI),
+		MOVL(timespecSize, RDX),
+		CALL(copyFromUser),
+		MOVQ(RSP.At(0), RCX), // s
+		MOVQ(RSP.At(8), RSI), // us
+		ADDQ(timespecSize, RSP),
+		MOVQ(RAX, RDX),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVQ(-EINVAL, RDX),
+		TESTQ(RCX, RCX),
+		IF(S, RETURN()),
+		CMPQ(RSI, usPerSec),
+		IF(AE, RETURN()),
+		IMULQ(1000, RSI),
+		MOVQ(uint64((1<<63-1)/nsPerSec), RDX),
+		CMPQ(RCX, RDX),
+		IF(AE, MOVQ(uint64(1<<63-1), RAX)).ELSE(
+			IMULQ(nsPerSec, RCX),
+			LEAQ(RCX.Index(RSI, 1), RAX),
+		),
+		XORL(RDX, RDX),
+		RETURN(),
+	).Takes(RDI).Returns(RAX, RDX)
+}
+
+func putTimeval() Func {
+	return FUNC("put_timeval", "put_timeval writes RSI ns as a timeval to user address RDI, at least 1 us if they are not 0. Returns 0 or -EFAULT.",
+		MOVQ(RSI, RAX),
+		XORL(RDX, RDX),
+		MOVL(1000, RCX),
+		DIVQ(RCX),
+		TESTQ(RAX, RAX),
+		IF(E,
+			TESTQ(RDX, RDX),
+			IF(NE, INCL(RAX)),
+		),
+		XORL(RDX, RDX),
+		MOVL(usPerSec, RCX),
+		DIVQ(RCX),
+		SUBQ(timespecSize, RSP),
+		MOVQ(RAX, RSP.At(0)),
+		MOVQ(RDX, RSP.At(8)),
+		MOVQ(RSP, RSI),
+		MOVL(timespecSize, RDX),
+		CALL(copyToUser),
+		ADDQ(timespecSize, RSP),
+		RETURN(),
+	).Takes(RDI, RSI).Returns(RAX)
+}
+
+func putItimerval() Func {
+	addr, value := RBX, R12
+	return FUNC("put_itimerval", "put_itimerval writes RSI and the interval RDX, ns, as an itimerval to user address RDI. Returns 0 or -EFAULT.",
+		MOVQ(RDI, addr),
+		MOVQ(RSI, value),
+		MOVQ(RDX, RSI),
+		CALL(putTimeval),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		LEAQ(addr.At(timespecSize), RDI),
+		MOVQ(value, RSI),
+		CALL(putTimeval),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
+}
+
+func sysGetitimer() Func {
+	timerPtr, spec := RBX, R12
+	return FUNC("sys_getitimer", "sys_getitimer(which EDI, itimerval RSI).",
+		MOVQ(RSI, spec),
+		intervalTimer(RDI, timerPtr),
+		CALL(sigtimerGet),
+		MOVQ(spec, RDI),
+		CALL(putItimerval),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
+}
+
+func sysSetitimer() Func {
+	timerPtr, newAddr, interval, old, which := RBX, R12, R13, R14, R15
+	value := R12
+	return FUNC("sys_setitimer", "sys_setitimer(which EDI, new RSI, old RDX). Without a new one the timer does not expire.",
+		MOVL(RDI, which),
+		MOVQ(RSI, newAddr),
+		MOVQ(RDX, old),
+		XORL(interval, interval),
+		TESTQ(newAddr, newAddr),
+		IF(NE,
+			MOVQ(newAddr, RDI),
+			CALL(getValidTimeval),
+			TESTQ(RDX, RDX),
+			IF(NE, MOVQ(RDX, RAX), RETURN()),
+			MOVQ(RAX, interval), // interval
+			LEAQ(newAddr.At(timespecSize), RDI),
+			CALL(getValidTimeval),
+			TESTQ(RDX, RDX),
+			IF(NE, MOVQ(RDX, RAX), RETURN()),
+			MOVQ(RAX, value),
+		),
+		intervalTimer(which, timerPtr),
+		CALL(sigtimerGet),
+		PUSHQ(RSI),
+		PUSHQ(RDX),
+		MOVQ(value, RSI),
+		MOVQ(interval, RDX),
+		XORL(RCX, RCX),
+		CALL(sigtimerSet),
+		POPQ(RDX),
+		POPQ(RSI),
+		XORL(RAX, RAX),
+		TESTQ(old, old),
+		IF(NE,
+			MOVQ(old, RDI),
+			CALL(putItimerval),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
+}
+
+func sysAlarm() Func {
+	timerPtr, value, left := RBX, R12, R13
+	return FUNC("sys_alarm", "sys_alarm(s EDI) lets the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
+		MOVL(RDI, value),
+		LEAQ(Sym(itimers), timerPtr),
+		CALL(sigtimerGet),
+		MOVQ(RSI, left),
+		MOVQ(value, RSI),
+		IMULQ(nsPerSec, RSI),
+		XORL(RDX, RDX),
+		XORL(RCX, RCX),
+		CALL(sigtimerSet),
+		MOVQ(left, RAX),
+		XORL(RDX, RDX),
+		MOVL(nsPerSec, RCX),
+		DIVQ(RCX),
+		CMPL(RDX, nsPerSec/2),
+		IF(AE, INCL(RAX), RETURN()),
+		TESTL(RAX, RAX),
+		IF(E,
+			TESTL(RDX, RDX),
+			IF(NE, INCL(RAX)),
+		),
+		RETURN(),
+	).Saving(RBX, R12, R13).Takes(RDI).Returns(RAX)
+}

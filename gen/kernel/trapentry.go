@@ -1,0 +1,338 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// pushRegs completes a frame of which all from DI upwards is pushed.
+func pushRegs() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
+		FRAME(pt.DI.Off),
+		PUSHQ(RSI).Is(pt.SI),
+		PUSHQ(RDX).Is(pt.DX),
+		PUSHQ(RCX).Is(pt.CX),
+		PUSHQ(RAX).Is(pt.AX),
+		PUSHQ(R8).Is(pt.R8),
+		PUSHQ(R9).Is(pt.R9),
+		PUSHQ(R10).Is(pt.R10),
+		PUSHQ(R11).Is(pt.R11),
+		PUSHQ(RBX).Is(pt.BX),
+		PUSHQ(RBP).Is(pt.BP),
+		PUSHQ(R12).Is(pt.R12),
+		PUSHQ(R13).Is(pt.R13),
+		PUSHQ(R14).Is(pt.R14),
+		PUSHQ(R15).Is(pt.R15),
+	}
+}
+
+// popRegs restores every general register but RSP from a full frame and
+// leaves RSP at the iret frame.
+func popRegs() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
+		popRegsButRDI(),
+		POPQ(RDI).Is(pt.DI),
+		ADDQ(8, RSP), // orig_ax
+	}
+}
+
+// popRegsButRDI is popRegs as far as the slot of RDI, which RSP is at then.
+func popRegsButRDI() Block {
+	pt := Slots[layout.PtRegs[Slot]]()
+	return Block{
+		FRAME(0),
+		POPQ(R15).Is(pt.R15),
+		POPQ(R14).Is(pt.R14),
+		POPQ(R13).Is(pt.R13),
+		POPQ(R12).Is(pt.R12),
+		POPQ(RBP).Is(pt.BP),
+		POPQ(RBX).Is(pt.BX),
+		POPQ(R11).Is(pt.R11),
+		POPQ(R10).Is(pt.R10),
+		POPQ(R9).Is(pt.R9),
+		POPQ(R8).Is(pt.R8),
+		POPQ(RAX).Is(pt.AX),
+		POPQ(RCX).Is(pt.CX),
+		POPQ(RDX).Is(pt.DX),
+		POPQ(RSI).Is(pt.SI),
+	}
+}
+
+// iretq is the instruction IRETQ as a little-endian word. An exception in ring 0
+// at an IRETQ is always the one that returns to ring 3: those to ring 0 return
+// to a frame that the CPU made, and interrupts are off at all of them.
+const iretq = 0xcf48
+
+// clearAC turns SMAP's protection on again where an interrupt may have found
+// it off: in ring 3 AC is the user's, in ring 0 a copy may be under way.
+func clearAC() Block {
+	return Block{
+		CMPB(Sym(cpuSmap), 0),
+		IF(NE, CLAC()),
+	}
+}
+
+// exitWork does what Thread.Flags asks for until it asks no more. regs holds
+// the PtRegs. Clobbers RBX; leaves interrupts off.
+func exitWork(regs Reg) Item {
+	self := RBX
+	return LOOP(
+		CLI(),
+		MOVQ(gs.Current, self),
+		TESTL(layout.TIFAllWork, thread(self).Flags),
+		BREAK(E),
+		TESTL(layout.TIFNeedResched, thread(self).Flags),
+		IF(NE, CALL(schedule)),
+		TESTL(layout.TIFSigPending, thread(self).Flags),
+		IF(NE,
+			MOVQ(regs, RDI),
+			CALL(doSignal),
+		),
+	)
+}
+
+func errorEntry() Func {
+	regs := ptRegs(RSP)
+	return FUNC("error_entry",
+		`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
+it, takes the kernel's GS and page table if the interrupt came from ring 3, and
+dispatches. The frame is then on the thread's stack.`,
+		pushRegs(),
+		CLD(),
+		MOVL(RDI, RSI), // vector
+		TESTB(3, regs.CS),
+		IF(NE,
+			SWAPGS(),
+			MOVQ(CR3, RAX),
+			MOVQ(RAX, gs.EntryCR3),
+			toKernelTable(),
+			clearAC(),
+			enterSpecCtrl(),
+			MOVQ(gs.TopOfStack, RAX),
+			SUBQ(regsSize, RAX),
+			CMPQ(RAX, RSP),
+			IF(NE, // it arrived on the trampoline stack
+				CALL(syncRegs),
+				MOVQ(RAX, RSP),
+			),
+			MOVQ(RSP, RDI),
+			CALL(doTrapUser),
+			JMP(retintUser),
+		),
+		// A wild RIP may point anywhere: only the text is read.
+		MOVQ(regs.IP, RAX),
+		LEAQ(Sym(textStart), RCX),
+		LEAQ(Sym(textEnd), RDX),
+		CMPQ(RAX, RCX),
+		JB("not_at_iretq"),
+		CMPQ(RAX, RDX),
+		JAE("not_at_iretq"),
+		CMPW(RAX.At(0), iretq),
+		IF(E,
+			// The IRETQ to ring 3 itself faulted: GS and page table are the
+			// user's already, and so is the fault.
+			SWAPGS(),
+			MOVQ(CR3, RAX),
+			toKernelTable(),
+			clearAC(),
+			enterSpecCtrl(),
+			MOVQ(RSP, RDI),
+			JMP(badIret),
+		),
+		LABEL("not_at_iretq"),
+		clearAC(),
+		MOVQ(RSP, RDI),
+		CALL(doTrapKernel),
+		popRegs(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func paranoidEntry() Func {
+	unswap, vector, specCtrl, cr3 := RBX, R12, R12, R14
+	regs := ptRegs(RSP)
+	return FUNC("paranoid_entry",
+		`paranoid_entry is error_entry for the vectors with a stack of their own: they
+can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
+is the kernel's half; and before or behind a load of CR3, which is kept.`,
+		pushRegs(),
+		CLD(),
+		MOVL(RDI, RSI),
+		MOVL(uint32(x86.MSR_GS_BASE), RCX),
+		RDMSR(),
+		XORL(unswap, unswap),
+		TESTL(RDX, RDX),
+		IF(NS,
+			SWAPGS(),
+			INCL(unswap), // to be undone
+		),
+		MOVQ(CR3, RAX),
+		MOVQ(RAX, cr3),
+		toKernelTable(),
+		clearAC(),
+		enterSpecCtrlParanoid(specCtrl),
+		TESTB(3, regs.CS),
+		IF(NE,
+			// From ring 3 nothing is in danger: go on on the thread's
+			// own stack, where signals can be delivered from.
+			MOVQ(cr3, gs.EntryCR3),
+			CALL(syncRegs),
+			MOVQ(RAX, RSP),
+			MOVQ(RAX, RDI),
+			MOVL(RSI, vector),
+			CALL(doTrapUser),
+			CMPL(vector, x86.X86_TRAP_DB),
+			// NMIs stay blocked until an IRETQ: no other thread, which may
+			// leave by SYSRETQ, runs before it.
+			IF(NE, JMP(returnToUsermode)),
+			JMP(retintUser),
+		),
+		MOVQ(RSP, RDI),
+		CALL(doTrapKernel),
+		leaveSpecCtrlParanoid(specCtrl),
+		TESTL(layout.PTIUserPGTable, cr3),
+		IF(NE, MOVQ(cr3, CR3)), // drops the translations of the user's PCID: nothing counts on them
+		TESTL(unswap, unswap),
+		IF(NE, SWAPGS()),
+		popRegs(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func syncRegs() Func {
+	return FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
+		MOVQ(RSI, RDX),
+		LEAQ(RSP.At(8), RSI),
+		MOVQ(gs.TopOfStack, RDI),
+		SUBQ(regsSize, RDI),
+		MOVQ(RDI, RAX),
+		MOVL(regsSize/8, RCX),
+		REP(MOVSQ()),
+		MOVQ(RDX, RSI),
+		RETURN(),
+	).Takes(RSI).Returns(RAX, RSI)
+}
+
+func scheduleUser() Func {
+	return FUNC("schedule_user",
+		`schedule_user is schedule for a path back to ring 3, where interrupts are on: it
+returns with them as they were.`,
+		PUSHFQ(),
+		CLI(),
+		CALL(schedule),
+		POPFQ(),
+		RETURN(),
+	).Takes()
+}
+
+func doNotifyResume() Func {
+	return FUNC("do_notify_resume",
+		`do_notify_resume(regs, 0, work) delivers the signals that EDX, of Thread.Flags,
+speaks of. The PtRegs is complete and on top of the thread's stack; any of its
+slots may change. IF is any, and is left as it was (Linux 3.19
+arch/x86/kernel/signal.c).`,
+		PUSHFQ(),
+		CALL(doSignal),
+		POPFQ(),
+		RETURN(),
+	).Takes(RDI)
+}
+
+func retintUser() Func {
+	return FUNC("retint_user",
+		`retint_user returns to ring 3 by IRETQ: RSP is at a complete PtRegs on top of the
+thread's stack, IF is any. Does the work that Thread.Flags asks for first. Traps
+and new threads end so: ring 3 goes on on the page table that the selected
+variant has it run on, and with its SPEC_CTRL.`,
+		exitWork(RSP),
+		JMP(returnToUsermode),
+	).Takes().Spoils(RBX)
+}
+
+func returnToUsermode() Func {
+	popped := Fields[layout.PtRegs[Mem]](RDI.At(-Slots[layout.PtRegs[Slot]]().DI.Off))
+	return FUNC("return_to_usermode",
+		`return_to_usermode pops the complete PtRegs that RSP is at, on any stack, and
+returns to ring 3 as retint_user does. IF is 0, no work is left (Linux 6.12,
+swapgs_restore_regs_and_return_to_usermode).`,
+		leaveSpecCtrl(),
+		CMPQ(gs.UserBits, 0),
+		IF(E,
+			popRegs(),
+			SWAPGS(),
+			IRETQ(),
+		),
+		popRegsButRDI(),
+		MOVQ(RSP, RDI),
+		MOVQ(gs.TSS.SP1, RSP),
+		PUSHQ(popped.SS),
+		PUSHQ(popped.SP),
+		PUSHQ(popped.Flags),
+		PUSHQ(popped.CS),
+		PUSHQ(popped.IP),
+		PUSHQ(popped.DI),
+		MOVQ(CR3, RDI),
+		ORQ(gs.UserBits, RDI),
+		CMPQ(gs.UserPCIDFlushMask, 0),
+		IF(E, ORQ(gs.NoFlush, RDI)),
+		MOVQ(0, gs.UserPCIDFlushMask),
+		MOVQ(RDI, CR3),
+		POPQ(RDI),
+		SWAPGS(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func syscallReturnSlowpath() Func {
+	frame := R12
+	return FUNC("syscall_return_slowpath",
+		`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
+variant that returns to ring 3 by itself. The PtRegs is complete and on top of
+the thread's stack; any of its slots may change. IF is any; it returns with
+interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
+		MOVQ(RDI, frame),
+		exitWork(frame),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI)
+}
+
+func retFromFork() Func {
+	return FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
+		JMP(retintUser),
+	).Takes().Spoils(RBX)
+}
+
+func badIret() Func {
+	frame := RBX
+	regs := ptRegs(RDI)
+	return FUNC("bad_iret",
+		`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
+RDI is the PtRegs of that fault: its general registers are the user's, its SP
+is at the iret frame. Makes it look as if the user's instruction had faulted
+(Linux 3.18.1, fixup_bad_iret).`,
+		MOVQ(RDI, RSI),
+		MOVQ(regs.OrigAX, R8), // the error code
+		MOVQ(gs.TopOfStack, frame),
+		SUBQ(regsSize, frame),
+		// What it was to pop is on top of the thread's stack still, if the
+		// IRETQ was on another. Else the two frames overlap, the new one lies
+		// higher: copy downwards.
+		MOVL(ptRegs(RSP).DI.Disp, RCX),
+		DO(
+			MOVQ(RSI.Index(RCX, 1), RAX),
+			MOVQ(RAX, frame.Index(RCX, 1)),
+			SUBQ(8, RCX),
+		).WHILE(NS),
+		MOVQ(-1, ptRegs(frame).OrigAX),
+		MOVQ(frame, RSP),
+		MOVL(sigSEGV, RDI),
+		MOVL(siKernel, RSI),
+		XORL(RDX, RDX),
+		MOVL(x86.X86_TRAP_GP, RCX),
+		CALL(forceSigFault),
+		JMP(retintUser),
+	).Takes(RDI).Spoils(RBX)
+}

@@ -1,0 +1,184 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// mayTakeSlowExit reports whether something is known to ask for the slow exit.
+func (m *machine) mayTakeSlowExit(st *state) bool {
+	e := &st.expect
+	switch {
+	case m.wasWork(st, layout.TIFAllWork, true), e.asked, e.refused:
+		return true
+	case e.edited&notBySYSRET != 0, e.edited != 0 && m.anyEdit():
+		return true
+	case m.tests() && m.fits(st) == isFalse:
+		return true
+	case e.wrapper != nil && m.axes.Is(stubs.SlowC): // the slow path is the only one for it
+		return true
+	}
+	return false
+}
+
+// tests reports whether an exit looks at the frame before it takes SYSRETQ.
+func (m *machine) tests() bool { return m.axes.Is(stubs.ExitOpportunistic) }
+
+// returnToUser is SYSRETQ or IRETQ of the variant itself.
+func (m *machine) returnToUser(st *state, in *inst) {
+	f := toUser[in.op]
+	e := &st.expect
+	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
+	ok = m.check(st, claimUserGS, 0, f, st.bases[baseGS].v == e.bases[baseGS], m.gotBase(st, baseGS, "the user's")) && ok
+	ok = m.untouched(st, f, true) && ok
+	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil }) && ok
+	if st.phase != inCall {
+		m.undecided(st, claimTarget, "the switch returns to ring 3")
+		return
+	}
+	if m.promises.Has(stubs.PromiseIBRS) {
+		ok = m.check(st, claimUserSpecCtrl, 0, f, !st.ibrs, nil) && ok
+	}
+	if in.op == opIRET { // SDM volume 2, IRET: #GP if NT is set
+		ok = m.clear(st, flagNT, f) && ok
+	}
+	ok = m.onUserTable(st, f) && ok
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
+	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
+		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
+	}
+	if in.op == opSYSRET {
+		ok = m.sysret(st, f) && ok
+	} else {
+		ok = m.iret(st, f) && ok
+	}
+	ok = m.answered(st, f) && ok
+	if !m.promise.bare {
+		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok
+	}
+	if ok {
+		m.end(st)
+	}
+}
+
+// gotVERW tells why the CPU's buffers are not overwritten.
+func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
+	if st.verwBy == nil {
+		return nil
+	}
+	return func() (string, string, *origin) {
+		return "VERW of a register, which overwrites none", "VERW of a word in memory", st.verwBy
+	}
+}
+
+// sysret checks what SYSRETQ takes from registers.
+func (m *machine) sysret(st *state, f *function) bool {
+	want, edited := &st.expect.frame, st.expect.edited
+	ok := m.check(st, claimByIRET, 0, f, !m.neverSYSRET(), nil)
+	ok = m.checkSame(st, claimIP, 0, f, st.regs[rCX], want[layout.SlotIP]) && ok
+	ok = m.checkSame(st, claimRFLAGS, 0, f, st.regs[r11], want[layout.SlotFlags]) && ok
+	ok = m.checkSame(st, claimReg, uint8(rSP), f, st.regs[rSP], want[layout.SlotSP]) && ok
+	// A handler may have asked for more than the two registers can hold.
+	if edited.Has(layout.SlotCX) {
+		ok = m.checkSame(st, claimReg, uint8(rCX), f, st.regs[rCX], want[layout.SlotCX]) && ok
+	}
+	if edited.Has(layout.SlotR11) {
+		ok = m.checkSame(st, claimReg, uint8(r11), f, st.regs[r11], want[layout.SlotR11]) && ok
+	}
+	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
+	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
+	ok = m.checkThat(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue,
+		predicate{equal, m.ts.sar(m.ts.shl(st.regs[rCX].v, 16), 16), st.regs[rCX].v}, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
+	if m.promises.Has(stubs.PromiseTrampoline) {
+		ok = m.check(st, claimTrampoline, 0, f, st.trampolined, nil) && ok
+	}
+	if m.axes.Is(stubs.ExitOpportunistic) || edited&notBySYSRET != 0 {
+		ok = m.checkThat(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.isSet(m.ts.and(st.regs[r11].v, singleStep)), m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
+	}
+	return ok
+}
+
+// neverSYSRET reports whether no exit of the variant is to be SYSRETQ.
+func (m *machine) neverSYSRET() bool {
+	return m.axes.Is(stubs.ExitIRET) && (m.axes.Is(stubs.SlowIRET) || m.axes.Is(stubs.SlowOnly))
+}
+
+// fits reports whether SYSRETQ would do what IRETQ does with the frame: isFalse
+// is that it is known not to.
+func (m *machine) fits(st *state) truth {
+	r, frame := m.at(st), &st.expect.frame
+	all := isTrue
+	for _, t := range [...]truth{
+		r.same(frame[layout.SlotCX], frame[layout.SlotIP]), r.same(frame[layout.SlotR11], frame[layout.SlotFlags]),
+		r.same(frame[layout.SlotCS], known(x86.USER_CS)), r.same(frame[layout.SlotSS], known(x86.USER_DS)),
+		m.loadable(st, frame[layout.SlotIP]),
+	} {
+		all = min(all, t)
+	}
+	if r.some(frame[layout.SlotFlags], singleStep) {
+		return isFalse
+	}
+	return all
+}
+
+// loadable reports whether the variant's test lets SYSRETQ load an address.
+func (m *machine) loadable(st *state, ip value) truth {
+	least, _ := m.at(st).limits(ip)
+	switch {
+	case m.axes.Is(stubs.IPHalf) && least >= 1<<47, m.axes.Is(stubs.IPTaskSize) && least >= layout.TaskSizeMax:
+		return isFalse
+	}
+	return m.at(st).canonical(ip)
+}
+
+// iret checks what IRETQ pops, and the two registers that SYSCALL changed.
+func (m *machine) iret(st *state, f *function) bool {
+	want := &st.expect.frame
+	cx, flags := st.regs[rCX], st.regs[r11]
+	ok := m.checkSame(st, claimReg, uint8(rCX), f, cx, m.clobbered(st, layout.SlotCX, cx, m.fullSlot(st, layout.SlotCX)))
+	ok = m.checkSame(st, claimReg, uint8(r11), f, flags, m.clobbered(st, layout.SlotR11, flags, want[layout.SlotR11])) && ok
+	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
+		return false
+	}
+	for _, p := range [...]struct {
+		kind claimKind
+		n    uint8
+		slot layout.Slot
+	}{
+		{claimIP, 0, layout.SlotIP},
+		{claimCS, 0, layout.SlotCS},
+		{claimRFLAGS, 0, layout.SlotFlags},
+		{claimReg, uint8(rSP), layout.SlotSP},
+		{claimSS, 0, layout.SlotSS},
+	} {
+		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), want[p.slot]) && ok
+	}
+	switch {
+	case !ok || m.axes.Is(stubs.ExitIRET):
+	case m.axes.Is(stubs.SlowIRET):
+		ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	default:
+		ok = m.check(st, claimNeeded, 0, f, m.fits(st) == isFalse, func() (string, string, *origin) {
+			return "a frame that SYSRETQ may fit", "one that it does not", nil
+		}) && ok
+	}
+	return ok
+}
+
+// poppedFrom is the top of the stack whose hardware frame IRETQ pops: with
+// another page table in force that is not the thread's.
+func (m *machine) poppedFrom(st *state) value {
+	if m.isolated() {
+		return m.s.trampoline.value()
+	}
+	return st.origin
+}
+
+// popped is a word of that frame.
+func (m *machine) popped(st *state, s layout.Slot) word {
+	if m.isolated() {
+		return st.trampoline[cellOf(s)]
+	}
+	return m.readCell(st, cellOf(s))
+}

@@ -1,0 +1,121 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+const (
+	plainHandler functionKind = iota // has its arguments; knows of no frame
+	frameHandler                     // has its arguments and the whole frame
+	slotHandler                      // sys_set_frame, which edits the slot RDI
+	noReturn                         // has the whole frame and returns to ring 3 by itself
+	worker                           // syscall_return_slowpath: does work, and may edit any slot
+	notifier                         // do_notify_resume: delivers signals, and may edit any slot
+	scheduler                        // schedule, schedule_user
+	slowExit                         // retint_user
+	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
+)
+
+// schedule runs another thread and clears TIFNeedResched, which an interrupt may
+// set again; schedule is called with interrupts off, schedule_user as they are.
+func (m *machine) schedule(st *state, f *function) {
+	ok := f != contracts["schedule"] || m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil })
+	ok = m.check(st, claimResched, 0, f, m.wasWork(st, layout.TIFNeedResched, true), m.gotWork(st, "TIFNeedResched")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	st.expect.asked = true
+	t := symbol("thread.Flags", false)
+	st.work, st.stale = t.value(), st.irq != off
+	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFNeedResched)), true)
+	if !m.again(st) {
+		m.returnFrom(st)
+	}
+}
+
+// notify is do_notify_resume: it delivers signals, for which it may edit any slot
+// of the frame that RDI points to. It leaves interrupts as they are.
+func (m *machine) notify(st *state, f *function) {
+	ok := m.wholeFrame(st, f, 8)
+	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
+	ok = m.checkSame(st, claimArg, uint8(rSI), f, st.regs[rSI], known(0)) && ok
+	ok = m.check(st, claimArg, uint8(rDX), f, m.at(st).some(st.regs[rDX].v, layout.TIFSigPending), m.gotWant(st, st.regs[rDX], "TIFSigPending")) && ok
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	st.expect.asked = true
+	st.work, st.stale = symbol("thread.Flags", false).value(), st.irq != off
+	// What it puts in the frame is anything, so also what was there.
+	st.note(f.name + " delivers a signal")
+	m.edit(st, f, layout.SlotsAll)
+	if !m.again(st) {
+		m.returnFrom(st)
+	}
+}
+
+// work is syscall_return_slowpath: it lets other threads run and delivers
+// signals, for which it may edit any slot of the frame that RDI points to, until
+// no work is left. It returns with interrupts off.
+func (m *machine) work(st *state, f *function) {
+	ok := m.wholeFrame(st, f, 8)
+	ok = m.checkSame(st, claimArg, uint8(rDI), f, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	if !ok {
+		return
+	}
+	m.clobber(st, f)
+	t := symbol("thread.Flags", false)
+	st.irq = off
+	st.work, st.stale = t.value(), false
+	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFAllWork)), true)
+	if m.walk == nil {
+		branch := *st
+		branch.note(f.name + " delivers a signal")
+		m.edit(&branch, f, layout.SlotsAll)
+		m.returnFrom(&branch)
+	}
+	m.returnFrom(st)
+}
+
+// slowExit returns by IRETQ from the whole frame, after all work is done.
+func (m *machine) slowExit(st *state, f *function) {
+	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
+	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers), nil) && ok // it has no VERW
+	ok = m.wholeFrame(st, f, 0) && ok
+	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
+	if ok {
+		m.end(st)
+	}
+}
+
+// wasWork reports whether the bits of Thread.Flags are known to have been set,
+// one at least, or clear when the variant last read them.
+func (m *machine) wasWork(st *state, bits uint64, set bool) bool {
+	if set {
+		return m.at(st).some(st.work, bits)
+	}
+	return bits&^m.at(st).zeros(st.work) == 0
+}
+
+// workIs reports whether they are known to be so still.
+func (m *machine) workIs(st *state, bits uint64, set bool) bool {
+	return !st.stale && m.wasWork(st, bits, set)
+}
+
+// gotWork tells of Thread.Flags in a report.
+func (m *machine) gotWork(st *state, want string) func() (string, string, *origin) {
+	return func() (string, string, *origin) {
+		if st.stale {
+			return "Thread.Flags not read since it may have changed", want, nil
+		}
+		z := m.at(st).zeros(st.work)
+		return "Thread.Flags, of which " + constant(^z&uint64(layout.TIFAllWork|layout.TIFEntryWork)) + " may be set", want, nil
+	}
+}
