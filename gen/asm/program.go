@@ -1,0 +1,82 @@
+package asm
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Data is a named object outside the text.
+type Data struct {
+	Name     string
+	Align    int // bytes; 0 means 8
+	Skip     int // bytes that are left free behind the aligned place
+	ReadOnly bool
+	// Content is bytes, strings, integers of a sized type and Ptrs, in order.
+	Content []any
+	// Size is the whole size in bytes if Content is shorter; an object without
+	// Content lies in the bss.
+	Size int
+	pc   uintptr
+}
+
+// DATA is a writable object.
+func DATA(name string, content ...any) Data {
+	return Data{Name: name, Content: content, pc: callerPC(2)}
+}
+
+// RODATA is a read-only object.
+func RODATA(name string, content ...any) Data {
+	return Data{Name: name, Content: content, ReadOnly: true, pc: callerPC(2)}
+}
+
+// BSS is an object of size zero bytes.
+func BSS(name string, size, align int) Data {
+	return Data{Name: name, Size: size, Align: align, pc: callerPC(2)}
+}
+
+// Ptr is a 64-bit address in data.
+type Ptr struct {
+	Sym string
+	Add int64
+	fn  *func() Func // if not nil, Sym is its name
+}
+
+// PTR is the address of a function or of data.
+func PTR[S Symbolic](s S) Ptr {
+	name, fn := symbolOf(s)
+	return Ptr{Sym: name, fn: fn}
+}
+
+// Program is what is linked together: order is the order in memory, but for
+// the members of a group, which stand where the first of them does, in pages of
+// their own.
+type Program struct {
+	Funcs []Func
+	Data  []Data
+	// Flat lays the sections out without a gap to the next page: what is loaded
+	// as one piece, where nothing is protected.
+	Flat bool
+	// Late, if not nil, makes further read-only data from the functions'
+	// final addresses: a kernel's own symbol table.
+	Late func(funcs []Symbol) []Data
+}
+
+// Add appends another program.
+func (p *Program) Add(q Program) {
+	p.Funcs = append(p.Funcs, q.Funcs...)
+	p.Data = append(p.Data, q.Data...)
+	p.Flat = p.Flat || q.Flat
+	if q.Late != nil {
+		p.Late = q.Late
+	}
+}
+
+// Replace puts fn in the place of the function of the same name.
+func (p *Program) Replace(fn Func) error {
+	i := slices.IndexFunc(p.Funcs, func(f Func) bool { return f.Name == fn.Name })
+	if i < 0 {
+		return fmt.Errorf("the program has no function %s to be replaced", fn.Name)
+	}
+	p.Funcs[i] = fn
+	return nil
+}
