@@ -272,9 +272,10 @@ checks are made on the kernel and the hypervisor that this runs on, whose
 differences from the architecture are findings about them.
 
 With -events no checks are made: an NMI, one inside another, a machine check,
-breakpoints on code and on data, and an interrupt arrive at every instruction of
-a null call, an unknown call and a full-frame call, one at a time; behind each,
-everything must be as if it had not come.
+breakpoints on code and on data, and an interrupt arrive one at a time at every
+instruction of the ways through the kernel: calls, thread switches, signals and
+their return, new threads, exceptions, interrupts, and NMIs and machine checks
+themselves; behind each, everything must be as if it had not come.
 
 Examples:
 

@@ -1,27 +1,34 @@
 package wire
 
-import (
-	"syscall"
+// EventMark is what R14 holds in ring 3, plus an EventWay, when the guest goes into
+// the kernel by that way: so a debugger knows what it has stopped. R15 holds the
+// address of the word that counts the rounds which are left; with 1 there the one
+// that runs is the last.
+const EventMark = 0x4556_4e54_0000_0000
 
-	"github.com/entrylab/entrylab/gen/layout"
+// EventRounds is how often the guest goes each way if no debugger ends it.
+const EventRounds = 20_000
+
+// EventWay is a way into the kernel that the guest goes again and again, with the
+// same registers each time, if the Command has Events.
+type EventWay int
+
+// The ways.
+const (
+	EventNullCall    EventWay = 1 + iota // a call that its handler answers at once
+	EventUnknownCall                     // one that the entry itself refuses
+	EventFullFrame                       // one through the slow path's wrapper
+	EventCopy                            // the same, which copies to a page that is missing
+	EventYield                           // sched_yield, to a thread of the same process
+	EventYieldMM                         // to one with another address space
+	EventFutexWait                       // FUTEX_WAIT, which switches
+	EventShared                          // a null call while another thread waits for the CPU
+	EventSignal                          // tgkill of itself, which a handler takes
+	EventSigreturn                       // rt_sigreturn from there
+	EventBadReturn                       // rt_sigreturn to a frame that IRETQ and SYSRETQ refuse
+	EventClone                           // clone of a thread
+	EventFirstReturn                     // sched_yield, to a thread that has just been made
+	EventFault                           // a load from a page that is missing
+	EventInt3                            // a breakpoint, which a handler takes
+	EventInt                             // a software interrupt
 )
-
-// EventRounds is how often the guest makes each of EventCalls under each variant if
-// the Command has Events, for a debugger that lets events arrive in them: once to see the path, once for each kind of event, and
-// once for each place at which interrupts are off.
-const EventRounds = 400
-
-// EventCall is a system call whose path is swept.
-type EventCall struct {
-	Name string
-	// Number is what is in RAX at SYSCALL.
-	Number uint64
-}
-
-// EventCalls are a call that its handler answers at once, one that the entry
-// itself refuses, and one through the slow path's wrapper.
-var EventCalls = []EventCall{
-	{"null call", syscall.SYS_GETPPID},
-	{"unknown call", 1 << 16},
-	{"full-frame call", layout.SysFullFrame},
-}

@@ -78,6 +78,8 @@ const (
 	programYield
 	programFutex
 	programPreempt
+	programEventYield
+	programEventFutex
 )
 
 // Start runs the chain at c on lane 1, in the thread t.

@@ -28,6 +28,12 @@ TEXT ·entry(SB), NOSPLIT, $0-16
 	CMPQ	AX, $const_programFutex
 	JEQ	found
 	LEAQ	·preemptPeer(SB), BX
+	CMPQ	AX, $const_programPreempt
+	JEQ	found
+	LEAQ	·eventYieldPeer(SB), BX
+	CMPQ	AX, $const_programEventYield
+	JEQ	found
+	LEAQ	·eventFutexPeer(SB), BX
 found:
 	MOVQ	BX, ret+8(FP)
 	RET

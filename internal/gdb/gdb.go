@@ -25,11 +25,8 @@ type Stub struct {
 // New returns the stub at the other end of the connection.
 func New(conn io.ReadWriter) *Stub { return &Stub{conn, bufio.NewReader(conn)} }
 
-// send sends a packet and waits until it was taken.
-func (s *Stub) send(data string) error {
-	if _, err := fmt.Fprintf(s.w, "$%s#%02x", data, sum(data)); err != nil {
-		return err
-	}
+// taken waits until the stub has taken a packet.
+func (s *Stub) taken(data string) error {
 	for {
 		switch c, err := s.r.ReadByte(); {
 		case err != nil:
@@ -42,8 +39,17 @@ func (s *Stub) send(data string) error {
 	}
 }
 
-// receive waits for a packet.
+// receive waits for a packet and says that it came.
 func (s *Stub) receive() (string, error) {
+	data, err := s.packet()
+	if err == nil {
+		_, err = s.w.Write([]byte{'+'})
+	}
+	return data, err
+}
+
+// packet waits for a packet.
+func (s *Stub) packet() (string, error) {
 	var data []byte
 	for begun := false; ; {
 		c, err := s.r.ReadByte()
@@ -68,8 +74,7 @@ func (s *Stub) receive() (string, error) {
 		if want := fmt.Sprintf("%02x", sum(string(data))); want != string(digits[:]) {
 			return "", fmt.Errorf("gdb stub: a packet's sum is %s, want %s", digits, want)
 		}
-		_, err = s.w.Write([]byte{'+'})
-		return string(data), err
+		return string(data), nil
 	}
 }
 
@@ -82,19 +87,50 @@ func sum(data string) (n uint8) {
 
 // ask sends a packet and returns the answer.
 func (s *Stub) ask(data string) (string, error) {
-	if err := s.send(data); err != nil {
+	answers, err := s.together(data)
+	if err != nil {
 		return "", err
 	}
-	return s.receive()
+	return answers[0], nil
 }
 
-// order sends a packet that is answered by OK.
-func (s *Stub) order(data string) error {
-	answer, err := s.ask(data)
-	if err == nil && answer != "OK" {
-		err = fmt.Errorf("gdb stub: %q was answered by %q, want OK", data, answer)
+// order sends packets that are answered by OK.
+func (s *Stub) order(packets ...string) error {
+	answers, err := s.together(packets...)
+	for i, answer := range answers {
+		if answer != "OK" {
+			return fmt.Errorf("gdb stub: %q was answered by %q, want OK", packets[i], answer)
+		}
 	}
 	return err
+}
+
+// together sends packets at once and returns the answers. The next packet tells
+// the stub as well as a + that the answer to the last one came; a + would stop a
+// machine that the last one has let run.
+func (s *Stub) together(packets ...string) (answers []string, err error) {
+	var all strings.Builder
+	for _, data := range packets {
+		fmt.Fprintf(&all, "$%s#%02x", data, sum(data))
+	}
+	if _, err := io.WriteString(s.w, all.String()); err != nil {
+		return nil, err
+	}
+	for i, data := range packets {
+		if err := s.taken(data); err != nil {
+			return answers, err
+		}
+		receive := s.packet
+		if i == len(packets)-1 {
+			receive = s.receive
+		}
+		answer, err := receive()
+		if err != nil {
+			return answers, err
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
 }
 
 // ErrEnded means that the machine has ended.
@@ -120,12 +156,28 @@ func (s *Stub) run(how string) error {
 	return fmt.Errorf("gdb stub: %q was answered by %q, want a stop at a breakpoint", how, answer)
 }
 
-// Break stops the machine before the instruction at addr. A Continue that begins
-// there stops there at once.
-func (s *Stub) Break(addr uint64) error { return s.order(fmt.Sprintf("Z0,%x,1", addr)) }
+// Interrupt stops the machine that a Continue has let run and given up waiting for.
+func (s *Stub) Interrupt() error {
+	if _, err := io.WriteString(s.w, "\x03"); err != nil {
+		return err
+	}
+	_, err := s.receive() // the signal that it stops by
+	return err
+}
 
-// Unbreak takes a breakpoint away.
-func (s *Stub) Unbreak(addr uint64) error { return s.order(fmt.Sprintf("z0,%x,1", addr)) }
+// Break stops the machine before the instructions at addrs. A Continue that begins
+// at one stops there at once.
+func (s *Stub) Break(addrs ...uint64) error { return s.order(breakpoints("Z0", addrs)...) }
+
+// Unbreak takes breakpoints away.
+func (s *Stub) Unbreak(addrs ...uint64) error { return s.order(breakpoints("z0", addrs)...) }
+
+func breakpoints(what string, addrs []uint64) (packets []string) {
+	for _, addr := range addrs {
+		packets = append(packets, fmt.Sprintf("%s,%x,1", what, addr))
+	}
+	return packets
+}
 
 // Detach lets the machine go on by itself. With a breakpoint left QEMU would stop
 // at it, with nobody there to see.
@@ -184,26 +236,21 @@ func (s *Stub) Registers() (Registers, error) {
 // SetRegisters writes those that a call of a leaf function changes: RAX, RSI,
 // RDI, RIP and Flags.
 func (s *Stub) SetRegisters(r Registers) error {
-	for _, one := range []struct {
-		number int
-		value  uint64
-	}{{numberRAX, r.RAX}, {numberRSI, r.RSI}, {numberRDI, r.RDI}, {numberRIP, r.RIP}} {
-		if err := s.set(one.number, one.value); err != nil {
-			return err
-		}
-	}
-	return s.order(fmt.Sprintf("P%x=%x", numberFlags, binary.LittleEndian.AppendUint32(nil, r.Flags)))
+	return s.order(
+		set(numberRAX, r.RAX), set(numberRSI, r.RSI), set(numberRDI, r.RDI), set(numberRIP, r.RIP),
+		fmt.Sprintf("P%x=%x", numberFlags, binary.LittleEndian.AppendUint32(nil, r.Flags)),
+	)
 }
 
 // SetCR3 makes the machine use another page table.
-func (s *Stub) SetCR3(cr3 uint64) error { return s.set(numberCR3, cr3) }
+func (s *Stub) SetCR3(cr3 uint64) error { return s.order(set(numberCR3, cr3)) }
 
 // SetCR8 sets the task priority: interrupts of its class and below wait.
-func (s *Stub) SetCR8(priority uint64) error { return s.set(numberCR8, priority) }
+func (s *Stub) SetCR8(priority uint64) error { return s.order(set(numberCR8, priority)) }
 
-// set writes a register of 64 bits.
-func (s *Stub) set(number int, value uint64) error {
-	return s.order(fmt.Sprintf("P%x=%x", number, binary.LittleEndian.AppendUint64(nil, value)))
+// set is the packet that writes a register of 64 bits.
+func set(number int, value uint64) string {
+	return fmt.Sprintf("P%x=%x", number, binary.LittleEndian.AppendUint64(nil, value))
 }
 
 // ErrUnmapped means that there is no memory at an address.
@@ -225,13 +272,18 @@ func (s *Stub) Memory(addr uint64, n int) ([]byte, error) {
 	return b, nil
 }
 
+// Write writes a word at a virtual address.
+func (s *Stub) Write(addr, word uint64) error {
+	return s.order(fmt.Sprintf("M%x,8:%x", addr, binary.LittleEndian.AppendUint64(nil, word)))
+}
+
 // WritePhysical writes a 32-bit word at a physical address, which may be a
 // device's.
 func (s *Stub) WritePhysical(addr uint64, word uint32) error {
-	return errors.Join(
-		s.order("Qqemu.PhyMemMode:1"),
-		s.order(fmt.Sprintf("M%x,4:%x", addr, binary.LittleEndian.AppendUint32(nil, word))),
-		s.order("Qqemu.PhyMemMode:0"),
+	return s.order(
+		"Qqemu.PhyMemMode:1",
+		fmt.Sprintf("M%x,4:%x", addr, binary.LittleEndian.AppendUint32(nil, word)),
+		"Qqemu.PhyMemMode:0",
 	)
 }
 

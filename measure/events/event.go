@@ -5,6 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -14,11 +18,17 @@ import (
 
 // place is an instruction of a path.
 type place struct {
-	rip   uint64
-	flags uint32
-	sti   bool // it is STI
+	state
+	rsp       uint64
+	sti, iret bool // it is STI, or IRETQ
 	// access, if not nil, is an address that it reads or writes.
 	access func(gdb.Registers) uint64
+	// watched is set if #DB's own handler touches the word at that address: a
+	// breakpoint on it would come again and again.
+	watched bool
+	// debug is set if #DB's handler runs the instruction, or if it is a string
+	// instruction: QEMU ends RF with its first turn.
+	debug bool
 }
 
 // maxInst is what an instruction takes at most.
@@ -26,7 +36,11 @@ const maxInst = 15
 
 // place is the instruction that the machine stands at.
 func (s *sweep) place(r gdb.Registers) place {
-	p := place{rip: r.RIP, flags: r.Flags}
+	p := place{rsp: r.RSP, state: state{
+		rip: r.RIP, userGS: r.GSBase != s.percpu, userCR3: r.CR3&layout.PTIUserPGTable != 0,
+		ie: r.Flags&x86.X86_EFLAGS_IF != 0, interruptStack: s.onInterruptStack(r.RSP),
+	}}
+	p.debug = slices.ContainsFunc(s.debugCode, func(f [2]uint64) bool { return f[0] <= r.RIP && r.RIP < f[1] })
 	off := r.RIP - s.textAddr
 	if off >= uint64(len(s.text)) {
 		return p // of ring 3
@@ -35,8 +49,13 @@ func (s *sweep) place(r gdb.Registers) place {
 	if err != nil {
 		return p // the decoder does not know it: none of those has an operand in memory
 	}
-	p.sti = inst.Op == x86asm.STI
-	p.access = access(inst)
+	if slices.Contains([]x86asm.Op{x86asm.MOVSB, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSQ}, inst.Op) {
+		p.debug = true
+	}
+	p.sti, p.iret = inst.Op == x86asm.STI, inst.Op == x86asm.IRETQ
+	if p.access = access(inst); p.access != nil {
+		p.watched = slices.Contains(s.debugs, p.access(r)&^7)
+	}
 	return p
 }
 
@@ -48,6 +67,7 @@ func access(inst x86asm.Inst) func(gdb.Registers) uint64 {
 	}
 	switch inst.Op {
 	case x86asm.LEA, x86asm.NOP, x86asm.PREFETCHT0, x86asm.PREFETCHW, x86asm.CLFLUSH, x86asm.INVLPG,
+		x86asm.MOVSB, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSQ, // a REP stops in between
 		x86asm.IRETQ: // ring 3 has its frame's line no more when the trap comes
 		return nil
 	case x86asm.POP, x86asm.POPFQ, x86asm.RET:
@@ -118,6 +138,7 @@ func register(r gdb.Registers, name x86asm.Reg) uint64 {
 func (s *sweep) debugRegister(r gdb.Registers, addr, dr7 uint64) error {
 	set := r
 	set.RIP, set.RDI, set.RSI = s.breakpoint, addr, dr7
+	set.Flags &^= x86.X86_EFLAGS_IF
 	user := r.CR3&layout.PTIUserPGTable != 0
 	if user { // which does not map them
 		if err := s.stub.SetCR3(r.CR3 &^ layout.PTIUserPGTable); err != nil {
@@ -127,20 +148,8 @@ func (s *sweep) debugRegister(r gdb.Registers, addr, dr7 uint64) error {
 	if err := s.stub.SetRegisters(set); err != nil {
 		return err
 	}
-	for n := 0; ; n++ {
-		now, err := s.stub.Registers()
-		if err != nil {
-			return err
-		}
-		if off := now.RIP - s.textAddr; off < uint64(len(s.text)) && s.text[off] == ret {
-			break
-		}
-		if n == maxInst {
-			return fmt.Errorf("events: sys_breakpoint has no RET in its first %d instructions", n)
-		}
-		if err := s.stub.Step(); err != nil {
-			return err
-		}
+	if _, err := s.runTo(s.breakpointEnd); err != nil {
+		return err
 	}
 	if user {
 		if err := s.stub.SetCR3(r.CR3); err != nil {
@@ -150,8 +159,6 @@ func (s *sweep) debugRegister(r gdb.Registers, addr, dr7 uint64) error {
 	return s.stub.SetRegisters(r)
 }
 
-const ret = 0xc3
-
 // event is one event at one place.
 type event struct {
 	*sweep
@@ -159,6 +166,7 @@ type event struct {
 	at   *place // that it is made at
 	to   *place // that it arrives at
 	back *place // that the machine stops at behind the handler
+	own  int    // how often the path itself comes to a handler in between
 	name string // for people
 }
 
@@ -170,15 +178,31 @@ func (e *event) deliver(r gdb.Registers) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.stub.Break(e.trapKernel), e.stub.Break(e.trapUser)); err != nil {
+	// Not where the event arrives: QEMU has one breakpoint at an address.
+	handlers := slices.DeleteFunc([]uint64{e.trapKernel, e.trapUser}, func(at uint64) bool { return at == e.to.rip })
+	if err := e.stub.Break(handlers...); err != nil {
 		return err
 	}
 	if err := e.kind.inject(e.sweep, e.at, r); err != nil {
 		return err
 	}
+	for range e.own {
+		if err := e.stub.Continue(); err != nil {
+			e.ended(err, "before it arrived")
+			return err
+		}
+		if err := e.stub.Step(); err != nil {
+			return err
+		}
+	}
 	frame, err := e.handler()
 	if err != nil {
 		return err
+	}
+	if e.kind.maskable { // it is to switch no threads
+		if err := e.mayResched(false); err != nil {
+			return err
+		}
 	}
 	if e.kind.again != nil {
 		if err := errors.Join(e.kind.again(e.sweep), e.stub.Step()); err != nil {
@@ -192,10 +216,10 @@ func (e *event) deliver(r gdb.Registers) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.stub.Unbreak(e.trapKernel), e.stub.Unbreak(e.trapUser)); err != nil {
+	if err := e.stub.Unbreak(handlers...); err != nil {
 		return err
 	}
-	if e.kind.calm != nil && after.RIP >= layout.KernelBase {
+	if e.kind.calm != nil && (e.kind.maskable || after.RIP >= layout.KernelBase) {
 		if err := e.kind.calm(e.sweep, after); err != nil {
 			return err
 		}
@@ -236,7 +260,7 @@ func (e *event) comeBack() (gdb.Registers, error) {
 	defer func() { _ = e.stub.Unbreak(e.back.rip) }() // the next packet tells of a stub that is gone
 	for {
 		if err := e.stub.Continue(); err != nil {
-			e.lost("%s: the machine did not come back from the handler", e.name)
+			e.ended(err, "from the handler")
 			return gdb.Registers{}, err
 		}
 		r, err := e.stub.Registers()
@@ -244,9 +268,10 @@ func (e *event) comeBack() (gdb.Registers, error) {
 			return r, err
 		}
 		switch {
-		case r.RIP == e.back.rip:
+		case r.RIP == e.back.rip && !(e.onInterruptStack(r.RSP) && e.stackTop(r.RSP) != e.stackTop(e.back.rsp)):
 			return r, nil
-		case e.tick(r):
+		case r.RIP == e.back.rip, // of the handler's own
+			e.tick(r):
 			if err := e.stub.Step(); err != nil {
 				return r, err
 			}
@@ -260,11 +285,18 @@ func (e *event) comeBack() (gdb.Registers, error) {
 	}
 }
 
+// ended notes that the machine has ended. One that does not stop gives no verdict.
+func (e *event) ended(err error, where string) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		e.lost("%s: the machine ended %s", e.name, where)
+	}
+}
+
 // tick reports whether the machine stands at a handler's beginning for its own
 // timer, which was pending before it was masked.
 func (e *event) tick(r gdb.Registers) bool {
 	vector := uint32(r.RSI)
-	return (r.RIP == e.trapKernel || r.RIP == e.trapUser) && !e.kind.maskable &&
+	return (r.RIP == e.trapKernel || r.RIP == e.trapUser) &&
 		(vector == x86.LOCAL_TIMER_VECTOR || vector == x86.SPURIOUS_APIC_VECTOR)
 }
 
@@ -276,13 +308,13 @@ func (e *event) handler() (layout.PtRegs[uint64], error) {
 	for {
 		err := e.stub.Continue()
 		if err != nil {
-			e.lost("%s: the machine ended on the way to the handler", e.name)
+			e.ended(err, "on the way to the handler")
 			return frame, err
 		}
 		if h, err = e.stub.Registers(); err != nil {
 			return frame, err
 		}
-		if !e.tick(h) {
+		if e.kind.maskable || !e.tick(h) {
 			break
 		}
 		if err := e.stub.Step(); err != nil { // over the breakpoint
@@ -320,7 +352,7 @@ func (e *event) handler() (layout.PtRegs[uint64], error) {
 	if bad := h.Flags & (x86.X86_EFLAGS_DF | x86.X86_EFLAGS_AC | x86.X86_EFLAGS_TF | x86.X86_EFLAGS_IF | x86.X86_EFLAGS_NT); bad != 0 {
 		e.lost("%s: flags %#x are set in the handler", e.name, bad)
 	}
-	ist := h.RSP > e.istStacks && h.RSP <= e.istEnd
+	ist := e.onInterruptStack(h.RSP)
 	if want := !e.kind.maskable && e.to.rip >= layout.KernelBase; ist != want {
 		e.lost("%s: the handler's stack is at %#x: an interrupt stack is %v, want %v", e.name, h.RSP, ist, want)
 	}
@@ -358,16 +390,19 @@ func (e *event) same(there string, f layout.PtRegs[uint64], where string, r gdb.
 	}
 }
 
-// differences are the registers that differ, but for RF and SS: QEMU empties SS on
+// differences says which registers that differ, but for RF and SS: QEMU empties SS on
 // an interrupt stack.
 func differences(a, b gdb.Registers) string {
 	a.Flags &^= x86.X86_EFLAGS_RF
 	b.Flags &^= x86.X86_EFLAGS_RF
-	a.SS, a.CR2, a.CR8 = b.SS, b.CR2, b.CR8
-	if a == b {
-		return ""
+	a.SS, a.CR8 = b.SS, b.CR8
+	var said []string
+	for i, was := range reflect.ValueOf(a).Fields() {
+		if is := reflect.ValueOf(b).FieldByIndex(i.Index); is.Uint() != was.Uint() {
+			said = append(said, fmt.Sprintf("%s is %#x, was %#x", i.Name, is.Uint(), was.Uint()))
+		}
 	}
-	return fmt.Sprintf("registers are %+v, were %+v", b, a)
+	return strings.Join(said, ", ")
 }
 
 // memory is what an event must leave alone.
@@ -403,11 +438,11 @@ func (e *event) memory(r gdb.Registers) ([]memory, error) {
 	}
 	all := []memory{{"the per-CPU area", kept}}
 	from, n, name := r.RSP-redZone, uint64(redZone), "the red zone"
-	if r.RSP >= layout.KernelBase || r.RSP >= area.TopOfStack-layout.PageSize && r.RSP <= area.TopOfStack {
-		from, n, name = r.RSP, area.TopOfStack-r.RSP, "the stack"
+	if r.RSP >= layout.PhysMap {
+		from, n, name = r.RSP, e.stackTop(r.RSP)-r.RSP, "the stack"
 	}
 	if n == 0 || n > layout.PageSize {
-		return all, nil // a stack of neither: the trampoline's
+		return all, nil // RSP is a scratch register just now
 	}
 	b, err = e.stub.Memory(from, int(n))
 	switch {
@@ -418,4 +453,17 @@ func (e *event) memory(r gdb.Registers) ([]memory, error) {
 		all = append(all, memory{name, b})
 	}
 	return all, nil
+}
+
+// onInterruptStack reports whether RSP is on a stack of those that an exception or
+// interrupt may find itself on without having chosen one.
+func (s *symbols) onInterruptStack(rsp uint64) bool { return rsp > s.istStacks && rsp <= s.istEnd }
+
+// stackTop is where the stack ends that RSP is on.
+func (s *symbols) stackTop(rsp uint64) uint64 {
+	size := uint64(layout.ThreadSize)
+	if s.onInterruptStack(rsp) || rsp > s.trampolineEnd-layout.TrampolineSize && rsp <= s.trampolineEnd {
+		size = layout.PageSize
+	}
+	return (rsp + size - 1) &^ (size - 1)
 }

@@ -1,6 +1,6 @@
 // Package events lets NMIs, machine checks, breakpoints and interrupts arrive at
-// every instruction of a system call, one after another, and holds that after each
-// of them the call goes on as if it had not come.
+// every instruction of the ways through the kernel, one after another, and holds that after
+// each of them the path goes on as if it had not come.
 //
 // QEMU is stopped at each instruction of a variant's path through its gdb stub.
 // There the event is made to arrive, exactly there: inside the kernel's handler
@@ -12,9 +12,12 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
@@ -23,22 +26,26 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// NotDelivered are kinds of events that cannot be had here, and why.
+// NotDelivered are events that cannot be had, and why.
 var NotDelivered = []struct{ Name, Why string }{
 	{"#DB held back by MOV SS", "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
-	{"#PF", "the paths touch no memory but the kernel's own, which is always mapped"},
-	{"#GP", "only SYSRETQ and IRETQ can raise it: verify's checks of frames that they refuse raise it there"},
+	{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},
+	{"#DB of code at a string instruction, of data in one", "QEMU ends RF with its first turn, and stops between turns"},
+	{"#MC in #MC", "a CPU shuts down (SDM volume 3, 16.3.2.2, MCIP)"},
+	{"#PF elsewhere than at a copy to ring 3", "the kernel's own memory is always mapped; where it comes is a path of its own"},
+	{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},
 }
 
-// Swept is what one call's path of a variant went through.
+// Swept is what one path of a variant went through.
 type Swept struct {
-	// Call is the name of the wire.EventCall.
-	Call string
-	// Instructions are those of the path from the entry to ring 3.
-	Instructions int
-	// Events counts what arrived where it should and left nothing behind, by kind
-	// in the order of Kinds.
-	Events []int
+	// Path is its name.
+	Path string
+	// Places are the instructions that it meets in a state in which no path before
+	// it met them.
+	Places int
+	// Due counts the events that were to arrive, and Events those that arrived where
+	// they should and left nothing behind, by kind in the order of Kinds.
+	Due, Events []int
 }
 
 // Result is what a variant went through.
@@ -54,7 +61,7 @@ type Result struct {
 func (r *Result) Places() int {
 	n := 0
 	for _, s := range r.Swept {
-		n += s.Instructions
+		n += s.Places
 	}
 	return n
 }
@@ -83,17 +90,26 @@ func Prepare(ctx context.Context, n stubs.Variant, machine vm.Config) (vm.Config
 // Sweep boots the prepared machine of a variant and lets every kind of event arrive
 // at every instruction. An error means that there is no verdict.
 func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
+	return sweepSome(ctx, n, m, func(string, string) bool { return true })
+}
+
+// sweepSome is Sweep with the kinds of events on the paths that are wanted.
+func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path, kind string) bool) (*Result, error) {
 	symbols, err := readSymbols(m.Kernel, n)
 	if err != nil {
 		return nil, err
 	}
-	s := &sweep{symbols: symbols, result: &Result{Variant: n.Name}}
-	for _, c := range wire.EventCalls {
-		s.jobs = append(s.jobs, &job{call: c, swept: Swept{Call: c.Name, Events: make([]int, len(Kinds))}})
+	s := &sweep{symbols: symbols, seen: map[state]bool{}, result: &Result{Variant: n.Name}}
+	if err := s.plan(n, want); err != nil {
+		return nil, err
 	}
 	m.Debug = func(conn *os.File) error {
-		s.stub = gdb.New(conn)
-		return s.run()
+		s.stub = gdb.New(patient{conn})
+		err := s.run()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errors.Join(err, s.stuck())
+		}
+		return err
 	}
 	run, err := boot.RunPrepared(ctx, m, nil)
 	for _, j := range s.jobs {
@@ -115,10 +131,37 @@ func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
 	}
 	for _, j := range s.jobs {
 		if !j.done() {
-			return nil, fmt.Errorf("events: %s: %s: the guest made too few calls: %d passes were left", n.Name, j.call.Name, len(j.passes))
+			return nil, fmt.Errorf("events: %s: %s: the guest made too few rounds: %d passes were left", n.Name, j.name, len(j.passes))
+		}
+		if !slices.Equal(j.swept.Due, j.swept.Events) {
+			return nil, fmt.Errorf("events: %s: %s: %v events arrived at %v", n.Name, j.name, j.swept.Events, j.swept.Due)
 		}
 	}
 	return s.result, nil
+}
+
+// patient is a connection that a machine which has gone astray does not block for
+// ever.
+type patient struct{ *os.File }
+
+func (p patient) Read(b []byte) (int, error) {
+	const patience = time.Minute // what is waited for takes milliseconds
+	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	return p.File.Read(b)
+}
+
+// stuck says where the machine is that has not stopped again.
+func (s *sweep) stuck() error {
+	if err := s.stub.Interrupt(); err != nil {
+		return err
+	}
+	r, err := s.stub.Registers()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("events: the machine does not stop, it is at %s: %+v", s.name(r.RIP), r)
 }
 
 // Skipped means that the variant cannot run on this machine.

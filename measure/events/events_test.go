@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
@@ -23,8 +26,9 @@ func preset(t *testing.T, name string) stubs.Variant {
 	return n
 }
 
-// swept sweeps a variant in a kernel that patch, if not nil, has changed.
-func swept(t *testing.T, n stubs.Variant, patch func(*testing.T, *text)) *Result {
+// swept sweeps a variant, as far as it is wanted, in a kernel that patch, if not
+// nil, has changed.
+func swept(t *testing.T, n stubs.Variant, patch func(*testing.T, *text), want func(path, kind string) bool) *Result {
 	t.Helper()
 	need.QEMU(t)
 	m, err := Prepare(t.Context(), n, vm.Config{})
@@ -34,29 +38,37 @@ func swept(t *testing.T, n stubs.Variant, patch func(*testing.T, *text)) *Result
 	if patch != nil {
 		m.Kernel = patched(t, m.Kernel, patch)
 	}
-	res, err := Sweep(t.Context(), n, m)
+	res, err := sweepSome(t.Context(), n, m, want)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
 }
 
-// TestSweep: every event arrives at every instruction of the oldest path and of
-// the newest, and nothing is lost.
+// TestSweep: events arrive everywhere, and nothing is lost: all of them at every
+// instruction of the oldest path, and some on the newest.
 func TestSweep(t *testing.T) {
-	for _, name := range []string{"linux-3.19", "linux-6.12+pti"} {
-		t.Run(name, func(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		want func(path, kind string) bool
+	}{
+		{"linux-3.19", func(string, string) bool { return true }},
+		{"linux-6.12+pti", func(_, kind string) bool { return kind == kindNMI }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			res := swept(t, preset(t, name), nil)
+			res := swept(t, preset(t, row.name), nil, row.want)
 			for _, l := range res.Lost {
 				t.Error(l)
 			}
-			for _, s := range res.Swept {
+			if len(res.Swept) != len(paths) {
+				t.Fatalf("%d paths were swept, want %d", len(res.Swept), len(paths))
+			}
+			for i, s := range res.Swept {
+				t.Logf("%s: %d places, events %v", s.Path, s.Places, s.Events)
 				for k, kind := range Kinds {
-					if kind.applies == nil && s.Events[k] != s.Instructions {
-						t.Errorf("%s: %d of %s arrived at %d instructions", s.Call, s.Events[k], kind.Name, s.Instructions)
-					} else if s.Events[k] < s.Instructions/3 {
-						t.Errorf("%s: only %d of %s arrived at %d instructions", s.Call, s.Events[k], kind.Name, s.Instructions)
+					if n := s.Due[k]; kind.applies == nil && n != s.Places && row.want(s.Path, kind.Name) && !slices.Contains(paths[i].without, kind.Name) {
+						t.Errorf("%s: %s is due at %d of %d places", s.Path, kind.Name, n, s.Places)
 					}
 				}
 			}
@@ -68,7 +80,32 @@ func TestSweep(t *testing.T) {
 type text struct {
 	file      []byte
 	functions map[string]elf.Symbol
-	off       func(addr uint64) uint64
+	off       func(addr uint64) uint64 // in the file
+}
+
+// onStack puts a vector on another interrupt stack (0: on none).
+func (x *text) onStack(t *testing.T, vector, stack uint32) {
+	t.Helper()
+	const row = 16 // number, type and stack, entry
+	table := x.code(t, "vector_table")
+	for ; len(table) >= row; table = table[row:] {
+		if binary.LittleEndian.Uint32(table) == vector {
+			table[4] = byte(stack)
+			return
+		}
+	}
+	t.Fatalf("the kernel has no vector %d", vector)
+}
+
+// nops takes the only instruction of these bytes out of a function, or the first.
+func (x *text) nops(t *testing.T, function, bytes string) {
+	t.Helper()
+	code := x.code(t, function)
+	i := strings.Index(string(code), bytes)
+	if i < 0 {
+		t.Fatalf("%s has no % x", function, bytes)
+	}
+	copy(code[i:], strings.Repeat("\x90", len(bytes)))
 }
 
 // code is a function's bytes.
@@ -111,8 +148,15 @@ func patched(t *testing.T, kernel string, patch func(*testing.T, *text)) string 
 	for _, s := range symbols {
 		x.functions[s.Name] = s
 	}
-	section := f.Section(".text")
-	x.off = func(addr uint64) uint64 { return addr - section.Addr + section.Offset }
+	x.off = func(addr uint64) uint64 {
+		for _, s := range f.Sections {
+			if s.Type == elf.SHT_PROGBITS && s.Addr <= addr && addr < s.Addr+s.Size {
+				return addr - s.Addr + s.Offset
+			}
+		}
+		t.Fatalf("nothing is at %#x", addr)
+		return 0
+	}
 	patch(t, x)
 	path := filepath.Join(t.TempDir(), "kernel.elf")
 	if err := os.WriteFile(path, x.file, 0o600); err != nil {
@@ -121,22 +165,28 @@ func patched(t *testing.T, kernel string, patch func(*testing.T, *text)) string 
 	return path
 }
 
-// TestCatches: for each kind there is a kernel or a stub that is wrong with it
-// alone, and is found.
+// TestCatches: for each kind, and for each group of paths, there is a kernel or a
+// stub that is wrong there alone, and is found.
 func TestCatches(t *testing.T) {
+	const nullCall, clac = "null call", "\x0f\x01\xca"
 	ordinary := func(entry string) func(*testing.T, *text) {
 		return func(t *testing.T, x *text) { x.redirect(t, entry, "error_entry") }
 	}
+	shares := func(vector, stack uint32) func(*testing.T, *text) {
+		return func(t *testing.T, x *text) { x.onStack(t, vector, stack) }
+	}
+	const stackNMI, stackDB = 2, 3
 	for _, row := range []struct {
-		name  string
-		patch func(*testing.T, *text)
-		stub  func(*testing.T) stubs.Variant // nil: linux-3.19
-		want  string
+		name       string
+		path, kind string
+		patch      func(*testing.T, *text)
+		stub       func(*testing.T) stubs.Variant // nil: linux-3.19
+		want       string
 	}{
-		{"an NMI that trusts CS for SWAPGS", ordinary("asm_exc_nmi"), nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
-		{"a machine check that trusts CS", ordinary("asm_exc_machine_check"), nil, "#MC at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
-		{"a #DB that trusts CS", ordinary("asm_exc_debug"), nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
-		{"a #DB without RF", func(t *testing.T, x *text) {
+		{"an NMI that trusts CS for SWAPGS", nullCall, kindNMI, ordinary("asm_exc_nmi"), nil, "NMI at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"a machine check that trusts CS", nullCall, kindMC, ordinary("asm_exc_machine_check"), nil, "#MC at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"a #DB that trusts CS", nullCall, kindDBCode, ordinary("asm_exc_debug"), nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: GS is based on"},
+		{"a #DB without RF", nullCall, kindDBCode, func(t *testing.T, x *text) {
 			code := string(x.code(t, "debug_kernel"))
 			i := strings.Index(code, "\x00\x00\x01\x00") // RF as an immediate
 			if i < 0 {
@@ -144,8 +194,26 @@ func TestCatches(t *testing.T) {
 			}
 			x.code(t, "debug_kernel")[i+2] = 0
 		}, nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: vector 1 arrives again"},
-		{"a word below RSP", nil, belowRSP, "interrupt: back in ring 3"},
-		{"the user's stack with interrupts on", nil, func(t *testing.T) stubs.Variant { return stub(t, cases+"b27-sti-before-exit.S") }, "interrupt at"},
+		{"a word below RSP", "full-frame call", kindInterrupt, nil, belowRSP, "interrupt: back in ring 3"},
+		{
+			"the user's stack with interrupts on", nullCall, kindInterrupt, nil,
+			func(t *testing.T) stubs.Variant { return stub(t, cases+"b27-sti-before-exit.S") }, "interrupt at",
+		},
+		{
+			"an interrupt that leaves SMAP off", "call that copies to a missing page", kindInterrupt,
+			func(t *testing.T, x *text) {
+				x.nops(t, "error_entry", clac)
+				x.nops(t, "error_entry", clac)
+				x.nops(t, "error_entry", clac)
+			},
+			nil, "are set in the handler",
+		},
+		{"a page fault on NMI's stack", "page fault", kindNMI, shares(x86.X86_TRAP_PF, stackNMI), nil, "NMI at asm_exc_page_fault+0x"},
+		{"a breakpoint's trap on #DB's stack", "INT3", kindDBCode, shares(x86.X86_TRAP_BP, stackDB), nil, "INT3: #DB of code at error_entry+0x"},
+		{"a software interrupt on #DB's stack", "INT n", kindDBCode, shares(layout.ControlVector, stackDB), nil, "INT n: #DB of code at error_entry+0x"},
+		{"#GP on NMI's stack", "rt_sigreturn that IRETQ refuses", kindNMI, shares(x86.X86_TRAP_GP, stackNMI), nil, "NMI at asm_exc_general_protection+0x"},
+		{"a machine check on NMI's stack", "NMI in ring 3", kindMC, shares(x86.X86_TRAP_MC, stackNMI), nil, "NMI in ring 3: #MC at asm_exc_nmi+0x"},
+		{"an NMI on #DB's stack", "#DB at a call's entry", kindNMI, shares(x86.X86_TRAP_NMI, stackDB), nil, "#DB at a call's entry: NMI at asm_exc_debug+0x"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +221,7 @@ func TestCatches(t *testing.T) {
 			if row.stub != nil {
 				n = row.stub(t)
 			}
-			res := swept(t, n, row.patch)
+			res := swept(t, n, row.patch, func(path, kind string) bool { return path == row.path && kind == row.kind })
 			if !strings.Contains(strings.Join(res.Lost, "\n"), row.want) {
 				t.Errorf("lost is\n%s\nwant %q in it", strings.Join(res.Lost, "\n"), row.want)
 			}

@@ -1,6 +1,8 @@
 package events
 
 import (
+	"errors"
+
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/gdb"
 )
@@ -33,43 +35,55 @@ const (
 	msiNMI = 4 << 8
 )
 
+// Names of kinds.
+const (
+	kindNMI       = "NMI"
+	kindNested    = "NMI in an NMI"
+	kindMC        = "#MC"
+	kindDBCode    = "#DB of code"
+	kindDBData    = "#DB of data"
+	kindInterrupt = "interrupt"
+)
+
 // Kinds are all of them, in the order of reports.
 var Kinds = []Kind{
 	{
-		Name: "NMI", vector: x86.X86_TRAP_NMI,
+		Name: kindNMI, vector: x86.X86_TRAP_NMI,
 		inject: func(s *sweep, _ *place, _ gdb.Registers) error { return s.stub.WritePhysical(msi, msiNMI) },
 	},
 	{
-		Name: "NMI in an NMI", vector: x86.X86_TRAP_NMI,
+		Name: kindNested, vector: x86.X86_TRAP_NMI,
 		inject: func(s *sweep, _ *place, _ gdb.Registers) error { return s.stub.WritePhysical(msi, msiNMI) },
 		again:  func(s *sweep) error { return s.stub.WritePhysical(msi, msiNMI) },
 	},
 	{
 		// An uncorrected error (UC) after which the code can go on (RIPV): the
 		// arguments are CPU, bank, MCi_STATUS, MCG_STATUS, address and MCi_MISC.
-		Name: "#MC", vector: x86.X86_TRAP_MC,
+		Name: kindMC, vector: x86.X86_TRAP_MC,
 		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
 			return s.stub.Monitor("mce 0 9 0xb600000000000000 0x5 0x1000 0x8c")
 		},
 	},
 	{
-		Name: "#DB of code", vector: x86.X86_TRAP_DB, resumes: true,
-		inject: func(s *sweep, at *place, r gdb.Registers) error { return s.debugRegister(r, at.rip, dr7Code) },
-		calm:   func(s *sweep, r gdb.Registers) error { return s.debugRegister(r, 0, 0) },
+		Name: kindDBCode, vector: x86.X86_TRAP_DB, resumes: true,
+		inject:  func(s *sweep, at *place, r gdb.Registers) error { return s.debugRegister(r, at.rip, dr7Code) },
+		calm:    func(s *sweep, r gdb.Registers) error { return s.debugRegister(r, 0, 0) },
+		applies: func(at *place) bool { return !at.debug },
 	},
 	{
-		Name: "#DB of data", vector: x86.X86_TRAP_DB, trap: true,
+		Name: kindDBData, vector: x86.X86_TRAP_DB, trap: true,
 		inject: func(s *sweep, at *place, r gdb.Registers) error {
 			return s.debugRegister(r, at.access(r)&^7, dr7Data)
 		},
 		calm:    func(s *sweep, r gdb.Registers) error { return s.debugRegister(r, 0, 0) },
-		applies: func(at *place) bool { return at.access != nil },
+		applies: func(at *place) bool { return at.access != nil && !at.watched },
 	},
 	{
-		Name: "interrupt", vector: x86.LOCAL_TIMER_VECTOR, maskable: true,
+		Name: kindInterrupt, vector: x86.LOCAL_TIMER_VECTOR, maskable: true,
 		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
-			return s.stub.WritePhysical(msi, x86.LOCAL_TIMER_VECTOR)
+			return errors.Join(s.stub.SetCR8(0), s.stub.WritePhysical(msi, x86.LOCAL_TIMER_VECTOR))
 		},
+		calm: func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },
 	},
 }
 

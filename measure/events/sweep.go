@@ -5,25 +5,31 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/gdb"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 // symbols are the addresses of the kernel that a sweep stops at and looks at.
 type symbols struct {
-	entry                uint64 // of SYSCALL
 	trapKernel, trapUser uint64 // what exceptions and interrupts come to, by ring
 	die                  uint64 // where the kernel gives up
 	breakpoint           uint64 // sets DR0 and DR7, and touches no memory before its RET
+	breakpointEnd        uint64 // its RET
 	percpu               uint64 // what GS is based on
 	noResched            uint64 // PerCPU.NoResched
+	timerHead            uint64 // Sched.TimerHead
 	istStacks, istEnd    uint64
+	trampolineEnd        uint64
+	debugs               []uint64    // words that #DB's handler touches
+	debugCode            [][2]uint64 // its functions
+	glue                 [][2]uint64 // addresses of what all paths share
+	all                  map[string]uint64
 	functions            []elf.Symbol // by address
 	text                 []byte
 	textAddr             uint64
@@ -39,31 +45,101 @@ func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %s: %w", kernel, err)
 	}
-	s := &symbols{}
-	for name, to := range map[string]*uint64{
-		"entry_SYSCALL_64." + n.Name: &s.entry,
-		"do_trap_kernel":             &s.trapKernel, "do_trap_user": &s.trapUser, "die": &s.die,
-		"sys_breakpoint": &s.breakpoint, "percpu": &s.percpu,
-		"ist_stacks": &s.istStacks, "ist_stacks_end": &s.istEnd,
-	} {
-		i := slices.IndexFunc(all, func(e elf.Symbol) bool { return e.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("events: %s has no symbol %s", kernel, name)
-		}
-		*to = all[i].Value
-	}
-	s.noResched = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoResched))
-	s.functions = slices.DeleteFunc(all, func(e elf.Symbol) bool { return elf.ST_TYPE(e.Info) != elf.STT_FUNC })
-	slices.SortStableFunc(s.functions, func(a, b elf.Symbol) int { return cmp.Compare(a.Value, b.Value) })
 	text := f.Section(".text")
 	if text == nil {
 		return nil, fmt.Errorf("events: %s has no .text", kernel)
 	}
-	s.textAddr = text.Addr
+	s := &symbols{textAddr: text.Addr, all: map[string]uint64{}}
 	if s.text, err = text.Data(); err != nil {
 		return nil, fmt.Errorf("events: %s: %w", kernel, err)
 	}
-	return s, nil
+	for _, e := range all {
+		s.all[e.Name] = e.Value
+	}
+	s.functions = slices.DeleteFunc(all, func(e elf.Symbol) bool { return elf.ST_TYPE(e.Info) != elf.STT_FUNC })
+	slices.SortStableFunc(s.functions, func(a, b elf.Symbol) int { return cmp.Compare(a.Value, b.Value) })
+	for name, to := range map[string]*uint64{
+		"do_trap_kernel": &s.trapKernel, "do_trap_user": &s.trapUser, "die": &s.die,
+		"sys_breakpoint": &s.breakpoint, "percpu": &s.percpu, "sched": &s.timerHead,
+		"ist_stacks": &s.istStacks, "ist_stacks_end": &s.istEnd, "trampoline_stack_end": &s.trampolineEnd,
+	} {
+		if *to, err = s.address(name); err != nil {
+			return nil, err
+		}
+	}
+	s.noResched = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoResched))
+	smap, err := s.address("cpu_smap")
+	if err != nil {
+		return nil, err
+	}
+	s.debugs = []uint64{
+		smap &^ 7,
+		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.SpecCtrl)),
+		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoFlush)),
+		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Debugs)),
+		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.EventIP)),
+	}
+	for _, name := range []string{"asm_exc_debug", "paranoid_entry", "do_trap_kernel", "debug_kernel"} {
+		f, err := s.function(name)
+		if err != nil {
+			return nil, err
+		}
+		s.debugCode = append(s.debugCode, f)
+	}
+	s.timerHead += uint64(unsafe.Offsetof(layout.Sched[uint64]{}.TimerHead))
+	var function [2]uint64
+	if function, err = s.function("sys_breakpoint"); err != nil {
+		return nil, err
+	}
+	s.breakpointEnd = function[1] - 1
+	if s.text[s.breakpointEnd-s.textAddr] != ret {
+		return nil, errors.New("events: sys_breakpoint does not end with RET")
+	}
+	return s, s.glued()
+}
+
+const ret = 0xc3
+
+// glued finds what all paths share.
+func (s *symbols) glued() error {
+	for _, group := range []string{"entry", "irqentry"} {
+		from, err := s.address("__" + group + "_start")
+		if err != nil {
+			return err
+		}
+		to, err := s.address("__" + group + "_end")
+		if err != nil {
+			return err
+		}
+		s.glue = append(s.glue, [2]uint64{from, to})
+	}
+	for _, name := range glue {
+		f, err := s.function(name)
+		if err != nil {
+			return err
+		}
+		s.glue = append(s.glue, f)
+	}
+	return nil
+}
+
+// function is where a function begins and ends.
+func (s *symbols) function(name string) ([2]uint64, error) {
+	i := slices.IndexFunc(s.functions, func(e elf.Symbol) bool { return e.Name == name })
+	if i < 0 {
+		return [2]uint64{}, fmt.Errorf("events: the kernel has no function %s", name)
+	}
+	f := s.functions[i]
+	return [2]uint64{f.Value, f.Value + f.Size}, nil
+}
+
+// address is that of a symbol.
+func (s *symbols) address(name string) (uint64, error) {
+	at, ok := s.all[name]
+	if !ok {
+		return 0, fmt.Errorf("events: the kernel has no symbol %s", name)
+	}
+	return at, nil
 }
 
 // name is an address for people.
@@ -82,34 +158,82 @@ func (s *symbols) name(at uint64) string {
 type sweep struct {
 	*symbols
 	stub   *gdb.Stub
+	entry  uint64   // of SYSCALL
+	rest   []uint64 // where the machine stops between passes
 	jobs   []*job
+	seen   map[state]bool
+	idle   int // stops since one at which something was to arrive
 	result *Result
 }
 
-// job is one call's path.
+// state is what an instruction is reached in. What follows from an event depends on
+// no more, so a place is an instruction in a state, and is swept on the path that
+// meets it first.
+type state struct {
+	rip                 uint64
+	userGS, userCR3, ie bool
+	interruptStack      bool
+}
+
+// job is one path.
 type job struct {
-	call   wire.EventCall
-	path   []place       // in ring 0, and the first instruction of ring 3; nil: not seen yet
-	result gdb.Registers // behind that instruction's call, undisturbed
-	passes []pass
-	swept  Swept
+	*path
+	entry   uint64
+	kinds   []int         // indices of Kinds
+	entered gdb.Registers // at its entry
+	steps   []place       // in ring 0, and the first instruction of ring 3; nil: not seen yet
+	places  []int         // of steps that no path met before
+	left    gdb.Registers // in ring 3, undisturbed
+	passes  []pass
+	strays  int // rounds that were not as the first
+	swept   Swept
 }
 
 // done reports whether every event came.
-func (j *job) done() bool { return j.path != nil && len(j.passes) == 0 }
+func (j *job) done() bool { return j.steps != nil && len(j.passes) == 0 }
 
-// pass is what arrives in one call: events of a kind at all places, or at one.
+// last is the index of the first instruction of ring 3.
+func (j *job) last() int { return len(j.steps) - 1 }
+
+// pass is what arrives in one round: events of a kind at all places, or at one.
 type pass struct {
 	kind int
 	at   int // -1: at all
 }
 
-// run sweeps the machine and lets it go.
-func (s *sweep) run() error {
-	if err := errors.Join(s.stub.Describe(), s.stub.Break(s.entry), s.stub.Break(s.die)); err != nil {
+// plan makes the jobs.
+func (s *sweep) plan(n stubs.Variant, want func(path, kind string) bool) error {
+	var err error
+	if s.entry, err = s.address(n.FuncName(stubs.Entry)); err != nil {
 		return err
 	}
-	for slices.ContainsFunc(s.jobs, func(j *job) bool { return !j.done() }) {
+	for i := range paths {
+		j := &job{path: &paths[i], entry: s.entry, swept: Swept{Path: paths[i].name, Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}}
+		for k, kind := range Kinds {
+			if want(j.name, kind.Name) && !slices.Contains(j.without, kind.Name) {
+				j.kinds = append(j.kinds, k)
+			}
+		}
+		if j.kinds == nil {
+			continue
+		}
+		if j.path.entry != "" {
+			if j.entry, err = s.address(j.path.entry); err != nil {
+				return err
+			}
+		}
+		s.jobs = append(s.jobs, j)
+	}
+	return nil
+}
+
+// run sweeps the machine and lets it go.
+func (s *sweep) run() error {
+	s.rest = []uint64{s.entry}
+	if err := errors.Join(s.stub.Describe(), s.stub.Break(s.entry, s.die)); err != nil {
+		return err
+	}
+	for begun := false; slices.ContainsFunc(s.jobs, func(j *job) bool { return !j.done() }); {
 		if err := s.stub.Continue(); err != nil {
 			return err
 		}
@@ -117,65 +241,161 @@ func (s *sweep) run() error {
 		if err != nil {
 			return err
 		}
-		if err := s.stopped(r); err != nil {
+		if !slices.Contains(s.rest, r.RIP) {
+			return fmt.Errorf("events: the machine stopped at %s, want a way into the kernel", s.name(r.RIP))
+		}
+		if s.idle++; begun && s.idle > maxIdle {
+			return errors.New("events: the guest comes to none of the ways that are left")
+		}
+		if way := r.R14 - wire.EventMark; way > 0 && way <= uint64(wire.EventInt) {
+			if !begun {
+				begun = true
+				if err := s.begin(); err != nil {
+					return err
+				}
+			}
+			if err := s.round(wire.EventWay(way), r); err != nil {
+				return err
+			}
+		} else if err := s.stub.Step(); err != nil { // over the breakpoint
 			return err
 		}
 		if len(s.result.Lost) >= maxLost {
 			return errLost
 		}
 	}
-	if err := errors.Join(s.stub.Unbreak(s.entry), s.stub.Unbreak(s.die)); err != nil {
-		return err
-	}
-	return s.stub.Detach()
+	return errors.Join(s.stub.Unbreak(append(s.rest, s.die)...), s.stub.SetCR8(0), s.stub.Detach())
 }
 
-// errLost ends a machine of which there is nothing more to learn.
-var errLost = errors.New("events were lost")
-
-// stopped does what there is to do where the machine has stopped.
-func (s *sweep) stopped(r gdb.Registers) error {
-	i := slices.IndexFunc(s.jobs, func(j *job) bool { return j.call.Number == r.RAX })
-	switch {
-	case r.RIP != s.entry:
-		return fmt.Errorf("events: the machine stopped at %s, want a call", s.name(r.RIP))
-	case i < 0 || s.jobs[i].done():
-		return s.stub.Step() // over the breakpoint
+// begin makes the machine ready: its clock leaps while it stands still, and no
+// interrupt of its timer is to change a path.
+func (s *sweep) begin() error {
+	for _, p := range paths { // a loop that nothing arrives in has to be ended, too
+		if p.strike != "" || p.entry == "" {
+			continue
+		}
+		at, err := s.address(p.entry)
+		if err != nil {
+			return err
+		}
+		s.rest = append(s.rest, at)
 	}
-	// The machine's clock leaps while it stands still: its timers would switch to
-	// another thread within a call.
-	if err := s.stub.WritePhysical(s.noResched-layout.KernelBase, 1); err != nil {
-		return err
-	}
-	switch {
-	case s.jobs[i].path == nil:
-		return errors.Join(s.jobs[i].see(s), s.hush(s.jobs[i]))
-	}
-	j := s.jobs[i]
-	p := j.passes[0]
-	j.passes = j.passes[1:]
-	// QEMU takes a debugger's breakpoint for one in DR0 at the same place.
-	if err := s.stub.Unbreak(s.entry); err != nil {
-		return err
-	}
-	if err := s.pass(j, p); err != nil {
-		return err
-	}
-	return errors.Join(s.hush(j), s.stub.Break(s.entry))
+	return errors.Join(s.stub.Break(s.rest[1:]...), s.stub.SetCR8(maskAll))
 }
 
 // maskAll is the task priority that no interrupt is above (SDM volume 3, 11.8.3.1).
 const maskAll = 15
 
-// hush keeps the machine's timer from arriving in the job's next pass, unless
-// interrupts are what arrives in it: a data breakpoint that an interrupt's own frame
-// hits makes QEMU forget the interrupt. It comes a pass early, since QEMU runs some
-// instructions before it sees to it.
-func (s *sweep) hush(j *job) error {
-	if j.done() || Kinds[j.passes[0].kind].maskable {
-		return s.stub.SetCR8(0)
+// errLost ends a machine of which there is nothing more to learn.
+var errLost = errors.New("events were lost")
+
+// errStray means that a round went another way than the first.
+var errStray = errors.New("the round went another way than the first")
+
+// maxIdle is how many stops there may be at which nothing is to arrive.
+const maxIdle = 5000
+
+// maxStrays is how many of them are let pass.
+const maxStrays = 200
+
+// round does what there is to do on one of the guest's ways, whose beginning r is.
+func (s *sweep) round(way wire.EventWay, r gdb.Registers) error {
+	i := slices.IndexFunc(s.jobs, func(j *job) bool { return j.way == way && !j.done() })
+	if i < 0 {
+		if !slices.ContainsFunc(s.jobs, func(j *job) bool { return j.way == together[way] && !j.done() }) {
+			if err := s.stub.Write(r.R15, 1); err != nil { // the last round
+				return err
+			}
+		}
+		return s.stub.Step()
 	}
-	return s.stub.SetCR8(maskAll)
+	s.idle = 0
+	j := s.jobs[i]
+	if err := errors.Join(s.stub.Unbreak(s.rest...), s.mayResched(j.switches), s.noTimers()); err != nil {
+		return err
+	}
+	at, err := s.strike(j, r)
+	if err == nil {
+		switch {
+		case j.steps == nil:
+			err = j.see(s, at)
+		default:
+			p := j.passes[0]
+			if err = s.pass(j, p, at); err == nil {
+				j.passes = j.passes[1:]
+			}
+		}
+	}
+	if errors.Is(err, errStray) {
+		if j.strays++; j.strays < maxStrays {
+			err = nil
+		} else {
+			err = fmt.Errorf("events: %s: %d of %d passes left: %w", j.name, len(j.passes), len(j.places)*len(Kinds), err)
+		}
+	}
+	if err != nil {
+		if j.steps != nil && (errors.Is(err, io.EOF) || errors.Is(err, gdb.ErrEnded)) {
+			s.lost("%s: %s: the machine ended", j.name, Kinds[j.passes[0].kind].Name)
+		}
+		return err
+	}
+	return errors.Join(s.mayResched(false), s.stub.Break(s.rest...))
+}
+
+// noTimers makes the kernel forget its timers: whoever sleeps sleeps on.
+func (s *sweep) noTimers() error {
+	return errors.Join(
+		s.stub.WritePhysical(s.timerHead-layout.KernelBase, 0), s.stub.WritePhysical(s.timerHead+4-layout.KernelBase, 0),
+	)
+}
+
+// mayResched lets the timer switch threads, or not.
+func (s *sweep) mayResched(may bool) error {
+	word := uint32(1)
+	if may {
+		word = 0
+	}
+	return s.stub.WritePhysical(s.noResched-layout.KernelBase, word)
+}
+
+// strike brings the machine from the beginning of a way to that of the path, and
+// returns the registers there.
+func (s *sweep) strike(j *job, r gdb.Registers) (gdb.Registers, error) {
+	if j.strike == "" {
+		return r, nil
+	}
+	kind := &Kinds[slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == j.strike })]
+	var err error
+	if j.ring3 {
+		if r, err = s.runTo(r.RCX); err != nil {
+			return r, err
+		}
+	}
+	if err := kind.inject(s, &place{state: state{rip: r.RIP}}, r); err != nil {
+		return r, err
+	}
+	if r, err = s.runTo(j.entry); err != nil || kind.calm == nil {
+		return r, err
+	}
+	if err := kind.calm(s, r); err != nil {
+		return r, err
+	}
+	// QEMU's APIC has something to look at now, and the CPU would run some
+	// instructions before it looks at anything else: let it do so where it stands.
+	return s.runTo(j.entry)
+}
+
+// runTo lets the machine run to an instruction.
+func (s *sweep) runTo(rip uint64) (gdb.Registers, error) {
+	err := errors.Join(s.stub.Break(rip), s.stub.Continue())
+	if err != nil {
+		return gdb.Registers{}, err
+	}
+	r, err := s.stub.Registers()
+	if err == nil && r.RIP != rip {
+		err = fmt.Errorf("events: the machine went to %s, want %s", s.name(r.RIP), s.name(rip))
+	}
+	return r, errors.Join(err, s.stub.Unbreak(rip))
 }
 
 // lost notes a failure.
@@ -184,122 +404,219 @@ func (s *sweep) lost(format string, args ...any) {
 }
 
 // limit is what a path may take: whatever goes beyond has gone astray.
-const limit = 10_000
+const limit = 50_000
 
-// see follows one call undisturbed, and plans the passes.
-func (j *job) see(s *sweep) error {
+// warmUp is the number of rounds before the one that is seen: memory that a call
+// takes for the first time it takes on another way.
+const warmUp = 3
+
+// see follows one round undisturbed, and plans the passes.
+func (j *job) see(s *sweep, r gdb.Registers) error {
+	if j.strays++; j.strays <= warmUp {
+		return nil
+	}
+	j.strays = 0
+	j.entered = r
+	var steps []place
 	for {
-		r, err := s.stub.Registers()
-		if err != nil {
-			return err
-		}
-		j.path = append(j.path, s.place(r))
+		steps = append(steps, s.place(r))
 		if r.RIP < layout.KernelBase {
-			j.result = r
 			break
 		}
-		if len(j.path) == limit {
-			return fmt.Errorf("events: %s: no end of the call after %d instructions", j.call.Name, limit)
+		if len(steps) == limit {
+			return fmt.Errorf("events: %s: no end of it after %d instructions", j.name, limit)
 		}
 		if err := s.stub.Step(); err != nil {
 			return err
 		}
+		var err error
+		if r, err = s.stub.Registers(); err != nil {
+			return err
+		}
 	}
-	j.swept.Instructions = len(j.path) - 1
-	for k, kind := range Kinds {
+	j.steps, j.left = steps, r
+	if err := j.meets(s); err != nil {
+		return err
+	}
+	for i, at := range steps[:j.last()] {
+		glued := slices.ContainsFunc(s.glue, func(f [2]uint64) bool { return f[0] <= at.rip && at.rip < f[1] })
+		if !s.seen[at.state] && (j.whole || glued) {
+			s.seen[at.state] = true
+			j.places = append(j.places, i)
+		}
+	}
+	j.swept.Places = len(j.places)
+	if len(j.places) == 0 {
+		return nil
+	}
+	for _, k := range j.kinds {
+		kind := Kinds[k]
 		j.passes = append(j.passes, pass{k, -1})
-		for i, at := range j.path[:len(j.path)-1] {
-			if kind.maskable && j.arrival(i) != i && (kind.applies == nil || kind.applies(&at)) {
+		for _, i := range j.places {
+			if !j.has(s, &kind, i) {
+				continue
+			}
+			j.swept.Due[k]++
+			if kind.waits(j, i) {
 				j.passes = append(j.passes, pass{k, i})
 			}
 		}
 	}
-	if len(j.passes) >= wire.EventRounds {
-		return fmt.Errorf("events: %s: %d passes are too many for the guest's %d calls", j.call.Name, len(j.passes), wire.EventRounds)
+	return nil
+}
+
+// has reports whether there can be an event of the kind at step i. A trap cannot be
+// told from its handler's beginning where that comes next.
+func (j *job) has(s *sweep, k *Kind, i int) bool {
+	return (k.applies == nil || k.applies(&j.steps[i])) && !(k.trap && j.steps[i+1].rip == s.trapKernel)
+}
+
+// meets holds that the path goes through the functions that it is there for.
+func (j *job) meets(s *sweep) error {
+	names := slices.Clone(j.through)
+	for _, f := range j.variant {
+		names = append(names, stubs.FuncName(f, s.result.Variant))
+	}
+	for _, name := range names {
+		at, err := s.address(name)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(j.steps, func(p place) bool { return p.rip == at }) {
+			return fmt.Errorf("events: %s: the path does not go through %s", j.name, name)
+		}
 	}
 	return nil
 }
 
-// arrival is where an interrupt comes that is pending at place i: at the first
-// place with interrupts on that no STI stands right before.
-func (j *job) arrival(i int) int {
-	for ; i < len(j.path)-1; i++ {
-		shadow := i > 0 && j.path[i-1].sti && j.path[i-1].flags&x86.X86_EFLAGS_IF == 0
-		if j.path[i].flags&x86.X86_EFLAGS_IF != 0 && !shadow {
-			break
+// arrival is where an event of the kind comes that is pending at step i.
+func (k *Kind) arrival(j *job, i int) int {
+	switch {
+	case k.maskable:
+		// At the first with interrupts on that no STI stands right before.
+		for ; i < j.last(); i++ {
+			shadow := i > 0 && j.steps[i-1].sti && !j.steps[i-1].ie
+			if j.steps[i].ie && !shadow {
+				break
+			}
 		}
+	case k.Name == kindNMI && j.strike == kindNMI && !slices.ContainsFunc(j.steps[:i], isIRET):
+		// NMIs are blocked up to the IRETQ.
+		i += slices.IndexFunc(j.steps[i:], isIRET) + 1
 	}
 	return i
 }
 
-// pass walks through one call and lets the events of the pass arrive.
-func (s *sweep) pass(j *job, p pass) error {
+func isIRET(p place) bool { return p.iret }
+
+// waits reports whether an event of the kind that is pending at step i comes later.
+func (k *Kind) waits(j *job, i int) bool { return k.arrival(j, i) != i }
+
+// pass walks through one round and lets the events of the pass arrive.
+func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 	kind := &Kinds[p.kind]
-	entered, err := s.stub.Registers()
-	if err != nil {
-		return err
+	if what := differences(j.entered, withCR2(r, j.entered.CR2)); what != "" {
+		return fmt.Errorf("%w: at its beginning %s", errStray, what)
 	}
-	for i := 0; i < len(j.path)-1; {
-		r, err := s.stub.Registers()
+	targets := j.places
+	if p.at >= 0 {
+		targets = []int{p.at}
+	}
+	i := 0
+	for _, n := range targets {
+		if n < i || p.at < 0 && kind.waits(j, n) || !j.has(s, kind, n) {
+			continue
+		}
+		r, err := s.goTo(j, i, n)
 		if err != nil {
 			return err
 		}
-		at := &j.path[i]
-		if r.RIP != at.rip {
-			return fmt.Errorf("events: %s: the call goes another way than before: it is at %s, and was at %s", j.call.Name, s.name(r.RIP), s.name(at.rip))
+		at, to := &j.steps[n], kind.arrival(j, n)
+		if kind.trap {
+			to = n + 1
 		}
-		to := i
-		switch {
-		case kind.trap:
-			to = i + 1
-		case kind.maskable:
-			to = j.arrival(i)
-		}
-		here := p.at == i || p.at < 0 && (!kind.maskable || to == i)
-		if !here || kind.applies != nil && !kind.applies(at) {
-			if err := s.stub.Step(); err != nil {
-				return err
-			}
-			i++
-			continue
-		}
-		found := len(s.result.Lost)
 		back := to
 		if kind.resumes {
-			back++
+			for back++; j.steps[back].rip == at.rip; back++ { // of a REP
+			}
 		}
-		e := event{s, kind, at, &j.path[to], &j.path[back], fmt.Sprintf("%s: %s at %s", j.call.Name, kind.Name, s.name(r.RIP))}
+		found := len(s.result.Lost)
+		own := 0
+		for _, p := range j.steps[n:to] {
+			if p.rip == s.trapKernel || p.rip == s.trapUser {
+				own++
+			}
+		}
+		e := event{s, kind, at, &j.steps[to], &j.steps[back], own, fmt.Sprintf("%s: %s at %s", j.name, kind.Name, s.name(r.RIP))}
 		if err := e.deliver(r); err != nil {
 			return err
 		}
 		if len(s.result.Lost) == found {
 			j.swept.Events[p.kind]++
 		}
-		if back == i { // it is still to run
-			if err := s.stub.Step(); err != nil {
-				return err
-			}
-			back++
-		}
 		i = back
 	}
-	left, err := s.stub.Registers()
+	if i == 0 {
+		return nil // none at all
+	}
+	left, err := s.goTo(j, i, j.last())
 	if err != nil {
 		return err
 	}
-	if what := differences(j.returned(entered), left); what != "" {
-		s.lost("%s: %s: back in ring 3 %s", j.call.Name, kind.Name, what)
+	if j.numbers {
+		left.RAX = j.left.RAX
+	}
+	if what := differences(j.left, withCR2(left, j.left.CR2)); what != "" {
+		s.lost("%s: %s: back in ring 3 %s", j.name, kind.Name, what)
 	}
 	return nil
 }
 
-// returned is what ring 3 has after a call: what it had before, with the result of
-// the undisturbed call.
-func (j *job) returned(r gdb.Registers) gdb.Registers {
-	r.RIP, r.Flags = r.RCX, uint32(r.R11)
-	r.RAX = j.result.RAX
-	r.CS, r.SS = j.result.CS, j.result.SS
-	r.GSBase, r.KernelGSBase = j.result.GSBase, j.result.KernelGSBase
-	r.CR3 = j.result.CR3
+// withCR2 is r with another CR2: what other threads do is in it.
+func withCR2(r gdb.Registers, cr2 uint64) gdb.Registers {
+	r.CR2 = cr2
 	return r
+}
+
+// goTo lets the machine go on from step i, where it stands, to step n.
+func (s *sweep) goTo(j *job, i, n int) (gdb.Registers, error) {
+	var r gdb.Registers
+	var err error
+	for i < n && err == nil {
+		if err = s.stub.Step(); err != nil {
+			break
+		}
+		i++
+		rip := j.steps[n].rip
+		if i == n {
+			break
+		}
+		if err = s.stub.Break(rip); err != nil {
+			break
+		}
+		// A breakpoint stops at each of the instruction's turns.
+		for ; i < n && err == nil; i++ {
+			if j.steps[i].rip != rip {
+				continue
+			}
+			if err = s.stub.Continue(); err == nil {
+				err = s.stub.Step()
+			}
+		}
+		if err == nil {
+			err = s.stub.Continue()
+		}
+		err = errors.Join(err, s.stub.Unbreak(rip))
+	}
+	if err != nil {
+		return r, err
+	}
+	if r, err = s.stub.Registers(); err == nil && r.RIP != j.steps[n].rip {
+		err = fmt.Errorf("%w: it is at %s, and was at %s", errStray, s.name(r.RIP), s.name(j.steps[n].rip))
+		if r.RIP == s.die {
+			s.lost("%s: the kernel gave up on the way to %s", j.name, s.name(j.steps[n].rip))
+			err = errLost
+		}
+	}
+	return r, err
 }
