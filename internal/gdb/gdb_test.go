@@ -31,6 +31,7 @@ func TestStubTrouble(t *testing.T) {
 		{"few registers", packet("0011"), regs, "registers are"},
 		{"no registers", packet(strings.Repeat("x", 272)), regs, "registers are"},
 		{"no breakpoint", packet("E22"), func(s *Stub) error { return s.Break(1) }, `"E22"`},
+		{"the second of two breakpoints", packet("OK") + packet("E22"), func(s *Stub) error { return s.Break(1, 2) }, `"Z0,2,1" was answered by "E22"`},
 		{"no detach", packet(""), (*Stub).Detach, `"D"`},
 	} {
 		if err := row.do(scripted(row.said)); err == nil || !strings.Contains(err.Error(), row.want) {
@@ -55,6 +56,8 @@ func TestSent(t *testing.T) {
 	}{
 		{"a breakpoint", func(s *Stub) error { return s.Break(0xfff) }, []string{"Z0,fff,1"}},
 		{"a physical word", func(s *Stub) error { return s.WritePhysical(0xfee00000, 0x400) }, []string{"Qqemu.PhyMemMode:1", "Mfee00000,4:00040000", "Qqemu.PhyMemMode:0"}},
+		{"breakpoints", func(s *Stub) error { return s.Break(1, 0xff) }, []string{"Z0,1,1", "Z0,ff,1"}},
+		{"a word", func(s *Stub) error { return s.Write(0x10, 1) }, []string{"M10,8:0100000000000000"}},
 		{"the monitor", func(s *Stub) error { return s.Monitor("nmi") }, []string{"qRcmd,6e6d69"}},
 		{
 			"registers", func(s *Stub) error { return s.SetRegisters(Registers{RAX: 1, RSI: 2, RDI: 3, RIP: 4, Flags: 5}) },
