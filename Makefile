@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test crosscheck boots events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -41,6 +41,11 @@ test: deps linux
 # `make test` for some of them.
 crosscheck: deps
 	$(TEST) ./vmtests -run '^TestCrosscheck' -count=1 -v -crosscheck
+
+# An image booted in every way on every machine, with all checks. Part of `make test`
+# for some of them.
+boots: deps
+	$(TEST) ./vmtests -run '^(TestEFI|TestDisk)' -count=1 -v -boots
 
 # NMIs, machine checks, breakpoints and interrupts at every instruction of three
 # calls on every preset. Part of `make test` for two of them.

@@ -44,6 +44,9 @@ type Config struct {
 	Placement uint64
 	// Disk makes it boot from a disk image, as Bochs always does.
 	Disk bool
+	// EFI makes the kernel a file that is an EFI application and a bzImage, with the
+	// initramfs in it.
+	EFI bool
 	// Progress, if not nil, is told of each step as it begins.
 	Progress func(step string)
 }
@@ -61,6 +64,9 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
 	if c.Disk || m.Engine == vm.Bochs {
 		return prepareDisk(ctx, c)
+	}
+	if c.EFI {
+		return prepareEFI(ctx, c)
 	}
 	kernel, err := Kernel(c)
 	if err != nil {
@@ -144,6 +150,31 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 	m.Append = ""
 	m.Code = fmt.Sprintf("%x", sha256.Sum256(disk))[:16]
 	m.Disk, err = cache.Keep("disk", ".img", disk)
+	return m, err
+}
+
+// prepareEFI is Prepare for a machine whose kernel is an EFI image.
+func prepareEFI(ctx context.Context, c Config) (vm.Config, error) {
+	m := c.VM
+	var err error
+	if m.Append, err = commandLine(c); err != nil {
+		return m, err
+	}
+	archive, err := Initramfs(ctx, c.Init)
+	if err != nil {
+		return m, err
+	}
+	c.step("generating the kernel with %d variants", len(c.Variants))
+	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive})
+	if err != nil {
+		return m, fmt.Errorf("generating the kernel: %w", err)
+	}
+	file, err := image.EFI()
+	if err != nil {
+		return m, err
+	}
+	m.Code = fmt.Sprintf("%x", sha256.Sum256(file))[:16]
+	m.Kernel, err = cache.Keep("kernel", ".efi", file)
 	return m, err
 }
 

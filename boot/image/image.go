@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/entrylab/entrylab/boot/elfimg"
 	"github.com/entrylab/entrylab/boot/proto"
@@ -34,7 +35,8 @@ type Config struct {
 	// image; the kernel uses it where the loader hands over no other.
 	Initramfs []byte
 	// Cmdline are words that the kernel takes as the first of its command line:
-	// what an image that boots by itself cannot do without.
+	// what an image that boots by itself cannot do without. Those behind a "--" are
+	// init's arguments, unless the loader's line has a "--" of its own.
 	Cmdline string
 	// Placement, if not 0, seeds the choice of gaps between the functions of the
 	// variants: an address costs some code a cycle, and a measurement of many
@@ -99,6 +101,8 @@ func (im *Image) Hash(beside ...[]byte) string {
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
 	var p asm.Program
+	p.Add(proto.Linux()) // first, by its protocol
+	p.Add(proto.EFI())
 	p.Add(proto.PVH())
 	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())
@@ -115,7 +119,9 @@ func Build(c Config) (*Image, error) {
 	if len(c.Cmdline) >= layout.CmdlineMax {
 		return nil, fmt.Errorf("the image's own words for the command line have %d bytes, want less than %d", len(c.Cmdline), layout.CmdlineMax)
 	}
-	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", c.Cmdline, uint8(0)))
+	words, args, _ := strings.Cut(" "+c.Cmdline+" ", " -- ")
+	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", strings.TrimSpace(words), uint8(0)))
+	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // divided where it lies
 	p.Data = append(p.Data, asm.RODATA("kernel_build", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {

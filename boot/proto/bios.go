@@ -5,7 +5,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// BIOS is the entry point for the loader of a disk image (see Disk).
+// BIOS is the entry point for code that comes from real mode: the loader of a disk
+// image (see Disk), and the setup code of a bzImage.
 func BIOS() Program {
 	var (
 		given = Fields[layout.BIOSInfo[Mem]](RBX)
@@ -21,12 +22,20 @@ physical address of a layout.BIOSInfo, CS and DS are flat, IF is 0.`,
 	)
 	entry.Bits = 32
 	parse := FUNC("bios_boot_info",
-		`bios_boot_info fills boot_info from the layout.BIOSInfo at physical address RDI.
-There is no initramfs but the image's own.`,
+		`bios_boot_info fills boot_info from the layout.BIOSInfo at physical address RDI.`,
 		MOVQ(uint64(layout.PhysMap), RAX),
 		LEAQ(RDI.Index(RAX, 1), RBX),
 		ADDQ(given.Cmdline, RAX),
 		MOVQ(RAX, info.Cmdline),
+		MOVQ(given.InitrdSize, RDX),
+		TESTQ(RDX, RDX),
+		IF(NE,
+			MOVQ(uint64(layout.PhysMap), RAX),
+			ADDQ(given.Initrd, RAX),
+			MOVQ(RAX, info.InitrdStart),
+			ADDQ(RDX, RAX),
+			MOVQ(RAX, info.InitrdEnd),
+		),
 		MOVQ(given.MemMapCount, RCX),
 		MOVQ(RCX, info.MemMapCount),
 		LEAQ(given.MemMap[0].Start, RSI),

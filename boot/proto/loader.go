@@ -35,10 +35,6 @@ const (
 // take for the parameters of a FAT volume, and write to.
 const biosDataArea = 0x3e
 
-const smap = 0x534d4150 // "SMAP", of E820
-
-func real16(f Func) Func { f.Bits = 16; return f }
-
 // loaderMark stands in the loader's last 4 bytes: all of it is there.
 const loaderMark = 0x4c454e54
 
@@ -111,35 +107,7 @@ loader and jumps to it.`,
 				RET(),
 			)),
 			real16(FUNC("disk_bad", "disk_bad gives up.", stop("the disk cannot be read"))),
-			real16(FUNC("boot_stop",
-				`boot_stop prints the NUL-terminated string at ESI, to an emulator's debug
-console too, and stops; an emulator ends.`,
-				LOOP(
-					MOVL(0x0e00, RAX), // INT 10h: teletype output
-					LODSB(),
-					TESTB(RAX, RAX),
-					BREAK(E),
-					MOVL(layout.DebugconPort, RDX),
-					OUTB(),
-					MOVL(7, RBX), // page 0, grey
-					PUSHL(RSI),
-					INT(0x10),
-					POPL(RSI),
-				),
-				MOVL(layout.ExitBoot, RAX),
-				MOVL(layout.DebugExitPort, RDX),
-				OUTL(),
-				LEAL(Str(layout.ShutdownWord), RSI),
-				MOVL(layout.ShutdownPort, RDX),
-				LOOP( // the NUL behind it does no harm
-					LODSB(),
-					OUTB(),
-					TESTB(RAX, RAX),
-					BREAK(E),
-				),
-				LOOP(CLI(), HLT()),
-				RET(),
-			)),
+			bootStop(),
 		},
 		Data: []Data{
 			DATA("disk_packet", uint16(16), uint16(after), uint16(cmdlineAddr), uint16(0), uint64(1)),
@@ -165,20 +133,12 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 		a, _ := sector.Addr(name)
 		return int(a)
 	}
-	const code32, flat = 8, 16 // selectors in loader_gdt
 	var (
 		packet = Abs(addr("disk_packet"))
 		info   = Fields[layout.BIOSInfo[Mem]](Sym("bios_info"))
 		entryE = Fields[layout.MemMapEntry[Mem]](RDI)
 		part   = Fields[layout.DiskPart[Mem]](RBX)
-		high   = Mem{Seg: FS, Base: RBX, Disp: 0x10} // with FS = 0xffff: EBX + 1 MiB
 	)
-	stop := func(why string) Block {
-		return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("loader_stop")}
-	}
-	out := func(reg int, value byte) Block {
-		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
-	}
 	var table []any
 	end := bss.End // of all that is brought above 1 MiB
 	for _, p := range parts {
@@ -190,17 +150,8 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 		Flat: true,
 		Funcs: []Func{
 			real16(FUNC("loader", "loader is entered in real mode with all segments 0, and ends in bios_start.",
-				CALL("a20_on"),
-				IF(NE, MOVL(0x2401, RAX), INT(0x15), CALL("a20_on")),
-				IF(NE, // the fast gate of the PS/2
-					MOVL(0x92, RDX),
-					INB(),
-					ORB(2, RAX),
-					ANDB(0xfe, RAX), // bit 0 resets the machine
-					OUTB(),
-					CALL("a20_on"),
-				),
-				IF(NE, stop("address line A20 stays off")),
+				CALL("cpu_check"),
+				CALL("a20_enable"),
 				CALL("memory_map"),
 				CALL("memory_check"),
 				CALL("read_parts"),
@@ -216,49 +167,20 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 				MOVL(CR0, RAX),
 				ORL(x86.CR0_PE, RAX),
 				MOVL(RAX, CR0),
-				MOVL(flat, RAX),
+				MOVL(realFlat, RAX),
 				MOVW(RAX, DS),
 				MOVW(RAX, ES),
 				MOVW(RAX, SS),
 				LEAL(Sym("bios_info"), RBX),
-				PUSHL(code32),
+				PUSHL(realCode32),
 				PUSHL(uint32(entry)),
 				RETFL(),
 			)),
-			real16(FUNC("a20_on", "a20_on tells by the flags, E, that the memory above 1 MiB is not that from 0 again. Clobbers RAX, RBX, RCX.",
-				MOVL(0xffff, RAX),
-				MOVW(RAX, FS),
-				LEAL(Sym("a20_word"), RBX),
-				MOVL(high, RAX),
-				MOVL(RAX, RCX),
-				NOTL(RCX),
-				MOVL(RCX, RBX.At(0)),
-				CMPL(RAX, high),
-				RET(),
-			)),
-			real16(FUNC("memory_map", "memory_map takes the BIOS's memory map (ACPI 6.5, 15.1).",
-				LEAL(info.MemMap[0].Start, RDI),
-				XORL(RBX, RBX),
-				LOOP(
-					MOVL(0xe820, RAX),
-					MOVL(20, RCX),
-					MOVL(smap, RDX),
-					INT(0x15),
-					BREAK(B), // behind the last
-					CMPL(RAX, smap),
-					BREAK(NE),
-					MOVL(0, entryE.Type.Add(4)), // it is of 32 bits
-					ADDL(SizeOf[layout.MemMapEntry[Mem]](), RDI),
-					INCL(info.MemMapCount),
-					CMPL(info.MemMapCount, layout.MemMapMax),
-					BREAK(E),
-					TESTL(RBX, RBX),
-					BREAK(E),
-				),
-				CMPL(info.MemMapCount, 0),
-				IF(E, stop("the BIOS has no memory map (INT 15h, E820)")),
-				RET(),
-			)),
+			a20Enable(),
+			a20On(),
+			cpuCheck(),
+			memoryMap(),
+			loaderStop(Block{MOVL(addr("boot_stop"), RAX), JMP(RAX)}),
 			real16(FUNC("memory_check",
 				`memory_check sees in the memory map that there is RAM from 1 MiB to where kernel
 and initramfs end; it may be of several pieces.`,
@@ -281,7 +203,7 @@ and initramfs end; it may be of several pieces.`,
 						LABEL("next"),
 						ADDL(SizeOf[layout.MemMapEntry[Mem]](), RDI),
 						DECL(RCX),
-						IF(E, stop(fmt.Sprintf("too little memory: kernel and initramfs take all RAM up to %d MiB; give the machine %d MiB", mib, mib+roomBeside))),
+						IF(E, realStop(fmt.Sprintf("too little memory: kernel and initramfs take all RAM up to %d MiB; give the machine %d MiB", mib, mib+roomBeside))),
 					),
 					SUBL(RAX, RDX), // the piece's start
 					ADDL(entryE.Size, RDX),
@@ -290,32 +212,6 @@ and initramfs end; it may be of several pieces.`,
 				).WHILE(B),
 				LABEL("done"),
 				RET(),
-			)),
-			real16(FUNC("loader_stop",
-				`loader_stop is boot_stop, and first prints the string at ESI to the serial port
-too, as the kernel does: at 115200 8n1, if there is no debug console.`,
-				MOVL(layout.DebugconPort, RDX),
-				INB(),
-				CMPB(RAX, layout.DebugconPort), // the device reads as its own port
-				IF(NE,
-					out(x86.UART_LCR, x86.UART_LCR_DLAB),
-					out(x86.UART_DATA, x86.UART_115200),
-					out(x86.UART_IER, 0),
-					out(x86.UART_LCR, x86.UART_LCR_8N1),
-					PUSHL(RSI),
-					LOOP(
-						LODSB(),
-						TESTB(RAX, RAX),
-						BREAK(E),
-						MOVL(layout.COM1Port+x86.UART_DATA, RDX),
-						OUTB(),
-						MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-						DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
-					),
-					POPL(RSI),
-				),
-				MOVL(addr("boot_stop"), RAX),
-				JMP(RAX),
 			)),
 			real16(FUNC("read_parts", "read_parts brings the kernel's parts to their places.",
 				LEAL(Sym("disk_parts"), RBX),
@@ -356,11 +252,11 @@ too, as the kernel does: at 115200 8n1, if there is no debug console.`,
 				`flat_segments makes DS and ES reach 4 GiB: real mode keeps the limits that they
 got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 				CLI(),
-				LGDT(Sym("loader_gdtr")),
+				LGDT(Sym("real_gdtr")),
 				MOVL(CR0, RAX),
 				ORL(x86.CR0_PE, RAX),
 				MOVL(RAX, CR0),
-				MOVL(flat, RCX),
+				MOVL(realFlat, RCX),
 				MOVW(RCX, DS),
 				MOVW(RCX, ES),
 				ANDL(^x86.CR0_PE, RAX),
@@ -372,13 +268,10 @@ got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 				RET(),
 			)),
 		},
-		Data: []Data{
-			DATA("loader_gdt", uint64(0), uint64(x86.SegKernel32Code), uint64(x86.SegKernelData)),
-			DATA("loader_gdtr", uint16(3*8-1), PTR("loader_gdt")),
+		Data: append(realData(),
 			DATA("disk_parts", table...),
-			DATA("a20_word", uint64(0)),
-			{Name: "bios_info", Content: []any{uint64(0)}, Size: SizeOf[layout.BIOSInfo[Mem]]()},
+			Data{Name: "bios_info", Content: []any{uint64(0)}, Size: SizeOf[layout.BIOSInfo[Mem]]()},
 			DATA("loader_end", uint32(0), uint32(loaderMark)),
-		},
+		),
 	}
 }

@@ -114,6 +114,9 @@ type Config struct {
 	// Disk is the path of a raw disk image to boot instead; it has all three in
 	// it. The guest's writes to it are lost.
 	Disk string
+	// UEFI makes the firmware OVMF, which takes a Kernel that is an EFI application,
+	// or looks for one on the Disk.
+	UEFI bool
 	// Code is a hash of Kernel, Initrd and Disk, by which figures are of the same
 	// code or not. Who makes these files fills it in; a machine does not need it.
 	Code string
@@ -142,6 +145,10 @@ func (c *Config) check() error {
 	switch {
 	case c.Disk != "" && (c.Kernel != "" || c.Initrd != "" || c.Append != ""):
 		return errors.New("a disk image has its kernel, initramfs and command line in it: give no others")
+	case c.UEFI && (c.Machine == MicroVM || c.Machine == "" && c.Disk == ""):
+		return fmt.Errorf("UEFI firmware is for the machines %s and %s", PC, Q35)
+	case c.UEFI && c.Engine == Bochs:
+		return errors.New("engine bochs boots by a BIOS only")
 	case c.Disk != "" && c.Machine == MicroVM:
 		return fmt.Errorf("machine %s has no disk that a BIOS boots from: use %s or %s", MicroVM, PC, Q35)
 	case c.Engine == Bochs && c.Disk == "":
@@ -225,6 +232,13 @@ func (c *Config) args(ch channels) ([]string, error) {
 		"-no-reboot", "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", layout.DebugExitPort),
 		"-display", "none", "-monitor", "none")
 	args = append(args, ch...)
+	if c.UEFI {
+		firmware, err := ovmf()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, firmware...)
+	}
 	if c.Disk != "" {
 		// A snapshot, so that one image can be booted many times at once.
 		return append(append(args, "-drive", "format=raw,snapshot=on,file="+strings.ReplaceAll(c.Disk, ",", ",,")), c.Extra...), nil

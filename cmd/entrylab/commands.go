@@ -82,6 +82,9 @@ func variantsFlag(names *string) cli.Flag {
 	return &cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names}
 }
 
+// imageFormats are the kinds of image that build writes, the default first.
+var imageFormats = []string{"elf", "efi", "disk"}
+
 // buildOptions are the flags of build.
 type buildOptions struct {
 	out, variants, init, format, words string
@@ -94,23 +97,28 @@ func (e *env) buildCommand() *cli.Command {
 		Name:  "build",
 		Usage: "write a kernel image that boots by itself",
 		Description: `The image carries the variants, selected while it runs, and the program that it
-runs as /init. An ELF file is for a loader that knows PVH, such as QEMU's
--kernel; a disk image boots from a disk or a stick by a BIOS.
+runs as /init. By its format it is
+
+    elf   for a loader that knows PVH, such as QEMU's -kernel
+    efi   an EFI application and a Linux bzImage in one file: for UEFI firmware,
+          GRUB, systemd-boot, iPXE, kexec and QEMU's -kernel
+    disk  for a BIOS, from a disk or a stick
 
 Examples:
 
     entrylab build -o x.elf
+    entrylab build -o BOOTX64.EFI -format efi -append "-- verify measure"
     entrylab build -o x.img -format disk -append "-- verify measure"
     entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`", Destination: &o.out},
 			&cli.StringFlag{
-				Name: "format", Usage: "kind `F` of the image: elf or disk", Value: "elf", Destination: &o.format,
-				Validator: oneOf("elf", "disk"),
+				Name: "format", Usage: "kind `F` of the image: " + orList(imageFormats), Value: imageFormats[0], Destination: &o.format,
+				Validator: oneOf(imageFormats...),
 			},
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
-			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which a disk image holds", Destination: &o.words},
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which all images but an ELF file hold", Destination: &o.words},
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
@@ -121,7 +129,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 		return 0, errors.New("want -o FILE and no further argument")
 	}
 	if o.format == "elf" && o.words != "" {
-		return 0, errors.New("-append is for -format disk; an ELF file gets its command line from its loader")
+		return 0, errors.New("-append is not for -format elf: an ELF file gets its command line from its loader")
 	}
 	if err := notInput(o.out, o.init); err != nil {
 		return 0, err
@@ -148,15 +156,22 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
+	if o.format == "efi" && o.words != "" {
+		words += " " + o.words
+	}
 	image, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words})
 	if err != nil {
 		return 0, err
 	}
 	file := image.ELF
-	if o.format == "disk" {
-		if file, err = image.Disk(o.words); err != nil {
-			return 0, err
-		}
+	switch o.format {
+	case "disk":
+		file, err = image.Disk(o.words)
+	case "efi":
+		file, err = image.EFI()
+	}
+	if err != nil {
+		return 0, err
 	}
 	if err := wholefile.Write("image", o.out, file); err != nil {
 		return 0, err

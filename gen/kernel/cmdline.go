@@ -62,7 +62,8 @@ func parseCmdline() Func {
 		`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.
 A word that the kernel does not know is an argument, with a "=" in it part of
 the environment, with a "." in its name for nobody; all words after "--" are
-arguments. Double quotes keep spaces together. Fails by boot_fail.`,
+arguments. Where no "--" is, the image's own arguments are init's. Double quotes
+keep spaces together. Fails by boot_fail.`,
 		// The image's own words come first.
 		LEAQ(Sym(builtinCmdline), RSI),
 		LEAQ(Sym(cmdlineText), RDI),
@@ -105,7 +106,13 @@ arguments. Double quotes keep spaces together. Fails by boot_fail.`,
 			MOVQ(rest, RDI),
 			CALL(nextArg),
 			TESTQ(RAX, RAX),
-			BREAK(E),
+			IF(E, // the image's own arguments, if there was no "--"
+				TESTL(dashes, dashes),
+				BREAK(NE),
+				INCL(dashes),
+				LEAQ(Sym(builtinArgs), rest),
+				CONTINUE(),
+			),
 			MOVQ(RDI, rest),
 			MOVQ(RAX, arg),    // the word
 			MOVQ(RDX, equals), // its "=", or 0

@@ -29,6 +29,7 @@ var (
 	// boot/image
 	builtinInitramfs = EXTERNDATA("builtin_initramfs")
 	builtinCmdline   = EXTERNDATA("builtin_cmdline")
+	builtinArgs      = EXTERNDATA("builtin_args")
 	kernelBuild      = EXTERNDATA("kernel_build")
 
 	// stubs

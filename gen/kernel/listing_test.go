@@ -89,7 +89,7 @@ func linked(t *testing.T) *Object {
 	p.Late = nil
 	for _, d := range []Data{
 		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPd, kernelPageTable,
-		builtinInitramfs, builtinCmdline, kernelBuild,
+		builtinInitramfs, builtinCmdline, builtinArgs, kernelBuild,
 		variants, variantsCount, mdsVerwSel, entryRodataEnd,
 		kallsymsData, kallsymsNames,
 	} {

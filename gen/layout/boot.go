@@ -1,7 +1,7 @@
 package layout
 
 // MemMapMax is the number of memory-map entries that the kernel keeps.
-const MemMapMax = 32
+const MemMapMax = 128
 
 // BootInfo is what every boot protocol is turned into before the kernel
 // proper starts: boot/proto fills it, the kernel reads it.
@@ -45,10 +45,12 @@ type HVMMemMap[T any] struct{ Addr, Size, Type T }
 // by EAX, which QEMU's microvm leaves with Multiboot's value.
 const HVMStartMagic = 0x336ec578
 
-// BIOSInfo is what the loader of a disk image leaves for the kernel; EBX holds
-// its physical address.
+// BIOSInfo is what code in real mode leaves for the kernel: the loader of a disk
+// image, or a bzImage's setup. EBX holds its physical address.
 type BIOSInfo[T any] struct {
 	Cmdline     T // physical address of a NUL-terminated string
+	Initrd      T // physical address of the initramfs
+	InitrdSize  T // 0: there is none but the image's own
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T] // as INT 15h, AX=E820h gave it
 }

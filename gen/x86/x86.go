@@ -27,10 +27,12 @@ const (
 	CR4_PCE        = 1 << 8
 	CR4_OSFXSR     = 1 << 9
 	CR4_OSXMMEXCPT = 1 << 10
+	CR4_LA57       = 1 << 12
 	CR4_FSGSBASE   = 1 << 16
 	CR4_PCIDE      = 1 << 17
 	CR4_SMEP       = 1 << 20
 	CR4_SMAP       = 1 << 21
+	CR4_CET        = 1 << 23
 )
 
 // RFLAGS bits (SDM volume 1, 3.4.3).
@@ -238,4 +240,10 @@ const (
 	// CPUID_80000022_EAX_PERFMON_V2 that of their common control.
 	CPUID_80000001_ECX_PERFCTR_CORE = 23
 	CPUID_80000022_EAX_PERFMON_V2   = 0
+)
+
+// CPUID leaf 80000001H EDX bits.
+const (
+	CPUID_80000001_EDX_NX = 20
+	CPUID_80000001_EDX_LM = 29
 )

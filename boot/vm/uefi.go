@@ -1,0 +1,34 @@
+package vm
+
+import (
+	"errors"
+	"os"
+)
+
+// ErrNoOVMF means that the UEFI firmware for machines is not on this host.
+var ErrNoOVMF = errors.New("OVMF not found: run `make deps`, or apt-get install ovmf")
+
+// ovmfFiles are where distributions put OVMF: its code, and its variables as they
+// are on a machine that never booted.
+var ovmfFiles = [][2]string{
+	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},         // Debian
+	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},     // Fedora
+	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"}, // Arch
+}
+
+// ovmf returns the QEMU arguments for OVMF as the firmware. What the machine writes
+// to its variables is lost.
+func ovmf() ([]string, error) {
+	for _, f := range ovmfFiles {
+		if _, err := os.Stat(f[0]); err != nil {
+			continue
+		}
+		if _, err := os.Stat(f[1]); err == nil {
+			return []string{
+				"-drive", "if=pflash,format=raw,readonly=on,file=" + f[0],
+				"-drive", "if=pflash,format=raw,snapshot=on,file=" + f[1],
+			}, nil
+		}
+	}
+	return nil, ErrNoOVMF
+}

@@ -1,0 +1,79 @@
+package layout
+
+// What UEFI firmware hands over (UEFI Specification 2.10, 4.3 to 4.6 and the
+// sections named below), in words: a field of 32 bits is the lower half of its word.
+
+// EFISystemTable is EFI_SYSTEM_TABLE.
+type EFISystemTable[T any] struct {
+	Header               [3]T
+	FirmwareVendor       T
+	FirmwareRevision     T
+	ConsoleInHandle      T
+	ConIn                T
+	ConsoleOutHandle     T
+	ConOut               T // EFITextOutput
+	StandardErrorHandle  T
+	StdErr               T
+	RuntimeServices      T
+	BootServices         T // EFIBootServices
+	NumberOfTableEntries T
+	ConfigurationTable   T // EFIConfigurationTable each
+}
+
+// EFIBootServices is EFI_BOOT_SERVICES as far as the kernel calls it.
+type EFIBootServices[T any] struct {
+	Header                                                     [3]T
+	RaiseTPL, RestoreTPL                                       T
+	AllocatePages, FreePages, GetMemoryMap, AllocatePool       T
+	FreePool                                                   T
+	CreateEvent, SetTimer, WaitForEvent, SignalEvent           T
+	CloseEvent, CheckEvent                                     T
+	InstallProtocolInterface, ReinstallProtocolInterface       T
+	UninstallProtocolInterface, HandleProtocol, Reserved       T
+	RegisterProtocolNotify, LocateHandle, LocateDevicePath     T
+	InstallConfigurationTable                                  T
+	LoadImage, StartImage, Exit, UnloadImage, ExitBootServices T
+	GetNextMonotonicCount, Stall, SetWatchdogTimer             T
+	ConnectController, DisconnectController                    T
+	OpenProtocol, CloseProtocol, OpenProtocolInformation       T
+	ProtocolsPerHandle, LocateHandleBuffer, LocateProtocol     T
+}
+
+// EFITextOutput is EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL (12.4) as far as it is called.
+type EFITextOutput[T any] struct{ Reset, OutputString T }
+
+// EFILoadedImage is EFI_LOADED_IMAGE_PROTOCOL (9.1) up to the load options: a text
+// of 16-bit characters, or whatever the boot option holds.
+type EFILoadedImage[T any] struct {
+	Revision, ParentHandle, SystemTable T
+	DeviceHandle, FilePath, Reserved    T
+	LoadOptionsSize, LoadOptions        T
+}
+
+// EFIConfigurationTable is EFI_CONFIGURATION_TABLE.
+type EFIConfigurationTable[T any] struct {
+	GUID  [2]T
+	Table T
+}
+
+// EFIMemoryDescriptor is EFI_MEMORY_DESCRIPTOR (7.2); how long it is the firmware
+// says.
+type EFIMemoryDescriptor[T any] struct {
+	Type, PhysicalStart, VirtualStart, NumberOfPages, Attribute T
+}
+
+// Types of memory (UEFI Specification 2.10, table 7.6). Of these five all is free
+// after ExitBootServices but what the kernel itself has allocated.
+const (
+	EfiLoaderCode         = 1
+	EfiLoaderData         = 2
+	EfiBootServicesCode   = 3
+	EfiBootServicesData   = 4
+	EfiConventionalMemory = 7
+)
+
+// Ways of AllocatePages (UEFI Specification 2.10, 7.2).
+const (
+	EfiAllocateMaxAddress = 1
+	EfiAllocateAddress    = 2
+)
