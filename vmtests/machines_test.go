@@ -60,7 +60,7 @@ func TestByHand(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for format, name := range map[string]string{"elf": "entrylab.elf", "disk": "entrylab.img"} {
+	for format, name := range map[string]string{"elf": "entrylab.elf", "efi": "entrylab.efi", "disk": "entrylab.img"} {
 		build := exec.CommandContext(t.Context(), "go", "run", "./cmd/entrylab", "build", "-format", format, "-o", filepath.Join(dir, "images", name), "-init", program(t, "hello"))
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
@@ -78,8 +78,15 @@ func TestByHand(t *testing.T) {
 			continue
 		}
 		given, machines, kind := "microvm,acpi=off", []string{"microvm,acpi=off", "pc", "q35"}, ""
-		if strings.Contains(line, "-drive") {
+		uefi := strings.Contains(line, "-bios")
+		switch {
+		case strings.Contains(line, "-drive"):
 			given, machines, kind = "pc", []string{"pc", "q35"}, " from disk"
+		case uefi:
+			needOVMF(t)
+			given, machines, kind = "pc", []string{"q35"}, " by UEFI"
+		case strings.Contains(line, ".efi"):
+			given, machines, kind = "pc", []string{"pc"}, " as a bzImage"
 		}
 		for _, machine := range machines {
 			t.Run(readme+"/"+machine+kind, func(t *testing.T) {
@@ -96,6 +103,9 @@ func TestByHand(t *testing.T) {
 				wantOut, wantErr := "hello\n"+log, ""
 				if strings.Contains(line, "-debugcon") {
 					wantOut, wantErr = "hello\n", log
+				}
+				if uefi { // the firmware talks on the console too
+					wantOut = stdout.String()[:max(0, stdout.Len()-len(wantOut))] + wantOut
 				}
 				if stdout.String() != wantOut || stderr.String() != wantErr {
 					t.Errorf("%s\ngives %q and %q, want %q and %q", line, stdout.String(), stderr.String(), wantOut, wantErr)
