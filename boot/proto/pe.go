@@ -55,13 +55,13 @@ func (f *KernelFile) Bytes() ([]byte, error) {
 		if s.Name == ".sbat" {
 			at = uint64(len(image))
 		}
-		if at != uint64(len(image)) || s.Size < uint64(len(s.Data)) {
-			return nil, fmt.Errorf("EFI image: section %s begins at %#x of the file and has %d bytes of data in %d; want it at %#x",
-				s.Name, at, len(s.Data), s.Size, len(image))
-		}
 		size := s.Size
 		if i+1 < len(f.Sections) { // without a hole before the next
 			size = f.Sections[i+1].Addr - s.Addr
+		}
+		if at != uint64(len(image)) || s.Size < uint64(len(s.Data)) || size < s.Size {
+			return nil, fmt.Errorf("EFI image: section %s begins at %#x of the file, where %#x is next, and has %d bytes of data in %d of %d",
+				s.Name, at, len(image), len(s.Data), s.Size, size)
 		}
 		raw := pageUp(size)
 		image = append(image, s.Data...)

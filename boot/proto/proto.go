@@ -6,5 +6,6 @@
 // A protocol is a function that returns a Program: a 32-bit entry which stores
 // its argument in boot_handoff and the physical address of its parser in
 // boot_parser and jumps to startup_32, and the 64-bit parser which the kernel
-// calls with the argument in RDI.
+// calls with the argument in RDI. Loaders that come in long mode go by way of
+// leave_long_mode, which also moves the kernel to its place.
 package proto
