@@ -17,6 +17,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/internal/wholefile"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -219,7 +220,7 @@ Examples:
     entrylab boot -init /bin/busybox -- sh -c 'echo $0'
     entrylab boot -variant linux-4.1 -engine tcg -v -init ./prog`,
 		StopOnNthArg: &flagsEnd,
-		Flags: append(o.flags(bootEngines),
+		Flags: append(o.flags(bootEngines()),
 			&cli.StringFlag{Name: "variant", Usage: "`VARIANT` of the entry path", Value: "linux-3.19", Destination: &o.variant},
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; what the kernel does not know goes to init", Destination: &o.words},
 			initFlag(&o.init),
@@ -298,7 +299,7 @@ Examples:
     entrylab verify -events -variants linux-6.12
     entrylab verify -variants linux-3.19,linux-4.1 -engine tcg
     entrylab verify -engine host`,
-		Flags: append(o.flags(bootEngines+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
+		Flags: append(o.flags(bootEngines()+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
 			&cli.BoolFlag{Name: "events", Usage: "let every kind of event arrive at every instruction", Destination: &o.events}),
 	}
 	return e.command(c, func(ctx context.Context, args []string) (int, error) {
@@ -401,12 +402,12 @@ func describe(ctx context.Context, m vm.Config) string {
 	if err != nil {
 		emulator += "of unknown version (" + err.Error() + ")"
 	}
-	return fmt.Sprintf("engine %s, machine %s, CPU %s, %s%s", m.Engine, m.Machine, m.CPU, emulator, hostCPU(m.Engine))
+	return fmt.Sprintf("engine %s, machine %s, CPU %s, %s%s", m.Engine, m.Machine, m.CPU, emulator, hostCPU(engine.Of(string(m.Engine))))
 }
 
-// hostCPU is the CPU behind KVM; under TCG it does not matter.
-func hostCPU(engine vm.Engine) string {
-	if engine != vm.KVM {
+// hostCPU is the CPU that an engine runs on, where that has a part in what it finds.
+func hostCPU(en engine.Engine) string {
+	if en.Emulated {
 		return ""
 	}
 	model, _ := host.Model()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -24,15 +26,27 @@ type machineFlags struct {
 	verbose              bool
 }
 
-// bootEngines are the engines that boot a machine.
-const bootEngines = "icount, tcg, kvm, bochs, or auto (kvm where it is real, else icount)"
+// bootEngines is the list of the engines that boot a machine, for a help text.
+func bootEngines() string { return engineList(booting(engine.All()), true) }
+
+// cpuUsage is the help text of the flag for a CPU's model: some engines have another
+// than the flag's.
+func cpuUsage() string {
+	text := "the emulator's name of the CPU `MODEL`"
+	for _, en := range booting(engine.All()) {
+		if cpu := en.Defaults.CPU; cpu != vm.DefaultCPU {
+			text += fmt.Sprintf("; %s has %s", en.Name, cpu)
+		}
+	}
+	return text
+}
 
 // flags declares them for a command that has these engines.
 func (m *machineFlags) flags(engines string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: "auto", Destination: &m.engine},
+		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: auto, Destination: &m.engine},
 		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
-		&cli.StringFlag{Name: "cpu", Usage: "QEMU's or Bochs's name of the CPU `MODEL`; bochs has " + vm.BochsCPU, Value: vm.DefaultCPU, Destination: &m.cpu},
+		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
 		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; what lies above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
 		&cli.DurationFlag{
 			Name: "timeout", HideDefault: true,
@@ -60,15 +74,15 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	case m.timeout != nil:
 		c.Timeout = *m.timeout
 	}
-	if c.Engine == vm.Bochs { // has other defaults
+	if en, ok := engine.Find(m.engine); ok { // which may have other defaults than the flags
 		if c.Machine == vm.MicroVM {
-			c.Machine = vm.PC
+			c.Machine = cmp.Or(en.Defaults.Machine, c.Machine)
 		}
 		if c.CPU == vm.DefaultCPU {
-			c.CPU = vm.BochsCPU
+			c.CPU = cmp.Or(en.Defaults.CPU, c.CPU)
 		}
 	}
-	if m.engine == "auto" {
+	if m.engine == auto {
 		if err := vm.ICount.Available(ctx, nil); err != nil {
 			return c, err
 		}

@@ -55,6 +55,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(differingHost) != "" {
 			injectDifference()
 		}
+		if os.Getenv(addedEngine) != "" {
+			addEngine()
+		}
 		if os.Getenv(stubborn) != "" {
 			playStubborn()
 		}

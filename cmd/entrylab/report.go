@@ -26,14 +26,18 @@ func (e *env) reportCommand() *cli.Command {
 	var o reportOptions
 	return e.command(&cli.Command{
 		Name:      "report",
-		Usage:     "write results as one HTML file",
+		Usage:     "write results as one HTML file, or in another format",
 		ArgsUsage: "RESULTS...",
-		Description: `Example:
+		Description: `The HTML file needs nothing but a browser. The other formats are those of
+entrylab study.
 
-    entrylab report results.jsonl -o report.html`,
+Examples:
+
+    entrylab report results.jsonl -o report.html
+    entrylab report -format csv results.jsonl -o report.csv`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the report to `FILE`", Destination: &o.out},
-			formatFlag(&o.format, "html"),
+			formatFlag(&o.format, "html", "text", "json", "bench", "csv"),
 			mixedFlag(&o.mixed),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runReport(ctx, o, args) })
@@ -77,22 +81,26 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 		}
 		r.Notes = append(r.Notes, err.Error())
 	}
-	html, err := computed(ctx, func() ([]byte, error) {
+	file, err := computed(ctx, func() ([]byte, error) {
 		r.Page = study.NewPage(r.Records, nil)
 		for _, s := range r.Page.Missing() {
 			r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
 		}
-		var html bytes.Buffer
-		err := r.Write(&html)
-		return html.Bytes(), err
+		var file bytes.Buffer
+		if o.format != "html" {
+			err := r.Page.Document().Write(&file, o.format)
+			return file.Bytes(), err
+		}
+		err := r.Write(&file)
+		return file.Bytes(), err
 	})
 	if err != nil {
 		return 0, err
 	}
-	if err := wholefile.Write("report", o.out, html); err != nil {
+	if err := wholefile.Write("report", o.out, file); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", o.out, len(r.Records), len(html))
+	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", o.out, len(r.Records), len(file))
 	return 0, nil
 }
 

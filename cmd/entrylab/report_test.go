@@ -44,6 +44,8 @@ func TestReportCommand(t *testing.T) {
 		html   []string // in the report
 	}{
 		{name: "whole", files: []string{one}, html: []string{"1 figure from ", "machine host, CPU CPU 1"}},
+		{name: "as csv", files: []string{one}, args: []string{"-format", "csv"}, html: []string{"engine,variant,operation,"}},
+		{name: "as text", files: []string{one}, args: []string{"-format", "text"}, html: []string{"Is it worth keeping", "replay: difference in cycles"}},
 		{name: "two files", files: []string{one, other}, html: []string{"2 figures from ", "linux-99 is not listed: not known to this entrylab"}},
 		{
 			name: "cut off", files: []string{one + other[:100]},

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/vm"
@@ -26,15 +27,16 @@ func init() {
 			if err != nil || j.Linux != nil {
 				return []Step{step}, err
 			}
-			phases, err := t.phases(ctx)
+			phases, err := t.phases(ctx, &step)
 			return []Step{step, phases}, err
 		},
 	})
 }
 
 // phases is the step that counts the phases of each subject's null call, following it
-// one instruction at a time.
-func (t *target) phases(ctx context.Context) (Step, error) {
+// one instruction at a time. Its machine runs beside that of the step of counts, where
+// it is known beforehand which subjects can run.
+func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 	m, err := t.machine(ctx, 0, wire.Command{Trace: true})
 	if err != nil {
 		return Step{}, err
@@ -43,26 +45,51 @@ func (t *target) phases(ctx context.Context) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
+	done := func(have []record.Record) bool {
+		// The floor has all of them, too.
+		return !slices.ContainsFunc(record.Phases, func(o record.Operation) bool {
+			return !complete(t.job.Subjects, have, c, "", 0, []record.Operation{o})
+		})
+	}
+	follow := func(ctx context.Context, list []stubs.Variant) ([]trace.Call, error) {
+		do := wire.Command{Trace: true}
+		for _, n := range list {
+			do.Variants = append(do.Variants, n.Name)
+		}
+		m, err := t.machine(ctx, 0, do)
+		if err != nil {
+			return nil, err
+		}
+		return trace.Follow(ctx, list, m)
+	}
+	var wait func() ([]trace.Call, error)
+	run := counts.Run
+	counts.Run = func(ctx context.Context, out Out) error {
+		if done(t.job.old) || slices.ContainsFunc(t.job.Subjects, func(n stubs.Variant) bool { return n.Features() != 0 }) {
+			return run(ctx, out)
+		}
+		following, stop := context.WithCancel(ctx)
+		wait = begin(func() ([]trace.Call, error) {
+			defer stop()
+			return follow(following, t.job.Subjects)
+		})
+		err := run(ctx, out)
+		if err != nil {
+			stop()
+			wait() // its machine is gone, too; its error is that it was stopped
+		}
+		return err
+	}
 	return Step{
 		Title:  "the phases of a null call",
 		Config: c,
-		Done: func(have []record.Record) bool {
-			// The floor has all of them, too.
-			return !slices.ContainsFunc(record.Phases, func(o record.Operation) bool {
-				return !complete(t.job.Subjects, have, c, "", 0, []record.Operation{o})
-			})
-		},
+		Done:   done,
 		Run: func(ctx context.Context, out Out) error {
-			list := slices.DeleteFunc(slices.Clone(t.job.Subjects), func(n stubs.Variant) bool { return len(t.ran) > 0 && !t.ran[n.Name] })
-			do := wire.Command{Trace: true}
-			for _, n := range list {
-				do.Variants = append(do.Variants, n.Name)
+			if wait == nil {
+				list := slices.DeleteFunc(slices.Clone(t.job.Subjects), func(n stubs.Variant) bool { return len(t.ran) > 0 && !t.ran[n.Name] })
+				wait = func() ([]trace.Call, error) { return follow(ctx, list) }
 			}
-			m, err := t.machine(ctx, 0, do)
-			if err != nil {
-				return err
-			}
-			calls, err := trace.Follow(ctx, list, m)
+			calls, err := wait()
 			if err != nil {
 				return err
 			}
@@ -75,6 +102,13 @@ func (t *target) phases(ctx context.Context) (Step, error) {
 			return out.Records(records...)
 		},
 	}, nil
+}
+
+// begin begins to compute f, for which the function that it returns waits.
+func begin[T any](f func() (T, error)) (wait func() (T, error)) {
+	wait = sync.OnceValues(f)
+	go wait()
+	return wait
 }
 
 // counted is a count that was made once.
