@@ -45,7 +45,7 @@ crosscheck: deps
 # An image booted in every way on every machine, with all checks. Part of `make test`
 # for some of them.
 boots: deps
-	$(TEST) ./vmtests -run '^(TestEFI|TestDisk)' -count=1 -v -boots
+	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk)' -count=1 -v -boots
 
 # NMIs, machine checks, breakpoints and interrupts at every instruction of three
 # calls on every preset. Part of `make test` for two of them.
