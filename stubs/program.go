@@ -143,8 +143,21 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.CR3 = v.pageTable()
 	info.IRQ = word(!v.Bare && !v.Is(IRQOff))
 	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(Entry, name)), v.SFMask(), v.clearInHandler()
-	info.LooksAtFrame = word(!v.Bare && (!v.Is(ExitSYSRET) || v.Is(SlowC)))
+	info.LooksAtFrame = v.looksAtFrame()
 	return info
+}
+
+// looksAtFrame is a layout.Looks*.
+func (v Axes) looksAtFrame() uint64 {
+	switch {
+	case v.Bare:
+		return 0
+	case !v.Is(ExitSYSRET):
+		return layout.LooksAlways
+	case v.Is(SlowC):
+		return layout.LooksChanged
+	}
+	return 0
 }
 
 // IntNumber reports whether a call's number is an int, EAX alone, and not all of

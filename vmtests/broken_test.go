@@ -37,6 +37,10 @@ var catches = map[string][]string{
 	"flags-not-restored": {"frame: a changed flags slot reaches user mode"},
 	"sp-not-restored":    {"frame: a changed sp slot reaches user mode"},
 	"ip-from-cx-slot":    {"frame: a changed ip slot reaches user mode"},
+	"result-cut":         {"frame: a changed ax slot reaches user mode, all 64 bits"},
+	"flags-not-compared": {"frame: a changed flags slot with TF traps behind the next instruction", "frame: a changed flags slot with RF passes a breakpoint"},
+	"tf-by-sysret":       {"traps: single step over the null call", "traps: single step with NT"},
+	"tf-by-slow-sysret":  {"signals: sigreturn with TF where RCX is RIP and R11 is RFLAGS"},
 	"sigreturn-via-sysret": {
 		"signals: signal to a thread that spins in user mode", "signals: sigreturn to 1<<47", "traps: single step over the null call",
 		"memory: SYSCALL as the last bytes of user memory",

@@ -132,10 +132,15 @@ type VariantInfo[T any] struct {
 	// ClearFlags are the flags that are clear while a handler runs, whatever ring 3
 	// has; neither IF nor the arithmetic ones are among them.
 	ClearFlags T
-	// LooksAtFrame is 1 if every exit behind a handler that changed the frame does
-	// with it what IRETQ does: RF and TF arrive as well.
+	// LooksAtFrame (Looks*) tells which exits do with RF and TF what IRETQ does.
 	LooksAtFrame T
 }
+
+// The values of VariantInfo.LooksAtFrame; 0: none that the variant's axes speak of.
+const (
+	LooksChanged = 1 // those behind a handler that has changed the frame
+	LooksAlways  = 2 // all
+)
 
 // Stats are counts since boot, where to read those of the CPU, and what it has.
 type Stats[T any] struct {

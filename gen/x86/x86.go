@@ -161,6 +161,10 @@ const (
 	MCBankMSRs      = 4      // a bank has, and IA32_MC0_STATUS is the second of the first
 )
 
+// DR7_L0 is the bit of DR7 that turns the breakpoint in DR0 on, one on code (SDM
+// volume 3, 18.2.4).
+const DR7_L0 = 1 << 0
+
 // DR6 bits (SDM volume 3, 18.2.3).
 const (
 	DR6_B0_B3 = 0xf     // a breakpoint of DR0 to DR3

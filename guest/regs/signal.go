@@ -22,6 +22,7 @@ const (
 	GregR8 = iota
 	_
 	_
+	GregR11
 	_
 	_
 	_
@@ -32,8 +33,7 @@ const (
 	_
 	_
 	_
-	_
-	_
+	GregCX
 	GregSP
 	GregIP
 	GregFlags
@@ -45,8 +45,10 @@ const (
 type Action struct {
 	// When, if not 0, is the only interrupted RIP to act on.
 	When layout.Word
-	// Clear is the set of RFLAGS bits to clear.
-	Clear layout.Word
+	// Clear and Set are the RFLAGS bits to clear and to set.
+	Clear, Set layout.Word
+	// LikeSYSRET is 1 if RCX is to be RIP, and R11 RFLAGS, as SYSRET would leave them.
+	LikeSYSRET layout.Word
 	// IP is where to go on, in 64-bit user mode, if SetIP is 1.
 	IP, SetIP layout.Word
 }

@@ -47,6 +47,15 @@ always:
 	MOVQ	Action_Clear(R10), AX
 	NOTQ	AX
 	ANDQ	AX, (const_ucGregs+8*const_GregFlags)(DX)
+	MOVQ	Action_Set(R10), AX
+	ORQ	AX, (const_ucGregs+8*const_GregFlags)(DX)
+	CMPQ	Action_LikeSYSRET(R10), $0
+	JEQ	setip
+	MOVQ	(const_ucGregs+8*const_GregFlags)(DX), AX
+	MOVQ	AX, (const_ucGregs+8*const_GregR11)(DX)
+	MOVQ	(const_ucGregs+8*const_GregIP)(DX), AX
+	MOVQ	AX, (const_ucGregs+8*const_GregCX)(DX)
+setip:
 	CMPQ	Action_SetIP(R10), $0
 	JEQ	done
 	MOVQ	Action_IP(R10), AX

@@ -22,12 +22,22 @@ var frameChecks = []check{
 	{"a changed flags slot reaches user mode", withControl(checkSetFlags)},
 	{"a changed sp slot reaches user mode", withControl(checkSetSP)},
 	{"a changed ip slot reaches user mode", withControl(checkSetIP)},
-	{"an ip slot of 1<<47 is refused", withControl(cannotReturn(layout.SlotIP, 1<<47))},
-	{"an ip slot of 1<<63 is refused", withControl(cannotReturn(layout.SlotIP, 1<<63))},
-	{"an ip slot of the kernel's is refused", withControl(cannotReturn(layout.SlotIP, kernelText))},
-	{"a cs slot of a data segment is refused", withControl(cannotReturn(layout.SlotCS, x86.USER_DS))},
-	{"an ss slot of a code segment is refused", withControl(cannotReturn(layout.SlotSS, x86.USER_CS))},
+	{"a changed ax slot reaches user mode, all 64 bits", withControl(checkSetAX)},
+	{"a changed flags slot with TF traps behind the next instruction", withControl(checkTF(inSlot, looksAtFrame))},
+	{"a changed flags slot with RF passes a breakpoint", withControl(checkRF)},
+	{"an ip slot of no user's is refused", withControl(cannotReturn(layout.SlotIP,
+		1<<47, 1<<48-1, 1<<48, 1<<62, 1<<63, 0xffff_7fff_ffff_ffff, kernelHalf, kernelText, ^layout.Word(0)))},
+	{"a cs slot of no user's code is refused", withControl(cannotReturn(layout.SlotCS, x86.USER_DS, nullSelector, ofLDT, beyondGDT))},
+	{"an ss slot of no user's data is refused", withControl(cannotReturn(layout.SlotSS, x86.USER_CS, nullSelector, ofLDT, beyondGDT))},
 }
+
+// Selectors of RPL 3 that are no segment's: the null descriptor's, one in the LDT,
+// which is empty, and the last that there could be.
+const (
+	nullSelector = 3
+	ofLDT        = x86.USER_DS | 1<<2
+	beyondGDT    = 0xfffb
+)
 
 type frame = layout.PtRegs[layout.Word]
 
@@ -143,21 +153,43 @@ func checkSetIP(fx *fixture) error {
 	return fx.compare(c, want, 0)
 }
 
+// checkSetAX has a handler put words in the result's slot that lose something if
+// they are taken as 32 bits, signed or not.
+func checkSetAX(fx *fixture) error {
+	for _, ax := range []layout.Word{0x7654_3210_89ab_cdef, 0x8000_0000, 1 << 32, 0x7fff_ffff_0000_0001} {
+		c, want := fx.setSlot(layout.SlotAX, ax)
+		want.AX = ax
+		if err := fx.compare(c, want, 0); err != nil {
+			return fmt.Errorf("ax slot set to %v: %w", ax, err)
+		}
+	}
+	return nil
+}
+
 // cannotReturn is the check that a slot of the frame, changed to a value that no program
 // can return with, ends in one SIGSEGV: IRETQ faults, and SYSRETQ, which looks at
 // neither selector and on some CPUs faults in ring 0, must not be taken.
-func cannotReturn(s layout.Slot, value layout.Word) func(*fixture) error {
+func cannotReturn(s layout.Slot, values ...layout.Word) func(*fixture) error {
 	return func(fx *fixture) error {
-		restore, err := catch(syscall.SIGUSR2, regs.Action{}) // empties the log
-		if err != nil {
-			return err
+		for _, value := range values {
+			if err := fx.cannotReturn(s, value); err != nil {
+				return fmt.Errorf("%v slot set to %v: %w", s, value, err)
+			}
 		}
-		defer restore()
-		c, want := fx.setSlot(s, value)
-		if got := signalNumbers(regs.Traps()); !slices.Equal(got, []syscall.Signal{syscall.SIGSEGV}) {
-			return fmt.Errorf("got signals %v, want one SIGSEGV", got)
-		}
-		want.IP = regs.Address(0, regs.Alternate)
-		return fx.compare(c, want, 0)
+		return nil
 	}
+}
+
+func (fx *fixture) cannotReturn(s layout.Slot, value layout.Word) error {
+	restore, err := catch(syscall.SIGUSR2, regs.Action{}) // empties the log
+	if err != nil {
+		return err
+	}
+	defer restore()
+	c, want := fx.setSlot(s, value)
+	if got := signalNumbers(regs.Traps()); !slices.Equal(got, []syscall.Signal{syscall.SIGSEGV}) {
+		return fmt.Errorf("got signals %v, want one SIGSEGV", got)
+	}
+	want.IP = regs.Address(0, regs.Alternate)
+	return fx.compare(c, want, 0)
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -17,9 +16,7 @@ var setUpChecks = []check{
 
 // checkMSRs compares the MSRs with what the variant's axes say.
 func checkMSRs(fx *fixture) error {
-	words := fx.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
-	got := (*layout.Stats[layout.Word])(unsafe.Pointer(unsafe.SliceData(words)))
-	c := fx.call(0, layout.SysStats, uint64(address(words)))
+	c, got := fx.stats()
 	fx.run(c)
 	if err := fx.compare(c, wantAfter(c, 0, 0), 0); err != nil {
 		return err

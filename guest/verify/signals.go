@@ -17,6 +17,7 @@ import (
 var signalChecks = []check{
 	{"signal to the own thread", checkOwnSignal},
 	{"signal to a thread that spins in user mode", checkSpinSignal},
+	{"sigreturn with TF where RCX is RIP and R11 is RFLAGS", checkTF(bySigreturn, always)},
 	{"sigreturn to 1<<47", sigreturnTo(1 << 47)},
 	{"sigreturn to 1<<48", sigreturnTo(1 << 48)},
 	{"sigreturn to 1<<62", sigreturnTo(1 << 62)},

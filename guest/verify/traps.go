@@ -48,7 +48,7 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
 			c.In.CX, c.In.R11 = c.Insn, c.In.Flags
 		}
 		fx.run(c)
-		if err := checkSteps(regs.Traps(), c.Insn); err != nil {
+		if err := checkSteps(regs.Traps(), c.Insn, fx.variant.Info.LooksAtFrame == layout.LooksAlways); err != nil {
 			return err
 		}
 		result := c.Out.AX
@@ -71,7 +71,9 @@ func inBochs() bool { return os.Getenv(wire.EngineVariable) == wire.EngineBochs 
 const storeSize = 7
 
 // checkSteps compares the traps around the SYSCALL at insn with what is expected.
-func checkSteps(traps []regs.Trap, insn layout.Word) error {
+// Behind SYSRETQ the trap comes before the next instruction, behind IRETQ after it;
+// iret is set if every exit looks for TF and so takes IRETQ.
+func checkSteps(traps []regs.Trap, insn layout.Word, iret bool) error {
 	behind := insn + regs.SyscallSize
 	before, after := 0, 0
 	for _, t := range traps {
@@ -89,7 +91,11 @@ func checkSteps(traps []regs.Trap, insn layout.Word) error {
 			if i+1 == len(traps) {
 				return errors.New("no trap behind SYSCALL: TF was lost in the call")
 			}
-			if next := traps[i+1].Regs[regs.GregIP]; next != behind && next != behind+storeSize && next != insn {
+			next := traps[i+1].Regs[regs.GregIP]
+			if next == behind && iret {
+				return fmt.Errorf("the trap behind SYSCALL is at %v, want %v, as after IRET", next, behind+storeSize)
+			}
+			if next != behind && next != behind+storeSize && next != insn {
 				return fmt.Errorf("the trap behind SYSCALL is at %v, want %v or, after IRET, %v", next, behind, behind+storeSize)
 			}
 		case behind:

@@ -41,6 +41,9 @@ var (
 // the user's RSP in RSPScratch alone.
 const earlyRounds = 10_000
 
+// looking is a variant whose one exit looks at the frame before it takes SYSRETQ.
+const looking = "sp=frame,flags=flags,top=eager,irq=frame,exit=opportunistic"
+
 // Variants returns all broken variants.
 func Variants() []Variant {
 	return []Variant{
@@ -90,6 +93,15 @@ func Variants() []Variant {
 			Edit("stub_set_frame", JAE("set_frame_via_iret"))),
 		fault("sp-not-restored", "linux-3.19", "a changed sp slot does not reach RSPScratch",
 			Edit("stub_set_frame", MOVQ(R11, gs.RSPScratch))),
+
+		fault("result-cut", "linux-3.19", "the result is taken for an int",
+			Edit(stubs.Entry, MOVQ(RAX, part.AX), MOVSLQ(RAX, RAX), MOVQ(RAX, part.AX))),
+		fault("flags-not-compared", looking, "the exit does not compare the flags slot with R11, which it returns",
+			Edit(stubs.Entry, CMPQ(part.Flags, R11), CMPQ(R11, R11))),
+		fault("tf-by-sysret", looking, "the exit does not look for TF",
+			Edit(stubs.Entry, TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11), TESTQ(x86.X86_EFLAGS_RF, R11))),
+		fault("tf-by-slow-sysret", "linux-4.1", "the slow exit does not look for TF",
+			Edit("int_ret_from_sys_call", TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11), TESTQ(x86.X86_EFLAGS_RF, R11))),
 
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
 			Edit("stub_rt_sigreturn", JMP(stubs.FuncName("int_ret_from_sys_call", "sigreturn-via-sysret")), sysretFull())),

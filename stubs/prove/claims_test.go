@@ -158,6 +158,7 @@ func TestClaims(t *testing.T) {
 		), Refuted, "VERW has overwritten the CPU's buffers"},
 		{"a retpoline whose RET is predicted to go to the kernel", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", asm.CALL(stubs.FuncName("__x86_indirect_thunk_set", "linux-4.1+branch=retpoline")), asm.PUSHQ(asm.RAX), asm.RET()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
 		{"a retpoline without a loop", "linux-4.1+branch=retpoline", broken.Edit("__x86_indirect_thunk_rax", asm.LFENCE()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing"},
+		{"RF not looked for", "linux-4.1", broken.Edit("int_ret_from_sys_call", asm.TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, asm.R11), asm.TESTQ(x86.X86_EFLAGS_TF, asm.R11)), Refuted, "SYSRETQ does what IRETQ would, RF and TF are clear"},
 		{"SYSRETQ for IRETQ", "sp=frame,flags=flags,top=eager,irq=frame,exit=iret", codeOf("sp=frame,flags=flags,top=eager,irq=frame"), Refuted, "the call returns by IRETQ"},
 		{"interrupts off at a handler", "linux-4.1", first("stub_clone", asm.CLI()), Refuted, "interrupts are as the variant promises at sys_clone; it is off, want on"},
 		{"a word written that is left out", "linux-3.19", broken.Edit(stubs.Entry, asm.SUBQ(0x78, asm.RSP), asm.PUSHQ(asm.RDI), asm.POPQ(asm.RDI), asm.SUBQ(0x78, asm.RSP)), Refuted, "finds the slot ss as it was on the stack"},
