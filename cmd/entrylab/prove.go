@@ -14,7 +14,7 @@ import (
 )
 
 func (e *env) proveCommand() *cli.Command {
-	var all, verbose bool
+	var all, verbose, smt bool
 	return e.command(&cli.Command{
 		Name:      "prove",
 		Usage:     "prove from the machine code that entry, exits and switch are right",
@@ -27,19 +27,31 @@ every two values of two axes that can stand together to do so in one of them.
 make prove-all proves every combination of the axes that decide about each
 other, and each preset with one of the other axes changed.
 
+With -smt each claim on each path is printed as SMT-LIB 2.6, logic QF_ABV, made by
+a second model of the instructions, and z3 or cvc5 is asked to agree: that no
+input fails what is proved, and one fails what is refuted. What it says stands in
+comments, so that the output is a script for any solver.
+
 Examples:
 
     entrylab prove
     entrylab prove -v linux-3.19+a ./mine.S
-    entrylab prove -all`,
+    entrylab prove -all
+    entrylab prove -smt linux-6.12 > linux-6.12.smt2`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes stand together that can", Destination: &all},
+			&cli.BoolFlag{Name: "smt", Usage: "print every claim as SMT-LIB and have z3 or cvc5 agree", Destination: &smt},
 			&cli.BoolFlag{
 				Name: "v", Destination: &verbose,
 				Usage: "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP",
 			},
 		},
-	}, func(ctx context.Context, args []string) (int, error) { return e.runProve(ctx, all, verbose, args) })
+	}, func(ctx context.Context, args []string) (int, error) {
+		if smt {
+			return e.runSMT(ctx, all, args)
+		}
+		return e.runProve(ctx, all, verbose, args)
+	})
 }
 
 // runProve proves variants as they lie in the kernel that carries them: one
@@ -47,9 +59,6 @@ Examples:
 func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (int, error) {
 	// Code and proofs are held until they are printed, so that little could be collected.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	if all && len(args) > 0 {
-		return 0, errors.New("want -all or variants, not both")
-	}
 	list, err := toProve(ctx, all, args)
 	if err != nil {
 		return 0, err
@@ -104,7 +113,10 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 
 // toProve are the variants of the names, the presets if there are none.
 func toProve(ctx context.Context, all bool, names []string) ([]stubs.Variant, error) {
-	if all {
+	switch {
+	case all && len(names) > 0:
+		return nil, errors.New("want -all or variants, not both")
+	case all:
 		return stubs.Pairwise(), nil
 	}
 	if len(names) == 0 {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -20,12 +24,19 @@ func TestProve(t *testing.T) {
 		{"presets", nil, len(stubs.Presets()), []string{`(?m)^linux-3\.19: proved: \d+ claims proved; \d+ paths, \d+ instructions$`, `(?m)^linux-6\.12: proved: `}},
 		{"named", []string{"linux-4.1", "sp=frame,irq=frame"}, 2, []string{`^linux-4\.1: proved: .*\nlinux-3\.19\+a: proved: .*\n$`}},
 		{"pairs", []string{"-all"}, len(stubs.Pairwise()), []string{`(?m)^linux-3\.19: proved: `, `(?m)^linux-6\.12: proved: `}},
+		{"asked of a solver", []string{"-smt", "bare"}, 0, []string{
+			`(?s)^\(set-logic QF_ABV\)\n.*\(assert .*\n\(check-sat\) ; unsat\n`,
+			`(?m)^; bare: proved: .*\n; bare: z3 agrees: \d+ claims on paths in \d+ questions`,
+		}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
 			`(?m)^  entry_SYSCALL_64\.linux-3\.19\+0x[0-9a-f]+ SYSRETQ \(stubs/axis_exit\.go:\d+\): proved: RCX is canonical$`,
 			`(?m)^kernel: user_sp\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if slices.Contains(tt.args, "-smt") {
+				need.Tool(t, "z3")
+			}
 			status, stdout, stderr := played(t, append([]string{"prove"}, tt.args...)...)
 			if status != 0 || stderr != "" {
 				t.Fatalf("status %d, stderr %q", status, stderr)
@@ -53,9 +64,40 @@ func TestProveBadInput(t *testing.T) {
 		{"both", []string{"-all", "bare"}, "want -all or variants, not both"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if slices.Contains(tt.args, "-smt") {
+				need.Tool(t, "z3")
+			}
 			status, stdout, stderr := played(t, append([]string{"prove"}, tt.args...)...)
 			if status != exitError || stdout != "" || !strings.Contains(stderr, tt.want) {
 				t.Errorf("status %d, stdout %q, stderr %q; want %q", status, stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
+// TestProveWithoutSolver: without a solver there is an error that says which to
+// install; with one that dies, one that tells of which variant, and no output that
+// looks as if it had agreed.
+func TestProveWithoutSolver(t *testing.T) {
+	for _, tt := range []struct{ name, solver, want string }{
+		{"missing", "", "no SMT solver: install z3 or cvc5"},
+		{"dies", "#!/bin/sh\nread line\necho unsat\nexit 3\n", "bare: z3 ended before it had answered (exit status 3)"},
+		{"unknown", "#!/bin/sh\necho unknown\nexec cat\n", "bare: z3 does not know the answer of check-sat 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if tt.solver != "" {
+				if err := os.WriteFile(filepath.Join(dir, "z3"), []byte(tt.solver), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", dir)
+			if tt.solver != "" {
+				t.Setenv("PATH", dir+":/bin:/usr/bin")
+			}
+			status, stdout, stderr := played(t, "prove", "-smt", "bare")
+			if status != exitError || strings.Contains(stdout, "agrees") || !strings.Contains(stderr, tt.want) {
+				t.Errorf("status %d, stderr %q; want %q", status, stderr, tt.want)
 			}
 		})
 	}

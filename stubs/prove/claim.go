@@ -403,7 +403,7 @@ func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, ho
 func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
 	goal := predicate{equal, got.v, want}
 	if m.at(st).same(got.v, want) == isTrue {
-		m.holds(st, kind, n, of)
+		m.holdsAs(st, kind, n, of, want)
 		return true
 	}
 	m.failsOn(st, Refuted, claimKey{st.at, of, kind, n}, goal, m.show(st, got.v), want.String(), got.by)
@@ -420,10 +420,16 @@ func (m *machine) differs(st *state, kind claimKind, n uint8, of *function, got 
 }
 
 func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
+	m.holdsAs(st, kind, n, of, value{})
+}
+
+// holdsAs is holds of a word that is what is wanted.
+func (m *machine) holdsAs(st *state, kind claimKind, n uint8, of *function, want value) {
 	if m.quick {
 		return
 	}
 	key := claimKey{st.at, of, kind, n}
+	m.obliges(st, obligation{key: key, want: want})
 	if _, ok := m.claims[key]; !ok {
 		m.claims[key] = nil
 		m.order = append(m.order, key)
@@ -448,6 +454,7 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 		m.order = append(m.order, key)
 	}
 	if old != nil && (old.outcome == Refuted || outcome == Undecided) {
+		m.obliges(st, obligation{key: key, outcome: Undecided})
 		return
 	}
 	var w *witness
@@ -456,6 +463,8 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 			outcome = Undecided
 		}
 	}
+	m.refuted = m.refuted || outcome == Refuted
+	m.obliges(st, obligation{key: key, outcome: outcome, want: goal.b})
 	if old == nil || outcome == Refuted {
 		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, m.takesInterrupt(st, key.kind, from)}
 	}

@@ -61,6 +61,7 @@ const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout
 // enter is the arrival at a function of the kernel, the return address on top
 // of the stack unless it never returns.
 func (m *machine) enter(st *state, f *function) {
+	m.leaves(st)
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
@@ -130,6 +131,7 @@ const minus8 = ^uint64(7)
 // dispatch is the arrival at a word of sys_call_table: at any handler, and at
 // each of the variant's wrappers.
 func (m *machine) dispatch(st *state, index value) {
+	m.leaves(st)
 	f := handlers
 	m.dispatches(st)
 	if m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {

@@ -124,6 +124,22 @@
 // No variant is selected meanwhile that keeps the user's RSP in another word: the
 // switch of a thread in the middle of a call would follow the new one's rule.
 //
+// # The second opinion
+//
+// [ProveObligations] makes a script of a proof for an SMT solver: what is to be
+// shown at each place of each path, in bit-vectors. The instructions of the path are
+// run again for it, in the solver's terms, by a model of their own (smt_inst.go):
+// what registers, flags and memory hold, whether a branch of which the proof follows
+// one way alone can go the other, and whether an address is where the proof takes it
+// to be is all found out anew. Of the proof's simplifier, its facts and its regions
+// nothing is used, so that a wrong rule in them is seen.
+//
+// Shared are the decoder; the contracts of the kernel's functions, with what a path
+// begins with; which claims are made where, and against which words; which word of
+// memory an address is in; and that a path which has come to a state once more needs
+// no second look. Claims that are no matter of the machine's words, such as that a
+// call has one handler, are not asked for; they are counted.
+//
 // # How the proof itself is tested
 //
 // Each instruction of each preset is changed in every way that its encoding has
@@ -131,5 +147,6 @@
 // is proved all the same is reviewed one by one (survivors_test.go). The decoder is
 // compared with GNU as, the meaning of each instruction with the CPU that runs the
 // test (cpu_test.go), the facts with random inputs, and every claim has a variant
-// of which it fails.
+// of which it fails. A solver agrees with what is said of presets, of broken variants
+// and of mutants, and finds a wrong rule that is planted (smt_test.go).
 package prove

@@ -76,6 +76,10 @@ type machine struct {
 	knows     map[uint64]*knowledge
 	before    [numRegs]word // the registers before the instruction that runs
 	walk      *walker       // nil, unless the machine only walks
+	traces    bool          // it takes down what happens, for the oracle
+	roots     []*traced
+	soon      bool // stop at the first claim that is refuted
+	refuted   bool // one is
 	seen      map[string]bool
 }
 
@@ -90,8 +94,13 @@ func (m *machine) name(addr uint64) string {
 }
 
 // prove runs the set-up, the switch, then the call.
-func (s *subject) prove(quick bool) *machine {
-	m := &machine{subject: s, quick: quick}
+func (s *subject) prove(quick bool) *machine { return s.proveWith(&machine{subject: s, quick: quick}) }
+
+// proveTraced is prove that takes down what happens on every path.
+func (s *subject) proveTraced() *machine { return s.proveWith(&machine{subject: s, traces: true}) }
+
+func (s *subject) proveWith(m *machine) *machine {
+	quick := m.quick
 	if !quick {
 		m.claims = map[claimKey]*verdict{}
 		m.knows = map[uint64]*knowledge{}
@@ -114,13 +123,14 @@ func (m *machine) runSwitch() {
 	m.run(m.s.atSwitch(m.switchTo))
 }
 
-func (m *machine) stopped() bool { return m.quick && m.failed }
+func (m *machine) stopped() bool { return m.quick && m.failed || m.soon && m.refuted }
 
 // run follows every path from a state.
 func (m *machine) run(st *state) {
 	if m.promise.bare && st.phase == inCall {
 		st.expect.frame[layout.SlotAX] = known(0) // its answer to everything
 	}
+	m.begins(st)
 	m.todo = append(m.todo[:0], st)
 	for len(m.todo) > 0 && !m.stopped() {
 		st := m.todo[len(m.todo)-1]
@@ -212,6 +222,9 @@ func (m *machine) goTo(st *state, addr uint64) {
 		}
 		return
 	}
+	if st.left == nil {
+		m.trace(st, &traced{kind: went, at: addr})
+	}
 	st.pc = addr
 	m.follow(st)
 }
@@ -247,6 +260,7 @@ func (m *machine) boundary(st *state) bool {
 // then. The path goes on where the thread that left comes back, whoever left
 // for it and by whatever variant's switch.
 func (m *machine) switched(st *state) {
+	m.leaves(st)
 	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
 	ok = m.untouched(st, theSwitch, true) && ok
 	for i := range uint8(numFlags) {

@@ -61,6 +61,7 @@ type place struct {
 // variant's.
 func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, bool) {
 	addr := m.address(st, o)
+	m.finds(st, o, addr)
 	if addr.t != nil || o.seg != segNone {
 		st.trampolined = addr.t == m.s.trampoline
 	}

@@ -8,20 +8,20 @@ import (
 )
 
 // Start begins to prove variants on all CPUs, the first ones first, each by the
-// function that is given: [Variant], or [Object] in a program. It returns for each
-// variant a function that waits for its proof.
-func Start(list []stubs.Variant, proof func(stubs.Variant) (*Proof, error)) []func() (*Proof, error) {
+// function that is given: [Prove], or [Object] in a program, or what makes their
+// [Obligations]. It returns for each variant a function that waits for its proof.
+func Start[T any](list []stubs.Variant, proof func(stubs.Variant) (T, error)) []func() (T, error) {
 	type outcome struct {
 		done  chan struct{}
-		proof *Proof
+		proof T
 		err   error
 	}
 	outcomes := make([]outcome, len(list))
-	waits := make([]func() (*Proof, error), len(list))
+	waits := make([]func() (T, error), len(list))
 	for i := range list {
 		o := &outcomes[i]
 		o.done = make(chan struct{})
-		waits[i] = func() (*Proof, error) {
+		waits[i] = func() (T, error) {
 			<-o.done
 			return o.proof, o.err
 		}

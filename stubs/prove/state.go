@@ -186,6 +186,9 @@ type state struct {
 	calls  *called
 	steps  int
 	walked walked
+	// traced is what happened last, left the machine where the kernel took over.
+	traced *traced
+	left   *state
 
 	expect expectation
 }

@@ -9,6 +9,7 @@ import (
 // step runs one instruction and reports whether the path goes straight on.
 // Where it parts, or goes elsewhere, the ways on are left in m.todo.
 func (m *machine) step(st *state) bool {
+	m.returns(st)
 	m.steps++
 	st.steps++
 	st.at = st.pc
@@ -26,6 +27,7 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.visits(st, in)
+	m.trace(st, &traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
 		m.before = st.regs
 	}
@@ -66,9 +68,11 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	}
 	switch r.eval(p) {
 	case isTrue:
+		m.trace(st, &traced{kind: kept, at: st.at, holds: !inverted})
 		taken(st, !inverted)
 		return true
 	case isFalse:
+		m.trace(st, &traced{kind: kept, at: st.at, holds: inverted})
 		taken(st, inverted)
 		return true
 	}
@@ -89,6 +93,7 @@ func (m *machine) way(st *state, holds bool, taken func(*state, bool)) {
 		}
 		st.note(text)
 	}
+	m.trace(st, &traced{kind: parted, at: st.at, holds: holds})
 	taken(st, holds)
 	m.learns(st)
 	if m.boundary(st) {

@@ -1,0 +1,176 @@
+package prove
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// userTable is the CR3 of the page table that ring 3 is to run on.
+func (o *oracle) userTable(sh *shadow) string {
+	return fmt.Sprintf("(bvor %s %s)", sh.kernel.text, literal(layout.PTIUserBits, 64))
+}
+
+// claim is what a claim says of the machine; ok is false if it is no matter of
+// the machine's words.
+func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
+	is := func(x bv) (string, bool) { return same(x.text, o.value(c.want).text), true }
+	clear := func(x bv, mask uint64) (string, bool) { return clearIn(x, mask), true }
+	n := c.key.n
+	sysret := c.key.of == toUser[opSYSRET]
+	popped := func(s layout.Slot) bv {
+		if o.isolated() {
+			return *o.named(&sh.trampoline[cellOf(s)])
+		}
+		return *o.named(&sh.cells[cellOf(s)])
+	}
+	exit := func(s layout.Slot, r reg, constant uint64) (string, bool) {
+		switch {
+		case !sysret:
+			return is(popped(s))
+		case r != noReg:
+			return is(sh.regs[r])
+		}
+		return is(word64(constant))
+	}
+	switch c.key.kind {
+	case claimMemory:
+		return "(and true " + strings.Join(sh.places, " ") + ")", true
+	case claimTable:
+		return sh.places[len(sh.places)-1], true
+	case claimWindow:
+		return not(sh.irq), true
+	case claimIBRSWindow:
+		return fmt.Sprintf("(or (not %s) %s)", sh.irq, same(sh.specCtrl.text, o.kernelSpecCtrlWord().text)), true
+	case claimIBRS, claimIBRSBranch:
+		return same(sh.specCtrl.text, o.kernelSpecCtrlWord().text), true
+	case claimUserSpecCtrl:
+		return same(sh.specCtrl.text, o.userSpecCtrl().text), true
+	case claimSpecCtrl:
+		return fmt.Sprintf("(or %s %s)", same(sh.specCtrl.text, o.kernelSpecCtrlWord().text), same(sh.specCtrl.text, o.userSpecCtrl().text)), sh.wroteMSR.text != ""
+	case claimSTAR:
+		return is(sh.msrs[msrSTAR])
+	case claimLSTAR:
+		return is(sh.msrs[msrLSTAR])
+	case claimSFMASK:
+		return is(sh.msrs[msrSFMASK])
+	case claimEFER:
+		return is(sh.msrs[msrEFER])
+	case claimSelectors:
+		base := fmt.Sprintf("((_ extract 63 48) %s)", sh.msrs[msrSTAR].text)
+		if o.needs&layout.FeatureSYSRETRPL != 0 {
+			base = fmt.Sprintf("(bvor %s #x0003)", base)
+		}
+		return fmt.Sprintf("(and (= (bvadd %s #x0010) %s) (= (bvadd %s #x0008) %s))", base, literal(x86.USER_CS, 16), base, literal(x86.USER_DS, 16)), true
+	case claimTrap:
+		return not(clearIn(sh.seen, layout.TIFEntryWork)), true
+	case claimEntryWork:
+		return clear(sh.seen, layout.TIFEntryWork)
+	case claimResched:
+		return not(clearIn(sh.seen, layout.TIFNeedResched)), true
+	case claimNoWork:
+		return clear(*o.named(&sh.work), layout.TIFAllWork)
+	case claimCR3:
+		masked := fmt.Sprintf("(bvand %s %s)", sh.loadedCR3.text, literal(^uint64(noFlush), 64))
+		return fmt.Sprintf("(or (= %s %s) (= %s %s))", masked, sh.kernel.text, masked, o.userTable(sh)), sh.loadedCR3.text != "" && sh.kernel.text != literal(0, 64)
+	case claimKernelCR3:
+		return same(sh.cr3.text, sh.kernel.text), true
+	case claimUserCR3:
+		return same(sh.cr3.text, o.userTable(sh)), true
+	case claimFlushMask:
+		return fmt.Sprintf("(= %s (bvand %s %s))", sh.stored.text, sh.storedOver.text, literal(^uint64(asidBit), 64)), true
+	case claimFlushed:
+		return clearIn(*o.named(&sh.flushes), asidBit), c.key.of == nil
+	case claimNoFlush:
+		return clearIn(sh.loadedCR3, noFlush), !o.promises.Has(stubs.PromisePCID)
+	case claimBase:
+		return is(sh.bases[n])
+	case claimSelector:
+		return is(sh.selectors[n])
+	case claimXMM:
+		return is(sh.xmm[n])
+	case claimMXCSR:
+		return is(sh.mxcsr)
+	case claimStatus:
+		return is(sh.stored)
+	case claimSlot:
+		return is(*o.named(&sh.cells[cellOf(layout.Slot(n))]))
+	case claimRoom:
+		if sh.wrote>>cellOf(layout.Slot(n))&1 == 0 {
+			return "true", true
+		}
+		return "false", true
+	case claimArg:
+		if c.key.of == contracts["do_notify_resume"] && reg(n) == rDX {
+			return not(clearIn(sh.regs[rDX], layout.TIFSigPending)), true
+		}
+		return is(sh.regs[n])
+	case claimFrame, claimNextSP, claimReturnRSP:
+		if c.want != (value{}) {
+			return is(sh.regs[rSP])
+		}
+		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", o.plus(sh.origin, -frameSize).text, sh.regs[rSP].text, literal(8*numCells, 64)), true
+	case claimAlign:
+		return fmt.Sprintf("(= ((_ extract 2 0) (bvsub %s %s)) #b000)", sh.origin.text, sh.regs[rSP].text), true
+	case claimKernelGS:
+		return same(sh.bases[baseGS].text, o.value(o.s.area.value()).text), true
+	case claimUserGS:
+		return is(sh.bases[baseGS])
+	case claimFlag:
+		return not(sh.flags[n]), true
+	case claimNumber:
+		return same(sh.target.text, o.entry(o.value(c.want).text)), true
+	case claimCleared:
+		text := fmt.Sprintf("(= %s %s)", sh.regs[n].text, literal(0, 64))
+		if c.key.of == handlers {
+			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, o.plus(sh.origin, -frameSize).text)
+		}
+		switch {
+		case !o.promises.Has(stubs.PromiseIBRS):
+		case reg(n) == rCX:
+			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, literal(x86.MSR_IA32_SPEC_CTRL, 64))
+		}
+		return "(or " + text + ")", true
+	case claimIRQ:
+		if c.ghost {
+			return sh.irq, true
+		}
+		return not(sh.irq), true
+	case claimIRQOff:
+		return not(sh.irq), true
+	case claimReg:
+		if reg(n) == rSP {
+			return exit(layout.SlotSP, rSP, 0)
+		}
+		return is(sh.regs[n])
+	case claimIP:
+		return exit(layout.SlotIP, rCX, 0)
+	case claimRFLAGS:
+		return exit(layout.SlotFlags, r11, 0)
+	case claimCS:
+		return exit(layout.SlotCS, noReg, x86.USER_CS)
+	case claimSS:
+		return exit(layout.SlotSS, noReg, x86.USER_DS)
+	case claimCanonical:
+		return fmt.Sprintf("(= ((_ sign_extend 16) ((_ extract 47 0) %s)) %s)", sh.regs[rCX].text, sh.regs[rCX].text), true
+	case claimOwnExit:
+		return clear(sh.regs[r11], singleStep)
+	case claimAnswered:
+		return fmt.Sprintf("(bvugt %s %s)", o.value(o.number()).text, literal(layout.SysCallMax, 64)), !c.ghost
+	case claimNextIP:
+		return same(sh.target.text, o.value(o.s.nextIP.value()).text), true
+	case claimNextRSI:
+		return is(sh.regs[rSI])
+	case claimSavedSP:
+		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), sh.saved[savedSP].text != ""
+	case claimKept:
+		return is(sh.regs[n])
+	case claimOwnScratch:
+		return same(o.named(&sh.scratch[n]).text, o.value(o.s.scratch[n].value()).text), true
+	}
+	// What is no matter of words fails wherever the path comes there.
+	return "false", c.outcome == Refuted
+}

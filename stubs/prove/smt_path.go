@@ -1,0 +1,306 @@
+package prove
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// follow goes through what happens from a place on.
+func (o *oracle) follow(sh *shadow, t *traced, scope bool) {
+	if scope {
+		o.push()
+		defer o.pop()
+	}
+	for {
+		o.happens(sh, t)
+		if len(t.next) != 1 {
+			break
+		}
+		t = t.next[0]
+	}
+	for _, next := range t.next {
+		if o.refuted && !next.refutes {
+			continue
+		}
+		copied := *sh
+		o.follow(&copied, next, true)
+	}
+}
+
+// happens is one thing that happens on a path, and what is claimed there.
+func (o *oracle) happens(sh *shadow, t *traced) {
+	sh.places = nil
+	o.hints = t.hints
+	var own []string // what must hold beside the claims
+	switch t.kind {
+	case kernel:
+		own = o.kernel_(sh, t)
+	case ran:
+		sh.target, sh.stored, sh.cond = bv{}, bv{}, ""
+		o.run(sh, t.in, t.at+uint64(t.in.len))
+		own = sh.places
+	case parted:
+		if t.holds {
+			o.assert(sh.cond)
+		} else {
+			o.assert(not(sh.cond))
+		}
+	case kept:
+		if own = []string{sh.cond}; !t.holds {
+			own = []string{not(sh.cond)}
+		}
+	case went:
+		if sh.target.text != "" {
+			own = []string{same(sh.target.text, literal(t.at, 64))}
+		}
+	}
+	if slices.ContainsFunc(t.claims, func(c obligation) bool { return c.outcome != Proved }) {
+		own = nil // the path ends here, and nothing was taken for known
+	}
+	o.check(sh, t, own)
+	if t.kind == ran && !moves(t.in) || t.kind == parted || t.kind == kept || t.kind == went {
+		o.interrupt(sh)
+	}
+}
+
+// moves reports whether an instruction goes elsewhere, so that what happens next
+// tells whether it is the kernel that runs.
+func moves(in *inst) bool {
+	switch in.op {
+	case opJMP, opCALL, opRET, opRETN:
+		return true
+	}
+	return false
+}
+
+// interrupt is what may come between two instructions.
+func (o *oracle) interrupt(sh *shadow) {
+	if sh.irq == "false" || sh.phase != inCall {
+		return
+	}
+	o.loseBelow(sh)
+	sh.work = bv{}
+	for i := range sh.scratch {
+		if !o.preserved[i] {
+			sh.scratch[i] = bv{}
+		}
+	}
+	sh.trampoline = [trampolineCells]bv{}
+	if o.promises.Has(stubs.PromisePCID) {
+		sh.flushes = bv{}
+	}
+}
+
+// named is a word of the machine. One that others may have written since it was
+// read gets a name here.
+func (o *oracle) named(w *bv) *bv {
+	if w.text == "" {
+		*w = o.fresh()
+	}
+	return w
+}
+
+// loseBelow forgets the words below RSP.
+func (o *oracle) loseBelow(sh *shadow) {
+	rsp := sh.regs[rSP]
+	first := 0
+	if n := int64(sh.origin.off - rsp.off); rsp.sum && rsp.base == sh.origin.base && n > 0 {
+		first = int(n+7) / 8
+	}
+	for i := first; i < numCells; i++ {
+		sh.cells[i] = bv{}
+	}
+}
+
+// check asks for the claims at a place.
+func (o *oracle) check(sh *shadow, t *traced, own []string) {
+	proved := slices.DeleteFunc(slices.Clone(own), func(s string) bool { return s == "true" })
+	names := make([]string, 0, len(proved)+len(t.claims))
+	for range proved {
+		names = append(names, "what the proof takes for known of the instruction")
+	}
+	at := o.at.at(t.at)
+	for _, c := range t.claims {
+		of := ""
+		if c.key.of != nil {
+			of = c.key.of.name
+		}
+		what := c.key.kind.text(c.key.n, of)
+		text, ok := o.claim(sh, c)
+		switch {
+		case c.outcome == Undecided: // or refuted on a path before this one
+			o.printf("; %v: not asked: %s\n", at, what)
+		case !ok && c.outcome == Proved:
+			o.out.Ghosts++
+			o.printf("; %v: no matter of words: %s\n", at, what)
+		case c.outcome == Proved:
+			o.out.Claims++
+			proved, names = append(proved, text), append(names, what)
+		default: // refuted: an input comes here, and fails the claim
+			o.out.Claims++
+			o.ask(at, []string{what}, []string{text}, true)
+		}
+	}
+	if len(proved) > 0 && !o.refuted {
+		o.ask(at, names, proved, false)
+	}
+}
+
+// ask writes a check-sat.
+func (o *oracle) ask(at Where, names, claims []string, sat bool) {
+	o.printf("; %v\n", at)
+	for _, n := range names {
+		o.printf(";  %s\n", n)
+	}
+	status := map[bool]string{false: "unsat", true: "sat"}[sat]
+	o.printf("(push 1)\n(assert (not (and %s true)))\n(check-sat) ; %s\n(pop 1)\n", strings.Join(claims, " "), status)
+	o.out.Checks = append(o.out.Checks, Check{at, names, sat})
+}
+
+// kernel_ takes over what a function of the kernel has changed, or where a path
+// begins.
+func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
+	after := t.after
+	if t.before == nil {
+		o.begin(sh, after)
+		return nil
+	}
+	before := t.before
+	changed := func(a, b word) bool { return a.v != b.v || a.by != b.by }
+	take := func(to *bv, a, b word) {
+		switch {
+		case !changed(a, b):
+		case b.v == (value{}) && b.by == lost:
+			*to = bv{}
+		default:
+			*to = o.value(b.v)
+		}
+	}
+	if rsp := sh.regs[rSP]; before.phase == after.phase && after.regs[rSP].v == before.regs[rSP].v.add(8) { // it has returned
+		if p, _ := o.locate(sh, rsp, operand{kind: inMem, base: rSP, index: noReg}, false); p != nil {
+			own = append(own, same(p.text, literal(after.pc, 64)))
+		}
+	}
+	if before.phase == inLeave && after.phase == inResume {
+		own = append(own, same(sh.saved[savedIP].text, literal(after.pc, 64)), same(sh.saved[savedSP].text, o.value(after.regs[rSP].v).text))
+	}
+	for g := after.given; g != before.given; g = g.before {
+		o.assert(o.assumed(g))
+	}
+	for i := range sh.regs {
+		if changed(before.regs[i], after.regs[i]) {
+			sh.regs[i] = o.value(after.regs[i].v)
+		}
+	}
+	sh.cf, sh.pf, sh.zf, sh.sf, sh.of = o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit()
+	if before.irq != after.irq {
+		sh.irq = map[tri]string{off: "false", on: "true"}[after.irq]
+		if after.irq == either {
+			sh.irq = o.freshBit()
+		}
+	}
+	for i := range sh.bases {
+		take(&sh.bases[i], before.bases[i], after.bases[i])
+	}
+	for i := range sh.cells {
+		take(&sh.cells[i], before.cells[i], after.cells[i])
+	}
+	for i := range sh.scratch {
+		take(&sh.scratch[i], before.scratch[i], after.scratch[i])
+	}
+	if before.expect.xmm != after.expect.xmm {
+		for i, v := range after.expect.xmm {
+			sh.xmm[i] = o.value(v)
+		}
+		sh.mxcsr = o.value(after.mxcsr.v)
+	}
+	if after.expect.called || before.phase != after.phase || before.work != after.work || after.stale {
+		sh.trampoline = [trampolineCells]bv{}
+	}
+	switch {
+	case after.stale:
+		sh.work = bv{}
+	case before.work != after.work:
+		sh.work = o.value(after.work)
+	}
+	if before.work != after.work {
+		sh.seen = o.value(after.work)
+	}
+	if before.kernel != after.kernel {
+		sh.kernel, sh.cr3 = o.value(after.kernel), o.value(after.cr3)
+	}
+	if before.flushes != after.flushes {
+		sh.flushes = o.value(after.flushes)
+	}
+	sh.phase = after.phase
+	return own
+}
+
+// begin is the machine at the start of a path.
+func (o *oracle) begin(sh *shadow, st *state) {
+	o.printf("; %s: %s\n(declare-const sys_call_table (Array (_ BitVec 64) (_ BitVec 64)))\n", o.name(st.pc), o.subject.name)
+	for i, w := range st.regs {
+		sh.regs[i] = o.value(w.v)
+	}
+	sh.cf, sh.pf, sh.zf, sh.sf, sh.of = o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit()
+	sh.irq = "false"
+	for i, bit := range flagBits { // SYSCALL clears what is in MSR_SYSCALL_MASK
+		sh.flags[i] = "false"
+		if st.phase == inCall && o.mask&bit == 0 {
+			sh.flags[i] = not(clearIn(sh.regs[r11], bit))
+		}
+	}
+	if st.phase == inCall && o.mask&x86.X86_EFLAGS_IF == 0 {
+		sh.irq = "true"
+	}
+	for i, w := range st.msrs {
+		sh.msrs[i] = o.value(w.v)
+	}
+	for i, w := range st.bases {
+		sh.bases[i] = o.value(w.v)
+	}
+	for i, t := range o.s.selectors {
+		sh.selectors[i] = o.value(t.value())
+		o.assert(clearIn(sh.selectors[i], ^uint64(0xffff)))
+	}
+	for i, t := range o.s.xmm {
+		sh.xmm[i] = o.value(t.value())
+	}
+	sh.mxcsr = o.value(st.mxcsr.v)
+	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
+	sh.origin, sh.phase = o.value(st.origin), st.phase
+	for i, w := range st.cells {
+		switch {
+		case w.v != (value{}):
+			sh.cells[i] = o.value(w.v)
+		default:
+			sh.cells[i] = o.value(o.s.cells[i].value())
+		}
+	}
+	for i, w := range st.scratch {
+		sh.scratch[i] = o.value(w.v)
+	}
+	sh.work, sh.status = o.value(st.work), o.value(o.s.status.value())
+	sh.seen = sh.work
+	sh.cr3, sh.kernel, sh.flushes = o.value(st.cr3), o.value(st.kernel), o.value(st.flushes)
+	sh.specCtrl = o.userSpecCtrl()
+	if o.promises.Has(stubs.PromiseIBRS) {
+		o.assert(clearIn(o.kernelSpecCtrlWord(), ^maskOf(4)))
+		o.assert(not(clearIn(o.kernelSpecCtrlWord(), x86.SPEC_CTRL_IBRS)))
+	}
+	for g := st.given; g != nil; g = g.before {
+		o.assert(o.assumed(g))
+	}
+}
+
+func (o *oracle) kernelSpecCtrlWord() bv {
+	return o.value(o.s.percpu[uint64(percpu.SpecCtrl.Off)].value())
+}
+
+func (o *oracle) userSpecCtrl() bv {
+	return o.define(64, fmt.Sprintf("(bvand %s %s)", o.kernelSpecCtrlWord().text, literal(^uint64(x86.SPEC_CTRL_IBRS), 64)))
+}

@@ -1,0 +1,113 @@
+package prove
+
+// traced is one thing that happened on a path, with what was claimed there: what
+// the oracle (see smt.go) goes through again. Paths share it up to where they
+// part.
+type traced struct {
+	kind  tracedKind
+	at    uint64
+	in    *inst // of ran
+	holds bool  // of parted and kept: whether the instruction's condition holds
+	// before and after are the machine around what the kernel did; before is nil
+	// where a path begins.
+	before, after *state
+	claims        []obligation
+	hints         []hint
+	next          []*traced
+	refutes       bool // a claim is refuted here or further on; see leadsToRefuted
+}
+
+type tracedKind uint8
+
+const (
+	ran    tracedKind = iota // the instruction in
+	parted                   // both ways of its condition are open, and this is one
+	kept                     // its condition goes this way alone
+	went                     // it went to the address at
+	kernel                   // a function of the kernel, or another thread, ran
+)
+
+// obligation is a claim on one path.
+type obligation struct {
+	key     claimKey
+	outcome Outcome
+	want    value // of a claim that a word is another
+	ghost   bool  // what the claim depends on beside the machine
+}
+
+// hint is where an operand in memory is, as the proof has found.
+type hint struct {
+	o    operand
+	addr value
+}
+
+// leadsToRefuted finds out from which places on a path comes to a claim that is
+// refuted.
+func (t *traced) leadsToRefuted() bool {
+	for _, c := range t.claims {
+		t.refutes = t.refutes || c.outcome == Refuted
+	}
+	for _, next := range t.next {
+		t.refutes = next.leadsToRefuted() || t.refutes
+	}
+	return t.refutes
+}
+
+// trace adds what happens to a path.
+func (m *machine) trace(st *state, t *traced) {
+	if m.traces {
+		st.traced.next = append(st.traced.next, t)
+		st.traced = t
+	}
+}
+
+// begins is the root of what is traced from a state on.
+func (m *machine) begins(st *state) {
+	if m.traces {
+		after := *st
+		st.traced = &traced{kind: kernel, after: &after}
+		m.roots = append(m.roots, st.traced)
+	}
+}
+
+// leaves marks that from here on it is the kernel that changes the machine, until
+// the next instruction runs.
+func (m *machine) leaves(st *state) {
+	if m.traces && st.left == nil {
+		left := *st
+		st.left = &left
+	}
+}
+
+// returns is the first instruction behind what the kernel did.
+func (m *machine) returns(st *state) {
+	if st.left != nil {
+		left := st.left
+		st.left = nil
+		after := *st
+		m.trace(st, &traced{kind: kernel, at: left.at, before: left, after: &after})
+	}
+}
+
+// obliges takes down a claim on this path.
+func (m *machine) obliges(st *state, o obligation) {
+	if !m.traces {
+		return
+	}
+	switch o.key.kind {
+	case claimUserGS:
+		o.want = st.expect.bases[baseGS]
+	case claimAnswered:
+		o.ghost = st.expect.called || m.promise.bare
+	case claimIRQ:
+		o.ghost = m.promise.irq
+	}
+	st.traced.claims = append(st.traced.claims, o)
+}
+
+// finds takes down where an operand is.
+func (m *machine) finds(st *state, o operand, addr value) {
+	if m.traces && st.traced != nil {
+		st.traced.hints = append(st.traced.hints, hint{o, addr})
+	}
+}
