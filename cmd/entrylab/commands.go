@@ -102,7 +102,7 @@ runs as /init. By its format it is
 
     elf   for a loader that knows PVH, such as QEMU's -kernel
     efi   an EFI application and a Linux bzImage in one file: for UEFI firmware,
-          GRUB, systemd-boot, iPXE, kexec and QEMU's -kernel
+          GRUB, kexec and QEMU's -kernel
     disk  for a BIOS, from a disk or a stick
 
 Examples:
