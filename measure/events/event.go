@@ -454,16 +454,3 @@ func (e *event) memory(r gdb.Registers) ([]memory, error) {
 	}
 	return all, nil
 }
-
-// onInterruptStack reports whether RSP is on a stack of those that an exception or
-// interrupt may find itself on without having chosen one.
-func (s *symbols) onInterruptStack(rsp uint64) bool { return rsp > s.istStacks && rsp <= s.istEnd }
-
-// stackTop is where the stack ends that RSP is on.
-func (s *symbols) stackTop(rsp uint64) uint64 {
-	size := uint64(layout.ThreadSize)
-	if s.onInterruptStack(rsp) || rsp > s.trampolineEnd-layout.TrampolineSize && rsp <= s.trampolineEnd {
-		size = layout.PageSize
-	}
-	return (rsp + size - 1) &^ (size - 1)
-}
