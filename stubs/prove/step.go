@@ -363,7 +363,7 @@ func (m *machine) predicted(st *state, to word) bool {
 	if !m.promises.Has(stubs.PromiseNoIndirect) || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
 		return true
 	}
-	if guess == nil && st.phase == inResume {
+	if guess == nil && (st.phase == inResume || st.phase == inSetUp) {
 		return true // its caller is the kernel
 	}
 	return m.check(st, claimCapture, 0, nil, guess != nil && m.captures(guess.addr), func() (string, string, *origin) {
