@@ -134,12 +134,16 @@ func mapPages(at, size, prot uintptr) error {
 // good, what goes again and again is lost.
 const times = 8
 
+// piece is after how many calls what they have left is taken back. Mappings that were
+// asked to be populated add up: a million calls at times take all of memory.
+const piece = 100_000
+
 // run makes at least so many calls. It returns how many, and what is wrong with
 // the kernel.
 func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 	var free []uint64 // pages, after each part of the calls
 	for made < calls || len(free) < times {
-		part := uint64(0)
+		part, cleaned := uint64(0), uint64(0)
 		for part == 0 || part < calls/times {
 			if err := f.prepare(); err != nil {
 				return made, lines.Harness(err.Error())
@@ -149,6 +153,12 @@ func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 			}
 			if err := f.play(); err != nil {
 				return made + part, err
+			}
+			if part-cleaned >= piece {
+				if err := f.cleanUp(); err != nil {
+					return made + part, err
+				}
+				cleaned = part
 			}
 		}
 		if err := f.cleanUp(); err != nil {
