@@ -29,6 +29,12 @@ require (
 )
 
 require (
+	github.com/agnivade/levenshtein v1.2.2
+	github.com/jstemmer/go-junit-report/v2 v2.1.0
+	github.com/pelletier/go-toml/v2 v2.4.3
+)
+
+require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,8 @@ type Entry struct {
 	// Night names the run of the matrix that it belongs to, as "2026-11-28". Nights
 	// are in the order of their names.
 	Night string `json:"night"`
+	// Try is above 0 where a suspect was measured again in the same night.
+	Try int `json:"try,omitempty"`
 	// Series is what the entry is one point of, the same every night; of a cell its
 	// name.
 	Series string `json:"series"`
@@ -54,6 +57,9 @@ type Entry struct {
 	// machines of one name apart.
 	Machine   string `json:"machine"`
 	MachineID string `json:"machine_id"`
+	// Control is set for a sample whose truth is known, as that of a variant compared
+	// with itself: a step of it is the machine's.
+	Control bool `json:"control,omitempty"`
 	// Values are one figure for a count and one for each boot of a sample, in Unit.
 	Values []float64 `json:"values,omitempty"`
 	Unit   string    `json:"unit,omitempty"`
@@ -74,7 +80,7 @@ type Entry struct {
 // Key tells entries apart: two with one key are the same point measured twice, of
 // which the first counts. A person can accept several values of a night.
 func (e Entry) Key() [16]byte {
-	words := []string{string(e.Kind), e.Night, e.Series}
+	words := []string{string(e.Kind), e.Night, strconv.Itoa(e.Try), e.Series}
 	if e.Kind == Accept {
 		words = append(words, e.Time.UTC().Format(time.RFC3339Nano))
 	}

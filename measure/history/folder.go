@@ -183,6 +183,32 @@ func (s *folder) all(ctx context.Context) ([]Entry, error) {
 	return entries, err
 }
 
+func (s *folder) Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error] {
+	return func(yield func([]Entry, error) bool) {
+		entries, err := s.all(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		wanted := map[string][]Entry{}
+		for _, e := range entries {
+			if e.Night == night {
+				wanted[e.Series] = nil
+			}
+		}
+		for _, e := range entries {
+			if some, ok := wanted[e.Series]; ok {
+				wanted[e.Series] = append(some, e)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(wanted)) {
+			if !yield(wanted[name], nil) {
+				return
+			}
+		}
+	}
+}
+
 func (s *folder) Series(ctx context.Context) ([]Series, error) {
 	entries, err := s.all(ctx)
 	if err != nil {

@@ -112,7 +112,7 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 			failed = err
 		}
 	}()
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO entries (key, series_id, night, time, body) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO NOTHING`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO entries (key, series_id, kind, night, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO NOTHING`)
 	if err != nil {
 		return s.error(err)
 	}
@@ -125,7 +125,7 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 			return err
 		}
 		key := e.Key()
-		done, err := insert.ExecContext(ctx, key[:], seriesID(e.Series), e.Night, e.Time.UnixNano(), strings.TrimSuffix(string(line), "\n"))
+		done, err := insert.ExecContext(ctx, key[:], seriesID(e.Series), string(e.Kind), e.Night, e.Time.UnixNano(), strings.TrimSuffix(string(line), "\n"))
 		if err != nil {
 			return s.error(err)
 		}
@@ -170,17 +170,30 @@ func seriesID(name string) int64 {
 
 func (s *database) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	text, args := `SELECT body FROM entries`, []any(nil)
-	where := " WHERE "
-	if q.Series != "" {
-		args = append(args, seriesID(q.Series))
-		text += where + fmt.Sprintf("series_id = $%d", len(args))
-		where = " AND "
-	}
-	if q.Night != "" {
-		args = append(args, q.Night)
-		text += where + fmt.Sprintf("night = $%d", len(args))
+	for _, f := range []struct {
+		column string
+		value  any
+		asked  bool
+	}{
+		{"series_id", seriesID(q.Series), q.Series != ""},
+		{"night", q.Night, q.Night != ""},
+		{"kind", string(q.Kind), q.Kind != ""},
+	} {
+		if f.asked {
+			word := " AND "
+			if len(args) == 0 {
+				word = " WHERE "
+			}
+			args = append(args, f.value)
+			text += fmt.Sprintf("%s%s = $%d", word, f.column, len(args))
+		}
 	}
 	text += " ORDER BY time, key"
+	return s.rows(ctx, text, args...)
+}
+
+// rows are the entries that a statement selects.
+func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		rows, err := s.db.QueryContext(ctx, text, args...)
 		if err != nil {
@@ -205,6 +218,30 @@ func (s *database) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error]
 		}
 		if err := rows.Err(); err != nil {
 			yield(Entry{}, s.error(err))
+		}
+	}
+}
+
+// Histories needs no more memory than one series.
+func (s *database) Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error] {
+	const text = `SELECT body FROM entries WHERE series_id IN (SELECT series_id FROM entries WHERE night = $1) ORDER BY series_id, time, key`
+	return func(yield func([]Entry, error) bool) {
+		var one []Entry
+		for e, err := range s.rows(ctx, text, night) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(one) > 0 && one[0].Series != e.Series {
+				if !yield(one, nil) {
+					return
+				}
+				one = nil
+			}
+			one = append(one, e)
+		}
+		if len(one) > 0 {
+			yield(one, nil)
 		}
 	}
 }

@@ -16,6 +16,8 @@ type Store interface {
 	Append(context.Context, ...Entry) error
 	// Entries are those that the query asks for, by time. It ends with the first error.
 	Entries(context.Context, Query) iter.Seq2[Entry, error]
+	// Histories are the series that have an entry of that night, each as a whole by time.
+	Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error]
 	// Series are all series by name.
 	Series(context.Context) ([]Series, error)
 	// Name is the store's, for messages: its URL without a password.
@@ -26,10 +28,11 @@ type Store interface {
 // Query says which entries are meant. What is empty asks for all.
 type Query struct {
 	Series, Night string
+	Kind          Kind
 }
 
 func (q Query) matches(e Entry) bool {
-	return (q.Series == "" || q.Series == e.Series) && (q.Night == "" || q.Night == e.Night)
+	return (q.Series == "" || q.Series == e.Series) && (q.Night == "" || q.Night == e.Night) && (q.Kind == "" || q.Kind == e.Kind)
 }
 
 // Series is what a store holds of one.

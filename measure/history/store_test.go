@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/entrylab/entrylab/measure/history/historytest"
 	"github.com/entrylab/entrylab/measure/record"
@@ -79,6 +78,7 @@ func TestStores(t *testing.T) {
 			s := open(t, url)
 			all := []Entry{count(1, "a", 42), count(1, "b", 0.1), count(2, "a", 43)}
 			all[1].Kind, all[1].Values, all[1].Unit = Sample, []float64{0.1, -1e-9, 1e300}, record.Cycles
+			all[1].Time = all[1].Time.Add(time.Second)
 			accept := count(2, "a", 43)
 			accept.Kind, accept.Values, accept.Unit, accept.Detail, accept.Time = Accept, nil, "", "the fix-up \"it\" needs\n<that> ü", accept.Time.Add(time.Nanosecond)
 			all = append(all, accept)
@@ -90,7 +90,7 @@ func TestStores(t *testing.T) {
 				if err := s.Append(t.Context(), accept); err != nil {
 					t.Fatal(err)
 				}
-				if d := cmp.Diff(all, entries(t, s, Query{}), cmpopts.SortSlices(func(a, b Entry) bool { return a.Time.Before(b.Time) })); d != "" {
+				if d := cmp.Diff(all, entries(t, s, Query{})); d != "" {
 					t.Error(d)
 				}
 			})
@@ -103,6 +103,18 @@ func TestStores(t *testing.T) {
 				}
 				if got := entries(t, s, Query{Series: "b", Night: "2026-01-03"}); len(got) != 0 {
 					t.Errorf("b in the second night is %v", got)
+				}
+			})
+			t.Run("histories of a night", func(t *testing.T) {
+				got := map[string]int{}
+				for one, err := range s.Histories(t.Context(), "2026-01-03") {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[one[0].Series] = len(one)
+				}
+				if d := cmp.Diff(map[string]int{"a": 3}, got); d != "" {
+					t.Error(d)
 				}
 			})
 			t.Run("measuring twice does no harm", func(t *testing.T) {

@@ -1,9 +1,11 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"math"
-	"strconv"
+	"slices"
+	"strings"
 
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/record"
@@ -45,6 +47,10 @@ type Finding struct {
 	P float64 `json:"p,omitempty"`
 	// Detail says more of it: a check's own words, or why it is the environment.
 	Detail string `json:"detail,omitempty"`
+	// Cell is the cell of the matrix, and Control is set for a comparison whose truth
+	// is known.
+	Cell    string `json:"cell,omitempty"`
+	Control bool   `json:"control,omitempty"`
 	// Build is the entrylab that saw it first, and BuildBefore the one before.
 	Build       string `json:"build,omitempty"`
 	BuildBefore string `json:"build_before,omitempty"`
@@ -60,19 +66,27 @@ func (f Finding) String() string {
 		text = "still " + text
 	}
 	text += ": " + f.Series
-	switch f.What {
-	case Changed:
-		text += fmt.Sprintf(": %s to %s %s", number(f.Before), number(f.After), f.Unit)
-	case Slower, Faster, Environment:
-		text += fmt.Sprintf(": %+.2f to %+.2f %s", f.Before, f.After, f.Unit)
-	}
-	if f.Detail != "" {
-		text += ": " + f.Detail
+	if words := f.Words(); words != "" {
+		text += ": " + words
 	}
 	return text + ", since " + f.Since
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// Words say what was found, without its series.
+func (f Finding) Words() string {
+	var words []string
+	if f.Unit != "" {
+		format := "%+.2f to %+.2f %s"
+		if f.What == Changed {
+			format = "%v to %v %s"
+		}
+		words = append(words, fmt.Sprintf(format, f.Before, f.After, f.Unit))
+	}
+	if f.Detail != "" {
+		words = append(words, f.Detail)
+	}
+	return strings.Join(words, ": ")
+}
 
 const (
 	// leastCycles is the smallest step of figures in cycles: less than that is what
@@ -110,8 +124,42 @@ func Series(entries []history.Entry) (f Finding, ok bool) {
 	case history.Check:
 		f, ok = check(pointsOf(entries))
 	}
-	f.Series = entries[0].Series
+	f.Series, f.Cell, f.Control = entries[0].Series, entries[last].Cell, entries[last].Control
+	if ok && f.Control {
+		f.What, f.Detail = Environment, "its truth is known and has not changed"
+	}
 	return f, ok
+}
+
+// Together looks at all findings of a night together: where a control of a cell made a
+// step in it, the environment changed, and a sampled figure of that cell proves
+// nothing.
+func Together(all []Finding) []Finding {
+	changed := map[string]bool{}
+	for _, f := range all {
+		if f.Control && !f.Still {
+			changed[f.Cell] = true
+		}
+	}
+	for i := range all {
+		if f := &all[i]; changed[f.Cell] && !f.Still && (f.What == Slower || f.What == Faster) {
+			f.What, f.Detail = Environment, "a control of the same cell changed, too"
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
+}
+
+// rank orders findings: what is new and bad first.
+func rank(f Finding) int {
+	rank := 0
+	if f.Still {
+		rank++
+	}
+	if !f.Bad() {
+		rank += 2
+	}
+	return rank
 }
 
 // pointsOf are the entries that are points of the series.

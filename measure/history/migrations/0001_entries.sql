@@ -5,6 +5,7 @@
 CREATE TABLE entries (
 	key       BYTEA PRIMARY KEY,
 	series_id BIGINT NOT NULL,
+	kind      TEXT NOT NULL,
 	night     TEXT NOT NULL,
 	time      BIGINT NOT NULL,
 	body      TEXT NOT NULL
@@ -12,6 +13,8 @@ CREATE TABLE entries (
 
 CREATE INDEX entries_by_series ON entries (series_id, time, key);
 CREATE INDEX entries_by_night ON entries (night, time, key);
+
+CREATE INDEX entries_by_kind ON entries (kind, time, key) WHERE kind = 'cell' OR kind = 'accept';
 
 CREATE TABLE series (
 	id      BIGINT PRIMARY KEY,

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/entrylab/entrylab/internal/host"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+)
+
+func (e *env) resultsCommand() *cli.Command {
+	var url, format string
+	sub := func(c *cli.Command, run func(ctx context.Context, url string, args []string) error) *cli.Command {
+		if c.Name != "merge" {
+			c.Flags = append(c.Flags, storeFlag(&url))
+		}
+		return e.command(c, func(ctx context.Context, args []string) (int, error) { return 0, run(ctx, url, args) })
+	}
+	return e.declared(&cli.Command{
+		Name:  "results",
+		Usage: "list, show, export and merge the histories of nights",
+		Description: `Examples:
+
+    entrylab results list -store nights
+    entrylab results show "icount microvm max linux-6.12: null-call"
+    entrylab results export -format csv > nights.csv
+    entrylab results merge postgres://lab@db/nights nights`,
+		Commands: []*cli.Command{
+			sub(&cli.Command{
+				Name: "list", Usage: "list the series that a history has, those whose names have the words in them", ArgsUsage: "[WORD...]",
+				Description: "Example:\n\n    entrylab results list -store nights linux-6.12",
+			}, e.listSeries),
+			sub(&cli.Command{
+				Name: "show", Usage: "print all of one series", ArgsUsage: "SERIES",
+				Description: "Example:\n\n    entrylab results show \"icount microvm max linux-6.12: null-call\"",
+			}, e.showSeries),
+			sub(&cli.Command{
+				Name: "export", Usage: "print a whole history",
+				Description: "Example:\n\n    entrylab results export -format bench > nights.txt",
+				Flags:       []cli.Flag{formatFlag(&format, "jsonl", "csv", "bench")},
+			}, func(ctx context.Context, url string, args []string) error { return e.export(ctx, url, format, args) }),
+			sub(&cli.Command{
+				Name: "merge", Usage: "copy all entries of histories into the first one; what it has stays", ArgsUsage: "INTO FROM...",
+				Description: "Example:\n\n    entrylab results merge sqlite:lab.db nights",
+			}, func(ctx context.Context, _ string, args []string) error { return e.merge(ctx, args) }),
+		},
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.NArg() > 0 {
+				return unknownCommand(cmd, cmd.Args().First())
+			}
+			e.status = exitError
+			printHelp(e.stderr, "", cmd)
+			return nil
+		},
+	})
+}
+
+// withStore opens a history that must be there, and closes it behind f.
+func withStore(ctx context.Context, url string, f func(history.Store) error) (failed error) {
+	if !strings.Contains(url, ":") {
+		if _, err := os.Stat(url); err != nil {
+			return fmt.Errorf("no history at %s: %w", url, err)
+		}
+	}
+	s, err := history.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, s.Close()) }()
+	return f(s)
+}
+
+func (e *env) listSeries(ctx context.Context, url string, args []string) error {
+	return withStore(ctx, url, func(s history.Store) error {
+		all, err := s.Series(ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		for _, one := range all {
+			if containsAll(one.Name, args) {
+				fmt.Fprintf(w, "%s\t%d\tlast %s\n", one.Name, one.Entries, one.Last)
+			}
+		}
+		return w.Flush()
+	})
+}
+
+func containsAll(text string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *env) showSeries(ctx context.Context, url string, args []string) error {
+	if len(args) != 1 {
+		return errors.New("want the name of one series, as `entrylab results list` prints it")
+	}
+	return withStore(ctx, url, func(s history.Store) error {
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		n := 0
+		for entry, err := range s.Entries(ctx, history.Query{Series: args[0]}) {
+			if err != nil {
+				return err
+			}
+			n++
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", entry.Night, valueOf(entry), entry.Machine, entry.Build)
+		}
+		if n == 0 {
+			return fmt.Errorf("%s has no series %q: `entrylab results list` prints them", s.Name(), args[0])
+		}
+		return w.Flush()
+	})
+}
+
+// valueOf is what an entry says, for people.
+func valueOf(entry history.Entry) string {
+	switch entry.Kind {
+	case history.Accept:
+		return "accepted: " + entry.Detail
+	case history.Check, history.Cell:
+		text := entry.Outcome
+		if entry.Detail != "" {
+			text += ": " + entry.Detail
+		}
+		return text
+	}
+	var values []string
+	for _, v := range entry.Values {
+		values = append(values, strconv.FormatFloat(v, 'g', 6, 64))
+	}
+	return strings.Join(values, " ") + " " + entry.Unit
+}
+
+func (e *env) export(ctx context.Context, url, format string, args []string) error {
+	if err := noArgument(args); err != nil {
+		return err
+	}
+	write := map[string]func(io.Writer) (each func(history.Entry) error, end func() error){
+		"jsonl": exportLines, "csv": exportCSV, "bench": exportBench,
+	}[format]
+	return withStore(ctx, url, func(s history.Store) error {
+		each, end := write(e.stdout)
+		for entry, err := range s.Entries(ctx, history.Query{}) {
+			if err != nil {
+				return err
+			}
+			if err := each(entry); err != nil {
+				return err
+			}
+		}
+		return end()
+	})
+}
+
+func nothing() error { return nil }
+
+func exportLines(w io.Writer) (each func(history.Entry) error, end func() error) {
+	out := json.NewEncoder(w)
+	return func(entry history.Entry) error { return out.Encode(entry) }, nothing
+}
+
+// exportCSV has a row for each value.
+func exportCSV(w io.Writer) (each func(history.Entry) error, end func() error) {
+	out := csv.NewWriter(w)
+	head := []string{"night", "time", "kind", "series", "machine", "build", "boot", "value", "unit", "outcome", "detail"}
+	first := true
+	each = func(entry history.Entry) error {
+		if first {
+			first = false
+			if err := out.Write(head); err != nil {
+				return err
+			}
+		}
+		row := []string{entry.Night, entry.Time.Format(time.RFC3339Nano), string(entry.Kind), entry.Series, entry.Machine, entry.Build, "", "", entry.Unit, entry.Outcome, entry.Detail}
+		if len(entry.Values) == 0 {
+			return out.Write(row)
+		}
+		for i, v := range entry.Values {
+			row[6], row[7] = strconv.Itoa(i), strconv.FormatFloat(v, 'g', -1, 64)
+			if err := out.Write(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return each, func() error {
+		out.Flush()
+		return out.Error()
+	}
+}
+
+// exportBench has a line of Go's benchmark format for each value of a figure, with
+// the night as the configuration that benchstat can compare by.
+func exportBench(w io.Writer) (each func(history.Entry) error, end func() error) {
+	night := ""
+	return func(entry history.Entry) error {
+		if entry.Kind != history.Count && entry.Kind != history.Sample {
+			return nil
+		}
+		var b strings.Builder
+		if entry.Night != night {
+			night = entry.Night
+			fmt.Fprintf(&b, "night: %s\n", night)
+		}
+		for _, v := range entry.Values {
+			fmt.Fprintf(&b, "Benchmark/%s 1 %v %s/op\n", strings.ReplaceAll(entry.Series, " ", "_"), v, strings.ReplaceAll(entry.Unit, " ", "-"))
+		}
+		_, err := io.WriteString(w, b.String())
+		return err
+	}, nothing
+}
+
+func (e *env) merge(ctx context.Context, args []string) error {
+	if len(args) < 2 {
+		return errors.New("want a history to merge into, and one or more to merge from")
+	}
+	into, err := history.Open(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, into.Close()) }()
+	for _, url := range args[1:] {
+		if err := withStore(ctx, url, func(from history.Store) error {
+			n, err := history.Merge(ctx, into, from)
+			if err == nil {
+				fmt.Fprintf(e.stdout, "%s: %d entries\n", from.Name(), n)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (e *env) acceptCommand() *cli.Command {
+	var url, reason, night string
+	return e.command(&cli.Command{
+		Name:      "accept",
+		Usage:     "say that a value which differs is right, and why",
+		ArgsUsage: "SERIES...",
+		Description: `The last value of each series becomes what later nights are compared with. The
+reason is kept.
+
+Example:
+
+    entrylab accept -reason "the fix-up needs it" "icount microvm max linux-6.12: null-call"`,
+		Flags: []cli.Flag{
+			storeFlag(&url),
+			&cli.StringFlag{Name: "reason", Usage: "why it is right, `TEXT`", Destination: &reason, Required: true},
+			&cli.StringFlag{Name: "night", Usage: "accept the value of the night `NAME` instead of the last one", Destination: &night},
+		},
+	}, func(ctx context.Context, args []string) (int, error) {
+		if len(args) == 0 {
+			return 0, errors.New("want the name of a series, as nightly prints it")
+		}
+		if strings.TrimSpace(reason) == "" {
+			return 0, errors.New("-reason: want words")
+		}
+		return 0, withStore(ctx, url, func(s history.Store) error { return e.accept(ctx, s, night, reason, args) })
+	})
+}
+
+func (e *env) accept(ctx context.Context, s history.Store, night, reason string, names []string) error {
+	machine, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	var words []history.Entry
+	for _, name := range names {
+		var last *history.Entry
+		for entry, err := range s.Entries(ctx, history.Query{Series: name, Night: night}) {
+			if err != nil {
+				return err
+			}
+			if entry.Kind == history.Count || entry.Kind == history.Sample {
+				last = &entry
+			}
+		}
+		if last == nil {
+			in := ""
+			if night != "" {
+				in = " in the night " + night
+			}
+			return fmt.Errorf("%s has no figure of the series %q%s: `entrylab results list` prints what it has; nothing is accepted", s.Name(), name, in)
+		}
+		words = append(words, history.Entry{
+			Format: history.Format, Kind: history.Accept, Time: time.Now().UTC(), Night: last.Night, Series: name,
+			Machine: machine, MachineID: host.ID(), Build: engine.HostConfig().Build, Detail: reason,
+		})
+		fmt.Fprintf(e.stdout, "%s: %s of %s\n", name, valueOf(*last), last.Night)
+	}
+	return s.Append(ctx, words...)
+}

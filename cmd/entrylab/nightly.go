@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/entrylab/entrylab/internal/host"
+	"github.com/entrylab/entrylab/internal/wholefile"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/nightly"
+)
+
+// nightlyOptions are the flags of nightly.
+type nightlyOptions struct {
+	matrix, store, shard, junit, format, night, machine string
+	plan                                                bool
+}
+
+// storeFlag is the flag for a history.
+func storeFlag(url *string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "store", Value: "nights", Destination: url,
+		Usage: "the history at `URL`: a folder, sqlite:FILE or postgres://USER@HOST/DATABASE",
+	}
+}
+
+func (e *env) nightlyCommand() *cli.Command {
+	var o nightlyOptions
+	return e.command(&cli.Command{
+		Name:  "nightly",
+		Usage: "measure and verify a matrix, keep it, and judge it by the nights before",
+		Description: `The matrix is every preset, counted in its code, counted and verified under QEMU
+and in Bochs; or what a file in TOML says, with the keys subjects, base, engines,
+machines, cpus, verify and boots. A cell is done once a night: an interrupted
+night goes on, and several machines can share one by -shard and one store.
+
+The status is 0 if nothing is new, 1 if a check fails, a count differs from the
+value that was accepted last or a sampled figure got worse, and 2 if a cell
+could not be done.
+
+Examples:
+
+    entrylab nightly
+    entrylab nightly -plan
+    entrylab nightly -matrix lab.toml -store sqlite:lab.db -junit results.xml
+    entrylab nightly -shard 2/4 -store postgres://lab@db/nights`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "matrix", Usage: "the matrix in `FILE`; without it the default", Destination: &o.matrix},
+			storeFlag(&o.store),
+			&cli.StringFlag{
+				Name: "shard", Destination: &o.shard,
+				Usage: "only the `PART` i/n of the cells; without it that of a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX)",
+			},
+			&cli.BoolFlag{Name: "plan", Usage: "print the cells and what they took last, and do nothing", Destination: &o.plan},
+			&cli.StringFlag{Name: "junit", Usage: "write JUnit's XML to `FILE`, too", Destination: &o.junit},
+			&cli.StringFlag{Name: "night", Usage: "the night's `NAME`; without it today's date in UTC", Destination: &o.night},
+			&cli.StringFlag{Name: "machine-name", Usage: "what this machine is called in the history, `NAME`; without it its host name", Destination: &o.machine},
+			formatFlag(&o.format, nightly.Formats...),
+		},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runNightly(ctx, o, args) })
+}
+
+func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (status int, failed error) {
+	if err := noArgument(args); err != nil {
+		return 0, err
+	}
+	m := nightly.Default()
+	if o.matrix != "" {
+		var err error
+		if m, err = nightly.ReadMatrix(ctx, o.matrix); err != nil {
+			return 0, err
+		}
+	}
+	cells, err := m.Cells()
+	if err != nil {
+		return 0, err
+	}
+	i, n, err := shard(o.shard, os.Getenv)
+	if err != nil {
+		return 0, err
+	}
+	cells = nightly.Shard(cells, i, n)
+	store, err := history.Open(ctx, o.store)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { failed = errors.Join(failed, store.Close()) }()
+	if o.plan {
+		return 0, e.printPlan(ctx, store, cells)
+	}
+	name, err := os.Hostname()
+	if err != nil && o.machine == "" {
+		return 0, fmt.Errorf("this machine has no name: give it one by -machine-name (%w)", err)
+	}
+	p := newProgress(e.stderr)
+	defer p.done()
+	night := nightly.Night{
+		Name: cmp.Or(o.night, time.Now().UTC().Format(time.DateOnly)), Store: store,
+		Machine: cmp.Or(o.machine, name), MachineID: host.ID(), Build: engine.HostConfig().Build,
+		Progress: p.step, Now: time.Now,
+	}
+	r := nightly.Result{Night: night.Name, Store: store.Name(), Machine: night.Machine, Build: night.Build}
+	if r.Cells, err = night.Run(ctx, cells); err != nil {
+		return 0, fmt.Errorf("%w; the same command goes on with the cells that are not done", err)
+	}
+	if r.Findings, err = night.Judge(ctx); err != nil {
+		return 0, err
+	}
+	p.done()
+	if o.junit != "" {
+		var b bytes.Buffer
+		if err := r.Write(&b, "junit"); err != nil {
+			return 0, err
+		}
+		if err := wholefile.Write("JUnit file", o.junit, b.Bytes()); err != nil {
+			return 0, err
+		}
+	}
+	if err := r.Write(e.stdout, o.format); err != nil {
+		return 0, err
+	}
+	switch crashed := r.Crashed(); {
+	case len(crashed) > 0:
+		return exitError, fmt.Errorf("%d cells could not be done, the first %s: %s", len(crashed), crashed[0].Cell, crashed[0].Detail)
+	case r.Bad():
+		return exitFail, nil
+	}
+	return 0, nil
+}
+
+// printPlan prints the cells with the seconds that they took last.
+func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightly.Cell) error {
+	took := map[string]float64{}
+	for entry, err := range store.Entries(ctx, history.Query{Kind: history.Cell}) {
+		if err != nil {
+			return err
+		}
+		took[entry.Series] = entry.Values[0]
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	total, unknown := 0.0, 0
+	for _, c := range cells {
+		seconds := "never done"
+		if s, ok := took[c.Name]; ok {
+			seconds = fmt.Sprintf("%.1f s", s)
+			total += s
+		} else {
+			unknown++
+		}
+		fmt.Fprintf(w, "%s\t%s\n", c.Name, seconds)
+	}
+	fmt.Fprintf(w, "%d cells\t%.1f s\n", len(cells), total)
+	if unknown > 0 {
+		fmt.Fprintf(w, "of them never done\t%d\n", unknown)
+	}
+	return w.Flush()
+}
+
+// arrays are the variables by which job arrays tell a job its part, and how many
+// parts there are; from is the number of the first.
+var arrays = []struct {
+	index, count string
+	from         int
+}{
+	{"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", -1}, // from SLURM_ARRAY_TASK_MIN
+	{"JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", 0},
+	{"CI_NODE_INDEX", "CI_NODE_TOTAL", 1},
+	{"BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0},
+	{"CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0},
+}
+
+// shard reads the part i of n, counted from 1: the flag's, else that of a job array,
+// else all.
+func shard(flag string, getenv func(string) string) (i, n int, err error) {
+	if flag != "" {
+		a, b, ok := strings.Cut(flag, "/")
+		i, errI := strconv.Atoi(a)
+		n, errN := strconv.Atoi(b)
+		if !ok || errI != nil || errN != nil || i < 1 || i > n {
+			return 0, 0, fmt.Errorf("-shard %q: want i/n, as 2/4 for the second of four parts", flag)
+		}
+		return i, n, nil
+	}
+	for _, a := range arrays {
+		index := getenv(a.index)
+		if index == "" {
+			continue
+		}
+		from := a.from
+		if from < 0 {
+			if from, err = strconv.Atoi(cmp.Or(getenv("SLURM_ARRAY_TASK_MIN"), "0")); err != nil {
+				return 0, 0, fmt.Errorf("SLURM_ARRAY_TASK_MIN is %q: want a number", getenv("SLURM_ARRAY_TASK_MIN"))
+			}
+		}
+		i, errI := strconv.Atoi(index)
+		n, errN := strconv.Atoi(getenv(a.count))
+		if i -= from; errI != nil || errN != nil || i < 0 || i >= n {
+			return 0, 0, fmt.Errorf("%s is %q and %s is %q: want the number of a part and how many there are; or give -shard i/n", a.index, index, a.count, getenv(a.count))
+		}
+		return i + 1, n, nil
+	}
+	return 1, 1, nil
+}

@@ -1,0 +1,365 @@
+package nightly
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/judge"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Night runs cells and keeps what they find.
+type Night struct {
+	// Name is the night's, as "2026-11-28".
+	Name  string
+	Store history.Store
+	// Machine is this machine's name, and MachineID tells it from others of that name.
+	Machine, MachineID string
+	// Build is this entrylab.
+	Build string
+	// Progress is told what is done, Now is the time.
+	Progress func(string)
+	Now      func() time.Time
+}
+
+// Done is a cell that was done, now or before.
+type Done struct {
+	Cell string `json:"cell"`
+	// Outcome is history's: PASS, FAIL, SKIP or CRASH.
+	Outcome string  `json:"outcome"`
+	Detail  string  `json:"detail,omitempty"`
+	Seconds float64 `json:"seconds"`
+	// Earlier is set if it was done before this run.
+	Earlier bool `json:"earlier,omitempty"`
+}
+
+// Outcomes of cells.
+const (
+	Pass  = "PASS"
+	Fail  = "FAIL"
+	Skip  = "SKIP"
+	Crash = "CRASH"
+)
+
+// Run does the cells that the night has not done yet. Those whose figures do not
+// depend on time are done beside each other, those that sample one after the other. An
+// interrupted night keeps the cells that are done.
+func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
+	earlier, err := n.earlier(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Done, len(cells))
+	var counting, sampling []int
+	for i, c := range cells {
+		d, found := earlier[c.Name]
+		switch {
+		case found:
+			all[i] = d
+		case c.Engine.Kind == engine.Sampled:
+			sampling = append(sampling, i)
+		default:
+			counting = append(counting, i)
+		}
+	}
+	var mu sync.Mutex
+	left := len(counting) + len(sampling)
+	do := func(ctx context.Context, i int) error {
+		d, err := n.cell(ctx, cells[i])
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all[i] = d
+		left--
+		n.Progress(fmt.Sprintf("%s: %s in %.1f s, %d cells left", d.Cell, d.Outcome, d.Seconds, left))
+		return nil
+	}
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, i := range counting {
+		group.Go(func() error { return do(each, i) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, i := range sampling {
+		if err := do(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// earlier are the cells that the night has already. Machines of one name that are
+// not one are refused: their figures would be mixed.
+func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
+	done := map[string]Done{}
+	for e, err := range n.Store.Entries(ctx, history.Query{Night: n.Name}) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Machine == n.Machine && e.MachineID != n.MachineID {
+			return nil, fmt.Errorf("another machine that calls itself %s has written to %s in the night %s: give this one another name by -machine-name", n.Machine, n.Store.Name(), n.Name)
+		}
+		if e.Kind == history.Cell {
+			done[e.Series] = Done{Cell: e.Series, Outcome: e.Outcome, Detail: e.Detail, Seconds: e.Values[0], Earlier: true}
+		}
+	}
+	return done, nil
+}
+
+// cell does one cell and keeps all that it found, or nothing. A sampled one in which
+// a figure looks like a change is measured twice.
+func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
+	start := n.Now()
+	d := Done{Cell: c.Name, Outcome: Pass}
+	entries, config, err := n.measure(ctx, c, 0)
+	if err == nil && c.Engine.Kind == engine.Sampled {
+		var suspect bool
+		if suspect, err = n.suspect(ctx, entries); err == nil && suspect {
+			n.Progress(c.Name + ": a figure may have changed; measured again")
+			var again []history.Entry
+			again, _, err = n.measure(ctx, c, 1)
+			entries = append(entries, again...)
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return d, ctx.Err()
+	case err != nil:
+		entries, d.Outcome, d.Detail = nil, Crash, err.Error()
+	case len(entries) == 0:
+		d.Outcome, d.Detail = Skip, config.why
+	case slices.ContainsFunc(entries, func(e history.Entry) bool { return e.Kind == history.Check && e.Outcome != Pass && e.Outcome != Skip }):
+		d.Outcome, d.Detail = Fail, "a check failed"
+	}
+	d.Seconds = n.Now().Sub(start).Seconds()
+	e := n.entry(history.Cell, c, c.Name)
+	e.Outcome, e.Detail, e.Values, e.Config = d.Outcome, d.Detail, []float64{d.Seconds}, config.config
+	if err := n.Store.Append(ctx, append(entries, e)...); err != nil {
+		return d, err
+	}
+	return d, nil
+}
+
+// ran is what a cell ran on, or why it did not.
+type ran struct {
+	config *record.Config
+	why    string
+}
+
+// measure runs the engine and turns what it found into entries.
+func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, ran, error) {
+	var ran ran
+	runner := engine.Runner{Job: c.job(), Judge: analysis.Judge, Note: func(string) {}}
+	out, err := runner.Run(ctx, c.Engine)
+	if err != nil {
+		return nil, ran, err
+	}
+	for _, s := range out.Skipped {
+		ran.why = s.Reason
+	}
+	stub, err := stubsOf(c.Subjects)
+	if err != nil {
+		return nil, ran, err
+	}
+	var entries []history.Entry
+	if len(out.Records) > 0 {
+		ran.config = &out.Records[0].Config
+		if c.Engine.Kind == engine.Sampled {
+			entries, err = n.differences(c, out, stub)
+		} else {
+			entries = n.counts(c, out.Records, stub)
+		}
+		if err != nil {
+			return nil, ran, err
+		}
+	}
+	for _, check := range out.Checks {
+		if c.Engine.Kind == engine.Exact && !strings.HasPrefix(check.Name, c.Subjects[0].Name+": ") {
+			continue // the floor's, which is in every image
+		}
+		e := n.entry(history.Check, c, c.Name+": "+strings.TrimPrefix(check.Name, c.Subjects[0].Name+": "))
+		e.Outcome, e.Detail = string(check.Outcome), check.Detail
+		entries = append(entries, e)
+	}
+	for i := range entries {
+		entries[i].Try = try
+	}
+	return entries, ran, nil
+}
+
+// counts are the exact figures of the cell's subject. One that does not always come
+// out the same is a sample of one boot.
+func (n *Night) counts(c Cell, records []record.Record, stub map[string]string) []history.Entry {
+	var entries []history.Entry
+	for _, r := range records {
+		if r.Variant != c.Subjects[0].Name {
+			continue
+		}
+		e := n.entry(history.Count, c, c.Name+": "+r.Op)
+		if !r.Exact() {
+			e.Kind = history.Sample
+		}
+		e.Values, e.Unit, e.Stub = []float64{r.Median}, r.Unit, stub[r.Variant]
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// differences are the paired differences of each boot from the base.
+func (n *Night) differences(c Cell, out engine.Outcome, stub map[string]string) ([]history.Entry, error) {
+	compared, err := analysis.NewSet(out.Asked).Compare(c.Engine.Name, out, names(c.Subjects))
+	if err != nil {
+		return nil, err
+	}
+	var entries []history.Entry
+	for _, row := range compared.Rows {
+		if len(row.Values) == 0 {
+			continue
+		}
+		base := row.Values[0]
+		for _, v := range row.Values[1:] {
+			values := perRun(base.Records, v.Records)
+			if len(values) == 0 || compared.Account.Apart[v.Variant] != "" {
+				continue
+			}
+			name := fmt.Sprintf("%s: %s of %s", c.Name, row.Op.Op, v.Variant)
+			if row.Form != "" {
+				name += " in form " + row.Form
+			}
+			e := n.entry(history.Sample, c, name)
+			e.Values, e.Unit = values, v.Records[0].Unit
+			e.Stub = stub[base.Variant] + stub[v.Variant]
+			entries = append(entries, e)
+		}
+	}
+	for _, control := range compared.Controls {
+		e := n.entry(history.Sample, c, fmt.Sprintf("%s: %s of %s", c.Name, control.Op, control.Name))
+		e.Control = true
+		e.Values, e.Unit = []float64{control.Estimate.Mean - control.Truth}, record.Cycles
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// perRun is the mean difference of each boot or process.
+func perRun(base, subject []record.Record) []float64 {
+	var values []float64
+	for _, b := range base {
+		at := slices.IndexFunc(subject, func(s record.Record) bool { return s.Run == b.Run })
+		if at < 0 {
+			continue
+		}
+		s := subject[at]
+		if len(b.Samples) == 0 {
+			values = append(values, s.Median-b.Median)
+			continue
+		}
+		var paired []float64
+		for i := range min(len(b.Samples), len(s.Samples)) {
+			if b.Samples[i] != nil && s.Samples[i] != nil {
+				paired = append(paired, *s.Samples[i]-*b.Samples[i])
+			}
+		}
+		if len(paired) > 0 {
+			values = append(values, stats.Mean(paired))
+		}
+	}
+	return values
+}
+
+// suspect reports whether a figure looks as if it had changed.
+func (n *Night) suspect(ctx context.Context, entries []history.Entry) (bool, error) {
+	for _, e := range entries {
+		if e.Kind != history.Sample {
+			continue
+		}
+		var past []history.Entry
+		for p, err := range n.Store.Entries(ctx, history.Query{Series: e.Series}) {
+			if err != nil {
+				return false, err
+			}
+			past = append(past, p)
+		}
+		if judge.Again(append(past, e)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// entry is one of this night.
+func (n *Night) entry(kind history.Kind, c Cell, series string) history.Entry {
+	return history.Entry{
+		Format: history.Format, Kind: kind, Time: n.Now().UTC(), Night: n.Name, Series: series,
+		Machine: n.Machine, MachineID: n.MachineID, Build: n.Build, Cell: c.Name,
+	}
+}
+
+// stubsOf are hashes of the variants' own code, by name: of the instructions of their
+// listings, in which no address is.
+func stubsOf(list []stubs.Variant) (map[string]string, error) {
+	im, err := image.Build(image.Config{Variants: list})
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]hash.Hash{}
+	for _, v := range list {
+		sums[v.Name] = sha256.New()
+	}
+	for _, l := range im.Object.Listings {
+		_, variant, _ := stubs.CutFuncName(l.Name)
+		if sum := sums[variant]; sum != nil {
+			fmt.Fprintln(sum, l.Name)
+			for _, r := range l.Rows {
+				fmt.Fprintln(sum, r.Label, r.Ins)
+			}
+		}
+	}
+	hashes := map[string]string{}
+	for name, sum := range sums {
+		hashes[name] = hex.EncodeToString(sum.Sum(nil)[:8])
+	}
+	return hashes, nil
+}
+
+func names(subjects []stubs.Variant) []string {
+	var all []string
+	for _, s := range subjects {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
+// Judge says what the night found that those before it had not, by series.
+func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
+	var all []judge.Finding
+	for entries, err := range n.Store.Histories(ctx, n.Name) {
+		if err != nil {
+			return nil, err
+		}
+		if f, ok := judge.Series(entries); ok {
+			all = append(all, f)
+		}
+	}
+	return judge.Together(all), nil
+}
