@@ -132,7 +132,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	}
 	switch crashed := r.Crashed(); {
 	case len(crashed) > 0:
-		return exitError, fmt.Errorf("%d cells could not be done, the first %s: %s", len(crashed), crashed[0].Cell, crashed[0].Detail)
+		return exitError, fmt.Errorf("%d of %d cells could not be done, the first %s: %s; the same command tries them again", len(crashed), len(cells), crashed[0].Cell, crashed[0].Detail)
 	case r.Bad():
 		return exitFail, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -90,6 +91,15 @@ func (c Cell) job() engine.Job {
 		Subjects: c.Subjects, Verify: c.Verify, Boots: c.Boots,
 		Machine: vm.Config{Machine: vm.Machine(c.Machine), CPU: c.CPU},
 	}
+}
+
+// lacks is what the CPU of an emulator has not, and the subject needs. What a host's
+// CPU lacks the machine says itself.
+func (c Cell) lacks() layout.Features {
+	if c.Engine.VM == "" || !c.Engine.Emulated || c.Engine.Kind == engine.Sampled {
+		return 0
+	}
+	return c.Subjects[0].Features() &^ c.Engine.Features
 }
 
 // Shard is the part i of n of the cells, counted from 1: each cell is in one of them.

@@ -92,7 +92,8 @@ func lineOf(text []byte, word string) int {
 func didYouMean(word string, known []string) string {
 	best, distance := "", len(word)/3+2
 	for _, k := range known {
-		if d := levenshtein.ComputeDistance(word, k); d < distance {
+		d := levenshtein.ComputeDistance(word, k)
+		if d < distance || d == distance && common(word, k) > common(word, best) {
 			best, distance = k, d
 		}
 	}
@@ -100,6 +101,15 @@ func didYouMean(word string, known []string) string {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q? ", best)
+}
+
+// common is how many bytes two words have in common at their beginning.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // check refuses words that nothing has; where tells where a word stands.

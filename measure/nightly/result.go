@@ -118,7 +118,7 @@ func (r *Result) text(w io.Writer) error {
 	}
 	for _, c := range r.Cells {
 		if c.Outcome == Crash || c.Outcome == Skip {
-			fmt.Fprintf(&b, "  %s: %s: %s\n", strings.ToLower(c.Outcome), c.Cell, c.Detail)
+			fmt.Fprintf(&b, "  %s: %s: %s\n", strings.ToLower(c.Outcome), c.Cell, firstLine(c.Detail))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -147,7 +147,7 @@ func (r *Result) markdown(w io.Writer) error {
 	if len(other) > 0 {
 		b.WriteString("\n| cell | | why |\n|---|---|---|\n")
 		for _, c := range other {
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(c.Cell), c.Outcome, cell(c.Detail))
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(c.Cell), c.Outcome, cell(firstLine(c.Detail)))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -190,7 +190,7 @@ func (r *Result) junit(w io.Writer) error {
 		total += c.Seconds
 		switch lines := bad(findings[c.Cell]); {
 		case c.Outcome == Crash:
-			one.Error = &junit.Result{Message: c.Detail}
+			one.Error = &junit.Result{Message: firstLine(c.Detail), Data: c.Detail}
 		case c.Outcome == Skip:
 			one.Skipped = &junit.Result{Message: c.Detail}
 		case lines != "":
@@ -218,9 +218,9 @@ func (r *Result) tap(w io.Writer) error {
 		lines := bad(findings[c.Cell])
 		switch {
 		case c.Outcome == Skip:
-			fmt.Fprintf(&b, "ok %d - %s # SKIP %s\n", i+1, name, oneLine(c.Detail))
+			fmt.Fprintf(&b, "ok %d - %s # SKIP %s\n", i+1, name, firstLine(c.Detail))
 		case c.Outcome == Crash:
-			fmt.Fprintf(&b, "not ok %d - %s\n# %s\n", i+1, name, oneLine(c.Detail))
+			fmt.Fprintf(&b, "not ok %d - %s\n# %s\n", i+1, name, firstLine(c.Detail))
 		case lines != "":
 			fmt.Fprintf(&b, "not ok %d - %s\n# %s\n", i+1, name, strings.ReplaceAll(lines, "\n", "\n# "))
 		default:
@@ -231,4 +231,7 @@ func (r *Result) tap(w io.Writer) error {
 	return err
 }
 
-func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

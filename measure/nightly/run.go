@@ -2,10 +2,7 @@ package nightly
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
@@ -22,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/stats"
 	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
 )
 
 // Night runs cells and keeps what they find.
@@ -36,6 +33,8 @@ type Night struct {
 	// Progress is told what is done, Now is the time.
 	Progress func(string)
 	Now      func() time.Time
+
+	crashed map[string]int // how often each cell crashed before
 }
 
 // Done is a cell that was done, now or before.
@@ -108,10 +107,12 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 	return all, nil
 }
 
-// earlier are the cells that the night has already. Machines of one name that are
+// earlier are the cells that the night has already; one that crashed is tried again.
+// Machines of one name that are
 // not one are refused: their figures would be mixed.
 func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 	done := map[string]Done{}
+	n.crashed = map[string]int{}
 	for e, err := range n.Store.Entries(ctx, history.Query{Night: n.Name}) {
 		if err != nil {
 			return nil, err
@@ -119,7 +120,11 @@ func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 		if e.Machine == n.Machine && e.MachineID != n.MachineID {
 			return nil, fmt.Errorf("another machine that calls itself %s has written to %s in the night %s: give this one another name by -machine-name", n.Machine, n.Store.Name(), n.Name)
 		}
-		if e.Kind == history.Cell {
+		switch {
+		case e.Kind != history.Cell:
+		case e.Outcome == Crash:
+			n.crashed[e.Series]++
+		default:
 			done[e.Series] = Done{Cell: e.Series, Outcome: e.Outcome, Detail: e.Detail, Seconds: e.Values[0], Earlier: true}
 		}
 	}
@@ -131,7 +136,14 @@ func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
 	start := n.Now()
 	d := Done{Cell: c.Name, Outcome: Pass}
-	entries, config, err := n.measure(ctx, c, 0)
+	var entries []history.Entry
+	var config ran
+	var err error
+	if lacks := c.lacks(); lacks != 0 {
+		config.why = fmt.Sprintf("the CPU of engine %s lacks: %v", c.Engine.Name, lacks)
+	} else {
+		entries, config, err = n.measure(ctx, c, 0)
+	}
 	if err == nil && c.Engine.Kind == engine.Sampled {
 		var suspect bool
 		if suspect, err = n.suspect(ctx, entries); err == nil && suspect {
@@ -153,6 +165,7 @@ func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
 	}
 	d.Seconds = n.Now().Sub(start).Seconds()
 	e := n.entry(history.Cell, c, c.Name)
+	e.Try = n.crashed[c.Name]
 	e.Outcome, e.Detail, e.Values, e.Config = d.Outcome, d.Detail, []float64{d.Seconds}, config.config
 	if err := n.Store.Append(ctx, append(entries, e)...); err != nil {
 		return d, err
@@ -177,9 +190,11 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 	for _, s := range out.Skipped {
 		ran.why = s.Reason
 	}
-	stub, err := stubsOf(c.Subjects)
-	if err != nil {
-		return nil, ran, err
+	stub := map[string]string{}
+	for _, s := range c.Subjects {
+		if stub[s.Name], err = prove.CodeHash(s); err != nil {
+			return nil, ran, err
+		}
 	}
 	var entries []history.Entry
 	if len(out.Records) > 0 {
@@ -313,33 +328,6 @@ func (n *Night) entry(kind history.Kind, c Cell, series string) history.Entry {
 		Format: history.Format, Kind: kind, Time: n.Now().UTC(), Night: n.Name, Series: series,
 		Machine: n.Machine, MachineID: n.MachineID, Build: n.Build, Cell: c.Name,
 	}
-}
-
-// stubsOf are hashes of the variants' own code, by name: of the instructions of their
-// listings, in which no address is.
-func stubsOf(list []stubs.Variant) (map[string]string, error) {
-	im, err := image.Build(image.Config{Variants: list})
-	if err != nil {
-		return nil, err
-	}
-	sums := map[string]hash.Hash{}
-	for _, v := range list {
-		sums[v.Name] = sha256.New()
-	}
-	for _, l := range im.Object.Listings {
-		_, variant, _ := stubs.CutFuncName(l.Name)
-		if sum := sums[variant]; sum != nil {
-			fmt.Fprintln(sum, l.Name)
-			for _, r := range l.Rows {
-				fmt.Fprintln(sum, r.Label, r.Ins)
-			}
-		}
-	}
-	hashes := map[string]string{}
-	for name, sum := range sums {
-		hashes[name] = hex.EncodeToString(sum.Sum(nil)[:8])
-	}
-	return hashes, nil
 }
 
 func names(subjects []stubs.Variant) []string {

@@ -1,0 +1,296 @@
+package nightly
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/record"
+)
+
+// say is what the engine "said" finds: what the test says.
+var said struct {
+	count float64
+	// differences are those of the boots; of each run of a cell the next.
+	differences [][]float64
+	control     float64
+	check       wire.Outcome
+	err         error
+	runs        int
+}
+
+func init() {
+	op := engine.Op{Operation: record.Operation{Op: wire.OpNullCall, Title: "null call", Short: "null call", Bench: "NullCall"}}
+	engine.Register(engine.Engine{
+		Name: "said", Kind: engine.Exact, Unit: record.Instructions, Rank: 1000, Ops: []engine.Op{op}, Emulated: true,
+		Plan: func(_ context.Context, j engine.Job) ([]engine.Step, error) { return plan(j, countsSaid) },
+	})
+	engine.Register(engine.Engine{
+		Name: "sampled", Kind: engine.Sampled, Unit: record.Cycles, Rank: 1001, Ops: []engine.Op{op}, Sample: "boot",
+		Plan: func(_ context.Context, j engine.Job) ([]engine.Step, error) { return plan(j, samplesSaid) },
+	})
+}
+
+func plan(j engine.Job, run func(engine.Job, engine.Out) error) ([]engine.Step, error) {
+	return []engine.Step{{
+		Title: "what is said",
+		Done:  func([]record.Record) bool { return false },
+		Run: func(_ context.Context, out engine.Out) error {
+			said.runs++
+			return errors.Join(said.err, run(j, out))
+		},
+	}}, nil
+}
+
+func figure(engine, variant, unit string, run int, x float64) record.Record {
+	c := record.Config{Build: "devel", Code: "00", Engine: engine, Machine: "none", CPU: "any", Host: "a CPU"}
+	m := wire.Measure{Variant: variant, Op: wire.OpNullCall, N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1}
+	return record.New(c, m, "", unit, run, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+}
+
+func countsSaid(j engine.Job, out engine.Out) error {
+	if said.check != "" {
+		out.Checks([]wire.Check{{Outcome: said.check, Name: j.Subjects[0].Name + ": frame: flags", Detail: "as said"}})
+	}
+	return out.Records(figure("said", j.Subjects[0].Name, record.Instructions, 0, said.count))
+}
+
+func samplesSaid(j engine.Job, out engine.Out) error {
+	boots := said.differences[0]
+	said.differences = said.differences[1:]
+	for run, d := range boots {
+		for i, s := range j.Subjects {
+			if err := out.Records(figure("sampled", s.Name, record.Cycles, run, 100+float64(i)*d)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nights runs nights with the engine and returns what each found.
+type nights struct {
+	t     *testing.T
+	store history.Store
+	m     Matrix
+	day   int
+	said  []string // by Progress
+}
+
+func newNights(t *testing.T, engine string) *nights {
+	t.Helper()
+	s, err := history.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	said.count, said.check, said.err, said.differences, said.runs = 42, wire.Pass, nil, nil, 0
+	return &nights{t: t, store: s, m: Matrix{Subjects: []string{"linux-4.1"}, Base: "linux-3.19", Engines: []string{engine}, Boots: 8}}
+}
+
+// night is today's.
+func (n *nights) night() *Night {
+	now := time.Date(2026, 1, n.day, 0, 0, 0, 0, time.UTC)
+	return &Night{
+		Name: now.Format(time.DateOnly), Store: n.store, Machine: "m1", MachineID: "00", Build: fmt.Sprint("b", n.day),
+		Progress: func(text string) { n.said = append(n.said, text) },
+		Now:      func() time.Time { now = now.Add(time.Millisecond); return now },
+	}
+}
+
+// again runs today's night.
+func (n *nights) again() *Result {
+	n.t.Helper()
+	cells, err := n.m.Cells()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	night := n.night()
+	r := &Result{Night: night.Name, Machine: night.Machine}
+	if r.Cells, err = night.Run(n.t.Context(), cells); err != nil {
+		n.t.Fatal(err)
+	}
+	if r.Findings, err = night.Judge(n.t.Context()); err != nil {
+		n.t.Fatal(err)
+	}
+	return r
+}
+
+// next runs the next night, and wants that it finds this.
+func (n *nights) next(want ...string) *Result {
+	n.t.Helper()
+	n.day++
+	r := n.again()
+	var got []string
+	for _, f := range r.Findings {
+		got = append(got, f.String())
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		n.t.Errorf("night %d: %s", n.day, d)
+	}
+	return r
+}
+
+// TestNights plays nights in which a count and a check change.
+func TestNights(t *testing.T) {
+	n := newNights(t, "said")
+	n.next()
+	n.next()
+	said.count = 43
+	if r := n.next("changed: said linux-4.1: null-call: 42 to 43 instructions, since 2026-01-03"); !r.Bad() {
+		t.Error("a changed count is well")
+	}
+	n.next("still changed: said linux-4.1: null-call: 42 to 43 instructions, since 2026-01-03")
+	e := n.night().entry(history.Accept, Cell{}, "said linux-4.1: null-call")
+	e.Detail = "it is right"
+	if err := n.store.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if r := n.next(); r.Bad() {
+		t.Error("an accepted count is bad")
+	}
+	said.check = wire.Fail
+	r := n.next("failed: said linux-4.1: frame: flags: as said, since 2026-01-06")
+	if !r.Bad() || r.Cells[0].Outcome != Fail {
+		t.Errorf("a failed check: %+v", r.Cells)
+	}
+	said.check = wire.Pass
+	if r := n.next("fixed: said linux-4.1: frame: flags: as said, since 2026-01-07"); r.Bad() {
+		t.Error("a mended check is bad")
+	}
+	n.next()
+}
+
+// TestOnce does a cell once a night, and one that crashed again.
+func TestOnce(t *testing.T) {
+	n := newNights(t, "said")
+	said.err = errors.New("the machine is gone\nfor good")
+	for range 2 {
+		if r := n.again(); r.Cells[0].Outcome != Crash || r.Cells[0].Earlier || len(r.Crashed()) != 1 {
+			t.Errorf("it is %+v", r.Cells)
+		}
+	}
+	said.err = nil
+	n.again()
+	if r := n.again(); r.Cells[0].Outcome != Pass || !r.Cells[0].Earlier {
+		t.Errorf("it is %+v", r.Cells)
+	}
+	if said.runs != 3 {
+		t.Errorf("it ran %d times, want 3", said.runs)
+	}
+}
+
+// TestSampled sees a step of a sampled figure, at the latest in its second night: the
+// first one is measured again.
+func TestSampled(t *testing.T) {
+	n := newNights(t, "sampled")
+	boots := func(level float64) []float64 {
+		var all []float64
+		for i := range 8 {
+			all = append(all, level+0.3*float64((i+n.day)%3-1))
+		}
+		return all
+	}
+	for range 8 {
+		said.differences = [][]float64{boots(2)}
+		n.next()
+	}
+	said.differences = [][]float64{boots(2), boots(2)}
+	n.said = nil
+	n.day++
+	said.differences = [][]float64{boots(5), boots(5)}
+	r := n.again()
+	if len(r.Findings) != 1 || r.Findings[0].What != "environment" || r.Findings[0].Detail != "the code is the same" {
+		t.Errorf("found %v", r.Findings)
+	}
+	if r.Bad() {
+		t.Error("a change of the environment is a regression")
+	}
+	if said.runs != 10 || !strings.Contains(strings.Join(n.said, "\n"), "measured again") {
+		t.Errorf("it ran %d times, want the suspect measured again: %q", said.runs, n.said)
+	}
+}
+
+// TestAlike refuses two machines of one name.
+func TestAlike(t *testing.T) {
+	n := newNights(t, "said")
+	n.again()
+	other := n.night()
+	other.MachineID = "11"
+	if _, err := other.Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "another machine that calls itself m1") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestInterrupted keeps nothing of a cell that was not done.
+func TestInterrupted(t *testing.T) {
+	n := newNights(t, "said")
+	cells, err := n.m.Cells()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := n.night().Run(ctx, cells); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	for e := range n.store.Entries(t.Context(), history.Query{}) {
+		t.Errorf("kept: %+v", e)
+	}
+}
+
+// TestFormats writes a night with everything in it.
+func TestFormats(t *testing.T) {
+	n := newNights(t, "said")
+	n.next()
+	said.count, said.check = 43, wire.Fail
+	r := n.next(
+		"failed: said linux-4.1: frame: flags: as said, since 2026-01-02",
+		"changed: said linux-4.1: null-call: 42 to 43 instructions, since 2026-01-02")
+	r.Cells = append(r.Cells, Done{Cell: "icount pc max x|y", Outcome: Skip, Detail: "no <QEMU>"}, Done{Cell: "kvm #1", Outcome: Crash, Detail: "gone\nfor good"})
+	for _, format := range Formats {
+		t.Run(format, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := r.Write(&b, format); err != nil {
+				t.Fatal(err)
+			}
+			if format == "junit" {
+				if err := xml.Unmarshal(b.Bytes(), new(struct{})); err != nil {
+					t.Error(err)
+				}
+			}
+			golden := filepath.Join("testdata", "night."+format)
+			if *update {
+				if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), b.String()); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
