@@ -71,7 +71,7 @@ second one kills it.`,
 // its arguments and returns the exit status.
 func (e *env) command(c *cli.Command, run func(ctx context.Context, args []string) (int, error)) *cli.Command {
 	c.Action = func(ctx context.Context, cmd *cli.Command) (err error) {
-		e.name = cmd.Name
+		e.name = strings.TrimPrefix(cmd.FullName(), "entrylab ")
 		if err := cache.Sweep(); err != nil {
 			fmt.Fprintf(e.stderr, "entrylab: %v\n", err)
 		}

@@ -175,11 +175,14 @@ func TestCommandsDoc(t *testing.T) {
 		if status != 0 {
 			t.Fatalf("%v: %s", args, stderr)
 		}
-		b.WriteString("\n## entrylab" + strings.TrimPrefix(" "+strings.Join(args[1:], " "), " ") + "\n\n```\n" + stdout + "```\n")
+		b.WriteString("\n## " + strings.Join(append([]string{"entrylab"}, args[1:]...), " ") + "\n\n```\n" + stdout + "```\n")
 	}
 	page("help")
 	for _, c := range (&env{}).root().Commands {
 		page("help", c.Name)
+		for _, sub := range c.Commands {
+			page("help", c.Name, sub.Name)
+		}
 	}
 	page("help", "completion")
 	const path = "../../docs/commands.md"

@@ -188,7 +188,7 @@ func (s *database) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error]
 			text += fmt.Sprintf("%s%s = $%d", word, f.column, len(args))
 		}
 	}
-	text += " ORDER BY time, key"
+	text += " ORDER BY night, time, key"
 	return s.rows(ctx, text, args...)
 }
 
@@ -224,7 +224,7 @@ func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2
 
 // Histories needs no more memory than one series.
 func (s *database) Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error] {
-	const text = `SELECT body FROM entries WHERE series_id IN (SELECT series_id FROM entries WHERE night = $1) ORDER BY series_id, time, key`
+	const text = `SELECT body FROM entries WHERE series_id IN (SELECT series_id FROM entries WHERE night = $1) ORDER BY series_id, night, time, key`
 	return func(yield func([]Entry, error) bool) {
 		var one []Entry
 		for e, err := range s.rows(ctx, text, night) {

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -14,9 +15,9 @@ type Store interface {
 	// Append keeps entries, all or none. When it returns, they are on the disk. Those
 	// whose key is there are left out: measuring twice does no harm.
 	Append(context.Context, ...Entry) error
-	// Entries are those that the query asks for, by time. It ends with the first error.
+	// Entries are those that the query asks for, by night and time. It ends with the first error.
 	Entries(context.Context, Query) iter.Seq2[Entry, error]
-	// Histories are the series that have an entry of that night, each as a whole by time.
+	// Histories are the series that have an entry of that night, each as a whole, by night and time.
 	Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error]
 	// Series are all series by name.
 	Series(context.Context) ([]Series, error)
@@ -81,11 +82,11 @@ func Merge(ctx context.Context, into, from Store) (n int, err error) {
 	return n + len(some), nil
 }
 
-// sorted are entries by time, and by key where that is the same, so that all stores
-// have one order.
+// sorted puts entries into the one order of all stores: by night, by time, and by key
+// where that is the same.
 func sorted(entries []Entry) {
 	slices.SortFunc(entries, func(a, b Entry) int {
-		if c := a.Time.Compare(b.Time); c != 0 {
+		if c := cmp.Or(strings.Compare(a.Night, b.Night), a.Time.Compare(b.Time)); c != 0 {
 			return c
 		}
 		ka, kb := a.Key(), b.Key()

@@ -239,6 +239,17 @@ func TestAlike(t *testing.T) {
 	}
 }
 
+// TestBackwards refuses a night before the last one.
+func TestBackwards(t *testing.T) {
+	n := newNights(t, "said")
+	n.day = 5
+	n.again()
+	n.day = 4
+	if _, err := n.night().Run(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "a clock is wrong") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // TestInterrupted keeps nothing of a cell that was not done.
 func TestInterrupted(t *testing.T) {
 	n := newNights(t, "said")

@@ -111,6 +111,15 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 // Machines of one name that are
 // not one are refused: their figures would be mixed.
 func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
+	all, err := n.Store.Series(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		if s.Last > n.Name {
+			return nil, fmt.Errorf("%s has a night %s already, which is after %s: a clock is wrong, or -night names it so; nothing is measured", n.Store.Name(), s.Last, n.Name)
+		}
+	}
 	done := map[string]Done{}
 	n.crashed = map[string]int{}
 	for e, err := range n.Store.Entries(ctx, history.Query{Night: n.Name}) {

@@ -11,10 +11,10 @@ CREATE TABLE entries (
 	body      TEXT NOT NULL
 );
 
-CREATE INDEX entries_by_series ON entries (series_id, time, key);
+CREATE INDEX entries_by_series ON entries (series_id, night, time, key);
 CREATE INDEX entries_by_night ON entries (night, time, key);
 
-CREATE INDEX entries_by_kind ON entries (kind, time, key) WHERE kind = 'cell' OR kind = 'accept';
+CREATE INDEX entries_by_kind ON entries (kind, night, time, key) WHERE kind = 'cell' OR kind = 'accept';
 
 CREATE TABLE series (
 	id      BIGINT PRIMARY KEY,
