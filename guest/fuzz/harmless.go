@@ -64,6 +64,14 @@ func (r *random) harmless(c *call) bool {
 		if a[3] < 1<<36 { // more is refused, and nothing of it may stay
 			a[3] %= arenaPages * pageSize
 		}
+	case syscall.SYS_SENDFILE: // a sparse file has more than memory has, once it is written
+		if a[3] < 1<<47 {
+			a[3] %= arenaPages * pageSize
+		}
+	case 326: // copy_file_range
+		if a[4] < 1<<47 {
+			a[4] %= arenaPages * pageSize
+		}
 	case 436: // close_range
 		if uint32(a[1]) >= protected {
 			a[1] = r.n(protected)
