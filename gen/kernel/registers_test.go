@@ -15,7 +15,7 @@ import (
 // namesNone are the functions that mean the registers themselves, which hardware or
 // a frame names.
 var namesNone = []string{
-	"cpuInit", "cpuidTSCHz", "hypervisorLeaf", // CPUID writes EBX
+	"cpuInit", "featuresInit", "cpuidTSCHz", "hypervisorLeaf", // CPUID writes EBX
 	"pushRegs", "popRegsButRDI", // PtRegs has a slot for each
 }
 
