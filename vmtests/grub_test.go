@@ -17,9 +17,9 @@ import (
 // on a BIOS it enters the kernel in 32-bit protected mode, under UEFI by the handover
 // entry. The words of its line must reach init.
 func TestGRUB(t *testing.T) {
-	for _, tool := range []string{"grub-mkrescue", "xorriso", "mformat"} {
-		need.Tool(t, tool)
-	}
+	need.Tool(t, "grub-mkrescue")
+	need.Tool(t, "xorriso") // which that one uses
+	need.Tool(t, "mformat")
 	init := program(t, "words")
 	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, EFI: true, Init: init, VM: machine(t, vm.TCG)})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/entrylab/entrylab/gen/asm"
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -165,7 +164,7 @@ the file's first sector is, CS is 20H more and IP 0.`,
 // setupCode links the setup code and puts the header into it; the first byte of what
 // it returns is that at setupHeaderOffset.
 func setupCode(entry uint64, h setupHeader) ([]byte, error) {
-	obj, err := asm.Link(setup(entry), setupOffset, 0)
+	obj, err := Link(setup(entry), setupOffset, 0)
 	if err != nil {
 		return nil, err
 	}

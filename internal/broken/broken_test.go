@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 	if v, err := Find("rsp-off"); err != nil || v.Base != "linux-3.19" {
 		t.Errorf("got %v, %v", v.Base, err)
 	}
-	if _, err := Find("linux-3.19"); err == nil || !strings.Contains(err.Error(), "want one of r10-not-passed,") {
+	if _, err := Find("linux-3.19"); err == nil || !strings.Contains(err.Error(), "want one of ") || !strings.Contains(err.Error(), " r10-not-passed,") {
 		t.Errorf("error is %v", err)
 	}
 }
