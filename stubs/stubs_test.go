@@ -46,7 +46,7 @@ func link(t interface{ Fatal(...any) }, list ...Variant) *Object {
 
 // listings returns those of one variant.
 func listings(obj *Object, suffix string) []Listing {
-	return slices.DeleteFunc(slices.Clone(obj.Listings), func(l Listing) bool {
+	return slices.DeleteFunc(slices.Clone(obj.Listings()), func(l Listing) bool {
 		_, variant, _ := CutFuncName(l.Name)
 		return variant != suffix
 	})
@@ -88,7 +88,7 @@ func TestAll(t *testing.T) {
 	total := 0
 	for _, list := range groups {
 		obj := link(t, list...)
-		t.Logf("%d variants, %d functions", len(list), len(obj.Listings))
+		t.Logf("%d variants, %d functions", len(list), len(obj.Listings()))
 		total += len(list)
 	}
 	if possible := len(slices.Collect(All())); possible < 20 || possible != total {
@@ -343,7 +343,7 @@ func TestFixup(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return len(obj.Listings[0].Rows) - 1
+				return len(obj.Listings()[0].Rows) - 1
 			}
 			fixup, restore := size(n.Axes.fixup(regsAt(-8), R11)), size(n.Axes.restore(regsAt(-8), R11))
 			if fixup != tt.fixup || restore != tt.restore {

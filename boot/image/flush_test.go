@@ -31,7 +31,7 @@ func TestUserFlush(t *testing.T) {
 	}
 	mark := asm.MOVQ(1, asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).UserPCIDFlushMask)
 	drops := 0
-	for _, l := range image.Object.Listings {
+	for _, l := range image.Object.Listings() {
 		if _, _, ok := stubs.CutFuncName(l.Name); ok || slices.Contains(dropsNone, l.Name) {
 			continue
 		}

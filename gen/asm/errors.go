@@ -9,12 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // report gathers the errors of a build.
 type report struct {
 	faults []*fault
-	places map[uintptr]place // what is known of program counters
+	places map[uintptr]place // of made-up program counters
 }
 
 // fault is one error of a build.
@@ -75,13 +76,20 @@ func (p place) String() string {
 // place names the Go line of a program counter.
 func (r *report) place(pc uintptr) place {
 	p, ok := r.places[pc]
-	if !ok && pc != 0 {
-		frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
-		p = place{relative(frame.File), frame.Line}
-		r.places[pc] = p
+	if ok || pc == 0 {
+		return p
 	}
+	if known, ok := goPlaces.Load(pc); ok {
+		return known.(place)
+	}
+	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+	p = place{relative(frame.File), frame.Line}
+	goPlaces.Store(pc, p)
 	return p
 }
+
+// goPlaces are the places of program counters of Go, for all reports.
+var goPlaces sync.Map
 
 // foreign makes up a program counter for a line that is not of Go.
 func (r *report) foreign(p place) uintptr {

@@ -295,7 +295,7 @@ func checkFuzz(t *testing.T, data []byte) (linked bool) {
 			t.Fatalf("%s: two results from the same input", sec.Name)
 		}
 	}
-	for _, l := range o.Listings {
+	for _, l := range o.Listings() {
 		checkDecodes(t, l)
 		_ = l.String()
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // Section is a linked part of memory.
@@ -36,9 +37,13 @@ type Object struct {
 	Sections []Section // .text, .rodata, .data, .bss
 	Symbols  []Symbol  // by address
 	Lines    []Line    // by address
-	Listings []Listing // of the functions, in their order
 	addrs    map[string]uint64
+	listings func() []Listing
 }
+
+// Listings returns those of the functions, in their order. They are shared; do not
+// write to them.
+func (o *Object) Listings() []Listing { return o.listings() }
 
 // Addr returns the address of a global symbol.
 func (o *Object) Addr(name string) (uint64, bool) {
@@ -48,11 +53,12 @@ func (o *Object) Addr(name string) (uint64, bool) {
 
 // Listing returns the listing of a function.
 func (o *Object) Listing(name string) (Listing, bool) {
-	i := slices.IndexFunc(o.Listings, func(l Listing) bool { return l.Name == name })
+	list := o.Listings()
+	i := slices.IndexFunc(list, func(l Listing) bool { return l.Name == name })
 	if i < 0 {
 		return Listing{}, false
 	}
-	return o.Listings[i], true
+	return list[i], true
 }
 
 const (
@@ -466,10 +472,15 @@ func (lk *linker) object(encs []*encoded, sections []Section) *Object {
 		lines += len(enc.lines)
 	}
 	o.Lines = make([]Line, 0, lines)
-	o.Listings = make([]Listing, 0, len(encs))
 	text := sections[0]
+	o.listings = sync.OnceValue(func() []Listing { // most images are only booted
+		list := make([]Listing, 0, len(encs))
+		for _, enc := range encs {
+			list = append(list, enc.listing(lk.rep, text.Bytes[enc.base-text.Addr:]))
+		}
+		return list
+	})
 	for _, enc := range encs {
-		o.Listings = append(o.Listings, enc.listing(lk.rep, text.Bytes[enc.base-text.Addr:]))
 		for _, el := range enc.lines {
 			p := lk.rep.place(el.in.pc)
 			o.Lines = append(o.Lines, Line{enc.base + uint64(el.off), p.file, p.line})

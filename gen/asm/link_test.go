@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twitchyliquid64/golang-asm/obj/x86"
 )
 
@@ -258,7 +259,7 @@ func TestLines(t *testing.T) {
 // TestListing compares the printed listings with testdata/linked.lst.
 func TestListing(t *testing.T) {
 	var b strings.Builder
-	for _, l := range mustLink(t, linked()).Listings {
+	for _, l := range mustLink(t, linked()).Listings() {
 		b.WriteString(l.String() + "\n")
 	}
 	const name = "testdata/linked.lst"
@@ -356,8 +357,11 @@ func TestTogether(t *testing.T) {
 		}()
 	}
 	a, b := <-objects, <-objects
-	if diff := cmp.Diff(a, b, cmp.AllowUnexported(Object{})); diff != "" {
+	if diff := cmp.Diff(a, b, cmpopts.IgnoreUnexported(Object{})); diff != "" {
 		t.Errorf("two results:\n%s", diff)
+	}
+	if diff := cmp.Diff(a.Listings(), b.Listings(), cmp.AllowUnexported(Ins{})); diff != "" {
+		t.Errorf("two listings:\n%s", diff)
 	}
 	if !maps.Equal(a.addrs, b.addrs) {
 		t.Error("two symbol tables")

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"sync"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -45,14 +47,14 @@ var subsystems = []subsystem{
 }
 
 // Body is the kernel: everything but the boot protocols, the stubs and the
-// symbol table.
-func Body() Program {
+// symbol table. Its slices are shared; do not write to them.
+var Body = sync.OnceValue(func() Program {
 	var p Program
 	for _, s := range subsystems {
 		p.Add(s.program())
 	}
 	return p
-}
+})
 
 func (s subsystem) program() Program {
 	var p Program

@@ -78,7 +78,7 @@ type stub struct {
 // stubOf takes a variant's functions out of a built kernel.
 func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s := &stub{}
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		if _, of, ok := stubs.CutFuncName(l.Name); ok && of == variant {
 			s.listings = append(s.listings, l)
 		}

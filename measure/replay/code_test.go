@@ -25,7 +25,7 @@ func build(t *testing.T, list []stubs.Variant) *asm.Object {
 // returns the replaced ones and what is wrong.
 func compare(obj *asm.Object, s *stub, variant string) (replacements []string, wrong []string) {
 	text := obj.Sections[0]
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		if _, of, _ := stubs.CutFuncName(l.Name); of != variant {
 			continue
 		}
@@ -131,7 +131,7 @@ func TestReplacedLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if was := obj.Listings[0].Rows[0].Bytes; len(r.is) != len(was) {
+		if was := obj.Listings()[0].Rows[0].Bytes; len(r.is) != len(was) {
 			t.Errorf("%v: %x has %d bytes, want %d", r.was, r.is, len(r.is), len(was))
 		}
 	}

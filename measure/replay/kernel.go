@@ -199,7 +199,7 @@ func chunkOf(p Program) (chunk, error) {
 		return chunk{}, fmt.Errorf("replay: %w", err)
 	}
 	c := chunk{Code: obj.Sections[0].Bytes, Defs: map[string]int{}}
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		c.Defs[l.Name] = int(l.Addr - base)
 		for _, row := range l.Rows {
 			if row.Label != "" {

@@ -99,7 +99,7 @@ func Object(obj *asm.Object, n stubs.Variant) (*Variant, error) {
 	for _, w := range proof.Unreached {
 		unreached[place(w.Func, w.Off)] = true
 	}
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		name, variant, _ := stubs.CutFuncName(l.Name)
 		if variant != n.Name {
 			continue

@@ -15,7 +15,7 @@ func CodeHash(n stubs.Variant) (string, error) {
 		return "", err
 	}
 	sum := sha256.New()
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		name, variant, ok := stubs.CutFuncName(l.Name)
 		if !ok || variant != n.Name {
 			continue

@@ -320,7 +320,7 @@ type places struct {
 // places takes the listings' rows of the variant's instructions.
 func (s *subject) places(obj *asm.Object) places {
 	p := places{s, map[uint64]asm.Row{}}
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		if s.partOf(l.Addr) == nil {
 			continue
 		}

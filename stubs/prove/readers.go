@@ -36,7 +36,7 @@ const gsPrefix = 0x65
 func Readers(obj *asm.Object) ([]Reader, error) {
 	var list []Reader
 	var errs []error
-	for _, l := range obj.Listings {
+	for _, l := range obj.Listings() {
 		if _, _, ok := stubs.CutFuncName(l.Name); ok { // a variant's
 			continue
 		}
