@@ -185,7 +185,7 @@ func TestCountersOfBochs(t *testing.T) {
 			m := needBochs(t)
 			m.CPU = cpu
 			console := ""
-			run, err := boot.RunGuest(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Args: []string{"sample", "-samples", "2"}, VM: m},
+			run, err := boot.RunGuest(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Args: []string{"sample", "-samples", "1"}, VM: m},
 				func(line string) { console += line + "\n" })
 			if err != nil {
 				t.Fatal(err, console)

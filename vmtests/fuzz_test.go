@@ -43,9 +43,9 @@ func TestFuzz(t *testing.T) {
 			switch {
 			case calls != 0:
 			case p.Features() == 0:
-				calls = 100_000
+				calls = 60_000
 			default: // Bochs takes thirty times as long
-				calls = 3_000
+				calls = 2_000
 			}
 			// Each preset gets other calls.
 			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Variant, calls, *fuzzSeed+1000*uint64(i)), nil)

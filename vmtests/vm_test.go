@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
@@ -69,17 +72,37 @@ func bootMachine(t testing.TB, m vm.Config) (vm.Result, string) {
 // bootInit boots a program as init.
 func bootInit(t testing.TB, c boot.Config) (vm.Result, string) {
 	t.Helper()
-	m, err := boot.Prepare(t.Context(), c)
+	m, err := boot.Prepare(t.Context(), withImage(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return bootMachine(t, m)
 }
 
+// images are the kernels that this process has generated, by their variants: most
+// tests boot one of a few.
+var images sync.Map
+
+// withImage gives c the kernel of an earlier test with the same variants.
+func withImage(t testing.TB, c boot.Config) boot.Config {
+	t.Helper()
+	if c.Image != nil || c.Disk || c.EFI || c.VM.Engine == vm.Bochs || slices.ContainsFunc(c.Variants, func(v stubs.Variant) bool { return v.Edit != nil }) {
+		return c
+	}
+	kernel, _ := images.LoadOrStore(fmt.Sprintf("%+v, placement %d", c.Variants, c.Placement), sync.OnceValues(func() (*image.Image, error) {
+		return boot.Kernel(boot.Config{Variants: c.Variants, Placement: c.Placement})
+	}))
+	var err error
+	if c.Image, err = kernel.(func() (*image.Image, error))(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // runGuest boots the guest and fails the test if there is no verdict.
 func runGuest(t *testing.T, c boot.Config) *boot.Run {
 	t.Helper()
-	run, err := boot.RunGuest(t.Context(), c, nil)
+	run, err := boot.RunGuest(t.Context(), withImage(t, c), nil)
 	if errors.Is(err, boot.ErrNoVerdict) {
 		t.Fatalf("CRASH: %v\n%s", err, run.VM.Report())
 	}
