@@ -79,7 +79,8 @@ type stub struct {
 func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s := &stub{}
 	for _, l := range obj.Listings() {
-		if _, of, ok := stubs.CutFuncName(l.Name); ok && of == variant {
+		// What selects the variant is no part of a call.
+		if name, of, ok := stubs.CutFuncName(l.Name); ok && of == variant && name != stubs.SyscallInit {
 			s.listings = append(s.listings, l)
 		}
 	}
