@@ -41,7 +41,7 @@ func TestPanic(t *testing.T) {
 			dump:   "entrylab:   schedule+0x0",
 		},
 		{
-			name: "wild address", before: saveNumber, insert: asm.Block{asm.MOVQ(asm.RDI.At(0), asm.RDI)},
+			name: "wild address", before: saveNumber, insert: asm.Block{asm.MOVQ(uint64(1)<<62, asm.RDI), asm.MOVQ(asm.RDI.At(0), asm.RDI)},
 			reason: `^panic: #GP at entry_SYSCALL_64\.panic\+0x[1-9a-f][0-9a-f]*$`,
 		},
 		{

@@ -161,7 +161,9 @@ func readable(args []string) error {
 	e := &env{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)}
 	root := e.root()
 	for _, c := range root.Commands {
-		c.Action = func(context.Context, *cli.Command) error { return nil }
+		for _, c := range append(c.Commands, c) {
+			c.Action = func(context.Context, *cli.Command) error { return nil }
+		}
 	}
 	return root.Run(context.Background(), append([]string{"entrylab"}, args...))
 }

@@ -34,7 +34,7 @@ func (e *env) resultsCommand() *cli.Command {
 		Description: `Examples:
 
     entrylab results list -store nights
-    entrylab results show "icount microvm max linux-6.12: null-call"
+    entrylab results show "static linux-6.12: insns"
     entrylab results export -format csv > nights.csv
     entrylab results merge postgres://lab@db/nights nights`,
 		Commands: []*cli.Command{
@@ -44,7 +44,7 @@ func (e *env) resultsCommand() *cli.Command {
 			}, e.listSeries),
 			sub(&cli.Command{
 				Name: "show", Usage: "print all of one series", ArgsUsage: "SERIES",
-				Description: "Example:\n\n    entrylab results show \"icount microvm max linux-6.12: null-call\"",
+				Description: "Example:\n\n    entrylab results show \"static linux-6.12: insns\"",
 			}, e.showSeries),
 			sub(&cli.Command{
 				Name: "export", Usage: "print a whole history",
@@ -260,7 +260,7 @@ reason is kept.
 
 Example:
 
-    entrylab accept -reason "the fix-up needs it" "icount microvm max linux-6.12: null-call"`,
+    entrylab accept -reason "slot cx is filled" "static linux-6.12: insns"`,
 		Flags: []cli.Flag{
 			storeFlag(&url),
 			&cli.StringFlag{Name: "reason", Usage: "why it is right, `TEXT`", Destination: &reason, Required: true},

@@ -41,9 +41,10 @@ func (e *env) nightlyCommand() *cli.Command {
 		Name:  "nightly",
 		Usage: "measure and verify a matrix, keep it, and judge it by the nights before",
 		Description: `The matrix is every preset, counted in its code, counted and verified under QEMU
-and in Bochs; or what a file in TOML says, with the keys subjects, base, engines,
-machines, cpus, verify and boots. A cell is done once a night: an interrupted
-night goes on, and several machines can share one by -shard and one store.
+and in Bochs; or what a file in TOML says, with the keys subjects, base,
+engines, machines, cpus, verify and boots. A cell is done once a night: an
+interrupted night goes on, and several machines can share one by -shard and one
+store.
 
 The status is 0 if nothing is new, 1 if a check fails, a count differs from the
 value that was accepted last or a sampled figure got worse, and 2 if a cell

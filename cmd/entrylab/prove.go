@@ -27,10 +27,10 @@ every two values of two axes that can stand together to do so in one of them.
 make prove-all proves every combination of the axes that decide about each
 other, and each preset with one of the other axes changed.
 
-With -smt each claim on each path is printed as SMT-LIB 2.6, logic QF_ABV, made by
-a second model of the instructions, and z3 or cvc5 is asked to agree: that no
-input fails what is proved, and one fails what is refuted. What it says stands in
-comments, so that the output is a script for any solver.
+With -smt each claim on each path is printed as SMT-LIB 2.6, logic QF_ABV, made
+by a second model of the instructions, and z3 or cvc5 is asked to agree: that no
+input fails what is proved, and one fails what is refuted. What it says stands
+in comments, so that the output is a script for any solver.
 
 Examples:
 
