@@ -55,7 +55,11 @@ func musl(t *testing.T, file string) string {
 
 func rust(t *testing.T, file string) string {
 	t.Helper()
-	return compile(t, need.Tool(t, "rustc"), "-O", "-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-o", "OUT", file)
+	rustc := need.Tool(t, "rustc")
+	if exec.Command(rustc, "--version").Run() != nil {
+		rustc = "/usr/bin/rustc" // the other is rustup's, which has no toolchain in this HOME
+	}
+	return compile(t, rustc, "-O", "-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-o", "OUT", file)
 }
 
 func goProgram(t *testing.T, name string) string {
