@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/entrylab/entrylab/internal/bounded"
@@ -28,10 +29,13 @@ var historyFile = bounded.Kind{Thing: "history", Most: 1 << 30, Advice: "`entryl
 // mostLine is more than an entry has.
 const mostLine = 1 << 20
 
-// folder is a store in a file. Writers take turns by a lock on it.
+// folder is a store in a file. Writers take turns by a lock on it, and those of one
+// process, which share that lock, by mu.
 type folder struct {
 	path string
 	f    *os.File
+
+	mu   sync.Mutex
 	keys map[[16]byte]bool // of the entries up to size
 	size int64
 }
@@ -118,6 +122,8 @@ func (s *folder) damaged(err error) error {
 }
 
 func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.lock(ctx); err != nil {
 		return err
 	}

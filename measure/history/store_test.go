@@ -150,6 +150,21 @@ func TestStores(t *testing.T) {
 					t.Errorf("%d entries, want %d", len(got), len(all))
 				}
 			})
+			t.Run("several of one process at once", func(t *testing.T) {
+				var wg sync.WaitGroup
+				errs := make([]error, 20)
+				for i := range errs {
+					wg.Go(func() { errs[i] = s.Append(t.Context(), count(i, "p", 1), count(i, "q", 1)) })
+				}
+				wg.Wait()
+				if err := errors.Join(errs...); err != nil {
+					t.Fatal(err)
+				}
+				if got := entries(t, s, Query{Series: "p"}); len(got) != len(errs) {
+					t.Errorf("%d entries came, want %d", len(got), len(errs))
+				}
+				all = entries(t, s, Query{})
+			})
 			t.Run("two writers at once", func(t *testing.T) {
 				var wg sync.WaitGroup
 				const writers, each = 4, 25
