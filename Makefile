@@ -47,8 +47,8 @@ crosscheck: deps
 boots: deps
 	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk)' -count=1 -v -boots
 
-# NMIs, machine checks, breakpoints and interrupts at every instruction of three
-# calls on every preset. Part of `make test` for two of them.
+# NMIs, machine checks, breakpoints and interrupts at every instruction of every way
+# through the kernel, on every preset. Part of `make test` for two of them.
 events: qemu
 	go run ./cmd/entrylab verify -events
 

@@ -64,14 +64,7 @@ IF is 0.`,
 		TESTL(RSI, RSI),
 		IF(NE,
 			LEAL(there("linux_cmdline"), RDI),
-			MOVL(layout.CmdlineMax-1, RCX),
-			DO(
-				LODSB(),
-				STOSB(),
-				TESTB(RAX, RAX),
-				BREAK(E),
-				DECL(RCX),
-			).WHILE(NE),
+			copyWords(),
 		),
 		TESTL(RBX, RBX),
 		IF(NE,
@@ -149,14 +142,7 @@ func keepParams() Block {
 		ORQ(RAX, RSI),
 		IF(NE,
 			LEAQ(Sym("linux_cmdline"), RDI),
-			MOVL(layout.CmdlineMax-1, RCX),
-			DO(
-				LODSB(),
-				STOSB(),
-				TESTB(RAX, RAX),
-				BREAK(E),
-				DECL(RCX),
-			).WHILE(NE),
+			copyWords(),
 		),
 	}
 }
@@ -329,4 +315,19 @@ physical address RDI and from linux_cmdline. Fails by boot_fail.`,
 		).WHILE(NE)),
 		RETURN(),
 	).Saving(RBX, R12)
+}
+
+// copyWords copies a command line from RSI to RDI, up to its 0 or as much as there is
+// room for. Clobbers RAX and RCX.
+func copyWords() Block {
+	return Block{
+		MOVL(layout.CmdlineMax-1, RCX),
+		DO(
+			LODSB(),
+			STOSB(),
+			TESTB(RAX, RAX),
+			BREAK(E),
+			DECL(RCX),
+		).WHILE(NE),
+	}
 }

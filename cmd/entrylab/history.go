@@ -226,7 +226,7 @@ func exportBench(w io.Writer) (each func(history.Entry) error, end func() error)
 	}, nothing
 }
 
-func (e *env) merge(ctx context.Context, args []string) error {
+func (e *env) merge(ctx context.Context, args []string) (failed error) {
 	if len(args) < 2 {
 		return errors.New("want a history to merge into, and one or more to merge from")
 	}
@@ -234,7 +234,7 @@ func (e *env) merge(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, into.Close()) }()
+	defer func() { failed = errors.Join(failed, into.Close()) }()
 	for _, url := range args[1:] {
 		if err := withStore(ctx, url, func(from history.Store) error {
 			n, err := history.Merge(ctx, into, from)
@@ -246,7 +246,7 @@ func (e *env) merge(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	return err
+	return nil
 }
 
 func (e *env) acceptCommand() *cli.Command {

@@ -45,36 +45,11 @@ func itimersInit() Func {
 }
 
 func getValidTimeval() Func {
-	return FUNC("get_valid_timeval",
+	return getTime("get_valid_timeval",
 		`get_valid_timeval reads the timeval at user address RDI: RAX is the time in ns, at most
 2^63-1, RDX 0, -EFAULT or, if it is negative or its us are not below a second,
 -EINVAL.`,
-		SUBQ(timespecSize, RSP),
-		MOVQ(RDI, RSI),
-		MOVQ(RSP, RDI),
-		MOVL(timespecSize, RDX),
-		CALL(copyFromUser),
-		MOVQ(RSP.At(0), RCX), // s
-		MOVQ(RSP.At(8), RSI), // us
-		ADDQ(timespecSize, RSP),
-		MOVQ(RAX, RDX),
-		TESTQ(RAX, RAX),
-		IF(NE, RETURN()),
-		MOVQ(-EINVAL, RDX),
-		TESTQ(RCX, RCX),
-		IF(S, RETURN()),
-		CMPQ(RSI, usPerSec),
-		IF(AE, RETURN()),
-		IMULQ(1000, RSI),
-		MOVQ(uint64((1<<63-1)/nsPerSec), RDX),
-		CMPQ(RCX, RDX),
-		IF(AE, MOVQ(uint64(1<<63-1), RAX)).ELSE(
-			IMULQ(nsPerSec, RCX),
-			LEAQ(RCX.Index(RSI, 1), RAX),
-		),
-		XORL(RDX, RDX),
-		RETURN(),
-	).Takes(RDI).Returns(RAX, RDX)
+		usPerSec)
 }
 
 func putTimeval() Func {
@@ -103,17 +78,22 @@ func putTimeval() Func {
 }
 
 func putItimerval() Func {
+	return putTimes("put_itimerval", "put_itimerval writes RSI and the interval RDX, ns, as an itimerval to user address RDI. Returns 0 or -EFAULT.", putTimeval)
+}
+
+// putTimes writes two times behind each other, each by put.
+func putTimes(name, doc string, put func() Func) Func {
 	addr, value := RBX, R12
-	return FUNC("put_itimerval", "put_itimerval writes RSI and the interval RDX, ns, as an itimerval to user address RDI. Returns 0 or -EFAULT.",
+	return FUNC(name, doc,
 		MOVQ(RDI, addr),
 		MOVQ(RSI, value),
 		MOVQ(RDX, RSI),
-		CALL(putTimeval),
+		CALL(put),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		LEAQ(addr.At(timespecSize), RDI),
 		MOVQ(value, RSI),
-		CALL(putTimeval),
+		CALL(put),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }

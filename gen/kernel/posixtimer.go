@@ -27,19 +27,7 @@ interval in ns, RDX as get_timespec's.`,
 }
 
 func putItimerspec() Func {
-	addr, value := RBX, R12
-	return FUNC("put_itimerspec", "put_itimerspec writes RSI and the interval RDX, ns, as an itimerspec to user address RDI. Returns 0 or -EFAULT.",
-		MOVQ(RDI, addr),
-		MOVQ(RSI, value),
-		MOVQ(RDX, RSI),
-		CALL(putTimespec),
-		TESTQ(RAX, RAX),
-		IF(NE, RETURN()),
-		LEAQ(addr.At(timespecSize), RDI),
-		MOVQ(value, RSI),
-		CALL(putTimespec),
-		RETURN(),
-	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
+	return putTimes("put_itimerspec", "put_itimerspec writes RSI and the interval RDX, ns, as an itimerspec to user address RDI. Returns 0 or -EFAULT.", putTimespec)
 }
 
 func sysTimerCreate() Func {

@@ -56,17 +56,27 @@ func timeCalls() Program {
 }
 
 func getTimespec() Func {
-	return FUNC("get_timespec",
+	return getTime("get_timespec",
 		`get_timespec reads the timespec at user address RDI: RAX is the time in ns, at
 most 2^63-1, RDX 0 or -EFAULT or, if it is negative or its ns are not below a
 second, -EINVAL.`,
+		nsPerSec)
+}
+
+// getTime reads seconds and a part of a second, of which a second has perSec.
+func getTime(name, doc string, perSec int) Func {
+	inNS := Block{}
+	if perSec != nsPerSec {
+		inNS = Block{IMULQ(nsPerSec/perSec, RSI)}
+	}
+	return FUNC(name, doc,
 		SUBQ(timespecSize, RSP),
 		MOVQ(RDI, RSI),
 		MOVQ(RSP, RDI),
 		MOVL(timespecSize, RDX),
 		CALL(copyFromUser),
 		MOVQ(RSP.At(0), RCX), // s
-		MOVQ(RSP.At(8), RSI), // ns
+		MOVQ(RSP.At(8), RSI), // the part
 		ADDQ(timespecSize, RSP),
 		MOVQ(RAX, RDX),
 		TESTQ(RAX, RAX),
@@ -74,8 +84,9 @@ second, -EINVAL.`,
 		MOVQ(-EINVAL, RDX),
 		TESTQ(RCX, RCX),
 		IF(S, RETURN()),
-		CMPQ(RSI, nsPerSec),
+		CMPQ(RSI, perSec),
 		IF(AE, RETURN()),
+		inNS,
 		MOVQ(uint64((1<<63-1)/nsPerSec), RDX),
 		CMPQ(RCX, RDX),
 		IF(AE, MOVQ(uint64(1<<63-1), RAX)).ELSE(

@@ -119,7 +119,7 @@ func Series(entries []history.Entry) (f Finding, ok bool) {
 	case history.Count:
 		f, ok = count(pointsOf(entries), accepted)
 	case history.Sample:
-		// Accepted points are among them.
+		// What was accepted is no point, so more entries are taken than points.
 		f, ok = sampled(pointsOf(entries[max(last+1-2*remembered, 0):]), accepted)
 	case history.Check:
 		f, ok = check(pointsOf(entries))

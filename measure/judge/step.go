@@ -25,7 +25,7 @@ const (
 	// A step is looked for in the last 2 and the last 3 nights. One night alone can be
 	// odd as a whole.
 	fewestAfter, mostAfter = 2, 3
-	// surest is the greatest P of a step. TestRates has what follows from it.
+	// surest is the greatest P of a step. TestRates states what rates follow.
 	surest = 1e-4
 	// suspect is the greatest P of a night that is measured again.
 	suspect = 1e-2

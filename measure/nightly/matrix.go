@@ -118,7 +118,7 @@ func (m Matrix) check(where func(word string) string) error {
 		what         string
 		words, known []string
 	}{
-		{"engine", m.Engines, engine.Names(measuring())},
+		{"engine", m.Engines, engine.Names(engine.Measuring())},
 		{"machine", m.Machines, machines()},
 	} {
 		for i, w := range list.words {
@@ -134,16 +134,13 @@ func (m Matrix) check(where func(word string) string) error {
 	case len(m.Subjects) == 0:
 		return fmt.Errorf("%s: no subjects: want variants, or leave the key out for all presets", where("subjects"))
 	case len(m.Engines) == 0:
-		return fmt.Errorf("%s: no engines: want some of %s", where("engines"), strings.Join(engine.Names(measuring()), ", "))
+		return fmt.Errorf("%s: no engines: want some of %s", where("engines"), strings.Join(engine.Names(engine.Measuring()), ", "))
 	case m.Boots < 1:
 		return fmt.Errorf("%s: boots is %d: want at least 1, and 8 for intervals that mean something", where("boots"), m.Boots)
 	}
 	_, err := m.variants(where)
 	return err
 }
-
-// measuring are the engines that a matrix can have: those that measure.
-func measuring() []engine.Engine { return engine.Measuring() }
 
 func machines() []string {
 	var names []string
