@@ -5,7 +5,7 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [-variants=A/B|all] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [-variants=A/B|all] [-group=NAME] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
 // ticks are cycles; trace makes one null call under each variant, for a debugger to
@@ -72,6 +72,9 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if err == nil {
 		variants, err = k.Find(c.Variants)
 	}
+	if err == nil {
+		err = verify.Known(c.Group)
+	}
 	if err != nil {
 		p.Result("init", lines.Harness(err.Error()))
 		return p.Summary(), k.Linux
@@ -88,7 +91,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	}
 	if c.Verify {
 		for _, v := range variants {
-			verify.Run(p, k, v, seed)
+			verify.Run(p, k, v, c.Group, seed)
 		}
 	}
 	if c.Measure {

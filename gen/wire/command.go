@@ -17,6 +17,8 @@ type Command struct {
 	Verify, Measure, Sample, Trace, Events bool
 	// Variants are the names of those to run; nil stands for all.
 	Variants []string
+	// Group is the group of checks that Verify makes; empty stands for all.
+	Group string
 	// Seed decides on random patterns and orders; Samples is the number of samples
 	// to take of an operation. Their zeros stand for DefaultSeed and
 	// DefaultSamples.
@@ -34,6 +36,7 @@ const (
 // Flags of a Command, and the word for all variants.
 const (
 	flagVariants = "variants"
+	flagGroup    = "group"
 	flagSeed     = "seed"
 	flagSamples  = "samples"
 	allVariants  = "all"
@@ -63,6 +66,9 @@ func (c Command) Words() []string {
 	if c.Variants != nil {
 		words = append(words, "-"+flagVariants+"="+strings.Join(c.Variants, betweenNames))
 	}
+	if c.Group != "" {
+		words = append(words, "-"+flagGroup+"="+c.Group)
+	}
 	if c.Seed != 0 {
 		words = append(words, "-"+flagSeed+"="+strconv.FormatUint(c.Seed, 10))
 	}
@@ -84,6 +90,7 @@ func ParseCommand(words []string) (Command, error) {
 		}
 		return nil
 	})
+	f.StringVar(&c.Group, flagGroup, "", "")
 	f.Uint64Var(&c.Seed, flagSeed, 0, "")
 	f.Func(flagSamples, "", func(text string) (err error) {
 		if c.Samples, err = strconv.Atoi(text); err == nil && c.Samples < 1 {

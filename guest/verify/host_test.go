@@ -24,7 +24,7 @@ func TestHost(t *testing.T) {
 	var text bytes.Buffer
 	p := lines.New(&text)
 	for _, v := range k.Variants {
-		Run(p, k, v, 1)
+		Run(p, k, v, "", 1)
 	}
 	p.Summary()
 	t.Log("\n" + text.String())

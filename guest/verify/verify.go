@@ -11,6 +11,8 @@ package verify
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -44,10 +46,22 @@ var groups = []struct {
 	{"page tables", tableChecks, 0},
 }
 
-// Run makes all checks of variant v and prints the outcome of each, named "variant:
-// group: check". Random patterns follow from seed. The calling goroutine must be
-// locked to its thread.
-func Run(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
+// Known reports a group of checks that there is none of. Empty stands for all.
+func Known(group string) error {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	if group == "" || slices.Contains(names, group) {
+		return nil
+	}
+	return fmt.Errorf("no such group of checks: %q; there are %s", group, strings.Join(names, ", "))
+}
+
+// Run makes the checks of variant v, of one group if that is not empty, and prints
+// the outcome of each, named "variant: group: check". Random patterns follow from
+// seed. The calling goroutine must be locked to its thread.
+func Run(p *lines.Printer, k *control.Kernel, v control.Variant, group string, seed uint64) {
 	if err := k.Refused(v); err != nil {
 		p.Result(v.Name+": CPU", err)
 		return
@@ -62,6 +76,9 @@ func Run(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
 	p.Info("%s: verify (%s)", v.Name, v.Axes)
 	for _, g := range groups {
 		if v.Info.Bare != 0 && g.name != "registers" || g.needs&^layout.Features(v.Info.Needs) != 0 {
+			continue
+		}
+		if group != "" && g.name != group {
 			continue
 		}
 		for _, c := range g.checks {
