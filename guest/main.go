@@ -39,7 +39,7 @@ func init() { runtime.LockOSThread() }
 const firstProcess = 1
 
 func main() {
-	// The program needs no garbage collection, and one would disturb a batch.
+	// The program needs no garbage collection, and one would disturb a sample.
 	debug.SetGCPercent(-1)
 	status, linux := run(os.Args[1:], os.Stdout)
 	if linux && os.Getpid() == firstProcess {

@@ -58,12 +58,12 @@ func fastReturn(suffix string) string {
 func slowPath(suffix string) string { return FuncName("entry_SYSCALL64_slow_path", suffix) }
 
 // ptregs are the entries of sys_call_table with SlowC, for handlers that need
-// the whole frame.
+// full pt_regs.
 func (v Axes) ptregs(suffix string) []Func {
 	common := FuncName("stub_ptregs_64", suffix)
 	funcs := []Func{
-		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs the whole
-frame. From the fast path it begins the call again on the slow one; from there
+		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs full
+pt_regs. From the fast path it begins the call again on the slow one; from there
 it goes on to the handler.`,
 			LEAQ(Sym(fastReturn(suffix)), R11),
 			CMPQ(R11, RSP.At(0)),
@@ -158,7 +158,7 @@ func (v Axes) doSyscall(suffix string) Func {
 		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
 		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysCallMax)} // see IntNumber
 	}
-	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from its frame, which is whole. It does all
+	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from full pt_regs. It does all
 work that is then asked for, and leaves interrupts off.`,
 		MOVQ(RDI, RBX),
 		enable,

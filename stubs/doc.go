@@ -20,12 +20,12 @@
 //   - top of the stack: the slots SS, SP, FLAGS, CS and CX, which SYSRET does not
 //     need. Linux 3.19 leaves them undefined.
 //   - fix-up and restore: FIXUP_TOP_OF_STACK fills those slots for a call that
-//     needs the whole frame, RESTORE_TOP_OF_STACK takes back what such a call may
+//     needs full pt_regs, RESTORE_TOP_OF_STACK takes back what such a call may
 //     have changed in them.
 //   - RSPScratch: a per-CPU word (Linux's old_rsp, later rsp_scratch) for the
 //     user's RSP while there is no stack yet. With sp=percpu it stays there. With
 //     scratch=sp2 a word of the TSS takes its place.
-//   - fast path and slow path: the way of a call that needs no whole frame and
+//   - fast path and slow path: the way of a call that needs no full pt_regs and
 //     ends without work to do, and that of all others. With slow=c the latter,
 //     and with slow=only every call, is do_syscall_64, a function of the frame,
 //     which in Linux is C.
@@ -100,7 +100,7 @@
 // # What the kernel provides
 //
 //   - sys_call_table, SysCallMax+1 addresses of handlers; the wrappers of the
-//     selected variant stand in it for the calls that need the whole frame.
+//     selected variant stand in it for the calls that need full pt_regs.
 //   - Handlers that the wrappers call: sys_clone, sys_rt_sigreturn,
 //     sys_full_frame, sys_set_frame, and sys_poison, which returns to ring 3 by
 //     itself. All find the PtRegs at the top of the stack.

@@ -13,7 +13,7 @@ var gs = Fields[layout.PerCPU[Mem]](GS)
 // pt names the slots of the frame, for the claims of pushes.
 var pt = Slots[layout.PtRegs[Slot]]()
 
-// regsSize is the size of a whole frame, and so RSP's distance from its start
+// regsSize is the size of full pt_regs, and so RSP's distance from its start
 // when it is at the top of the stack.
 var regsSize = SizeOf[layout.PtRegs[Mem]]()
 

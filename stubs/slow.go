@@ -84,7 +84,7 @@ func (v Axes) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 	return v.forkLike(c, suffix)
 }
 
-// forkLike wraps a handler that reads the whole frame and may change its SP or
+// forkLike wraps a handler that reads full pt_regs and may change its SP or
 // flags slot (3.19's FORK_LIKE). The call ends as an ordinary one does.
 func (v Axes) forkLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
@@ -100,7 +100,7 @@ whose arguments and result it has.`,
 	)
 }
 
-// sigreturnLike wraps a handler that replaces the whole frame by one that it
+// sigreturnLike wraps a handler that replaces full pt_regs by one that it
 // reads from the user's stack: nothing of the fast path holds for that, and the
 // way back is the slow one.
 func (v Axes) sigreturnLike(c layout.FullFrameCall, suffix string) Func {

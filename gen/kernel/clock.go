@@ -62,7 +62,7 @@ func ktimeGet() Func {
 	return FUNC("ktime_get", "ktime_get returns the monotonic time in ns, always above 0. Clobbers RDX only.",
 		tsc(),
 		SUBQ(clk.TSCBase, RAX),
-		MULQ(clk.Mult), // 128 bits: no run of the machine is too long
+		MULQ(clk.Mult), // 128 bits: no boot is too long
 		SHRQ(32, RAX),
 		SHLQ(32, RDX),
 		ORQ(RDX, RAX),

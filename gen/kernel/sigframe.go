@@ -89,7 +89,7 @@ func doSignal() Func {
 	regs := ptRegs(frame)
 	t := thread(threadPtr)
 	return FUNC("do_signal",
-		`do_signal prepares the return to ring 3 through the complete frame RDI for the
+		`do_signal prepares the return to ring 3 through the full pt_regs RDI for the
 next signal that the thread does not block: its handler runs then. Without
 one, a call that a signal interrupted for nothing begins again. Turns
 interrupts off.`,
@@ -404,7 +404,7 @@ func sysRtSigreturn() Func {
 	const toFrame, toRegs = 1, 0
 	return FUNC("sys_rt_sigreturn",
 		`sys_rt_sigreturn puts back everything that the frame at RSP-8 of the caller's
-complete frame holds, as far as ring 3 may set it; the rest is the IRETQ's to
+full pt_regs holds, as far as ring 3 may set it; the rest is the IRETQ's to
 refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
 		MOVQ(gs.TopOfStack, regsPtr),
 		SUBQ(regsSize, regsPtr),

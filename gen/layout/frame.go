@@ -94,6 +94,6 @@ func (set Slots) Has(s Slot) bool { return set>>s&1 != 0 }
 const (
 	// SlotsCalleeSaved are the six words that a partial frame has no room for.
 	SlotsCalleeSaved Slots = 1<<SlotR15 | 1<<SlotR14 | 1<<SlotR13 | 1<<SlotR12 | 1<<SlotBP | 1<<SlotBX
-	// SlotsAll is the whole frame.
+	// SlotsAll is full pt_regs.
 	SlotsAll Slots = 1<<NumSlots - 1
 )

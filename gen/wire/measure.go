@@ -7,18 +7,18 @@ import "fmt"
 type Measure struct {
 	Variant string  `json:"variant"`
 	Op      string  `json:"op"`
-	N       int     `json:"n"`       // operations in a batch
-	Batches int     `json:"batches"` // batches measured
+	N       int     `json:"n"`       // operations in a sample
+	Batches int     `json:"batches"` // samples measured
 	Min     float64 `json:"min"`
 	Median  float64 `json:"median"`
 	Max     float64 `json:"max"`
-	// Agree is the share of the batches that gave exactly the median. The line
+	// Agree is the share of the samples that gave exactly the median. The line
 	// has two digits of it.
 	Agree float64 `json:"agree"`
 }
 
 // Exact reports whether the median is an exact count: an integer that most
-// batches agree on.
+// samples agree on.
 func (m Measure) Exact() bool { return m.Median == float64(int64(m.Median)) && m.Agree > 0.5 }
 
 func (m *Measure) words() []word {

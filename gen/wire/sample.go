@@ -115,7 +115,7 @@ type Series struct {
 	// Op is the operation, Counter the clock: CounterTSC and so on.
 	Op, Counter string
 	// N is the number of operations in a sample, Samples the number of samples, and
-	// Lost the number of samples that were thrown away because two threads had not
+	// Lost the number of samples that were left out because two threads had not
 	// taken turns in them.
 	N, Samples, Lost int
 	// Quantiles are of whole samples, in the clock's own unit, the measuring loop

@@ -28,7 +28,7 @@ type Skip string
 
 func (s Skip) Error() string { return string(s) }
 
-// Harness is a fault of the harness, or of its surroundings, that leaves a
+// Harness is a fault of the harness, or of its machine, that leaves a
 // check without a verdict.
 type Harness string
 

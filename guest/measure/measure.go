@@ -25,28 +25,28 @@ import (
 )
 
 const (
-	batches = 15
+	sampleCount = 15
 	// emptyBatches is how often the empty loop is measured. The least counts, since
 	// a disturbance only adds ticks.
 	emptyBatches = 5
-	// warmUp is the number of rounds before a batch.
+	// warmUp is the number of rounds before a sample.
 	warmUp     = 8
 	memorySize = 64 << 10
 )
 
-// series is the batches of one operation under one variant: one line.
+// series is the samples of one operation under one variant: one line.
 type series struct {
 	op      *op
 	own     uint64 // ticks of the loop itself
 	variant control.Variant
-	samples [batches]uint64 // ticks, loop subtracted
-	count   int             // of samples
-	lost    int             // batches out of step
-	err     error           // why there is no figure
+	samples [sampleCount]uint64 // ticks, loop subtracted
+	count   int                 // of samples
+	lost    int                 // samples out of step
+	err     error               // why there is no figure
 }
 
 // Run measures each operation under each variant and prints one line for each pair.
-// It leaves out the operations that are marked Flushed. The order of batches
+// It leaves out the operations that are marked Flushed. The order of samples
 // follows from seed. The calling goroutine must be locked to its thread.
 func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed uint64, operations []Operation) {
 	m, err := regs.NewMemory(memorySize)
@@ -83,20 +83,20 @@ func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed u
 	quieten()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	order := slices.Clone(inTurn)
-	for range batches {
+	for range sampleCount {
 		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, s := range order {
-			s.batch(k)
+			s.sample(k)
 		}
 	}
 	// Under the floor no other thread can make a call. The Go runtime's monitor
-	// wakes every 10 ms, and all of the floor's batches fit between two wake-ups.
+	// wakes every 10 ms, and all of the floor's samples fit between two wake-ups.
 	if len(floors) > 0 {
 		settle(k)
 	}
-	for range batches {
+	for range sampleCount {
 		for _, s := range floors {
-			s.batch(k)
+			s.sample(k)
 		}
 	}
 	for _, s := range append(inTurn, floors...) {
@@ -128,9 +128,9 @@ func least(o *op) (uint64, error) {
 	return slices.Min(samples[:]), nil
 }
 
-// batch adds a sample. A batch in which the two threads did not take turns is left
+// sample adds a sample. A sample in which the two threads did not take turns is left
 // out.
-func (s *series) batch(k *control.Kernel) {
+func (s *series) sample(k *control.Kernel) {
 	if s.err != nil {
 		return
 	}
@@ -173,7 +173,7 @@ func (s *series) print(p *lines.Printer) {
 		p.Result(name, lines.Harness(s.err.Error()))
 		return
 	case s.count == 0:
-		p.Result(name, lines.Skip(fmt.Sprintf("%v in any of %d batches", regs.ErrLockstep, s.lost)))
+		p.Result(name, lines.Skip(fmt.Sprintf("%v in any of %d samples", regs.ErrLockstep, s.lost)))
 		return
 	}
 	p.Figure(s.figure())

@@ -120,7 +120,7 @@ func TestSeries(t *testing.T) {
 		s.variant.Name = "v"
 		for _, ticks := range row.ticks {
 			s.op = &op{Operation: Operation{Name: "o", Rounds: 50, Per: 2}, loop: fake(ticks, row.err)}
-			s.batch(k)
+			s.sample(k)
 		}
 		var b strings.Builder
 		s.print(lines.New(&b))

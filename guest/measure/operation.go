@@ -15,7 +15,7 @@ type Operation struct {
 	// Name is the operation's name on the wire: one of wire.Operations or
 	// wire.Flushed.
 	Name string
-	// Rounds is the number of rounds in a batch, and Per the number of operations
+	// Rounds is the number of rounds in a sample, and Per the number of operations
 	// in a round. Their product divides 1000, so that figures are exact in three
 	// decimals.
 	Rounds, Per int
@@ -107,7 +107,7 @@ func prepared(list []Operation, m *regs.Memory, k *control.Kernel) []*op {
 	return all
 }
 
-// total is the number of operations in a batch.
+// total is the number of operations in a sample.
 func (o *op) total() int { return o.Rounds * o.Per }
 
 // applies returns why an operation cannot be measured here, or nil. alone reports

@@ -15,14 +15,14 @@ import (
 )
 
 // threadShare divides the number of samples of an operation with two threads: each
-// of its batches has to start a thread.
+// of its samples has to start a thread.
 const threadShare = 4
 
-// floorChunk is the number of the floor's batches that fit between two wake-ups of
+// floorChunk is the number of the floor's samples that fit between two wake-ups of
 // the Go runtime's monitor.
 const floorChunk = 25
 
-// counters are the clocks that are read with every batch.
+// counters are the clocks that are read with every sample.
 var counters = [...]string{wire.CounterTSC, wire.CounterCycles, wire.CounterInstructions}
 
 // stream is one operation under one label, and its samples.
@@ -34,7 +34,7 @@ type stream struct {
 	per     int
 	loop    regs.Loop
 	warm    bool
-	// samples are whole batches, by each of the counters.
+	// samples are the ticks of each, by each of the counters.
 	samples [len(counters)][]uint64
 	lost    int
 	err     error
@@ -122,7 +122,7 @@ func (s *sampling) streams(o *op, variants []control.Variant, first int) []*stre
 // calibration returns the streams from which the machine's own figures are made.
 // The variant with the given index makes the calls in them.
 func (s *sampling) calibration(index int) []*stream {
-	none, one := regs.Doses(nullCall)
+	none, one := regs.PositiveControl(nullCall)
 	const rounds = 500
 	return []*stream{
 		{label: wire.LabelCalibration, variant: -1, op: wire.OpChain, rounds: rounds, per: 1, loop: regs.Chain()},
@@ -211,7 +211,7 @@ func (s *sampling) print(st *stream) {
 		return
 	}
 	if len(st.samples[0]) == 0 {
-		s.p.Result(st.label+": sample: "+st.op, lines.Skip(fmt.Sprintf("%v in any of %d batches", regs.ErrLockstep, st.lost)))
+		s.p.Result(st.label+": sample: "+st.op, lines.Skip(fmt.Sprintf("%v in any of %d samples", regs.ErrLockstep, st.lost)))
 		return
 	}
 	for c, counter := range counters {

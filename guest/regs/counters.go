@@ -41,11 +41,11 @@ func Chain() Loop {
 	return func(n, _ int) (uint64, error) { return chain(uint64(n)), nil }
 }
 
-// Doses returns two loops that make call nr and then run a chain of dependent
+// PositiveControl returns two loops that make call nr and then run a chain of dependent
 // instructions. Both have the same instructions at the same offsets in a page; only
 // one instruction differs: in the second loop it, too, depends on the chain, which
 // adds one cycle to each round.
-func Doses(nr uint64) (none, one Loop) {
+func PositiveControl(nr uint64) (none, one Loop) {
 	return func(n, _ int) (uint64, error) { return doseNone(uint64(n), nr), nil },
 		func(n, _ int) (uint64, error) { return doseOne(uint64(n), nr), nil }
 }

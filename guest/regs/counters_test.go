@@ -37,7 +37,7 @@ func TestCalibration(t *testing.T) {
 	if before := Now(); Now() <= before {
 		t.Error("the clock does not move on")
 	}
-	none, one := Doses(39) // getpid
+	none, one := PositiveControl(39) // getpid
 	if a, b := least(none, 100), least(one, 100); a == 0 || b == 0 {
 		t.Errorf("doses take %v and %v ticks", a, b)
 	}

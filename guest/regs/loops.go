@@ -13,7 +13,7 @@ import (
 // peerLimit is how long the other thread may take to start or to end.
 const peerLimit = time.Second
 
-// ErrLockstep says that two threads did not take turns, so the ticks of the batch
+// ErrLockstep says that two threads did not take turns, so the ticks of the sample
 // do not tell what a thread switch takes.
 var ErrLockstep = errors.New("the two threads did not take turns")
 
@@ -122,7 +122,7 @@ func least(run func() uint64) uint64 {
 // get into step.
 const warmUp = 8
 
-// peerPlaces is the number of places that batches take in turn for what their two
+// peerPlaces is the number of places that samples take in turn for what their two
 // threads share. A kernel finds a futex's waiters by a hash of its address, and the
 // Go runtime's threads wait on futexes, too: where the hashes collide, a call takes
 // longer.
@@ -142,7 +142,7 @@ func inStep(run func(n uint64, p *peer) uint64) func(uint64, *peer) (uint64, err
 	}
 }
 
-// withPeer returns a loop that starts a second thread, or process, for each batch
+// withPeer returns a loop that starts a second thread, or process, for each sample
 // and gives it a copy of setup. The memory for it is taken once.
 func withPeer(m *Memory, prog program, setup peer, process bool, run func(n uint64, p *peer) (uint64, error)) Loop {
 	t := NewThread(m, 0)

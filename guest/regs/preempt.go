@@ -14,8 +14,8 @@ import (
 // interrupt and the choice of the next thread, which are the same for all variants;
 // only the variant's part of the switch differs.
 //
-// Both threads count the iterations that they spin, in the same loop, and the ticks
-// of as many iterations are subtracted. One thread leads and the other follows, one
+// Both threads count the rounds that they spin, in the same loop, and the ticks
+// of as many rounds are subtracted. One thread leads and the other follows, one
 // step in each time slice, so that the number of switches is known; the kernel
 // counts them, too. At its last step the second thread yields, so that it is
 // outside its loop when the time is read. So n rounds are 2n-1 switches by

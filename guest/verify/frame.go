@@ -71,7 +71,7 @@ func checkFrame(fx *fixture) error {
 }
 
 // roomTries is the number of attempts of checkRoom: an interrupt between the
-// poisoning and the call writes a whole frame to the same place.
+// poisoning and the call writes full pt_regs to the same place.
 const roomTries = 4
 
 func checkRoom(fx *fixture) error {

@@ -2,10 +2,15 @@ package tree
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -127,7 +132,7 @@ func replaced(text string) map[string]string {
 func used(text string, words map[string]string) (found []string) {
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
 	for word, instead := range words {
-		if regexp.MustCompile(`\b` + regexp.QuoteMeta(word) + `s?\b`).MatchString(text) {
+		if strings.Contains(text, word) && regexp.MustCompile(`(^|[^-\w])`+regexp.QuoteMeta(word)+`s?\b`).MatchString(text) { // a one-shot timer is no shot
 			found = append(found, fmt.Sprintf("%q: say %q", word, instead))
 		}
 	}
@@ -155,6 +160,83 @@ func TestGlossary(t *testing.T) {
 	}
 }
 
+// TestGlossaryInCode: no comment of the code, and no text in it, uses a word that the
+// glossary replaces. Names in the code are free.
+func TestGlossaryInCode(t *testing.T) {
+	words := replaced(read(t, glossary))
+	for _, file := range sources(t) {
+		for _, text := range prose(t, file, nil) {
+			for _, u := range used(text, words) {
+				t.Errorf("%s: %s", file, u)
+			}
+		}
+	}
+}
+
+func TestProse(t *testing.T) {
+	src := `// Package p has a comment.
+package p
+
+var batch = "a text" // and ` + "`" + `one more` + "`" + `
+`
+	want := []string{"// Package p has a comment.", "// and `one more`", "a text"}
+	if got := prose(t, "p.go", src); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// sources are the Go files but for the tests, and for this package, which spells the
+// words.
+func sources(t *testing.T) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "testdata":
+			return fs.SkipDir
+		case filepath.Ext(path) == ".go" && !strings.HasSuffix(path, "_test.go"):
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// prose are the comments and the texts of a file.
+func prose(t *testing.T, path string, src any) (texts []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), path, src, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range f.Comments {
+		var lines []string
+		for _, l := range c.List {
+			lines = append(lines, l.Text)
+		}
+		texts = append(texts, strings.ReplaceAll(strings.Join(lines, "\n"), "\n//", "\n"))
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		lit, ok := n.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			return true
+		}
+		text, err := strconv.Unquote(lit.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text, " ") { // else it is a name
+			texts = append(texts, text)
+		}
+		return true
+	})
+	return texts
+}
+
 // TestUsed: a replaced word is found, and what only looks like one is not.
 func TestUsed(t *testing.T) {
 	words := replaced(read(t, glossary))
@@ -164,7 +246,7 @@ func TestUsed(t *testing.T) {
 	}{
 		{"one", "A call that needs the Whole\n  frame, and so on.", 1},
 		{"two", "whole frames in a batch", 2},
-		{"none", "full pt_regs of a sample; batched", 0},
+		{"none", "full pt_regs of a sample; batched; a one-shot timer", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := used(tt.text, words); len(got) != tt.want {

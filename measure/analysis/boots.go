@@ -217,7 +217,7 @@ func (s *Set) control(b *Booted, boots []cycles.Boot) {
 	for _, o := range engine.Of(b.Config.Engine).Ops {
 		control(engine.Again, o.Op, 0, s.between(boots, base, o.Op, wire.LabelAgain, o.Op))
 	}
-	control(engine.Dose, nullCall, 1, s.between(boots, wire.LabelCalibration, wire.OpDoseNone, wire.LabelCalibration, wire.OpDoseOne))
+	control(engine.PositiveControl, nullCall, 1, s.between(boots, wire.LabelCalibration, wire.OpDoseNone, wire.LabelCalibration, wire.OpDoseOne))
 }
 
 // floor looks whether the floor is one. Of boots that compare nothing, as those of

@@ -41,7 +41,7 @@ func (m simulated) records() []record.Record {
 				add(engine.Control, fmt.Sprintf("ladder: %d more, instruction", []int{1, 2, 3, 6}[i]), form, reads)
 			}
 		}
-		add(engine.Control, engine.ControlOp(engine.Dose, nullCall, 1), "SR1", m.dose)
+		add(engine.Control, engine.ControlOp(engine.PositiveControl, nullCall, 1), "SR1", m.dose)
 	}
 	return records
 }

@@ -20,8 +20,8 @@ const (
 const (
 	// Again is the base against itself, of which the truth is 0.
 	Again = "A/A"
-	// Dose is the base with a cycle more, of which it is 1.
-	Dose = "+1 cycle"
+	// PositiveControl is the base with a cycle more, of which it is 1.
+	PositiveControl = "+1 cycle"
 )
 
 // ControlOp is what records call a control of an operation.
@@ -37,7 +37,7 @@ func ControlOf(r *record.Record) (name, op string, truth float64, ok bool) {
 	for _, c := range []struct {
 		name  string
 		truth float64
-	}{{Again, 0}, {Dose, 1}} {
+	}{{Again, 0}, {PositiveControl, 1}} {
 		for _, e := range registry {
 			for _, o := range e.Ops {
 				if r.Op == ControlOp(c.name, o.Op, c.truth) {

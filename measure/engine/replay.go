@@ -149,7 +149,7 @@ func replayRecords(res *replay.Result, axes map[string]string, c record.Config, 
 			add(Control, ControlOp(Again, s.Op, 0), s.Form, stats.Paired(find(res.Base, s.Op, s.Form), s.Cycles), res.Process)
 		case s.Op == wire.OpDoseOne:
 			none := find(wire.LabelCalibration, wire.OpDoseNone, s.Form)
-			add(Control, ControlOp(Dose, wire.OpNullCall, 1), s.Form, stats.Paired(none, s.Cycles), res.Process)
+			add(Control, ControlOp(PositiveControl, wire.OpNullCall, 1), s.Form, stats.Paired(none, s.Cycles), res.Process)
 		case !wire.IsControl(s.Label):
 			add(s.Label, s.Op, s.Form, s.Cycles, res.Process)
 		}

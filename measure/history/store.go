@@ -58,8 +58,8 @@ func Open(ctx context.Context, url string) (Store, error) {
 	return openFolder(ctx, url)
 }
 
-// batch is how many entries Merge copies at a time.
-const batch = 1000
+// atOnce is how many entries Merge copies at a time.
+const atOnce = 1000
 
 // Merge copies entries from one store into another, and returns how many it read.
 func Merge(ctx context.Context, into, from Store) (n int, err error) {
@@ -68,7 +68,7 @@ func Merge(ctx context.Context, into, from Store) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		if some = append(some, e); len(some) == batch {
+		if some = append(some, e); len(some) == atOnce {
 			if err := into.Append(ctx, some...); err != nil {
 				return n, err
 			}

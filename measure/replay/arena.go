@@ -116,7 +116,7 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	p := &placed{user: putAt(&j.User, anywhere(&j.User)), numbers: map[string][]uint64{}}
 	off := anywhere(&j.Kernel)
 	p.kernel = putAt(&j.Kernel, off)
-	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.Dose, off) // alike, for a dose is to be all that differs
+	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.PositiveControl, off) // alike: a cycle is to be all that differs
 	// So are the rungs, at any byte: no user's code is aligned.
 	off = rng.IntN(slotSize - len(j.Rungs[0].Code))
 	for i := range j.Rungs {
@@ -194,8 +194,8 @@ func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
 		switch c.Handler {
 		case sysNone:
 			addr, shared = p.none+uint64(j.Kernel.Defs[sysWork]), true
-		case sysDose:
-			addr, shared = p.dose+uint64(j.Dose.Defs[sysWork]), true
+		case sysPositiveControl:
+			addr, shared = p.dose+uint64(j.PositiveControl.Defs[sysWork]), true
 		}
 		if shared {
 			n := set(addr)

@@ -35,7 +35,7 @@
 // equal stubs, so the code of every variant, the handlers, the loop around
 // them, the per-CPU area and both stacks get new random addresses hundreds of
 // times in a run: a placement. In each, samples of all variants alternate in
-// random order. A placement's figure is the low band of its samples; placements
+// random order. A placement's figure is the trimmed mean of its samples; placements
 // in which a probe felt a neighbour on the same core are dropped as a whole;
 // the difference and its interval come from the placements (package stats).
 //

@@ -114,15 +114,15 @@ func probeProgram() Program {
 
 // Names of the handlers.
 const (
-	sysNull   = "sys_null"
-	sysWork   = "sys_work"
-	sysNone   = "sys_work, once more"      // sysWork of a second copy of the job's chunk Kernel
-	sysDose   = "sys_work, one cycle more" // sysWork of the job's chunk Dose
-	fullFrame = "stub_full_frame"          // the variant's wrapper of sysFull
-	sysFull   = "sys_full_frame"
-	sysYield  = "sys_yield"
-	flushSP   = "sys_yield_flush_usersp"
-	flushBoth = "sys_yield_flush_thread"
+	sysNull            = "sys_null"
+	sysWork            = "sys_work"
+	sysNone            = "sys_work, once more"      // sysWork of a second copy of the job's chunk Kernel
+	sysPositiveControl = "sys_work, one cycle more" // sysWork of the job's chunk PositiveControl
+	fullFrame          = "stub_full_frame"          // the variant's wrapper of sysFull
+	sysFull            = "sys_full_frame"
+	sysYield           = "sys_yield"
+	flushSP            = "sys_yield_flush_usersp"
+	flushBoth          = "sys_yield_flush_thread"
 )
 
 // kernelProgram is what a stub finds around it in the kernel. What the handler
@@ -137,7 +137,7 @@ func kernelProgram(last Ins) Program {
 			RET(),
 			LABEL("work"),
 			UD2()),
-		FUNC(sysFull, "is what the wrapper for a call that needs the whole frame calls.",
+		FUNC(sysFull, "is what the wrapper for a call that needs full pt_regs calls.",
 			MOVQ(RDI, RAX), chain(RAX), RET()),
 		yield(sysYield, nil),
 		yield(flushSP, Block{CLFLUSH(next.UserSP)}),
@@ -154,8 +154,8 @@ func kernelProgram(last Ins) Program {
 	}}
 }
 
-// noDose and dose are what the handler with work does last: one instruction of
-// the same length, which the result waits for in a dose alone.
+// The handler with work does one of these last: instructions of the same length, of
+// which the result waits for the second alone.
 var (
 	noDose = LEAQ(RDI.At(1), RCX)
 	dose   = LEAQ(RAX.At(1), RAX).C("one cycle more")

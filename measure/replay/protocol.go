@@ -8,16 +8,16 @@ import (
 
 // job is what the parent sends to the child, as one line of JSON.
 type job struct {
-	Streams []stream // the first is the base
-	User    chunk
-	Kernel  chunk
-	Dose    chunk // Kernel, but for the handler with work
-	Probe   chunk
-	Rungs   []chunk // User with instructions of a ladder; the first has none
-	Cells   []cell
-	Seed    uint64
-	Process int // which of the run's processes this is, from 0
-	Budget  time.Duration
+	Streams         []stream // the first is the base
+	User            chunk
+	Kernel          chunk
+	PositiveControl chunk // Kernel, but for the handler with work
+	Probe           chunk
+	Rungs           []chunk // User with instructions of a ladder; the first has none
+	Cells           []cell
+	Seed            uint64
+	Process         int // which of the run's processes this is, from 0
+	Budget          time.Duration
 	// Host, of tests, plays a host that moves the CPU.
 	Host *movingHost `json:",omitempty"`
 }
@@ -76,7 +76,7 @@ type message struct {
 // trip is what one call did to registers and memory, to be checked.
 type trip struct {
 	Stream     int
-	Full       bool   // through the wrapper for calls that need the whole frame
+	Full       bool   // through the wrapper for calls that need full pt_regs
 	Result     uint64 // of the handler
 	Want, Regs [outRegs]uint64
 	Frame      [layout.NumSlots]uint64
@@ -85,10 +85,10 @@ type trip struct {
 
 // placement is what one placement gave.
 type placement struct {
-	// Ticks are low bands in ticks of the time-stamp counter for one operation,
+	// Ticks are trimmed means in ticks of the time-stamp counter for one operation,
 	// by cell and stream; 0: not measured.
 	Ticks [][]float64
-	// Probe and Chain are low bands for one round of the functions of the name.
+	// Probe and Chain are trimmed means for one round of the functions of the name.
 	Probe, Chain float64
 	// Samples were taken, and Moved of them dropped because the CPU changed
 	// meanwhile; Lost is the largest share that one figure lost by that. Where it

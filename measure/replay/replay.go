@@ -149,7 +149,7 @@ func Prepare(c Config) (*Replay, error) {
 	}{
 		{&r.job.User, func() (chunk, error) { return chunkOf(userProgram()) }},
 		{&r.job.Kernel, func() (chunk, error) { return chunkOf(kernelProgram(noDose)) }},
-		{&r.job.Dose, func() (chunk, error) { return chunkOf(kernelProgram(dose)) }},
+		{&r.job.PositiveControl, func() (chunk, error) { return chunkOf(kernelProgram(dose)) }},
 		{&r.job.Probe, func() (chunk, error) { return chunkOf(probeProgram()) }},
 	} {
 		if *part.to, err = part.from(); err != nil {
@@ -169,10 +169,10 @@ func (r *Replay) add(name string, s *stub, p promise) {
 	r.job.Streams = append(r.job.Streams, stream{name, s.chunk})
 }
 
-// Streams of the controls. The dose is a difference of two streams that call one
+// Streams of the controls. The positive control is a difference of two streams that call one
 // handler each and nothing else. Against the base, which calls all handlers in
-// turn, such a stream was measured to take 0.05 cycles less with no dose at all,
-// and a tenth on a disturbed machine: the dose then read +0.9.
+// turn, such a stream was measured to take 0.05 cycles less with nothing added at all,
+// and a tenth on a disturbed machine: the added cycle then read +0.9.
 func (r *Replay) controlAA() int   { return len(r.config.Variants) }
 func (r *Replay) controlNone() int { return len(r.config.Variants) + 1 }
 func (r *Replay) controlDose() int { return len(r.config.Variants) + 2 }
@@ -198,7 +198,7 @@ func (r *Replay) plan() {
 	r.job.Cells = []cell{
 		{Op: wire.OpNullCall, Form: formSR1, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
 		{Op: wire.OpDoseNone, Form: formSR1, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
-		{Op: wire.OpDoseOne, Form: formSR1, Loop: loopSR, Handler: sysDose, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpDoseOne, Form: formSR1, Loop: loopSR, Handler: sysPositiveControl, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
 		{Op: wire.OpNullCall, Form: formSR0, Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},
 		{Op: wire.OpNullCall, Form: FormN, Loop: loopN, Handler: sysNull, Streams: all, Warm: 40, Trips: 1000, Samples: 40},
 		{Op: wire.OpNullCall, Form: formD, Loop: loopD, Handler: sysNull, Streams: all, Warm: 20, Trips: 300, Samples: 40},

@@ -307,8 +307,8 @@ func TestNoDose(t *testing.T) {
 		tamper func(*job)
 		want   string
 	}{
-		{"no dose", func(j *job) { j.Dose = j.Kernel }, "variant the +1 control does not do in the replay what it promises: RAX is 0x1, want the result 0x2"},
-		{"dose everywhere", func(j *job) { j.Kernel = j.Dose }, "RAX is 0x2, want the result 0x1"},
+		{"no dose", func(j *job) { j.PositiveControl = j.Kernel }, "variant the +1 control does not do in the replay what it promises: RAX is 0x1, want the result 0x2"},
+		{"dose everywhere", func(j *job) { j.Kernel = j.PositiveControl }, "RAX is 0x2, want the result 0x1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := once(t, named(t, "linux-3.19", "linux-4.1"), func(j *job) { trim(j); tt.tamper(j) }); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -4,7 +4,7 @@
 //
 // # Terms
 //
-//   - sample: one timed batch of operations.
+//   - sample: one timing of a loop of rounds.
 //   - placement: samples taken with the same code and data addresses; under an
 //     engine that boots machines, a boot. It is the unit of resampling: samples
 //     of one placement share its luck, so their number says nothing about how

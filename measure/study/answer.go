@@ -15,10 +15,10 @@ import (
 type Finding struct {
 	Engine, Op string
 	analysis.Difference
-	// Surroundings is in how many the change was measured; Least and Most are
+	// Contexts is in how many the change was measured; Least and Most are
 	// the least and the greatest difference in any of them.
-	Surroundings int
-	Least, Most  float64
+	Contexts    int
+	Least, Most float64
 }
 
 // answered are the operations that an answer speaks of, and what it calls them.
@@ -48,10 +48,10 @@ func (p Page) Findings(c Change) []Finding {
 			if d.Kind == analysis.None {
 				continue
 			}
-			f := Finding{Engine: e, Op: a.op, Difference: d, Surroundings: 1, Least: d.Value, Most: d.Value}
+			f := Finding{Engine: e, Op: a.op, Difference: d, Contexts: 1, Least: d.Value, Most: d.Value}
 			for _, pair := range c.Pairs[1:] {
 				if o := p.Difference(p.Headline(e, a.op), name(pair[0]), name(pair[1]), a.op); o.Kind != analysis.None {
-					f.Least, f.Most, f.Surroundings = min(f.Least, o.Value), max(f.Most, o.Value), f.Surroundings+1
+					f.Least, f.Most, f.Contexts = min(f.Least, o.Value), max(f.Most, o.Value), f.Contexts+1
 				}
 			}
 			list = append(list, f)
@@ -60,7 +60,7 @@ func (p Page) Findings(c Change) []Finding {
 	return list
 }
 
-// Around tells what the change costs in all its surroundings; it is empty if
+// Around tells what the change costs in all its contexts; it is empty if
 // there is one only.
 func (f Finding) Around() string {
 	print := analysis.Short
@@ -68,12 +68,12 @@ func (f Finding) Around() string {
 		print = analysis.Signed
 	}
 	switch {
-	case f.Surroundings == 1:
+	case f.Contexts == 1:
 		return ""
 	case f.Least == f.Most:
-		return fmt.Sprintf("so in all %d surroundings", f.Surroundings)
+		return fmt.Sprintf("so in all %d contexts", f.Contexts)
 	}
-	return fmt.Sprintf("%s to %s in %d surroundings", print(f.Least), print(f.Most), f.Surroundings)
+	return fmt.Sprintf("%s to %s in %d contexts", print(f.Least), print(f.Most), f.Contexts)
 }
 
 // Sentences are the answer in words, by the engine that tells most: the one

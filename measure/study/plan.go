@@ -30,7 +30,7 @@ type Change struct {
 	// Key is short, Title says what is done.
 	Key, Title string
 	// Pairs are the steps by name, each from and to. The first is the headline;
-	// the others are the same change in other surroundings.
+	// the others are the same change in other contexts.
 	Pairs [][2]string
 	// Exit is set if the two differ in the instruction that ends a call, which
 	// an engine must run to tell them apart.

@@ -50,7 +50,7 @@ var Phases = []Phase{
 	{stubs.PhaseEntry.Name, stubs.PhaseEntry.Title, "Entry", entry},
 	{stubs.PhaseExit.Name, stubs.PhaseExit.Title, "Exit", exit},
 	{"call", "both: a null call but for its handler", "Call", func(w *prove.Walk) []prove.Step { return append(entry(w), exit(w)...) }},
-	{"fix-up", "fix-up, on the way to a handler that needs the whole frame", "FixUp", func(w *prove.Walk) []prove.Step { return w.FixUp }},
+	{"fix-up", "fix-up, on the way to a handler that needs full pt_regs", "FixUp", func(w *prove.Walk) []prove.Step { return w.FixUp }},
 	{"restore", "restore, on the way back from it", "Restore", func(w *prove.Walk) []prove.Step { return w.Restore }},
 	{"switch-out", "context switch, leaving", "SwitchOut", func(w *prove.Walk) []prove.Step { return w.Out }},
 	{"switch-in", "context switch, coming back", "SwitchIn", func(w *prove.Walk) []prove.Step { return w.In }},
@@ -103,7 +103,7 @@ var Metrics = []Metric{
 // Variant is the counts of one variant.
 type Variant struct {
 	Name string
-	// OwnExit is set if a call that needs the whole frame does not come back to
+	// OwnExit is set if a call that needs full pt_regs does not come back to
 	// the exit of the others: its restore then goes on to ring 3.
 	OwnExit bool
 	// Counts are by phase, in the order of Phases.
@@ -120,7 +120,7 @@ func Notes(variants []Variant) []string {
 	}
 	for _, v := range variants {
 		if v.OwnExit {
-			notes = append(notes, v.Name+": a call that needs the whole frame has an exit of its own, so its restore goes on to ring 3.")
+			notes = append(notes, v.Name+": a call that needs full pt_regs has an exit of its own, so its restore goes on to ring 3.")
 		}
 	}
 	return notes

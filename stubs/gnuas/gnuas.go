@@ -11,7 +11,7 @@
 //   - entry_SYSCALL_64, which must be there, and first: where SYSCALL arrives.
 //   - stub_clone, stub_rt_sigreturn, stub_full_frame, stub_set_frame and
 //     stub_poison: what stands in sys_call_table for the handlers that need the
-//     whole frame.
+//     full pt_regs.
 //   - __switch_to_asm: the variant's part of the context switch.
 //   - syscall_init: sets the MSRs of SYSCALL.
 //

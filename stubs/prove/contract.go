@@ -13,7 +13,7 @@ import (
 type function struct {
 	name string
 	kind functionKind
-	// edits are the slots of the whole frame that it may change.
+	// edits are the slots of full pt_regs that it may change.
 	edits layout.Slots
 }
 
@@ -285,7 +285,7 @@ func (m *machine) fullSlot(st *state, s layout.Slot) value {
 	return st.expect.frame[s]
 }
 
-// handle is what a handler does that has the whole frame.
+// handle is what a handler does that has full pt_regs.
 func (m *machine) handle(st *state, f *function) {
 	st.walked.handler = st.walked.last
 	if f.kind == frameHandler {

@@ -59,7 +59,7 @@
 //     written; the arguments are in their registers, R10's in RCX; RSP is at the
 //     frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts are as
 //     promised; TIFEntryWork was looked at.
-//   - At the call of a handler that needs the whole frame, or through the table
+//   - At the call of a handler that needs full pt_regs, or through the table
 //     from a function that has it: the same of every slot, CX by FullCX; it is the
 //     handler that stands for the entry of the table.
 //   - At SYSRETQ and IRETQ: every register, RSP, RIP, RFLAGS, CS and SS is what

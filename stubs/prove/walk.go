@@ -20,7 +20,7 @@ type Walk struct {
 	// return to SYSRETQ or IRETQ. What calls nothing is Entry but for its last
 	// instruction.
 	Entry, Exit []Step
-	// FixUp is what runs between the two for a call that needs the whole frame,
+	// FixUp is what runs between the two for a call that needs full pt_regs,
 	// up to the call of its handler (sys_full_frame); Restore from that one's
 	// return to the first instruction of Exit.
 	FixUp, Restore []Step

@@ -7,9 +7,9 @@ import (
 
 const (
 	plainHandler functionKind = iota // has its arguments; knows of no frame
-	frameHandler                     // has its arguments and the whole frame
+	frameHandler                     // has its arguments and full pt_regs
 	slotHandler                      // sys_set_frame, which edits the slot RDI
-	noReturn                         // has the whole frame and returns to ring 3 by itself
+	noReturn                         // has full pt_regs and returns to ring 3 by itself
 	worker                           // syscall_return_slowpath: does work, and may edit any slot
 	notifier                         // do_notify_resume: delivers signals, and may edit any slot
 	scheduler                        // schedule, schedule_user
@@ -83,7 +83,7 @@ func (m *machine) work(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// slowExit returns by IRETQ from the whole frame, after all work is done.
+// slowExit returns by IRETQ from full pt_regs, after all work is done.
 func (m *machine) slowExit(st *state, f *function) {
 	ok := m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize})
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers), nil) && ok // it has no VERW

@@ -25,12 +25,12 @@ type Machine struct {
 	// core's cycles for a tick in a boot.
 	Drift func(done float64) float64
 	Speed func(*rand.Rand) float64
-	// Spike disturbs a batch, by cycles for each operation.
+	// Spike disturbs a sample, by cycles for each operation.
 	Spike func(*rand.Rand) float64
 	// Resolution is the step of the clock in ticks.
 	Resolution float64
-	// Again and Dose are what the controls are off.
-	Again, Dose float64
+	// Again and PositiveControl are what the A/A and the positive control are off.
+	Again, PositiveControl float64
 	// Miscount is what the cycle counter gives for a cycle, Floor what the floor
 	// takes; Lacks are operations of the calibration, and labels, that are not
 	// sampled.
@@ -59,7 +59,7 @@ func Bimodal(r *rand.Rand) float64 {
 	return 0.7
 }
 
-// Spikes are a preemption in 2 % of all batches, and in a third a busy
+// Spikes are a preemption in 2 % of all samples, and in a third a busy
 // neighbour.
 func Spikes(r *rand.Rand) float64 {
 	s := 0.3 * r.ExpFloat64()
@@ -128,7 +128,7 @@ func (m Machine) boot(rng *rand.Rand) string {
 	series(wire.Floor, wire.OpNullCall, rounds, m.Floor)
 	series(wire.LabelCalibration, wire.OpChain, rounds, wire.ChainLength)
 	series(wire.LabelCalibration, wire.OpDoseNone, rounds, 200)
-	series(wire.LabelCalibration, wire.OpDoseOne, rounds, 201+m.Dose)
+	series(wire.LabelCalibration, wire.OpDoseOne, rounds, 201+m.PositiveControl)
 	series(wire.LabelCalibration, wire.OpClock, 1, 30)
 	step := slices.Repeat([]float64{m.Resolution}, m.Samples)
 	if !slices.Contains(m.Lacks, wire.OpStep) {
@@ -156,7 +156,7 @@ var KVMConfig = record.Config{
 }
 
 // Pretended is what a boot samples on a machine where heukelum-v2 takes 2 cycles
-// more than linux-3.19, and where again and dose are what the controls give.
+// more than linux-3.19, and whose controls give again and, for a cycle more, the last.
 func Pretended(boot int, again, dose float64) cycles.Boot {
 	b := cycles.Boot{ID: uint64(boot), Source: fmt.Sprint("boot ", boot), Config: KVMConfig}
 	jitter := 0.01 * float64(boot%5)

@@ -100,7 +100,7 @@ func (s *Server) user() (syscall.SysProcAttr, error) {
 
 // Stop stops the server at once, as a lost machine does.
 func (s *Server) Stop() {
-	// With it go its backends, which would end by themselves only when they next look.
+	// With it go its processes, which would end by themselves only when they next look.
 	if syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) == nil {
 		s.ended <- <-s.ended
 	}
