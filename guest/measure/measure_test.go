@@ -111,7 +111,7 @@ func TestSeries(t *testing.T) {
 			series{},
 			[]uint64{1, 1},
 			regs.ErrLockstep,
-			"SKIP: v: measure: o (the two threads did not take turns in any of 2 batches)\n",
+			"SKIP: v: measure: o (the two threads did not take turns in any of 2 samples)\n",
 		},
 		{"broken", series{}, []uint64{1, 1}, errors.New("no thread"), "ERROR: v: measure: o (no thread)\n"},
 		{"not here", series{err: lines.Skip("why")}, []uint64{1}, nil, "SKIP: v: measure: o (why)\n"},
