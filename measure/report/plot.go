@@ -1,25 +1,18 @@
 package report
 
 import (
-	"bytes"
-	"fmt"
-	"html"
 	"html/template"
 	"image/color"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/chart"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
@@ -33,26 +26,8 @@ type plotted struct {
 	SVG    template.HTML
 }
 
-// Colours as the plotting library knows them. The file replaces each by a
-// variable of its style sheet, so that plots are dark where the page is.
-var (
-	ink     = color.RGBA{0x01, 0x01, 0x01, 0xff}
-	faint   = color.RGBA{0x02, 0x02, 0x02, 0xff}
-	palette = []color.RGBA{
-		{0x10, 0x10, 0x10, 0xff},
-		{0x11, 0x11, 0x11, 0xff},
-		{0x12, 0x12, 0x12, 0xff},
-		{0x13, 0x13, 0x13, 0xff},
-		{0x14, 0x14, 0x14, 0xff},
-		{0x15, 0x15, 0x15, 0xff},
-	}
-)
-
 // dashes tell the lines of one plot apart where colours do not.
 var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {9, 3, 2, 3}, {4, 4}, {12, 3}}
-
-// plotWidth is that of all plots: their text is of readable size on a phone.
-const plotWidth = 12 * vg.Centimeter
 
 // plots are those that the records have figures for. An engine that only
 // confirms another has none.
@@ -71,83 +46,6 @@ func plots(p study.Page) ([]plotted, error) {
 		}
 	}
 	return list, nil
-}
-
-// sans is the plots' font.
-var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
-
-// canvas is an empty plot in the page's style.
-func canvas() *plot.Plot {
-	p := plot.New()
-	set := func(style *draw.TextStyle) {
-		style.Font = sans
-		style.Font.Size = 10
-		style.Color = ink
-	}
-	p.BackgroundColor = color.Transparent
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color = faint
-		axis.Tick.Color = faint
-		axis.Tick.Marker = ticks{}
-		set(&axis.Label.TextStyle)
-		set(&axis.Tick.Label)
-	}
-	set(&p.Legend.TextStyle)
-	p.Legend.Padding = 2
-	return p
-}
-
-// ticks are the library's, with labels as short as they can be.
-type ticks struct{ plot.DefaultTicks }
-
-func (t ticks) Ticks(low, high float64) []plot.Tick {
-	list := t.DefaultTicks.Ticks(low, high)
-	for i, tick := range list {
-		if tick.Label != "" {
-			list[i].Label = minus(strconv.FormatFloat(tick.Value, 'g', 6, 64))
-		}
-	}
-	return list
-}
-
-// svg draws the plot, to be a part of the page; title is what a reader hears
-// who does not see it.
-func svg(p *plot.Plot, title string, height vg.Length) (template.HTML, error) {
-	c := vgsvg.New(plotWidth, height)
-	p.Draw(draw.New(c))
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
-		return "", err
-	}
-	text := b.String()
-	text = text[strings.Index(text, "viewBox"):] // without the size: the page gives it
-	replace := []string{
-		"#010101", "var(--ink)", "#020202", "var(--faint)",
-		`font-family:Liberation Sans`, `font-family:inherit`,
-	}
-	for i, c := range palette {
-		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
-	}
-	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) +
-		fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
-}
-
-var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
-
-// fixWidths gives each text the width that it was laid out with: the reader's
-// font may be wider than the plotting library's, and a label would reach into
-// the plot.
-func fixWidths(svg string) string {
-	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
-		m := textElement.FindStringSubmatch(element)
-		size, err := strconv.ParseFloat(m[2], 64)
-		if err != nil || m[3] == "" {
-			return element
-		}
-		face := font.DefaultCache.Lookup(sans, vg.Points(size))
-		return fmt.Sprintf(`<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
-			face.Width(html.UnescapeString(m[3])).Points(), m[1], m[3])
-	})
 }
 
 // branch is a line of a forest plot.
@@ -169,7 +67,7 @@ func forest(p study.Page, of string) (*plotted, error) {
 		if d.Kind == analysis.None || d.Kind == analysis.Exact || c.Exit && engine.Of(of).Unseen != "" {
 			continue
 		}
-		r := branch{name: c.Key, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
+		r := branch{name: c.Key, text: chart.Minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
 		r.bandLow, r.bandHi, r.band = p.Band(of, from, to, op)
 		rows = append(rows, r)
 	}
@@ -185,7 +83,7 @@ func switches(p study.Page, of string) (*plotted, error) {
 	for _, o := range record.Switches {
 		d := p.Difference(p.Headline(of, o.Op), from, to, o.Op)
 		if d.Kind == analysis.Interval {
-			rows = append(rows, branch{name: o.Short, text: minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
+			rows = append(rows, branch{name: o.Short, text: chart.Minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
 		}
 	}
 	return drawForest(rows, of+": what (a) saves a context switch",
@@ -198,7 +96,7 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 		return nil, nil
 	}
 	slices.Reverse(rows) // the first on top
-	c := canvas()
+	c := chart.New()
 	c.X.Label.Text = "difference in " + unit
 	names := make([]string, len(rows))
 	for i, r := range rows {
@@ -210,13 +108,13 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 			width    vg.Length
 			color    color.Color
 		}{
-			{r.band, r.bandLow, r.bandHi, 1.2, faint},
-			{true, r.low, r.high, 5, palette[0]},
+			{r.band, r.bandLow, r.bandHi, 1.2, chart.Faint},
+			{true, r.low, r.high, 5, chart.Palette[0]},
 		} {
 			if !part.on {
 				continue
 			}
-			if err := line(c, part.color, part.width, plotter.XY{X: part.from, Y: y}, plotter.XY{X: part.to, Y: y}); err != nil {
+			if err := chart.Line(c, part.color, part.width, plotter.XY{X: part.from, Y: y}, plotter.XY{X: part.to, Y: y}); err != nil {
 				return nil, err
 			}
 		}
@@ -224,10 +122,10 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 		if err != nil {
 			return nil, err
 		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: palette[0], Radius: 3, Shape: draw.CircleGlyph{}}
+		dot.GlyphStyle = draw.GlyphStyle{Color: chart.Palette[0], Radius: 3, Shape: draw.CircleGlyph{}}
 		c.Add(dot)
 	}
-	if err := line(c, faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
+	if err := chart.Line(c, chart.Faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
 		return nil, err
 	}
 	c.NominalY(names...)
@@ -241,7 +139,7 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 	if err := figures(c, rows); err != nil {
 		return nil, err
 	}
-	drawn, err := svg(c, title, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
+	drawn, err := chart.SVG(c, title, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
 	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
 }
 
@@ -258,7 +156,7 @@ func figures(c *plot.Plot, rows []branch) error {
 	}
 	for i := range labels.TextStyle {
 		style := &labels.TextStyle[i]
-		style.Font, style.Color = sans, ink
+		style.Font, style.Color = chart.Sans, chart.Ink
 		style.Font.Size = 10
 		style.XAlign, style.YAlign = draw.XRight, draw.YCenter
 	}
@@ -266,24 +164,14 @@ func figures(c *plot.Plot, rows []branch) error {
 	return nil
 }
 
-func line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) error {
-	l, err := plotter.NewLine(plotter.XYs(points))
-	if err != nil {
-		return err
-	}
-	l.Color, l.Width = col, width
-	c.Add(l)
-	return nil
-}
-
 // distribution shows what each placement gave.
 func distribution(p study.Page, of string) (*plotted, error) {
-	c := canvas()
+	c := chart.New()
 	c.X.Label.Text = "difference in " + p.Unit(of)
 	c.Y.Label.Text = "share of the placements"
 	n, least, most := 0, 0.0, 0.0
 	for _, change := range study.Changes {
-		if change.Exit || n == len(palette) {
+		if change.Exit || n == len(chart.Palette) {
 			continue
 		}
 		from, to := change.Ends()
@@ -299,7 +187,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.Color, l.Width, l.Dashes = palette[n], 1.8, dashes[n]
+		l.Color, l.Width, l.Dashes = chart.Palette[n], 1.8, dashes[n]
 		c.Add(l)
 		c.Legend.Add(change.Key, l)
 		// A few placements far out must not hide the others.
@@ -312,7 +200,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 	c.X.Min, c.X.Max = least-1, most+1
 	c.Legend.Top, c.Legend.Left = true, true
 	title := of + ": the difference of an ordinary call in each placement"
-	drawn, err := svg(c, title, 8*vg.Centimeter)
+	drawn, err := chart.SVG(c, title, 8*vg.Centimeter)
 	return &plotted{
 		Title:   title,
 		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(of) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
@@ -366,7 +254,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 	if len(names) == 0 {
 		return nil, nil
 	}
-	c := canvas()
+	c := chart.New()
 	c.X.Label.Text = p.Unit(of)
 	width := vg.Points(5)
 	if stacked {
@@ -379,7 +267,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 			return nil, err
 		}
 		b.Horizontal = true
-		b.Color = palette[i%len(palette)]
+		b.Color = chart.Palette[i%len(chart.Palette)]
 		b.LineStyle.Width = 0
 		switch {
 		case !stacked:
@@ -396,6 +284,6 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
 	c.Y.Min, c.Y.Max = -0.6, rows
 	c.Legend.Top = true
-	drawn, err := svg(c, title, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
+	drawn, err := chart.SVG(c, title, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
 	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
 }

@@ -13,12 +13,12 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/chart"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
@@ -39,7 +39,7 @@ type Report struct {
 //go:embed report.html
 var text string
 
-var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": minus}).Parse(text))
+var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": chart.Minus, "theme": func() template.CSS { return chart.Theme }}).Parse(text))
 
 // Write writes the report.
 func (r Report) Write(w io.Writer) error {
@@ -104,11 +104,6 @@ func builds(records []record.Record) []string {
 	}
 	return list
 }
-
-var negative = regexp.MustCompile(`(^|[\s\[(])-(\d)`)
-
-// minus gives negative numbers the sign that is as wide as a plus.
-func minus(text string) string { return negative.ReplaceAllString(text, "$1−$2") }
 
 // cell is a cell of a table, and the class of its style.
 type cell struct{ Text, Class string }
