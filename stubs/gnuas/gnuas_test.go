@@ -370,14 +370,15 @@ func proofOfEntry(t *testing.T, n stubs.Variant, size uint64) ([]string, uint64)
 	if err := proof.Err(); err != nil {
 		t.Error(err)
 	}
-	entry := slices.IndexFunc(proof.Known, func(k prove.Known) bool { return strings.HasPrefix(k.Func, "entry_SYSCALL_64.") })
+	list := proof.Known()
+	entry := slices.IndexFunc(list, func(k prove.Known) bool { return strings.HasPrefix(k.Func, "entry_SYSCALL_64.") })
 	if entry < 0 {
 		t.Fatalf("%s: nothing is known of the entry", n.Name)
 	}
 	var known []string
 	end := size
-	for _, k := range proof.Known[entry:] {
-		off := k.Addr - proof.Known[entry].Addr
+	for _, k := range list[entry:] {
+		off := k.Addr - list[entry].Addr
 		if size == 0 && !strings.HasPrefix(k.Func, "entry_SYSCALL_64.") || size != 0 && off >= size {
 			break
 		}

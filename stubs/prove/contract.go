@@ -2,6 +2,7 @@ package prove
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -15,6 +16,33 @@ type function struct {
 	kind functionKind
 	// edits are the slots of full pt_regs that it may change.
 	edits layout.Slots
+	made  sync.Once
+	names unknowns
+}
+
+// unknowns are the names of what a function leaves that is not known.
+type unknowns struct {
+	regs  [numRegs]string
+	slots [layout.NumSlots]string
+	xmm   [numXMM]string
+	mxcsr string
+}
+
+// unknowns makes the names when they are needed first.
+func (f *function) unknowns() *unknowns {
+	f.made.Do(func() {
+		for r := range numRegs {
+			f.names.regs[r] = r.String() + " after " + f.name
+		}
+		for s := range layout.NumSlots {
+			f.names.slots[s] = f.name + "." + s.String()
+		}
+		for i := range numXMM {
+			f.names.xmm[i] = f.name + "." + xmmName(i)
+		}
+		f.names.mxcsr = f.name + ".MXCSR"
+	})
+	return &f.names
 }
 
 type functionKind uint8
@@ -169,10 +197,10 @@ func (m *machine) dispatch(st *state, index value) {
 		return
 	}
 	for i := range m.wrappers {
-		branch := *st
+		branch := m.fork(st)
 		branch.expect.wrapper = &m.wrappers[i]
 		branch.note("the handler is " + m.name(m.wrappers[i].addr))
-		m.transfer(&branch, word{v: known(m.wrappers[i].addr)})
+		m.transfer(branch, word{v: known(m.wrappers[i].addr)})
 	}
 	st.note("the handler is any other")
 	st.expect.called = true
@@ -299,21 +327,21 @@ func (m *machine) handle(st *state, f *function) {
 	if m.anyEdit() {
 		// These exits take whatever frame they find: as ptrace, the handler may
 		// edit every slot at once.
-		branch := *st
+		branch := m.fork(st)
 		branch.note(f.name + " edits any slots")
-		m.edit(&branch, f, layout.SlotsAll)
-		m.result(&branch, f)
+		m.edit(branch, f, layout.SlotsAll)
+		m.result(branch, f)
 	} else {
 		for s := range layout.NumSlots {
 			p := predicate{equal, slot, known(uint64(s))}
 			if r.eval(p) == isFalse {
 				continue
 			}
-			branch := *st
-			m.given(&branch, p, true)
+			branch := m.fork(st)
+			m.given(branch, p, true)
 			branch.note(f.name + " edits the slot " + s.String())
-			m.edit(&branch, f, layout.SlotSet(s))
-			m.result(&branch, f)
+			m.edit(branch, f, layout.SlotSet(s))
+			m.result(branch, f)
 		}
 	}
 	p := predicate{below, slot, known(uint64(layout.NumSlots))}
@@ -334,9 +362,10 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 	if m.walk != nil {
 		return
 	}
+	names := f.unknowns()
 	for s := range layout.NumSlots {
 		if slots.Has(s) {
-			t := symbol(f.name+"."+s.String(), true)
+			t := symbol(names.slots[s], true)
 			t.edit = true
 			st.cells[cellOf(s)] = word{t.value(), edited}
 			st.expect.frame[s] = t.value()
@@ -368,8 +397,12 @@ func (m *machine) result(st *state, f *function) {
 // clobber is what every function does to the registers, and to what other
 // threads may change while it runs.
 func (m *machine) clobber(st *state, f *function) {
-	for _, r := range [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11} {
-		st.regs[r] = word{symbol(r.String()+" after "+f.name, false).value(), nil}
+	names := f.unknowns()
+	regs := [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11}
+	terms := make([]term, len(regs))
+	for i, r := range regs {
+		terms[i].name = names.regs[r]
+		st.regs[r] = word{terms[i].value(), nil}
 	}
 	st.cond = condition{}
 	st.stale = m.walk == nil
@@ -411,8 +444,15 @@ func (m *machine) returnFrom(st *state) {
 // should, or, as SYSRETQ leaves them, the RIP and RFLAGS that the call returns
 // with. A handler may have changed those alone.
 func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
-	by := map[layout.Slot]layout.Slot{layout.SlotCX: layout.SlotIP, layout.SlotR11: layout.SlotFlags}
-	if from, ok := by[s]; ok && !st.expect.edited.Has(s) && m.at(st).same(got.v, st.expect.frame[from]) == isTrue {
+	from := layout.SlotIP
+	switch s {
+	case layout.SlotCX:
+	case layout.SlotR11:
+		from = layout.SlotFlags
+	default:
+		return want
+	}
+	if !st.expect.edited.Has(s) && m.at(st).same(got.v, st.expect.frame[from]) == isTrue {
 		return got.v
 	}
 	return want

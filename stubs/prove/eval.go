@@ -94,7 +94,7 @@ func (ts *terms) compute(op opcode, width uint8, a, b value) value {
 			return a.t.x
 		}
 	}
-	return ts.intern(term{op: isALU, alu: op, k: uint64(width), x: a, y: b})
+	return ts.intern(operation{op: isALU, alu: op, k: uint64(width), x: a, y: b})
 }
 
 // compute is the result of an instruction on two words of its width (SDM volume

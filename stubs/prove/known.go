@@ -37,11 +37,16 @@ type knowledge struct {
 // gathered is a value that is the same on every path, or not.
 type gathered struct {
 	v            value
+	last         value // that came
 	seen, varies bool
 	others       []value
 }
 
 func (g *gathered) add(v value) {
+	if g.seen && v == g.last { // as most are
+		return
+	}
+	g.last = v
 	switch {
 	case !g.seen:
 		g.v, g.seen = v, true
@@ -89,12 +94,12 @@ func alike(a, b value) bool {
 	return alike(a.t.x, b.t.x)
 }
 
-// knowledgeOf is what is gathered of the instruction that runs.
-func (m *machine) knowledgeOf(st *state) *knowledge {
-	k := m.knows[st.at]
+// knowledgeOf is what is gathered of an instruction.
+func (m *machine) knowledgeOf(at uint64) *knowledge {
+	k := m.knows[at]
 	if k == nil {
 		k = &knowledge{}
-		m.knows[st.at] = k
+		m.knows[at] = k
 	}
 	return k
 }
@@ -104,7 +109,7 @@ func (m *machine) learns(st *state) {
 	if m.quick {
 		return
 	}
-	k := m.knowledgeOf(st)
+	k := m.runs
 	for r := range st.regs {
 		k.regs[r].add(st.regs[r].v)
 		k.change[r] = k.change[r] || st.regs[r].v != m.before[r].v
@@ -116,7 +121,7 @@ func (m *machine) defines(st *state, cell int, v value) {
 	if m.quick {
 		return
 	}
-	k := m.knowledgeOf(st)
+	k := m.runs
 	k.cell.add(known(uint64(cell)))
 	k.filler.add(v)
 }

@@ -69,11 +69,13 @@ type machine struct {
 	preserved [numScratch]bool // the switch keeps the word for the thread
 	mask      uint64           // MSR_SYSCALL_MASK, as the set-up leaves it
 	todo      []*state
+	ended     []*state // whose memory the next ones take
 	steps     int
 	paths     int
 	claims    map[claimKey]*verdict
 	order     []claimKey
 	knows     map[uint64]*knowledge
+	runs      *knowledge    // of the instruction that runs
 	before    [numRegs]word // the registers before the instruction that runs
 	walk      *walker       // nil, unless the machine only walks
 	traces    bool          // it takes down what happens, for the oracle
@@ -81,6 +83,8 @@ type machine struct {
 	soon      bool // stop at the first claim that is refuted
 	refuted   bool // one is
 	seen      map[string]bool
+	named     []byte // room for the namers' next text
+	namers    uint32 // how many there were
 }
 
 func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }
@@ -135,13 +139,33 @@ func (m *machine) run(st *state) {
 	for len(m.todo) > 0 && !m.stopped() {
 		st := m.todo[len(m.todo)-1]
 		m.todo = m.todo[:len(m.todo)-1]
+		st.waits = false
 		for m.step(st) {
+		}
+		if !st.waits && m.walk == nil {
+			m.ended = append(m.ended, st)
 		}
 	}
 }
 
 // follow leaves a state to be run later.
-func (m *machine) follow(st *state) { m.todo = append(m.todo, st) }
+func (m *machine) follow(st *state) {
+	st.waits = true
+	m.todo = append(m.todo, st)
+}
+
+// fork is a copy of a state.
+func (m *machine) fork(st *state) *state {
+	var branch *state
+	if n := len(m.ended); n > 0 {
+		branch, m.ended = m.ended[n-1], m.ended[:n-1]
+	} else {
+		branch = &state{}
+	}
+	*branch = *st
+	branch.waits = false
+	return branch
+}
 
 // end is the end of a path at which nothing is left to prove.
 func (m *machine) end(st *state) {
@@ -223,7 +247,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 		return
 	}
 	if st.left == nil {
-		m.trace(st, &traced{kind: went, at: addr})
+		m.trace(st, traced{kind: went, at: addr})
 	}
 	st.pc = addr
 	m.follow(st)

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
@@ -28,8 +29,7 @@ func (m *machine) address(st *state, o operand) value {
 		v = m.sum(st.regs[o.base].v, v)
 	}
 	if o.index != noReg {
-		n := map[uint8]uint64{1: 0, 2: 1, 4: 2, 8: 3}[o.scale]
-		v = m.sum(v, m.ts.shl(st.regs[o.index].v, n))
+		v = m.sum(v, m.ts.shl(st.regs[o.index].v, uint64(bits.TrailingZeros8(o.scale))))
 	}
 	return m.at(st).resolve(v)
 }

@@ -258,7 +258,7 @@ func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 				changed = append(changed, mutant{what: runTwice})
 			}
 			for _, m := range changed {
-				list = append(list, oneMutant{s, places.at(addr), m, addr, places.rows[p.addr+uint64(next)].Ins})
+				list = append(list, oneMutant{s, places.at(addr), m, addr, places.row(p.addr + uint64(next)).Ins})
 			}
 			off = next
 		}

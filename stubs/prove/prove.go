@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -24,19 +25,27 @@ type Proof struct {
 	// Paths is how many ways through the variant were followed to their end,
 	// Instructions how many different instructions were met on them.
 	Paths, Instructions int
-	// Known tells of each instruction that was met, by address.
-	Known []Known
 	// Unreached are instructions of the variant that no path comes to.
 	Unreached []Where
+	known     func() []Known
+}
+
+// Known tells of each instruction that was met, by address.
+func (p *Proof) Known() []Known {
+	if p.known == nil { // there is no proof
+		return nil
+	}
+	return p.known()
 }
 
 // At returns what the proof knows of the instruction at an address.
 func (p *Proof) At(addr uint64) (Known, bool) {
-	i, ok := slices.BinarySearchFunc(p.Known, addr, func(k Known, addr uint64) int { return cmp.Compare(k.Addr, addr) })
+	list := p.Known()
+	i, ok := slices.BinarySearchFunc(list, addr, func(k Known, addr uint64) int { return cmp.Compare(k.Addr, addr) })
 	if !ok {
 		return Known{}, false
 	}
-	return p.Known[i], true
+	return list[i], true
 }
 
 // Outcome is Proved if every claim is; else the worst of theirs.
@@ -243,6 +252,7 @@ const maxFrom = 6
 // report makes a proof of what the machine found.
 func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 	p := &Proof{Variant: s.name, Base: s.base, Paths: m.paths, Instructions: len(m.knows)}
+	p.Claims = make([]Claim, 0, len(m.order))
 	places := s.places(obj)
 	for _, key := range m.order {
 		of := ""
@@ -273,9 +283,14 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 		}
 		p.Claims = append(p.Claims, c)
 	}
-	for _, addr := range slices.Sorted(maps.Keys(m.knows)) {
-		p.Known = append(p.Known, m.knows[addr].known(addr, places.at(addr), !s.inSwitch(addr)))
-	}
+	knows := m.knows
+	p.known = sync.OnceValue(func() []Known { // that few ask for
+		var list []Known
+		for _, addr := range slices.Sorted(maps.Keys(knows)) {
+			list = append(list, knows[addr].known(addr, places.at(addr), !s.inSwitch(addr)))
+		}
+		return list
+	})
 	p.Unreached = s.unreached(m, places)
 	return p
 }
@@ -313,19 +328,20 @@ func (s *subject) unreached(m *machine, places places) []Where {
 
 // places names instructions.
 type places struct {
-	s    *subject
-	rows map[uint64]asm.Row
+	s     *subject
+	rows  map[uint64]*asm.Row
+	named map[uint64]Where // so far
 }
 
 // places takes the listings' rows of the variant's instructions.
 func (s *subject) places(obj *asm.Object) places {
-	p := places{s, map[uint64]asm.Row{}}
+	p := places{s, map[uint64]*asm.Row{}, map[uint64]Where{}}
 	for _, l := range obj.Listings() {
 		if s.partOf(l.Addr) == nil {
 			continue
 		}
-		for _, r := range l.Rows {
-			if r.Label == "" {
+		for i := range l.Rows {
+			if r := &l.Rows[i]; r.Label == "" {
 				p.rows[l.Addr+uint64(r.Off)] = r
 			}
 		}
@@ -333,13 +349,30 @@ func (s *subject) places(obj *asm.Object) places {
 	return p
 }
 
+// row is the listing's of an instruction, an empty one if it is in none.
+func (p places) row(addr uint64) *asm.Row {
+	if r := p.rows[addr]; r != nil {
+		return r
+	}
+	return &asm.Row{}
+}
+
 // at names an instruction: by the listing, or by its bytes if it is in none.
 func (p places) at(addr uint64) Where {
+	w, ok := p.named[addr]
+	if !ok {
+		w = p.name(addr)
+		p.named[addr] = w
+	}
+	return w
+}
+
+func (p places) name(addr uint64) Where {
 	part := p.s.partOf(addr)
 	if part == nil {
 		return Where{Func: constant(addr)}
 	}
-	row := p.rows[addr]
+	row := p.row(addr)
 	name, start := part.name, part.addr
 	for _, l := range p.s.labels { // of a file's functions
 		if l.Addr > start && l.Addr <= addr {

@@ -201,7 +201,7 @@ func TestKnown(t *testing.T) {
 		{"MOVQ RAX, PtRegs.AX(RSP)", "ax", "the result", rAX, "the result"},
 	} {
 		t.Run(tt.text, func(t *testing.T) {
-			for _, k := range proof.Known {
+			for _, k := range proof.Known() {
 				if k.Text == tt.text && strings.HasPrefix(k.Func, "entry_") {
 					if k.Defines != tt.defines || k.Value != tt.value || k.Regs[tt.reg] != tt.holds {
 						t.Errorf("defines %q as %q, %v is %q; want %q, %q, %q", k.Defines, k.Value, tt.reg, k.Regs[tt.reg], tt.defines, tt.value, tt.holds)

@@ -1,6 +1,9 @@
 package prove
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // region is a set of words: intervals with both ends in it, in ascending order,
 // of which no two touch.
@@ -63,12 +66,23 @@ func (s region) and(t region) region {
 }
 
 // in reports whether t holds all of s.
-func (s region) in(t region) bool { return len(s.and(t.not())) == 0 }
+func (s region) in(t region) bool {
+	for _, i := range s {
+		if !slices.ContainsFunc(t, func(j interval) bool { return j.least <= i.least && i.most <= j.most }) {
+			return false
+		}
+	}
+	return true
+}
 
-// each makes a region of what a function makes of each interval.
+// each makes a region of the regions that a function makes of the intervals.
 func (s region) each(fn func(interval) region) region {
 	var out region
-	for _, i := range s {
+	for n, i := range s {
+		if n == 0 {
+			out = fn(i)
+			continue
+		}
 		for _, j := range fn(i) {
 			out = out.or(j)
 		}
@@ -77,7 +91,20 @@ func (s region) each(fn func(interval) region) region {
 }
 
 // or adds an interval.
-func (s region) or(i interval) region { return region{i}.not().and(s.not()).not() }
+func (s region) or(i interval) region {
+	out := make(region, 0, len(s)+1)
+	for n, j := range s {
+		switch {
+		case j.most < i.least && i.least-j.most > 1:
+			out = append(out, j)
+		case i.most < j.least && j.least-i.most > 1:
+			return append(append(out, i), s[n:]...)
+		default: // they meet
+			i = interval{min(i.least, j.least), max(i.most, j.most)}
+		}
+	}
+	return append(out, i)
+}
 
 // plus is the region moved up by n, over the end.
 func (s region) plus(n uint64) region {
@@ -135,6 +162,9 @@ func (s region) of(t *term) (of region, ok bool) {
 // known takes from a region what cannot be if some bits are known to be 0 and
 // others to be 1.
 func (s region) known(zeros, ones uint64) region {
+	if zeros|ones == 0 {
+		return s
+	}
 	return s.each(func(i interval) region {
 		for {
 			differ := bits.Len64(i.least ^ i.most)
@@ -232,7 +262,10 @@ func (r resolver) where(t *term) region {
 			s = s.and(extended(f.k))
 		}
 	}
-	return s.and(from(ones, maxWord)).known(r.zeros(t.value()), ones)
+	if ones != 0 {
+		s = s.and(from(ones, maxWord))
+	}
+	return s.known(r.zeros(t.value()), ones)
 }
 
 // isIn reports whether a value is in a region.

@@ -16,24 +16,28 @@ import (
 // again reports whether a state like this one has been here already; if not, it
 // is remembered. It drops the facts of what nothing depends on any more.
 func (m *machine) again(st *state) bool {
-	n := namer{m: m, numbers: map[*term]uint64{}}
+	m.namers++
+	n := namer{m: m, b: m.named[:0], by: m.namers}
 	n.state(st)
 	n.facts(st)
+	m.named = n.b
+	if m.seen[string(n.b)] {
+		return true
+	}
 	if m.seen == nil {
 		m.seen = map[string]bool{}
 	}
-	key := string(n.b)
-	was := m.seen[key]
-	m.seen[key] = true
-	return was
+	m.seen[string(n.b)] = true
+	return false
 }
 
 // namer writes a state so that two states read the same if they are the same but
 // for the names of the unknowns that have come up on the way.
 type namer struct {
-	m       *machine
-	b       []byte
-	numbers map[*term]uint64
+	m  *machine
+	b  []byte
+	by uint32 // the namer's own number
+	n  uint32 // how many unknowns have one
 }
 
 func (n *namer) print(list ...uint64) {
@@ -145,7 +149,7 @@ func (n *namer) has(t *term) bool {
 	case t.op != isSymbol:
 		return n.has(t.x.t) || n.has(t.y.t)
 	}
-	return n.m.s.first[t] > 0 || n.numbers[t] > 0
+	return t.first > 0 || t.by == n.by
 }
 
 func (n *namer) value(v value) {
@@ -160,25 +164,27 @@ func (n *namer) term(t *term) {
 	case t.op != isSymbol:
 		n.print(uint64(t.op), t.k, uint64(t.alu), pack(t.open))
 		n.values(t.x, t.y)
-	case n.m.s.first[t] > 0:
-		n.print(uint64(isSymbol), 0, n.m.s.first[t])
+	case t.first > 0:
+		n.print(uint64(isSymbol), 0, uint64(t.first))
 	default:
-		if n.numbers[t] == 0 {
-			n.numbers[t] = uint64(len(n.numbers)) + 1
+		if t.by != n.by {
+			n.n++
+			t.by, t.number = n.by, n.n
 		}
-		n.print(uint64(isSymbol), n.numbers[t], pack(t.user, t.edit, t.open))
+		n.print(uint64(isSymbol), uint64(t.number), pack(t.user, t.edit, t.open))
 	}
 }
 
-// firsts are the unknowns that every path begins with, numbered from 1.
-func (s *symbols) firsts() map[*term]uint64 {
-	terms := map[*term]uint64{}
+// number numbers the unknowns that every path begins with.
+func (s *symbols) number() {
+	n := uint32(0)
 	var add func(reflect.Value)
 	add = func(v reflect.Value) {
 		switch v.Kind() {
 		case reflect.Pointer:
 			if t := (*term)(v.UnsafePointer()); t != nil {
-				terms[t] = uint64(len(terms)) + 1
+				n++
+				t.first = n
 			}
 		case reflect.Array:
 			for i := range v.Len() {
@@ -190,12 +196,9 @@ func (s *symbols) firsts() map[*term]uint64 {
 			}
 		case reflect.Struct:
 			for i := range v.NumField() {
-				if v.Type().Field(i).Name != "first" {
-					add(v.Field(i))
-				}
+				add(v.Field(i))
 			}
 		}
 	}
 	add(reflect.ValueOf(s).Elem())
-	return terms
 }

@@ -185,6 +185,7 @@ type state struct {
 	path   *event
 	calls  *called
 	steps  int
+	waits  bool // it is in machine.todo
 	walked walked
 	// traced is what happened last, left the machine where the kernel took over.
 	traced *traced
@@ -250,8 +251,7 @@ type symbols struct {
 	selectors  [6]*term
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
-	msrs       [numMSRs]*term   // those of SYSCALL, before the set-up
-	first      map[*term]uint64 // all of these, numbered
+	msrs       [numMSRs]*term // those of SYSCALL, before the set-up
 }
 
 func newSymbols() *symbols {
@@ -292,7 +292,7 @@ func newSymbols() *symbols {
 	for _, w := range wordsOf(reflect.ValueOf(percpu)) {
 		s.percpu[uint64(w.Off)] = symbol(w.String(), false)
 	}
-	s.first = s.firsts()
+	s.number()
 	return s
 }
 

@@ -27,9 +27,9 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.visits(st, in)
-	m.trace(st, &traced{kind: ran, at: st.at, in: in})
+	m.trace(st, traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
-		m.before = st.regs
+		m.before, m.runs = st.regs, m.knowledgeOf(st.at)
 	}
 	if st.steps == 1 && st.phase == inCall && m.promises.Has(stubs.PromiseLanding) && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
 		return false
@@ -54,9 +54,9 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	if p.kind == undecided {
 		// Both ways, with nothing learnt: the flag is what it is.
 		flag := predicate{equal, unfollowed("a flag that is not followed", false).value(), known(0)}
-		branch := *st
-		m.given(&branch, flag, false)
-		m.way(&branch, true, taken)
+		branch := m.fork(st)
+		m.given(branch, flag, false)
+		m.way(branch, true, taken)
 		m.given(st, flag, true)
 		m.way(st, false, taken)
 		return false
@@ -68,17 +68,17 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	}
 	switch r.eval(p) {
 	case isTrue:
-		m.trace(st, &traced{kind: kept, at: st.at, holds: !inverted})
+		m.trace(st, traced{kind: kept, at: st.at, holds: !inverted})
 		taken(st, !inverted)
 		return true
 	case isFalse:
-		m.trace(st, &traced{kind: kept, at: st.at, holds: inverted})
+		m.trace(st, traced{kind: kept, at: st.at, holds: inverted})
 		taken(st, inverted)
 		return true
 	}
-	branch := *st
-	m.given(&branch, p, true)
-	m.way(&branch, !inverted, taken)
+	branch := m.fork(st)
+	m.given(branch, p, true)
+	m.way(branch, !inverted, taken)
 	m.given(st, p, false)
 	m.way(st, inverted, taken)
 	return false
@@ -93,7 +93,7 @@ func (m *machine) way(st *state, holds bool, taken func(*state, bool)) {
 		}
 		st.note(text)
 	}
-	m.trace(st, &traced{kind: parted, at: st.at, holds: holds})
+	m.trace(st, traced{kind: parted, at: st.at, holds: holds})
 	taken(st, holds)
 	m.learns(st)
 	if m.boundary(st) {

@@ -54,10 +54,12 @@ func (t *traced) leadsToRefuted() bool {
 }
 
 // trace adds what happens to a path.
-func (m *machine) trace(st *state, t *traced) {
+func (m *machine) trace(st *state, t traced) {
 	if m.traces {
-		st.traced.next = append(st.traced.next, t)
-		st.traced = t
+		next := &traced{}
+		*next = t
+		st.traced.next = append(st.traced.next, next)
+		st.traced = next
 	}
 }
 
@@ -85,7 +87,7 @@ func (m *machine) returns(st *state) {
 		left := st.left
 		st.left = nil
 		after := *st
-		m.trace(st, &traced{kind: kernel, at: left.at, before: left, after: &after})
+		m.trace(st, traced{kind: kernel, at: left.at, before: left, after: &after})
 	}
 }
 

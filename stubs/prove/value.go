@@ -24,7 +24,10 @@ type term struct {
 	user bool   // it comes from ring 3: as an address it is the user's memory
 	edit bool   // a handler made it, and so nothing was known of it before
 	open bool   // it may be what another value is, and the proof would not see it
-	deep int    // how many operations it is made of
+	deep uint8  // how many operations it is made of
+	// first numbers the symbols that every path begins with, from 1. Of another
+	// symbol number is what the namer calls it that is numbered by.
+	first, by, number uint32
 }
 
 type termOp uint8
@@ -64,7 +67,7 @@ func (v value) add(n uint64) value { return value{v.t, v.c + n} }
 // is reports whether the value is this constant.
 func (v value) is(c uint64) bool { return v.t == nil && v.c == c }
 
-func (v value) deep() int {
+func (v value) deep() uint8 {
 	if v.t == nil {
 		return 0
 	}
@@ -75,30 +78,38 @@ func (v value) deep() int {
 func (v value) fromUser() bool { return v.t != nil && v.t.user }
 
 // terms makes operations on values, the same term for the same operation.
-type terms struct{ made map[term]*term }
+type terms struct{ made map[operation]*term }
+
+// operation is what tells a term that is no symbol from others.
+type operation struct {
+	x, y value
+	k    uint64
+	op   termOp
+	alu  opcode
+}
 
 // maxDeep is of how many operations a value may be made.
 const maxDeep = 64
 
-func (ts *terms) make(op termOp, x value, k uint64) value { return ts.intern(term{op: op, x: x, k: k}) }
+func (ts *terms) make(op termOp, x value, k uint64) value {
+	return ts.intern(operation{op: op, x: x, k: k})
+}
 
-// intern is the term that the key tells, as a value.
-func (ts *terms) intern(key term) value {
-	key.user = key.x.fromUser() || key.y.fromUser()
-	key.open = key.x.isOpen() || key.y.isOpen() || key.op == isALU
-	key.deep = key.x.deep() + key.y.deep() + 1
-	if key.deep > maxDeep {
-		return unfollowed("the result of many operations", key.user).value()
+// intern is the term of an operation, as a value.
+func (ts *terms) intern(o operation) value {
+	if t := ts.made[o]; t != nil {
+		return t.value()
 	}
-	t := ts.made[key]
-	if t == nil {
-		if ts.made == nil {
-			ts.made = map[term]*term{}
-		}
-		t = &key
-		ts.made[key] = t
+	user, deep := o.x.fromUser() || o.y.fromUser(), o.x.deep()+o.y.deep()+1
+	if deep > maxDeep {
+		return unfollowed("the result of many operations", user).value()
 	}
-	return value{t, 0}
+	if ts.made == nil {
+		ts.made = map[operation]*term{}
+	}
+	t := &term{op: o.op, x: o.x, y: o.y, k: o.k, alu: o.alu, user: user, open: o.x.isOpen() || o.y.isOpen() || o.op == isALU, deep: deep}
+	ts.made[o] = t
+	return t.value()
 }
 
 func (ts *terms) and(v value, mask uint64) value {
@@ -224,7 +235,7 @@ func (ts *terms) join(low, high value, k uint64, mask uint64) value {
 			return ts.join(inner, high.t.y, k+high.t.k, ^uint64(0))
 		}
 	}
-	return ts.intern(term{op: isJoin, x: low, y: high, k: k})
+	return ts.intern(operation{op: isJoin, x: low, y: high, k: k})
 }
 
 func (ts *terms) sar(v value, n uint64) value {

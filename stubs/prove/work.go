@@ -75,10 +75,10 @@ func (m *machine) work(st *state, f *function) {
 	st.work, st.stale = t.value(), false
 	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFAllWork)), true)
 	if m.walk == nil {
-		branch := *st
+		branch := m.fork(st)
 		branch.note(f.name + " delivers a signal")
-		m.edit(&branch, f, layout.SlotsAll)
-		m.returnFrom(&branch)
+		m.edit(branch, f, layout.SlotsAll)
+		m.returnFrom(branch)
 	}
 	m.returnFrom(st)
 }

@@ -22,11 +22,13 @@ func (m *machine) userXMM(st *state, i int) value {
 // handler: it puts other words into the XMM registers and MXCSR.
 func (m *machine) otherXMM(st *state, f *function) {
 	var list [numXMM]value
+	names, terms := f.unknowns(), make([]term, numXMM)
 	for i := range list {
-		list[i] = symbol(f.name+"."+xmmName(i), true).value()
+		terms[i] = term{name: names.xmm[i], user: true}
+		list[i] = terms[i].value()
 	}
 	st.expect.xmm, st.xmm = &list, nil
-	st.expect.mxcsr = symbol(f.name+".MXCSR", true).value()
+	st.expect.mxcsr = symbol(names.mxcsr, true).value()
 	st.mxcsr = word{v: st.expect.mxcsr}
 }
 
