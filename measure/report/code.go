@@ -1,7 +1,9 @@
 package report
 
 import (
+	"errors"
 	"fmt"
+	"html/template"
 	"slices"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 	"github.com/entrylab/entrylab/stubs/explain"
@@ -20,13 +23,13 @@ import (
 type code struct {
 	// Build names that entrylab.
 	Build string
-	// Frames are the variants of the picture of frames, Slots its rows.
-	Frames []pictured
-	Slots  []slotRow
-	Diffs  []diff
+	// Frame is the picture of the frames: a row for each slot, a column for each
+	// variant.
+	Frame *table.Table
+	Diffs []diff
 	// Counts are differences in what is in the code, Notes what must be known of
 	// them.
-	Counts []counts
+	Counts []*table.Table
 	Notes  []string
 	// CallMeasured is set if the counts of a whole call are among the figures;
 	// they are not here then.
@@ -35,29 +38,13 @@ type code struct {
 	Unlisted []unlisted
 }
 
-// pictured is a variant in the picture of frames, with the outcome of its proof.
-type pictured struct {
-	Name, Proof, Class string
-}
-
-// slotRow is a slot of the frame in the variants of the picture.
-type slotRow struct {
-	Off, Name string
-	Cells     []cell
-}
-
 // diff is a change in the code: the functions that are shown side by side, and
 // those that differ beside them.
 type diff struct {
-	Key, Title, From, To string
-	Funcs, More          []explain.FuncDiff
-}
-
-// counts are the differences that the changes make in one phase.
-type counts struct {
-	Title string
-	Head  []string
-	Rows  []row
+	Key, From, To string
+	Funcs, More   []explain.FuncDiff
+	// Sides are the listings of Funcs.
+	Sides []*table.Table
 }
 
 type unlisted struct{ Name, Why string }
@@ -85,32 +72,30 @@ func content(s layout.Slot) string {
 	}
 }
 
-// slots are the rows of the picture of the frame while the handler of an
-// ordinary call runs, the top of the stack first.
-func slots(variants []stubs.Axes) []slotRow {
-	var rows []slotRow
+// picture adds the slots of the frame while the handler of an ordinary call runs,
+// the top of the stack first.
+func picture(t *table.Table, variants []stubs.Axes) {
 	for s := layout.NumSlots; s > 0; {
 		s--
-		row := slotRow{Off: fmt.Sprintf("+%d", 8*int(s)), Name: s.String()}
+		cells := []table.Cell{{Text: fmt.Sprintf("+%d", 8*int(s))}, {Text: s.String()}}
 		first, _ := variants[0].Frame()
 		for _, v := range variants {
 			defined, room := v.Frame()
-			c := cell{"by the fix-up", "lazy"}
+			c := table.Cell{Text: "by the fix-up", Class: "lazy"}
 			switch {
 			case defined.Has(s) && !first.Has(s):
-				c = cell{content(s), "new"}
+				c = table.Cell{Text: content(s), Class: "new"}
 			case defined.Has(s):
-				c = cell{content(s), ""}
+				c = table.Cell{Text: content(s)}
 			case !room.Has(s):
-				c = cell{"no room", "soft"}
+				c = table.Cell{Text: "no room", Class: "soft"}
 			case layout.SlotsCalleeSaved.Has(s):
-				c = cell{"room", "soft"}
+				c = table.Cell{Text: "room", Class: "soft"}
 			}
-			row.Cells = append(row.Cells, c)
+			cells = append(cells, c)
 		}
-		rows = append(rows, row)
+		t.Rows = append(t.Rows, table.Row{Cells: cells})
 	}
-	return rows
 }
 
 // shown are the functions of a variant that are shown side by side; the others
@@ -144,12 +129,18 @@ func codeOf(p study.Page) (code, error) {
 	c.Unlisted = notListed(p, named)
 
 	var variants []stubs.Axes
+	c.Frame = &table.Table{
+		Class: "frame", Caption: fmt.Sprintf("From the variants of entrylab %s, which wrote this report", c.Build),
+		Head: append([]string{"offset", "slot"}, inPicture...), Key: 1,
+	}
+	proofs := []table.Cell{{}, {Text: "proof"}}
 	for _, name := range inPicture {
-		proof := explained[name].Proof
-		c.Frames = append(c.Frames, pictured{name, proof.Outcome().String(), classOf(proof.Outcome())})
+		outcome := explained[name].Proof.Outcome()
+		proofs = append(proofs, table.Cell{Text: outcome.String(), Class: classOf(outcome)})
 		variants = append(variants, named[name].Axes)
 	}
-	c.Slots = slots(variants)
+	picture(c.Frame, variants)
+	c.Frame.Rows = append(c.Frame.Rows, table.Row{Cells: proofs})
 
 	counted, err := count.Object(image.Object, list)
 	if err != nil {
@@ -168,7 +159,7 @@ func codeOf(p study.Page) (code, error) {
 		if slices.ContainsFunc(c.Unlisted, func(u unlisted) bool { return u.Name == study.Title(from) || u.Name == study.Title(to) }) {
 			continue
 		}
-		d := diff{Key: change.Key, Title: change.Title, From: study.Title(from), To: study.Title(to)}
+		d := diff{Key: change.Key, From: study.Title(from), To: study.Title(to)}
 		for _, f := range explain.Diff(explained[from], explained[to]) {
 			switch {
 			case f.Same():
@@ -181,6 +172,13 @@ func codeOf(p study.Page) (code, error) {
 		slices.SortStableFunc(d.Funcs, func(a, b explain.FuncDiff) int {
 			return slices.Index(shown, a.Name) - slices.Index(shown, b.Name)
 		})
+		for _, f := range d.Funcs {
+			side, err := sideBySide(d, f)
+			if err != nil {
+				return c, err
+			}
+			d.Sides = append(d.Sides, side)
+		}
 		c.Diffs = append(c.Diffs, d)
 	}
 	return c, nil
@@ -212,28 +210,54 @@ func notListed(p study.Page, known map[string]stubs.Variant) []unlisted {
 }
 
 // countsOf are the differences that each change makes in the code of a phase.
-func countsOf(counted []count.Variant, i int, phase count.Phase) counts {
-	c := counts{Title: phase.Title}
+func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
+	t := &table.Table{Caption: phase.Title, Head: []string{""}}
 	for _, m := range count.Metrics {
-		c.Head = append(c.Head, m.Unit)
+		t.Head = append(t.Head, m.Unit)
 	}
 	find := func(name string) count.Counts {
 		return counted[slices.IndexFunc(counted, func(v count.Variant) bool { return v.Name == name })].Counts[i]
 	}
 	for _, change := range study.Changes {
 		from, to := change.Ends()
-		r := row{Name: change.Key}
+		cells := []table.Cell{{Text: change.Key}}
 		for _, m := range count.Metrics {
-			c := cell{"0", classes[analysis.Same]}
+			c := table.Cell{Text: "0", Class: classes[analysis.Same]}
 			switch d := m.Of(find(to)) - m.Of(find(from)); {
 			case d < 0:
-				c = cell{fmt.Sprint(d), classes[analysis.Cheaper]}
+				c = table.Cell{Text: fmt.Sprint(d), Class: classes[analysis.Cheaper]}
 			case d > 0:
-				c = cell{fmt.Sprintf("%+d", d), classes[analysis.Dearer]}
+				c = table.Cell{Text: fmt.Sprintf("%+d", d), Class: classes[analysis.Dearer]}
 			}
-			r.Cells = append(r.Cells, c)
+			cells = append(cells, c)
 		}
-		c.Rows = append(c.Rows, r)
+		t.Rows = append(t.Rows, table.Row{Cells: cells})
 	}
-	return c
+	return t
+}
+
+// sideBySide is a function of two variants, each line beside the one that it became.
+func sideBySide(d diff, f explain.FuncDiff) (*table.Table, error) {
+	t := &table.Table{Class: "sides", Caption: f.Name, Head: []string{"− " + d.From, "+ " + d.To}, Key: table.NoKey}
+	cell := func(l *explain.Row, class, element string) (table.Cell, error) {
+		if l == nil {
+			return table.Cell{}, nil
+		}
+		var b strings.Builder
+		err := page.ExecuteTemplate(&b, "side", l)
+		return table.Cell{Class: class, HTML: template.HTML("<" + element + ">" + b.String() + "</" + element + ">")}, err
+	}
+	for _, p := range f.Pairs {
+		classes, left, right := [3]string{"", "gone", "come"}, "del", "ins"
+		if p.Same {
+			classes, left, right = [3]string{"same"}, "div", "div"
+		}
+		a, err := cell(p.Left, classes[1], left)
+		b, err2 := cell(p.Right, classes[2], right)
+		if err := errors.Join(err, err2); err != nil {
+			return nil, err
+		}
+		t.Rows = append(t.Rows, table.Row{Class: classes[0], Cells: []table.Cell{a, b}})
+	}
+	return t, nil
 }

@@ -8,6 +8,7 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
@@ -64,10 +66,10 @@ func (r Report) Write(w io.Writer) error {
 		Answers              []answer
 		Unanswered           []string
 		BreakEvens, Cautions []string
-		Checks               checked
+		Checks               *table.Table
 		Plots                []plotted
 		Code                 code
-		Machines             []machine
+		Machines             *table.Table
 	}{
 		Report: r, When: when(r.Records), Builds: builds(r.Records),
 		Engines: engines(r.Page), Answers: answered, Unanswered: unanswered,
@@ -105,27 +107,18 @@ func builds(records []record.Record) []string {
 	return list
 }
 
-// cell is a cell of a table, and the class of its style.
-type cell struct{ Text, Class string }
-
-// row is a row of a table.
-type row struct {
-	Name  string
-	Cells []cell
-}
-
 // classes are those of differences. A small one has the colour of neither.
 var classes = map[analysis.Sense]string{analysis.Same: "soft", analysis.Cheaper: "less", analysis.Dearer: "more"}
 
 // noFigure is the cell of what was not measured.
-var noFigure = cell{"–", "soft"}
+var noFigure = table.Cell{Text: "–", Class: "soft"}
 
 // cellOf is the cell of a difference.
-func cellOf(c analysis.Cell) cell {
+func cellOf(c analysis.Cell) table.Cell {
 	if c.Text == "-" || c.Text == "" {
 		return noFigure
 	}
-	return cell{c.Text, classes[c.Sense]}
+	return table.Cell{Text: c.Text, Class: classes[c.Sense]}
 }
 
 // classOf is the style of a proof's outcome.
@@ -138,63 +131,68 @@ func classOf(o prove.Outcome) string {
 
 // section is a table of differences, and one of what they are differences of.
 type section struct {
-	Name, Unit, About, Sure string
-	// Confirms is the engine that has the same differences; there are no rows
-	// then.
+	Name, Unit, About string
+	// Confirms is the engine that has the same differences; there is no table then.
 	Confirms string
-	Head     []string
-	Rows     []row
-	// CostHead and Costs are absolute figures, where these mean something.
-	CostHead []string
-	Costs    []row
+	Table    *table.Table
+	// Costs are absolute figures, where these mean something.
+	Costs *table.Table
 }
 
 func engines(p study.Page) []section {
 	var list []section
 	for _, name := range p.Engines() {
-		e := section{Name: name, Unit: p.Unit(name), About: p.Describe(name), Sure: p.Certainty(name), Confirms: p.Confirms(name)}
+		e := section{Name: name, Unit: p.Unit(name), About: p.Describe(name), Confirms: p.Confirms(name)}
 		if e.Confirms == "" {
 			head, rows := p.Table(name)
-			e.Head = head
+			e.Table = &table.Table{Caption: fmt.Sprintf("%s: difference in %s. %s", name, e.Unit, p.Certainty(name)), Head: corner(head)}
 			for _, r := range rows {
-				line := row{Name: r.Change}
+				cells := []table.Cell{{Text: r.Change}}
 				for _, c := range r.Cells {
-					line.Cells = append(line.Cells, cellOf(c))
+					cells = append(cells, cellOf(c))
 				}
-				if slices.ContainsFunc(line.Cells, func(c cell) bool { return c != noFigure }) {
-					e.Rows = append(e.Rows, line)
-				}
+				addSome(e.Table, cells)
 			}
 		}
 		if engine.Of(name).Unseen == "" { // it runs all of a call
-			e.CostHead, e.Costs = costs(p, name)
+			e.Costs = costs(p, name)
 		}
 		list = append(list, e)
 	}
 	return list
 }
 
-// costs is a row for each variant, a column for each operation.
-func costs(p study.Page, of string) (head []string, rows []row) {
-	ops := p.Ops(of)
+// corner is the head of a table whose rows have names.
+func corner(head []string) []string { return append([]string{""}, head...) }
+
+// addSome adds a row, unless it has no figure.
+func addSome(t *table.Table, cells []table.Cell) {
+	if slices.ContainsFunc(cells[1:], func(c table.Cell) bool { return c != noFigure }) {
+		t.Rows = append(t.Rows, table.Row{Cells: cells})
+	}
+}
+
+// costs has a row for each variant and a column for each operation; nil: no figure.
+func costs(p study.Page, of string) *table.Table {
+	ops, t := p.Ops(of), &table.Table{Head: []string{""}}
 	for _, op := range ops {
-		head = append(head, engine.OperationOf(op).Short)
+		t.Head = append(t.Head, engine.OperationOf(op).Short)
 	}
 	for _, v := range p.Variants() {
-		r, some := row{Name: study.Title(v)}, false
+		cells := []table.Cell{{Text: study.Title(v)}}
 		for _, op := range ops {
-			records := p.Records(p.Headline(of, op), v, op)
 			c := noFigure
-			if len(records) > 0 {
-				c, some = cell{analysis.Cost(records), ""}, true
+			if records := p.Records(p.Headline(of, op), v, op); len(records) > 0 {
+				c = table.Cell{Text: analysis.Cost(records)}
 			}
-			r.Cells = append(r.Cells, c)
+			cells = append(cells, c)
 		}
-		if some {
-			rows = append(rows, r)
-		}
+		addSome(t, cells)
 	}
-	return head, rows
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
 }
 
 // answer is what is said of a change: in words, and a table of the operations
@@ -202,8 +200,7 @@ func costs(p study.Page, of string) (head []string, rows []row) {
 type answer struct {
 	Key, Title    string
 	Sentences     []string
-	Engines       []string // the table's columns, with their units
-	Rows          []row
+	Table         *table.Table // a column for each engine, with its unit
 	Around, Blind []string
 	Published     []published
 }
@@ -218,29 +215,29 @@ func answers(p study.Page) (list []answer, unanswered []string) {
 			unanswered = append(unanswered, c.Key)
 			continue
 		}
-		a := answer{Key: c.Key, Title: c.Title, Sentences: p.Sentences(c), Blind: p.Blind(c)}
+		a := answer{Key: c.Key, Title: c.Title, Sentences: p.Sentences(c), Table: &table.Table{Head: []string{""}}, Blind: p.Blind(c)}
 		var columns []string
 		findings := p.Findings(c)
 		for _, f := range findings {
 			if !slices.Contains(columns, f.Engine) {
 				columns = append(columns, f.Engine)
-				a.Engines = append(a.Engines, f.Engine+", "+f.Unit)
+				a.Table.Head = append(a.Table.Head, f.Engine+", "+f.Unit)
 			}
 			if around := f.Around(); around != "" && f.Op == record.Operations[0].Op {
 				a.Around = append(a.Around, f.Engine+" "+around)
 			}
 		}
 		for _, op := range slices.Concat(record.Sampled, record.Switches) {
-			r := row{op.Short, slices.Repeat([]cell{noFigure}, len(columns))}
-			some := false
+			cells := append([]table.Cell{{Text: op.Short}}, slices.Repeat([]table.Cell{noFigure}, len(columns))...)
 			for _, f := range findings {
 				if f.Op == op.Op {
-					r.Cells[slices.Index(columns, f.Engine)], some = cellOf(f.Cell()), true
+					cells[1+slices.Index(columns, f.Engine)] = cellOf(f.Cell())
 				}
 			}
-			if some {
-				a.Rows = append(a.Rows, r)
-			}
+			addSome(a.Table, cells)
+		}
+		if len(a.Table.Rows) == 0 {
+			a.Table = nil
 		}
 		for _, f := range p.Published(c) {
 			said := published{f.Text, f.Source, strings.Join(f.Said, ", "), "new"}
@@ -257,15 +254,14 @@ func answers(p study.Page) (list []answer, unanswered []string) {
 	return list, unanswered
 }
 
-// checked are the controls: a column for each pair whose truth is known, a row
-// for each process or engine.
-type checked struct {
-	Head []string
-	Rows []row
-}
-
-func checks(p study.Page) checked {
-	var t checked
+// checks are the controls: a column for each pair whose truth is known, a row for
+// each process or engine.
+func checks(p study.Page) *table.Table {
+	t := &table.Table{
+		Caption: "Controls: pairs of paths whose difference is known, in each process that measured; in cycles, with the 95 % interval. " +
+			"A process in which they come out otherwise is refused.",
+		Head: []string{""},
+	}
 	all := p.Checks()
 	for _, c := range all {
 		if !slices.Contains(t.Head, c.Name) {
@@ -274,35 +270,41 @@ func checks(p study.Page) checked {
 	}
 	for _, c := range all {
 		name := c.Engine + ", " + c.Where
-		i := slices.IndexFunc(t.Rows, func(r row) bool { return r.Name == name })
+		i := slices.IndexFunc(t.Rows, func(r table.Row) bool { return r.Cells[0].Text == name })
 		if i < 0 {
 			i = len(t.Rows)
-			t.Rows = append(t.Rows, row{name, slices.Repeat([]cell{noFigure}, len(t.Head))})
+			t.Rows = append(t.Rows, table.Row{Cells: append([]table.Cell{{Text: name}}, slices.Repeat([]table.Cell{noFigure}, len(t.Head)-1)...)})
 		}
-		t.Rows[i].Cells[slices.Index(t.Head, c.Name)] = cell{c.Figure(), ""}
+		t.Rows[i].Cells[slices.Index(t.Head, c.Name)] = table.Cell{Text: c.Figure()}
 	}
 	return t
 }
 
-// machine is a configuration that records were taken with.
-type machine struct {
-	record.Config
-	Records     int
-	First, Last string
-}
-
-func machines(records []record.Record) []machine {
+// machines are the configurations that records were taken with.
+func machines(records []record.Record) *table.Table {
+	type machine struct {
+		record.Config
+		records     int
+		first, last string
+	}
 	var list []machine
 	for _, r := range records {
 		i := slices.IndexFunc(list, func(m machine) bool { return m.Config == r.Config })
 		at := r.Time.UTC().Format(time.DateTime)
 		if i < 0 {
-			list = append(list, machine{Config: r.Config, First: at, Last: at})
+			list = append(list, machine{Config: r.Config, first: at, last: at})
 			i = len(list) - 1
 		}
-		list[i].Records++
-		list[i].First, list[i].Last = min(list[i].First, at), max(list[i].Last, at)
+		list[i].records++
+		list[i].first, list[i].last = min(list[i].first, at), max(list[i].last, at)
 	}
 	slices.SortStableFunc(list, func(a, b machine) int { return strings.Compare(a.Engine, b.Engine) })
-	return list
+	t := &table.Table{Head: []string{
+		"engine", "figures", "machine", "CPU", "emulator", "host", "microcode", "kernel", "entrylab", "code", "from", "to, UTC",
+	}}
+	for _, m := range list {
+		t.Add(m.Engine, m.records, m.Machine, m.CPU, cmp.Or(m.Emulator, "–"), m.Host, cmp.Or(m.Microcode, "–"), cmp.Or(m.Kernel, "–"),
+			m.Build, m.Code, m.first, m.last)
+	}
+	return t
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )
@@ -173,36 +174,37 @@ func TestSlots(t *testing.T) {
 		}
 		variants = append(variants, n.Axes)
 	}
-	rows := slots(variants)
-	at := func(slot, variant string) cell {
-		for _, r := range rows {
-			if r.Name == slot {
-				return r.Cells[slices.Index(inPicture, variant)]
+	var frame table.Table
+	picture(&frame, variants)
+	at := func(slot, variant string) table.Cell {
+		for _, r := range frame.Rows {
+			if r.Cells[1].Text == slot {
+				return r.Cells[2+slices.Index(inPicture, variant)]
 			}
 		}
 		t.Fatalf("no slot %s", slot)
-		return cell{}
+		return table.Cell{}
 	}
 	for _, tt := range []struct {
 		slot, variant string
-		want          cell
+		want          table.Cell
 	}{
-		{"sp", "linux-3.19", cell{"by the fix-up", "lazy"}},
-		{"sp", "linux-3.19+a", cell{"user RSP", "new"}},
-		{"sp", "linux-3.19+b", cell{"by the fix-up", "lazy"}},
-		{"cs", "heukelum-v2", cell{"USER_CS", "new"}},
-		{"ip", "heukelum-v2", cell{"user RIP", ""}},
-		{"di", "heukelum-v2", cell{"RDI", ""}},
-		{"r8", "heukelum-v2", cell{"R8", ""}},
-		{"r15", "linux-3.19", cell{"no room", "soft"}},
-		{"r15", "linux-4.1", cell{"room", "soft"}},
+		{"sp", "linux-3.19", table.Cell{Text: "by the fix-up", Class: "lazy"}},
+		{"sp", "linux-3.19+a", table.Cell{Text: "user RSP", Class: "new"}},
+		{"sp", "linux-3.19+b", table.Cell{Text: "by the fix-up", Class: "lazy"}},
+		{"cs", "heukelum-v2", table.Cell{Text: "USER_CS", Class: "new"}},
+		{"ip", "heukelum-v2", table.Cell{Text: "user RIP", Class: ""}},
+		{"di", "heukelum-v2", table.Cell{Text: "RDI", Class: ""}},
+		{"r8", "heukelum-v2", table.Cell{Text: "R8", Class: ""}},
+		{"r15", "linux-3.19", table.Cell{Text: "no room", Class: "soft"}},
+		{"r15", "linux-4.1", table.Cell{Text: "room", Class: "soft"}},
 	} {
 		if got := at(tt.slot, tt.variant); got != tt.want {
 			t.Errorf("%s of %s is %v, want %v", tt.slot, tt.variant, got, tt.want)
 		}
 	}
-	if rows[0].Name != "ss" || rows[0].Off != "+160" {
-		t.Errorf("the first row is %s at %s", rows[0].Name, rows[0].Off)
+	if first := frame.Rows[0].Cells; first[0].Text != "+160" || first[1].Text != "ss" {
+		t.Errorf("the first row is %s at %s", first[1].Text, first[0].Text)
 	}
 }
 

@@ -67,7 +67,7 @@ func (p Page) Document() *table.Document {
 			}
 			text = append(text, line)
 		}
-		out.Add(table.Block{Rows: text})
+		out.Add(table.Of(text))
 	}
 	out.Add(table.Space)
 	for _, c := range Changes {

@@ -27,7 +27,7 @@ func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bo
 	case c.Engine.Kind == engine.Sampled:
 		d.sampled(c, verbose)
 	case c.Engine.Unit == "":
-		d.Add(Line("engine %s: %s", c.Engine.Name, c.Engine.About), Space, Block{Rows: counts(c)}, Space, Block{Notes: c.Notes})
+		d.Add(Line("engine %s: %s", c.Engine.Name, c.Engine.About), Space, Of(counts(c)), Space, Block{Notes: c.Notes})
 	default:
 		d.exact(c)
 	}
@@ -64,7 +64,7 @@ func Costs(c *analysis.Comparison) *Document {
 			rows = append(rows, row)
 		}
 	}
-	d.Add(Block{Rows: rows}, Space, Line("Linux does more in a call than the two others: accounting, tracing, limits. Its entry and exit are a small part of it."))
+	d.Add(Of(rows), Space, Line("Linux does more in a call than the two others: accounting, tracing, limits. Its entry and exit are a small part of it."))
 	return d
 }
 
@@ -88,7 +88,7 @@ func (d *Document) exact(c *analysis.Comparison) {
 	if len(c.Variants) == 2 {
 		rows = pair
 	}
-	d.Add(Block{Rows: rows(c)})
+	d.Add(Of(rows(c)))
 	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok {
 		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %s", count(v)))
 	}
@@ -240,12 +240,12 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 		}
 		rows, retired = append(rows, row), append(retired, instructions)
 	}
-	d.Add(Block{Rows: rows})
+	d.Add(Of(rows))
 	if stepped {
 		d.Add(Space, Line("step: several numbers of instructions more read the same in this form, so it is no cost of theirs (-v shows the ladder)"))
 	}
 	if c.Booted != nil && c.Booted.Counted {
-		d.Add(Space, Line("instructions that retired, as the CPU counted them"), Space, Block{Rows: retired})
+		d.Add(Space, Line("instructions that retired, as the CPU counted them"), Space, Of(retired))
 	}
 	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok && c.Booted != nil {
 		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %.1f %s", v.Mean, c.Unit()))
@@ -298,7 +298,7 @@ func (d *Document) details(c *analysis.Comparison) {
 			}
 		}
 	}
-	d.Add(Block{Rows: rows}, Space)
+	d.Add(Of(rows), Space)
 	head := []string{"ladder: the base's null call with so many more", "form"}
 	rows = nil
 	for _, r := range c.Ladder {
@@ -315,7 +315,7 @@ func (d *Document) details(c *analysis.Comparison) {
 		d.Add(Line("ladder: too few %ss", sample))
 		return
 	}
-	d.Add(Block{Rows: append([][]string{head}, rows...)}, Space)
+	d.Add(Of(append([][]string{head}, rows...)), Space)
 }
 
 // controls are what proves samples, or refuses them, and what the machine itself is.
@@ -333,7 +333,7 @@ func (d *Document) controls(c *analysis.Comparison) {
 		}
 		rows = append(rows, append(row, fmt.Sprintf("%+g", k.Truth), k.Estimate.String(), fmt.Sprintf("SD %.2f", k.Estimate.SD)))
 	}
-	d.Add(Block{Rows: rows})
+	d.Add(Of(rows))
 	if c.Booted == nil {
 		return
 	}
@@ -341,5 +341,5 @@ func (d *Document) controls(c *analysis.Comparison) {
 	for _, k := range c.Booted.Calibration {
 		rows = append(rows, []string{k.Name, strconv.FormatFloat(k.Low, 'g', 4, 64), strconv.FormatFloat(k.High, 'g', 4, 64), k.Unit})
 	}
-	d.Add(Space, Block{Rows: rows})
+	d.Add(Space, Of(rows))
 }

@@ -135,19 +135,58 @@ func measureOf(c *analysis.Comparison, r analysis.Row, v analysis.Value) Measure
 	return m
 }
 
-// json prints the data as one object or, of several engines, as a list.
+// json prints the data as one object or, of several engines, as a list. A document
+// without data is an object of its title, its tables and its lines.
 func (d *Document) json(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	if d.List {
+	switch {
+	case d.List:
 		return enc.Encode(d.Data)
+	case len(d.Data) > 0:
+		return enc.Encode(d.Data[0])
 	}
-	return enc.Encode(d.Data[0])
+	object := map[string]any{"title": d.Title}
+	lines := []string{}
+	for _, b := range d.Blocks {
+		switch {
+		case b.Table != nil:
+			rows, _ := object[b.Table.Name].([]map[string]any)
+			object[b.Table.Name] = append(rows, b.Table.objects()...)
+		case b.Line != "":
+			lines = append(lines, b.Line)
+		}
+	}
+	object["lines"] = lines
+	return enc.Encode(object)
 }
 
-// csv prints a line for each operation of each variant.
+// objects are the rows as JSON has them, each cell by its column's head.
+func (t *Table) objects() []map[string]any {
+	list := []map[string]any{}
+	for _, r := range t.Rows {
+		o := map[string]any{}
+		for i, c := range r.Cells {
+			switch {
+			case c.Value != nil:
+				o[t.Head[i]] = c.Value
+			case c.Text != "":
+				o[t.Head[i]] = c.Text
+			}
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// csv prints a line for each operation of each variant or, of a document without
+// data, its first table.
 func (d *Document) csv(w io.Writer) error {
 	out := csv.NewWriter(w)
+	if len(d.Data) == 0 {
+		i := slices.IndexFunc(d.Blocks, func(b Block) bool { return b.Table != nil })
+		return out.WriteAll(d.Blocks[i].Table.texts())
+	}
 	out.Write([]string{
 		"engine", "variant", "operation", "form", "unit", "figure", "least", "most",
 		"difference", "low", "high", "kind", "noisy", "proof",
@@ -170,6 +209,19 @@ func (d *Document) csv(w io.Writer) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// texts are what the table says, the head first.
+func (t *Table) texts() [][]string {
+	rows := [][]string{t.Head}
+	for _, r := range t.Rows {
+		var texts []string
+		for _, c := range r.Cells {
+			texts = append(texts, c.Text)
+		}
+		rows = append(rows, texts)
+	}
+	return rows
 }
 
 // bench prints Go's benchmark format with its configuration lines

@@ -5,25 +5,19 @@ package table
 
 import (
 	"fmt"
+	"html/template"
 	"io"
-	"strings"
 )
 
-// Formats are those that a document can be printed in.
-var Formats = []string{"text", "json", "bench", "csv", "html"}
+// Formats are those that a document with data can be printed in, and Plain those of
+// one that has tables alone: what has no figures is no benchmark.
+var (
+	Formats = []string{"text", "json", "bench", "csv", "html"}
+	Plain   = []string{"text", "json", "csv", "html"}
+)
 
-// CheckFormat refuses a format that there is none of.
-func CheckFormat(format string) error {
-	for _, f := range Formats {
-		if f == format {
-			return nil
-		}
-	}
-	last := len(Formats) - 1
-	return fmt.Errorf("-format %q: want %s or %s", format, strings.Join(Formats[:last], ", "), Formats[last])
-}
-
-// Document is what is printed. People read its blocks, programs its data.
+// Document is what is printed. People read its blocks; programs read its data or,
+// if it has none, the rows of its tables.
 type Document struct {
 	Title  string
 	Blocks []Block
@@ -39,8 +33,7 @@ type Block struct {
 	Line string
 	// Prose is a paragraph that is broken where the page ends, set in by Indent.
 	Prose, Indent string
-	// Rows are a table, the first its head.
-	Rows [][]string
+	Table         *Table
 	// Notes are a list.
 	Notes []string
 }
@@ -53,6 +46,73 @@ func Line(format string, args ...any) Block { return Block{Line: fmt.Sprintf(for
 
 // Space is an empty line.
 var Space = Block{}
+
+// Table is rows of cells below a head.
+type Table struct {
+	// Name is what programs know the rows by. Tables of one name are one list.
+	Name string
+	// Caption and Class, a style, are for HTML.
+	Caption, Class string
+	Head           []string
+	Rows           []Row
+	// Key is the column that names its row; HTML makes it a header. NoKey: none.
+	Key int
+	// Words has text put all columns to the left, as suits words; otherwise those
+	// behind the first go to the right, as suits figures.
+	Words bool
+	// Tall has text print a row as a block of lines, one for each cell that is not
+	// empty, below its first cell.
+	Tall bool
+}
+
+// NoKey is the Key of a table whose rows have no names.
+const NoKey = -1
+
+// Row is a row of a table; Class is its style in HTML.
+type Row struct {
+	Class string
+	Cells []Cell
+}
+
+// Cell is a field of a table.
+type Cell struct {
+	Text string
+	// Class is the style, and HTML, if it is set, the contents in HTML.
+	Class string
+	HTML  template.HTML
+	// Value is what JSON has; nil: the text.
+	Value any
+}
+
+// Add adds a row. A value is a cell, a text, or something else that is printed as
+// fmt does and that JSON has as it is.
+func (t *Table) Add(values ...any) {
+	var r Row
+	for _, v := range values {
+		switch v := v.(type) {
+		case Cell:
+			r.Cells = append(r.Cells, v)
+		case string:
+			r.Cells = append(r.Cells, Cell{Text: v})
+		default:
+			r.Cells = append(r.Cells, Cell{Text: fmt.Sprint(v), Value: v})
+		}
+	}
+	t.Rows = append(t.Rows, r)
+}
+
+// Of is a table of texts, the first row its head.
+func Of(rows [][]string) Block {
+	t := &Table{Head: rows[0]}
+	for _, texts := range rows[1:] {
+		var r Row
+		for _, text := range texts {
+			r.Cells = append(r.Cells, Cell{Text: text})
+		}
+		t.Rows = append(t.Rows, r)
+	}
+	return Block{Table: t}
+}
 
 // Write prints the document in a format of Formats.
 func (d *Document) Write(w io.Writer, format string) error {

@@ -2,6 +2,7 @@ package table
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -17,8 +18,10 @@ func (d *Document) text(w io.Writer) error {
 		switch {
 		case b.Prose != "":
 			out.prose(b.Indent, b.Prose)
-		case len(b.Rows) > 0:
-			out.table(b.Rows)
+		case b.Table != nil && b.Table.Tall:
+			out.tall(b.Table)
+		case b.Table != nil:
+			out.table(b.Table)
 		case len(b.Notes) > 0:
 			for _, n := range b.Notes {
 				out.line("* " + n)
@@ -50,27 +53,52 @@ func (p *printer) prose(indent, text string) {
 	p.line(line)
 }
 
-// table prints rows in columns, the first to the left, the others to the right.
-func (p *printer) table(rows [][]string) {
+// table prints rows in columns.
+func (p *printer) table(t *Table) {
+	rows := t.texts()
 	var widths []int
 	for _, row := range rows {
-		for i, cell := range row {
+		for i, text := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
 	for _, row := range rows {
 		var b strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
-				b.WriteString(cell + pad)
-			} else {
-				b.WriteString("   " + pad + cell)
+		for i, text := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
+			switch {
+			case i == 0:
+				b.WriteString(text + pad)
+			case t.Words:
+				b.WriteString("   " + text + pad)
+			default:
+				b.WriteString("   " + pad + text)
 			}
 		}
 		p.line(b.String())
+	}
+}
+
+// tall prints a block of lines for each row.
+func (p *printer) tall(t *Table) {
+	for i, r := range t.Rows {
+		if i > 0 {
+			p.line("")
+		}
+		p.line(r.Cells[0].Text)
+		width := 0
+		for j, c := range r.Cells {
+			if j > 0 && c.Text != "" {
+				width = max(width, utf8.RuneCountInString(t.Head[j]))
+			}
+		}
+		for j, c := range r.Cells {
+			if j > 0 && c.Text != "" {
+				p.line(fmt.Sprintf("  %-*s  %s", width, t.Head[j], c.Text))
+			}
+		}
 	}
 }
