@@ -154,7 +154,7 @@ func noArgument(args []string) error {
 // formatFlag chooses one of the formats that a command has, the first by default.
 func formatFlag(format *string, formats ...string) cli.Flag {
 	return &cli.StringFlag{
-		Name: "format", Usage: "print the figures in the format `F`: " + orList(formats), Value: formats[0], Destination: format,
+		Name: "format", Usage: "print in the format `F`: " + orList(formats), Value: formats[0], Destination: format,
 		Validator: oneOf(formats...),
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v3"
 
@@ -18,56 +16,54 @@ import (
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 func (e *env) variantsCommand() *cli.Command {
+	var format string
 	return e.command(&cli.Command{
 		Name:  "variants",
 		Usage: "list the presets with their axes, release and source, and what each value of an axis means",
 		Description: `Example:
 
     entrylab variants`,
-	}, e.runVariants)
+		Flags: []cli.Flag{formatFlag(&format, "text", "json", "html")},
+	}, func(_ context.Context, args []string) (int, error) {
+		if err := noArgument(args); err != nil {
+			return 0, err
+		}
+		return 0, allVariants().Write(e.stdout, format)
+	})
 }
 
-func (e *env) runVariants(_ context.Context, args []string) (int, error) {
-	if err := noArgument(args); err != nil {
-		return 0, err
+// allVariants are the presets and the axes.
+func allVariants() *table.Document {
+	d := &table.Document{Title: "entrylab variants"}
+	all := &table.Table{
+		Name: "presets", Tall: true, // the texts are long
+		Head: []string{"preset", "release", "adds", "axes", "needs", "source", "follows", "config", "not here"},
 	}
-	// The texts are long: a block for each preset, that a terminal can wrap.
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, p := range stubs.Presets() {
-		fmt.Fprintf(w, "%s\n", p.Name)
-		for _, row := range presetRows(p) {
-			fmt.Fprintf(w, "  %s\t%s\n", row[0], row[1])
+		needs := ""
+		if f := p.Features(); f != 0 {
+			needs = f.String()
 		}
-		fmt.Fprintln(w)
+		all.Add(p.Name, p.Release, p.Adds, p.Axes.String(), needs, p.Source, p.Follows, p.Config,
+			table.Cell{Text: strings.Join(p.Left, "\n"), Value: p.Left})
 	}
-	fmt.Fprintln(w, "The axes, the value of Linux 3.19 first:")
+	d.Add(table.Block{Table: all}, table.Space, table.Line("The axes, the value of Linux 3.19 first:"))
 	for _, a := range stubs.AllAxes() {
-		fmt.Fprintf(w, "%s: %s\n", a.Name, a.Doc)
+		values := &table.Table{Name: "axes", Tall: true, Head: []string{"axis"}}
+		meanings := []any{fmt.Sprintf("%s: %s", a.Name, a.Doc)}
 		for _, c := range a.Values {
-			fmt.Fprintf(w, "  %s\t%s\n", c.Name(), c.Text())
+			values.Head = append(values.Head, c.Name())
+			meanings = append(meanings, c.Text())
 		}
+		values.Add(meanings...)
+		d.Add(table.Block{Table: values})
 	}
-	return 0, w.Flush()
-}
-
-// presetRows is what there is to say of a preset.
-func presetRows(p stubs.Preset) [][2]string {
-	rows := [][2]string{{"release", p.Release}, {"adds", p.Adds}, {"axes", p.Axes.String()}}
-	if needs := p.Features(); needs != 0 {
-		rows = append(rows, [2]string{"needs", needs.String()})
-	}
-	rows = append(rows, [2]string{"source", p.Source})
-	if p.Follows != "" {
-		rows = append(rows, [2]string{"follows", p.Follows}, [2]string{"config", p.Config})
-	}
-	for _, left := range p.Left {
-		rows = append(rows, [2]string{"not here", left})
-	}
-	return rows
+	return d
 }
 
 // initFlag is the flag for a program to run.
@@ -271,9 +267,18 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	machineFlags
-	variants string
-	unproved bool
-	events   bool
+	variants, format string
+	unproved, events bool
+	said             proofs
+}
+
+// document is what verify prints, with what stands above all else.
+func (o *verifyOptions) document() *table.Document {
+	d := &table.Document{Title: "entrylab verify"}
+	for _, line := range o.said.lines() {
+		d.Add(table.Line("%s", line))
+	}
+	return d
 }
 
 func (e *env) verifyCommand() *cli.Command {
@@ -299,15 +304,16 @@ Examples:
     entrylab verify -events -variants linux-6.12
     entrylab verify -variants linux-3.19,linux-4.1 -engine tcg
     entrylab verify -engine host`,
-		Flags: append(o.flags(bootEngines()+"; or host"), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
+		Flags: append(o.flags(bootEngines()+"; or "+orList(engine.Names(engine.Verifying()))), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
+			formatFlag(&o.format, table.Plain...),
 			&cli.BoolFlag{Name: "events", Usage: "let every kind of event arrive at every instruction", Destination: &o.events}),
 	}
 	return e.command(c, func(ctx context.Context, args []string) (int, error) {
 		if err := noArgument(args); err != nil {
 			return 0, err
 		}
-		if o.engine == engineHost {
-			return e.verifyHost(ctx, &o.machineFlags, c.FlagNames())
+		if en, ok := engine.Find(o.engine); ok && en.Verify != nil {
+			return e.verifyHost(ctx, en, &o, c.FlagNames())
 		}
 		return e.runVerify(ctx, &o)
 	})
@@ -318,41 +324,45 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	said, err := refuseUnproved(list, o.unproved)
-	if err != nil {
+	if o.said, err = refuseUnproved(list, o.unproved); err != nil {
 		return 0, err
 	}
-	said.head(e.stdout)
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
 	if o.events {
 		return e.verifyEvents(ctx, o, list)
 	}
-	run, err := e.runGuest(ctx, &o.machineFlags, list, wire.Command{Verify: true}.Words()...)
+	machine, err := o.config(ctx, e)
 	if err != nil {
 		return 0, err
 	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "variant\tpass\tfail\tskip\terror")
-	for _, n := range list {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", n.Name, run.Count(n.Name, wire.Pass), run.Count(n.Name, wire.Fail),
-			run.Count(n.Name, wire.Skip), run.Count(n.Name, wire.Error))
-	}
-	if err := w.Flush(); err != nil {
+	run, err := e.runGuest(ctx, machine, list, wire.Command{Verify: true}.Words()...)
+	if err != nil {
 		return 0, err
 	}
-	return verdict(e.stdout, run), nil
+	if o.verbose {
+		fmt.Fprintln(e.stderr, run.VM.CommandLine)
+	}
+	d := o.document()
+	d.Add(table.Line("%s", describe(ctx, machine)))
+	counts := &table.Table{Name: "variants", Head: []string{"variant", "pass", "fail", "skip", "error"}}
+	for _, n := range list {
+		counts.Add(n.Name, run.Count(n.Name, wire.Pass), run.Count(n.Name, wire.Fail), run.Count(n.Name, wire.Skip), run.Count(n.Name, wire.Error))
+	}
+	d.Add(table.Block{Table: counts})
+	status := verdict(d, run.Checks)
+	return status, d.Write(e.stdout, o.format)
 }
 
-// verdict prints the checks that are not PASS and returns the exit status.
-func verdict(w io.Writer, run *boot.Run) int {
-	for _, c := range run.Checks {
+// verdict adds the checks that are not PASS and returns the exit status.
+func verdict(d *table.Document, checks []wire.Check) int {
+	for _, c := range checks {
 		if c.Outcome != wire.Pass {
-			fmt.Fprintf(w, "%s: %s (%s)\n", c.Outcome, c.Name, c.Detail)
+			d.Add(table.Line("%s: %s (%s)", c.Outcome, c.Name, c.Detail))
 		}
 	}
-	return checksStatus(run.Checks)
+	return checksStatus(checks)
 }
 
 // checksStatus is the exit status of checks: one for what is wrong with a variant,
@@ -370,13 +380,9 @@ func checksStatus(checks []wire.Check) int {
 	return status
 }
 
-// runGuest boots the guest with all variants in one kernel and shows each of
-// its lines as progress.
-func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Variant, words ...string) (*boot.Run, error) {
-	machine, err := m.config(ctx, e)
-	if err != nil {
-		return nil, err
-	}
+// runGuest boots the guest with all variants in one kernel and shows each of its
+// lines as progress.
+func (e *env) runGuest(ctx context.Context, machine vm.Config, list []stubs.Variant, words ...string) (*boot.Run, error) {
 	p := newProgress(e.stderr)
 	defer p.done()
 	config := boot.Config{Variants: list, Args: words, VM: machine, Progress: p.step}
@@ -384,15 +390,7 @@ func (e *env) runGuest(ctx context.Context, m *machineFlags, list []stubs.Varian
 	if err != nil && run != nil {
 		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
 	}
-	if err != nil {
-		return nil, err
-	}
-	p.done()
-	fmt.Fprintf(e.stdout, "%s\n", describe(ctx, machine))
-	if m.verbose {
-		fmt.Fprintln(e.stderr, run.VM.CommandLine)
-	}
-	return run, nil
+	return run, err
 }
 
 // describe names the engine, the machine and the emulator: they go with every

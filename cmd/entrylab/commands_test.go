@@ -32,7 +32,9 @@ func TestVariantsCommand(t *testing.T) {
 	for _, p := range stubs.Presets() {
 		row(p.Name)
 		row("release", p.Release)
-		row("adds", p.Adds)
+		if p.Adds != "" {
+			row("adds", p.Adds)
+		}
 		row("axes", p.Axes.String())
 		switch p.Name {
 		case "linux-6.12+pti+pcid":
@@ -144,7 +146,7 @@ func TestHelp(t *testing.T) {
 		{"no command", nil, exitError, "usage: entrylab COMMAND"},
 		{"help", []string{"help"}, 0, "usage: entrylab COMMAND"},
 		{"-h", []string{"-h"}, 0, "usage: entrylab COMMAND"},
-		{"without arguments", []string{"variants", "-h"}, 0, "usage: entrylab variants\n"},
+		{"without arguments", []string{"clean", "-h"}, 0, "usage: entrylab clean\n"},
 		{"-help", []string{"--help"}, 0, "usage: entrylab COMMAND"},
 		{"of a command", []string{"boot", "-h"}, 0, "usage: entrylab boot [FLAGS]"},
 		{"of a command in the middle", []string{"boot", "-engine", "tcg", "-help"}, 0, "usage: entrylab boot [FLAGS]"},

@@ -46,7 +46,7 @@ Examples:
     entrylab compare -format bench linux-4.1 ./mine.S > bench.txt
     entrylab compare -from serial.log -o results.jsonl`,
 		DisableSliceFlagSeparator: true, // a comma in the name of a file
-		Flags: append(o.flags(engineList(engine.Measuring(), true)),
+		Flags: append(o.flags(engineList(engine.Measuring())),
 			formatFlag(&o.format, table.Formats...),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
@@ -218,26 +218,23 @@ func (e *env) job(ctx context.Context, m *machineFlags) (engine.Engine, engine.J
 	return engine.Of(string(machine.Engine)), engine.Job{Machine: machine}, nil
 }
 
-// auto is the flag's value that leaves the engine to what the host has.
-const auto = "auto"
-
 // measuring refuses an engine by which costs cannot be measured.
 func measuring(name string) error {
-	known := engine.Measuring()
-	if name == auto || slices.Contains(engine.Names(known), name) {
+	known := append(engine.Names(engine.Choices()), engine.Names(engine.Measuring())...)
+	if slices.Contains(known, name) {
 		return nil
 	}
 	if en, ok := engine.Find(name); ok && en.Costless != "" {
 		return fmt.Errorf("-engine %s: %s", name, en.Costless)
 	}
-	return fmt.Errorf("-engine %q: want %s, %s", name, auto, orList(engine.Names(known)))
+	return fmt.Errorf("-engine %q: want %s", name, orList(known))
 }
 
-// engineList is the list of engines for a help text.
-func engineList(engines []engine.Engine, withAuto bool) string {
+// engineList is the list of engines for a help text, with the choices between them.
+func engineList(engines []engine.Engine) string {
 	text := strings.Join(engine.Names(engines), ", ")
-	if withAuto {
-		text += ", or auto (kvm where it is real, else icount)"
+	for _, c := range engine.Choices() {
+		text += fmt.Sprintf(", or %s (%s)", c.Name, c.About)
 	}
 	return text
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -72,8 +72,13 @@ func TestVerdict(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var d table.Document
+			got := verdict(&d, results.Checks)
 			var b strings.Builder
-			if got := verdict(&b, &boot.Run{Results: results}); got != tt.want || b.String() != tt.print {
+			if err := d.Write(&b, "text"); err != nil {
+				t.Fatal(err)
+			}
+			if got != tt.want || b.String() != tt.print {
 				t.Errorf("verdict = %d, prints %q; want %d, %q", got, b.String(), tt.want, tt.print)
 			}
 		})

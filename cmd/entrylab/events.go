@@ -5,19 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"text/tabwriter"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/events"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 )
 
 // verifyEvents lets every kind of event arrive at every instruction of every
 // variant, as many machines at a time as there are CPUs.
 func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.Variant) (int, error) {
-	if o.engine == "auto" {
+	if en, ok := engine.Find(o.engine); ok && en.Choose != nil {
 		o.engine = string(vm.ICount)
 	}
 	machine, err := o.config(ctx, e)
@@ -64,49 +65,49 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 		return 0, err
 	}
 	p.done()
-	fmt.Fprintln(e.stdout, describe(ctx, machine))
-
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "variant\tplaces")
+	d := o.document()
+	d.Add(table.Line("%s", describe(ctx, machine)))
+	counts := &table.Table{Name: "variants", Head: []string{"variant", "places"}}
 	for _, k := range events.Kinds {
-		fmt.Fprintf(w, "\t%s", k.Name)
+		counts.Head = append(counts.Head, k.Name)
 	}
-	fmt.Fprintln(w, "\tlost")
+	counts.Head = append(counts.Head, "lost")
 	var ran []*events.Result
 	for _, r := range results {
 		if r == nil {
 			continue
 		}
 		ran = append(ran, r)
-		fmt.Fprintf(w, "%s\t%d", r.Variant, r.Places())
+		row := []any{r.Variant, r.Places()}
 		for k := range events.Kinds {
 			n := 0
 			for _, s := range r.Swept {
 				n += s.Events[k]
 			}
-			fmt.Fprintf(w, "\t%d", n)
+			row = append(row, n)
 		}
-		fmt.Fprintf(w, "\t%d\n", len(r.Lost))
+		counts.Add(append(row, len(r.Lost))...)
 	}
-	if err := w.Flush(); err != nil {
-		return 0, err
-	}
+	d.Add(table.Block{Table: counts})
 	status := 0
 	for _, r := range ran {
 		for _, what := range r.Lost {
-			fmt.Fprintf(e.stdout, "FAIL: %s: %s\n", r.Variant, what)
+			d.Add(table.Line("FAIL: %s: %s", r.Variant, what))
 			status = exitFail
 		}
 	}
 	for i, s := range skipped {
 		if s != nil {
-			fmt.Fprintf(e.stdout, "SKIP: %s: %s\n", list[i].Name, s.Why)
+			d.Add(table.Line("SKIP: %s: %s", list[i].Name, s.Why))
 		}
 	}
 	for _, k := range events.NotDelivered {
-		fmt.Fprintf(e.stdout, "not delivered: %s: %s\n", k.Name, k.Why)
+		d.Add(table.Line("not delivered: %s: %s", k.Name, k.Why))
 	}
-	fmt.Fprintln(e.stdout, events.Summary(ran))
+	d.Add(table.Line("%s", events.Summary(ran)))
+	if err := d.Write(e.stdout, o.format); err != nil {
+		return 0, err
+	}
 	if len(ran) == 0 {
 		return 0, errNotRunnable
 	}

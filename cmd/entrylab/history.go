@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -18,15 +17,16 @@ import (
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 func (e *env) resultsCommand() *cli.Command {
-	var url, format string
-	sub := func(c *cli.Command, run func(ctx context.Context, url string, args []string) error) *cli.Command {
-		if c.Name != "merge" {
-			c.Flags = append(c.Flags, storeFlag(&url))
+	sub := func(c *cli.Command, formats []string, run func(ctx context.Context, url, format string, args []string) error) *cli.Command {
+		var url, format string
+		if formats != nil {
+			c.Flags = append(c.Flags, formatFlag(&format, formats...), storeFlag(&url))
 		}
-		return e.command(c, func(ctx context.Context, args []string) (int, error) { return 0, run(ctx, url, args) })
+		return e.command(c, func(ctx context.Context, args []string) (int, error) { return 0, run(ctx, url, format, args) })
 	}
 	return e.declared(&cli.Command{
 		Name:  "results",
@@ -41,20 +41,19 @@ func (e *env) resultsCommand() *cli.Command {
 			sub(&cli.Command{
 				Name: "list", Usage: "list the series that a history has, those whose names have the words in them", ArgsUsage: "[WORD...]",
 				Description: "Example:\n\n    entrylab results list -store nights linux-6.12",
-			}, e.listSeries),
+			}, table.Plain, e.listSeries),
 			sub(&cli.Command{
 				Name: "show", Usage: "print all of one series", ArgsUsage: "SERIES",
 				Description: "Example:\n\n    entrylab results show \"static linux-6.12: insns\"",
-			}, e.showSeries),
+			}, table.Plain, e.showSeries),
 			sub(&cli.Command{
 				Name: "export", Usage: "print a whole history",
 				Description: "Example:\n\n    entrylab results export -format bench > nights.txt",
-				Flags:       []cli.Flag{formatFlag(&format, "jsonl", "csv", "bench")},
-			}, func(ctx context.Context, url string, args []string) error { return e.export(ctx, url, format, args) }),
+			}, []string{"jsonl", "csv", "bench"}, e.export),
 			sub(&cli.Command{
 				Name: "merge", Usage: "copy all entries of histories into the first one; what it has stays", ArgsUsage: "INTO FROM...",
 				Description: "Example:\n\n    entrylab results merge sqlite:lab.db nights",
-			}, func(ctx context.Context, _ string, args []string) error { return e.merge(ctx, args) }),
+			}, nil, func(ctx context.Context, _, _ string, args []string) error { return e.merge(ctx, args) }),
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.NArg() > 0 {
@@ -82,19 +81,19 @@ func withStore(ctx context.Context, url string, f func(history.Store) error) (fa
 	return f(s)
 }
 
-func (e *env) listSeries(ctx context.Context, url string, args []string) error {
+func (e *env) listSeries(ctx context.Context, url, format string, args []string) error {
 	return withStore(ctx, url, func(s history.Store) error {
 		all, err := s.Series(ctx)
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		t := &table.Table{Name: "series", Head: []string{"series", "entries", "last"}}
 		for _, one := range all {
 			if containsAll(one.Name, args) {
-				fmt.Fprintf(w, "%s\t%d\tlast %s\n", one.Name, one.Entries, one.Last)
+				t.Add(one.Name, one.Entries, one.Last)
 			}
 		}
-		return w.Flush()
+		return printTable(e.stdout, "entrylab results list", t, format)
 	})
 }
 
@@ -107,24 +106,22 @@ func containsAll(text string, words []string) bool {
 	return true
 }
 
-func (e *env) showSeries(ctx context.Context, url string, args []string) error {
+func (e *env) showSeries(ctx context.Context, url, format string, args []string) error {
 	if len(args) != 1 {
 		return errors.New("want the name of one series, as `entrylab results list` prints it")
 	}
 	return withStore(ctx, url, func(s history.Store) error {
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		n := 0
+		t := &table.Table{Name: "entries", Head: []string{"night", "value", "machine", "build"}, Words: true}
 		for entry, err := range s.Entries(ctx, history.Query{Series: args[0]}) {
 			if err != nil {
 				return err
 			}
-			n++
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", entry.Night, valueOf(entry), entry.Machine, entry.Build)
+			t.Add(entry.Night, valueOf(entry), entry.Machine, entry.Build)
 		}
-		if n == 0 {
+		if len(t.Rows) == 0 {
 			return fmt.Errorf("%s has no series %q: `entrylab results list` prints them", s.Name(), args[0])
 		}
-		return w.Flush()
+		return printTable(e.stdout, "entrylab results show", t, format)
 	})
 }
 
@@ -145,6 +142,12 @@ func valueOf(entry history.Entry) string {
 		values = append(values, strconv.FormatFloat(v, 'g', 6, 64))
 	}
 	return strings.Join(values, " ") + " " + entry.Unit
+}
+
+// printTable prints a document that is one table.
+func printTable(w io.Writer, title string, t *table.Table, format string) error {
+	d := &table.Document{Title: title, Blocks: []table.Block{{Table: t}}}
+	return d.Write(w, format)
 }
 
 func (e *env) export(ctx context.Context, url, format string, args []string) error {

@@ -4,22 +4,17 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"text/tabwriter"
 
-	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
-// engineHost boots nothing: it is the kernel that this process runs on.
-const engineHost = "host"
-
-// hostFlags are the flags of verify that -engine host has.
-var hostFlags = []string{"engine", "timeout"}
+// hostFlags are the flags of verify that an engine has which boots no machine.
+var hostFlags = []string{"engine", "timeout", "format"}
 
 // known are differences from the architecture that have been seen on hosts, by
 // what the guest says of a check.
@@ -37,26 +32,21 @@ var otherFlags = regexp.MustCompile(`\[[A-Z ]*\] differ`)
 // verifyHost makes the checks that a program can make on the kernel and the
 // hypervisor under this process. What differs from the architecture is a finding
 // about these. given are the flags that the command was given.
-func (e *env) verifyHost(ctx context.Context, m *machineFlags, given []string) (int, error) {
+func (e *env) verifyHost(ctx context.Context, en engine.Engine, o *verifyOptions, given []string) (int, error) {
 	for _, name := range given {
 		if !slices.Contains(hostFlags, name) {
-			return 0, fmt.Errorf("-%s: -engine %s boots no machine and has one entry path, that of the kernel which runs", name, engineHost)
+			return 0, fmt.Errorf("-%s: -engine %s boots no machine and has one entry path, that of the kernel which runs", name, en.Name)
 		}
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
-	program, remove, err := boot.HostProgram()
-	if err != nil {
-		return 0, err
-	}
-	defer remove()
-	if m.timeout != nil {
-		limited, stop := context.WithTimeoutCause(ctx, *m.timeout, fmt.Errorf("no end after %v (time-out)", *m.timeout))
+	if o.timeout != nil {
+		limited, stop := context.WithTimeoutCause(ctx, *o.timeout, fmt.Errorf("no end after %v (time-out)", *o.timeout))
 		defer stop()
 		ctx = limited
 	}
 	p.step("checking this host")
-	res, err := boot.RunHost(ctx, program)
+	res, err := en.Verify(ctx)
 	p.done()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -65,23 +55,21 @@ func (e *env) verifyHost(ctx context.Context, m *machineFlags, given []string) (
 		return 0, err
 	}
 	c := engine.HostConfig()
-	return hostFindings(e.stdout, fmt.Sprintf("engine %s, Linux %s, on %s", engineHost, c.Kernel, c.Host), res)
+	d, status := hostFindings(fmt.Sprintf("engine %s, Linux %s, on %s", en.Name, c.Kernel, c.Host), res)
+	return status, d.Write(e.stdout, o.format)
 }
 
-// hostFindings prints what was found, known differences together, and returns the
-// exit status: one for a difference, as for any check that fails.
-func hostFindings(w io.Writer, host string, res *wire.Results) (int, error) {
-	fmt.Fprintln(w, host)
+// hostFindings is what was found, known differences together, and the exit status:
+// one for a difference, as for any check that fails.
+func hostFindings(host string, res *wire.Results) (d *table.Document, status int) {
+	d = &table.Document{Title: "entrylab verify"}
+	d.Add(table.Line("%s", host))
 	if m, ok := res.Machine(); ok {
-		fmt.Fprintf(w, "hypervisor by CPUID: %s\n", cmp.Or(m.Hypervisor, "none"))
+		d.Add(table.Line("hypervisor by CPUID: %s", cmp.Or(m.Hypervisor, "none")))
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "kernel\tpass\tdiffer\tskip\terror\nthis host's\t%d\t%d\t%d\t%d\n",
-		res.Count("", wire.Pass), res.Count("", wire.Fail), res.Count("", wire.Skip), res.Count("", wire.Error))
-	if err := table.Flush(); err != nil {
-		return 0, err
-	}
-	status := 0
+	counts := &table.Table{Name: "kernels", Head: []string{"kernel", "pass", "differ", "skip", "error"}}
+	counts.Add("this host's", res.Count("", wire.Pass), res.Count("", wire.Fail), res.Count("", wire.Skip), res.Count("", wire.Error))
+	d.Add(table.Block{Table: counts})
 	skipped, seen := map[string]int{}, make([]int, len(known))
 	for _, c := range res.Checks {
 		switch c.Outcome {
@@ -100,15 +88,15 @@ func hostFindings(w io.Writer, host string, res *wire.Results) (int, error) {
 				}
 			}
 		}
-		fmt.Fprintf(w, "%s: %s (%s)\n", map[wire.Outcome]string{wire.Fail: "DIFFERS", wire.Error: "ERROR"}[c.Outcome], c.Name, c.Detail)
+		d.Add(table.Line("%s: %s (%s)", map[wire.Outcome]string{wire.Fail: "DIFFERS", wire.Error: "ERROR"}[c.Outcome], c.Name, c.Detail))
 	}
 	for i, n := range seen {
 		if n > 0 {
-			fmt.Fprintf(w, "known, %d of these: %s\n", n, known[i].text)
+			d.Add(table.Line("known, %d of these: %s", n, known[i].text))
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(skipped)) {
-		fmt.Fprintf(w, "skipped, %d: %s\n", skipped[reason], reason)
+		d.Add(table.Line("skipped, %d: %s", skipped[reason], reason))
 	}
 	last := "No check saw a difference from the architecture."
 	if status == exitFail {
@@ -117,6 +105,6 @@ func hostFindings(w io.Writer, host string, res *wire.Results) (int, error) {
 	if status == exitError {
 		last = "The checks could not all be made."
 	}
-	_, err := fmt.Fprintln(w, last)
-	return status, err
+	d.Add(table.Line("%s", last))
+	return d, status
 }

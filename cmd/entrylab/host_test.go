@@ -94,8 +94,8 @@ func TestHostFindings(t *testing.T) {
 		{"harness", []wire.Check{fail(nt), {Outcome: wire.Error, Name: "linux: a: e", Detail: "no thread"}}, exitError, []string{"ERROR: linux: a: e (no thread)\n", "could not all be made"}, "No check"},
 	} {
 		var b strings.Builder
-		status, err := hostFindings(&b, "engine host", &wire.Results{Checks: tt.checks, Info: []string{"linux: " + machine.String()}})
-		if err != nil || status != tt.status {
+		d, status := hostFindings("engine host", &wire.Results{Checks: tt.checks, Info: []string{"linux: " + machine.String()}})
+		if err := d.Write(&b, "text"); err != nil || status != tt.status {
 			t.Errorf("%s: status %d and %v, want %d", tt.name, status, err, tt.status)
 		}
 		for _, want := range tt.want {

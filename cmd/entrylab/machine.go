@@ -27,7 +27,7 @@ type machineFlags struct {
 }
 
 // bootEngines is the list of the engines that boot a machine, for a help text.
-func bootEngines() string { return engineList(booting(engine.All()), true) }
+func bootEngines() string { return engineList(booting(engine.All())) }
 
 // cpuUsage is the help text of the flag for a CPU's model: some engines have another
 // than the flag's.
@@ -44,7 +44,7 @@ func cpuUsage() string {
 // flags declares them for a command that has these engines.
 func (m *machineFlags) flags(engines string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: auto, Destination: &m.engine},
+		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: engine.Auto, Destination: &m.engine},
 		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
 		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; what lies above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
@@ -58,8 +58,8 @@ func (m *machineFlags) flags(engines string) []cli.Flag {
 	}
 }
 
-// config resolves the engine and returns the machine. It says in a line on
-// stderr why auto did not take KVM.
+// config resolves the engine and returns the machine. It says in a line on stderr
+// why a choice did not fall on its first engine.
 func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	c := vm.Config{
 		Engine: vm.Engine(m.engine), Machine: vm.Machine(m.machine), CPU: m.cpu, MemoryMiB: m.memory,
@@ -82,15 +82,15 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 			c.CPU = cmp.Or(en.Defaults.CPU, c.CPU)
 		}
 	}
-	if m.engine == auto {
-		if err := vm.ICount.Available(ctx, nil); err != nil {
+	if en, ok := engine.Find(m.engine); ok && en.Choose != nil {
+		chosen, why, err := en.Choose(ctx)
+		if err != nil {
 			return c, err
 		}
-		var why string
-		c.Engine, why = vm.Auto(ctx, boot.ProbeKVM)
 		if why != "" {
 			fmt.Fprintf(e.stderr, "entrylab: %s\n", why)
 		}
+		c.Engine = chosen.VM
 		return c, nil
 	}
 	if err := c.Engine.Available(ctx, boot.ProbeKVM); err != nil {

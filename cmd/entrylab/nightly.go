@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -19,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/nightly"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // nightlyOptions are the flags of nightly.
@@ -98,7 +98,10 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	}
 	defer func() { failed = errors.Join(failed, store.Close()) }()
 	if o.plan {
-		return 0, e.printPlan(ctx, store, cells)
+		if o.format != "text" && o.format != "json" {
+			return 0, fmt.Errorf("-plan -format %s: want text or json", o.format)
+		}
+		return 0, e.printPlan(ctx, store, cells, o.format)
 	}
 	name, err := os.Hostname()
 	if err != nil && o.machine == "" {
@@ -141,7 +144,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 }
 
 // printPlan prints the cells with the seconds that they took last.
-func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightly.Cell) error {
+func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightly.Cell, format string) error {
 	took := map[string]float64{}
 	for entry, err := range store.Entries(ctx, history.Query{Kind: history.Cell}) {
 		if err != nil {
@@ -149,23 +152,24 @@ func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightl
 		}
 		took[entry.Series] = entry.Values[0]
 	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	d := &table.Document{Title: "entrylab nightly"}
+	t := &table.Table{Name: "cells", Head: []string{"cell", "took last"}}
 	total, unknown := 0.0, 0
 	for _, c := range cells {
-		seconds := "never done"
+		seconds := table.Cell{Text: "never done"}
 		if s, ok := took[c.Name]; ok {
-			seconds = fmt.Sprintf("%.1f s", s)
+			seconds = table.Cell{Text: fmt.Sprintf("%.1f s", s), Value: s}
 			total += s
 		} else {
 			unknown++
 		}
-		fmt.Fprintf(w, "%s\t%s\n", c.Name, seconds)
+		t.Add(c.Name, seconds)
 	}
-	fmt.Fprintf(w, "%d cells\t%.1f s\n", len(cells), total)
+	d.Add(table.Block{Table: t}, table.Line("%d cells took %.1f s last", len(cells), total))
 	if unknown > 0 {
-		fmt.Fprintf(w, "of them never done\t%d\n", unknown)
+		d.Add(table.Line("%d of them were never done", unknown))
 	}
-	return w.Flush()
+	return d.Write(e.stdout, format)
 }
 
 // arrays are the variables by which job arrays tell a job its part, and how many

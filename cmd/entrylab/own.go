@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v3"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -70,6 +70,7 @@ func refuseUnproved(list []stubs.Variant, unproved bool) (proofs, error) {
 
 func (e *env) layoutCommand() *cli.Command {
 	var gas bool
+	var format string
 	return e.command(&cli.Command{
 		Name:  "layout",
 		Usage: "print the offsets of what a stub shares with the kernel",
@@ -77,26 +78,31 @@ func (e *env) layoutCommand() *cli.Command {
 
     entrylab layout
     entrylab layout -gas > entrylab.inc`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "gas", Usage: "print the include file for a stub in a .S file", Destination: &gas}},
-	}, func(_ context.Context, args []string) (int, error) { return e.runLayout(gas, args) })
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "gas", Usage: "print the include file for a stub in a .S file", Destination: &gas},
+			formatFlag(&format, table.Plain...),
+		},
+	}, func(_ context.Context, args []string) (int, error) {
+		if err := noArgument(args); err != nil {
+			return 0, err
+		}
+		if gas {
+			_, err := fmt.Fprint(e.stdout, gnuas.Include())
+			return 0, err
+		}
+		return 0, offsets().Write(e.stdout, format)
+	})
 }
 
-// runLayout prints what package layout declares.
-func (e *env) runLayout(gas bool, args []string) (int, error) {
-	if err := noArgument(args); err != nil {
-		return 0, err
-	}
-	if gas {
-		_, err := fmt.Fprint(e.stdout, gnuas.Include())
-		return 0, err
-	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+// offsets are those of what package layout declares.
+func offsets() *table.Document {
+	t := &table.Table{Name: "slots", Head: []string{"slot", "offset", "hex"}}
 	for _, slots := range [][]asm.Slot{
 		gnuas.Words(asm.Slots[layout.PtRegs[asm.Slot]]()), gnuas.Words(asm.Slots[layout.PerCPU[asm.Slot]]()), gnuas.Words(asm.Slots[layout.Thread[asm.Slot]]()),
 	} {
 		for _, s := range slots {
-			fmt.Fprintf(w, "+%d\t%#x\t\t%s\n", s.Off, s.Off, strings.TrimSuffix(s.String(), "[0]"))
+			t.Add(strings.TrimSuffix(s.String(), "[0]"), s.Off, fmt.Sprintf("%#x", s.Off))
 		}
 	}
-	return 0, w.Flush()
+	return &table.Document{Title: "entrylab layout", Blocks: []table.Block{{Table: t}}}
 }

@@ -37,7 +37,7 @@ Examples:
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: figures are appended as they come", Value: "results.jsonl", Destination: &o.out},
 			&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
-				Usage: "`LIST` of " + engineList(engine.Measuring(), false) + ", separated by commas; all: those that this host has",
+				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host has",
 			},
 			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on with what the results file holds already; -resume=false measures all again", Value: true, Destination: &o.resume},

@@ -39,9 +39,17 @@ func (p proofs) files() []initramfs.File {
 	return []initramfs.File{{Name: wire.ProofsFile, Mode: 0o444, Data: wire.PrintProofs(list)}}
 }
 
-// head prints what stands above all else.
-func (p proofs) head(w io.Writer) {
+// lines are what stands above all else.
+func (p proofs) lines() (all []string) {
 	for _, variant := range slices.Sorted(maps.Keys(p)) {
-		fmt.Fprintln(w, p[variant].Of(variant))
+		all = append(all, p[variant].Of(variant))
+	}
+	return all
+}
+
+// head prints the lines.
+func (p proofs) head(w io.Writer) {
+	for _, line := range p.lines() {
+		fmt.Fprintln(w, line)
 	}
 }

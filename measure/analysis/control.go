@@ -59,7 +59,7 @@ func (s *Set) Judge(name string) error {
 		return nil
 	}
 	for _, c := range s.controls[Column{name, e.Forms[0]}] {
-		if why := c.wrong(e.Sample+"s"); c.Op == nullCall && why != "" {
+		if why := c.wrong(e.Sample + "s"); c.Op == nullCall && why != "" {
 			return noise(e, why)
 		}
 	}

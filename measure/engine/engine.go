@@ -90,6 +90,13 @@ type Engine struct {
 	// Plan returns the steps that measure. It is nil for an engine whose figures only
 	// come from elsewhere.
 	Plan func(context.Context, Job) ([]Step, error)
+
+	// Choose, if not nil, makes this a choice between other engines: it returns one
+	// that this host has and, where that is not the first choice, why not in a line.
+	Choose func(context.Context) (e Engine, reason string, err error)
+	// Verify, if not nil, makes the guest's checks on a kernel that entrylab did not
+	// boot. It returns what was found.
+	Verify func(context.Context) (*wire.Results, error)
 }
 
 // Op is an operation of an engine.
@@ -244,8 +251,20 @@ func Register(e Engine) {
 	slices.SortStableFunc(registry, func(a, b Engine) int { return cmp.Compare(a.Rank, b.Rank) })
 }
 
-// All are all engines by rank.
-func All() []Engine { return slices.Clone(registry) }
+// All are the engines that run entry paths of subjects, by rank.
+func All() []Engine {
+	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose != nil || e.Verify != nil })
+}
+
+// Choices are those between engines.
+func Choices() []Engine {
+	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose == nil })
+}
+
+// Verifying are the engines that check a kernel without booting one.
+func Verifying() []Engine {
+	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Verify == nil })
+}
 
 // Measuring are the engines that this program measures costs with, by rank.
 func Measuring() []Engine {

@@ -60,8 +60,8 @@ type Table struct {
 	// Words has text put all columns to the left, as suits words; otherwise those
 	// behind the first go to the right, as suits figures.
 	Words bool
-	// Tall has text print a row as a block of lines, one for each cell that is not
-	// empty, below its first cell.
+	// Tall has text print a row as a block of lines, one for each line of each cell
+	// that is not empty, below its first cell.
 	Tall bool
 }
 

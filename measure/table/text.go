@@ -97,7 +97,9 @@ func (p *printer) tall(t *Table) {
 		}
 		for j, c := range r.Cells {
 			if j > 0 && c.Text != "" {
-				p.line(fmt.Sprintf("  %-*s  %s", width, t.Head[j], c.Text))
+				for line := range strings.SplitSeq(c.Text, "\n") {
+					p.line(fmt.Sprintf("  %-*s  %s", width, t.Head[j], line))
+				}
 			}
 		}
 	}
