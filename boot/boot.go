@@ -128,7 +128,7 @@ const bochsWord = wire.EngineVariable + "=" + wire.EngineBochs
 func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
 	if m.Engine == vm.Bochs {
-		c.VM.Append = strings.TrimSpace(bochsWord + " " + c.VM.Append) // before a "--"
+		c.VM.Append = strings.TrimSpace(layout.PrinterWord + " " + bochsWord + " " + c.VM.Append) // before a "--"
 	}
 	words, err := commandLine(c)
 	if err != nil {

@@ -77,6 +77,7 @@ func (c *Config) bochsArgs(disk, console string) []string {
 		"ata0-master: type=disk, mode=flat, path=" + disk,
 		"boot: disk",
 		"com1: enabled=1, mode=file, dev=" + console,
+		"parport1: enabled=1, file=" + console,
 		"port_e9_hack: enabled=1",
 		"sound: driver=dummy",
 		"speaker: enabled=0",

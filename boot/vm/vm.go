@@ -2,7 +2,8 @@
 // guest's bytes out and says how it ended.
 //
 // What a guest sends comes out on two channels. The console is COM1, and carries
-// what init wrote, byte for byte. The log is the debug console at port 0xe9, and
+// what init wrote, byte for byte; in Bochs the first parallel port does, too, for a
+// kernel that is asked to (layout.PrinterWord). The log is the debug console at port 0xe9, and
 // carries the kernel's own lines. A machine that ends properly says so twice, by
 // isa-debug-exit's code and by the log's last line;
 // only both together are a verdict (see Result), since an exit code alone can

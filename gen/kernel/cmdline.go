@@ -57,6 +57,13 @@ func parseCmdline() Func {
 				CONTINUE(),
 			),
 		),
+		param(layout.PrinterWord,
+			CMPB(RDI.At(0), 0),
+			IF(E,
+				MOVQ(1, Sym(toPrinter)),
+				CONTINUE(),
+			),
+		),
 	}
 	return FUNC("parse_cmdline",
 		`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.

@@ -6,16 +6,17 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// console is the way out of the machine: COM1 carries what init writes, the
-// debug console, or COM1 where there is none, the kernel's log.
+// console is the way out of the machine: COM1, or the first parallel port if the
+// command line says so, carries what init writes, the debug console, or COM1 where
+// there is none, the kernel's log.
 func console() Program {
 	return Program{
 		Funcs: Funcs(
-			consoleInit, consoleWrite, consoleDrain, printk, printkChar, printkHex, printkHex64,
+			consoleInit, consoleWrite, printerWrite, consoleDrain, printk, printkChar, printkHex, printkHex64,
 			printkDigit, printkDec, bootFail, machineExit,
 		),
 		Data: []Data{
-			hasDebugcon, com1Room,
+			hasDebugcon, com1Room, toPrinter,
 		},
 	}
 }
@@ -23,6 +24,9 @@ func console() Program {
 var hasDebugcon = BSS("has_debugcon", 8, 8)
 
 var com1Room = BSS("com1_room", 8, 8)
+
+// toPrinter is set where the console is the parallel port.
+var toPrinter = BSS("to_printer", 8, 8)
 
 func consoleInit() Func {
 	out := func(reg int, value byte) Block {
@@ -55,8 +59,10 @@ a UART with FIFOs that work, and looks for the debug console.`,
 
 func consoleWrite() Func {
 	return FUNC("console_write",
-		`console_write sends RSI bytes at RDI to COM1: as many at once as it has room for
-when it has none of them left, so that none is lost.`,
+		`console_write sends RSI bytes at RDI to COM1, or to the printer: to COM1 as many at
+once as it has room for when it has none of them left, so that none is lost.`,
+		CMPB(Sym(toPrinter), 0),
+		IF(NE, JMP(printerWrite)),
 		MOVQ(RSI, R8), // left
 		MOVQ(RDI, RSI),
 		CLD(),
@@ -71,6 +77,32 @@ when it has none of them left, so that none is lost.`,
 			SUBQ(RCX, R8),
 			MOVL(layout.COM1Port+x86.UART_DATA, RDX),
 			REP(OUTSB()),
+		),
+		RETURN(),
+	).Takes(RDI, RSI)
+}
+
+func printerWrite() Func {
+	control := func(value byte) Block {
+		return Block{MOVL(x86.LPT1+x86.LPT_CONTROL, RDX), MOVL(int(value), RAX), OUTB()}
+	}
+	return FUNC("printer_write",
+		`printer_write sends RSI bytes at RDI to the first parallel port: it waits until the
+printer is ready, and tells it of each by the strobe.`,
+		MOVQ(RSI, RCX), // left
+		MOVQ(RDI, RSI),
+		CLD(),
+		LOOP(
+			TESTQ(RCX, RCX),
+			BREAK(E),
+			MOVL(x86.LPT1+x86.LPT_STATUS, RDX),
+			DO(INB(), TESTB(x86.LPT_STATUS_READY, RAX)).WHILE(E),
+			MOVL(x86.LPT1+x86.LPT_DATA, RDX),
+			LODSB(),
+			OUTB(),
+			control(x86.LPT_CONTROL_SELECT|x86.LPT_CONTROL_INIT|x86.LPT_CONTROL_STROBE),
+			control(x86.LPT_CONTROL_SELECT|x86.LPT_CONTROL_INIT),
+			DECQ(RCX),
 		),
 		RETURN(),
 	).Takes(RDI, RSI)

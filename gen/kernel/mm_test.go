@@ -27,7 +27,7 @@ func TestMemoryLinks(t *testing.T) {
 		f.Saves, f.Body = nil, Block{UD2()}
 		p.Funcs = append(p.Funcs, f)
 	}
-	for _, name := range []string{"boot_info", "builtin_args", "builtin_cmdline", "control_on", "cpu_smap", "memfd_ops", "physmap_pdpt", "regular_ops", "sched"} {
+	for _, name := range []string{"boot_info", "builtin_args", "builtin_cmdline", "control_on", "cpu_smap", "memfd_ops", "physmap_pdpt", "regular_ops", "sched", "to_printer"} {
 		p.Data = append(p.Data, BSS(name, 8, 8))
 	}
 	if _, err := Link(p, 0xffff_ffff_8010_0000, 0xffff_ffff_8000_0000); err != nil {
