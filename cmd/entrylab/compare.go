@@ -208,7 +208,7 @@ func (e *env) compareConsoles(ctx context.Context, o *compareOptions, names []st
 
 // job resolves the engine that the flags name, and what they ask of its machine.
 func (e *env) job(ctx context.Context, m *machineFlags) (engine.Engine, engine.Job, error) {
-	if en, ok := engine.Find(m.engine); ok && en.VM == "" {
+	if en, ok := engine.Find(m.engine); ok && en.VM == "" && en.Choose == nil {
 		return en, engine.Job{}, nil
 	}
 	machine, err := m.config(ctx, e)
