@@ -312,7 +312,6 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-
 // TestAccessible: what a reader needs who does not see the page, or not well.
 func TestAccessible(t *testing.T) {
 	text := written(t)
