@@ -1,6 +1,6 @@
-// Package boot takes variants to a machine that ran: it generates the kernel,
-// packs the init program, boots both and reads what the guest said, in one call
-// for the command and for the tests.
+// Package boot runs variants on a machine, in one call for the command and for the
+// tests: it generates the kernel, packs the init program, boots both and reads the
+// guest's lines.
 package boot
 
 import (

@@ -1,9 +1,7 @@
 // Package elfimg writes the generated kernel as an ELF64 file.
 //
-// It stands near the end of the flow: the generator links listings into
-// machine code and tables, this package makes one file of them, and package
-// boot starts a machine on it. It knows nothing of instructions; it gets bytes
-// with their addresses, symbols, and the Go line behind each instruction.
+// It knows nothing of instructions: it gets bytes with their addresses, symbols,
+// and the Go line of each instruction.
 //
 // The file is an ET_EXEC for x86-64 with
 //
@@ -15,7 +13,7 @@
 //     Go line of the listing for each instruction.
 //
 // The bytes depend on the [Image] alone: the same image gives the same file on
-// every machine, and no path of the building machine gets in.
+// every machine, and the file holds no path of the machine that built it.
 package elfimg
 
 import (

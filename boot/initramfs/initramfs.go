@@ -1,9 +1,6 @@
-// Package initramfs makes the archive that a machine is booted with: it builds
-// the Go program that becomes /init, checks that any given program can run as
-// /init, and packs it with further files into a newc cpio archive.
-//
-// The archive is the boot module that goes with the kernel that package vm
-// starts. The same archive boots on Linux.
+// Package initramfs makes the newc cpio archive that a machine is booted with. It
+// checks that a program can run as /init, and packs it together with further files;
+// without a program, /init is the guest. The same archive boots on Linux.
 package initramfs
 
 import (

@@ -1,7 +1,7 @@
-// Package vm starts machines: it boots a kernel image in QEMU, carries the
-// guest's bytes out and says how it ended.
+// Package vm starts machines: it boots a kernel image in QEMU or Bochs, passes on
+// the guest's output and says how the machine ended.
 //
-// What a guest sends comes out on two channels. The console is COM1, and carries
+// A guest has two output channels. The console is COM1, and carries
 // what init wrote, byte for byte; in Bochs the first parallel port does, too, for a
 // kernel that is asked to (layout.PrinterWord). The log is the debug console at port 0xe9, and
 // carries the kernel's own lines. A machine that ends properly says so twice, by
@@ -9,22 +9,22 @@
 // only both together are a verdict (see Result), since an exit code alone can
 // also come from QEMU, and a triple fault ends QEMU with success.
 //
-// QEMU is run by vmtest, behind Run, which is the only way in. Run reads
-// both channels until their end whatever a writer does, ends the machine when it
-// hangs or with the context, and leaves no process behind, even if it is killed
-// itself (with util-linux's setpriv on the machine).
+// Run is the only way in; behind it, vmtest runs QEMU. Run reads both channels to
+// their end even if a writer blocks, ends the machine when it hangs or when the
+// context is done, and leaves no process behind, even if it is killed itself (if the
+// host has util-linux's setpriv).
 //
-// A machine hangs when it has done what its task cannot take, or does nothing: no
-// clock on the wall says so, which also tells of other programs. On a busy host a
-// machine takes longer, and ends in the same way. What it does is counted in
-// instructions, and Config.Instructions is what it may do. Under ICount QEMU tells
-// how many it has executed. The other engines do not count, and a guest that is
-// halted has nothing to count: there the CPU time that the emulator uses stands for
-// instructions, at the speed that this host has just now and at a rate that is lower
-// than any seen. So a machine may always run the instructions that it was granted,
-// and some run more. A byte that it sends counts as 100 instructions, and, under
-// ICount, a second that it sleeps through as a million. A machine whose emulator
-// sleeps, and which sends nothing, does nothing; one that is stopped waits.
+// A machine hangs when it has done more work than its task can need, or when it does
+// nothing. No wall clock decides this, because a wall clock also measures other
+// programs: on a busy host a machine takes longer, and ends in the same way. Work is
+// counted in instructions, of which Config.Instructions is the limit. Under ICount,
+// QEMU reports how many it has executed. The other engines do not count, and neither
+// does a halted guest: there the CPU time of the emulator is converted to
+// instructions, at this host's current speed and at a rate lower than any seen. So a
+// machine can always run all the instructions that it was granted; some run more. A
+// byte of output counts as 100 instructions, and under ICount a second of sleep as a
+// million. A machine does nothing if its emulator sleeps and it sends no output. A
+// stopped emulator only waits.
 package vm
 
 import (
