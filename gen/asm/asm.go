@@ -2,13 +2,13 @@
 // [Block] of instructions that reads as a kernel engineer would write it,
 // composes, compares and prints.
 //
-// It is the only importer of golang-asm, whose silent faults it closes: every
-// mnemonic is a row of one table and tested against GNU as, registers and immediates
-// are checked before the library sees them, labels are resolved here, fatal paths
-// become errors. All errors of a build are reported together, each with the Go line
+// It is the only importer of golang-asm, and guards against that library's silent
+// faults: every mnemonic is a row of one table and tested against GNU as, registers
+// and immediates are checked before the library sees them, labels are resolved here,
+// and what the library treats as fatal becomes an error. All errors of a build are reported together, each with the Go line
 // of the listing.
 //
-// The package is made to be imported with a dot.
+// The package is meant to be imported with a dot.
 //
 // # Listings
 //
@@ -16,15 +16,15 @@
 // AT&T's width suffix and the source operand first (the CMPs excepted). An
 // operand is a [Reg], a [Mem] or an integer of any type; a branch takes the
 // name of a label, a function, or a Reg or Mem to jump through. The compiler
-// refuses an operand of a kind that the instruction does not take (kinds.go). [IF], [LOOP] and
-// [DO] give listings a structure without names for every place. A [Func] is a
+// rejects an operand of a kind that the instruction does not take (kinds.go). [IF], [LOOP]
+// and [DO] structure a listing without a label for every branch. A [Func] is a
 // named piece of text, a [Data] an object beside it, and [Link] makes an
 // [Object] of both.
 //
 // # Functions
 //
-// A function is declared as a Go function that makes it, and that Go function is
-// how others name it:
+// A function is declared by a Go function that makes it; other functions refer to it
+// by that Go function:
 //
 //	func futexWait() Func {
 //		return FUNC("futex_wait", "futex_wait blocks …",
@@ -33,7 +33,7 @@
 //		)
 //	}
 //
-// As the bodies are made only when [Funcs] collects them, functions may name each
+// The bodies are made only when [Funcs] collects them, so functions may refer to each
 // other in any order. Data that point to functions are declared in the same way,
 // other data as variables. [EXTERN] and [EXTERNDATA] declare what is in another
 // part of the program.
@@ -44,7 +44,7 @@
 // [Func.Returns] in which it leaves its results; [Func.Keeps], [Func.Spoils] and
 // [Func.NoReturn] say how it departs from the convention, by which RBX, RBP, RSP
 // and R12 to R15 are kept and all other registers clobbered. The assembler follows
-// the registers of such a function along every way through it and refuses
+// the registers of such a function along every path through it and rejects
 //
 //   - a read of a register that was neither taken nor written, or that a call has
 //     clobbered since, the flags included;
@@ -59,8 +59,8 @@
 // A structure that generated code shares with Go is declared once, with a type
 // parameter for its words. [Fields] makes it a set of memory operands,
 // [Slots] a set of places for the claims of [Ins.Is]: after a [FRAME] the
-// assembler follows RSP along every way through the function, and a push that
-// does not fill the slot it is said to fill is an error.
+// assembler follows RSP along every path through the function, and a push that
+// does not fill the slot that it claims to fill is an error.
 package asm
 
 import (

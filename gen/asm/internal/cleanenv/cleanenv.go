@@ -1,7 +1,7 @@
-// Package cleanenv takes out of the environment what makes golang-asm end the
-// process before main: it reads GOARM, GOMIPS and their like for every
-// architecture when it is initialised, and calls log.Fatalf on values that
-// newer Go toolchains accept.
+// Package cleanenv removes the variables from the environment that make golang-asm
+// end the process before main: when the library is initialised it reads GOARM, GOMIPS
+// and the like, of every architecture, and calls log.Fatalf on values that newer Go
+// toolchains accept.
 //
 // Go initialises packages in the order of their import paths where
 // dependencies leave it open, and this path sorts before the library's. The
