@@ -1,7 +1,6 @@
-// Package bounded reads files that come from the user: their names may be those
-// of a pipe that nobody writes to, of a device, or of something without an end.
-// Opening and reading end when the context does, and no more is read than the
-// kind of the file allows.
+// Package bounded reads files that the user names, which may be a pipe that nobody
+// writes to, a device, or endless. Opening and reading end when the context does, and
+// no more is read than the limit for that kind of file.
 package bounded
 
 import (

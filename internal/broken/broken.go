@@ -1,10 +1,10 @@
-// Package broken holds variants with one fault each, which show that the
-// guest's checks can fail. A test puts them in an image beside a sound variant
-// and selects them around the checks; they are no presets.
+// Package broken holds variants with one fault each, which show that the guest's
+// checks can fail. A test puts them in an image beside a sound variant and selects
+// them for the checks. They are not presets.
 //
 // Each is a sound variant whose listing is edited: one instruction is left out,
-// replaced or added. An edit that does not find its instruction exactly once is
-// an error of the build, so that none rots into a sound variant.
+// replaced or added. An edit that does not find its instruction exactly once is a
+// build error, so that no broken variant silently becomes a sound one.
 package broken
 
 import (

@@ -1,10 +1,10 @@
-// Package cache keeps what entrylab generates in a folder of the user's: images
-// under names made of their content, so that a command line printed today still
-// works tomorrow, and the temporary folders of commands that run.
+// Package cache keeps generated files in the user's cache folder: images, under names
+// made from their content, so that a command line printed today still works tomorrow,
+// and the temporary folders of running commands.
 //
-// Any number of processes may use it at once. Whoever uses a file or a temporary
-// folder holds a lock on it (flock), which the system takes away when the process
-// ends, however it does: what nobody holds may go, and nothing else may.
+// Any number of processes may use it at once. A process that uses a file or a
+// temporary folder holds a lock on it (flock), which the system releases however the
+// process ends. Only what nobody holds a lock on may be removed.
 //
 //	kernel-HASH.elf …   generated files, of Bound bytes at most
 //	lock                held while files and folders are made or removed

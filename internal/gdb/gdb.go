@@ -1,6 +1,6 @@
-// Package gdb speaks the remote serial protocol of gdb with QEMU: as much of it
-// as it takes to stop a machine at an instruction, to look at it, and to change
-// it. Package trace follows calls by it, package events lets events arrive.
+// Package gdb speaks as much of gdb's remote serial protocol with QEMU as it takes to
+// stop a machine at an instruction, to inspect it and to change it. Package trace
+// follows calls with it, and package events raises events.
 //
 // Every packet is $data#sum, the sum two hex digits of the bytes' sum modulo 256,
 // and the other side answers + to it (gdb's manual, appendix E).

@@ -1,5 +1,5 @@
-// Package host tells what this host is: its CPUs, as Linux describes them, and the
-// release of its kernel.
+// Package host describes this host: its CPUs, as Linux reports them, and the release
+// of its kernel.
 package host
 
 import (

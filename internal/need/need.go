@@ -1,10 +1,10 @@
-// Package need is how a test asks for what not every machine has.
+// Package need is how a test asks for something that not every machine has.
 //
-// A program that can be installed, and a file that can be fetched, must be
-// there in CI and in `make test`: then a missing one fails the test. Elsewhere
-// it skips the test. What cannot be installed stands in Things; a test that
-// needs one of these is skipped everywhere, and `make test` lists it at the end.
-// No test is skipped for another reason or in another way (TestOneWayToSkip).
+// In CI and in `make test`, programs that can be installed and files that can be
+// fetched must be there: a missing one fails the test. Elsewhere it skips the test.
+// What cannot be installed is listed in Things; a test that needs one of these is
+// skipped everywhere, and `make test` names it at the end. No test is skipped for any
+// other reason or in any other way (TestOneWayToSkip).
 package need
 
 import (

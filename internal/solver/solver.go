@@ -1,5 +1,5 @@
-// Package solver asks an SMT solver that the machine has: one process for many
-// scripts.
+// Package solver runs scripts on an SMT solver that the machine has, many scripts in
+// one process.
 package solver
 
 import (

@@ -1,5 +1,4 @@
-// Package stubstest draws variants for property tests. It is for tests beside
-// the flow (variant, listing, machine code, image, machine, lines).
+// Package stubstest draws variants for property tests.
 package stubstest
 
 import (

@@ -1,5 +1,5 @@
-// Package wholefile writes files that are there as a whole or not at all:
-// images, reports, and what the cache keeps.
+// Package wholefile writes a file as a whole or not at all. Images, reports and the
+// cache's files are written with it.
 package wholefile
 
 import (

@@ -1,6 +1,6 @@
-// Package work tells what a program has done from what it has waited for. A limit
-// on the first is no verdict of a clock on the wall: a busy host, a slow one, and
-// one whose hypervisor gives the CPU to others delay a program, but do not end it.
+// Package work measures what a program has done, apart from the time that it waited.
+// A limit on that does not depend on a wall clock: a busy host, a slow one, or one
+// whose hypervisor gives the CPU to others delays a program, but does not end it.
 package work
 
 import (
