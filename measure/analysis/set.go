@@ -1,6 +1,6 @@
-// Package analysis makes answers of records: the differences between variants on each
-// engine, with intervals, and whether they may be believed. Whatever measured, and
-// whatever prints, all figures go through one Set.
+// Package analysis turns records into answers: the differences between variants on
+// each engine, with their intervals, and whether they can be trusted. All figures go
+// through a Set, whichever engine measured them and whatever prints them.
 package analysis
 
 import (

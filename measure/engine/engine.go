@@ -1,9 +1,9 @@
-// Package engine is the ways of running entry paths that this program has: each is
-// one file, which registers an Engine. Whoever measures, compares or prints asks the
-// registry; no other package knows an engine by its name.
+// Package engine has the ways of running entry paths. Each is one file, which
+// registers an Engine; code that measures, compares or prints asks the registry, and
+// no other package knows an engine by its name.
 //
-// An engine makes a plan of steps for a list of subjects, and the steps hand out
-// records. What these mean is said by package analysis.
+// An engine plans steps for a list of subjects, and the steps hand out records.
+// Package analysis says what the records mean.
 package engine
 
 import (

@@ -1,13 +1,13 @@
-// Package events lets NMIs, machine checks, breakpoints and interrupts arrive at
-// every instruction of the ways through the kernel, one after another, and holds that after
-// each of them the path goes on as if it had not come.
+// Package events raises NMIs, machine checks, breakpoints and interrupts, one at a
+// time, at every instruction of the paths through the kernel, and checks that each
+// path goes on as if the event had not come.
 //
-// QEMU is stopped at each instruction of a variant's path through its gdb stub.
-// There the event is made to arrive, exactly there: inside the kernel's handler
-// GS, CR3, the stack and every register of the frame are looked at, and behind it
-// the interrupted registers, the stack above RSP, the user's red zone and the
-// per-CPU words that entry paths use. A place that an event did not reach is a
-// failure; what QEMU cannot deliver is named (NotDelivered).
+// QEMU's gdb stub stops the machine at each instruction of a variant's path, and the
+// event is raised exactly there. Inside the kernel's handler, GS, CR3, the stack and
+// every register of the frame are checked; after it, the interrupted registers, the
+// stack above RSP, the user's red zone and the per-CPU words that entry paths use. A
+// place that an event did not reach is a failure. NotDelivered names the events that
+// QEMU cannot deliver.
 package events
 
 import (

@@ -1,5 +1,4 @@
-// Package judge says what a night found that the nights before it had not: which
-// exact count differs, which sampled figure has changed and not only varied, which
-// check fails newly. It knows series and their past, and neither engines nor where
-// series are kept.
+// Package judge says what is new in a night: which exact count differs, which sampled
+// figure has changed by more than its usual variation, and which check fails for the
+// first time. It knows series and their past, but neither engines nor stores.
 package judge

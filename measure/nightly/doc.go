@@ -1,5 +1,5 @@
 // Package nightly runs a matrix of subjects, engines, machines and CPU models, keeps
-// what comes out in a history, and judges it by the nights before. A cell of the
-// matrix is a whole comparison on one machine, never one half of it here and the other
-// there; it is done once a night, whoever does it.
+// the results in a history, and judges them by the nights before. A cell of the matrix
+// is a whole comparison on one machine, never half of it on each of two. It is done
+// once a night, by whichever machine takes it.
 package nightly

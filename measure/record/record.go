@@ -1,7 +1,6 @@
-// Package record is what a measurement is kept as: one figure of one operation
-// under one variant, with all that it was measured with. Every engine of package
-// measure/study makes records, package store keeps them, and every table is made
-// of them.
+// Package record declares the form in which measurements are kept: one figure of one
+// operation under one variant, with everything that it was measured with. Every engine
+// hands out records, package store keeps them, and every table is made from them.
 package record
 
 import (

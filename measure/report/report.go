@@ -1,10 +1,9 @@
-// Package report writes results as one HTML file that needs nothing else: the
-// verdicts and tables of a study, plots, the frames and listings of the
-// variants with what the proof knows of them, the machine, and what the figures
-// do not say.
+// Package report writes results as one self-contained HTML file: the verdicts and
+// tables of a study, plots, the frames and listings of the variants with what the
+// proof knows of them, the machine, and what the figures do not say.
 //
-// Every measured number comes from package study; what is shown of the code comes
-// from packages explain and count.
+// Every measured number comes from package study; what the page shows of the code
+// comes from packages explain and count.
 package report
 
 import (

@@ -1,17 +1,16 @@
-// Package stats turns noisy samples into figures with intervals. It knows
-// nothing of how samples are taken, so that it is tested with simulated ones of
-// known truth.
+// Package stats turns noisy samples into figures with intervals. It does not know how
+// samples are taken, so that tests can give it simulated ones whose truth is known.
 //
 // # Terms
 //
 //   - sample: one timing of a loop of rounds.
 //   - placement: samples taken with the same code and data addresses; under an
 //     engine that boots machines, a boot. It is the unit of resampling: samples
-//     of one placement share its luck, so their number says nothing about how
-//     sure a figure is.
-//   - process: placements that were made in one process, or in one run, share
-//     its pages and its time of day. Where processes differ by more than their
-//     placements tell, they decide how sure a figure is.
+//     of one placement are not independent, so their number does not make a figure
+//     more certain.
+//   - process: placements of one process, or of one run, share its pages and its
+//     time of day. Where processes differ by more than the spread of their placements
+//     explains, the interval is that of the processes.
 package stats
 
 import (

@@ -1,6 +1,5 @@
-// Package store keeps records: a results file with one on each line, which is
-// appended to and never changed, and which studies, reports and comparisons with
-// the past read.
+// Package store keeps records in a results file, one on each line. The file is only
+// ever appended to; studies, reports and later comparisons read it.
 package store
 
 import (

@@ -1,6 +1,6 @@
-// Package study asks the question that entrylab is made for: what each part of a
-// change to the entry path costs, on each engine. It holds the plan (which variants,
-// which differences) and makes a page of what package analysis says of them.
+// Package study asks the question that entrylab was made for: what does each part of a
+// change to the entry path cost, on each engine? It holds the plan (which variants and
+// which differences) and words the answer of package analysis as a page.
 package study
 
 import (

@@ -1,5 +1,5 @@
-// Package table prints what was found: a document of paragraphs and tables for
-// people, and the figures behind it for programs, each in the format that the user
+// Package table prints every table of the command: a document of paragraphs and tables
+// for people, or the figures behind it for programs, in the format that the user
 // chooses.
 package table
 

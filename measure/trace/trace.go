@@ -1,5 +1,5 @@
-// Package trace follows a null call from its SYSCALL to the instruction behind
-// it, one instruction at a time, and tells how many of them each phase has.
+// Package trace follows a null call from its SYSCALL to the next instruction of ring 3,
+// one instruction at a time, and counts the instructions of each phase.
 //
 // The machine is QEMU without a clock of its own, stepped through QEMU's gdb
 // stub over an inherited socket. While it is stepped no interrupt arrives, so

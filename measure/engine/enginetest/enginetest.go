@@ -1,5 +1,5 @@
-// Package enginetest is an engine that is added from outside: whoever imports it has
-// one more. It is for tests.
+// Package enginetest adds an engine from outside, for tests: a program that imports it
+// has one engine more.
 package enginetest
 
 import (
