@@ -3,10 +3,10 @@
 // switch that follows from each.
 //
 // A [Variant] is a point on a few axes, its [Axes], with a name. An [Axis] is one
-// file: its values with what each means, what it excludes, and the part of the
-// listing that it decides, empty where it asks for nothing, so that a path reads
-// straight down from SWAPGS to SYSRETQ. A [Preset] names the points that a release
-// or a mail stands for.
+// file: its values and what each means, what it excludes, and the part of the listing
+// that it decides, which is empty for a value that adds nothing. So a path reads
+// straight down from SWAPGS to SYSRETQ. A [Preset] names the point that stands for a
+// release or a mail.
 //
 // # Terms
 //
@@ -25,10 +25,10 @@
 //   - RSPScratch: a per-CPU word (Linux's old_rsp, later rsp_scratch) for the
 //     user's RSP while there is no stack yet. With sp=percpu it stays there. With
 //     scratch=sp2 a word of the TSS takes its place.
-//   - fast path and slow path: the way of a call that needs no full pt_regs and
-//     ends without work to do, and that of all others. With slow=c the latter,
-//     and with slow=only every call, is do_syscall_64, a function of the frame,
-//     which in Linux is C.
+//   - fast path and slow path: a call takes the fast path if it does not need full
+//     pt_regs and ends without work to do, and the slow path otherwise. With slow=c
+//     the slow path, and with slow=only every call, goes by do_syscall_64, a function
+//     of the frame, which is C in Linux.
 //   - trampoline stack: a few words that leave=trampoline takes the user's RDI
 //     and RSP through.
 //   - the user's page table: with cr3=switch and cr3=pcid, what ring 3 runs on. It
@@ -64,24 +64,24 @@
 //	       RSPScratch: RSP, until          RSPScratch: RSP, until the
 //	       the exit                        sp slot is written
 //
-// In linux-3.19 the user's flags are those in the r11 slot, the user's RSP is the one
-// in RSPScratch. Interrupts are on while it is there, so the context switch
-// must carry it: the question that this project answers begins here.
+// In linux-3.19 the user's flags are in the r11 slot and the user's RSP is in
+// RSPScratch. Interrupts are on while it is there, so the context switch must save
+// and restore it. The question that this project answers begins here.
 //
 // # What stands around a stub
 //
 // A variant's syscall_init sets the MSRs that lead to it: MSR_STAR, MSR_LSTAR,
 // MSR_SYSCALL_MASK, and EFER.SCE. The kernel calls it when the variant is
-// selected, with interrupts off. So a wrong selector or a flag that is not
-// cleared is a fault of the variant as any other.
+// selected, with interrupts off. So a wrong selector, or a flag that is not cleared, is
+// a fault of the variant like any other.
 //
 // # What may interrupt a stub
 //
-// SYSCALL clears IF and TF, and the other flags that axis sfmask says. From SWAPGS to
-// the load of RSP, and again from the load of the user's RSP to SYSRETQ, RSP or
-// GS is the user's; interrupts are off there, and what comes nevertheless (NMI,
-// #MC, the #DB that MOV SS holds back, #DF) has a stack of its own and does not
-// infer the GS from CS. Everything here is in the text group "entry": with
+// SYSCALL clears IF and TF, and the other flags that the axis sfmask selects. From
+// SWAPGS to the load of RSP, and again from the load of the user's RSP to SYSRETQ, RSP
+// or GS is the user's. Interrupts are off there. The events that can still come (NMI,
+// #MC, the #DB that MOV SS holds back, #DF) have stacks of their own, and their
+// handlers do not infer the GS base from CS. Everything here is in the text group "entry": with
 // interrupts on, the timer may switch threads at any instruction of it, as in a
 // preemptible Linux.
 //
@@ -92,10 +92,10 @@
 // what SYSCALL left, the address behind a SYSCALL instruction: at most
 // layout.TaskSizeMax, one page below the end of the canonical half. Whoever
 // changes an ip slot returns by IRETQ, whose fault the kernel turns into the
-// user's: signal delivery, rt_sigreturn and the start of a thread always, the
-// set-frame call unless it changed a slot that SYSRET carries. From 4.0 on the
-// slow exit takes SYSRET too; that, and an exit that is opportunistic, looks by
-// itself (see IPTest).
+// user's: signal delivery, rt_sigreturn and the start of a thread always do, the
+// set-frame call unless it changed a slot that SYSRET carries. From 4.0 on the slow
+// exit uses SYSRET too; that exit, and an opportunistic one, test the address
+// themselves (see IPTest).
 //
 // # What the kernel provides
 //
@@ -107,11 +107,11 @@
 //   - schedule, called with interrupts off, which returns with them off and
 //     TIFNeedResched clear.
 //   - schedule_user, which lets another thread run for TIFNeedResched, and
-//     do_notify_resume, called with a complete PtRegs in RDI, which delivers the
+//     do_notify_resume, called with a full PtRegs in RDI, which delivers the
 //     signals of TIFSigPending: both take interrupts as they are and leave them so.
-//   - syscall_return_slowpath, called with a complete PtRegs in RDI: does the
+//   - syscall_return_slowpath, called with a full PtRegs in RDI: does the
 //     work, and returns with interrupts off.
-//   - retint_user, jumped to with RSP at a complete PtRegs: does the work that
+//   - retint_user, jumped to with RSP at a full PtRegs: does the work that
 //     Thread.Flags asks for and returns by IRETQ, on the page table and with the
 //     SPEC_CTRL that the selected variant has ring 3 run on. Traps and new threads
 //     go there.
@@ -123,7 +123,7 @@
 //     isolates them; the entry may find either, as a thread that was in the kernel
 //     when the variant was selected leaves by another's exit.
 //   - gs.UserPCIDFlushMask, whose bit 0 says that translations of the user's PCID
-//     have become invalid: who loads it clears the bit and lets them go.
+//     have become invalid: the code that next loads it clears the bit and drops them.
 //   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
 //     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
 //     A place that Thread.IP names is reached with RSI the thread itself.

@@ -2,7 +2,7 @@
 // entry paths, boots them, proves that what the entry must keep is kept, and
 // tells what each path costs.
 //
-// It is thin: flags in, calls to the packages of the flow, tables out.
+// It is thin: a command turns its flags into one call and prints the result.
 package main
 
 import (

@@ -1,22 +1,21 @@
-// Package count tells what is in the code of a variant's entry, exit, fix-up,
-// restore and context switch: instructions, bytes, loads and stores, accesses
+// Package count counts what the code of a variant's entry, exit, fix-up, restore and
+// context switch has: instructions, bytes, loads and stores, accesses
 // relative to GS, how often the user's RSP goes through memory, and cache lines.
 // Nothing is booted.
 //
-// What is counted are the instructions that package prove meets when it walks
-// through the emitted bytes on the straight ways (prove.Walk), each with the
-// memory that it touches. So a branch that is not taken counts as itself and
-// what lies behind it does not, and a variant that cannot be walked through has
-// no counts.
+// It counts the instructions that package prove meets on the common path through the
+// emitted bytes (prove.Walk), each with the memory that it touches. A branch that is
+// not taken counts, the code that it would lead to does not. A variant that cannot be
+// walked through has no counts.
 //
 // # Why there are no cycles
 //
-// None are predicted from these counts. The tools that do so (llvm-mca, OSACA)
-// have no stack engine or no store forwarding and placeholders for SYSCALL,
-// SYSRET and SWAPGS; on the entries counted here their figures differ from what a
-// CPU takes by more than the variants do from each other, and in which variant
-// is the faster. What a store or a forwarded load costs depends on what stands
-// around it: the engines replay and kvm measure that.
+// Cycles are not predicted from these counts. The tools that do so (llvm-mca, OSACA)
+// lack a stack engine or store forwarding, and have placeholders for SYSCALL, SYSRET
+// and SWAPGS. For the entries counted here their error is larger than the difference
+// between variants, and they disagree with the CPU on which variant is faster. What a
+// store or a forwarded load costs depends on the code around it: the engines replay
+// and kvm measure that.
 package count
 
 import (

@@ -1,8 +1,6 @@
-// Package explain puts what the proof knows of a variant into its listing:
-// beside each instruction the slot of the frame that it fills and what the
-// registers hold that it changed; and it sets two variants side by side. In the
-// flow (variant, listing, machine code, image, machine, lines) it is a way to
-// read the second step by what package prove found in the third.
+// Package explain adds to the listing of a variant what the proof knows of it: beside
+// each instruction, the slot of the frame that it fills and the values of the registers
+// that it changes. It also sets two variants side by side.
 package explain
 
 import (

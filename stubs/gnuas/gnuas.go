@@ -1,30 +1,26 @@
-// Package gnuas takes a SYSCALL entry that is written for the GNU assembler, and
-// makes a variant of it: assembled by the installed as, linked by package asm
-// against the kernel. It stands beside package stubs at the start of the flow
-// (variant, listing, machine code, image, machine, lines).
+// Package gnuas makes a variant from a SYSCALL entry written for the GNU assembler: the
+// installed as assembles it, and package asm links it against the kernel.
 //
 // # The contract of a file
 //
-// All code is in .text; no other section may hold anything. Symbols stand for
-// the variant's functions, whose contracts package stubs tells:
+// All code is in .text; every other section must be empty. Symbols name the variant's
+// functions, whose contracts are in package stubs:
 //
 //   - entry_SYSCALL_64, which must be there, and first: where SYSCALL arrives.
 //   - stub_clone, stub_rt_sigreturn, stub_full_frame, stub_set_frame and
-//     stub_poison: what stands in sys_call_table for the handlers that need the
-//     full pt_regs.
+//     stub_poison: the entries of sys_call_table for the handlers that need full
+//     pt_regs.
 //   - __switch_to_asm: the variant's part of the context switch.
 //   - syscall_init: sets the MSRs of SYSCALL.
 //
-// What the file does not have is the base's: the variant that one comment of the
-// form "entrylab: base linux-4.1" must name. Any will do, as a preset,
-// with changes (linux-6.12+clear=none) or as axes. The base also gives the
-// variant's promises, so what it says of the frame must hold for the file's
-// entry: the same slots are filled, in a frame of the same size.
+// Functions that the file lacks come from its base, the variant that a comment of the
+// form "entrylab: base linux-4.1" must name: a preset, one with changes
+// (linux-6.12+clear=none), or axes. The base also determines what the variant promises,
+// so the file's entry must fill the same slots, in a frame of the same size.
 //
-// Some bases want more or less. Where there are no wrappers, with slow=only
-// (linux-6.12) and in bare, the file can have none. With slow=c (linux-4.6) the
-// wrappers begin a call again that comes from the fast path, and so the entry has
-// two more symbols: entry_SYSCALL_64_after_fastpath_call, behind the CALL of the
+// Some bases need more or less. With slow=only (linux-6.12) and in bare there are no
+// wrappers, and the file must not have any. With slow=c (linux-4.6) the wrappers
+// restart a call that comes from the fast path, so the entry needs two more symbols: entry_SYSCALL_64_after_fastpath_call, behind the CALL of the
 // handler, and entry_SYSCALL64_slow_path, where such a call goes on, with RSP at the
 // frame and interrupts off.
 //

@@ -1,26 +1,25 @@
 // Package prove decides whether a variant's SYSCALL entry and exit are right:
 // it runs the variant's machine code symbolically, on every path and for all
 // inputs at once, and compares what the handler, the next thread and ring 3 find
-// with what they must find. It stands beside the flow (variant, listing, machine
-// code, image, machine, lines): it takes the linked bytes of a variant and boots
-// nothing.
+// with what they must find. It takes the linked bytes of a variant and boots nothing.
 //
 // [Variant] proves a variant by itself, [Object] one within a linked kernel. A
 // [Proof] is a list of claims, each at an instruction and each Proved, Refuted
 // or Undecided. A refuted one tells the path to the instruction, the two values
 // that differ, the instructions that brought the wrong one there, and a witness:
 // an input that takes the path and fails the claim. A claim that fails without a
-// witness is undecided. What the proof cannot follow is undecided too, never
+// witness is undecided. What the proof cannot follow is undecided too, and never
 // proved: an instruction that it does not know, a jump or an access to an unknown
-// place, a loop.
+// place, or a loop.
 //
 // # The machine
 //
 // The code is decoded from its bytes by a decoder of its own, which knows the
 // integer instructions, the system instructions of entry paths, and of SSE the
-// moves, XORPS and its like, LDMXCSR and STMXCSR. It refuses all else. A word of the machine is a value: a constant, or a symbol and a
-// constant, or one of a few operations on such. Each branch that the facts of
-// the path leave open is taken both ways and adds a fact.
+// moves, XORPS and the like, LDMXCSR and STMXCSR. It refuses everything else. A word of
+// the machine is a value: a constant, a symbol plus a constant, or one of a few
+// operations on such values. A branch that the facts of the path leave open is followed
+// both ways, and each way adds a fact.
 //
 // A call begins with every register, RIP and RFLAGS the user's own, in the state
 // that SYSCALL leaves (SDM volume 2): RIP in RCX, at most layout.TaskSizeMax, RFLAGS
@@ -29,78 +28,96 @@
 // user's own as well.
 //
 // Memory is the frame and the words below it on the kernel stack, the per-CPU
-// scratch words (RSPScratch and TSS.SP2), the trampoline stack, Thread.Status, of
-// which only TS_COMPAT may be cleared, and to read Thread.Flags and constants; in the context switch the old thread's stack and
-// its SP, IP and UserSP, what is free of the next thread's stack, and to read the
-// next thread's SP and IP. Any other place that an instruction touches is refuted
-// or undecided, and so is whatever it touches by a pointer from ring 3.
+// scratch words (RSPScratch and TSS.SP2), the trampoline stack, and Thread.Status, of
+// which only TS_COMPAT may be cleared; Thread.Flags and constants can only be read. In
+// the context switch it is the old thread's stack and its SP, IP and UserSP, and the
+// free part of the next thread's stack; the next thread's SP and IP can only be read. An
+// access to any other place, or by a pointer from ring 3, is refuted or undecided.
 //
 // With cr3=switch and cr3=pcid CR3 is a value too, and a call begins with either of
-// the two of its address space; behind a function of the kernel the address space
+// the two of its address space; after a function of the kernel the address space
 // may be another. While the kernel's page table is not known to be in force, memory
 // is what the user's maps: the TSS's page, the trampoline stack, and the page of
 // constants that begins with mds_verw_sel.
 //
 // While interrupts may be on, one may come after each instruction: the words
-// below RSP are lost, Thread.Flags is another value, and another thread may run
-// and write the scratch words and the trampoline stack. In a function of the
-// kernel all that can happen with interrupts off as well, since it may block. A
-// scratch word survives only if the proof of the variant's switch shows that it
-// does, and then may be read again.
+// below RSP are lost, Thread.Flags has a new value, and another thread may run
+// and write the scratch words and the trampoline stack. In a function of the kernel all
+// this can happen with interrupts off too, since the function may block. A scratch word
+// survives, and may be read again, only if the proof of the variant's switch shows that
+// it does.
 //
 // # What is proved
 //
 //   - Of each instruction: it touches only what is the variant's; a scratch word
 //     is read only while it is this thread's; interrupts are off while RSP or GS is
 //     the user's, and throughout the switch; POPFQ does not set TF.
+//
 //   - At the call through sys_call_table: the number is RAX, with slow=only EAX, in
-//     the table; each
-//     slot in Defined holds what it should, no slot in Room and not in Defined was
-//     written; the arguments are in their registers, R10's in RCX; RSP is at the
-//     frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts are as
-//     promised; TIFEntryWork was looked at.
+//     the table; each slot in Defined holds what it should, and no slot in Room but
+//     not in Defined was written; the arguments are in their registers, R10's in RCX;
+//     RSP is at the frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts
+//     are as promised; TIFEntryWork was tested.
+//
 //   - At the call of a handler that needs full pt_regs, or through the table
-//     from a function that has it: the same of every slot, CX by FullCX; it is the
-//     handler that stands for the entry of the table.
+//     from a function that has it: the same, and every slot holds what it should, CX
+//     by FullCX; the handler is the one that belongs to the entry of the table.
+//
 //   - At SYSRETQ and IRETQ: every register, RSP, RIP, RFLAGS, CS and SS is what
 //     ring 3 had, or what a handler put in its place; RAX is the result; RCX and
 //     R11 are what SYSRETQ makes them; GS is the user's; interrupts are off; no
 //     work is pending; RCX is canonical at SYSRETQ, and RF and TF are clear if a
 //     handler may have set them. As each register has a value that it must have,
 //     none can hold a word of the kernel. NT is clear at IRETQ.
+//
 //   - At the call of do_notify_resume or syscall_return_slowpath, and at the jump to
-//     retint_user, which returns by IRETQ: the frame is whole and each of its slots
-//     right. Of these and of IRETQ where there is a SYSRETQ too: something is
-//     known that asks for it. That a slow exit which ends by SYSRETQ is taken only
-//     when something asks for it is not proved: ring 3 sees no difference. At the call of
-//     schedule_user: TIFNeedResched was seen.
+//     retint_user, which returns by IRETQ: the frame is a full PtRegs and each of its
+//     slots is right. At these, and at IRETQ in a variant that also has SYSRETQ: a fact
+//     of the path requires it. That a slow exit which ends by SYSRETQ is taken only when
+//     required is not proved: ring 3 sees no difference. At the call of schedule_user:
+//     TIFNeedResched was set.
+//
 //   - At every function of the kernel, at the end of the switch and at SYSRETQ and
 //     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM
-//     registers are the user's, or what a handler put in their place; but for the
-//     XMM registers at an ordinary handler, which does not look at them.
+//     registers are the user's, or what a handler put in their place. The exception is
+//     the XMM registers at an ordinary handler, which does not use them.
+//
 //   - Of the switch: the callee-saved registers, RSP, the return address and,
 //     if the variant keeps it there, the user's RSP come back from whatever another
 //     variant's switch did on the other side; the next thread is entered at its IP
 //     with its SP and itself in RSI.
-//   - What an axis promises beside. exit=iret: nothing but IRETQ returns, where
-//     there is no slow path of another kind. clear=xor: at the first call, and at
-//     the handler, each register is 0 that is no argument's, so that no word of the
-//     user's or of an earlier call is left. buffers=verw: a VERW with an operand in
-//     memory, and no load or store behind it. branch=retpoline: no JMP or CALL through
-//     a register or memory, and a RET that goes elsewhere than the CPU's return stack
-//     predicts is predicted to go to a loop of LFENCE. ibrs=entry: SPEC_CTRL is
-//     PerCPU.SpecCtrl at every function of the kernel and every indirect branch and
-//     RET, and while interrupts are on; at SYSRETQ and IRETQ it is that word
-//     without IBRS; it is never anything else, and no other variant touches it.
-//     leave=trampoline, landing=endbr. cr3=switch and cr3=pcid: CR3 is loaded with
-//     nothing but the two tables of this address space; the kernel's is in force at
-//     every function of the kernel and while interrupts are on, the user's at
-//     SYSRETQ and IRETQ. cr3=pcid: a load keeps the translations unless the kernel
-//     has marked them as invalid, and then lets them go and clears the mark; without
-//     it the bit that keeps them is clear. Of a variant with cr3=keep: it never loads
-//     CR3.
 //
-// # What is taken for granted
+//   - What the value of an axis promises in addition (stubs.Promises):
+//
+//     exit=iret: only IRETQ returns, unless there is a slow path of another kind.
+//
+//     clear=xor: at the first call, and at the handler, each register that is not an
+//     argument is 0, so that no word of the user's or of an earlier call is left.
+//
+//     buffers=verw: there is a VERW with an operand in memory, and no load or store
+//     after it.
+//
+//     branch=retpoline: there is no JMP or CALL through a register or memory. Where a
+//     RET goes elsewhere than the CPU's return stack predicts, the prediction leads to a
+//     loop of LFENCE.
+//
+//     ibrs=entry: SPEC_CTRL is PerCPU.SpecCtrl at every function of the kernel, at
+//     every indirect branch and RET, and while interrupts are on; at SYSRETQ and IRETQ
+//     it is that word without IBRS. It is never anything else, and no other variant
+//     touches it.
+//
+//     leave=trampoline, landing=endbr: the exit goes by the trampoline stack; the entry
+//     begins with ENDBR64.
+//
+//     cr3=switch and cr3=pcid: CR3 is loaded with nothing but the two tables of this
+//     address space. The kernel's is in force at every function of the kernel and while
+//     interrupts are on, the user's at SYSRETQ and IRETQ.
+//
+//     cr3=pcid: a load keeps the translations, unless the kernel has marked them as
+//     invalid; then it drops them and clears the mark. With cr3=switch the bit that
+//     keeps them is clear. With cr3=keep CR3 is never loaded.
+//
+// # What is assumed
 //
 // The functions of the kernel keep the contracts of package stubs (contract.go
 // has them as the proof uses them): a handler keeps the callee-saved registers,
@@ -121,32 +138,32 @@
 // as it is during a call. Of the other
 // MSRs only the bases of segments may be read; a WRMSR to any is undecided.
 //
-// No variant is selected meanwhile that keeps the user's RSP in another word: the
-// switch of a thread in the middle of a call would follow the new one's rule.
+// During a call, no variant is selected that keeps the user's RSP in another word: a
+// thread switch in the middle of the call would follow the new variant's rule.
 //
 // # The second opinion
 //
-// [ProveObligations] makes a script of a proof for an SMT solver: what is to be
-// shown at each place of each path, in bit-vectors. The instructions of the path are
-// run again for it, in the solver's terms, by a model of their own (smt_inst.go):
-// what registers, flags and memory hold, whether a branch of which the proof follows
-// one way alone can go the other, and whether an address is where the proof takes it
-// to be is all found out anew. Of the proof's simplifier, its facts and its regions
-// nothing is used, so that a wrong rule in them is seen.
+// [ProveObligations] writes a proof as a script for an SMT solver: what must be shown
+// at each place of each path, in bit-vectors. For this, a second model of the
+// instructions (smt_inst.go) runs each path again in the solver's terms. It finds anew
+// what registers, flags and memory hold, whether a branch that the proof follows in one
+// direction only can go the other way, and whether an address is where the proof takes
+// it to be. It uses nothing of the proof's simplifier, facts and regions, so that a
+// wrong rule in them shows.
 //
-// Shared are the decoder; the contracts of the kernel's functions, with what a path
-// begins with; which claims are made where, and against which words; which word of
-// memory an address is in; and that a path which has come to a state once more needs
-// no second look. Claims that are no matter of the machine's words, such as that a
-// call has one handler, are not asked for; they are counted.
+// Both models share the decoder; the contracts of the kernel's functions and the state
+// at the start of a path; which claims are made where, and about which words; which
+// word of memory an address is in; and the rule that a path ends where it reaches a
+// known state. Claims that are not about the machine's words, such as that a call has
+// one handler, are not put to the solver, only counted.
 //
 // # How the proof itself is tested
 //
-// Each instruction of each preset is changed in every way that its encoding has
-// room for, changes places with the next, and is run twice (mutate_test.go); what
-// is proved all the same is reviewed one by one (survivors_test.go). The decoder is
-// compared with GNU as, the meaning of each instruction with the CPU that runs the
-// test (cpu_test.go), the facts with random inputs, and every claim has a variant
-// of which it fails. A solver agrees with what is said of presets, of broken variants
-// and of mutants, and finds a wrong rule that is planted (smt_test.go).
+// Each instruction of each preset is changed in every way that its encoding allows,
+// swapped with the next, and run twice (mutate_test.go); each mutant that is still
+// proved is reviewed (survivors_test.go). The decoder is compared with GNU as, the
+// meaning of each instruction with the CPU that runs the test (cpu_test.go), and the
+// facts with random inputs. Every claim has a variant that fails it. A solver agrees
+// with the proofs of presets, broken variants and mutants, and finds a planted wrong
+// rule (smt_test.go).
 package prove
