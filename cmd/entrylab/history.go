@@ -130,6 +130,8 @@ func valueOf(entry history.Entry) string {
 	switch entry.Kind {
 	case history.Accept:
 		return "accepted: " + entry.Detail
+	case history.Code:
+		return "\n" + entry.Detail
 	case history.Check, history.Cell:
 		text := entry.Outcome
 		if entry.Detail != "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/internal/wholefile"
+	"github.com/entrylab/entrylab/measure/dashboard"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/nightly"
@@ -23,8 +24,8 @@ import (
 
 // nightlyOptions are the flags of nightly.
 type nightlyOptions struct {
-	matrix, store, shard, junit, format, night, machine string
-	plan                                                bool
+	matrix, store, shard, junit, html, format, night, machine string
+	plan                                                      bool
 }
 
 // storeFlag is the flag for a history.
@@ -54,7 +55,7 @@ Examples:
 
     entrylab nightly
     entrylab nightly -plan
-    entrylab nightly -matrix lab.toml -store sqlite:lab.db -junit results.xml
+    entrylab nightly -matrix lab.toml -store sqlite:lab.db -html pages
     entrylab nightly -shard 2/4 -store postgres://lab@db/nights`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "matrix", Usage: "the matrix in `FILE`; without it the default", Destination: &o.matrix},
@@ -65,6 +66,7 @@ Examples:
 			},
 			&cli.BoolFlag{Name: "plan", Usage: "print the cells and what they took last, and do nothing", Destination: &o.plan},
 			&cli.StringFlag{Name: "junit", Usage: "write JUnit's XML to `FILE`, too", Destination: &o.junit},
+			&cli.StringFlag{Name: "html", Usage: "write the matrix and the history of each series as pages into the folder `DIR`, too", Destination: &o.html},
 			&cli.StringFlag{Name: "night", Usage: "the night's `NAME`; without it today's date in UTC", Destination: &o.night},
 			&cli.StringFlag{Name: "machine-name", Usage: "what this machine is called in the history, `NAME`; without it its host name", Destination: &o.machine},
 			formatFlag(&o.format, nightly.Formats...),
@@ -91,6 +93,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	if err != nil {
 		return 0, err
 	}
+	matrix := cells
 	cells = nightly.Shard(cells, i, n)
 	store, err := history.Open(ctx, o.store)
 	if err != nil {
@@ -128,6 +131,11 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 			return 0, err
 		}
 		if err := wholefile.Write("JUnit file", o.junit, b.Bytes()); err != nil {
+			return 0, err
+		}
+	}
+	if o.html != "" {
+		if err := dashboard.Write(ctx, o.html, store, matrix, &r); err != nil {
 			return 0, err
 		}
 	}

@@ -36,9 +36,14 @@ const (
 	// Accept is a person's word that the series' value of that night is right from
 	// there on. Detail is the reason.
 	Accept Kind = "accept"
+	// Code is a listing of a path's code, in Detail. Series is CodeSeries of its hash.
+	Code Kind = "code"
 )
 
-var kinds = []Kind{Count, Sample, Check, Cell, Accept}
+var kinds = []Kind{Count, Sample, Check, Cell, Accept, Code}
+
+// CodeSeries names the listing of the code with that hash.
+func CodeSeries(hash string) string { return "code " + hash }
 
 // Entry is one thing that a night found. Entries never change.
 type Entry struct {
@@ -65,10 +70,10 @@ type Entry struct {
 	Unit   string    `json:"unit,omitempty"`
 	// Outcome is that of a check or of a cell: PASS, FAIL, SKIP or CRASH.
 	Outcome string `json:"outcome,omitempty"`
-	// Detail says more of an outcome, or why a value was accepted.
+	// Detail says more of an outcome, why a value was accepted, or what the code is.
 	Detail string `json:"detail,omitempty"`
-	// Build is the entrylab that found it. Stub is a hash of the entry path's code, and
-	// of the base's where the figure is a difference.
+	// Build is the entrylab that found it. Stub is a hash of the entry path's code; where
+	// the figure is a difference the base's is before it, with a space between.
 	Build string `json:"build,omitempty"`
 	Stub  string `json:"stub,omitempty"`
 	// Cell is the name of the cell that found it, whose own entry has, in Config, what
@@ -78,11 +83,15 @@ type Entry struct {
 }
 
 // Key tells entries apart: two with one key are the same point measured twice, of
-// which the first counts. A person can accept several values of a night.
+// which the first counts. A person can accept several values of a night, and code of
+// one hash is kept once.
 func (e Entry) Key() [16]byte {
 	words := []string{string(e.Kind), e.Night, strconv.Itoa(e.Try), e.Series}
-	if e.Kind == Accept {
+	switch e.Kind {
+	case Accept:
 		words = append(words, e.Time.UTC().Format(time.RFC3339Nano))
+	case Code:
+		words = []string{string(e.Kind), e.Series}
 	}
 	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
 	return [16]byte(sum[:16])
@@ -116,6 +125,8 @@ func (e Entry) check() error {
 		return errors.New(`no "outcome"`)
 	case e.Kind == Accept && e.Detail == "":
 		return errors.New("accepted without a reason")
+	case e.Kind == Code && e.Detail == "":
+		return errors.New("no listing")
 	}
 	for _, v := range e.Values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -54,6 +54,10 @@ type Finding struct {
 	// Build is the entrylab that saw it first, and BuildBefore the one before.
 	Build       string `json:"build,omitempty"`
 	BuildBefore string `json:"build_before,omitempty"`
+	// Stub and StubBefore are the code that was measured, as history.Entry has it. Only
+	// Changes sets them.
+	Stub       string `json:"stub,omitempty"`
+	StubBefore string `json:"stub_before,omitempty"`
 }
 
 // Bad reports whether a night with the finding is not all well.

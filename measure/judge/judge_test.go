@@ -152,3 +152,31 @@ func BenchmarkSeries(b *testing.B) {
 		}
 	}
 }
+
+// TestChanges: all changes of a history are found, the last first.
+func TestChanges(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		entries []history.Entry
+		want    []What
+		since   []int // nights
+	}{
+		{"a count, twice", series(history.Count, append(append(times(3, night{value: 42}), times(2, night{value: 43})...), night{value: 42})...), []What{Changed, Changed}, []int{5, 3}},
+		{"a quiet count", series(history.Count, times(9, night{value: 42})...), nil, nil},
+		{"a check", series(history.Check, night{outcome: "PASS"}, night{outcome: "FAIL"}, night{outcome: "PASS"}), []What{Fixed, Failed}, []int{2, 1}},
+		{"a step up and back", series(history.Sample, append(append(times(15, night{value: 2, stub: "x"}), times(15, night{value: 4, stub: "y"})...), times(15, night{value: 2, stub: "x"})...)...), []What{Faster, Slower}, []int{30, 15}},
+		{"a step of the same code", series(history.Sample, append(times(15, night{value: 2, stub: "x"}), times(15, night{value: 4, stub: "x"})...)...), []What{Environment}, []int{15}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Changes(tt.entries)
+			if len(got) != len(tt.want) {
+				t.Fatalf("%d changes, want %d: %v", len(got), len(tt.want), got)
+			}
+			for i, f := range got {
+				if f.What != tt.want[i] || f.Since != tt.entries[tt.since[i]].Night {
+					t.Errorf("%v, want %s since %s", f, tt.want[i], tt.entries[tt.since[i]].Night)
+				}
+			}
+		})
+	}
+}

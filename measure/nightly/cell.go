@@ -14,8 +14,10 @@ import (
 
 // Cell is a part of the matrix that one machine does as a whole.
 type Cell struct {
-	// Name is the same every night.
-	Name     string
+	// Name is the same every night: Where and Subject.
+	Name string
+	// Subject is what is run: a variant, or those that are compared with the base.
+	Subject  string
 	Engine   engine.Engine
 	Machine  string
 	CPU      string
@@ -43,7 +45,8 @@ func (m Matrix) Cells() ([]Cell, error) {
 				c := Cell{Engine: e, Machine: machine, CPU: cpu, Verify: m.Verify && e.VM != "", Boots: m.Boots}
 				if e.Kind == engine.Sampled {
 					c.Subjects = baseFirst(subjects, m.Base)
-					c.Name = c.name("against " + m.Base)
+					c.Subject = "against " + m.Base
+					c.Name = c.Where() + " " + c.Subject
 					cells = append(cells, c)
 					continue
 				}
@@ -53,7 +56,8 @@ func (m Matrix) Cells() ([]Cell, error) {
 						continue // only the base of sampled engines
 					}
 					c.Subjects = []stubs.Variant{s}
-					c.Name = c.name(s.Name)
+					c.Subject = s.Name
+					c.Name = c.Where() + " " + c.Subject
 					cells = append(cells, c)
 				}
 			}
@@ -71,13 +75,14 @@ func machinesOf(e engine.Engine, words []string) []string {
 	return words
 }
 
-// name is the cell's: what it runs on, and what it runs.
-func (c Cell) name(subject string) string {
+// Where says what the cell runs on: the engine, and the machine and the CPU of one that
+// boots.
+func (c Cell) Where() string {
 	words := []string{c.Engine.Name}
 	if c.Engine.VM != "" {
 		words = append(words, cmp.Or(c.Machine, string(c.Engine.Defaults.Machine)), cmp.Or(c.CPU, c.Engine.Defaults.CPU))
 	}
-	return strings.Join(append(words, subject), " ")
+	return strings.Join(words, " ")
 }
 
 func baseFirst(subjects []stubs.Variant, base string) []stubs.Variant {

@@ -200,10 +200,16 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 		ran.why = s.Reason
 	}
 	stub := map[string]string{}
+	var code []history.Entry
 	for _, s := range c.Subjects {
-		if stub[s.Name], err = prove.CodeHash(s); err != nil {
+		hash, listing, err := prove.Code(s)
+		if err != nil {
 			return nil, ran, err
 		}
+		stub[s.Name] = hash
+		e := n.entry(history.Code, c, history.CodeSeries(hash))
+		e.Detail = listing
+		code = append(code, e)
 	}
 	var entries []history.Entry
 	if len(out.Records) > 0 {
@@ -227,6 +233,9 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 	}
 	for i := range entries {
 		entries[i].Try = try
+	}
+	if len(entries) > 0 {
+		entries = append(entries, code...)
 	}
 	return entries, ran, nil
 }
@@ -272,7 +281,7 @@ func (n *Night) differences(c Cell, out engine.Outcome, stub map[string]string) 
 			}
 			e := n.entry(history.Sample, c, name)
 			e.Values, e.Unit = values, v.Records[0].Unit
-			e.Stub = stub[base.Variant] + stub[v.Variant]
+			e.Stub = stub[base.Variant] + " " + stub[v.Variant]
 			entries = append(entries, e)
 		}
 	}

@@ -7,9 +7,6 @@ import (
 	"html"
 	"io"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,8 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/internal/need"
-	"github.com/entrylab/entrylab/internal/work"
+	"github.com/entrylab/entrylab/internal/browser"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/measure/table"
@@ -393,86 +389,17 @@ func contrast(a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// widths are those of a phone and of a desk.
-var widths = []int{390, 1400}
-
 // TestBrowser shows the report in Chromium, with all details open: nothing may
 // be wider than the window, and the console must stay empty.
 func TestBrowser(t *testing.T) {
-	browser := chromium(t)
 	text := strings.ReplaceAll(written(t), "<details", "<details open")
-	for _, width := range widths {
+	for _, width := range browser.Widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
-			if problems := browse(t, browser, text, width); len(problems) > 0 {
+			if problems := browser.Problems(t, text, width); len(problems) > 0 {
 				t.Errorf("at %d pixels:\n%s", width, strings.Join(problems, "\n"))
 			}
 		})
 	}
-}
-
-// TestBrowserCanFail: what the browser's test looks for, it finds.
-func TestBrowserCanFail(t *testing.T) {
-	browser := chromium(t)
-	for _, tt := range []struct{ name, part, want string }{
-		{"too wide", `<p style="width:700px">wide</p>`, "the page is 7"},
-		{"an error", `<script>missing()</script>`, "missing is not defined"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			problems := browse(t, browser, `<!DOCTYPE html><body style="margin:0">`+tt.part, widths[0])
-			if !strings.Contains(strings.Join(problems, "\n"), tt.want) {
-				t.Errorf("problems are %q, want one with %q", problems, tt.want)
-			}
-		})
-	}
-}
-
-// chromium returns the browser.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, other := range []string{"chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(other); err == nil {
-			return path
-		}
-	}
-	return need.Tool(t, "chromium")
-}
-
-// browse shows a page in a frame of the given width, since a window cannot be
-// as narrow as a phone's, and returns what is wrong with it.
-func browse(t *testing.T, browser, text string, width int) []string {
-	t.Helper()
-	dir := t.TempDir()
-	outer := fmt.Sprintf(`<!DOCTYPE html><body><iframe width="%d" height="900" style="border:0" srcdoc="%s"></iframe>
-<script>onload = () => {
-  const page = document.querySelector("iframe").contentDocument.documentElement
-  document.body.dataset.width = page.scrollWidth + " of " + page.clientWidth
-}</script>`, width, html.EscapeString(text))
-	path := filepath.Join(dir, "outer.html")
-	if err := os.WriteFile(path, []byte(outer), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
-		fmt.Sprintf("--window-size=%d,1000", width+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
-	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	if err := work.Run(cmd, 2*time.Minute); err != nil {
-		t.Fatalf("%v\n%s", err, log.String())
-	}
-	var problems []string
-	for line := range strings.Lines(log.String()) {
-		if strings.Contains(line, "CONSOLE") {
-			problems = append(problems, strings.TrimSpace(line))
-		}
-	}
-	found := regexp.MustCompile(`data-width="(\d+) of (\d+)"`).FindStringSubmatch(out.String())
-	if found == nil {
-		t.Fatalf("the browser did not show the page:\n%s", log.String())
-	}
-	if found[1] != found[2] || found[2] == "0" {
-		problems = append(problems, fmt.Sprintf("the page is %s pixels wide, the window %s", found[1], found[2]))
-	}
-	return problems
 }
 
 // BenchmarkReport is a whole report of a study: at most 0.8 s.

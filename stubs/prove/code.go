@@ -3,27 +3,32 @@ package prove
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// CodeHash is a hash of the variant's own instructions, in which no address is: two
-// variants with one hash run the same code, wherever it lies.
-func CodeHash(n stubs.Variant) (string, error) {
+// Code returns the variant's own instructions as a listing, and a hash of it. No
+// address is in it: two variants with one hash run the same code, wherever it lies.
+func Code(n stubs.Variant) (hash, listing string, err error) {
 	obj, err := link(n)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	sum := sha256.New()
+	var b strings.Builder
 	for _, l := range obj.Listings() {
 		name, variant, ok := stubs.CutFuncName(l.Name)
 		if !ok || variant != n.Name {
 			continue
 		}
-		fmt.Fprintln(sum, name)
+		fmt.Fprintf(&b, "%s:\n", name)
 		for _, r := range l.Rows {
-			fmt.Fprintln(sum, r.Label, r.Ins)
+			if r.Label != "" {
+				fmt.Fprintf(&b, "%s:\n", r.Label)
+				continue
+			}
+			fmt.Fprintf(&b, "\t%s\n", r.Ins)
 		}
 	}
-	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(b.String())))[:16], b.String(), nil
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// TestCodeHash tells code apart.
-func TestCodeHash(t *testing.T) {
+// TestCode tells code apart.
+func TestCode(t *testing.T) {
 	hash := func(text string) string {
 		t.Helper()
 		n, err := stubs.ParseVariant(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := CodeHash(n)
+		h, _, err := Code(n)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,239 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/internal/browser"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/judge"
+	"github.com/entrylab/entrylab/measure/nightly"
+)
+
+// kept is a store in memory.
+type kept []history.Entry
+
+func (k kept) Append(context.Context, ...history.Entry) error { panic("the dashboard only reads") }
+func (k kept) Series(context.Context) ([]history.Series, error) {
+	panic("the dashboard reads histories")
+}
+func (k kept) Name() string { return "kept" }
+func (k kept) Close() error { return nil }
+
+func (k kept) Entries(_ context.Context, q history.Query) iter.Seq2[history.Entry, error] {
+	return func(yield func(history.Entry, error) bool) {
+		for _, e := range k {
+			if (q.Night == "" || q.Night == e.Night) && (q.Kind == "" || q.Kind == e.Kind) && !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (k kept) Histories(_ context.Context, night string) iter.Seq2[[]history.Entry, error] {
+	all := map[string][]history.Entry{}
+	for _, e := range k {
+		all[e.Series] = append(all[e.Series], e)
+	}
+	return func(yield func([]history.Entry, error) bool) {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			some := slices.ContainsFunc(all[name], func(e history.Entry) bool { return e.Night == night })
+			if some && !yield(all[name], nil) {
+				return
+			}
+		}
+	}
+}
+
+// day is the name of a night.
+func day(n int) string {
+	return time.Date(2026, 1, 1+n, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+}
+
+// entry is one of the n-th night.
+func entry(kind history.Kind, n int, series, cell string) history.Entry {
+	return history.Entry{
+		Format: history.Format, Kind: kind, Time: time.Date(2026, 1, 1+n, 3, 0, 0, 0, time.UTC), Night: day(n),
+		Series: series, Cell: cell, Machine: "m1", MachineID: "00", Build: fmt.Sprint("b", n),
+	}
+}
+
+// written is the folder of the last of three nights. In it the count of linux-4.1
+// changes with its code, a check of linux-6.12 fails, and linux-4.2 is not done.
+func written(t *testing.T) string {
+	t.Helper()
+	e, ok := engine.Find("static")
+	if !ok {
+		t.Fatal("no engine static")
+	}
+	var cells []nightly.Cell
+	for _, subject := range []string{"linux-3.19", "linux-4.1", "linux-4.2", "linux-6.12"} {
+		cells = append(cells, nightly.Cell{Name: "static " + subject, Subject: subject, Engine: e})
+	}
+	code := entry(history.Code, 0, history.CodeSeries("old"), "")
+	code.Detail = "entry:\n\tPUSHQ RAX\n\tSTI\n"
+	changed := entry(history.Code, 2, history.CodeSeries("new"), "")
+	changed.Detail = "entry:\n\tSTI\n\tPUSHQ RAX\n\tNOPL <0>\n"
+	store := kept{code, changed}
+	for n := range 3 {
+		for _, c := range cells {
+			if c.Subject == "linux-4.2" && n == 2 {
+				continue
+			}
+			done := entry(history.Cell, n, c.Name, c.Name)
+			done.Outcome, done.Values = nightly.Pass, []float64{1}
+			count := entry(history.Count, n, c.Name+": insns", c.Name)
+			count.Values, count.Unit, count.Stub = []float64{42}, "instructions", "old"
+			check := entry(history.Check, n, c.Name+": frame: flags", c.Name)
+			check.Outcome = nightly.Pass
+			if n == 2 && c.Subject == "linux-4.1" {
+				count.Values[0], count.Stub = 43, "new"
+			}
+			if n == 2 && c.Subject == "linux-6.12" {
+				check.Outcome, check.Detail = nightly.Fail, "flags are 0x<2>"
+			}
+			store = append(store, done, count, check)
+		}
+	}
+	r := &nightly.Result{Night: day(2), Store: "kept", Machine: "m1", Build: "b2"}
+	for entries := range store.Histories(t.Context(), r.Night) {
+		if f, ok := judge.Series(entries); ok {
+			r.Findings = append(r.Findings, f)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "pages")
+	if err := Write(t.Context(), dir, store, cells, r); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+func TestIndex(t *testing.T) {
+	text := read(t, written(t), "index.html")
+	for _, tt := range []struct{ name, row string }{
+		{"quiet", "linux-3.19 ok"},
+		{"a count that changed", "linux-4.1 changed"},
+		{"not done", "linux-4.2 not yet"},
+		{"a check that fails", "linux-6.12 failed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			matrix := strings.Fields(tags.ReplaceAllString(text[strings.Index(text, "The matrix"):], " "))
+			if !strings.Contains(strings.Join(matrix, " "), tt.row) {
+				t.Errorf("no row %q in %q", tt.row, matrix)
+			}
+		})
+	}
+}
+
+// TestLinks: every link leads to a page or to a part of the page.
+func TestLinks(t *testing.T) {
+	dir := written(t)
+	files, err := filepath.Glob(filepath.Join(dir, "*.html"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d pages, %v", len(files), err)
+	}
+	links := 0
+	for _, file := range files {
+		text := read(t, file)
+		for _, m := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+			if m[1] == "data:," {
+				continue
+			}
+			links++
+			if id, ok := strings.CutPrefix(m[1], "#"); ok {
+				if !strings.Contains(text, `id="`+id+`"`) {
+					t.Errorf("%s: nothing is at %s", file, m[1])
+				}
+			} else if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+	if links < 8 {
+		t.Errorf("%d links", links)
+	}
+}
+
+func TestSeriesPage(t *testing.T) {
+	dir := written(t)
+	text := read(t, dir, fileOf("static linux-4.1: insns"))
+	for _, want := range []string{
+		"42 to 43 instructions", "entrylab b1 to b2", `class="gone">-	PUSHQ RAX`, `class="come">&#43;	NOPL &lt;0&gt;`, "<svg role",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if text := read(t, dir, fileOf("static linux-6.12: frame: flags")); !strings.Contains(text, "flags are 0x&lt;2&gt;") {
+		t.Errorf("a check's words are not there:\n%s", text)
+	}
+	if _, err := os.Stat(filepath.Join(dir, fileOf("static linux-3.19: frame: flags"))); err == nil {
+		t.Error("a check that always passed has a page")
+	}
+}
+
+// TestBrowser looks at the pages on a phone and on a desk.
+func TestBrowser(t *testing.T) {
+	dir := written(t)
+	for _, tt := range []struct{ name, file string }{
+		{"index", "index.html"},
+		{"series", fileOf("static linux-4.1: insns")},
+	} {
+		for _, width := range browser.Widths {
+			t.Run(fmt.Sprint(tt.name, ", ", width), func(t *testing.T) {
+				text := strings.ReplaceAll(read(t, dir, tt.file), "<details", "<details open")
+				if problems := browser.Problems(t, text, width); len(problems) > 0 {
+					t.Errorf("at %d pixels:\n%s", width, strings.Join(problems, "\n"))
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkWrite writes the dashboard of 1,000 series of 1,000 nights: at most 10 s on
+// 2 cores.
+func BenchmarkWrite(b *testing.B) {
+	const series, nights = 1000, 1000
+	rng := rand.New(rand.NewPCG(1, 2))
+	store := make(kept, 0, series*nights)
+	for i := range series {
+		name := fmt.Sprintf("series %03d", i)
+		for n := range nights {
+			e := entry(history.Sample, n, name, "kvm")
+			e.Unit = "cycles"
+			for range 8 {
+				e.Values = append(e.Values, 10+float64(n/300)+rng.NormFloat64()/2)
+			}
+			store = append(store, e)
+		}
+	}
+	r := &nightly.Result{Night: day(nights - 1)}
+	dir := b.TempDir()
+	for b.Loop() {
+		if err := Write(b.Context(), dir, store, nil, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
