@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +19,8 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// Widths are those of a phone, a tablet and a desktop, in pixels.
-var Widths = []int{390, 800, 1400}
+// widths are those of a phone, a tablet and a desktop, in pixels.
+var widths = []int{390, 800, 1400}
 
 // chromium is the browser.
 func chromium(t *testing.T) string {
@@ -31,23 +33,39 @@ func chromium(t *testing.T) string {
 	return need.Tool(t, "chromium")
 }
 
-// Problems shows a page, the text, in a frame that is width pixels wide, since a
-// window cannot be as narrow as a phone's, and returns what is wrong with it: errors of
-// its scripts, and that it is wider than the frame.
-func Problems(t *testing.T, text string, width int) []string {
+var measured = regexp.MustCompile(`data-page="([^"]*)" data-width="(\d+) of (\d+)"`)
+
+// Problems shows pages, each in frames as wide as a phone, a tablet and a desktop, and
+// returns what is wrong with them: errors of their scripts, and pages that are wider
+// than their frame. pages has the text of each by its name.
+func Problems(t *testing.T, pages map[string]string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	outer := fmt.Sprintf(`<!DOCTYPE html><body><iframe width="%d" height="900" style="border:0" srcdoc="%s"></iframe>
-<script>onload = () => {
-  const page = document.querySelector("iframe").contentDocument.documentElement
-  document.body.dataset.width = page.scrollWidth + " of " + page.clientWidth
-}</script>`, width, html.EscapeString(text))
+	var outer strings.Builder
+	outer.WriteString("<!DOCTYPE html><body>\n")
+	frames := 0
+	for _, name := range slices.Sorted(maps.Keys(pages)) {
+		for _, width := range widths {
+			frames++
+			fmt.Fprintf(&outer, `<iframe data-page="%s at %d pixels" width="%d" height="900" style="border:0" srcdoc="%s"></iframe>`+"\n",
+				html.EscapeString(name), width, width, html.EscapeString(pages[name]))
+		}
+	}
+	outer.WriteString(`<script>onload = () => {
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument.documentElement
+    const found = document.createElement("p")
+    found.dataset.page = frame.dataset.page
+    found.dataset.width = page.scrollWidth + " of " + page.clientWidth
+    document.body.append(found)
+  }
+}</script>`)
 	path := filepath.Join(dir, "outer.html")
-	if err := os.WriteFile(path, []byte(outer), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(outer.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
-		fmt.Sprintf("--window-size=%d,1000", width+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
+		fmt.Sprintf("--window-size=%d,1000", slices.Max(widths)+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
 	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
@@ -60,12 +78,14 @@ func Problems(t *testing.T, text string, width int) []string {
 			problems = append(problems, strings.TrimSpace(line))
 		}
 	}
-	found := regexp.MustCompile(`data-width="(\d+) of (\d+)"`).FindStringSubmatch(out.String())
-	if found == nil {
-		t.Fatalf("the browser did not show the page:\n%s", log.String())
+	found := measured.FindAllStringSubmatch(out.String(), -1)
+	if len(found) != frames {
+		t.Fatalf("the browser showed %d pages of %d:\n%s", len(found), frames, log.String())
 	}
-	if found[1] != found[2] || found[2] == "0" {
-		problems = append(problems, fmt.Sprintf("the page is %s pixels wide, the window %s", found[1], found[2]))
+	for _, m := range found {
+		if m[2] != m[3] || m[3] == "0" {
+			problems = append(problems, fmt.Sprintf("%s: the page is %s pixels wide, the window %s", m[1], m[2], m[3]))
+		}
 	}
 	return problems
 }

@@ -7,15 +7,20 @@ import (
 
 // TestProblems: what is wrong with a page is found.
 func TestProblems(t *testing.T) {
-	for _, tt := range []struct{ name, part, want string }{
-		{"too wide", `<p style="width:700px">wide</p>`, "the page is 7"},
-		{"an error", `<script>missing()</script>`, "missing is not defined"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			problems := Problems(t, `<!DOCTYPE html><body style="margin:0">`+tt.part, Widths[0])
-			if !strings.Contains(strings.Join(problems, "\n"), tt.want) {
-				t.Errorf("problems are %q, want one with %q", problems, tt.want)
-			}
-		})
+	const page = `<!DOCTYPE html><body style="margin:0">`
+	problems := strings.Join(Problems(t, map[string]string{
+		"good":   page + "good",
+		"wide":   page + `<p style="width:700px">wide</p>`,
+		"script": page + `<script>missing()</script>`,
+	}), "\n")
+	for _, want := range []string{"wide at 390 pixels: the page is 7", "missing is not defined"} {
+		if !strings.Contains(problems, want) {
+			t.Errorf("no problem %q in\n%s", want, problems)
+		}
+	}
+	for _, not := range []string{"good at", "wide at 800", "script at"} {
+		if strings.Contains(problems, not) {
+			t.Errorf("a problem %q in\n%s", not, problems)
+		}
 	}
 }

@@ -235,7 +235,7 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 		entries[i].Try = try
 	}
 	if len(entries) > 0 {
-		entries = append(entries, code...)
+		entries = append(code, entries...) // by time
 	}
 	return entries, ran, nil
 }
