@@ -5,11 +5,12 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [-variants=A/B|all] [-group=NAME] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [-variants=A/B|all] [-group=NAME] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
 // ticks are cycles; trace makes one null call under each variant, for a debugger to
-// follow. The words come from the kernel's command line (wire.Command). The exit
+// follow, and events goes all of wire.EventWays for one that waits there; breakpoints
+// lets events arrive by the debug registers. The words come from the kernel's command line (wire.Command). The exit
 // status is 0, 1 after a FAIL, or 2 after an ERROR, which means that the harness
 // could not do its job. The first process of a Linux kernel must not exit: there it
 // restarts the machine.
@@ -82,7 +83,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if !k.Linux { // a host's root folder is not an image's
 		printProofs(p, "/"+wire.ProofsFile)
 	}
-	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events {
+	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints {
 		c.Verify, c.Measure = true, true
 	}
 	seed := cmp.Or(c.Seed, wire.DefaultSeed)
@@ -105,6 +106,11 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	}
 	if c.Events {
 		measure.Events(p, k, variants)
+	}
+	if c.Breakpoints {
+		for _, v := range variants {
+			verify.Events(p, k, v, seed)
+		}
 	}
 	return p.Summary(), k.Linux
 }

@@ -34,6 +34,9 @@ const Bochs Engine = wire.EngineBochs
 const (
 	// BochsCPU is the default CPU model: the first with SMAP.
 	BochsCPU = "broadwell_ult"
+	// BochsFeaturesCPU is a model that has all that a variant may need of the CPU,
+	// of which QEMU's emulator has nothing.
+	BochsFeaturesCPU = "tigerlake"
 	// bochsIPS is how many instructions take a second of the machine's time: as
 	// many as QEMU's -icount shift=0.
 	bochsIPS = 1_000_000_000

@@ -296,7 +296,9 @@ With -events no checks are made: an NMI, one inside another, a machine check,
 breakpoints on code and on data, and an interrupt arrive one at a time at every
 instruction of the ways through the kernel: calls, thread switches, signals and
 their return, new threads, exceptions, interrupts, and NMIs and machine checks
-themselves; behind each, everything must be as if it had not come.
+themselves; behind each, everything must be as if it had not come. QEMU's
+debugger brings them (engine icount); on other engines, and for variants whose
+features its CPU lacks, in Bochs, the guest does so by the debug registers.
 
 Examples:
 

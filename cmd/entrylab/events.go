@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,22 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
+// bring lets the events arrive: by QEMU's debugger where the emulator counts
+// instructions, else by the guest.
+func bring(ctx context.Context, n stubs.Variant, m vm.Config, tell func(vm.Config) error) (*events.Result, error) {
+	if m.Engine != vm.ICount {
+		return events.Breakpoints(ctx, n, m, func(m *vm.Config) error { return tell(*m) })
+	}
+	m, err := events.Prepare(ctx, n, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := tell(m); err != nil {
+		return nil, err
+	}
+	return events.Sweep(ctx, n, m)
+}
+
 // verifyEvents lets every kind of event arrive at every instruction of every
 // variant, as many machines at a time as there are CPUs.
 func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.Variant) (int, error) {
@@ -24,9 +41,6 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 	machine, err := o.config(ctx, e)
 	if err != nil {
 		return 0, err
-	}
-	if machine.Engine != vm.ICount {
-		return 0, fmt.Errorf("-events -engine %s: events are brought by QEMU's debugger while its emulator counts instructions: want icount", machine.Engine)
 	}
 	p := newProgress(e.stderr)
 	defer p.done()
@@ -39,21 +53,22 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 			skipped[i] = &events.Skipped{Why: "init cannot run with it"}
 			continue
 		}
-		if needs := n.Features(); needs != 0 { // the emulator has none of those
-			skipped[i] = &events.Skipped{Why: fmt.Sprintf("the emulated CPU has no %v", needs)}
-			continue
+		m := machine
+		if needs := n.Features(); needs != 0 && m.Engine == vm.ICount { // the emulator has none of those
+			if err := vm.Bochs.Available(ctx, nil); err != nil {
+				skipped[i] = &events.Skipped{Why: fmt.Sprintf("the emulated CPU has no %v, and there is no Bochs: %v", needs, err)}
+				continue
+			}
+			m.Engine, m.CPU = vm.Bochs, cmp.Or(m.CPU, vm.BochsFeaturesCPU)
 		}
 		g.Go(func() error {
-			m, err := events.Prepare(group, n, machine)
-			if err != nil {
-				return err
-			}
-			if o.verbose {
-				if err := printCommandLine(e.stderr, m); err != nil {
-					return err
+			var err error
+			results[i], err = bring(group, n, m, func(m vm.Config) error {
+				if !o.verbose {
+					return nil
 				}
-			}
-			results[i], err = events.Sweep(group, n, m)
+				return printCommandLine(e.stderr, m)
+			})
 			if errors.As(err, &skipped[i]) {
 				return nil
 			}
@@ -101,7 +116,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 			d.Add(table.Line("SKIP: %s: %s", list[i].Name, s.Why))
 		}
 	}
-	for _, k := range events.NotDelivered {
+	for _, k := range events.NotDelivered(ran) {
 		d.Add(table.Line("not delivered: %s: %s", k.Name, k.Why))
 	}
 	d.Add(table.Line("%s", events.Summary(ran)))

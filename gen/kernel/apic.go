@@ -13,6 +13,7 @@ const (
 	apicTPR      = 0x80
 	apicEOI      = 0xb0
 	apicSVR      = 0xf0
+	apicICR      = 0x300
 	apicLVTTimer = 0x320
 	apicLVTPerf  = 0x340
 	apicLVT0     = 0x350
@@ -22,8 +23,10 @@ const (
 	apicCurrent  = 0x390
 	apicDivide   = 0x3e0
 
-	apicEnabled = 1 << 8 // in SVR
-	apicNMI     = 4 << 8 // the delivery mode, in LVT entries
+	apicEnabled = 1 << 8  // in SVR
+	apicNMI     = 4 << 8  // the delivery mode, in LVT entries and in the ICR
+	apicAssert  = 1 << 14 // in the ICR
+	apicToSelf  = 1 << 18 // in the ICR: no destination but this CPU
 	apicMasked  = 1 << 16
 	apicPeriod  = 1 << 17 // in the timer's: it starts again from the initial count
 	apicDivBy1  = 0xb

@@ -52,6 +52,10 @@ func copyField(from, to Mem) Block {
 	return Block{MOVQ(from, RAX), MOVQ(RAX, to)}
 }
 
+func addressOf(place Data, to Mem) Block {
+	return Block{LEAQ(Sym(place), RAX), MOVQ(RAX, to)}
+}
+
 // control is the control interface of layout/control.go: what tests and
 // measurements ask of the kernel.
 func control() Program {
@@ -463,6 +467,11 @@ func sysStats() Func {
 		copyField(gs.NMIs, stats.NMIs),
 		copyField(gs.Debugs, stats.Debugs),
 		copyField(gs.MachineChecks, stats.MachineChecks),
+		copyField(gs.EventIP, stats.EventIP),
+		addressOf(entryStart, stats.EntryStart),
+		addressOf(entryEnd, stats.EntryEnd),
+		addressOf(irqentryStart, stats.IRQEntryStart),
+		addressOf(irqentryEnd, stats.IRQEntryEnd),
 		copyField(Sym(kernelBuild), stats.Build),
 		LEAQ(Sym(statsBuf), RSI),
 		MOVL(SizeOf[layout.Stats[Mem]](), RDX),

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
@@ -23,9 +24,168 @@ DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
 		INCQ(gs.Debugs),
 		MOVQ(regs.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
+		kernelsOwn(),
+		CMPQ(event.Kind, layout.EventNone),
+		IF(NE, JMP(eventMake)),
 		RETURN(),
 	).Takes(RDI, RSI)
 }
+
+// kernelsOwn holds that GS and page table are the kernel's. Clobbers RAX.
+func kernelsOwn() Block {
+	return Block{
+		LEAQ(Sym(percpuData), RAX),
+		CMPQ(RAX, gs.Self),
+		JNE(die),
+		MOVQ(CR3, RAX),
+		TESTL(layout.PTIUserPGTable, RAX),
+		JNE(die),
+	}
+}
+
+// nmiKernel handles NMIs in ring 0.
+func nmiKernel() Func {
+	regs := ptRegs(RDI)
+	return FUNC("nmi_kernel",
+		`nmi_kernel(regs, vector) counts an NMI from ring 0. The one that event_make waits
+for is left without an IRETQ, so that the next one is held back.`,
+		INCQ(gs.NMIs),
+		MOVQ(regs.IP, RAX),
+		MOVQ(RAX, gs.EventIP),
+		kernelsOwn(),
+		CMPQ(event.Blocking, 0),
+		IF(NE,
+			MOVQ(0, event.Blocking),
+			MOVQ(regs.SP, RSP),
+			JMP(eventBlocked),
+		),
+		CMPQ(event.Kind, layout.EventNMI),
+		IF(B, RETURN()),
+		MOVQ(regs.IP, RAX),
+		CMPQ(RAX, event.At),
+		IF(NE, RETURN()),
+		INCQ(event.Arrived),
+		CMPQ(event.Kind, layout.EventNestedNMI),
+		IF(NE, RETURN()),
+		XORQ(1, event.Second),
+		IF(NE, ownInterrupt(apicNMI)),
+		RETURN(),
+	).Takes(RDI, RSI)
+}
+
+// ownInterrupt has the APIC send the CPU an interrupt, or an NMI. Clobbers RCX.
+func ownInterrupt(command int) Block {
+	return Block{
+		apicBase(),
+		MOVL(apicToSelf|apicAssert|command, apicAt(apicICR)),
+	}
+}
+
+// eventMake is the end of #DB's handler for SysEvent.
+func eventMake() Func {
+	regs := ptRegs(RDI)
+	return FUNC("event_make",
+		`event_make(regs, vector) makes the event of event.Kind arrive at the instruction that #DB
+returns to, IP of the PtRegs RDI.`,
+		INCQ(event.Made),
+		CMPQ(event.Kind, layout.EventData),
+		IF(E, INCQ(event.Arrived), RETURN()),
+		MOVQ(regs.IP, RAX),
+		SUBQ(event.At, RAX),
+		CMPQ(event.Kind, layout.EventFind),
+		IF(E, BTSQ(RAX, event.Arrived), RETURN()),
+		TESTQ(RAX, RAX),
+		JNE(die),
+		CMPQ(event.Kind, layout.EventBreakpoint),
+		IF(E, INCQ(event.Arrived), RETURN()),
+		CMPQ(event.Kind, layout.EventInterrupt),
+		IF(E,
+			MOVQ(layout.EventNone, event.Kind), // its own handler may come here
+			ownInterrupt(x86.LOCAL_TIMER_VECTOR),
+			RETURN(),
+		),
+		// NMIs are blocked from the arrival of one to an IRETQ: let one come here,
+		// and make the next while it blocks. #DB's IRETQ lets that in.
+		MOVQ(1, event.Blocking),
+		ownInterrupt(apicNMI),
+		LOOP(PAUSE()),
+		GLOBAL("event_blocked"),
+		ownInterrupt(apicNMI),
+		RETURN(),
+	).Saving(RBX, R12, R14).Takes(RDI, RSI) // of paranoid_entry, which the first NMI runs again
+}
+
+// eventBlocked is where event_make goes on once NMIs are blocked.
+func eventBlocked() Func { return EXTERN("event_blocked") }
+
+// sysEvent is the control call by which tests let events arrive.
+func sysEvent() Func {
+	return FUNC("sys_event", "sys_event(at, kind) is layout.SysEvent.",
+		XORL(RDX, RDX),
+		MOVQ(RDX, DR7), // the old one is off before its address changes
+		CMPQ(RSI, layout.EventHeld),
+		JAE("invalid"),
+		CMPQ(RSI, layout.EventData),
+		IF(E,
+			ADDQ(gs.Self, RDI),
+			MOVL(x86.DR7_G0|x86.DR7_RW0|x86.DR7_LEN0_8, RDX),
+		).ELSE(
+			LEAQ(RDI.At(numBreakpoints-1), R8), // the last of EventFind
+			// What #DB's handler runs of the group "irqentry", each with what follows it.
+			overlaps(RDI, R8, asmExcDebug, asmExcNMI, "invalid"),
+			overlaps(RDI, R8, paranoidEntry, returnToUsermode, "invalid"),
+			MOVL(x86.DR7_G0, RDX),
+			CMPQ(RSI, layout.EventFind),
+			IF(E,
+				MOVQ(R8, DR3),
+				DECQ(R8),
+				MOVQ(R8, DR2),
+				DECQ(R8),
+				MOVQ(R8, DR1),
+				MOVL(x86.DR7_G0_G3, RDX),
+			),
+		),
+		MOVQ(event.Made, RAX),
+		SHLQ(layout.EventMade, RAX),
+		ORQ(event.Arrived, RAX),
+		MOVQ(0, event.Made),
+		MOVQ(0, event.Arrived),
+		MOVQ(0, event.Second),
+		MOVQ(RSI, event.Kind),
+		MOVQ(RDI, event.At),
+		CMPQ(RSI, layout.EventNone),
+		IF(E, RETURN()),
+		MOVQ(RDI, DR0),
+		MOVQ(RDX, DR7),
+		RETURN(),
+		LABEL("invalid"),
+		fail(EINVAL),
+	).Takes(RDI, RSI).Returns(RAX)
+}
+
+// numBreakpoints is how many breakpoints a CPU has.
+const numBreakpoints = 4
+
+// overlaps jumps to the label if the addresses first to last meet those from one
+// place to before another. Clobbers RAX.
+func overlaps(first, last Reg, from, to func() Func, label string) Block {
+	return Block{
+		LEAQ(Sym(from), RAX),
+		CMPQ(last, RAX),
+		IF(AE,
+			LEAQ(Sym(to), RAX),
+			CMPQ(first, RAX),
+			JB(label),
+		),
+	}
+}
+
+func asmExcDebug() Func { return EXTERN("asm_exc_debug") }
+func asmExcNMI() Func   { return EXTERN("asm_exc_nmi") }
+
+var eventData = BSS("event", SizeOf[layout.Event[Mem]](), 64)
+
+var event = Fields[layout.Event[Mem]](Sym(eventData))
 
 // machineCheck handles #MC in both rings.
 func machineCheck() Func {

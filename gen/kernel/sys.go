@@ -219,6 +219,7 @@ func sysCalls() []sysCall {
 		{layout.SysBreakpoint, sysBreakpoint},
 		{layout.SysPeek, sysPeek},
 		{layout.SysFlags, sysFlags},
+		{layout.SysEvent, sysEvent},
 	}
 }
 

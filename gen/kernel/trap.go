@@ -81,10 +81,10 @@ func traps() Program {
 		Funcs: Funcs(
 			errorEntry, paranoidEntry, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
 			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
-			fixupException, debugKernel, machineCheck, sysBreakpoint, sysPeek, trapInit,
+			fixupException, debugKernel, machineCheck, nmiKernel, eventMake, sysBreakpoint, sysEvent, sysPeek, trapInit,
 		),
 		Data: []Data{
-			idt, idtEnd, idtr, fpuFault, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,
+			idt, idtEnd, idtr, fpuFault, eventData, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,
 			vectorTable(), trapSignals(),
 		},
 	}
@@ -209,7 +209,6 @@ arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
 }
 
 func doTrapKernel() Func {
-	regs := ptRegs(RDI)
 	return FUNC("do_trap_kernel",
 		`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
 fix-up is a panic.`,
@@ -223,12 +222,7 @@ fix-up is a panic.`,
 		CMPL(RSI, x86.SPURIOUS_APIC_VECTOR),
 		IF(E, RETURN()),
 		CMPL(RSI, x86.X86_TRAP_NMI),
-		IF(E,
-			INCQ(gs.NMIs),
-			MOVQ(regs.IP, RAX),
-			MOVQ(RAX, gs.EventIP),
-			RETURN(),
-		),
+		IF(E, JMP(nmiKernel)),
 		CMPL(RSI, x86.X86_TRAP_MC),
 		IF(E, JMP(machineCheck)),
 		CMPL(RSI, x86.X86_TRAP_DB),

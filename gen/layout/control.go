@@ -66,8 +66,44 @@ const (
 	SysPeek
 	// SysFlags returns RFLAGS as the handler finds it.
 	SysFlags
+	// SysEvent lets an event of kind RSI (Event*) arrive each time that the CPU
+	// comes to the kernel's instruction at RDI, until the next such call. It returns
+	// what became of those of the last one: EventMade. -EINVAL: no such kind, or it
+	// cannot come there, as #DB's own handler runs that.
+	SysEvent
 	sysControlEnd
 )
+
+// Kinds of events of SysEvent. All begin with a breakpoint of the debug registers,
+// and so come on every CPU.
+const (
+	EventNone = iota
+	// EventFind is the #DB of whatever instruction begins at RDI or up to three bytes
+	// behind. Its count is the set of those places, as bits 0 to 3.
+	EventFind
+	EventBreakpoint // the #DB of the instruction alone
+	// EventData is the #DB behind the instruction that reads or writes the word at
+	// offset RDI of the PerCPU.
+	EventData
+	EventNMI       // an NMI before the instruction
+	EventNestedNMI // and another one while that is handled
+	EventInterrupt // the timer's interrupt is pending before it, the first time
+	// EventHeld is not SysEvent's: a #DB that MOV SS holds back until the kernel's
+	// first instruction (SDM volume 3, 7.8.3). Ring 3 makes it by SysBreakpoint.
+	EventHeld
+	NumEvents = iota
+)
+
+// EventMade is how far SysEvent's result is shifted for the number of events that
+// were made; below it stands how many came at that instruction. An interrupt comes
+// where interrupts are on: Stats.Ticks counts those.
+const EventMade = 32
+
+// Event is what the kernel keeps for SysEvent. Blocking is set while #DB's handler
+// waits for the NMI that blocks the next, Second while an NMI is to be the second.
+type Event[T any] struct {
+	At, Kind, Made, Arrived, Blocking, Second T
+}
 
 // SysControlMax is the highest number of the control interface.
 const SysControlMax = sysControlEnd - 1
@@ -178,6 +214,11 @@ type Stats[T any] struct {
 	Star, LSTAR, SFMask, EFER T
 	// NMIs, Debugs and MachineChecks are PerCPU's.
 	NMIs, Debugs, MachineChecks T
+	// EventIP is PerCPU's.
+	EventIP T
+	// EntryStart to EntryEnd is the text of SYSCALL's paths, IRQEntryStart to
+	// IRQEntryEnd that of exceptions' and interrupts' ways in and out.
+	EntryStart, EntryEnd, IRQEntryStart, IRQEntryEnd T
 	// Build tells kernels apart: a hash of the image's text and data, and of
 	// the initramfs that it carries.
 	Build T

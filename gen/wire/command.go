@@ -12,9 +12,9 @@ import (
 // Command is what the host asks the guest to do: init's command line. The zero
 // Command verifies and measures, under every variant.
 type Command struct {
-	// Verify, Measure, Sample, Trace and Events are what to do, in this order; none
-	// of them stands for Verify and Measure.
-	Verify, Measure, Sample, Trace, Events bool
+	// Verify, Measure, Sample, Trace, Events and Breakpoints are what to do, in this
+	// order; none of them stands for Verify and Measure.
+	Verify, Measure, Sample, Trace, Events, Breakpoints bool
 	// Variants are the names of those to run; nil stands for all.
 	Variants []string
 	// Group is the group of checks that Verify makes; empty stands for all.
@@ -52,7 +52,14 @@ type step struct {
 }
 
 func (c *Command) steps() []step {
-	return []step{{"verify", &c.Verify}, {"measure", &c.Measure}, {"sample", &c.Sample}, {"trace", &c.Trace}, {"events", &c.Events}}
+	return []step{
+		{"verify", &c.Verify},
+		{"measure", &c.Measure},
+		{"sample", &c.Sample},
+		{"trace", &c.Trace},
+		{"events", &c.Events},
+		{"breakpoints", &c.Breakpoints},
+	}
 }
 
 // Words are the command as words of init.
@@ -113,6 +120,6 @@ next:
 				continue next
 			}
 		}
-		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample, trace and events", words[0])
+		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample, trace, events and breakpoints", words[0])
 	}
 }

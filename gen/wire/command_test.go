@@ -21,6 +21,7 @@ func TestParseCommand(t *testing.T) {
 		{"measure", "measure", Command{Measure: true}, ""},
 		{"trace", "trace", Command{Trace: true}, ""},
 		{"events", "events", Command{Events: true}, ""},
+		{"breakpoints", "breakpoints", Command{Breakpoints: true}, ""},
 		{"sample", "sample -samples=10", Command{Sample: true, Samples: 10}, ""},
 		{"value as a word of its own", "sample -seed 3", Command{Sample: true, Seed: 3}, ""},
 		{"two dashes", "--seed=3", Command{Seed: 3}, ""},
@@ -30,7 +31,7 @@ func TestParseCommand(t *testing.T) {
 		{"a group", "verify -group=signals", Command{Verify: true, Group: "signals"}, ""},
 		{"no samples", "sample -samples=0", Command{}, "want at least 1"},
 		{"samples that are no number", "sample -samples=x", Command{}, "-samples"},
-		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace and events`},
+		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace, events and breakpoints`},
 		{"unknown flag", "-fast", Command{}, "-fast"},
 		{"bad seed", "-seed=x", Command{}, "seed"},
 	} {

@@ -32,3 +32,31 @@ const (
 	EventInt3                            // a breakpoint, which a handler takes
 	EventInt                             // a software interrupt
 )
+
+// Event is what became of the events of one kind at one place, which the guest let
+// arrive by itself, if the Command has Breakpoints.
+type Event struct {
+	Variant string
+	Kind    int    // a layout.Event*
+	At      uint64 // the kernel's instruction; of EventData what SysEvent takes
+	Made    int    // events
+	Came    int    // those of them that arrived there
+}
+
+func (e *Event) words() []word {
+	return []word{{"variant", &e.Variant}, {"kind", &e.Kind}, {"at", (*hex)(&e.At)}, {"made", &e.Made}, {"came", &e.Came}}
+}
+
+func (e Event) String() string { return summed(KindEvent, printWords(e.words())) }
+
+func parseEvent(text string) (Line, error) {
+	text, err := withoutSum(text)
+	if err != nil {
+		return nil, err
+	}
+	var e Event
+	if err := parseWords(text, e.words()); err != nil {
+		return nil, err
+	}
+	return e, nil
+}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Line is one line of the guest: a [Check], [Info], [Measure], [Proof],
+// Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
 // [Sampling], [Series], [SamplingEnd] or [Summary].
 type Line interface {
 	// String is the line without its line break. A line break within a text is
@@ -18,6 +18,7 @@ type Line interface {
 }
 
 func (Check) isLine()       {}
+func (Event) isLine()       {}
 func (Info) isLine()        {}
 func (Measure) isLine()     {}
 func (Proof) isLine()       {}
@@ -28,6 +29,7 @@ func (Summary) isLine()     {}
 
 // Kinds of lines: the word in front of the colon. Those of checks are outcomes.
 const (
+	KindEvent    = "EVENT"
 	KindInfo     = "INFO"
 	KindMeasure  = "MEASURE"
 	KindProof    = "PROOF"
@@ -38,7 +40,7 @@ const (
 
 var kinds = []string{
 	string(Pass), string(Fail), string(Skip), string(Error),
-	KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary,
+	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary,
 }
 
 // kindOf is the kind of a line, of which the beginning is enough; empty if it is
@@ -76,6 +78,8 @@ func parseKind(kind, text string) (Line, error) {
 		return nil, errors.New("more than one line")
 	}
 	switch kind {
+	case KindEvent:
+		return parseEvent(text)
 	case KindInfo:
 		return Info(text), nil
 	case KindMeasure:

@@ -48,6 +48,7 @@ var lines = []struct {
 		"SAMPLE: label=-again op=null-call counter=tsc n=500 samples=100 lost=1 q=9000,1,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,98 crc=9e97aae5",
 	},
 	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
+	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
 	{"summary", Summary{12, 1, 2}, "SUMMARY: 12 tests, 1 unexpected failures, 2 skipped"},
 }
 
@@ -192,6 +193,8 @@ func TestParseLineBad(t *testing.T) {
 		{"word is repeated", series("op=", "label=b op="), `unknown or repeated word "label=b"`},
 		{"neither true nor false", summed(KindSampling, strings.Replace(strings.TrimPrefix(Sampling{Code: "x"}.String(), "SAMPLING: ")[:60], "false", "no", 1)), "want true or false"},
 		{"boot of 64 bits", Sampling{Boot: 1 << 63, Code: "x"}.String(), "more than 63 bits"},
+		{"event of no kind", summed(KindEvent, "variant=a at=1 made=1 came=1"), "no kind="},
+		{"event without its sum", "EVENT: variant=a kind=1 at=1 made=1 came=1", "cut off: it has no crc="},
 		{"end without lines", summed(KindSampling, "end=12"), "no lines="},
 	} {
 		if got, err := ParseLine(tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -216,8 +219,8 @@ func TestKinds(t *testing.T) {
 		types[reflect.TypeOf(tt.line)] = true
 		words[kindOf(tt.text)] = true
 	}
-	if len(types) != 8 {
-		t.Errorf("lines have %d types, want 8", len(types))
+	if len(types) != 9 {
+		t.Errorf("lines have %d types, want 9", len(types))
 	}
 	for _, kind := range kinds {
 		if !words[kind] {

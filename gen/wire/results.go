@@ -11,6 +11,8 @@ import (
 type Results struct {
 	Checks   []Check   `json:"checks"`
 	Measures []Measure `json:"measures"`
+	// Events are what became of those that the guest let arrive.
+	Events []Event `json:"-"`
 	// Info are the lines that are no result.
 	Info []string `json:"info,omitempty"`
 	// Complete is set if the summary was seen and agrees with the lines.
@@ -78,6 +80,8 @@ func (r *Results) add(line Line) error {
 		r.Checks = append(r.Checks, l)
 	case Measure:
 		r.Measures = append(r.Measures, l)
+	case Event:
+		r.Events = append(r.Events, l)
 	case Info:
 		r.Info = append(r.Info, string(l))
 		return nil

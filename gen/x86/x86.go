@@ -161,9 +161,16 @@ const (
 	MCBankMSRs      = 4      // a bank has, and IA32_MC0_STATUS is the second of the first
 )
 
-// DR7_L0 is the bit of DR7 that turns the breakpoint in DR0 on, one on code (SDM
-// volume 3, 18.2.4).
-const DR7_L0 = 1 << 0
+// DR7 bits (SDM volume 3, 18.2.4). The breakpoint in DR0 is one on code unless RW0 and
+// LEN0 say otherwise.
+const (
+	DR7_L0     = 1 << 0  // it is on
+	DR7_G0     = 1 << 1  // the same, whatever task runs
+	DR7_G0_G3  = 0xaa    // and those in DR1 to DR3 with it
+	DR7_RW0    = 3 << 16 // it is on data that is read or written
+	DR7_LEN0_2 = 1 << 18 // of 2 bytes
+	DR7_LEN0_8 = 2 << 18 // of 8 bytes
+)
 
 // DR6 bits (SDM volume 3, 18.2.3).
 const (

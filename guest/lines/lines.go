@@ -63,6 +63,9 @@ func (p *Printer) Result(name string, err error) {
 // Info prints a text for a person to read.
 func (p *Printer) Info(format string, args ...any) { p.write(wire.Info(fmt.Sprintf(format, args...))) }
 
+// Event prints what became of events that the program let arrive.
+func (p *Printer) Event(e wire.Event) { p.write(e) }
+
 // Proof prints what the proof says of a variant. What follows is to be read with
 // it.
 func (p *Printer) Proof(proof wire.Proof) { p.write(proof) }

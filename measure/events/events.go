@@ -7,7 +7,10 @@
 // every register of the frame are checked; after it, the interrupted registers, the
 // stack above RSP, the user's red zone and the per-CPU words that entry paths use. A
 // place that an event did not reach is a failure. NotDelivered names the events that
-// QEMU cannot deliver.
+// an engine cannot deliver.
+//
+// Other engines, and a CPU, have no such debugger: Breakpoints has the guest do the
+// like by the debug registers.
 package events
 
 import (
@@ -16,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,14 +30,46 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// NotDelivered are events that cannot be had, and why.
-var NotDelivered = []struct{ Name, Why string }{
-	{"#DB held back by MOV SS", "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
-	{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},
-	{"#DB of code at a string instruction, of data in one", "QEMU ends RF with its first turn, and stops between turns"},
-	{"#MC in #MC", "a CPU shuts down (SDM volume 3, 16.3.2.2, MCIP)"},
-	{"#PF elsewhere than at a copy to ring 3", "the kernel's own memory is always mapped; where it comes is a path of its own"},
-	{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},
+// Undelivered is an event that cannot be had, and why.
+type Undelivered struct{ Name, Why string }
+
+// notByDebugger are those that Sweep has not, notByGuest those of Breakpoints.
+var (
+	notByDebugger = []Undelivered{
+		{kindHeld, "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
+		{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},
+		{"#DB of code at a string instruction, of data in one", "QEMU ends RF with its first turn, and stops between turns"},
+		{"#MC in #MC", "a CPU shuts down (SDM volume 3, 16.3.2.2, MCIP)"},
+		{"#PF elsewhere than at a copy to ring 3", "the kernel's own memory is always mapped; where it comes is a path of its own"},
+		{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},
+	}
+	notByGuest = []Undelivered{
+		{kindMC, "the guest cannot make one; QEMU's monitor can (-engine icount)"},
+		{"events behind the entry", "the guest puts breakpoints on SYSCALL's paths and on the ways in and out of exceptions alone"},
+		{"#DB of data elsewhere than in the per-CPU area", "QEMU 7.2 ends at a breakpoint on what the CPU pushes"},
+		{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},
+	}
+)
+
+// NotDelivered are the events that some of the results are without: the name says
+// on which engine.
+func NotDelivered(results []*Result) []Undelivered {
+	var list []Undelivered
+	for _, e := range vm.Engines {
+		if !slices.ContainsFunc(results, func(r *Result) bool { return r.Engine == e }) {
+			continue
+		}
+		of := notByGuest
+		if e == vm.ICount {
+			of = notByDebugger
+		} else if !heldBack(e) {
+			of = append(slices.Clone(of), notByDebugger[0])
+		}
+		for _, u := range of {
+			list = append(list, Undelivered{fmt.Sprintf("%s on %s", u.Name, e), u.Why})
+		}
+	}
+	return list
 }
 
 // Swept is what one path of a variant went through.
@@ -51,6 +87,7 @@ type Swept struct {
 // Result is what a variant went through.
 type Result struct {
 	Variant string
+	Engine  vm.Engine
 	Swept   []Swept
 	// Lost says what did not arrive, or what it left behind: place, kind and the
 	// values that differ. Empty: nothing was lost.
@@ -99,7 +136,7 @@ func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path
 	if err != nil {
 		return nil, err
 	}
-	s := &sweep{symbols: symbols, seen: map[state]bool{}, result: &Result{Variant: n.Name}}
+	s := &sweep{symbols: symbols, seen: map[state]bool{}, result: &Result{Variant: n.Name, Engine: m.Engine}}
 	if err := s.plan(n, want); err != nil {
 		return nil, err
 	}
@@ -169,16 +206,41 @@ type Skipped struct{ Why string }
 
 func (s *Skipped) Error() string { return s.Why }
 
+// exceptions are events that the CPU raises by itself, where an instruction of the
+// paths can: Sweep comes to them by paths of their own.
+var exceptions = []string{"#PF", "#GP"}
+
 // Summary is the result in a line.
 func Summary(results []*Result) string {
 	var places, total, lost int
 	for _, r := range results {
 		places, total, lost = places+r.Places(), total+r.Total(), lost+len(r.Lost)
 	}
-	names := make([]string, len(Kinds))
-	for i, k := range Kinds {
-		names[i] = k.Name
+	var names []string
+	for k, kind := range Kinds {
+		if slices.ContainsFunc(results, func(r *Result) bool {
+			return slices.ContainsFunc(r.Swept, func(s Swept) bool { return s.Events[k] > 0 })
+		}) {
+			names = append(names, kind.Name)
+		}
 	}
-	return fmt.Sprintf("%d variants, %d places, %d kinds of events (%s): %d arrived, %d lost",
-		len(results), places, len(Kinds), strings.Join(names, ", "), total, lost)
+	names = append(names, exceptions...)
+	return fmt.Sprintf("%s, %s places \u00d7 %d events (%s): %s arrived, %d lost",
+		counted(len(results), "variant"), thousands(places), len(names), strings.Join(names, ", "), thousands(total), lost)
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// thousands is a number as people write it.
+func thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }

@@ -195,11 +195,11 @@ func TestCatches(t *testing.T) {
 			x.code(t, "debug_kernel")[i+2] = 0
 		}, nil, "#DB of code at entry_SYSCALL_64.linux-3.19+0x0: vector 1 arrives again"},
 		{"an NMI's handler that an IRETQ of its own opens to the next", nullCall, kindNested, func(t *testing.T, x *text) {
-			code := x.code(t, "do_trap_kernel")
+			code := x.code(t, "nmi_kernel")
 			const count = "\x65\x48\xff\x04\x25" // INCQ gs:NMIs
 			i := strings.Index(string(code), count)
 			if i < 0 {
-				t.Fatal("do_trap_kernel counts nothing")
+				t.Fatal("nmi_kernel counts nothing")
 			}
 			copy(code[i:], "\xcd\xff\x90\x90\x90\x90\x90\x90\x90") // INT, of a vector that nothing is done for
 		}, nil, "NMI in an NMI at entry_SYSCALL_64.linux-3.19+0x0"},

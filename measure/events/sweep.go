@@ -68,7 +68,7 @@ func (s *sweep) plan(n stubs.Variant, want func(path, kind string) bool) error {
 	for i := range paths {
 		j := &job{path: &paths[i], entry: s.entry, swept: Swept{Path: paths[i].name, Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}}
 		for k, kind := range Kinds {
-			if want(j.name, kind.Name) && !slices.Contains(j.without, kind.Name) {
+			if kind.inject != nil && want(j.name, kind.Name) && !slices.Contains(j.without, kind.Name) {
 				j.kinds = append(j.kinds, k)
 			}
 		}

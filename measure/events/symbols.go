@@ -75,6 +75,14 @@ func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
 		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoFlush)),
 		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Debugs)),
 		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.EventIP)),
+		s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Self)),
+	}
+	event, err := s.address("event")
+	if err != nil {
+		return nil, err
+	}
+	for at := range uint64(unsafe.Sizeof(layout.Event[uint64]{})) / 8 {
+		s.debugs = append(s.debugs, event+8*at)
 	}
 	for _, name := range []string{"asm_exc_debug", "paranoid_entry", "do_trap_kernel", "debug_kernel"} {
 		f, err := s.function(name)

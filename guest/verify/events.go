@@ -1,0 +1,373 @@
+package verify
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/guest/control"
+	"github.com/entrylab/entrylab/guest/lines"
+	"github.com/entrylab/entrylab/guest/regs"
+)
+
+// eventWords are what a data breakpoint is put on: words of the per-CPU area, by
+// their offsets, that entry paths use and #DB's own handler does not. One on what a
+// CPU pushes itself ends QEMU 7.2.
+func eventWords() []layout.Word {
+	var area layout.PerCPU[layout.Word]
+	return []layout.Word{
+		layout.Word(unsafe.Offsetof(area.RSPScratch)),
+		layout.Word(unsafe.Offsetof(area.TopOfStack)),
+		layout.Word(unsafe.Offsetof(area.Current)),
+		layout.Word(unsafe.Offsetof(area.SwitchTo)),
+		layout.Word(unsafe.Offsetof(area.TSS) + unsafe.Offsetof(area.TSS.SP2)),
+		layout.Word(unsafe.Offsetof(area.UserBits)),
+	}
+}
+
+// maxLostEvents ends the events of a variant.
+const maxLostEvents = 20
+
+// arrivals are the events of one variant.
+type arrivals struct {
+	fx     *fixture
+	p      *lines.Printer
+	round  *round
+	lost   []string
+	places []layout.Word // instructions that a round comes to
+}
+
+// Events lets events of every kind of layout.SysEvent arrive, one place after
+// another, at each instruction of SYSCALL's paths and of the ways in and out of
+// exceptions that a round of calls comes to, and compares what every call leaves
+// with what it left undisturbed. The calling goroutine must be locked to its
+// thread.
+func Events(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
+	name := v.Name + ": events"
+	if err := k.Refused(v); err != nil {
+		p.Result(v.Name+": CPU", err)
+		return
+	}
+	fx, err := newFixture(k, v, seed)
+	if err != nil {
+		p.Result(name, lines.Harness(err.Error()))
+		return
+	}
+	defer fx.close()
+	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
+	fx.reset()
+	r, err := fx.newRound()
+	if err != nil {
+		p.Result(name, err)
+		return
+	}
+	defer r.close()
+	a := &arrivals{fx: fx, p: p, round: r}
+	if err := a.all(); err != nil {
+		p.Result(name, lines.Harness(err.Error()))
+		return
+	}
+	for _, what := range a.lost {
+		p.Result(name, errors.New(what))
+	}
+	if a.lost == nil {
+		p.Result(name, nil)
+	}
+}
+
+func (a *arrivals) all() error {
+	stats, err := a.fx.kernel.Stats()
+	if err != nil {
+		return err
+	}
+	for _, text := range [][2]layout.Word{{stats.EntryStart, stats.EntryEnd}, {stats.IRQEntryStart, stats.IRQEntryEnd}} {
+		if err := a.find(text[0], text[1]); err != nil {
+			return err
+		}
+	}
+	for _, kind := range []int{
+		layout.EventBreakpoint, layout.EventNMI, layout.EventNestedNMI, layout.EventInterrupt,
+	} {
+		for _, at := range a.places {
+			if len(a.lost) == maxLostEvents {
+				return nil
+			}
+			if err := a.at(at, kind); err != nil {
+				return err
+			}
+		}
+	}
+	for _, word := range eventWords() {
+		if err := a.at(word, layout.EventData); err != nil {
+			return err
+		}
+	}
+	return a.held()
+}
+
+// find finds the instructions in a piece of text that a round comes to: by four
+// breakpoints at a time, at every byte.
+func (a *arrivals) find(from, to layout.Word) error {
+	const step = 4
+	for at := from; at < to; at += step {
+		for _, n := range []layout.Word{step, 1} { // one by one beside #DB's own
+			kind := layout.EventFind
+			if n == 1 {
+				kind = layout.EventBreakpoint
+			}
+			refused := false
+			for one := at; one < at+step; one += n {
+				counts, changed, err := a.during(one, kind)
+				switch {
+				case errors.Is(err, syscall.EINVAL):
+					refused = true
+					continue
+				case err != nil:
+					return err
+				case changed != nil:
+					a.lose("breakpoints from %v on: %v", one, changed)
+				}
+				for i := range n {
+					if uint32(counts)>>i&1 != 0 || n == 1 && counts != 0 {
+						a.places = append(a.places, one+i)
+					}
+				}
+			}
+			if !refused {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// during makes a round in which events of a kind arrive at a place. It returns what
+// layout.SysEvent counts, and what the round left that it had not left without.
+func (a *arrivals) during(at layout.Word, kind int) (counts uintptr, changed, err error) {
+	if _, errno := event(at, kind); errno != 0 {
+		return 0, nil, fmt.Errorf("an event of kind %d at %v: %w", kind, at, errno)
+	}
+	changed = a.round.run()
+	counts, errno := event(0, layout.EventNone)
+	if errno != 0 {
+		return 0, nil, fmt.Errorf("what became of the events: %w", errno)
+	}
+	return counts, changed, nil
+}
+
+// at lets events of a kind arrive at a place.
+func (a *arrivals) at(at layout.Word, kind int) error {
+	before, err := a.fx.kernel.Stats()
+	if err != nil {
+		return err
+	}
+	counts, changed, err := a.during(at, kind)
+	if err != nil {
+		return err
+	}
+	after, err := a.fx.kernel.Stats()
+	if err != nil {
+		return err
+	}
+	e := wire.Event{
+		Variant: a.fx.variant.Name, Kind: kind, At: uint64(at),
+		Made: int(counts >> layout.EventMade), Came: int(uint32(counts)),
+	}
+	switch kind {
+	case layout.EventNestedNMI:
+		e.Made *= 2
+	case layout.EventInterrupt:
+		e.Came = min(e.Made, int(after.Ticks-before.Ticks))
+	}
+	a.p.Event(e)
+	if e.Came != e.Made {
+		a.lose("%d of %d events of kind %d arrived at %v", e.Came, e.Made, kind, at)
+	}
+	if changed != nil {
+		a.lose("kind %d at %v: %v", kind, at, changed)
+	}
+	return nil
+}
+
+func (a *arrivals) lose(format string, args ...any) {
+	a.lost = append(a.lost, fmt.Sprintf(format, args...))
+}
+
+// event is layout.SysEvent.
+func event(at layout.Word, kind int) (uintptr, syscall.Errno) {
+	counts, _, errno := syscall.RawSyscall(layout.SysEvent, uintptr(at), uintptr(kind), 0)
+	return counts, errno
+}
+
+// round is a chain of calls on each of the two lanes, and what they left when no
+// event came.
+type round struct {
+	fx           *fixture
+	first, other *regs.Context
+	contexts     [regs.Lanes][]*regs.Context
+	left         map[*regs.Context]regs.State
+	code         layout.Word
+	join         *regs.Context
+	restore      []func()
+}
+
+// warmUp is how often the calls are made before events come.
+const warmUp = 3
+
+// newRound prepares the calls, makes them once, and keeps what they left.
+func (fx *fixture) newRound() (*round, error) {
+	r := &round{fx: fx, left: map[*regs.Context]regs.State{}}
+	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTRAP} {
+		restore, err := catch(sig, regs.Action{})
+		if err != nil {
+			return nil, err
+		}
+		r.restore = append(r.restore, restore)
+	}
+	code, errno := mmap(0, syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC, 0)
+	if errno != 0 {
+		return nil, lines.Harness(fmt.Sprintf("mmap of one page: %v", errno))
+	}
+	r.code = code
+	jump := []byte{0xff, 0x25, 0, 0, 0, 0} // JMP *0(RIP)
+	jump = binary.LittleEndian.AppendUint64(jump, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
+	copy(bytesAt(code)[:], append([]byte{0xcc}, jump...)) // INT3
+
+	time := uint64(address(fx.mem.Words(2)))
+	mine := []*regs.Context{
+		fx.call(0, syscall.SYS_GETPPID),
+		fx.call(0, 600),
+		fx.call(0, layout.SysFullFrame, 0),
+		fx.call(0, syscall.SYS_CLOCK_GETTIME, 1, unmapped),
+		fx.call(0, syscall.SYS_CLOCK_GETTIME, 1, time),
+		fx.call(0, syscall.SYS_TGKILL, fx.pid, fx.tid, uint64(syscall.SIGUSR2)),
+		fx.call(0, layout.SysSetFrame, uint64(layout.SlotIP), 1<<47),
+		fx.call(0, 0),
+		fx.call(0, 0),
+		fx.call(0, layout.SysSelect, uint64(fx.variant.Index)),
+		fx.call(0, syscall.SYS_SCHED_YIELD),
+	}
+	for _, c := range mine {
+		c.In.Flags = fx.flags()
+	}
+	mine[7].Insn = code
+	mine[8].Insn = unmapped
+	mine[9].Insn = regs.Address(0, regs.Interrupt)
+	others := fx.repeated(2, 1, syscall.SYS_SCHED_YIELD)
+	r.join = fx.call(0, syscall.SYS_SCHED_YIELD)
+	r.contexts = [regs.Lanes][]*regs.Context{append(mine, r.join), others}
+	r.first = fx.chain(0, nil, r.contexts[0]...)
+	r.other = fx.chain(1, nil, others...)
+	for range warmUp { // what is made for the first time
+		if err := r.make(); err != nil {
+			return nil, err
+		}
+	}
+	for _, list := range r.contexts {
+		for _, c := range list {
+			r.left[c] = c.Out
+		}
+	}
+	return r, nil
+}
+
+// make makes the calls.
+func (r *round) make() error {
+	for _, list := range r.contexts {
+		for _, c := range list {
+			c.Done, c.Out = 0, regs.State{}
+		}
+	}
+	again(r.join, r.join, r.fx.thread.Exited(), yieldLimit)
+	if err := r.fx.thread.Start(r.other); err != nil {
+		return lines.Harness(err.Error())
+	}
+	guarded(r.first)
+	return r.fx.thread.Wait(threadLimit)
+}
+
+// run makes the calls and compares what they leave with what they left.
+func (r *round) run() error {
+	if err := r.make(); err != nil {
+		return err
+	}
+	for i, list := range r.contexts {
+		for n, c := range list {
+			want := r.left[c]
+			if c.Out == want {
+				continue
+			}
+			if err := compare(&want, &c.Out, i, r.fx.owner); err != nil {
+				return fmt.Errorf("thread %d, call %d of %d: %w", i, n+1, len(list), err)
+			}
+		}
+	}
+	return r.fx.checkStack(0, r.code)
+}
+
+func (r *round) close() {
+	munmap(r.code)
+	for _, restore := range r.restore {
+		restore()
+	}
+}
+
+// held has MOV SS hold back the #DB of the word that it reads, and goes into the
+// kernel by the next instruction: there it arrives, before the first of the
+// kernel's (CVE-2018-8897).
+func (a *arrivals) held() error {
+	fx := a.fx
+	words := fx.mem.Words(1)
+	words[0] = x86.USER_DS
+	for _, in := range []struct {
+		name string
+		code []byte
+	}{
+		{"SYSCALL", []byte{0x0f, 0x05}},
+		{"INT n", []byte{0xcd, layout.ControlVector}},
+		{"INT3", []byte{0xcc}},
+	} {
+		text := []byte{0x8e, 0x10} // MOV SS, (RAX): which is the call's number, too
+		text = append(text, in.code...)
+		text = append(text, 0xff, 0x25, 0, 0, 0, 0) // JMP *0(RIP)
+		text = binary.LittleEndian.AppendUint64(text, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
+		copy(bytesAt(a.round.code)[:], text)
+		c := fx.call(0, uint64(address(words)))
+		c.Insn = a.round.code
+		call := func() (met, at layout.Word) {
+			before, first := fx.stats()
+			after, second := fx.stats()
+			guarded(fx.chain(0, nil, before, c, after))
+			return second.Debugs - first.Debugs, second.EventIP
+		}
+		met, last := call()
+		if met != 0 {
+			return fmt.Errorf("%d #DBs behind MOV SS without a breakpoint", met)
+		}
+		left := c.Out
+		if _, _, errno := syscall.RawSyscall(layout.SysBreakpoint, uintptr(address(words)), x86.DR7_G0|x86.DR7_RW0|x86.DR7_LEN0_2, 0); errno != 0 {
+			return fmt.Errorf("a breakpoint: %w", errno)
+		}
+		met, at := call()
+		if _, _, errno := syscall.RawSyscall(layout.SysBreakpoint, 0, 0, 0); errno != 0 {
+			return fmt.Errorf("no breakpoint: %w", errno)
+		}
+		e := wire.Event{Variant: fx.variant.Name, Kind: layout.EventHeld, At: uint64(at), Made: 1}
+		if at != last { // a #DB that comes in ring 3 has no place in the kernel
+			e.Came = 1
+		}
+		a.p.Event(e)
+		if met != 1 {
+			a.lose("%d #DBs behind MOV SS and %s, want 1", met, in.name)
+		}
+		if err := compare(&left, &c.Out, 0, fx.owner); err != nil {
+			a.lose("#DB behind MOV SS and %s: %v", in.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// kindOf are the kinds of events that the guest lets arrive.
+var kindOf = map[int]string{
+	layout.EventBreakpoint: kindDBCode, layout.EventData: kindDBData, layout.EventNMI: kindNMI,
+	layout.EventNestedNMI: kindNested, layout.EventInterrupt: kindInterrupt, layout.EventHeld: kindHeld,
+}
+
+// Breakpoints boots a variant on any engine and has the guest let events arrive by
+// the debug registers at every instruction of the paths of SYSCALL and of exceptions
+// that a round of calls comes to. An error means that there is no verdict.
+//
+// prepared, if not nil, is told of the machine before it runs, and may change it.
+func Breakpoints(ctx context.Context, n stubs.Variant, m vm.Config, prepared func(*vm.Config) error) (*Result, error) {
+	c := boot.Config{Variants: []stubs.Variant{n}, Args: wire.Command{Breakpoints: true, Variants: []string{n.Name}}.Words(), VM: m}
+	kernel, err := boot.Kernel(c)
+	if err != nil {
+		return nil, err
+	}
+	c.Image = kernel
+	if m, err = boot.Prepare(ctx, c); err != nil {
+		return nil, err
+	}
+	if prepared != nil {
+		if err := prepared(&m); err != nil {
+			return nil, err
+		}
+	}
+	run, err := boot.RunPrepared(ctx, m, nil)
+	result := &Result{Variant: n.Name, Engine: m.Engine}
+	if run != nil && slices.Contains([]vm.Outcome{vm.Panic, vm.Crash, vm.Signaled}, run.VM.Outcome) {
+		last := "before the first event"
+		if n := len(run.Events); n > 0 {
+			last = fmt.Sprintf("after %s at %#x", kindOf[run.Events[n-1].Kind], run.Events[n-1].At)
+		}
+		result.Lost = []string{fmt.Sprintf("%s: %v", last, run.VM)}
+		return result, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("events: %s: %w", n.Name, err)
+	}
+	for _, c := range run.Checks {
+		switch c.Outcome {
+		case wire.Skip:
+			return nil, &Skipped{c.Detail}
+		case wire.Error:
+			return nil, fmt.Errorf("events: %s: %s (%s)", n.Name, c.Name, c.Detail)
+		case wire.Fail:
+			result.Lost = append(result.Lost, c.Detail)
+		}
+	}
+	met, err := result.count(kernel, run.Events, heldBack(m.Engine))
+	if err != nil {
+		return nil, err
+	}
+	result.Lost = append(result.Lost, gaps(kernel, met)...)
+	return result, nil
+}
+
+// heldBack reports whether an engine holds a #DB back behind MOV SS, as a CPU does.
+func heldBack(e vm.Engine) bool { return e == vm.Bochs || e == vm.KVM }
+
+// heldAt are where a #DB arrives that MOV SS has held back, in the guest's order.
+func heldAt(variant string) []string {
+	return []string{stubs.Variant{Name: variant}.FuncName(stubs.Entry), "asm_int_control", "asm_exc_int3"}
+}
+
+// count counts what the guest tells of events, and returns the instructions that
+// breakpoints met.
+func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met map[uint64]bool, err error) {
+	met = map[uint64]bool{}
+	s := Swept{Path: "all", Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}
+	places := heldAt(r.Variant)
+	for _, e := range list {
+		name, ok := kindOf[e.Kind]
+		k := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
+		if !ok || k < 0 || e.Variant != r.Variant {
+			return nil, fmt.Errorf("events: %s: the guest tells of kind %d of %s", r.Variant, e.Kind, e.Variant)
+		}
+		switch e.Kind {
+		case layout.EventBreakpoint:
+			met[e.At] = true
+		case layout.EventHeld:
+			if !held {
+				continue
+			}
+			if len(places) == 0 {
+				return nil, fmt.Errorf("events: %s: the guest tells of too many #DBs behind MOV SS", r.Variant)
+			}
+			if at, _ := kernel.Object.Addr(places[0]); at != e.At {
+				r.Lost = append(r.Lost, fmt.Sprintf("%s: it arrived at %#x, want %s", kindHeld, e.At, places[0]))
+				e.Came = 0
+			}
+			places = places[1:]
+		}
+		s.Due[k]++
+		if e.Came == e.Made {
+			s.Events[k]++
+		}
+	}
+	s.Places = len(met)
+	if s.Places == 0 {
+		return nil, fmt.Errorf("events: %s: no breakpoint was met", r.Variant)
+	}
+	r.Swept = append(r.Swept, s)
+	return met, nil
+}
+
+// gaps are the places that no event reached although the CPU must have come there:
+// an instruction that was met goes on to one that was.
+func gaps(kernel *image.Image, met map[uint64]bool) []string {
+	type row struct {
+		asm.Row
+		at, next uint64
+		name     string
+	}
+	rows := map[uint64]row{}
+	refused := map[uint64]bool{}
+	for _, group := range []string{"entry", "irqentry"} {
+		from, _ := kernel.Object.Addr("__" + group + "_start")
+		to, _ := kernel.Object.Addr("__" + group + "_end")
+		for _, l := range kernel.Object.Listings() {
+			if l.Addr < from || l.Addr >= to {
+				continue
+			}
+			for _, r := range l.Rows {
+				at := l.Addr + uint64(r.Off)
+				if r.Label == "" {
+					rows[at] = row{r, at, at + uint64(len(r.Bytes)), fmt.Sprintf("%s+%#x %v", l.Name, r.Off, r.Ins.Short())}
+					refused[at] = l.Name == "asm_exc_debug" || l.Name == "paranoid_entry"
+				}
+			}
+		}
+	}
+	var said []string
+	for _, at := range slices.Sorted(maps.Keys(met)) {
+		r, ok := rows[at]
+		if !ok {
+			said = append(said, fmt.Sprintf("a breakpoint was met at %#x, where no instruction begins", at))
+			continue
+		}
+		if to := successors(r.Bytes, r.next); to != nil && !slices.ContainsFunc(to, func(to uint64) bool {
+			_, ours := rows[to]
+			return met[to] || !ours || refused[to]
+		}) {
+			said = append(said, fmt.Sprintf("no event came behind %s", r.name))
+		}
+	}
+	slices.SortFunc(said, cmp.Compare)
+	return said
+}
+
+// successors are the instructions one of which comes after an instruction whose end
+// is next; none if it leaves by a word of memory or a register.
+func successors(code []byte, next uint64) []uint64 {
+	in, err := x86asm.Decode(code, 64)
+	if err != nil {
+		return []uint64{next} // what this decoder does not know goes straight on
+	}
+	to := next
+	if rel, ok := in.Args[0].(x86asm.Rel); ok {
+		to += uint64(int64(rel))
+	}
+	switch in.Op {
+	case x86asm.RET, x86asm.IRETQ, x86asm.IRETD, x86asm.IRET, x86asm.SYSRET, x86asm.UD2:
+		return nil
+	case x86asm.JMP:
+		if to == next {
+			return nil
+		}
+		return []uint64{to}
+	case x86asm.CALL:
+		return []uint64{next}
+	}
+	return []uint64{next, to}
+}

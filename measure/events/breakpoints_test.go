@@ -1,0 +1,121 @@
+package events
+
+import (
+	"flag"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+var every = flag.Bool("every", false, "let events arrive in Bochs, too")
+
+// TestBreakpoints: by the debug registers, events arrive on engines without a
+// debugger as well.
+func TestBreakpoints(t *testing.T) {
+	need.QEMU(t)
+	for _, row := range []struct {
+		name string
+		vm   vm.Config
+		long bool
+	}{
+		{name: "linux-6.12+pti", vm: vm.Config{Engine: vm.TCG}},
+		{name: "linux-6.12+pti+pcid", vm: vm.Config{Engine: vm.Bochs, CPU: vm.BochsFeaturesCPU}, long: true},
+		{name: "linux-6.12-skylake", vm: vm.Config{Engine: vm.Bochs, CPU: vm.BochsFeaturesCPU}, long: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			if row.long && !*every {
+				t.Skip("only with -every: it takes minutes")
+			}
+			res, err := Breakpoints(t.Context(), preset(t, row.name), row.vm, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range res.Lost {
+				t.Error(l)
+			}
+			s := res.Swept[0]
+			t.Logf("%d places, events %v", s.Places, s.Events)
+			if !slices.Equal(s.Due, s.Events) {
+				t.Errorf("%v events arrived at %v places", s.Events, s.Due)
+			}
+			for k, kind := range Kinds {
+				if want := kind.Name != kindMC && (kind.Name != kindHeld || heldBack(row.vm.Engine)); (s.Events[k] > 0) != want {
+					t.Errorf("%s arrived at %d places, want some: %v", kind.Name, s.Events[k], want)
+				}
+			}
+			if s.Places < 200 {
+				t.Errorf("%d places", s.Places)
+			}
+		})
+	}
+}
+
+// TestGaps: an instruction that no event came to is seen by those around it.
+func TestGaps(t *testing.T) {
+	kernel, err := boot.Kernel(boot.Config{Variants: []stubs.Variant{preset(t, "linux-3.19")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, ok := kernel.Object.Listing("error_entry")
+	if !ok {
+		t.Fatal("no error_entry")
+	}
+	met := map[uint64]bool{}
+	for _, r := range l.Rows {
+		if r.Label == "" {
+			met[l.Addr+uint64(r.Off)] = true
+		}
+	}
+	without := func(at uint64) []string {
+		some := maps.Clone(met)
+		delete(some, at)
+		return gaps(kernel, some)
+	}
+	// The text behind its JMPs is not met.
+	all := without(0)
+	second := l.Addr + uint64(l.Rows[1].Off)
+	said := without(second)
+	if len(said) != len(all)+1 || !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "no event came behind error_entry+0x0 ") }) {
+		t.Errorf("without the second instruction: %q, with it %q", said, all)
+	}
+	i := slices.IndexFunc(l.Rows, func(r asm.Row) bool { return len(r.Bytes) > 2 })
+	met[l.Addr+1+uint64(l.Rows[i].Off)] = true
+	if said := without(0); len(said) != len(all)+1 {
+		t.Errorf("with a place where no instruction begins: %q", said)
+	}
+}
+
+// TestBreakpointsCatch: what the guest lets arrive finds broken kernels.
+func TestBreakpointsCatch(t *testing.T) {
+	need.QEMU(t)
+	for _, row := range []struct {
+		name  string
+		patch func(*testing.T, *text)
+		want  string
+	}{
+		{"an NMI that trusts CS for SWAPGS", func(t *testing.T, x *text) { x.redirect(t, "asm_exc_nmi", "error_entry") }, "after NMI at "},
+		{"a #DB that trusts CS", func(t *testing.T, x *text) { x.redirect(t, "asm_exc_debug", "error_entry") }, "before the first event: CRASH: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			res, err := Breakpoints(t.Context(), preset(t, "linux-3.19"), vm.Config{Engine: vm.TCG}, func(m *vm.Config) error {
+				m.Kernel = patched(t, m.Kernel, row.patch)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(strings.Join(res.Lost, "\n"), row.want) {
+				t.Errorf("lost is %q, want %q in it", res.Lost, row.want)
+			}
+		})
+	}
+}
