@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test crosscheck boots events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test nightly crosscheck boots events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -34,6 +34,7 @@ test: deps linux
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
+	$(TOOL) actionlint .github/workflows/*.yml examples/lab/github.yml
 	.ci/deadcode
 	.ci/test $(TEST) -count=1 ./...
 
@@ -58,6 +59,16 @@ events: qemu
 # two of them run. SEED=N makes other ones.
 fuzz: deps
 	$(TEST) ./vmtests -run '^TestFuzz$$' -count=1 -v -fuzzcalls 10000000 -fuzzseed $(or $(SEED),1)
+
+# entrylab's own night: every preset, judged by the nights before, which it keeps in
+# the folder nights, with pages to look at. In the end stand the commits since then.
+nightly: deps
+	go build -o entrylab ./cmd/entrylab
+	@status=0; ./entrylab nightly -store nights -html nights/pages || status=$$?; \
+	last=$$(cat nights/revision 2>/dev/null || true); \
+	echo "Commits since the last night:"; \
+	git log --oneline $${last:+$$last..}HEAD | head -50; \
+	git rev-parse HEAD >nights/revision; exit $$status
 
 # The answer: every change on every engine of this host, as a page and as a
 # report. Interrupted, it goes on where it stopped.
@@ -105,7 +116,7 @@ golden:
 fmt:
 	$(TOOL) gofumpt -w .
 
-# Remove what was generated: images and the command.
+# Remove what was generated: images and the command. Histories stay.
 clean:
 	find images -mindepth 1 ! -name README.md -delete
 	rm -f entrylab

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/internal/need"
+)
+
+// slurmConf is a cluster of two nodes on this machine, without systemd and munge.
+const slurmConf = `ClusterName=lab
+SlurmctldHost=%[1]s(127.0.0.1)
+SlurmctldPort=%[2]d
+AuthType=auth/none
+CredType=cred/none
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SlurmUser=%[3]s
+SlurmdUser=%[3]s
+StateSaveLocation=%[4]s/state
+SlurmdSpoolDir=%[4]s/%%n
+SlurmctldPidFile=%[4]s/slurmctld.pid
+SlurmdPidFile=%[4]s/%%n.pid
+SelectType=select/cons_tres
+ReturnToService=2
+NodeName=m1 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[5]d CPUs=1
+NodeName=m2 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[6]d CPUs=1
+PartitionName=lab Nodes=m1,m2 Default=YES State=UP OverSubscribe=FORCE:2
+`
+
+// cluster starts Slurm and returns a function that runs one of its commands in dir.
+func cluster(t *testing.T, dir string, env []string) func(args ...string) string {
+	t.Helper()
+	tools := map[string]string{
+		"slurmctld": need.Tool(t, "slurmctld"), "slurmd": need.Tool(t, "slurmd"),
+		"sbatch": need.Tool(t, "sbatch"), "sinfo": need.Tool(t, "sinfo"),
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _, _ = strings.Cut(host, ".")
+	who, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	for _, sub := range []string{"state", "m1", "m2"} {
+		if err := os.Mkdir(filepath.Join(home, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := filepath.Join(home, "slurm.conf")
+	text := fmt.Sprintf(slurmConf, host, freePort(t), who.Username, home, freePort(t), freePort(t))
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "SLURM_CONF="+conf)
+	daemon := func(name string, args ...string) {
+		var said bytes.Buffer
+		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+		cmd := exec.CommandContext(ctx, tools[name], args...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = env, &said, &said
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = time.Minute
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cancel()
+			cmd.Wait() //nolint:errcheck // it is ended by a signal
+			if t.Failed() {
+				t.Logf("%s: %s", name, said.String())
+			}
+		})
+	}
+	daemon("slurmctld", "-D")
+	daemon("slurmd", "-D", "-N", "m1")
+	daemon("slurmd", "-D", "-N", "m2")
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), tools[args[0]], args[1:]...)
+		cmd.Env, cmd.Dir = env, dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	for {
+		cmd := exec.CommandContext(t.Context(), tools["sinfo"], "-h", "-t", "idle", "-o", "%D")
+		cmd.Env = env
+		if out, err := cmd.Output(); err == nil && strings.TrimSpace(string(out)) == "2" {
+			return run
+		}
+		time.Sleep(100 * time.Millisecond) // `go test -timeout` ends a cluster that never comes up
+	}
+}
+
+// freePort is a TCP port that nothing listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// TestSlurm runs the batch scripts of examples/lab on a cluster of two nodes: an array
+// does a night in parts, and a job that depends on it merges and judges them.
+func TestSlurm(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	examples, err := filepath.Abs("../../examples/lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		"lab.toml": "subjects = [\"linux-3.19\", \"linux-4.1\"]\nengines = [\"static\"]\n",
+		// The test's program plays entrylab.
+		"bin/entrylab": fmt.Sprintf("#!/bin/sh\nPLAY_ENTRYLAB=1 exec %s \"$@\"\n", os.Args[0]),
+	} {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := cluster(t, dir, append(os.Environ(), "NIGHT=2026-01-31", "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH")))
+	array := run("sbatch", "--parsable", "--array=1-2", "--output=part-%a", filepath.Join(examples, "slurm.sh"))
+	run("sbatch", "--wait", "--dependency=afterany:"+array, "--output=merge", filepath.Join(examples, "merge.sh"))
+
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for _, tt := range []struct{ name, file, want string }{
+		{"first part", "part-1", "Night 2026-01-31 on m"},
+		{"second part", "part-2", "Nothing new in 1 cell."},
+		{"merged", "merge", "Nothing new in 2 cells."},
+		{"cells", "nights/all/results.jsonl", `"series":"static linux-4.1"`},
+		{"pages", "nights/pages/index.html", "linux-3.19"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if text := read(tt.file); !strings.Contains(text, tt.want) {
+				t.Errorf("no %q in\n%s", tt.want, text)
+			}
+		})
+	}
+	// Each part did one cell, and the merging job none.
+	if text := read("nights/all/results.jsonl"); strings.Count(text, `"kind":"cell"`) != 2 || strings.Contains(read("merge"), "cells left") {
+		t.Errorf("the cells are\n%s\n%s", text, read("merge"))
+	}
+}
