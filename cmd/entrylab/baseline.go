@@ -32,7 +32,7 @@ func (e *env) baselineCommand() *cli.Command {
     entrylab baseline -kernel vmlinuz -append "" -o results.jsonl`,
 		Flags: append(o.flags(engineList(booting(engine.Measuring()))),
 			&cli.StringFlag{Name: "kernel", Usage: "`FILE` of the Linux kernel, a vmlinuz or bzImage", Destination: &o.kernel},
-			&cli.StringFlag{Name: "append", Usage: "boot it a second time with these `WORDS` on its command line; empty: only once", Value: "mitigations=off", Destination: &o.words},
+			&cli.StringFlag{Name: "append", Usage: "boot the kernel a second time with these `WORDS` on its command line; empty: only once", Value: "mitigations=off", Destination: &o.words},
 			&cli.StringFlag{Name: "o", Usage: "results `FILE` to append the figures to", Destination: &o.out},
 			formatFlag(&o.format, table.Formats...),
 		),

@@ -13,8 +13,8 @@ func (e *env) cleanCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "clean",
 		Usage: "empty the cache folder",
-		Description: fmt.Sprintf(`It holds generated files, of which the least recently used go beyond %d MiB,
-and the Linux kernel that make linux fetched.
+		Description: fmt.Sprintf(`The folder holds generated files, at most %d MiB of them (the least recently
+used go first), and the Linux kernel that make linux fetched.
 
 Example:
 

@@ -38,11 +38,10 @@ A variant is a preset (linux-4.1), a preset with axes changed
 (linux-4.1+exit=iret), its axes alone (sp=frame,irq=frame), or a file for the
 GNU assembler (./mine.S).
 
-A flag is written with one dash or with two, and its value behind a space or
-behind '='.
+Flags take one dash or two; a flag's value follows a space or '='.
 
-SIGINT and SIGTERM end every command at once, with whatever it has started; a
-second one kills it.`,
+SIGINT and SIGTERM end every command at once, together with everything that it
+has started; a second signal kills it.`,
 		HideHelpCommand:       true, // one for each command would take the argument "help"
 		EnableShellCompletion: true,
 		Writer:                e.stdout,
@@ -181,7 +180,7 @@ func orList(words []string) string {
 func (e *env) helpCommand() *cli.Command {
 	return e.declared(&cli.Command{
 		Name:      "help",
-		Usage:     "list the commands, or tell how one of them is used",
+		Usage:     "list the commands, or explain one of them",
 		ArgsUsage: "[COMMAND]",
 		Description: `Examples:
 
@@ -206,7 +205,7 @@ func (e *env) helpCommand() *cli.Command {
 func (e *env) completionCommand(c *cli.Command) {
 	e.declared(c)
 	c.Hidden = false
-	c.Usage = "print a script by which a shell completes commands and flags"
+	c.Usage = "print a script that makes a shell complete commands and flags"
 	c.ArgsUsage = "bash|zsh|fish"
 	c.Description = `Examples:
 
@@ -340,16 +339,16 @@ const (
   1    a check failed, a variant is refuted or not proved, a figure is worse
   2    the command could not do its job, a machine's time-out included
 `
-	bootStatuses = `  N    that of init; 128+N if signal N killed it
+	bootStatuses = `  N    init's own; 128+N if signal N killed it
   1    the variant is refuted or not proved, and was not booted
-  124  the machine came to no end in its time
-  125  there is no verdict, as of a kernel that panicked; or entrylab could not do
-       its job
-As init can end with any of these, the last line on standard error tells. It is
-the kernel's if init ended,
+  124  the machine timed out
+  125  there is no verdict, for example after a kernel panic; or entrylab could not
+       do its job
+Init itself can end with any of these numbers; the last line on standard error
+tells the difference. It is the kernel's if init ended,
   entrylab: init exited with status N
   entrylab: init killed by signal N ...
-and else one of
+and otherwise one of
   entrylab boot: end: time-out: ...
   entrylab boot: end: no verdict: ...
   entrylab boot: end: refuted: ...

@@ -70,7 +70,7 @@ func allVariants() *table.Document {
 func initFlag(path *string) cli.Flag {
 	return &cli.StringFlag{
 		Name: "init", Destination: path,
-		Usage: "static linux/amd64 `PROGRAM` to run as /init, with this path as its argv[0]; without it the guest that verifies and measures",
+		Usage: "static linux/amd64 `PROGRAM` to run as /init, with this path as its argv[0]; without it /init is the guest that verifies and measures",
 	}
 }
 
@@ -93,8 +93,8 @@ func (e *env) buildCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:  "build",
 		Usage: "write a kernel image that boots by itself",
-		Description: `The image carries the variants, selected while it runs, and the program that it
-runs as /init. By its format it is
+		Description: `The image holds the variants, one of which is selected while it runs, and the
+program that it runs as /init. The formats are
 
     elf   for a loader that knows PVH, such as QEMU's -kernel
     efi   an EFI application and a Linux bzImage in one file: for UEFI firmware,
@@ -115,7 +115,7 @@ Examples:
 			},
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
-			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which all images but an ELF file hold", Destination: &o.words},
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which efi and disk images hold", Destination: &o.words},
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
@@ -207,8 +207,8 @@ func (e *env) bootCommand() *cli.Command {
 		Usage:     "run a static program as /init on a generated kernel",
 		ArgsUsage: "[-- ARGS]",
 		Description: `Init's output goes to standard output, the kernel's messages to standard error.
-The first word that is no flag, and all behind it, are init's arguments; "--"
-in front of them is for those that begin with a dash.
+The first word that is not a flag and everything after it are init's arguments;
+put "--" before them if the first begins with a dash.
 
 Examples:
 
@@ -218,7 +218,7 @@ Examples:
 		StopOnNthArg: &flagsEnd,
 		Flags: append(o.flags(bootEngines()),
 			&cli.StringFlag{Name: "variant", Usage: "`VARIANT` of the entry path", Value: "linux-3.19", Destination: &o.variant},
-			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; what the kernel does not know goes to init", Destination: &o.words},
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; the kernel passes those that it does not know to init", Destination: &o.words},
 			initFlag(&o.init),
 			unprovedFlag(&o.unproved),
 		),
@@ -288,17 +288,17 @@ func (e *env) verifyCommand() *cli.Command {
 		Usage: "check registers, frames, threads and signals",
 		Description: `A program in ring 3 fills every register with a pattern, and compares all of
 them, and each slot of the frame, over calls that return, fail, block and are
-preempted. All variants are in one kernel. Engine host boots nothing: the
-checks are made on the kernel and the hypervisor that this runs on, whose
-differences from the architecture are findings about them.
+preempted. All variants are in one kernel. Engine host boots nothing: it makes
+the checks on the kernel and the hypervisor that run here. A difference from the
+architecture is then a finding about these.
 
-With -events no checks are made: an NMI, one inside another, a machine check,
-breakpoints on code and on data, and an interrupt arrive one at a time at every
-instruction of the ways through the kernel: calls, thread switches, signals and
+-events raises events instead: an NMI, an NMI inside another, a machine check,
+breakpoints on code and on data, and an interrupt, one at a time, at every
+instruction of the paths through the kernel: calls, thread switches, signals and
 their return, new threads, exceptions, interrupts, and NMIs and machine checks
-themselves; behind each, everything must be as if it had not come. QEMU's
-debugger brings them (engine icount); on other engines, and for variants whose
-features its CPU lacks, in Bochs, the guest does so by the debug registers.
+themselves. After each, everything must be as if it had not come. QEMU's debugger
+raises the events (engine icount). On other engines, and in Bochs for variants
+whose features QEMU's CPU lacks, the guest raises them by the debug registers.
 
 Examples:
 
@@ -308,7 +308,7 @@ Examples:
     entrylab verify -engine host`,
 		Flags: append(o.flags(bootEngines()+"; or "+orList(engine.Names(engine.Verifying()))), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
 			formatFlag(&o.format, table.Plain...),
-			&cli.BoolFlag{Name: "events", Usage: "let every kind of event arrive at every instruction", Destination: &o.events}),
+			&cli.BoolFlag{Name: "events", Usage: "raise every kind of event at every instruction", Destination: &o.events}),
 	}
 	return e.command(c, func(ctx context.Context, args []string) (int, error) {
 		if err := noArgument(args); err != nil {

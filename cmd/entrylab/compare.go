@@ -34,10 +34,10 @@ func (e *env) compareCommand() *cli.Command {
 		ArgsUsage: "VARIANT VARIANT...",
 		Description: `All variants are in one kernel and are measured in turn. Engine replay boots no
 machine: it runs the code of the paths in ring 3 of this CPU; static runs
-nothing, and counts what is in the code. With -from nothing is measured: what
-machines that booted an image by themselves have printed is read. With -v,
-engine replay tells how the differences spread over the placements in memory,
-and what 1, 2, 3 and 6 instructions more read as.
+nothing, and counts what the code has. -from measures nothing: it reads the
+console output of machines that booted an image by themselves. With -v, engine
+replay also prints how the differences spread over the placements in memory, and
+what 1, 2, 3 and 6 additional instructions read as.
 
 Examples:
 
@@ -50,11 +50,11 @@ Examples:
 			formatFlag(&o.format, table.Formats...),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
-				Usage: "measure nothing: `FILE` holds the console of one or more boots of a machine whose init was given the word sample; may be repeated",
+				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample; may be repeated",
 			},
 			&cli.StringFlag{
 				Name: "o", Destination: &o.out,
-				Usage: "results `FILE`: figures are appended as they come, and boots that it holds already are not measured again; without it nothing is kept",
+				Usage: "results `FILE`: each figure is appended as soon as it is measured, and boots that the file holds already are not measured again; without it nothing is kept",
 			},
 			unprovedFlag(&o.unproved),
 		),

@@ -20,8 +20,8 @@ func (e *env) listCommand() *cli.Command {
 		Name:      "list",
 		Usage:     "print the listing of a variant's entry, exit, fix-up and switch",
 		ArgsUsage: "VARIANT",
-		Description: `Beside each instruction stand the slot that it fills and the registers that it
-defines, as the proof knows them.
+		Description: `Each instruction is printed with the slot that it fills and the values of the
+registers that it changes, as the proof knows them.
 
 Examples:
 

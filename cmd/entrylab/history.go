@@ -39,11 +39,11 @@ func (e *env) resultsCommand() *cli.Command {
     entrylab results merge postgres://lab@db/nights nights`,
 		Commands: []*cli.Command{
 			sub(&cli.Command{
-				Name: "list", Usage: "list the series that a history has, those whose names have the words in them", ArgsUsage: "[WORD...]",
+				Name: "list", Usage: "list the series of a history, or those whose names contain all the words", ArgsUsage: "[WORD...]",
 				Description: "Example:\n\n    entrylab results list -store nights linux-6.12",
 			}, table.Plain, e.listSeries),
 			sub(&cli.Command{
-				Name: "show", Usage: "print all of one series", ArgsUsage: "SERIES",
+				Name: "show", Usage: "print every entry of one series", ArgsUsage: "SERIES",
 				Description: "Example:\n\n    entrylab results show \"static linux-6.12: insns\"",
 			}, table.Plain, e.showSeries),
 			sub(&cli.Command{
@@ -51,7 +51,7 @@ func (e *env) resultsCommand() *cli.Command {
 				Description: "Example:\n\n    entrylab results export -format bench > nights.txt",
 			}, []string{"jsonl", "csv", "bench"}, e.export),
 			sub(&cli.Command{
-				Name: "merge", Usage: "copy all entries of histories into the first one; what it has stays", ArgsUsage: "INTO FROM...",
+				Name: "merge", Usage: "copy all entries of other histories into the first; it keeps what it has", ArgsUsage: "INTO FROM...",
 				Description: "Example:\n\n    entrylab results merge sqlite:lab.db nights",
 			}, nil, func(ctx context.Context, _, _ string, args []string) error { return e.merge(ctx, args) }),
 		},
@@ -258,17 +258,17 @@ func (e *env) acceptCommand() *cli.Command {
 	var url, reason, night string
 	return e.command(&cli.Command{
 		Name:      "accept",
-		Usage:     "say that a value which differs is right, and why",
+		Usage:     "accept a changed value as right, and say why",
 		ArgsUsage: "SERIES...",
-		Description: `The last value of each series becomes what later nights are compared with. The
-reason is kept.
+		Description: `Later nights are compared with the last value of each series. The reason is
+kept.
 
 Example:
 
     entrylab accept -reason "slot cx is filled" "static linux-6.12: insns"`,
 		Flags: []cli.Flag{
 			storeFlag(&url),
-			&cli.StringFlag{Name: "reason", Usage: "why it is right, `TEXT`", Destination: &reason, Required: true},
+			&cli.StringFlag{Name: "reason", Usage: "`TEXT` that says why it is right", Destination: &reason, Required: true},
 			&cli.StringFlag{Name: "night", Usage: "accept the value of the night `NAME` instead of the last one", Destination: &night},
 		},
 	}, func(ctx context.Context, args []string) (int, error) {

@@ -32,10 +32,10 @@ func bootEngines() string { return engineList(booting(engine.All())) }
 // cpuUsage is the help text of the flag for a CPU's model: some engines have another
 // than the flag's.
 func cpuUsage() string {
-	text := "the emulator's name of the CPU `MODEL`"
+	text := "CPU `MODEL`, by the emulator's name"
 	for _, en := range booting(engine.All()) {
 		if cpu := en.Defaults.CPU; cpu != vm.DefaultCPU {
-			text += fmt.Sprintf("; %s has %s", en.Name, cpu)
+			text += fmt.Sprintf("; for %s %s", en.Name, cpu)
 		}
 	}
 	return text
@@ -47,11 +47,11 @@ func (m *machineFlags) flags(engines string) []cli.Flag {
 		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: engine.Auto, Destination: &m.engine},
 		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
-		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; what lies above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
+		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; memory above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
 		&cli.DurationFlag{
 			Name: "timeout", HideDefault: true,
-			Usage: fmt.Sprintf("end a machine that does not end by itself after this `TIME`; without it, after the work of %d million instructions, "+
-				"however long that takes here, or when it does nothing for long", vm.DefaultInstructions/1_000_000),
+			Usage: fmt.Sprintf("end a machine after this `TIME`; without it, after %d million instructions, however long these take here, "+
+				"or when it has done nothing for long", vm.DefaultInstructions/1_000_000),
 			Action: func(_ context.Context, _ *cli.Command, d time.Duration) error { m.timeout = &d; return nil },
 		},
 		&cli.BoolFlag{Name: "v", Usage: "print the emulator's command line, ready to paste", Destination: &m.verbose},

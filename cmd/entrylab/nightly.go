@@ -40,12 +40,12 @@ func (e *env) nightlyCommand() *cli.Command {
 	var o nightlyOptions
 	return e.command(&cli.Command{
 		Name:  "nightly",
-		Usage: "measure and verify a matrix, keep it, and judge it by the nights before",
-		Description: `The matrix is every preset, counted in its code, counted and verified under QEMU
-and in Bochs; or what a file in TOML says, with the keys subjects, base,
-engines, machines, cpus, verify and boots. A cell is done once a night: an
-interrupted night goes on, and several machines can share one by -shard and one
-store.
+		Usage: "measure and verify a matrix, keep the results, and judge them by the nights before",
+		Description: `By default the matrix is every preset, counted from its code, and counted and
+verified in QEMU and in Bochs. A TOML file can describe another, with the keys
+subjects, base, engines, machines, cpus, verify and boots. A cell is done once a
+night: an interrupted night goes on where it stopped, and several machines can
+share a night by -shard and a common store.
 
 The status is 0 if nothing is new, 1 if a check fails, a count differs from the
 value that was accepted last or a sampled figure got worse, and 2 if a cell
@@ -62,13 +62,13 @@ Examples:
 			storeFlag(&o.store),
 			&cli.StringFlag{
 				Name: "shard", Destination: &o.shard,
-				Usage: "only the `PART` i/n of the cells; without it that of a job array (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX)",
+				Usage: "only the `PART` i/n of the cells; without it the part that a job array gives this job, if there is one (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX)",
 			},
-			&cli.BoolFlag{Name: "plan", Usage: "print the cells and what they took last, and do nothing", Destination: &o.plan},
-			&cli.StringFlag{Name: "junit", Usage: "write JUnit's XML to `FILE`, too", Destination: &o.junit},
-			&cli.StringFlag{Name: "html", Usage: "write the matrix and the history of each series as pages into the folder `DIR`, too", Destination: &o.html},
+			&cli.BoolFlag{Name: "plan", Usage: "print the cells and how long each took last time, and do nothing else", Destination: &o.plan},
+			&cli.StringFlag{Name: "junit", Usage: "also write JUnit's XML to `FILE`", Destination: &o.junit},
+			&cli.StringFlag{Name: "html", Usage: "also write the matrix and the history of each series as pages into the folder `DIR`", Destination: &o.html},
 			&cli.StringFlag{Name: "night", Usage: "the night's `NAME`; without it today's date in UTC", Destination: &o.night},
-			&cli.StringFlag{Name: "machine-name", Usage: "what this machine is called in the history, `NAME`; without it its host name", Destination: &o.machine},
+			&cli.StringFlag{Name: "machine-name", Usage: "the `NAME` of this machine in the history; without it its host name", Destination: &o.machine},
 			formatFlag(&o.format, nightly.Formats...),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runNightly(ctx, o, args) })

@@ -22,7 +22,7 @@ import (
 func unprovedFlag(unproved *bool) cli.Flag {
 	return &cli.BoolFlag{
 		Name: "unproved", Destination: unproved,
-		Usage: "boot a file's variant even if the proof of it fails, which is then said above all that is printed of it; the exit status is that of the rest",
+		Usage: "boot a file's variant even if its proof fails; the outcome of the proof then heads the output, and does not count for the exit status",
 	}
 }
 
@@ -73,7 +73,7 @@ func (e *env) layoutCommand() *cli.Command {
 	var format string
 	return e.command(&cli.Command{
 		Name:  "layout",
-		Usage: "print the offsets of what a stub shares with the kernel",
+		Usage: "print the offsets of the structures that a stub shares with the kernel",
 		Description: `Examples:
 
     entrylab layout

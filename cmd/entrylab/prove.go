@@ -19,18 +19,18 @@ func (e *env) proveCommand() *cli.Command {
 		Name:      "prove",
 		Usage:     "prove from the machine code that entry, exits and switch are right",
 		ArgsUsage: "[VARIANT...]",
-		Description: `Every path through the code of a variant is followed with symbols in the
-registers. Without arguments the presets are proved.
+		Description: `The proof follows every path through the code of a variant with symbols in the
+registers. Without arguments it proves the presets.
 
-With -all the presets are proved, and as many other variants as it takes for
-every two values of two axes that can stand together to do so in one of them.
-make prove-all proves every combination of the axes that decide about each
-other, and each preset with one of the other axes changed.
+-all proves the presets and, in addition, enough variants that every two values
+of two axes that can be combined occur together in one of them. make prove-all
+proves every combination of the axes that affect each other, and each preset
+with one of the other axes changed.
 
-With -smt each claim on each path is printed as SMT-LIB 2.6, logic QF_ABV, made
-by a second model of the instructions, and z3 or cvc5 is asked to agree: that no
-input fails what is proved, and one fails what is refuted. What it says stands
-in comments, so that the output is a script for any solver.
+-smt prints each claim on each path as SMT-LIB 2.6, logic QF_ABV, made by a
+second model of the instructions, and asks z3 or cvc5 to agree: no input may
+fail a claim that is proved, and some input must fail one that is refuted. The
+solver's answers are comments, so that the output is a script for any solver.
 
 Examples:
 
@@ -39,11 +39,11 @@ Examples:
     entrylab prove -all
     entrylab prove -smt linux-6.12 > linux-6.12.smt2`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes stand together that can", Destination: &all},
+			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes that can be combined occur together", Destination: &all},
 			&cli.BoolFlag{Name: "smt", Usage: "print every claim as SMT-LIB and have z3 or cvc5 agree", Destination: &smt},
 			&cli.BoolFlag{
 				Name: "v", Destination: &verbose,
-				Usage: "print every claim, the instructions that no path reaches, and who in the kernel reads the words for the user's RSP",
+				Usage: "print every claim, the instructions that no path reaches, and the kernel functions that read the words for the user's RSP",
 			},
 		},
 	}, func(ctx context.Context, args []string) (int, error) {

@@ -28,8 +28,8 @@ func (e *env) reportCommand() *cli.Command {
 		Name:      "report",
 		Usage:     "write results as one HTML file, or in another format",
 		ArgsUsage: "RESULTS...",
-		Description: `The HTML file needs nothing but a browser. The other formats are those of
-entrylab study.
+		Description: `The HTML file needs only a browser. The other formats are those of entrylab
+study.
 
 Examples:
 

@@ -24,23 +24,23 @@ func (e *env) studyCommand() *cli.Command {
 	var o studyOptions
 	return e.command(&cli.Command{
 		Name:  "study",
-		Usage: "answer the question: every change on every engine, one page",
-		Description: `Each of (a), (b) and (c) is measured by itself and with the others, MOV against
-PUSH, SYSRETQ against IRETQ, warm and cold. A study that was interrupted goes
-on from its results file.
+		Usage: "measure every change on every engine, and print the answer as one page",
+		Description: `It measures (a), (b) and (c), each by itself and with the others, MOV against
+PUSH, and SYSRETQ against IRETQ, warm and cold. An interrupted study goes on
+from its results file.
 
 Examples:
 
     entrylab study
     entrylab study -engines icount,static -o results.jsonl`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Usage: "results `FILE`: figures are appended as they come", Value: "results.jsonl", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured", Value: "results.jsonl", Destination: &o.out},
 			&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
-				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host has",
+				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host can run",
 			},
 			formatFlag(&o.format, table.Formats...),
-			&cli.BoolFlag{Name: "resume", Usage: "go on with what the results file holds already; -resume=false measures all again", Value: true, Destination: &o.resume},
+			&cli.BoolFlag{Name: "resume", Usage: "go on from the figures in the results file; -resume=false measures everything again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runStudy(ctx, o, args) })
