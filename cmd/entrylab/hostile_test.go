@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -343,7 +343,7 @@ func TestStubborn(t *testing.T) {
 					if often {
 						_ = cmd.Process.Signal(signal)
 					}
-					runtime.Gosched()
+					time.Sleep(time.Millisecond)
 				}
 			}
 			status := cmd.ProcessState.Sys().(syscall.WaitStatus)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,19 +20,35 @@ import (
 	"github.com/entrylab/entrylab/measure/store"
 )
 
-// TestStudyKilled ends a study's process at several points, by Ctrl-C and by
+// wholeStudy is a study that nobody disturbs, once for all tests: what it printed,
+// and its results file.
+var wholeStudy = sync.OnceValues(func() (studied, error) {
+	s := studied{path: filepath.Join(programDir, "whole.jsonl")}
+	var stdout, stderr bytes.Buffer
+	if status := run(context.Background(), &env{stdout: &stdout, stderr: &stderr}, []string{"study", "-engines", "icount,static", "-o", s.path}); status != 0 {
+		return s, fmt.Errorf("status %d: %s", status, &stderr)
+	}
+	s.page = stdout.String()
+	return s, nil
+})
+
+type studied struct{ page, path string }
+
+// TestStudyKilled ends a study's process at several points, by SIGTERM and by
 // SIGKILL, and cuts its file as a lost machine would. In the end there is what a
 // study that nobody disturbed has, and no whole line that was there is gone.
 func TestStudyKilled(t *testing.T) {
 	need.QEMU(t)
-	dir := t.TempDir()
-	whole, path := filepath.Join(dir, "whole.jsonl"), filepath.Join(dir, "killed.jsonl")
+	path := filepath.Join(t.TempDir(), "killed.jsonl")
 	args := []string{"study", "-engines", "icount,static", "-o"}
-	status, page, stderr := played(t, append(args, whole)...)
-	if status != 0 {
-		t.Fatalf("status %d: %s", status, stderr)
+	whole, err := wholeStudy()
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := figures(t, whole)
+	want := figures(t, whole.path)
+	if !strings.Contains(whole.page, "from 55 % of the calls on") {
+		t.Errorf("the page does not say when the eager path is cheaper:\n%s", whole.page)
+	}
 	var kept []byte // lines that must stay
 	for i, point := range []struct {
 		signal os.Signal
@@ -38,8 +57,7 @@ func TestStudyKilled(t *testing.T) {
 		said   string
 	}{
 		{syscall.SIGKILL, 1, 7, ""},
-		{os.Interrupt, len(want) / 9, 0, "the last line is cut off"},
-		{syscall.SIGKILL, len(want) / 8, 100, ""},
+		{syscall.SIGTERM, len(want) / 9, 100, "the last line is cut off"},
 	} {
 		killed(t, append(args, path), path, point.signal, point.lines, point.said)
 		data, err := os.ReadFile(path)
@@ -65,7 +83,7 @@ func TestStudyKilled(t *testing.T) {
 		t.Errorf("the figures differ (-whole +killed):\n%s", diff)
 	}
 	// What was left of steps that were taken again is told in a line.
-	if diff := cmp.Diff(page, withoutLine(got, "that were measured again later")); diff != "" {
+	if diff := cmp.Diff(whole.page, withoutLine(got, "that were measured again later")); diff != "" {
 		t.Errorf("the pages differ (-whole +killed):\n%s", diff)
 	}
 	if status, _, stderr := played(t, append(args, path)...); status != 0 || strings.Count(stderr, "all figures are there already") != 3 {
@@ -93,7 +111,8 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
+	cache := filepath.Join(t.TempDir(), "cache")
+	cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1", "XDG_CACHE_HOME="+cache)
 	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +140,19 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 	}
 	if err := <-ended; err == nil {
 		t.Fatal("the study was done before it was killed")
+	}
+	for start := time.Now(); len(processes(cache)) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatalf("a minute after it has ended there is still %q", processes(cache))
+		}
+	}
+	if signal == syscall.SIGKILL {
+		return
+	}
+	text, err := os.ReadFile(stderr.Name())
+	kept := regexp.MustCompile(`(?m)^entrylab: [0-9]+ figures are in ` + regexp.QuoteMeta(path) + `; the same command goes on from there$`)
+	if status := cmd.ProcessState.ExitCode(); err != nil || status != exitError || !strings.Contains(string(text), "\nentrylab study: interrupted\n") || !kept.Match(text) {
+		t.Errorf("interrupted: status %d, %v, %s", status, err, text)
 	}
 }
 
