@@ -296,9 +296,10 @@ architecture is then a finding about these.
 breakpoints on code and on data, and an interrupt, one at a time, at every
 instruction of the paths through the kernel: calls, thread switches, signals and
 their return, new threads, exceptions, interrupts, and NMIs and machine checks
-themselves. After each, everything must be as if it had not come. QEMU's debugger
-raises the events (engine icount). On other engines, and in Bochs for variants
-whose features QEMU's CPU lacks, the guest raises them by the debug registers.
+themselves. After each, everything must be as if it had not come. With engine
+icount QEMU's debugger raises the events. On other engines, and in Bochs for
+variants whose features QEMU's CPU lacks, the guest does so by the debug
+registers.
 
 Examples:
 
