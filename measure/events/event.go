@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -29,6 +30,8 @@ type place struct {
 	// debug is set if #DB's handler runs the instruction, or if it is a string
 	// instruction: QEMU ends RF with its first turn.
 	debug bool
+	// shadow is set behind an STI that turned interrupts on: none comes yet.
+	shadow bool
 }
 
 // maxInst is what an instruction takes at most.
@@ -204,6 +207,11 @@ func (e *event) deliver(r gdb.Registers) error {
 			return err
 		}
 	}
+	if e.kind.asks {
+		if err := e.askForWork(); err != nil {
+			return err
+		}
+	}
 	if e.kind.again != nil {
 		if err := errors.Join(e.kind.again(e.sweep), e.stub.Step()); err != nil {
 			return err
@@ -246,6 +254,33 @@ func (e *event) deliver(r gdb.Registers) error {
 		}
 	}
 	return nil
+}
+
+// askForWork has the handler's thread give up the CPU on its way to ring 3.
+func (s *sweep) askForWork() error {
+	b, err := s.stub.Memory(s.percpu+uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Current)), 8)
+	if err != nil {
+		return err
+	}
+	s.asked = binary.LittleEndian.Uint64(b) + uint64(unsafe.Offsetof(layout.Thread[uint64]{}.Flags))
+	flags, err := s.stub.Memory(s.asked, 8)
+	if err != nil {
+		return err
+	}
+	return s.stub.Write(s.asked, binary.LittleEndian.Uint64(flags)|layout.TIFNeedResched)
+}
+
+// workDone reports whether nothing is left of what askForWork asked for. r is where
+// the machine stands.
+func (s *sweep) workDone(r gdb.Registers) (bool, error) {
+	if err := s.stub.SetCR3(r.CR3 &^ layout.PTIUserPGTable); err != nil {
+		return false, err
+	}
+	b, err := s.stub.Memory(s.asked, 8)
+	if err != nil {
+		return false, err
+	}
+	return binary.LittleEndian.Uint64(b)&layout.TIFNeedResched == 0, s.stub.SetCR3(r.CR3)
 }
 
 // comeBack lets the machine return from the handler, and returns its registers

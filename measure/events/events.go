@@ -45,6 +45,7 @@ var (
 	}
 	notByGuest = []Undelivered{
 		{kindMC, "the guest cannot make one; QEMU's monitor can (-engine icount)"},
+		{kindWork, "QEMU's debugger asks for it (-engine icount)"},
 		{"events behind the entry", "the guest puts breakpoints on SYSCALL's paths and on the ways in and out of exceptions alone"},
 		{"#DB of data elsewhere than in the per-CPU area", "QEMU 7.2 ends at a breakpoint on what the CPU pushes"},
 		{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},

@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
@@ -97,15 +99,21 @@ func (x *text) onStack(t *testing.T, vector, stack uint32) {
 	t.Fatalf("the kernel has no vector %d", vector)
 }
 
-// nops takes the only instruction of these bytes out of a function, or the first.
+// nops takes these bytes, where they are first, out of a function.
 func (x *text) nops(t *testing.T, function, bytes string) {
 	t.Helper()
+	x.replace(t, function, bytes, strings.Repeat("\x90", len(bytes)))
+}
+
+// replace puts other bytes in the place of these, where they are first in a function.
+func (x *text) replace(t *testing.T, function, was, becomes string) {
+	t.Helper()
 	code := x.code(t, function)
-	i := strings.Index(string(code), bytes)
-	if i < 0 {
-		t.Fatalf("%s has no % x", function, bytes)
+	i := strings.Index(string(code), was)
+	if i < 0 || len(was) != len(becomes) {
+		t.Fatalf("%s has no % x for % x", function, was, becomes)
 	}
-	copy(code[i:], strings.Repeat("\x90", len(bytes)))
+	copy(code[i:], becomes)
 }
 
 // code is a function's bytes.
@@ -168,7 +176,7 @@ func patched(t *testing.T, kernel string, patch func(*testing.T, *text)) string 
 // TestCatches: for each kind, and for each group of paths, there is a kernel or a
 // stub that is wrong there alone, and is found.
 func TestCatches(t *testing.T) {
-	const nullCall, clac = "null call", "\x0f\x01\xca"
+	const nullCall, clac, cli, sti = "null call", "\x0f\x01\xca", "\xfa", "\xfb"
 	ordinary := func(entry string) func(*testing.T, *text) {
 		return func(t *testing.T, x *text) { x.redirect(t, entry, "error_entry") }
 	}
@@ -216,6 +224,33 @@ func TestCatches(t *testing.T) {
 				x.nops(t, "error_entry", clac)
 			},
 			nil, "are set in the handler",
+		},
+		{"a switch with interrupts on and a word below RSP", "thread switch", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "thread switch: the round behind an event begins otherwise"},
+		{"the same, before a thread sleeps", "futex wait", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "futex wait: the round behind an event begins otherwise"},
+		{
+			"a preempted thread's return with interrupts on", "preempted in ring 3", kindInterrupt,
+			func(t *testing.T, x *text) { x.replace(t, "retint_user", cli, sti) }, nil, "preempted in ring 3: interrupt at",
+		},
+		{"a word below RSP before a clone", "clone", kindInterrupt, nil, loseUserSP("stub_clone", R11, NOP(), NOP()), "clone: interrupt: back in ring 3"},
+		{"a word below RSP before a signal", "signal", kindInterrupt, nil, loseUserSP(stubs.Entry, R11, NOP(), NOP()), "signal: the round behind an event begins otherwise"},
+		{
+			"a thread's first return with interrupts on", "thread's first return", kindInterrupt,
+			func(t *testing.T, x *text) { x.replace(t, "retint_user", cli, sti) }, nil, "thread's first return: interrupt at",
+		},
+		{
+			"rt_sigreturn's exit with interrupts on", "rt_sigreturn", kindInterrupt,
+			func(t *testing.T, x *text) {
+				x.nops(t, "int_ret_from_sys_call.linux-3.19", cli)
+				x.replace(t, "int_ret_from_sys_call.linux-3.19", cli+"\x0f\x01\xf8", "\x90\x0f\x01\xf8") // with SWAPGS
+			}, nil, "rt_sigreturn: interrupt at",
+		},
+		{
+			"rt_sigreturn's work tested with interrupts on", "rt_sigreturn", kindWork,
+			func(t *testing.T, x *text) { x.nops(t, "int_ret_from_sys_call.linux-3.19", cli) }, nil, "what it asked for is not done in ring 3",
+		},
+		{
+			"work tested before interrupts are off", nullCall, kindWork, nil,
+			func(t *testing.T) stubs.Variant { return stub(t, cases+"b09-work-test-irqs-on.S") }, "what it asked for is not done in ring 3",
 		},
 		{"a page fault on NMI's stack", "page fault", kindNMI, shares(x86.X86_TRAP_PF, stackNMI), nil, "NMI at asm_exc_page_fault+0x"},
 		{"a breakpoint's trap on #DB's stack", "INT3", kindDBCode, shares(x86.X86_TRAP_BP, stackDB), nil, "INT3: #DB of code at error_entry+0x"},
@@ -269,4 +304,24 @@ func belowRSP(t *testing.T) stubs.Variant {
 		t.Fatal(err)
 	}
 	return stub(t, path)
+}
+
+// loseUserSP is linux-3.19 with a function that keeps the user's RSP, on its way from
+// RSPScratch by way of a register, in a word that an interrupt overwrites; on and off
+// stand around that.
+func loseUserSP(function string, by Reg, on, off Ins) func(*testing.T) stubs.Variant {
+	gs := Fields[layout.PerCPU[Mem]](GS)
+	return func(t *testing.T) stubs.Variant {
+		n := preset(t, "linux-3.19")
+		load := MOVQ(gs.RSPScratch, by)
+		n.Name, n.Edit = "loses-user-sp", broken.Edit(function, load,
+			load,
+			on,
+			MOVQ(by, RSP.At(-16)),
+			XORL(by, by),
+			MOVQ(RSP.At(-16), by),
+			off,
+		)
+		return n
+	}
 }

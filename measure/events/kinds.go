@@ -23,6 +23,9 @@ type Kind struct {
 	// trap is set where it arrives behind the instruction, maskable where it waits
 	// until interrupts are on.
 	trap, maskable bool
+	// asks is set where the handler asks for work, which must be done before ring 3
+	// goes on.
+	asks bool
 	// resumes is set where the machine is stopped only behind the instruction: QEMU
 	// takes a debugger's breakpoint for the one in DR0, whatever RF says.
 	resumes bool
@@ -44,6 +47,7 @@ const (
 	kindDBData    = "#DB of data"
 	kindInterrupt = "interrupt"
 	kindHeld      = "#DB behind MOV SS"
+	kindWork      = "interrupt that asks for work"
 )
 
 // Kinds are all of them, in the order of reports.
@@ -81,16 +85,26 @@ var Kinds = []Kind{
 	},
 	{
 		Name: kindInterrupt, vector: x86.LOCAL_TIMER_VECTOR, maskable: true,
-		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
-			return errors.Join(s.stub.SetCR8(0), s.stub.WritePhysical(msi, x86.LOCAL_TIMER_VECTOR))
-		},
-		calm: func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },
+		inject: pendInterrupt,
+		calm:   func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },
+	},
+	{
+		// Where interrupts are on, one by one: the exit takes another way then.
+		Name: kindWork, vector: x86.LOCAL_TIMER_VECTOR, maskable: true, asks: true,
+		inject:  pendInterrupt,
+		calm:    func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },
+		applies: func(at *place) bool { return at.ie && !at.shadow },
 	},
 	{
 		// Breakpoints has it, where the engine does: see NotDelivered.
 		Name: kindHeld, vector: x86.X86_TRAP_DB,
 		applies: func(*place) bool { return false },
 	},
+}
+
+// pendInterrupt makes the timer's interrupt pending.
+func pendInterrupt(s *sweep, _ *place, _ gdb.Registers) error {
+	return errors.Join(s.stub.SetCR8(0), s.stub.WritePhysical(msi, x86.LOCAL_TIMER_VECTOR))
 }
 
 // Values of DR7 for DR0 (SDM volume 3, 18.2.4): global, an instruction, or reads

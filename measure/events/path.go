@@ -26,15 +26,17 @@ type path struct {
 	// through are functions of the kernel and of the variant that it must meet.
 	through []string
 	variant []string
+	// alone is set where the thread has nobody to leave the CPU to.
+	alone bool
 	// without are kinds that cannot come in it.
 	without []string
 }
 
 // paths are all that a variant is swept on.
 var paths = []path{
-	{name: "null call", way: wire.EventNullCall, whole: true},
-	{name: "unknown call", way: wire.EventUnknownCall, whole: true},
-	{name: "full-frame call", way: wire.EventFullFrame, whole: true},
+	{name: "null call", alone: true, way: wire.EventNullCall, whole: true},
+	{name: "unknown call", alone: true, way: wire.EventUnknownCall, whole: true},
+	{name: "full-frame call", alone: true, way: wire.EventFullFrame, whole: true},
 	{name: "call that copies to a missing page", way: wire.EventCopy, through: []string{"copy_to_user", "asm_exc_page_fault", "error_entry"}},
 	{name: "interrupt in ring 3", way: wire.EventNullCall, strike: kindInterrupt, ring3: true, entry: "asm_sysvec_apic_timer_interrupt"},
 	{name: "interrupt in a call", way: wire.EventNullCall, strike: kindInterrupt, entry: "asm_sysvec_apic_timer_interrupt"},
@@ -48,14 +50,14 @@ var paths = []path{
 	{name: "futex wait", way: wire.EventFutexWait, variant: []string{stubs.SwitchTo, stubs.SwitchResume}},
 	{name: "preempted in ring 3", way: wire.EventShared, strike: kindInterrupt, ring3: true, switches: true, entry: "asm_sysvec_apic_timer_interrupt", variant: []string{stubs.SwitchTo}},
 	{name: "preempted in a call", way: wire.EventShared, strike: kindInterrupt, switches: true, entry: "asm_sysvec_apic_timer_interrupt"},
-	{name: "signal", way: wire.EventSignal, through: []string{"do_signal"}},
-	{name: "rt_sigreturn", way: wire.EventSigreturn},
+	{name: "signal", alone: true, way: wire.EventSignal, through: []string{"do_signal"}},
+	{name: "rt_sigreturn", alone: true, way: wire.EventSigreturn},
 	{name: "rt_sigreturn that IRETQ refuses", way: wire.EventBadReturn, through: []string{"asm_exc_general_protection", "bad_iret"}},
 	{name: "clone", way: wire.EventClone, numbers: true},
 	{name: "thread's first return", way: wire.EventFirstReturn, through: []string{"ret_from_fork"}},
-	{name: "page fault", way: wire.EventFault, entry: "asm_exc_page_fault"},
-	{name: "INT3", way: wire.EventInt3, entry: "asm_exc_int3", through: []string{"do_signal"}},
-	{name: "INT n", way: wire.EventInt, entry: "asm_int_control"},
+	{name: "page fault", alone: true, way: wire.EventFault, entry: "asm_exc_page_fault"},
+	{name: "INT3", alone: true, way: wire.EventInt3, entry: "asm_exc_int3", through: []string{"do_signal"}},
+	{name: "INT n", alone: true, way: wire.EventInt, entry: "asm_int_control"},
 }
 
 // together are ways of one loop of the guest's, which ends with both.

@@ -20,7 +20,8 @@ type sweep struct {
 	rest   []uint64 // where the machine stops between passes
 	jobs   []*job
 	seen   map[state]bool
-	idle   int // stops since one at which something was to arrive
+	asked  uint64 // the Thread.Flags that askForWork wrote to
+	idle   int    // stops since one at which something was to arrive
 	result *Result
 }
 
@@ -43,7 +44,8 @@ type job struct {
 	places  []int         // of steps that no path met before
 	left    gdb.Registers // in ring 3, undisturbed
 	passes  []pass
-	strays  int // rounds that were not as the first
+	arrived bool // an event has come since the beginning of the last round
+	strays  int  // rounds that were not as the first
 	swept   Swept
 }
 
@@ -68,7 +70,7 @@ func (s *sweep) plan(n stubs.Variant, want func(path, kind string) bool) error {
 	for i := range paths {
 		j := &job{path: &paths[i], entry: s.entry, swept: Swept{Path: paths[i].name, Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}}
 		for k, kind := range Kinds {
-			if kind.inject != nil && want(j.name, kind.Name) && !slices.Contains(j.without, kind.Name) {
+			if kind.inject != nil && (!kind.asks || j.alone) && want(j.name, kind.Name) && !slices.Contains(j.without, kind.Name) {
 				j.kinds = append(j.kinds, k)
 			}
 		}
@@ -125,25 +127,6 @@ func (s *sweep) run() error {
 	return errors.Join(s.stub.Unbreak(append(s.rest, s.die)...), s.stub.SetCR8(0), s.stub.Detach())
 }
 
-// begin makes the machine ready: its clock leaps while it stands still, and no
-// interrupt of its timer is to change a path.
-func (s *sweep) begin() error {
-	for _, p := range paths { // a loop that nothing arrives in has to be ended, too
-		if p.strike != "" || p.entry == "" {
-			continue
-		}
-		at, err := s.address(p.entry)
-		if err != nil {
-			return err
-		}
-		s.rest = append(s.rest, at)
-	}
-	return errors.Join(s.stub.Break(s.rest[1:]...), s.stub.SetCR8(maskAll))
-}
-
-// maskAll is the task priority that no interrupt is above (SDM volume 3, 11.8.3.1).
-const maskAll = 15
-
 // errLost ends a machine of which there is nothing more to learn.
 var errLost = errors.New("events were lost")
 
@@ -198,22 +181,6 @@ func (s *sweep) round(way wire.EventWay, r gdb.Registers) error {
 		return err
 	}
 	return errors.Join(s.mayResched(false), s.stub.Break(s.rest...))
-}
-
-// noTimers makes the kernel forget its timers: whoever sleeps sleeps on.
-func (s *sweep) noTimers() error {
-	return errors.Join(
-		s.stub.WritePhysical(s.timerHead-layout.KernelBase, 0), s.stub.WritePhysical(s.timerHead+4-layout.KernelBase, 0),
-	)
-}
-
-// mayResched lets the timer switch threads, or not.
-func (s *sweep) mayResched(may bool) error {
-	word := uint32(1)
-	if may {
-		word = 0
-	}
-	return s.stub.WritePhysical(s.noResched-layout.KernelBase, word)
 }
 
 // strike brings the machine from the beginning of a way to that of the path, and
@@ -277,7 +244,11 @@ func (j *job) see(s *sweep, r gdb.Registers) error {
 	j.entered = r
 	var steps []place
 	for {
-		steps = append(steps, s.place(r))
+		p := s.place(r)
+		if n := len(steps); n > 0 {
+			p.shadow = steps[n-1].sti && !steps[n-1].ie
+		}
+		steps = append(steps, p)
 		if r.RIP < layout.KernelBase {
 			break
 		}
@@ -309,13 +280,15 @@ func (j *job) see(s *sweep, r gdb.Registers) error {
 	}
 	for _, k := range j.kinds {
 		kind := Kinds[k]
-		j.passes = append(j.passes, pass{k, -1})
+		if !kind.asks {
+			j.passes = append(j.passes, pass{k, -1})
+		}
 		for _, i := range j.places {
 			if !j.has(s, &kind, i) {
 				continue
 			}
 			j.swept.Due[k]++
-			if kind.waits(j, i) {
+			if kind.asks || kind.waits(j, i) {
 				j.passes = append(j.passes, pass{k, i})
 			}
 		}
@@ -353,8 +326,7 @@ func (k *Kind) arrival(j *job, i int) int {
 	case k.maskable:
 		// At the first with interrupts on that no STI stands right before.
 		for ; i < j.last(); i++ {
-			shadow := i > 0 && j.steps[i-1].sti && !j.steps[i-1].ie
-			if j.steps[i].ie && !shadow {
+			if j.steps[i].ie && !j.steps[i].shadow {
 				break
 			}
 		}
@@ -374,8 +346,13 @@ func (k *Kind) waits(j *job, i int) bool { return k.arrival(j, i) != i }
 func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 	kind := &Kinds[p.kind]
 	if what := differences(j.entered, withCR2(r, j.entered.CR2)); what != "" {
+		if j.arrived {
+			s.lost("%s: the round behind an event begins otherwise: %s", j.name, what)
+			return errLost
+		}
 		return fmt.Errorf("%w: at its beginning %s", errStray, what)
 	}
+	j.arrived = false
 	targets := j.places
 	if p.at >= 0 {
 		targets = []int{p.at}
@@ -413,6 +390,7 @@ func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 			j.swept.Events[p.kind]++
 		}
 		i = back
+		j.arrived = true
 	}
 	if i == 0 {
 		return nil // none at all
@@ -420,6 +398,17 @@ func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 	left, err := s.goTo(j, i, j.last())
 	if err != nil {
 		return err
+	}
+	if kind.asks {
+		done, err := s.workDone(left)
+		if err != nil {
+			return err
+		}
+		if !done {
+			s.lost("%s: %s at %s: what it asked for is not done in ring 3", j.name, kind.Name, s.name(j.steps[targets[0]].rip))
+			j.swept.Events[p.kind]--
+			return nil
+		}
 	}
 	if j.numbers {
 		left.RAX = j.left.RAX

@@ -1,0 +1,74 @@
+package events
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// What keeps a machine from events that are not the sweep's.
+
+// begin makes the machine ready: its clock leaps while it stands still, and no
+// interrupt of its timer is to change a path.
+func (s *sweep) begin() error {
+	for _, p := range paths { // a loop that nothing arrives in has to be ended, too
+		if p.strike != "" || p.entry == "" {
+			continue
+		}
+		at, err := s.address(p.entry)
+		if err != nil {
+			return err
+		}
+		s.rest = append(s.rest, at)
+	}
+	if err := s.leaveOn("sys_rt_sigreturn"); err != nil {
+		return err
+	}
+	return errors.Join(s.stub.Break(s.rest[1:]...), s.stub.SetCR8(maskAll))
+}
+
+// leaveOn takes the CLI out of a handler that returns with interrupts off: an exit
+// that has none of its own would be hidden behind it. Nothing that it keeps out
+// comes in a sweep.
+func (s *sweep) leaveOn(handler string) error {
+	const nop = 0x90
+	f, err := s.function(handler)
+	if err != nil {
+		return err
+	}
+	for at := f[0]; at < f[1]; {
+		code := s.text[at-s.textAddr:]
+		inst, err := x86asm.Decode(code[:min(maxInst, len(code))], 64)
+		switch {
+		case err != nil:
+			return fmt.Errorf("events: %s: %w", s.name(at), err)
+		case inst.Op == x86asm.CLI:
+			return s.stub.WritePhysical(at-layout.KernelBase, binary.LittleEndian.Uint32(code)&^0xff|nop)
+		}
+		at += uint64(inst.Len)
+	}
+	return fmt.Errorf("events: %s has no CLI", handler)
+}
+
+// maskAll is the task priority that no interrupt is above (SDM volume 3, 11.8.3.1).
+const maskAll = 15
+
+// noTimers makes the kernel forget its timers: whoever sleeps sleeps on.
+func (s *sweep) noTimers() error {
+	return errors.Join(
+		s.stub.WritePhysical(s.timerHead-layout.KernelBase, 0), s.stub.WritePhysical(s.timerHead+4-layout.KernelBase, 0),
+	)
+}
+
+// mayResched lets the timer switch threads, or not.
+func (s *sweep) mayResched(may bool) error {
+	word := uint32(1)
+	if may {
+		word = 0
+	}
+	return s.stub.WritePhysical(s.noResched-layout.KernelBase, word)
+}
