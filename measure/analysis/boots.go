@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Booted is what boots say of themselves, beside what they sampled of variants.
+// Booted is what boots report about themselves, in addition to the samples of variants.
 type Booted struct {
 	// Config is that of all boots.
 	Config record.Config
@@ -101,8 +101,8 @@ func comparable(boots []cycles.Boot) error {
 	return nil
 }
 
-// Console are the records of boots that consoles tell of, to be analysed without a
-// results file. names are the variants to compare; none: all.
+// Console returns the records of boots from consoles, for an analysis without a results
+// file. names are the variants to compare; none: all.
 func Console(boots []cycles.Boot, names []string) ([]record.Record, error) {
 	if err := comparable(boots); err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (s *Set) between(boots []cycles.Boot, from, fromOp, to, toOp string) *stats
 	return &e
 }
 
-// What a calibration may show at most.
+// Limits of a calibration.
 const (
 	// maxStep is how much of a cycle of an operation the clock's step may be: the
 	// samples of a boot begin at random in it.
@@ -157,7 +157,7 @@ const (
 	maxChain = 0.02
 )
 
-// calibrate fills in what the machine itself is, and why that is not good enough.
+// calibrate fills in the machine's own figures, and why they are not good enough.
 func (b *Booted) calibrate(boots []cycles.Boot) {
 	add := func(name, unit, label, op string, value func(cycles.Figure) float64) (low, high float64) {
 		var values []float64
@@ -237,7 +237,7 @@ func (b *Booted) floor(boots []cycles.Boot) {
 	}
 }
 
-// Notes is what a reader of the figures must know.
+// Notes are what a reader of the figures must know.
 func (b *Booted) Notes() []string {
 	var notes []string
 	if why := engine.Of(b.Config.Engine).Meaningless; why != "" {

@@ -34,7 +34,7 @@ func (s *Set) BreakEven(engine, lazy, eager string) BreakEven {
 	return b
 }
 
-// share is loss/gain, where a gain that is none makes it never, or always.
+// share is loss/gain; without a gain it is never or always.
 func share(loss, gain float64) float64 {
 	switch {
 	case loss <= 0 && gain >= 0:

@@ -15,7 +15,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Comparison is what one engine says of variants against the first of them.
+// Comparison is what one engine found about variants, compared with the first of them.
 type Comparison struct {
 	Engine engine.Engine
 	// Config is what the figures were measured with.
@@ -41,7 +41,7 @@ type Row struct {
 	Values []Value
 }
 
-// Value is what one variant takes. A variant without records has none.
+// Value is the figure of one variant; one without records has none.
 type Value struct {
 	Variant string
 	Records []record.Record
@@ -52,7 +52,7 @@ type Value struct {
 	// can be none.
 	Difference Difference
 	ReadAs     []ReadAs
-	// Noisy is why the difference must not be believed; empty: it may.
+	// Noisy says why the difference cannot be trusted; empty: it can.
 	Noisy string
 }
 
@@ -78,8 +78,8 @@ func (v Value) Retired() *float64 {
 	return &m
 }
 
-// Compare compares variants that an engine measured. Of no names, all that it
-// measured. It comes with the error of a refusal, too.
+// Compare compares variants that an engine measured; without names, all of them. It
+// returns the comparison together with the error of a refusal, too.
 func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Comparison, error) {
 	e := engine.Of(name)
 	c := &Comparison{Engine: e, Checks: out.Checks, Account: out.Account, Variants: names}
@@ -155,7 +155,7 @@ func (s *Set) row(c *Comparison, o engine.Op, column Column) *Row {
 	return row
 }
 
-// notes are what the reader of the comparison must know.
+// notes are what a reader of the comparison must know.
 func (s *Set) notes(c *Comparison) []string {
 	switch {
 	case c.Booted != nil:
@@ -181,7 +181,7 @@ func (c *Comparison) Find(variant, op string) (Value, bool) {
 	return Value{}, false
 }
 
-// Verdict says what an engine that samples makes of the null call of a variant.
+// Verdict words the difference that a sampling engine found for a variant's null call.
 func (c *Comparison) Verdict(variant string) string {
 	f, ok := c.Find(variant, nullCall)
 	d := f.Difference
@@ -222,8 +222,8 @@ func (c *Comparison) otherForms(variant string) string {
 	return fmt.Sprintf("; other forms %+.1f to %+.1f", slices.Min(means), slices.Max(means))
 }
 
-// Compared returns an error if there is no difference to see, since the base was
-// not measured or nothing beside it: that must not look as if all were well.
+// Compared returns an error if there is nothing to compare, because the base or
+// everything else was not measured: that must not look like success.
 func (c *Comparison) Compared(subjects []stubs.Variant) error {
 	has := func(v string) bool {
 		return slices.ContainsFunc(c.Rows, func(r Row) bool {

@@ -21,8 +21,8 @@ type Control struct {
 	Estimate stats.Estimate `json:"estimate"`
 }
 
-// wrong says in which way the control is not what it must be, over units of
-// resampling; empty: it is.
+// wrong says how the control differs from what it must be, over units of resampling;
+// empty: it does not.
 func (c Control) wrong(units string) string {
 	e := c.Estimate
 	if math.Abs(e.Mean-c.Truth) <= stats.Resolution && e.Half() <= stats.Resolution {
@@ -31,8 +31,8 @@ func (c Control) wrong(units string) string {
 	return fmt.Sprintf("%s was %v cycles over %d %s, want %+g to within %g", c.Name, e, e.N, units, c.Truth, stats.Resolution)
 }
 
-// noisy says why a difference of an operation must not be believed whose base costs so
-// many cycles, by the control that is its A/A; empty: it may.
+// noisy says why the differences of an operation whose base costs so many cycles cannot
+// be trusted, judged by its A/A control; empty: they can.
 func (c Control) noisy(cost float64) string {
 	if e := c.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(stats.Resolution, 0.01*cost) {
 		return fmt.Sprintf("%s was %v", c.Name, e)
@@ -66,7 +66,7 @@ func (s *Set) Judge(name string) error {
 	return nil
 }
 
-// told adds the controls that records tell of, each over all runs.
+// told adds the controls among the records, each over all runs.
 func (s *Set) told() {
 	type key struct {
 		Column
@@ -95,8 +95,7 @@ type RunControl struct {
 	Run int
 }
 
-// RunControls are the controls that the records of an engine tell of, in its headline's
-// form.
+// RunControls are the controls among the records of an engine, in its headline's form.
 func (s *Set) RunControls(name string) []RunControl {
 	forms := engine.Of(name).Forms
 	if len(forms) == 0 {
@@ -120,8 +119,8 @@ func (s *Set) RunControls(name string) []RunControl {
 	return list
 }
 
-// differencesOf estimates what records of differences say, each of a run: by their
-// samples, or, of records that kept none, by their intervals.
+// differencesOf estimates a difference from records of it, one for each run: from their
+// samples or, where none were kept, from their intervals.
 func (s *Set) differencesOf(list []record.Record) (e stats.Estimate) {
 	var values []float64
 	var run []int

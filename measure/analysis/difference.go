@@ -20,8 +20,8 @@ type Difference struct {
 	// differs from the next.
 	N  int
 	SD float64
-	// Step, if not empty, is what reads the same behind a fence: the difference is
-	// no cost of instructions.
+	// Step, if not empty, names what reads the same behind a fence: the difference is not
+	// the cost of instructions.
 	Step string
 }
 

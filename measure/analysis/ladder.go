@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Rung is what some instructions more than the base has read as in a form.
+// Rung is what a number of additional instructions read as in one form.
 type Rung struct {
 	Form     string         `json:"form"`
 	Kind     string         `json:"kind"` // of instruction
@@ -18,15 +18,15 @@ type Rung struct {
 	Estimate stats.Estimate `json:"estimate"`
 }
 
-// ReadAs is what reads the same as a difference does: so many instructions of a
-// kind more. A figure that several numbers read as is the cost of none of them.
+// ReadAs names additional instructions that read the same as a difference: how many of
+// which kind. A figure that several numbers read as is the cost of none of them.
 type ReadAs struct {
 	Kind string `json:"kind"`
 	More []int  `json:"more"`
 }
 
-// ReadsAs is, of each kind, what reads the same as a difference: at least two
-// rungs, counting none at all as one that reads zero.
+// ReadsAs returns, for each kind, the rungs that read the same as a difference, if there
+// are at least two; no instruction at all counts as a rung that reads zero.
 func ReadsAs(d stats.Estimate, rungs []Rung) []ReadAs {
 	var kinds []string
 	for _, r := range rungs {

@@ -67,16 +67,15 @@ type seriesRun struct {
 	run int
 }
 
-// noisy is an operation whose differences must not be believed.
+// noisy is an operation whose differences cannot be trusted.
 type noisy struct {
 	Column
 	op string
 }
 
-// NewSet sorts records. Where an engine has records of several builds of the
-// code under test only those of the newest count; of one figure that was
-// measured twice in the same run, the newer. Boots count only if their controls are
-// right.
+// NewSet sorts records. If an engine has records of several builds of the code under
+// test, only those of the newest count; of a figure that was measured twice in the same
+// run, only the newer. Boots count only if their controls are right.
 func NewSet(records []record.Record) *Set {
 	s := &Set{
 		series: map[key][]record.Record{}, runs: map[seriesRun]bool{}, controls: map[Column][]Control{}, noisy: map[noisy]string{}, refusals: map[string]error{},
@@ -154,7 +153,7 @@ func (s *Set) add(r record.Record) {
 	s.series[k] = append(list, r)
 }
 
-// hear finds the operations that are too noisy, by the base against itself.
+// hear finds the operations that are too noisy, by their A/A controls.
 func (s *Set) hear() {
 	for _, c := range s.Columns {
 		for _, control := range s.controls[c] {
@@ -187,7 +186,7 @@ func (s *Set) hear() {
 	}
 }
 
-// refuse leaves out what an engine measured.
+// refuse leaves out everything that an engine measured.
 func (s *Set) refuse(name, reason string, err error) {
 	s.Refused = append(s.Refused, engine.Skipped{Engine: name, Reason: reason})
 	s.refusals[name] = err
@@ -227,11 +226,10 @@ func indexOfRun(list []record.Record, first int, r *record.Record) int {
 	return -1
 }
 
-// counts is the unit of an engine whose operations have several.
+// counts stands for the units of an engine whose operations have several.
 const counts = "counts"
 
-// Unit is what the engine's figures are in: "counts" if they have several
-// units.
+// Unit is the unit of the engine's figures: "counts" if they have several.
 func (s *Set) Unit(engine string) string {
 	unit := ""
 	for k, records := range s.series {
@@ -246,14 +244,14 @@ func (s *Set) Unit(engine string) string {
 	return unit
 }
 
-// Variants are those that there are figures of: those of first in their order, then
-// the others by name.
+// Variants are those that have figures: first those of first, in its order, then the
+// others by name.
 func (s *Set) Variants(first ...string) []string {
 	have := slices.DeleteFunc(slices.Clone(first), func(v string) bool { return !slices.Contains(s.order, v) })
 	return append(have, slices.DeleteFunc(slices.Sorted(slices.Values(s.order)), func(v string) bool { return slices.Contains(have, v) })...)
 }
 
-// Axes are those that a variant was measured with, by the newest record; a
+// Axes are those that a variant was measured with, according to the newest record; a
 // kernel that was not generated has none.
 func (s *Set) Axes(variant string) string {
 	var newest record.Record
@@ -270,7 +268,7 @@ func (s *Set) Axes(variant string) string {
 	return newest.Axes
 }
 
-// Configs are what the figures of an engine were measured with.
+// Configs are the configurations of an engine's figures.
 func (s *Set) Configs(name string) []record.Config {
 	var list []record.Config
 	for k, records := range s.series {
@@ -313,7 +311,7 @@ func (s *Set) Headline(name, op string) Column {
 	return first
 }
 
-// Has reports whether the column has figures of an operation that may be believed.
+// Has reports whether the column has figures of an operation that can be trusted.
 func (s *Set) Has(c Column, op string) bool { return s.ops[c][op] && s.noisy[noisy{c, op}] == "" }
 
 // Band is the least and the greatest difference that the other forms of the
@@ -379,7 +377,7 @@ func (s *Set) rankOf(name, op string) int {
 	return 1 << 16
 }
 
-// Records are those of one figure, one for each run.
+// Records returns the records of one figure, one for each run.
 func (s *Set) Records(c Column, variant, op string) []record.Record {
 	return s.series[key{c, variant, op}]
 }
@@ -397,7 +395,7 @@ const (
 	Spread
 )
 
-// String says it in words.
+// String is the kind in words.
 func (b BreakEven) String() string {
 	percent := func(p float64) string { return fmt.Sprintf("%.0f %%", 100*p) }
 	switch {
@@ -426,7 +424,7 @@ func (b BreakEven) String() string {
 	return fmt.Sprintf("from %s of the calls on [%s, %s]", percent(b.Share), percent(b.Low), percent(b.High))
 }
 
-// Operations that are computed with.
+// Operations that the analysis itself uses.
 const (
 	nullCall  = wire.OpNullCall
 	fullFrame = wire.OpFullFrameCall

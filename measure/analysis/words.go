@@ -11,8 +11,8 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Alignment is the difference that code alignment alone makes, in cycles: less
-// is no property of a design.
+// Alignment is the difference that code alignment alone can make, in cycles. A smaller
+// one is not a property of the design.
 const Alignment = 1.0
 
 // Cell is a field of a table of differences: its text, and what that means.
@@ -26,17 +26,17 @@ type Sense uint8
 
 // The senses of a difference.
 const (
-	// Unknown is no figure, or one that says nothing of which is cheaper.
+	// Unknown means that there is no figure, or that it does not say which is cheaper.
 	Unknown Sense = iota
-	// Same is no difference, or none that was seen.
+	// Same means that there is no difference, or that none was seen.
 	Same
-	// Small is no more than alignment alone makes.
+	// Small means that alignment alone can make the difference.
 	Small
 	Cheaper
 	Dearer
 )
 
-// Sense tells what the difference means.
+// Sense says what the difference means.
 func (d Difference) Sense() Sense {
 	switch {
 	case d.Kind == None:
@@ -142,7 +142,7 @@ func (d Difference) Words() string {
 	return text
 }
 
-// norOf says what is not seen either where there is no difference.
+// norOf words what else was not seen where there is no difference.
 func (d Difference) norOf() string {
 	if d.Step == "" {
 		return ""
@@ -153,7 +153,7 @@ func (d Difference) norOf() string {
 // leastShown is the least interval that is printed.
 const leastShown = 0.1
 
-// plusMinus is what a difference that was not seen may be at most.
+// plusMinus prints the most that a difference that was not seen can be.
 func plusMinus(d Difference) string {
 	return fmt.Sprintf("±%.1f", stats.Estimate{Low: d.Low, High: d.High}.AtMost())
 }
@@ -174,8 +174,8 @@ func Signed(v float64) string {
 	return text
 }
 
-// Short prints a measured difference: one digit behind the point says as much
-// as there is to say.
+// Short prints a measured difference with one digit behind the point; more would not be
+// significant.
 func Short(v float64) string {
 	text := strconv.FormatFloat(v, 'f', 1, 64)
 	if text == "-0.0" {

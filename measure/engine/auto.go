@@ -7,7 +7,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 )
 
-// Auto is the choice that commands make unless they are told an engine.
+// Auto is the choice between engines that commands make by default.
 const Auto = "auto"
 
 func init() {

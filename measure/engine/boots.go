@@ -17,8 +17,8 @@ import (
 // bootNoise is how the refusal of boots begins and ends.
 var bootNoise = [2]string{"these boots are", ""}
 
-// boots are the steps of an engine where ticks are cycles: a boot is the unit of
-// resampling, so there are many, each with its code at other addresses.
+// boots returns the steps of an engine whose ticks are cycles. A boot is the unit of
+// resampling, so there are many boots, each with its code at other addresses.
 func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 	n, samples := cmp.Or(t.job.Boots, d.Boots), t.job.Samples
 	if t.job.Study {
@@ -55,9 +55,9 @@ func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 	})...), nil
 }
 
-// bootSteps are n boots that sample takes with the configuration c. Each hands out all
-// its records at once, when it is over, and only if the host underneath is still the
-// same.
+// bootSteps returns n steps, each of one boot by sample with the configuration c. A step
+// hands out all records at once, at its end, and only if the host underneath is still
+// the same.
 func bootSteps(n int, c record.Config, axes map[string]string, host func() record.Config, sample func(ctx context.Context, number int) (cycles.Boot, error)) []Step {
 	var steps []Step
 	for i := range n {
@@ -85,8 +85,8 @@ func bootSteps(n int, c record.Config, axes map[string]string, host func() recor
 	return steps
 }
 
-// sample boots a machine whose guest samples, and returns what it found. c is what
-// the boot is measured with.
+// sample boots a machine whose guest takes samples, and returns them. c is the boot's
+// configuration.
 func (t *target) sample(ctx context.Context, m vm.Config, number int, c record.Config) (cycles.Boot, error) {
 	var console strings.Builder
 	source := fmt.Sprintf("boot %d", number)
@@ -100,7 +100,7 @@ func (t *target) sample(ctx context.Context, m vm.Config, number int, c record.C
 	return b, err
 }
 
-// booted is the boot that a console tells of.
+// booted is the boot that a console shows.
 func booted(source, console string, number int, c record.Config) (cycles.Boot, error) {
 	got, damaged, err := cycles.Parse(source, strings.NewReader(console))
 	switch {
@@ -119,9 +119,9 @@ func booted(source, console string, number int, c record.Config) (cycles.Boot, e
 	return b, nil
 }
 
-// Boots are the boots that records are of, in their order. A boot that was
-// interrupted while its records were written has no end, and is left out; of one that
-// was written twice the newer counts.
+// Boots returns the boots that the records belong to, in order. It leaves out a boot
+// that was interrupted while its records were written; of one that was written twice the
+// newer counts.
 func Boots(records []record.Record) []cycles.Boot {
 	type key struct {
 		run           int

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Control is what records call pairs of paths whose difference is known: they are
-// differences, one for each sample, and no costs.
+// Control marks records of pairs of paths whose difference is known. Their figures are
+// differences, one for each sample, and not costs.
 const Control = "control"
 
 // controlName and rungName are the operations of control records.
@@ -18,9 +18,9 @@ const (
 
 // The controls that decide about samples.
 const (
-	// Again is the base against itself, of which the truth is 0.
+	// Again is the base against itself: the true difference is 0.
 	Again = "A/A"
-	// PositiveControl is the base with a cycle more, of which it is 1.
+	// PositiveControl is the base with one cycle more: the true difference is 1.
 	PositiveControl = "+1 cycle"
 )
 
@@ -49,8 +49,8 @@ func ControlOf(r *record.Record) (name, op string, truth float64, ok bool) {
 	return "", "", 0, false
 }
 
-// RungOf takes the operation of a record of a ladder apart: so many instructions of a
-// kind more than the base has. The record is a difference, as that of a control.
+// RungOf takes the operation of a ladder's record apart: how many additional
+// instructions of which kind. Like a control's, the record is a difference.
 func RungOf(r *record.Record) (more int, kind string, ok bool) {
 	if r.Variant != Control {
 		return 0, "", false

@@ -31,12 +31,12 @@ const (
 	Sampled Kind = "sampled"
 )
 
-// Engine is a way of running entry paths. Figures of two engines never stand in one
-// column.
+// Engine is a way of running entry paths. Figures of different engines never stand in
+// one column.
 type Engine struct {
 	// Name is the engine's in flags, records and tables.
 	Name string
-	// About says in a few words what it does, for the help texts.
+	// About says in a few words what it does, for help texts.
 	About string
 	Kind  Kind
 	// Unit is that of its figures, one of record.Units; empty if its operations have
@@ -49,40 +49,42 @@ type Engine struct {
 	// Ops are its operations in the order of tables, the most telling one first.
 	Ops []Op
 
-	// VM is the machine that it boots, with the Defaults of that; empty: it boots none.
+	// VM is the machine that it boots, and Defaults are the machine's; empty: it boots
+	// none.
 	VM       vm.Engine
 	Defaults Defaults
-	// Emulated is set if no host's CPU has a part in the figures, so that they are the
-	// same on every host.
+	// Emulated is set if the host's CPU does not influence the figures, so that they are
+	// the same on every host.
 	Emulated bool
-	// Features are what its CPU has that those of other emulators have not.
+	// Features are those of its CPU that the CPUs of other emulators lack.
 	Features layout.Features
 	// Hypervisor is what CPUID shows a guest that runs on it as the hypervisor's
 	// signature, "-" where there is none; empty: no guest runs on it.
 	Hypervisor string
 
-	// Costless says why its figures are no costs of a call: it is for correctness, and
-	// not to compare by. Empty: they are.
+	// Costless says why its figures are not the costs of a call, so that variants cannot
+	// be compared by it. Empty: they are.
 	Costless string
-	// Meaningless says why the cycles that it samples are not a CPU's. Empty: they are.
+	// Meaningless says why the cycles that it samples are not those of a real CPU. Empty:
+	// they are.
 	Meaningless string
-	// Unseen says what of a call it does not run, so that it has no absolute costs and
-	// cannot compare paths that differ in that. Empty: it runs all of a call.
+	// Unseen names the part of a call that it does not run. Then it has no absolute costs
+	// and cannot compare paths that differ in that part. Empty: it runs the whole call.
 	Unseen string
 
 	// Forms are its ways of measuring one operation, if there are several: the first
 	// has the figure to print, the others are its band.
 	Forms []string
-	// Unstepped is the form in which nothing waits for whole cycles, so that no
-	// difference is one of steps.
+	// Unstepped is the form in which nothing waits for whole cycles, so that differences
+	// do not come in steps.
 	Unstepped string
-	// Unit of resampling of a sampled engine, and what makes several of them; as
-	// "boot", or "placement" in a "process".
+	// Sample is the unit of resampling of a sampled engine, and Process what makes several
+	// of them: "boot", or "placement" in a "process".
 	Sample, Process string
 	// Noise is how a refusal of its samples begins and ends.
 	Noise [2]string
-	// Notes are what the reader of its figures must know, of a run or, with nil, of
-	// any. It may be nil.
+	// Notes returns what a reader of the figures must know, of one run or, given nil, of
+	// any run. It may be nil.
 	Notes func(*Account) []string
 
 	// Available reports why this host cannot run it, or nil.
@@ -125,8 +127,8 @@ func (e Engine) Title(op string) string {
 	return OperationOf(op).Title
 }
 
-// OperationOf returns the operation of that name, of whatever engine; one that none
-// has is called by its name.
+// OperationOf returns the operation of that name of any engine. The titles of an
+// unknown operation are its name.
 func OperationOf(op string) record.Operation {
 	for _, e := range registry {
 		if i := slices.IndexFunc(e.Ops, func(o Op) bool { return o.Op == op }); i >= 0 {
@@ -136,7 +138,7 @@ func OperationOf(op string) record.Operation {
 	return record.Operation{Op: op, Title: op, Short: op, Bench: op}
 }
 
-// Defaults are what an engine that is not told otherwise measures with.
+// Defaults are what an engine measures with unless a job says otherwise.
 type Defaults struct {
 	Machine vm.Machine
 	// CPU is the emulator's name of the model.
@@ -158,14 +160,14 @@ type Job struct {
 	// Machine is what the user asks of the machine; what is empty or 0 is the engine's
 	// default.
 	Machine vm.Config
-	// Verify is set if the subjects are to be checked, too. Then the machine runs even
-	// if all figures are there.
+	// Verify is set if the subjects are also to be checked. Then the machine runs even if
+	// all figures exist already.
 	Verify bool
-	// Study is set if there is much to measure, in steps that can be gone on with.
+	// Study is set for long work, whose steps can be resumed one by one.
 	Study bool
 	// Boots and Samples are those of Defaults, if not 0.
 	Boots, Samples int
-	// Progress, if not nil, is told what takes time.
+	// Progress, if not nil, is called with the name of each slow step.
 	Progress func(string)
 
 	old []record.Record // the Runner's
@@ -186,13 +188,12 @@ func (j *Job) axes() map[string]string {
 	return axes
 }
 
-// Step is a part of an engine's work that can be skipped when its figures are there
-// already.
+// Step is a part of an engine's work, which is skipped if its figures exist already.
 type Step struct {
 	Title string
 	// Config is what its figures are measured with.
 	Config record.Config
-	// Account is what can be said of the figures without a run.
+	// Account is what is known about the figures without a run.
 	Account Account
 	// Done reports whether all its figures are among the records.
 	Done func([]record.Record) bool
@@ -202,31 +203,32 @@ type Step struct {
 	Judged bool
 }
 
-// Out takes what a step finds.
+// Out receives what a step finds.
 type Out struct {
-	// Records takes figures as they come: those of one call are kept together or not
-	// at all.
+	// Records receives figures as they are measured; those of one call are kept together
+	// or not at all.
 	Records func(...record.Record) error
-	// Checks takes what was verified, Account what a run says of itself.
+	// Checks receives outcomes of checks, Account what a run reports about itself.
 	Checks  func([]wire.Check)
 	Account func(Account)
 }
 
-// Account is what a run says of itself beside its records.
+// Account is what a run reports about itself in addition to its records.
 type Account struct {
-	// On is what it ran on, in more words than a record's host has.
+	// On describes what it ran on in more detail than a record's host.
 	On string `json:"on,omitempty"`
-	// CommandLine starts the machine that it ran on by hand; empty: there was none.
+	// CommandLine is the shell command that starts the same machine; empty: there was
+	// none.
 	CommandLine string `json:"-"`
 	// Keys are further facts, for the formats that machines read.
 	Keys []Key `json:"keys,omitempty"`
 	// Disturbed says what was dropped, and why.
 	Disturbed string `json:"disturbed,omitempty"`
-	// CyclesPerTick is that of the clock by which samples became cycles.
+	// CyclesPerTick is the ratio by which ticks of the clock were turned into cycles.
 	CyclesPerTick float64 `json:"cycles_per_tick,omitempty"`
-	// Apart says of subjects why they cannot be compared with the base.
+	// Apart gives, for subjects that cannot be compared with the base, the reason.
 	Apart map[string]string `json:"apart,omitempty"`
-	// Notes are what must be known of the subjects.
+	// Notes are what a reader must know about the subjects.
 	Notes []string `json:"-"`
 }
 
@@ -236,7 +238,7 @@ type Key struct {
 	Value string `json:"value"`
 }
 
-// wholeCall is what is in the figures of engines that run calls on a machine.
+// wholeCall is what the figures of engines that run calls on a machine include.
 const wholeCall = "SYSCALL and SYSRET included, the measuring loop subtracted"
 
 var registry []Engine
@@ -289,8 +291,8 @@ func Find(name string) (Engine, bool) {
 	return registry[i], true
 }
 
-// Of is the engine of that name; or one that this program does not know, which then
-// is a machine that a guest sampled on. It comes last.
+// Of returns the engine of that name. An unknown name stands for a machine on which a
+// guest took samples; it ranks last.
 func Of(name string) Engine {
 	if e, ok := Find(name); ok {
 		return e
@@ -301,8 +303,8 @@ func Of(name string) Engine {
 	}
 }
 
-// onHypervisor is the name of the engine that a guest runs on which finds this
-// signature of a hypervisor.
+// onHypervisor is the name of the engine on which a guest finds this hypervisor
+// signature.
 func onHypervisor(signature string) string {
 	for _, e := range registry {
 		if e.Hypervisor == signature {
@@ -312,8 +314,8 @@ func onHypervisor(signature string) string {
 	return "hypervisor " + signature
 }
 
-// MachineID tells machines apart whose figures must not be compared. An emulator's
-// counts do not depend on the host; cycles do, and on its microcode.
+// MachineID is the same for two configurations only if their figures can be compared.
+// An emulator's counts do not depend on the host; cycles do, and on its microcode.
 func MachineID(c record.Config) string {
 	words := []string{"engine " + c.Engine, "machine " + c.Machine, "CPU " + c.CPU}
 	if c.Emulator != "" {
@@ -328,8 +330,8 @@ func MachineID(c record.Config) string {
 	return strings.Join(words, ", ")
 }
 
-// Same reports whether figures with two configurations are of the same code on the
-// same machine. Which build of entrylab made the code does not matter.
+// Same reports whether two configurations are of the same code on the same machine.
+// It does not matter which build of entrylab made the code.
 func Same(a, b record.Config) bool { return a.Code == b.Code && MachineID(a) == MachineID(b) }
 
 // OneMachine returns an error if records of one engine are of different machines:

@@ -35,7 +35,7 @@ func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
 	return &Linux{path, words, name}, nil
 }
 
-// label is what records call what the guest names so.
+// label is the name in records of what the guest calls name.
 func (l *Linux) label(name string) string {
 	if name == wire.Linux {
 		return l.name
@@ -43,7 +43,7 @@ func (l *Linux) label(name string) string {
 	return name
 }
 
-// machine is the one whose guest is given the words.
+// machine is the machine whose guest gets the words.
 func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Config, error) {
 	archive, err := boot.Initramfs(ctx, "")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// target is what the machine of a job boots, its kernel generated once.
+// target is what the machine of a job boots. Its kernel is generated once.
 type target struct {
 	job   Job
 	vm    vm.Config
@@ -67,7 +67,7 @@ func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error)
 	return c, err
 }
 
-// label is what records call what the guest names so.
+// label is the name in records of what the guest calls name.
 func (t *target) label(name string) string {
 	if t.job.Linux != nil {
 		return t.job.Linux.label(name)
@@ -75,9 +75,9 @@ func (t *target) label(name string) string {
 	return name
 }
 
-// run boots a machine and returns what its guest says. onLine, if not nil, is told of
-// each line. If a check failed, the figures of the machine mean nothing, and that is
-// an error but where the user is told of the checks.
+// run boots a machine and returns its guest's results. onLine, if not nil, is called
+// with each line. If a check failed, the machine's figures mean nothing, and run returns
+// an error unless the job shows the checks to the user.
 func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(string)) (*boot.Run, error) {
 	t.job.step("booting on %s", m.Engine)
 	run, err := boot.RunPrepared(ctx, m, func(line string) {
@@ -107,8 +107,7 @@ func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(stri
 	return run, nil
 }
 
-// HostConfig is the part of a configuration that this host and this program
-// are.
+// HostConfig is the part of a configuration that describes this host and this program.
 func HostConfig() record.Config {
 	c := record.Config{Build: Build(), Kernel: host.Kernel()}
 	c.Host, c.Microcode = host.Model()

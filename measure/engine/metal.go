@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// metal has no plan: a machine boots an image by itself, and its console tells.
+// metal has no plan: a machine boots an image by itself, and its console is read.
 const metal = "metal"
 
 func init() {
@@ -26,8 +26,8 @@ func init() {
 	})
 }
 
-// Consoles reads the consoles of machines that booted an image by themselves, whatever
-// engine they turn out to be, and tells why some of the boots are left out.
+// Consoles reads the consoles of machines that booted an image by themselves. What the
+// guest found decides which engine each is. It also returns why boots are left out.
 func Consoles(ctx context.Context, paths []string) (boots []cycles.Boot, damaged []string, err error) {
 	for _, path := range paths {
 		got, bad, err := cycles.ParseFile(ctx, path)
@@ -55,8 +55,7 @@ func Resolve(boots []cycles.Boot) {
 	}
 }
 
-// ConsoleRecords are the records of boots that consoles tell of, without those that
-// old holds.
+// ConsoleRecords are the records of boots from consoles, without those in old.
 func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
 	have := Boots(old)
 	var records []record.Record
@@ -73,8 +72,8 @@ func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
 	return records
 }
 
-// consoleAxes are the axes of a variant that only a console tells of: those of
-// its name, none for Linux, and "own" where the name says nothing.
+// consoleAxes are the axes of a variant that is known only from a console: those of its
+// name, none for Linux, and "own" for any other name.
 func consoleAxes(name string) string {
 	if n, err := stubs.ParseVariant(name); err == nil {
 		return n.Axes.String()

@@ -39,7 +39,7 @@ func init() {
 	})
 }
 
-// replayedCalls are the calls that are replayed. The null call is of no number.
+// replayedCalls are the calls that are replayed. The null call has no number.
 var replayedCalls = []record.Operation{
 	{Op: wire.OpNullCall, Title: "null call", Short: "null call", Bench: "NullCall"},
 	{Op: wire.OpFullFrameCall, Title: "full-frame call (fix-up)", Short: "full frame", Bench: "FullFrameCall"},
@@ -103,7 +103,7 @@ func self(ctx context.Context) ([]byte, error) {
 	return []byte(sum), err
 }
 
-// accountOf is what a run says of itself.
+// accountOf is what a run reports about itself.
 func accountOf(res *replay.Result) Account {
 	return Account{
 		On: res.CPU.String(),
@@ -117,7 +117,8 @@ func accountOf(res *replay.Result) Account {
 	}
 }
 
-// replayRecords are the records of a replay: its processes are runs from first on.
+// replayRecords are the records of a replay, whose processes are numbered as runs from
+// first on.
 func replayRecords(res *replay.Result, axes map[string]string, c record.Config, first int, now time.Time) []record.Record {
 	var records []record.Record
 	add := func(variant, op, form string, values []float64, of []int) {
@@ -160,7 +161,7 @@ func replayRecords(res *replay.Result, axes map[string]string, c record.Config, 
 	return records
 }
 
-// replayNotes are what must be said with figures of the replay.
+// replayNotes go with every figure of the replay.
 func replayNotes(a *Account) []string {
 	on, disturbed, tick := "this CPU", "", ""
 	if a != nil {

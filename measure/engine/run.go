@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// ErrUnavailable means that this host does not have an engine.
+// ErrUnavailable means that this host cannot run an engine.
 var ErrUnavailable = errors.New("not available here")
 
 // Runner runs engines for a job.
@@ -26,7 +26,7 @@ type Runner struct {
 	// Judge returns a stats.NoiseError if the controls among the records of a step
 	// failed.
 	Judge func([]record.Record) error
-	// Note is told what the user should know.
+	// Note is called with messages for the user.
 	Note func(string)
 }
 
@@ -39,19 +39,18 @@ type Outcome struct {
 	// Records are all, the old ones first. Asked are those that answer the job: what
 	// was measured now, and the old ones that made that needless.
 	Records, Asked []record.Record
-	// Skipped are the engines that this host lacks, and the steps that were refused.
+	// Skipped are the engines that this host cannot run, and the steps that were refused.
 	Skipped []Skipped
-	// Checks are of what was verified.
+	// Checks are the outcomes of the guest's checks.
 	Checks []wire.Check
-	// Refused are the records of a step that its controls refuse, where that ended the
-	// work.
+	// Refused are the records of the step whose controls failed, if that ended the work.
 	Refused []record.Record
-	// Account is that of the last run, which may say nothing.
+	// Account is that of the last run; it may be empty.
 	Account Account
 }
 
-// Run measures everything that the old records do not hold yet. With an error it
-// returns what there is, as that of an interrupted study.
+// Run measures everything that the old records do not hold yet. Together with an error
+// it returns what was measured until then.
 func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
 	out := Outcome{Records: r.Old}
 	r.Job.old = r.Old
@@ -90,7 +89,7 @@ func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
 	return out, nil
 }
 
-// steps are those of an engine that this host has.
+// steps returns the plan of an engine, or ErrUnavailable.
 func (e Engine) steps(ctx context.Context, j Job) ([]Step, error) {
 	if e.Available != nil {
 		if err := e.Available(ctx); err != nil {
@@ -100,7 +99,7 @@ func (e Engine) steps(ctx context.Context, j Job) ([]Step, error) {
 	return e.Plan(ctx, j)
 }
 
-// step runs one step. What it judges to be noise is said to be skipped.
+// step runs one step. In a study, a step that is refused as noise counts as skipped.
 func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) error {
 	keep := func(some ...record.Record) error {
 		if r.Store != nil {

@@ -28,7 +28,7 @@ func init() {
 	})
 }
 
-// planCounts counts what is in the code of the variants.
+// planCounts returns the step that counts what the variants' code has.
 func planCounts(_ context.Context, j Job) ([]Step, error) {
 	im, err := image.Build(image.Config{Variants: j.Subjects})
 	if err != nil {
@@ -88,7 +88,7 @@ func countOps() []Op {
 	return ops
 }
 
-// countRecords are the records of counts: the whole call's last, so that an
+// countRecords are the records of counts. Those of the whole call come last, so that an
 // interrupted step is not taken for a complete one.
 func countRecords(variants []count.Variant, axes map[string]string, c record.Config, now time.Time) []record.Record {
 	var parts, whole []record.Record

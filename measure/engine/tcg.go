@@ -7,11 +7,11 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// emulatorsClock is why what an emulator's guest samples is no cost of a CPU.
+// emulatorsClock says why samples of an emulator's guest are not a CPU's costs.
 const emulatorsClock = "an emulator's clock says nothing of a CPU's cycles"
 
-// Plain TCG is for correctness. It samples as KVM does, which shows that the way from
-// the machine to the table works.
+// Plain TCG is for correctness. It takes samples as KVM does, which shows that all steps
+// from the machine to the table work.
 func init() {
 	d := Defaults{Machine: vm.MicroVM, CPU: vm.DefaultCPU, Boots: 20}
 	Register(Engine{

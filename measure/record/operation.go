@@ -8,13 +8,13 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Operation is one thing that is measured, by its names. What the guest measures
-// has them in package wire; here are those that only the host knows.
+// Operation is one thing that is measured, with its names. Package wire declares the
+// operations of the guest; here are those that only the host knows.
 type Operation = wire.Operation
 
 // What the guest measures, in the order of tables.
 var (
-	// Operations are counted and sampled, Flushed only sampled.
+	// Operations are both counted and sampled, Flushed only sampled.
 	Operations, Flushed = wire.Operations, wire.Flushed
 	// Sampled are both.
 	Sampled = slices.Concat(Operations, Flushed)

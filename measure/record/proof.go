@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Proof is what the proof said of a variant that was run whatever it said:
-// "proved", or "refuted: " or "undecided: " and what is wrong. It is empty where
-// nothing else than what is proved is run.
+// Proof is the outcome of the proof of a variant that was run in any case: "proved", or
+// "refuted: " or "undecided: " followed by what is wrong. It is empty where only proved
+// variants run.
 type Proof string
 
 // Proved is the Proof of a variant that is right.
 const Proved Proof = "proved"
 
-// Of says it of the variant, in the line that stands above its figures.
+// Of is the line that stands above the figures of the variant.
 func (p Proof) Of(variant string) string {
 	if p == Proved {
 		return fmt.Sprintf("PROVED: %s", variant)

@@ -20,8 +20,8 @@ import (
 // Format marks every record of a results file, and its version.
 const Format = "entrylab/1"
 
-// Config is what a figure was measured with: two figures are of the same thing
-// only if all of it is the same.
+// Config is what a figure was measured with. Two figures are of the same thing only if
+// their configurations are equal.
 type Config struct {
 	// Build is the entrylab that measured: a version, or a revision of its
 	// source.
@@ -78,14 +78,14 @@ type Record struct {
 	Agree float64 `json:"agree"`
 	// Run tells boots or processes of one engine apart.
 	Run int `json:"run"`
-	// Samples, if kept, are one for each unit of resampling of this run: a
-	// placement, or the run itself. Those of two variants with the same index
-	// belong together; null marks one that is missing.
+	// Samples, if kept, has one for each unit of resampling of this run: a placement, or
+	// the run itself. Samples of two variants with the same index belong together; null
+	// marks one that is missing.
 	Samples []*float64 `json:"samples,omitempty"`
 	// Retired, if the CPU counted them, are the instructions that one operation
 	// retired.
 	Retired *float64 `json:"retired,omitempty"`
-	// Interval, if known, is that of the median.
+	// Interval, if known, is the confidence interval of the median.
 	Interval *Interval `json:"interval,omitempty"`
 }
 
@@ -110,7 +110,7 @@ const (
 // Units are all units.
 var Units = []string{Instructions, Cycles, Ticks, Bytes, Loads, Stores, Accesses, Forwards, Lines}
 
-// New is the record of what the guest measured.
+// New makes a record of a figure that the guest measured.
 func New(c Config, m wire.Measure, axes, unit string, run int, now time.Time) Record {
 	return Record{
 		Format: Format, Time: now.UTC(), Config: c, Variant: m.Variant, Axes: axes, Op: m.Op, Unit: unit,

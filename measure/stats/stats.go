@@ -102,19 +102,19 @@ func (e Estimate) Half() float64 { return (e.High - e.Low) / 2 }
 // Holds reports whether the interval holds a value.
 func (e Estimate) Holds(v float64) bool { return e.Low <= v && v <= e.High }
 
-// Least is the least difference, in cycles, that is spoken of: less is a tenth of
-// what alignment does, and values that are all alike would make it look sure.
+// Least is the smallest difference, in cycles, that is reported. Less is a tenth of what
+// alignment can cause, and identical values would make it look certain.
 const Least = 0.15
 
-// Seen reports whether the estimate is of a difference at all: its interval does
-// not hold zero, and is not all within Least of it.
+// Seen reports whether there is a difference at all: the interval does not hold zero,
+// and does not lie wholly within Least of zero.
 func (e Estimate) Seen() bool { return !e.Holds(0) && max(-e.Low, e.High) > Least }
 
-// AtMost is what a difference that was not seen may be at most: the end of the
-// interval that is further from zero, and no less than a tenth.
+// AtMost is the most that a difference that was not seen can be: the end of the interval
+// that is further from zero, and no less than a tenth.
 func (e Estimate) AtMost() float64 { return max(-e.Low, e.High, 0.1) }
 
-// MinPlacements is the least number of placements that an interval is made of.
+// MinPlacements is the smallest number of placements that gives an interval.
 const MinPlacements = 8
 
 // ErrFew is returned for fewer than MinPlacements values.
@@ -199,8 +199,8 @@ func (d *Draws) Estimate(values []float64) Estimate {
 	return e
 }
 
-// MinProcesses is the least number of processes that tell how much one differs
-// from the next.
+// MinProcesses is the smallest number of processes that shows how much one differs from
+// the next.
 const MinProcesses = 3
 
 // EstimateOf is Estimate for placements of several processes: process says
@@ -293,12 +293,12 @@ func student(df int) float64 {
 		(79*z9+776*z7+1482*z5-1920*z3-945*z)/(92160*v*v*v*v)
 }
 
-// Resolution is what a control may be off, in cycles, and half the width that its
+// Resolution is how far a control may be off, in cycles, and half the width that its
 // interval may have.
 const Resolution = 0.3
 
-// NoiseError says that what is known came out otherwise, or that there is too little
-// to tell: nothing can be said about what is not known.
+// NoiseError means that a known difference came out wrong, or that there are too few
+// samples to tell. Then the unknown differences cannot be trusted.
 type NoiseError struct {
 	// Samples are what is too noisy, as a subject, Advice what to do about it: the rest
 	// of the sentence.

@@ -18,7 +18,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Of a results file this much is read: some 250,000 figures.
+// How much of a results file is read: some 250,000 figures.
 var resultsFile = bounded.Kind{Thing: "results file", Most: 128 << 20, Advice: "give a file that entrylab wrote with -o"}
 
 // mostLine is more than a record has, with samples of some thousand boots.
@@ -57,8 +57,8 @@ func Read(name string, r io.Reader) (records []record.Record, cut string, err er
 	}
 }
 
-// interned are the texts of records, each kept once: they are much of a results
-// file, and few are different.
+// interned are the texts of records, each kept once: they make up much of a results
+// file, and few of them differ.
 type interned map[string]string
 
 // of replaces the texts of a record.
@@ -113,8 +113,8 @@ func ReadFile(ctx context.Context, path string) (records []record.Record, cut st
 	return records, cut, err
 }
 
-// Store is a results file that is written to. Records are appended; nothing that
-// is in the file is ever changed. One process at a time may have it open.
+// Store is a results file that is open for writing. Records are appended; nothing in the
+// file is ever changed. Only one process at a time can have it open.
 type Store struct {
 	// Proofs are put into the records of the variants that they are of.
 	Proofs map[string]record.Proof

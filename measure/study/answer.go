@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Finding is what an engine says of a change for one operation.
+// Finding is what an engine found about a change, for one operation.
 type Finding struct {
 	Engine, Op string
 	analysis.Difference
@@ -21,7 +21,7 @@ type Finding struct {
 	Least, Most float64
 }
 
-// answered are the operations that an answer speaks of, and what it calls them.
+// answered are the operations that an answer mentions, and its words for them.
 var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
 	{fullFrame, "Call that needs the full frame"},
@@ -32,8 +32,8 @@ var answered = []struct{ op, name string }{
 	{record.OpSwitchSP, "Thread switch with the line of usersp cold"},
 }
 
-// Findings are what the engines that do not only confirm another say of a
-// change, cycles first. One that is blind for the change says nothing.
+// Findings are those of the engines that do more than confirm another one, cycles first.
+// An engine that cannot see the change has none.
 func (p Page) Findings(c Change) []Finding {
 	from, to := c.Ends()
 	engines := p.Telling()
@@ -60,8 +60,8 @@ func (p Page) Findings(c Change) []Finding {
 	return list
 }
 
-// Around tells what the change costs in all its contexts; it is empty if
-// there is one only.
+// Around says what the change costs in all its contexts; it is empty if there is only
+// one.
 func (f Finding) Around() string {
 	print := analysis.Short
 	if f.Kind == analysis.Exact {
@@ -76,10 +76,9 @@ func (f Finding) Around() string {
 	return fmt.Sprintf("%s to %s in %d contexts", print(f.Least), print(f.Most), f.Contexts)
 }
 
-// Sentences are the answer in words, by the engine that tells most: the one
-// that has cycles, if there is one. The first is what an ordinary call pays; of
-// the other operations there are those where the change makes more than
-// alignment does.
+// Sentences are the answer in words, by the most telling engine: the one with cycles, if
+// there is one. The first is what an ordinary call pays. Other operations are mentioned
+// if the change makes a larger difference than alignment can.
 func (p Page) Sentences(c Change) []string {
 	var list []string
 	findings := p.Findings(c)
@@ -114,8 +113,7 @@ func (p Page) Blind(c Change) []string {
 // Comparison is a published figure beside what was measured.
 type Comparison struct {
 	Published
-	// Said is whether the engines agree, in words: one for each that measures
-	// the same.
+	// Said says whether the engines agree: a phrase for each that measures the same.
 	Said []string
 }
 

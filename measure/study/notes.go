@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Notes are what the reader of the figures must know.
+// Notes are what a reader of the figures must know.
 func (p Page) Notes() []string {
 	notes := []string{"No figure of a context switch was found published."}
 	if counted := slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Unit(e) != record.Instructions }); len(counted) > 0 {
@@ -27,8 +27,7 @@ func (p Page) Notes() []string {
 	return append(notes, p.bootNotes()...)
 }
 
-// bootNotes are what must be said with figures of boots: what they are, and what
-// the machine itself is.
+// bootNotes go with figures of boots: what the figures are, and what the machine is.
 func (p Page) bootNotes() []string {
 	var notes []string
 	for _, res := range p.Booted {
@@ -47,7 +46,7 @@ func (p Page) bootNotes() []string {
 // as a process or all boots measured it.
 type Check struct {
 	Engine, Name string
-	// Where tells what it was taken over.
+	// Where names the process, or the boots, that it was measured in.
 	Where string
 	stats.Estimate
 }
@@ -111,8 +110,7 @@ func (p Page) Describe(name string) string {
 	return fmt.Sprintf("%s: %s, %s", name, p.Unit(name), strings.Join(machines, "; and "))
 }
 
-// Certainty tells how sure the engine's differences are, and how tables print
-// that.
+// Certainty says how sure the engine's differences are, and how tables show that.
 func (p Page) Certainty(name string) string {
 	kinds := map[analysis.Kind]bool{}
 	least, most, runs, stepped := 0, 0, 0, false

@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// NewPage is the page of records, with what there are none of.
+// NewPage is the page of the records; skipped are the engines that have none.
 func NewPage(records []record.Record, skipped []engine.Skipped) Page {
 	return Page{analysis.NewSet(records), skipped}
 }
@@ -26,10 +26,10 @@ type Page struct {
 	Skipped []engine.Skipped
 }
 
-// Variants are those that there are figures of, the study's first.
+// Variants are those that have figures, the study's first.
 func (p Page) Variants() []string { return p.Set.Variants(planned...) }
 
-// Missing is what there is no figure of, and why.
+// Missing are the engines that have no figures, and why.
 func (p Page) Missing() []engine.Skipped { return slices.Concat(p.Skipped, p.Refused) }
 
 // Document is the page to print.
@@ -87,13 +87,13 @@ func (p Page) Document() *table.Document {
 	return out
 }
 
-// data is what an engine found, each variant beside the base.
+// data is what an engine found, each variant compared with the base.
 func (p Page) data(engine string) table.Data {
-	c, _ := p.Compare(engine, noOutcome, p.Variants()) // a refusal is said already
+	c, _ := p.Compare(engine, noOutcome, p.Variants()) // Missing reports a refusal
 	return table.Compared(c, nil, false).Data[0]
 }
 
-// LeftOut tells of the records that are not used.
+// LeftOut are lines about the records that are not used.
 func (p Page) LeftOut() []string {
 	var lines []string
 	if p.Left > 0 {
@@ -105,13 +105,13 @@ func (p Page) LeftOut() []string {
 	return lines
 }
 
-// Row is what a change makes of each operation.
+// Row is the difference that a change makes to each operation.
 type Row struct {
 	Change string
 	Cells  []analysis.Cell
 }
 
-// Table is an engine's: a row for each change, a column for each operation.
+// Table is an engine's table: a row for each change, a column for each operation.
 func (p Page) Table(of string) (head []string, rows []Row) {
 	ops := p.Ops(of)
 	for _, op := range ops {
@@ -160,7 +160,7 @@ func (p Page) Confirms(engine string) string {
 	return ""
 }
 
-// Telling are the engines that do not only confirm another one.
+// Telling are the engines that do more than confirm another one.
 func (p Page) Telling() []string {
 	return slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Confirms(e) != "" })
 }
@@ -176,7 +176,7 @@ func (p Page) banded(engine, op string) bool {
 	return n > 1
 }
 
-// blind says what an engine cannot see; empty: it sees all.
+// blind says what an engine cannot see; empty: it sees everything.
 func blind(name string) string { return engine.Of(name).Unseen }
 
 // BreakEvens are the lines of the break-even rates.

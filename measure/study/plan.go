@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Names of variants that the study speaks of.
+// Names of variants that the study mentions.
 const (
 	base  = "linux-3.19"
 	whole = "heukelum-v2"
@@ -25,20 +25,20 @@ const (
 	chosen    = wholeAxes + ",exit=opportunistic"
 )
 
-// Change is a step from one entry path to another: what is asked about.
+// Change is a step from one entry path to another, about whose cost the study asks.
 type Change struct {
 	// Key is short, Title says what is done.
 	Key, Title string
 	// Pairs are the steps by name, each from and to. The first is the headline;
 	// the others are the same change in other contexts.
 	Pairs [][2]string
-	// Exit is set if the two differ in the instruction that ends a call, which
-	// an engine must run to tell them apart.
+	// Exit is set if the two differ in the instruction that ends a call: only an engine
+	// that runs this instruction can tell them apart.
 	Exit bool
 }
 
-// Changes are what the mail asks to be benchmarked each on its own, and what
-// Linux did with them.
+// Changes are those that the mail asks to benchmark one by one, and what Linux made of
+// them.
 var Changes = []Change{
 	{Key: "(a)", Title: "the user's RSP in the frame, not in a per-CPU slot and thread.usersp", Pairs: [][2]string{
 		{base, base + "+a"}, {base + "+b", base + "+a+b"}, {base + "+c", base + "+a+c"}, {base + "+b+c", whole},
@@ -63,14 +63,14 @@ var Changes = []Change{
 // Ends are the headline's variants, as results name them.
 func (c Change) Ends() (from, to string) { return name(c.Pairs[0][0]), name(c.Pairs[0][1]) }
 
-// Trade is a question of the break-even rate: from which share of full-frame
-// calls on the path that fills the frame at once is the cheaper one.
+// Trade asks for a break-even rate: from which share of full-frame calls on is the path
+// that fills the frame at once the cheaper one?
 type Trade struct{ Lazy, Eager string }
 
 // Trades are the break-even rates of the study.
 var Trades = []Trade{{base, base + "+c"}, {base + "+a+b", whole}, {base, whole}, {base, "linux-4.1"}}
 
-// Variants are all that the study measures, the base first and the floor last.
+// Variants are those that the study measures, the base first and the floor last.
 func Variants() ([]stubs.Variant, error) {
 	var list []stubs.Variant
 	for _, v := range planned {
@@ -91,7 +91,7 @@ func name(s string) string {
 	return s
 }
 
-// titles are what readers call the variants whose names are their axes.
+// titles are names for readers, for variants whose own names are their axes.
 var titles = map[string]string{
 	name(push):     whole + ", push",
 	name(iret):     whole + ", IRETQ",
@@ -101,7 +101,7 @@ var titles = map[string]string{
 	name(base + "+a+b-linux"): base + "+a+b-linux",
 }
 
-// Operations that the study speaks of.
+// Operations that the study mentions.
 const (
 	nullCall  = wire.OpNullCall
 	fullFrame = wire.OpFullFrameCall

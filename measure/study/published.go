@@ -24,8 +24,8 @@ const (
 	mail2015 = "D. Vlasenko, 10 March 2015, Re: [PATCH 3/4] x86: save user rsp in pt_regs->sp on SYSCALL64 fastpath"
 )
 
-// AllPublished are the figures that could be found. None is of a context
-// switch.
+// AllPublished are the figures that could be found. None of them is about context
+// switches.
 var AllPublished = []Published{
 	{
 		"(a)", nullCall, record.Cycles, 0.5, 1.5,
@@ -69,7 +69,7 @@ var AllPublished = []Published{
 	},
 }
 
-// agreement says whether a measured difference is the published one.
+// agreement says whether a measured difference agrees with the published one.
 func (p Published) agreement(d analysis.Difference) string {
 	if p.Unit == "" || d.Kind == analysis.None || d.Unit != p.Unit {
 		return ""

@@ -13,8 +13,8 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Compared is the document of a comparison. verbose adds what sampled differences
-// are made of.
+// Compared is the document of a comparison. verbose adds how sampled differences are
+// distributed, and the ladders.
 func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bool) *Document {
 	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name, Data: []Data{dataOf(c, proofs)}}
 	for _, variant := range slices.Sorted(maps.Keys(proofs)) {
@@ -39,7 +39,7 @@ func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bo
 	return d
 }
 
-// Refused is what refuses a comparison: its controls, and nothing else.
+// Refused is the document of a comparison that is refused: the controls alone.
 func Refused(c *analysis.Comparison) *Document {
 	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name}
 	d.controls(c)
@@ -80,8 +80,8 @@ func describe(c *analysis.Comparison) string {
 	return text
 }
 
-// exact are counts: of two variants a row for each operation, of more a row for each
-// variant, the difference from the first in brackets.
+// exact adds counts. Two variants have a row for each operation; more than two have a
+// row each, with the difference from the first in brackets.
 func (d *Document) exact(c *analysis.Comparison) {
 	d.Add(Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
 	rows := many
@@ -132,8 +132,8 @@ func many(c *analysis.Comparison) [][]string {
 	return rows
 }
 
-// counts are those of an engine whose operations have several units: a row for each,
-// by groups, the difference from the first variant beside the others'.
+// counts are the rows of an engine whose operations have several units: one for each
+// operation, by groups, with the difference from the first variant in brackets.
 func counts(c *analysis.Comparison) [][]string {
 	rows := [][]string{append([]string{""}, c.Variants...)}
 	group := ""
@@ -159,7 +159,7 @@ func counts(c *analysis.Comparison) [][]string {
 	return rows
 }
 
-// checks sums up what was verified of a variant.
+// checks sums up the outcomes of a variant's checks.
 func checks(c *analysis.Comparison, name string) string {
 	results := wire.Results{Checks: c.Checks}
 	s := fmt.Sprintf("%d pass", results.Count(name, wire.Pass))
@@ -174,7 +174,7 @@ func checks(c *analysis.Comparison, name string) string {
 	return s
 }
 
-// count prints a median; one that is no exact count carries its range.
+// count prints a median, with its range if it is not exact.
 func count(v analysis.Value) string {
 	if len(v.Records) == 0 {
 		return "-"
@@ -186,8 +186,8 @@ func count(v analysis.Value) string {
 	return fmt.Sprintf("%g (%g to %g)", r.Median, r.Min, r.Max)
 }
 
-// difference prints one of counts. Two figures whose ranges overlap and that are
-// not exact are not told apart.
+// difference prints the difference of two counts. Inexact figures whose ranges overlap
+// count as equal.
 func difference(v analysis.Value) string {
 	switch d := v.Difference; {
 	case d.Kind == analysis.None:
@@ -203,7 +203,7 @@ func difference(v analysis.Value) string {
 	}
 }
 
-// sampled are figures with intervals: verdicts, differences, and what proves them.
+// sampled adds figures with intervals: verdicts, differences and controls.
 func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	e, base := c.Engine, c.Base()
 	on := c.Account.On
@@ -286,8 +286,8 @@ func sample(v analysis.Value, base bool) string {
 	return e.String()
 }
 
-// details are what the differences are made of: how many samples each whole number of
-// cycles has, and what instructions more read as.
+// details adds how the differences are distributed over whole numbers of cycles, and
+// the ladders.
 func (d *Document) details(c *analysis.Comparison) {
 	sample := c.Engine.Sample
 	rows := [][]string{{"differences by " + sample, "form", "variant", sample + "s at so many cycles (to within a quarter)"}}
@@ -318,7 +318,8 @@ func (d *Document) details(c *analysis.Comparison) {
 	d.Add(Of(append([][]string{head}, rows...)), Space)
 }
 
-// controls are what proves samples, or refuses them, and what the machine itself is.
+// controls adds the controls, which confirm or refuse the samples, and the calibration
+// of the machine.
 func (d *Document) controls(c *analysis.Comparison) {
 	forms := len(c.Engine.Forms) > 0
 	head := []string{"controls"}

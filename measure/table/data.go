@@ -59,13 +59,13 @@ type Measure struct {
 	// Retired, if counted, is how many instructions retired.
 	Retired    *float64    `json:"instructions,omitempty"`
 	Difference *Difference `json:"difference,omitempty"`
-	// Noisy is why the difference must not be believed, Why why there is none.
+	// Noisy says why the difference cannot be trusted, Why says why there is none.
 	Noisy  string            `json:"noisy,omitempty"`
 	Why    string            `json:"why,omitempty"`
 	ReadAs []analysis.ReadAs `json:"read_as,omitempty"`
 }
 
-// Difference is that from the base.
+// Difference is the difference from the base.
 type Difference struct {
 	// Kind is exact, interval (95 %) or spread, the ranges of one run.
 	Kind string  `json:"kind"`
@@ -80,7 +80,7 @@ type Difference struct {
 
 var kinds = map[analysis.Kind]string{analysis.Exact: "exact", analysis.Interval: "interval", analysis.Spread: "spread"}
 
-// dataOf is what a comparison holds.
+// dataOf returns what a comparison holds, for programs.
 func dataOf(c *analysis.Comparison, proofs map[string]record.Proof) Data {
 	e := c.Engine
 	d := Data{
@@ -211,7 +211,7 @@ func (d *Document) csv(w io.Writer) error {
 	return out.Error()
 }
 
-// texts are what the table says, the head first.
+// texts are the cells as text, the head first.
 func (t *Table) texts() [][]string {
 	rows := [][]string{t.Head}
 	for _, r := range t.Rows {
@@ -225,9 +225,9 @@ func (t *Table) texts() [][]string {
 }
 
 // bench prints Go's benchmark format with its configuration lines
-// (golang.org/x/perf/benchfmt), so that benchstat reads it: an exact count once, as
-// benchstat wants no second run of it, and of what is sampled a line for each unit of
-// resampling, which is benchstat's too.
+// (golang.org/x/perf/benchfmt), so that benchstat can read it. An exact count has one
+// line, as benchstat needs no second run of it; a sampled figure has a line for each
+// unit of resampling, which is benchstat's unit as well.
 func (d *Document) bench(w io.Writer) error {
 	for _, data := range d.Data {
 		if err := data.bench(w); err != nil {

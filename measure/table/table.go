@@ -10,7 +10,7 @@ import (
 )
 
 // Formats are those that a document with data can be printed in, and Plain those of
-// one that has tables alone: what has no figures is no benchmark.
+// one with tables alone, which has no benchmark to print.
 var (
 	Formats = []string{"text", "json", "bench", "csv", "html"}
 	Plain   = []string{"text", "json", "csv", "html"}
@@ -21,17 +21,17 @@ var (
 type Document struct {
 	Title  string
 	Blocks []Block
-	// Data is of one engine each. A list says that there may be several: JSON then is
-	// an array.
+	// Data has an element for each engine. List is set if there may be several; JSON is
+	// then an array.
 	Data []Data
 	List bool
 }
 
 // Block is a part of a document: one of its fields is set.
 type Block struct {
-	// Line is a line as it is; empty: space.
+	// Line is printed as it is; empty: an empty line.
 	Line string
-	// Prose is a paragraph that is broken where the page ends, set in by Indent.
+	// Prose is a paragraph that is wrapped at the page's width, behind Indent.
 	Prose, Indent string
 	Table         *Table
 	// Notes are a list.
