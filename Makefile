@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test nightly crosscheck boots events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test nightly crosscheck boots programs events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -49,6 +49,12 @@ crosscheck: deps
 # for some of them.
 boots: deps
 	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk)' -count=1 -v -boots
+
+# All of the programs that run as init, on every preset that they are for and, if they
+# expect what Linux does, on Linux; 8 MiB through the console. Part of `make test` on
+# three presets.
+programs: deps linux
+	$(TEST) ./vmtests -run '^(TestForeign|TestC|TestProgram|TestNumber|TestConsole|TestLinuxCommandLine)$$' -count=1 -v -programs
 
 # NMIs, machine checks, breakpoints and interrupts at every instruction of every way
 # through the kernel, on every preset. Part of `make test` for two of them.

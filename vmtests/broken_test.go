@@ -68,6 +68,7 @@ var notOfTheEntry = []string{
 // its fault must fail; and each check must fail for some fault, since one that
 // cannot fail proves nothing.
 func TestBroken(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	failed := map[string]bool{} // for each check seen, whether it ever did
 	booted := 0

@@ -33,14 +33,11 @@ func cProgram(t *testing.T, name string, linkage ...string) string {
 	return path
 }
 
-// TestC runs static glibc programs as init: signals and stress on every
-// entry path, as the frame that they save and restore is the path's, the others
-// on the oldest and the newest.
+// TestC runs static glibc programs as init: signals and stress on more entry paths,
+// as the frame that they save and restore is the path's, the others on two.
 func TestC(t *testing.T) {
-	var all []stubs.Variant
-	for _, p := range stubs.Presets() {
-		all = append(all, p.Variant)
-	}
+	t.Parallel()
+	all := programVariants(t)
 	ends := []stubs.Variant{variant(t, "linux-3.19"), variant(t, "linux-4.1")}
 	for _, tt := range []struct {
 		name     string
@@ -60,11 +57,9 @@ func TestC(t *testing.T) {
 		{"leaks", vm.TCG, ends},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			program := cProgram(t, tt.name)
 			for _, v := range tt.variants {
-				if v.Axes.Bare {
-					continue
-				}
 				t.Run(v.Name, func(t *testing.T) {
 					t.Parallel()
 					res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: program, VM: machineFor(t, v, tt.engine)})
@@ -78,6 +73,7 @@ func TestC(t *testing.T) {
 // TestStaticPIE runs a program that is position-independent, with segments
 // aligned as usual and to 2 MiB.
 func TestStaticPIE(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		linkage []string

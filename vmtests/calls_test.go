@@ -99,6 +99,7 @@ func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 
 // TestCalls compares what system calls return with what they return on Linux.
 func TestCalls(t *testing.T) {
+	t.Parallel()
 	if *update {
 		updateCalls(t)
 	}

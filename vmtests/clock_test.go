@@ -68,6 +68,7 @@ func right(hz, truth float64) bool { return hz > 0.999*truth && hz < 1.001*truth
 // TestClockSources takes from machines what the kernel can tell the time by, one
 // after the other.
 func TestClockSources(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		machine vm.Machine
@@ -142,6 +143,7 @@ func fakeCPUID(leaves map[uint32]leaf, factor uint32, shift int8) func(*asm.Prog
 // TestClockTold gives the kernel CPUs and hypervisors that tell the TSC's rate,
 // or seem to.
 func TestClockTold(t *testing.T) {
+	t.Parallel()
 	hypervisor := leaf{ecx: 1 << 31}
 	const kvm, vmware, hyperV = "KVMKVMKVM", "VMwareVMware", "Microsoft Hv"
 	for _, tt := range []struct {

@@ -38,6 +38,7 @@ func TestControl(t *testing.T) {
 // TestControlOff runs testdata/c/nocontrol.c, which counts the control calls that
 // there are: none, unless the kernel's command line asks for them.
 func TestControlOff(t *testing.T) {
+	t.Parallel()
 	init := cProgram(t, "nocontrol")
 	args := []string{strconv.Itoa(layout.SysSelect), strconv.Itoa(layout.SysControlMax), strconv.Itoa(layout.ControlVector)}
 	// All but one by SYSCALL, three of them by the interrupt: SysEntryCR3 is reached
@@ -70,6 +71,7 @@ func TestControlOff(t *testing.T) {
 
 // TestControlCatches runs the same on kernels with a fault in what it looks at.
 func TestControlCatches(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, function string
 		old, new       string // machine code, which the function has once

@@ -20,6 +20,7 @@ import (
 // there is no verdict, and the report says where it happened by symbol and
 // offset.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	for _, tt := range []struct {
 		name   string

@@ -18,18 +18,23 @@ import (
 // TestDisk boots the guest from a disk image: the checks that pass with a
 // kernel that QEMU loads must pass with one that the boot sector loads.
 func TestDisk(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		machine vm.Machine
 		engine  vm.Engine
-		memory  int // MiB
+		memory  int  // MiB
+		always  bool // not with -boots alone
 	}{
-		{name: "pc, icount", engine: vm.ICount},
+		{name: "pc, icount", engine: vm.ICount, always: true},
 		{name: "pc, tcg", engine: vm.TCG},
 		{name: "q35, icount", machine: vm.Q35, engine: vm.ICount},
-		{name: "q35, tcg", machine: vm.Q35, engine: vm.TCG},
+		{name: "q35, tcg", machine: vm.Q35, engine: vm.TCG, always: true},
 		{name: "pc, 5000 MiB", engine: vm.TCG, memory: 5000},
 	} {
+		if !tt.always && !*allBoots {
+			continue
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
@@ -87,6 +92,7 @@ func bootDisk(t *testing.T, m vm.Config, image []byte) (res vm.Result, console s
 // TestDiskDamaged boots disk images that are not whole, and one whose command
 // line was changed by hand.
 func TestDiskDamaged(t *testing.T) {
+	t.Parallel()
 	need.QEMU(t)
 	for _, tt := range []struct {
 		name   string
@@ -137,6 +143,7 @@ func TestDiskDamaged(t *testing.T) {
 // loader refuses, where it would write to where nothing is. It says so in the
 // log, or on the serial port if there is none.
 func TestDiskMemory(t *testing.T) {
+	t.Parallel()
 	need.QEMU(t)
 	const reason = "cannot boot: too little memory: kernel and initramfs take all RAM up to 4 MiB; give the machine 36 MiB"
 	for _, tt := range []struct {

@@ -50,6 +50,7 @@ func chosenBoots() []efiBoot {
 // TestEFI boots the guest from an EFI image in each of the ways that it has: the
 // checks that pass with the ELF file must pass.
 func TestEFI(t *testing.T) {
+	t.Parallel()
 	c := boot.Config{Variants: []stubs.Variant{linux319(t)}, Args: []string{"verify"}, VM: machine(t, vm.TCG)}
 	want := runGuest(t, c)
 	for _, b := range chosenBoots() {
@@ -76,6 +77,7 @@ func TestEFI(t *testing.T) {
 
 // TestEFIWords: the words of the loader reach init by each of the ways.
 func TestEFIWords(t *testing.T) {
+	t.Parallel()
 	for _, b := range chosenBoots() {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()

@@ -30,6 +30,7 @@ func bootFiles(t *testing.T, memory int, cmdline string, files ...initramfs.File
 // TestExecRefuses boots programs that cannot be run: each must be refused with
 // what is wrong, before a single instruction of it.
 func TestExecRefuses(t *testing.T) {
+	t.Parallel()
 	good, err := os.ReadFile(program(t, "hello"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +114,10 @@ var commandLines = []struct {
 	ours         bool // not what Linux does with an initramfs
 	want         string
 }{
+	{
+		name: "all", append: `"one two" A=1 A="b c" "D=e f" HOME=/root a.b=c E=b.c -- k="l m" "n o" p"q r"s "" A=b a.b init=/x`,
+		want: "/init\none two\nk=l m\nn o\np\"q r\"s\n\nA=b\na.b\ninit=/x\n\nHOME=/root\nTERM=linux\nA=b c\nD=e f\nE=b.c\n",
+	},
 	{name: "nothing", want: "/init\n\n" + initDefaults},
 	{name: "arguments", append: "one  two -x", want: "/init\none\ntwo\n-x\n\n" + initDefaults},
 	{name: "environment", append: "A=b one C=d=e", want: "/init\none\n\n" + initDefaults + "A=b\nC=d=e\n"},
@@ -155,6 +160,7 @@ func TestBusybox(t *testing.T) {
 
 // TestCommandLine checks what of the kernel's command line becomes init's.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile(program(t, "words"))
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ func needy(t *testing.T) stubs.Variant {
 // reason, and counts neither as passed nor as measured; where the CPU can, it is
 // checked as any other.
 func TestNeeds(t *testing.T) {
+	t.Parallel()
 	for _, engine := range []vm.Engine{vm.ICount, vm.Bochs} {
 		t.Run(string(engine), func(t *testing.T) {
 			t.Parallel()
@@ -56,6 +57,7 @@ func TestNeeds(t *testing.T) {
 
 // TestNeedsAtBoot: the kernel does not boot with such a variant.
 func TestNeedsAtBoot(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, boot, want string
 		variants         []stubs.Variant

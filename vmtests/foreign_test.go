@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-var onLinux = flag.Bool("linux", false, "run the foreign programs on the Linux kernel that .ci/linux fetches too")
+var allPrograms = flag.Bool("programs", false, "run all of each program, on every preset that it is for, and on Linux too")
 
 // compile runs the compiler at the path and returns the path of the program it makes, static
 // and for Linux; it must have nothing to say. The argument OUT stands for the
@@ -45,7 +46,7 @@ func gcc(t *testing.T, file string) string {
 
 func gpp(t *testing.T, file string) string {
 	t.Helper()
-	return compile(t, need.Tool(t, "g++"), "-std=c++20", "-O2", "-Wall", "-Wextra", "-static", "-pthread", "-o", "OUT", file)
+	return compile(t, need.Tool(t, "g++"), "-std=c++20", "-O0", "-Wall", "-Wextra", "-static", "-pthread", "-o", "OUT", file)
 }
 
 func musl(t *testing.T, file string) string {
@@ -59,7 +60,7 @@ func rust(t *testing.T, file string) string {
 	if exec.Command(rustc, "--version").Run() != nil {
 		rustc = "/usr/bin/rustc" // the other is rustup's, which has no toolchain in this HOME
 	}
-	return compile(t, rustc, "-O", "-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-o", "OUT", file)
+	return compile(t, rustc, "-C", "opt-level=1", "-C", "target-feature=+crt-static", "-C", "relocation-model=static", "-o", "OUT", file)
 }
 
 func goProgram(t *testing.T, name string) string {
@@ -74,6 +75,7 @@ var foreign = []struct {
 	build func(t *testing.T, file string) string
 	file  string
 	cpu   string
+	long  string // parts that take long: in make test the newest kernel alone runs them
 }{
 	{name: "a thread goes on without the main thread", build: gcc, file: "leaderexit.c"},
 	{name: "real-time signals", build: gcc, file: "rtsig.c"},
@@ -81,9 +83,9 @@ var foreign = []struct {
 	{name: "1000 threads", build: gcc, file: "threads.c"},
 	{name: "1000 threads of Rust", build: rust, file: "rustthreads.rs"},
 	{name: "65000 areas", build: gcc, file: "maps.c"},
-	{name: "signals", build: gcc, file: "sig.c"},
-	{name: "threads", build: gcc, file: "thr.c"},
-	{name: "memory", build: gcc, file: "mm.c"},
+	{name: "signals", build: gcc, file: "sig.c", long: "t_thrkill"},
+	{name: "threads", build: gcc, file: "thr.c", long: "t_detach,t_cancel,t_many1000,t_many2000"},
+	{name: "memory", build: gcc, file: "mm.c", long: "t_fuzz,t_malloc,t_leak"},
 	{name: "files", build: gcc, file: "fil.c"},
 	{name: "1000 descriptors", build: goProgram, file: "pipes"},
 	{name: "C++", build: gpp, file: "cpp.cc"},
@@ -99,9 +101,23 @@ var foreign = []struct {
 // foreignVariants are the oldest entry path, the mail's and the newest.
 var foreignVariants = []string{"linux-3.19", "heukelum-v2", "linux-6.12"}
 
+// programVariants are the entry paths that a program runs on: foreignVariants, or with
+// -programs all presets.
+func programVariants(t *testing.T) []stubs.Variant {
+	t.Helper()
+	var list []stubs.Variant
+	for _, p := range stubs.Presets() {
+		if !p.Axes.Bare && (*allPrograms || slices.Contains(foreignVariants, p.Name)) {
+			list = append(list, p.Variant)
+		}
+	}
+	return list
+}
+
 // TestForeign runs programs of C, C++, Rust and Go, on the usual libraries, as
-// init. With -linux they run on Linux too: what they expect is what it does.
+// init. With -programs they run on Linux too: what they expect is what it does.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	for _, tt := range foreign {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,11 +127,14 @@ func TestForeign(t *testing.T) {
 					t.Parallel()
 					m := machine(t, vm.ICount)
 					m.CPU = tt.cpu
+					if tt.long != "" && !*allPrograms && name != foreignVariants[len(foreignVariants)-1] {
+						m.Append = "WITHOUT=" + tt.long
+					}
 					res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{variant(t, name)}, Init: path, VM: m})
 					reportParts(t, res, console)
 				})
 			}
-			if *onLinux {
+			if *allPrograms {
 				t.Run("Linux", func(t *testing.T) {
 					t.Parallel()
 					foreignLinux(t, path, tt.cpu)

@@ -33,6 +33,7 @@ func fuzzInit(t *testing.T, n stubs.Variant, calls, seed uint64) boot.Config {
 // of them; a failure says with which seed to repeat it, which under icount
 // makes the same calls at the same instructions.
 func TestFuzz(t *testing.T) {
+	t.Parallel()
 	for i, p := range stubs.Presets() {
 		if p.Axes.Bare {
 			continue
@@ -43,9 +44,9 @@ func TestFuzz(t *testing.T) {
 			switch {
 			case calls != 0:
 			case p.Features() == 0:
-				calls = 60_000
+				calls = 30_000
 			default: // Bochs takes thirty times as long
-				calls = 2_000
+				calls = 1_000
 			}
 			// Each preset gets other calls.
 			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Variant, calls, *fuzzSeed+1000*uint64(i)), nil)
@@ -66,6 +67,7 @@ func TestFuzz(t *testing.T) {
 
 // TestFuzzCatches fuzzes kernels that are patched to be wrong.
 func TestFuzzCatches(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, function string
 		old, new       string // machine code, which the function has once

@@ -17,6 +17,7 @@ import (
 // on a BIOS it enters the kernel in 32-bit protected mode, under UEFI by the handover
 // entry. The words of its line must reach init.
 func TestGRUB(t *testing.T) {
+	t.Parallel()
 	need.Tool(t, "grub-mkrescue")
 	need.Tool(t, "xorriso") // which that one uses
 	need.Tool(t, "mformat")

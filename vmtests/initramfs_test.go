@@ -17,6 +17,7 @@ import (
 // TestInitramfs boots archives that are as they should be, and archives that
 // are damaged in one place each: the kernel must name the place.
 func TestInitramfs(t *testing.T) {
+	t.Parallel()
 	hello := initRecord(t, program(t, "hello"))
 	small := archive(t, cpio.StaticFile("a", "12345", 0o644))
 	good := archive(t, hello)
@@ -98,6 +99,7 @@ func renamed(r cpio.Record, name string) cpio.Record {
 
 // TestNoInitramfs boots a kernel and nothing else.
 func TestNoInitramfs(t *testing.T) {
+	t.Parallel()
 	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{variant(t, "linux-3.19")}, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +116,7 @@ func TestNoInitramfs(t *testing.T) {
 
 // TestBootVariant boots with variant= on the command line.
 func TestBootVariant(t *testing.T) {
+	t.Parallel()
 	data := archive(t, initRecord(t, program(t, "hello")))
 	for _, c := range []struct{ name, append, want string }{
 		{name: "none"},

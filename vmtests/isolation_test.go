@@ -34,6 +34,7 @@ var userMapped = [][2]string{
 // TestIsolation has the kernel walk the page table that ring 3 runs on, and holds
 // what it finds against the image's symbols, page by page.
 func TestIsolation(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		variant  string
 		engine   vm.Engine
@@ -113,6 +114,7 @@ func pagesOf(t *testing.T, obj *asm.Object) []string {
 // 0, or none's: the vector of the NMI, before each instruction that changes one of
 // them. Every check must pass all the same.
 func TestTrapInWindow(t *testing.T) {
+	t.Parallel()
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	pushed := asm.Fields[layout.PtRegs[asm.Mem]](asm.RDI.At(-asm.Slots[layout.PtRegs[asm.Slot]]().DI.Off))
 	places := []asm.Ins{

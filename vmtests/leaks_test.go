@@ -12,6 +12,7 @@ import (
 // TestLeaksCatches runs testdata/c/leaks.c on kernels that are patched to lose
 // what it has given back.
 func TestLeaksCatches(t *testing.T) {
+	t.Parallel()
 	program := cProgram(t, "leaks")
 	for _, tt := range []struct {
 		name, function string

@@ -17,6 +17,7 @@ import (
 // TestMachines boots a hello-world on every kind of machine. Its output must
 // come out byte for byte.
 func TestMachines(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		machine vm.Machine
@@ -54,14 +55,21 @@ func TestMachines(t *testing.T) {
 // TestByHand builds an image with the command and boots it by each line that
 // images/README.md gives for it, on every machine.
 func TestByHand(t *testing.T) {
+	t.Parallel()
 	need.QEMU(t)
 	const root = ".."
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "images"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	entrylab := filepath.Join(dir, "entrylab")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", entrylab, "./cmd/entrylab")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build.Args, err, out)
+	}
 	for format, name := range map[string]string{"elf": "entrylab.elf", "efi": "entrylab.efi", "disk": "entrylab.img"} {
-		build := exec.CommandContext(t.Context(), "go", "run", "./cmd/entrylab", "build", "-format", format, "-o", filepath.Join(dir, "images", name), "-init", program(t, "hello"))
+		build := exec.CommandContext(t.Context(), entrylab, "build", "-format", format, "-o", filepath.Join(dir, "images", name), "-init", program(t, "hello"))
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", build.Args, err, out)

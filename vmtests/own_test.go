@@ -22,6 +22,7 @@ import (
 // TestOwnGo builds and runs the example of a variant of docs/own.md in a Go file, in a
 // module of its own.
 func TestOwnGo(t *testing.T) {
+	t.Parallel()
 	need.QEMU(t)
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -70,6 +71,7 @@ func TestOwnGo(t *testing.T) {
 
 // TestOwnAs boots a file for the GNU assembler, and one that is broken.
 func TestOwnAs(t *testing.T) {
+	t.Parallel()
 	need.QEMU(t)
 	need.Tool(t, "as")
 	const path = "../stubs/gnuas/testdata/fence.S"

@@ -13,9 +13,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// TestProgram runs a whole Go program on every preset, and makes a subtest of
-// each of its parts.
+// TestProgram runs a whole Go program, and makes a subtest of each of its parts.
 func TestProgram(t *testing.T) {
+	t.Parallel()
 	type row struct {
 		name    string
 		variant string
@@ -27,14 +27,12 @@ func TestProgram(t *testing.T) {
 		{name: "counted", variant: "heukelum-v2", engine: vm.ICount},
 		{name: "32 MiB", variant: "linux-3.19", engine: vm.TCG, memory: 32, without: []string{"churn"}},
 	}
-	for _, p := range stubs.Presets() {
-		if !p.Axes.Bare {
-			r := row{name: p.Name, variant: p.Name, engine: vm.TCG}
-			if p.Features() != 0 { // Bochs takes thirty times as long
-				r.without = []string{"churn", "threads", "deep panic"}
-			}
-			rows = append(rows, r)
+	for _, v := range programVariants(t) {
+		r := row{name: v.Name, variant: v.Name, engine: vm.TCG}
+		if v.Features() != 0 { // Bochs takes thirty times as long
+			r.without = []string{"churn", "threads", "deep panic"}
 		}
+		rows = append(rows, r)
 	}
 	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +76,7 @@ func reportParts(t *testing.T, res vm.Result, console string) {
 // TestEnding ends a program in every way that there is. The console must hold
 // what the program itself said, and nothing else.
 func TestEnding(t *testing.T) {
+	t.Parallel()
 	megabyte := make([]byte, 1<<20)
 	for i := range megabyte {
 		megabyte[i] = 'a' + byte(i%26)
@@ -131,6 +130,7 @@ func TestEnding(t *testing.T) {
 // TestHang boots programs that never end: the time-out must say what came last
 // and leave no QEMU.
 func TestHang(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		way, console string
 		engine       vm.Engine
@@ -142,12 +142,12 @@ func TestHang(t *testing.T) {
 		t.Run(tt.way+"/"+string(tt.engine), func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, tt.engine)
-			m.Instructions = 200_000_000
+			m.Instructions = 100_000_000
 			m.Append = "mark=TestHang-" + tt.way + "-" + string(tt.engine)
 			res, console := bootInit(t, boot.Config{
 				Variants: []stubs.Variant{linux319(t)}, Init: program(t, "ending"), Args: []string{tt.way}, VM: m,
 			})
-			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 200 million instructions (time-out)") {
+			if res.Outcome != vm.TimedOut || !strings.HasPrefix(res.Reason, "no end after the work of 100 million instructions (time-out)") {
 				t.Errorf("%v: %s", res.Outcome, res.Reason)
 			}
 			if console != tt.console+"\n" || !strings.Contains(res.Report(), "    "+tt.console+"\n") {

@@ -36,6 +36,7 @@ func spacesConfig(path string, n stubs.Variant, m vm.Config) boot.Config {
 // which must all see the same memory. On the host, where they share one, it
 // shows that what it expects is what Linux does.
 func TestSpaces(t *testing.T) {
+	t.Parallel()
 	path := cProgram(t, "spaces")
 	t.Run("host", func(t *testing.T) {
 		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
@@ -56,6 +57,7 @@ func TestSpaces(t *testing.T) {
 // TestSpacesCatches runs the same on kernels with a fault in the address
 // spaces: none may end well.
 func TestSpacesCatches(t *testing.T) {
+	t.Parallel()
 	path := cProgram(t, "spaces")
 	for _, tt := range []struct {
 		name, function string

@@ -14,6 +14,7 @@ import (
 // the kernel. Left out is what starts another process, opens a socket or
 // writes a file: there is none of that.
 func TestStandardLibrary(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ pkg, run, skip string }{
 		{pkg: "sync", skip: "TestMutexMisuse|TestIssue76126|ExampleOnceValues"},
 		{pkg: "os/signal", skip: "TestAtomicStop|TestNotifyContextNotifications|TestAllThreadsSyscallSignals"},

@@ -15,6 +15,7 @@ import (
 // counted interrupts come at other moments in each run: some presets are booted
 // so, too.
 func TestVariants(t *testing.T) {
+	t.Parallel()
 	for _, n := range stubs.Presets() {
 		engines := []vm.Engine{vm.ICount}
 		switch {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"unsafe"
 )
@@ -436,9 +437,12 @@ func manyAreas() {
 	munmap(base, n*page)
 }
 
-// churn maps, touches and unmaps some 1 GB in pieces all over memory.
+// churn maps, touches and unmaps pieces all over memory: 1 GB in 3000 rounds. The
+// program's argument is how many there are.
 func churn() {
-	for i := range uintptr(3000) {
+	rounds, err := strconv.Atoi(os.Args[1])
+	check(err == nil && rounds > 0, "rounds: %v", err)
+	for i := range uintptr(rounds) {
 		const size = 90 * page
 		a := 0x1000_0000_0000 + i*0x1_2345_6000
 		got, err := mmap(a, size, r|w, mapAnon|mapFixed)
