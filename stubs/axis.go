@@ -23,6 +23,10 @@ type Axis struct {
 	// Path axes decide about each other; the others each stand alone, as a
 	// change to any path.
 	Path bool
+	// Of, if set, is a value of an axis of lower rank, about which this axis is:
+	// without it only the first value can be, for the reason OfWhy.
+	Of    Value
+	OfWhy string
 	// Printed axes are in every name. The others are only where they are not at
 	// their first value, so that one axis more leaves all names as they were.
 	Printed bool
@@ -140,6 +144,13 @@ func Register(a Axis) *Axis {
 		registry.values = map[Value]position{}
 	}
 	a.slot = uint8(len(registry.axes))
+	if a.Of != "" {
+		a.Excludes = append(slices.Clone(a.Excludes), Exclusion{
+			What: a.Name + " without " + string(a.Of),
+			Why:  a.OfWhy,
+			Is:   func(v Axes) bool { return v.choice[a.slot] != 0 && !a.in(v) },
+		})
+	}
 	for n, c := range a.Values {
 		registry.values[c.Value] = position{&a, uint8(n)}
 	}
@@ -147,6 +158,9 @@ func Register(a Axis) *Axis {
 	slices.SortFunc(registry.axes, func(x, y *Axis) int { return cmp.Compare(x.Rank, y.Rank) })
 	return &a
 }
+
+// in reports whether the axis is about the variant at all.
+func (a *Axis) in(v Axes) bool { return a.Of == "" || v.Is(a.Of) }
 
 // check reports what is wrong with a declaration.
 func (a *Axis) check() error {
@@ -159,6 +173,11 @@ func (a *Axis) check() error {
 	for _, other := range registry.axes {
 		if other.Name == a.Name || other.Rank == a.Rank {
 			return fmt.Errorf("axis %s has this name or rank (%d)", other.Name, other.Rank)
+		}
+	}
+	if a.Of != "" {
+		if at, ok := registry.values[a.Of]; !ok || at.axis.Rank > a.Rank || a.OfWhy == "" {
+			return fmt.Errorf("is of %q: want a value of an axis of lower rank, registered before, and why", a.Of)
 		}
 	}
 	for _, c := range a.Values {

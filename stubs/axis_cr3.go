@@ -67,7 +67,7 @@ func toKernelCR3(v Axes) Block {
 // noFlush keeps the translations of the PCID in a CR3 that is loaded next.
 func (v Axes) noFlush(cr3 Reg) Block {
 	if !v.Is(CR3PCID) {
-		return nil
+		return v.nop("keep its translations, with PCIDs")
 	}
 	return Block{BTSQ(x86.X86_CR3_PCID_NOFLUSH_BIT, cr3).C("keep its translations")}
 }
@@ -90,7 +90,7 @@ func toUserCR3(v Axes) Block {
 // own. Clobbers tmp.
 func (v Axes) userPCID(cr3, tmp Reg) Block {
 	if !v.Is(CR3PCID) {
-		return nil
+		return v.jumpOver("the PCID")
 	}
 	return Block{
 		MOVQ(cr3, tmp),
@@ -115,6 +115,14 @@ func (v Axes) userBits() int {
 		return layout.PTIUserPGTable
 	}
 	return layout.PTIUserBits
+}
+
+// toPTI leads to the exit by IRETQ that isolates the page tables.
+func (v Axes) toPTI() Block {
+	if v.Is(CR3Keep) {
+		return v.nop("to the exit that loads CR3")
+	}
+	return v.jumpOver("the exit that does not load CR3")
 }
 
 // popIRET is the end of an exit by IRETQ that has popped all but RDI.

@@ -53,6 +53,8 @@ var _ = Register(Axis{
 // slowFuncs are the functions beside the entry's, as Slow has it.
 func (v Axes) slowFuncs(suffix string) []Func {
 	switch {
+	case v.Is(DispatchTree):
+		return append([]Func{v.onlySyscall(suffix)}, v.exitFuncs(suffix)...)
 	case v.Is(SlowOnly):
 		return []Func{v.doSyscall(suffix)}
 	case v.Is(SlowC):

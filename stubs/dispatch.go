@@ -94,6 +94,8 @@ func (v Axes) only(suffix string) Block {
 		v.onlySYSRET(),
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
 		v.at(BeforeExit),
+		v.nop("to the exit of Xen's guests"),
+		v.toPTI(),
 		v.popRegs(),
 		v.popIRET(),
 	}

@@ -75,8 +75,8 @@ func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 		CMPQ(regs.Flags, R11).C("SYSRETQ loads RFLAGS from R11"),
 		JNE(fail),
 	}
-	cs := Block{CMPQ(regs.CS, x86.USER_CS).C("and this from MSR_STAR"), JNE(fail)}
-	ss := Block{CMPQ(regs.SS, x86.USER_DS).C("and this"), JNE(fail)}
+	cs := Block{v.cmpSelector(regs.CS, x86.USER_CS).C("and this from MSR_STAR"), JNE(fail)}
+	ss := Block{v.cmpSelector(regs.SS, x86.USER_DS).C("and this"), JNE(fail)}
 	single := Block{
 		TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
 		JNE(fail),
@@ -86,4 +86,13 @@ func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 		return Block{ip, flags, cs, ss, v.testIP(fail), single}
 	}
 	return Block{ip, v.testIP(fail), cs, flags, single, ss}
+}
+
+// cmpSelector compares a slot with a selector: all of it, but with dispatch=tree,
+// whose kernel came after FRED put other things into the same word (6.9), 16 bits.
+func (v Axes) cmpSelector(slot Mem, selector int) Ins {
+	if v.Is(DispatchTree) {
+		return CMPW(slot, selector)
+	}
+	return CMPQ(slot, selector)
 }

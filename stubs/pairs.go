@@ -119,7 +119,7 @@ func differing(v Axes, p pair, from, more int) (Axes, bool) {
 		for n := range a.Values {
 			w := v
 			w.choice[a.slot] = uint8(n)
-			if w == v {
+			if w == v || n > 0 && !a.in(w) {
 				continue
 			}
 			if w, ok := differing(w, p, from+i+1, more-1); ok {

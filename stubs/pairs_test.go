@@ -28,11 +28,18 @@ func open(list []Variant) map[pair]bool {
 func missed(list []Variant) map[pair]Axes {
 	pairs, found := slices.Collect(maps.Keys(open(list))), map[pair]Axes{}
 	path, alone := pathAxes()
+	for _, a := range alone { // those whose values others are about first
+		if at, ok := registry.values[a.Of]; ok && !slices.Contains(path, at.axis) {
+			path = append(path, at.axis)
+		}
+	}
+	alone = slices.DeleteFunc(alone, func(a *Axis) bool { return slices.Contains(path, a) })
 	for v := range combinations(path) {
 		if !v.possible() {
 			continue // whatever the others are: they stand alone
 		}
-		for w := range combinations(alone) {
+		about := slices.DeleteFunc(slices.Clone(alone), func(a *Axis) bool { return !a.in(v) })
+		for w := range combinations(about) {
 			for _, a := range path {
 				w.choice[a.slot] = v.choice[a.slot]
 			}

@@ -21,7 +21,7 @@ func stubKernel() Program {
 	var p Program
 	for _, name := range []string{
 		"schedule_user", "do_notify_resume", "sys_clone", "sys_rt_sigreturn", "sys_full_frame", "sys_set_frame", "sys_poison",
-		"sys_ni_syscall", "syscall_return_slowpath",
+		"sys_ni_syscall", "syscall_return_slowpath", "x64_sys_call",
 	} {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}

@@ -91,6 +91,16 @@ func (f Func) Takes(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.takes = setOf(regs...) })
 }
 
+// Arguments are the registers that Takes has named.
+func (f Func) Arguments() (list []Reg) {
+	if f.contract != nil {
+		for r := range f.contract.takes.each {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // Returns returns the function with the registers that hold something when it
 // returns; FLAGS are the flags.
 func (f Func) Returns(regs ...Reg) Func {

@@ -81,6 +81,25 @@ func (c Cond) lower(l *lowering) {
 	l.bind(end)
 }
 
+// over is the item of OVER.
+type over struct {
+	body    Block
+	comment string
+	pc      uintptr
+}
+
+// OVER is a JMP over the items, with a comment: what stands where a feature that is
+// switched off would run.
+func OVER(comment string, items ...Item) Item { return over{items, comment, callerPC(2)} }
+
+func (o over) lower(l *lowering) {
+	end := &label{pc: o.pc}
+	in := Ins{name: jumpNames[always], nargs: 1, args: [2]any{""}, note: o.comment, pc: o.pc}
+	l.add(line{in: &in, target: end})
+	l.inside("OVER", o.pc, o.body)
+	l.bind(end)
+}
+
 // loop is the item of LOOP and of DO with its WHILE.
 type loop struct {
 	body  Block

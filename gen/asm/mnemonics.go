@@ -160,6 +160,9 @@ func SHLL[S RegImm, D RegMem](src S, dst D) Ins { return ins("SHLL", src, dst) }
 // SHRQ shifts dst right, zeros come in.
 func SHRQ[S RegImm, D RegMem](src S, dst D) Ins { return ins("SHRQ", src, dst) }
 
+// RORL rotates dst right.
+func RORL(src, dst any) Ins { return ins("RORL", src, dst) }
+
 // SHRL shifts dst right, zeros come in.
 func SHRL[S RegImm, D RegMem](src S, dst D) Ins { return ins("SHRL", src, dst) }
 

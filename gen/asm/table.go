@@ -172,6 +172,7 @@ var table = map[string]row{
 	"SHLQ":      {as: x86.ASHLQ, form: opShift, width: 8},
 	"SHLL":      {as: x86.ASHLL, form: opShift, width: 4},
 	"SHRQ":      {as: x86.ASHRQ, form: opShift, width: 8},
+	"RORL":      {as: x86.ARORL, form: opShift, width: 4},
 	"SHRL":      {as: x86.ASHRL, form: opShift, width: 4},
 	"SARQ":      {as: x86.ASARQ, form: opShift, width: 8},
 	"SARL":      {as: x86.ASARL, form: opShift, width: 4},

@@ -368,7 +368,7 @@ of the flags only the user's change.`,
 }
 
 func sysPoison() Func {
-	top := RBX
+	top := R8
 	poison := Fields[layout.PtRegs[Mem]](Sym(poisonFrame))
 	return FUNC("sys_poison",
 		`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
@@ -397,7 +397,7 @@ frame is moved away first, as its place is poisoned too.`,
 			CMPQ(RDI, top),
 		).WHILE(B),
 		JMP(returnToUsermode),
-	).Takes().Returns(RAX).Spoils(RBX)
+	).Takes().Returns(RAX)
 }
 
 func sysSpin() Func {

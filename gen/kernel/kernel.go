@@ -43,7 +43,7 @@ var subsystems = []subsystem{
 	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
 	{"fs-changes", []func() Program{readOnly, memfds}},
 	{"process", []func() Program{randoms, processes, ids}},
-	{"control", []func() Program{control, features, performanceCounters, callTable}},
+	{"control", []func() Program{control, features, performanceCounters, callTable, dispatch}},
 }
 
 // Body is the kernel: everything but the boot protocols, the stubs and the

@@ -146,7 +146,7 @@ type VariantInfo[T any] struct {
 	// Name is the preset's name, else Axes again; Axes is its Variant.String.
 	// Both are padded with zeros.
 	Name [32]T
-	Axes [32]T
+	Axes [48]T
 	// Defined (a Slots) are the slots that hold the user's value when the
 	// handler of an ordinary call runs; AX holds -ENOSYS.
 	Defined T

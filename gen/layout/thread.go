@@ -67,6 +67,9 @@ type PerCPU[T any] struct {
 	// came from there, while SpecCtrl was not 0: for tests.
 	SpecCtrlRing3 T
 
+	// Number is the CPU's: 0, as there is one.
+	Number T
+
 	// NMIs, Debugs and MachineChecks count what came by the vectors with a stack
 	// of their own and was handled; EventIP is where the last of them came in ring
 	// 0. Their handlers reach these words by GS, so one that has the user's dies.
@@ -112,6 +115,28 @@ const (
 // Nothing sets it; what it costs is that the slow exits of 3.19 to 4.2 clear it.
 const TSCompat = 1 << 1
 
+// TIFUserReturnNotify, TIFIOBitmap and TIFNeedFPULoad are further flags, which
+// nothing sets: what they cost is that 6.12 looks at each on the way out (Linux
+// 6.12: arch/x86/include/asm/entry-common.h, arch_exit_work).
+const (
+	TIFUserReturnNotify = 1 << 11
+	TIFNeedFPULoad      = 1 << 14
+	TIFIOBitmap         = 1 << 22
+	TIFNever            = TIFUserReturnNotify | TIFNeedFPULoad | TIFIOBitmap
+)
+
+// Bits of Thread.SyscallWork, of which nothing sets any: those that 6.12 looks at
+// when a call begins and when it ends (Linux 6.12: include/linux/thread_info.h,
+// entry-common.h).
+const (
+	SyscallWorkEnter = 1<<6 - 1                         // seccomp, tracers, audit, user dispatch
+	SyscallWorkExit  = 1<<1 | 1<<2 | 1<<4 | 1<<5 | 1<<6 // tracers, audit, user dispatch, single steps
+)
+
+// KStackMask are the bits of Thread.KStackOffset that a call's stack begins lower
+// by (Linux 6.12: include/linux/randomize_kstack.h, KSTACK_OFFSET_MAX).
+const KStackMask = 0x3f0
+
 // Thread states.
 const (
 	ThreadRunnable = 0 // running or on the run queue
@@ -131,6 +156,8 @@ type Thread[T any] struct {
 	FSBase   T // the user's FS and GS base
 	GSBase   T
 	State    T // Thread*
+	// SyscallWork is Linux's syscall_work, since 5.11 apart from the flags.
+	SyscallWork T
 
 	Next     T // run queue, or the list of dead threads
 	Switches T // times switched in
@@ -186,7 +213,11 @@ type Thread[T any] struct {
 
 	DeathSig T // PR_SET_PDEATHSIG: the parent does not die
 
-	Reserved T // aligns FX to 16 bytes
+	// KStackOffset is what the next call's stack begins lower by, of which only
+	// KStackMask counts. Only variants with kstack=rdtsc touch it.
+	KStackOffset T
+	// LastCPU is the CPU whose registers hold the FPU state, PerCPU.Number.
+	LastCPU T
 
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T

@@ -140,6 +140,7 @@ func (s *sampler) begin(p *placed) error {
 	a := s.arena
 	a.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
 	a.set(p.perCPU+uint64(perCPU.Ring.Off), p.perCPU+ringAt)
+	a.set(p.perCPU+uint64(perCPU.CallTable.Off), addrOf(a.table))
 	a.set(p.perCPU+uint64(perCPU.TSS.SP1.Off), p.perCPU+trampoline)
 	if err := s.setGS(p.perCPU); err != nil {
 		return fmt.Errorf("setting the GS base: %w", err)

@@ -14,6 +14,8 @@ type cpu[T any] struct {
 	layout.PerCPU[T]
 	Ring T // address of the ring
 	Turn T // offset in Ring.Threads of the running thread
+	// CallTable is the address of sys_call_table.
+	CallTable T
 }
 
 // ring are the threads that switch to each other.
@@ -137,6 +139,7 @@ func kernelProgram(last Ins) Program {
 			RET(),
 			LABEL("work"),
 			UD2()),
+		x64SysCall(),
 		FUNC(sysFull, "is what the wrapper for a call that needs full pt_regs calls.",
 			MOVQ(RDI, RAX), chain(RAX), RET()),
 		yield(sysYield, nil),
@@ -152,6 +155,24 @@ func kernelProgram(last Ins) Program {
 			JMP(next.Loop)),
 		FUNC(trap, "stands for all else.", UD2()),
 	}}
+}
+
+// x64SysCall is the kernel's as far as a replay can have it, where a handler has
+// another number each time: seven comparisons, as for most numbers, then the
+// table in the place of the last jump. Of the frame it loads the first argument.
+func x64SysCall() Func {
+	b := Block{NOP(), NOP()}
+	for i := range 7 {
+		b = append(b, CMPL(RSI, layout.SysCallMax+1+i), JE("none"), JA("none"))
+	}
+	return FUNC("x64_sys_call", "goes to the handler RSI with the frame RDI.",
+		b,
+		MOVQ(Fields[layout.PtRegs[Mem]](RDI).DI, RDI),
+		MOVQ(gs.CallTable, RAX),
+		JMP(RAX.Index(RSI, 8)),
+		LABEL("none"),
+		UD2(),
+	)
 }
 
 // The handler with work does one of these last: instructions of the same length, of

@@ -46,6 +46,9 @@ func (m *machine) compute(st *state, in *inst) bool {
 			return false
 		}
 	}
+	if b.v.t != nil && m.lowers(in) {
+		return m.lower(st, b)
+	}
 	r := word{m.ts.and(m.alu(st, in.op, a.v, b.v, in.width), maskOf(in.width)), a.by}
 	st.cond = m.conditionOf(st, in.op, a.v, b.v, r.v, in.width)
 	if in.op == opCMP || in.op == opTEST {

@@ -67,6 +67,7 @@ func init() {
 		{name: "schedule_user", kind: scheduler},
 		{name: "do_notify_resume", kind: notifier},
 		{name: "retint_user", kind: slowExit},
+		{name: "x64_sys_call", kind: dispatcher},
 	} {
 		contracts[f.name] = f
 	}
@@ -93,6 +94,10 @@ func (m *machine) enter(st *state, f *function) {
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
+	if f.kind == dispatcher && st.phase == inCall {
+		m.dispatchFrame(st)
+		return
+	}
 	if !m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) || !m.onTable(st, f) || !m.untouched(st, f, true) {
 		return
 	}
@@ -110,14 +115,14 @@ func (m *machine) enter(st *state, f *function) {
 	}
 	rsp := st.regs[rSP]
 	_, on := st.cell(rsp.v)
-	if !m.check(st, claimAlign, 0, f, on && (st.origin.c-rsp.v.c)&7 == 0, m.gotWant(st, rsp, "a word of the stack")) {
+	if !m.check(st, claimAlign, 0, f, on && (st.origin.c-st.raised(rsp.v).c)&7 == 0, m.gotWant(st, rsp, "a word of the stack")) {
 		return
 	}
 	switch f.kind {
 	case plainHandler:
 		m.undecided(st, claimTarget, "the proof knows "+f.name+" only by sys_call_table")
 	case frameHandler, slotHandler:
-		if m.wanted(st, f) && m.interrupts(st, f) && m.wholeFrame(st, f, 8) && m.arguments(st, f) && m.once(st, f, &st.expect.called) {
+		if m.wanted(st, f) && m.interrupts(st, f) && m.wholeFrame(st, f, 8) && (m.byFrame() || m.arguments(st, f)) && m.once(st, f, &st.expect.called) {
 			m.handle(st, f)
 		}
 	case noReturn:
@@ -159,6 +164,12 @@ const minus8 = ^uint64(7)
 // dispatch is the arrival at a word of sys_call_table: at any handler, and at
 // each of the variant's wrappers.
 func (m *machine) dispatch(st *state, index value) {
+	m.handlerFor(st, index, func(ok bool) bool { return m.arguments(st, handlers) && ok })
+}
+
+// handlerFor is the arrival at what stands for the handler of a number; arguments
+// checks that it gets them.
+func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) bool) {
 	m.leaves(st)
 	f := handlers
 	m.dispatches(st)
@@ -174,15 +185,17 @@ func (m *machine) dispatch(st *state, index value) {
 		ok = m.clear(st, i, f) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
-	ok = m.checkThat(st, claimEntryWork, 0, f, m.wasWork(st, layout.TIFEntryWork, false), m.isSet(m.ts.and(st.work, layout.TIFEntryWork)), m.gotWork(st, "no TIFEntryWork")) && ok
-	ok = m.arguments(st, f) && ok
+	work, bits := m.entryWork(st)
+	ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
+	ok = arguments(ok)
 	ok = m.interrupts(st, f) && ok
 	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
 	low := value{st.origin.t, st.origin.c - frameSize}
 	if m.promise.room&layout.SlotsCalleeSaved == 0 {
 		low.c += 8 * uint64(layout.SlotR11)
 	}
-	if low = low.add(minus8); st.regs[rSP].v != low && st.regs[rSP].v.t == low.t && low.c-st.regs[rSP].v.c < 8*numCells {
+	rsp := st.raised(st.regs[rSP].v)
+	if low = low.add(minus8); rsp != low && rsp.t == low.t && low.c-rsp.c < 8*numCells {
 		// Called by a function of the variant, as do_syscall_64 is: with a frame
 		// that is whole.
 		ok = m.wholeFrame(st, f, 8) && ok
@@ -255,7 +268,8 @@ func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 			continue
 		}
 		v := m.at(st).resolve(st.regs[r].v)
-		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || f == handlers && v == frame || m.specCtrlResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
+		own := f == handlers && (v == frame || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number()))
+		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || own || m.specCtrlResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
 }
@@ -296,8 +310,9 @@ func (m *machine) arguments(st *state, f *function) bool {
 func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	start := value{st.origin.t, st.origin.c - frameSize}
 	rsp := st.regs[rSP]
-	below := int64(start.c - rsp.v.c)
-	ok := m.check(st, claimFrame, 0, f, rsp.v.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
+	at := st.raised(rsp.v)
+	below := int64(start.c - at.c)
+	ok := m.check(st, claimFrame, 0, f, at.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
 	for s := range layout.NumSlots {
 		w := m.readCell(st, cellOf(s))
 		ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok

@@ -457,6 +457,8 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 		return r.with(factZero, x.t, value{}, mask)
 	case b.is(0) && a.t.op == isShr && x.c == 0:
 		return r.with(factMax, x.t, value{}, 1<<a.t.k-1)
+	case a.t.op == isAnd && b.t == nil: // a part of a word
+		return r.with(factSame, a.t, b, 0)
 	case a.t.op == isSymbol && !mentions(b, a.t):
 		if b.t != nil { // what is known of a is so of b
 			t, in := peel(b, r.where(a.t))

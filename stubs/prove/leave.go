@@ -86,8 +86,8 @@ func (m *machine) sysret(st *state, f *function) bool {
 	if edited.Has(layout.SlotR11) {
 		ok = m.checkSame(st, claimReg, uint8(r11), f, st.regs[r11], want[layout.SlotR11]) && ok
 	}
-	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, want[layout.SlotCS]) && ok
-	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, want[layout.SlotSS]) && ok
+	ok = m.checkSame(st, claimCS, 0, f, word{v: known(x86.USER_CS)}, m.selectorOf(want[layout.SlotCS])) && ok
+	ok = m.checkSame(st, claimSS, 0, f, word{v: known(x86.USER_DS)}, m.selectorOf(want[layout.SlotSS])) && ok
 	ok = m.checkThat(st, claimCanonical, 0, f, m.at(st).canonical(st.regs[rCX].v) == isTrue,
 		predicate{equal, m.ts.sar(m.ts.shl(st.regs[rCX].v, 16), 16), st.regs[rCX].v}, m.gotWant(st, st.regs[rCX], "bits 47 to 63 the same")) && ok
 	if m.promises.Has(stubs.PromiseTrampoline) {
@@ -97,6 +97,15 @@ func (m *machine) sysret(st *state, f *function) bool {
 		ok = m.checkThat(st, claimOwnExit, 0, f, singleStep&^m.at(st).zeros(st.regs[r11].v) == 0, m.isSet(m.ts.and(st.regs[r11].v, singleStep)), m.gotWant(st, st.regs[r11], "RF and TF clear")) && ok
 	}
 	return ok
+}
+
+// selectorOf is what IRETQ takes of a slot, 16 bits (SDM volume 2, IRET), where the
+// variant looks at no more; else all of it.
+func (m *machine) selectorOf(slot value) value {
+	if m.byFrame() {
+		return m.ts.and(slot, maskOf(2))
+	}
+	return slot
 }
 
 // neverSYSRET reports whether no exit of the variant is to be SYSRETQ.
@@ -111,7 +120,7 @@ func (m *machine) fits(st *state) truth {
 	all := isTrue
 	for _, t := range [...]truth{
 		r.same(frame[layout.SlotCX], frame[layout.SlotIP]), r.same(frame[layout.SlotR11], frame[layout.SlotFlags]),
-		r.same(frame[layout.SlotCS], known(x86.USER_CS)), r.same(frame[layout.SlotSS], known(x86.USER_DS)),
+		r.same(m.selectorOf(frame[layout.SlotCS]), known(x86.USER_CS)), r.same(m.selectorOf(frame[layout.SlotSS]), known(x86.USER_DS)),
 		m.loadable(st, frame[layout.SlotIP]),
 	} {
 		all = min(all, t)

@@ -87,7 +87,7 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return p, m.own(st)
 	case t == nil:
 		return p, m.touches(st, addr, "an address that the proof knows nothing of", true)
-	case t == st.origin.t:
+	case t == st.origin.t || t == st.lowered:
 		return m.locateStack(st, p, addr, write)
 	case st.phase != inCall && t == m.s.prev:
 		return m.locatePrev(st, p, addr, write)
@@ -208,7 +208,7 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 		p.cell, p.word = i, &st.cells[i]
 		return p, m.own(st)
 	}
-	down := st.origin.c - addr.c // how far below the top
+	down := st.origin.c - st.raised(addr).c // how far below the top
 	switch {
 	case int64(down) <= 0 || down > layout.ThreadSize:
 		return p, m.touches(st, addr, notOwnOther, false)
@@ -226,10 +226,22 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 		p.status, p.value = true, m.s.status.value()
 		return p, m.own(st)
 	}
+	if at&^7 == uint64(thread.KStackOffset.Off) && m.axes.Is(stubs.KStackRDTSC) {
+		p.word = &st.kstack
+		return p, m.own(st)
+	}
 	if write {
 		return p, m.touches(st, addr, notOwnThread, false)
 	}
-	if at&^7 != uint64(thread.Flags.Off) {
+	switch int(at &^ 7) {
+	case thread.Flags.Off:
+	case thread.SyscallWork.Off:
+		p.value = m.s.callWork.value()
+		return p, m.own(st)
+	case thread.LastCPU.Off: // there is one
+		p.value = m.s.percpu[uint64(percpu.Number.Off)].value()
+		return p, m.own(st)
+	default:
 		p.value = symbol("a word of the thread", false).value()
 		return p, m.own(st)
 	}

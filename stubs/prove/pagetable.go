@@ -92,7 +92,7 @@ func (m *machine) mapped(st *state, o operand, addr value) bool {
 	case o.seg == segGS && addr.t == nil && addr.c-uint64(percpu.TSS.Reserved0.Off) >= percpuSize-uint64(percpu.TSS.Reserved0.Off):
 		area = "the per-CPU area before the TSS"
 	case o.seg == segGS && addr.t == nil, addr.t == m.s.trampoline, addr.t == nil && addr.c-m.entryData < layout.PageSize:
-	case addr.t == st.origin.t:
+	case addr.t == st.origin.t || addr.t == st.lowered:
 		area = "the thread's stack"
 	case addr.t != nil && addr.t.op == isShl && addr.c == m.table:
 		area = "sys_call_table"

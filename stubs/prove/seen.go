@@ -90,7 +90,8 @@ func (n *namer) state(st *state) {
 	n.words(st.msrs[:])
 	n.words(st.ahead[:])
 	n.words(st.bases[:])
-	n.words([]word{st.mxcsr})
+	n.words([]word{st.mxcsr, st.kstack})
+	n.values(value{st.lowered, st.loweredFrom})
 	n.print(pack(st.selectors != nil, st.xmm != nil))
 	if st.selectors != nil {
 		n.words(st.selectors[:])

@@ -31,8 +31,13 @@ type Check struct {
 	Sat bool
 }
 
-// ProveObligations proves a variant as [Prove] does and returns its claims.
+// ProveObligations proves a variant as [Prove] does and returns its claims. Of
+// dispatch=tree the second model knows nothing: not of a stack that is lowered by a
+// distance only the thread knows, nor of the work that calls alone have.
 func ProveObligations(n stubs.Variant) (*Obligations, error) {
+	if n.Axes.Is(stubs.DispatchTree) {
+		return nil, fmt.Errorf("variant %s: the solver's model does not know %s: prove it without -smt", n.Name, stubs.DispatchTree)
+	}
 	obj, err := link(n)
 	if err != nil {
 		return nil, err

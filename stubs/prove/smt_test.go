@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,6 +68,17 @@ func TestSolver(t *testing.T) {
 		}
 		agrees(t, s, o)
 		t.Logf("%s: %v", n.Name, o)
+	}
+}
+
+// TestSolverRefuses: what its model does not know is not asked.
+func TestSolverRefuses(t *testing.T) {
+	n, err := stubs.ParseVariant("linux-6.12+dispatch=tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ProveObligations(n); err == nil || !strings.Contains(err.Error(), "dispatch=tree") {
+		t.Errorf("asked, or for another reason not: %v", err)
 	}
 }
 

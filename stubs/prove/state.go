@@ -7,6 +7,7 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // Sizes and places that the model takes from package layout.
@@ -162,8 +163,14 @@ type state struct {
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
-	cells  [numCells]word
-	wrote  uint64 // a bit for each cell that the variant has ever written
+	// lowered, if not nil, is where RSP was put by a distance that the proof does
+	// not know, down from loweredFrom (of origin's term): the cells below that are
+	// counted from lowered, and those between the two are nobody's.
+	lowered     *term
+	loweredFrom uint64
+	kstack      word // Thread.KStackOffset
+	cells       [numCells]word
+	wrote       uint64 // a bit for each cell that the variant has ever written
 
 	scratch    [numScratch]word
 	mine       [numScratch]bool // no other thread can have written it
@@ -244,6 +251,8 @@ type symbols struct {
 	cr3        *term             // CR3 as a call finds it
 	flushes    *term             // UserPCIDFlushMask
 	work       *term             // Thread.Flags at the start
+	callWork   *term             // Thread.SyscallWork
+	kstack     *term             // Thread.KStackOffset
 	status     *term             // Thread.Status
 	percpu     map[uint64]*term  // other words of PerCPU, by offset
 	area       *term             // the per-CPU area, where the kernel's GS points
@@ -261,6 +270,7 @@ func newSymbols() *symbols {
 		prev: symbol("thread", false), next: symbol("next", false),
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
+		callWork: symbol("thread.SyscallWork", false), kstack: symbol("thread.KStackOffset", false),
 		work: symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
 		status: symbol("thread.Status", false),
@@ -366,6 +376,7 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	if mask&x86.X86_EFLAGS_IF == 0 {
 		st.irq = on
 	}
+	st.kstack = word{v: s.kstack.value()}
 	return st
 }
 
@@ -390,7 +401,16 @@ func (s *symbols) atSwitch(entry uint64) *state {
 
 // cell is the index of the stack's word at an address, if it is one.
 func (st *state) cell(addr value) (i int, ok bool) {
-	if addr.t != st.origin.t {
+	if st.lowered != nil {
+		below := int64(st.loweredFrom-addr.c) > 0
+		if addr.t == st.lowered {
+			below = int64(addr.c) >= 0
+		}
+		if below { // between the two
+			return 0, false
+		}
+	}
+	if addr = st.raised(addr); addr.t != st.origin.t {
 		return 0, false
 	}
 	n := int64(st.origin.c - addr.c)
@@ -403,7 +423,7 @@ func (st *state) cell(addr value) (i int, ok bool) {
 // onStack reports whether RSP is on the part of the kernel stack that is
 // followed: an interrupt has room below it.
 func (st *state) onStack() bool {
-	rsp := st.regs[rSP].v
+	rsp := st.raised(st.regs[rSP].v)
 	return rsp.t == st.origin.t && st.origin.c-rsp.c <= 8*numCells
 }
 
@@ -418,12 +438,49 @@ func (st *state) loseTrampoline() {
 // dropBelow forgets what is below RSP: whoever uses the stack next may write
 // there.
 func (st *state) dropBelow() {
-	rsp := st.regs[rSP].v
+	rsp := st.raised(st.regs[rSP].v)
 	first := 0
 	if n := int64(st.origin.c - rsp.c); rsp.t == st.origin.t && n > 0 {
 		first = int(n+7) / 8
 	}
 	for i := first; i < numCells; i++ {
+		st.cells[i] = word{by: lost}
+	}
+}
+
+// raised is a place on the lowered part of the stack as if that were not lowered.
+func (st *state) raised(v value) value {
+	if st.lowered != nil && v.t == st.lowered {
+		return value{st.origin.t, st.loweredFrom + v.c}
+	}
+	return v
+}
+
+// lowers reports whether an instruction is the one that lowers RSP so.
+func (m *machine) lowers(in *inst) bool {
+	return m.axes.Is(stubs.KStackRDTSC) && in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP
+}
+
+// lower lowers RSP by a distance that is not known but a number of words, and at
+// most what the kernel leaves free for it.
+func (m *machine) lower(st *state, by word) bool {
+	rsp, r := st.regs[rSP].v, m.at(st)
+	_, most := r.limits(by.v)
+	if rsp.t != st.origin.t || most > layout.KStackMask || r.zeros(by.v)&7 != 7 {
+		m.undecided(st, claimFollows, "how far RSP is lowered")
+		return false
+	}
+	st.dropBelow()
+	st.lowered, st.loweredFrom = symbol("the lowered stack", false), rsp.c
+	st.regs[rSP] = word{st.lowered.value(), m.moved(st, nil)}
+	st.cond = condition{}
+	return true
+}
+
+// raise forgets the lowered part of the stack, which RSP has left.
+func (st *state) raise() {
+	st.lowered = nil
+	for i := int(st.origin.c-st.loweredFrom+7) / 8; i < numCells; i++ {
 		st.cells[i] = word{by: lost}
 	}
 }

@@ -233,6 +233,9 @@ func (m *machine) write(st *state, o operand, width uint8, w word) bool {
 		w.v = m.merge(m.at(st).resolve(st.regs[o.reg].v), w.v, shift, width)
 	}
 	st.regs[o.reg] = word{w.v, m.moved(st, w.by)}
+	if o.reg == rSP && st.lowered != nil && w.v.t != st.lowered {
+		st.raise()
+	}
 	return true
 }
 
@@ -396,7 +399,11 @@ func (m *machine) captures(start uint64) bool {
 
 // trap is UD2: what a variant has where it must not come.
 func (m *machine) trap(st *state) {
-	if m.check(st, claimTrap, 0, nil, st.phase == inCall && m.wasWork(st, layout.TIFEntryWork, true), m.gotWork(st, "TIFEntryWork")) {
+	asked := m.wasWork(st, layout.TIFEntryWork, true)
+	if m.byFrame() {
+		asked = m.wasWork(st, layout.TIFNever, true) || m.at(st).some(m.s.callWork.value(), layout.SyscallWorkEnter|layout.SyscallWorkExit)
+	}
+	if m.check(st, claimTrap, 0, nil, st.phase == inCall && asked, m.gotWork(st, "TIFEntryWork")) {
 		m.end(st)
 	}
 }

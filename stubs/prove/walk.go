@@ -112,7 +112,8 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 func (s *symbols) quiet(entry, mask uint64) *state {
 	st := s.afterSYSCALL(entry, mask)
 	for _, f := range []facts{
-		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork},
+		{kind: factZero, t: s.work, k: layout.TIFAllWork | layout.TIFEntryWork | layout.TIFNever},
+		{kind: factZero, t: s.callWork, k: layout.SyscallWorkEnter | layout.SyscallWorkExit},
 		{kind: factZero, t: s.flags, k: singleStep},
 		{kind: factMax, t: s.user[rAX], k: layout.SysCallMax},
 		{kind: factMax, t: s.rip, k: layout.TaskSizeMax - 1},
@@ -168,6 +169,7 @@ func (m *machine) accesses(st *state, o operand, width uint8, store bool) {
 }
 
 func (m *machine) touchesAt(st *state, addr value, a Access) {
+	addr = st.raised(addr)
 	a.Off = int64(addr.c)
 	switch t := addr.t; {
 	case a.GS && t == nil:

@@ -1,0 +1,138 @@
+package kernel
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// dispatch is the way from a number to a handler without sys_call_table: the
+// switch of Linux since 6.9, as compilers make it.
+func dispatch() Program {
+	p := Program{Funcs: Funcs(x64SysCall)}
+	for _, w := range wrappers() {
+		p.Funcs = append(p.Funcs, w)
+	}
+	return p
+}
+
+// linuxNumbers are the numbers that Linux 6.12 has a handler for. It has none,
+// though a name, for those that are left out (arch/x86/entry/syscalls/
+// syscall_64.tbl; kernel/sys_ni.c).
+func linuxNumbers() (list []int) {
+	without := []int{134, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 205, 211, 212, 214, 215, 236}
+	for nr := range 463 {
+		if (nr < 335 || nr >= 424) && !slices.Contains(without, nr) {
+			list = append(list, nr)
+		}
+	}
+	return list
+}
+
+// handlerOf is the handler of a number, sysNiSyscall if the kernel has none.
+func handlerOf(nr int) func() Func {
+	for _, c := range sysCalls() {
+		if c.nr == nr {
+			return c.handler
+		}
+	}
+	for i, c := range layout.FullFrameCalls {
+		if c.Nr == nr {
+			return fullFrameHandlers[i]
+		}
+	}
+	return sysNiSyscall
+}
+
+// fullFrameHandlers are those of layout.FullFrameCalls.
+var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysRtSigreturn, sysFullFrame, sysSetFrame, sysPoison}
+
+// controlNumbers are those of the control calls.
+func controlNumbers() (list []int) {
+	for nr := layout.SysSelect; nr <= layout.SysCallMax; nr++ {
+		if handlerOf(nr)().Name != sysNiSyscall().Name {
+			list = append(list, nr)
+		}
+	}
+	return list
+}
+
+func x64SysCall() Func {
+	return FUNC("x64_sys_call",
+		`x64_sys_call(regs, number) makes the call from its frame, by comparisons and
+direct jumps alone: number, at most SysCallMax, is one more often the deeper it
+lies. Linux has its numbers in one tree; those of the control calls hang from the
+right of it.`,
+		NOP(), // ENDBR64, which nothing needs
+		NOP(), // what ftrace would call
+		tree(linuxNumbers(), tree(controlNumbers(), Block{JMP(sysNiSyscall)})),
+		leaves(append(linuxNumbers(), controlNumbers()...)),
+	).Takes(RDI, RSI).Returns(RAX)
+}
+
+// tree halves a list of numbers until it is one; a number above all of them
+// goes to beyond, one between two of them to sys_ni_syscall.
+func tree(list []int, beyond Block) Block {
+	if len(list) == 0 {
+		return beyond
+	}
+	mid := len(list) / 2
+	nr, lower, upper := list[mid], list[:mid], list[mid+1:]
+	b := Block{CMPL(RSI, nr), JE(leaf(nr))}
+	if len(list) == 1 {
+		return append(b, beyond)
+	}
+	return append(b, JA(over(nr)), tree(lower, Block{JMP(sysNiSyscall)}), LABEL(over(nr)), tree(upper, beyond))
+}
+
+func leaf(nr int) string { return fmt.Sprintf("nr_%d", nr) }
+func over(nr int) string { return fmt.Sprintf("above_%d", nr) }
+
+// leaves are where the comparisons end.
+func leaves(list []int) (b Block) {
+	for _, nr := range list {
+		b = append(b, LABEL(leaf(nr)), JMP(wrapperName(handlerOf(nr)())))
+	}
+	return b
+}
+
+// wrapperName is Linux's name of a handler that takes its arguments from the
+// frame.
+func wrapperName(handler Func) string { return "__x64_" + handler.Name }
+
+// wrappers are the handlers as x64_sys_call reaches them: each loads what it
+// takes from the frame.
+func wrappers() []Func {
+	var list []Func
+	seen := map[string]bool{}
+	for _, nr := range append(linuxNumbers(), controlNumbers()...) {
+		h := handlerOf(nr)
+		name := wrapperName(h())
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		list = append(list, x64Wrapper(name, h, isControl(nr)))
+	}
+	return list
+}
+
+func x64Wrapper(name string, handler func() Func, control bool) Func {
+	regs := ptRegs(RDI)
+	takes := handler().Arguments()
+	var b Block
+	if control {
+		b = append(b, CMPQ(Sym(controlOn), 0), IF(E, JMP(sysNiSyscall)))
+	}
+	for _, arg := range []struct {
+		to   Reg
+		from Mem
+	}{{R9, regs.R9}, {R8, regs.R8}, {RCX, regs.R10}, {RDX, regs.DX}, {RSI, regs.SI}, {RDI, regs.DI}} {
+		if slices.Contains(takes, arg.to) {
+			b = append(b, MOVQ(arg.from, arg.to))
+		}
+	}
+	return FUNC(name, name+" is "+handler().Name+" of the frame RDI.", append(b, JMP(handler))).Takes(RDI).Returns(RAX)
+}

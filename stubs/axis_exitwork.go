@@ -1,0 +1,172 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// The values of axis exitwork.
+const (
+	ExitWorkInlined Value = "exitwork=inlined"
+	ExitWorkCalled  Value = "exitwork=called"
+)
+
+var _ = Register(Axis{
+	Name: "exitwork", Rank: 330,
+	Of: DispatchTree, OfWhy: "it belongs to the do_syscall_64 that a tree comes with",
+	Doc: "how a call that ends in C looks for what is to be done before ring 3",
+	Values: []Choice{
+		{Value: ExitWorkInlined, Since: "Linux 3.19", Doc: "by one test of Thread.Flags"},
+		{
+			// Linux 6.12: kernel/entry/common.c, arch/x86/include/asm/entry-common.h,
+			// arch/x86/kernel/fpu/core.c.
+			Value: ExitWorkCalled, Since: "Linux 5.9",
+			Doc: "by four functions (syscall_exit_to_user_mode and what it calls): what only calls have to do at their end, Thread.Flags, whether the FPU holds this thread's registers, TS_COMPAT, the next call's stack",
+		},
+	},
+})
+
+// Functions of the exit.
+const (
+	exitToUserMode   = "syscall_exit_to_user_mode"
+	exitPrepare      = "syscall_exit_to_user_mode_prepare"
+	archExitPrepare  = "arch_exit_to_user_mode_prepare"
+	fpregsConsistent = "fpregs_assert_state_consistent"
+	returnSlowpath   = "syscall_return_slowpath"
+)
+
+// exitWork does the work that is asked for at do_syscall_64's end, and leaves
+// interrupts off.
+func (v Axes) exitWork(suffix string) Block {
+	if v.Is(ExitWorkCalled) {
+		return Block{MOVQ(keptFrame, RDI), CALL(FuncName(exitToUserMode, suffix))}
+	}
+	return Block{
+		v.disable(),
+		TESTL(layout.TIFAllWork, current.Flags),
+		IF(NE,
+			MOVQ(keptFrame, RDI),
+			CALL(returnSlowpath).C("turns interrupts off"),
+		),
+		v.chooseKStackOffset(current),
+	}
+}
+
+// exitFuncs are the functions of exitwork=called. Each saves the registers that the
+// work behind its tests would need.
+func (v Axes) exitFuncs(suffix string) []Func {
+	if !v.Is(ExitWorkCalled) {
+		return nil
+	}
+	return []Func{
+		v.syscallExitToUserMode(suffix),
+		v.syscallExitPrepare(suffix),
+		v.archExitPrepare(suffix),
+		v.fpregsConsistent(suffix),
+	}
+}
+
+func (v Axes) syscallExitToUserMode(suffix string) Func {
+	frame, asked, task := RBX, RBP, R12
+	thread := Fields[layout.Thread[Mem]](task)
+	return FUNC(FuncName(exitToUserMode, suffix), `syscall_exit_to_user_mode(regs) does what is to be done before ring 3 runs again,
+and leaves interrupts off.`,
+		v.nop("ENDBR64: nothing calls it through a pointer"),
+		pushes(frame, asked, task),
+		MOVQ(RDI, frame),
+		CALL(FuncName(exitPrepare, suffix)).C("with interrupts on"),
+		v.disable(), // no work comes unseen from here on
+		v.nop("the rest of CLI's place"),
+		v.nop("the tick of a CPU that has none in ring 3"),
+		MOVQ(gs.Current, task),
+		MOVQ(thread.Flags, asked),
+		TESTL(layout.TIFAllWork, asked),
+		JNE("exit_to_user_mode_loop"),
+		LABEL("no_work_left"),
+		MOVQ(asked, RDI),
+		CALL(FuncName(archExitPrepare, suffix)),
+		v.nop("context tracking: ring 3 is next"),
+		// amd_clear_divider is given 0 and 1, whether it divides or not.
+		XORL(RAX, RAX),
+		XORL(RDX, RDX),
+		MOVL(1, RCX),
+		v.nop("DIVL RCX, where ring 3 could see what was divided last"),
+		pops(frame, asked, task),
+		RET(),
+
+		LABEL("exit_to_user_mode_loop"),
+		MOVQ(frame, RDI),
+		CALL(returnSlowpath).C("returns when there is no more, with interrupts off"),
+		MOVQ(thread.Flags, asked),
+		JMP("no_work_left"),
+	).In("entry")
+}
+
+func (v Axes) syscallExitPrepare(suffix string) Func {
+	frame, asked, task := RBX, RBP, R12
+	thread := Fields[layout.Thread[Mem]](task)
+	return FUNC(FuncName(exitPrepare, suffix), "syscall_exit_to_user_mode_prepare(regs) does what calls alone have to do at their end.",
+		v.nop("ftrace's call"),
+		pushes(frame, asked, task),
+		MOVQ(RDI, frame),
+		v.nop("a check of context tracking"),
+		MOVQ(gs.Current, task),
+		MOVQ(thread.SyscallWork, asked),
+		TESTL(layout.SyscallWorkExit, asked).C("a tracer? audit?"),
+		JNE("syscall_exit_work"),
+		pops(frame, asked, task),
+		RET(),
+		LABEL("syscall_exit_work"),
+		UD2().C("nothing sets a bit of SyscallWork"),
+	).In("entry")
+}
+
+func (v Axes) archExitPrepare(suffix string) Func {
+	asked, task := RBX, RDI
+	thread := Fields[layout.Thread[Mem]](task)
+	return FUNC(FuncName(archExitPrepare, suffix), "arch_exit_to_user_mode_prepare(flags) is the part of it that is x86's.",
+		pushes(asked),
+		MOVQ(RDI, asked),
+		TESTL(layout.TIFUserReturnNotify, asked),
+		JNE("arch_exit_work"),
+		TESTL(layout.TIFIOBitmap, asked),
+		JNE("arch_exit_work"),
+		CALL(FuncName(fpregsConsistent, suffix)),
+		TESTL(layout.TIFNeedFPULoad, asked),
+		JNE("arch_exit_work"),
+		v.nop("FRED's stack"),
+		MOVQ(gs.Current, task),
+		ANDL(^layout.TSCompat, thread.Status),
+		v.chooseKStackOffset(thread),
+		v.jumpOver("VMSCAPE's barrier"),
+		pops(asked),
+		RET(),
+		LABEL("arch_exit_work"),
+		UD2().C("nothing sets these flags"),
+	).In("entry")
+}
+
+// fpregsConsistent is there with CONFIG_X86_DEBUG_FPU, as Debian has it. The kernel
+// here switches the registers with the thread, so it is Current that tells whose
+// they are.
+func (v Axes) fpregsConsistent(suffix string) Func {
+	task, owner, cpu := RAX, RCX, RDX
+	thread := Fields[layout.Thread[Mem]](task)
+	return FUNC(FuncName(fpregsConsistent, suffix), "fpregs_assert_state_consistent() makes sure that the FPU has the registers of the thread that runs.",
+		v.nop("ENDBR64: nothing calls it through a pointer"),
+		v.nop("ftrace's call"),
+		MOVQ(gs.Current, task),
+		TESTL(layout.TIFNeedFPULoad, thread.Flags),
+		JNE("in_memory").C("they are loaded later"),
+		MOVQ(gs.Current, owner).C("whose registers the FPU has"),
+		CMPQ(owner, task),
+		JNE("inconsistent"),
+		MOVL(gs.Number, cpu),
+		CMPL(cpu, thread.LastCPU).C("and whether it is this CPU's FPU"),
+		JNE("inconsistent"),
+		LABEL("in_memory"),
+		RET(),
+		LABEL("inconsistent"),
+		UD2(),
+	).In("entry")
+}

@@ -1,0 +1,114 @@
+package stubs
+
+import (
+	"slices"
+
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// What do_syscall_64 of dispatch=tree keeps across its calls.
+const (
+	keptFrame  = R12
+	keptThread = R13
+	keptNumber = RBX // as the entry gives it, an int
+	keptLong   = R14 // the same, a long
+)
+
+var current = Fields[layout.Thread[Mem]](keptThread)
+
+// onlySyscall is do_syscall_64 of dispatch=tree: the call from its frame, all work
+// that is then asked for, and whether SYSRETQ may end it (Linux 6.12:
+// arch/x86/entry/common.c, include/linux/entry-common.h).
+func (v Axes) onlySyscall(suffix string) Func {
+	regs := Fields[layout.PtRegs[Mem]](keptFrame)
+	return FUNC(FuncName("do_syscall_64", suffix), `do_syscall_64(regs, number) makes a call from full pt_regs. It does all work that
+is then asked for, leaves interrupts off, and returns in AL whether
+SYSRETQ may end the call.`,
+		v.nop("ENDBR64: nothing calls it through a pointer"),
+		v.enterC(),
+		MOVQ(RDI, keptFrame),
+		MOVL(RSI, keptNumber),
+		MOVQ(gs.Current, keptThread),
+		v.nop("a jump over the next, with randomize_kstack_offset=off"),
+		v.lowerStack(),
+		v.nop("context tracking: ring 3 is left"),
+		v.nop("irqflags tracing"),
+		v.at(BeforeDispatch),
+		v.nop("the rest of STI's place"),
+		MOVSLQ(keptNumber, keptLong).C("as a tracer would be given it"),
+		MOVQ(current.SyscallWork, RDX),
+		TESTL(layout.SyscallWorkEnter, RDX).C("a tracer? seccomp?"),
+		JNE("syscall_trace_enter"),
+
+		CMPL(keptLong, layout.SysCallMax),
+		JA("no_such_call"),
+		v.callHandler(),
+		MOVQ(RAX, regs.AX),
+		LABEL("syscall_return"),
+		v.exitWork(suffix),
+		v.tellSYSRET(regs),
+
+		LABEL("no_such_call"),
+		v.nop("x32's calls"),
+		CMPL(keptLong, -1),
+		JE("syscall_return").C("a tracer skips the call"),
+		MOVQ(-layout.ENOSYS, regs.AX),
+		JMP("syscall_return"),
+
+		LABEL("syscall_trace_enter"),
+		UD2().C("nothing sets a bit of SyscallWork"),
+	).In("entry")
+}
+
+var kept = [...]Reg{keptNumber, keptFrame, keptThread, keptLong}
+
+// enterC begins do_syscall_64: with kstack=rdtsc RSP is kept in RBP, as it will be
+// lowered by a distance that only the thread knows.
+func (v Axes) enterC() Block {
+	if !v.Is(KStackRDTSC) {
+		return pushes(kept[:]...)
+	}
+	return Block{PUSHQ(RBP), MOVQ(RSP, RBP), pushes(kept[:]...)}
+}
+
+// leaveC undoes enterC and returns.
+func (v Axes) leaveC() Block {
+	if !v.Is(KStackRDTSC) {
+		return Block{pops(kept[:]...), RET()}
+	}
+	return Block{LEAQ(RBP.At(-8*len(kept)), RSP), pops(kept[:]...), POPQ(RBP), RET()}
+}
+
+// pushes saves registers; pops restores them, in reverse.
+func pushes(regs ...Reg) (b Block) {
+	for _, r := range regs {
+		b = append(b, PUSHQ(r))
+	}
+	return b
+}
+
+func pops(regs ...Reg) (b Block) {
+	for _, r := range slices.Backward(regs) {
+		b = append(b, POPQ(r))
+	}
+	return b
+}
+
+// tellSYSRET returns in AL whether SYSRETQ would do what IRETQ does with the frame,
+// but for exit=iret.
+func (v Axes) tellSYSRET(regs layout.PtRegs[Mem]) Block {
+	if v.Is(ExitIRET) {
+		return v.leaveC()
+	}
+	return Block{
+		v.jumpOver("Xen's guests, which never take it"),
+		v.sysretFits(regs, "return_by_iret"),
+		MOVL(1, RAX),
+		v.leaveC(),
+
+		LABEL("return_by_iret"),
+		XORL(RAX, RAX),
+		v.leaveC(),
+	}
+}
