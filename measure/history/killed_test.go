@@ -7,8 +7,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/entrylab/entrylab/measure/history/historytest"
 )
 
 // writerOf makes the test's program a writer that appends until it is killed, and
@@ -25,9 +33,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// fullAt is the size of files at which the writer's disk is full, in bytes.
+const fullAt = "ENTRYLAB_TEST_FULL_AT"
+
 // write ends with an error only.
 func write(url string) error {
 	ctx := context.Background()
+	if text := os.Getenv(fullAt); text != "" {
+		size, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		signal.Ignore(syscall.SIGXFSZ) // so that a write fails
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: size}); err != nil {
+			return err
+		}
+	}
 	s, err := Open(ctx, url)
 	if err != nil {
 		return err
@@ -96,5 +117,81 @@ func TestKilled(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// acknowledged are the numbers that a writer printed: from 0 on, each once.
+func acknowledged(t *testing.T, out []byte) int {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(string(out)) {
+		if line != fmt.Sprintln(n) {
+			t.Fatalf("line %d is %q", n, line)
+		}
+		n++
+	}
+	return n
+}
+
+// TestFullDisk lets a writer find no more room: it says where, nothing that was
+// acknowledged is lost, and once there is room another one goes on.
+func TestFullDisk(t *testing.T) {
+	for _, tt := range []struct{ name, url, at string }{
+		{"folder", filepath.Join(t.TempDir(), "nights"), "20000"},
+		{"sqlite", "sqlite:" + filepath.Join(t.TempDir(), "lab.db"), "200000"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), writerOf+"="+tt.url, fullAt+"="+tt.at)
+			var said strings.Builder
+			cmd.Stderr = &said
+			out, err := cmd.Output()
+			if cmd.ProcessState.ExitCode() != 2 || !strings.HasPrefix(said.String(), "history: ") || !strings.Contains(said.String(), tt.url) {
+				t.Errorf("%v: %s", err, said.String())
+			}
+			n := acknowledged(t, out)
+			s := open(t, tt.url)
+			got := entries(t, s, Query{})
+			if n == 0 || len(got) != n {
+				t.Fatalf("%d entries, and %d were acknowledged", len(got), n)
+			}
+			if err := s.Append(t.Context(), count(n, "a", float64(n))); err != nil {
+				t.Fatal(err)
+			}
+			if got := entries(t, s, Query{}); len(got) != n+1 || got[n].Values[0] != float64(n) {
+				t.Errorf("behind them stand %v", got[n:])
+			}
+		})
+	}
+}
+
+// TestLostServer stops the database under a writer: it says so at once, and what was
+// acknowledged is there when the server is back.
+func TestLostServer(t *testing.T) {
+	t.Parallel()
+	server := historytest.Start(t)
+	s := open(t, server.Database(t))
+	const n = 5
+	for i := range n {
+		if err := s.Append(t.Context(), count(i, "a", float64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Stop()
+	if err := s.Append(t.Context(), count(n, "a", n)); err == nil || !strings.HasPrefix(err.Error(), "history: "+s.Name()+": ") {
+		t.Errorf("an entry is appended to nothing: %v", err)
+	}
+	for _, err := range s.Entries(t.Context(), Query{}) {
+		if err == nil {
+			t.Error("a lost database has entries")
+		}
+	}
+	server.Restart(t)
+	if err := s.Append(t.Context(), count(n, "a", n)); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, s, Query{}); len(got) != n+1 {
+		t.Errorf("%d entries, want %d", len(got), n+1)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ import (
 // Server is a PostgreSQL server with a folder of its own.
 type Server struct {
 	dir       string
+	start     func() *exec.Cmd
 	cmd       *exec.Cmd
 	ended     chan error
 	databases atomic.Int64
@@ -51,7 +53,7 @@ func Start(t testing.TB) *Server {
 			t.Error(err)
 		}
 	})
-	s := &Server{dir: dir, ended: make(chan error, 1)}
+	s := &Server{dir: dir}
 	as, err := s.user()
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +64,31 @@ func Start(t testing.TB) *Server {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-h", "", "-c", "logging_collector=off")
-	s.cmd.SysProcAttr, s.cmd.Dir = &as, dir
+	s.start = func() *exec.Cmd {
+		cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-h", "", "-c", "logging_collector=off")
+		cmd.SysProcAttr, cmd.Dir = &as, dir
+		return cmd
+	}
+	t.Cleanup(s.Stop)
+	if err := s.run(t); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Restart starts the server that was stopped, with the databases it had.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	// It refuses to start as long as a process of the one that was stopped is there.
+	for s.run(t) != nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// run starts the server and waits until it answers.
+func (s *Server) run(t testing.TB) error {
+	t.Helper()
+	s.cmd, s.ended = s.start(), make(chan error, 1)
 	started := make(chan error)
 	go func() {
 		// The server is to end with the thread that started it.
@@ -77,9 +102,7 @@ func Start(t testing.TB) *Server {
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Stop)
-	s.wait(t)
-	return s
+	return s.wait(t)
 }
 
 // user is whom the server runs as: it refuses to be root's.
@@ -98,12 +121,24 @@ func (s *Server) user() (syscall.SysProcAttr, error) {
 	return as, errors.Join(errU, errG, os.Chown(s.dir, uid, gid))
 }
 
-// Stop stops the server at once, as a lost machine does.
+// Stop stops the server and its processes at once, as a lost machine does.
 func (s *Server) Stop() {
-	// With it go its processes, which would end by themselves only when they next look.
-	if syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) == nil {
-		s.ended <- <-s.ended
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
 	}
+	pid := s.cmd.Process.Pid
+	// Each process of it has a session of its own, and ends by itself only when it next
+	// looks for the server.
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		return // it has ended
+	}
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	s.ended <- <-s.ended
 }
 
 // url is that of a database.
@@ -112,8 +147,8 @@ func (s *Server) url(database string) string {
 	return u.String()
 }
 
-// wait waits until the server answers, or has ended.
-func (s *Server) wait(t testing.TB) {
+// wait waits until the server answers; it may end instead.
+func (s *Server) wait(t testing.TB) error {
 	t.Helper()
 	db, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
@@ -122,12 +157,12 @@ func (s *Server) wait(t testing.TB) {
 	defer db.Close()
 	for {
 		if err = db.PingContext(t.Context()); err == nil {
-			return
+			return nil
 		}
 		select {
 		case ended := <-s.ended:
 			s.ended <- ended
-			t.Fatalf("postgres ended: %v (%v)", ended, err)
+			return fmt.Errorf("postgres ended: %w (%w)", ended, err)
 		case <-t.Context().Done():
 			t.Fatal(err)
 		case <-time.After(20 * time.Millisecond):
