@@ -269,7 +269,7 @@ func TestCompareBoots(t *testing.T) {
 		var o, e bytes.Buffer
 		env := &env{stdout: &o, stderr: &e}
 		tcg, _ := engine.Find("tcg")
-		job := engine.Job{Subjects: list, Verify: true, Boots: 8, Samples: 4}
+		job := engine.Job{Subjects: list, Verify: format == "json", Boots: 8, Samples: 4} // checked once
 		options := &compareOptions{out: out, format: format}
 		status, err = env.compare(ctx, options, tcg, job, namesOf(list), proofs{"heukelum-v2": "refuted: it says"})
 		return status, o.String(), e.String(), err

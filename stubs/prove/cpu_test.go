@@ -135,6 +135,7 @@ const rounds = 20
 // symbols: what it knows of the result must be so.
 func TestCPU(t *testing.T) {
 	c := newCPU(t)
+	symbols := newSymbols()
 	rng := rand.New(rand.NewPCG(5, 6))
 	forms, values, conditions := 0, 0, 0
 	for _, col := range readEncodings(t) {
@@ -151,7 +152,7 @@ func TestCPU(t *testing.T) {
 		}
 		forms++
 		for range rounds {
-			v, n := compare(t, c, rng, code, &in)
+			v, n := compare(t, c, symbols, rng, code, &in)
 			values, conditions = values+v, conditions+n
 			if t.Failed() {
 				return
@@ -165,8 +166,8 @@ func TestCPU(t *testing.T) {
 }
 
 // compare runs one instruction both ways.
-func compare(t *testing.T, c *cpu, rng *rand.Rand, code []byte, in *inst) (values, conditions int) {
-	m := &machine{subject: &subject{parts: []part{{"f", 0x1000, code, make([]*inst, len(code))}}, s: newSymbols()}, quick: true}
+func compare(t *testing.T, c *cpu, symbols *symbols, rng *rand.Rand, code []byte, in *inst) (values, conditions int) {
+	m := &machine{subject: &subject{parts: []part{{"f", 0x1000, code, make([]*inst, len(code))}}, s: symbols}, quick: true}
 	st := &state{pc: 0x1000, at: 0x1000}
 	input := assignment{}
 	for r := range numRegs {
