@@ -224,7 +224,13 @@ func (m oneMutant) subject() *subject {
 	return m.s.mutated(m.addr, m.code)
 }
 
+// mutantsOf are all mutants of the presets that a test has asked for.
+var mutantsOf = map[string][]oneMutant{}
+
 func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
+	if list, ok := mutantsOf[n.Name]; ok {
+		return list
+	}
 	obj, err := link(n)
 	if err != nil {
 		t.Fatal(err)
@@ -263,6 +269,7 @@ func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 			off = next
 		}
 	}
+	mutantsOf[n.Name] = list
 	return list
 }
 
