@@ -45,10 +45,11 @@ test: deps linux
 crosscheck: deps
 	$(TEST) ./vmtests -run '^(TestCrosscheck|TestIBRS)' -count=1 -v -crosscheck
 
-# An image booted in every way on every machine, with all checks. Part of `make test`
+# An image booted in every way on every machine, with all checks; and stubs with the
+# faults of real kernels. Part of `make test`
 # for some of them.
 boots: deps
-	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk)' -count=1 -v -boots
+	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk|TestCases$$)' -count=1 -v -boots
 
 # All of the programs that run as init, on every preset that they are for and, if they
 # expect what Linux does, on Linux; 8 MiB through the console. Part of `make test` on
@@ -58,8 +59,9 @@ programs: deps linux
 
 # NMIs, machine checks, breakpoints and interrupts at every instruction of every way
 # through the kernel, on every preset. Part of `make test` for two of them.
-events: qemu
+events: deps
 	go run ./cmd/entrylab verify -events
+	$(TEST) ./measure/events -run '^TestBreakpoints$$' -count=1 -v -every
 
 # 10,000,000 system calls with bad arguments on every preset; `make test` makes some
 # of them. A preset takes 2 minutes of one core in QEMU, and 2 hours in Bochs, where
