@@ -69,7 +69,9 @@ func lazily(more ...string) []string {
 // modern are those of 6.12.
 func modern(more ...string) []string {
 	return append(more,
-		leftC, "the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation",
+		"what calls go through in C, which is shorter here: an unknown call takes 95 instructions with linux-6.12 and 203 to 205 in Debian's 6.12. "+
+			"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched does that work too, in 202",
+		"the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation",
 		"the canary and the return stack filled at a context switch", leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }
 
