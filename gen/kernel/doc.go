@@ -1,23 +1,21 @@
-// Package kernel is the body of the generated kernel as listings: traps,
-// scheduler, memory, system calls, loader, console. What SYSCALL enters and
-// leaves by is not here but in package stubs; the protocols that start it are
-// in boot/proto.
+// Package kernel is the body of the generated kernel, as listings: traps, scheduler,
+// memory, system calls, loader, console. The entry and exit of SYSCALL are in package
+// stubs, the boot protocols in boot/proto.
 //
-// It is one package of thirteen subsystems (kernel.go), which have files and golden
-// listings of their own. As in any kernel they call each other in circles: scheduler,
-// signals, memory and traps each need the others, so that packages for them would
-// have to name functions by strings or register them, and CALL(futexWait) would no
-// longer be what the compiler checks.
+// It is one package of thirteen subsystems (kernel.go), each with its own files and
+// golden listing. As in any kernel, subsystems call each other in circles: scheduler,
+// signals, memory and traps each need the others. If they were packages, they would
+// have to name functions by strings or register them, and the compiler could no longer
+// check CALL(futexWait).
 //
 // # Conventions of the kernel's functions
 //
 // Arguments are in RDI, RSI, RDX, RCX, R8, R9, the result is in RAX; RBX, RBP
 // and R12 to R15 are kept (Func.Saving), all others are clobbered. Each function
-// says what it takes and returns, and where it departs from this; the assembler
-// checks it (gen/asm, Contracts).
-// It names the registers that it keeps for what they hold. DF is 0.
-// No function touches x87 or SSE registers: they are the user's until the
-// context switch saves them. GS points to the PerCPU.
+// says what it takes and returns, and where it departs from this convention; the
+// assembler checks that (gen/asm, Contracts). It names the registers that it keeps
+// after what they hold. DF is 0. No function touches x87 or SSE registers: they are
+// the user's until the context switch saves them. The GS base is the PerCPU.
 //
 // A failing system call returns -errno as Linux does.
 //
@@ -40,10 +38,10 @@
 //
 // A handler starts with interrupts on or off, as the variant has it. The
 // kernel's text is not preempted: the timer interrupt only sets
-// TIFNeedResched there, and every exit to ring 3 heeds it. The exception is
-// the group "entry" (the stubs' text and the control call that spins): there
-// the interrupt switches threads at once, as a preemptible Linux would,
-// because what happens to the user's RSP then is what the variants differ in.
+// TIFNeedResched there, which every exit to ring 3 tests. The exception is the group
+// "entry" (the stubs' text and the control call that spins): there the interrupt
+// switches threads at once, as a preemptible Linux would, because the variants differ
+// in what then happens to the user's RSP.
 // Code that touches the run queue, timers or futexes turns interrupts off
 // (CLI) and leaves them so; the exits expect that.
 //
@@ -51,11 +49,11 @@
 //
 // There is one process, and one set of page tables below the top level. What
 // layout.SysOwnMM gives a thread is a top-level table of its own (layout.MM), so
-// that a switch costs a write of CR3 and what it drops. All take turns at one
-// PCID: only the loaded one has translations in the TLB, and who unmaps or
-// protects a page invalidates in that one alone (mm.go, pgtable.go). The loaded
-// one is the current thread's, the idle thread's init_mm; so one that no thread
-// runs in is not loaded, and can be freed.
+// that a switch costs a write of CR3 and the translations that it drops. All address
+// spaces share one PCID: only the loaded one has translations in the TLB, and code that
+// unmaps or protects a page invalidates them there alone (mm.go, pgtable.go). The loaded
+// one is the current thread's, or init_mm for the idle thread; so an address space
+// without a thread is not loaded, and can be freed.
 //
 // # Page-table isolation
 //
@@ -66,62 +64,61 @@
 // thread's stack once CR3 is the kernel's. The kernel's pages are not global then.
 //
 // The user's table has a PCID of its own, which INVLPG and a load of the kernel's
-// CR3 do not reach: who drops a translation marks it (markUserFlush), and who loads
-// the user's CR3 next lets it drop all.
+// CR3 do not reach. Code that drops a translation therefore sets a mark
+// (markUserFlush), and the next load of the user's CR3 drops all of its translations.
 //
 // # SPEC_CTRL
 //
 // While a variant with ibrs=entry is selected, IBRS is set in the kernel and clear
-// in ring 3. Ways in that may strike on either side of the write of the MSR, those
-// of the vectors with a stack of their own, give back what they have found, as
-// they do with GS and CR3 (specctrl.go).
+// in ring 3. Entries that can come on either side of the write of the MSR, those of the
+// vectors with their own stacks, restore the value that they found, as they do for GS
+// and CR3 (specctrl.go).
 //
 // # Time
 //
-// It is the time-stamp counter's, at the rate that CPUID or the hypervisor tells, or
-// that comes out of a comparison with a counter whose rate is known: the PIT, else
-// the HPET, else ACPI's timer (clock.go). A guest may be stopped at any instruction,
-// for longer than the PIT takes to wrap. So no single comparison is believed, and no
-// loop that waits for a device is bounded by time (calibrate.go).
+// The clock is the time-stamp counter, at the rate that CPUID or the hypervisor gives,
+// or that a comparison with a counter of known rate yields: the PIT, else the HPET, else
+// ACPI's timer (clock.go). A guest may be stopped at any instruction for longer than the
+// PIT takes to wrap, so no single comparison is trusted, and no loop that waits for a
+// device is bounded by time (calibrate.go).
 //
 // # Signals
 //
-// They are delivered at the exits, with Linux's frame. Init, although it has
-// PID 1, is not immune as it is on Linux: a signal without a handler does what
-// it would do to any process, so that a crash ends the machine with its name.
-// Stop signals do nothing, as nobody could continue it.
+// Signals are delivered at the exits, with Linux's frame. Unlike on Linux, init is not
+// immune although it has PID 1: a signal without a handler does what it would do to any
+// process, so that a crash ends the machine and is named. Stop signals do nothing, as
+// nobody could continue the process.
 //
-// What waits is a mask, and a SigQueue for each real-time signal and each that
-// carries a siginfo (sigqueue.go). One that kill or tkill sends and that is not
-// real-time has none: its round trip is measured.
+// Pending signals are a mask, and a SigQueue for each real-time signal and each that
+// carries a siginfo (sigqueue.go). A signal by kill or tkill that is not real-time has
+// none, because its round trip is what is measured.
 //
 // # Timers
 //
-// What is to happen at a time is a layout.Timer on one list, whose function the
-// timer's interrupt calls: wake a sleeper, send a signal, notify a file. The
-// interrupt may strike wherever IF is 1, so what such functions touch (signals, the
-// run queue, who waits for a file) is changed with IF 0. They allocate nothing.
+// Everything that happens at a set time is a layout.Timer on one list, whose function
+// the timer interrupt calls: it wakes a sleeper, sends a signal or notifies a file. The
+// interrupt can come wherever IF is 1, so the data that such functions touch (signals,
+// the run queue, the waiters of a file) is changed with IF 0. They allocate nothing.
 //
 // # Time on the CPU
 //
-// It is charged to threads where the clock is read anyway (cputime.go): no entry, exit
-// or switch pays for it until a program asks for the time of one thread.
+// CPU time is charged to threads where the clock is read anyway (cputime.go): no entry,
+// exit or switch pays for it until a program asks for the time of one thread.
 //
 // # Files
 //
-// The file system is the initramfs where the loader has put it, read in place:
-// nothing changes it, and what would is EROFS. What is open is a File, which
-// descriptors share; a kind of file is a table of functions (layout.FileOps). Only
-// memfds can be written, and live as long as a descriptor or an area that maps
-// them.
+// The file system is the initramfs, read where the loader has put it. It never changes;
+// a call that would change it returns EROFS. An open file is a File, which descriptors
+// share; a kind of file is a table of functions (layout.FileOps). Only memfds can be
+// written. They live as long as a descriptor or an area that maps them.
 //
 // # Memory
 //
-// Pages come when they are touched. All of RAM can be promised many times over; a
-// program that touches more than there is ends as by SIGKILL (out_of_memory). What
-// it makes the kernel keep for it, areas, files, pipes and their kin, comes from
-// the slab allocator or by get_kernel_page, and is ENOMEM while there are
-// layout.ReservePages left.
+// A page is allocated when it is first touched. More memory can be mapped than there is
+// RAM; a program that touches more than there is dies as by SIGKILL (out_of_memory). The
+// kernel's own objects for it, such as areas, files and pipes, come from the slab
+// allocator or get_kernel_page, which fail with ENOMEM once only layout.ReservePages are
+// left.
 //
 // # User memory
 //
