@@ -12,9 +12,7 @@ import (
 // switch of Linux since 6.9, as compilers make it.
 func dispatch() Program {
 	p := Program{Funcs: Funcs(x64SysCall)}
-	for _, w := range wrappers() {
-		p.Funcs = append(p.Funcs, w)
-	}
+	p.Funcs = append(p.Funcs, wrappers()...)
 	return p
 }
 
