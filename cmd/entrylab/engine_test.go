@@ -57,7 +57,7 @@ func TestAddedEngine(t *testing.T) {
 		args   []string
 		output []string
 	}{
-		{"boot", []string{"boot", "-h"}, []string{"bochs, added, kvm", "added has its own"}},
+		{"boot", []string{"boot", "-h"}, []string{"bochs, added, kvm", "for added its own"}},
 		{"verify", []string{"verify", "-h"}, []string{"bochs, added, kvm"}},
 		{"compare", []string{"compare", "-h"}, []string{"letters, added"}},
 		{"study", []string{"study", "-h"}, []string{"letters, added"}},
