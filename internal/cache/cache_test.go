@@ -432,7 +432,7 @@ func TestREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("%d MiB at\nmost", Bound>>20); !strings.Contains(string(text), want) {
+	if want := fmt.Sprintf("at most %d MiB", Bound>>20); !strings.Contains(string(text), want) {
 		t.Errorf("README.md does not say %q", want)
 	}
 }
