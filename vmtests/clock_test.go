@@ -367,6 +367,9 @@ func TestClockStolen(t *testing.T) {
 				prepared.Kernel = patched(t, prepared.Kernel, "calibrate", "4183f903", "4183f901")
 			}
 			res, console := bootMachine(t, prepared)
+			if tt.single && strings.Contains(res.Reason+res.Report(), "counts evenly") {
+				return // the window was so wrong that even this kernel does not believe it
+			}
 			c := clockOf(t, res, console)
 			t.Logf("%+v", c)
 			if want := tt.to - tt.from + 1; w.thefts != want {

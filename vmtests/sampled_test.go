@@ -18,9 +18,23 @@ import (
 func TestSampled(t *testing.T) {
 	t.Parallel()
 	list := []stubs.Variant{linux319(t), variant(t, "linux-6.12")}
+	// An interrupt spoils the sample that it comes in, and on a loaded host one of two
+	// threads may have no other: more of them do it.
+	var missing []string
+	for samples := 8; samples <= 128; samples *= 4 {
+		if missing = sampled(t, list, samples); len(missing) == 0 {
+			return
+		}
+	}
+	t.Errorf("no figure of %q", missing)
+}
+
+// sampled samples so often, and returns what there is no figure of.
+func sampled(t *testing.T, list []stubs.Variant, samples int) (missing []string) {
+	t.Helper()
 	tcg, _ := engine.Find(string(vm.TCG))
 	// Operations with two threads get a quarter of the samples.
-	job := engine.Job{Subjects: list, Machine: machine(t, vm.TCG), Boots: stats.MinPlacements, Samples: 8}
+	job := engine.Job{Subjects: list, Machine: machine(t, vm.TCG), Boots: stats.MinPlacements, Samples: samples}
 	out, err := engine.Runner{Job: job, Note: func(string) {}}.Run(t.Context(), tcg)
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +49,9 @@ func TestSampled(t *testing.T) {
 	for _, o := range record.Sampled {
 		for _, n := range list {
 			if v, ok := res.Find(n.Name, o.Op); !ok || len(v.Samples) == 0 {
-				t.Errorf("%s: no figure of %s", n.Name, o.Op)
+				missing = append(missing, n.Name+": "+o.Op)
 			}
 		}
 	}
+	return missing
 }
