@@ -46,8 +46,7 @@ crosscheck: deps
 	$(TEST) ./vmtests -run '^(TestCrosscheck|TestIBRS)' -count=1 -v -crosscheck
 
 # An image booted in every way on every machine, with all checks; and stubs with the
-# faults of real kernels. Part of `make test`
-# for some of them.
+# faults of real kernels. Part of `make test` for some of them.
 boots: deps
 	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk|TestCases$$)' -count=1 -v -boots
 

@@ -80,7 +80,7 @@ func cluster(t *testing.T, dir string, env []string) func(args ...string) string
 		}
 		t.Cleanup(func() {
 			cancel()
-			cmd.Wait() //nolint:errcheck // it is ended by a signal
+			_ = cmd.Wait() // it ends by the signal
 			if t.Failed() {
 				t.Logf("%s: %s", name, said.String())
 			}

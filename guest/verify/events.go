@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -234,9 +233,7 @@ func (fx *fixture) newRound() (*round, error) {
 		return nil, lines.Harness(fmt.Sprintf("mmap of one page: %v", errno))
 	}
 	r.code = code
-	jump := []byte{0xff, 0x25, 0, 0, 0, 0} // JMP *0(RIP)
-	jump = binary.LittleEndian.AppendUint64(jump, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
-	copy(bytesAt(code)[:], append([]byte{0xcc}, jump...)) // INT3
+	copy(bytesAt(code)[:], andBack(0xcc)) // INT3
 
 	time := uint64(address(fx.mem.Words(2)))
 	mine := []*regs.Context{
@@ -332,11 +329,8 @@ func (a *arrivals) held() error {
 		{"INT n", []byte{0xcd, layout.ControlVector}},
 		{"INT3", []byte{0xcc}},
 	} {
-		text := []byte{0x8e, 0x10} // MOV SS, (RAX): which is the call's number, too
-		text = append(text, in.code...)
-		text = append(text, 0xff, 0x25, 0, 0, 0, 0) // JMP *0(RIP)
-		text = binary.LittleEndian.AppendUint64(text, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
-		copy(bytesAt(a.round.code)[:], text)
+		movSS := []byte{0x8e, 0x10} // MOV SS, (RAX): which is the call's number, too
+		copy(bytesAt(a.round.code)[:], andBack(append(movSS, in.code...)...))
 		c := fx.call(0, uint64(address(words)))
 		c.Insn = a.round.code
 		call := func() (met, at layout.Word) {

@@ -71,6 +71,13 @@ func checkTF(set setFlags, exact func(*fixture) bool) func(*fixture) error {
 	}
 }
 
+// andBack is the machine code of instructions that make a call in a page of their
+// own, and of JMP *0(RIP) to what follows the call in lane 0.
+func andBack(instructions ...byte) []byte {
+	text := append(instructions, 0xff, 0x25, 0, 0, 0, 0)
+	return binary.LittleEndian.AppendUint64(text, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
+}
+
 // checkRF has a call return to a breakpoint with RF set, which takes the user past
 // it once (SDM volume 3, 18.3.1.1). SYSRETQ clears RF.
 func checkRF(fx *fixture) error {
@@ -79,9 +86,7 @@ func checkRF(fx *fixture) error {
 		return lines.Harness(fmt.Sprintf("mmap of one page: %v", errno))
 	}
 	defer munmap(code)
-	text := []byte{0x0f, 0x05, 0xff, 0x25, 0, 0, 0, 0} // SYSCALL; JMP *0(RIP)
-	text = binary.LittleEndian.AppendUint64(text, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
-	copy(bytesAt(code)[:], text)
+	copy(bytesAt(code)[:], andBack(0x0f, 0x05)) // SYSCALL
 	met := func(flags layout.Word) layout.Word {
 		before, first := fx.stats()
 		after, second := fx.stats()

@@ -28,6 +28,7 @@ import (
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/judge"
 	"github.com/entrylab/entrylab/measure/nightly"
+	"github.com/entrylab/entrylab/measure/stats"
 )
 
 //go:embed pages.html
@@ -150,11 +151,5 @@ func figures(e history.Entry) string {
 		return strconv.FormatFloat(e.Values[0], 'g', 6, 64) + " " + e.Unit
 	}
 	low, high := slices.Min(e.Values), slices.Max(e.Values)
-	return fmt.Sprintf("%.4g (%.4g to %.4g) %s", middle(e.Values), low, high, e.Unit)
-}
-
-// middle is the median.
-func middle(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+	return fmt.Sprintf("%.4g (%.4g to %.4g) %s", stats.Quantile(e.Values, 0.5), low, high, e.Unit)
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/entrylab/entrylab/measure/chart"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/judge"
+	"github.com/entrylab/entrylab/measure/stats"
 )
 
 // page is what the page of a series shows.
 type page struct {
 	line
 	Night string
-	// Points are the entries of all nights; Nights are those of the last ones, the
+	// points are the entries of all nights; Nights are those of the last ones, the
 	// last first.
 	points  []history.Entry
 	Nights  []night
@@ -131,7 +132,7 @@ func (p *page) draw() error {
 	var points plotter.XYs
 	for i, e := range p.points {
 		if len(e.Values) > 0 {
-			points = append(points, plotter.XY{X: float64(i), Y: middle(e.Values)})
+			points = append(points, plotter.XY{X: float64(i), Y: stats.Quantile(e.Values, 0.5)})
 		}
 	}
 	if len(points) == 0 {
