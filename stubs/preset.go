@@ -59,6 +59,21 @@ const (
 	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
 	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
 	leftMeasure = "the handler: what getppid costs is the kernel's here"
+
+	left40        = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
+	leftIRQSYSRET = "SYSRETQ at the end of interrupts, which 4.0 takes by the same test; here they end in IRETQ"
+	leftCompare   = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
+	leftPushF     = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
+
+	left612C = "what calls go through in C, which is shorter here: an unknown call takes 95 instructions with linux-6.12 and 203 to 205 in Debian's 6.12. " +
+		"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched does that work too, in 202"
+	leftNOPs   = "the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation"
+	leftCanary = "the canary and the return stack filled at a context switch"
+	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
+
+	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
+	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"
+	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"
 )
 
 // lazily are those of the releases whose slow path is in assembly.
@@ -68,11 +83,7 @@ func lazily(more ...string) []string {
 
 // modern are those of 6.12.
 func modern(more ...string) []string {
-	return append(more,
-		"what calls go through in C, which is shorter here: an unknown call takes 95 instructions with linux-6.12 and 203 to 205 in Debian's 6.12. "+
-			"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched does that work too, in 202",
-		"the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation",
-		"the canary and the return stack filled at a context switch", leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
+	return append(more, left612C, leftNOPs, leftCanary, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }
 
 const (
@@ -176,7 +187,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
 			Follows: read40,
 			Config:  configX32,
-			Left:    lazily("the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)", "SYSRETQ at the end of interrupts, which 4.0 takes by the same test; here they end in IRETQ"),
+			Left:    lazily(left40, leftIRQSYSRET),
 		},
 		{
 			Variant: Variant{Name: "linux-4.1", Axes: Of(
@@ -211,7 +222,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
 			Follows: read46,
 			Config:  configX32,
-			Left:    append(lazily(leftC), "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11", "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"),
+			Left:    append(lazily(leftC), leftCompare, leftPushF),
 		},
 		{
 			Variant: Variant{Name: "linux-6.12", Axes: linux612()},
@@ -229,7 +240,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
 			Follows: read612,
 			Config:  config612,
-			Left:    modern("the NOP and the jump in the place of what PCIDs would need"),
+			Left:    modern(leftNoPCID),
 		},
 		{
 			Variant: isolated("linux-6.12+pti+pcid", CR3PCID),
@@ -260,9 +271,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Follows: "coder03/freebsd10.4 3d3f8b116d56 (10.4), sys/amd64/amd64/exception.S",
 			Config:  configBSD,
 			Left: []string{
-				"FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored",
-				"a direct call of amd64_syscall: here the handler is called through Linux's table",
-				"an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten",
+				leftTrapframe, leftDirect, leftSeven,
 				"FreeBSD's doreti: calls with work to do end by 3.19's loop",
 				"its selectors, which are 0x20, 0x28, 0x33, 0x3b and 0x43 in the same order",
 				"its mask as 10.4 has it, which leaves AC: FreeBSD uses SMAP, and clears AC, from 12 on", leftSwitch, leftMeasure,

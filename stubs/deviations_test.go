@@ -1,0 +1,275 @@
+package stubs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// deviation is a difference between a release and its preset that a comparison
+// with sources and with a real 6.12 has found, and where it went.
+type deviation struct {
+	// Presets are those that it was found in.
+	Presets []string
+	// What is what the release does there.
+	What string
+	// Held are facts that the presets follow by now.
+	Held []heldFact
+	// Takes are values that all of the presets have by now.
+	Takes []Value
+	// Left are the words in which each of the presets says that it is otherwise.
+	Left []string
+}
+
+// heldFact is a part of a Fact: words that stand in it one after the other.
+type heldFact struct{ Preset, Func, Acts string }
+
+func presetsOf(prefixes ...string) (names []string) {
+	for _, p := range Presets() {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.Name, prefix) }) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// The slow way of 3.19 to 4.2, and IRETQ up to 4.6.
+const (
+	carefulActs = "btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli jmp:int_with_check"
+	iretActs    = "addq:0x80,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq"
+	saveExtra   = "r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX"
+	loadExtra   = "R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx"
+)
+
+// deviations are all that were found.
+func deviations() []deviation {
+	of319, of4, of612 := presetsOf("linux-3.19", "heukelum"), presetsOf("linux-4."), presetsOf("linux-6.12")
+	ofLazy := slices.Concat(of319, of4)
+	of40, of41, of46, ofBSD := []string{"linux-4.0"}, []string{"linux-4.1", "linux-4.2"}, []string{"linux-4.6"}, []string{"freebsd"}
+	return []deviation{
+		{
+			Presets: of319, What: "interrupts are on while another thread is let run (sysret_careful)",
+			Held: []heldFact{{"linux-3.19", Entry, "btl:0,RDX jae:sysret_signal sti pushq:RDI call:schedule_user popq:RDI jmp:sysret_check"}},
+		},
+		{
+			Presets: of319, What: "a signal takes the loop in assembly (sysret_signal)",
+			Held: []heldFact{
+				{"linux-3.19", Entry, "sti R11=RSPScratch sp=R11 ss=0x2b cs=0x33 cx=-1 R11=r11 flags=R11 jmp:int_check_syscall_exit_work"},
+				{"linux-3.19", "int_ret_from_sys_call", "testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI"},
+			},
+		},
+		{
+			Presets: of319, What: "rt_sigreturn loads the callee-saved registers before the exit",
+			Held: []heldFact{{"linux-3.19", "stub_rt_sigreturn", "ax=RAX " + loadExtra + " addq:0x30,RSP jmp:int_ret_from_sys_call"}},
+		},
+		{
+			Presets: of319, What: "clone's stub lifts the frame (FORK_LIKE)",
+			Held: []heldFact{{"linux-3.19", "stub_clone", "popq:R11 subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 pushq:R11"}},
+		},
+		{
+			Presets: ofLazy, What: "IRETQ looks at SS first (ESPFIX64)",
+			Held: []heldFact{
+				{"linux-3.19", "int_ret_from_sys_call", "addq:0x50,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq"},
+				{"linux-4.0", "int_ret_from_sys_call", "addq:0x50,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq"},
+				{"linux-4.1", "int_ret_from_sys_call", iretActs},
+				{"linux-4.2", "int_ret_from_sys_call", iretActs},
+				{"linux-4.6", Entry, iretActs},
+			},
+			Takes: []Value{ESPFixTest}, Left: []string{leftESPFix},
+		},
+		{Presets: ofLazy, What: "the context switch pushes RBP, calls __switch_to and tests TIF_FORK", Left: []string{leftSwitch}},
+		{Presets: of319, What: "old_rsp is swapped in one place of __switch_to", Left: []string{leftSwitch}},
+		{Presets: ofLazy, What: "old_rsp and kernel_stack are in cache lines of their own", Left: []string{leftPerCPU}},
+		{Presets: ofLazy, What: "execve, iopl and a new thread's return have ways of their own", Left: []string{leftExecve, leftForked}},
+		{
+			Presets: of40, What: "the slow path is a loop in assembly, and saves callee-saved registers for a signal only",
+			Held: []heldFact{
+				{"linux-4.0", "int_ret_from_sys_call", carefulActs},
+				{"linux-4.0", "int_ret_from_sys_call", "sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX"},
+			},
+		},
+		{
+			Presets: of40, What: "SYSRETQ from the slow path loads R11 and RCX again, and interrupts may end in it",
+			Held: []heldFact{{"linux-4.0", "int_ret_from_sys_call", "R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP RSP=sp swapgs sysretq"}},
+			Left: []string{leftIRQSYSRET},
+		},
+		{
+			Presets: of40, What: "the test of RIP shifts RCX itself",
+			Held: []heldFact{
+				{"linux-4.0", "int_ret_from_sys_call", "RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX"},
+				{"linux-4.1", "int_ret_from_sys_call", "RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX"},
+			},
+		},
+		{
+			Presets: of40, What: "TF is not looked at before a commit whose release was not read",
+			Held: []heldFact{{"linux-4.0", "int_ret_from_sys_call", "testq:0x10100,R11"}},
+			Left: []string{left40},
+		},
+		{
+			Presets: of40, What: "whether interrupts go off before work is looked for was not read",
+			Held: []heldFact{{"linux-4.0", Entry, "cli testl:3,Flags jne:int_ret_from_sys_call_fixup"}},
+			Left: []string{left40},
+		},
+		{
+			Presets: of41, What: "the slow path is a loop in assembly",
+			Held: []heldFact{{"linux-4.1", "int_ret_from_sys_call", carefulActs}, {"linux-4.2", "int_ret_from_sys_call", carefulActs}},
+		},
+		{
+			Presets: of41, What: "clone's stub jumps to the handler",
+			Held: []heldFact{{"linux-4.1", "stub_clone", saveExtra + " jmp:sys_clone"}, {"linux-4.2", "stub_clone", saveExtra + " jmp:sys_clone"}},
+		},
+		{
+			Presets: of41, What: "callee-saved registers are saved from R15 on",
+			Held: []heldFact{
+				{"linux-4.1", "int_ret_from_sys_call", "sti " + saveExtra},
+				{"linux-4.2", "int_ret_from_sys_call", "sti " + saveExtra},
+			},
+		},
+		{
+			Presets: of41, What: "rt_sigreturn drops its return address behind the call",
+			Held: []heldFact{
+				{"linux-4.1", "stub_rt_sigreturn", saveExtra + " call:sys_rt_sigreturn addq:8,RSP " + loadExtra},
+				{"linux-4.2", "stub_rt_sigreturn", saveExtra + " call:sys_rt_sigreturn addq:8,RSP " + loadExtra},
+			},
+		},
+		{
+			Presets: of41, What: "the fast exit loads arguments first, then RIP, RFLAGS, RSP",
+			Held: []heldFact{
+				{"linux-4.1", Entry, "RSI=si RDI=di RCX=ip R11=flags RSP=sp swapgs sysretq"},
+				{"linux-4.2", Entry, "RSI=si RDI=di RCX=ip R11=flags RSP=sp swapgs sysretq"},
+			},
+		},
+		{
+			Presets: []string{"linux-4.2"}, What: "RIP is canonical if shifting it up and down by 16 changes nothing",
+			Held: []heldFact{{"linux-4.2", "int_ret_from_sys_call", "shlq:0x10,RCX sarq:0x10,RCX cmpq:R11,RCX jne:opportunistic_sysret_failed"}},
+		},
+		{
+			Presets: of41, What: "SWAPGS comes before the loads of IRETQ's exit",
+			Held: []heldFact{
+				{"linux-4.1", "int_ret_from_sys_call", "swapgs jmp:restore_c_regs_and_iret R11=r11 R10=r10"},
+				{"linux-4.2", "int_ret_from_sys_call", "swapgs jmp:restore_c_regs_and_iret R11=r11 R10=r10"},
+			},
+		},
+		{
+			Presets: of46, What: "the fast exit loads RIP and RFLAGS first",
+			Held: []heldFact{{"linux-4.6", Entry, "RCX=ip R11=flags R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si RDI=di RSP=sp swapgs"}},
+		},
+		{Presets: of46, What: "stub_ptregs_64 compares its return address with a constant", Left: []string{leftCompare}},
+		{
+			Presets: of46, What: "the slow path is a function of the frame",
+			Held: []heldFact{{"linux-4.6", Entry, saveExtra + " RDI=RSP call:syscall_return_slowpath jmp:return_from_SYSCALL_64"}},
+		},
+		{Presets: of46, What: "the context switch keeps RFLAGS", Left: []string{leftPushF}},
+		{
+			Presets: of612, What: "what is off leaves NOPs and jumps",
+			Held: []heldFact{{linuxC, Entry, "movslq:RAX,RSI jmp:over nop nop nop nop call:do_syscall_64"}},
+			Left: []string{leftNOPs},
+		},
+		{
+			Presets: of612, What: "do_syscall_64 and what it calls are the compiler's, without an indirect branch",
+			Held: []heldFact{{linuxC, "do_syscall_64", "cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call ax=RAX"}},
+			Left: []string{left612C},
+		},
+		{
+			Presets: of612, What: "a handler's wrapper takes from the frame what it needs",
+			Held: []heldFact{{linuxC, "do_syscall_64", "RDI=R12 movl:R14,RSI cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call"}},
+			Left: []string{left612C},
+		},
+		{Presets: of612, What: "neither a call nor the context switch has a branch that a retpoline could replace", Left: []string{left612C, leftSwitch}},
+		{
+			Presets: of612, What: "IRETQ looks at CS and SS first",
+			Held: []heldFact{{"linux-6.12", Entry, "swapgs testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq"}},
+		},
+		{Presets: of612, What: "the context switch loads the canary and fills the return stack", Left: []string{leftCanary}},
+		{Presets: of612, What: "MSR_SYSCALL_MASK clears more than six flags", Takes: []Value{SFMaskAll}},
+		{Presets: []string{"linux-6.12+pti"}, What: "without PCIDs a NOP and a jump stand in their place", Left: []string{leftNoPCID}},
+		{Presets: ofBSD, What: "a frame of its own, with segment registers, and a direct call", Left: []string{leftTrapframe, leftDirect}},
+		{
+			Presets: ofBSD, What: "the exit loads seven registers, and no callee-saved one",
+			Held: []heldFact{{"freebsd", Entry, "RAX=ax R11=flags RCX=ip RSP=sp swapgs sysretq"}},
+			Left: []string{leftSeven},
+		},
+	}
+}
+
+// open is why a deviation is neither mended nor told, or nil.
+func (d deviation) open() error {
+	if len(d.Presets) == 0 || d.What == "" {
+		return errors.New("of no preset, or without words")
+	}
+	if len(d.Held)+len(d.Takes)+len(d.Left) == 0 {
+		return errors.New("neither a fact holds it, nor a value, nor is it told")
+	}
+	var errs []error
+	for _, h := range d.Held {
+		if !slices.ContainsFunc(Facts, h.in) {
+			errs = append(errs, fmt.Errorf("no fact of %s, %s has %q", h.Preset, h.Func, h.Acts))
+		}
+	}
+	for _, name := range d.Presets {
+		i := slices.IndexFunc(Presets(), func(p Preset) bool { return p.Name == name })
+		if i < 0 {
+			errs = append(errs, fmt.Errorf("no preset %s", name))
+			continue
+		}
+		p := Presets()[i]
+		for _, value := range d.Takes {
+			if !p.Axes.Is(value) {
+				errs = append(errs, fmt.Errorf("%s has not %s", name, value))
+			}
+		}
+		for _, words := range d.Left {
+			if !slices.Contains(p.Left, words) {
+				errs = append(errs, fmt.Errorf("%s does not say that it leaves out %q", name, words))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// in reports whether the fact has the words.
+func (h heldFact) in(f Fact) bool {
+	return f.Preset == h.Preset && f.Func == h.Func &&
+		strings.Contains(" "+strings.Join(strings.Fields(f.Acts), " ")+" ", " "+h.Acts+" ")
+}
+
+// TestDeviations: each difference that was found is mended, which TestFacts holds,
+// or the preset says that it is left out.
+func TestDeviations(t *testing.T) {
+	const found = 35
+	all := deviations()
+	if len(all) != found {
+		t.Errorf("%d deviations, want %d", len(all), found)
+	}
+	for _, d := range all {
+		if err := d.open(); err != nil {
+			t.Errorf("%s (%v): %v", d.What, d.Presets, err)
+		}
+	}
+}
+
+// TestDeviationsSeeGaps: one that is neither mended nor told is seen.
+func TestDeviationsSeeGaps(t *testing.T) {
+	of41 := []string{"linux-4.1"}
+	held := heldFact{"linux-4.1", "stub_clone", saveExtra + " jmp:sys_clone"}
+	other, part := held, held
+	other.Preset, part.Acts = "linux-3.19", "bx=RBX jmp:sys_clon"
+	for _, test := range []struct {
+		name string
+		d    deviation
+	}{
+		{"of no preset", deviation{What: "x", Held: []heldFact{held}}},
+		{"no place", deviation{Presets: of41, What: "x"}},
+		{"another preset's fact", deviation{Presets: []string{"linux-3.19"}, What: "x", Held: []heldFact{held, other}}},
+		{"half a word", deviation{Presets: of41, What: "x", Held: []heldFact{part}}},
+		{"another value", deviation{Presets: of41, What: "x", Takes: []Value{SFMaskAll}}},
+		{"words that are not there", deviation{Presets: of41, What: "x", Left: []string{leftSeven}}},
+		{"a preset that is not there", deviation{Presets: []string{"linux-4.3"}, What: "x", Held: []heldFact{held}}},
+	} {
+		if test.d.open() == nil {
+			t.Errorf("%s: not seen", test.name)
+		}
+	}
+}
