@@ -120,6 +120,10 @@ const (
 	// BeforeReturn is between SWAPGS and SYSRETQ or IRETQ: every register is the
 	// user's, as is GS. Flags may be clobbered, and nothing else.
 	BeforeReturn
+	// GoesOn is in the context switch, where a thread goes on that it has left:
+	// RSI is the thread, RSP its stack. RAX, RSI and the callee-saved registers may
+	// be clobbered.
+	GoesOn
 )
 
 // registry are the axes by rank, and where each value is found.

@@ -32,6 +32,9 @@ const (
 // keep things in is our choice, as is the order of what the source does not order.
 const linuxC = "linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched"
 
+// linuxSwitch is 6.12 with what its context switch does beside changing stacks.
+const linuxSwitch = "linux-6.12+canary=switch+rsb=filled"
+
 // Facts are what the presets are held against. They tell what an instruction does
 // and when, in words of our own.
 var Facts = []Fact{
@@ -291,6 +294,12 @@ var Facts = []Fact{
 		Source: read612, Where: "arch/x86/kernel/fpu/core.c: fpregs_assert_state_consistent",
 		Acts: `nop nop RAX=Current testl:0x4000,Flags jne:in_memory RCX=Current cmpq:RCX,RAX jne:inconsistent movl:Number,RDX
 			cmpl:RDX,LastCPU jne:inconsistent ret ud2`,
+	},
+	{
+		Preset: linuxSwitch, Func: SwitchResume,
+		Source: read612, Where: "__switch_to_asm behind the change of RSP; nospec-branch.h: FILL_RETURN_BUFFER, __FILL_RETURN_BUFFER",
+		Acts: `RBX=StackCanary StackCanary=RBX movl:0x10,R12 call:filled_first int3 call:filled_second int3 addq:0x10,RSP decl:R12
+			jne:fill_return_buffer lfence popq:R15 popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret`,
 	},
 	{
 		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",

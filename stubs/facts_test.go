@@ -145,7 +145,7 @@ func TestFactsSeeDrift(t *testing.T) {
 		for i, r := range rows {
 			seen(r.Ins.Short()+" is left out", slices.Delete(slices.Clone(rows), i, i+1))
 			another := slices.Clone(rows)
-			another[i].Ins = INT3()
+			another[i].Ins = HLT()
 			seen(r.Ins.Short()+" is another", another)
 			if i > 0 && !r.Ins.Equal(rows[i-1].Ins) {
 				turned := slices.Clone(rows)

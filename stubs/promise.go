@@ -28,6 +28,11 @@ const (
 	// PromiseTrampoline is that nothing but the trampoline stack is read once the
 	// user's RSP is looked for.
 	PromiseTrampoline
+	// PromiseCanary is that the CPU's canary is the running thread's.
+	PromiseCanary
+	// PromiseReturnStack is that no RET of a thread that goes on is predicted to
+	// go where a CALL of another thread's said.
+	PromiseReturnStack
 )
 
 // Has reports whether all of q are among p.

@@ -40,6 +40,8 @@ registers has been switched already.`,
 		FUNC(resume, `__switch_to_resume is where a thread goes on that __switch_to_asm has left: RSI
 is the thread, RSP its stack.`,
 			v.loadUserSP(),
+			v.at(GoesOn),
+			v.fillReturnStack(suffix),
 			POPQ(R15),
 			POPQ(R14),
 			POPQ(R13),

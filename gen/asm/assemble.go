@@ -445,6 +445,7 @@ func (e *encoder) jump(m *made, ln line, r row) error {
 		switch {
 		case target == "":
 			return errors.New("the target has no name")
+		case lb != nil && lb.global && in.name == "CALL": // as a function's name
 		case lb != nil && in.name == "CALL":
 			return fmt.Errorf("%s is a label of this function; only functions can be called", target)
 		case lb != nil:

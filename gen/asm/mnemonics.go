@@ -280,7 +280,8 @@ func CMOVLG[S RegMem](src S, dst Reg) Ins { return ins("CMOVLG", src, dst) }
 // JMP jumps to a label, a function, or to the address in a register or in memory.
 func JMP[T Target](target T) Ins { return ins("JMP", target) }
 
-// CALL calls a function, or the address in a register or in memory.
+// CALL calls a function, a GLOBAL place of any, or the address in a register or in
+// memory.
 func CALL[T Target](target T) Ins { return ins("CALL", target) }
 
 // RET returns; see RETURN for functions with saved registers.

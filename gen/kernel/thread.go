@@ -97,6 +97,7 @@ It runs from wake_up_new on.`,
 		INCQ(sched.LastTID),
 		MOVQ(sched.LastTID, RAX),
 		MOVQ(RAX, t.TID),
+		MOVQ(RAX, t.StackCanary),
 		MOVQ(threadPtr, RAX),
 		RETURN(),
 	).Saving(RBX).Takes().Returns(RAX)

@@ -74,6 +74,10 @@ type PerCPU[T any] struct {
 	// of their own and was handled; EventIP is where the last of them came in ring
 	// 0. Their handlers reach these words by GS, so one that has the user's dies.
 	NMIs, Debugs, MachineChecks, EventIP T
+
+	// StackCanary is the running thread's, if the selected variant changes it at a
+	// context switch (Linux's __stack_chk_guard).
+	StackCanary T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins
@@ -216,9 +220,13 @@ type Thread[T any] struct {
 	// KStackOffset is what the next call's stack begins lower by, of which only
 	// KStackMask counts. Only variants with kstack=rdtsc touch it.
 	KStackOffset T
+	// StackCanary is what PerCPU.StackCanary is while the thread runs: its TID, as
+	// no function here has a canary to guess.
+	StackCanary T
 	// LastCPU is the CPU whose registers hold the FPU state, PerCPU.Number.
 	LastCPU T
 
+	FXPad T // FX begins on 16 bytes
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
 }

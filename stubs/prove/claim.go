@@ -191,6 +191,8 @@ const (
 	claimKept
 	claimReturnRSP
 	claimOwnScratch
+	claimCanary
+	claimFilled
 
 	// Of the set-up.
 	claimSTAR
@@ -329,34 +331,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "the call returns by IRETQ"
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
-	case claimNextIP:
-		return "the next thread goes on at its Thread.IP"
-	case claimNextSP:
-		return "the next thread goes on with its Thread.SP"
-	case claimNextRSI:
-		return "the next thread is in RSI"
-	case claimResumeIP:
-		return "the thread's IP is set to a place in the variant"
-	case claimSavedSP:
-		return "the thread's SP is set to its stack"
-	case claimKept:
-		return fmt.Sprintf("%v is kept at %s", reg(n), of)
-	case claimReturnRSP:
-		return "RSP is kept at " + of
-	case claimOwnScratch:
-		return fmt.Sprintf("%s is the thread's own after the switch", scratchWords[n].Name)
-	case claimSTAR:
-		return "MSR_STAR is what axis star says"
-	case claimLSTAR:
-		return "MSR_LSTAR is the entry"
-	case claimSFMASK:
-		return "MSR_SYSCALL_MASK is what axis sfmask says"
-	case claimEFER:
-		return "EFER.SCE is set, and nothing else changed"
-	case claimSelectors:
-		return "SYSRETQ loads USER_CS and USER_DS, with RPL 3"
 	}
-	return "?"
+	return k.switchText(n, of)
 }
 
 // claimKey is a claim at an instruction.

@@ -53,6 +53,8 @@ func bareCalls(p *asm.Program) error {
 	return nil
 }
 
+func none(*asm.Program) error { return nil }
+
 func both(a, b func(*asm.Program) error) func(*asm.Program) error {
 	return func(p *asm.Program) error { return errors.Join(a(p), b(p)) }
 }
@@ -96,6 +98,9 @@ func TestClaims(t *testing.T) {
 	star, mask := asm.MOVL(uint32(0x230010), asm.RDX), asm.MOVL(uint32(0x47700), asm.RAX)
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
+	const canary, filled = "linux-6.12+canary=switch", "linux-6.12+rsb=filled"
+	toFirst := asm.CALL(stubs.FuncName("filled_first", filled))
+	ofRSI := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	specCtrl := func(mask int) asm.Block {
 		return asm.Block{
 			asm.MOVL(x86.MSR_IA32_SPEC_CTRL, asm.RCX), asm.MOVQ(gs.SpecCtrl, asm.RDX), asm.ANDQ(mask, asm.RDX),
@@ -199,6 +204,16 @@ func TestClaims(t *testing.T) {
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Proved, ""},
 		{"a number that is computed", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"a number of two words", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.ADDQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "the number is in the table; it is up to -1, want up to 0x3ff"},
+
+		{"a canary that is not changed", canary, codeOf("linux-6.12"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
+		{"another word for a canary", canary, broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
+		{"a canary without a promise", "linux-6.12", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"a return stack that is not filled", filled, codeOf("linux-6.12"), Refuted, "have filled the return stack"},
+		{"a return stack filled but for two", filled, broken.Edit(stubs.SwitchResume, asm.MOVL(stubs.ReturnStack/2, asm.R12), asm.MOVL(stubs.ReturnStack/2-1, asm.R12)), Refuted, "have filled the return stack"},
+		{"a return stack filled without a fence", filled, broken.Edit(stubs.SwitchResume, asm.LFENCE()), Refuted, "have filled the return stack"},
+		{"a return stack filled with addresses that go on", filled, broken.Edit(stubs.SwitchResume, toFirst, toFirst, asm.NOP()), Refuted, "have filled the return stack"},
+		{"a return stack filled, and not taken off the stack", filled, broken.Edit(stubs.SwitchResume, asm.ADDQ(2*8, asm.RSP)), Refuted, "it is 3, want no breakpoint"},
+		{"a return stack filled with retpolines", "linux-4.6+branch=retpoline+rsb=filled", none, Proved, ""},
 
 		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
 		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},

@@ -147,6 +147,9 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.TSS.SP2.Off):
 		p.word, p.scratch = &st.scratch[inSP2], &st.mine[inSP2]
 		return p, m.own(st)
+	case off == uint64(percpu.StackCanary.Off) && m.promises.Has(stubs.PromiseCanary) && st.phase == inResume:
+		p.word = &st.canary
+		return p, m.own(st)
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.promises.Has(stubs.PromisePCID):
 		p.flushes, p.value = true, st.flushes
 		return p, m.own(st)
@@ -268,6 +271,9 @@ func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place,
 			return p, m.touches(st, addr, notOwnThread, false)
 		}
 		p.value = symbol("a word of the thread", false).value()
+		if int(addr.c&^7) == thread.StackCanary.Off {
+			p.value = m.s.canary.value()
+		}
 		return p, m.own(st)
 	}
 	if !write && !p.word.written() {

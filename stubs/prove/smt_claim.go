@@ -168,6 +168,8 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), sh.saved[savedSP].text != ""
 	case claimKept:
 		return is(sh.regs[n])
+	case claimCanary:
+		return same(o.named(&sh.canary).text, o.value(o.s.canary.value()).text), true
 	case claimOwnScratch:
 		return same(o.named(&sh.scratch[n]).text, o.value(o.s.scratch[n].value()).text), true
 	}

@@ -104,6 +104,9 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		if n, ok := i[int(addr.off&^7)]; ok {
 			return o.named(&sh.saved[n]), offset
 		}
+		if int(addr.off&^7) == thread.StackCanary.Off {
+			return readOnly(o.value(o.s.canary.value()))
+		}
 		return readOnly(o.fresh())
 	case sh.phase == inLeave && addr.base == o.symbol(o.s.next):
 		switch int(addr.off &^ 7) {
@@ -156,6 +159,8 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.scratch[inRSPScratch]), addr.off & 7
 	case off == uint64(percpu.TSS.SP2.Off):
 		return o.named(&sh.scratch[inSP2]), addr.off & 7
+	case off == uint64(percpu.StackCanary.Off) && o.promises.Has(stubs.PromiseCanary) && sh.phase == inResume:
+		return o.named(&sh.canary), addr.off & 7
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && o.promises.Has(stubs.PromisePCID):
 		return o.named(&sh.flushes), addr.off & 7
 	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !o.isolated():

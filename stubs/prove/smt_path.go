@@ -209,6 +209,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	for i := range sh.cells {
 		take(&sh.cells[i], before.cells[i], after.cells[i])
 	}
+	take(&sh.canary, before.canary, after.canary)
 	for i := range sh.scratch {
 		take(&sh.scratch[i], before.scratch[i], after.scratch[i])
 	}

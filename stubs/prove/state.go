@@ -179,9 +179,13 @@ type state struct {
 	// stale is set when an interrupt may have changed Thread.Flags, so that it
 	// reads as a new value.
 	stale bool
-	msrs  [numMSRs]word    // those of SYSCALL, in the set-up
-	saved [3]word          // Thread.SP, IP and UserSP of the thread that is switched
-	ahead [aheadCells]word // what is below the next thread's SP, on its stack
+	msrs  [numMSRs]word // those of SYSCALL, in the set-up
+	// canary is PerCPU.StackCanary in the switch; filled is set when the return
+	// stack was filled there.
+	canary word
+	filled bool
+	saved  [3]word          // Thread.SP, IP and UserSP of the thread that is switched
+	ahead  [aheadCells]word // what is below the next thread's SP, on its stack
 
 	tables
 
@@ -253,6 +257,7 @@ type symbols struct {
 	work       *term             // Thread.Flags at the start
 	callWork   *term             // Thread.SyscallWork
 	kstack     *term             // Thread.KStackOffset
+	canary     *term             // Thread.StackCanary
 	status     *term             // Thread.Status
 	percpu     map[uint64]*term  // other words of PerCPU, by offset
 	area       *term             // the per-CPU area, where the kernel's GS points
@@ -271,7 +276,8 @@ func newSymbols() *symbols {
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
 		callWork: symbol("thread.SyscallWork", false), kstack: symbol("thread.KStackOffset", false),
-		work: symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
+		canary: symbol("thread.StackCanary", false),
+		work:   symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
 		status: symbol("thread.Status", false),
 		percpu: map[uint64]*term{},

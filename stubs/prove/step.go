@@ -355,48 +355,6 @@ func (m *machine) jump(st *state, in *inst) {
 	}
 }
 
-// predicted takes the address that the CPU predicts for a RET from its return
-// stack, and checks of a variant that promises retpolines that nothing is done
-// there if it is not the right one.
-func (m *machine) predicted(st *state, to word) bool {
-	guess := st.calls
-	if guess != nil {
-		st.calls = guess.before
-	}
-	if !m.promises.Has(stubs.PromiseNoIndirect) || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
-		return true
-	}
-	if guess == nil && (st.phase == inResume || st.phase == inSetUp) {
-		return true // its caller is the kernel
-	}
-	return m.check(st, claimCapture, 0, nil, guess != nil && m.captures(guess.addr), func() (string, string, *origin) {
-		if guess == nil {
-			return "no CALL's", "", nil
-		}
-		return constant(guess.addr), "a loop of PAUSE and LFENCE", nil
-	})
-}
-
-// captures reports whether the code at an address is LFENCE, or PAUSE too, and a
-// JMP back.
-func (m *machine) captures(start uint64) bool {
-	fence := false
-	for addr := start; ; {
-		in, err := m.fetch(addr)
-		switch {
-		case err != nil:
-			return false
-		case in.op == opJMP:
-			return fence && in.src.kind == isImm && uint64(in.src.imm) == start
-		case in.op == opLFENCE:
-			fence = true
-		case in.op != opPAUSE:
-			return false
-		}
-		addr += uint64(in.len)
-	}
-}
-
 // trap is UD2: what a variant has where it must not come.
 func (m *machine) trap(st *state) {
 	asked := m.wasWork(st, layout.TIFEntryWork, true)
@@ -459,7 +417,11 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		}
 	case opMOVCR:
 		return m.moveCR(st, in), true
-	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH:
+	case opLFENCE:
+		if st.phase == inResume {
+			m.fills(st)
+		}
+	case opNOP, opPAUSE, opENDBR, opMFENCE, opSFENCE, opPREFETCH:
 	case opRDTSC, opRDTSCP, opRDPMC, opXGETBV, opRDPID, opRDRAND, opCPUID:
 		return m.fromOutside(st, in), true
 	case opRDBASE, opWRBASE:

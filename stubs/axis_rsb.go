@@ -1,0 +1,53 @@
+package stubs
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+)
+
+// The values of axis rsb.
+const (
+	RSBKept   Value = "rsb=kept"
+	RSBFilled Value = "rsb=filled"
+)
+
+var _ = Register(Axis{
+	Name: "rsb", Rank: 230,
+	Doc: "what the context switch leaves in the CPU's return stack, by which it predicts where a RET goes",
+	Values: []Choice{
+		{Value: RSBKept, Since: "Linux 3.19", Doc: "what the thread before has left there"},
+		{
+			// Linux 6.12: arch/x86/entry/entry_64.S, __switch_to_asm;
+			// arch/x86/include/asm/nospec-branch.h, FILL_RETURN_BUFFER.
+			Value: RSBFilled, Since: "Linux 4.16", Promises: PromiseReturnStack,
+			Doc: "addresses of our own, by a CALL each: Linux does so on nearly every CPU (RSB_CTXSW), against Spectre's second variant",
+		},
+	},
+})
+
+// ReturnStack is how many addresses a CPU's return stack has at most: Linux's
+// RSB_CLEAR_LOOPS.
+const ReturnStack = 32
+
+// fillReturnStack makes two CALLs a turn, as a branch back to a CALL may be
+// predicted before its address is in. Where the CPU would return to by them it
+// stops. R12 is loaded behind it.
+func (v Axes) fillReturnStack(suffix string) Block {
+	if !v.Is(RSBFilled) {
+		return nil
+	}
+	turns, first, second := R12, FuncName("filled_first", suffix), FuncName("filled_second", suffix)
+	return Block{
+		MOVL(ReturnStack/2, turns),
+		LABEL("fill_return_buffer"),
+		CALL(first),
+		INT3().C("a RET is predicted to come here"),
+		GLOBAL(first),
+		CALL(second),
+		INT3().C("or here"),
+		GLOBAL(second),
+		ADDQ(2*8, RSP).C("nobody returns"),
+		DECL(turns),
+		JNE("fill_return_buffer"),
+		LFENCE().C("no RET runs ahead of the last turn"),
+	}
+}
