@@ -31,13 +31,8 @@ type Check struct {
 	Sat bool
 }
 
-// ProveObligations proves a variant as [Prove] does and returns its claims. Of
-// dispatch=tree the second model knows nothing: not of a stack that is lowered by a
-// distance only the thread knows, nor of the work that calls alone have.
+// ProveObligations proves a variant as [Prove] does and returns its claims.
 func ProveObligations(n stubs.Variant) (*Obligations, error) {
-	if n.Axes.Is(stubs.DispatchTree) {
-		return nil, fmt.Errorf("variant %s: the solver's model does not know %s: prove it without -smt", n.Name, stubs.DispatchTree)
-	}
 	obj, err := link(n)
 	if err != nil {
 		return nil, err
@@ -117,6 +112,9 @@ type shadow struct {
 	xmm                 [numXMM]bv
 	mxcsr               bv
 	origin              bv
+	lowered             string // the symbol that RSP was lowered to, and how far it then was from origin's
+	loweredFrom         uint64
+	kstack              bv // Thread.KStackOffset
 	phase               phase
 	cells               [numCells]bv
 	wrote               uint64
@@ -146,7 +144,8 @@ type oracle struct {
 	scopes   [][]*term
 	count    int
 	hints    []hint
-	refuted  bool // only what is refuted is asked for
+	lowers   *term // of the instruction that runs: traced.lowered
+	refuted  bool  // only what is refuted is asked for
 	err      error
 }
 

@@ -40,6 +40,9 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimMemory:
 		return "(and true " + strings.Join(sh.places, " ") + ")", true
 	case claimTable:
+		if o.byFrame() && len(sh.places) == 0 { // the number is x64_sys_call's argument
+			return fmt.Sprintf("(bvule %s %s)", low(sh.regs[rSI].text, 32), literal(layout.SysCallMax, 32)), true
+		}
 		return sh.places[len(sh.places)-1], true
 	case claimWindow:
 		return not(sh.irq), true
@@ -66,8 +69,15 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		}
 		return fmt.Sprintf("(and (= (bvadd %s #x0010) %s) (= (bvadd %s #x0008) %s))", base, literal(x86.USER_CS, 16), base, literal(x86.USER_DS, 16)), true
 	case claimTrap:
+		if o.byFrame() {
+			return fmt.Sprintf("(not (and %s %s))", clearIn(sh.seen, layout.TIFNever),
+				clearIn(o.value(o.s.callWork.value()), layout.SyscallWorkEnter|layout.SyscallWorkExit)), true
+		}
 		return not(clearIn(sh.seen, layout.TIFEntryWork)), true
 	case claimEntryWork:
+		if o.byFrame() {
+			return clear(o.value(o.s.callWork.value()), layout.SyscallWorkEnter)
+		}
 		return clear(sh.seen, layout.TIFEntryWork)
 	case claimResched:
 		return not(clearIn(sh.seen, layout.TIFNeedResched)), true
@@ -112,7 +122,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		if c.want != (value{}) {
 			return is(sh.regs[rSP])
 		}
-		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", o.plus(sh.origin, -frameSize).text, sh.regs[rSP].text, literal(8*numCells, 64)), true
+		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", o.plus(sh.origin, -frameSize).text, sh.regs[rSP].text, literal(sh.deepest(), 64)), true
 	case claimAlign:
 		return fmt.Sprintf("(= ((_ extract 2 0) (bvsub %s %s)) #b000)", sh.origin.text, sh.regs[rSP].text), true
 	case claimKernelGS:
@@ -122,18 +132,24 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimFlag:
 		return not(sh.flags[n]), true
 	case claimNumber:
+		if o.byFrame() {
+			return is(bv{text: wide(low(sh.regs[rSI].text, 32), 32, 64)})
+		}
 		return same(sh.target.text, o.entry(o.value(c.want).text)), true
 	case claimCleared:
 		text := fmt.Sprintf("(= %s %s)", sh.regs[n].text, literal(0, 64))
 		if c.key.of == handlers {
 			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, o.plus(sh.origin, -frameSize).text)
+			if o.byFrame() {
+				text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.number()).text)
+			}
 		}
 		switch {
 		case !o.promises.Has(stubs.PromiseIBRS):
 		case reg(n) == rCX:
 			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, literal(x86.MSR_IA32_SPEC_CTRL, 64))
 		}
-		return "(or " + text + ")", true
+		return "(or " + text + ")", !c.ghost
 	case claimIRQ:
 		if c.ghost {
 			return sh.irq, true

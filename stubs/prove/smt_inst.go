@@ -212,6 +212,10 @@ func (o *oracle) arithmetic(sh *shadow, in *inst) bool {
 		}
 		a, b := binary()
 		r := bv{text: o.carried(sh, size, a.text, b.text, carry, minus)}
+		if o.lowers != nil {
+			o.lower(sh, b, r)
+			break
+		}
 		if carry == "#b0" {
 			r = aligned(r.text, a, b, minus)
 		}

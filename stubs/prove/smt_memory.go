@@ -66,6 +66,10 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		}
 		return temporary(b), offset
 	}
+	if sh.lowered != "" && !sh.onOneSide(addr) {
+		return nothing()
+	}
+	addr = sh.raised(addr)
 	down := -addr.off
 	index := int(down+7)/8 - 1
 	offset = addr.off & 7
@@ -95,6 +99,14 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		case thread.Flags.Off:
 			sh.seen = *o.named(&sh.work)
 			return readOnly(sh.seen)
+		case thread.KStackOffset.Off:
+			if o.axes.Is(stubs.KStackRDTSC) {
+				return &sh.kstack, offset
+			}
+		case thread.SyscallWork.Off:
+			return readOnly(o.value(o.s.callWork.value()))
+		case thread.LastCPU.Off: // there is one
+			return readOnly(o.value(o.s.percpu[uint64(percpu.Number.Off)].value()))
 		}
 		return readOnly(o.fresh())
 	case addr.base == o.symbol(o.s.trampoline) && index >= 0 && index < trampolineCells:
@@ -124,7 +136,7 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 
 // known reports whether an address is from a symbol at which memory is.
 func (o *oracle) known(sh *shadow, addr bv) bool {
-	if addr.base == sh.origin.base {
+	if addr.base == sh.origin.base || addr.base == sh.lowered {
 		return true
 	}
 	for _, t := range []*term{o.s.trampoline, o.s.prev, o.s.next, o.s.nextSP} {
@@ -287,6 +299,9 @@ func (o *oracle) write(sh *shadow, op operand, width uint8, v bv) {
 	switch {
 	case width == 8:
 		*r = v
+		if op.reg == rSP && sh.lowered != "" && v.base != sh.lowered {
+			sh.raise()
+		}
 	case width == 4 && v.sum && v.base == "":
 		*r = word64(v.off)
 	case width == 4:

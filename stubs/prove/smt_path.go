@@ -34,7 +34,7 @@ func (o *oracle) follow(sh *shadow, t *traced, scope bool) {
 // happens is one thing that happens on a path, and what is claimed there.
 func (o *oracle) happens(sh *shadow, t *traced) {
 	sh.places = nil
-	o.hints = t.hints
+	o.hints, o.lowers = t.hints, t.lowered
 	var own []string // what must hold beside the claims
 	switch t.kind {
 	case kernel:
@@ -106,7 +106,7 @@ func (o *oracle) named(w *bv) *bv {
 
 // loseBelow forgets the words below RSP.
 func (o *oracle) loseBelow(sh *shadow) {
-	rsp := sh.regs[rSP]
+	rsp := sh.raised(sh.regs[rSP])
 	first := 0
 	if n := int64(sh.origin.off - rsp.off); rsp.sum && rsp.base == sh.origin.base && n > 0 {
 		first = int(n+7) / 8
@@ -196,6 +196,10 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 			sh.regs[i] = o.value(after.regs[i].v)
 		}
 	}
+	if after.lowered == nil {
+		sh.lowered = ""
+	}
+	take(&sh.kstack, before.kstack, after.kstack)
 	sh.cf, sh.pf, sh.zf, sh.sf, sh.of = o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit()
 	if before.irq != after.irq {
 		sh.irq = map[tri]string{off: "false", on: "true"}[after.irq]
@@ -286,7 +290,7 @@ func (o *oracle) begin(sh *shadow, st *state) {
 		sh.scratch[i] = o.value(w.v)
 	}
 	sh.work, sh.status = o.value(st.work), o.value(o.s.status.value())
-	sh.seen = sh.work
+	sh.seen, sh.kstack = sh.work, o.value(st.kstack.v)
 	sh.cr3, sh.kernel, sh.flushes = o.value(st.cr3), o.value(st.kernel), o.value(st.flushes)
 	sh.specCtrl = o.userSpecCtrl()
 	if o.promises.Has(stubs.PromiseIBRS) {

@@ -4,12 +4,12 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/internal/solver"
@@ -71,15 +71,84 @@ func TestSolver(t *testing.T) {
 	}
 }
 
-// TestSolverRefuses: what its model does not know is not asked.
-func TestSolverRefuses(t *testing.T) {
-	n, err := stubs.ParseVariant("linux-6.12+dispatch=tree")
+// linuxC is 6.12 with its C part.
+func linuxC(t *testing.T) stubs.Variant {
+	t.Helper()
+	n, err := stubs.ParseVariant("linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ProveObligations(n); err == nil || !strings.Contains(err.Error(), "dispatch=tree") {
-		t.Errorf("asked, or for another reason not: %v", err)
+	return n
+}
+
+// TestSolverTree: the solver agrees with what is proved of 6.12 with its C part.
+func TestSolverTree(t *testing.T) {
+	s := startSolver(t)
+	o, err := ProveObligations(linuxC(t))
+	if err != nil {
+		t.Fatal(err)
 	}
+	if o.Proof.Outcome() != Proved {
+		t.Errorf("it is %v", o.Proof.Outcome())
+	}
+	agrees(t, s, o)
+	t.Log(o)
+}
+
+// TestSolverTreeBroken: of a fault in each axis of 6.12's C part the solver finds an
+// input that shows it.
+func TestSolverTreeBroken(t *testing.T) {
+	current := asm.Fields[layout.Thread[asm.Mem]](asm.R13)
+	s := startSolver(t)
+	for _, c := range []struct {
+		name, function string
+		was            asm.Ins
+		items          []asm.Item
+		claim          string
+	}{
+		{"dispatch=tree with a number too many", "do_syscall_64", asm.CMPL(asm.R14, layout.SysCallMax), []asm.Item{asm.CMPL(asm.R14, layout.SysCallMax+1)}, "the handler is that of the call's number"},
+		{"dispatch=tree without a look at SyscallWork", "do_syscall_64", asm.TESTL(layout.SyscallWorkEnter, asm.RDX), []asm.Item{asm.TESTL(0, asm.RDX)}, "no work was to be done before the handler"},
+		{"nospec=mask of nothing", "do_syscall_64", asm.SBBQ(asm.RCX, asm.RCX), []asm.Item{asm.XORL(asm.RCX, asm.RCX)}, "the handler is that of the call's number"},
+		{"kstack=rdtsc and RSP comes back elsewhere", "do_syscall_64", asm.MOVQ(asm.RSP, asm.RBP), []asm.Item{asm.LEAQ(asm.RSP.At(8), asm.RBP)}, "execution goes on where the proof can follow"},
+		{"kstack=rdtsc into another word", exitOfArch, asm.RDTSC(), []asm.Item{asm.RDTSC(), asm.MOVL(asm.RAX, current.Flags)}, "only memory of the variant is touched"},
+		{"exitwork=called without a look at Flags", exitOfCalls, asm.TESTL(layout.TIFAllWork, asm.RBP), []asm.Item{asm.TESTL(0, asm.RBP)}, "no work is pending"},
+		{"exitwork=called and interrupts stay on", exitOfCalls, asm.CLI(), nil, "interrupts are off here"},
+		{"nops=patched with STI beside one", exitOfCalls, asm.XORL(asm.RDX, asm.RDX), []asm.Item{asm.XORL(asm.RDX, asm.RDX), asm.STI()}, "interrupts are off here"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := linuxC(t)
+			n.Name, n.Edit = "broken", broken.Edit(c.function, c.was, c.items...)
+			o := refutedOf(t, n)
+			agrees(t, s, o)
+			found := slices.ContainsFunc(o.Checks, func(q Check) bool { return q.Sat && slices.Contains(q.Claims, c.claim) })
+			if !found {
+				t.Errorf("of %q no input is found, but of %v", c.claim, o.Checks)
+			}
+		})
+	}
+}
+
+const (
+	exitOfCalls = "syscall_exit_to_user_mode"
+	exitOfArch  = "arch_exit_to_user_mode_prepare"
+)
+
+// refutedOf are the obligations that are refuted and, with -every, all others.
+func refutedOf(t *testing.T, n stubs.Variant) *Obligations {
+	t.Helper()
+	obj, err := link(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := newSubject(obj, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := subject.obligations(subject.proveTraced(), obj, !*every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // TestSolverBroken: the solver agrees that an input fails what is refuted of a
@@ -88,18 +157,7 @@ func TestSolverBroken(t *testing.T) {
 	s := startSolver(t)
 	for _, b := range broken.Variants() {
 		t.Run(b.Name, func(t *testing.T) {
-			obj, err := link(b.Variant)
-			if err != nil {
-				t.Fatal(err)
-			}
-			subject, err := newSubject(obj, b.Variant)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o, err := subject.obligations(subject.proveTraced(), obj, !*every)
-			if err != nil {
-				t.Fatal(err)
-			}
+			o := refutedOf(t, b.Variant)
 			agrees(t, s, o)
 			refuted := slices.ContainsFunc(o.Checks, func(c Check) bool { return c.Sat })
 			if refuted != (o.Proof.Outcome() == Refuted) {

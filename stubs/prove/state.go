@@ -479,6 +479,9 @@ func (m *machine) lower(st *state, by word) bool {
 	st.dropBelow()
 	st.lowered, st.loweredFrom = symbol("the lowered stack", false), rsp.c
 	st.regs[rSP] = word{st.lowered.value(), m.moved(st, nil)}
+	if m.traces {
+		st.traced.lowered = st.lowered
+	}
 	st.cond = condition{}
 	return true
 }

@@ -13,6 +13,7 @@ type traced struct {
 	before, after *state
 	claims        []obligation
 	hints         []hint
+	lowered       *term // where RSP is put by an instruction that lowers it; see machine.lower
 	next          []*traced
 	refutes       bool // a claim is refuted here or further on; see leadsToRefuted
 }
@@ -103,6 +104,9 @@ func (m *machine) obliges(st *state, o obligation) {
 		o.ghost = st.expect.called || m.promise.bare
 	case claimIRQ:
 		o.ghost = m.promise.irq
+	case claimCleared: // that a value is the kernel's own is no matter of words
+		v := m.at(st).resolve(st.regs[o.key.n].v)
+		o.ghost = m.byFrame() && o.key.of == handlers && v.t != nil && !v.fromUser()
 	}
 	st.traced.claims = append(st.traced.claims, o)
 }

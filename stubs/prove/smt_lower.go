@@ -1,0 +1,60 @@
+package prove
+
+import (
+	"fmt"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
+// lower gives RSP, which an instruction has lowered by a distance, a symbol of its
+// own. Cells below are counted from that, as the distance is a whole number of words
+// and no more than the kernel leaves free.
+func (o *oracle) lower(sh *shadow, distance, rsp bv) {
+	from := sh.regs[rSP]
+	sh.places = append(sh.places, fmt.Sprintf("(bvule %s %s)", distance.text, literal(layout.KStackMask, 64)),
+		fmt.Sprintf("(= %s #b000)", low(distance.text, 3)))
+	if from.base != sh.origin.base {
+		sh.places = append(sh.places, "false")
+	}
+	o.loseBelow(sh)
+	name := o.symbol(o.lowers)
+	o.assert(same(name, rsp.text))
+	sh.lowered, sh.loweredFrom = name, from.off
+	sh.regs[rSP] = sum(name, 0)
+}
+
+// raised is a place on the lowered part of the stack as if that were not lowered.
+func (sh *shadow) raised(addr bv) bv {
+	if sh.lowered == "" || addr.base != sh.lowered {
+		return addr
+	}
+	return sum(sh.origin.base, sh.loweredFrom+addr.off)
+}
+
+// onOneSide reports whether an address is not between where RSP was lowered from and
+// where to, nor a cell of the one part counted from the other.
+func (sh *shadow) onOneSide(addr bv) bool {
+	switch addr.base {
+	case sh.lowered:
+		return int64(addr.off) < 0
+	case sh.origin.base:
+		return int64(sh.loweredFrom-addr.off) <= 0 || sh.origin.off-addr.off > 8*numCells
+	}
+	return true
+}
+
+// raise forgets the lowered part of the stack, which RSP has left.
+func (sh *shadow) raise() {
+	sh.lowered = ""
+	for i := int(sh.origin.off-sh.loweredFrom+7) / 8; i < numCells; i++ {
+		sh.cells[i] = bv{}
+	}
+}
+
+// deepest is how far below a frame RSP may be.
+func (sh *shadow) deepest() uint64 {
+	if sh.lowered != "" {
+		return 8*numCells + layout.KStackMask
+	}
+	return 8 * numCells
+}
