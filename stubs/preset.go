@@ -54,7 +54,6 @@ const (
 	leftTracer  = "a tracer's way: it is tested for, and nothing asks for it"
 	leftESPFix  = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
 	leftSwitch  = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
-	leftPerCPU  = "cache lines of their own for old_rsp and kernel_stack: here RSPScratch and TopOfStack share one"
 	leftExecve  = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
 	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
 	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
@@ -78,7 +77,7 @@ const (
 
 // lazily are those of the releases whose slow path is in assembly.
 func lazily(more ...string) []string {
-	return append(more, leftTracer, leftESPFix, leftSwitch, leftPerCPU, leftExecve, leftForked, leftMeasure)
+	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForked, leftMeasure)
 }
 
 // modern are those of 6.12.

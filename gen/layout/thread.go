@@ -27,6 +27,10 @@ type PerCPU[T any] struct {
 	// RSPScratch is Linux's per-CPU old_rsp: the user's RSP from the second
 	// instruction of the entry on; how long it stays there is the variant's.
 	RSPScratch T
+	// ScratchLine is the rest of its cache line: Linux has old_rsp in another line
+	// than kernel_stack and current_task (3.19: arch/x86/kernel/process_64.c,
+	// cpu/common.c).
+	ScratchLine [7]T
 	// TopOfStack is the top of the current thread's kernel stack.
 	TopOfStack T
 	// Current is the running thread.
@@ -42,6 +46,8 @@ type PerCPU[T any] struct {
 	NoResched T
 	// Self is this structure's address.
 	Self T
+	// Number is the CPU's: 0, as there is one.
+	Number T
 	// TSS is the task-state segment, in a line of its own. Linux has it in the
 	// per-CPU area too, where the entry path reaches it (cpu_tss).
 	TSS TSS[T]
@@ -66,9 +72,6 @@ type PerCPU[T any] struct {
 	// SpecCtrlRing3 is what ring 3 had in it when the last interrupt or exception
 	// came from there, while SpecCtrl was not 0: for tests.
 	SpecCtrlRing3 T
-
-	// Number is the CPU's: 0, as there is one.
-	Number T
 
 	// NMIs, Debugs and MachineChecks count what came by the vectors with a stack
 	// of their own and was handled; EventIP is where the last of them came in ring

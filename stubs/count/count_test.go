@@ -164,13 +164,13 @@ func TestLines(t *testing.T) {
 		lines, beyond int // of entry and exit
 	}{
 		{"bare", 0, 0},
-		// RSPScratch and TopOfStack; two of the stack; the thread; the table.
-		{"linux-3.19", 5, 0},
-		{"linux-3.19+a", 5, 0},
-		{"linux-3.19+b", 5, 0},
-		{"linux-3.19+c", 5, 0},
-		{"heukelum-v2", 5, 0},
-		{"freebsd", 6, 1},
+		// RSPScratch; TopOfStack; two of the stack; the thread; the table.
+		{"linux-3.19", 6, 0},
+		{"linux-3.19+a", 6, 0},
+		{"linux-3.19+b", 6, 0},
+		{"linux-3.19+c", 6, 0},
+		{"heukelum-v2", 6, 0},
+		{"freebsd", 7, 1},
 	} {
 		v := counted(t, named(t, tt.name))
 		if c := inPhase(v, "call"); c.Lines != tt.lines || c.LinesBeyond != tt.beyond {

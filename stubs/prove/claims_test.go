@@ -217,7 +217,7 @@ func TestClaims(t *testing.T) {
 
 		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
 		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},
-		{"no CR3", "linux-6.12+pti", codeOf("linux-6.12"), Refuted, "the page table in force maps what is touched; it is 8, the per-CPU area before the TSS"},
+		{"no CR3", "linux-6.12+pti", codeOf("linux-6.12"), Refuted, "the page table in force maps what is touched; it is 0x40, the per-CPU area before the TSS"},
 		{"the thread's stack on the user's table", isolated, first("stub_clone", toUser, asm.PUSHQ(asm.RAX)), Refuted, "the page table in force maps what is touched; it is stack.top"},
 		{"a function on the user's table", isolated, last("stub_poison", toUser, asm.JMP("sys_poison")), Refuted, "CR3 is the kernel's at sys_poison"},
 		{"a CR3 of one's own", isolated, first("stub_clone", asm.MOVL(0x1000, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is 0x1000"},

@@ -45,7 +45,7 @@ func TestReadersFinds(t *testing.T) {
 		err  bool
 	}{
 		{name: "read", in: asm.MOVQ(gs.RSPScratch, asm.RAX), want: []string{"f+0x0 MOVQ PerCPU.RSPScratch(GS), RAX reads PerCPU.RSPScratch"}},
-		{name: "half of it", in: asm.MOVL(gs.TSS.SP2.Add(4), asm.RAX), want: []string{"f+0x0 MOVL GS:92, RAX reads PerCPU.TSS.SP2"}},
+		{name: "half of it", in: asm.MOVL(gs.TSS.SP2.Add(4), asm.RAX), want: []string{"f+0x0 MOVL GS:156, RAX reads PerCPU.TSS.SP2"}},
 		{name: "compare", in: asm.CMPQ(gs.RSPScratch, 0), want: []string{"f+0x0 CMPQ PerCPU.RSPScratch(GS), $0 reads PerCPU.RSPScratch"}},
 		{name: "write", in: asm.MOVQ(asm.RAX, gs.RSPScratch), want: []string{"f+0x0 MOVQ RAX, PerCPU.RSPScratch(GS) writes PerCPU.RSPScratch"}},
 		{name: "another word", in: asm.MOVQ(gs.Current, asm.RAX)},
