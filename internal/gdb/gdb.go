@@ -287,6 +287,15 @@ func (s *Stub) WritePhysical(addr uint64, word uint32) error {
 	)
 }
 
+// MemoryPhysical reads n bytes at a physical address.
+func (s *Stub) MemoryPhysical(addr uint64, n int) ([]byte, error) {
+	if err := s.order("Qqemu.PhyMemMode:1"); err != nil {
+		return nil, err
+	}
+	b, err := s.Memory(addr, n)
+	return b, errors.Join(err, s.order("Qqemu.PhyMemMode:0"))
+}
+
 // Monitor runs a command of QEMU's monitor that prints nothing.
 func (s *Stub) Monitor(command string) error {
 	return s.order("qRcmd," + hex.EncodeToString([]byte(command)))

@@ -258,7 +258,7 @@ func (e *event) deliver(r gdb.Registers) error {
 
 // askForWork has the handler's thread give up the CPU on its way to ring 3.
 func (s *sweep) askForWork() error {
-	b, err := s.stub.Memory(s.percpu+uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Current)), 8)
+	b, err := s.stub.Memory(s.current, 8)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func sampled(p, kind string) bool {
 }
 
 // TestSweep: events arrive everywhere, and nothing is lost: of all kinds on the oldest
-// path, and NMIs on the newest.
+// path, NMIs on the newest, and interrupts in a call whose stack is lowered at random.
 func TestSweep(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -64,6 +64,7 @@ func TestSweep(t *testing.T) {
 	}{
 		{"linux-3.19", sampled},
 		{"linux-6.12+pti", func(path, kind string) bool { return kind == kindNMI && sampled(path, kind) }},
+		{"linux-6.12+dispatch=tree+kstack=rdtsc", func(path, kind string) bool { return kind == kindInterrupt && path == "interrupt in a call" }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/arch/x86/x86asm"
 
@@ -72,3 +73,18 @@ func (s *sweep) mayResched(may bool) error {
 	}
 	return s.stub.WritePhysical(s.noResched-layout.KernelBase, word)
 }
+
+// sameStack has the call that is to begin find the stack where each finds it, with
+// kstack=rdtsc too: registers of two rounds can be compared then. Page tables of ring
+// 3 map neither word.
+func (s *sweep) sameStack() error {
+	b, err := s.stub.MemoryPhysical(s.current-layout.KernelBase, 8)
+	if err != nil {
+		return err
+	}
+	offset := binary.LittleEndian.Uint64(b) + uint64(unsafe.Offsetof(layout.Thread[uint64]{}.KStackOffset))
+	return s.stub.WritePhysical(offset-layout.PhysMap, lowered)
+}
+
+// lowered is how far down that is: neither nothing nor all that KStackMask allows.
+const lowered = 0x150

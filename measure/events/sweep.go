@@ -152,7 +152,7 @@ func (s *sweep) round(way wire.EventWay, r gdb.Registers) error {
 	}
 	s.idle = 0
 	j := s.jobs[i]
-	if err := errors.Join(s.stub.Unbreak(s.rest...), s.mayResched(j.switches), s.noTimers()); err != nil {
+	if err := errors.Join(s.stub.Unbreak(s.rest...), s.mayResched(j.switches), s.noTimers(), s.sameStack()); err != nil {
 		return err
 	}
 	at, err := s.strike(j, r)

@@ -19,6 +19,7 @@ type symbols struct {
 	breakpoint           uint64 // sets DR0 and DR7, and touches no memory before its RET
 	breakpointEnd        uint64 // its RET
 	percpu               uint64 // what GS is based on
+	current              uint64 // where the thread that runs is named
 	noResched            uint64 // PerCPU.NoResched
 	timerHead            uint64 // Sched.TimerHead
 	istStacks, istEnd    uint64
@@ -64,6 +65,7 @@ func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
 			return nil, err
 		}
 	}
+	s.current = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Current))
 	s.noResched = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoResched))
 	smap, err := s.address("cpu_smap")
 	if err != nil {
