@@ -100,8 +100,8 @@ func deviations() []deviation {
 		},
 		{
 			Presets: of40, What: "SYSRETQ from the slow path loads R11 and RCX again, and interrupts may end in it",
-			Held: []heldFact{{"linux-4.0", "int_ret_from_sys_call", "R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP RSP=sp swapgs sysretq"}},
-			Left: []string{leftIRQSYSRET},
+			Held:  []heldFact{{"linux-4.0", "int_ret_from_sys_call", "R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP RSP=sp swapgs sysretq"}},
+			Takes: []Value{TrapsSYSRET},
 		},
 		{
 			Presets: of40, What: "the test of RIP shifts RCX itself",

@@ -112,7 +112,8 @@
 //   - syscall_return_slowpath, called with a full PtRegs in RDI: does the
 //     work, and returns with interrupts off.
 //   - retint_user, jumped to with RSP at a full PtRegs: does the work that
-//     Thread.Flags asks for and returns by IRETQ, on the page table and with the
+//     Thread.Flags asks for and returns by IRETQ, or where TrapReturn of the
+//     selected variant says, on the page table and with the
 //     SPEC_CTRL that the selected variant has ring 3 run on. Traps and new threads
 //     go there.
 //   - The TSS, with the top of the thread's stack in SP0, and that of the

@@ -111,6 +111,16 @@ var Facts = []Fact{
 			jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
 	},
 	{
+		Preset: "linux-4.0", Func: TrapReturn,
+		Source: read40, Where: "error_exit (RESTORE_REST); retint_swapgs, irq_return_via_sysret, restore_args, native_iret",
+		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX
+			jne:opportunistic_sysret_failed cmpq:cs,0x33 jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11
+			jne:opportunistic_sysret_failed testq:0x10100,R11 jne:opportunistic_sysret_failed cmpq:ss,0x2b
+			jne:opportunistic_sysret_failed R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP RSP=sp
+			swapgs sysretq swapgs jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di
+			addq:0x50,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
+	},
+	{
 		Preset: "linux-4.1", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
 		Source: read41, Where: "system_call to the call of the handler",
 		Acts: `swapgs RSPScratch=RSP RSP=TopOfStack ss=0x2b sp=RSPScratch sti flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI

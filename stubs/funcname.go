@@ -6,6 +6,7 @@ import "strings"
 const (
 	Entry        = "entry_SYSCALL_64"   // SYSCALL arrives here
 	SwitchTo     = "__switch_to_asm"    // the variant's part of the context switch
+	TrapReturn   = "retint_swapgs"      // the variant's end of a trap from ring 3, if it has one
 	SwitchResume = "__switch_to_resume" // where a thread goes on that SwitchTo has left
 	SyscallInit  = "syscall_init"       // sets the MSRs of SYSCALL
 )

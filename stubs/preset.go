@@ -59,10 +59,9 @@ const (
 	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
 	leftMeasure = "the handler: what getppid costs is the kernel's here"
 
-	left40        = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
-	leftIRQSYSRET = "SYSRETQ at the end of interrupts, which 4.0 takes by the same test; here they end in IRETQ"
-	leftCompare   = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
-	leftPushF     = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
+	left40      = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
+	leftCompare = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
+	leftPushF   = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
 
 	left612C = "what calls go through in C, which is shorter here: an unknown call takes 95 instructions with linux-6.12 and 203 to 205 in Debian's 6.12. " +
 		"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched does that work too, in 202"
@@ -180,13 +179,13 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    lazily("whatever the patch has that neither its description nor the answer tells"),
 		},
 		{
-			Variant: Variant{Name: "linux-4.0", Axes: Of(WorkTest, SlowSYSRET)},
+			Variant: Variant{Name: "linux-4.0", Axes: Of(WorkTest, SlowSYSRET, TrapsSYSRET)},
 			Release: "Linux 4.0",
-			Adds:    "3.19 with one test for work, and SYSRET from the slow path where the frame allows",
+			Adds:    "3.19 with one test for work, and SYSRET from the slow path and from traps where the frame allows",
 			Source:  "Linux 4.0: arch/x86/kernel/entry_64.S (system_call); 96b6352c1271, 2a23c6b8a9c4",
 			Follows: read40,
 			Config:  configX32,
-			Left:    lazily(left40, leftIRQSYSRET),
+			Left:    lazily(left40),
 		},
 		{
 			Variant: Variant{Name: "linux-4.1", Axes: Of(

@@ -23,6 +23,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	}
 	p.Funcs = append(p.Funcs, v.entry(suffix))
 	p.Funcs = append(p.Funcs, v.slowFuncs(suffix)...)
+	p.Funcs = append(p.Funcs, v.trapReturn(suffix)...)
 	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
 	return p, nil
 }
@@ -103,10 +104,14 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		SyscallInit: stub(SyscallInit),
 		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Axes.scratchWord(),
+		TrapReturn:  uint64(0),
 		SpecCtrl:    n.Axes.specCtrl(),
 		Info:        n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
+	if n.Axes.Is(TrapsSYSRET) {
+		d.TrapReturn = stub(TrapReturn)
+	}
 	for i, c := range layout.FullFrameCalls {
 		switch {
 		case n.Axes.Bare: // it never calls anything

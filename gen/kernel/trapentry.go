@@ -243,12 +243,12 @@ arch/x86/kernel/signal.c).`,
 
 func retintUser() Func {
 	return FUNC("retint_user",
-		`retint_user returns to ring 3 by IRETQ: RSP is at a complete PtRegs on top of the
-thread's stack, IF is any. Does the work that Thread.Flags asks for first. Traps
-and new threads end so: ring 3 goes on on the page table that the selected
-variant has it run on, and with its SPEC_CTRL.`,
+		`retint_user returns to ring 3 by IRETQ, or as the selected variant ends traps: RSP
+is at a complete PtRegs on top of the thread's stack, IF is any. Does the work that
+Thread.Flags asks for first. Traps and new threads end so: ring 3 goes on on the
+page table that the selected variant has it run on, and with its SPEC_CTRL.`,
 		exitWork(RSP),
-		JMP(returnToUsermode),
+		JMP(gs.TrapReturn),
 	).Takes().Spoils(RBX)
 }
 

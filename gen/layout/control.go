@@ -267,6 +267,9 @@ type VariantDesc[T any] struct {
 	// (Scratch*), 0 if its frame slot does. Every thread's switch must keep that
 	// word from the selection on.
 	UsesScratch T
+	// TrapReturn is where a trap from ring 3 ends, with RSP at full PtRegs, IF 0 and
+	// no work left; 0: by the kernel's own IRETQ.
+	TrapReturn T
 	// SpecCtrl is what PerCPU.SpecCtrl becomes.
 	SpecCtrl T
 	Info     VariantInfo[T]

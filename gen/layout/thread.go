@@ -78,6 +78,9 @@ type PerCPU[T any] struct {
 	// 0. Their handlers reach these words by GS, so one that has the user's dies.
 	NMIs, Debugs, MachineChecks, EventIP T
 
+	// TrapReturn is VariantDesc.TrapReturn of the selected variant, or the kernel's.
+	TrapReturn T
+
 	// StackCanary is the running thread's, if the selected variant changes it at a
 	// context switch (Linux's __stack_chk_guard).
 	StackCanary T

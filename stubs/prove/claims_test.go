@@ -215,6 +215,11 @@ func TestClaims(t *testing.T) {
 		{"a return stack filled, and not taken off the stack", filled, broken.Edit(stubs.SwitchResume, asm.ADDQ(2*8, asm.RSP)), Refuted, "it is 3, want no breakpoint"},
 		{"a return stack filled with retpolines", "linux-4.6+branch=retpoline+rsb=filled", none, Proved, ""},
 
+		{"a trap's end without the kernel's GS left", "linux-4.0", first(stubs.TrapReturn, asm.SWAPGS()), Refuted, "GS is the user's at IRETQ"},
+		{"a trap's end that looks at nothing", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.CMPQ(part.IP, asm.RCX), asm.CMPQ(asm.RCX, asm.RCX)), Refuted, "RIP returns right by SYSRETQ"},
+		{"a trap's end that steps", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, asm.R11), asm.TESTQ(0, asm.R11)), Refuted, "RF and TF are clear"},
+		{"a trap's end without R15", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.MOVQ(full.R15, asm.R15)), Refuted, "R15 returns right by"},
+
 		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
 		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},
 		{"no CR3", "linux-6.12+pti", codeOf("linux-6.12"), Refuted, "the page table in force maps what is touched; it is 0x40, the per-CPU area before the TSS"},

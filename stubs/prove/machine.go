@@ -39,24 +39,26 @@ type wrapper struct {
 
 // subject is what is proved: the variant's code and where it may go.
 type subject struct {
-	name      string
-	base      string // what promises it
-	axes      stubs.Axes
-	promises  stubs.Promises
-	needs     layout.Features
-	promise   promise
-	parts     []part
-	entry     uint64
-	switchTo  uint64
-	setUp     uint64 // syscall_init
-	wrappers  []wrapper
-	table     uint64 // sys_call_table
-	kernel    map[uint64]*function
-	names     map[uint64]string // of all functions, for reports
-	labels    []asm.Symbol      // of the variant in the middle of its functions
-	s         *symbols
-	constants []asm.Section // read-only data
-	entryData uint64        // the page of it that the user's page table maps
+	name     string
+	base     string // what promises it
+	axes     stubs.Axes
+	promises stubs.Promises
+	needs    layout.Features
+	promise  promise
+	parts    []part
+	entry    uint64
+	switchTo uint64
+	// trapReturn is the variant's end of traps, 0 if it has none.
+	trapReturn uint64
+	setUp      uint64 // syscall_init
+	wrappers   []wrapper
+	table      uint64 // sys_call_table
+	kernel     map[uint64]*function
+	names      map[uint64]string // of all functions, for reports
+	labels     []asm.Symbol      // of the variant in the middle of its functions
+	s          *symbols
+	constants  []asm.Section // read-only data
+	entryData  uint64        // the page of it that the user's page table maps
 }
 
 // machine runs a subject on every path.
@@ -112,6 +114,9 @@ func (s *subject) proveWith(m *machine) *machine {
 	m.runSetUp()
 	if !m.stopped() {
 		m.runSwitch()
+	}
+	if !m.stopped() && m.trapReturn != 0 {
+		m.run(m.atTrapReturn())
 	}
 	if !m.stopped() {
 		m.run(m.onEither(s.s.afterSYSCALL(s.entry, m.mask)))

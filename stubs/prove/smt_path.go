@@ -255,11 +255,11 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	sh.irq = "false"
 	for i, bit := range flagBits { // SYSCALL clears what is in MSR_SYSCALL_MASK
 		sh.flags[i] = "false"
-		if st.phase == inCall && o.mask&bit == 0 {
+		if st.phase == inCall && st.flags[i] == either {
 			sh.flags[i] = not(clearIn(sh.regs[r11], bit))
 		}
 	}
-	if st.phase == inCall && o.mask&x86.X86_EFLAGS_IF == 0 {
+	if st.irq == on {
 		sh.irq = "true"
 	}
 	for i, w := range st.msrs {
@@ -274,6 +274,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	}
 	for i, t := range o.s.xmm {
 		sh.xmm[i] = o.value(t.value())
+		if st.expect.xmm != nil {
+			sh.xmm[i] = o.value(st.expect.xmm[i])
+		}
 	}
 	sh.mxcsr = o.value(st.mxcsr.v)
 	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
@@ -293,6 +296,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	sh.seen, sh.kstack = sh.work, o.value(st.kstack.v)
 	sh.cr3, sh.kernel, sh.flushes = o.value(st.cr3), o.value(st.kernel), o.value(st.flushes)
 	sh.specCtrl = o.userSpecCtrl()
+	if st.ibrs {
+		sh.specCtrl = o.kernelSpecCtrlWord()
+	}
 	if o.promises.Has(stubs.PromiseIBRS) {
 		o.assert(clearIn(o.kernelSpecCtrlWord(), ^maskOf(4)))
 		o.assert(not(clearIn(o.kernelSpecCtrlWord(), x86.SPEC_CTRL_IBRS)))

@@ -31,7 +31,7 @@ func (m *machine) step(st *state) bool {
 	if !m.quick {
 		m.before, m.runs = st.regs, m.knowledgeOf(st.at)
 	}
-	if st.steps == 1 && st.phase == inCall && m.promises.Has(stubs.PromiseLanding) && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
+	if st.steps == 1 && st.at == m.entry && m.promises.Has(stubs.PromiseLanding) && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {
 		return false
 	}
 	st.pc += uint64(in.len)
