@@ -138,7 +138,7 @@ func (s *sampler) ownSP() uint64 { return addrOf(s.arena.data) + perCPUSpan + us
 func (s *sampler) begin(p *placed) error {
 	s.at = p
 	a := s.arena
-	a.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
+	a.set(p.perCPU+uint64(perCPU.Number.Off), 0) // other placements had something else here
 	a.set(p.perCPU+uint64(perCPU.Ring.Off), p.perCPU+ringAt)
 	a.set(p.perCPU+uint64(perCPU.CallTable.Off), addrOf(a.table))
 	a.set(p.perCPU+uint64(perCPU.TSS.SP1.Off), p.perCPU+trampoline)
@@ -168,9 +168,17 @@ func (s *sampler) call(c *cell, stream int) userCall {
 		s.startThreads(c, stream, &ctx)
 		return ctx
 	}
-	s.arena.set(p.stack+uint64(thread.Flags.Off), 0)
+	s.arena.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
+	s.quiet(p.stack)
 	s.topOfStack(p.stack + layout.ThreadSize)
 	return ctx
+}
+
+// quiet has a thread ask for no work: its stack may lie where another's was.
+func (s *sampler) quiet(t uint64) {
+	for _, word := range []asm.Slot{thread.Flags, thread.SyscallWork, thread.Status, thread.KStackOffset, thread.LastCPU} {
+		s.arena.set(t+uint64(word.Off), 0)
+	}
 }
 
 // topOfStack sets both words that an entry may take the kernel stack from.
@@ -196,6 +204,7 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 		for off := 0; off < 2*lineSize; off += 8 {
 			a.set(t+uint64(off), 0)
 		}
+		s.quiet(t)
 		for _, field := range []struct {
 			slot  asm.Slot
 			value uint64
