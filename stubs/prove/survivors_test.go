@@ -329,7 +329,7 @@ var survivors = []survivor{
 		"interrupts are off, and the first is not relative to GS"),
 	survivesBefore("int_ret_from_sys_call", slices.Concat(one("POPQ", asm.RDI), one("ADDQ", anything, asm.RSP), one("MOVL", layout.TIFAllWork, asm.RDI), one("MOVQ", onStack, asm.RBX)), one("CLI"),
 		"an interrupt loses nothing: it keeps registers, and RSP is at what is in use"),
-	survivesBefore("int_ret_from_sys_call", one("MOVQ", onStack, regOf(asm.RSP, asm.RBX)), one("SWAPGS"),
+	survivesBefore("int_ret_from_sys_call|retint_swapgs", one("MOVQ", onStack, regOf(asm.RSP, asm.RBX)), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
 	survivesBefore("stub_rt_sigreturn", one("CALL"), one("ADDQ", 8, asm.RSP),
 		"a handler with the whole frame may have a word less below it"),
