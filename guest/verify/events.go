@@ -121,18 +121,16 @@ func (a *arrivals) find(from, to layout.Word) error {
 			}
 			refused := false
 			for one := at; one < at+step; one += n {
-				counts, changed, err := a.during(one, kind)
+				found, err := a.found(one, kind)
 				switch {
 				case errors.Is(err, syscall.EINVAL):
 					refused = true
 					continue
 				case err != nil:
 					return err
-				case changed != nil:
-					a.lose("breakpoints from %v on: %v", one, changed)
 				}
 				for i := range n {
-					if uint32(counts)>>i&1 != 0 || n == 1 && counts != 0 {
+					if found>>i&1 != 0 {
 						a.places = append(a.places, one+i)
 					}
 				}
@@ -143,6 +141,43 @@ func (a *arrivals) find(from, to layout.Word) error {
 		}
 	}
 	return nil
+}
+
+// findRounds is how many rounds with a tick of the timer in them tell what a round
+// comes to: by a tick, which comes when it will, it comes to more.
+const findRounds = 10
+
+// found returns which of the bytes from a place on are instructions that a round comes
+// to: with layout.EventFind of four bytes, else of one.
+func (a *arrivals) found(at layout.Word, kind int) (found uint32, err error) {
+	found = ^uint32(0)
+	for range findRounds {
+		before, err := a.fx.kernel.Stats()
+		if err != nil {
+			return 0, err
+		}
+		counts, changed, err := a.during(at, kind)
+		if err != nil {
+			return 0, err
+		}
+		if changed != nil {
+			a.lose("breakpoints from %v on: %v", at, changed)
+		}
+		after, err := a.fx.kernel.Stats()
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case kind == layout.EventFind:
+			found &= uint32(counts)
+		case counts == 0:
+			found = 0
+		}
+		if found == 0 || after.Ticks == before.Ticks {
+			break
+		}
+	}
+	return found, nil
 }
 
 // during makes a round in which events of a kind arrive at a place. It returns what
