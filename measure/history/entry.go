@@ -139,7 +139,7 @@ func (e Entry) check() error {
 // line is the entry as a line of a file, and as what databases keep.
 func (e Entry) line() ([]byte, error) {
 	if err := e.check(); err != nil {
-		return nil, fmt.Errorf("history: %s of %s: %w", e.Kind, e.Series, err)
+		return nil, fmt.Errorf("%s of %s: %w", e.Kind, e.Series, err)
 	}
 	b, err := json.Marshal(e)
 	return append(b, '\n'), err

@@ -143,7 +143,7 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 		fresh[key] = true
 		line, err := e.line()
 		if err != nil {
-			return err
+			return fmt.Errorf("history: %s: %w", s.path, err)
 		}
 		lines = append(lines, line...)
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"net/url"
@@ -57,35 +56,10 @@ func openDatabase(ctx context.Context, driver, source, name string, dialect goos
 		return nil, fmt.Errorf("history: %s: %w", name, err)
 	}
 	s := &database{name: name, db: db}
-	if err := s.migrate(ctx, dialect); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := Migrate(ctx, db, dialect, goose.DefaultTablename, migrations); err != nil {
+		return nil, errors.Join(s.error(err), db.Close())
 	}
 	return s, nil
-}
-
-// migrate makes the tables, or brings those of an older entrylab up to date.
-func (s *database) migrate(ctx context.Context, dialect goose.Dialect) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(dialect, s.db, files)
-	if err != nil {
-		return s.error(err)
-	}
-	have, want, err := p.GetVersions(ctx)
-	if err != nil {
-		return s.error(err)
-	}
-	if have > want {
-		return s.error(fmt.Errorf("its tables are of version %d, and this entrylab knows up to %d: use the newer entrylab", have, want))
-	}
-	if have < want {
-		if _, err := p.Up(ctx); err != nil {
-			return s.error(err)
-		}
-	}
-	return nil
 }
 
 func (s *database) error(err error) error { return fmt.Errorf("history: %s: %w", s.name, err) }
@@ -112,9 +86,21 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 			failed = err
 		}
 	}()
+	if err := AppendTx(ctx, tx, entries...); err != nil {
+		return s.error(err)
+	}
+	if err := tx.Commit(); err != nil {
+		return s.error(err)
+	}
+	return nil
+}
+
+// AppendTx is Append in a transaction of a database that Open has opened before. It is
+// for programs that keep entries together with tables of their own, and commit both.
+func AppendTx(ctx context.Context, tx *sql.Tx, entries ...Entry) error {
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO entries (key, series_id, kind, night, time, body) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO NOTHING`)
 	if err != nil {
-		return s.error(err)
+		return err
 	}
 	defer insert.Close()
 	counts := map[string]*Series{}
@@ -127,11 +113,11 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 		key := e.Key()
 		done, err := insert.ExecContext(ctx, key[:], seriesID(e.Series), string(e.Kind), e.Night, e.Time.UnixNano(), strings.TrimSuffix(string(line), "\n"))
 		if err != nil {
-			return s.error(err)
+			return err
 		}
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			if err != nil {
-				return s.error(err)
+				return err
 			}
 			continue
 		}
@@ -145,11 +131,8 @@ func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) 
 		if _, err := tx.ExecContext(ctx, `INSERT INTO series (id, name, entries, last) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET entries = series.entries + excluded.entries, last = CASE WHEN series.last > excluded.last THEN series.last ELSE excluded.last END`,
 			seriesID(name), name, counts[name].Entries, counts[name].Last); err != nil {
-			return s.error(err)
+			return err
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return s.error(err)
 	}
 	return nil
 }

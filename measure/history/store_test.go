@@ -191,6 +191,34 @@ func TestStores(t *testing.T) {
 	}
 }
 
+// TestOpenedAtOnce makes the tables of a new store by several openers at a time.
+func TestOpenedAtOnce(t *testing.T) {
+	for _, tt := range stores(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := tt.url(t)
+			errs := make([]error, 8)
+			var wg sync.WaitGroup
+			for i := range errs {
+				wg.Go(func() {
+					s, err := Open(t.Context(), url)
+					if err == nil {
+						err = errors.Join(s.Append(t.Context(), count(i, "a", 1)), s.Close())
+					}
+					errs[i] = err
+				})
+			}
+			wg.Wait()
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			if got := entries(t, open(t, url), Query{}); len(got) != len(errs) {
+				t.Errorf("%d entries, want %d", len(got), len(errs))
+			}
+		})
+	}
+}
+
 // TestMerge copies a store of each kind into one of each kind.
 func TestMerge(t *testing.T) {
 	all := stores(t)
