@@ -32,10 +32,11 @@ StateSaveLocation=%[4]s/state
 SlurmdSpoolDir=%[4]s/%%n
 SlurmctldPidFile=%[4]s/slurmctld.pid
 SlurmdPidFile=%[4]s/%%n.pid
+SchedulerParameters=sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 ReturnToService=2
-NodeName=m1 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[5]d CPUs=1
-NodeName=m2 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[6]d CPUs=1
+NodeName=m1 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[5]d CPUs=1 Feature=zen3
+NodeName=m2 NodeHostname=%[1]s NodeAddr=127.0.0.1 Port=%[6]d CPUs=1 Feature=zen4
 PartitionName=lab Nodes=m1,m2 Default=YES State=UP OverSubscribe=FORCE:2
 `
 
@@ -124,27 +125,18 @@ func freePort(t *testing.T) int {
 // does a night in parts, and a job that depends on it merges and judges them.
 func TestSlurm(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	examples, err := filepath.Abs("../../examples/lab")
+	dir := playground(t)
+	examples, err := filepath.Abs(lab)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, text := range map[string]string{
-		"lab.toml": "subjects = [\"linux-3.19\", \"linux-4.1\"]\nengines = [\"static\"]\n",
-		// The test's program plays entrylab.
-		"bin/entrylab": fmt.Sprintf("#!/bin/sh\nPLAY_ENTRYLAB=1 exec %s \"$@\"\n", os.Args[0]),
-	} {
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	run := cluster(t, dir, append(os.Environ(), "NIGHT=2026-01-31", "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH")))
-	array := run("sbatch", "--parsable", "--array=1-2", "--output=part-%a", filepath.Join(examples, "slurm.sh"))
-	run("sbatch", "--wait", "--dependency=afterany:"+array, "--output=merge", filepath.Join(examples, "merge.sh"))
+	slurm, merge := filepath.Join(examples, "slurm.sh"), filepath.Join(examples, "merge.sh")
+	dependency := "--dependency=afterany:" + run("sbatch", "--parsable", "--array=1-2", "--output=part-%a", slurm)
+	for _, feature := range []string{"zen3", "zen4"} {
+		dependency += ":" + run("sbatch", "--parsable", "--array=1-1", "--constraint="+feature, "--export=ALL,NIGHT="+feature, "--output="+feature, slurm)
+	}
+	run("sbatch", "--wait", dependency, "--output=merge", merge)
 
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(dir, name))
@@ -159,6 +151,8 @@ func TestSlurm(t *testing.T) {
 		{"merged", "merge", "Nothing new in 2 cells."},
 		{"cells", "nights/all/results.jsonl", `"series":"static linux-4.1"`},
 		{"pages", "nights/pages/index.html", "linux-3.19"},
+		{"a node with a feature", "zen3", "Night zen3 on m1: "},
+		{"a node with another feature", "zen4", "Night zen4 on m2: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if text := read(tt.file); !strings.Contains(text, tt.want) {
