@@ -97,11 +97,14 @@ func (e Entry) Key() [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// errVersion ends what is said of an entry that another version of entrylab wrote.
+var errVersion = errors.New("use the newer entrylab")
+
 // check says what is wrong with an entry.
 func (e Entry) check() error {
 	if e.Format != Format {
 		if strings.HasPrefix(e.Format, "entrylab-history/") {
-			return fmt.Errorf("it is of another version, %q, and this entrylab knows %q: use the newer entrylab", e.Format, Format)
+			return fmt.Errorf("it is of another version, %q, and this entrylab knows %q: %w", e.Format, Format, errVersion)
 		}
 		return fmt.Errorf(`"format" is %q, want %q`, e.Format, Format)
 	}

@@ -117,8 +117,11 @@ func (s *folder) damaged(err error) error {
 	if _, err := s.f.ReadAt(before, 0); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return fmt.Errorf("history: %s:%d: %w: want an entry of a history; mend or remove the line, the others are kept",
-		s.path, bytes.Count(before, []byte("\n"))+1, err)
+	line := bytes.Count(before, []byte("\n")) + 1
+	if errors.Is(err, errVersion) {
+		return fmt.Errorf("history: %s:%d: %w", s.path, line, err)
+	}
+	return fmt.Errorf("history: %s:%d: %w: want an entry of a history; mend or remove the line, the others are kept", s.path, line, err)
 }
 
 func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {

@@ -72,10 +72,10 @@ func write(url string) error {
 // TestKilled kills writers at any moment: nothing that was acknowledged is lost, and
 // the next one goes on.
 func TestKilled(t *testing.T) {
-	for _, tt := range stores(t) {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, tt := range historytest.Kinds(t) {
+		t.Run(tt.Name, func(t *testing.T) {
 			t.Parallel()
-			url := tt.url(t)
+			url := tt.New(t)
 			s := open(t, url)
 			last := -1
 			for range 10 {
@@ -163,35 +163,5 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("behind them stand %v", got[n:])
 			}
 		})
-	}
-}
-
-// TestLostServer stops the database under a writer: it says so at once, and what was
-// acknowledged is there when the server is back.
-func TestLostServer(t *testing.T) {
-	t.Parallel()
-	server := historytest.Start(t)
-	s := open(t, server.Database(t))
-	const n = 5
-	for i := range n {
-		if err := s.Append(t.Context(), count(i, "a", float64(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	server.Stop()
-	if err := s.Append(t.Context(), count(n, "a", n)); err == nil || !strings.HasPrefix(err.Error(), "history: "+s.Name()+": ") {
-		t.Errorf("an entry is appended to nothing: %v", err)
-	}
-	for _, err := range s.Entries(t.Context(), Query{}) {
-		if err == nil {
-			t.Error("a lost database has entries")
-		}
-	}
-	server.Restart(t)
-	if err := s.Append(t.Context(), count(n, "a", n)); err != nil {
-		t.Fatal(err)
-	}
-	if got := entries(t, s, Query{}); len(got) != n+1 {
-		t.Errorf("%d entries, want %d", len(got), n+1)
 	}
 }

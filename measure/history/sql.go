@@ -17,7 +17,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations
@@ -62,7 +63,12 @@ func openDatabase(ctx context.Context, driver, source, name string, dialect goos
 	return s, nil
 }
 
-func (s *database) error(err error) error { return fmt.Errorf("history: %s: %w", s.name, err) }
+func (s *database) error(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlite3.SQLITE_CORRUPT {
+		err = fmt.Errorf("%w: a part of the file is damaged; `sqlite3 FILE .recover` prints what can be read of it", err)
+	}
+	return fmt.Errorf("history: %s: %w", s.name, err)
+}
 
 func (s *database) Name() string { return s.name }
 

@@ -17,23 +17,6 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// newStore makes the URL of a new store.
-type newStore struct {
-	name string
-	url  func(*testing.T) string
-}
-
-// stores are all kinds of stores, with one server for the test.
-func stores(t *testing.T) []newStore {
-	t.Helper()
-	server := historytest.Start(t)
-	return []newStore{
-		{"folder", func(t *testing.T) string { return filepath.Join(t.TempDir(), "nights") }},
-		{"sqlite", func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "a file?.db") }},
-		{"postgres", func(t *testing.T) string { return server.Database(t) }},
-	}
-}
-
 // count is an exact figure of a night.
 func count(night int, series string, value float64) Entry {
 	when := time.Date(2026, 1, 1+night, 2, 3, 4, 5, time.UTC)
@@ -71,10 +54,10 @@ func entries(t *testing.T, s Store, q Query) []Entry {
 
 // TestStores has one suite for all kinds of stores.
 func TestStores(t *testing.T) {
-	for _, tt := range stores(t) {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, tt := range historytest.Kinds(t) {
+		t.Run(tt.Name, func(t *testing.T) {
 			t.Parallel()
-			url := tt.url(t)
+			url := tt.New(t)
 			s := open(t, url)
 			all := []Entry{count(1, "a", 42), count(1, "b", 0.1), count(2, "a", 43)}
 			all[1].Kind, all[1].Values, all[1].Unit = Sample, []float64{0.1, -1e-9, 1e300}, record.Cycles
@@ -193,10 +176,10 @@ func TestStores(t *testing.T) {
 
 // TestOpenedAtOnce makes the tables of a new store by several openers at a time.
 func TestOpenedAtOnce(t *testing.T) {
-	for _, tt := range stores(t) {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, tt := range historytest.Kinds(t) {
+		t.Run(tt.Name, func(t *testing.T) {
 			t.Parallel()
-			url := tt.url(t)
+			url := tt.New(t)
 			errs := make([]error, 8)
 			var wg sync.WaitGroup
 			for i := range errs {
@@ -221,12 +204,12 @@ func TestOpenedAtOnce(t *testing.T) {
 
 // TestMerge copies a store of each kind into one of each kind.
 func TestMerge(t *testing.T) {
-	all := stores(t)
+	all := historytest.Kinds(t)
 	for _, from := range all {
 		for _, into := range all {
-			t.Run(from.name+" into "+into.name, func(t *testing.T) {
+			t.Run(from.Name+" into "+into.Name, func(t *testing.T) {
 				t.Parallel()
-				a, b := open(t, from.url(t)), open(t, into.url(t))
+				a, b := open(t, from.New(t)), open(t, into.New(t))
 				for i := range 3 {
 					if err := a.Append(t.Context(), count(i, "a", 1.0/3)); err != nil {
 						t.Fatal(err)
@@ -277,76 +260,6 @@ func TestOpenErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestNewer refuses what a newer entrylab wrote.
-func TestNewer(t *testing.T) {
-	newer := count(1, "a", 1)
-	newer.Format = "entrylab-history/2"
-	for _, tt := range stores(t) {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			url := tt.url(t)
-			s := open(t, url)
-			switch s := s.(type) {
-			case *folder:
-				if _, err := s.f.WriteString(`{"format":"entrylab-history/2"}` + "\n"); err != nil {
-					t.Fatal(err)
-				}
-			case *database:
-				if _, err := s.db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if _, err := Open(t.Context(), url); err == nil || !strings.Contains(err.Error(), "newer entrylab") {
-				t.Errorf("error is %v", err)
-			}
-		})
-	}
-}
-
-// TestFolderDamage keeps what is good of a damaged file and names the line.
-func TestFolderDamage(t *testing.T) {
-	for _, tt := range []struct{ name, more, want string }{
-		{"a cut-off line", `{"format":"entryl`, ""},
-		{"no JSON", "hello\n", "results.jsonl:2: "},
-		{"no entry", `{"format":"entrylab/1"}` + "\n", "results.jsonl:2: "},
-		{"a long line", strings.Repeat("x", mostLine+2) + "\n", "results.jsonl:2: "},
-		{"two in one line", strings.TrimSuffix(line(t, count(2, "a", 2)), "\n") + line(t, count(3, "a", 2)), "results.jsonl:2: "},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, folderFile), []byte(line(t, count(1, "a", 1))+tt.more), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			s, err := Open(t.Context(), dir)
-			if tt.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.want) {
-					t.Errorf("error is %v, want %q in it", err, tt.want)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			if err := s.Append(t.Context(), count(2, "a", 2)); err != nil {
-				t.Fatal(err)
-			}
-			if got := entries(t, s, Query{}); len(got) != 2 {
-				t.Errorf("it has %v", got)
-			}
-		})
-	}
-}
-
-func line(t *testing.T, e Entry) string {
-	t.Helper()
-	b, err := e.line()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // TestCancelled ends a wait for the other writer at once.

@@ -108,8 +108,7 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 }
 
 // earlier are the cells that the night has already; one that crashed is tried again.
-// Machines of one name that are
-// not one are refused: their figures would be mixed.
+// Machines of one name that are not one are refused: their figures would be mixed.
 func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 	all, err := n.Store.Series(ctx)
 	if err != nil {
@@ -126,8 +125,8 @@ func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Machine == n.Machine && e.MachineID != n.MachineID {
-			return nil, fmt.Errorf("another machine that calls itself %s has written to %s in the night %s: give this one another name by -machine-name", n.Machine, n.Store.Name(), n.Name)
+		if err := n.alike(e); err != nil {
+			return nil, err
 		}
 		switch {
 		case e.Kind != history.Cell:
@@ -138,6 +137,14 @@ func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
 		}
 	}
 	return done, nil
+}
+
+// alike refuses an entry of the night that another machine of this name wrote.
+func (n *Night) alike(e history.Entry) error {
+	if e.Night == n.Name && e.Machine == n.Machine && e.MachineID != n.MachineID {
+		return fmt.Errorf("another machine that calls itself %s has written to %s in the night %s: give this one another name by -machine-name", n.Machine, n.Store.Name(), n.Name)
+	}
+	return nil
 }
 
 // cell does one cell and keeps all that it found, or nothing. A sampled one in which
@@ -362,6 +369,11 @@ func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
 	for entries, err := range n.Store.Histories(ctx, n.Name) {
 		if err != nil {
 			return nil, err
+		}
+		for _, e := range entries {
+			if err := n.alike(e); err != nil {
+				return nil, err // it came while this one measured
+			}
 		}
 		if f, ok := judge.Series(entries); ok {
 			all = append(all, f)

@@ -58,14 +58,13 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", "entrylab", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8")
+	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", s.Data(), "-U", "entrylab", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8", "--data-checksums", "--wal-segsize=1")
 	initdb.SysProcAttr, initdb.Dir = &as, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	s.start = func() *exec.Cmd {
-		cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-h", "", "-c", "logging_collector=off")
+		cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", s.Data(), "-k", dir, "-h", "", "-c", "logging_collector=off")
 		cmd.SysProcAttr, cmd.Dir = &as, dir
 		return cmd
 	}
@@ -139,6 +138,21 @@ func (s *Server) Stop() {
 		}
 	}
 	s.ended <- <-s.ended
+}
+
+// Data is the folder of the server's files.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
+
+// Limit makes the server's files at most so large, in bytes or "unlimited": what it
+// finds then is a full disk. A connection that is there keeps the limit it has.
+func (s *Server) Limit(t testing.TB, size string) {
+	t.Helper()
+	// Only a process of the server's user may do it.
+	cmd := exec.CommandContext(t.Context(), need.Tool(t, "prlimit"), "--pid", strconv.Itoa(s.cmd.Process.Pid), "--fsize="+size+":")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cmd.SysProcAttr.Credential}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("prlimit: %v\n%s", err, out)
+	}
 }
 
 // url is that of a database.
