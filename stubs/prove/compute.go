@@ -347,7 +347,7 @@ func (m *machine) scan(st *state, in *inst) bool {
 	zero := condition{kind: condZero, width: in.width, r: a.v}
 	if in.op == opPOPCNT {
 		r := m.ts.compute(opPOPCNT, in.width, a.v, value{})
-		st.cond = condition{kind: condLogic, width: in.width, r: r, carry: predicate{kind: never}}
+		st.cond = condition{kind: condCount, width: in.width, r: r, carry: predicate{kind: never}}
 		return m.write(st, in.dst, in.width, word{r, a.by})
 	}
 	st.cond = zero

@@ -125,6 +125,7 @@ const (
 	condLogic                 // of r; OF is 0
 	condResult                // ZF, SF and PF of r; OF is not known
 	condZero                  // ZF of r; no more is known
+	condCount                 // ZF of r; the others are 0
 	condFlags                 // r is RFLAGS
 )
 

@@ -127,7 +127,7 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 	switch n {
 	case 0: // O
 		switch c.kind {
-		case condLogic:
+		case condLogic, condCount:
 			p.kind = never
 		case condCompare: // of different signs, and the result's is not a's
 			return clear(m.ts.and(m.ts.compute(opAND, 8, m.ts.compute(opXOR, 8, c.a, c.b), m.ts.compute(opXOR, 8, c.a, c.r)), sign)), true
@@ -142,7 +142,7 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 		switch c.kind {
 		case condCompare:
 			p = predicate{equal, c.a, c.b}
-		case condAdd, condLogic, condResult, condZero:
+		case condAdd, condLogic, condResult, condZero, condCount:
 			p = clear(c.r)
 		case condFlags:
 			return bit(x86.X86_EFLAGS_ZF)
@@ -151,7 +151,7 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 		switch c.kind {
 		case condCompare:
 			return predicate{below, c.b, c.a}, true
-		case condLogic:
+		case condLogic, condCount:
 			if c.carry.kind == never {
 				p = clear(c.r)
 			}
@@ -162,6 +162,8 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 		switch c.kind {
 		case condCompare, condAdd, condLogic, condResult:
 			return bit(sign)
+		case condCount:
+			p.kind = never
 		case condFlags:
 			return bit(x86.X86_EFLAGS_SF)
 		}
@@ -169,6 +171,8 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 		switch c.kind {
 		case condCompare, condAdd, condLogic, condResult:
 			return clear(m.ts.compute(opPF, 8, m.ts.and(c.r, 0xff), value{})), true
+		case condCount:
+			p.kind = never
 		case condFlags:
 			return bit(x86.X86_EFLAGS_PF)
 		}
@@ -181,6 +185,8 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 			return predicate{below, m.signed(c.a, c.width), m.signed(c.b, c.width)}, false
 		case condLogic:
 			return bit(sign)
+		case condCount:
+			p.kind = never
 		}
 	case 7: // LE
 		switch c.kind {
@@ -188,6 +194,8 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 			return predicate{below, m.signed(c.b, c.width), m.signed(c.a, c.width)}, true
 		case condLogic:
 			return predicate{below, known(1 << 63), m.signed(c.r, c.width)}, true
+		case condCount:
+			p = clear(c.r)
 		}
 	}
 	return p, false
