@@ -181,6 +181,11 @@ func TestKinds(t *testing.T) {
 
 		// Instructions that do no harm.
 		{"LOCK", inHandler, "lock orq $0, PT_REGS_DI(%rsp); lock addl $0, -4(%rsp)", prove.Proved},
+		{"a fence by LOCK and the top of the stack", inHandler, "lock addl $0, (%rsp); lock orq $0, (%rsp); lock xorb $0, 3(%rsp)", prove.Proved},
+		{"a slot written with what it has", inHandler, "movq (%rsp), %r11; movq %r11, (%rsp)", prove.Proved},
+		{"a slot without the user's word changed", inHandler, "lock addl $1, (%rsp)", prove.Refuted},
+		{"part of it cleared", inHandler, "lock andl $0xffff, 4(%rsp)", prove.Refuted},
+		{"a slot written with another's", inHandler, "movq 8(%rsp), %r11; movq %r11, (%rsp)", prove.Refuted},
 		{"LOCK changes", inHandler, "lock addq $1, PT_REGS_DI(%rsp)", prove.Refuted},
 		{"RDTSC", inExit, "rdtsc; movq PT_REGS_AX(%rsp), %rax; movq PT_REGS_DX(%rsp), %rdx", prove.Proved},
 		{"RDTSC kept", inExit, "rdtsc", prove.Refuted},

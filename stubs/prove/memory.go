@@ -404,10 +404,16 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 	old := *p.word
 	if p.cell >= 0 {
 		old = m.readCell(st, p.cell)
+	}
+	v := m.merge(old.v, w.v, 8*p.offset, width)
+	if p.cell >= 0 {
+		if m.at(st).same(v, old.v) == isTrue {
+			return true // as a locked addition of 0, which is a fence
+		}
 		st.wrote |= 1 << p.cell
 		m.defines(st, p.cell, w.v)
 	}
-	*p.word = word{m.merge(old.v, w.v, 8*p.offset, width), m.moved(st, w.by)}
+	*p.word = word{v, m.moved(st, w.by)}
 	if p.scratch != nil {
 		*p.scratch = true
 	}

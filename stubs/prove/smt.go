@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -117,7 +118,7 @@ type shadow struct {
 	kstack              bv // Thread.KStackOffset
 	phase               phase
 	cells               [numCells]bv
-	wrote               uint64
+	changed             [layout.NumSlots]string // whether a slot ever got another value; empty: it was not written
 	scratch             [numScratch]bv
 	trampoline          [trampolineCells]bv
 	saved               [3]bv

@@ -109,10 +109,10 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimSlot:
 		return is(*o.named(&sh.cells[cellOf(layout.Slot(n))]))
 	case claimRoom:
-		if sh.wrote>>cellOf(layout.Slot(n))&1 == 0 {
+		if sh.changed[n] == "" {
 			return "true", true
 		}
-		return "false", true
+		return not(sh.changed[n]), true
 	case claimArg:
 		if c.key.of == contracts["do_notify_resume"] && reg(n) == rDX {
 			return not(clearIn(sh.regs[rDX], layout.TIFSigPending)), true

@@ -86,9 +86,6 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		offset = -down & 7
 		switch i := int64(down - 1); {
 		case i >= 0 && i < 8*numCells:
-			if write {
-				sh.wrote |= 1 << (i / 8)
-			}
 			return o.named(&sh.cells[i/8]), offset
 		case sh.phase != inCall || down > layout.ThreadSize || down <= layout.ThreadSize-threadSize:
 			return nothing()
@@ -218,14 +215,14 @@ func (o *oracle) store(sh *shadow, op operand, width int, v bv) {
 func (o *oracle) storeAt(sh *shadow, addr bv, op operand, width int, v bv) {
 	w, offset := o.locate(sh, addr, op, true)
 	if first := 8 - int(offset); first < width {
-		o.put(w, 8*int(offset), 8*first, bv{text: low2(v.text, 8*first)})
+		o.fill(sh, w, 8*int(offset), 8*first, bv{text: low2(v.text, 8*first)})
 		rest := op
 		rest.imm += int64(first)
 		o.storeAt(sh, o.plus(addr, uint64(first)), rest, width-first, bv{text: fmt.Sprintf("((_ extract %d %d) %s)", 8*width-1, 8*first, v.text)})
 		return
 	}
 	sh.storedOver = *w
-	o.put(w, 8*int(offset), 8*width, v)
+	o.fill(sh, w, 8*int(offset), 8*width, v)
 	sh.stored = *w
 	if width < 8 && w != &sh.flushes {
 		sh.stored = bv{text: wide(v.text, 8*width, 64)}
@@ -233,6 +230,22 @@ func (o *oracle) storeAt(sh *shadow, addr bv, op operand, width int, v bv) {
 }
 
 func low2(text string, width int) string { return fmt.Sprintf("((_ extract %d 0) %s)", width-1, text) }
+
+// fill is put of a word in memory.
+func (o *oracle) fill(sh *shadow, w *bv, from, width int, v bv) {
+	old := w.text
+	o.put(w, from, width, v)
+	for s := range layout.NumSlots {
+		if w != &sh.cells[cellOf(s)] || !o.promise.room.Has(s) {
+			continue
+		}
+		differs := not(same(old, w.text))
+		if sh.changed[s] != "" {
+			differs = fmt.Sprintf("(or %s %s)", sh.changed[s], differs)
+		}
+		sh.changed[s] = o.truth(differs)
+	}
+}
 
 // put replaces some bits of a word.
 func (o *oracle) put(w *bv, from, width int, v bv) {

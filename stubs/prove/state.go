@@ -171,7 +171,7 @@ type state struct {
 	loweredFrom uint64
 	kstack      word // Thread.KStackOffset
 	cells       [numCells]word
-	wrote       uint64 // a bit for each cell that the variant has ever written
+	wrote       uint64 // a bit for each cell that the variant has ever given another value
 
 	scratch    [numScratch]word
 	mine       [numScratch]bool // no other thread can have written it
