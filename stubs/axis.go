@@ -8,6 +8,7 @@ import (
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/near"
 )
 
 // Axis is one of the choices that make a variant: its values, what it excludes,
@@ -206,7 +207,7 @@ func axisNamed(name string) (*Axis, error) {
 	for i, a := range registry.axes {
 		names[i] = a.Name
 	}
-	return nil, fmt.Errorf("no axis %q: want one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no axis %q: %s`entrylab variants` lists them", name, near.Hint(name, names))
 }
 
 // find returns the position of axis=value.
@@ -223,7 +224,7 @@ func find(text string) (position, error) {
 	for i, c := range a.Values {
 		names[i] = c.Name()
 	}
-	return position{}, fmt.Errorf("axis %s has no value %q: want one of %s", name, value, strings.Join(names, ", "))
+	return position{}, fmt.Errorf("axis %s has no value %q: %swant one of %s", name, value, near.Hint(value, names), strings.Join(names, ", "))
 }
 
 // choices yields what v chooses, in the order of the axes.

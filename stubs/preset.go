@@ -9,6 +9,7 @@ import (
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/near"
 )
 
 // Variant is a variant as an image carries it.
@@ -379,14 +380,24 @@ func parseVariant(s string) (Axes, error) {
 		return v, nil
 	case preset.Name != "":
 		return v, v.change(preset.Name, rest[1:])
-	case strings.Contains(s, "="):
+	case strings.Contains(s, "=") && !strings.Contains(s, "+"):
 		return parseAxes(s)
 	}
+	s, _, _ = strings.Cut(s, "+")
+	return Axes{}, unknownPreset(s)
+}
+
+// unknownPreset is the error of a name that no preset has.
+func unknownPreset(name string) error {
 	names := make([]string, len(presets()))
 	for i, p := range presets() {
 		names[i] = p.Name
 	}
-	return Axes{}, fmt.Errorf("no such preset: want one of %s, or axes such as sp=frame,irq=frame", strings.Join(names, ", "))
+	hint := near.Hint(name, names)
+	if hint == "" {
+		hint = "want a preset, or axes such as sp=frame,irq=frame; "
+	}
+	return fmt.Errorf("no such preset: %s`entrylab variants` lists them", hint)
 }
 
 // change applies changes to a preset.

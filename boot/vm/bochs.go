@@ -47,7 +47,7 @@ const (
 
 // ErrNoBochs means that Bochs, its display or the X server for it are not
 // installed.
-var ErrNoBochs = errors.New("cannot use Bochs: run `make deps`, or apt-get install bochs bochs-x bochsbios vgabios xvfb")
+var ErrNoBochs = errors.New("cannot use Bochs: apt-get install bochs bochs-x bochsbios vgabios xvfb")
 
 // ErrBochsStart is ErrStart of Bochs, or of the X server for it.
 var ErrBochsStart = errors.New("bochs failed at start")

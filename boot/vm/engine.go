@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/internal/host"
+	"github.com/entrylab/entrylab/internal/near"
 )
 
 // Engine is how the guest's instructions are run. Figures of different engines
@@ -47,7 +48,7 @@ func (e Engine) args() ([]string, error) {
 	case Bochs:
 		return nil, nil // another program than QEMU
 	default:
-		return nil, fmt.Errorf("unknown engine %q: use %s", string(e), oneOf(Engines))
+		return nil, fmt.Errorf("unknown engine %q: %suse %s", string(e), near.Hint(string(e), Engines), oneOf(Engines))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 const program = "qemu-system-x86_64"
 
 // ErrNoQEMU means that there is no QEMU in PATH.
-var ErrNoQEMU = errors.New(program + " not found: run `make deps`, or apt-get install qemu-system-x86")
+var ErrNoQEMU = errors.New(program + " not found: apt-get install qemu-system-x86 (`entrylab doctor` tells what this host lacks)")
 
 // ErrStart means that QEMU ended before the guest did anything; the error that
 // wraps it holds QEMU's own words.

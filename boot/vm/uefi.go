@@ -6,7 +6,7 @@ import (
 )
 
 // ErrNoOVMF means that the UEFI firmware for machines is not on this host.
-var ErrNoOVMF = errors.New("OVMF not found: run `make deps`, or apt-get install ovmf")
+var ErrNoOVMF = errors.New("OVMF not found: apt-get install ovmf")
 
 // ovmfFiles are where distributions put OVMF: its code, and its variables as they
 // are on a machine that never booted.
@@ -14,6 +14,12 @@ var ovmfFiles = [][2]string{
 	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},         // Debian
 	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},     // Fedora
 	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"}, // Arch
+}
+
+// Firmware reports that this host has no UEFI firmware for machines, or returns nil.
+func Firmware() error {
+	_, err := ovmf()
+	return err
 }
 
 // ovmf returns the QEMU arguments for OVMF as the firmware. What the machine writes

@@ -33,7 +33,7 @@ func (e *env) baselineCommand() *cli.Command {
 		Flags: append(o.flags(engineList(booting(engine.Measuring()))),
 			&cli.StringFlag{Name: "kernel", Usage: "`FILE` of the Linux kernel, a vmlinuz or bzImage", Destination: &o.kernel},
 			&cli.StringFlag{Name: "append", Usage: "boot the kernel a second time with these `WORDS` on its command line; empty: only once", Value: "mitigations=off", Destination: &o.words},
-			&cli.StringFlag{Name: "o", Usage: "results `FILE` to append the figures to", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "results `FILE` to append the figures to; -: standard output, and the table goes to standard error", Destination: &o.out},
 			formatFlag(&o.format, table.Formats...),
 		),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBaseline(ctx, &o, args) })
@@ -71,7 +71,7 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 	if en.VM == "" {
 		return 0, fmt.Errorf("-engine %s: it boots no machine, and so no Linux", en.Name)
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	job.Subjects, job.Progress = list, p.step
 	var records []record.Record
@@ -100,7 +100,7 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 	if err != nil {
 		return 0, err
 	}
-	return 0, table.Costs(c).Write(e.stdout, o.format)
+	return 0, e.print(table.Costs(c), o.format)
 }
 
 // booting are the engines that boot a machine.

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/internal/cache"
+	"github.com/entrylab/entrylab/internal/near"
 )
 
 // commands are the declarations of all commands: each gives the name, the summary
@@ -21,7 +22,7 @@ var commands = []func(*env) *cli.Command{
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
 	(*env).compareCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
 	(*env).nightlyCommand, (*env).resultsCommand, (*env).acceptCommand,
-	(*env).cleanCommand, (*env).helpCommand,
+	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand,
 }
 
 // root is the whole command line.
@@ -42,6 +43,9 @@ Flags take one dash or two; a flag's value follows a space or '='.
 
 SIGINT and SIGTERM end every command at once, together with everything that it
 has started; a second signal kills it.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: quietFlag, Usage: "print neither progress nor remarks on standard error, only errors; every command has this flag", Destination: &e.quiet},
+		},
 		HideHelpCommand:       true, // one for each command would take the argument "help"
 		EnableShellCompletion: true,
 		Writer:                e.stdout,
@@ -89,8 +93,12 @@ func (e *env) declared(c *cli.Command) *cli.Command {
 		hint := ""
 		if flag, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 			err = fmt.Errorf("no flag -%s", flag)
-			if s := strings.TrimLeft(cli.SuggestFlag(cmd.Flags, flag, false), "-"); near(s, flag) {
-				hint = fmt.Sprintf("did you mean -%s? ", s)
+			var names []string
+			for _, f := range cmd.VisibleFlags() {
+				names = append(names, f.Names()...)
+			}
+			if meant := near.Of(flag, names); meant != "" {
+				hint = fmt.Sprintf("did you mean -%s? ", meant)
 			}
 		}
 		return fmt.Errorf("%w; %s`%s -h` lists the flags", err, hint, cmd.FullName())
@@ -122,25 +130,15 @@ func completeFlags(ctx context.Context, cmd *cli.Command) {
 
 // unknownCommand is the error of a command that is not there.
 func unknownCommand(parent *cli.Command, name string) error {
-	hint := ""
-	if s := cli.SuggestCommand(parent.VisibleCommands(), name); near(s, name) {
-		hint = fmt.Sprintf("did you mean %s? ", s)
+	var names []string
+	for _, c := range parent.VisibleCommands() {
+		names = append(names, c.Name)
 	}
-	return fmt.Errorf("no command %q; %s`entrylab help` lists them", name, hint)
+	return fmt.Errorf("no command %q; %s`entrylab help` lists them", name, near.Hint(name, names))
 }
 
-// near reports whether a word that the library suggests, which always finds one,
-// has most of its letters from the one that was given.
-func near(suggested, given string) bool {
-	common, rest := 0, given
-	for _, letter := range suggested {
-		if i := strings.IndexRune(rest, letter); i >= 0 {
-			common++
-			rest = rest[:i] + rest[i+len(string(letter)):]
-		}
-	}
-	return 5*common >= 3*max(len(suggested), len(given))
-}
+// quietFlag is the flag that every command has.
+const quietFlag = "q"
 
 // noArgument refuses arguments.
 func noArgument(args []string) error {
@@ -162,7 +160,7 @@ func formatFlag(format *string, formats ...string) cli.Flag {
 func oneOf(words ...string) func(string) error {
 	return func(word string) error {
 		if !slices.Contains(words, word) {
-			return errors.New("want " + orList(words))
+			return errors.New(near.Hint(word, words) + "want " + orList(words))
 		}
 		return nil
 	}

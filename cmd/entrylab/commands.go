@@ -14,7 +14,6 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
-	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
@@ -33,7 +32,7 @@ func (e *env) variantsCommand() *cli.Command {
 		if err := noArgument(args); err != nil {
 			return 0, err
 		}
-		return 0, allVariants().Write(e.stdout, format)
+		return 0, e.print(allVariants(), format)
 	})
 }
 
@@ -108,7 +107,7 @@ Examples:
     entrylab build -o x.img -format disk -append "-- verify measure"
     entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`; -: standard output", Destination: &o.out},
 			&cli.StringFlag{
 				Name: "format", Usage: "kind `F` of the image: " + orList(imageFormats), Value: imageFormats[0], Destination: &o.format,
 				Validator: oneOf(imageFormats...),
@@ -139,11 +138,15 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	said.head(e.stdout)
+	if o.out == toStdout {
+		said.head(e.stderr)
+	} else {
+		said.head(e.stdout)
+	}
 	if !slices.ContainsFunc(list, runsInit) {
 		return 0, errNotRunnable
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	archive, err := boot.Initramfs(ctx, o.init, said.files()...)
 	if err != nil {
@@ -170,12 +173,8 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	if err := wholefile.Write("image", o.out, file); err != nil {
-		return 0, err
-	}
 	p.done()
-	fmt.Fprintf(e.stdout, "%s: %d bytes (kernel %d, initramfs %d), variants %s\n", o.out, len(file), image.Size, len(archive), joinNames(list))
-	return 0, nil
+	return 0, e.write("image", o.out, file, fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), image.Size, len(archive), joinNames(list)))
 }
 
 // errNotRunnable refuses what the kernel would refuse at boot.
@@ -242,7 +241,7 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 	if err != nil {
 		return 0, err
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	machine.Append = o.words
 	machine.Console, machine.Log = e.stdout, e.stderr
@@ -273,11 +272,18 @@ type verifyOptions struct {
 }
 
 // document is what verify prints, with what stands above all else.
-func (o *verifyOptions) document() *table.Document {
-	d := &table.Document{Title: "entrylab verify"}
+func (o *verifyOptions) document(ctx context.Context, m vm.Config) *table.Document {
+	c := engine.HostConfig()
+	c.Engine, c.Machine, c.CPU = string(m.Engine), string(m.Machine), m.CPU
+	var err error
+	if c.Emulator, err = vm.Emulator(ctx, m.Engine); err != nil {
+		c.Emulator += "of unknown version (" + err.Error() + ")"
+	}
+	d := &table.Document{Title: "entrylab verify", Config: new(table.ConfigOf(c))}
 	for _, line := range o.said.lines() {
 		d.Add(table.Line("%s", line))
 	}
+	d.Add(table.Line("engine %s, machine %s, CPU %s, %s%s", c.Engine, c.Machine, c.CPU, c.Emulator, hostCPU(engine.Of(c.Engine))))
 	return d
 }
 
@@ -347,15 +353,14 @@ func (e *env) runVerify(ctx context.Context, o *verifyOptions) (int, error) {
 	if o.verbose {
 		fmt.Fprintln(e.stderr, run.VM.CommandLine)
 	}
-	d := o.document()
-	d.Add(table.Line("%s", describe(ctx, machine)))
+	d := o.document(ctx, machine)
 	counts := &table.Table{Name: "variants", Head: []string{"variant", "pass", "fail", "skip", "error"}}
 	for _, n := range list {
 		counts.Add(n.Name, run.Count(n.Name, wire.Pass), run.Count(n.Name, wire.Fail), run.Count(n.Name, wire.Skip), run.Count(n.Name, wire.Error))
 	}
 	d.Add(table.Block{Table: counts})
 	status := verdict(d, run.Checks)
-	return status, d.Write(e.stdout, o.format)
+	return status, e.print(d, o.format)
 }
 
 // verdict adds the checks that are not PASS and returns the exit status.
@@ -386,7 +391,7 @@ func checksStatus(checks []wire.Check) int {
 // runGuest boots the guest with all variants in one kernel and shows each of its
 // lines as progress.
 func (e *env) runGuest(ctx context.Context, machine vm.Config, list []stubs.Variant, words ...string) (*boot.Run, error) {
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	config := boot.Config{Variants: list, Args: words, VM: machine, Progress: p.step}
 	run, err := boot.RunGuest(ctx, config, p.step)
@@ -394,16 +399,6 @@ func (e *env) runGuest(ctx context.Context, machine vm.Config, list []stubs.Vari
 		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
 	}
 	return run, err
-}
-
-// describe names the engine, the machine and the emulator: they go with every
-// figure.
-func describe(ctx context.Context, m vm.Config) string {
-	emulator, err := vm.Emulator(ctx, m.Engine)
-	if err != nil {
-		emulator += "of unknown version (" + err.Error() + ")"
-	}
-	return fmt.Sprintf("engine %s, machine %s, CPU %s, %s%s", m.Engine, m.Machine, m.CPU, emulator, hostCPU(engine.Of(string(m.Engine))))
 }
 
 // hostCPU is the CPU that an engine runs on, where that has a part in what it finds.

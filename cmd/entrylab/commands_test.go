@@ -2,16 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/internal/need"
@@ -195,68 +191,5 @@ func TestFullOutput(t *testing.T) {
 				t.Errorf("status %d, stderr %q", status, stderr.String())
 			}
 		})
-	}
-}
-
-// TestProgress: the running step is shown on a terminal, and taken away again;
-// elsewhere nothing is shown.
-func TestProgress(t *testing.T) {
-	need.QEMU(t)
-	boot := func() *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "boot", "-engine", "tcg", "-init", filepath.Join(programDir, "hello"))
-		cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
-		return cmd
-	}
-	const log = "entrylab: init exited with status 0\n"
-	t.Run("pipe", func(t *testing.T) {
-		var stdout, stderr bytes.Buffer
-		cmd := boot()
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		if err := cmd.Run(); err != nil || stdout.String() != "hello\n" || stderr.String() != log {
-			t.Errorf("error %v, stdout %q, stderr %q", err, stdout.String(), stderr.String())
-		}
-	})
-	const clear = "\r\x1b[K"
-	steps := `^` + regexp.QuoteMeta(clear) + `generating the kernel[^\r\n\x1b]*(` + regexp.QuoteMeta(clear) + `[^\r\n\x1b]{1,78})*` + regexp.QuoteMeta(clear+strings.TrimSuffix(log, "\n")) + `\r\n$`
-	none := `^` + regexp.QuoteMeta(strings.TrimSuffix(log, "\n")) + `\r\n$`
-	for _, tt := range []struct{ name, term, want string }{{"terminal", "vt100", steps}, {"dumb terminal", "dumb", none}, {"unknown terminal", "", none}} {
-		t.Run(tt.name, func(t *testing.T) { onTerminal(t, boot(), tt.term, tt.want) })
-	}
-}
-
-// onTerminal runs the command, which boots hello, on a terminal of the kind
-// term; what that shows must match want.
-func onTerminal(t *testing.T, cmd *exec.Cmd, term, want string) {
-	t.Helper()
-	screen, terminal, err := pty.Open()
-	if err != nil {
-		t.Fatalf("no terminal to be had: %v", err)
-	}
-	defer screen.Close()
-	var stdout bytes.Buffer
-	cmd.Env = append(cmd.Env, "TERM="+term)
-	cmd.Stdout, cmd.Stderr = &stdout, terminal
-	err = cmd.Run()
-	terminal.Close()
-	_ = screen.SetReadDeadline(time.Now().Add(time.Minute)) // if somebody still holds it
-	var shown bytes.Buffer
-	_, _ = shown.ReadFrom(screen) // ends with EIO
-	if err != nil || stdout.String() != "hello\n" {
-		t.Errorf("error %v, stdout %q", err, stdout.String())
-	}
-	if !regexp.MustCompile(want).MatchString(shown.String()) {
-		t.Errorf("the terminal shows %q, want %s", shown.String(), want)
-	}
-}
-
-// TestProgressWidth: a step that is too long for a line is cut, as one that
-// wraps could not be taken away.
-func TestProgressWidth(t *testing.T) {
-	var b bytes.Buffer
-	p := progress{w: &b}
-	p.step(strings.Repeat("ä", 200))
-	p.done()
-	if want := "\r\x1b[K" + strings.Repeat("ä", stepWidth-3) + "...\r\x1b[K"; b.String() != want {
-		t.Errorf("shows %q", b.String())
 	}
 }

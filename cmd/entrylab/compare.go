@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/stats"
@@ -54,7 +55,7 @@ Examples:
 			},
 			&cli.StringFlag{
 				Name: "o", Destination: &o.out,
-				Usage: "results `FILE`: each figure is appended as soon as it is measured, and boots that the file holds already are not measured again; without it nothing is kept",
+				Usage: "results `FILE`: each figure is appended as soon as it is measured, and boots that the file holds already are not measured again; -: figures go to standard output, the table to standard error; without it nothing is kept",
 			},
 			unprovedFlag(&o.unproved),
 		),
@@ -104,7 +105,7 @@ func (e *env) compare(ctx context.Context, o *compareOptions, en engine.Engine, 
 	}
 	defer k.close(&failed)
 	k.say(said)
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	job.Progress = p.step
 	out, err := k.runner(job, func(string) {}).Run(ctx, en)
@@ -129,7 +130,7 @@ func (e *env) compare(ctx context.Context, o *compareOptions, en engine.Engine, 
 		}
 		return e.printRefused(set, en, out, names, o.format, err)
 	}
-	if err := table.Compared(c, said, o.verbose).Write(e.stdout, o.format); err != nil {
+	if err := e.print(table.Compared(c, said, o.verbose), o.format); err != nil {
 		return 0, err
 	}
 	status = checksStatus(c.Checks)
@@ -142,7 +143,7 @@ func (e *env) compare(ctx context.Context, o *compareOptions, en engine.Engine, 
 // lost says what has become of what was measured before the work ended with an error.
 func (e *env) lost(k *keeper, en engine.Engine, out engine.Outcome, err error) error {
 	switch boots := len(engine.Boots(out.Asked)); {
-	case en.Sample != "boot":
+	case en.Sample != "boot", k.path == "" && k.store != nil: // the others went to standard output
 	case k.path != "":
 		fmt.Fprintf(e.stderr, "entrylab: %d boots are in %s; the same command goes on from there\n", boots, k.path)
 	default:
@@ -160,7 +161,7 @@ func (e *env) printRefused(set *analysis.Set, en engine.Engine, out engine.Outco
 	if len(c.Controls) == 0 {
 		return exitError, err
 	}
-	if err := table.Refused(c).Write(e.stdout, format); err != nil {
+	if err := e.print(table.Refused(c), format); err != nil {
 		return 0, err
 	}
 	return exitError, err
@@ -203,7 +204,7 @@ func (e *env) compareConsoles(ctx context.Context, o *compareOptions, names []st
 			return 0, err
 		}
 	}
-	return 0, table.Compared(c, said, o.verbose).Write(e.stdout, o.format)
+	return 0, e.print(table.Compared(c, said, o.verbose), o.format)
 }
 
 // job resolves the engine that the flags name, and what they ask of its machine.
@@ -227,7 +228,7 @@ func measuring(name string) error {
 	if en, ok := engine.Find(name); ok && en.Costless != "" {
 		return fmt.Errorf("-engine %s: %s", name, en.Costless)
 	}
-	return fmt.Errorf("-engine %q: want %s", name, orList(known))
+	return fmt.Errorf("-engine %q: %swant %s", name, near.Hint(name, known), orList(known))
 }
 
 // engineList is the list of engines for a help text, with the choices between them.

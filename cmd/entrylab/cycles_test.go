@@ -141,7 +141,7 @@ func TestCompareFromKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := store.ReadFile(t.Context(), results)
+	records, _, err := store.ReadFile(t.Context(), results, engine.Known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestCompareKept(t *testing.T) {
 			t.Fatalf("%s: status %d: %s", engine, status, stderr)
 		}
 	}
-	records, _, err := store.ReadFile(t.Context(), results)
+	records, _, err := store.ReadFile(t.Context(), results, engine.Known)
 	if err != nil {
 		t.Fatal(err)
 	}

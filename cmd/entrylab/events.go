@@ -42,7 +42,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 	if err != nil {
 		return 0, err
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	results := make([]*events.Result, len(list))
 	skipped := make([]*events.Skipped, len(list))
@@ -80,8 +80,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 		return 0, err
 	}
 	p.done()
-	d := o.document()
-	d.Add(table.Line("%s", describe(ctx, machine)))
+	d := o.document(ctx, machine)
 	counts := &table.Table{Name: "variants", Head: []string{"variant", "places"}}
 	for _, k := range events.Kinds {
 		counts.Head = append(counts.Head, k.Name)
@@ -120,7 +119,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 		d.Add(table.Line("not delivered: %s: %s", k.Name, k.Why))
 	}
 	d.Add(table.Line("%s", events.Summary(ran)))
-	if err := d.Write(e.stdout, o.format); err != nil {
+	if err := e.print(d, o.format); err != nil {
 		return 0, err
 	}
 	if len(ran) == 0 {

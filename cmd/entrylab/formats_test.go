@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/entrylab/entrylab/internal/build"
+	"github.com/entrylab/entrylab/internal/need"
 )
 
 // TestFormats: what prints a table prints it in every format that its help names, and
@@ -16,6 +20,8 @@ func TestFormats(t *testing.T) {
 		{"variants", "presets", ""},
 		{"layout", "slots", "slot,offset,hex"},
 		{"verify -engine host", "kernels", "kernel,pass,differ,skip,error"},
+		{"doctor", "engines", "engine,here,\"by, or why not\",what it does"},
+		{"version", "entrylab", "version,revision,built by,for"},
 	} {
 		t.Run(tt.command, func(t *testing.T) {
 			args := strings.Fields(tt.command)
@@ -26,6 +32,9 @@ func TestFormats(t *testing.T) {
 			}
 			if rows, _ := document[tt.key].([]any); len(rows) == 0 {
 				t.Errorf("JSON has no rows of %s:\n%s", tt.key, stdout)
+			}
+			for _, problem := range unconfigured(document) {
+				t.Error(problem)
 			}
 			if _, stdout, _ = played(t, append(args, "-format", "html")...); !strings.Contains(stdout, "<table>") {
 				t.Errorf("no table in HTML:\n%s", stdout)
@@ -38,9 +47,54 @@ func TestFormats(t *testing.T) {
 				return
 			}
 			rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
-			if err != nil || len(rows) < 2 || strings.Join(rows[0], ",") != tt.column {
+			if err != nil || len(rows) < 2 || !strings.HasPrefix(stdout, tt.column+"\n") {
 				t.Errorf("csv: %v\n%s", err, stdout)
 			}
 		})
+	}
+}
+
+// unconfigured is what the configuration in a JSON document lacks of this program and
+// this host.
+func unconfigured(document map[string]any) (problems []string) {
+	config, _ := document["config"].(map[string]any)
+	program, _ := config["entrylab"].(map[string]any)
+	if program["version"] != build.Version || program["revision"] == nil || program["go"] == nil {
+		problems = append(problems, fmt.Sprintf("JSON does not say which entrylab made it: %v", program))
+	}
+	for _, key := range []string{"host", "kernel"} {
+		if text, _ := config[key].(string); text == "" {
+			problems = append(problems, fmt.Sprintf("JSON does not say the %s: %v", key, config))
+		}
+	}
+	return problems
+}
+
+// TestConfigured: figures come with the configuration that they hold for.
+func TestConfigured(t *testing.T) {
+	need.QEMU(t)
+	if got := unconfigured(map[string]any{"config": map[string]any{"host": "x"}}); len(got) != 2 {
+		t.Errorf("a document without a program and a kernel: %q", got)
+	}
+	for command, want := range map[string][]string{
+		"compare -engine icount linux-3.19 linux-4.1": {"icount", "microvm", "max", "QEMU "},
+		"verify -engine icount -variants linux-3.19":  {"icount", "microvm", "max", "QEMU "},
+		"compare -engine static linux-3.19 linux-4.1": {"static", "none", "any", ""},
+	} {
+		_, stdout, stderr := played(t, append(strings.Fields(command), "-format", "json")...)
+		var document map[string]any
+		if err := json.Unmarshal([]byte(stdout), &document); err != nil {
+			t.Errorf("%s: %v\n%s", command, err, stderr)
+			continue
+		}
+		for _, problem := range unconfigured(document) {
+			t.Errorf("%s: %s", command, problem)
+		}
+		config, _ := document["config"].(map[string]any)
+		for i, key := range []string{"engine", "machine", "cpu", "emulator"} {
+			if got, _ := config[key].(string); !strings.HasPrefix(got, want[i]) || got != "" && want[i] == "" {
+				t.Errorf("%s: the %s is %q, want %q", command, key, got, want[i])
+			}
+		}
 	}
 }

@@ -93,7 +93,7 @@ func (e *env) listSeries(ctx context.Context, url, format string, args []string)
 				t.Add(one.Name, one.Entries, one.Last)
 			}
 		}
-		return printTable(e.stdout, "entrylab results list", t, format)
+		return e.printTable("entrylab results list", t, format)
 	})
 }
 
@@ -121,7 +121,7 @@ func (e *env) showSeries(ctx context.Context, url, format string, args []string)
 		if len(t.Rows) == 0 {
 			return fmt.Errorf("%s has no series %q: `entrylab results list` prints them", s.Name(), args[0])
 		}
-		return printTable(e.stdout, "entrylab results show", t, format)
+		return e.printTable("entrylab results show", t, format)
 	})
 }
 
@@ -147,9 +147,8 @@ func valueOf(entry history.Entry) string {
 }
 
 // printTable prints a document that is one table.
-func printTable(w io.Writer, title string, t *table.Table, format string) error {
-	d := &table.Document{Title: title, Blocks: []table.Block{{Table: t}}}
-	return d.Write(w, format)
+func (e *env) printTable(title string, t *table.Table, format string) error {
+	return e.print(&table.Document{Title: title, Blocks: []table.Block{{Table: t}}}, format)
 }
 
 func (e *env) export(ctx context.Context, url, format string, args []string) error {

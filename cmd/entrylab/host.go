@@ -38,7 +38,7 @@ func (e *env) verifyHost(ctx context.Context, en engine.Engine, o *verifyOptions
 			return 0, fmt.Errorf("-%s: -engine %s boots no machine and has one entry path, that of the kernel which runs", name, en.Name)
 		}
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	if o.timeout != nil {
 		limited, stop := context.WithTimeoutCause(ctx, *o.timeout, fmt.Errorf("no end after %v (time-out)", *o.timeout))
@@ -55,8 +55,10 @@ func (e *env) verifyHost(ctx context.Context, en engine.Engine, o *verifyOptions
 		return 0, err
 	}
 	c := engine.HostConfig()
+	c.Engine = en.Name
 	d, status := hostFindings(fmt.Sprintf("engine %s, Linux %s, on %s", en.Name, c.Kernel, c.Host), res)
-	return status, d.Write(e.stdout, o.format)
+	d.Config = new(table.ConfigOf(c))
+	return status, e.print(d, o.format)
 }
 
 // hostFindings is what was found, known differences together, and the exit status:

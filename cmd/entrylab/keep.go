@@ -21,10 +21,15 @@ type keeper struct {
 
 // openKeeper opens the results file at path; empty: none.
 func (e *env) openKeeper(ctx context.Context, path string) (*keeper, error) {
-	if path == "" {
+	switch path {
+	case "":
 		return &keeper{}, nil
+	case toStdout: // what else would go there goes to standard error
+		k := &keeper{store: store.Stream("standard output", e.stdout)}
+		e.stdout = e.stderr
+		return k, nil
 	}
-	store, old, cut, err := store.Open(ctx, path)
+	store, old, cut, err := store.Open(ctx, path, engine.Known)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +47,7 @@ const manyFigures = 50_000
 func (e *env) sayMemory(path string, records []record.Record) {
 	const each = 4 // KiB
 	if n := len(records); n > manyFigures {
-		fmt.Fprintf(e.stderr, "entrylab: %s has %d figures, which take about %d MiB of memory\n", path, n, n*each>>10)
+		e.remark("%s has %d figures, which take about %d MiB of memory", path, n, n*each>>10)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -43,16 +43,16 @@ func cpuUsage() string {
 
 // flags declares them for a command that has these engines.
 func (m *machineFlags) flags(engines string) []cli.Flag {
+	m.memory = vm.DefaultMemoryMiB
 	return []cli.Flag{
 		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: engine.Auto, Destination: &m.engine},
 		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
-		&cli.IntFlag{Name: "memory", Usage: "RAM in `MIB`; memory above 4 GiB is not used", Value: vm.DefaultMemoryMiB, Destination: &m.memory},
-		&cli.DurationFlag{
-			Name: "timeout", HideDefault: true,
-			Usage: fmt.Sprintf("end a machine after this `TIME`; without it, after %d million instructions, however long these take here, "+
+		&cli.GenericFlag{Name: "memory", Usage: "RAM of this `SIZE`, as 512MiB or 2GiB; memory above 4 GiB is not used", Value: memoryValue{&m.memory}},
+		&cli.GenericFlag{
+			Name: "timeout", HideDefault: true, Value: timeValue{&m.timeout},
+			Usage: fmt.Sprintf("end a machine after this `TIME`, as 90s or 2m; without it, after %d million instructions, however long these take here, "+
 				"or when it has done nothing for long", vm.DefaultInstructions/1_000_000),
-			Action: func(_ context.Context, _ *cli.Command, d time.Duration) error { m.timeout = &d; return nil },
 		},
 		&cli.BoolFlag{Name: "v", Usage: "print the emulator's command line, ready to paste", Destination: &m.verbose},
 	}
@@ -66,11 +66,7 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 	}
 	switch {
 	case !slices.Contains(vm.Machines, c.Machine):
-		return c, fmt.Errorf("-machine %q: want microvm, pc or q35", m.machine)
-	case m.memory < 1:
-		return c, fmt.Errorf("-memory %d: want the MiB of RAM, 32 or more for a small Go program", m.memory)
-	case m.timeout != nil && *m.timeout <= 0:
-		return c, fmt.Errorf("-timeout %v: want a time above 0, such as 2m", *m.timeout)
+		return c, fmt.Errorf("-machine %q: %swant microvm, pc or q35", m.machine, near.Hint(m.machine, vm.Machines))
 	case m.timeout != nil:
 		c.Timeout = *m.timeout
 	}
@@ -88,7 +84,7 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 			return c, err
 		}
 		if why != "" {
-			fmt.Fprintf(e.stderr, "entrylab: %s\n", why)
+			e.remark("%s", why)
 		}
 		c.Engine = chosen.VM
 		return c, nil
@@ -97,50 +93,6 @@ func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {
 		return c, err
 	}
 	return c, nil
-}
-
-// progress shows the running step on a terminal and nothing elsewhere.
-type progress struct {
-	w     io.Writer
-	shown bool
-}
-
-func newProgress(w io.Writer) *progress {
-	terminal := w
-	if o, ok := w.(*output); ok {
-		terminal = o.w
-	}
-	f, ok := terminal.(*os.File)
-	if term := os.Getenv("TERM"); !ok || term == "" || term == "dumb" {
-		return &progress{} // a dumb one cannot take a step away again
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return &progress{}
-	}
-	return &progress{w: w}
-}
-
-// stepWidth is what a step may take of a terminal's line: one that wraps could
-// not be taken away again.
-const stepWidth = 78
-
-// step replaces the shown step.
-func (p *progress) step(text string) {
-	if p.w != nil {
-		if line := []rune(text); len(line) > stepWidth {
-			text = string(line[:stepWidth-3]) + "..."
-		}
-		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
-		p.shown = true
-	}
-}
-
-// done takes the step away.
-func (p *progress) done() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
-	}
 }
 
 // printCommandLine is what -v asks for.

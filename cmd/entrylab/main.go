@@ -26,6 +26,14 @@ type env struct {
 	name           string // of the command that runs; empty before one is known
 	status         int    // what it ended with
 	notFound       error  // help was asked for of a command that is not there
+	quiet          bool   // neither progress nor remarks
+}
+
+// remark tells the user on stderr what is good to know and no error.
+func (e *env) remark(format string, args ...any) {
+	if !e.quiet {
+		fmt.Fprintf(e.stderr, "entrylab: "+format+"\n", args...)
+	}
 }
 
 // Exit statuses. statuses and bootStatuses say what they mean.

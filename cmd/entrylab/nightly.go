@@ -110,7 +110,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	if err != nil && o.machine == "" {
 		return 0, fmt.Errorf("this machine has no name: give it one by -machine-name (%w)", err)
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	night := nightly.Night{
 		Name: cmp.Or(o.night, time.Now().UTC().Format(time.DateOnly)), Store: store,
@@ -177,7 +177,7 @@ func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightl
 	if unknown > 0 {
 		d.Add(table.Line("%d of them were never done", unknown))
 	}
-	return d.Write(e.stdout, format)
+	return e.print(d, format)
 }
 
 // arrays are the variables by which job arrays tell a job its part, and how many

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/entrylab/entrylab/internal/wholefile"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // output is what a command prints to, whose reader may be slow, or gone to sleep:
@@ -45,6 +49,29 @@ func (o *output) write(p []byte) (n int, err error) {
 	case <-o.ctx.Done():
 		return 0, o.ctx.Err()
 	}
+}
+
+// print prints a document to standard output.
+func (e *env) print(d *table.Document, format string) error { return d.Write(e.stdout, format) }
+
+// toStdout is the path that stands for standard output.
+const toStdout = "-"
+
+// write writes a file as a whole, or to standard output, and says in a line what it
+// wrote: on standard output, or on standard error where the file is there.
+func (e *env) write(thing, path string, file []byte, what string) error {
+	if path == toStdout {
+		if _, err := e.stdout.Write(file); err != nil {
+			return err
+		}
+		e.remark("%s: %s", thing, what)
+		return nil
+	}
+	if err := wholefile.Write(thing, path, file); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(e.stdout, "%s: %s\n", path, what)
+	return err
 }
 
 // takenAtOnce is what a pipe or a terminal that poll(2) calls writable takes

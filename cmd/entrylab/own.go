@@ -90,7 +90,7 @@ func (e *env) layoutCommand() *cli.Command {
 			_, err := fmt.Fprint(e.stdout, gnuas.Include())
 			return 0, err
 		}
-		return 0, offsets().Write(e.stdout, format)
+		return 0, e.print(offsets(), format)
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/report"
 	"github.com/entrylab/entrylab/measure/store"
@@ -36,7 +35,7 @@ Examples:
     entrylab report results.jsonl -o report.html
     entrylab report -format csv results.jsonl -o report.csv`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Usage: "write the report to `FILE`", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "write the report to `FILE`; -: standard output", Destination: &o.out},
 			formatFlag(&o.format, "html", "text", "json", "bench", "csv"),
 			mixedFlag(&o.mixed),
 		},
@@ -64,7 +63,7 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 	}
 	r := report.Report{Files: files}
 	for _, path := range files {
-		records, cut, err := store.ReadFile(ctx, path)
+		records, cut, err := store.ReadFile(ctx, path, engine.Known)
 		if err != nil {
 			return 0, err
 		}
@@ -97,16 +96,12 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 	if err != nil {
 		return 0, err
 	}
-	if err := wholefile.Write("report", o.out, file); err != nil {
-		return 0, err
-	}
-	fmt.Fprintf(e.stdout, "%s: %d figures, %d bytes\n", o.out, len(r.Records), len(file))
-	return 0, nil
+	return 0, e.write("report", o.out, file, fmt.Sprintf("%d figures, %d bytes", len(r.Records), len(file)))
 }
 
 // notInput refuses an output that would take the place of what is read.
 func notInput(out, in string) error {
-	if sameFile(out, in) {
+	if out != toStdout && sameFile(out, in) {
 		return fmt.Errorf("-o %s is the file that is read: give another path", out)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/store"
 )
 
@@ -159,7 +160,7 @@ func killed(t *testing.T, args []string, path string, signal os.Signal, lines in
 // figures are the newest by what they are of.
 func figures(t *testing.T, path string) map[string]float64 {
 	t.Helper()
-	records, cut, err := store.ReadFile(t.Context(), path)
+	records, cut, err := store.ReadFile(t.Context(), path, engine.Known)
 	if err != nil || cut != "" {
 		t.Fatal(err, cut)
 	}

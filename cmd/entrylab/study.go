@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/measure/table"
@@ -34,7 +35,7 @@ Examples:
     entrylab study
     entrylab study -engines icount,static -o results.jsonl`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured", Value: "results.jsonl", Destination: &o.out},
+			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
 			&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
 				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host can run",
@@ -50,7 +51,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if err := noArgument(args); err != nil {
 		return 0, err
 	}
-	p := newProgress(e.stderr)
+	p := e.progress()
 	defer p.done()
 	engines, err := enginesOf(o.engines)
 	if err != nil {
@@ -66,7 +67,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	}
 	note := func(text string) {
 		p.done()
-		fmt.Fprintln(e.stderr, "entrylab:", text)
+		e.remark("%s", text)
 	}
 	if !o.resume {
 		k.old = nil
@@ -75,7 +76,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	p.done()
 	k.close(&err)
 	if err != nil {
-		if n := len(out.Records); n > 0 {
+		if n := len(out.Records); n > 0 && k.path != "" {
 			note(fmt.Sprintf("%d figures are in %s; the same command goes on from there", n, o.out))
 		}
 		return 0, err
@@ -89,7 +90,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if err := engine.OneMachine(out.Records); err != nil && !o.mixed {
 		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", o.out, err)
 	}
-	return 0, study.NewPage(out.Records, out.Skipped).Document().Write(e.stdout, o.format)
+	return 0, e.print(study.NewPage(out.Records, out.Skipped).Document(), o.format)
 }
 
 // enginesOf reads the list of engines.
@@ -102,7 +103,7 @@ func enginesOf(text string) ([]engine.Engine, error) {
 	for n := range strings.SplitSeq(text, ",") {
 		at := slices.Index(engine.Names(known), n)
 		if at < 0 {
-			return nil, fmt.Errorf("-engines: no engine %q: want all, or some of %s", n, strings.Join(engine.Names(known), ", "))
+			return nil, fmt.Errorf("-engines: no engine %q: %swant all, or some of %s", n, near.Hint(n, engine.Names(known)), strings.Join(engine.Names(known), ", "))
 		}
 		if slices.Contains(engine.Names(engines), n) {
 			return nil, errors.New("-engines: " + n + " is named twice")

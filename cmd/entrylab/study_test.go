@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/store"
 )
 
@@ -90,7 +91,7 @@ func TestBaseline(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}
 	}
-	records, _, err := store.ReadFile(t.Context(), path)
+	records, _, err := store.ReadFile(t.Context(), path, engine.Known)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func TestUnprovedConsole(t *testing.T) {
 	if status, _, stderr := played(t, "compare", "-from", log, "-o", kept); status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
-	records, _, err := store.ReadFile(t.Context(), kept)
+	records, _, err := store.ReadFile(t.Context(), kept, engine.Known)
 	if err != nil || !slices.ContainsFunc(records, func(r record.Record) bool { return r.Variant == "b" && r.Proof == "refuted: why" }) {
 		t.Errorf("no record of b says so (%v)", err)
 	}
@@ -181,7 +181,7 @@ func TestUnprovedKept(t *testing.T) {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
 	}
-	records, _, err := store.ReadFile(t.Context(), path)
+	records, _, err := store.ReadFile(t.Context(), path, engine.Known)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 var unbounded = map[string]string{
 	"boot/initramfs/guest.go":                 "the embedded guest, up to maxGuest",
 	"measure/history/historytest/postgres.go": "what /proc says of the test's server",
-	"measure/replay/gsbase.go":                "/proc/self/auxv",
 }
 
 // TestReads: what a command reads is read by this package, or is known not to be

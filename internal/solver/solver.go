@@ -27,7 +27,7 @@ var commands = [][]string{
 }
 
 // ErrMissing is that the machine has no solver.
-var ErrMissing = errors.New("no SMT solver: install z3 or cvc5 (Debian packages of these names; `make deps` installs z3)")
+var ErrMissing = errors.New("no SMT solver: install z3 or cvc5 (Debian packages of these names)")
 
 // Solver is a running solver. It ends with this process.
 type Solver struct {

@@ -274,7 +274,7 @@ func TestRecords(t *testing.T) {
 				file.Write(append(line, '\n'))
 			}
 		}
-		records, cut, err := store.Read("file", &file)
+		records, cut, err := store.Read("file", &file, nil)
 		if err != nil || cut != "" {
 			t.Fatal(err, cut)
 		}

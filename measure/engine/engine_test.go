@@ -73,7 +73,7 @@ func TestResume(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
 		var first, second []int
 		for i, engine := range []Engine{fake(steps, stop, context.Canceled, &first), fake(steps, -1, nil, &second)} {
-			store, old, _, err := store.Open(t.Context(), path)
+			store, old, _, err := store.Open(t.Context(), path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestRunRefused(t *testing.T) {
-	store, _, _, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "r"))
+	store, _, _, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "r"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestRunRefused(t *testing.T) {
 
 // TestRunFullDisk: a study whose file takes no more stops and says so.
 func TestRunFullDisk(t *testing.T) {
-	store, _, _, err := store.Open(t.Context(), "/dev/full")
+	store, _, _, err := store.Open(t.Context(), "/dev/full", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestBootsResume(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
 		var ran []int
 		for try := range 2 {
-			file, old, cut, err := store.Open(t.Context(), path)
+			file, old, cut, err := store.Open(t.Context(), path, nil)
 			if err != nil || cut != "" {
 				t.Fatal(err, cut)
 			}
@@ -230,7 +230,7 @@ func TestCPUChanges(t *testing.T) {
 		{"microcode", func(c *record.Config) { c.Microcode = "0x2" }},
 	} {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
-		file, _, _, err := store.Open(t.Context(), path)
+		file, _, _, err := store.Open(t.Context(), path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +248,7 @@ func TestCPUChanges(t *testing.T) {
 		if err := file.Close(); err != nil {
 			t.Fatal(err)
 		}
-		records, _, err := store.ReadFile(t.Context(), path)
+		records, _, err := store.ReadFile(t.Context(), path, nil)
 		if err != nil || len(Boots(records)) != 2 {
 			t.Errorf("%s: %d boots are kept (%v), want 2", row.name, len(Boots(records)), err)
 		}

@@ -102,7 +102,7 @@ func TestStatic(t *testing.T) {
 	static, _ := engine.Find("static")
 	path := filepath.Join(t.TempDir(), "results.jsonl")
 	for try := range 2 {
-		file, old, _, err := store.Open(t.Context(), path)
+		file, old, _, err := store.Open(t.Context(), path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,9 @@ import (
 // linuxMemory is what a distribution's kernel needs, in MiB.
 const linuxMemory = 512
 
+// linuxName is what the names of Linux kernels begin with.
+const linuxName = "Linux "
+
 // Linux is a Linux kernel that is measured with the same guest as /init, on the same
 // machine as the generated ones.
 type Linux struct {
@@ -31,7 +34,7 @@ func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.Join(append([]string{"Linux " + release}, strings.Fields(words)...), ", ")
+	name := strings.Join(append([]string{linuxName + release}, strings.Fields(words)...), ", ")
 	return &Linux{path, words, name}, nil
 }
 

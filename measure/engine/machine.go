@@ -3,13 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
-	"strings"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/record"
 )
@@ -109,28 +108,7 @@ func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(stri
 
 // HostConfig is the part of a configuration that describes this host and this program.
 func HostConfig() record.Config {
-	c := record.Config{Build: Build(), Kernel: host.Kernel()}
+	c := record.Config{Build: build.Name(), Kernel: host.Kernel()}
 	c.Host, c.Microcode = host.Model()
 	return c
-}
-
-// Build names this program: its module's version, else its source's revision.
-func Build() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version, modified := info.Main.Version, ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && (version == "" || version == "(devel)"):
-			version = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true" && !strings.Contains(version, "dirty"):
-			modified = "+modified"
-		}
-	}
-	if version == "" {
-		version = "(devel)"
-	}
-	return version + modified
 }

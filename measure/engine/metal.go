@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
@@ -48,7 +49,7 @@ func Consoles(ctx context.Context, paths []string) (boots []cycles.Boot, damaged
 func Resolve(boots []cycles.Boot) {
 	for i := range boots {
 		c := &boots[i].Config
-		c.Build, c.Engine, c.Machine = Build(), onHypervisor(boots[i].Hypervisor), "host"
+		c.Build, c.Engine, c.Machine = build.Name(), onHypervisor(boots[i].Hypervisor), "host"
 		if c.Engine != metal {
 			c.Machine = "a console's"
 		}
@@ -81,5 +82,5 @@ func consoleAxes(name string) string {
 	if name == wire.Linux {
 		return ""
 	}
-	return "own"
+	return ownAxes
 }

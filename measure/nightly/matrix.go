@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/bounded"
+	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -66,7 +66,7 @@ func ParseMatrix(name string, text []byte) (Matrix, error) {
 	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		line, _ := missing.Errors[0].Position()
 		key := strings.Join(missing.Errors[0].Key(), ".")
-		return m, fmt.Errorf("%s:%d: no key %q: %swant %s", name, line, key, didYouMean(key, keys), strings.Join(keys, ", "))
+		return m, fmt.Errorf("%s:%d: no key %q: %swant %s", name, line, key, near.Hint(key, keys), strings.Join(keys, ", "))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := bad.Position()
@@ -88,30 +88,6 @@ func lineOf(text []byte, word string) int {
 	return 1
 }
 
-// didYouMean names the nearest of some words, if it is near.
-func didYouMean(word string, known []string) string {
-	best, distance := "", len(word)/3+2
-	for _, k := range known {
-		d := levenshtein.ComputeDistance(word, k)
-		if d < distance || d == distance && common(word, k) > common(word, best) {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q? ", best)
-}
-
-// common is how many bytes two words have in common at their beginning.
-func common(a, b string) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
 // check refuses words that nothing has; where tells where a word stands.
 func (m Matrix) check(where func(word string) string) error {
 	for _, list := range []struct {
@@ -123,7 +99,7 @@ func (m Matrix) check(where func(word string) string) error {
 	} {
 		for i, w := range list.words {
 			if !slices.Contains(list.known, w) {
-				return fmt.Errorf("%s: no %s %q: %swant some of %s", where(w), list.what, w, didYouMean(w, list.known), strings.Join(list.known, ", "))
+				return fmt.Errorf("%s: no %s %q: %swant some of %s", where(w), list.what, w, near.Hint(w, list.known), strings.Join(list.known, ", "))
 			}
 			if slices.Contains(list.words[:i], w) {
 				return fmt.Errorf("%s: %s %q stands there twice", where(w), list.what, w)
@@ -152,15 +128,11 @@ func machines() []string {
 
 // variants are the subjects.
 func (m Matrix) variants(where func(string) string) ([]stubs.Variant, error) {
-	var presets []string
-	for _, p := range stubs.Presets() {
-		presets = append(presets, p.Name)
-	}
 	var list []stubs.Variant
 	for _, name := range append(slices.Clone(m.Subjects), m.Base) {
 		v, err := stubs.ParseVariant(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s%w", where(name), didYouMean(name, presets), err)
+			return nil, fmt.Errorf("%s: %w", where(name), err)
 		}
 		switch at := slices.IndexFunc(list, func(o stubs.Variant) bool { return o.Name == v.Name }); {
 		case at < 0:

@@ -9,13 +9,13 @@ import (
 
 func TestParseMatrixErrors(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"an unknown key", "verify = true\nsubjcts = []\n", `m.toml:2: no key "subjcts": did you mean "subjects"? want subjects, base`},
-		{"an unknown subject", "engines = [\"static\"]\nsubjects = [\n  \"linux-6.2\",\n]\n", `m.toml:3: did you mean "linux-6.12"?`},
+		{"an unknown key", "verify = true\nsubjcts = []\n", `m.toml:2: no key "subjcts": did you mean subjects? want subjects, base`},
+		{"an unknown subject", "engines = [\"static\"]\nsubjects = [\n  \"linux-6.2\",\n]\n", `m.toml:3: variant "linux-6.2": no such preset: did you mean linux-6.12?`},
 		{"a subject twice", "subjects = [\"linux-4.1\", \"linux-4.1\"]\n", "m.toml:1: subject \"linux-4.1\" stands there twice"},
 		{"an unknown base", "base = \"linux-3\"\n", "m.toml:1: "},
-		{"an unknown engine", "\nengines = [\"icuont\"]\n", `m.toml:2: no engine "icuont": did you mean "icount"?`},
+		{"an unknown engine", "\nengines = [\"icuont\"]\n", `m.toml:2: no engine "icuont": did you mean icount?`},
 		{"an engine twice", "engines = [\"static\", \"static\"]\n", "stands there twice"},
-		{"an unknown machine", "machines = [\"q53\"]\n", `m.toml:1: no machine "q53": did you mean "q35"?`},
+		{"an unknown machine", "machines = [\"q53\"]\n", `m.toml:1: no machine "q53": did you mean q35?`},
 		{"no subjects", "subjects = []\n", "no subjects"},
 		{"no engines", "engines = []\n", "no engines"},
 		{"no boots", "boots = 0\n", "boots is 0"},

@@ -25,21 +25,21 @@ const Format = "entrylab/1"
 type Config struct {
 	// Build is the entrylab that measured: a version, or a revision of its
 	// source.
-	Build string `json:"build"`
+	Build string `json:"build,omitempty"`
 	// Code is a hash of everything that ran: the kernel's image and init, or
 	// the replayed code.
-	Code string `json:"code"`
+	Code string `json:"code,omitempty"`
 	// Engine names how the instructions were run.
-	Engine string `json:"engine"`
+	Engine string `json:"engine,omitempty"`
 	// Machine is QEMU's machine type, or "host".
-	Machine string `json:"machine"`
+	Machine string `json:"machine,omitempty"`
 	// CPU is the model that the code saw.
-	CPU string `json:"cpu"`
+	CPU string `json:"cpu,omitempty"`
 	// Emulator is its name and version, as "QEMU 7.2.22"; empty without one.
 	Emulator string `json:"emulator,omitempty"`
 	// Host, Microcode and Kernel describe the machine that it was done on: its
 	// CPU's model, its CPU's microcode revision, its kernel's release.
-	Host      string `json:"host"`
+	Host      string `json:"host,omitempty"`
 	Microcode string `json:"microcode,omitempty"`
 	Kernel    string `json:"kernel,omitempty"`
 }

@@ -1,30 +1,23 @@
 package replay
 
 import (
-	"encoding/binary"
 	"fmt"
-	"os"
 	"syscall"
+
+	"github.com/entrylab/entrylab/internal/host"
 )
 
 // A gsBase sets the GS base of this thread.
 type gsBase func(addr uint64) error
 
-// Numbers of arch_prctl (Linux arch/x86/include/uapi/asm/prctl.h) and of the
-// auxiliary vector (include/uapi/linux/auxvec.h).
-const (
-	archSetGS      = 0x1001
-	atHWCap2       = 26
-	hwcap2FSGSBASE = 1 << 1
-)
+// archSetGS is a number of arch_prctl (Linux arch/x86/include/uapi/asm/prctl.h).
+const archSetGS = 0x1001
 
 // findGSBase returns the way of setting the GS base that this kernel allows:
 // the instruction where it is announced, else the system call.
 func findGSBase(auxv []byte, prctl gsBase) (gsBase, error) {
-	for ; len(auxv) >= 16; auxv = auxv[16:] {
-		if binary.LittleEndian.Uint64(auxv) == atHWCap2 && binary.LittleEndian.Uint64(auxv[8:])&hwcap2FSGSBASE != 0 {
-			return func(addr uint64) error { wrgsbase(addr); return nil }, nil
-		}
+	if host.FSGSBASE(auxv) {
+		return func(addr uint64) error { wrgsbase(addr); return nil }, nil
 	}
 	if err := prctl(0); err != nil {
 		return nil, fmt.Errorf("the GS base cannot be set: this CPU or kernel has no FSGSBASE, and arch_prctl(ARCH_SET_GS) is refused: %w", err)
@@ -41,7 +34,7 @@ func prctlGSBase(addr uint64) error {
 
 // thisGSBase is findGSBase for this process.
 func thisGSBase() (gsBase, error) {
-	auxv, err := os.ReadFile("/proc/self/auxv")
+	auxv, err := host.Auxv()
 	if err != nil {
 		auxv = nil // the system call is always worth a try
 	}

@@ -181,7 +181,7 @@ func TestFindGSBase(t *testing.T) {
 	auxv := func(hwcap2 uint64) []byte {
 		b := binary.LittleEndian.AppendUint64(nil, 25) // AT_RANDOM
 		b = binary.LittleEndian.AppendUint64(b, 0x7fff0002)
-		b = binary.LittleEndian.AppendUint64(b, atHWCap2)
+		b = binary.LittleEndian.AppendUint64(b, 26)
 		return binary.LittleEndian.AppendUint64(b, hwcap2)
 	}
 	refused := func(uint64) error { return syscall.EPERM }
@@ -191,11 +191,11 @@ func TestFindGSBase(t *testing.T) {
 		prctl gsBase
 		want  string
 	}{
-		{"instruction", auxv(hwcap2FSGSBASE), refused, ""},
+		{"instruction", auxv(2), refused, ""},
 		{"system call", auxv(1), func(uint64) error { return nil }, ""},
 		{"neither", auxv(1), refused, "no FSGSBASE, and arch_prctl(ARCH_SET_GS) is refused: operation not permitted"},
 		{"no vector", nil, refused, "is refused"},
-		{"cut vector", auxv(hwcap2FSGSBASE)[:24], refused, "is refused"},
+		{"cut vector", auxv(2)[:24], refused, "is refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			set, err := findGSBase(tt.auxv, tt.prctl)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/study"
@@ -107,7 +108,7 @@ var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn",
 // its name and axes, has no listing: there is one for what was measured, or
 // none.
 func codeOf(p study.Page) (code, error) {
-	c := code{Build: engine.Build()}
+	c := code{Build: build.Name()}
 	// Counts of a whole call are an engine's, too.
 	c.CallMeasured = slices.ContainsFunc(p.Engines(), func(e string) bool { return engine.Of(e).Unit == "" && engine.Of(e).Kind == engine.Exact })
 	list, err := study.Variants()

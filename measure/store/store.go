@@ -24,11 +24,14 @@ var resultsFile = bounded.Kind{Thing: "results file", Most: 128 << 20, Advice: "
 // mostLine is more than a record has, with samples of some thousand boots.
 const mostLine = 1 << 20
 
+// Check says what is wrong with a record from a file, whose form is right.
+type Check func(*record.Record) error
+
 // Read reads a results file: one record on each line. name is for messages. A
 // last line that was cut off, as a full disk or a lost machine leaves it, is
 // left out, and cut says so; any other line that is no record is an error with
-// its number.
-func Read(name string, r io.Reader) (records []record.Record, cut string, err error) {
+// its number, and so is one that check, which may be nil, refuses.
+func Read(name string, r io.Reader, check Check) (records []record.Record, cut string, err error) {
 	in := bufio.NewReader(r)
 	texts := interned{}
 	for n := 1; ; n++ {
@@ -46,6 +49,11 @@ func Read(name string, r io.Reader) (records []record.Record, cut string, err er
 		rec, err := record.ParseLine(line)
 		switch {
 		case err == nil:
+			if check != nil {
+				if err := check(&rec); err != nil {
+					return nil, "", fmt.Errorf("%s:%d: %w; %s", name, n, err, adviceRecord)
+				}
+			}
 			texts.of(&rec)
 			records = append(records, rec)
 		case last && begins(line):
@@ -74,6 +82,8 @@ func (t interned) of(r *record.Record) {
 	}
 }
 
+const adviceRecord = "take the line out, or read the file with the entrylab that wrote it"
+
 const wantRecord = `want a record of entrylab, one JSON object with "format":"` + record.Format + `" on a line`
 
 // begins reports whether a line that ends too early is the beginning of a
@@ -96,13 +106,13 @@ func excerpt(line []byte) string {
 
 // ReadFile reads a results file; see Read. A file without a record is an
 // error.
-func ReadFile(ctx context.Context, path string) (records []record.Record, cut string, err error) {
+func ReadFile(ctx context.Context, path string, check Check) (records []record.Record, cut string, err error) {
 	f, err := resultsFile.Open(ctx, path)
 	if err != nil {
 		return nil, "", err
 	}
 	defer f.Close()
-	records, cut, err = Read(path, f)
+	records, cut, err = Read(path, f, check)
 	switch {
 	case err != nil || len(records) > 0:
 	case cut != "":
@@ -127,6 +137,9 @@ type Store struct {
 	n    int
 }
 
+// Stream is a store that appends records to w, which is called name and has none.
+func Stream(name string, w io.Writer) *Store { return &Store{name: name, f: stream{w}} }
+
 // file is what a Store writes to.
 type file interface {
 	io.WriteCloser
@@ -149,7 +162,7 @@ func (f regular) Cut(n int) error {
 // Open opens the results file at path, which need not exist, for more
 // records, and returns those that are in it. A cut-off last line is taken away
 // first, and cut tells of it: a record after it would be lost with it.
-func Open(ctx context.Context, path string) (s *Store, records []record.Record, cut string, err error) {
+func Open(ctx context.Context, path string, check Check) (s *Store, records []record.Record, cut string, err error) {
 	// A serial line is not to be waited for.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
@@ -167,7 +180,7 @@ func Open(ctx context.Context, path string) (s *Store, records []record.Record, 
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 	case mode&fs.ModeDevice != 0: // has nothing to read or to lock
-		return &Store{name: path, f: stream{f}}, nil, "", nil
+		return &Store{name: path, f: device{stream{f}, f}}, nil, "", nil
 	default:
 		// Nobody need ever read what goes into a pipe.
 		return nil, nil, "", fmt.Errorf("results: %s is there and is not a file: give another path", path)
@@ -178,7 +191,7 @@ func Open(ctx context.Context, path string) (s *Store, records []record.Record, 
 	if info.Size() > resultsFile.Most {
 		return nil, nil, "", fmt.Errorf("results: %s has more than %d MiB: give another path", path, resultsFile.Most>>20)
 	}
-	if records, cut, err = Read(path, resultsFile.Reader(ctx, path, f)); err != nil {
+	if records, cut, err = Read(path, resultsFile.Reader(ctx, path, f), check); err != nil {
 		return nil, nil, "", err
 	}
 	if err := endLine(f, info.Size(), cut != ""); err != nil {
@@ -206,11 +219,20 @@ func endLine(f *os.File, size int64, cut bool) error {
 	return err
 }
 
-// stream is a file that can neither be synced nor cut.
-type stream struct{ *os.File }
+// stream can neither be synced nor cut, and is not closed.
+type stream struct{ io.Writer }
 
 func (stream) Sync() error   { return nil }
 func (stream) Cut(int) error { return nil }
+func (stream) Close() error  { return nil }
+
+// device is a stream that is closed.
+type device struct {
+	stream
+	io.Closer
+}
+
+func (d device) Close() error { return d.Closer.Close() }
 
 // Append writes records by one write: all of them or, where the file can be cut
 // back to what it was, none. After a failure the store writes no more.

@@ -30,7 +30,7 @@ func rec(variant string) record.Record {
 func write(t *testing.T, records ...record.Record) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "results.jsonl")
-	s, _, _, err := Open(t.Context(), path)
+	s, _, _, err := Open(t.Context(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,17 +52,17 @@ func TestStore(t *testing.T) {
 	full.Interval = &record.Interval{Low: 42, High: 42.5, Level: 0.95}
 	want := []record.Record{rec("linux-3.19"), full}
 	path := write(t, want[0])
-	s, old, cut, err := Open(t.Context(), path)
+	s, old, cut, err := Open(t.Context(), path, nil)
 	if err != nil || cut != "" || len(old) != 1 {
 		t.Fatalf("opened again: %d records, %q, %v", len(old), cut, err)
 	}
-	if _, _, _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another entrylab") {
+	if _, _, _, err := Open(t.Context(), path, nil); err == nil || !strings.Contains(err.Error(), "another entrylab") {
 		t.Errorf("a second writer: error is %v", err)
 	}
 	if err := errors.Join(s.Append(want[1]), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	got, cut, err := ReadFile(t.Context(), path)
+	got, cut, err := ReadFile(t.Context(), path, nil)
 	if err != nil || cut != "" {
 		t.Fatalf("%q, %v", cut, err)
 	}
@@ -89,7 +89,7 @@ func TestCutLine(t *testing.T) {
 		if whole {
 			wantOld = 2
 		}
-		s, old, cut, err := Open(t.Context(), path)
+		s, old, cut, err := Open(t.Context(), path, nil)
 		if err != nil || len(old) != wantOld || whole != (cut == "") {
 			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
 		}
@@ -99,7 +99,7 @@ func TestCutLine(t *testing.T) {
 		if err := errors.Join(s.Append(rec("three")), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if got, cut, err := ReadFile(t.Context(), path); err != nil || cut != "" || len(got) != wantOld+1 {
+		if got, cut, err := ReadFile(t.Context(), path, nil); err != nil || cut != "" || len(got) != wantOld+1 {
 			t.Fatalf("cut at %d, then appended: %d records, %q, %v", end, len(got), cut, err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestReadBad(t *testing.T) {
 			if bad == good {
 				t.Fatal("nothing is replaced")
 			}
-			_, _, err := Read("bad", strings.NewReader(bad))
+			_, _, err := Read("bad", strings.NewReader(bad), nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error is %v, want one with %q", err, tt.want)
 			}
@@ -141,7 +141,7 @@ func TestReadBad(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ReadFile(t.Context(), empty); err == nil || !strings.Contains(err.Error(), "no record") {
+	if _, _, err := ReadFile(t.Context(), empty, nil); err == nil || !strings.Contains(err.Error(), "no record") {
 		t.Errorf("empty file: error is %v", err)
 	}
 }
@@ -200,7 +200,7 @@ func TestFullDisk(t *testing.T) {
 	if !errors.Is(failed, syscall.ENOSPC) || !strings.Contains(failed.Error(), "record 4 (null-call of v) could not be written") {
 		t.Errorf("error is %v", failed)
 	}
-	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)))
+	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)), nil)
 	if err != nil || len(got) != written || cut != "" {
 		t.Errorf("%d records of %d, %q, %v", len(got), written, cut, err)
 	}
@@ -218,7 +218,7 @@ func TestFullDiskOfMany(t *testing.T) {
 	if again := s.Append(rec("f")); again == nil || !strings.Contains(again.Error(), "records 2 to 5") {
 		t.Errorf("after a failure, a record is written (%v)", again)
 	}
-	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)))
+	got, cut, err := Read("results.jsonl", strings.NewReader(string(disk.data)), nil)
 	if err != nil || len(got) != 1 || cut != "" {
 		t.Errorf("%d records, %q, %v: want the first alone", len(got), cut, err)
 	}
@@ -238,7 +238,7 @@ func TestLimit(t *testing.T) {
 	}
 	signal.Ignore(syscall.SIGXFSZ)
 	defer signal.Reset(syscall.SIGXFSZ)
-	s, _, _, err := Open(t.Context(), path)
+	s, _, _, err := Open(t.Context(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,21 +272,21 @@ func TestKilledInTheFirst(t *testing.T) {
 		if err := os.WriteFile(path, data[:end], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, old, cut, err := Open(t.Context(), path)
+		s, old, cut, err := Open(t.Context(), path, nil)
 		if err != nil || len(old) != 0 || !strings.Contains(cut, "cut.jsonl:1: the last line is cut off") {
 			t.Fatalf("cut at %d: %d records, %q, %v", end, len(old), cut, err)
 		}
 		if err := errors.Join(s.Append(rec("two")), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := ReadFile(t.Context(), path); err != nil || len(got) != 1 {
+		if got, _, err := ReadFile(t.Context(), path, nil); err != nil || len(got) != 1 {
 			t.Fatalf("cut at %d, then appended: %d records, %v", end, len(got), err)
 		}
 	}
 }
 
 func TestDevFull(t *testing.T) {
-	s, _, _, err := Open(t.Context(), "/dev/full")
+	s, _, _, err := Open(t.Context(), "/dev/full", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,13 +11,26 @@ import (
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 )
 
+// Config is the whole configuration that a document's figures or facts hold for: this
+// program, the host, and the engine with its emulator, if there is one.
+type Config struct {
+	Entrylab build.Info `json:"entrylab"`
+	record.Config
+}
+
+// ConfigOf is the configuration of what this program finds by itself or, given the
+// configuration of records, in these.
+func ConfigOf(c record.Config) Config { return Config{build.Read(), c} }
+
 // Data is what one engine found, for programs.
 type Data struct {
+	Config      Config                  `json:"config"`
 	Proofs      map[string]record.Proof `json:"proofs,omitempty"`
 	Engine      string                  `json:"engine"`
 	Unit        string                  `json:"unit"`
@@ -84,7 +97,7 @@ var kinds = map[analysis.Kind]string{analysis.Exact: "exact", analysis.Interval:
 func dataOf(c *analysis.Comparison, proofs map[string]record.Proof) Data {
 	e := c.Engine
 	d := Data{
-		Proofs: proofs, Engine: e.Name, Unit: c.Unit(), CPU: c.Config.CPU, Code: c.Config.Code, Meaningless: e.Meaningless,
+		Config: ConfigOf(c.Config), Proofs: proofs, Engine: e.Name, Unit: c.Unit(), CPU: c.Config.CPU, Code: c.Config.Code, Meaningless: e.Meaningless,
 		Variants: c.Variants, Checks: c.Checks, Controls: c.Controls, Ladder: c.Ladder, Notes: c.Notes,
 		CyclesPerTick: c.Account.CyclesPerTick, Keys: map[string]string{}, engine: e, ops: map[string]engine.Op{},
 	}
@@ -146,7 +159,11 @@ func (d *Document) json(w io.Writer) error {
 	case len(d.Data) > 0:
 		return enc.Encode(d.Data[0])
 	}
-	object := map[string]any{"title": d.Title}
+	config := d.Config
+	if config == nil {
+		config = new(ConfigOf(engine.HostConfig()))
+	}
+	object := map[string]any{"title": d.Title, "config": config}
 	lines := []string{}
 	for _, b := range d.Blocks {
 		switch {

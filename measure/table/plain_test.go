@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"html/template"
 	"testing"
+
+	"github.com/entrylab/entrylab/internal/build"
+	"github.com/entrylab/entrylab/measure/record"
 )
 
 // plain is a document of tables alone.
@@ -16,7 +19,7 @@ func plain() *Document {
 	tall := &Table{Name: "axes", Head: []string{"axis", "one", "other"}, Tall: true}
 	tall.Add("irq", "when", Cell{Text: "x\ny", Value: []string{"x", "y"}})
 	tall.Add("top", "", "z")
-	d := &Document{Title: "title"}
+	d := &Document{Title: "title", Config: &Config{build.Info{Version: "1.2.3", Revision: "abc", Go: "go1", Platform: "linux/amd64"}, record.Config{Host: "a CPU"}}}
 	d.Add(Block{Table: counts}, Line("a line"), Block{Table: words}, Block{Table: tall})
 	return d
 }
@@ -59,6 +62,15 @@ top
       "other": "z"
     }
   ],
+  "config": {
+    "entrylab": {
+      "version": "1.2.3",
+      "revision": "abc",
+      "go": "go1",
+      "platform": "linux/amd64"
+    },
+    "host": "a CPU"
+  },
   "lines": [
     "a line"
   ],

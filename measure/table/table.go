@@ -21,6 +21,8 @@ var (
 type Document struct {
 	Title  string
 	Blocks []Block
+	// Config is that of a document without data; nil: this program on this host.
+	Config *Config
 	// Data has an element for each engine. List is set if there may be several; JSON is
 	// then an array.
 	Data []Data

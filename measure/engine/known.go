@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/near"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/gnuas"
+)
+
+// Known returns an error if a record cannot come from an entrylab that knows what this
+// one does: its operation is no engine's, its variant cannot be, or its figure is below
+// zero. It is for package store, which reads records from files.
+func Known(r *record.Record) error {
+	if err := knownOp(r); err != nil {
+		return err
+	}
+	if r.Variant == Control { // its figures are differences
+		return nil
+	}
+	if r.Min < 0 {
+		return fmt.Errorf(`"min" is %g: a cost is not below 0`, r.Min)
+	}
+	if r.Retired != nil && *r.Retired < 0 {
+		return fmt.Errorf(`"retired" is %g: a count is not below 0`, *r.Retired)
+	}
+	return knownVariant(r.Variant, r.Axes)
+}
+
+func knownOp(r *record.Record) error {
+	if r.Variant == Control {
+		_, _, _, control := ControlOf(r)
+		if _, _, rung := RungOf(r); !control && !rung {
+			return fmt.Errorf(`"op" is %q, which is no control`, r.Op)
+		}
+		return nil
+	}
+	var names []string
+	for _, e := range registry {
+		for _, o := range e.Ops {
+			if o.Op == r.Op {
+				return nil
+			}
+			names = append(names, o.Op)
+		}
+	}
+	return fmt.Errorf(`"op" is %q: %sno engine has this operation`, r.Op, near.Hint(r.Op, names))
+}
+
+// ownAxes are the axes of a variant that is known only by a name of its own.
+const ownAxes = "own"
+
+// presetLike are the names that a variant of one's own cannot have: presets have them,
+// and changes of presets.
+var presetLike = regexp.MustCompile(`^linux-[0-9]|[+=]`)
+
+// knownVariant returns an error if no variant has this name. A variant of one's own has
+// any name that no preset could have, and the axes of its base.
+func knownVariant(name, axes string) error {
+	_, err := stubs.ParseVariant(name)
+	switch {
+	case err == nil, gnuas.IsFile(name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
+		return nil
+	case presetLike.MatchString(name), axes == "":
+		return err
+	case axes == ownAxes:
+		return nil
+	}
+	if _, err := stubs.ParseVariant(axes); err != nil {
+		return fmt.Errorf(`"axes" of %s: %w`, name, err)
+	}
+	return nil
+}
