@@ -30,7 +30,7 @@ func (e *env) baselineCommand() *cli.Command {
 
     entrylab baseline -kernel /boot/vmlinuz
     entrylab baseline -kernel vmlinuz -append "" -o results.jsonl`,
-		Flags: append(o.flags(engineList(booting(engine.Measuring()))),
+		Flags: append(o.flags(booting(engine.Measuring())),
 			&cli.StringFlag{Name: "kernel", Usage: "`FILE` of the Linux kernel, a vmlinuz or bzImage", Destination: &o.kernel},
 			&cli.StringFlag{Name: "append", Usage: "boot the kernel a second time with these `WORDS` on its command line; empty: only once", Value: "mitigations=off", Destination: &o.words},
 			&cli.StringFlag{Name: "o", Usage: "results `FILE` to append the figures to; -: standard output, and the table goes to standard error", Destination: &o.out},

@@ -22,7 +22,7 @@ var commands = []func(*env) *cli.Command{
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
 	(*env).compareCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
 	(*env).nightlyCommand, (*env).resultsCommand, (*env).acceptCommand,
-	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand,
+	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand,
 }
 
 // root is the whole command line.
@@ -46,11 +46,10 @@ has started; a second signal kills it.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: quietFlag, Usage: "print neither progress nor remarks on standard error, only errors; every command has this flag", Destination: &e.quiet},
 		},
-		HideHelpCommand:       true, // one for each command would take the argument "help"
-		EnableShellCompletion: true,
-		Writer:                e.stdout,
-		ErrWriter:             e.stderr,
-		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // ends no process: main does
+		HideHelpCommand: true, // one for each command would take the argument "help"
+		Writer:          e.stdout,
+		ErrWriter:       e.stderr,
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // ends no process: main does
 	})
 	for _, declare := range commands {
 		root.Commands = append(root.Commands, declare(e))
@@ -66,7 +65,6 @@ has started; a second signal kills it.`,
 	root.CommandNotFound = func(_ context.Context, _ *cli.Command, name string) { // -h NAME
 		e.notFound = unknownCommand(root, name)
 	}
-	root.ConfigureShellCompletionCommand = e.completionCommand
 	return root
 }
 
@@ -106,26 +104,7 @@ func (e *env) declared(c *cli.Command) *cli.Command {
 	c.CommandNotFound = func(_ context.Context, cmd *cli.Command, _ string) { // behind an argument stands -h
 		printHelp(e.stdout, "", cmd)
 	}
-	c.ShellComplete = completeFlags
 	return c
-}
-
-// completeFlags prints the flags that the last word begins, with as many dashes
-// as it has: the library alone gives two. Each stands with its usage.
-func completeFlags(ctx context.Context, cmd *cli.Command) {
-	args := cmd.Args().Slice()
-	if len(args) == 0 || !strings.HasPrefix(args[len(args)-1], "-") {
-		cli.DefaultCompleteWithFlags(ctx, cmd)
-		return
-	}
-	word := args[len(args)-1]
-	dashes := word[:min(2, len(word)-len(strings.TrimLeft(word, "-")))]
-	for _, f := range cmd.VisibleFlags() {
-		doc, ok := f.(cli.DocGenerationFlag)
-		if name := dashes + f.Names()[0]; ok && strings.HasPrefix(name, word) {
-			fmt.Fprintf(cmd.Root().Writer, "%s:%s\n", name, strings.ReplaceAll(doc.GetUsage(), "`", ""))
-		}
-	}
 }
 
 // unknownCommand is the error of a command that is not there.
@@ -150,10 +129,10 @@ func noArgument(args []string) error {
 
 // formatFlag chooses one of the formats that a command has, the first by default.
 func formatFlag(format *string, formats ...string) cli.Flag {
-	return &cli.StringFlag{
+	return &chosen{&cli.StringFlag{
 		Name: "format", Usage: "print in the format `F`: " + orList(formats), Value: formats[0], Destination: format,
 		Validator: oneOf(formats...),
-	}
+	}, among(formats...)}
 }
 
 // oneOf accepts some words only.
@@ -197,44 +176,6 @@ func (e *env) helpCommand() *cli.Command {
 		},
 	})
 }
-
-// completionCommand declares what the library's command for completion leaves
-// open.
-func (e *env) completionCommand(c *cli.Command) {
-	e.declared(c)
-	c.Hidden = false
-	c.Usage = "print a script that makes a shell complete commands and flags"
-	c.ArgsUsage = "bash|zsh|fish"
-	c.Description = `Examples:
-
-    source <(entrylab completion bash)      # in ~/.bashrc
-    source <(entrylab completion zsh)       # in ~/.zshrc
-    entrylab completion fish > ~/.config/fish/completions/entrylab.fish`
-	c.Commands = slices.DeleteFunc(c.Commands, func(shell *cli.Command) bool { return shell.Name == "pwsh" })
-	for _, shell := range c.Commands {
-		e.declared(shell)
-		if shell.Name == "bash" {
-			script := shell.Action
-			shell.Action = func(ctx context.Context, cmd *cli.Command) error {
-				fmt.Fprint(e.stdout, bashWithoutPackage)
-				return script(ctx, cmd)
-			}
-		}
-	}
-	c.Action = func(_ context.Context, cmd *cli.Command) error {
-		e.name = cmd.Name
-		if cmd.NArg() == 0 {
-			return errors.New("want the shell: bash, zsh or fish")
-		}
-		return fmt.Errorf("no completion for %q: want bash, zsh or fish", cmd.Args().First())
-	}
-}
-
-// bashWithoutPackage lets the library's script do without the package
-// bash-completion: the script has set what this function would set, but for
-// words with '=' or ':' in them.
-const bashWithoutPackage = `declare -F _comp_initialize _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() { :; }
-`
 
 func init() {
 	cli.HelpPrinter = printHelp

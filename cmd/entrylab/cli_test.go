@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,8 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/urfave/cli/v3"
-
-	"github.com/entrylab/entrylab/internal/need"
 )
 
 // tried makes a command's arguments and flags, as they were read, its output.
@@ -100,7 +96,7 @@ func TestFlagHabits(t *testing.T) {
 // TestDeclarations: each command has a summary of one line, a page no wider than
 // a terminal, and examples that can be read.
 func TestDeclarations(t *testing.T) {
-	for _, c := range (&env{}).root().Commands {
+	for _, c := range (&env{}).root().VisibleCommands() {
 		t.Run(c.Name, func(t *testing.T) {
 			if problems := undeclared(c); len(problems) > 0 {
 				t.Errorf("%s", strings.Join(problems, "\n"))
@@ -180,13 +176,12 @@ func TestCommandsDoc(t *testing.T) {
 		b.WriteString("\n## " + strings.Join(append([]string{"entrylab"}, args[1:]...), " ") + "\n\n```\n" + stdout + "```\n")
 	}
 	page("help")
-	for _, c := range (&env{}).root().Commands {
+	for _, c := range (&env{}).root().VisibleCommands() {
 		page("help", c.Name)
 		for _, sub := range c.Commands {
 			page("help", c.Name, sub.Name)
 		}
 	}
-	page("help", "completion")
 	const path = "../../docs/commands.md"
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
@@ -200,52 +195,5 @@ func TestCommandsDoc(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(doc), b.String()); diff != "" {
 		t.Errorf("%s is old; `make golden` writes it anew (-file +help):\n%s", path, diff)
-	}
-}
-
-// TestCompletion asks bash itself, which runs the script that the command prints.
-func TestCompletion(t *testing.T) {
-	need.Tool(t, "bash")
-	dir := t.TempDir()
-	program := filepath.Join(dir, "entrylab")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nPLAY_ENTRYLAB=1 exec "+os.Args[0]+" \"$@\"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name, line, want string
-	}{
-		{"command", "entrylab pro", "prove"},
-		{"several commands", "entrylab co", "compare completion"},
-		{"no command", "entrylab zzz", ""},
-		{"flag", "entrylab compare --fo", "--format"},
-		{"flag with one dash", "entrylab compare -fo", "-format"},
-		{"flags", "entrylab boot --m", "--machine --memory"},
-		{"flag behind others", "entrylab prove -v -a", "-all"},
-		{"no flag", "entrylab prove -zz", ""},
-		{"argument of init", "entrylab boot -- -m", ""},
-		{"shells", "entrylab completion ", "bash zsh fish"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			script := `source <(entrylab completion bash)
-				read -ra COMP_WORDS <<<"$1"
-				case $1 in *' ') COMP_WORDS+=("") ;; esac
-				COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-				COMP_LINE=$1 COMP_POINT=${#1}
-				complete -p entrylab | grep -q . || exit 1
-				$(complete -p entrylab | sed 's/.*-F \([^ ]*\).*/\1/') entrylab "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
-				echo "${COMPREPLY[*]}"`
-			cmd := exec.CommandContext(t.Context(), "bash", "--norc", "-c", script, "bash", tt.line)
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
-			out, err := cmd.CombinedOutput()
-			if got := strings.TrimSpace(string(out)); err != nil || got != tt.want {
-				t.Errorf("%q completes to %q, want %q (%v)", tt.line, got, tt.want, err)
-			}
-		})
-	}
-	for _, shell := range []string{"zsh", "fish"} {
-		status, stdout, stderr := played(t, "completion", shell)
-		if status != 0 || stderr != "" || !strings.Contains(stdout, "entrylab") {
-			t.Errorf("%s: status %d, stdout %q, stderr %q", shell, status, stdout, stderr)
-		}
 	}
 }

@@ -75,7 +75,10 @@ func initFlag(path *string) cli.Flag {
 
 // variantsFlag is the flag for a list of variants.
 func variantsFlag(names *string) cli.Flag {
-	return &cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names}
+	return &chosen{
+		&cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names},
+		listOf(variants, candidate{"all", "the presets"}),
+	}
 }
 
 // imageFormats are the kinds of image that build writes, the default first.
@@ -108,10 +111,10 @@ Examples:
     entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`; -: standard output", Destination: &o.out},
-			&cli.StringFlag{
+			&chosen{&cli.StringFlag{
 				Name: "format", Usage: "kind `F` of the image: " + orList(imageFormats), Value: imageFormats[0], Destination: &o.format,
 				Validator: oneOf(imageFormats...),
-			},
+			}, among(imageFormats...)},
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which efi and disk images hold", Destination: &o.words},
@@ -215,8 +218,8 @@ Examples:
     entrylab boot -init /bin/busybox -- sh -c 'echo $0'
     entrylab boot -variant linux-4.1 -engine tcg -v -init ./prog`,
 		StopOnNthArg: &flagsEnd,
-		Flags: append(o.flags(bootEngines()),
-			&cli.StringFlag{Name: "variant", Usage: "`VARIANT` of the entry path", Value: "linux-3.19", Destination: &o.variant},
+		Flags: append(o.flags(booting(engine.All())),
+			&chosen{&cli.StringFlag{Name: "variant", Usage: "`VARIANT` of the entry path", Value: "linux-3.19", Destination: &o.variant}, variants},
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; the kernel passes those that it does not know to init", Destination: &o.words},
 			initFlag(&o.init),
 			unprovedFlag(&o.unproved),
@@ -313,7 +316,7 @@ Examples:
     entrylab verify -events -variants linux-6.12
     entrylab verify -variants linux-3.19,linux-4.1 -engine tcg
     entrylab verify -engine host`,
-		Flags: append(o.flags(bootEngines()+"; or "+orList(engine.Names(engine.Verifying()))), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
+		Flags: append(o.flags(append(booting(engine.All()), engine.Verifying()...)), variantsFlag(&o.variants), unprovedFlag(&o.unproved),
 			formatFlag(&o.format, table.Plain...),
 			&cli.BoolFlag{Name: "events", Usage: "raise every kind of event at every instruction", Destination: &o.events}),
 	}

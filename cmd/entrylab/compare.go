@@ -46,8 +46,9 @@ Examples:
     entrylab compare -engine static linux-3.19 linux-3.19+a linux-4.1
     entrylab compare -format bench linux-4.1 ./mine.S > bench.txt
     entrylab compare -from serial.log -o results.jsonl`,
+		Metadata:                  completes(variants),
 		DisableSliceFlagSeparator: true, // a comma in the name of a file
-		Flags: append(o.flags(engineList(engine.Measuring())),
+		Flags: append(o.flags(engine.Measuring()),
 			formatFlag(&o.format, table.Formats...),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
@@ -231,11 +232,18 @@ func measuring(name string) error {
 	return fmt.Errorf("-engine %q: %swant %s", name, near.Hint(name, known), orList(known))
 }
 
-// engineList is the list of engines for a help text, with the choices between them.
-func engineList(engines []engine.Engine) string {
-	text := strings.Join(engine.Names(engines), ", ")
+// engineList is the list of engines for a help text: those that run entry paths, the
+// choices between them, and those that only make checks.
+func engineList(list []engine.Engine) string {
+	running := slices.DeleteFunc(slices.Clone(list), func(e engine.Engine) bool { return e.Verify != nil })
+	text := strings.Join(engine.Names(running), ", ")
 	for _, c := range engine.Choices() {
 		text += fmt.Sprintf(", or %s (%s)", c.Name, c.About)
+	}
+	for _, e := range list {
+		if e.Verify != nil {
+			text += "; or " + e.Name
+		}
 	}
 	return text
 }

@@ -20,6 +20,7 @@ func (e *env) listCommand() *cli.Command {
 		Name:      "list",
 		Usage:     "print the listing of a variant's entry, exit, fix-up and switch",
 		ArgsUsage: "VARIANT",
+		Metadata:  completes(variants),
 		Description: `Each instruction is printed with the slot that it fills and the values of the
 registers that it changes, as the proof knows them.
 
@@ -70,6 +71,7 @@ func (e *env) diffCommand() *cli.Command {
 		Name:      "diff",
 		Usage:     "print two variants side by side",
 		ArgsUsage: "VARIANT VARIANT",
+		Metadata:  completes(variants),
 		Description: `Example:
 
     entrylab diff linux-3.19 linux-3.19+a`,

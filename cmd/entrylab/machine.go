@@ -26,9 +26,6 @@ type machineFlags struct {
 	verbose              bool
 }
 
-// bootEngines is the list of the engines that boot a machine, for a help text.
-func bootEngines() string { return engineList(booting(engine.All())) }
-
 // cpuUsage is the help text of the flag for a CPU's model: some engines have another
 // than the flag's.
 func cpuUsage() string {
@@ -42,11 +39,17 @@ func cpuUsage() string {
 }
 
 // flags declares them for a command that has these engines.
-func (m *machineFlags) flags(engines string) []cli.Flag {
+func (m *machineFlags) flags(some []engine.Engine) []cli.Flag {
 	m.memory = vm.DefaultMemoryMiB
 	return []cli.Flag{
-		&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engines, Value: engine.Auto, Destination: &m.engine},
-		&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
+		&chosen{
+			&cli.StringFlag{Name: "engine", Usage: "engine `E`: " + engineList(some), Value: engine.Auto, Destination: &m.engine},
+			engines(append(slices.Clone(some), engine.Choices()...)...),
+		},
+		&chosen{
+			&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
+			among("microvm", "pc", "q35"),
+		},
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
 		&cli.GenericFlag{Name: "memory", Usage: "RAM of this `SIZE`, as 512MiB or 2GiB; memory above 4 GiB is not used", Value: memoryValue{&m.memory}},
 		&cli.GenericFlag{

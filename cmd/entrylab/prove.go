@@ -19,6 +19,7 @@ func (e *env) proveCommand() *cli.Command {
 		Name:      "prove",
 		Usage:     "prove from the machine code that entry, exits and switch are right",
 		ArgsUsage: "[VARIANT...]",
+		Metadata:  completes(variants),
 		Description: `The proof follows every path through the code of a variant with symbols in the
 registers. Without arguments it proves the presets.
 

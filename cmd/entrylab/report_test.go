@@ -34,7 +34,7 @@ func TestReportCommand(t *testing.T) {
 	const axes = "sp=percpu,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=early,work=careful"
 	one := line(t, "linux-3.19", axes, "CPU 1", 50)
 	two := line(t, "linux-3.19", axes, "CPU 2", 90)
-	other := line(t, "linux-99", "sp=elsewhere", "CPU 1", 77)
+	other := line(t, "fenced", axes, "CPU 1", 77)
 	for _, tt := range []struct {
 		name   string
 		files  []string // what is in them
@@ -46,7 +46,7 @@ func TestReportCommand(t *testing.T) {
 		{name: "whole", files: []string{one}, html: []string{"1 figure from ", "machine host, CPU CPU 1"}},
 		{name: "as csv", files: []string{one}, args: []string{"-format", "csv"}, html: []string{"engine,variant,operation,"}},
 		{name: "as text", files: []string{one}, args: []string{"-format", "text"}, html: []string{"Is it worth keeping", "replay: difference in cycles"}},
-		{name: "two files", files: []string{one, other}, html: []string{"2 figures from ", "linux-99 is not listed: not known to this entrylab"}},
+		{name: "two files", files: []string{one, other}, html: []string{"2 figures from ", "fenced is not listed: not known to this entrylab"}},
 		{
 			name: "cut off", files: []string{one + other[:100]},
 			stderr: ":2: the last line is cut off after 100 bytes and left out: want a whole record; the 1 before it are good",

@@ -36,10 +36,10 @@ Examples:
     entrylab study -engines icount,static -o results.jsonl`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
-			&cli.StringFlag{
+			&chosen{&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
 				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host can run",
-			},
+			}, listOf(engines(engine.Measuring()...), candidate{"all", "those that this host can run"})},
 			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on from the figures in the results file; -resume=false measures everything again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),

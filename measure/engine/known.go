@@ -3,10 +3,12 @@ package engine
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/near"
+	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
@@ -31,6 +33,12 @@ func Known(r *record.Record) error {
 	return knownVariant(r.Variant, r.Axes)
 }
 
+// calibration are the operations that only LabelCalibration has.
+var calibration = []string{wire.OpChain, wire.OpDoseNone, wire.OpDoseOne, wire.OpClock, wire.OpStep, cycles.OpChainCounted}
+
+// labels are what is sampled beside the variants.
+var labels = []string{wire.LabelAgain, wire.LabelLoop, wire.LabelCalibration}
+
 func knownOp(r *record.Record) error {
 	if r.Variant == Control {
 		_, _, _, control := ControlOf(r)
@@ -40,6 +48,12 @@ func knownOp(r *record.Record) error {
 		return nil
 	}
 	var names []string
+	if r.Variant == wire.LabelCalibration {
+		names = slices.Clone(calibration)
+	}
+	if slices.Contains(names, r.Op) {
+		return nil
+	}
 	for _, e := range registry {
 		for _, o := range e.Ops {
 			if o.Op == r.Op {
@@ -56,14 +70,14 @@ const ownAxes = "own"
 
 // presetLike are the names that a variant of one's own cannot have: presets have them,
 // and changes of presets.
-var presetLike = regexp.MustCompile(`^linux-[0-9]|[+=]`)
+var presetLike = regexp.MustCompile(`^linux-[0-9]|^-|[+=]`)
 
 // knownVariant returns an error if no variant has this name. A variant of one's own has
 // any name that no preset could have, and the axes of its base.
 func knownVariant(name, axes string) error {
 	_, err := stubs.ParseVariant(name)
 	switch {
-	case err == nil, gnuas.IsFile(name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
+	case err == nil, slices.Contains(labels, name), gnuas.IsFile(name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
 		return nil
 	case presetLike.MatchString(name), axes == "":
 		return err

@@ -34,9 +34,13 @@ func TestKnown(t *testing.T) {
 		{name: "a phase", variant: "linux-6.12", axes: "sp=percpu", op: record.Phases[0].Op},
 		{name: "a count", variant: "linux-6.12", axes: "sp=percpu", op: "loads/entry"},
 		{name: "a control", variant: Control, op: ControlOp(Again, wire.OpNullCall, 0), min: -3},
+		{name: "the base again", variant: wire.LabelAgain},
+		{name: "a calibration", variant: wire.LabelCalibration, op: wire.OpChain},
 		{name: "a rung", variant: Control, op: "ladder: 2 more, NOP", min: -3},
 
 		{name: "unknown operation", variant: "linux-6.12", axes: "sp=percpu", op: "nul-call", want: `"op" is "nul-call": did you mean null-call? no engine`},
+		{name: "a calibration of a variant", variant: "linux-6.12", op: wire.OpChain, want: `"op" is "chain": `},
+		{name: "unknown label", variant: "-agian", axes: ownAxes, want: `variant "-agian": no such preset`},
 		{name: "unknown control", variant: Control, op: "nul-call", want: `"op" is "nul-call", which is no control`},
 		{name: "unknown preset", variant: "linux-6.2", axes: "sp=percpu", want: `variant "linux-6.2": no such preset: did you mean linux-6.12?`},
 		{name: "unknown value", variant: "linux-6.12+exit=nowhere", axes: "sp=percpu", want: `variant "linux-6.12+exit=nowhere": axis exit has no value "nowhere"`},

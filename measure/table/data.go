@@ -30,8 +30,8 @@ func ConfigOf(c record.Config) Config { return Config{build.Read(), c} }
 
 // Data is what one engine found, for programs.
 type Data struct {
-	Config      Config                  `json:"config"`
 	Proofs      map[string]record.Proof `json:"proofs,omitempty"`
+	Config      Config                  `json:"config"`
 	Engine      string                  `json:"engine"`
 	Unit        string                  `json:"unit"`
 	Machine     string                  `json:"machine,omitempty"`
