@@ -77,7 +77,7 @@ func initFlag(path *string) cli.Flag {
 func variantsFlag(names *string) cli.Flag {
 	return &chosen{
 		&cli.StringFlag{Name: "variants", Usage: "`LIST` of variants, separated by commas; all: the presets", Value: "all", Destination: names},
-		listOf(variants, candidate{"all", "the presets"}),
+		listOf(variants, completion{"all", "the presets"}),
 	}
 }
 

@@ -50,8 +50,8 @@ func (e *env) completionCommand() *cli.Command {
 	})
 }
 
-// candidate is what a word may become, and what that means.
-type candidate struct{ text, about string }
+// completion is what a word may become, and what that means.
+type completion struct{ text, about string }
 
 // completeCommand is what the scripts ask: it prints what the last of the words may
 // become, a line for each, with what it means behind a tab.
@@ -66,7 +66,7 @@ func (e *env) completeCommand() *cli.Command {
 			if len(words) == 0 {
 				return nil
 			}
-			for _, c := range candidates(cmd.Root(), words) {
+			for _, c := range completions(cmd.Root(), words) {
 				if strings.HasPrefix(c.text, words[len(words)-1]) {
 					fmt.Fprintf(e.stdout, "%s\t%s\n", c.text, c.about)
 				}
@@ -76,8 +76,8 @@ func (e *env) completeCommand() *cli.Command {
 	})
 }
 
-// values are the candidates for a value, of which the user has typed a part.
-type values func(part string) []candidate
+// values are the completions for a value, of which the user has typed a part.
+type values func(part string) []completion
 
 // chosen is a flag whose values can be completed.
 type chosen struct {
@@ -90,9 +90,9 @@ func completes(v values) map[string]any { return map[string]any{completed: v} }
 
 const completed = "completed"
 
-// candidates are what the last word may become, behind those before it; root is the
+// completions are what the last word may become, behind those before it; root is the
 // whole command line.
-func candidates(root *cli.Command, words []string) []candidate {
+func completions(root *cli.Command, words []string) []completion {
 	before, word := words[:len(words)-1], words[len(words)-1]
 	cmd, arguments := root, 0
 	flagOf := func(word string) cli.Flag {
@@ -129,14 +129,14 @@ func candidates(root *cli.Command, words []string) []candidate {
 	if strings.HasPrefix(word, "-") {
 		return flagsOf(cmd, root, word)
 	}
-	var list []candidate
+	var list []completion
 	commands := cmd.VisibleCommands()
 	if cmd.Name == "help" {
 		commands = root.VisibleCommands()
 	}
 	for _, c := range commands {
 		if arguments == 0 {
-			list = append(list, candidate{c.Name, c.Usage})
+			list = append(list, completion{c.Name, c.Usage})
 		}
 	}
 	if v, ok := cmd.Metadata[completed].(values); ok {
@@ -146,7 +146,7 @@ func candidates(root *cli.Command, words []string) []candidate {
 }
 
 // flagsOf are the flags of a command, with as many dashes as the word has.
-func flagsOf(cmd, root *cli.Command, word string) (list []candidate) {
+func flagsOf(cmd, root *cli.Command, word string) (list []completion) {
 	dashes := "-"
 	if strings.HasPrefix(word, "--") {
 		dashes = "--"
@@ -157,16 +157,16 @@ func flagsOf(cmd, root *cli.Command, word string) (list []candidate) {
 	}
 	for _, f := range all {
 		name := dashes + f.Names()[0]
-		known := slices.ContainsFunc(list, func(c candidate) bool { return c.text == name })
+		known := slices.ContainsFunc(list, func(c completion) bool { return c.text == name })
 		if doc, ok := f.(cli.DocGenerationFlag); ok && !known {
-			list = append(list, candidate{name, strings.ReplaceAll(doc.GetUsage(), "`", "")})
+			list = append(list, completion{name, strings.ReplaceAll(doc.GetUsage(), "`", "")})
 		}
 	}
 	return list
 }
 
 // valuesOf are the values of a flag, behind a prefix.
-func valuesOf(f cli.Flag, prefix, part string) []candidate {
+func valuesOf(f cli.Flag, prefix, part string) []completion {
 	c, ok := f.(*chosen)
 	if !ok {
 		return nil
@@ -180,9 +180,9 @@ func valuesOf(f cli.Flag, prefix, part string) []candidate {
 
 // among are some words.
 func among(words ...string) values {
-	return func(string) (list []candidate) {
+	return func(string) (list []completion) {
 		for _, w := range words {
-			list = append(list, candidate{w, ""})
+			list = append(list, completion{w, ""})
 		}
 		return list
 	}
@@ -190,17 +190,17 @@ func among(words ...string) values {
 
 // engines are some engines.
 func engines(some ...engine.Engine) values {
-	return func(string) (list []candidate) {
+	return func(string) (list []completion) {
 		for _, en := range some {
-			list = append(list, candidate{en.Name, en.About})
+			list = append(list, completion{en.Name, en.About})
 		}
 		return list
 	}
 }
 
 // listOf are values separated by commas; alone is one that stands alone.
-func listOf(v values, alone candidate) values {
-	return func(part string) []candidate {
+func listOf(v values, alone completion) values {
+	return func(part string) []completion {
 		at := strings.LastIndex(part, ",") + 1
 		list := v(part[at:])
 		for i := range list {
@@ -214,7 +214,7 @@ func listOf(v values, alone candidate) values {
 }
 
 // variants are presets, presets with axes changed, and variants given by their axes.
-func variants(part string) (list []candidate) {
+func variants(part string) (list []completion) {
 	if at := strings.LastIndexAny(part, "+,") + 1; at > 0 {
 		list = axisValues(part[:at])
 	}
@@ -223,16 +223,16 @@ func variants(part string) (list []candidate) {
 		if about == "" {
 			about = p.Release
 		}
-		list = append(list, candidate{p.Name, strings.ReplaceAll(about, "\n", " ")})
+		list = append(list, completion{p.Name, strings.ReplaceAll(about, "\n", " ")})
 	}
 	return append(list, axisValues("")...)
 }
 
 // axisValues are every value of every axis, behind a prefix.
-func axisValues(prefix string) (list []candidate) {
+func axisValues(prefix string) (list []completion) {
 	for _, a := range stubs.AllAxes() {
 		for _, c := range a.Values {
-			list = append(list, candidate{prefix + string(c.Value), c.Text()})
+			list = append(list, completion{prefix + string(c.Value), c.Text()})
 		}
 	}
 	return list

@@ -17,9 +17,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// completions are lines, and what a shell makes of each when its user types a tab; a
+// tabs are lines, and what a shell makes of each when its user types a tab; a
 // line that is completed as a whole gets a space.
-var completions = []struct{ name, line, want string }{
+var tabs = []struct{ name, line, want string }{
 	{"command", "entrylab pro", "entrylab prove "},
 	{"several commands", "entrylab comp", "entrylab comp"},
 	{"no command", "entrylab zzz", "entrylab zzz"},
@@ -104,7 +104,7 @@ bindkey '^O' down
 			}
 			defer screen.Close()
 			go func() {
-				for _, c := range completions {
+				for _, c := range tabs {
 					fmt.Fprintf(screen, "%s\t\x0f", c.line)
 				}
 				fmt.Fprint(screen, "exit\r")
@@ -124,10 +124,10 @@ bindkey '^O' down
 				t.Fatalf("%v; the terminal shows %q", err, shown.String())
 			}
 			lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-			if len(lines) != len(completions) {
-				t.Fatalf("%d lines, want %d; the terminal shows %q", len(lines), len(completions), shown.String())
+			if len(lines) != len(tabs) {
+				t.Fatalf("%d lines, want %d; the terminal shows %q", len(lines), len(tabs), shown.String())
 			}
-			for i, c := range completions {
+			for i, c := range tabs {
 				if lines[i] != c.want {
 					t.Errorf("%s: %q becomes %q, want %q", c.name, c.line, lines[i], c.want)
 				}
@@ -144,7 +144,7 @@ func TestCompletionFish(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "entrylab completion fish | source\n"
-	for _, c := range completions {
+	for _, c := range tabs {
 		script += fmt.Sprintf("echo \"== $(complete -C %q | cut -f 1 | string join '|')\"\n", c.line)
 	}
 	cmd := exec.CommandContext(t.Context(), fish, "--no-config", "-c", script)
@@ -155,10 +155,10 @@ func TestCompletionFish(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != len(completions) {
-		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(completions), out)
+	if len(lines) != len(tabs) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(tabs), out)
 	}
-	for i, c := range completions {
+	for i, c := range tabs {
 		found := strings.Split(strings.TrimPrefix(lines[i], "== "), "|")
 		before := c.line[:strings.LastIndex(c.line, " ")+1]
 		switch whole := strings.HasSuffix(c.want, " "); {

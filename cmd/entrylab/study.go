@@ -39,7 +39,7 @@ Examples:
 			&chosen{&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
 				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host can run",
-			}, listOf(engines(engine.Measuring()...), candidate{"all", "those that this host can run"})},
+			}, listOf(engines(engine.Measuring()...), completion{"all", "those that this host can run"})},
 			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on from the figures in the results file; -resume=false measures everything again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),
