@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test nightly crosscheck boots programs events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages nightly crosscheck boots programs events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -89,6 +89,11 @@ study: deps
 baseline: qemu linux
 	go run ./cmd/entrylab baseline -kernel "$${XDG_CACHE_HOME:-$$HOME/.cache}/entrylab/linux/vmlinuz"
 
+# Every command line of every page, those that take minutes too, compared with what
+# the page shows; `make test` runs the short ones.
+pages: deps linux
+	$(TEST) ./cmd/entrylab -run '^TestPages$$' -count=1 -v -pages
+
 # All measurements of the project itself: generating, booting, running.
 bench: qemu
 	$(TEST) -run '^$$' -bench . ./...
@@ -116,7 +121,7 @@ prove-all: deps
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines two have golden files: what Linux does, and what
-# is missing. The counts in the README and in docs/results.md are golden too.
+# is missing. What the pages show of a command's output is golden too.
 golden:
 	$(TEST) $(filter-out ./vmtests,$(GOLDEN)) -update
 	$(TEST) ./vmtests -run '^(TestCalls|TestMissingCalls)$$' -update

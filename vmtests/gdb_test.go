@@ -65,7 +65,7 @@ func TestGDB(t *testing.T) {
 	args := []string{"-batch", "-nx", m.Kernel}
 	for _, command := range []string{
 		"target remote " + socket,
-		"hbreak start_kernel", "continue", // as images/README.md tells
+		"hbreak start_kernel", "continue", // as docs/boot.md tells
 		"hbreak entry_SYSCALL_64.linux-3.19", "continue",
 		"stepi", "info symbol $pc", "info line *$pc", "list *$pc,+0",
 		"delete", "detach",

@@ -82,9 +82,6 @@ func TestByHand(t *testing.T) {
 		t.Errorf("%s has no command that boots an image", readme)
 	}
 	for _, line := range lines {
-		if strings.Contains(line, " -s ") { // for gdb: TestGDB
-			continue
-		}
 		given, machines, kind := "microvm,acpi=off", []string{"microvm,acpi=off", "pc", "q35"}, ""
 		uefi := strings.Contains(line, "-bios")
 		switch {
@@ -123,8 +120,8 @@ func TestByHand(t *testing.T) {
 	}
 }
 
-// commands returns the indented commands of a Markdown file that begin with
-// prefix, continued lines joined.
+// commands returns the commands of a Markdown file that begin with prefix, behind
+// a prompt, continued lines joined.
 func commands(t *testing.T, path, prefix string) []string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -133,7 +130,7 @@ func commands(t *testing.T, path, prefix string) []string {
 	}
 	var found []string
 	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
-		if command, ok := strings.CutPrefix(line, "\t"+prefix); ok {
+		if command, ok := strings.CutPrefix(line, "$ "+prefix); ok {
 			found = append(found, prefix+strings.TrimSuffix(command, "\n"))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
-// TestOwnGo builds and runs the example of a variant of docs/own.md in a Go file, in a
+// TestOwnGo builds and runs the example of a variant of docs/own-stub.md in a Go file, in a
 // module of its own.
 func TestOwnGo(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func TestOwnGo(t *testing.T) {
 	}
 	_, requires, _ := strings.Cut(read("go.mod"), "\n")
 	for name, text := range map[string]string{
-		"own.go": read("stubs/testdata/own/own.go"),
+		"own.go": read("examples/fenced/fenced.go"),
 		"go.mod": "module example.com/own\n" + requires +
 			"\nrequire github.com/entrylab/entrylab v0.0.0\nreplace github.com/entrylab/entrylab => " + root + "\n",
 		"go.sum": read("go.sum"),
@@ -62,10 +62,10 @@ func TestOwnGo(t *testing.T) {
 			t.Errorf("no %s in the output:\n%s", want, out)
 		}
 	}
-	_, example, _ := strings.Cut(read("stubs/testdata/own/own.go"), "\n// fenced is")
+	_, example, _ := strings.Cut(read("examples/fenced/fenced.go"), "\n// fenced is")
 	example, _, _ = strings.Cut(example, "\n}\n")
-	if example == "" || !strings.Contains(read("docs/own.md"), "\n// fenced is"+example+"\n}\n") {
-		t.Error("the example of docs/own.md is not this one")
+	if example == "" || !strings.Contains(read("docs/own-stub.md"), "\n// fenced is"+example+"\n}\n") {
+		t.Error("the example of docs/own-stub.md is not this one")
 	}
 }
 
@@ -74,7 +74,7 @@ func TestOwnAs(t *testing.T) {
 	t.Parallel()
 	need.QEMU(t)
 	need.Tool(t, "as")
-	const path = "../stubs/gnuas/testdata/fence.S"
+	const path = "../examples/fence.S"
 	n, err := gnuas.Load(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func above(text, first, second string) bool {
 func TestUnproved(t *testing.T) {
 	need.QEMU(t)
 	need.Tool(t, "as")
-	const fence = "../../stubs/gnuas/testdata/fence.S"
+	const fence = "../../examples/fence.S"
 	image := filepath.Join(t.TempDir(), "x.elf")
 	for _, tt := range []struct {
 		name string

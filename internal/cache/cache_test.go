@@ -426,13 +426,13 @@ func TestLockOfGone(t *testing.T) {
 	}
 }
 
-// TestREADME: the bound that users are told is this one.
-func TestREADME(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// TestBoundIsTold: the bound that users are told is this one.
+func TestBoundIsTold(t *testing.T) {
+	text, err := os.ReadFile("../../docs/measuring.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := fmt.Sprintf("at most %d MiB", Bound>>20); !strings.Contains(string(text), want) {
-		t.Errorf("README.md does not say %q", want)
+		t.Errorf("docs/measuring.md does not say %q", want)
 	}
 }

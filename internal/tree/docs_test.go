@@ -13,21 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/entrylab/entrylab/internal/pages"
 )
 
 // root is the module's folder.
 const root = "../.."
-
-// pages are the texts for users and contributors: docs/commands.md is what help
-// prints.
-func pages(t *testing.T) []string {
-	t.Helper()
-	list, err := filepath.Glob(root + "/docs/*.md")
-	if err != nil || len(list) < 3 {
-		t.Fatalf("docs: %q, %v", list, err)
-	}
-	return append(list, root+"/README.md", root+"/CONTRIBUTING.md", root+"/images/README.md")
-}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -40,7 +31,6 @@ func read(t *testing.T, path string) string {
 
 var (
 	quoted = regexp.MustCompile("`([^`\n]+)`")
-	linked = regexp.MustCompile(`\]\(([\w./-]*[./][\w./-]*)(?:#[^)]*)?\)`)
 	// path is a file or folder of the module; words in capitals stand for any name.
 	path     = regexp.MustCompile(`^(?:\./)?(?:\.ci|boot|cmd|docs|gen|guest|images|internal|measure|stubs|vmtests)/[\w./*-]*$|^[\w-]+\.(?:md|mod)$|^Makefile$`)
 	anything = regexp.MustCompile(`\b[A-Z]{2,}\b|_[A-Z]{2,}\b`)
@@ -48,14 +38,15 @@ var (
 )
 
 // absent are the paths in a page that nothing in the tree has: in backticks, from
-// the module's folder, and in links, from the page's.
-func absent(page, text string) (missing []string) {
+// the module's folder, and in links, from the page's, with the heading that a link
+// leads to.
+func absent(p pages.Page, all []pages.Page) (missing []string) {
 	look := func(pattern string) {
-		if found, err := filepath.Glob(pattern); err != nil || len(found) == 0 {
-			missing = append(missing, fmt.Sprintf("%s names %s, which is not there", page, pattern))
+		if found, err := filepath.Glob(filepath.Join(root, pattern)); err != nil || len(found) == 0 {
+			missing = append(missing, fmt.Sprintf("%s names %s, which is not there", p.Path, pattern))
 		}
 	}
-	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
+	for _, m := range quoted.FindAllStringSubmatch(p.Text, -1) {
 		name := m[1]
 		if !path.MatchString(name) || made.MatchString(name) {
 			continue
@@ -66,10 +57,22 @@ func absent(page, text string) (missing []string) {
 			}
 			return strings.Repeat("_", strings.Count(word[:1], "_")) + "*"
 		})
-		look(filepath.Join(root, strings.TrimSuffix(name, "/...")))
+		look(strings.TrimSuffix(name, "/..."))
 	}
-	for _, m := range linked.FindAllStringSubmatch(text, -1) {
-		look(filepath.Join(filepath.Dir(page), m[1]))
+	for _, link := range p.Links {
+		if strings.Contains(link, "://") {
+			continue // of another site
+		}
+		target, anchor, anchored := strings.Cut(link, "#")
+		path := p.Path
+		if target != "" {
+			path = filepath.Join(filepath.Dir(p.Path), target)
+			look(path)
+		}
+		to := slices.IndexFunc(all, func(other pages.Page) bool { return other.Path == path })
+		if anchored && (to < 0 || !slices.Contains(all[to].Anchors(), anchor)) {
+			missing = append(missing, fmt.Sprintf("%s links to %s, a heading that is not there", p.Path, link))
+		}
 	}
 	return missing
 }
@@ -77,10 +80,10 @@ func absent(page, text string) (missing []string) {
 // TestPaths: what the pages name is there.
 func TestPaths(t *testing.T) {
 	named := 0
-	for _, page := range pages(t) {
-		text := read(t, page)
-		named += len(quoted.FindAllString(text, -1))
-		for _, m := range absent(page, text) {
+	all := pages.All(t, root)
+	for _, p := range all {
+		named += len(quoted.FindAllString(p.Text, -1)) + len(p.Links)
+		for _, m := range absent(p, all) {
 			t.Error(m)
 		}
 	}
@@ -91,6 +94,7 @@ func TestPaths(t *testing.T) {
 
 // TestAbsent: a path that is not there is found, and one that is is not.
 func TestAbsent(t *testing.T) {
+	all := pages.All(t, root)
 	for _, tt := range []struct {
 		name, text string
 		want       bool
@@ -104,10 +108,15 @@ func TestAbsent(t *testing.T) {
 		{"no such folder", "see `boot/nothing`.", true},
 		{"no such placeholder", "`stubs/nothing_NAME.go`", true},
 		{"no such page", "`NOTHING.md`x `nothing.md`", true},
-		{"no such link", "[x](nothing.md#there)", true},
+		{"a heading", "[x](architecture.md#recipes)", false},
+		{"another site", "[x](https://go.dev/doc/install#top)", false},
+		{"no such link", "[x](nothing.md)", true},
+		{"no such heading", "[x](architecture.md#nothing)", true},
+		{"no such heading here", "[x](#nothing)", true},
+		{"no such picture", "![x](nothing.svg)", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := absent(root+"/docs/page.md", tt.text); (len(got) > 0) != tt.want {
+			if got := absent(pages.Parse("docs/page.md", tt.text), all); (len(got) > 0) != tt.want {
 				t.Errorf("%q", got)
 			}
 		})
@@ -150,12 +159,12 @@ func TestGlossary(t *testing.T) {
 			t.Errorf("no row of a word, a sentence and what it replaces: %s", line)
 		}
 	}
-	for _, page := range pages(t) {
-		if page == glossary {
+	for _, p := range pages.All(t, root) {
+		if root+"/"+p.Path == glossary {
 			continue
 		}
-		for _, u := range used(read(t, page), words) {
-			t.Errorf("%s: %s", page, u)
+		for _, u := range used(p.Text, words) {
+			t.Errorf("%s: %s", p.Path, u)
 		}
 	}
 }

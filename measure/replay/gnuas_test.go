@@ -11,7 +11,7 @@ import (
 // based on: the same instructions are replaced, and the same addresses linked.
 func TestGNU(t *testing.T) {
 	need.Tool(t, "as")
-	fence, err := gnuas.Load(t.Context(), "../../stubs/gnuas/testdata/fence.S")
+	fence, err := gnuas.Load(t.Context(), "../../examples/fence.S")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/picture"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
@@ -53,45 +54,23 @@ type unlisted struct{ Name, Why string }
 // inPicture are the variants of the picture of frames.
 var inPicture = []string{"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1"}
 
-// contents is what a defined slot holds; one that is not named here holds the
-// register of its name.
-var contents = map[layout.Slot]string{
-	layout.SlotSS: "USER_DS", layout.SlotSP: "user RSP", layout.SlotFlags: "user RFLAGS", layout.SlotCS: "USER_CS",
-	layout.SlotIP: "user RIP", layout.SlotOrigAX: "number", layout.SlotCX: "user RIP", layout.SlotAX: "-ENOSYS",
-	layout.SlotR11: "user RFLAGS",
-}
-
-// content is what a defined slot holds.
-func content(s layout.Slot) string {
-	switch text, name := contents[s], strings.ToUpper(s.String()); {
-	case text != "":
-		return text
-	case name[0] == 'R': // R8 to R15
-		return name
-	default:
-		return "R" + name
-	}
-}
-
-// picture adds the slots of the frame while the handler of an ordinary call runs,
+// frames adds the slots of the frame while the handler of an ordinary call runs,
 // the top of the stack first.
-func picture(t *table.Table, variants []stubs.Axes) {
+func frames(t *table.Table, variants []stubs.Axes) {
 	for s := layout.NumSlots; s > 0; {
 		s--
 		cells := []table.Cell{{Text: fmt.Sprintf("+%d", 8*int(s))}, {Text: s.String()}}
 		first, _ := variants[0].Frame()
 		for _, v := range variants {
-			defined, room := v.Frame()
-			c := table.Cell{Text: "by the fix-up", Class: "lazy"}
+			text, state := picture.Slot(v, s)
+			c := table.Cell{Text: text}
 			switch {
-			case defined.Has(s) && !first.Has(s):
-				c = table.Cell{Text: content(s), Class: "new"}
-			case defined.Has(s):
-				c = table.Cell{Text: content(s)}
-			case !room.Has(s):
-				c = table.Cell{Text: "no room", Class: "soft"}
-			case layout.SlotsCalleeSaved.Has(s):
-				c = table.Cell{Text: "room", Class: "soft"}
+			case state == picture.ByFixUp:
+				c.Class = "lazy"
+			case state != picture.AtEntry:
+				c.Class = "soft"
+			case !first.Has(s):
+				c.Class = "new"
 			}
 			cells = append(cells, c)
 		}
@@ -140,7 +119,7 @@ func codeOf(p study.Page) (code, error) {
 		proofs = append(proofs, table.Cell{Text: outcome.String(), Class: classOf(outcome)})
 		variants = append(variants, named[name].Axes)
 	}
-	picture(c.Frame, variants)
+	frames(c.Frame, variants)
 	c.Frame.Rows = append(c.Frame.Rows, table.Row{Cells: proofs})
 
 	counted, err := count.Object(image.Object, list)

@@ -171,7 +171,7 @@ func TestSlots(t *testing.T) {
 		variants = append(variants, n.Axes)
 	}
 	var frame table.Table
-	picture(&frame, variants)
+	frames(&frame, variants)
 	at := func(slot, variant string) table.Cell {
 		for _, r := range frame.Rows {
 			if r.Cells[1].Text == slot {
@@ -357,36 +357,13 @@ func inaccessible(text string) []string {
 		} {
 			for p := range strings.SplitSeq(pair.names, ", ") {
 				ink, paper, _ := strings.Cut(p, " ")
-				if c := contrast(colors[ink], colors[paper]); !(c >= pair.least) {
+				if c := browser.Contrast(colors[ink], colors[paper]); !(c >= pair.least) {
 					problems = append(problems, fmt.Sprintf("%s: --%s on --%s has a contrast of %.2f, want %g", scheme, ink, paper, c, pair.least))
 				}
 			}
 		}
 	}
 	return problems
-}
-
-// contrast is that of two colours, from 1 to 21 (WCAG 2.1, contrast ratio).
-func contrast(a, b string) float64 {
-	luminance := func(color string) float64 {
-		var rgb [3]uint8
-		if _, err := fmt.Sscanf(color, "#%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2]); err != nil {
-			return math.NaN()
-		}
-		sum := 0.0
-		for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-			x := float64(rgb[i]) / 255
-			if x <= 0.04045 {
-				x /= 12.92
-			} else {
-				x = math.Pow((x+0.055)/1.055, 2.4)
-			}
-			sum += weight * x
-		}
-		return sum
-	}
-	x, y := luminance(a), luminance(b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
 // TestBrowser shows the report in Chromium, with all details open: nothing may

@@ -168,7 +168,7 @@ func TestBroken(t *testing.T) {
 // our own code where bytes and meaning are, whatever its source looks like.
 func TestGNU(t *testing.T) {
 	need.Tool(t, "as")
-	fence, err := gnuas.Load(t.Context(), "../gnuas/testdata/fence.S") // linux-4.1 with an LFENCE
+	fence, err := gnuas.Load(t.Context(), "../../examples/fence.S") // linux-4.1 with an LFENCE
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func file(t *testing.T, name, text string) string {
 // written after: but for the fence both have the same bytes in their way in.
 func TestLoad(t *testing.T) {
 	need.Tool(t, "as")
-	n, err := Load(t.Context(), "testdata/fence.S")
+	t.Chdir("../..")
+	n, err := Load(t.Context(), "examples/fence.S")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestLoad(t *testing.T) {
 		if r.Label == "" && !r.Ins.Equal(asm.LFENCE()) && !branches(r) {
 			got.Write(r.Bytes)
 		}
-		if r.Label == "" && (r.File != "testdata/fence.S" || r.Line == 0) {
+		if r.Label == "" && (r.File != "examples/fence.S" || r.Line == 0) {
 			t.Errorf("%v is from %s:%d", r.Ins, r.File, r.Line)
 		}
 	}
@@ -307,7 +308,7 @@ func TestEndless(t *testing.T) {
 // TestNoTemporaryFolder: the message says which variable to set.
 func TestNoTemporaryFolder(t *testing.T) {
 	need.Tool(t, "as")
-	file := filepath.Join("testdata", "fence.S")
+	file := filepath.FromSlash("../../examples/fence.S")
 	t.Setenv("XDG_CACHE_HOME", file)
 	if _, err := Load(t.Context(), file); err == nil || !strings.Contains(err.Error(), "set XDG_CACHE_HOME") {
 		t.Errorf("error is %v", err)

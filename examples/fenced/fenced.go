@@ -1,4 +1,4 @@
-// Own is a SYSCALL entry of a user's own module: it is proved, then booted and
+// Fenced is a SYSCALL entry of a user's own module: it is proved, then booted and
 // measured beside the preset that it changes.
 package main
 
