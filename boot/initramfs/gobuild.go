@@ -1,15 +1,16 @@
 package initramfs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/entrylab/entrylab/internal/group"
 )
 
 // GoBuild builds the Go main package pkg, named as on go's command line and
@@ -40,18 +41,13 @@ func GoBuild(ctx context.Context, dir, pkg, out string, env ...string) error {
 		// An empty value would let a stored `go env -w GOFLAGS` through.
 		"GOFLAGS=-buildvcs=false")
 	cmd.Env = append(cmd.Env, env...)
-	group, err := newGroup()
-	if err != nil {
-		return fmt.Errorf("go build %s: %w", pkg, err)
-	}
-	defer group.end()
-	cmd.SysProcAttr = group.attr()
-	cmd.Cancel = group.kill
-	if output, err := cmd.CombinedOutput(); err != nil {
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := group.Run(cmd); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("go build %s: %w", pkg, ctx.Err())
 		}
-		if text := strings.TrimSpace(string(output)); text != "" {
+		if text := strings.TrimSpace(output.String()); text != "" {
 			err = errors.New(text)
 		}
 		return fmt.Errorf("go build %s: %w", pkg, err)
@@ -63,40 +59,4 @@ func GoBuild(ctx context.Context, dir, pkg, out string, env ...string) error {
 		return fmt.Errorf("cannot write %s: %w", out, err)
 	}
 	return nil
-}
-
-// group is a process group that ends, as a whole, with this process, however
-// that ends: a go that is killed leaves its compilers running.
-type group struct {
-	// guard is the group's first process. It waits for the end of its standard
-	// input, the other end of which is here alone, and then kills the group.
-	guard *exec.Cmd
-	input io.Closer
-}
-
-func newGroup() (*group, error) {
-	guard := exec.Command("/bin/sh", "-c", "read -r _; kill -KILL 0")
-	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	input, err := guard.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := guard.Start(); err != nil {
-		return nil, err
-	}
-	return &group{guard, input}, nil
-}
-
-// attr puts a command into the group.
-func (g *group) attr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pgid: g.guard.Process.Pid}
-}
-
-// kill has the group killed.
-func (g *group) kill() error { return g.input.Close() }
-
-// end ends what still runs in the group.
-func (g *group) end() {
-	_ = g.kill()       // it may be so already
-	_ = g.guard.Wait() // it has killed itself
 }

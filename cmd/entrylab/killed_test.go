@@ -63,6 +63,7 @@ func TestKilledLeavesNothing(t *testing.T) {
 	self := filepath.Base(os.Args[0])
 	self = self[:min(len(self), 15)] // as the kernel cuts it
 	endless := filepath.Join(programDir, "ending")
+	repo, ids := kernelRepository(t, "sleep 1000.875 & wait\n", "exit 1\n")
 	for _, tt := range []struct {
 		name  string
 		args  []string
@@ -70,6 +71,7 @@ func TestKilledLeavesNothing(t *testing.T) {
 	}{
 		{"QEMU", []string{"boot", "-engine", "icount", "-init", endless, "--", "spin"}, []string{self, "qemu-system-x86"}},
 		{"Bochs", []string{"boot", "-engine", "bochs", "-init", endless, "--", "spin"}, []string{self, "bochs", "Xvfb"}},
+		{"a build", []string{"bisect", "-good", ids[0], "-bad", ids[1], "-repo", repo, "-build", "sh ./build", "icount linux: null-call"}, []string{self, "sh", "sleep"}},
 		{"replay", []string{"compare", "-engine", "replay", "linux-3.19", "linux-4.1"}, []string{self, self}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -82,6 +82,9 @@ func TestExitStatus(t *testing.T) {
 		{"results merge x", 2, "^entrylab results merge: want a history"},
 		{"accept -store $OUT.nights -reason why x", 2, "nothing is accepted"},
 		{"accept -store $OUT.nights x", 2, "reason"},
+		{"bisect", 2, "^entrylab bisect: .*Required flags"},
+		{"bisect -good x -bad y", 2, "^entrylab bisect: want the name of one series"},
+		{"bisect -good x -bad y warp", 2, "^entrylab bisect: series .warp.: want a series"},
 		{"study -engines warp", 2, "^entrylab study: -engines: no engine"},
 		{"baseline -kernel $HELLO", 2, "^entrylab baseline: .*no Linux kernel image"},
 

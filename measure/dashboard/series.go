@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/diff"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -111,11 +110,8 @@ func (p *page) changes(entries []history.Entry, code map[string]string) {
 // diffOf compares two listings.
 func diffOf(was, is string) listing {
 	var l listing
-	for text := range strings.Lines(string(diff.Diff("", []byte(was), "", []byte(is)))) {
-		if strings.HasPrefix(text, "diff ") || strings.HasPrefix(text, "--- ") || strings.HasPrefix(text, "+++ ") {
-			continue // the names of two files
-		}
-		d := diffLine{Text: strings.TrimSuffix(text, "\n")}
+	for _, text := range history.DiffCode(was, is) {
+		d := diffLine{Text: text}
 		switch {
 		case strings.HasPrefix(text, "+"):
 			d.Class = "come"

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/bisect"
+)
+
+// kernelRepository is a repository with a script "build" in each commit, which is checked
+// out, and the IDs of the commits.
+func kernelRepository(t *testing.T, scripts ...string) (dir string, ids []string) {
+	t.Helper()
+	need.Tool(t, "git")
+	dir = t.TempDir()
+	git := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "git", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@localhost",
+			"GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@localhost")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q")
+	for i, script := range scripts {
+		if err := os.WriteFile(filepath.Join(dir, "build"), []byte(script), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		git("add", "build")
+		git("commit", "-q", "--allow-empty", "-m", fmt.Sprintf("commit %d", i+1))
+		ids = append(ids, git("rev-parse", "HEAD"))
+	}
+	return dir, ids
+}
+
+// clearing is a part of entry_SYSCALL_64 in the image of Debian's kernel, whose
+// compression, LZ4, leaves it as it is: PUSHQ RCX, PUSHQ -ENOSYS, PUSHQ R8 and so on to
+// R15, XORL ESI, ESI and XORL EDX, EDX.
+var clearing = []byte("\x51\x6a\xda\x41\x50\x41\x51\x41\x52\x41\x53\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57\x31\xf6\x31\xd2")
+
+// TestBisectLinux finds the commit that makes every call of Debian's kernel one
+// instruction longer: two NOPs instead of XORL EDX, EDX. The build writes to files of the
+// checkout and leaves others there.
+func TestBisectLinux(t *testing.T) {
+	t.Parallel()
+	need.QEMU(t)
+	kernel := need.Linux(t)
+	image, err := os.ReadFile(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(image, clearing)
+	if at < 0 {
+		t.Fatalf("%s has no entry_SYSCALL_64 that is not compressed", kernel)
+	}
+	const start = "set -e\necho '# dirty' >>build\ntest ! -e left || test -w left\necho >left\ncp \"$KERNEL\" bzImage\n"
+	good, longer := start, start+fmt.Sprintf("printf '\\220\\220' | dd of=bzImage bs=1 seek=%d conv=notrunc 2>/dev/null\n", at+len(clearing)-2)
+	dir, ids := kernelRepository(t, good, good+"# no change\n", longer, "exit 1\n", longer+"# no change\n")
+	command := "KERNEL='" + kernel + "' sh ./build && echo bzImage"
+	status, stdout, stderr := played(t, "bisect", "-good", ids[0], "-bad", ids[4], "-repo", dir, "-build", command, "-format", "json", "icount linux: null-call")
+	if status != 0 || stderr != "" {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	var r bisect.Result
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.First == nil || r.Before == nil || r.First.Commit.ID != ids[2] || r.Before.Commit.ID != ids[1] {
+		t.Fatalf("not %s is found:\n%s", ids[2], stdout)
+	}
+	before, after := r.Before.Value, r.First.Value
+	if before.Unit != "instructions" || before.Figure < 100 || after.Figure != before.Figure+1 {
+		t.Errorf("%v before and %v after", before, after)
+	}
+	if len(r.Files) != 1 || r.Files[0] != "build" || r.Series != "icount microvm max linux: null-call" {
+		t.Errorf("files are %q, the series is %q", r.Files, r.Series)
+	}
+}
+
+// TestBisectText: the steps are printed, and what was found; only skipped commits end
+// with status 2.
+func TestBisectText(t *testing.T) {
+	const image = "printf '\\0' | dd of=image bs=1 count=1 2>/dev/null\n" // no kernel, and so not measured
+	dir, ids := kernelRepository(t, image, "exit 1\n")
+	for _, tt := range []struct{ name, good, bad, stdout, stderr string }{
+		{"no kernel", ids[0], ids[1], "skipped  " + ids[0][:12] + "  -                   commit 1 (cannot be measured: ", "is no Linux kernel image"},
+		{"no commit", "nothing", ids[1], "", "entrylab bisect: no commit \"nothing\" in "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, stdout, stderr := played(t, "bisect", "-good", tt.good, "-bad", tt.bad, "-repo", dir, "-build", "sh ./build && echo image", "icount linux: null-call")
+			if status != exitError || !strings.HasPrefix(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("status %d, stdout\n%s\nstderr\n%s", status, stdout, stderr)
+			}
+		})
+	}
+}
+
+// TestBisectInterrupted: on SIGTERM the build ends, and nothing is left of the search.
+func TestBisectInterrupted(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			dir, ids := kernelRepository(t, "sleep 1000.75 & wait\n", "exit 1\n")
+			before := tree(t, dir)
+			tmp, mark := t.TempDir(), fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "bisect", "-good", ids[0], "-bad", ids[1], "-repo", dir, "-build", "sh ./build", "icount linux: null-call")
+			cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1", markVariable+"="+mark, "XDG_CACHE_HOME="+tmp)
+			var said bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &said, &said
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			for names := []string(nil); !hasAll(names, []string{"sleep"}); _, names = marked(t, mark) {
+				select {
+				case err := <-ended:
+					t.Fatalf("it ended (%v) before it built:\n%s", err, said.String())
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			<-ended
+			if status := cmd.ProcessState.ExitCode(); status != exitError || said.String() != "entrylab bisect: interrupted\n" {
+				t.Errorf("status %d, %q", status, said.String())
+			}
+			if _, left := marked(t, mark); len(left) > 0 {
+				t.Errorf("%q still run", left)
+			}
+			if left, err := filepath.Glob(filepath.Join(tmp, "entrylab", "run", "*")); err != nil || len(left) > 0 {
+				t.Errorf("left are %q (%v)", left, err)
+			}
+			if after := tree(t, dir); after != before {
+				t.Errorf("the repository was\n%s\nand is\n%s", before, after)
+			}
+		})
+	}
+}
+
+// tree are the files of a folder and when they were changed.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "find", dir, "-printf", "%p %s %T@\n").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}

@@ -1,0 +1,110 @@
+package bisect
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Result is what a search comes to: First, or what is Possible.
+type Result struct {
+	Series     string `json:"series"`
+	Repository string `json:"repository"`
+	// Good and Bad are the two that it began with, and are the first of Steps.
+	Good  Step   `json:"-"`
+	Bad   Step   `json:"-"`
+	Steps []Step `json:"steps"`
+	// First is the first commit with another value, nil if it was not found. Before is
+	// the parent that has the good value, nil if none has a value.
+	First  *Step `json:"first"`
+	Before *Step `json:"before,omitempty"`
+	// Possible are the commits of which one is the first, where those before the last
+	// were skipped.
+	Possible []Commit `json:"possible,omitempty"`
+	// Files are those that First changed.
+	Files []string `json:"files,omitempty"`
+	// Code is the difference of the listings of the path, where it is generated, and
+	// SameCode is set if there is none.
+	Code     []string `json:"code,omitempty"`
+	SameCode bool     `json:"same_code,omitempty"`
+}
+
+// has reports whether a commit has that verdict.
+func (r *Result) has(id string, v Verdict) bool {
+	return slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Commit.ID == id && s.Verdict == v })
+}
+
+// String is the step in a line.
+func (s Step) String() string {
+	value := "-"
+	if s.Value != nil {
+		value = s.Value.String()
+	}
+	text := fmt.Sprintf("%-7s  %.12s  %-18s  %s", s.Verdict, s.Commit.ID, value, s.Commit.Subject)
+	if s.Detail != "" {
+		text += " (" + short(s.Detail) + ")"
+	}
+	return text
+}
+
+// short is a text in one line that is not too long.
+func short(text string) string {
+	const most = 300
+	line := []rune(strings.Join(strings.Fields(text), " "))
+	if len(line) > most {
+		return string(line[:most]) + "..."
+	}
+	return string(line)
+}
+
+// Formats are those of Write.
+var Formats = []string{"text", "json"}
+
+// Write prints the result in one of Formats. As text it is without the steps.
+func (r *Result) Write(w io.Writer, format string) error {
+	if format == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	var b strings.Builder
+	r.text(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// mostFiles is how many files the text names.
+const mostFiles = 20
+
+func (r *Result) text(b *strings.Builder) {
+	if r.First == nil {
+		fmt.Fprintf(b, "\nNot found: only skipped commits are left. The first with another value of %s is one of\n", r.Series)
+		for _, c := range r.Possible {
+			fmt.Fprintf(b, "  %.12s  %s\n", c.ID, c.Subject)
+		}
+		return
+	}
+	c := r.First.Commit
+	fmt.Fprintf(b, "\n%s: %s before and %s since\n\ncommit %s\nAuthor: %s\nDate:   %s\n\n    %s\n\n",
+		r.Series, r.Good.Value, r.First.Value, c.ID, c.Author, c.Date, c.Subject)
+	for i, f := range r.Files {
+		if i == mostFiles {
+			fmt.Fprintf(b, "and %d files more\n", len(r.Files)-i)
+			break
+		}
+		fmt.Fprintln(b, f)
+	}
+	switch {
+	case r.Before == nil:
+		fmt.Fprint(b, "\nNo parent of it has a value, so that there is no code to compare with.\n")
+	case r.SameCode:
+		fmt.Fprint(b, "\nThe code of the path is the same.\n")
+	case len(r.Code) > 0:
+		fmt.Fprintf(b, "\nWhat changed in the code of the path:\n\n%s\n", strings.Join(r.Code, "\n"))
+	}
+	if *r.Bad.Value != *r.First.Value {
+		fmt.Fprintf(b, "\nIt changed again later: it is %s at %.12s. From %.12s on, another search finds that.\n", r.Bad.Value, r.Bad.Commit.ID, c.ID)
+	}
+}
