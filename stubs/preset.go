@@ -2,6 +2,7 @@ package stubs
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -350,6 +351,15 @@ func (v Axes) besides(w Axes) (changes []string, ok bool) {
 		changes = append(changes, string(c.Value))
 	}
 	return changes, true
+}
+
+// reserved are the names of releases, of axes and changes, and of what is no variant.
+var reserved = regexp.MustCompile(`^linux-[0-9.]+$|^-|[+=]`)
+
+// Reserved reports whether a variant of one's own cannot have this name: it is a
+// preset's, or looks like one's.
+func Reserved(name string) bool {
+	return reserved.MatchString(name) || slices.ContainsFunc(presets(), func(p Preset) bool { return p.Name == name })
 }
 
 // ParseVariant returns the variant of a preset's name, which may be followed by

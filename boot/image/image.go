@@ -157,6 +157,10 @@ func image(obj *asm.Object, archive []byte) (*Image, error) {
 	}
 	for _, s := range obj.Symbols {
 		file.Symbols = append(file.Symbols, elfimg.Symbol{Name: s.Name, Addr: s.Addr, Size: s.Size, Func: s.Func, Local: s.Local})
+		// A debugger also knows the name without the variant: it stands for those of all.
+		if function, _, ok := stubs.CutFuncName(s.Name); ok {
+			file.Symbols = append(file.Symbols, elfimg.Symbol{Name: function, Addr: s.Addr, Local: true})
+		}
 	}
 	for _, l := range obj.Lines {
 		file.Lines = append(file.Lines, elfimg.Line{Addr: l.Addr, File: l.File, Line: l.Line})

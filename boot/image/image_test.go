@@ -43,9 +43,15 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := map[string]bool{}
+	have, entries := map[string]bool{}, 0
 	for _, s := range syms {
 		have[s.Name] = true
+		if s.Name == stubs.Entry {
+			entries++
+		}
+	}
+	if entries != len(presets()) {
+		t.Errorf("%d symbols %s, want one for each of %d variants", entries, stubs.Entry, len(presets()))
 	}
 	for _, n := range presets() {
 		if name := "entry_SYSCALL_64." + n.Name; !have[name] {

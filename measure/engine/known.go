@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
-	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
 // Known returns an error if a record cannot come from an entrylab that knows what this
@@ -68,18 +66,14 @@ func knownOp(r *record.Record) error {
 // ownAxes are the axes of a variant that is known only by a name of its own.
 const ownAxes = "own"
 
-// presetLike are the names that a variant of one's own cannot have: presets have them,
-// and changes of presets.
-var presetLike = regexp.MustCompile(`^linux-[0-9]|^-|[+=]`)
-
 // knownVariant returns an error if no variant has this name. A variant of one's own has
-// any name that no preset could have, and the axes of its base.
+// any name that is not reserved, and the axes of its base.
 func knownVariant(name, axes string) error {
 	_, err := stubs.ParseVariant(name)
 	switch {
-	case err == nil, slices.Contains(labels, name), gnuas.IsFile(name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
+	case err == nil, slices.Contains(labels, name), axes == "" && strings.HasPrefix(name, linuxName), name == wire.Linux:
 		return nil
-	case presetLike.MatchString(name), axes == "":
+	case stubs.Reserved(name), axes == "":
 		return err
 	case axes == ownAxes:
 		return nil

@@ -26,7 +26,7 @@ func TestKnown(t *testing.T) {
 		{name: "a preset", variant: "linux-6.12", axes: "sp=percpu"},
 		{name: "a changed preset", variant: "linux-6.12+buffers=verw", axes: "sp=percpu"},
 		{name: "the floor", variant: "bare", axes: "bare"},
-		{name: "a file", variant: "./mine.S", axes: "sp=percpu"},
+		{name: "a file", variant: "linux-4.1-mine", axes: "sp=percpu"},
 		{name: "one's own", variant: "fenced", axes: "sp=percpu"},
 		{name: "one's own from a console", variant: "fenced", axes: ownAxes},
 		{name: "Linux", variant: linuxName + "6.1.0-28, mitigations=off"},

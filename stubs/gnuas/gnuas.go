@@ -126,8 +126,8 @@ func Load(ctx context.Context, path string) (stubs.Variant, error) {
 	if !goodName.MatchString(name) {
 		return stubs.Variant{}, fmt.Errorf("%s: the file's name is the variant's; want letters, digits, _, - and dots between them before %s", path, filepath.Ext(path))
 	}
-	if _, err := stubs.ParseVariant(name); err == nil {
-		return stubs.Variant{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset: give it another", path, name)
+	if stubs.Reserved(name) {
+		return stubs.Variant{}, fmt.Errorf("%s: the file's name is the variant's, and %s is a preset's or looks like one's: give it another", path, name)
 	}
 	source, err := sourceFile.ReadFile(ctx, path)
 	if err != nil {

@@ -154,7 +154,8 @@ func TestLoadErrors(t *testing.T) {
 	for _, tt := range []struct{ name, file, text, err string }{
 		{"as's own message", "x.S", entry + "\tpushq %foo\n", "x.S:4: Error: bad register name `%foo'"},
 		{"two of them", "x.S", base + "\tbogus\n\tpushq %foo\n", "x.S:2: Error: no such instruction"},
-		{"a preset's name", "bare.S", entry, "bare.S: the file's name is the variant's, and bare is a preset"},
+		{"a preset's name", "bare.S", entry, "bare.S: the file's name is the variant's, and bare is a preset's"},
+		{"a release's name", "linux-6.2.S", entry, "and linux-6.2 is a preset's or looks like one's"},
 		{"no entry", "x.S", base + "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
 		{"entry elsewhere", "x.S", base + ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
 		{"entry not first", "x.S", base + "\tnop\n" + code, "entry_SYSCALL_64 is at +0x1"},
