@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages nightly crosscheck boots programs events fuzz bench reproduce golden fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages nightly crosscheck boots programs events fuzz bench reproduce golden man fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -126,6 +126,11 @@ golden:
 	$(TEST) $(filter-out ./vmtests,$(GOLDEN)) -update
 	$(TEST) ./vmtests -run '^(TestCalls|TestMissingCalls)$$' -update
 
+# The manual: a page for each command, in the folder man.
+man:
+	mkdir -p man
+	go run ./cmd/entrylab man man
+
 # Format the sources.
 fmt:
 	$(TOOL) gofumpt -w .
@@ -133,7 +138,7 @@ fmt:
 # Remove what was generated: images and the command. Histories stay.
 clean:
 	find images -mindepth 1 ! -name README.md -delete
-	rm -f entrylab
+	rm -rf entrylab man
 
 # Install what is missing: QEMU, and what some tests need.
 deps:

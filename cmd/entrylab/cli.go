@@ -22,7 +22,7 @@ var commands = []func(*env) *cli.Command{
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
 	(*env).compareCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
 	(*env).nightlyCommand, (*env).resultsCommand, (*env).acceptCommand, (*env).bisectCommand,
-	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand,
+	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand, (*env).manCommand,
 }
 
 // root is the whole command line.
@@ -184,12 +184,7 @@ func init() {
 // printHelp prints the page of a command. The library calls it for -h.
 func printHelp(w io.Writer, _ string, data any) {
 	c := data.(*cli.Command)
-	root := c.Root() == c
-	usage := []string{c.FullName()}
-	if !root && len(c.VisibleFlags()) > 1 { // -h is one
-		usage = append(usage, "[FLAGS]")
-	}
-	fmt.Fprintf(w, "usage: %s\n\n", strings.TrimSpace(strings.Join(append(usage, c.ArgsUsage), " ")))
+	fmt.Fprintf(w, "usage: %s\n\n", strings.TrimSpace(c.FullName()+" "+synopsis(c)))
 	for _, line := range folded(sentence(c.Usage), helpWidth) {
 		fmt.Fprintln(w, line)
 	}
@@ -206,33 +201,57 @@ func printHelp(w io.Writer, _ string, data any) {
 	for _, f := range c.VisibleFlags() {
 		printFlag(w, f)
 	}
-	switch {
-	case root:
-		fmt.Fprintf(w, "\nExit status of all commands but boot:\n\n%s\nExit status of boot:\n\n%s", statuses, bootStatuses)
-	case c.Name == "boot":
-		fmt.Fprintf(w, "\nExit status:\n\n%s", bootStatuses)
-	default:
-		fmt.Fprintf(w, "\nExit status:\n\n%s", statuses)
+	if c.Root() == c {
+		fmt.Fprintf(w, "\nExit status of all commands but boot:\n\n%s", statusesOf(c))
+	} else {
+		fmt.Fprintf(w, "\nExit status:\n\n%s", statusesOf(c))
 	}
+}
+
+// synopsis is what may follow the name of a command.
+func synopsis(c *cli.Command) string {
+	if c.Root() != c && slices.ContainsFunc(c.VisibleFlags(), func(f cli.Flag) bool { return f.Names()[0] != "help" }) {
+		return strings.TrimSpace("[FLAGS] " + c.ArgsUsage)
+	}
+	return c.ArgsUsage
+}
+
+// statusesOf says what the exit statuses of a command mean.
+func statusesOf(c *cli.Command) string {
+	switch {
+	case c.Root() == c:
+		return statuses + "\nExit status of boot:\n\n" + bootStatuses
+	case c.Name == "boot":
+		return bootStatuses
+	}
+	return statuses
 }
 
 // printFlag prints a flag's names, what it does and its default.
 func printFlag(w io.Writer, f cli.Flag) {
+	if names, text, ok := flagWords(f); ok {
+		printItem(w, names, text)
+	}
+}
+
+// flagWords are a flag's names with its value's, and what it does with its default; ok
+// is whether it has any.
+func flagWords(f cli.Flag) (names, text string, ok bool) {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {
-		return
+		return "", "", false
 	}
 	before, rest, _ := strings.Cut(doc.GetUsage(), "`") // as in package flag: the value's name
 	value, after, _ := strings.Cut(rest, "`")
-	var names []string
+	var dashed []string
 	for _, name := range f.Names() {
-		names = append(names, "-"+name)
+		dashed = append(dashed, "-"+name)
 	}
-	text := before + value + after
+	text = before + value + after
 	if d := doc.GetValue(); doc.IsDefaultVisible() && d != "" && d != "false" {
 		text += fmt.Sprintf(" (default: %s)", d)
 	}
-	printItem(w, strings.TrimSpace(strings.Join(names, ", ")+" "+value), text)
+	return strings.TrimSpace(strings.Join(dashed, ", ") + " " + value), text, true
 }
 
 // printItem prints a name and, below it, what it is.

@@ -10,12 +10,17 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/explain"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
+// textFormats are the formats of what has a text of its own.
+var textFormats = []string{"text", "json", "csv"}
+
 func (e *env) listCommand() *cli.Command {
+	var format string
 	return e.command(&cli.Command{
 		Name:      "list",
 		Usage:     "print the listing of a variant's entry, exit, fix-up and switch",
@@ -29,12 +34,13 @@ Examples:
     entrylab list linux-3.19
     entrylab list sp=frame,irq=frame
     entrylab list ./mine.S`,
-	}, e.runList)
+		Flags: []cli.Flag{formatFlag(&format, textFormats...)},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runList(ctx, format, args) })
 }
 
 // runList prints the listings of a variant, with what the proof knows of each
 // instruction.
-func (e *env) runList(ctx context.Context, args []string) (int, error) {
+func (e *env) runList(ctx context.Context, format string, args []string) (int, error) {
 	if len(args) != 1 {
 		return 0, errors.New("want one variant; `entrylab variants` lists the presets")
 	}
@@ -46,8 +52,21 @@ func (e *env) runList(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v%s", list[0].Name, list[0].Axes, explained[0], notes(list[0]))
-	return refuted(explained), err
+	if format == "text" {
+		_, err = fmt.Fprintf(e.stdout, "// %s: %v\n%v%s", list[0].Name, list[0].Axes, explained[0], notes(list[0]))
+		return refuted(explained), err
+	}
+	t := &table.Table{Name: "instructions", Head: []string{"function", "offset", "bytes", "instruction", "then holds", "reached"}}
+	for _, f := range explained[0].Funcs {
+		for _, r := range f.Rows {
+			if r.Label == "" {
+				t.Add(f.Name, r.Off, fmt.Sprintf("%x", r.Bytes), r.Ins.String(), r.Mark(), !r.Unreached)
+			}
+		}
+	}
+	d := &table.Document{Title: "entrylab list " + list[0].Name}
+	d.Add(table.Block{Table: t}, table.Line("%s: %v", list[0].Name, list[0].Axes), table.Line("%v", explained[0].Proof))
+	return refuted(explained), e.print(d, format)
 }
 
 // notes is what a listing ends with if it is a preset's: what that follows, and
@@ -67,6 +86,7 @@ func notes(n stubs.Variant) string {
 }
 
 func (e *env) diffCommand() *cli.Command {
+	var format string
 	return e.command(&cli.Command{
 		Name:      "diff",
 		Usage:     "print two variants side by side",
@@ -75,11 +95,12 @@ func (e *env) diffCommand() *cli.Command {
 		Description: `Example:
 
     entrylab diff linux-3.19 linux-3.19+a`,
-	}, e.runDiff)
+		Flags: []cli.Flag{formatFlag(&format, textFormats...)},
+	}, func(ctx context.Context, args []string) (int, error) { return e.runDiff(ctx, format, args) })
 }
 
 // runDiff prints two variants side by side.
-func (e *env) runDiff(ctx context.Context, args []string) (int, error) {
+func (e *env) runDiff(ctx context.Context, format string, args []string) (int, error) {
 	if len(args) != 2 {
 		return 0, errors.New("want two variants; `entrylab variants` lists the presets")
 	}
@@ -91,8 +112,27 @@ func (e *env) runDiff(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = fmt.Fprint(e.stdout, explain.Text(explained[0], explained[1]))
-	return refuted(explained), err
+	if format == "text" {
+		_, err = fmt.Fprint(e.stdout, explain.Text(explained[0], explained[1]))
+		return refuted(explained), err
+	}
+	t := &table.Table{Name: "lines", Head: []string{"function", "same", list[0].Name, list[1].Name}}
+	for _, d := range explain.Diff(explained[0], explained[1]) {
+		for _, p := range d.Pairs {
+			t.Add(d.Name, p.Same, plain(p.Left), plain(p.Right))
+		}
+	}
+	d := &table.Document{Title: fmt.Sprintf("entrylab diff %s %s", list[0].Name, list[1].Name)}
+	d.Add(table.Block{Table: t}, table.Line("%v", explained[0].Proof), table.Line("%v", explained[1].Proof))
+	return refuted(explained), e.print(d, format)
+}
+
+// plain is one side of two lines.
+func plain(r *explain.Row) string {
+	if r == nil {
+		return ""
+	}
+	return r.Plain
 }
 
 // explainAll builds a kernel of the variants and explains each.

@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,6 +51,51 @@ func TestFormats(t *testing.T) {
 			rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
 			if err != nil || len(rows) < 2 || !strings.HasPrefix(stdout, tt.column+"\n") {
 				t.Errorf("csv: %v\n%s", err, stdout)
+			}
+		})
+	}
+}
+
+// TestTextFormats: what has a text of its own has its facts for programs too.
+func TestTextFormats(t *testing.T) {
+	dir := t.TempDir()
+	nights := filepath.Join(dir, "nights")
+	matrix := filepath.Join(dir, "m.toml")
+	if err := os.WriteFile(matrix, []byte("subjects = [\"linux-3.19\"]\nengines = [\"static\"]\nverify = false\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args      []string
+		key, head string // the head of its CSV; empty: it has none
+	}{
+		{[]string{"list", "linux-3.19"}, "instructions", "function,offset,bytes,instruction,then holds,reached"},
+		{[]string{"diff", "linux-3.19", "linux-3.19+a"}, "lines", "function,same,linux-3.19,linux-3.19+a"},
+		{[]string{"prove", "linux-3.19"}, "proofs", "variant,outcome,base,claims,paths,instructions,unreached,found"},
+		{[]string{"nightly", "-matrix", matrix, "-store", nights, "-night", "one"}, "cells", ""},
+		{[]string{"nightly", "-plan", "-matrix", matrix, "-store", nights}, "cells", ""},
+		{[]string{"results", "list", "-store", nights}, "series", "series,entries,last"},
+		{[]string{"results", "show", "-store", nights, "static linux-3.19: insns"}, "entries", "night,value,machine,build"},
+		{[]string{"results", "merge", filepath.Join(dir, "other"), nights}, "merged", "from,entries"},
+		{[]string{"accept", "-store", nights, "-reason", "why", "static linux-3.19: insns"}, "accepted", "series,value,night"},
+		{[]string{"clean"}, "cleaned", "folder,bytes,kept"},
+	} {
+		t.Run(tt.args[0]+" "+tt.key, func(t *testing.T) {
+			status, stdout, stderr := played(t, append(tt.args, "-format", "json")...)
+			var document map[string]any
+			if err := json.Unmarshal([]byte(stdout), &document); err != nil || status != 0 {
+				t.Fatalf("status %d, %v\n%s%s", status, err, stdout, stderr)
+			}
+			if rows, _ := document[tt.key].([]any); len(rows) == 0 {
+				t.Errorf("JSON has no rows of %s:\n%s", tt.key, stdout)
+			}
+			for _, problem := range unconfigured(document) {
+				t.Error(problem)
+			}
+			if tt.head == "" {
+				return
+			}
+			if _, stdout, _ = played(t, append(tt.args, "-format", "csv")...); !strings.HasPrefix(stdout, tt.head+"\n") {
+				t.Errorf("csv: %.300s", stdout)
 			}
 		})
 	}

@@ -23,8 +23,9 @@ import (
 func (e *env) resultsCommand() *cli.Command {
 	sub := func(c *cli.Command, formats []string, run func(ctx context.Context, url, format string, args []string) error) *cli.Command {
 		var url, format string
-		if formats != nil {
-			c.Flags = append(c.Flags, formatFlag(&format, formats...), storeFlag(&url))
+		c.Flags = append(c.Flags, formatFlag(&format, formats...))
+		if c.Name != "merge" { // its histories are arguments
+			c.Flags = append(c.Flags, storeFlag(&url))
 		}
 		return e.command(c, func(ctx context.Context, args []string) (int, error) { return 0, run(ctx, url, format, args) })
 	}
@@ -53,7 +54,7 @@ func (e *env) resultsCommand() *cli.Command {
 			sub(&cli.Command{
 				Name: "merge", Usage: "copy all entries of other histories into the first; it keeps what it has", ArgsUsage: "INTO FROM...",
 				Description: "Example:\n\n    entrylab results merge sqlite:lab.db nights",
-			}, nil, func(ctx context.Context, _, _ string, args []string) error { return e.merge(ctx, args) }),
+			}, textFormats, func(ctx context.Context, _, format string, args []string) error { return e.merge(ctx, format, args) }),
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.NArg() > 0 {
@@ -230,7 +231,7 @@ func exportBench(w io.Writer) (each func(history.Entry) error, end func() error)
 	}, nothing
 }
 
-func (e *env) merge(ctx context.Context, args []string) (failed error) {
+func (e *env) merge(ctx context.Context, format string, args []string) (failed error) {
 	if len(args) < 2 {
 		return errors.New("want a history to merge into, and one or more to merge from")
 	}
@@ -239,10 +240,14 @@ func (e *env) merge(ctx context.Context, args []string) (failed error) {
 		return err
 	}
 	defer func() { failed = errors.Join(failed, into.Close()) }()
+	t := &table.Table{Name: "merged", Head: []string{"from", "entries"}}
 	for _, url := range args[1:] {
 		if err := withStore(ctx, url, func(from history.Store) error {
 			n, err := history.Merge(ctx, into, from)
 			if err == nil {
+				t.Add(from.Name(), n)
+			}
+			if err == nil && format == "text" {
 				fmt.Fprintf(e.stdout, "%s: %d entries\n", from.Name(), n)
 			}
 			return err
@@ -250,11 +255,14 @@ func (e *env) merge(ctx context.Context, args []string) (failed error) {
 			return err
 		}
 	}
-	return nil
+	if format == "text" {
+		return nil
+	}
+	return e.printTable("entrylab results merge", t, format)
 }
 
 func (e *env) acceptCommand() *cli.Command {
-	var url, reason, night string
+	var url, reason, night, format string
 	return e.command(&cli.Command{
 		Name:      "accept",
 		Usage:     "accept a changed value as right, and say why",
@@ -266,6 +274,7 @@ Example:
 
     entrylab accept -reason "slot cx is filled" "static linux-6.12: insns"`,
 		Flags: []cli.Flag{
+			formatFlag(&format, textFormats...),
 			storeFlag(&url),
 			&cli.StringFlag{Name: "reason", Usage: "`TEXT` that says why it is right", Destination: &reason, Required: true},
 			&cli.StringFlag{Name: "night", Usage: "accept the value of the night `NAME` instead of the last one", Destination: &night},
@@ -277,16 +286,17 @@ Example:
 		if strings.TrimSpace(reason) == "" {
 			return 0, errors.New("-reason: want words")
 		}
-		return 0, withStore(ctx, url, func(s history.Store) error { return e.accept(ctx, s, night, reason, args) })
+		return 0, withStore(ctx, url, func(s history.Store) error { return e.accept(ctx, s, night, reason, format, args) })
 	})
 }
 
-func (e *env) accept(ctx context.Context, s history.Store, night, reason string, names []string) error {
+func (e *env) accept(ctx context.Context, s history.Store, night, reason, format string, names []string) error {
 	machine, err := os.Hostname()
 	if err != nil {
 		return err
 	}
 	var words []history.Entry
+	t := &table.Table{Name: "accepted", Head: []string{"series", "value", "night"}}
 	for _, name := range names {
 		var last *history.Entry
 		for entry, err := range s.Entries(ctx, history.Query{Series: name, Night: night}) {
@@ -308,7 +318,16 @@ func (e *env) accept(ctx context.Context, s history.Store, night, reason string,
 			Format: history.Format, Kind: history.Accept, Time: time.Now().UTC(), Night: last.Night, Series: name,
 			Machine: machine, MachineID: host.ID(), Build: engine.HostConfig().Build, Detail: reason,
 		})
-		fmt.Fprintf(e.stdout, "%s: %s of %s\n", name, valueOf(*last), last.Night)
+		t.Add(name, valueOf(*last), last.Night)
 	}
-	return s.Append(ctx, words...)
+	if err := s.Append(ctx, words...); err != nil {
+		return err
+	}
+	if format != "text" {
+		return e.printTable("entrylab accept", t, format)
+	}
+	for _, r := range t.Rows {
+		fmt.Fprintf(e.stdout, "%s: %s of %s\n", r.Cells[0].Text, r.Cells[1].Text, r.Cells[2].Text)
+	}
+	return nil
 }

@@ -117,7 +117,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 		Machine: cmp.Or(o.machine, name), MachineID: host.ID(), Build: engine.HostConfig().Build,
 		Progress: p.step, Now: time.Now,
 	}
-	r := nightly.Result{Night: night.Name, Store: store.Name(), Machine: night.Machine, Build: night.Build}
+	r := nightly.Result{Night: night.Name, Config: table.ConfigOf(engine.HostConfig()), Store: store.Name(), Machine: night.Machine, Build: night.Build}
 	if r.Cells, err = night.Run(ctx, cells); err != nil {
 		return 0, fmt.Errorf("%w; the same command goes on with the cells that are not done", err)
 	}

@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
 func (e *env) proveCommand() *cli.Command {
 	var all, verbose, smt bool
+	var format string
 	return e.command(&cli.Command{
 		Name:      "prove",
 		Usage:     "prove from the machine code that entry, exits and switch are right",
@@ -40,6 +43,7 @@ Examples:
     entrylab prove -all
     entrylab prove -smt linux-6.12 > linux-6.12.smt2`,
 		Flags: []cli.Flag{
+			formatFlag(&format, textFormats...),
 			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes that can be combined occur together", Destination: &all},
 			&cli.BoolFlag{Name: "smt", Usage: "print every claim as SMT-LIB and have z3 or cvc5 agree", Destination: &smt},
 			&cli.BoolFlag{
@@ -48,16 +52,19 @@ Examples:
 			},
 		},
 	}, func(ctx context.Context, args []string) (int, error) {
-		if smt {
+		switch {
+		case smt && format != "text":
+			return 0, fmt.Errorf("-smt -format %s: SMT-LIB has one format", format)
+		case smt:
 			return e.runSMT(ctx, all, args)
 		}
-		return e.runProve(ctx, all, verbose, args)
+		return e.runProve(ctx, all, verbose, format, args)
 	})
 }
 
 // runProve proves variants as they lie in the kernel that carries them: one
 // line each, and what is not proved in full.
-func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (int, error) {
+func (e *env) runProve(ctx context.Context, all, verbose bool, format string, args []string) (int, error) {
 	// Code and proofs are held until they are printed, so that little could be collected.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	list, err := toProve(ctx, all, args)
@@ -77,39 +84,58 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, args []string) (i
 		proofOf = func(n stubs.Variant) (*prove.Proof, error) { return prove.Object(image.Object, n) }
 	}
 	status := 0
+	t := &table.Table{Name: "proofs", Head: []string{"variant", "outcome", "base", "claims", "paths", "instructions", "unreached", "found"}}
 	for _, wait := range prove.Start(list, proofOf) {
 		proof, err := computed(ctx, wait)
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintln(e.stdout, proof)
-		if proof.Base != proof.Variant {
-			fmt.Fprintf(e.stdout, "  held to what its base promises: %s\n", proof.Base)
-		}
 		if proof.Outcome() != prove.Proved {
 			status = exitFail
 		}
-		if verbose {
-			for _, c := range proof.Claims {
-				fmt.Fprintf(e.stdout, "  %v\n", c)
-			}
-		} else {
-			for _, f := range proof.Faults() {
-				fmt.Fprintf(e.stdout, "  %v\n", f)
-			}
+		found := claimsOf(proof, verbose)
+		t.Add(proof.Variant, proof.Outcome().String(), proof.Base, len(proof.Claims), proof.Paths, proof.Instructions, len(proof.Unreached),
+			table.Cell{Text: strings.Join(found, "\n"), Value: found})
+		if format != "text" {
+			continue
 		}
-		for _, w := range proof.Unreached {
-			if verbose {
-				fmt.Fprintf(e.stdout, "  %v: not reached\n", w)
-			}
+		fmt.Fprintln(e.stdout, proof) // as soon as it is there
+		if proof.Base != proof.Variant {
+			fmt.Fprintf(e.stdout, "  held to what its base promises: %s\n", proof.Base)
+		}
+		for _, f := range found {
+			fmt.Fprintf(e.stdout, "  %s\n", f)
 		}
 	}
+	d := &table.Document{Title: "entrylab prove", Blocks: []table.Block{{Table: t}}}
 	for _, r := range readers {
 		if verbose {
-			fmt.Fprintf(e.stdout, "kernel: %v\n", r)
+			d.Add(table.Line("kernel: %v", r))
 		}
 	}
-	return status, nil
+	if format == "text" {
+		d.Blocks = d.Blocks[1:] // what is printed already
+	}
+	return status, e.print(d, format)
+}
+
+// claimsOf are every claim of a proof and the instructions that no path reaches or, if
+// not all are asked for, what is not proved.
+func claimsOf(proof *prove.Proof, all bool) []string {
+	found := []string{}
+	if !all {
+		for _, f := range proof.Faults() {
+			found = append(found, f.String())
+		}
+		return found
+	}
+	for _, c := range proof.Claims {
+		found = append(found, c.String())
+	}
+	for _, w := range proof.Unreached {
+		found = append(found, fmt.Sprintf("%v: not reached", w))
+	}
+	return found
 }
 
 // toProve are the variants of the names, the presets if there are none.

@@ -11,11 +11,14 @@ import (
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
 	"github.com/entrylab/entrylab/measure/judge"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // Result is what a night comes to.
 type Result struct {
 	Night string `json:"night"`
+	// Config is this program's on this machine.
+	Config table.Config `json:"config"`
 	// Store is the name of the history.
 	Store    string          `json:"store"`
 	Machine  string          `json:"machine"`
