@@ -21,7 +21,7 @@ var commands = []func(*env) *cli.Command{
 	(*env).variantsCommand, (*env).listCommand, (*env).diffCommand, (*env).layoutCommand, (*env).proveCommand,
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
 	(*env).compareCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
-	(*env).nightlyCommand, (*env).resultsCommand, (*env).acceptCommand, (*env).bisectCommand,
+	(*env).nightlyCommand, (*env).workCommand, (*env).resultsCommand, (*env).acceptCommand, (*env).bisectCommand,
 	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand, (*env).manCommand,
 }
 

@@ -58,6 +58,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(addedEngine) != "" {
 			addEngine()
 		}
+		if os.Getenv(gate) != "" {
+			addGate()
+		}
 		if os.Getenv(stubborn) != "" {
 			playStubborn()
 		}

@@ -24,8 +24,42 @@ import (
 
 // nightlyOptions are the flags of nightly.
 type nightlyOptions struct {
-	matrix, store, shard, junit, html, format, night, machine string
-	plan                                                      bool
+	store, shard, junit, html, format string
+	plan                              bool
+	nightOptions
+}
+
+// nightOptions are the flags of all commands that do cells of a night.
+type nightOptions struct{ matrix, night, machine string }
+
+func (o *nightOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "matrix", Usage: "the matrix in `FILE`; without it the default", Destination: &o.matrix},
+		&cli.StringFlag{Name: "night", Usage: "the night's `NAME`; without it today's date in UTC", Destination: &o.night},
+		&cli.StringFlag{Name: "machine-name", Usage: "the `NAME` of this machine in the history; without it its host name", Destination: &o.machine},
+	}
+}
+
+// read is the matrix.
+func (o *nightOptions) read(ctx context.Context) (nightly.Matrix, error) {
+	if o.matrix == "" {
+		return nightly.Default(), nil
+	}
+	return nightly.ReadMatrix(ctx, o.matrix)
+}
+
+// here is the night on this machine.
+func (o *nightOptions) here(store history.Store, p *progress) (*nightly.Night, error) {
+	name, err := os.Hostname()
+	if err != nil && o.machine == "" {
+		return nil, fmt.Errorf("this machine has no name: give it one by -machine-name (%w)", err)
+	}
+	c := engine.HostConfig()
+	return &nightly.Night{
+		Name: cmp.Or(o.night, time.Now().UTC().Format(time.DateOnly)), Store: store,
+		Machine: cmp.Or(o.machine, name), MachineID: host.ID(), CPU: c.Host, Build: c.Build,
+		Progress: p.step, Now: time.Now,
+	}, nil
 }
 
 // storeFlag is the flag for a history.
@@ -43,9 +77,9 @@ func (e *env) nightlyCommand() *cli.Command {
 		Usage: "measure and verify a matrix, keep the results, and judge them by the nights before",
 		Description: `By default the matrix is every preset, counted from its code, and counted and
 verified in QEMU and in Bochs. A TOML file can describe another, with the keys
-subjects, base, engines, machines, cpus, verify and boots. A cell is done once a
-night: an interrupted night goes on where it stopped, and several machines can
-share a night by -shard and a common store.
+subjects, base, engines, machines, cpus, hosts, verify and boots. A cell is done
+once a night: an interrupted night goes on where it stopped, and several
+machines can share a night by -shard and a common store, or by the command work.
 
 The status is 0 if nothing is new, 1 if a check fails, a count differs from the
 value that was accepted last or a sampled figure got worse, and 2 if a cell
@@ -57,8 +91,7 @@ Examples:
     entrylab nightly -plan
     entrylab nightly -matrix lab.toml -store sqlite:lab.db -html pages
     entrylab nightly -shard 2/4 -store postgres://lab@db/nights`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "matrix", Usage: "the matrix in `FILE`; without it the default", Destination: &o.matrix},
+		Flags: append(o.flags(),
 			storeFlag(&o.store),
 			&cli.StringFlag{
 				Name: "shard", Destination: &o.shard,
@@ -67,10 +100,8 @@ Examples:
 			&cli.BoolFlag{Name: "plan", Usage: "print the cells and how long each took last time, and do nothing else", Destination: &o.plan},
 			&cli.StringFlag{Name: "junit", Usage: "also write JUnit's XML to `FILE`", Destination: &o.junit},
 			&cli.StringFlag{Name: "html", Usage: "also write the matrix and the history of each series as pages into the folder `DIR`", Destination: &o.html},
-			&cli.StringFlag{Name: "night", Usage: "the night's `NAME`; without it today's date in UTC", Destination: &o.night},
-			&cli.StringFlag{Name: "machine-name", Usage: "the `NAME` of this machine in the history; without it its host name", Destination: &o.machine},
 			formatFlag(&o.format, nightly.Formats...),
-		},
+		),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runNightly(ctx, o, args) })
 }
 
@@ -78,12 +109,9 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	if err := noArgument(args); err != nil {
 		return 0, err
 	}
-	m := nightly.Default()
-	if o.matrix != "" {
-		var err error
-		if m, err = nightly.ReadMatrix(ctx, o.matrix); err != nil {
-			return 0, err
-		}
+	m, err := o.read(ctx)
+	if err != nil {
+		return 0, err
 	}
 	cells, err := m.Cells()
 	if err != nil {
@@ -106,16 +134,11 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 		}
 		return 0, e.printPlan(ctx, store, cells, o.format)
 	}
-	name, err := os.Hostname()
-	if err != nil && o.machine == "" {
-		return 0, fmt.Errorf("this machine has no name: give it one by -machine-name (%w)", err)
-	}
 	p := e.progress()
 	defer p.done()
-	night := nightly.Night{
-		Name: cmp.Or(o.night, time.Now().UTC().Format(time.DateOnly)), Store: store,
-		Machine: cmp.Or(o.machine, name), MachineID: host.ID(), Build: engine.HostConfig().Build,
-		Progress: p.step, Now: time.Now,
+	night, err := o.here(store, p)
+	if err != nil {
+		return 0, err
 	}
 	r := nightly.Result{Night: night.Name, Config: table.ConfigOf(engine.HostConfig()), Store: store.Name(), Machine: night.Machine, Build: night.Build}
 	if r.Cells, err = night.Run(ctx, cells); err != nil {

@@ -17,10 +17,12 @@ type Cell struct {
 	// Name is the same every night: Where and Subject.
 	Name string
 	// Subject is what is run: a variant, or those that are compared with the base.
-	Subject  string
-	Engine   engine.Engine
-	Machine  string
-	CPU      string
+	Subject string
+	Engine  engine.Engine
+	Machine string
+	CPU     string
+	// Host is what the name of the host's CPU must have in it; empty: any host will do.
+	Host     string
 	Subjects []stubs.Variant
 	Verify   bool
 	Boots    int
@@ -40,49 +42,70 @@ func (m Matrix) Cells() ([]Cell, error) {
 		if !ok {
 			return nil, fmt.Errorf("no engine %q", name)
 		}
-		for _, machine := range machinesOf(e, m.Machines) {
-			for _, cpu := range machinesOf(e, m.CPUs) {
-				c := Cell{Engine: e, Machine: machine, CPU: cpu, Verify: m.Verify && e.VM != "", Boots: m.Boots}
-				if e.Kind == engine.Sampled {
-					c.Subjects = baseFirst(subjects, m.Base)
-					c.Subject = "against " + m.Base
-					c.Name = c.Where() + " " + c.Subject
-					cells = append(cells, c)
-					continue
+		for _, c := range m.places(e) {
+			if e.Kind == engine.Sampled {
+				c.Boots = m.Boots
+				c.Subjects = baseFirst(subjects, m.Base)
+				c.Subject = "against " + m.Base
+				c.Name = c.Where() + " " + c.Subject
+				cells = append(cells, c)
+				continue
+			}
+			for _, s := range subjects {
+				if !slices.Contains(m.Subjects, s.Name) {
+					continue // only the base of sampled engines
 				}
-				c.Boots = 0
-				for _, s := range subjects {
-					if !slices.Contains(m.Subjects, s.Name) {
-						continue // only the base of sampled engines
-					}
-					c.Subjects = []stubs.Variant{s}
-					c.Subject = s.Name
-					c.Name = c.Where() + " " + c.Subject
-					cells = append(cells, c)
-				}
+				c.Subjects = []stubs.Variant{s}
+				c.Subject = s.Name
+				c.Name = c.Where() + " " + c.Subject
+				cells = append(cells, c)
 			}
 		}
 	}
 	return cells, nil
 }
 
-// machinesOf are the words for an engine: none has a meaning for one that boots
-// nothing.
-func machinesOf(e engine.Engine, words []string) []string {
-	if e.VM == "" || len(words) == 0 {
-		return []string{""}
+// places are the cells of an engine without subjects: one for each machine, CPU and host
+// that has a meaning for it.
+func (m Matrix) places(e engine.Engine) []Cell {
+	orAny := func(words []string, meant bool) []string {
+		if !meant || len(words) == 0 {
+			return []string{""}
+		}
+		return words
 	}
-	return words
+	boots := e.VM != ""
+	var places []Cell
+	for _, machine := range orAny(m.Machines, boots) {
+		for _, cpu := range orAny(m.CPUs, boots) {
+			for _, host := range orAny(m.Hosts, !e.Emulated) {
+				places = append(places, Cell{Engine: e, Machine: machine, CPU: cpu, Host: host, Verify: m.Verify && boots})
+			}
+		}
+	}
+	return places
 }
 
-// Where says what the cell runs on: the engine, and the machine and the CPU of one that
-// boots.
+// Where says what the cell runs on: the engine, the machine and the CPU of one that
+// boots, and the host's CPU if it must be a certain one.
 func (c Cell) Where() string {
 	words := []string{c.Engine.Name}
 	if c.Engine.VM != "" {
 		words = append(words, cmp.Or(c.Machine, string(c.Engine.Defaults.Machine)), cmp.Or(c.CPU, c.Engine.Defaults.CPU))
 	}
+	if c.Host != "" {
+		words = append(words, "on", c.Host)
+	}
 	return strings.Join(words, " ")
+}
+
+// needs says what a machine must have for the cell: it is the same for all cells that fit
+// the same machines.
+func (c Cell) needs() string {
+	if c.Host == "" {
+		return c.Engine.Name
+	}
+	return c.Engine.Name + " on " + c.Host
 }
 
 func baseFirst(subjects []stubs.Variant, base string) []stubs.Variant {
@@ -96,6 +119,14 @@ func (c Cell) job() engine.Job {
 		Subjects: c.Subjects, Verify: c.Verify, Boots: c.Boots,
 		Machine: vm.Config{Machine: vm.Machine(c.Machine), CPU: c.CPU},
 	}
+}
+
+// elsewhere says why the cell cannot be done on a host with that CPU: it is for another.
+func (c Cell) elsewhere(cpu string) string {
+	if strings.Contains(cpu, c.Host) {
+		return ""
+	}
+	return fmt.Sprintf("it is for a host with the CPU %q, and this one has %q", c.Host, cpu)
 }
 
 // lacks is what the CPU of an emulator has not, and the subject needs. What a host's

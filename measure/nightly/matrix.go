@@ -28,6 +28,9 @@ type Matrix struct {
 	// Machines and CPUs are those of engines that boot one; empty: the engine's own.
 	Machines []string `toml:"machines"`
 	CPUs     []string `toml:"cpus"`
+	// Hosts are names of host CPUs, or parts of them, for engines that measure the host's
+	// own CPU: a cell is then for one of them. Empty: any host will do.
+	Hosts []string `toml:"hosts"`
 	// Verify is set if the guest's checks belong to it.
 	Verify bool `toml:"verify"`
 	// Boots is how many boots or processes a sampled engine measures in.
@@ -48,7 +51,7 @@ func Default() Matrix {
 
 var matrixFile = bounded.Kind{Thing: "matrix", Most: 1 << 20, Advice: "give a file in TOML with the keys " + strings.Join(keys, ", ")}
 
-var keys = []string{"subjects", "base", "engines", "machines", "cpus", "verify", "boots"}
+var keys = []string{"subjects", "base", "engines", "machines", "cpus", "hosts", "verify", "boots"}
 
 // ReadMatrix reads the file at path.
 func ReadMatrix(ctx context.Context, path string) (Matrix, error) {
@@ -96,9 +99,13 @@ func (m Matrix) check(where func(word string) string) error {
 	}{
 		{"engine", m.Engines, engine.Names(engine.Measuring())},
 		{"machine", m.Machines, machines()},
+		{"host", m.Hosts, nil},
 	} {
 		for i, w := range list.words {
-			if !slices.Contains(list.known, w) {
+			if w == "" {
+				return fmt.Errorf("%s: a %s without a name", where(w), list.what)
+			}
+			if list.known != nil && !slices.Contains(list.known, w) {
 				return fmt.Errorf("%s: no %s %q: %swant some of %s", where(w), list.what, w, near.Hint(w, list.known), strings.Join(list.known, ", "))
 			}
 			if slices.Contains(list.words[:i], w) {

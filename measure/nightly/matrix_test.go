@@ -18,6 +18,8 @@ func TestParseMatrixErrors(t *testing.T) {
 		{"an unknown machine", "machines = [\"q53\"]\n", `m.toml:1: no machine "q53": did you mean q35?`},
 		{"no subjects", "subjects = []\n", "no subjects"},
 		{"no engines", "engines = []\n", "no engines"},
+		{"a host without a name", "hosts = [\"\"]\n", "m.toml:1: a host without a name"},
+		{"a host twice", "\nhosts = [\"EPYC\", \"EPYC\"]\n", `m.toml:2: host "EPYC" stands there twice`},
 		{"no boots", "boots = 0\n", "boots is 0"},
 		{"no TOML", "subjects: all\n", "m.toml:1: "},
 		{"a wrong type", "\nverify = \"yes\"\n", "m.toml:2: "},
@@ -37,6 +39,7 @@ func TestCells(t *testing.T) {
 subjects = ["linux-4.1", "linux-6.12"]
 engines = ["static", "icount", "replay"]
 machines = ["microvm", "pc"]
+hosts = ["EPYC 7763", "Xeon"]
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ machines = ["microvm", "pc"]
 	want := []string{
 		"static linux-4.1", "static linux-6.12",
 		"icount microvm max linux-4.1", "icount microvm max linux-6.12", "icount pc max linux-4.1", "icount pc max linux-6.12",
-		"replay against linux-3.19",
+		"replay on EPYC 7763 against linux-3.19", "replay on Xeon against linux-3.19",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -123,7 +123,7 @@ func nightsIn(t *testing.T, engine, url string) *nights {
 func (n *nights) night() *Night {
 	now := time.Date(2026, 1, n.day, 0, 0, 0, 0, time.UTC)
 	return &Night{
-		Name: now.Format(time.DateOnly), Store: n.store, Machine: "m1", MachineID: "00", Build: fmt.Sprint("b", n.day),
+		Name: now.Format(time.DateOnly), Store: n.store, Machine: "m1", MachineID: "00", CPU: "AMD EPYC 7763 64-Core Processor", Build: fmt.Sprint("b", n.day),
 		Progress: func(text string) { n.said = append(n.said, text) },
 		Now:      func() time.Time { now = now.Add(time.Millisecond); return now },
 	}
@@ -239,6 +239,25 @@ func TestSampled(t *testing.T) {
 	}
 	if said.runs != 10 || !strings.Contains(strings.Join(n.said, "\n"), "measured again") {
 		t.Errorf("it ran %d times, want the suspect measured again: %q", said.runs, n.said)
+	}
+}
+
+// TestHosts skips a comparison that is for another CPU, with the reason.
+func TestHosts(t *testing.T) {
+	n := newNights(t, "sampled")
+	n.m.Hosts = []string{"EPYC 7763", "Xeon"}
+	said.differences = [][]float64{{1, 1, 1}}
+	r := n.again()
+	var got []string
+	for _, c := range r.Cells {
+		got = append(got, c.Cell+": "+c.Outcome+": "+c.Detail)
+	}
+	want := []string{
+		"sampled on EPYC 7763 against linux-3.19: PASS: ",
+		`sampled on Xeon against linux-3.19: SKIP: it is for a host with the CPU "Xeon", and this one has "AMD EPYC 7763 64-Core Processor"`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -28,13 +28,13 @@ type Night struct {
 	Store history.Store
 	// Machine is this machine's name, and MachineID tells it from others of that name.
 	Machine, MachineID string
+	// CPU is the name of the machine's CPU.
+	CPU string
 	// Build is this entrylab.
 	Build string
 	// Progress is told what is done, Now is the time.
 	Progress func(string)
 	Now      func() time.Time
-
-	crashed map[string]int // how often each cell crashed before
 }
 
 // Done is a cell that was done, now or before.
@@ -60,7 +60,7 @@ const (
 // depend on time are done beside each other, those that sample one after the other. An
 // interrupted night keeps the cells that are done.
 func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
-	earlier, err := n.earlier(ctx)
+	earlier, crashed, err := n.earlier(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,11 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 	var mu sync.Mutex
 	left := len(counting) + len(sampling)
 	do := func(ctx context.Context, i int) error {
-		d, err := n.cell(ctx, cells[i])
+		d, entries, err := n.cell(ctx, cells[i], crashed[cells[i].Name])
 		if err != nil {
+			return err
+		}
+		if err := n.Store.Append(ctx, entries...); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -92,7 +95,7 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 		return nil
 	}
 	group, each := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.NumCPU())
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, i := range counting {
 		group.Go(func() error { return do(each, i) })
 	}
@@ -107,36 +110,36 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 	return all, nil
 }
 
-// earlier are the cells that the night has already; one that crashed is tried again.
-// Machines of one name that are not one are refused: their figures would be mixed.
-func (n *Night) earlier(ctx context.Context) (map[string]Done, error) {
+// earlier are the cells that the night has already, and how often others crashed, which
+// are tried again. Machines of one name that are not one are refused: their figures would
+// be mixed.
+func (n *Night) earlier(ctx context.Context) (done map[string]Done, crashed map[string]int, err error) {
 	all, err := n.Store.Series(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, s := range all {
 		if s.Last > n.Name {
-			return nil, fmt.Errorf("%s has a night %s already, which is after %s: a clock is wrong, or -night names it so; nothing is measured", n.Store.Name(), s.Last, n.Name)
+			return nil, nil, fmt.Errorf("%s has a night %s already, which is after %s: a clock is wrong, or -night names it so; nothing is measured", n.Store.Name(), s.Last, n.Name)
 		}
 	}
-	done := map[string]Done{}
-	n.crashed = map[string]int{}
+	done, crashed = map[string]Done{}, map[string]int{}
 	for e, err := range n.Store.Entries(ctx, history.Query{Night: n.Name}) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := n.alike(e); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		switch {
 		case e.Kind != history.Cell:
 		case e.Outcome == Crash:
-			n.crashed[e.Series]++
+			crashed[e.Series]++
 		default:
-			done[e.Series] = Done{Cell: e.Series, Outcome: e.Outcome, Detail: e.Detail, Seconds: e.Values[0], Earlier: true}
+			done[e.Series] = earlierDone(e)
 		}
 	}
-	return done, nil
+	return done, crashed, nil
 }
 
 // alike refuses an entry of the night that another machine of this name wrote.
@@ -147,9 +150,14 @@ func (n *Night) alike(e history.Entry) error {
 	return nil
 }
 
-// cell does one cell and keeps all that it found, or nothing. A sampled one in which
-// a figure looks like a change is measured twice.
-func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
+// earlierDone is a cell that was done before, by its entry.
+func earlierDone(e history.Entry) Done {
+	return Done{Cell: e.Series, Outcome: e.Outcome, Detail: e.Detail, Seconds: e.Values[0], Earlier: true}
+}
+
+// cell does one cell, which crashed so often before, and returns all that it found. A
+// sampled one in which a figure looks like a change is measured twice.
+func (n *Night) cell(ctx context.Context, c Cell, crashed int) (Done, []history.Entry, error) {
 	start := n.Now()
 	d := Done{Cell: c.Name, Outcome: Pass}
 	var entries []history.Entry
@@ -157,6 +165,8 @@ func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
 	var err error
 	if lacks := c.lacks(); lacks != 0 {
 		config.why = fmt.Sprintf("the CPU of engine %s lacks: %v", c.Engine.Name, lacks)
+	} else if elsewhere := c.elsewhere(n.CPU); elsewhere != "" {
+		config.why = elsewhere
 	} else {
 		entries, config, err = n.measure(ctx, c, 0)
 	}
@@ -171,7 +181,7 @@ func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return d, ctx.Err()
+		return d, nil, ctx.Err()
 	case err != nil:
 		entries, d.Outcome, d.Detail = nil, Crash, err.Error()
 	case len(entries) == 0:
@@ -181,12 +191,9 @@ func (n *Night) cell(ctx context.Context, c Cell) (Done, error) {
 	}
 	d.Seconds = n.Now().Sub(start).Seconds()
 	e := n.entry(history.Cell, c, c.Name)
-	e.Try = n.crashed[c.Name]
+	e.Try = crashed
 	e.Outcome, e.Detail, e.Values, e.Config = d.Outcome, d.Detail, []float64{d.Seconds}, config.config
-	if err := n.Store.Append(ctx, append(entries, e)...); err != nil {
-		return d, err
-	}
-	return d, nil
+	return d, append(entries, e), nil
 }
 
 // ran is what a cell ran on, or why it did not.
