@@ -13,7 +13,7 @@ import (
 
 // NewPage is the page of the records; skipped are the engines that have none.
 func NewPage(records []record.Record, skipped []engine.Skipped) Page {
-	return Page{analysis.NewSet(records), skipped}
+	return Page{analysis.NewSet(records), skipped, records}
 }
 
 // noOutcome is that of a page, whose records come from many runs.
@@ -24,7 +24,11 @@ var noOutcome engine.Outcome
 type Page struct {
 	*analysis.Set
 	Skipped []engine.Skipped
+	records []record.Record
 }
+
+// Verdicts answer the study's question, for each CPU that was measured.
+func (p Page) Verdicts() []Verdict { return verdicts(p.records) }
 
 // Variants are those that have figures, the study's first.
 func (p Page) Variants() []string { return p.Set.Variants(planned...) }
@@ -36,7 +40,16 @@ func (p Page) Missing() []engine.Skipped { return slices.Concat(p.Skipped, p.Ref
 func (p Page) Document() *table.Document {
 	out := &table.Document{Title: "entrylab study", List: true}
 	prose := func(indent, text string) { out.Add(table.Block{Prose: text, Indent: indent}) }
-	out.Add(table.Line("Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?"))
+	all := p.Verdicts()
+	out.Add(table.Line("%s.", Answer(all)), table.Line("The question: %s", Question))
+	for _, v := range all {
+		if len(all) > 1 {
+			prose("", v.String()+":")
+		}
+		for _, f := range v.Figures {
+			prose("    ", f)
+		}
+	}
 	for _, line := range p.Proofs {
 		prose("", line)
 	}

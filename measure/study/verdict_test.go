@@ -1,0 +1,70 @@
+package study
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/record/recordtest"
+)
+
+// TestVerdict: the answer says yes, no, what it depends on, or that the figures do not
+// tell, for each CPU.
+func TestVerdict(t *testing.T) {
+	around := recordtest.Around
+	// measured are the figures of the two variants on one CPU.
+	measured := func(cpu string, call, full, cold float64, noise float64) (list []record.Record) {
+		for i, v := range []string{base, whole} {
+			x := float64(i)
+			list = append(list,
+				recordtest.Timed(v, nullCall, "SR1", 0, around(50+x*call, noise*(1+x))...),
+				recordtest.Timed(v, fullFrame, "SR1", 0, around(80+x*full, 0.1)...),
+				recordtest.Timed(v, record.OpSwitchSP, "SR0", 0, around(500+x*cold, 0.1)...))
+		}
+		for i := range list {
+			list[i].Host, list[i].CPU = cpu, cpu
+		}
+		return list
+	}
+	counted := func(call, full float64) []record.Record {
+		return []record.Record{
+			recordtest.Counted(base, nullCall, 42), recordtest.Counted(whole, nullCall, 42+call),
+			recordtest.Counted(base, fullFrame, 66), recordtest.Counted(whole, fullFrame, 66+full),
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		records []record.Record
+		want    string
+		figure  string // of the first verdict
+	}{
+		{"free", measured("A", 0, 0, 0, 0.1), "Yes, on A by replay", "an ordinary call: no difference seen"},
+		{"within alignment", measured("A", 0.9, -2, 0, 0.1), "Yes, on A by replay", "no more than alignment alone makes"},
+		{"dearer, and nothing saved", measured("A", 3, 3, 0, 0.1), "No, on A by replay", "an ordinary call: 3.0 cycles dearer"},
+		{"dearer, and too little saved", measured("A", 30, 5, 0, 0.1), "No, on A by replay", "30.0 cycles dearer"},
+		{"calls that save", measured("A", 3, -5, 0, 0.1), "It depends on how many calls need the full frame, on A by replay", "worth it from 38 % of the calls on"},
+		{"switches that save", measured("A", 3, 3, -100, 0.1), "It depends on how many thread switches there are for a call, on A by replay", "100.0 cycles cheaper"},
+		{"switches that pay", measured("A", 0, 0, 100, 0.1), "It depends on how many thread switches there are for a call, on A by replay", "100.0 cycles dearer"},
+		{"too far apart", measured("A", 0, 0, 0, 80), "Undecided, on A by replay", "no difference seen"},
+		{"counts", counted(6, -5), "It depends on how many calls need the full frame, by instructions alone: no cycles were measured", "worth it from 55 % of the calls on"},
+		{"counts, never", counted(6, 0), "No, by instructions alone: no cycles were measured", "6 instructions dearer"},
+		{"cycles go before counts", slices.Concat(counted(6, 0), measured("A", 0, 0, 0, 0.1)), "Yes, on A by replay", "no difference seen"},
+		{"two that agree", slices.Concat(measured("A", 0, 0, 0, 0.1), measured("B", 0, 0, 0, 0.1)), "Yes, on each of 2 CPUs", "no difference seen"},
+		{"two that do not", slices.Concat(measured("A", 0, 0, 0, 0.1), measured("B", 3, 3, 0, 0.1)), "It depends on the CPU, of which 2 were measured", "no difference seen"},
+		{"one variant", counted(6, 0)[:1], "Undecided, by instructions alone: no cycles were measured", "was not measured"},
+		{"nothing", nil, "Undecided, by instructions alone: no cycles were measured", "nothing was measured"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list := NewPage(tt.records, nil).Verdicts()
+			if diff := cmp.Diff(tt.want, Answer(list)); diff != "" {
+				t.Errorf("(-want +got):\n%s%q", diff, list)
+			}
+			if figures := strings.Join(list[0].Figures, "\n"); !strings.Contains(figures, tt.figure) {
+				t.Errorf("no %q in\n%s", tt.figure, figures)
+			}
+		})
+	}
+}
