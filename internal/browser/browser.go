@@ -60,27 +60,16 @@ func Problems(t *testing.T, pages map[string]string) []string {
     document.body.append(found)
   }
 }</script>`)
-	path := filepath.Join(dir, "outer.html")
-	if err := os.WriteFile(path, []byte(outer.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
-		fmt.Sprintf("--window-size=%d,1000", slices.Max(widths)+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
-	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	if err := work.Run(cmd, 2*time.Minute); err != nil {
-		t.Fatalf("%v\n%s", err, log.String())
-	}
+	dom, log := show(t, dir, outer.String())
 	var problems []string
-	for line := range strings.Lines(log.String()) {
+	for line := range strings.Lines(log) {
 		if strings.Contains(line, "CONSOLE") {
 			problems = append(problems, strings.TrimSpace(line))
 		}
 	}
-	found := measured.FindAllStringSubmatch(out.String(), -1)
+	found := measured.FindAllStringSubmatch(dom, -1)
 	if len(found) != frames {
-		t.Fatalf("the browser showed %d pages of %d:\n%s", len(found), frames, log.String())
+		t.Fatalf("the browser showed %d pages of %d:\n%s", len(found), frames, log)
 	}
 	for _, m := range found {
 		if m[2] != m[3] || m[3] == "0" {
@@ -88,4 +77,43 @@ func Problems(t *testing.T, pages map[string]string) []string {
 		}
 	}
 	return problems
+}
+
+// show shows a page and returns its elements after its scripts have run, and what the
+// browser logged.
+func show(t *testing.T, dir, page string) (dom, log string) {
+	t.Helper()
+	path := filepath.Join(dir, "outer.html")
+	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
+		fmt.Sprintf("--window-size=%d,1000", slices.Max(widths)+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
+	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
+	var out, logged bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &logged
+	if err := work.Run(cmd, 2*time.Minute); err != nil {
+		t.Fatalf("%v\n%s", err, logged.String())
+	}
+	return out.String(), logged.String()
+}
+
+var evaluated = regexp.MustCompile(`data-value="([^"]*)"`)
+
+// Eval shows a page in a frame of a width and returns the value of a script that runs in
+// it, as a text.
+func Eval(t *testing.T, page string, width int, script string) string {
+	t.Helper()
+	dom, log := show(t, t.TempDir(), fmt.Sprintf(`<!DOCTYPE html><body>
+<iframe width="%d" height="900" style="border:0" srcdoc="%s"></iframe>
+<script>onload = () => {
+  const value = document.createElement("p")
+  value.dataset.value = document.querySelector("iframe").contentWindow.eval(%q)
+  document.body.append(value)
+}</script>`, width, html.EscapeString(page), script))
+	found := evaluated.FindStringSubmatch(dom)
+	if found == nil {
+		t.Fatalf("the script gave no value:\n%s", log)
+	}
+	return html.UnescapeString(found[1])
 }

@@ -24,3 +24,10 @@ func TestProblems(t *testing.T) {
 		}
 	}
 }
+
+func TestEval(t *testing.T) {
+	const page = `<!DOCTYPE html><p id="a">x</p><script>let seen = document.getElementById("a").innerText</script>`
+	if got := Eval(t, page, 390, `seen + innerWidth + "\"<"`); got != `x390"<` {
+		t.Errorf("%q", got)
+	}
+}

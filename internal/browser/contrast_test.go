@@ -15,3 +15,22 @@ func TestContrast(t *testing.T) {
 		}
 	}
 }
+
+func TestApart(t *testing.T) {
+	for _, tt := range []struct {
+		name, a, b  string
+		least, most float64
+	}{
+		{"black and white", "#000000", "#ffffff", 99, 101},
+		{"one colour", "#1f66c1", "#1f66c1", 0, 0},
+		{"red and green of one brightness", "#c03030", "#6a7a00", 0, 25},
+		{"blue and orange", "#005a9c", "#a8430a", 40, 200},
+	} {
+		if got := Apart(tt.a, tt.b); got < tt.least || got > tt.most {
+			t.Errorf("%s: %.1f, want %g to %g", tt.name, got, tt.least, tt.most)
+		}
+	}
+	if got := Apart("#000000", "x"); !math.IsNaN(got) {
+		t.Errorf("no colour: %g", got)
+	}
+}

@@ -33,6 +33,7 @@ var Theme = template.CSS(theme)
 var (
 	Ink     = color.RGBA{0x01, 0x01, 0x01, 0xff}
 	Faint   = color.RGBA{0x02, 0x02, 0x02, 0xff}
+	Shade   = color.RGBA{0x03, 0x03, 0x03, 0xff} // of a region behind the marks
 	Palette = []color.RGBA{
 		{0x10, 0x10, 0x10, 0xff},
 		{0x11, 0x11, 0x11, 0xff},
@@ -94,16 +95,26 @@ func SVG(p *plot.Plot, title string, height vg.Length) (template.HTML, error) {
 	}
 	text := b.String()
 	text = text[strings.Index(text, "viewBox"):] // without the size: the page gives it
+	text = strings.Replace(text, ">", ">"+hatches, 1)
 	replace := []string{
-		"#010101", "var(--ink)", "#020202", "var(--faint)",
+		"#010101", "var(--ink)", "#020202", "var(--faint)", "#030303", "var(--shade)",
 		`font-family:Liberation Sans`, `font-family:inherit`,
 	}
 	for i, c := range Palette {
 		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
 	}
-	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) +
-		fixWidths(strings.NewReplacer(replace...).Replace(text))), nil
+	text = bar.ReplaceAllString(strings.NewReplacer(replace...).Replace(text), "${1}url(#hatch$2)")
+	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) + fixWidths(text)), nil
 }
+
+// bar is a bar of the second or third colour. It is hatched, so that bars can be told
+// apart without colours.
+var bar = regexp.MustCompile(`(<path d="M[^"A]*Z" style="fill:)var\(--c([23])\)`)
+
+const hatches = `<defs>
+<pattern id="hatch2" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="var(--c2)"/><rect width="1.6" height="5" fill="var(--card)"/></pattern>
+<pattern id="hatch3" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" fill="var(--c3)"/><circle cx="2" cy="2" r="1" fill="var(--card)"/></pattern>
+</defs>`
 
 var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
 
@@ -123,13 +134,13 @@ func fixWidths(svg string) string {
 	})
 }
 
-// Line adds a line through the points.
-func Line(c *plot.Plot, col color.Color, width vg.Length, points ...plotter.XY) error {
+// Line adds a line through the points, dashed or, with nil, not.
+func Line(c *plot.Plot, col color.Color, width vg.Length, dashes []vg.Length, points ...plotter.XY) error {
 	l, err := plotter.NewLine(plotter.XYs(points))
 	if err != nil {
 		return err
 	}
-	l.Color, l.Width = col, width
+	l.Color, l.Width, l.Dashes = col, width, dashes
 	c.Add(l)
 	return nil
 }

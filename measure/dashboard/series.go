@@ -150,7 +150,7 @@ func (p *page) draw() error {
 		for i, e := range p.points {
 			if e.Night == change.Since {
 				x := float64(i) - 0.5
-				if err := chart.Line(c, chart.Faint, 1, plotter.XY{X: x, Y: c.Y.Min}, plotter.XY{X: x, Y: c.Y.Max}); err != nil {
+				if err := chart.Line(c, chart.Faint, 1, nil, plotter.XY{X: x, Y: c.Y.Min}, plotter.XY{X: x, Y: c.Y.Max}); err != nil {
 					return err
 				}
 				break

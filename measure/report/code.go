@@ -70,7 +70,7 @@ func frames(t *table.Table, variants []stubs.Axes) {
 			case state != picture.AtEntry:
 				c.Class = "soft"
 			case !first.Has(s):
-				c.Class = "new"
+				c.Class, c.Text = "new", "+ "+c.Text
 			}
 			cells = append(cells, c)
 		}

@@ -1,8 +1,12 @@
 package report
 
 import (
+	"errors"
+	"fmt"
 	"html/template"
 	"image/color"
+	"maps"
+	"math"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -26,16 +30,21 @@ type plotted struct {
 	SVG    template.HTML
 }
 
-// dashes tell the lines of one plot apart where colours do not.
-var dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {9, 3, 2, 3}, {4, 4}, {12, 3}}
-
 // plots are those that the records have figures for. An engine that only
 // confirms another has none.
 func plots(p study.Page) ([]plotted, error) {
 	var list []plotted
 	for _, e := range p.Telling() {
-		for _, f := range []func(study.Page, string) (*plotted, error){phases, bars, forest, switches, distribution} {
-			one, err := f(p, e)
+		drawn := []func() (*plotted, error){
+			func() (*plotted, error) { return phases(p, e) },
+			func() (*plotted, error) { return bars(p, e) },
+		}
+		for _, op := range p.Ops(e) {
+			drawn = append(drawn, func() (*plotted, error) { return forest(p, e, op) })
+		}
+		drawn = append(drawn, func() (*plotted, error) { return distribution(p, e) })
+		for _, draw := range drawn {
+			one, err := draw()
 			if err != nil {
 				return nil, err
 			}
@@ -48,50 +57,58 @@ func plots(p study.Page) ([]plotted, error) {
 	return list, nil
 }
 
-// branch is a line of a forest plot.
+// branch is a line of a forest plot; without a figure it has a text alone.
 type branch struct {
 	name, text       string
+	none             bool
 	value, low, high float64
 	band             bool
 	bandLow, bandHi  float64
 }
 
-// forest shows the difference of each change for the null call, with its
-// interval, and the band of the other forms.
-func forest(p study.Page, of string) (*plotted, error) {
+// forest shows the difference of each change for an operation that is sampled, with
+// its interval, and what the other forms of the measurement give.
+func forest(p study.Page, of, op string) (*plotted, error) {
 	var rows []branch
+	measured, banded := 0, false
 	for _, c := range study.Changes {
 		from, to := c.Ends()
-		op := wire.OpNullCall
 		d := p.Difference(p.Headline(of, op), from, to, op)
-		if d.Kind == analysis.None || d.Kind == analysis.Exact || c.Exit && engine.Of(of).Unseen != "" {
-			continue
-		}
 		r := branch{name: c.Key, text: chart.Minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
-		r.bandLow, r.bandHi, r.band = p.Band(of, from, to, op)
+		switch {
+		case d.Kind == analysis.Exact:
+			return nil, nil
+		case c.Exit && engine.Of(of).Unseen != "":
+			r.text, r.none = "cannot be seen", true
+		case d.Kind == analysis.None:
+			r.text, r.none = "not measured", true
+		default:
+			r.bandLow, r.bandHi, r.band = p.Band(of, from, to, op)
+			measured, banded = measured+1, banded || r.band
+		}
 		rows = append(rows, r)
 	}
-	return drawForest(rows, of+": what a change costs an ordinary call",
-		"Difference in "+p.Unit(of)+" against the path without the change; left of zero is cheaper. Dot and thick line: the mean and its interval. Thin line: what other forms of the measurement give.",
-		p.Unit(of))
-}
-
-// switches is the same for the ways of the context switch.
-func switches(p study.Page, of string) (*plotted, error) {
-	var rows []branch
-	from, to := study.Changes[0].Ends()
-	for _, o := range record.Switches {
-		d := p.Difference(p.Headline(of, o.Op), from, to, o.Op)
-		if d.Kind == analysis.Interval {
-			rows = append(rows, branch{name: o.Short, text: chart.Minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High})
-		}
+	if measured == 0 {
+		return nil, nil
 	}
-	return drawForest(rows, of+": what (a) saves a context switch",
-		"Difference in "+p.Unit(of)+" of a switch, with all caches warm, and with the cache lines of usersp, of the thread, or of both flushed before it. A line that the switch does not touch otherwise is a whole miss.",
-		p.Unit(of))
+	o, unit := engine.OperationOf(op), p.Unit(of)
+	caption := "Difference in " + unit + " against the path without the change; left of zero is cheaper. Dot and bar with ends: the mean and its 95 % interval."
+	align := 0.0
+	if unit == record.Cycles {
+		align = analysis.Alignment
+		caption += fmt.Sprintf(" Grey: ±%g cycle, as much as the alignment of code alone makes.", align)
+	}
+	if banded {
+		caption += " Dashed, below it: what the other forms of the measurement give."
+	}
+	return drawForest(rows, fmt.Sprintf("%s: what a change costs: %s", of, o.Title), caption, unit, align)
 }
 
-func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
+// lower is where the other forms stand below a row, and tip how high the ends of an
+// interval are; a row is 1.
+const lower, tip = 0.27, 0.16
+
+func drawForest(rows []branch, title, caption, unit string, align float64) (*plotted, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -99,48 +116,57 @@ func drawForest(rows []branch, title, caption, unit string) (*plotted, error) {
 	c := chart.New()
 	c.X.Label.Text = "difference in " + unit
 	names := make([]string, len(rows))
-	for i, r := range rows {
-		names[i] = r.name
-		y := float64(i)
-		for _, part := range []struct {
-			on       bool
-			from, to float64
-			width    vg.Length
-			color    color.Color
-		}{
-			{r.band, r.bandLow, r.bandHi, 1.2, chart.Faint},
-			{true, r.low, r.high, 5, chart.Palette[0]},
-		} {
-			if !part.on {
-				continue
-			}
-			if err := chart.Line(c, part.color, part.width, plotter.XY{X: part.from, Y: y}, plotter.XY{X: part.to, Y: y}); err != nil {
-				return nil, err
-			}
-		}
-		dot, err := plotter.NewScatter(plotter.XYs{{X: r.value, Y: y}})
+	bottom, top := -0.5, float64(len(rows))-0.5
+	var failed error
+	line := func(col color.Color, width vg.Length, dashes []vg.Length, points ...plotter.XY) {
+		failed = errors.Join(failed, chart.Line(c, col, width, dashes, points...))
+	}
+	if align > 0 {
+		band, err := plotter.NewPolygon(plotter.XYs{{X: -align, Y: bottom}, {X: align, Y: bottom}, {X: align, Y: top}, {X: -align, Y: top}})
 		if err != nil {
 			return nil, err
 		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: chart.Palette[0], Radius: 3, Shape: draw.CircleGlyph{}}
-		c.Add(dot)
+		band.Color, band.LineStyle.Width = chart.Shade, 0
+		c.Add(band)
 	}
-	if err := chart.Line(c, chart.Faint, 0.7, plotter.XY{X: 0, Y: -0.5}, plotter.XY{X: 0, Y: float64(len(rows)) - 0.5}); err != nil {
-		return nil, err
+	line(chart.Faint, 0.7, nil, plotter.XY{X: 0, Y: bottom}, plotter.XY{X: 0, Y: top})
+	for i, r := range rows {
+		names[i] = r.name
+		y := float64(i)
+		if r.none {
+			continue
+		}
+		line(chart.Palette[0], 1.6, nil, plotter.XY{X: r.low, Y: y}, plotter.XY{X: r.high, Y: y})
+		for _, x := range []float64{r.low, r.high} {
+			line(chart.Palette[0], 1.6, nil, plotter.XY{X: x, Y: y - tip}, plotter.XY{X: x, Y: y + tip})
+		}
+		glyphs(c, draw.CircleGlyph{}, 2.6, chart.Palette[0], plotter.XY{X: r.value, Y: y})
+		if r.band {
+			line(chart.Faint, 1, []vg.Length{3, 2}, plotter.XY{X: r.bandLow, Y: y - lower}, plotter.XY{X: r.bandHi, Y: y - lower})
+			glyphs(c, draw.RingGlyph{}, 2, chart.Faint, plotter.XY{X: r.bandLow, Y: y - lower}, plotter.XY{X: r.bandHi, Y: y - lower})
+		}
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	c.NominalY(names...)
-	c.Y.Min, c.Y.Max = -0.5, float64(len(rows))-0.5
-	c.X.Min, c.X.Max = min(c.X.Min, 0), max(c.X.Max, 0)
+	c.Y.Min, c.Y.Max = bottom, top
+	c.X.Min, c.X.Max = min(c.X.Min, -align), max(c.X.Max, align)
 	width := c.X.Max - c.X.Min
 	if width == 0 { // no row differs
 		width = 1
 	}
-	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.35*width // the figures stand to the right
+	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.4*width // the figures stand to the right
 	if err := figures(c, rows); err != nil {
 		return nil, err
 	}
-	drawn, err := chart.SVG(c, title, vg.Length(len(rows))*0.65*vg.Centimeter+1.8*vg.Centimeter)
+	drawn, err := chart.SVG(c, title, vg.Length(len(rows))*0.72*vg.Centimeter+1.8*vg.Centimeter)
 	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
+}
+
+// glyphs adds marks of one kind.
+func glyphs(c *plot.Plot, shape draw.GlyphDrawer, radius vg.Length, col color.Color, at ...plotter.XY) {
+	c.Add(&plotter.Scatter{XYs: at, GlyphStyle: draw.GlyphStyle{Color: col, Radius: radius, Shape: shape}})
 }
 
 // figures writes the figure of each row at the right.
@@ -164,47 +190,55 @@ func figures(c *plot.Plot, rows []branch) error {
 	return nil
 }
 
-// distribution shows what each placement gave.
+// bin is how finely a distribution is shown, in the unit of its figures.
+const bin = 0.25
+
+// distribution shows what each unit of resampling gave: a row for each change.
 func distribution(p study.Page, of string) (*plotted, error) {
-	c := chart.New()
-	c.X.Label.Text = "difference in " + p.Unit(of)
-	c.Y.Label.Text = "share of the placements"
-	n, least, most := 0, 0.0, 0.0
-	for _, change := range study.Changes {
-		if change.Exit || n == len(chart.Palette) {
-			continue
-		}
-		from, to := change.Ends()
-		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(of, wire.OpNullCall), from, to, wire.OpNullCall)))
-		if len(values) < 2 || p.Unit(of) == record.Instructions {
-			continue
-		}
-		var steps plotter.XYs
-		for i, v := range values {
-			steps = append(steps, plotter.XY{X: v, Y: float64(i) / float64(len(values))}, plotter.XY{X: v, Y: float64(i+1) / float64(len(values))})
-		}
-		l, err := plotter.NewLine(steps)
-		if err != nil {
-			return nil, err
-		}
-		l.Color, l.Width, l.Dashes = chart.Palette[n], 1.8, dashes[n]
-		c.Add(l)
-		c.Legend.Add(change.Key, l)
-		// A few placements far out must not hide the others.
-		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
-		n++
-	}
-	if n == 0 {
+	if p.Unit(of) == record.Instructions {
 		return nil, nil
 	}
+	sample := engine.Of(of).Sample
+	c := chart.New()
+	c.X.Label.Text = "difference in " + p.Unit(of)
+	names := make([]string, len(study.Changes))
+	least, most, measured := 0.0, 0.0, 0
+	for i, change := range study.Changes {
+		row := len(names) - 1 - i // the first on top
+		names[row] = change.Key
+		from, to := change.Ends()
+		if change.Exit && engine.Of(of).Unseen != "" {
+			continue
+		}
+		values := slices.Sorted(slices.Values(p.Pairs(p.Headline(of, wire.OpNullCall), from, to, wire.OpNullCall)))
+		if len(values) < 2 {
+			continue
+		}
+		measured++
+		shares := map[float64]float64{}
+		for _, v := range values {
+			shares[math.Round(v/bin)*bin] += 1 / float64(len(values))
+		}
+		for _, at := range slices.Sorted(maps.Keys(shares)) {
+			// The area of a mark is the share; what is less than 1 in 100 is a point.
+			glyphs(c, draw.CircleGlyph{}, vg.Length(max(0.6, 8*math.Sqrt(shares[at]))), chart.Palette[0], plotter.XY{X: at, Y: float64(row)})
+		}
+		// A few far out must not hide the others.
+		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
+	}
+	if measured == 0 {
+		return nil, nil
+	}
+	c.NominalY(names...)
+	c.Y.Min, c.Y.Max = -0.5, float64(len(names))-0.5
 	c.X.Min, c.X.Max = least-1, most+1
-	c.Legend.Top, c.Legend.Left = true, true
-	title := of + ": the difference of an ordinary call in each placement"
-	drawn, err := chart.SVG(c, title, 8*vg.Centimeter)
+	title := of + ": the difference of an ordinary call in each " + sample
+	drawn, err := chart.SVG(c, title, vg.Length(len(names))*0.72*vg.Centimeter+1.8*vg.Centimeter)
 	return &plotted{
-		Title:   title,
-		Caption: "Each line is a change: the share of the placements of code and data in which the difference was at most so many " + p.Unit(of) + ". Steps a cycle apart are alignment, not noise. The outermost 2 % on each side may be out of sight.",
-		SVG:     drawn,
+		Title: title,
+		Caption: fmt.Sprintf("Each row is a change; the area of a mark is the share of the %ss in which the difference was that, to a quarter of a unit. "+
+			"Marks a cycle apart are alignment, not noise. An empty row: not measured. The outermost 2 %% on each side may be out of sight.", sample),
+		SVG: drawn,
 	}, err
 }
 
@@ -215,43 +249,41 @@ func phases(p study.Page, of string) (*plotted, error) {
 		ops[i] = o.Op
 	}
 	return drawBars(p, of, ops, true, of+": the phases of a null call",
-		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out.")
+		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out. No bar: not measured.")
 }
 
 // bars shows counts of the operations that entry and exit are most of.
 func bars(p study.Page, of string) (*plotted, error) {
 	return drawBars(p, of, []string{wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield}, false, of+": instructions of an operation",
-		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield.")
+		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield. No bar: not measured.")
 }
 
 // drawBars draws a bar for each variant and operation, or, stacked, one for each
-// variant. Variants that lack an operation have none; nor have kernels that are
-// not generated, beside which the others could not be told apart.
+// variant. Kernels that are not generated have none, as the others could not be told
+// apart beside them.
 func drawBars(p study.Page, of string, ops []string, stacked bool, title, caption string) (*plotted, error) {
 	if p.Unit(of) != record.Instructions {
 		return nil, nil
 	}
 	var names []string
-	values := make([]plotter.Values, len(ops))
+	values, any := make([]plotter.Values, len(ops)), false
 	all := p.Variants()
 	slices.Reverse(all) // the first on top
 	for _, v := range all {
-		row := make([]float64, 0, len(ops))
-		for _, op := range ops {
-			records := p.Records(p.Headline(of, op), v, op)
-			if n := len(records); n > 0 && records[n-1].Axes != "" {
-				row = append(row, records[n-1].Median)
-			}
-		}
-		if len(row) < len(ops) {
+		if p.Axes(v) == "" {
 			continue
 		}
 		names = append(names, study.Title(v))
-		for i := range row {
-			values[i] = append(values[i], row[i])
+		for i, op := range ops {
+			value := 0.0
+			if records := p.Records(p.Headline(of, op), v, op); len(records) > 0 {
+				value = records[len(records)-1].Median
+				any = true
+			}
+			values[i] = append(values[i], value)
 		}
 	}
-	if len(names) == 0 {
+	if !any {
 		return nil, nil
 	}
 	c := chart.New()

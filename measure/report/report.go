@@ -37,10 +37,14 @@ type Report struct {
 	Files, Notes []string
 }
 
-//go:embed report.html
-var text string
+var (
+	//go:embed report.html
+	text string
+	//go:embed report.js
+	script string
+)
 
-var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": chart.Minus, "theme": func() template.CSS { return chart.Theme }}).Parse(text))
+var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": chart.Minus, "theme": func() template.CSS { return chart.Theme }, "script": func() template.JS { return template.JS(script) }}).Parse(text))
 
 // Write writes the report.
 func (r Report) Write(w io.Writer) error {
@@ -56,9 +60,14 @@ func (r Report) Write(w io.Writer) error {
 	if err := errors.Join(err, <-failed); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	answered, unanswered := answers(r.Page)
+	from := &sources{page: r.Page, ids: map[sourceKey]int{}}
+	answered, unanswered := answers(r.Page, from)
+	sections := engines(r.Page, from)
+	verdicts := r.Page.Verdicts()
 	return page.Execute(w, struct {
 		Report
+		Question, Answer     string
+		Verdicts             []study.Verdict
 		When                 string
 		Builds               []string
 		Engines              []section
@@ -69,11 +78,13 @@ func (r Report) Write(w io.Writer) error {
 		Plots                []plotted
 		Code                 code
 		Machines             *table.Table
+		Sources              []source
 	}{
-		Report: r, When: when(r.Records), Builds: builds(r.Records),
-		Engines: engines(r.Page), Answers: answered, Unanswered: unanswered,
+		Report: r, Question: study.Question, Answer: study.Answer(verdicts), Verdicts: verdicts, When: when(r.Records), Builds: builds(r.Records),
+		Engines: sections, Answers: answered, Unanswered: unanswered,
 		BreakEvens: r.Page.BreakEvens(), Cautions: r.Page.Notes(), Checks: checks(r.Page),
 		Plots: plots, Code: listed, Machines: machines(r.Records),
+		Sources: from.list,
 	})
 }
 
@@ -106,8 +117,9 @@ func builds(records []record.Record) []string {
 	return list
 }
 
-// classes are those of differences. A small one has the colour of neither.
-var classes = map[analysis.Sense]string{analysis.Same: "soft", analysis.Cheaper: "less", analysis.Dearer: "more"}
+// classes are those of differences. A small one has the colour of neither, and a sign
+// of its own.
+var classes = map[analysis.Sense]string{analysis.Same: "soft", analysis.Small: "small", analysis.Cheaper: "less", analysis.Dearer: "more"}
 
 // noFigure is the cell of what was not measured.
 var noFigure = table.Cell{Text: "–", Class: "soft"}
@@ -138,23 +150,28 @@ type section struct {
 	Costs *table.Table
 }
 
-func engines(p study.Page) []section {
+func engines(p study.Page, from *sources) []section {
 	var list []section
 	for _, name := range p.Engines() {
 		e := section{Name: name, Unit: p.Unit(name), About: p.Describe(name), Confirms: p.Confirms(name)}
 		if e.Confirms == "" {
 			head, rows := p.Table(name)
-			e.Table = &table.Table{Caption: fmt.Sprintf("%s: difference in %s. %s", name, e.Unit, p.Certainty(name)), Head: corner(head)}
-			for _, r := range rows {
+			e.Table = &table.Table{Class: "sortable", Caption: fmt.Sprintf("%s: difference in %s. %s", name, e.Unit, p.Certainty(name)), Head: corner(head)}
+			for i, r := range rows {
 				cells := []table.Cell{{Text: r.Change}}
+				before, after := study.Changes[i].Ends()
 				for _, c := range r.Cells {
-					cells = append(cells, cellOf(c))
+					cell := cellOf(c.Cell)
+					if c.Op != "" {
+						cell = from.button(cell, p.Headline(name, c.Op), before, after, c.Op)
+					}
+					cells = append(cells, cell)
 				}
 				addSome(e.Table, cells)
 			}
 		}
 		if engine.Of(name).Unseen == "" { // it runs all of a call
-			e.Costs = costs(p, name)
+			e.Costs = costs(p, name, from)
 		}
 		list = append(list, e)
 	}
@@ -172,8 +189,8 @@ func addSome(t *table.Table, cells []table.Cell) {
 }
 
 // costs has a row for each variant and a column for each operation; nil: no figure.
-func costs(p study.Page, of string) *table.Table {
-	ops, t := p.Ops(of), &table.Table{Head: []string{""}}
+func costs(p study.Page, of string, from *sources) *table.Table {
+	ops, t := p.Ops(of), &table.Table{Class: "sortable", Head: []string{""}}
 	for _, op := range ops {
 		t.Head = append(t.Head, engine.OperationOf(op).Short)
 	}
@@ -181,8 +198,9 @@ func costs(p study.Page, of string) *table.Table {
 		cells := []table.Cell{{Text: study.Title(v)}}
 		for _, op := range ops {
 			c := noFigure
-			if records := p.Records(p.Headline(of, op), v, op); len(records) > 0 {
-				c = table.Cell{Text: analysis.Cost(records)}
+			column := p.Headline(of, op)
+			if records := p.Records(column, v, op); len(records) > 0 {
+				c = from.button(table.Cell{Text: analysis.Cost(records)}, column, "", v, op)
 			}
 			cells = append(cells, c)
 		}
@@ -208,7 +226,7 @@ type answer struct {
 type published struct{ Text, Source, Said, Class string }
 
 // answers are those of the changes that are measured; unanswered are the others.
-func answers(p study.Page) (list []answer, unanswered []string) {
+func answers(p study.Page, from *sources) (list []answer, unanswered []string) {
 	for _, c := range study.Changes {
 		if len(p.Findings(c)) == 0 {
 			unanswered = append(unanswered, c.Key)
@@ -230,7 +248,8 @@ func answers(p study.Page) (list []answer, unanswered []string) {
 			cells := append([]table.Cell{{Text: op.Short}}, slices.Repeat([]table.Cell{noFigure}, len(columns))...)
 			for _, f := range findings {
 				if f.Op == op.Op {
-					cells[1+slices.Index(columns, f.Engine)] = cellOf(f.Cell())
+					before, after := c.Ends()
+					cells[1+slices.Index(columns, f.Engine)] = from.button(cellOf(f.Cell()), p.Headline(f.Engine, f.Op), before, after, f.Op)
 				}
 			}
 			addSome(a.Table, cells)

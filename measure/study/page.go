@@ -27,9 +27,6 @@ type Page struct {
 	records []record.Record
 }
 
-// Verdicts answer the study's question, for each CPU that was measured.
-func (p Page) Verdicts() []Verdict { return verdicts(p.records) }
-
 // Variants are those that have figures, the study's first.
 func (p Page) Variants() []string { return p.Set.Variants(planned...) }
 
@@ -121,7 +118,14 @@ func (p Page) LeftOut() []string {
 // Row is the difference that a change makes to each operation.
 type Row struct {
 	Change string
-	Cells  []analysis.Cell
+	Cells  []Cell
+}
+
+// Cell is a difference, in the operation Op; without one it is the range of the other
+// forms of the operation before it.
+type Cell struct {
+	analysis.Cell
+	Op string
 }
 
 // Table is an engine's table: a row for each change, a column for each operation.
@@ -144,9 +148,9 @@ func (p Page) Table(of string) (head []string, rows []Row) {
 			if c.Exit && blind(of) != "" {
 				cell, band = analysis.Cell{Text: "-"}, analysis.Cell{Text: "-"}
 			}
-			row.Cells = append(row.Cells, cell)
+			row.Cells = append(row.Cells, Cell{cell, op})
 			if p.banded(of, op) {
-				row.Cells = append(row.Cells, band)
+				row.Cells = append(row.Cells, Cell{Cell: band})
 			}
 		}
 		rows = append(rows, row)

@@ -60,12 +60,12 @@ func Answer(list []Verdict) string {
 	return fmt.Sprintf("It depends on the CPU, of which %d were measured", len(list))
 }
 
-// verdicts answer the question for each CPU that was measured, by the engine that
+// Verdicts answer the question for each CPU that was measured, by the engine that
 // measured its cycles; or, without one, by the first that counts instructions.
-func verdicts(records []record.Record) []Verdict {
+func (p Page) Verdicts() []Verdict {
 	type where struct{ engine, host string }
 	var sampled []where
-	for _, r := range records {
+	for _, r := range p.records {
 		e := engine.Of(r.Engine)
 		if w := (where{r.Engine, r.Host}); e.Kind == engine.Sampled && e.Meaningless == "" && !slices.Contains(sampled, w) {
 			sampled = append(sampled, w)
@@ -73,9 +73,12 @@ func verdicts(records []record.Record) []Verdict {
 	}
 	var list []Verdict
 	for _, w := range sampled {
-		p := NewPage(slices.DeleteFunc(slices.Clone(records), func(r record.Record) bool {
-			return r.Engine != w.engine || r.Host != w.host
-		}), nil)
+		p := p
+		if len(sampled) > 1 {
+			p = NewPage(slices.DeleteFunc(slices.Clone(p.records), func(r record.Record) bool {
+				return r.Engine != w.engine || r.Host != w.host
+			}), nil)
+		}
 		if !slices.Contains(p.Engines(), w.engine) {
 			continue // refused: the page says why
 		}
@@ -86,7 +89,6 @@ func verdicts(records []record.Record) []Verdict {
 	if len(list) > 0 {
 		return list
 	}
-	p := NewPage(records, nil)
 	for _, e := range p.Engines() {
 		if p.Unit(e) == record.Instructions {
 			return []Verdict{p.verdict(e)}
