@@ -1,6 +1,7 @@
 package bisect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,8 @@ func (o *own) measure(ctx context.Context, file string) (point, error) {
 	if err := os.WriteFile(matrix, text, 0o644); err != nil {
 		return point{}, err
 	}
-	cmd := exec.CommandContext(ctx, file, "nightly", "-matrix", matrix, "-store", store, "-night", "bisect")
+	// All of the matrix, also in a job of an array.
+	cmd := exec.CommandContext(ctx, file, "nightly", "-matrix", matrix, "-store", store, "-night", night, "-shard", "1/1", "-machine-name", "bisect")
 	cmd.Dir, cmd.Env = dir, append(slices.Clone(o.env), "XDG_CACHE_HOME="+filepath.Join(o.dir, "cache"))
 	var said tail
 	cmd.Stderr = &said
@@ -80,13 +82,13 @@ func (o *own) measure(ctx context.Context, file string) (point, error) {
 		return point{}, ctx.Err()
 	}
 	if _, err := os.Stat(store); err != nil {
-		return point{}, fmt.Errorf("%w: %s", errors.Join(failed, errNoNight), said)
+		return point{}, fmt.Errorf("its command nightly keeps nothing (%v): %s", cmp.Or(failed, errors.New("status 0")), said)
 	}
 	return o.read(ctx, store)
 }
 
-// errNoNight means that a revision kept nothing.
-var errNoNight = errors.New("its command nightly keeps nothing")
+// night is the name of the one that a revision measures.
+const night = "bisect"
 
 // read reads the series' value from the history of one night.
 func (o *own) read(ctx context.Context, url string) (p point, failed error) {
@@ -97,7 +99,7 @@ func (o *own) read(ctx context.Context, url string) (p point, failed error) {
 	defer func() { failed = errors.Join(failed, store.Close()) }()
 	found := false
 	why := "no such series"
-	for e, err := range store.Entries(ctx, history.Query{Night: "bisect"}) {
+	for e, err := range store.Entries(ctx, history.Query{Night: night}) {
 		switch {
 		case err != nil:
 			return point{}, err

@@ -356,7 +356,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 }
 
 // TestUntouched: a search changes no file of the repository, whose work tree and index
-// have changes, also where it runs in a hook of it.
+// have changes, also where it runs in a hook of it; and it runs no hooks.
 func TestUntouched(t *testing.T) {
 	dir := repositoryOf(t, row("1", "1", "2", "2")...)
 	for name, text := range map[string]string{"value": "7", "staged": "8", "untracked": "9"} {
@@ -365,6 +365,15 @@ func TestUntouched(t *testing.T) {
 		}
 	}
 	git(t, dir, "", "add", "staged")
+	hooks := t.TempDir()
+	if err := os.WriteFile(filepath.Join(hooks, "post-checkout"), []byte("#!/bin/sh\ntouch "+dir+"/hook-ran\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(hooks, "config")
+	if err := os.WriteFile(config, []byte("[core]\n\thooksPath = "+hooks+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", config)
 	before := snapshot(t, dir)
 	t.Setenv("GIT_DIR", filepath.Join(dir, ".git"))
 	t.Setenv("GIT_WORK_TREE", dir)
@@ -387,6 +396,36 @@ func TestUntouched(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "entrylab", "run", "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left are %q (%v)", left, err)
+	}
+}
+
+// TestRepositories searches each kind of repository that git has.
+func TestRepositories(t *testing.T) {
+	dir := repositoryOf(t, commit{"c1", nil, map[string]string{"value": "1"}}, commit{"c2", []string{"c1"}, map[string]string{"value": "1"}},
+		commit{"c3", []string{"c2"}, map[string]string{"value": "2", "sub/file": ""}})
+	beside := func(name string, args ...string) string {
+		path := filepath.Join(t.TempDir(), name)
+		git(t, dir, "", append(args, path)...)
+		return path
+	}
+	linked := filepath.Join(t.TempDir(), "linked")
+	git(t, dir, "", "worktree", "add", "-q", linked, "c3")
+	git(t, dir, "", "checkout", "-q", "--detach", "main")
+	for _, tt := range []struct{ name, dir string }{
+		{"a folder in it", filepath.Join(dir, "sub")},
+		{"its own folder", filepath.Join(dir, ".git")},
+		{"a linked work tree", linked},
+		{"bare", beside("bare", "clone", "-q", "--bare", ".")},
+		{"shallow", beside("shallow", "clone", "-q", "--no-local", "--depth=3", ".")},
+		{"sharing its objects", beside("shared", "clone", "-q", "--shared", ".")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := searched(t, tt.dir, "HEAD~2", "HEAD", &valued{})
+			if err != nil || r.First == nil || r.First.Commit.Subject != "commit c3" {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
 	}
 }
 
