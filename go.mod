@@ -30,6 +30,8 @@ require (
 
 require (
 	github.com/agnivade/levenshtein v1.2.2
+	// Go's encoding/json/v2, which Go 1.26 has only as an experiment.
+	github.com/go-json-experiment/json v1.27.2
 	github.com/goccy/go-yaml v1.19.2
 	github.com/jstemmer/go-junit-report/v2 v2.1.0
 	github.com/pelletier/go-toml/v2 v2.4.3

@@ -18,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/measure/dashboard"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/judge"
 	"github.com/entrylab/entrylab/measure/nightly"
 	"github.com/entrylab/entrylab/measure/table"
 )
@@ -49,7 +50,7 @@ func (o *nightOptions) read(ctx context.Context) (nightly.Matrix, error) {
 }
 
 // here is the night on this machine.
-func (o *nightOptions) here(store history.Store, p *progress) (*nightly.Night, error) {
+func (e *env) here(o nightOptions, store history.Store, p *progress) (*nightly.Night, error) {
 	name, err := os.Hostname()
 	if err != nil && o.machine == "" {
 		return nil, fmt.Errorf("this machine has no name: give it one by -machine-name (%w)", err)
@@ -59,6 +60,10 @@ func (o *nightOptions) here(store history.Store, p *progress) (*nightly.Night, e
 		Name: cmp.Or(o.night, time.Now().UTC().Format(time.DateOnly)), Store: store,
 		Machine: cmp.Or(o.machine, name), MachineID: host.ID(), CPU: c.Host, Build: c.Build,
 		Progress: p.step, Now: time.Now,
+		Found: func(f judge.Finding) {
+			p.done()
+			fmt.Fprintln(e.stderr, f)
+		},
 	}, nil
 }
 
@@ -97,7 +102,7 @@ Examples:
 				Name: "shard", Destination: &o.shard,
 				Usage: "only the `PART` i/n of the cells; without it the part that a job array gives this job, if there is one (SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX)",
 			},
-			&cli.BoolFlag{Name: "plan", Usage: "print the cells and how long each took last time, and do nothing else", Destination: &o.plan},
+			&cli.BoolFlag{Name: "plan", Usage: "print the cells, how long each took last and all will take, and do nothing else", Destination: &o.plan},
 			&cli.StringFlag{Name: "junit", Usage: "also write JUnit's XML to `FILE`", Destination: &o.junit},
 			&cli.StringFlag{Name: "html", Usage: "also write the matrix and the history of each series as pages into the folder `DIR`", Destination: &o.html},
 			formatFlag(&o.format, nightly.Formats...),
@@ -136,7 +141,7 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	}
 	p := e.progress()
 	defer p.done()
-	night, err := o.here(store, p)
+	night, err := e.here(o.nightOptions, store, p)
 	if err != nil {
 		return 0, err
 	}
@@ -174,32 +179,23 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	return 0, nil
 }
 
-// printPlan prints the cells with the seconds that they took last.
+// printPlan prints the cells with the seconds that they took last, and how long they
+// will take.
 func (e *env) printPlan(ctx context.Context, store history.Store, cells []nightly.Cell, format string) error {
-	took := map[string]float64{}
-	for entry, err := range store.Entries(ctx, history.Query{Kind: history.Cell}) {
-		if err != nil {
-			return err
-		}
-		took[entry.Series] = entry.Values[0]
+	times, err := nightly.ReadTimes(ctx, store, cells)
+	if err != nil {
+		return err
 	}
 	d := &table.Document{Title: "entrylab nightly"}
 	t := &table.Table{Name: "cells", Head: []string{"cell", "took last"}}
-	total, unknown := 0.0, 0
 	for _, c := range cells {
 		seconds := table.Cell{Text: "never done"}
-		if s, ok := took[c.Name]; ok {
+		if s, ok := times.Took(c); ok {
 			seconds = table.Cell{Text: fmt.Sprintf("%.1f s", s), Value: s}
-			total += s
-		} else {
-			unknown++
 		}
 		t.Add(c.Name, seconds)
 	}
-	d.Add(table.Block{Table: t}, table.Line("%d cells took %.1f s last", len(cells), total))
-	if unknown > 0 {
-		d.Add(table.Line("%d of them were never done", unknown))
-	}
+	d.Add(table.Block{Table: t}, table.Line("%s", times.Words(cells)))
 	return e.print(d, format)
 }
 

@@ -68,7 +68,7 @@ func (e *env) runWork(ctx context.Context, o workOptions, args []string) (status
 	defer func() { failed = errors.Join(failed, q.Close()) }()
 	p := e.progress()
 	defer p.done()
-	night, err := o.here(q.Store(), p)
+	night, err := e.here(o.nightOptions, q.Store(), p)
 	if err != nil {
 		return 0, err
 	}

@@ -92,7 +92,7 @@ func writeSeries(ctx context.Context, dir string, store history.Store, code map[
 	var all []*line
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for entries, err := range store.Histories(ctx, r.Night) {
+	for entries, err := range store.Histories(ctx, history.Past{Night: r.Night}) {
 		if err != nil {
 			return nil, errors.Join(group.Wait(), err)
 		}
@@ -102,19 +102,20 @@ func writeSeries(ctx context.Context, dir string, store history.Store, code map[
 		}
 		p.Night = r.Night
 		p.line.Finding = findings[p.Name]
-		l := &p.line
+		l := new(line) // not a part of the page, whose points would stay with it
 		all = append(all, l)
 		group.Go(func() error {
+			defer func() { *l = p.line }()
 			p.changes(entries, code)
-			l.Changes = len(p.Changes)
-			if p.Kind == string(history.Check) && l.Changes == 0 && l.Finding == nil {
+			p.line.Changes = len(p.Changes)
+			if p.Kind == string(history.Check) && p.line.Changes == 0 && p.Finding == nil {
 				return nil // one of thousands that always pass
 			}
 			if err := p.draw(); err != nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
 			}
-			l.File = fileOf(p.Name)
-			return execute(filepath.Join(dir, l.File), "series", p)
+			p.File = fileOf(p.Name)
+			return execute(filepath.Join(dir, p.File), "series", p)
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -1,15 +1,10 @@
 package dashboard
 
 import (
-	"context"
 	"fmt"
-	"iter"
-	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,41 +15,6 @@ import (
 	"github.com/entrylab/entrylab/measure/judge"
 	"github.com/entrylab/entrylab/measure/nightly"
 )
-
-// kept is a store in memory.
-type kept []history.Entry
-
-func (k kept) Append(context.Context, ...history.Entry) error { panic("the dashboard only reads") }
-func (k kept) Series(context.Context) ([]history.Series, error) {
-	panic("the dashboard reads histories")
-}
-func (k kept) Name() string { return "kept" }
-func (k kept) Close() error { return nil }
-
-func (k kept) Entries(_ context.Context, q history.Query) iter.Seq2[history.Entry, error] {
-	return func(yield func(history.Entry, error) bool) {
-		for _, e := range k {
-			if (q.Night == "" || q.Night == e.Night) && (q.Kind == "" || q.Kind == e.Kind) && !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (k kept) Histories(_ context.Context, night string) iter.Seq2[[]history.Entry, error] {
-	all := map[string][]history.Entry{}
-	for _, e := range k {
-		all[e.Series] = append(all[e.Series], e)
-	}
-	return func(yield func([]history.Entry, error) bool) {
-		for _, name := range slices.Sorted(maps.Keys(all)) {
-			some := slices.ContainsFunc(all[name], func(e history.Entry) bool { return e.Night == night })
-			if some && !yield(all[name], nil) {
-				return
-			}
-		}
-	}
-}
 
 // day is the name of a night.
 func day(n int) string {
@@ -85,7 +45,7 @@ func written(t *testing.T) string {
 	code.Detail = "entry:\n\tPUSHQ RAX\n\tSTI\n"
 	changed := entry(history.Code, 2, history.CodeSeries("new"), "")
 	changed.Detail = "entry:\n\tSTI\n\tPUSHQ RAX\n\tNOPL <0>\n"
-	store := kept{code, changed}
+	all := []history.Entry{code, changed}
 	for n := range 3 {
 		for _, c := range cells {
 			if c.Subject == "linux-4.2" && n == 2 {
@@ -103,11 +63,22 @@ func written(t *testing.T) string {
 			if n == 2 && c.Subject == "linux-6.12" {
 				check.Outcome, check.Detail = nightly.Fail, "flags are 0x<2>"
 			}
-			store = append(store, done, count, check)
+			all = append(all, done, count, check)
 		}
 	}
-	r := &nightly.Result{Night: day(2), Store: "kept", Machine: "m1", Build: "b2"}
-	for entries := range store.Histories(t.Context(), r.Night) {
+	store, err := history.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Append(t.Context(), all...); err != nil {
+		t.Fatal(err)
+	}
+	r := &nightly.Result{Night: day(2), Store: store.Name(), Machine: "m1", Build: "b2"}
+	for entries, err := range store.Histories(t.Context(), history.Past{Night: r.Night}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if f, ok := judge.Series(entries); ok {
 			r.Findings = append(r.Findings, f)
 		}
@@ -203,31 +174,5 @@ func TestBrowser(t *testing.T) {
 	}
 	if problems := browser.Problems(t, pages); len(problems) > 0 {
 		t.Error(strings.Join(problems, "\n"))
-	}
-}
-
-// BenchmarkWrite writes the dashboard of 1,000 series of 1,000 nights: at most 10 s on
-// 2 cores.
-func BenchmarkWrite(b *testing.B) {
-	const series, nights = 1000, 1000
-	rng := rand.New(rand.NewPCG(1, 2))
-	store := make(kept, 0, series*nights)
-	for i := range series {
-		name := fmt.Sprintf("series %03d", i)
-		for n := range nights {
-			e := entry(history.Sample, n, name, "kvm")
-			e.Unit = "cycles"
-			for range 8 {
-				e.Values = append(e.Values, 10+float64(n/300)+rng.NormFloat64()/2)
-			}
-			store = append(store, e)
-		}
-	}
-	r := &nightly.Result{Night: day(nights - 1)}
-	dir := b.TempDir()
-	for b.Loop() {
-		if err := Write(b.Context(), dir, store, nil, r); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -1,16 +1,15 @@
 package history
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -35,9 +34,9 @@ type folder struct {
 	path string
 	f    *os.File
 
-	mu   sync.Mutex
-	keys map[[16]byte]bool // of the entries up to size
-	size int64
+	mu    sync.Mutex
+	index index // of the file up to size
+	size  int64
 }
 
 func openFolder(ctx context.Context, dir string) (Store, error) {
@@ -58,9 +57,9 @@ func openFolder(ctx context.Context, dir string) (Store, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("history: %s is not a file", path), err, f.Close())
 	}
-	s := &folder{path: path, f: f, keys: map[[16]byte]bool{}}
+	s := &folder{path: path, f: f, index: newIndex()}
 	// A damaged line is told before a night is spent on it.
-	if err := s.catchUp(ctx, nil); err != nil {
+	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return s, nil
@@ -75,40 +74,50 @@ func (s *folder) Close() error {
 	return nil
 }
 
-// catchUp reads what came since the last time. Each new entry goes to found, which may
-// be nil. A last line without an end is one that is being written, or that a crash
-// cut off, and was never acknowledged: it is left.
-func (s *folder) catchUp(ctx context.Context, found func(Entry)) error {
+// catchUp reads what came since the last time. A last line without an end is one that
+// is being written, or that a crash cut off, and was never acknowledged: it is left.
+func (s *folder) catchUp(ctx context.Context) error {
 	info, err := s.f.Stat()
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
+	if info.Size() == s.size {
+		return nil
+	}
 	if info.Size() < s.size {
 		return fmt.Errorf("history: %s has become shorter while it was open: another program writes to it", s.path)
 	}
-	in := bufio.NewReader(historyFile.Reader(ctx, s.path, io.NewSectionReader(s.f, s.size, info.Size()-s.size)))
-	for {
-		line, err := bounded.ReadLine(in, mostLine)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, bounded.ErrLongLine):
-			return s.damaged(err)
-		case err != nil:
+	in := historyFile.Reader(ctx, s.path, io.NewSectionReader(s.f, s.size, info.Size()-s.size))
+	var parsing []*block
+	take := func() error {
+		b := parsing[0]
+		parsing = parsing[1:]
+		<-b.done
+		for _, f := range b.found {
+			s.index.add(f)
+		}
+		s.size = b.at + int64(b.size)
+		if b.err != nil {
+			return s.damaged(b.err)
+		}
+		return nil
+	}
+	for b, err := range blocks(in, s.size) {
+		if err != nil {
 			return err
 		}
-		e, err := parse(line)
-		if err != nil {
-			return s.damaged(err)
-		}
-		s.size += int64(len(line))
-		if key := e.Key(); !s.keys[key] {
-			s.keys[key] = true
-			if found != nil {
-				found(e)
+		if parsing = append(parsing, b); len(parsing) > runtime.GOMAXPROCS(0) {
+			if err := take(); err != nil {
+				return err
 			}
 		}
 	}
+	for len(parsing) > 0 {
+		if err := take(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // damaged says which line is bad.
@@ -133,21 +142,23 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 	defer func() {
 		failed = errors.Join(failed, syscall.Flock(int(s.f.Fd()), syscall.LOCK_UN))
 	}()
-	if err := s.catchUp(ctx, nil); err != nil {
+	if err := s.catchUp(ctx); err != nil {
 		return err
 	}
 	var lines []byte
-	fresh := map[[16]byte]bool{}
+	var fresh []found
+	keys := map[[16]byte]bool{}
 	for _, e := range entries {
-		key := e.Key()
-		if s.keys[key] || fresh[key] {
-			continue
-		}
-		fresh[key] = true
 		line, err := e.line()
 		if err != nil {
 			return fmt.Errorf("history: %s: %w", s.path, err)
 		}
+		f := found{e.place(s.size+int64(len(lines)), len(line)), e.Series, e.Night}
+		if keys[f.key] || s.index.has(f) {
+			continue
+		}
+		keys[f.key] = true
+		fresh = append(fresh, f)
 		lines = append(lines, line...)
 	}
 	// What a crash cut off goes: a line behind it would be lost with it.
@@ -164,84 +175,101 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 		return fmt.Errorf("history: %w", err)
 	}
 	s.size += int64(len(lines))
-	maps.Copy(s.keys, fresh)
+	for _, f := range fresh {
+		s.index.add(f)
+	}
 	return nil
+}
+
+// look looks into the index as it is when the file has been read to its end.
+func look[T any](ctx context.Context, s *folder, what func(*index) T) (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.catchUp(ctx); err != nil {
+		var none T
+		return none, err
+	}
+	return what(&s.index), nil
+}
+
+// read reads the entry at a place.
+func (s *folder) read(ctx context.Context, p place) (Entry, error) {
+	if err := ctx.Err(); err != nil {
+		return Entry{}, err
+	}
+	line := make([]byte, p.length)
+	if _, err := s.f.ReadAt(line, p.offset); err != nil {
+		return Entry{}, fmt.Errorf("history: %w", err)
+	}
+	e, err := parse(line)
+	if err != nil {
+		return Entry{}, fmt.Errorf("history: %s has changed while it was open: %w", s.path, err)
+	}
+	return e, nil
 }
 
 func (s *folder) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		entries, err := s.all(ctx)
-		entries = slices.DeleteFunc(entries, func(e Entry) bool { return !q.matches(e) })
-		for _, e := range entries {
-			if !yield(e, nil) {
-				return
-			}
-		}
+		places, err := look(ctx, s, func(x *index) []place { return x.match(q) })
 		if err != nil {
 			yield(Entry{}, err)
+			return
+		}
+		for _, p := range places {
+			if e, err := s.read(ctx, p); !yield(e, err) || err != nil {
+				return
+			}
 		}
 	}
 }
 
-// all are all entries of the file as it is now.
-func (s *folder) all(ctx context.Context) ([]Entry, error) {
-	fresh := folder{path: s.path, f: s.f, keys: map[[16]byte]bool{}}
-	var entries []Entry
-	err := fresh.catchUp(ctx, func(e Entry) { entries = append(entries, e) })
-	sorted(entries)
-	return entries, err
-}
-
-func (s *folder) Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error] {
+func (s *folder) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, error] {
 	return func(yield func([]Entry, error) bool) {
-		entries, err := s.all(ctx)
+		names, err := look(ctx, s, func(x *index) []string {
+			if past.Night != "" {
+				return x.names(past.Night)
+			}
+			return slices.Sorted(slices.Values(past.Series))
+		})
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		wanted := map[string][]Entry{}
-		for _, e := range entries {
-			if e.Night == night {
-				wanted[e.Series] = nil
+		for _, name := range names {
+			one, err := s.history(ctx, name, past.Last)
+			if len(one) == 0 && err == nil {
+				continue
 			}
-		}
-		for _, e := range entries {
-			if some, ok := wanted[e.Series]; ok {
-				wanted[e.Series] = append(some, e)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(wanted)) {
-			if !yield(wanted[name], nil) {
+			if !yield(one, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-func (s *folder) Series(ctx context.Context) ([]Series, error) {
-	entries, err := s.all(ctx)
-	if err != nil {
-		return nil, err
+// history is that of a series.
+func (s *folder) history(ctx context.Context, name string, last int) ([]Entry, error) {
+	s.mu.Lock()
+	places := s.index.past(name, last)
+	s.mu.Unlock()
+	one := make([]Entry, len(places))
+	for i, p := range places {
+		var err error
+		if one[i], err = s.read(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	return seriesOf(entries), nil
+	return one, nil
 }
 
-// seriesOf counts entries by series.
-func seriesOf(entries []Entry) []Series {
-	byName := map[string]*Series{}
-	for _, e := range entries {
-		s := byName[e.Series]
-		if s == nil {
-			s = &Series{Name: e.Series}
-			byName[e.Series] = s
+func (s *folder) Series(ctx context.Context) ([]Series, error) {
+	return look(ctx, s, func(x *index) []Series {
+		var all []Series
+		for name := range x.series {
+			of := x.of(name)
+			all = append(all, Series{Name: name, Entries: len(of), Last: x.nights[of[len(of)-1].night]})
 		}
-		s.Entries++
-		s.Last = max(s.Last, e.Night)
-	}
-	var all []Series
-	for _, s := range byName {
-		all = append(all, *s)
-	}
-	slices.SortFunc(all, func(a, b Series) int { return strings.Compare(a.Name, b.Name) })
-	return all
+		slices.SortFunc(all, func(a, b Series) int { return strings.Compare(a.Name, b.Name) })
+		return all
+	})
 }

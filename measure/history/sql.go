@@ -158,7 +158,13 @@ func seriesID(name string) int64 {
 }
 
 func (s *database) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error] {
-	text, args := `SELECT body FROM entries`, []any(nil)
+	text, args := q.statement()
+	return s.rows(ctx, text, args...)
+}
+
+// statement selects what the query asks for.
+func (q Query) statement() (text string, args []any) {
+	text = `SELECT body FROM entries`
 	for _, f := range []struct {
 		column string
 		value  any
@@ -177,8 +183,7 @@ func (s *database) Entries(ctx context.Context, q Query) iter.Seq2[Entry, error]
 			text += fmt.Sprintf("%s%s = $%d", word, f.column, len(args))
 		}
 	}
-	text += " ORDER BY night, time, key"
-	return s.rows(ctx, text, args...)
+	return text + " ORDER BY night, time, key", args
 }
 
 // rows are the entries that a statement selects.
@@ -211,28 +216,132 @@ func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2
 	}
 }
 
-// Histories needs no more memory than one series.
-func (s *database) Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error] {
-	const text = `SELECT body FROM entries WHERE series_id IN (SELECT series_id FROM entries WHERE night = $1) ORDER BY series_id, night, time, key`
+func (s *database) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, error] {
 	return func(yield func([]Entry, error) bool) {
-		var one []Entry
-		for e, err := range s.rows(ctx, text, night) {
-			if err != nil {
+		ids, err := s.ids(ctx, past)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		accepted := map[int64][]string{}
+		if past.Last > 0 {
+			if accepted, err = s.accepted(ctx); err != nil {
 				yield(nil, err)
 				return
 			}
-			if len(one) > 0 && one[0].Series != e.Series {
-				if !yield(one, nil) {
-					return
-				}
-				one = nil
-			}
-			one = append(one, e)
 		}
-		if len(one) > 0 {
-			yield(one, nil)
+		for _, id := range ids {
+			one, err := s.history(ctx, id, past.Last, accepted[id])
+			if len(one) == 0 && err == nil {
+				continue
+			}
+			if !yield(one, err) || err != nil {
+				return
+			}
 		}
 	}
+}
+
+// The statements of Histories.
+const (
+	wholeText = `SELECT body FROM entries WHERE series_id = $1 ORDER BY night, time, key`
+	lastText  = `SELECT body FROM entries WHERE series_id = $1 ORDER BY night DESC, time DESC, key DESC LIMIT $2`
+	firstText = wholeText + ` LIMIT 1`
+	idsText   = `SELECT id FROM series WHERE id IN (SELECT series_id FROM entries WHERE night = $1) ORDER BY name`
+	nightText = `SELECT body FROM entries WHERE series_id = $1 AND night = $2 ORDER BY night, time, key`
+
+	acceptedText = `SELECT DISTINCT series_id, night FROM entries WHERE kind = 'accept' ORDER BY night`
+)
+
+// history is that of a series, of which something was accepted in these nights.
+func (s *database) history(ctx context.Context, id int64, last int, accepted []string) ([]Entry, error) {
+	if last == 0 {
+		return collect(s.rows(ctx, wholeText, id))
+	}
+	tail, err := collect(s.rows(ctx, lastText, id, last))
+	slices.Reverse(tail)
+	if err != nil || len(tail) < last {
+		return tail, err
+	}
+	older, err := collect(s.rows(ctx, firstText, id))
+	if err != nil {
+		return nil, err
+	}
+	for _, night := range accepted {
+		some, err := collect(s.rows(ctx, nightText, id, night))
+		if err != nil {
+			return nil, err
+		}
+		older = append(older, some...)
+	}
+	// The parts are in order, but what they have in common is there twice.
+	var all []Entry
+	for _, e := range older {
+		if e.compare(tail[0]) < 0 && (len(all) == 0 || e.compare(all[len(all)-1]) > 0) {
+			all = append(all, e)
+		}
+	}
+	return append(all, tail...), nil
+}
+
+// collect are all entries, or the first error.
+func collect(entries iter.Seq2[Entry, error]) ([]Entry, error) {
+	var all []Entry
+	for e, err := range entries {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// ids are those of the series, by name.
+func (s *database) ids(ctx context.Context, past Past) (ids []int64, err error) {
+	if past.Night == "" {
+		for _, name := range slices.Sorted(slices.Values(past.Series)) {
+			ids = append(ids, seriesID(name))
+		}
+		return ids, nil
+	}
+	rows, err := s.db.QueryContext(ctx, idsText, past.Night)
+	if err != nil {
+		return nil, s.error(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, s.error(err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.error(err)
+	}
+	return ids, nil
+}
+
+// accepted are the nights of each series in which something was accepted, in order.
+func (s *database) accepted(ctx context.Context) (map[int64][]string, error) {
+	rows, err := s.db.QueryContext(ctx, acceptedText)
+	if err != nil {
+		return nil, s.error(err)
+	}
+	defer rows.Close()
+	nights := map[int64][]string{}
+	for rows.Next() {
+		var id int64
+		var night string
+		if err := rows.Scan(&id, &night); err != nil {
+			return nil, s.error(err)
+		}
+		nights[id] = append(nights[id], night)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.error(err)
+	}
+	return nights, nil
 }
 
 func (s *database) Series(ctx context.Context) ([]Series, error) {

@@ -1,12 +1,9 @@
 package history
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -17,8 +14,8 @@ type Store interface {
 	Append(context.Context, ...Entry) error
 	// Entries are those that the query asks for, by night and time. It ends with the first error.
 	Entries(context.Context, Query) iter.Seq2[Entry, error]
-	// Histories are the series that have an entry of that night, each as a whole, by night and time.
-	Histories(ctx context.Context, night string) iter.Seq2[[]Entry, error]
+	// Histories are series by name, each by night and time. It needs no more memory than one of them.
+	Histories(context.Context, Past) iter.Seq2[[]Entry, error]
 	// Series are all series by name.
 	Series(context.Context) ([]Series, error)
 	// Name is the store's, for messages: its URL without a password.
@@ -26,14 +23,20 @@ type Store interface {
 	Close() error
 }
 
+// Past says which series are meant, and how much of them.
+type Past struct {
+	// Night is for all series that have an entry of it; empty: those in Series.
+	Night  string
+	Series []string
+	// Last, if not 0, leaves gaps: the last entries of that number are there, the first
+	// one, and those of nights in which something was accepted.
+	Last int
+}
+
 // Query says which entries are meant. What is empty asks for all.
 type Query struct {
 	Series, Night string
 	Kind          Kind
-}
-
-func (q Query) matches(e Entry) bool {
-	return (q.Series == "" || q.Series == e.Series) && (q.Night == "" || q.Night == e.Night) && (q.Kind == "" || q.Kind == e.Kind)
 }
 
 // Series is what a store holds of one.
@@ -80,16 +83,4 @@ func Merge(ctx context.Context, into, from Store) (n int, err error) {
 		return n, err
 	}
 	return n + len(some), nil
-}
-
-// sorted puts entries into the one order of all stores: by night, by time, and by key
-// where that is the same.
-func sorted(entries []Entry) {
-	slices.SortFunc(entries, func(a, b Entry) int {
-		if c := cmp.Or(strings.Compare(a.Night, b.Night), a.Time.Compare(b.Time)); c != 0 {
-			return c
-		}
-		ka, kb := a.Key(), b.Key()
-		return bytes.Compare(ka[:], kb[:])
-	})
 }

@@ -90,7 +90,7 @@ func TestStores(t *testing.T) {
 			})
 			t.Run("histories of a night", func(t *testing.T) {
 				got := map[string]int{}
-				for one, err := range s.Histories(t.Context(), "2026-01-03") {
+				for one, err := range s.Histories(t.Context(), Past{Night: "2026-01-03"}) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -100,6 +100,7 @@ func TestStores(t *testing.T) {
 					t.Error(d)
 				}
 			})
+			t.Run("histories with gaps", func(t *testing.T) { gaps(t, open(t, tt.New(t))) })
 			t.Run("measuring twice does no harm", func(t *testing.T) {
 				again := count(1, "a", 99)
 				if err := s.Append(t.Context(), again, again); err != nil {
@@ -170,6 +171,58 @@ func TestStores(t *testing.T) {
 					t.Errorf("%d entries came, want %d", got, writers*each)
 				}
 			})
+		})
+	}
+}
+
+// gaps wants that Histories leaves out what Past says: the last entries are there, the
+// first one, and those of nights in which something was accepted.
+func gaps(t *testing.T, s Store) {
+	const nights = 20
+	var all []Entry
+	for n := range nights {
+		all = append(all, count(n, "a", float64(n)))
+	}
+	for _, n := range []int{4, 9, nights - 2} {
+		e := count(n, "a", 0)
+		e.Kind, e.Values, e.Detail, e.Time = Accept, nil, "it is right", e.Time.Add(time.Hour)
+		all = append(all, e)
+	}
+	if err := s.Append(t.Context(), append(all, count(0, "b", 1), count(nights, "b", 2))...); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		past Past
+		want map[string]string // the nights of each series; A is an accepted one's word
+	}{
+		{"all", Past{Series: []string{"a", "none"}}, map[string]string{"a": "0 1 2 3 4 A4 5 6 7 8 9 A9 10 11 12 13 14 15 16 17 18 A18 19"}},
+		{"the last one", Past{Series: []string{"a"}, Last: 1}, map[string]string{"a": "0 4 A4 9 A9 18 A18 19"}},
+		{"the last four", Past{Series: []string{"a"}, Last: 4}, map[string]string{"a": "0 4 A4 9 A9 17 18 A18 19"}},
+		{"back into an accepted night", Past{Series: []string{"b", "a"}, Last: 13}, map[string]string{"a": "0 4 A4 9 A9 10 11 12 13 14 15 16 17 18 A18 19", "b": "0 20"}},
+		{"as many as there are", Past{Series: []string{"b"}, Last: 2}, map[string]string{"b": "0 20"}},
+		{"of a night", Past{Night: count(nights, "", 0).Night, Last: 1}, map[string]string{"b": "0 20"}},
+		{"of a night that is none", Past{Night: "2020-01-01"}, map[string]string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := map[string]string{}
+			for one, err := range s.Histories(t.Context(), tt.past) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				var words []string
+				for _, e := range one {
+					word := fmt.Sprint(int(e.Time.Sub(count(0, "", 0).Time).Hours()) / 24)
+					if e.Kind == Accept {
+						word = "A" + word
+					}
+					words = append(words, word)
+				}
+				got[one[0].Series] = strings.Join(words, " ")
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
 		})
 	}
 }

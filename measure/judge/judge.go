@@ -63,13 +63,21 @@ type Finding struct {
 // Bad reports whether a night with the finding is not all well.
 func (f Finding) Bad() bool { return f.What != Fixed && f.What != Faster && f.What != Environment }
 
-// String says it in one line.
-func (f Finding) String() string {
+// Title says what it is, without the series.
+func (f Finding) Title() string {
 	text := string(f.What)
+	if f.What == Environment {
+		text = "the environment changed"
+	}
 	if f.Still {
 		text = "still " + text
 	}
-	text += ": " + f.Series
+	return text
+}
+
+// String says it in one line.
+func (f Finding) String() string {
+	text := f.Title() + ": " + f.Series
 	if words := f.Words(); words != "" {
 		text += ": " + words
 	}
@@ -133,6 +141,21 @@ func Series(entries []history.Entry) (f Finding, ok bool) {
 		f.What, f.Detail = Environment, "its truth is known and has not changed"
 	}
 	return f, ok
+}
+
+// Enough is how many of the last entries of a series tell almost always what all do.
+const Enough = 2 * remembered
+
+// Last judges the last night of a series as Series does, of whose past only so much is
+// given as history.Past says with its Last as Enough. sure is false if that is too
+// little, and all entries are needed.
+func Last(entries []history.Entry) (f Finding, ok, sure bool) {
+	f, ok = Series(entries)
+	if len(entries) < Enough {
+		return f, ok, true // there was no more
+	}
+	tail := pointsOf(entries[len(entries)-Enough:])
+	return f, ok, len(tail) > 0 && (!ok || f.Since > tail[0].Night)
 }
 
 // Together looks at all findings of a night together: where a control of a cell made a

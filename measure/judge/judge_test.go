@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func TestSeries(t *testing.T) {
 		{"still higher", history.Sample, cat(quiet, up, up, up), "still slower: s: +2.0"},
 		{"higher and accepted", history.Sample, cat(quiet, up, one(accept), up), ""},
 		{"went back", history.Sample, cat(quiet, up, up, up, quiet), ""},
-		{"the same code", history.Sample, cat(quiet, times(2, night{value: 3.01, stub: "x"})), "environment: s: +2.0"},
+		{"the same code", history.Sample, cat(quiet, times(2, night{value: 3.01, stub: "x"})), "the environment changed: s: +2.0"},
 
 		{"passes", history.Check, []night{pass, pass}, ""},
 		{"a new failure", history.Check, []night{pass, pass, fail}, "failed: s: words, since 2026-01-03"},
@@ -121,6 +122,93 @@ func TestSeries(t *testing.T) {
 				t.Errorf("it is %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestTogether: where a control of a cell makes a step the environment changed, and no
+// figure of that cell is slower. Of other cells, and of other nights, it says nothing.
+func TestTogether(t *testing.T) {
+	slower := Finding{What: Slower, Series: "s", Cell: "kvm"}
+	control := Finding{What: Environment, Series: "A/A", Cell: "kvm", Control: true}
+	with := func(f Finding, change func(*Finding)) Finding { change(&f); return f }
+	for _, tt := range []struct {
+		name string
+		all  []Finding
+		want string
+	}{
+		{"the control is silent", []Finding{slower}, "slower: s"},
+		{"the control made a step", []Finding{slower, control}, "the environment changed: s: a control of the same cell changed, too"},
+		{"the control of another cell", []Finding{slower, with(control, func(f *Finding) { f.Cell = "replay" })}, "slower: s"},
+		{"the control's step was before", []Finding{slower, with(control, func(f *Finding) { f.Still = true })}, "slower: s"},
+		{"a failed check", []Finding{with(slower, func(f *Finding) { f.What = Failed }), control}, "failed: s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, f := range Together(tt.all) {
+				if !f.Control && !strings.HasPrefix(f.String(), tt.want+", since") {
+					t.Errorf("it is %q, want %q", f, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// TestControl: a step of a control is the environment's, whatever its code.
+func TestControl(t *testing.T) {
+	entries := series(history.Sample, append(times(10, night{value: 0.01, stub: "x"}), times(2, night{value: 2.01, stub: "y"})...)...)
+	if f, ok := Series(entries); !ok || f.What != Slower {
+		t.Errorf("it is %v", f)
+	}
+	for i := range entries {
+		entries[i].Control = true
+	}
+	if f, ok := Series(entries); !ok || f.What != Environment || !f.Control {
+		t.Errorf("a control's is %v", f)
+	}
+}
+
+// TestLast judges histories with gaps: what is sure is what the whole history tells.
+func TestLast(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	unsure := 0
+	for range 300 {
+		kind := []history.Kind{history.Count, history.Sample, history.Check}[rng.IntN(3)]
+		one := night{value: 42.01, stub: "x", outcome: "PASS"}
+		var nights []night
+		for range 100 + rng.IntN(200) {
+			if rng.IntN(100) == 0 {
+				one.value, one.stub = 40+float64(rng.IntN(4)), fmt.Sprint(rng.IntN(4))
+				one.outcome = []string{"PASS", "FAIL", "SKIP"}[rng.IntN(3)]
+			}
+			nights = append(nights, one)
+			if rng.IntN(200) == 0 && kind != history.Check {
+				nights = append(nights, night{accept: true})
+			}
+		}
+		all := series(kind, nights...)
+		accepted := map[string]bool{}
+		for _, e := range all {
+			if e.Kind == history.Accept {
+				accepted[e.Night] = true
+			}
+		}
+		var some []history.Entry
+		for i, e := range all {
+			if i == 0 || i >= len(all)-Enough || accepted[e.Night] {
+				some = append(some, e)
+			}
+		}
+		f, ok, sure := Last(some)
+		if !sure {
+			unsure++
+			continue
+		}
+		want, wantOK := Series(all)
+		if f != want || ok != wantOK {
+			t.Errorf("%s of %d entries: %v is sure, want %v", kind, len(all), f, want)
+		}
+	}
+	if unsure == 0 || unsure > 150 {
+		t.Errorf("%d of 300 are not sure", unsure)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/judge"
 	"github.com/entrylab/entrylab/measure/record"
 )
 
@@ -96,6 +97,7 @@ type nights struct {
 	m     Matrix
 	day   int
 	said  []string // by Progress
+	found []string // by Found
 }
 
 func newNights(t *testing.T, engine string) *nights {
@@ -125,6 +127,7 @@ func (n *nights) night() *Night {
 	return &Night{
 		Name: now.Format(time.DateOnly), Store: n.store, Machine: "m1", MachineID: "00", CPU: "AMD EPYC 7763 64-Core Processor", Build: fmt.Sprint("b", n.day),
 		Progress: func(text string) { n.said = append(n.said, text) },
+		Found:    func(f judge.Finding) { n.found = append(n.found, f.String()) },
 		Now:      func() time.Time { now = now.Add(time.Millisecond); return now },
 	}
 }
@@ -151,10 +154,17 @@ func (n *nights) again() *Result {
 func (n *nights) next(want ...string) *Result {
 	n.t.Helper()
 	n.day++
+	n.found = nil
 	r := n.again()
-	var got []string
+	var got, fresh []string
 	for _, f := range r.Findings {
 		got = append(got, f.String())
+		if !f.Still {
+			fresh = append(fresh, f.String())
+		}
+	}
+	if d := cmp.Diff(fresh, n.found); d != "" {
+		n.t.Errorf("night %d: told when it was found: %s", n.day, d)
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		n.t.Errorf("night %d: %s", n.day, d)
@@ -211,34 +221,72 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestSampled sees a step of a sampled figure, at the latest in its second night: the
-// first one is measured again.
+// TestSampled measures a suspect again in its night and no other one; a step is found in
+// the same night by that, and is the environment's where the code is the same.
 func TestSampled(t *testing.T) {
-	n := newNights(t, "sampled")
-	boots := func(level float64) []float64 {
-		var all []float64
-		for i := range 8 {
-			all = append(all, level+0.3*float64((i+n.day)%3-1))
-		}
-		return all
-	}
-	for range 8 {
-		said.differences = [][]float64{boots(2)}
-		n.next()
-	}
-	said.differences = [][]float64{boots(2), boots(2)}
-	n.said = nil
-	n.day++
-	said.differences = [][]float64{boots(5), boots(5)}
-	r := n.again()
-	if len(r.Findings) != 1 || r.Findings[0].What != "environment" || r.Findings[0].Detail != "the code is the same" {
-		t.Errorf("found %v", r.Findings)
-	}
-	if r.Bad() {
-		t.Error("a change of the environment is a regression")
-	}
-	if said.runs != 10 || !strings.Contains(strings.Join(n.said, "\n"), "measured again") {
-		t.Errorf("it ran %d times, want the suspect measured again: %q", said.runs, n.said)
+	for _, tt := range []struct {
+		name   string
+		stub   string     // that of the nights before; empty: the same code
+		levels [2]float64 // of the last night, and if it is measured again
+		runs   int
+		want   judge.What // empty: nothing
+	}{
+		{"the same code", "", [2]float64{5, 5}, 2, judge.Environment},
+		{"other code", "0 1", [2]float64{5, 5}, 2, judge.Slower},
+		{"other code, which is faster", "0 1", [2]float64{1, 1}, 2, judge.Faster},
+		{"odd once", "0 1", [2]float64{5, 2}, 2, ""},
+		{"quiet", "0 1", [2]float64{2.1, 0}, 1, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := newNights(t, "sampled")
+			boots := func(level float64) []float64 {
+				var all []float64
+				for i := range 8 {
+					all = append(all, level+0.3*float64((i+n.day)%3-1))
+				}
+				return all
+			}
+			cells, err := n.m.Cells()
+			if err != nil {
+				t.Fatal(err)
+			}
+			const before = 8
+			for range before {
+				n.day++
+				said.differences = [][]float64{boots(2)}
+				found, _, err := n.night().measure(t.Context(), cells[0], 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range found {
+					if tt.stub != "" && found[i].Kind == history.Sample {
+						found[i].Stub = tt.stub
+					}
+				}
+				if err := n.store.Append(t.Context(), found...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.day++
+			said.differences = [][]float64{boots(tt.levels[0]), boots(tt.levels[1])}
+			r := n.again()
+			if got := said.runs - before; got != tt.runs || (got > 1) != strings.Contains(strings.Join(n.said, "\n"), "measured again") {
+				t.Errorf("it ran %d times, want %d: %q", got, tt.runs, n.said)
+			}
+			var what judge.What
+			if len(r.Findings) > 0 {
+				what = r.Findings[0].What
+			}
+			if what != tt.want || len(r.Findings) > 1 {
+				t.Errorf("found %v, want %q", r.Findings, tt.want)
+			}
+			if r.Bad() != (tt.want == judge.Slower) {
+				t.Errorf("the night is bad: %v", r.Bad())
+			}
+			if changed := strings.Contains(r.Verdict(), "the environment changed (1 figure)"); changed != (tt.want == judge.Environment) {
+				t.Errorf("it says %q", r.Verdict())
+			}
+		})
 	}
 }
 

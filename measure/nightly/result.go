@@ -46,9 +46,11 @@ func (r *Result) Crashed() []Done {
 
 // Verdict is the result in one sentence.
 func (r *Result) Verdict() string {
-	fresh, still := 0, 0
+	fresh, still, environment := 0, 0, 0
 	for _, f := range r.Findings {
 		switch {
+		case f.What == judge.Environment && !f.Still:
+			environment++
 		case f.Bad() && f.Still:
 			still++
 		case f.Bad():
@@ -63,6 +65,9 @@ func (r *Result) Verdict() string {
 		text = findings(fresh, "new finding")
 	case still > 0:
 		text = "Nothing new, and " + findings(still, "finding") + " from before that nobody accepted"
+	}
+	if environment > 0 {
+		text += ", but the environment changed (" + findings(environment, "figure") + ")"
 	}
 	return fmt.Sprintf("%s in %s.", text, r.counted())
 }
@@ -134,11 +139,7 @@ func (r *Result) markdown(w io.Writer) error {
 	if len(r.Findings) > 0 {
 		b.WriteString("\n| what | series | since | detail |\n|---|---|---|---|\n")
 		for _, f := range r.Findings {
-			what := string(f.What)
-			if f.Still {
-				what = "still " + what
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(what), cell(f.Series), f.Since, cell(f.Words()))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(f.Title()), cell(f.Series), f.Since, cell(f.Words()))
 		}
 	}
 	var other []Done

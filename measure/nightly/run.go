@@ -3,6 +3,7 @@ package nightly
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,9 +33,13 @@ type Night struct {
 	CPU string
 	// Build is this entrylab.
 	Build string
-	// Progress is told what is done, Now is the time.
+	// Progress is told what is done, and Found what a cell found that is new, as soon
+	// as it is done. Now is the time.
 	Progress func(string)
+	Found    func(judge.Finding)
 	Now      func() time.Time
+
+	mu sync.Mutex // of what is told
 }
 
 // Done is a cell that was done, now or before.
@@ -77,8 +82,10 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 			counting = append(counting, i)
 		}
 	}
-	var mu sync.Mutex
-	left := len(counting) + len(sampling)
+	times, err := ReadTimes(ctx, n.Store, cells)
+	if err != nil {
+		return nil, err
+	}
 	do := func(ctx context.Context, i int) error {
 		d, entries, err := n.cell(ctx, cells[i], crashed[cells[i].Name])
 		if err != nil {
@@ -87,11 +94,20 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 		if err := n.Store.Append(ctx, entries...); err != nil {
 			return err
 		}
-		mu.Lock()
-		defer mu.Unlock()
+		if err := n.tell(ctx, entries); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		all[i] = d
-		left--
-		n.Progress(fmt.Sprintf("%s: %s in %.1f s, %d cells left", d.Cell, d.Outcome, d.Seconds, left))
+		times.took(cells[i], d.Seconds)
+		var left []Cell
+		for i, c := range cells {
+			if all[i].Cell == "" {
+				left = append(left, c)
+			}
+		}
+		n.Progress(fmt.Sprintf("%s: %s in %.1f s; left: %s", d.Cell, d.Outcome, d.Seconds, times.Words(left)))
 		return nil
 	}
 	group, each := errgroup.WithContext(ctx)
@@ -194,6 +210,28 @@ func (n *Night) cell(ctx context.Context, c Cell, crashed int) (Done, []history.
 	e.Try = crashed
 	e.Outcome, e.Detail, e.Values, e.Config = d.Outcome, d.Detail, []float64{d.Seconds}, config.config
 	return d, append(entries, e), nil
+}
+
+// tell tells what is new in the entries of a cell.
+func (n *Night) tell(ctx context.Context, entries []history.Entry) error {
+	var series []string
+	for _, e := range entries {
+		if e.Kind != history.Code && e.Kind != history.Cell && !slices.Contains(series, e.Series) {
+			series = append(series, e.Series)
+		}
+	}
+	findings, err := n.judge(ctx, history.Past{Series: series})
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range findings {
+		if !f.Still {
+			n.Found(f)
+		}
+	}
+	return nil
 }
 
 // ran is what a cell ran on, or why it did not.
@@ -336,18 +374,18 @@ func perRun(base, subject []record.Record) []float64 {
 
 // suspect reports whether a figure looks as if it had changed.
 func (n *Night) suspect(ctx context.Context, entries []history.Entry) (bool, error) {
+	now := map[string]history.Entry{}
 	for _, e := range entries {
-		if e.Kind != history.Sample {
-			continue
+		if e.Kind == history.Sample {
+			now[e.Series] = e
 		}
-		var past []history.Entry
-		for p, err := range n.Store.Entries(ctx, history.Query{Series: e.Series}) {
-			if err != nil {
-				return false, err
-			}
-			past = append(past, p)
+	}
+	past := history.Past{Series: slices.Collect(maps.Keys(now)), Last: judge.Enough}
+	for one, err := range n.Store.Histories(ctx, past) {
+		if err != nil {
+			return false, err
 		}
-		if judge.Again(append(past, e)) {
+		if judge.Again(append(one, now[one[0].Series])) {
 			return true, nil
 		}
 	}
@@ -372,8 +410,14 @@ func names(subjects []stubs.Variant) []string {
 
 // Judge says what the night found that those before it had not, by series.
 func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
+	return n.judge(ctx, history.Past{Night: n.Name})
+}
+
+// judge is Judge of some series.
+func (n *Night) judge(ctx context.Context, past history.Past) ([]judge.Finding, error) {
+	past.Last = judge.Enough
 	var all []judge.Finding
-	for entries, err := range n.Store.Histories(ctx, n.Name) {
+	for entries, err := range n.Store.Histories(ctx, past) {
 		if err != nil {
 			return nil, err
 		}
@@ -382,7 +426,16 @@ func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
 				return nil, err // it came while this one measured
 			}
 		}
-		if f, ok := judge.Series(entries); ok {
+		f, ok, sure := judge.Last(entries)
+		if !sure {
+			for entries, err = range n.Store.Histories(ctx, history.Past{Series: []string{entries[0].Series}}) {
+				if err != nil {
+					return nil, err
+				}
+				f, ok = judge.Series(entries)
+			}
+		}
+		if ok {
 			all = append(all, f)
 		}
 	}

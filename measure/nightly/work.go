@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -26,9 +25,7 @@ type worker struct {
 	*Night
 	queue *queue.Queue
 	cells map[string]Cell
-
-	mu  sync.Mutex
-	did []Done
+	did   []Done // with mu
 }
 
 // Work does cells of the matrix that the queue hands out and that fit this machine, until
@@ -105,7 +102,7 @@ func (w *worker) work(ctx context.Context, counting, sampling []string) (queue.S
 		}
 		cell, err := w.queue.Take(ctx, sampling)
 		if err == nil && cell != nil {
-			err = w.do(cell)
+			err = w.do(ctx, cell)
 		}
 		if err != nil {
 			return queue.State{}, err
@@ -144,13 +141,13 @@ func (w *worker) beside(ctx context.Context, needs []string) (took bool, err err
 		took = true
 		group.Go(func() error {
 			defer func() { <-free }()
-			return w.do(cell)
+			return w.do(ctx, cell)
 		})
 	}
 }
 
 // do does a cell that was taken, unless the night has it already.
-func (w *worker) do(held *queue.Held) error {
+func (w *worker) do(ctx context.Context, held *queue.Held) error {
 	c, known := w.cells[held.Cell]
 	if !known {
 		return fmt.Errorf("the queue of the night %s has a cell %q, which this entrylab does not know: give all workers of a night one entrylab", w.Name, held.Cell)
@@ -163,6 +160,9 @@ func (w *worker) do(held *queue.Held) error {
 	}
 	if err == nil {
 		err = w.queue.Finish(held, d.Outcome == Crash, entries...)
+	}
+	if err == nil {
+		err = w.tell(ctx, entries)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

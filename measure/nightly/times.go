@@ -1,0 +1,85 @@
+package nightly
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/history"
+	"github.com/entrylab/entrylab/measure/stats"
+)
+
+// Times are the seconds that cells took.
+type Times struct {
+	cell  map[string]float64   // the last time, by name
+	where map[string][]float64 // of all cells that run on the same
+}
+
+// ReadTimes reads from a history what each of these cells took last.
+func ReadTimes(ctx context.Context, store history.Store, cells []Cell) (Times, error) {
+	t := Times{map[string]float64{}, map[string][]float64{}}
+	byName := map[string]Cell{}
+	past := history.Past{Last: 1}
+	for _, c := range cells {
+		byName[c.Name] = c
+		past.Series = append(past.Series, c.Name)
+	}
+	for entries, err := range store.Histories(ctx, past) {
+		if err != nil {
+			return t, err
+		}
+		last := entries[len(entries)-1]
+		t.took(byName[last.Series], last.Values[0])
+	}
+	return t, nil
+}
+
+// took says what a cell took.
+func (t Times) took(c Cell, seconds float64) {
+	t.cell[c.Name] = seconds
+	t.where[c.Where()] = append(t.where[c.Where()], seconds)
+}
+
+// Took is what a cell took last; ok is false if it was never done.
+func (t Times) Took(c Cell) (seconds float64, ok bool) {
+	seconds, ok = t.cell[c.Name]
+	return seconds, ok
+}
+
+// Will is how long cells will take here; those that were never done as long as others
+// that run on the same. unknown is how many have none.
+func (t Times) Will(cells []Cell) (left time.Duration, unknown int) {
+	seconds := 0.0
+	for _, c := range cells {
+		s, ok := t.cell[c.Name]
+		if others := t.where[c.Where()]; !ok && len(others) > 0 {
+			s, ok = stats.Mean(others), true
+		}
+		if !ok {
+			unknown++
+		}
+		if c.Engine.Kind != engine.Sampled { // beside others
+			s /= float64(runtime.NumCPU())
+		}
+		seconds += s
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second), unknown
+}
+
+// Words say how long cells will take.
+func (t Times) Words(cells []Cell) string {
+	text := findings(len(cells), "cell")
+	if len(cells) == 0 {
+		return text
+	}
+	switch left, unknown := t.Will(cells); {
+	case unknown == len(cells):
+		return text + ", which were never done"
+	case unknown > 0:
+		return fmt.Sprintf("%s, more than %v", text, left)
+	default:
+		return fmt.Sprintf("%s, about %v", text, left)
+	}
+}
