@@ -2,10 +2,10 @@
 // [Block] of instructions that reads as a kernel engineer would write it,
 // composes, compares and prints.
 //
-// It is the only importer of golang-asm, and guards against that library's silent
-// faults: every mnemonic is a row of one table and tested against GNU as, registers
-// and immediates are checked before the library sees them, labels are resolved here,
-// and what the library treats as fatal becomes an error. All errors of a build are reported together, each with the Go line
+// It is the only importer of golang-asm, and guards against that library's silent faults: every
+// mnemonic is a row of one table and tested against GNU as, registers and immediates are
+// checked before the library sees them, labels are resolved here, and what the library treats
+// as fatal becomes an error. All errors of a build are reported together, each with the Go line
 // of the listing.
 //
 // The package is meant to be imported with a dot.
@@ -42,17 +42,17 @@
 //
 // [Func.Takes] says in which registers a function finds its arguments,
 // [Func.Returns] in which it leaves its results; [Func.Keeps], [Func.Spoils] and
-// [Func.NoReturn] say how it departs from the convention, by which RBX, RBP, RSP
-// and R12 to R15 are kept and all other registers clobbered. The assembler follows
+// [Func.NoReturn] say how it departs from the convention, which keeps RBX, RBP, RSP
+// and R12 to R15 and lets all other registers be clobbered. The assembler follows
 // the registers of such a function along every path through it and rejects
 //
 //   - a read of a register that was neither taken nor written, or that a call has
 //     clobbered since, the flags included;
-//   - a call without what the called function takes;
+//   - a call without the arguments that the called function takes;
 //   - a return, or a jump to another function, without the result, with a kept
 //     register changed, or with something still pushed.
 //
-// What functions behind a pointer keep is said at the call ([Ins.Keeps]).
+// What a function called through a pointer keeps is stated at the call ([Ins.Keeps]).
 //
 // # Structures and claims
 //
@@ -60,7 +60,7 @@
 // parameter for its words. [Fields] makes it a set of memory operands,
 // [Slots] a set of places for the claims of [Ins.Is]: after a [FRAME] the
 // assembler follows RSP along every path through the function, and a push that
-// does not fill the slot that it claims to fill is an error.
+// fills another slot than it claims is an error.
 package asm
 
 import (
@@ -78,7 +78,7 @@ type Item interface{ lower(*lowering) }
 type Block []Item
 
 // Ins is one instruction. Its methods return a changed copy, so that a listing
-// reads as a column of mnemonics with what is said of each behind it.
+// reads as a column of mnemonics, each followed by its annotations.
 type Ins struct {
 	name   string
 	args   [2]any
@@ -86,9 +86,9 @@ type Ins struct {
 	prefix prefix
 	claim  *Slot
 	fault  string
-	keeps  regSet // of what a CALL goes to through a pointer
+	keeps  regSet // by the function that a CALL reaches through a pointer
 	note   string
-	source string // of a CodeLine: how its author wrote it
+	source string // a CodeLine as its author wrote it
 	pc     uintptr
 }
 
@@ -102,8 +102,8 @@ const (
 
 var prefixNames = [...]string{prefixRep: "REP ", prefixRepe: "REPE "}
 
-// ins makes the instruction that the mnemonic function calling it stands for,
-// with the listing's line as its place.
+// ins makes the instruction of the mnemonic function that calls it; its place is
+// the listing's line.
 func ins(name string, args ...any) Ins {
 	in := Ins{name: name, nargs: len(args), pc: callerPC(3)}
 	copy(in.args[:], args)
@@ -120,7 +120,7 @@ func callerPC(skip int) uintptr {
 
 // Is claims that the instruction pushes, pops, stores or loads this slot of
 // the frame. The assembler follows RSP from the last FRAME on and refuses a
-// claim that is not so.
+// claim that does not hold.
 func (in Ins) Is(slot Slot) Ins {
 	in.claim = &slot
 	return in
@@ -132,7 +132,7 @@ func (in Ins) C(comment string) Ins {
 	return in
 }
 
-// Fault names the local label at which the kernel goes on if the instruction
+// Fault names the local label at which the kernel continues if the instruction
 // faults: an entry of __ex_table (see Link).
 func (in Ins) Fault(label string) Ins {
 	in.fault = label
@@ -227,16 +227,16 @@ type label struct {
 // symbols of the image.
 func LABEL(name string) Item { return &label{name: name, pc: callerPC(2)} }
 
-// GLOBAL names a place as LABEL does, and for other functions too: they may
-// branch there, or take its address. FRAME must state RSP's place behind it.
+// GLOBAL is a LABEL that other functions can use too: they may branch there, or
+// take its address. A FRAME behind it must state where RSP is.
 func GLOBAL(name string) Item { return &label{name: name, global: true, pc: callerPC(2)} }
 
 // frameAt is the item of FRAME.
 type frameAt struct{ off int }
 
-// FRAME states that RSP is here off bytes above the start of the frame whose
-// slots the following instructions claim: the frame's size when RSP has just
-// been set to the top of the stack.
+// FRAME states that RSP is here, off bytes above the start of the frame whose
+// slots the following instructions claim: off is the frame's size when RSP has
+// just been set to the top of the stack.
 func FRAME(off int) Item { return frameAt{off} }
 
 type ret struct{ pc uintptr }
@@ -250,15 +250,15 @@ type Func struct {
 	// Doc states the contract: state on entry, clobbers, result.
 	Doc string
 	// Bits is 32 for code that runs in 32-bit protected mode before long mode,
-	// and 16 for code in real mode: their symbols are physical addresses. In
-	// 16-bit code too the registers in an address are the 32-bit ones, those of
-	// the string instructions included. 0 means 64.
+	// and 16 for code in real mode: their symbols are physical addresses. Even in
+	// 16-bit code, addresses and string instructions use the 32-bit registers. 0
+	// means 64.
 	Bits int
-	// Group gathers functions: all of a group stand together, between the
+	// Group gathers functions: all functions of a group lie together, between the
 	// symbols __GROUP_start and __GROUP_end.
 	Group string
-	// Gap is the number of bytes to leave free before the function, for code
-	// that is to stand at other addresses.
+	// Gap is the number of bytes to leave free before the function, so that it
+	// lies at other addresses.
 	Gap int
 	// Saves are pushed at the start and popped by RETURN.
 	Saves []Reg

@@ -33,7 +33,7 @@ const (
 	relPhys16                  // 16 bits, the physical address
 )
 
-// reloc is a place in the bytes that waits for an address.
+// reloc is a place in the bytes where an address must go.
 type reloc struct {
 	off  int // from the function's start
 	kind relocKind
@@ -55,11 +55,11 @@ type encoded struct {
 	base   uint64 // its address
 	lines  []encLine
 	bytes  []byte
-	align  int // of its address, if more than any function's
+	align  int // alignment of its address, if more than the usual
 	relocs []reloc
 	refs   []ref
 	labels []encLabel
-	names  map[string]*label // all labels, in error or not
+	names  map[string]*label // all labels, valid or not
 	faults []encFault
 }
 
@@ -88,13 +88,13 @@ type assembler struct {
 	diags     []diag
 }
 
-// diag is what the library said, and of which of its instructions.
+// diag is a message of the library and the instruction that it is about.
 type diag struct {
 	msg string
 	of  *obj.Prog // nil: it did not say
 }
 
-// fatal is what the library's ways out of the process are turned into.
+// fatal is the panic that takes the place of the library's exits from the process.
 type fatal struct{}
 
 var initOnce sync.Once
@@ -122,7 +122,7 @@ func (a *assembler) link(bits int) *obj.Link {
 	return a.links[bits]
 }
 
-// diag takes what the library has to say.
+// diag keeps a message of the library.
 func (a *assembler) diag(format string, args ...any) {
 	d := diag{msg: fmt.Sprintf(format, args...)}
 	for _, arg := range args {
@@ -136,7 +136,7 @@ func (a *assembler) diag(format string, args ...any) {
 	}
 }
 
-// intern returns the symbol of a string's place.
+// intern returns the symbol of the place that holds a string.
 func (a *assembler) intern(text string) string {
 	sym, ok := a.strings[text]
 	if !ok {
@@ -147,8 +147,8 @@ func (a *assembler) intern(text string) string {
 	return sym
 }
 
-// assemble lowers and assembles a function. What it returns has no lines and
-// no bytes if there is an error in it.
+// assemble lowers and assembles a function. If the function has an error, the
+// result has no lines and no bytes.
 func (a *assembler) assemble(fn *Func) *encoded {
 	if fn.code != nil {
 		return a.assembleCode(fn)
@@ -194,7 +194,7 @@ func (a *assembler) assemble(fn *Func) *encoded {
 	return enc
 }
 
-// run assembles and turns whatever the library says or does into an error.
+// run assembles and turns whatever the library reports or does into an error.
 func (a *assembler) run(ctxt *obj.Link, sym *obj.LSym) (err error) {
 	a.diags = nil
 	defer func() {
@@ -205,14 +205,14 @@ func (a *assembler) run(ctxt *obj.Link, sym *obj.LSym) (err error) {
 			err = errors.New("golang-asm: " + a.diags[0].msg)
 		}
 		if err != nil {
-			clear(a.links) // a Link is of no use after an error
+			clear(a.links) // a Link cannot be used after an error
 		}
 	}()
 	ctxt.Arch.Assemble(ctxt, sym, ctxt.NewProg)
 	return nil
 }
 
-// blame reports what the library refused, at the lines that it spoke of.
+// blame reports what the library refused, at the lines that it named.
 func (a *assembler) blame(e *encoder, err error) {
 	l, found := e.l, false
 	for _, d := range a.diags {
@@ -283,7 +283,7 @@ func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 		if m.rel != nil {
 			at := bytes.Index(enc.bytes[off:end], placeholderBytes)
 			if at < 0 || bytes.Count(enc.bytes[off:end], placeholderBytes) != 1 {
-				l.insErrorf(in, "the symbol's place in the bytes is not clear; use another immediate than %#x", placeholder)
+				l.insErrorf(in, "cannot tell where the symbol is in the bytes; use an immediate other than %#x", placeholder)
 				continue
 			}
 			m.rel.off = off + at
@@ -296,16 +296,16 @@ func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 	}
 }
 
-// placeholder is the displacement of an operand whose symbol the library
-// cannot have there; its place in the bytes is then the symbol's.
+// placeholder stands for a symbol that the library cannot take in an operand's
+// displacement: the symbol's address goes where the placeholder is in the bytes.
 const placeholder = 0x7a5b3c1d
 
 var placeholderBytes = binary.LittleEndian.AppendUint32(nil, placeholder)
 
-// made are the library's instructions of one line.
+// made holds the library's instructions of one line.
 type made struct {
 	first, last *obj.Prog
-	rel         *reloc // of the placeholder
+	rel         *reloc // the placeholder's
 }
 
 // encoder makes the library's instructions of one function.
@@ -314,7 +314,7 @@ type encoder struct {
 	l          *lowering
 	bits       int // 32 for 16-bit code too
 	ctxt       *obj.Link
-	places     map[*label]*obj.Prog // the ANOP that stands at a label
+	places     map[*label]*obj.Prog // the ANOP at a label
 	head, tail *obj.Prog
 	made       []made // of each line
 	refs       []ref
@@ -342,7 +342,7 @@ func (e *encoder) newProg(as obj.As) *obj.Prog {
 // add appends to the function.
 func (e *encoder) add(p *obj.Prog) { e.tail.Link = p; e.tail = p }
 
-// put appends to the line that m is of.
+// put appends to the line that m belongs to.
 func (e *encoder) put(m *made, p *obj.Prog) {
 	e.add(p)
 	if m.first == nil {
@@ -351,7 +351,7 @@ func (e *encoder) put(m *made, p *obj.Prog) {
 	m.last = p
 }
 
-// raw appends constant bytes: as is ABYTE or ALONG.
+// raw appends constant bytes; the instruction as is ABYTE or ALONG.
 func (e *encoder) raw(m *made, as obj.As, v int64) {
 	p := e.newProg(as)
 	p.From = obj.Addr{Type: obj.TYPE_CONST, Offset: v}

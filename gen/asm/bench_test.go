@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// large is a program of the kernel's size: 400 functions of 20 instructions.
+// large returns a program of the kernel's size: 400 functions of 20 instructions.
 func large() Program {
 	p := Program{Data: []Data{BSS("data", 4096, 8)}}
 	for i := range 400 {

@@ -10,8 +10,8 @@ import (
 type Code struct {
 	Bytes  []byte
 	Relocs []Reloc
-	// Align is what its address is to be a multiple of, if that is more than any
-	// function's: a power of two, a page at most.
+	// Align is the alignment of its address, if it needs more than functions
+	// usually have: a power of two, a page at most.
 	Align int
 	// Labels are places that other functions may branch to or take the address
 	// of. Their names are those of the linked program.
@@ -20,7 +20,7 @@ type Code struct {
 	Lines []CodeLine
 }
 
-// Reloc is a place in Code that waits for the address of a symbol: its value is
+// Reloc is a place in Code where the address of a symbol must go: its value is
 // the address plus Add, less the place's own address if the kind is relative
 // (System V ABI, AMD64 supplement, 4.4.1).
 type Reloc struct {
@@ -30,7 +30,7 @@ type Reloc struct {
 	Add  int64
 }
 
-// RelocKind is how wide the place is, and what is stored.
+// RelocKind is the width of the place and the value stored there.
 type RelocKind uint8
 
 const (
@@ -110,7 +110,7 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 	return enc
 }
 
-// lineAt is the line of the instruction that holds the byte at off.
+// lineAt returns the line of the instruction that holds the byte at off.
 func (enc *encoded) lineAt(off int) *encLine {
 	for i := range enc.lines {
 		if l := &enc.lines[i]; l.off <= off && off < l.off+l.len {
@@ -120,7 +120,7 @@ func (enc *encoded) lineAt(off int) *encLine {
 	return nil
 }
 
-// link names the symbol of a relocation in the operand that waits for it; the
+// link puts a relocation's symbol into the operand that needs its address; the
 // instruction ends at end.
 func (in *Ins) link(r Reloc, end int) {
 	for i, arg := range in.args[:in.nargs] {

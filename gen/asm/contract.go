@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A contract says what a function does with registers. Takes declares it; what
-// the others leave out is the convention: RBX, RBP, R12 to R15 and RSP are
-// kept, all other registers and the flags are clobbered.
+// A contract says what a function does with registers. Takes declares it; for what
+// the other methods leave out, the convention holds: RBX, RBP, R12 to R15 and RSP
+// are kept, all other registers and the flags are clobbered.
 type contract struct {
 	takes, returns, keeps regSet
 	spoils                regSet // registers that the convention keeps
@@ -60,17 +60,17 @@ func (s regSet) String() string {
 	return strings.Join(names, ", ")
 }
 
-// bit is the register's index in a state.
+// bit returns the register's index in a state.
 func (r Reg) bit() int { return bits.TrailingZeros32(uint32(setOf(r))) }
 
-// unchanged are the registers that hold the same after a call as before it.
+// unchanged returns the registers that hold the same value after a call as before it.
 func (c *contract) unchanged() regSet { return (calleeSaved | c.keeps) &^ (c.returns | c.spoils) }
 
-// firstResults are the results that a function has whatever happens. What else it
-// returns may hold nothing when they say that it failed.
+// firstResults are the results that a function has whatever happens. Its other results
+// may hold nothing when these say that it failed.
 var firstResults = setOf(RAX, FLAGS)
 
-// convention is the contract of what has declared none, which returns RAX.
+// convention is the contract of a function that declares none: it returns RAX.
 var convention = contract{returns: setOf(RAX)}
 
 // withContract returns the function with a contract of its own to change.
@@ -91,7 +91,7 @@ func (f Func) Takes(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.takes = setOf(regs...) })
 }
 
-// Arguments are the registers that Takes has named.
+// Arguments returns the registers that Takes has named.
 func (f Func) Arguments() (list []Reg) {
 	if f.contract != nil {
 		for r := range f.contract.takes.each {
@@ -107,8 +107,8 @@ func (f Func) Returns(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.returns = setOf(regs...) })
 }
 
-// Keeps returns the function with the registers that it keeps beside those that the
-// convention says.
+// Keeps returns the function with the registers that it keeps in addition to the
+// convention's.
 func (f Func) Keeps(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.keeps = setOf(regs...) })
 }
@@ -125,14 +125,14 @@ func (f Func) NoReturn() Func {
 }
 
 // Keeps returns the CALL of a function through a pointer with the registers that
-// such functions keep beside those that the convention says.
+// such functions keep in addition to the convention's.
 func (in Ins) Keeps(regs ...Reg) Ins {
 	in.keeps = setOf(regs...)
 	return in
 }
 
-// Contract is what the function declares of registers, in words; "" if it declares
-// nothing and is not checked.
+// Contract says in words what the function declares about registers; it is "" if the
+// function declares nothing and is not checked.
 func (f Func) Contract() string {
 	if f.contract == nil {
 		return ""
@@ -247,7 +247,7 @@ var implicit = map[string]struct{ reads, writes regSet }{
 	"SYSRETL": {setOf(RCX, R11), 0},
 }
 
-// What a pushed word is, if not the first value of a register.
+// What a pushed word is, if it is not a register's value on entry.
 const (
 	someValue int8 = -1 - iota
 	noValue

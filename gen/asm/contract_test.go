@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// callees are what the functions of the tests call.
+// callees are the functions that the tests call.
 var callees = []Func{
 	FUNC("plain", "", XORL(RAX, RAX), RETURN()).Takes(RDI).Returns(RAX),
 	FUNC("keeps", "", XORL(RAX, RAX), RETURN()).Takes().Returns(RAX).Keeps(RDX),

@@ -56,7 +56,7 @@ type Cond struct {
 // IF runs the items when the flags of the instruction before it fulfil cc.
 func IF(cc CC, items ...Item) Cond { return Cond{cc: cc, then: items, pc: callerPC(2)} }
 
-// ELSE adds what runs otherwise.
+// ELSE adds the items that run if the condition does not hold.
 func (c Cond) ELSE(items ...Item) Cond { c.els = items; return c }
 
 func (c Cond) lower(l *lowering) {
@@ -88,8 +88,8 @@ type over struct {
 	pc      uintptr
 }
 
-// OVER is a JMP over the items, with a comment: what stands where a feature that is
-// switched off would run.
+// OVER is a JMP over the items, with a comment: the items are what would run if a
+// feature that is switched off were on.
 func OVER(comment string, items ...Item) Item { return over{items, comment, callerPC(2)} }
 
 func (o over) lower(l *lowering) {
@@ -111,7 +111,7 @@ type loop struct {
 // LOOP repeats the items until a BREAK.
 func LOOP(items ...Item) Item { return loop{body: items, pc: callerPC(2)} }
 
-// DO runs the items, and again while WHILE's condition holds.
+// DO runs the items, and repeats them while WHILE's condition holds.
 func DO(items ...Item) DoLoop { return DoLoop{items, callerPC(2)} }
 
 // DoLoop is a DO that waits for its WHILE.
@@ -120,7 +120,7 @@ type DoLoop struct {
 	pc   uintptr
 }
 
-// WHILE closes a DO: back to its start if cc holds.
+// WHILE closes a DO: it jumps back to its start if cc holds.
 func (d DoLoop) WHILE(cc CC) Item { return loop{d.body, true, cc, d.pc} }
 
 func (lp loop) lower(l *lowering) {
@@ -158,11 +158,11 @@ type leave struct {
 	pc   uintptr
 }
 
-// BREAK leaves the innermost loop, if cc is given only when it holds.
+// BREAK leaves the innermost loop; if cc is given, only when it holds.
 func BREAK(cc ...CC) Item { return leave{"BREAK", cc, callerPC(2)} }
 
 // CONTINUE goes to the next round of the innermost loop (in a DO: to its
-// condition), if cc is given only when it holds.
+// condition); if cc is given, only when it holds.
 func CONTINUE(cc ...CC) Item { return leave{"CONTINUE", cc, callerPC(2)} }
 
 func (lv leave) lower(l *lowering) {
@@ -210,7 +210,7 @@ func (l *lowering) inside(word string, pc uintptr, items Block) {
 	l.form = outer
 }
 
-// has reports whether the form is f or around it.
+// has reports whether the form is inner or encloses it.
 func (f *construct) has(inner *construct) bool {
 	for ; inner != nil; inner = inner.outer {
 		if inner == f {
@@ -220,8 +220,8 @@ func (f *construct) has(inner *construct) bool {
 	return f == nil
 }
 
-// checkJumps refuses jumps into a structured form from outside: whoever reads
-// the form takes its head for the only way in.
+// checkJumps refuses jumps into a structured form from outside: a reader takes the
+// form's head for the only way in.
 func (l *lowering) checkJumps() {
 	in := make(map[*label]*construct, len(l.labels))
 	for _, ln := range l.lines {

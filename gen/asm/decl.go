@@ -2,7 +2,7 @@ package asm
 
 import "reflect"
 
-// Funcs makes the functions that the given Go functions declare, in the order in
+// Funcs makes the functions that the given Go functions declare, in their order in
 // memory.
 func Funcs(decls ...func() Func) []Func {
 	fns := make([]Func, len(decls))
@@ -17,20 +17,20 @@ func Funcs(decls ...func() Func) []Func {
 // this one.
 func EXTERN(name string) Func { return Func{Name: name, pc: callerPC(2)} }
 
-// EXTERNDATA declares data of another part of the program, or a symbol of
-// Link's own.
+// EXTERNDATA declares data of another part of the program, or a symbol that Link
+// defines.
 func EXTERNDATA(name string) Data { return Data{Name: name, pc: callerPC(2)} }
 
-// declared tells declarations apart, except that all closures of one function
-// literal, and all method values of one method, are the same.
+// declared returns a value that tells declarations apart, except that all closures of
+// one function literal have the same, as have all method values of one method.
 func declared(decl func() Func) uintptr { return reflect.ValueOf(decl).Pointer() }
 
-// Symbolic is what has an address: a function, data, or the name of either.
+// Symbolic is anything that has an address: a function, data, or the name of either.
 type Symbolic interface {
 	string | Data | func() Data | func() Func
 }
 
-// symbolOf returns the name, or the function that has it.
+// symbolOf returns a symbol's name, or the function that declares it.
 func symbolOf[S Symbolic](s S) (name string, fn *func() Func) {
 	switch s := any(s).(type) {
 	case string:
@@ -45,8 +45,8 @@ func symbolOf[S Symbolic](s S) (name string, fn *func() Func) {
 	panic("asm: not Symbolic")
 }
 
-// names are the names of a program's functions by their declarations, "" where
-// several functions have the same.
+// names holds the name of each declaration's function, "" where one declaration makes
+// functions of several names.
 type names map[uintptr]string
 
 func namesOf(fns []Func) names {
@@ -69,7 +69,7 @@ func (n names) of(decl func() Func) string {
 	return decl().Name
 }
 
-// resolve replaces what an instruction's operands name by its name.
+// resolve replaces the declarations in an instruction's operands by names.
 func (n names) resolve(in *Ins) {
 	for i, arg := range in.args[:in.nargs] {
 		switch a := arg.(type) {

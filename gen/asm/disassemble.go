@@ -8,9 +8,10 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// disassemble makes an instruction of this package of the machine code that
-// another assembler made; a branch's distance counts from its end. What the
-// decoder does not know has a mnemonic that is in no row of the table, or none.
+// disassemble makes an instruction of this package from machine code of another
+// assembler; a branch's distance counts from the instruction's end. An instruction
+// that the decoder does not know gets a mnemonic that is in no row of the table, or
+// none.
 func disassemble(code []byte) Ins {
 	if name, ok := fixed()[string(code)]; ok {
 		return Ins{name: name}
@@ -30,7 +31,7 @@ func disassemble(code []byte) Ins {
 	}
 	in.nargs = len(args)
 	for i, arg := range args {
-		at := len(args) - 1 - i // Intel's order is the other
+		at := len(args) - 1 - i // Intel's order is reversed
 		if r.form == opCmp {
 			at = i
 		}
@@ -39,7 +40,7 @@ func disassemble(code []byte) Ins {
 	return in
 }
 
-// fixed are the mnemonics without operands by their bytes.
+// fixed maps the bytes of the mnemonics without operands to their names.
 func fixed() map[string]string {
 	fixedOnce.Do(func() {
 		a := newAssembler(newReport())
@@ -59,7 +60,7 @@ var (
 	fixedNames map[string]string
 )
 
-// mnemonicOf is the decoder's opcode with AT&T's width, as the table has it.
+// mnemonicOf returns the decoder's opcode with AT&T's width, as the table has it.
 func mnemonicOf(inst x86asm.Inst) string {
 	op := inst.Op.String()
 	width := widthOf(inst, inst.Args[0])
@@ -86,7 +87,7 @@ func mnemonicOf(inst x86asm.Inst) string {
 	return op
 }
 
-// special is an operand that is a segment, control or debug register.
+// special returns an operand that is a segment, control or debug register.
 func special(arg x86asm.Arg) Reg {
 	if r, ok := arg.(x86asm.Reg); ok && !regOf(r).general() {
 		return regOf(r)
@@ -94,7 +95,7 @@ func special(arg x86asm.Arg) Reg {
 	return noReg
 }
 
-// widthOf is the suffix of an operand's width.
+// widthOf returns the suffix of an operand's width.
 func widthOf(inst x86asm.Inst, arg x86asm.Arg) string {
 	bits := inst.DataSize
 	switch a := arg.(type) {
@@ -115,8 +116,8 @@ func widthOf(inst x86asm.Inst, arg x86asm.Arg) string {
 	return map[int]string{8: "B", 16: "W", 32: "L", 64: "Q"}[bits]
 }
 
-// operandOf is an operand as this package has it, of an instruction of a width
-// in bytes.
+// operandOf returns an operand in this package's form; width is the instruction's, in
+// bytes.
 func operandOf(arg x86asm.Arg, width int) any {
 	switch a := arg.(type) {
 	case x86asm.Reg:
@@ -137,7 +138,7 @@ func operandOf(arg x86asm.Arg, width int) any {
 	return int64(v) << (64 - 8*width) >> (64 - 8*width)
 }
 
-// regOf is a register, of which the suffix says how much is meant.
+// regOf returns the register of which r may be a part.
 func regOf(r x86asm.Reg) Reg {
 	general := func(from x86asm.Reg) Reg { return RAX + Reg(r-from) }
 	switch {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDisassemble reads the golden bytes back: all of 64-bit code but for those
+// TestDisassemble reads the golden bytes back: all of 64-bit code except instructions
 // with a prefix or a symbol.
 func TestDisassemble(t *testing.T) {
 	rows := readGolden(t)
@@ -26,7 +26,7 @@ func TestDisassemble(t *testing.T) {
 	}
 }
 
-// sameBytes reports whether two instructions are one to the CPU: MOVQ of an
+// sameBytes reports whether two instructions are the same to the CPU: MOVQ of an
 // unsigned 32-bit constant is MOVL, -1 in 32 bits is 0xffffffff, and TEST and
 // XCHG take their operands in either order.
 func sameBytes(t *testing.T, a, b Ins) bool {
@@ -53,7 +53,7 @@ func TestDisassembleUnknown(t *testing.T) {
 	}
 }
 
-// TestCPL: what ring 3 may not execute, by the table and by the operands.
+// TestCPL: which instructions ring 3 may not execute, by the table and by the operands.
 func TestCPL(t *testing.T) {
 	for _, tt := range []struct {
 		in   Ins

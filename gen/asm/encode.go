@@ -24,7 +24,7 @@ var objRegs = func() (t [numRegs]int16) {
 	return t
 }()
 
-// kindOf returns what an operand is; 0 is nothing that an instruction takes.
+// kindOf returns an operand's kind; 0 is something that no instruction takes.
 func kindOf(arg any) kind {
 	switch v := arg.(type) {
 	case Reg:
@@ -48,13 +48,13 @@ func kindOf(arg any) kind {
 	return 0
 }
 
-// has reports whether an operand is of one of the kinds.
+// has reports whether the operand is of one of the kinds.
 func (k kind) has(arg any) bool {
 	return k&kindOf(arg) != 0 || k&kCL != 0 && arg == RCX
 }
 
-// String lists the kinds as an error names them; where a general register is
-// taken, the special ones that are too are left out.
+// String lists the kinds as an error names them; it leaves the special registers out
+// where a general register will do.
 func (k kind) String() string {
 	if k&kReg != 0 {
 		k &^= kSeg | kSys
@@ -71,7 +71,7 @@ func (k kind) String() string {
 	return strings.Join(names, "")
 }
 
-// wrongKind is the error of an operand that the instruction does not take.
+// wrongKind returns the error of an operand that the instruction does not take.
 func wrongKind(in *Ins, n int, want []kind) error {
 	which := "operand"
 	if len(want) == 2 {
@@ -79,7 +79,7 @@ func wrongKind(in *Ins, n int, want []kind) error {
 	}
 	is := kindOf(in.args[n]).String()
 	if is == "" {
-		is = fmt.Sprint(in.args[n]) // a Reg that is none
+		is = fmt.Sprint(in.args[n]) // a Reg that does not exist
 	}
 	return fmt.Errorf("the %s is %s; want %v", which, is, want[n])
 }
@@ -140,7 +140,7 @@ func checkSpecial(in *Ins, bits int) error {
 		}
 	}
 	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.Seg != noReg {
-		return errors.New("an offset in a segment is no address; add the segment's base")
+		return errors.New("an offset in a segment is not an address; add the segment's base")
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
 	case v.IndexReg != noReg && v.Scale != 1 && v.Scale != 2 && v.Scale != 4 && v.Scale != 8:
 		return fmt.Errorf("the scale is %d; want 1, 2, 4 or 8", v.Scale)
 	case v.IndexReg == noReg && v.Scale != 0:
-		return errors.New("a scale without an index")
+		return errors.New("a scale needs an index")
 	case disp < math.MinInt32 || disp > math.MaxInt32:
 		return errors.New("the displacement does not fit in 32 bits, sign-extended; add it to a register")
 	case v.Seg != noReg && v.Seg != GS && v.Seg != FS:
@@ -221,7 +221,7 @@ func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
 	return nil
 }
 
-// symbol returns the symbol that stands for the Sym of an operand.
+// symbol returns the symbol for the Sym of an operand.
 func (e *encoder) symbol(sym string) string {
 	if text, ok := strings.CutPrefix(sym, strPrefix); ok {
 		return e.a.intern(text)
@@ -229,9 +229,9 @@ func (e *encoder) symbol(sym string) string {
 	return sym
 }
 
-// checkImm returns immediate operand n as the library is to get it. The
-// library cuts and sign-extends without a word, so that what does not fit is
-// refused here.
+// checkImm returns immediate operand n in the form that the library takes. It
+// refuses an immediate that does not fit, as the library would silently truncate or
+// sign-extend it.
 func checkImm(in *Ins, r row, n int) (int64, error) {
 	v, _ := intOf(in.args[n])
 	bits := r.width * 8

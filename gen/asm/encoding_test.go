@@ -21,12 +21,12 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-var update = flag.Bool("update", false, "write testdata anew, encodings with GNU as")
+var update = flag.Bool("update", false, "write testdata again, encodings with GNU as")
 
 const goldenFile = "testdata/encodings.tsv"
 
-// encCase is an instruction that both assemblers are to encode, with what
-// stands around it.
+// encCase is an instruction that both assemblers are to encode, with the code
+// around it.
 type encCase struct {
 	bits            int
 	in              Ins
@@ -92,8 +92,8 @@ func immediates(name string, r row) []any {
 }
 
 // encCases makes the cases of every row of the table: every kind of operand
-// that it takes, in every place. All of testMems are used for the first
-// mnemonic of each form and width only.
+// that the row takes, in every position. Only the first mnemonic of each form and
+// width is tried with all of testMems.
 func encCases() []encCase {
 	var cases []encCase
 	type shapeOf struct {
@@ -121,7 +121,7 @@ func encCases() []encCase {
 	return append(cases, prefixed()...)
 }
 
-// notReal reports what 16-bit code cannot have: an address above 64 KiB.
+// notReal reports whether 16-bit code cannot have the case: an address above 64 KiB.
 func notReal(arg any) bool {
 	m, ok := arg.(Mem)
 	return ok && m.bare() && m.Disp > math.MaxUint16
@@ -276,7 +276,7 @@ func specialOperands(name string, bits int) [][]any {
 	return out
 }
 
-// branches makes the cases of a branch's reach: to labels before and behind,
+// branches makes the cases of a branch's reach: to labels before and after,
 // near and far, and to other functions.
 func branches(name string, bits int) []encCase {
 	nops := func(n int) []Item { return slices.Repeat([]Item{NOP()}, n) }
@@ -322,7 +322,7 @@ func prefixed() []encCase {
 	return cases
 }
 
-// gnu is the case as GNU as gets it.
+// gnu returns the case as GNU as gets it.
 func (c encCase) gnu() string {
 	if _, text, ok := strings.Cut(c.gnuPre, "\x00"); ok {
 		return text
@@ -430,8 +430,8 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-// TestEncodingsLive compares the golden bytes with what the installed GNU as
-// makes of their texts.
+// TestEncodingsLive compares the golden bytes with those that the installed GNU as
+// makes of the same texts.
 func TestEncodingsLive(t *testing.T) {
 	need.Tool(t, "as")
 	rows := readGolden(t)
@@ -475,8 +475,8 @@ func writeGolden(t *testing.T, cases []encCase) {
 	}
 }
 
-// decoderLacks are the instructions that x86asm does not know, or takes for
-// others of another length.
+// decoderLacks are the instructions that x86asm does not know, or decodes as others
+// of another length.
 var decoderLacks = map[string]bool{"STAC": true, "CLAC": true, "ENDBR64": true}
 
 // TestDecodedLength decodes the golden bytes with a decoder that has nothing
@@ -501,10 +501,10 @@ func TestDecodedLength(t *testing.T) {
 	}
 }
 
-// TestMnemonics checks that every row of the table has a function of its name,
-// but for branches, which IF makes too,
-// that each function stands for itself, hands its operands on in order, and
-// has a comment that starts with its name.
+// TestMnemonics checks that every row of the table except the branches, which IF also
+// makes, has a function of its name, and that each function makes the instruction of
+// its name, passes its operands on in order, and has a comment that starts with its
+// name.
 func TestMnemonics(t *testing.T) {
 	f, err := parser.ParseFile(token.NewFileSet(), "mnemonics.go", nil, parser.ParseComments)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestEnvironment starts this test anew with values that make golang-asm end
-// the process that imports it, and checks that it links there, and hands them
-// on to the processes that it starts.
+// TestEnvironment starts this test again with values that make golang-asm end
+// the process that imports it. It checks that a link succeeds there, and that the
+// values reach the processes that it starts.
 func TestEnvironment(t *testing.T) {
 	hostile := []string{
 		"GOARM=7,softfloat", "GOPPC64=power10", "GOMIPS=foo", "GOMIPS64=foo", "GOWASM=foo", "GO386=foo",

@@ -24,7 +24,7 @@ type fault struct {
 	text string
 }
 
-// place is a line of Go; no line if it is not known.
+// place is a line of Go; the zero value if it is unknown.
 type place struct {
 	file string // relative to its module
 	line int
@@ -32,7 +32,7 @@ type place struct {
 
 func newReport() *report { return &report{places: map[uintptr]place{}} }
 
-// errorf adds an error about what the Go line at pc made.
+// errorf adds an error about the item that the Go line at pc made.
 func (r *report) errorf(pc uintptr, format string, args ...any) {
 	r.faults = append(r.faults, &fault{r.place(pc), fmt.Sprintf(format, args...)})
 }
@@ -88,10 +88,10 @@ func (r *report) place(pc uintptr) place {
 	return p
 }
 
-// goPlaces are the places of program counters of Go, for all reports.
+// goPlaces caches the places of Go program counters, for all reports.
 var goPlaces sync.Map
 
-// foreign makes up a program counter for a line that is not of Go.
+// foreign makes up a program counter for a line that is not Go.
 func (r *report) foreign(p place) uintptr {
 	pc := ^uintptr(len(r.places))
 	r.places[pc] = p
@@ -104,7 +104,7 @@ var root = func() string {
 	return strings.TrimSuffix(file, "gen/asm/errors.go")
 }()
 
-// relative shortens a file's name to its place in its module: nothing of the
+// relative shortens a file's name to its path in its module, so that no path of the
 // machine gets into an image.
 func relative(file string) string {
 	if rest, ok := strings.CutPrefix(file, root); ok {
@@ -118,7 +118,7 @@ func relative(file string) string {
 	return file
 }
 
-// typeName names the type of what a Data holds.
+// typeName names the type of an item of a Data.
 func typeName(v any) string {
 	if v == nil {
 		return "nil"

@@ -30,9 +30,9 @@ var (
 	iretSz = SizeOf[iretT[Mem]]()
 )
 
-// wrong is a program of errors. The comment behind a line has what Link must
-// say of it, all of it and nothing else; @-2 stands for the place two lines
-// before, @+2 for that two lines after, @NAME for that of a function.
+// wrong is a program of errors. The comment behind a line has exactly what Link must
+// report for it; @-2 stands for the place two lines before, @+2 for the one two lines
+// after, @NAME for the place of a function.
 func wrong() Program {
 	code32 := FUNC("code32", "",
 		MOVQ(RAX, RBX),              // ERROR "code32: MOVQ RAX, RBX: does not exist in 32-bit code"
@@ -103,13 +103,13 @@ func wrong() Program {
 				MOVQ(RAX.Index(RSP, 8), RAX),          // ERROR "memory: MOVQ (RAX)(RSP*8), RAX: RSP cannot be an index; make it the base"
 				MOVQ(RAX.Index(RBX, 3), RAX),          // ERROR "memory: MOVQ (RAX)(RBX*3), RAX: the scale is 3; want 1, 2, 4 or 8"
 				MOVQ(RAX.Index(RBX, 0), RAX),          // ERROR "memory: MOVQ (RAX)(RBX*0), RAX: the scale is 0; want 1, 2, 4 or 8"
-				MOVQ(Mem{Base: RAX, Scale: 8}, RAX),   // ERROR "memory: MOVQ (RAX), RAX: a scale without an index"
+				MOVQ(Mem{Base: RAX, Scale: 8}, RAX),   // ERROR "memory: MOVQ (RAX), RAX: a scale needs an index"
 				MOVQ(RAX.At(1<<31), RAX),              // ERROR "memory: MOVQ 0x80000000(RAX), RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
 				MOVQ(Abs(0xfee00000), RAX),            // ERROR "memory: MOVQ 0xfee00000, RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
 				MOVQ(CS.At(8), RAX),                   // ERROR "memory: MOVQ CS:8, RAX: segment CS has no base of its own; want FS or GS"
 				MOVQ(Mem{Seg: RAX}, RAX),              // ERROR "memory: MOVQ RAX:0, RAX: segment RAX has no base of its own; want FS or GS"
 				MOVQ(Mem{Seg: GS, Sym: "table"}, RAX), // ERROR "memory: MOVQ GS:table, RAX: a symbol in segment GS; put its address in a register"
-				LEAQ(gsArea.UserSP, RAX),              // ERROR "memory: LEAQ areaT.UserSP(GS), RAX: an offset in a segment is no address; add the segment's base"
+				LEAQ(gsArea.UserSP, RAX),              // ERROR "memory: LEAQ areaT.UserSP(GS), RAX: an offset in a segment is not an address; add the segment's base"
 				MOVQ(Sym("nothing"), RAX),             // ERROR "memory: MOVQ nothing, RAX: nothing is not a function or data of the program"
 				RET(),
 			),

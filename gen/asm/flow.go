@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// regState is what is known of the registers before a line.
+// regState is what is known about the registers before a line.
 type regState struct {
 	reached bool
-	holds   regSet  // those that hold something
-	orig    regSet  // those that hold what they held when the function was entered
+	holds   regSet  // the registers that hold something
+	orig    regSet  // the registers that still hold their value on entry
 	last    [17]int // the line that wrote each last, plus 1
-	stack   []int8  // what is pushed: the register whose first value it is, someValue or noValue
+	stack   []int8  // what is pushed: the register whose value on entry it is, someValue or noValue
 	lost    bool    // the stack is not known
 }
 
@@ -23,8 +23,8 @@ func (s *regState) write(regs regSet, line int) {
 	}
 }
 
-// merge adds what is known on another way to the same line, and reports whether
-// it changed.
+// merge adds what is known on another path to the same line, and reports whether
+// that changed anything.
 func (s *regState) merge(t regState) bool {
 	if !s.reached {
 		*s = t
@@ -64,7 +64,7 @@ func (s *regState) merge(t regState) bool {
 	return changed
 }
 
-// move changes the known part of the stack by what n bytes less in RSP add.
+// move updates the known part of the stack when RSP falls by n bytes.
 func (s *regState) move(n int) {
 	words := n / 8
 	if s.lost || n%8 != 0 || -words > len(s.stack) {
@@ -77,7 +77,7 @@ func (s *regState) move(n int) {
 	s.stack = s.stack[:len(s.stack)+words]
 }
 
-// flow is the flow of registers through a function.
+// flow follows the registers through a function.
 type flow struct {
 	l         *lowering
 	own       *contract
@@ -86,8 +86,9 @@ type flow struct {
 	before    []regState
 }
 
-// checkContract follows the registers along every way through the function and
-// compares what it does with them with its contract and those of what it calls.
+// checkContract follows the registers along every path through the function and
+// compares what it does with them with its contract and with those of the functions
+// that it calls.
 func (l *lowering) checkContract(contracts map[string]*contract) {
 	if l.fn.contract == nil || l.fn.bits() != 64 {
 		return
@@ -120,7 +121,7 @@ func (l *lowering) checkContract(contracts map[string]*contract) {
 	}
 }
 
-// callee is the contract of what a CALL or a branch to another function goes to.
+// callee returns the contract of the function that a CALL or a branch goes to.
 func (f *flow) callee(in *Ins) *contract {
 	if in.keeps != 0 {
 		return &contract{returns: convention.returns, keeps: in.keeps}
@@ -133,7 +134,8 @@ func (f *flow) callee(in *Ins) *contract {
 	return &convention
 }
 
-// step takes the registers over a line; goTo is told where execution goes on.
+// step follows the registers over a line, and calls goTo for every place where
+// execution may continue.
 func (f *flow) step(i int, check bool, goTo func(to int, s regState)) {
 	l, ln := f.l, f.l.lines[i]
 	s := f.before[i]
@@ -143,7 +145,7 @@ func (f *flow) step(i int, check bool, goTo func(to int, s regState)) {
 			return
 		}
 		for r := range (regs &^ s.holds).each {
-			if ln.target != nil { // a structured form's
+			if ln.target != nil { // the branch of a structured form
 				l.errorf(ln.in.pc, "%s: %s %v, which %s", ln.in.name, what, r, f.why(s, r))
 			} else {
 				l.insErrorf(ln.in, "%s %v, which %s", what, r, f.why(s, r))
@@ -212,7 +214,7 @@ func (f *flow) step(i int, check bool, goTo func(to int, s regState)) {
 		case isReg && v != RSP && s.orig&setOf(v) != 0:
 			top = int8(v.bit())
 		case isReg && v != RSP && s.holds&setOf(v) == 0:
-			top = noValue // to be kept for whom it holds something
+			top = noValue // the register may hold something for the caller
 		default:
 			reads, _ := effects(in)
 			need(reads, "reads")
@@ -282,7 +284,7 @@ func (f *flow) call(s *regState, c *contract, line int) {
 	s.holds &^= changed &^ c.returns
 }
 
-// leave checks what holds when the function returns, or goes on as another.
+// leave checks what must hold when the function returns or jumps to another one.
 func (f *flow) leave(in *Ins, s regState, check bool) {
 	if !check {
 		return

@@ -15,7 +15,7 @@ const (
 	known
 )
 
-// meet is what is known where two ways come together.
+// meet returns what is known where two paths join.
 func (w way) meet(v way) way {
 	switch {
 	case w.reach == unreached:
@@ -26,9 +26,9 @@ func (w way) meet(v way) way {
 	return way{reach: unknown}
 }
 
-// follow follows RSP from each FRAME on along every way through the function
-// and compares every claim with it. Where two ways meet with different places
-// of RSP, its place is unknown until the next FRAME. It also refuses a
+// follow follows RSP from each FRAME on along every path through the function
+// and compares every claim with it. Where two paths join with RSP at different
+// places, its place is unknown until the next FRAME. It also refuses a
 // function whose end can be reached.
 func (l *lowering) follow() {
 	at := make(map[*label]int, len(l.labels)) // a label's line
@@ -103,7 +103,7 @@ func (l *lowering) branchTo(ln line) *label {
 	return nil
 }
 
-// after returns the way on behind an instruction.
+// after returns the way behind an instruction.
 func (w way) after(in *Ins) way {
 	if w.reach != known {
 		return w
@@ -139,7 +139,7 @@ func (w way) after(in *Ins) way {
 	return w
 }
 
-// stackStep is by how much a PUSH or POP moves RSP; 0 for all others.
+// stackStep returns by how much a PUSH or POP moves RSP; 0 for any other instruction.
 func stackStep(name string) int {
 	switch name {
 	case "PUSHQ", "PUSHFQ":
@@ -159,8 +159,8 @@ func (m Mem) onStack() bool {
 	return m.Base == RSP && m.IndexReg == noReg && m.Sym == "" && m.Seg == noReg
 }
 
-// checkClaim compares what the instruction says of its slot, and what its
-// operands are fields of, with where they are.
+// checkClaim checks that the slot which the instruction claims, and the fields that
+// its operands name, are where RSP says.
 func (l *lowering) checkClaim(in *Ins, w way) {
 	step := stackStep(in.name)
 	opOff := w.off + max(step, 0) // a POP finds its operand from the new RSP
@@ -178,7 +178,7 @@ func (l *lowering) checkClaim(in *Ins, w way) {
 			continue
 		}
 		at := opOff + m.Disp
-		// Below the frame's start lies other memory: the thread, at the bottom of
+		// Other memory lies below the frame's start: the thread, at the bottom of
 		// the same stack.
 		if m.field.Frame != "" && w.reach == known && at >= 0 && at != m.field.Off {
 			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, at)

@@ -19,7 +19,7 @@ import (
 	"github.com/entrylab/entrylab/internal/need"
 )
 
-// source makes a listing out of bytes; behind their end come zeros.
+// source makes a listing out of bytes, followed by zeros.
 type source struct {
 	data  []byte
 	wild  bool // operands that make no sense, too
@@ -368,7 +368,7 @@ func randomBytes(n int) []byte {
 	return data
 }
 
-// TestRandom links random programs, every second of which makes no sense.
+// TestRandom links random programs; every second one makes no sense.
 func TestRandom(t *testing.T) {
 	silent(t)
 	linked := 0

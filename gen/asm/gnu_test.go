@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// gnuText writes an instruction as GNU as wants it in AT&T's syntax. What it
-// knows of widths and operand orders it does not take from the table that it
-// checks.
+// gnuText writes an instruction in AT&T's syntax as GNU as wants it. It does not take
+// widths and operand orders from the table, as it checks that table.
 func gnuText(in Ins, bits int) string {
 	if text, ok := gnuWhole[in.name]; ok {
 		return prefixText(in) + text
@@ -73,7 +72,7 @@ func gnuText(in Ins, bits int) string {
 	return strings.TrimSpace(addr32(in, bits) + prefixText(in) + name + " " + strings.Join(texts, ", "))
 }
 
-// gnuWhole are the instructions that GNU as calls otherwise.
+// gnuWhole are the instructions that have other names in GNU as.
 var gnuWhole = map[string]string{
 	"RETFL": "lretl", "CQO": "cqto",
 	"INB": "inb %dx, %al", "INL": "inl %dx, %eax",
@@ -94,7 +93,7 @@ func addr32(in Ins, bits int) string {
 
 func prefixText(in Ins) string { return strings.ToLower(prefixNames[in.prefix]) }
 
-// suffixWidth is the width that the n-th letter from the end stands for.
+// suffixWidth returns the width that the n-th letter from the end means.
 func suffixWidth(name string, n int) int {
 	return map[byte]int{'B': 1, 'W': 2, 'L': 4, 'Q': 8}[name[len(name)-n]]
 }
@@ -164,15 +163,15 @@ func gnuMem(m Mem, bits int) string {
 	return b.String()
 }
 
-// code is what an assembler made of one instruction: bytes, in which the
-// places of symbols are zero, and what belongs there.
+// code is what an assembler made of one instruction: its bytes, with zeros where
+// symbols go, and the symbols.
 type code struct {
 	hex    string
 	relocs string
 }
 
 // gnuRun has GNU as assemble texts and returns the bytes between the labels
-// iN and eN, which a text sets around what is wanted of it.
+// iN and eN, which a text sets around the part that is wanted.
 func gnuRun(t *testing.T, bits int, texts []string) []code {
 	t.Helper()
 	dir := t.TempDir()

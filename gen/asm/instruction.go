@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Place is the operand of a branch that goes to a place without a name: its
-// offset from the function's start. Only rows of a listing have it.
+// Place is the operand of a branch to a place without a name: its offset from the
+// function's start. Only rows of a listing have it.
 type Place int
 
 // Mnemonic returns the instruction's name, without a prefix such as REP.
@@ -41,11 +41,11 @@ func (in Ins) Claim() string {
 	return in.claim.String()
 }
 
-// Comment returns the comment of [Ins.C].
+// Comment returns the comment given by [Ins.C].
 func (in Ins) Comment() string { return in.note }
 
 // CPL returns the highest privilege level at which the CPU executes the
-// instruction: 0 for what faults in ring 3 whatever its operands hold, with
+// instruction: 0 if it faults in ring 3 whatever its operands hold, with
 // RFLAGS.IOPL 0 as the kernel leaves it, else 3 (SDM volume 3, 6.9; STAC and
 // CLAC raise #UD there, volume 2).
 func (in Ins) CPL() int {
@@ -57,15 +57,15 @@ func (in Ins) CPL() int {
 }
 
 // Equal reports whether two instructions are the same: mnemonic, prefix and
-// operands. What is said of them, and which structure's field an operand stands
-// for, is no matter.
+// operands. Their annotations do not count, nor do the structure fields that their
+// operands may stand for.
 func (in Ins) Equal(other Ins) bool {
 	return in.name == other.name && in.prefix == other.prefix &&
 		slices.EqualFunc(in.args[:in.nargs], other.args[:other.nargs], sameOperand)
 }
 
 // sameOperand reports whether two operands are the same; integers of different
-// types are if their values are.
+// types are the same if their values are.
 func sameOperand(a, b any) bool {
 	if v, ok := intOf(a); ok {
 		w, ok := intOf(b)
@@ -80,7 +80,7 @@ func sameOperand(a, b any) bool {
 	return a == b
 }
 
-// byName is an operand that names what it declares.
+// byName returns the operand with the name of what it declares.
 func byName(arg any) any {
 	switch a := arg.(type) {
 	case func() Func:

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestKinds checks that an operand of a wrong kind does not compile, in every line
-// of testdata/kinds, and nothing else of it.
+// TestKinds checks that the compiler rejects an operand of a wrong kind in every line
+// of testdata/kinds that says so, and in no other line.
 func TestKinds(t *testing.T) {
 	const file = "testdata/kinds/kinds.go"
 	source, err := os.ReadFile(file)

@@ -41,7 +41,7 @@ type Object struct {
 	listings func() []Listing
 }
 
-// Listings returns those of the functions, in their order. They are shared; do not
+// Listings returns the functions' listings, in their order. They are shared; do not
 // write to them.
 func (o *Object) Listings() []Listing { return o.listings() }
 
@@ -75,7 +75,7 @@ const (
 // It defines __text_start, __text_end and their like for each section,
 // __kernel_end, __GROUP_start and __GROUP_end for each group, and __ex_table
 // to __ex_table_end: pairs of the address of an instruction marked with Fault
-// and the address to go on at, by the former.
+// and the address at which to continue, sorted by the former.
 func Link(p Program, addr, physBase uint64) (*Object, error) {
 	rep := newReport()
 	a := newAssembler(rep)
@@ -140,7 +140,7 @@ func Link(p Program, addr, physBase uint64) (*Object, error) {
 	return lk.object(encs, []Section{text, ro, rw, bss}), nil
 }
 
-// grouped moves the members of each group to its first.
+// grouped moves the members of each group to its first member.
 func grouped(fns []Func) []Func {
 	out := make([]Func, 0, len(fns))
 	done := map[string]bool{}
@@ -172,12 +172,12 @@ type linker struct {
 // symbol is a global name.
 type symbol struct {
 	addr uint64
-	fn   *Func // nil: it is not a function's
-	own  bool  // Link's own
+	fn   *Func // nil: not a function
+	own  bool  // defined by Link
 	pc   uintptr
 }
 
-// ptrAt is a place in the data that waits for an address.
+// ptrAt is a place in the data where an address must go.
 type ptrAt struct {
 	addr uint64
 	ptr  Ptr
@@ -194,7 +194,7 @@ func pad(b []byte, addr uint64, align int, fill byte) []byte {
 	return b
 }
 
-// define gives a name of the program its address.
+// define records the address of one of the program's names.
 func (lk *linker) define(name string, addr, size uint64, fn *Func, pc uintptr) {
 	old := lk.symbols[name]
 	switch {
@@ -208,7 +208,7 @@ func (lk *linker) define(name string, addr, size uint64, fn *Func, pc uintptr) {
 	}
 }
 
-// defineOwn gives a name that Link itself defines its address. pc is the place
+// defineOwn records the address of a name that Link itself defines. pc is the place
 // that asks for it, if there is one.
 func (lk *linker) defineOwn(name string, addr uint64, pc uintptr) {
 	if old := lk.symbols[name]; old != nil {
@@ -219,7 +219,7 @@ func (lk *linker) defineOwn(name string, addr uint64, pc uintptr) {
 	lk.symbols[name].own = true
 }
 
-// text lays the functions out. A group is in pages of its own, unless all is
+// text lays the functions out. A group has pages to itself, unless the program is
 // flat.
 func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 	var b []byte
@@ -274,10 +274,10 @@ func (lk *linker) exTable() []any {
 	return words
 }
 
-// maxSize is what a data object may have: no more can be addressed.
+// maxSize is the largest data object: more cannot be addressed.
 const maxSize = 1 << 31
 
-// maxAlign is that of a large page.
+// maxAlign is the alignment of a large page.
 const maxAlign = 2 << 20
 
 // checkData refuses what cannot be laid out.
@@ -356,12 +356,12 @@ func (lk *linker) bss(objects []Data, addr uint64) Section {
 		at += uint64(d.Size)
 	}
 	lk.defineOwn("__bss_end", alignUp(at, wordSize), 0)
-	// The last page is the image's whole: __kernel_end is inside.
+	// The last page belongs to the image as a whole: __kernel_end is inside.
 	return Section{Name: ".bss", Addr: addr, Size: alignUp(at, pageSize) - addr}
 }
 
-// checkRefs checks that the symbols which a function names are there, and are
-// of the kind that the instruction wants.
+// checkRefs checks that the symbols which a function names exist and are of the kind
+// that the instruction wants.
 func (lk *linker) checkRefs(encs []*encoded, enc *encoded) {
 	bits := enc.fn.bits()
 	for _, r := range enc.refs {
@@ -401,7 +401,7 @@ func (lk *linker) patchText(text Section, enc *encoded) {
 	code := text.Bytes[enc.base-text.Addr:][:len(enc.bytes)]
 	for _, r := range enc.relocs {
 		s := lk.symbols[r.sym]
-		if s == nil { // checkRefs has said so
+		if s == nil { // checkRefs has reported it
 			continue
 		}
 		bits := 32

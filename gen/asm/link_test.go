@@ -277,8 +277,8 @@ func TestListing(t *testing.T) {
 	}
 }
 
-// TestLinkErrors checks errors that depend on the whole program, and what is
-// said when the library fails.
+// TestLinkErrors checks the errors that depend on the whole program, and those for
+// failures of the library.
 func TestLinkErrors(t *testing.T) {
 	stop := FUNC("stop", "", UD2())
 	far := func(items ...Item) Program {
@@ -308,7 +308,7 @@ func TestLinkErrors(t *testing.T) {
 		{"endless", Program{Funcs: []Func{FUNC("f", "", self, UD2())}}, testBase, "f: blocks are nested more than 1000 deep; does one hold itself\\?"},
 		{"jumps", Program{Funcs: []Func{FUNC("f", "", overlapping(20)...)}}, testBase, "f: the sizes of the jumps do not settle in 20 passes; split the function"},
 		{"place unknown", Program{Funcs: []Func{{Name: "f"}}, Data: []Data{{Name: "f"}}}, testBase, "(?s)f: the function's end.*f: the name is taken at an unknown place"},
-		{"placeholder", far(ADDQ(placeholder, Sym("near").Index(RAX, 8))), 1 << 20, "f: ADDQ .*: the symbol's place in the bytes is not clear; use another immediate than 0x7a5b3c1d"},
+		{"placeholder", far(ADDQ(placeholder, Sym("near").Index(RAX, 8))), 1 << 20, "f: ADDQ .*: cannot tell where the symbol is in the bytes; use an immediate other than 0x7a5b3c1d"},
 		{"refused", Program{Funcs: []Func{FUNC("f", "", ins("REFUSED", RAX), UD2()), stop}}, testBase, "f: REFUSED RAX: the library refuses this form"},
 		{"fatal", Program{Funcs: []Func{FUNC("f", "", ins("FATAL", "stop"), UD2()), stop}}, testBase, "f: golang-asm: branch to ATEXT"},
 		{"no mnemonic", Program{Funcs: []Func{FUNC("f", "", ins("NOTHING"), UD2())}}, testBase, "f: NOTHING: no such mnemonic in the table"},
@@ -326,9 +326,9 @@ func TestLinkErrors(t *testing.T) {
 	}
 }
 
-// overlapping makes n jumps of which each reaches just over the next one as
-// long as that is short: once the last is long, so must be the one before it,
-// and so on, one a pass.
+// overlapping makes n jumps, each of which reaches just over the next one while that
+// is short: once the last is long, the one before it must be too, and so on, one
+// jump a pass.
 func overlapping(n int) []Item {
 	nops := func(n int) Item { return Block(slices.Repeat([]Item{NOP()}, n)) }
 	to := func(i int) string { return fmt.Sprintf("to%d", i) }
@@ -394,8 +394,8 @@ func TestGlobal(t *testing.T) {
 	}
 }
 
-// TestCode links machine code from elsewhere; gnuas tests each kind of
-// relocation with what as makes.
+// TestCode links machine code from elsewhere; gnuas tests each kind of relocation
+// with the output of as.
 func TestCode(t *testing.T) {
 	code := Code{
 		Bytes:  []byte{0x90, 0xe8, 0, 0, 0, 0, 0xc3},
@@ -433,8 +433,8 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// TestTooFar: an address that does not fit where it belongs is an error of the
-// instruction, not another address.
+// TestTooFar checks that an address that does not fit is an error at its instruction,
+// and is not cut to another address.
 func TestTooFar(t *testing.T) {
 	real := func(f Func) Func { f.Bits = 16; return f }
 	far := func(n int) Func { // so much code

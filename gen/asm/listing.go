@@ -15,7 +15,7 @@ type Listing struct {
 
 // Row is one line of a listing: a label, or an instruction.
 type Row struct {
-	Label string // only the label if it is not empty
+	Label string // if not empty, the row is only this label
 	Off   int    // from the function's start
 	Bytes []byte
 	Ins   Ins // the instruction; its String is how the listing prints it

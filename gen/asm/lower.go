@@ -7,7 +7,7 @@ type line struct {
 	in     *Ins
 	target *label     // where a branch of a structured form goes
 	bind   *label     // a label here
-	frame  *int       // FRAME: RSP's place from here on
+	frame  *int       // FRAME: where RSP is from here on
 	form   *construct // the innermost structured form around it
 }
 
@@ -18,13 +18,13 @@ type lowering struct {
 	names   names
 	lines   []line
 	labels  map[string]*label
-	loops   []loopLabels // those around the current item
-	form    *construct   // the innermost one around it
+	loops   []loopLabels // the loops around the current item
+	form    *construct   // the innermost form around it
 	depth   int
 	tooDeep bool
 }
 
-// maxDepth is how deep blocks may be nested; a block that holds itself has no
+// maxDepth is how deep blocks may be nested; a block that contains itself would never
 // end.
 const maxDepth = 1000
 
@@ -36,7 +36,7 @@ func (l *lowering) insErrorf(in *Ins, format string, args ...any) {
 	l.rep.insErrorf(l.fn, in, format, args...)
 }
 
-// lower flattens a function and checks what can be told without encoding.
+// lower flattens a function and checks what can be checked without encoding.
 func lower(fn *Func, rep *report, names names) *lowering {
 	l := &lowering{fn: fn, rep: rep, names: names, labels: map[string]*label{}}
 	if fn.Name == "" {
@@ -62,7 +62,7 @@ func (l *lowering) add(ln line) {
 	l.lines = append(l.lines, ln)
 }
 
-// stackIns is the PUSH or POP of a whole register.
+// stackIns returns the PUSH or POP of a whole register.
 func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
 	if l.fn.bits() == 64 {
 		name += "Q"

@@ -1,7 +1,8 @@
 package asm
 
-// The mnemonics, with the field's names: AT&T's width suffixes, source operand
-// first except for CMP, Intel's condition codes. The constraints of kinds.go say what an operand may be; which registers, the assembler checks.
+// The mnemonics, with the field's names: AT&T's width suffixes, source operand first
+// except for CMP, Intel's condition codes. The constraints of kinds.go say what an
+// operand may be; the assembler checks which registers it may be.
 
 // ADDQ adds src to dst.
 func ADDQ[S Operand, D RegMem](src S, dst D) Ins { return ins("ADDQ", src, dst) }
@@ -81,8 +82,8 @@ func MOVQ[S Operand, D RegMem](src S, dst D) Ins { return ins("MOVQ", src, dst) 
 // MOVL moves 32 bits; a register dst is zero-extended to 64.
 func MOVL[S Operand, D RegMem](src S, dst D) Ins { return ins("MOVL", src, dst) }
 
-// MOVW moves 16 bits; either may be a segment register, from which the whole
-// dst is cleared but for the selector.
+// MOVW moves 16 bits; either operand may be a segment register, and a move from one
+// clears the rest of dst.
 func MOVW[S Operand, D RegMem](src S, dst D) Ins { return ins("MOVW", src, dst) }
 
 // MOVB moves 8 bits.
@@ -280,8 +281,7 @@ func CMOVLG[S RegMem](src S, dst Reg) Ins { return ins("CMOVLG", src, dst) }
 // JMP jumps to a label, a function, or to the address in a register or in memory.
 func JMP[T Target](target T) Ins { return ins("JMP", target) }
 
-// CALL calls a function, a GLOBAL place of any, or the address in a register or in
-// memory.
+// CALL calls a function, a GLOBAL label, or the address in a register or in memory.
 func CALL[T Target](target T) Ins { return ins("CALL", target) }
 
 // RET returns; see RETURN for functions with saved registers.

@@ -7,7 +7,7 @@ import (
 )
 
 // Reg is a register operand: general, segment, control or debug register.
-// The mnemonic's suffix says how much of a general register is meant:
+// The mnemonic's suffix says which part of a general register is used:
 // MOVL(RAX, RBX) moves EAX to EBX.
 type Reg uint8
 
@@ -50,7 +50,7 @@ const (
 	DR6
 	DR7
 
-	// FLAGS are the arithmetic flags, for contracts (Func.Returns); no operand.
+	// FLAGS are the arithmetic flags, for contracts (Func.Returns); not an operand.
 	FLAGS
 	numRegs
 )
@@ -95,12 +95,12 @@ type Mem struct {
 	Sym            string
 	// field is the structure's field that a handle of Fields stands for.
 	field Slot
-	// fn is the declaration of the function that it is the address of; lowering
-	// puts its name in Sym.
+	// fn declares the function whose address this is; lowering puts its name in
+	// Sym.
 	fn *func() Func
 }
 
-// Add is the memory disp bytes further on. It is no longer the field that m
+// Add returns the memory disp bytes further on. It is no longer the field that m
 // may have stood for.
 func (m Mem) Add(disp int) Mem {
 	m.Disp += disp
@@ -110,11 +110,11 @@ func (m Mem) Add(disp int) Mem {
 	return m
 }
 
-// Field is the structure's field that a handle of [Fields] stands for, a zero
-// Slot if m is none.
+// Field returns the structure field that a handle of [Fields] stands for, a zero
+// Slot if m is not such a handle.
 func (m Mem) Field() Slot { return m.field }
 
-// Index is the memory index*scale bytes further on.
+// Index returns the memory index*scale bytes further on.
 func (m Mem) Index(index Reg, scale int) Mem {
 	m.IndexReg, m.Scale = index, scale
 	return m
@@ -167,11 +167,11 @@ func (m Mem) String() string {
 // one place in the read-only data.
 func Str(s string) Mem { return Mem{Sym: strPrefix + s} }
 
-// strPrefix marks a Sym as a string's text and cannot be in a symbol's name.
+// strPrefix begins the Sym that holds a string's text; no symbol's name contains it.
 const strPrefix = "\x00"
 
-// Slot is a word of a structure, for the claim that an instruction is about
-// this word (see Ins.Is).
+// Slot is a word of a structure, for the claim that an instruction uses this word
+// (see Ins.Is).
 type Slot struct {
 	Frame, Name string
 	Off         int // bytes from the structure's start
@@ -211,8 +211,8 @@ func Fields[S any](base any) S {
 	return s
 }
 
-// Slots returns a structure of package layout whose fields name their own
-// places.
+// Slots returns a structure of package layout in which each field names its own
+// place.
 func Slots[S any]() S {
 	var s S
 	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
@@ -232,8 +232,8 @@ func structName(t reflect.Type) string {
 }
 
 // walkWords calls fn for each word of v, which starts at off bytes into the
-// structure frame, and returns the offset after the last. A word is what stands
-// for the type parameter: a Mem, a Slot, or a 64-bit integer.
+// structure frame, and returns the offset after the last. A word is anything that
+// takes the place of the type parameter: a Mem, a Slot, or a 64-bit integer.
 func walkWords(v reflect.Value, frame, path string, off int, fn func(reflect.Value, Slot)) int {
 	t := v.Type()
 	switch {

@@ -28,7 +28,7 @@ func offsets(t reflect.Type, base int) []int {
 	return []int{base}
 }
 
-// handles flattens a structure of Mems or Slots into them.
+// handles flattens a structure into its Mems or Slots.
 func handles(v reflect.Value) []any {
 	if _, ok := v.Interface().(Mem); ok {
 		return []any{v.Interface()}

@@ -3,8 +3,8 @@ package asm
 import "encoding/binary"
 
 // ownBytes returns the bytes of the forms that the library lacks or gets
-// wrong, or that it encodes longer than GNU as does; nil for all others. The
-// operands have been checked, and a segment's prefix is not among the bytes.
+// wrong, or encodes longer than GNU as does; nil for all others. The
+// operands have been checked, and the bytes have no segment prefix.
 func (e *encoder) ownBytes(m *made, in *Ins, r row) []byte {
 	switch {
 	case r.bytes != nil:
@@ -19,7 +19,7 @@ func (e *encoder) ownBytes(m *made, in *Ins, r row) []byte {
 		return debugMove(0x21, first, second)
 	case DR0 <= second && second <= DR7:
 		return debugMove(0x23, second, first)
-	case r.neg != 0 && e.bits == 32 && first != noReg: // the library takes the operand for a byte
+	case r.neg != 0 && e.bits == 32 && first != noReg: // the library mistakes the operand for a byte
 		return []byte{0xf7, r.neg | byte(first-RAX)}
 	case r.al != 0 && first == RAX && kindOf(in.args[1]) == kImm:
 		return []byte{r.al, immByte(in.args[1])}
@@ -38,7 +38,7 @@ func (e *encoder) ownBytes(m *made, in *Ins, r row) []byte {
 	return nil
 }
 
-// debugMove moves between a debug and a general register (SDM volume 2, MOV).
+// debugMove encodes a move between a debug and a general register (SDM volume 2, MOV).
 func debugMove(op byte, debug, general Reg) []byte {
 	number := map[Reg]byte{DR0: 0, DR1: 1, DR2: 2, DR3: 3, DR6: 6, DR7: 7}[debug]
 	b := []byte{0x0f, op, 0xc0 | number<<3 | byte(general-RAX)&7}
@@ -51,7 +51,7 @@ func debugMove(op byte, debug, general Reg) []byte {
 // bare reports whether the operand is an address alone.
 func (m Mem) bare() bool { return m.Base == noReg && m.IndexReg == noReg }
 
-// absoluteMove is the form of MOV between AL, AX or EAX and an address that
+// absoluteMove encodes the form of MOV between AL, AX or EAX and an address, which
 // only 32-bit code has.
 func (e *encoder) absoluteMove(m *made, in *Ins, op byte, width int, mem Mem) []byte {
 	var b []byte

@@ -9,7 +9,7 @@ import (
 type Data struct {
 	Name     string
 	Align    int // bytes; 0 means 8
-	Skip     int // bytes that are left free behind the aligned place
+	Skip     int // bytes to leave free behind the aligned place
 	ReadOnly bool
 	// Content is bytes, strings, integers of a sized type and Ptrs, in order.
 	Content []any
@@ -47,14 +47,14 @@ func PTR[S Symbolic](s S) Ptr {
 	return Ptr{Sym: name, fn: fn}
 }
 
-// Program is what is linked together: order is the order in memory, but for
-// the members of a group, which stand where the first of them does, in pages of
-// their own.
+// Program is what is linked together. The order of its functions and data is their
+// order in memory, except that all members of a group follow its first member, in
+// pages of their own.
 type Program struct {
 	Funcs []Func
 	Data  []Data
-	// Flat lays the sections out without a gap to the next page: what is loaded
-	// as one piece, where nothing is protected.
+	// Flat lays the sections out without a gap up to the next page: for a program
+	// that is loaded as one piece, with no page protection.
 	Flat bool
 	// Late, if not nil, makes further read-only data from the functions'
 	// final addresses: a kernel's own symbol table.
@@ -71,11 +71,11 @@ func (p *Program) Add(q Program) {
 	}
 }
 
-// Replace puts fn in the place of the function of the same name.
+// Replace puts fn in the place of the function with the same name.
 func (p *Program) Replace(fn Func) error {
 	i := slices.IndexFunc(p.Funcs, func(f Func) bool { return f.Name == fn.Name })
 	if i < 0 {
-		return fmt.Errorf("the program has no function %s to be replaced", fn.Name)
+		return fmt.Errorf("the program has no function %s to replace", fn.Name)
 	}
 	p.Funcs[i] = fn
 	return nil

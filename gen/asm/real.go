@@ -12,10 +12,10 @@ import (
 )
 
 // 16-bit code: a Func of 16 Bits runs in real mode. Its instructions are those
-// of 32-bit code with the prefixes turned round: 0x66 before a 32-bit operand
-// and none before a 16-bit one, 0x67 before an address in registers, which are
-// the 32-bit ones. A bare address has 16 bits. The library has no such mode,
-// so that each instruction is assembled alone as 32-bit code and then
+// of 32-bit code with the prefixes reversed: 0x66 before a 32-bit operand
+// and none before a 16-bit one, 0x67 before an address that uses registers, which
+// are the 32-bit ones. An address without registers has 16 bits. The library has no
+// such mode, so each instruction is assembled alone as 32-bit code and then
 // rewritten; the branches are laid out here.
 
 // piece is an instruction of 16-bit code.
@@ -23,8 +23,8 @@ type piece struct {
 	in     *Ins
 	code   []byte
 	relocs []reloc // by offset in code
-	target *label  // of a branch within the function
-	near   bool    // which does not reach it by 8 bits
+	target *label  // of a branch inside the function
+	near   bool    // the branch needs more than 8 bits to reach it
 	off    int     // from the function's start
 }
 
@@ -97,7 +97,7 @@ func (a *assembler) assembleReal(l *lowering, enc *encoded) {
 	}
 }
 
-// nearBranch is the form with a 16-bit distance of a branch with 8 bits.
+// nearBranch returns the form with a 16-bit distance of a branch with an 8-bit one.
 func nearBranch(op byte) []byte {
 	if op == 0xeb { // JMP
 		return []byte{0xe9, 0, 0}
@@ -203,7 +203,7 @@ prefixes:
 	return nil
 }
 
-// shorten makes 16 bits of a bare address with 32.
+// shorten cuts a 32-bit address without registers to 16 bits.
 func (p *piece) shorten(b *[]byte, opcode int, one *encoded, m Mem) error {
 	code := *b
 	at := opcode + 1

@@ -18,9 +18,8 @@ const (
 	kLabel                  // name of a label or function
 )
 
-// form is what operands a mnemonic takes. It also decides in which operand of
-// an obj.Prog each of them goes; a wrong one gives another instruction and no
-// error.
+// form says which operands a mnemonic takes. It also decides in which operand of
+// an obj.Prog each of them goes; a wrong one silently gives another instruction.
 type form uint8
 
 const (
@@ -53,7 +52,7 @@ const (
 	opJump        // the target of JMP and CALL
 )
 
-// shape is what the assembler must know of a form.
+// shape is what the assembler must know about a form.
 type shape struct {
 	args  []kind
 	dst   bool // the single operand is obj.Prog.To
@@ -95,8 +94,8 @@ var shapes = [...]shape{
 type row struct {
 	as    obj.As
 	form  form
-	width int    // of the operation, in bytes; 0: none or no matter
-	from  int    // width of the source, if it is another
+	width int    // of the operation, in bytes; 0: none, or it does not matter
+	from  int    // width of the source, if it differs
 	only  int    // the Bits that it exists in; 0: both, but width 8 is 64-bit code
 	cpl0  bool   // it faults at any other privilege level, whatever its operands
 	bytes []byte // the whole instruction, but for RETN's 16-bit immediate
@@ -104,10 +103,10 @@ type row struct {
 	neg   byte   // second byte of the form for RAX; others are added to it
 }
 
-// branches reports whether the operand is where execution goes on.
+// branches reports whether the operand is where execution continues.
 func (r row) branches() bool { return r.form == opJcc || r.form == opJump }
 
-// in reports whether the instruction exists in code of so many bits; 16-bit
+// in reports whether the instruction exists in code of that many bits; 16-bit
 // code has what 32-bit code has.
 func (r row) in(bits int) bool {
 	bits = max(bits, 32)

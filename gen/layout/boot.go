@@ -3,13 +3,13 @@ package layout
 // MemMapMax is the number of memory-map entries that the kernel keeps.
 const MemMapMax = 128
 
-// BootInfo is what every boot protocol is turned into before the kernel
+// BootInfo is the form into which every boot protocol is brought before the kernel
 // proper starts: boot/proto fills it, the kernel reads it.
 type BootInfo[T any] struct {
 	Cmdline     T // linear address of a NUL-terminated string
 	InitrdStart T // linear address of the boot module; 0: none
 	InitrdEnd   T
-	RSDP        T // linear address of ACPI's root pointer; 0: to be searched for
+	RSDP        T // linear address of ACPI's root pointer; 0: the kernel must search for it
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T]
 }
@@ -41,16 +41,16 @@ type HVMModule[T any] struct{ Addr, Size, Cmdline, Reserved T }
 // HVMMemMap is an entry of HVMStartInfo.MemMap.
 type HVMMemMap[T any] struct{ Addr, Size, Type T }
 
-// HVMStartMagic is the start info's magic; the protocol is told by it and not
-// by EAX, which QEMU's microvm leaves with Multiboot's value.
+// HVMStartMagic is the start info's magic. The protocol is recognised by it and not
+// by EAX, in which QEMU's microvm leaves Multiboot's value.
 const HVMStartMagic = 0x336ec578
 
-// BIOSInfo is what code in real mode leaves for the kernel: the loader of a disk
+// BIOSInfo is what real-mode code leaves for the kernel: the loader of a disk
 // image, or a bzImage's setup. EBX holds its physical address.
 type BIOSInfo[T any] struct {
 	Cmdline     T // physical address of a NUL-terminated string
 	Initrd      T // physical address of the initramfs
-	InitrdSize  T // 0: there is none but the image's own
+	InitrdSize  T // 0: only the image's own
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T] // as INT 15h, AX=E820h gave it
 }
@@ -65,11 +65,11 @@ type DiskPart[T any] struct {
 // ExTableEntry is an entry of __ex_table, which the linker makes.
 type ExTableEntry[T any] struct {
 	IP    T // the instruction that may fault
-	Fixup T // where to go on
+	Fixup T // where to continue
 }
 
-// TrapSignal is what an exception from ring 3 raises; the kernel has one for
-// each vector below 32.
+// TrapSignal is the signal that an exception from ring 3 raises; the kernel has one
+// for each vector below 32.
 type TrapSignal[T any] struct {
 	Signo, Code T
 	AddrIsIP    T // 1 if si_addr is the faulting instruction, else 0

@@ -7,10 +7,10 @@ package layout
 type BootParams[T any] struct {
 	Reserved0    [8]T  // the screen
 	Reserved1    [6]T  // 0x040: APM, IST
-	RSDP         T     // 0x070: acpi_rsdp_addr, physical; 0: to be searched for
+	RSDP         T     // 0x070: acpi_rsdp_addr, physical; 0: the kernel must search for it
 	Reserved2    [9]T  // 0x078
 	ExtRamdisk   T     // 0x0c0: the upper halves of ramdisk_image and ramdisk_size
-	ExtCmdline   T     // 0x0c8: that of cmd_line_ptr
+	ExtCmdline   T     // 0x0c8: the upper half of cmd_line_ptr
 	Reserved3    [34]T // 0x0d0
 	Scratch      T     // 0x1e0: alt_mem_k, scratch
 	MemMapCount  T     // 0x1e8: its lowest byte is e820_entries
@@ -23,8 +23,7 @@ type BootParams[T any] struct {
 	Reserved7    [102]T // 0xcd0
 }
 
-// E820Entry is an entry of BootParams.MemMap; the next one begins E820Size bytes
-// further on.
+// E820Entry is an entry of BootParams.MemMap; the entries are E820Size bytes apart.
 type E820Entry[T any] struct {
 	Start, Size T
 	Type        T // its lower half

@@ -1,7 +1,7 @@
 package layout
 
-// What UEFI firmware hands over (UEFI Specification 2.10, 4.3 to 4.6 and the
-// sections named below), in words: a field of 32 bits is the lower half of its word.
+// The structures that UEFI firmware hands over (UEFI Specification 2.10, 4.3 to 4.6 and
+// the sections named below), in words: a field of 32 bits is the lower half of its word.
 
 // EFISystemTable is EFI_SYSTEM_TABLE.
 type EFISystemTable[T any] struct {
@@ -43,7 +43,7 @@ type EFIBootServices[T any] struct {
 type EFITextOutput[T any] struct{ Reset, OutputString T }
 
 // EFILoadedImage is EFI_LOADED_IMAGE_PROTOCOL (9.1) up to the load options: a text
-// of 16-bit characters, or whatever the boot option holds.
+// of 16-bit characters, or whatever else the boot option holds.
 type EFILoadedImage[T any] struct {
 	Revision, ParentHandle, SystemTable T
 	DeviceHandle, FilePath, Reserved    T
@@ -56,14 +56,13 @@ type EFIConfigurationTable[T any] struct {
 	Table T
 }
 
-// EFIMemoryDescriptor is EFI_MEMORY_DESCRIPTOR (7.2); how long it is the firmware
-// says.
+// EFIMemoryDescriptor is EFI_MEMORY_DESCRIPTOR (7.2); the firmware says how long it is.
 type EFIMemoryDescriptor[T any] struct {
 	Type, PhysicalStart, VirtualStart, NumberOfPages, Attribute T
 }
 
-// Types of memory (UEFI Specification 2.10, table 7.6). Of these five all is free
-// after ExitBootServices but what the kernel itself has allocated.
+// Types of memory (UEFI Specification 2.10, table 7.6). Memory of these five types is
+// free after ExitBootServices, except what the kernel itself has allocated.
 const (
 	EfiLoaderCode         = 1
 	EfiLoaderData         = 2

@@ -21,7 +21,7 @@ type ELFProgHeader[T any] struct {
 	Align        T
 }
 
-// Limits of what init is started with; Linux has 32 of each
+// Limits of init's arguments and environment; Linux has 32 of each
 // (init/main.c, MAX_INIT_ARGS).
 const (
 	MaxInitArgs = 64
@@ -29,7 +29,7 @@ const (
 	CmdlineMax  = 4096 // bytes with the NUL
 )
 
-// Exec is what is known of init while it is being loaded.
+// Exec is what is known about init while it is being loaded.
 type Exec[T any] struct {
 	Path             T // its name, from init= or "/init"
 	File, Size       T // linear address and bytes of its file

@@ -5,20 +5,19 @@ import (
 	"strings"
 )
 
-// Features are what a CPU has, or what a variant needs of it: one bit each of
-// those that not every CPU has.
+// Features is a set of CPU features that some CPUs lack, one bit each: those that a
+// CPU has, or those that a variant needs.
 type Features uint64
 
 // The features.
 const (
-	// FeaturePCID is that of process-context identifiers, which keep the
+	// FeaturePCID means process-context identifiers, which keep the
 	// translations of several page tables apart (SDM volume 3, 4.10.1).
 	FeaturePCID Features = 1 << iota
-	// FeatureIBRS is that of MSR_IA32_SPEC_CTRL and its bit IBRS (SDM volume 4,
-	// 48H).
+	// FeatureIBRS means MSR_IA32_SPEC_CTRL and its bit IBRS (SDM volume 4, 48H).
 	FeatureIBRS
-	// FeatureSYSRETRPL is that SYSRET gives CS and SS the RPL 3 whatever MSR_STAR has
-	// (SDM volume 2, SYSRET); AMD's takes SS as it is (APM volume 3, SYSRET).
+	// FeatureSYSRETRPL means that SYSRET gives CS and SS the RPL 3 whatever MSR_STAR
+	// holds (SDM volume 2, SYSRET); AMD's takes SS as it is (APM volume 3, SYSRET).
 	FeatureSYSRETRPL
 )
 

@@ -1,7 +1,7 @@
 package layout
 
 // MaxFD is the most file descriptors that RLIMIT_NOFILE can be raised to, as
-// Linux's fs.nr_open. Their table grows by pages of FDsPerPage.
+// Linux's fs.nr_open. Their table grows by pages of FDsPerPage descriptors.
 const (
 	MaxFD      = 1 << 16
 	FDsPerPage = PageSize / 16
@@ -16,11 +16,11 @@ const (
 
 // FDTable is the state of the table of descriptors.
 type FDTable[T any] struct {
-	Pages [MaxFD / FDsPerPage]T // each of FDsPerPage FDs; 0: none of them was ever open
+	Pages [MaxFD / FDsPerPage]T // FDsPerPage FDs each; 0: none of these was ever open
 	// NextFD is a descriptor below which none is free.
 	NextFD T
 	// Size is the power of two, 64 at least, above every descriptor that was ever
-	// open: select looks at no others.
+	// open: select looks at no descriptor beyond it.
 	Size T
 }
 
@@ -40,22 +40,22 @@ type File[T any] struct {
 	Refs  T // descriptors, and calls under way
 	Flags T // O_ access mode and status flags
 	Pos   T // offset of the next byte; of a directory: of the next entry
-	// Node is the header of the initramfs entry that the file was found by; 0
-	// for the root directory, and for what has no name.
+	// Node is the header of the initramfs entry by which the file was found; 0
+	// for the root directory, and for a file without a name.
 	Node T
 	// NameLen is how much of the entry's name names the file: less than all of
-	// it for a directory that only the names of its members tell of.
+	// it for a directory that has no entry itself and shows only in its members' names.
 	NameLen   T
 	Data      T // linear address of a regular file's bytes, or of a TimerFD
 	Size      T // of a regular file
 	Count     T // of an eventfd
 	Semaphore T // 1: an eventfd with EFD_SEMAPHORE
-	Items     T // of an epoll instance: a ring of what it watches, the one to look at first
+	Items     T // of an epoll instance: a ring of the EpollItems that it watches, from the one to look at first
 	Watchers  T // list of the EpollItems that watch the file
 	Pipe      T // the Pipe that the file is an end of
 }
 
-// FileOps is what a kind of file can do; 0 stands for what it cannot. Read and
+// FileOps is what a kind of file can do; 0 marks an operation that it lacks. Read and
 // Write take the File in RDI, the user's buffer in RSI, its length in RDX and
 // the offset in RCX; Poll and Release take the File in RDI.
 type FileOps[T any] struct {
@@ -69,14 +69,14 @@ type FileOps[T any] struct {
 
 // What lseek does to a kind of file, in FileOps.LSeek.
 const (
-	FileSeekNone = iota // ESPIPE, and so for pread
+	FileSeekNone = iota // ESPIPE, for pread too
 	FileSeekData        // moves
 	FileSeekDir         // only to where the file has been, and to the start
 	FileSeekNull        // 0, as for /dev/null
 )
 
-// PipeSize is the number of bytes that a new pipe holds, and MaxPipeSize what
-// F_SETPIPE_SZ can make of that (Linux's fs.pipe-max-size). PipeAtomic bytes or
+// PipeSize is the number of bytes that a new pipe holds, and MaxPipeSize the most that
+// F_SETPIPE_SZ can set (Linux's fs.pipe-max-size). PipeAtomic bytes or
 // fewer are written in one piece (Linux's PIPE_BUF).
 const (
 	PipeSize    = 16 * PageSize
@@ -84,8 +84,8 @@ const (
 	PipeAtomic  = PageSize
 )
 
-// Pipe is what connects the two ends of a pipe: a page with its state and the
-// ring's pages, which are there only while they hold something.
+// Pipe connects the two ends of a pipe: a page with its state, and the
+// ring's pages, which exist only while they hold something.
 type Pipe[T any] struct {
 	Size   T // bytes that it holds at most: a page times a power of two
 	Start  T // offset of the first byte in the ring
@@ -108,12 +108,12 @@ type EpollItem[T any] struct {
 	WatchNext, WatchPrev T // the file's list, File.Watchers
 }
 
-// Select is one select or pselect6 under way, on its thread's stack.
+// Select is one select or pselect6 in progress, on its thread's stack.
 type Select[T any] struct {
 	N    T    // descriptors to look at, from 0 on
 	Sets [3]T // the user's sets: to read, to write, exceptions; 0: none
-	Word [3]T // 64 bits of each that are being looked at,
-	Got  [3]T // and what of them is ready
+	Word [3]T // the 64 bits of each set under examination,
+	Got  [3]T // and the ready ones among them
 
 	Deadline T // monotonic time; 0: does not wait, -1: for ever
 	Late     T // 1 once the time is up
@@ -128,10 +128,10 @@ type CpioEntry[T any] struct {
 	Data    T
 	Size    T
 	Next    T // header of the next entry
-	Builtin T // 1: in the kernel's own archive, the second to be searched
+	Builtin T // 1: in the kernel's own archive, which is searched second
 }
 
-// Node is what a path leads to.
+// Node is the file that a path leads to.
 type Node[T any] struct {
 	Header  T // as File.Node
 	NameLen T // as File.NameLen
@@ -172,7 +172,7 @@ type Statx[T any] struct {
 	Spare            [13]T
 }
 
-// StatxBasic are the bits of stx_mask for what stat knows (STATX_BASIC_STATS).
+// StatxBasic are the bits of stx_mask for the fields that stat has (STATX_BASIC_STATS).
 const StatxBasic = 0x7ff
 
 // ReadDir is the state of one getdents64.

@@ -33,7 +33,7 @@ type PtRegs[T any] struct {
 // IRETQ pops, low address first (SDM volume 3, 7.14.2).
 type IRETFrame[T any] struct{ IP, CS, Flags, SP, SS T }
 
-// Slot names one word of PtRegs as a bit number: bit n is the word at 8*n.
+// Slot names one word of PtRegs by its bit number: bit n is the word at 8*n.
 type Slot uint
 
 // The slots of PtRegs, in its order.

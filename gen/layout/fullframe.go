@@ -1,9 +1,9 @@
 package layout
 
-// FullFrameCall is a system call whose handler needs full pt_regs. In the call
-// table stands, for a variant whose frame is not whole at every call, a wrapper
-// that completes it. The kernel, the variants, the prover and the contract of .S
-// files take these calls from FullFrameCalls alone.
+// FullFrameCall is a system call whose handler needs full pt_regs. For a variant that
+// does not build them at every call, the call table holds a wrapper that completes
+// them. The kernel, the variants, the prover and the contract of .S files take these
+// calls from FullFrameCalls alone.
 type FullFrameCall struct {
 	// Name without prefix: sys_Name is the handler, stub_Name the wrapper.
 	Name string
@@ -11,8 +11,8 @@ type FullFrameCall struct {
 	Kind FullFrameKind
 }
 
-// FullFrameKind is what the handler does with the frame, and so what a wrapper
-// has to do around it.
+// FullFrameKind says what the handler does with the frame, and so what a wrapper
+// must do around it.
 type FullFrameKind uint8
 
 const (
@@ -23,11 +23,11 @@ const (
 	ReplacesFrame
 	// EditsSlot changes the one slot that RDI numbers, as ptrace may.
 	EditsSlot
-	// NeverReturns is a handler that returns to ring 3 by itself.
+	// NeverReturns is a handler that returns to ring 3 without the stub's exit.
 	NeverReturns
 )
 
-// Edits are the slots that a handler of the kind may change, but for the one
+// Edits returns the slots that a handler of the kind may change, except the one
 // that EditsSlot gets from its caller.
 func (k FullFrameKind) Edits() Slots {
 	switch k {
@@ -39,7 +39,7 @@ func (k FullFrameKind) Edits() Slots {
 	return 0
 }
 
-// Stub is the name of the call's wrapper, Handler that of its handler.
+// Stub returns the name of the call's wrapper, Handler the name of its handler.
 func (c FullFrameCall) Stub() string    { return "stub_" + c.Name }
 func (c FullFrameCall) Handler() string { return "sys_" + c.Name }
 

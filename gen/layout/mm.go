@@ -18,20 +18,20 @@ const PGDPages = 2
 // Memory is the state of the page allocator and of what the process has mapped.
 type Memory[T any] struct {
 	// FreePages, FreeStacks and FreeThreadStacks are lists of free blocks, linked
-	// by their first word. Those of the last have a page that is not mapped.
+	// by their first word. The blocks of the last list have a page that is not mapped.
 	FreePages, FreeStacks, FreeThreadStacks T
 	// Next and End are the linear addresses between which RAM has never been
-	// handed out; it lies in the range before Range, and goes on at Range.
+	// handed out; it lies in the range before Range. Range is the one to use next.
 	Next, End T
 	Range     T // address of the next MemRange to take from
 	RangesEnd T // address after the last MemRange
 
 	AreaRoot T // the root of the tree of areas
-	AreaSeed T // what the next area's Weight comes from
+	AreaSeed T // the seed of the next area's Weight
 	// BrkStart and Brk are the ends of the heap that brk moves.
 	BrkStart, Brk T
 	// LockFuture is AreaLocked after mlockall(MCL_FUTURE), so that new areas are
-	// that; with AreaOnFault their pages come when they are touched all the same.
+	// locked; with AreaOnFault their pages are still allocated only when touched.
 	LockFuture T
 }
 
@@ -43,7 +43,7 @@ type MemRange[T any] struct{ Start, End T }
 // image, the initramfs and the command line split one each.
 const MaxRanges = 3*MemMapMax + 3
 
-// MinPages is the number of free pages without which no init can run: its
+// MinPages is the number of free pages below which no init can run: its
 // first pages, page tables and four threads.
 const MinPages = 512
 
@@ -53,9 +53,9 @@ type Area[T any] struct {
 	Start, End T // multiples of PageSize
 	Prot       T // Prot*
 	Flags      T // Area*
-	// Source is the linear address of what the page at Start is a private copy
-	// of; 0: zeros. SourceLen is how many bytes there are from there on; what
-	// follows in their last page is zero. Of an AreaMemFile Source is the File,
+	// Source is the linear address of the data that the page at Start is a private
+	// copy of; 0: zeros. SourceLen is how many bytes there are from there on; the
+	// rest of their last page is zero. Of an AreaMemFile, Source is the File
 	// and SourceLen the offset in it.
 	Source, SourceLen T
 
@@ -65,7 +65,7 @@ type Area[T any] struct {
 	// parent). Left and Right stand together.
 	Parent, Left, Right T
 	// MaxGap is the longest of the gaps below the areas of this subtree: each
-	// reaches down to the area before.
+	// gap reaches down to the area before.
 	MaxGap T
 	Weight T // a pseudo-random number
 }
@@ -85,8 +85,8 @@ type SlabPage[T any] struct {
 	Used       T // objects handed out
 }
 
-// ReservePages is how many free pages the kernel leaves to the program: what it
-// would take for its own tables beyond that is ENOMEM, so that a program that
+// ReservePages is how many free pages the kernel leaves to the program. When it would
+// need one of them for its own tables, it returns ENOMEM, so that a program that
 // has asked for too much lives to see the error.
 const ReservePages = 64
 
@@ -97,7 +97,7 @@ const (
 	ProtExec  = 1 << 2
 )
 
-// What an area is beside its protection.
+// What an area is in addition to its protection.
 const (
 	AreaGrowsDown = 1 << 0 // MAP_GROWSDOWN: extended by a fault below it
 	AreaShared    = 1 << 1 // MAP_SHARED of a file, all of which are read-only
@@ -127,11 +127,11 @@ const (
 	MMapBase = StackTop - StackSize - StackGuard
 )
 
-// PTEProtNone marks a page-table entry that holds a page of an area without
+// PTEProtNone marks a page-table entry for a page of an area without
 // access: not present, so that ring 0 faults on it too (a bit that the CPU
 // ignores, SDM volume 3, 4.5).
 const PTEProtNone = 1 << 9
 
-// PTEShared marks an entry that holds a page which is not the address space's own
-// but a memfd's: it is not freed with the entry.
+// PTEShared marks an entry for a page that belongs to a memfd and not to the address
+// space: it is not freed with the entry.
 const PTEShared = 1 << 10

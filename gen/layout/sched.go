@@ -2,11 +2,11 @@ package layout
 
 // Sched is the scheduler's state. It is touched with interrupts off.
 type Sched[T any] struct {
-	RunHead, RunTail T // runnable threads but the running one, first come first served
+	RunHead, RunTail T // runnable threads except the running one, first come first served
 	TimerHead        T // Timers, the earliest first
 	Slice            T // a time slice in ns; see SysTimeSlice
 	// SliceArmed is 1 while the local APIC's timer is known to fire within one
-	// time slice, so that nothing has to be programmed when a second thread
+	// time slice, so that it need not be programmed when a second thread
 	// becomes runnable.
 	SliceArmed T
 	// TimerArmed is when the timer fires, in ns of the monotonic clock;
@@ -17,24 +17,25 @@ type Sched[T any] struct {
 	Dead    T // threads whose stack nobody runs on any more
 	Threads T // number of living threads
 	LastTID T
-	// LeaderStatus is what the process's first thread gave to exit, once it has.
+	// LeaderStatus is the status that the process's first thread gave to exit, once it
+	// has.
 	LeaderStatus T
 
-	// The counts of Stats. Preempted is that of the threads which have ended.
+	// The counts of Stats. Preempted is the count of the threads that have ended.
 	Switches, MMSwitches, Preempted, KernelPreemptions, Ticks T
 
-	// Accounted is up to when time on the CPU has been charged to threads, in ns of
-	// the monotonic clock; the idle thread has what no other has.
+	// Accounted is the time, in ns of the monotonic clock, up to which time on the CPU
+	// has been charged to threads; what no other thread gets, the idle thread gets.
 	Accounted T
 	// RingTime is 0 if the last tick of the timer found the CPU in ring 3, 8 if in
-	// ring 0: which of UTime and STime time is charged to until the next one. As in
-	// a Linux without VIRT_CPU_ACCOUNTING the sum is exact and its parts are
-	// samples: the entry paths are not to pay for them.
+	// ring 0: it says whether time is charged to UTime or STime until the next tick. As
+	// in a Linux without VIRT_CPU_ACCOUNTING the sum is exact and its parts are
+	// samples: the entry paths must not pay for accounting.
 	RingTime T
-	// Counting is 1 once a thread's time has been asked for: each switch then charges
-	// it, of threads that do not select a variant later.
+	// Counting is 1 once a thread's time has been asked for: each switch of a thread
+	// that has not selected a variant since then charges it.
 	Counting T
-	// What the threads had that have ended.
+	// The times of the threads that have ended.
 	DeadUTime, DeadSTime, DeadSwitches, DeadMinFaults T
 	CPUTimers                                         T // armed CPUTimers
 }
@@ -44,17 +45,17 @@ type Timer[T any] struct {
 	Expires    T // ns of the monotonic clock; 0: it is not on the list
 	Next, Prev T // by Expires
 	// Func is called with the Timer in RDI once it is off the list, by the timer's
-	// interrupt, which may have struck anywhere in the kernel where IF was 1.
+	// interrupt, which may have come anywhere in the kernel where IF was 1.
 	Func T
 }
 
-// CPUTimer is something that is to happen when time has been spent on the CPU. The
-// ticks look for it.
+// CPUTimer is something that is to happen when some time on the CPU has been spent.
+// The ticks check for it.
 type CPUTimer[T any] struct {
 	Expires T // ns of its clock; 0: it is not on the list
 	Next    T
 	Func    T // as in Timer, with the CPUTimer in RDI
-	Clock   T // CPUClock* of the process, or with CPUClockThread of thread TID
+	Clock   T // CPUClock* of the process or, with CPUClockThread, of thread TID
 	TID     T
 }
 
@@ -69,10 +70,10 @@ const (
 // TimerNever is later than any time.
 const TimerNever = 1<<63 - 1
 
-// How long a thread runs at most while another waits, in ns, and what SysTimeSlice
-// takes. In less than the least, an emulator that counts instructions for time
-// would come no further than the timer's interrupt; with more than the most, the
-// end of a slice could lie beyond TimerNever.
+// How long, in ns, a thread runs at most while another waits, and the range that
+// SysTimeSlice takes. With less than the minimum, an emulator that counts instructions
+// as time would do nothing but take the timer's interrupt; with more than the maximum,
+// the end of a slice could lie beyond TimerNever.
 const (
 	TimeSlice    = 4_000_000
 	MinTimeSlice = 50_000
@@ -84,7 +85,7 @@ type Clock[T any] struct {
 	TSCBase T // the counter at boot, the monotonic clock's zero
 	Mult    T // ns per tick, times 2^32
 	TSCHz   T
-	// TSCSource (a TSCSource) is what that goes by.
+	// TSCSource (a TSCSource) says where Mult comes from.
 	TSCSource T
 	Real      T // ns from 1970-01-01 UTC to boot
 	// TimerMult is local APIC timer ticks per ns, times 2^32; TimerMax is the
@@ -102,10 +103,10 @@ type RUsage[T any] struct {
 	VoluntarySwitches, InvoluntarySwitches T
 }
 
-// TSCSource is what the kernel knows the rate of the TSC by.
+// TSCSource says how the kernel knows the rate of the TSC.
 type TSCSource uint64
 
-// The sources, in the order in which they are asked.
+// The sources, in the order in which they are tried.
 const (
 	TSCByCPUID      TSCSource = 1 + iota // leaf 15H
 	TSCByHypervisor                      // leaf 40000010H
@@ -120,9 +121,9 @@ type Counter[T any] struct {
 	Init T // function: returns 1 if there is such a counter, which then counts
 	Read T // function: returns the count, upwards
 	Hz   T // its rate, 0 if it is not known
-	Mask T // of the bits that it counts with
+	Mask T // of the bits that it has
 	// Least and Most are the number of ticks that a window has at least, and at
-	// most where reading the counter is slow: it must not wrap.
+	// most where reading the counter is slow: the counter must not wrap.
 	Least, Most T
 	Source      T // a TSCSource
 }

@@ -7,12 +7,12 @@ type SigAction[T any] struct{ Handler, Flags, Restorer, Mask T }
 // NumSignals is the number of signals, 1 to 64.
 const NumSignals = 64
 
-// MinRTSignal is the first of the real-time signals, of which each that is sent
-// waits by itself.
+// MinRTSignal is the first of the real-time signals, each of which is queued as often
+// as it is sent.
 const MinRTSignal = 32
 
-// MaxSigPending is the number of signals that can wait with a SigQueue of their
-// own, POSIX timers included (RLIMIT_SIGPENDING).
+// MaxSigPending is the number of signals that can be pending with a SigQueue each,
+// POSIX timers included (RLIMIT_SIGPENDING).
 const MaxSigPending = 4096
 
 // Signals is the process's part of signal handling.
@@ -22,7 +22,7 @@ type Signals[T any] struct {
 	Actions [NumSignals]SigAction[T]
 }
 
-// SigPending is the signals that wait for a thread or for the process (Linux
+// SigPending holds the signals that wait for a thread or for the process (Linux
 // include/linux/signal_types.h, struct sigpending). A signal of the mask that has
 // no SigQueue was sent by kill or tkill.
 type SigPending[T any] struct {
@@ -33,15 +33,15 @@ type SigPending[T any] struct {
 // SigQueue is a signal that waits with its siginfo.
 type SigQueue[T any] struct {
 	Next T
-	// Release is the function that is called, with the SigQueue in RDI, when it is
-	// off its list or was not put there, with IF 0. ESI is 1 if the current thread
-	// has taken the signal, and has the siginfo; 0 if it is dropped.
+	// Release is the function that is called, with the SigQueue in RDI and IF 0, when
+	// the SigQueue is taken off its list or was not put there. ESI is 1 if the current
+	// thread has taken the signal and has the siginfo, 0 if the signal is dropped.
 	Release T
 	Info    KernelSigInfo[T]
 }
 
-// KernelSigInfo is what the kernel keeps of a siginfo_t: its first 48 bytes. The
-// others are 0 (Linux include/linux/signal_types.h, kernel_siginfo).
+// KernelSigInfo is the part of a siginfo_t that the kernel keeps: its first 48 bytes.
+// The others are 0 (Linux include/linux/signal_types.h, kernel_siginfo).
 type KernelSigInfo[T any] struct {
 	SignoErrno T // 32 bits each
 	Code       T // 32 bits and padding
@@ -81,7 +81,7 @@ type SigInfo[T any] struct {
 	Rest       [13]T
 }
 
-// RTSigFrame is what a signal handler starts on: 440 bytes, RSP at the
+// RTSigFrame is the stack frame that a signal handler starts on: 440 bytes, RSP at the
 // restorer's address (Linux arch/x86/include/asm/sigframe.h, struct
 // rt_sigframe). The FXSAVE image lies above it.
 type RTSigFrame[T any] struct {

@@ -7,8 +7,8 @@ const (
 	// Thread lies at its bottom, as Linux 3.19's thread_info did, and PtRegs at
 	// its top (arch/x86/include/asm/page_64_types.h, THREAD_SIZE).
 	ThreadSize = 16384
-	// ThreadGuard is where in these a page is not mapped, and ThreadStack where
-	// behind it the room for the stack begins.
+	// ThreadGuard is the offset of the page of these that is not mapped, and ThreadStack
+	// the offset behind it where the stack's room begins.
 	ThreadGuard = PageSize
 	ThreadStack = ThreadGuard + PageSize
 	// KernelBase is where physical address 0 is mapped for the kernel's image.
@@ -22,10 +22,10 @@ const (
 	TaskSizeMax = 1<<47 - PageSize
 )
 
-// PerCPU is what GS points to in the kernel.
+// PerCPU is the structure that GS points to in the kernel.
 type PerCPU[T any] struct {
 	// RSPScratch is Linux's per-CPU old_rsp: the user's RSP from the second
-	// instruction of the entry on; how long it stays there is the variant's.
+	// instruction of the entry on; the variant decides how long it stays there.
 	RSPScratch T
 	// ScratchLine is the rest of its cache line: Linux has old_rsp in another line
 	// than kernel_stack and current_task (3.19: arch/x86/kernel/process_64.c,
@@ -37,7 +37,7 @@ type PerCPU[T any] struct {
 	Current T
 	// Variant is the index of the selected variant.
 	Variant T
-	// SwitchTo is the context switch that a new thread begins with.
+	// SwitchTo is the context switch with which a new thread begins.
 	SwitchTo T
 	// Idle is the thread that runs when no other can.
 	Idle T
@@ -46,57 +46,57 @@ type PerCPU[T any] struct {
 	NoResched T
 	// Self is this structure's address.
 	Self T
-	// Number is the CPU's: 0, as there is one.
+	// Number is the CPU's number: 0, as there is only one.
 	Number T
 	// TSS is the task-state segment, in a line of its own. Linux has it in the
 	// per-CPU area too, where the entry path reaches it (cpu_tss).
 	TSS TSS[T]
-	// What follows is in the TSS's page, which the user's page table maps too.
+	// The rest is in the TSS's page, which the user's page table maps too.
 
-	// UserBits are those of PTIUserBits that a trap's way back to ring 3 sets in
+	// UserBits are those of PTIUserBits that a trap's exit to ring 3 sets in
 	// CR3: 0 unless the selected variant isolates the page tables.
 	UserBits T
 	// NoFlush is the highest bit of CR3 if the selected variant keeps
 	// translations by PCIDs, else 0.
 	NoFlush T
 	// UserPCIDFlushMask has bit n set if translations of the user's PCID
-	// n|PTIUserPCID have become invalid since it was loaded last.
+	// n|PTIUserPCID have become invalid since that PCID was last loaded.
 	UserPCIDFlushMask T
 	// EntryCR3 is the CR3 that the last trap from ring 3 found: SysEntryCR3.
 	EntryCR3 T
 
-	// SpecCtrl is MSR_IA32_SPEC_CTRL as the kernel has it while a variant with
+	// SpecCtrl is the kernel's value of MSR_IA32_SPEC_CTRL while a variant with
 	// ibrs=entry is selected (Linux's x86_spec_ctrl_current); ring 3 has the same
-	// without IBRS. 0: none is, and nobody writes the MSR.
+	// without IBRS. 0: no such variant is selected, and nobody writes the MSR.
 	SpecCtrl T
-	// SpecCtrlRing3 is what ring 3 had in it when the last interrupt or exception
-	// came from there, while SpecCtrl was not 0: for tests.
+	// SpecCtrlRing3 is ring 3's value of the MSR when the last interrupt or exception
+	// came from there while SpecCtrl was not 0; tests read it.
 	SpecCtrlRing3 T
 
-	// NMIs, Debugs and MachineChecks count what came by the vectors with a stack
-	// of their own and was handled; EventIP is where the last of them came in ring
-	// 0. Their handlers reach these words by GS, so one that has the user's dies.
+	// NMIs, Debugs and MachineChecks count the events that were handled by the vectors
+	// with stacks of their own; EventIP is where the last of them hit ring 0. The
+	// handlers reach these words by GS, so one that runs with the user's GS dies.
 	NMIs, Debugs, MachineChecks, EventIP T
 
-	// TrapReturn is VariantDesc.TrapReturn of the selected variant, or the kernel's.
+	// TrapReturn is the selected variant's VariantDesc.TrapReturn, or the kernel's IRETQ.
 	TrapReturn T
 
-	// StackCanary is the running thread's, if the selected variant changes it at a
-	// context switch (Linux's __stack_chk_guard).
+	// StackCanary is the running thread's canary, if the selected variant changes it at
+	// a context switch (Linux's __stack_chk_guard).
 	StackCanary T
 }
 
-// TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins
-// TSSOffset bytes into this structure: so its 64-bit fields are words.
+// TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset
+// bytes into this structure, so that its 64-bit fields are words.
 type TSS[T any] struct {
 	Reserved0 T
-	// SP0 is RSP of an interrupt from ring 3: the top of the current thread's
-	// stack; while the selected variant isolates the page tables, what SP1 is.
+	// SP0 is RSP of an interrupt from ring 3: the top of the current thread's stack or,
+	// while the selected variant isolates the page tables, the same as SP1.
 	SP0 T
 	// SP1 is the top of the trampoline stack. Nothing runs in ring 1, and Linux
 	// keeps that address in SP0, as its interrupts arrive there as well.
 	SP1       T
-	SP2       T // nothing runs in ring 2: scratch space, as in Linux since 4.20
+	SP2       T // scratch space, as nothing runs in ring 2; so in Linux since 4.20
 	Reserved1 T
 	IST       [7]T
 	Reserved2 T
@@ -117,16 +117,16 @@ const (
 	TIFSigPending  = 1 << 1 // a signal that is not blocked is pending
 	TIFAllWork     = TIFNeedResched | TIFSigPending
 	// TIFEntryWork is tested at entry, as Linux tests for a tracer; nothing
-	// sets it, so its cost is the fast path's.
+	// sets it, so it costs only what the fast path's test costs.
 	TIFEntryWork = 1 << 8
 )
 
 // TSCompat in Thread.Status is Linux's TS_COMPAT: the call came from 32-bit code.
-// Nothing sets it; what it costs is that the slow exits of 3.19 to 4.2 clear it.
+// Nothing sets it, but the slow exits of 3.19 to 4.2 clear it, and that costs time.
 const TSCompat = 1 << 1
 
-// TIFUserReturnNotify, TIFIOBitmap and TIFNeedFPULoad are further flags, which
-// nothing sets: what they cost is that 6.12 looks at each on the way out (Linux
+// TIFUserReturnNotify, TIFIOBitmap and TIFNeedFPULoad are further flags that
+// nothing sets; they cost something because 6.12 tests each on the way out (Linux
 // 6.12: arch/x86/include/asm/entry-common.h, arch_exit_work).
 const (
 	TIFUserReturnNotify = 1 << 11
@@ -135,7 +135,7 @@ const (
 	TIFNever            = TIFUserReturnNotify | TIFNeedFPULoad | TIFIOBitmap
 )
 
-// Bits of Thread.SyscallWork, of which nothing sets any: those that 6.12 looks at
+// Bits of Thread.SyscallWork, none of which is ever set: those that 6.12 tests
 // when a call begins and when it ends (Linux 6.12: include/linux/thread_info.h,
 // entry-common.h).
 const (
@@ -143,8 +143,8 @@ const (
 	SyscallWorkExit  = 1<<1 | 1<<2 | 1<<4 | 1<<5 | 1<<6 // tracers, audit, user dispatch, single steps
 )
 
-// KStackMask are the bits of Thread.KStackOffset that a call's stack begins lower
-// by (Linux 6.12: include/linux/randomize_kstack.h, KSTACK_OFFSET_MAX).
+// KStackMask selects the bits of Thread.KStackOffset by which a call's stack begins
+// lower (Linux 6.12: include/linux/randomize_kstack.h, KSTACK_OFFSET_MAX).
 const KStackMask = 0x3f0
 
 // Thread states.
@@ -157,16 +157,16 @@ const (
 // Thread is one thread, at the bottom of its kernel stack.
 type Thread[T any] struct {
 	Flags  T // TIF*; first, as in thread_info
-	Status T // TS*: beside the flags, as there
-	// What a context switch touches stands together in the first lines.
+	Status T // TS*: next to the flags, as in thread_info
+	// The fields that a context switch touches lie together in the first lines.
 	SP       T // kernel RSP while switched out
-	IP       T // where it goes on when switched in
+	IP       T // where it continues when switched in
 	UserSP   T // usersp: RSPScratch while switched out, where the variant swaps it
 	SwitchTo T // the variant's switch; see SysSelect
 	FSBase   T // the user's FS and GS base
 	GSBase   T
 	State    T // Thread*
-	// SyscallWork is Linux's syscall_work, since 5.11 apart from the flags.
+	// SyscallWork is Linux's syscall_work, which 5.11 separated from the flags.
 	SyscallWork T
 
 	Next     T // run queue, or the list of dead threads
@@ -180,7 +180,7 @@ type Thread[T any] struct {
 
 	UTime, STime T // time on the CPU in ns, in ring 3 and in ring 0 (Sched.RingTime)
 	Preempted    T // times that an interrupt took the CPU away
-	MinFaults    T // page faults that needed no reading, which are all
+	MinFaults    T // page faults that read no file, which is all of them
 	// CountedSwitch is the variant's switch while SwitchTo is switch_counted.
 	CountedSwitch T
 
@@ -188,16 +188,16 @@ type Thread[T any] struct {
 	FutexBits T // the bits of FUTEX_WAIT_BITSET
 	FutexNext T // the queue of a hash bucket
 	FutexPrev T
-	PIOwner   T // owner of the PI futex that it waits for; 0: it waits for none
+	PIOwner   T // owner of the PI futex that it waits for; 0: none
 
 	SigBlocked  T             // mask; bit n-1 is signal n
 	Pending     SigPending[T] // sent to this thread alone
-	SigWait     T             // mask of those that rt_sigtimedwait waits for, blocked or not
+	SigWait     T             // mask of the signals that rt_sigtimedwait waits for, blocked or not
 	SavedMask   T             // mask to restore when a suspended wait ends
 	RestoreMask T             // 1 if SavedMask is in force
 	SigForced   T             // signo of a synchronous signal, delivered before all others; 0: none
 	SigCode     T             // its si_code
-	// SigAddr is, of the signal that is being delivered, si_addr, or si_pid and
+	// SigAddr is, for the signal that is being delivered, si_addr, or si_pid and
 	// si_uid. Its si_errno and the words behind SigAddr are 0 unless SigFull is 1.
 	SigAddr    T
 	SigFull    T
@@ -214,25 +214,25 @@ type Thread[T any] struct {
 	FileWait   T // File that a sleeping call waits for, -1: any; 0: none
 	FileEvents T // EPOLL mask that it waits for
 
-	// What a new thread inherits.
+	// A new thread inherits these.
 	Comm       [2]T // PR_SET_NAME, NUL-terminated
-	Policy     T    // of scheduling, without effect, as is Nice
+	Policy     T    // of scheduling; without effect, like Nice
 	Nice       T
 	NoNewPrivs T // PR_SET_NO_NEW_PRIVS
-	TimerSlack T // PR_SET_TIMERSLACK in ns, as a permission that nothing uses
+	TimerSlack T // PR_SET_TIMERSLACK in ns, a permission that nothing uses
 
-	DeathSig T // PR_SET_PDEATHSIG: the parent does not die
+	DeathSig T // PR_SET_PDEATHSIG: without effect, as the parent does not die
 
-	// KStackOffset is what the next call's stack begins lower by, of which only
-	// KStackMask counts. Only variants with kstack=rdtsc touch it.
+	// KStackOffset says how much lower the next call's stack begins; only the bits of
+	// KStackMask count. Only variants with kstack=rdtsc touch it.
 	KStackOffset T
-	// StackCanary is what PerCPU.StackCanary is while the thread runs: its TID, as
-	// no function here has a canary to guess.
+	// StackCanary is the value of PerCPU.StackCanary while the thread runs: its TID, as
+	// no function here has a canary that could be guessed.
 	StackCanary T
 	// LastCPU is the CPU whose registers hold the FPU state, PerCPU.Number.
 	LastCPU T
 
-	FXPad T // FX begins on 16 bytes
+	FXPad T // FX is aligned to 16 bytes
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
 }

@@ -1,22 +1,22 @@
 package layout
 
 // SigTimer is a timer that sends a signal: a POSIX timer, or one of the process's
-// interval timers. Once it has expired it goes on only when its signal has been
+// interval timers. Once it has expired it continues only when its signal has been
 // taken, as in Linux: a short interval must not flood the machine.
 type SigTimer[T any] struct {
 	Timer Timer[T]    // armed if the clock is a wall clock
-	CPU   CPUTimer[T] // armed if it is one of CPU time; its Clock and TID
+	CPU   CPUTimer[T] // armed if it is a clock of CPU time; its Clock and TID
 	Queue SigQueue[T] // its signal
-	// Queued is 1 while Queue waits to be delivered; SigTimerDeleted, and the timer
-	// goes with it.
+	// Queued is 1 while Queue waits to be delivered; SigTimerDeleted: the timer
+	// is freed with it.
 	Queued   T
 	Wall     T // SigTimerCPU, or which wall clock: SigTimerMono, SigTimerReal
-	At       T // when it expires next on its clock, in ns; 0: it is not set
+	At       T // when it next expires on its clock, in ns; 0: it is not set
 	Interval T // ns; 0: it expires once
 	Notify   T // SigTimerProcess, SigTimerThread, SigTimerNone
 	TID      T // of the thread that the signal is for
 	ID       T // number of a POSIX timer
-	Overrun  T // expirations that the signal taken last stood for, beyond the first
+	Overrun  T // expirations, beyond the first, that the signal taken last stood for
 	NextID   T // the POSIX timer made before
 }
 
@@ -43,12 +43,12 @@ type SigEvent[T any] struct {
 // Intervals are the interval timers of setitimer.
 const Intervals = 3
 
-// TimerFD is what a file of timerfd_create has beside its File.
+// TimerFD is the state that a file of timerfd_create has in addition to its File.
 type TimerFD[T any] struct {
 	Timer    Timer[T]
 	File     T
 	Real     T // 1: its points in time are dates
-	At       T // when it expires next, or has expired last; 0: it is not set
+	At       T // when it next expires, or last expired; 0: it is not set
 	Interval T // ns; 0: it expires once
 	Ticks    T // expirations since the last read
 }

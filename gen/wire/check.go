@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Outcome is what became of a check.
+// Outcome is the outcome of a check.
 type Outcome string
 
-// The outcomes: FAIL means that the stub is wrong, ERROR that the harness is.
+// The outcomes: FAIL means that the stub is wrong, ERROR that the harness failed.
 const (
 	Pass  Outcome = "PASS"
 	Fail  Outcome = "FAIL"
@@ -27,13 +27,13 @@ const (
 // Check is one verified property.
 type Check struct {
 	Outcome Outcome `json:"outcome"`
-	// Name is "variant: group: check". It holds no " (".
+	// Name is "variant: group: check". It contains no " (".
 	Name string `json:"name"`
 	// Detail is what is wrong, or why there is no verdict.
 	Detail string `json:"detail,omitempty"`
 }
 
-// Variant is the part of the name that names the variant.
+// Variant returns the part of the name that names the variant.
 func (c Check) Variant() string {
 	v, _, _ := strings.Cut(c.Name, ": ")
 	return v

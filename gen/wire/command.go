@@ -12,22 +12,21 @@ import (
 // Command is what the host asks the guest to do: init's command line. The zero
 // Command verifies and measures, under every variant.
 type Command struct {
-	// Verify, Measure, Sample, Trace, Events and Breakpoints are what to do, in this
-	// order; none of them stands for Verify and Measure.
+	// Verify, Measure, Sample, Trace, Events and Breakpoints say what to do, in this
+	// order; if none is set, Verify and Measure are meant.
 	Verify, Measure, Sample, Trace, Events, Breakpoints bool
-	// Variants are the names of those to run; nil stands for all.
+	// Variants are the names of the variants to run; nil means all.
 	Variants []string
-	// Group is the group of checks that Verify makes; empty stands for all.
+	// Group is the group of checks that Verify makes; empty means all.
 	Group string
-	// Seed decides on random patterns and orders; Samples is the number of samples
-	// to take of an operation. Their zeros stand for DefaultSeed and
-	// DefaultSamples.
+	// Seed determines random patterns and orders; Samples is the number of samples
+	// to take of an operation. Their zeros mean DefaultSeed and DefaultSamples.
 	Seed    uint64
 	Samples int
 }
 
-// What the zeros of a Command stand for. DefaultSamples samples of an operation
-// take about a second on a CPU of today.
+// What the zeros of a Command mean. DefaultSamples samples of an operation
+// take about a second on a current CPU.
 const (
 	DefaultSeed    = 1
 	DefaultSamples = 2000
@@ -42,7 +41,8 @@ const (
 	allVariants  = "all"
 )
 
-// betweenNames separates names of variants. They may be axes, which have commas.
+// betweenNames separates names of variants. A name may be a list of axes, which has
+// commas.
 const betweenNames = "/"
 
 // step is a word of a Command and the field that it sets.
@@ -62,7 +62,7 @@ func (c *Command) steps() []step {
 	}
 }
 
-// Words are the command as words of init.
+// Words returns the command as words of init.
 func (c Command) Words() []string {
 	var words []string
 	for _, s := range c.steps() {
@@ -85,7 +85,7 @@ func (c Command) Words() []string {
 	return words
 }
 
-// ParseCommand reads init's words. Steps and flags may stand in any order.
+// ParseCommand reads init's words. Steps and flags may come in any order.
 func ParseCommand(words []string) (Command, error) {
 	var c Command
 	f := flag.NewFlagSet("init", flag.ContinueOnError)

@@ -69,7 +69,7 @@ func TestCommandWords(t *testing.T) {
 	})
 }
 
-// FuzzParseCommand: no words break the parser, and what it reads prints the same.
+// FuzzParseCommand: no words break the parser, and a command that it reads prints the same words.
 func FuzzParseCommand(f *testing.F) {
 	f.Add("sample -seed 3 -samples=10 -variants=a/b")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -11,7 +11,7 @@
 // # From the guest to the host
 //
 // The guest prints lines on its console, in the format of kvm-unit-tests where
-// that has one. Each line is one struct of this package, whose String prints it
+// it has one for them. Each line is one struct of this package, whose String prints it
 // and which [ParseLine] returns:
 //
 //	PASS: name                                          Check
@@ -29,20 +29,20 @@
 //	SAMPLING: end=B lines=N crc=C                       SamplingEnd
 //	SUMMARY: N tests, M unexpected failures, K skipped  Summary
 //
-// A check's name is "variant: group: check" and holds no " (". The lines with a
-// crc may reach the host over a serial cable: it is the CRC-32 (IEEE 802.3) of
-// what stands between the colon's space and the space before crc, in eight
+// A check's name is "variant: group: check" and contains no " (". The lines with a
+// crc may reach the host over a serial cable: crc is the CRC-32 (IEEE 802.3) of
+// the text between the colon's space and the space before crc, in eight
 // hexadecimal digits.
 //
-// A console holds other lines as well, of the firmware and the kernel: they are
-// passed over. A line that begins as one of these and cannot be read is an error,
-// so that no result is lost. A run is whole if its [Summary] came and agrees with
-// the lines before it; a boot's samples are whole if their [SamplingEnd] came and
-// agrees.
+// A console holds other lines as well, from the firmware and the kernel: they are
+// passed over. A line that begins like one of the guest's and cannot be read is an
+// error, so that no result is lost. A run is complete if its [Summary] came and agrees
+// with the lines before it; a boot's samples are complete if their [SamplingEnd] came
+// and agrees.
 //
 // # Names
 //
 // Operations, the labels of what is sampled, clocks and engines have their names
-// here as well: the constants OpNullCall and so on, with the table [Operations]
-// of what readers call them.
+// here as well: the constants OpNullCall and so on, and the table [Operations] with
+// the names that readers know them by.
 package wire

@@ -11,8 +11,8 @@ import (
 // Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
 // [Sampling], [Series], [SamplingEnd] or [Summary].
 type Line interface {
-	// String is the line without its line break. A line break within a text is
-	// printed as "; ", since the rest would otherwise be another line.
+	// String returns the line without its line break. A line break within a text is
+	// printed as "; ", as the rest would otherwise be another line.
 	String() string
 	isLine()
 }
@@ -27,7 +27,7 @@ func (Series) isLine()      {}
 func (SamplingEnd) isLine() {}
 func (Summary) isLine()     {}
 
-// Kinds of lines: the word in front of the colon. Those of checks are outcomes.
+// Kinds of lines: the word in front of the colon. The kinds of checks are their outcomes.
 const (
 	KindEvent    = "EVENT"
 	KindInfo     = "INFO"
@@ -43,8 +43,8 @@ var kinds = []string{
 	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary,
 }
 
-// kindOf is the kind of a line, of which the beginning is enough; empty if it is
-// not the guest's.
+// kindOf returns the kind of a line, of which the beginning is enough; empty if it is
+// not one of the guest's.
 func kindOf(text string) string {
 	kind, _, ok := strings.Cut(text, ":")
 	if !ok || !slices.Contains(kinds, kind) {
@@ -54,8 +54,8 @@ func kindOf(text string) string {
 }
 
 // ParseLine reads one line, without its line break. It returns nil and no error
-// for a line that is not the guest's, and an error that names the line's kind for
-// one that begins as the guest's and cannot be read.
+// for a line that is not one of the guest's, and an error that names the line's kind
+// for one that begins like the guest's and cannot be read.
 func ParseLine(text string) (Line, error) {
 	kind := kindOf(text)
 	line, err := parseKind(kind, text)
@@ -65,17 +65,17 @@ func ParseLine(text string) (Line, error) {
 	return line, nil
 }
 
-// parseKind is ParseLine of a line of a known kind, or of none.
+// parseKind is ParseLine for a line whose kind, if any, is known.
 func parseKind(kind, text string) (Line, error) {
 	if kind == "" {
 		return nil, nil
 	}
 	text, ok := strings.CutPrefix(text, kind+": ")
 	if !ok {
-		return nil, errors.New("no space after the colon")
+		return nil, errors.New("there is no space after the colon")
 	}
 	if strings.Contains(text, "\n") {
-		return nil, errors.New("more than one line")
+		return nil, errors.New("the text has more than one line")
 	}
 	switch kind {
 	case KindEvent:
@@ -96,17 +96,17 @@ func parseKind(kind, text string) (Line, error) {
 	return parseCheck(Outcome(kind), text)
 }
 
-// oneLine is a text without line breaks.
+// oneLine returns a text without line breaks.
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", "; ") }
 
 const sumWord = " crc="
 
-// summed is a line with the sum of its text behind it.
+// summed returns a line with the sum of its text at the end.
 func summed(kind, text string) string {
 	return fmt.Sprintf("%s: %s%s%08x", kind, text, sumWord, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// withoutSum is the text in front of its sum, which must be right.
+// withoutSum returns the text in front of its sum, which must be right.
 func withoutSum(text string) (string, error) {
 	i := strings.LastIndex(text, sumWord)
 	if i < 0 {

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// lines are one of each kind, and how they stand on the wire.
+// lines holds one line of each kind, and its form on the wire.
 var lines = []struct {
 	name string
 	line Line
@@ -52,7 +52,7 @@ var lines = []struct {
 	{"summary", Summary{12, 1, 2}, "SUMMARY: 12 tests, 1 unexpected failures, 2 skipped"},
 }
 
-// TestLines shows the format: consoles are kept and sent on, so that it must not
+// TestLines shows the format: consoles are kept and passed on, so it must not
 // change.
 func TestLines(t *testing.T) {
 	for _, tt := range lines {
@@ -65,7 +65,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestOneLine: no text makes two lines of one.
+// TestOneLine: no text turns one line into two.
 func TestOneLine(t *testing.T) {
 	for _, line := range []Line{Check{Fail, "a\nb", "c\nPASS: d"}, Info("a\nb"), Proof{"a", "b\nc"}} {
 		if text := line.String(); strings.Contains(text, "\n") || !strings.Contains(text, "; ") {
@@ -74,7 +74,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// Generators of what may stand in a line.
+// Generators of what may be in a line.
 var (
 	anyText = rapid.StringMatching(`[ -~µ→]{1,40}`)
 	anyName = rapid.StringMatching(`[!-~]{1,20}`)
@@ -124,7 +124,7 @@ var (
 	)
 )
 
-// TestPrintParse: what is printed is read as it was.
+// TestPrintParse: a line that was printed is read back unchanged.
 func TestPrintParse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		line := anyLine.Draw(t, "line")
@@ -134,8 +134,8 @@ func TestPrintParse(t *testing.T) {
 	})
 }
 
-// TestDamaged: a line that has a sum does not survive the change of one byte, nor
-// its end cut off.
+// TestDamaged: a line with a sum is refused once a byte of it changes or its end is
+// cut off.
 func TestDamaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(anySampling, anySeries, anyProof).Draw(t, "line").String()
@@ -163,8 +163,8 @@ func TestParseLineBad(t *testing.T) {
 	}
 	measure := func(old, new string) string { return strings.Replace(lines[5].text, old, new, 1) }
 	for _, tt := range []struct{ name, text, want string }{
-		{"nothing behind the colon", "PASS:", "PASS: no space"},
-		{"no space behind the colon", "SUMMARY:1", "SUMMARY: no space"},
+		{"nothing behind the colon", "PASS:", "PASS: there is no space"},
+		{"no space behind the colon", "SUMMARY:1", "SUMMARY: there is no space"},
 		{"two lines", "INFO: a\nb", "more than one line"},
 		{"no name", "PASS: ", "no name"},
 		{"detail is cut", "FAIL: a: b: c (is 0x18, wa", "FAIL: the line is cut off"},
@@ -179,7 +179,7 @@ func TestParseLineBad(t *testing.T) {
 		{"measure out of order", measure("min=45", "min=46"), "want them in this order"},
 		{"measure of nothing", measure("n=500", "n=0"), "want at least 1"},
 		{"measure of a large count", measure("n=500", "n=5000000000"), `"n=5000000000"`},
-		{"measure agrees twice", measure("agree=0.93", "agree=1.01"), "want a share"},
+		{"measure agrees twice", measure("agree=0.93", "agree=1.01"), "want 0 to 1"},
 		{"proof of nobody", summed(KindProof, ": refuted"), `want "variant: verdict"`},
 		{"proof without a verdict", summed(KindProof, "racy"), `want "variant: verdict"`},
 		{"no sum", "SAMPLE: label=a", "cut off: it has no crc="},
@@ -203,7 +203,7 @@ func TestParseLineBad(t *testing.T) {
 	}
 }
 
-// TestNotOurs: what is not the guest's is no error.
+// TestNotOurs: a line that is not the guest's is not an error.
 func TestNotOurs(t *testing.T) {
 	for _, text := range []string{"", "SeaBIOS (version 1)", "pass: a", "PASSED: a", "PASS", "  PASS: a", "[    0.1] INFO: task"} {
 		if got, err := ParseLine(text); got != nil || err != nil {
@@ -229,7 +229,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// FuzzParseLine: no text breaks the parser, and what it reads prints the same.
+// FuzzParseLine: no text breaks the parser, and a line that it reads prints the same text.
 func FuzzParseLine(f *testing.F) {
 	for _, tt := range lines {
 		f.Add(tt.text)

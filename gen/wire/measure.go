@@ -3,7 +3,7 @@ package wire
 import "fmt"
 
 // Measure is one operation measured under one variant. The values are ticks of
-// the time-stamp counter for one operation, the loop around it subtracted.
+// the time-stamp counter for one operation, after subtracting the loop around it.
 type Measure struct {
 	Variant string  `json:"variant"`
 	Op      string  `json:"op"`
@@ -13,7 +13,7 @@ type Measure struct {
 	Median  float64 `json:"median"`
 	Max     float64 `json:"max"`
 	// Agree is the share of the samples that gave exactly the median. The line
-	// has two digits of it.
+	// gives two digits of it.
 	Agree float64 `json:"agree"`
 }
 
@@ -48,7 +48,7 @@ func parseMeasure(text string) (Line, error) {
 	case !(0 <= m.Min && m.Min <= m.Median && m.Median <= m.Max):
 		return nil, fmt.Errorf("min=%g median=%g max=%g: want them in this order", m.Min, m.Median, m.Max)
 	case !(0 <= m.Agree && m.Agree <= 1):
-		return nil, fmt.Errorf("agree=%g: want a share", m.Agree)
+		return nil, fmt.Errorf("agree=%g: want 0 to 1", m.Agree)
 	}
 	return m, nil
 }

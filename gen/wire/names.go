@@ -2,27 +2,27 @@ package wire
 
 import "strings"
 
-// Floor is the variant that keeps nothing and answers the null call only. No
-// thread can run beside it, so it is measured by itself: it has a figure, and no
+// Floor is the variant that keeps nothing and answers only the null call. No
+// other thread can run under it, so it is measured apart: it has a figure, and no
 // difference from another variant.
 const Floor = "bare"
 
-// Linux is the name of the one entry path of a Linux kernel, and stands for the
+// Linux names the single entry path of a Linux kernel, and takes the place of the
 // hash of its code.
 const Linux = "linux"
 
-// Labels of what is sampled beside the variants, to prove and to calibrate a run.
-// No variant's name begins with a dash.
+// Labels of what is sampled in addition to the variants, to prove and to calibrate a
+// run. No variant's name begins with a dash.
 const (
-	// LabelAgain is the first variant a second time: the true difference is 0.
+	// LabelAgain is the first variant, sampled a second time: the true difference is 0.
 	LabelAgain = "-again"
 	// LabelLoop is the measuring loop alone.
 	LabelLoop = "-loop"
-	// LabelCalibration goes with the operations of the calibration.
+	// LabelCalibration is the label of the calibration's operations.
 	LabelCalibration = "-calibration"
 )
 
-// IsControl reports whether a label is not a variant's.
+// IsControl reports whether a label does not name a variant.
 func IsControl(label string) bool { return strings.HasPrefix(label, "-") }
 
 // Operations of the calibration.
@@ -30,7 +30,7 @@ const (
 	// OpChain is a chain of dependent instructions: a round takes ChainLength
 	// core cycles.
 	OpChain = "chain"
-	// OpDoseNone is null calls with a chain behind each, under the first variant;
+	// OpDoseNone is null calls, each followed by a chain, under the first variant;
 	// OpDoseOne is the same with one cycle more.
 	OpDoseNone = "dose-none"
 	OpDoseOne  = "dose-one"
@@ -43,14 +43,14 @@ const (
 // ChainLength is the number of core cycles of a round of OpChain.
 const ChainLength = 64
 
-// Clocks that a series is counted by.
+// Clocks that count a series.
 const (
 	CounterTSC          = "tsc"          // ticks of the time-stamp counter
 	CounterCycles       = "cycles"       // core cycles that were not halted, in both rings
 	CounterInstructions = "instructions" // instructions retired, in both rings
 )
 
-// EngineBochs is the engine that tells the guest its name, as CPUID does not show it.
+// EngineBochs is the engine that must tell the guest its name, as CPUID does not show it.
 const EngineBochs = "bochs"
 
 // EngineVariable is the variable of init's environment that names an engine

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestDeclaredOnce: no other package of the module spells the name of an
+// TestDeclaredOnce: no other package of the module spells out the name of an
 // operation, of a control's label or of a kind of line. Tests may.
 func TestDeclaredOnce(t *testing.T) {
 	names := map[string]bool{

@@ -16,7 +16,7 @@ const (
 	OpThreadSwitchMMFlushed = "thread-switch-mm-flushed"
 )
 
-// Operation is what readers call an operation.
+// Operation is an operation with its names for readers.
 type Operation struct {
 	// Op is its name on the wire and in records.
 	Op string
@@ -25,7 +25,7 @@ type Operation struct {
 	Title, Short, Bench string
 }
 
-// Operations are those that the guest measures, in the order of tables.
+// Operations are the operations that the guest measures, in the order of tables.
 var Operations = []Operation{
 	{OpNullCall, "null call (getppid)", "null call", "NullCall"},
 	{OpUnknownCall, "unknown call", "unknown", "UnknownCall"},
@@ -38,7 +38,7 @@ var Operations = []Operation{
 }
 
 // Flushed are the operations that are only sampled, where ticks are cycles: the
-// thread's and the per-CPU lines are flushed before each switch. The figure holds
+// thread's and the per-CPU lines are flushed before each switch. The figure includes
 // the flushing, which is the same for all variants.
 var Flushed = []Operation{
 	{OpThreadSwitchFlushed, "thread switch by yield, lines flushed, one way", "yield, flushed", "ThreadSwitchFlushed"},

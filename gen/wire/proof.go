@@ -7,14 +7,14 @@ import (
 )
 
 // ProofsFile is the path, from the root, of the file in an image's initramfs that
-// holds what the proof says of variants that are run whatever it says: one
+// holds the proof's verdicts on variants that are run whatever the verdict: one
 // [Proof] a line. An image without such a variant has no such file.
 const ProofsFile = "proofs"
 
-// Proof is what the proof says of a variant that is run whatever it says. The
-// variant's figures are to be read with it.
+// Proof is the proof's verdict on a variant that is run whatever the verdict. The
+// variant's figures must be read with it.
 type Proof struct {
-	Variant string // its name, which holds no ": "
+	Variant string // its name, which contains no ": "
 	Verdict string // "refuted: " or "undecided: " and what is wrong, or "proved"
 }
 
@@ -42,7 +42,7 @@ func parseProofLine(text string) (Line, error) {
 	return p, nil
 }
 
-// PrintProofs is the content of ProofsFile.
+// PrintProofs returns the content of ProofsFile.
 func PrintProofs(list []Proof) []byte {
 	var b []byte
 	for _, p := range list {

@@ -18,16 +18,16 @@ type Reader struct {
 	n    int // lines read
 }
 
-// NewReader returns a Reader of r, which errors call by name.
+// NewReader returns a Reader of r; errors call the source by name.
 func NewReader(name string, r io.Reader) *Reader {
 	return &Reader{name: name, in: bufio.NewReaderSize(r, MostLine)}
 }
 
-// At is the place of the line that Next has returned, or has refused:
-// "name:number", the first line being number 1.
+// At returns the place of the line that Next has returned or refused:
+// "name:number", where the first line is number 1.
 func (r *Reader) At() string { return fmt.Sprintf("%s:%d", r.name, r.n) }
 
-// A DamagedError is a line that begins as the guest's and cannot be read.
+// A DamagedError is a line that begins like the guest's and cannot be read.
 type DamagedError struct {
 	At   string // as Reader.At
 	Kind string // KindSample and so on, or an outcome
@@ -40,8 +40,8 @@ func (e *DamagedError) Error() string { return e.At + ": " + e.Err.Error() }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
 // Next returns the next line of the guest and passes over all others. After a
-// *DamagedError it may be called again, for what follows. Any other error comes
-// from the source: io.EOF at its end.
+// *DamagedError it may be called again, for the lines that follow. Any other error
+// comes from the source: io.EOF at its end.
 func (r *Reader) Next() (Line, error) {
 	for {
 		text, err := r.in.ReadSlice('\n')
@@ -74,7 +74,7 @@ func (r *Reader) Next() (Line, error) {
 	}
 }
 
-// passOver reads what is left of a line.
+// passOver skips the rest of a line.
 func (r *Reader) passOver() error {
 	for {
 		_, err := r.in.ReadSlice('\n')

@@ -28,7 +28,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// TestReaderDamaged: a damaged line is named, and what follows is read.
+// TestReaderDamaged: a damaged line is named, and the lines after it are read.
 func TestReaderDamaged(t *testing.T) {
 	long := strings.Repeat("x", 3*MostLine)
 	for _, tt := range []struct{ name, text, kind, want string }{

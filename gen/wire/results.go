@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Results is all that one run of the guest said of checks and measurements.
+// Results is everything that one run of the guest said about checks and measurements.
 type Results struct {
 	Checks   []Check   `json:"checks"`
 	Measures []Measure `json:"measures"`
-	// Events are what became of those that the guest let arrive.
+	// Events are the results of the events that the guest caused itself.
 	Events []Event `json:"-"`
-	// Info are the lines that are no result.
+	// Info are the lines that are not results.
 	Info []string `json:"info,omitempty"`
 	// Complete is set if the summary was seen and agrees with the lines.
 	Complete bool `json:"-"`
 }
 
-// Count returns the number of checks with the outcome, of one variant or, if
-// variant is empty, of all.
+// Count returns the number of checks with the outcome, for one variant or, if
+// variant is empty, for all.
 func (r *Results) Count(variant string, o Outcome) int {
 	n := 0
 	for _, c := range r.Checks {
@@ -40,7 +40,7 @@ func (r *Results) Find(variant, op string) (Measure, bool) {
 	return r.Measures[i], true
 }
 
-// Machine returns the machine that the guest has described, as it does on Linux.
+// Machine returns the machine that the guest has described, which it does only on Linux.
 func (r *Results) Machine() (Machine, bool) {
 	for _, info := range r.Info {
 		_, text, _ := strings.Cut(info, ": ")
@@ -52,8 +52,8 @@ func (r *Results) Machine() (Machine, bool) {
 }
 
 // Parse reads a whole console of the guest. Lines of samples are for
-// [NewReader]; here they are only checked. An error names the line: one that is
-// damaged, or a summary that does not agree with the lines before it.
+// [NewReader]; here they are only checked. An error names the line: a damaged one,
+// or a summary that does not agree with the lines before it.
 func Parse(console string) (*Results, error) {
 	r := &Results{}
 	in := NewReader("console", strings.NewReader(console))

@@ -59,7 +59,7 @@ func TestParseBad(t *testing.T) {
 	}
 }
 
-// TestOperations: names are there, and tell operations apart.
+// TestOperations: every operation has its names, and they differ.
 func TestOperations(t *testing.T) {
 	seen := map[string]bool{}
 	for _, o := range slices.Concat(Operations, Flushed) {

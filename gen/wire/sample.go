@@ -9,31 +9,31 @@ import (
 
 // Sampling is the line in front of a boot's samples.
 type Sampling struct {
-	// Boot tells boots apart: the time-stamp counter when sampling began. It has
+	// Boot tells boots apart: it is the time-stamp counter when sampling began. It has
 	// 63 bits.
 	Boot uint64
 	// Seed and Samples are as in the [Command].
 	Seed    uint64
 	Samples int
-	// Counters reports whether each series comes by the cycle counter and the
-	// instruction counter, too.
+	// Counters reports whether each series also comes from the cycle counter and the
+	// instruction counter.
 	Counters bool
-	// Code is the hash of the kernel's code, as the kernel knows it; Linux on
+	// Code is the hash of the kernel's code, as the kernel gives it; Linux on
 	// Linux.
 	Code    string
 	Machine Machine
 }
 
-// Machine is the machine that the guest runs on, by CPUID.
+// Machine is the machine that the guest runs on, as CPUID shows it.
 type Machine struct {
-	// Vendor is leaf 0's, as "GenuineIntel".
+	// Vendor is that of leaf 0, such as "GenuineIntel".
 	Vendor string
 	// Signature is EAX of leaf 1: family, model and stepping.
 	Signature uint64
-	// Hypervisor is the signature of leaf 0x40000000, as "KVMKVMKVM", or the
-	// value of EngineVariable; empty if none is there.
+	// Hypervisor is the signature of leaf 0x40000000, such as "KVMKVMKVM", or the
+	// value of EngineVariable; empty if there is neither.
 	Hypervisor string
-	// CPU is the model's name, of leaves 0x80000002 to 0x80000004; empty if the
+	// CPU is the model's name, from leaves 0x80000002 to 0x80000004; empty if the
 	// CPU has none. An underscore in it comes out as a space.
 	CPU string
 }
@@ -47,7 +47,7 @@ func (m *Machine) words() []word {
 	}
 }
 
-// String is the machine as its words in a line.
+// String returns the machine as its words in a line.
 func (m Machine) String() string { return printWords(m.words()) }
 
 // ParseMachine reads what String printed.
@@ -72,8 +72,8 @@ func (s Sampling) String() string { return summed(KindSampling, printWords(s.wor
 // Parts is the number of parts that a series' sorted samples are divided into.
 const Parts = 20
 
-// Quantiles are the least of the sorted samples, those at each 1/Parts of them,
-// and the greatest.
+// Quantiles are the smallest of the sorted samples, the ones at each 1/Parts of them,
+// and the largest.
 type Quantiles [Parts + 1]uint64
 
 func (q *Quantiles) appendTo(b []byte) []byte {
@@ -107,10 +107,10 @@ func (q *Quantiles) parse(text string) error {
 	return nil
 }
 
-// Series is what one clock gave for one operation under one label, in every
-// sample of a boot.
+// Series is what one clock counted for one operation under one label, over all
+// samples of a boot.
 type Series struct {
-	// Label is a variant's name or one of the labels of controls.
+	// Label is a variant's name or the label of a control.
 	Label string
 	// Op is the operation, Counter the clock: CounterTSC and so on.
 	Op, Counter string
@@ -118,8 +118,8 @@ type Series struct {
 	// Lost the number of samples that were left out because two threads had not
 	// taken turns in them.
 	N, Samples, Lost int
-	// Quantiles are of whole samples, in the clock's own unit, the measuring loop
-	// included.
+	// Quantiles are those of whole samples, in the clock's own unit, with the
+	// measuring loop included.
 	Quantiles Quantiles
 }
 

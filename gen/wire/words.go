@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// word is one key=value of a line. What at points to is the value, and its type
-// is how that is written:
+// word is one key=value of a line. at points to the value, and the type it points to
+// determines how the value is written:
 //
-//	*string      as it is; it is not empty and holds no space
+//	*string      as it is; not empty and without a space
 //	*phrase      spaces as underscores, the empty string as "-"
 //	*int         decimal, not negative
 //	*uint64      decimal
 //	*hex         hexadecimal
 //	*float64     decimal, exact; finite
-//	*hundredths  decimal, two digits behind the point
+//	*hundredths  decimal, two digits after the point
 //	*bool        true or false
-//	*Quantiles   the first, then each one's distance from the one before
+//	*Quantiles   the first, then the distance of each from the one before
 //	constant     itself
 //
-// One list of words serves to print a line and to parse it.
+// The same list of words prints a line and parses it.
 type word struct {
 	key string
 	at  any
@@ -35,7 +35,7 @@ type (
 	constant   string
 )
 
-// printWords is the words with a space between them.
+// printWords returns the words with a space between them.
 func printWords(words []word) string {
 	var b []byte
 	for i, w := range words {
@@ -77,8 +77,8 @@ func underscored(text string) string {
 	return strings.ReplaceAll(text, " ", "_")
 }
 
-// parseWords sets the values of words, in whatever order they stand in the text.
-// Each must be there once, and nothing else.
+// parseWords sets the values of words, in whatever order they come in the text.
+// Each must be there exactly once, and nothing else may be.
 func parseWords(text string, words []word) error {
 	seen := make([]bool, len(words))
 next:

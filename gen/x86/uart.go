@@ -13,10 +13,10 @@ const (
 
 	UART_LCR_DLAB = 1 << 7
 	UART_LCR_8N1  = 3
-	UART_FCR_ON   = 7      // the FIFOs are used, and empty
-	UART_IIR_FIFO = 0xc0   // both bits: they work
+	UART_FCR_ON   = 7      // the FIFOs are used and cleared
+	UART_IIR_FIFO = 0xc0   // both bits: the FIFOs work
 	UART_LSR_THRE = 1 << 5 // the transmit register, or its FIFO, is empty
-	UART_LSR_TEMT = 1 << 6 // all is sent
+	UART_LSR_TEMT = 1 << 6 // everything is sent
 )
 
 // UART_FIFO is how many bytes the transmit FIFO takes when it is empty.

@@ -141,8 +141,8 @@ const (
 	PAGE_ADDR = 0x000f_ffff_ffff_f000
 )
 
-// CPUID_0_EBX_INTEL is the start of Intel's name for itself, "Genu" of
-// "GenuineIntel" (SDM volume 2, CPUID leaf 0 EBX).
+// CPUID_0_EBX_INTEL is the start of Intel's vendor name, "Genu" of "GenuineIntel"
+// (SDM volume 2, CPUID leaf 0 EBX).
 const CPUID_0_EBX_INTEL = 0x756e6547
 
 // CPUID leaf 1 ECX bits (SDM volume 2, CPUID).
@@ -157,16 +157,16 @@ const (
 // Machine checks (SDM volume 3, 16.3).
 const (
 	MCG_CAP_COUNT   = 0xff   // the number of banks
-	MCG_STATUS_RIPV = 1 << 0 // the interrupted code can go on
-	MCBankMSRs      = 4      // a bank has, and IA32_MC0_STATUS is the second of the first
+	MCG_STATUS_RIPV = 1 << 0 // the interrupted code can continue
+	MCBankMSRs      = 4      // MSRs of a bank; IA32_MC0_STATUS is the second of the first bank
 )
 
-// DR7 bits (SDM volume 3, 18.2.4). The breakpoint in DR0 is one on code unless RW0 and
+// DR7 bits (SDM volume 3, 18.2.4). The breakpoint in DR0 is on code unless RW0 and
 // LEN0 say otherwise.
 const (
 	DR7_L0     = 1 << 0  // it is on
 	DR7_G0     = 1 << 1  // the same, whatever task runs
-	DR7_G0_G3  = 0xaa    // and those in DR1 to DR3 with it
+	DR7_G0_G3  = 0xaa    // the same for DR0 to DR3
 	DR7_RW0    = 3 << 16 // it is on data that is read or written
 	DR7_LEN0_2 = 1 << 18 // of 2 bytes
 	DR7_LEN0_8 = 2 << 18 // of 8 bytes
@@ -179,9 +179,9 @@ const (
 )
 
 // Bits of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H; APM volume 2, 3.2.9).
-const SPEC_CTRL_IBRS = 1 << 0 // indirect branches and returns are not led by a lesser privileged mode
+const SPEC_CTRL_IBRS = 1 << 0 // indirect branches and returns are not steered by a less privileged mode
 
-// CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that tell of SPEC_CTRL.IBRS
+// CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that announce SPEC_CTRL.IBRS
 // (SDM volume 2, CPUID; APM volume 3, E.4.7).
 const (
 	CPUID_7_EDX_SPEC_CTRL   = 26
@@ -230,7 +230,7 @@ const (
 // Performance Monitoring Version 2"; 21.2.2): counter 0
 // counts retired instructions, 1 the core's unhalted cycles, and RDPMC takes
 // FixedCounter plus the number. AMD's extended ones (APM volume 2, 13.2.1):
-// MSRs in pairs of control and count, RDPMC takes the number.
+// MSRs in pairs of control and count, and RDPMC takes the number.
 const (
 	MSR_CORE_PERF_FIXED_CTR_CTRL = 0x38d
 	MSR_CORE_PERF_GLOBAL_CTRL    = 0x38f
@@ -248,7 +248,7 @@ const (
 	PerfEventInstruction = 0xc0 // retired instructions
 
 	// CPUID_80000001_ECX_PERFCTR_CORE is the bit of the extended counters,
-	// CPUID_80000022_EAX_PERFMON_V2 that of their common control.
+	// CPUID_80000022_EAX_PERFMON_V2 the bit of their common control.
 	CPUID_80000001_ECX_PERFCTR_CORE = 23
 	CPUID_80000022_EAX_PERFMON_V2   = 0
 )
