@@ -12,9 +12,7 @@ import (
 type Result struct {
 	Series     string `json:"series"`
 	Repository string `json:"repository"`
-	// Good and Bad are the two that it began with, and are the first of Steps.
-	Good  Step   `json:"-"`
-	Bad   Step   `json:"-"`
+	// Steps begin with the good and the bad revision.
 	Steps []Step `json:"steps"`
 	// First is the first commit with another value, nil if it was not found. Before is
 	// the parent that has the good value, nil if none has a value.
@@ -86,9 +84,9 @@ func (r *Result) text(b *strings.Builder) {
 		}
 		return
 	}
-	c := r.First.Commit
+	c, good, bad := r.First.Commit, r.Steps[0], r.Steps[1]
 	fmt.Fprintf(b, "\n%s: %s before and %s since\n\ncommit %s\nAuthor: %s\nDate:   %s\n\n    %s\n\n",
-		r.Series, r.Good.Value, r.First.Value, c.ID, c.Author, c.Date, c.Subject)
+		r.Series, good.Value, r.First.Value, c.ID, c.Author, c.Date, c.Subject)
 	for i, f := range r.Files {
 		if i == mostFiles {
 			fmt.Fprintf(b, "and %d files more\n", len(r.Files)-i)
@@ -104,7 +102,7 @@ func (r *Result) text(b *strings.Builder) {
 	case len(r.Code) > 0:
 		fmt.Fprintf(b, "\nWhat changed in the code of the path:\n\n%s\n", strings.Join(r.Code, "\n"))
 	}
-	if *r.Bad.Value != *r.First.Value {
-		fmt.Fprintf(b, "\nIt changed again later: it is %s at %.12s. From %.12s on, another search finds that.\n", r.Bad.Value, r.Bad.Commit.ID, c.ID)
+	if *bad.Value != *r.First.Value {
+		fmt.Fprintf(b, "\nIt changed again later: it is %s at %.12s. From %.12s on, another search finds that.\n", bad.Value, bad.Commit.ID, c.ID)
 	}
 }

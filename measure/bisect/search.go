@@ -118,8 +118,7 @@ type walk struct {
 
 func (w *walk) run(ctx context.Context, good, bad string) (*Result, error) {
 	r := &w.result
-	var ends [2]Step
-	for i, id := range []string{good, bad} {
+	for _, id := range []string{good, bad} {
 		step, err := w.step(ctx, id)
 		if err != nil {
 			return nil, err
@@ -127,13 +126,12 @@ func (w *walk) run(ctx context.Context, good, bad string) (*Result, error) {
 		if step.Verdict == Skipped {
 			return nil, fmt.Errorf("nothing to start from: %.12s %s", id, step.Detail)
 		}
-		ends[i] = step
 	}
-	if *ends[0].Value == *ends[1].Value {
-		return nil, fmt.Errorf("nothing to find: %s is %s at %.12s and at %.12s", r.Series, ends[0].Value, good, bad)
+	first := r.Steps[1]
+	if first.Verdict == Good {
+		return nil, fmt.Errorf("nothing to find: %s is %s at %.12s and at %.12s", r.Series, first.Value, good, bad)
 	}
-	r.Good, r.Bad = ends[0], ends[1]
-	goods, first := []string{good}, ends[1]
+	goods := []string{good}
 	for {
 		left, err := w.tree.between(ctx, first.Commit.ID, goods)
 		if err != nil {
@@ -153,7 +151,7 @@ func (w *walk) run(ctx context.Context, good, bad string) (*Result, error) {
 				}
 				if before.Verdict == Bad {
 					return nil, fmt.Errorf("%s changes more than once: %.12s has %s, and a later commit %s again; give two revisions between which it changes once",
-						r.Series, parents[0], before.Value, r.Good.Value)
+						r.Series, parents[0], before.Value, r.Steps[0].Value)
 				}
 			}
 			return r, w.found(ctx, first)
@@ -179,7 +177,7 @@ func away(n, skipped int) int {
 	return int(at * at * float64(n))
 }
 
-// step builds and measures a revision. The first one that has a value is the good one.
+// step builds and measures a revision. The first one is the good one.
 func (w *walk) step(ctx context.Context, id string) (Step, error) {
 	s := Step{Verdict: Skipped}
 	var err error
@@ -209,7 +207,7 @@ func (w *walk) step(ctx context.Context, id string) (Step, error) {
 	if err == nil {
 		s.Value, s.Detail, s.listing = &p.value, p.detail, p.listing
 		s.Verdict = Bad
-		if i := slices.IndexFunc(w.result.Steps, func(o Step) bool { return o.Value != nil }); i < 0 || *w.result.Steps[i].Value == p.value {
+		if len(w.result.Steps) == 0 || *w.result.Steps[0].Value == p.value {
 			s.Verdict = Good
 		}
 	}
