@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,42 @@ func line(t *testing.T, e Entry) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestRemoved: a store that is removed or replaced while it is open takes nothing that
+// would be lost with it.
+func TestRemoved(t *testing.T) {
+	for _, tt := range []struct{ name, url, file string }{
+		{"folder", "nights", "nights/" + folderFile},
+		{"sqlite", "sqlite:lab.db", "lab.db"},
+	} {
+		for _, replaced := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, replaced %v", tt.name, replaced), func(t *testing.T) {
+				t.Chdir(t.TempDir())
+				s := open(t, tt.url)
+				if err := s.Append(t.Context(), count(1, "a", 1)); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename(tt.file, "old"); err != nil {
+					t.Fatal(err)
+				}
+				if replaced {
+					if err := os.WriteFile(tt.file, nil, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.Append(t.Context(), count(2, "a", 1)); err == nil || !strings.HasPrefix(err.Error(), "history: "+s.Name()) || !strings.Contains(err.Error(), "removed or replaced") {
+					t.Errorf("error is %v", err)
+				}
+				if err := os.Rename("old", tt.file); err != nil {
+					t.Fatal(err)
+				}
+				if got := entries(t, s, Query{}); len(got) != 1 {
+					t.Errorf("it has %v", got)
+				}
+			})
+		}
+	}
 }
 
 // many are entries that fill some pages of a database.

@@ -33,6 +33,7 @@ const mostLine = 1 << 20
 type folder struct {
 	path string
 	f    *os.File
+	file opened
 
 	mu    sync.Mutex
 	index index // of the file up to size
@@ -54,10 +55,11 @@ func openFolder(ctx context.Context, dir string) (Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("history: %s is not a file", path), err, f.Close())
 	}
-	s := &folder{path: path, f: f, index: newIndex()}
+	s := &folder{path: path, f: f, file: opened{path, info}, index: newIndex()}
 	// A damaged line is told before a night is spent on it.
 	if err := s.catchUp(ctx); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -142,6 +144,9 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 	defer func() {
 		failed = errors.Join(failed, syscall.Flock(int(s.f.Fd()), syscall.LOCK_UN))
 	}()
+	if err := s.file.there(); err != nil {
+		return fmt.Errorf("history: %s: %w", s.path, err)
+	}
 	if err := s.catchUp(ctx); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ var migrations embed.FS
 type database struct {
 	name string
 	db   *sql.DB
+	file *opened // nil: it is a server's
 }
 
 // openSQLite opens a database in a file. Each transaction that writes waits for the
@@ -40,7 +41,16 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(FULL)"},
 	}.Encode()}
-	return openDatabase(ctx, "sqlite", u.String(), "sqlite:"+path, goose.DialectSQLite3)
+	s, err := openDatabase(ctx, "sqlite", u.String(), "sqlite:"+path, goose.DialectSQLite3)
+	if err != nil {
+		return nil, err
+	}
+	file, err := openedAt(path)
+	if err != nil {
+		return nil, errors.Join(s.error(err), s.Close())
+	}
+	s.file = &file
+	return s, nil
 }
 
 func openPostgres(ctx context.Context, address string) (Store, error) {
@@ -48,10 +58,14 @@ func openPostgres(ctx context.Context, address string) (Store, error) {
 	if err != nil {
 		return nil, errors.New("history: the URL of the database cannot be read: want postgres://USER@HOST/DATABASE") // it may have a password
 	}
-	return openDatabase(ctx, "pgx", address, u.Redacted(), goose.DialectPostgres)
+	s, err := openDatabase(ctx, "pgx", address, u.Redacted(), goose.DialectPostgres)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-func openDatabase(ctx context.Context, driver, source, name string, dialect goose.Dialect) (Store, error) {
+func openDatabase(ctx context.Context, driver, source, name string, dialect goose.Dialect) (*database, error) {
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		return nil, fmt.Errorf("history: %s: %w", name, err)
@@ -82,6 +96,11 @@ func (s *database) Close() error {
 func (s *database) Append(ctx context.Context, entries ...Entry) (failed error) {
 	if len(entries) == 0 {
 		return nil
+	}
+	if s.file != nil {
+		if err := s.file.there(); err != nil {
+			return s.error(err)
+		}
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {

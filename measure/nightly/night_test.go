@@ -29,9 +29,9 @@ var said struct {
 	count float64
 	// differences are those of the boots; of each run of a cell the next.
 	differences [][]float64
-	control     float64
 	check       wire.Outcome
 	err         error
+	unavailable error
 	runs        int
 	during      func() // is called while the engine runs
 }
@@ -40,7 +40,8 @@ func init() {
 	op := engine.Op{Operation: record.Operation{Op: wire.OpNullCall, Title: "null call", Short: "null call", Bench: "NullCall"}}
 	engine.Register(engine.Engine{
 		Name: "said", Kind: engine.Exact, Unit: record.Instructions, Rank: 1000, Ops: []engine.Op{op}, Emulated: true,
-		Plan: func(_ context.Context, j engine.Job) ([]engine.Step, error) { return plan(j, countsSaid) },
+		Available: func(context.Context) error { return said.unavailable },
+		Plan:      func(_ context.Context, j engine.Job) ([]engine.Step, error) { return plan(j, countsSaid) },
 	})
 	engine.Register(engine.Engine{
 		Name: "sampled", Kind: engine.Sampled, Unit: record.Cycles, Rank: 1001, Ops: []engine.Op{op}, Sample: "boot",
@@ -117,7 +118,7 @@ func nightsIn(t *testing.T, engine, url string) *nights {
 			t.Error(err)
 		}
 	})
-	said.count, said.check, said.err, said.differences, said.runs, said.during = 42, wire.Pass, nil, nil, 0, nil
+	said.count, said.check, said.err, said.unavailable, said.differences, said.runs, said.during = 42, wire.Pass, nil, nil, nil, 0, nil
 	return &nights{t: t, store: s, m: Matrix{Subjects: []string{"linux-4.1"}, Base: "linux-3.19", Engines: []string{engine}, Boots: 8}}
 }
 
@@ -306,23 +307,6 @@ func TestHosts(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
-	}
-}
-
-// TestInterrupted keeps nothing of a cell that was not done.
-func TestInterrupted(t *testing.T) {
-	n := newNights(t, "said")
-	cells, err := n.m.Cells()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := n.night().Run(ctx, cells); !errors.Is(err, context.Canceled) {
-		t.Errorf("error is %v", err)
-	}
-	for e := range n.store.Entries(t.Context(), history.Query{}) {
-		t.Errorf("kept: %+v", e)
 	}
 }
 
