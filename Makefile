@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages nightly crosscheck boots programs events fuzz bench reproduce golden man fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -49,6 +49,12 @@ crosscheck: deps
 # faults of real kernels. Part of `make test` for some of them.
 boots: deps
 	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk|TestCases$$)' -count=1 -v -boots
+
+# The tests of machines under KVM: under that of this host's CPU, or where it has none
+# under that of a Linux on a CPU that QEMU emulates. Part of `make test` for some of
+# them.
+test-kvm: deps linux
+	.ci/test $(TEST) ./vmtests -run '^TestKVM' -count=1 -v -kvm
 
 # All of the programs that run as init, on every preset that they are for and, if they
 # expect what Linux does, on Linux; 8 MiB through the console. Part of `make test` on

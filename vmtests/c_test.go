@@ -16,6 +16,9 @@ import (
 // options for that, by default -static.
 func cProgram(t *testing.T, name string, linkage ...string) string {
 	t.Helper()
+	if path := builtProgram(cName(name, linkage)); path != "" {
+		return path
+	}
 	gcc := need.Tool(t, "gcc")
 	path := filepath.Join(t.TempDir(), name)
 	if len(linkage) == 0 {
@@ -31,6 +34,11 @@ func cProgram(t *testing.T, name string, linkage ...string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path
+}
+
+// cName tells a program of testdata/c from those of Go, and by its linkage.
+func cName(name string, linkage []string) string {
+	return strings.Join(append([]string{name + ".c"}, linkage...), " ")
 }
 
 // TestC runs static glibc programs as init: signals and stress on more entry paths,

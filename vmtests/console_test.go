@@ -29,7 +29,7 @@ func TestConsole(t *testing.T) {
 		want[i] = byte(x >> 56)
 	}
 	init := cProgram(t, "console")
-	for _, engine := range []vm.Engine{vm.TCG, vm.ICount} {
+	for _, engine := range engines(vm.TCG, vm.ICount) {
 		t.Run(string(engine), func(t *testing.T) {
 			t.Parallel()
 			res, console := bootInit(t, boot.Config{

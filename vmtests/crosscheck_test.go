@@ -20,6 +20,9 @@ var everyPreset = flag.Bool("crosscheck", false, "compare QEMU and Bochs on ever
 // needBochs is the machine of a test that needs Bochs.
 func needBochs(t *testing.T) vm.Config {
 	t.Helper()
+	if *oneEngine != "" {
+		need.Absent(t, need.CPUFeature, "the test is of a CPU that Bochs emulates, and machines are booted on engine "+*oneEngine)
+	}
 	m := machine(t, vm.Bochs)
 	if err := vm.Bochs.Available(t.Context(), nil); err != nil {
 		need.Missing(t, err.Error())

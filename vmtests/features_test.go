@@ -11,8 +11,10 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// needy is a sound variant that says that it needs PCID, which QEMU's emulator
-// has not and Bochs has.
+// withoutPCID is a CPU of QEMU's that has none on any engine.
+const withoutPCID = "max,pcid=off"
+
+// needy is a sound variant that says that it needs PCID, which Bochs's CPU has.
 func needy(t *testing.T) stubs.Variant {
 	n := variant(t, "linux-4.1")
 	n.Name, n.Needs = "needy", layout.FeaturePCID
@@ -24,10 +26,11 @@ func needy(t *testing.T) stubs.Variant {
 // checked as any other.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []vm.Engine{vm.ICount, vm.Bochs} {
+	for _, engine := range engines(vm.ICount, vm.Bochs) {
 		t.Run(string(engine), func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, engine)
+			m.CPU = withoutPCID
 			if engine == vm.Bochs {
 				m = needBochs(t)
 			}
@@ -67,7 +70,9 @@ func TestNeedsAtBoot(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			res, console := bootInit(t, boot.Config{Variants: tt.variants, Boot: tt.boot, Init: program(t, "hello"), VM: machine(t, vm.TCG)})
+			m := machine(t, vm.TCG)
+			m.CPU = withoutPCID
+			res, console := bootInit(t, boot.Config{Variants: tt.variants, Boot: tt.boot, Init: program(t, "hello"), VM: m})
 			if res.Outcome != vm.Refused || !strings.Contains(res.Reason, tt.want) || console != "" {
 				t.Errorf("want %q\n%s", tt.want, res.Report())
 			}

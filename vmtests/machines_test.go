@@ -18,37 +18,37 @@ import (
 // come out byte for byte.
 func TestMachines(t *testing.T) {
 	t.Parallel()
+	both, tcg := []vm.Engine{vm.ICount, vm.TCG}, []vm.Engine{vm.TCG}
 	for _, tt := range []struct {
 		name    string
+		engines []vm.Engine
 		machine vm.Machine
-		engine  vm.Engine
 		cpu     string
 		memory  int // MiB
 	}{
-		{name: "microvm, icount", machine: vm.MicroVM, engine: vm.ICount},
-		{name: "microvm, tcg", machine: vm.MicroVM, engine: vm.TCG},
-		{name: "pc, icount", machine: vm.PC, engine: vm.ICount},
-		{name: "pc, tcg", machine: vm.PC, engine: vm.TCG},
-		{name: "q35, icount", machine: vm.Q35, engine: vm.ICount},
-		{name: "q35, tcg", machine: vm.Q35, engine: vm.TCG},
-		{name: "no SMAP, SMEP, RDRAND", engine: vm.TCG, cpu: "qemu64"},
-		{name: "an Intel of 2013", engine: vm.TCG, cpu: "Haswell-noTSX"},
-		{name: "no invariant TSC", engine: vm.ICount, cpu: "max,invtsc=off"},
-		{name: "five-level paging off", engine: vm.TCG, cpu: "max,la57=off"},
-		{name: "32 MiB", engine: vm.TCG, memory: 32},
-		{name: "2 GiB", engine: vm.TCG, memory: 2048},
-		{name: "4 GiB on microvm", engine: vm.TCG, memory: 4096},
-		{name: "4 GiB on pc", machine: vm.PC, engine: vm.TCG, memory: 4096},
+		{name: "microvm", engines: both, machine: vm.MicroVM},
+		{name: "pc", engines: both, machine: vm.PC},
+		{name: "q35", engines: both, machine: vm.Q35},
+		{name: "no SMAP, SMEP, RDRAND", engines: tcg, cpu: "qemu64"},
+		{name: "an Intel of 2013", engines: tcg, cpu: "Haswell-noTSX"},
+		{name: "no invariant TSC", engines: []vm.Engine{vm.ICount}, cpu: "max,invtsc=off"},
+		{name: "five-level paging off", engines: tcg, cpu: "max,la57=off"},
+		{name: "32 MiB", engines: tcg, memory: 32},
+		{name: "2 GiB", engines: tcg, memory: 2048},
+		{name: "4 GiB on microvm", engines: tcg, memory: 4096},
+		{name: "4 GiB on pc", engines: tcg, machine: vm.PC, memory: 4096},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			m := machine(t, tt.engine)
-			m.Machine, m.CPU, m.MemoryMiB = tt.machine, tt.cpu, tt.memory
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "hello"), VM: m})
-			if res.Outcome != vm.Exited || res.Status != 0 || console != "hello\n" {
-				t.Errorf("console is %q\n%s", console, res.Report())
-			}
-		})
+		for _, engine := range engines(tt.engines...) {
+			t.Run(tt.name+"/"+string(engine), func(t *testing.T) {
+				t.Parallel()
+				m := machine(t, engine)
+				m.Machine, m.CPU, m.MemoryMiB = tt.machine, tt.cpu, tt.memory
+				res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, "hello"), VM: m})
+				if res.Outcome != vm.Exited || res.Status != 0 || console != "hello\n" {
+					t.Errorf("console is %q\n%s", console, res.Report())
+				}
+			})
+		}
 	}
 }
 

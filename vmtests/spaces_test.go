@@ -43,7 +43,7 @@ func TestSpaces(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
-	for _, engine := range []vm.Engine{vm.ICount, vm.TCG} {
+	for _, engine := range engines(vm.ICount, vm.TCG) {
 		for _, name := range []string{"linux-3.19", "linux-6.12", "linux-6.12+pti"} {
 			t.Run(name+"/"+string(engine), func(t *testing.T) {
 				t.Parallel()

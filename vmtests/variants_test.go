@@ -17,14 +17,14 @@ import (
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	for _, n := range stubs.Presets() {
-		engines := []vm.Engine{vm.ICount}
+		list := []vm.Engine{vm.ICount}
 		switch {
 		case n.Features() != 0:
-			engines = []vm.Engine{vm.Bochs}
+			list = []vm.Engine{vm.Bochs}
 		case slices.Contains(foreignVariants, n.Name):
-			engines = append(engines, vm.TCG)
+			list = append(list, vm.TCG)
 		}
-		for _, engine := range engines {
+		for _, engine := range engines(list...) {
 			if n.Axes.Bare {
 				continue // answers one call; TestCounts selects it for that
 			}

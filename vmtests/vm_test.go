@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,11 +23,35 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// machine is the test's machine on the engine.
+var (
+	oneEngine = flag.String("engine", "", "boot all machines on this engine")
+	builtDir  = flag.String("built", "", "the folder with the programs of testdata; nothing is compiled")
+)
+
+// on is the engine that stands for one in this run.
+func on(engine vm.Engine) vm.Engine {
+	if *oneEngine == "" {
+		return engine
+	}
+	return vm.Engine(*oneEngine)
+}
+
+// engines are those of a list that are different ones in this run.
+func engines(list ...vm.Engine) []vm.Engine {
+	var different []vm.Engine
+	for _, e := range list {
+		if e = on(e); !slices.Contains(different, e) {
+			different = append(different, e)
+		}
+	}
+	return different
+}
+
+// machine is the test's machine on the engine, or on the one that stands for it.
 func machine(t testing.TB, engine vm.Engine) vm.Config {
 	t.Helper()
 	need.QEMU(t)
-	return vm.Config{Engine: engine}
+	return vm.Config{Engine: on(engine)}
 }
 
 // variant returns a variant by its name.
@@ -46,12 +71,38 @@ const featuresCPU = "tigerlake"
 // machineFor is the machine for the variant: of the engine, if that can run it.
 func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 	t.Helper()
-	if n.Features() == 0 {
+	switch {
+	case n.Features() == 0:
+		return machine(t, engine)
+	case *oneEngine != "":
+		if why := lackOf(t, n, engine); why != "" {
+			need.Absent(t, need.CPUFeature, why)
+		}
 		return machine(t, engine)
 	}
 	m := needBochs(t)
 	m.CPU = featuresCPU
 	return m
+}
+
+// lacking are, by the features that a variant needs, why the engine's CPU cannot run
+// it.
+var lacking sync.Map
+
+// lackOf boots a machine, unless it is known, and returns why its CPU cannot run the
+// variant, or nothing.
+func lackOf(t *testing.T, n stubs.Variant, engine vm.Engine) string {
+	t.Helper()
+	if why, ok := lacking.Load(n.Features()); ok {
+		return why.(string)
+	}
+	res, _ := bootInit(t, boot.Config{Variants: []stubs.Variant{n}, Init: program(t, "hello"), VM: machine(t, engine)})
+	why := ""
+	if res.Outcome == vm.Refused {
+		why = res.Reason
+	}
+	lacking.Store(n.Features(), why)
+	return why
 }
 
 // linux319 is the variant of tests that are not about variants.
@@ -160,10 +211,22 @@ func program(t testing.TB, name string) string {
 	return command(t, "./testdata/"+name)
 }
 
+// builtProgram is the path of a program that was built before this process started,
+// or empty if programs are built now.
+func builtProgram(name string) string {
+	if *builtDir == "" {
+		return ""
+	}
+	return filepath.Join(*builtDir, name)
+}
+
 // command builds a Go program and returns its path; one process builds each
 // once.
 func command(t testing.TB, pkg string) string {
 	t.Helper()
+	if path := builtProgram(filepath.Base(pkg)); path != "" {
+		return path
+	}
 	p, _ := programs.LoadOrStore(pkg, &built{})
 	b := p.(*built)
 	b.once.Do(func() {
@@ -188,6 +251,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := vm.Engine(*oneEngine).Available(context.Background(), boot.ProbeKVM); *oneEngine != "" && err != nil {
+		fmt.Fprintf(os.Stderr, "no test was run on engine %s: %v\n", *oneEngine, err)
+		os.Exit(2)
+	}
 	dir, err := os.MkdirTemp("", "vmtests-")
 	if err != nil {
 		panic(err)

@@ -65,7 +65,20 @@ var userCache, errUserCache = os.UserCacheDir()
 // Linux returns the path of the Linux kernel that .ci/linux fetches.
 func Linux(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(userCache, "entrylab", "linux", "vmlinuz")
+	return linux(t, "vmlinuz")
+}
+
+// LinuxModules returns the path of the folder with the modules that give this kernel a
+// /dev/kvm: they are to be loaded by the order of their names.
+func LinuxModules(t testing.TB) string {
+	t.Helper()
+	return linux(t, "modules")
+}
+
+// linux returns the path of something that .ci/linux fetches.
+func linux(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(userCache, "entrylab", "linux", name)
 	err := errUserCache
 	if err == nil {
 		_, err = os.Stat(path)
