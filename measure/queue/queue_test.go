@@ -127,6 +127,7 @@ func TestQueue(t *testing.T) {
 		"lost too often":                     lostTooOften,
 		"stopped in a transaction":           stoppedInTransaction,
 		"several join at once":               joinAtOnce,
+		"many take at once":                  takenAtOnce,
 		"another matrix, and a machine's ID": refused,
 		"tables of a newer version":          newer,
 	} {
@@ -194,8 +195,17 @@ func notRenewed(t *testing.T, url string) {
 	}
 }
 
-// renewed: Keep moves the end of the lease on.
+// renewed: a lease is renewed for its whole length, and Keep does so again and again.
 func renewed(t *testing.T, url string) {
+	b := join(t, url, long, "b", "count")
+	expire(t, b)
+	if err := b.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var whole bool
+	if err := b.db.QueryRowContext(t.Context(), `SELECT lease_ends > clock_timestamp() + interval '30 minutes' FROM queue_workers WHERE id = $1`, b.id).Scan(&whole); err != nil || !whole {
+		t.Errorf("the lease is renewed for the whole of %v: %v (%v)", long, whole, err)
+	}
 	a := join(t, url, time.Second, "a", "count")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -263,27 +273,31 @@ func givenBack(t *testing.T, url string) {
 			t.Fatal(err)
 		}
 	}
+	state(t, b, State{Cells: 3, Unfit: []string{"count a", "count b", "kvm"}})
 	take(t, b, "count", "count a")
 	state(t, b, State{Cells: 3, Coming: 3})
 }
 
 // crashes: a cell is tried once on each machine, and not on more than some.
 func crashes(t *testing.T, url string) {
-	last := join(t, url, long, "last", "count", "kvm")
-	for i := range mostFailures {
-		q := join(t, url, long, fmt.Sprint("m", i), "kvm")
+	crash := func(machine string) {
+		q := join(t, url, long, machine, "kvm")
 		if err := q.Finish(take(t, q, "kvm", "kvm"), true); err != nil {
 			t.Fatal(err)
 		}
 		take(t, q, "kvm", "")
-		if i < mostFailures-1 {
-			state(t, q, State{Cells: 3, Coming: 3})
-		}
+	}
+	crash("m1")
+	none := open(t, url, long) // it only looks on
+	none.night = night
+	state(t, none, State{Cells: 3, Failed: []string{"kvm"}, Unfit: []string{"count a", "count b"}})
+	last := join(t, url, long, "last", "count", "kvm")
+	for i := 2; i <= mostFailures; i++ {
+		state(t, none, State{Cells: 3, Coming: 3})
+		crash(fmt.Sprint("m", i))
 	}
 	take(t, last, "kvm", "")
-	state(t, last, State{Cells: 3, Coming: 2, Failed: []string{"kvm"}})
-	expire(t, last)
-	state(t, last, State{Cells: 3, Failed: []string{"kvm"}, Unfit: []string{"count a", "count b"}})
+	state(t, none, State{Cells: 3, Coming: 2, Failed: []string{"kvm"}})
 }
 
 // lostTooOften: a cell that takes its workers with it is not taken endlessly.
@@ -352,6 +366,45 @@ func joinAtOnce(t *testing.T, url string) {
 	q := open(t, url, long)
 	q.night = night
 	state(t, q, State{Cells: 3, Coming: 2, Unfit: []string{"kvm"}})
+}
+
+// takenAtOnce: of many workers that take many cells at a time, no two get the same one.
+func takenAtOnce(t *testing.T, url string) {
+	const workers, each = 6, 50
+	n := Night{Name: night}
+	for i := range workers * each {
+		n.Cells = append(n.Cells, Cell{fmt.Sprintf("cell %03d", i), "count"})
+	}
+	var mu sync.Mutex
+	taken, errs := map[string]int{}, make([]error, workers)
+	var wg sync.WaitGroup
+	for i := range errs {
+		q := open(t, url, long)
+		if err := q.Join(t.Context(), n, Worker{Machine: fmt.Sprint("m", i), MachineID: "x", Has: []string{"count"}}); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			for {
+				h, err := q.Take(t.Context(), []string{"count"})
+				if err != nil || h == nil {
+					errs[i] = err
+					return
+				}
+				mu.Lock()
+				taken[h.Cell]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range n.Cells {
+		if taken[c.Name] != 1 {
+			t.Errorf("%s is taken %d times", c.Name, taken[c.Name])
+		}
+	}
 }
 
 // refused: who measures something else, or under a name that is taken, does not join.
