@@ -7,4 +7,4 @@ NIGHT=${NIGHT:-$(date -u +%F)}
 status=0
 entrylab work -queue "$QUEUE" -matrix lab.toml -night "$NIGHT" || status=$?
 [ "${1-}" = judge ] || exit "$status"
-exec entrylab nightly -store "$QUEUE" -matrix lab.toml -night "$NIGHT" -html pages
+exec entrylab nightly -store "$QUEUE" -matrix lab.toml -night "$NIGHT" -shard 1/1 -html pages

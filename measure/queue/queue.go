@@ -40,7 +40,7 @@ var ErrLost = errors.New("the lease ended before the cell was done")
 
 // Queue is what one worker has of the queue of a night.
 type Queue struct {
-	name  string
+	name  string // its URL without a password
 	db    *sql.DB
 	store history.Store
 	lease time.Duration
@@ -105,9 +105,6 @@ func (q *Queue) Close() error { return errors.Join(q.db.Close(), q.store.Close()
 
 // Store is the history in the same database.
 func (q *Queue) Store() history.Store { return q.store }
-
-// Name is the queue's, for messages: its URL without a password.
-func (q *Queue) Name() string { return q.name }
 
 // error says where it happened, and why the context of the statement is done, if it is.
 func (q *Queue) error(ctx context.Context, err error) error {

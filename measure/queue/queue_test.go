@@ -486,10 +486,10 @@ func TestLostServer(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- q.Keep(t.Context()) }()
 	server.Stop()
-	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "queue: "+q.Name()+": ") {
+	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "queue: "+q.name+": ") {
 		t.Errorf("error is %v", err)
 	}
-	if err := q.Finish(h, false, found(q, h)); err == nil || !strings.HasPrefix(err.Error(), "queue: "+q.Name()+": ") {
+	if err := q.Finish(h, false, found(q, h)); err == nil || !strings.HasPrefix(err.Error(), "queue: "+q.name+": ") {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := q.State(t.Context()); err == nil {
