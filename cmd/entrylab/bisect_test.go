@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,11 +65,11 @@ func kernelRepository(t *testing.T, scripts ...string) (dir string, ids []string
 
 // clearing is a part of entry_SYSCALL_64 in the image of Debian's kernel, whose
 // compression, LZ4, leaves it as it is: PUSHQ RCX, PUSHQ -ENOSYS, PUSHQ R8 and so on to
-// R15, XORL ESI, ESI and XORL EDX, EDX.
-var clearing = []byte("\x51\x6a\xda\x41\x50\x41\x51\x41\x52\x41\x53\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57\x31\xf6\x31\xd2")
+// R15, and XORL ESI, ESI.
+var clearing = []byte("\x51\x6a\xda\x41\x50\x41\x51\x41\x52\x41\x53\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57\x31\xf6")
 
 // TestBisectLinux finds the commit that makes every call of Debian's kernel one
-// instruction longer: two NOPs instead of XORL EDX, EDX. The build writes to files of the
+// instruction longer: two NOPs instead of XORL ESI, ESI. The build writes to files of the
 // checkout and leaves others there.
 func TestBisectLinux(t *testing.T) {
 	t.Parallel()
@@ -107,7 +108,7 @@ func TestBisectLinux(t *testing.T) {
 }
 
 // TestBisectOwn: each revision is asked for a night as this one understands it. It is this
-// command that answers, but for one count, which one of the revisions makes larger.
+// command that answers, but for one count, before which revisions write a digit.
 func TestBisectOwn(t *testing.T) {
 	t.Setenv("SLURM_ARRAY_TASK_ID", "2") // as in the job of an array
 	t.Setenv("SLURM_ARRAY_TASK_COUNT", "4")
@@ -142,7 +143,7 @@ func main() {
 }
 `
 	var commits []map[string]string
-	for _, digit := range []string{"", "9"} {
+	for _, digit := range []string{"", "9", "x", "99"} { // x is none, and so the history is damaged
 		commits = append(commits, map[string]string{
 			"go.mod":               "module mini\n\ngo 1.26\n",
 			"cmd/entrylab/main.go": fmt.Sprintf(source, os.Args[0], digit),
@@ -157,6 +158,22 @@ func main() {
 		`static linux-6.12: insns: .*\ncommit [0-9a-f]{40}\n.*\n\ncmd/entrylab/main.go\n.*\nThe code of the path is the same.\n$`).FindStringSubmatch(stdout)
 	if found == nil || found[1] != found[2] {
 		t.Errorf("it printed\n%s", stdout)
+	}
+
+	// Where only skipped ones are left, each that it may be is told, and the status is 2.
+	status, stdout, stderr = played(t, "bisect", "-good", ids[1], "-bad", ids[3], "-repo", dir, "-format", "json", "static linux-6.12: insns")
+	var r bisect.Result
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	var possible []string
+	for _, c := range r.Possible {
+		possible = append(possible, c.ID)
+	}
+	slices.Sort(possible)
+	want := slices.Sorted(slices.Values(ids[2:]))
+	if status != exitError || r.First != nil || !slices.Equal(possible, want) || !strings.HasPrefix(stderr, "entrylab bisect: the commit is one of 2, of which all but the last were skipped") {
+		t.Errorf("status %d, possible %q, want %q\n%s", status, possible, want, stderr)
 	}
 }
 
