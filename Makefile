@@ -95,10 +95,10 @@ study: deps
 baseline: qemu linux
 	go run ./cmd/entrylab baseline -kernel "$${XDG_CACHE_HOME:-$$HOME/.cache}/entrylab/linux/vmlinuz"
 
-# Every command line of every page, those that take minutes too, compared with what
+# Every command line of every page and help text, those that take minutes too, compared with what
 # the page shows; `make test` runs the short ones.
 pages: deps linux
-	$(TEST) ./cmd/entrylab -run '^TestPages$$' -count=1 -v -pages
+	$(TEST) ./cmd/entrylab -run '^(TestPages|TestHelpExamples)$$' -count=1 -v -pages
 
 # All measurements of the project itself: generating, booting, running.
 bench: qemu

@@ -123,6 +123,25 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// guided is a package in the guide that go doc prints.
+var guided = regexp.MustCompile(`(?:gen|stubs|boot|measure|examples)(?:/[a-z0-9]+)+`)
+
+// TestGuide: the packages that the guide in doc.go names are there.
+func TestGuide(t *testing.T) {
+	names := guided.FindAllString(read(t, root+"/doc.go"), -1)
+	if len(names) < 20 {
+		t.Fatalf("the guide names %d packages: %q", len(names), names)
+	}
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			t.Errorf("the guide names %s: %v", name, err)
+		}
+	}
+	if name := guided.FindString("see measure/nothing."); name != "measure/nothing" {
+		t.Errorf("found %q", name)
+	}
+}
+
 const glossary = root + "/docs/glossary.md"
 
 // replaced are the words that the glossary replaces, by the word for each.

@@ -14,6 +14,9 @@ import (
 
 const module = "github.com/entrylab/entrylab/"
 
+// guide is the module's own package.
+var guide = strings.TrimSuffix(module, "/")
+
 // flow is the order of the folders: a package imports packages of its own folder
 // and of those behind it.
 var flow = []string{"cmd", "measure", "boot", "stubs", "gen"}
@@ -27,6 +30,8 @@ var beside = map[string][]string{
 	// Code of an importer's own runs what the command runs.
 	"vmtests":  {"vmtests", "measure", "boot", "stubs", "gen", "internal"},
 	"examples": {"examples", "measure", "boot", "stubs", "gen"},
+	// The module's own package is its guide, and has no code.
+	guide: {},
 	// Helpers of any folder know nothing of what they help, but the two that make
 	// variants for tests.
 	"internal":           {"internal"},
