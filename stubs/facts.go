@@ -28,15 +28,9 @@ const (
 	read612 = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
 
-// linuxC is 6.12 with its C as Debian configures it. Which registers its C functions
-// keep things in is our choice, as is the order of what the source does not order.
-const linuxC = "linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched"
-
-// linuxSwitch is 6.12 with what its context switch does beside changing stacks.
-const linuxSwitch = "linux-6.12+canary=switch+rsb=filled"
-
 // Facts are what the presets are held against. They tell what an instruction does
-// and when, in words of our own.
+// and when, in words of our own. Which registers 6.12's C functions keep things in is
+// our choice, as is the order of what the source does not order.
 var Facts = []Fact{
 	{
 		Preset: "linux-3.19", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",
@@ -225,28 +219,6 @@ var Facts = []Fact{
 	{
 		Preset: "linux-6.12", Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
 		Source: read612, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
-		Acts: `endbr64 swapgs TSS.SP2=RSP RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
-			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 xorl:RSI,RSI
-			xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
-			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP movslq:RAX,RSI call:do_syscall_64 testb:RAX,RAX
-			je:swapgs_restore_regs_and_return_to_usermode`,
-	},
-	{
-		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
-		Source: read612, Where: "syscall_return_via_sysret to SYSRETQ; POP_REGS",
-		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=RSP
-			RSP=TSS.SP1 pushq:sp pushq:di popq:RDI popq:RSP swapgs sysretq`,
-	},
-	{
-		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
-		Source: read612, Where: "swapgs_restore_regs_and_return_to_usermode without isolation, native_iret",
-		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di
-			addq:8,RSP swapgs testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq
-			jmp:native_irq_return_iret`,
-	},
-	{
-		Preset: linuxC, Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
-		Source: read612, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
 		Acts: `endbr64 swapgs TSS.SP2=RSP jmp:over RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
 			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 xorl:RSI,RSI
 			xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
@@ -254,20 +226,20 @@ var Facts = []Fact{
 			je:swapgs_restore_regs_and_return_to_usermode`,
 	},
 	{
-		Preset: linuxC, Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
+		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
 		Source: read612, Where: "syscall_return_via_sysret to SYSRETQ; POP_REGS",
 		Acts: `jmp:over R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si
 			RDI=RSP RSP=TSS.SP1 pushq:sp pushq:di jmp:over popq:RDI popq:RSP swapgs nop sysretq`,
 	},
 	{
-		Preset: linuxC, Func: "entry_SYSCALL_64", From: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
+		Preset: "linux-6.12", Func: "entry_SYSCALL_64", From: "swapgs_restore_regs_and_return_to_usermode", Pops: true,
 		Source: read612, Where: "swapgs_restore_regs_and_return_to_usermode without isolation, native_iret",
 		Acts: `jmp:over nop nop R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx
 			RDX=dx RSI=si RDI=di addq:8,RSP swapgs nop testb:3,cs jne:native_iret ud2 testb:4,ss jne:native_irq_return_ldt iretq
 			jmp:native_irq_return_iret`,
 	},
 	{
-		Preset: linuxC, Func: "do_syscall_64",
+		Preset: "linux-6.12", Func: "do_syscall_64",
 		Source: read612, Where: "arch/x86/entry/common.c: do_syscall_64, do_syscall_x64; randomize_kstack.h: add_random_kstack_offset; entry-common.h: syscall_enter_from_user_mode",
 		Acts: `nop pushq:RBP RBP=RSP pushq:RBX pushq:R12 pushq:R13 pushq:R14 R12=RDI movl:RSI,RBX R13=Current nop
 			movl:KStackOffset,RCX andl:0x3f0,RCX subq:RCX,RSP leaq:15(RSP),RCX andq:-16,RCX nop nop sti nop movslq:RBX,R14
@@ -280,33 +252,33 @@ var Facts = []Fact{
 			jmp:syscall_return ud2`,
 	},
 	{
-		Preset: linuxC, Func: "syscall_exit_to_user_mode",
+		Preset: "linux-6.12", Func: "syscall_exit_to_user_mode",
 		Source: read612, Where: "kernel/entry/common.c: syscall_exit_to_user_mode, exit_to_user_mode_prepare, exit_to_user_mode; its loop is the kernel's here",
 		Acts: `nop pushq:RBX pushq:RBP pushq:R12 RBX=RDI call:syscall_exit_to_user_mode_prepare cli nop nop R12=Current RBP=Flags
 			testl:3,RBP jne:exit_to_user_mode_loop RDI=RBP call:arch_exit_to_user_mode_prepare nop xorl:RAX,RAX xorl:RDX,RDX
 			movl:1,RCX nop popq:R12 popq:RBP popq:RBX ret RDI=RBX call:syscall_return_slowpath RBP=Flags jmp:no_work_left`,
 	},
 	{
-		Preset: linuxC, Func: "syscall_exit_to_user_mode_prepare",
+		Preset: "linux-6.12", Func: "syscall_exit_to_user_mode_prepare",
 		Source: read612, Where: "kernel/entry/common.c: syscall_exit_to_user_mode_prepare",
 		Acts: `nop pushq:RBX pushq:RBP pushq:R12 RBX=RDI nop R12=Current RBP=SyscallWork testl:0x76,RBP jne:syscall_exit_work
 			popq:R12 popq:RBP popq:RBX ret ud2`,
 	},
 	{
-		Preset: linuxC, Func: "arch_exit_to_user_mode_prepare",
+		Preset: "linux-6.12", Func: "arch_exit_to_user_mode_prepare",
 		Source: read612, Where: "arch/x86/include/asm/entry-common.h: arch_exit_to_user_mode_prepare, arch_exit_work; randomize_kstack.h: choose_random_kstack_offset",
 		Acts: `pushq:RBX RBX=RDI testl:0x800,RBX jne:arch_exit_work testl:0x400000,RBX jne:arch_exit_work
 			call:fpregs_assert_state_consistent testl:0x4000,RBX jne:arch_exit_work nop RDI=Current andl:-3,Status
 			movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over popq:RBX ret ud2`,
 	},
 	{
-		Preset: linuxC, Func: "fpregs_assert_state_consistent",
+		Preset: "linux-6.12", Func: "fpregs_assert_state_consistent",
 		Source: read612, Where: "arch/x86/kernel/fpu/core.c: fpregs_assert_state_consistent",
 		Acts: `nop nop RAX=Current testl:0x4000,Flags jne:in_memory RCX=Current cmpq:RCX,RAX jne:inconsistent movl:Number,RDX
 			cmpl:RDX,LastCPU jne:inconsistent ret ud2`,
 	},
 	{
-		Preset: linuxSwitch, Func: SwitchResume,
+		Preset: "linux-6.12", Func: SwitchResume,
 		Source: read612, Where: "__switch_to_asm behind the change of RSP; nospec-branch.h: FILL_RETURN_BUFFER, __FILL_RETURN_BUFFER",
 		Acts: `RBX=StackCanary StackCanary=RBX movl:0x10,R12 call:filled_first int3 call:filled_second int3 addq:0x10,RSP decl:R12
 			jne:fill_return_buffer lfence popq:R15 popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret`,

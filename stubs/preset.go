@@ -46,7 +46,7 @@ type Preset struct {
 // Configurations.
 const (
 	configX32  = "without CONFIG_X86_X32_ABI, CONFIG_PARAVIRT, CONFIG_AUDITSYSCALL, CONFIG_CONTEXT_TRACKING, CONFIG_TRACE_IRQFLAGS and CONFIG_CC_STACKPROTECTOR; with CONFIG_PREEMPT and CONFIG_X86_ESPFIX64"
-	config612  = "without CONFIG_PARAVIRT_XXL, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET, CONFIG_CONTEXT_TRACKING_USER and tracing; with CONFIG_X86_ESPFIX64"
+	config612  = "as Debian's: with CONFIG_X86_ESPFIX64, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT and CONFIG_X86_DEBUG_FPU; with CONFIG_CONTEXT_TRACKING_USER and CONFIG_DYNAMIC_FTRACE, which are off while it runs"
 	configBSD  = "GENERIC without KDTRACE_HOOKS and profiling"
 	configNone = "none: nothing of it was built"
 )
@@ -65,10 +65,6 @@ const (
 	leftCompare = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
 	leftPushF   = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
 
-	left612C = "what calls go through in C, which is shorter here: an unknown call takes 95 instructions with linux-6.12 and 203 to 205 in Debian's 6.12. " +
-		"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched does that work too, in 202"
-	leftNOPs   = "the NOPs and jumps of what is off: 9 instructions on a CPU that needs no mitigation"
-	leftCanary = "the canary and the return stack filled at a context switch"
 	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
 
 	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
@@ -83,7 +79,7 @@ func lazily(more ...string) []string {
 
 // modern are those of 6.12.
 func modern(more ...string) []string {
-	return append(more, left612C, leftNOPs, leftCanary, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
+	return append(more, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }
 
 const (
@@ -228,7 +224,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Variant: Variant{Name: "linux-6.12", Axes: linux612()},
 			Release: "Linux 6.12",
 			Adds:    "no fast path: all registers pushed and cleared, every call by do_syscall_64, exit by a trampoline stack; without the mitigations that a CPU may need",
-			Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee. Its switch over the numbers is a table here",
+			Source:  "Linux 6.12: arch/x86/entry/entry_64.S, calling.h, common.c; 21d375b6b34f, bf904d2762ee",
 			Follows: read612,
 			Config:  config612,
 			Left:    modern(),
@@ -237,7 +233,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Variant: isolated("linux-6.12+pti", CR3Switch),
 			Release: "Linux 6.12 with pti=on nopcid",
 			Adds:    "6.12 with page-table isolation: ring 3 runs on a page table of its own, which is loaded anew at each way in and out",
-			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S. A mitigation that is off is not jumped over here, it is not there",
+			Source:  "Linux 6.12: arch/x86/entry/calling.h (SWITCH_TO_KERNEL_CR3, SWITCH_TO_USER_CR3_STACK), entry_64.S",
 			Follows: read612,
 			Config:  config612,
 			Left:    modern(leftNoPCID),
@@ -256,7 +252,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Release: "Linux 6.12 on Intel's Skylake of 2015",
 			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
 			Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
-				"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT). The return stack is not filled at a context switch here (FILL_RETURN_BUFFER)",
+				"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT)",
 			Follows: read612,
 			Config:  config612,
 			Left:    modern(),
@@ -285,6 +281,7 @@ func linux612() Axes {
 	return Of(
 		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
 		SlowOnly, IPTaskSize, ScratchSP2, LeaveTrampoline, ClearXor, LandingENDBR, SFMaskAll,
+		DispatchTree, NospecMask, KStackRDTSC, ExitWorkCalled, NOPsPatched, CanarySwitch, RSBFilled,
 	)
 }
 

@@ -418,7 +418,7 @@ switches threads in it.`,
 			BREAK(NE),
 		),
 		returns(0),
-	).In("entry")
+	).Takes(RDI).Returns(RAX).In("entry")
 }
 
 func sysFlushYield() Func {

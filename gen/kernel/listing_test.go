@@ -109,7 +109,7 @@ func linked(t *testing.T) *Object {
 // but for those that are entered with an interrupted program's.
 func TestContracts(t *testing.T) {
 	entered := map[string]bool{
-		"error_entry": true, "paranoid_entry": true, "return_to_usermode": true, "ignore_sysret": true, "sys_spin": true,
+		"error_entry": true, "paranoid_entry": true, "return_to_usermode": true, "ignore_sysret": true,
 	}
 	for _, v := range vectors {
 		entered["asm_"+v.name] = true

@@ -159,7 +159,7 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 			said = append(said, fmt.Sprintf("a breakpoint was met at %#x, where no instruction begins", at))
 			continue
 		}
-		if to := successors(r.Bytes, r.next); to != nil && !byChance[at] && !slices.ContainsFunc(to, func(to uint64) bool {
+		if to := successors(r.Bytes, r.next, rows[r.next].Bytes); to != nil && !byChance[at] && !slices.ContainsFunc(to, func(to uint64) bool {
 			_, ours := rows[to]
 			return met[to] || !ours || refused[to]
 		}) {
@@ -171,8 +171,8 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 }
 
 // successors are the instructions one of which comes after an instruction whose end
-// is next; none if it leaves by a word of memory or a register.
-func successors(code []byte, next uint64) []uint64 {
+// is next, where behind stands; none if it leaves by a word of memory or a register.
+func successors(code []byte, next uint64, behind []byte) []uint64 {
 	in, err := x86asm.Decode(code, 64)
 	if err != nil {
 		return []uint64{next} // what this decoder does not know goes straight on
@@ -185,12 +185,18 @@ func successors(code []byte, next uint64) []uint64 {
 	case x86asm.RET, x86asm.IRETQ, x86asm.IRETD, x86asm.IRET, x86asm.SYSRET, x86asm.UD2:
 		return nil
 	case x86asm.JMP:
-		if to == next {
+		if _, ok := in.Args[0].(x86asm.Rel); !ok {
 			return nil
 		}
 		return []uint64{to}
 	case x86asm.CALL:
+		if trap, err := x86asm.Decode(behind, 64); err == nil && isBreakpoint(trap) {
+			return []uint64{to} // nobody returns here: it fills the return stack
+		}
 		return []uint64{next}
 	}
 	return []uint64{next, to}
 }
+
+// isBreakpoint reports whether an instruction is INT3.
+func isBreakpoint(in x86asm.Inst) bool { return in.Op == x86asm.INT && in.Args[0] == x86asm.Imm(3) }

@@ -64,7 +64,6 @@ var axes = []string{
 	"sp=frame,flags=flags,top=eager,build=push,regs=full,exit=iret,irq=off,work=test",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=full,exit=opportunistic,irq=frame",
 	"sp=frame,flags=flags,top=eager,build=mov,regs=room,exit=iret,irq=frame",
-	"linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched", // looks at words of the CPU and the thread
 }
 
 // once makes the calls that are checked, and one placement.

@@ -105,6 +105,10 @@ type Variant struct {
 	// OwnExit is set if a call that needs full pt_regs does not come back to
 	// the exit of the others: its restore then goes on to ring 3.
 	OwnExit bool
+	// Tree is set if a tree of comparisons finds the handler. It is the kernel's, as
+	// how deep a number lies in it depends on the calls that the kernel has, and is not
+	// counted.
+	Tree bool
 	// Counts are by phase, in the order of Phases.
 	Counts []Counts
 }
@@ -120,6 +124,9 @@ func Notes(variants []Variant) []string {
 	for _, v := range variants {
 		if v.OwnExit {
 			notes = append(notes, v.Name+": a call that needs full pt_regs has an exit of its own, so its restore goes on to ring 3.")
+		}
+		if v.Tree {
+			notes = append(notes, v.Name+": the comparisons by which x64_sys_call finds the handler are left out, as they are the kernel's; engine icount counts them.")
 		}
 	}
 	return notes
@@ -146,7 +153,7 @@ func count(list []stubs.Variant, walk func(stubs.Variant) (*prove.Walk, error)) 
 		if err != nil {
 			return nil, fmt.Errorf("count: %w", err)
 		}
-		v := Variant{Name: n.Name, OwnExit: w.OwnExit}
+		v := Variant{Name: n.Name, OwnExit: w.OwnExit, Tree: n.Axes.Is(stubs.DispatchTree)}
 		for _, p := range Phases {
 			v.Counts = append(v.Counts, of(p.steps(w), anyway))
 		}

@@ -98,8 +98,8 @@ func TestClaims(t *testing.T) {
 	star, mask := asm.MOVL(uint32(0x230010), asm.RDX), asm.MOVL(uint32(0x47700), asm.RAX)
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
-	const canary, filled = "linux-6.12+canary=switch", "linux-6.12+rsb=filled"
-	toFirst := asm.CALL(stubs.FuncName("filled_first", filled))
+	const table = "linux-6.12+dispatch=table+nospec=none+kstack=none+exitwork=inlined+nops=none"
+	toFirst := asm.CALL(stubs.FuncName("filled_first", "linux-6.12"))
 	ofRSI := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	specCtrl := func(mask int) asm.Block {
 		return asm.Block{
@@ -154,7 +154,7 @@ func TestClaims(t *testing.T) {
 		{"no trampoline", "linux-6.12", codeOf("linux-6.12+leave=stack"), Refuted, "the last word that is touched is on the trampoline stack"},
 		{"not cleared", "linux-6.12", codeOf("linux-6.12+clear=none"), Refuted, "R15 is cleared at the function; it is user.R15, want 0"},
 		{"another's word in the place of 0", "linux-6.12", broken.Edit(stubs.Entry, asm.XORL(asm.R12, asm.R12), asm.MOVQ(asm.RSP.At(-64), asm.R12)), Refuted, "R12 is cleared at the function; it is stack.-232, want 0"},
-		{"not cleared at the handler", "linux-6.12", broken.Edit("do_syscall_64", asm.MOVQ(inRBX.R10, asm.RCX), asm.MOVQ(inRBX.R10, asm.R10), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "R10 is cleared at the handler; it is user.R10, want 0"},
+		{"not cleared at the handler", table, broken.Edit("do_syscall_64", asm.MOVQ(inRBX.R10, asm.RCX), asm.MOVQ(inRBX.R10, asm.R10), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "R10 is cleared at the handler; it is user.R10, want 0"},
 		{"VERW of a register", "linux-4.1+buffers=verw", broken.Edit(stubs.Entry, asm.VERW(asm.Sym("mds_verw_sel")), asm.VERW(asm.RAX)), Refuted, "VERW has overwritten the CPU's buffers"},
 		{"VERW of another selector", "linux-4.1+buffers=verw", broken.Edit(stubs.Entry, asm.VERW(asm.Sym("mds_verw_sel")), asm.VERW(asm.Sym("mds_verw_sel").Add(2))), Refuted, "VERW has overwritten the CPU's buffers"},
 		{"a store behind VERW", "linux-4.1+buffers=verw", both(
@@ -194,25 +194,25 @@ func TestClaims(t *testing.T) {
 		{"RCX made canonical", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(full.SP, asm.RSP), asm.SHLQ(16, asm.RCX), asm.SARQ(16, asm.RCX), asm.MOVQ(full.SP, asm.RSP)), Proved, ""},
 		{"the number clamped as against speculation", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"the number clamped the other way", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.CMPQ(asm.RAX, layout.SysCallMax+1), asm.SBBQ(asm.RCX, asm.RCX), asm.NOTQ(asm.RCX), asm.ANDQ(asm.RCX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "the handler is that of the call's number; it is 0, want user.RAX"},
-		{"a number of 64 bits where it is an int", "linux-6.12", both(
+		{"a number of 64 bits where it is an int", table, both(
 			broken.Edit(stubs.Entry, asm.MOVSLQ(asm.RAX, asm.RSI), asm.MOVQ(asm.RAX, asm.RSI)),
 			compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)),
 		), Refuted, "only numbers beyond the table have no handler; it is from 0 on"},
-		{"an int compared with 64 bits", "linux-6.12", compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)), Proved, ""},
+		{"an int compared with 64 bits", table, compareNumber(asm.MOVQ(asm.RSI, asm.RAX), asm.CMPQ(asm.RAX, layout.SysCallMax)), Proved, ""},
 		{"an int that is not extended", "linux-6.12", broken.Edit(stubs.Entry, asm.MOVSLQ(asm.RAX, asm.RSI), asm.MOVQ(asm.RAX, asm.RSI)), Proved, ""},
 		{"an int where it has 64 bits", "linux-4.6", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.MOVL(asm.RAX, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"two registers exchanged by XOR", "linux-4.1", first("stub_clone", swap, swap), Proved, ""},
 		{"a number that is computed", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"a number of two words", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.ADDQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "the number is in the table; it is up to -1, want up to 0x3ff"},
 
-		{"a canary that is not changed", canary, codeOf("linux-6.12"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
-		{"another word for a canary", canary, broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
-		{"a canary without a promise", "linux-6.12", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},
-		{"a return stack that is not filled", filled, codeOf("linux-6.12"), Refuted, "have filled the return stack"},
-		{"a return stack filled but for two", filled, broken.Edit(stubs.SwitchResume, asm.MOVL(stubs.ReturnStack/2, asm.R12), asm.MOVL(stubs.ReturnStack/2-1, asm.R12)), Refuted, "have filled the return stack"},
-		{"a return stack filled without a fence", filled, broken.Edit(stubs.SwitchResume, asm.LFENCE()), Refuted, "have filled the return stack"},
-		{"a return stack filled with addresses that go on", filled, broken.Edit(stubs.SwitchResume, toFirst, toFirst, asm.NOP()), Refuted, "have filled the return stack"},
-		{"a return stack filled, and not taken off the stack", filled, broken.Edit(stubs.SwitchResume, asm.ADDQ(2*8, asm.RSP)), Refuted, "it is 3, want no breakpoint"},
+		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
+		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
+		{"a canary without a promise", "linux-6.12+canary=none", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"a return stack that is not filled", "linux-6.12", codeOf("linux-6.12+rsb=kept"), Refuted, "have filled the return stack"},
+		{"a return stack filled but for two", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVL(stubs.ReturnStack/2, asm.R12), asm.MOVL(stubs.ReturnStack/2-1, asm.R12)), Refuted, "have filled the return stack"},
+		{"a return stack filled without a fence", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.LFENCE()), Refuted, "have filled the return stack"},
+		{"a return stack filled with addresses that go on", "linux-6.12", broken.Edit(stubs.SwitchResume, toFirst, toFirst, asm.NOP()), Refuted, "have filled the return stack"},
+		{"a return stack filled, and not taken off the stack", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.ADDQ(2*8, asm.RSP)), Refuted, "it is 3, want no breakpoint"},
 		{"a return stack filled with retpolines", "linux-4.6+branch=retpoline+rsb=filled", none, Proved, ""},
 
 		{"a trap's end without the kernel's GS left", "linux-4.0", first(stubs.TrapReturn, asm.SWAPGS()), Refuted, "GS is the user's at IRETQ"},

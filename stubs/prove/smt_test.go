@@ -71,10 +71,9 @@ func TestSolver(t *testing.T) {
 	}
 }
 
-// linuxC is 6.12 with its C part.
-func linuxC(t *testing.T) stubs.Variant {
+func linux612(t *testing.T) stubs.Variant {
 	t.Helper()
-	n, err := stubs.ParseVariant("linux-6.12+dispatch=tree+nospec=mask+kstack=rdtsc+exitwork=called+nops=patched")
+	n, err := stubs.ParseVariant("linux-6.12")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func linuxC(t *testing.T) stubs.Variant {
 // TestSolverTree: the solver agrees with what is proved of 6.12 with its C part.
 func TestSolverTree(t *testing.T) {
 	s := startSolver(t)
-	o, err := ProveObligations(linuxC(t))
+	o, err := ProveObligations(linux612(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +115,7 @@ func TestSolverTreeBroken(t *testing.T) {
 		{"nops=patched with STI beside one", exitOfCalls, asm.XORL(asm.RDX, asm.RDX), []asm.Item{asm.XORL(asm.RDX, asm.RDX), asm.STI()}, "interrupts are off here"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := linuxC(t)
+			n := linux612(t)
 			n.Name, n.Edit = "broken", broken.Edit(c.function, c.was, c.items...)
 			o := refutedOf(t, n)
 			agrees(t, s, o)

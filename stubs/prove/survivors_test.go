@@ -143,7 +143,9 @@ const (
 )
 
 // survivors are the reviewed changes that the proof does not reject.
-var survivors = []survivor{
+var survivors = slices.Concat(survivorsOfAssembly, survivorsOfTree)
+
+var survivorsOfAssembly = []survivor{
 	survives("syscall_init", one("SHRQ"), "bit [67] of the constant", "a shift takes six bits of its count"),
 	survives("syscall_init", one("RDMSR"), runTwice, "it reads the same twice"),
 	// Other instructions that do the same.
@@ -157,10 +159,6 @@ var survivors = []survivor{
 		"a register less itself is 0 in both"),
 	survives("entry_SYSCALL_64|int_ret_from_sys_call|retint_swapgs", slices.Concat(one("SHLQ|SARQ", 16, asm.RCX), one("SHRQ", 47, asm.RCX)), "bit [67] of the constant",
 		"of the count only six bits are taken"),
-	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", perCPU.TopOfStack, regOf(asm.RSP, asm.RCX)), "bit 6 of the displacement",
-		"that is TSS.SP0, which holds the same address"),
-	survives("entry_SYSCALL_64|int_ret_from_sys_call", one("MOVQ", perCPU.TSS.SP0, regOf(asm.RSP, asm.RCX)), "bit 6 of the displacement",
-		"that is TopOfStack, which holds the same address"),
 	survives("do_syscall_64", touching(asm.RBX), "base is RDI",
 		"RDI is the frame still"),
 
@@ -236,12 +234,12 @@ var survivors = []survivor{
 		"JAE is always taken then, as ANDL has cleared CF and RDX has no such bit: the slow exit lets the other thread run as well"),
 	survives("entry_SYSCALL_64", one("JNE", "sysret_careful"), "bit 2 of the displacement",
 		"it lands behind the BTL, with CF clear: the slow exit lets the other thread run as well"),
+	survives("entry_SYSCALL_64", one("JNE", "sysret_careful"), "bit 1 of the displacement",
+		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
 	survives("entry_SYSCALL_64", one("MOVL", anything, asm.RDX), "the width is a byte",
 		"the mask that is put on it has but two bits"),
 	survives("entry_SYSCALL_64", one("JA", "ret_from_sys_call"), "bit 1 of the displacement",
 		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX: RAX is loaded again"),
-	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 0 of the displacement",
-		"it lands behind the CLI: schedule returns with interrupts off"),
 	survives("entry_SYSCALL_64", one("JMP", "sysret_check"), "bit 3 of the displacement",
 		"it lands in the last three bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x20, RAX, and RDI gets the mask again"),
 
@@ -265,21 +263,17 @@ var survivors = []survivor{
 		"BTL takes the lower half, and RBX itself is in the frame"),
 	survives("stub_set_frame", one("JAE", "set_frame_via_iret"), "bit 1 of the displacement",
 		"it lands two bytes before: the end of a MOVQ and the RET are XORB RAX, RBX, and RBX is in the frame"),
-	survives("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult,
+	survives("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult+"|the width is a byte",
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
-	survives("entry_SYSCALL_64|stub_rt_sigreturn", one("JMP", stubs.FuncName("int_ret_from_sys_call", "linux-4.0")), "bit 7 of the displacement",
-		"it lands in the last two bytes of MOVQ RAX, PtRegs.AX(RSP), which are ANDB $0x50, RAX, and the same jump is behind them"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("RET|RETN"), "deleted",
 		"set_frame_via_iret is behind it: the slow exit ends by SYSRETQ too, where that fits"),
-	survives("stub_rt_sigreturn.linux-4.2", one("JMP", stubs.FuncName("int_ret_from_sys_call", "linux-4.2")), "bit 6 of the displacement",
+	survives("stub_rt_sigreturn.linux-4.1|stub_rt_sigreturn.linux-4.2", one("JMP", to("int_ret_from_sys_call")), "bit 6 of the displacement",
 		"it lands at the last instructions of stub_set_frame, which load RBX from the frame as well and jump to the same place"),
 
 	// The slow path of 4.0 on, and do_syscall_64.
-	survives("entry_SYSCALL_64|int_ret_from_sys_call|retint_swapgs", one("MOVQ", inFrame(asm.RSP, inRegs.CX), asm.RCX), "deleted|source and destination change places",
-		"on the way to IRETQ: the test of the frame has loaded RCX from the slot already"),
-	survives("entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE", to("int_ret_from_sys_call_irqs_off")), "condition is (NO|AE|NS|GE)",
+	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE", toOneOf("int_ret_from_sys_call_fixup", "int_ret_from_sys_call_irqs_off")), "condition is (NO|AE|NS|GE)",
 		"always true behind TESTL: the slow exit finds no work and ends by SYSRETQ too"),
-	survives("entry_SYSCALL_64.linux-4.2", one("JNE", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement",
+	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE|JMP", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement",
 		"it lands at the CLI before it"),
 	survives("entry_SYSCALL_64.freebsd", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant",
 		"that is TIFEntryWork, which nothing sets"),
@@ -299,10 +293,8 @@ var survivors = []survivor{
 		"the addresses that it can be called from differ in their lower halves"),
 	survives("do_syscall_64", one("PUSHQ|POPQ", asm.RBX), register,
 		"all registers are loaded from the frame afterwards"),
-	survives("do_syscall_64", one("MOVQ", inFrame(asm.RBX, inRegs.SI, inRegs.DX, inRegs.R8, inRegs.R9), gpr), anyResult,
+	survives("do_syscall_64", one("MOVQ", inFrame(asm.RBX, inRegs.SI, inRegs.DX, inRegs.R8, inRegs.R9), gpr), anyResult+"|the width is a byte",
 		"in 4.6: the register holds the user's argument still, and the one that is loaded instead is not needed"),
-	survives("do_syscall_64", one("MOVL", asm.RSI, asm.RAX), "register is RAX",
-		"in 6.12: RAX holds the number still"),
 	survives("entry_SYSCALL_64", one("XORL", asm.RSI, asm.RSI), "deleted|"+register,
 		"in 6.12: the number is put in RSI next, and what is cleared twice or too late is cleared"),
 	survives("entry_SYSCALL_64", one("POPQ", regOf(asm.R11, asm.RCX)), register,
@@ -319,6 +311,8 @@ var survivors = []survivor{
 	// Two that change places.
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|retint_swapgs|stub_set_frame|do_syscall_64", one("JNE|JAE|JA|JE"), one("MOVQ|MOVL", anything, gpr),
 		"where the branch goes the register is loaded again, or nobody looks at it"),
+	survivesBefore("entry_SYSCALL_64", one("STI"), one("JMP", to("int_check_syscall_exit_work")),
+		"do_notify_resume takes interrupts as they are"),
 	survivesBefore("entry_SYSCALL_64", one("JNE", to("entry_SYSCALL64_slow_path")), one("STI"),
 		"do_syscall_64 turns interrupts on in any case"),
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call|do_syscall_64", one("STI"), one("SUBQ|PUSHQ|TESTL|CMPQ|MOVQ"),
@@ -351,8 +345,6 @@ var survivors = []survivor{
 		"it keeps RBX, which is loaded from the frame afterwards"),
 	survivesBefore("do_syscall_64", one("MOVQ", inFrame(asm.RBX, inRegs.R9), asm.R9), one("CALL"),
 		"in 4.6: R9 holds the user's argument still"),
-	survivesBefore("do_syscall_64", one("MOVL", asm.RSI, asm.RAX), one("CMPL", asm.RAX, anything),
-		"in 6.12: RAX holds the number still"),
 
 	survives("entry_SYSCALL_64", one("PUSHQ", asm.RDI.At(inRegs.SP.Off-inRegs.DI.Off)), runTwice,
 		"in 6.12: the trampoline stack has one word more, which nobody pops"),
