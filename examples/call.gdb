@@ -35,4 +35,11 @@ printf "RCX %#lx   R11 %#lx   RSP %#lx   RAX %#lx\n", $rcx, $r11, $rsp, $rax
 stepi
 echo \n7. In ring 3\n
 printf "CS %#x   SS %#x   RIP %#lx   RSP %#lx\n", $cs, $ss, $rip, $rsp
-kill
+# QEMU is gone before gdb has let go of it, or not: neither is an error.
+python
+for command in "monitor quit", "disconnect":
+    try:
+        gdb.execute(command, to_string=True)
+    except gdb.error:
+        pass
+end
