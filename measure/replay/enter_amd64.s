@@ -120,8 +120,10 @@ TEXT ·cpuid(SB), NOSPLIT, $0-24
 TEXT ·onFault(SB), NOSPLIT|NOFRAME, $0
 	CMPL DI, $const_sigtrap
 	JNE  other
-	CMPL 8(SI), $const_trapTrace // si_code
-	JNE  other
+	MOVL 8(SI), AX           // si_code
+	DECL AX
+	CMPL AX, $(const_siKernel-1)
+	JCC  other               // unsigned: a signal that was sent, or INT3
 	ANDQ $~const_flagTF, 176(DX)
 	CMPQ ·fault+const_faultRunning(SB), $0
 	JEQ  step

@@ -52,8 +52,10 @@ const (
 	flagTF = x86.X86_EFLAGS_TF
 	//lint:ignore U1000 for the assembly
 	sigtrap = 5
+	// siKernel is the si_code of INT3. A #DB has one of the positive codes below it:
+	// TRAP_TRACE for a single step, or TRAP_BRKPT under a hypervisor that loses DR6.BS.
 	//lint:ignore U1000 for the assembly
-	trapTrace = 2 // si_code of a single step
+	siKernel = 0x80
 )
 
 const (

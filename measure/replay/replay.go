@@ -351,7 +351,7 @@ func (r *Replay) faultError(record []uint64) error {
 	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
 		var in asm.Ins
 		e.Where, in = r.stubs[i].where(int(off))
-		e.Privileged = in.CPL() == 0
+		e.Privileged = e.Signal != syscall.SIGTRAP && in.CPL() == 0 // INT3 is the one before it
 	}
 	return e
 }

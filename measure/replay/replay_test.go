@@ -161,6 +161,7 @@ func TestFault(t *testing.T) {
 	}{
 		{"illegal", UD2(), FaultError{Signal: syscall.SIGILL, Where: "entry_SYSCALL_64.illegal+0x0 (UD2"}},
 		{"privileged", HLT(), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.privileged+0x0 (HLT)", Privileged: true}},
+		{"breakpoint", INT3(), FaultError{Signal: syscall.SIGTRAP, Where: "entry_SYSCALL_64.breakpoint+0x1 "}},
 		{"unmapped", MOVQ(Mem{}.Add(0x10), RDI), FaultError{Signal: syscall.SIGSEGV, Where: "entry_SYSCALL_64.unmapped+0x0 (MOVQ", Addr: 0x10}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
