@@ -8,7 +8,7 @@ import (
 const (
 	// calibrationWindows is how many windows there are at most, and
 	// calibrationAgree how many of them must agree.
-	calibrationWindows = 96
+	calibrationWindows = 384
 	calibrationAgree   = 3
 	// calibrationError is the shift that makes of a window the greatest error of
 	// it that is asked for: one part in 1024. Windows that agree differ by no
@@ -19,8 +19,9 @@ const (
 	calibrationWorst = 4
 	// calibrationLevel is the shift that makes of the number of windows so far the
 	// bits by which agreement is relaxed, for hosts that are never quiet: by one
-	// with every 32.
-	calibrationLevel = 5
+	// with every 32, and by calibrationRelaxed at most.
+	calibrationLevel   = 5
+	calibrationRelaxed = 3
 	// calibrationSpin is how many rounds of a loop pass between two readings:
 	// each is slow in an emulator.
 	calibrationSpin = 1 << 15
@@ -74,6 +75,8 @@ too few windows agree. IF is 0.`,
 			MOVQ(RAX, R8.Index(window, 8)),
 			MOVL(window, RDX),
 			SHRL(calibrationLevel, RDX),
+			CMPL(RDX, calibrationRelaxed),
+			IF(A, MOVL(calibrationRelaxed, RDX)),
 			MOVL(calibrationError, RCX),
 			SUBL(RDX, RCX),
 			MOVQ(RAX, RSI),
