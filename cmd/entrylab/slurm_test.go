@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -68,6 +69,7 @@ func cluster(t *testing.T, dir string, env []string) func(args ...string) string
 		t.Fatal(err)
 	}
 	env = append(env, "SLURM_CONF="+conf)
+	up, down := context.WithCancelCause(t.Context())
 	daemon := func(name string, args ...string) {
 		var said bytes.Buffer
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -79,9 +81,15 @@ func cluster(t *testing.T, dir string, env []string) func(args ...string) string
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ended := make(chan struct{})
+		go func() {
+			err := cmd.Wait()
+			down(fmt.Errorf("%s has ended: %w", name, err))
+			close(ended)
+		}()
 		t.Cleanup(func() {
 			cancel()
-			_ = cmd.Wait() // it ends by the signal
+			<-ended
 			if t.Failed() {
 				t.Logf("%s: %s", name, said.String())
 			}
@@ -92,22 +100,24 @@ func cluster(t *testing.T, dir string, env []string) func(args ...string) string
 	daemon("slurmd", "-D", "-N", "m2")
 	run := func(args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), tools[args[0]], args[1:]...)
+		cmd := exec.CommandContext(up, tools[args[0]], args[1:]...)
 		cmd.Env, cmd.Dir = env, dir
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatalf("%q: %v\n%s", args, err, out)
+			t.Fatalf("%q: %v\n%s", args, cmp.Or(context.Cause(up), err), out)
 		}
 		return strings.TrimSpace(string(out))
 	}
-	for {
-		cmd := exec.CommandContext(t.Context(), tools["sinfo"], "-h", "-t", "idle", "-o", "%D")
+	for up.Err() == nil {
+		cmd := exec.CommandContext(up, tools["sinfo"], "-h", "-t", "idle", "-o", "%D")
 		cmd.Env = env
 		if out, err := cmd.Output(); err == nil && strings.TrimSpace(string(out)) == "2" {
 			return run
 		}
 		time.Sleep(100 * time.Millisecond) // `go test -timeout` ends a cluster that never comes up
 	}
+	t.Fatal(context.Cause(up))
+	return nil
 }
 
 // freePort is a TCP port that nothing listens on.

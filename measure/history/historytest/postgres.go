@@ -91,8 +91,10 @@ func (s *Server) run(t testing.TB) error {
 	s.cmd, s.ended = s.start(), make(chan error, 1)
 	started := make(chan error)
 	go func() {
-		// The server is to end with the thread that started it.
+		// The server is to end with the thread that started it. That goes on: it may have
+		// started other programs that end with it.
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
 		started <- err
 		if err == nil {
