@@ -1,24 +1,13 @@
-// Package chart draws plots for HTML pages, in the colours of the page: light or dark.
-// Packages report and dashboard show them.
+// Package chart draws plots for HTML pages as SVG, in the colours of the page: light or
+// dark. Packages report and dashboard show them.
 package chart
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
-	"html"
 	"html/template"
-	"image/color"
+	"math"
 	"regexp"
 	"strconv"
-	"strings"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 //go:embed theme.css
@@ -28,121 +17,189 @@ var theme string
 // have.
 var Theme = template.CSS(theme)
 
-// Colours as the plotting library knows them. SVG replaces each by a variable of
-// Theme, so that plots are dark where the page is.
-var (
-	Ink     = color.RGBA{0x01, 0x01, 0x01, 0xff}
-	Faint   = color.RGBA{0x02, 0x02, 0x02, 0xff}
-	Shade   = color.RGBA{0x03, 0x03, 0x03, 0xff} // of a region behind the marks
-	Palette = []color.RGBA{
-		{0x10, 0x10, 0x10, 0xff},
-		{0x11, 0x11, 0x11, 0xff},
-		{0x12, 0x12, 0x12, 0xff},
-		{0x13, 0x13, 0x13, 0xff},
-		{0x14, 0x14, 0x14, 0xff},
-		{0x15, 0x15, 0x15, 0xff},
+// Color is one of Theme's, so that plots are dark where the page is.
+type Color string
+
+// The colours of plots.
+const (
+	Ink   Color = "var(--ink)"
+	Faint Color = "var(--faint)"
+	Shade Color = "var(--shade)" // of a region behind the marks
+)
+
+// Palette are the colours of what is shown, the first one first. Bars of the second and
+// the third are hatched, so that they can be told apart without colours.
+var Palette = []Color{"var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"}
+
+// Sizes, in units of the picture, which the page makes as wide as it can.
+const (
+	// Width is that of all plots: their text is of readable size on a phone.
+	Width = 340.0
+	// Row is the height that a row of a plot with names needs.
+	Row = 20.0
+
+	fontSize   = 10.0
+	lineHeight = 13.0
+	tickLength = 4.0
+	gap        = 4.0
+)
+
+// XY is a point, in what the axes count.
+type XY struct{ X, Y float64 }
+
+// Axis is one of the two. Its range grows with what is added to the plot.
+type Axis struct {
+	Label    string
+	Min, Max float64
+	// Ticks are what stands at the axis; nil: round numbers.
+	Ticks []Tick
+}
+
+// Tick is a value of an axis that is shown.
+type Tick struct {
+	Value float64
+	Label string
+}
+
+// Plot is a picture with two axes. What is added later lies above.
+type Plot struct {
+	X, Y Axis
+	// LegendLeft puts the legend to the left of the top; otherwise it is to the right.
+	LegendLeft bool
+
+	bands  []band
+	lines  []Line
+	bars   []bar
+	marks  []Mark
+	texts  []text
+	legend []entry
+}
+
+// Mark is a dot, or with Ring a circle.
+type Mark struct {
+	At     XY
+	Radius float64
+	Color  Color
+	Ring   bool
+}
+
+// Line is a line through points. One with a Legend is named in the plot's.
+type Line struct {
+	Points []XY
+	Color  Color
+	Width  float64
+	Dashes []float64
+	Legend string
+}
+
+type (
+	bar struct {
+		y, from, to, offset, width float64
+		color                      Color
+	}
+	band struct{ low, high float64 }
+	text struct {
+		at   XY
+		text string
+	}
+	entry struct {
+		name   string
+		color  Color
+		dashes []float64
+		bar    bool
 	}
 )
 
-// Width is that of all plots: their text is of readable size on a phone.
-const Width = 12 * vg.Centimeter
-
-// Sans is the plots' font.
-var Sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
-
-// New is an empty plot in the page's style.
-func New() *plot.Plot {
-	p := plot.New()
-	set := func(style *draw.TextStyle) {
-		style.Font = Sans
-		style.Font.Size = 10
-		style.Color = Ink
-	}
-	p.BackgroundColor = color.Transparent
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color = Faint
-		axis.Tick.Color = Faint
-		axis.Tick.Marker = ticks{}
-		set(&axis.Label.TextStyle)
-		set(&axis.Tick.Label)
-	}
-	set(&p.Legend.TextStyle)
-	p.Legend.Padding = 2
-	return p
+// New is an empty plot.
+func New() *Plot {
+	none := Axis{Min: math.Inf(1), Max: math.Inf(-1)}
+	return &Plot{X: none, Y: none}
 }
 
-// ticks are the library's, with labels as short as they can be.
-type ticks struct{ plot.DefaultTicks }
+// include makes the axes show a point.
+func (p *Plot) include(at XY) {
+	p.X.Min, p.X.Max = min(p.X.Min, at.X), max(p.X.Max, at.X)
+	p.Y.Min, p.Y.Max = min(p.Y.Min, at.Y), max(p.Y.Max, at.Y)
+}
 
-func (t ticks) Ticks(low, high float64) []plot.Tick {
-	list := t.DefaultTicks.Ticks(low, high)
-	for i, tick := range list {
-		if tick.Label != "" {
-			list[i].Label = Minus(strconv.FormatFloat(tick.Value, 'g', 6, 64))
+// Line adds a line.
+func (p *Plot) Line(l Line) {
+	for _, at := range l.Points {
+		p.include(at)
+	}
+	p.lines = append(p.lines, l)
+	if l.Legend != "" {
+		p.legend = append(p.legend, entry{name: l.Legend, color: l.Color, dashes: l.Dashes})
+	}
+}
+
+// Mark adds a mark.
+func (p *Plot) Mark(m Mark) {
+	p.include(m.At)
+	p.marks = append(p.marks, m)
+}
+
+// Band shades what lies between two values of the horizontal axis, behind all else.
+func (p *Plot) Band(low, high float64) {
+	p.X.Min, p.X.Max = min(p.X.Min, low), max(p.X.Max, high)
+	p.bands = append(p.bands, band{low, high})
+}
+
+// Text adds words that end at a point.
+func (p *Plot) Text(at XY, words string) { p.texts = append(p.texts, text{at, words}) }
+
+// Bars adds a horizontal bar for each row from 0 on, which begins at from (nil: at 0)
+// and is as long as the values say. It lies offset above the row's middle.
+func (p *Plot) Bars(from, values []float64, offset, width float64, color Color, legend string) {
+	for i, v := range values {
+		b := bar{y: float64(i), to: v, offset: offset, width: width, color: color}
+		if from != nil {
+			b.from, b.to = from[i], from[i]+v
+		}
+		p.include(XY{b.from, b.y})
+		p.include(XY{b.to, b.y})
+		p.bars = append(p.bars, b)
+	}
+	p.legend = append(p.legend, entry{name: legend, color: color, bar: true})
+}
+
+// Names are the names of the rows from 0 on, at the vertical axis.
+func (p *Plot) Names(names ...string) {
+	p.Y.Ticks = []Tick{}
+	for i, n := range names {
+		p.Y.Ticks = append(p.Y.Ticks, Tick{float64(i), n})
+	}
+	p.Y.Min, p.Y.Max = min(p.Y.Min, -0.5), max(p.Y.Max, float64(len(names))-0.5)
+}
+
+// settled is the axis with a range that is not empty, and with ticks.
+func (a Axis) settled() Axis {
+	switch {
+	case a.Min > a.Max: // nothing is shown
+		a.Min, a.Max = 0, 1
+	case a.Min == a.Max:
+		a.Min, a.Max = a.Min-1, a.Max+1
+	}
+	if a.Ticks == nil {
+		a.Ticks = round(a.Min, a.Max)
+	}
+	return a
+}
+
+// round are ticks at round numbers, three or more steps apart in all.
+func round(low, high float64) (ticks []Tick) {
+	step := math.Pow(10, math.Floor(math.Log10(high-low)))
+	for _, part := range []float64{1, 0.5, 0.2, 0.1} {
+		if (high-low)/(step*part) >= 3 {
+			step *= part
+			break
 		}
 	}
-	return list
-}
-
-// SVG draws the plot, to be a part of the page; title is what a reader hears
-// who does not see it.
-func SVG(p *plot.Plot, title string, height vg.Length) (template.HTML, error) {
-	c := vgsvg.New(Width, height)
-	p.Draw(draw.New(c))
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
-		return "", err
+	for n := math.Ceil(low / step); n*step <= high+step/1e6; n++ {
+		value := n * step
+		ticks = append(ticks, Tick{value, Minus(strconv.FormatFloat(value+0, 'g', 6, 64))})
 	}
-	text := b.String()
-	text = text[strings.Index(text, "viewBox"):] // without the size: the page gives it
-	text = strings.Replace(text, ">", ">"+hatches, 1)
-	replace := []string{
-		"#010101", "var(--ink)", "#020202", "var(--faint)", "#030303", "var(--shade)",
-		`font-family:Liberation Sans`, `font-family:inherit`,
-	}
-	for i, c := range Palette {
-		replace = append(replace, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B), fmt.Sprintf("var(--c%d)", i+1))
-	}
-	text = bar.ReplaceAllString(strings.NewReplacer(replace...).Replace(text), "${1}url(#hatch$2)")
-	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(title)) + fixWidths(text)), nil
-}
-
-// bar is a bar of the second or third colour. It is hatched, so that bars can be told
-// apart without colours.
-var bar = regexp.MustCompile(`(<path d="M[^"A]*Z" style="fill:)var\(--c([23])\)`)
-
-const hatches = `<defs>
-<pattern id="hatch2" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="var(--c2)"/><rect width="1.6" height="5" fill="var(--card)"/></pattern>
-<pattern id="hatch3" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" fill="var(--c3)"/><circle cx="2" cy="2" r="1" fill="var(--card)"/></pattern>
-</defs>`
-
-var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
-
-// fixWidths gives each text the width that it was laid out with: the reader's
-// font may be wider than the plotting library's, and a label would reach into
-// the plot.
-func fixWidths(svg string) string {
-	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
-		m := textElement.FindStringSubmatch(element)
-		size, err := strconv.ParseFloat(m[2], 64)
-		if err != nil || m[3] == "" {
-			return element
-		}
-		face := font.DefaultCache.Lookup(Sans, vg.Points(size))
-		return fmt.Sprintf(`<text textLength="%.2f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
-			face.Width(html.UnescapeString(m[3])).Points(), m[1], m[3])
-	})
-}
-
-// Line adds a line through the points, dashed or, with nil, not.
-func Line(c *plot.Plot, col color.Color, width vg.Length, dashes []vg.Length, points ...plotter.XY) error {
-	l, err := plotter.NewLine(plotter.XYs(points))
-	if err != nil {
-		return err
-	}
-	l.Color, l.Width, l.Dashes = col, width, dashes
-	c.Add(l)
-	return nil
+	return ticks
 }
 
 var negative = regexp.MustCompile(`(^|[\s\[(])-(\d)`)

@@ -111,9 +111,7 @@ func writeSeries(ctx context.Context, dir string, store history.Store, code map[
 			if p.Kind == string(history.Check) && p.line.Changes == 0 && p.Finding == nil {
 				return nil // one of thousands that always pass
 			}
-			if err := p.draw(); err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
+			p.draw()
 			p.File = fileOf(p.Name)
 			return execute(filepath.Join(dir, p.File), "series", p)
 		})

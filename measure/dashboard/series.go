@@ -5,10 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-
 	"github.com/entrylab/entrylab/measure/chart"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/judge"
@@ -124,24 +120,29 @@ func diffOf(was, is string) listing {
 }
 
 // draw draws the figures of all nights. A check has none.
-func (p *page) draw() error {
-	var points plotter.XYs
+func (p *page) draw() {
+	var points []chart.XY
 	for i, e := range p.points {
-		if len(e.Values) > 0 {
-			points = append(points, plotter.XY{X: float64(i), Y: stats.Quantile(e.Values, 0.5)})
+		if len(e.Values) == 0 {
+			continue
 		}
+		at := chart.XY{X: float64(i), Y: stats.Quantile(e.Values, 0.5)}
+		if n := len(points); n > 0 { // a step halfway
+			last := points[n-1]
+			middle := (last.X + at.X) / 2
+			points = append(points, chart.XY{X: middle, Y: last.Y}, chart.XY{X: middle, Y: at.Y})
+		}
+		points = append(points, at)
 	}
 	if len(points) == 0 {
-		return nil
+		return
 	}
 	c := chart.New()
-	c.Y.Label.Text = p.points[0].Unit
-	line, err := plotter.NewLine(points)
-	if err != nil {
-		return err
+	c.Y.Label = p.points[0].Unit
+	c.Line(chart.Line{Points: points, Color: chart.Palette[0], Width: 1.5})
+	if len(points) == 1 { // no line yet
+		c.Mark(chart.Mark{At: points[0], Radius: 3, Color: chart.Palette[0]})
 	}
-	line.Color, line.Width, line.StepStyle = chart.Palette[0], 1.5, plotter.MidStep
-	c.Add(line)
 	// One value all the time needs room above and below.
 	if c.Y.Max-c.Y.Min < 1e-9*math.Abs(c.Y.Max) || c.Y.Max == c.Y.Min {
 		c.Y.Min, c.Y.Max = c.Y.Min-1, c.Y.Max+1
@@ -150,28 +151,25 @@ func (p *page) draw() error {
 		for i, e := range p.points {
 			if e.Night == change.Since {
 				x := float64(i) - 0.5
-				if err := chart.Line(c, chart.Faint, 1, nil, plotter.XY{X: x, Y: c.Y.Min}, plotter.XY{X: x, Y: c.Y.Max}); err != nil {
-					return err
-				}
+				c.Line(chart.Line{Points: []chart.XY{{X: x, Y: c.Y.Min}, {X: x, Y: c.Y.Max}}, Color: chart.Faint, Width: 1})
 				break
 			}
 		}
 	}
-	c.X.Tick.Marker = plot.ConstantTicks(p.ticks())
-	p.Chart, err = chart.SVG(c, p.Name+": every night", 6*vg.Centimeter)
-	return err
+	c.X.Ticks = p.ticks()
+	p.Chart = c.SVG(p.Name+": every night", 170)
 }
 
 // ticks are the first, the middle and the last night.
-func (p *page) ticks() []plot.Tick {
+func (p *page) ticks() []chart.Tick {
 	last := len(p.points) - 1
 	at := []int{0, last / 2, last}
 	if last < 4 {
 		at = []int{0, last}
 	}
-	var ticks []plot.Tick
+	var ticks []chart.Tick
 	for _, i := range at {
-		ticks = append(ticks, plot.Tick{Value: float64(i), Label: p.points[i].Night})
+		ticks = append(ticks, chart.Tick{Value: float64(i), Label: p.points[i].Night})
 	}
 	return ticks
 }

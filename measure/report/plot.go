@@ -1,18 +1,11 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"html/template"
-	"image/color"
 	"maps"
 	"math"
 	"slices"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
@@ -114,81 +107,49 @@ func drawForest(rows []branch, title, caption, unit string, align float64) (*plo
 	}
 	slices.Reverse(rows) // the first on top
 	c := chart.New()
-	c.X.Label.Text = "difference in " + unit
+	c.X.Label = "difference in " + unit
 	names := make([]string, len(rows))
 	bottom, top := -0.5, float64(len(rows))-0.5
-	var failed error
-	line := func(col color.Color, width vg.Length, dashes []vg.Length, points ...plotter.XY) {
-		failed = errors.Join(failed, chart.Line(c, col, width, dashes, points...))
+	line := func(color chart.Color, width float64, dashes []float64, x1, y1, x2, y2 float64) {
+		c.Line(chart.Line{Points: []chart.XY{{X: x1, Y: y1}, {X: x2, Y: y2}}, Color: color, Width: width, Dashes: dashes})
 	}
 	if align > 0 {
-		band, err := plotter.NewPolygon(plotter.XYs{{X: -align, Y: bottom}, {X: align, Y: bottom}, {X: align, Y: top}, {X: -align, Y: top}})
-		if err != nil {
-			return nil, err
-		}
-		band.Color, band.LineStyle.Width = chart.Shade, 0
-		c.Add(band)
+		c.Band(-align, align)
 	}
-	line(chart.Faint, 0.7, nil, plotter.XY{X: 0, Y: bottom}, plotter.XY{X: 0, Y: top})
+	line(chart.Faint, 0.7, nil, 0, bottom, 0, top)
 	for i, r := range rows {
 		names[i] = r.name
 		y := float64(i)
 		if r.none {
 			continue
 		}
-		line(chart.Palette[0], 1.6, nil, plotter.XY{X: r.low, Y: y}, plotter.XY{X: r.high, Y: y})
+		line(chart.Palette[0], 1.6, nil, r.low, y, r.high, y)
 		for _, x := range []float64{r.low, r.high} {
-			line(chart.Palette[0], 1.6, nil, plotter.XY{X: x, Y: y - tip}, plotter.XY{X: x, Y: y + tip})
+			line(chart.Palette[0], 1.6, nil, x, y-tip, x, y+tip)
 		}
-		glyphs(c, draw.CircleGlyph{}, 2.6, chart.Palette[0], plotter.XY{X: r.value, Y: y})
+		c.Mark(chart.Mark{At: chart.XY{X: r.value, Y: y}, Radius: 2.6, Color: chart.Palette[0]})
 		if r.band {
-			line(chart.Faint, 1, []vg.Length{3, 2}, plotter.XY{X: r.bandLow, Y: y - lower}, plotter.XY{X: r.bandHi, Y: y - lower})
-			glyphs(c, draw.RingGlyph{}, 2, chart.Faint, plotter.XY{X: r.bandLow, Y: y - lower}, plotter.XY{X: r.bandHi, Y: y - lower})
+			line(chart.Faint, 1, []float64{3, 2}, r.bandLow, y-lower, r.bandHi, y-lower)
+			for _, x := range []float64{r.bandLow, r.bandHi} {
+				c.Mark(chart.Mark{At: chart.XY{X: x, Y: y - lower}, Radius: 2, Color: chart.Faint, Ring: true})
+			}
 		}
 	}
-	if failed != nil {
-		return nil, failed
-	}
-	c.NominalY(names...)
-	c.Y.Min, c.Y.Max = bottom, top
+	c.Names(names...)
 	c.X.Min, c.X.Max = min(c.X.Min, -align), max(c.X.Max, align)
 	width := c.X.Max - c.X.Min
 	if width == 0 { // no row differs
 		width = 1
 	}
 	c.X.Min, c.X.Max = c.X.Min-0.05*width, c.X.Max+0.4*width // the figures stand to the right
-	if err := figures(c, rows); err != nil {
-		return nil, err
-	}
-	drawn, err := chart.SVG(c, title, vg.Length(len(rows))*0.72*vg.Centimeter+1.8*vg.Centimeter)
-	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
-}
-
-// glyphs adds marks of one kind.
-func glyphs(c *plot.Plot, shape draw.GlyphDrawer, radius vg.Length, col color.Color, at ...plotter.XY) {
-	c.Add(&plotter.Scatter{XYs: at, GlyphStyle: draw.GlyphStyle{Color: col, Radius: radius, Shape: shape}})
-}
-
-// figures writes the figure of each row at the right.
-func figures(c *plot.Plot, rows []branch) error {
-	var at plotter.XYLabels
 	for i, r := range rows {
-		at.XYs = append(at.XYs, plotter.XY{X: c.X.Max, Y: float64(i)})
-		at.Labels = append(at.Labels, r.text)
+		c.Text(chart.XY{X: c.X.Max, Y: float64(i)}, r.text)
 	}
-	labels, err := plotter.NewLabels(at)
-	if err != nil {
-		return err
-	}
-	for i := range labels.TextStyle {
-		style := &labels.TextStyle[i]
-		style.Font, style.Color = chart.Sans, chart.Ink
-		style.Font.Size = 10
-		style.XAlign, style.YAlign = draw.XRight, draw.YCenter
-	}
-	c.Add(labels)
-	return nil
+	return &plotted{Title: title, Caption: caption, SVG: c.SVG(title, float64(len(rows))*chart.Row+axisRoom)}, nil
 }
+
+// axisRoom is the height of what stands below a plot's rows.
+const axisRoom = 50
 
 // bin is how finely a distribution is shown, in the unit of its figures.
 const bin = 0.25
@@ -200,7 +161,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 	}
 	sample := engine.Of(of).Sample
 	c := chart.New()
-	c.X.Label.Text = "difference in " + p.Unit(of)
+	c.X.Label = "difference in " + p.Unit(of)
 	names := make([]string, len(study.Changes))
 	least, most, measured := 0.0, 0.0, 0
 	for i, change := range study.Changes {
@@ -221,7 +182,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 		}
 		for _, at := range slices.Sorted(maps.Keys(shares)) {
 			// The area of a mark is the share; what is less than 1 in 100 is a point.
-			glyphs(c, draw.CircleGlyph{}, vg.Length(max(0.6, 8*math.Sqrt(shares[at]))), chart.Palette[0], plotter.XY{X: at, Y: float64(row)})
+			c.Mark(chart.Mark{At: chart.XY{X: at, Y: float64(row)}, Radius: max(0.6, 8*math.Sqrt(shares[at])), Color: chart.Palette[0]})
 		}
 		// A few far out must not hide the others.
 		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
@@ -229,17 +190,15 @@ func distribution(p study.Page, of string) (*plotted, error) {
 	if measured == 0 {
 		return nil, nil
 	}
-	c.NominalY(names...)
-	c.Y.Min, c.Y.Max = -0.5, float64(len(names))-0.5
+	c.Names(names...)
 	c.X.Min, c.X.Max = least-1, most+1
 	title := of + ": the difference of an ordinary call in each " + sample
-	drawn, err := chart.SVG(c, title, vg.Length(len(names))*0.72*vg.Centimeter+1.8*vg.Centimeter)
 	return &plotted{
 		Title: title,
 		Caption: fmt.Sprintf("Each row is a change; the area of a mark is the share of the %ss in which the difference was that, to a quarter of a unit. "+
 			"Marks a cycle apart are alignment, not noise. An empty row: not measured. The outermost 2 %% on each side may be out of sight.", sample),
-		SVG: drawn,
-	}, err
+		SVG: c.SVG(title, float64(len(names))*chart.Row+axisRoom),
+	}, nil
 }
 
 // phases shows what a null call is made of.
@@ -266,7 +225,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 		return nil, nil
 	}
 	var names []string
-	values, any := make([]plotter.Values, len(ops)), false
+	values, any := make([][]float64, len(ops)), false
 	all := p.Variants()
 	slices.Reverse(all) // the first on top
 	for _, v := range all {
@@ -287,35 +246,22 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 		return nil, nil
 	}
 	c := chart.New()
-	c.X.Label.Text = p.Unit(of)
-	width := vg.Points(5)
-	if stacked {
-		width = vg.Points(11)
-	}
-	var below *plotter.BarChart
+	c.X.Label = p.Unit(of)
+	below := make([]float64, len(names)) // where the next of stacked bars begin
 	for i, op := range ops {
-		b, err := plotter.NewBarChart(values[i], width)
-		if err != nil {
-			return nil, err
+		color, legend := chart.Palette[i%len(chart.Palette)], engine.OperationOf(op).Short
+		if !stacked {
+			const width = 5
+			c.Bars(nil, values[i], width*float64(len(ops)-1-2*i)/2*1.15, width, color, legend)
+			continue
 		}
-		b.Horizontal = true
-		b.Color = chart.Palette[i%len(chart.Palette)]
-		b.LineStyle.Width = 0
-		switch {
-		case !stacked:
-			b.Offset = width * vg.Length(len(ops)-1-2*i) / 2 * 1.15
-		case below != nil:
-			b.StackOn(below)
+		c.Bars(slices.Clone(below), values[i], 0, 11, color, legend)
+		for j, v := range values[i] {
+			below[j] += v
 		}
-		below = b
-		c.Add(b)
-		c.Legend.Add(engine.OperationOf(op).Short, b)
 	}
-	c.NominalY(names...)
-	c.X.Min = 0
+	c.Names(names...)
 	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
 	c.Y.Min, c.Y.Max = -0.6, rows
-	c.Legend.Top = true
-	drawn, err := chart.SVG(c, title, vg.Length(rows)*0.75*vg.Centimeter+1.6*vg.Centimeter)
-	return &plotted{Title: title, Caption: caption, SVG: drawn}, err
+	return &plotted{Title: title, Caption: caption, SVG: c.SVG(title, rows*21+axisRoom)}, nil
 }
