@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -132,6 +132,16 @@ golden:
 	$(TEST) $(filter-out ./vmtests,$(GOLDEN)) -update
 	$(TEST) ./vmtests -run '^(TestCalls|TestMissingCalls)$$' -update
 
+# A release of the last commit in the folder dist: a static program in an archive, a
+# Debian package, what is in the program (CycloneDX), and checksums.
+release:
+	.ci/release
+
+# A new user on a bare Debian 12 with the release: from the package to a stub of their
+# own in less than five minutes. Takes root, debootstrap and the network.
+newcomer: release
+	.ci/newcomer
+
 # The manual: a page for each command, in the folder man.
 man:
 	mkdir -p man
@@ -144,7 +154,7 @@ fmt:
 # Remove what was generated: images and the command. Histories stay.
 clean:
 	find images -mindepth 1 ! -name README.md -delete
-	rm -rf entrylab man
+	rm -rf entrylab man dist
 
 # Install what is missing: QEMU, and what some tests need.
 deps:

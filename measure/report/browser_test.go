@@ -167,8 +167,8 @@ func TestForestShows(t *testing.T) {
 			what      string
 			got, want int
 		}{
-			{"bands", strings.Count(svg, "fill:var(--shade)"), tt.shades},
-			{"lines", strings.Count(svg, `style="fill:none;stroke:var(--c1)`), tt.lines},
+			{"bands", strings.Count(svg, `fill="var(--shade)"`), tt.shades},
+			{"lines", strings.Count(svg, `fill="none" stroke="var(--c1)"`), tt.lines},
 			{"dashed lines", strings.Count(svg, "stroke-dasharray"), tt.dashed},
 		} {
 			if count.got != count.want {
