@@ -258,13 +258,11 @@ func (s *folder) history(ctx context.Context, name string, last int) ([]Entry, e
 	places := s.index.past(name, last)
 	s.mu.Unlock()
 	one := make([]Entry, len(places))
-	for i, p := range places {
-		var err error
-		if one[i], err = s.read(ctx, p); err != nil {
-			return nil, err
-		}
-	}
-	return one, nil
+	err := beside(len(places), func(i int) (err error) {
+		one[i], err = s.read(ctx, places[i])
+		return err
+	})
+	return one, err
 }
 
 func (s *folder) Series(ctx context.Context) ([]Series, error) {

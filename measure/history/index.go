@@ -23,6 +23,7 @@ type index struct {
 	series  map[string]*places
 	nights  []string
 	numbers map[string]int32 // of nights
+	before  int32            // is the number that was asked for last
 }
 
 // places are those of a series.
@@ -42,10 +43,12 @@ type found struct {
 	series, night string
 }
 
+// has reports whether an entry with that key is in the index.
+func (x *index) has(f found) bool { return x.series[f.series].has(f) }
+
 // has reports whether an entry with that key is there. Of one series it is, and of one
 // night unless it is code: most entries are of a new one.
-func (x *index) has(f found) bool {
-	p := x.series[f.series]
+func (p *places) has(f found) bool {
 	if p == nil || f.night > p.last && kinds[f.kind] != Code {
 		return false
 	}
@@ -54,21 +57,30 @@ func (x *index) has(f found) bool {
 
 // add adds an entry. Of two with one key the first counts.
 func (x *index) add(f found) {
-	if x.has(f) {
+	p := x.series[f.series]
+	if p.has(f) {
 		return
 	}
-	number, known := x.numbers[f.night]
-	if !known {
-		number = int32(len(x.nights))
-		x.nights, x.numbers[f.night] = append(x.nights, f.night), number
-	}
-	f.place.night = number
-	p := x.series[f.series]
 	if p == nil {
 		p = &places{}
 		x.series[f.series] = p
 	}
+	f.place.night = x.number(f.night)
 	p.all, p.sorted, p.last = append(p.all, f.place), false, max(p.last, f.night)
+}
+
+// number is that of a night, in most cases of the one that came before.
+func (x *index) number(night string) int32 {
+	if x.nights != nil && x.nights[x.before] == night {
+		return x.before
+	}
+	number, known := x.numbers[night]
+	if !known {
+		number = int32(len(x.nights))
+		x.nights, x.numbers[night] = append(x.nights, night), number
+	}
+	x.before = number
+	return number
 }
 
 // of are the places of a series by night and time.

@@ -73,6 +73,7 @@ func blocks(r io.Reader, at int64) iter.Seq2[*block, error] {
 // parse parses the lines up to one that is bad.
 func (b *block) parse() {
 	defer close(b.done)
+	b.found = make([]found, 0, bytes.Count(b.lines, []byte("\n")))
 	for line := range bytes.Lines(b.lines) {
 		if len(line) > mostLine+1 {
 			b.err = bounded.ErrLongLine

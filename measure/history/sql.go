@@ -205,34 +205,70 @@ func (q Query) statement() (text string, args []any) {
 	return text + " ORDER BY night, time, key", args
 }
 
-// rows are the entries that a statement selects.
-func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
+// bodies are what a statement selects.
+func (s *database) bodies(ctx context.Context, text string, args ...any) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
 		rows, err := s.db.QueryContext(ctx, text, args...)
 		if err != nil {
-			yield(Entry{}, s.error(err))
+			yield(nil, s.error(err))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var body []byte
 			if err := rows.Scan(&body); err != nil {
-				yield(Entry{}, s.error(err))
+				yield(nil, s.error(err))
 				return
 			}
-			e, err := parse(body)
-			if err != nil {
-				yield(Entry{}, s.error(fmt.Errorf("a damaged entry: %w", err)))
-				return
-			}
-			if !yield(e, nil) {
+			if !yield(body, nil) {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(Entry{}, s.error(err))
+			yield(nil, s.error(err))
 		}
 	}
+}
+
+// parse reads the body of an entry.
+func (s *database) parse(body []byte) (Entry, error) {
+	e, err := parse(body)
+	if err != nil {
+		return e, s.error(fmt.Errorf("a damaged entry: %w", err))
+	}
+	return e, nil
+}
+
+// rows are the entries that a statement selects, one after the other.
+func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for body, err := range s.bodies(ctx, text, args...) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if e, err := s.parse(body); !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// part is what rows are, all at once.
+func (s *database) part(ctx context.Context, text string, args ...any) ([]Entry, error) {
+	var bodies [][]byte
+	for body, err := range s.bodies(ctx, text, args...) {
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+	}
+	all := make([]Entry, len(bodies))
+	err := beside(len(bodies), func(i int) (err error) {
+		all[i], err = s.parse(bodies[i])
+		return err
+	})
+	return all, err
 }
 
 func (s *database) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, error] {
@@ -275,19 +311,19 @@ const (
 // history is that of a series, of which something was accepted in these nights.
 func (s *database) history(ctx context.Context, id int64, last int, accepted []string) ([]Entry, error) {
 	if last == 0 {
-		return collect(s.rows(ctx, wholeText, id))
+		return s.part(ctx, wholeText, id)
 	}
-	tail, err := collect(s.rows(ctx, lastText, id, last))
+	tail, err := s.part(ctx, lastText, id, last)
 	slices.Reverse(tail)
 	if err != nil || len(tail) < last {
 		return tail, err
 	}
-	older, err := collect(s.rows(ctx, firstText, id))
+	older, err := s.part(ctx, firstText, id)
 	if err != nil {
 		return nil, err
 	}
 	for _, night := range accepted {
-		some, err := collect(s.rows(ctx, nightText, id, night))
+		some, err := s.part(ctx, nightText, id, night)
 		if err != nil {
 			return nil, err
 		}
@@ -301,18 +337,6 @@ func (s *database) history(ctx context.Context, id int64, last int, accepted []s
 		}
 	}
 	return append(all, tail...), nil
-}
-
-// collect are all entries, or the first error.
-func collect(entries iter.Seq2[Entry, error]) ([]Entry, error) {
-	var all []Entry
-	for e, err := range entries {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, e)
-	}
-	return all, nil
 }
 
 // ids are those of the series, by name.
