@@ -13,7 +13,7 @@ import (
 
 // Axis is one of the choices that make a variant: its values, what it excludes,
 // and the instructions that it puts into the path. An axis is one file, which
-// declares it by Register. Everything else that is said of it (`entrylab
+// declares it by Register. Everything else that is said about it (`entrylab
 // variants`, docs/variants.md, the names of variants) is made from it.
 type Axis struct {
 	Name string
@@ -21,23 +21,23 @@ type Axis struct {
 	Rank int
 	// Doc says in one sentence, for users, what is chosen.
 	Doc string
-	// Path axes decide about each other; the others each stand alone, as a
-	// change to any path.
+	// Path axes constrain each other; any other axis is independent: it can be changed
+	// in any path.
 	Path bool
-	// Of, if set, is a value of an axis of lower rank, about which this axis is:
-	// without it only the first value can be, for the reason OfWhy.
+	// Of, if set, is a value of an axis of lower rank, to which this axis belongs:
+	// without it only this axis's first value is possible, for the reason OfWhy.
 	Of    Value
 	OfWhy string
-	// Printed axes are in every name. The others are only where they are not at
-	// their first value, so that one axis more leaves all names as they were.
+	// Printed axes are in every name. The others are only there when they are not at
+	// their first value, so that a new axis leaves all names as they were.
 	Printed bool
-	// Values are the choices; the first is that of Linux 3.19.
+	// Values are the choices; the first is Linux 3.19's.
 	Values []Choice
 	// Excludes are the combinations with values of this axis that the
 	// architecture rules out.
 	Excludes []Exclusion
 
-	slot uint8 // where Axes has its choice
+	slot uint8 // the index of its choice in Axes
 }
 
 // Value is a choice on an axis, as axis=value.
@@ -50,23 +50,23 @@ type Choice struct {
 	Doc string
 	// Since is the release that brought it.
 	Since string
-	// Needs is what it needs of the CPU.
+	// Needs are the CPU features that it needs.
 	Needs layout.Features
 	// Puts are the instructions that it adds to the path.
 	Puts Puts
-	// Promises are what it makes the prover demand of the path.
+	// Promises are the properties that it makes the prover demand of the path.
 	Promises Promises
 	// SFMask and Star are the bits of MSR_SYSCALL_MASK and MSR_STAR that it sets.
 	SFMask, Star uint64
 }
 
-// Name is the value without its axis.
+// Name returns the value without its axis.
 func (c Choice) Name() string {
 	_, name, _ := strings.Cut(string(c.Value), "=")
 	return name
 }
 
-// Text is all that there is to say of the value, in one line.
+// Text returns everything that can be said about the value, in one line.
 func (c Choice) Text() string {
 	text := c.Doc + " (" + c.Since
 	if c.Needs != 0 {
@@ -77,69 +77,69 @@ func (c Choice) Text() string {
 
 // Exclusion is a combination that cannot be built.
 type Exclusion struct {
-	What string // in the axes' words
-	Why  string // in the architecture's
+	What string // in terms of the axes
+	Why  string // in terms of the architecture
 	Is   func(Axes) bool
 }
 
 // Puts are the blocks that a value puts into the path, by moment.
 type Puts map[Moment]func(Axes) Block
 
-// Moment is a place of the path at which axes put instructions.
+// Moment is a place in the path at which axes put instructions.
 type Moment uint8
 
 // The moments, in the order in which a call passes them.
 const (
-	// AtEntry is the first instruction behind SYSCALL. GS and RSP are the
+	// AtEntry is at the first instruction after SYSCALL. GS and RSP are the
 	// user's. Nothing may be clobbered.
 	AtEntry Moment = iota
-	// BeforeStack has GS the kernel's, and the user's RSP in the scratch word.
+	// BeforeStack comes with the kernel's GS, and the user's RSP in the scratch word.
 	// Only RSP may be clobbered.
 	BeforeStack
-	// OnStack has RSP at the top of the thread's stack. Nothing may be clobbered.
+	// OnStack comes with RSP at the top of the thread's stack. Nothing may be clobbered.
 	OnStack
-	// SPSafe is where the user's RSP has left the scratch word, if it does.
+	// SPSafe is where the user's RSP has left the scratch word, if it ever does.
 	// Nothing may be clobbered.
 	SPSafe
-	// FrameBuilt has every register that the frame keeps in it. What the path
-	// takes on in registers are RAX, with slow=only, and otherwise the handler's
-	// arguments too.
+	// FrameBuilt comes when every register that the frame keeps is in it. The path
+	// still needs RAX and, unless slow=only, the registers of the handler's
+	// arguments.
 	FrameBuilt
-	// BeforeHandler is the last before the call is looked at. RAX, RCX and RDX
-	// may be clobbered: the path loads them again behind a block.
+	// BeforeHandler is the last moment before the call's number is tested. RAX, RCX
+	// and RDX may be clobbered: the path loads them again after the block.
 	BeforeHandler
-	// BeforeDispatch is the last before the handler is looked up. Nothing may be
-	// clobbered.
+	// BeforeDispatch is the last moment before the handler is looked up. Nothing may
+	// be clobbered.
 	BeforeDispatch
-	// BeforeExit has interrupts off for good, and no register of the user's
-	// loaded yet but callee-saved ones. RAX, RCX and RDX may be clobbered: the
-	// path loads them behind it.
+	// BeforeExit comes with interrupts off for good, and none of the user's registers
+	// loaded yet except callee-saved ones. RAX, RCX and RDX may be clobbered: the
+	// path loads them after the block.
 	BeforeExit
-	// OnTrampoline has RSP on the trampoline stack, with the user's RDI on top.
+	// OnTrampoline comes with RSP on the trampoline stack and the user's RDI on top.
 	// Only RDI may be clobbered.
 	OnTrampoline
 	// BeforeReturn is between SWAPGS and SYSRETQ or IRETQ: every register is the
 	// user's, as is GS. Flags may be clobbered, and nothing else.
 	BeforeReturn
-	// GoesOn is in the context switch, where a thread goes on that it has left:
+	// GoesOn is in the context switch, where a thread that was switched out continues:
 	// RSI is the thread, RSP its stack. RAX, RSI and the callee-saved registers may
 	// be clobbered.
 	GoesOn
 )
 
-// registry are the axes by rank, and where each value is found.
+// registry holds the axes by rank, and the position of each value.
 var registry struct {
 	axes   []*Axis
 	values map[Value]position
 }
 
-// position is where a value stands: on its axis, the nth from 0.
+// position says where a value is: its axis, and its index there from 0 on.
 type position struct {
 	axis *Axis
 	n    uint8
 }
 
-// Register adds an axis. It panics if the declaration is not sound: a name or
+// Register adds an axis. It panics if the declaration is unsound: a name or
 // rank that is taken, no values, one without a text, or too many axes.
 func Register(a Axis) *Axis {
 	if err := a.check(); err != nil {
@@ -164,7 +164,7 @@ func Register(a Axis) *Axis {
 	return &a
 }
 
-// in reports whether the axis is about the variant at all.
+// in reports whether the axis applies to the variant.
 func (a *Axis) in(v Axes) bool { return a.Of == "" || v.Is(a.Of) }
 
 // check reports what is wrong with a declaration.
@@ -182,7 +182,7 @@ func (a *Axis) check() error {
 	}
 	if a.Of != "" {
 		if at, ok := registry.values[a.Of]; !ok || at.axis.Rank > a.Rank || a.OfWhy == "" {
-			return fmt.Errorf("is of %q: want a value of an axis of lower rank, registered before, and why", a.Of)
+			return fmt.Errorf("Of is %q: want a value of an axis of lower rank, registered before, and OfWhy", a.Of)
 		}
 	}
 	for _, c := range a.Values {
@@ -236,7 +236,7 @@ func (v Axes) choices(yield func(*Axis, Choice) bool) {
 	}
 }
 
-// at is what the variant's axes put into the path at a moment.
+// at returns the instructions that the variant's axes put into the path at a moment.
 func (v Axes) at(m Moment) Block {
 	var b Block
 	for _, c := range v.choices {

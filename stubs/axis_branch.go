@@ -35,7 +35,7 @@ func (v Axes) call(to Mem, suffix string) Block {
 	return Block{MOVQ(to, RAX), CALL(retpoline(suffix))}
 }
 
-// jump goes on at the address that is at to. Clobbers RAX.
+// jump continues at the address that is at to. Clobbers RAX.
 func (v Axes) jump(to Mem, suffix string) Block {
 	if !v.Is(BranchRetpoline) {
 		return Block{JMP(to)}
@@ -43,7 +43,7 @@ func (v Axes) jump(to Mem, suffix string) Block {
 	return Block{MOVQ(to, RAX), JMP(retpoline(suffix))}
 }
 
-// jumpRAX goes on at RAX.
+// jumpRAX continues at the address in RAX.
 func (v Axes) jumpRAX(suffix string) Block {
 	if !v.Is(BranchRetpoline) {
 		return Block{JMP(RAX)}
@@ -51,16 +51,16 @@ func (v Axes) jumpRAX(suffix string) Block {
 	return Block{JMP(retpoline(suffix))}
 }
 
-// thunk is the functions behind call and jump.
+// thunk returns the functions that call and jump use.
 func (v Axes) thunk(suffix string) []Func {
 	if !v.Is(BranchRetpoline) {
 		return nil
 	}
 	set := FuncName("__x86_indirect_thunk_set", suffix)
 	return []Func{
-		FUNC(retpoline(suffix), "__x86_indirect_thunk_rax goes on at RAX.",
+		FUNC(retpoline(suffix), "__x86_indirect_thunk_rax continues at the address in RAX.",
 			CALL(set),
-			LABEL("capture_speculation"), // only predicted to be returned to
+			LABEL("capture_speculation"), // a RET is only predicted to come here
 			PAUSE(),
 			LFENCE(),
 			JMP("capture_speculation"),

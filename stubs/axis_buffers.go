@@ -19,19 +19,19 @@ var _ = Register(Axis{
 		{Value: BuffersKept, Since: "Linux 3.19", Doc: "what was there"},
 		{
 			Value: BuffersVERW, Since: "Linux 5.1.2", Puts: Puts{BeforeReturn: verw}, Promises: PromiseBuffers,
-			Doc: "nothing of use: VERW overwrites them, between the last load and the return (against MDS; at this place since 6.8). Without new microcode VERW is what it always was, a test of a selector",
+			Doc: "nothing useful: VERW overwrites them, between the last load and the return (against MDS; at this place since 6.8). Without new microcode VERW only tests a selector, as it always has",
 		},
 	},
 	Excludes: []Exclusion{{
 		What: "buffers=verw with slow=iret",
-		Why:  "the slow exit is then the kernel's own, which has no VERW: what is in the buffers would reach ring 3 by it",
+		Why:  "the slow exit is then the kernel's own, which has no VERW: it would leave the buffers' contents for ring 3",
 		Is:   func(v Axes) bool { return v.Is(BuffersVERW) && v.Is(SlowIRET) },
 	}},
 })
 
 func verw(Axes) Block { return Block{VERW(Sym(verwSelector))} }
 
-// verwSelector is the operand of VERW; any selector that can be written does.
+// verwSelector is the operand of VERW; any selector of a writable segment will do.
 const verwSelector = "mds_verw_sel"
 
 // entryData is the read-only data of the entries and exits, a page of its own

@@ -19,7 +19,7 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{Value: BuildMov, Since: "Linux 3.19", Doc: "one SUB makes room, and each slot is stored by MOV"},
 		{Value: BuildPush, Since: "Linux 4.1", Doc: "each slot is pushed, from ss down"},
-		{Value: BuildTrapframe, Since: "FreeBSD 10", Doc: "a whole trapframe is stored by MOV, what SYSCALL left in registers first"},
+		{Value: BuildTrapframe, Since: "FreeBSD 10", Doc: "a whole trapframe is stored by MOV, first what SYSCALL left in registers"},
 	},
 	Excludes: []Exclusion{
 		{
@@ -39,7 +39,7 @@ var _ = Register(Axis{
 		},
 		{
 			What: "build=trapframe with a slot left out",
-			Why:  "a trapframe is what an interrupt would have left; there is no path that would fill a slot of it later (so sp=frame, flags=flags and top=eager)",
+			Why:  "a trapframe is what an interrupt would have left; no path fills a slot of it later (so sp=frame, flags=flags and top=eager)",
 			Is:   func(v Axes) bool { return v.Is(BuildTrapframe) && !v.whole() },
 		},
 	},
@@ -75,7 +75,7 @@ func (v Axes) pushFrame() Block {
 	return Block{
 		PUSHQ(x86.USER_DS).Is(pt.SS),
 		PUSHQ(v.scratch()).Is(pt.SP),
-		v.at(SPSafe), // not before RSPScratch has been read
+		v.at(SPSafe), // only once RSPScratch has been read
 		PUSHQ(R11).Is(pt.Flags),
 		PUSHQ(x86.USER_CS).Is(pt.CS),
 		PUSHQ(RCX).Is(pt.IP),
@@ -95,7 +95,7 @@ func (v Axes) pushFrame() Block {
 }
 
 // trapframe builds the frame as FreeBSD's fast_syscall does: all of it by MOV,
-// what the registers of SYSCALL hold first, then RSP, with interrupts on as soon
+// first the registers that SYSCALL has set, then RSP, with interrupts on as soon
 // as that is safe.
 func (v Axes) trapframe() Block {
 	regs := regsAt(v.low())
@@ -122,8 +122,8 @@ func (v Axes) trapframe() Block {
 	}
 }
 
-// loadTrapframe loads what SYSRETQ needs in FreeBSD's order; R8 to R10, which
-// FreeBSD does not keep, among them.
+// loadTrapframe loads what SYSRETQ needs in FreeBSD's order, and also R8 to R10, which
+// FreeBSD does not keep.
 func (v Axes) loadTrapframe(regs layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.DI, RDI),

@@ -19,12 +19,12 @@ var _ = Register(Axis{
 			// Linux 6.12: arch/x86/entry/entry_64.S, __switch_to_asm, with
 			// CONFIG_STACKPROTECTOR; here since 4.9.
 			Value: CanarySwitch, Since: "Linux 4.9", Puts: Puts{GoesOn: loadCanary}, Promises: PromiseCanary,
-			Doc: "the thread that goes on has its own put where functions look for it (CONFIG_STACKPROTECTOR). The kernel's functions here have none: what is measured is the switch",
+			Doc: "it puts the canary of the thread that continues where functions look for it (CONFIG_STACKPROTECTOR). This kernel's functions check none: only the switch is measured",
 		},
 	},
 })
 
-// loadCanary makes the thread's canary the CPU's. RBX is loaded behind it.
+// loadCanary makes the thread's canary the CPU's. RBX is loaded after it.
 func loadCanary(Axes) Block {
 	return Block{
 		MOVQ(next.StackCanary, RBX),

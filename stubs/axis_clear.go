@@ -12,12 +12,12 @@ const (
 
 var _ = Register(Axis{
 	Name: "clear", Rank: 140,
-	Doc: "what becomes of the user's values in registers that a handler has no use for",
+	Doc: "what happens to the user's values in registers that a handler does not need",
 	Values: []Choice{
 		{Value: ClearNone, Since: "Linux 3.19", Doc: "they stay"},
 		{
 			Value: ClearXor, Since: "Linux 4.16", Puts: Puts{FrameBuilt: clearRegs}, Promises: PromiseCleared,
-			Doc: "they are zeroed once they are in the frame, so that no speculation in the kernel runs on what the user has chosen",
+			Doc: "they are zeroed once they are in the frame, so that no speculation in the kernel uses values that the user has chosen",
 		},
 	},
 	Excludes: []Exclusion{{
@@ -27,7 +27,7 @@ var _ = Register(Axis{
 	}},
 })
 
-// clearRegs zeroes all registers but RDI and RAX, which the call of do_syscall_64
+// clearRegs zeroes all registers except RDI and RAX, which the call of do_syscall_64
 // needs and overwrites, in the order of Linux's CLEAR_REGS.
 func clearRegs(Axes) Block {
 	var b Block

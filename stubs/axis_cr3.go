@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// The values of axis cr3. With a page table of ring 3's own, which maps no more of
-// the kernel than its entries and exits need, nothing is there to be read by what
-// the CPU does ahead of a fault (page-table isolation, against Meltdown).
+// The values of axis cr3. If ring 3 has its own page table, which maps no more of
+// the kernel than its entries and exits need, then what the CPU does ahead of a fault
+// finds nothing to read there (page-table isolation, against Meltdown).
 const (
 	CR3Keep   Value = "cr3=keep"
 	CR3Switch Value = "cr3=switch"
@@ -22,7 +22,7 @@ var _ = Register(Axis{
 		{Value: CR3Keep, Since: "Linux 3.19", Doc: "the kernel's"},
 		{
 			Value: CR3Switch, Since: "Linux 4.15", Promises: PromiseIsolated, Puts: Puts{BeforeStack: toKernelCR3, OnTrampoline: toUserCR3},
-			Doc: "one of its own, that maps of the kernel only what entry and exit need; every load of CR3 drops the translations",
+			Doc: "its own, which maps only as much of the kernel as entry and exit need; every load of CR3 drops the translations",
 		},
 		{
 			Value: CR3PCID, Since: "Linux 4.15", Promises: PromiseIsolated | PromisePCID, Puts: Puts{BeforeStack: toKernelCR3, OnTrampoline: toUserCR3},
@@ -33,28 +33,28 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{
 		{
 			What: "cr3=switch or cr3=pcid with scratch=percpu",
-			Why:  "the store to RSPScratch would fault: it comes before the kernel's page table, and the user's has of the per-CPU area the TSS alone",
+			Why:  "the store to RSPScratch would fault: it comes before the kernel's page table is loaded, and the user's maps only the TSS of the per-CPU area",
 			Is:   func(v Axes) bool { return v.isolates() && v.Is(ScratchPerCPU) },
 		},
 		{
 			What: "cr3=switch or cr3=pcid with stack=sp0",
-			Why:  "SP0 is where interrupts from ring 3 arrive, on a stack that the user's page table maps: it is not the thread's",
+			Why:  "SP0 is then the stack for interrupts from ring 3, which the user's page table maps: it is not the thread's",
 			Is:   func(v Axes) bool { return v.isolates() && v.Is(StackSP0) },
 		},
 		{
 			What: "cr3=switch or cr3=pcid with leave=stack and SYSRETQ",
-			Why:  "CR3 is loaded from a register, behind the last access to the thread's stack: RDI has to wait on a stack that both tables map",
+			Why:  "CR3 is loaded from a register, after the last access to the thread's stack: RDI must wait on a stack that both tables map",
 			Is:   func(v Axes) bool { return v.isolates() && v.Is(LeaveStack) && v.sysrets() },
 		},
 	},
 })
 
-// isolates reports whether ring 3 runs on a page table of its own.
+// isolates reports whether ring 3 has its own page table.
 func (v Axes) isolates() bool { return !v.Is(CR3Keep) }
 
-// toKernelCR3 loads the kernel's page table: SWITCH_TO_KERNEL_CR3. What the TSS's
-// page and the trampoline stack hold is all that may be touched before. It does
-// not ask which table is in force. Clobbers RSP.
+// toKernelCR3 loads the kernel's page table: SWITCH_TO_KERNEL_CR3. Only the TSS's
+// page and the trampoline stack may be touched before it. It does not check which
+// table is in force. Clobbers RSP.
 func toKernelCR3(v Axes) Block {
 	return Block{
 		MOVQ(CR3, RSP),
@@ -64,7 +64,7 @@ func toKernelCR3(v Axes) Block {
 	}
 }
 
-// noFlush keeps the translations of the PCID in a CR3 that is loaded next.
+// noFlush keeps the PCID's translations when the CR3 is loaded next.
 func (v Axes) noFlush(cr3 Reg) Block {
 	if !v.Is(CR3PCID) {
 		return v.nop("keep its translations, with PCIDs")
@@ -86,8 +86,8 @@ func toUserCR3(v Axes) Block {
 }
 
 // userPCID gives a CR3 the user's PCID, whose translations are kept unless some
-// have become invalid: the kernel notes that, as it cannot reach them from its
-// own. Clobbers tmp.
+// have become invalid: the kernel notes that, as it cannot drop them while its own
+// PCID is loaded. Clobbers tmp.
 func (v Axes) userPCID(cr3, tmp Reg) Block {
 	if !v.Is(CR3PCID) {
 		return v.jumpOver("the PCID")
@@ -107,8 +107,8 @@ func (v Axes) userPCID(cr3, tmp Reg) Block {
 	}
 }
 
-// userBits are what toUserCR3 sets at last. Without PCIDs the bit of the user's
-// has no meaning; it keeps apart what a CPU that has them would mix up when a
+// userBits are the bits that toUserCR3 sets last. Without PCIDs the bit of the user's
+// PCID has no meaning, but on a CPU that has them it keeps translations apart when a
 // call ends while another variant is selected.
 func (v Axes) userBits() int {
 	if v.Is(CR3PCID) {
@@ -117,7 +117,7 @@ func (v Axes) userBits() int {
 	return layout.PTIUserBits
 }
 
-// toPTI leads to the exit by IRETQ that isolates the page tables.
+// toPTI jumps to the exit by IRETQ that isolates the page tables.
 func (v Axes) toPTI() Block {
 	if v.Is(CR3Keep) {
 		return v.nop("to the exit that loads CR3")
@@ -125,7 +125,7 @@ func (v Axes) toPTI() Block {
 	return v.jumpOver("the exit that does not load CR3")
 }
 
-// popIRET is the end of an exit by IRETQ that has popped all but RDI.
+// popIRET ends an exit by IRETQ that has popped everything but RDI.
 func (v Axes) popIRET() Block {
 	if v.Is(CR3Keep) {
 		return Block{
@@ -140,7 +140,7 @@ func (v Axes) popIRET() Block {
 }
 
 // iretTail ends an exit by IRETQ on the user's page table: RSP is off bytes above
-// the frame's start, and all other registers but RDI are the user's.
+// the frame's start, and all registers except RSP and RDI are the user's.
 func (v Axes) iretTail(off int, way string) Block {
 	regs := Fields[layout.PtRegs[Mem]](RDI.At(-off))
 	return Block{
@@ -160,7 +160,7 @@ func (v Axes) iretTail(off int, way string) Block {
 	}
 }
 
-// pageTable tells the kernel which of layout's CR3 the variant is.
+// pageTable tells the kernel which of layout's CR3 values the variant has.
 func (v Axes) pageTable() uint64 {
 	switch {
 	case v.Is(CR3Switch):

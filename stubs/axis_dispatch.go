@@ -15,11 +15,11 @@ var _ = Register(Axis{
 	Name: "dispatch", Rank: 300,
 	Doc: "how a call's number leads to its handler",
 	Values: []Choice{
-		{Value: DispatchTable, Since: "Linux 3.19", Doc: "by sys_call_table, whose word is called"},
+		{Value: DispatchTable, Since: "Linux 3.19", Doc: "by a CALL through its word of sys_call_table"},
 		{
 			// Linux 6.9: arch/x86/entry/syscall_64.c, x64_sys_call.
 			Value: DispatchTree, Since: "Linux 6.9",
-			Doc: "by a tree of comparisons (x64_sys_call), what compilers make of a switch where they may not make a table: no indirect branch, and more comparisons the deeper a number lies; the handler takes its arguments from the frame",
+			Doc: "by a tree of comparisons (x64_sys_call), which compilers make of a switch when they may not make a table: no indirect branch, and more comparisons the deeper a number lies; the handler takes its arguments from the frame",
 		},
 	},
 	Excludes: []Exclusion{{
@@ -37,19 +37,19 @@ const (
 
 var _ = Register(Axis{
 	Name: "nospec", Rank: 310,
-	Of: DispatchTree, OfWhy: "the call through the table is as Linux had it before the mask",
-	Doc: "whether a number beyond the table may reach it while the CPU predicts that it does not",
+	Of: DispatchTree, OfWhy: "the call through the table is the one that Linux had before the mask",
+	Doc: "whether a number beyond the table may index it while the CPU predicts that the number is valid",
 	Values: []Choice{
 		{Value: NospecNone, Since: "Linux 3.19", Doc: "it may, as the comparison is a branch"},
 		{
 			// Linux 4.16: arch/x86/include/asm/barrier.h, array_index_mask_nospec.
 			Value: NospecMask, Since: "Linux 4.16",
-			Doc: "no: behind the branch the number is ANDed with a mask that SBB makes of the same comparison (array_index_nospec, against Spectre v1)",
+			Doc: "no: after the branch the number is ANDed with a mask that SBB makes from the same comparison (array_index_nospec, against Spectre v1)",
 		},
 	},
 })
 
-// mask makes the number in a register 0 if it is beyond the table, in what the CPU
+// mask makes the number in a register 0 if it is beyond the table, even where the CPU
 // runs ahead of the branch: the borrow of the comparison becomes all bits or none,
 // without a branch. Clobbers bits.
 func (v Axes) mask(number, bits Reg) Block {
@@ -63,7 +63,7 @@ func (v Axes) mask(number, bits Reg) Block {
 	}
 }
 
-// callHandler calls the handler of keptLong, which is in the table.
+// callHandler calls the handler of number keptLong, which is in the table.
 func (v Axes) callHandler() Block {
 	return Block{
 		MOVQ(keptFrame, RDI),

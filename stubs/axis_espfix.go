@@ -13,32 +13,32 @@ const (
 
 var _ = Register(Axis{
 	Name: "espfix", Rank: 200,
-	Doc: "what IRETQ does for a user with a stack segment of 16 bits, to whom it would leave bits 31 to 16 of the kernel's RSP",
+	Doc: "what precedes IRETQ for a user with a 16-bit stack segment, to whom it would leak bits 31 to 16 of the kernel's RSP",
 	Values: []Choice{
-		{Value: ESPFixTest, Since: "Linux 3.16", Doc: "SS is looked at, as such a segment is in the LDT (CONFIG_X86_ESPFIX64). The kernel here has no LDT: what is measured is the test"},
+		{Value: ESPFixTest, Since: "Linux 3.16", Doc: "a test of SS, as such a segment is in the LDT (CONFIG_X86_ESPFIX64). This kernel has no LDT: only the test is measured"},
 		{Value: ESPFixOff, Since: "no release with an LDT", Doc: "nothing"},
 	},
 })
 
-// ssFromLDT is the bit of a selector that says that it is of the LDT (SDM volume
+// ssFromLDT is the bit of a selector for a segment in the LDT (SDM volume
 // 3, 3.4.2).
 const ssFromLDT = 1 << 2
 
 // nativeIRET is IRETQ with RSP at the hardware frame, as 3.16 to 4.8 have it in
-// one place. way is before the labels where a function has two of them.
+// one place. way is a prefix of the labels where a function has two of them.
 func (v Axes) nativeIRET(way string) Block {
 	return Block{JMP(way + "native_iret"), LABEL(way + "native_iret"), v.espfix(way)}
 }
 
-// espfix is IRETQ behind a look at SS. A selector of the LDT faults in it: there
-// is none, and so no stack to go to.
+// espfix is IRETQ after a test of SS. A selector of the LDT faults in it: there
+// is no LDT, and so no stack to switch to.
 func (v Axes) espfix(way string) Block {
 	if v.Is(ESPFixOff) {
 		return Block{IRETQ()}
 	}
 	frame := Fields[layout.PtRegs[Mem]](RSP.At(-pt.IP.Off))
 	return Block{
-		TESTB(ssFromLDT, frame.SS).C("of the LDT?"),
+		TESTB(ssFromLDT, frame.SS).C("in the LDT?"),
 		JNE(way + "native_irq_return_ldt"),
 		LABEL(way + "native_irq_return_iret"),
 		IRETQ(),
@@ -47,7 +47,7 @@ func (v Axes) espfix(way string) Block {
 	}
 }
 
-// userIRET is 6.12's: it first makes sure that the frame is ring 3's.
+// userIRET is 6.12's IRETQ, after a check that the frame is ring 3's.
 func (v Axes) userIRET(way string) Block {
 	frame := Fields[layout.PtRegs[Mem]](RSP.At(-pt.IP.Off))
 	return Block{

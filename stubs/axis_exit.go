@@ -15,7 +15,7 @@ var _ = Register(Axis{
 	Name: "exit", Rank: 60, Path: true, Printed: true,
 	Doc: "the instruction that ends an ordinary call",
 	Values: []Choice{
-		{Value: ExitSYSRET, Since: "Linux 3.19", Doc: "SYSRETQ, without a look at the frame"},
+		{Value: ExitSYSRET, Since: "Linux 3.19", Doc: "SYSRETQ, without a test of the frame"},
 		{Value: ExitIRET, Since: "no release", Doc: "IRETQ"},
 		{Value: ExitOpportunistic, Since: "Linux 4.16", Doc: "SYSRETQ if IRETQ would do the same with the frame, else IRETQ"},
 	},
@@ -37,17 +37,17 @@ var _ = Register(Axis{
 		},
 		{
 			What: "exit=opportunistic with sp=percpu",
-			Why:  "the frame that does not allow SYSRET is IRETQ's, and its sp slot is undefined",
+			Why:  "a frame that does not allow SYSRET goes to IRETQ, and its sp slot is undefined",
 			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(SPPerCPU) },
 		},
 		{
 			What: "exit=opportunistic with flags=r11",
-			Why:  "whether SYSRET would load the same RFLAGS is told by comparing the flags slot, which is undefined",
+			Why:  "the test whether SYSRET would load the same RFLAGS reads the flags slot, which is undefined",
 			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(FlagsR11) },
 		},
 		{
 			What: "exit=opportunistic with top=lazy",
-			Why:  "whether SYSRET would load the same CS, SS and RCX is told by comparing their slots, which are undefined",
+			Why:  "the test whether SYSRET would load the same CS, SS and RCX reads their slots, which are undefined",
 			Is:   func(v Axes) bool { return v.Is(ExitOpportunistic) && v.Is(TopLazy) },
 		},
 	},
@@ -65,7 +65,7 @@ func (v Axes) exit(suffix string) Block {
 }
 
 // sysret returns by SYSRETQ, which loads RIP from RCX and RFLAGS from R11. RSP
-// is loaded last: behind it the frame is out of reach.
+// is loaded last: after it the frame is out of reach.
 func (v Axes) sysret() Block {
 	regs := regsAt(v.low())
 	exit := Block{LABEL("syscall_return_via_sysret"), v.at(BeforeExit), v.loadRest(regs)}
@@ -85,7 +85,7 @@ func (v Axes) sysret() Block {
 	)
 }
 
-// iret returns by IRETQ. RCX and R11 hold the same as after SYSRETQ.
+// iret returns by IRETQ. RCX and R11 get the values that SYSRETQ would leave.
 func (v Axes) iret() Block {
 	return Block{
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),

@@ -13,15 +13,15 @@ const (
 
 var _ = Register(Axis{
 	Name: "exitwork", Rank: 330,
-	Of: DispatchTree, OfWhy: "it belongs to the do_syscall_64 that a tree comes with",
-	Doc: "how a call that ends in C looks for what is to be done before ring 3",
+	Of: DispatchTree, OfWhy: "it belongs to the do_syscall_64 that comes with a tree",
+	Doc: "how a call that ends in C looks for work before the return to ring 3",
 	Values: []Choice{
 		{Value: ExitWorkInlined, Since: "Linux 3.19", Doc: "by one test of Thread.Flags"},
 		{
 			// Linux 6.12: kernel/entry/common.c, arch/x86/include/asm/entry-common.h,
 			// arch/x86/kernel/fpu/core.c.
 			Value: ExitWorkCalled, Since: "Linux 5.9",
-			Doc: "by four functions (syscall_exit_to_user_mode and what it calls): what only calls have to do at their end, Thread.Flags, whether the FPU holds this thread's registers, TS_COMPAT, the next call's stack",
+			Doc: "by four functions (syscall_exit_to_user_mode and the functions that it calls): they test for work that only calls have, test Thread.Flags, check that the FPU holds this thread's registers, clear TS_COMPAT and choose the next call's stack",
 		},
 	},
 })
@@ -35,7 +35,7 @@ const (
 	returnSlowpath   = "syscall_return_slowpath"
 )
 
-// exitWork does the work that is asked for at do_syscall_64's end, and leaves
+// exitWork does the work that is pending at do_syscall_64's end, and leaves
 // interrupts off.
 func (v Axes) exitWork(suffix string) Block {
 	if v.Is(ExitWorkCalled) {
@@ -53,7 +53,7 @@ func (v Axes) exitWork(suffix string) Block {
 }
 
 // exitFuncs are the functions of exitwork=called. Each saves the registers that the
-// work behind its tests would need.
+// work after its tests would need.
 func (v Axes) exitFuncs(suffix string) []Func {
 	if !v.Is(ExitWorkCalled) {
 		return nil
@@ -69,15 +69,15 @@ func (v Axes) exitFuncs(suffix string) []Func {
 func (v Axes) syscallExitToUserMode(suffix string) Func {
 	frame, asked, task := RBX, RBP, R12
 	thread := Fields[layout.Thread[Mem]](task)
-	return FUNC(FuncName(exitToUserMode, suffix), `syscall_exit_to_user_mode(regs) does what is to be done before ring 3 runs again,
+	return FUNC(FuncName(exitToUserMode, suffix), `syscall_exit_to_user_mode(regs) does the work that is pending before ring 3 runs again,
 and leaves interrupts off.`,
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		pushes(frame, asked, task),
 		MOVQ(RDI, frame),
 		CALL(FuncName(exitPrepare, suffix)).C("with interrupts on"),
-		v.disable(), // no work comes unseen from here on
+		v.disable(), // from here on no work can come up unseen
 		v.nop("the rest of CLI's place"),
-		v.nop("the tick of a CPU that has none in ring 3"),
+		v.nop("the tick of a CPU that has no tick in ring 3"),
 		MOVQ(gs.Current, task),
 		MOVQ(thread.Flags, asked),
 		TESTL(layout.TIFAllWork, asked),
@@ -90,13 +90,13 @@ and leaves interrupts off.`,
 		XORL(RAX, RAX),
 		XORL(RDX, RDX),
 		MOVL(1, RCX),
-		v.nop("DIVL RCX, where ring 3 could see what was divided last"),
+		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
 		pops(frame, asked, task),
 		RET(),
 
 		LABEL("exit_to_user_mode_loop"),
 		MOVQ(frame, RDI),
-		CALL(returnSlowpath).C("returns when there is no more, with interrupts off"),
+		CALL(returnSlowpath).C("returns when no work is left, with interrupts off"),
 		MOVQ(thread.Flags, asked),
 		JMP("no_work_left"),
 	).In("entry")
@@ -105,7 +105,7 @@ and leaves interrupts off.`,
 func (v Axes) syscallExitPrepare(suffix string) Func {
 	frame, asked, task := RBX, RBP, R12
 	thread := Fields[layout.Thread[Mem]](task)
-	return FUNC(FuncName(exitPrepare, suffix), "syscall_exit_to_user_mode_prepare(regs) does what calls alone have to do at their end.",
+	return FUNC(FuncName(exitPrepare, suffix), "syscall_exit_to_user_mode_prepare(regs) does the work that only calls have at their end.",
 		v.nop("ftrace's call"),
 		pushes(frame, asked, task),
 		MOVQ(RDI, frame),
@@ -124,7 +124,7 @@ func (v Axes) syscallExitPrepare(suffix string) Func {
 func (v Axes) archExitPrepare(suffix string) Func {
 	asked, task := RBX, RDI
 	thread := Fields[layout.Thread[Mem]](task)
-	return FUNC(FuncName(archExitPrepare, suffix), "arch_exit_to_user_mode_prepare(flags) is the part of it that is x86's.",
+	return FUNC(FuncName(archExitPrepare, suffix), "arch_exit_to_user_mode_prepare(flags) is the x86 part of the work.",
 		pushes(asked),
 		MOVQ(RDI, asked),
 		TESTL(layout.TIFUserReturnNotify, asked),
@@ -146,23 +146,22 @@ func (v Axes) archExitPrepare(suffix string) Func {
 	).In("entry")
 }
 
-// fpregsConsistent is there with CONFIG_X86_DEBUG_FPU, as Debian has it. The kernel
-// here switches the registers with the thread, so it is Current that tells whose
-// they are.
+// fpregsConsistent is there with CONFIG_X86_DEBUG_FPU, as Debian has it. This kernel
+// switches the FPU registers with the thread, so Current says whose they are.
 func (v Axes) fpregsConsistent(suffix string) Func {
 	task, owner, cpu := RAX, RCX, RDX
 	thread := Fields[layout.Thread[Mem]](task)
-	return FUNC(FuncName(fpregsConsistent, suffix), "fpregs_assert_state_consistent() makes sure that the FPU has the registers of the thread that runs.",
+	return FUNC(FuncName(fpregsConsistent, suffix), "fpregs_assert_state_consistent() checks that the FPU holds the running thread's registers.",
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		v.nop("ftrace's call"),
 		MOVQ(gs.Current, task),
 		TESTL(layout.TIFNeedFPULoad, thread.Flags),
 		JNE("in_memory").C("they are loaded later"),
-		MOVQ(gs.Current, owner).C("whose registers the FPU has"),
+		MOVQ(gs.Current, owner).C("whose registers the FPU holds"),
 		CMPQ(owner, task),
 		JNE("inconsistent"),
 		MOVL(gs.Number, cpu),
-		CMPL(cpu, thread.LastCPU).C("and whether it is this CPU's FPU"),
+		CMPL(cpu, thread.LastCPU).C("and that it is this CPU's FPU"),
 		JNE("inconsistent"),
 		LABEL("in_memory"),
 		RET(),

@@ -16,10 +16,10 @@ const (
 
 var _ = Register(Axis{
 	Name: "flags", Rank: 20, Path: true, Printed: true,
-	Doc: "the slot that the exit takes the user's RFLAGS from",
+	Doc: "the slot from which the exit takes the user's RFLAGS",
 	Values: []Choice{
 		{Value: FlagsR11, Since: "Linux 3.19", Doc: "the r11 slot; the flags slot is undefined"},
-		{Value: FlagsSlot, Since: "Linux 4.1", Doc: "the flags slot, beside which the r11 slot holds them too: change (b) as the mail has it"},
+		{Value: FlagsSlot, Since: "Linux 4.1", Doc: "the flags slot, while the r11 slot still holds them too: change (b) as the mail has it"},
 		{Value: FlagsMoved, Since: "Linux 4.1", Doc: "the flags slot; the r11 slot is undefined until the fix-up: change (b) as Linux took it first (29722cd4ef66)"},
 	},
 	Excludes: []Exclusion{
@@ -30,7 +30,7 @@ var _ = Register(Axis{
 		},
 		{
 			What: "flags=moved with exit=iret or exit=opportunistic",
-			Why:  "behind IRETQ, R11 must be what SYSRETQ would leave, and is loaded from the r11 slot, which is undefined",
+			Why:  "after IRETQ, R11 must hold what SYSRETQ would leave, and it is loaded from the r11 slot, which is undefined",
 			Is: func(v Axes) bool {
 				return v.Is(FlagsMoved) && (v.Is(ExitIRET) || v.Is(ExitOpportunistic))
 			},
@@ -38,7 +38,7 @@ var _ = Register(Axis{
 	},
 })
 
-// r11Slot stores R11 where the r11 slot holds the flags from the entry on.
+// r11Slot stores R11 if the r11 slot holds the flags from the entry on.
 func (v Axes) r11Slot(regs layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsMoved) {
 		return nil
@@ -54,7 +54,7 @@ func (v Axes) fillFlags(regs layout.PtRegs[Mem]) Block {
 	return Block{MOVQ(R11, regs.Flags)}
 }
 
-// fixupFlags fills the one of the two slots that the entry has not.
+// fixupFlags fills the one of the two slots that the entry has left open.
 func (v Axes) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	switch {
 	case v.Is(FlagsSlot):
@@ -65,7 +65,7 @@ func (v Axes) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return move(regs.R11, tmp, regs.Flags)
 }
 
-// restoreFlags takes changed flags to the slot that the exit reads.
+// restoreFlags copies changed flags to the slot that the exit reads.
 func (v Axes) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if !v.Is(FlagsR11) {
 		return nil
@@ -73,7 +73,7 @@ func (v Axes) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return move(regs.Flags, tmp, regs.R11)
 }
 
-// userFlags is the slot of the user's RFLAGS: the exit's side of (b).
+// userFlags returns the slot of the user's RFLAGS: the exit's side of (b).
 func (v Axes) userFlags(regs layout.PtRegs[Mem]) Mem {
 	if v.Is(FlagsR11) {
 		return regs.R11

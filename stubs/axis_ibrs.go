@@ -14,14 +14,14 @@ const (
 
 var _ = Register(Axis{
 	Name: "ibrs", Rank: 180,
-	Doc: "whether indirect branches and returns in the kernel are kept from what ring 3 has taught the CPU's predictors, on CPUs that do not see to it by themselves",
+	Doc: "whether the kernel's indirect branches and returns are protected from what ring 3 has taught the CPU's predictors, on CPUs that do not do so themselves",
 	Values: []Choice{
 		{Value: IBRSOff, Since: "Linux 3.19", Doc: "nobody sets SPEC_CTRL"},
 		{
 			// Linux 5.19: arch/x86/entry/calling.h, IBRS_ENTER and IBRS_EXIT; SDM
 			// volume 4, MSR 48H.
 			Value: IBRSEntry, Since: "Linux 5.19", Needs: layout.FeatureIBRS, Promises: PromiseIBRS,
-			Doc: "SPEC_CTRL.IBRS is set at the entry, before the first of those branches, and ring 3 gets its own value back at the exit (against Retbleed on Intel CPUs from Skylake on that have no enhanced IBRS)",
+			Doc: "SPEC_CTRL.IBRS is set at the entry, before the first such branch, and ring 3 gets its own value back at the exit (against Retbleed on Intel CPUs from Skylake on that have no enhanced IBRS)",
 			Puts: Puts{
 				BeforeHandler: func(Axes) Block { return writeSpecCtrl(0) },
 				BeforeExit:    func(Axes) Block { return writeSpecCtrl(x86.SPEC_CTRL_IBRS) },
@@ -30,7 +30,7 @@ var _ = Register(Axis{
 	},
 	Excludes: []Exclusion{{
 		What: "ibrs=entry with interrupts on before it",
-		Why:  "between STI and the write of SPEC_CTRL an interrupt would run the kernel, and whatever thread comes next, on the predictions of ring 3 (so irq=dispatch or irq=off)",
+		Why:  "between STI and the write of SPEC_CTRL an interrupt would run the kernel, and whatever thread comes next, on ring 3's predictions (so irq=dispatch or irq=off)",
 		Is:   func(v Axes) bool { return v.Is(IBRSEntry) && (v.Is(IRQEarly) || v.Is(IRQFrame)) },
 	}},
 })
@@ -52,8 +52,8 @@ func writeSpecCtrl(mask int) Block {
 	)
 }
 
-// specCtrl is the kernel's SPEC_CTRL while the variant is selected; 0 stands for
-// one that nobody writes.
+// specCtrl returns the kernel's SPEC_CTRL while the variant is selected; 0 means that
+// nobody writes the MSR.
 func (v Axes) specCtrl() uint64 {
 	if !v.Is(IBRSEntry) {
 		return 0

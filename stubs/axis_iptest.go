@@ -14,7 +14,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "iptest", Rank: 100, Path: true,
-	Doc: "how an exit that may take SYSRETQ sees that it can load RIP: #GP in ring 0 if not",
+	Doc: "how an exit that may take SYSRETQ tests that SYSRETQ can load RIP: otherwise it raises #GP in ring 0",
 	Values: []Choice{
 		{Value: IPHalf, Since: "Linux 4.0", Doc: "no bit from 47 on is set"},
 		{Value: IPCanonical, Since: "Linux 4.2", Doc: "bits 47 to 63 are the same; an address of the upper half faults in ring 3, as it should"},
@@ -22,13 +22,13 @@ var _ = Register(Axis{
 	},
 	Excludes: []Exclusion{{
 		What: "iptest without an exit that tests",
-		Why:  "the exits take SYSRETQ without a look at the frame, or never",
+		Why:  "the exits take SYSRETQ without a test of the frame, or never",
 		Is:   func(v Axes) bool { return !v.Is(IPHalf) && !v.tests() },
 	}},
 })
 
-// sameIP compares RIP with RCX, which SYSRETQ loads it from and which is left
-// in RCX; with iptest=canonical RIP is in R11 then.
+// sameIP compares RIP with RCX, from which SYSRETQ loads it and in which it stays;
+// with iptest=canonical RIP is also in R11 then.
 func (v Axes) sameIP(regs layout.PtRegs[Mem]) Block {
 	const why = "SYSRETQ loads RIP from RCX"
 	if v.Is(IPCanonical) {

@@ -16,10 +16,10 @@ var _ = Register(Axis{
 	Name: "irq", Rank: 70, Path: true, Printed: true,
 	Doc: "where the entry turns interrupts on",
 	Values: []Choice{
-		{Value: IRQEarly, Since: "Linux 3.19", Doc: "right behind the stack switch", Puts: Puts{OnStack: sti}},
+		{Value: IRQEarly, Since: "Linux 3.19", Doc: "right after the stack switch", Puts: Puts{OnStack: sti}},
 		{Value: IRQFrame, Since: "Linux 4.1", Doc: "once the user's RSP is in the frame", Puts: Puts{SPSafe: sti}},
-		{Value: IRQDispatch, Since: "Linux 4.6", Doc: "once the frame is done with, right before the handler is looked up", Puts: Puts{BeforeDispatch: sti}},
-		{Value: IRQOff, Since: "no release", Doc: "nowhere: they stay off to the end of the call"},
+		{Value: IRQDispatch, Since: "Linux 4.6", Doc: "once the frame is complete, right before the handler is looked up", Puts: Puts{BeforeDispatch: sti}},
+		{Value: IRQOff, Since: "no release", Doc: "nowhere: they stay off until the end of the call"},
 	},
 })
 

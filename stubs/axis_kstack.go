@@ -13,7 +13,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "kstack", Rank: 320,
-	Of: DispatchTree, OfWhy: "do_syscall_64 has a stack of its own to lower only as Linux has it with a tree",
+	Of: DispatchTree, OfWhy: "only the do_syscall_64 that comes with a tree has a stack of its own to lower",
 	Doc: "where on the thread's stack a call's C functions begin",
 	Values: []Choice{
 		{Value: KStackNone, Since: "Linux 3.19", Doc: "right below the frame"},
@@ -21,13 +21,13 @@ var _ = Register(Axis{
 			// Linux 5.13: include/linux/randomize_kstack.h,
 			// arch/x86/include/asm/entry-common.h.
 			Value: KStackRDTSC, Since: "Linux 5.13",
-			Doc: "up to 1008 bytes lower, by what the exit of the call before has made of the time-stamp counter (CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT)",
+			Doc: "up to 1008 bytes lower, by an offset that the exit of the call before has made from the time-stamp counter (CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT)",
 		},
 	},
 })
 
 // kstackTurn is how far an offset is rotated before the counter is mixed in, so
-// that the bits of earlier calls come to count (Linux 6.12:
+// that the bits of earlier calls matter (Linux 6.12:
 // include/linux/randomize_kstack.h).
 const kstackTurn = 5
 
@@ -42,7 +42,7 @@ func (v Axes) lowerStack() Block {
 		MOVL(current.KStackOffset, room),
 		ANDL(layout.KStackMask, room),
 		SUBQ(room, RSP),
-		LEAQ(RSP.At(15), room).C("alloca's result, on 16 bytes:"),
+		LEAQ(RSP.At(15), room).C("alloca's result, aligned to 16 bytes:"),
 		ANDQ(-16, room).C("nobody uses the room"),
 	}
 }

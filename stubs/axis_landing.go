@@ -12,7 +12,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "landing", Rank: 170,
-	Doc: "what the entry begins with",
+	Doc: "the first instruction of the entry",
 	Values: []Choice{
 		{Value: LandingNone, Since: "Linux 3.19", Doc: "SWAPGS at once"},
 		{

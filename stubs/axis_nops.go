@@ -12,13 +12,13 @@ const (
 
 var _ = Register(Axis{
 	Name: "nops", Rank: 340,
-	Of: DispatchTree, OfWhy: "the places are those of the do_syscall_64 that a tree comes with",
-	Doc: "what is executed in the place of features that are built in and off",
+	Of: DispatchTree, OfWhy: "the places are in the do_syscall_64 that comes with a tree",
+	Doc: "what is executed in place of features that are built in but off",
 	Values: []Choice{
 		{Value: NOPsNone, Since: "Linux 3.19", Doc: "nothing"},
 		{
 			Value: NOPsPatched, Since: "Linux 6.12",
-			Doc: "the NOPs, and the jumps over what is longer, that alternatives, static branches and paravirtual calls are patched to at boot, as distributions build them",
+			Doc: "the NOPs, and the jumps over longer code, to which alternatives, static branches and paravirtual calls are patched at boot, as distributions build them",
 			Puts: Puts{
 				BeforeStack: func(v Axes) Block { return v.over(CR3Keep, "SWITCH_TO_KERNEL_CR3") },
 				BeforeHandler: func(v Axes) Block {
@@ -42,7 +42,7 @@ var _ = Register(Axis{
 	},
 })
 
-// nop is the NOP in the place of something.
+// nop returns the NOP in the place of something.
 func (v Axes) nop(of string) Block {
 	if !v.Is(NOPsPatched) {
 		return nil
@@ -50,7 +50,7 @@ func (v Axes) nop(of string) Block {
 	return Block{NOP().C(of)}
 }
 
-// over is the jump over the code of a feature that is off with a value.
+// over returns the jump over the code of a feature that is off with a value.
 func (v Axes) over(off Value, feature string) Block {
 	if !v.Is(NOPsPatched) || !v.Is(off) {
 		return nil
@@ -58,7 +58,7 @@ func (v Axes) over(off Value, feature string) Block {
 	return Block{OVER(feature)}
 }
 
-// jumpOver is the jump over the code of a feature that is off.
+// jumpOver returns the jump over the code of a feature that is off.
 func (v Axes) jumpOver(feature string) Block {
 	if !v.Is(NOPsPatched) {
 		return nil

@@ -15,16 +15,16 @@ const (
 
 var _ = Register(Axis{
 	Name: "regs", Rank: 50, Path: true, Printed: true,
-	Doc: "what the frame has of the callee-saved registers RBX, RBP and R12 to R15",
+	Doc: "what the frame holds for the callee-saved registers RBX, RBP and R12 to R15",
 	Values: []Choice{
 		{Value: RegsPartial, Since: "Linux 3.19", Doc: "neither their values nor room for them"},
 		{Value: RegsRoom, Since: "Linux 4.1", Doc: "room, which only the calls that need it fill"},
-		{Value: RegsSaved, Since: "FreeBSD 7", Doc: "all are saved at entry, and left alone at the exit: the handler keeps them, and whoever changes one in the frame loads it"},
+		{Value: RegsSaved, Since: "FreeBSD 7", Doc: "all are saved at entry, and left alone at the exit: the handler keeps them, and code that changes one in the frame loads it"},
 		{Value: RegsFull, Since: "Linux 4.16", Doc: "all are saved at entry and restored at the exit"},
 	},
 	Excludes: []Exclusion{{
 		What: "regs=saved with another exit than exit=sysret, or with slow=c or slow=only",
-		Why:  "a handler may have changed any slot there, and what it has put in the callee-saved registers' would be lost",
+		Why:  "a handler may have changed any slot there, and its changes to the callee-saved registers' slots would be lost",
 		Is: func(v Axes) bool {
 			return v.Is(RegsSaved) && (!v.Is(ExitSYSRET) || v.Is(SlowC) || v.Is(SlowOnly))
 		},
@@ -50,7 +50,7 @@ func (v Axes) storeRest(regs layout.PtRegs[Mem]) Block {
 	return storeCalleeSaved(regs)
 }
 
-// pushRest ends a frame that has more than a partial one: with the callee-saved
+// pushRest ends a frame that goes further than a partial one: with the callee-saved
 // registers, or with room for them.
 func (v Axes) pushRest() Block {
 	switch {
@@ -85,8 +85,8 @@ func (v Axes) loadRestSlow(regs layout.PtRegs[Mem]) Block {
 	return loadCalleeSaved(regs)
 }
 
-// saveRest completes the bottom of the frame and leaves RSP at its start. RSP
-// is where it was when the handler was called.
+// saveRest completes the bottom of the frame and leaves RSP at its start. Before,
+// RSP is where it was when the handler was called.
 func (v Axes) saveRest() Block {
 	switch {
 	case v.Is(RegsPartial):
@@ -97,8 +97,8 @@ func (v Axes) saveRest() Block {
 	return nil
 }
 
-// restoreRest undoes saveRest: what a handler may have changed of the
-// callee-saved registers goes back into them.
+// restoreRest undoes saveRest: it loads the callee-saved registers, as a handler may
+// have changed them in the frame.
 func (v Axes) restoreRest() Block {
 	switch {
 	case v.Is(RegsPartial):
@@ -110,8 +110,8 @@ func (v Axes) restoreRest() Block {
 }
 
 // saveRestCalled is saveRest for a function: its return address is on top of
-// the stack before and after. A partial frame grows where it lies, so it is
-// lifted. Clobbers R11.
+// the stack before and after. A partial frame grows downwards, so the return address
+// is moved. Clobbers R11.
 func (v Axes) saveRestCalled() Block {
 	switch {
 	case v.Is(RegsPartial):
@@ -126,7 +126,7 @@ func (v Axes) saveRestCalled() Block {
 	return nil
 }
 
-// ret returns to the entry path behind saveRestCalled.
+// ret returns to the entry path after saveRestCalled.
 func (v Axes) ret() Ins {
 	if v.Is(RegsPartial) {
 		return RETN(restSize)
@@ -134,8 +134,8 @@ func (v Axes) ret() Ins {
 	return RET()
 }
 
-// loadRestCalled undoes saveRestCalled but for the place of RSP; a full frame's
-// registers are loaded by the exit.
+// loadRestCalled undoes saveRestCalled except for RSP; the exit loads the registers of
+// a full frame.
 func (v Axes) loadRestCalled() Block {
 	if v.Is(RegsFull) {
 		return nil

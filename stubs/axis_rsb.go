@@ -12,25 +12,25 @@ const (
 
 var _ = Register(Axis{
 	Name: "rsb", Rank: 230,
-	Doc: "what the context switch leaves in the CPU's return stack, by which it predicts where a RET goes",
+	Doc: "what the context switch leaves in the CPU's return stack, which predicts where a RET goes",
 	Values: []Choice{
-		{Value: RSBKept, Since: "Linux 3.19", Doc: "what the thread before has left there"},
+		{Value: RSBKept, Since: "Linux 3.19", Doc: "what the previous thread left there"},
 		{
 			// Linux 6.12: arch/x86/entry/entry_64.S, __switch_to_asm;
 			// arch/x86/include/asm/nospec-branch.h, FILL_RETURN_BUFFER.
 			Value: RSBFilled, Since: "Linux 4.16", Promises: PromiseReturnStack,
-			Doc: "addresses of our own, by a CALL each: Linux does so on nearly every CPU (RSB_CTXSW), against Spectre's second variant",
+			Doc: "its own addresses, one CALL each: Linux does so on nearly every CPU (RSB_CTXSW), against Spectre's second variant",
 		},
 	},
 })
 
-// ReturnStack is how many addresses a CPU's return stack has at most: Linux's
+// ReturnStack is the most addresses that a CPU's return stack has: Linux's
 // RSB_CLEAR_LOOPS.
 const ReturnStack = 32
 
 // fillReturnStack makes two CALLs a turn, as a branch back to a CALL may be
-// predicted before its address is in. Where the CPU would return to by them it
-// stops. R12 is loaded behind it.
+// predicted before its address is in. A RET that is predicted by one of these
+// addresses goes no further. R12 is loaded after it.
 func (v Axes) fillReturnStack(suffix string) Block {
 	if !v.Is(RSBFilled) {
 		return nil

@@ -13,10 +13,10 @@ const (
 
 var _ = Register(Axis{
 	Name: "scratch", Rank: 120,
-	Doc: "the word that takes the user's RSP while there is no stack yet",
+	Doc: "the word that holds the user's RSP while there is no stack yet",
 	Values: []Choice{
 		{Value: ScratchPerCPU, Since: "Linux 3.19", Doc: "RSPScratch (Linux: old_rsp, rsp_scratch)"},
-		{Value: ScratchSP2, Since: "Linux 4.20", Doc: "SP2 of the TSS, which only ring 2 would need: in one line with SP0 and SP1, and mapped wherever the TSS is"},
+		{Value: ScratchSP2, Since: "Linux 4.20", Doc: "SP2 of the TSS, which only ring 2 would need: in the cache line of SP0 and SP1, and mapped wherever the TSS is"},
 	},
 })
 
@@ -27,7 +27,7 @@ func (v Axes) scratch() Mem {
 	return gs.RSPScratch
 }
 
-// scratchWord tells the kernel which per-CPU word that is.
+// scratchWord tells the kernel which per-CPU word is the scratch word.
 func (v Axes) scratchWord() uint64 {
 	switch {
 	case !v.usesScratch():

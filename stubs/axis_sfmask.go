@@ -23,7 +23,7 @@ var _ = Register(Axis{
 		},
 		{
 			Value: SFMaskAll, Since: "Linux 5.14", SFMask: controlFlags | arithmeticFlags | x86.X86_EFLAGS_RF | x86.X86_EFLAGS_ID,
-			Doc: "the arithmetic flags, RF and ID too, so that the kernel starts with nothing of the user's",
+			Doc: "also the arithmetic flags, RF and ID, so that the kernel starts with none of the user's flags",
 		},
 		{
 			Value: SFMaskBSD, Since: "FreeBSD 12", SFMask: x86.X86_EFLAGS_NT | x86.X86_EFLAGS_TF | x86.X86_EFLAGS_IF | x86.X86_EFLAGS_CF | x86.X86_EFLAGS_DF | x86.X86_EFLAGS_AC,
@@ -37,7 +37,7 @@ var _ = Register(Axis{
 	},
 	Excludes: []Exclusion{{
 		What: "sfmask=few with top=lazy",
-		Why:  "the PUSHQ for POPFQ writes the uppermost word of the stack, the ss slot, which is to be left as it was",
+		Why:  "the PUSHQ for POPFQ writes the uppermost word of the stack, the ss slot, which must stay as it was",
 		Is:   func(v Axes) bool { return v.Is(SFMaskFew) && v.Is(TopLazy) },
 	}},
 })
@@ -48,7 +48,7 @@ const (
 	arithmeticFlags = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x86.X86_EFLAGS_ZF | x86.X86_EFLAGS_SF | x86.X86_EFLAGS_OF
 )
 
-// SFMask is what the variant has in MSR_SYSCALL_MASK.
+// SFMask returns the variant's value of MSR_SYSCALL_MASK.
 func (v Axes) SFMask() uint64 {
 	var mask uint64
 	for _, c := range v.choices {
@@ -57,8 +57,8 @@ func (v Axes) SFMask() uint64 {
 	return mask
 }
 
-// clearInHandler are the flags beside the arithmetic ones that are clear when a
-// handler runs, whatever ring 3 had in them: those that SYSCALL or the entry
+// clearInHandler returns the flags, apart from the arithmetic ones, that are clear when
+// a handler runs, whatever ring 3 had in them: those that SYSCALL or the entry
 // clears.
 func (v Axes) clearInHandler() uint64 {
 	mask := v.SFMask()

@@ -17,17 +17,17 @@ const (
 
 var _ = Register(Axis{
 	Name: "slow", Rank: 90, Path: true,
-	Doc: "the way of a call that needs full pt_regs, or that ends with work to be done",
+	Doc: "the path of a call that needs full pt_regs, or that ends with work to do",
 	Values: []Choice{
 		{Value: SlowIRET, Since: "Linux 3.19", Doc: "a wrapper around the handler completes the frame, and IRETQ ends the call after a loop that does the work (int_ret_from_sys_call)"},
 		{Value: SlowSYSRET, Since: "Linux 4.0", Doc: "the same, but SYSRETQ ends the call if it does what IRETQ would do"},
 		{Value: SlowC, Since: "Linux 4.6", Doc: "the call begins again in do_syscall_64, which takes number and arguments from the frame, and ends as with slow=sysret"},
-		{Value: SlowOnly, Since: "Linux 4.16", Doc: "there is no fast path and no wrapper: every call goes through do_syscall_64, and its number is an int, as since 5.14: the upper half of RAX does not count"},
+		{Value: SlowOnly, Since: "Linux 4.16", Doc: "there is no fast path and no wrapper: every call goes through do_syscall_64, and its number is an int, as it is since 5.14: the upper half of RAX is ignored"},
 	},
 	Excludes: []Exclusion{
 		{
 			What: "slow=only with a slot left out",
-			Why:  "there is no wrapper that would complete the frame for the calls that need the whole of it (so sp=frame, flags=flags, top=eager and regs=full)",
+			Why:  "no wrapper completes the frame for full-frame calls (so sp=frame, flags=flags, top=eager and regs=full)",
 			Is:   func(v Axes) bool { return v.Is(SlowOnly) && (!v.whole() || !v.Is(RegsFull)) },
 		},
 		{
@@ -37,7 +37,7 @@ var _ = Register(Axis{
 		},
 		{
 			What: "slow=only with work=careful",
-			Why:  "there is no fast path from which another thread could be let run",
+			Why:  "there is no fast path from which another thread could be allowed to run",
 			Is:   func(v Axes) bool { return v.Is(SlowOnly) && v.Is(WorkCareful) },
 		},
 		{
@@ -50,7 +50,7 @@ var _ = Register(Axis{
 	},
 })
 
-// slowFuncs are the functions beside the entry's, as Slow has it.
+// slowFuncs returns the functions that the axis slow adds to the entry.
 func (v Axes) slowFuncs(suffix string) []Func {
 	switch {
 	case v.Is(DispatchTree):
@@ -67,7 +67,7 @@ func (v Axes) slowFuncs(suffix string) []Func {
 	return append(funcs, v.intRet(suffix))
 }
 
-// slow ends the listing of a fast path by where it is left for.
+// slow ends the listing of a fast path with the code that it leaves for.
 func (v Axes) slow(suffix string) Block {
 	if v.Is(SlowC) {
 		return v.slowC(suffix)
@@ -80,13 +80,13 @@ func (v Axes) slow(suffix string) Block {
 	}
 }
 
-// leaveFast is where a fast path goes that has found work, with interrupts off.
+// leaveFast is where a fast path that has found work goes, with interrupts off.
 func (v Axes) leaveFast(suffix string) Block {
 	fixup := v.fixup(regsAt(v.low()), R11)
 	switch {
 	case v.Is(WorkCareful):
 		return Block{
-			LABEL("sysret_signal"), // EDX: what is to be done, EDI: the mask
+			LABEL("sysret_signal"), // EDX: the work to do, EDI: the mask
 			v.enableAgain(),
 			fixup,
 			JMP(exitWork(suffix)),
@@ -101,7 +101,7 @@ func (v Axes) leaveFast(suffix string) Block {
 	return nil
 }
 
-// toSlowPath is the place that the fast exit goes to with work to do.
+// toSlowPath returns the label to which the fast exit goes with work to do.
 func (v Axes) toSlowPath(suffix string) string {
 	switch {
 	case v.Is(SlowC):
@@ -112,24 +112,24 @@ func (v Axes) toSlowPath(suffix string) string {
 	return irqsOff(suffix)
 }
 
-// Places in the slow path.
+// Labels in the slow path.
 func slowExit(suffix string) string { return FuncName("int_ret_from_sys_call", suffix) }
 func irqsOff(suffix string) string  { return FuncName("int_ret_from_sys_call_irqs_off", suffix) }
 func exitWork(suffix string) string { return FuncName("int_check_syscall_exit_work", suffix) }
 
-// intRet is the slow path of 3.19 to 4.2. What the frame has of the callee-saved
-// registers is what it had in the fast path: only a signal needs them there.
+// intRet is the slow path of 3.19 to 4.2. For the callee-saved registers the frame has
+// what it had in the fast path: only a signal needs them there.
 func (v Axes) intRet(suffix string) Func {
 	thread := Fields[layout.Thread[Mem]](RCX)
 	return FUNC(slowExit(suffix), `int_ret_from_sys_call returns to ring 3: RSP is where it is while a handler runs,
-the frame is whole but for callee-saved registers, which are the user's unless
-the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
+the frame is whole except for callee-saved registers, which are the user's unless
+the frame has them. IF is any. It does the work that Thread.Flags asks for first.`,
 		FRAME(v.low()),
 		v.disable(),
 		GLOBAL(irqsOff(suffix)),
 		FRAME(v.low()),
 		MOVL(layout.TIFAllWork|layout.TIFEntryWork, RDI),
-		LABEL("int_with_check"), // EDI: what to look for
+		LABEL("int_with_check"), // EDI: the work to look for
 		MOVQ(v.stackTop(), RCX),
 		SUBQ(layout.ThreadSize, RCX).C("the thread"),
 		MOVL(thread.Flags, RDX),
@@ -138,7 +138,7 @@ the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
 		ANDL(^layout.TSCompat, thread.Status),
 		JMP("retint_swapgs"),
 
-		LABEL("int_careful"), // EDX: what is to be done
+		LABEL("int_careful"), // EDX: the work to do
 		BTL(bits.TrailingZeros(layout.TIFNeedResched), RDX),
 		JAE("int_very_careful"),
 		v.enableAgain(),
@@ -175,7 +175,7 @@ the frame has them. IF is any. Does the work that Thread.Flags asks for first.`,
 	).In("entry")
 }
 
-// slowC is the way of 4.6: both entrances lead to a frame without a slot left
+// slowC is the slow path of 4.6: both entrances lead to a frame with no slot left
 // out, and back from C.
 func (v Axes) slowC(suffix string) Block {
 	whole := Block{
@@ -201,7 +201,7 @@ func (v Axes) slowC(suffix string) Block {
 }
 
 // returnFrom ends a call from a frame whose top is whole, with interrupts off: by
-// SYSRETQ if the variant tries that and the frame allows. RSP is off bytes above
+// SYSRETQ if the variant tries that and the frame allows it. RSP is off bytes above
 // the frame's start; rest loads the callee-saved registers.
 func (v Axes) returnFrom(off int, rest Block) Block {
 	regs := regsAt(off)
@@ -224,8 +224,8 @@ func (v Axes) returnFrom(off int, rest Block) Block {
 	}
 }
 
-// loadFitting loads a frame that sysretFits has found to fit. What SYSRETQ takes
-// is in R11, and in RCX if it is kept, but for iptest=half.
+// loadFitting loads a frame that sysretFits has accepted. R11 already holds what
+// SYSRETQ takes, and so does RCX, except with iptest=half.
 func (v Axes) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
 	switch {
 	case v.Is(IPHalf) && v.Is(RegsPartial): // RESTORE_ARGS of 4.0
@@ -244,6 +244,6 @@ func (v Axes) leaveSlow(off int) Block {
 	return v.leaveFrame(off)
 }
 
-// toSlowExit leaves a fast path whose frame has no slot left out at the top, with
+// toSlowExit leaves a fast path whose frame has all slots at the top, with
 // interrupts off.
 func (v Axes) toSlowExit(suffix string) Block { return Block{JMP(v.toSlowPath(suffix))} }

@@ -25,8 +25,8 @@ var _ = Register(Axis{
 	}},
 })
 
-// fillSP is change (a) at entry: the user's RSP goes on into the frame. RCX is
-// in the frame already and free.
+// fillSP is change (a) at entry: the user's RSP is copied into the frame. RCX is
+// already in the frame, and free.
 func (v Axes) fillSP(regs layout.PtRegs[Mem]) Block {
 	if !v.Is(SPFrame) {
 		return nil
@@ -48,7 +48,7 @@ func (v Axes) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return move(regs.SP, tmp, v.scratch())
 }
 
-// userSP is where the user's RSP is during a call: the exit's side of (a).
+// userSP returns where the user's RSP is during a call: the exit's side of (a).
 func (v Axes) userSP(regs layout.PtRegs[Mem]) Mem {
 	if v.Is(SPFrame) {
 		return regs.SP
@@ -56,7 +56,7 @@ func (v Axes) userSP(regs layout.PtRegs[Mem]) Mem {
 	return v.scratch()
 }
 
-// saveUserSP and loadUserSP are what (a) makes needless: the old thread's call
+// saveUserSP and loadUserSP are the code that (a) makes needless: the old thread's call
 // may still need RSPScratch, and the next thread's SYSCALL will overwrite it
 // (3.19's __switch_to: thread.usersp).
 func (v Axes) saveUserSP() Block {

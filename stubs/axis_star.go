@@ -17,20 +17,20 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{
 			Value: StarRPL3, Since: "Linux 2.6", Star: star(x86.USER32_CS),
-			Doc: "SYSRET's selector has the RPL 3, which AMD's CPUs take over into SS as it is",
+			Doc: "SYSRET's selector has RPL 3, which AMD's CPUs copy into SS as it is",
 		},
 		{
 			Value: StarRPL0, Since: "no release", Needs: layout.FeatureSYSRETRPL, Star: star(x86.USER32_CS &^ 3),
-			Doc: "it has the RPL 0, as in kernels that were only run on CPUs of Intel: those put 3 into CS and SS by themselves. On AMD's ring 3 would go on with an SS of RPL 0, with which the next IRETQ faults",
+			Doc: "it has RPL 0, as in kernels that only ran on Intel's CPUs, which put 3 into CS and SS themselves. On AMD's, ring 3 would continue with an SS of RPL 0, with which the next IRETQ faults",
 		},
 	},
 })
 
-// star is MSR_STAR with the selector that SYSRET counts from: SYSRETQ loads CS
+// star returns MSR_STAR with the selector that SYSRET counts from: SYSRETQ loads CS
 // 16 and SS 8 above it (SDM volume 2, SYSRET).
 func star(user uint64) uint64 { return user<<48 | x86.KERNEL_CS<<32 }
 
-// Star is what the variant has in MSR_STAR.
+// Star returns the variant's value of MSR_STAR.
 func (v Axes) Star() uint64 {
 	var star uint64
 	for _, c := range v.choices {

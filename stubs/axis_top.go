@@ -21,8 +21,8 @@ var _ = Register(Axis{
 	},
 })
 
-// fillTop is change (c) at entry: what SYSRET does not need but IRETQ and
-// whoever reads the frame do.
+// fillTop is change (c) at entry: it fills the slots that SYSRET does not need but that
+// IRETQ and readers of the frame do.
 func (v Axes) fillTop(regs layout.PtRegs[Mem]) Block {
 	if !v.Is(TopEager) {
 		return nil
@@ -45,9 +45,9 @@ func (v Axes) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
 	}
 }
 
-// fixupCX fills the cx slot. SYSCALL has not kept RCX, and 3.19 says so by -1.
-// From 4.0 on even a reschedule takes the slow path, which must not be told
-// from the fast one: RCX is what SYSRETQ would leave.
+// fixupCX fills the cx slot. SYSCALL has not kept RCX, and 3.19 marks that with -1.
+// From 4.0 on even a reschedule takes the slow path, which must look the same to the
+// user as the fast one: RCX is what SYSRETQ would leave.
 func (v Axes) fixupCX(regs layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(WorkTest) {
 		return move(regs.IP, tmp, regs.CX)

@@ -12,20 +12,20 @@ const (
 
 var _ = Register(Axis{
 	Name: "traps", Rank: 240,
-	Doc: "the instruction that ends an interrupt or exception from ring 3, and brings a new thread there",
+	Doc: "the instruction that ends an interrupt or exception from ring 3, and takes a new thread there",
 	Values: []Choice{
 		{Value: TrapsIRET, Since: "Linux 3.19", Doc: "IRETQ"},
 		{
 			// Linux 4.0: arch/x86/kernel/entry_64.S, retint_swapgs and
 			// irq_return_via_sysret.
 			Value: TrapsSYSRET, Since: "Linux 4.0",
-			Doc: "SYSRETQ if it does what IRETQ would do, by the test of the slow path, which is the same code there; only 4.0 has it so",
+			Doc: "SYSRETQ if it does what IRETQ would do, by the same code and test as the slow path; only 4.0 does so",
 		},
 	},
 	Excludes: []Exclusion{
 		{
 			What: "traps=sysret without slow=sysret",
-			Why:  "the end of a trap is the slow path's, which looks at the frame only with slow=sysret",
+			Why:  "a trap ends as the slow path does, which tests the frame only with slow=sysret",
 			Is:   func(v Axes) bool { return v.Is(TrapsSYSRET) && !v.Is(SlowSYSRET) },
 		},
 	},

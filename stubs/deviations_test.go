@@ -12,23 +12,24 @@ import (
 )
 
 // deviation is a difference between a release and its preset that a comparison
-// with sources and with a real 6.12 has found, and where it went.
+// with sources and with a real 6.12 found, and how it was resolved.
 type deviation struct {
-	// Presets are those that it was found in.
+	// Presets are the presets in which it was found.
 	Presets []string
 	// What is what the release does there.
 	What string
-	// Held are facts that the presets follow by now.
+	// Held are the facts about it that the presets now follow.
 	Held []heldFact
-	// Takes are values that all of the presets have by now.
+	// Takes are the values that all of the presets now have.
 	Takes []Value
-	// Is, if not nil, tells what neither a fact nor a value does: whether it is so.
+	// Is, if not nil, reports what neither a fact nor a value can: whether it is
+	// resolved.
 	Is func() bool
-	// Left are the words in which each of the presets says that it is otherwise.
+	// Left are the words with which each of the presets states the difference.
 	Left []string
 }
 
-// heldFact is a part of a Fact: words that stand in it one after the other.
+// heldFact is a part of a Fact: words that follow each other in it.
 type heldFact struct{ Preset, Func, Acts string }
 
 func presetsOf(prefixes ...string) (names []string) {
@@ -40,7 +41,7 @@ func presetsOf(prefixes ...string) (names []string) {
 	return names
 }
 
-// The slow way of 3.19 to 4.2, and IRETQ up to 4.6.
+// The slow path of 3.19 to 4.2, and IRETQ up to 4.6.
 const (
 	carefulActs = "btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli jmp:int_with_check"
 	iretActs    = "addq:0x80,RSP jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq"
@@ -48,7 +49,7 @@ const (
 	loadExtra   = "R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx"
 )
 
-// deviations are all that were found.
+// deviations are all the differences that were found.
 func deviations() []deviation {
 	of319, of4, of612 := presetsOf("linux-3.19", "heukelum"), presetsOf("linux-4."), presetsOf("linux-6.12")
 	ofLazy := slices.Concat(of319, of4)
@@ -202,7 +203,7 @@ func deviations() []deviation {
 	}
 }
 
-// open is why a deviation is neither mended nor told, or nil.
+// open says why a deviation is neither removed nor stated; nil if it is not open.
 func (d deviation) open() error {
 	if len(d.Presets) == 0 || d.What == "" {
 		return errors.New("of no preset, or without words")
@@ -246,7 +247,7 @@ func (h heldFact) in(f Fact) bool {
 		strings.Contains(" "+strings.Join(strings.Fields(f.Acts), " ")+" ", " "+h.Acts+" ")
 }
 
-// TestDeviations: each difference that was found is mended, which TestFacts holds,
+// TestDeviations: each difference that was found is removed, which TestFacts checks,
 // or the preset says that it is left out.
 func TestDeviations(t *testing.T) {
 	const found = 35
@@ -261,7 +262,7 @@ func TestDeviations(t *testing.T) {
 	}
 }
 
-// TestDeviationsSeeGaps: one that is neither mended nor told is seen.
+// TestDeviationsSeeGaps: a deviation that is neither removed nor stated is found.
 func TestDeviationsSeeGaps(t *testing.T) {
 	of41 := []string{"linux-4.1"}
 	held := heldFact{"linux-4.1", "stub_clone", saveExtra + " jmp:sys_clone"}

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// fast is the way of an ordinary call from the frame to its handler and out.
+// fast is the path of an ordinary call from the frame to its handler and out.
 func (v Axes) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
@@ -44,7 +44,7 @@ func (v Axes) testEntryWork(suffix string) Block {
 	}
 }
 
-// afterCall names the place that a handler returns to from the fast path.
+// afterCall names the place to which a handler returns from the fast path.
 func (v Axes) afterCall(suffix string) Block {
 	if !v.Is(SlowC) {
 		return nil
@@ -64,7 +64,7 @@ func (v Axes) ptregs(suffix string) []Func {
 	funcs := []Func{
 		FUNC(common, `stub_ptregs_64 is called in the place of the handler RAX, which needs full
 pt_regs. From the fast path it begins the call again on the slow one; from there
-it goes on to the handler.`,
+it jumps to the handler.`,
 			LEAQ(Sym(fastReturn(suffix)), R11),
 			CMPQ(R11, RSP.At(0)),
 			JNE("called_from_c"),
@@ -76,7 +76,7 @@ it goes on to the handler.`,
 		).In("entry"),
 	}
 	for _, c := range layout.FullFrameCalls {
-		funcs = append(funcs, FUNC(FuncName(c.Stub(), suffix), c.Stub()+" stands for "+c.Handler()+".",
+		funcs = append(funcs, FUNC(FuncName(c.Stub(), suffix), c.Stub()+" takes the place of "+c.Handler()+".",
 			LEAQ(Sym(c.Handler()), RAX),
 			JMP(common),
 		).In("entry"))
@@ -84,7 +84,7 @@ it goes on to the handler.`,
 	return funcs
 }
 
-// only is the way of all calls with SlowOnly.
+// only is the path of all calls with SlowOnly.
 func (v Axes) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
@@ -102,7 +102,7 @@ func (v Axes) only(suffix string) Block {
 }
 
 // onlySYSRET leaves by SYSRETQ if do_syscall_64 has found that the frame allows
-// it, which it returns in AL.
+// that, which AL says.
 func (v Axes) onlySYSRET() Block {
 	if v.Is(ExitIRET) {
 		return nil
@@ -149,7 +149,7 @@ func (v Axes) popRegs() Block {
 	}
 }
 
-// doSyscall is what in Linux is C: the call as a function of the frame. With
+// doSyscall is the part that is C in Linux: the call as a function of the frame. With
 // SlowOnly it decides about the exit too.
 func (v Axes) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
@@ -161,7 +161,7 @@ func (v Axes) doSyscall(suffix string) Func {
 		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysCallMax)} // see IntNumber
 	}
 	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from full pt_regs. It does all
-work that is then asked for, and leaves interrupts off.`,
+the work that is then pending, and leaves interrupts off.`,
 		MOVQ(RDI, RBX),
 		enable,
 		TESTL(layout.TIFEntryWork, thread.Flags).C("a tracer?"),
@@ -184,7 +184,7 @@ work that is then asked for, and leaves interrupts off.`,
 	).Saving(RBX).In("entry")
 }
 
-// doWork does the work that the thread's flags ask for. 6.12 looks whether
+// doWork does the work that the thread's flags ask for. 6.12 tests whether
 // there is any before it calls.
 func (v Axes) doWork(thread layout.Thread[Mem]) Block {
 	call := Block{
@@ -201,7 +201,7 @@ func (v Axes) doWork(thread layout.Thread[Mem]) Block {
 	}
 }
 
-// sysretResult returns in EAX whether SYSRETQ may be taken.
+// sysretResult returns in EAX whether SYSRETQ may be used.
 func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
 	if v.Is(ExitIRET) {
 		return Block{RETURN()}
@@ -216,7 +216,7 @@ func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-// beforeHandler is what comes before the handler where its number and third
+// beforeHandler is the code before the handler, when its number and third
 // argument are in their registers.
 func (v Axes) beforeHandler(regs layout.PtRegs[Mem]) Block {
 	b := v.at(BeforeHandler)

@@ -1,4 +1,4 @@
-// Package stubs holds the ways into and out of the kernel by SYSCALL: the
+// Package stubs holds the code by which SYSCALL enters and leaves the kernel: the
 // variants whose cost and correctness are compared, and the part of the context
 // switch that follows from each.
 //
@@ -14,27 +14,27 @@
 //     and IRETQ pops (SDM volume 3, 7.14). SYSCALL pushes nothing: it leaves the
 //     user's RIP in RCX, RFLAGS in R11, and RSP where it was (SDM volume 2).
 //   - PtRegs: the hardware frame and the general registers below it, at the same
-//     place whichever way the kernel was entered.
+//     place however the kernel was entered.
 //   - partial frame: a PtRegs that ends at R11. The callee-saved registers RBX,
-//     RBP and R12 to R15 have no room; the handler keeps them as any function does.
+//     RBP and R12 to R15 have no room; the handler keeps them, as any function does.
 //   - top of the stack: the slots SS, SP, FLAGS, CS and CX, which SYSRET does not
 //     need. Linux 3.19 leaves them undefined.
-//   - fix-up and restore: FIXUP_TOP_OF_STACK fills those slots for a call that
-//     needs full pt_regs, RESTORE_TOP_OF_STACK takes back what such a call may
-//     have changed in them.
+//   - fix-up and restore: FIXUP_TOP_OF_STACK fills those slots for a full-frame
+//     call; RESTORE_TOP_OF_STACK copies what such a call may have changed in them
+//     to where the exit reads it.
 //   - RSPScratch: a per-CPU word (Linux's old_rsp, later rsp_scratch) for the
 //     user's RSP while there is no stack yet. With sp=percpu it stays there. With
 //     scratch=sp2 a word of the TSS takes its place.
 //   - fast path and slow path: a call takes the fast path if it does not need full
 //     pt_regs and ends without work to do, and the slow path otherwise. With slow=c
-//     the slow path, and with slow=only every call, goes by do_syscall_64, a function
-//     of the frame, which is C in Linux.
+//     the slow path, and with slow=only every call, goes through do_syscall_64, a
+//     function of the frame, which is C in Linux.
 //   - trampoline stack: a few words that leave=trampoline takes the user's RDI
 //     and RSP through.
-//   - the user's page table: with cr3=switch and cr3=pcid, what ring 3 runs on. It
-//     maps the lower half as the kernel's does, and of the upper the text groups
-//     of entries, a page of constants (mds_verw_sel), the page of the per-CPU area
-//     that the TSS begins, the trampoline and interrupt stacks, IDT and GDT.
+//   - the user's page table: with cr3=switch and cr3=pcid, the table that ring 3 runs
+//     on. It maps the lower half as the kernel's does. Of the upper half it maps the
+//     text groups of entries, a page of constants (mds_verw_sel), the page of the
+//     per-CPU area that the TSS begins, the trampoline and interrupt stacks, IDT and GDT.
 //
 // # The two frames
 //
@@ -65,10 +65,10 @@
 //	       the exit                        sp slot is written
 //
 // In linux-3.19 the user's flags are in the r11 slot and the user's RSP is in
-// RSPScratch. Interrupts are on while it is there, so the context switch must save
-// and restore it. The question that this project answers begins here.
+// RSPScratch. Interrupts are on meanwhile, so the context switch must save
+// and restore RSPScratch. The question that this project answers begins here.
 //
-// # What stands around a stub
+// # The code around a stub
 //
 // A variant's syscall_init sets the MSRs that lead to it: MSR_STAR, MSR_LSTAR,
 // MSR_SYSCALL_MASK, and EFER.SCE. The kernel calls it when the variant is
@@ -78,19 +78,19 @@
 // # What may interrupt a stub
 //
 // SYSCALL clears IF and TF, and the other flags that the axis sfmask selects. From
-// SWAPGS to the load of RSP, and again from the load of the user's RSP to SYSRETQ, RSP
-// or GS is the user's. Interrupts are off there. The events that can still come (NMI,
-// #MC, the #DB that MOV SS holds back, #DF) have stacks of their own, and their
-// handlers do not infer the GS base from CS. Everything here is in the text group "entry": with
-// interrupts on, the timer may switch threads at any instruction of it, as in a
-// preemptible Linux.
+// SWAPGS to the load of the kernel's RSP, and again from the load of the user's RSP to
+// SYSRETQ, RSP or GS is the user's. Interrupts are off there. The events that can still
+// come (NMI, #MC, the #DB that MOV SS holds back, #DF) have their own stacks, and their
+// handlers do not infer the GS base from CS. Everything here is in the text group
+// "entry": with interrupts on, the timer may switch threads at any instruction of it, as
+// in a preemptible Linux.
 //
 // # Why SYSRET is safe
 //
-// On Intel, SYSRETQ to a non-canonical RCX raises #GP in ring 0, when RSP is the
-// user's already (CVE-2012-0217). RCX comes from the ip slot, and that holds
-// what SYSCALL left, the address behind a SYSCALL instruction: at most
-// layout.TaskSizeMax, one page below the end of the canonical half. Whoever
+// On Intel, SYSRETQ to a non-canonical RCX raises #GP in ring 0, when RSP is already
+// the user's (CVE-2012-0217). RCX comes from the ip slot, which holds
+// what SYSCALL left, the address after a SYSCALL instruction: at most
+// layout.TaskSizeMax, one page below the end of the canonical half. Code that
 // changes an ip slot returns by IRETQ, whose fault the kernel turns into the
 // user's: signal delivery, rt_sigreturn and the start of a thread always do, the
 // set-frame call unless it changed a slot that SYSRET carries. From 4.0 on the slow
@@ -99,39 +99,40 @@
 //
 // # What the kernel provides
 //
-//   - sys_call_table, SysCallMax+1 addresses of handlers; the wrappers of the
-//     selected variant stand in it for the calls that need full pt_regs.
+//   - sys_call_table, SysCallMax+1 addresses of handlers; for full-frame calls it
+//     holds the wrappers of the selected variant.
 //   - Handlers that the wrappers call: sys_clone, sys_rt_sigreturn,
-//     sys_full_frame, sys_set_frame, and sys_poison, which returns to ring 3 by
-//     itself. All find the PtRegs at the top of the stack.
+//     sys_full_frame, sys_set_frame, and sys_poison, which returns to ring 3
+//     directly. All find the PtRegs at the top of the stack.
 //   - schedule, called with interrupts off, which returns with them off and
 //     TIFNeedResched clear.
 //   - schedule_user, which lets another thread run for TIFNeedResched, and
-//     do_notify_resume, called with a full PtRegs in RDI, which delivers the
-//     signals of TIFSigPending: both take interrupts as they are and leave them so.
-//   - syscall_return_slowpath, called with a full PtRegs in RDI: does the
-//     work, and returns with interrupts off.
-//   - retint_user, jumped to with RSP at a full PtRegs: does the work that
-//     Thread.Flags asks for and returns by IRETQ, or where TrapReturn of the
-//     selected variant says, on the page table and with the
-//     SPEC_CTRL that the selected variant has ring 3 run on. Traps and new threads
-//     go there.
-//   - The TSS, with the top of the thread's stack in SP0, and that of the
-//     trampoline stack in SP1; in both, while the selected variant isolates the
-//     page tables.
-//   - Two page tables for each address space, whose CR3 differ by
-//     layout.PTIUserBits. The kernel runs on its own in any call of a variant that
-//     isolates them; the entry may find either, as a thread that was in the kernel
-//     when the variant was selected leaves by another's exit.
+//     do_notify_resume, called with full pt_regs in RDI, which delivers the
+//     signals of TIFSigPending: both may be called with interrupts on or off, and
+//     leave them so.
+//   - syscall_return_slowpath, called with full pt_regs in RDI, which does the
+//     work and returns with interrupts off.
+//   - retint_user, jumped to with RSP at full pt_regs, which does the work that
+//     Thread.Flags asks for. It then returns by IRETQ, or through the selected
+//     variant's TrapReturn, on the page table and with the SPEC_CTRL that the
+//     variant has ring 3 run on. Traps and new threads go there.
+//   - The TSS, with the top of the thread's stack in SP0 and the top of the
+//     trampoline stack in SP1; while the selected variant isolates the page tables,
+//     both hold the latter.
+//   - Two page tables for each address space, whose CR3 values differ by
+//     layout.PTIUserBits. In any call of a variant that isolates them, the kernel runs
+//     on its own table; the entry may find either, as a thread that was in the kernel
+//     when the variant was selected leaves by another variant's exit.
 //   - gs.UserPCIDFlushMask, whose bit 0 says that translations of the user's PCID
 //     have become invalid: the code that next loads it clears the bit and drops them.
-//   - The switch: with gs.Current and gs.TopOfStack the next thread's already,
-//     jump to the old thread's SwitchTo with the old in RDI and the next in RSI.
-//     A place that Thread.IP names is reached with RSI the thread itself.
-//   - gs.SpecCtrl, SPEC_CTRL as the kernel has it while a variant with ibrs=entry
-//     is selected. The kernel's own ways in leave it in the MSR, its ways out that
-//     word without IBRS; a variant goes to the kernel with IBRS set.
-//   - A call that changes Thread.SwitchTo of the thread that it runs in does so
-//     with interrupts off and returns so: from there to the exit nothing may
-//     switch threads, or RSPScratch would go by the wrong rule.
+//   - The switch: with gs.Current and gs.TopOfStack already set for the next thread,
+//     the kernel jumps to the old thread's SwitchTo with the old thread in RDI and the
+//     next in RSI. The place that Thread.IP names is reached with the thread itself in
+//     RSI.
+//   - gs.SpecCtrl, the kernel's value of SPEC_CTRL while a variant with ibrs=entry
+//     is selected. The kernel's own entries leave it in the MSR, its own exits the same
+//     word without IBRS; a variant calls the kernel with IBRS set.
+//   - A call that changes Thread.SwitchTo of its own thread does so with interrupts
+//     off and returns so: from there to the exit nothing may switch threads, or
+//     RSPScratch would be handled by the wrong rule.
 package stubs

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestVariantsPage: docs/variants.md says of every axis, value, exclusion and
-// preset what is declared of it. -update writes it.
+// TestVariantsPage: docs/variants.md says about every axis, value, exclusion and
+// preset what its declaration says. -update writes it.
 func TestVariantsPage(t *testing.T) {
 	const file = "../docs/variants.md"
 	want := variantsPage()
@@ -81,7 +81,7 @@ This page is made from the declarations in package stubs.
 	return strings.ReplaceAll(b.String(), ". \n", ".\n")
 }
 
-// sentence begins a text as a sentence does.
+// sentence makes a text begin like a sentence.
 func sentence(s string) string {
 	if s == "" || strings.HasPrefix(s, "(") {
 		return s

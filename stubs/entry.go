@@ -20,18 +20,18 @@ var regsSize = SizeOf[layout.PtRegs[Mem]]()
 // restSize is the size of the callee-saved registers' slots.
 var restSize = pt.R11.Off
 
-// regsAt gives the slots of the frame as operands while RSP is off bytes above
+// regsAt returns the slots of the frame as operands while RSP is off bytes above
 // its start.
 func regsAt(off int) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](RSP.At(-off)) }
 
-// threadAt gives the thread, at the bottom of the stack, while RSP is off bytes
-// above the frame's start. So Linux 3.19 and 4.1 reach thread_info.
+// threadAt returns the thread, at the bottom of the stack, while RSP is off bytes
+// above the frame's start. Linux 3.19 and 4.1 reach thread_info in this way.
 func threadAt(off int) layout.Thread[Mem] {
 	return Fields[layout.Thread[Mem]](RSP.At(regsSize - off - layout.ThreadSize))
 }
 
-// entry is the target of SYSCALL: the way of an ordinary call in, to its
-// handler and out.
+// entry is the target of SYSCALL: the path of an ordinary call to its handler and
+// out.
 func (v Axes) entry(suffix string) Func {
 	return FUNC(FuncName(Entry, suffix), fmt.Sprintf(`entry_SYSCALL_64 is where SYSCALL arrives (MSR_LSTAR).
 %v
@@ -56,8 +56,8 @@ State on entry (SDM volume 2, SYSCALL):
 	).In("entry")
 }
 
-// Dispatch is the call's way from its frame on: to the handler, and by the
-// variant's exits out. suffix is the variant's name.
+// Dispatch returns the call's path from its frame on: to the handler, and out by the
+// variant's exits. suffix is the variant's name.
 func (v Axes) Dispatch(suffix string) Block {
 	if v.Is(SlowOnly) {
 		return v.only(suffix)
@@ -65,9 +65,8 @@ func (v Axes) Dispatch(suffix string) Block {
 	return v.fast(suffix)
 }
 
-// MakeFrame builds the frame. RSP is at the
-// top of the kernel stack, as FRAME must have stated, and comes to the frame's
-// lowest word; the user's RSP is in the scratch word.
+// MakeFrame builds the frame. RSP is at the top of the kernel stack, as FRAME must have
+// stated, and ends at the frame's lowest word; the user's RSP is in the scratch word.
 func (v Axes) MakeFrame() Block {
 	build := v.movFrame
 	switch {

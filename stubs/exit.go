@@ -14,7 +14,7 @@ func (v Axes) loadSYSRET(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-// loadArgs loads what a system call must keep, but for RCX, R11 and RSP. RAX is
+// loadArgs loads what a system call must keep, except RCX, R11 and RSP. RAX is
 // the result.
 func loadArgs(regs layout.PtRegs[Mem]) Block {
 	return Block{
@@ -42,8 +42,8 @@ func loadArgsCX(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-// iretFrom returns by IRETQ, the callee-saved registers being the user's. RSP is
-// off bytes above the frame's start; way as in nativeIRET.
+// iretFrom returns by IRETQ, with the user's callee-saved registers loaded. RSP is
+// off bytes above the frame's start; way is as in nativeIRET.
 func (v Axes) iretFrom(off int, way string) Block {
 	loads := Block{MOVQ(regsAt(off).R11, R11), loadArgsCX(regsAt(off))}
 	if !v.Is(CR3Keep) { // needs GS
@@ -52,7 +52,7 @@ func (v Axes) iretFrom(off int, way string) Block {
 	return Block{
 		SWAPGS().C("GS.base: PerCPU -> user"),
 		JMP(way + "restore_c_regs_and_iret"),
-		LABEL(way + "restore_c_regs_and_iret"), // which interrupts have in common with it
+		LABEL(way + "restore_c_regs_and_iret"), // which interrupts share
 		loads,
 		ADDQ(pt.IP.Off-off, RSP).C("to the hardware frame"),
 		v.at(BeforeReturn),
@@ -61,13 +61,13 @@ func (v Axes) iretFrom(off int, way string) Block {
 }
 
 // sysretFits goes to fail unless SYSRETQ does what IRETQ would do with the
-// frame, in the order of each release (4.0 and 4.1: entry_64.S; 6.12
-// do_syscall_64). What the test leaves are RIP in RCX, but with iptest=half, and
+// frame, in the order of each release (4.0 and 4.1: entry_64.S; 6.12:
+// do_syscall_64). The test leaves RIP in RCX, except with iptest=half, and
 // RFLAGS in R11. Clobbers RDI with iptest=tasksize.
 //
-// A frame that was not changed fulfils all conditions but those of RF and TF:
+// A frame that was not changed meets all conditions except those on RF and TF:
 // with TF set, SYSRETQ traps before the user's next instruction and IRETQ
-// behind it, so that a program which single-steps itself would trap at the same
+// after it, so a program that single-steps itself would trap at the same
 // place for ever.
 func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 	flags := Block{
@@ -88,8 +88,8 @@ func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 	return Block{ip, v.testIP(fail), cs, flags, single, ss}
 }
 
-// cmpSelector compares a slot with a selector: all of it, but with dispatch=tree,
-// whose kernel came after FRED put other things into the same word (6.9), 16 bits.
+// cmpSelector compares a slot with a selector: all of it or, with dispatch=tree, whose
+// kernel came after FRED put other things into the same word (6.9), only 16 bits.
 func (v Axes) cmpSelector(slot Mem, selector int) Ins {
 	if v.Is(DispatchTree) {
 		return CMPW(slot, selector)

@@ -1,24 +1,24 @@
 package stubs
 
-// Fact is what the source of a release says that one part of its path does.
+// Fact is what the source of a release says about one part of its path.
 type Fact struct {
 	Preset string
-	// Func, From and To are the part in the preset's listing: a function, from a
-	// label on, or its start, to another, or its end.
+	// Func, From and To give the part in the preset's listing: a function, from a
+	// label (or its start) to another label (or its end).
 	Func, From, To string
 	// Source is the revision and file that was read, Where the labels and macros
 	// in it.
 	Source, Where string
-	// Pops is set of a part whose first POP takes the lowest slot.
+	// Pops is set for a part whose first POP takes the lowest slot.
 	Pops bool
 	// Acts has a word for each instruction, in order. a=b is a MOVQ, a push or a
-	// pop: what is on the left is filled from what is on the right, slots of the
-	// frame in small letters, words of the thread and the CPU by their names. All
-	// others are the mnemonic, a colon and the operands.
+	// pop: the left side is filled from the right side; slots of the frame are in
+	// small letters, words of the thread and the CPU have their names. Any other
+	// instruction is its mnemonic, a colon and the operands.
 	Acts string
 }
 
-// What was read.
+// The sources that were read.
 const (
 	read319 = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
 	read40  = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
@@ -28,9 +28,9 @@ const (
 	read612 = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
 
-// Facts are what the presets are held against. They tell what an instruction does
-// and when, in words of our own. Which registers 6.12's C functions keep things in is
-// our choice, as is the order of what the source does not order.
+// Facts are what the presets are checked against. They say what an instruction does
+// and when, in our own words. We chose the registers in which 6.12's C functions keep
+// things, and the order of what the source leaves unordered.
 var Facts = []Fact{
 	{
 		Preset: "linux-3.19", Func: "entry_SYSCALL_64", To: "ret_from_sys_call",

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// acts tells of each instruction what it does, as Fact.Acts has it: pushes fill
+// acts says what each instruction does, in the form of Fact.Acts: pushes fill
 // the frame from pushed on down, and pops empty it from popped on up.
 func acts(rows []Row, pushed, popped layout.Slot) []string {
 	var list []string
@@ -47,7 +47,7 @@ func acts(rows []Row, pushed, popped layout.Slot) []string {
 	return list
 }
 
-// operand names one as facts do: a slot by its name, a function without its
+// operand names an operand as facts do: a slot by its name, a function without its
 // variant.
 func operand(arg any) string {
 	switch a := arg.(type) {
@@ -70,7 +70,7 @@ func operand(arg any) string {
 	return fmt.Sprint(arg)
 }
 
-// partOf are the rows of the part of a listing that a fact tells of.
+// partOf returns the rows of the part of a listing that a fact describes.
 func partOf(t *testing.T, obj *Object, f Fact) []Row {
 	t.Helper()
 	l, ok := obj.Listing(FuncName(f.Func, f.Preset))
@@ -94,7 +94,7 @@ func partOf(t *testing.T, obj *Object, f Fact) []Row {
 	return l.Rows[from:to]
 }
 
-// firstSlot is where pushes and pops of a part begin, if they are of the frame.
+// firstSlot is where the pushes and pops of a part begin, if they are on the frame.
 func firstSlot(f Fact) (pushed, popped layout.Slot) {
 	if f.Func == "entry_SYSCALL_64" && f.From == "" {
 		return layout.NumSlots, layout.NumSlots
@@ -105,7 +105,7 @@ func firstSlot(f Fact) (pushed, popped layout.Slot) {
 	return 0, layout.NumSlots
 }
 
-// TestFacts holds the presets against what their sources say, instruction by
+// TestFacts checks the presets against what their sources say, instruction by
 // instruction.
 func TestFacts(t *testing.T) {
 	for _, f := range Facts {
@@ -132,8 +132,8 @@ func actsOf(f Fact, rows []Row) []string {
 	return acts(rows, pushed, popped)
 }
 
-// TestFactsSeeDrift: an instruction that is left out, that changes places with the
-// one before it, or that is another, is seen in every part.
+// TestFactsSeeDrift: in every part, an instruction that is left out, that changes
+// places with the one before it, or that is replaced, is found.
 func TestFactsSeeDrift(t *testing.T) {
 	for _, f := range Facts {
 		rows := slices.DeleteFunc(slices.Clone(partOf(t, linkPreset(t, f.Preset), f)), func(r Row) bool { return r.Label != "" })
@@ -156,8 +156,8 @@ func TestFactsSeeDrift(t *testing.T) {
 	}
 }
 
-// TestPresetsTell: a preset of a release has facts of its entry, and each says
-// what it follows, on which configuration, and what is left out.
+// TestPresetsTell: a preset of a release has facts about its entry, and each says
+// what it follows, with which configuration, and what is left out.
 func TestPresetsTell(t *testing.T) {
 	for _, p := range Presets() {
 		in := slices.ContainsFunc(Facts, func(f Fact) bool { return f.Preset == p.Name && f.From == "" && f.Func == "entry_SYSCALL_64" })

@@ -7,17 +7,17 @@ const (
 	Entry        = "entry_SYSCALL_64"   // SYSCALL arrives here
 	SwitchTo     = "__switch_to_asm"    // the variant's part of the context switch
 	TrapReturn   = "retint_swapgs"      // the variant's end of a trap from ring 3, if it has one
-	SwitchResume = "__switch_to_resume" // where a thread goes on that SwitchTo has left
+	SwitchResume = "__switch_to_resume" // where a thread continues that SwitchTo has left
 	SyscallInit  = "syscall_init"       // sets the MSRs of SYSCALL
 )
 
-// FuncName is the name that a function of a variant, or a global label of one,
+// FuncName returns the name that a function of a variant, or a global label of one,
 // has in an image, where other variants have functions of the same name.
 func FuncName(function, variant string) string { return function + "." + variant }
 
-// CutFuncName takes apart what [FuncName] made; ok is false for a function of the
-// kernel's own.
+// CutFuncName takes apart a name that [FuncName] made; ok is false for a function that
+// belongs to the kernel and to no variant.
 func CutFuncName(name string) (function, variant string, ok bool) { return strings.Cut(name, ".") }
 
-// FuncName is the name in an image of a function of the variant.
+// FuncName returns the name in an image of a function of the variant.
 func (n Variant) FuncName(function string) string { return FuncName(function, n.Name) }

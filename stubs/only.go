@@ -7,7 +7,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// What do_syscall_64 of dispatch=tree keeps across its calls.
+// The registers in which do_syscall_64 of dispatch=tree keeps things across its calls.
 const (
 	keptFrame  = R12
 	keptThread = R13
@@ -17,26 +17,26 @@ const (
 
 var current = Fields[layout.Thread[Mem]](keptThread)
 
-// onlySyscall is do_syscall_64 of dispatch=tree: the call from its frame, all work
-// that is then asked for, and whether SYSRETQ may end it (Linux 6.12:
-// arch/x86/entry/common.c, include/linux/entry-common.h).
+// onlySyscall is do_syscall_64 of dispatch=tree: it makes the call from its frame, does
+// all work that is then pending, and decides whether SYSRETQ may end the call (Linux
+// 6.12: arch/x86/entry/common.c, include/linux/entry-common.h).
 func (v Axes) onlySyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](keptFrame)
-	return FUNC(FuncName("do_syscall_64", suffix), `do_syscall_64(regs, number) makes a call from full pt_regs. It does all work that
-is then asked for, leaves interrupts off, and returns in AL whether
+	return FUNC(FuncName("do_syscall_64", suffix), `do_syscall_64(regs, number) makes a call from full pt_regs. It does all the work
+that is then pending, leaves interrupts off, and returns in AL whether
 SYSRETQ may end the call.`,
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		v.enterC(),
 		MOVQ(RDI, keptFrame),
 		MOVL(RSI, keptNumber),
 		MOVQ(gs.Current, keptThread),
-		v.nop("a jump over the next, with randomize_kstack_offset=off"),
+		v.nop("a jump over the next instructions, with randomize_kstack_offset=off"),
 		v.lowerStack(),
 		v.nop("context tracking: ring 3 is left"),
 		v.nop("irqflags tracing"),
 		v.at(BeforeDispatch),
 		v.nop("the rest of STI's place"),
-		MOVSLQ(keptNumber, keptLong).C("as a tracer would be given it"),
+		MOVSLQ(keptNumber, keptLong).C("as a tracer would get it"),
 		MOVQ(current.SyscallWork, RDX),
 		TESTL(layout.SyscallWorkEnter, RDX).C("a tracer? seccomp?"),
 		JNE("syscall_trace_enter"),
@@ -63,8 +63,8 @@ SYSRETQ may end the call.`,
 
 var kept = [...]Reg{keptNumber, keptFrame, keptThread, keptLong}
 
-// enterC begins do_syscall_64: with kstack=rdtsc RSP is kept in RBP, as it will be
-// lowered by a distance that only the thread knows.
+// enterC begins do_syscall_64. With kstack=rdtsc RSP is kept in RBP, as it will be
+// lowered by an offset that only the thread knows.
 func (v Axes) enterC() Block {
 	if !v.Is(KStackRDTSC) {
 		return pushes(kept[:]...)
@@ -96,7 +96,7 @@ func pops(regs ...Reg) (b Block) {
 }
 
 // tellSYSRET returns in AL whether SYSRETQ would do what IRETQ does with the frame,
-// but for exit=iret.
+// except with exit=iret.
 func (v Axes) tellSYSRET(regs layout.PtRegs[Mem]) Block {
 	if v.Is(ExitIRET) {
 		return v.leaveC()

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// pair is two values of two axes, each as the slot of the axis and the number of
-// the value. The lower slot is first.
+// pair is two values of two axes: the slot of each axis and the index of its
+// value. The lower slot is first.
 type pair struct{ axisA, valueA, axisB, valueB uint8 }
 
 // pairs yields the pairs of the variant's values.
@@ -29,7 +29,7 @@ func (v Axes) withPair(p pair) Axes {
 	return v
 }
 
-// possible reports whether Validate finds nothing.
+// possible reports whether Validate finds nothing wrong.
 func (v Axes) possible() bool {
 	for _, a := range registry.axes {
 		if slices.ContainsFunc(a.Excludes, func(c Exclusion) bool { return c.Is(v) }) {
@@ -39,10 +39,10 @@ func (v Axes) possible() bool {
 	return true
 }
 
-// Pairwise returns variants in which every two values of two axes stand together
-// that can: what two values do to each other is seen in one of them. The presets
-// are first. The others are found pair by pair, each with as many new pairs as a
-// change of one axis after the other brings, and are the same in every run.
+// Pairwise returns variants in which every two values of two axes that can occur
+// together do: what two values do to each other shows in one of them. The presets
+// come first. The other variants are made pair by pair, each with as many new pairs as
+// changing one axis after the other brings, and are the same in every run.
 func Pairwise() []Variant {
 	var list []Variant
 	seen := map[pair]bool{}
@@ -91,7 +91,7 @@ func allPairs() iter.Seq[pair] {
 }
 
 // holding returns a possible variant with both values: one of the list, changed on
-// the two axes, and if that does not do on one or two more.
+// the two axes and, if that is not enough, on one or two more.
 func holding(p pair, list []Variant) (Axes, bool) {
 	for more := range 3 {
 		for _, n := range list {
@@ -106,8 +106,8 @@ func holding(p pair, list []Variant) (Axes, bool) {
 	return Axes{}, false
 }
 
-// differing returns a possible variant that differs from v on so many axes, none of
-// them the pair's or before the axis from.
+// differing returns a possible variant that differs from v on that many axes, none of
+// them one of the pair's or before the axis from.
 func differing(v Axes, p pair, from, more int) (Axes, bool) {
 	if more == 0 {
 		return v, v.possible()
@@ -130,8 +130,8 @@ func differing(v Axes, p pair, from, more int) (Axes, bool) {
 	return Axes{}, false
 }
 
-// enriched returns the variant with each axis but the pair's, in turn, at the value
-// that brings most pairs which have not been seen.
+// enriched returns the variant with each axis except the pair's, in turn, set to the
+// value that brings most new pairs.
 func (v Axes) enriched(p pair, seen map[pair]bool) Axes {
 	news := func(v Axes) (n int) {
 		for p := range v.pairs() {

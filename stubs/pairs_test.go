@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// open are the pairs, possible or not, that no variant of a list holds.
+// open returns the pairs, possible or not, that no variant of a list holds.
 func open(list []Variant) map[pair]bool {
 	pairs := map[pair]bool{}
 	for p := range allPairs() {
@@ -24,8 +24,8 @@ func open(list []Variant) map[pair]bool {
 	return pairs
 }
 
-// few yields every combination of the axes' values in which two at most are not an
-// axis' first.
+// few yields every combination of the axes' values in which at most two are not an
+// axis' first value.
 func few(axes []*Axis) iter.Seq[Axes] {
 	return func(yield func(Axes) bool) {
 		if !yield(Axes{}) {
@@ -52,14 +52,14 @@ func few(axes []*Axis) iter.Seq[Axes] {
 	}
 }
 
-// missed are the pairs that a possible variant holds and no variant of the list. Each
-// comes with such a variant. It tries every combination of the axes that decide about
-// each other, and beside each the others two at a time: these stand alone, so a third
+// missed returns the pairs that some possible variant holds but no variant of the list
+// does, each with such a variant. It tries every combination of the axes that constrain
+// each other, each with the independent axes two at a time: a third independent axis
 // changes nothing.
 func missed(list []Variant) map[pair]Axes {
 	pairs, found := slices.Collect(maps.Keys(open(list))), map[pair]Axes{}
 	path, alone := pathAxes()
-	for _, a := range alone { // those whose values others are about first
+	for _, a := range alone { // first the axes to whose values others belong
 		if at, ok := registry.values[a.Of]; ok && !slices.Contains(path, at.axis) {
 			path = append(path, at.axis)
 		}
@@ -67,7 +67,7 @@ func missed(list []Variant) map[pair]Axes {
 	alone = slices.DeleteFunc(alone, func(a *Axis) bool { return slices.Contains(path, a) })
 	for v := range combinations(path) {
 		if !v.possible() {
-			continue // whatever the others are: they stand alone
+			continue // whatever the others are: they are independent
 		}
 		about := slices.DeleteFunc(slices.Clone(alone), func(a *Axis) bool { return !a.in(v) })
 		for w := range few(about) {
@@ -87,9 +87,8 @@ func missed(list []Variant) map[pair]Axes {
 	return found
 }
 
-// TestPairwise: every two values that can stand together do. Without the last
-// variant it is seen that they do not: what that one alone holds is missed, and
-// nothing else is.
+// TestPairwise: every two values that can occur together do. Without the last variant
+// of the list, exactly the pairs that it alone holds are missed.
 func TestPairwise(t *testing.T) {
 	list := Pairwise()
 	short := list[:len(list)-1]
@@ -114,8 +113,8 @@ func TestPairwise(t *testing.T) {
 	t.Logf("%d variants, %d pairs that cannot be", len(list), len(open(list)))
 }
 
-// TestPairwiseList: the list is of possible variants, none of them twice, few, and
-// the same each time.
+// TestPairwiseList: the variants of the list are possible, distinct, few, and the same
+// each time.
 func TestPairwiseList(t *testing.T) {
 	list := Pairwise()
 	seen := map[Axes]bool{}

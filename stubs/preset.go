@@ -15,31 +15,31 @@ import (
 
 // Variant is a variant as an image carries it.
 type Variant struct {
-	// Name is the preset's, or the variant's String.
+	// Name is the preset's name, or the variant's String.
 	Name string
 	Axes Axes
-	// Edit, if not nil, changes the variant's listings before they are linked: an
-	// entry of a user's own takes the place of the variant's, a test breaks it.
+	// Edit, if not nil, changes the variant's listings before they are linked: a
+	// user's own entry takes the place of the variant's, or a test breaks it.
 	// What the variant promises stays the same.
 	Edit func(*asm.Program) error
-	// Needs is what such listings need of the CPU beside what the axes do.
+	// Needs are the CPU features that such listings need in addition to the axes'.
 	Needs layout.Features
 }
 
 // Preset is a variant with a name and a history.
 type Preset struct {
 	Variant
-	// Release is what had or proposed this path.
+	// Release is the release that had this path, or the mail that proposed it.
 	Release string
-	// Adds is what it changes against the path of 3.19, as the mail names it.
+	// Adds is what it changes in the path of 3.19, in the mail's terms.
 	Adds string
 	// Source is where the path can be read.
 	Source string
-	// Follows is the revision and file that the path was held against.
+	// Follows is the revision and file that the path was checked against.
 	Follows string
-	// Config is the configuration of the release that it is the path of.
+	// Config is the configuration of the release whose path it is.
 	Config string
-	// Left is what that has and the preset has not, or has otherwise.
+	// Left is what the release has and the preset lacks or does differently.
 	Left []string
 }
 
@@ -51,7 +51,7 @@ const (
 	configNone = "none: nothing of it was built"
 )
 
-// What is left out.
+// What the presets leave out.
 const (
 	leftTracer  = "a tracer's way: it is tested for, and nothing asks for it"
 	leftESPFix  = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
@@ -72,12 +72,12 @@ const (
 	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"
 )
 
-// lazily are those of the releases whose slow path is in assembly.
+// lazily returns the omissions of the releases whose slow path is in assembly.
 func lazily(more ...string) []string {
 	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForked, leftMeasure)
 }
 
-// modern are those of 6.12.
+// modern returns the omissions of the presets of 6.12.
 func modern(more ...string) []string {
 	return append(more, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }
@@ -87,7 +87,7 @@ const (
 	sourceMail = "A. Lutomirski's answer to patch 4/4 of A. van Heukelum's series, 18 January 2015"
 )
 
-// presets are made when they are first asked for: by then every axis is there.
+// presets are made when they are first asked for: by then every axis is registered.
 var presets = sync.OnceValue(func() []Preset {
 	return []Preset{
 		{
@@ -276,7 +276,7 @@ var presets = sync.OnceValue(func() []Preset {
 	}
 })
 
-// linux612 is the path of 6.12 on a CPU that needs no mitigation of its own.
+// linux612 returns the path of 6.12 on a CPU that needs no mitigation of its own.
 func linux612() Axes {
 	return Of(
 		SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
@@ -285,14 +285,14 @@ func linux612() Axes {
 	)
 }
 
-// skylake is 6.12 with the mitigations of one generation of CPUs.
+// skylake returns 6.12 with the mitigations of one generation of CPUs.
 func skylake(name string) Variant {
 	n := isolated(name, CR3PCID)
 	n.Axes = n.Axes.Set(BuffersVERW, IBRSEntry)
 	return n
 }
 
-// isolated is 6.12 with ring 3 on a page table of its own.
+// isolated returns 6.12 with a page table for ring 3.
 func isolated(name string, cr3 Value) Variant {
 	return Variant{Name: name, Axes: linux612().Set(cr3)}
 }
@@ -303,11 +303,11 @@ var changes = map[string][]Value{
 	"a": {SPFrame, IRQFrame},
 	"b": {FlagsSlot},
 	"c": {TopEager},
-	// (b) as Linux's commit reads it.
+	// (b) as Linux's commit makes it.
 	"b-linux": {FlagsMoved},
 }
 
-// changed is linux-3.19 with the given changes.
+// changed returns linux-3.19 with the given changes.
 func changed(names ...string) Variant {
 	n := Variant{Name: "linux-3.19"}
 	for _, name := range names {
@@ -317,11 +317,11 @@ func changed(names ...string) Variant {
 	return n
 }
 
-// Presets returns the presets, the floor first, then by age.
+// Presets returns the presets: the floor first, then by age.
 func Presets() []Preset { return slices.Clone(presets()) }
 
-// Name returns the name of the preset that the variant is, or that it differs
-// from only on axes which stand alone, followed by those; else its axes.
+// Name returns the name of the preset that the variant is, or from which it differs
+// only on independent axes, followed by those; else it returns the axes.
 func (v Axes) Name() string {
 	name, fewest := v.String(), len(registry.axes)+1
 	for _, p := range presets() {
@@ -332,8 +332,8 @@ func (v Axes) Name() string {
 	return name
 }
 
-// besides lists the axes on which v differs from w, as axis=value; ok is whether
-// all of them stand alone.
+// besides lists the axes on which v differs from w, as axis=value; ok says whether
+// all of them are independent.
 func (v Axes) besides(w Axes) (changes []string, ok bool) {
 	if v.Bare || w.Bare {
 		return nil, v == w
@@ -350,19 +350,20 @@ func (v Axes) besides(w Axes) (changes []string, ok bool) {
 	return changes, true
 }
 
-// reserved are the names of releases, of axes and changes, and of what is no variant.
+// reserved matches the names of releases, of axes and changes, and words that are not
+// variants.
 var reserved = regexp.MustCompile(`^linux-[0-9.]+$|^-|[+=]`)
 
-// Reserved reports whether a variant of one's own cannot have this name: it is a
-// preset's, or looks like one's.
+// Reserved reports whether a user's own variant cannot have this name: it is a
+// preset's, or looks like one.
 func Reserved(name string) bool {
 	return reserved.MatchString(name) || slices.ContainsFunc(presets(), func(p Preset) bool { return p.Name == name })
 }
 
 // ParseVariant returns the variant of a preset's name, which may be followed by
 // changes, or of axes as String prints them. A change is +axis=value; linux-3.19
-// and its presets also take +a, +b, +b-linux and +c in any order. Axes that are left out are those of
-// linux-3.19. An impossible variant is an error.
+// and its presets also take +a, +b, +b-linux and +c in any order. Axes that are left
+// out have their values of linux-3.19. An impossible variant is an error.
 func ParseVariant(s string) (Variant, error) {
 	v, err := parseVariant(s)
 	if err != nil {
@@ -375,7 +376,7 @@ func ParseVariant(s string) (Variant, error) {
 }
 
 func parseVariant(s string) (Axes, error) {
-	var preset Preset // with the longest name that s begins with
+	var preset Preset // the one with the longest name that s begins with
 	for _, p := range presets() {
 		if len(p.Name) > len(preset.Name) && strings.HasPrefix(s+"+", p.Name+"+") {
 			preset = p
@@ -394,7 +395,7 @@ func parseVariant(s string) (Axes, error) {
 	return Axes{}, unknownPreset(s)
 }
 
-// unknownPreset is the error of a name that no preset has.
+// unknownPreset returns the error of a name that no preset has.
 func unknownPreset(name string) error {
 	names := make([]string, len(presets()))
 	for i, p := range presets() {

@@ -28,8 +28,8 @@ func (v Axes) Program(suffix string) (Program, error) {
 	return p, nil
 }
 
-// bareEntry is the floor. RSP and GS stay the user's and interrupts off; RCX and
-// R11 are as SYSCALL left them. That makes it the whole answer to getppid, as
+// bareEntry is the floor. RSP and GS stay the user's and interrupts stay off; RCX and
+// R11 are as SYSCALL left them. So it is a complete answer to getppid, as
 // init has no parent.
 func bareEntry(suffix string) Func {
 	return FUNC(FuncName(Entry, suffix), "entry_SYSCALL_64 answers 0 to every call.",
@@ -39,7 +39,7 @@ func bareEntry(suffix string) Func {
 }
 
 // ProgramOf returns the functions of all variants of an image, and the data
-// that the kernel finds them by: variants, an array of layout.VariantDesc in
+// by which the kernel finds them: variants, an array of layout.VariantDesc in
 // the order of the list, and variants_count, their number in 8 bytes. The
 // errors of all variants are joined.
 func ProgramOf(list []Variant) (Program, error) {
@@ -62,9 +62,9 @@ func ProgramOf(list []Variant) (Program, error) {
 		case keeps.Name == "":
 			keeps = n
 		case keeps.Axes.scratchWord() != n.Axes.scratchWord():
-			// A selection gives every thread the new switch, also those inside a
+			// A selection gives every thread the new switch, even a thread inside a
 			// call of the old variant.
-			errs = append(errs, fmt.Errorf("variants %s and %s cannot share an image: each keeps the user's RSP in a per-CPU word of its own, and a thread is switched by one of them", keeps.Name, n.Name))
+			errs = append(errs, fmt.Errorf("variants %s and %s cannot share an image: each keeps the user's RSP in another per-CPU word, and a thread is switched by only one of them", keeps.Name, n.Name))
 		}
 		p, err := n.program()
 		errs = append(errs, err)
@@ -93,7 +93,7 @@ func (n Variant) program() (Program, error) {
 	return p, nil
 }
 
-// Features is what the variant needs of the CPU, by its axes and its listings.
+// Features returns the CPU features that the variant's axes and listings need.
 func (n Variant) Features() layout.Features { return n.Axes.needs() | n.Needs }
 
 // desc describes the variant to the kernel.
@@ -116,7 +116,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		switch {
 		case n.Axes.Bare: // it never calls anything
 			d.Wrappers[i] = PTR("sys_ni_syscall")
-		case n.Axes.Is(SlowOnly): // the frame is whole, so the handlers need nobody before them
+		case n.Axes.Is(SlowOnly): // the frame is whole, so the handlers need no wrapper
 			d.Wrappers[i] = PTR(c.Handler())
 		default:
 			d.Wrappers[i] = stub(c.Stub())
@@ -125,12 +125,12 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	return d
 }
 
-// argSlots are the slots that every path fills with the user's values, but for
-// R11 with flags=moved. AX is among them: it holds -ENOSYS.
+// argSlots are the slots that every path fills with the user's values, except R11 with
+// flags=moved. AX is among them: it holds -ENOSYS.
 const argSlots layout.Slots = 1<<layout.SlotR11 | 1<<layout.SlotR10 | 1<<layout.SlotR9 | 1<<layout.SlotR8 | 1<<layout.SlotAX |
 	1<<layout.SlotDX | 1<<layout.SlotSI | 1<<layout.SlotDI | 1<<layout.SlotOrigAX | 1<<layout.SlotIP
 
-// info is what the variant promises about its frames.
+// info returns what the variant promises about its frames.
 func (v Axes) info(name string) layout.VariantInfo[any] {
 	info := layout.VariantInfo[any]{Bare: word(v.Bare)}
 	padded(info.Name[:], name)
@@ -152,7 +152,7 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	return info
 }
 
-// looksAtFrame is a layout.Looks*.
+// looksAtFrame returns a layout.Looks*.
 func (v Axes) looksAtFrame() uint64 {
 	switch {
 	case v.Bare:
@@ -169,7 +169,7 @@ func (v Axes) looksAtFrame() uint64 {
 // RAX: Linux has both.
 func (v Axes) IntNumber() bool { return v.Is(SlowOnly) }
 
-// Frame returns what the frame of an ordinary call is: the slots that hold the
+// Frame describes the frame of an ordinary call: the slots that hold the
 // user's value when the handler runs, and those that there is room for.
 func (v Axes) Frame() (defined, room layout.Slots) {
 	if v.Bare {
@@ -204,7 +204,7 @@ func word(b bool) any {
 	return uint64(0)
 }
 
-// padded stores s in words, padded with zeros.
+// padded stores s in words and fills the rest with zeros.
 func padded(words []any, s string) {
 	b := make([]byte, 8*len(words))
 	copy(b, s)

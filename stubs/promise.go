@@ -1,37 +1,37 @@
 package stubs
 
-// Promises are what a value makes the prover demand of every path, beside what
-// it demands of all variants.
+// Promises are what a value makes the prover demand of every path, in addition to
+// what it demands of all variants.
 type Promises uint16
 
-// The promises. Package prove tells at which instruction each is looked at.
+// The promises. Package prove says at which instruction each is checked.
 const (
-	// PromiseLanding is that the entry begins with ENDBR64.
+	// PromiseLanding: the entry begins with ENDBR64.
 	PromiseLanding Promises = 1 << iota
-	// PromiseCleared is that no register holds a value of the user's choice when
-	// the handler is called, but for its arguments.
+	// PromiseCleared: no register except the handler's arguments holds a value that
+	// the user chose when the handler is called.
 	PromiseCleared
-	// PromiseBuffers is that VERW overwrites the CPU's buffers behind the last
-	// load of what is not the user's.
+	// PromiseBuffers: VERW overwrites the CPU's buffers after the last load of
+	// anything that is not the user's.
 	PromiseBuffers
-	// PromiseNoIndirect is that no indirect branch is predicted.
+	// PromiseNoIndirect: no indirect branch is predicted.
 	PromiseNoIndirect
-	// PromiseIBRS is that the kernel runs with SPEC_CTRL.IBRS set, from before
+	// PromiseIBRS: the kernel runs with SPEC_CTRL.IBRS set, from before
 	// the first indirect branch or return on, and ring 3 with its own value.
 	PromiseIBRS
-	// PromiseIsolated is that ring 3 runs on the user's page table, and the kernel
+	// PromiseIsolated: ring 3 runs on the user's page table, and the kernel
 	// on its own.
 	PromiseIsolated
-	// PromisePCID is that the translations of both page tables are kept, but for
-	// those that have become invalid.
+	// PromisePCID: the translations of both page tables are kept, except those that
+	// have become invalid.
 	PromisePCID
-	// PromiseTrampoline is that nothing but the trampoline stack is read once the
-	// user's RSP is looked for.
+	// PromiseTrampoline: only the trampoline stack is read from the moment that the
+	// exit looks for the user's RSP.
 	PromiseTrampoline
-	// PromiseCanary is that the CPU's canary is the running thread's.
+	// PromiseCanary: the CPU's canary is the running thread's.
 	PromiseCanary
-	// PromiseReturnStack is that no RET of a thread that goes on is predicted to
-	// go where a CALL of another thread's said.
+	// PromiseReturnStack: no RET of a thread that continues is predicted by a CALL
+	// of another thread.
 	PromiseReturnStack
 )
 

@@ -5,10 +5,10 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// syscallInit is what the kernel calls when the variant is selected.
+// syscallInit is the function that the kernel calls when the variant is selected.
 func (v Axes) syscallInit(suffix string) Func {
-	return FUNC(FuncName(SyscallInit, suffix), `syscall_init has SYSCALL enter by this variant: the selectors, where it arrives,
-the flags that it clears, and that there is SYSCALL at all (SDM volume 3, 5.8.8).
+	return FUNC(FuncName(SyscallInit, suffix), `syscall_init makes SYSCALL enter by this variant: the selectors, the address,
+the flags that it clears, and EFER.SCE, which enables it (SDM volume 3, 5.8.8).
 Clobbers RAX, RCX and RDX. IF is 0.`,
 		MOVL(uint32(x86.MSR_STAR), RCX).C("STAR"),
 		XORL(RAX, RAX),

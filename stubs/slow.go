@@ -5,8 +5,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// fixup completes the top of the frame for a call that needs it: 3.19's
-// FIXUP_TOP_OF_STACK. What (a), (b) and (c) have done at entry is left out; with
+// fixup completes the top of the frame for a full-frame call: 3.19's
+// FIXUP_TOP_OF_STACK. It leaves out what (a), (b) and (c) have done at entry; with
 // all three it is empty. Clobbers tmp.
 func (v Axes) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
@@ -16,9 +16,9 @@ func (v Axes) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 	}
 }
 
-// restore takes back what a handler may have changed in slots that the exit
-// does not read: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of it
-// needless, (b) the second. Clobbers tmp.
+// restore copies what a handler may have changed in slots that the exit does not read
+// to where the exit reads it: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of
+// it needless, (b) the second. Clobbers tmp.
 func (v Axes) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.restoreSP(regs, tmp),
@@ -65,13 +65,13 @@ func loadCalleeSaved(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-// wrapper is a function in the place of a handler in sys_call_table: it starts
+// wrapper is a function that takes a handler's place in sys_call_table: it starts
 // below the frame, at its return address.
 func (v Axes) wrapper(name, doc string, items ...Item) Func {
 	return FUNC(name, doc, FRAME(v.low()-8), Block(items)).In("entry")
 }
 
-// wrapperOf is what stands in sys_call_table for a call that needs full pt_regs.
+// wrapperOf returns the entry of sys_call_table for a full-frame call.
 func (v Axes) wrapperOf(c layout.FullFrameCall, suffix string) Func {
 	switch c.Kind {
 	case layout.ReplacesFrame:
@@ -92,17 +92,17 @@ func (v Axes) forkLike(c layout.FullFrameCall, suffix string) Func {
 	if !v.restores() && !v.Is(RegsPartial) {
 		call = Block{JMP(c.Handler()).C("which returns to the entry")}
 	}
-	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+`,
-whose arguments and result it has.`,
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+`
+and has its arguments and result.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
 		call,
 	)
 }
 
-// sigreturnLike wraps a handler that replaces full pt_regs by one that it
-// reads from the user's stack: nothing of the fast path holds for that, and the
-// way back is the slow one.
+// sigreturnLike wraps a handler that replaces full pt_regs by a frame that it
+// reads from the user's stack. The fast exit cannot return that, so the call ends by the
+// slow one.
 func (v Axes) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
 	call := Block{
@@ -131,7 +131,7 @@ func (v Axes) sigreturnLike(c layout.FullFrameCall, suffix string) Func {
 
 // jumpLike wraps a handler that cannot return: it may overwrite the stack.
 func (v Axes) jumpLike(c layout.FullFrameCall, suffix string) Func {
-	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 by itself.",
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+", which returns to ring 3 directly.",
 		ADDQ(8, RSP).C("no return to the fast path"),
 		v.saveRest(),
 		v.fixup(regsAt(0), R11),
@@ -140,13 +140,13 @@ func (v Axes) jumpLike(c layout.FullFrameCall, suffix string) Func {
 }
 
 // editLike wraps the handler that changes the slot RDI of the frame: any slot,
-// as ptrace may, but the way back is the variant's own where it carries the
-// slot, as for iopl and clone. The callee-saved registers are loaded from the
+// as ptrace may, but where the variant's own exit carries the slot, the call ends by
+// that exit, as for iopl and clone. The callee-saved registers are loaded from the
 // frame, for they may be what changed.
 func (v Axes) editLike(c layout.FullFrameCall, suffix string) Func {
 	regs := regsAt(-8)
-	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+` and returns with what that
-has made of it.`,
+	return v.wrapper(FuncName(c.Stub(), suffix), c.Stub()+" completes the frame for "+c.Handler()+` and returns with the frame
+as the handler has changed it.`,
 		v.saveRestCalled(),
 		v.fixup(regs, R11),
 		MOVQ(RDI, RBX).C("the slot; the user's RBX is in the frame"),
@@ -159,14 +159,14 @@ has made of it.`,
 	)
 }
 
-// sysretSlots are the slots whose change SYSRETQ carries to the user. It takes
+// sysretSlots are the slots whose change SYSRETQ carries to the user. It carries
 // RIP too, but unchecked: see "Why SYSRET is safe".
 const sysretSlots = layout.SlotsAll &^
 	(1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout.SlotSS | 1<<layout.SlotCX | 1<<layout.SlotR11)
 
 // checkCarried leaves for IRETQ if SYSRETQ would not carry the slot EBX. The
-// other exits need no such check: IRETQ takes every slot, and the opportunistic
-// exit looks at the frame itself.
+// other exits need no such check: IRETQ carries every slot, and the opportunistic
+// exit tests the frame itself.
 func (v Axes) checkCarried() Block {
 	if !v.Is(ExitSYSRET) {
 		return nil
@@ -178,7 +178,7 @@ func (v Axes) checkCarried() Block {
 	}
 }
 
-// notCarried is where checkCarried goes.
+// notCarried is the code to which checkCarried jumps.
 func (v Axes) notCarried(suffix string) Block {
 	if !v.Is(ExitSYSRET) {
 		return nil

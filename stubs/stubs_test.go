@@ -44,7 +44,7 @@ func link(t interface{ Fatal(...any) }, list ...Variant) *Object {
 	return obj
 }
 
-// listings returns those of one variant.
+// listings returns the listings of one variant.
 func listings(obj *Object, suffix string) []Listing {
 	return slices.DeleteFunc(slices.Clone(obj.Listings()), func(l Listing) bool {
 		_, variant, _ := CutFuncName(l.Name)
@@ -80,7 +80,7 @@ func TestListings(t *testing.T) {
 // TestAll links every variant that can be built. The assembler checks the slot
 // of every push, load and store on the way.
 func TestAll(t *testing.T) {
-	// Those with different scratch words cannot share an image.
+	// Variants with different scratch words cannot share an image.
 	groups := map[uint64][]Variant{}
 	for v := range All() {
 		groups[v.scratchWord()] = append(groups[v.scratchWord()], Variant{Name: v.String(), Axes: v})
@@ -96,8 +96,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// TestCombinations: of every combination of values, possible or not, the name
-// reads back as the same variant, or as the reason why there is none.
+// TestCombinations: for every combination of values, possible or not, the name
+// reads back as the same variant, or as the reason why it is impossible.
 func TestCombinations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var v Axes
@@ -190,7 +190,7 @@ func TestValidate(t *testing.T) {
 		{name: "late interrupts", v: Of(IRQFrame)},
 		{name: "iret of a lazy frame", v: Of(ExitIRET), errs: []string{"sp slot", "flags slot", "no CS and SS"}},
 		{name: "iret", v: whole.Set(ExitIRET)},
-		{name: "opportunistic of a lazy frame", v: Of(ExitOpportunistic), errs: []string{"sp slot", "flags slot", "comparing"}},
+		{name: "opportunistic of a lazy frame", v: Of(ExitOpportunistic), errs: []string{"sp slot", "flags slot", "reads their slots"}},
 		{name: "push of a lazy frame", v: Of(BuildPush), errs: []string{"sp slot", "flags slot", "ss, cs and cx"}},
 		{name: "push", v: whole.Set(BuildPush)},
 		{name: "bare", v: Axes{Bare: true}},
@@ -220,7 +220,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestImpossible: each reason stands alone somewhere, so none is hidden behind
+// TestImpossible: each reason occurs alone somewhere, so none is hidden by
 // another.
 func TestImpossible(t *testing.T) {
 	alone := map[string]bool{}
@@ -245,8 +245,8 @@ func TestImpossible(t *testing.T) {
 	}
 }
 
-// count returns the instructions and bytes of the rows from the label on (the
-// start if it is "") up to the row at which end is true, that excluded.
+// count returns the instructions and bytes of the rows from the label (the
+// start if it is "") up to, but not including, the row at which end is true.
 func count(t *testing.T, l Listing, from string, end func(Row) bool) (instructions, size int) {
 	t.Helper()
 	counting := from == ""
@@ -286,7 +286,7 @@ func TestSizes(t *testing.T) {
 		{"3.19 entry", "linux-3.19", "", upToWorkTest, 15, 79},
 		{"3.19 exit", "linux-3.19", "ret_from_sys_call", behindSYSRETQ(), 17, 76},
 		{"4.1 entry", "linux-4.1", "", upToWorkTest, 20, 56},
-		{"4.1 exit", "linux-4.1", "ret_from_sys_call", behindSYSRETQ(), 15, 79 + 4}, // the slow path is farther away than in the piece
+		{"4.1 exit", "linux-4.1", "ret_from_sys_call", behindSYSRETQ(), 15, 79 + 4}, // the slow path is further away than in the piece
 		{"4.0 exit", "linux-4.0", "ret_from_sys_call", behindSYSRETQ(), 15, 0},
 		{"4.6 entry", "linux-4.6", "", upToWorkTest, 19, 0}, // interrupts come on later
 		{"(a) entry", "linux-3.19+a", "", upToWorkTest, 15 + 2, 0},
@@ -357,7 +357,7 @@ func TestFixup(t *testing.T) {
 	}
 }
 
-// TestWrongSlot: a push or store that is not where its name says is refused.
+// TestWrongSlot: a push or store into another slot than it names is refused.
 func TestWrongSlot(t *testing.T) {
 	for _, tt := range []struct {
 		name string

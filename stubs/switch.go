@@ -10,13 +10,13 @@ var (
 	next = Fields[layout.Thread[Mem]](RSI)
 )
 
-// switchTo is the variant's part of the context switch: the kernel stack, and
-// with sp=percpu the user's RSP. Each thread leaves by its own variant's
-// function and comes back by the same: what one has saved it restores itself,
-// whatever the thread that it switched to does.
+// switchTo is the variant's part of the context switch: the kernel stack and,
+// with sp=percpu, the user's RSP. Each thread leaves by its own variant's
+// function and comes back by the same function, which restores what it has saved,
+// whatever the other threads' functions do.
 //
-// RFLAGS is not kept. IF is 0 on both sides, and NT, AC and IOPL of ring 3 have
-// not come so far: SYSCALL clears them, an interrupt clears NT and its handler
+// RFLAGS is not kept. IF is 0 on both sides, and ring 3's NT, AC and IOPL do not
+// get this far: SYSCALL clears them, an interrupt clears NT and its handler
 // AC, and in ring 0 IOPL means nothing.
 func (v Axes) switchTo(suffix string) []Func {
 	resume := FuncName(SwitchResume, suffix)
@@ -37,7 +37,7 @@ registers has been switched already.`,
 			MOVQ(next.SP, RSP),
 			v.jump(next.IP, suffix),
 		).In("entry"),
-		FUNC(resume, `__switch_to_resume is where a thread goes on that __switch_to_asm has left: RSI
+		FUNC(resume, `__switch_to_resume is where a thread continues that __switch_to_asm has left: RSI
 is the thread, RSP its stack.`,
 			v.loadUserSP(),
 			v.at(GoesOn),

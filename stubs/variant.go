@@ -14,15 +14,15 @@ import (
 const maxAxes = 32
 
 // Axes are the choices that make a SYSCALL entry and exit path: one value on each
-// axis. The zero value is the path of Linux 3.19. Two that are equal are the same path.
+// axis. The zero value is the path of Linux 3.19. Equal Axes are the same path.
 type Axes struct {
 	choice [maxAxes]uint8 // of each axis, by its slot
-	// Bare is the floor of every measurement, on no axis: SYSCALL and SYSRET,
-	// nothing kept, nothing called.
+	// Bare is the floor of every measurement, which is on no axis: SYSCALL and
+	// SYSRET, nothing kept, nothing called.
 	Bare bool
 }
 
-// Of returns the axes at the given values; those that are left out are at
+// Of returns the axes at the given values; those that are left out have
 // their first. It panics on a value that no axis has, and does not validate.
 func Of(values ...Value) Axes { return Axes{}.Set(values...) }
 
@@ -40,7 +40,7 @@ func (v Axes) Set(values ...Value) Axes {
 }
 
 // Is reports whether the variant's choice on the value's axis is this value. The
-// floor is at the first value of each.
+// floor has the first value of each axis.
 func (v Axes) Is(value Value) bool {
 	at, ok := registry.values[value]
 	if !ok {
@@ -49,7 +49,7 @@ func (v Axes) Is(value Value) bool {
 	return v.choice[at.axis.slot] == at.n
 }
 
-// Promises returns what the variant's values promise, all together.
+// Promises returns everything that the variant's values promise.
 func (v Axes) Promises() Promises {
 	var p Promises
 	for _, c := range v.choices {
@@ -58,7 +58,7 @@ func (v Axes) Promises() Promises {
 	return p
 }
 
-// needs is what the variant's values need of the CPU.
+// needs returns the CPU features that the variant's values need.
 func (v Axes) needs() layout.Features {
 	var f layout.Features
 	for _, c := range v.choices {
@@ -69,7 +69,7 @@ func (v Axes) needs() layout.Features {
 
 // String returns the variant's axes, as in
 // sp=percpu,flags=r11,top=lazy,build=mov,regs=partial,exit=sysret,irq=early,work=careful.
-// Axes that stand alone are left out where they are as in 3.19. It names the
+// It leaves out independent axes with their value of 3.19. It names the
 // variant in tests, benchmarks, golden files and images.
 func (v Axes) String() string {
 	if v.Bare {
@@ -84,7 +84,7 @@ func (v Axes) String() string {
 	return strings.Join(parts, ",")
 }
 
-// parseAxes reads what String prints. Axes that are left out are those of 3.19.
+// parseAxes reads what String prints. Axes that are left out have their value of 3.19.
 func parseAxes(s string) (Axes, error) {
 	var v Axes
 	seen := map[string]bool{}
@@ -101,8 +101,8 @@ func parseAxes(s string) (Axes, error) {
 	return v, nil
 }
 
-// With returns the axes with one of them at another value, or the reason why it
-// cannot be.
+// With returns the axes with one of them at another value, or the reason why that is
+// impossible.
 func (v Axes) With(value Value) (Axes, error) {
 	if err := v.set(string(value)); err != nil {
 		return Axes{}, err
@@ -110,7 +110,7 @@ func (v Axes) With(value Value) (Axes, error) {
 	return v, v.Validate()
 }
 
-// set takes an axis=value.
+// set applies an axis=value.
 func (v *Axes) set(part string) error {
 	at, err := find(part)
 	if err != nil {
@@ -120,21 +120,21 @@ func (v *Axes) set(part string) error {
 	return nil
 }
 
-// whole reports whether the entry fills every slot but the callee-saved
-// registers'.
+// whole reports whether the entry fills every slot except those of the callee-saved
+// registers.
 func (v Axes) whole() bool { return v.Is(SPFrame) && v.Is(FlagsSlot) && v.Is(TopEager) }
 
-// tests reports whether an exit looks at the frame before it takes SYSRETQ.
+// tests reports whether an exit tests the frame before it uses SYSRETQ.
 func (v Axes) tests() bool {
 	return v.Is(ExitOpportunistic) || v.Is(SlowSYSRET) || v.Is(SlowC)
 }
 
-// sysrets reports whether an exit takes SYSRETQ.
+// sysrets reports whether an exit uses SYSRETQ.
 func (v Axes) sysrets() bool {
 	return !v.Is(ExitIRET) || v.Is(SlowSYSRET) || v.Is(SlowC)
 }
 
-// Validate tells, in the architecture's terms, why the variant cannot be built.
+// Validate says, in the architecture's terms, why the variant cannot be built.
 // All reasons are joined.
 func (v Axes) Validate() error {
 	if v.Bare {
@@ -154,9 +154,9 @@ func (v Axes) Validate() error {
 	return errors.Join(errs...)
 }
 
-// All yields every variant that can be built of the axes of 3.19 to 4.1, each
+// All yields every variant that can be built from the axes of 3.19 to 4.1, each
 // slow path and test of RIP; and every preset with one of the other axes changed.
-// Of all of them there are too many.
+// All combinations of all axes would be too many.
 func All() iter.Seq[Axes] {
 	return func(yield func(Axes) bool) {
 		seen := map[Axes]bool{}
@@ -183,7 +183,7 @@ func All() iter.Seq[Axes] {
 	}
 }
 
-// pathAxes are the axes that decide about each other, and those that stand alone.
+// pathAxes returns the axes that constrain each other, and the independent ones.
 func pathAxes() (path, alone []*Axis) {
 	for _, a := range registry.axes {
 		if a.Path {
@@ -212,7 +212,7 @@ func combinations(axes []*Axis) iter.Seq[Axes] {
 	}
 }
 
-// neighbours yields v and all that differ from it on one of the axes.
+// neighbours yields v and all variants that differ from it on one of the axes.
 func neighbours(v Axes, axes []*Axis) iter.Seq[Axes] {
 	return func(yield func(Axes) bool) {
 		if !yield(v) {

@@ -1,6 +1,6 @@
-// Package axistest adds an axis to those of package stubs from outside, as a
-// file of a new axis does. It has a package of its own because an axis that is
-// registered is there for all tests of the process.
+// Package axistest adds an axis to those of package stubs from outside, as the
+// file of a new axis does. It is a separate package because a registered axis is
+// visible to all tests of the process.
 package axistest
 
 import (
@@ -32,8 +32,8 @@ var fence = stubs.Register(stubs.Axis{
 	}},
 })
 
-// TestAxis: a registered axis is in names, in what is excluded, in the listing at
-// its moment and nowhere else, and in front of the prover.
+// TestAxis: a registered axis shows up in names, in what is excluded, in the listing at
+// its moment and nowhere else, and in the prover.
 func TestAxis(t *testing.T) {
 	plain, err := stubs.ParseVariant("linux-4.1")
 	if err != nil {
@@ -68,8 +68,8 @@ func TestAxis(t *testing.T) {
 	}
 }
 
-// entry lists the instructions and labels of a variant's entry, but for those
-// that hold where it goes.
+// entry lists the instructions and labels of a variant's entry, without those
+// that contain its address.
 func entry(t *testing.T, n stubs.Variant) []string {
 	t.Helper()
 	image, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
@@ -102,7 +102,7 @@ func entry(t *testing.T, n stubs.Variant) []string {
 	return list
 }
 
-// TestUnsound: a declaration that is not sound panics, and says why.
+// TestUnsound: an unsound declaration panics, and says why.
 func TestUnsound(t *testing.T) {
 	value := []stubs.Choice{{Value: "odd=x", Since: "no release", Doc: "a value"}}
 	for _, tt := range []struct {

@@ -1,12 +1,12 @@
-// Package count counts what the code of a variant's entry, exit, fix-up, restore and
-// context switch has: instructions, bytes, loads and stores, accesses
-// relative to GS, how often the user's RSP goes through memory, and cache lines.
+// Package count counts the instructions, bytes, loads, stores and GS-relative accesses of
+// the code of a variant's entry, exit, fix-up, restore and context switch, the times
+// that the user's RSP goes through memory, and cache lines.
 // Nothing is booted.
 //
 // It counts the instructions that package prove meets on the common path through the
 // emitted bytes (prove.Walk), each with the memory that it touches. A branch that is
-// not taken counts, the code that it would lead to does not. A variant that cannot be
-// walked through has no counts.
+// not taken counts, but not the code that it would lead to. A variant through which
+// prove finds no such path has no counts.
 //
 // # Why there are no cycles
 //
@@ -35,12 +35,12 @@ type Phase struct {
 	steps              func(*prove.Walk) []prove.Step
 }
 
-// syscall is the instruction by which a call begins, which stands in the program that
-// makes it: two bytes, and no word of memory (SDM volume 2, SYSCALL).
+// syscall is the instruction by which a call begins. It is in the program that makes
+// the call: two bytes, and no word of memory (SDM volume 2, SYSCALL).
 var syscall = prove.Step{Len: 2}
 
-// entry and exit are the phases that package stubs defines. The handler is not the
-// variant's, and not counted.
+// entry and exit are the phases that package stubs defines. The handler is not part of
+// the variant, and not counted.
 func entry(w *prove.Walk) []prove.Step { return append([]prove.Step{syscall}, w.Entry...) }
 func exit(w *prove.Walk) []prove.Step  { return w.Exit }
 
@@ -48,16 +48,16 @@ func exit(w *prove.Walk) []prove.Step  { return w.Exit }
 var Phases = []Phase{
 	{stubs.PhaseEntry.Name, stubs.PhaseEntry.Title, "Entry", entry},
 	{stubs.PhaseExit.Name, stubs.PhaseExit.Title, "Exit", exit},
-	{"call", "both: a null call but for its handler", "Call", func(w *prove.Walk) []prove.Step { return append(entry(w), exit(w)...) }},
+	{"call", "both: a null call without its handler", "Call", func(w *prove.Walk) []prove.Step { return append(entry(w), exit(w)...) }},
 	{"fix-up", "fix-up, on the way to a handler that needs full pt_regs", "FixUp", func(w *prove.Walk) []prove.Step { return w.FixUp }},
 	{"restore", "restore, on the way back from it", "Restore", func(w *prove.Walk) []prove.Step { return w.Restore }},
 	{"switch-out", "context switch, leaving", "SwitchOut", func(w *prove.Walk) []prove.Step { return w.Out }},
 	{"switch-in", "context switch, coming back", "SwitchIn", func(w *prove.Walk) []prove.Step { return w.In }},
 }
 
-// Counts are those of one phase. An instruction that reads and writes memory,
+// Counts are the counts of one phase. An instruction that reads and writes memory,
 // such as a push from memory, is a load and a store. The words that SYSCALL,
-// SYSRET and IRETQ take from descriptors and MSRs are none.
+// SYSRET and IRETQ take from descriptors and MSRs are neither.
 type Counts struct {
 	Instructions int `json:"instructions"`
 	Bytes        int `json:"bytes"` // of the instructions
@@ -67,12 +67,12 @@ type Counts struct {
 	GS int `json:"gs"`
 	// Forwards is how often the user's RSP is loaded from where it was stored
 	// before. With 1 for a whole call, the exit waits for the store at the
-	// entry; with 2 that word went on through a register, and so on.
+	// entry; with 2 that word has also been copied through a register, and so on.
 	Forwards int `json:"forwards"`
 	// Lines is how many lines of 64 bytes the loads and stores touch, in the
 	// per-CPU area, on the kernel stack, in the threads and in sys_call_table.
-	// LinesBeyond are those that a null call of [Reference] does not touch. The
-	// stack in the context switch is taken as one that begins with a line.
+	// LinesBeyond counts the lines that a null call of [Reference] does not touch. In
+	// the context switch, the stack is assumed to begin with a line.
 	Lines       int `json:"lines"`
 	LinesBeyond int `json:"lines_beyond"`
 }
@@ -83,7 +83,7 @@ const Reference = "linux-3.19"
 
 // Metric is one of the counts.
 type Metric struct {
-	Title, Unit string // Unit is that of Go's benchmark format
+	Title, Unit string // Unit is the unit in Go's benchmark format
 	Of          func(Counts) int
 }
 
@@ -102,8 +102,8 @@ var Metrics = []Metric{
 // Variant is the counts of one variant.
 type Variant struct {
 	Name string
-	// OwnExit is set if a call that needs full pt_regs does not come back to
-	// the exit of the others: its restore then goes on to ring 3.
+	// OwnExit is set if a full-frame call does not return to the exit that the other
+	// calls use: its restore then continues to ring 3.
 	OwnExit bool
 	// Tree is set if a tree of comparisons finds the handler. It is the kernel's, as
 	// how deep a number lies in it depends on the calls that the kernel has, and is not
@@ -116,14 +116,14 @@ type Variant struct {
 // Notes are what a reader of the counts of these variants must know.
 func Notes(variants []Variant) []string {
 	notes := []string{
-		"Each instruction of a straight way counts once: no work is pending, nothing interrupts, the handler's own are left out.",
+		"Each instruction of a straight path counts once: no work is pending, nothing interrupts, and the handler's instructions are left out.",
 		"A line is 64 bytes of data: of the per-CPU area, the kernel stack, the threads and sys_call_table.",
 		"A forward is a load of the user's RSP from where it was stored before.",
-		"No cycles are predicted: what a store or a forward costs depends on what stands around it. The engines replay and kvm measure it.",
+		"No cycles are predicted: what a store or a forward costs depends on the code around it. The engines replay and kvm measure it.",
 	}
 	for _, v := range variants {
 		if v.OwnExit {
-			notes = append(notes, v.Name+": a call that needs full pt_regs has an exit of its own, so its restore goes on to ring 3.")
+			notes = append(notes, v.Name+": a full-frame call has its own exit, so its restore continues to ring 3.")
 		}
 		if v.Tree {
 			notes = append(notes, v.Name+": the comparisons by which x64_sys_call finds the handler are left out, as they are the kernel's; engine icount counts them.")
@@ -132,12 +132,12 @@ func Notes(variants []Variant) []string {
 	return notes
 }
 
-// Variants counts the code of each variant by itself.
+// Variants counts the code of each variant in a program of its own.
 func Variants(list []stubs.Variant) ([]Variant, error) {
 	return count(list, prove.WalkVariant)
 }
 
-// Object counts the code of variants that lie in a linked program.
+// Object counts the code of variants that are in a linked program.
 func Object(obj *asm.Object, list []stubs.Variant) ([]Variant, error) {
 	return count(list, func(n stubs.Variant) (*prove.Walk, error) { return prove.WalkObject(obj, n) })
 }
@@ -162,7 +162,7 @@ func count(list []stubs.Variant, walk func(stubs.Variant) (*prove.Walk, error)) 
 	return out, nil
 }
 
-// reference is the lines of a null call of Reference.
+// reference returns the lines that a null call of Reference touches.
 func reference() (map[line]bool, error) {
 	n, err := stubs.ParseVariant(Reference)
 	if err != nil {
@@ -175,7 +175,7 @@ func reference() (map[line]bool, error) {
 	return lines(slices.Concat(w.Entry, w.Exit)), nil
 }
 
-// of counts what is in steps.
+// of counts the steps.
 func of(steps []prove.Step, anyway map[line]bool) Counts {
 	c := Counts{Instructions: len(steps)}
 	for _, s := range steps {
@@ -215,8 +215,8 @@ type line struct {
 
 const lineShift = 6 // 64 bytes
 
-// lines are those that the steps touch. No access reaches over the end of one:
-// the proof allows none over the end of a word.
+// lines returns the lines that the steps touch. No access crosses the end of a line:
+// the proof allows none across the end of a word.
 func lines(steps []prove.Step) map[line]bool {
 	touched := map[line]bool{}
 	for _, s := range steps {

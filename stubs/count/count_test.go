@@ -40,7 +40,7 @@ func counted(t *testing.T, n stubs.Variant) Variant {
 	return list[0]
 }
 
-// minus is what a phase has more than another: the part of it that is not in
+// minus returns what a phase has in excess of another: the part of it that is not in
 // the other.
 func (c Counts) minus(d Counts) Counts {
 	return Counts{
@@ -49,7 +49,7 @@ func (c Counts) minus(d Counts) Counts {
 	}
 }
 
-// TestPublished: the pieces of Linux's own paths, as GNU as assembles them from
+// TestPublished checks the pieces of Linux's own paths, as GNU as assembles them from
 // its sources: instructions, bytes, loads, stores, and how many of these are
 // relative to GS.
 func TestPublished(t *testing.T) {
@@ -92,12 +92,12 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// inPhase is what a variant has in a phase.
+// inPhase returns a variant's counts of a phase.
 func inPhase(v Variant, phase string) Counts {
 	return v.Counts[slices.IndexFunc(Phases, func(p Phase) bool { return p.Name == phase })]
 }
 
-// TestNullCall: entry, handler and exit are what a machine that counts
+// TestNullCall: entry, handler and exit add up to what a machine that counts
 // instructions runs in a null call (README.md, from QEMU).
 func TestNullCall(t *testing.T) {
 	list := presets()
@@ -156,7 +156,7 @@ func TestForwards(t *testing.T) {
 }
 
 // TestLines: the slots that 3.19 leaves lazy lie in lines that it writes anyway;
-// a whole frame has one more; a scratch word in the TSS and a trampoline stack
+// a whole frame has one more line; a scratch word in the TSS and a trampoline stack
 // are two.
 func TestLines(t *testing.T) {
 	for _, tt := range []struct {
@@ -183,7 +183,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestEdited: an instruction more is one more in its phase and in no other.
+// TestEdited: an added instruction counts in its phase and in no other.
 func TestEdited(t *testing.T) {
 	n := named(t, "linux-3.19")
 	before := counted(t, n)
@@ -210,7 +210,8 @@ func TestEdited(t *testing.T) {
 	}
 }
 
-// TestRefused: what cannot be walked through has no counts, and says where.
+// TestRefused: a variant that the proof cannot follow has no counts, and the error says
+// where.
 func TestRefused(t *testing.T) {
 	for _, b := range broken.Variants() {
 		if b.Name != "red-zone-written" && b.Name != "x87-reset" {
@@ -223,8 +224,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestAll: whatever can be built can be counted, and each of its phases has
-// instructions, unless it has no such phase.
+// TestAll: every variant that can be built can be counted, and each of its phases has
+// instructions, unless it lacks that phase.
 func TestAll(t *testing.T) {
 	var list []stubs.Variant
 	for v := range stubs.All() {
@@ -239,7 +240,7 @@ func TestAll(t *testing.T) {
 		for j, p := range Phases {
 			some := p.Name != "fix-up" && p.Name != "restore" || !v.Bare && !v.Is(stubs.SlowOnly)
 			if p.Name == "restore" && c.Counts[j].Instructions == 0 && v.Is(stubs.SPFrame) && !v.Is(stubs.FlagsR11) && !v.Is(stubs.RegsPartial) {
-				some = false // the handler returns to the entry by itself
+				some = false // the handler returns to the entry directly
 			}
 			if got := c.Counts[j]; (got.Instructions > 0) != some ||
 				got.Bytes < got.Instructions || got.GS > got.Loads+got.Stores || got.LinesBeyond > got.Lines {

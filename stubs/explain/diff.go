@@ -16,8 +16,7 @@ type FuncDiff struct {
 	Pairs       []Pair
 }
 
-// Pair is a line of both variants. On a side that has no such line there is
-// nil.
+// Pair is a line of both variants. The side that has no such line is nil.
 type Pair struct {
 	Left, Right *Row
 	// Same is set if both have the same instruction or label. Its offset, its
@@ -30,13 +29,12 @@ func (d FuncDiff) Same() bool {
 	return !slices.ContainsFunc(d.Pairs, func(p Pair) bool { return !p.Same })
 }
 
-// Removed and Added are how many instructions only the left and only the right
-// variant has.
+// Removed returns how many instructions only the left variant has.
 func (d FuncDiff) Removed() int {
 	return d.count(func(p Pair) bool { return p.Left != nil && p.Left.Label == "" })
 }
 
-// Added is described with Removed.
+// Added returns how many instructions only the right variant has.
 func (d FuncDiff) Added() int {
 	return d.count(func(p Pair) bool { return p.Right != nil && p.Right.Label == "" })
 }
@@ -51,9 +49,9 @@ func (d FuncDiff) count(has func(Pair) bool) int {
 	return n
 }
 
-// Diff sets two variants side by side, function by function: those of the left
-// one in their order, then those that only the right one has. Within a function
-// as many lines as can be stand beside the same.
+// Diff sets two variants side by side, function by function: the left variant's
+// functions in their order, then those that only the right one has. Within a function
+// as many equal lines as possible are paired.
 func Diff(left, right *Variant) []FuncDiff {
 	var list []FuncDiff
 	find := func(funcs []Func, name string) *Func {
@@ -77,7 +75,7 @@ func Diff(left, right *Variant) []FuncDiff {
 	return list
 }
 
-// lines are the rows of a function, without the label that is its name.
+// lines returns the rows of a function, without the label that is its name.
 func (f *Func) lines() []*Row {
 	if f == nil {
 		return nil
@@ -92,7 +90,7 @@ func (f *Func) lines() []*Row {
 }
 
 // same reports whether two lines say the same. Between a variant that GNU as has
-// assembled and another one that is told by the bytes and by what they do.
+// assembled and another one, the bytes and their effects decide.
 func (r *Row) same(o *Row) bool {
 	if r.gnu() == o.gnu() || r.Label != "" || o.Label != "" {
 		return r.Plain == o.Plain
@@ -100,11 +98,11 @@ func (r *Row) same(o *Row) bool {
 	return strings.EqualFold(r.Plain, o.Plain) || bytes.Equal(r.Bytes, o.Bytes) && slices.Equal(r.Effects, o.Effects)
 }
 
-// gnu reports whether the instruction is written in GNU as's way.
+// gnu reports whether the instruction is written in GNU as's syntax.
 func (r *Row) gnu() bool { return r.Ins.Source() != "" }
 
-// pairs pairs lines by their longest common subsequence. What only the left has
-// stands beside what only the right has in the same place.
+// pairs pairs lines by their longest common subsequence. Lines that only the left has
+// are paired with lines that only the right has in the same place.
 func pairs(a, b []*Row) []Pair {
 	common := make([][]int, len(a)+1)
 	for i := range common {
@@ -153,9 +151,9 @@ func pairs(a, b []*Row) []Pair {
 	return out
 }
 
-// Mark is what stands between the two sides: < before a line of the left alone,
+// Mark is the character between the two sides: < before a line of the left alone,
 // > before one of the right alone, | between two that differ, and a space
-// between two that do not.
+// between two that are the same.
 func (p Pair) Mark() string {
 	switch {
 	case p.Same:
@@ -168,8 +166,8 @@ func (p Pair) Mark() string {
 	return "|"
 }
 
-// side prints one side of a pair: the instruction, and what the proof knows of
-// it where the two differ.
+// side prints one side of a pair: the instruction and, where the two differ, what
+// the proof knows about it.
 func (p Pair) side(r *Row) string {
 	switch {
 	case r == nil:
@@ -214,7 +212,7 @@ func Text(left, right *Variant) string {
 	return b.String()
 }
 
-// size tells how much code a function is.
+// size says how much code a function has.
 func size(f *Func) string {
 	if f == nil {
 		return "none"

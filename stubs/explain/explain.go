@@ -1,6 +1,6 @@
-// Package explain adds to the listing of a variant what the proof knows of it: beside
-// each instruction, the slot of the frame that it fills and the values of the registers
-// that it changes. It also sets two variants side by side.
+// Package explain adds to the listing of a variant what the proof knows about it: next
+// to each instruction, the slot of the frame that it fills and the values of the
+// registers that it changes. It also sets two variants side by side.
 package explain
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// Variant is the listing of a variant with what is known of it.
+// Variant is the listing of a variant with what is known about it.
 type Variant struct {
 	Name  string
 	Proof *prove.Proof
@@ -24,7 +24,7 @@ type Variant struct {
 
 // Func is a function of a variant.
 type Func struct {
-	// Name is the function's without the variant's.
+	// Name is the function's name without the variant's.
 	Name    string
 	Listing asm.Listing
 	Rows    []Row // those of the listing
@@ -33,15 +33,14 @@ type Func struct {
 // Row is a line of a listing: a label, or an instruction.
 type Row struct {
 	asm.Row
-	// Plain is the label or the instruction without what differs between two
-	// variants by itself: the variant's name, and the distance of a jump that has
-	// no label.
+	// Plain is the label or the instruction without the parts that differ between any
+	// two variants: the variant's name, and the distance of a jump that has no label.
 	Plain string
-	// Effects are what the instruction does, as the proof found it: the slot
-	// that it fills first, then each register that it changes. RSP is left out
+	// Effects are what the instruction does, as the proof found it: first the slot
+	// that it fills, then each register that it changes. RSP is left out
 	// where a push, pop, call or return moves it.
 	Effects []Effect
-	// Unreached is set if no path comes to the instruction.
+	// Unreached is set if no path reaches the instruction.
 	Unreached bool
 }
 
@@ -51,11 +50,11 @@ type Effect struct {
 	// Slot is set if it is a slot.
 	Slot bool
 	// Value is the symbol that it then holds. Where paths bring different values
-	// there are two, or the first and how many others.
+	// there are two, or the first and the number of the others.
 	Value string
 }
 
-// Mark is the effects in words, as in "sp = user.RSP, RCX = user.RSP".
+// Mark returns the effects in words, as in "sp = user.RSP, RCX = user.RSP".
 func (r Row) Mark() string {
 	var parts []string
 	for _, e := range r.Effects {
@@ -64,7 +63,7 @@ func (r Row) Mark() string {
 	return strings.Join(parts, ", ")
 }
 
-// Instructions is how many the function has.
+// Instructions returns how many instructions the function has.
 func (f Func) Instructions() int {
 	n := 0
 	for _, r := range f.Rows {
@@ -75,7 +74,7 @@ func (f Func) Instructions() int {
 	return n
 }
 
-// Bytes is how many all of them are.
+// Bytes returns how many bytes the function has.
 func (f Func) Bytes() int {
 	n := 0
 	for _, r := range f.Rows {
@@ -84,8 +83,8 @@ func (f Func) Bytes() int {
 	return n
 }
 
-// Object explains a variant that lies in a linked program. A variant that is
-// not proved is explained as far as the proof came.
+// Object explains a variant that is in a linked program. A variant that is not proved is
+// explained as far as the proof got.
 func Object(obj *asm.Object, n stubs.Variant) (*Variant, error) {
 	proof, err := prove.Object(obj, n)
 	if err != nil {
@@ -125,17 +124,18 @@ var registers = [16]string{
 	"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
 }
 
-// movesRSP are the instructions that move RSP by a word, as everybody knows.
+// movesRSP are the instructions that move RSP by a word, which no reader needs to be
+// told.
 var movesRSP = []string{"PUSHQ", "POPQ", "CALL", "RET", "RETN"}
 
-// explainer is what rows are explained with.
+// explainer holds what is needed to explain rows.
 type explainer struct {
 	symbols []asm.Symbol // by address
 	room    map[string]bool
 	variant string
 }
 
-// plain is a row's Plain.
+// plain returns a row's Plain.
 func (x explainer) plain(r asm.Row) string {
 	if r.Label != "" {
 		return x.name(r.Label) + ":"
@@ -148,7 +148,7 @@ func (x explainer) plain(r asm.Row) string {
 	return r.Ins.Renamed(x.name).Short()
 }
 
-// name is a function's or label's name without the variant's.
+// name returns a function's or label's name without the variant's.
 func (x explainer) name(symbol string) string {
 	if name, variant, _ := stubs.CutFuncName(symbol); variant == x.variant {
 		return name
@@ -156,7 +156,7 @@ func (x explainer) name(symbol string) string {
 	return symbol
 }
 
-// roomOf are the slots that the variant's frames have room for, by name.
+// roomOf returns the slots that the variant's frames have room for, by name.
 func roomOf(n stubs.Variant) map[string]bool {
 	_, room := n.Axes.Frame()
 	names := map[string]bool{}
@@ -169,7 +169,7 @@ func roomOf(n stubs.Variant) map[string]bool {
 func (x explainer) effects(k prove.Known) []Effect {
 	var list []Effect
 	moves := slices.Contains(movesRSP, k.Ins.Mnemonic())
-	// What is pushed below a frame without room for all slots fills none.
+	// A push below a frame without room for all slots fills no slot.
 	if k.Defines != "" && (!moves || k.Ins.Mnemonic() != "CALL" && x.room[k.Defines]) {
 		list = append(list, Effect{k.Defines, true, x.values(k.Values)})
 	}
@@ -181,7 +181,7 @@ func (x explainer) effects(k prove.Known) []Effect {
 	return list
 }
 
-// values names what there may be.
+// values names the values that are possible.
 func (x explainer) values(list []string) string {
 	switch first := x.value(list[0]); len(list) {
 	case 1:
@@ -193,7 +193,7 @@ func (x explainer) values(list []string) string {
 	}
 }
 
-// value names an address by the function that it is in.
+// value names an address by the function that contains it.
 func (x explainer) value(text string) string {
 	addr, err := strconv.ParseUint(text, 0, 64)
 	if err != nil || addr < layout.KernelBase {
@@ -211,8 +211,8 @@ func (x explainer) value(text string) string {
 	return name
 }
 
-// remark is all that is said of an instruction: by the proof, then by who
-// wrote it. A slot that both name is named once.
+// remark returns everything that is said about an instruction: first by the proof, then
+// by its author. A slot that both name is named once.
 func (r Row) remark() string {
 	var parts []string
 	if mark := r.Mark(); mark != "" {
@@ -230,7 +230,7 @@ func (r Row) remark() string {
 }
 
 // String prints the outcome of the proof and the listings, each instruction
-// with its offset, its bytes and what is known of it.
+// with its offset, its bytes and what is known about it.
 func (v *Variant) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "// %v\n", v.Proof)
@@ -240,8 +240,8 @@ func (v *Variant) String() string {
 	return b.String()
 }
 
-// maxText is how far the remarks move to the right; a longer instruction pushes
-// its own further.
+// maxText is the rightmost column at which remarks begin; a longer instruction pushes
+// its own remark further.
 const maxText = 44
 
 // String prints the function.

@@ -69,8 +69,8 @@ func explainedAll(t *testing.T, list []stubs.Variant) []*Variant {
 	return out
 }
 
-// TestMarks: what is said of each instruction of the entries and exits. The
-// files leave out offsets and bytes, which tell where the rest of the kernel is.
+// TestMarks compares what is said about each instruction of the entries and exits. The
+// files leave out offsets and bytes, which depend on where the rest of the kernel is.
 func TestMarks(t *testing.T) {
 	for _, v := range explained(t, "linux-3.19", "heukelum-v2", "linux-4.1", "linux-6.12") {
 		var b strings.Builder
@@ -96,8 +96,8 @@ func TestDiffText(t *testing.T) {
 	golden(t, "heukelum-v2-to-4.1.diff", Text(v[2], v[3]))
 }
 
-// TestDiff: every line of both variants is there, in order; what is said to be
-// the same is; a variant does not differ from itself, nor from one with another
+// TestDiff: every line of both variants is there, in order; lines that are said to be
+// the same are; a variant does not differ from itself, nor from one with another
 // name and the same code.
 func TestDiff(t *testing.T) {
 	twin := stubs.Variant{Name: "twin"}
@@ -146,7 +146,7 @@ func sides(rows []*Row) string {
 	return b.String()
 }
 
-// TestBroken: the marks are those of the code, not of what it should be; and a
+// TestBroken: the marks describe the code as it is, not as it should be; and a
 // variant that is not proved says so.
 func TestBroken(t *testing.T) {
 	for _, b := range broken.Variants() {
@@ -164,8 +164,8 @@ func TestBroken(t *testing.T) {
 	t.Error("no variant orig-ax-slot-wrong")
 }
 
-// TestGNU: what GNU as has assembled is explained the same, and is the same as
-// our own code where bytes and meaning are, whatever its source looks like.
+// TestGNU: code that GNU as has assembled is explained like our own, and is the same as
+// our own where bytes and meaning are the same, whatever its source looks like.
 func TestGNU(t *testing.T) {
 	need.Tool(t, "as")
 	fence, err := gnuas.Load(t.Context(), "../../examples/fence.S") // linux-4.1 with an LFENCE

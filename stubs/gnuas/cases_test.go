@@ -11,8 +11,8 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// want is what must be said of a case. The name tells: a fault, as it was in the
-// entry code of real kernels, begins with b, a sound stub with ok.
+// want is the outcome that a case must have. Its name says which: a fault, as it was in
+// the entry code of real kernels, begins with b, a sound stub with ok.
 func want(name string) prove.Outcome {
 	if strings.HasPrefix(name, "ok-") {
 		return prove.Proved
@@ -20,8 +20,8 @@ func want(name string) prove.Outcome {
 	return prove.Refuted
 }
 
-// causes are what the first message says of some faults, and how many messages
-// there are, if not one.
+// causes holds, for some faults, what the first message says, and how many messages
+// there are if not one.
 var causes = map[string]struct {
 	text   string
 	faults int
@@ -36,7 +36,7 @@ var causes = map[string]struct {
 }
 
 // TestCases judges stubs from the field: faults of other kernels' entries, and
-// sound stubs by other ways than the presets'.
+// sound stubs that do things in other ways than the presets.
 func TestCases(t *testing.T) {
 	need.Tool(t, "as")
 	paths, err := filepath.Glob("testdata/cases/*.S")
@@ -68,7 +68,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// proved is the proof of a file's variant, in a kernel of its own.
+// proved returns the proof of a file's variant, in a kernel of its own.
 func proved(t *testing.T, path string) *prove.Proof {
 	t.Helper()
 	n, err := Load(t.Context(), path)

@@ -6,7 +6,7 @@
 // All code is in .text; every other section must be empty. Symbols name the variant's
 // functions, whose contracts are in package stubs:
 //
-//   - entry_SYSCALL_64, which must be there, and first: where SYSCALL arrives.
+//   - entry_SYSCALL_64, which must exist and come first: where SYSCALL arrives.
 //   - stub_clone, stub_rt_sigreturn, stub_full_frame, stub_set_frame and
 //     stub_poison: the entries of sys_call_table for the handlers that need full
 //     pt_regs.
@@ -20,8 +20,9 @@
 //
 // Some bases need more or less. With slow=only (linux-6.12) and in bare there are no
 // wrappers, and the file must not have any. With slow=c (linux-4.6) the wrappers
-// restart a call that comes from the fast path, so the entry needs two more symbols: entry_SYSCALL_64_after_fastpath_call, behind the CALL of the
-// handler, and entry_SYSCALL64_slow_path, where such a call goes on, with RSP at the
+// restart a call that comes from the fast path, so the entry needs two more symbols:
+// entry_SYSCALL_64_after_fastpath_call, after the CALL of the handler, and
+// entry_SYSCALL64_slow_path, where such a call continues, with RSP at the
 // frame and interrupts off.
 //
 // A symbol that the file does not define is looked up among the base's functions
@@ -29,8 +30,8 @@
 // int_ret_from_sys_call_irqs_off), then in the kernel: sys_call_table, schedule,
 // retint_user, the sys_ handlers.
 //
-// Offsets and constants come from the include file entrylab.inc, which is there
-// for every file (see [Include]).
+// Offsets and constants come from the include file entrylab.inc, which is available
+// to every file (see [Include]).
 package gnuas
 
 import (
@@ -59,7 +60,7 @@ import (
 // IncludeName is the name of the include file.
 const IncludeName = "entrylab.inc"
 
-// replaceable are the functions that a file may define; stubs.Entry it must.
+// replaceable are the functions that a file may define; it must define stubs.Entry.
 var replaceable = func() []string {
 	names := []string{stubs.Entry, stubs.SwitchTo, stubs.SyscallInit}
 	for _, c := range layout.FullFrameCalls {
@@ -68,28 +69,28 @@ var replaceable = func() []string {
 	return names
 }()
 
-// entered are the places in the entry that the wrappers of slow=c know.
+// entered are the labels in the entry that the wrappers of slow=c use.
 var entered = []string{"entry_SYSCALL_64_after_fastpath_call", "entry_SYSCALL64_slow_path"}
 
-// inner are places in the base's functions that a file may go to.
+// inner are the labels in the base's functions that a file may jump to.
 var inner = map[string]string{
 	"int_ret_from_sys_call_irqs_off": "int_ret_from_sys_call", "int_check_syscall_exit_work": "int_ret_from_sys_call",
 }
 
-// IsFile reports whether the name of a variant is that of a file: .S, .s and
-// .asm are in use for what GNU as reads.
+// IsFile reports whether a variant's name is the name of a file: .S, .s and
+// .asm are in use for input of GNU as.
 func IsFile(name string) bool {
 	return slices.Contains([]string{".S", ".s", ".asm"}, filepath.Ext(name))
 }
 
-// sourceFile is a .S file, which as reads once more.
+// sourceFile is a .S file, which as reads a second time.
 var sourceFile = bounded.Kind{Most: 1 << 20, Regular: true, Advice: "give the file of a stub for the GNU assembler"}
 
-// asLimits are what as may take for a stub, whose file may include another
-// without an end.
+// asLimits are the resources that as may use for a stub, whose file may include another
+// one endlessly.
 var asLimits = bounded.Limits{Work: time.Minute, Memory: 256 << 20, File: 16 << 20, Output: 64 << 10}
 
-// objectFile is what as writes.
+// objectFile is the file that as writes.
 var objectFile = bounded.Kind{Most: asLimits.File, Regular: true, Advice: "is the folder of temporary files being changed?"}
 
 var (
@@ -97,11 +98,10 @@ var (
 	goodName    = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
-// byteOrderMark is what some editors put at the start of a file, and as does not
-// read.
+// byteOrderMark is what some editors put at the start of a file; as cannot read it.
 const byteOrderMark = "\xef\xbb\xbf"
 
-// baseOf is the variant that a file's comment names.
+// baseOf returns the variant that a file's comment names.
 func baseOf(path string, source []byte) (stubs.Variant, error) {
 	at := baseComment.FindAllSubmatchIndex(source, -1)
 	line := func(i int) int { return 1 + bytes.Count(source[:at[i][0]], []byte("\n")) }
@@ -119,8 +119,8 @@ func baseOf(path string, source []byte) (stubs.Variant, error) {
 }
 
 // Load assembles a file and returns the variant, whose name is the file's
-// without folder and extension. If as refuses the file, the error is what it
-// said, with the file's lines.
+// without folder and extension. If as refuses the file, the error holds its messages,
+// with the file's lines.
 func Load(ctx context.Context, path string) (stubs.Variant, error) {
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	if !goodName.MatchString(name) {
@@ -161,29 +161,29 @@ func Load(ctx context.Context, path string) (stubs.Variant, error) {
 	}, nil
 }
 
-// cppLine is a directive of the C preprocessor, which to as is a comment.
+// cppLine is a directive of the C preprocessor, which as takes for a comment.
 var cppLine = regexp.MustCompile(`(?m)^[ \t]*#(include[ \t]*[<"]|define[ \t]+\w|undef[ \t]+\w+[ \t]*$|if(n?def)?[ \t]+\w+[ \t]*$)`)
 
-// checkText refuses what as would not complain about, or not in terms of the
+// checkText refuses text that as would accept, or would not report in terms of the
 // file.
 func checkText(path string, source []byte) error {
 	if at := bytes.IndexByte(source, 0); at >= 0 {
-		return fmt.Errorf("%s: this is no text: it has a zero byte at +%#x", path, at)
+		return fmt.Errorf("%s: this is not text: it has a zero byte at +%#x", path, at)
 	}
 	if at := cppLine.FindIndex(source); at != nil {
 		line := source[at[0]:]
 		line, _, _ = bytes.Cut(line, []byte("\n"))
-		return fmt.Errorf("%s:%d: %s is for the C preprocessor, which is not run: as has .include, .set, .ifdef and .macro",
+		return fmt.Errorf("%s:%d: %s is for the C preprocessor, which is not run: use as's .include, .set, .ifdef and .macro",
 			path, 1+bytes.Count(source[:at[0]], []byte("\n")), bytes.TrimSpace(line))
 	}
 	return nil
 }
 
-// check reports symbols that are missing, and those that nothing would come to.
+// check reports symbols that are missing, and those that nothing would reach.
 func (o *object) check(base stubs.Variant) error {
 	switch at, ok := o.symbols[stubs.Entry]; {
 	case !ok:
-		return fmt.Errorf("no symbol %s in .text, which SYSCALL is to arrive at", stubs.Entry)
+		return fmt.Errorf("no symbol %s in .text, where SYSCALL must arrive", stubs.Entry)
 	case at != 0:
 		return fmt.Errorf("%s is at +%#x of .text; it must come first", stubs.Entry, at)
 	}
@@ -202,7 +202,7 @@ func (o *object) check(base stubs.Variant) error {
 	for _, name := range replaceable {
 		_, defined := o.symbols[name]
 		if defined && !slices.ContainsFunc(p.Funcs, func(f asm.Func) bool { return f.Name == stubs.FuncName(name, suffix) }) {
-			return fmt.Errorf("nothing would come to %s: %s has no wrappers", name, base.Name)
+			return fmt.Errorf("nothing would reach %s: %s has no wrappers", name, base.Name)
 		}
 	}
 	return nil
@@ -212,10 +212,10 @@ func (o *object) check(base stubs.Variant) error {
 type object struct {
 	path    string
 	code    asm.Code
-	symbols map[string]int // those in .text, with their offsets
+	symbols map[string]int // the symbols in .text, with their offsets
 }
 
-// replace puts the file's code in the place of the base's functions.
+// replace puts the file's code in place of the base's functions.
 func (o *object) replace(p *asm.Program, suffix string) {
 	own := func(name string) bool {
 		_, ok := o.symbols[name]
@@ -248,7 +248,7 @@ func (o *object) replace(p *asm.Program, suffix string) {
 	p.Funcs = append(p.Funcs, asm.CODE(text, "from "+filepath.Base(o.path), &code).In("entry"))
 }
 
-// assemble runs as on a file, or on a text in its place, and reads what it made.
+// assemble runs as on a file, or on a text in its place, and reads the object file.
 func assemble(ctx context.Context, path string, text []byte) (*object, error) {
 	as, err := exec.LookPath("as")
 	if err != nil {
@@ -289,38 +289,38 @@ func assemble(ctx context.Context, path string, text []byte) (*object, error) {
 	return o, nil
 }
 
-// mostSaid is how many lines of as's are passed on.
+// mostSaid is how many lines of as's messages are passed on.
 const mostSaid = 20
 
-// outOfLimits is what as says or dies of when it has no end within its limits.
+// outOfLimits matches what as says, or dies of, when it reaches its limits.
 var outOfLimits = regexp.MustCompile(`(?i)out of memory|memory exhausted|file too large|signal: |it hangs|` + bounded.ErrTooLong.Error())
 
-// noInclude is what as says of a file that is to be included and not there.
+// noInclude matches what as says about a file to be included that does not exist.
 var noInclude = regexp.MustCompile(`^(.*): (?:Fatal error|Error): can't open (.*) for reading: No such file or directory$`)
 
-// asError is as's own message, each line of which names the file and line.
+// asError returns as's own messages, each line of which names the file and line.
 func asError(path string, text []byte, err error) error {
 	var said []string
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasSuffix(line, ": Assembler messages:") {
-			said = append(said, noInclude.ReplaceAllString(line, "$1: there is no file $2, which .include names: it is looked for beside the file and in the folder that the command runs in; "+IncludeName+" is there for every file"))
+			said = append(said, noInclude.ReplaceAllString(line, "$1: there is no file $2, which .include names: as looks for it in this file's folder and in the folder that the command runs in; "+IncludeName+" is available to every file"))
 		}
 	}
 	if why := cmp.Or(outOfLimits.FindString(err.Error()), outOfLimits.FindString(string(text))); why != "" {
-		return fmt.Errorf("%s: as was ended (%v: %s): it may take a minute, %d MiB of memory and %d MiB of output at most: does the file include or repeat something without an end?",
+		return fmt.Errorf("%s: as was ended (%v: %s): it may take a minute, %d MiB of memory and %d MiB of output at most: does the file include or repeat something endlessly?",
 			path, err, strings.Join(said[max(len(said)-1, 0):], ""), asLimits.Memory>>20, asLimits.File>>20)
 	}
 	if len(said) == 0 {
 		return fmt.Errorf("%s: as: %w", path, err)
 	}
 	if more := len(said) - mostSaid; more > 0 {
-		said = append(said[:mostSaid], fmt.Sprintf("%s: as has %d more lines to say", path, more))
+		said = append(said[:mostSaid], fmt.Sprintf("%s: as has %d more lines of messages", path, more))
 	}
 	return errors.New(strings.Join(said, "\n"))
 }
 
-// read takes code, symbols and relocations from the object file, whose lines are
-// given.
+// read takes code, symbols and relocations from the object file; lines are the
+// listing's.
 func read(path, file string, lines []asm.CodeLine) (*object, error) {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -341,11 +341,11 @@ func read(path, file string, lines []asm.CodeLine) (*object, error) {
 			}
 			o.code.Align = int(s.Addralign)
 		case s.Flags&elf.SHF_ALLOC != 0 && s.Size > 0:
-			return nil, fmt.Errorf("section %s has %d bytes; all must be in .text, and memory is the kernel's", s.Name, s.Size)
+			return nil, fmt.Errorf("section %s has %d bytes; all code must be in .text, and all memory is the kernel's", s.Name, s.Size)
 		}
 	}
 	if len(o.code.Bytes) == 0 {
-		return nil, errors.New("there is nothing in .text")
+		return nil, errors.New(".text is empty")
 	}
 	o.code.Lines = slices.DeleteFunc(lines, func(l asm.CodeLine) bool { return l.Off+l.Len > len(o.code.Bytes) })
 	symbols, err := f.Symbols()
@@ -369,7 +369,7 @@ func read(path, file string, lines []asm.CodeLine) (*object, error) {
 	return o, nil
 }
 
-// line tells of an offset where it is in the file.
+// line says where in the file an offset is.
 func (o *object) line(off int) string {
 	for _, l := range o.code.Lines {
 		if l.Off <= off && off < l.Off+l.Len {
@@ -395,18 +395,18 @@ func (o *object) relocs(data []byte, symbols []elf.Symbol, text int) error {
 		kind, ok := relocKinds[elf.R_X86_64(elf.R_TYPE64(rela.Info))]
 		n := int(elf.R_SYM64(rela.Info)) - 1 // symbol 0 is not in the list
 		if n < 0 || n >= len(symbols) {
-			return fmt.Errorf("%s: it names an address by its number; only a symbol's can be linked", o.line(int(rela.Off)))
+			return fmt.Errorf("%s: it uses an address as a number; only the address of a symbol can be linked", o.line(int(rela.Off)))
 		}
 		sym := symbols[n]
 		name := sym.Name
 		section := elf.ST_TYPE(sym.Info) == elf.STT_SECTION
 		switch {
 		case section && int(sym.Section) != text:
-			return fmt.Errorf("%s: it names a place in another section; all must be in .text", o.line(int(rela.Off)))
+			return fmt.Errorf("%s: it refers to another section; everything must be in .text", o.line(int(rela.Off)))
 		case section:
 			name = ""
 		case sym.Section == elf.SHN_COMMON:
-			return fmt.Errorf("%s: %s is to be allocated (.comm), but memory is the kernel's", o.line(int(rela.Off)), name)
+			return fmt.Errorf("%s: %s needs memory of its own (.comm), but all memory is the kernel's", o.line(int(rela.Off)), name)
 		}
 		if sym.Section == elf.SHN_UNDEF && strings.Contains(Include(), ".set "+name+", ") {
 			return fmt.Errorf("%s: %s is from %s, which the file does not include: .include \"%s\"", o.line(int(rela.Off)), name, IncludeName, IncludeName)
@@ -420,15 +420,15 @@ func (o *object) relocs(data []byte, symbols []elf.Symbol, text int) error {
 	return nil
 }
 
-// row is a line of as's listing that has bytes: its number, their offset, they
+// row matches a line of as's listing that has bytes: its number, their offset, the bytes
 // themselves, the source.
 var row = regexp.MustCompile(`^ *([0-9]+) ([0-9a-f]{4,}) ((?:[0-9A-F]{2,8} ?)+?) *\t(.*)$`)
 
-// lines reads as's listing. What a macro or a repetition expands to comes
-// behind the line that asks for it, and stands for it.
+// lines reads as's listing. The expansion of a macro or a repetition comes
+// after the line that asks for it, and counts as part of that line.
 func lines(path string, listing []byte) []asm.CodeLine {
 	if !filepath.IsLocal(path) {
-		path = filepath.Base(path) // nothing of the machine gets into an image
+		path = filepath.Base(path) // no path of the machine gets into an image
 	}
 	at := map[int]asm.CodeLine{}
 	for text := range strings.Lines(string(listing)) {

@@ -34,8 +34,8 @@ func file(t *testing.T, name, text string) string {
 	return path
 }
 
-// TestLoad compares what becomes of the file with the preset that it was
-// written after: but for the fence both have the same bytes in their way in.
+// TestLoad compares a loaded file with the preset after which it was written: except for
+// the fence both have the same bytes in their entry.
 func TestLoad(t *testing.T) {
 	need.Tool(t, "as")
 	t.Chdir("../..")
@@ -54,7 +54,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// branches tells the rows whose distances differ between the two.
+	// branches names the rows whose distances differ between the two.
 	branches := func(r asm.Row) bool {
 		if len(r.Ins.Operands()) != 1 {
 			return false
@@ -87,7 +87,7 @@ func TestLoad(t *testing.T) {
 }
 
 // TestReplaced: each function that a file may have takes the place of the
-// base's, and its relocations of each kind find what they name.
+// base's, and its relocations of each kind resolve to what they name.
 func TestReplaced(t *testing.T) {
 	need.Tool(t, "as")
 	n, err := Load(t.Context(), file(t, "mine.S", `# entrylab: base heukelum-v2
@@ -159,23 +159,23 @@ func TestLoadErrors(t *testing.T) {
 		{"no entry", "x.S", base + "other:\n\tud2\n", "no symbol entry_SYSCALL_64 in .text"},
 		{"entry elsewhere", "x.S", base + ".data\nentry_SYSCALL_64: .quad 1\n", "section .data has 8 bytes"},
 		{"entry not first", "x.S", base + "\tnop\n" + code, "entry_SYSCALL_64 is at +0x1"},
-		{"nothing", "x.S", base, "nothing in .text"},
+		{"nothing", "x.S", base, ".text is empty"},
 		{"memory", "x.S", entry + ".bss\n.skip 16\n", "section .bss has 16 bytes"},
 		{"constants", "x.S", entry + ".section .rodata\n.quad 1\n", "section .rodata has 8 bytes"},
 		{"a relocation that cannot be", "x.S", entry + "\tmovl $schedule, %eax\n", "x.S: line 4: movl $schedule, %eax: R_X86_64_32 of schedule: kernel addresses take"},
 		{"a table that is no kernel's", "x.S", entry + "\tcall *schedule@GOTPCREL(%rip)\n", "x.S: line 4: call *schedule@GOTPCREL(%rip): R_X86_64_GOTPCRELX of schedule"},
 		{"a short branch out of the file", "x.S", entry + "\tjrcxz schedule\n", "x.S: line 4: jrcxz schedule: R_X86_64_PC8 of schedule"},
-		{"an address by its number", "x.S", entry + "\tcall 0x1000\n", "x.S: line 4: call 0x1000: it names an address by its number"},
-		{"a place in an empty section", "x.S", entry + "\tmovq word(%rip), %rax\n.data\nword:\n", "x.S: line 4: movq word(%rip), %rax: it names a place in another section"},
-		{"common memory", "x.S", entry + "\tmovq word(%rip), %rax\n.comm word, 8\n", "x.S: line 4: movq word(%rip), %rax: word is to be allocated (.comm)"},
-		{"no text", "x.S", "\x7fELF\x02\x01\x00", "x.S: this is no text: it has a zero byte at +0x6"},
+		{"an address by its number", "x.S", entry + "\tcall 0x1000\n", "x.S: line 4: call 0x1000: it uses an address as a number"},
+		{"a place in an empty section", "x.S", entry + "\tmovq word(%rip), %rax\n.data\nword:\n", "x.S: line 4: movq word(%rip), %rax: it refers to another section"},
+		{"common memory", "x.S", entry + "\tmovq word(%rip), %rax\n.comm word, 8\n", "x.S: line 4: movq word(%rip), %rax: word needs memory of its own (.comm)"},
+		{"no text", "x.S", "\x7fELF\x02\x01\x00", "x.S: this is not text: it has a zero byte at +0x6"},
 		{"another language", "x.S", base + "package main\n\nfunc main() {}\n", "x.S:2: Error: no such instruction: `package main'"},
 		{"the C preprocessor", "x.S", "# as\n#include <asm/calling.h>\n" + entry, "x.S:2: #include <asm/calling.h> is for the C preprocessor"},
 		{"a macro of the C preprocessor", "x.S", entry + "  #define SP %rsp\n", "x.S:4: #define SP %rsp is for the C preprocessor"},
 		{"alignment", "x.S", base + ".p2align 13\n" + code, "aligned to 8192 bytes"},
 		{"unknown base", "x.S", "# entrylab: base linux-1.0\n" + code, "no such preset"},
-		{"a wrapper where there is none", "x.S", "# entrylab: base bare\n" + code + "stub_clone:\n\tud2\n", "nothing would come to stub_clone: bare has no wrappers"},
-		{"a wrapper of do_syscall_64", "x.S", "# entrylab: base linux-6.12\n" + code + "stub_poison:\n\tud2\n", "nothing would come to stub_poison: linux-6.12 has no wrappers"},
+		{"a wrapper where there is none", "x.S", "# entrylab: base bare\n" + code + "stub_clone:\n\tud2\n", "nothing would reach stub_clone: bare has no wrappers"},
+		{"a wrapper of do_syscall_64", "x.S", "# entrylab: base linux-6.12\n" + code + "stub_poison:\n\tud2\n", "nothing would reach stub_poison: linux-6.12 has no wrappers"},
 		{"a place in the entry that wrappers need", "x.S", "# entrylab: base linux-4.6\n" + code, "no symbol entry_SYSCALL_64_after_fastpath_call in .text, which the wrappers of linux-4.6 need"},
 		{"an impossible base", "x.S", "# entrylab: base linux-3.19+exit=iret\n" + code, "impossible: exit=iret with sp=percpu"},
 		{"no base", "x.S", code, "x.S: no comment names the variant whose conventions the file follows"},
@@ -183,7 +183,7 @@ func TestLoadErrors(t *testing.T) {
 		{"an include that is not there", "x.S", base + ".include \"other.inc\"\n" + code, "x.S:2: there is no file other.inc, which .include names"},
 		{"the include is left out", "x.S", entry + "\tmovq PT_REGS_IP(%rsp), %rcx\n", "x.S: line 4: movq PT_REGS_IP(%rsp), %rcx: PT_REGS_IP is from entrylab.inc, which the file does not include"},
 		{"a message behind a byte-order mark", "x.S", "\xef\xbb\xbf" + entry + "\tpushq %foo\n", "/x.S:4: Error: bad register name `%foo'"},
-		{"text of 16-bit characters", "x.S", "\xff\xfe#\x00", "this is no text"},
+		{"text of 16-bit characters", "x.S", "\xff\xfe#\x00", "this is not text"},
 		{"a name that begins with a dot", ".S", entry, "the file's name is the variant's"},
 		{"a name that cannot be a variant's", "a b.S", entry, "want letters, digits"},
 	} {
@@ -216,7 +216,7 @@ func TestLoadErrors(t *testing.T) {
 	})
 }
 
-// TestNames: what may be a file's name, and how it may begin.
+// TestNames: which names a file may have, and how its text may begin.
 func TestNames(t *testing.T) {
 	need.Tool(t, "as")
 	preset, err := stubs.ParseVariant("linux-4.1")
@@ -256,7 +256,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestEndless: a file that has no end, or that makes as have none, is refused.
+// TestEndless: a file that has no end, or that makes as run without end, is refused.
 func TestEndless(t *testing.T) {
 	need.Tool(t, "as")
 	for _, tt := range []struct{ name, text, err string }{
@@ -333,8 +333,8 @@ func TestInclude(t *testing.T) {
 	}
 }
 
-// TestBases: any preset can be the base. Of a file with a preset's own entry the
-// same is proved as of that: each instruction leaves the same in each register
+// TestBases: any preset can be the base. For a file with a preset's own entry the proof
+// is the same as for that entry: each instruction leaves the same in each register
 // and slot, and as many claims hold on as many paths.
 func TestBases(t *testing.T) {
 	need.Tool(t, "as")
@@ -360,9 +360,9 @@ func TestBases(t *testing.T) {
 // kernelAddress is a return address, which depends on where the code is linked.
 var kernelAddress = regexp.MustCompile(`0xffffffff8[0-9a-f]{7}`)
 
-// proofOfEntry is what is known of the entry's instructions, by their offsets, the
-// figures of the proof, and the entry's size. In a file labels stand for functions,
-// so the entry is what lies in the given size; 0 stands for all of its function.
+// proofOfEntry is what is known about the entry's instructions, by their offsets, the
+// figures of the proof, and the entry's size. In a file, labels take the place of
+// functions, so the entry is the code within the given size; 0 means its whole function.
 func proofOfEntry(t *testing.T, n stubs.Variant, size uint64) ([]string, uint64) {
 	t.Helper()
 	proof, err := prove.Prove(n)

@@ -27,7 +27,7 @@ func Include() string {
 		set(prefix+"_SIZE", int64(size))
 	}
 	structure("PT_REGS", "The frame at the top of the kernel stack.", asm.Slots[layout.PtRegs[asm.Slot]](), asm.SizeOf[layout.PtRegs[asm.Mem]]())
-	structure("PERCPU", "What GS points to in the kernel, and the TSS behind it.", asm.Slots[layout.PerCPU[asm.Slot]](), asm.SizeOf[layout.PerCPU[asm.Mem]]())
+	structure("PERCPU", "What GS points to in the kernel, followed by the TSS.", asm.Slots[layout.PerCPU[asm.Slot]](), asm.SizeOf[layout.PerCPU[asm.Mem]]())
 	structure("THREAD", "The thread, at the bottom of the kernel stack: THREAD_STACK below its top.", asm.Slots[layout.Thread[asm.Slot]](), asm.SizeOf[layout.Thread[asm.Mem]]())
 	b.WriteString("\n# Constants.\n")
 	for _, c := range []struct {
@@ -56,7 +56,7 @@ func Include() string {
 	return b.String()
 }
 
-// Words lists the fields of a structure of slots, of an array the first.
+// Words lists the fields of a structure of slots; of an array, the first.
 func Words(structure any) []asm.Slot {
 	var list []asm.Slot
 	walk(reflect.ValueOf(structure), func(s asm.Slot) { list = append(list, s) })
@@ -78,7 +78,7 @@ func walk(v reflect.Value, fn func(asm.Slot)) {
 	}
 }
 
-// constantCase writes a field's name as a constant's: OrigAX is ORIG_AX, and
+// constantCase writes a field's name as the name of a constant: OrigAX is ORIG_AX, and
 // TSS.IST[0] is TSS_IST.
 func constantCase(name string) string {
 	var b strings.Builder

@@ -75,7 +75,7 @@ tracer:
 	ud2
 `
 
-// look is the opportunistic exit's look at the frame but for RIP.
+// look is the opportunistic exit's test of the frame, without that of RIP.
 const look = `
 	cmpq	PT_REGS_CX(%rsp), %rcx
 	jne	slow
@@ -90,13 +90,13 @@ const look = `
 	`
 
 // Places for a row's instructions. At inEntry and inHandler RAX, RCX and all of
-// the user's registers are in use, and the latter has interrupts on; at inExit
+// the user's registers are in use, and inHandler has interrupts on; at inExit
 // all but RSP are the user's again.
 const (
 	inEntry   = "ENTRY"
 	inHandler = "HANDLER"
 	inExit    = "EXIT"
-	// The exit is opportunistic; the row looks at RIP in RCX, and goes to slow.
+	// The exit is opportunistic; the row tests RIP in RCX, and jumps to slow.
 	inCanonical = "CANONICAL"
 	inHalf      = "CANONICAL half"
 )
@@ -109,7 +109,7 @@ func TestKinds(t *testing.T) {
 		name, place, code string
 		want              prove.Outcome
 	}{
-		// Whether RIP is canonical.
+		// Tests whether RIP is canonical.
 		{"shl, sar, cmp", inCanonical, "movq %rcx, %rdi; shlq $16, %rdi; sarq $16, %rdi; cmpq %rcx, %rdi; jne slow", prove.Proved},
 		{"shl, sar, sub", inCanonical, "movq %rcx, %rdi; shlq $16, %rdi; sarq $16, %rdi; subq %rcx, %rdi; jnz slow", prove.Proved},
 		{"shl, sar, xor", inCanonical, "movq %rcx, %rdi; shlq $16, %rdi; sarq $16, %rdi; xorq %rcx, %rdi; jnz slow", prove.Proved},
@@ -216,7 +216,7 @@ func TestKinds(t *testing.T) {
 		{"SHLD and SHRD", inHandler, "shldq $4, %rdi, %r11; shrdq $4, %rdi, %r11; shldq %cl, %rdi, %r11; shrdl %cl, %edi, %r11d", prove.Proved},
 		{"ADC and SBB", inHandler, "addq %rdi, %r11; adcq $0, %r11; sbbq %r11, %r11", prove.Proved},
 		{"RCL", inHandler, "rclq $1, %r11; rcrq $1, %r11", prove.Proved},
-		{"high bytes", inHandler, "movb %ah, %bh; movb %bh, %ah; movq %rax, %rcx; xchgb %ah, %al; xchgb %al, %ah; movzbl %ah, %ecx; movq %r10, %rcx; movq PT_REGS_BX(%rsp), %r11", prove.Refuted}, // BH is another's
+		{"high bytes", inHandler, "movb %ah, %bh; movb %bh, %ah; movq %rax, %rcx; xchgb %ah, %al; xchgb %al, %ah; movzbl %ah, %ecx; movq %r10, %rcx; movq PT_REGS_BX(%rsp), %r11", prove.Refuted}, // BH is part of another register
 		{"high bytes kept", inHandler, "xchgb %ah, %al; xchgb %al, %ah; movzbl %ah, %ecx; movb %ch, %ah; movb 1+PT_REGS_ORIG_AX(%rsp), %ah; movq %r10, %rcx", prove.Proved},
 		{"CR2 and CR4", inExit, "movq %cr2, %rcx; movq %cr4, %rcx; movq %cr0, %rcx; movq %cr3, %rcx; movq PT_REGS_IP(%rsp), %rcx", prove.Proved},
 		{"repz ret", inHandler, "call 1f; jmp 2f; 1: repz ret; 2:", prove.Proved},
@@ -263,7 +263,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// alone is the proof of a file's variant without a kernel around it.
+// alone returns the proof of a file's variant without a kernel around it.
 func alone(t *testing.T, path string) *prove.Proof {
 	t.Helper()
 	n, err := Load(t.Context(), path)
