@@ -3,7 +3,7 @@
 set pagination off
 set confirm off
 target remote | exec qemu-system-x86_64 -M microvm,acpi=off -cpu max -m 128 -no-reboot -display none -serial null -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel images/call.elf -gdb stdio -S
-hbreak entry_SYSCALL_64.linux-3.19
+hbreak entry_SYSCALL_64
 continue
 echo \n1. SYSCALL has arrived\n
 printf "number %d   RCX (user RIP) %#lx   R11 (user RFLAGS) %#lx   RSP (still the user's) %#lx\n", $rax, $rcx, $r11, $rsp

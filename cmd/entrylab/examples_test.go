@@ -29,6 +29,7 @@ var notRun = map[string]string{
 	"results show":     "needs a history",
 	"results export":   "needs a history",
 	"results list":     "needs a history",
+	"results merge":    "needs a history",
 	"entrylab nightly": "is a night; make nightly has one",
 }
 

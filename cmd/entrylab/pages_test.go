@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,14 +183,27 @@ func session(t *testing.T, root string, lines []pageLine) []done {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+home, "GOBIN="+filepath.Join(home, "bin"), "ENTRYLAB_SOURCES="+root)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// A file, as what runs on in the background would hold a pipe open.
-	out, err := os.Create(filepath.Join(home, "printed"))
+	// A pipe, as some lines open their standard error anew, which would empty a file.
+	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
-	cmd.Stdout = out
-	err = cmd.Run()
+	defer read.Close()
+	cmd.Stdout = write
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := make(chan string)
+	go func() {
+		all, err := io.ReadAll(read)
+		if err != nil {
+			t.Error(err)
+		}
+		text <- string(all)
+	}()
+	err = cmd.Wait()
 	// What the lines have left in the background ends with them.
 	if kill := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); kill != nil && kill != syscall.ESRCH {
 		t.Error(kill)
@@ -197,12 +211,8 @@ func session(t *testing.T, root string, lines []pageLine) []done {
 	if _, ended := err.(*exec.ExitError); err != nil && !ended {
 		t.Fatal(err)
 	}
+	rest := <-text
 	var all []done
-	read, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	rest := string(read)
 	for _, m := range regexp.MustCompile(`(?s)(.*?)\x01(\d+)\n`).FindAllStringSubmatch(rest, -1) {
 		status, err := strconv.Atoi(m[2])
 		if err != nil {
@@ -335,6 +345,7 @@ func TestPagesFinds(t *testing.T) {
 		{"no output", "```console\n$ true\na\n```\n", "prints otherwise"},
 		{"output that is not shown", "```console\n$ echo a\n$ echo b\nb\n```\n", "prints otherwise"},
 		{"dots stand for no text before", "```console\n$ seq 3\n...\n2\n```\n", "prints otherwise"},
+		{"standard error opened anew", "```console\n$ echo a; echo b >/dev/stderr; echo c\na\nb\nc\n```\n", ""},
 		{"standard error", "```console\n$ echo a; echo b >&2\na\n```\n", "prints otherwise"},
 		{"a status", "```console\n$ false\n```\n", "ends with status 1"},
 		{"another status", "```console\n$ (exit 3)\n$ echo $?\n1\n```\n", "prints otherwise"},
