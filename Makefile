@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages results nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -90,6 +90,10 @@ nightly: deps
 study: deps
 	go run ./cmd/entrylab study -o results.jsonl
 	go run ./cmd/entrylab report results.jsonl -o report.html
+
+# Adds the cycles of this CPU to docs/results.md.
+results: deps
+	.ci/results
 
 # Debian's kernel with the same init, beside the generated ones.
 baseline: qemu linux

@@ -339,7 +339,7 @@ func TestPagesFinds(t *testing.T) {
 		{"a status that is told", "```console\n$ false\n$ echo $?\n1\n```\n", ""},
 		{"commands alone", "```console\n$ echo a\n$ echo b\n```\n", ""},
 		{"in the background", "```console\n$ sleep 1000 &\n$ echo a\na\n```\n", ""},
-		{"the module's files", "```console\n$ head -1 LICENSE\nCopyright …\n```\n", ""},
+		{"the module's files", "```console\n$ head -1 LICENSE\nBSD 3-Clause …\n```\n", ""},
 		{"other output", "```console\n$ echo a\nb\n```\n", "prints otherwise"},
 		{"more output", "```console\n$ seq 3\n1\n2\n```\n", "prints otherwise"},
 		{"no output", "```console\n$ true\na\n```\n", "prints otherwise"},

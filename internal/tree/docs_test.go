@@ -92,6 +92,30 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// unread are the pages of docs that a reader of the README is not led to.
+func unread(all []pages.Page) (list []string) {
+	readme := all[slices.IndexFunc(all, func(p pages.Page) bool { return p.Path == "README.md" })]
+	for _, p := range all {
+		if strings.HasPrefix(p.Path, "docs/") && !slices.Contains(readme.Links, p.Path) {
+			list = append(list, p.Path)
+		}
+	}
+	return list
+}
+
+// TestReadme: the README leads to every page of docs, and is read in a minute.
+func TestReadme(t *testing.T) {
+	for _, path := range unread(pages.All(t, root)) {
+		t.Errorf("README.md has no link to %s", path)
+	}
+	if n := strings.Count(read(t, root+"/README.md"), "\n"); n > 110 {
+		t.Errorf("README.md has %d lines: what is for users who stay longer belongs in docs", n)
+	}
+	if got := unread([]pages.Page{pages.Parse("README.md", "[x](docs/a.md)"), pages.Parse("docs/a.md", ""), pages.Parse("docs/b.md", "")}); !slices.Equal(got, []string{"docs/b.md"}) {
+		t.Errorf("not read: %q, want docs/b.md", got)
+	}
+}
+
 // TestAbsent: a path that is not there is found, and one that is is not.
 func TestAbsent(t *testing.T) {
 	all := pages.All(t, root)

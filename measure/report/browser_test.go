@@ -2,11 +2,14 @@ package report
 
 import (
 	"fmt"
+	"html"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/internal/browser"
+	"github.com/entrylab/entrylab/measure/study"
 )
 
 // TestAccessible: what a reader needs who does not see the page, or not well.
@@ -128,7 +131,7 @@ func TestReportInBrowser(t *testing.T) {
 		{"many figures", `String(document.querySelectorAll("td button").length > 100)`, 800, "^true$"},
 		{
 			"a source is shown", `const b = document.querySelector("td button"); b.click(); b.popoverTargetElement.checkVisibility() + " " + b.popoverTargetElement.innerText`, 800,
-			`(?s)^true .*difference.*interval.*95 %.*SR1.*linux-3\.19.*axes.*sp=percpu.*measured.*2026-01-02 03:04:05.*microcode.*0x1.*code c0de`,
+			`(?s)^true .*difference.*interval.*95 %.*SR1.*linux-3\.19.*axes.*sp=percpu.*measured.*2 January 2026 03:04 UTC, 1 run of 500 samples.*microcode.*0x1.*code c0de`,
 		},
 		{"it is hidden before", `String(document.querySelector("td button").popoverTargetElement.checkVisibility())`, 800, "^false$"},
 		{"tables are sorted", `String(document.querySelectorAll("table.sortable thead button").length > 10)`, 800, "^true$"},
@@ -173,6 +176,41 @@ func TestForestShows(t *testing.T) {
 		} {
 			if count.got != count.want {
 				t.Errorf("%s: %d %s, want %d\n%s", tt.name, count.got, count.what, count.want, svg)
+			}
+		}
+	}
+}
+
+// TestEveryVariant: each plot of variants has all variants of the study, and each plot
+// of changes all changes, whether they were measured or not.
+func TestEveryVariant(t *testing.T) {
+	list, err := study.Variants()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var variants, changes []string
+	for _, v := range list {
+		variants = append(variants, study.Title(v.Name))
+	}
+	for _, c := range study.Changes {
+		changes = append(changes, c.Key)
+	}
+	figures := regexp.MustCompile(`(?s)<figure><h3>(.*?)</h3>(.*?)</figure>`).FindAllStringSubmatch(written(t), -1)
+	if len(figures) == 0 {
+		t.Fatal("no plot")
+	}
+	for _, f := range figures {
+		var texts []string
+		for _, m := range regexp.MustCompile(`<text [^>]*>([^<]*)</text>`).FindAllStringSubmatch(f[2], -1) {
+			texts = append(texts, html.UnescapeString(m[1]))
+		}
+		want := changes
+		if slices.Contains(texts, variants[0]) {
+			want = variants
+		}
+		for _, name := range want {
+			if !slices.Contains(texts, name) {
+				t.Errorf("%s: no %s", f[1], name)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
-	"time"
 
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/chart"
@@ -82,9 +81,7 @@ func (s *sources) source(id int, k sourceKey) source {
 		add(study.Title(v), "%s %s", analysis.Cost(records), last.Unit)
 		add("axes", "%s", last.Axes)
 		add("proof", "%s", last.Proof)
-		first := records[0].Time.UTC()
-		add("measured", "%s to %s, %d %s, %d samples of %d operations each", first.Format(time.DateTime), last.Time.UTC().Format(time.DateTime+" UTC"),
-			len(records), map[bool]string{true: "run", false: "runs"}[len(records) == 1], last.Batches, last.N)
+		add("measured", "%s, %d %s of %d samples, each of %d %s", when(records), len(records), plural("run", len(records)), last.Batches, last.N, plural("operation", last.N))
 		for _, r := range records {
 			if len(configs) == 0 || configs[len(configs)-1] != r.Config {
 				configs = append(configs, r.Config)
@@ -106,4 +103,12 @@ func (s *sources) source(id int, k sourceKey) source {
 		add("entrylab", "%s, code %s", c.Build, c.Code)
 	}
 	return src
+}
+
+// plural is a noun for a number of things.
+func plural(noun string, n int) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
 }
