@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/entrylab/entrylab/internal/host"
@@ -83,7 +82,7 @@ func ProbeImage(kernel, initrd string) Probe {
 // CPU without VMX and SVM is software, whose cycles mean nothing and whose
 // SYSCALL may not work, so that the CPU's flags and a probe must both agree.
 func (e Engine) Available(ctx context.Context, probe Probe) error {
-	return e.availableOn(ctx, thisHost, probe)
+	return e.availableOn(ctx, thisHost(), probe)
 }
 
 // Auto is KVM where it is Available, else ICount and, in one line, why not KVM.
@@ -91,13 +90,12 @@ func (e Engine) Available(ctx context.Context, probe Probe) error {
 // A KVM that works on an emulated CPU is Available, for checks, but its cycles are
 // the emulator's: then it is not taken unasked.
 func Auto(ctx context.Context, probe Probe) (e Engine, reason string) {
-	return autoOn(ctx, thisHost, probe)
+	return autoOn(ctx, thisHost(), probe)
 }
 
 func autoOn(ctx context.Context, h place, probe Probe) (e Engine, reason string) {
-	// QEMU's TCG tells so in the name of its models.
-	if cpus, err := host.CPUs(h.cpuinfo); err == nil && strings.Contains(cpus[0].Model, "TCG") {
-		return ICount, fmt.Sprintf("engine %s, not %s: the CPU is emulated (%s)", ICount, KVM, cpus[0].Model)
+	if host.Emulated(h.model) {
+		return ICount, fmt.Sprintf("engine %s, not %s: the CPU is emulated (%s)", ICount, KVM, h.model)
 	}
 	if err := KVM.availableOn(ctx, h, probe); err != nil {
 		return ICount, fmt.Sprintf("engine %s, not %s: %v", ICount, KVM, err)
@@ -109,9 +107,13 @@ func autoOn(ctx context.Context, h place, probe Probe) (e Engine, reason string)
 type place struct {
 	kvm     string // KVM's device
 	cpuinfo string // the kernel's description of the CPUs
+	model   string // the CPU's name (host.Model)
 }
 
-var thisHost = place{kvm: "/dev/kvm", cpuinfo: host.CPUInfo}
+func thisHost() place {
+	model, _ := host.Model()
+	return place{kvm: "/dev/kvm", cpuinfo: host.CPUInfo, model: model}
+}
 
 func (e Engine) availableOn(ctx context.Context, h place, probe Probe) error {
 	if _, err := e.args(); err != nil {

@@ -36,19 +36,19 @@ func TestAvailable(t *testing.T) {
 		probe  Probe
 		want   string // in the error; "" if available
 	}{
-		{"icount needs no KVM", ICount, place{missing, missing}, nil, ""},
-		{"tcg needs no KVM", TCG, place{missing, missing}, nil, ""},
-		{"default", "", place{missing, missing}, nil, ""},
-		{"unknown", "warp", place{device, intel}, nil, `unknown engine "warp"`},
-		{"kvm on Intel", KVM, place{device, intel}, works, ""},
-		{"kvm on AMD", KVM, place{device, amd}, works, ""},
-		{"no device", KVM, place{missing, intel}, never, "no " + missing},
-		{"device cannot be opened", KVM, place{dir, intel}, never, "is this user in the group kvm?"},
-		{"no flag", KVM, place{device, plain}, never, "neither vmx nor svm, so " + device + " is software"},
-		{"no flags at all", KVM, place{device, arm}, never, arm + " has no line of flags"},
-		{"no cpuinfo", KVM, place{device, missing}, never, "cannot tell whether the CPU has VMX or SVM"},
-		{"no probe", KVM, place{device, intel}, nil, "no image to probe it with"},
-		{"probe fails", KVM, place{device, intel}, fails, "init killed by signal 11"},
+		{"icount needs no KVM", ICount, place{kvm: missing, cpuinfo: missing}, nil, ""},
+		{"tcg needs no KVM", TCG, place{kvm: missing, cpuinfo: missing}, nil, ""},
+		{"default", "", place{kvm: missing, cpuinfo: missing}, nil, ""},
+		{"unknown", "warp", place{kvm: device, cpuinfo: intel}, nil, `unknown engine "warp"`},
+		{"kvm on Intel", KVM, place{kvm: device, cpuinfo: intel}, works, ""},
+		{"kvm on AMD", KVM, place{kvm: device, cpuinfo: amd}, works, ""},
+		{"no device", KVM, place{kvm: missing, cpuinfo: intel}, never, "no " + missing},
+		{"device cannot be opened", KVM, place{kvm: dir, cpuinfo: intel}, never, "is this user in the group kvm?"},
+		{"no flag", KVM, place{kvm: device, cpuinfo: plain}, never, "neither vmx nor svm, so " + device + " is software"},
+		{"no flags at all", KVM, place{kvm: device, cpuinfo: arm}, never, arm + " has no line of flags"},
+		{"no cpuinfo", KVM, place{kvm: device, cpuinfo: missing}, never, "cannot tell whether the CPU has VMX or SVM"},
+		{"no probe", KVM, place{kvm: device, cpuinfo: intel}, nil, "no image to probe it with"},
+		{"probe fails", KVM, place{kvm: device, cpuinfo: intel}, fails, "init killed by signal 11"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +85,6 @@ func TestAuto(t *testing.T) {
 	device := cpu("kvm", "")
 	amd := cpu("amd", "model name\t: AMD EPYC\nflags\t\t: fpu svm\n")
 	none := cpu("none", "model name\t: AMD EPYC\nflags\t\t: fpu\n")
-	emulated := cpu("emulated", "model name\t: QEMU TCG CPU version 2.5+\nflags\t\t: fpu svm\n")
 	works := func(context.Context) error { return nil }
 	fails := func(context.Context) error { return ErrNoSyscall }
 	never := func(context.Context) error { t.Error("the probe was booted"); return nil }
@@ -96,12 +95,12 @@ func TestAuto(t *testing.T) {
 		probe Probe
 		want  string // the reason; "" if KVM is taken
 	}{
-		{"hardware", place{device, amd}, works, ""},
-		{"absent", place{filepath.Join(dir, "missing"), amd}, never, "no " + dir},
-		{"software", place{device, none}, never, "is software"},
-		{"unreadable", place{dir, amd}, never, "is this user in the group kvm?"},
-		{"emulated", place{device, emulated}, never, "the CPU is emulated (QEMU TCG CPU version 2.5+)"},
-		{"the probe fails", place{device, amd}, fails, ErrNoSyscall.Error()},
+		{"hardware", place{kvm: device, cpuinfo: amd}, works, ""},
+		{"absent", place{kvm: filepath.Join(dir, "missing"), cpuinfo: amd}, never, "no " + dir},
+		{"software", place{kvm: device, cpuinfo: none}, never, "is software"},
+		{"unreadable", place{kvm: dir, cpuinfo: amd}, never, "is this user in the group kvm?"},
+		{"emulated", place{kvm: device, cpuinfo: amd, model: "QEMU TCG CPU version 2.5+"}, never, "the CPU is emulated (QEMU TCG CPU version 2.5+)"},
+		{"the probe fails", place{kvm: device, cpuinfo: amd}, fails, ErrNoSyscall.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, reason := autoOn(t.Context(), tt.host, tt.probe)

@@ -193,8 +193,8 @@ func (e *env) compareConsoles(ctx context.Context, o *compareOptions, names []st
 		return e.printRefused(set, en, engine.Outcome{}, names, o.format, err)
 	}
 	if o.out != "" {
-		if en.Meaningless != "" {
-			return 0, fmt.Errorf("-o %s: nothing is kept: %s", o.out, en.Meaningless)
+		if why := en.MeaninglessOn(boots[0].Config.Host); why != "" {
+			return 0, fmt.Errorf("-o %s: nothing is kept: %s", o.out, why)
 		}
 		k, err := e.openKeeper(ctx, o.out)
 		if err != nil {

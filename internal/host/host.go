@@ -65,7 +65,7 @@ func Parse(text string) []CPU {
 }
 
 // Model names the first CPU and its microcode. Where that cannot be told the name
-// says why.
+// says why; that of an emulated CPU says so.
 func Model() (model, microcode string) {
 	cpus, err := CPUs(CPUInfo)
 	switch {
@@ -74,7 +74,7 @@ func Model() (model, microcode string) {
 	case cpus[0].Model == "":
 		return "unknown CPU", cpus[0].Microcode
 	}
-	return cpus[0].Model, cpus[0].Microcode
+	return named(cpus[0].Model, Hypervisor()), cpus[0].Microcode
 }
 
 // Kernel is the release of the kernel that runs, as uname prints it; empty where it

@@ -55,3 +55,35 @@ func TestKernel(t *testing.T) {
 		t.Errorf("the kernel is %q, uname says %q", got, want)
 	}
 }
+
+// TestEmulated: a CPU of QEMU's emulator is told by its name or by the signature of its
+// hypervisor, and no other is.
+func TestEmulated(t *testing.T) {
+	for _, tt := range []struct {
+		model, hypervisor string
+		want              bool
+	}{
+		{"QEMU TCG CPU version 2.5+", "TCGTCGTCGTCG", true},
+		{"QEMU TCG CPU version 2.5+", "", true},
+		{"AMD EPYC Processor", "TCGTCGTCGTCG", true},
+		{"AMD EPYC Processor", "KVMKVMKVM", false},
+		{"AMD EPYC Processor", "", false},
+	} {
+		model := named(tt.model, tt.hypervisor)
+		if Emulated(model) != tt.want || !strings.HasPrefix(model, tt.model) || named(model, tt.hypervisor) != model {
+			t.Errorf("%s in a machine of %q is called %q: emulated is %v, want %v", tt.model, tt.hypervisor, model, !tt.want, tt.want)
+		}
+	}
+}
+
+// TestCPUID: the instruction tells the same vendor as Linux does.
+func TestCPUID(t *testing.T) {
+	_, b, c, d := CPUID(0, 0)
+	text, err := os.ReadFile(CPUInfo)
+	if vendor := Text(b, d, c); err != nil || !strings.Contains(string(text), ": "+vendor+"\n") {
+		t.Errorf("the vendor is %q, which %s does not have (%v)", vendor, CPUInfo, err)
+	}
+	if has := strings.Contains(string(text), " hypervisor "); has != (Hypervisor() != "") {
+		t.Errorf("the hypervisor is %q, and %s has the flag: %v", Hypervisor(), CPUInfo, has)
+	}
+}

@@ -57,7 +57,7 @@ func (s *Set) booted(boots []cycles.Boot) (*Booted, error) {
 // refused: it says what it is.
 func (b *Booted) err() error {
 	e := engine.Of(b.Config.Engine)
-	if len(b.failed) == 0 || e.Meaningless != "" {
+	if len(b.failed) == 0 || e.MeaninglessOn(b.Config.Host) != "" {
 		return nil
 	}
 	return noise(e, strings.Join(b.failed, "; "))
@@ -240,7 +240,7 @@ func (b *Booted) floor(boots []cycles.Boot) {
 // Notes are what a reader of the figures must know.
 func (b *Booted) Notes() []string {
 	var notes []string
-	if why := engine.Of(b.Config.Engine).Meaningless; why != "" {
+	if why := engine.Of(b.Config.Engine).MeaninglessOn(b.Config.Host); why != "" {
 		notes = append(notes, "MEANINGLESS as cycles: "+why+"; this only shows that the way from the machine to the table works")
 	}
 	if b.Counted {

@@ -16,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -66,7 +67,7 @@ type Engine struct {
 	// be compared by it. Empty: they are.
 	Costless string
 	// Meaningless says why the cycles that it samples are not those of a real CPU. Empty:
-	// they are.
+	// they are, if the host's CPU is real (MeaninglessOn).
 	Meaningless string
 	// Unseen names the part of a call that it does not run. Then it has no absolute costs
 	// and cannot compare paths that differ in that part. Empty: it runs the whole call.
@@ -99,6 +100,15 @@ type Engine struct {
 	// Verify, if not nil, makes the guest's checks on a kernel that entrylab did not
 	// boot. It returns what was found.
 	Verify func(context.Context) (*wire.Results, error)
+}
+
+// MeaninglessOn says why the cycles that the engine samples on a host, by its CPU's name
+// in records, are not those of a real CPU. Empty: they are.
+func (e Engine) MeaninglessOn(cpu string) string {
+	if e.Meaningless == "" && e.Kind == Sampled && host.Emulated(cpu) {
+		return emulatorsClock
+	}
+	return e.Meaningless
 }
 
 // Op is an operation of an engine.

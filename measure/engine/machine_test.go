@@ -44,3 +44,31 @@ func TestOneMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestMeaningless: samples of an emulator, and of any engine on a CPU that is emulated,
+// are no CPU's costs, and no study takes them. Counts are the same everywhere.
+func TestMeaningless(t *testing.T) {
+	const real, emulated = "AMD EPYC Processor", "QEMU TCG CPU version 2.5+"
+	for _, tt := range []struct {
+		name, cpu            string
+		meaningless, studied bool
+	}{
+		{"kvm", real, false, true},
+		{"kvm", emulated, true, false},
+		{"replay", real, false, true},
+		{"replay", emulated, true, false},
+		{"metal", emulated, true, false},
+		{"tcg", real, true, false},
+		{"icount", emulated, false, true},
+		{"static", emulated, false, true},
+		{"bochs", emulated, true, true}, // its counts are not
+	} {
+		e := Of(tt.name)
+		if got := e.MeaninglessOn(tt.cpu) != ""; got != tt.meaningless {
+			t.Errorf("%s on %s: meaningless is %v", tt.name, tt.cpu, got)
+		}
+		if got := e.studies(tt.cpu) == nil; got != tt.studied {
+			t.Errorf("%s on %s: studied is %v", tt.name, tt.cpu, got)
+		}
+	}
+}

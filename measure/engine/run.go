@@ -96,7 +96,21 @@ func (e Engine) steps(ctx context.Context, j Job) ([]Step, error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+	if j.Study {
+		if err := e.studies(HostConfig().Host); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
 	return e.Plan(ctx, j)
+}
+
+// studies reports why a study takes no samples of the engine on this CPU, or nil: they
+// would be read as a CPU's costs.
+func (e Engine) studies(cpu string) error {
+	if why := e.MeaninglessOn(cpu); e.Kind == Sampled && why != "" {
+		return fmt.Errorf("%s: %s", cpu, why)
+	}
+	return nil
 }
 
 // step runs one step. In a study, a step that is refused as noise counts as skipped.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"unsafe"
 
@@ -74,30 +73,23 @@ func oneCPU(cpus []host.CPU, mayUse func(int) bool) (CPU, error) {
 // CPUID, leaves 0, 1, 7, 1AH and 80000002H to 80000004H; AMD's manual, volume 3,
 // appendix E).
 func modelHere() string {
-	text := func(words ...uint32) string {
-		b := make([]byte, 0, 4*len(words))
-		for _, w := range words {
-			b = append(b, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
-		}
-		return strings.TrimSpace(strings.Trim(string(b), "\x00"))
-	}
-	leaves, b, c, d := cpuid(0, 0)
-	name := text(b, d, c)
-	signature, _, _, _ := cpuid(1, 0)
+	leaves, b, c, d := host.CPUID(0, 0)
+	name := host.Text(b, d, c)
+	signature, _, _, _ := host.CPUID(1, 0)
 	name += fmt.Sprintf(" %#x", signature)
 	if leaves >= 0x1a {
-		if _, _, _, d := cpuid(7, 0); d>>15&1 == 1 {
-			core, _, _, _ := cpuid(0x1a, 0)
+		if _, _, _, d := host.CPUID(7, 0); d>>15&1 == 1 {
+			core, _, _, _ := host.CPUID(0x1a, 0)
 			name += fmt.Sprintf(" core type %#x", core>>24)
 		}
 	}
-	if most, _, _, _ := cpuid(0x8000_0000, 0); most >= 0x8000_0004 {
+	if most, _, _, _ := host.CPUID(0x8000_0000, 0); most >= 0x8000_0004 {
 		var brand []uint32
 		for leaf := range uint32(3) {
-			a, b, c, d := cpuid(0x8000_0002+leaf, 0)
+			a, b, c, d := host.CPUID(0x8000_0002+leaf, 0)
 			brand = append(brand, a, b, c, d)
 		}
-		name += " " + text(brand...)
+		name += " " + host.Text(brand...)
 	}
 	return name
 }

@@ -69,8 +69,5 @@ type userCall struct {
 //go:noescape
 func enter(c *userCall)
 
-// cpuid executes CPUID.
-func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
-
 // wrgsbase sets the GS base. #UD without CR4.FSGSBASE.
 func wrgsbase(addr uint64)

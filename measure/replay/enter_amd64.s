@@ -103,17 +103,6 @@ TEXT ·wrgsbase(SB), NOSPLIT, $0-8
 	WRGSBASEQ AX
 	RET
 
-// See enter_amd64.go.
-TEXT ·cpuid(SB), NOSPLIT, $0-24
-	MOVL leaf+0(FP), AX
-	MOVL subleaf+4(FP), CX
-	CPUID
-	MOVL AX, eax+8(FP)
-	MOVL BX, ebx+12(FP)
-	MOVL CX, ecx+16(FP)
-	MOVL DX, edx+20(FP)
-	RET
-
 // See fault.go. As a signal handler it has the signal in DI, its siginfo in SI
 // and the ucontext in DX, with RIP in uc_mcontext.gregs[16] and RFLAGS behind it.
 // It returns to the kernel's restorer.

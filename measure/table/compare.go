@@ -211,8 +211,8 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 		on = c.Config.Host
 	}
 	d.Add(Line("engine %s, on %s, %d %ss", e.Name, on, c.Units, e.Sample), Space)
-	if e.Meaningless != "" {
-		d.Add(Line("MEANINGLESS as cycles: %s", e.Meaningless), Space)
+	if why := e.MeaninglessOn(c.Config.Host); why != "" {
+		d.Add(Line("MEANINGLESS as cycles: %s", why), Space)
 	}
 	// Boots have a line of their own for the floor, which has no difference.
 	variants := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return v == wire.Floor && c.Booted != nil })

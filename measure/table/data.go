@@ -97,7 +97,7 @@ var kinds = map[analysis.Kind]string{analysis.Exact: "exact", analysis.Interval:
 func dataOf(c *analysis.Comparison, proofs map[string]record.Proof) Data {
 	e := c.Engine
 	d := Data{
-		Config: ConfigOf(c.Config), Proofs: proofs, Engine: e.Name, Unit: c.Unit(), CPU: c.Config.CPU, Code: c.Config.Code, Meaningless: e.Meaningless,
+		Config: ConfigOf(c.Config), Proofs: proofs, Engine: e.Name, Unit: c.Unit(), CPU: c.Config.CPU, Code: c.Config.Code, Meaningless: e.MeaninglessOn(c.Config.Host),
 		Variants: c.Variants, Checks: c.Checks, Controls: c.Controls, Ladder: c.Ladder, Notes: c.Notes,
 		CyclesPerTick: c.Account.CyclesPerTick, Keys: map[string]string{}, engine: e, ops: map[string]engine.Op{},
 	}
