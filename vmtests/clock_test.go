@@ -226,13 +226,13 @@ func TestClockTold(t *testing.T) {
 	}
 }
 
-// TestNoClock boots a machine that has nothing to tell the time by.
+// TestNoClock boots a machine that has no way to tell the time.
 func TestNoClock(t *testing.T) {
 	t.Parallel()
 	m := machine(t, vm.ICount)
 	m.Extra = []string{"-machine", "pit=off"}
 	res, console := bootInit(t, clockConfig(t, m))
-	const want = "cannot boot: neither CPUID nor a hypervisor tells the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is nothing to tell the time by"
+	const want = "cannot boot: neither CPUID nor a hypervisor gives the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is no way to tell the time"
 	if res.Outcome != vm.Refused || res.Reason != want || console != "" {
 		t.Errorf("%v: %s, want %s", res.Outcome, res.Reason, want)
 	}

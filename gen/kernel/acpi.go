@@ -12,14 +12,14 @@ const (
 	acpiAreaStart = 0xe0000 // where a BIOS has the root pointer, on a multiple of 16
 	acpiAreaEnd   = 0x100000
 
-	rsdpSize     = 20 // of it the first checksum is
+	rsdpSize     = 20 // the bytes that the first checksum covers
 	rsdpRevision = 15
 	rsdpRSDT     = 16
 	rsdpXSDT     = 24
 
 	acpiLength     = 4
 	acpiHeaderSize = 36
-	acpiMaxLength  = 1 << 20 // of a table that is believed
+	acpiMaxLength  = 1 << 20 // the longest table that is believed
 
 	acpiPMTimer     = 76 // in the FADT, PM_TMR_BLK
 	acpiHPETSpace   = 40 // in the HPET's table: the address space, 0 is memory,
@@ -38,7 +38,7 @@ func signature(s string) uint32 { return binary.LittleEndian.Uint32([]byte(s)) }
 // deviceMemory is where memory that is mapped uncached begins (boot/proto).
 const deviceMemory = 0xe000_0000
 
-// acpi finds tables of the firmware's.
+// acpi finds tables of the firmware.
 func acpi() Program {
 	return Program{
 		Funcs: Funcs(
@@ -121,7 +121,7 @@ size of its entries in EBP; 0 if there is none.`,
 }
 
 func acpiCheck() Func {
-	// linear makes a physical address one of the linear map. Those from 4 GiB on
+	// linear makes a physical address an address of the linear map. Those from 4 GiB on
 	// are not mapped: they give 0.
 	linear := func(r Reg) Block {
 		return Block{
@@ -151,7 +151,7 @@ or 0 if it is not mapped or its length or checksum is wrong.`,
 }
 
 func acpiSum() Func {
-	return FUNC("acpi_sum", "acpi_sum returns in AL the sum of the ESI bytes at RDI, not 0 of them. Clobbers RCX.",
+	return FUNC("acpi_sum", "acpi_sum returns in AL the sum of the ESI bytes at RDI; ESI is not 0. Clobbers RCX.",
 		XORL(RAX, RAX),
 		XORL(RCX, RCX),
 		DO(

@@ -44,7 +44,7 @@ func apicBase() Block {
 }
 
 // apic is the local APIC's timer, in one-shot mode: it is programmed only for
-// what somebody waits for.
+// events that somebody waits for.
 func apic() Program {
 	return Program{
 		Funcs: Funcs(
@@ -58,12 +58,12 @@ func apic() Program {
 
 func apicInit() Func {
 	return FUNC("apic_init",
-		`apic_init turns the local APIC on, with nothing unmasked, and lets its timer
+		`apic_init turns the local APIC on, with everything masked, and makes its timer
 count down from 2^32-1, again and again.`,
 		MOVL(x86.MSR_APIC_BASE, RCX),
 		RDMSR(),
 		TESTL(apicBaseX2, RAX),
-		IF(NE, // only by way of off back to the registers in memory (SDM volume 3, 11.12.5)
+		IF(NE, // the way back to the registers in memory leads through off (SDM volume 3, 11.12.5)
 			ANDL(^(apicBaseX2|apicBaseEnable), RAX),
 			WRMSR(),
 		),
@@ -74,7 +74,7 @@ count down from 2^32-1, again and again.`,
 		MOVL(0, apicAt(apicTPR)),
 		MOVL(apicMasked, apicAt(apicLVTPerf)),
 		MOVL(apicMasked, apicAt(apicLVT0)),
-		MOVL(apicNMI, apicAt(apicLVT1)), // LINT1 is where a PC's NMI comes in
+		MOVL(apicNMI, apicAt(apicLVT1)), // a PC's NMI comes in at LINT1
 		MOVL(apicMasked, apicAt(apicLVTError)),
 		MOVL(apicDivBy1, apicAt(apicDivide)),
 		MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, apicAt(apicLVTTimer)),
@@ -103,12 +103,12 @@ func apicTimerOff() Func {
 	).Takes()
 }
 
-// timerProgram is the end of timerArm: another way into it.
+// timerProgram is the end of timerArm, and a second entry to it.
 func timerProgram() Func { return EXTERN("timer_program") }
 
 func timerArm() Func {
 	return FUNC("timer_arm",
-		`timer_arm lets the timer fire at monotonic time RDI in ns, if it is not going to
+		`timer_arm makes the timer fire at monotonic time RDI in ns, unless it will
 fire earlier already, or at the longest time that it can count. IF is 0.`,
 		CMPQ(RDI, sched.TimerArmed),
 		IF(GE, RETURN()),
@@ -122,14 +122,14 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 		MOVQ(RDI, RAX),
 		MULQ(clk.TimerMult), // below 2^64 up to TimerMax
 		SHRQ(32, RAX),
-		INCL(RAX), // not before the time
+		INCL(RAX), // never before the time
 		apicBase(),
 		MOVL(RAX, apicAt(apicInitial)),
 		RETURN(),
 	).Takes(RDI)
 }
 
-// apicTimer is the timer as what the TSC is compared with; its rate is not known.
+// apicTimer is the timer as a counter to compare the TSC with; its rate is unknown.
 func apicTimer() Data {
 	const least = 1000 // ticks: 10 us and less
 	return counterData("apic_timer", layout.Counter[any]{

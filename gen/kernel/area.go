@@ -8,11 +8,11 @@ import (
 // area gives the fields of the Area that r points to.
 func area(r Reg) layout.Area[Mem] { return Fields[layout.Area[Mem]](r) }
 
-// areaWords is the number of words of an Area that say what it is, not where
-// it stands among the others.
+// areaWords is the number of words of an Area that describe it, as opposed to its
+// place among the others.
 var areaWords = area(RAX).Next.Disp / 8
 
-// roomForAreas leaves for label if there is no memory for n areas more.
+// roomForAreas leaves for label if there is no memory for n more areas.
 // Clobbers RAX.
 func roomForAreas(n int, label string) Block {
 	return Block{
@@ -25,9 +25,9 @@ func roomForAreas(n int, label string) Block {
 	}
 }
 
-// areas are the ranges of user addresses that are mapped, without overlaps;
-// like neighbours without contents of their own are one. The last of them is
-// last_area, at an address that no range reaches: what is behind all others.
+// areas are the ranges of user addresses that are mapped, without overlaps; equal
+// neighbours without contents of their own are one area. The last of them is
+// last_area, at an address that no range reaches: it follows all others.
 func areas() Program {
 	return Program{
 		Funcs: Funcs(
@@ -64,7 +64,7 @@ func newArea() Func {
 	parent := area(RSI)
 	after := area(afterPtr)
 	return FUNC("new_area",
-		`new_area returns a new area, a copy of the areaWords at RSI, which stands before
+		`new_area returns a new area, a copy of the areaWords at RSI, and enters it before
 the area RDX. There must be room for it (roomForAreas).`,
 		MOVQ(RSI, words),
 		MOVQ(RDX, afterPtr),
@@ -77,7 +77,7 @@ the area RDX. There must be room for it (roomForAreas).`,
 		REP(MOVSQ()),
 		MOVQ(RDX, RDI),
 		MOVQ(RDX, made),
-		MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator, of which the high bits count
+		MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator: use its high bits
 		IMULQ(memory.AreaSeed, RAX),
 		INCQ(RAX),
 		MOVQ(RAX, memory.AreaSeed),
@@ -89,7 +89,7 @@ the area RDX. There must be room for it (roomForAreas).`,
 		MOVQ(RDI, after.Prev),
 		TESTQ(RSI, RSI),
 		IF(NE, MOVQ(RDI, area(RSI).Next)),
-		// Of two neighbours in a tree one has no child on the other's side.
+		// Of two neighbours in a tree, one has no child on the other's side.
 		XORL(RAX, RAX),
 		MOVQ(RAX, node.Left),
 		MOVQ(RAX, node.Right),
@@ -130,7 +130,7 @@ func removeArea() Func {
 	node := area(RDI)
 	after := area(afterPtr)
 	return FUNC("remove_area", "remove_area takes the area RDI out and frees it.",
-		LOOP( // down, until it has one child at most
+		LOOP( // down, until it has at most one child
 			MOVQ(node.Left, RSI),
 			TESTQ(RSI, RSI),
 			BREAK(E),
@@ -179,7 +179,7 @@ func splitArea() Func {
 	self := area(selfPtr)
 	return FUNC("split_area",
 		`split_area makes two areas of the area RDI, the second from the address RSI
-inside it on, and returns the second. There must be room for one.`,
+inside it on, and returns the second. There must be room for one more.`,
 		MOVQ(RDI, selfPtr),
 		MOVQ(RSI, addr),
 		MOVQ(self.Source, RAX),
@@ -213,9 +213,9 @@ func isolateAreas() Func {
 	first, end, start := RBX, RBP, R12
 	found := area(RAX)
 	return FUNC("isolate_areas",
-		`isolate_areas makes area boundaries of the addresses RDI and RSI where they are
-inside areas, and returns the first area after RDI. There are up to two areas
-more.`,
+		`isolate_areas makes area boundaries at the addresses RDI and RSI where they are
+inside areas, and returns the first area after RDI. It adds up to two
+areas.`,
 		MOVQ(RSI, end),
 		MOVQ(RDI, start),
 		CALL(findArea),
@@ -244,12 +244,12 @@ func mergeAreas() Func {
 	self := area(selfPtr)
 	node := area(RDI)
 	return FUNC("merge_areas",
-		`merge_areas makes one of like neighbours that touch anywhere from the address
+		`merge_areas makes one area of equal neighbours that touch anywhere from the address
 RDI to RSI. Areas that are copies of something stay as they are.`,
 		MOVQ(RSI, end),
 		CALL(findArea),
 		MOVQ(RAX, selfPtr),
-		CMPQ(self.Prev, 0), // which may end there
+		CMPQ(self.Prev, 0), // the area may end there
 		IF(NE, MOVQ(self.Prev, selfPtr)),
 		LOOP(
 			MOVQ(self.Next, RDI),
@@ -310,8 +310,8 @@ func unmapRange() Func {
 	start, end, afterPtr := RBX, RBP, R12
 	after := area(afterPtr)
 	return FUNC("unmap_range",
-		`unmap_range removes all that is mapped at the addresses from RDI up to RSI,
-both a page's. There is one area more if it was the middle of one.`,
+		`unmap_range removes everything that is mapped at the addresses from RDI up to RSI,
+both at pages. It adds an area if the range was the middle of one.`,
 		MOVQ(RDI, start),
 		MOVQ(RSI, end),
 		CALL(isolateAreas),
@@ -327,7 +327,7 @@ both a page's. There is one area more if it was the middle of one.`,
 			CALL(removeArea),
 			CMPQ(after.Start, end),
 		).WHILE(B),
-		// The neighbours keep the tables that they share.
+		// The neighbours keep the tables that they share with it.
 		gapStart(afterPtr, RDX),
 		MOVQ(uint64(1)<<47, RCX),
 		CMPQ(RCX, after.Start),

@@ -57,7 +57,7 @@ func areaMaxGap() Func {
 			),
 		}
 	}
-	return FUNC("area_max_gap", "area_max_gap sets MaxGap of the area RDI by its gap and its children. Clobbers RAX, RCX.",
+	return FUNC("area_max_gap", "area_max_gap sets MaxGap of the area RDI from its gap and its children. Clobbers RAX, RCX.",
 		gapStart(RDI, RCX),
 		MOVQ(node.Start, RAX),
 		SUBQ(RCX, RAX),
@@ -73,8 +73,8 @@ func areaMaxGap() Func {
 func areaUpdate() Func {
 	node := area(RDI)
 	return FUNC("area_update",
-		`area_update sets MaxGap of the area RDI, the gap below which has changed, and of
-all above it in the tree. Clobbers RAX, RCX, RDI.`,
+		`area_update sets MaxGap of the area RDI, whose gap below has changed, and of
+all areas above it in the tree. Clobbers RAX, RCX, RDI.`,
 		DO(
 			CALL(areaMaxGap),
 			MOVQ(node.Parent, RDI),
@@ -88,14 +88,14 @@ func rotateArea() Func {
 	found := area(RAX)
 	node := area(RDI)
 	parent := area(RSI)
-	// child is the child of the area r on the side: 0 is the left one, 8 the
+	// child is the child of the area r on the given side: 0 is the left one, 8 the
 	// right one.
 	child := func(r, side Reg) Mem { return r.Index(side, 1).Add(area(r).Left.Disp) }
 	return FUNC("rotate_area",
-		`rotate_area lets the area RDI change places with its parent, which becomes its
+		`rotate_area makes the area RDI change places with its parent, which becomes its
 child on the other side. Keeps RDI.`,
 		MOVQ(node.Parent, RSI),
-		XORL(R8, R8), // the side that it was on
+		XORL(R8, R8), // the side of its parent that it was on
 		CMPQ(RDI, parent.Left),
 		IF(NE, MOVL(8, R8)),
 		MOVL(R8, R9),
@@ -121,7 +121,7 @@ func getUnmappedArea() Func {
 	found := area(RAX)
 	cursor := area(RCX)
 	return FUNC("get_unmapped_area",
-		`get_unmapped_area returns the highest address from RSI on at which RDI bytes are
+		`get_unmapped_area returns the highest address from RSI on where RDI bytes are
 free that end at RDX at most, or -ENOMEM.`,
 		MOVQ(RDX, R8),
 		SUBQ(RDI, R8), // the highest that a gap can begin at
@@ -130,7 +130,7 @@ free that end at RDX at most, or -ENOMEM.`,
 		LOOP(
 			gapStart(RCX, R9),
 			CMPQ(R9, R8),
-			JA("left"), // all on the right begin even higher
+			JA("left"), // all gaps on the right begin even higher
 			MOVQ(cursor.Right, RAX),
 			TESTQ(RAX, RAX),
 			IF(NE,
@@ -150,7 +150,7 @@ free that end at RDX at most, or -ENOMEM.`,
 				IF(AE, MOVQ(R10, RAX), RETURN()),
 			),
 			CMPQ(R9, RSI),
-			JBE("none"), // all on the left end even lower
+			JBE("none"), // all gaps on the left end even lower
 			LABEL("left"),
 			MOVQ(cursor.Left, RAX),
 			TESTQ(RAX, RAX),
@@ -158,7 +158,7 @@ free that end at RDX at most, or -ENOMEM.`,
 				CMPQ(found.MaxGap, RDI),
 				IF(AE, MOVQ(RAX, RCX), CONTINUE()),
 			),
-			DO( // up, to the first that has not been looked at
+			DO( // up, to the first area that has not been visited
 				MOVQ(RCX, RAX),
 				MOVQ(cursor.Parent, RCX),
 				TESTQ(RCX, RCX),

@@ -6,27 +6,27 @@ import (
 )
 
 const (
-	// calibrationWindows is how many windows there are at most, and
+	// calibrationWindows is the most windows that are tried, and
 	// calibrationAgree how many of them must agree.
 	calibrationWindows = 384
 	calibrationAgree   = 3
-	// calibrationError is the shift that makes of a window the greatest error of
+	// calibrationError is the shift from a window to the greatest error in
 	// it that is asked for: one part in 1024. Windows that agree differ by no
 	// more; their mean is far closer.
 	calibrationError = 10
-	// calibrationWorst is the same of the greatest error that is taken, where
+	// calibrationWorst is the shift for the greatest error that is accepted, where
 	// reading the counter is slow: one part in 16. Windows must agree all the same.
 	calibrationWorst = 4
-	// calibrationLevel is the shift that makes of the number of windows so far the
-	// bits by which agreement is relaxed, for hosts that are never quiet: by one
-	// with every 32, and by calibrationRelaxed at most.
+	// calibrationLevel is the shift from the number of windows so far to the
+	// number of bits by which agreement is relaxed, for hosts that are never quiet: one
+	// more with every 32, and calibrationRelaxed at most.
 	calibrationLevel   = 5
 	calibrationRelaxed = 3
-	// calibrationSpin is how many rounds of a loop pass between two readings:
-	// each is slow in an emulator.
+	// calibrationSpin is how many rounds of a loop pass between two readings,
+	// as each is slow in an emulator.
 	calibrationSpin = 1 << 15
 	// calibrationTries is how many readings in a row may show no tick, each of
-	// them longer than a few ns, and calibrationReadings how many a window may
+	// them longer than a few ns, and calibrationReadings how many readings a window may
 	// have.
 	calibrationTries    = 1 << 14
 	calibrationReadings = 1 << 11
@@ -43,9 +43,9 @@ func counterData(name string, c layout.Counter[any]) Data {
 // calibration compares the time-stamp counter with another.
 //
 // A guest can be stopped at any instruction for any time, and a counter wraps
-// meanwhile: the PIT's within 55 ms. So no window is believed by itself. There
-// are several, as short as their error allows, and those count that agree: a
-// stall spoils the windows that it falls in, each in its own way.
+// meanwhile: the PIT's within 55 ms. So no single window is trusted. There
+// are several, as short as their error allows, and those that agree count: a
+// stall spoils each window that it falls in by a different amount.
 func calibration() Program {
 	return Program{
 		Funcs: Funcs(
@@ -62,9 +62,9 @@ var calibrationWindowsData = BSS("calibration_windows", 8*calibrationWindows, 8)
 func calibrate() Func {
 	ctr, window := RBX, RBP
 	return FUNC("calibrate",
-		`calibrate compares the TSC with the layout.Counter RDI. Returns in RAX how many
-ticks the TSC has for one of the other, times 2^32; 0 if that does not count, or
-too few windows agree. IF is 0.`,
+		`calibrate compares the TSC with the layout.Counter RDI. It returns in RAX how many
+ticks the TSC makes for one of the counter, times 2^32; 0 if the counter does not
+count, or too few windows agree. IF is 0.`,
 		MOVQ(RDI, ctr),
 		XORL(window, window), // windows so far
 		LOOP(
@@ -80,9 +80,9 @@ too few windows agree. IF is 0.`,
 			MOVL(calibrationError, RCX),
 			SUBL(RDX, RCX),
 			MOVQ(RAX, RSI),
-			SHRQ(RCX, RSI), // what may lie between two
+			SHRQ(RCX, RSI), // how far two may be apart
 
-			// The sum and number of those that agree with the last.
+			// The sum and number of the windows that agree with the last.
 			XORL(RDI, RDI),
 			XORL(R9, R9),
 			XORL(RCX, RCX),
@@ -118,16 +118,16 @@ func calibrationWindow() Func {
 	ctr, window, count, tsc, looked, readings := RBX, RBP, R12, R13, R14, R15
 	c := counter(ctr)
 	return FUNC("calibration_window",
-		`calibration_window is one window of calibrate, with its result; RBX is the
-Counter. It begins and ends with a tick of that. Where the readings at its ends
-took so long that the result says nothing, it is RBP+1, a number
-of its own that no other agrees with.`,
+		`calibration_window measures one window of calibrate, and returns its result; RBX is
+the Counter. The window begins and ends with a tick of that. If the readings at its
+ends took so long that the result says nothing, the result is RBP+1, a different
+number each time, with which no other agrees.`,
 		CALL(counterTick),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
 		MOVL(RDI, count),  // count
 		MOVQ(RSI, tsc),    // TSC
-		MOVQ(RAX, looked), // how long the tick was looked for
+		MOVQ(RAX, looked), // how long the search for the tick took
 		MOVL(calibrationReadings, readings),
 		LOOP(
 			DECL(readings),
@@ -159,7 +159,7 @@ of its own that no other agrees with.`,
 		SHLQ(32, RAX),
 		SHRQ(32, RDX),
 		CMPQ(RDX, RDI),
-		JAE("nothing"), // too large a quotient
+		JAE("nothing"), // the quotient would be too large
 		DIVQ(RDI),
 		RETURN(),
 		LABEL("nothing"),
@@ -172,8 +172,8 @@ func counterTick() Func {
 	ctr := RBX
 	c := counter(ctr)
 	return FUNC("counter_tick",
-		`counter_tick waits for the next tick of the Counter RBX. Returns its count in
-EDI, the TSC at the reading that showed it in RSI, and in RAX the TSC's ticks
+		`counter_tick waits for the next tick of the Counter RBX. It returns the count in
+EDI, the TSC at the reading that showed the tick in RSI, and in RAX the TSC's ticks
 since the reading before began; 0 if there is no tick.`,
 		tsc(),
 		MOVQ(RAX, RSI),

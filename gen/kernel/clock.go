@@ -11,14 +11,14 @@ var clk = Fields[layout.Clock[Mem]](Sym(clockData))
 const (
 	nsPerSec = 1_000_000_000
 
-	// TSC rates outside of these in Hz are not believed.
+	// TSC rates outside these bounds, in Hz, are not believed.
 	tscMin = 10_000_000
 	tscMax = 100_000_000_000
 )
 
-// tscTold are the functions that return the TSC's rate as CPU or hypervisor tell
-// it, or 0, and what they go by; tscCounters are the counters to compare it with
-// otherwise. The first that gives a rate is taken.
+// tscTold are the functions that return the TSC's rate as CPU or hypervisor gives
+// it, or 0, with their sources; tscCounters are the counters to compare it with
+// otherwise. The first that gives a rate is used.
 var (
 	tscTold = []struct {
 		function func() Func
@@ -80,7 +80,7 @@ func ktimeReal() Func {
 
 func timeInit() Func {
 	return FUNC("time_init",
-		`time_init starts the clocks: finds out the rate of the TSC, and by that the one
+		`time_init starts the clocks: it finds the rate of the TSC and, from that, the rate
 of the local APIC's timer. Fails by boot_fail.`,
 		tsc(),
 		MOVQ(RAX, clk.TSCBase),
@@ -100,7 +100,7 @@ of the local APIC's timer. Fails by boot_fail.`,
 			LEAQ(Str("the local APIC's timer does not count, or not evenly"), RDI),
 			CALL(bootFail),
 		),
-		// Its rate in Hz is that of the TSC over what has come out.
+		// Its rate in Hz is the TSC's rate divided by the result.
 		MOVQ(RAX, RCX),
 		MOVQ(clk.TSCHz, RAX),
 		MOVQ(RAX, RDX),
@@ -157,7 +157,7 @@ func tscInit() Func {
 			CALL(tscTake),
 			JE("done"),
 		),
-		LEAQ(Str("neither CPUID nor a hypervisor tells the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is nothing to tell the time by"), RDI),
+		LEAQ(Str("neither CPUID nor a hypervisor gives the TSC's rate, and no PIT, HPET or ACPI timer counts evenly: there is no way to tell the time"), RDI),
 		CALL(bootFail),
 		LABEL("done"),
 		RETURN(),
@@ -165,7 +165,7 @@ func tscInit() Func {
 }
 
 func tscTake() Func {
-	return FUNC("tsc_take", "tsc_take makes RAX Hz, by the layout.TSCSource RDI, the TSC's rate, and sets ZF, unless it cannot be that.",
+	return FUNC("tsc_take", "tsc_take makes RAX, in Hz, the TSC's rate from the layout.TSCSource RDI, and sets ZF, unless the rate is impossible.",
 		CMPQ(RAX, tscMin),
 		IF(B, RETURN()),
 		MOVQ(uint64(tscMax), RCX),

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// execState is what is known of init.
+// execState is what is known about init.
 var execState = Fields[layout.Exec[Mem]](Sym(execData))
 
 // cmdline divides the command line between the kernel and init, as Linux does
@@ -25,8 +25,8 @@ var cmdlineText = BSS("cmdline_text", 2*layout.CmdlineMax, 8)
 
 func parseCmdline() Func {
 	arg, equals, rest, dashes := RBX, RBP, R12, R13
-	// param does something if the word RBX begins with name: RDI is then what is
-	// behind it. Such a word is the kernel's own and does not reach init.
+	// param runs items if the word RBX begins with name: RDI is then the text
+	// after it. Such a word is the kernel's own and does not reach init.
 	param := func(name string, do ...Item) Block {
 		return Block{
 			MOVQ(arg, RDI),
@@ -39,7 +39,7 @@ func parseCmdline() Func {
 		param("init=",
 			MOVQ(RDI, execState.Path),
 			MOVQ(RDI, execState.Argv[0]),
-			MOVQ(1, execState.Argc), // arguments before were another program's
+			MOVQ(1, execState.Argc), // earlier arguments were another program's
 			CONTINUE(),
 		),
 		param(layout.Argv0Param,
@@ -51,7 +51,7 @@ func parseCmdline() Func {
 			CONTINUE(),
 		),
 		param(layout.ControlWord,
-			CMPB(RDI.At(0), 0), // no more than that
+			CMPB(RDI.At(0), 0), // nothing after it
 			IF(E,
 				MOVQ(1, Sym(controlOn)),
 				CONTINUE(),
@@ -67,10 +67,10 @@ func parseCmdline() Func {
 	}
 	return FUNC("parse_cmdline",
 		`parse_cmdline takes the kernel's own parameters, and sets Argv and Envp of init.
-A word that the kernel does not know is an argument, with a "=" in it part of
-the environment, with a "." in its name for nobody; all words after "--" are
-arguments. Where no "--" is, the image's own arguments are init's. Double quotes
-keep spaces together. Fails by boot_fail.`,
+Of the words that the kernel does not know, one with a "=" goes into the environment,
+one with a "." in its name is dropped, and any other is an argument; all words after
+"--" are arguments. If there is no "--", init gets the image's own arguments. Double
+quotes keep spaces together. Fails by boot_fail.`,
 		// The image's own words come first.
 		LEAQ(Sym(builtinCmdline), RSI),
 		LEAQ(Sym(cmdlineText), RDI),
@@ -107,7 +107,7 @@ keep spaces together. Fails by boot_fail.`,
 		MOVQ(RAX, execState.Envp[1]),
 		MOVQ(2, execState.Envc),
 
-		LEAQ(Sym(cmdlineText), rest), // what is still to be read
+		LEAQ(Sym(cmdlineText), rest), // the text that is still to be read
 		XORL(dashes, dashes),         // 1 after "--"
 		LOOP(
 			MOVQ(rest, RDI),
@@ -131,7 +131,7 @@ keep spaces together. Fails by boot_fail.`,
 				IF(E, INCL(dashes), CONTINUE()),
 			),
 			own,
-			// Linux takes a name with a dot for a module's parameter.
+			// For Linux, a name with a dot is a module's parameter.
 			MOVQ(arg, RCX),
 			LOOP(
 				CMPQ(RCX, equals),
@@ -169,7 +169,7 @@ func setEnv() Func {
 	arg, equals := RBX, RBP
 	return FUNC("set_env",
 		`set_env enters the word RBX with its "=" at RBP in the environment, in place of
-an older one of that name.`,
+an earlier one of that name.`,
 		LEAQ(execState.Envp[0], RDX),
 		XORL(RCX, RCX),
 		LOOP(
@@ -205,8 +205,8 @@ an older one of that name.`,
 
 func hasPrefix() Func {
 	return FUNC("has_prefix",
-		`has_prefix sets ZF if the string RDI begins with the string RSI; RDI is then
-after that. Clobbers RAX, RSI.`,
+		`has_prefix sets ZF if the string RDI begins with the string RSI; RDI then points
+after it. Clobbers RAX, RSI.`,
 		LOOP(
 			MOVZBL(RSI.At(0), RAX),
 			TESTL(RAX, RAX),
@@ -222,8 +222,8 @@ after that. Clobbers RAX, RSI.`,
 
 func nextArg() Func {
 	return FUNC("next_arg",
-		`next_arg takes the first word of the text RDI apart, in place: returns the word
-in RAX, 0 if there is none, its "=" in RDX, 0 if there is none, and the text
+		`next_arg takes the first word of the text RDI apart, in place: it returns the word
+in RAX (0 if there is none), its "=" in RDX (0 if there is none), and the text
 after it in RDI. Quotes around the word or around the value are removed.`,
 		LOOP(
 			MOVZBL(RDI.At(0), RAX),
@@ -235,7 +235,7 @@ after it in RDI. Quotes around the word or around the value are removed.`,
 		IF(E, XORL(RAX, RAX), RETURN()),
 		XORL(RDX, RDX), // "="
 		XORL(RSI, RSI), // 1 inside quotes
-		XORL(R8, R8),   // 1 if a quote that ends the word is to be removed
+		XORL(R8, R8),   // 1 if a quote that ends the word must be removed
 		CMPL(RAX, '"'),
 		IF(E, INCQ(RDI), INCL(RSI), INCL(R8)),
 		MOVQ(RDI, R9), // the word
@@ -267,7 +267,7 @@ after it in RDI. Quotes around the word or around the value are removed.`,
 		IF(NE,
 			CMPB(RDX.At(1), '"'),
 			IF(E,
-				// The value moves over its quote.
+				// The value overwrites its opening quote.
 				MOVL(1, R8),
 				LEAQ(RDX.At(1), R10),
 				LOOP(

@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// console is the way out of the machine: COM1, or the first parallel port if the
-// command line says so, carries what init writes, the debug console, or COM1 where
-// there is none, the kernel's log.
+// console is the machine's output: COM1, or the first parallel port if the command
+// line says so, carries what init writes; the debug console, or COM1 if there is
+// none, carries the kernel's log.
 func console() Program {
 	return Program{
 		Funcs: Funcs(
@@ -34,7 +34,7 @@ func consoleInit() Func {
 	}
 	return FUNC("console_init",
 		`console_init sets COM1 to 115200 8n1 without interrupts, finds out whether it is
-a UART with FIFOs that work, and looks for the debug console.`,
+a UART with working FIFOs, and looks for the debug console.`,
 		out(x86.UART_IER, 0),
 		out(x86.UART_LCR, x86.UART_LCR_DLAB),
 		out(x86.UART_DATA, x86.UART_115200),
@@ -51,7 +51,7 @@ a UART with FIFOs that work, and looks for the debug console.`,
 		MOVQ(RCX, Sym(com1Room)),
 		MOVL(layout.DebugconPort, RDX),
 		INB(),
-		CMPB(RAX, layout.DebugconPort), // the device reads as its own port
+		CMPB(RAX, layout.DebugconPort), // the device returns its own port when read
 		SETE(Sym(hasDebugcon)),
 		RETURN(),
 	).Takes()
@@ -59,8 +59,8 @@ a UART with FIFOs that work, and looks for the debug console.`,
 
 func consoleWrite() Func {
 	return FUNC("console_write",
-		`console_write sends RSI bytes at RDI to COM1, or to the printer: to COM1 as many at
-once as it has room for when it has none of them left, so that none is lost.`,
+		`console_write sends RSI bytes at RDI to COM1 or to the printer. COM1 gets as many at
+once as its empty FIFO has room for, so that none is lost.`,
 		CMPB(Sym(toPrinter), 0),
 		IF(NE, JMP(printerWrite)),
 		MOVQ(RSI, R8), // left
@@ -87,8 +87,8 @@ func printerWrite() Func {
 		return Block{MOVL(x86.LPT1+x86.LPT_CONTROL, RDX), MOVL(int(value), RAX), OUTB()}
 	}
 	return FUNC("printer_write",
-		`printer_write sends RSI bytes at RDI to the first parallel port: it waits until the
-printer is ready, and tells it of each by the strobe.`,
+		`printer_write sends RSI bytes at RDI to the first parallel port: for each it waits
+until the printer is ready, and announces the byte by the strobe.`,
 		MOVQ(RSI, RCX), // left
 		MOVQ(RDI, RSI),
 		CLD(),
@@ -110,8 +110,8 @@ printer is ready, and tells it of each by the strobe.`,
 
 func consoleDrain() Func {
 	return FUNC("console_drain",
-		`console_drain waits until COM1 has sent all. What ends the machine, and what is
-written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
+		`console_drain waits until COM1 has sent everything. Otherwise the end of the machine,
+or output to another device, would overtake the rest. Clobbers RAX, RDX.`,
 		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
 		DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
 		RETURN(),
@@ -120,7 +120,7 @@ written elsewhere, would overtake the rest. Clobbers RAX, RDX.`,
 
 func printk() Func {
 	next := RBX
-	return FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, behind what init has written.",
+	return FUNC("printk", "printk writes the NUL-terminated string at RDI to the log, after what init has written.",
 		MOVQ(RDI, next),
 		CALL(consoleDrain),
 		LOOP(
@@ -243,8 +243,8 @@ func bootFail() Func {
 
 func machineExit() Func {
 	return FUNC("machine_exit",
-		`machine_exit ends the machine with the value EDI, a layout.Exit*. Where there is
-no isa-debug-exit the last line in the log has to do; Bochs ends at its
+		`machine_exit ends the machine with the value EDI, a layout.Exit*. Without an
+isa-debug-exit the last line in the log must do; Bochs ends at its
 shutdown port.`,
 		CLI(),
 		CALL(consoleDrain), // QEMU would drop the rest

@@ -9,7 +9,7 @@ import (
 // variant gives the fields of the VariantDesc that r points to.
 func variant(r Reg) layout.VariantDesc[Mem] { return Fields[layout.VariantDesc[Mem]](r) }
 
-// flushLines flushes the cache lines of the size bytes at r, the start of a line.
+// flushLines flushes the cache lines of the size bytes at r, which begins a line.
 // Clobbers r, RDX.
 func flushLines(r Reg, size int) Block {
 	return Block{
@@ -22,7 +22,7 @@ func flushLines(r Reg, size int) Block {
 	}
 }
 
-// cacheLine is what CLFLUSH flushes on every CPU so far.
+// cacheLine is how many bytes CLFLUSH flushes on every CPU so far.
 const cacheLine = 64
 
 // findVariant makes descPtr the address of variant RDI, or leaves.
@@ -56,8 +56,8 @@ func addressOf(place Data, to Mem) Block {
 	return Block{LEAQ(Sym(place), RAX), MOVQ(RAX, to)}
 }
 
-// control is the control interface of layout/control.go: what tests and
-// measurements ask of the kernel.
+// control is the control interface of layout/control.go: the calls that tests and
+// measurements make.
 func control() Program {
 	return Program{
 		Funcs: Funcs(
@@ -86,15 +86,15 @@ var poisonFrame = BSS("poison_frame", regsSize, 64)
 
 func variantsInit() Func {
 	descPtr, index, lacked := RBX, R12, R13
-	missing := R12 // of the variant that was asked for
+	missing := R12 // what the CPU lacks for the variant that was asked for
 	desc := variant(descPtr)
 	size := SizeOf[layout.VariantDesc[Mem]]()
 	names := SizeOf[[32]Mem]()
 	return FUNC("variants_init",
-		`variants_init puts the variant in force that variant=NAME on the command line
-asks for, else the first that init can run with. Fails by boot_fail.`,
+		`variants_init selects the variant that variant=NAME on the command line asks for,
+else the first with which init can run. Fails by boot_fail.`,
 		XORL(index, index),   // index
-		XORL(lacked, lacked), // what the CPU lacks for one or another
+		XORL(lacked, lacked), // what the CPU lacks for any of them
 		LEAQ(Sym(variants), descPtr),
 		CMPQ(Sym(variantAsked), 0),
 		IF(E,
@@ -165,7 +165,7 @@ func variantUnknown() Func {
 	descPtr, left := RBX, R12
 	desc := variant(descPtr)
 	size := SizeOf[layout.VariantDesc[Mem]]()
-	return FUNC("variant_unknown", "variant_unknown fails the boot: the image has no variant variant_name. Lists those it has.",
+	return FUNC("variant_unknown", "variant_unknown fails the boot: the image has no variant variant_name. Lists those that it has.",
 		LEAQ(Str("no variant "), RDI),
 		CALL(message),
 		LEAQ(Sym(variantName), RDI),
@@ -191,7 +191,7 @@ func setVariant() Func {
 	names := SizeOf[[32]Mem]()
 	return FUNC("set_variant",
 		`set_variant makes the string RDI, padded with zeros and cut to its size,
-variant_name: what variant= on the command line asks for.`,
+variant_name: the variant that variant= on the command line asks for.`,
 		MOVQ(1, Sym(variantAsked)),
 		LEAQ(Sym(variantName), RDX),
 		XORL(RCX, RCX),
@@ -225,8 +225,8 @@ for them. Otherwise they do not exist.`,
 func sysVariantSelect() Func {
 	descPtr := RBX
 	desc := variant(descPtr)
-	// wrappers puts the variant's wrappers into the table: those of control
-	// calls, or of Linux's.
+	// wrappers puts the variant's wrappers into the table: those for control
+	// calls, or those for Linux's.
 	wrappers := func(control bool) (b Block) {
 		for i, c := range layout.FullFrameCalls {
 			if isControl(c.Nr) == control {
@@ -237,15 +237,15 @@ func sysVariantSelect() Func {
 	}
 	return FUNC("sys_variant_select",
 		`sys_variant_select(index) is layout.SysSelect. It returns with interrupts off and
-with TIFNeedResched clear: until the exit nothing may switch, or what
-the old variant keeps in RSPScratch would go by the new one's rule.`,
+with TIFNeedResched clear: until the exit nothing may switch threads, or
+what the old variant keeps in RSPScratch would be handled by the new one's rule.`,
 		MOVQ(RDI, R8),
 		findVariant(descPtr),
 		lacks(desc),
 		IF(NE, fail(ENODEV)),
 		CLI(),
 		MOVQ(gs.Current, RDX),
-		ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick brings it back
+		ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick sets it again
 		MOVQ(desc.Info.CR3, RDI),
 		CALL(ptiSelect),
 		MOVQ(gs.Current, RDX),
@@ -297,14 +297,14 @@ func controlInterrupt() Func {
 	frame := RBX
 	regs := ptRegs(RDI)
 	return FUNC("control_interrupt",
-		`control_interrupt is INT $layout.ControlVector with the PtRegs RDI: the control
-calls by which a variant that answers nothing can be left.`,
+		`control_interrupt handles INT $layout.ControlVector with the PtRegs RDI: the control
+calls by which a variant that answers nothing else can be left.`,
 		MOVQ(RDI, frame),
 		MOVQ(regs.AX, RAX),
 		MOVQ(regs.SI, RSI),
 		MOVQ(regs.DI, RDI),
 		CMPQ(Sym(controlOn), 0),
-		IF(E, XORL(RAX, RAX)), // no number of these
+		IF(E, XORL(RAX, RAX)), // none of these numbers
 		CMPQ(RAX, layout.SysSelect),
 		IF(E,
 			CALL(sysVariantSelect),
@@ -341,8 +341,8 @@ func sysFullFrame() Func {
 func sysSetFrame() Func {
 	return FUNC("sys_set_frame",
 		`sys_set_frame(slot, value) is layout.SysSetFrame; the variant's wrapper calls it.
-As with ptrace no way leads into ring 0: a selector must be of ring 3 (EIO), and
-of the flags only the user's change.`,
+As with ptrace, nothing may lead into ring 0: a selector must be of ring 3 (EIO), and
+only the user's flags change.`,
 		CMPQ(RDI, int(layout.NumSlots)),
 		IF(AE, fail(EINVAL)),
 		MOVQ(gs.TopOfStack, RDX),
@@ -375,8 +375,8 @@ func sysPoison() Func {
 	top := R8
 	poison := Fields[layout.PtRegs[Mem]](Sym(poisonFrame))
 	return FUNC("sys_poison",
-		`sys_poison is layout.SysPoison: the PtRegs is complete, RSP at it or below. The
-frame is moved away first, as its place is poisoned too.`,
+		`sys_poison is layout.SysPoison: the PtRegs are complete, RSP is at them or below.
+It moves the frame away first, as the frame's place is poisoned too.`,
 		CLI(),
 		MOVQ(gs.TopOfStack, top),
 		LEAQ(top.At(-regsSize), RSI),
@@ -407,7 +407,7 @@ frame is moved away first, as its place is poisoned too.`,
 func sysSpin() Func {
 	return FUNC("sys_spin",
 		`sys_spin(rounds) is layout.SysSpin. It is in the group "entry" so that the timer
-switches threads in it.`,
+switches threads inside it.`,
 		MOVQ(gs.Current, RDX),
 		MOVQ(thread(RDX).Switches, RCX),
 		LOOP(
@@ -422,7 +422,7 @@ switches threads in it.`,
 }
 
 func sysFlushYield() Func {
-	return FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so every one with long mode.",
+	return FUNC("sys_flush_yield", "sys_flush_yield is layout.SysFlushYield. Every CPU with SSE2 has CLFLUSH, and so has every CPU with long mode.",
 		CLI(),
 		MOVQ(gs.Self, RDI),
 		flushLines(RDI, SizeOf[layout.PerCPU[Mem]]()),
@@ -431,7 +431,7 @@ func sysFlushYield() Func {
 		MOVQ(sched.RunHead, RDI),
 		TESTQ(RDI, RDI),
 		IF(NE, flushLines(RDI, SizeOf[layout.Thread[Mem]]())),
-		MFENCE(), // CLFLUSH is ordered by it alone (SDM volume 2)
+		MFENCE(), // nothing else orders CLFLUSH (SDM volume 2)
 		JMP(sysSchedYield),
 	).Takes().Returns(RAX)
 }

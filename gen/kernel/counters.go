@@ -11,8 +11,8 @@ var counters = struct{ cycles, instructions, on Mem }{
 	Sym(perfCounters), Sym(perfCounters).Add(8), Sym(perfCounters).Add(16),
 }
 
-// performanceCounters turns on two of the CPU's counters, where CPUID tells that
-// it has them and they do count, for measurements in ring 3.
+// performanceCounters turns on two of the CPU's counters, for measurements in ring 3, if
+// CPUID says that the CPU has them and they do count.
 func performanceCounters() Program {
 	return Program{
 		Funcs: Funcs(
@@ -28,14 +28,14 @@ var perfCounters = BSS("perf_counters", 24, 8)
 
 func countersInit() Func {
 	const ctl = x86.MSR_F15H_PERF_CTL
-	atLeast := func(leaf uint32) Block { // of the range of leaf
+	atLeast := func(leaf uint32) Block { // the range of leaf has at least that many
 		return Block{MOVL(leaf&0x80000000, RAX), CPUID(), CMPL(RAX, leaf)}
 	}
 	set := func(msr uint32, value uint64, otherwise string) Block {
 		return Block{MOVL(msr, RCX), MOVL(uint32(value), RAX), MOVL(uint32(value>>32), RDX), WRMSR().Fault(otherwise)}
 	}
-	// A hypervisor may tell of counters and have neither the MSRs nor anything
-	// that counts; CPUID is what makes it notice, and what passes time.
+	// A hypervisor may announce counters and have neither the MSRs nor anything
+	// that counts; CPUID makes it exit, and time passes.
 	counts := func(selector uint32, otherwise string) Block {
 		return Block{
 			MOVL(selector, RCX),
@@ -63,10 +63,10 @@ func countersInit() Func {
 		}
 	}
 	return FUNC("counters_init",
-		`counters_init makes the core's cycles and its retired instructions be counted, in
-both rings, and lets ring 3 read them (CR4.PCE): by Intel's fixed counters (CPUID
-leaf 0xA tells of them from version 2 on), else by two of AMD's extended ones
-(CPUID leaf 0x80000001; 0x80000022 tells whether they have a common control).
+		`counters_init makes the CPU count the core's cycles and its retired instructions, in
+both rings, and lets ring 3 read them (CR4.PCE): with Intel's fixed counters (CPUID
+leaf 0xA announces them from version 2 on), else with two of AMD's extended ones
+(CPUID leaf 0x80000001; 0x80000022 says whether they have a common control).
 Counters that cannot be set or read, or that stand still, are left alone.`,
 		atLeast(0xa),
 		IF(AE,

@@ -45,7 +45,7 @@ func cpioField(header Reg, off int) Block {
 }
 
 // initrd reads the initramfs where the boot loader has put it: nothing is
-// copied. Behind it, in the order of search, is an archive of the kernel's own
+// copied. After it in the search comes an archive of the kernel's own
 // with the devices.
 func initrd() Program {
 	return Program{
@@ -64,13 +64,13 @@ var cpioEntryData = BSS("cpio_entry", SizeOf[layout.CpioEntry[Mem]](), 64)
 func cpioCheck() Func {
 	header, end, field, fields := RBX, R12, R13, R14
 	behind := R13
-	// expect fails with what was expected at the address where.
+	// expect fails with the text of what was expected at the address where.
 	expect := func(where Mem, what string) Block {
 		return Block{LEAQ(where, RDI), LEAQ(Str(what), RSI), JMP(cpioBad)}
 	}
 	return FUNC("cpio_check",
-		`cpio_check goes once through the initramfs, so that nothing that reads it later
-has to doubt it. Fails by boot_fail.`,
+		`cpio_check goes through the initramfs once, so that later readers can rely on its
+format. Fails by boot_fail.`,
 		MOVQ(bootInfo.InitrdStart, header),
 		MOVQ(bootInfo.InitrdEnd, end),
 		CMPQ(header, end),
@@ -132,7 +132,7 @@ has to doubt it. Fails by boot_fail.`,
 
 func cpioBad() Func {
 	where, what := RBX, R12
-	return FUNC("cpio_bad", "cpio_bad fails the boot: at the address RDI of the initramfs is not what the string RSI names.",
+	return FUNC("cpio_bad", "cpio_bad fails the boot: the address RDI of the initramfs does not hold what the string RSI names.",
 		MOVQ(RDI, where),
 		MOVQ(RSI, what),
 		LEAQ(Str("initramfs: offset "), RDI),
@@ -151,7 +151,7 @@ func cpioBad() Func {
 func cpioHex() Func {
 	return FUNC("cpio_hex",
 		`cpio_hex returns in RAX the number of eight hexadecimal digits at RDI; RDX is 0,
-or -1 if they are not. Clobbers RCX, RSI, RDI.`,
+or -1 if they are not digits. Clobbers RCX, RSI, RDI.`,
 		XORL(RAX, RAX),
 		XORL(RDX, RDX),
 		MOVL(8, RCX),
@@ -179,7 +179,7 @@ func cpioDecode() Func {
 	header, nameLen := RBX, R12
 	return FUNC("cpio_decode",
 		`cpio_decode makes the entry with the header RDI the current one. It has been
-checked. A leading "/" or "./" and trailing "/" are taken off its name.`,
+checked before. A leading "/" or "./" and trailing "/" are taken off its name.`,
 		MOVQ(RDI, header),
 		MOVQ(header, cpioEntry.Header),
 		cpioField(header, newcMode),
@@ -241,7 +241,7 @@ func cpioIsTrailer() Func {
 func cpioSkipZeros() Func {
 	return FUNC("cpio_skip_zeros",
 		`cpio_skip_zeros returns the first word from RDI on that is not 0, or 0 if the
-initramfs ends before. Words are of 4 bytes.`,
+initramfs ends before one. Words have 4 bytes.`,
 		LOOP(
 			LEAQ(RDI.At(4), RAX),
 			CMPQ(RAX, bootInfo.InitrdEnd),

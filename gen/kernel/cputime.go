@@ -8,18 +8,19 @@ import (
 // cpuTimer gives the fields of the CPUTimer that r points to.
 func cpuTimer(r Reg) layout.CPUTimer[Mem] { return Fields[layout.CPUTimer[Mem]](r) }
 
-// Whose usage getrusage tells (Linux include/uapi/linux/resource.h).
+// The threads whose usage getrusage returns (Linux include/uapi/linux/resource.h).
 const (
 	rusageSelf     = 0
 	rusageChildren = -1
 	rusageThread   = 1
 )
 
-// cpuTimes is the time that threads have on the CPU. A switch is to cost what the
-// variant's does, so that time is charged where the clock is read anyway: at the
-// timer's ticks, when the CPU becomes idle and when it is no longer. That is exact
-// for the process. Between threads that hand the CPU to each other it is right to a
-// time slice, until the time of one is asked for: from then on it is charged at
+// cputime accounts the time that threads have on the CPU. A switch must cost only what
+// the
+// variant's switch does, so time is charged where the clock is read anyway: at the
+// timer's ticks, when the CPU becomes idle and when it stops being idle. That is exact
+// for the process. Between threads that hand the CPU to each other it is right to within
+// a time slice, until the time of one is asked for: from then on it is charged at
 // each switch (switch_counted).
 func cpuTimes() Program {
 	return Program{
@@ -37,7 +38,7 @@ func cpuTimes() Program {
 var cpuTickTimer = BSS("cpu_tick_timer", SizeOf[layout.Timer[Mem]](), 64)
 
 func countSwitches() Func {
-	return FUNC("count_switches", "count_switches lets switch_counted charge time from now on. Clobbers RAX, RCX, RDX. IF is 0.",
+	return FUNC("count_switches", "count_switches makes switch_counted charge time from now on. Clobbers RAX, RCX, RDX. IF is 0.",
 		CMPQ(sched.Counting, 0),
 		IF(NE, RETURN()),
 		MOVQ(1, sched.Counting),
@@ -60,7 +61,7 @@ func countSwitches() Func {
 func switchCounted() Func {
 	return FUNC("switch_counted",
 		`switch_counted is a Thread.SwitchTo that charges the time up to now to the thread
-that is switched out, RDI, and goes on to the variant's switch. RSI is the next.`,
+that is switched out, RDI, and jumps to the variant's switch. RSI is the next thread.`,
 		CALL(ktimeGet),
 		MOVQ(RAX, RCX),
 		SUBQ(sched.Accounted, RCX),
@@ -92,8 +93,8 @@ of the last cpu_account. Clobbers RCX, RSI.`,
 
 func cpuClock() Func {
 	return FUNC("cpu_clock",
-		`cpu_clock returns in RAX what the clock EDI (CPUClock*) counts, of the thread with
-TID RSI or of the process, in ns as of the last cpu_account; RDX is 1, or 0 if
+		`cpu_clock returns in RAX what the clock EDI (CPUClock*) of the thread with TID RSI,
+or of the process, shows in ns as of the last cpu_account; RDX is 1, or 0 if
 there is no such thread. Clobbers RCX, RSI.`,
 		TESTL(layout.CPUClockThread, RDI),
 		IF(E, CALL(processTimes)).ELSE(
@@ -118,10 +119,10 @@ there is no such thread. Clobbers RCX, RSI.`,
 
 func cpuClockID() Func {
 	return FUNC("cpu_clock_id",
-		`cpu_clock_id returns in EAX which clock (CPUClock*) the clock ID EDI of CPU time
-is, and the TID for cpu_clock in RSI; EAX is -EINVAL if there is none. A number below
-0 is (~TID)<<3 with the clock in its low bits (Linux include/linux/posix-timers.h).
-Turns interrupts off.`,
+		`cpu_clock_id decodes the clock ID EDI of CPU time: it returns the clock (CPUClock*)
+in EAX and the TID for cpu_clock in RSI; EAX is -EINVAL if there is no such clock. A
+number below 0 is (~TID)<<3 with the clock in its low bits (Linux
+include/linux/posix-timers.h). Turns interrupts off.`,
 		CLI(),
 		CALL(countSwitches),
 		MOVQ(gs.Current, RCX),
@@ -180,7 +181,7 @@ func cpuClockGet() Func {
 }
 
 func cpuTimerAdd() Func {
-	return FUNC("cpu_timer_add", "cpu_timer_add puts the CPUTimer RDI on the list, and sees to it that somebody looks there. IF is 0.",
+	return FUNC("cpu_timer_add", "cpu_timer_add puts the CPUTimer RDI on the list, and makes sure that the ticks check it. IF is 0.",
 		MOVQ(sched.CPUTimers, RAX),
 		MOVQ(RAX, cpuTimer(RDI).Next),
 		MOVQ(RDI, sched.CPUTimers),
@@ -203,9 +204,9 @@ func cpuTickStart() Func {
 func cpuTick() Func {
 	return FUNC("cpu_tick",
 		`cpu_tick is the Func of cpu_tick_timer: it does what is due by the clocks of CPU
-time, and comes again when the next of them may be due, after a time slice at the
-latest, but not before four times what it took: many timers must not take all of the
-time that they wait for. While the CPU is idle they stand still.`,
+time, and comes again when the next event may be due, after a time slice at the
+latest, but not before four times its own duration: many timers must not use up the
+time that they wait for. While the CPU is idle the clocks stand still.`,
 		MOVQ(gs.Current, RAX),
 		CMPQ(RAX, gs.Idle),
 		IF(E, RETURN()),
@@ -220,13 +221,13 @@ time that they wait for. While the CPU is idle they stand still.`,
 		MOVQ(RAX, RSI),
 		CALL(ktimeGet),
 		MOVQ(RAX, RCX),
-		SUBQ(sched.Accounted, RCX), // the tick
+		SUBQ(sched.Accounted, RCX), // since the tick
 		SHLQ(2, RCX),
 		CMPQ(RSI, RCX),
 		CMOVQL(RCX, RSI),
 		ADDQ(RAX, RSI),
 		LEAQ(Sym(cpuTickTimer), RDI),
-		CALL(timerDel), // a timer that goes on has started it
+		CALL(timerDel), // a timer that continues has started it
 		JMP(timerAdd),
 	).Takes()
 }
@@ -252,7 +253,7 @@ func cpuTimerDel() Func {
 func cpuTimers() Func {
 	nodePtr, next, least := RBX, R12, R13
 	node := cpuTimer(nodePtr)
-	return FUNC("cpu_timers", "cpu_timers does what is due, and returns the least time in ns until something else may be. IF is 0.",
+	return FUNC("cpu_timers", "cpu_timers does what is due, and returns the least time in ns until something else may be due. IF is 0.",
 		MOVQ(uint64(layout.TimerNever), least),
 		MOVQ(sched.CPUTimers, nodePtr),
 		LOOP(
@@ -303,7 +304,7 @@ func sysGetrusage() Func {
 			MOVQ(RAX, usec),
 		}
 	}
-	return FUNC("sys_getrusage", "sys_getrusage(who EDI, rusage RSI). What is not kept is 0; there are no children.",
+	return FUNC("sys_getrusage", "sys_getrusage(who EDI, rusage RSI). Values that the kernel does not keep are 0; there are no children.",
 		MOVL(RDI, who),
 		MOVQ(RSI, buf),
 		CMPL(who, rusageChildren),
@@ -347,7 +348,7 @@ func sysGetrusage() Func {
 		MOVQ(RAX, usage.MinFaults),
 		MOVQ(RDX, usage.InvoluntarySwitches),
 		SUBQ(RDX, RCX),
-		IF(S, XORL(RCX, RCX)), // a preemption that met no other thread
+		IF(S, XORL(RCX, RCX)), // a preemption that found no other thread
 		MOVQ(RCX, usage.VoluntarySwitches),
 		MOVQ(user, RAX),
 		timeval(usage.UTime[0], usage.UTime[1]),
@@ -365,7 +366,7 @@ func sysGetrusage() Func {
 
 func sysTimes() Func {
 	system, buf, now := RBX, R12, R13
-	return FUNC("sys_times", "sys_times(tms RDI) returns the time since boot, and writes the process's if RDI is not 0; all in 1/100 s.",
+	return FUNC("sys_times", "sys_times(tms RDI) returns the time since boot, and writes the process's times if RDI is not 0; all in 1/100 s.",
 		MOVQ(RDI, buf),
 		CLI(),
 		CALL(cpuAccount),
@@ -406,9 +407,9 @@ func cpuNanosleep() Func {
 	nodePtr, clock, tid, until, remaining := RBX, R12, R13, R14, R15
 	node := cpuTimer(nodePtr)
 	return FUNC("cpu_nanosleep",
-		`cpu_nanosleep sleeps until the clock EDI (CPUClock*) of RSI, as cpu_clock has them,
-shows RDX ns. If a signal ends it, what remains goes to the timespec at RCX, unless
-that is 0, and the result is -EINTR.`,
+		`cpu_nanosleep sleeps until the clock EDI (CPUClock*) of RSI, as in cpu_clock,
+shows RDX ns. If a signal ends the sleep, the remaining time goes to the timespec at
+RCX, unless that is 0, and the result is -EINTR.`,
 		MOVL(RDI, clock),
 		MOVQ(RSI, tid),
 		MOVQ(RDX, until),
@@ -463,7 +464,7 @@ that is 0, and the result is -EINTR.`,
 }
 
 func cpuSleepTimeout() Func {
-	return FUNC("cpu_sleep_timeout", "cpu_sleep_timeout is the Func of a CPUTimer that lies on the stack of the thread that it wakes.",
+	return FUNC("cpu_sleep_timeout", "cpu_sleep_timeout is the Func of a CPUTimer on the stack of the thread that it wakes.",
 		ANDQ(-layout.ThreadSize, RDI),
 		XORL(RSI, RSI),
 		JMP(wakeUp),

@@ -22,15 +22,15 @@ const (
 	consoleMinor = 1
 )
 
-// builtinNode is a file that is there whatever the initramfs holds.
+// builtinNode is a file that exists whatever the initramfs holds.
 type builtinNode struct {
 	name         string
 	mode         uint32
 	major, minor uint32
 }
 
-// builtinNodes comes after the initramfs in the search for a path: what is
-// there has precedence.
+// builtinNodes come after the initramfs in the search for a path, so that the
+// initramfs has precedence.
 var builtinNodes = []builtinNode{
 	{name: "dev", mode: S_IFDIR | 0o755},
 	{name: "dev/console", mode: S_IFCHR | 0o600, major: ttyMajor, minor: consoleMinor},
@@ -41,7 +41,7 @@ var builtinNodes = []builtinNode{
 	{name: "dev/urandom", mode: S_IFCHR | 0o666, major: memMajor, minor: urandomMinor},
 	{name: "proc", mode: S_IFDIR | 0o555},
 	{name: "proc/self", mode: S_IFDIR | 0o555},
-	{name: procSelfExe, mode: S_IFLNK | 0o777}, // its target is known when init is loaded
+	{name: procSelfExe, mode: S_IFLNK | 0o777}, // its target is known once init is loaded
 	{name: newcTrailer},
 }
 
@@ -67,7 +67,7 @@ func builtinCpio() ([]byte, map[string]int) {
 	return b.Bytes(), at
 }
 
-// device is the number st_rdev has for a device (Linux
+// device returns the number that st_rdev has for a device (Linux
 // include/linux/kdev_t.h, new_encode_dev; minors below 256).
 func device(major, minor int) int { return major<<8 | minor }
 
@@ -142,7 +142,7 @@ func readEOF() Func {
 }
 
 func writeNull() Func {
-	return FUNC("write_null", "write_null is the Write of what swallows everything.",
+	return FUNC("write_null", "write_null is the Write of devices that discard everything.",
 		MOVQ(RDX, RAX),
 		RETURN(),
 	).Takes(RDX)
@@ -165,7 +165,7 @@ func consoleWriteUser() Func {
 	from, left, written, n := RBX, R12, R13, R14
 	return FUNC("console_write_user",
 		`console_write_user is the Write of the console: the bytes go to COM1 as they
-are. Of a buffer that is bad from somewhere on, what lies before is written.`,
+are. If the buffer is bad from some address on, the bytes before it are written.`,
 		MOVQ(RSI, from),        // the user's next byte
 		MOVQ(RDX, left),        // left
 		XORL(written, written), // written
@@ -196,7 +196,7 @@ are. Of a buffer that is bad from somewhere on, what lies before is written.`,
 }
 
 func pollConsole() Func {
-	return FUNC("poll_console", "poll_console is the Poll of the console: its end can always be read.",
+	return FUNC("poll_console", "poll_console is the Poll of the console: its end of input can always be read.",
 		MOVL(EPOLLIN|EPOLLRDNORM|EPOLLOUT|EPOLLWRNORM, RAX),
 		RETURN(),
 	).Takes()

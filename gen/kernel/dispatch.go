@@ -8,7 +8,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// dispatch is the way from a number to a handler without sys_call_table: the
+// dispatch finds a number's handler without sys_call_table: it is the
 // switch of Linux since 6.9, as compilers make it.
 func dispatch() Program {
 	p := Program{Funcs: Funcs(x64SysCall)}
@@ -16,8 +16,8 @@ func dispatch() Program {
 	return p
 }
 
-// linuxNumbers are the numbers that Linux 6.12 has a handler for. It has none,
-// though a name, for those that are left out (arch/x86/entry/syscalls/
+// linuxNumbers are the numbers that Linux 6.12 has a handler for. For those that are
+// left out it has a name but no handler (arch/x86/entry/syscalls/
 // syscall_64.tbl; kernel/sys_ni.c).
 func linuxNumbers() (list []int) {
 	without := []int{134, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 205, 211, 212, 214, 215, 236}
@@ -29,7 +29,7 @@ func linuxNumbers() (list []int) {
 	return list
 }
 
-// handlerOf is the handler of a number, sysNiSyscall if the kernel has none.
+// handlerOf returns the handler of a number, sysNiSyscall if the kernel has none.
 func handlerOf(nr int) func() Func {
 	for _, c := range sysCalls() {
 		if c.nr == nr {
@@ -44,10 +44,10 @@ func handlerOf(nr int) func() Func {
 	return sysNiSyscall
 }
 
-// fullFrameHandlers are those of layout.FullFrameCalls.
+// fullFrameHandlers are the handlers of layout.FullFrameCalls.
 var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysRtSigreturn, sysFullFrame, sysSetFrame, sysPoison}
 
-// controlNumbers are those of the control calls.
+// controlNumbers are the numbers of the control calls.
 func controlNumbers() (list []int) {
 	for nr := layout.SysSelect; nr <= layout.SysCallMax; nr++ {
 		if handlerOf(nr)().Name != sysNiSyscall().Name {
@@ -60,17 +60,17 @@ func controlNumbers() (list []int) {
 func x64SysCall() Func {
 	return FUNC("x64_sys_call",
 		`x64_sys_call(regs, number) makes the call from its frame, by comparisons and
-direct jumps alone: number, at most SysCallMax, is one more often the deeper it
-lies. Linux has its numbers in one tree; those of the control calls hang from the
-right of it.`,
-		NOP(), // ENDBR64, which nothing needs
-		NOP(), // what ftrace would call
+direct jumps alone. number is at most SysCallMax; the deeper it lies in the tree, the
+more comparisons it takes. Linux has its numbers in one tree; the control calls'
+numbers are a subtree at its right.`,
+		NOP(), // ENDBR64, which nobody needs
+		NOP(), // the place of ftrace's call
 		tree(linuxNumbers(), tree(controlNumbers(), Block{JMP(sysNiSyscall)})),
 		leaves(append(linuxNumbers(), controlNumbers()...)),
 	).Takes(RDI, RSI).Returns(RAX)
 }
 
-// tree halves a list of numbers until it is one; a number above all of them
+// tree halves a list of numbers until one is left; a number above all of them
 // goes to beyond, one between two of them to sys_ni_syscall.
 func tree(list []int, beyond Block) Block {
 	if len(list) == 0 {
@@ -96,12 +96,12 @@ func leaves(list []int) (b Block) {
 	return b
 }
 
-// wrapperName is Linux's name of a handler that takes its arguments from the
+// wrapperName returns Linux's name of a handler that takes its arguments from the
 // frame.
 func wrapperName(handler Func) string { return "__x64_" + handler.Name }
 
-// wrappers are the handlers as x64_sys_call reaches them: each loads what it
-// takes from the frame.
+// wrappers are the handlers as x64_sys_call reaches them: each loads its arguments from
+// the frame.
 func wrappers() []Func {
 	var list []Func
 	seen := map[string]bool{}

@@ -30,7 +30,7 @@
 //	         | Thread         | gs.Current; thread_info's flags first
 //	bottom   +----------------+ aligned to 16384
 //
-// The frame is at the same place whichever way the kernel was entered from
+// The frame is at the same place however the kernel was entered from
 // ring 3. A system-call handler may rely on all of it only if it is reached by
 // a variant's slow-path wrapper.
 //
@@ -47,8 +47,8 @@
 //
 // # Address spaces
 //
-// There is one process, and one set of page tables below the top level. What
-// layout.SysOwnMM gives a thread is a top-level table of its own (layout.MM), so
+// There is one process, and one set of page tables below the top level.
+// layout.SysOwnMM gives a thread its own top-level table (layout.MM), so
 // that a switch costs a write of CR3 and the translations that it drops. All address
 // spaces share one PCID: only the loaded one has translations in the TLB, and code that
 // unmaps or protects a page invalidates them there alone (mm.go, pgtable.go). The loaded
@@ -60,10 +60,10 @@
 // Each address space has two top-level tables, side by side. The kernel runs on the
 // first; ring 3 does too, unless a variant with cr3=switch or cr3=pcid is selected
 // (pti.go). Traps then arrive on the trampoline stack, in the group "irqentry",
-// which with "entry" is all the text that the user's table maps, and go on on the
+// which with "entry" is all the text that the user's table maps, and continue on the
 // thread's stack once CR3 is the kernel's. The kernel's pages are not global then.
 //
-// The user's table has a PCID of its own, which INVLPG and a load of the kernel's
+// The user's table has its own PCID, which INVLPG and a load of the kernel's
 // CR3 do not reach. Code that drops a translation therefore sets a mark
 // (markUserFlush), and the next load of the user's CR3 drops all of its translations.
 //
@@ -89,9 +89,9 @@
 // process, so that a crash ends the machine and is named. Stop signals do nothing, as
 // nobody could continue the process.
 //
-// Pending signals are a mask, and a SigQueue for each real-time signal and each that
-// carries a siginfo (sigqueue.go). A signal by kill or tkill that is not real-time has
-// none, because its round trip is what is measured.
+// Pending signals are a mask, and a SigQueue for each real-time signal and for each
+// signal that carries a siginfo (sigqueue.go). A signal by kill or tkill that is not
+// real-time has no SigQueue, because its round trip is what is measured.
 //
 // # Timers
 //

@@ -56,8 +56,8 @@ func elfLoad() Func {
 	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
 	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_load",
-		`elf_load maps the segments of the file execState.File and sets what else
-execState says of it. Fails by boot_fail.`,
+		`elf_load maps the segments of the file execState.File and fills in the rest of
+execState. Fails by boot_fail.`,
 		MOVQ(execState.File, hdrPtr),
 		CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
 		elfRefuse(B, notELF),
@@ -82,7 +82,7 @@ execState says of it. Fails by boot_fail.`,
 		MOVQ(hdr.FlagsSizes, RAX),
 		SHRQ(48, RAX),
 		CMPL(RAX, phEntrySize),
-		elfRefuse(NE, "its program headers have not 56 bytes"),
+		elfRefuse(NE, "its program headers are not 56 bytes long"),
 		MOVZWL(hdr.Counts, RCX),
 		MOVQ(RCX, execState.PHNum),
 		IMULQ(phEntrySize, RCX),
@@ -104,7 +104,7 @@ execState says of it. Fails by boot_fail.`,
 			BREAK(B),
 			MOVL(ph.TypeFlags, RAX),
 			CMPL(RAX, phInterp),
-			elfRefuse(E, "it wants a dynamic linker (PT_INTERP): link it statically"),
+			elfRefuse(E, "it needs a dynamic linker (PT_INTERP): link it statically"),
 			CMPL(RAX, uint32(phGNUStack)),
 			IF(E,
 				TESTL(phExec, ph.TypeFlags.Add(4)),
@@ -144,7 +144,7 @@ execState says of it. Fails by boot_fail.`,
 		MOVQ(RAX, memory.Brk),
 		RETURN(),
 		LABEL("truncated"),
-		LEAQ(Str("its program headers are not all in the file"), RDI),
+		LEAQ(Str("its program headers reach beyond the file's end"), RDI),
 		JMP(elfFail),
 	).Saving(RBX, RBP, R12, R13).Takes()
 }
@@ -154,8 +154,8 @@ func elfBias() Func {
 	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
 	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_bias",
-		`elf_bias sets execState.Bias of the file RBX: where it is position-independent
-its first segment goes to layout.PIEBase or, so that it has its alignment, below.
+		`elf_bias sets execState.Bias of the file RBX: if it is position-independent, its
+first segment goes to layout.PIEBase or, where its alignment requires, below.
 The program headers, at RBP, are all in the file.`,
 		MOVQ(0, execState.Bias),
 		MOVZWL(hdr.TypeMachine, RAX),
@@ -183,7 +183,7 @@ The program headers, at RBP, are all in the file.`,
 			ADDQ(phEntrySize, phPtr),
 		),
 		TESTQ(RSI, RSI),
-		IF(E, RETURN()), // elf_load says so
+		IF(E, RETURN()), // elf_load reports it
 		MOVQ(uint64(layout.PIEBase), RAX),
 		SUBQ(Fields[layout.ELFProgHeader[Mem]](RSI).VAddr, RAX),
 		NEGQ(RCX),
@@ -196,12 +196,12 @@ The program headers, at RBP, are all in the file.`,
 func elfMap() Func {
 	hdrPtr, phPtr, start, prot := RBX, RBP, R12, R13
 	const (
-		truncated = "a segment is not all in the file: it is truncated"
-		outside   = "a segment is outside of what user memory has room for"
+		truncated = "a segment reaches beyond the file's end: the file is truncated"
+		outside   = "a segment lies outside user memory"
 	)
 	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
 	return FUNC("elf_map",
-		`elf_map maps the segment with the program header RBP of the file RBX: pages of
+		`elf_map maps the segment with the program header RBP of the file RBX: first pages of
 the file, then zeros.`,
 		MOVQ(ph.FileSize, RCX),
 		CMPQ(RCX, ph.MemSize),
@@ -228,7 +228,7 @@ the file, then zeros.`,
 			elfRefuse(NE, "a segment's address and file offset do not agree within the page"),
 		),
 
-		// PF_* to Prot*: the bits for read and execute change places.
+		// PF_* to Prot*: the bits for read and execute are swapped.
 		MOVL(ph.TypeFlags.Add(4), RAX),
 		MOVL(RAX, prot),
 		ANDL(phWrite, prot),
@@ -266,7 +266,7 @@ func elfArea() Func {
 	return FUNC("elf_area",
 		`elf_area enters an area from R12 to the end of the page that ends at RSI or
 contains it, with the protection R13 and R9 bytes at R8 as its source. R12
-becomes its end.`,
+becomes the area's end.`,
 		pageAlignUp(RSI),
 		CMPQ(RSI, start),
 		IF(BE, RETURN()),
@@ -275,7 +275,7 @@ becomes its end.`,
 		PUSHQ(R9),
 		PUSHQ(RSI),
 		MOVQ(start, RDI),
-		CALL(unmapRange), // segments may share a page: the later one has it
+		CALL(unmapRange), // segments may share a page: the later one gets it
 		POPQ(RSI),
 		POPQ(R9),
 		POPQ(R8),

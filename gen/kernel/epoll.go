@@ -13,11 +13,11 @@ const (
 	// epollEvent is the size of struct epoll_event, which is packed on x86-64:
 	// 4 bytes of events, 8 of data (Linux include/uapi/linux/eventpoll.h).
 	epollEvent = 12
-	// epollInput are the bits that say how to report, not what.
+	// epollInput are the bits that say how to report, not which events.
 	epollInput = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE
 )
 
-// epolls is epoll: instances are files. An instance cannot watch another.
+// epolls is epoll: instances are files. An instance cannot watch another one.
 func epolls() Program {
 	return Program{
 		Funcs: Funcs(
@@ -61,7 +61,7 @@ func sysEpollCreate1() Func {
 func epollForget() Func {
 	epPtr := RBX
 	ep := openFile(epPtr)
-	return FUNC("epoll_forget", "epoll_forget frees the items that watch the File RDI, and those of the instance that it is.",
+	return FUNC("epoll_forget", "epoll_forget frees the items that watch the File RDI, and, if it is an instance, its own items.",
 		MOVQ(RDI, epPtr),
 		LOOP(
 			MOVQ(ep.Watchers, RSI),
@@ -82,7 +82,7 @@ func epollForget() Func {
 func epollFind() Func {
 	found := epollItem(RAX)
 	return FUNC("epoll_find",
-		`epoll_find returns the item of the instance RDI for the File RSI with the
+		`epoll_find returns the instance RDI's item for the File RSI with the
 descriptor EDX, or 0.`,
 		MOVQ(openFile(RSI).Watchers, RAX),
 		LOOP(
@@ -119,7 +119,7 @@ descriptor EDX, or 0 if there is no memory for it. Turns interrupts off.`,
 		MOVQ(epPtr, found.Epoll),
 		MOVQ(RSI, found.File),
 		MOVQ(fd, found.FD),
-		// The head of the file's list, which a timer may walk along.
+		// The head of the file's list, which a timer's interrupt may walk.
 		CLI(),
 		MOVQ(openFile(RSI).Watchers, RCX),
 		MOVQ(RAX, openFile(RSI).Watchers),
@@ -166,7 +166,7 @@ func epollRemove() Func {
 		MOVQ(RDX, after.Prev),
 		MOVQ(RCX, before.Next),
 		CMPQ(RCX, RSI),
-		IF(E, XORL(RCX, RCX)), // it was the only one
+		IF(E, XORL(RCX, RCX)), // it was the only item
 		MOVQ(gone.Epoll, RAX),
 		CMPQ(RSI, openFile(RAX).Items),
 		IF(E, MOVQ(RCX, openFile(RAX).Items)),
@@ -181,8 +181,8 @@ func sysEpollCtl() Func {
 	item := epollItem(itemPtr)
 	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_epoll_ctl",
-		`sys_epoll_ctl(epfd, op, fd, event). What is always ready cannot be watched
-(EPERM), as a regular file in Linux, nor can another instance.`,
+		`sys_epoll_ctl(epfd, op, fd, event). A file that is always ready cannot be watched
+(EPERM), like a regular file in Linux, nor can another instance.`,
 		MOVL(RDI, epfd),
 		MOVL(RSI, op),
 		MOVL(RDX, fd),
@@ -255,7 +255,7 @@ func sysEpollCtl() Func {
 		MOVQ(RAX, item.Events),
 		MOVQ(Sym(epollEventData).Add(4), RAX),
 		MOVQ(RAX, item.Data),
-		MOVQ(1, item.Edge), // what is so now has to be reported once
+		MOVQ(1, item.Edge), // events that are already there must be reported once
 		MOVQ(file, RDI),
 		CALL(filePoll),
 		TESTL(item.Events, RAX),
@@ -286,7 +286,7 @@ func sysEpollPwait() Func {
 		MOVL(RCX, timeout),
 		MOVQ(R8, mask),
 		MOVQ(R9, maskSize),
-		LEAL(room.At(-1), RAX), // 0 and negative ones too
+		LEAL(room.At(-1), RAX), // 0 and negative numbers too
 		CMPL(RAX, (1<<31-1)/epollEvent),
 		IF(AE, fail(EINVAL)),
 		CALL(fget),
@@ -322,7 +322,7 @@ func sysEpollPwait() Func {
 			CMPQ(RAX, -EINTR),
 			BREAK(E),
 			CMPQ(RAX, -ETIMEDOUT),
-			IF(E, // once more: something may have come with the time-out
+			IF(E, // once more: something may have happened by the time-out
 				MOVQ(epPtr, RDI),
 				MOVQ(events, RSI),
 				MOVL(room, RDX),
@@ -339,7 +339,7 @@ func sysEpollPwait() Func {
 }
 
 func msDeadline() Func {
-	return FUNC("ms_deadline", "ms_deadline returns the monotonic time in EDI ms; 0 for 0, and -1, for ever, if EDI is negative.",
+	return FUNC("ms_deadline", "ms_deadline returns the monotonic time EDI ms from now; 0 for 0, and -1, for ever, if EDI is negative.",
 		MOVL(RDI, RAX),
 		TESTL(RDI, RDI),
 		IF(E, RETURN()),
@@ -357,9 +357,9 @@ func epollScan() Func {
 	itemPtr, ep, events, room, reported, first := RBX, RBP, R12, R13, R14, R15
 	item := epollItem(itemPtr)
 	return FUNC("epoll_scan",
-		`epoll_scan reports what is ready of the instance RDI in the user's events RSI, EDX
-at most, and begins the next time behind the last if there was no room for
-more. Returns how many, or -EFAULT if not even one.`,
+		`epoll_scan reports what is ready in the instance RDI in the user's events RSI, EDX
+at most; if there was no room for more, the next scan begins after the last item.
+It returns how many it reported, or -EFAULT if none could be written.`,
 		MOVQ(RDI, ep),
 		MOVQ(RSI, events),
 		MOVL(RDX, room),          // room left
@@ -367,7 +367,7 @@ more. Returns how many, or -EFAULT if not even one.`,
 		MOVQ(openFile(ep).Items, itemPtr),
 		TESTQ(itemPtr, itemPtr),
 		JE("done"),
-		MOVQ(itemPtr, first), // where the turn ends
+		MOVQ(itemPtr, first), // where one turn of the ring ends
 		DO(
 			MOVQ(item.Next, RAX),
 			MOVQ(RAX, openFile(ep).Items),

@@ -47,9 +47,9 @@ const (
 	ETIMEDOUT    = 110
 
 	// These never reach the user: signal delivery turns them into EINTR or into a
-	// repetition of the call (include/linux/errno.h). After a handler NOINTR always
-	// means a repetition, NOHAND always EINTR, and SYS what the handler's SA_RESTART
-	// says.
+	// repetition of the call (include/linux/errno.h). If a handler runs, NOINTR always
+	// means a repetition, NOHAND always EINTR, and for SYS the handler's SA_RESTART
+	// decides.
 	ERESTARTSYS    = 512
 	ERESTARTNOINTR = 513
 	ERESTARTNOHAND = 514

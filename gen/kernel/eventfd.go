@@ -8,7 +8,7 @@ import (
 const efdSemaphore = 1 // EFD_SEMAPHORE: a read takes 1
 
 // eventfdWait sleeps for events of a File, or leaves the function. A signal
-// that interrupts it lets the call begin anew.
+// that interrupts it makes the call begin again.
 func eventfdWait(file Reg, events int) Block {
 	return Block{
 		TESTL(O_NONBLOCK, openFile(file).Flags),
@@ -22,7 +22,7 @@ func eventfdWait(file Reg, events int) Block {
 	}
 }
 
-// eventfds is files that are counters: writing adds, reading takes (Linux
+// eventfds are files that are counters: writing adds, reading takes (Linux
 // fs/eventfd.c).
 func eventfds() Program {
 	return Program{
@@ -118,7 +118,7 @@ func writeEventfd() Func {
 		LOOP(
 			CLI(),
 			MOVQ(file.Count, RAX),
-			NOTQ(RAX), // how much more there is room for, and 1
+			NOTQ(RAX), // the room that is left, plus 1
 			CMPQ(value, RAX),
 			BREAK(B),
 			eventfdWait(filePtr, EPOLLOUT),

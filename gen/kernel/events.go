@@ -6,15 +6,15 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// Events that may come at any instruction of ring 0, and after which it goes on:
+// Events that may come at any instruction of ring 0, which then continues:
 // breakpoints of the debug registers, and machine checks that lost nothing.
 
 // debugKernel handles #DB in ring 0.
 func debugKernel() Func {
 	regs := ptRegs(RDI)
 	return FUNC("debug_kernel",
-		`debug_kernel(regs, vector) handles #DB from ring 0: one of a breakpoint in DR0 to
-DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
+		`debug_kernel(regs, vector) handles #DB from ring 0: a breakpoint in DR0 to
+DR3 is counted, and the instruction at IP runs (RF). Any other #DB is a panic.`,
 		MOVQ(DR6, RAX),
 		TESTL(x86.DR6_B0_B3, RAX),
 		IF(E, JMP(die)),
@@ -31,7 +31,7 @@ DR3 is counted, and the instruction at IP runs (RF). Any other is a panic.`,
 	).Takes(RDI, RSI)
 }
 
-// kernelsOwn holds that GS and page table are the kernel's. Clobbers RAX.
+// kernelsOwn checks that GS and page table are the kernel's. Clobbers RAX.
 func kernelsOwn() Block {
 	return Block{
 		LEAQ(Sym(percpuData), RAX),
@@ -47,8 +47,8 @@ func kernelsOwn() Block {
 func nmiKernel() Func {
 	regs := ptRegs(RDI)
 	return FUNC("nmi_kernel",
-		`nmi_kernel(regs, vector) counts an NMI from ring 0. The one that event_make waits
-for is left without an IRETQ, so that the next one is held back.`,
+		`nmi_kernel(regs, vector) counts an NMI from ring 0. It leaves the one that event_make
+waits for without an IRETQ, so that the next one is held back.`,
 		INCQ(gs.NMIs),
 		MOVQ(regs.IP, RAX),
 		MOVQ(RAX, gs.EventIP),
@@ -73,7 +73,7 @@ for is left without an IRETQ, so that the next one is held back.`,
 	).Takes(RDI, RSI)
 }
 
-// ownInterrupt has the APIC send the CPU an interrupt, or an NMI. Clobbers RCX.
+// ownInterrupt makes the APIC send this CPU an interrupt, or an NMI. Clobbers RCX.
 func ownInterrupt(command int) Block {
 	return Block{
 		apicBase(),
@@ -85,8 +85,8 @@ func ownInterrupt(command int) Block {
 func eventMake() Func {
 	regs := ptRegs(RDI)
 	return FUNC("event_make",
-		`event_make(regs, vector) makes the event of event.Kind arrive at the instruction that #DB
-returns to, IP of the PtRegs RDI.`,
+		`event_make(regs, vector) makes the event of event.Kind arrive at the instruction to
+which #DB returns, IP of the PtRegs RDI.`,
 		INCQ(event.Made),
 		CMPQ(event.Kind, layout.EventData),
 		IF(E, INCQ(event.Arrived), RETURN()),
@@ -105,20 +105,20 @@ returns to, IP of the PtRegs RDI.`,
 			RETURN(),
 		),
 		// NMIs are blocked from the arrival of one to an IRETQ: let one come here,
-		// and make the next while it blocks. #DB's IRETQ lets that in.
+		// and make the next one while the first blocks it. #DB's IRETQ lets that in.
 		MOVQ(1, event.Blocking),
 		ownInterrupt(apicNMI),
 		LOOP(PAUSE()),
 		GLOBAL("event_blocked"),
 		ownInterrupt(apicNMI),
 		RETURN(),
-	).Saving(RBX, R12, R14).Takes(RDI, RSI) // of paranoid_entry, which the first NMI runs again
+	).Saving(RBX, R12, R14).Takes(RDI, RSI) // the registers of paranoid_entry, which the first NMI runs again
 }
 
-// eventBlocked is where event_make goes on once NMIs are blocked.
+// eventBlocked is where event_make continues once NMIs are blocked.
 func eventBlocked() Func { return EXTERN("event_blocked") }
 
-// sysEvent is the control call by which tests let events arrive.
+// sysEvent is the control call by which tests make events arrive.
 func sysEvent() Func {
 	return FUNC("sys_event", "sys_event(at, kind) is layout.SysEvent.",
 		XORL(RDX, RDX),
@@ -131,7 +131,7 @@ func sysEvent() Func {
 			MOVL(x86.DR7_G0|x86.DR7_RW0|x86.DR7_LEN0_8, RDX),
 		).ELSE(
 			LEAQ(RDI.At(numBreakpoints-1), R8), // the last of EventFind
-			// What #DB's handler runs of the group "irqentry", each with what follows it.
+			// The parts of the group "irqentry" that #DB's handler runs, each with its end.
 			overlaps(RDI, R8, asmExcDebug, asmExcNMI, "invalid"),
 			overlaps(RDI, R8, paranoidEntry, returnToUsermode, "invalid"),
 			MOVL(x86.DR7_G0, RDX),
@@ -166,8 +166,8 @@ func sysEvent() Func {
 // numBreakpoints is how many breakpoints a CPU has.
 const numBreakpoints = 4
 
-// overlaps jumps to the label if the addresses first to last meet those from one
-// place to before another. Clobbers RAX.
+// overlaps jumps to the label if the addresses first to last overlap those from one
+// symbol up to another. Clobbers RAX.
 func overlaps(first, last Reg, from, to func() Func, label string) Block {
 	return Block{
 		LEAQ(Sym(from), RAX),
@@ -191,8 +191,8 @@ var event = Fields[layout.Event[Mem]](Sym(eventData))
 func machineCheck() Func {
 	regs := ptRegs(RDI)
 	return FUNC("machine_check",
-		`machine_check(regs, vector) handles #MC: one after which the interrupted code can
-go on (MCG_STATUS.RIPV) is counted and taken out of its bank; any other is a
+		`machine_check(regs, vector) handles #MC: if the interrupted code can continue
+(MCG_STATUS.RIPV), it is counted and taken out of its bank; any other is a
 panic (SDM volume 3, 16.10).`,
 		MOVL(uint32(x86.MSR_IA32_MCG_STATUS), RCX),
 		RDMSR(),

@@ -72,7 +72,7 @@ var auxv = []struct {
 	{atNull, stackWord(0)},
 }
 
-// exec is how init starts.
+// exec starts init.
 func exec() Program {
 	return Program{
 		Funcs: Funcs(
@@ -88,8 +88,8 @@ var execData = BSS("exec", SizeOf[layout.Exec[Mem]](), 64)
 
 func execInit() Func {
 	return FUNC("exec_init",
-		`exec_init makes init of the file that init= or else "/init" names, and its
-first thread ready to run. Fails by boot_fail.`,
+		`exec_init makes init from the file that init= names, or else from "/init", and makes
+its first thread ready to run. Fails by boot_fail.`,
 		MOVQ(execState.Path, RDI),
 		CALL(initrdLookup),
 		TESTQ(RAX, RAX),
@@ -137,7 +137,7 @@ first thread ready to run. Fails by boot_fail.`,
 func initStack() Func {
 	n, bottom, stackErrs, stackAt, hwcap := RBX, R12, R13, R14, R15
 	random := RBX
-	// strings copies count strings to the stack, the last first, and replaces
+	// strings copies count strings to the stack, the last one first, and replaces
 	// their addresses in the array by the user's.
 	strings := func(array Mem, count Mem) Block {
 		return Block{
@@ -172,11 +172,11 @@ func initStack() Func {
 		vector = append(vector, stackWord(e.kind), e.value)
 	}
 	return FUNC("init_stack",
-		`init_stack writes what init finds on its stack, down from StackTop: its name,
+		`init_stack writes what init finds on its stack. Down from StackTop: its name,
 its environment and arguments, 16 random bytes; then, up from RSP, the number
-of arguments, their addresses, those of the environment, and the auxiliary
+of arguments, their addresses, the addresses of the environment, and the auxiliary
 vector (System V ABI AMD64, 3.4.1).`,
-		MOVQ(uint64(layout.StackTop-8), RAX), // a null ends it all
+		MOVQ(uint64(layout.StackTop-8), RAX), // a null word ends the stack
 		MOVQ(RAX, execState.SP),
 		XORL(stackErrs, stackErrs), // errors
 		MOVQ(execState.Path, RDI),
@@ -190,8 +190,8 @@ vector (System V ABI AMD64, 3.4.1).`,
 		ANDQ(-16, stackAt),
 		MOVQ(stackAt, execState.Random),
 		MOVQ(stackAt, bottom),
-		// Different from boot to boot where the time-stamp counter is, the
-		// same in each where it counts instructions.
+		// They differ from boot to boot if the time-stamp counter does, and are
+		// the same in each boot where it counts instructions.
 		RDTSC(),
 		SHLQ(32, RDX),
 		ORQ(RAX, RDX),
@@ -226,7 +226,7 @@ func pushString() Func {
 	text := RBX
 	return FUNC("push_string",
 		`push_string copies the NUL-terminated string RDI below execState.SP, moves that
-down to it and returns it. Errors are added to R13.`,
+down to the copy and returns it. Errors are added to R13.`,
 		MOVQ(RDI, text),
 		CALL(strlen),
 		LEAQ(RAX.At(1), RDX),
@@ -241,7 +241,7 @@ down to it and returns it. Errors are added to R13.`,
 }
 
 // mix64 is a step of the generator splitmix64: every bit of the result depends
-// on every bit of r, and of all r only one gives 0. Clobbers RAX.
+// on every bit of r, and only one value of r gives 0. Clobbers RAX.
 func mix64(r Reg) Block {
 	step := func(shift int, factor uint64) Block {
 		return Block{

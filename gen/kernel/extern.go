@@ -2,7 +2,7 @@ package kernel
 
 import . "github.com/entrylab/entrylab/gen/asm"
 
-// What other parts of the program have.
+// Symbols that other parts of the program define.
 var (
 	// Link
 	textStart     = EXTERNDATA("__text_start")

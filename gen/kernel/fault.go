@@ -14,7 +14,7 @@ const (
 	busAdrErr  = 2 // after the end of a file
 )
 
-// faults is what a page fault leads to: a page, or a signal.
+// faults handles page faults: each ends in a page or a signal.
 func faults() Program {
 	return Program{
 		Funcs: Funcs(
@@ -29,8 +29,8 @@ func doPageFault() Func {
 	self := area(selfPtr)
 	return FUNC("do_page_fault",
 		`do_page_fault handles a page fault at the address RSI; RDI is its PtRegs, from
-ring 3 or ring 0. A page that an area allows and that is not there yet is
-made. Other faults are signals in ring 3; in ring 0 they go on where
+ring 3 or ring 0. If an area allows the access and the page is not there yet, it is
+made. Other faults are signals in ring 3; in ring 0 they continue where
 __ex_table says, or the kernel dies. IF is 0.`,
 		MOVQ(RDI, frame),
 		MOVQ(RSI, addr),
@@ -77,7 +77,7 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		MOVL(sigBUS, RDI),
 		JMP("signal"),
 		LABEL("there"),
-		// It is there and allowed: a stale TLB entry, or ring 0 without AC.
+		// The page is there and the access allowed: a stale TLB entry, or ring 0 without AC.
 		TESTB(3, regs.CS),
 		JE("bad_access"),
 		invlpg(addr.At(0)),
@@ -86,7 +86,7 @@ __ex_table says, or the kernel dies. IF is 0.`,
 		LABEL("kernel_address"),
 		TESTB(3, regs.CS),
 		JE("kernel_fault"),
-		// Whether the kernel has something there is not the user's to know.
+		// The user must not learn whether the kernel has something there.
 		ORL(x86.X86_PF_PROT, code),
 		LABEL("no_area"),
 		MOVL(segvMapErr, RSI),
@@ -121,8 +121,8 @@ func makePage() Func {
 	addr, selfPtr, pte, off, shared := RBP, R12, R13, R14, R15
 	self := area(selfPtr)
 	return FUNC("make_page",
-		`make_page makes the page at the address RBP in the area R12. Returns 1; 2 if it is
-there already, 0 if there is no memory, -1 after the end of a file.`,
+		`make_page makes the page at the address RBP in the area R12. Returns 1; 2 if the page
+is there already, 0 if there is no memory, -1 after the end of a file.`,
 		MOVQ(addr, RDI),
 		CALL(pteAlloc),
 		TESTQ(RAX, RAX),
@@ -130,7 +130,7 @@ there already, 0 if there is no memory, -1 after the end of a file.`,
 		MOVQ(RAX, pte),
 		CMPQ(pte.At(0), 0),
 		IF(NE, returns(2)),
-		XORL(shared, shared), // PTEShared, if so
+		XORL(shared, shared), // PTEShared, if the page is shared
 		CMPQ(self.Source, 0),
 		IF(E,
 			CALL(allocPage),
@@ -139,7 +139,7 @@ there already, 0 if there is no memory, -1 after the end of a file.`,
 		).ELSE(
 			MOVQ(addr, off),
 			ANDQ(pageMask, off),
-			SUBQ(self.Start, off), // where in the source
+			SUBQ(self.Start, off), // the offset in the source
 			TESTL(layout.AreaMemFile, self.Flags),
 			IF(NE, CALL(memfdFault)).ELSE(CALL(copySourcePage)),
 			TESTQ(RAX, RAX),
@@ -160,8 +160,8 @@ func memfdFault() Func {
 	selfPtr, off, shared := R12, R14, R15
 	self := area(selfPtr)
 	return FUNC("memfd_fault",
-		`memfd_fault is copy_source_page for an area of a memfd: of a shared one the page is
-the file's own, and R15 becomes PTEShared.`,
+		`memfd_fault is copy_source_page for an area of a memfd: if the area is shared, the
+page is the file's own, and R15 becomes PTEShared.`,
 		MOVQ(self.Source, RDI),
 		MOVQ(off, RSI),
 		ADDQ(self.SourceLen, RSI),
@@ -177,7 +177,7 @@ the file's own, and R15 becomes PTEShared.`,
 		CALL(memfdPage),
 		MOVQ(RAX, RDX),
 		TESTL(shared, shared),
-		IF(E, // a copy of it, or of the zeros that it would hold
+		IF(E, // a copy of the page, or of the zeros that it would hold
 			MOVQ(RAX, R8),
 			CALL(allocPage),
 			MOVQ(RAX, RDX),
@@ -203,9 +203,9 @@ func populateRange() Func {
 	end, addr, selfPtr, write, err := RBX, RBP, R12, R14, R15
 	self := area(selfPtr)
 	return FUNC("populate_range",
-		`populate_range makes the pages of the areas from RDI up to RSI, both a page's.
-Returns 0; -ENOMEM if memory is short, or -EFAULT if some cannot be had: of areas
-without access or after the end of a file. If EDX is 1 it goes on behind these.`,
+		`populate_range makes the pages of the areas from RDI up to RSI, both at pages.
+Returns 0; -ENOMEM if memory is short; or -EFAULT if some pages are impossible: in
+areas without access or after the end of a file. If EDX is 1 it continues after these.`,
 		MOVL(RDX, write),
 		MOVQ(RDI, addr),
 		MOVQ(RSI, end),
@@ -248,8 +248,8 @@ func copySourcePage() Func {
 	selfPtr, off := R12, R14
 	self := area(selfPtr)
 	return FUNC("copy_source_page",
-		`copy_source_page returns a page in RDX with what the area R12 is a copy of from
-its offset R14 on, and RAX as 1; 0: no memory, -1: a file ends before.`,
+		`copy_source_page returns a page in RDX with a copy of the area R12's source from
+its offset R14 on, and RAX as 1; 0: no memory, -1: the file ends before.`,
 		MOVQ(self.SourceLen, RAX),
 		SUBQ(off, RAX),
 		IF(BE, // nothing left
@@ -288,8 +288,8 @@ func expandStack() Func {
 	self := area(selfPtr)
 	return FUNC("expand_stack",
 		`expand_stack extends the area R12 down to the address RBP below it, if it
-grows downwards, by RLIMIT_STACK at most and not up to the area below. Returns
-1 if it has.`,
+grows downwards, by RLIMIT_STACK at most and not as far as the area below. Returns
+1 if it did.`,
 		TESTL(layout.AreaGrowsDown, self.Flags),
 		JE("no"),
 		MOVQ(addr, RDX),
@@ -303,7 +303,7 @@ grows downwards, by RLIMIT_STACK at most and not up to the area below. Returns
 		MOVQ(self.Prev, RCX),
 		TESTQ(RCX, RCX),
 		IF(NE,
-			CMPQ(area(RCX).Prot, 0), // what cannot be touched is a guard itself
+			CMPQ(area(RCX).Prot, 0), // an area without access is a guard itself
 			IF(NE,
 				MOVQ(area(RCX).End, RAX),
 				ADDQ(layout.StackGuard, RAX),

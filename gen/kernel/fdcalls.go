@@ -25,8 +25,7 @@ const (
 // include/uapi/asm-generic/termbits.h).
 const termiosSize = 36
 
-// consoleTermios are the console's settings: 115200 8N1, and nothing is done to
-// what passes.
+// consoleTermios are the console's settings: 115200 8N1, and bytes pass unchanged.
 func consoleTermios() []byte {
 	const b115200, cs8, cread, clocal = 0x1002, 0x30, 0x80, 0x800
 	t := make([]byte, termiosSize)
@@ -36,7 +35,7 @@ func consoleTermios() []byte {
 
 var consoleTermiosData = RODATA("console_termios", consoleTermios())
 
-var consoleWinsize = RODATA("console_winsize", uint64(0)) // as of a serial line: not known
+var consoleWinsize = RODATA("console_winsize", uint64(0)) // unknown, as for a serial line
 
 func sysClose() Func {
 	n := RBX
@@ -62,7 +61,7 @@ func sysDup() Func {
 func fdDuplicate() Func {
 	file, cloExec, least := RBX, R12, R13
 	return FUNC("fd_duplicate",
-		`fd_duplicate makes a descriptor for the File of EDI: the lowest from ESI on,
+		`fd_duplicate makes a descriptor for the File of EDI: the lowest free one from ESI on,
 with the close-on-exec flag if RDX is not 0. Returns it or -errno.`,
 		MOVQ(RDX, cloExec),
 		MOVL(RSI, least),
@@ -124,7 +123,7 @@ func sysDup3() Func {
 			fail(ENOMEM),
 		),
 		MOVQ(RAX, RDX),
-		MOVQ(fd.File, RDI), // what was there
+		MOVQ(fd.File, RDI), // the file that was there
 		MOVQ(file, fd.File),
 		SHRL(19, flags), // O_CLOEXEC is bit 19
 		MOVQ(flags, fd.CloExec),
@@ -200,7 +199,7 @@ func sysIoctl() Func {
 	ops := Fields[layout.FileOps[Mem]](RCX)
 	return FUNC("sys_ioctl",
 		`sys_ioctl(fd, request, arg): the console is a terminal whose settings cannot be
-changed; of all files what is the descriptor's, and how much there is to read.`,
+changed; for all files: the descriptor's flags, and how much there is to read.`,
 		MOVL(RSI, request),
 		MOVQ(RDX, arg),
 		CALL(fdFile),
@@ -260,8 +259,8 @@ func sysCloseRange() Func {
 	n, last, flags := RBX, R12, R13
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("sys_close_range",
-		`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would take a table of
-its own for the thread, which is not there.`,
+		`sys_close_range(first, last, flags): CLOSE_RANGE_UNSHARE would give the thread its
+own table, which is not supported.`,
 		TESTL(^(closeRangeUnshare|closeRangeCloExec), RDX),
 		IF(NE, fail(EINVAL)),
 		CMPL(RDI, RSI),

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// feature is where CPUID tells of something that a variant may need: a bit of
-// a register. One bit of several is enough.
+// feature is where CPUID announces something that a variant may need: a bit of
+// a register. If a feature has several, one is enough.
 type feature struct {
 	is   layout.Features
 	leaf uint32
@@ -21,7 +21,7 @@ var allFeatures = []feature{
 	{layout.FeatureIBRS, 0x80000008, RBX, x86.CPUID_80000008_EBX_IBRS}, // AMD
 }
 
-// features finds out what the CPU has of what variants may need.
+// features finds out which of the features that variants may need the CPU has.
 func features() Program {
 	return Program{
 		Funcs: Funcs(
@@ -73,7 +73,7 @@ func messageFeatures() Func {
 			),
 		)
 	}
-	return FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each behind a space.",
+	return FUNC("message_features", "message_features adds the names of the layout.Features RDI to the message, each after a space.",
 		MOVQ(RDI, features),
 		say,
 		RETURN(),
@@ -81,7 +81,7 @@ func messageFeatures() Func {
 }
 
 // lacks leaves in RAX, and in ZF, which of the features that the variant desc
-// needs the CPU has not.
+// needs the CPU lacks.
 func lacks(desc layout.VariantDesc[Mem]) Block {
 	return Block{
 		MOVQ(Sym(cpuFeatures), RAX),

@@ -12,7 +12,7 @@ import (
 func openFile(r Reg) layout.File[Mem] { return Fields[layout.File[Mem]](r) }
 
 // fileOps is the table of a kind of file. A field is the name of a function,
-// a number, or nil for what the kind cannot.
+// a number, or nil for an operation that the kind lacks.
 func fileOps(name string, o layout.FileOps[any]) Data {
 	var content []any
 	for _, v := range reflect.ValueOf(o).Fields() {
@@ -30,8 +30,8 @@ func fileOps(name string, o layout.FileOps[any]) Data {
 	return RODATA(name, content...)
 }
 
-// toPageEnd sets n to the bytes from addr to the end of its page, but left at
-// most.
+// toPageEnd sets n to the bytes from addr to the end of its page, but at most to
+// left.
 func toPageEnd(addr, left, n Reg) Block {
 	return Block{
 		MOVQ(addr, n),
@@ -45,11 +45,11 @@ func toPageEnd(addr, left, n Reg) Block {
 // fdTable is the table of descriptors.
 var fdTable = Fields[layout.FDTable[Mem]](Sym(fdTableData))
 
-// fdLimit is the soft limit of descriptors: none from there on is handed out.
+// fdLimit is the soft limit of descriptors: none from it on is handed out.
 var fdLimit = Sym(rlimits).Add(16 * rlimitNoFile)
 
-// files is open files and descriptors: the tables, and the calls that do not
-// care what kind of file it is.
+// files is open files and descriptors: the tables, and the calls that do not depend on
+// the kind of file.
 func files() Program {
 	return Program{
 		Funcs: Funcs(
@@ -104,7 +104,7 @@ func fdFile() Func {
 	fd := Fields[layout.FD[Mem]](RDX)
 	return FUNC("fd_file",
 		`fd_file returns the File of the descriptor EDI in RAX, 0 if it is not open; RDX
-is the FD then. No reference is taken. Clobbers RDI.`,
+is then the FD. It takes no reference. Clobbers RDI.`,
 		XORL(RAX, RAX),
 		CMPL(RDI, layout.MaxFD),
 		IF(AE, RETURN()),
@@ -137,7 +137,7 @@ func fdSlot() Func {
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
 		),
-		LOOP( // how many there can be for select
+		LOOP( // the number of descriptors that select must look at
 			CMPQ(R8, fdTable.Size),
 			BREAK(B),
 			SHLQ(1, fdTable.Size),
@@ -362,7 +362,7 @@ func sysLseek() Func {
 				IF(E, fail(EINVAL)),
 				CMPL(R8, 2), // SEEK_END
 				IF(E, ADDQ(file.Size, RSI)).ELSE(
-					// There are data up to the end, and a hole behind it.
+					// The file is data up to its end, and a hole after it.
 					CMPQ(RSI, file.Size),
 					IF(AE,
 						CMPL(R8, 4), // SEEK_HOLE

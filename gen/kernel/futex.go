@@ -39,7 +39,7 @@ func futexBucket[K RegMem](key K, to, tmp Reg) Block {
 }
 
 // futexes is the futex call: threads wait in the queue of their word's hash,
-// in the order they came.
+// in order of arrival.
 func futexes() Program {
 	return Program{
 		Funcs: Funcs(
@@ -57,8 +57,8 @@ func sysFutex() Func {
 	key, key2, op, val, bits, command := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_futex",
 		`sys_futex(address RDI, operation ESI, value EDX, timeout RCX, address2 R8,
-value3 R9D). Waiting and waking with and without bit sets, requeueing, and locks with
-an owner; the others are -ENOSYS.`,
+value3 R9D). It waits and wakes with and without bit sets, requeues, and has locks
+with an owner; all other operations are -ENOSYS.`,
 		MOVQ(RDI, key),
 		MOVL(RSI, op),
 		MOVL(RDX, val),
@@ -75,7 +75,7 @@ an owner; the others are -ENOSYS.`,
 		JE("lock_pi"),
 		CMPL(RAX, futexLOCKPI2),
 		JE("lock_pi"),
-		TESTL(futexREALTIME, op), // no other operation has a time
+		TESTL(futexREALTIME, op), // no other operation takes a time
 		IF(NE, fail(ENOSYS)),
 		CMPL(RAX, futexWAKEBITSET),
 		IF(E, MOVL(R9, bits), JMP("wake")),
@@ -97,7 +97,7 @@ an owner; the others are -ENOSYS.`,
 		),
 		MOVQ(key, RDI),
 		MOVL(val, RSI),
-		MOVL(RCX, RDX), // the timeout's place holds how many to move
+		MOVL(RCX, RDX), // the timeout's register holds how many to move
 		MOVQ(R8, RCX),
 		CALL(futexRequeue),
 		RETURN(),
@@ -148,7 +148,7 @@ an owner; the others are -ENOSYS.`,
 		CMPL(RAX, futexLOCKPI),
 		IF(E,
 			TESTL(futexREALTIME, op),
-			IF(NE, fail(ENOSYS)), // it has no other clock
+			IF(NE, fail(ENOSYS)), // the operation has no other clock
 			ORL(futexREALTIME, op),
 		),
 		MOVQ(-1, RSI),
@@ -188,7 +188,7 @@ func futexWait() Func {
 	return FUNC("futex_wait",
 		`futex_wait blocks the thread if the word at user address RDI is ESI, until
 futex_wake for one of the bits ECX, or monotonic time RDX (-1: for ever).
-Returns 0, -EAGAIN if the word is another, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
+Returns 0, -EAGAIN if the word differs, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
 -EINVAL, -EFAULT.`,
 		MOVL(RSI, val),
 		MOVQ(RDX, until),
@@ -215,7 +215,7 @@ Returns 0, -EAGAIN if the word is another, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
 		MOVQ(until, RDI),
 		CALL(sleepUntil),
 		MOVQ(gs.Current, RDI),
-		CMPQ(t.FutexKey, 0), // who wakes takes off the queue: that counts, whatever else came
+		CMPQ(t.FutexKey, 0), // a waker takes the thread off the queue: that counts, whatever else happened
 		IF(E, returns(0)),
 		MOVQ(RAX, result),
 		CALL(futexDequeue),
@@ -224,7 +224,7 @@ Returns 0, -EAGAIN if the word is another, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
 		MOVQ(result, RAX),
 		CMPQ(RAX, -EINTR),
 		IF(E,
-			CMPQ(until, -1), // with a time it cannot simply be begun again
+			CMPQ(until, -1), // with a time-out the call cannot simply begin again
 			IF(E, MOVQ(-ERESTARTSYS, RAX)),
 		),
 		RETURN(),
@@ -268,7 +268,7 @@ func futexWake() Func {
 	bucket := Fields[layout.FutexBucket[Mem]](RAX)
 	return FUNC("futex_wake",
 		`futex_wake wakes at most ESI threads that wait at user address RDI for one of
-the bits EDX; as in Linux one at least. Returns their number, -EINVAL or
+the bits EDX; at least one, as in Linux. Returns their number, -EINVAL or
 -EFAULT. Turns interrupts off.`,
 		MOVL(RSI, most),
 		MOVL(RDX, bits),
@@ -292,7 +292,7 @@ the bits EDX; as in Linux one at least. Returns their number, -EINVAL or
 			IF(E,
 				CMPQ(t.PIOwner, 0),
 				JE("next"),
-				fail(EINVAL), // a lock's queue: its owner has to unlock it
+				fail(EINVAL), // a lock's queue: its owner must unlock it
 			),
 			CALL(futexDequeue),
 			XORL(RSI, RSI),
@@ -313,7 +313,7 @@ func futexRequeue() Func {
 	t := thread(RDI)
 	bucket := Fields[layout.FutexBucket[Mem]](RAX)
 	return FUNC("futex_requeue",
-		`futex_requeue wakes at most ESI threads that wait at user address RDI and lets
+		`futex_requeue wakes at most ESI threads that wait at user address RDI and makes
 at most EDX of the others wait at RCX instead. Returns the number of both,
 -EINVAL or -EFAULT. Turns interrupts off.`,
 		MOVL(RSI, most),

@@ -26,9 +26,9 @@ func writeWord(key Reg) Block {
 }
 
 // futexesPI is futexes that have an owner, whose TID is the word: the kernel hands
-// them over, also when the owner ends. There are no priorities to inherit. A thread
-// that waits for one stands in its queue with no bits and the owner in PIOwner; all
-// that wait for the same have the same (Linux kernel/futex/pi.c).
+// them over, even when the owner ends. There are no priorities to inherit. A thread
+// that waits for one is in its queue with no bits and the owner in PIOwner; all
+// that wait for the same futex have the same owner (Linux kernel/futex/pi.c).
 func futexesPI() Program {
 	return Program{
 		Funcs: Funcs(
@@ -61,8 +61,8 @@ func futexLockPI() Func {
 	self := thread(selfPtr)
 	waiter := thread(RAX)
 	return FUNC("futex_lock_pi",
-		`futex_lock_pi makes the current thread the owner of the futex at user address RDI,
-waiting for it until monotonic time RSI (-1: for ever), or not at all if EDX is 1.
+		`futex_lock_pi makes the current thread the owner of the futex at user address RDI.
+It waits for that until monotonic time RSI (-1: for ever), or not at all if EDX is 1.
 Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 		MOVQ(RDI, key),
 		MOVQ(RSI, until),
@@ -82,10 +82,10 @@ Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 		IF(NE,
 			MOVQ(waiter.PIOwner, owner),
 			TESTQ(owner, owner),
-			IF(E, fail(EINVAL)), // by FUTEX_WAIT
+			IF(E, fail(EINVAL)), // a thread waits by FUTEX_WAIT
 			ANDL(futexTIDMask, word),
 			CMPL(word, thread(owner).TID),
-			IF(NE, fail(EINVAL)), // somebody has written there
+			IF(NE, fail(EINVAL)), // somebody has written to the word
 		).ELSE(
 			MOVL(word, RSI),
 			ANDL(futexTIDMask, word),
@@ -95,7 +95,7 @@ Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 				writeWord(key),
 				returns(0),
 			),
-			ORL(uint32(futexWaiters), RSI), // who unlocks comes here
+			ORL(uint32(futexWaiters), RSI), // the unlocker must call the kernel
 			writeWord(key),
 			MOVL(word, RDI),
 			CALL(findThread),
@@ -122,7 +122,7 @@ Returns 0 or the errors of FUTEX_LOCK_PI. Turns interrupts off.`,
 		CALL(futexEnqueue),
 		MOVQ(until, RDI),
 		CALL(sleepUntil),
-		CMPQ(self.FutexKey, 0), // who hands over takes off the queue: that counts
+		CMPQ(self.FutexKey, 0), // the owner that hands it over takes the thread off the queue: that counts
 		IF(E, returns(0)),
 		MOVQ(RAX, result),
 		MOVQ(selfPtr, RDI),
@@ -179,7 +179,7 @@ func futexHandOver() Func {
 	waiter := thread(RAX)
 	top := thread(topPtr)
 	bucket := Fields[layout.FutexBucket[Mem]](RAX)
-	return FUNC("futex_hand_over", "futex_hand_over makes R12, which waits for user address RBX, the owner that the others wait for. Turns interrupts off.",
+	return FUNC("futex_hand_over", "futex_hand_over makes R12, which waits for user address RBX, the owner for whom the others wait. Turns interrupts off.",
 		CLI(),
 		MOVQ(topPtr, RDI),
 		CALL(futexDequeue),
@@ -207,7 +207,7 @@ func exitPI() Func {
 	top := thread(topPtr)
 	return FUNC("exit_pi",
 		`exit_pi hands over the futexes that the current thread owns and others wait for; their
-words say that an owner has died. Turns interrupts off.`,
+words say that the owner has died. Turns interrupts off.`,
 		MOVQ(gs.Current, self),
 		MOVQ(sched.All, blocked),
 		LOOP(
@@ -229,7 +229,7 @@ words say that an owner has died. Turns interrupts off.`,
 				MOVQ(key, RDI),
 				MOVL(top.TID, RSI),
 				ORL(uint32(futexWaiters|futexOwnerDied), RSI),
-				CALL(putUserInt), // if there is no word any more, the waiter owns nothing
+				CALL(putUserInt), // if the word is gone, the waiter owns nothing
 				CALL(futexHandOver),
 			),
 			MOVQ(thread(blocked).AllNext, blocked),

@@ -18,9 +18,9 @@ func sysGetdents64() Func {
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
 	file := openFile(filePtr)
 	return FUNC("sys_getdents64",
-		`sys_getdents64(fd, dirp, count): "." and "..", then the members in the order in
-which the archive first tells of each. The file's position counts: 0 and 1 are
-those two, 2 is the archive's first entry.`,
+		`sys_getdents64(fd, dirp, count): ".", "..", then the members in the order in
+which they first appear in the archive. The file's position counts entries: 0 and 1
+are those two, 2 is the archive's first entry.`,
 		MOVQ(RSI, dir.Buf),
 		MOVL(RDX, RDX),
 		MOVQ(RDX, dir.Left),
@@ -33,7 +33,7 @@ those two, 2 is the archive's first entry.`,
 		CMPQ(RCX, file.Ops),
 		IF(NE, fail(ENOTDIR)),
 
-		// path_out: the directory, with a slash if it is not the root.
+		// path_out: the directory, with a slash after it if it is not the root.
 		MOVQ(file.NameLen, RCX),
 		TESTQ(RCX, RCX),
 		IF(NE,
@@ -122,7 +122,7 @@ those two, 2 is the archive's first entry.`,
 			INCQ(pos),
 			CALL(cpioNext),
 		),
-		LABEL("out"), // RAX says why no more fit
+		LABEL("out"), // RAX is the reason why no more fit
 		CMPQ(dir.Done, 0),
 		IF(NE, MOVQ(dir.Done, RAX)),
 		RETURN(),
@@ -133,8 +133,9 @@ func dirChild() Func {
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
 	return FUNC("dir_child",
 		`dir_child: if the current entry lies in the directory that path_out names, it
-puts the name of the directory's member that it is, or is below, after it in
-path_out and returns the name's length; else 0. Keeps what is current.`,
+copies the name of the directory's member which is that entry, or contains it, after
+the directory's in path_out and returns the name's length; else 0. Keeps the current
+entry.`,
 		MOVQ(cpioEntry.Name, RSI),
 		MOVQ(cpioEntry.NameLen, RDX),
 		MOVQ(dir.PrefixLen, RCX),
@@ -164,7 +165,7 @@ func dirSeen() Func {
 	header, nameLen := RBX, RBP
 	dir := Fields[layout.ReadDir[Mem]](Sym(readDirState))
 	return FUNC("dir_seen",
-		`dir_seen returns 1 if an entry before the one with the header RDI tells of the
+		`dir_seen returns 1 if an entry before the one with the header RDI belongs to the
 same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
 		MOVQ(RDI, header),
 		MOVQ(RSI, nameLen),
@@ -172,8 +173,8 @@ same member of the directory, whose name of RSI bytes is in path_out, else 0.`,
 		LOOP(
 			CMPQ(RAX, header),
 			BREAK(E),
-			// An entry of the directory has the same start and the name, then
-			// nothing or a slash.
+			// An entry of the directory has the same start and the name, followed by
+			// nothing or by a slash.
 			MOVQ(dir.PrefixLen, RCX),
 			ADDQ(nameLen, RCX),
 			MOVQ(cpioEntry.NameLen, RDX),

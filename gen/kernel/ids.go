@@ -2,7 +2,7 @@ package kernel
 
 import . "github.com/entrylab/entrylab/gen/asm"
 
-// Options of wait4 and waitid, and whom waitid waits for (Linux
+// Options of wait4 and waitid, and the values of waitid's which (Linux
 // include/uapi/linux/wait.h).
 const (
 	waitNOHANG    = 0x1
@@ -20,7 +20,7 @@ const (
 	waitForPIDFD = 3
 )
 
-// groupCall is a call that returns what the process of a TID belongs to.
+// groupCall makes a call that returns a group of the process that a TID belongs to.
 func groupCall(name string) Func {
 	return FUNC("sys_"+name, "sys_"+name+"(pid EDI) is 1 for the process and each of its threads.",
 		CALL(findTask),
@@ -30,8 +30,8 @@ func groupCall(name string) Func {
 	)
 }
 
-// ids is the process's place among others, of which there are none: it leads its
-// own group and session, as after the setsid that an init begins with, and has no
+// ids is the process's place among other processes, of which there are none: it leads
+// its own group and session, as after the setsid with which an init begins, and has no
 // children.
 func ids() Program {
 	return Program{
@@ -63,7 +63,7 @@ func sysSetpgid() Func {
 		TESTQ(RAX, RAX),
 		IF(E, fail(ESRCH)),
 		CMPL(RDI, initPID),
-		IF(A, fail(EINVAL)), // a thread is no process
+		IF(A, fail(EINVAL)), // a thread is not a process
 		fail(EPERM),
 	).Takes(RDI, RSI).Returns(RAX)
 }
@@ -97,7 +97,7 @@ func sysWaitid() Func {
 		TESTL(RSI, RSI),
 		IF(S, fail(EINVAL)),
 		CMPL(RDI, waitForPIDFD),
-		IF(E, fail(EBADF)), // nothing makes one
+		IF(E, fail(EBADF)), // nothing makes such a descriptor
 		CMPL(RDI, waitForPID),
 		IF(E,
 			TESTL(RSI, RSI),
@@ -110,8 +110,8 @@ func sysWaitid() Func {
 func findTask() Func {
 	return FUNC("find_task",
 		`find_task returns the thread with TID EDI, the current one for 0, or 0. The
-process's first thread is known by its TID after its end too: then another stands
-for it. Keeps RDI.`,
+process's first thread is found by its TID even after its end: another thread then
+takes its place. Keeps RDI.`,
 		TESTL(RDI, RDI),
 		IF(E,
 			MOVQ(gs.Current, RAX),

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// intervalTimer makes timerPtr the interval timer of number which, or leaves.
+// intervalTimer makes timerPtr the interval timer with the number which, or leaves.
 func intervalTimer(which, timerPtr Reg) Block {
 	return Block{
 		CMPL(which, layout.Intervals),
@@ -47,13 +47,13 @@ func itimersInit() Func {
 func getValidTimeval() Func {
 	return getTime("get_valid_timeval",
 		`get_valid_timeval reads the timeval at user address RDI: RAX is the time in ns, at most
-2^63-1, RDX 0, -EFAULT or, if it is negative or its us are not below a second,
+2^63-1; RDX is 0, -EFAULT or, if it is negative or its us reach a second,
 -EINVAL.`,
 		usPerSec)
 }
 
 func putTimeval() Func {
-	return FUNC("put_timeval", "put_timeval writes RSI ns as a timeval to user address RDI, at least 1 us if they are not 0. Returns 0 or -EFAULT.",
+	return FUNC("put_timeval", "put_timeval writes RSI ns as a timeval to user address RDI, but at least 1 us if RSI is not 0. Returns 0 or -EFAULT.",
 		MOVQ(RSI, RAX),
 		XORL(RDX, RDX),
 		MOVL(1000, RCX),
@@ -81,7 +81,7 @@ func putItimerval() Func {
 	return putTimes("put_itimerval", "put_itimerval writes RSI and the interval RDX, ns, as an itimerval to user address RDI. Returns 0 or -EFAULT.", putTimeval)
 }
 
-// putTimes writes two times behind each other, each by put.
+// putTimes writes two times one after the other, each by put.
 func putTimes(name, doc string, put func() Func) Func {
 	addr, value := RBX, R12
 	return FUNC(name, doc,
@@ -113,7 +113,7 @@ func sysGetitimer() Func {
 func sysSetitimer() Func {
 	timerPtr, newAddr, interval, old, which := RBX, R12, R13, R14, R15
 	value := R12
-	return FUNC("sys_setitimer", "sys_setitimer(which EDI, new RSI, old RDX). Without a new one the timer does not expire.",
+	return FUNC("sys_setitimer", "sys_setitimer(which EDI, new RSI, old RDX). Without a new value the timer is switched off.",
 		MOVL(RDI, which),
 		MOVQ(RSI, newAddr),
 		MOVQ(RDX, old),
@@ -153,7 +153,7 @@ func sysSetitimer() Func {
 
 func sysAlarm() Func {
 	timerPtr, value, left := RBX, R12, R13
-	return FUNC("sys_alarm", "sys_alarm(s EDI) lets the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
+	return FUNC("sys_alarm", "sys_alarm(s EDI) makes the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
 		MOVL(RDI, value),
 		LEAQ(Sym(itimers), timerPtr),
 		CALL(sigtimerGet),

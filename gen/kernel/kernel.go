@@ -92,7 +92,7 @@ func percpuData() Data {
 	return Data{Name: "percpu", Align: layout.PageSize, Skip: layout.PageSize - tss, Size: tss}
 }
 
-var percpuTss = BSS("percpu_tss", layout.PageSize, layout.PageSize) // goes on here
+var percpuTss = BSS("percpu_tss", layout.PageSize, layout.PageSize) // continued here
 
 var percpuEnd = BSS("percpu_end", 0, layout.PageSize)
 
@@ -110,7 +110,7 @@ func startup64() Func {
 	initMM := Fields[layout.MM[Mem]](Sym(initMMData))
 	return FUNC("startup_64",
 		`startup_64 is entered in long mode in the upper half, with the boot GDT and
-no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
+no stack. boot_handoff and boot_parser hold what the protocol's entry left there.`,
 		LEAQ(Sym(gdt), RAX),
 		MOVQ(RAX, Sym(gdtr).Add(2)),
 		MOVW(10*8-1, Sym(gdtr)),
@@ -138,7 +138,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 		MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
 		MOVQ(0x1f80, idle.FX[3]),
 
-		// The identity map has done its work, and nothing is executed
+		// The identity map is no longer needed, and nothing is executed
 		// through the linear map.
 		MOVQ(0, Sym(initPgDir)),
 		MOVQ(uint64(x86.PAGE_NX), RAX),
@@ -168,7 +168,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left.`,
 		ADDQ(RCX, RAX),
 		CALL(RAX),
 		CMPQ(info.InitrdStart, 0),
-		IF(E, // the loader gave none: use the image's own, if it has one
+		IF(E, // the loader gave no initramfs: use the image's own, if it has one
 			MOVQ(Sym(builtinInitramfs).Add(8), RCX), // length
 			TESTQ(RCX, RCX),
 			IF(NE,
@@ -202,8 +202,8 @@ idle thread: it runs when no other thread can.`,
 
 func cpuInit() Func {
 	return FUNC("cpu_init",
-		`cpu_init turns on what the CPU has of SMEP, SMAP and machine checks, and sets
-MSR_CSTAR; the other MSRs of SYSCALL are the variant's.`,
+		`cpu_init turns on SMEP, SMAP and machine checks where the CPU has them, and sets
+MSR_CSTAR; SYSCALL's other MSRs are the variant's.`,
 		MOVL(1, RAX),
 		CPUID(),
 		BTL(x86.CPUID_1_EDX_MCE, RDX),

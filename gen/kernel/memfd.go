@@ -19,8 +19,8 @@ const (
 )
 
 // pageLoop runs items for the pieces of R13 bytes at the user's R12 that lie
-// in one page of the file RBX from its offset R14 on: of R15 bytes, RAX being
-// the page or, if it is not to be made (flag 0), 0.
+// in one page of the file RBX from its offset R14 on. A piece has R15 bytes; RAX is
+// its page or, if the page must not be made (flag 0), 0.
 func pageLoop(make int, items ...Item) Block {
 	file, done, buf, left, pos, n := RBX, RBP, R12, R13, R14, R15
 	return Block{
@@ -42,14 +42,14 @@ func pageLoop(make int, items ...Item) Block {
 	}
 }
 
-// inPage adds to r where pos is in its page. Clobbers RCX.
+// inPage adds to r the offset of pos in its page. Clobbers RCX.
 func inPage(pos, r Reg) Block {
 	return Block{MOVL(pos, RCX), ANDL(layout.PageSize-1, RCX), ADDQ(RCX, r)}
 }
 
 // memfds is memfd_create: files in memory that have no name (Linux mm/memfd.c).
-// They are the only ones that can be written. The pages are the file's, whoever
-// maps them shared; each area that maps it has a reference to the File.
+// They are the only files that can be written. The pages are the file's, whoever
+// maps them shared; each area that maps the file has a reference to the File.
 func memfds() Program {
 	return Program{
 		Funcs: Funcs(
@@ -71,7 +71,7 @@ func memfdOps() Data {
 
 func sysMemfdCreate() Func {
 	flags := RBX
-	return FUNC("sys_memfd_create", "sys_memfd_create(name, flags): the name is only for /proc, which does not tell.",
+	return FUNC("sys_memfd_create", "sys_memfd_create(name, flags): the name is only for /proc, which does not show it.",
 		TESTL(^mfdCloExec, RSI),
 		IF(NE, fail(EINVAL)),
 		MOVL(RSI, flags),
@@ -95,8 +95,9 @@ func memfdPage() Func {
 	entry, index, alloc, shift := RBX, R12, R13, R14
 	return FUNC("memfd_page",
 		`memfd_page returns the linear address of the page RSI of the memfd RDI. If it is
-not there it is made if EDX is 1, else that is 0; 0 too if there is no memory.`,
-		LEAQ(openFile(RDI).Data, entry), // where the address of the next is
+not there it is made if EDX is 1, else the result is 0; it is also 0 if there is no
+memory.`,
+		LEAQ(openFile(RDI).Data, entry), // where the address of the next table is
 		MOVQ(RSI, index),
 		MOVL(RDX, alloc),
 		MOVL(memfdLevels*memfdBits, shift),
@@ -131,8 +132,8 @@ not there it is made if EDX is 1, else that is 0; 0 too if there is no memory.`,
 func memfdPrune() Func {
 	entry, end, shift, index, from := RBX, RBP, R12, R13, R15
 	return FUNC("memfd_prune",
-		`memfd_prune frees the pages from R15 on below the table RDI, the first of which is
-the page RDX; the pages that its entries lead to are 1<<ESI each.`,
+		`memfd_prune frees the pages from R15 on below the table RDI, whose first page is
+RDX; each of its entries leads to 1<<ESI pages.`,
 		MOVQ(RDI, entry),
 		MOVL(RSI, shift),
 		MOVQ(RDX, index),
@@ -215,7 +216,7 @@ func memfdTruncate() Func {
 		),
 		ADDQ(layout.PageSize-1, size),
 		ANDQ(pageMask, size),
-		// Who maps what is gone must not go on doing so.
+		// The pages that are gone must not stay mapped.
 		XORL(RDI, RDI),
 		CALL(findArea),
 		MOVQ(RAX, mapping),
@@ -252,9 +253,9 @@ func memfdAllocate() Func {
 	filePtr, missing, keepSize, page, end, look := RBX, RBP, R12, R13, R14, R15
 	file := openFile(filePtr)
 	return FUNC("memfd_allocate",
-		`memfd_allocate makes the pages of the RCX bytes from RDX on of the memfd RDI,
-which becomes as long unless ESI is 1. Returns 0 or -errno: it makes all of them
-or none.`,
+		`memfd_allocate makes the pages of the RCX bytes from RDX on of the memfd RDI, and
+makes the file that long unless ESI is 1. Returns 0 or -errno: it makes all of the
+pages or none.`,
 		MOVQ(RDI, filePtr),
 		MOVL(RSI, keepSize),
 		MOVQ(RDX, page),
@@ -266,7 +267,7 @@ or none.`,
 		IF(A, fail(EFBIG)),
 		SHRQ(12, page),
 		MOVQ(page, look),
-		XORL(missing, missing), // how many are not there yet
+		XORL(missing, missing), // how many pages are not there yet
 		LOOP(
 			MOVQ(look, RAX),
 			SHLQ(12, RAX),
@@ -276,11 +277,11 @@ or none.`,
 			MOVQ(look, RSI),
 			XORL(RDX, RDX),
 			CALL(memfdPage),
-			CMPQ(RAX, 1), // CF if there is none
+			CMPQ(RAX, 1), // CF if the page is missing
 			ADCQ(0, missing),
 			MOVQ(missing, RAX),
-			SHRQ(memfdBits, RAX), // so many lowest tables,
-			LEAQ(RAX.Index(missing, 1).Add(2*memfdLevels+layout.ReservePages), RAX), // and those at the ends
+			SHRQ(memfdBits, RAX), // that many lowest tables,
+			LEAQ(RAX.Index(missing, 1).Add(2*memfdLevels+layout.ReservePages), RAX), // and the tables at the ends
 			CMPQ(RAX, Sym(pagesFree)),
 			IF(A, fail(ENOSPC)),
 			INCQ(look),
@@ -366,7 +367,7 @@ func writeMemfd() Func {
 			TESTQ(RAX, RAX),
 			IF(E, MOVQ(-ENOSPC, RAX), JMP("failed")),
 			MOVQ(RAX, RDI),
-			toPageEnd(buf, n, RDX), // what can be copied at all
+			toPageEnd(buf, n, RDX), // the part that can be copied
 			MOVQ(RDX, n),
 			inPage(pos, RDI),
 			MOVQ(buf, RSI),

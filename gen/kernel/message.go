@@ -4,10 +4,10 @@ import (
 	. "github.com/entrylab/entrylab/gen/asm"
 )
 
-// messageMax is the room for a composed message; what does not fit is cut.
+// messageMax is the room for a composed message; the rest is cut off.
 const messageMax = 4096
 
-// messages composes the text that boot_fail takes whole.
+// messages composes the text that boot_fail takes as a whole.
 func messages() Program {
 	return Program{
 		Funcs: Funcs(
@@ -31,7 +31,7 @@ func message() Func {
 			MOVZBL(RDI.At(0), RAX),
 			TESTL(RAX, RAX),
 			BREAK(E),
-			CMPQ(RCX, messageMax-1), // a NUL stays
+			CMPQ(RCX, messageMax-1), // a NUL remains
 			BREAK(E),
 			MOVB(RAX, RDX.Index(RCX, 1)),
 			INCQ(RDI),

@@ -8,12 +8,12 @@ import (
 // mm gives the fields of the MM that r points to.
 func mm(r Reg) layout.MM[Mem] { return Fields[layout.MM[Mem]](r) }
 
-// mmOffset is where in its memory an address space's MM lies: behind the
-// top-level tables. The whole is as large as a stack and has its alignment.
+// mmOffset is the offset of an address space's MM in its memory: after the
+// top-level tables. The memory is as large as a stack and has its alignment.
 const mmOffset = layout.PGDPages * layout.PageSize
 
-// addressSpaces is how the address spaces come to be, are loaded, kept in step,
-// and end. A thread's lives as long as the thread; the idle thread's is init_mm.
+// addressSpaces makes, loads, synchronises and frees the address spaces.
+// A thread's lives as long as the thread; the idle thread's is init_mm.
 func addressSpaces() Program {
 	return Program{
 		Funcs: Funcs(
@@ -31,10 +31,10 @@ func switchMM() Func {
 	next := thread(RSI)
 	return FUNC("switch_mm",
 		`switch_mm loads the address space of the thread RSI. The write of CR3 drops all
-of the user's translations: so no other address space has any in the TLB, and
-what is unmapped or protected while it is not loaded needs no flush in it. All
-take turns at one PCID, and the user's is noted to be dropped too. Keeps RDI,
-RSI. IF is 0.`,
+of the user's translations, so no other address space has any in the TLB, and
+pages that are unmapped or protected while it is not loaded need no flush in it. All
+take turns at one PCID, and the user's translations are marked to be dropped too.
+Keeps RDI, RSI. IF is 0.`,
 		MOVQ(next.MM, RAX),
 		MOVQ(mm(RAX).PGD, RAX),
 		MOVQ(RAX, CR3),
@@ -47,9 +47,9 @@ RSI. IF is 0.`,
 func setPgd() Func {
 	linked := mm(RDX)
 	return FUNC("set_pgd",
-		`set_pgd makes RCX the entry of the top-level tables of all address spaces, the
-kernel's and the user's, that RSI points to in one of them. R8 is PhysMap.
-Clobbers RSI, RDX, R10 only.`,
+		`set_pgd stores the entry RCX in the top-level tables of all address spaces, the
+kernel's and the user's; RSI points to it in one of them. R8 is PhysMap.
+Clobbers only RSI, RDX, R10.`,
 		ANDL(layout.PageSize-1, RSI),
 		LEAQ(Sym(initMMData), RDX),
 		DO(
@@ -103,12 +103,12 @@ func mmPut() Func {
 	old := mm(RDI)
 	linked := mm(RDX)
 	return FUNC("mm_put",
-		`mm_put takes a user from the address space RDI, which is freed with the last. It
-is not loaded then.`,
+		`mm_put takes a user from the address space RDI, which is freed with its last one. It
+is not loaded at that point.`,
 		DECQ(old.Users),
 		IF(NE, RETURN()),
 		LEAQ(Sym(initMMData), RDX),
-		LOOP( // RDX: the one before
+		LOOP( // RDX: the previous one
 			CMPQ(RDI, linked.Next),
 			BREAK(E),
 			MOVQ(linked.Next, RDX),

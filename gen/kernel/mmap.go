@@ -51,9 +51,9 @@ func sysMmap() Func {
 	file := Fields[layout.File[Mem]](RAX)
 	return FUNC("sys_mmap",
 		`sys_mmap maps RSI bytes at or near RDI with the protection RDX and the flags
-RCX: anonymous memory, or the file R8 from R9 on. Only a memfd's pages are shared
-with it: with one process and other files that nobody can write, nothing tells
-shared from private.`,
+RCX: anonymous memory, or the file R8 from R9 on. Only a memfd's pages are really
+shared: as there is one process, and nobody can write other files, shared and private
+mappings of those look the same.`,
 		MOVQ(RDI, addr),
 		MOVQ(RSI, length),
 		MOVL(RDX, what),
@@ -97,7 +97,7 @@ shared from private.`,
 		TESTL(mapHugeTLB, flags),
 		JNE("ENOMEM"), // there are no huge pages
 		taskSize(R10),
-		SUBQ(length, R10), // the highest address that the area can have
+		SUBQ(length, R10), // the highest possible address of the area
 		JB("ENOMEM"),
 
 		TESTL(mapFixed|mapFixedNoReplace, flags),
@@ -113,7 +113,7 @@ shared from private.`,
 				JE("EEXIST"),
 			),
 		).ELSE(
-			// A hint is taken if there is room.
+			// A hint is used if there is room.
 			ANDQ(pageMask, addr),
 			JE("anywhere"),
 			MOVL(layout.MMapMinAddr, RAX),
@@ -140,7 +140,7 @@ shared from private.`,
 			LABEL("chosen"),
 		),
 
-		// What the area's flags become.
+		// The area's flags.
 		XORL(R10, R10),
 		TESTL(mapGrowsDown, flags),
 		IF(NE, ORL(layout.AreaGrowsDown, R10)),
@@ -183,7 +183,7 @@ shared from private.`,
 		MOVQ(source, R8),
 		MOVQ(sourceLen, R9),
 		CALL(insertArea),
-		// That pages cannot be made now is no error: they come when touched.
+		// It is not an error if pages cannot be made now: they come when touched.
 		TESTL(mapLocked, flags),
 		JNE("populate"),
 		ANDL(mapPopulate|mapNonBlock, flags),
@@ -222,7 +222,7 @@ func isFree() Func {
 }
 
 func sysMunmap() Func {
-	return FUNC("sys_munmap", "sys_munmap removes what is mapped in the RSI bytes at RDI.",
+	return FUNC("sys_munmap", "sys_munmap removes the mappings in the RSI bytes at RDI.",
 		TESTL(layout.PageSize-1, RDI),
 		JNE("EINVAL"),
 		taskSize(RAX),
@@ -233,7 +233,7 @@ func sysMunmap() Func {
 		pageAlignUp(RSI),
 		JE("EINVAL"),
 		ADDQ(RDI, RSI),
-		// Whole areas can always be given back; what cuts one needs room.
+		// Whole areas can always be given back; cutting one needs room.
 		CALL(findArea),
 		CMPQ(area(RAX).Start, RDI),
 		JB("cut"),
@@ -257,8 +257,7 @@ func sysMunmap() Func {
 func sysBrk() Func {
 	brk, end, start := RBX, R12, R13
 	return FUNC("sys_brk",
-		`sys_brk moves the end of the heap to RDI if that can be done, and returns where
-it is.`,
+		`sys_brk moves the end of the heap to RDI if possible, and returns the end.`,
 		MOVQ(RDI, brk),
 		CMPQ(RDI, memory.BrkStart),
 		JB("out"),
@@ -279,7 +278,7 @@ it is.`,
 		MOVQ(RSI, start),
 		MOVQ(RSI, RDI),
 		CALL(findArea),
-		LEAQ(end.At(layout.PageSize), RCX), // a page between it and the next, as in Linux
+		LEAQ(end.At(layout.PageSize), RCX), // a page between it and the next area, as in Linux
 		CMPQ(RCX, area(RAX).Start),
 		JA("out"),
 		MOVQ(start, RDI),

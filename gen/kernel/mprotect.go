@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Bits of mprotect's protection beside protAll (Linux
+// Bits of mprotect's protection in addition to protAll (Linux
 // include/uapi/asm-generic/mman-common.h). PROT_SEM means nothing on x86.
 const protSem = 0x8
 
@@ -19,9 +19,9 @@ const (
 	madvPopulateRead   = 22
 	madvPopulateWrite  = 23
 	madvDontNeedLocked = 24
-	// madvHints are advice that may be heeded or not, as bits: NORMAL, RANDOM,
-	// SEQUENTIAL, WILLNEED, HUGEPAGE, NOHUGEPAGE, COLD and PAGEOUT; and what comes
-	// true without doing anything in a kernel that neither forks nor dumps:
+	// madvHints is advice that may be ignored, as bits: NORMAL, RANDOM,
+	// SEQUENTIAL, WILLNEED, HUGEPAGE, NOHUGEPAGE, COLD and PAGEOUT; and advice that
+	// needs no action in a kernel that neither forks nor dumps:
 	// DONTFORK, DOFORK, DONTDUMP, DODUMP, WIPEONFORK and KEEPONFORK.
 	madvHints = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<14 | 1<<15 | 1<<madvCold | 1<<madvPageOut |
 		1<<10 | 1<<11 | 1<<16 | 1<<17 | 1<<madvWipeOnFork | 1<<19
@@ -137,9 +137,9 @@ func sysMadvise() Func {
 	addr, end, selfPtr, err, advice := RBX, RBP, R12, R13, R14
 	self := area(selfPtr)
 	return FUNC("sys_madvise",
-		`sys_madvise heeds the advice RDX about the RSI bytes at RDI: DONTNEED and FREE
-drop the pages at once, POPULATE makes them, hints are accepted, and what would
-have to be done and is not is EINVAL, as in a kernel built without.`,
+		`sys_madvise takes the advice RDX about the RSI bytes at RDI: DONTNEED and FREE
+drop the pages at once, POPULATE makes them, hints are accepted, and advice that
+would need action and gets none is EINVAL, as in a kernel built without it.`,
 		MOVL(RDX, advice),
 		CMPL(advice, 31),
 		JA("EINVAL"),
@@ -167,7 +167,7 @@ have to be done and is not is EINVAL, as in a kernel built without.`,
 			JE("drop"),
 			MOVL(1<<madvDontNeed|1<<madvFree|1<<madvCold|1<<madvPageOut, RAX),
 			BTL(advice, RAX),
-			IF(B, // what gives up pages
+			IF(B, // advice that gives up pages
 				TESTL(layout.AreaLocked, self.Flags),
 				JNE("EINVAL"),
 			),
@@ -177,7 +177,7 @@ have to be done and is not is EINVAL, as in a kernel built without.`,
 			JE("drop"),
 			CMPL(advice, madvFree),
 			JNE("next"),
-			LABEL("private"), // only of what is anonymous and private
+			LABEL("private"), // only for anonymous private memory
 			CMPQ(self.Source, 0),
 			JNE("EINVAL"),
 			TESTL(layout.AreaSharedMem, self.Flags),
@@ -185,7 +185,7 @@ have to be done and is not is EINVAL, as in a kernel built without.`,
 			CMPL(advice, madvWipeOnFork),
 			JE("next"),
 			LABEL("drop"),
-			TESTL(layout.AreaSharedMem, self.Flags), // others might hold it
+			TESTL(layout.AreaSharedMem, self.Flags), // others might use it
 			IF(E, CALL(zapRange)),
 			LABEL("next"),
 		),
@@ -219,7 +219,7 @@ func sysMlock() Func {
 func sysMlock2() Func {
 	flags, start, length := RBX, R12, R13
 	return FUNC("sys_mlock2",
-		`sys_mlock2(addr, len, flags) makes the pages, unless they are to come when they
+		`sys_mlock2(addr, len, flags) makes the pages, unless they may come when they
 are touched; all pages stay once they are there.`,
 		TESTL(^mlockOnFault, RDX),
 		IF(NE, fail(EINVAL)),
@@ -257,8 +257,8 @@ func lockRange() Func {
 	self := area(selfPtr)
 	return FUNC("lock_range",
 		`lock_range makes the pages of the RSI bytes at RDI locked (EDX is AreaLocked) or
-not (0). Returns 0, -EINVAL if they go round the end of memory, or -ENOMEM; up to
-the first hole it is done.`,
+not (0). Returns 0, -EINVAL if they wrap around the end of memory, or -ENOMEM after
+it has done the pages up to the first hole.`,
 		LEAQ(RDI.Index(RSI, 1), end),
 		MOVQ(RDI, addr),
 		ANDQ(pageMask, addr),
@@ -387,7 +387,7 @@ func sysMincore() Func {
 	self := area(selfPtr)
 	return FUNC("sys_mincore",
 		`sys_mincore(addr, len, vec) gives the user a byte for each page: 1 if touching it
-needs no memory more. A file's contents are always in memory.`,
+needs no more memory. A file's contents are always in memory.`,
 		TESTL(layout.PageSize-1, RDI),
 		IF(NE, fail(EINVAL)),
 		MOVQ(RDI, addr),
@@ -414,7 +414,7 @@ needs no memory more. A file's contents are always in memory.`,
 				CMPQ(self.Start, addr),
 				IF(A,
 					TESTL(n, n),
-					BREAK(NE), // what comes before the hole is told
+					BREAK(NE), // the pages before the hole are reported
 					fail(ENOMEM),
 				),
 				MOVQ(addr, RDI),
@@ -434,7 +434,7 @@ needs no memory more. A file's contents are always in memory.`,
 						TESTQ(RAX, RAX),
 						SETNE(RAX),
 					).ELSE(
-						// Is it of a file, and before its end?
+						// Is the page a file's, and before its end?
 						CMPQ(RSI, self.SourceLen),
 						SETB(RAX),
 					),
@@ -457,6 +457,6 @@ needs no memory more. A file's contents are always in memory.`,
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
-// mincoreChunk is how many pages mincore looks at before it tells the user (Linux
-// has as many).
+// mincoreChunk is how many pages mincore examines before it writes to the user (the
+// same number as in Linux).
 const mincoreChunk = layout.PageSize

@@ -95,7 +95,7 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 		TESTL(mremapFixed, flags),
 		IF(E,
 			CMPQ(RCX, oldLen),
-			JNE("move"), // something of the area follows
+			JNE("move"), // a part of the area follows
 			LEAQ(addr.Index(newLen, 1), RSI),
 			taskSize(RCX),
 			CMPQ(RSI, RCX),
@@ -128,7 +128,7 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 		// Moving must not fail half-way for want of page tables.
 		MOVQ(oldLen, RAX),
 		SHRQ(pdShift-1, RAX), // twice the lowest tables: enough for the upper ones
-		ADDQ(6, RAX),         // and two of each level for the ends
+		ADDQ(6, RAX),         // and two tables of each level for the ends
 		CMPQ(RAX, Sym(pagesFree)),
 		JA("ENOMEM"),
 		MOVQ(addr, RDI),
@@ -151,7 +151,7 @@ RCX allow, elsewhere: at R8 with MREMAP_FIXED. Returns the address.`,
 		CALL(unmapRange),
 		MOVQ(to, RAX),
 		MOVQ(movedFlags, areaFlags),
-		LABEL("populate"), // what is new at RAX, if it is locked
+		LABEL("populate"), // the new part at RAX, if it is locked
 		TESTL(layout.AreaLocked, areaFlags),
 		IF(NE,
 			LEAQ(RAX.Index(oldLen, 1), RDI),

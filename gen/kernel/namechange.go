@@ -14,7 +14,7 @@ const (
 	renameWhiteout  = 4
 )
 
-// What the last component of a path is to parent_walk.
+// The kinds of the last component of a path, for parent_walk.
 const (
 	lastNormal = iota
 	lastDot
@@ -26,7 +26,7 @@ func pathCreate() Func {
 	dirfd, slashesOK := RBX, R12
 	return FUNC("path_create",
 		`path_create is a call that would make what the path RSI, seen from the directory
-EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind it.`,
+EDI, names; EDX is 1 if that is a directory, whose name may end in slashes.`,
 		MOVL(RDI, dirfd),
 		MOVL(RDX, slashesOK),
 		MOVQ(RSI, RDI),
@@ -34,7 +34,7 @@ EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind 
 		TESTQ(RAX, RAX),
 		IF(S, RETURN()),
 		CALL(pathStrip),
-		ORL(RAX, slashesOK), // 0: it may not have them
+		ORL(RAX, slashesOK), // 0: slashes are not allowed
 		MOVL(dirfd, RDI),
 		MOVL(1, RSI),
 		CALL(pathWalk),
@@ -54,7 +54,7 @@ EDI, names; EDX is 1 if that is a directory, whose name may have slashes behind 
 
 func pathStrip() Func {
 	return FUNC("path_strip",
-		`path_strip takes the slashes off the end of path_in, RAX bytes, but for its first
+		`path_strip takes the slashes off the end of path_in, RAX bytes, except its first
 byte. Returns 1 if there was none, else 0.`,
 		LEAQ(Sym(pathIn), RCX),
 		MOVL(1, RDX),
@@ -76,8 +76,8 @@ func parentWalk() Func {
 	dirfd, kind := RBX, R12
 	return FUNC("parent_walk",
 		`parent_walk sets node to the directory of what the path RSI, seen from the
-directory EDI, names, which itself is not looked for. Returns 0 or -errno; RDX
-is what its last component is, last*.`,
+directory EDI, names; it does not look for the last component. Returns 0 or -errno;
+RDX is the last component's kind, last*.`,
 		MOVL(RDI, dirfd),
 		MOVQ(RSI, RDI),
 		CALL(getname),

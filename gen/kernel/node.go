@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// node is what the last path led to.
+// node is the file that the last path led to.
 var node = Fields[layout.Node[Mem]](Sym(nodeData))
 
 func isDir() Block {
@@ -20,12 +20,12 @@ func nodeFind() Func {
 	return FUNC("node_find",
 		`node_find sets node to what the RSI bytes at RDI name: a path of components with
 single slashes between them, nothing for the root. Returns 1, or 0 if there is
-no such file. Of entries with one name the last holds, as when Linux unpacks
+no such file. Of several entries with one name the last wins, as when Linux unpacks
 them. Changes the current cpio entry.`,
 		MOVQ(RDI, path),
 		MOVQ(RSI, length),
 		XORL(entry, entry), // the entry
-		XORL(below, below), // the first below it
+		XORL(below, below), // the first entry below it
 		TESTQ(length, length),
 		IF(E,
 			MOVQ(0, node.Header),
@@ -111,8 +111,8 @@ func cpioHardLink() Func {
 	header := RBX
 	return FUNC("cpio_hard_link",
 		`cpio_hard_link: the current entry, with the header RDI, is an empty file. If it
-has several names the current entry becomes the one that holds its data: newc
-archives give them with one name only.`,
+has several names, the entry that holds its data becomes the current one: newc
+archives give the data with one name only.`,
 		MOVQ(RDI, header),
 		LEAQ(header.At(newcNLink), RDI),
 		CALL(cpioHex),

@@ -9,7 +9,7 @@ func nodeType() Block {
 	return Block{MOVL(node.Mode, RAX), ANDL(S_IFMT, RAX)}
 }
 
-// opens is opening files and asking for them by name. All files are those of
+// opens is opening files and querying them by name. All files are those of
 // the initramfs, which nothing changes.
 func opens() Program {
 	return Program{
@@ -42,10 +42,10 @@ func sysOpenat() Func {
 	dirfd, flags, path := RBX, R12, R13
 	file := openFile(RDX)
 	return FUNC("sys_openat",
-		`sys_openat(dirfd, path, flags, mode): the devices for reading and writing, what
-else is in the initramfs for reading.`,
+		`sys_openat(dirfd, path, flags, mode): opens the devices for reading and writing, and
+the other files of the initramfs for reading.`,
 		MOVL(RDX, flags),
-		TESTL(O_PATH, flags), // there is nothing that such a descriptor could be used for
+		TESTL(O_PATH, flags), // such a descriptor would be of no use here
 		IF(NE, fail(EINVAL)),
 		TESTL(O_TMPFILE, flags),
 		IF(NE, // a file without a name in a directory
@@ -57,7 +57,7 @@ else is in the initramfs for reading.`,
 			IF(E, fail(EINVAL)),
 		),
 		TESTL(O_CREAT, flags),
-		IF(NE, // a new file's name has no slash behind it
+		IF(NE, // a new file's name has no slash after it
 			MOVL(RDI, dirfd),
 			MOVQ(RSI, path),
 			MOVQ(RSI, RDI),
@@ -87,7 +87,7 @@ else is in the initramfs for reading.`,
 		IF(E, MOVL(1, RDX)),
 		CALL(userPathWalk),
 		CMPQ(RAX, -ENOENT),
-		IF(E, // a new file would be one in a directory that is there
+		IF(E, // a new file must be in an existing directory
 			TESTL(O_CREAT, flags),
 			IF(NE,
 				CMPB(Sym(pathLast), 0),
@@ -140,7 +140,7 @@ else is in the initramfs for reading.`,
 		),
 		MOVL(flags, RSI),
 		ANDL(^(O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC|O_CLOEXEC), RSI),
-		ORL(O_LARGEFILE, RSI), // as Linux on 64 bits
+		ORL(O_LARGEFILE, RSI), // as in 64-bit Linux
 		MOVL(flags, RDX),
 		ANDL(O_CLOEXEC, RDX),
 		CALL(fileOpen),

@@ -24,7 +24,7 @@ func pageAlignUp(r Reg) Block {
 }
 
 // pages is the allocator of physical memory. RAM is handed out from low to
-// high and not touched before; what is given back goes to a list that is used
+// high and not touched before; pages that are given back go to a list that is used
 // first.
 func pages() Program {
 	return Program{
@@ -46,8 +46,8 @@ var pagesFree = BSS("pages_free", 8, 8)
 
 var pagesTotal = BSS("pages_total", 8, 8)
 
-// reserve takes a range of linear or kernel addresses out of free RAM: physical is
-// what is left when base is taken away.
+// reserve takes a range of linear or kernel addresses out of free RAM: its physical
+// address is the address minus base.
 func reserve[A RegMem](start, end A, base uint64) Block {
 	return Block{
 		MOVQ(start, RDI),
@@ -79,7 +79,7 @@ func mmInit() Func {
 	return FUNC("mm_init",
 		`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
 end of the linear map, without the kernel, the initramfs and the command line.
-Fails by boot_fail if it is too little.`,
+Fails by boot_fail if there is too little.`,
 		CALL(areasInit),
 		LEAQ(Sym(mmRanges), RAX),
 		MOVQ(RAX, memory.Range),
@@ -92,7 +92,7 @@ Fails by boot_fail if it is too little.`,
 				CALL(addRange),
 			),
 		),
-		// Firmware may describe a page twice; not free wins.
+		// Firmware may describe a page twice; then "not free" wins.
 		eachEntry(
 			CMPQ(entry.Type, layout.MemMapRAM),
 			IF(NE,
@@ -106,7 +106,7 @@ Fails by boot_fail if it is too little.`,
 		LEAQ(Sym(kernelEnd), RCX),
 		reserve(RDX, RCX, layout.KernelBase),
 		reserve(bootInfo.InitrdStart, bootInfo.InitrdEnd, layout.PhysMap),
-		// The command line's length is not known; no more is read of it.
+		// The command line's length is not known; no more than this is read of it.
 		MOVQ(bootInfo.Cmdline, RDX),
 		LEAQ(RDX.At(layout.CmdlineMax), RCX),
 		reserve(RDX, RCX, layout.PhysMap),
@@ -130,7 +130,7 @@ Fails by boot_fail if it is too little.`,
 		MOVQ(Sym(pagesTotal), RDI),
 		SHLQ(2, RDI),
 		CALL(messageDec),
-		LEAQ(Str(" KiB are free beside kernel and initramfs, "), RDI),
+		LEAQ(Str(" KiB are free in addition to kernel and initramfs, "), RDI),
 		CALL(message),
 		MOVL(layout.MinPages*4, RDI),
 		CALL(messageDec),
@@ -144,11 +144,11 @@ func addRange() Func {
 	start, end := RBX, R12
 	rng := Fields[layout.MemRange[Mem]](RCX)
 	return FUNC("add_range",
-		`add_range adds RSI bytes at the physical address RDI to the free RAM, so far
-as they are whole pages in reach.`,
+		`add_range adds the RSI bytes at the physical address RDI to the free RAM, as far
+as they are whole pages within reach.`,
 		ADDQ(RDI, RSI),
-		IF(B, MOVQ(-1, RSI)), // an end after 2^64
-		MOVL(1<<20, RAX),     // below are the firmware's and the loader's tables
+		IF(B, MOVQ(-1, RSI)), // the end is beyond 2^64
+		MOVL(1<<20, RAX),     // the firmware's and the loader's tables are below
 		CMPQ(RDI, RAX),
 		IF(B, MOVQ(RAX, RDI)),
 		MOVQ(uint64(layout.PhysMapSize), RAX),
@@ -162,7 +162,7 @@ as they are whole pages in reach.`,
 		IF(AE, RETURN()),
 		MOVQ(RDI, start),
 		MOVQ(RSI, end),
-		CALL(reserveRange), // were it described twice
+		CALL(reserveRange), // in case it is described twice
 		MOVQ(memory.RangesEnd, RCX),
 		MOVQ(start, rng.Start),
 		MOVQ(end, rng.End),
@@ -191,7 +191,7 @@ of the free RAM.`,
 			CMPQ(RSI, RAX),
 			JBE("next"),
 			CMPQ(RDI, RAX),
-			IF(BE, // the range loses its start, or all
+			IF(BE, // the range loses its start, or everything
 				CMPQ(RSI, RDX),
 				CMOVQB(RSI, RDX),
 				MOVQ(RDX, rng.Start),
@@ -235,7 +235,8 @@ there is none. Clobbers RCX, RDX.`,
 func getFreePage() Func {
 	return FUNC("get_free_page",
 		`get_free_page returns the linear address of a page with any contents, or 0 if
-pages_free is 0: in the end free stacks serve as pages. Clobbers RCX, RDX.`,
+pages_free is 0: when nothing else is left, free stacks serve as pages. Clobbers RCX,
+RDX.`,
 		LABEL("again"),
 		MOVQ(memory.FreePages, RAX),
 		TESTQ(RAX, RAX),
@@ -265,8 +266,8 @@ pages_free is 0: in the end free stacks serve as pages. Clobbers RCX, RDX.`,
 
 func getKernelPage() Func {
 	return FUNC("get_kernel_page",
-		`get_kernel_page is get_free_page for what a program makes the kernel keep: the
-last layout.ReservePages are the program's own.`,
+		`get_kernel_page is get_free_page for objects that a program makes the kernel keep:
+the last layout.ReservePages are reserved for the program's own pages.`,
 		CMPQ(Sym(pagesFree), layout.ReservePages),
 		IF(BE, returns(0)),
 		JMP(getFreePage),
@@ -303,7 +304,7 @@ func allocStack() Func {
 	stack, end := RBX, R12
 	return FUNC("alloc_stack",
 		`alloc_stack returns the linear address of ThreadSize bytes with that alignment
-and any contents, or 0. What alignment skips serves as pages.`,
+and any contents, or 0. Pages that the alignment skips become free pages.`,
 		MOVQ(memory.FreeStacks, RAX),
 		TESTQ(RAX, RAX),
 		IF(NE,
@@ -318,7 +319,7 @@ and any contents, or 0. What alignment skips serves as pages.`,
 			ANDQ(-layout.ThreadSize, stack),
 			LEAQ(stack.At(layout.ThreadSize), end),
 			CMPQ(end, memory.End),
-			IF(A, MOVQ(memory.End, stack)), // no room: all of it is skipped
+			IF(A, MOVQ(memory.End, stack)), // no room: the rest is skipped
 			LOOP(
 				MOVQ(memory.Next, RDI),
 				CMPQ(RDI, stack),

@@ -13,7 +13,7 @@ func say(text string) Block {
 	return Block{LEAQ(Str(text), RDI), CALL(printk)}
 }
 
-// panics is how the kernel dies: never silently, never hanging.
+// panics is how the kernel dies: never silently, and never by hanging.
 func panics() Program {
 	return Program{
 		Funcs: Funcs(
@@ -64,13 +64,13 @@ func die() Func {
 	line := func(items ...Item) Block { return Block{say("entrylab: "), Block(items), say("\n")} }
 	return FUNC("die",
 		`die reports that vector ESI struck where no handler could help: RDI is its
-PtRegs. Ends the machine.`,
+PtRegs. It ends the machine.`,
 		CLI(),
 		MOVQ(RDI, frame),
 		MOVL(RSI, vector),
 		say("entrylab: panic: "),
 		CMPL(vector, x86.X86_TRAP_DF),
-		IF(E, // because the frame of a #PF found no room?
+		IF(E, // because there was no room for the frame of a #PF?
 			MOVQ(CR2, RAX),
 			SUBQ(gs.Current, RAX),
 			SUBQ(layout.ThreadGuard, RAX),
@@ -176,7 +176,7 @@ func printSymbol() Func {
 			RETURN(),
 		),
 		LEAQ(Sym(kallsymsData), RSI),
-		LOOP( // to the last entry that is not above
+		LOOP( // to the last entry that is not above the address
 			CMPL(RDI, RSI.At(8)),
 			BREAK(B),
 			ADDQ(8, RSI),
@@ -198,9 +198,9 @@ func printSymbol() Func {
 func dumpStack() Func {
 	at, end, lines, word := RBX, R13, R14, R15
 	return FUNC("dump_stack",
-		`dump_stack lists the words from RDI up to the end of its 16 KiB stack that
-point into the text; without frame pointers some of them are old. It reads the
-current thread's stack and those in the kernel's image.`,
+		`dump_stack lists those words from RDI up to the end of its 16 KiB stack that
+point into the text; without frame pointers some of them are old. It reads only the
+current thread's stack and the stacks in the kernel's image.`,
 		MOVQ(RDI, at),
 		ANDQ(-8, at),
 		MOVQ(gs.Current, RAX),
@@ -208,7 +208,7 @@ current thread's stack and those in the kernel's image.`,
 		CMPQ(RDI, layout.ThreadSize),
 		IF(B,
 			CMPQ(RDI, layout.ThreadStack),
-			IF(B, LEAQ(RAX.At(layout.ThreadStack), at)), // it ran over
+			IF(B, LEAQ(RAX.At(layout.ThreadStack), at)), // the stack overflowed
 		).ELSE(
 			LEAQ(Sym(textStart), RAX),
 			CMPQ(at, RAX),
@@ -242,7 +242,7 @@ current thread's stack and those in the kernel's image.`,
 
 // kallsyms is the kernel's own symbol table, for panics: it is made from the
 // linked functions. Entries are two 32-bit words, the offset in the text and
-// that of the name; a last one ends every search.
+// the offset of the name; a last entry ends every search.
 func kallsyms(funcs []Symbol) []Data {
 	funcs = slices.SortedFunc(slices.Values(funcs), func(a, b Symbol) int { return int(int64(a.Addr - b.Addr)) })
 	var entries []any

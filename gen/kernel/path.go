@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// cwd is the working directory, as path_out; a slash stands before it.
+// cwd is the working directory, in the form of path_out; a slash precedes it.
 var cwd = Sym(cwdSlash).Add(1)
 
 const (
@@ -13,9 +13,9 @@ const (
 	maxSymlink = 40  // symbolic links in a path (Linux include/linux/namei.h, MAXSYMLINKS)
 )
 
-// paths finds files by name. The kernel is not preempted, so that one set of
-// buffers does: path_in holds what is still to be walked, path_out the way so
-// far, without symbolic links, without a leading "/".
+// paths finds files by name. The kernel is not preempted, so one set of
+// buffers is enough: path_in holds the path that is still to be walked, path_out the
+// way so far, without symbolic links and without a leading "/".
 func paths() Program {
 	return Program{
 		Funcs: Funcs(
@@ -74,7 +74,7 @@ func pathWalk() Func {
 	return FUNC("path_walk",
 		`path_walk sets node to what path_in leads to, seen from the directory with the
 descriptor EDI (AT_FDCWD: the working directory). ESI is 1 if a symbolic link
-at the end is not to be followed. Returns 0 or -errno; after -ENOENT path_last
+at the end must not be followed. Returns 0 or -errno; after -ENOENT path_last
 is 1 if only the last component is missing.`,
 		MOVL(RSI, follow),
 		XORL(outLen, outLen), // length of path_out
@@ -139,7 +139,7 @@ is 1 if only the last component is missing.`,
 				CMPW(comp.At(0), word("..")),
 				IF(E,
 					TESTQ(outLen, outLen),
-					CONTINUE(E), // above the root is the root
+					CONTINUE(E), // the root's parent is the root
 					LEAQ(Sym(pathOut), RAX),
 					LOOP(
 						DECQ(outLen),
@@ -191,7 +191,7 @@ is 1 if only the last component is missing.`,
 			INCL(links),
 			CMPL(links, maxSymlink),
 			IF(A, fail(ELOOP)),
-			// What is left to walk: the link's target, then the rest.
+			// Still to walk: the link's target, then the rest.
 			MOVQ(node.Size, RCX),
 			TESTQ(RCX, RCX),
 			IF(E, fail(ENOENT)),
@@ -218,7 +218,7 @@ is 1 if only the last component is missing.`,
 			CMPB(next.At(0), '/'),
 			IF(E, XORL(outLen, outLen)),
 		),
-		// It is there, but after "." or ".." node is another.
+		// It exists, but after "." or ".." node is another file.
 		LEAQ(Sym(pathOut), RDI),
 		MOVQ(outLen, RSI),
 		MOVQ(outLen, Sym(pathLen)),
@@ -250,7 +250,7 @@ func userPathAt() Func {
 	dirfd, flags := RBX, R12
 	return FUNC("user_path_at",
 		`user_path_at sets node to what the user's path at RSI leads to, seen from the
-directory with the descriptor EDI; of the flags EDX it heeds AT_SYMLINK_NOFOLLOW
+directory with the descriptor EDI; of the flags EDX it uses AT_SYMLINK_NOFOLLOW
 and AT_EMPTY_PATH. Returns 0 or -errno, or 1 with the File in RDX if the path is
 empty and means EDI itself.`,
 		MOVL(RDI, dirfd),
@@ -288,9 +288,9 @@ func initrdLookup() Func {
 	mode := RBX
 	return FUNC("initrd_lookup",
 		`initrd_lookup finds the regular file with the NUL-terminated path RDI, seen from
-the root: init's. Returns the linear address of its data in RAX, its size in
-RDX and its mode in RCX; RAX is 0 if there is no such file. Where it was found
-is what /proc/self/exe leads to.`,
+the root: init's file. Returns the linear address of its data in RAX, its size in
+RDX and its mode in RCX; RAX is 0 if there is no such file. /proc/self/exe leads to
+the place where it was found.`,
 		MOVQ(RDI, path),
 		CALL(strlen),
 		CMPQ(RAX, layout.PathMax),
@@ -327,7 +327,7 @@ is what /proc/self/exe leads to.`,
 
 func sysGetcwd() Func {
 	size := RBX
-	return FUNC("sys_getcwd", "sys_getcwd(buf, size) copies the working directory's path with its NUL and returns the size of that.",
+	return FUNC("sys_getcwd", "sys_getcwd(buf, size) copies the working directory's path with its NUL and returns the size with the NUL.",
 		MOVQ(Sym(cwdLen), RDX),
 		ADDQ(2, RDX), // the slash before, the NUL after
 		CMPQ(RSI, RDX),
@@ -381,7 +381,7 @@ func sysFchdir() Func {
 }
 
 func setCwd() Func {
-	return FUNC("set_cwd", "set_cwd makes the RCX bytes at RSI the working directory and returns 0.",
+	return FUNC("set_cwd", "set_cwd makes the path of RCX bytes at RSI the working directory and returns 0.",
 		MOVQ(RCX, Sym(cwdLen)),
 		LEAQ(cwd, RDI),
 		REP(MOVSB()),

@@ -22,15 +22,15 @@ const pteAddr = uint32(0xffff_f000)
 // userTable are the flags of an entry that points to a table.
 const userTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_USER | x86.PAGE_ACCESSED
 
-// flushCeiling is how many pages are dropped from the TLB one by one before it
-// is flushed as a whole (Linux's tlb_single_page_flush_ceiling).
+// flushCeiling is how many pages are dropped from the TLB one by one; more flush
+// it as a whole (Linux's tlb_single_page_flush_ceiling).
 const flushCeiling = 33
 
 // flushTLB drops all of the user's translations. Those of address spaces that
 // are not loaded are gone already (switch_mm). Clobbers RAX.
 func flushTLB() Block { return Block{MOVQ(CR3, RAX), MOVQ(RAX, CR3), markUserFlush()} }
 
-// slot puts the offset of addr's entry in a table of the level of shift in
+// slot puts the offset of addr's entry in a table of the level with this shift in
 // dst.
 func slot(addr Reg, shift int, dst Reg) Block {
 	return Block{
@@ -64,7 +64,7 @@ func topLevel() Block {
 	}
 }
 
-// setEntry makes RCX the entry RSI of a table of a level.
+// setEntry stores RCX as the entry RSI of a table of a level.
 func setEntry(shift int) Block {
 	if shift == pml4Shift {
 		return Block{CALL(setPgd)}
@@ -72,8 +72,8 @@ func setEntry(shift int) Block {
 	return Block{MOVQ(RCX, RSI.At(0))}
 }
 
-// walkLevel goes from the table RAX to the next lower one. Where it is
-// missing the walk goes on at the next entry of this level.
+// walkLevel goes from the table RAX to the next lower one. Where that is
+// missing the walk continues at the next entry of this level.
 func walkLevel(shift int) Block {
 	return Block{
 		slot(RDI, shift, RCX),
@@ -86,7 +86,7 @@ func walkLevel(shift int) Block {
 
 // pageTables are the four levels that map the user's half. A table exists only
 // where an area reaches into its span. Below the top level all address spaces
-// share their tables, so that a change shows in all.
+// share their tables, so that a change is visible in all.
 func pageTables() Program {
 	return Program{
 		Funcs: Funcs(
@@ -99,8 +99,8 @@ func pageTables() Program {
 }
 
 func pteAlloc() Func {
-	// allocLevel goes from the table RAX to the next lower one, and makes it
-	// if it is not there.
+	// allocLevel goes from the table RAX to the next lower one, and makes that
+	// one if it is missing.
 	allocLevel := func(shift int) Block {
 		return Block{
 			slot(RDI, shift, RCX),
@@ -121,7 +121,7 @@ func pteAlloc() Func {
 	}
 	return FUNC("pte_alloc",
 		`pte_alloc returns the address of the page-table entry of the user address RDI,
-with the tables down to it, or 0 if there is no memory for them.`,
+and makes the tables down to it, or returns 0 if there is no memory for them.`,
 		MOVQ(uint64(layout.PhysMap), R8),
 		topLevel(),
 		allocLevel(pml4Shift),
@@ -137,7 +137,7 @@ with the tables down to it, or 0 if there is no memory for them.`,
 func nextPte() Func {
 	return FUNC("next_pte",
 		`next_pte returns the address of the first entry in use for the user addresses
-from RDI, a page's, up to RSI, and that page's address in RDX; 0 if there is
+from RDI, at a page, up to RSI, and that page's address in RDX; 0 if there is
 none.`,
 		MOVQ(uint64(layout.PhysMap), R8),
 		LOOP(
@@ -170,7 +170,7 @@ none.`,
 
 func zapRange() Func {
 	addr, end, freed := RBX, RBP, R12
-	return FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both a page's.",
+	return FUNC("zap_range", "zap_range frees the pages of the user addresses from RDI up to RSI, both at pages.",
 		MOVQ(RDI, addr),
 		MOVQ(RSI, end),
 		XORL(freed, freed), // pages freed
@@ -201,7 +201,7 @@ func zapRange() Func {
 
 func freePgtables() Func {
 	start, end, floor, ceiling := RBX, RBP, R12, R13
-	// freeTables frees the tables that entries of one level point to where
+	// freeTables frees the tables to which entries of one level point where
 	// the whole span of the entry is free; above are the levels above it.
 	freeTables := func(shift int, above ...int) Block {
 		walk := Block{}
@@ -241,7 +241,7 @@ func freePgtables() Func {
 	}
 	return FUNC("free_pgtables",
 		`free_pgtables frees the tables for the addresses from RDI up to RSI, in which
-there are no pages, but those that are also needed below RDX or above RCX: the
+there are no pages, except tables that are also needed below RDX or above RCX: the
 nearest addresses in use.`,
 		MOVQ(RDI, start),
 		MOVQ(RSI, end),
@@ -288,7 +288,7 @@ func moveRange() Func {
 	addr, end, distance, pte := RBX, RBP, R12, R13
 	return FUNC("move_range",
 		`move_range moves the pages of the user addresses from RDI up to RSI to RDX.
-Their tables must find memory there.`,
+There must be memory for the tables there.`,
 		MOVQ(RDI, addr),
 		MOVQ(RSI, end),
 		MOVQ(RDX, distance),
@@ -312,7 +312,7 @@ Their tables must find memory there.`,
 }
 
 // protectionMap gives the flags of a page's entry for each protection. Pages
-// are marked accessed and dirty, so that the CPU need not do it.
+// are marked accessed and dirty, so that the CPU need not do so.
 func protectionMap() Data {
 	var content []any
 	for prot := range 8 {

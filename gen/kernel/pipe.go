@@ -15,7 +15,7 @@ func pipePage(pipePtr, index Reg) Mem {
 	return pipePtr.Index(index, 8).Add(pipe(pipePtr).Pages[0].Disp)
 }
 
-// pipeWait sleeps for events of a File; goes on at interrupted if a
+// pipeWait sleeps for events of a File; it continues at interrupted if a
 // signal comes.
 func pipeWait(file Reg, events int, interrupted string) Block {
 	return Block{
@@ -28,7 +28,7 @@ func pipeWait(file Reg, events int, interrupted string) Block {
 	}
 }
 
-// pipeNotify tells those who wait at the other end.
+// pipeNotify notifies those who wait at the other end.
 func pipeNotify(end Mem, events int) Block {
 	return Block{
 		MOVQ(end, RDI),
@@ -41,7 +41,7 @@ func pipeNotify(end Mem, events int) Block {
 }
 
 // pipeUsed puts in r how much of the pipe is taken: a page takes new bytes only
-// when all that it held has been read.
+// when everything that it held has been read.
 func pipeUsed(p layout.Pipe[Mem], r Reg) Block {
 	return Block{
 		MOVQ(p.Start, r),
@@ -75,7 +75,7 @@ func pipeWriteOps() Data {
 	})
 }
 
-var pipePagesData = BSS("pipe_pages", 8*pipePages, 64) // of pipe_resize
+var pipePagesData = BSS("pipe_pages", 8*pipePages, 64) // for pipe_resize
 
 func sysPipe() Func {
 	return FUNC("sys_pipe", "sys_pipe(fds).",
@@ -88,7 +88,7 @@ func sysPipe2() Func {
 	pipePtr, fds, flags, readFD, writeFD := RBP, R12, R13, R14, R15
 	result := R12
 	p := pipe(pipePtr)
-	return FUNC("sys_pipe2", "sys_pipe2(fds, flags): the descriptor to read by, then the one to write by.",
+	return FUNC("sys_pipe2", "sys_pipe2(fds, flags): the descriptor to read from, then the one to write to.",
 		MOVQ(RDI, fds),
 		MOVL(RSI, flags),
 		TESTL(^(O_NONBLOCK|O_CLOEXEC), RSI),
@@ -156,7 +156,7 @@ func readPipe() Func {
 	filePtr, pipePtr, buf, left, n, done := RBX, RBP, R12, R13, R14, R15
 	file := openFile(filePtr)
 	p := pipe(pipePtr)
-	return FUNC("read_pipe", "read_pipe is the Read of a pipe: what is there, or the end if nobody can write any more.",
+	return FUNC("read_pipe", "read_pipe is the Read of a pipe: the bytes that are there, or the end if nobody can write any more.",
 		MOVQ(RDI, filePtr),
 		MOVQ(RSI, buf),
 		MOVQ(RDX, left),
@@ -216,10 +216,10 @@ func pipeTaken() Func {
 	p := pipe(pipePtr)
 	return FUNC("pipe_taken",
 		`pipe_taken takes the first RAX bytes, which are in one page, out of the pipe RBP,
-and with its last byte the page.`,
+and frees the page with its last byte.`,
 		MOVQ(p.Start, RDX),
 		SUBQ(RAX, p.Len),
-		IF(E, // the ring begins anew
+		IF(E, // the ring begins again
 			MOVQ(0, p.Start),
 		).ELSE(
 			ADDQ(RDX, RAX),
@@ -243,8 +243,8 @@ func pipeEnd() Func {
 	p := pipe(pipePtr)
 	return FUNC("pipe_end",
 		`pipe_end returns where the next byte goes in the pipe RBP, which is not full, or
-0 if there is no memory for it. R14 becomes the bytes from there to the page's
-end, but R14 at most.`,
+0 if there is no memory for it. R14 is lowered to the number of bytes from there to the
+page's end, if it is more.`,
 		MOVQ(p.Start, at),
 		ADDQ(p.Len, at),
 		toPageEnd(at, n, RAX),
@@ -273,8 +273,8 @@ func writePipe() Func {
 	file := openFile(filePtr)
 	p := pipe(pipePtr)
 	return FUNC("write_pipe",
-		`write_pipe is the Write of a pipe: all of it, PipeAtomic bytes or fewer in one
-piece. If nobody can read them it is EPIPE and SIGPIPE.`,
+		`write_pipe is the Write of a pipe: it writes everything, and PipeAtomic bytes or
+fewer in one piece. If nobody can read them the result is EPIPE, with SIGPIPE.`,
 		MOVQ(RDI, filePtr),
 		MOVQ(RSI, buf),
 		MOVQ(RDX, left),
@@ -289,7 +289,7 @@ piece. If nobody can read them it is EPIPE and SIGPIPE.`,
 			pipeUsed(p, RDX),
 			MOVQ(p.Size, RAX),
 			SUBQ(RDX, RAX),
-			MOVL(1, RCX), // a part will do
+			MOVL(1, RCX), // a part is enough
 			CMPQ(left, layout.PipeAtomic),
 			IF(BE,
 				TESTQ(done, done),
@@ -335,7 +335,7 @@ piece. If nobody can read them it is EPIPE and SIGPIPE.`,
 		JMP("failed"),
 		LABEL("interrupted"),
 		MOVQ(-ERESTARTSYS, RAX),
-		LABEL("failed"), // RAX says why, unless something has been done before
+		LABEL("failed"), // RAX is the error, unless a part has been written
 		TESTQ(done, done),
 		CMOVQNE(done, RAX),
 		RETURN(),
@@ -371,7 +371,7 @@ func pollPipeWrite() Func {
 func releasePipe() Func {
 	page, pipePtr := RBX, RBP
 	p := pipe(pipePtr)
-	return FUNC("release_pipe", "release_pipe is the Release of both ends of a pipe; with the second it is gone.",
+	return FUNC("release_pipe", "release_pipe is the Release of both ends of a pipe; the second one frees the pipe.",
 		MOVQ(openFile(RDI).Pipe, pipePtr),
 		CMPQ(RDI, p.Reader),
 		IF(E,
@@ -404,7 +404,7 @@ func pipeResize() Func {
 	p := pipe(pipePtr)
 	return FUNC("pipe_resize",
 		`pipe_resize is F_SETPIPE_SZ: the pipe of the File RDI holds ESI bytes from now
-on, rounded up to a page times a power of two. Returns how many, or -errno.`,
+on, rounded up to a page times a power of two. Returns the new size, or -errno.`,
 		MOVQ(openFile(RDI).Pipe, pipePtr),
 		TESTQ(pipePtr, pipePtr),
 		IF(E, fail(EBADF)),
@@ -421,8 +421,8 @@ on, rounded up to a page times a power of two. Returns how many, or -errno.`,
 		pipeUsed(p, RDX),
 		CMPQ(RDX, size),
 		IF(A, fail(EBUSY)),
-		// From now on the ring begins at the page that it begins in, so that
-		// no page that holds something is behind the new end.
+		// From now on the ring begins at the page with its first byte, so that
+		// no page that holds something lies beyond the new end.
 		MOVQ(p.Start, R8),
 		SHRQ(12, R8),
 		LEAQ(Sym(pipePagesData), RDI),

@@ -36,7 +36,7 @@ func sysPpoll() Func {
 	fds, timeout, n, mask, maskSize, until := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_ppoll",
 		`sys_ppoll(fds, nfds, timeout, sigmask, sigsetsize): the time-out is a timespec,
-NULL for ever; what is left of it is written back.`,
+NULL for ever; the time that is left is written back.`,
 		MOVQ(RDI, fds),
 		MOVL(RSI, n),
 		MOVQ(RDX, timeout),
@@ -68,7 +68,7 @@ NULL for ever; what is left of it is written back.`,
 func timespecDeadline() Func {
 	return FUNC("timespec_deadline",
 		`timespec_deadline returns the monotonic time at which the time-out at the user's
-RDI, a timespec, is over: 0 for one of 0, -1, for ever, if RDI is 0. RDX is 0
+RDI, a timespec, ends: 0 for a time-out of 0, -1, for ever, if RDI is 0. RDX is 0
 or -errno.`,
 		XORL(RDX, RDX),
 		TESTQ(RDI, RDI),
@@ -90,9 +90,9 @@ func putTimeLeft() Func {
 	result, unit, addr := RBX, R12, R13
 	units := R12
 	return FUNC("put_time_left",
-		`put_time_left writes what is left until the monotonic time RSI to the user's RDI,
-in seconds and units of EDX ns, unless there is no time-out (RDI or RSI is 0).
-That it cannot be written does not matter. Keeps RAX.`,
+		`put_time_left writes the time that is left until the monotonic time RSI to the user's
+RDI, in seconds and units of EDX ns, unless there is no time-out (RDI or RSI is 0).
+It ignores a bad address. Keeps RAX.`,
 		TESTQ(RDI, RDI),
 		IF(E, RETURN()),
 		TESTQ(RSI, RSI),
@@ -102,7 +102,7 @@ That it cannot be written does not matter. Keeps RAX.`,
 		MOVQ(RDI, addr),
 		CALL(ktimeGet),
 		SUBQ(RAX, RSI),
-		IF(S, XORL(RSI, RSI)), // it is over
+		IF(S, XORL(RSI, RSI)), // the time is up
 		MOVQ(RSI, RAX),
 		XORL(RDX, RDX),
 		MOVL(nsPerSec, RCX),
@@ -125,8 +125,8 @@ That it cannot be written does not matter. Keeps RAX.`,
 func doPoll() Func {
 	next, ready, fds, n, until, over := RBX, RBP, R12, R13, R14, R15
 	return FUNC("do_poll",
-		`do_poll waits until monotonic time RDX (0: not at all, -1: for ever) for what
-the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.`,
+		`do_poll waits until monotonic time RDX (0: not at all, -1: for ever) for the events of
+the ESI pollfds at the user's RDI. Returns how many are ready or -errno.`,
 		MOVQ(RDI, fds),
 		MOVL(RSI, n),
 		MOVQ(RDX, until),
@@ -145,7 +145,7 @@ the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.
 				CALL(getUserLong), // its descriptor and events
 				TESTQ(RDX, RDX),
 				IF(NE, fail(EFAULT)),
-				XORL(RSI, RSI), // what it gets
+				XORL(RSI, RSI), // its returned events
 				MOVL(RAX, RDI),
 				TESTL(RDI, RDI),
 				IF(NS, // a negative one is skipped
@@ -162,7 +162,7 @@ the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.
 					),
 					ADDQ(8, RSP),
 					CMPL(RSI, 1),
-					SBBL(-1, ready), // one more if there is any
+					SBBL(-1, ready), // one more ready if there is any
 				),
 				LEAQ(next.At(6), RDI),
 				CALL(putUserShort),
@@ -184,7 +184,7 @@ the ESI pollfds at the user's RDI ask for. Returns how many are ready or -errno.
 			CMPQ(RAX, -EINTR),
 			BREAK(E),
 			CMPQ(RAX, -ETIMEDOUT),
-			IF(E, MOVL(1, over)), // once more: something may have come with it
+			IF(E, MOVL(1, over)), // once more: something may have happened by then
 		),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX).Returns(RAX)

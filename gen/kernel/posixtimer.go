@@ -41,7 +41,7 @@ func sysTimerCreate() Func {
 		MOVQ(RDX, idAddr),
 		XORL(value, value), // value
 		MOVL(sigALRM, sig),
-		XORL(notify, notify), // notify, and the TID above
+		XORL(notify, notify), // notify, and the TID in the upper half
 		TESTQ(RSI, RSI),
 		IF(NE,
 			SUBQ(size, RSP),
@@ -57,9 +57,9 @@ func sysTimerCreate() Func {
 			IF(NE, RETURN()),
 			SHLQ(32, RCX),
 			ORQ(RCX, notify),
-			BTSQ(63, clock), // there is one
+			BTSQ(63, clock), // there is a sigevent
 		),
-		// The clock: R8 is SigTimer.Wall, RAX and RSI those of CPU time.
+		// The clock: R8 is SigTimer.Wall, RAX and RSI a clock of CPU time.
 		MOVL(clock, RDI),
 		XORL(RAX, RAX),
 		XORL(RSI, RSI),
@@ -112,7 +112,7 @@ func sysTimerCreate() Func {
 		MOVL(siTimer, t.Queue.Info.Code),
 		MOVL(sig, t.Queue.Info.SignoErrno),
 
-		// Whom it tells.
+		// Whom it notifies.
 		CMPL(notify, sigevNone),
 		IF(E, MOVQ(layout.SigTimerNone, t.Notify)).ELSE(
 			CMPL(notify, sigevThreadID),
@@ -167,7 +167,7 @@ func sysTimerCreate() Func {
 func posixTimerFind() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("posix_timer_find", "posix_timer_find makes RBX the POSIX timer with ID EDI, or 0, which sets ZF. RCX is the word that points to it.",
+	return FUNC("posix_timer_find", "posix_timer_find sets RBX to the POSIX timer with ID EDI, or to 0, which sets ZF. RCX is the word that points to it.",
 		LEAQ(Sym(posixTimers), RCX),
 		LOOP(
 			MOVQ(RCX.At(0), timerPtr),
@@ -238,7 +238,7 @@ func sysTimerGettime() Func {
 func sysTimerGetoverrun() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sys_timer_getoverrun", "sys_timer_getoverrun(id EDI) returns how often the timer had expired beyond the first time when its signal was taken last.",
+	return FUNC("sys_timer_getoverrun", "sys_timer_getoverrun(id EDI) returns how often the timer had expired, beyond the first time, when its signal was last taken.",
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
 		MOVQ(t.Overrun, RAX),
@@ -249,7 +249,7 @@ func sysTimerGetoverrun() Func {
 func sysTimerDelete() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sys_timer_delete", "sys_timer_delete(id EDI). A signal that waits is delivered all the same.",
+	return FUNC("sys_timer_delete", "sys_timer_delete(id EDI). A signal that is already pending is still delivered.",
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
 		MOVQ(t.NextID, RAX),

@@ -5,9 +5,9 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// utsRelease is what uname calls the kernel's release. A program may conclude
-// from it what calls there are: 3.19 is new enough for Go and glibc (both want
-// 3.2), and nothing later than 3.19 is there that would have to be claimed.
+// utsRelease is the kernel's release in uname. A program may conclude from it which
+// calls exist: 3.19 is new enough for Go and glibc (both want 3.2), and the kernel need
+// not have any call that is newer than 3.19.
 const utsRelease = "3.19.0-entrylab"
 
 // utsField is the size of a field of struct utsname (Linux
@@ -98,7 +98,7 @@ func utsName() []byte {
 	return uts
 }
 
-// processes is what the one process asks about itself and its machine.
+// processes is the calls by which the one process asks about itself and its machine.
 func processes() Program {
 	return Program{
 		Funcs: Funcs(
@@ -126,7 +126,7 @@ func rlimits() Data {
 			soft, hard = layout.NoFileSoft, layout.NoFileHard
 		case rlimitSigs:
 			soft, hard = layout.MaxSigPending, layout.MaxSigPending
-		case rlimitCore: // there is nowhere to write one
+		case rlimitCore: // there is nowhere to write a core
 			soft, hard = 0, 0
 		}
 		limits = append(limits, soft, hard)
@@ -183,7 +183,7 @@ func sysGetgroups() Func {
 }
 
 func sysUmask() Func {
-	return FUNC("sys_umask", "sys_umask(mask) returns the mask before.",
+	return FUNC("sys_umask", "sys_umask(mask) returns the old mask.",
 		ANDL(0o777, RDI),
 		MOVL(Sym(umask), RAX),
 		MOVL(RDI, Sym(umask)),
@@ -216,8 +216,8 @@ func sysPrlimit64() Func {
 	resource, pid, oldLimit, newLimit, soft, hard := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_prlimit64",
 		`sys_prlimit64(pid, resource, new, old): RLIMIT_NOFILE can be set, by root up to
-layout.MaxFD. Nothing would come of another limit, so that a new one which is
-not the old one is EPERM.`,
+layout.MaxFD. Other limits would have no effect, so a new value that differs from the
+old one is EPERM.`,
 		MOVL(RDI, pid),
 		MOVL(RSI, resource),
 		MOVQ(RDX, newLimit),
@@ -301,7 +301,7 @@ func sysPrctl() Func {
 		ORQ(R8, R9),
 		IF(NE, fail(EINVAL)),
 	}
-	// prctlOptions store or tell a number.
+	// prctlOptions store or return a number.
 	prctlOptions := Block{
 		prctlPut(prGetDeathSig, own.DeathSig),
 		prctlOption(prSetDeathSig,
@@ -332,7 +332,7 @@ func sysPrctl() Func {
 			returns(0),
 		),
 		prctlPut(prGetSubreaper, Sym(subreaper)),
-		prctlOption(prSetSubreaper, // of no children
+		prctlOption(prSetSubreaper, // there are no children
 			TESTQ(RSI, RSI),
 			SETNE(RSI),
 			MOVZBL(RSI, RSI),
@@ -354,7 +354,7 @@ func sysPrctl() Func {
 			RETURN(),
 		),
 	}
-	return FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): what is not here is EINVAL, as in a Linux without it.",
+	return FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): other options are EINVAL, as in a Linux without them.",
 		MOVQ(gs.Current, RAX),
 		prctlOptions,
 		CMPL(RDI, prSetName),
@@ -409,7 +409,7 @@ func initComm() Func {
 			BREAK(E),
 			MOVB(RAX, R8.Index(RCX, 1)),
 			INCL(RCX),
-			CMPL(RCX, commSize-1), // a NUL stays
+			CMPL(RCX, commSize-1), // a NUL remains
 			BREAK(E),
 		),
 		MOVQ(RDI, RAX),
@@ -458,7 +458,7 @@ func sysReboot() Func {
 	for _, cmd := range []uint32{rebootRestart, rebootHalt, rebootPowerOff, rebootRestart2} {
 		powerOff = append(powerOff, CMPL(RDX, cmd), JE("off"))
 	}
-	return FUNC("sys_reboot", "sys_reboot(magic1, magic2, cmd): whatever ends Linux ends the machine, as if init had exited with status 0.",
+	return FUNC("sys_reboot", "sys_reboot(magic1, magic2, cmd): commands that end Linux end the machine, as if init had exited with status 0.",
 		CMPL(RDI, uint32(rebootMagic1)),
 		IF(NE, fail(EINVAL)),
 		magic2,

@@ -9,9 +9,10 @@ import (
 // kernelTable are the flags of an entry that points to a table of the upper half.
 const kernelTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_ACCESSED
 
-// userMapped is all that the user's page table maps of the upper half while a
-// variant isolates it: what is touched between ring 3 and the load of the
-// kernel's, and back. From the first symbol up to the second, in whole pages.
+// userMapped is everything that the user's page table maps of the upper half while a
+// variant isolates it: the code and data in use between ring 3 and the load of the
+// kernel's CR3, and back. Each range goes from its first symbol up to the second, in
+// whole pages.
 var userMapped = [][2]Data{
 	{entryStart, entryEnd},
 	{irqentryStart, irqentryEnd},
@@ -40,11 +41,11 @@ func tableEntry(sym Data) Block {
 // arch/x86/mm/tlb.c, invalidate_user_asid).
 func markUserFlush() Ins { return MOVQ(1, gs.UserPCIDFlushMask) }
 
-// invlpg drops a translation of the user's.
+// invlpg drops one of the user's translations.
 func invlpg(addr Mem) Block { return Block{INVLPG(addr), markUserFlush()} }
 
 // toKernelTable loads the kernel's page table if the user's is in force, which
-// RAX tells. Clobbers RAX.
+// RAX says. Clobbers RAX.
 func toKernelTable() Block {
 	return Block{
 		TESTL(layout.PTIUserPGTable, RAX),
@@ -57,14 +58,13 @@ func toKernelTable() Block {
 }
 
 // pageTableIsolation is the page table that ring 3 runs on while a variant with
-// cr3=switch or cr3=pcid is selected. It is always there, the second of the pair
-// that an address space has, and maps the same in the lower half; what it maps of
-// the upper is common to all, and changes with the selection: everything, or no
-// more than userMapped.
+// cr3=switch or cr3=pcid is selected. It always exists, the second of the pair
+// that an address space has, and maps the same in the lower half; its mappings of the
+// upper half are common to all address spaces, and change with the selection:
+// everything, or no more than userMapped.
 //
 // So a thread that was inside a call when another variant was selected, and
-// leaves by the old one's exit, comes back by the new one's entry on whichever
-// table it likes.
+// leaves by the old one's exit, can come back by the new one's entry on either table.
 func pageTableIsolation() Program {
 	return Program{
 		Funcs: Funcs(
@@ -101,8 +101,8 @@ func ptiInit() Func {
 		)
 	}
 	return FUNC("pti_init",
-		`pti_init makes the user's page table of init_mm and, where the CPU has PCIDs,
-turns them on: both tables have 0 then, until CR3's bit PTIUserPCID is set.`,
+		`pti_init makes the user's page table of init_mm and, if the CPU has PCIDs,
+turns them on: both tables have PCID 0 then, until CR3's bit PTIUserPCID is set.`,
 		copyPages,
 		tableEntry(userPageTable),
 		MOVQ(RAX, Sym(userPd)),
@@ -141,7 +141,7 @@ the same place. Clobbers RAX, RCX, RDX.`,
 
 func ptiSelect() Func {
 	return FUNC("pti_select",
-		`pti_select makes EDI, a layout.CR3*, the way in which ring 3 is mapped. IF is 0.
+		`pti_select makes EDI, a layout.CR3*, the page table that ring 3 runs on. IF is 0.
 Keeps R8.`,
 		CMPL(RDI, Sym(ptiMode)),
 		IF(E, RETURN()),
@@ -151,8 +151,8 @@ Keeps R8.`,
 
 func ptiLoad() Func {
 	return FUNC("pti_load",
-		`pti_load is pti_select, whatever it was before. The kernel's page table is in
-force then: the user's may be about to lose what runs here.`,
+		`pti_load is pti_select, whatever was selected before. The kernel's page table is in
+force then: the user's may be about to lose the running code.`,
 		MOVL(RDI, Sym(ptiMode)),
 		MOVQ(CR3, RAX),
 		ANDQ(^layout.PTIUserBits, RAX),
@@ -185,8 +185,8 @@ force then: the user's may be about to lose what runs here.`,
 			INCL(RDX),
 			CMPL(RDX, layout.PhysMapSize>>pdptShift),
 		).WHILE(B),
-		// The kernel's pages are global: to be gone with a load of CR3 they
-		// must not be. A change of CR4.PGE drops all translations, of every
+		// The kernel's pages are global, which they must not be if a load of CR3
+		// is to drop them. A change of CR4.PGE drops all translations, of every
 		// PCID (SDM volume 3, 4.10.4.1).
 		MOVQ(CR4, RAX),
 		ORQ(x86.CR4_PGE, RAX),
@@ -205,8 +205,8 @@ func sysUserMap() Func {
 	rangeSize := SizeOf[layout.AddressRange[Mem]]()
 	last := Fields[layout.AddressRange[Mem]](RSI)
 	// walkLevel goes from the table RAX to the next lower one, for the address
-	// RBX; from what maps a page itself to "leaf", from what is not there to
-	// "next" behind it.
+	// RBX; it goes to "leaf" if the entry maps a page itself, and to "next" after
+	// an address that is not mapped.
 	walkLevel := func(shift int) Block {
 		leaf := Block{}
 		switch shift {
@@ -261,7 +261,7 @@ CPU would.`,
 			ADDQ(RAX, addr),
 			MOVQ(addr, last.End),
 			LABEL("next"),
-			TESTQ(addr, addr), // 0 is behind the last address
+			TESTQ(addr, addr), // 0 follows the last address
 		).WHILE(NE),
 		LEAQ(Sym(userMap), RSI),
 		MOVQ(found, RDX),

@@ -10,7 +10,7 @@ const grndAll = 1 | 2 | 4 // NONBLOCK, RANDOM, INSECURE
 
 const randomChunk = 256 // bytes made at a time
 
-// randoms is random numbers: the CPU's where it has RDRAND, else those of a
+// randoms is random numbers: the CPU's if it has RDRAND, else those of a
 // xorshift generator that starts from the time-stamp counter. The latter are
 // good for hash seeds and shuffling and must not be used for keys.
 func randoms() Program {
@@ -31,7 +31,7 @@ var randomState = BSS("random_state", 8, 8)
 var randomBuffer = BSS("random_buffer", randomChunk, 64)
 
 func randomInit() Func {
-	return FUNC("random_init", "random_init looks for RDRAND and starts the generator that serves without it.",
+	return FUNC("random_init", "random_init looks for RDRAND and starts the generator that is used without it.",
 		MOVL(1, RAX),
 		XORL(RCX, RCX),
 		CPUID(),

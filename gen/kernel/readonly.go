@@ -5,13 +5,13 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Nanoseconds of utimensat that are none (Linux include/linux/stat.h).
+// Nanoseconds of utimensat with special meanings (Linux include/linux/stat.h).
 const (
 	utimeNow  = 1<<30 - 1
 	utimeOmit = 1<<30 - 2
 )
 
-// atCWD makes (path, ...) of a call (dirfd, path, ...).
+// atCWD turns (path, ...) into the arguments of a call (dirfd, path, ...).
 func atCWD() Block {
 	return Block{MOVQ(RDI, RSI), MOVL(AT_FDCWD, RDI)}
 }
@@ -26,9 +26,9 @@ func changeCall(name, args string, flags int) Func {
 }
 
 // readOnly is the calls that would change files. All files are those of the
-// initramfs, which nothing changes: what is wrong with the arguments otherwise is
-// said as Linux says it of a file system that is mounted read-only, in its order
-// (Linux fs/namei.c, open.c, utimes.c, xattr.c), and then it is EROFS.
+// initramfs, which nothing changes. Other errors in the arguments are reported
+// as Linux reports them for a file system that is mounted read-only, in its order
+// (Linux fs/namei.c, open.c, utimes.c, xattr.c); if there are none, the result is EROFS.
 func readOnly() Program {
 	return Program{
 		Funcs: Funcs(
@@ -46,7 +46,7 @@ func readOnly() Program {
 
 func changeAt() Func {
 	return FUNC("change_at",
-		`change_at is a call that would change what the path RSI leads to from the
+		`change_at is a call that would change the file to which the path RSI leads from the
 directory EDI; EDX are user_path_at's flags.`,
 		CALL(userPathAt),
 		TESTQ(RAX, RAX),
@@ -68,7 +68,7 @@ func changeFD() Func {
 func changeFile() Func {
 	file := openFile(RAX)
 	ops := Fields[layout.FileOps[Mem]](RCX)
-	return FUNC("change_file", "change_file is a call that would change the File RAX: if it has no name that is not there.",
+	return FUNC("change_file", "change_file is a call that would change the File RAX; without a name there is nothing to change.",
 		MOVQ(file.Ops, RCX),
 		CMPQ(ops.Anon, 0),
 		IF(NE, fail(ENOSYS)),
@@ -114,7 +114,7 @@ func sysFchownat() Func {
 }
 
 func sysTruncate() Func {
-	return FUNC("sys_truncate", "sys_truncate(path, length): of regular files only.",
+	return FUNC("sys_truncate", "sys_truncate(path, length): only regular files can be named.",
 		TESTQ(RSI, RSI),
 		IF(S, fail(EINVAL)),
 		atCWD(),
@@ -134,7 +134,7 @@ func sysTruncate() Func {
 
 func sysFtruncate() Func {
 	file := openFile(RAX)
-	return FUNC("sys_ftruncate", "sys_ftruncate(fd, length): of the regular files only memfds are open for writing.",
+	return FUNC("sys_ftruncate", "sys_ftruncate(fd, length): of all regular files only memfds are open for writing.",
 		TESTQ(RSI, RSI),
 		IF(S, fail(EINVAL)),
 		CALL(fdFile),
@@ -150,7 +150,7 @@ func sysFtruncate() Func {
 
 func sysFallocate() Func {
 	file := openFile(RAX)
-	return FUNC("sys_fallocate", "sys_fallocate(fd, mode, offset, length): of the regular files only memfds are open for writing.",
+	return FUNC("sys_fallocate", "sys_fallocate(fd, mode, offset, length): of all regular files only memfds are open for writing.",
 		MOVQ(RDX, R8),
 		CALL(fdFile),
 		TESTQ(RAX, RAX),
@@ -176,8 +176,8 @@ func sysFallocate() Func {
 
 func changeTimes() Func {
 	return FUNC("change_times",
-		`change_times is a call that would set the times of what the path RSI, seen from
-the directory EDI, leads to, or those of the descriptor if RSI is 0; EDX are the
+		`change_times is a call that would set the times of the file to which the path RSI,
+seen from the directory EDI, leads, or the descriptor's if RSI is 0; EDX are the
 flags.`,
 		TESTQ(RSI, RSI),
 		IF(E,
@@ -198,7 +198,7 @@ func checkTimes() Func {
 	dirfd, path, flags := RBX, R12, R13
 	next := RBX
 	return FUNC("check_times",
-		`check_times looks at the two times at the user's R8, if that is not 0: the second
+		`check_times tests the two times at the user's R8, if that is not 0: the second
 word of each must be below R9 or, if that is more than a million, be utimeNow or
 utimeOmit. Returns 0, 1 if both are utimeOmit, or -errno.`,
 		XORL(RAX, RAX),
@@ -261,7 +261,7 @@ func sysUtimensat() Func {
 		MOVQ(RAX, omitted),
 		CALL(changeTimes),
 		CMPQ(RAX, -EROFS),
-		IF(E, // found, so that the times count
+		IF(E, // found, so the times matter
 			TESTQ(omitted, omitted),
 			CMOVQNE(omitted, RAX),
 		),

@@ -9,8 +9,8 @@ import (
 // include/uapi/linux/uio.h, UIO_MAXIOV).
 const iovMax = 1024
 
-// rwfIgnored are the flags of preadv2 and pwritev2 that ask for nothing that is
-// not so anyway: RWF_HIPRI, RWF_DSYNC, RWF_SYNC (Linux include/uapi/linux/fs.h).
+// rwfIgnored are the flags of preadv2 and pwritev2 that ask for what is the case
+// anyway: RWF_HIPRI, RWF_DSYNC, RWF_SYNC (Linux include/uapi/linux/fs.h).
 const rwfIgnored = 1 | 2 | 4
 
 // offsetAt refuses a negative offset.
@@ -43,8 +43,8 @@ func atOffset() Block {
 	return offsetAt(RCX)
 }
 
-// transfers is reading and writing. What a kind of file does is in its
-// FileOps; here is what is common to all.
+// transfers is reading and writing. What depends on the kind of file is in its
+// FileOps; here is what all have in common.
 func transfers() Program {
 	return Program{
 		Funcs: Funcs(
@@ -110,8 +110,8 @@ func fileRw() Func {
 	file := openFile(filePtr)
 	ops := Fields[layout.FileOps[Mem]](RDX)
 	return FUNC("file_rw",
-		`file_rw reads (R8 0) or writes (R8 1) RDX bytes at RSI by the descriptor EDI, at
-the offset RCX or, if that is -1, at the file's position, which moves on.
+		`file_rw reads (R8 0) or writes (R8 1) RDX bytes at RSI through the descriptor EDI, at
+the offset RCX or, if that is -1, at the file's position, which it advances.
 Returns the number of bytes or -errno.`,
 		MOVQ(RSI, buf),
 		MOVQ(RDX, count),
@@ -187,8 +187,8 @@ func fileRwv() Func {
 	ops := Fields[layout.FileOps[Mem]](RDX)
 	return FUNC("file_rwv",
 		`file_rwv does file_rw for each of the EDX buffers that the user's iovec RSI
-names, at RCX as file_rw has it, until one is not done in full. All are looked at
-before the first is touched, as Linux does.`,
+names, at RCX as in file_rw, until one is not done in full. It tests all buffers
+before it touches the first, as Linux does.`,
 		MOVL(R8, fdAndWrite),
 		SHLQ(32, fdAndWrite),
 		MOVL(RDI, RAX),
@@ -264,7 +264,7 @@ func copyOut() Func {
 	to, from, left, n, done := RBX, R12, R13, R14, R15
 	return FUNC("copy_out",
 		`copy_out copies RDX bytes from RSI to the user's RDI, page by page. Returns how
-many there was room for, or -EFAULT if none.`,
+many it could copy, or -EFAULT if none.`,
 		MOVQ(RDI, to),
 		MOVQ(RSI, from),
 		MOVQ(RDX, left),  // left

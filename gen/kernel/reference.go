@@ -13,17 +13,17 @@ const (
 	pitMost    = 54_000 // ticks: 45 ms, before its 16 bits wrap
 	pitChannel = 0x42   // channel 2, whose output drives nothing but the speaker
 	pitControl = 0x43
-	speaker    = 0x61 // bit 0 gates channel 2, bit 1 lets it be heard
+	speaker    = 0x61 // bit 0 gates channel 2, bit 1 makes it audible
 )
 
 // The HPET (IA-PC HPET Specification 1.0a, 2.3), relative to its page.
 const (
-	hpetPage    = 0xfed0_0000 // where it is in a PC whose ACPI tables have none
+	hpetPage    = 0xfed0_0000 // where it is in a PC whose ACPI tables do not say
 	hpetID      = 0x00        // REV_ID in the lowest byte; from bit 32 on the period in fs
 	hpetConfig  = 0x10
 	hpetCounter = 0xf0
 	hpetEnable  = 1
-	hpetLegacy  = 2 // it would take the PIT's place
+	hpetLegacy  = 2 // it would replace the PIT
 	hpetMaxFs   = 100_000_000
 	fsPerSec    = 1_000_000_000_000_000
 )
@@ -31,7 +31,7 @@ const (
 // The ACPI power-management timer (ACPI 6.5, 4.8.3.3): 24 bits at least.
 const pmTimerHz = 3_579_545
 
-// references are the counters of a known rate that the TSC can be compared
+// references are the counters with a known rate that the TSC can be compared
 // with, the best first.
 func references() Program {
 	return Program{
@@ -46,7 +46,7 @@ func references() Program {
 
 func pit() Data {
 	type ref = layout.Counter[any]
-	// A window is a millisecond at least. Where reading takes long, in a nested
+	// A window is at least a millisecond. Where reading takes long, in a nested
 	// machine, it may be a second, or as much of it as does not wrap.
 	const least = 1000
 	return counterData("pit", ref{
@@ -57,7 +57,7 @@ func pit() Data {
 
 func hpetData() Data {
 	type ref = layout.Counter[any]
-	return counterData("hpet", ref{ // hpet_init fills in what follows from its rate
+	return counterData("hpet", ref{ // hpet_init fills in the fields that depend on its rate
 		Init: PTR(hpetInit), Read: PTR(hpetRead), Hz: uint64(0), Mask: uint64(0xffff_ffff),
 		Least: uint64(0), Most: uint64(0), Source: uint64(layout.TSCByHPET),
 	})
@@ -65,7 +65,7 @@ func hpetData() Data {
 
 func pmTimer() Data {
 	type ref = layout.Counter[any]
-	// A window is a millisecond at least. Where reading takes long, in a nested
+	// A window is at least a millisecond. Where reading takes long, in a nested
 	// machine, it may be a second, or as much of it as does not wrap.
 	const least = 1000
 	return counterData("pm_timer", ref{
@@ -79,7 +79,7 @@ var hpetBase = BSS("hpet_base", 8, 8)
 var pmTimerPort = BSS("pm_timer_port", 8, 8)
 
 func pitInit() Func {
-	return FUNC("pit_init", "pit_init lets the PIT's channel 2 count, from 65535 down and on. Returns 1: where there is none, nothing counts.",
+	return FUNC("pit_init", "pit_init makes the PIT's channel 2 count down from 65535, again and again. Returns 1: if there is no PIT, nothing counts.",
 		MOVL(speaker, RDX),
 		INB(),
 		ANDL(^3, RAX),
@@ -115,12 +115,12 @@ func pitRead() Func {
 
 func hpetInit() Func {
 	hpet := Fields[layout.Counter[Mem]](Sym(hpetData))
-	// A window is a millisecond at least. Where reading takes long, in a nested
+	// A window is at least a millisecond. Where reading takes long, in a nested
 	// machine, it may be a second, or as much of it as does not wrap.
 	const least = 1000
 	return FUNC("hpet_init",
-		`hpet_init lets the HPET count, if there is one: where ACPI's table says, or where
-PCs have it and what is there looks like one. Returns 1, or 0 if there is none.`,
+		`hpet_init makes the HPET count, if there is one: where ACPI's table says, or at the
+usual address of PCs if what is there looks like one. Returns 1, or 0 if there is none.`,
 		MOVL(acpiHPET, RDI),
 		CALL(acpiTable),
 		MOVL(hpetPage, RDX),
@@ -130,7 +130,7 @@ PCs have it and what is there looks like one. Returns 1, or 0 if there is none.`
 			IF(NE, returns(0)),
 			MOVQ(RAX.At(acpiHPETAddress), RDX),
 		),
-		// It is mapped with all that is below 4 GiB; in the RAM there is none.
+		// It is mapped, as everything below 4 GiB is; an address in RAM is not one.
 		MOVL(RDX, RCX),
 		CMPQ(RCX, RDX),
 		IF(NE, returns(0)),
@@ -175,7 +175,7 @@ func hpetRead() Func {
 }
 
 func pmTimerInit() Func {
-	return FUNC("pm_timer_init", "pm_timer_init finds ACPI's timer. Returns 1, or 0 if there is none that is read by a port.",
+	return FUNC("pm_timer_init", "pm_timer_init finds ACPI's timer. Returns 1, or 0 if none can be read through a port.",
 		MOVL(acpiFACP, RDI),
 		CALL(acpiTable),
 		TESTQ(RAX, RAX),
@@ -184,7 +184,7 @@ func pmTimerInit() Func {
 		MOVL(RCX, Sym(pmTimerPort)),
 		XORL(RAX, RAX),
 		DECL(RCX),
-		CMPL(RCX, 0xffff), // 0 is none
+		CMPL(RCX, 0xffff), // 0: no timer
 		SETB(RAX),
 		RETURN(),
 	).Takes().Returns(RAX)

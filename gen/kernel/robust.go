@@ -7,14 +7,14 @@ import (
 
 // A futex word that is a lock (Linux include/uapi/linux/futex.h).
 const (
-	futexWaiters   = 0x8000_0000 // FUTEX_WAITERS: who unlocks must wake
+	futexWaiters   = 0x8000_0000 // FUTEX_WAITERS: the unlocker must wake one
 	futexOwnerDied = 0x4000_0000 // FUTEX_OWNER_DIED
 	futexTIDMask   = 0x3fff_ffff // FUTEX_TID_MASK: its owner
 
 	robustListLimit = 2048 // ROBUST_LIST_LIMIT: the list is the user's and may be a circle
 )
 
-// robustLists is what becomes of the locks that a thread holds when it ends: it
+// robustLists handles the locks that a thread holds when it ends: the thread
 // keeps a list of them in its own memory, and the kernel marks each so that the
 // next owner learns of it (Linux Documentation/locking/robust-futex-ABI.rst).
 func robustLists() Program {
@@ -67,7 +67,7 @@ func exitRobustList() Func {
 	size := SizeOf[layout.RobustListHead[Mem]]()
 	onStack := head(RSP)
 	return FUNC("exit_robust_list",
-		`exit_robust_list lets go of the locks on the current thread's list, and of the
+		`exit_robust_list releases the locks on the current thread's list, and the
 one that it was about to put there or take off. The list ends where it cannot be
 read. An entry's lowest bit says that the lock is a PI futex.`,
 		MOVQ(gs.Current, RAX),
@@ -90,9 +90,9 @@ read. An entry's lowest bit says that the lock is a PI futex.`,
 			MOVQ(entry, RDI),
 			ANDQ(-2, RDI),
 			CMPQ(RDI, list),
-			BREAK(E), // all round
+			BREAK(E), // once around
 			CALL(getUserLong),
-			PUSHQ(RAX), // the next one: a lock may be used by others once it is free
+			PUSHQ(RAX), // the next one: once a lock is free, others may use it
 			PUSHQ(RDX),
 			XORL(RAX, RAX),
 			MOVQ(pending, RCX),
@@ -129,7 +129,7 @@ func robustDeath() Func {
 		`robust_death marks the lock of the list's entry RDI, at the offset R13 from it,
 as left by a dead owner if the current thread owns it, and wakes a thread that
 waits for it. ESI is 1 for the pending entry, which may be unlocked already with
-nobody woken yet. Returns 0, or another value if the word cannot be one.`,
+nobody woken yet. Returns 0, or another value if the word cannot be a lock.`,
 		MOVQ(RDI, entry),
 		MOVL(RSI, isPending),
 		ANDQ(-2, RDI),

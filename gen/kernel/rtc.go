@@ -4,7 +4,7 @@ import (
 	. "github.com/entrylab/entrylab/gen/asm"
 )
 
-// The CMOS clock (Motorola MC146818A data sheet; the century of PCs at 0x32
+// The CMOS clock (Motorola MC146818A data sheet; PCs keep the century at 0x32, which
 // is not relied on).
 const (
 	rtcIndex   = 0x70
@@ -20,7 +20,7 @@ const (
 	rtcAUIP    = 0x80 // an update is in progress
 	rtcB24h    = 0x02
 	rtcBBinary = 0x04
-	// rtcNever is 2024-01-01, the date where there is no CMOS clock, in s.
+	// rtcNever is 2024-01-01 in s, the date if there is no CMOS clock.
 	rtcNever = 1_704_067_200
 )
 
@@ -45,7 +45,7 @@ func rtcInit() Func {
 	return FUNC("rtc_init",
 		`rtc_init sets the date from the CMOS clock, taken as UTC, or to 2024-01-01 if
 there is none.`,
-		MOVL(1<<16, tries), // readings: an update takes 2 ms at most
+		MOVL(1<<16, tries), // readings: an update takes at most 2 ms
 		DO(
 			MOVL(rtcA, RDI),
 			CALL(rtcRead),
@@ -108,7 +108,7 @@ there is none.`,
 		MOVL(nsPerSec, RCX),
 		IMULQ(RCX, RAX),
 		MOVQ(RAX, clk.Real),
-		CALL(ktimeGet), // that was now, not at boot
+		CALL(ktimeGet), // the date is of now, not of the boot
 		SUBQ(RAX, clk.Real),
 		RETURN(),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes()
@@ -129,7 +129,7 @@ func rtcRead() Func {
 func rtcField() Func {
 	return FUNC("rtc_field",
 		`rtc_field returns the date or time register EDI in EAX as a number, whatever
-format register B says; an afternoon's hour of a 12-hour clock as from 12 on.`,
+format register B says; it returns an afternoon hour of a 12-hour clock as 12 to 23.`,
 		MOVL(RDI, R8),
 		CALL(rtcRead),
 		MOVL(RAX, RSI),

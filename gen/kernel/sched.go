@@ -23,10 +23,10 @@ func enqueue(t, tmp Reg) Block {
 // timer gives the fields of the Timer that r points to.
 func timer(r Reg) layout.Timer[Mem] { return Fields[layout.Timer[Mem]](r) }
 
-// returns is the end of a function that returns a constant.
+// returns ends a function that returns a constant.
 func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }
 
-// scheduler decides who runs: round robin, with one timer for the slices and
+// scheduler decides which thread runs: round robin, with one timer for the slices and
 // for all sleepers. Everything here runs with interrupts off.
 func scheduler() Program {
 	return Program{
@@ -50,7 +50,7 @@ func schedInit() Func {
 		MOVQ(layout.TimeSlice, sched.Slice),
 		MOVQ(gs.Idle, idle),
 		FXSAVE64(thread(idle).FX[0]),
-		MOVL(thread(idle).FX[3].Add(4), RAX), // MXCSR_MASK; 0 stands for 0xffbf (SDM volume 1, 11.6.6)
+		MOVL(thread(idle).FX[3].Add(4), RAX), // MXCSR_MASK; 0 means 0xffbf (SDM volume 1, 11.6.6)
 		TESTL(RAX, RAX),
 		IF(E, MOVL(0xffbf, RAX)),
 		MOVL(RAX, Sym(mxcsrMask)),
@@ -64,8 +64,8 @@ func schedule() Func {
 	// account charges the time up to now to the current thread, prev.
 	account := Block{PUSHQ(RDI), PUSHQ(RSI), CALL(cpuAccount), POPQ(RSI), POPQ(RDI)}
 	return FUNC("schedule",
-		`schedule lets the next runnable thread run and returns when the current one's
-turn comes again, at once if no other can run. A thread that is not runnable
+		`schedule lets the next runnable thread run and returns when it is the current
+thread's turn again, at once if no other can run. A thread that is not runnable
 does not come back until wake_up. IF is 0.`,
 		MOVQ(gs.Current, RDI),
 		ANDL(^layout.TIFNeedResched, prev.Flags),
@@ -116,8 +116,8 @@ func switchTo() Func {
 	next := thread(RSI)
 	return FUNC("__switch_to",
 		`__switch_to makes RSI the current thread instead of RDI; it returns when RDI is
-switched in again. What it does is common to all variants; the stack is
-switched by the switch of the variant that RDI uses. IF is 0.`,
+switched in again. It does what all variants have in common; the
+switch of the variant that RDI uses switches the stack. IF is 0.`,
 		FXSAVE64(prev.FX[0]),
 		FXRSTOR64(next.FX[0]),
 		MOVQ(next.FSBase, RAX),
@@ -151,8 +151,8 @@ switched by the switch of the variant that RDI uses. IF is 0.`,
 
 func sliceArm() Func {
 	return FUNC("slice_arm",
-		`slice_arm lets the timer fire within a time slice from now. The current thread,
-which has run without one, is charged for it: who runs next may read its time
+		`slice_arm makes the timer fire within a time slice from now. The time of the current
+thread, which has run without a slice, is charged to it: the next thread may read it
 before the next tick. IF is 0.`,
 		MOVQ(1, sched.SliceArmed),
 		CALL(cpuAccount),
@@ -178,9 +178,9 @@ func cpuAccount() Func {
 
 func timerNext() Func {
 	return FUNC("timer_next",
-		`timer_next lets the timer fire when the first sleeper's time comes or a time
+		`timer_next makes the timer fire when the first sleeper's time comes or a time
 slice from RDI, now, ends, whichever is first; nothing else is armed. It takes as
-many instructions whichever it is. IF is 0.`,
+many instructions in either case. IF is 0.`,
 		MOVQ(uint64(layout.TimerNever), RDX),
 		MOVQ(1, sched.SliceArmed),
 		MOVQ(sched.TimerHead, RAX),
@@ -215,7 +215,7 @@ func wakeUp() Func {
 	woken := thread(RDI)
 	return FUNC("wake_up",
 		`wake_up makes thread RDI runnable if it is blocked; its sleep returns RSI. A
-slice begins for the current thread, if none has. Returns 1, or 0 if the
+slice begins for the current thread, if it has none. Returns 1, or 0 if the
 thread was not blocked. IF is 0.`,
 		XORL(RAX, RAX),
 		CMPQ(woken.State, layout.ThreadBlocked),
@@ -246,7 +246,7 @@ func sleepUntil() Func {
 	return FUNC("sleep_until",
 		`sleep_until blocks the current thread until wake_up, a signal, or monotonic
 time RDI in ns; -1 is for ever. IF is 0. Returns wake_up's result, -ETIMEDOUT or
--EINTR; 0 can come without a cause, so the caller looks again at what it waits
+-EINTR. It can return 0 without a cause, so the caller must test again what it waits
 for.`,
 		MOVQ(gs.Current, self),
 		MOVQ(RDI, until),
@@ -270,7 +270,7 @@ for.`,
 		MOVQ(thread(self).WakeResult, RAX),
 		CMPQ(RAX, -EINTR),
 		IF(E,
-			// Another thread may have taken the signal since.
+			// Another thread may have taken the signal meanwhile.
 			MOVQ(self, RDI),
 			CALL(recalcSigpending),
 			MOVQ(-EINTR, RAX),
@@ -283,11 +283,11 @@ for.`,
 func timerAdd() Func {
 	node := timer(RDI)
 	return FUNC("timer_add",
-		`timer_add puts the Timer RDI on the list for monotonic time RSI, above 0, behind
-those of the same time, and arms the timer. IF is 0.`,
+		`timer_add puts the Timer RDI on the list for monotonic time RSI, above 0, after
+timers with the same time, and arms the timer. IF is 0.`,
 		MOVQ(RSI, node.Expires),
-		XORL(RDX, RDX),             // the one before
-		MOVQ(sched.TimerHead, RCX), // the one after
+		XORL(RDX, RDX),             // the previous one
+		MOVQ(sched.TimerHead, RCX), // the next one
 		LOOP(
 			TESTQ(RCX, RCX),
 			BREAK(E),
@@ -341,10 +341,10 @@ func timerInterrupt() Func {
 	current := thread(RAX)
 	node := timer(RDI)
 	return FUNC("timer_interrupt",
-		`timer_interrupt is the timer's vector; RDI is the PtRegs. It does what is due
-and, if another thread waits for the CPU, sees to a switch: at the exit to ring
-3, or here and now if the interrupt struck in the group "entry". The time up to now
-is charged to where it struck. IF is 0.`,
+		`timer_interrupt handles the timer's vector; RDI is the PtRegs. It does what is due
+and, if another thread waits for the CPU, makes sure of a switch: at the exit to ring
+3, or at once if the interrupt struck in the group "entry". The time up to now
+is charged to the ring in which it struck. IF is 0.`,
 		MOVQ(RDI, frame),
 		MOVQ(uint64(apicPage), RCX),
 		MOVL(0, RCX.At(apicEOI)),
@@ -365,13 +365,13 @@ is charged to where it struck. IF is 0.`,
 			TESTQ(RDI, RDI),
 			BREAK(E),
 			CMPQ(now, node.Expires),
-			BREAK(L), // too early for this one and all behind it
+			BREAK(L), // too early for this one and all after it
 			CALL(timerDel),
 			CALL(node.Func),
 		),
 		MOVQ(gs.Current, RAX),
 		CMPQ(sched.RunHead, 0),
-		IF(NE, CMPQ(RAX, gs.Idle)), // it looks at the queue by itself
+		IF(NE, CMPQ(RAX, gs.Idle)), // the idle thread tests the queue itself
 		IF(E, // no slice
 			MOVQ(0, sched.SliceArmed),
 			MOVQ(uint64(layout.TimerNever), RAX),
@@ -413,7 +413,7 @@ func cpuIdle() Func {
 	idle := thread(RAX)
 	return FUNC("cpu_idle",
 		`cpu_idle is the idle thread: it halts until something can run. If nothing ever
-can, it is a panic.`,
+can, that is a panic.`,
 		MOVQ(gs.Idle, RAX),
 		MOVQ(gs.SwitchTo, RCX),
 		MOVQ(RCX, idle.SwitchTo),
@@ -427,7 +427,7 @@ can, it is a panic.`,
 				LEAQ(Str("deadlock: every thread is blocked for ever"), RDI),
 				CALL(kernelPanic),
 			),
-			STI(), // takes effect after HLT has begun: no interrupt is missed
+			STI(), // takes effect once HLT has begun: no interrupt is missed
 			HLT(),
 		),
 		UD2(),

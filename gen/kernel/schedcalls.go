@@ -24,7 +24,7 @@ const (
 	schedAttrSize = 48
 )
 
-// Whose nice value (Linux include/uapi/linux/resource.h).
+// The kinds of who in getpriority and setpriority (Linux include/uapi/linux/resource.h).
 const (
 	prioProcess = 0
 	prioPgrp    = 1
@@ -50,7 +50,7 @@ const (
 		membarrierRegister | membarrierGetRegistrations
 )
 
-// needTask makes RAX the thread of the TID EDI, or leaves.
+// needTask sets RAX to the thread with the TID EDI, or leaves.
 func needTask() Block {
 	return Block{
 		CALL(findTask),
@@ -59,7 +59,7 @@ func needTask() Block {
 	}
 }
 
-// priorityLimit is sched_get_priority_max or _min.
+// priorityLimit makes sched_get_priority_max or _min.
 func priorityLimit(name string, realTime int) Func {
 	return FUNC("sys_"+name, "sys_"+name+"(policy EDI).",
 		CMPL(RDI, schedFIFO),
@@ -83,10 +83,10 @@ func validTask(parameter Reg) Block {
 	}
 }
 
-// schedCalls are the system calls about how threads are scheduled. All take turns;
-// a thread's policy, of those without priorities, and its nice value are kept and
-// told, and of no effect. The real-time policies are refused as to a process that
-// may not use them (EPERM).
+// schedCalls are the system calls about how threads are scheduled. All threads take
+// turns; a thread's policy, if it is one without priorities, and its nice value are
+// stored and returned, but have no effect. The real-time policies are refused as for a
+// process that may not use them (EPERM).
 func schedCalls() Program {
 	return Program{
 		Funcs: Funcs(
@@ -123,7 +123,7 @@ func sysSchedGetscheduler() Func {
 }
 
 func sysSchedGetparam() Func {
-	return FUNC("sys_sched_getparam", "sys_sched_getparam(tid EDI, priority RSI): it is 0 for all policies that there are.",
+	return FUNC("sys_sched_getparam", "sys_sched_getparam(tid EDI, priority RSI): it is 0 for all policies that can be set.",
 		validTask(RSI),
 		needTask(),
 		MOVQ(RSI, RDI),
@@ -135,7 +135,7 @@ func sysSchedGetparam() Func {
 func sysSchedSetparam() Func {
 	return FUNC("sys_sched_setparam", "sys_sched_setparam(tid EDI, priority RSI).",
 		MOVQ(RSI, RDX),
-		MOVL(-1, RSI), // the policy stays
+		MOVL(-1, RSI), // keep the policy
 		JMP(setScheduler),
 	).Takes(RDI, RSI).Returns(RAX)
 }
@@ -173,8 +173,8 @@ func setScheduler() Func {
 func checkPolicy() Func {
 	t := thread(RAX)
 	return FUNC("check_policy",
-		`check_policy gives thread RAX the policy ESI with the priority EDX, if it can have
-it. Returns 0, -EINVAL or -EPERM.`,
+		`check_policy gives thread RAX the policy ESI with the priority EDX, if that is
+possible. Returns 0, -EINVAL or -EPERM.`,
 		CMPL(RSI, schedFIFO),
 		IF(NE, CMPL(RSI, schedRR)),
 		IF(E,
@@ -247,7 +247,7 @@ func sysSchedSetattr() Func {
 	attr := Fields[layout.SchedAttr[Mem]](RSP)
 	return FUNC("sys_sched_setattr",
 		`sys_sched_setattr(tid EDI, attr RSI, flags EDX). An attr longer than the kernel
-knows is -E2BIG if it says more, and the size that is known is written there.`,
+knows is -E2BIG if the rest is not 0, and the known size is written to it.`,
 		validTask(RSI),
 		TESTL(RDX, RDX),
 		IF(NE, fail(EINVAL)),
@@ -264,7 +264,7 @@ knows is -E2BIG if it says more, and the size that is known is written there.`,
 		CMPL(RAX, layout.PageSize),
 		JA("size"),
 		MOVL(RAX, size),
-		LOOP( // what lies behind has to be 0
+		LOOP( // the rest must be 0
 			SUBL(1, size),
 			CMPL(size, schedAttrSize),
 			BREAK(B),
@@ -299,7 +299,7 @@ knows is -E2BIG if it says more, and the size that is known is written there.`,
 		IF(NE, RETURN()),
 		MOVL(nice, RSI),
 		MOVQ(target, RAX),
-		CMPQ(t.Policy, schedIDLE), // which has no nice value to set
+		CMPQ(t.Policy, schedIDLE), // this policy has no nice value to set
 		IF(NE, CALL(setNice)),
 		returns(0),
 		LABEL("size"),
@@ -312,7 +312,7 @@ knows is -E2BIG if it says more, and the size that is known is written there.`,
 
 func setNice() Func {
 	t := thread(RAX)
-	return FUNC("set_nice", "set_nice gives thread RAX the nice value ESI, or the next that there is. Keeps RAX. Clobbers RSI, RCX.",
+	return FUNC("set_nice", "set_nice gives thread RAX the nice value ESI, or the nearest that exists. Keeps RAX. Clobbers RSI, RCX.",
 		MOVL(minNice, RCX),
 		CMPL(RSI, RCX),
 		CMOVLL(RCX, RSI),
@@ -328,7 +328,7 @@ func setNice() Func {
 func prioThreads() Func {
 	return FUNC("prio_threads",
 		`prio_threads returns the first thread that (which EDI, who ESI) names, or an error
-in RAX. RDX is 1 if all others of the process are meant too, else 0.`,
+in RAX. RDX is 1 if all other threads of the process are meant too, else 0.`,
 		XORL(RDX, RDX),
 		CMPL(RDI, prioProcess),
 		IF(E,
@@ -341,7 +341,7 @@ in RAX. RDX is 1 if all others of the process are meant too, else 0.`,
 		TESTL(RSI, RSI), // the caller's own
 		IF(NE,
 			CMPL(RDI, prioPgrp),
-			IF(NE, fail(ESRCH)), // 0 is the only user
+			IF(NE, fail(ESRCH)), // user 0 is the only one
 			CMPL(RSI, initPID),
 			IF(NE, fail(ESRCH)),
 		),
@@ -353,7 +353,7 @@ in RAX. RDX is 1 if all others of the process are meant too, else 0.`,
 
 func sysGetpriority() Func {
 	t := thread(RAX)
-	return FUNC("sys_getpriority", "sys_getpriority(which EDI, who ESI) returns 20 less the lowest nice value of those threads.",
+	return FUNC("sys_getpriority", "sys_getpriority(which EDI, who ESI) returns 20 minus the lowest nice value of those threads.",
 		CALL(prioThreads),
 		CMPQ(RAX, -4095),
 		IF(AE, RETURN()),
@@ -396,7 +396,7 @@ func sysSetpriority() Func {
 
 func sysGetcpu() Func {
 	nodeAddr := RBX
-	return FUNC("sys_getcpu", "sys_getcpu(cpu RDI, node RSI, unused): both are 0, where they are asked for.",
+	return FUNC("sys_getcpu", "sys_getcpu(cpu RDI, node RSI, unused): writes 0 for each that is asked for.",
 		MOVQ(RSI, nodeAddr),
 		TESTQ(RDI, RDI),
 		IF(NE,
@@ -418,8 +418,8 @@ func sysGetcpu() Func {
 
 func sysMembarrier() Func {
 	return FUNC("sys_membarrier",
-		`sys_membarrier(command EDI, flags ESI): with one CPU all that other threads did
-before is seen, so that nothing is to be done. There are no restartable sequences,
+		`sys_membarrier(command EDI, flags ESI): with one CPU, everything that other threads
+did before is visible, so there is nothing to do. There are no restartable sequences,
 and none of the commands for them.`,
 		TESTL(RSI, RSI),
 		IF(NE, fail(EINVAL)),

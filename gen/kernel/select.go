@@ -14,7 +14,7 @@ var selectEvents = [3]int{
 }
 
 // selects is select and pselect6. A set is read word by word from the user's
-// memory each time it is looked at, and written only at the end: so it may be of
+// memory each time it is examined, and written only at the end, so it may have
 // any size.
 func selects() Program {
 	return Program{
@@ -29,7 +29,7 @@ func sysSelect() Func {
 	until := R12
 	return FUNC("sys_select",
 		`sys_select(n, readfds, writefds, exceptfds, timeout): the time-out is a timeval,
-NULL for ever; what is left of it is written back.`,
+NULL for ever; the time that is left is written back.`,
 		MOVQ(R8, timeout),
 		MOVL(RDI, n),
 		MOVQ(RSI, readFDs),
@@ -67,8 +67,8 @@ func sysPselect6() Func {
 	n, until, readFDs, writeFDs, exceptFDs, timeout := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_pselect6",
 		`sys_pselect6(n, readfds, writefds, exceptfds, timeout, sigmask): the time-out is a
-timespec, NULL for ever; what is left of it is written back. The last is the
-address of the mask and its size, or NULL.`,
+timespec, NULL for ever; the time that is left is written back. sigmask points to the
+mask's address and its size, or is NULL.`,
 		MOVL(RDI, n),
 		MOVQ(RSI, readFDs),
 		MOVQ(RDX, writeFDs),
@@ -116,7 +116,7 @@ address of the mask and its size, or NULL.`,
 func getTimeval() Func {
 	return FUNC("get_timeval",
 		`get_timeval reads the timeval at user address RDI, whose microseconds may be more
-than a second: RAX is the time in ns, at most 2^63-1, RDX 0, -EFAULT or, if it
+than a second: RAX is the time in ns, at most 2^63-1; RDX is 0, -EFAULT or, if it
 is negative, -EINVAL.`,
 		SUBQ(16, RSP),
 		MOVQ(RDI, RSI),
@@ -155,14 +155,14 @@ func doSelect() Func {
 	sel := Fields[layout.Select[Mem]](selPtr)
 	return FUNC("do_select",
 		`do_select waits until monotonic time R8 (0: not at all, -1: for ever) for one of
-the EDI first descriptors that the sets RSI, RDX and RCX name. Returns how many
-bits of the sets are set then, or -errno with the sets as they were.`,
+the first EDI descriptors that the sets RSI, RDX and RCX name. Returns how many
+bits of the sets are then set, or -errno with the sets unchanged.`,
 		TESTL(RDI, RDI),
 		IF(S, fail(EINVAL)),
 		SUBQ(SizeOf[layout.Select[Mem]](), RSP),
 		MOVQ(RSP, selPtr),
 		MOVL(RDI, RAX),
-		CMPQ(RAX, fdTable.Size), // what is behind was never open
+		CMPQ(RAX, fdTable.Size), // beyond it no descriptor was ever open
 		CMOVQA(fdTable.Size, RAX),
 		MOVQ(RAX, sel.N),
 		MOVQ(RSI, sel.Sets[0]),
@@ -188,7 +188,7 @@ bits of the sets are set then, or -errno with the sets as they were.`,
 			CMPQ(RAX, -EINTR),
 			JE("out"),
 			CMPQ(RAX, -ETIMEDOUT),
-			IF(E, MOVQ(1, sel.Late)), // once more: something may have come with it
+			IF(E, MOVQ(1, sel.Late)), // once more: something may have happened by then
 		),
 		MOVL(1, RDI),
 		CALL(selectScan),
@@ -201,7 +201,7 @@ bits of the sets are set then, or -errno with the sets as they were.`,
 func selectScan() Func {
 	selPtr, union, base, held, write, bit := RBX, RBP, R12, R13, R14, R15
 	sel := Fields[layout.Select[Mem]](selPtr)
-	// eachSet gives items for each set.
+	// eachSet runs items for each set.
 	eachSet := func(items func(i int) Block) Block {
 		var b Block
 		for i := range selectEvents {
@@ -210,11 +210,11 @@ func selectScan() Func {
 		return b
 	}
 	return FUNC("select_scan",
-		`select_scan looks once at what the Select RBX asks for. Returns how many bits of
-the sets hold, or -errno; if EDI is 1 the sets become those bits.`,
+		`select_scan tests once what the Select RBX asks for. Returns how many bits of
+the sets are ready, or -errno; if EDI is 1 the sets become those bits.`,
 		MOVL(RDI, write),
 		XORL(base, base), // the descriptor of the word's first bit
-		XORL(held, held), // bits that hold
+		XORL(held, held), // bits that are ready
 		LOOP(
 			CMPQ(base, sel.N),
 			BREAK(AE),

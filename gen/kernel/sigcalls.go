@@ -88,7 +88,7 @@ func sysRtSigaction() Func {
 			MOVL(sig, RDI),
 			CALL(signalIgnored),
 			TESTL(RAX, RAX),
-			IF(NE, // what waits already is ignored too
+			IF(NE, // signals already pending are ignored too
 				MOVL(sig, RDI),
 				CALL(flushSignal),
 			),
@@ -167,7 +167,7 @@ func sysRtSigprocmask() Func {
 }
 
 func sysRtSigpending() Func {
-	return FUNC("sys_rt_sigpending", "sys_rt_sigpending(set RDI, size RSI) writes which signals wait and are blocked.",
+	return FUNC("sys_rt_sigpending", "sys_rt_sigpending(set RDI, size RSI) writes which signals are pending and blocked.",
 		CMPQ(RSI, sigsetSize),
 		IF(NE, fail(EINVAL)),
 		MOVQ(gs.Current, RAX),
@@ -203,7 +203,7 @@ func sysPause() Func {
 }
 
 func waitForSignal() Func {
-	return FUNC("wait_for_signal", "wait_for_signal blocks until a signal is to be delivered and returns what lets do_signal begin again if no handler ran.",
+	return FUNC("wait_for_signal", "wait_for_signal blocks until a signal is to be delivered. Its result makes do_signal begin the call again if no handler ran.",
 		CLI(),
 		DO(
 			MOVQ(-1, RDI),
@@ -220,8 +220,8 @@ func sysRtSigtimedwait() Func {
 	t := thread(threadPtr)
 	info := Fields[layout.SigInfo[Mem]](RSP)
 	return FUNC("sys_rt_sigtimedwait",
-		`sys_rt_sigtimedwait(set RDI, info RSI, timeout RDX, size RCX) takes a signal of
-the set off the pending ones, waiting for it until the timeout, and returns it.`,
+		`sys_rt_sigtimedwait(set RDI, info RSI, timeout RDX, size RCX) takes a pending signal
+of the set, for which it waits until the time-out, and returns it.`,
 		maskSize(RCX),
 		MOVQ(gs.Current, threadPtr),
 		MOVQ(RSI, infoAddr),
@@ -295,10 +295,10 @@ func sysKill() Func {
 	sig := R12
 	return FUNC("sys_kill",
 		`sys_kill(pid EDI, signal ESI): the process has PID 1, whether or not its first
-thread lives, and is its own group (0). To all others (-1) there is nobody. As in
-Linux the TID of a thread stands for its process.`,
+thread lives, and is its own group (0). "All others" (-1) is nobody. As in
+Linux, the TID of a thread means its process.`,
 		CMPL(RDI, initPID),
-		IF(A, // negative ones too: there are no other groups
+		IF(A, // negative numbers too: there are no other groups
 			CALL(findThread),
 			TESTQ(RAX, RAX),
 			IF(E, fail(ESRCH)),
@@ -312,7 +312,7 @@ Linux the TID of a thread stands for its process.`,
 		IF(AE,
 			MOVL(RSI, RDI),
 			MOVL(siUser, RSI),
-			CALL(sigqueueSender), // without one it comes without its sender
+			CALL(sigqueueSender), // without a SigQueue it comes without its sender
 			MOVQ(RAX, RDX),
 		),
 		MOVL(sig, RDI),
@@ -345,7 +345,7 @@ func sysTkill() Func {
 		CALL(findThread),
 		TESTQ(RAX, RAX),
 		IF(E,
-			// The process's first thread stays a zombie that takes every signal.
+			// The process's first thread stays a zombie that accepts every signal.
 			CMPL(RDI, initPID),
 			IF(NE, fail(ESRCH)),
 			validSignal(RSI),
@@ -466,8 +466,8 @@ is on the old one, -EINVAL, -ENOMEM (Linux kernel/signal.c, do_sigaltstack).`,
 
 func userSp() Func {
 	return FUNC("user_sp",
-		`user_sp returns the user's RSP during a system call in RAX: where it is then is
-the variant's choice.`,
+		`user_sp returns the user's RSP during a system call in RAX: the variant decides
+where it is then.`,
 		MOVQ(gs.Variant, RAX),
 		IMULQ(SizeOf[layout.VariantDesc[Mem]](), RAX),
 		LEAQ(Sym(variants), RCX),

@@ -11,7 +11,7 @@ func signalDeath() Func {
 	t := thread(threadPtr)
 	return FUNC("signal_death",
 		`signal_death reports that signal ESI with si_code EDX ended init, with the PtRegs
-RDI and the variant in force, and ends the machine.`,
+RDI and the selected variant, and ends the machine.`,
 		MOVQ(RDI, frame),
 		MOVL(RSI, sig),
 		MOVL(RDX, code),
@@ -47,7 +47,7 @@ RDI and the variant in force, and ends the machine.`,
 		MOVQ(t.TID, RDI),
 		CALL(printkDec),
 		TESTL(code, code),
-		IF(G, // not sent by anybody
+		IF(G, // nobody sent it
 			logText(", code "),
 			MOVL(code, RDI),
 			CALL(printkDec),

@@ -16,7 +16,7 @@ const (
 
 	// Flags in UContext (Linux arch/x86/include/uapi/asm/ucontext.h).
 	ucSigcontextSS    = 2 // the frame has SS
-	ucStrictRestoreSS = 4 // and sigreturn takes it as it is
+	ucStrictRestoreSS = 4 // and sigreturn loads it unchanged
 
 	ssAutodisarm = 1 << 31 // SS_AUTODISARM: a handler starts without alternative stack
 )
@@ -64,8 +64,8 @@ func copyRegs(from, to int) Block {
 	return b
 }
 
-// restartCode sets the flags to BE if the call of the frame returned one of the ERESTART codes:
-// ECX is then ERESTARTNOHAND less the code.
+// restartCode sets the flags to BE if the call of the frame returned one of the ERESTART
+// codes: ECX is then ERESTARTNOHAND minus the code.
 func restartCode(frame Reg) Block {
 	return Block{
 		MOVQ(ptRegs(frame).AX, RCX),
@@ -74,7 +74,7 @@ func restartCode(frame Reg) Block {
 	}
 }
 
-// signalFrames is how signals reach a handler, and how the handler returns.
+// signalFrames makes signals reach a handler, and lets the handler return.
 func signalFrames() Program {
 	return Program{
 		Funcs: Funcs(
@@ -90,8 +90,8 @@ func doSignal() Func {
 	t := thread(threadPtr)
 	return FUNC("do_signal",
 		`do_signal prepares the return to ring 3 through the full pt_regs RDI for the
-next signal that the thread does not block: its handler runs then. Without
-one, a call that a signal interrupted for nothing begins again. Turns
+next signal that the thread does not block: its handler then runs. If there is none,
+a call that a signal interrupted needlessly begins again. Turns
 interrupts off.`,
 		CLI(),
 		MOVQ(RDI, frame),
@@ -133,7 +133,7 @@ interrupts off.`,
 				CALL(forceSignal),
 				CONTINUE(),
 			),
-			// What the handler blocks.
+			// The signals that the handler blocks.
 			MOVQ(0, t.RestoreMask), // the frame has it
 			MOVQ(sigAction(action).Mask, RSI),
 			ORQ(t.SigBlocked, RSI),
@@ -175,7 +175,7 @@ func restartHandled() Func {
 	regs := ptRegs(frame)
 	return FUNC("restart_handled",
 		`restart_handled decides, before a handler with flags EDI runs, what the call
-that the frame RBX belongs to returns or whether it begins again.`,
+that the frame RBX belongs to returns, or whether it begins again.`,
 		CMPQ(regs.OrigAX, 0),
 		IF(L, RETURN()),
 		restartCode(frame),
@@ -199,15 +199,15 @@ that the frame RBX belongs to returns or whether it begins again.`,
 func nextSignal() Func {
 	return FUNC("next_signal",
 		`next_signal takes the next signal for thread RDI that it does not block off the
-pending ones: a forced one first, then those sent to the thread, then those to
-the process, the lowest of each. Returns it in EAX and its si_code in RDX; 0 is
+pending ones: a forced one first, then those sent to the thread, then those sent to
+the process, the lowest of each. Returns it in EAX and its si_code in RDX; 0 means
 none.`,
 		MOVQ(thread(RDI).SigForced, RAX),
 		TESTQ(RAX, RAX),
 		IF(NE,
 			MOVQ(0, thread(RDI).SigForced),
 			MOVQ(thread(RDI).SigCode, RDX),
-			RETURN(), // SigAddr is there, SigFull is 0
+			RETURN(), // SigAddr is set, SigFull is 0
 		),
 		MOVQ(thread(RDI).SigBlocked, RCX),
 		NOTQ(RCX),
@@ -218,8 +218,8 @@ none.`,
 func dequeueSignal() Func {
 	return FUNC("dequeue_signal",
 		`dequeue_signal takes the next signal of the mask RCX off those pending for the
-current thread, RDI. Returns as next_signal, and makes SigAddr and SigFull what
-the siginfo says. IF is 0.`,
+current thread, RDI. Returns as next_signal does, and sets SigAddr and SigFull from
+the siginfo. IF is 0.`,
 		MOVQ(initPID, thread(RDI).SigAddr), // si_pid; si_uid is 0
 		MOVQ(thread(RDI).Pending.Mask, RDX),
 		ANDQ(RCX, RDX),
@@ -300,7 +300,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		MOVQ(RAX, mc.CR2),
 		MOVQ(t.SigBlocked, RAX),
 		CMPQ(t.RestoreMask, 0),
-		IF(NE, MOVQ(t.SavedMask, RAX)), // of before the suspended wait
+		IF(NE, MOVQ(t.SavedMask, RAX)), // the mask before the suspended wait
 		MOVQ(RAX, mc.OldMask),
 		MOVQ(RAX, frame.UC.SigMask),
 		MOVQ(t.AltSP, RAX),
@@ -312,7 +312,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		MOVQ(sigAction(action).Restorer, RAX),
 		MOVQ(RAX, frame.Restorer),
 
-		// Where: RAX, the FXSAVE image at R15 above it. RCX: 1 on the
+		// The place: RAX, the FXSAVE image at R15 above it. RCX: 1 on the
 		// alternative stack.
 		XORL(RCX, RCX),
 		MOVQ(regs.SP, RAX),
@@ -343,7 +343,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		ANDQ(-16, RAX),
 		SUBQ(8, RAX),
 		TESTL(RCX, RCX),
-		IF(NE, // an overflow must not reach what lies below
+		IF(NE, // an overflow must not reach the memory below
 			onAltStack(t, RAX, RDX),
 			JAE("fault"),
 		),
@@ -403,9 +403,9 @@ func sysRtSigreturn() Func {
 	room := (words + words%2) * 8
 	const toFrame, toRegs = 1, 0
 	return FUNC("sys_rt_sigreturn",
-		`sys_rt_sigreturn puts back everything that the frame at RSP-8 of the caller's
-full pt_regs holds, as far as ring 3 may set it; the rest is the IRETQ's to
-refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
+		`sys_rt_sigreturn restores everything that the frame at RSP-8 of the caller's
+full pt_regs holds, as far as ring 3 may set it; IRETQ refuses the rest.
+A frame that cannot be read is a SIGSEGV. Returns the restored AX.`,
 		MOVQ(gs.TopOfStack, regsPtr),
 		SUBQ(regsSize, regsPtr),
 		MOVQ(gs.Current, threadPtr),
@@ -432,7 +432,7 @@ refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
 			TESTQ(RAX, RAX),
 			JNE("bad_frame"),
 			MOVL(Sym(mxcsrMask), RAX),
-			ANDL(RAX, t.FX[3]), // FXRSTOR faults on the others
+			ANDL(RAX, t.FX[3]), // FXRSTOR faults on other bits
 		),
 		FXRSTOR64(t.FX[0]),
 
@@ -447,7 +447,7 @@ refuse. A frame that cannot be read is a SIGSEGV. Returns the AX put back.`,
 		MOVZWL(mc.Segments.Add(6), RAX),
 		ORL(3, RAX),
 		TESTL(ucStrictRestoreSS, frame.UC.Flags),
-		IF(E, // frames of old, whose SS nobody filled
+		IF(E, // old frames, whose SS nobody filled
 			CMPL(RCX, x86.USER_CS),
 			IF(E, MOVL(x86.USER_DS, RAX)),
 		),

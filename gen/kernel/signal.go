@@ -73,11 +73,11 @@ func actionOf(signo, to Reg) Block {
 	}
 }
 
-// signals is the sending of signals: to one thread, or to the process, that is
-// to any thread that does not block it. Those that wait are a mask; what has to be
-// told of one beyond that it came by kill or tkill is in a SigQueue (sigqueue.go).
+// signals is the sending of signals: to one thread, or to the process, that is,
+// to any thread that does not block the signal. Pending signals are a mask; anything
+// more about one than that kill or tkill sent it is in a SigQueue (sigqueue.go).
 //
-// Unlike Linux, where init is immune, a signal without a handler does here
+// Unlike in Linux, where init is immune, a signal without a handler does
 // what it would do to any other process.
 func signals() Program {
 	return Program{
@@ -93,15 +93,15 @@ func signals() Program {
 
 var signalsData = BSS("signals", SizeOf[layout.Signals[Mem]](), 64)
 
-// The action of signal 0 would be one before the first.
+// The action of signal 0 would be the one before the first.
 var signalActions = RODATA("signal_actions", Ptr{Sym: signalsData.Name, Add: int64(sigs.Actions[0].Handler.Disp - actionSize)})
 
 func recalcSigpending() Func {
 	t := thread(RDI)
 	return FUNC("recalc_sigpending",
-		`recalc_sigpending sets TIFSigPending of thread RDI to whether a signal is
-pending that it does not block or that it waits for; ZF is set if none is.
-Clobbers RAX, RDX only.`,
+		`recalc_sigpending sets TIFSigPending of thread RDI if a signal is pending that it
+does not block or that it waits for, and clears it otherwise; ZF is set if none is.
+Clobbers only RAX, RDX.`,
 		MOVQ(sigs.Pending.Mask, RAX),
 		ORQ(t.Pending.Mask, RAX),
 		MOVQ(t.SigBlocked, RDX),
@@ -121,7 +121,7 @@ Clobbers RAX, RDX only.`,
 
 func setBlocked() Func {
 	t := thread(RDI)
-	return FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be. IF is 0: a timer's signal may come at any time.",
+	return FUNC("set_blocked", "set_blocked makes RSI the current thread's mask of blocked signals, less those that cannot be blocked. IF is 0: a timer's signal may come at any time.",
 		ANDQ(^sigUnblockable, RSI),
 		MOVQ(gs.Current, RDI),
 		MOVQ(RSI, t.SigBlocked),
@@ -134,8 +134,8 @@ func retargetSignals() Func {
 	threadPtr := RBX
 	t := thread(threadPtr)
 	return FUNC("retarget_signals",
-		`retarget_signals sees to it that each signal that waits for the process is
-known to a thread that does not block it: the one that knew may block it now, or
+		`retarget_signals makes sure that each signal pending for the process is
+known to a thread that does not block it: the thread that knew may block it now, or
 be gone. IF is 0.`,
 		CMPQ(sigs.Pending.Mask, 0),
 		IF(E, RETURN()),
@@ -157,7 +157,7 @@ be gone. IF is 0.`,
 
 func signalIgnored() Func {
 	act := sigAction(RAX)
-	return FUNC("signal_ignored", "signal_ignored returns 1 in EAX if nothing is to be done about signal EDI, else 0. Clobbers only RCX.",
+	return FUNC("signal_ignored", "signal_ignored returns 1 in EAX if signal EDI has no effect, else 0. Clobbers only RCX.",
 		actionOf(RDI, RAX),
 		CMPQ(act.Handler, sigIGN),
 		IF(A, returns(0)),
@@ -176,7 +176,7 @@ func sendSignal() Func {
 	t := thread(target)
 	return FUNC("send_signal",
 		`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
-wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if by
+wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if sent by
 tkill or kill. Turns interrupts off.`,
 		CLI(),
 		MOVQ(RDX, queue),
@@ -189,7 +189,7 @@ tkill or kill. Turns interrupts off.`,
 			MOVQ(bit, RSI),
 			CALL(signalTarget),
 			TESTQ(RAX, RAX),
-			IF(E, // all block it: it is kept, and may yet get a handler
+			IF(E, // all threads block it: it is kept, as a handler may still be set
 				LEAQ(sigs.Pending.Mask, RDX),
 				TESTQ(queue, queue),
 				IF(NE, CALL(sigqueueAdd)),
@@ -229,7 +229,7 @@ tkill or kill. Turns interrupts off.`,
 }
 
 func signalTarget() Func {
-	return FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI or waits for it, or 0. Clobbers RCX, RDX.",
+	return FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI, or waits for it, or 0. Clobbers RCX, RDX.",
 		XORL(RAX, RAX),
 		MOVQ(sched.All, RCX),
 		LOOP(
@@ -248,8 +248,8 @@ func signalTarget() Func {
 
 func forceSigFault() Func {
 	return FUNC("force_sig_fault",
-		`force_sig_fault lets exception RCX with error code R8 be delivered to the current
-thread as signal EDI with si_code ESI and si_addr RDX. If it is blocked or
+		`force_sig_fault delivers exception RCX with error code R8 to the current
+thread as signal EDI with si_code ESI and si_addr RDX. If the signal is blocked or
 ignored it is fatal.`,
 		MOVQ(gs.Current, RAX),
 		MOVQ(RCX, thread(RAX).TrapNo),

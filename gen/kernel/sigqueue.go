@@ -8,7 +8,7 @@ import (
 // sigInfoSize is the size of siginfo_t.
 var sigInfoSize = SizeOf[layout.SigInfo[Mem]]()
 
-// putSigInfo fills the zeroed info for the signal signo with si_code code that
+// putSigInfo fills the zeroed info for the signal signo with si_code code, which
 // thread t has just taken. Clobbers RAX.
 func putSigInfo(info layout.SigInfo[Mem], t layout.Thread[Mem], signo, code Reg) Block {
 	rest := Block{MOVQ(0, t.SigFull), MOVL(t.SigErrno, RAX), MOVL(RAX, info.SignoErrno.Add(4))}
@@ -25,7 +25,7 @@ func putSigInfo(info layout.SigInfo[Mem], t layout.Thread[Mem], signo, code Reg)
 	}
 }
 
-// mayPretend leaves with -EPERM if the siginfo in the buffer claims to be from
+// mayPretend leaves with -EPERM if the siginfo in the buffer claims to come from
 // the kernel, kill or tkill, unless it goes to the calling thread's own number,
 // pid (Linux kernel/signal.c, do_rt_sigqueueinfo).
 func mayPretend(pid Reg) Block {
@@ -44,8 +44,8 @@ func mayPretend(pid Reg) Block {
 	}
 }
 
-// signalQueues is the signals that wait with a siginfo: real-time ones, of which
-// each that is sent is delivered, in order, those that carry a value, and timers'.
+// signalQueues is the pending signals with a siginfo: real-time signals, which are
+// delivered as often as they are sent, in order; those that carry a value; and timers'.
 func signalQueues() Program {
 	return Program{
 		Funcs: Funcs(
@@ -68,7 +68,7 @@ var siginfoBuffer = BSS("siginfo_buffer", sigInfoSize, 16)
 
 func sigqueueAlloc() Func {
 	size := SizeOf[layout.SigQueue[Mem]]()
-	return FUNC("sigqueue_alloc", "sigqueue_alloc returns a SigQueue of zeros but for Release, or 0: too many are in use, or there is no memory.",
+	return FUNC("sigqueue_alloc", "sigqueue_alloc returns a SigQueue that is zero except for Release, or 0 if too many are in use or there is no memory.",
 		CMPQ(sigs.Queued, layout.MaxSigPending),
 		IF(AE, returns(0)),
 		LEAQ(Sym(sigqueueCache), RDI),
@@ -89,7 +89,7 @@ func sigqueueAlloc() Func {
 }
 
 func sigqueueFree() Func {
-	return FUNC("sigqueue_free", "sigqueue_free is the Release of what sigqueue_alloc returned.",
+	return FUNC("sigqueue_free", "sigqueue_free is the Release of a SigQueue that sigqueue_alloc returned.",
 		DECQ(sigs.Queued),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(sigqueueCache), RDI),
@@ -117,8 +117,8 @@ func sigqueueAdd() Func {
 	queue := R12
 	return FUNC("sigqueue_add",
 		`sigqueue_add puts the SigQueue R12 at the end of the SigPending RDX. One that is
-not real-time and waits already goes back instead, but for timers', which go on only
-when they are taken. The mask stays as it is. Keeps RDX. IF is 0.`,
+not real-time and is already pending is released instead, except a timer's, which
+continues only when it is taken. The mask stays as it is. Keeps RDX. IF is 0.`,
 		MOVL(sigQueue(queue).Info.SignoErrno, RAX),
 		DECL(RAX),
 		CMPL(sigQueue(queue).Info.Code, siTimer),
@@ -156,7 +156,7 @@ func sigqueueUnlink() Func {
 returns it, or 0. EDX is 1 if there are others of that signal, else 0. Clobbers RCX,
 R8. IF is 0.`,
 		XORL(RDX, RDX),
-		XORL(R8, R8), // the one before
+		XORL(R8, R8), // the previous one
 		MOVQ(sigPending(RSI).Head, RAX),
 		LOOP(
 			TESTQ(RAX, RAX),
@@ -190,8 +190,8 @@ func sigqueueTake() Func {
 	t := thread(threadPtr)
 	pending := sigPending(pendingPtr)
 	return FUNC("sigqueue_take",
-		`sigqueue_take is dequeue_signal for the signal RAX+1 of the SigPending RSI, where
-some have SigQueues; RDI is the current thread. IF is 0.`,
+		`sigqueue_take is dequeue_signal for the signal RAX+1 of the SigPending RSI, which
+has SigQueues; RDI is the current thread. IF is 0.`,
 		MOVQ(RDI, threadPtr),
 		LEAL(RAX.At(1), sig),
 		MOVQ(RSI, pendingPtr),
@@ -260,7 +260,7 @@ func flushPending() Func {
 func freePending() Func {
 	threadPtr := RBX
 	t := thread(threadPtr)
-	return FUNC("free_pending", "free_pending gives back the SigQueues of thread RDI, which ends. Turns interrupts off.",
+	return FUNC("free_pending", "free_pending gives back the SigQueues of thread RDI, which is ending. Turns interrupts off.",
 		CLI(),
 		MOVQ(RDI, threadPtr),
 		LOOP(
@@ -280,7 +280,7 @@ func copySiginfo() Func {
 	buffer := Fields[layout.SigInfo[Mem]](Sym(siginfoBuffer))
 	return FUNC("copy_siginfo",
 		`copy_siginfo reads the siginfo at the user's RDI into siginfo_buffer. Returns 0,
--EFAULT or, if it is of a kind that nobody knows and longer than is kept, -E2BIG.`,
+-EFAULT or, if its kind is unknown and it is longer than the kernel keeps, -E2BIG.`,
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(siginfoBuffer), RDI),
 		MOVL(sigInfoSize, RDX),
@@ -308,9 +308,9 @@ func sendSiginfo() Func {
 	target, sig := RBX, R12
 	buffer := Fields[layout.SigInfo[Mem]](Sym(siginfoBuffer))
 	return FUNC("send_siginfo",
-		`send_siginfo sends signal EDI with what is in siginfo_buffer to thread RSI, or to
-the process if RSI is 0. Returns 0 or, if it cannot wait, -EAGAIN: an ordinary
-signal then comes without. Turns interrupts off.`,
+		`send_siginfo sends signal EDI with the siginfo in siginfo_buffer to thread RSI, or to
+the process if RSI is 0. Returns 0 or, if it cannot be queued, -EAGAIN; an ordinary
+signal then comes without its siginfo. Turns interrupts off.`,
 		MOVL(RDI, sig),
 		MOVQ(RSI, target),
 		CALL(sigqueueAlloc),

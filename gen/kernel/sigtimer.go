@@ -8,7 +8,7 @@ import (
 // sigTimer gives the fields of the SigTimer that r points to.
 func sigTimer(r Reg) layout.SigTimer[Mem] { return Fields[layout.SigTimer[Mem]](r) }
 
-// Signals of timers, and what they and struct sigevent say (Linux
+// Signals of timers, and the values in them and in struct sigevent (Linux
 // include/uapi/asm-generic/signal.h, siginfo.h).
 const (
 	sigALRM   = 14
@@ -27,7 +27,7 @@ const (
 	itimerProf    = 2
 
 	// ignoredInterval is the least time in ns after which a timer whose signal is
-	// ignored looks whether it still is.
+	// ignored tests whether it still is.
 	ignoredInterval = 100_000_000
 
 	usPerSec = 1_000_000
@@ -70,7 +70,7 @@ func sigtimerNow() Func {
 func sigtimerStart() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sigtimer_start", "sigtimer_start lets the SigTimer RBX expire when its clock shows RSI ns, above 0. IF is 0.",
+	return FUNC("sigtimer_start", "sigtimer_start makes the SigTimer RBX expire when its clock shows RSI ns, above 0. IF is 0.",
 		CMPQ(t.Wall, layout.SigTimerCPU),
 		IF(NE,
 			LEAQ(t.Timer.Expires, RDI),
@@ -85,7 +85,7 @@ func sigtimerStart() Func {
 func sigtimerStop() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sigtimer_stop", "sigtimer_stop lets the SigTimer RBX not expire. IF is 0.",
+	return FUNC("sigtimer_stop", "sigtimer_stop keeps the SigTimer RBX from expiring. IF is 0.",
 		LEAQ(t.Timer.Expires, RDI),
 		CALL(timerDel),
 		LEAQ(t.CPU.Expires, RDI),
@@ -104,7 +104,7 @@ func sigtimerExpireCPU() Func {
 func sigtimerExpire() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sigtimer_expire", "sigtimer_expire is the Func of SigTimer.Timer: it sends the signal, unless it waits already.",
+	return FUNC("sigtimer_expire", "sigtimer_expire is the Func of SigTimer.Timer: it sends the signal, unless it is already pending.",
 		MOVQ(RDI, timerPtr),
 		CMPQ(t.Interval, 0),
 		IF(E, MOVQ(0, t.At)),
@@ -116,7 +116,7 @@ func sigtimerExpire() Func {
 			MOVL(t.TID, RDI),
 			CALL(findThread),
 			TESTQ(RAX, RAX),
-			IF(E, RETURN()), // it has ended, and the timer with it
+			IF(E, RETURN()), // the thread has ended, and the timer with it
 			MOVQ(RAX, RSI),
 		),
 		INCQ(t.Queued),
@@ -132,7 +132,7 @@ func sigtimerRelease() Func {
 	t := sigTimer(timerPtr)
 	queue := Slots[layout.SigTimer[Slot]]().Queue.Next.Off
 	return FUNC("sigtimer_release",
-		`sigtimer_release is the Release of SigTimer.Queue: with an interval the timer goes on
+		`sigtimer_release is the Release of SigTimer.Queue: a timer with an interval continues
 at its next multiple from now.`,
 		LEAQ(RDI.At(-queue), timerPtr),
 		MOVL(RSI, taken),
@@ -147,7 +147,7 @@ at its next multiple from now.`,
 		IF(E, RETURN()),
 		MOVQ(t.Timer.Expires, RAX),
 		ORQ(t.CPU.Expires, RAX),
-		IF(NE, RETURN()), // it has been set anew
+		IF(NE, RETURN()), // it has been set again
 		CALL(sigtimerNow),
 		MOVQ(RAX, RSI),
 		SUBQ(t.At, RAX),
@@ -160,7 +160,7 @@ at its next multiple from now.`,
 		SUBQ(RDX, RSI),
 		ADDQ(t.Interval, RSI),
 		MOVQ(RSI, t.At),
-		// An interval that is too short would leave the machine no time, least of all
+		// An interval that is too short would leave the machine no time, all the more
 		// for a signal that nobody takes.
 		MOVL(ignoredInterval, RCX),
 		TESTL(taken, taken),
@@ -194,7 +194,7 @@ func sigtimerGet() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_get",
-		`sigtimer_get returns in RSI how long it is until the SigTimer RBX expires next, 0 if
+		`sigtimer_get returns in RSI how long it is until the SigTimer RBX next expires, 0 if
 it is not set, and in RDX its interval, both in ns. Turns interrupts off.`,
 		CLI(),
 		MOVQ(t.At, RAX),
@@ -209,7 +209,7 @@ it is not set, and in RDX its interval, both in ns. Turns interrupts off.`,
 				MOVQ(t.Interval, RCX),
 				TESTQ(RCX, RCX),
 				IF(E,
-					// Once, and now; what sends no signal has been over since.
+					// It expires once, and now; a timer that sends no signal is already over.
 					XORL(RAX, RAX),
 					CMPQ(t.Notify, layout.SigTimerNone),
 					SETNE(RAX),
@@ -231,8 +231,8 @@ func sigtimerSet() Func {
 	timerPtr, expires, absolute := RBX, R12, R13
 	t := sigTimer(timerPtr)
 	return FUNC("sigtimer_set",
-		`sigtimer_set lets the SigTimer RBX expire RSI ns from now or, if ECX is 1, when its
-clock shows them, and every RDX ns from then on. With RSI 0 it expires no more. Turns
+		`sigtimer_set makes the SigTimer RBX expire RSI ns from now or, if ECX is 1, when its
+clock shows RSI, and every RDX ns from then on. With RSI 0 it no longer expires. Turns
 interrupts off.`,
 		CLI(),
 		MOVQ(RSI, expires),

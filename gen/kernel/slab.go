@@ -5,8 +5,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// slabCache is a cache for objects of size bytes; its name is what slab_alloc
-// is given the address of.
+// slabCache is a cache for objects of size bytes; slab_alloc takes the address of its
+// name.
 func slabCache(name string, size int) Data {
 	if size%8 != 0 || size > layout.PageSize-slabHeader {
 		panic("kernel: " + name + ": objects are multiples of 8 bytes that fit a page")
@@ -85,7 +85,7 @@ func slabGrow() Func {
 	cache := Fields[layout.SlabCache[Mem]](RDI)
 	page := Fields[layout.SlabPage[Mem]](RCX)
 	return FUNC("slab_grow",
-		`slab_grow gives the SlabCache RDI a page more. Returns 0 if there is none. Keeps
+		`slab_grow gives the SlabCache RDI another page. Returns 0 if there is none. Keeps
 RDI, RSI.`,
 		PUSHQ(RDI),
 		CALL(getFreePage),
@@ -95,8 +95,8 @@ RDI, RSI.`,
 		MOVQ(RAX, RCX),
 		MOVQ(0, page.Used),
 		slabLink(),
-		// All its objects become free, the first of them the first to go.
-		LEAQ(page.Free, RDX), // what the next object's address goes to
+		// All its objects become free, the first of them the first to be handed out.
+		LEAQ(page.Free, RDX), // where the next object's address goes
 		LEAQ(RCX.At(slabHeader), R8),
 		ADDQ(layout.PageSize, RCX),
 		LOOP(
@@ -129,7 +129,7 @@ func slabFree() Func {
 		DECQ(page.Used),
 		IF(NE, RETURN()),
 		slabUnlink(),
-		// How many objects it has.
+		// How many objects the page has.
 		MOVL(layout.PageSize-slabHeader, RAX),
 		XORL(RDX, RDX),
 		DIVQ(cache.Size),
@@ -145,9 +145,9 @@ func slabFree() Func {
 func slabReserve() Func {
 	cache := Fields[layout.SlabCache[Mem]](RDI)
 	return FUNC("slab_reserve",
-		`slab_reserve sees to it that the next RAX calls of slab_alloc for the SlabCache
-RDI succeed. RAX is less than the objects of a page. Returns with CF set if
-there is too little memory. Keeps all registers but RAX.`,
+		`slab_reserve makes sure that the next RAX calls of slab_alloc for the SlabCache
+RDI succeed. RAX is less than the number of objects in a page. It sets CF if
+there is too little memory. Keeps all registers except RAX.`,
 		CMPQ(RAX, cache.Free),
 		IF(BE, CLC(), RETURN()),
 		CMPQ(Sym(pagesFree), layout.ReservePages),

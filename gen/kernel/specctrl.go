@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// The kernel's own ways between the rings keep SPEC_CTRL as a variant with
-// ibrs=entry does: whoever runs in the kernel has IBRS set, whoever in ring 3 has
-// not (Linux 6.12 arch/x86/entry/entry_64.S: error_entry, paranoid_entry,
+// The kernel's own entries and exits handle SPEC_CTRL as a variant with
+// ibrs=entry does: code in the kernel runs with IBRS set, ring 3 with IBRS clear
+// (Linux 6.12 arch/x86/entry/entry_64.S: error_entry, paranoid_entry,
 // swapgs_restore_regs_and_return_to_usermode). Without such a variant
 // PerCPU.SpecCtrl is 0 and they leave the MSR alone.
 
@@ -33,7 +33,7 @@ func writeSpecCtrl(mask int) Block {
 	}
 }
 
-// enterSpecCtrl is for ways in from ring 3.
+// enterSpecCtrl is for entries from ring 3.
 func enterSpecCtrl() Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
@@ -43,11 +43,11 @@ func enterSpecCtrl() Block {
 	)
 }
 
-// leaveSpecCtrl is for ways out to ring 3. Interrupts are off.
+// leaveSpecCtrl is for exits to ring 3. Interrupts are off.
 func leaveSpecCtrl() Block { return ifSpecCtrl(writeSpecCtrl(x86.SPEC_CTRL_IBRS)) }
 
-// enterSpecCtrlParanoid is for ways in from anywhere. It leaves in saved what was
-// in the MSR, whose upper half is reserved.
+// enterSpecCtrlParanoid is for entries from anywhere. It leaves the value of the MSR,
+// whose upper half is reserved, in saved.
 func enterSpecCtrlParanoid(saved Reg) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
@@ -59,7 +59,7 @@ func enterSpecCtrlParanoid(saved Reg) Block {
 	)
 }
 
-// leaveSpecCtrlParanoid goes back to ring 0 with what enterSpecCtrlParanoid has
+// leaveSpecCtrlParanoid returns to ring 0 with the value that enterSpecCtrlParanoid
 // found.
 func leaveSpecCtrlParanoid(saved Reg) Block {
 	return ifSpecCtrl(
@@ -71,9 +71,9 @@ func leaveSpecCtrlParanoid(saved Reg) Block {
 }
 
 // forgetSpecCtrl clears the MSR, which a variant with ibrs=entry may have left
-// set, if none is selected any more. A thread that is inside a call of a variant
-// without it when one with it is selected returns from that call with what the
-// CPU has by then.
+// set, if no such variant is selected any more. A thread that is inside a call of a
+// variant without ibrs=entry when one with it is selected returns from that call with
+// the value that the CPU has by then.
 func forgetSpecCtrl() Block {
 	return Block{
 		CMPQ(gs.SpecCtrl, 0),
@@ -84,7 +84,7 @@ func forgetSpecCtrl() Block {
 	}
 }
 
-// readSpecCtrl stores the MSR, 0 if the CPU has none.
+// readSpecCtrl stores the MSR, or 0 if the CPU lacks it.
 func readSpecCtrl(to Mem) Block {
 	return Block{
 		MOVQ(0, to),

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// stackDirectory makes RAX the address of the entry that maps the 2 MiB around a
-// stack, and R8 PhysMap. Clobbers RCX.
+// stackDirectory sets RAX to the address of the entry that maps the 2 MiB around a
+// stack, and R8 to PhysMap. Clobbers RCX.
 func stackDirectory(stack Reg) Block {
 	return Block{
 		MOVQ(uint64(layout.PhysMap), R8),
@@ -20,7 +20,7 @@ func stackDirectory(stack Reg) Block {
 	}
 }
 
-// stackGuard goes on from there, the 2 MiB being single pages, to the guard page's
+// stackGuard continues from there, once the 2 MiB are single pages, to the guard page's
 // entry.
 func stackGuard(stack Reg) Block {
 	return Block{
@@ -31,10 +31,10 @@ func stackGuard(stack Reg) Block {
 	}
 }
 
-// threadStacks gives threads their kernel stacks. In the linear map a page of
-// each is missing, between the Thread and the room that the stack has: what
-// runs over the stack's end meets a #DF on a stack of its own, and not the
-// Thread. The idle thread's stack, which is in the kernel's image, has that page
+// threadStacks gives threads their kernel stacks. In the linear map one page of
+// each is missing, between the Thread and the stack's room: an overflow
+// raises a #DF, on its own stack, and does not overwrite the
+// Thread. The idle thread's stack, which is in the kernel's image, lacks that page
 // from startup_64 on.
 func threadStacks() Program {
 	return Program{
@@ -64,7 +64,7 @@ func allocThreadStack() Func {
 		MOVQ(RAX, entry),
 		MOVQ(entry.At(0), R9),
 		TESTL(x86.PAGE_PSE, R9),
-		IF(NE, // one page: from now on 512, with the same flags
+		IF(NE, // one large page: from now on 512 pages, with the same flags
 			CALL(getFreePage),
 			TESTQ(RAX, RAX),
 			IF(E,
@@ -88,7 +88,7 @@ func allocThreadStack() Func {
 		MOVQ(entry, RAX),
 		stackGuard(stack),
 		MOVQ(0, RAX.At(0)),
-		INVLPG(stack.At(layout.ThreadGuard)), // and with it the 2 MiB
+		INVLPG(stack.At(layout.ThreadGuard)), // drops the 2 MiB as well
 		MOVQ(stack, RAX),
 		RETURN(),
 	).Saving(RBX, R12).Takes().Returns(RAX)
@@ -96,7 +96,7 @@ func allocThreadStack() Func {
 
 func freeThreadStack() Func {
 	return FUNC("free_thread_stack",
-		`free_thread_stack takes back what alloc_thread_stack returned, RDI. It is for
+		`free_thread_stack takes back a stack that alloc_thread_stack returned, RDI. It is for
 other threads, and for break_stack.`,
 		MOVQ(memory.FreeThreadStacks, RAX),
 		MOVQ(RAX, RDI.At(0)),
@@ -109,8 +109,8 @@ other threads, and for break_stack.`,
 func breakStack() Func {
 	stack := RBX
 	return FUNC("break_stack",
-		`break_stack makes pages of a free stack, of either kind. ZF is set if there is
-none. Keeps all registers but RAX, RCX, RDX.`,
+		`break_stack turns a free stack, of either kind, into pages. ZF is set if there is
+none. Keeps all registers except RAX, RCX, RDX.`,
 		PUSHQ(stack),
 		PUSHQ(RDI),
 		PUSHQ(R8),
@@ -127,7 +127,7 @@ none. Keeps all registers but RAX, RCX, RDX.`,
 			MOVQ(RCX, memory.FreeThreadStacks),
 			stackDirectory(stack),
 			stackGuard(stack),
-			MOVQ(RAX.At(8), RCX), // the page behind it has the same flags
+			MOVQ(RAX.At(8), RCX), // the next page has the same flags
 			SUBQ(layout.PageSize, RCX),
 			MOVQ(RCX, RAX.At(0)),
 		),

@@ -6,7 +6,8 @@ import (
 )
 
 // Types and flags of statfs (Linux include/uapi/linux/magic.h,
-// include/linux/statfs.h). The initramfs is like what Linux has it in.
+// include/linux/statfs.h). The initramfs looks like the file system in which Linux
+// unpacks it.
 const (
 	ramfsMagic  = 0x858458f6
 	pipefsMagic = 0x50495045
@@ -17,8 +18,8 @@ const (
 	statfsSize = 120
 )
 
-// stats is what the kernel tells of files: stat and its kin, and the contents
-// of directories.
+// stats is the calls that return information about files: stat and its kin, and the
+// contents of directories.
 func stats() Program {
 	return Program{
 		Funcs: Funcs(
@@ -69,7 +70,7 @@ func statNode() Func {
 		CMPL(RAX, S_IFDIR),
 		IF(E, MOVQ(2, st.NLink)),
 
-		// The rest is known only if the archive names the file itself.
+		// The rest is known only if the archive has an entry for the file itself.
 		MOVQ(node.Header, RDI),
 		TESTQ(RDI, RDI),
 		IF(E, RETURN()),
@@ -84,7 +85,7 @@ func statNode() Func {
 		field(newcGID),
 		MOVQ(RAX, st.GID),
 		field(newcNLink),
-		CMPQ(RAX, st.NLink), // archives made without it say 0
+		CMPQ(RAX, st.NLink), // archives made without a count have 0
 		IF(A, MOVQ(RAX, st.NLink)),
 		field(newcMTime),
 		MOVQ(RAX, st.Atime),
@@ -122,7 +123,7 @@ func sysFstat() Func {
 func fileNode() Func {
 	filePtr := RBX
 	file := openFile(filePtr)
-	return FUNC("file_node", "file_node sets node to what the File RDI was opened by.",
+	return FUNC("file_node", "file_node sets node to the file by which the File RDI was opened.",
 		MOVQ(RDI, filePtr),
 		MOVQ(file.NameLen, RSI),
 		TESTQ(RSI, RSI),
@@ -224,8 +225,8 @@ func sysStatx() Func {
 		statxCopy = append(statxCopy, MOVQ(c[0], RAX), MOVQ(RAX, c[1]))
 	}
 	return FUNC("sys_statx",
-		`sys_statx(dirfd, path, flags, mask, buf): what stat knows, whatever the mask asks
-for.`,
+		`sys_statx(dirfd, path, flags, mask, buf): the fields of stat, whatever the mask
+asks for.`,
 		TESTL(^(AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH|AT_STATX_SYNC_TYPE), RDX),
 		JNE("EINVAL"),
 		MOVL(RDX, RAX),
@@ -271,7 +272,7 @@ for.`,
 
 func devSplit() Func {
 	return FUNC("dev_split",
-		`dev_split turns the device number RAX, as st_rdev has it, into the major number
+		`dev_split splits the device number RAX, as st_rdev has it, into the major number
 in the low half and the minor number in the high half.`,
 		MOVQ(RAX, RCX), // minor: bits 43:20 and 7:0
 		SHRQ(12, RCX),
@@ -328,7 +329,7 @@ func sysFstatfs() Func {
 func putStatfs() Func {
 	return FUNC("put_statfs",
 		`put_statfs gives the user's RDI a struct statfs of a file system of the type ESI
-that counts no blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
+that does not count blocks, mounted with the flags EDX. Returns 0 or -EFAULT.`,
 		SUBQ(statfsSize, RSP),
 		MOVQ(RDI, R8),
 		MOVL(RSI, R9),

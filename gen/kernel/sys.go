@@ -12,8 +12,8 @@ type sysCall struct {
 }
 
 // sysCalls are all system calls by number (Linux
-// arch/x86/entry/syscalls/syscall_64.tbl) and the control interface. What is
-// not here, nor in layout.FullFrameCalls, answers -ENOSYS.
+// arch/x86/entry/syscalls/syscall_64.tbl) and the control interface. A number that is
+// neither here nor in layout.FullFrameCalls answers -ENOSYS.
 func sysCalls() []sysCall {
 	return []sysCall{
 		{0, sysRead},
@@ -223,10 +223,10 @@ func sysCalls() []sysCall {
 	}
 }
 
-// isControl reports whether a number is that of a control call.
+// isControl reports whether a number belongs to a control call.
 func isControl(nr int) bool { return nr >= layout.SysSelect }
 
-// callTable is the table that the entry paths dispatch by.
+// callTable is the table by which the entry paths dispatch.
 func callTable() Program {
 	return Program{
 		Funcs: Funcs(sysNiSyscall),
@@ -234,17 +234,17 @@ func callTable() Program {
 	}
 }
 
-// sysCallTable is what a call's number is looked up in. SysSelect changes it,
-// controlInit puts the control calls in.
+// sysCallTable is the table in which a call's number is looked up. SysSelect changes
+// it, controlInit puts the control calls in.
 func sysCallTable() Data { return DATA("sys_call_table", handlers(0, layout.SysCallMax)...) }
 
-// controlCalls is the end of sysCallTable as it is with the control calls on.
+// controlCalls is the end of sysCallTable when the control calls are on.
 func controlCalls() Data {
 	return RODATA("control_calls", handlers(layout.SysSelect, layout.SysCallMax)...)
 }
 
-// handlers are those of the calls from first to last; of the control calls
-// only if they are what first is.
+// handlers returns the handlers of the calls from first to last; of the control calls
+// only if first is one.
 func handlers(first, last int) []any {
 	table := make([]any, last+1-first)
 	for i := range table {

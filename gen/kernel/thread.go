@@ -20,7 +20,7 @@ const (
 	cloneDETACHED     = 0x400000 // ignored since Linux 2.6
 	cloneCHILDSETTID  = 0x1000000
 
-	// cloneRequired make a thread of this process; there is nothing else.
+	// cloneRequired are the flags for a thread of this process; nothing else can be made.
 	cloneRequired = cloneVM | cloneFS | cloneFILES | cloneSIGHAND | cloneTHREAD
 	cloneAllowed  = cloneRequired | cloneSYSVSEM | cloneSETTLS | clonePARENTSETTID | cloneCHILDCLEAR |
 		cloneDETACHED | cloneCHILDSETTID
@@ -45,7 +45,7 @@ func current(r Reg) Block {
 	return Block{MOVQ(gs.Current, r)}
 }
 
-// threads is how threads come to be and end, and what they ask of themselves.
+// threads makes and ends threads, and has the calls about the calling thread.
 func threads() Program {
 	return Program{
 		Funcs: Funcs(
@@ -66,7 +66,7 @@ func threadAlloc() Func {
 		`thread_alloc returns a new thread in RAX, or 0 if there is no memory. It has a
 TID, the current thread's address space, an FX image as after reset, and will
 begin at ret_from_fork with a PtRegs at its stack's top, which the caller fills.
-It runs from wake_up_new on.`,
+It can run after wake_up_new.`,
 		CALL(reapThreads),
 		CALL(allocThreadStack),
 		TESTQ(RAX, RAX),
@@ -104,7 +104,7 @@ It runs from wake_up_new on.`,
 }
 
 func wakeUpNew() Func {
-	return FUNC("wake_up_new", "wake_up_new lets the thread RDI, which thread_alloc made, run, and puts it on the list of all threads. Turns interrupts off.",
+	return FUNC("wake_up_new", "wake_up_new makes the thread RDI, which thread_alloc made, runnable, and puts it on the list of all threads. Turns interrupts off.",
 		CLI(),
 		MOVQ(sched.All, RAX),
 		MOVQ(RAX, thread(RDI).AllNext),
@@ -118,7 +118,7 @@ func wakeUpNew() Func {
 
 func reapThreads() Func {
 	mmPtr := RBX
-	return FUNC("reap_threads", "reap_threads frees the stacks of dead threads, and the address spaces that only they ran in.",
+	return FUNC("reap_threads", "reap_threads frees the stacks of dead threads, and the address spaces in which only they ran.",
 		LOOP(
 			MOVQ(sched.Dead, RDI),
 			TESTQ(RDI, RDI),
@@ -156,7 +156,7 @@ func sysClone() Func {
 	regs := ptRegs(RAX)
 	top := layout.ThreadSize
 	maker := thread(RCX)
-	// inherit copies what a thread has from its maker, RCX.
+	// inherit copies what a thread inherits from its creator, RCX.
 	var inherit Block
 	for _, word := range [...][2]Mem{
 		{maker.Comm[0], t.Comm[0]},
@@ -170,8 +170,8 @@ func sysClone() Func {
 	}
 	return FUNC("sys_clone",
 		`sys_clone(flags RDI, stack RSI, parent_tid RDX, child_tid RCX, tls R8) makes a
-thread. It needs the full frame: the child returns with the parent's registers.
-What would not be a thread of this process is -ENOSYS.`,
+thread. It is a full-frame call: the child returns with the parent's registers.
+Flags that would not make a thread of this process are -ENOSYS.`,
 		MOVQ(RDI, flags),
 		MOVQ(RSI, stack),
 		MOVQ(RDX, parentTID),
@@ -216,7 +216,7 @@ What would not be a thread of this process is -ENOSYS.`,
 		MOVQ(RAX, t.FSBase),
 		TESTL(cloneCHILDCLEAR, flags),
 		IF(NE, MOVQ(childTID, t.ClearTID)),
-		// As in Linux, a bad address for the TID is the caller's loss.
+		// As in Linux, a bad address for the TID is ignored.
 		TESTL(clonePARENTSETTID, flags),
 		IF(NE,
 			MOVQ(parentTID, RDI),
@@ -287,8 +287,8 @@ func sysExit() Func {
 		ADDQ(RAX, sched.DeadMinFaults),
 		MOVQ(t.Preempted, RAX),
 		ADDQ(RAX, sched.Preempted),
-		// This stack is in use until the switch. Who takes it off the list of
-		// the dead runs later, on another.
+		// This stack is in use until the switch. The thread that takes it off the
+		// list of the dead runs later, on another stack.
 		CALL(reapThreads),
 		MOVQ(0, t.Next),
 		MOVQ(threadPtr, sched.Dead),
@@ -420,7 +420,7 @@ func sysSchedSetaffinity() Func {
 		MOVL(RDI, tid),
 		MOVQ(RDX, RDI),
 		XORL(mask, mask),
-		CMPL(RSI, 8), // more than the mask of 64 CPUs is not looked at
+		CMPL(RSI, 8), // only the first 64 CPUs of the mask are examined
 		IF(AE,
 			CALL(getUserLong),
 			TESTQ(RDX, RDX),

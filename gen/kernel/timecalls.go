@@ -5,8 +5,8 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Clocks of clock_gettime (Linux include/uapi/linux/time.h). Those below 0 are of
-// CPU time too (cpu_clock_id).
+// Clocks of clock_gettime (Linux include/uapi/linux/time.h). Negative numbers are also
+// clocks of CPU time (cpu_clock_id).
 const (
 	clockRealtime       = 0
 	clockMonotonic      = 1
@@ -34,7 +34,7 @@ const (
 	clocksCPU   = 1<<clockProcessCPU | 1<<clockThreadCPU
 )
 
-// inSet sets CF if clock is in the set, and goes to other if it is of none. Clobbers
+// inSet sets CF if clock is in the set, and goes to other if it is in no set. Clobbers
 // RAX.
 func inSet(clock Reg, set int, other string) Block {
 	return Block{
@@ -45,7 +45,7 @@ func inSet(clock Reg, set int, other string) Block {
 	}
 }
 
-// timeCalls are the system calls that tell the time and sleep.
+// timeCalls are the system calls that return the time, and that sleep.
 func timeCalls() Program {
 	return Program{
 		Funcs: Funcs(
@@ -58,12 +58,12 @@ func timeCalls() Program {
 func getTimespec() Func {
 	return getTime("get_timespec",
 		`get_timespec reads the timespec at user address RDI: RAX is the time in ns, at
-most 2^63-1, RDX 0 or -EFAULT or, if it is negative or its ns are not below a
+most 2^63-1; RDX is 0, -EFAULT or, if it is negative or its ns reach a
 second, -EINVAL.`,
 		nsPerSec)
 }
 
-// getTime reads seconds and a part of a second, of which a second has perSec.
+// getTime reads seconds and a part of a second, in units of which a second has perSec.
 func getTime(name, doc string, perSec int) Func {
 	inNS := Block{}
 	if perSec != nsPerSec {
@@ -160,7 +160,7 @@ func sysClockGettime() Func {
 
 func sysClockGetres() Func {
 	res, ns := RBX, R12
-	return FUNC("sys_clock_getres", "sys_clock_getres(clock EDI, timespec RSI): all clocks count ns, but for the CPU time in ring 3 or with it in ring 0, which is sampled.",
+	return FUNC("sys_clock_getres", "sys_clock_getres(clock EDI, timespec RSI): all clocks count ns, except those of CPU time that count ring 3, or both rings, which are sampled.",
 		MOVQ(RSI, res),
 		MOVL(1, ns),
 		inSet(RDI, clocksMono|clocksReal, "cpu"),
@@ -256,7 +256,7 @@ func sysClockNanosleep() Func {
 	remaining, clock, flags, until, tid := RBX, R12, R13, R14, R15
 	return FUNC("sys_clock_nanosleep",
 		`sys_clock_nanosleep(clock EDI, flags ESI, timespec RDX, remaining RCX). The date
-is never set, so that a sleep by it needs nothing special.`,
+is never set, so a sleep by it needs nothing special.`,
 		MOVL(RDI, clock),
 		MOVL(RSI, flags),
 		MOVQ(RCX, remaining),
@@ -269,7 +269,7 @@ is never set, so that a sleep by it needs nothing special.`,
 		MOVQ(RAX, RDI),
 		TESTL(timerAbstime, flags),
 		IF(E, CALL(timeAfter)).ELSE(
-			XORL(remaining, remaining), // nothing remains of a point in time
+			XORL(remaining, remaining), // an absolute time has no remainder
 			MOVL(clocksReal, RCX),
 			BTL(clock, RCX),
 			IF(B, CALL(timeOfReal)),
@@ -288,7 +288,7 @@ is never set, so that a sleep by it needs nothing special.`,
 			MOVL(RDI, RAX),
 			ANDL(clockFDMask, RAX),
 			CMPL(RAX, clockFD),
-			IF(E, fail(EOPNOTSUPP)), // of a file, which cannot wait either
+			IF(E, fail(EOPNOTSUPP)), // a file's clock, which cannot wait either
 		).ELSE(
 			CMPL(RDI, clockProcessCPU),
 			IF(NE, fail(EINVAL)),
@@ -305,7 +305,7 @@ is never set, so that a sleep by it needs nothing special.`,
 		MOVL(RAX, clock),
 		MOVL(RSI, tid),
 		TESTL(layout.CPUClockThread, clock),
-		IF(NE, // it would have to run to be woken
+		IF(NE, // the thread would have to run to be woken
 			MOVQ(gs.Current, RAX),
 			CMPL(tid, thread(RAX).TID),
 			IF(E, fail(EINVAL)),
@@ -332,8 +332,8 @@ is never set, so that a sleep by it needs nothing special.`,
 func doNanosleep() Func {
 	remaining, until := RBX, R12
 	return FUNC("do_nanosleep",
-		`do_nanosleep sleeps until monotonic time RDI. If a signal ends it, what remains
-goes to the timespec at RSI, unless that is 0, and the result is -EINTR.`,
+		`do_nanosleep sleeps until monotonic time RDI. If a signal ends the sleep, the
+remaining time goes to the timespec at RSI, unless that is 0, and the result is -EINTR.`,
 		MOVQ(RDI, until),
 		MOVQ(RSI, remaining),
 		CLI(),

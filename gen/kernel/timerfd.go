@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Clocks that only timerfd_create has here, and flags of timerfd_settime (Linux
+// Clocks that only timerfd_create accepts here, and flags of timerfd_settime (Linux
 // include/uapi/linux/time.h, timerfd.h).
 const (
 	clockRealtimeAlarm = 8
@@ -18,7 +18,7 @@ const (
 // timerFD gives the fields of the TimerFD that r points to.
 func timerFD(r Reg) layout.TimerFD[Mem] { return Fields[layout.TimerFD[Mem]](r) }
 
-// timerFDOf makes timerPtr the TimerFD of descriptor EDI, or leaves.
+// timerFDOf sets timerPtr to the TimerFD of descriptor EDI, or leaves.
 func timerFDOf(timerPtr Reg) Block {
 	return Block{
 		CALL(fdFile),
@@ -31,8 +31,8 @@ func timerFDOf(timerPtr Reg) Block {
 	}
 }
 
-// timerFDs is timers that are files: reading takes how often they have expired. One
-// with an interval goes on only when it is looked at, as a SigTimer does when its
+// timerFDs is timers that are files: reading returns how often they have expired. One
+// with an interval continues only when it is examined, as a SigTimer does when its
 // signal is taken.
 func timerFDs() Program {
 	return Program{
@@ -128,7 +128,7 @@ func timerfdExpire() Func {
 func timerfdAdvance() Func {
 	timerPtr := RBX
 	t := timerFD(timerPtr)
-	return FUNC("timerfd_advance", "timerfd_advance counts what an interval has made of the TimerFD RBX since it expired, and lets it go on. IF is 0.",
+	return FUNC("timerfd_advance", "timerfd_advance counts how often the TimerFD RBX would have expired since it did, by its interval, and restarts it. IF is 0.",
 		MOVQ(t.At, RCX),
 		TESTQ(RCX, RCX),
 		IF(E, RETURN()),
@@ -153,7 +153,7 @@ func timerfdAdvance() Func {
 func timerfdLeft() Func {
 	timerPtr := RBX
 	t := timerFD(timerPtr)
-	return FUNC("timerfd_left", "timerfd_left returns in RSI how long it is until the TimerFD RBX expires next, 0 if it does not, and in RDX its interval, both in ns. Turns interrupts off.",
+	return FUNC("timerfd_left", "timerfd_left returns in RSI how long it is until the TimerFD RBX next expires, 0 if it does not, and in RDX its interval, both in ns. Turns interrupts off.",
 		CLI(),
 		CALL(timerfdAdvance),
 		MOVQ(t.At, RSI),

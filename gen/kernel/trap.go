@@ -13,11 +13,11 @@ type vector struct {
 	n        int
 	name     string
 	hasError bool // the CPU pushes an error code
-	ist      int  // stack of its own, and an entry that does not trust CS for SWAPGS
+	ist      int  // its own stack, with an entry that does not trust CS for SWAPGS
 	user     bool // INT n is allowed in ring 3
 }
 
-// The interrupt stacks: these can strike while RSP or GS is still the user's.
+// The interrupt stacks, for vectors that can strike while RSP or GS is still the user's.
 const (
 	istDF = 1 + iota
 	istNMI
@@ -50,8 +50,8 @@ var vectors = []vector{
 	{n: x86.SPURIOUS_APIC_VECTOR, name: "sysvec_spurious_apic_interrupt"},
 }
 
-// entry is the first code of a vector: it completes the hardware's frame to
-// the same shape for all and puts the vector in EDI.
+// entry is the first code of a vector: it extends the hardware's frame to
+// the same shape for all vectors and puts the vector in EDI.
 func (v vector) entry() Func {
 	pt := Slots[layout.PtRegs[Slot]]()
 	to := errorEntry
@@ -67,7 +67,7 @@ func (v vector) entry() Func {
 	).In("irqentry")
 }
 
-// unless is the item if cond does not hold.
+// unless returns the item if cond does not hold.
 func unless(cond bool, item Item) Block {
 	if cond {
 		return nil
@@ -75,7 +75,7 @@ func unless(cond bool, item Item) Block {
 	return Block{item}
 }
 
-// traps is the IDT and the way in and out of exceptions and interrupts.
+// traps is the IDT and the entries and exits of exceptions and interrupts.
 func traps() Program {
 	p := Program{
 		Funcs: Funcs(
@@ -137,7 +137,7 @@ become signals.`,
 		IF(E, MOVQ(frame, RDI), JMP(die)),
 		CMPL(RSI, x86.X86_TRAP_DB),
 		IF(E,
-			// A breakpoint that the last instruction of ring 0 met arrives here.
+			// A breakpoint that the last instruction of ring 0 hit arrives here.
 			MOVQ(DR6, RAX),
 			TESTL(x86.DR6_B0_B3, RAX),
 			IF(NE,
@@ -180,7 +180,7 @@ become signals.`,
 func fpuFaultCode() Func {
 	return FUNC("fpu_fault_code",
 		`fpu_fault_code returns in EAX the si_code of an x87 (vector ECX is #MF) or SSE
-exception: that of the first unmasked one, 0 if there is none (Linux 3.19
+exception: the code of the first unmasked exception, 0 if there is none (Linux 3.19
 arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
 		FXSAVE64(Sym(fpuFault)),
 		CMPL(RCX, x86.X86_TRAP_MF),
@@ -210,8 +210,8 @@ arch/x86/kernel/traps.c, math_error). Clobbers only RAX.`,
 
 func doTrapKernel() Func {
 	return FUNC("do_trap_kernel",
-		`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. What has no
-fix-up is a panic.`,
+		`do_trap_kernel handles vector ESI from ring 0; RDI is the PtRegs. An exception
+without a fix-up is a panic.`,
 		CMPL(RSI, x86.X86_TRAP_PF),
 		IF(E,
 			MOVQ(CR2, RSI),
@@ -243,7 +243,7 @@ func fixupException() Func {
 	fixup := Fields[layout.ExTableEntry[Mem]](RCX)
 	return FUNC("fixup_exception",
 		`fixup_exception looks the IP of the PtRegs RDI up in __ex_table. If it is there
-it sets IP to the place to go on at and returns 1, else 0.`,
+it sets IP to the place where to continue and returns 1, else 0.`,
 		LEAQ(Sym(exTable), RCX),
 		LEAQ(Sym(exTableEnd), RDX),
 		MOVQ(regs.IP, RSI),
@@ -266,8 +266,8 @@ it sets IP to the place to go on at and returns 1, else 0.`,
 
 const istSize = 4096
 
-// vectorTable is what trapInit builds the IDT from: for each vector its number
-// and the gate's type and stack, then the address of its entry.
+// vectorTable is the input from which trapInit builds the IDT: for each vector its
+// number and the gate's type and stack, then the address of its entry.
 func vectorTable() Data {
 	var content []any
 	for _, v := range vectors {
@@ -354,7 +354,7 @@ const (
 	sigSEGV  = 11
 	siKernel = 0x80
 
-	fpeFLTINV = 7 // the si_code of x87's and SSE's exceptions alone
+	fpeFLTINV = 7 // the si_code of x87 and SSE exceptions only
 )
 
 // trapSignals gives each exception vector its signal, si_code and whether
@@ -371,7 +371,7 @@ func trapSignals() Data {
 		x86.X86_TRAP_UD: sig(sigILL, 2, 1), // ILL_ILLOPN
 		x86.X86_TRAP_NP: sig(sigBUS, siKernel, 0),
 		x86.X86_TRAP_SS: sig(sigBUS, siKernel, 0),
-		x86.X86_TRAP_MF: sig(sigFPE, fpeFLTINV, 1), // or what fpu_fault_code finds
+		x86.X86_TRAP_MF: sig(sigFPE, fpeFLTINV, 1), // or the code that fpu_fault_code finds
 		x86.X86_TRAP_XF: sig(sigFPE, fpeFLTINV, 1),
 		x86.X86_TRAP_AC: sig(sigBUS, 1, 0), // BUS_ADRALN
 	}

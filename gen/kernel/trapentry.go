@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// pushRegs completes a frame of which all from DI upwards is pushed.
+// pushRegs completes a frame of which the part from DI upwards has been pushed.
 func pushRegs() Block {
 	pt := Slots[layout.PtRegs[Slot]]()
 	return Block{
@@ -39,7 +39,7 @@ func popRegs() Block {
 	}
 }
 
-// popRegsButRDI is popRegs as far as the slot of RDI, which RSP is at then.
+// popRegsButRDI is popRegs up to the slot of RDI, where RSP is then.
 func popRegsButRDI() Block {
 	pt := Slots[layout.PtRegs[Slot]]()
 	return Block{
@@ -67,7 +67,7 @@ func popRegsButRDI() Block {
 const iretq = 0xcf48
 
 // clearAC turns SMAP's protection on again where an interrupt may have found
-// it off: in ring 3 AC is the user's, in ring 0 a copy may be under way.
+// it off: in ring 3 AC is the user's, in ring 0 a copy may be in progress.
 func clearAC() Block {
 	return Block{
 		CMPB(Sym(cpuSmap), 0),
@@ -75,7 +75,7 @@ func clearAC() Block {
 	}
 }
 
-// exitWork does what Thread.Flags asks for until it asks no more. regs holds
+// exitWork does what Thread.Flags asks for until nothing is left. regs holds
 // the PtRegs. Clobbers RBX; leaves interrupts off.
 func exitWork(regs Reg) Item {
 	self := RBX
@@ -97,8 +97,8 @@ func exitWork(regs Reg) Item {
 func errorEntry() Func {
 	regs := ptRegs(RSP)
 	return FUNC("error_entry",
-		`error_entry: EDI holds the vector, the frame is pushed down to DI. Completes
-it, takes the kernel's GS and page table if the interrupt came from ring 3, and
+		`error_entry: EDI holds the vector, the frame is pushed down to DI. It completes
+the frame, loads the kernel's GS and page table if the interrupt came from ring 3, and
 dispatches. The frame is then on the thread's stack.`,
 		pushRegs(),
 		CLD(),
@@ -132,8 +132,8 @@ dispatches. The frame is then on the thread's stack.`,
 		JAE("not_at_iretq"),
 		CMPW(RAX.At(0), iretq),
 		IF(E,
-			// The IRETQ to ring 3 itself faulted: GS and page table are the
-			// user's already, and so is the fault.
+			// The IRETQ to ring 3 itself faulted: GS and page table are already
+			// the user's, and so is the fault.
 			SWAPGS(),
 			MOVQ(CR3, RAX),
 			toKernelTable(),
@@ -155,9 +155,9 @@ func paranoidEntry() Func {
 	unswap, vector, specCtrl, cr3 := RBX, R12, R12, R14
 	regs := ptRegs(RSP)
 	return FUNC("paranoid_entry",
-		`paranoid_entry is error_entry for the vectors with a stack of their own: they
-can strike in ring 0 before SWAPGS, so GS is told from its base, whose sign
-is the kernel's half; and before or behind a load of CR3, which is kept.`,
+		`paranoid_entry is error_entry for the vectors with their own stacks. They
+can strike in ring 0 before SWAPGS, so the GS base decides, whose sign says
+whether it is the kernel's; and before or after a load of CR3, which is kept.`,
 		pushRegs(),
 		CLD(),
 		MOVL(RDI, RSI),
@@ -167,7 +167,7 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 		TESTL(RDX, RDX),
 		IF(NS,
 			SWAPGS(),
-			INCL(unswap), // to be undone
+			INCL(unswap), // SWAPGS must be undone
 		),
 		MOVQ(CR3, RAX),
 		MOVQ(RAX, cr3),
@@ -176,8 +176,8 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 		enterSpecCtrlParanoid(specCtrl),
 		TESTB(3, regs.CS),
 		IF(NE,
-			// From ring 3 nothing is in danger: go on on the thread's
-			// own stack, where signals can be delivered from.
+			// From ring 3 nothing is in danger: continue on the thread's
+			// own stack, from which signals can be delivered.
 			MOVQ(cr3, gs.EntryCR3),
 			CALL(syncRegs),
 			MOVQ(RAX, RSP),
@@ -194,7 +194,7 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 		CALL(doTrapKernel),
 		leaveSpecCtrlParanoid(specCtrl),
 		TESTL(layout.PTIUserPGTable, cr3),
-		IF(NE, MOVQ(cr3, CR3)), // drops the translations of the user's PCID: nothing counts on them
+		IF(NE, MOVQ(cr3, CR3)), // drops the translations of the user's PCID: nothing relies on them
 		TESTL(unswap, unswap),
 		IF(NE, SWAPGS()),
 		popRegs(),
@@ -203,7 +203,7 @@ is the kernel's half; and before or behind a load of CR3, which is kept.`,
 }
 
 func syncRegs() Func {
-	return FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns its place. Keeps RSI.",
+	return FUNC("sync_regs", "sync_regs copies the PtRegs above its return address to the thread's stack and returns the copy's address. Keeps RSI.",
 		MOVQ(RSI, RDX),
 		LEAQ(RSP.At(8), RSI),
 		MOVQ(gs.TopOfStack, RDI),
@@ -218,8 +218,8 @@ func syncRegs() Func {
 
 func scheduleUser() Func {
 	return FUNC("schedule_user",
-		`schedule_user is schedule for a path back to ring 3, where interrupts are on: it
-returns with them as they were.`,
+		`schedule_user is schedule for a path back to ring 3, where interrupts may be on: it
+returns with them unchanged.`,
 		PUSHFQ(),
 		CLI(),
 		CALL(schedule),
@@ -230,9 +230,9 @@ returns with them as they were.`,
 
 func doNotifyResume() Func {
 	return FUNC("do_notify_resume",
-		`do_notify_resume(regs, 0, work) delivers the signals that EDX, of Thread.Flags,
-speaks of. The PtRegs is complete and on top of the thread's stack; any of its
-slots may change. IF is any, and is left as it was (Linux 3.19
+		`do_notify_resume(regs, 0, work) delivers the signals if EDX, from Thread.Flags,
+says so. The PtRegs are complete and on top of the thread's stack; any
+slot may change. IF is any, and is left unchanged (Linux 3.19
 arch/x86/kernel/signal.c).`,
 		PUSHFQ(),
 		CALL(doSignal),
@@ -244,9 +244,9 @@ arch/x86/kernel/signal.c).`,
 func retintUser() Func {
 	return FUNC("retint_user",
 		`retint_user returns to ring 3 by IRETQ, or as the selected variant ends traps: RSP
-is at a complete PtRegs on top of the thread's stack, IF is any. Does the work that
-Thread.Flags asks for first. Traps and new threads end so: ring 3 goes on on the
-page table that the selected variant has it run on, and with its SPEC_CTRL.`,
+is at complete PtRegs on top of the thread's stack, IF is any. It does the work that
+Thread.Flags asks for first. Traps and new threads end here: ring 3 continues on the
+page table, and with the SPEC_CTRL, that the selected variant gives it.`,
 		exitWork(RSP),
 		JMP(gs.TrapReturn),
 	).Takes().Spoils(RBX)
@@ -255,7 +255,7 @@ page table that the selected variant has it run on, and with its SPEC_CTRL.`,
 func returnToUsermode() Func {
 	popped := Fields[layout.PtRegs[Mem]](RDI.At(-Slots[layout.PtRegs[Slot]]().DI.Off))
 	return FUNC("return_to_usermode",
-		`return_to_usermode pops the complete PtRegs that RSP is at, on any stack, and
+		`return_to_usermode pops the complete PtRegs at RSP, on any stack, and
 returns to ring 3 as retint_user does. IF is 0, no work is left (Linux 6.12,
 swapgs_restore_regs_and_return_to_usermode).`,
 		leaveSpecCtrl(),
@@ -290,8 +290,8 @@ func syscallReturnSlowpath() Func {
 	frame := R12
 	return FUNC("syscall_return_slowpath",
 		`syscall_return_slowpath(regs) does the work that Thread.Flags asks for, for a
-variant that returns to ring 3 by itself. The PtRegs is complete and on top of
-the thread's stack; any of its slots may change. IF is any; it returns with
+variant that returns to ring 3 itself. The PtRegs are complete and on top of
+the thread's stack; any slot may change. IF is any; it returns with
 interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
 		MOVQ(RDI, frame),
 		exitWork(frame),
@@ -311,15 +311,15 @@ func badIret() Func {
 	return FUNC("bad_iret",
 		`bad_iret: the IRETQ to ring 3 faulted (a bad CS or SS, a non-canonical RIP).
 RDI is the PtRegs of that fault: its general registers are the user's, its SP
-is at the iret frame. Makes it look as if the user's instruction had faulted
+is at the iret frame. It makes the fault look like one of the user's instruction
 (Linux 3.18.1, fixup_bad_iret).`,
 		MOVQ(RDI, RSI),
 		MOVQ(regs.OrigAX, R8), // the error code
 		MOVQ(gs.TopOfStack, frame),
 		SUBQ(regsSize, frame),
-		// What it was to pop is on top of the thread's stack still, if the
-		// IRETQ was on another. Else the two frames overlap, the new one lies
-		// higher: copy downwards.
+		// The frame that it should have popped is still on top of the thread's stack,
+		// if the IRETQ was on another stack. Else the two frames overlap and the new
+		// one lies higher: copy downwards.
 		MOVL(ptRegs(RSP).DI.Disp, RCX),
 		DO(
 			MOVQ(RSI.Index(RCX, 1), RAX),

@@ -10,8 +10,8 @@ import (
 const (
 	hypervisorFirst = 0x4000_0000
 	hypervisorLast  = 0x4001_0000
-	// hypervisorTiming: EAX is the TSC's rate in kHz (VMware's timing leaf, which
-	// KVM's first has too).
+	// hypervisorTiming: EAX is the TSC's rate in kHz (VMware's timing leaf; it is also
+	// in KVM's first range).
 	hypervisorTiming = 0x4000_0010
 )
 
@@ -26,12 +26,12 @@ const (
 	kvmSystemTimeEnable = 1
 )
 
-// Crystals that CPUID leaf 0x15 does not tell, in kHz (SDM volume 3, 20.7.3:
+// Crystals that CPUID leaf 0x15 does not give, in kHz (SDM volume 3, 20.7.3:
 // Core from the 6th generation on, Xeon of that time, Atom Goldmont), and the
-// one of later CPUs.
+// crystal of later CPUs.
 var crystals = []int{24_000, 25_000, 19_200, 38_400}
 
-// tscRates is the TSC's rate where CPU or hypervisor tell it.
+// tscRates is the TSC's rate where CPU or hypervisor gives it.
 func tscRates() Program {
 	return Program{
 		Funcs: Funcs(
@@ -48,7 +48,7 @@ var pvclock = BSS("pvclock", SizeOf[layout.PVClock[Mem]](), 64)
 var crystalsData = RODATA("crystals", crystalsHz()...)
 
 func cpuid() Func {
-	return FUNC("cpuid", "cpuid is the instruction, in one place for a test to put another in.",
+	return FUNC("cpuid", "cpuid is the instruction, in one place so that a test can replace it.",
 		CPUID(),
 		RETURN(),
 	).Takes(RAX).Returns(RAX, RDX, RCX, RBX).Keeps(R8, R9)
@@ -58,10 +58,10 @@ func cpuidTSCHz() Func {
 	highest := R12
 	nominal := R12
 	return FUNC("cpuid_tsc_hz",
-		`cpuid_tsc_hz returns the TSC's rate in Hz by CPUID leaf 0x15, TSC/crystal =
-EBX/EAX and ECX the crystal in Hz, or 0. Where it does not tell the crystal that
-is the one which brings the TSC closest to the base rate in leaf 0x16, in MHz;
-CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
+		`cpuid_tsc_hz returns the TSC's rate in Hz from CPUID leaf 0x15, where TSC/crystal =
+EBX/EAX and ECX is the crystal in Hz, or 0. If the leaf does not give the crystal, it
+takes the one that brings the TSC closest to the base rate in leaf 0x16, in MHz;
+for CPUs without a leaf 0x16 it does not guess (SDM volume 2, CPUID).`,
 		XORL(RAX, RAX),
 		CALL(cpuid),
 		MOVL(RAX, highest), // highest leaf
@@ -95,7 +95,7 @@ CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 		LEAQ(Sym(crystalsData), RSI),
 		MOVL(len(crystals), RDI),
 		MOVQ(RAX, R11),
-		SHRQ(6, R11), // closest so far, and no farther than that
+		SHRQ(6, R11), // closest so far, which is the furthest allowed
 		XORL(R10, R10),
 		DO(
 			MOVQ(RSI.At(0), RAX),
@@ -118,7 +118,7 @@ CPUs without a leaf 0x16 are not guessed at (SDM volume 2, CPUID).`,
 }
 
 func hypervisorLeaf() Func {
-	// isSignature sets ZF if CPUID has left that in EBX, ECX, EDX.
+	// isSignature sets ZF if CPUID has left the signature in EBX, ECX, EDX.
 	isSignature := func(text string) Block {
 		text = (text + "\x00\x00\x00")[:12]
 		return Block{
@@ -128,7 +128,7 @@ func hypervisorLeaf() Func {
 		}
 	}
 	return FUNC("hypervisor_leaf",
-		`hypervisor_leaf looks at the hypervisor's leaf EDI: returns the highest of its
+		`hypervisor_leaf tests the hypervisor's leaf EDI: it returns the highest of its
 leaves in EAX and 1 in EDX if it is KVM, 2 if it is VMware; else 0 in both.`,
 		MOVL(RDI, RAX),
 		XORL(RCX, RCX),
@@ -143,7 +143,7 @@ leaves in EAX and 1 in EDX if it is KVM, 2 if it is VMware; else 0 in both.`,
 }
 
 func underHypervisor() Func {
-	return FUNC("under_hypervisor", "under_hypervisor returns 1 if CPUID says that there is one, else 0.",
+	return FUNC("under_hypervisor", "under_hypervisor returns 1 if CPUID says that there is a hypervisor, else 0.",
 		MOVL(1, RAX),
 		XORL(RCX, RCX),
 		CALL(cpuid),
@@ -156,8 +156,8 @@ func underHypervisor() Func {
 
 func hypervisorTSCHz() Func {
 	return FUNC("hypervisor_tsc_hz",
-		`hypervisor_tsc_hz returns the TSC's rate in Hz by the hypervisor's timing leaf, or
-0. Others than those who are known to have it use that leaf for something else.`,
+		`hypervisor_tsc_hz returns the TSC's rate in Hz from the hypervisor's timing leaf, or
+0. Hypervisors other than those known to have it use that leaf for something else.`,
 		CALL(underHypervisor),
 		TESTL(RAX, RAX),
 		IF(E, RETURN()),
@@ -179,8 +179,8 @@ func kvmclockTSCHz() Func {
 	msr := R12
 	time := Fields[layout.PVClock[Mem]](Sym(pvclock))
 	return FUNC("kvmclock_tsc_hz",
-		`kvmclock_tsc_hz returns the TSC's rate in Hz by the factor of KVM's clock, or 0 if
-it has none. KVM's leaves may be behind those of another that it looks like.`,
+		`kvmclock_tsc_hz returns the TSC's rate in Hz from the factor of KVM's clock, or 0 if
+it has none. KVM's leaves may follow those of another hypervisor that it imitates.`,
 		CALL(underHypervisor),
 		TESTL(RAX, RAX),
 		IF(E, RETURN()),
@@ -212,7 +212,7 @@ it has none. KVM's leaves may be behind those of another that it looks like.`,
 		XORL(RDX, RDX),
 		WRMSR(),
 		MOVL(msr, RCX),
-		XORL(RAX, RAX), // it has written it, and is to write no more
+		XORL(RAX, RAX), // KVM has written the clock, and must stop
 		XORL(RDX, RDX),
 		WRMSR(),
 		// TSC ticks to ns: shifted left by the shift, or right if that is

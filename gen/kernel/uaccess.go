@@ -35,7 +35,7 @@ func userAccessEnd() Block {
 	}
 }
 
-// efault is where the faulting instructions of a function go on: it returns
+// efault is where the faulting instructions of a function continue: it returns
 // -EFAULT.
 func efault() Block {
 	return Block{
@@ -46,7 +46,7 @@ func efault() Block {
 	}
 }
 
-// copyBytes copies RDX bytes from RSI to RDI, one of which is the user's.
+// copyBytes copies RDX bytes from RSI to RDI; one of the two is a user address.
 func copyBytes() Block {
 	return userAccess(
 		MOVQ(RDX, RCX),
@@ -58,7 +58,7 @@ func copyBytes() Block {
 	)
 }
 
-// getUser and put are the accesses of one number.
+// getUser and put make functions that access one number.
 func getUser(name, doc string, size int, load Ins) Func {
 	return FUNC(name, doc,
 		accessOK(RDI, size, "bad_range"),
@@ -133,11 +133,11 @@ func clearUser() Func {
 
 func strncpyFromUser() Func {
 	return FUNC("strncpy_from_user",
-		`strncpy_from_user copies the user's NUL-terminated string at RSI to RDI, RDX
-bytes at most with the NUL. Returns its length without, -EFAULT, or
+		`strncpy_from_user copies the user's NUL-terminated string at RSI to RDI, at most RDX
+bytes with the NUL. Returns its length without the NUL, -EFAULT, or
 -ENAMETOOLONG if it does not end within them.`,
 		taskSize(R8),
-		SUBQ(RSI, R8), // what can be read
+		SUBQ(RSI, R8), // the bytes that can be read
 		JBE("bad_range"),
 		XORL(RCX, RCX),
 		userAccess(

@@ -11,8 +11,8 @@ func epollItem(r Reg) layout.EpollItem[Mem] { return Fields[layout.EpollItem[Mem
 // anyFile is the Thread.FileWait of a thread that looks at many files.
 const anyFile = -1
 
-// waits is how calls sleep until something happens to a file. A woken call
-// looks again by itself.
+// waits makes calls sleep until something happens to a file. A woken call
+// tests its condition again.
 func waits() Program {
 	return Program{
 		Funcs: Funcs(
@@ -38,7 +38,7 @@ func fileSleep() Func {
 	t := thread(threadPtr)
 	return FUNC("file_sleep",
 		`file_sleep blocks the current thread until one of the events RSI happens to the
-File RDI (anyFile: to whichever), or as sleep_until until RDX. IF is 0. Returns
+File RDI (anyFile: to any file), or until RDX, as sleep_until does. IF is 0. Returns
 what sleep_until does.`,
 		MOVQ(gs.Current, threadPtr),
 		MOVQ(RDI, t.FileWait),
@@ -54,7 +54,7 @@ func fileNotify() Func {
 	itemPtr, file, events := RBX, R12, R13
 	item := epollItem(itemPtr)
 	return FUNC("file_notify",
-		`file_notify tells all who care that the events RSI have happened to the File
+		`file_notify notifies all who wait that the events RSI have happened to the File
 RDI. Turns interrupts off.`,
 		MOVQ(RDI, file),
 		MOVL(RSI, events),
@@ -110,8 +110,8 @@ func fileWake() Func {
 func waitMask() Func {
 	self := thread(RAX)
 	return FUNC("wait_mask",
-		`wait_mask puts the user's signal mask at RDI, of RSI bytes, in force until the
-wait's end, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
+		`wait_mask puts the user's signal mask at RDI, of RSI bytes, in force until the end of
+the wait, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
 		TESTQ(RDI, RDI),
 		IF(E, returns(0)),
 		CMPQ(RSI, 8),
@@ -134,7 +134,8 @@ wait's end, if RDI is not 0. Returns 0 or -errno. Turns interrupts off.`,
 func waitMaskEnd() Func {
 	return FUNC("wait_mask_end",
 		`wait_mask_end undoes wait_mask if the wait's result, RAX, is not -EINTR; after
-that do_signal does, behind the signals that the mask let through. Keeps RAX.`,
+-EINTR do_signal does, once it has delivered the signals that the mask let through.
+Keeps RAX.`,
 		MOVQ(gs.Current, RCX),
 		CMPQ(thread(RCX).RestoreMask, 0),
 		IF(E, RETURN()),

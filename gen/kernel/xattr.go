@@ -35,7 +35,7 @@ func sysFremovexattr() Func {
 
 func getXattr() Func {
 	name := RBX
-	return FUNC("get_xattr", "get_xattr is getxattr of (dirfd EDI, path RSI, flags EDX): there are no attributes, of whatever name RCX.",
+	return FUNC("get_xattr", "get_xattr is getxattr of (dirfd EDI, path RSI, flags EDX): there are no attributes, whatever the name RCX.",
 		MOVQ(RCX, name),
 		CALL(userPathAt),
 		TESTQ(RAX, RAX),
@@ -50,9 +50,9 @@ func getXattr() Func {
 func xattrName() Func {
 	mode := RBX
 	return FUNC("xattr_name",
-		`xattr_name returns what is the answer about the attribute with the user's name
+		`xattr_name returns the answer about the attribute with the user's name
 RDI of a file with the mode ESI, -errno: only regular files and directories can
-have those of users, here none has any.`,
+have user attributes, and no file here has any.`,
 		MOVL(RSI, mode),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(pathIn), RDI),
