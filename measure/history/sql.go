@@ -32,14 +32,15 @@ type database struct {
 }
 
 // openSQLite opens a database in a file. Each transaction that writes waits for the
-// others from its beginning, so that none meets a lock in its middle.
+// others from its beginning, so that none meets a lock in its middle. The cache, in
+// KiB, has the pages of a long series, which those of its neighbours are on, too.
 func openSQLite(ctx context.Context, path string) (Store, error) {
 	if path == "" || path == ":memory:" {
 		return nil, errors.New("history: sqlite: want sqlite:FILE")
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(60000)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {"busy_timeout(60000)", "cache_size(-32768)", "journal_mode(WAL)", "synchronous(FULL)"},
 	}.Encode()}
 	s, err := openDatabase(ctx, "sqlite", u.String(), "sqlite:"+path, goose.DialectSQLite3)
 	if err != nil {
