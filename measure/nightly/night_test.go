@@ -99,6 +99,7 @@ type nights struct {
 	day   int
 	said  []string // by Progress
 	found []string // by Found
+	clock sync.Mutex
 }
 
 func newNights(t *testing.T, engine string) *nights {
@@ -129,7 +130,12 @@ func (n *nights) night() *Night {
 		Name: now.Format(time.DateOnly), Store: n.store, Machine: "m1", MachineID: "00", CPU: "AMD EPYC 7763 64-Core Processor", Build: fmt.Sprint("b", n.day),
 		Progress: func(text string) { n.said = append(n.said, text) },
 		Found:    func(f judge.Finding) { n.found = append(n.found, f.String()) },
-		Now:      func() time.Time { now = now.Add(time.Millisecond); return now },
+		Now: func() time.Time {
+			n.clock.Lock() // cells are run beside each other
+			defer n.clock.Unlock()
+			now = now.Add(time.Millisecond)
+			return now
+		},
 	}
 }
 
