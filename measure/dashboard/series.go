@@ -44,9 +44,6 @@ type diffLine struct{ Text, Class string }
 // mostNights is how many nights the table has.
 const mostNights = 60
 
-// mostSteps is how many nights are drawn as steps: of more nobody could tell them.
-const mostSteps = 200
-
 // pageOf begins the page of a series; ok is false if it is none for people.
 func pageOf(entries []history.Entry) (p *page, ok bool) {
 	p = &page{}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	json2 "github.com/go-json-experiment/json" // encoding/json would take thrice the time
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/entrylab/entrylab/measure/record"
 )
@@ -199,21 +197,4 @@ func parse(line []byte) (Entry, error) {
 		return e, err
 	}
 	return e, e.check()
-}
-
-// beside does n things, the CPUs beside each other, and returns the first error.
-func beside(n int, do func(i int) error) error {
-	var group errgroup.Group
-	parts := runtime.GOMAXPROCS(0)
-	for part := range parts {
-		group.Go(func() error {
-			for i := part * n / parts; i < (part+1)*n/parts; i++ {
-				if err := do(i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
 }

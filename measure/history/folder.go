@@ -240,15 +240,7 @@ func (s *folder) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, er
 			yield(nil, err)
 			return
 		}
-		for _, name := range names {
-			one, err := s.history(ctx, name, past.Last)
-			if len(one) == 0 && err == nil {
-				continue
-			}
-			if !yield(one, err) || err != nil {
-				return
-			}
-		}
+		ahead(len(names), func(i int) ([]Entry, error) { return s.history(ctx, names[i], past.Last) }, yield)
 	}
 }
 
@@ -258,11 +250,13 @@ func (s *folder) history(ctx context.Context, name string, last int) ([]Entry, e
 	places := s.index.past(name, last)
 	s.mu.Unlock()
 	one := make([]Entry, len(places))
-	err := beside(len(places), func(i int) (err error) {
-		one[i], err = s.read(ctx, places[i])
-		return err
-	})
-	return one, err
+	for i, p := range places {
+		var err error
+		if one[i], err = s.read(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return one, nil
 }
 
 func (s *folder) Series(ctx context.Context) ([]Series, error) {

@@ -206,70 +206,46 @@ func (q Query) statement() (text string, args []any) {
 	return text + " ORDER BY night, time, key", args
 }
 
-// bodies are what a statement selects.
-func (s *database) bodies(ctx context.Context, text string, args ...any) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
+// rows are the entries that a statement selects.
+func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
 		rows, err := s.db.QueryContext(ctx, text, args...)
 		if err != nil {
-			yield(nil, s.error(err))
+			yield(Entry{}, s.error(err))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var body []byte
 			if err := rows.Scan(&body); err != nil {
-				yield(nil, s.error(err))
+				yield(Entry{}, s.error(err))
 				return
 			}
-			if !yield(body, nil) {
+			e, err := parse(body)
+			if err != nil {
+				yield(Entry{}, s.error(fmt.Errorf("a damaged entry: %w", err)))
+				return
+			}
+			if !yield(e, nil) {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(nil, s.error(err))
-		}
-	}
-}
-
-// parse reads the body of an entry.
-func (s *database) parse(body []byte) (Entry, error) {
-	e, err := parse(body)
-	if err != nil {
-		return e, s.error(fmt.Errorf("a damaged entry: %w", err))
-	}
-	return e, nil
-}
-
-// rows are the entries that a statement selects, one after the other.
-func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		for body, err := range s.bodies(ctx, text, args...) {
-			if err != nil {
-				yield(Entry{}, err)
-				return
-			}
-			if e, err := s.parse(body); !yield(e, err) || err != nil {
-				return
-			}
+			yield(Entry{}, s.error(err))
 		}
 	}
 }
 
 // part is what rows are, all at once.
 func (s *database) part(ctx context.Context, text string, args ...any) ([]Entry, error) {
-	var bodies [][]byte
-	for body, err := range s.bodies(ctx, text, args...) {
+	var all []Entry
+	for e, err := range s.rows(ctx, text, args...) {
 		if err != nil {
 			return nil, err
 		}
-		bodies = append(bodies, body)
+		all = append(all, e)
 	}
-	all := make([]Entry, len(bodies))
-	err := beside(len(bodies), func(i int) (err error) {
-		all[i], err = s.parse(bodies[i])
-		return err
-	})
-	return all, err
+	return all, nil
 }
 
 func (s *database) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, error] {
@@ -286,15 +262,7 @@ func (s *database) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, 
 				return
 			}
 		}
-		for _, id := range ids {
-			one, err := s.history(ctx, id, past.Last, accepted[id])
-			if len(one) == 0 && err == nil {
-				continue
-			}
-			if !yield(one, err) || err != nil {
-				return
-			}
-		}
+		ahead(len(ids), func(i int) ([]Entry, error) { return s.history(ctx, ids[i], past.Last, accepted[ids[i]]) }, yield)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ type Store interface {
 	Append(context.Context, ...Entry) error
 	// Entries are those that the query asks for, by night and time. It ends with the first error.
 	Entries(context.Context, Query) iter.Seq2[Entry, error]
-	// Histories are series by name, each by night and time. It needs no more memory than one of them.
+	// Histories are series by name, each by night and time. It needs no more memory than a few of them.
 	Histories(context.Context, Past) iter.Seq2[[]Entry, error]
 	// Series are all series by name.
 	Series(context.Context) ([]Series, error)
@@ -83,4 +84,42 @@ func Merge(ctx context.Context, into, from Store) (n int, err error) {
 		return n, err
 	}
 	return n + len(some), nil
+}
+
+// ahead yields the histories that get returns for 0 to n-1, without those that are
+// empty, up to the first error. While one is used the next ones are got, by as many as
+// there are CPUs.
+func ahead(n int, get func(int) ([]Entry, error), yield func([]Entry, error) bool) {
+	type result struct {
+		one []Entry
+		err error
+	}
+	var coming []chan result
+	started := 0
+	start := func() {
+		i, c := started, make(chan result, 1)
+		started++
+		coming = append(coming, c)
+		go func() {
+			one, err := get(i)
+			c <- result{one, err}
+		}()
+	}
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		start()
+	}
+	ended := false
+	for len(coming) > 0 {
+		r := <-coming[0] // none is left behind that uses the store
+		coming = coming[1:]
+		if ended {
+			continue
+		}
+		if started < n && r.err == nil {
+			start()
+		}
+		if r.err != nil || len(r.one) > 0 {
+			ended = !yield(r.one, r.err) || r.err != nil
+		}
+	}
 }

@@ -86,7 +86,8 @@ func backwards(t *testing.T, url string) {
 // lost stops the database while a cell is measured: the night ends with that, and once
 // the database is back it goes on with the cells that are not done.
 func lost(t *testing.T, server *historytest.Server) {
-	n := nightsIn(t, "said", server.Database(t))
+	url := server.Database(t)
+	n := nightsIn(t, "said", url)
 	n.m.Subjects = []string{"linux-3.19", "linux-4.1", "linux-6.12"}
 	cells, err := n.m.Cells()
 	if err != nil {
@@ -100,6 +101,7 @@ func lost(t *testing.T, server *historytest.Server) {
 		t.Errorf("error is %v", err)
 	}
 	server.Restart(t)
+	n.store = nightsIn(t, "said", url).store // as the same command opens it
 	r := n.again()
 	for i, c := range r.Cells {
 		if c.Outcome != Pass || c.Earlier != (i == 0) {
