@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages results nightly crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -74,6 +74,11 @@ events: deps
 # two of them run. SEED=N makes other ones.
 fuzz: deps
 	$(TEST) ./vmtests -run '^TestFuzz$$' -count=1 -v -fuzzcalls 10000000 -fuzzseed $(or $(SEED),1)
+
+# Nights whose workers are killed, stopped and interrupted at any moment; `make test`
+# disturbs one.
+disturb: deps
+	$(TEST) ./cmd/entrylab -run '^TestWorkers$$/^disturbed$$' -count=1 -v -disturbed 20
 
 # entrylab's own night: every preset, judged by the nights before, which it keeps in
 # the folder nights, with pages to look at. In the end stand the commits since then.

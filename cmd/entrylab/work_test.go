@@ -5,7 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/history/historytest"
+	"github.com/entrylab/entrylab/measure/nightly"
 	"github.com/entrylab/entrylab/measure/record"
 )
 
@@ -72,11 +75,12 @@ func addGate() {
 // workplace is a database, and the folder in which workers are started.
 type workplace struct {
 	t        *testing.T
+	server   *historytest.Server
 	url, dir string
 }
 
 func newLab(t *testing.T, server *historytest.Server) *workplace {
-	l := &workplace{t: t, url: server.Database(t), dir: t.TempDir()}
+	l := &workplace{t: t, server: server, url: server.Database(t), dir: t.TempDir()}
 	const matrix = `subjects = ["linux-3.19", "linux-4.0", "linux-4.1", "linux-6.12"]
 engines = ["gate", "static", "replay"]
 hosts = ["no such CPU"]
@@ -157,7 +161,7 @@ func (l *workplace) figures(url string) map[string]string {
 }
 
 // whole wants that the night is judged as one that a single machine does, with the same
-// figures.
+// figures, and that no gate was passed twice.
 func (l *workplace) whole() {
 	l.t.Helper()
 	l.start("judge", "", "nightly", "-store", l.url).end(l.t, 0, "Nothing new in 9 cells (1 skipped).", "")
@@ -166,11 +170,22 @@ func (l *workplace) whole() {
 			l.t.Error(err)
 		}
 	}
-	l.start("judge", "", "nightly", "-store", "alone").end(l.t, 0, "Nothing new in 9 cells (1 skipped).", "")
+	l.same("Nothing new in 9 cells (1 skipped).")
+}
+
+// same wants the verdict, and the figures, of a night that one machine does.
+func (l *workplace) same(verdict string) {
+	l.t.Helper()
+	for _, store := range []string{l.url, "alone"} {
+		l.start("judge", "", "nightly", "-store", store).end(l.t, 0, verdict, "")
+	}
 	if d := cmp.Diff(l.figures(filepath.Join(l.dir, "alone")), l.figures(l.url)); d != "" {
 		l.t.Errorf("the figures differ (-one machine +workers):\n%s", d)
 	}
 }
+
+// disturbedNights is how many nights are disturbed; `make disturb` asks for more.
+var disturbedNights = flag.Int("disturbed", 1, "disturb the workers of so many nights")
 
 // TestWorkers has one server for nights that go on.
 func TestWorkers(t *testing.T) {
@@ -179,7 +194,7 @@ func TestWorkers(t *testing.T) {
 	for name, test := range map[string]func(*workplace){
 		"killed and stopped": killedAndStopped, "interrupted": workerInterrupted, "another matrix": anotherMatrix,
 		"crashed": crashedElsewhere, "crashed everywhere": crashedEverywhere, "begun by nightly": begunByNightly,
-		"example": exampleWork,
+		"example": exampleWork, "disturbed": disturbed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,6 +221,47 @@ func killedAndStopped(l *workplace) {
 	}
 	b.end(l.t, 0, "did 0 cells; of all 9, 8 are done\n", "")
 	l.whole()
+}
+
+// disturbed keeps three workers at work, and kills, stops or interrupts one of them at
+// any moment, again and again. In the end the night has what a single machine finds.
+func disturbed(l *workplace) {
+	for range *disturbedNights {
+		disturb(newLab(l.t, l.server))
+	}
+}
+
+func disturb(l *workplace) {
+	if err := os.WriteFile(filepath.Join(l.dir, "lab.toml"), []byte("engines = [\"static\"]\n"), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	work := []string{"work", "-queue", l.url}
+	var all []*started
+	for i := range 5 {
+		all = append(all, l.start(fmt.Sprint("m", i), "", append(work, "-lease", "1s")...))
+		if i < 2 {
+			continue
+		}
+		time.Sleep(rand.N(2 * time.Second))
+		p := all[i-rand.IntN(3)]
+		signal := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSTOP}[rand.IntN(3)]
+		l.t.Logf("%s: %v", p.Args[len(p.Args)-1], signal)
+		if err := p.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			l.t.Fatal(err)
+		}
+	}
+	last := l.start("last", "", work...)
+	<-last.ended // the judge does a cell that was lost too often
+	for _, p := range all {
+		if err := p.Process.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			l.t.Fatal(err)
+		}
+		<-p.ended
+	}
+	if text := last.stdout.String(); !strings.Contains(text, "are done\n") {
+		l.t.Errorf("the last worker says %q and %q", text, last.stderr.String())
+	}
+	l.same(fmt.Sprintf("Nothing new in %d cells.", len(nightly.Default().Subjects)))
 }
 
 // workerInterrupted gives the cell back at SIGTERM: with a lease of an hour the next
