@@ -8,6 +8,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/measure/bisect"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 func (e *env) bisectCommand() *cli.Command {
@@ -71,6 +73,7 @@ func (e *env) runBisect(ctx context.Context, s bisect.Search, format string, arg
 	if err != nil {
 		return 0, err
 	}
+	r.Config = table.ConfigOf(engine.HostConfig())
 	if err := r.Write(e.stdout, format); err != nil {
 		return 0, err
 	}

@@ -92,6 +92,13 @@ func TestBisectLinux(t *testing.T) {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
 	var r bisect.Result
+	var document map[string]any
+	if err := json.Unmarshal([]byte(stdout), &document); err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range unconfigured(document) {
+		t.Error(problem)
+	}
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatal(err)
 	}

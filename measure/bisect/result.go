@@ -6,12 +6,16 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // Result is what a search comes to: First, or what is Possible.
 type Result struct {
-	Series     string `json:"series"`
-	Repository string `json:"repository"`
+	// Config is this program's on this machine.
+	Config     table.Config `json:"config"`
+	Series     string       `json:"series"`
+	Repository string       `json:"repository"`
 	// Steps begin with the good and the bad revision.
 	Steps []Step `json:"steps"`
 	// First is the first commit with another value, nil if it was not found. Before is
