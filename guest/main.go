@@ -5,10 +5,10 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [-variants=A/B|all] [-group=NAME] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [-variants=A/B|all] [-group=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
-// ticks are cycles; trace makes one null call under each variant, for a debugger to
+// ticks are cycles; trace makes one call under each variant, getppid or that of -call, for a debugger to
 // follow, and events goes all of wire.EventWays for one that waits there; breakpoints
 // lets events arrive by the debug registers. The words come from the kernel's command line (wire.Command). The exit
 // status is 0, 1 after a FAIL, or 2 after an ERROR, which means that the harness
@@ -102,7 +102,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 		measure.Sample(p, k, variants, cmp.Or(c.Samples, wire.DefaultSamples), seed, measure.Operations)
 	}
 	if c.Trace {
-		measure.Trace(p, k, variants)
+		measure.Trace(p, k, variants, c.Call)
 	}
 	if c.Events {
 		measure.Events(p, k, variants)

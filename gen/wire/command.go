@@ -19,6 +19,8 @@ type Command struct {
 	Variants []string
 	// Group is the group of checks that Verify makes; empty means all.
 	Group string
+	// Call is the call that Trace makes; nil means getppid.
+	Call *Call
 	// Seed determines random patterns and orders; Samples is the number of samples
 	// to take of an operation. Their zeros mean DefaultSeed and DefaultSamples.
 	Seed    uint64
@@ -36,6 +38,7 @@ const (
 const (
 	flagVariants = "variants"
 	flagGroup    = "group"
+	flagCall     = "call"
 	flagSeed     = "seed"
 	flagSamples  = "samples"
 	allVariants  = "all"
@@ -76,6 +79,9 @@ func (c Command) Words() []string {
 	if c.Group != "" {
 		words = append(words, "-"+flagGroup+"="+c.Group)
 	}
+	if c.Call != nil {
+		words = append(words, "-"+flagCall+"="+c.Call.String())
+	}
 	if c.Seed != 0 {
 		words = append(words, "-"+flagSeed+"="+strconv.FormatUint(c.Seed, 10))
 	}
@@ -98,6 +104,10 @@ func ParseCommand(words []string) (Command, error) {
 		return nil
 	})
 	f.StringVar(&c.Group, flagGroup, "", "")
+	f.Func(flagCall, "", func(text string) (err error) {
+		c.Call, err = parseCall(text)
+		return err
+	})
 	f.Uint64Var(&c.Seed, flagSeed, 0, "")
 	f.Func(flagSamples, "", func(text string) (err error) {
 		if c.Samples, err = strconv.Atoi(text); err == nil && c.Samples < 1 {

@@ -59,6 +59,16 @@ func TestCommandWords(t *testing.T) {
 			Sample: rapid.Bool().Draw(t, "sample"), Trace: rapid.Bool().Draw(t, "trace"),
 			Seed: rapid.Uint64().Draw(t, "seed"), Samples: anyCount.Draw(t, "samples"),
 		}
+		if rapid.Bool().Draw(t, "call") {
+			c.Call = &Call{Number: rapid.Uint64().Draw(t, "number")}
+			for range rapid.IntRange(0, MaxArguments).Draw(t, "arguments") {
+				a := Argument{Buffer: rapid.Bool().Draw(t, "buffer")}
+				if !a.Buffer {
+					a.Value = rapid.Uint64().Draw(t, "value")
+				}
+				c.Call.Args = append(c.Call.Args, a)
+			}
+		}
 		name := anyName.Filter(func(s string) bool { return s != allVariants && !strings.Contains(s, betweenNames) })
 		if names := rapid.SliceOf(name).Draw(t, "variants"); len(names) > 0 {
 			c.Variants = names

@@ -27,6 +27,7 @@
 //	SAMPLE: label=L op=O counter=T n=N samples=K lost=J q=A,B,... crc=C
 //	                                                    Series
 //	SAMPLING: end=B lines=N crc=C                       SamplingEnd
+//	SYMBOL: ADDRESS NAME START crc=C                    Symbol
 //	SUMMARY: N tests, M unexpected failures, K skipped  Summary
 //
 // A check's name is "variant: group: check" and contains no " (". The lines with a

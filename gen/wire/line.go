@@ -9,7 +9,7 @@ import (
 )
 
 // Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
-// [Sampling], [Series], [SamplingEnd] or [Summary].
+// [Sampling], [Series], [SamplingEnd], [Summary] or [Symbol].
 type Line interface {
 	// String returns the line without its line break. A line break within a text is
 	// printed as "; ", as the rest would otherwise be another line.
@@ -26,6 +26,7 @@ func (Sampling) isLine()    {}
 func (Series) isLine()      {}
 func (SamplingEnd) isLine() {}
 func (Summary) isLine()     {}
+func (Symbol) isLine()      {}
 
 // Kinds of lines: the word in front of the colon. The kinds of checks are their outcomes.
 const (
@@ -36,11 +37,12 @@ const (
 	KindSampling = "SAMPLING"
 	KindSample   = "SAMPLE"
 	KindSummary  = "SUMMARY"
+	KindSymbol   = "SYMBOL"
 )
 
 var kinds = []string{
 	string(Pass), string(Fail), string(Skip), string(Error),
-	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary,
+	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary, KindSymbol,
 }
 
 // kindOf returns the kind of a line, of which the beginning is enough; empty if it is
@@ -92,6 +94,8 @@ func parseKind(kind, text string) (Line, error) {
 		return parseSeries(text)
 	case KindSummary:
 		return parseSummary(text)
+	case KindSymbol:
+		return parseSymbol(text)
 	}
 	return parseCheck(Outcome(kind), text)
 }

@@ -49,6 +49,7 @@ var lines = []struct {
 	},
 	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
 	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
+	{"symbol", Symbol{0xffffffff81000010, "_text", 0xffffffff81000000}, "SYMBOL: 0xffffffff81000010 _text 0xffffffff81000000 crc=f60dbff8"},
 	{"summary", Summary{12, 1, 2}, "SUMMARY: 12 tests, 1 unexpected failures, 2 skipped"},
 }
 
@@ -113,9 +114,12 @@ var (
 		copy(s.Quantiles[:], samples)
 		return s
 	})
-	anyProof = rapid.Custom(func(t *rapid.T) Line { return Proof{anyName.Draw(t, "variant"), anyText.Draw(t, "verdict")} })
-	anyLine  = rapid.OneOf(
-		anyCheck, anyMeasure, anySampling, anySeries, anyProof,
+	anyProof  = rapid.Custom(func(t *rapid.T) Line { return Proof{anyName.Draw(t, "variant"), anyText.Draw(t, "verdict")} })
+	anySymbol = rapid.Custom(func(t *rapid.T) Line {
+		return Symbol{rapid.Uint64().Draw(t, "addr"), anyName.Draw(t, "name"), rapid.Uint64().Draw(t, "start")}
+	})
+	anyLine = rapid.OneOf(
+		anyCheck, anyMeasure, anySampling, anySeries, anyProof, anySymbol,
 		rapid.Map(anyText, func(s string) Line { return Info(s) }),
 		rapid.Custom(func(t *rapid.T) Line {
 			return Summary{anyCount.Draw(t, "tests"), anyCount.Draw(t, "bad"), anyCount.Draw(t, "skipped")}
@@ -138,7 +142,7 @@ func TestPrintParse(t *testing.T) {
 // cut off.
 func TestDamaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(anySampling, anySeries, anyProof).Draw(t, "line").String()
+		text := rapid.OneOf(anySampling, anySeries, anyProof, anySymbol).Draw(t, "line").String()
 		_, rest, _ := strings.Cut(text, ": ")
 		first := len(text) - len(rest)
 		i := rapid.IntRange(first, len(text)-1).Draw(t, "at")
@@ -183,7 +187,7 @@ func TestParseLineBad(t *testing.T) {
 		{"proof of nobody", summed(KindProof, ": refuted"), `want "variant: verdict"`},
 		{"proof without a verdict", summed(KindProof, "racy"), `want "variant: verdict"`},
 		{"no sum", "SAMPLE: label=a", "cut off: it has no crc="},
-		{"another sum", "SAMPLE: label=a crc=00000000", "damaged: its sum is"},
+		{"another sum", "SAMPLE: label=a crc=f60dbff8", "damaged: its sum is"},
 		{"sum is cut", lines[8].text[:len(lines[8].text)-1], "damaged: its sum is"},
 		{"series of nothing", series("n=500", "n=0"), "want at least 1"},
 		{"series without samples", series("samples=100", "samples=0"), "want at least 1"},
@@ -219,8 +223,8 @@ func TestKinds(t *testing.T) {
 		types[reflect.TypeOf(tt.line)] = true
 		words[kindOf(tt.text)] = true
 	}
-	if len(types) != 9 {
-		t.Errorf("lines have %d types, want 9", len(types))
+	if len(types) != 10 {
+		t.Errorf("lines have %d types, want 10", len(types))
 	}
 	for _, kind := range kinds {
 		if !words[kind] {

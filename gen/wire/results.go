@@ -13,6 +13,8 @@ type Results struct {
 	Measures []Measure `json:"measures"`
 	// Events are the results of the events that the guest caused itself.
 	Events []Event `json:"-"`
+	// Symbols are the functions of the addresses that a debugger has asked about.
+	Symbols []Symbol `json:"-"`
 	// Info are the lines that are not results.
 	Info []string `json:"info,omitempty"`
 	// Complete is set if the summary was seen and agrees with the lines.
@@ -82,6 +84,8 @@ func (r *Results) add(line Line) error {
 		r.Measures = append(r.Measures, l)
 	case Event:
 		r.Events = append(r.Events, l)
+	case Symbol:
+		r.Symbols = append(r.Symbols, l)
 	case Info:
 		r.Info = append(r.Info, string(l))
 		return nil

@@ -66,6 +66,9 @@ func (p *Printer) Info(format string, args ...any) { p.write(wire.Info(fmt.Sprin
 // Event prints what became of events that the program let arrive.
 func (p *Printer) Event(e wire.Event) { p.write(e) }
 
+// Symbol prints which function an address is in.
+func (p *Printer) Symbol(s wire.Symbol) { p.write(s) }
+
 // Proof prints what the proof says of a variant. What follows is to be read with
 // it.
 func (p *Printer) Proof(proof wire.Proof) { p.write(proof) }

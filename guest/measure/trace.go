@@ -1,25 +1,43 @@
 package measure
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// Trace makes one null call under each variant. A debugger on the host waits at the
-// entries (package measure/trace).
-func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant) {
+// Trace makes one call under each variant; nil stands for the null call. A debugger on
+// the host waits for its SYSCALL (package measure/trace), and may ask for the names of
+// the functions that it has seen.
+func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call *wire.Call) {
 	quieten()
+	if call == nil {
+		call = &wire.Call{Number: nullCall}
+	}
+	c := regs.Traced{Number: call.Number}
+	for i, a := range call.Args {
+		c.Args[i] = a.Value
+		if a.Buffer {
+			c.Args[i] = regs.Buffer()
+		}
+	}
 	for _, v := range variants {
 		if v.Info.Bare != 0 {
 			settle(k)
 		}
-		err := k.Select(v.Index)
-		if err == nil {
-			once, _ := regs.Calls(nullCall, 0)
-			if _, err = once(1, v.Index); err == nil {
-				err = k.Select(k.Home)
-			}
+		asked, err := traceUnder(k, v, &c)
+		if err == nil && len(asked) > 0 {
+			err = printSymbols(p, asked)
 		}
 		if err != nil {
 			p.Result("trace: "+v.Name, lines.Harness(err.Error()))
@@ -27,4 +45,67 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant) {
 		}
 	}
 	p.Result("trace", nil)
+}
+
+func traceUnder(k *control.Kernel, v control.Variant, c *regs.Traced) (asked []uint64, err error) {
+	if k.Linux {
+		return c.Make(), nil
+	}
+	if err := k.Select(v.Index); err != nil {
+		return nil, err
+	}
+	asked = c.Make()
+	return asked, k.Select(k.Home)
+}
+
+// printSymbols prints which functions the addresses are in, as /proc/kallsyms has them.
+func printSymbols(p *lines.Printer, asked []uint64) error {
+	const folder, file = "/proc", "/proc/kallsyms"
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(folder, 0o555); err != nil {
+			return err
+		}
+		if err := syscall.Mount("proc", folder, "proc", 0, ""); err != nil {
+			return fmt.Errorf("mounting %s: %w", folder, err)
+		}
+		f, err = os.Open(file)
+	}
+	if err != nil {
+		return fmt.Errorf("the kernel does not tell its symbols (CONFIG_KALLSYMS): %w", err)
+	}
+	defer f.Close()
+	// Of the symbols up to an address that no other address lies between, the last
+	// is the one, unless none is there: then it is that of the address before.
+	slices.Sort(asked)
+	best := make([]wire.Symbol, len(asked))
+	in := bufio.NewScanner(f)
+	for in.Scan() {
+		// ffffffff81000000 T _text, and perhaps a tab and a module
+		text, _, _ := strings.Cut(in.Text(), "\t")
+		at, text, _ := strings.Cut(text, " ")
+		kind, name, _ := strings.Cut(text, " ")
+		start, err := strconv.ParseUint(at, 16, 64)
+		if err != nil || start == 0 || name == "" || !strings.Contains("tTwW", kind) {
+			continue
+		}
+		if i, _ := slices.BinarySearch(asked, start); i < len(asked) && start > best[i].Start {
+			best[i] = wire.Symbol{Name: name, Start: start}
+		}
+	}
+	if err := in.Err(); err != nil {
+		return err
+	}
+	for i, at := range asked {
+		if i > 0 && best[i-1].Start > best[i].Start {
+			best[i] = best[i-1]
+		}
+		best[i].Addr = at
+	}
+	for _, s := range best {
+		if s.Name != "" {
+			p.Symbol(s)
+		}
+	}
+	return nil
 }

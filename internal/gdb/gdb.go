@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -272,9 +273,19 @@ func (s *Stub) Memory(addr uint64, n int) ([]byte, error) {
 	return b, nil
 }
 
-// Write writes a word at a virtual address.
-func (s *Stub) Write(addr, word uint64) error {
-	return s.order(fmt.Sprintf("M%x,8:%x", addr, binary.LittleEndian.AppendUint64(nil, word)))
+// Write writes words at a virtual address.
+func (s *Stub) Write(addr uint64, words ...uint64) error {
+	const most = 128 // in a packet
+	var packets []string
+	for part := range slices.Chunk(words, most) {
+		var b []byte
+		for _, w := range part {
+			b = binary.LittleEndian.AppendUint64(b, w)
+		}
+		packets = append(packets, fmt.Sprintf("M%x,%x:%x", addr, len(b), b))
+		addr += uint64(len(b))
+	}
+	return s.order(packets...)
 }
 
 // WritePhysical writes a 32-bit word at a physical address, which may be a

@@ -60,7 +60,7 @@ func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		return trace.Follow(ctx, list, m)
+		return trace.Phases(ctx, list, m)
 	}
 	var wait func() ([]trace.Call, error)
 	run := counts.Run

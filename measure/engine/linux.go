@@ -46,6 +46,14 @@ func (l *Linux) label(name string) string {
 	return name
 }
 
+// Name is the name that the kernel's figures carry.
+func (l *Linux) Name() string { return l.name }
+
+// Machine is a machine whose guest does that under the kernel.
+func (l *Linux) Machine(ctx context.Context, m vm.Config, do wire.Command) (vm.Config, error) {
+	return l.machine(ctx, m, do.Words())
+}
+
 // machine is the machine whose guest gets the words.
 func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Config, error) {
 	archive, err := boot.Initramfs(ctx, "")

@@ -39,9 +39,9 @@ func TestAttribute(t *testing.T) {
 		{"no handler", []int{0, 1, 2}, 3, 0, 1, ""},
 		{"no return", []int{0, 1, 32, 33}, 0, 0, 0, "does not come back"},
 	} {
-		steps := make([]uint64, len(row.steps))
+		steps := make([]Step, len(row.steps))
 		for i, off := range row.steps {
-			steps[i] = layout.KernelBase + uint64(off)
+			steps[i].Addr = layout.KernelBase + uint64(off)
 		}
 		c := Call{Variant: "v"}
 		err := c.attribute(steps, toy())
@@ -65,7 +65,8 @@ func TestAttribute(t *testing.T) {
 	if fn, label := toy().place(layout.KernelBase + 9); fn != "entry_SYSCALL_64.v" || label != "out" {
 		t.Errorf("place is %s, %s", fn, label)
 	}
-	if err := follow(gdb.New(&gone{*strings.NewReader("+$OK#9a+$W00#b7")}), toy(), map[uint64]int{1: 0}, make([]Call, 1)); !errors.Is(err, gdb.ErrEnded) {
+	f := follower{gdb.New(&gone{*strings.NewReader("+$OK#9a+$W00#b7")}), 1, nil}
+	if err := f.follow(make([]Path, 1), false); !errors.Is(err, gdb.ErrEnded) {
 		t.Errorf("a machine that ends early: error is %v", err)
 	}
 }

@@ -1,0 +1,43 @@
+package regs
+
+import "unsafe"
+
+// tracedRoom is how many words a debugger may write behind a traced call.
+const tracedRoom = 1 << 14
+
+// Traced is a call that a debugger on the host follows.
+type Traced struct {
+	Number uint64
+	Args   [6]uint64
+	Result int64
+
+	where *[tracedRoom]uint64
+}
+
+// Make makes the call, and returns the addresses that the debugger has asked about: it
+// writes their number, and then them. Without a debugger there are none.
+func (c *Traced) Make() (asked []uint64) {
+	c.where = new([tracedRoom]uint64)
+	for i := range c.where {
+		c.where[i] = 1 // a debugger cannot write to a page that is not there yet
+	}
+	clear(c.where[:])
+	traced(c)
+	n := min(c.where[0], tracedRoom-1)
+	return c.where[1 : 1+n]
+}
+
+//go:noescape
+func traced(c *Traced)
+
+// Buffer returns the address of memory for a call's arguments: 64 KiB, filled with
+// zeros, which are there.
+func Buffer() uint64 {
+	for i := range buffer {
+		buffer[i] = 1
+	}
+	clear(buffer[:])
+	return uint64(uintptr(unsafe.Pointer(&buffer)))
+}
+
+var buffer [64 << 10]byte

@@ -1,0 +1,185 @@
+package trace
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// unknown are instructions that x86asm does not know or names otherwise (SDM volume 2).
+var unknown = []struct {
+	code []byte
+	text string
+}{
+	{[]byte{0xf3, 0x0f, 0x1e, 0xfa}, "endbr64"},
+	{[]byte{0x0f, 0x01, 0xca}, "clac"},
+	{[]byte{0x0f, 0x01, 0xcb}, "stac"},
+	{[]byte{0x0f, 0x01, 0xf8}, "swapgs"},
+}
+
+// length is the length of the instruction that some bytes begin with: all of them if
+// it is not known.
+func length(code []byte) int {
+	for _, u := range unknown {
+		if bytes.HasPrefix(code, u.code) {
+			return len(u.code)
+		}
+	}
+	if in, err := x86asm.Decode(code, 64); err == nil && in.Len > 0 {
+		return in.Len
+	}
+	return len(code)
+}
+
+// waits reports whether an instruction waits for an interrupt.
+func waits(code []byte) bool {
+	in, err := x86asm.Decode(code, 64)
+	return err == nil && (in.Op == x86asm.HLT || in.Op == x86asm.MWAIT)
+}
+
+// Text is the instruction in the GNU assembler's syntax.
+func (s Step) Text() string {
+	for _, u := range unknown {
+		if bytes.Equal(s.Code, u.code) {
+			return u.text
+		}
+	}
+	in, err := x86asm.Decode(s.Code, 64)
+	if err != nil {
+		return fmt.Sprintf("(unknown) % x", s.Code)
+	}
+	// A displacement of 32 bits is not extended by its sign, and a 0 that has no
+	// register beside it is left out.
+	const mark, text = 0x5a5a5a5a, "0x5a5a5a5a"
+	for i, a := range in.Args {
+		if m, ok := a.(x86asm.Mem); ok && (m.Disp != 0 || m.Base == 0 && m.Index == 0) {
+			disp := int64(int32(m.Disp))
+			m.Disp = mark
+			in.Args[i] = m
+			return strings.TrimSpace(strings.Replace(x86asm.GNUSyntax(in, s.Addr, nil), text, fmt.Sprintf("%#x", disp), 1))
+		}
+	}
+	return strings.TrimSpace(x86asm.GNUSyntax(in, s.Addr, nil))
+}
+
+// Work is what instructions do beside being run.
+type Work struct {
+	Instructions int
+	// Loads and Stores are instructions that read or write memory; one may do both.
+	// GS are those of them whose address is relative to GS.
+	Loads, Stores, GS int
+	// Indirect are jumps and calls whose target is in a register or in memory;
+	// returns are not among them.
+	Indirect int
+	// Bytes are those of different instructions.
+	Bytes int
+}
+
+// add adds one instruction that was run; fresh is whether it is the first time.
+func (w *Work) add(s Step, fresh bool) {
+	w.Instructions++
+	if fresh {
+		w.Bytes += len(s.Code)
+	}
+	in, err := x86asm.Decode(s.Code, 64)
+	if err != nil {
+		return
+	}
+	load, store, gs := memory(in)
+	if load {
+		w.Loads++
+	}
+	if store {
+		w.Stores++
+	}
+	if gs {
+		w.GS++
+	}
+	if in.Op == x86asm.JMP || in.Op == x86asm.CALL {
+		if _, direct := in.Args[0].(x86asm.Rel); !direct {
+			w.Indirect++
+		}
+	}
+}
+
+// memory says how an instruction uses memory. Strings of a REP count as one load or
+// store.
+func memory(in x86asm.Inst) (load, store, gs bool) {
+	switch in.Op {
+	case x86asm.LEA, x86asm.NOP, x86asm.PREFETCHNTA, x86asm.PREFETCHT0, x86asm.PREFETCHT1, x86asm.PREFETCHT2, x86asm.PREFETCHW:
+		return false, false, false
+	case x86asm.PUSH, x86asm.CALL, x86asm.PUSHF, x86asm.PUSHFQ:
+		store = true
+	case x86asm.POP, x86asm.RET, x86asm.POPF, x86asm.POPFQ, x86asm.IRET, x86asm.IRETQ, x86asm.LEAVE:
+		load = true
+	}
+	for i, a := range in.Args {
+		m, ok := a.(x86asm.Mem)
+		if !ok {
+			continue
+		}
+		gs = gs || m.Segment == x86asm.GS
+		switch {
+		case i > 0 || reads(in.Op):
+			load = true
+		case writes(in.Op):
+			store = true
+		default: // read, changed and written
+			load, store = true, true
+		}
+	}
+	return load, store, gs
+}
+
+// reads are instructions that only read their first operand.
+func reads(op x86asm.Op) bool {
+	switch op {
+	case x86asm.CMP, x86asm.TEST, x86asm.PUSH, x86asm.CALL, x86asm.JMP, x86asm.BT, x86asm.MUL, x86asm.IMUL, x86asm.DIV, x86asm.IDIV,
+		x86asm.VERR, x86asm.VERW, x86asm.LGDT, x86asm.LIDT, x86asm.INVLPG, x86asm.FXRSTOR, x86asm.FXRSTOR64, x86asm.XRSTOR, x86asm.XRSTOR64,
+		x86asm.LDMXCSR, x86asm.FLDCW:
+		return true
+	}
+	return false
+}
+
+// writes are instructions that only write their first operand.
+func writes(op x86asm.Op) bool {
+	switch op {
+	case x86asm.MOV, x86asm.POP, x86asm.MOVAPS, x86asm.MOVUPS, x86asm.MOVDQA, x86asm.MOVDQU, x86asm.MOVQ, x86asm.MOVD, x86asm.MOVNTI,
+		x86asm.FXSAVE, x86asm.FXSAVE64, x86asm.XSAVE, x86asm.XSAVE64, x86asm.XSAVEOPT, x86asm.XSAVEOPT64, x86asm.STMXCSR, x86asm.FNSTCW, x86asm.SGDT, x86asm.SIDT,
+		x86asm.SETE, x86asm.SETNE, x86asm.SETB, x86asm.SETAE, x86asm.SETA, x86asm.SETBE, x86asm.SETL, x86asm.SETGE, x86asm.SETG, x86asm.SETLE,
+		x86asm.SETS, x86asm.SETNS, x86asm.SETO, x86asm.SETNO, x86asm.SETP, x86asm.SETNP, x86asm.STOSB, x86asm.STOSD, x86asm.STOSQ, x86asm.STOSW:
+		return true
+	}
+	return false
+}
+
+// FuncWork is what one function does in a path.
+type FuncWork struct {
+	Func string
+	Work
+}
+
+// ByFunc is the work of each function, in the order in which they are first met, and
+// that of all. Lines are the different lines of 64 bytes that the code is in.
+func (p Path) ByFunc() (list []FuncWork, all Work, lines int) {
+	at, seen, in := map[string]int{}, map[uint64]bool{}, map[uint64]bool{}
+	for _, s := range p.Steps {
+		fresh := !seen[s.Addr]
+		seen[s.Addr] = true
+		for b := range uint64(len(s.Code)) {
+			in[(s.Addr+b)/64] = true
+		}
+		i, ok := at[s.Func]
+		if !ok {
+			i = len(list)
+			at[s.Func] = i
+			list = append(list, FuncWork{Func: s.Func})
+		}
+		list[i].add(s, fresh)
+		all.add(s, fresh)
+	}
+	return list, all, len(in)
+}

@@ -1,0 +1,268 @@
+package trace
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"debug/gosym"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/gdb"
+)
+
+// Path is what a machine runs in one system call: from SYSCALL up to the instruction
+// behind it, which is not in it.
+type Path struct {
+	// Subject is the variant, or wire.Linux.
+	Subject string
+	Steps   []Step
+	// Counted is how many instructions the guest has counted in a null call in the same
+	// boot, if it measured (wire.Command.Measure); else it is 0.
+	Counted float64
+}
+
+// Step is one instruction that was run.
+type Step struct {
+	Addr uint64
+	// Code is the instruction, as it was in memory when it ran: alternatives, static
+	// branches and call sites are patched.
+	Code []byte
+	// Func is the function it is in, Start where that begins. SYSCALL itself is in the
+	// guest, and Func is Ring3; of an address that is in no function it is empty.
+	Func  string
+	Start uint64
+}
+
+// Ring3 is the place of a call's SYSCALL.
+const Ring3 = "ring 3"
+
+// MaxSteps is how many instructions of one call are followed.
+const MaxSteps = 1_000_000
+
+// maxInstruction is the length of the longest instruction (SDM volume 2, 2.3.11).
+const maxInstruction = 15
+
+// Follow boots a prepared machine whose guest makes one call for each of the subjects,
+// in their order (wire.Command.Trace), and follows each. With ask, the guest is asked
+// for the names of the functions, which Linux tells.
+func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Path, error) {
+	site, err := tracedSyscall()
+	if err != nil {
+		return nil, err
+	}
+	paths := make([]Path, len(subjects))
+	m.Debug = func(conn *os.File) error {
+		f := follower{gdb.New(conn), site, map[uint64][]byte{}}
+		return f.follow(paths, ask)
+	}
+	for i, name := range subjects {
+		paths[i].Subject = name
+	}
+	run, err := boot.RunPrepared(ctx, m, nil)
+	// Linux ends by a reset, so that the guest's summary is the verdict.
+	if err != nil && (!ask || run == nil || !run.Complete) {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	for _, c := range run.Checks {
+		if c.Outcome == wire.Fail || c.Outcome == wire.Error {
+			return nil, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
+		}
+	}
+	for i, p := range paths {
+		if m, ok := run.Find(p.Subject, wire.OpNullCall); ok {
+			paths[i].Counted = m.Median
+		}
+	}
+	if !ask {
+		return paths, nil
+	}
+	in := map[uint64]wire.Symbol{}
+	for _, s := range run.Symbols {
+		in[s.Addr] = s
+	}
+	for _, p := range paths {
+		for i, s := range p.Steps[1:] {
+			p.Steps[1+i].Func, p.Steps[1+i].Start = in[s.Addr].Name, in[s.Addr].Start
+		}
+	}
+	return paths, nil
+}
+
+// tracedSyscall is the address of the guest's SYSCALL that is followed.
+func tracedSyscall() (uint64, error) {
+	const function = "github.com/entrylab/entrylab/guest/regs.traced"
+	program, err := initramfs.Guest()
+	if err != nil {
+		return 0, err
+	}
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		return 0, fmt.Errorf("trace: the guest: %w", err)
+	}
+	text, lines := f.Section(".text"), f.Section(".gopclntab")
+	if text == nil || lines == nil {
+		return 0, errors.New("trace: the guest has no table of functions")
+	}
+	code, err := text.Data()
+	if err != nil {
+		return 0, fmt.Errorf("trace: the guest: %w", err)
+	}
+	pcln, err := lines.Data()
+	if err != nil {
+		return 0, fmt.Errorf("trace: the guest: %w", err)
+	}
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(pcln, text.Addr))
+	if err != nil {
+		return 0, fmt.Errorf("trace: the guest: %w", err)
+	}
+	fn := table.LookupFunc(function)
+	if fn == nil {
+		return 0, fmt.Errorf("trace: the guest has no %s", function)
+	}
+	for at := fn.Entry; at < fn.End; {
+		in, err := x86asm.Decode(code[at-text.Addr:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("trace: the guest's %s: %w", function, err)
+		}
+		if in.Op == x86asm.SYSCALL {
+			return at, nil
+		}
+		at += uint64(in.Len)
+	}
+	return 0, fmt.Errorf("trace: the guest's %s has no SYSCALL", function)
+}
+
+// follower follows calls through a machine's gdb stub.
+type follower struct {
+	stub *gdb.Stub
+	site uint64
+	code map[uint64][]byte // by address, of the call that is followed
+}
+
+// syscallLen is the length of SYSCALL.
+const syscallLen = 2
+
+// follow waits for each call, follows it, and lets the machine go on.
+func (f *follower) follow(paths []Path, ask bool) error {
+	if err := f.stub.Break(f.site); err != nil {
+		return err
+	}
+	for i := range paths {
+		if err := f.stub.Continue(); err != nil {
+			return err
+		}
+		begin, err := f.stub.Registers()
+		if err != nil {
+			return err
+		}
+		if begin.RIP != f.site {
+			return fmt.Errorf("the machine stopped at %#x, which is not where the call is made", begin.RIP)
+		}
+		clear(f.code)
+		if paths[i].Steps, err = f.steps(begin.RIP); err != nil {
+			return fmt.Errorf("%s: %w", paths[i].Subject, err)
+		}
+		if ask {
+			if err := f.ask(paths[i].Steps, begin); err != nil {
+				return fmt.Errorf("%s: %w", paths[i].Subject, err)
+			}
+		}
+	}
+	if err := f.stub.Unbreak(f.site); err != nil {
+		return err
+	}
+	return f.stub.Detach()
+}
+
+// steps follows one call, from its SYSCALL on.
+func (f *follower) steps(rip uint64) ([]Step, error) {
+	var steps []Step
+	for {
+		if len(steps) == MaxSteps {
+			return nil, fmt.Errorf("the call does not end within %d instructions", MaxSteps)
+		}
+		code, err := f.instruction(rip)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case waits(code):
+			return nil, fmt.Errorf("the kernel waits at %#x, behind %d instructions: no interrupt arrives while a call is followed, so one that waits never ends", rip, len(steps))
+		case rip != f.site && rip>>63 == 0:
+			return nil, fmt.Errorf("the call goes on in ring 3 at %#x, behind %d instructions, and does not return", rip, len(steps))
+		}
+		step := Step{Addr: rip, Code: code}
+		if rip == f.site {
+			step.Func, step.Start = Ring3, rip
+		}
+		steps = append(steps, step)
+		if err := f.stub.Step(); errors.Is(err, io.EOF) || errors.Is(err, gdb.ErrEnded) {
+			return nil, fmt.Errorf("the machine ends in the call, behind %d instructions", len(steps))
+		} else if err != nil {
+			return nil, err
+		}
+		r, err := f.stub.Registers()
+		if err != nil {
+			return nil, err
+		}
+		if rip = r.RIP; rip == f.site+syscallLen {
+			return steps, nil
+		}
+	}
+}
+
+// instruction reads the instruction at an address. One that the decoder does not know
+// is as long as the memory that was read.
+func (f *follower) instruction(at uint64) ([]byte, error) {
+	if code, ok := f.code[at]; ok {
+		return code, nil
+	}
+	const page = 4096
+	code, err := f.stub.Memory(at, maxInstruction)
+	if errors.Is(err, gdb.ErrUnmapped) {
+		code, err = f.stub.Memory(at, int(page-at%page)) // the next page is not there
+	}
+	if err != nil {
+		return nil, err
+	}
+	code = code[:length(code)]
+	f.code[at] = code
+	return code, nil
+}
+
+// ask writes the addresses of a path behind the call's memory in the guest, whose R12
+// and R13 say where and how much, in words.
+func (f *follower) ask(steps []Step, begin gdb.Registers) error {
+	var addrs []uint64
+	seen := map[uint64]bool{}
+	for _, s := range steps[1:] { // SYSCALL is the guest's own
+		if !seen[s.Addr] {
+			seen[s.Addr] = true
+			addrs = append(addrs, s.Addr)
+		}
+	}
+	if room := begin.R13 - 1; uint64(len(addrs)) > room {
+		return fmt.Errorf("%d different instructions: names are asked for %d at most", len(addrs), room)
+	}
+	return f.stub.Write(begin.R12, append([]uint64{uint64(len(addrs))}, addrs...)...)
+}
+
+// Place is the function and the offset in it, or the address.
+func (s Step) Place() string {
+	switch s.Func {
+	case Ring3:
+		return Ring3
+	case "":
+		return fmt.Sprintf("%#x", s.Addr)
+	}
+	return fmt.Sprintf("%s+%#x", s.Func, s.Addr-s.Start)
+}
