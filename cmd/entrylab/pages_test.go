@@ -236,7 +236,7 @@ func wrong(lines []pageLine, all []done) (problems map[int]string) {
 	problems = map[int]string{}
 	for i, d := range all {
 		l := lines[i]
-		told := i+1 < len(lines) && lines[i+1].text == "echo $?"
+		told := i+1 < len(lines) && lines[i+1].text == printStatus
 		switch {
 		case d.status != 0 && !told:
 			problems[i] = fmt.Sprintf("%s ends with status %d:\n%s", l.text, d.status, strings.Join(d.printed, "\n"))
@@ -272,7 +272,7 @@ func TestPages(t *testing.T) {
 				fmt.Fprintf(&hand, "%s: %s\n", p.Path, l.text)
 			}
 		}
-		lines = slices.DeleteFunc(lines, func(l pageLine) bool { return l.hand != "" || l.long && !*allLines })
+		lines = toRun(lines, *allLines)
 		if len(lines) == 0 {
 			continue
 		}
@@ -302,6 +302,22 @@ func TestPages(t *testing.T) {
 	}
 	t.Run("by hand", func(t *testing.T) { sameAsGolden(t, "testdata/byhand.golden", hand.String()) })
 }
+
+// toRun are the lines that are run: with all those too that take minutes. What prints
+// the status of one that is not is not run either.
+func toRun(lines []pageLine, all bool) (run []pageLine) {
+	left := false
+	for _, l := range lines {
+		left = l.hand != "" || l.long && !all || left && l.text == printStatus
+		if !left {
+			run = append(run, l)
+		}
+	}
+	return run
+}
+
+// printStatus is the line that shows how the one before it ended.
+const printStatus = "echo $?"
 
 // sameAsGolden compares a text with a golden file, or with -update writes it.
 func sameAsGolden(t *testing.T, path, text string) {
@@ -368,7 +384,11 @@ func TestPagesFinds(t *testing.T) {
 	if got, want := kept([]string{"at … s", "x", "…b"}, []string{"at 12 s", "y", "ab"}), []string{"at … s", "y", "…b"}; !slices.Equal(got, want) {
 		t.Errorf("kept %q, want %q", got, want)
 	}
-	lines, _ := shownLines(pages.Parse("page.md", "```console\n$ reboot   # by hand: ends this machine\n$ make test   # all; takes 10 minutes\n```\n"))
+	lines, _ := shownLines(pages.Parse("page.md", "```console\n$ true # takes 2 minutes\n$ echo $?\n1\n$ echo $?\n0\n$ true\n$ echo $?\n0\n```\n"))
+	if n, m := len(toRun(lines, false)), len(toRun(lines, true)); n != 2 || m != len(lines) {
+		t.Errorf("%d lines run, and %d of all, want 2 and %d", n, m, len(lines))
+	}
+	lines, _ = shownLines(pages.Parse("page.md", "```console\n$ reboot   # by hand: ends this machine\n$ make test   # all; takes 10 minutes\n```\n"))
 	if len(lines) != 2 || lines[0].hand != "ends this machine" || !lines[1].long {
 		t.Errorf("the marks are not seen: %+v", lines)
 	}
