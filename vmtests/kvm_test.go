@@ -96,8 +96,19 @@ func TestKVM(t *testing.T) {
 	if *allKVM {
 		choice = "-test.skip=^(" + strings.Join(slices.Sorted(maps.Keys(leftOut)), "|") + ")$"
 	}
-	text, status := underKVM(t, choice)
+	text, status, emulated := underKVM(t, choice)
 	tests, err := testsOf(text, status)
+	// QEMU 7.2 now and then delivers an interrupt twice that KVM injects: helper_vmrun
+	// leaves it in exception_index, and where the time that the CPU may run for ends
+	// before the next #VMEXIT, it is delivered from there, in ring 0 with IF 0. What
+	// fails under that CPU runs again, at other moments.
+	if again := failed(tests); err == nil && emulated && len(again) > 0 {
+		t.Logf("these run again, as QEMU may have delivered an interrupt twice: %s\n%s", again, text)
+		text, status, _ = underKVM(t, "-test.run=^(TestKVM|"+strings.Join(again, "|")+")$")
+		var second []gtr.Test
+		second, err = testsOf(text, status)
+		tests = append(slices.DeleteFunc(tests, func(test gtr.Test) bool { return slices.Contains(again, top(test)) }), second...)
+	}
 	if err != nil {
 		t.Errorf("%v\n%s", err, text)
 	}
@@ -115,14 +126,32 @@ func TestKVM(t *testing.T) {
 	}
 }
 
+// top is the name of the test that a test is a part of.
+func top(test gtr.Test) string {
+	name, _, _ := strings.Cut(test.Name, "/")
+	return name
+}
+
+// failed are the names of tests of which a part failed.
+func failed(tests []gtr.Test) []string {
+	var names []string
+	for _, test := range tests {
+		if test.Result == gtr.Fail && !slices.Contains(names, top(test)) {
+			names = append(names, top(test))
+		}
+	}
+	return names
+}
+
 // underKVM runs the tests that an option of this program's chooses, and returns what it
-// prints and its exit status.
-func underKVM(t *testing.T, choice string) (text string, status int) {
+// prints and its exit status, and whether the CPU was emulated.
+func underKVM(t *testing.T, choice string) (text string, status int, emulated bool) {
 	t.Helper()
 	engine, reason := vm.Auto(t.Context(), boot.ProbeKVM)
 	if engine != vm.KVM {
 		t.Logf("%s: KVM is that of a Linux that QEMU boots", reason)
-		return underEmulatedKVM(t, kvmCPU, choice)
+		text, status = underEmulatedKVM(t, kvmCPU, choice)
+		return text, status, true
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -133,7 +162,7 @@ func underKVM(t *testing.T, choice string) (text string, status int) {
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	return string(out), cmd.ProcessState.ExitCode()
+	return string(out), cmd.ProcessState.ExitCode(), false
 }
 
 // underEmulatedKVM is underKVM in a Linux on a CPU that QEMU emulates.
@@ -171,7 +200,7 @@ func testsOf(text string, status int) ([]gtr.Test, error) {
 	for _, p := range all.Packages {
 		for _, test := range p.Tests {
 			failed = failed || test.Result == gtr.Fail
-			if name, _, _ := strings.Cut(test.Name, "/"); name == "TestKVM" {
+			if top(test) == "TestKVM" {
 				caught = caught || test.Result == gtr.Fail
 				continue
 			}
@@ -226,6 +255,9 @@ func TestKVMOutput(t *testing.T) {
 			}
 			if !slices.Equal(results, tt.results) {
 				t.Errorf("results are %v, want %v", results, tt.results)
+			}
+			if again := failed(tests); len(again) > 0 != slices.Contains(results, gtr.Fail) || len(again) > 0 && !slices.Equal(again, []string{"TestC"}) {
+				t.Errorf("%v run again", again)
 			}
 		})
 	}
