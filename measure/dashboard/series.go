@@ -44,6 +44,9 @@ type diffLine struct{ Text, Class string }
 // mostNights is how many nights the table has.
 const mostNights = 60
 
+// mostSteps is how many nights are drawn as steps: of more nobody could tell them.
+const mostSteps = 200
+
 // pageOf begins the page of a series; ok is false if it is none for people.
 func pageOf(entries []history.Entry) (p *page, ok bool) {
 	p = &page{}
@@ -127,7 +130,7 @@ func (p *page) draw() {
 			continue
 		}
 		at := chart.XY{X: float64(i), Y: stats.Quantile(e.Values, 0.5)}
-		if n := len(points); n > 0 { // a step halfway
+		if n := len(points); n > 0 && len(p.points) <= mostSteps { // a step halfway
 			last := points[n-1]
 			middle := (last.X + at.X) / 2
 			points = append(points, chart.XY{X: middle, Y: last.Y}, chart.XY{X: middle, Y: at.Y})

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -131,7 +132,7 @@ func AppendTx(ctx context.Context, tx *sql.Tx, entries ...Entry) error {
 	defer insert.Close()
 	counts := map[string]*Series{}
 	// All writers go in one order, or two would wait for each other.
-	for _, e := range byKey(entries) {
+	for _, e := range inOrder(entries) {
 		line, err := e.line()
 		if err != nil {
 			return err
@@ -163,11 +164,12 @@ ON CONFLICT (id) DO UPDATE SET entries = series.entries + excluded.entries, last
 	return nil
 }
 
-// byKey are the entries in the order of their keys.
-func byKey(entries []Entry) []Entry {
+// inOrder are the entries by series and key: so those of neighbours lie together in the
+// file, and are read together.
+func inOrder(entries []Entry) []Entry {
 	return slices.SortedFunc(slices.Values(entries), func(a, b Entry) int {
 		ka, kb := a.Key(), b.Key()
-		return bytes.Compare(ka[:], kb[:])
+		return cmp.Or(strings.Compare(a.Series, b.Series), bytes.Compare(ka[:], kb[:]))
 	})
 }
 
