@@ -230,11 +230,12 @@ func TestCandidates(t *testing.T) {
 }
 
 // TestQuick: what people wait for at a prompt takes so little CPU time, in that of a CPU
-// of some 3 GHz. The least of several runs is what the command itself takes.
+// of some 3 GHz. The least of several runs is what the command itself takes: what else
+// runs on the host only adds to it, so that there are more runs until one is below most.
 func TestQuick(t *testing.T) {
-	cpuOf := func(args ...string) time.Duration {
+	cpuOf := func(most time.Duration, args ...string) time.Duration {
 		least := time.Hour
-		for range 10 {
+		for n := 0; n < 3 || n < 100 && least > most; n++ {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 			cmd.Env = append(os.Environ(), "PLAY_ENTRYLAB=1")
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -253,13 +254,13 @@ func TestQuick(t *testing.T) {
 		{50 * time.Millisecond, []string{"complete", "--", "list", "linux-6.12+"}},
 		{50 * time.Millisecond, []string{"completion", "bash"}},
 	} {
-		took := cpuOf(tt.args...)
+		took := cpuOf(tt.most, tt.args...)
 		t.Logf("%q: %v", tt.args, took)
 		if took > tt.most {
 			t.Errorf("%q takes %v of CPU time, want at most %v", tt.args, took, tt.most)
 		}
 	}
-	if took := cpuOf("list", "linux-6.12"); took < 20*time.Millisecond {
+	if took := cpuOf(time.Hour, "list", "linux-6.12"); took < 20*time.Millisecond {
 		t.Errorf("building and proving a kernel takes %v: this measures nothing", took)
 	}
 }
