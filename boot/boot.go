@@ -23,9 +23,9 @@ import (
 
 // Config is an experiment.
 type Config struct {
-	// Variants are what the kernel carries.
+	// Variants are the variants that the kernel carries.
 	Variants []stubs.Variant
-	// Boot is the name of the variant in force from the start; empty: the
+	// Boot is the name of the variant selected from the start; empty: the
 	// first that is not bare.
 	Boot string
 	// Init is the path of a static linux/amd64 program; empty: the guest that
@@ -33,12 +33,12 @@ type Config struct {
 	Init string
 	// Args are init's arguments.
 	Args []string
-	// VM is the machine. Kernel and Initrd, or Disk, and Code are filled in, Append
-	// is put before Args.
+	// VM is the machine. Prepare fills in Kernel and Initrd, or Disk, and Code, and puts
+	// Append before Args.
 	VM vm.Config
-	// Image, if not nil, is the kernel, which Prepare then does not generate: that
+	// Image, if not nil, is the kernel, which Prepare then does not generate: the one
 	// of an earlier Prepare with the same variants and placement. A disk image has
-	// its command line in it, and is always made anew.
+	// its command line in it, and is always made again.
 	Image *image.Image
 	// Placement is image.Config's.
 	Placement uint64
@@ -47,7 +47,7 @@ type Config struct {
 	// EFI makes the kernel a file that is an EFI application and a bzImage, with the
 	// initramfs in it.
 	EFI bool
-	// Progress, if not nil, is told of each step as it begins.
+	// Progress, if not nil, is called with each step as it begins.
 	Progress func(step string)
 }
 
@@ -58,7 +58,7 @@ func (c *Config) step(format string, args ...any) {
 }
 
 // Prepare generates the kernel and the initramfs and returns the machine that
-// boots them. The files lie in a cache folder under names made of their
+// boots them. The files are in a cache folder under names made of their
 // content, so that a command line printed today still works tomorrow.
 func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
@@ -90,8 +90,8 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	return m, err
 }
 
-// Kernel generates the kernel that Prepare would, to be given to it again and again
-// as Config.Image.
+// Kernel generates the kernel that Prepare would generate, to be given to it again and
+// again as Config.Image.
 func Kernel(c Config) (*image.Image, error) {
 	if c.Image != nil {
 		return c.Image, nil
@@ -107,8 +107,8 @@ func Kernel(c Config) (*image.Image, error) {
 // kernelSpan is the end of the RAM that a kernel may take (package image).
 const kernelSpan = 2 << 20
 
-// enoughMemory reports RAM that is too little for a loader to put kernel and
-// initramfs in: it would put one over the other, and no kernel is left to say
+// enoughMemory reports RAM that is too small for a loader to put kernel and
+// initramfs in: it would put one over the other, and no kernel would be left to say
 // so.
 func enoughMemory(mib, archive int) error {
 	if mib == 0 {
@@ -121,7 +121,7 @@ func enoughMemory(mib, archive int) error {
 }
 
 // bochsWord tells the guest, as a variable of its environment, that it runs in
-// Bochs, where some of what it expects is otherwise.
+// Bochs, where some of what it expects is different.
 const bochsWord = wire.EngineVariable + "=" + wire.EngineBochs
 
 // prepareDisk is Prepare for a machine that boots from a disk image.
@@ -178,9 +178,9 @@ func prepareEFI(ctx context.Context, c Config) (vm.Config, error) {
 	return m, err
 }
 
-// OwnWords are the words of the kernel's command line that init asks for: the
-// path of a program, which is its argv[0] as it was given, or empty for the guest,
-// which is nothing without the control calls.
+// OwnWords returns the words of the kernel's command line that init asks for: for a
+// program, its path, which is its argv[0] as it was given; for the guest, an empty
+// path, the word for the control calls, without which it can do nothing.
 func OwnWords(init string) (string, error) {
 	if init == "" {
 		return layout.ControlWord, nil
@@ -188,7 +188,7 @@ func OwnWords(init string) (string, error) {
 	return quoted(layout.Argv0Param + init)
 }
 
-// quoted is a word as the kernel's command line carries it.
+// quoted returns a word as the kernel's command line carries it.
 func quoted(word string) (string, error) {
 	if strings.ContainsAny(word, "\"\n") {
 		return "", fmt.Errorf("init argument %q: the kernel's command line cannot carry quotes and line breaks", word)
@@ -199,8 +199,9 @@ func quoted(word string) (string, error) {
 	return word, nil
 }
 
-// commandLine is the kernel's: init's own words, the variant to boot with, what
-// the caller gave, which may have a "--" in it, and after "--" init's arguments.
+// commandLine returns the kernel's command line: init's own words, the variant to boot
+// with, what the caller gave, which may have a "--" in it, and after "--" init's
+// arguments.
 func commandLine(c Config) (string, error) {
 	own, err := OwnWords(c.Init)
 	if err != nil {
@@ -257,11 +258,11 @@ type Run struct {
 	VM vm.Result
 }
 
-// ErrNoVerdict means that the machine ended without all results of the guest.
+// ErrNoVerdict means that the machine ended before it had all results of the guest.
 var ErrNoVerdict = errors.New("no verdict")
 
 // RunGuest boots the guest with the given words and returns its results. If
-// the guest did not come to its summary the error wraps ErrNoVerdict, and the
+// the guest did not reach its summary the error wraps ErrNoVerdict, and the
 // Run holds what there is. onLine, if not nil, is called with each line of the
 // console as it comes.
 func RunGuest(ctx context.Context, c Config, onLine func(string)) (*Run, error) {
@@ -287,7 +288,7 @@ func RunPrepared(ctx context.Context, m vm.Config, onLine func(string)) (*Run, e
 	return verdict(console.String(), res)
 }
 
-// verdict reads what the guest said, and holds it against how its machine
+// verdict reads the guest's lines, and compares them with how its machine
 // ended.
 func verdict(console string, res vm.Result) (*Run, error) {
 	run := &Run{VM: res}
@@ -303,7 +304,7 @@ func verdict(console string, res vm.Result) (*Run, error) {
 		return run, fmt.Errorf("%w: init exited with status %d before its summary", ErrNoVerdict, res.Status)
 	}
 	if bad := run.Count("", wire.Fail) + run.Count("", wire.Error); (bad == 0) != (res.Status == 0) {
-		return run, fmt.Errorf("%w: init exited with status %d, but its lines tell of %d failures", ErrNoVerdict, res.Status, bad)
+		return run, fmt.Errorf("%w: init exited with status %d, but its lines have %d failures", ErrNoVerdict, res.Status, bad)
 	}
 	return run, nil
 }

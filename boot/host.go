@@ -18,7 +18,7 @@ import (
 	"github.com/entrylab/entrylab/internal/cache"
 )
 
-// hostLimits are what the guest may take as a process of this host: it works for
+// hostLimits are the limits of the guest as a process of this host: it works for
 // a second, and prints some KiB.
 var hostLimits = bounded.Limits{Work: 2 * time.Minute, Output: 1 << 20}
 
@@ -41,11 +41,11 @@ func HostProgram() (path string, remove func(), err error) {
 }
 
 // RunHost runs the guest's checks on the kernel, and the hypervisor, that this
-// process runs on, and returns its results. program is the guest; it is an
-// ordinary one, and ends with ctx, with its limits, and with this process. If it
-// did not come to its summary, the error wraps ErrNoVerdict.
+// process runs on, and returns its results. program is the guest, run as an
+// ordinary process; it ends with ctx, at its limits, and with this process. If it
+// does not reach its summary, the error wraps ErrNoVerdict.
 func RunHost(ctx context.Context, program string) (*wire.Results, error) {
-	// The guest takes words from its environment, and these are not for it.
+	// The guest takes words from its environment; this process's are not meant for it.
 	args := append([]string{"-i", program}, wire.Command{Verify: true}.Words()...)
 	out, err := bounded.Output(ctx, hostLimits, "env", args...)
 	res := vm.Result{Outcome: vm.Exited}
@@ -64,12 +64,12 @@ func RunHost(ctx context.Context, program string) (*wire.Results, error) {
 	}
 	run, err := verdict(string(out), res)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the last that the guest printed: %s", err, lastLines(string(out)))
+		return nil, fmt.Errorf("%w; the guest's last lines: %s", err, lastLines(string(out)))
 	}
 	return run.Results, nil
 }
 
-// lastLines are the end of a text, in one line.
+// lastLines returns the end of a text, in one line.
 func lastLines(text string) string {
 	const most = 3
 	lines := strings.Split(strings.TrimSpace(text), "\n")

@@ -20,8 +20,8 @@ func TestRunHost(t *testing.T) {
 	}{
 		{"all pass", pass + "echo SUMMARY: 1 tests, 0 unexpected failures, 0 skipped", 0, ""},
 		{"a difference", pass + fail + "echo SUMMARY: 2 tests, 1 unexpected failures, 0 skipped; exit 1", 1, ""},
-		{"a difference that is no failure", fail + "echo SUMMARY: 1 tests, 1 unexpected failures, 0 skipped", 0, "its lines tell of 1 failures"},
-		{"no summary", pass, 0, "before its summary; the last that the guest printed: PASS: linux: a: b"},
+		{"a difference that is no failure", fail + "echo SUMMARY: 1 tests, 1 unexpected failures, 0 skipped", 0, "its lines have 1 failures"},
+		{"no summary", pass, 0, "before its summary; the guest's last lines: PASS: linux: a: b"},
 		{"killed", pass + "kill -SEGV $$", 0, "the guest was killed by signal 11"},
 		{"without an end", "while :; do " + pass + " done", 0, "the output is too long"},
 		{"not a guest", "echo hello; exit 3", 0, "exited with status 3 before its summary"},

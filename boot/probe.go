@@ -16,22 +16,22 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// probed is what the probe found, once in a process: it tells of the host.
+// probed is what the probe found, once per process: it depends only on the host.
 var probed struct {
 	sync.Mutex
 	done bool
 	err  error
 }
 
-// ProbeKVM is the vm.Probe of this kernel: it boots an init of some instructions
-// under KVM, by the oldest entry.
+// ProbeKVM is the vm.Probe of this kernel: it boots an init of a few instructions
+// under KVM, through the oldest entry.
 func ProbeKVM(ctx context.Context) error {
 	probed.Lock()
 	defer probed.Unlock()
 	if !probed.done {
 		err := probeKVM(ctx)
 		if ctx.Err() != nil {
-			return err // which tells of the user
+			return err // which is about the user
 		}
 		probed.done, probed.err = true, err
 	}
@@ -71,10 +71,10 @@ func probeImage() (kernel, initrd string, err error) {
 	return kernel, initrd, err
 }
 
-// probeStart makes a system call that comes back, and one that does not. Its own
+// probeStart makes one system call that returns and one that does not. The process's
 // calls reach the kernel only if SYSCALL arrives at CPL 0: at any other level the
 // entry's SWAPGS is a #GP, which kills init.
-var probeStart = FUNC("_start", "_start exits with status 0 if getpid returns 1, which init's is.",
+var probeStart = FUNC("_start", "_start exits with status 0 if getpid returns 1, as it does for init.",
 	MOVL(39, RAX).C("getpid"),
 	SYSCALL(),
 	LEAL(RAX.At(-1), RDI),
@@ -83,7 +83,7 @@ var probeStart = FUNC("_start", "_start exits with status 0 if getpid returns 1,
 	UD2(),
 )
 
-// probeProgram is a static program of one segment.
+// probeProgram returns a static program of one segment.
 func probeProgram() ([]byte, error) {
 	const base = 0x400000
 	header := elf.Header64{

@@ -8,12 +8,12 @@
 //	init [verify] [measure] [sample] [trace] [events] [breakpoints] [-variants=A/B|all] [-group=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
-// ticks are cycles; trace makes one call under each variant, getppid or that of -call, for a debugger to
-// follow, and events goes all of wire.EventWays for one that waits there; breakpoints
-// lets events arrive by the debug registers. The words come from the kernel's command line (wire.Command). The exit
-// status is 0, 1 after a FAIL, or 2 after an ERROR, which means that the harness
-// could not do its job. The first process of a Linux kernel must not exit: there it
-// restarts the machine.
+// ticks are cycles; trace makes one call under each variant, getppid or the call of
+// -call, for a debugger to follow; events enters the kernel in all of wire.EventWays, for
+// a debugger that waits there; breakpoints causes events by the debug registers. The
+// words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
+// a FAIL, or 2 after an ERROR, which means that the harness could not do its job. The
+// first process of a Linux kernel must not exit: there it restarts the machine.
 package main
 
 import (
@@ -115,8 +115,8 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	return p.Summary(), k.Linux
 }
 
-// printProofs prints what the proof says of the image's variants. Most images say
-// nothing.
+// printProofs prints the proof's verdicts on the image's variants. Most images have
+// none.
 func printProofs(p *lines.Printer, path string) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -212,7 +212,7 @@ func testsOf(text string, status int) ([]gtr.Test, error) {
 	case len(tests) == 0:
 		return nil, fmt.Errorf("no test ran; the exit status is %d", status)
 	case unknown >= 0:
-		return tests, fmt.Errorf("%s did not come to its end", tests[unknown].Name)
+		return tests, fmt.Errorf("%s did not finish", tests[unknown].Name)
 	case !caught:
 		return tests, fmt.Errorf("no check failed of the broken variant %s", kvmFault)
 	case failed != (status == 1):
@@ -240,7 +240,7 @@ func TestKVMOutput(t *testing.T) {
 		{"the broken variant alone", caught, 1, "no test ran", nil},
 		{"the broken variant passes", missed + passed, 0, "no check failed of the broken variant " + kvmFault, []gtr.Result{gtr.Pass, gtr.Pass}},
 		{"no broken variant", passed, 0, "no check failed", []gtr.Result{gtr.Pass, gtr.Pass}},
-		{"an end in the middle", caught + passed + "=== RUN   TestC\npanic: x\n", 2, "TestC did not come to its end", []gtr.Result{gtr.Pass, gtr.Pass, gtr.Unknown}},
+		{"an end in the middle", caught + passed + "=== RUN   TestC\npanic: x\n", 2, "TestC did not finish", []gtr.Result{gtr.Pass, gtr.Pass, gtr.Unknown}},
 		{"another status", caught + passed, 2, "the exit status is 2", []gtr.Result{gtr.Pass, gtr.Pass}},
 		{"success", caught + passed, 0, "the exit status is 0", []gtr.Result{gtr.Pass, gtr.Pass}},
 	} {

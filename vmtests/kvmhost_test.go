@@ -75,7 +75,7 @@ func (h *kvmHost) run(t *testing.T, each func(string)) (status int) {
 	}
 	// Linux ends by a reset, which is no verdict: init's last line is.
 	if !console.ended {
-		t.Fatalf("the machine with KVM did not come to its end\n%s", res.Report())
+		t.Fatalf("the machine with KVM did not finish\n%s", res.Report())
 	}
 	return console.status
 }

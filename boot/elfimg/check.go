@@ -33,8 +33,8 @@ func (p *problems) addf(format string, args ...any) {
 }
 
 // check returns all faults of the image, joined. Symbols, lines and the entry
-// are looked at only once the sections are right, for their places are told
-// by sections.
+// are checked only once the sections are right, as sections decide where they
+// belong.
 func (im *Image) check() error {
 	var p problems
 	im.checkSections(&p)
@@ -156,7 +156,7 @@ func (im *Image) checkSymbols(p *problems) {
 	}
 }
 
-// checkLines stops at the first bad line: where one is wrong, most are.
+// checkLines stops at the first bad line: if one is wrong, most are.
 func (im *Image) checkLines(p *problems) {
 	for i, l := range im.Lines {
 		if bad := badName(l.File); bad != "" {
@@ -203,7 +203,7 @@ func badName(s string) string {
 	return ""
 }
 
-// sectionOf returns the index of the section that addr lies in, else of one
+// sectionOf returns the index of the section that contains addr, else of one
 // that ends there, else -1.
 func (im *Image) sectionOf(addr uint64) int {
 	ends := -1

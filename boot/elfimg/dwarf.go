@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// What the DWARF sections are made of (DWARF 4, section 7). debug/dwarf exports
+// Constants of the DWARF sections (DWARF 4, section 7). debug/dwarf exports
 // tags and attributes, but no forms and opcodes.
 const (
 	dwarfVersion   = 4
@@ -76,8 +76,8 @@ var (
 const (
 	producer = "entrylab"
 
-	// compDir is what file names are relative to: the directory that the
-	// debugger is started in, which is to be the module's root.
+	// compDir is the directory that file names are relative to: the one in which
+	// the debugger is started, which must be the module's root.
 	compDir = "."
 )
 
@@ -174,7 +174,7 @@ func (im *Image) debugInfo(files []string, number map[string]uint64) []byte {
 		} else {
 			b = append(b, 1)
 		}
-		var file, line uint64 // 0 where it is not known
+		var file, line uint64 // 0 if unknown
 		at, found := slices.BinarySearchFunc(im.Lines, sym.Addr, compareAddr)
 		if found {
 			file, line = number[im.Lines[at].File], uint64(im.Lines[at].Line)
@@ -187,8 +187,8 @@ func (im *Image) debugInfo(files []string, number map[string]uint64) []byte {
 	return withLength(append(b, 0))
 }
 
-// debugLine is the line table: one sequence for each section with lines. The
-// last instruction of a section reaches to the end of its data.
+// debugLine returns the line table: one sequence for each section with lines. The
+// last instruction of a section extends to the end of its data.
 func (im *Image) debugLine(files []string, number map[string]uint64) []byte {
 	head := []byte{
 		1,               // minimum_instruction_length
@@ -286,7 +286,7 @@ func compareAddr(l Line, addr uint64) int {
 	return 0
 }
 
-// withLength returns b behind its 32-bit length.
+// withLength returns b with its 32-bit length before it.
 func withLength(b []byte) []byte {
 	out := make([]byte, 0, 4+len(b))
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(b)))
@@ -297,8 +297,8 @@ func appendString(b []byte, s string) []byte {
 	return append(append(b, s...), 0)
 }
 
-// appendSleb adds v as a signed LEB128 number, whose sign is told by bit 6 of
-// the last byte. (binary.AppendVarint's zig-zag coding is another.)
+// appendSleb adds v as a signed LEB128 number; bit 6 of the last byte is its sign.
+// (binary.AppendVarint uses another coding, zig-zag.)
 func appendSleb(b []byte, v int64) []byte {
 	for {
 		low := byte(v & 0x7f)

@@ -1,11 +1,11 @@
 // Package elfimg writes the generated kernel as an ELF64 file.
 //
-// It knows nothing of instructions: it gets bytes with their addresses, symbols,
+// It knows nothing about instructions: it gets bytes with their addresses, symbols,
 // and the Go line of each instruction.
 //
 // The file is an ET_EXEC for x86-64 with
 //
-//   - a PT_NOTE segment with the PVH note, which is how QEMU's -kernel and other
+//   - a PT_NOTE segment with the PVH note, by which QEMU's -kernel and other
 //     direct-boot loaders find the 32-bit entry. There is no Multiboot header:
 //     QEMU refuses an ELF64 that has one.
 //   - one PT_LOAD segment for each section, with its physical address in p_paddr.
@@ -26,14 +26,14 @@ import (
 type Image struct {
 	// Entry is the physical address of the PVH entry: 32-bit protected mode,
 	// paging off, EBX = physical address of hvm_start_info. It lies in an Exec
-	// section, counted by Phys.
+	// section, by its Phys.
 	Entry uint32
 
 	// Sections are in ascending order of Addr.
 	Sections []Section
 
-	// Symbols are written in the order given, locals before globals as ELF
-	// demands.
+	// Symbols are written in the order given, except that locals come before globals,
+	// as ELF demands.
 	Symbols []Symbol
 
 	// Lines are in ascending order of Addr, one for each instruction. Without
@@ -50,8 +50,8 @@ type Section struct {
 	Addr uint64 // virtual address of the first byte
 	Phys uint64 // physical address of the first byte, below 4 GiB
 
-	// Data is what the file holds. The memory behind it, up to Size bytes from
-	// Addr, is zero when the kernel starts. Size 0 stands for len(Data).
+	// Data is what the file holds. The memory after it, up to Size bytes from
+	// Addr, is zero when the kernel starts. Size 0 means len(Data).
 	Data []byte
 	Size uint64
 
@@ -61,23 +61,23 @@ type Section struct {
 // size returns the bytes of memory that the section takes.
 func (s *Section) size() uint64 { return max(s.Size, uint64(len(s.Data))) }
 
-// end returns the virtual address behind the section.
+// end returns the virtual address after the section.
 func (s *Section) end() uint64 { return s.Addr + s.size() }
 
-// dataEnd returns the virtual address behind the bytes that the file holds.
+// dataEnd returns the virtual address after the bytes that the file holds.
 func (s *Section) dataEnd() uint64 { return s.Addr + uint64(len(s.Data)) }
 
 // A Symbol names an address within a section. One without a size may also
-// stand at a section's end.
+// be at a section's end.
 type Symbol struct {
 	Name  string
 	Addr  uint64
 	Size  uint64 // bytes
 	Func  bool   // code that is called or jumped to, not a label or data
-	Local bool   // a name that other symbols may have too
+	Local bool   // other symbols may have the same name
 }
 
-// A Line tells which line of Go emitted the instruction at Addr.
+// A Line says which line of Go emitted the instruction at Addr.
 type Line struct {
 	Addr uint64
 	File string // relative to the module, such as "stubs/entry.go"
@@ -109,8 +109,8 @@ const (
 	tableAlign = 8
 )
 
-// Bytes returns the ELF file. An image that cannot be written gives all its
-// faults in one joined error.
+// Bytes returns the ELF file. If the image cannot be written, one joined error holds
+// all its faults.
 func (im *Image) Bytes() ([]byte, error) {
 	if err := im.check(); err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func appendNote(b []byte, n Note) []byte {
 
 // loads adds the image's sections with their segments. For each it returns
 // the index of the section header for the data and of the one for the zeros
-// behind it; where there is only one of the two, both indices are that one's.
+// after it; if there is only one of the two, both indices are that one's.
 func (f *file) loads(im *Image) (heads, tails []uint16) {
 	for _, s := range im.Sections {
 		h := elf.Section64{
@@ -266,8 +266,8 @@ func (f *file) loads(im *Image) (heads, tails []uint16) {
 	return heads, tails
 }
 
-// zeroSuffix is added to a section's name for the header of its zeros, where
-// it holds data too: ELF has no section that is partly in the file.
+// zeroSuffix is added to a section's name for the header of its zeros, if it also
+// holds data: ELF has no section that is partly in the file.
 const zeroSuffix = ".bss"
 
 // addrAlign returns the largest power of two, at most a page, that divides
@@ -322,7 +322,7 @@ func (f *file) symtab(im *Image, heads, tails []uint16) {
 	f.section(".symtab", elf.Section64{
 		Type:      uint32(elf.SHT_SYMTAB),
 		Link:      uint32(len(f.sections) + 1), // .strtab, which comes next
-		Info:      uint32(locals),              // the first that is not local
+		Info:      uint32(locals),              // the first symbol that is not local
 		Addralign: tableAlign,
 		Entsize:   symSize,
 	}, encode(syms))
@@ -332,14 +332,14 @@ func (f *file) symtab(im *Image, heads, tails []uint16) {
 // finish adds .shstrtab and the section headers, fills in the headers at the
 // file's start, and returns the file.
 func (f *file) finish(entry uint32) []byte {
-	const name = ".shstrtab" // which stands in its own table
+	const name = ".shstrtab" // which is in its own table
 	names := append(slices.Clone(f.names), name+"\x00"...)
 	f.section(name, elf.Section64{Type: uint32(elf.SHT_STRTAB), Addralign: 1}, names)
 	f.align(tableAlign, 0)
 	shoff := uint64(len(f.out))
 	f.out = append(f.out, encode(f.sections)...)
 
-	// e_entry is physical, as in Linux's vmlinux: whoever loads the segments
+	// e_entry is physical, as in Linux's vmlinux: a loader that loads the segments
 	// by p_paddr and jumps there arrives where a PVH loader does.
 	h := elf.Header64{
 		Type:      uint16(elf.ET_EXEC),
@@ -364,8 +364,8 @@ func (f *file) finish(entry uint32) []byte {
 	return f.out
 }
 
-// encode returns v, a structure of debug/elf or a slice of them, as it stands
-// in the file.
+// encode returns the bytes in the file of v, a structure of debug/elf or a slice of
+// them.
 func encode(v any) []byte {
 	b, err := binary.Append(nil, binary.LittleEndian, v)
 	if err != nil {

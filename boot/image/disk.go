@@ -12,7 +12,7 @@ import (
 // changed). The image must have its own initramfs (see Config).
 func (im *Image) Disk(cmdline string) ([]byte, error) {
 	if len(im.initramfs) == 0 {
-		return nil, fmt.Errorf("image: a disk image needs an initramfs of its own: there is no loader to give one")
+		return nil, fmt.Errorf("image: a disk image needs its own initramfs: no loader gives it one")
 	}
 	phys := func(name string) uint64 {
 		addr, _ := im.Object.Addr(name)

@@ -7,12 +7,12 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// EFI returns the image as a file that is a PE/EFI application and a Linux bzImage:
-// what UEFI firmware, GRUB's linux, kexec and QEMU's -kernel take. The image must
-// have its own initramfs (see Config), which it uses where the loader gives none.
+// EFI returns the image as a file that is a PE/EFI application and a Linux bzImage,
+// for UEFI firmware, GRUB's linux, kexec and QEMU's -kernel. The image must
+// have its own initramfs (see Config), which it uses if the loader gives none.
 func (im *Image) EFI() ([]byte, error) {
 	if len(im.initramfs) == 0 {
-		return nil, fmt.Errorf("image: an EFI image needs an initramfs of its own: firmware gives none")
+		return nil, fmt.Errorf("image: an EFI image needs its own initramfs: firmware gives none")
 	}
 	phys := func(name string) uint64 {
 		addr, _ := im.Object.Addr(name)
@@ -23,7 +23,7 @@ func (im *Image) EFI() ([]byte, error) {
 		EFI: phys("efi_start"), Handover: phys("efi_handover"),
 	}
 	for _, s := range im.Object.Sections {
-		if len(s.Bytes) > 0 { // the last, .data, reaches over the bss to the initramfs
+		if len(s.Bytes) > 0 { // the last section, .data, extends over the bss to the initramfs
 			file.Sections = append(file.Sections, proto.FileSection{
 				Name: s.Name, Addr: s.Addr - layout.KernelBase, Data: s.Bytes, Size: s.Size, Exec: s.Exec, Write: s.Write,
 			})

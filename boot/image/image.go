@@ -29,22 +29,22 @@ const initramfsAddr = 2 << 20
 // Config says what to generate.
 type Config struct {
 	// Variants are the entry paths that the image carries, selectable while it
-	// runs; the first that is not bare is in force at boot.
+	// runs; the first that is not bare is selected at boot.
 	Variants []stubs.Variant
 	// Initramfs, if not nil, is a newc archive that becomes a part of the
-	// image; the kernel uses it where the loader hands over no other.
+	// image; the kernel uses it if the loader hands over no other.
 	Initramfs []byte
-	// Cmdline are words that the kernel takes as the first of its command line:
-	// what an image that boots by itself cannot do without. Those behind a "--" are
-	// init's arguments, unless the loader's line has a "--" of its own.
+	// Cmdline holds the first words of the kernel's command line: those that an image
+	// which boots without a loader needs. Words after a "--" are
+	// init's arguments, unless the loader's line has its own "--".
 	Cmdline string
 	// Placement, if not 0, seeds the choice of gaps between the functions of the
-	// variants: an address costs some code a cycle, and a measurement of many
-	// placements sees past that.
+	// variants: some code costs a cycle more at some addresses, and measuring many
+	// placements averages that out.
 	Placement uint64
 }
 
-// maxGap is what a gap between two functions is at most: 16 lines of the cache.
+// maxGap is the largest gap between two functions: 16 lines of the cache.
 const maxGap = 1024
 
 // place gives functions gaps.
@@ -55,8 +55,8 @@ func place(fns []asm.Func, seed uint64) {
 	}
 }
 
-// name fills in kernel_build, by which results of a machine that ran alone are
-// found to be of the same code or not.
+// name fills in kernel_build, which shows whether the results of a machine that ran
+// without a host are from the same code.
 func name(obj *asm.Object, archive []byte) error {
 	addr, ok := obj.Addr("kernel_build")
 	if !ok {
@@ -81,14 +81,14 @@ type Image struct {
 	Object *asm.Object
 	// ELF is the file's content: an ELF64 with a PVH note.
 	ELF []byte
-	// Size is that of text and data in bytes, bss not counted.
+	// Size is the size of text and data in bytes, without the bss.
 	Size int
 
 	initramfs []byte
 }
 
-// Hash names what runs: the image's file with what is booted, or run, beside it. Two
-// figures are of the same code only if theirs is the same.
+// Hash names what runs: the image's file together with the files that are booted, or
+// run, with it. Two figures are of the same code only if their hashes are equal.
 func (im *Image) Hash(beside ...[]byte) string {
 	sum := sha256.New()
 	sum.Write(im.ELF)
@@ -101,7 +101,7 @@ func (im *Image) Hash(beside ...[]byte) string {
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
 	var p asm.Program
-	p.Add(proto.Linux()) // first, by its protocol
+	p.Add(proto.Linux()) // first, as its protocol demands
 	p.Add(proto.EFI())
 	p.Add(proto.PVH())
 	p.Add(proto.BIOS())
@@ -121,7 +121,7 @@ func Build(c Config) (*Image, error) {
 	}
 	words, args, _ := strings.Cut(" "+c.Cmdline+" ", " -- ")
 	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", strings.TrimSpace(words), uint8(0)))
-	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // divided where it lies
+	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // split in place
 	p.Data = append(p.Data, asm.RODATA("kernel_build", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {
@@ -137,7 +137,7 @@ func Build(c Config) (*Image, error) {
 func image(obj *asm.Object, archive []byte) (*Image, error) {
 	entry, ok := obj.Addr("pvh_start_xen")
 	if !ok {
-		return nil, fmt.Errorf("image: the program has no pvh_start_xen to be entered at")
+		return nil, fmt.Errorf("image: the program has no entry point pvh_start_xen")
 	}
 	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+initramfsAddr {
 		return nil, fmt.Errorf("image: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
@@ -157,7 +157,7 @@ func image(obj *asm.Object, archive []byte) (*Image, error) {
 	}
 	for _, s := range obj.Symbols {
 		file.Symbols = append(file.Symbols, elfimg.Symbol{Name: s.Name, Addr: s.Addr, Size: s.Size, Func: s.Func, Local: s.Local})
-		// A debugger also knows the name without the variant: it stands for those of all.
+		// A debugger also knows the name without the variant, for the functions of all variants.
 		if function, _, ok := stubs.CutFuncName(s.Name); ok {
 			file.Symbols = append(file.Symbols, elfimg.Symbol{Name: function, Addr: s.Addr, Local: true})
 		}

@@ -17,16 +17,15 @@ import (
 // live.
 const userTop = 1 << 47
 
-// howToBuild ends the messages that no smaller change would mend.
+// howToBuild ends the messages about faults that no smaller change would repair.
 const howToBuild = "build it with CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build"
 
 // initFile is the file of an init.
 var initFile = bounded.Kind{Most: 256 << 20, Regular: true, Advice: "give the path of a static linux/amd64 program"}
 
 // ReadInit returns the program at path, or why it cannot run as /init, in one
-// sentence that names the file and says what to do. It must be a static
-// ELF64 executable for x86-64 (System V ABI, ET_EXEC or a static ET_DYN) that is
-// all there.
+// sentence that names the file and says what to do. It must be a complete static
+// ELF64 executable for x86-64 (System V ABI, ET_EXEC or a static ET_DYN).
 func ReadInit(ctx context.Context, path string) ([]byte, error) {
 	data, err := initFile.ReadFile(ctx, path)
 	if err != nil {
@@ -67,7 +66,7 @@ func checkELF(r io.ReaderAt, size uint64) error {
 		return fmt.Errorf("is built for %s, not for x86-64: %s", strings.TrimPrefix(machine.String(), "EM_"), howToBuild)
 	}
 	switch typ := elf.Type(hdr.Type); typ {
-	case elf.ET_EXEC, elf.ET_DYN: // a static PIE is ET_DYN, and what is dynamic is told apart below
+	case elf.ET_EXEC, elf.ET_DYN: // a static PIE is ET_DYN, and a dynamic one is found below
 	case elf.ET_REL:
 		return errors.New("is an object file (ET_REL): link it into a program")
 	default:
@@ -168,7 +167,7 @@ func span(off, length uint64) (end uint64, ok bool) {
 	return end, end >= off
 }
 
-// truncated is the message for a file of size bytes which lacks what, that
+// truncated returns the error for a file of size bytes that lacks what, which
 // should end at byte end.
 func truncated(what string, end, size uint64) error {
 	return fmt.Errorf("is truncated: it has %d bytes, but should have %s up to byte %d: copy or build it again", size, what, end)

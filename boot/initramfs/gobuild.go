@@ -15,12 +15,12 @@ import (
 
 // GoBuild builds the Go main package pkg, named as on go's command line and
 // seen from the directory dir, into a static linux/amd64 program at out. The
-// bytes depend on the sources and the Go version alone: no path, no build ID,
-// no version-control stamp, no symbols. env are further variables of go's
+// bytes depend only on the sources and the Go version: no path, no build ID,
+// no version-control stamp, no symbols. env holds additional variables for go's
 // environment. out is only replaced by a program that was built.
 func GoBuild(ctx context.Context, dir, pkg, out string, env ...string) error {
 	if _, err := exec.LookPath("go"); err != nil {
-		return fmt.Errorf("go not found: install Go, or put its bin folder (often /usr/local/go/bin) into PATH: needed to build %s", pkg)
+		return fmt.Errorf("go not found: install Go, or put its bin folder (often /usr/local/go/bin) into PATH: it is needed to build %s", pkg)
 	}
 	tmpDir, err := os.MkdirTemp(filepath.Dir(out), ".gobuild-")
 	if err != nil {
@@ -38,7 +38,7 @@ func GoBuild(ctx context.Context, dir, pkg, out string, env ...string) error {
 	cmd.Env = append(os.Environ(),
 		"GOTMPDIR="+filepath.Dir(tmp),
 		"GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "CGO_ENABLED=0",
-		// An empty value would let a stored `go env -w GOFLAGS` through.
+		// With an empty value, a stored `go env -w GOFLAGS` would apply.
 		"GOFLAGS=-buildvcs=false")
 	cmd.Env = append(cmd.Env, env...)
 	var output bytes.Buffer

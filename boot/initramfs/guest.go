@@ -24,7 +24,7 @@ import (
 //go:embed guest.gz
 var guestGZ []byte
 
-// maxGuest bounds what guestGZ is decompressed to.
+// maxGuest bounds the size of the decompressed guestGZ.
 const maxGuest = 64 << 20
 
 // Guest returns the program that verifies and measures, built from package
@@ -46,8 +46,7 @@ func decompress(packed []byte) ([]byte, error) {
 
 // BuildGuest builds the guest from the sources of the module in folder dir, with
 // the Go release that go.mod names as its toolchain, whichever one is installed,
-// and returns it compressed. The bytes depend on the sources and that release
-// alone.
+// and returns it compressed. The bytes depend only on the sources and that release.
 func BuildGuest(ctx context.Context, dir string) ([]byte, error) {
 	release, err := toolchain(ctx, dir)
 	if err != nil {
@@ -85,7 +84,7 @@ func toolchain(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("go mod edit -json: %w", err)
 	}
 	if mod.Toolchain == "" {
-		return "", errors.New("go.mod has no line toolchain, which the guest is built with")
+		return "", errors.New("go.mod has no toolchain line; the guest must be built with that release")
 	}
 	return mod.Toolchain, nil
 }

@@ -28,15 +28,15 @@ type File struct {
 	Data []byte
 }
 
-// Init is the entry for the program that the kernel starts.
+// Init returns the entry for the program that the kernel starts.
 func Init(program []byte) File {
 	return File{Name: InitName, Mode: 0o755, Data: program}
 }
 
 // Build returns a newc archive of files, in the order given. A directory
-// that a name needs and that files do not hold is put before its first user,
-// since neither Linux nor our kernel makes one on the way. The bytes depend on
-// files alone: owner, time and inode are 0.
+// that a name needs and that is not among files is put before its first user,
+// since neither Linux nor our kernel makes it. The bytes depend only on
+// files: owner, time and inode are 0.
 func Build(files ...File) ([]byte, error) {
 	var archive bytes.Buffer
 	w := cpio.Newc.Writer(&archive)
@@ -50,7 +50,7 @@ func Build(files ...File) ([]byte, error) {
 			return nil, err
 		}
 		if seen[f.Name] {
-			return nil, fmt.Errorf("initramfs: %s is there twice: name each file once, a directory before what it holds", f.Name)
+			return nil, fmt.Errorf("initramfs: %s occurs twice: name each file once, a directory before its contents", f.Name)
 		}
 		for _, dir := range missingDirs(seen, f.Name) {
 			if err := write(cpio.Directory(dir, 0o755)); err != nil {

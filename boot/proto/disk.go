@@ -14,15 +14,15 @@ import (
 // table, the command line, the loader, the kernel's parts.
 const (
 	sectorSize = 512
-	// CmdlineOffset is where in a disk image the kernel's command line stands:
+	// CmdlineOffset is the offset of the kernel's command line in a disk image:
 	// layout.CmdlineMax bytes, the text and zeros after it.
 	CmdlineOffset = sectorSize
 	loaderOffset  = CmdlineOffset + layout.CmdlineMax
 
 	codeSize       = 446 // of the boot sector, before the partition table
 	partitionEntry = 16  // bytes
-	// cylinder is what the image's size is a multiple of, in sectors: BIOSes and
-	// emulators take 16 heads and 63 sectors a track for a small disk.
+	// The image's size is a multiple of cylinder, in sectors: BIOSes and
+	// emulators assume 16 heads and 63 sectors a track for a small disk.
 	cylinder = 16 * 63
 )
 
@@ -50,7 +50,7 @@ func Disk(c DiskConfig) ([]byte, error) {
 		return nil, errors.New("disk image: the command line holds a zero byte")
 	}
 	// The loader's size is needed to say where the parts are and how much the
-	// boot sector reads, and does not depend on either.
+	// boot sector reads; it depends on neither.
 	parts := make([]layout.DiskPart[uint64], len(c.Parts)+1)
 	_, second, err := loaders(c, parts, 0, 4)
 	if err != nil {
@@ -80,7 +80,7 @@ func Disk(c DiskConfig) ([]byte, error) {
 	return image, nil
 }
 
-// sectors is the number that n bytes take.
+// sectors returns the number of sectors that n bytes take.
 func sectors(n int) int { return (n + sectorSize - 1) / sectorSize }
 
 // loaders links the boot sector and the loader, which has length bytes.
@@ -100,7 +100,7 @@ func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after, length int) (
 	return first, flatBytes(obj), nil
 }
 
-// flatBytes is a flat program without a bss as it lies in memory.
+// flatBytes returns a flat program without a bss as it is in memory.
 func flatBytes(o *asm.Object) []byte {
 	start := o.Sections[0].Addr
 	var b []byte
@@ -113,7 +113,7 @@ func flatBytes(o *asm.Object) []byte {
 	return b
 }
 
-// partitionTable is what stands behind the boot sector's code: one active
+// partitionTable returns what follows the boot sector's code: one active
 // partition from the second sector to the image's end, which BIOSes look for
 // on a stick, and the signature.
 func partitionTable(size int) []byte {
@@ -121,7 +121,7 @@ func partitionTable(size int) []byte {
 	b[0] = 0x80                             // active
 	copy(b[1:], []byte{0xfe, 0xff, 0xff})   // no CHS address
 	b[4] = 0xda                             // data without a file system
-	copy(b[5:], []byte{0xfe, 0xff, 0xff})   // the same of the end
+	copy(b[5:], []byte{0xfe, 0xff, 0xff})   // the same for the end
 	binary.LittleEndian.PutUint32(b[8:], 1) // first sector
 	binary.LittleEndian.PutUint32(b[12:], uint32(size-1))
 	b[4*partitionEntry], b[4*partitionEntry+1] = 0x55, 0xaa

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// guid is a GUID as two words in memory (UEFI Specification 2.10, appendix A).
+// guid returns a GUID as two words in memory (UEFI Specification 2.10, appendix A).
 type guid [2]uint64
 
 var (
@@ -14,10 +14,10 @@ var (
 	guidACPI10      = guid{0x11d3_2d88_eb9d_2d30, 0x4dc1_3f27_9000_169a}
 )
 
-// efiFrame is the stack of efi_main: what a call of the firmware's takes, and the
-// words behind it.
+// efiFrame is the stack of efi_main: the arguments of a call to the firmware, and the
+// words after them.
 const (
-	efiArg5  = 32 // behind the room for four arguments in registers
+	efiArg5  = 32 // after the room for four arguments in registers
 	efiWord  = 40
 	efiKey   = 48 // of the memory map
 	efiSize  = 56
@@ -25,11 +25,11 @@ const (
 	efiVer   = 72
 	efiFrame = 80
 
-	efiCall = efiArg5 + 8 // what a function of efi_main's takes to call one of five arguments
+	efiCall = efiArg5 + 8 // what a function that efi_main calls needs for a call with five arguments
 )
 
 // EFI is the entry points for UEFI firmware: as a PE image, and by the handover of
-// a Linux boot loader. Both make of what the firmware says a struct boot_params,
+// a Linux boot loader. Both turn what the firmware says into a struct boot_params,
 // which linux_boot_info reads.
 func EFI() Program {
 	var (
@@ -42,7 +42,7 @@ func EFI() Program {
 		stack  = RSP.At
 	)
 	fail := func(why string) Block { return Block{LEAQ(Str(why), R15), JMP("efi_fail")} }
-	// is runs then if the GUID in memory is id.
+	// is runs the block then if the GUID in memory is id.
 	is := func(at [2]Mem, id guid, then ...Item) Block {
 		return Block{
 			MOVQ(id[0], RAX),
@@ -136,8 +136,8 @@ efi_fail.`,
 					ADDQ(SizeOf[layout.EFIConfigurationTable[Mem]](), RSI),
 				),
 
-				// The kernel's place, so that nothing of what is still to be
-				// allocated lies there. Whether it can be had is seen below.
+				// Claim the kernel's place, so that no later allocation lies there.
+				// Whether it is free is tested below.
 				LEAQ(Sym("__text_start"), RSI),
 				LEAQ(Sym("__kernel_end"), R8),
 				SUBQ(RSI, R8),
@@ -182,7 +182,7 @@ efi_fail.`,
 				CALL("efi_memory_map"),
 				MOVL(layout.EfiLoaderData, RCX),
 				MOVQ(stack(efiSize), RDX),
-				ADDQ(layout.PageSize, RDX), // for the allocation itself, and what events do
+				ADDQ(layout.PageSize, RDX), // for the allocation itself, and for what events allocate
 				MOVQ(RDX, R14),
 				LEAQ(stack(efiWord), R8),
 				CALL(bs.AllocatePool),
@@ -200,7 +200,7 @@ efi_fail.`,
 					CALL(bs.ExitBootServices),
 					TESTQ(RAX, RAX),
 					BREAK(E),
-					DECL(R13), // the map has changed in between
+					DECL(R13), // the map has changed meanwhile
 					IF(E, fail("the firmware does not end its services")),
 				),
 				CLI(),
@@ -221,8 +221,8 @@ status.`,
 				RET(),
 			),
 			FUNC("efi_e820",
-				`efi_e820 makes of the memory map in efi_main's frame that of boot_params: RAM, and
-nothing else, neighbours as one. Fails by efi_fail if the kernel's place is not free.`,
+				`efi_e820 turns the memory map in efi_main's frame into that of boot_params: only
+RAM, with neighbours joined. Fails by efi_fail if the kernel's place is not free.`,
 				MOVQ(stack(8+efiWord), RSI),
 				MOVQ(stack(8+efiSize), R8),
 				ADDQ(RSI, R8), // the map's end
@@ -242,7 +242,7 @@ nothing else, neighbours as one. Fails by efi_fail if the kernel's place is not 
 							MOVQ(desc.NumberOfPages, RCX),
 							SHLQ(12, RCX),
 							CMPQ(RAX, R9),
-							IF(NE, // not behind the last
+							IF(NE, // not adjacent to the last
 								CMPL(R10, layout.E820Max),
 								BREAK(E),
 								TESTL(R10, R10),
@@ -271,7 +271,7 @@ nothing else, neighbours as one. Fails by efi_fail if the kernel's place is not 
 				ADDQ(RSI, R8),
 				LOOP(
 					SUBL(1, R10),
-					IF(B, fail("the firmware keeps the memory at 1 MiB, where the kernel has its place")),
+					IF(B, fail("the firmware uses the memory at 1 MiB, where the kernel must be")),
 					CMPQ(RSI, ent.Start),
 					IF(AE,
 						MOVQ(ent.Start, RAX),
@@ -284,7 +284,7 @@ nothing else, neighbours as one. Fails by efi_fail if the kernel's place is not 
 				RET(),
 			),
 			FUNC("efi_fail",
-				`efi_fail says on the firmware's console, which R12 leads to, and in the log that
+				`efi_fail prints on the firmware's console, which R12 leads to, and in the log that
 the kernel cannot boot because of the string R15, and ends the machine.`,
 				ANDQ(-16, RSP),
 				SUBQ(efiFrame, RSP),
@@ -318,10 +318,10 @@ the kernel cannot boot because of the string R15, and ends the machine.`,
 	}
 }
 
-// efiTries is how often ExitBootServices is called: what a timer of the firmware's
-// does between it and GetMemoryMap makes the map's key old.
+// efiTries is how often ExitBootServices is called: if a timer of the firmware runs
+// between it and GetMemoryMap, the map's key is outdated.
 const efiTries = 8
 
-// ramTypes has the bits of the types of memory that are free in the end.
+// ramTypes has the bits of the types of memory that are free after ExitBootServices.
 const ramTypes = 1<<layout.EfiLoaderCode | 1<<layout.EfiLoaderData | 1<<layout.EfiBootServicesCode |
 	1<<layout.EfiBootServicesData | 1<<layout.EfiConventionalMemory

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// Offsets of the entries of the Linux boot protocol from where a loader puts the
-// kernel (Linux Documentation/arch/x86/boot.rst, "32-bit boot protocol" and
+// Offsets of the entries of the Linux boot protocol from the address where a loader puts
+// the kernel (Linux Documentation/arch/x86/boot.rst, "32-bit boot protocol" and
 // "64-bit boot protocol").
 const (
 	linuxStart32 = 0
@@ -18,12 +18,12 @@ const (
 var params = Fields[layout.BootParams[Mem]](Sym("boot_params"))
 
 // Linux is the entry points of the Linux boot protocol, 32-bit and 64-bit. They
-// must be the first functions of the kernel. A loader may put the kernel where it
-// likes: it moves itself to where it is linked to run, and leaves an initramfs
+// must be the first functions of the kernel. A loader may put the kernel
+// anywhere: it moves itself to the address it is linked for, and leaves an initramfs
 // where it is.
 func Linux() Program {
-	// there is a symbol of the kernel as it was loaded, which is EBX bytes above
-	// where it is linked to run.
+	// there returns a symbol of the kernel as it was loaded, EBX bytes above
+	// the address it is linked for.
 	there := func(sym string) Mem {
 		m := Sym(sym)
 		m.Base = RBX
@@ -46,11 +46,11 @@ IF is 0.`,
 		keepParams(),
 		JMP("leave_long_mode"),
 	)
-	start64.Gap = linuxStart64 - 16 // linux_start_32 and what aligns it take less
-	enter32 := FUNC("linux_enter_32", "linux_enter_32 keeps what the loader gave and moves the kernel to its place.",
+	start64.Gap = linuxStart64 - 16 // linux_start_32 with its alignment is shorter
+	enter32 := FUNC("linux_enter_32", "linux_enter_32 saves what the loader gave and moves the kernel to its place.",
 		CLI(),
 		CLD(),
-		LEAL(given.Scratch.Add(8), RSP), // the field is there to call with
+		LEAL(given.Scratch.Add(8), RSP), // the field serves as a stack for a call
 		CALL("linux_here"),
 		GLOBAL("linux_called"),
 		LEAL(Sym("linux_called"), RAX),
@@ -110,12 +110,12 @@ or without paging.`,
 	}
 }
 
-// bootPDs is how many GiB the page tables of leave_long_mode map: four, and the one
-// that the kernel was loaded to.
+// bootPDs is how many GiB the page tables of leave_long_mode map: the first four, and
+// the one into which the kernel was loaded.
 const bootPDs = 5
 
-// writeAll lets the kernel write to pages that the loader made read-only: Fedora's
-// GRUB makes all of a kernel so. CR4.CET must be 0 for that. Clobbers tmp.
+// writeAll lets the kernel write to pages that the loader made read-only, as Fedora's
+// GRUB does with a whole kernel. CR4.CET must be 0 for that. Clobbers tmp.
 func writeAll(tmp, tmp2 Reg) Block {
 	return Block{
 		MOVQ(CR4, tmp),
@@ -147,7 +147,7 @@ func keepParams() Block {
 	}
 }
 
-// leaveLongMode goes from a loader's long mode to the kernel's own way into it.
+// leaveLongMode goes from a loader's long mode to the kernel's own entry into it.
 func leaveLongMode() Func {
 	const table = x86.PAGE_PRESENT | x86.PAGE_RW
 	// entry makes an entry of a table that points to another one.
@@ -157,10 +157,10 @@ func leaveLongMode() Func {
 	return FUNC("leave_long_mode",
 		`leave_long_mode runs wherever the kernel was loaded, in long mode on the loader's
 page tables, with IF and CR0.WP 0. It maps the first 4 GiB and itself where they
-are, moves the kernel to its place and goes on at linux_enter_kernel. It needs no
+are, moves the kernel to its place and continues at linux_enter_kernel. It needs no
 stack.`,
 		MOVQ(CR4, RAX),
-		ANDL(x86.CR4_PAE|x86.CR4_LA57, RAX), // PCIDE must be off before paging; without PGE nothing stays
+		ANDL(x86.CR4_PAE|x86.CR4_LA57, RAX), // PCIDE must be off before paging; without PGE no translation stays
 		MOVQ(RAX, CR4),
 		MOVQ(RAX, R8),
 
@@ -240,7 +240,7 @@ stack.`,
 	)
 }
 
-// linuxBootInfo is the parser of boot_params, for the EFI entry too.
+// linuxBootInfo is the parser of boot_params, also for the EFI entry.
 func linuxBootInfo() Func {
 	var (
 		given = Fields[layout.BootParams[Mem]](RBX)
@@ -275,7 +275,7 @@ physical address RDI and from linux_cmdline. Fails by boot_fail.`,
 		MOVL(given.Ramdisk, RAX),
 		ORQ(RAX, RSI), // and place
 		TESTQ(RCX, RCX),
-		IF(E, // the loader gave none: the image's own was loaded behind the kernel
+		IF(E, // the loader gave none: the image's own was loaded after the kernel
 			MOVQ(Sym("builtin_initramfs"), RSI),
 			ADDQ(Sym("linux_moved"), RSI),
 			MOVQ(Sym("builtin_initramfs").Add(8), RCX),
@@ -317,8 +317,8 @@ physical address RDI and from linux_cmdline. Fails by boot_fail.`,
 	).Saving(RBX, R12)
 }
 
-// copyWords copies a command line from RSI to RDI, up to its 0 or as much as there is
-// room for. Clobbers RAX and RCX.
+// copyWords copies a command line from RSI to RDI, up to its 0 or as far as there is
+// room. Clobbers RAX and RCX.
 func copyWords() Block {
 	return Block{
 		MOVL(layout.CmdlineMax-1, RCX),

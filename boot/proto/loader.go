@@ -9,17 +9,17 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// Where the parts of the loader lie in memory. The boot sector reads what
-// follows it on the disk to where it ends itself, so that address and offset
-// on the disk differ by sectorAddr only.
+// Where the parts of the loader are in memory. The boot sector reads what
+// follows it on the disk to the memory right after it, so address and offset
+// on the disk differ only by sectorAddr.
 const (
-	sectorAddr  = 0x7c00 // where the BIOS puts the boot sector; the stack is below
+	sectorAddr  = 0x7c00 // where the BIOS puts the boot sector; the stack is below it
 	cmdlineAddr = sectorAddr + CmdlineOffset
 	loaderAddr  = cmdlineAddr + layout.CmdlineMax
-	bufferAddr  = 0x10000 // what is read lies here until it is copied
+	bufferAddr  = 0x10000 // data that was read stay here until they are copied
 )
 
-// maxSectors is what one INT 13h can read (Phoenix, Enhanced Disk Drive
+// maxSectors is the most that one INT 13h can read (Phoenix, Enhanced Disk Drive
 // Specification 3.0), and less than the buffer.
 const maxSectors = 127
 
@@ -35,11 +35,11 @@ const (
 // take for the parameters of a FAT volume, and write to.
 const biosDataArea = 0x3e
 
-// loaderMark stands in the loader's last 4 bytes: all of it is there.
+// loaderMark is in the loader's last 4 bytes: it shows that the whole loader is there.
 const loaderMark = 0x4c454e54
 
 // bootSector is the program in the disk's first sector. It reads the next
-// sectors, as many as after says, which have the command line and the loader,
+// sectors, as many as after says, which hold the command line and the loader,
 // of size bytes.
 func bootSector(after, size int) Program {
 	stop := func(why string) Block {
@@ -61,7 +61,7 @@ drive that it booted from.`,
 				MOVW(RAX, ES),
 				MOVW(RAX, SS),
 				MOVL(sectorAddr, RSP),
-				PUSHL(RAX), // go on with CS 0
+				PUSHL(RAX), // continue with CS 0
 				LEAL(Sym("boot_drive_check"), RAX),
 				PUSHL(RAX),
 				RETFL(),
@@ -88,7 +88,7 @@ loader and jumps to it.`,
 				stop("the BIOS has no INT 13h extensions"),
 			)),
 			real16(FUNC("disk_read",
-				`disk_read reads what disk_packet says, with three tries. Clobbers all but RSP.`,
+				`disk_read reads what disk_packet describes, with up to three tries. Clobbers all but RSP.`,
 				MOVL(3, RBP),
 				DO(
 					PUSHL(RBP),
@@ -119,15 +119,15 @@ loader and jumps to it.`,
 // highStart is where memory above that of real mode begins.
 const highStart = 1 << 20
 
-// roomBeside is the RAM in MiB that a machine should have beside kernel and
+// roomBeside is the RAM in MiB that a machine should have in addition to kernel and
 // initramfs.
 const roomBeside = 32
 
-// loader is the program behind the command line. It asks the BIOS for the
-// memory map, sees that there is RAM for all, brings the parts to their places
+// loader is the program after the command line. It asks the BIOS for the
+// memory map, checks that there is RAM for everything, copies the parts to their places
 // above 1 MiB, clears bss, and enters the kernel at entry in 32-bit protected
 // mode. sector is the linked boot sector, whose functions it uses; parts ends
-// with one of no sectors.
+// with a part of no sectors.
 func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
 	addr := func(name string) int {
 		a, _ := sector.Addr(name)
@@ -140,7 +140,7 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 		part   = Fields[layout.DiskPart[Mem]](RBX)
 	)
 	var table []any
-	end := bss.End // of all that is brought above 1 MiB
+	end := bss.End // of everything that is copied above 1 MiB
 	for _, p := range parts {
 		table = append(table, p.Dest, p.LBA, p.Sectors)
 		end = max(end, p.Dest+p.Sectors*sectorSize)
@@ -182,13 +182,13 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 			memoryMap(),
 			loaderStop(Block{MOVL(addr("boot_stop"), RAX), JMP(RAX)}),
 			real16(FUNC("memory_check",
-				`memory_check sees in the memory map that there is RAM from 1 MiB to where kernel
-and initramfs end; it may be of several pieces.`,
-				MOVL(highStart, RDX), // up to here there is
+				`memory_check checks in the memory map that there is RAM from 1 MiB to the end of
+kernel and initramfs; it may consist of several pieces.`,
+				MOVL(highStart, RDX), // up to here there is RAM
 				DO(
 					LEAL(info.MemMap[0].Start, RDI),
 					MOVL(info.MemMapCount, RCX),
-					LOOP( // for the piece that RDX is in
+					LOOP( // for the piece that contains RDX
 						CMPL(entryE.Type, layout.MemMapRAM),
 						JNE("next"),
 						CMPL(entryE.Start.Add(4), 0), // above 4 GiB
@@ -207,13 +207,13 @@ and initramfs end; it may be of several pieces.`,
 					),
 					SUBL(RAX, RDX), // the piece's start
 					ADDL(entryE.Size, RDX),
-					JB("done"), // it ends at 4 GiB
+					JB("done"), // the piece ends at 4 GiB
 					CMPL(RDX, uint32(end)),
 				).WHILE(B),
 				LABEL("done"),
 				RET(),
 			)),
-			real16(FUNC("read_parts", "read_parts brings the kernel's parts to their places.",
+			real16(FUNC("read_parts", "read_parts reads the kernel's parts to their places.",
 				LEAL(Sym("disk_parts"), RBX),
 				LOOP(
 					MOVL(part.Sectors, RCX),
@@ -230,7 +230,7 @@ and initramfs end; it may be of several pieces.`,
 						PUSHL(RCX),
 						MOVL(addr("disk_read"), RAX),
 						CALL(RAX),
-						CALL("flat_segments"), // the BIOS may have put the limits back
+						CALL("flat_segments"), // the BIOS may have reset the limits
 						POPL(RDX),
 						POPL(RBX),
 						MOVL(bufferAddr, RSI),
@@ -249,8 +249,8 @@ and initramfs end; it may be of several pieces.`,
 				RET(),
 			)),
 			real16(FUNC("flat_segments",
-				`flat_segments makes DS and ES reach 4 GiB: real mode keeps the limits that they
-got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
+				`flat_segments makes DS and ES reach 4 GiB: in real mode they keep the limits that
+they got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 				CLI(),
 				LGDT(Sym("real_gdtr")),
 				MOVL(CR0, RAX),

@@ -9,16 +9,16 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// KernelFile is what goes into a file that is a bzImage and a PE image.
+// KernelFile is the content of a file that is a bzImage and a PE image.
 type KernelFile struct {
-	Load uint64 // where the kernel is linked to run: the address of its first section
+	Load uint64 // the address that the kernel is linked for: that of its first section
 	// Entries, as Load physical addresses.
 	Start64, BIOS, EFI, Handover uint64
-	// Sections, each at a multiple of a page, none over the other, in order.
+	// Sections, each at a multiple of a page, without overlaps, in order.
 	Sections []FileSection
 }
 
-// FileSection is a section of a KernelFile. What its data do not fill is zero.
+// FileSection is a section of a KernelFile. The rest after its data is zero.
 type FileSection struct {
 	Name        string
 	Addr        uint64 // physical
@@ -27,7 +27,7 @@ type FileSection struct {
 	Exec, Write bool
 }
 
-// sbat names the generation of what boots, for a shim that revokes by it
+// sbat names the generation of this boot program, for a shim that revokes by it
 // (https://github.com/rhboot/shim/blob/main/SBAT.md).
 const sbat = "sbat,1,SBAT Version,sbat,1,https://github.com/rhboot/shim/blob/main/SBAT.md\n" +
 	"entrylab,1,entrylab,entrylab,1,https://github.com/entrylab/entrylab\n"
@@ -134,8 +134,8 @@ const (
 	dosMagic    = "MZ"
 	dosPEOffset = 0x3c // where a DOS header says where the PE headers are
 
-	// A loader that does not put the kernel where it is linked to run puts it at a
-	// multiple of 2 MiB, where it cannot lie over that place.
+	// A loader that does not put the kernel at the address it is linked for puts it at a
+	// multiple of 2 MiB, where it cannot overlap that address.
 	kernelAlignBits = 21
 	kernelAlign     = 1 << kernelAlignBits
 )

@@ -1,5 +1,5 @@
-// Package proto emits the code that takes the machine from a boot loader's
-// hands: one entry point per boot protocol, which turns what the loader gives
+// Package proto emits the code that takes the machine over from a boot
+// loader: one entry point per boot protocol, which turns what the loader gives
 // into layout.BootInfo, and the common way from 32-bit protected mode into
 // long mode. Its code ends by jumping to the kernel's startup_64.
 //

@@ -23,7 +23,7 @@ the physical address of the start info, CS and DS are flat, IF is 0.`,
 		CLI(),
 		CLD(),
 		CMPL(start.MagicVersion, layout.HVMStartMagic), // EAX says nothing: microvm leaves Multiboot's magic in it
-		IF(NE, DO(HLT(), TESTL(RSP, RSP)).WHILE(NE)),   // another protocol: there is nothing yet to say it with
+		IF(NE, DO(HLT(), TESTL(RSP, RSP)).WHILE(NE)),   // another protocol: nothing can print yet
 		MOVL(RBX, Sym("boot_handoff")),
 		LEAL(Sym("pvh_boot_info"), RAX),
 		MOVL(RAX, Sym("boot_parser")),
@@ -89,14 +89,14 @@ Fails by boot_fail.`,
 	return Program{Funcs: []Func{entry, parse}}
 }
 
-// LongMode is what all 32-bit entries jump to: startup_32 makes the page
-// tables, switches to long mode and goes on at startup_64 in the upper half.
+// LongMode is the code to which all 32-bit entries jump: startup_32 makes the page
+// tables, switches to long mode and continues at startup_64 in the upper half.
 func LongMode() Program {
 	const (
 		kernel = x86.PAGE_PRESENT | x86.PAGE_GLOBAL | x86.PAGE_ACCESSED | x86.PAGE_DIRTY
 		table  = x86.PAGE_PRESENT | x86.PAGE_RW
 	)
-	// mapKernel maps the 4 KiB pages from one symbol to another as they lie.
+	// mapKernel maps the 4 KiB pages from one symbol to another.
 	mapKernel := func(from, to string, low, high int) Block {
 		return Block{
 			LEAL(Sym(from), RSI),
@@ -133,7 +133,7 @@ kernel_page_table; EAX and EDX are the low and high flags of an entry.`,
 		}
 	}
 	start := FUNC("startup_32",
-		`startup_32: 32-bit protected mode, no paging. Maps all RAM below PhysMapSize
+		`startup_32: 32-bit protected mode, no paging. It maps all RAM below PhysMapSize
 at PhysMap in 2 MiB pages, the kernel's image at KernelBase in 4 KiB pages
 (text read-only, data not executable), and for the jump the first GiB where
 it is.`,
@@ -151,7 +151,7 @@ it is.`,
 		LEAL(Sym("physmap_pd"), RDI),
 		MOVL(kernel|x86.PAGE_RW|x86.PAGE_PSE, RAX),
 		DO(
-			CMPL(RAX, uint32(0xe000_0000)), // above are the devices: the APICs, PCI
+			CMPL(RAX, uint32(0xe000_0000)), // the devices are above: the APICs, PCI
 			IF(AE, ORL(x86.PAGE_PCD|x86.PAGE_PWT, RAX)),
 			MOVL(RAX, RDI.At(0)), // the first 2 MiB stay executable for the switch; startup_64 ends that
 			ADDL(8, RDI),

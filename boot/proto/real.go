@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// What the loader of a disk image and the setup code of a bzImage share: functions
-// in real mode, with all segments the same, that fill bios_info.
+// The code that the loader of a disk image and the setup code of a bzImage share:
+// functions in real mode, with all segments the same, that fill bios_info.
 
 func real16(f Func) Func { f.Bits = 16; return f }
 
@@ -30,7 +30,7 @@ func realData() []Data {
 }
 
 func a20Enable() Func {
-	return real16(FUNC("a20_enable", "a20_enable lets addresses reach above 1 MiB, if they do not already.",
+	return real16(FUNC("a20_enable", "a20_enable makes addresses reach above 1 MiB, if they do not already.",
 		CALL("a20_on"),
 		IF(NE, MOVL(0x2401, RAX), INT(0x15), CALL("a20_on")),
 		IF(NE, // the fast gate of the PS/2
@@ -53,7 +53,7 @@ func a20On() Func {
 		high = Mem{Seg: GS, Disp: word + 0x10} // with GS = 0xffff: 1 MiB above
 	)
 	return real16(FUNC("a20_on",
-		`a20_on tells by the flags, E, that the memory above 1 MiB is not that from 0 again.
+		`a20_on says by the flags, E, whether the memory above 1 MiB is not that at 0 again.
 Clobbers RAX, RCX, FS, GS.`,
 		XORL(RAX, RAX),
 		MOVW(RAX, FS),
@@ -102,10 +102,10 @@ func memoryMap() Func {
 			MOVL(20, RCX),
 			MOVL(smap, RDX),
 			INT(0x15),
-			BREAK(B), // behind the last
+			BREAK(B), // after the last
 			CMPL(RAX, smap),
 			BREAK(NE),
-			MOVL(0, entry.Type.Add(4)), // it is of 32 bits
+			MOVL(0, entry.Type.Add(4)), // it has 32 bits
 			ADDL(SizeOf[layout.MemMapEntry[Mem]](), RDI),
 			INCL(info.MemMapCount),
 			CMPL(info.MemMapCount, layout.MemMapMax),
@@ -129,7 +129,7 @@ func loaderStop(stop Block) Func {
 too, as the kernel does: at 115200 8n1, if there is no debug console.`,
 		MOVL(layout.DebugconPort, RDX),
 		INB(),
-		CMPB(RAX, layout.DebugconPort), // the device reads as its own port
+		CMPB(RAX, layout.DebugconPort), // the device returns its own port when read
 		IF(NE,
 			out(x86.UART_LCR, x86.UART_LCR_DLAB),
 			out(x86.UART_DATA, x86.UART_115200),
@@ -172,7 +172,7 @@ console too, and stops; an emulator ends.`,
 		OUTL(),
 		LEAL(Str(layout.ShutdownWord), RSI),
 		MOVL(layout.ShutdownPort, RDX),
-		LOOP( // the NUL behind it does no harm
+		LOOP( // the NUL after it does no harm
 			LODSB(),
 			OUTB(),
 			TESTB(RAX, RAX),

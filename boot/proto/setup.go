@@ -16,7 +16,7 @@ import (
 type setupHeader struct {
 	SetupSects         uint8 // sectors of setup code, the first not counted
 	RootFlags          uint16
-	Syssize            uint32 // of what follows them, in 16 bytes
+	Syssize            uint32 // of the rest, in units of 16 bytes
 	RAMSize, VidMode   uint16
 	RootDev, BootFlag  uint16
 	Jump               uint16 // of the setup code, at setupOffset
@@ -48,7 +48,7 @@ type setupHeader struct {
 	PayloadLength      uint32
 	SetupData          uint64
 	PrefAddress        uint64
-	InitSize           uint32 // that the kernel needs from where it is loaded on
+	InitSize           uint32 // the memory that the kernel needs from its load address on
 	HandoverOffset     uint32 // of the EFI handover entry from linux_start_64
 	KernelInfoOffset   uint32
 }
@@ -56,7 +56,7 @@ type setupHeader struct {
 const (
 	setupHeaderOffset = 0x1f1
 	setupOffset       = 0x200
-	// setupEnd is where the header may end, and the code goes on.
+	// setupEnd is where the header must end, and the code continues.
 	setupEnd = 0x270
 
 	bootFlag       = 0xaa55
@@ -66,15 +66,15 @@ const (
 	xlfHandover64  = 1 << 3
 	xlf5Level      = 1 << 5 // with CR4.LA57, too
 	xlf5LevelOn    = 1 << 6
-	setupStack     = 0x8000 // the segment's offsets to here are the setup code's
+	setupStack     = 0x8000 // the setup code may use the segment's offsets up to here
 	initrdAddrMost = 0x7fff_ffff
 )
 
-// headerSize is what stands in front of the kernel in its file: the setup code, and
-// the PE headers. A page, so that the kernel's own are pages of the file.
+// headerSize is the size of what precedes the kernel in its file: the setup code and
+// the PE headers. It is a page, so that the kernel's pages are pages of the file.
 const headerSize = layout.PageSize
 
-// setupFields are where the loader leaves the setup code its fields.
+// setupFields are the fields in which the loader leaves values for the setup code.
 var (
 	setupRamdisk     = Abs(0x218) // RamdiskImage
 	setupRamdiskSize = Abs(0x21c)
@@ -102,7 +102,7 @@ the file's first sector is, CS is 20H more and IP 0.`,
 				MOVW(RAX, SS),
 				MOVL(setupStack, RSP),
 				MOVZWL(RAX, RAX),
-				PUSHL(RAX), // go on with CS as the others
+				PUSHL(RAX), // continue with CS equal to the others
 				LEAL(Sym("setup_main"), RAX),
 				PUSHL(RAX),
 				RETFL(),
@@ -119,7 +119,7 @@ the file's first sector is, CS is 20H more and IP 0.`,
 				CLI(),
 				MOVW(DS, RAX),
 				MOVZWL(RAX, RBP),
-				SHLL(4, RBP), // where all this is
+				SHLL(4, RBP), // where this code is
 				MOVL(setupCmdLinePtr, RAX),
 				TESTL(RAX, RAX),
 				IF(E,
@@ -161,8 +161,8 @@ the file's first sector is, CS is 20H more and IP 0.`,
 	}
 }
 
-// setupCode links the setup code and puts the header into it; the first byte of what
-// it returns is that at setupHeaderOffset.
+// setupCode links the setup code and puts the header into it; the result's first byte
+// belongs at setupHeaderOffset.
 func setupCode(entry uint64, h setupHeader) ([]byte, error) {
 	obj, err := Link(setup(entry), setupOffset, 0)
 	if err != nil {

@@ -24,21 +24,21 @@ import (
 )
 
 // Bochs is an emulator that shares nothing with QEMU, with a virtual clock
-// that counts instructions, as under ICount: at bochsIPS both have the same
-// time. It boots a Disk only, and has one machine, an i440FX as QEMU's PC.
+// that counts instructions, like ICount: at bochsIPS both have the same
+// time. It only boots a Disk, and has one machine, an i440FX like QEMU's PC.
 //
-// What it counts otherwise than QEMU's icount, by design: a REP of n rounds is
+// By design it counts differently from QEMU's icount in one case: a REP of n rounds is
 // n instructions, in QEMU n+1 (the last finds RCX 0).
 const Bochs Engine = wire.EngineBochs
 
 const (
 	// BochsCPU is the default CPU model: the first with SMAP.
 	BochsCPU = "broadwell_ult"
-	// BochsFeaturesCPU is a model that has all that a variant may need of the CPU,
-	// of which QEMU's emulator has nothing.
+	// BochsFeaturesCPU is a model with every CPU feature that a variant may need;
+	// QEMU's emulator has none of them.
 	BochsFeaturesCPU = "tigerlake"
-	// bochsIPS is how many instructions take a second of the machine's time: as
-	// many as QEMU's -icount shift=0.
+	// bochsIPS is how many instructions take a second of the machine's time: the
+	// same number as with QEMU's -icount shift=0.
 	bochsIPS = 1_000_000_000
 
 	bochsProgram = "bochs"
@@ -49,10 +49,10 @@ const (
 // installed.
 var ErrNoBochs = errors.New("cannot use Bochs: apt-get install bochs bochs-x bochsbios vgabios xvfb")
 
-// ErrBochsStart is ErrStart of Bochs, or of the X server for it.
+// ErrBochsStart is the ErrStart of Bochs, or of the X server for it.
 var ErrBochsStart = errors.New("bochs failed at start")
 
-// findBochs looks for what Bochs needs and does without a screen.
+// findBochs looks for the programs that Bochs needs to run without a screen.
 func findBochs() error {
 	for _, program := range []string{bochsProgram, xvfbProgram} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -62,7 +62,7 @@ func findBochs() error {
 	return nil
 }
 
-// bochsArgs are Bochs's arguments: disk and console are paths.
+// bochsArgs returns Bochs's arguments: disk and console are paths.
 func (c *Config) bochsArgs(disk, console string) []string {
 	cpu, memory := c.CPU, c.MemoryMiB
 	if cpu == "" {
@@ -88,19 +88,19 @@ func (c *Config) bochsArgs(disk, console string) []string {
 	}, c.Extra...)
 }
 
-// bochsCommandLine boots the machine by hand, on an X server of one's own,
+// bochsCommandLine boots the machine by hand, on the user's X server,
 // with the log on standard output and the console on standard error. The word
-// on standard input is for Bochs's debugger: go on.
+// on standard input tells Bochs's debugger to continue.
 func (c *Config) bochsCommandLine() string {
 	return "echo c | " + quote(append([]string{bochsProgram}, c.bochsArgs(c.Disk, "/dev/stderr")...))
 }
 
-// bochsShutdown is what Bochs says when the kernel has ended the machine.
+// bochsShutdown is what Bochs prints when the kernel has ended the machine.
 const bochsShutdown = "shutdown requested"
 
 // bootBochs is boot for Bochs: it runs the machine to its end. Bochs has no
 // exit code for a guest; that it ended at the shutdown port is the second sign
-// beside the log's last line.
+// in addition to the log's last line.
 func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -116,7 +116,7 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	disk := filepath.Join(dir, "disk") // Bochs puts a lock file beside it
+	disk := filepath.Join(dir, "disk") // Bochs puts a lock file next to it
 	if err := os.Symlink(image, disk); err != nil {
 		return ending{}, err
 	}
@@ -126,8 +126,8 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	}
 	defer console.Close()
 
-	// The parent-death signal comes when the thread ends that started the
-	// process: keep it.
+	// The parent-death signal comes when the thread that started the process
+	// ends: keep that thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	display, stopXvfb, err := startXvfb(ctx)
@@ -140,7 +140,7 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	const consoleFD = 3 // the first of ExtraFiles
 	cmd := exec.CommandContext(ctx, bochsProgram, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
 	cmd.Env = append(os.Environ(), "DISPLAY="+display)
-	cmd.Stdin = strings.NewReader("c\n") // to its debugger: go on
+	cmd.Stdin = strings.NewReader("c\n") // tells its debugger to continue
 	consoleOut := &channel{file: console, to: &rec.console}
 	logLines := &lineFilter{to: after{consoleOut, &rec.log}, keep: isLog}
 	said := &lineFilter{to: &rec.stdio, keep: isComplaint}
@@ -177,9 +177,9 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 }
 
 // startXvfb starts an X server without a screen, on a display number that it
-// chooses, and returns the display. Once that is there, only stop ends it, which
-// must come after Bochs: one that loses its display speaks of a broken
-// connection, and not of what ended it.
+// chooses, and returns the display. From then on only stop ends the server. Call stop
+// after Bochs has ended: a Bochs that loses its display reports a broken
+// connection instead of what ended it.
 func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	number, numberEnd, err := os.Pipe()
 	if err != nil {
@@ -202,14 +202,14 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 	}
 	stop = func() {
 		end()
-		_ = cmd.Wait() // what it ends with says nothing
+		_ = cmd.Wait() // its exit status means nothing
 	}
 	defer context.AfterFunc(ctx, end)()
 	started, watched := make(chan struct{}), make(chan error, 1)
 	go func() {
 		err := work.Watch(cmd.Process.Pid, startLimit, started)
 		if err != nil {
-			_ = cmd.Process.Kill() // which it may have ended before
+			_ = cmd.Process.Kill() // it may already have ended
 		}
 		watched <- err
 	}()
@@ -229,14 +229,14 @@ func startXvfb(ctx context.Context) (display string, stop func(), err error) {
 // talks too, is the kernel's.
 func isLog(line []byte) bool { return bytes.HasPrefix(line, []byte(logPrefix)) }
 
-// bochsChatter are the lines of Bochs's standard error that say nothing: what
+// bochsChatter matches the lines of Bochs's standard error without information: what
 // it does at start, at the levels of information and error, and rules.
 var bochsChatter = regexp.MustCompile(`^(\d{11}[ied]|=====|Bochs is exiting|\s*$)`)
 
 func isComplaint(line []byte) bool { return !bochsChatter.Match(line) }
 
-// lineFilter passes on the lines that are to be kept. Its last may be
-// unfinished; it is then passed on only once it is whole.
+// lineFilter passes on the lines that are to be kept. The last line may be
+// unfinished; it is passed on once it is whole.
 type lineFilter struct {
 	to   io.Writer
 	keep func(line []byte) bool
@@ -275,7 +275,7 @@ func bochsVersion(ctx context.Context) (string, error) {
 	}
 	_, rest, ok := strings.Cut(out.String(), "Bochs x86 Emulator ")
 	if !ok {
-		return "", fmt.Errorf("%s --help does not tell its version", bochsProgram)
+		return "", fmt.Errorf("%s --help does not say its version", bochsProgram)
 	}
 	version, _, _ := strings.Cut(rest, "\n")
 	return strings.TrimSpace(version), nil

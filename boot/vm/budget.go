@@ -11,28 +11,28 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// DefaultInstructions is how much a machine may do whose task is unknown: all checks
+// DefaultInstructions is how much a machine whose task is unknown may do: all checks
 // on all presets take some 2,000 million instructions.
 const DefaultInstructions = 10_000_000_000
 
 const (
-	// perByte is what a byte that the guest sends counts as, in instructions: about
-	// as long does an emulator take for its port I/O. Without it, one that prints
-	// for ever would fill the memory first.
+	// perByte is how many instructions a byte that the guest sends counts as:
+	// an emulator takes about that long for its port I/O. Without it, a guest that
+	// prints for ever would fill the memory first.
 	perByte = 100
-	// perSecond is what a second counts as that the guest sleeps through, under
-	// ICount: no instruction is executed, and emulators skip some hundred in one of
-	// the host's.
+	// perSecond is how many instructions a second of the guest's sleep counts as, under
+	// ICount: no instruction is executed, and emulators skip some hundred such seconds
+	// in one of the host's.
 	perSecond = 1_000_000
 
-	// maxIdle is how long a machine may do nothing that has timers of its own. Where
-	// time passes at once when nothing else does (counts), it is maxIdleCounted.
+	// maxIdle is how long a machine with its own timers may do nothing. Where time
+	// passes at once when nothing else happens (counts), it is maxIdleCounted.
 	maxIdle        = 10 * time.Minute
 	maxIdleCounted = 10 * time.Second
 )
 
-// rate is how many instructions the engine executes in a second of CPU time at
-// Speed 1 (package work), at the least: it is a third of the slowest that was seen.
+// rate is how many instructions the engine executes at least in a second of CPU time at
+// Speed 1 (package work): a third of the slowest rate that was seen.
 func (e Engine) rate() float64 {
 	if e == Bochs {
 		return 8e6
@@ -45,7 +45,7 @@ type timeoutError string
 
 func (e timeoutError) Error() string { return string(e) + " (time-out)" }
 
-// afterInstructions is the end of a machine that has used up its budget.
+// afterInstructions returns the reason for ending a machine that has used up its budget.
 func afterInstructions(n uint64) timeoutError {
 	return timeoutError(fmt.Sprintf("no end after the work of %d million instructions", n/1_000_000))
 }
@@ -53,11 +53,11 @@ func afterInstructions(n uint64) timeoutError {
 // budget is what a machine may do, and what it has done.
 type budget struct {
 	instructions uint64
-	idle         time.Duration // that it may sleep
+	idle         time.Duration // how long it may sleep
 	rate         float64       // instructions in a second of work
 
 	last   progress
-	unseen float64 // instructions since QEMU last told of some, as estimated
+	unseen float64 // estimated instructions since QEMU last reported some
 	asleep time.Duration
 }
 
@@ -68,22 +68,22 @@ type progress struct {
 	work.Meter
 }
 
-// count is what QEMU tells of a machine under ICount: 0 on other engines.
+// count is what QEMU reports about a machine under ICount: 0 on other engines.
 type count struct {
 	counted uint64        // instructions
-	clock   time.Duration // its own, which they advance by 1 ns each, and sleep by its length
+	clock   time.Duration // its own: each instruction advances it by 1 ns, and sleep by its length
 }
 
-// slept is the part of the clock that no instruction took.
+// slept returns the part of the clock that was sleep and no instruction.
 func (c count) slept() time.Duration { return max(0, c.clock-time.Duration(c.counted)) }
 
-// budget returns that of the machine.
+// budget returns the machine's budget.
 func (c *Config) budget() *budget {
 	b := &budget{instructions: c.Instructions, idle: maxIdle, rate: c.Engine.rate()}
 	if b.instructions == 0 {
 		b.instructions = DefaultInstructions
 	}
-	if c.counts() && c.Debug == nil { // a debugger stops it as it likes
+	if c.counts() && c.Debug == nil { // a debugger stops it for any time
 		b.idle = maxIdleCounted
 	}
 	return b
@@ -92,8 +92,8 @@ func (c *Config) budget() *budget {
 // counts reports whether QEMU counts the machine's instructions.
 func (c *Config) counts() bool { return c.Engine == "" || c.Engine == ICount }
 
-// spend takes in what the machine has done until now, and returns a timeoutError
-// when that is enough.
+// spend adds what the machine has done until now, and returns a timeoutError
+// when the budget is used up.
 func (b *budget) spend(now progress) error {
 	if now.counted != b.last.counted || now.output != b.last.output {
 		b.asleep = 0
@@ -115,10 +115,10 @@ func (b *budget) spend(now progress) error {
 	return nil
 }
 
-// watch looks at the machine until done is closed, or until it is to be ended:
+// watch watches the machine until done is closed, or until the machine must be ended:
 // then stop gets the reason.
 func (b *budget) watch(pid int, rec *recorder, qemu *counter, done <-chan struct{}, stop func(error)) {
-	// QEMU wakes up to answer, and on a busy host takes some turns for it: it must
+	// QEMU wakes up to answer, and on a busy host takes several turns for it: it must
 	// be seen asleep in between.
 	const turnsOfAnswer = 10
 	var now progress
@@ -158,17 +158,17 @@ type counter struct {
 
 	mu       sync.Mutex
 	last     count
-	greeted  bool // it is asked from then on
+	greeted  bool // from then on it is asked
 	answered bool
 }
 
-// query asks for the number of instructions, which QEMU tells without a record or
-// replay, too (qapi/replay.json), and for the time of the real-time clock, which is
-// the guest's.
+// query asks for the number of instructions, which QEMU also gives without a record or
+// replay (qapi/replay.json), and for the time of the real-time clock, which is
+// the guest's time.
 const query = `{"execute": "query-replay"}
 {"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}`
 
-// listen takes QEMU's answers, until the end of the connection.
+// listen reads QEMU's answers, until the end of the connection.
 func (c *counter) listen() {
 	for answers := json.NewDecoder(c.qmp); ; {
 		var answer struct {
@@ -204,9 +204,10 @@ func (c *counter) listen() {
 }
 
 // errMute is why QEMU is killed when it sleeps and owes an answer for the time of
-// grace. Version 7.2 does when it was just about to answer as its guest was reset
-// (it waits in monitor_cleanup, of monitor/monitor.c, for what only it could do), and
-// at no other time. The guest has ended, and QEMU's exit code would have been 0.
+// grace. Version 7.2 hangs like this if it was just about to answer when its guest was
+// reset (it waits in monitor_cleanup, of monitor/monitor.c, for something that only it
+// could do), and at no other time. The guest has ended, and QEMU's exit code would have
+// been 0.
 var errMute = errors.New("QEMU does not end after a reset")
 
 // owes reports whether QEMU has been asked and has not answered.
@@ -219,7 +220,7 @@ func (c *counter) owes() bool {
 	return c.greeted && !c.answered
 }
 
-// latest returns the last count that QEMU has told, and asks for the next.
+// latest returns the last count that QEMU has reported, and asks for the next.
 func (c *counter) latest() count {
 	if c == nil {
 		return count{}
@@ -233,7 +234,7 @@ func (c *counter) latest() count {
 	return c.last
 }
 
-// send does not fail but if QEMU has gone, of which others tell.
+// send fails only if QEMU is gone, which others report.
 func (c *counter) send(text string) { _, _ = c.qmp.WriteString(text + "\n") }
 
 // qmpChannel is QEMU's machine protocol on an inherited socket.

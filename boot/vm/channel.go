@@ -15,18 +15,18 @@ import (
 // channel is our end of a socket or pipe that a machine writes to.
 type channel struct {
 	file *os.File
-	to   io.Writer // does not fail, and does not wait for anybody
+	to   io.Writer // neither fails nor blocks
 
-	mu  sync.Mutex // held from reading to passing on, which so stay in order
+	mu  sync.Mutex // held from reading to passing on, to keep the order
 	buf []byte
 }
 
 // gather is how long a channel waits for more when something has come: an
-// emulated machine writes byte by byte, and to wake up for each costs more than
-// the machine takes for it.
+// emulated machine writes byte by byte, and waking up for each costs more than
+// the machine takes to write it.
 const gather = time.Millisecond
 
-// pump passes on what comes until the end, or until the file's deadline.
+// pump passes on the data until the end, or until the file's deadline.
 func (c *channel) pump() error {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -47,9 +47,9 @@ func (c *channel) pump() error {
 	return nil
 }
 
-// readOut waits for the pumps of files. What the machine wrote is there to be read
-// to the end; after the late time, somebody else holds the other ends open, and the
-// pumps give up.
+// readOut waits for the pumps of files, which read what the machine wrote to the
+// end. If the other ends are still open after the late time, another process holds
+// them, and the pumps give up.
 func readOut(pumps *sync.WaitGroup, late time.Duration, files ...*os.File) {
 	done := make(chan struct{})
 	go func() { pumps.Wait(); close(done) }()
@@ -64,13 +64,13 @@ func readOut(pumps *sync.WaitGroup, late time.Duration, files ...*os.File) {
 	<-done
 }
 
-// take passes on what is there already. It returns io.EOF at the end, and nil
+// take passes on the data that is already there. It returns io.EOF at the end, and nil
 // if more may come.
 func (c *channel) take(fd int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.buf == nil {
-		c.buf = make([]byte, 64<<10) // a pipe's
+		c.buf = make([]byte, 64<<10) // the size of a pipe
 	}
 	for {
 		n, err := syscall.Read(fd, c.buf)
@@ -90,9 +90,9 @@ func (c *channel) take(fd int) error {
 	}
 }
 
-// after writes to a stream of a machine whatever another channel of it has
-// before. A machine writes to its channels in the guest's order, so what the
-// guest said there first is there when a byte comes here.
+// after passes to another channel's writer what a channel of the same machine holds
+// before it writes to a stream. A machine writes to its channels in the guest's order,
+// so what the guest sent on the other channel first is there when a byte comes here.
 type after struct {
 	other *channel
 	io.Writer

@@ -12,7 +12,7 @@ import (
 )
 
 // Engine is how the guest's instructions are run. Figures of different engines
-// never stand in one column.
+// never share a column.
 type Engine string
 
 // The engines. The empty string is ICount.
@@ -21,7 +21,7 @@ const (
 	// steps by exactly 1 with each, idle time is skipped, and two runs are equal
 	// to the instruction.
 	ICount Engine = "icount"
-	// TCG is plain TCG. Its time says nothing about hardware; it serves for
+	// TCG is plain TCG. Its time says nothing about hardware; it is for
 	// correctness.
 	TCG Engine = "tcg"
 	// KVM runs on the CPU itself. See Available.
@@ -45,7 +45,7 @@ func (e Engine) args() ([]string, error) {
 	case KVM:
 		return []string{"-accel", "kvm"}, nil
 	case Bochs:
-		return nil, nil // another program than QEMU
+		return nil, nil // not QEMU
 	default:
 		return nil, fmt.Errorf("unknown engine %q: %suse %s", string(e), near.Hint(string(e), Engines), oneOf(Engines))
 	}
@@ -59,9 +59,9 @@ type Probe func(context.Context) error
 // CPL 0.
 var ErrNoSyscall = errors.New("the probe did not see SYSCALL arrive at CPL 0")
 
-// ProbeImage is the Probe that boots kernel with initrd (empty: none). Its init
-// must exit with status 0 if, and only if, SYSCALL arrived at CPL 0. What it says is
-// what became of the guest, however long that took.
+// ProbeImage returns the Probe that boots kernel with initrd (empty: none). Its init
+// must exit with status 0 if, and only if, SYSCALL arrived at CPL 0. The Probe reports
+// how the guest ended, however long that took.
 func ProbeImage(kernel, initrd string) Probe {
 	return func(ctx context.Context) error {
 		result, err := Run(ctx, Config{Engine: KVM, Kernel: kernel, Initrd: initrd, Instructions: 1_000_000_000})
@@ -73,22 +73,22 @@ func ProbeImage(kernel, initrd string) Probe {
 		case result.Outcome == Exited || result.Outcome == Signaled:
 			return fmt.Errorf("%w: %s", ErrNoSyscall, result.Reason)
 		}
-		return fmt.Errorf("the probe did not come to its end: %v", result)
+		return fmt.Errorf("the probe did not finish: %v", result)
 	}
 }
 
-// Available reports why e cannot be used here, or nil. For ICount and TCG only
-// QEMU is needed. KVM counts only where it is the hardware's: a /dev/kvm on a
+// Available reports why e cannot be used here, or nil. ICount and TCG need only
+// QEMU. KVM counts only if it is the hardware's: a /dev/kvm on a
 // CPU without VMX and SVM is software, whose cycles mean nothing and whose
-// SYSCALL may not work, so that the CPU's flags and a probe must both agree.
+// SYSCALL may not work, so the CPU's flags and a probe must both agree.
 func (e Engine) Available(ctx context.Context, probe Probe) error {
 	return e.availableOn(ctx, thisHost(), probe)
 }
 
-// Auto is KVM where it is Available, else ICount and, in one line, why not KVM.
+// Auto returns KVM if it is Available, else ICount and, in one line, why not KVM.
 //
 // A KVM that works on an emulated CPU is Available, for checks, but its cycles are
-// the emulator's: then it is not taken unasked.
+// the emulator's: then Auto does not choose it.
 func Auto(ctx context.Context, probe Probe) (e Engine, reason string) {
 	return autoOn(ctx, thisHost(), probe)
 }

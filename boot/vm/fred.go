@@ -16,7 +16,7 @@ var ErrNoFRED = errors.New("this Bochs was built without FRED: build Bochs 3.1 o
 // bochsFile is the program, most of it code.
 var bochsFile = bounded.Kind{Thing: "Bochs", Most: 256 << 20, Regular: true, Advice: "install Bochs again"}
 
-// BochsFRED returns nil if this host's Bochs emulates FRED. A version does not tell:
+// BochsFRED returns nil if this host's Bochs emulates FRED. The version does not tell:
 // Debian's 3.1 shows FRED in CPUID and was built without it. A program that has it
 // knows the name of its instruction ERETU.
 func BochsFRED(ctx context.Context) error {

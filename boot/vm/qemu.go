@@ -16,26 +16,26 @@ import (
 const program = "qemu-system-x86_64"
 
 // ErrNoQEMU means that there is no QEMU in PATH.
-var ErrNoQEMU = errors.New(program + " not found: apt-get install qemu-system-x86 (`entrylab doctor` tells what this host lacks)")
+var ErrNoQEMU = errors.New(program + " not found: apt-get install qemu-system-x86 (`entrylab doctor` says what this host lacks)")
 
 // ErrStart means that QEMU ended before the guest did anything; the error that
 // wraps it holds QEMU's own words.
 var ErrStart = errors.New("QEMU failed at start")
 
 const (
-	// startLimit is how long a program may work, or do nothing, that is to say
+	// startLimit is how long a program may work, or do nothing, before it says
 	// something at its start (package work).
 	startLimit = 10 * time.Second
-	// outputDelay is for programs whose output somebody else holds open.
+	// outputDelay is for programs whose output another process holds open.
 	outputDelay = time.Minute
 )
 
 // find returns the command that starts QEMU, without its arguments.
 //
-// If this process is killed, the context cannot end QEMU: then the kernel must.
+// If this process is killed, the context cannot end QEMU; the kernel must.
 // setpriv asks it to (prctl PR_SET_PDEATHSIG) and execs QEMU in its own place,
-// so that a kill reaches QEMU itself. In between the shell looks whether this
-// process is still there, as one that ended before setpriv asked sends no signal.
+// so that a kill reaches QEMU itself. In between, the shell checks that this
+// process still exists, as no signal comes if it ended before setpriv asked.
 func find() ([]string, error) {
 	qemu, err := exec.LookPath(program)
 	if err != nil {
@@ -59,7 +59,7 @@ func Emulator(ctx context.Context, e Engine) (string, error) {
 }
 
 // Version returns QEMU's version with the distributor's, as in
-// "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". It belongs beside every figure.
+// "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". It belongs to every figure.
 func Version(ctx context.Context) (string, error) {
 	qemu, err := exec.LookPath(program)
 	if err != nil {

@@ -14,40 +14,40 @@ import (
 )
 
 const (
-	tailLines = 40  // that Result.Tail keeps
-	lineBytes = 400 // that a line in it keeps; a guest may never send a newline
+	tailLines = 40  // the lines that Result.Tail keeps
+	lineBytes = 400 // the bytes of a line that it keeps; a guest may never send a newline
 	saidBytes = 1 << 12
 
 	lastWrite = time.Second // for a writer when the context is done
 )
 
-// recorder takes what comes out of a machine, on all ways at once, and keeps
-// what a verdict and a report need. None of its work can block.
+// recorder takes a machine's output, from all channels at once, and keeps
+// what a verdict and a report need. It never blocks.
 type recorder struct {
 	mu    sync.Mutex
 	start time.Time
 	first time.Time // of the first byte on the console
 	tail  []string
 
-	console, log stream // of the guest
-	stdio        stream // of QEMU
+	console, log stream // the guest's
+	stdio        stream // QEMU's
 	said         []byte // what QEMU said, up to saidBytes
 
-	sink *sink // passes on what streams with a writer take; nil: none
+	sink *sink // passes on the data of streams with a writer; nil: none
 }
 
-// stream is one way out of the machine.
+// stream is one of the machine's outputs.
 type stream struct {
 	rec     *recorder
-	partial []byte // the line that has begun, up to lineBytes
-	dropped int    // bytes of it beyond
+	partial []byte // the current, unfinished line, up to lineBytes
+	dropped int    // how many of its bytes are beyond that
 	came    uint64 // bytes
 	last    string // the last line, if it is whole
 	panic   string // the first line of a panic
 
 	name string
-	w    io.Writer // gets all of it; nil: none
-	// lines makes w get whole lines only; held is what has come of the next.
+	w    io.Writer // gets everything; nil: none
+	// lines makes w get only whole lines; held is the part of the next line so far.
 	lines bool
 	held  []byte
 }
@@ -91,7 +91,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the stream's last line. It is what vmtest calls for QEMU's own
+// Close ends the stream's last line. vmtest calls it for QEMU's own
 // output.
 func (s *stream) Close() error {
 	s.end()
@@ -141,14 +141,14 @@ func (rec *recorder) finish(ctx context.Context) error {
 	return rec.sink.finish(ctx)
 }
 
-// bytes is how much the guest has sent.
+// bytes returns how much the guest has sent.
 func (rec *recorder) bytes() uint64 {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	return rec.console.came + rec.log.came
 }
 
-// ending is what the streams say about how the machine ended.
+// ending returns what the streams say about how the machine ended.
 func (rec *recorder) ending() ending {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -160,11 +160,11 @@ func (rec *recorder) ending() ending {
 	}
 }
 
-// endLine moves the line that has begun to the tail, and returns it.
+// endLine moves the unfinished line to the tail, and returns it.
 func (s *stream) endLine() string {
 	line := strings.TrimSuffix(string(s.partial), "\r")
 	if s.dropped > 0 {
-		line += fmt.Sprintf("... (%d bytes more)", s.dropped)
+		line += fmt.Sprintf("... (%d more bytes)", s.dropped)
 	}
 	s.partial, s.dropped = s.partial[:0], 0
 	if s.panic == "" && strings.HasPrefix(line, logPrefix+panicPrefix) {
@@ -194,7 +194,7 @@ type sink struct {
 	wake   sync.Cond // queue or closed has changed
 	queue  []piece
 	closed bool
-	done   chan struct{} // closed when the writers have all, or one has failed
+	done   chan struct{} // closed when the writers have everything, or one has failed
 	err    error         // the writer's, once done
 }
 

@@ -14,9 +14,9 @@ import (
 // Outcome is how a machine ended.
 type Outcome int
 
-// The outcomes. The first, and zero, is the one without a verdict.
+// The outcomes. The zero value is the one without a verdict.
 const (
-	// Crash is everything that the others are not: a triple fault, a QEMU that
+	// Crash is everything else: a triple fault, a QEMU that
 	// was killed, an exit code without its line in the log, or a
 	// line without its code.
 	Crash Outcome = iota
@@ -24,11 +24,11 @@ const (
 	Exited
 	// Signaled means that a signal killed init; Result.Status is its number.
 	Signaled
-	// Panic means that the kernel found itself broken.
+	// Panic means that the kernel found a fault in itself.
 	Panic
 	// Refused means that the kernel would not boot what it was given.
 	Refused
-	// TimedOut means that the machine did not end by itself; see Config.
+	// TimedOut means that the machine did not end itself; see Config.
 	TimedOut
 )
 
@@ -49,7 +49,7 @@ func (o Outcome) String() string {
 	}
 }
 
-// Result is what became of a machine.
+// Result is how a machine ended.
 type Result struct {
 	Outcome Outcome
 	// Status is init's exit status (Exited) or signal number (Signaled).
@@ -57,13 +57,13 @@ type Result struct {
 	// Reason says what happened in one line: the kernel's own words, or why
 	// there is no verdict.
 	Reason string
-	// Tail are the last 40 lines of console, log and QEMU's own messages, as
-	// they came. A line of the log may stand behind one of the console that the
-	// guest sent right after it, never before one that it sent earlier.
+	// Tail holds the last 40 lines of console, log and QEMU's own messages, as
+	// they came. A line of the log may follow one of the console that the
+	// guest sent right after it, but never precedes one that it sent earlier.
 	Tail []string
 	// CommandLine boots the same machine by hand; see the function.
 	CommandLine string
-	// Elapsed is the time from starting QEMU to its end, FirstByte that to the
+	// Elapsed is the time from starting QEMU to its end, FirstByte the time to the
 	// first byte on the console (0: none came).
 	Elapsed, FirstByte time.Duration
 }
@@ -76,10 +76,10 @@ func (r Result) String() string {
 	case TimedOut:
 		return "TIME-OUT: " + r.Reason
 	}
-	return r.Reason // the kernel's words, which begin with what it was
+	return r.Reason // the kernel's words, which begin with the outcome
 }
 
-// Report tells the whole story on several lines, for a failure: the outcome,
+// Report describes a failure in full, on several lines: the outcome,
 // the last lines of the guest and how to repeat it by hand.
 func (r Result) Report() string {
 	var b strings.Builder
@@ -96,7 +96,7 @@ func (r Result) Report() string {
 	return b.String()
 }
 
-// What the kernel's lines in the log begin with; see the Exit values of
+// The beginnings of the kernel's lines in the log; see the Exit values of
 // gen/layout.
 const (
 	logPrefix     = "entrylab: "
@@ -107,21 +107,21 @@ const (
 	refusedPrefix = "cannot boot: "
 )
 
-// ending is all that a verdict is made of.
+// ending is everything that decides a verdict.
 type ending struct {
 	code     int            // QEMU's exit code; 0, which no verdict has, if it was killed
-	signal   syscall.Signal // that killed QEMU; 0: none
+	signal   syscall.Signal // the one that killed QEMU; 0: none
 	timeout  string         // why the machine was ended; empty: it ended itself
 	lastLog  string         // the log's last line, if it is whole
 	panicLog string         // the log's first line of a panic
 	silent   bool           // nothing came on console and log
 	said     string         // QEMU's own messages
-	bochs    bool           // it was Bochs: code and said are its
+	bochs    bool           // it was Bochs: code and said are Bochs's
 	shutdown bool           // Bochs ended because the kernel asked for it
 }
 
-// killed takes in why ctx, if it has killed the machine, is done. A time-out and a
-// reset are ends like others, all else is an error.
+// killed records why ctx, if it has killed the machine, is done. A time-out and a
+// reset are endings like others; anything else is an error.
 func (e *ending) killed(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if e.signal != syscall.SIGKILL || err == nil {
@@ -138,8 +138,8 @@ func (e *ending) killed(ctx context.Context) error {
 	return err
 }
 
-// verdict is the outcome of e with the status and reason that go with it. The
-// error is ErrStart's, when the guest never ran.
+// verdict returns the outcome of e, with its status and reason. The
+// error is an ErrStart, when the guest never ran.
 func (e ending) verdict() (outcome Outcome, status int, reason string, err error) {
 	if e.silent && e.timeout == "" && (e.code != 0 || e.signal != 0) && e.complaint() != "" {
 		failed := ErrStart
@@ -180,7 +180,7 @@ func (e ending) verdict() (outcome Outcome, status int, reason string, err error
 	return Crash, 0, e.crash(), nil
 }
 
-// bochsCode is the code that QEMU would have had with the log's last line, if
+// bochsCode returns the exit code that QEMU would have had with the log's last line, if
 // Bochs ended as the kernel wanted.
 func (e ending) bochsCode(line string) int {
 	switch {
@@ -197,7 +197,7 @@ func (e ending) bochsCode(line string) int {
 	return 0
 }
 
-// qemuCode is QEMU's exit code when the guest writes value to isa-debug-exit.
+// qemuCode returns QEMU's exit code when the guest writes value to isa-debug-exit.
 func qemuCode(value int) int { return value<<1 | 1 }
 
 // crash says why there is no verdict.
@@ -215,12 +215,12 @@ func (e ending) crash() string {
 	case e.code == 0:
 		b.WriteString("the machine was reset (a triple fault?) or switched off: QEMU's exit code is 0, which no kernel of ours gives")
 	default:
-		fmt.Fprintf(&b, "QEMU's exit code is %d, but the log's last line does not go with it", e.code)
+		fmt.Fprintf(&b, "QEMU's exit code is %d, but the log's last line does not match it", e.code)
 	}
 	return b.String() + e.last()
 }
 
-// last is what a reason without a verdict ends with: what came last.
+// last returns the end of a reason without a verdict: the last output.
 func (e ending) last() string {
 	var b strings.Builder
 	switch {
@@ -239,7 +239,7 @@ func (e ending) last() string {
 	return b.String()
 }
 
-// complaint is what QEMU said, in one line and without its warnings.
+// complaint returns what QEMU said, in one line and without its warnings.
 func (e ending) complaint() string {
 	var lines []string
 	for line := range strings.Lines(e.said) {

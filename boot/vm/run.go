@@ -18,14 +18,14 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// grace is how long what is left of a machine has to go once QEMU has ended, and for
+// grace is how long the rest of a machine has to end once QEMU has ended, and for
 // how long QEMU may sleep without an answer.
 const grace = 3 * time.Second
 
 // Run boots the machine and waits for its end. A guest that fails, crashes or
 // does not end is a Result; an error means that there was no guest
 // (ErrNoQEMU, ErrStart, a bad Config), that a writer failed, or that ctx is
-// done. When Run returns, QEMU is gone and the writers have everything, but for
+// done. When Run returns, QEMU is gone and the writers have everything, except
 // a writer that still blocks when ctx is done.
 func Run(ctx context.Context, c Config) (Result, error) {
 	var result Result
@@ -78,8 +78,8 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	return result, nil
 }
 
-// boot starts QEMU, takes in what comes out of it until all of it has ended,
-// and says how it did. When ctx is done, QEMU is killed.
+// boot starts QEMU, reads its output until all of it has ended,
+// and says how the machine ended. When ctx is done, it kills QEMU.
 func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -88,7 +88,7 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		return ending{}, err
 	}
 	// The options are made by hand, and not by vmtest's OptionsFor, because
-	// that one lets VMTEST_ variables of the environment change what is booted,
+	// that function lets VMTEST_ variables of the environment change what is booted,
 	// splits QEMU's path at spaces, and asks for -nographic, with which SeaBIOS
 	// writes to COM1.
 	opts := &qemu.Options{SerialOutput: []io.WriteCloser{&rec.stdio}}
@@ -237,12 +237,12 @@ func socketPair(name string) (ours, qemus *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU"), nil
 }
 
-// exitStatus takes apart what vmtest's Wait returned.
+// exitStatus takes apart the error of vmtest's Wait.
 func exitStatus(waitErr error) (code int, signal syscall.Signal, err error) {
 	var exitErr *exec.ExitError
 	switch {
 	case waitErr == nil,
-		// QEMU ended with 0 just when it was to be killed.
+		// QEMU ended with 0 just before it would have been killed.
 		errors.Is(waitErr, context.Canceled), errors.Is(waitErr, context.DeadlineExceeded):
 		return 0, 0, nil
 	case !errors.As(waitErr, &exitErr):

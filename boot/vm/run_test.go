@@ -103,7 +103,7 @@ func TestRun(t *testing.T) {
 			name:   "code without line",
 			script: "x 0",
 			want: Result{
-				Reason: "QEMU's exit code is 1, but the log's last line does not go with it; nothing came on console and log",
+				Reason: "QEMU's exit code is 1, but the log's last line does not match it; nothing came on console and log",
 			},
 		},
 		{
@@ -111,7 +111,7 @@ func TestRun(t *testing.T) {
 			script:  "c entrylab: init exited with status 0|;x 0",
 			console: "entrylab: init exited with status 0\n",
 			want: Result{
-				Reason: "QEMU's exit code is 1, but the log's last line does not go with it; nothing came on the log",
+				Reason: "QEMU's exit code is 1, but the log's last line does not match it; nothing came on the log",
 				Tail:   []string{"entrylab: init exited with status 0"},
 			},
 		},
@@ -190,7 +190,7 @@ func TestRunWithoutNewline(t *testing.T) {
 	}
 	want := []string{
 		"entrylab: init exited with status 0",
-		strings.Repeat("A", lineBytes) + "... (1048176 bytes more)",
+		strings.Repeat("A", lineBytes) + "... (1048176 more bytes)",
 	}
 	if diff := cmp.Diff(want, got.Tail); diff != "" {
 		t.Errorf("Tail (-want +got):\n%s", diff)
@@ -531,7 +531,7 @@ func TestRunBadQEMU(t *testing.T) {
 		{
 			name:   "dies without a word",
 			script: "exit 4",
-			reason: "QEMU's exit code is 4, but the log's last line does not go with it; nothing came on console and log",
+			reason: "QEMU's exit code is 4, but the log's last line does not match it; nothing came on console and log",
 		},
 		{
 			name:   "does nothing",
@@ -551,7 +551,7 @@ func TestRunBadQEMU(t *testing.T) {
 		{
 			name:   "dies in the middle with a message",
 			script: "echo hello >&3; echo 'qemu: out of memory' >&2; exit 1",
-			reason: "QEMU's exit code is 1, but the log's last line does not go with it; nothing came on the log; QEMU said: qemu: out of memory",
+			reason: "QEMU's exit code is 1, but the log's last line does not match it; nothing came on the log; QEMU said: qemu: out of memory",
 		},
 		{
 			name:   "hangs",

@@ -5,11 +5,11 @@ import (
 	"os"
 )
 
-// ErrNoOVMF means that the UEFI firmware for machines is not on this host.
+// ErrNoOVMF means that this host has no UEFI firmware for machines.
 var ErrNoOVMF = errors.New("OVMF not found: apt-get install ovmf")
 
-// ovmfFiles are where distributions put OVMF: its code, and its variables as they
-// are on a machine that never booted.
+// ovmfFiles are the paths where distributions put OVMF: its code, and its variables for
+// a machine that never booted.
 var ovmfFiles = [][2]string{
 	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},         // Debian
 	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},     // Fedora
@@ -22,8 +22,8 @@ func Firmware() error {
 	return err
 }
 
-// ovmf returns the QEMU arguments for OVMF as the firmware. What the machine writes
-// to its variables is lost.
+// ovmf returns the QEMU arguments for OVMF as the firmware. The machine's writes
+// to its variables are lost.
 func ovmf() ([]string, error) {
 	for _, f := range ovmfFiles {
 		if _, err := os.Stat(f[0]); err != nil {

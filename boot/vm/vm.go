@@ -1,13 +1,13 @@
 // Package vm starts machines: it boots a kernel image in QEMU or Bochs, passes on
 // the guest's output and says how the machine ended.
 //
-// A guest has two output channels. The console is COM1, and carries
-// what init wrote, byte for byte; in Bochs the first parallel port does, too, for a
-// kernel that is asked to (layout.PrinterWord). The log is the debug console at port 0xe9, and
-// carries the kernel's own lines. A machine that ends properly says so twice, by
-// isa-debug-exit's code and by the log's last line;
-// only both together are a verdict (see Result), since an exit code alone can
-// also come from QEMU, and a triple fault ends QEMU with success.
+// A guest has two output channels. The console is COM1, and carries what init wrote,
+// byte for byte; in Bochs, the first parallel port carries it if the kernel is asked to
+// use that (layout.PrinterWord). The log is the debug console at port 0xe9, and carries
+// the kernel's own lines. A machine that ends properly says so twice, by
+// isa-debug-exit's code and by the log's last line; only both together are a verdict
+// (see Result), since an exit code alone can also come from QEMU, and a triple fault
+// ends QEMU with success.
 //
 // Run is the only way in; behind it, vmtest runs QEMU. Run reads both channels to
 // their end even if a writer blocks, ends the machine when it hangs or when the
@@ -57,10 +57,10 @@ const (
 // Machines are all machines, the default first.
 var Machines = []Machine{MicroVM, PC, Q35}
 
-// args is QEMU's part for m. Every machine is stripped of what QEMU adds
-// unasked (drives, a network card, a display): looking for them takes SeaBIOS
+// args returns QEMU's arguments for m. Every machine is stripped of what QEMU adds
+// by default (drives, a network card, a display): looking for them takes SeaBIOS
 // longer than everything else until the kernel starts, on pc three quarters of
-// 0.3 s, on q35, for the disk controller alone, 0.5 s of 0.6 s (icount).
+// 0.3 s; on q35 the disk controller alone takes 0.5 s of 0.6 s (icount).
 // A disk needs the controller, and is an IDE disk on both machines.
 func (m Machine) args(disk bool) ([]string, error) {
 	model := string(m)
@@ -104,48 +104,48 @@ const (
 type Config struct {
 	Engine  Engine  // empty: ICount
 	Machine Machine // empty: MicroVM, or with a Disk PC
-	// CPU is the emulator's name of a CPU model; empty is DefaultCPU, with Bochs
+	// CPU is the emulator's name of a CPU model; empty is DefaultCPU, or with Bochs
 	// BochsCPU.
 	CPU string
 	// MemoryMiB is the RAM in MiB; 0 is DefaultMemoryMiB.
 	MemoryMiB int
-	// Kernel is the path of the image, Initrd that of the boot module (empty:
+	// Kernel is the path of the image, Initrd the path of the boot module (empty:
 	// none), Append the kernel's command line.
 	Kernel, Initrd, Append string
-	// Disk is the path of a raw disk image to boot instead; it has all three in
-	// it. The guest's writes to it are lost.
+	// Disk is the path of a raw disk image to boot instead; it contains all three.
+	// The guest's writes to it are lost.
 	Disk string
-	// UEFI makes the firmware OVMF, which takes a Kernel that is an EFI application,
+	// UEFI makes OVMF the firmware, which starts a Kernel that is an EFI application,
 	// or looks for one on the Disk.
 	UEFI bool
-	// Code is a hash of Kernel, Initrd and Disk, by which figures are of the same
-	// code or not. Who makes these files fills it in; a machine does not need it.
+	// Code is a hash of Kernel, Initrd and Disk, which tells whether figures are of the
+	// same code. The maker of these files fills it in; a machine does not need it.
 	Code string
-	// Instructions ends a machine that does not end by itself: it is how many the
-	// task may take, on any host under any load; 0 is DefaultInstructions. See the
-	// page of the package.
+	// Instructions ends a machine that does not end itself: it is how many instructions
+	// the task may take, on any host under any load; 0 is DefaultInstructions. See the
+	// package's documentation.
 	Instructions uint64
 	// Timeout, if not 0, ends the machine after this time of the host's clock, and
-	// nothing else does: it is for people who want to wait no longer.
+	// nothing else does: it is for people who do not want to wait longer.
 	Timeout time.Duration
-	// Console and Log take what the guest sends, as it comes; nil discards it.
-	// They may be the same writer: they are never called at the same time. One
-	// that blocks stops neither the machine nor its time-out. One that fails
+	// Console and Log get what the guest sends, as it comes; nil discards it.
+	// They may be the same writer: they are never called at the same time. A
+	// writer that blocks stops neither the machine nor its time-out. One that fails
 	// ends the machine.
 	Console, Log io.Writer
 	// Extra are further QEMU arguments: "-s", "-S" for gdb.
 	Extra []string
 	// Debug, if not nil, gets the connection to QEMU's gdb stub, with the machine
-	// stopped before its first instruction. It must let the machine go on before
+	// stopped before its first instruction. It must let the machine continue before
 	// it returns; if it fails, the machine is ended with its error.
 	Debug func(stub *os.File) error
 }
 
-// check reports what QEMU would say less clearly.
+// check reports faults that QEMU would report less clearly.
 func (c *Config) check() error {
 	switch {
 	case c.Disk != "" && (c.Kernel != "" || c.Initrd != "" || c.Append != ""):
-		return errors.New("a disk image has its kernel, initramfs and command line in it: give no others")
+		return errors.New("a disk image contains its kernel, initramfs and command line: give no others")
 	case c.UEFI && (c.Machine == MicroVM || c.Machine == "" && c.Disk == ""):
 		return fmt.Errorf("UEFI firmware is for the machines %s and %s", PC, Q35)
 	case c.UEFI && c.Engine == Bochs:
@@ -185,16 +185,16 @@ func (c *Config) check() error {
 	return nil
 }
 
-// channels are the QEMU arguments that say where console and log go.
+// channels returns the QEMU arguments that say where console and log go.
 type channels []string
 
-// pasteChannels send the console to standard output and the log to standard
+// pasteChannels sends the console to standard output and the log to standard
 // error, as `entrylab boot` does.
 var pasteChannels = channels{"-serial", "stdio", "-debugcon", "file:/dev/stderr"}
 
-// fdChannels send the console to an inherited pipe and the log to an inherited
+// fdChannels sends the console to an inherited pipe and the log to an inherited
 // socket. They need no path, which could be too long for a socket, and no port.
-// QEMU writes each byte of the console by itself: a pipe holds 64 KiB of them, a
+// QEMU writes each byte of the console separately: a pipe holds 64 KiB of them, a
 // socket's buffer a few hundred, with half a kilobyte of book-keeping for each.
 func fdChannels(console, log int) channels {
 	return channels{
@@ -210,7 +210,7 @@ func gdbChannel(fd int) channels {
 	return channels{"-chardev", fmt.Sprintf("socket,id=gdb,fd=%d", fd), "-gdb", "chardev:gdb", "-S"}
 }
 
-// args is QEMU's command line behind the program's name.
+// args returns QEMU's command line after the program's name.
 func (c *Config) args(ch channels) ([]string, error) {
 	args, err := c.Machine.args(c.Disk != "")
 	if err != nil {
@@ -254,9 +254,9 @@ func (c *Config) args(ch channels) ([]string, error) {
 	return append(args, c.Extra...), nil
 }
 
-// CommandLine is a shell command that boots the machine by hand, with the
-// console on standard output and the log on standard error. Nothing is
-// started or looked for.
+// CommandLine returns a shell command that boots the machine by hand, with the
+// console on standard output and the log on standard error. It starts nothing and
+// looks for nothing.
 func CommandLine(c Config) (string, error) {
 	if c.Engine == Bochs {
 		return c.bochsCommandLine(), nil

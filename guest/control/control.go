@@ -41,7 +41,7 @@ type Kernel struct {
 	Home int
 }
 
-// linuxVariant stands for the one entry path of a Linux kernel.
+// linuxVariant is the single entry path of a Linux kernel.
 var linuxVariant = Variant{Index: -1, Name: wire.Linux}
 
 // Open asks the kernel what it is.
@@ -95,7 +95,7 @@ func (k *Kernel) Refused(v Variant) error {
 	return lines.Skip(fmt.Sprintf("the CPU has no %v", v.Lacks))
 }
 
-// text is the string in zero-padded words.
+// text returns the string in zero-padded words.
 func text(words []layout.Word) string {
 	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
 	s, _, _ := strings.Cut(string(b), "\x00")

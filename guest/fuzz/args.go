@@ -14,14 +14,14 @@ const (
 	arenaEnd   = arena + arenaPages*pageSize
 )
 
-// What calls find there: read-only words that mean something to one call or
-// another, and a page that is not readable.
+// What calls find there: read-only words that mean something to some call,
+// and a page that is not readable.
 const (
 	facts        = 0x2100_0000_0000
 	forbidPtr    = 0x2200_0000_0000
-	programStart = 0x40_0000 // nothing of this program is below
+	programStart = 0x40_0000 // this program has nothing below
 	taskSize     = 1<<47 - pageSize
-	scripts      = 0x2300_0000_0000 // of the threads, so far apart:
+	scripts      = 0x2300_0000_0000 // the threads' scripts, this far apart:
 	scriptsApart = 1 << 30
 )
 
@@ -31,7 +31,7 @@ const (
 	factZeros    = 0    // 64 bytes: no signals, no time, no interval
 	factTimes    = 64   // 8 timespecs
 	factShort    = 256  // a timespec of 20 us
-	factPast     = 272  // one that was over long ago, on every clock
+	factPast     = 272  // a timespec that is long past, on every clock
 	factTimers   = 320  // 4 itimerspecs, of intervals not below 1 ms
 	factMask     = 512  // the pair that pselect6 takes: a mask without signals, its size
 	factActions  = 576  // 4 sigactions
@@ -45,19 +45,19 @@ const (
 	factEventSz  = 64
 )
 
-// protected are the descriptors from here on that no call may touch: those of
+// No call may touch the descriptors from protected on: those of
 // the report and of the Go runtime.
 const (
 	protected    = 1000
 	protectedEnd = 1010
 )
 
-// watch is the signal that ends a call which sleeps. No call can block or
+// watch is the signal that ends a call that sleeps. No call can block or
 // ignore it.
 const watch = 40
 
-// handled are the signals that calls may send, or have sent: all but those
-// that no handler can have, those of faults, and those of the Go runtime.
+// handled are the signals that calls may send or cause: all except those
+// that cannot have a handler, those of faults, and those of the Go runtime.
 var handled = func() (list []uint64) {
 	for s := uint64(1); s <= 64; s++ {
 		switch syscall.Signal(s) {
@@ -79,7 +79,7 @@ const (
 
 func word(addr uintptr) *uint64 { return (*uint64)(pointer(addr)) }
 
-// pointer is what lies at an address that was mapped without Go.
+// pointer returns a pointer to memory that was mapped without Go.
 func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
 
 // writeFacts fills the page at facts.
@@ -112,7 +112,7 @@ func writeFacts() {
 		put(factPolls+8*i, uint64(i*i*3)|uint64(1<<i)<<32)
 	}
 	put(factRobust, facts+factRobust, 0, 0, // empty
-		facts+factRobust+24, 0, 0, // once more
+		facts+factRobust+24, 0, 0, // the same list again
 		arena, 8, arena+16, // what is in the arena
 		1<<63, 1<<63, 0xffff_ffff_8000_0000)
 	for i, path := range []string{
@@ -136,13 +136,13 @@ func (r *random) next() uint64 {
 	return uint64(*r)
 }
 
-// n is a number below limit.
+// n returns a number below limit.
 func (r *random) n(limit uint64) uint64 { return r.next() >> 11 % limit }
 
-// oneOf is one of the values.
+// oneOf returns one of the values.
 func (r *random) oneOf(values ...uint64) uint64 { return values[r.n(uint64(len(values)))] }
 
-// number is any number, most of them at a boundary.
+// number returns any number, mostly one at a boundary.
 func (r *random) number() uint64 {
 	switch r.n(10) {
 	case 0:
@@ -169,7 +169,7 @@ func (r *random) number() uint64 {
 	}
 }
 
-// badPointer is an address that nobody can write to.
+// badPointer returns an address that nobody can write to.
 func (r *random) badPointer() uint64 {
 	switch r.n(8) {
 	case 0:
@@ -181,7 +181,7 @@ func (r *random) badPointer() uint64 {
 	case 3:
 		return 0xffff_ffff_8000_0000 + r.n(1<<25) // the kernel
 	case 4:
-		return 1<<47 - 2*pageSize + 8*r.n(1024) // about the end of user memory
+		return 1<<47 - 2*pageSize + 8*r.n(1024) // around the end of user memory
 	case 5:
 		return 1<<47 + r.n(1<<60) // mostly not canonical
 	case 6:
@@ -191,7 +191,7 @@ func (r *random) badPointer() uint64 {
 	}
 }
 
-// pointer is an address in the arena, of facts, or a bad one.
+// pointer returns an address in the arena or in the facts, or a bad one.
 func (r *random) pointer() uint64 {
 	page := arena + pageSize*r.n(arenaPages)
 	switch r.n(8) {
@@ -210,9 +210,9 @@ func (r *random) pointer() uint64 {
 	}
 }
 
-// arg is an argument of the kind; 0 stands for any.
+// arg returns an argument of the kind; 0 means any.
 func (r *random) arg(kind byte) uint64 {
-	if r.n(8) == 0 { // of another kind than it should be
+	if r.n(8) == 0 { // of the wrong kind
 		kind = 0
 	}
 	switch kind {
@@ -241,7 +241,7 @@ func (r *random) arg(kind byte) uint64 {
 	}
 }
 
-// timeout points to a time that is soon over, or that is not valid.
+// timeout returns the address of a time that is soon over, or that is not valid.
 func (r *random) timeout() uint64 {
 	return r.oneOf(facts+factShort, facts+factPast, facts+factShort, facts+factTimes+32, facts+factTimes+48, r.badPointer())
 }

@@ -11,7 +11,7 @@ import (
 //	T  a pointer to a short time-out, or a bad one  A, R  see arena and reserve in harmless
 type signature string
 
-// signatures are of the calls that the kernel has, by number. The others are
+// signatures are those of the calls that the kernel has, by number. The other numbers are
 // tried with arguments of any kind.
 var signatures = map[uint32]signature{
 	0: "fpl", 1: "fpl", 2: "pnn", 3: "f", 4: "pp", 5: "fp", 6: "pp", 7: "pln", 8: "fnn", 9: "plnnfn", 10: "pln", 11: "pl",
@@ -34,8 +34,8 @@ var signatures = map[uint32]signature{
 // numbers is how many call numbers are tried, from 0 on; Linux 6.12 has 463.
 const numbers = 600
 
-// What a thread may not call: it would end itself or the process, become
-// another program, or run on with two threads on one stack.
+// The calls that a thread may not make: it would end itself or the process, become
+// another program, or continue with two threads on one stack.
 var forbidden = map[uint32]bool{
 	syscall.SYS_RT_SIGRETURN: true,
 	syscall.SYS_CLONE:        true, // see spawnThread

@@ -9,10 +9,10 @@ import (
 const callSize = unsafe.Sizeof(call{})
 
 // patience is how many milliseconds a thread may take for a call: a signal
-// wakes it in each.
+// wakes it in each of them.
 const patience = 2000
 
-// prepare maps the arena anew, and gives all signals that may come a handler.
+// prepare maps the arena again, and gives all signals that may come a handler.
 func (f *fuzzer) prepare() error {
 	if err := mapPages(arena, arenaPages*pageSize, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 		return err
@@ -28,13 +28,13 @@ func (f *fuzzer) prepare() error {
 	return nil
 }
 
-// play starts the threads, waits until they and all that they have made have
+// play starts the threads, waits until they and all threads that they have made have
 // ended, and unmaps what they have mapped outside the arena.
 func (f *fuzzer) play() error {
 	for i, t := range f.threads {
 		tid := start(spawnFlags, t)
 		if tid < 0 {
-			return fmt.Errorf("a thread cannot be made any more: %w", syscall.Errno(-tid))
+			return fmt.Errorf("a thread can no longer be made: %w", syscall.Errno(-tid))
 		}
 		f.tids[i] = uintptr(tid)
 	}
@@ -71,7 +71,7 @@ func (f *fuzzer) wake() {
 	}
 }
 
-// undo takes back what a call has left outside the arena.
+// undo undoes what a call has left outside the arena.
 func (c *call) undo() error {
 	if failed := c.result > minusOne-pageSize; failed {
 		return nil
@@ -96,7 +96,7 @@ func (c *call) undo() error {
 
 func inArena(addr uint64) bool { return addr >= arena && addr < arenaEnd }
 
-// ended reports whether there is no such thread.
+// ended reports whether the thread no longer exists.
 func ended(tid uintptr) bool {
 	_, err := sys(syscall.SYS_TKILL, tid, 0)
 	return err == syscall.ESRCH
@@ -110,7 +110,7 @@ func nap() {
 
 func address[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
-// cleanUp takes back what calls have left: timers, descriptors, memory.
+// cleanUp removes what calls have left: timers, descriptors, memory.
 func (f *fuzzer) cleanUp() error {
 	var never [4]uint64
 	for i := range uintptr(3) {
@@ -119,8 +119,8 @@ func (f *fuzzer) cleanUp() error {
 	for fd := range uintptr(protected) {
 		sys(syscall.SYS_CLOSE, fd)
 	}
-	// Areas grow: out of the arena, up to as much at each end, and down from where
-	// one was for a while, to addresses that are numbers to other calls.
+	// Areas grow: out of the arena, by up to its size at each end, and down from where
+	// one was for a while, to addresses that are plain numbers to other calls.
 	const size = arenaPages * pageSize
 	for _, m := range []struct{ start, length uintptr }{{arena - size, 3 * size}, {0, programStart}} {
 		if _, err := sys(syscall.SYS_MUNMAP, m.start, m.length); err != 0 {
@@ -133,7 +133,7 @@ func (f *fuzzer) cleanUp() error {
 	return nil
 }
 
-// freePages is how much memory is free, in pages.
+// freePages returns how much memory is free, in pages.
 func freePages() (uint64, error) {
 	var info syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&info); err != nil {

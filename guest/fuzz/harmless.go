@@ -2,11 +2,11 @@ package main
 
 import "syscall"
 
-// call is one at random.
+// call returns a random call.
 func (r *random) call() call {
 	var c call
 	c.nr = r.n(numbers)
-	if r.n(4) > 0 { // one that the kernel is known to have
+	if r.n(4) > 0 { // a call that the kernel is known to have
 		for signatures[uint32(c.nr)] == "" {
 			c.nr = r.n(numbers)
 		}
@@ -20,18 +20,18 @@ func (r *random) call() call {
 		c.a[i] = r.arg(kind)
 	}
 	switch r.n(32) {
-	case 0: // Linux since 5.14 looks at 32 bits of the number
+	case 0: // Linux since 5.14 uses only 32 bits of the number
 		c.nr |= 1 << (32 + r.n(32))
 	case 1:
 		c.nr = r.number()
 	case 2:
-		c.nr |= r.oneOf(0x4000_0000, 0x8000_0000, 0xffff_ffff_0000_0000) // x32's, and negative
+		c.nr |= r.oneOf(0x4000_0000, 0x8000_0000, 0xffff_ffff_0000_0000) // x32's numbers, and negative ones
 	}
 	return c
 }
 
 // harmless changes c so that it cannot destroy the process itself, which would
-// be no fault of the kernel; false if c must not be made at all.
+// not be a fault of the kernel; it returns false if c must not be made at all.
 func (r *random) harmless(c *call) bool {
 	nr := uint32(c.nr)
 	if forbidden[nr] || c.nr >= 1000 && c.nr < 1100 {
@@ -61,10 +61,10 @@ func (r *random) harmless(c *call) bool {
 	case syscall.SYS_MPROTECT, syscall.SYS_MUNMAP, syscall.SYS_MADVISE, syscall.SYS_MSYNC, syscall.SYS_MLOCK, syscall.SYS_MUNLOCK, 325: // mlock2
 		r.inArena(&a[0], &a[1])
 	case syscall.SYS_FALLOCATE:
-		if a[3] < 1<<36 { // more is refused, and nothing of it may stay
+		if a[3] < 1<<36 { // more is refused, and must leave nothing behind
 			a[3] %= arenaPages * pageSize
 		}
-	case syscall.SYS_SENDFILE: // a sparse file has more than memory has, once it is written
+	case syscall.SYS_SENDFILE: // a sparse file can need more than all memory, once it is written
 		if a[3] < 1<<47 {
 			a[3] %= arenaPages * pageSize
 		}
@@ -99,7 +99,7 @@ func (r *random) harmless(c *call) bool {
 		a[0] = r.mask()
 	case 271: // ppoll
 		a[3] = r.mask()
-		a[1] %= 70 // else it would look at all of memory, and wait long
+		a[1] %= 70 // else it would read all of memory, and wait long
 	case syscall.SYS_POLL:
 		a[1] %= 70
 	case syscall.SYS_EPOLL_PWAIT:
@@ -119,7 +119,7 @@ func (r *random) harmless(c *call) bool {
 	case syscall.SYS_FUTEX:
 		a[0] = arena + r.n(arenaPages*pageSize)
 		if r.n(4) > 0 {
-			a[0] = arena + 8*r.n(16) // where the other threads are, too
+			a[0] = arena + 8*r.n(16) // which the other threads use too
 			a[4] = arena + 8*r.n(16)
 		}
 		// The lowest 7 bits are the operation, the next two flags.
@@ -129,7 +129,7 @@ func (r *random) harmless(c *call) bool {
 		}
 		const lockPI, waitRequeuePI, lockPI2 = 6, 11, 13
 		switch a[1] & 127 {
-		case lockPI, waitRequeuePI, lockPI2: // a signal begins them anew: only the time ends them
+		case lockPI, waitRequeuePI, lockPI2: // a signal restarts them: only the time ends them
 			a[3] = r.oneOf(facts+factPast, facts+factTimes, forbidPtr)
 		}
 	case syscall.SYS_SETITIMER:
@@ -154,7 +154,7 @@ func (r *random) isLength(nr uint32, i int) bool {
 	return i < len(kinds) && (kinds[i] == 'l' || kinds[i] == 'n')
 }
 
-// inArena puts the range of memory into the arena, or where it must be refused.
+// inArena moves the range of memory into the arena, or to where it must be refused.
 func (r *random) inArena(start, length *uint64) {
 	if r.n(8) == 0 {
 		*start = r.oneOf(1<<47+pageSize*r.n(1<<40), arena+1+r.n(pageSize-1), -(pageSize * (1 + r.n(16))), taskSize+pageSize)
@@ -174,10 +174,10 @@ func (r *random) inArena(start, length *uint64) {
 	}
 }
 
-// mask points to a set of signals without any, or nowhere.
+// mask returns the address of an empty set of signals, or a bad one.
 func (r *random) mask() uint64 { return r.oneOf(0, r.badPointer(), facts+factZeros) }
 
-// signal makes s one that may be sent.
+// signal turns s into a signal that may be sent.
 func (r *random) signal(s uint64) uint64 {
 	if r.n(4) == 0 {
 		return r.oneOf(0, 65, 100, minusOne, 1<<31)

@@ -1,9 +1,9 @@
 // Command fuzz is an init that makes system calls with bad arguments, from
-// several threads at once: numbers at a boundary, pointers to nothing, to the
-// kernel, to what is read-only or crosses a page, lengths without end,
-// descriptors of everything, numbers of no call. It says which call a thread
-// never comes back from, and what memory is gone at the end; a kernel that
-// panics says so itself.
+// several threads at once: numbers at a boundary; pointers to nothing, to the
+// kernel, to memory that is read-only or crosses a page; huge lengths;
+// descriptors of every kind; numbers of no call. It reports a call that
+// never returns, and memory that is gone at the end; a kernel that
+// panics reports that itself.
 //
 // Usage:
 //
@@ -11,12 +11,12 @@
 //
 // The same words make the same calls in the same order on a machine whose
 // clock counts instructions. Calls are left out, or changed, if they would
-// destroy the process itself (see harmless): that init goes on to its end is a
+// destroy the process itself (see harmless): that init survives to its end is
 // part of the test.
 //
-// The threads know nothing of Go: each runs through a script that is written
-// before it starts. So the memory of the Go runtime stays as it is, and pages
-// that are gone are the kernel's.
+// The threads know nothing about Go: each runs through a script that is written
+// before it starts. So the memory of the Go runtime does not change, and pages
+// that are gone were lost by the kernel.
 package main
 
 import (
@@ -57,7 +57,7 @@ func main() {
 	os.Exit(r.Summary())
 }
 
-// fuzzer is what is set up once.
+// fuzzer is the state that is set up once.
 type fuzzer struct {
 	out     *os.File
 	random  random
@@ -74,8 +74,8 @@ func sys(nr uintptr, a ...uintptr) (uintptr, syscall.Errno) {
 	return r, err
 }
 
-// newFuzzer moves what the program needs out of the calls' way, and makes what
-// they work on.
+// newFuzzer moves the program's own descriptors out of the calls' way, and makes the
+// objects that the calls work on.
 func newFuzzer(seed uint64, threads int) (*fuzzer, error) {
 	for fd := uintptr(3); ; {
 		n, err := sys(syscall.SYS_FCNTL, 1, syscall.F_DUPFD, fd)
@@ -86,7 +86,7 @@ func newFuzzer(seed uint64, threads int) (*fuzzer, error) {
 			break
 		}
 	}
-	time.Sleep(time.Nanosecond) // the Go runtime opens what it polls with
+	time.Sleep(time.Nanosecond) // the Go runtime opens the descriptors that it polls with
 	for fd := uintptr(0); fd < protected; fd++ {
 		sys(syscall.SYS_CLOSE, fd)
 	}
@@ -112,8 +112,8 @@ func newFuzzer(seed uint64, threads int) (*fuzzer, error) {
 	if _, err := sys(syscall.SYS_MPROTECT, facts, pageSize, syscall.PROT_READ); err != 0 {
 		return nil, fmt.Errorf("mprotect: %w", err)
 	}
-	// All pages of the Go runtime are there from now on: that it touches one for the
-	// first time does not look like a leak.
+	// All pages of the Go runtime exist from now on, so that its first touch of one
+	// does not look like a leak.
 	if err := syscall.Mlockall(syscall.MCL_CURRENT); err != nil {
 		return nil, fmt.Errorf("mlockall: %w", err)
 	}
@@ -130,15 +130,15 @@ func mapPages(at, size, prot uintptr) error {
 	return nil
 }
 
-// times is how often memory is counted: what is gone once may be in use for
-// good, what goes again and again is lost.
+// times is how often memory is counted: a page that is gone once may be in use for
+// good, pages that go again and again are lost.
 const times = 8
 
-// piece is after how many calls what they have left is taken back. Mappings that were
-// asked to be populated add up: a million calls at times take all of memory.
+// piece is after how many calls their leftovers are removed. Mappings that were
+// to be populated add up: a million calls can take all of memory.
 const piece = 100_000
 
-// run makes at least so many calls. It returns how many, and what is wrong with
+// run makes at least that many calls. It returns how many it made, and what is wrong with
 // the kernel.
 func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 	var free []uint64 // pages, after each part of the calls
@@ -174,11 +174,11 @@ func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 	return made, leak(free)
 }
 
-// strays are pages that may be gone for once: a page of small objects stays as
+// strays is how many pages may be gone for once: a page of small objects stays as
 // long as one of them.
 const strays = 2
 
-// leak judges what was free.
+// leak judges the counts of free pages.
 func leak(free []uint64) error {
 	half := len(free) / 2
 	before, after := free[0], free[half]

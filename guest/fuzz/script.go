@@ -2,9 +2,9 @@ package main
 
 import "syscall"
 
-// call is one system call, or, if spawn is set, a thread that is made by clone
-// with the arguments a, gives the kernel robust as its robust list and word as
-// what to clear when it ends, and ends. The word of timer_create is where the
+// call is one system call or, if spawn is set, a thread that clone makes
+// with the arguments a; that thread gives the kernel robust as its robust list and word
+// as the word to clear when it ends, and ends. The word of timer_create is where the
 // timer's number goes.
 type call struct {
 	nr           uint64
@@ -17,19 +17,19 @@ type call struct {
 // scriptCalls is how many calls a thread makes in its life.
 const scriptCalls = 2048
 
-// thread is a thread outside the Go runtime, and what it does. It lies in
-// memory of its own; its end is the thread's stack.
+// thread is a thread outside the Go runtime, and its script. It lies in
+// its own memory, whose end is the thread's stack.
 type thread struct {
-	next, end uintptr // the calls still to be made
+	next, end uintptr // the calls still to make
 	script    [scriptCalls]call
 	stack     [16 << 10]byte
 }
 
-// spawned is what a thread that ends at once is made with.
+// spawned is for making a thread that ends at once.
 const spawnFlags = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND | syscall.CLONE_THREAD
 
-// write fills the script with calls at random and returns how many there are
-// but for those that keep the process whole.
+// write fills the script with random calls and returns how many there are, without
+// those that keep the process whole.
 func (t *thread) write(r *random) (n uint64) {
 	list := t.script[:0]
 	for len(list) < scriptCalls-3 {
@@ -45,7 +45,7 @@ func (t *thread) write(r *random) (n uint64) {
 		list = append(list, c)
 		n++
 		switch uint32(c.nr) {
-		case syscall.SYS_RT_SIGPROCMASK: // what is blocked wakes nobody
+		case syscall.SYS_RT_SIGPROCMASK: // a blocked signal wakes nobody
 			list = append(list, setMask(facts+factZeros))
 		case syscall.SYS_TIMER_CREATE: // undo must know its number
 			last := &list[len(list)-1]
@@ -56,14 +56,14 @@ func (t *thread) write(r *random) (n uint64) {
 	return n
 }
 
-// setMask makes the set of signals at mask those that are blocked.
+// setMask blocks the set of signals at mask.
 func setMask(mask uint64) call {
 	const sigSetmask = 2
 	return call{nr: syscall.SYS_RT_SIGPROCMASK, a: [6]uint64{sigSetmask, mask, 0, 8}}
 }
 
-// spawn makes a thread, with all that the kernel is to write and to walk, or
-// asks for one that cannot be.
+// spawn makes a thread, with everything that the kernel must write and walk, or
+// asks for a thread that is impossible.
 func (r *random) spawn() call {
 	flags := uint64(spawnFlags)
 	for _, f := range []uint64{syscall.CLONE_SETTLS, syscall.CLONE_PARENT_SETTID, syscall.CLONE_CHILD_CLEARTID, syscall.CLONE_CHILD_SETTID} {

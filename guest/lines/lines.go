@@ -1,6 +1,6 @@
 // Package lines prints the guest's lines, one Write each, and counts outcomes for
-// the summary and for init's exit status. What a line looks like is package
-// wire's business.
+// the summary and for init's exit status. Package wire decides what a line looks
+// like.
 package lines
 
 import (
@@ -63,13 +63,13 @@ func (p *Printer) Result(name string, err error) {
 // Info prints a text for a person to read.
 func (p *Printer) Info(format string, args ...any) { p.write(wire.Info(fmt.Sprintf(format, args...))) }
 
-// Event prints what became of events that the program let arrive.
+// Event prints the result of events that the program caused.
 func (p *Printer) Event(e wire.Event) { p.write(e) }
 
 // Symbol prints which function an address is in.
 func (p *Printer) Symbol(s wire.Symbol) { p.write(s) }
 
-// Proof prints what the proof says of a variant. What follows is to be read with
+// Proof prints the proof's verdict on a variant. The lines that follow must be read with
 // it.
 func (p *Printer) Proof(proof wire.Proof) { p.write(proof) }
 

@@ -12,7 +12,7 @@ type cpuSet [16]uint64
 const (
 	schedFIFO  = 1
 	schedOther = 0
-	// fifoPriority is above that of all ordinary threads and below that of the
+	// fifoPriority is above the priority of all ordinary threads and below that of the
 	// kernel's own.
 	fifoPriority = 50
 )

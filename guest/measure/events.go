@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// Events goes all of wire.EventWays under each of the variants, for a debugger that
+// Events takes all of wire.EventWays under each of the variants, for a debugger that
 // waits there.
 func Events(p *lines.Printer, k *control.Kernel, variants []control.Variant) {
 	m, err := regs.NewMemory(memorySize)

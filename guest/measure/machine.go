@@ -17,12 +17,12 @@ const (
 	leafExtended   = 0x8000_0000
 	leafName       = 0x8000_0002 // and the two behind it
 
-	// hypervisorPresent is the bit of leafSignature's ECX that is set in a machine
-	// of a hypervisor's.
+	// hypervisorPresent is the bit of leafSignature's ECX that is set in a
+	// hypervisor's machine.
 	hypervisorPresent = 1 << 31
 )
 
-// Machine is the machine that this program runs on, by CPUID; the environment
+// Machine returns the machine that this program runs on, by CPUID; the environment
 // names an emulator that CPUID does not show.
 func Machine() wire.Machine {
 	var m wire.Machine
@@ -48,7 +48,7 @@ func Machine() wire.Machine {
 	return m
 }
 
-// characters is the text in registers, with one space between words.
+// characters returns the text in registers, with one space between words.
 func characters(registers ...uint32) string {
 	var b []byte
 	for _, r := range registers {

@@ -179,7 +179,7 @@ func (s *series) print(p *lines.Printer) {
 	p.Figure(s.figure())
 }
 
-// figure is the series' line. It sorts the samples.
+// figure returns the series' line. It sorts the samples.
 func (s *series) figure() wire.Measure {
 	samples := s.samples[:s.count]
 	slices.Sort(samples)

@@ -107,7 +107,7 @@ func prepared(list []Operation, m *regs.Memory, k *control.Kernel) []*op {
 	return all
 }
 
-// total is the number of operations in a sample.
+// total returns the number of operations in a sample.
 func (o *op) total() int { return o.Rounds * o.Per }
 
 // applies returns why an operation cannot be measured here, or nil. alone reports

@@ -11,21 +11,21 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// events is what a loop of wire.EventWays works with; R15 is its address. Whatever
+// events is the data of a loop of wire.EventWays; R15 is its address. Whatever
 // differs from round to round is kept here, not in registers.
 type events struct {
 	count      layout.Word // rounds that are left: see wire.EventMark
-	mark, next layout.Word // of the round's first way and of its second; 0: nobody watches
+	mark, next layout.Word // of the round's first and second way; 0: nobody watches
 	nr, arg    layout.Word // a system call
-	page       layout.Word // is dropped in each round
+	page       layout.Word // a page that is dropped in each round
 
 	pid, tid layout.Word // of this thread
-	badCS    layout.Word // 1: the handler's frame is to be refused
+	badCS    layout.Word // 1: the kernel must refuse the handler's frame
 
 	// Of a second thread: variant, ownMM, ready and turn as in peer.
 	variant, ownMM, ready, turn layout.Word
-	// Of a thread that a round makes: its stack, its id or an error, and a word
-	// that is 0 once it has ended.
+	// For a thread that a round makes: its stack, its id or an error, and a word
+	// that is 0 once the thread has ended.
 	stack, child, exited layout.Word
 }
 
@@ -50,7 +50,7 @@ type EventLoop struct {
 	ways [2]wire.EventWay
 	nr   uintptr
 	run  func(*events)
-	// peer, if not 0, runs beside it, in its own address space if ownMM.
+	// peer, if not 0, runs at the same time, in its own address space if ownMM.
 	peer  program
 	ownMM bool
 	// signal, if not 0, has a handler that returns in the second way; bad makes it
@@ -59,7 +59,7 @@ type EventLoop struct {
 	bad    bool
 }
 
-// EventLoops are all of them.
+// EventLoops are all event loops.
 var EventLoops = []EventLoop{
 	{Name: "null call", ways: [2]wire.EventWay{wire.EventNullCall}, nr: syscall.SYS_GETPPID, run: eventCalls},
 	{Name: "unknown call", ways: [2]wire.EventWay{wire.EventUnknownCall}, nr: 1 << 16, run: eventCalls},
@@ -77,7 +77,7 @@ var EventLoops = []EventLoop{
 	{Name: "INT", ways: [2]wire.EventWay{wire.EventInt}, run: eventInts},
 }
 
-// Run goes through the loop n times under the variant. All signals but the loop's
+// Run runs n rounds of the loop under the variant. All signals except the loop's
 // must be blocked.
 func (l *EventLoop) Run(m *Memory, n, variant int) error {
 	m.Reset()
@@ -128,7 +128,7 @@ func (l *EventLoop) Run(m *Memory, n, variant int) error {
 	return nil
 }
 
-// beside runs the loop beside its second thread.
+// beside runs the loop together with its second thread.
 func (l *EventLoop) beside(m *Memory, e *events) error {
 	if l.ownMM {
 		e.ownMM = layout.SysOwnMM

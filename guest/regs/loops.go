@@ -82,7 +82,7 @@ const (
 // system call nr, sched_yield or one like it: a round is two switches.
 func Yields(m *Memory, nr uint64, spaces Spaces) (loop, empty Loop) {
 	run := inStep(func(n uint64, _ *peer) uint64 { return calls(n, nr, 0) })
-	// Both threads run the same loop, 2n rounds together; what stands before and
+	// Both threads run the same loop, 2n rounds together; the code before and
 	// after a loop is timed once.
 	empty = func(n, _ int) (uint64, error) { return callsEmpty(2*uint64(n), nr, 0), nil }
 	setup := peer{yield: layout.Word(nr)}
@@ -98,9 +98,10 @@ func Futexes(m *Memory) (loop, empty Loop) {
 	run := inStep(func(n uint64, p *peer) uint64 { return rounds(n, &p.turn) })
 	empty = func(n, _ int) (uint64, error) {
 		var turn layout.Word
-		// Only the rounds of the peer's loop count, not what stands around them:
-		// twice the rounds less once. A disturbance of the run that is subtracted
-		// would make the rest too small, so both are the least of some runs.
+		// Only the rounds of the peer's loop count, not the code around them:
+		// a run of twice the rounds minus a run of once. A disturbance of the run
+		// that is subtracted would make the difference too small, so both are the
+		// least of some runs.
 		once := least(func() uint64 { return peerEmpty(uint64(n), &turn) })
 		twice := least(func() uint64 { return peerEmpty(2*uint64(n), &turn) })
 		return roundsEmpty(uint64(n), &turn) + max(twice, once) - once, nil

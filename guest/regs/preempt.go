@@ -42,7 +42,7 @@ func Preempts(m *Memory) (loop, empty Loop) {
 	return withPeer(m, programPreempt, peer{}, false, run), empty
 }
 
-// preempt makes n rounds and returns their ticks less those of the spinning, which
+// preempt makes n rounds and returns their ticks minus those of the spinning, which
 // it repeats in scratch to time it. The result can be negative if the machine is
 // disturbed.
 func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error) {
@@ -55,7 +55,7 @@ func preempt(p, scratch *peer, n uint64) (ticks int64, counts Counts, err error)
 	with, count := spin(p, n+1)
 	counts = Counted()
 	after, err1 := Stats()
-	p.rounds, p.first = 0, layout.Word(n) // also if it is not in step the second thread leaves its loop
+	p.rounds, p.first = 0, layout.Word(n) // the second thread leaves its loop even if it is not in step
 	// The slice that begins here is long enough for the loop alone.
 	_, err2 := TimeSlice(old)
 	between, err3 := Stats()
@@ -86,8 +86,8 @@ func Stats() (layout.Stats[layout.Word], error) {
 	return s, nil
 }
 
-// TimeSlice begins a time slice of ns, which is how long each now is, and returns how
-// long one was before (layout.SysTimeSlice).
+// TimeSlice sets the time slice to ns, begins a new one, and returns the old value
+// (layout.SysTimeSlice).
 func TimeSlice(ns uintptr) (old uintptr, err error) {
 	old, _, errno := syscall.RawSyscall(layout.SysTimeSlice, ns, 0, 0)
 	if errno != 0 {

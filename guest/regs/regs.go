@@ -41,7 +41,7 @@ type State struct {
 	AX, BX, CX, DX, SI, DI, BP, SP       layout.Word
 	R8, R9, R10, R11, R12, R13, R14, R15 layout.Word
 
-	// IP is the address at which execution goes on; Flags is RFLAGS.
+	// IP is the address at which execution continues; Flags is RFLAGS.
 	IP, Flags layout.Word
 	// FSWord and GSWord are the words at FS:-8 and GS:0. They identify the two
 	// bases: each thread has other words there.
@@ -126,8 +126,8 @@ type Context struct {
 	Second layout.Word
 	// Next follows this context in the chain; nil ends it.
 	Next *Context
-	// While *Until is 0, the chain goes on at Again instead of Next, Limit
-	// times at most; Limit is counted down. A nil Until goes on at once.
+	// While *Until is 0, the chain continues at Again instead of Next, at most Limit
+	// times; Limit is counted down. With a nil Until it continues at Next.
 	Until *layout.Word
 	Again *Context
 	Limit layout.Word
@@ -158,8 +158,8 @@ const (
 	// Alternate stores the state as well. A call returns to it only if the return
 	// address has been changed.
 	Alternate
-	// Stored stands two instructions behind each of the above: single-stepping ends
-	// here.
+	// Stored is two instructions after each of the above: single-stepping ends
+	// there.
 	Stored
 	numInsns
 )

@@ -47,9 +47,9 @@ type Action struct {
 	When layout.Word
 	// Clear and Set are the RFLAGS bits to clear and to set.
 	Clear, Set layout.Word
-	// LikeSYSRET is 1 if RCX is to be RIP, and R11 RFLAGS, as SYSRET would leave them.
+	// LikeSYSRET is 1 to set RCX to RIP and R11 to RFLAGS, as SYSRET would leave them.
 	LikeSYSRET layout.Word
-	// IP is where to go on, in 64-bit user mode, if SetIP is 1.
+	// IP is where to continue, in 64-bit user mode, if SetIP is 1.
 	IP, SetIP layout.Word
 }
 

@@ -26,7 +26,7 @@ func NewMemory(size int) (*Memory, error) {
 	return &Memory{block: block}, nil
 }
 
-// Reset frees all that was taken.
+// Reset frees everything that was taken.
 func (m *Memory) Reset() {
 	clear(m.block[:m.used])
 	m.used = 0
@@ -110,7 +110,7 @@ func (t *Thread) start(p program, arg uintptr, process bool) error {
 	return nil
 }
 
-// Owns reports whether sp points into the stack that t started on.
+// Owns reports whether sp points into the stack on which t started.
 func (t *Thread) Owns(sp layout.Word) bool {
 	low := layout.Word(uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))))
 	return low <= sp && sp <= low+8*layout.Word(len(t.stack))
@@ -125,7 +125,7 @@ func (t *Thread) Wait(limit time.Duration) error {
 		return fmt.Errorf("a raw thread has not ended within %v", limit)
 	}
 	if t.pid != 0 {
-		const wall = 0x40000000 // __WALL: whatever signal it ends with
+		const wall = 0x40000000 // __WALL: whatever signal its end sends
 		if _, err := syscall.Wait4(t.pid, nil, wall, nil); err != nil {
 			return fmt.Errorf("wait for process %d: %w", t.pid, err)
 		}

@@ -24,8 +24,8 @@ const maxErrno = 4095
 // maxDiffs is the number of differences that an error names.
 const maxDiffs = 4
 
-// wantAfter returns the state that a SYSCALL of lane i must leave: that of c.In,
-// but the result in RAX, the return address in RCX, and RFLAGS in R11 (SDM volume
+// wantAfter returns the state that a SYSCALL of lane i must leave: the state of c.In,
+// except for the result in RAX, the return address in RCX, and RFLAGS in R11 (SDM volume
 // 2, SYSCALL and SYSRET).
 func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
 	want := c.In
@@ -36,7 +36,7 @@ func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
 	return want
 }
 
-// failure is the RAX of a call that fails with e.
+// failure returns the RAX of a call that fails with e.
 func failure(e syscall.Errno) layout.Word { return -layout.Word(e) }
 
 // compare returns how got differs from want, nil if it does not. owner names
@@ -134,12 +134,12 @@ func compareStack(stack []layout.Word, i int, insns ...layout.Word) error {
 	return join(diffs)
 }
 
-// slots returns a frame as its words.
+// slots returns the words of a frame.
 func slots(f *layout.PtRegs[layout.Word]) *[layout.NumSlots]layout.Word {
 	return (*[layout.NumSlots]layout.Word)(unsafe.Pointer(f))
 }
 
-// wantFrame is the frame that holds the user's values of call c on lane i.
+// wantFrame returns the frame that holds the user's values of call c on lane i.
 func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
 	in := &c.In
 	back := regs.Address(i, regs.Syscall) + regs.SyscallSize

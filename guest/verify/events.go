@@ -14,9 +14,9 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// eventWords are what a data breakpoint is put on: words of the per-CPU area, by
-// their offsets, that entry paths use and #DB's own handler does not. One on what a
-// CPU pushes itself ends QEMU 7.2.
+// eventWords are the words on which a data breakpoint is put: words of the per-CPU area,
+// by their offsets, that entry paths use and #DB's own handler does not. A breakpoint on
+// a word that a CPU itself pushes ends QEMU 7.2.
 func eventWords() []layout.Word {
 	var area layout.PerCPU[layout.Word]
 	return []layout.Word{
@@ -29,7 +29,7 @@ func eventWords() []layout.Word {
 	}
 }
 
-// maxLostEvents ends the events of a variant.
+// maxLostEvents is the number of lost events that ends the events of a variant.
 const maxLostEvents = 20
 
 // arrivals are the events of one variant.
@@ -38,13 +38,13 @@ type arrivals struct {
 	p      *lines.Printer
 	round  *round
 	lost   []string
-	places []layout.Word // instructions that a round comes to
+	places []layout.Word // instructions that a round reaches
 }
 
-// Events lets events of every kind of layout.SysEvent arrive, one place after
-// another, at each instruction of SYSCALL's paths and of the ways in and out of
-// exceptions that a round of calls comes to, and compares what every call leaves
-// with what it left undisturbed. The calling goroutine must be locked to its
+// Events makes events of every kind of layout.SysEvent arrive, one place after
+// another, at each instruction of SYSCALL's paths and of the entries and exits of
+// exceptions that a round of calls reaches. It compares the state that every call leaves
+// with the state that it left undisturbed. The calling goroutine must be locked to its
 // thread.
 func Events(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
 	name := v.Name + ": events"
@@ -109,12 +109,12 @@ func (a *arrivals) all() error {
 	return a.held()
 }
 
-// find finds the instructions in a piece of text that a round comes to: by four
+// find finds the instructions in a piece of text that a round reaches: with four
 // breakpoints at a time, at every byte.
 func (a *arrivals) find(from, to layout.Word) error {
 	const step = 4
 	for at := from; at < to; at += step {
-		for _, n := range []layout.Word{step, 1} { // one by one beside #DB's own
+		for _, n := range []layout.Word{step, 1} { // one by one next to #DB's own
 			kind := layout.EventFind
 			if n == 1 {
 				kind = layout.EventBreakpoint
@@ -143,12 +143,12 @@ func (a *arrivals) find(from, to layout.Word) error {
 	return nil
 }
 
-// findRounds is how many rounds with a tick of the timer in them tell what a round
-// comes to: by a tick, which comes when it will, it comes to more.
+// findRounds is the number of rounds with a tick of the timer in them by which a round's
+// instructions are known: with a tick, which comes at any time, a round reaches more.
 const findRounds = 10
 
-// found returns which of the bytes from a place on are instructions that a round comes
-// to: with layout.EventFind of four bytes, else of one.
+// found returns which of the bytes from a place on are instructions that a round reaches:
+// with layout.EventFind, of four bytes; else of one.
 func (a *arrivals) found(at layout.Word, kind int) (found uint32, err error) {
 	found = ^uint32(0)
 	for range findRounds {
@@ -180,8 +180,8 @@ func (a *arrivals) found(at layout.Word, kind int) (found uint32, err error) {
 	return found, nil
 }
 
-// during makes a round in which events of a kind arrive at a place. It returns what
-// layout.SysEvent counts, and what the round left that it had not left without.
+// during makes a round in which events of a kind arrive at a place. It returns the counts
+// of layout.SysEvent, and how what the round left differs from an undisturbed round.
 func (a *arrivals) during(at layout.Word, kind int) (counts uintptr, changed, err error) {
 	if _, errno := event(at, kind); errno != 0 {
 		return 0, nil, fmt.Errorf("an event of kind %d at %v: %w", kind, at, errno)
@@ -194,7 +194,7 @@ func (a *arrivals) during(at layout.Word, kind int) (counts uintptr, changed, er
 	return counts, changed, nil
 }
 
-// at lets events of a kind arrive at a place.
+// at makes events of a kind arrive at a place.
 func (a *arrivals) at(at layout.Word, kind int) error {
 	before, err := a.fx.kernel.Stats()
 	if err != nil {
@@ -238,7 +238,8 @@ func event(at layout.Word, kind int) (uintptr, syscall.Errno) {
 	return counts, errno
 }
 
-// round is a chain of calls on each of the two lanes, and what they left when no
+// round is a chain of calls on each of the two lanes, and the state that they left when
+// no
 // event came.
 type round struct {
 	fx           *fixture
@@ -253,7 +254,7 @@ type round struct {
 // warmUp is how often the calls are made before events come.
 const warmUp = 3
 
-// newRound prepares the calls, makes them once, and keeps what they left.
+// newRound prepares the calls, makes them once, and keeps the state that they left.
 func (fx *fixture) newRound() (*round, error) {
 	r := &round{fx: fx, left: map[*regs.Context]regs.State{}}
 	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTRAP} {
@@ -295,7 +296,7 @@ func (fx *fixture) newRound() (*round, error) {
 	r.contexts = [regs.Lanes][]*regs.Context{append(mine, r.join), others}
 	r.first = fx.chain(0, nil, r.contexts[0]...)
 	r.other = fx.chain(1, nil, others...)
-	for range warmUp { // what is made for the first time
+	for range warmUp { // the first time makes pages
 		if err := r.make(); err != nil {
 			return nil, err
 		}
@@ -323,7 +324,7 @@ func (r *round) make() error {
 	return r.fx.thread.Wait(threadLimit)
 }
 
-// run makes the calls and compares what they leave with what they left.
+// run makes the calls and compares the state that they leave with the one they left.
 func (r *round) run() error {
 	if err := r.make(); err != nil {
 		return err
@@ -349,9 +350,9 @@ func (r *round) close() {
 	}
 }
 
-// held has MOV SS hold back the #DB of the word that it reads, and goes into the
-// kernel by the next instruction: there it arrives, before the first of the
-// kernel's (CVE-2018-8897).
+// held makes MOV SS hold back the #DB of the word that it reads, and enters the
+// kernel with the next instruction: the #DB arrives there, before the kernel's first
+// instruction (CVE-2018-8897).
 func (a *arrivals) held() error {
 	fx := a.fx
 	words := fx.mem.Words(1)
@@ -364,7 +365,7 @@ func (a *arrivals) held() error {
 		{"INT n", []byte{0xcd, layout.ControlVector}},
 		{"INT3", []byte{0xcc}},
 	} {
-		movSS := []byte{0x8e, 0x10} // MOV SS, (RAX): which is the call's number, too
+		movSS := []byte{0x8e, 0x10} // MOV SS, (RAX); RAX is also the call's number
 		copy(bytesAt(a.round.code)[:], andBack(append(movSS, in.code...)...))
 		c := fx.call(0, uint64(address(words)))
 		c.Insn = a.round.code
@@ -376,7 +377,7 @@ func (a *arrivals) held() error {
 		}
 		met, last := call()
 		if met != 0 {
-			return fmt.Errorf("%d #DBs behind MOV SS without a breakpoint", met)
+			return fmt.Errorf("%d #DBs after MOV SS without a breakpoint", met)
 		}
 		left := c.Out
 		if _, _, errno := syscall.RawSyscall(layout.SysBreakpoint, uintptr(address(words)), x86.DR7_G0|x86.DR7_RW0|x86.DR7_LEN0_2, 0); errno != 0 {
@@ -392,10 +393,10 @@ func (a *arrivals) held() error {
 		}
 		a.p.Event(e)
 		if met != 1 {
-			a.lose("%d #DBs behind MOV SS and %s, want 1", met, in.name)
+			a.lose("%d #DBs after MOV SS and %s, want 1", met, in.name)
 		}
 		if err := compare(&left, &c.Out, 0, fx.owner); err != nil {
-			a.lose("#DB behind MOV SS and %s: %v", in.name, err)
+			a.lose("#DB after MOV SS and %s: %v", in.name, err)
 		}
 	}
 	return nil

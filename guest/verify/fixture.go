@@ -33,7 +33,7 @@ const (
 // yielded to it many times.
 const threadLimit = time.Second
 
-// fixture is what the checks of one variant work with: memory, stacks, a second
+// fixture holds the means of one variant's checks: memory, stacks, a second
 // thread, random words.
 type fixture struct {
 	kernel  *control.Kernel
@@ -96,7 +96,7 @@ func (fx *fixture) reset() {
 	}
 }
 
-// canary is the value of stack word j of lane i. No two are equal.
+// canary returns the value of stack word j of lane i. No two are equal.
 func canary(i, j int) layout.Word {
 	return 0x1_0000_0000*layout.Word(i+1) + 0xca0a_0000 + layout.Word(j)
 }
@@ -106,7 +106,7 @@ func address(words []layout.Word) layout.Word {
 	return layout.Word(uintptr(unsafe.Pointer(unsafe.SliceData(words))))
 }
 
-// stackPointer is the RSP of lane i's calls: in the middle of its stack.
+// stackPointer returns the RSP of lane i's calls: in the middle of its stack.
 func (fx *fixture) stackPointer(i int) layout.Word {
 	return address(fx.lanes[i].stack) + 8*stackWords/2
 }
@@ -228,7 +228,7 @@ func (fx *fixture) checkStack(i int, insns ...layout.Word) error {
 // run runs contexts as a chain on this thread, under the variant.
 func (fx *fixture) run(contexts ...*regs.Context) { guarded(fx.chain(0, fx.quiet(), contexts...)) }
 
-// guarded runs a chain of lane 0. After a SIGSEGV the context goes on at
+// guarded runs a chain of lane 0. After a SIGSEGV the context continues at
 // regs.Alternate, so that a faulty variant does not end the program.
 func guarded(first *regs.Context) {
 	restore, err := regs.Catch(syscall.SIGSEGV, regs.Action{SetIP: 1, IP: regs.Address(0, regs.Alternate)})

@@ -31,8 +31,8 @@ var frameChecks = []check{
 	{"an ss slot of no user's data is refused", withControl(cannotReturn(layout.SlotSS, x86.USER_CS, nullSelector, ofLDT, beyondGDT))},
 }
 
-// Selectors of RPL 3 that are no segment's: the null descriptor's, one in the LDT,
-// which is empty, and the last that there could be.
+// Selectors of RPL 3 that belong to no segment: the null descriptor's, one in the LDT,
+// which is empty, and the last one possible.
 const (
 	nullSelector = 3
 	ofLDT        = x86.USER_DS | 1<<2
@@ -50,7 +50,7 @@ func (fx *fixture) frameOf(nr uint64) (*regs.Context, *frame, error) {
 	c.Insn = regs.Address(0, regs.Twice)
 	c.Second = layout.Word(nr)
 	fx.run(c)
-	c.In.AX = layout.Word(nr) // from here on it stands for the second call
+	c.In.AX = layout.Word(nr) // from here on it describes the second call
 	if c.Out.AX == failure(syscall.ENOSYS) || c.Out.AX == failure(syscall.EFAULT) {
 		return nil, nil, lines.Harness(fmt.Sprintf("control call %d: %v", nr, syscall.Errno(-c.Out.AX)))
 	}
@@ -102,7 +102,7 @@ func checkFullFrame(fx *fixture) error {
 	return compareFrame(&want, f, layout.Slots(fx.variant.Info.Full)|layout.SlotSet(layout.SlotCX))
 }
 
-// fullCX is the value of the CX slot after the fix-up, in a call that returns to
+// fullCX returns the value of the CX slot after the fix-up, in a call that returns to
 // ip.
 func (fx *fixture) fullCX(ip layout.Word) layout.Word {
 	if cx := fx.variant.Info.FullCX; cx != 0 {
@@ -153,8 +153,8 @@ func checkSetIP(fx *fixture) error {
 	return fx.compare(c, want, 0)
 }
 
-// checkSetAX has a handler put words in the result's slot that lose something if
-// they are taken as 32 bits, signed or not.
+// checkSetAX makes a handler put words into the result's slot that lose something if
+// they are treated as 32 bits, signed or not.
 func checkSetAX(fx *fixture) error {
 	for _, ax := range []layout.Word{0x7654_3210_89ab_cdef, 0x8000_0000, 1 << 32, 0x7fff_ffff_0000_0001} {
 		c, want := fx.setSlot(layout.SlotAX, ax)
@@ -166,9 +166,9 @@ func checkSetAX(fx *fixture) error {
 	return nil
 }
 
-// cannotReturn is the check that a slot of the frame, changed to a value that no program
-// can return with, ends in one SIGSEGV: IRETQ faults, and SYSRETQ, which looks at
-// neither selector and on some CPUs faults in ring 0, must not be taken.
+// cannotReturn checks that a slot of the frame, changed to a value with which no program
+// can continue, ends in one SIGSEGV: IRETQ faults, and SYSRETQ, which tests
+// neither selector and on some CPUs faults in ring 0, must not be used.
 func cannotReturn(s layout.Slot, values ...layout.Word) func(*fixture) error {
 	return func(fx *fixture) error {
 		for _, value := range values {

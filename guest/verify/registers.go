@@ -26,7 +26,7 @@ const (
 	kernelText   = 0xffff_ffff_8000_0000
 )
 
-// none is what a control call's check answers on Linux.
+// none is the answer of a control call's check on Linux.
 var none = lines.Skip("Linux has no control interface")
 
 // registerChecks make one call many times, with random registers and with each user
@@ -139,7 +139,7 @@ func checkWideNumber(fx *fixture) error {
 	return fx.compare(c, want, 0)
 }
 
-// checkSMAP has a handler touch user memory as it should not, with AC and without.
+// checkSMAP makes a handler touch user memory as no handler should, with AC and without.
 func checkSMAP(fx *fixture) error {
 	if _, b, _, _ := regs.CPUID(7, 0); b>>x86.CPUID_7_EBX_SMAP&1 == 0 {
 		return lines.Skip("the CPU has no SMAP")

@@ -7,8 +7,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// setUpChecks look at what stands around the path: the MSRs that SYSCALL and
-// SYSRET go by. SYSRET's selectors are compared after every call.
+// setUpChecks check the MSRs that govern SYSCALL and SYSRET. SYSRET's selectors are
+// compared after every call.
 var setUpChecks = []check{
 	{"MSRs of SYSCALL", withControl(checkMSRs)},
 	{"flags in a handler", withControl(checkHandlerFlags)},
@@ -39,7 +39,7 @@ func checkMSRs(fx *fixture) error {
 	return join(diffs)
 }
 
-// checkHandlerFlags has a handler look at its own flags, with each set of the
+// checkHandlerFlags makes a handler return its own flags, with each set of the
 // user's.
 func checkHandlerFlags(fx *fixture) error {
 	const kept = x86.X86_EFLAGS_DF | x86.X86_EFLAGS_NT | x86.X86_EFLAGS_AC | x86.X86_EFLAGS_ID

@@ -184,7 +184,7 @@ func sigreturnTo(ip layout.Word) func(*fixture) error {
 }
 
 // checkFault checks that the given signals arrived, the last of them with the
-// registers of want and RIP ip, and that the program went on where its handler
+// registers of want and RIP ip, and that the program continued where its handler
 // said.
 func (fx *fixture) checkFault(c *regs.Context, want regs.State, ip layout.Word, signals ...syscall.Signal) error {
 	traps := regs.Traps()

@@ -25,7 +25,7 @@ var specCtrlChecks = []check{
 }
 
 // specCtrl makes call nr and then reads SPEC_CTRL twice: by an interrupt, which
-// finds the value of ring 3, and by a call, which finds that of the kernel.
+// finds ring 3's value, and by a call, which finds the kernel's.
 func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*fixture) error {
 	return func(fx *fixture) error {
 		words := fx.mem.Words(int(unsafe.Sizeof(layout.Stats[layout.Word]{}) / 8))
@@ -42,7 +42,7 @@ func specCtrl(nr uint64, by regs.Insn, args ...uint64) func(*fixture) error {
 		fx.run(first, interrupt, look)
 		switch {
 		case look.Out.AX != 0:
-			return fmt.Errorf("the call that looks returns %v", look.Out.AX)
+			return fmt.Errorf("the call that reads it returns %v", look.Out.AX)
 		case stats.SpecCtrl&x86.SPEC_CTRL_IBRS == 0:
 			return fmt.Errorf("SPEC_CTRL is %v in the kernel, want IBRS set", stats.SpecCtrl)
 		case stats.SpecCtrlRing3&x86.SPEC_CTRL_IBRS != 0:

@@ -14,10 +14,10 @@ import (
 )
 
 // Of the flags in a frame that a handler has changed, TF and RF are those with which
-// SYSRETQ does not do what IRETQ does. The checks that set them in one slot see what
-// an exit makes of a frame that it did not build. The one that returns from a signal
-// to a frame which SYSRETQ would fit but for TF sees whether the exit looks; there is
-// none for RF, as QEMU's SYSRETQ, unlike a CPU's, keeps it.
+// SYSRETQ does not do what IRETQ does. The checks that set them in one slot show how
+// an exit treats a frame that it did not build. The check that returns from a signal
+// to a frame that would suit SYSRETQ except for TF shows whether the exit tests TF; there
+// is none for RF, as QEMU's SYSRETQ, unlike a CPU's, keeps it.
 
 // setFlags makes a call that returns to behind with flags set.
 type setFlags func(fx *fixture, flags layout.Word) (*regs.Context, func())
@@ -36,7 +36,7 @@ func bySigreturn(fx *fixture, flags layout.Word) (*regs.Context, func()) {
 	return fx.call(0, syscall.SYS_TGKILL, fx.pid, fx.tid, uint64(syscall.SIGUSR2)), restore
 }
 
-// checkTF has a call return with TF set. Behind IRETQ the user's next instruction
+// checkTF makes a call return with TF set. After IRETQ the user's next instruction
 // runs before the trap; SYSRETQ would trap before it.
 func checkTF(set setFlags, exact func(*fixture) bool) func(*fixture) error {
 	return func(fx *fixture) error {
@@ -52,7 +52,7 @@ func checkTF(set setFlags, exact func(*fixture) bool) func(*fixture) error {
 		defer off()
 		fx.run(c)
 		want := wantAfter(c, 0, 0)
-		want.CX, want.R11 = c.Out.CX, c.Out.R11 // by whichever slot
+		want.CX, want.R11 = c.Out.CX, c.Out.R11 // from either slot
 		var at layout.Word
 		for _, t := range regs.Traps() {
 			if t.Signal == layout.Word(syscall.SIGTRAP) {
@@ -62,23 +62,23 @@ func checkTF(set setFlags, exact func(*fixture) bool) func(*fixture) error {
 		}
 		switch {
 		case at == 0:
-			return errors.New("no trap behind the call: TF was lost")
+			return errors.New("no trap after the call: TF was lost")
 		case at == want.IP && !exact(fx):
 		case at != want.IP+storeSize:
-			return fmt.Errorf("the first trap is at %v, want %v, behind the instruction at %v", at, want.IP+storeSize, want.IP)
+			return fmt.Errorf("the first trap is at %v, want %v, after the instruction at %v", at, want.IP+storeSize, want.IP)
 		}
 		return fx.compare(c, want, 0)
 	}
 }
 
-// andBack is the machine code of instructions that make a call in a page of their
-// own, and of JMP *0(RIP) to what follows the call in lane 0.
+// andBack returns the machine code of instructions that make a call in a page of their
+// own, followed by a JMP *0(RIP) to the code after the call in lane 0.
 func andBack(instructions ...byte) []byte {
 	text := append(instructions, 0xff, 0x25, 0, 0, 0, 0)
 	return binary.LittleEndian.AppendUint64(text, uint64(regs.Address(0, regs.Syscall)+regs.SyscallSize))
 }
 
-// checkRF has a call return to a breakpoint with RF set, which takes the user past
+// checkRF makes a call return to a breakpoint with RF set, which takes the user past
 // it once (SDM volume 3, 18.3.1.1). SYSRETQ clears RF.
 func checkRF(fx *fixture) error {
 	code, errno := mmap(0, syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC, 0)
@@ -100,10 +100,10 @@ func checkRF(fx *fixture) error {
 		return second.Debugs - first.Debugs
 	}
 	if n := met(0); n != 1 {
-		return lines.Harness(fmt.Sprintf("the breakpoint behind a call was met %d times, want once", n))
+		return lines.Harness(fmt.Sprintf("the breakpoint after a call was hit %d times, want once", n))
 	}
 	if n := met(x86.X86_EFLAGS_RF); n != 0 && looksAtFrame(fx) {
-		return fmt.Errorf("the breakpoint behind the call was met %d times: RF was lost", n)
+		return fmt.Errorf("the breakpoint after the call was hit %d times: RF was lost", n)
 	}
 	return nil
 }
@@ -114,8 +114,8 @@ func (fx *fixture) stats() (*regs.Context, *layout.Stats[layout.Word]) {
 	return fx.call(0, layout.SysStats, uint64(address(words))), (*layout.Stats[layout.Word])(unsafe.Pointer(unsafe.SliceData(words)))
 }
 
-// looksAtFrame reports whether the variant's exits do what IRETQ does with a frame that
-// a handler has changed.
+// looksAtFrame reports whether the variant's exits treat a frame that a handler has
+// changed as IRETQ does.
 func looksAtFrame(fx *fixture) bool { return fx.variant.Info.LooksAtFrame != 0 }
 
 func always(*fixture) bool { return true }

@@ -40,7 +40,7 @@ func (fx *fixture) entryCR3() *regs.Context {
 func (fx *fixture) checkTable(asked *regs.Context) error {
 	cr3 := asked.Out.AX
 	if cr3 == failure(syscall.ENOSYS) {
-		return lines.Harness("the kernel does not tell CR3")
+		return lines.Harness("the kernel does not return CR3")
 	}
 	users := cr3&layout.PTIUserPGTable != 0
 	if want := fx.variant.Info.CR3 != layout.CR3Keep; users != want {

@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/guest/regs"
 )
 
-// threadChecks look for the failure that comes of keeping the user's RSP in the
+// threadChecks look for the failure caused by keeping the user's RSP in the
 // wrong place: a call gives up the CPU and returns with the right RIP and the RSP
 // of another thread. Two threads, each on its own stack, yield, sleep, wake each
 // other, and are preempted inside calls.
@@ -26,7 +26,7 @@ var threadChecks = []check{
 const (
 	rounds     = 16
 	yieldLimit = 1 << 20 // rounds of a chain that yields until another thread is done
-	sleepLimit = 1 << 15 // of one that sleeps
+	sleepLimit = 1 << 15 // rounds of a chain that sleeps
 )
 
 // flags returns random user flags.

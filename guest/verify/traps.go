@@ -71,8 +71,8 @@ func inBochs() bool { return os.Getenv(wire.EngineVariable) == wire.EngineBochs 
 const storeSize = 7
 
 // checkSteps compares the traps around the SYSCALL at insn with what is expected.
-// Behind SYSRETQ the trap comes before the next instruction, behind IRETQ after it;
-// iret is set if every exit looks for TF and so takes IRETQ.
+// After SYSRETQ the trap comes before the next instruction, after IRETQ after it;
+// iret is set if every exit tests TF and so uses IRETQ.
 func checkSteps(traps []regs.Trap, insn layout.Word, iret bool) error {
 	behind := insn + regs.SyscallSize
 	before, after := 0, 0
@@ -89,21 +89,21 @@ func checkSteps(traps []regs.Trap, insn layout.Word, iret bool) error {
 		case insn:
 			before++
 			if i+1 == len(traps) {
-				return errors.New("no trap behind SYSCALL: TF was lost in the call")
+				return errors.New("no trap after SYSCALL: TF was lost in the call")
 			}
 			next := traps[i+1].Regs[regs.GregIP]
 			if next == behind && iret {
-				return fmt.Errorf("the trap behind SYSCALL is at %v, want %v, as after IRET", next, behind+storeSize)
+				return fmt.Errorf("the trap after SYSCALL is at %v, want %v, as after IRET", next, behind+storeSize)
 			}
 			if next != behind && next != behind+storeSize && next != insn {
-				return fmt.Errorf("the trap behind SYSCALL is at %v, want %v or, after IRET, %v", next, behind, behind+storeSize)
+				return fmt.Errorf("the trap after SYSCALL is at %v, want %v or, after IRET, %v", next, behind, behind+storeSize)
 			}
 		case behind:
 			after++
 		}
 	}
 	if before != 1 || after > 1 {
-		return fmt.Errorf("%d traps at SYSCALL and %d behind it, want one and at most one", before, after)
+		return fmt.Errorf("%d traps at SYSCALL and %d after it, want one and at most one", before, after)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ var groups = []struct {
 	{"page tables", tableChecks, 0},
 }
 
-// Known reports a group of checks that there is none of. Empty stands for all.
+// Known returns an error for a group of checks that does not exist. Empty means all.
 func Known(group string) error {
 	var names []string
 	for _, g := range groups {
@@ -90,7 +90,7 @@ func Run(p *lines.Printer, k *control.Kernel, v control.Variant, group string, s
 	}
 }
 
-// attempt runs one check. If the check panics, the others go on.
+// attempt runs one check. If the check panics, the others continue.
 func attempt(fx *fixture, c check) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -1,5 +1,5 @@
 // Command makeguest writes guest.gz, the guest that is embedded in package
-// initramfs: `go generate ./boot/initramfs` runs it, there.
+// initramfs; `go generate ./boot/initramfs` runs it in that folder.
 package main
 
 import (
