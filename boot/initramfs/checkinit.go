@@ -17,7 +17,7 @@ import (
 // live.
 const userTop = 1 << 47
 
-// howToBuild ends the messages about faults that no smaller change would repair.
+// howToBuild ends the messages about faults that no smaller change would mend.
 const howToBuild = "build it with CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build"
 
 // initFile is the file of an init.
