@@ -31,7 +31,7 @@ type Booted struct {
 	failed []string
 }
 
-// Calibration is a figure of the machine itself: its least and its greatest
+// Calibration is a figure of the machine itself: its least and its greatest value
 // over boots.
 type Calibration struct {
 	Name string  `json:"name"`
@@ -46,15 +46,15 @@ func (s *Set) booted(boots []cycles.Boot) (*Booted, error) {
 		return nil, err
 	}
 	b := &Booted{Config: boots[0].Config, Boots: len(boots), Counted: counted(&boots[0])}
-	b.Placed = b.Config.Emulator != "" // an image of a machine by itself is always the same
+	b.Placed = b.Config.Emulator != "" // an image that a machine boots without a host is always the same
 	b.calibrate(boots)
 	s.control(b, boots)
 	b.floor(boots)
 	return b, nil
 }
 
-// err is a refusal of the boots, if a control failed. What is meaningless is not
-// refused: it says what it is.
+// err refuses the boots if a control failed. Meaningless figures are not
+// refused: they say that they are meaningless.
 func (b *Booted) err() error {
 	e := engine.Of(b.Config.Engine)
 	if len(b.failed) == 0 || e.MeaninglessOn(b.Config.Host) != "" {
@@ -119,7 +119,7 @@ func Console(boots []cycles.Boot, names []string) ([]record.Record, error) {
 	return engine.ConsoleRecords(boots, nil), nil
 }
 
-// values are the figures of all boots that have one.
+// values returns the figures of all boots that have one.
 func values(boots []cycles.Boot, label, op string) (values []float64) {
 	for i := range boots {
 		if f, ok := boots[i].Find(label, op); ok {
@@ -129,8 +129,8 @@ func values(boots []cycles.Boot, label, op string) (values []float64) {
 	return values
 }
 
-// between is the difference of two labels over the boots that have both; nil if
-// these are too few.
+// between returns the difference of two labels over the boots that have both; nil if
+// there are too few.
 func (s *Set) between(boots []cycles.Boot, from, fromOp, to, toOp string) *stats.Estimate {
 	var x, y []float64
 	var run []int
@@ -150,14 +150,15 @@ func (s *Set) between(boots []cycles.Boot, from, fromOp, to, toOp string) *stats
 
 // Limits of a calibration.
 const (
-	// maxStep is how much of a cycle of an operation the clock's step may be: the
-	// samples of a boot begin at random in it.
+	// maxStep is the largest step of the clock as a share of an operation's cycles: the
+	// samples of a boot begin at random within a step.
 	maxStep = 1.0
-	// maxChain is how much of the chain's cycles the cycle counter may be off.
+	// maxChain is the largest error of the cycle counter as a share of the chain's
+	// cycles.
 	maxChain = 0.02
 )
 
-// calibrate fills in the machine's own figures, and why they are not good enough.
+// calibrate fills in the machine's own figures, and any reasons why they are not good enough.
 func (b *Booted) calibrate(boots []cycles.Boot) {
 	add := func(name, unit, label, op string, value func(cycles.Figure) float64) (low, high float64) {
 		var values []float64
@@ -196,7 +197,7 @@ func (b *Booted) calibrate(boots []cycles.Boot) {
 	}
 }
 
-// control fills in the controls, and which of them failed: those of the null call
+// control fills in the controls, and which of them failed: the controls of the null call
 // decide.
 func (s *Set) control(b *Booted, boots []cycles.Boot) {
 	control := func(name, op string, truth float64, e *stats.Estimate) {
@@ -220,8 +221,8 @@ func (s *Set) control(b *Booted, boots []cycles.Boot) {
 	control(engine.PositiveControl, nullCall, 1, s.between(boots, wire.LabelCalibration, wire.OpDoseNone, wire.LabelCalibration, wire.OpDoseOne))
 }
 
-// floor looks whether the floor is one. Of boots that compare nothing, as those of
-// a Linux kernel, none is wanted.
+// floor checks that the floor costs least. Boots that compare nothing, such as those of
+// a Linux kernel, need none.
 func (b *Booted) floor(boots []cycles.Boot) {
 	variants := boots[0].Variants()
 	base := variants[0]
@@ -237,20 +238,20 @@ func (b *Booted) floor(boots []cycles.Boot) {
 	}
 }
 
-// Notes are what a reader of the figures must know.
+// Notes returns what a reader of the figures must know.
 func (b *Booted) Notes() []string {
 	var notes []string
 	if why := engine.Of(b.Config.Engine).MeaninglessOn(b.Config.Host); why != "" {
-		notes = append(notes, "MEANINGLESS as cycles: "+why+"; this only shows that the way from the machine to the table works")
+		notes = append(notes, "MEANINGLESS as cycles: "+why+"; this only shows that all steps from the machine to the table work")
 	}
 	if b.Counted {
 		notes = append(notes, "cycles are those of the core's own counter, in both rings")
 	} else {
 		notes = append(notes, fmt.Sprintf("cycles are ticks of the time-stamp counter times %.4f, from a chain of dependent instructions in the same boot", b.CyclesPerTick))
 	}
-	placed := fmt.Sprintf("all %d boots had the code at the same addresses: a difference of up to a cycle may be a property of these, and no interval tells", b.Boots)
+	placed := fmt.Sprintf("all %d boots had the code at the same addresses: a difference of up to a cycle may be a property of these addresses, and no interval shows that", b.Boots)
 	if b.Placed {
-		placed = fmt.Sprintf("%d boots, each with the entry paths at other addresses at random: the intervals hold what addresses do", b.Boots)
+		placed = fmt.Sprintf("%d boots, each with the entry paths at other addresses at random: the intervals include the effect of addresses", b.Boots)
 	}
 	return append(notes, placed,
 		"within a boot the variants alternate in random order; a boot gives one figure, the mean of its samples between 5 % and 25 %, and the intervals (95 %) come from the boots",
@@ -258,7 +259,7 @@ func (b *Booted) Notes() []string {
 }
 
 // boots analyses the boots among the records, and returns the records without
-// those that it refuses and without what is not of a variant.
+// those of boots that it refuses and those that belong to no variant.
 func (s *Set) boots(records []record.Record) []record.Record {
 	type group struct{ engine, code string }
 	of := func(r *record.Record) group { return group{r.Engine, r.Code} }
@@ -307,11 +308,11 @@ func (s *Set) boots(records []record.Record) []record.Record {
 	})
 }
 
-// again tells what to do about boots that are too noisy: they stay in the results
-// file, and a study that goes on does not take them again.
+// again says what to do about boots that are too noisy: they stay in the results
+// file, and a resumed study does not take them again.
 func again(b *Booted) string {
 	if !b.Placed {
-		return ". Boot the machine anew, into another file: these boots stay in theirs"
+		return ". Boot the machine again, into another file: these boots stay in this one"
 	}
 	return ". These boots stay in the results file: entrylab study -resume=false takes new ones, or another -o does"
 }

@@ -344,7 +344,7 @@ func TestNoisyBootsAgain(t *testing.T) {
 	if s := NewSet(slices.Concat(first, second)); len(s.Refused) != 0 || len(s.Ops("kvm")) != 2 {
 		t.Errorf("taken again: refused are %q, operations %q", s.Refused, s.Ops("kvm"))
 	}
-	if s := NewSet(console); len(s.Refused) != 1 || strings.Contains(s.Refused[0].Reason, "-resume") || !strings.Contains(s.Refused[0].Reason, "Boot the machine anew") {
+	if s := NewSet(console); len(s.Refused) != 1 || strings.Contains(s.Refused[0].Reason, "-resume") || !strings.Contains(s.Refused[0].Reason, "Boot the machine again") {
 		t.Errorf("of a machine by itself refused are %q", s.Refused)
 	}
 }

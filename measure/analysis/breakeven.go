@@ -4,13 +4,13 @@ import (
 	"math"
 )
 
-// BreakEven is the share of full-frame calls from which on the eager path is
-// the cheaper one.
+// BreakEven is the share of full-frame calls above which the eager path is
+// cheaper.
 type BreakEven struct {
 	// OK is unset if a figure is missing.
 	OK bool
-	// Loss is what an ordinary call pays, Gain what a call that needs the full
-	// frame saves beyond that: at the share Loss/Gain they are even.
+	// Loss is what an ordinary call pays, Gain what a full-frame call
+	// saves beyond that: at the share Loss/Gain they are even.
 	Loss, Gain Difference
 	// Share, Low and High are of all calls; beyond 1 means never, below 0
 	// always.
@@ -34,7 +34,7 @@ func (s *Set) BreakEven(engine, lazy, eager string) BreakEven {
 	return b
 }
 
-// share is loss/gain; without a gain it is never or always.
+// share returns loss/gain; without a gain it is never or always.
 func share(loss, gain float64) float64 {
 	switch {
 	case loss <= 0 && gain >= 0:

@@ -15,13 +15,13 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Comparison is what one engine found about variants, compared with the first of them.
+// Comparison is what one engine found about variants, compared with the first one.
 type Comparison struct {
 	Engine engine.Engine
 	// Config is what the figures were measured with.
 	Config record.Config
-	// Variants are those that are compared, the first of them being the base. Others
-	// are the ones that were measured beside them, as the floor is.
+	// Variants are the variants that are compared; the first is the base. Others
+	// are those that were measured with them, such as the floor.
 	Variants, Others []string
 	Rows             []Row
 	Checks           []wire.Check
@@ -45,24 +45,24 @@ type Row struct {
 type Value struct {
 	Variant string
 	Records []record.Record
-	// Samples are one for each unit of resampling, Mean their mean.
+	// Samples has one sample for each unit of resampling; Mean is their mean.
 	Samples []float64
 	Mean    float64
-	// Difference is from the base: None for the base itself, the floor and where there
-	// can be none.
+	// Difference is the difference from the base: None for the base itself, for the floor
+	// and where there can be none.
 	Difference Difference
 	ReadAs     []ReadAs
 	// Noisy says why the difference cannot be trusted; empty: it can.
 	Noisy string
 }
 
-// Base is the variant that the others are compared with.
+// Base returns the variant that the others are compared with.
 func (c *Comparison) Base() string { return c.Variants[0] }
 
-// Unit is that of the figures: "counts" if they have several.
+// Unit returns the unit of the figures: "counts" if they have several.
 func (c *Comparison) Unit() string { return cmp.Or(c.Engine.Unit, counts) }
 
-// Retired is how many instructions the CPU counted, the median over the samples; nil
+// Retired returns how many instructions the CPU counted, the median over the samples; nil
 // if it did not count them.
 func (v Value) Retired() *float64 {
 	var values []float64
@@ -78,8 +78,8 @@ func (v Value) Retired() *float64 {
 	return &m
 }
 
-// Compare compares variants that an engine measured; without names, all of them. It
-// returns the comparison together with the error of a refusal, too.
+// Compare compares variants that an engine measured; without names, all of them. If it
+// returns the error of a refusal, it returns the comparison too.
 func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Comparison, error) {
 	e := engine.Of(name)
 	c := &Comparison{Engine: e, Checks: out.Checks, Account: out.Account, Variants: names}
@@ -102,7 +102,7 @@ func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Compari
 	}
 	for _, o := range e.Ops {
 		if len(c.Variants) == 0 {
-			break // all is refused
+			break // everything is refused
 		}
 		for _, form := range forms {
 			if row := s.row(c, o, Column{name, form}); row != nil {
@@ -125,8 +125,8 @@ func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Compari
 	return c, err
 }
 
-// row is that of an operation in a column; nil if tables do not show it: a part, or a
-// form, that the base has no figure of.
+// row returns the row of an operation in a column; nil if tables do not show it, because
+// it is a part, or a form of which the base has no figure.
 func (s *Set) row(c *Comparison, o engine.Op, column Column) *Row {
 	base := s.Records(column, c.Base(), o.Op)
 	if len(base) == 0 && (column.Form != "" || record.IsPart(o.Op)) {
@@ -155,7 +155,7 @@ func (s *Set) row(c *Comparison, o engine.Op, column Column) *Row {
 	return row
 }
 
-// notes are what a reader of the comparison must know.
+// notes returns what a reader of the comparison must know.
 func (s *Set) notes(c *Comparison) []string {
 	switch {
 	case c.Booted != nil:
@@ -181,7 +181,7 @@ func (c *Comparison) Find(variant, op string) (Value, bool) {
 	return Value{}, false
 }
 
-// Verdict words the difference that a sampling engine found for a variant's null call.
+// Verdict puts into words the difference that a sampling engine found for a variant's null call.
 func (c *Comparison) Verdict(variant string) string {
 	f, ok := c.Find(variant, nullCall)
 	d := f.Difference
@@ -205,7 +205,7 @@ func (c *Comparison) Verdict(variant string) string {
 	return e.String() + " cycles"
 }
 
-// otherForms is the range of a variant's differences in the other forms of the
+// otherForms returns the range of a variant's differences in the other forms of the
 // null call.
 func (c *Comparison) otherForms(variant string) string {
 	var means []float64

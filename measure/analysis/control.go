@@ -21,7 +21,7 @@ type Control struct {
 	Estimate stats.Estimate `json:"estimate"`
 }
 
-// wrong says how the control differs from what it must be, over units of resampling;
+// wrong says how the control differs from its true value, over units of resampling;
 // empty: it does not.
 func (c Control) wrong(units string) string {
 	e := c.Estimate
@@ -31,7 +31,7 @@ func (c Control) wrong(units string) string {
 	return fmt.Sprintf("%s was %v cycles over %d %s, want %+g to within %g", c.Name, e, e.N, units, c.Truth, stats.Resolution)
 }
 
-// noisy says why the differences of an operation whose base costs so many cycles cannot
+// noisy says why the differences of an operation whose base costs that many cycles cannot
 // be trusted, judged by its A/A control; empty: they can.
 func (c Control) noisy(cost float64) string {
 	if e := c.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(stats.Resolution, 0.01*cost) {
@@ -51,8 +51,8 @@ func Judge(records []record.Record) error {
 	return nil
 }
 
-// Judge refuses the samples of an engine that hands out its controls as differences,
-// if those of its headline are wrong.
+// Judge refuses the samples of an engine that gives its controls as differences,
+// if the controls of its headline are wrong.
 func (s *Set) Judge(name string) error {
 	e := engine.Of(name)
 	if len(e.Forms) == 0 {
@@ -95,7 +95,8 @@ type RunControl struct {
 	Run int
 }
 
-// RunControls are the controls among the records of an engine, in its headline's form.
+// RunControls returns the controls among the records of an engine, in its headline's
+// form.
 func (s *Set) RunControls(name string) []RunControl {
 	forms := engine.Of(name).Forms
 	if len(forms) == 0 {
@@ -119,7 +120,7 @@ func (s *Set) RunControls(name string) []RunControl {
 	return list
 }
 
-// differencesOf estimates a difference from records of it, one for each run: from their
+// differencesOf estimates a difference from its records, one for each run: from their
 // samples or, where none were kept, from their intervals.
 func (s *Set) differencesOf(list []record.Record) (e stats.Estimate) {
 	var values []float64
@@ -148,7 +149,7 @@ func (s *Set) differencesOf(list []record.Record) (e stats.Estimate) {
 	return e
 }
 
-// ladder are the rungs of a column, each over all runs.
+// ladder returns the rungs of a column, each over all runs.
 func (s *Set) ladder(c Column) []Rung {
 	if rungs, known := s.rungs[c]; known {
 		return rungs

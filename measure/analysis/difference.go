@@ -8,7 +8,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Kind is how sure a difference is.
+// Kind says how certain a difference is.
 type Kind int
 
 // Difference is what a change costs: negative is cheaper.
@@ -16,16 +16,16 @@ type Difference struct {
 	Kind             Kind
 	Value, Low, High float64
 	Unit             string
-	// N is the number of pairs that the interval is made of, SD how much one
-	// differs from the next.
+	// N is the number of pairs that the interval is made of, SD their standard
+	// deviation.
 	N  int
 	SD float64
-	// Step, if not empty, names what reads the same behind a fence: the difference is not
-	// the cost of instructions.
+	// Step, if not empty, names the additional instructions that read the same after a
+	// fence: the difference is not the cost of instructions.
 	Step string
 }
 
-// Seen reports whether there is a difference at all, of more than the digit
+// Seen reports whether there is a difference at all, larger than the last digit
 // that is printed.
 func (d Difference) Seen() bool {
 	switch d.Kind {
@@ -64,7 +64,7 @@ func (s *Set) difference(c Column, from, to, op string) Difference {
 		d.Low, d.High = d.Value, d.Value
 		return d
 	}
-	if e, err := s.estimate(paired(a, b)); err == nil { // not too few pairs
+	if e, err := s.estimate(paired(a, b)); err == nil { // there are enough pairs
 		d.Kind, d.Value, d.Low, d.High, d.N, d.SD = Interval, e.Mean, e.Low, e.High, e.N, e.SD
 		if op == nullCall && c.Form != engine.Of(c.Engine).Unstepped {
 			d.Step = ladderWords(ReadsAs(e, s.ladder(c)))
@@ -91,7 +91,7 @@ func (s *Set) estimate(values []float64, run []int) (stats.Estimate, error) {
 	return d.EstimateOf(values, run), nil
 }
 
-// Pairs are the differences of each unit of resampling.
+// Pairs returns the differences of each unit of resampling.
 func (s *Set) Pairs(c Column, from, to, op string) []float64 {
 	values, _ := paired(s.Records(c, from, op), s.Records(c, to, op))
 	return values
@@ -107,9 +107,9 @@ func exact(records []record.Record) bool {
 	return true
 }
 
-// paired are the differences of the samples that belong together: those of the
-// same run and index, or, of runs that kept none, their medians. run tells which
-// of the records in a each is of.
+// paired returns the differences of the samples that belong together: those of the
+// same run and index or, for runs that kept none, of the medians. run says from which
+// of the records in a each comes.
 func paired(a, b []record.Record) (values []float64, run []int) {
 	var from, to []float64
 	next := 0
@@ -126,7 +126,7 @@ func paired(a, b []record.Record) (values []float64, run []int) {
 			continue
 		}
 		if len(x.Samples) == 1 && len(y.Samples) == 1 {
-			n = 0 // a boot is a unit by itself
+			n = 0 // a boot is a unit
 		}
 		for i := range min(len(x.Samples), len(y.Samples)) {
 			if x.Samples[i] != nil && y.Samples[i] != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Rung is what a number of additional instructions read as in one form.
+// Rung is what a number of additional instructions reads as in one form.
 type Rung struct {
 	Form     string         `json:"form"`
 	Kind     string         `json:"kind"` // of instruction
@@ -47,7 +47,7 @@ func ReadsAs(d stats.Estimate, rungs []Rung) []ReadAs {
 				rows++
 			}
 		}
-		if rows >= 2 && r.More[len(r.More)-1] >= 2 { // that one instruction is not seen is no step
+		if rows >= 2 && r.More[len(r.More)-1] >= 2 { // if only one instruction is not seen, that is not a step
 			list = append(list, r)
 		}
 	}
@@ -61,7 +61,7 @@ func same(a, b stats.Estimate) bool {
 	return half <= stats.Resolution && math.Abs(a.Mean-b.Mean) <= max(half, stats.Least)
 }
 
-// String is as in "1, 2 or 6 stores more".
+// String prints it as in "1, 2 or 6 stores more".
 func (r ReadAs) String() string {
 	var text strings.Builder
 	for i, n := range r.More {
@@ -76,7 +76,7 @@ func (r ReadAs) String() string {
 	return fmt.Sprintf("%s %ss more", &text, r.Kind)
 }
 
-// ladderWords is the list in words, "" where it is empty.
+// ladderWords puts the list into words, "" if it is empty.
 func ladderWords(list []ReadAs) string {
 	var parts []string
 	for _, r := range list {
@@ -86,8 +86,8 @@ func ladderWords(list []ReadAs) string {
 }
 
 // Steps says how many of some differences, one for each placement, are whole
-// cycles to within a quarter: "3 at -1, 60 at 0, 30 at +1, 7 between"; of those
-// that are spread wider than can be listed, where they are.
+// cycles to within a quarter: "3 at -1, 60 at 0, 30 at +1, 7 between". If they
+// are spread too widely for a list, it says where they are.
 func Steps(differences []float64) string {
 	if low, high := stats.Quantile(differences, 0), stats.Quantile(differences, 1); high-low > 12 {
 		return fmt.Sprintf("%+.0f to %+.0f, half of them %+.0f to %+.0f", low, high, stats.Quantile(differences, 0.25), stats.Quantile(differences, 0.75))

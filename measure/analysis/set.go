@@ -25,35 +25,35 @@ func (c Column) String() string {
 	return c.Engine + " " + c.Form
 }
 
-// Set is records, found by what they are of.
+// Set is a collection of records, found by what they describe.
 type Set struct {
 	Columns []Column
-	// Left is the number of records that are not used, because the engine has
-	// newer ones of other code; Again is that of figures that were measured
+	// Left is the number of records that are not used because the engine has
+	// newer ones of other code; Again is the number of figures that were measured
 	// again, in a run of the same number on the same machine.
 	Left, Again int
-	// Refused are what is not used because its controls failed, or because it
-	// is too little.
+	// Refused are the figures that are not used, because their controls failed or
+	// because there are too few.
 	Refused []engine.Skipped
-	// Proofs tell of the variants that were measured whatever the proof said of
-	// them, a line each.
+	// Proofs holds the proof's verdicts on variants that were measured whatever the
+	// verdict, a line each.
 	Proofs []string
-	// Booted are what the boots say of themselves, of engines whose unit of
-	// resampling is a boot, RefusedBoots those that are not used.
+	// Booted is what the boots say about themselves, for engines whose unit of
+	// resampling is a boot; RefusedBoots are those that are not used.
 	Booted, RefusedBoots []*Booted
 
 	series   map[key][]record.Record
-	runs     map[seriesRun]bool // that a series has records of, of whatever machine
-	order    []string           // of variants, as they come
+	runs     map[seriesRun]bool // the runs of which a series has records, on any machine
+	order    []string           // of variants, as they appear
 	controls map[Column][]Control
 	noisy    map[noisy]string // why
 	refusals map[string]error // by engine
-	// Resampling takes its time: the differences that are known, and the draws
+	// Resampling takes time: the differences that are already known, and the draws
 	// for each number of pairs.
 	known map[pair]Difference
 	draws map[int]*stats.Draws
 	rungs map[Column][]Rung
-	ops   map[Column]map[string]bool // that the column has
+	ops   map[Column]map[string]bool // the operations that the column has
 	ranks map[string]map[string]int  // of operations, by engine
 }
 
@@ -74,8 +74,8 @@ type noisy struct {
 }
 
 // NewSet sorts records. If an engine has records of several builds of the code under
-// test, only those of the newest count; of a figure that was measured twice in the same
-// run, only the newer. Boots count only if their controls are right.
+// test, only the newest build's count; of a figure that was measured twice in the same
+// run, only the newer counts. Boots count only if their controls are right.
 func NewSet(records []record.Record) *Set {
 	s := &Set{
 		series: map[key][]record.Record{}, runs: map[seriesRun]bool{}, controls: map[Column][]Control{}, noisy: map[noisy]string{}, refusals: map[string]error{},
@@ -93,11 +93,11 @@ func NewSet(records []record.Record) *Set {
 	return s
 }
 
-// newest are the records of the newest code of each engine, the oldest first.
+// newest returns the records of the newest code of each engine, the oldest first.
 func (s *Set) newest(records []record.Record) []record.Record {
 	records = slices.Clone(records)
 	slices.SortStableFunc(records, func(a, b record.Record) int { return a.Time.Compare(b.Time) })
-	// Kernels that are not generated have code of their own.
+	// Kernels that are not generated have other code.
 	type product struct {
 		engine, kernel string
 		part           bool
@@ -192,8 +192,8 @@ func (s *Set) refuse(name, reason string, err error) {
 	s.refusals[name] = err
 }
 
-// samplesOf are those of records of one figure; of records that kept none, their
-// medians.
+// samplesOf returns the samples of the records of one figure; of records that kept none,
+// their medians.
 func samplesOf(records []record.Record) (samples []float64) {
 	for i := range records {
 		r := &records[i]
@@ -214,8 +214,8 @@ func sameRun(a, b *record.Record) bool {
 	return a.Run == b.Run && (a.Config == b.Config || engine.MachineID(a.Config) == engine.MachineID(b.Config))
 }
 
-// indexOfRun is where among the records that of the same run is, -1 if there is none.
-// They are looked through from the one at first on, where it is in all but odd cases,
+// indexOfRun returns the index of the record of the same run, -1 if there is none.
+// It searches from the index at first, where the record almost always is,
 // and then from the beginning.
 func indexOfRun(list []record.Record, first int, r *record.Record) int {
 	for n := range list {
@@ -226,10 +226,10 @@ func indexOfRun(list []record.Record, first int, r *record.Record) int {
 	return -1
 }
 
-// counts stands for the units of an engine whose operations have several.
+// counts is the unit of engines whose operations have several.
 const counts = "counts"
 
-// Unit is the unit of the engine's figures: "counts" if they have several.
+// Unit returns the unit of the engine's figures: "counts" if they have several.
 func (s *Set) Unit(engine string) string {
 	unit := ""
 	for k, records := range s.series {
@@ -244,15 +244,15 @@ func (s *Set) Unit(engine string) string {
 	return unit
 }
 
-// Variants are those that have figures: first those of first, in its order, then the
-// others by name.
+// Variants returns the variants that have figures: first those of first, in its order,
+// then the others by name.
 func (s *Set) Variants(first ...string) []string {
 	have := slices.DeleteFunc(slices.Clone(first), func(v string) bool { return !slices.Contains(s.order, v) })
 	return append(have, slices.DeleteFunc(slices.Sorted(slices.Values(s.order)), func(v string) bool { return slices.Contains(have, v) })...)
 }
 
-// Axes are those that a variant was measured with, according to the newest record; a
-// kernel that was not generated has none.
+// Axes returns the axes that a variant was measured with, according to the newest record;
+// a kernel that was not generated has none.
 func (s *Set) Axes(variant string) string {
 	var newest record.Record
 	for k, records := range s.series {
@@ -268,7 +268,7 @@ func (s *Set) Axes(variant string) string {
 	return newest.Axes
 }
 
-// Configs are the configurations of an engine's figures.
+// Configs returns the configurations of an engine's figures.
 func (s *Set) Configs(name string) []record.Config {
 	var list []record.Config
 	for k, records := range s.series {
@@ -281,7 +281,7 @@ func (s *Set) Configs(name string) []record.Config {
 	return list
 }
 
-// Engines are those that have records, in the order of the tables.
+// Engines returns the engines that have records, in the order of the tables.
 func (s *Set) Engines() []string {
 	var engines []string
 	for _, c := range s.Columns {
@@ -292,7 +292,7 @@ func (s *Set) Engines() []string {
 	return engines
 }
 
-// Headline is the engine's column whose figure of an operation is the one to
+// Headline returns the engine's column whose figure of an operation is the one to
 // print; the other forms are its band.
 func (s *Set) Headline(name, op string) Column {
 	forms := engine.Of(name).Forms
@@ -311,11 +311,11 @@ func (s *Set) Headline(name, op string) Column {
 	return first
 }
 
-// Has reports whether the column has figures of an operation that can be trusted.
+// Has reports whether the column has trustworthy figures of an operation.
 func (s *Set) Has(c Column, op string) bool { return s.ops[c][op] && s.noisy[noisy{c, op}] == "" }
 
-// Band is the least and the greatest difference that the other forms of the
-// engine give for an operation; ok is unset if there is no other form.
+// Band returns the least and the greatest difference that the other forms of the
+// engine give for an operation; ok is false if there is no other form.
 func (s *Set) Band(engine, from, to, op string) (low, high float64, ok bool) {
 	head := s.Headline(engine, op)
 	for _, c := range s.Columns {
@@ -335,8 +335,8 @@ func (s *Set) Band(engine, from, to, op string) (low, high float64, ok bool) {
 	return low, high, ok
 }
 
-// Ops are the operations of an engine, in the order of the tables, without the
-// parts of others.
+// Ops returns the operations of an engine, in the order of the tables, without the
+// operations that are parts of others.
 func (s *Set) Ops(name string) []string {
 	var list []string
 	for _, c := range s.Columns {
@@ -355,7 +355,7 @@ func (s *Set) Ops(name string) []string {
 	return list
 }
 
-// isControl reports whether an operation is what control records call theirs.
+// isControl reports whether an operation's name is that of a control record.
 func isControl(op string) bool {
 	r := record.Record{Variant: engine.Control, Op: op}
 	_, _, _, control := engine.ControlOf(&r)
@@ -363,7 +363,7 @@ func isControl(op string) bool {
 	return control || rung
 }
 
-// rankOf is the place of an operation in an engine's tables.
+// rankOf returns the place of an operation in an engine's tables.
 func (s *Set) rankOf(name, op string) int {
 	if s.ranks[name] == nil {
 		s.ranks[name] = map[string]int{}
@@ -395,7 +395,7 @@ const (
 	Spread
 )
 
-// String is the kind in words.
+// String returns the kind in words.
 func (b BreakEven) String() string {
 	percent := func(p float64) string { return fmt.Sprintf("%.0f %%", 100*p) }
 	switch {

@@ -15,7 +15,7 @@ import (
 // one is not a property of the design.
 const Alignment = 1.0
 
-// Cell is a field of a table of differences: its text, and what that means.
+// Cell is a field of a table of differences: its text, and what the text means.
 type Cell struct {
 	Text  string
 	Sense Sense
@@ -51,7 +51,7 @@ func (d Difference) Sense() Sense {
 	return Dearer
 }
 
-// Cell is the difference for a table: the figure, and half its interval if it
+// Cell returns the difference for a table: the figure, and half its interval if it
 // has one.
 func (d Difference) Cell() Cell { return Cell{d.figure(), d.Sense()} }
 
@@ -73,8 +73,8 @@ func (d Difference) figure() string {
 	return fmt.Sprintf("%s ±%.1f", Short(d.Value), half)
 }
 
-// Cost is a cost for a table, of the records of all runs: an exact count, else
-// the mean of the units of resampling and their range, or where none were kept
+// Cost returns a cost for a table, from the records of all runs: an exact count, else
+// the mean of the units of resampling and their range or, if none were kept,
 // the median of the last run and its range.
 func Cost(records []record.Record) string {
 	last := records[len(records)-1]
@@ -88,7 +88,7 @@ func Cost(records []record.Record) string {
 	return fmt.Sprintf("%.5g (%.5g to %.5g)", stats.Mean(samples), slices.Min(samples), slices.Max(samples))
 }
 
-// Verdict is the difference in a sentence's words.
+// Verdict puts the difference into the words of a sentence.
 func (d Difference) Verdict() string {
 	switch {
 	case d.Kind == None:
@@ -113,7 +113,7 @@ func (d Difference) Verdict() string {
 	return text
 }
 
-// Words is the difference in words that need no sign.
+// Words puts the difference into words that need no sign.
 func (d Difference) Words() string {
 	switch {
 	case d.Kind == None:
@@ -142,7 +142,7 @@ func (d Difference) Words() string {
 	return text
 }
 
-// norOf words what else was not seen where there is no difference.
+// norOf says what else was not seen where there is no difference.
 func (d Difference) norOf() string {
 	if d.Step == "" {
 		return ""
@@ -153,7 +153,7 @@ func (d Difference) norOf() string {
 // leastShown is the least interval that is printed.
 const leastShown = 0.1
 
-// plusMinus prints the most that a difference that was not seen can be.
+// plusMinus prints the largest size of a difference that was not seen.
 func plusMinus(d Difference) string {
 	return fmt.Sprintf("±%.1f", stats.Estimate{Low: d.Low, High: d.High}.AtMost())
 }
@@ -174,8 +174,8 @@ func Signed(v float64) string {
 	return text
 }
 
-// Short prints a measured difference with one digit behind the point; more would not be
-// significant.
+// Short prints a measured difference with one digit after the point; more digits would
+// not be significant.
 func Short(v float64) string {
 	text := strconv.FormatFloat(v, 'f', 1, 64)
 	if text == "-0.0" {

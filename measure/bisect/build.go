@@ -38,10 +38,10 @@ type source interface {
 	measure(ctx context.Context, file string) (point, error)
 }
 
-// own are revisions of entrylab: each measures with its own command nightly.
+// own is a source of entrylab's revisions: each measures with its own command nightly.
 type own struct {
 	series
-	// dir is for what it builds, and for what that writes.
+	// dir is the folder for what it builds, and for what that writes.
 	dir string
 	env []string
 }
@@ -70,13 +70,13 @@ func (o *own) measure(ctx context.Context, file string) (point, error) {
 	if err := os.WriteFile(matrix, text, 0o644); err != nil {
 		return point{}, err
 	}
-	// All of the matrix, also in a job of an array.
+	// All of the matrix, even in a job of an array.
 	cmd := exec.CommandContext(ctx, file, "nightly", "-matrix", matrix, "-store", store, "-night", night, "-shard", "1/1", "-machine-name", "bisect")
 	cmd.Dir, cmd.Env = dir, append(slices.Clone(o.env), "XDG_CACHE_HOME="+filepath.Join(o.dir, "cache"))
 	var said tail
 	cmd.Stderr = &said
-	// Status 1 is that of a failed check, 2 that of a cell that crashed as well: what
-	// it keeps tells.
+	// Status 1 means a failed check, status 2 may mean a crashed cell: the entries that
+	// it keeps decide.
 	failed := group.Run(cmd)
 	if ctx.Err() != nil {
 		return point{}, ctx.Err()
@@ -87,7 +87,7 @@ func (o *own) measure(ctx context.Context, file string) (point, error) {
 	return o.read(ctx, store)
 }
 
-// night is the name of the one that a revision measures.
+// night is the name of the night that a revision measures.
 const night = "bisect"
 
 // read reads the series' value from the history of one night.
@@ -129,9 +129,9 @@ func (o *own) read(ctx context.Context, url string) (p point, failed error) {
 }
 
 // errNotExact means that a count cannot be compared exactly.
-var errNotExact = errors.New("the count does not come out the same each time, so that one run tells no difference")
+var errNotExact = errors.New("the count is not the same each time, so one run cannot show a difference")
 
-// linux are revisions of a Linux kernel, which the user's command builds.
+// linux is a source of revisions of a Linux kernel, which the user's command builds.
 type linux struct {
 	series
 	command string
@@ -202,10 +202,10 @@ func (l *linux) measure(ctx context.Context, file string) (point, error) {
 	return point{}, err
 }
 
-// tail is the end of what a program prints.
+// tail keeps the end of what a program prints.
 type tail []byte
 
-// mostTail is how much is kept: half of it, as soon as there is more.
+// mostTail is how much is kept; when there is more, it is cut to half.
 const mostTail = 16 << 10
 
 func (t *tail) Write(p []byte) (int, error) {

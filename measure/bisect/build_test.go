@@ -105,7 +105,7 @@ func TestRead(t *testing.T) {
 	}{
 		{store, cell + ": null-call", "105 instructions", ""},
 		{store, cell + ": none", "0 instructions", ""},
-		{store, cell + ": futex-round-trip", "", "does not come out the same each time"},
+		{store, cell + ": futex-round-trip", "", "is not the same each time"},
 		{store, cell + ": good", "PASS", ""},
 		{store, cell + ": wrong", "FAIL", "is 1, want 2"},
 		{store, cell + ": skipped", "", "SKIP: no such CPU"},

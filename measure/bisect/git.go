@@ -15,7 +15,7 @@ import (
 	"github.com/entrylab/entrylab/internal/group"
 )
 
-// mostOutput is what git may print: a million commits.
+// mostOutput is the most that git may print: a million commits.
 const mostOutput = 64 << 20
 
 // repository is a git repository on this machine.
@@ -23,12 +23,12 @@ type repository struct {
 	dir string
 	// common is the folder of its objects and references.
 	common string
-	// env is the environment for git and for builds: without the variables by which git
-	// would take another repository, as they are set in a hook.
+	// env is the environment for git and for builds: without the variables that would
+	// make git use another repository, which are set in a hook.
 	env []string
 }
 
-// open finds the repository that the folder is in.
+// open finds the repository that contains the folder.
 func open(ctx context.Context, dir string) (*repository, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, errors.New("git not found: install it, or put it into PATH")
@@ -69,7 +69,7 @@ func (r *repository) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
-// gitError is git's own.
+// gitError is an error that git itself reported.
 type gitError struct {
 	command string
 	exit    error
@@ -80,7 +80,7 @@ func (e *gitError) Error() string {
 	return fmt.Sprintf("git %s: %s", e.command, cmp.Or(e.said, e.exit.Error()))
 }
 
-// commit is the ID of the commit that a revision names.
+// commit returns the ID of the commit that a revision names.
 func (r *repository) commit(ctx context.Context, revision string) (string, error) {
 	id, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
 	if _, ok := errors.AsType[*gitError](err); ok {
@@ -103,13 +103,13 @@ func (r *repository) ancestor(ctx context.Context, good, bad string) error {
 	case "":
 		return fmt.Errorf("%.12s and %.12s have no common history", good, bad)
 	case bad:
-		return fmt.Errorf("%.12s is after %.12s: the good revision is the older of the two, also where it is the one that is worse", good, bad)
+		return fmt.Errorf("%.12s is after %.12s: the good revision is the older of the two, even if its value is the worse one", good, bad)
 	}
-	return fmt.Errorf("%.12s is no ancestor of %.12s: give a good revision that is, such as %.12s, the last that is in both", good, bad, base)
+	return fmt.Errorf("%.12s is not an ancestor of %.12s: give a good revision that is, such as %.12s, the last common one", good, bad, base)
 }
 
-// between are the commits of bad's history that are not in that of any good one, the
-// one that halves them best first, and bad last.
+// between returns the commits of bad's history that are in the history of no good one:
+// the one that halves them best first, and bad last.
 func (r *repository) between(ctx context.Context, bad string, good []string) ([]string, error) {
 	out, err := r.git(ctx, slices.Concat([]string{"rev-list", "--bisect-all", bad, "--not"}, good)...)
 	if err != nil {
@@ -142,7 +142,7 @@ func (r *repository) show(ctx context.Context, id string) (Commit, error) {
 	return Commit{id, lines[0], lines[1], lines[3], strings.Fields(lines[2])}, nil
 }
 
-// files are those that differ between two commits.
+// files returns the names of the files that differ between two commits.
 func (r *repository) files(ctx context.Context, from, to string) ([]string, error) {
 	out, err := r.git(ctx, "diff-tree", "-r", "--name-only", "-z", from, to)
 	return strings.FieldsFunc(out, func(c rune) bool { return c == 0 }), err
@@ -157,8 +157,8 @@ func (r *repository) copyInto(ctx context.Context, dir string) (*repository, err
 	return &repository{dir: dir, env: r.env}, nil
 }
 
-// checkout checks out a commit. What builds made stays, and is replaced where it is in
-// the way.
+// checkout checks out a commit. Files that builds made stay, unless they are in the way
+// and must be replaced.
 func (r *repository) checkout(ctx context.Context, id string) error {
 	_, err := r.git(ctx, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--force", "--detach", id)
 	return err

@@ -10,7 +10,7 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// Result is what a search comes to: First, or what is Possible.
+// Result is the outcome of a search: First, or else Possible.
 type Result struct {
 	// Config is this program's on this machine.
 	Config     table.Config `json:"config"`
@@ -19,15 +19,15 @@ type Result struct {
 	// Steps begin with the good and the bad revision.
 	Steps []Step `json:"steps"`
 	// First is the first commit with another value, nil if it was not found. Before is
-	// the parent that has the good value, nil if none has a value.
+	// its parent with the good value, nil if no parent has a value.
 	First  *Step `json:"first"`
 	Before *Step `json:"before,omitempty"`
-	// Possible are the commits of which one is the first, where those before the last
+	// Possible are the commits among which the first one is, if all but the last
 	// were skipped.
 	Possible []Commit `json:"possible,omitempty"`
-	// Files are those that First changed.
+	// Files are the files that First changed.
 	Files []string `json:"files,omitempty"`
-	// Code is the difference of the listings of the path, where it is generated, and
+	// Code is the difference between the listings of the path, if the path is generated;
 	// SameCode is set if there is none.
 	Code     []string `json:"code,omitempty"`
 	SameCode bool     `json:"same_code,omitempty"`
@@ -38,7 +38,7 @@ func (r *Result) has(id string, v Verdict) bool {
 	return slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Commit.ID == id && s.Verdict == v })
 }
 
-// String is the step in a line.
+// String returns the step in a line.
 func (s Step) String() string {
 	value := "-"
 	if s.Value != nil {
@@ -51,7 +51,7 @@ func (s Step) String() string {
 	return text
 }
 
-// short is a text in one line that is not too long.
+// short returns a text in one line, cut if it is too long.
 func short(text string) string {
 	const most = 300
 	line := []rune(strings.Join(strings.Fields(text), " "))
@@ -61,10 +61,10 @@ func short(text string) string {
 	return string(line)
 }
 
-// Formats are those of Write.
+// Formats are the formats of Write.
 var Formats = []string{"text", "json"}
 
-// Write prints the result in one of Formats. As text it is without the steps.
+// Write prints the result in one of Formats. The text format leaves out the steps.
 func (r *Result) Write(w io.Writer, format string) error {
 	if format == "json" {
 		e := json.NewEncoder(w)
@@ -93,14 +93,14 @@ func (r *Result) text(b *strings.Builder) {
 		r.Series, good.Value, r.First.Value, c.ID, c.Author, c.Date, c.Subject)
 	for i, f := range r.Files {
 		if i == mostFiles {
-			fmt.Fprintf(b, "and %d files more\n", len(r.Files)-i)
+			fmt.Fprintf(b, "and %d more files\n", len(r.Files)-i)
 			break
 		}
 		fmt.Fprintln(b, f)
 	}
 	switch {
 	case r.Before == nil:
-		fmt.Fprint(b, "\nNo parent of it has a value, so that there is no code to compare with.\n")
+		fmt.Fprint(b, "\nNone of its parents has a value, so there is no code to compare with.\n")
 	case r.SameCode:
 		fmt.Fprint(b, "\nThe code of the path is the same.\n")
 	case len(r.Code) > 0:

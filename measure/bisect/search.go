@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/measure/history"
 )
 
-// Search is what is looked for, and where.
+// Search says what to look for, and where.
 type Search struct {
 	// Repository is a folder of the repository.
 	Repository string
@@ -26,16 +26,17 @@ type Search struct {
 	// and prints the path of its image as the last line. Empty: the repository is
 	// entrylab's own.
 	Build string
-	// Progress is told what is being done, Step each step as soon as it is done.
+	// Progress is called with what is being done, Step with each step as soon as it is
+	// done.
 	Progress func(string)
 	Step     func(Step)
 }
 
-// Verdict is what a revision is found to be.
+// Verdict is the result for a revision.
 type Verdict string
 
-// The verdicts: a revision with the value of the good one, one with another value, and
-// one that has none, as it does not build or cannot be measured.
+// The verdicts: a revision with the good one's value, one with another value, and
+// one without a value, because it does not build or cannot be measured.
 const (
 	Good    Verdict = "good"
 	Bad     Verdict = "bad"
@@ -46,7 +47,7 @@ const (
 type Step struct {
 	Verdict Verdict `json:"verdict"`
 	Commit  Commit  `json:"commit"`
-	// Value is nil where the revision is skipped. Detail says why, or what a check said.
+	// Value is nil if the revision was skipped. Detail says why, or what a check said.
 	Value  *Value `json:"value,omitempty"`
 	Detail string `json:"detail,omitempty"`
 
@@ -71,7 +72,8 @@ func (s Search) Run(ctx context.Context) (*Result, error) {
 	})
 }
 
-// search is Run with what builds and measures in the folder dir, by the environment env.
+// search is Run with a source that builds and measures in the folder dir, with the
+// environment env.
 func (s Search) search(ctx context.Context, name string, by func(dir string, env []string) source) (*Result, error) {
 	repo, err := open(ctx, s.Repository)
 	if err != nil {
@@ -105,12 +107,12 @@ func (s Search) search(ctx context.Context, name string, by func(dir string, env
 	return w.run(ctx, good, bad)
 }
 
-// walk is a search that goes on.
+// walk is a search in progress.
 type walk struct {
 	Search
 	source
 	tree *repository
-	// measured are the points of files that were built, by their hashes: equal files
+	// measured holds the points of files that were built, by their hashes: equal files
 	// are measured once.
 	measured map[[sha256.Size]byte]point
 	result   Result
@@ -168,9 +170,9 @@ func (w *walk) run(ctx context.Context, good, bad string) (*Result, error) {
 	}
 }
 
-// away is the index of the next of n commits, the best of which is the first, where
-// some were skipped: elsewhere each time, as what does not build often has neighbours
-// that do not either, and seldom far from the best.
+// away returns the index of the next of n commits, of which the first is the best, when
+// some were skipped: another place each time, as a commit that does not build often has
+// neighbours that do not either, and seldom far from the best.
 func away(n, skipped int) int {
 	const golden = 0.6180339887
 	_, at := math.Modf(float64(skipped) * golden)
@@ -219,7 +221,7 @@ func (w *walk) step(ctx context.Context, id string) (Step, error) {
 // built is the file that a build made.
 var built = bounded.Kind{Most: 1 << 30, Regular: true, Advice: "the build should make it"}
 
-// point measures a file unless an equal one was.
+// point measures a file unless an equal one was measured before.
 func (w *walk) point(ctx context.Context, file string) (point, error) {
 	f, err := built.Open(ctx, file)
 	if err != nil {
@@ -243,7 +245,7 @@ func (w *walk) point(ctx context.Context, file string) (point, error) {
 // known reports whether a commit was measured.
 func (w *walk) known(id string) bool { return w.result.has(id, Good) }
 
-// skipped fills in the commits of which one is the first with another value.
+// skipped fills in the commits among which the first one with another value is.
 func (w *walk) skipped(ctx context.Context, left []string) error {
 	for _, id := range left {
 		c, err := w.tree.show(ctx, id)
@@ -255,13 +257,13 @@ func (w *walk) skipped(ctx context.Context, left []string) error {
 	return nil
 }
 
-// found fills in what is known of the first commit with another value.
+// found fills in what is known about the first commit with another value.
 func (w *walk) found(ctx context.Context, first Step) error {
 	r := &w.result
 	r.First = &first
 	parents := first.Commit.parents
 	if len(parents) == 0 {
-		return nil // a root, of which all is new
+		return nil // a root commit, in which everything is new
 	}
 	parent := parents[0]
 	if i := slices.IndexFunc(parents, w.known); i >= 0 {

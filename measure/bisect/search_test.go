@@ -191,10 +191,10 @@ func TestSearch(t *testing.T) {
 		{"all are broken", row("1", "broken\n", "broken\n", "broken\n", "2"), "c1", "c5", "", "", []string{"c2", "c3", "c4", "c5"}, ""},
 		// The one that is good beside it leaves its parent unmeasured.
 		{"a parent of two", fan("1"), "m1", "m9", "s1", "m2", nil, ""},
-		{"a parent of two is broken", fan("broken\n"), "m1", "m9", "s1", "", nil, "No parent of it has a value"},
+		{"a parent of two is broken", fan("broken\n"), "m1", "m9", "s1", "", nil, "None of its parents has a value"},
 		{"a root", []commit{
 			{"m1", nil, map[string]string{"value": "1"}}, {"r1", nil, map[string]string{"value": "2"}}, {"m2", []string{"m1", "r1"}, map[string]string{"value": "2"}},
-		}, "m1", "m2", "r1", "", nil, "No parent of it has a value"},
+		}, "m1", "m2", "r1", "", nil, "None of its parents has a value"},
 		{"not a number", row("1", "1", "x", "2", "2", "2"), "c1", "c6", "", "", []string{"c3", "c4"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/measure/nightly"
 )
 
-// Value is what a series has at a revision: a figure in a unit, or an outcome. Values
+// Value is the value of a series at a revision: a figure in a unit, or an outcome. Values
 // are compared exactly.
 type Value struct {
 	Figure  float64 `json:"figure"`
@@ -35,7 +35,7 @@ type series struct {
 	point string
 }
 
-// name is the series' in a history.
+// name returns the series' name in a history.
 func (s series) name() string {
 	if s.point == "" {
 		return s.cell.Name
@@ -43,7 +43,7 @@ func (s series) name() string {
 	return s.cell.Name + ": " + s.point
 }
 
-// verify reports whether the guest's checks are needed: the point is no operation.
+// verify reports whether the guest's checks are needed: the point is not an operation.
 func (s series) verify() bool {
 	return s.cell.Engine.VM != "" && !slices.ContainsFunc(s.cell.Engine.Ops, func(o engine.Op) bool { return o.Op == s.point })
 }
@@ -51,8 +51,8 @@ func (s series) verify() bool {
 // wanted says how a series is named.
 const wanted = `want a series as a night names it, such as "static linux-6.12: insns"; a machine and a CPU may be left out`
 
-// parse reads the name of a series. Where it leaves out the machine and the CPU, they
-// are the engine's own.
+// parse reads the name of a series. If it leaves out the machine and the CPU, they
+// are the engine's defaults.
 func parse(name string) (series, error) {
 	where, point, _ := strings.Cut(name, ": ")
 	words := strings.Fields(where)
@@ -64,7 +64,7 @@ func parse(name string) (series, error) {
 	case !ok || !slices.Contains(engine.Names(engine.Measuring()), e.Name):
 		return series{}, fmt.Errorf("series %q: no engine %q: want some of %s", name, words[0], strings.Join(engine.Names(engine.Measuring()), ", "))
 	case e.Kind == engine.Sampled:
-		return series{}, fmt.Errorf("series %q: figures of engine %s are sampled, and only many runs beside each other, on one machine, tell two of them apart: "+
+		return series{}, fmt.Errorf("series %q: figures of engine %s are sampled, and only many runs in parallel, on one machine, can tell two of them apart: "+
 			"bisect what engine static, icount or bochs counts of the same path", name, e.Name)
 	}
 	s := series{cell: nightly.Cell{Engine: e, Subject: words[len(words)-1]}, point: point}
@@ -80,8 +80,8 @@ func parse(name string) (series, error) {
 	return s, nil
 }
 
-// check refuses a subject that is not of the repository's kind: build is the command
-// that builds a Linux kernel, if it is one's.
+// check refuses a subject that does not suit the repository: build is the command
+// that builds a Linux kernel, if it is a kernel's repository.
 func (s series) check(build string) error {
 	switch linux := s.cell.Subject == wire.Linux; {
 	case linux && build == "":

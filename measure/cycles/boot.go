@@ -10,24 +10,24 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// OpChainCounted is the chain by the cycle counter.
+// OpChainCounted is the chain, counted by the cycle counter.
 const OpChainCounted = "chain-counted"
 
 // Boot is what one boot of the guest sampled. It is made of the guest's lines,
 // or of the records that were made of these.
 type Boot struct {
-	// ID tells boots of one configuration apart: of a boot that this program ran
-	// its number, else the time-stamp counter when sampling began.
+	// ID tells boots of one configuration apart: it is the number of a boot that this
+	// program ran, else the time-stamp counter when sampling began.
 	ID uint64
-	// Source says where it is from, for messages.
+	// Source says where the boot comes from, for messages.
 	Source string
 	// Config is what it was measured with. The guest does not know its engine and its
-	// machine, but what CPUID shows as the hypervisor's signature, "-" where there is
+	// machine, only what CPUID shows as the hypervisor's signature, "-" if there is
 	// none.
 	Config     record.Config
 	Hypervisor string
 	Figures    []Figure
-	// Proofs are of the variants that were run whatever the proof said.
+	// Proofs are the verdicts on variants that were run whatever the verdict.
 	Proofs map[string]record.Proof
 }
 
@@ -37,11 +37,11 @@ type Boot struct {
 type Figure struct {
 	// Label is the variant's name, or begins with a dash.
 	Label, Op, Unit string
-	// N is the number of operations in a sample, Samples that of samples.
+	// N is the number of operations in a sample, Samples the number of samples.
 	N, Samples int
 	// Low is the mean of the samples between 5 % and 25 %: the boot's figure.
 	Low, Min, Median, Max float64
-	// Retired are the instructions that the CPU counted; nil: it did not.
+	// Retired is how many instructions the CPU counted; nil: it did not count.
 	Retired *float64
 }
 
@@ -54,7 +54,7 @@ func (b *Boot) Find(label, op string) (Figure, bool) {
 	return b.Figures[i], true
 }
 
-// Variants are the labels that are no control's.
+// Variants returns the labels that are not controls.
 func (b *Boot) Variants() []string {
 	var names []string
 	for _, f := range b.Figures {
@@ -74,8 +74,8 @@ func (b *Boot) Rename(from, to string) {
 	}
 }
 
-// Records are the boot's, for a results file. axes are those of the variants.
-// The last of them is that of the chain, without which a boot is not whole.
+// Records returns the boot's records, for a results file. axes are the variants' axes.
+// The last record is the chain's, without which a boot is not complete.
 func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 	var records []record.Record
 	var last record.Record
@@ -93,7 +93,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 	return append(records, last)
 }
 
-// FigureOf is the figure that a record of a boot was made of.
+// FigureOf returns the figure that a record of a boot was made of.
 func FigureOf(r *record.Record) Figure {
 	return Figure{
 		Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
@@ -112,7 +112,7 @@ type series struct {
 	quantiles          [wire.Parts + 1]float64
 }
 
-// low is the mean of the samples between 5 % and 25 %, as stats.LowBand's, for
+// low returns the mean of the samples between 5 % and 25 %, like stats.LowBand, for
 // n operations.
 func (s series) low() float64 {
 	const low, high = wire.Parts * 5 / 100, wire.Parts * 25 / 100
@@ -123,10 +123,10 @@ func (s series) low() float64 {
 	return sum / (high - low)
 }
 
-// per is the value for one operation.
+// per returns the value for one operation.
 func (s series) per(total float64) float64 { return total / float64(s.n) }
 
-// figure is that of the series in a unit of which each count is scale.
+// figure returns the series' figure in a unit; each count is scale of it.
 func (s series) figure(unit string, scale, loop float64) Figure {
 	of := func(total float64) float64 { return s.per(total)*scale - loop }
 	return Figure{
@@ -135,7 +135,7 @@ func (s series) figure(unit string, scale, loop float64) Figure {
 	}
 }
 
-// console is a boot as its lines tell of it.
+// console is a boot as its lines describe it.
 type console struct {
 	boot     Boot
 	counters bool
@@ -150,8 +150,8 @@ func (c *console) find(label, op, counter string) (series, bool) {
 	return c.series[i], true
 }
 
-// reduced is the boot with figures: counts of the cycle counter where there is
-// one, else ticks times the cycles that a tick has by the chain, whose cycles
+// reduced returns the boot with figures: counts of the cycle counter if there is
+// one, else ticks times the cycles of a tick, which come from the chain, whose cycles
 // are known.
 func (c *console) reduced() (Boot, error) {
 	b := c.boot
@@ -184,7 +184,7 @@ func (c *console) reduced() (Boot, error) {
 	return b, nil
 }
 
-// operation is the figure of a series in cycles.
+// operation returns the figure of a series in cycles.
 func (c *console) operation(s series, scale float64) (Figure, error) {
 	if s.label == wire.LabelLoop || s.label == wire.LabelCalibration {
 		return s.figure(record.Cycles, scale, 0), nil

@@ -12,14 +12,14 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Of a console this much is read. A boot's samples have some 50 KiB.
+// At most this much of a console is read. A boot's samples have some 50 KiB.
 var consoleFile = bounded.Kind{Thing: "console", Most: 64 << 20, Advice: "give the console of some boots"}
 
 const (
-	// mostSeries is more than a boot has, of as many variants as an image can
+	// mostSeries is more than a boot has, with as many variants as an image can
 	// carry.
 	mostSeries = 10_000
-	// mostDamaged boots are named one by one.
+	// mostDamaged is how many damaged boots are named one by one.
 	mostDamaged = 1000
 )
 
@@ -33,9 +33,9 @@ func ParseFile(ctx context.Context, path string) (boots []Boot, damaged []string
 	return Parse(path, f)
 }
 
-// Parse reads consoles: every boot that is whole, and why others are not.
-// Lines that are not the sampler's are passed over. An error is that of r. What
-// a boot was measured with is what the guest found; its Build is left empty.
+// Parse reads consoles: it returns every complete boot, and the reasons why others are
+// not. Lines that are not the sampler's are passed over. An error is an error of r. A
+// boot's configuration is what the guest found; its Build is left empty.
 func Parse(name string, r io.Reader) (boots []Boot, damaged []string, err error) {
 	p := parser{in: wire.NewReader(name, r)}
 	for {
@@ -60,22 +60,22 @@ type parser struct {
 	in      *wire.Reader
 	boots   []Boot
 	damaged []string
-	// current is the boot whose end is to come, or nil. broken is why the boot
-	// that the lines belong to is left out.
+	// current is the boot that has not ended yet, or nil. broken is the reason why the
+	// boot that the lines belong to is left out.
 	current *console
 	broken  string
-	// proofs are of the variants of the boot that is to begin, and unread is why
-	// one of them is not known.
+	// proofs are the proofs of the boot that has not begun yet, and unread is the reason
+	// why one of them could not be read.
 	proofs map[string]record.Proof
 	unread string
 }
 
-// breaks leaves the boot out. The first reason is the one that is told.
+// breaks leaves the boot out. The first reason is the one that is reported.
 func (p *parser) breaks(format string, args ...any) {
 	p.broken = cmp.Or(p.broken, fmt.Sprintf(format, args...))
 }
 
-// refuse takes a line that cannot be read.
+// refuse records a line that cannot be read.
 func (p *parser) refuse(line *wire.DamagedError) {
 	switch line.Kind {
 	case wire.KindProof:
@@ -137,7 +137,7 @@ func (p *parser) check(err error) {
 	}
 }
 
-// drop ends the boot, and tells why it is left out, if it is.
+// drop ends the boot and, if the boot is left out, reports why.
 func (p *parser) drop() {
 	if p.current != nil {
 		p.breaks("%s: the boot has no end", p.current.boot.Source)

@@ -2,8 +2,8 @@
 // nothing else: the matrix at a glance, and for each series its history, its changes
 // and what changed in the code.
 //
-// What is judged comes from package judge, cells and their outcomes from package
-// nightly; the command nightly calls Write at its end.
+// Package judge judges, and package nightly gives the cells and their outcomes; the
+// command nightly calls Write at its end.
 package dashboard
 
 import (
@@ -42,9 +42,9 @@ var pages = template.Must(template.New("pages").Funcs(template.FuncMap{
 // thing is what files are called in messages.
 const thing = "dashboard"
 
-// Write writes the pages of a night into the folder dir, which is made if it is not
-// there: index.html, and a page for each series. cells are all of the matrix, whoever
-// does them. A page is written as a whole or not at all, the index last.
+// Write writes the pages of a night into the folder dir, which it makes if it does not
+// exist: index.html, and a page for each series. cells are all cells of the matrix,
+// whoever does them. A page is written as a whole or not at all, the index last.
 func Write(ctx context.Context, dir string, store history.Store, cells []nightly.Cell, r *nightly.Result) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot make the folder of the %s: %w", thing, err)
@@ -70,15 +70,15 @@ func Write(ctx context.Context, dir string, store history.Store, cells []nightly
 	return execute(filepath.Join(dir, "index.html"), "index", indexOf(cells, outcomes, lines, r))
 }
 
-// line is what the index has of a series.
+// line is what the index shows about a series.
 type line struct {
 	Name, Kind string
 	Cell       string
-	// File is the series' page; it has none if there is nothing to see.
+	// File is the series' page; empty if there is nothing to show.
 	File string
 	// Last is its last value.
 	Last string
-	// Changes is how many it had.
+	// Changes is how many changes it had.
 	Changes int
 	Finding *judge.Finding
 }
@@ -102,7 +102,7 @@ func writeSeries(ctx context.Context, dir string, store history.Store, code map[
 		}
 		p.Night = r.Night
 		p.line.Finding = findings[p.Name]
-		l := new(line) // not a part of the page, whose points would stay with it
+		l := new(line) // separate from the page, so that the page's points can be freed
 		all = append(all, l)
 		group.Go(func() error {
 			defer func() { *l = p.line }()
@@ -127,7 +127,7 @@ func writeSeries(ctx context.Context, dir string, store history.Store, code map[
 	return lines, nil
 }
 
-// fileOf is the name of a series' page.
+// fileOf returns the name of a series' page.
 func fileOf(series string) string {
 	return fmt.Sprintf("series-%x.html", sha256.Sum256([]byte(series)))[:len("series-")+16] + ".html"
 }

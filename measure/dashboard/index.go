@@ -12,7 +12,7 @@ import (
 // index is what the first page shows.
 type index struct {
 	*nightly.Result
-	// Columns are what cells run on, Rows what they run.
+	// Columns are what cells run on, Rows what cells run.
 	Columns  []string
 	Rows     []row
 	Findings []found
@@ -25,7 +25,7 @@ type row struct {
 	Squares []square
 }
 
-// square is a cell of the matrix. Its word says what its colour says.
+// square is a cell of the matrix. Its word says the same as its colour.
 type square struct {
 	Word, Class, Title string
 	Section            string // the name of the anchor
@@ -41,11 +41,11 @@ type found struct {
 type section struct {
 	ID, Name, Detail string
 	Figures, Checks  []line
-	// Passing is how many checks pass, and always did.
+	// Passing is how many checks pass and have always passed.
 	Passing int
 }
 
-// states are those of a square, the worst first.
+// states are the states of a square, the worst first.
 var states = []square{
 	{Word: "crashed", Class: "bad"},
 	{Word: "failed", Class: "bad"},
@@ -59,12 +59,12 @@ var states = []square{
 	{Word: "not yet", Class: "none"},
 }
 
-// state is the state of that name.
+// state returns the index of the state with that name.
 func state(word string) int {
 	return slices.IndexFunc(states, func(s square) bool { return s.Word == word })
 }
 
-// stateOf is the state of a finding, or one that is better than all.
+// stateOf returns the index of a finding's state; without a finding, one past the last.
 func stateOf(f *judge.Finding) int {
 	word := ""
 	switch {
@@ -132,7 +132,7 @@ func indexOf(cells []nightly.Cell, outcomes map[string]history.Entry, lines []li
 	return x
 }
 
-// squareOf is the worst that is known of a cell.
+// squareOf returns the worst state that is known for a cell.
 func squareOf(e history.Entry, done bool, lines []line) square {
 	worst := state("ok")
 	switch {

@@ -15,8 +15,8 @@ import (
 type page struct {
 	line
 	Night string
-	// points are the entries of all nights; Nights are those of the last ones, the
-	// last first.
+	// points are the entries of all nights; Nights are those of the last nights, the
+	// latest first.
 	points  []history.Entry
 	Nights  []night
 	Control bool
@@ -44,10 +44,10 @@ type diffLine struct{ Text, Class string }
 // mostNights is how many nights the table has.
 const mostNights = 60
 
-// mostSteps is how many nights are drawn as steps: of more nobody could tell them.
+// mostSteps is how many nights are drawn as steps: more could not be told apart.
 const mostSteps = 200
 
-// pageOf begins the page of a series; ok is false if it is none for people.
+// pageOf begins the page of a series; ok is false if the series is not for people.
 func pageOf(entries []history.Entry) (p *page, ok bool) {
 	p = &page{}
 	for _, e := range entries {
@@ -78,7 +78,7 @@ func pageOf(entries []history.Entry) (p *page, ok bool) {
 	return p, true
 }
 
-// changes finds them, and what changed in the code at each.
+// changes finds the changes, and what changed in the code at each.
 func (p *page) changes(entries []history.Entry, code map[string]string) {
 	for _, f := range judge.Changes(entries) {
 		c := change{Finding: f}
@@ -88,7 +88,7 @@ func (p *page) changes(entries []history.Entry, code map[string]string) {
 		case f.Stub == f.StubBefore:
 			c.Why = "The code of the path is the same."
 		case len(before) != len(after):
-			c.Why = "What is compared is not the same."
+			c.Why = "The things that are compared are not the same."
 		}
 		for i := range after {
 			if c.Why != "" || before[i] == after[i] {
@@ -163,7 +163,7 @@ func (p *page) draw() {
 	p.Chart = c.SVG(p.Name+": every night", 170)
 }
 
-// ticks are the first, the middle and the last night.
+// ticks returns the first, the middle and the last night.
 func (p *page) ticks() []chart.Tick {
 	last := len(p.points) - 1
 	at := []int{0, last / 2, last}

@@ -13,13 +13,13 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Machine is a machine of known truth that a guest samples on: it prints what
-// the guest would.
+// Machine is a machine of known truth on which a guest samples: it prints what
+// the guest would print.
 type Machine struct {
 	Boots, Samples int
-	// Truth is what variant "b" takes more than variant "a", in cycles.
+	// Truth is how much more variant "b" takes than variant "a", in cycles.
 	Truth float64
-	// Place is what a boot's addresses add to a variant, of mean 0.
+	// Place is what a boot's addresses add to a variant, with mean 0.
 	Place func(*rand.Rand) float64
 	// Drift is added to both at the share done of a boot, and Speed is the
 	// core's cycles for a tick in a boot.
@@ -29,7 +29,7 @@ type Machine struct {
 	Spike func(*rand.Rand) float64
 	// Resolution is the step of the clock in ticks.
 	Resolution float64
-	// Again and PositiveControl are what the A/A and the positive control are off.
+	// Again and PositiveControl are the errors of the A/A and the positive control.
 	Again, PositiveControl float64
 	// Miscount is what the cycle counter gives for a cycle, Floor what the floor
 	// takes; Lacks are operations of the calibration, and labels, that are not
@@ -80,7 +80,7 @@ func Quiet(boots, samples int, truth float64) Machine {
 	}
 }
 
-// Console is what the guest prints in all boots.
+// Console returns what the guest prints in all boots.
 func (m Machine) Console(rng *rand.Rand) string {
 	var b strings.Builder
 	for range m.Boots {
@@ -102,7 +102,7 @@ func (m Machine) boot(rng *rand.Rand) string {
 		ticks, counted := make([]float64, m.Samples), make([]float64, m.Samples)
 		for i := range ticks {
 			total := float64(n) * (cycles + m.Spike(rng))
-			if op == wire.OpNullCall { // what takes long enough to drift
+			if op == wire.OpNullCall { // long enough to drift
 				total += float64(n) * m.Drift(float64(i)/float64(m.Samples))
 			}
 			begin := rng.Float64() * m.Resolution
@@ -140,7 +140,7 @@ func (m Machine) boot(rng *rand.Rand) string {
 	return b.String()
 }
 
-// line is a series as the guest sends it.
+// line returns a series as the guest sends it.
 func line(label, op, counter string, n int, values []float64) string {
 	slices.Sort(values)
 	s := wire.Series{Label: label, Op: op, Counter: counter, N: n, Samples: len(values)}
@@ -155,8 +155,9 @@ var KVMConfig = record.Config{
 	Build: "test", Code: "0011", Engine: "kvm", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU", Microcode: "0x1",
 }
 
-// Pretended is what a boot samples on a machine where heukelum-v2 takes 2 cycles
-// more than linux-3.19, and whose controls give again and, for a cycle more, the last.
+// Pretended returns what a boot samples on a machine where heukelum-v2 takes 2 cycles
+// more than linux-3.19, and whose A/A control reads again and whose positive control, for
+// a cycle more, the last argument.
 func Pretended(boot int, again, dose float64) cycles.Boot {
 	b := cycles.Boot{ID: uint64(boot), Source: fmt.Sprint("boot ", boot), Config: KVMConfig}
 	jitter := 0.01 * float64(boot%5)
