@@ -190,7 +190,7 @@ func TestBisectText(t *testing.T) {
 	const image = "printf '\\0' | dd of=image bs=1 count=1 2>/dev/null\n" // no kernel, and so not measured
 	dir, ids := kernelRepository(t, image, "exit 1\n")
 	for _, tt := range []struct{ name, good, bad, stdout, stderr string }{
-		{"no kernel", ids[0], ids[1], "skipped  " + ids[0][:12] + "  -                   commit 1 (cannot be measured: ", "is no Linux kernel image"},
+		{"no kernel", ids[0], ids[1], "skipped  " + ids[0][:12] + "  -                   commit 1 (cannot be measured: ", "is not a Linux kernel image"},
 		{"no commit", "nothing", ids[1], "", "entrylab bisect: no commit \"nothing\" in "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

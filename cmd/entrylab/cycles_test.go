@@ -299,7 +299,7 @@ func TestCompareBoots(t *testing.T) {
 		}
 		want := map[string]string{
 			"text":  "engine tcg, on ",
-			"json":  `"meaningless": "an emulator's clock says nothing of a CPU's cycles"`,
+			"json":  `"meaningless": "an emulator's clock says nothing about a CPU's cycles"`,
 			"bench": "Unit meaningless/op better=lower",
 		}[format]
 		if !strings.Contains(stdout, want) {

@@ -87,7 +87,7 @@ func TestStudyKilled(t *testing.T) {
 	if diff := cmp.Diff(whole.page, withoutLine(got, "that were measured again later")); diff != "" {
 		t.Errorf("the pages differ (-whole +killed):\n%s", diff)
 	}
-	if status, _, stderr := played(t, append(args, path)...); status != 0 || strings.Count(stderr, "all figures are there already") != 3 {
+	if status, _, stderr := played(t, append(args, path)...); status != 0 || strings.Count(stderr, "all figures exist already") != 3 {
 		t.Errorf("once more: status %d, %s; want nothing left to do in three steps", status, stderr)
 	}
 }

@@ -91,7 +91,7 @@ func TestExitStatus(t *testing.T) {
 		{"bisect -good x -bad y", 2, "^entrylab bisect: want the name of one series"},
 		{"bisect -good x -bad y warp", 2, "^entrylab bisect: series .warp.: want a series"},
 		{"study -engines warp", 2, "^entrylab study: -engines: no engine"},
-		{"baseline -kernel $HELLO", 2, "^entrylab baseline: .*no Linux kernel image"},
+		{"baseline -kernel $HELLO", 2, "^entrylab baseline: .*not a Linux kernel image"},
 
 		{ending + "exit 0", 0, "^entrylab: init exited with status 0$"},
 		{ending + "exit 1", 1, "^entrylab: init exited with status 1$"},

@@ -50,7 +50,7 @@ func TestStudyBadInput(t *testing.T) {
 		{"report: a folder", []string{"report", good, "-o", dir}, "cannot write report " + dir + ": it is there and is not a regular file"},
 		{"baseline: nothing", []string{"baseline"}, "want -kernel VMLINUZ"},
 		{"baseline: no file", []string{"baseline", "-kernel", missing}, "no such file"},
-		{"baseline: no kernel", []string{"baseline", "-kernel", text}, "is no Linux kernel image"},
+		{"baseline: no kernel", []string{"baseline", "-kernel", text}, "is not a Linux kernel image"},
 		{"baseline: an engine without costs", []string{"baseline", "-kernel", text, "-engine", "tcg"}, "its time measures the emulator"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

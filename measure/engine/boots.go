@@ -100,7 +100,7 @@ func (t *target) sample(ctx context.Context, m vm.Config, number int, c record.C
 	return b, err
 }
 
-// booted is the boot that a console shows.
+// booted returns the boot that a console shows.
 func booted(source, console string, number int, c record.Config) (cycles.Boot, error) {
 	got, damaged, err := cycles.Parse(source, strings.NewReader(console))
 	switch {
@@ -120,8 +120,8 @@ func booted(source, console string, number int, c record.Config) (cycles.Boot, e
 }
 
 // Boots returns the boots that the records belong to, in order. It leaves out a boot
-// that was interrupted while its records were written; of one that was written twice the
-// newer counts.
+// that was interrupted while its records were written; of a boot that was written twice
+// the newer one counts.
 func Boots(records []record.Record) []cycles.Boot {
 	type key struct {
 		run           int
@@ -130,7 +130,7 @@ func Boots(records []record.Record) []cycles.Boot {
 	type figure struct{ label, op string }
 	type taken struct {
 		cycles.Boot
-		at    map[figure]int // the newest of each figure
+		at    map[figure]int // the index of the newest record of each figure
 		whole bool
 	}
 	var order []*taken

@@ -16,7 +16,7 @@ const (
 	rungName    = "ladder: %d more, %s"
 )
 
-// The controls that decide about samples.
+// The controls that decide whether samples can be trusted.
 const (
 	// Again is the base against itself: the true difference is 0.
 	Again = "A/A"
@@ -24,7 +24,7 @@ const (
 	PositiveControl = "+1 cycle"
 )
 
-// ControlOp is what records call a control of an operation.
+// ControlOp returns the name that records give to a control of an operation.
 func ControlOp(name, op string, truth float64) string {
 	return fmt.Sprintf(controlName, name, op, truth)
 }

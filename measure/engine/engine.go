@@ -21,7 +21,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Kind is how sure an engine's figures are.
+// Kind says how certain an engine's figures are.
 type Kind string
 
 // The kinds of engines.
@@ -32,15 +32,15 @@ const (
 	Sampled Kind = "sampled"
 )
 
-// Engine is a way of running entry paths. Figures of different engines never stand in
-// one column.
+// Engine is a way of running entry paths. Figures of different engines never share
+// a column.
 type Engine struct {
-	// Name is the engine's in flags, records and tables.
+	// Name is the engine's name in flags, records and tables.
 	Name string
 	// About says in a few words what it does, for help texts.
 	About string
 	Kind  Kind
-	// Unit is that of its figures, one of record.Units; empty if its operations have
+	// Unit is the unit of its figures, one of record.Units; empty if its operations have
 	// several.
 	Unit string
 	// Includes says what is in a figure, for the heading of tables.
@@ -50,17 +50,17 @@ type Engine struct {
 	// Ops are its operations in the order of tables, the most telling one first.
 	Ops []Op
 
-	// VM is the machine that it boots, and Defaults are the machine's; empty: it boots
-	// none.
+	// VM is the machine that it boots, and Defaults are the machine's settings; empty: it
+	// boots none.
 	VM       vm.Engine
 	Defaults Defaults
 	// Emulated is set if the host's CPU does not influence the figures, so that they are
 	// the same on every host.
 	Emulated bool
-	// Features are those of its CPU that the CPUs of other emulators lack.
+	// Features are the features of its CPU that the CPUs of other emulators lack.
 	Features layout.Features
-	// Hypervisor is what CPUID shows a guest that runs on it as the hypervisor's
-	// signature, "-" where there is none; empty: no guest runs on it.
+	// Hypervisor is the hypervisor's signature that CPUID shows to a guest on it, "-" if
+	// there is none; empty: no guest runs on it.
 	Hypervisor string
 
 	// Costless says why its figures are not the costs of a call, so that variants cannot
@@ -79,13 +79,14 @@ type Engine struct {
 	// Unstepped is the form in which nothing waits for whole cycles, so that differences
 	// do not come in steps.
 	Unstepped string
-	// Sample is the unit of resampling of a sampled engine, and Process what makes several
+	// Sample is the unit of resampling of a sampled engine, and Process what makes
+	// several
 	// of them: "boot", or "placement" in a "process".
 	Sample, Process string
-	// Noise is how a refusal of its samples begins and ends.
+	// Noise is the beginning and the end of a refusal of its samples.
 	Noise [2]string
-	// Notes returns what a reader of the figures must know, of one run or, given nil, of
-	// any run. It may be nil.
+	// Notes returns what a reader of the figures must know about one run or, given nil,
+	// about any run. It may be nil.
 	Notes func(*Account) []string
 
 	// Available reports why this host cannot run it, or nil.
@@ -114,13 +115,13 @@ func (e Engine) MeaninglessOn(cpu string) string {
 // Op is an operation of an engine.
 type Op struct {
 	record.Operation
-	// Unit is that of its figure in Go's benchmark format; empty: by the record's.
+	// Unit is the unit of its figure in Go's benchmark format; empty: the record's.
 	Unit string
-	// Group is the title of the operations that it stands among; empty: none.
+	// Group is the title of the group of operations to which it belongs; empty: none.
 	Group string
 }
 
-// ops are operations that need no more words.
+// ops makes operations that need no more than their names.
 func ops(lists ...[]record.Operation) []Op {
 	var all []Op
 	for _, o := range slices.Concat(lists...) {
@@ -129,7 +130,7 @@ func ops(lists ...[]record.Operation) []Op {
 	return all
 }
 
-// Title is what the engine's tables call an operation.
+// Title returns the name of an operation in the engine's tables.
 func (e Engine) Title(op string) string {
 	if i := slices.IndexFunc(e.Ops, func(o Op) bool { return o.Op == op }); i >= 0 {
 		return e.Ops[i].Title
@@ -162,20 +163,20 @@ type Defaults struct {
 
 // Job is what an engine is asked to measure.
 type Job struct {
-	// Subjects are measured beside each other, the first as the base of sampled
+	// Subjects are measured together, the first as the base of sampled
 	// differences.
 	Subjects []stubs.Variant
 	// Linux, if not nil, is measured instead of Subjects.
 	Linux *Linux
-	// Machine is what the user asks of the machine; what is empty or 0 is the engine's
-	// default.
+	// Machine is what the user asks of the machine; a field that is empty or 0 means the
+	// engine's default.
 	Machine vm.Config
 	// Verify is set if the subjects are also to be checked. Then the machine runs even if
 	// all figures exist already.
 	Verify bool
 	// Study is set for long work, whose steps can be resumed one by one.
 	Study bool
-	// Boots and Samples are those of Defaults, if not 0.
+	// Boots and Samples, if not 0, take the place of those of Defaults.
 	Boots, Samples int
 	// Progress, if not nil, is called with the name of each slow step.
 	Progress func(string)
@@ -189,7 +190,7 @@ func (j *Job) step(format string, args ...any) {
 	}
 }
 
-// axes are the subjects' by name.
+// axes returns the subjects' axes by name.
 func (j *Job) axes() map[string]string {
 	axes := map[string]string{}
 	for _, n := range j.Subjects {
@@ -227,8 +228,8 @@ type Out struct {
 type Account struct {
 	// On describes what it ran on in more detail than a record's host.
 	On string `json:"on,omitempty"`
-	// CommandLine is the shell command that starts the same machine; empty: there was
-	// none.
+	// CommandLine is the shell command that starts the same machine; empty: no machine
+	// ran.
 	CommandLine string `json:"-"`
 	// Keys are further facts, for the formats that machines read.
 	Keys []Key `json:"keys,omitempty"`
@@ -263,27 +264,27 @@ func Register(e Engine) {
 	slices.SortStableFunc(registry, func(a, b Engine) int { return cmp.Compare(a.Rank, b.Rank) })
 }
 
-// All are the engines that run entry paths of subjects, by rank.
+// All returns the engines that run entry paths of subjects, by rank.
 func All() []Engine {
 	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose != nil || e.Verify != nil })
 }
 
-// Choices are those between engines.
+// Choices returns the choices between engines.
 func Choices() []Engine {
 	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose == nil })
 }
 
-// Verifying are the engines that check a kernel without booting one.
+// Verifying returns the engines that check a kernel without booting one.
 func Verifying() []Engine {
 	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Verify == nil })
 }
 
-// Measuring are the engines that this program measures costs with, by rank.
+// Measuring returns the engines with which this program measures costs, by rank.
 func Measuring() []Engine {
 	return slices.DeleteFunc(All(), func(e Engine) bool { return e.Plan == nil || e.Costless != "" })
 }
 
-// Names are those of engines.
+// Names returns the names of engines.
 func Names(engines []Engine) []string {
 	names := make([]string, len(engines))
 	for i, e := range engines {
@@ -292,7 +293,7 @@ func Names(engines []Engine) []string {
 	return names
 }
 
-// Find returns the engine of that name.
+// Find returns the engine with that name.
 func Find(name string) (Engine, bool) {
 	i := slices.IndexFunc(registry, func(e Engine) bool { return e.Name == name })
 	if i < 0 {
@@ -301,7 +302,7 @@ func Find(name string) (Engine, bool) {
 	return registry[i], true
 }
 
-// Of returns the engine of that name. An unknown name stands for a machine on which a
+// Of returns the engine with that name. An unknown name means a machine on which a
 // guest took samples; it ranks last.
 func Of(name string) Engine {
 	if e, ok := Find(name); ok {
@@ -313,7 +314,7 @@ func Of(name string) Engine {
 	}
 }
 
-// onHypervisor is the name of the engine on which a guest finds this hypervisor
+// onHypervisor returns the name of the engine on which a guest finds this hypervisor
 // signature.
 func onHypervisor(signature string) string {
 	for _, e := range registry {
@@ -324,8 +325,9 @@ func onHypervisor(signature string) string {
 	return "hypervisor " + signature
 }
 
-// MachineID is the same for two configurations only if their figures can be compared.
-// An emulator's counts do not depend on the host; cycles do, and on its microcode.
+// MachineID returns the same text for two configurations only if their figures can be
+// compared. An emulator's counts do not depend on the host; cycles do, and on its
+// microcode.
 func MachineID(c record.Config) string {
 	words := []string{"engine " + c.Engine, "machine " + c.Machine, "CPU " + c.CPU}
 	if c.Emulator != "" {

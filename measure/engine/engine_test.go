@@ -164,8 +164,8 @@ func TestRelease(t *testing.T) {
 		want, fail string
 	}{
 		{"good", image, "6.1.0-42", ""},
-		{"an ELF file", edit(headerMagic, "\x7fELF"), "", "is no Linux kernel image"},
-		{"short", image[:100], "", "is no Linux kernel image"},
+		{"an ELF file", edit(headerMagic, "\x7fELF"), "", "is not a Linux kernel image"},
+		{"short", image[:100], "", "is not a Linux kernel image"},
 		{"cut", image[:0x500], "", "beyond its setup code"},
 		{"no release", edit(0x610, "\x00"), "", "no release at 0x610"},
 	} {

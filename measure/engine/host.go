@@ -7,7 +7,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 )
 
-// The host boots nothing: its kernel is the one that this process runs on.
+// The engine host boots nothing: its kernel is the one that this process runs on.
 func init() {
 	Register(Engine{
 		Name: "host", About: "the kernel that runs here, for checks",

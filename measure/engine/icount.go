@@ -34,7 +34,7 @@ func init() {
 }
 
 // phases is the step that counts the phases of each subject's null call, following it
-// one instruction at a time. Its machine runs beside that of the step of counts, where
+// one instruction at a time. Its machine runs at the same time as the step of counts if
 // it is known beforehand which subjects can run.
 func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 	m, err := t.machine(ctx, 0, wire.Command{Trace: true})
@@ -46,7 +46,7 @@ func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 		return Step{}, err
 	}
 	done := func(have []record.Record) bool {
-		// The floor has all of them, too.
+		// The floor has all phases, too.
 		return !slices.ContainsFunc(record.Phases, func(o record.Operation) bool {
 			return !complete(t.job.Subjects, have, c, "", 0, []record.Operation{o})
 		})
@@ -76,7 +76,7 @@ func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 		err := run(ctx, out)
 		if err != nil {
 			stop()
-			wait() // its machine is gone, too; its error is that it was stopped
+			wait() // its machine must be gone, too; its error is only that it was stopped
 		}
 		return err
 	}
@@ -104,14 +104,14 @@ func (t *target) phases(ctx context.Context, counts *Step) (Step, error) {
 	}, nil
 }
 
-// begin begins to compute f, for which the function that it returns waits.
+// begin begins to compute f; the function that it returns waits for the result.
 func begin[T any](f func() (T, error)) (wait func() (T, error)) {
 	wait = sync.OnceValues(f)
 	go wait()
 	return wait
 }
 
-// counted is a count that was made once.
+// counted is a count that is made only once.
 func counted(variant, op string, n int) wire.Measure {
 	x := float64(n)
 	return wire.Measure{Variant: variant, Op: op, N: 1, Batches: 1, Min: x, Median: x, Max: x, Agree: 1}

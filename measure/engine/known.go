@@ -13,8 +13,8 @@ import (
 )
 
 // Known returns an error if a record cannot come from an entrylab that knows what this
-// one does: its operation is no engine's, its variant cannot be, or its figure is below
-// zero. It is for package store, which reads records from files.
+// one does: no engine has its operation, its variant is impossible, or its figure is
+// below zero. It is for package store, which reads records from files.
 func Known(r *record.Record) error {
 	if err := knownOp(r); err != nil {
 		return err
@@ -34,14 +34,14 @@ func Known(r *record.Record) error {
 // calibration are the operations that only LabelCalibration has.
 var calibration = []string{wire.OpChain, wire.OpDoseNone, wire.OpDoseOne, wire.OpClock, wire.OpStep, cycles.OpChainCounted}
 
-// labels are what is sampled beside the variants.
+// labels are the labels that are sampled in addition to the variants.
 var labels = []string{wire.LabelAgain, wire.LabelLoop, wire.LabelCalibration}
 
 func knownOp(r *record.Record) error {
 	if r.Variant == Control {
 		_, _, _, control := ControlOf(r)
 		if _, _, rung := RungOf(r); !control && !rung {
-			return fmt.Errorf(`"op" is %q, which is no control`, r.Op)
+			return fmt.Errorf(`"op" is %q, which is not a control`, r.Op)
 		}
 		return nil
 	}
@@ -63,10 +63,10 @@ func knownOp(r *record.Record) error {
 	return fmt.Errorf(`"op" is %q: %sno engine has this operation`, r.Op, near.Hint(r.Op, names))
 }
 
-// ownAxes are the axes of a variant that is known only by a name of its own.
+// ownAxes are the axes of a variant of which only the user's own name is known.
 const ownAxes = "own"
 
-// knownVariant returns an error if no variant has this name. A variant of one's own has
+// knownVariant returns an error if no variant has this name. A user's own variant has
 // any name that is not reserved, and the axes of its base.
 func knownVariant(name, axes string) error {
 	_, err := stubs.ParseVariant(name)

@@ -41,7 +41,7 @@ func TestKnown(t *testing.T) {
 		{name: "unknown operation", variant: "linux-6.12", axes: "sp=percpu", op: "nul-call", want: `"op" is "nul-call": did you mean null-call? no engine`},
 		{name: "a calibration of a variant", variant: "linux-6.12", op: wire.OpChain, want: `"op" is "chain": `},
 		{name: "unknown label", variant: "-agian", axes: ownAxes, want: `variant "-agian": no such preset`},
-		{name: "unknown control", variant: Control, op: "nul-call", want: `"op" is "nul-call", which is no control`},
+		{name: "unknown control", variant: Control, op: "nul-call", want: `"op" is "nul-call", which is not a control`},
 		{name: "unknown preset", variant: "linux-6.2", axes: "sp=percpu", want: `variant "linux-6.2": no such preset: did you mean linux-6.12?`},
 		{name: "unknown value", variant: "linux-6.12+exit=nowhere", axes: "sp=percpu", want: `variant "linux-6.12+exit=nowhere": axis exit has no value "nowhere"`},
 		{name: "neither name nor axes", variant: "fenced", want: `variant "fenced": no such preset`},

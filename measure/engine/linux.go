@@ -15,19 +15,19 @@ import (
 	"github.com/entrylab/entrylab/internal/cache"
 )
 
-// linuxMemory is what a distribution's kernel needs, in MiB.
+// linuxMemory is the memory that a distribution's kernel needs, in MiB.
 const linuxMemory = 512
 
-// linuxName is what the names of Linux kernels begin with.
+// linuxName is the beginning of the names of Linux kernels.
 const linuxName = "Linux "
 
 // Linux is a Linux kernel that is measured with the same guest as /init, on the same
-// machine as the generated ones.
+// machine as the generated kernels.
 type Linux struct {
 	path, words, name string
 }
 
-// NewLinux is the kernel in an image file, with further words on its command line,
+// NewLinux returns the kernel in an image file, with further words for its command line,
 // which become a part of the name that its figures carry.
 func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
 	release, err := Release(ctx, path)
@@ -38,7 +38,7 @@ func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
 	return &Linux{path, words, name}, nil
 }
 
-// label is the name in records of what the guest calls name.
+// label returns the name in records of what the guest calls name.
 func (l *Linux) label(name string) string {
 	if name == wire.Linux {
 		return l.name
@@ -46,15 +46,15 @@ func (l *Linux) label(name string) string {
 	return name
 }
 
-// Name is the name that the kernel's figures carry.
+// Name returns the name that the kernel's figures carry.
 func (l *Linux) Name() string { return l.name }
 
-// Machine is a machine whose guest does that under the kernel.
+// Machine returns a machine whose guest does that under the kernel.
 func (l *Linux) Machine(ctx context.Context, m vm.Config, do wire.Command) (vm.Config, error) {
 	return l.machine(ctx, m, do.Words())
 }
 
-// machine is the machine whose guest gets the words.
+// machine returns the machine whose guest gets the words.
 func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Config, error) {
 	archive, err := boot.Initramfs(ctx, "")
 	if err != nil {
@@ -69,7 +69,7 @@ func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Co
 	return m, err
 }
 
-// hashFile names what runs as image.Image.Hash does: a file with what is beside it.
+// hashFile names what runs, as image.Image.Hash does: a file with what runs with it.
 func hashFile(ctx context.Context, kind bounded.Kind, path string, beside ...[]byte) (string, error) {
 	f, err := kind.Open(ctx, path)
 	if err != nil {
@@ -93,7 +93,7 @@ const (
 	headerVersion = 0x20e // where the release is, less 0x200
 )
 
-// linuxImage is the file of a Linux kernel, which the emulator reads once more.
+// linuxImage is the file of a Linux kernel, which the emulator reads again.
 var linuxImage = bounded.Kind{Thing: "Linux kernel", Most: 256 << 20, Regular: true, Advice: "give a vmlinuz or bzImage"}
 
 // Release reads the release of a Linux kernel, as uname prints it, out of its
@@ -111,7 +111,7 @@ func Release(ctx context.Context, path string) (string, error) {
 	}
 	image = image[:n]
 	if n < headerVersion+2 || string(image[headerMagic:headerMagic+4]) != "HdrS" {
-		return "", fmt.Errorf("%s is no Linux kernel image (vmlinuz, bzImage): no HdrS at %#x", path, headerMagic)
+		return "", fmt.Errorf("%s is not a Linux kernel image (vmlinuz, bzImage): no HdrS at %#x", path, headerMagic)
 	}
 	at := int(binary.LittleEndian.Uint16(image[headerVersion:])) + 0x200
 	if at >= n {

@@ -19,12 +19,12 @@ type target struct {
 	vm    vm.Config
 	image *image.Image
 	axes  map[string]string
-	// ran are the subjects that had a figure, where counts were taken: a CPU may lack
+	// ran are the subjects that had a figure, if counts were taken: a CPU may lack
 	// what some need.
 	ran map[string]bool
 }
 
-// target is that of a job on an engine's machine.
+// target returns the target of a job on an engine's machine.
 func (j *Job) target(engine vm.Engine, d Defaults) *target {
 	m := j.Machine
 	m.Engine = engine
@@ -37,7 +37,7 @@ func (j *Job) target(engine vm.Engine, d Defaults) *target {
 	return &target{job: *j, vm: m, axes: j.axes(), ran: map[string]bool{}}
 }
 
-// machine is the one whose guest does that. placement seeds the addresses of
+// machine returns the machine whose guest does that. placement seeds the addresses of
 // the entry paths; with 0 nothing is moved.
 func (t *target) machine(ctx context.Context, placement uint64, do wire.Command) (vm.Config, error) {
 	words := do.Words()
@@ -57,7 +57,7 @@ func (t *target) machine(ctx context.Context, placement uint64, do wire.Command)
 	return boot.Prepare(ctx, c)
 }
 
-// config is what the figures of a machine are measured with.
+// config returns the configuration with which a machine's figures are measured.
 func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error) {
 	c := HostConfig()
 	c.Engine, c.Machine, c.CPU, c.Code = string(m.Engine), string(m.Machine), m.CPU, m.Code
@@ -66,7 +66,7 @@ func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error)
 	return c, err
 }
 
-// label is the name in records of what the guest calls name.
+// label returns the name in records of what the guest calls name.
 func (t *target) label(name string) string {
 	if t.job.Linux != nil {
 		return t.job.Linux.label(name)
@@ -106,7 +106,7 @@ func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(stri
 	return run, nil
 }
 
-// HostConfig is the part of a configuration that describes this host and this program.
+// HostConfig returns the part of a configuration that describes this host and this program.
 func HostConfig() record.Config {
 	c := record.Config{Build: build.Name(), Kernel: host.Kernel()}
 	c.Host, c.Microcode = host.Model()

@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// metal has no plan: a machine boots an image by itself, and its console is read.
+// metal has no plan: a machine boots an image without a host, and its console is read.
 const metal = "metal"
 
 func init() {
@@ -27,7 +27,7 @@ func init() {
 	})
 }
 
-// Consoles reads the consoles of machines that booted an image by themselves. What the
+// Consoles reads the consoles of machines that booted an image on their own. What the
 // guest found decides which engine each is. It also returns why boots are left out.
 func Consoles(ctx context.Context, paths []string) (boots []cycles.Boot, damaged []string, err error) {
 	for _, path := range paths {
@@ -56,7 +56,7 @@ func Resolve(boots []cycles.Boot) {
 	}
 }
 
-// ConsoleRecords are the records of boots from consoles, without those in old.
+// ConsoleRecords returns the records of boots from consoles, without those in old.
 func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
 	have := Boots(old)
 	var records []record.Record
@@ -73,8 +73,8 @@ func ConsoleRecords(boots []cycles.Boot, old []record.Record) []record.Record {
 	return records
 }
 
-// consoleAxes are the axes of a variant that is known only from a console: those of its
-// name, none for Linux, and "own" for any other name.
+// consoleAxes returns the axes of a variant that is known only from a console: those of
+// its name, none for Linux, and "own" for any other name.
 func consoleAxes(name string) string {
 	if n, err := stubs.ParseVariant(name); err == nil {
 		return n.Axes.String()

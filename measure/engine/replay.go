@@ -55,14 +55,14 @@ func planReplay(ctx context.Context, j Job) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is around the variants' code is this program's.
+	// The code around the variants' code is this program's.
 	program, err := self(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := HostConfig()
 	c.Code, c.Engine, c.Machine, c.CPU = prepared.Image.Hash(program), replayed, "host", c.Host
-	first := 0 // of a replay by itself: a run behind those of the same code
+	first := 0 // for a replay outside a study: the run after those of the same code
 	for _, r := range j.old {
 		if !j.Study && Same(r.Config, c) {
 			first = max(first, r.Run+1)
@@ -103,7 +103,7 @@ func self(ctx context.Context) ([]byte, error) {
 	return []byte(sum), err
 }
 
-// accountOf is what a run reports about itself.
+// accountOf returns what a run reports about itself.
 func accountOf(res *replay.Result) Account {
 	return Account{
 		On: res.CPU.String(),
@@ -117,8 +117,8 @@ func accountOf(res *replay.Result) Account {
 	}
 }
 
-// replayRecords are the records of a replay, whose processes are numbered as runs from
-// first on.
+// replayRecords returns the records of a replay, whose processes are numbered as runs
+// from first on.
 func replayRecords(res *replay.Result, axes map[string]string, c record.Config, first int, now time.Time) []record.Record {
 	var records []record.Record
 	add := func(variant, op, form string, values []float64, of []int) {

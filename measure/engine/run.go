@@ -19,8 +19,8 @@ var ErrUnavailable = errors.New("not available here")
 // Runner runs engines for a job.
 type Runner struct {
 	Job Job
-	// Store, if not nil, keeps the records, each as it comes. Old are those that it
-	// holds already.
+	// Store, if not nil, keeps the records, each as it comes. Old are the records that it
+	// already holds.
 	Store *store.Store
 	Old   []record.Record
 	// Judge returns a stats.NoiseError if the controls among the records of a step
@@ -36,8 +36,8 @@ type Skipped struct{ Engine, Reason string }
 
 // Outcome is what engines found.
 type Outcome struct {
-	// Records are all, the old ones first. Asked are those that answer the job: what
-	// was measured now, and the old ones that made that needless.
+	// Records are all records, the old ones first. Asked are those that answer the job:
+	// what was measured now, and the old records that made measuring needless.
 	Records, Asked []record.Record
 	// Skipped are the engines that this host cannot run, and the steps that were refused.
 	Skipped []Skipped
@@ -45,12 +45,12 @@ type Outcome struct {
 	Checks []wire.Check
 	// Refused are the records of the step whose controls failed, if that ended the work.
 	Refused []record.Record
-	// Account is that of the last run; it may be empty.
+	// Account is the last run's account; it may be empty.
 	Account Account
 }
 
 // Run measures everything that the old records do not hold yet. Together with an error
-// it returns what was measured until then.
+// it returns what was measured before it.
 func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
 	out := Outcome{Records: r.Old}
 	r.Job.old = r.Old
@@ -73,7 +73,7 @@ func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
 					taken = true
 					out.Asked = append(out.Asked, slices.DeleteFunc(slices.Clone(r.Old), func(o record.Record) bool { return !Same(o.Config, step.Config) })...)
 				}
-				r.Note(fmt.Sprintf("%s: %s: all figures are there already", e.Name, step.Title))
+				r.Note(fmt.Sprintf("%s: %s: all figures exist already", e.Name, step.Title))
 				continue
 			}
 			r.Job.step("%s, step %d of %d: %s", e.Name, i+1, len(steps), step.Title)

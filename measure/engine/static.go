@@ -28,7 +28,7 @@ func init() {
 	})
 }
 
-// planCounts returns the step that counts what the variants' code has.
+// planCounts returns the step that counts the variants' code.
 func planCounts(_ context.Context, j Job) ([]Step, error) {
 	im, err := image.Build(image.Config{Variants: j.Subjects})
 	if err != nil {
@@ -57,14 +57,14 @@ func planCounts(_ context.Context, j Job) ([]Step, error) {
 	}}, nil
 }
 
-// countUnits are the units of package count's metrics, by the names that these
-// have in Go's benchmark format.
+// countUnits are the units of package count's metrics, by the names of these units
+// in Go's benchmark format.
 var countUnits = map[string]string{
 	"insns": record.Instructions, "code-bytes": record.Bytes, "loads": record.Loads, "stores": record.Stores,
 	"gs-accesses": record.Accesses, "rsp-forwards": record.Forwards, "lines": record.Lines, "lines-beyond": record.Lines,
 }
 
-// countOp is the name of a count of a phase: those of a whole call are the
+// countOp returns the name of a count of a phase: the counts of a whole call are the
 // operations of the engine, all others are parts.
 func countOp(phase count.Phase, m count.Metric) string {
 	if phase.Name == "call" {
@@ -73,7 +73,7 @@ func countOp(phase count.Phase, m count.Metric) string {
 	return m.Unit + "/" + phase.Name
 }
 
-// countOps are the operations of the engine: each metric of each phase.
+// countOps returns the operations of the engine: each metric of each phase.
 func countOps() []Op {
 	var ops []Op
 	for _, p := range count.Phases {
@@ -88,8 +88,8 @@ func countOps() []Op {
 	return ops
 }
 
-// countRecords are the records of counts. Those of the whole call come last, so that an
-// interrupted step is not taken for a complete one.
+// countRecords returns the records of counts. Those of the whole call come last, so that
+// an interrupted step is not taken for a complete one.
 func countRecords(variants []count.Variant, axes map[string]string, c record.Config, now time.Time) []record.Record {
 	var parts, whole []record.Record
 	for _, v := range variants {

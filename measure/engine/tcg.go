@@ -8,7 +8,7 @@ import (
 )
 
 // emulatorsClock says why samples of an emulator's guest are not a CPU's costs.
-const emulatorsClock = "an emulator's clock says nothing of a CPU's cycles"
+const emulatorsClock = "an emulator's clock says nothing about a CPU's cycles"
 
 // Plain TCG is for correctness. It takes samples as KVM does, which shows that all steps
 // from the machine to the table work.

@@ -18,17 +18,17 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// kindOf are the kinds of events that the guest lets arrive.
+// kindOf are the kinds of events that the guest causes.
 var kindOf = map[int]string{
 	layout.EventBreakpoint: kindDBCode, layout.EventData: kindDBData, layout.EventNMI: kindNMI,
 	layout.EventNestedNMI: kindNested, layout.EventInterrupt: kindInterrupt, layout.EventHeld: kindHeld,
 }
 
-// Breakpoints boots a variant on any engine and has the guest let events arrive by
-// the debug registers at every instruction of the paths of SYSCALL and of exceptions
-// that a round of calls comes to. An error means that there is no verdict.
+// Breakpoints boots a variant on any engine and has the guest cause events, by the
+// debug registers, at every instruction of the paths of SYSCALL and of exceptions
+// that a round of calls reaches. An error means that there is no verdict.
 //
-// prepared, if not nil, is told of the machine before it runs, and may change it.
+// prepared, if not nil, is called with the machine before it runs, and may change it.
 func Breakpoints(ctx context.Context, n stubs.Variant, m vm.Config, prepared func(*vm.Config) error) (*Result, error) {
 	c := boot.Config{Variants: []stubs.Variant{n}, Args: wire.Command{Breakpoints: true, Variants: []string{n.Name}}.Words(), VM: m}
 	kernel, err := boot.Kernel(c)
@@ -78,13 +78,14 @@ func Breakpoints(ctx context.Context, n stubs.Variant, m vm.Config, prepared fun
 // heldBack reports whether an engine holds a #DB back behind MOV SS, as a CPU does.
 func heldBack(e vm.Engine) bool { return e == vm.Bochs || e == vm.KVM }
 
-// heldAt are where a #DB arrives that MOV SS has held back, in the guest's order.
+// heldAt are the places where a #DB that MOV SS has held back arrives, in the guest's
+// order.
 func heldAt(variant string) []string {
 	return []string{stubs.Variant{Name: variant}.FuncName(stubs.Entry), "asm_int_control", "asm_exc_int3"}
 }
 
-// count counts what the guest tells of events, and returns the instructions that
-// breakpoints met.
+// count counts the events that the guest reports, and returns the instructions that
+// breakpoints hit.
 func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met map[uint64]bool, err error) {
 	met = map[uint64]bool{}
 	s := Swept{Path: "all", Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}
@@ -93,7 +94,7 @@ func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met m
 		name, ok := kindOf[e.Kind]
 		k := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
 		if !ok || k < 0 || e.Variant != r.Variant {
-			return nil, fmt.Errorf("events: %s: the guest tells of kind %d of %s", r.Variant, e.Kind, e.Variant)
+			return nil, fmt.Errorf("events: %s: the guest reports kind %d of %s", r.Variant, e.Kind, e.Variant)
 		}
 		switch e.Kind {
 		case layout.EventBreakpoint:
@@ -103,7 +104,7 @@ func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met m
 				continue
 			}
 			if len(places) == 0 {
-				return nil, fmt.Errorf("events: %s: the guest tells of too many #DBs behind MOV SS", r.Variant)
+				return nil, fmt.Errorf("events: %s: the guest reports too many #DBs after MOV SS", r.Variant)
 			}
 			if at, _ := kernel.Object.Addr(places[0]); at != e.At {
 				r.Lost = append(r.Lost, fmt.Sprintf("%s: it arrived at %#x, want %s", kindHeld, e.At, places[0]))
@@ -118,14 +119,14 @@ func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met m
 	}
 	s.Places = len(met)
 	if s.Places == 0 {
-		return nil, fmt.Errorf("events: %s: no breakpoint was met", r.Variant)
+		return nil, fmt.Errorf("events: %s: no breakpoint was hit", r.Variant)
 	}
 	r.Swept = append(r.Swept, s)
 	return met, nil
 }
 
-// gaps are the places that no event reached although the CPU must have come there:
-// an instruction that was met goes on to one that was.
+// gaps returns the places that no event reached although the CPU must have been there:
+// an instruction that was hit leads to one that was hit too.
 func gaps(kernel *image.Image, met map[uint64]bool) []string {
 	type row struct {
 		asm.Row
@@ -156,26 +157,26 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 	for _, at := range slices.Sorted(maps.Keys(met)) {
 		r, ok := rows[at]
 		if !ok {
-			said = append(said, fmt.Sprintf("a breakpoint was met at %#x, where no instruction begins", at))
+			said = append(said, fmt.Sprintf("a breakpoint was hit at %#x, where no instruction begins", at))
 			continue
 		}
 		if to := successors(r.Bytes, r.next, rows[r.next].Bytes); to != nil && !byChance[at] && !slices.ContainsFunc(to, func(to uint64) bool {
 			_, ours := rows[to]
 			return met[to] || !ours || refused[to]
 		}) {
-			said = append(said, fmt.Sprintf("no event came behind %s", r.name))
+			said = append(said, fmt.Sprintf("no event came after %s", r.name))
 		}
 	}
 	slices.SortFunc(said, cmp.Compare)
 	return said
 }
 
-// successors are the instructions one of which comes after an instruction whose end
-// is next, where behind stands; none if it leaves by a word of memory or a register.
+// successors returns the instructions one of which follows an instruction whose end
+// is next; none if it continues at an address in memory or in a register.
 func successors(code []byte, next uint64, behind []byte) []uint64 {
 	in, err := x86asm.Decode(code, 64)
 	if err != nil {
-		return []uint64{next} // what this decoder does not know goes straight on
+		return []uint64{next} // an instruction that this decoder does not know continues at the next
 	}
 	to := next
 	if rel, ok := in.Args[0].(x86asm.Rel); ok {

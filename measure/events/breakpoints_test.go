@@ -83,7 +83,7 @@ func TestGaps(t *testing.T) {
 	all := without(0)
 	second := l.Addr + uint64(l.Rows[1].Off)
 	said := without(second)
-	if len(said) != len(all)+1 || !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "no event came behind error_entry+0x0 ") }) {
+	if len(said) != len(all)+1 || !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "no event came after error_entry+0x0 ") }) {
 		t.Errorf("without the second instruction: %q, with it %q", said, all)
 	}
 	i := slices.IndexFunc(l.Rows, func(r asm.Row) bool { return len(r.Bytes) > 2 })

@@ -30,14 +30,14 @@ type place struct {
 	// debug is set if #DB's handler runs the instruction, or if it is a string
 	// instruction: QEMU ends RF with its first turn.
 	debug bool
-	// shadow is set behind an STI that turned interrupts on: none comes yet.
+	// shadow is set after an STI that turned interrupts on: no interrupt comes yet.
 	shadow bool
 }
 
-// maxInst is what an instruction takes at most.
+// maxInst is the most bytes that an instruction has.
 const maxInst = 15
 
-// place is the instruction that the machine stands at.
+// place returns the instruction at which the machine stands.
 func (s *sweep) place(r gdb.Registers) place {
 	p := place{rsp: r.RSP, state: state{
 		rip: r.RIP, userGS: r.GSBase != s.percpu, userCR3: r.CR3&layout.PTIUserPGTable != 0,
@@ -62,15 +62,15 @@ func (s *sweep) place(r gdb.Registers) place {
 	return p
 }
 
-// access returns what tells an address that the instruction reads or writes, or nil
-// if it does neither.
+// access returns the function that computes an address which the instruction reads or
+// writes, or nil if it does neither.
 func access(inst x86asm.Inst) func(gdb.Registers) uint64 {
 	top := func(off uint64) func(gdb.Registers) uint64 {
 		return func(r gdb.Registers) uint64 { return r.RSP + off }
 	}
 	switch inst.Op {
 	case x86asm.LEA, x86asm.NOP, x86asm.PREFETCHT0, x86asm.PREFETCHW, x86asm.CLFLUSH, x86asm.INVLPG,
-		x86asm.MOVSB, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSQ, // a REP stops in between
+		x86asm.MOVSB, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSQ, // a REP can stop between two rounds
 		x86asm.IRETQ: // ring 3 has its frame's line no more when the trap comes
 		return nil
 	case x86asm.POP, x86asm.POPFQ, x86asm.RET:
@@ -97,7 +97,7 @@ func access(inst x86asm.Inst) func(gdb.Registers) uint64 {
 	return nil
 }
 
-// register is a general register by its name in the decoder; others are 0.
+// register returns a general register by its name in the decoder; others are 0.
 func register(r gdb.Registers, name x86asm.Reg) uint64 {
 	switch name {
 	case x86asm.RAX:
@@ -166,16 +166,16 @@ func (s *sweep) debugRegister(r gdb.Registers, addr, dr7 uint64) error {
 type event struct {
 	*sweep
 	kind *Kind
-	at   *place // that it is made at
-	to   *place // that it arrives at
-	back *place // that the machine stops at behind the handler
-	own  int    // how often the path itself comes to a handler in between
+	at   *place // where it is made
+	to   *place // where it arrives
+	back *place // where the machine stops after the handler
+	own  int    // how often the path itself enters a handler meanwhile
 	name string // for people
 }
 
-// deliver lets the event arrive and the machine return from it. r is what the
-// machine stands at. It ends where the event arrived; if the machine is lost, with
-// an error.
+// deliver makes the event arrive and the machine return from it. r holds the registers
+// where the machine stands. It ends where the event arrived or, if the machine is lost,
+// with an error.
 func (e *event) deliver(r gdb.Registers) error {
 	before, err := e.memory(r)
 	if err != nil {
@@ -202,7 +202,7 @@ func (e *event) deliver(r gdb.Registers) error {
 	if err != nil {
 		return err
 	}
-	if e.kind.maskable { // it is to switch no threads
+	if e.kind.maskable { // it must not switch threads
 		if err := e.mayResched(false); err != nil {
 			return err
 		}
@@ -256,7 +256,7 @@ func (e *event) deliver(r gdb.Registers) error {
 	return nil
 }
 
-// askForWork has the handler's thread give up the CPU on its way to ring 3.
+// askForWork makes the handler's thread give up the CPU on its way to ring 3.
 func (s *sweep) askForWork() error {
 	b, err := s.stub.Memory(s.current, 8)
 	if err != nil {
@@ -270,8 +270,8 @@ func (s *sweep) askForWork() error {
 	return s.stub.Write(s.asked, binary.LittleEndian.Uint64(flags)|layout.TIFNeedResched)
 }
 
-// workDone reports whether nothing is left of what askForWork asked for. r is where
-// the machine stands.
+// workDone reports whether all the work that askForWork asked for is done. r holds the
+// registers where the machine stands.
 func (s *sweep) workDone(r gdb.Registers) (bool, error) {
 	if err := s.stub.SetCR3(r.CR3 &^ layout.PTIUserPGTable); err != nil {
 		return false, err
@@ -305,7 +305,7 @@ func (e *event) comeBack() (gdb.Registers, error) {
 		switch {
 		case r.RIP == e.back.rip && !(e.onInterruptStack(r.RSP) && e.stackTop(r.RSP) != e.stackTop(e.back.rsp)):
 			return r, nil
-		case r.RIP == e.back.rip, // of the handler's own
+		case r.RIP == e.back.rip, // the handler's own
 			e.tick(r):
 			if err := e.stub.Step(); err != nil {
 				return r, err
@@ -320,7 +320,7 @@ func (e *event) comeBack() (gdb.Registers, error) {
 	}
 }
 
-// ended notes that the machine has ended. One that does not stop gives no verdict.
+// ended notes that the machine has ended. A machine that does not stop gives no verdict.
 func (e *event) ended(err error, where string) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		e.lost("%s: the machine ended %s", e.name, where)
@@ -335,8 +335,8 @@ func (e *event) tick(r gdb.Registers) bool {
 		(vector == x86.LOCAL_TIMER_VECTOR || vector == x86.SPURIOUS_APIC_VECTOR)
 }
 
-// handler lets the machine run into the event's handler and looks at what it finds
-// there. It returns the frame.
+// handler lets the machine run into the event's handler and checks the state that it
+// finds there. It returns the frame.
 func (e *event) handler() (layout.PtRegs[uint64], error) {
 	var frame layout.PtRegs[uint64]
 	var h gdb.Registers
@@ -361,7 +361,7 @@ func (e *event) handler() (layout.PtRegs[uint64], error) {
 		want = e.trapUser
 	}
 	if h.RIP != want {
-		e.lost("%s: it did not arrive: the machine went on to %s, vector %d", e.name, e.symbols.name(h.RIP), uint32(h.RSI))
+		e.lost("%s: it did not arrive: the machine continued to %s, vector %d", e.name, e.symbols.name(h.RIP), uint32(h.RSI))
 		return frame, errLost
 	}
 	if vector := uint32(h.RSI); vector != e.kind.vector {
@@ -394,7 +394,7 @@ func (e *event) handler() (layout.PtRegs[uint64], error) {
 	return frame, nil
 }
 
-// same holds the frame that the handler saw against registers.
+// same compares the frame that the handler saw with registers.
 func (e *event) same(there string, f layout.PtRegs[uint64], where string, r gdb.Registers) {
 	for _, one := range []struct {
 		name         string
@@ -425,7 +425,7 @@ func (e *event) same(there string, f layout.PtRegs[uint64], where string, r gdb.
 	}
 }
 
-// differences says which registers that differ, but for RF and SS: QEMU empties SS on
+// differences says which registers differ, except RF and SS: QEMU empties SS on
 // an interrupt stack.
 func differences(a, b gdb.Registers) string {
 	a.Flags &^= x86.X86_EFLAGS_RF
@@ -446,7 +446,7 @@ type memory struct {
 	bytes []byte
 }
 
-// redZone is what lies below a user's RSP (System V ABI, 3.2.2).
+// redZone is the area below a user's RSP (System V ABI, 3.2.2).
 const redZone = 128
 
 // memory reads what an event at this place must leave alone. On the user's page

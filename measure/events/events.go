@@ -1,6 +1,6 @@
 // Package events raises NMIs, machine checks, breakpoints and interrupts, one at a
 // time, at every instruction of the paths through the kernel, and checks that each
-// path goes on as if the event had not come.
+// path continues as if the event had not come.
 //
 // QEMU's gdb stub stops the machine at each instruction of a variant's path, and the
 // event is raised exactly there. Inside the kernel's handler, GS, CR3, the stack and
@@ -9,8 +9,8 @@
 // place that an event did not reach is a failure. NotDelivered names the events that
 // an engine cannot deliver.
 //
-// Other engines, and a CPU, have no such debugger: Breakpoints has the guest do the
-// like by the debug registers.
+// Other engines, and a CPU, have no such debugger: Breakpoints makes the guest do the
+// same with the debug registers.
 package events
 
 import (
@@ -30,10 +30,10 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Undelivered is an event that cannot be had, and why.
+// Undelivered is an event that cannot be delivered, and why.
 type Undelivered struct{ Name, Why string }
 
-// notByDebugger are those that Sweep has not, notByGuest those of Breakpoints.
+// notByDebugger are the events that Sweep lacks, notByGuest those that Breakpoints lacks.
 var (
 	notByDebugger = []Undelivered{
 		{kindHeld, "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
@@ -52,7 +52,7 @@ var (
 	}
 )
 
-// NotDelivered are the events that some of the results are without: the name says
+// NotDelivered returns the events that some of the results lack: the name says
 // on which engine.
 func NotDelivered(results []*Result) []Undelivered {
 	var list []Undelivered
@@ -73,19 +73,19 @@ func NotDelivered(results []*Result) []Undelivered {
 	return list
 }
 
-// Swept is what one path of a variant went through.
+// Swept is the result of one path of a variant.
 type Swept struct {
 	// Path is its name.
 	Path string
-	// Places are the instructions that it meets in a state in which no path before
-	// it met them.
+	// Places are the instructions that it meets in a state in which no earlier path
+	// met them.
 	Places int
 	// Due counts the events that were to arrive, and Events those that arrived where
 	// they should and left nothing behind, by kind in the order of Kinds.
 	Due, Events []int
 }
 
-// Result is what a variant went through.
+// Result is the result of a variant.
 type Result struct {
 	Variant string
 	Engine  vm.Engine
@@ -115,7 +115,7 @@ func (r *Result) Total() int {
 	return n
 }
 
-// maxLost ends the sweep of a variant: what is broken at one place is so at many.
+// maxLost ends the sweep of a variant: what is broken at one place is broken at many.
 const maxLost = 20
 
 // Prepare makes the machine that Sweep sweeps. It is QEMU counting instructions,
@@ -125,13 +125,13 @@ func Prepare(ctx context.Context, n stubs.Variant, machine vm.Config) (vm.Config
 	return boot.Prepare(ctx, boot.Config{Variants: []stubs.Variant{n}, Args: wire.Command{Events: true, Variants: []string{n.Name}}.Words(), VM: machine})
 }
 
-// Sweep boots the prepared machine of a variant and lets every kind of event arrive
+// Sweep boots the prepared machine of a variant and makes every kind of event arrive
 // at every instruction. An error means that there is no verdict.
 func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
 	return sweepSome(ctx, n, m, func(string, string) bool { return true })
 }
 
-// sweepSome is Sweep with the kinds of events on the paths that are wanted.
+// sweepSome is Sweep with the wanted kinds of events on the wanted paths.
 func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path, kind string) bool) (*Result, error) {
 	symbols, err := readSymbols(m.Kernel, n)
 	if err != nil {
@@ -178,8 +178,8 @@ func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path
 	return s.result, nil
 }
 
-// patient is a connection that a machine which has gone astray does not block for
-// ever.
+// patient is a connection that cannot block for ever when a machine has gone
+// astray.
 type patient struct{ *os.File }
 
 func (p patient) Read(b []byte) (int, error) {
@@ -190,7 +190,7 @@ func (p patient) Read(b []byte) (int, error) {
 	return p.File.Read(b)
 }
 
-// stuck says where the machine is that has not stopped again.
+// stuck says where the machine is when it has not stopped again.
 func (s *sweep) stuck() error {
 	if err := s.stub.Interrupt(); err != nil {
 		return err
@@ -207,11 +207,11 @@ type Skipped struct{ Why string }
 
 func (s *Skipped) Error() string { return s.Why }
 
-// exceptions are events that the CPU raises by itself, where an instruction of the
-// paths can: Sweep comes to them by paths of their own.
+// exceptions are events that the CPU itself raises where an instruction of the
+// paths can: Sweep reaches them by separate paths.
 var exceptions = []string{"#PF", "#GP"}
 
-// Summary is the result in a line.
+// Summary returns the result in a line.
 func Summary(results []*Result) string {
 	var places, total, lost int
 	for _, r := range results {
@@ -230,7 +230,7 @@ func Summary(results []*Result) string {
 		counted(len(results), "variant"), thousands(places), len(names), strings.Join(names, ", "), thousands(total), lost)
 }
 
-// counted is a number of things.
+// counted returns a number of things in words.
 func counted(n int, what string) string {
 	if n != 1 {
 		what += "s"
@@ -238,7 +238,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// thousands is a number as people write it.
+// thousands returns a number as people write it.
 func thousands(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)

@@ -239,14 +239,14 @@ func TestCatches(t *testing.T) {
 			},
 			nil, "are set in the handler",
 		},
-		{"a switch with interrupts on and a word below RSP", "thread switch", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "thread switch: the round behind an event begins otherwise"},
-		{"the same, before a thread sleeps", "futex wait", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "futex wait: the round behind an event begins otherwise"},
+		{"a switch with interrupts on and a word below RSP", "thread switch", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "thread switch: the round after an event begins differently"},
+		{"the same, before a thread sleeps", "futex wait", kindInterrupt, nil, loseUserSP(stubs.SwitchTo, RAX, STI(), CLI()), "futex wait: the round after an event begins differently"},
 		{
 			"a preempted thread's return with interrupts on", "preempted in ring 3", kindInterrupt,
 			func(t *testing.T, x *text) { x.replace(t, "retint_user", cli, sti) }, nil, "preempted in ring 3: interrupt at",
 		},
 		{"a word below RSP before a clone", "clone", kindInterrupt, nil, loseUserSP("stub_clone", R11, NOP(), NOP()), "clone: interrupt: back in ring 3"},
-		{"a word below RSP before a signal", "signal", kindInterrupt, nil, loseUserSP(stubs.Entry, R11, NOP(), NOP()), "signal: the round behind an event begins otherwise"},
+		{"a word below RSP before a signal", "signal", kindInterrupt, nil, loseUserSP(stubs.Entry, R11, NOP(), NOP()), "signal: the round after an event begins differently"},
 		{
 			"a thread's first return with interrupts on", "thread's first return", kindInterrupt,
 			func(t *testing.T, x *text) { x.replace(t, "retint_user", cli, sti) }, nil, "thread's first return: interrupt at",

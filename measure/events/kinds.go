@@ -11,23 +11,23 @@ import (
 type Kind struct {
 	Name   string
 	vector uint32
-	// inject makes it arrive before the instruction that the machine is stopped at,
+	// inject makes it arrive before the instruction at which the machine is stopped,
 	// whose registers are r; at is that instruction.
 	inject func(s *sweep, at *place, r gdb.Registers) error
 	// again, if set, makes a second one pending inside the handler of the first.
 	again func(s *sweep) error
-	// calm, if set, takes away what inject left.
+	// calm, if set, removes what inject left.
 	calm func(s *sweep, r gdb.Registers) error
 	// applies, if set, says at which instructions there can be one.
 	applies func(at *place) bool
-	// trap is set where it arrives behind the instruction, maskable where it waits
+	// trap is set if it arrives after the instruction, maskable if it waits
 	// until interrupts are on.
 	trap, maskable bool
-	// asks is set where the handler asks for work, which must be done before ring 3
-	// goes on.
+	// asks is set if the handler asks for work, which must be done before ring 3
+	// continues.
 	asks bool
-	// resumes is set where the machine is stopped only behind the instruction: QEMU
-	// takes a debugger's breakpoint for the one in DR0, whatever RF says.
+	// resumes is set if the machine is stopped only after the instruction: QEMU
+	// mistakes a debugger's breakpoint for the one in DR0, whatever RF says.
 	resumes bool
 }
 
@@ -50,7 +50,7 @@ const (
 	kindWork      = "interrupt that asks for work"
 )
 
-// Kinds are all of them, in the order of reports.
+// Kinds are all kinds of events, in the order of reports.
 var Kinds = []Kind{
 	{
 		Name: kindNMI, vector: x86.X86_TRAP_NMI,
@@ -62,7 +62,7 @@ var Kinds = []Kind{
 		again:  func(s *sweep) error { return s.stub.WritePhysical(msi, msiNMI) },
 	},
 	{
-		// An uncorrected error (UC) after which the code can go on (RIPV): the
+		// An uncorrected error (UC) after which the code can continue (RIPV): the
 		// arguments are CPU, bank, MCi_STATUS, MCG_STATUS, address and MCi_MISC.
 		Name: kindMC, vector: x86.X86_TRAP_MC,
 		inject: func(s *sweep, _ *place, _ gdb.Registers) error {
@@ -89,7 +89,7 @@ var Kinds = []Kind{
 		calm:   func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },
 	},
 	{
-		// Where interrupts are on, one by one: the exit takes another way then.
+		// One by one where interrupts are on, as the exit then takes another path.
 		Name: kindWork, vector: x86.LOCAL_TIMER_VECTOR, maskable: true, asks: true,
 		inject:  pendInterrupt,
 		calm:    func(s *sweep, _ gdb.Registers) error { return s.stub.SetCR8(maskAll) },

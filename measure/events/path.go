@@ -5,8 +5,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// path is a way through the kernel, from where ring 3 left off to the first
-// instruction of ring 3, of whatever thread.
+// path is a path through the kernel, from where ring 3 left off to the first
+// instruction of ring 3, of any thread.
 type path struct {
 	name string
 	way  wire.EventWay
@@ -18,7 +18,7 @@ type path struct {
 	ring3  bool
 	// switches is set if the timer may switch threads.
 	switches bool
-	// whole is set if what the call does is swept as well. On other paths it is not
+	// whole is set if the call's own work is swept as well. On other paths that is not
 	// the same each time, and only what all paths share is swept: see glue.
 	whole bool
 	// numbers is set if the result is another number each time.
@@ -26,13 +26,13 @@ type path struct {
 	// through are functions of the kernel and of the variant that it must meet.
 	through []string
 	variant []string
-	// alone is set where the thread has nobody to leave the CPU to.
+	// alone is set if no other thread can take the CPU.
 	alone bool
-	// without are kinds that cannot come in it.
+	// without are kinds that cannot arrive in it.
 	without []string
 }
 
-// paths are all that a variant is swept on.
+// paths are all the paths on which a variant is swept.
 var paths = []path{
 	{name: "null call", alone: true, way: wire.EventNullCall, whole: true},
 	{name: "unknown call", alone: true, way: wire.EventUnknownCall, whole: true},
@@ -66,9 +66,9 @@ var together = map[wire.EventWay]wire.EventWay{
 	wire.EventClone: wire.EventFirstReturn, wire.EventFirstReturn: wire.EventClone,
 }
 
-// glue are the functions of the kernel between the groups "entry" and "irqentry",
-// which have the variant's own and the first and last of exceptions and interrupts,
-// and what is done for ring 3.
+// glue are the functions of the kernel between the groups "entry" and "irqentry":
+// those groups have the variant's own code and the first and last code of exceptions and
+// interrupts; glue also does the work before ring 3.
 var glue = []string{
 	"sync_regs", "schedule_user", "do_notify_resume", "retint_user", "syscall_return_slowpath",
 	"ret_from_fork", "bad_iret", "schedule", "__switch_to", "switch_mm", "debug_kernel", "machine_check", "fixup_exception", "copy_to_user",

@@ -11,10 +11,10 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// What keeps a machine from events that are not the sweep's.
+// What keeps out events that are not the sweep's.
 
 // begin makes the machine ready: its clock leaps while it stands still, and no
-// interrupt of its timer is to change a path.
+// interrupt of its timer may change a path.
 func (s *sweep) begin() error {
 	for _, p := range paths { // a loop that nothing arrives in has to be ended, too
 		if p.strike != "" || p.entry == "" {
@@ -32,8 +32,8 @@ func (s *sweep) begin() error {
 	return errors.Join(s.stub.Break(s.rest[1:]...), s.stub.SetCR8(maskAll))
 }
 
-// leaveOn takes the CLI out of a handler that returns with interrupts off: an exit
-// that has none of its own would be hidden behind it. Nothing that it keeps out
+// leaveOn removes the CLI from a handler that returns with interrupts off: an exit
+// that lacks its own CLI would be hidden by it. Nothing that it keeps out
 // comes in a sweep.
 func (s *sweep) leaveOn(handler string) error {
 	const nop = 0x90
@@ -55,10 +55,10 @@ func (s *sweep) leaveOn(handler string) error {
 	return fmt.Errorf("events: %s has no CLI", handler)
 }
 
-// maskAll is the task priority that no interrupt is above (SDM volume 3, 11.8.3.1).
+// maskAll is the task priority that no interrupt exceeds (SDM volume 3, 11.8.3.1).
 const maskAll = 15
 
-// noTimers makes the kernel forget its timers: whoever sleeps sleeps on.
+// noTimers makes the kernel forget its timers: a sleeping thread stays asleep.
 func (s *sweep) noTimers() error {
 	return errors.Join(
 		s.stub.WritePhysical(s.timerHead-layout.KernelBase, 0), s.stub.WritePhysical(s.timerHead+4-layout.KernelBase, 0),
@@ -86,5 +86,5 @@ func (s *sweep) sameStack() error {
 	return s.stub.WritePhysical(offset-layout.PhysMap, lowered)
 }
 
-// lowered is how far down that is: neither nothing nor all that KStackMask allows.
+// lowered is how much lower that is: neither nothing nor all that KStackMask allows.
 const lowered = 0x150

@@ -21,12 +21,12 @@ type sweep struct {
 	jobs   []*job
 	seen   map[state]bool
 	asked  uint64 // the Thread.Flags that askForWork wrote to
-	idle   int    // stops since one at which something was to arrive
+	idle   int    // stops since the last one at which something should arrive
 	result *Result
 }
 
-// state is what an instruction is reached in. What follows from an event depends on
-// no more, so a place is an instruction in a state, and is swept on the path that
+// state is the state in which an instruction is reached. The effect of an event depends
+// on no more, so a place is an instruction in a state, and is swept on the path that
 // meets it first.
 type state struct {
 	rip                 uint64
@@ -45,7 +45,7 @@ type job struct {
 	left    gdb.Registers // in ring 3, undisturbed
 	passes  []pass
 	arrived bool // an event has come since the beginning of the last round
-	strays  int  // rounds that were not as the first
+	strays  int  // rounds that differed from the first
 	swept   Swept
 }
 
@@ -58,7 +58,7 @@ func (j *job) last() int { return len(j.steps) - 1 }
 // pass is what arrives in one round: events of a kind at all places, or at one.
 type pass struct {
 	kind int
-	at   int // -1: at all
+	at   int // -1: at all places
 }
 
 // plan makes the jobs.
@@ -105,7 +105,7 @@ func (s *sweep) run() error {
 			return fmt.Errorf("events: the machine stopped at %s, want a way into the kernel", s.name(r.RIP))
 		}
 		if s.idle++; begun && s.idle > maxIdle {
-			return errors.New("events: the guest comes to none of the ways that are left")
+			return errors.New("events: the guest reaches none of the ways that are left")
 		}
 		if way := r.R14 - wire.EventMark; way > 0 && way <= uint64(wire.EventInt) {
 			if !begun {
@@ -127,19 +127,19 @@ func (s *sweep) run() error {
 	return errors.Join(s.stub.Unbreak(append(s.rest, s.die)...), s.stub.SetCR8(0), s.stub.Detach())
 }
 
-// errLost ends a machine of which there is nothing more to learn.
+// errLost ends a machine that can show nothing more.
 var errLost = errors.New("events were lost")
 
 // errStray means that a round went another way than the first.
 var errStray = errors.New("the round went another way than the first")
 
-// maxIdle is how many stops there may be at which nothing is to arrive.
+// maxIdle is how many stops there may be at which nothing should arrive.
 const maxIdle = 5000
 
-// maxStrays is how many of them are let pass.
+// maxStrays is how many stray rounds are tolerated.
 const maxStrays = 200
 
-// round does what there is to do on one of the guest's ways, whose beginning r is.
+// round does what there is to do on one of the guest's ways; r is its beginning.
 func (s *sweep) round(way wire.EventWay, r gdb.Registers) error {
 	i := slices.IndexFunc(s.jobs, func(j *job) bool { return j.way == way && !j.done() })
 	if i < 0 {
@@ -183,7 +183,7 @@ func (s *sweep) round(way wire.EventWay, r gdb.Registers) error {
 	return errors.Join(s.mayResched(false), s.stub.Break(s.rest...))
 }
 
-// strike brings the machine from the beginning of a way to that of the path, and
+// strike brings the machine from the beginning of a way to the beginning of the path, and
 // returns the registers there.
 func (s *sweep) strike(j *job, r gdb.Registers) (gdb.Registers, error) {
 	if j.strike == "" {
@@ -205,8 +205,8 @@ func (s *sweep) strike(j *job, r gdb.Registers) (gdb.Registers, error) {
 	if err := kind.calm(s, r); err != nil {
 		return r, err
 	}
-	// QEMU's APIC has something to look at now, and the CPU would run some
-	// instructions before it looks at anything else: let it do so where it stands.
+	// QEMU's APIC has work now, and the CPU would run some
+	// instructions before it does anything else: let it do the work where it stands.
 	return s.runTo(j.entry)
 }
 
@@ -228,14 +228,14 @@ func (s *sweep) lost(format string, args ...any) {
 	s.result.Lost = append(s.result.Lost, fmt.Sprintf(format, args...))
 }
 
-// limit is what a path may take: whatever goes beyond has gone astray.
+// limit is how many instructions a path may take: a longer one has gone astray.
 const limit = 50_000
 
-// warmUp is the number of rounds before the one that is seen: memory that a call
-// takes for the first time it takes on another way.
+// warmUp is the number of rounds before the one that is seen: a call that
+// allocates memory for the first time takes another path.
 const warmUp = 3
 
-// see follows one round undisturbed, and plans the passes.
+// see follows one undisturbed round, and plans the passes.
 func (j *job) see(s *sweep, r gdb.Registers) error {
 	if j.strays++; j.strays <= warmUp {
 		return nil
@@ -253,7 +253,7 @@ func (j *job) see(s *sweep, r gdb.Registers) error {
 			break
 		}
 		if len(steps) == limit {
-			return fmt.Errorf("events: %s: no end of it after %d instructions", j.name, limit)
+			return fmt.Errorf("events: %s: it has no end after %d instructions", j.name, limit)
 		}
 		if err := s.stub.Step(); err != nil {
 			return err
@@ -302,7 +302,7 @@ func (j *job) has(s *sweep, k *Kind, i int) bool {
 	return (k.applies == nil || k.applies(&j.steps[i])) && !(k.trap && j.steps[i+1].rip == s.trapKernel)
 }
 
-// meets holds that the path goes through the functions that it is there for.
+// meets checks that the path goes through the functions for which it exists.
 func (j *job) meets(s *sweep) error {
 	names := slices.Clone(j.through)
 	for _, f := range j.variant {
@@ -324,7 +324,7 @@ func (j *job) meets(s *sweep) error {
 func (k *Kind) arrival(j *job, i int) int {
 	switch {
 	case k.maskable:
-		// At the first with interrupts on that no STI stands right before.
+		// At the first one with interrupts on that does not follow an STI.
 		for ; i < j.last(); i++ {
 			if j.steps[i].ie && !j.steps[i].shadow {
 				break
@@ -342,12 +342,12 @@ func isIRET(p place) bool { return p.iret }
 // waits reports whether an event of the kind that is pending at step i comes later.
 func (k *Kind) waits(j *job, i int) bool { return k.arrival(j, i) != i }
 
-// pass walks through one round and lets the events of the pass arrive.
+// pass walks through one round and makes the events of the pass arrive.
 func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 	kind := &Kinds[p.kind]
 	if what := differences(j.entered, withCR2(r, j.entered.CR2)); what != "" {
 		if j.arrived {
-			s.lost("%s: the round behind an event begins otherwise: %s", j.name, what)
+			s.lost("%s: the round after an event begins differently: %s", j.name, what)
 			return errLost
 		}
 		return fmt.Errorf("%w: at its beginning %s", errStray, what)
@@ -372,7 +372,7 @@ func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 		}
 		back := to
 		if kind.resumes {
-			for back++; j.steps[back].rip == at.rip; back++ { // of a REP
+			for back++; j.steps[back].rip == at.rip; back++ { // rounds of a REP
 			}
 		}
 		found := len(s.result.Lost)
@@ -419,13 +419,13 @@ func (s *sweep) pass(j *job, p pass, r gdb.Registers) error {
 	return nil
 }
 
-// withCR2 is r with another CR2: what other threads do is in it.
+// withCR2 returns r with another CR2, which other threads change.
 func withCR2(r gdb.Registers, cr2 uint64) gdb.Registers {
 	r.CR2 = cr2
 	return r
 }
 
-// goTo lets the machine go on from step i, where it stands, to step n.
+// goTo lets the machine continue from step i, where it stands, to step n.
 func (s *sweep) goTo(j *job, i, n int) (gdb.Registers, error) {
 	var r gdb.Registers
 	var err error

@@ -12,21 +12,21 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// symbols are the addresses of the kernel that a sweep stops at and looks at.
+// symbols are the kernel's addresses at which a sweep stops or which it reads.
 type symbols struct {
-	trapKernel, trapUser uint64 // what exceptions and interrupts come to, by ring
+	trapKernel, trapUser uint64 // where exceptions and interrupts arrive, by ring
 	die                  uint64 // where the kernel gives up
 	breakpoint           uint64 // sets DR0 and DR7, and touches no memory before its RET
 	breakpointEnd        uint64 // its RET
 	percpu               uint64 // what GS is based on
-	current              uint64 // where the thread that runs is named
+	current              uint64 // where the running thread is named
 	noResched            uint64 // PerCPU.NoResched
 	timerHead            uint64 // Sched.TimerHead
 	istStacks, istEnd    uint64
 	trampolineEnd        uint64
 	debugs               []uint64    // words that #DB's handler touches
 	debugCode            [][2]uint64 // its functions
-	glue                 [][2]uint64 // addresses of what all paths share
+	glue                 [][2]uint64 // addresses of the code that all paths share
 	all                  map[string]uint64
 	functions            []elf.Symbol // by address
 	text                 []byte
@@ -107,7 +107,7 @@ func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
 
 const ret = 0xc3
 
-// glued finds what all paths share.
+// glued finds the code that all paths share.
 func (s *symbols) glued() error {
 	for _, group := range []string{"entry", "irqentry"} {
 		from, err := s.address("__" + group + "_start")
@@ -130,7 +130,7 @@ func (s *symbols) glued() error {
 	return nil
 }
 
-// function is where a function begins and ends.
+// function returns where a function begins and ends.
 func (s *symbols) function(name string) ([2]uint64, error) {
 	i := slices.IndexFunc(s.functions, func(e elf.Symbol) bool { return e.Name == name })
 	if i < 0 {
@@ -140,7 +140,7 @@ func (s *symbols) function(name string) ([2]uint64, error) {
 	return [2]uint64{f.Value, f.Value + f.Size}, nil
 }
 
-// address is that of a symbol.
+// address returns the address of a symbol.
 func (s *symbols) address(name string) (uint64, error) {
 	at, ok := s.all[name]
 	if !ok {
@@ -149,7 +149,7 @@ func (s *symbols) address(name string) (uint64, error) {
 	return at, nil
 }
 
-// name is an address for people.
+// name returns an address in words for people.
 func (s *symbols) name(at uint64) string {
 	i, ok := slices.BinarySearchFunc(s.functions, at, func(e elf.Symbol, at uint64) int { return cmp.Compare(e.Value, at) })
 	if !ok {
@@ -161,11 +161,11 @@ func (s *symbols) name(at uint64) string {
 	return fmt.Sprintf("%s+%#x", s.functions[i].Name, at-s.functions[i].Value)
 }
 
-// onInterruptStack reports whether RSP is on a stack of those that an exception or
-// interrupt may find itself on without having chosen one.
+// onInterruptStack reports whether RSP is on one of the stacks to which the CPU itself
+// switches for an exception or interrupt.
 func (s *symbols) onInterruptStack(rsp uint64) bool { return rsp > s.istStacks && rsp <= s.istEnd }
 
-// stackTop is where the stack ends that RSP is on.
+// stackTop returns the end of the stack that RSP is on.
 func (s *symbols) stackTop(rsp uint64) uint64 {
 	size := uint64(layout.ThreadSize)
 	if s.onInterruptStack(rsp) || rsp > s.trampolineEnd-layout.TrampolineSize && rsp <= s.trampolineEnd {

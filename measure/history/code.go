@@ -6,9 +6,9 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// DiffCode are the lines by which two listings differ, with some around them: each
-// begins with "+" for what came, "-" for what went, a space for what stayed, and "@@"
-// for a place.
+// DiffCode returns the lines by which two listings differ, with some context: each
+// begins with "+" if it was added, "-" if it was removed, a space if it stayed, and "@@"
+// if it gives a place.
 func DiffCode(was, is string) []string {
 	var lines []string
 	for text := range strings.Lines(string(diff.Diff("", []byte(was), "", []byte(is)))) {

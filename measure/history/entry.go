@@ -22,7 +22,7 @@ import (
 // Format marks every entry, and its version.
 const Format = "entrylab-history/1"
 
-// Kind is what an entry tells.
+// Kind says what an entry is.
 type Kind string
 
 // The kinds of entries.
@@ -37,7 +37,7 @@ const (
 	// Cell is a cell of the matrix that was done, or that this host could not do.
 	Cell Kind = "cell"
 	// Accept is a person's word that the series' value of that night is right from
-	// there on. Detail is the reason.
+	// then on. Detail is the reason.
 	Accept Kind = "accept"
 	// Code is a listing of a path's code, in Detail. Series is CodeSeries of its hash.
 	Code Kind = "code"
@@ -58,35 +58,35 @@ type Entry struct {
 	Night string `json:"night"`
 	// Try is above 0 where a suspect was measured again in the same night.
 	Try int `json:"try,omitempty"`
-	// Series is what the entry is one point of, the same every night; of a cell its
-	// name.
+	// Series names the series of which the entry is a point, the same every night; for a
+	// cell, its name.
 	Series string `json:"series"`
 	// Machine is the name of the machine that it was found on, and MachineID tells
 	// machines of one name apart.
 	Machine   string `json:"machine"`
 	MachineID string `json:"machine_id"`
-	// Control is set for a sample whose truth is known, as that of a variant compared
+	// Control is set for a sample whose true value is known, such as a variant compared
 	// with itself: a step of it is the machine's.
 	Control bool `json:"control,omitempty"`
 	// Values are one figure for a count and one for each boot of a sample, in Unit.
 	Values []float64 `json:"values,omitempty"`
 	Unit   string    `json:"unit,omitempty"`
-	// Outcome is that of a check or of a cell: PASS, FAIL, SKIP or CRASH.
+	// Outcome is the outcome of a check or of a cell: PASS, FAIL, SKIP or CRASH.
 	Outcome string `json:"outcome,omitempty"`
 	// Detail says more of an outcome, why a value was accepted, or what the code is.
 	Detail string `json:"detail,omitempty"`
-	// Build is the entrylab that found it. Stub is a hash of the entry path's code; where
-	// the figure is a difference the base's is before it, with a space between.
+	// Build is the entrylab that found it. Stub is a hash of the entry path's code; if
+	// the figure is a difference, the base's hash precedes it, with a space between.
 	Build string `json:"build,omitempty"`
 	Stub  string `json:"stub,omitempty"`
-	// Cell is the name of the cell that found it, whose own entry has, in Config, what
-	// it was measured with.
+	// Cell is the name of the cell that found it; the cell's own entry has, in Config,
+	// what it was measured with.
 	Cell   string         `json:"cell,omitempty"`
 	Config *record.Config `json:"config,omitempty"`
 }
 
 // Key tells entries apart: two with one key are the same point measured twice, of
-// which the first counts. A person can accept several values of a night, and code of
+// which the first counts. A person can accept several values of a night, and code with
 // one hash is kept once.
 func (e Entry) Key() [16]byte {
 	words := []string{string(e.Kind), e.Night, strconv.Itoa(e.Try), e.Series}
@@ -96,7 +96,7 @@ func (e Entry) Key() [16]byte {
 	case Code:
 		words = []string{string(e.Kind), e.Series}
 	}
-	text := make([]byte, 0, 256) // most need no more, and so no memory that lasts
+	text := make([]byte, 0, 256) // most need no more, and so no heap memory
 	for i, w := range words {
 		if i > 0 {
 			text = append(text, 0)
@@ -107,8 +107,8 @@ func (e Entry) Key() [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// compare has the order of entries in all stores: by night, by time, and by key where
-// that is the same.
+// compare defines the order of entries in all stores: by night, by time, and then by
+// key.
 func (e Entry) compare(o Entry) int {
 	if c := cmp.Or(strings.Compare(e.Night, o.Night), e.Time.Compare(o.Time)); c != 0 {
 		return c
@@ -117,13 +117,13 @@ func (e Entry) compare(o Entry) int {
 	return bytes.Compare(a[:], b[:])
 }
 
-// errVersion ends what is said of an entry that another version of entrylab wrote.
+// errVersion ends the error about an entry that another version of entrylab wrote.
 var errVersion = errors.New("use the newer entrylab")
 
 // check says what is wrong with an entry.
 func (e Entry) check() error { return cmp.Or(e.checkWords(), e.checkValues()) }
 
-// checkWords says what is wrong with all but the values.
+// checkWords says what is wrong with everything but the values.
 func (e Entry) checkWords() error {
 	if e.Format != Format {
 		if strings.HasPrefix(e.Format, "entrylab-history/") {
@@ -163,13 +163,13 @@ func (e Entry) checkValues() error {
 	}
 	for _, v := range e.Values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%v is no figure", v)
+			return fmt.Errorf("%v is not a figure", v)
 		}
 	}
 	return nil
 }
 
-// line is the entry as a line of a file, and as what databases keep.
+// line returns the entry as a line of a file, which is also its form in databases.
 func (e Entry) line() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", e.Kind, e.Series, err)

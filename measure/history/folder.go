@@ -21,14 +21,14 @@ import (
 // folderFile is the file of a folder's entries, one on each line.
 const folderFile = "results.jsonl"
 
-// Of a folder's file this much is read: some two million entries. What is larger
-// belongs into a database.
+// Of a folder's file this much is read: some two million entries. A larger history
+// belongs in a database.
 var historyFile = bounded.Kind{Thing: "history", Most: 1 << 30, Advice: "`entrylab results merge` copies it into a database"}
 
 // mostLine is more than an entry has.
 const mostLine = 1 << 20
 
-// folder is a store in a file. Writers take turns by a lock on it, and those of one
+// folder is a store in a file. Writers take turns by a lock on it; those of one
 // process, which share that lock, by mu.
 type folder struct {
 	path string
@@ -76,8 +76,8 @@ func (s *folder) Close() error {
 	return nil
 }
 
-// catchUp reads what came since the last time. A last line without an end is one that
-// is being written, or that a crash cut off, and was never acknowledged: it is left.
+// catchUp reads what was added since the last time. A last line without an end is being
+// written, or was cut off by a crash and never acknowledged: it is left alone.
 func (s *folder) catchUp(ctx context.Context) error {
 	info, err := s.f.Stat()
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 		fresh = append(fresh, f)
 		lines = append(lines, line...)
 	}
-	// What a crash cut off goes: a line behind it would be lost with it.
+	// A line that a crash cut off is removed: a line after it would be lost with it.
 	if err := s.f.Truncate(s.size); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
@@ -186,7 +186,7 @@ func (s *folder) Append(ctx context.Context, entries ...Entry) (failed error) {
 	return nil
 }
 
-// look looks into the index as it is when the file has been read to its end.
+// look reads the index, once the file has been read to its end.
 func look[T any](ctx context.Context, s *folder, what func(*index) T) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,7 +244,7 @@ func (s *folder) Histories(ctx context.Context, past Past) iter.Seq2[[]Entry, er
 	}
 }
 
-// history is that of a series.
+// history returns the history of a series.
 func (s *folder) history(ctx context.Context, name string, last int) ([]Entry, error) {
 	s.mu.Lock()
 	places := s.index.past(name, last)

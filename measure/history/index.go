@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// place is where an entry stands in a folder's file, with what orders entries. Of
-// millions of them each byte counts.
+// place is where an entry is in a folder's file, with the values that order entries. As
+// there may be millions, each byte counts.
 type place struct {
 	offset int64
 	time   int64 // in nanoseconds since 1970
@@ -26,7 +26,7 @@ type index struct {
 	before  int32            // is the number that was asked for last
 }
 
-// places are those of a series.
+// places are the places of a series.
 type places struct {
 	all    []place
 	sorted bool
@@ -69,7 +69,7 @@ func (x *index) add(f found) {
 	p.all, p.sorted, p.last = append(p.all, f.place), false, max(p.last, f.night)
 }
 
-// number is that of a night, in most cases of the one that came before.
+// number returns the number of a night, which in most cases is the previous one.
 func (x *index) number(night string) int32 {
 	if x.nights != nil && x.nights[x.before] == night {
 		return x.before
@@ -83,7 +83,7 @@ func (x *index) number(night string) int32 {
 	return number
 }
 
-// of are the places of a series by night and time.
+// of returns the places of a series by night and time.
 func (x *index) of(series string) []place {
 	p := x.series[series]
 	if p == nil {
@@ -107,7 +107,7 @@ func (x *index) compare(a, b place) int {
 	return cmp.Or(night, cmp.Compare(a.time, b.time), bytes.Compare(a.key[:], b.key[:]))
 }
 
-// match are the places that a query asks for, by night and time.
+// match returns the places that a query asks for, by night and time.
 func (x *index) match(q Query) []place {
 	night, known := x.numbers[q.Night]
 	if q.Night != "" && !known {
@@ -133,7 +133,7 @@ func (x *index) match(q Query) []place {
 	return all
 }
 
-// names are the series that have an entry of the night, in order.
+// names returns the series that have an entry of the night, in order.
 func (x *index) names(night string) []string {
 	number, known := x.numbers[night]
 	if !known {
@@ -149,7 +149,7 @@ func (x *index) names(night string) []string {
 	return names
 }
 
-// past are the places of a series that Past asks for with this Last.
+// past returns the places of a series that Past asks for with this Last.
 func (x *index) past(name string, last int) []place {
 	all := x.of(name)
 	if last == 0 || len(all) <= last {

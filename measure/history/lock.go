@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lock waits for the turn to write. A writer that died has given its lock back.
+// lock waits for the turn to write. A writer that died no longer holds its lock.
 func (s *folder) lock(ctx context.Context) error {
 	for {
 		err := syscall.Flock(int(s.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

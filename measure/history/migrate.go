@@ -10,8 +10,8 @@ import (
 )
 
 // Migrate makes the tables that the files in the folder migrations describe, or brings
-// those of an older entrylab up to date; versions is the table that has their version. It
-// refuses those of a newer one. Several processes may do it at a time.
+// those of an older entrylab up to date; versions is the table that holds their version.
+// It refuses tables of a newer entrylab. Several processes may do it at once.
 func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, versions string, files fs.FS) error {
 	folder, err := fs.Sub(files, "migrations")
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 // blockSize is how much of a file is parsed at a time, at least a line.
 const blockSize = 2 * mostLine
 
-// block is a part of a file that is parsed beside others.
+// block is a part of a file that is parsed in parallel with others.
 type block struct {
 	at    int64 // in the file
 	lines []byte
 	done  chan struct{}
 	found []found
-	// size is that of the lines before the first one that is bad, whose fault err is.
+	// size is the size of the lines before the first bad one, whose fault is err.
 	size int
 	err  error
 }
@@ -70,7 +70,7 @@ func blocks(r io.Reader, at int64) iter.Seq2[*block, error] {
 	}
 }
 
-// parse parses the lines up to one that is bad.
+// parse parses the lines up to the first bad one.
 func (b *block) parse() {
 	defer close(b.done)
 	b.found = make([]found, 0, bytes.Count(b.lines, []byte("\n")))
@@ -89,7 +89,7 @@ func (b *block) parse() {
 	}
 }
 
-// place is where the entry stands if it is a line at offset.
+// place returns where the entry is if it is a line at offset.
 func (e Entry) place(offset int64, length int) place {
 	return place{offset: offset, length: int32(length), time: e.Time.UnixNano(), key: e.Key(), kind: uint8(slices.Index(kinds, e.Kind))}
 }

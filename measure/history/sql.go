@@ -29,7 +29,7 @@ var migrations embed.FS
 type database struct {
 	name string
 	db   *sql.DB
-	file *opened // nil: it is a server's
+	file *opened // nil: a server's database
 }
 
 // openSQLite opens a database in a file. Each transaction that writes waits for the
@@ -131,7 +131,7 @@ func AppendTx(ctx context.Context, tx *sql.Tx, entries ...Entry) error {
 	}
 	defer insert.Close()
 	counts := map[string]*Series{}
-	// All writers go in one order, or two would wait for each other.
+	// All writers use the same order, or two could wait for each other.
 	for _, e := range inOrder(entries) {
 		line, err := e.line()
 		if err != nil {
@@ -173,7 +173,7 @@ func inOrder(entries []Entry) []Entry {
 	})
 }
 
-// seriesID is the beginning of the hash of a series' name.
+// seriesID returns the beginning of the hash of a series' name.
 func seriesID(name string) int64 {
 	sum := sha256.Sum256([]byte(name))
 	return int64(binary.BigEndian.Uint64(sum[:]))
@@ -208,7 +208,7 @@ func (q Query) statement() (text string, args []any) {
 	return text + " ORDER BY night, time, key", args
 }
 
-// rows are the entries that a statement selects.
+// rows yields the entries that a statement selects.
 func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		rows, err := s.db.QueryContext(ctx, text, args...)
@@ -238,7 +238,7 @@ func (s *database) rows(ctx context.Context, text string, args ...any) iter.Seq2
 	}
 }
 
-// part is what rows are, all at once.
+// part returns at once what rows yields.
 func (s *database) part(ctx context.Context, text string, args ...any) ([]Entry, error) {
 	var all []Entry
 	for e, err := range s.rows(ctx, text, args...) {
@@ -279,7 +279,7 @@ const (
 	acceptedText = `SELECT DISTINCT series_id, night FROM entries WHERE kind = 'accept' ORDER BY night`
 )
 
-// history is that of a series, of which something was accepted in these nights.
+// history returns the history of a series of which something was accepted in these nights.
 func (s *database) history(ctx context.Context, id int64, last int, accepted []string) ([]Entry, error) {
 	if last == 0 {
 		return s.part(ctx, wholeText, id)
@@ -300,7 +300,7 @@ func (s *database) history(ctx context.Context, id int64, last int, accepted []s
 		}
 		older = append(older, some...)
 	}
-	// The parts are in order, but what they have in common is there twice.
+	// The parts are in order, but entries that they share occur twice.
 	var all []Entry
 	for _, e := range older {
 		if e.compare(tail[0]) < 0 && (len(all) == 0 || e.compare(all[len(all)-1]) > 0) {
@@ -310,7 +310,7 @@ func (s *database) history(ctx context.Context, id int64, last int, accepted []s
 	return append(all, tail...), nil
 }
 
-// ids are those of the series, by name.
+// ids returns the IDs of the series, by name.
 func (s *database) ids(ctx context.Context, past Past) (ids []int64, err error) {
 	if past.Night == "" {
 		for _, name := range slices.Sorted(slices.Values(past.Series)) {
@@ -336,7 +336,7 @@ func (s *database) ids(ctx context.Context, past Past) (ids []int64, err error) 
 	return ids, nil
 }
 
-// accepted are the nights of each series in which something was accepted, in order.
+// accepted returns the nights of each series in which something was accepted, in order.
 func (s *database) accepted(ctx context.Context) (map[int64][]string, error) {
 	rows, err := s.db.QueryContext(ctx, acceptedText)
 	if err != nil {

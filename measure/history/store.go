@@ -8,39 +8,41 @@ import (
 	"strings"
 )
 
-// Store keeps entries. Several processes may write to one at a time.
+// Store keeps entries. Several processes may write to one at once.
 type Store interface {
-	// Append keeps entries, all or none. When it returns, they are on the disk. Those
-	// whose key is there are left out: measuring twice does no harm.
+	// Append keeps entries, all or none. When it returns, they are on the disk. Entries
+	// whose key exists already are left out: measuring twice does no harm.
 	Append(context.Context, ...Entry) error
-	// Entries are those that the query asks for, by night and time. It ends with the first error.
+	// Entries yields the entries that the query asks for, by night and time. It ends
+	// with the first error.
 	Entries(context.Context, Query) iter.Seq2[Entry, error]
-	// Histories are series by name, each by night and time. It needs no more memory than a few of them.
+	// Histories yields series by name, each by night and time. It needs no more memory
+	// than a few of them.
 	Histories(context.Context, Past) iter.Seq2[[]Entry, error]
-	// Series are all series by name.
+	// Series returns all series by name.
 	Series(context.Context) ([]Series, error)
-	// Name is the store's, for messages: its URL without a password.
+	// Name returns the store's name for messages: its URL without a password.
 	Name() string
 	Close() error
 }
 
 // Past says which series are meant, and how much of them.
 type Past struct {
-	// Night is for all series that have an entry of it; empty: those in Series.
+	// Night selects all series that have an entry of it; empty: those in Series.
 	Night  string
 	Series []string
-	// Last, if not 0, leaves gaps: the last entries of that number are there, the first
+	// Last, if not 0, leaves gaps: it keeps that many of the last entries, the first
 	// one, and those of nights in which something was accepted.
 	Last int
 }
 
-// Query says which entries are meant. What is empty asks for all.
+// Query says which entries are meant. An empty field asks for all.
 type Query struct {
 	Series, Night string
 	Kind          Kind
 }
 
-// Series is what a store holds of one.
+// Series is what a store knows about one series.
 type Series struct {
 	Name string `json:"name"`
 	// Entries is how many there are, Last the night of the last one.
@@ -48,7 +50,7 @@ type Series struct {
 	Last    string `json:"last"`
 }
 
-// Open opens the store of that URL, which is made if it is not there: "sqlite:FILE",
+// Open opens the store with that URL, which it makes if it does not exist: "sqlite:FILE",
 // "postgres://...", and the path of a folder for anything else.
 func Open(ctx context.Context, url string) (Store, error) {
 	switch scheme, rest, found := strings.Cut(url, ":"); {

@@ -18,8 +18,8 @@ func openedAt(path string) (o opened, err error) {
 	return o, err
 }
 
-// there reports an error if the path is no longer that of the file: what is written to
-// it then is in no store.
+// there reports an error if the path no longer leads to the file: what is written to
+// the file then is in no store.
 func (o opened) there() error {
 	now, err := os.Stat(o.path)
 	if err == nil && !os.SameFile(now, o.info) {

@@ -1,5 +1,5 @@
 // Package enginetest adds an engine from outside, for tests: a program that imports it
-// has one engine more.
+// has one more engine.
 package enginetest
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Name is the engine's.
+// Name is the engine's name.
 const Name = "letters"
 
 // The engine counts the letters in the names of its subjects.

@@ -32,7 +32,7 @@ type Server struct {
 	databases atomic.Int64
 }
 
-// Start starts a server, which goes with the test.
+// Start starts a server, which ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
@@ -79,7 +79,7 @@ func Start(t testing.TB) *Server {
 // Restart starts the server that was stopped, with the databases it had.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	// It refuses to start as long as a process of the one that was stopped is there.
+	// It refuses to start while a process of the stopped server still exists.
 	for s.run(t) != nil {
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -91,8 +91,8 @@ func (s *Server) run(t testing.TB) error {
 	s.cmd, s.ended = s.start(), make(chan error, 1)
 	started := make(chan error)
 	go func() {
-		// The server is to end with the thread that started it. That goes on: it may have
-		// started other programs that end with it.
+		// The server must end with the thread that started it. That thread continues, as
+		// it may have started other programs that end with it.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
@@ -107,7 +107,7 @@ func (s *Server) run(t testing.TB) error {
 	return s.wait(t)
 }
 
-// user is whom the server runs as: it refuses to be root's.
+// user returns the user that the server runs as: it refuses to run as root.
 func (s *Server) user() (syscall.SysProcAttr, error) {
 	as := syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
@@ -129,8 +129,8 @@ func (s *Server) Stop() {
 		return
 	}
 	pid := s.cmd.Process.Pid
-	// Each process of it has a session of its own, and ends by itself only when it next
-	// looks for the server.
+	// Each of its processes has its own session, and ends only when it next
+	// checks for the server.
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
 		return // it has ended
@@ -146,8 +146,8 @@ func (s *Server) Stop() {
 // Data is the folder of the server's files.
 func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
 
-// Limit makes the server's files at most so large, in bytes or "unlimited": what it
-// finds then is a full disk. A connection that is there keeps the limit it has.
+// Limit limits the size of the server's files, in bytes or "unlimited": beyond it, the
+// server finds a full disk. An existing connection keeps its limit.
 func (s *Server) Limit(t testing.TB, size string) {
 	t.Helper()
 	// Only a process of the server's user may do it.
@@ -158,7 +158,7 @@ func (s *Server) Limit(t testing.TB, size string) {
 	}
 }
 
-// url is that of a database.
+// url returns the URL of a database.
 func (s *Server) url(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.User("entrylab"), Path: "/" + database, RawQuery: url.Values{"host": {s.dir}}.Encode()}
 	return u.String()

@@ -8,17 +8,17 @@ import (
 // Kind is a kind of store.
 type Kind struct {
 	Name string
-	// New returns the URL of a new store, which goes with the test.
+	// New returns the URL of a new store, which ends with the test.
 	New func(testing.TB) string
 }
 
-// Kinds are all kinds of stores, with a server for the test.
+// Kinds returns all kinds of stores, with a server for the test.
 func Kinds(t testing.TB) []Kind {
 	t.Helper()
 	return Start(t).Kinds()
 }
 
-// Databases are the kinds that are databases, with a server for the test.
+// Databases returns the kinds that are databases, with a server for the test.
 func Databases(t testing.TB) []Kind {
 	t.Helper()
 	return Kinds(t)[1:]
