@@ -9,10 +9,10 @@ import (
 )
 
 // Operation is one thing that is measured, with its names. Package wire declares the
-// operations of the guest; here are those that only the host knows.
+// operations of the guest; the ones here are known only to the host.
 type Operation = wire.Operation
 
-// What the guest measures, in the order of tables.
+// The operations that the guest measures, in the order of tables.
 var (
 	// Operations are both counted and sampled, Flushed only sampled.
 	Operations, Flushed = wire.Operations, wire.Flushed

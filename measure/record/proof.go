@@ -13,7 +13,7 @@ type Proof string
 // Proved is the Proof of a variant that is right.
 const Proved Proof = "proved"
 
-// Of is the line that stands above the figures of the variant.
+// Of returns the line that precedes the figures of the variant.
 func (p Proof) Of(variant string) string {
 	if p == Proved {
 		return fmt.Sprintf("PROVED: %s", variant)

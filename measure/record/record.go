@@ -35,7 +35,7 @@ type Config struct {
 	Machine string `json:"machine,omitempty"`
 	// CPU is the model that the code saw.
 	CPU string `json:"cpu,omitempty"`
-	// Emulator is its name and version, as "QEMU 7.2.22"; empty without one.
+	// Emulator is its name and version, such as "QEMU 7.2.22"; empty without one.
 	Emulator string `json:"emulator,omitempty"`
 	// Host, Microcode and Kernel describe the machine that it was done on: its
 	// CPU's model, its CPU's microcode revision, its kernel's release.
@@ -66,9 +66,9 @@ type Record struct {
 	Op      string `json:"op"`
 	// Form is the engine's way of measuring, if it has several.
 	Form string `json:"form,omitempty"`
-	// Unit is that of one operation's cost, one of Units.
+	// Unit is the unit of one operation's cost, one of Units.
 	Unit string `json:"unit"`
-	// N is the number of operations in a sample, Batches that of samples.
+	// N is the number of operations in a sample, Batches the number of samples.
 	N       int     `json:"n"`
 	Batches int     `json:"batches"`
 	Min     float64 `json:"min"`
@@ -80,9 +80,9 @@ type Record struct {
 	Run int `json:"run"`
 	// Samples, if kept, has one for each unit of resampling of this run: a placement, or
 	// the run itself. Samples of two variants with the same index belong together; null
-	// marks one that is missing.
+	// marks a missing one.
 	Samples []*float64 `json:"samples,omitempty"`
-	// Retired, if the CPU counted them, are the instructions that one operation
+	// Retired, if the CPU counted it, is the number of instructions that one operation
 	// retired.
 	Retired *float64 `json:"retired,omitempty"`
 	// Interval, if known, is the confidence interval of the median.
@@ -154,7 +154,7 @@ func (r *Record) check() error {
 	return r.Proof.check()
 }
 
-// Line is the record as a line.
+// Line returns the record as a line.
 func (r *Record) Line() ([]byte, error) {
 	if math.IsNaN(r.Median) || math.IsInf(r.Median, 0) {
 		return nil, fmt.Errorf("%s of %s: %v is no figure", r.Op, r.Variant, r.Median)

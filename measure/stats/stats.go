@@ -9,8 +9,8 @@
 //     of one placement are not independent, so their number does not make a figure
 //     more certain.
 //   - process: placements of one process, or of one run, share its pages and its
-//     time of day. Where processes differ by more than the spread of their placements
-//     explains, the interval is that of the processes.
+//     time of day. If processes differ by more than the spread of their placements
+//     explains, the interval is computed from the processes.
 package stats
 
 import (
@@ -31,7 +31,7 @@ const (
 	bandHigh = 0.25
 )
 
-// LowBand is the mean of the samples between their 5 % and 25 % quantiles, the
+// LowBand returns the mean of the samples between their 5 % and 25 % quantiles, the
 // estimate of an undisturbed sample. NaN without samples.
 func LowBand(samples []float64) float64 {
 	if len(samples) == 0 {
@@ -44,8 +44,8 @@ func LowBand(samples []float64) float64 {
 	return Mean(sorted[lo:hi])
 }
 
-// Quantile is the value below which the share q of the samples lies, between
-// two of them interpolated. NaN without samples.
+// Quantile returns the value below which the share q of the samples lies, interpolated
+// between two of them. NaN without samples.
 func Quantile(samples []float64, q float64) float64 {
 	if len(samples) == 0 {
 		return math.NaN()
@@ -64,7 +64,7 @@ func quantileOfSorted(sorted []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// Mean is the arithmetic mean, NaN without values.
+// Mean returns the arithmetic mean, NaN without values.
 func Mean(values []float64) float64 {
 	sum := 0.0
 	for _, v := range values {
@@ -73,7 +73,7 @@ func Mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// SD is the standard deviation of the values as a sample, NaN for less than two.
+// SD returns the standard deviation of the values as a sample, NaN for less than two.
 func SD(values []float64) float64 {
 	if len(values) < 2 {
 		return math.NaN()
@@ -96,22 +96,22 @@ type Estimate struct {
 	N int `json:"placements"`
 }
 
-// Half is half the width of the interval.
+// Half returns half the width of the interval.
 func (e Estimate) Half() float64 { return (e.High - e.Low) / 2 }
 
 // Holds reports whether the interval holds a value.
 func (e Estimate) Holds(v float64) bool { return e.Low <= v && v <= e.High }
 
-// Least is the smallest difference, in cycles, that is reported. Less is a tenth of what
-// alignment can cause, and identical values would make it look certain.
+// Least is the smallest difference, in cycles, that is reported. It is a tenth of what
+// alignment can cause; a smaller one between identical values would look certain.
 const Least = 0.15
 
 // Seen reports whether there is a difference at all: the interval does not hold zero,
 // and does not lie wholly within Least of zero.
 func (e Estimate) Seen() bool { return !e.Holds(0) && max(-e.Low, e.High) > Least }
 
-// AtMost is the most that a difference that was not seen can be: the end of the interval
-// that is further from zero, and no less than a tenth.
+// AtMost returns the largest size of a difference that was not seen: the end of the
+// interval that is further from zero, and no less than a tenth.
 func (e Estimate) AtMost() float64 { return max(-e.Low, e.High, 0.1) }
 
 // MinPlacements is the smallest number of placements that gives an interval.
@@ -124,17 +124,17 @@ var ErrFew = errors.New("too few placements for an interval")
 // ends at a quantile that is off by 0.4 % of the draws at most.
 const resamples = 2000
 
-// confidence is that of all intervals.
+// confidence is the confidence of all intervals.
 const confidence = 0.95
 
-// mostDrawn is how many values are resampled at most. Of more, the quantiles of the
-// resampled means are those of Student's interval: values of skewness g shift them by
+// mostDrawn is how many values are resampled at most. For more values, the quantiles of
+// the resampled means are those of Student's interval: values of skewness g shift them by
 // g*(z*z-1)/(6*sqrt(n)) standard errors (Cornish and Fisher's expansion: Abramowitz and
-// Stegun, 26.2.49), which is 0.007 of them for g = 1.
+// Stegun, 26.2.49), which is 0.007 standard errors for g = 1.
 const mostDrawn = 1 << 12
 
-// Draws are what a bootstrap resamples a number of values by. The most of its
-// time goes into them, so that values of one number may share theirs.
+// Draws are the random choices by which a bootstrap resamples a number of values. Most of
+// its time goes into them, so equally many values may share theirs.
 type Draws struct {
 	n  int
 	at []int32 // the values that are drawn, n for each resample; none of more than mostDrawn
@@ -199,13 +199,14 @@ func (d *Draws) Estimate(values []float64) Estimate {
 	return e
 }
 
-// MinProcesses is the smallest number of processes that shows how much one differs from
-// the next.
+// MinProcesses is the smallest number of processes that shows how much they differ from
+// each other.
 const MinProcesses = 3
 
-// EstimateOf is Estimate for placements of several processes: process says
-// which one each value is of. The interval holds that of the placements and, of
-// MinProcesses or more, that of the processes.
+// EstimateOf is Estimate for placements of several processes: process says to
+// which process each value belongs. The interval contains that of the placements and,
+// with
+// at least MinProcesses processes, that of the processes.
 func (d *Draws) EstimateOf(values []float64, process []int) Estimate {
 	e := d.Estimate(values)
 	if half, ok := between(values, process); ok {
@@ -257,9 +258,9 @@ func between(values []float64, process []int) (half float64, ok bool) {
 	return student(max(worth-1, 2)) * math.Sqrt(variance*k/(k-1)*alike), true
 }
 
-// What between can tell of a correlation: nothing of less than minCorrelated
-// processes, and no more than maxCorrelation, where the mean of 16 is worth less
-// than that of two.
+// What between can find out about a correlation: nothing from fewer than minCorrelated
+// processes, and no more than maxCorrelation, at which the mean of 16 is worth less
+// than the mean of two.
 const (
 	minCorrelated  = 8
 	maxCorrelation = 0.8
@@ -277,7 +278,7 @@ func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
 
 func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
 
-// student is how many standard errors Student's t puts the ends of an interval
+// student returns how many standard errors Student's t puts the ends of an interval
 // from the mean: tables for few degrees of freedom, from 7 on its expansion in
 // 1/df (Abramowitz and Stegun, 26.7.5), which is right to 0.001 there.
 func student(df int) float64 {
@@ -293,15 +294,15 @@ func student(df int) float64 {
 		(79*z9+776*z7+1482*z5-1920*z3-945*z)/(92160*v*v*v*v)
 }
 
-// Resolution is how far a control may be off, in cycles, and half the width that its
-// interval may have.
+// Resolution is the largest error of a control, in cycles, and of half the width of its
+// interval.
 const Resolution = 0.3
 
 // NoiseError means that a known difference came out wrong, or that there are too few
 // samples to tell. Then the unknown differences cannot be trusted.
 type NoiseError struct {
-	// Samples are what is too noisy, as a subject, Advice what to do about it: the rest
-	// of the sentence.
+	// Samples names what is too noisy, as the subject of a sentence; Advice says what to
+	// do about it, as the sentence's end.
 	Samples, Reason, Advice string
 }
 
@@ -309,10 +310,10 @@ func (e *NoiseError) Error() string {
 	return e.Samples + " too noisy" + ": " + e.Reason + "; nothing can be said about the variants" + e.Advice
 }
 
-// String is the estimate with half its interval.
+// String returns the estimate with half its interval.
 func (e Estimate) String() string { return fmt.Sprintf("%+.2f ±%.2f", e.Mean, e.Half()) }
 
-// Paired is the difference of two figures in each placement, b less a.
+// Paired returns the difference of two figures in each placement, b minus a.
 func Paired(a, b []float64) []float64 {
 	diff := make([]float64, len(a))
 	for i := range a {
@@ -321,9 +322,9 @@ func Paired(a, b []float64) []float64 {
 	return diff
 }
 
-// Gate tells which placements to keep: those in which a probe that is quick to
-// feel a disturbance took no more than the tolerance (0.06: 6 %) longer than in
-// the quietest placement. A placement is kept or dropped as a whole and by the
+// Gate says which placements to keep: those in which a probe that is sensitive to
+// disturbances took no more than the tolerance (0.06: 6 %) longer than in
+// the quietest placement. A placement is kept or dropped as a whole, and by the
 // probe alone, so that the choice cannot favour a variant.
 func Gate(probes []float64, tolerance float64) []bool {
 	keep := make([]bool, len(probes))

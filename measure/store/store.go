@@ -27,9 +27,9 @@ const mostLine = 1 << 20
 // Check says what is wrong with a record from a file, whose form is right.
 type Check func(*record.Record) error
 
-// Read reads a results file: one record on each line. name is for messages. A
-// last line that was cut off, as a full disk or a lost machine leaves it, is
-// left out, and cut says so; any other line that is no record is an error with
+// Read reads a results file: one record on each line. name is for messages. A last
+// line that was cut off, as a full disk or a lost machine leaves it, is
+// left out, and cut says so; any other line that is not a record is an error with
 // its number, and so is one that check, which may be nil, refuses.
 func Read(name string, r io.Reader, check Check) (records []record.Record, cut string, err error) {
 	in := bufio.NewReader(r)
@@ -65,7 +65,7 @@ func Read(name string, r io.Reader, check Check) (records []record.Record, cut s
 	}
 }
 
-// interned are the texts of records, each kept once: they make up much of a results
+// interned holds the texts of records, each once: they make up much of a results
 // file, and few of them differ.
 type interned map[string]string
 
@@ -126,7 +126,7 @@ func ReadFile(ctx context.Context, path string, check Check) (records []record.R
 // Store is a results file that is open for writing. Records are appended; nothing in the
 // file is ever changed. Only one process at a time can have it open.
 type Store struct {
-	// Proofs are put into the records of the variants that they are of.
+	// Proofs are put into the records of their variants.
 	Proofs map[string]record.Proof
 
 	name string
@@ -137,14 +137,14 @@ type Store struct {
 	n    int
 }
 
-// Stream is a store that appends records to w, which is called name and has none.
+// Stream returns a store that appends records to w; messages call it by this name.
 func Stream(name string, w io.Writer) *Store { return &Store{name: name, f: stream{w}} }
 
 // file is what a Store writes to.
 type file interface {
 	io.WriteCloser
 	Sync() error
-	// Cut takes the last n bytes away.
+	// Cut removes the last n bytes.
 	Cut(n int) error
 }
 
@@ -160,10 +160,10 @@ func (f regular) Cut(n int) error {
 }
 
 // Open opens the results file at path, which need not exist, for more
-// records, and returns those that are in it. A cut-off last line is taken away
-// first, and cut tells of it: a record after it would be lost with it.
+// records, and returns the records in it. It removes a cut-off last line
+// first, and cut reports it: a record after it would be lost with it.
 func Open(ctx context.Context, path string, check Check) (s *Store, records []record.Record, cut string, err error) {
-	// A serial line is not to be waited for.
+	// Opening a serial line must not block.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("results: %w", err)
@@ -200,8 +200,8 @@ func Open(ctx context.Context, path string, check Check) (s *Store, records []re
 	return &Store{name: path, f: regular{f}}, records, cut, nil
 }
 
-// endLine makes f, of that size, end with a whole line: a cut-off one goes, one
-// that only lacks its end gets it.
+// endLine makes f, of that size, end with a whole line: it removes a cut-off line, and
+// ends one that only lacks its end.
 func endLine(f *os.File, size int64, cut bool) error {
 	from := max(size-mostLine-1, 0)
 	end := make([]byte, size-from)
@@ -226,7 +226,7 @@ func (stream) Sync() error   { return nil }
 func (stream) Cut(int) error { return nil }
 func (stream) Close() error  { return nil }
 
-// device is a stream that is closed.
+// device is a stream that is closed at the end.
 type device struct {
 	stream
 	io.Closer
@@ -234,7 +234,7 @@ type device struct {
 
 func (d device) Close() error { return d.Closer.Close() }
 
-// Append writes records by one write: all of them or, where the file can be cut
+// Append writes records by one write: all of them or, if the file can be cut
 // back to what it was, none. After a failure the store writes no more.
 func (s *Store) Append(records ...record.Record) error {
 	var lines []byte

@@ -13,7 +13,7 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Compared is the document of a comparison. verbose adds how sampled differences are
+// Compared returns the document of a comparison. verbose adds how sampled differences are
 // distributed, and the ladders.
 func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bool) *Document {
 	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name, Data: []Data{dataOf(c, proofs)}}
@@ -39,14 +39,14 @@ func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bo
 	return d
 }
 
-// Refused is the document of a comparison that is refused: the controls alone.
+// Refused returns the document of a refused comparison: only its controls.
 func Refused(c *analysis.Comparison) *Document {
 	d := &Document{Title: "entrylab compare, engine " + c.Engine.Name}
 	d.controls(c)
 	return d
 }
 
-// Costs is the document of kernels beside each other: what each operation costs.
+// Costs returns the document of several kernels: what each operation costs.
 func Costs(c *analysis.Comparison) *Document {
 	d := &Document{Title: "entrylab baseline, engine " + c.Engine.Name, Data: []Data{dataOf(c, nil)}}
 	d.Add(Line("%s", describe(c)), Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
@@ -132,7 +132,7 @@ func many(c *analysis.Comparison) [][]string {
 	return rows
 }
 
-// counts are the rows of an engine whose operations have several units: one for each
+// counts returns the rows of an engine whose operations have several units: one for each
 // operation, by groups, with the difference from the first variant in brackets.
 func counts(c *analysis.Comparison) [][]string {
 	rows := [][]string{append([]string{""}, c.Variants...)}
@@ -265,7 +265,7 @@ func figure(x *float64) string {
 	return fmt.Sprintf("%.1f", *x)
 }
 
-// sample is the base's figure, or another's difference.
+// sample returns the base's figure, or another variant's difference.
 func sample(v analysis.Value, base bool) string {
 	d := v.Difference
 	e := stats.Estimate{Mean: d.Value, Low: d.Low, High: d.High}

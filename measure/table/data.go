@@ -24,8 +24,8 @@ type Config struct {
 	record.Config
 }
 
-// ConfigOf is the configuration of what this program finds by itself or, given the
-// configuration of records, in these.
+// ConfigOf returns the configuration of what this program itself finds or, given the
+// configuration of records, of these.
 func ConfigOf(c record.Config) Config { return Config{build.Read(), c} }
 
 // Data is what one engine found, for programs.
@@ -42,7 +42,7 @@ type Data struct {
 	Microcode   string                  `json:"microcode,omitempty"`
 	Code        string                  `json:"code"`
 	Meaningless string                  `json:"meaningless,omitempty"`
-	// Variants are those that are compared, the first the base.
+	// Variants are the variants that are compared, the first the base.
 	Variants []string `json:"variants"`
 	// Samples is how many units of resampling there are, Sampled what they are.
 	Samples       int                    `json:"samples,omitempty"`
@@ -66,7 +66,7 @@ type Measure struct {
 	wire.Measure
 	Form string `json:"form,omitempty"`
 	Unit string `json:"unit"`
-	// Samples are one for each unit of resampling, Mean their mean.
+	// Samples has one for each unit of resampling; Mean is their mean.
 	Samples []float64 `json:"samples,omitempty"`
 	Mean    *float64  `json:"mean,omitempty"`
 	// Retired, if counted, is how many instructions retired.
@@ -148,7 +148,7 @@ func measureOf(c *analysis.Comparison, r analysis.Row, v analysis.Value) Measure
 	return m
 }
 
-// json prints the data as one object or, of several engines, as a list. A document
+// json prints the data as one object or, for several engines, as a list. A document
 // without data is an object of its title, its tables and its lines.
 func (d *Document) json(w io.Writer) error {
 	enc := json.NewEncoder(w)
@@ -178,7 +178,7 @@ func (d *Document) json(w io.Writer) error {
 	return enc.Encode(object)
 }
 
-// objects are the rows as JSON has them, each cell by its column's head.
+// objects returns the rows as JSON has them, each cell by its column's head.
 func (t *Table) objects() []map[string]any {
 	list := []map[string]any{}
 	for _, r := range t.Rows {
@@ -196,7 +196,7 @@ func (t *Table) objects() []map[string]any {
 	return list
 }
 
-// csv prints a line for each operation of each variant or, of a document without
+// csv prints a line for each operation of each variant or, for a document without
 // data, its first table.
 func (d *Document) csv(w io.Writer) error {
 	out := csv.NewWriter(w)
@@ -228,7 +228,7 @@ func (d *Document) csv(w io.Writer) error {
 	return out.Error()
 }
 
-// texts are the cells as text, the head first.
+// texts returns the cells as text, the head first.
 func (t *Table) texts() [][]string {
 	rows := [][]string{t.Head}
 	for _, r := range t.Rows {
@@ -332,7 +332,7 @@ func (d *Data) benchUnits(b *strings.Builder) {
 	}
 }
 
-// benchUnit is the unit of a figure in Go's benchmark format.
+// benchUnit returns the unit of a figure in Go's benchmark format.
 func (d *Data) benchUnit(m Measure) string {
 	if unit := d.ops[m.Op].Unit; unit != "" {
 		return unit

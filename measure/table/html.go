@@ -22,7 +22,7 @@ var (
 // html prints the blocks as a page that needs nothing else.
 func (d *Document) html(w io.Writer) error { return page.Execute(w, d) }
 
-// HTML is the table as an element of a page.
+// HTML returns the table as an element of a page.
 func (t *Table) HTML() (template.HTML, error) {
 	var b strings.Builder
 	err := tableTemplate.Execute(&b, t)

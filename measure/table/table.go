@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// Formats are those that a document with data can be printed in, and Plain those of
-// one with tables alone, which has no benchmark to print.
+// Formats are the formats in which a document with data can be printed, and Plain those
+// of a document with tables alone, which has no benchmark to print.
 var (
 	Formats = []string{"text", "json", "bench", "csv", "html"}
 	Plain   = []string{"text", "json", "csv", "html"}
@@ -21,7 +21,8 @@ var (
 type Document struct {
 	Title  string
 	Blocks []Block
-	// Config is that of a document without data; nil: this program on this host.
+	// Config is the configuration of a document without data; nil: this program on this
+	// host.
 	Config *Config
 	// Data has an element for each engine. List is set if there may be several; JSON is
 	// then an array.
@@ -33,7 +34,7 @@ type Document struct {
 type Block struct {
 	// Line is printed as it is; empty: an empty line.
 	Line string
-	// Prose is a paragraph that is wrapped at the page's width, behind Indent.
+	// Prose is a paragraph that is wrapped at the page's width, after Indent.
 	Prose, Indent string
 	Table         *Table
 	// Notes are a list.
@@ -43,7 +44,7 @@ type Block struct {
 // Add adds blocks.
 func (d *Document) Add(blocks ...Block) { d.Blocks = append(d.Blocks, blocks...) }
 
-// Line is a line of text.
+// Line returns a line of text.
 func Line(format string, args ...any) Block { return Block{Line: fmt.Sprintf(format, args...)} }
 
 // Space is an empty line.
@@ -51,7 +52,7 @@ var Space = Block{}
 
 // Table is rows of cells below a head.
 type Table struct {
-	// Name is what programs know the rows by. Tables of one name are one list.
+	// Name is the name by which programs know the rows. Tables of one name are one list.
 	Name string
 	// Caption and Class, a style, are for HTML.
 	Caption, Class string
@@ -59,10 +60,10 @@ type Table struct {
 	Rows           []Row
 	// Key is the column that names its row; HTML makes it a header. NoKey: none.
 	Key int
-	// Words has text put all columns to the left, as suits words; otherwise those
-	// behind the first go to the right, as suits figures.
+	// Words makes text align all columns to the left, as suits words; otherwise those
+	// after the first are aligned to the right, as suits figures.
 	Words bool
-	// Tall has text print a row as a block of lines, one for each line of each cell
+	// Tall makes text print a row as a block of lines, one for each line of each cell
 	// that is not empty, below its first cell.
 	Tall bool
 }
@@ -87,7 +88,7 @@ type Cell struct {
 }
 
 // Add adds a row. A value is a cell, a text, or something else that is printed as
-// fmt does and that JSON has as it is.
+// fmt does, and that JSON has unchanged.
 func (t *Table) Add(values ...any) {
 	var r Row
 	for _, v := range values {
@@ -103,7 +104,7 @@ func (t *Table) Add(values ...any) {
 	t.Rows = append(t.Rows, r)
 }
 
-// Of is a table of texts, the first row its head.
+// Of returns a table of texts, whose first row is its head.
 func Of(rows [][]string) Block {
 	t := &Table{Head: rows[0]}
 	for _, texts := range rows[1:] {

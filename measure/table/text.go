@@ -37,7 +37,7 @@ type printer struct{ w *bufio.Writer }
 
 func (p *printer) line(text string) { p.w.WriteString(strings.TrimRight(text, " ") + "\n") }
 
-// prose prints a text in lines of pageWidth, the later ones set in.
+// prose prints a text in lines of pageWidth, the later ones indented.
 func (p *printer) prose(indent, text string) {
 	line := indent
 	for word := range strings.FieldsSeq(text) {
