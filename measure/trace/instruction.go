@@ -19,8 +19,8 @@ var unknown = []struct {
 	{[]byte{0x0f, 0x01, 0xf8}, "swapgs"},
 }
 
-// length is the length of the instruction that some bytes begin with: all of them if
-// it is not known.
+// length returns the length of the instruction that some bytes begin with: all of them if
+// the instruction is unknown.
 func length(code []byte) int {
 	for _, u := range unknown {
 		if bytes.HasPrefix(code, u.code) {
@@ -39,7 +39,7 @@ func waits(code []byte) bool {
 	return err == nil && (in.Op == x86asm.HLT || in.Op == x86asm.MWAIT)
 }
 
-// Text is the instruction in the GNU assembler's syntax.
+// Text returns the instruction in the GNU assembler's syntax.
 func (s Step) Text() string {
 	for _, u := range unknown {
 		if bytes.Equal(s.Code, u.code) {
@@ -64,7 +64,7 @@ func (s Step) Text() string {
 	return strings.TrimSpace(x86asm.GNUSyntax(in, s.Addr, nil))
 }
 
-// Work is what instructions do beside being run.
+// Work is what instructions do, apart from being run.
 type Work struct {
 	Instructions int
 	// Loads and Stores are instructions that read or write memory; one may do both.
@@ -73,7 +73,7 @@ type Work struct {
 	// Indirect are jumps and calls whose target is in a register or in memory;
 	// returns are not among them.
 	Indirect int
-	// Bytes are those of different instructions.
+	// Bytes counts the bytes of different instructions.
 	Bytes int
 }
 
@@ -162,8 +162,8 @@ type FuncWork struct {
 	Work
 }
 
-// ByFunc is the work of each function, in the order in which they are first met, and
-// that of all. Lines are the different lines of 64 bytes that the code is in.
+// ByFunc returns the work of each function, in the order in which they are first met, and
+// the work of all. Lines are the different lines of 64 bytes that contain the code.
 func (p Path) ByFunc() (list []FuncWork, all Work, lines int) {
 	at, seen, in := map[string]int{}, map[uint64]bool{}, map[uint64]bool{}
 	for _, s := range p.Steps {

@@ -19,13 +19,13 @@ import (
 	"github.com/entrylab/entrylab/internal/gdb"
 )
 
-// Path is what a machine runs in one system call: from SYSCALL up to the instruction
-// behind it, which is not in it.
+// Path is what a machine runs in one system call: from SYSCALL up to, but not including,
+// the instruction after it.
 type Path struct {
 	// Subject is the variant, or wire.Linux.
 	Subject string
 	Steps   []Step
-	// Counted is how many instructions the guest has counted in a null call in the same
+	// Counted is how many instructions the guest counted in a null call in the same
 	// boot, if it measured (wire.Command.Measure); else it is 0.
 	Counted float64
 }
@@ -36,8 +36,8 @@ type Step struct {
 	// Code is the instruction, as it was in memory when it ran: alternatives, static
 	// branches and call sites are patched.
 	Code []byte
-	// Func is the function it is in, Start where that begins. SYSCALL itself is in the
-	// guest, and Func is Ring3; of an address that is in no function it is empty.
+	// Func is the function that contains it, Start the function's address. SYSCALL itself
+	// is in the guest, and Func is Ring3; for an address in no function it is empty.
 	Func  string
 	Start uint64
 }
@@ -52,8 +52,8 @@ const MaxSteps = 1_000_000
 const maxInstruction = 15
 
 // Follow boots a prepared machine whose guest makes one call for each of the subjects,
-// in their order (wire.Command.Trace), and follows each. With ask, the guest is asked
-// for the names of the functions, which Linux tells.
+// in their order (wire.Command.Trace), and follows each. With ask, it asks the guest
+// for the names of the functions, which Linux gives.
 func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Path, error) {
 	site, err := tracedSyscall()
 	if err != nil {
@@ -68,7 +68,7 @@ func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Pa
 		paths[i].Subject = name
 	}
 	run, err := boot.RunPrepared(ctx, m, nil)
-	// Linux ends by a reset, so that the guest's summary is the verdict.
+	// Linux ends by a reset, so the guest's summary is the verdict.
 	if err != nil && (!ask || run == nil || !run.Complete) {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
@@ -97,7 +97,7 @@ func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Pa
 	return paths, nil
 }
 
-// tracedSyscall is the address of the guest's SYSCALL that is followed.
+// tracedSyscall returns the address of the guest's SYSCALL that is followed.
 func tracedSyscall() (uint64, error) {
 	const function = "github.com/entrylab/entrylab/guest/regs.traced"
 	program, err := initramfs.Guest()
@@ -151,7 +151,7 @@ type follower struct {
 // syscallLen is the length of SYSCALL.
 const syscallLen = 2
 
-// follow waits for each call, follows it, and lets the machine go on.
+// follow waits for each call, follows it, and lets the machine continue.
 func (f *follower) follow(paths []Path, ask bool) error {
 	if err := f.stub.Break(f.site); err != nil {
 		return err
@@ -220,8 +220,8 @@ func (f *follower) steps(rip uint64) ([]Step, error) {
 	}
 }
 
-// instruction reads the instruction at an address. One that the decoder does not know
-// is as long as the memory that was read.
+// instruction reads the instruction at an address. If the decoder does not know it, its
+// length is that of the memory that was read.
 func (f *follower) instruction(at uint64) ([]byte, error) {
 	if code, ok := f.code[at]; ok {
 		return code, nil
@@ -239,7 +239,8 @@ func (f *follower) instruction(at uint64) ([]byte, error) {
 	return code, nil
 }
 
-// ask writes the addresses of a path behind the call's memory in the guest, whose R12
+// ask writes the addresses of a path after the call's memory in the guest; the guest's
+// R12
 // and R13 say where and how much, in words.
 func (f *follower) ask(steps []Step, begin gdb.Registers) error {
 	var addrs []uint64
@@ -256,7 +257,7 @@ func (f *follower) ask(steps []Step, begin gdb.Registers) error {
 	return f.stub.Write(begin.R12, append([]uint64{uint64(len(addrs))}, addrs...)...)
 }
 
-// Place is the function and the offset in it, or the address.
+// Place returns the function and the offset in it, or the address.
 func (s Step) Place() string {
 	switch s.Func {
 	case Ring3:

@@ -1,11 +1,11 @@
 // Package trace follows a system call from its SYSCALL to the next instruction of ring
-// 3, one instruction at a time: what a kernel runs in it, generated or Linux, and for a
-// null call how many instructions each phase has.
+// 3, one instruction at a time: it finds what a kernel, generated or Linux, runs in the
+// call, and for a null call how many instructions each phase has.
 //
-// The guest makes the call at a place that is known (regs.Traced). The machine is QEMU without a clock of its own, stepped through QEMU's gdb
-// stub over an inherited socket. While it is stepped no interrupt arrives, so
-// the counts are exact, and their sum is what the guest itself counts under
-// icount.
+// The guest makes the call at a known place (regs.Traced). The machine is QEMU without a
+// clock of its own, stepped through QEMU's gdb stub over an inherited socket. While it is
+// stepped no interrupt arrives, so the counts are exact, and their sum is what the guest
+// itself counts under icount.
 package trace
 
 import (
@@ -31,11 +31,11 @@ type Call struct {
 	Places []Place
 }
 
-// Total is the whole call.
+// Total returns the instructions of the whole call.
 func (c Call) Total() int { return c.Entry + c.Handler + c.Exit }
 
 // Place is a function's label and the number of instructions that were run
-// behind it, up to the next.
+// after it, up to the next label.
 type Place struct {
 	Func, Label string
 	Count       int
@@ -98,10 +98,10 @@ func names(list []stubs.Variant) (names []string) {
 	return names
 }
 
-// handler is that of the null call.
+// handler returns the handler of the null call.
 const handler = "sys_getppid"
 
-// attribute makes phases of the addresses that were run in the kernel. SYSCALL,
+// attribute divides the addresses that were run in the kernel into phases. SYSCALL,
 // which was run before the first, is a part of the entry.
 func (c *Call) attribute(steps []Step, image *image) error {
 	first, behind := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
@@ -131,7 +131,7 @@ func (c *Call) attribute(steps []Step, image *image) error {
 	return nil
 }
 
-// image is the symbols of a kernel's text.
+// image holds the symbols of a kernel's text.
 type image struct {
 	symbols []elf.Symbol // by address, a function before its labels
 }
@@ -159,7 +159,7 @@ func newImage(symbols []elf.Symbol) *image {
 	return &image{symbols}
 }
 
-// place is the function that an address is in, and the last label before it.
+// place returns the function that contains an address, and the last label before it.
 func (im *image) place(at uint64) (fn, label string) {
 	i, _ := slices.BinarySearchFunc(im.symbols, at+1, func(s elf.Symbol, at uint64) int { return cmp.Compare(s.Value, at) })
 	for i--; i >= 0; i-- {
@@ -174,7 +174,7 @@ func (im *image) place(at uint64) (fn, label string) {
 	return "", label
 }
 
-// function is the function that an address is in, and where it begins.
+// function returns the function that contains an address, and where it begins.
 func (im *image) function(at uint64) (name string, start uint64) {
 	i, _ := slices.BinarySearchFunc(im.symbols, at+1, func(s elf.Symbol, at uint64) int { return cmp.Compare(s.Value, at) })
 	for i--; i >= 0; i-- {
