@@ -24,6 +24,7 @@ var notRun = map[string]string{
 	"completion fish":  "is for another shell",
 	"-engine host":     "is about this host, whose faults are findings",
 	"/boot/vmlinuz":    "needs the host's kernel, which others may not read",
+	"./vmlinuz":        "needs kernels of the reader's",
 	"~/linux":          "needs a clone of Linux",
 	"entrylab accept":  "needs a finding",
 	"results show":     "needs a history",

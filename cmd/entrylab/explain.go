@@ -86,17 +86,33 @@ func notes(n stubs.Variant) string {
 }
 
 func (e *env) diffCommand() *cli.Command {
-	var format string
+	var o traceOptions
+	var executed bool
 	return e.command(&cli.Command{
 		Name:      "diff",
-		Usage:     "print two variants side by side",
-		ArgsUsage: "VARIANT VARIANT",
+		Usage:     "print two variants, or what two kernels run in a call, side by side",
+		ArgsUsage: "VARIANT VARIANT | -executed SUBJECT SUBJECT [CALL [ARGUMENT...]]",
 		Metadata:  completes(variants),
-		Description: `Example:
+		Description: `Without -executed, the listings of two variants are compared. With it, both
+subjects run a call, as trace has it, and what they ran is compared: where code
+and data lie and which registers are used may differ. Subjects and calls are
+those of trace, and so are the flags but -format.
 
-    entrylab diff linux-3.19 linux-3.19+a`,
-		Flags: []cli.Flag{formatFlag(&format, textFormats...)},
-	}, func(ctx context.Context, args []string) (int, error) { return e.runDiff(ctx, format, args) })
+Examples:
+
+    entrylab diff linux-3.19 linux-3.19+a
+    entrylab diff -executed ./vmlinuz-base ./vmlinuz-patched
+    entrylab diff -executed linux-6.12 ./vmlinuz`,
+		Flags: append(
+			[]cli.Flag{&cli.BoolFlag{Name: "executed", Usage: "compare what is run in a call", Destination: &executed}},
+			append(o.traceFlags(), formatFlag(&o.format, textFormats...))...,
+		),
+	}, func(ctx context.Context, args []string) (int, error) {
+		if executed {
+			return e.runDiffExecuted(ctx, &o, args)
+		}
+		return e.runDiff(ctx, o.format, args)
+	})
 }
 
 // runDiff prints two variants side by side.

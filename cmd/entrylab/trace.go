@@ -31,12 +31,18 @@ type traceOptions struct {
 	words, format string
 }
 
+// traceFlags are those of commands that follow a call: QEMU steps it, under icount.
+func (o *traceOptions) traceFlags() []cli.Flag {
+	o.engine = string(vm.ICount)
+	flags := slices.DeleteFunc(o.flags(nil), func(f cli.Flag) bool { return f.Names()[0] == "engine" })
+	return append(flags, &cli.StringFlag{Name: "append", Usage: "further `WORDS` for a Linux kernel's command line", Destination: &o.words})
+}
+
 // nullCall is the call that is followed if none is named.
 const nullCall = "getppid"
 
 func (e *env) traceCommand() *cli.Command {
 	var o traceOptions
-	flags := slices.DeleteFunc(o.flags(nil), func(f cli.Flag) bool { return f.Names()[0] == "engine" })
 	return e.command(&cli.Command{
 		Name:      "trace",
 		Usage:     "print every instruction that a kernel runs in one system call",
@@ -57,10 +63,7 @@ Examples:
     entrylab trace linux-6.12
     entrylab trace ./vmlinuz getppid
     entrylab trace -append mitigations=off ./vmlinuz -- uname BUF`,
-		Flags: append(flags,
-			&cli.StringFlag{Name: "append", Usage: "further `WORDS` for a Linux kernel's command line", Destination: &o.words},
-			formatFlag(&o.format, "text", "json", "csv", "html"),
-		),
+		Flags: append(o.traceFlags(), formatFlag(&o.format, "text", "json", "csv", "html")),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runTrace(ctx, &o, args) })
 }
 
@@ -73,7 +76,6 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	if err != nil {
 		return 0, err
 	}
-	o.engine = string(vm.ICount)
 	machine, err := o.config(ctx, e)
 	if err != nil {
 		return 0, err
@@ -158,6 +160,7 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 		return nil, err
 	}
 	t.path = paths[0]
+	t.path.Subject = t.name
 	t.config.Engine, t.config.Machine, t.config.CPU, t.config.Code = string(m.Engine), string(m.Machine), m.CPU, m.Code
 	t.config.Emulator, err = vm.Emulator(ctx, m.Engine)
 	return t, err
@@ -170,12 +173,19 @@ func isKernelFile(subject string) bool {
 	return strings.Contains(subject, "/") && ext != ".s" && ext != ".asm"
 }
 
-// document is the path: the functions it goes through first, then each instruction.
-func (t *traced) document(call []string, format string) *table.Document {
+// head says what was run, and how much it is.
+func (t *traced) head(call []string) table.Block {
 	if len(call) == 0 {
 		call = []string{nullCall}
 	}
-	funcs, all, lines := t.path.ByFunc()
+	_, all, lines := t.path.ByFunc()
+	return table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
+		t.name, strings.Join(call, " "), all.Instructions, lines)
+}
+
+// document is the path: the functions it goes through first, then each instruction.
+func (t *traced) document(call []string, format string) *table.Document {
+	funcs, all, _ := t.path.ByFunc()
 	c := table.ConfigOf(t.config)
 	d := &table.Document{Title: "entrylab trace", Config: &c}
 	sum := &table.Table{Name: "functions", Head: []string{"", "instructions", "loads", "stores", "by GS", "indirect branches", "bytes"}}
@@ -190,13 +200,11 @@ func (t *traced) document(call []string, format string) *table.Document {
 	for _, s := range t.path.Steps {
 		steps.Add(fmt.Sprintf("%x", s.Addr), s.Place(), fmt.Sprintf("%x", s.Code), s.Text())
 	}
-	head := table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
-		t.name, strings.Join(call, " "), all.Instructions, lines)
 	if format == "csv" { // which has one table
 		d.Add(table.Block{Table: steps})
 		return d
 	}
-	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", t.config.Engine, t.config.Machine, t.config.CPU, t.config.Emulator), head)
+	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", t.config.Engine, t.config.Machine, t.config.CPU, t.config.Emulator), t.head(call))
 	if t.path.Counted != 0 {
 		d.Add(table.Line("the guest counts %g in the same boot", t.path.Counted))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,5 +78,50 @@ func TestTraceBad(t *testing.T) {
 				t.Errorf("status %d, output %q, error %q, want %q in it", status, out, said, row.want)
 			}
 		})
+	}
+}
+
+// TestDiffExecuted: of a kernel and the same with two NOPs for one instruction of its
+// entry, that is all that differs.
+func TestDiffExecuted(t *testing.T) {
+	need.QEMU(t)
+	linux := need.Linux(t)
+	image, err := os.ReadFile(linux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(image, clearing)
+	if at < 0 {
+		t.Fatalf("%s has no entry_SYSCALL_64 that is not compressed", linux)
+	}
+	copy(image[at+len(clearing)-2:], "\x90\x90")
+	longer := filepath.Join(t.TempDir(), "vmlinuz")
+	if err := os.WriteFile(longer, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"nothing", []string{"linux-3.19", "linux-3.19"}, []string{"\nThey run the same instructions.\n"}},
+		{"a variant", []string{"linux-3.19", "heukelum-v2"}, []string{"\nentry_SYSCALL_64: +6 instructions, +1 load, +5 stores\n", "\nin all: +6 instructions"}},
+		{"one instruction of Linux", []string{linux, longer}, []string{"\nin all: +1 instruction\n", "xor %esi,%esi", "\n>   entry_SYSCALL_64_after_hwframe"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, out, said := played(t, append([]string{"diff", "-executed"}, row.args...)...)
+			if status != 0 {
+				t.Fatalf("status %d: %s", status, said)
+			}
+			for _, want := range row.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+		})
+	}
+	if status, _, said := played(t, "diff", "-executed", "linux-3.19"); status != exitError || !strings.Contains(said, "want two subjects") {
+		t.Errorf("one subject: status %d, %s", status, said)
 	}
 }

@@ -17,6 +17,8 @@ var unknown = []struct {
 	{[]byte{0x0f, 0x01, 0xca}, "clac"},
 	{[]byte{0x0f, 0x01, 0xcb}, "stac"},
 	{[]byte{0x0f, 0x01, 0xf8}, "swapgs"},
+	{[]byte{0x48, 0x0f, 0x07}, "sysretq"},
+	{[]byte{0x48, 0xcf}, "iretq"},
 }
 
 // length returns the length of the instruction that some bytes begin with: all of them if

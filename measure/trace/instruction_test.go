@@ -14,6 +14,8 @@ func TestInstruction(t *testing.T) {
 		{"f30f1efa", "endbr64", 0, 0, 0, 0},
 		{"0f01f8", "swapgs", 0, 0, 0, 0},
 		{"0f01ca", "clac", 0, 0, 0, 0},
+		{"480f07", "sysretq", 0, 0, 0, 0},
+		{"48cf", "iretq", 1, 0, 0, 0},
 		{"4889e5", "mov %rsp,%rbp", 0, 0, 0, 0},
 		{"654889242500000000", "mov %rsp,%gs:0x0", 0, 1, 1, 0},
 		{"65488b242540000000", "mov %gs:0x40,%rsp", 1, 0, 1, 0},
