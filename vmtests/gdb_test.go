@@ -56,7 +56,7 @@ func TestGDBEntry(t *testing.T) {
 	t.Parallel()
 	need.Tool(t, "gdb")
 	need.Tool(t, "as")
-	file, err := gnuas.Load(t.Context(), "../stubs/gnuas/testdata/fence.S")
+	file, err := gnuas.Load(t.Context(), "../examples/fence.S")
 	if err != nil {
 		t.Fatal(err)
 	}
