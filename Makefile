@@ -17,7 +17,7 @@ TOOL := go tool -modfile=tools.mod
 TEST := go test -timeout 3h
 
 # The packages whose tests have golden files, and so the flag -update.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' . | xargs -r dirname | sort -u)
+GOLDEN = $(shell grep -rl --include='*_test.go' '/internal/golden"' . | xargs -r dirname | sort -u)
 
 .PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
 

@@ -2,11 +2,10 @@ package stubs
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/entrylab/entrylab/internal/golden"
 )
 
 // TestVariantsPage: docs/variants.md says about every axis, value, exclusion and
@@ -14,18 +13,7 @@ import (
 func TestVariantsPage(t *testing.T) {
 	const file = "../docs/variants.md"
 	want := variantsPage()
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s (-declared +there; -update writes it):\n%s", file, diff)
-	}
+	golden.Same(t, file, want)
 }
 
 func variantsPage() string {

@@ -1,9 +1,7 @@
 package stubs
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,10 +9,9 @@ import (
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/golden"
 	"pgregory.net/rapid"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden listings in testdata")
 
 // stubKernel defines what the stubs expect of the kernel.
 func stubKernel() Program {
@@ -60,19 +57,7 @@ func TestListings(t *testing.T) {
 				b.WriteString(l.String())
 				b.WriteByte('\n')
 			}
-			golden := filepath.Join("testdata", p.Name+".lst")
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := b.String(); got != string(want) {
-				t.Errorf("the listing is not that of %s; if it is meant so, run go test ./stubs -update and review the difference. It is:\n%s", golden, got)
-			}
+			golden.Same(t, filepath.Join("testdata", p.Name+".lst"), b.String())
 		})
 	}
 }

@@ -2,7 +2,6 @@ package vmtests
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path"
@@ -16,11 +15,10 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
-
-var update = flag.Bool("update", false, "write testdata/calls/*.golden anew with what Linux does")
 
 // callParts are the parts of the program testdata/calls.
 var callParts = []string{"files", "readonly", "events", "pipes", "selects", "descriptors", "process", "timers", "memory", "status", "memfds"}
@@ -100,14 +98,14 @@ func bootArchive(t *testing.T, data []byte, c vm.Config) (vm.Result, string) {
 // TestCalls compares what system calls return with what they return on Linux.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	if *update {
+	if *golden.Update {
 		updateCalls(t)
 	}
 	data := archive(t, append(tree(), initRecord(t, program(t, "calls")))...)
 	for _, part := range append(callParts, newerPart) {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
-			want, err := os.ReadFile(golden(part))
+			want, err := os.ReadFile(goldenFile(part))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,21 +122,21 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-func golden(part string) string { return filepath.Join("testdata", "calls", part+".golden") }
+func goldenFile(part string) string { return filepath.Join("testdata", "calls", part+".golden") }
 
 // TestCallsOnLinux shows that the golden files are what Linux does.
 func TestCallsOnLinux(t *testing.T) {
-	if *update { // they have been written anew just now
+	if *golden.Update { // they have been written anew just now
 		return
 	}
 	t.Parallel()
 	for part, got := range callsOnLinux(t) {
-		want, err := os.ReadFile(golden(part))
+		want, err := os.ReadFile(goldenFile(part))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-			t.Errorf("%s is not what Linux does (-golden +Linux), write it anew with -update:\n%s", golden(part), diff)
+			t.Errorf("%s is not what Linux does (-golden +Linux), write it anew with -update:\n%s", goldenFile(part), diff)
 		}
 	}
 }
@@ -146,7 +144,7 @@ func TestCallsOnLinux(t *testing.T) {
 // updateCalls writes the golden files.
 func updateCalls(t *testing.T) {
 	for part, text := range callsOnLinux(t) {
-		if err := os.WriteFile(golden(part), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(goldenFile(part), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -199,16 +198,5 @@ func TestMissingCalls(t *testing.T) {
 	if res.Outcome != vm.Exited || res.Status != 0 || !strings.HasSuffix(console, "end\n") {
 		t.Fatalf("%s\n%s", console, res.Report())
 	}
-	if *update {
-		if err := os.WriteFile(list, []byte(console), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(console, "\n")); diff != "" {
-		t.Errorf("the missing calls are others (-known +seen); -update makes the list anew:\n%s", diff)
-	}
+	golden.Same(t, list, console)
 }

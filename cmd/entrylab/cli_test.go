@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/urfave/cli/v3"
+
+	"github.com/entrylab/entrylab/internal/golden"
 )
 
 // tried makes a command's arguments and flags, as they were read, its output.
@@ -182,18 +183,5 @@ func TestCommandsDoc(t *testing.T) {
 			page("help", c.Name, sub.Name)
 		}
 	}
-	const path = "../../docs/commands.md"
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(doc), b.String()); diff != "" {
-		t.Errorf("%s is old; `make golden` writes it anew (-file +help):\n%s", path, diff)
-	}
+	golden.Same(t, "../../docs/commands.md", b.String())
 }

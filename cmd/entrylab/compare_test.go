@@ -1,38 +1,13 @@
 package main
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/measure/table"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("not as in %s; if it should be, run `make golden` (-want +got):\n%s", path, diff)
-	}
-}
 
 // TestNothingToCompare: where the CPU lacks what a variant needs the table is
 // printed, and the exit is no success.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/internal/pages"
 )
@@ -280,7 +281,7 @@ func TestPages(t *testing.T) {
 			t.Parallel()
 			all := session(t, root, lines)
 			problems := wrong(lines, all)
-			if *update && len(problems) > 0 {
+			if *golden.Update && len(problems) > 0 {
 				text := p.Text
 				for i := len(lines) - 1; i >= 0; i-- {
 					if l := lines[i]; problems[i] != "" {
@@ -300,7 +301,7 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
-	t.Run("by hand", func(t *testing.T) { sameAsGolden(t, "testdata/byhand.golden", hand.String()) })
+	t.Run("by hand", func(t *testing.T) { golden.Same(t, "testdata/byhand.golden", hand.String()) })
 }
 
 // toRun are the lines that are run: with all those too that take minutes. What prints
@@ -318,24 +319,6 @@ func toRun(lines []pageLine, all bool) (run []pageLine) {
 
 // printStatus is the line that shows how the one before it ended.
 const printStatus = "echo $?"
-
-// sameAsGolden compares a text with a golden file, or with -update writes it.
-func sameAsGolden(t *testing.T, path, text string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("not as in %s; if it is meant so, run with -update and review (-want +got):\n%s", path, diff)
-	}
-}
 
 // TestPagesFinds: what a page shows and a command does not print is found, and so is a
 // status that is not told, and a command that no test would run.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -27,7 +28,7 @@ func TestResultsPage(t *testing.T) {
 	if shown == "" || printed == "" {
 		t.Fatalf("no line begins with %q: %s has\n%s\nit printed\n%s", first, path, shown, whole.page)
 	}
-	if *update {
+	if *golden.Update {
 		text := strings.Replace(string(page), shown, printed, 1)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

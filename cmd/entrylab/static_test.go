@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/stubs/count"
 )
 
@@ -20,7 +21,9 @@ func static(t *testing.T, format string) string {
 	return stdout
 }
 
-func TestStaticText(t *testing.T) { golden(t, "compare-static.golden", static(t, "text")) }
+func TestStaticText(t *testing.T) {
+	golden.Same(t, "testdata/compare-static.golden", static(t, "text"))
+}
 
 // TestStaticFormats: the other formats have every count of every phase.
 func TestStaticFormats(t *testing.T) {

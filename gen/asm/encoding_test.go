@@ -3,7 +3,6 @@ package asm
 import (
 	"cmp"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -18,10 +17,9 @@ import (
 
 	"golang.org/x/arch/x86/x86asm"
 
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 )
-
-var update = flag.Bool("update", false, "write testdata again, encodings with GNU as")
 
 const goldenFile = "testdata/encodings.tsv"
 
@@ -371,19 +369,19 @@ func codeOf(enc *encoded, from, to int) code {
 	return code{fmt.Sprintf("%x", enc.bytes[from:to]), strings.Join(relocs, " ")}
 }
 
-// golden is the content of testdata/encodings.tsv.
-type golden struct {
+// goldenRow is the content of testdata/encodings.tsv.
+type goldenRow struct {
 	gnu string
 	code
 }
 
-func readGolden(t *testing.T) map[string]golden {
+func readGolden(t *testing.T) map[string]goldenRow {
 	t.Helper()
 	data, err := os.ReadFile(goldenFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := map[string]golden{}
+	rows := map[string]goldenRow{}
 	for line := range strings.Lines(string(data)) {
 		if line[0] == '#' {
 			continue
@@ -396,7 +394,7 @@ func readGolden(t *testing.T) map[string]golden {
 		if _, ok := rows[key]; ok {
 			t.Errorf("%s: %s is there twice", goldenFile, key)
 		}
-		rows[key] = golden{cols[2], code{cols[3], cols[4]}}
+		rows[key] = goldenRow{cols[2], code{cols[3], cols[4]}}
 	}
 	return rows
 }
@@ -405,7 +403,7 @@ func readGolden(t *testing.T) map[string]golden {
 // they are written down in testdata/encodings.tsv.
 func TestEncodings(t *testing.T) {
 	cases := encCases()
-	if *update {
+	if *golden.Update {
 		writeGolden(t, cases)
 	}
 	rows := readGolden(t)
@@ -416,7 +414,7 @@ func TestEncodings(t *testing.T) {
 		names[c.in.name] = true
 		if !ok {
 			t.Errorf("%s: not in %s; write it with go test ./gen/asm -run TestEncodings -update", c.key(), goldenFile)
-		} else if got := (golden{c.gnu(), c.encode(t)}); got != want {
+		} else if got := (goldenRow{c.gnu(), c.encode(t)}); got != want {
 			t.Errorf("%s:\n got %q %s %s\nwant %q %s %s", c.key(), got.gnu, got.hex, got.relocs, want.gnu, want.hex, want.relocs)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twitchyliquid64/golang-asm/obj/x86"
+
+	"github.com/entrylab/entrylab/internal/golden"
 )
 
 func mustLink(t testing.TB, p Program) *Object {
@@ -262,19 +264,7 @@ func TestListing(t *testing.T) {
 	for _, l := range mustLink(t, linked()).Listings() {
 		b.WriteString(l.String() + "\n")
 	}
-	const name = "testdata/linked.lst"
-	if *update {
-		if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("%s (- want, + got):\n%s", name, diff)
-	}
+	golden.Same(t, "testdata/linked.lst", b.String())
 }
 
 // TestLinkErrors checks the errors that depend on the whole program, and those for

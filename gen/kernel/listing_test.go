@@ -1,18 +1,15 @@
 package kernel
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden listings in testdata")
 
 // TestListings compares each subsystem with its listing in testdata: without
 // addresses and bytes, so that a change shows where it was made alone.
@@ -31,20 +28,7 @@ func TestListings(t *testing.T) {
 				}
 				write(&b, f, l)
 			}
-			golden := filepath.Join("testdata", s.name+".lst")
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := b.String(); got != string(want) {
-				t.Errorf("the listing is not that of %s from line %d on; if it is meant so, run go test ./gen/kernel -update and review the difference", golden, firstDifference(got, string(want)))
-			}
+			golden.Same(t, filepath.Join("testdata", s.name+".lst"), b.String())
 		})
 	}
 }
@@ -69,16 +53,6 @@ func write(b *strings.Builder, f Func, l Listing) {
 			fmt.Fprintf(b, "\t%v\n", r.Ins)
 		}
 	}
-}
-
-func firstDifference(a, b string) int {
-	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
-	for i := range min(len(as), len(bs)) {
-		if as[i] != bs[i] {
-			return i + 1
-		}
-	}
-	return min(len(as), len(bs)) + 1
 }
 
 // linked is the kernel without the boot protocols and the stubs, of which only

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/history"
 	"github.com/entrylab/entrylab/measure/judge"
@@ -336,21 +335,7 @@ func TestFormats(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			golden := filepath.Join("testdata", "night."+format)
-			if *update {
-				if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), b.String()); d != "" {
-				t.Error(d)
-			}
+			golden.Same(t, filepath.Join("testdata", "night."+format), b.String())
 		})
 	}
 }
-
-var update = flag.Bool("update", false, "rewrite the golden files in testdata")

@@ -2,10 +2,8 @@ package picture
 
 import (
 	"encoding/xml"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,10 +11,9 @@ import (
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/internal/browser"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/stubs"
 )
-
-var update = flag.Bool("update", false, "write the pictures")
 
 // variants are those of the README's picture.
 func variants(t *testing.T) []stubs.Variant {
@@ -41,18 +38,7 @@ func TestPictures(t *testing.T) {
 		{"../../docs/frames.svg", Frames(variants(t))},
 		{"../../docs/flow.svg", Flow()},
 	} {
-		if *update {
-			if err := os.WriteFile(tt.path, tt.drawn, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		there, err := os.ReadFile(tt.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(there) != string(tt.drawn) {
-			t.Errorf("%s is another picture; if it is meant so, run with -update and look at it", tt.path)
-		}
+		golden.Same(t, tt.path, string(tt.drawn))
 		for _, problem := range illegible(string(tt.drawn)) {
 			t.Errorf("%s: %s", tt.path, problem)
 		}

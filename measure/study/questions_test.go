@@ -2,11 +2,10 @@ package study
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/entrylab/entrylab/internal/golden"
 )
 
 // TestQuestionsPage: docs/questions.md has every change, trade and published figure
@@ -43,18 +42,7 @@ func TestQuestionsPage(t *testing.T) {
 	b.WriteString("\n## What does it do to a context switch?\n\n" +
 		"(a) takes the save and restore of the user's RSP out of the switch. The switch is measured with all caches warm, and with the cache\n" +
 		"lines of `usersp`, of the thread, or of both flushed. No figure of a context switch was found published.\n")
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	page, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(page), b.String()); diff != "" {
-		t.Errorf("%s is not what the study asks; run with -update and review (-page +made):\n%s", file, diff)
-	}
+	golden.Same(t, file, b.String())
 }
 
 // variantName is a variant of the plan as the page has it: a preset's name, or the one

@@ -3,24 +3,19 @@ package study
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/cycles/cyclestest"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/record/recordtest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestPlan(t *testing.T) {
 	list, err := Variants()
@@ -168,19 +163,7 @@ func TestPage(t *testing.T) {
 	if err := p.Document().Write(&b, "text"); err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "page.txt")
-	if *update {
-		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("not as in %s; if it is meant so, run with -update and review (-want +got):\n%s", golden, diff)
-	}
+	golden.Same(t, filepath.Join("testdata", "page.txt"), b.String())
 	for line := range strings.Lines(b.String()) {
 		if len([]rune(line)) > 130 {
 			t.Errorf("wider than a terminal: %s", line)

@@ -5,10 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,32 +17,13 @@ import (
 
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/record/recordtest"
 	"github.com/entrylab/entrylab/stubs"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("not as in %s; if it should be, run `make golden` (-want +got):\n%s", path, diff)
-	}
-}
 
 // finished is a comparison whose guest has said what text holds.
 func finished(t *testing.T, engineName vm.Engine, text string, names ...string) *analysis.Comparison {
@@ -103,7 +81,7 @@ func TestCompareText(t *testing.T) {
 			if err := Compared(finished(t, vm.ICount, counted, tt.names...), nil, false).Write(&b, "text"); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "compare-"+tt.name+".golden", b.String())
+			golden.Same(t, "testdata/compare-"+tt.name+".golden", b.String())
 		})
 	}
 }

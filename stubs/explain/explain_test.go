@@ -1,42 +1,18 @@
 package explain
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/internal/broken"
+	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("not as in %s; if it should be, run `make golden` (-want +got):\n%s", path, diff)
-	}
-}
 
 // explained builds a kernel of presets and explains them.
 func explained(t *testing.T, names ...string) []*Variant {
@@ -86,14 +62,14 @@ func TestMarks(t *testing.T) {
 				}
 			}
 		}
-		golden(t, v.Name+".marks", strings.ReplaceAll(b.String(), " //\n", "\n"))
+		golden.Same(t, "testdata/"+v.Name+".marks", strings.ReplaceAll(b.String(), " //\n", "\n"))
 	}
 }
 
 func TestDiffText(t *testing.T) {
 	v := explained(t, "linux-3.19", "linux-3.19+a", "heukelum-v2", "linux-4.1")
-	golden(t, "linux-3.19-to-a.diff", Text(v[0], v[1]))
-	golden(t, "heukelum-v2-to-4.1.diff", Text(v[2], v[3]))
+	golden.Same(t, "testdata/linux-3.19-to-a.diff", Text(v[0], v[1]))
+	golden.Same(t, "testdata/heukelum-v2-to-4.1.diff", Text(v[2], v[3]))
 }
 
 // TestDiff: every line of both variants is there, in order; lines that are said to be

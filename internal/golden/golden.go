@@ -1,0 +1,33 @@
+// Package golden holds what tests make against the files of the repository that say what
+// it has to be, and with -update writes these files anew.
+package golden
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Update is the flag -update: write the files instead of comparing with them. A test
+// whose files are not simply texts of its own looks at it; all others call Same.
+var Update = flag.Bool("update", false, "write the golden files anew; review the difference")
+
+// Same compares a text with the golden file at path, or with -update writes it.
+func Same(t testing.TB, path, got string) {
+	t.Helper()
+	if *Update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; -update writes it", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("not as in %s; if it is meant so, run with -update and review (-want +got):\n%s", path, diff)
+	}
+}
