@@ -109,8 +109,8 @@ func TestBuildErrors(t *testing.T) {
 		{"upwards", []File{{Name: "a/../../b"}}, `name "a/../../b": want a path`},
 		{"trailer", []File{{Name: "TRAILER!!!"}}, "ends a newc archive"},
 		{"zero byte", []File{{Name: "a\x00b"}}, "holds a zero byte"},
-		{"twice", []File{{Name: "a"}, {Name: "a"}}, "initramfs: a is there twice"},
-		{"directory after what it holds", []File{{Name: "d/f"}, {Name: "d", Mode: fs.ModeDir}}, "initramfs: d is there twice"},
+		{"twice", []File{{Name: "a"}, {Name: "a"}}, "initramfs: a occurs twice"},
+		{"directory after what it holds", []File{{Name: "d/f"}, {Name: "d", Mode: fs.ModeDir}}, "initramfs: d occurs twice"},
 		{"device", []File{{Name: "console", Mode: fs.ModeDevice}}, "only files, directories and symbolic links"},
 	}
 	for _, tt := range tests {

@@ -68,7 +68,7 @@ func TestTraceBad(t *testing.T) {
 		{"words for no kernel", []string{"-append", "x", "linux-3.19"}, "-append is for a Linux kernel"},
 		{"no file", []string{"./nowhere"}, "nowhere"},
 		{"a call that does not return", []string{"linux-3.19", "exit_group", "0"}, "the machine ends in the call"},
-		{"no kernel", []string{file}, "no Linux kernel image"},
+		{"no kernel", []string{file}, "is not a Linux kernel image"},
 		{"a call that waits", []string{"linux-3.19", "pause"}, "so one that waits never ends"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
