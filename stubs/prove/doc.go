@@ -106,6 +106,16 @@
 //     it is that word without IBRS. It is never anything else, and no other variant
 //     touches it.
 //
+//     sfmask and star: syscall_init, which is run before all paths, leaves in
+//     MSR_SYSCALL_MASK and MSR_STAR what the axes say.
+//
+//     canary=switch: after the switch the CPU's canary is that of the thread that runs.
+//     No other variant touches that word.
+//
+//     rsb=filled: before the switch's first RET, ReturnStack CALLs have filled the
+//     return stack, an LFENCE has followed them, and each of their return addresses
+//     leads to a breakpoint.
+//
 //     leave=trampoline, landing=endbr: the exit goes by the trampoline stack; the entry
 //     begins with ENDBR64.
 //
@@ -135,8 +145,8 @@
 // XMM registers, debug registers) stay as they are.
 //
 // PerCPU.SpecCtrl has IBRS set and no bit from 32 on, which are reserved, and stays
-// as it is during a call. Of the other
-// MSRs only the bases of segments may be read; a WRMSR to any is undecided.
+// as it is during a call. Of the other MSRs a path may read only the bases of
+// segments, and write none: a WRMSR to any other is undecided.
 //
 // During a call, no variant is selected that keeps the user's RSP in another word: a
 // thread switch in the middle of the call would follow the new variant's rule.
