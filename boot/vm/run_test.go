@@ -358,24 +358,16 @@ func TestRunStopped(t *testing.T) {
 			t.Parallel()
 			const granted = 3 * time.Second
 			name := "stopped-" + string(engine) + "-" + filepath.Base(t.TempDir())
-			alive := make(chan struct{}, 1)
-			go func() {
-				<-alive
-				for range 4 {
-					signalAll(t, name, syscall.SIGSTOP)
-					time.Sleep(granted / 2)
-					signalAll(t, name, syscall.SIGCONT)
-					time.Sleep(time.Millisecond)
-				}
-			}()
+			// It has more to say than a pipe holds, and so cannot end before this returns.
+			stop := sync.OnceFunc(func() {
+				signalAll(t, name, syscall.SIGSTOP)
+				time.AfterFunc(granted, func() { signalAll(t, name, syscall.SIGCONT) })
+			})
 			got, err := Run(t.Context(), Config{
 				Engine: engine, Kernel: kernel, Append: "c " + strings.Repeat("alive|", 20_000) + ";" + exits, Extra: []string{"-name", name},
 				Instructions: uint64(granted.Seconds() * engine.rate()),
 				Console: writerFunc(func(p []byte) (int, error) {
-					select {
-					case alive <- struct{}{}:
-					default:
-					}
+					stop()
 					return len(p), nil
 				}),
 			})
