@@ -2,6 +2,7 @@ package prove
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -233,17 +234,23 @@ func low2(text string, width int) string { return fmt.Sprintf("((_ extract %d 0)
 
 // fill is put of a word in memory.
 func (o *oracle) fill(sh *shadow, w *bv, from, width int, v bv) {
-	old := w.text
+	old := *w
 	o.put(w, from, width, v)
 	for s := range layout.NumSlots {
-		if w != &sh.cells[cellOf(s)] || !o.promise.room.Has(s) {
+		if w != &sh.cells[cellOf(s)] || !o.promise.room.Has(s) || sh.changed[s] == "true" {
 			continue
 		}
-		differs := not(same(old, w.text))
-		if sh.changed[s] != "" {
-			differs = fmt.Sprintf("(or %s %s)", sh.changed[s], differs)
+		differs := not(same(old.text, w.text))
+		if old.sum && w.sum && old.base == w.base { // in a loop there are many of these
+			differs = strconv.FormatBool(old.off != w.off)
 		}
-		sh.changed[s] = o.truth(differs)
+		switch {
+		case differs == "false" && sh.changed[s] != "":
+		case differs == "true" || differs == "false" || sh.changed[s] == "":
+			sh.changed[s] = o.truth(differs)
+		default:
+			sh.changed[s] = o.truth(fmt.Sprintf("(or %s %s)", sh.changed[s], differs))
+		}
 	}
 }
 
