@@ -53,7 +53,7 @@ func TestKVMCommand(t *testing.T) {
 	}
 	rows := []row{{"verify", "verify -engine kvm -variants linux-3.19", 0, 0, "engine kvm, machine microvm"}}
 	if emulated { // else it takes an hour
-		rows = append(rows, row{"study", "study -engines kvm -o /dev/null", 0, 2, "an emulator's clock says nothing of a CPU's cycles"})
+		rows = append(rows, row{"study", "study -engines kvm -o /dev/null", 0, 2, "an emulator's clock says nothing about a CPU's cycles"})
 	}
 	if os.Getuid() == 0 {
 		rows = append(rows, row{"no right to open it", "verify -engine kvm", 65534, 2, "open /dev/kvm: permission denied: is this user in the group kvm?"})
