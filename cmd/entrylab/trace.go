@@ -71,12 +71,12 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	if len(args) == 0 {
 		return 0, errors.New("want a variant or the file of a Linux kernel")
 	}
-	subject := args[0]
-	call, err := parseCall(args[1:])
+	subject, words := args[0], callWords(args[1:])
+	call, err := parseCall(words)
 	if err != nil {
 		return 0, err
 	}
-	machine, err := o.config(ctx, e)
+	machine, err := o.machineFor(ctx, e, subject)
 	if err != nil {
 		return 0, err
 	}
@@ -84,14 +84,27 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	if err != nil {
 		return 0, err
 	}
-	return 0, e.print(t.document(args[1:], o.format), o.format)
+	return 0, e.print(t.document(words, o.format), o.format)
 }
 
-// parseCall reads a call's name or number and its arguments; none is getppid.
-func parseCall(args []string) (*wire.Call, error) {
-	if len(args) == 0 {
-		args = []string{nullCall}
+// machineFor returns the machine for the subjects.
+func (o *traceOptions) machineFor(ctx context.Context, e *env, subjects ...string) (vm.Config, error) {
+	if o.words != "" && !slices.ContainsFunc(subjects, isKernelFile) {
+		return vm.Config{}, errors.New("-append is for a Linux kernel")
 	}
+	return o.config(ctx, e)
+}
+
+// callWords are the words of a call: getppid's if there are none.
+func callWords(args []string) []string {
+	if len(args) == 0 {
+		return []string{nullCall}
+	}
+	return args
+}
+
+// parseCall reads a call's name or number and its arguments.
+func parseCall(args []string) (*wire.Call, error) {
 	c := &wire.Call{}
 	number, err := strconv.ParseUint(args[0], 0, 64)
 	if err != nil {
@@ -130,7 +143,7 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 	do := wire.Command{Trace: true, Call: call, Measure: call.Number == syscall.SYS_GETPPID}
 	t := &traced{config: engine.HostConfig()}
 	var m vm.Config
-	var paths []trace.Path
+	var follow func() ([]trace.Path, error)
 	var err error
 	if isKernelFile(subject) {
 		linux, failed := engine.NewLinux(ctx, subject, o.words)
@@ -141,11 +154,8 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 		if m, err = linux.Machine(ctx, machine, do); err != nil {
 			return nil, err
 		}
-		paths, err = trace.Follow(ctx, m, []string{wire.Linux}, true)
+		follow = func() ([]trace.Path, error) { return trace.Follow(ctx, m, []string{wire.Linux}, true) }
 	} else {
-		if o.words != "" {
-			return nil, errors.New("-append is for a Linux kernel")
-		}
 		var list []stubs.Variant
 		if list, err = eachVariant(ctx, []string{subject}); err != nil {
 			return nil, err
@@ -154,8 +164,14 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 		if m, err = boot.Prepare(ctx, boot.Config{Variants: list, Args: do.Words(), VM: machine}); err != nil {
 			return nil, err
 		}
-		paths, err = trace.Paths(ctx, list, m)
+		follow = func() ([]trace.Path, error) { return trace.Paths(ctx, list, m) }
 	}
+	if o.verbose {
+		if err := printCommandLine(e.stderr, m); err != nil {
+			return nil, err
+		}
+	}
+	paths, err := follow()
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +191,6 @@ func isKernelFile(subject string) bool {
 
 // head says what was run, and how much it is.
 func (t *traced) head(call []string) table.Block {
-	if len(call) == 0 {
-		call = []string{nullCall}
-	}
 	_, all, lines := t.path.ByFunc()
 	return table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
 		t.name, strings.Join(call, " "), all.Instructions, lines)

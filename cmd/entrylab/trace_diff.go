@@ -17,11 +17,12 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	if len(args) < 2 {
 		return 0, errors.New("want two subjects: variants or files of Linux kernels")
 	}
-	call, err := parseCall(args[2:])
+	words := callWords(args[2:])
+	call, err := parseCall(words)
 	if err != nil {
 		return 0, err
 	}
-	machine, err := o.config(ctx, e)
+	machine, err := o.machineFor(ctx, e, args[:2]...)
 	if err != nil {
 		return 0, err
 	}
@@ -35,7 +36,7 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	if err != nil {
 		return 0, err
 	}
-	return 0, e.print(diffDocument(both, args[2:], pairs), o.format)
+	return 0, e.print(diffDocument(both, words, pairs), o.format)
 }
 
 // diffDocument is what changed, function by function, and then the steps.

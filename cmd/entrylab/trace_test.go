@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestTrace(t *testing.T) {
 		want []string
 		same bool
 	}{
-		{"a variant", []string{"trace", "linux-3.19"}, []string{
+		{"a variant", []string{"trace", "-v", "linux-3.19"}, []string{
 			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x2 ", "mov %rsp,%gs:0x0\n",
 		}, true},
 		{"arguments", []string{"trace", "linux-6.12", "uname", "BUF"}, []string{"linux-6.12: uname BUF, ", "copy_to_user+0x"}, false},
@@ -39,6 +40,9 @@ func TestTrace(t *testing.T) {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %q in\n%s", want, out)
 				}
+			}
+			if verbose := slices.Contains(row.args, "-v"); strings.Contains(said, "qemu-system-x86_64") != verbose {
+				t.Errorf("-v: %v, and standard error is %q", verbose, said)
 			}
 			_, rest, _ := strings.Cut(out, "getppid, ")
 			total, _, _ := strings.Cut(rest, " ")

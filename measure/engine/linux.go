@@ -49,13 +49,8 @@ func (l *Linux) label(name string) string {
 // Name returns the name that the kernel's figures carry.
 func (l *Linux) Name() string { return l.name }
 
-// Machine returns a machine whose guest does that under the kernel.
+// Machine returns the machine whose guest does that under the kernel.
 func (l *Linux) Machine(ctx context.Context, m vm.Config, do wire.Command) (vm.Config, error) {
-	return l.machine(ctx, m, do.Words())
-}
-
-// machine returns the machine whose guest gets the words.
-func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Config, error) {
 	archive, err := boot.Initramfs(ctx, "")
 	if err != nil {
 		return m, err
@@ -64,7 +59,7 @@ func (l *Linux) machine(ctx context.Context, m vm.Config, words []string) (vm.Co
 	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
 		return m, err
 	}
-	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+l.words) + " -- " + strings.Join(words, " ")
+	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+l.words) + " -- " + strings.Join(do.Words(), " ")
 	m.Code, err = hashFile(ctx, linuxImage, l.path, archive)
 	return m, err
 }

@@ -40,11 +40,10 @@ func (j *Job) target(engine vm.Engine, d Defaults) *target {
 // machine returns the machine whose guest does that. placement seeds the addresses of
 // the entry paths; with 0 nothing is moved.
 func (t *target) machine(ctx context.Context, placement uint64, do wire.Command) (vm.Config, error) {
-	words := do.Words()
 	if t.job.Linux != nil {
-		return t.job.Linux.machine(ctx, t.vm, words)
+		return t.job.Linux.Machine(ctx, t.vm, do)
 	}
-	c := boot.Config{Variants: t.job.Subjects, Args: words, VM: t.vm, Placement: placement, Progress: t.job.Progress}
+	c := boot.Config{Variants: t.job.Subjects, Args: do.Words(), VM: t.vm, Placement: placement, Progress: t.job.Progress}
 	if placement == 0 {
 		if t.image == nil && t.vm.Engine != vm.Bochs {
 			var err error

@@ -62,7 +62,7 @@ func TestAttribute(t *testing.T) {
 			t.Errorf("%s: %d instructions at places, %d in phases", row.name, all, c.Total())
 		}
 	}
-	if fn, label := toy().place(layout.KernelBase + 9); fn != "entry_SYSCALL_64.v" || label != "out" {
+	if fn, start, label := toy().place(layout.KernelBase + 9); fn != "entry_SYSCALL_64.v" || start != layout.KernelBase || label != "out" {
 		t.Errorf("place is %s, %s", fn, label)
 	}
 	f := follower{gdb.New(&gone{*strings.NewReader("+$OK#9a+$W00#b7")}), 1, nil}

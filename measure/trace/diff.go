@@ -2,11 +2,11 @@ package trace
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 
+	"github.com/entrylab/entrylab/internal/align"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -28,34 +28,14 @@ func Diff(left, right Path) ([]Pair, error) {
 	if (len(a)+1)*(len(b)+1) > maxCells {
 		return nil, fmt.Errorf("trace: paths of %d and %d instructions are too long to compare", len(a), len(b))
 	}
-	common := make([][]int32, len(a)+1)
-	for i := range common {
-		common[i] = make([]int32, len(b)+1)
-	}
-	for i := range slices.Backward(a) {
-		for j := range slices.Backward(b) {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
 	var out []Pair
-	for i, j := 0, 0; i < len(a) || j < len(b); {
-		switch {
-		case i < len(a) && j < len(b) && a[i] == b[j]:
+	align.Sequences(len(a), len(b), func(i, j int) bool { return a[i] == b[j] },
+		func(i, j int) {
 			l, r := &left.Steps[i], &right.Steps[j]
 			out = append(out, Pair{l, r, true, registers(l.Code) != registers(r.Code)})
-			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			out = append(out, Pair{Left: &left.Steps[i]})
-			i++
-		default:
-			out = append(out, Pair{Right: &right.Steps[j]})
-			j++
-		}
-	}
+		},
+		func(i int) { out = append(out, Pair{Left: &left.Steps[i]}) },
+		func(j int) { out = append(out, Pair{Right: &right.Steps[j]}) })
 	return out, nil
 }
 

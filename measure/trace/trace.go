@@ -85,7 +85,7 @@ func Paths(ctx context.Context, list []stubs.Variant, m vm.Config) ([]Path, erro
 	paths, err := Follow(ctx, m, names(list), false)
 	for _, p := range paths {
 		for i, s := range p.Steps[1:] {
-			p.Steps[1+i].Func, p.Steps[1+i].Start = image.function(s.Addr)
+			p.Steps[1+i].Func, p.Steps[1+i].Start, _ = image.place(s.Addr)
 		}
 	}
 	return paths, err
@@ -107,7 +107,7 @@ func (c *Call) attribute(steps []Step, image *image) error {
 	first, behind := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
 	called := false
 	for i, s := range steps {
-		if fn, _ := image.place(s.Addr); fn == handler {
+		if fn, _, _ := image.place(s.Addr); fn == handler {
 			if !called {
 				first, called = i, true
 			}
@@ -120,7 +120,7 @@ func (c *Call) attribute(steps []Step, image *image) error {
 	c.Entry, c.Handler, c.Exit = 1+first, behind-first, len(steps)-behind
 	c.Places = []Place{{"user", "SYSCALL", 1}}
 	for _, s := range steps {
-		fn, label := image.place(s.Addr)
+		fn, _, label := image.place(s.Addr)
 		i := slices.IndexFunc(c.Places, func(p Place) bool { return p.Func == fn && p.Label == label })
 		if i < 0 {
 			c.Places = append(c.Places, Place{Func: fn, Label: label})
@@ -159,28 +159,18 @@ func newImage(symbols []elf.Symbol) *image {
 	return &image{symbols}
 }
 
-// place returns the function that contains an address, and the last label before it.
-func (im *image) place(at uint64) (fn, label string) {
+// place returns the function that contains an address, where it begins, and the last
+// label before the address.
+func (im *image) place(at uint64) (fn string, start uint64, label string) {
 	i, _ := slices.BinarySearchFunc(im.symbols, at+1, func(s elf.Symbol, at uint64) int { return cmp.Compare(s.Value, at) })
 	for i--; i >= 0; i-- {
 		s := im.symbols[i]
 		if elf.ST_TYPE(s.Info) == elf.STT_FUNC {
-			return s.Name, label
+			return s.Name, s.Value, label
 		}
 		if label == "" {
 			label = s.Name
 		}
 	}
-	return "", label
-}
-
-// function returns the function that contains an address, and where it begins.
-func (im *image) function(at uint64) (name string, start uint64) {
-	i, _ := slices.BinarySearchFunc(im.symbols, at+1, func(s elf.Symbol, at uint64) int { return cmp.Compare(s.Value, at) })
-	for i--; i >= 0; i-- {
-		if s := im.symbols[i]; elf.ST_TYPE(s.Info) == elf.STT_FUNC {
-			return s.Name, s.Value
-		}
-	}
-	return "", 0
+	return "", 0, label
 }

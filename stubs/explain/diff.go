@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/entrylab/entrylab/internal/align"
 )
 
 // FuncDiff is a function of two variants side by side.
@@ -104,19 +106,6 @@ func (r *Row) gnu() bool { return r.Ins.Source() != "" }
 // pairs pairs lines by their longest common subsequence. Lines that only the left has
 // are paired with lines that only the right has in the same place.
 func pairs(a, b []*Row) []Pair {
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := range slices.Backward(a) {
-		for j := range slices.Backward(b) {
-			if a[i].same(b[j]) {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
 	var out []Pair
 	var left, right []*Row
 	flush := func() {
@@ -132,21 +121,13 @@ func pairs(a, b []*Row) []Pair {
 		}
 		left, right = nil, nil
 	}
-	i, j := 0, 0
-	for i < len(a) || j < len(b) {
-		switch {
-		case i < len(a) && j < len(b) && a[i].same(b[j]):
+	align.Sequences(len(a), len(b), func(i, j int) bool { return a[i].same(b[j]) },
+		func(i, j int) {
 			flush()
 			out = append(out, Pair{a[i], b[j], true})
-			i, j = i+1, j+1
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			left = append(left, a[i])
-			i++
-		default:
-			right = append(right, b[j])
-			j++
-		}
-	}
+		},
+		func(i int) { left = append(left, a[i]) },
+		func(j int) { right = append(right, b[j]) })
 	flush()
 	return out
 }
