@@ -177,7 +177,7 @@ func TestDiskMemory(t *testing.T) {
 		if err := os.WriteFile(disk, diskImage(t, machine(t, vm.TCG), "words"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), "timeout", "60", "qemu-system-x86_64", "-M", "pc", "-m", "1", "-no-reboot", "-display", "none",
+		out, err := exec.CommandContext(t.Context(), "qemu-system-x86_64", "-M", "pc", "-nodefaults", "-m", "1", "-no-reboot", "-display", "none",
 			"-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-drive", "format=raw,file="+disk).Output()
 		if want := "entrylab: " + reason + "\r\n"; string(out) != want {
 			t.Errorf("the serial port gives %q, want %q (%v)", out, want, err)

@@ -204,7 +204,9 @@ func builtFiles(t *testing.T, folder string) []initramfs.File {
 		name := filepath.Base(filepath.Dir(path))
 		files = append(files, fileOf(t, program(t, name), filepath.Join(folder, name)))
 	}
-	files = append(files, fileOf(t, command(t, "../cmd/entrylab"), filepath.Join(folder, "entrylab")))
+	for _, pkg := range []string{"../cmd/entrylab", "../guest/fuzz"} {
+		files = append(files, fileOf(t, command(t, pkg), filepath.Join(folder, filepath.Base(pkg))))
+	}
 	sources, err := filepath.Glob("testdata/c/*.c")
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no programs of C: %v", err)

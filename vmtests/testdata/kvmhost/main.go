@@ -27,7 +27,7 @@ func main() {
 
 func run() (status int, err error) {
 	for _, m := range []struct{ where, kind string }{
-		{"/proc", "proc"}, {"/sys", "sysfs"}, {"/dev", "devtmpfs"}, {"/dev/pts", "devpts"}, {"/tmp", "tmpfs"},
+		{"/proc", "proc"}, {"/sys", "sysfs"}, {"/dev", "devtmpfs"}, {"/dev/pts", "devpts"}, {"/tmp", "tmpfs"}, {"/var/tmp", "tmpfs"},
 	} {
 		if err := os.MkdirAll(m.where, 0o755); err != nil {
 			return 0, err
