@@ -78,8 +78,12 @@ type Item interface{ lower(*lowering) }
 type Block []Item
 
 // Ins is one instruction. Its methods return a changed copy, so that a listing
-// reads as a column of mnemonics, each followed by its annotations.
-type Ins struct {
+// reads as a column of mnemonics, each followed by its annotations. It is one pointer:
+// a function that makes a listing holds the results of a hundred calls, and with whole
+// structs its frame and stack maps would be larger than its code.
+type Ins struct{ p *instruction }
+
+type instruction struct {
 	name   string
 	args   [2]any
 	nargs  int
@@ -105,9 +109,9 @@ var prefixNames = [...]string{prefixRep: "REP ", prefixRepe: "REPE "}
 // ins makes the instruction of the mnemonic function that calls it; its place is
 // the listing's line.
 func ins(name string, args ...any) Ins {
-	in := Ins{name: name, nargs: len(args), pc: callerPC(3)}
+	in := &instruction{name: name, nargs: len(args), pc: callerPC(3)}
 	copy(in.args[:], args)
-	return in
+	return Ins{in}
 }
 
 // callerPC returns the program counter of the caller skip frames up, as
@@ -118,49 +122,65 @@ func callerPC(skip int) uintptr {
 	return pc[0]
 }
 
+// get returns the instruction, or one that has nothing for the zero Ins of a row
+// that holds a label.
+func (in Ins) get() *instruction {
+	if in.p == nil {
+		return &instruction{}
+	}
+	return in.p
+}
+
+func (in Ins) changed(change func(*instruction)) Ins {
+	c := *in.get()
+	change(&c)
+	return Ins{&c}
+}
+
 // Is claims that the instruction pushes, pops, stores or loads this slot of
 // the frame. The assembler follows RSP from the last FRAME on and refuses a
 // claim that does not hold.
 func (in Ins) Is(slot Slot) Ins {
-	in.claim = &slot
-	return in
+	return in.changed(func(in *instruction) { in.claim = &slot })
 }
 
 // C adds a comment that is printed in the listing.
 func (in Ins) C(comment string) Ins {
-	in.note = comment
-	return in
+	return in.changed(func(in *instruction) { in.note = comment })
 }
 
 // Fault names the local label at which the kernel continues if the instruction
 // faults: an entry of __ex_table (see Link).
 func (in Ins) Fault(label string) Ins {
-	in.fault = label
-	return in
+	return in.changed(func(in *instruction) { in.fault = label })
 }
 
 // REP repeats a string instruction RCX times.
-func REP(in Ins) Ins { in.prefix = prefixRep; return in }
+func REP(in Ins) Ins { return in.prefixed(prefixRep) }
 
 // REPE repeats CMPSB while equal, RCX times at most.
-func REPE(in Ins) Ins { in.prefix = prefixRepe; return in }
+func REPE(in Ins) Ins { return in.prefixed(prefixRepe) }
+
+func (in Ins) prefixed(p prefix) Ins {
+	return in.changed(func(in *instruction) { in.prefix = p })
+}
 
 // String prints the instruction as the listing shows it, without its place.
 // As with AT&T, a star marks a branch that goes through a register or memory.
-func (in Ins) String() string { return in.text(mnemonicWidth) }
+func (in Ins) String() string { return in.get().text(mnemonicWidth) }
 
 // mnemonicWidth is the width of a listing's column of mnemonics.
 const mnemonicWidth = 8
 
 // text prints the instruction, its mnemonic padded to a width.
-func (in *Ins) text(width int) string {
+func (in *instruction) text(width int) string {
 	if in.source != "" {
 		return in.source
 	}
 	var b strings.Builder
 	b.WriteString(prefixNames[in.prefix])
 	b.WriteString(in.name)
-	for i, arg := range in.args[:in.nargs] {
+	for i, arg := range in.operands() {
 		if i > 0 {
 			b.WriteString(", ")
 		} else {

@@ -39,12 +39,12 @@ type reloc struct {
 	kind relocKind
 	sym  string
 	add  int64
-	in   *Ins
+	in   *instruction
 }
 
 // ref is a symbol that an instruction names.
 type ref struct {
-	in     *Ins
+	in     *instruction
 	sym    string
 	direct bool // it is the target of a branch
 }
@@ -64,7 +64,7 @@ type encoded struct {
 }
 
 type encLine struct {
-	in  *Ins
+	in  *instruction
 	off int
 	len int
 	to  int // for a branch to an anonymous label: where it goes; else -1
@@ -380,7 +380,7 @@ func (e *encoder) instruction(i int, ln line) error {
 	var addrs [2]obj.Addr
 	var seg byte
 	mems := 0
-	for n, arg := range in.args[:in.nargs] {
+	for n, arg := range in.operands() {
 		if err := e.operand(&addrs[n], m, in, r, n); err != nil {
 			return err
 		}

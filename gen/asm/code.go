@@ -76,7 +76,7 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 		if to, ok := in.args[0].(Place); ok {
 			in.args[0] = to + Place(l.Off+l.Len)
 		}
-		enc.lines = append(enc.lines, encLine{in: &in, off: l.Off, len: l.Len, to: -1})
+		enc.lines = append(enc.lines, encLine{in: in, off: l.Off, len: l.Len, to: -1})
 	}
 	for _, l := range c.Labels {
 		if l.Off < 0 || l.Off > len(c.Bytes) {
@@ -99,7 +99,7 @@ func (a *assembler) assembleCode(fn *Func) *encoded {
 			a.rep.errorf(fn.pc, "%s: a relocation is at %d of %d bytes", fn.Name, r.Off, len(c.Bytes))
 			return &encoded{fn: fn}
 		}
-		in := &Ins{source: fmt.Sprintf("+%#x", r.Off), pc: fn.pc}
+		in := &instruction{source: fmt.Sprintf("+%#x", r.Off), pc: fn.pc}
 		if l := enc.lineAt(r.Off); l != nil {
 			in = l.in
 			in.link(r, l.off+l.len)
@@ -122,8 +122,8 @@ func (enc *encoded) lineAt(off int) *encLine {
 
 // link puts a relocation's symbol into the operand that needs its address; the
 // instruction ends at end.
-func (in *Ins) link(r Reloc, end int) {
-	for i, arg := range in.args[:in.nargs] {
+func (in *instruction) link(r Reloc, end int) {
+	for i, arg := range in.operands() {
 		switch a := arg.(type) {
 		case Place:
 			in.args[i] = r.Sym

@@ -127,8 +127,7 @@ func (f Func) NoReturn() Func {
 // Keeps returns the CALL of a function through a pointer with the registers that
 // such functions keep in addition to the convention's.
 func (in Ins) Keeps(regs ...Reg) Ins {
-	in.keeps = setOf(regs...)
-	return in
+	return in.changed(func(in *instruction) { in.keeps = setOf(regs...) })
 }
 
 // Contract says in words what the function declares about registers; it is "" if the
@@ -154,7 +153,7 @@ func (f Func) Contract() string {
 }
 
 // effects returns what an instruction that is not a branch reads and writes.
-func effects(in *Ins) (reads, writes regSet) {
+func effects(in *instruction) (reads, writes regSet) {
 	address := func(arg any) regSet {
 		if m, ok := arg.(Mem); ok {
 			return setOf(m.Base, m.IndexReg)
@@ -167,7 +166,7 @@ func effects(in *Ins) (reads, writes regSet) {
 		}
 		return 0
 	}
-	args := in.args[:in.nargs]
+	args := in.operands()
 	for _, arg := range args {
 		reads |= address(arg)
 	}

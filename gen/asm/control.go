@@ -94,8 +94,8 @@ func OVER(comment string, items ...Item) Item { return over{items, comment, call
 
 func (o over) lower(l *lowering) {
 	end := &label{pc: o.pc}
-	in := Ins{name: jumpNames[always], nargs: 1, args: [2]any{""}, note: o.comment, pc: o.pc}
-	l.add(line{in: &in, target: end})
+	in := &instruction{name: jumpNames[always], nargs: 1, args: [2]any{""}, note: o.comment, pc: o.pc}
+	l.add(line{in: in, target: end})
 	l.inside("OVER", o.pc, o.body)
 	l.bind(end)
 }

@@ -70,8 +70,8 @@ func (n names) of(decl func() Func) string {
 }
 
 // resolve replaces the declarations in an instruction's operands by names.
-func (n names) resolve(in *Ins) {
-	for i, arg := range in.args[:in.nargs] {
+func (n names) resolve(in *instruction) {
+	for i, arg := range in.operands() {
 		switch a := arg.(type) {
 		case func() Func:
 			in.args[i] = n.of(a)

@@ -12,19 +12,19 @@ import (
 // assembler; a branch's distance counts from the instruction's end. An instruction
 // that the decoder does not know gets a mnemonic that is in no row of the table, or
 // none.
-func disassemble(code []byte) Ins {
+func disassemble(code []byte) *instruction {
 	if name, ok := fixed()[string(code)]; ok {
-		return Ins{name: name}
+		return &instruction{name: name}
 	}
 	inst, err := x86asm.Decode(code, 64)
 	if err != nil || inst.Len != len(code) {
-		return Ins{}
+		return &instruction{}
 	}
 	args := inst.Args[:max(0, slices.Index(inst.Args[:], nil))]
 	if len(args) == 3 && args[0] == args[1] { // IMUL of a register by a constant
 		args = args[1:]
 	}
-	in := Ins{name: mnemonicOf(inst)}
+	in := &instruction{name: mnemonicOf(inst)}
 	r := table[in.name]
 	if len(shapes[r.form].args) != len(args) {
 		return in
@@ -47,7 +47,7 @@ func fixed() map[string]string {
 		fixedNames = map[string]string{}
 		for name, r := range table {
 			if len(shapes[r.form].args) == 0 && r.in(64) {
-				enc := a.assemble(&Func{Name: name, Body: Block{Ins{name: name}, Ins{name: "UD2"}}})
+				enc := a.assemble(&Func{Name: name, Body: Block{ins(name), ins("UD2")}})
 				fixedNames[string(enc.bytes[:enc.lines[0].len])] = name
 			}
 		}

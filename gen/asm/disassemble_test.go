@@ -10,17 +10,17 @@ import (
 func TestDisassemble(t *testing.T) {
 	rows := readGolden(t)
 	for _, c := range encCases() {
-		if c.in.name == "RDRANDQ" { // the decoder finds no operand in R8 to R15's
+		if c.in.p.name == "RDRANDQ" { // the decoder finds no operand in R8 to R15's
 			continue
 		}
-		if c.bits != 64 || c.label != "" || rows[c.key()].relocs != "" || c.in.prefix != noPrefix {
+		if c.bits != 64 || c.label != "" || rows[c.key()].relocs != "" || c.in.p.prefix != noPrefix {
 			continue
 		}
 		code, err := hex.DecodeString(rows[c.key()].hex)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := disassemble(code); !got.Equal(c.in) && !sameBytes(t, got, c.in) {
+		if got := (Ins{disassemble(code)}); !got.Equal(c.in) && !sameBytes(t, got, c.in) {
 			t.Errorf("%x: got %v, want %v", code, got, c.in)
 		}
 	}
@@ -46,7 +46,7 @@ func TestDisassembleUnknown(t *testing.T) {
 		{"three operands", []byte{0x6b, 0xc3, 0x10}, "IMULL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := disassemble(tt.code); got.Mnemonic() != tt.want || len(got.Operands()) > 0 {
+			if got := (Ins{disassemble(tt.code)}); got.Mnemonic() != tt.want || len(got.Operands()) > 0 {
 				t.Errorf("got %v, want %s", got, tt.want)
 			}
 		})

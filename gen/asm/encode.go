@@ -72,7 +72,7 @@ func (k kind) String() string {
 }
 
 // wrongKind returns the error of an operand that the instruction does not take.
-func wrongKind(in *Ins, n int, want []kind) error {
+func wrongKind(in *instruction, n int, want []kind) error {
 	which := "operand"
 	if len(want) == 2 {
 		which = [2]string{"first operand", "second operand"}[n]
@@ -85,7 +85,7 @@ func wrongKind(in *Ins, n int, want []kind) error {
 }
 
 // operand makes the library's operand n of an instruction.
-func (e *encoder) operand(addr *obj.Addr, m *made, in *Ins, r row, n int) error {
+func (e *encoder) operand(addr *obj.Addr, m *made, in *instruction, r row, n int) error {
 	want := shapes[r.form].args
 	arg := in.args[n]
 	if !want[n].has(arg) {
@@ -119,7 +119,7 @@ func (e *encoder) operand(addr *obj.Addr, m *made, in *Ins, r row, n int) error 
 }
 
 // checkSpecial checks moves of registers that are not general, and LEA.
-func checkSpecial(in *Ins, bits int) error {
+func checkSpecial(in *instruction, bits int) error {
 	if in.nargs != 2 {
 		return nil
 	}
@@ -146,7 +146,7 @@ func checkSpecial(in *Ins, bits int) error {
 }
 
 // checkPrefix refuses prefixes that the CPU would ignore or refuse.
-func checkPrefix(in *Ins, r row) error {
+func checkPrefix(in *instruction, r row) error {
 	switch in.prefix {
 	case prefixRep:
 		if r.form != opString {
@@ -171,7 +171,7 @@ func segmentPrefix(seg Reg) byte {
 }
 
 // memory makes the library's operand of memory, without its segment.
-func (e *encoder) memory(addr *obj.Addr, m *made, in *Ins, v Mem) error {
+func (e *encoder) memory(addr *obj.Addr, m *made, in *instruction, v Mem) error {
 	indexed := v.Base != noReg || v.IndexReg != noReg
 	disp := v.Disp
 	if e.bits == 32 && disp > math.MaxInt32 && disp <= math.MaxUint32 {
@@ -232,7 +232,7 @@ func (e *encoder) symbol(sym string) string {
 // checkImm returns immediate operand n in the form that the library takes. It
 // refuses an immediate that does not fit, as the library would silently truncate or
 // sign-extend it.
-func checkImm(in *Ins, r row, n int) (int64, error) {
+func checkImm(in *instruction, r row, n int) (int64, error) {
 	v, _ := intOf(in.args[n])
 	bits := r.width * 8
 	switch {

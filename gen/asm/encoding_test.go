@@ -35,7 +35,7 @@ type encCase struct {
 
 // key is the case's name in the golden file.
 func (c encCase) key() string {
-	return fmt.Sprintf("%d\t%s", c.bits, strings.TrimSpace(c.in.text(0)+c.label))
+	return fmt.Sprintf("%d\t%s", c.bits, strings.TrimSpace(c.in.p.text(0)+c.label))
 }
 
 // Operands that the cases are made of: low and high registers, those that the
@@ -343,7 +343,7 @@ func (c encCase) encode(t *testing.T) code {
 		t.Errorf("%s: %v", c.key(), err)
 		return code{}
 	}
-	el := enc.lines[slices.IndexFunc(enc.lines, func(el encLine) bool { return el.in.name == c.in.name })]
+	el := enc.lines[slices.IndexFunc(enc.lines, func(el encLine) bool { return el.in.name == c.in.p.name })]
 	return codeOf(enc, el.off, el.off+el.len)
 }
 
@@ -411,7 +411,7 @@ func TestEncodings(t *testing.T) {
 	for _, c := range cases {
 		want, ok := rows[c.key()]
 		delete(rows, c.key())
-		names[c.in.name] = true
+		names[c.in.p.name] = true
 		if !ok {
 			t.Errorf("%s: not in %s; write it with go test ./gen/asm -run TestEncodings -update", c.key(), goldenFile)
 		} else if got := (goldenRow{c.gnu(), c.encode(t)}); got != want {
@@ -487,7 +487,7 @@ func TestDecodedLength(t *testing.T) {
 			t.Fatal(err)
 		}
 		in, err := x86asm.Decode(want, c.bits)
-		if decoderLacks[c.in.name] {
+		if decoderLacks[c.in.p.name] {
 			if err == nil && in.Len == len(want) {
 				t.Errorf("%s: x86asm knows it now; take it from decoderLacks", c.key())
 			}

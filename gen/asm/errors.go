@@ -38,7 +38,7 @@ func (r *report) errorf(pc uintptr, format string, args ...any) {
 }
 
 // insErrorf adds an error about an instruction of a function.
-func (r *report) insErrorf(fn *Func, in *Ins, format string, args ...any) {
+func (r *report) insErrorf(fn *Func, in *instruction, format string, args ...any) {
 	r.errorf(in.pc, "%s: %s: "+format, append([]any{fn.Name, in.text(0)}, args...)...)
 }
 

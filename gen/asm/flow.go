@@ -122,7 +122,7 @@ func (l *lowering) checkContract(contracts map[string]*contract) {
 }
 
 // callee returns the contract of the function that a CALL or a branch goes to.
-func (f *flow) callee(in *Ins) *contract {
+func (f *flow) callee(in *instruction) *contract {
 	if in.keeps != 0 {
 		return &contract{returns: convention.returns, keeps: in.keeps}
 	}
@@ -260,7 +260,7 @@ func (f *flow) step(i int, check bool, goTo func(to int, s regState)) {
 }
 
 // moveStack follows a change of RSP by a constant.
-func (f *flow) moveStack(in *Ins, s *regState) {
+func (f *flow) moveStack(in *instruction, s *regState) {
 	switch v, isInt := intOf(in.args[0]); {
 	case isInt && in.name == "SUBQ":
 		s.move(int(v))
@@ -285,7 +285,7 @@ func (f *flow) call(s *regState, c *contract, line int) {
 }
 
 // leave checks what must hold when the function returns or jumps to another one.
-func (f *flow) leave(in *Ins, s regState, check bool) {
+func (f *flow) leave(in *instruction, s regState, check bool) {
 	if !check {
 		return
 	}

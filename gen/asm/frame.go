@@ -104,7 +104,7 @@ func (l *lowering) branchTo(ln line) *label {
 }
 
 // after returns the way behind an instruction.
-func (w way) after(in *Ins) way {
+func (w way) after(in *instruction) way {
 	if w.reach != known {
 		return w
 	}
@@ -161,7 +161,7 @@ func (m Mem) onStack() bool {
 
 // checkClaim checks that the slot which the instruction claims, and the fields that
 // its operands name, are where RSP says.
-func (l *lowering) checkClaim(in *Ins, w way) {
+func (l *lowering) checkClaim(in *instruction, w way) {
 	step := stackStep(in.name)
 	opOff := w.off + max(step, 0) // a POP finds its operand from the new RSP
 	if step != 0 && in.claim != nil {
@@ -172,7 +172,7 @@ func (l *lowering) checkClaim(in *Ins, w way) {
 		l.claimed(in, verb, way{w.reach, w.off + min(step, 0)}, "RSP")
 	}
 	claimed := step != 0
-	for _, arg := range in.args[:in.nargs] {
+	for _, arg := range in.operands() {
 		m, ok := arg.(Mem)
 		if !ok || !m.onStack() {
 			continue
@@ -193,7 +193,7 @@ func (l *lowering) checkClaim(in *Ins, w way) {
 	}
 }
 
-func (l *lowering) claimed(in *Ins, verb string, w way, what string) {
+func (l *lowering) claimed(in *instruction, verb string, w way, what string) {
 	if w.reach != known {
 		l.insErrorf(in, "%s is %v, but RSP's place is not known here; state it with FRAME", verb, *in.claim)
 	} else if w.off != in.claim.Off {

@@ -159,14 +159,15 @@ func (s *source) instruction() Ins {
 			name, r = "NOP", table["NOP"]
 		}
 	}
-	in := Ins{name: name, nargs: len(shapes[r.form].args), pc: callerPC(1)}
+	bare := &instruction{name: name, nargs: len(shapes[r.form].args), pc: callerPC(1)}
 	s.low = r.width == 1 || r.from == 1
-	for n := range in.nargs {
-		in.args[n] = s.arg(name, r, n)
+	for n := range bare.nargs {
+		bare.args[n] = s.arg(name, r, n)
 	}
-	if !s.wild && in.nargs == 2 {
-		s.fix(&in, r)
+	if !s.wild && bare.nargs == 2 {
+		s.fix(bare, r)
 	}
+	in := Ins{bare}
 	if s.wild && s.byte() < 16 {
 		in = pick(s, REP(in), REPE(in))
 	}
@@ -180,7 +181,7 @@ func (s *source) instruction() Ins {
 }
 
 // fix makes a sensible pair of two operands.
-func (s *source) fix(in *Ins, r row) {
+func (s *source) fix(in *instruction, r row) {
 	if kindOf(in.args[0]) == kMem && kindOf(in.args[1]) == kMem {
 		in.args[0] = s.reg()
 	}
@@ -322,14 +323,14 @@ func checkDecodes(t *testing.T, l Listing) {
 		}
 	}
 	for _, r := range l.Rows {
-		if r.Label != "" || decoderLacks[r.Ins.name] {
+		if r.Label != "" || decoderLacks[r.Ins.p.name] {
 			continue
 		}
 		in, err := x86asm.Decode(r.Bytes, bits)
 		if err != nil || in.Len != len(r.Bytes) {
 			t.Fatalf("%s+%#x: %s: %x decodes as %v, %v", l.Name, r.Off, r.Ins, r.Bytes, in, err)
 		}
-		if rel, ok := in.Args[0].(x86asm.Rel); ok && r.Ins.name != "XBEGIN" {
+		if rel, ok := in.Args[0].(x86asm.Rel); ok && r.Ins.p.name != "XBEGIN" {
 			if to := r.Off + in.Len + int(rel); !starts[to] && to >= 0 && to < end {
 				t.Fatalf("%s+%#x: %s goes to %#x, inside an instruction", l.Name, r.Off, r.Ins, to)
 			}
@@ -427,9 +428,9 @@ func gnuFunction(n, bits int, l *lowering) string {
 		case ln.target != nil:
 			fmt.Fprintf(&b, "%s %s\n", strings.ToLower(ln.in.name), name(ln.target))
 		case ln.in != nil:
-			in := *ln.in
+			in := Ins{ln.in}
 			if lb := l.branchTo(ln); lb != nil {
-				in.args[0] = name(lb)
+				in = in.changed(func(in *instruction) { in.args[0] = name(lb) })
 			}
 			fmt.Fprintln(&b, gnuText(in, bits))
 		}

@@ -15,12 +15,13 @@ import (
 
 // gnuText writes an instruction in AT&T's syntax as GNU as wants it. It does not take
 // widths and operand orders from the table, as it checks that table.
-func gnuText(in Ins, bits int) string {
+func gnuText(ins Ins, bits int) string {
+	in := ins.p
 	if text, ok := gnuWhole[in.name]; ok {
 		return prefixText(in) + text
 	}
 	name, src, dst := strings.ToLower(in.name), suffixWidth(in.name, 1), suffixWidth(in.name, 1)
-	args := slices.Clone(in.args[:in.nargs])
+	args := slices.Clone(in.operands())
 	switch {
 	case strings.HasPrefix(in.name, "CMOV"):
 		name = "cmov" + name[5:] + name[4:5]
@@ -84,14 +85,14 @@ var shifts = []string{"SHL", "SHR", "SAR", "ROL", "ROR"}
 
 // addr32 is the prefix of a string instruction in 16-bit code, whose registers
 // are the 32-bit ones here.
-func addr32(in Ins, bits int) string {
+func addr32(in *instruction, bits int) string {
 	if form := table[in.name].form; bits == 16 && (form == opString || form == opScan) {
 		return "addr32 "
 	}
 	return ""
 }
 
-func prefixText(in Ins) string { return strings.ToLower(prefixNames[in.prefix]) }
+func prefixText(in *instruction) string { return strings.ToLower(prefixNames[in.prefix]) }
 
 // suffixWidth returns the width that the n-th letter from the end means.
 func suffixWidth(name string, n int) int {

@@ -9,23 +9,25 @@ import (
 // function's start. Only rows of a listing have it.
 type Place int
 
+func (in *instruction) operands() []any { return in.args[:in.nargs] }
+
 // Mnemonic returns the instruction's name, without a prefix such as REP.
-func (in Ins) Mnemonic() string { return in.name }
+func (in Ins) Mnemonic() string { return in.get().name }
 
 // Short prints the instruction with one space behind the mnemonic.
-func (in Ins) Short() string { return in.text(0) }
+func (in Ins) Short() string { return in.get().text(0) }
 
 // Source returns the line of a [CodeLine], "" for an instruction of a listing.
-func (in Ins) Source() string { return in.source }
+func (in Ins) Source() string { return in.get().source }
 
 // Operands returns the operands in the listing's order: each a [Reg], a [Mem],
 // an integer, a [Place], or a string, which is the label or function that a
 // branch goes to.
-func (in Ins) Operands() []any { return slices.Clone(in.args[:in.nargs]) }
+func (in Ins) Operands() []any { return slices.Clone(in.get().operands()) }
 
 // Memory returns the operand in memory, if the instruction has one.
 func (in Ins) Memory() (Mem, bool) {
-	for _, arg := range in.args[:in.nargs] {
+	for _, arg := range in.get().operands() {
 		if m, ok := arg.(Mem); ok {
 			return m, true
 		}
@@ -35,14 +37,14 @@ func (in Ins) Memory() (Mem, bool) {
 
 // Claim names the slot of [Ins.Is], "" if there is none.
 func (in Ins) Claim() string {
-	if in.claim == nil {
-		return ""
+	if claim := in.get().claim; claim != nil {
+		return claim.String()
 	}
-	return in.claim.String()
+	return ""
 }
 
 // Comment returns the comment given by [Ins.C].
-func (in Ins) Comment() string { return in.note }
+func (in Ins) Comment() string { return in.get().note }
 
 // CPL returns the highest privilege level at which the CPU executes the
 // instruction: 0 if it faults in ring 3 whatever its operands hold, with
@@ -50,7 +52,7 @@ func (in Ins) Comment() string { return in.note }
 // CLAC raise #UD there, volume 2).
 func (in Ins) CPL() int {
 	system := func(arg any) bool { return kindOf(arg) == kSys }
-	if table[in.name].cpl0 || slices.ContainsFunc(in.args[:in.nargs], system) {
+	if table[in.Mnemonic()].cpl0 || slices.ContainsFunc(in.get().operands(), system) {
 		return 0
 	}
 	return 3
@@ -60,8 +62,8 @@ func (in Ins) CPL() int {
 // operands. Their annotations do not count, nor do the structure fields that their
 // operands may stand for.
 func (in Ins) Equal(other Ins) bool {
-	return in.name == other.name && in.prefix == other.prefix &&
-		slices.EqualFunc(in.args[:in.nargs], other.args[:other.nargs], sameOperand)
+	a, b := in.get(), other.get()
+	return a.name == b.name && a.prefix == b.prefix && slices.EqualFunc(a.operands(), b.operands(), sameOperand)
 }
 
 // sameOperand reports whether two operands are the same; integers of different
@@ -97,16 +99,17 @@ func byName(arg any) any {
 // Renamed returns the instruction with other names for the symbols, labels and
 // functions that its operands name.
 func (in Ins) Renamed(name func(string) string) Ins {
-	for i, arg := range in.args[:in.nargs] {
-		switch a := arg.(type) {
-		case string:
-			in.args[i] = name(a)
-		case Mem:
-			if a.Sym != "" && !strings.HasPrefix(a.Sym, strPrefix) {
-				a.Sym = name(a.Sym)
-				in.args[i] = a
+	return in.changed(func(in *instruction) {
+		for i, arg := range in.operands() {
+			switch a := arg.(type) {
+			case string:
+				in.args[i] = name(a)
+			case Mem:
+				if a.Sym != "" && !strings.HasPrefix(a.Sym, strPrefix) {
+					a.Sym = name(a.Sym)
+					in.args[i] = a
+				}
 			}
 		}
-	}
-	return in
+	})
 }

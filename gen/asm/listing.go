@@ -36,9 +36,9 @@ func (enc *encoded) listing(rep *report, code []byte) Listing {
 	}
 	for _, el := range enc.lines {
 		labelsTo(el.off)
-		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Ins: *el.in}
+		row := Row{Off: el.off, Bytes: bytes.Clone(code[el.off : el.off+el.len]), Ins: Ins{el.in}}
 		if el.to >= 0 {
-			row.Ins.args[0] = Place(el.to)
+			row.Ins = row.Ins.changed(func(in *instruction) { in.args[0] = Place(el.to) })
 		}
 		p := rep.place(el.in.pc)
 		row.File, row.Line = p.file, p.line

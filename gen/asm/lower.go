@@ -4,7 +4,7 @@ import "slices"
 
 // line is one lowered item of a function.
 type line struct {
-	in     *Ins
+	in     *instruction
 	target *label     // where a branch of a structured form goes
 	bind   *label     // a label here
 	frame  *int       // FRAME: where RSP is from here on
@@ -32,7 +32,7 @@ func (l *lowering) errorf(pc uintptr, format string, args ...any) {
 	l.rep.errorf(pc, "%s: "+format, append([]any{l.fn.Name}, args...)...)
 }
 
-func (l *lowering) insErrorf(in *Ins, format string, args ...any) {
+func (l *lowering) insErrorf(in *instruction, format string, args ...any) {
 	l.rep.insErrorf(l.fn, in, format, args...)
 }
 
@@ -55,7 +55,7 @@ func lower(fn *Func, rep *report, names names) *lowering {
 	return l
 }
 
-func (l *lowering) emit(in *Ins) { l.add(line{in: in}) }
+func (l *lowering) emit(in *instruction) { l.add(line{in: in}) }
 
 func (l *lowering) add(ln line) {
 	ln.form = l.form
@@ -63,18 +63,18 @@ func (l *lowering) add(ln line) {
 }
 
 // stackIns returns the PUSH or POP of a whole register.
-func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *Ins {
+func (l *lowering) stackIns(name string, reg Reg, pc uintptr) *instruction {
 	if l.fn.bits() == 64 {
 		name += "Q"
 	} else {
 		name += "L"
 	}
-	return &Ins{name: name, args: [2]any{reg}, nargs: 1, pc: pc}
+	return &instruction{name: name, args: [2]any{reg}, nargs: 1, pc: pc}
 }
 
 func (l *lowering) branch(cc CC, to *label, pc uintptr) {
-	in := Ins{name: jumpNames[cc], nargs: 1, args: [2]any{""}, pc: pc}
-	l.add(line{in: &in, target: to})
+	in := &instruction{name: jumpNames[cc], nargs: 1, args: [2]any{""}, pc: pc}
+	l.add(line{in: in, target: to})
 }
 
 // place binds a label that the listing names.
@@ -144,13 +144,16 @@ func (l *lowering) lastPC() uintptr {
 	return l.fn.pc
 }
 
-func (b Block) lower(l *lowering)   { l.block(b) }
-func (in Ins) lower(l *lowering)    { l.names.resolve(&in); l.emit(&in) }
+func (b Block) lower(l *lowering) { l.block(b) }
+func (in Ins) lower(l *lowering) {
+	resolved := in.changed(l.names.resolve)
+	l.emit(resolved.p)
+}
 func (lb *label) lower(l *lowering) { l.place(lb) }
 func (f frameAt) lower(l *lowering) { l.add(line{frame: &f.off}) }
 func (r ret) lower(l *lowering) {
 	for _, reg := range slices.Backward(l.fn.Saves) {
 		l.emit(l.stackIns("POP", reg, r.pc))
 	}
-	l.emit(&Ins{name: "RET", pc: r.pc})
+	l.emit(&instruction{name: "RET", pc: r.pc})
 }

@@ -129,7 +129,7 @@ func TestOperandText(t *testing.T) {
 		{"", `""`},
 	} {
 		in := mk("TEST", test.operand)
-		if got := in.text(0); got != "TEST "+test.want {
+		if got := in.p.text(0); got != "TEST "+test.want {
 			t.Errorf("%s; want TEST %s", got, test.want)
 		}
 	}

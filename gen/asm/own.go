@@ -5,7 +5,7 @@ import "encoding/binary"
 // ownBytes returns the bytes of the forms that the library lacks or gets
 // wrong, or encodes longer than GNU as does; nil for all others. The
 // operands have been checked, and the bytes have no segment prefix.
-func (e *encoder) ownBytes(m *made, in *Ins, r row) []byte {
+func (e *encoder) ownBytes(m *made, in *instruction, r row) []byte {
 	switch {
 	case r.bytes != nil:
 		return r.bytes
@@ -53,7 +53,7 @@ func (m Mem) bare() bool { return m.Base == noReg && m.IndexReg == noReg }
 
 // absoluteMove encodes the form of MOV between AL, AX or EAX and an address, which
 // only 32-bit code has.
-func (e *encoder) absoluteMove(m *made, in *Ins, op byte, width int, mem Mem) []byte {
+func (e *encoder) absoluteMove(m *made, in *instruction, op byte, width int, mem Mem) []byte {
 	var b []byte
 	if width == 2 {
 		b = append(b, 0x66)

@@ -20,7 +20,7 @@ import (
 
 // piece is an instruction of 16-bit code.
 type piece struct {
-	in     *Ins
+	in     *instruction
 	code   []byte
 	relocs []reloc // by offset in code
 	target *label  // of a branch inside the function
@@ -150,7 +150,7 @@ func (a *assembler) realPiece(p *piece, l *lowering, enc *encoded, ln line) erro
 	return p.toReal(one, r)
 }
 
-func shortBranch(in *Ins) []byte {
+func shortBranch(in *instruction) []byte {
 	if in.name == "JMP" {
 		return []byte{0xeb, 0}
 	}
