@@ -36,17 +36,14 @@ type Config struct {
 	// VM is the machine. Prepare fills in Kernel and Initrd, or Disk, and Code, and puts
 	// Append before Args.
 	VM vm.Config
-	// Image, if not nil, is the kernel, which Prepare then does not generate: the one
-	// of an earlier Prepare with the same variants and placement. A disk image has
-	// its command line in it, and is always made again.
+	// Image, if not nil, is the kernel of an ELF file, which Prepare then does not
+	// generate: the one of an earlier Prepare with the same variants and placement.
 	Image *image.Image
 	// Placement is image.Config's.
 	Placement uint64
-	// Disk makes it boot from a disk image, as Bochs always does.
-	Disk bool
-	// EFI makes the kernel a file that is an EFI application and a bzImage, with the
-	// initramfs in it.
-	EFI bool
+	// Format is what the machine boots; empty: an ELF file and an initramfs beside it.
+	// Bochs always boots image.BIOS.
+	Format image.Format
 	// Progress, if not nil, is called with each step as it begins.
 	Progress func(step string)
 }
@@ -62,11 +59,11 @@ func (c *Config) step(format string, args ...any) {
 // content, so that a command line printed today still works tomorrow.
 func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
-	if c.Disk || m.Engine == vm.Bochs {
-		return prepareDisk(ctx, c)
+	if m.Engine == vm.Bochs {
+		c.Format = image.BIOS
 	}
-	if c.EFI {
-		return prepareEFI(ctx, c)
+	if c.Format != "" && c.Format != image.ELF {
+		return prepareFile(ctx, c)
 	}
 	kernel, err := Kernel(c)
 	if err != nil {
@@ -124,8 +121,8 @@ func enoughMemory(mib, archive int) error {
 // Bochs, where some of what it expects is different.
 const bochsWord = wire.EngineVariable + "=" + wire.EngineBochs
 
-// prepareDisk is Prepare for a machine that boots from a disk image.
-func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
+// prepareFile is Prepare for a machine that boots one file with all in it.
+func prepareFile(ctx context.Context, c Config) (vm.Config, error) {
 	m := c.VM
 	if m.Engine == vm.Bochs {
 		c.VM.Append = strings.TrimSpace(layout.PrinterWord + " " + bochsWord + " " + c.VM.Append) // before a "--"
@@ -139,42 +136,26 @@ func prepareDisk(ctx context.Context, c Config) (vm.Config, error) {
 		return m, err
 	}
 	c.step("generating the kernel with %d variants", len(c.Variants))
-	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive})
+	config := image.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive}
+	if c.Format == image.Disk || c.Format == image.ISO {
+		config.Cmdline = words
+	}
+	im, err := image.Build(config)
 	if err != nil {
 		return m, fmt.Errorf("generating the kernel: %w", err)
 	}
-	disk, err := image.Disk(words)
-	if err != nil {
-		return m, err
-	}
-	m.Append = ""
-	m.Code = fmt.Sprintf("%x", sha256.Sum256(disk))[:16]
-	m.Disk, err = cache.Keep("disk", ".img", disk)
-	return m, err
-}
-
-// prepareEFI is Prepare for a machine whose kernel is an EFI image.
-func prepareEFI(ctx context.Context, c Config) (vm.Config, error) {
-	m := c.VM
-	var err error
-	if m.Append, err = commandLine(c); err != nil {
-		return m, err
-	}
-	archive, err := Initramfs(ctx, c.Init)
-	if err != nil {
-		return m, err
-	}
-	c.step("generating the kernel with %d variants", len(c.Variants))
-	image, err := image.Build(image.Config{Variants: c.Variants, Placement: c.Placement, Initramfs: archive})
-	if err != nil {
-		return m, fmt.Errorf("generating the kernel: %w", err)
-	}
-	file, err := image.EFI()
+	file, err := im.File(c.Format, words)
 	if err != nil {
 		return m, err
 	}
 	m.Code = fmt.Sprintf("%x", sha256.Sum256(file))[:16]
-	m.Kernel, err = cache.Keep("kernel", ".efi", file)
+	if c.Format == image.EFI {
+		m.Append = words
+		m.Kernel, err = cache.Keep("kernel", ".efi", file)
+		return m, err
+	}
+	m.Append = ""
+	m.Disk, err = cache.Keep("disk", ".img", file)
 	return m, err
 }
 

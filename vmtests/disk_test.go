@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
@@ -40,7 +41,7 @@ func TestDisk(t *testing.T) {
 			m := machine(t, tt.engine)
 			c := boot.Config{Variants: []stubs.Variant{linux319(t), variant(t, "heukelum-v2")}, Args: []string{"verify"}, VM: m}
 			byLoader := runGuest(t, c)
-			c.Disk, c.VM.Machine, c.VM.MemoryMiB = true, tt.machine, tt.memory
+			c.Format, c.VM.Machine, c.VM.MemoryMiB = image.BIOS, tt.machine, tt.memory
 			run := runGuest(t, c)
 			report(t, run)
 			if len(run.Checks) == 0 || len(run.Checks) != len(byLoader.Checks) {
@@ -59,7 +60,7 @@ func TestDisk(t *testing.T) {
 // program name.
 func diskImage(t *testing.T, m vm.Config, name string) []byte {
 	t.Helper()
-	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, name), VM: m, Disk: true})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: program(t, name), VM: m, Format: image.BIOS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestDiskDamaged(t *testing.T) {
 				clear(b[len(b)/2:])
 				return b
 			},
-			want: "cannot boot: ",
+			want: "cannot boot: the image is damaged",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

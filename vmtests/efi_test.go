@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -60,7 +61,7 @@ func TestEFI(t *testing.T) {
 				needOVMF(t)
 			}
 			c := c
-			c.EFI, c.VM.Machine, c.VM.UEFI, c.VM.MemoryMiB = true, b.machine, b.uefi, b.memory
+			c.Format, c.VM.Machine, c.VM.UEFI, c.VM.MemoryMiB = image.EFI, b.machine, b.uefi, b.memory
 			run := runGuest(t, c)
 			report(t, run)
 			if len(run.Checks) == 0 || len(run.Checks) != len(want.Checks) {
@@ -87,7 +88,7 @@ func TestEFIWords(t *testing.T) {
 			m := machine(t, vm.TCG)
 			m.Machine, m.UEFI, m.MemoryMiB, m.Append = b.machine, b.uefi, b.memory, "A=2"
 			init := program(t, "words")
-			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, EFI: true, Init: init, Args: []string{"one", "two words"}, VM: m})
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Format: image.EFI, Init: init, Args: []string{"one", "two words"}, VM: m})
 			if want := init + "\none\ntwo words\n\nHOME=/\nTERM=linux\nA=2\n"; res.Outcome != vm.Exited || !strings.HasSuffix(console, want) {
 				t.Errorf("console is %q, want %q at its end\n%s", console, want, res.Report())
 			}

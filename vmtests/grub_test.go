@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -22,7 +23,7 @@ func TestGRUB(t *testing.T) {
 	need.Tool(t, "xorriso") // which that one uses
 	need.Tool(t, "mformat")
 	init := program(t, "words")
-	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, EFI: true, Init: init, VM: machine(t, vm.TCG)})
+	m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Format: image.EFI, Init: init, VM: machine(t, vm.TCG)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func TestByHand(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build.Args, err, out)
 	}
-	for format, name := range map[string]string{"elf": "entrylab.elf", "efi": "entrylab.efi", "disk": "entrylab.img"} {
+	for format, name := range map[string]string{"elf": "entrylab.elf", "efi": "entrylab.efi", "disk": "entrylab.img", "iso": "entrylab.iso", "bios": "bios.img"} {
 		build := exec.CommandContext(t.Context(), entrylab, "build", "-format", format, "-o", filepath.Join(dir, "images", name), "-init", program(t, "hello"))
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
@@ -85,11 +85,14 @@ func TestByHand(t *testing.T) {
 		given, machines, kind := "microvm,acpi=off", []string{"microvm,acpi=off", "pc", "q35"}, ""
 		uefi := strings.Contains(line, "-bios")
 		switch {
-		case strings.Contains(line, "-drive"):
-			given, machines, kind = "pc", []string{"pc", "q35"}, " from disk"
 		case uefi:
 			needOVMF(t)
 			given, machines, kind = "pc", []string{"q35"}, " by UEFI"
+			if strings.Contains(line, "-drive") {
+				machines, kind = []string{"pc"}, " from disk by UEFI"
+			}
+		case strings.Contains(line, "-drive"), strings.Contains(line, "-cdrom"):
+			given, machines, kind = "pc", []string{"pc", "q35"}, " from "+filepath.Base(line)
 		case strings.Contains(line, ".efi"):
 			given, machines, kind = "pc", []string{"pc"}, " as a bzImage"
 		}

@@ -137,7 +137,7 @@ var images sync.Map
 // withImage gives c the kernel of an earlier test with the same variants.
 func withImage(t testing.TB, c boot.Config) boot.Config {
 	t.Helper()
-	if c.Image != nil || c.Disk || c.EFI || c.VM.Engine == vm.Bochs || slices.ContainsFunc(c.Variants, func(v stubs.Variant) bool { return v.Edit != nil }) {
+	if c.Image != nil || c.Format != "" || c.VM.Engine == vm.Bochs || slices.ContainsFunc(c.Variants, func(v stubs.Variant) bool { return v.Edit != nil }) {
 		return c
 	}
 	kernel, _ := images.LoadOrStore(fmt.Sprintf("%+v, placement %d", c.Variants, c.Placement), sync.OnceValues(func() (*image.Image, error) {

@@ -3,24 +3,70 @@ package image
 import (
 	"fmt"
 
+	"github.com/entrylab/entrylab/boot/medium"
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Disk returns the image as a raw disk image that a BIOS boots, with the
-// kernel's command line in it (at proto.CmdlineOffset, where it can be
-// changed). The image must have its own initramfs (see Config).
-func (im *Image) Disk(cmdline string) ([]byte, error) {
+// Format is a kind of file that an image is written as.
+type Format string
+
+// The formats.
+const (
+	// ELF is a file for a loader that knows PVH.
+	ELF Format = "elf"
+	// EFI is an EFI application and a Linux bzImage in one file.
+	EFI Format = "efi"
+	// Disk is the image of a stick or disk that a BIOS and UEFI boot.
+	Disk Format = "disk"
+	// ISO is the image of a CD that both boot, and of a stick if it is written to one.
+	ISO Format = "iso"
+	// BIOS is the image of a small disk that a BIOS boots. The kernel's command line
+	// is in it at proto.CmdlineOffset.
+	BIOS Format = "bios"
+)
+
+// Formats are all formats, the default first.
+var Formats = []Format{ELF, EFI, Disk, ISO, BIOS}
+
+// BootsAlone reports whether no loader gives the image's kernel a command line.
+func (f Format) BootsAlone() bool { return f == Disk || f == ISO || f == BIOS }
+
+// File returns the image as a file. For each format but ELF the image must have its own
+// initramfs (see Config). words are the command line of a BIOS's disk; the other formats
+// have the one of Config.
+func (im *Image) File(f Format, words string) ([]byte, error) {
+	if f == ELF {
+		return im.ELF, nil
+	}
 	if len(im.initramfs) == 0 {
-		return nil, fmt.Errorf("image: a disk image needs its own initramfs: no loader gives it one")
+		return nil, fmt.Errorf("image: the format %s needs the image's own initramfs: no loader gives it one", f)
 	}
-	phys := func(name string) uint64 {
-		addr, _ := im.Object.Addr(name)
-		return addr - layout.KernelBase
+	switch f {
+	case EFI:
+		return im.efi()
+	case BIOS:
+		return proto.Disk(im.bios(words))
 	}
+	efi, err := im.efi()
+	if err != nil {
+		return nil, err
+	}
+	content := medium.Content{EFI: efi, BIOS: im.bios("")}
+	switch f {
+	case Disk:
+		return medium.Stick(content)
+	case ISO:
+		return medium.ISO(content)
+	}
+	return nil, fmt.Errorf("image: unknown format %q", f)
+}
+
+// bios returns what a BIOS loads.
+func (im *Image) bios(cmdline string) proto.DiskConfig {
 	config := proto.DiskConfig{
-		Entry:   phys("bios_start"),
-		BSS:     layout.MemRange[uint64]{Start: phys("__bss_start"), End: phys("__kernel_end")},
+		Entry:   im.phys("bios_start"),
+		BSS:     layout.MemRange[uint64]{Start: im.phys("__bss_start"), End: im.phys("__kernel_end")},
 		Cmdline: cmdline,
 	}
 	for _, s := range im.Object.Sections {
@@ -29,5 +75,11 @@ func (im *Image) Disk(cmdline string) ([]byte, error) {
 		}
 	}
 	config.Parts = append(config.Parts, proto.Part{Addr: initramfsAddr, Data: im.initramfs})
-	return proto.Disk(config)
+	return config
+}
+
+// phys returns the physical address of a symbol of the kernel.
+func (im *Image) phys(name string) uint64 {
+	addr, _ := im.Object.Addr(name)
+	return addr - layout.KernelBase
 }

@@ -20,11 +20,16 @@ const (
 	loaderOffset  = CmdlineOffset + layout.CmdlineMax
 
 	codeSize       = 446 // of the boot sector, before the partition table
+	bootCodeSize   = 440 // before the signature of a disk with a GPT (UEFI Specification 2.10, 5.2.1)
 	partitionEntry = 16  // bytes
 	// The image's size is a multiple of cylinder, in sectors: BIOSes and
 	// emulators assume 16 heads and 63 sectors a track for a small disk.
 	cylinder = 16 * 63
 )
+
+// CDSector is the size of a sector of a CD in bytes; BIOSes count a CD's sectors
+// in INT 13h as it is, and those of any other drive as 512 bytes.
+const CDSector = 2048
 
 // Part is a piece of memory that a disk image fills.
 type Part struct {
@@ -32,7 +37,7 @@ type Part struct {
 	Data []byte
 }
 
-// DiskConfig is what a disk image holds.
+// DiskConfig is what a BIOS loads from a disk.
 type DiskConfig struct {
 	Entry   uint64 // physical address of bios_start
 	Parts   []Part
@@ -40,60 +45,106 @@ type DiskConfig struct {
 	Cmdline string
 }
 
-// Disk returns a raw disk image with a boot sector: a BIOS boots it from a
-// disk or a stick. See BIOS for the protocol between loader and kernel.
-func Disk(c DiskConfig) ([]byte, error) {
-	switch {
-	case len(c.Cmdline) >= layout.CmdlineMax:
-		return nil, fmt.Errorf("disk image: the command line has %d bytes; want less than %d", len(c.Cmdline), layout.CmdlineMax)
-	case strings.Contains(c.Cmdline, "\x00"):
-		return nil, errors.New("disk image: the command line holds a zero byte")
-	}
-	// The loader's size is needed to say where the parts are and how much the
-	// boot sector reads; it depends on neither.
-	parts := make([]layout.DiskPart[uint64], len(c.Parts)+1)
-	_, second, err := loaders(c, parts, 0, 4)
-	if err != nil {
-		return nil, err
-	}
-	length := len(second)
-	lba := loaderOffset/sectorSize + sectors(len(second))
-	after := lba - 1
-	for i, p := range c.Parts {
-		n := sectors(len(p.Data))
-		parts[i] = layout.DiskPart[uint64]{Dest: p.Addr, LBA: uint64(lba), Sectors: uint64(n)}
-		lba += n
-	}
-	first, second, err := loaders(c, parts, after, length)
-	if err != nil {
-		return nil, err
-	}
-	size := (lba + cylinder - 1) / cylinder * cylinder
-	image := make([]byte, size*sectorSize)
-	copy(image, first)
-	copy(image[codeSize:], partitionTable(size))
-	copy(image[CmdlineOffset:], c.Cmdline)
-	copy(image[loaderOffset:], second)
-	for i, p := range c.Parts {
-		copy(image[parts[i].LBA*sectorSize:], p.Data)
-	}
-	return image, nil
+// Medium says where a disk or CD has what a BIOS loads: offsets in bytes, which are
+// multiples of Sector.
+type Medium struct {
+	Sector int   // sectorSize or CDSector
+	Head   int64 // of the command line and the loader
+	Body   int64 // of the parts (DiskConfig.Body)
 }
 
-// sectors returns the number of sectors that n bytes take.
-func sectors(n int) int { return (n + sectorSize - 1) / sectorSize }
-
-// loaders links the boot sector and the loader, which has length bytes.
-func loaders(c DiskConfig, parts []layout.DiskPart[uint64], after, length int) (first, second []byte, err error) {
-	sector, err := asm.Link(bootSector(after, length), sectorAddr, 0)
+// Boot returns the code of the boot sector, which has no room for a partition table,
+// and the head: the command line and the loader. Their sizes do not depend on m's offsets.
+func (c *DiskConfig) Boot(m Medium) (sector, head []byte, err error) {
+	switch {
+	case len(c.Cmdline) >= layout.CmdlineMax:
+		return nil, nil, fmt.Errorf("disk image: the command line has %d bytes; want less than %d", len(c.Cmdline), layout.CmdlineMax)
+	case strings.Contains(c.Cmdline, "\x00"):
+		return nil, nil, errors.New("disk image: the command line holds a zero byte")
+	}
+	parts := make([]layout.DiskPart[uint64], len(c.Parts)+1)
+	at := m.Body
+	for i, p := range c.Parts {
+		n := sectors(len(p.Data), CDSector) * CDSector
+		parts[i] = layout.DiskPart[uint64]{
+			Dest: p.Addr, LBA: uint64(at) / uint64(m.Sector), Sectors: uint64(sectors(len(p.Data), m.Sector)),
+			Sum: uint64(sumOf(p.Data, m.Sector)),
+		}
+		at += int64(n)
+	}
+	// The loader's size is needed to say how much the boot sector reads; it does not
+	// depend on that.
+	_, loader, err := c.link(m, parts, 4)
 	if err != nil {
 		return nil, nil, err
 	}
-	if first = flatBytes(sector); len(first) > codeSize {
-		return nil, nil, fmt.Errorf("disk image: the boot sector's code has %d bytes; want at most %d", len(first), codeSize)
+	sector, loader, err = c.link(m, parts, len(loader))
+	if err != nil {
+		return nil, nil, err
+	}
+	head = make([]byte, layout.CmdlineMax, layout.CmdlineMax+len(loader))
+	copy(head, c.Cmdline)
+	return sector, append(head, loader...), nil
+}
+
+// sumOf returns the sum of data in whole sectors of a size (layout.DiskPart).
+func sumOf(data []byte, size int) uint32 {
+	whole := make([]byte, sectors(len(data), size)*size)
+	copy(whole, data)
+	var sum uint32
+	for i := 0; i < len(whole); i += 4 {
+		sum = sum*layout.DiskSumFactor + binary.LittleEndian.Uint32(whole[i:])
+	}
+	return sum
+}
+
+// Body returns the parts as they are on a medium: each begins at a multiple of CDSector.
+func (c *DiskConfig) Body() []byte {
+	var b []byte
+	for _, p := range c.Parts {
+		b = append(b, p.Data...)
+		b = append(b, make([]byte, sectors(len(b), CDSector)*CDSector-len(b))...)
+	}
+	return b
+}
+
+// Disk returns a raw disk image with a boot sector: a BIOS boots it from a
+// disk or a stick. See BIOS for the protocol between loader and kernel.
+func Disk(c DiskConfig) ([]byte, error) {
+	m := Medium{Sector: sectorSize, Head: CmdlineOffset}
+	_, head, err := c.Boot(m)
+	if err != nil {
+		return nil, err
+	}
+	m.Body = CmdlineOffset + int64(sectors(len(head), sectorSize)*sectorSize)
+	sector, head, err := c.Boot(m)
+	if err != nil {
+		return nil, err
+	}
+	body := c.Body()
+	size := (sectors(int(m.Body)+len(body), sectorSize) + cylinder - 1) / cylinder * cylinder
+	image := make([]byte, size*sectorSize)
+	copy(image, sector)
+	copy(image[codeSize:], partitionTable(size))
+	copy(image[CmdlineOffset:], head)
+	copy(image[m.Body:], body)
+	return image, nil
+}
+
+// sectors returns the number of sectors of a size that n bytes take.
+func sectors(n, size int) int { return (n + size - 1) / size }
+
+// link links the boot sector and the loader, which has length bytes.
+func (c *DiskConfig) link(m Medium, parts []layout.DiskPart[uint64], length int) (first, second []byte, err error) {
+	sector, err := asm.Link(bootSector(m, length), sectorAddr, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if first = flatBytes(sector); len(first) > bootCodeSize {
+		return nil, nil, fmt.Errorf("disk image: the boot sector's code has %d bytes; want at most %d", len(first), bootCodeSize)
 	}
 	// A loader too big for its place below 64 KiB does not link.
-	obj, err := asm.Link(loader(sector, parts, c.BSS, c.Entry), loaderAddr, 0)
+	obj, err := asm.Link(loader(sector, m.Sector, parts, c.BSS, c.Entry), loaderAddr, 0)
 	if err != nil {
 		return nil, nil, err
 	}

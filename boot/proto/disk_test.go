@@ -77,9 +77,10 @@ func TestDiskRefused(t *testing.T) {
 
 // TestBootSectorSize tells how much room is left in the boot sector.
 func TestBootSectorSize(t *testing.T) {
-	first, second, err := loaders(testConfig(), make([]layout.DiskPart[uint64], 5), 1, 4)
+	c := testConfig()
+	first, second, err := c.Boot(Medium{Sector: sectorSize})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("boot sector %d of %d bytes, loader %d", len(first), codeSize, len(second))
+	t.Logf("boot sector %d of %d bytes, loader %d", len(first), bootCodeSize, len(second)-layout.CmdlineMax)
 }

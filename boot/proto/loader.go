@@ -19,9 +19,10 @@ const (
 	bufferAddr  = 0x10000 // data that was read stay here until they are copied
 )
 
-// maxSectors is the most that one INT 13h can read (Phoenix, Enhanced Disk Drive
-// Specification 3.0), and less than the buffer.
-const maxSectors = 127
+// maxRead is the most bytes that one INT 13h can read: 127 sectors of 512 bytes
+// (Phoenix, Enhanced Disk Drive Specification 3.0), rounded down to sectors of a CD.
+// It is less than the buffer.
+const maxRead = 127 * sectorSize / CDSector * CDSector
 
 // Offsets in the packet of INT 13h, AH=42h (Enhanced Disk Drive Specification
 // 3.0, 2.2): its size, the number of sectors, segment:offset, the first sector.
@@ -38,10 +39,9 @@ const biosDataArea = 0x3e
 // loaderMark is in the loader's last 4 bytes: it shows that the whole loader is there.
 const loaderMark = 0x4c454e54
 
-// bootSector is the program in the disk's first sector. It reads the next
-// sectors, as many as after says, which hold the command line and the loader,
-// of size bytes.
-func bootSector(after, size int) Program {
+// bootSector is the program in the medium's first sector, or in the boot image of a
+// CD. It reads the command line and the loader, of size bytes.
+func bootSector(m Medium, size int) Program {
 	stop := func(why string) Block {
 		return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("boot_stop")}
 	}
@@ -71,8 +71,8 @@ drive that it booted from.`,
 loader and jumps to it.`,
 				STI(),
 				MOVB(RDX, Sym("boot_drive")),
-				MOVL(0x4100, RAX), // are there the extensions? (EDD 3.0, 2.1)
-				MOVL(0x55aa, RBX),
+				MOVW(0x4100, RAX), // are there the extensions? (EDD 3.0, 2.1)
+				MOVW(0x55aa, RBX),
 				INT(0x13),
 				JB("none"),
 				CMPW(RBX, 0xaa55),
@@ -92,7 +92,7 @@ loader and jumps to it.`,
 				MOVL(3, RBP),
 				DO(
 					PUSHL(RBP),
-					MOVL(0x4200, RAX),
+					MOVW(0x4200, RAX),
 					MOVB(Sym("boot_drive"), RDX),
 					LEAL(Sym("disk_packet"), RSI),
 					INT(0x13),
@@ -110,8 +110,11 @@ loader and jumps to it.`,
 			bootStop(),
 		},
 		Data: []Data{
-			DATA("disk_packet", uint16(16), uint16(after), uint16(cmdlineAddr), uint16(0), uint64(1)),
 			{Name: "boot_drive", Align: 1, Content: []any{uint8(0)}},
+			{Name: "disk_packet", Align: 1, Content: []any{
+				uint16(16), uint16(sectors(layout.CmdlineMax+size, m.Sector)), uint16(cmdlineAddr), uint16(0),
+				uint64(m.Head) / uint64(m.Sector),
+			}},
 		},
 	}
 }
@@ -127,8 +130,8 @@ const roomBeside = 32
 // memory map, checks that there is RAM for everything, copies the parts to their places
 // above 1 MiB, clears bss, and enters the kernel at entry in 32-bit protected
 // mode. sector is the linked boot sector, whose functions it uses; parts ends
-// with a part of no sectors.
-func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
+// with a part of no sectors, which have sectorBytes.
+func loader(sector *Object, sectorBytes int, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
 	addr := func(name string) int {
 		a, _ := sector.Addr(name)
 		return int(a)
@@ -142,8 +145,8 @@ func loader(sector *Object, parts []layout.DiskPart[uint64], bss layout.MemRange
 	var table []any
 	end := bss.End // of everything that is copied above 1 MiB
 	for _, p := range parts {
-		table = append(table, p.Dest, p.LBA, p.Sectors)
-		end = max(end, p.Dest+p.Sectors*sectorSize)
+		table = append(table, p.Dest, p.LBA, p.Sectors, p.Sum)
+		end = max(end, p.Dest+p.Sectors*uint64(sectorBytes))
 	}
 	mib := (end + 1<<20 - 1) >> 20
 	return Program{
@@ -213,15 +216,15 @@ kernel and initramfs; it may consist of several pieces.`,
 				LABEL("done"),
 				RET(),
 			)),
-			real16(FUNC("read_parts", "read_parts reads the kernel's parts to their places.",
+			real16(FUNC("read_parts", "read_parts reads the kernel's parts to their places and compares their sums.",
 				LEAL(Sym("disk_parts"), RBX),
 				LOOP(
 					MOVL(part.Sectors, RCX),
 					TESTL(RCX, RCX),
 					BREAK(E),
 					DO(
-						CMPL(RCX, maxSectors),
-						IF(A, MOVL(maxSectors, RCX)),
+						CMPL(RCX, maxRead/sectorBytes),
+						IF(A, MOVL(maxRead/sectorBytes, RCX)),
 						MOVW(RCX, packet.Add(packetCount)),
 						MOVL(bufferAddr>>4<<16, packet.Add(packetAddress)),
 						MOVL(part.LBA, RAX),
@@ -236,14 +239,29 @@ kernel and initramfs; it may consist of several pieces.`,
 						MOVL(bufferAddr, RSI),
 						MOVL(part.Dest, RDI),
 						MOVL(RDX, RCX),
-						SHLL(7, RCX), // 128 times 4 bytes a sector
-						REP(MOVSL()),
+						IMULL(sectorBytes/4, RCX),
+						MOVL(Sym("disk_sum"), RBP),
+						DO(
+							MOVL(RSI.At(0), RAX),
+							MOVL(RAX, RDI.At(0)),
+							IMULL(layout.DiskSumFactor, RBP),
+							ADDL(RAX, RBP),
+							ADDL(4, RSI),
+							ADDL(4, RDI),
+							DECL(RCX),
+						).WHILE(NE),
+						MOVL(RBP, Sym("disk_sum")),
 						STI(),
 						MOVL(RDI, part.Dest),
 						ADDL(RDX, part.LBA),
 						SUBL(RDX, part.Sectors),
 						MOVL(part.Sectors, RCX),
+						TESTL(RCX, RCX),
 					).WHILE(NE),
+					MOVL(part.Sum, RAX),
+					CMPL(RAX, Sym("disk_sum")),
+					IF(NE, realStop("the image is damaged: what the disk gave is not what was written to it")),
+					MOVL(0, Sym("disk_sum")),
 					ADDL(SizeOf[layout.DiskPart[Mem]](), RBX),
 				),
 				RET(),
@@ -270,6 +288,7 @@ they got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 		},
 		Data: append(realData(),
 			DATA("disk_parts", table...),
+			DATA("disk_sum", uint32(0)),
 			Data{Name: "bios_info", Content: []any{uint64(0)}, Size: SizeOf[layout.BIOSInfo[Mem]]()},
 			DATA("loader_end", uint32(0), uint32(loaderMark)),
 		),

@@ -86,6 +86,7 @@ func TestDiskConfig(t *testing.T) {
 		{"absent", Config{Disk: disk + "x"}, "no such file"},
 		{"bochs without", Config{Engine: Bochs, Kernel: disk}, "disk images only"},
 		{"bochs on q35", Config{Engine: Bochs, Disk: disk, Machine: Q35}, "only the machine pc"},
+		{"bochs with a stick", Config{Engine: Bochs, Disk: disk, Media: Stick}, "from a hard disk only"},
 		{"bochs with a comma", Config{Engine: Bochs, Disk: disk, CPU: "x,y"}, "a comma"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -112,9 +112,12 @@ type Config struct {
 	// Kernel is the path of the image, Initrd the path of the boot module (empty:
 	// none), Append the kernel's command line.
 	Kernel, Initrd, Append string
-	// Disk is the path of a raw disk image to boot instead; it contains all three.
-	// The guest's writes to it are lost.
-	Disk string
+	// Disk is the path of the image of a disk to boot instead; it contains all three.
+	// Media is what it is in, and Keep says that the guest's writes to it stay: else
+	// they are lost.
+	Disk  string
+	Media Media
+	Keep  bool
 	// UEFI makes OVMF the firmware, which starts a Kernel that is an EFI application,
 	// or looks for one on the Disk.
 	UEFI bool
@@ -154,6 +157,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("machine %s has no disk that a BIOS boots from: use %s or %s", MicroVM, PC, Q35)
 	case c.Engine == Bochs && c.Disk == "":
 		return errors.New("engine bochs boots disk images only")
+	case c.Engine == Bochs && c.Media != HardDisk:
+		return errors.New("engine bochs boots from a hard disk only")
 	case c.Engine == Bochs && c.Machine != "" && c.Machine != PC:
 		return fmt.Errorf("engine bochs has only the machine %s", PC)
 	case c.Engine == Bochs && c.Debug != nil:
@@ -241,8 +246,7 @@ func (c *Config) args(ch channels) ([]string, error) {
 		args = append(args, firmware...)
 	}
 	if c.Disk != "" {
-		// A snapshot, so that one image can be booted many times at once.
-		return append(append(args, "-drive", "format=raw,snapshot=on,file="+strings.ReplaceAll(c.Disk, ",", ",,")), c.Extra...), nil
+		return append(append(args, c.drive()...), c.Extra...), nil
 	}
 	args = append(args, "-kernel", c.Kernel)
 	if c.Initrd != "" {

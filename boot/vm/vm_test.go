@@ -44,6 +44,17 @@ func TestCommandLine(t *testing.T) {
 			c:    Config{Engine: TCG, Disk: "a,b.img"},
 			want: "qemu-system-x86_64 -M pc -nodefaults -accel tcg -cpu max -m 128 " + tail + " -drive format=raw,snapshot=on,file=a,,b.img",
 		},
+		{
+			name: "CD",
+			c:    Config{Engine: TCG, Disk: "b.iso", Media: CD},
+			want: "qemu-system-x86_64 -M pc -nodefaults -accel tcg -cpu max -m 128 " + tail + " -drive media=cdrom,format=raw,snapshot=on,file=b.iso",
+		},
+		{
+			name: "stick that is written to",
+			c:    Config{Engine: TCG, Machine: Q35, Disk: "b.img", Media: Stick, Keep: true},
+			want: "qemu-system-x86_64 -M q35 -nodefaults -accel tcg -cpu max -m 128 " + tail +
+				" -device qemu-xhci -drive if=none,id=stick,format=raw,file=b.img -device usb-storage,drive=stick,removable=on",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

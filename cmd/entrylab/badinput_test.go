@@ -98,7 +98,7 @@ func TestBadInput(t *testing.T) {
 		{"no such format", []string{"compare", "-format", "xml", "linux-3.19", "linux-4.1"}, []string{`"xml" for flag -format`, "want text, json, bench, csv or html"}},
 		{"format that study has not", []string{"study", "-format", "xml"}, []string{`"xml" for flag -format`, "want text, json, bench, csv or html;"}},
 		{"format that a report has not", []string{"report", "x", "-format", "xml"}, []string{`"xml" for flag -format`, "want html, text, json, bench or csv;"}},
-		{"format that an image has not", []string{"build", "-o", image, "-format", "csv"}, []string{`"csv" for flag -format`, "want elf, efi or disk;"}},
+		{"format that an image has not", []string{"build", "-o", image, "-format", "csv"}, []string{`"csv" for flag -format`, "want elf, efi, disk, iso or bios;"}},
 		{"no such engine to compare", []string{"compare", "-engine", "warp", "linux-3.19", "linux-4.1"}, []string{`-engine "warp"`, "want auto, icount, bochs, static, kvm or replay"}},
 		{"engine without costs", []string{"compare", "-engine", "tcg", "linux-3.19", "linux-4.1"}, []string{"-engine tcg", "use icount"}},
 		{"negative memory", []string{"boot", "-init", good, "-memory", "-1"}, []string{`"-1" for flag -memory`, "such as 512MiB or 2GiB"}},

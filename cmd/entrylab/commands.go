@@ -82,7 +82,15 @@ func variantsFlag(names *string) cli.Flag {
 }
 
 // imageFormats are the kinds of image that build writes, the default first.
-var imageFormats = []string{"elf", "efi", "disk"}
+var imageFormats = formatNames()
+
+func formatNames() []string {
+	var names []string
+	for _, f := range image.Formats {
+		names = append(names, string(f))
+	}
+	return names
+}
 
 // buildOptions are the flags of build.
 type buildOptions struct {
@@ -101,7 +109,9 @@ program that it runs as /init. The formats are
     elf   for a loader that knows PVH, such as QEMU's -kernel
     efi   an EFI application and a Linux bzImage in one file: for UEFI firmware,
           GRUB, kexec and QEMU's -kernel
-    disk  for a BIOS, from a disk or a stick
+    disk  for a stick or a disk, which a BIOS and UEFI firmware boot
+    iso   for a CD, which both boot; written to a stick, it is one
+    bios  for a BIOS alone, from a small disk or stick
 
 Examples:
 
@@ -117,7 +127,7 @@ Examples:
 			}, among(imageFormats...)},
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
-			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which efi and disk images hold", Destination: &o.words},
+			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which images of all formats but elf hold", Destination: &o.words},
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
@@ -127,7 +137,8 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if o.out == "" || len(args) > 0 {
 		return 0, errors.New("want -o FILE and no further argument")
 	}
-	if o.format == "elf" && o.words != "" {
+	format := image.Format(o.format)
+	if format == image.ELF && o.words != "" {
 		return 0, errors.New("-append is not for -format elf: an ELF file gets its command line from its loader")
 	}
 	if err := notInput(o.out, o.init); err != nil {
@@ -159,25 +170,19 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	if o.format == "efi" && o.words != "" {
+	if format != image.BIOS && o.words != "" {
 		words += " " + o.words
 	}
-	image, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words})
+	im, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words})
 	if err != nil {
 		return 0, err
 	}
-	file := image.ELF
-	switch o.format {
-	case "disk":
-		file, err = image.Disk(o.words)
-	case "efi":
-		file, err = image.EFI()
-	}
+	file, err := im.File(format, o.words)
 	if err != nil {
 		return 0, err
 	}
 	p.done()
-	return 0, e.write("image", o.out, file, fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), image.Size, len(archive), joinNames(list)))
+	return 0, e.write("image", o.out, file, fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), im.Size, len(archive), joinNames(list)))
 }
 
 // errNotRunnable refuses what the kernel would refuse at boot.

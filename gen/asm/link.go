@@ -223,9 +223,9 @@ func (lk *linker) defineOwn(name string, addr uint64, pc uintptr) {
 // flat.
 func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 	var b []byte
-	page := pageSize
+	page, align := pageSize, funcAlign
 	if flat {
-		page = 1
+		page, align = 1, 1
 	}
 	lk.defineOwn("__text_start", addr, 0)
 	group, groupPC := "", uintptr(0)
@@ -240,7 +240,7 @@ func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 			b = pad(b, addr, page, fillByte)
 		}
 		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
-		b = pad(b, addr, max(funcAlign, enc.align), fillByte)
+		b = pad(b, addr, max(align, enc.align), fillByte)
 		if enc.fn.Group != group {
 			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
 				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)), groupPC)

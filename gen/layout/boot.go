@@ -59,8 +59,12 @@ type BIOSInfo[T any] struct {
 type DiskPart[T any] struct {
 	Dest    T // physical address
 	LBA     T // first sector
-	Sectors T // of 512 bytes; 0 after the last part
+	Sectors T // 0 after the last part
+	Sum     T // of its words of 32 bits: for each, the sum before it times DiskSumFactor, plus the word
 }
+
+// DiskSumFactor makes DiskPart.Sum depend on where a word is.
+const DiskSumFactor = 31
 
 // ExTableEntry is an entry of __ex_table, which the linker makes.
 type ExTableEntry[T any] struct {
