@@ -40,7 +40,7 @@ func TestStaticFormats(t *testing.T) {
 			continue
 		}
 		lines++
-		if len(r.Values) != len(count.Metrics) || r.GetConfig("engine") != "static" {
+		if len(r.Values) != len(count.Metrics()) || r.GetConfig("engine") != "static" {
 			t.Errorf("%s has %d values, engine %q", r.Name, len(r.Values), r.GetConfig("engine"))
 		}
 		if string(r.Name) == "Entry/variant=heukelum-v2" {
@@ -62,8 +62,8 @@ func TestStaticFormats(t *testing.T) {
 	if err := json.Unmarshal([]byte(static(t, "json")), &out); err != nil {
 		t.Fatal(err)
 	}
-	if out.Engine != "static" || len(out.Measures) != want*len(count.Metrics) || len(out.Notes) == 0 {
-		t.Errorf("json: engine %q, %d counts, %d notes; want %d counts", out.Engine, len(out.Measures), len(out.Notes), want*len(count.Metrics))
+	if out.Engine != "static" || len(out.Measures) != want*len(count.Metrics()) || len(out.Notes) == 0 {
+		t.Errorf("json: engine %q, %d counts, %d notes; want %d counts", out.Engine, len(out.Measures), len(out.Notes), want*len(count.Metrics()))
 	}
 	if m := out.Measures[0]; m.Op != "insns/entry" || m.Unit != "instructions" || m.Median != 22 {
 		t.Errorf("json: the first count is %+v", m)

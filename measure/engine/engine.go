@@ -49,6 +49,9 @@ type Engine struct {
 	Rank int
 	// Ops are its operations in the order of tables, the most telling one first.
 	Ops []Op
+	// opsOf, if not nil, returns them. It is called once all packages are initialized, as
+	// more of them may be registered after the engine.
+	opsOf func() []Op
 
 	// VM is the machine that it boots, and Defaults are the machine's settings; empty: it
 	// boots none.
@@ -80,11 +83,11 @@ type Engine struct {
 	// do not come in steps.
 	Unstepped string
 	// Sample is the unit of resampling of a sampled engine, and Process what makes
-	// several
-	// of them: "boot", or "placement" in a "process".
+	// several of them: "boot", or "placement" in a "process".
 	Sample, Process string
-	// Noise is the beginning and the end of a refusal of its samples.
-	Noise [2]string
+	// Quieter says what to do where its samples are refused because they are noisy, as the
+	// end of a sentence; it may be empty.
+	Quieter string
 	// Notes returns what a reader of the figures must know about one run or, given nil,
 	// about any run. It may be nil.
 	Notes func(*Account) []string
@@ -142,8 +145,9 @@ func (e Engine) Title(op string) string {
 // unknown operation are its name.
 func OperationOf(op string) record.Operation {
 	for _, e := range registry {
-		if i := slices.IndexFunc(e.Ops, func(o Op) bool { return o.Op == op }); i >= 0 {
-			return e.Ops[i].Operation
+		ops := e.resolved().Ops
+		if i := slices.IndexFunc(ops, func(o Op) bool { return o.Op == op }); i >= 0 {
+			return ops[i].Operation
 		}
 	}
 	return record.Operation{Op: op, Title: op, Short: op, Bench: op}
@@ -257,31 +261,50 @@ var registry []Engine
 // Register adds an engine. It is called when the program starts, and panics if the
 // name is taken.
 func Register(e Engine) {
-	if _, taken := Find(e.Name); taken || e.Name == "" {
+	if e.Name == "" || slices.ContainsFunc(registry, func(o Engine) bool { return o.Name == e.Name }) {
 		panic(fmt.Sprintf("engine: %q is registered twice, or has no name", e.Name))
 	}
 	registry = append(registry, e)
 	slices.SortStableFunc(registry, func(a, b Engine) int { return cmp.Compare(a.Rank, b.Rank) })
 }
 
+// registered returns the engines that are what is asked for, by rank.
+func registered(is func(Engine) bool) []Engine {
+	var list []Engine
+	for _, e := range registry {
+		if is(e) {
+			list = append(list, e.resolved())
+		}
+	}
+	return list
+}
+
+// resolved returns the engine with its operations filled in.
+func (e Engine) resolved() Engine {
+	if e.opsOf != nil {
+		e.Ops = e.opsOf()
+	}
+	return e
+}
+
 // All returns the engines that run entry paths of subjects, by rank.
 func All() []Engine {
-	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose != nil || e.Verify != nil })
+	return registered(func(e Engine) bool { return e.Choose == nil && e.Verify == nil })
 }
 
 // Choices returns the choices between engines.
 func Choices() []Engine {
-	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Choose == nil })
+	return registered(func(e Engine) bool { return e.Choose != nil })
 }
 
 // Verifying returns the engines that check a kernel without booting one.
 func Verifying() []Engine {
-	return slices.DeleteFunc(slices.Clone(registry), func(e Engine) bool { return e.Verify == nil })
+	return registered(func(e Engine) bool { return e.Verify != nil })
 }
 
 // Measuring returns the engines with which this program measures costs, by rank.
 func Measuring() []Engine {
-	return slices.DeleteFunc(All(), func(e Engine) bool { return e.Plan == nil || e.Costless != "" })
+	return registered(func(e Engine) bool { return e.Choose == nil && e.Verify == nil && e.Plan != nil && e.Costless == "" })
 }
 
 // Names returns the names of engines.
@@ -299,7 +322,7 @@ func Find(name string) (Engine, bool) {
 	if i < 0 {
 		return Engine{}, false
 	}
-	return registry[i], true
+	return registry[i].resolved(), true
 }
 
 // Of returns the engine with that name. An unknown name means a machine on which a
@@ -310,7 +333,7 @@ func Of(name string) Engine {
 	}
 	return Engine{
 		Name: name, Kind: Sampled, Unit: record.Cycles, Includes: wholeCall, Rank: 1 << 16,
-		Ops: ops(record.Sampled), Sample: "boot", Noise: bootNoise,
+		Ops: ops(record.Sampled), Sample: "boot",
 	}
 }
 

@@ -53,7 +53,7 @@ func knownOp(r *record.Record) error {
 		return nil
 	}
 	for _, e := range registry {
-		for _, o := range e.Ops {
+		for _, o := range e.resolved().Ops {
 			if o.Op == r.Op {
 				return nil
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/entrylab/entrylab/boot/image"
@@ -15,7 +16,7 @@ const static = "static"
 
 func init() {
 	Register(Engine{
-		Name: static, Kind: Exact, Rank: 30, Ops: countOps(),
+		Name: static, Kind: Exact, Rank: 30, opsOf: sync.OnceValue(countOps),
 		About:    "counted in the machine code, nothing is run",
 		Emulated: true,
 		Notes: func(a *Account) []string {
@@ -57,31 +58,24 @@ func planCounts(_ context.Context, j Job) ([]Step, error) {
 	}}, nil
 }
 
-// countUnits are the units of package count's metrics, by the names of these units
-// in Go's benchmark format.
-var countUnits = map[string]string{
-	"insns": record.Instructions, "code-bytes": record.Bytes, "loads": record.Loads, "stores": record.Stores,
-	"gs-accesses": record.Accesses, "rsp-forwards": record.Forwards, "lines": record.Lines, "lines-beyond": record.Lines,
-}
-
 // countOp returns the name of a count of a phase: the counts of a whole call are the
 // operations of the engine, all others are parts.
 func countOp(phase count.Phase, m count.Metric) string {
 	if phase.Name == "call" {
-		return m.Unit
+		return m.Bench
 	}
-	return m.Unit + "/" + phase.Name
+	return m.Bench + "/" + phase.Name
 }
 
 // countOps returns the operations of the engine: each metric of each phase.
 func countOps() []Op {
 	var ops []Op
 	for _, p := range count.Phases {
-		for _, m := range count.Metrics {
+		for _, m := range count.Metrics() {
 			op := countOp(p, m)
 			ops = append(ops, Op{
 				Operation: record.Operation{Op: op, Title: m.Title, Short: op, Bench: p.Bench},
-				Unit:      m.Unit, Group: p.Title,
+				Unit:      m.Bench, Group: p.Title,
 			})
 		}
 	}
@@ -94,9 +88,9 @@ func countRecords(variants []count.Variant, axes map[string]string, c record.Con
 	var parts, whole []record.Record
 	for _, v := range variants {
 		for i, p := range count.Phases {
-			for _, m := range count.Metrics {
+			for _, m := range count.Metrics() {
 				op := countOp(p, m)
-				r := record.New(c, counted(v.Name, op, m.Of(v.Counts[i])), axes[v.Name], countUnits[m.Unit], 0, now)
+				r := record.New(c, counted(v.Name, op, m.Of(v.Counts[i])), axes[v.Name], m.Unit, 0, now)
 				if record.IsPart(op) {
 					parts = append(parts, r)
 				} else {

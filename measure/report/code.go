@@ -20,28 +20,27 @@ import (
 	"github.com/entrylab/entrylab/stubs/explain"
 )
 
-// code is what there is to show of the variants' code. It is that of the
-// entrylab that writes the report, not of the one that measured.
+// code is what the page shows of the variants' code: of the code that this entrylab
+// generates, which need not be the one that measured.
 type code struct {
-	// Build names that entrylab.
+	// Build names this entrylab.
 	Build string
-	// Frame is the picture of the frames: a row for each slot, a column for each
-	// variant.
+	// Frame shows the frames: a row for each slot, a column for each variant.
 	Frame *table.Table
 	Diffs []diff
-	// Counts are differences in what is in the code, Notes what must be known of
-	// them.
+	// Counts are the differences in what the code has, Notes what a reader must know
+	// about them.
 	Counts []*table.Table
 	Notes  []string
-	// CallMeasured is set if the counts of a whole call are among the figures;
-	// they are not here then.
+	// CallMeasured is set if the figures include the counts of a whole call, which Counts
+	// then leaves out.
 	CallMeasured bool
-	// Unlisted are variants that have figures and no listing.
+	// Unlisted are the variants that have figures but no listing.
 	Unlisted []unlisted
 }
 
-// diff is a change in the code: the functions that are shown side by side, and
-// those that differ beside them.
+// diff is a change in the code: the functions that are shown side by side, and the others
+// that differ.
 type diff struct {
 	Key, From, To string
 	Funcs, More   []explain.FuncDiff
@@ -51,11 +50,11 @@ type diff struct {
 
 type unlisted struct{ Name, Why string }
 
-// inPicture are the variants of the picture of frames.
+// inPicture are the variants whose frames are shown.
 var inPicture = []string{"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1"}
 
-// frames adds the slots of the frame while the handler of an ordinary call runs,
-// the top of the stack first.
+// frames adds the slots of the frames as they are while the handler of an ordinary call
+// runs, the top of the stack first.
 func frames(t *table.Table, variants []stubs.Axes) {
 	for s := layout.NumSlots; s > 0; {
 		s--
@@ -78,17 +77,16 @@ func frames(t *table.Table, variants []stubs.Axes) {
 	}
 }
 
-// shown are the functions of a variant that are shown side by side; the others
-// are wrappers that are alike.
+// shown are the functions of a variant that are shown side by side. The others are
+// wrappers, which hardly differ from each other.
 var shown = []string{"entry_SYSCALL_64", "stub_full_frame", "stub_rt_sigreturn", "__switch_to_asm", "__switch_to_resume"}
 
-// codeOf builds the variants of the study's changes and explains them. A
-// variant that the page has figures of, of other code than this entrylab's by
-// its name and axes, has no listing: there is one for what was measured, or
-// none.
+// codeOf builds and explains the variants of the study's changes. A variant whose figures
+// are of other code than this entrylab's, by its name and axes, gets no listing: a listing
+// shows what was measured.
 func codeOf(p study.Page) (code, error) {
 	c := code{Build: build.Name()}
-	// Counts of a whole call are an engine's, too.
+	// An engine counts whole calls, too.
 	c.CallMeasured = slices.ContainsFunc(p.Engines(), func(e string) bool { return engine.Of(e).Unit == "" && engine.Of(e).Kind == engine.Exact })
 	list, err := study.Variants()
 	if err != nil {
@@ -164,7 +162,7 @@ func codeOf(p study.Page) (code, error) {
 	return c, nil
 }
 
-// notListed are the variants of the page that this entrylab cannot list.
+// notListed returns the variants of the page that this entrylab cannot list.
 func notListed(p study.Page, known map[string]stubs.Variant) []unlisted {
 	var list []unlisted
 	for _, v := range p.Variants() {
@@ -189,11 +187,11 @@ func notListed(p study.Page, known map[string]stubs.Variant) []unlisted {
 	return list
 }
 
-// countsOf are the differences that each change makes in the code of a phase.
+// countsOf returns the differences that each change makes in the code of a phase.
 func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
 	t := &table.Table{Caption: phase.Title, Head: []string{""}}
-	for _, m := range count.Metrics {
-		t.Head = append(t.Head, m.Unit)
+	for _, m := range count.Metrics() {
+		t.Head = append(t.Head, m.Bench)
 	}
 	find := func(name string) count.Counts {
 		return counted[slices.IndexFunc(counted, func(v count.Variant) bool { return v.Name == name })].Counts[i]
@@ -201,7 +199,7 @@ func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
 	for _, change := range study.Changes {
 		from, to := change.Ends()
 		cells := []table.Cell{{Text: change.Key}}
-		for _, m := range count.Metrics {
+		for _, m := range count.Metrics() {
 			c := table.Cell{Text: "0", Class: classes[analysis.Same]}
 			switch d := m.Of(find(to)) - m.Of(find(from)); {
 			case d < 0:
@@ -216,7 +214,7 @@ func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
 	return t
 }
 
-// sideBySide is a function of two variants, each line beside the one that it became.
+// sideBySide shows a function of two variants, each line beside the line that it became.
 func sideBySide(d diff, f explain.FuncDiff) (*table.Table, error) {
 	t := &table.Table{Class: "sides", Caption: f.Name, Head: []string{"− " + d.From, "+ " + d.To}, Key: table.NoKey}
 	cell := func(l *explain.Row, class, element string) (table.Cell, error) {

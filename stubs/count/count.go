@@ -59,22 +59,22 @@ var Phases = []Phase{
 // such as a push from memory, is a load and a store. The words that SYSCALL,
 // SYSRET and IRETQ take from descriptors and MSRs are neither.
 type Counts struct {
-	Instructions int `json:"instructions"`
-	Bytes        int `json:"bytes"` // of the instructions
-	Loads        int `json:"loads"`
-	Stores       int `json:"stores"`
+	// Steps are the instructions that are counted, in the order of a call.
+	Steps         []prove.Step
+	Instructions  int
+	Bytes         int // of the instructions
+	Loads, Stores int
 	// GS is how many of the loads and stores are relative to GS.
-	GS int `json:"gs"`
+	GS int
 	// Forwards is how often the user's RSP is loaded from where it was stored
 	// before. With 1 for a whole call, the exit waits for the store at the
 	// entry; with 2 that word has also been copied through a register, and so on.
-	Forwards int `json:"forwards"`
+	Forwards int
 	// Lines is how many lines of 64 bytes the loads and stores touch, in the
 	// per-CPU area, on the kernel stack, in the threads and in sys_call_table.
 	// LinesBeyond counts the lines that a null call of [Reference] does not touch. In
 	// the context switch, the stack is assumed to begin with a line.
-	Lines       int `json:"lines"`
-	LinesBeyond int `json:"lines_beyond"`
+	Lines, LinesBeyond int
 }
 
 // Reference is the variant whose null call touches the lines that any call
@@ -83,20 +83,35 @@ const Reference = "linux-3.19"
 
 // Metric is one of the counts.
 type Metric struct {
-	Title, Unit string // Unit is the unit in Go's benchmark format
-	Of          func(Counts) int
+	Title string
+	// Bench names the metric in keys, and its unit in Go's benchmark format.
+	Bench string
+	// Unit is what it counts, as records name it (record.Units).
+	Unit string
+	Of   func(Counts) int
 }
 
-// Metrics are all counts, in the order of tables.
-var Metrics = []Metric{
-	{"instructions", "insns", func(c Counts) int { return c.Instructions }},
-	{"bytes", "code-bytes", func(c Counts) int { return c.Bytes }},
-	{"loads", "loads", func(c Counts) int { return c.Loads }},
-	{"stores", "stores", func(c Counts) int { return c.Stores }},
-	{"of these relative to GS", "gs-accesses", func(c Counts) int { return c.GS }},
-	{"forwards of the user's RSP", "rsp-forwards", func(c Counts) int { return c.Forwards }},
-	{"cache lines", "lines", func(c Counts) int { return c.Lines }},
-	{"of these beyond " + Reference + "'s null call", "lines-beyond", func(c Counts) int { return c.LinesBeyond }},
+var metrics = []Metric{
+	{"instructions", "insns", "instructions", func(c Counts) int { return c.Instructions }},
+	{"bytes", "code-bytes", "bytes", func(c Counts) int { return c.Bytes }},
+	{"loads", "loads", "loads", func(c Counts) int { return c.Loads }},
+	{"stores", "stores", "stores", func(c Counts) int { return c.Stores }},
+	{"of these relative to GS", "gs-accesses", "accesses", func(c Counts) int { return c.GS }},
+	{"forwards of the user's RSP", "rsp-forwards", "forwards", func(c Counts) int { return c.Forwards }},
+	{"cache lines", "lines", "lines", func(c Counts) int { return c.Lines }},
+	{"of these beyond " + Reference + "'s null call", "lines-beyond", "lines", func(c Counts) int { return c.LinesBeyond }},
+}
+
+// Metrics returns all counts, in the order of tables.
+func Metrics() []Metric { return slices.Clone(metrics) }
+
+// Register adds a count behind those that there are. It is called when the program
+// starts, and panics if the key is taken or something is missing.
+func Register(m Metric) {
+	if m.Title == "" || m.Bench == "" || m.Unit == "" || m.Of == nil || slices.ContainsFunc(metrics, func(n Metric) bool { return n.Bench == m.Bench }) {
+		panic(fmt.Sprintf("count: metric %q is registered twice, or lacks a title, a unit or a function", m.Bench))
+	}
+	metrics = append(metrics, m)
 }
 
 // Variant is the counts of one variant.
@@ -177,7 +192,7 @@ func reference() (map[line]bool, error) {
 
 // of counts the steps.
 func of(steps []prove.Step, anyway map[line]bool) Counts {
-	c := Counts{Instructions: len(steps)}
+	c := Counts{Steps: steps, Instructions: len(steps)}
 	for _, s := range steps {
 		c.Bytes += s.Len
 		for _, a := range s.Accesses {

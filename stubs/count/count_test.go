@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
@@ -44,8 +45,9 @@ func counted(t *testing.T, n stubs.Variant) Variant {
 // the other.
 func (c Counts) minus(d Counts) Counts {
 	return Counts{
-		c.Instructions - d.Instructions, c.Bytes - d.Bytes, c.Loads - d.Loads, c.Stores - d.Stores, c.GS - d.GS,
-		c.Forwards - d.Forwards, c.Lines - d.Lines, c.LinesBeyond - d.LinesBeyond,
+		Instructions: c.Instructions - d.Instructions, Bytes: c.Bytes - d.Bytes,
+		Loads: c.Loads - d.Loads, Stores: c.Stores - d.Stores, GS: c.GS - d.GS,
+		Forwards: c.Forwards - d.Forwards, Lines: c.Lines - d.Lines, LinesBeyond: c.LinesBeyond - d.LinesBeyond,
 	}
 }
 
@@ -115,7 +117,7 @@ func TestNullCall(t *testing.T) {
 	}
 	want := map[string]int{"bare": 3, "linux-3.19": 42, "heukelum-v2": 48, "linux-4.1": 45}
 	for i, n := range list {
-		if diff := cmp.Diff(counted(t, n), inKernel[i]); diff != "" {
+		if diff := cmp.Diff(counted(t, n), inKernel[i], cmpopts.IgnoreFields(Counts{}, "Steps")); diff != "" {
 			t.Errorf("%s: alone it is not as in the kernel (-alone +kernel):\n%s", n.Name, diff)
 		}
 		got := inPhase(inKernel[i], "call").Instructions
