@@ -44,7 +44,7 @@ func sampled(t *testing.T, list []stubs.Variant, samples int) (missing []string)
 		t.Fatal(err)
 	}
 	res, err := analysis.NewSet(out.Records).Compare(on.Name, out, nil)
-	if _, noise := errors.AsType[*stats.NoiseError](err); noise && !meaningless {
+	if _, refused := errors.AsType[*stats.RefusedError](err); refused && !meaningless {
 		return nil // as it may be of so few
 	}
 	if err != nil {

@@ -155,7 +155,7 @@ func (e *env) lost(k *keeper, en engine.Engine, out engine.Outcome, err error) e
 
 // printRefused prints what refuses samples: their controls, and no figure.
 func (e *env) printRefused(set *analysis.Set, en engine.Engine, out engine.Outcome, names []string, format string, err error) (int, error) {
-	if _, noise := errors.AsType[*stats.NoiseError](err); !noise || format != "text" {
+	if _, refused := errors.AsType[*stats.RefusedError](err); !refused || format != "text" {
 		return exitError, err
 	}
 	c, _ := set.Compare(en.Name, out, names) // it is refused

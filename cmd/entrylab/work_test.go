@@ -294,7 +294,7 @@ func anotherMatrix(l *workplace) {
 	if err := os.WriteFile(filepath.Join(l.dir, "lab.toml"), []byte("engines = [\"static\"]\n"), 0o644); err != nil {
 		l.t.Fatal(err)
 	}
-	l.start("b", "", work...).end(l.t, exitError, "", "has another matrix than this worker")
+	l.start("b", "", work...).end(l.t, exitError, "", "has a different matrix from this worker")
 }
 
 // crashedElsewhere: what crashes on one machine is done by another, and the first one

@@ -27,7 +27,7 @@ type Booted struct {
 	Controls      []Control
 	// Placed is set if every boot had its code at other addresses.
 	Placed bool
-	// failed are the controls that failed.
+	// failed says what else is wrong with the boots than their Controls.
 	failed []string
 }
 
@@ -57,15 +57,10 @@ func (s *Set) booted(boots []cycles.Boot) (*Booted, error) {
 // refused: they say that they are meaningless.
 func (b *Booted) err() error {
 	e := engine.Of(b.Config.Engine)
-	if len(b.failed) == 0 || e.MeaninglessOn(b.Config.Host) != "" {
+	if e.MeaninglessOn(b.Config.Host) != "" {
 		return nil
 	}
-	return noise(e, strings.Join(b.failed, "; "))
-}
-
-// noise is a refusal of an engine's samples.
-func noise(e engine.Engine, reason string) error {
-	return &stats.NoiseError{Samples: e.Noise[0], Reason: reason, Advice: e.Noise[1]}
+	return refusal(e, b.Controls, b.failed...)
 }
 
 // counted reports whether a boot's cycles are those of the cycle counter.
@@ -197,21 +192,14 @@ func (b *Booted) calibrate(boots []cycles.Boot) {
 	}
 }
 
-// control fills in the controls, and which of them failed: the controls of the null call
-// decide.
+// control fills in the controls. Those of the null call must be there.
 func (s *Set) control(b *Booted, boots []cycles.Boot) {
 	control := func(name, op string, truth float64, e *stats.Estimate) {
-		decides := op == nullCall
-		if e == nil {
-			if decides {
-				b.failed = append(b.failed, name+" is missing")
-			}
-			return
-		}
-		c := Control{Name: name, Op: op, Truth: truth, Estimate: *e}
-		b.Controls = append(b.Controls, c)
-		if why := c.wrong("boots"); decides && why != "" {
-			b.failed = append(b.failed, why)
+		switch {
+		case e != nil:
+			b.Controls = append(b.Controls, Control{Name: name, Op: op, Truth: truth, Estimate: *e})
+		case op == nullCall:
+			b.failed = append(b.failed, name+" is missing")
 		}
 	}
 	base := boots[0].Variants()[0] // what the guest samples twice: its first that is not the floor
@@ -289,7 +277,7 @@ func (s *Set) boots(records []record.Record) []record.Record {
 		}
 		if err != nil {
 			reason := err.Error()
-			if _, noisy := errors.AsType[*stats.NoiseError](err); noisy {
+			if _, refused := errors.AsType[*stats.RefusedError](err); refused {
 				reason += again(b)
 				s.RefusedBoots = append(s.RefusedBoots, b)
 			}
@@ -308,8 +296,8 @@ func (s *Set) boots(records []record.Record) []record.Record {
 	})
 }
 
-// again says what to do about boots that are too noisy: they stay in the results
-// file, and a resumed study does not take them again.
+// again says what to do about boots that are refused: they stay in the results file,
+// and a resumed study does not take them again.
 func again(b *Booted) string {
 	if !b.Placed {
 		return ". Boot the machine again, into another file: these boots stay in this one"

@@ -82,7 +82,7 @@ func TestCoverage(t *testing.T) {
 			held, sum := 0, 0.0
 			for range *runs {
 				res, err := analysed(t, m, rng)
-				if noisy := (*stats.NoiseError)(nil); err != nil && !errors.As(err, &noisy) {
+				if noisy := (*stats.RefusedError)(nil); err != nil && !errors.As(err, &noisy) {
 					t.Fatal(err)
 				}
 				c, _ := res.Find("b", nullCall)
@@ -112,9 +112,9 @@ func TestControls(t *testing.T) {
 	}{
 		{"good", func(*cyclestest.Machine) {}, ""},
 		{"counters", func(m *cyclestest.Machine) { m.Counters = true }, ""},
-		{"A/A is off", func(m *cyclestest.Machine) { m.Again = 0.5 }, "A/A was +0.50"},
-		{"no dose", func(m *cyclestest.Machine) { m.PositiveControl = -1 }, "+1 cycle was +0.00"},
-		{"too large a dose", func(m *cyclestest.Machine) { m.PositiveControl = 1 }, "+1 cycle was +2.00"},
+		{"A/A is off", func(m *cyclestest.Machine) { m.Again = 0.5 }, "A/A reads +0.50"},
+		{"no dose", func(m *cyclestest.Machine) { m.PositiveControl = -1 }, "+1 cycle reads +0.00"},
+		{"too large a dose", func(m *cyclestest.Machine) { m.PositiveControl = 1 }, "+1 cycle reads +2.00"},
 		{"no dose at all", func(m *cyclestest.Machine) { m.Lacks = []string{wire.OpDoseOne} }, "+1 cycle is missing"},
 		{"no resolution", func(m *cyclestest.Machine) { m.Lacks = []string{wire.OpStep} }, "20 of 20 boots lack the calibration: resolution"},
 		{"no reading of the clock", func(m *cyclestest.Machine) { m.Lacks = []string{wire.OpClock} }, "lack the calibration: reading it"},
@@ -125,17 +125,17 @@ func TestControls(t *testing.T) {
 		{"wide", func(m *cyclestest.Machine) {
 			m.Spike = func(r *rand.Rand) float64 { return 40 * r.Float64() }
 			m.Samples = 3
-		}, "A/A was"},
+		}, "A/A reads"},
 	} {
 		m := cyclestest.Quiet(20, 60, 1)
 		row.with(&m)
 		res, err := analysed(t, m, rand.New(rand.NewPCG(3, 4)))
-		noisy := (*stats.NoiseError)(nil)
+		noisy := (*stats.RefusedError)(nil)
 		switch {
 		case row.want == "" && err != nil:
 			t.Errorf("%s: refused: %v", row.name, err)
 		case row.want != "" && (!errors.As(err, &noisy) || !strings.Contains(err.Error(), row.want)):
-			t.Errorf("%s: error is %v, want a NoiseError with %q", row.name, err, row.want)
+			t.Errorf("%s: error is %v, want a RefusedError with %q", row.name, err, row.want)
 		case res == nil || len(res.Controls) < 2 && len(m.Lacks) == 0:
 			t.Errorf("%s: the controls are not shown", row.name)
 		}
@@ -321,7 +321,7 @@ func TestBootsNoisyOperation(t *testing.T) {
 		records = append(records, b.Records(map[string]string{base: "x", whole: "y", floor: "z"}, recordtest.Day)...)
 	}
 	s := NewSet(records)
-	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "full-frame call (fix-up): too noisy: A/A was +5.00") || !strings.Contains(s.Refused[0].Reason, "-resume=false") {
+	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "full-frame call (fix-up): too noisy: A/A reads +5.00") || !strings.Contains(s.Refused[0].Reason, "-resume=false") {
 		t.Errorf("refused are %q", s.Refused)
 	}
 	if ops := s.Ops("kvm"); !slices.Equal(ops, []string{nullCall}) {

@@ -21,21 +21,49 @@ type Control struct {
 	Estimate stats.Estimate `json:"estimate"`
 }
 
-// wrong says how the control differs from its true value, over units of resampling;
-// empty: it does not.
-func (c Control) wrong(units string) string {
-	e := c.Estimate
-	if math.Abs(e.Mean-c.Truth) <= stats.Resolution && e.Half() <= stats.Resolution {
-		return ""
+// wrong reports whether the control reads something else than its true value, or too
+// uncertain a value to tell.
+func (c Control) wrong() bool {
+	return math.Abs(c.Estimate.Mean-c.Truth) > stats.Resolution || c.uncertain()
+}
+
+// uncertain reports whether the interval is too wide to tell what the control reads.
+func (c Control) uncertain() bool { return c.Estimate.Half() > stats.Resolution }
+
+// refusal refuses an engine's samples if the controls of the null call are wrong, or if
+// something else is (failed); nil: they are not refused. Noise is to blame if an interval
+// is too wide, or if two copies of one path differ; if neither is so, the refusal says
+// that less noise would change nothing.
+func refusal(e engine.Engine, controls []Control, failed ...string) error {
+	refused := &stats.RefusedError{Unit: e.Sample}
+	wrong, noisy, calm := slices.Clone(failed), false, ""
+	for _, c := range controls {
+		switch {
+		case c.Op != nullCall:
+		case c.wrong():
+			wrong = append(wrong, fmt.Sprintf("%s reads %v cycles over %d %ss, want %g ±%g", c.Name, c.Estimate, c.Estimate.N, e.Sample, c.Truth, stats.Resolution))
+			noisy = noisy || c.Truth == 0 || c.uncertain()
+		case c.Name == engine.Again:
+			calm = fmt.Sprintf("; %s reads %v, so noise is not the reason", c.Name, c.Estimate)
+		}
 	}
-	return fmt.Sprintf("%s was %v cycles over %d %s, want %+g to within %g", c.Name, e, e.N, units, c.Truth, stats.Resolution)
+	switch {
+	case len(wrong) == 0:
+		return nil
+	case noisy:
+		refused.Advice = e.Quieter
+	case len(wrong) > len(failed):
+		refused.Reason = calm
+	}
+	refused.Reason = strings.Join(wrong, "; ") + refused.Reason
+	return refused
 }
 
 // noisy says why the differences of an operation whose base costs that many cycles cannot
 // be trusted, judged by its A/A control; empty: they can.
 func (c Control) noisy(cost float64) string {
 	if e := c.Estimate; !e.Holds(0) && math.Abs(e.Mean) > max(stats.Resolution, 0.01*cost) {
-		return fmt.Sprintf("%s was %v", c.Name, e)
+		return fmt.Sprintf("%s reads %v", c.Name, e)
 	}
 	return ""
 }
@@ -58,12 +86,7 @@ func (s *Set) Judge(name string) error {
 	if len(e.Forms) == 0 {
 		return nil
 	}
-	for _, c := range s.controls[Column{name, e.Forms[0]}] {
-		if why := c.wrong(e.Sample + "s"); c.Op == nullCall && why != "" {
-			return noise(e, why)
-		}
-	}
-	return nil
+	return refusal(e, s.controls[Column{name, e.Forms[0]}])
 }
 
 // told adds the controls among the records, each over all runs.

@@ -51,24 +51,30 @@ func (m simulated) compared(apart map[string]string) (*Comparison, error) {
 	return NewSet(m.records()).Compare("replay", out, []string{base, whole})
 }
 
-// TestJudge: a run is refused if, and only if, a control fails.
+// TestJudge: a run is refused if, and only if, a control fails. The refusal blames noise,
+// and asks for less, if that can be the reason.
 func TestJudge(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		simulated
-		want string // "" accepted
+		want  string // "" accepted
+		noise bool   // is blamed
 	}{
-		{"good", simulated{difference: 2, dose: 1, noise: 0.5}, ""},
-		{"A/A biased", simulated{difference: 2, aa: 1, dose: 1, noise: 0.1}, "A/A was +"},
-		{"A/A biased the other way", simulated{aa: -0.6, dose: 1, noise: 0.5}, "A/A was -0."},
-		{"dose not seen", simulated{noise: 0.5}, "+1 cycle was"},
-		{"dose doubled", simulated{dose: 2, noise: 0.05}, "+1 cycle was +2.0"},
-		{"noise", simulated{dose: 1, noise: 8}, " was "},
+		{"good", simulated{difference: 2, dose: 1, noise: 0.5}, "", false},
+		{"A/A biased", simulated{difference: 2, aa: 1, dose: 1, noise: 0.1}, "these placements are refused: A/A reads +", true},
+		{"A/A biased the other way", simulated{aa: -0.6, dose: 1, noise: 0.5}, "A/A reads -0.", true},
+		{"dose not seen", simulated{noise: 0.5}, "+1 cycle reads", false},
+		{"dose doubled", simulated{dose: 2, noise: 0.05}, "+1 cycle reads +2.00 ±0.01 cycles over 200 placements, want 1 ±0.3; A/A reads -0.00 ±0.01, so noise is not the reason", false},
+		{"dose doubled, A/A biased", simulated{dose: 2, aa: 1, noise: 0.05}, "+1 cycle reads +2.0", true},
+		{"noise", simulated{dose: 1, noise: 8}, " reads ", true},
 	} {
 		c, err := tt.compared(nil)
-		_, noisy := errors.AsType[*stats.NoiseError](err)
-		if tt.want == "" && err != nil || tt.want != "" && (!noisy || !strings.Contains(err.Error(), tt.want)) {
+		refused, is := errors.AsType[*stats.RefusedError](err)
+		if tt.want == "" && err != nil || tt.want != "" && (!is || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)
+		}
+		if blamed := is && !strings.Contains(refused.Reason, "noise is not the reason"); is && (blamed != tt.noise || (refused.Advice != "") != tt.noise) {
+			t.Errorf("%s: noise is blamed: %v, want %v: %v", tt.name, blamed, tt.noise, err)
 		}
 		if judged := Judge(tt.records()); (judged == nil) != (err == nil) {
 			t.Errorf("%s: refused as %v, and judged as %v", tt.name, err, judged)
@@ -171,7 +177,7 @@ func TestNoisyForm(t *testing.T) {
 	if s.Has(Column{"replay", "N0"}, nullCall) || !s.Has(Column{"replay", "SR1"}, nullCall) {
 		t.Error("the form is believed, or the other is not")
 	}
-	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "null call (getppid), N0: too noisy: A/A was +5.0") {
+	if len(s.Refused) != 1 || !strings.Contains(s.Refused[0].Reason, "null call (getppid), N0: too noisy: A/A reads +5.0") {
 		t.Errorf("refused are %q", s.Refused)
 	}
 	if got := slices.Collect(func(yield func(string) bool) { yield(s.Headline("replay", wire.OpNullCall).Form) }); got[0] != "SR1" {

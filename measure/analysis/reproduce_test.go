@@ -38,7 +38,7 @@ func BenchmarkReproduce(b *testing.B) {
 		figures := map[string][]stats.Estimate{}
 		for range runs {
 			out, err := engine.Runner{Job: engine.Job{Subjects: list}, Judge: analysis.Judge, Note: func(string) {}}.Run(b.Context(), replay)
-			if _, noisy := errors.AsType[*stats.NoiseError](err); noisy {
+			if _, is := errors.AsType[*stats.RefusedError](err); is {
 				refused++
 				b.Log(err)
 				continue

@@ -13,11 +13,11 @@ import (
 //go:embed theme.css
 var theme string
 
-// Theme is the style sheet of pages with charts: their colours, and what all pages
-// have.
+// Theme is the style sheet of pages with charts: the colours, and the styles that all
+// pages share.
 var Theme = template.CSS(theme)
 
-// Color is one of Theme's, so that plots are dark where the page is.
+// Color is a colour of Theme, so that plots are dark where the page is.
 type Color string
 
 // The colours of plots.
@@ -27,13 +27,13 @@ const (
 	Shade Color = "var(--shade)" // of a region behind the marks
 )
 
-// Palette are the colours of what is shown, the first one first. Bars of the second and
-// the third are hatched, so that they can be told apart without colours.
+// Palette holds the colours for data, in the order of their use. Bars in the second and
+// the third colour are hatched, so that they can be told apart without colours.
 var Palette = []Color{"var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)"}
 
-// Sizes, in units of the picture, which the page makes as wide as it can.
+// Sizes are in units of the picture. A page shows the picture as wide as it can.
 const (
-	// Width is that of all plots: their text is of readable size on a phone.
+	// Width is the width of all plots: with it, text is readable on a phone.
 	Width = 340.0
 	// Row is the height that a row of a plot with names needs.
 	Row = 20.0
@@ -44,27 +44,27 @@ const (
 	gap        = 4.0
 )
 
-// XY is a point, in what the axes count.
+// XY is a point in the units of the axes.
 type XY struct{ X, Y float64 }
 
-// Axis is one of the two. Its range grows with what is added to the plot.
+// Axis is one of a plot's two axes. Its range grows with what is added to the plot.
 type Axis struct {
 	Label    string
 	Min, Max float64
-	// Ticks are what stands at the axis; nil: round numbers.
+	// Ticks are the marked values; nil: round numbers.
 	Ticks []Tick
 }
 
-// Tick is a value of an axis that is shown.
+// Tick is a marked value of an axis.
 type Tick struct {
 	Value float64
 	Label string
 }
 
-// Plot is a picture with two axes. What is added later lies above.
+// Plot is a picture with two axes. What is added later is drawn above what came before.
 type Plot struct {
 	X, Y Axis
-	// LegendLeft puts the legend to the left of the top; otherwise it is to the right.
+	// LegendLeft puts the legend at the top left; otherwise it is at the top right.
 	LegendLeft bool
 
 	bands  []band
@@ -75,7 +75,7 @@ type Plot struct {
 	legend []entry
 }
 
-// Mark is a dot, or with Ring a circle.
+// Mark is a dot or, with Ring, a circle.
 type Mark struct {
 	At     XY
 	Radius float64
@@ -83,7 +83,7 @@ type Mark struct {
 	Ring   bool
 }
 
-// Line is a line through points. One with a Legend is named in the plot's.
+// Line is a line through points. If it has a Legend, the plot's legend shows it.
 type Line struct {
 	Points []XY
 	Color  Color
@@ -110,13 +110,13 @@ type (
 	}
 )
 
-// New is an empty plot.
+// New returns an empty plot.
 func New() *Plot {
 	none := Axis{Min: math.Inf(1), Max: math.Inf(-1)}
 	return &Plot{X: none, Y: none}
 }
 
-// include makes the axes show a point.
+// include extends the axes so that they show a point.
 func (p *Plot) include(at XY) {
 	p.X.Min, p.X.Max = min(p.X.Min, at.X), max(p.X.Max, at.X)
 	p.Y.Min, p.Y.Max = min(p.Y.Min, at.Y), max(p.Y.Max, at.Y)
@@ -139,17 +139,17 @@ func (p *Plot) Mark(m Mark) {
 	p.marks = append(p.marks, m)
 }
 
-// Band shades what lies between two values of the horizontal axis, behind all else.
+// Band shades the area between two values of the horizontal axis, behind everything else.
 func (p *Plot) Band(low, high float64) {
 	p.X.Min, p.X.Max = min(p.X.Min, low), max(p.X.Max, high)
 	p.bands = append(p.bands, band{low, high})
 }
 
-// Text adds words that end at a point.
+// Text adds words whose end is at a point.
 func (p *Plot) Text(at XY, words string) { p.texts = append(p.texts, text{at, words}) }
 
-// Bars adds a horizontal bar for each row from 0 on, which begins at from (nil: at 0)
-// and is as long as the values say. It lies offset above the row's middle.
+// Bars adds a horizontal bar for each row from 0 on. A bar begins at from (nil: at 0), is
+// as long as its value, and lies offset above the row's middle.
 func (p *Plot) Bars(from, values []float64, offset, width float64, color Color, legend string) {
 	for i, v := range values {
 		b := bar{y: float64(i), to: v, offset: offset, width: width, color: color}
@@ -163,7 +163,7 @@ func (p *Plot) Bars(from, values []float64, offset, width float64, color Color, 
 	p.legend = append(p.legend, entry{name: legend, color: color, bar: true})
 }
 
-// Names are the names of the rows from 0 on, at the vertical axis.
+// Names puts the names of the rows from 0 on at the vertical axis.
 func (p *Plot) Names(names ...string) {
 	p.Y.Ticks = []Tick{}
 	for i, n := range names {
@@ -172,10 +172,10 @@ func (p *Plot) Names(names ...string) {
 	p.Y.Min, p.Y.Max = min(p.Y.Min, -0.5), max(p.Y.Max, float64(len(names))-0.5)
 }
 
-// settled is the axis with a range that is not empty, and with ticks.
+// settled returns the axis with ticks and with a range that is not empty.
 func (a Axis) settled() Axis {
 	switch {
-	case a.Min > a.Max: // nothing is shown
+	case a.Min > a.Max: // the plot is empty
 		a.Min, a.Max = 0, 1
 	case a.Min == a.Max:
 		a.Min, a.Max = a.Min-1, a.Max+1
@@ -186,7 +186,7 @@ func (a Axis) settled() Axis {
 	return a
 }
 
-// round are ticks at round numbers, three or more steps apart in all.
+// round returns ticks at round numbers. The range holds at least three steps.
 func round(low, high float64) (ticks []Tick) {
 	step := math.Pow(10, math.Floor(math.Log10(high-low)))
 	for _, part := range []float64{1, 0.5, 0.2, 0.1} {
@@ -204,5 +204,5 @@ func round(low, high float64) (ticks []Tick) {
 
 var negative = regexp.MustCompile(`(^|[\s\[(])-(\d)`)
 
-// Minus gives negative numbers the sign that is as wide as a plus.
+// Minus gives negative numbers a minus sign that is as wide as a plus sign.
 func Minus(text string) string { return negative.ReplaceAllString(text, "$1−$2") }

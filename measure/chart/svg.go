@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// picture is a plot on its way to SVG. The plot's own area lies between left and right,
-// top and bottom.
+// picture is a plot that is being drawn as SVG. Its data lie between left and right, top
+// and bottom.
 type picture struct {
 	strings.Builder
 	x, y                     Axis
 	left, right, top, bottom float64
 }
 
-// SVG draws the plot, to be a part of the page; title is what a reader hears
-// who does not see it.
+// SVG draws the plot as a part of a page. A screen reader reads the title.
 func (p *Plot) SVG(title string, height float64) template.HTML {
 	d := &picture{x: p.X.settled(), y: p.Y.settled(), top: gap, right: Width - gap}
 	names := 0.0
@@ -28,7 +27,7 @@ func (p *Plot) SVG(title string, height float64) template.HTML {
 	if d.y.Label != "" {
 		d.left += lineHeight
 	}
-	if n := len(d.x.Ticks); n > 0 { // half of it stands beyond its tick
+	if n := len(d.x.Ticks); n > 0 { // half of the last label extends beyond its tick
 		d.right -= widthOf(d.x.Ticks[n-1].Label) / 2
 	}
 	d.bottom = height - lineHeight - tickLength - gap
@@ -65,13 +64,13 @@ func (p *Plot) SVG(title string, height float64) template.HTML {
 	return template.HTML(d.String())
 }
 
-// hatches are the patterns of bars.
+// hatches holds the patterns that fill bars.
 const hatches = `<defs>
 <pattern id="hatch2" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="var(--c2)"/><rect width="1.6" height="5" fill="var(--card)"/></pattern>
 <pattern id="hatch3" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" fill="var(--c3)"/><circle cx="2" cy="2" r="1" fill="var(--card)"/></pattern>
 </defs>`
 
-// fill is what bars of a colour are filled with.
+// fill returns what bars of a colour are filled with.
 func fill(c Color) Color {
 	switch c {
 	case Palette[1]:
@@ -87,7 +86,7 @@ func (d *picture) rect(x, y, width, height float64, fill Color) {
 	fmt.Fprintf(d, `<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s"/>`, x, y, width, height, fill)
 }
 
-// atX and atY are where a value lies in the picture.
+// atX and atY return where a value is in the picture.
 func (d *picture) atX(v float64) float64 {
 	return d.left + (v-d.x.Min)/(d.x.Max-d.x.Min)*(d.right-d.left)
 }
@@ -101,7 +100,7 @@ func (d *picture) stroke(x1, y1, x2, y2 float64) {
 	fmt.Fprintf(d, `<path d="M%.2f %.2fL%.2f %.2f" stroke="%s" stroke-width="0.7"/>`, x1, y1, x2, y2, Faint)
 }
 
-// axes draws both, with their ticks and labels.
+// axes draws both axes, with their ticks and labels.
 func (d *picture) axes(height float64) {
 	d.stroke(d.left, d.bottom, d.right, d.bottom)
 	for _, t := range d.x.Ticks {
@@ -125,7 +124,7 @@ func (d *picture) axes(height float64) {
 	}
 }
 
-// line draws what of a line is within the axes.
+// line draws the part of a line that is within the axes.
 func (d *picture) line(l Line) {
 	var path strings.Builder
 	var last XY
@@ -143,7 +142,7 @@ func (d *picture) line(l Line) {
 	fmt.Fprintf(d, `<path d="%s" fill="none" stroke="%s" stroke-width="%g"%s/>`, path.String(), l.Color, l.Width, dashes(l.Dashes))
 }
 
-// dashes is the attribute of a line with gaps.
+// dashes returns the attribute of a dashed line.
 func dashes(list []float64) string {
 	if len(list) == 0 {
 		return ""
@@ -151,8 +150,8 @@ func dashes(list []float64) string {
 	return fmt.Sprintf(` stroke-dasharray="%s"`, strings.Trim(fmt.Sprint(list), "[]"))
 }
 
-// clipped is the part of a line that is within the axes, and whether there is any
-// (Liang and Barsky: the line enters and leaves each side at a share of its length).
+// clipped returns the part of a line that is within the axes, and whether there is one
+// (Liang and Barsky: the line crosses each side at a share of its length).
 func (d *picture) clipped(a, b XY) (from, to XY, ok bool) {
 	enter, leave := 0.0, 1.0
 	for _, side := range []struct{ along, room float64 }{
@@ -182,7 +181,7 @@ func (d *picture) clipped(a, b XY) (from, to XY, ok bool) {
 	return at(enter), at(leave), enter <= leave
 }
 
-// legend draws the names at the top, each with its bar or line.
+// legend draws the names at the top, each with a sample of its bar or line.
 func (d *picture) legend(entries []entry, left bool) {
 	const sample = 20.0
 	for i, e := range entries {
@@ -202,8 +201,8 @@ func (d *picture) legend(entries []entry, left bool) {
 	}
 }
 
-// text draws words. They get the width that they were laid out with: the reader's font
-// may be wider, and a label would reach into the plot.
+// text draws words in the width for which the plot is laid out: with a wider font, a label
+// would reach into the plot.
 func (d *picture) text(x, y float64, anchor, words string) {
 	if words != "" {
 		fmt.Fprintf(d, `<text x="%.2f" y="%.2f" text-anchor="%s" textLength="%.2f" lengthAdjust="spacingAndGlyphs" fill="%s">%s</text>`,
@@ -211,8 +210,8 @@ func (d *picture) text(x, y float64, anchor, words string) {
 	}
 }
 
-// widths are those of the letters from space to tilde in Helvetica, and in the fonts
-// that are made to take its place, in thousandths of the font's size.
+// widths holds the widths of the letters from space to tilde in Helvetica, and in the fonts
+// that are made to replace it, in thousandths of the font's size.
 var widths = [...]int{
 	278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278,
 	556, 556, 556, 556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556,
@@ -222,7 +221,7 @@ var widths = [...]int{
 	556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 }
 
-// widthOf is the width of words.
+// widthOf returns the width of words.
 func widthOf(words string) float64 {
 	const other = 600
 	sum := 0

@@ -14,9 +14,6 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// bootNoise is how the refusal of boots begins and ends.
-var bootNoise = [2]string{"these boots are", ""}
-
 // boots returns the steps of an engine whose ticks are cycles. A boot is the unit of
 // resampling, so there are many boots, each with its code at other addresses.
 func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {

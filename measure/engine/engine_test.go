@@ -104,12 +104,12 @@ func TestRunRefused(t *testing.T) {
 	lacking := Engine{Name: "kvm", Plan: func(context.Context, Job) ([]Step, error) {
 		return nil, fmt.Errorf("%w: no /dev/kvm", ErrUnavailable)
 	}}
-	noisy := fake(3, 1, &stats.NoiseError{Samples: "they are"}, &ran)
+	noisy := fake(3, 1, &stats.RefusedError{Unit: "boot"}, &ran)
 	out, err := Runner{Job: Job{Study: true}, Store: store, Note: silent}.Run(t.Context(), lacking, noisy)
 	if err != nil || len(out.Records) != 2 || len(ran) != 3 {
 		t.Errorf("%d records of steps %v, %v", len(out.Records), ran, err)
 	}
-	if len(out.Skipped) != 2 || !strings.Contains(out.Skipped[1].Reason, "too noisy") {
+	if len(out.Skipped) != 2 || !strings.Contains(out.Skipped[1].Reason, "these boots are refused") {
 		t.Errorf("out.Skipped are %q", out.Skipped)
 	}
 }

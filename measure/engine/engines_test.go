@@ -53,7 +53,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s does not say what it is", e.Name)
 		case e.Unit != "" && !slices.Contains(record.Units, e.Unit):
 			t.Errorf("%s: its unit is %q", e.Name, e.Unit)
-		case e.Kind == engine.Sampled && (e.Sample == "" || e.Noise[0] == ""):
+		case e.Kind == engine.Sampled && e.Sample == "":
 			t.Errorf("%s samples, and does not say what", e.Name)
 		case e.VM != "" && (e.Defaults.Machine == "" || e.Defaults.CPU == "" || e.Defaults.Boots == 0):
 			t.Errorf("%s boots a machine and has no defaults", e.Name)

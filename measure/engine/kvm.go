@@ -16,8 +16,8 @@ func init() {
 		VM:    vm.KVM, Defaults: d,
 		Includes:   wholeCall,
 		Hypervisor: "KVMKVMKVM",
-		Sample:     "boot", Noise: bootNoise,
-		Available: func(ctx context.Context) error { return vm.KVM.Available(ctx, boot.ProbeKVM) },
-		Plan:      func(ctx context.Context, j Job) ([]Step, error) { return j.target(vm.KVM, d).boots(ctx, d) },
+		Sample:     "boot",
+		Available:  func(ctx context.Context) error { return vm.KVM.Available(ctx, boot.ProbeKVM) },
+		Plan:       func(ctx context.Context, j Job) ([]Step, error) { return j.target(vm.KVM, d).boots(ctx, d) },
 	})
 }

@@ -23,7 +23,7 @@ func init() {
 		About:      "cycles of a machine that booted an image by itself",
 		Includes:   wholeCall,
 		Hypervisor: "-",
-		Sample:     "boot", Noise: bootNoise,
+		Sample:     "boot",
 	})
 }
 

@@ -33,9 +33,9 @@ func init() {
 		Unseen:   "cannot compare exits, it does not run SYSRETQ",
 		Forms:    replay.Forms, Unstepped: replay.FormN,
 		Sample: "placement", Process: "process",
-		Noise: replay.Noise,
-		Notes: replayNotes,
-		Plan:  planReplay,
+		Quieter: replay.Quieter,
+		Notes:   replayNotes,
+		Plan:    planReplay,
 	})
 }
 

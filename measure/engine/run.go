@@ -23,7 +23,7 @@ type Runner struct {
 	// already holds.
 	Store *store.Store
 	Old   []record.Record
-	// Judge returns a stats.NoiseError if the controls among the records of a step
+	// Judge returns a stats.RefusedError if the controls among the records of a step
 	// failed.
 	Judge func([]record.Record) error
 	// Note is called with messages for the user.
@@ -78,7 +78,7 @@ func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
 			}
 			r.Job.step("%s, step %d of %d: %s", e.Name, i+1, len(steps), step.Title)
 			err := r.step(ctx, e, step, &out)
-			if _, noise := errors.AsType[*stats.NoiseError](err); noise {
+			if _, refused := errors.AsType[*stats.RefusedError](err); refused {
 				return out, err
 			}
 			if err != nil {
@@ -113,7 +113,7 @@ func (e Engine) studies(cpu string) error {
 	return nil
 }
 
-// step runs one step. In a study, a step that is refused as noise counts as skipped.
+// step runs one step. In a study, a step whose figures are refused counts as skipped.
 func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) error {
 	keep := func(some ...record.Record) error {
 		if r.Store != nil {
@@ -142,10 +142,10 @@ func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) err
 			err = keep(held...)
 		}
 	}
-	if noise, ok := errors.AsType[*stats.NoiseError](err); ok {
+	if refused, ok := errors.AsType[*stats.RefusedError](err); ok {
 		out.Refused = held
 		if r.Job.Study {
-			out.Skipped = append(out.Skipped, Skipped{e.Name, fmt.Sprintf("%s: refused: %v", step.Title, noise)})
+			out.Skipped = append(out.Skipped, Skipped{e.Name, fmt.Sprintf("%s: %v", step.Title, refused)})
 			err = nil
 		}
 	}

@@ -20,8 +20,8 @@ func init() {
 		VM:    vm.TCG, Defaults: d, Emulated: true,
 		Includes:   wholeCall,
 		Hypervisor: "TCGTCGTCGTCG", Meaningless: emulatorsClock,
-		Costless: "its time measures the emulator, not the code; use icount",
-		Sample:   "boot", Noise: bootNoise,
+		Costless:  "its time measures the emulator, not the code; use icount",
+		Sample:    "boot",
 		Available: func(ctx context.Context) error { return vm.TCG.Available(ctx, nil) },
 		Plan:      func(ctx context.Context, j Job) ([]Step, error) { return j.target(vm.TCG, d).boots(ctx, d) },
 	})

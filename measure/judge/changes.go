@@ -11,10 +11,10 @@ import (
 // surestPast is the greatest P of a change in the past of a sampled series.
 const surestPast = 1e-3
 
-// Changes are all changes in the whole history of a series, whose entries are by
-// night, the last first. Unlike Series it has the nights behind a change, too, so that
-// it finds change points where Series looks for a step at the end: what it tells of
-// the last nights can differ. None is Still.
+// Changes returns all changes in the history of a series, the last one first. The entries
+// are in the order of time. Unlike Series it also knows the nights after a change, and so
+// looks for change points instead of a step at the end: the two can disagree about the
+// last nights. Still is not set in any of them.
 func Changes(entries []history.Entry) []Finding {
 	points := pointsOf(entries)
 	if len(points) == 0 {
@@ -47,7 +47,7 @@ func Changes(entries []history.Entry) []Finding {
 	return all
 }
 
-// sampledChanges are the change points of the nights' medians.
+// sampledChanges returns the change points of the nights' medians.
 func sampledChanges(points []*history.Entry) []Finding {
 	medians := make([]float64, len(points))
 	for i, e := range points {
@@ -74,7 +74,7 @@ func sampledChanges(points []*history.Entry) []Finding {
 	return all
 }
 
-// between is the change from one point to the next.
+// between returns the change from one point to the next.
 func between(before, after *history.Entry, what What, from, to float64) Finding {
 	return Finding{
 		What: what, Series: after.Series, Since: after.Night, Before: from, After: to, Unit: after.Unit,

@@ -8,18 +8,18 @@ import (
 	"github.com/aclements/go-moremath/stats"
 )
 
-// ChangePoint is where a series becomes another one.
+// ChangePoint is a place where a series changes its level.
 type ChangePoint struct {
-	// Index is that of the first value after the change.
+	// Index is the index of the first value after the change.
 	Index int
-	// P is the probability that values which did not change differ as much: that of
-	// Student's t-test over the two pieces beside the point.
+	// P is the probability that values without a change differ as much, by Student's
+	// t-test over the two pieces beside the point.
 	P float64
 	// Before and After are the means of the two pieces.
 	Before, After float64
 }
 
-// change is the relative size of the change, of the larger of its two directions.
+// change returns the relative size of the change: the larger one of its two directions.
 func (c ChangePoint) change() float64 {
 	forward, backward := 0.0, 0.0
 	if c.Before != 0 {
@@ -31,16 +31,16 @@ func (c ChangePoint) change() float64 {
 	return max(forward, backward)
 }
 
-// window is how many values of a long series are looked at together.
+// window is the number of values of a long series that are examined together.
 const window = 30
 
 // ChangePoints finds the changes of a series by E-divisive means with a t-test for
 // the permutations: Matteson and James, "A Nonparametric Approach for Multiple Change
 // Point Analysis of Multivariate Data" (arXiv 1306.4933), in the windows of Fleming
 // and others, "Hunter: Using Change Point Detection to Hunt for Performance
-// Regressions" (arXiv 2301.03034), which Apache Otava follows, too. Weak points are
-// found at a loose threshold first, and dropped from the weakest on until all have a
-// probability below p and a relative change above least.
+// Regressions" (arXiv 2301.03034), which Apache Otava follows, too. It first finds weak
+// points, at a loose threshold, and then drops the weakest one after the other until all
+// have a probability below p and a relative change above least.
 func ChangePoints(series []float64, p, least float64) []ChangePoint {
 	points := weakPoints(series, loose(p))
 	for len(points) > 0 {
@@ -66,7 +66,7 @@ func ChangePoints(series []float64, p, least float64) []ChangePoint {
 	return points
 }
 
-// loose is the threshold at which points are kept until their neighbours are known.
+// loose returns the threshold at which points are kept until their neighbours are known.
 func loose(p float64) float64 {
 	switch {
 	case p < 0.05:
@@ -77,7 +77,7 @@ func loose(p float64) float64 {
 	return p
 }
 
-// weakPoints are all changes within windows that overlap by half, in order.
+// weakPoints returns all changes within windows that overlap by half, in order.
 func weakPoints(series []float64, p float64) []ChangePoint {
 	var points []ChangePoint
 	for start := 0; start < len(series); {
@@ -101,7 +101,7 @@ func weakPoints(series []float64, p float64) []ChangePoint {
 	return points
 }
 
-// describe compares the pieces beside the points of these indices.
+// describe compares the pieces on both sides of the points with these indices.
 func describe(series []float64, points []ChangePoint, indices ...int) {
 	for _, i := range indices {
 		if i < 0 || i >= len(points) {
@@ -118,8 +118,8 @@ func describe(series []float64, points []ChangePoint, indices ...int) {
 	}
 }
 
-// divide splits values at their greatest change, then each piece, as long as the
-// greatest change of all pieces is significant.
+// divide splits the values at their greatest change, and the pieces likewise, as long as
+// the greatest change within any piece is significant.
 func divide(values []float64, p float64) []ChangePoint {
 	within := pairSums(values)
 	var points []ChangePoint
@@ -169,8 +169,9 @@ func pairSums(values []float64) pairs {
 	return sums
 }
 
-// divide returns where the values from start to end are divided best, and the
-// divergence of the values before it from those behind it, up to any end.
+// divide returns the place at which the values from start to end are divided best, and
+// the divergence there: that of the values before it from those after it, up to the end
+// that makes it greatest.
 func (w pairs) divide(start, end int) (at int, q float64) {
 	q = math.Inf(-1)
 	for a := start + 1; a < end; a++ {
@@ -192,9 +193,9 @@ func (w pairs) divide(start, end int) (at int, q float64) {
 	return at, q
 }
 
-// compare is the t-test over the values from start to at and from there to end. As
-// in Otava, the variance of a piece of n values is that of these values and not n/(n-1)
-// of it, so that its published results are these too; it finds a little more.
+// compare makes the t-test over the values from start to at and those from there to end.
+// As in Otava, the variance of a piece is not multiplied by n/(n-1). This finds a little
+// more, and agrees with Otava's published results.
 func compare(values []float64, start, at, end int) ChangePoint {
 	left, right := values[start:at], values[at:end]
 	c := ChangePoint{Index: at, P: 1, Before: stats.Mean(left), After: stats.Mean(right)}
@@ -206,9 +207,9 @@ func compare(values []float64, start, at, end int) ChangePoint {
 	return c
 }
 
-// studentTail is the probability that Student's t of that many degrees of freedom is
-// at least as far from 0 as t. Values that do not vary at all have t infinite, or no
-// t if they are the same on both sides.
+// studentTail returns the probability that Student's t with that many degrees of freedom
+// is at least as far from 0 as t. For values that do not vary at all, t is infinite, or
+// NaN if they are the same on both sides.
 func studentTail(t float64, freedom int) float64 {
 	switch {
 	case math.IsNaN(t):
@@ -219,7 +220,7 @@ func studentTail(t float64, freedom int) float64 {
 	return 2 * stats.TDist{V: float64(freedom)}.CDF(-math.Abs(t))
 }
 
-// squares is what a piece adds to the pooled variance, times the degrees of freedom.
+// squares returns the piece's part of the pooled variance, times the degrees of freedom.
 func squares(values []float64, mean float64) float64 {
 	sum := 0.0
 	for _, v := range values {

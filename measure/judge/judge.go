@@ -11,59 +11,59 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// What is what a night tells of a series.
+// What is the kind of a finding.
 type What string
 
-// What a night can tell. Each is told once; afterwards it is Still.
+// The kinds of findings. Each is reported in one night; in later nights Still is set.
 const (
 	// Changed: an exact count differs from the value that was accepted last.
 	Changed What = "changed"
-	// Slower and Faster: a sampled figure has made a step.
+	// Slower and Faster: a sampled figure has moved by a step.
 	Slower What = "slower"
 	Faster What = "faster"
-	// Environment: a figure made a step whose code is the same, or the comparison of a
-	// variant with itself did.
+	// Environment: a figure moved by a step although its code is the same, or the
+	// comparison of a variant with itself did.
 	Environment What = "environment"
-	// Failed: a check fails that passed. Flaky: it did so before, and not always.
+	// Failed: a check that passed now fails. Flaky: it fails in some nights only.
 	Failed What = "failed"
 	Flaky  What = "flaky"
-	// Fixed: a check passes that failed.
+	// Fixed: a check that failed now passes.
 	Fixed What = "fixed"
 )
 
-// Finding is what a night tells of one series.
+// Finding is a change that a night shows in one series.
 type Finding struct {
 	What   What   `json:"what"`
 	Series string `json:"series"`
-	// Still is set if an earlier night told it and nobody accepted it.
+	// Still is set if an earlier night reported it and nobody accepted it.
 	Still bool `json:"still,omitempty"`
-	// Since is the first night of it.
+	// Since is the first night that has it.
 	Since string `json:"since"`
-	// Before and After are the values, if it is of a figure.
+	// Before and After are the values of a figure; a check has none.
 	Before float64 `json:"before,omitempty"`
 	After  float64 `json:"after,omitempty"`
 	Unit   string  `json:"unit,omitempty"`
-	// P is the probability of a step by chance.
+	// P is the probability that a step is chance.
 	P float64 `json:"p,omitempty"`
-	// Detail says more of it: a check's own words, or why it is the environment.
+	// Detail says more about it: a check's own words, or why it is the environment.
 	Detail string `json:"detail,omitempty"`
-	// Cell is the cell of the matrix, and Control is set for a comparison whose truth
-	// is known.
+	// Cell is the cell of the matrix. Control is set for a comparison whose true
+	// difference is known.
 	Cell    string `json:"cell,omitempty"`
 	Control bool   `json:"control,omitempty"`
-	// Build is the entrylab that saw it first, and BuildBefore the one before.
+	// Build is the entrylab that saw it first, BuildBefore the one of the night before.
 	Build       string `json:"build,omitempty"`
 	BuildBefore string `json:"build_before,omitempty"`
-	// Stub and StubBefore are the code that was measured, as history.Entry has it. Only
+	// Stub and StubBefore name the code that was measured, as history.Entry does. Only
 	// Changes sets them.
 	Stub       string `json:"stub,omitempty"`
 	StubBefore string `json:"stub_before,omitempty"`
 }
 
-// Bad reports whether a night with the finding is not all well.
+// Bad reports whether the finding makes the night a bad one.
 func (f Finding) Bad() bool { return f.What != Fixed && f.What != Faster && f.What != Environment }
 
-// Title says what it is, without the series.
+// Title returns the kind of the finding in words.
 func (f Finding) Title() string {
 	text := string(f.What)
 	if f.What == Environment {
@@ -75,7 +75,7 @@ func (f Finding) Title() string {
 	return text
 }
 
-// String says it in one line.
+// String returns the finding in one line.
 func (f Finding) String() string {
 	text := f.Title() + ": " + f.Series
 	if words := f.Words(); words != "" {
@@ -84,7 +84,7 @@ func (f Finding) String() string {
 	return text + ", since " + f.Since
 }
 
-// Words say what was found, without its series.
+// Words returns what was found, without the series and the night.
 func (f Finding) Words() string {
 	var words []string
 	if f.Unit != "" {
@@ -101,18 +101,18 @@ func (f Finding) Words() string {
 }
 
 const (
-	// leastCycles is the smallest step of figures in cycles: less than that is what
-	// the next build's alignment makes of nothing.
+	// leastCycles is the smallest step of figures in cycles: the alignment of the next
+	// build's code alone can make a smaller one.
 	leastCycles = 0.25
 	// leastShare is the smallest step of other figures, as a share: counts of code that
-	// does not always go the same way vary by some parts of a thousand.
+	// does not always take the same path vary by a few parts in a thousand.
 	leastShare = 0.002
-	// remembered is how many nights back an unaccepted step is still told.
+	// remembered is for how many nights an unaccepted step is reported again.
 	remembered = 60
 )
 
-// Series judges the last night of one series. entries are all of it by time, of which
-// the last is that night's. ok is false if there is nothing to tell.
+// Series judges the last night of a series. entries are the whole series in the order of
+// time, and end with that night. ok is false if there is nothing to report.
 func Series(entries []history.Entry) (f Finding, ok bool) {
 	accepted := "" // the night
 	last := len(entries) - 1
@@ -143,12 +143,12 @@ func Series(entries []history.Entry) (f Finding, ok bool) {
 	return f, ok
 }
 
-// Enough is how many of the last entries of a series tell almost always what all do.
+// Enough is how many of a series' last entries Last almost always needs.
 const Enough = 2 * remembered
 
-// Last judges the last night of a series as Series does, of whose past only so much is
-// given as history.Past says with its Last as Enough. sure is false if that is too
-// little, and all entries are needed.
+// Last judges the last night of a series as Series does, but from its last Enough entries
+// (history.Past.Last). sure is false if these are too few: then Series must judge all
+// entries.
 func Last(entries []history.Entry) (f Finding, ok, sure bool) {
 	f, ok = Series(entries)
 	if len(entries) < Enough {
@@ -158,9 +158,8 @@ func Last(entries []history.Entry) (f Finding, ok, sure bool) {
 	return f, ok, len(tail) > 0 && (!ok || f.Since > tail[0].Night)
 }
 
-// Together looks at all findings of a night together: where a control of a cell made a
-// step in it, the environment changed, and a sampled figure of that cell proves
-// nothing.
+// Together judges all findings of a night together, and sorts them. Where a control of a
+// cell moved, the environment changed, and a sampled figure of that cell proves nothing.
 func Together(all []Finding) []Finding {
 	changed := map[string]bool{}
 	for _, f := range all {
@@ -177,7 +176,7 @@ func Together(all []Finding) []Finding {
 	return all
 }
 
-// rank orders findings: what is new and bad first.
+// rank returns the place of a finding: what is new and bad comes first.
 func rank(f Finding) int {
 	rank := 0
 	if f.Still {
@@ -189,7 +188,7 @@ func rank(f Finding) int {
 	return rank
 }
 
-// pointsOf are the entries that are points of the series.
+// pointsOf returns the entries that are points of the series.
 func pointsOf(entries []history.Entry) []*history.Entry {
 	points := make([]*history.Entry, 0, len(entries))
 	for i := range entries {
@@ -200,8 +199,8 @@ func pointsOf(entries []history.Entry) []*history.Entry {
 	return points
 }
 
-// count compares the last value with the accepted one: that of the night accepted, or
-// the first one.
+// count compares the last value with the one that was accepted last, or with the first
+// one.
 func count(points []*history.Entry, accepted string) (Finding, bool) {
 	want := points[0]
 	for _, e := range points {
@@ -227,8 +226,8 @@ func count(points []*history.Entry, accepted string) (Finding, bool) {
 	return f, true
 }
 
-// sampled looks for a step in the last nights, and for one that nobody accepted before
-// them.
+// sampled looks for a step in the last nights, and for an earlier one that nobody
+// accepted.
 func sampled(points []*history.Entry, accepted string) (f Finding, ok bool) {
 	from := max(len(points)-remembered, 0)
 	for from < len(points) && points[from].Night < accepted {
@@ -260,7 +259,7 @@ func sampled(points []*history.Entry, accepted string) (f Finding, ok bool) {
 	return f, ok
 }
 
-// least is the smallest step of a series.
+// least returns the smallest step that counts in a series.
 func least(points []*history.Entry) float64 {
 	first := points[0]
 	if first.Unit == record.Cycles || first.Unit == record.Ticks {
@@ -289,10 +288,10 @@ const (
 	skip = "SKIP"
 )
 
-// flakyNights is how many nights a check that failed now and then is called flaky for.
+// flakyNights is the number of nights in which a check that failed more than once is flaky.
 const flakyNights = 14
 
-// check judges the outcome of a check. What is skipped is not among the points.
+// check judges the outcome of a check. The points hold no night that skipped it.
 func check(points []*history.Entry) (Finding, bool) {
 	last := points[len(points)-1]
 	failing := last.Outcome != pass

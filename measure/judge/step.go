@@ -9,7 +9,7 @@ import (
 
 // Step is a change of a sampled series within its last nights.
 type Step struct {
-	// Nights is how many nights are after it, the last one among them.
+	// Nights is how many nights follow it, the last one included.
 	Nights int
 	// Before and After are the levels, in the series' unit.
 	Before, After float64
@@ -29,8 +29,8 @@ const (
 	surest = 1e-4
 	// suspect is the greatest P of a night that is measured again.
 	suspect = 1e-2
-	// mostOff is how many standard deviations a boot may be off the others of its
-	// night. Two modes of placement are within 2.
+	// mostOff is how many standard deviations a boot may differ from the others of its
+	// night. Boots with two kinds of placement are within 2.
 	mostOff = 4
 )
 
@@ -46,8 +46,8 @@ func NewNight(boots []float64) Night {
 	return Night{boots, s.Quantile(0.5), spread(s)}
 }
 
-// FindStep looks for a step within the last nights of a sampled series. Nights before
-// the last known step are not to be among them. Steps smaller than least are none.
+// FindStep looks for a step within the last nights of a sampled series, which must begin
+// with the last known step, if there is one. Steps smaller than least do not count.
 func FindStep(nights []Night, least float64) (Step, bool) {
 	nights = nights[max(len(nights)-mostBefore-mostAfter, 0):]
 	levels, boot := levels(nights)
@@ -55,7 +55,7 @@ func FindStep(nights []Night, least float64) (Step, bool) {
 	found := false
 	for after := fewestAfter; after <= mostAfter; after++ {
 		s := stepAt(levels, boot, after)
-		// Each night must differ by half of it. Otherwise one of them was odd.
+		// Each night must differ by half of the step. Otherwise one of them was odd.
 		odd := slices.ContainsFunc(levels[max(len(levels)-after, 0):], func(v float64) bool { return (v-s.Before)/(s.After-s.Before) < 0.5 })
 		if !odd && math.Abs(s.After-s.Before) >= least && s.P < surest && (!found || s.P < best.P) {
 			best, found = s, true
@@ -64,8 +64,8 @@ func FindStep(nights []Night, least float64) (Step, bool) {
 	return best, found
 }
 
-// Suspect reports whether the last night differs from those before it so much that it
-// should be measured again: as it is only one, it may have been odd as a whole.
+// Suspect reports whether the last night differs so much from those before it that it
+// should be measured again: one night alone can be odd as a whole.
 func Suspect(nights []Night, least float64) bool {
 	nights = nights[max(len(nights)-mostBefore-1, 0):]
 	levels, boot := levels(nights)
@@ -73,8 +73,8 @@ func Suspect(nights []Night, least float64) bool {
 	return math.Abs(s.After-s.Before) >= least && s.P < suspect
 }
 
-// stepAt compares the levels of the last nights with those before; P is 1 if these
-// are too few.
+// stepAt compares the levels of the last nights with those of the nights before; if these
+// are too few, P is 1.
 func stepAt(levels []float64, boot float64, after int) Step {
 	at := len(levels) - after
 	if at < fewestBefore {
@@ -82,16 +82,16 @@ func stepAt(levels []float64, boot float64, after int) Step {
 	}
 	before, last := levels[max(at-mostBefore, 0):at], levels[at:]
 	s := Step{Nights: after, Before: median(before), After: stats.Mean(last)}
-	// A night's level varies as those of the nights before differ, or as its boots make
-	// it, whichever is more: with few nights the first is small by chance at times.
+	// A night's level varies as much as those of the nights before differ, or as much as
+	// its boots make it, whichever is more: of few nights the first can be small by chance.
 	sd := max(spread(sample(before)), boot)
 	t := math.Abs(s.After-s.Before) / (sd * math.Sqrt(1/float64(len(before))+1/float64(len(last))))
 	s.P = studentTail(t, 2*len(before))
 	return s
 }
 
-// levels are the nights' means without spikes, boots that met a neighbour, and the
-// standard deviation that their boots make of such a mean.
+// levels returns the mean of each night's boots, without those that a neighbour disturbed,
+// and the standard error of such a mean.
 func levels(nights []Night) (levels []float64, boot float64) {
 	spreads := make([]float64, len(nights))
 	for i, n := range nights {
@@ -122,6 +122,6 @@ func sample(values []float64) stats.Sample {
 
 func median(values []float64) float64 { return sample(values).Quantile(0.5) }
 
-// spread is the standard deviation of normal values whose quartiles are as far apart
-// as those of values. It knows nothing of spikes and odd nights.
+// spread returns the standard deviation of normal values whose quartiles are as far apart
+// as those of values. A few spikes or odd nights hardly change it.
 func spread(values stats.Sample) float64 { return values.IQR() / (2 * 0.6745) }

@@ -12,25 +12,25 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Cell is a part of the matrix that one machine does as a whole.
+// Cell is the part of a matrix that one machine does as a whole.
 type Cell struct {
-	// Name is the same every night: Where and Subject.
+	// Name is the same every night: Where, then Subject.
 	Name string
-	// Subject is what is run: a variant, or those that are compared with the base.
+	// Subject is what is run: a variant, or the variants that are compared with the base.
 	Subject string
 	Engine  engine.Engine
 	Machine string
 	CPU     string
-	// Host is what the name of the host's CPU must have in it; empty: any host will do.
+	// Host is a text that the name of the host's CPU must contain; empty: any host will do.
 	Host     string
 	Subjects []stubs.Variant
 	Verify   bool
 	Boots    int
 }
 
-// Cells are those of the matrix, in an order that does not depend on the host. An
-// engine that counts has a cell for each subject, one that samples a cell for the
-// comparison of all of them with the base.
+// Cells returns the cells of the matrix, in an order that does not depend on the host. An
+// engine that counts has a cell for each subject; one that samples has a cell for the
+// comparison of all subjects with the base.
 func (m Matrix) Cells() ([]Cell, error) {
 	subjects, err := m.variants(func(word string) string { return fmt.Sprintf("%q", word) })
 	if err != nil {
@@ -65,8 +65,8 @@ func (m Matrix) Cells() ([]Cell, error) {
 	return cells, nil
 }
 
-// places are the cells of an engine without subjects: one for each machine, CPU and host
-// that has a meaning for it.
+// places returns an engine's cells, still without subjects: one for each machine, CPU and
+// host that means something to it.
 func (m Matrix) places(e engine.Engine) []Cell {
 	orAny := func(words []string, meant bool) []string {
 		if !meant || len(words) == 0 {
@@ -86,8 +86,8 @@ func (m Matrix) places(e engine.Engine) []Cell {
 	return places
 }
 
-// Where says what the cell runs on: the engine, the machine and the CPU of one that
-// boots, and the host's CPU if it must be a certain one.
+// Where says what the cell runs on: the engine; the machine and its CPU, if the engine
+// boots one; and the host's CPU, if it must be a certain one.
 func (c Cell) Where() string {
 	words := []string{c.Engine.Name}
 	if c.Engine.VM != "" {
@@ -99,8 +99,8 @@ func (c Cell) Where() string {
 	return strings.Join(words, " ")
 }
 
-// needs says what a machine must have for the cell: it is the same for all cells that fit
-// the same machines.
+// needs says what a machine must have for the cell. Cells with equal needs fit the same
+// machines.
 func (c Cell) needs() string {
 	if c.Host == "" {
 		return c.Engine.Name
@@ -113,7 +113,7 @@ func baseFirst(subjects []stubs.Variant, base string) []stubs.Variant {
 	return append([]stubs.Variant{subjects[at]}, slices.Delete(slices.Clone(subjects), at, at+1)...)
 }
 
-// job is what the engine is asked for.
+// job returns what the engine is asked to measure.
 func (c Cell) job() engine.Job {
 	return engine.Job{
 		Subjects: c.Subjects, Verify: c.Verify, Boots: c.Boots,
@@ -121,7 +121,7 @@ func (c Cell) job() engine.Job {
 	}
 }
 
-// elsewhere says why the cell cannot be done on a host with that CPU: it is for another.
+// elsewhere says why the cell is not for a host with that CPU; empty: it is.
 func (c Cell) elsewhere(cpu string) string {
 	if strings.Contains(cpu, c.Host) {
 		return ""
@@ -129,8 +129,8 @@ func (c Cell) elsewhere(cpu string) string {
 	return fmt.Sprintf("it is for a host with the CPU %q, and this one has %q", c.Host, cpu)
 }
 
-// lacks is what the CPU of an emulator has not, and the subject needs. What a host's
-// CPU lacks the machine says itself.
+// lacks returns the features that the subject needs and the emulator's CPU does not have.
+// If the host's own CPU lacks one, the machine reports it.
 func (c Cell) lacks() layout.Features {
 	if c.Engine.VM == "" || !c.Engine.Emulated || c.Engine.Kind == engine.Sampled {
 		return 0
@@ -138,7 +138,7 @@ func (c Cell) lacks() layout.Features {
 	return c.Subjects[0].Features() &^ c.Engine.Features
 }
 
-// Shard is the part i of n of the cells, counted from 1: each cell is in one of them.
+// Shard returns part i of n of the cells, counted from 1. Each cell is in one part.
 func Shard(cells []Cell, i, n int) []Cell {
 	var part []Cell
 	for at, c := range cells {

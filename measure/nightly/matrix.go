@@ -17,28 +17,28 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Matrix is what a night measures, as a file in TOML says it. What is left out is that
-// of Default.
+// Matrix is what a night measures, as a TOML file says it. A key that is left out has the
+// value of Default.
 type Matrix struct {
-	// Subjects are variants as the command line names them.
+	// Subjects are the variants, named as on the command line.
 	Subjects []string `toml:"subjects"`
 	// Base is what sampled engines compare the others with.
 	Base    string   `toml:"base"`
 	Engines []string `toml:"engines"`
-	// Machines and CPUs are those of engines that boot one; empty: the engine's own.
+	// Machines and CPUs are for engines that boot a machine; empty: the engine's defaults.
 	Machines []string `toml:"machines"`
 	CPUs     []string `toml:"cpus"`
-	// Hosts are names of host CPUs, or parts of them, for engines that measure the host's
-	// own CPU: a cell is then for one of them. Empty: any host will do.
+	// Hosts are names of host CPUs, or parts of such names, for engines that measure the
+	// host's own CPU: each has a cell of its own. Empty: any host will do.
 	Hosts []string `toml:"hosts"`
-	// Verify is set if the guest's checks belong to it.
+	// Verify is set if the night also makes the guest's checks.
 	Verify bool `toml:"verify"`
-	// Boots is how many boots or processes a sampled engine measures in.
+	// Boots is the number of boots or processes in which a sampled engine measures.
 	Boots int `toml:"boots"`
 }
 
-// Default is the matrix without a file: every preset, counted in its code, under
-// QEMU and in Bochs, and verified there.
+// Default returns the matrix of a night without a file: every preset is counted in its
+// code, and counted and verified in QEMU and in Bochs.
 func Default() Matrix {
 	m := Matrix{Base: "linux-3.19", Engines: []string{"static", "icount", "bochs"}, Verify: true, Boots: 8}
 	for _, p := range stubs.Presets() {
@@ -62,7 +62,7 @@ func ReadMatrix(ctx context.Context, path string) (Matrix, error) {
 	return ParseMatrix(path, text)
 }
 
-// ParseMatrix reads the text of a matrix; name is for messages, which have the line.
+// ParseMatrix reads the text of a matrix. Errors have the name of the file and the line.
 func ParseMatrix(name string, text []byte) (Matrix, error) {
 	m := Default()
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&m)
@@ -81,7 +81,7 @@ func ParseMatrix(name string, text []byte) (Matrix, error) {
 	return m, m.check(func(word string) string { return fmt.Sprintf("%s:%d", name, lineOf(text, word)) })
 }
 
-// lineOf is the line that a word stands on in quotes, the first otherwise.
+// lineOf returns the number of the line that has the word in quotes, 1 if there is none.
 func lineOf(text []byte, word string) int {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		if bytes.Contains(line, []byte(`"`+word+`"`)) || bytes.Contains(line, []byte(`'`+word+`'`)) {
@@ -91,7 +91,7 @@ func lineOf(text []byte, word string) int {
 	return 1
 }
 
-// check refuses words that nothing has; where tells where a word stands.
+// check refuses names that do not exist; where returns the place of a name in the file.
 func (m Matrix) check(where func(word string) string) error {
 	for _, list := range []struct {
 		what         string
@@ -109,7 +109,7 @@ func (m Matrix) check(where func(word string) string) error {
 				return fmt.Errorf("%s: no %s %q: %swant some of %s", where(w), list.what, w, near.Hint(w, list.known), strings.Join(list.known, ", "))
 			}
 			if slices.Contains(list.words[:i], w) {
-				return fmt.Errorf("%s: %s %q stands there twice", where(w), list.what, w)
+				return fmt.Errorf("%s: %s %q is listed twice", where(w), list.what, w)
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func machines() []string {
 	return names
 }
 
-// variants are the subjects.
+// variants returns the subjects.
 func (m Matrix) variants(where func(string) string) ([]stubs.Variant, error) {
 	var list []stubs.Variant
 	for _, name := range append(slices.Clone(m.Subjects), m.Base) {
@@ -145,7 +145,7 @@ func (m Matrix) variants(where func(string) string) ([]stubs.Variant, error) {
 		case at < 0:
 			list = append(list, v)
 		case name != m.Base:
-			return nil, fmt.Errorf("%s: subject %q stands there twice", where(name), v.Name)
+			return nil, fmt.Errorf("%s: subject %q is listed twice", where(name), v.Name)
 		}
 	}
 	return list, nil

@@ -14,10 +14,10 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// Result is what a night comes to.
+// Result is the outcome of a night.
 type Result struct {
 	Night string `json:"night"`
-	// Config is this program's on this machine.
+	// Config is the configuration of this program on this machine.
 	Config table.Config `json:"config"`
 	// Store is the name of the history.
 	Store    string          `json:"store"`
@@ -27,13 +27,13 @@ type Result struct {
 	Findings []judge.Finding `json:"findings"`
 }
 
-// Bad reports whether something is wrong: a check fails, a cell could not be done, a
-// count differs or a figure is worse, and nobody has accepted it.
+// Bad reports whether something is wrong: a cell could not be done, or a check fails, a
+// count changed or a figure is worse and nobody has accepted that.
 func (r *Result) Bad() bool {
 	return slices.ContainsFunc(r.Findings, judge.Finding.Bad)
 }
 
-// Crashed are the cells that could not be done.
+// Crashed returns the cells that could not be done.
 func (r *Result) Crashed() []Done {
 	var all []Done
 	for _, c := range r.Cells {
@@ -44,7 +44,7 @@ func (r *Result) Crashed() []Done {
 	return all
 }
 
-// Verdict is the result in one sentence.
+// Verdict returns the result in one sentence.
 func (r *Result) Verdict() string {
 	fresh, still, environment := 0, 0, 0
 	for _, f := range r.Findings {
@@ -79,7 +79,7 @@ func findings(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// counted says how many cells came out how.
+// counted says how many cells there were, and how many ended in which outcome.
 func (r *Result) counted() string {
 	counts := map[string]int{}
 	for _, c := range r.Cells {
@@ -98,7 +98,7 @@ func (r *Result) counted() string {
 	return text
 }
 
-// Formats are those of Write.
+// Formats are the formats of Write.
 var Formats = []string{"text", "markdown", "json", "junit", "tap"}
 
 // Write prints the result in one of Formats.
@@ -158,12 +158,12 @@ func (r *Result) markdown(w io.Writer) error {
 	return err
 }
 
-// cell is text that can stand in a table of Markdown.
+// cell makes text fit into a table of Markdown.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;").Replace(text)
 }
 
-// byCell are the findings of each cell.
+// byCell returns the findings of each cell.
 func (r *Result) byCell() map[string][]judge.Finding {
 	all := map[string][]judge.Finding{}
 	for _, f := range r.Findings {
@@ -172,7 +172,7 @@ func (r *Result) byCell() map[string][]judge.Finding {
 	return all
 }
 
-// bad are the lines of the findings of a cell that are bad.
+// bad returns the bad findings of a cell, one a line.
 func bad(all []judge.Finding) string {
 	var lines []string
 	for _, f := range all {
@@ -183,7 +183,7 @@ func bad(all []judge.Finding) string {
 	return strings.Join(lines, "\n")
 }
 
-// junit writes JUnit's XML: a case for each cell, which fails by its findings.
+// junit writes JUnit's XML: a case for each cell, which fails if a finding is bad.
 func (r *Result) junit(w io.Writer) error {
 	suite := junit.Testsuite{Name: "entrylab nightly " + r.Night, Hostname: r.Machine}
 	findings := r.byCell()

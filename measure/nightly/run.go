@@ -24,32 +24,32 @@ import (
 
 // Night runs cells and keeps what they find.
 type Night struct {
-	// Name is the night's, as "2026-11-28".
+	// Name is the name of the night, such as "2026-11-28".
 	Name  string
 	Store history.Store
-	// Machine is this machine's name, and MachineID tells it from others of that name.
+	// Machine is this machine's name. MachineID distinguishes machines of the same name.
 	Machine, MachineID string
 	// CPU is the name of the machine's CPU.
 	CPU string
-	// Build is this entrylab.
+	// Build names this entrylab.
 	Build string
-	// Progress is told what is done, and Found what a cell found that is new, as soon
-	// as it is done. Now is the time.
+	// Progress is called with what is being done, Found with what is new in a cell as soon
+	// as the cell is done. Now returns the time.
 	Progress func(string)
 	Found    func(judge.Finding)
 	Now      func() time.Time
 
-	mu sync.Mutex // of what is told
+	mu sync.Mutex // held while Progress or Found is called
 }
 
-// Done is a cell that was done, now or before.
+// Done is a cell that was done, in this run or an earlier one.
 type Done struct {
 	Cell string `json:"cell"`
-	// Outcome is history's: PASS, FAIL, SKIP or CRASH.
+	// Outcome is PASS, FAIL, SKIP or CRASH.
 	Outcome string  `json:"outcome"`
 	Detail  string  `json:"detail,omitempty"`
 	Seconds float64 `json:"seconds"`
-	// Earlier is set if it was done before this run.
+	// Earlier is set if an earlier run did it.
 	Earlier bool `json:"earlier,omitempty"`
 }
 
@@ -61,9 +61,9 @@ const (
 	Crash = "CRASH"
 )
 
-// Run does the cells that the night has not done yet. Those whose figures do not
-// depend on time are done beside each other, those that sample one after the other. An
-// interrupted night keeps the cells that are done.
+// Run does the cells that the night has not done yet. Cells whose figures do not depend
+// on time run in parallel, those that sample run one after the other. A night that is
+// interrupted keeps the cells that are done.
 func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 	earlier, crashed, err := n.earlier(ctx)
 	if err != nil {
@@ -126,9 +126,9 @@ func (n *Night) Run(ctx context.Context, cells []Cell) ([]Done, error) {
 	return all, nil
 }
 
-// earlier are the cells that the night has already, and how often others crashed, which
-// are tried again. Machines of one name that are not one are refused: their figures would
-// be mixed.
+// earlier returns the cells that the night already has, and how often the others crashed;
+// these are tried again. It refuses a different machine with the same name, as the figures
+// of the two would be mixed.
 func (n *Night) earlier(ctx context.Context) (done map[string]Done, crashed map[string]int, err error) {
 	all, err := n.Store.Series(ctx)
 	if err != nil {
@@ -136,7 +136,7 @@ func (n *Night) earlier(ctx context.Context) (done map[string]Done, crashed map[
 	}
 	for _, s := range all {
 		if s.Last > n.Name {
-			return nil, nil, fmt.Errorf("%s has a night %s already, which is after %s: a clock is wrong, or -night names it so; nothing is measured", n.Store.Name(), s.Last, n.Name)
+			return nil, nil, fmt.Errorf("%s already has the night %s, which is after %s: a clock is wrong, or -night names a night in the past; nothing is measured", n.Store.Name(), s.Last, n.Name)
 		}
 	}
 	done, crashed = map[string]Done{}, map[string]int{}
@@ -158,7 +158,7 @@ func (n *Night) earlier(ctx context.Context) (done map[string]Done, crashed map[
 	return done, crashed, nil
 }
 
-// alike refuses an entry of the night that another machine of this name wrote.
+// alike refuses an entry that a different machine with this name wrote.
 func (n *Night) alike(e history.Entry) error {
 	if e.Night == n.Name && e.Machine == n.Machine && e.MachineID != n.MachineID {
 		return fmt.Errorf("another machine that calls itself %s has written to %s in the night %s: give this one another name by -machine-name", n.Machine, n.Store.Name(), n.Name)
@@ -166,13 +166,13 @@ func (n *Night) alike(e history.Entry) error {
 	return nil
 }
 
-// earlierDone is a cell that was done before, by its entry.
+// earlierDone returns the cell that an entry says is done.
 func earlierDone(e history.Entry) Done {
 	return Done{Cell: e.Series, Outcome: e.Outcome, Detail: e.Detail, Seconds: e.Values[0], Earlier: true}
 }
 
-// cell does one cell, which crashed so often before, and returns all that it found. A
-// sampled one in which a figure looks like a change is measured twice.
+// cell does a cell that crashed so many times before, and returns what it found. A sampled
+// cell is measured a second time if a figure looks as if it had changed.
 func (n *Night) cell(ctx context.Context, c Cell, crashed int) (Done, []history.Entry, error) {
 	start := n.Now()
 	d := Done{Cell: c.Name, Outcome: Pass}
@@ -212,7 +212,7 @@ func (n *Night) cell(ctx context.Context, c Cell, crashed int) (Done, []history.
 	return d, append(entries, e), nil
 }
 
-// tell tells what is new in the entries of a cell.
+// tell reports what is new in the entries of a cell.
 func (n *Night) tell(ctx context.Context, entries []history.Entry) error {
 	var series []string
 	for _, e := range entries {
@@ -234,7 +234,7 @@ func (n *Night) tell(ctx context.Context, entries []history.Entry) error {
 	return nil
 }
 
-// ran is what a cell ran on, or why it did not.
+// ran is what a cell ran on, or why it did not run.
 type ran struct {
 	config *record.Config
 	why    string
@@ -277,7 +277,7 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 	}
 	for _, check := range out.Checks {
 		if c.Engine.Kind == engine.Exact && !strings.HasPrefix(check.Name, c.Subjects[0].Name+": ") {
-			continue // the floor's, which is in every image
+			continue // the floor, which is in every image
 		}
 		e := n.entry(history.Check, c, c.Name+": "+strings.TrimPrefix(check.Name, c.Subjects[0].Name+": "))
 		e.Outcome, e.Detail = string(check.Outcome), check.Detail
@@ -292,8 +292,8 @@ func (n *Night) measure(ctx context.Context, c Cell, try int) ([]history.Entry, 
 	return entries, ran, nil
 }
 
-// counts are the exact figures of the cell's subject. One that does not always come
-// out the same is a sample of one boot.
+// counts returns the exact figures of the cell's subject. A count that is not always the
+// same becomes a sample of one boot.
 func (n *Night) counts(c Cell, records []record.Record, stub map[string]string) []history.Entry {
 	var entries []history.Entry
 	for _, r := range records {
@@ -310,7 +310,7 @@ func (n *Night) counts(c Cell, records []record.Record, stub map[string]string) 
 	return entries
 }
 
-// differences are the paired differences of each boot from the base.
+// differences returns the paired differences from the base, one for each boot.
 func (n *Night) differences(c Cell, out engine.Outcome, stub map[string]string) ([]history.Entry, error) {
 	compared, err := analysis.NewSet(out.Asked).Compare(c.Engine.Name, out, names(c.Subjects))
 	if err != nil {
@@ -346,7 +346,7 @@ func (n *Night) differences(c Cell, out engine.Outcome, stub map[string]string) 
 	return entries, nil
 }
 
-// perRun is the mean difference of each boot or process.
+// perRun returns the mean difference in each boot or process.
 func perRun(base, subject []record.Record) []float64 {
 	var values []float64
 	for _, b := range base {
@@ -392,7 +392,7 @@ func (n *Night) suspect(ctx context.Context, entries []history.Entry) (bool, err
 	return false, nil
 }
 
-// entry is one of this night.
+// entry returns an entry of this night.
 func (n *Night) entry(kind history.Kind, c Cell, series string) history.Entry {
 	return history.Entry{
 		Format: history.Format, Kind: kind, Time: n.Now().UTC(), Night: n.Name, Series: series,
@@ -408,12 +408,12 @@ func names(subjects []stubs.Variant) []string {
 	return all
 }
 
-// Judge says what the night found that those before it had not, by series.
+// Judge returns the night's findings: what differs from the nights before.
 func (n *Night) Judge(ctx context.Context) ([]judge.Finding, error) {
 	return n.judge(ctx, history.Past{Night: n.Name})
 }
 
-// judge is Judge of some series.
+// judge is Judge for some series.
 func (n *Night) judge(ctx context.Context, past history.Past) ([]judge.Finding, error) {
 	past.Last = judge.Enough
 	var all []judge.Finding

@@ -11,13 +11,13 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Times are the seconds that cells took.
+// Times holds how long cells took, in seconds.
 type Times struct {
-	cell  map[string]float64   // the last time, by name
-	where map[string][]float64 // of all cells that run on the same
+	cell  map[string]float64   // in the last night that did it, by name
+	where map[string][]float64 // all cells, by Where
 }
 
-// ReadTimes reads from a history what each of these cells took last.
+// ReadTimes reads from a history how long each of these cells took the last time.
 func ReadTimes(ctx context.Context, store history.Store, cells []Cell) (Times, error) {
 	t := Times{map[string]float64{}, map[string][]float64{}}
 	byName := map[string]Cell{}
@@ -36,20 +36,20 @@ func ReadTimes(ctx context.Context, store history.Store, cells []Cell) (Times, e
 	return t, nil
 }
 
-// took says what a cell took.
+// took notes how long a cell took.
 func (t Times) took(c Cell, seconds float64) {
 	t.cell[c.Name] = seconds
 	t.where[c.Where()] = append(t.where[c.Where()], seconds)
 }
 
-// Took is what a cell took last; ok is false if it was never done.
+// Took returns how long a cell took the last time; ok is false if it was never done.
 func (t Times) Took(c Cell) (seconds float64, ok bool) {
 	seconds, ok = t.cell[c.Name]
 	return seconds, ok
 }
 
-// Will is how long cells will take here; those that were never done as long as others
-// that run on the same. unknown is how many have none.
+// Will estimates how long cells will take here; a cell that was never done counts as those
+// with the same Where. unknown is the number of cells without an estimate.
 func (t Times) Will(cells []Cell) (left time.Duration, unknown int) {
 	seconds := 0.0
 	for _, c := range cells {
@@ -60,7 +60,7 @@ func (t Times) Will(cells []Cell) (left time.Duration, unknown int) {
 		if !ok {
 			unknown++
 		}
-		if c.Engine.Kind != engine.Sampled { // beside others
+		if c.Engine.Kind != engine.Sampled { // in parallel
 			s /= float64(runtime.NumCPU())
 		}
 		seconds += s
@@ -68,7 +68,7 @@ func (t Times) Will(cells []Cell) (left time.Duration, unknown int) {
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second), unknown
 }
 
-// Words say how long cells will take.
+// Words says how long cells will take.
 func (t Times) Words(cells []Cell) string {
 	text := findings(len(cells), "cell")
 	if len(cells) == 0 {

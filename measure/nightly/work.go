@@ -17,7 +17,7 @@ import (
 	"github.com/entrylab/entrylab/measure/queue"
 )
 
-// poll is how long a worker that has nothing to do waits before it asks again.
+// poll is how long an idle worker waits before it asks the queue again.
 const poll = time.Second
 
 // worker does cells that a queue hands out.
@@ -28,9 +28,9 @@ type worker struct {
 	did   []Done // with mu
 }
 
-// Work does cells of the matrix that the queue hands out and that fit this machine, until
-// no living worker does one or has one left to do. It returns the cells that were done
-// here, and how far the night then is. n.Store is the queue's.
+// Work does the cells that the queue hands out and that fit this machine, until no living
+// worker is doing a cell or has one left to do. It returns the cells that were done here,
+// and the state of the night. n.Store must be the queue's.
 func (n *Night) Work(ctx context.Context, q *queue.Queue, m Matrix) ([]Done, queue.State, error) {
 	w := worker{Night: n, queue: q, cells: map[string]Cell{}}
 	counting, sampling, err := w.join(ctx, m)
@@ -53,8 +53,8 @@ func (n *Night) Work(ctx context.Context, q *queue.Queue, m Matrix) ([]Done, que
 	return w.did, state, left
 }
 
-// join fills the queue if this is the first worker, and says what cells fit this machine:
-// by what those need that count, and those that sample.
+// join joins the night, and fills the queue if this is the first worker. It returns what
+// the cells that fit this machine need: the cells that count, and those that sample.
 func (w *worker) join(ctx context.Context, m Matrix) (counting, sampling []string, err error) {
 	if _, _, err := w.earlier(ctx); err != nil {
 		return nil, nil, err
@@ -92,8 +92,7 @@ func (w *worker) join(ctx context.Context, m Matrix) (counting, sampling []strin
 	return counting, sampling, w.queue.Join(ctx, night, queue.Worker{Machine: w.Machine, MachineID: w.MachineID, Has: append(counting, sampling...)})
 }
 
-// work does cells as Run does: those that count beside each other, one that samples
-// alone.
+// work does cells as Run does: those that count in parallel, those that sample alone.
 func (w *worker) work(ctx context.Context, counting, sampling []string) (queue.State, error) {
 	for {
 		took, err := w.beside(ctx, counting)
@@ -123,8 +122,8 @@ func (w *worker) work(ctx context.Context, counting, sampling []string) (queue.S
 	}
 }
 
-// beside does cells beside each other, one for each CPU, until there are no more. It
-// reports whether there was one.
+// beside does cells in parallel, one for each CPU, until there are no more. It reports
+// whether there was any.
 func (w *worker) beside(ctx context.Context, needs []string) (took bool, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	free := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -146,7 +145,7 @@ func (w *worker) beside(ctx context.Context, needs []string) (took bool, err err
 	}
 }
 
-// do does a cell that was taken, unless the night has it already.
+// do does a cell that was taken, unless the night already has it.
 func (w *worker) do(ctx context.Context, held *queue.Held) error {
 	c, known := w.cells[held.Cell]
 	if !known {
@@ -181,7 +180,7 @@ func (w *worker) do(ctx context.Context, held *queue.Held) error {
 	return nil
 }
 
-// tried is what the night has of a cell: that it is done, or how often it crashed.
+// tried returns what the night has of a cell: that it is done, or how often it crashed.
 func (n *Night) tried(ctx context.Context, c Cell) (done Done, crashed int, err error) {
 	for e, err := range n.Store.Entries(ctx, history.Query{Series: c.Name, Night: n.Name, Kind: history.Cell}) {
 		switch {

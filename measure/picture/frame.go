@@ -1,6 +1,6 @@
-// Package picture draws what the pages show: the frames of variants, and the way from
-// a variant to an answer. The pictures are made from the declarations of the slots, the
-// presets and the engines, and are committed in docs (go test ./measure/picture -update).
+// Package picture draws the pictures of the pages: the frames of variants, and the way
+// from a variant to an answer. They are made from the declarations of the slots, the
+// presets and the engines, and committed in docs (go test ./measure/picture -update).
 package picture
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// State is when a slot of the frame is filled, seen while the handler of an ordinary
-// call runs.
+// State says when a slot of the frame is filled. It is the state while the handler of an
+// ordinary call runs.
 type State uint8
 
 // The states of a slot.
@@ -22,15 +22,15 @@ const (
 	NoRoom
 )
 
-// contents is what a filled slot holds; one that is not named here holds the register
-// of its name.
+// contents says what filled slots hold. A slot that is not named here holds the register of
+// the same name.
 var contents = map[layout.Slot]string{
 	layout.SlotSS: "USER_DS", layout.SlotSP: "user RSP", layout.SlotFlags: "user RFLAGS", layout.SlotCS: "USER_CS",
 	layout.SlotIP: "user RIP", layout.SlotOrigAX: "number", layout.SlotCX: "user RIP", layout.SlotAX: "-ENOSYS",
 	layout.SlotR11: "user RFLAGS",
 }
 
-// Slot says what a variant has in a slot, and since when.
+// Slot returns what a variant has in a slot, and the slot's state.
 func Slot(v stubs.Axes, s layout.Slot) (text string, state State) {
 	defined, room := v.Frame()
 	switch {
@@ -38,7 +38,7 @@ func Slot(v stubs.Axes, s layout.Slot) (text string, state State) {
 		text, state = contents[s], AtEntry
 		if text == "" {
 			text = strings.ToUpper(s.String())
-			if text[0] != 'R' { // R8 to R15 are called so
+			if text[0] != 'R' { // R8 to R15 have their R already
 				text = "R" + text
 			}
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// style has the colours, for light and dark pages.
+// style holds the colours for light and for dark pages.
 //
 //go:embed style.css
 var style string
@@ -22,7 +22,7 @@ var style string
 // drawing is a picture in pixels that is being drawn.
 type drawing struct{ b bytes.Buffer }
 
-// Sizes of the text, in pixels. A character of the font is at most so wide.
+// Sizes of the text, in pixels. A character is at most charWidth wide.
 const (
 	charWidth = 8
 	rowHeight = 22
@@ -32,18 +32,18 @@ func (d *drawing) box(x, y, width, height int, class string) {
 	fmt.Fprintf(&d.b, `<rect class="%s" x="%d" y="%d" width="%d" height="%d"/>`+"\n", class, x, y, width, height)
 }
 
-// text writes a line whose middle, start or end is at x.
+// text writes a line of text; anchor says whether its start, middle or end is at x.
 func (d *drawing) text(x, y int, anchor, class, text string) {
 	fmt.Fprintf(&d.b, `<text class="%s" x="%d" y="%d" text-anchor="%s">%s</text>`+"\n", class, x, y, anchor, html.EscapeString(text))
 }
 
-// line draws a line; class has its end.
+// line draws a line. Its class says how it ends.
 func (d *drawing) line(x1, y1, x2, y2 int, class string) {
 	fmt.Fprintf(&d.b, `<line class="%s" x1="%d" y1="%d" x2="%d" y2="%d"/>`+"\n", class, x1, y1, x2, y2)
 }
 
-// svg is the picture. It has a background of its own, so that it can be read on any
-// page; title is what is heard of it.
+// svg returns the picture. It has a background of its own, so that it can be read on any
+// page. A screen reader reads the title.
 func (d *drawing) svg(width, height int, title string) []byte {
 	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">
 <style>
@@ -57,12 +57,12 @@ func (d *drawing) svg(width, height int, title string) []byte {
 `, width, height, width, height, html.EscapeString(title), style, width, height, d.b.String())
 }
 
-// classes are the styles of slots: stripes tell what is open until the fix-up where
-// colours do not.
+// classes are the styles of slots. A slot that is open until the fix-up is striped, so that
+// it differs without colours too.
 var classes = map[State]string{AtEntry: "filled", ByFixUp: "open", Room: "empty", NoRoom: "none"}
 
 // Frames draws the frames of variants side by side, as they are while the handler of an
-// ordinary call runs: the top of the stack is at the top.
+// ordinary call runs. The top of the stack is at the top.
 func Frames(variants []stubs.Variant) []byte {
 	const (
 		left, top  = 132, 62
@@ -96,8 +96,8 @@ func Frames(variants []stubs.Variant) []byte {
 			d.text(x+10, y+rowHeight-7, "start", "in-"+class, mark+text)
 		}
 	}
-	d.text(16, height+24, "start", "soft", "Plain: filled at every entry.  Striped: open until a call that needs the whole of it")
-	d.text(16, height+24+rowHeight-4, "start", "soft", "has it filled by the fix-up.  +: filled at every entry by "+variants[len(variants)-1].Name+" alone.")
+	d.text(16, height+24, "start", "soft", "Plain: filled at every entry.  Striped: open until the fix-up fills it in a call")
+	d.text(16, height+24+rowHeight-4, "start", "soft", "that needs full pt_regs.  +: filled at every entry by "+variants[len(variants)-1].Name+" alone.")
 	names := make([]string, len(variants))
 	for i, v := range variants {
 		names[i] = v.Name
@@ -106,7 +106,7 @@ func Frames(variants []stubs.Variant) []byte {
 		"The frame of "+strings.Join(names, " and of ")+", slot by slot, while the handler of an ordinary call runs")
 }
 
-// stage is a box of the flow: a name and lines below it.
+// stage is a box of the flow: a name, with lines below it.
 type stage struct {
 	name  string
 	lines []string
@@ -115,7 +115,7 @@ type stage struct {
 // Sizes of the flow, in pixels.
 const width, gap, edge = 158, 26, 16
 
-// wrapped breaks a text into lines that fit in a box of the flow.
+// wrapped breaks a text into lines that fit into a box of the flow.
 func wrapped(text string) []string {
 	lines := []string{""}
 	for word := range strings.FieldsSeq(text) {

@@ -10,15 +10,16 @@ import (
 	"github.com/entrylab/entrylab/measure/history"
 )
 
-// beats is how often a worker renews its lease while that lasts.
+// beats is how many times a worker renews its lease in the time that one lasts.
 const beats = 3
 
-// leaving is how long a worker that ends tries to give back what it holds.
+// leaving is how long a worker that ends tries to give back its cells.
 const leaving = 2 * time.Second
 
 // Keep renews the worker's lease until the context is done, and then gives back the
-// cells that it holds. Cells whose lease has ended in between, as that of a process that
-// was stopped, are lost, and their contexts are done. An error is one of the database.
+// cells that it holds. If the lease ended in between, because the process was stopped, and
+// another worker took a cell, that cell is lost, and its context is canceled. An error is
+// one of the database.
 func (q *Queue) Keep(ctx context.Context) error {
 	beat := time.NewTicker(q.lease / beats)
 	defer beat.Stop()
@@ -75,8 +76,8 @@ SELECT cell FROM queue_cells WHERE night = $1 AND worker = $2 AND NOT done`, q.n
 	return nil
 }
 
-// leave gives back the cells that the worker holds, and ends its lease. The context may
-// be done.
+// leave gives back the cells that the worker holds, and ends its lease, even if the context
+// is done.
 func (q *Queue) leave(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaving)
 	defer stop()
@@ -93,8 +94,9 @@ func (q *Queue) leave(ctx context.Context) error {
 	})
 }
 
-// takeText takes the first cell that needs one of $3 and that nobody holds, or held by a
-// worker whose lease has ended, but for those that failed too often or on this machine.
+// takeText takes the first cell that needs one of $3 and that is free: nobody holds it, or
+// the lease of the worker that holds it has ended. It leaves out cells that failed too
+// often, or on this machine.
 const takeText = `WITH alive AS (
 	UPDATE queue_workers SET lease_ends = clock_timestamp() + make_interval(secs => $6) WHERE id = $2),
 next AS (
@@ -113,14 +115,14 @@ RETURNING c.cell`
 type Held struct {
 	// Cell is its name.
 	Cell string
-	// Context is that of the work on it. Its cause is ErrLost once another worker has
-	// taken the cell.
+	// Context is for the work on the cell. It is canceled with the cause ErrLost once
+	// another worker has taken the cell.
 	Context context.Context
 
 	end context.CancelCauseFunc
 }
 
-// Take takes a cell that needs one of the words; nil if there is none now.
+// Take takes a cell whose needs are among those given; nil if there is none now.
 func (q *Queue) Take(ctx context.Context, needs []string) (*Held, error) {
 	if len(needs) == 0 {
 		return nil, nil
@@ -141,9 +143,9 @@ func (q *Queue) Take(ctx context.Context, needs []string) (*Held, error) {
 	return &h, nil
 }
 
-// Finish keeps what was found in a cell and marks it as done, or as crashed on this
-// machine, for another to try. It keeps nothing and returns ErrLost if this worker does
-// not hold the cell any more.
+// Finish keeps what was found in a cell, and marks the cell as done or, if it crashed on
+// this machine, leaves it to another. If this worker no longer holds the cell, Finish keeps
+// nothing and returns ErrLost.
 func (q *Queue) Finish(h *Held, crashed bool, entries ...history.Entry) error {
 	q.mu.Lock()
 	holds := q.held[h.Cell] == h
@@ -176,19 +178,19 @@ WHERE night = $1 AND cell = $2`, q.night, h.Cell, crashed, q.machine); err != ni
 	})
 }
 
-// State is how far the night is.
+// State is the progress of a night.
 type State struct {
-	// Cells is how many there are, and Done how many are done.
+	// Cells is the number of cells, Done how many of them are done.
 	Cells, Done int
-	// Coming is how many a living worker does, or will take.
+	// Coming is how many a living worker is doing, or can take.
 	Coming int
-	// Failed are cells that crashed or were lost with their workers, and Unfit are those
-	// that fit no living worker. Nobody will take them.
+	// Failed are the cells that crashed or were lost with their workers, Unfit those that
+	// fit no living worker. Nobody will take either.
 	Failed, Unfit []string
 }
 
-// stateText has a row for each cell that is not done: whether a living worker does it or
-// will take it, and whether it has failed before.
+// stateText returns a row for each cell that is not done: whether a living worker is doing
+// it or can take it, and whether it has failed before.
 const stateText = `SELECT c.cell,
 	c.live OR c.failures < $2 AND EXISTS (
 		SELECT FROM queue_workers w WHERE w.night = $1 AND w.lease_ends > clock_timestamp()
@@ -201,7 +203,7 @@ FROM (SELECT c.cell, c.position, c.needs, c.crashed_on,
 	WHERE c.night = $1 AND NOT c.done) c
 ORDER BY c.position`
 
-// State tells how far the night is.
+// State returns the progress of the night.
 func (q *Queue) State(ctx context.Context) (s State, err error) {
 	ctx, stop := limited(ctx)
 	defer stop()

@@ -24,51 +24,51 @@ var migrations embed.FS
 // versions is the table that has the version of the queue's tables.
 const versions = "queue_version"
 
-// mostFailures is how often a cell crashes, or is lost with the worker that held it,
-// before nobody takes it any more in that night.
+// mostFailures is how often a cell may crash, or be lost with the worker that held it,
+// before nobody takes it again in that night.
 const mostFailures = 3
 
-// Lease is how long a worker usually holds its cells without being heard of.
+// Lease is the usual lease: how long a worker holds its cells without being heard of.
 const Lease = time.Minute
 
-// leastLease is the shortest: a busy host must be able to renew it.
+// leastLease is the shortest lease that a busy host is sure to renew in time.
 const leastLease = time.Second
 
-// ErrLost means that another worker has taken the cell, or could have: the lease ended
-// before it was done.
+// ErrLost means that the lease ended before the cell was done, so that another worker has
+// taken the cell, or could have.
 var ErrLost = errors.New("the lease ended before the cell was done")
 
-// Queue is what one worker has of the queue of a night.
+// Queue is a worker's connection to the queue of a night.
 type Queue struct {
 	name  string // its URL without a password
 	db    *sql.DB
 	store history.Store
 	lease time.Duration
-	// id is the worker's, who works for the night on machine.
+	// id is the id of the worker, which works for the night on machine.
 	id, night, machine string
 
 	mu   sync.Mutex
-	held map[string]*Held // the cells that are being done
+	held map[string]*Held // the cells that this worker is doing, by name
 }
 
-// Cell is a cell of the matrix, as the queue knows it.
+// Cell is a cell of the matrix, with what the queue knows about it.
 type Cell struct {
-	// Name is the cell's, and Needs what a worker must have to do it.
+	// Needs is what a worker must have to do the cell.
 	Name, Needs string
 }
 
-// Worker is who joins a night.
+// Worker describes a worker that joins a night.
 type Worker struct {
-	// Machine is the name of its machine, and MachineID tells that from others of the name.
+	// Machine is the name of its machine. MachineID distinguishes machines of one name.
 	Machine, MachineID string
-	// Has are the needs of cells that fit it.
+	// Has are the needs of the cells that fit it.
 	Has []string
 }
 
-// Night is what the workers of a night have in common.
+// Night is what all workers of a night must agree on.
 type Night struct {
 	Name string
-	// Matrix is the text of the night's matrix, and Cells are those of it in their order.
+	// Matrix is the text of the night's matrix, Cells are its cells in order.
 	Matrix string
 	Cells  []Cell
 }
@@ -106,7 +106,8 @@ func (q *Queue) Close() error { return errors.Join(q.db.Close(), q.store.Close()
 // Store is the history in the same database.
 func (q *Queue) Store() history.Store { return q.store }
 
-// error says where it happened, and why the context of the statement is done, if it is.
+// error adds the name of the queue to an error. If the context is done, the cause of that
+// takes the error's place.
 func (q *Queue) error(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -114,9 +115,9 @@ func (q *Queue) error(ctx context.Context, err error) error {
 	return fmt.Errorf("queue: %s: %w", q.name, err)
 }
 
-// within runs statements in a transaction. The server ends it if nothing comes for as
-// long as a lease lasts: a worker that was stopped in its middle locks no rows for longer
-// than it holds cells.
+// within runs statements in a transaction. The server ends a transaction that is idle for
+// as long as a lease lasts: a worker that is stopped in the middle of one locks rows no
+// longer than it holds cells.
 func (q *Queue) within(ctx context.Context, f func(context.Context, *sql.Tx) error) (failed error) {
 	ctx, stop := limited(ctx)
 	defer stop()
@@ -144,13 +145,13 @@ func (q *Queue) within(ctx context.Context, f func(context.Context, *sql.Tx) err
 // patience is how long a server may take to answer before it counts as lost.
 const patience = time.Minute
 
-// limited is a context for statements that belong together.
+// limited returns a context for statements that belong together.
 func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("the database has not answered for %v", patience))
 }
 
-// Join makes this process a worker of the night. The first one fills the queue; a later
-// one whose matrix is another is refused, and so is a machine with the name of another.
+// Join makes this process a worker of the night. The first worker fills the queue. A later
+// one with a different matrix is refused, and so is a machine that has another's name.
 func (q *Queue) Join(ctx context.Context, n Night, w Worker) error {
 	q.night, q.machine = n.Name, w.Machine
 	return q.within(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -163,7 +164,7 @@ func (q *Queue) Join(ctx context.Context, n Night, w Worker) error {
 			return q.error(ctx, err)
 		}
 		if matrix != n.Matrix {
-			return q.error(ctx, fmt.Errorf("the night %s has another matrix than this worker, %s: give all workers of a night one matrix and one entrylab, or this one another -night",
+			return q.error(ctx, fmt.Errorf("the night %s has a different matrix from this worker's, %s: give all workers of a night the same matrix and the same entrylab, or give this worker another -night",
 				n.Name, difference(matrix, n.Matrix)))
 		}
 		if first, err := inserted.RowsAffected(); err != nil {
@@ -190,7 +191,7 @@ VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
 	})
 }
 
-// fill writes the night's cells.
+// fill puts the cells of the night into the queue.
 func (q *Queue) fill(ctx context.Context, tx *sql.Tx, n Night) error {
 	names, needs := make([]string, len(n.Cells)), make([]string, len(n.Cells))
 	for i, c := range n.Cells {
@@ -201,7 +202,7 @@ SELECT $1, cell, needs, position FROM unnest($2::text[], $3::text[]) WITH ORDINA
 	return err
 }
 
-// difference is the first line of two texts that is not the same.
+// difference returns the first line in which two texts differ.
 func difference(there, here string) string {
 	a, b := strings.Split(there, "\n"), strings.Split(here, "\n")
 	i := 0

@@ -66,7 +66,7 @@ const (
 )
 
 // Run replays the variants and returns what was measured. Where too few placements
-// are left it returns a [stats.NoiseError]. It ends early, without result, when ctx
+// are left it returns a [stats.RefusedError]. It ends early, without result, when ctx
 // does.
 func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	c := &r.config

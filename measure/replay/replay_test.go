@@ -193,12 +193,12 @@ func replayed(ctx context.Context, c Config) (*Result, error) {
 // with a result, or with one that says why it must not be believed.
 func quiet(t *testing.T, res *Result, err error) {
 	t.Helper()
-	noisy, refused := errors.AsType[*stats.NoiseError](err)
+	refusal, refused := errors.AsType[*stats.RefusedError](err)
 	switch {
 	case err != nil && !refused:
 		t.Fatal(err)
-	case err != nil && (noisy.Reason == "" || !strings.HasPrefix(err.Error(), "this machine is too noisy: ")):
-		t.Errorf("refused as noisy by %q, without a reason", err)
+	case err != nil && refusal.Reason == "":
+		t.Errorf("refused by %q, without a reason", err)
 	}
 	if all := res.Placements + res.Dropped + res.Moved.Placements; all < res.Processes || len(res.Process) != res.Placements {
 		t.Errorf("%d placements of %d processes, %d of %d are known by theirs", all, res.Processes, len(res.Process), res.Placements)
@@ -284,7 +284,7 @@ func TestBiasSeen(t *testing.T) {
 		Variants: list, Budget: time.Second,
 		tamper: func(j *job) { trim(j); j.Streams[2].chunk = j.Streams[1].chunk },
 	})
-	if _, few := errors.AsType[*stats.NoiseError](err); few {
+	if _, few := errors.AsType[*stats.RefusedError](err); few {
 		t.Logf("not looked at: %v", err) // which refuses the run as well
 		return
 	}

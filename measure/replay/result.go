@@ -55,11 +55,11 @@ const maxLost = 0.5
 // gateTolerance is how much slower than the floor a probe may be.
 const gateTolerance = 0.06
 
-// Noise is how the refusal of a run begins and ends.
-var Noise = [2]string{"this machine is", ", try again when less is running"}
+// Quieter says what to do about noise, as the end of a refusal.
+const Quieter = ": try again when less is running"
 
 // result makes the result of the placements. Where these are too few it comes with
-// a [stats.NoiseError].
+// a [stats.RefusedError].
 func (r *Replay) result(cpu CPU) (*Result, error) {
 	list := r.config.Variants
 	res := &Result{CPU: cpu, Base: list[0].Name, Seed: r.job.Seed, Processes: r.config.Processes, Apart: map[string]string{}}
@@ -134,7 +134,7 @@ func (r *Replay) choose(res *Result) ([]*placement, error) {
 	res.Placements, res.Dropped = len(kept), len(still)-len(kept)
 	processes, want := len(slices.Compact(slices.Clone(res.Process))), min(res.Processes, stats.MinProcesses)
 	if len(kept) < stats.MinPlacements || processes < want {
-		return nil, &stats.NoiseError{Samples: Noise[0], Advice: Noise[1], Reason: fmt.Sprintf("%d of %d placements in %d of %d processes are left, want %d in %d at least: %s",
+		return nil, &stats.RefusedError{Unit: "placement", Advice: Quieter, Reason: fmt.Sprintf("%d of %d placements in %d of %d processes are left, want %d in %d at least: %s",
 			len(kept), len(r.placements), processes, res.Processes, stats.MinPlacements, want, res.Disturbed())}
 	}
 	res.CyclesPerTick = unit / stats.Quantile(chains, 0.5)

@@ -73,7 +73,7 @@ func TestResult(t *testing.T) {
 func TestTooFew(t *testing.T) {
 	_, err := simulate(t, 0, 0, 1, 0.5, 196).result(CPU{})
 	const want = "4 of 200 placements in 1 of 5 processes are left, want 8 in 3 at least: 196 more dropped because the core was shared (98 %)"
-	if _, noisy := errors.AsType[*stats.NoiseError](err); !noisy || !strings.Contains(err.Error(), want) {
+	if _, refused := errors.AsType[*stats.RefusedError](err); !refused || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %q", err, want)
 	}
 }

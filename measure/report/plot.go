@@ -15,16 +15,16 @@ import (
 	"github.com/entrylab/entrylab/measure/study"
 )
 
-// plotted is a plot with what the reader needs for it.
+// plotted is a plot with the text that a reader needs.
 type plotted struct {
 	Title, Caption string
-	// Source names engine and machine, and how sure the figures are.
+	// Source names engine and machine, and says how certain the figures are.
 	Source string
 	SVG    template.HTML
 }
 
-// plots are those that the records have figures for. An engine that only
-// confirms another has none.
+// plots returns the plots for which the records have figures. An engine that only confirms
+// another one has none.
 func plots(p study.Page) ([]plotted, error) {
 	var list []plotted
 	for _, e := range p.Telling() {
@@ -50,7 +50,7 @@ func plots(p study.Page) ([]plotted, error) {
 	return list, nil
 }
 
-// branch is a line of a forest plot; without a figure it has a text alone.
+// branch is a row of a forest plot. Without a figure it has only a text.
 type branch struct {
 	name, text       string
 	none             bool
@@ -59,8 +59,8 @@ type branch struct {
 	bandLow, bandHi  float64
 }
 
-// forest shows the difference of each change for an operation that is sampled, with
-// its interval, and what the other forms of the measurement give.
+// forest shows what each change costs in a sampled operation, with its interval, and what
+// the other forms of the measurement give.
 func forest(p study.Page, of, op string) (*plotted, error) {
 	var rows []branch
 	measured, banded := 0, false
@@ -97,8 +97,8 @@ func forest(p study.Page, of, op string) (*plotted, error) {
 	return drawForest(rows, fmt.Sprintf("%s: what a change costs: %s", of, o.Title), caption, unit, align)
 }
 
-// lower is where the other forms stand below a row, and tip how high the ends of an
-// interval are; a row is 1.
+// lower is how far below a row its other forms are drawn, tip is the height of the ends of
+// an interval; a row has the height 1.
 const lower, tip = 0.27, 0.16
 
 func drawForest(rows []branch, title, caption, unit string, align float64) (*plotted, error) {
@@ -148,13 +148,13 @@ func drawForest(rows []branch, title, caption, unit string, align float64) (*plo
 	return &plotted{Title: title, Caption: caption, SVG: c.SVG(title, float64(len(rows))*chart.Row+axisRoom)}, nil
 }
 
-// axisRoom is the height of what stands below a plot's rows.
+// axisRoom is the height of the axis below a plot's rows.
 const axisRoom = 50
 
-// bin is how finely a distribution is shown, in the unit of its figures.
+// bin is the resolution of a distribution, in the unit of its figures.
 const bin = 0.25
 
-// distribution shows what each unit of resampling gave: a row for each change.
+// distribution shows the difference in each unit of resampling: a row for each change.
 func distribution(p study.Page, of string) (*plotted, error) {
 	if p.Unit(of) == record.Instructions {
 		return nil, nil
@@ -181,10 +181,10 @@ func distribution(p study.Page, of string) (*plotted, error) {
 			shares[math.Round(v/bin)*bin] += 1 / float64(len(values))
 		}
 		for _, at := range slices.Sorted(maps.Keys(shares)) {
-			// The area of a mark is the share; what is less than 1 in 100 is a point.
+			// The area of a mark is the share. A share below 1 in 100 is a point.
 			c.Mark(chart.Mark{At: chart.XY{X: at, Y: float64(row)}, Radius: max(0.6, 8*math.Sqrt(shares[at])), Color: chart.Palette[0]})
 		}
-		// A few far out must not hide the others.
+		// A few outliers must not hide the others.
 		least, most = min(least, values[len(values)/50]), max(most, values[len(values)-1-len(values)/50])
 	}
 	if measured == 0 {
@@ -201,7 +201,7 @@ func distribution(p study.Page, of string) (*plotted, error) {
 	}, nil
 }
 
-// phases shows what a null call is made of.
+// phases shows the phases of a null call.
 func phases(p study.Page, of string) (*plotted, error) {
 	ops := make([]string, len(record.Phases))
 	for i, o := range record.Phases {
@@ -211,15 +211,15 @@ func phases(p study.Page, of string) (*plotted, error) {
 		"Exact counts of getppid, from zero: what the entry does until the handler is called, the handler, and the way out. No bar: not measured.")
 }
 
-// bars shows counts of the operations that entry and exit are most of.
+// bars shows counts of operations that consist mostly of entry and exit.
 func bars(p study.Page, of string) (*plotted, error) {
 	return drawBars(p, of, []string{wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield}, false, of+": instructions of an operation",
 		"Exact counts, from zero. The full-frame call is one that needs every slot; the switch is one way, by sched_yield. No bar: not measured.")
 }
 
-// drawBars draws a bar for each variant and operation, or, stacked, one for each
-// variant. Kernels that are not generated have none, as the others could not be told
-// apart beside them.
+// drawBars draws a bar for each variant and operation or, stacked, one for each variant. It
+// leaves out kernels that are not generated: beside their bars, the others would look the
+// same.
 func drawBars(p study.Page, of string, ops []string, stacked bool, title, caption string) (*plotted, error) {
 	if p.Unit(of) != record.Instructions {
 		return nil, nil
@@ -247,7 +247,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 	}
 	c := chart.New()
 	c.X.Label = p.Unit(of)
-	below := make([]float64, len(names)) // where the next of stacked bars begin
+	below := make([]float64, len(names)) // where the next stacked bars begin
 	for i, op := range ops {
 		color, legend := chart.Palette[i%len(chart.Palette)], engine.OperationOf(op).Short
 		if !stacked {
@@ -261,7 +261,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 		}
 	}
 	c.Names(names...)
-	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // the legend stands above
+	rows := float64(len(names)) + 0.6*float64(len(ops)) - 0.4 // with the legend above
 	c.Y.Min, c.Y.Max = -0.6, rows
 	return &plotted{Title: title, Caption: caption, SVG: c.SVG(title, rows*21+axisRoom)}, nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// sources collects where the figures of a report come from. Each figure is a button
-// that shows it.
+// sources collects where the figures of a report come from. Each figure is a button that
+// shows its source.
 type sources struct {
 	page study.Page
 	list []source
@@ -26,7 +26,7 @@ type sourceKey struct {
 	from, to, op string // from is empty for a cost
 }
 
-// source is where a figure comes from.
+// source says where a figure comes from.
 type source struct {
 	ID    int
 	Title string
@@ -35,7 +35,7 @@ type source struct {
 
 type fact struct{ Name, Text string }
 
-// button makes a cell a button that shows where its figure comes from.
+// button turns a cell into a button that shows where its figure comes from.
 func (s *sources) button(c table.Cell, column analysis.Column, from, to, op string) table.Cell {
 	if c == noFigure {
 		return c
@@ -51,8 +51,8 @@ func (s *sources) button(c table.Cell, column analysis.Column, from, to, op stri
 	return c
 }
 
-// source tells where a figure comes from: the two paths, what was measured of each, and
-// with what.
+// source says where a figure comes from: the two paths, and what was measured of each, on
+// what.
 func (s *sources) source(id int, k sourceKey) source {
 	o := engine.OperationOf(k.op)
 	src := source{ID: id, Title: o.Title}
@@ -105,7 +105,7 @@ func (s *sources) source(id int, k sourceKey) source {
 	return src
 }
 
-// plural is a noun for a number of things.
+// plural returns a noun for a number of things.
 func plural(noun string, n int) string {
 	if n == 1 {
 		return noun

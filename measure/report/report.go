@@ -26,14 +26,13 @@ import (
 	"github.com/entrylab/entrylab/stubs/prove"
 )
 
-// Report is what the file shows. Nothing else goes into it but this program:
-// the same report is always written as the same bytes.
+// Report is what the file shows. The bytes of the file depend on nothing else but this
+// program.
 type Report struct {
 	Page study.Page
-	// Records are all that the page is made of.
+	// Records are the records from which the page is made.
 	Records []record.Record
-	// Files are the names of the results files, Notes what was noticed in
-	// reading them.
+	// Files are the names of the results files, Notes remarks about reading them.
 	Files, Notes []string
 }
 
@@ -48,7 +47,7 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{"minus": 
 
 // Write writes the report.
 func (r Report) Write(w io.Writer) error {
-	// The code takes as long as the figures, and needs none of them.
+	// The code takes as long as the figures, and does not need them.
 	var listed code
 	failed := make(chan error)
 	go func() {
@@ -88,7 +87,7 @@ func (r Report) Write(w io.Writer) error {
 	})
 }
 
-// when is the time in which the records were measured.
+// when returns the time in which the records were measured.
 func when(records []record.Record) string {
 	if len(records) == 0 {
 		return "never"
@@ -106,7 +105,7 @@ func when(records []record.Record) string {
 	return text + " UTC"
 }
 
-// builds are the entrylabs that measured.
+// builds names the entrylabs that measured.
 func builds(records []record.Record) []string {
 	var list []string
 	for _, r := range records {
@@ -117,14 +116,14 @@ func builds(records []record.Record) []string {
 	return list
 }
 
-// classes are those of differences. A small one has the colour of neither, and a sign
-// of its own.
+// classes are the styles of differences. A small difference has a neutral colour, and a
+// sign of its own.
 var classes = map[analysis.Sense]string{analysis.Same: "soft", analysis.Small: "small", analysis.Cheaper: "less", analysis.Dearer: "more"}
 
-// noFigure is the cell of what was not measured.
+// noFigure is the cell for what was not measured.
 var noFigure = table.Cell{Text: "–", Class: "soft"}
 
-// cellOf is the cell of a difference.
+// cellOf returns the cell of a difference.
 func cellOf(c analysis.Cell) table.Cell {
 	if c.Text == "-" || c.Text == "" {
 		return noFigure
@@ -132,7 +131,7 @@ func cellOf(c analysis.Cell) table.Cell {
 	return table.Cell{Text: c.Text, Class: classes[c.Sense]}
 }
 
-// classOf is the style of a proof's outcome.
+// classOf returns the style of a proof's outcome.
 func classOf(o prove.Outcome) string {
 	if o == prove.Proved {
 		return "new"
@@ -140,13 +139,13 @@ func classOf(o prove.Outcome) string {
 	return "bad"
 }
 
-// section is a table of differences, and one of what they are differences of.
+// section is an engine's table of differences, and the table of its figures.
 type section struct {
 	Name, Unit, About string
-	// Confirms is the engine that has the same differences; there is no table then.
+	// Confirms is an engine that has the same differences; then there is no table.
 	Confirms string
 	Table    *table.Table
-	// Costs are absolute figures, where these mean something.
+	// Costs are the absolute figures, if these mean something.
 	Costs *table.Table
 }
 
@@ -178,17 +177,18 @@ func engines(p study.Page, from *sources) []section {
 	return list
 }
 
-// corner is the head of a table whose rows have names.
+// corner adds the empty head of the column with the rows' names.
 func corner(head []string) []string { return append([]string{""}, head...) }
 
-// addSome adds a row, unless it has no figure.
+// addSome adds a row if it has a figure.
 func addSome(t *table.Table, cells []table.Cell) {
 	if slices.ContainsFunc(cells[1:], func(c table.Cell) bool { return c != noFigure }) {
 		t.Rows = append(t.Rows, table.Row{Cells: cells})
 	}
 }
 
-// costs has a row for each variant and a column for each operation; nil: no figure.
+// costs returns a table with a row for each variant and a column for each operation; nil if
+// there is no figure.
 func costs(p study.Page, of string, from *sources) *table.Table {
 	ops, t := p.Ops(of), &table.Table{Class: "sortable", Head: []string{""}}
 	for _, op := range ops {
@@ -212,8 +212,8 @@ func costs(p study.Page, of string, from *sources) *table.Table {
 	return t
 }
 
-// answer is what is said of a change: in words, and a table of the operations
-// on each engine.
+// answer is the answer about a change: in words, and as a table of the operations on each
+// engine.
 type answer struct {
 	Key, Title    string
 	Sentences     []string
@@ -222,10 +222,11 @@ type answer struct {
 	Published     []published
 }
 
-// published is a figure that was published, and whether the engines agree.
+// published is a published figure, and whether the engines agree with it.
 type published struct{ Text, Source, Said, Class string }
 
-// answers are those of the changes that are measured; unanswered are the others.
+// answers returns the answers about the changes that were measured; unanswered are the
+// other changes.
 func answers(p study.Page, from *sources) (list []answer, unanswered []string) {
 	for _, c := range study.Changes {
 		if len(p.Findings(c)) == 0 {
@@ -272,12 +273,12 @@ func answers(p study.Page, from *sources) (list []answer, unanswered []string) {
 	return list, unanswered
 }
 
-// checks are the controls: a column for each pair whose truth is known, a row for
-// each process or engine.
+// checks returns the table of the controls: a column for each pair whose difference is
+// known, a row for each process or engine.
 func checks(p study.Page) *table.Table {
 	t := &table.Table{
 		Caption: "Controls: pairs of paths whose difference is known, in each process that measured; in cycles, with the 95 % interval. " +
-			"A process in which they come out otherwise is refused.",
+			"A process in which a control is wrong is refused.",
 		Head: []string{""},
 	}
 	all := p.Checks()
@@ -298,7 +299,7 @@ func checks(p study.Page) *table.Table {
 	return t
 }
 
-// machines are the configurations that records were taken with.
+// machines returns the table of the configurations with which the records were taken.
 func machines(records []record.Record) *table.Table {
 	type machine struct {
 		record.Config

@@ -298,16 +298,19 @@ func student(df int) float64 {
 // interval.
 const Resolution = 0.3
 
-// NoiseError means that a known difference came out wrong, or that there are too few
-// samples to tell. Then the unknown differences cannot be trusted.
-type NoiseError struct {
-	// Samples names what is too noisy, as the subject of a sentence; Advice says what to
-	// do about it, as the sentence's end.
-	Samples, Reason, Advice string
+// RefusedError means that a known difference was measured wrong, or that there are too
+// few samples to tell. The unknown differences then cannot be trusted.
+type RefusedError struct {
+	// Unit is the unit of resampling, such as "boot".
+	Unit string
+	// Reason says what was seen, and what should have been.
+	Reason string
+	// Advice says what to do about it, as the end of a sentence; it may be empty.
+	Advice string
 }
 
-func (e *NoiseError) Error() string {
-	return e.Samples + " too noisy" + ": " + e.Reason + "; nothing can be said about the variants" + e.Advice
+func (e *RefusedError) Error() string {
+	return "these " + e.Unit + "s are refused: " + e.Reason + "; nothing can be said about the variants" + e.Advice
 }
 
 // String returns the estimate with half its interval.

@@ -11,20 +11,20 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Finding is what an engine found about a change, for one operation.
+// Finding is what an engine found about a change in one operation.
 type Finding struct {
 	Engine, Op string
 	analysis.Difference
-	// Contexts is in how many the change was measured; Least and Most are
-	// the least and the greatest difference in any of them.
+	// Contexts is the number of pairs of variants in which the change was measured. Least
+	// and Most are the least and the greatest difference in any of them.
 	Contexts    int
 	Least, Most float64
 }
 
-// answered are the operations that an answer mentions, and its words for them.
+// answered lists the operations that an answer mentions, with the words for them.
 var answered = []struct{ op, name string }{
 	{nullCall, "Ordinary call"},
-	{fullFrame, "Call that needs the full frame"},
+	{fullFrame, "Call that needs full pt_regs"},
 	{wire.OpThreadSwitchYield, "Thread switch"},
 	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode"},
 	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed"},
@@ -32,8 +32,8 @@ var answered = []struct{ op, name string }{
 	{record.OpSwitchSP, "Thread switch with the line of usersp cold"},
 }
 
-// Findings are those of the engines that do more than confirm another one, cycles first.
-// An engine that cannot see the change has none.
+// Findings returns what the engines found about a change, those with cycles first. It
+// leaves out engines that only confirm another one, or cannot see the change.
 func (p Page) Findings(c Change) []Finding {
 	from, to := c.Ends()
 	engines := p.Telling()
@@ -60,8 +60,8 @@ func (p Page) Findings(c Change) []Finding {
 	return list
 }
 
-// Around says what the change costs in all its contexts; it is empty if there is only
-// one.
+// Around says what the change costs in all pairs of variants that it was measured in;
+// empty if there is only one.
 func (f Finding) Around() string {
 	print := analysis.Short
 	if f.Kind == analysis.Exact {
@@ -76,9 +76,9 @@ func (f Finding) Around() string {
 	return fmt.Sprintf("%s to %s in %d contexts", print(f.Least), print(f.Most), f.Contexts)
 }
 
-// Sentences are the answer in words, by the most telling engine: the one with cycles, if
-// there is one. The first is what an ordinary call pays. Other operations are mentioned
-// if the change makes a larger difference than alignment can.
+// Sentences returns the answer in words, by the most telling engine: one with cycles, if
+// there is one. The first sentence says what an ordinary call pays. Another operation is
+// mentioned if its difference is larger than alignment alone can make.
 func (p Page) Sentences(c Change) []string {
 	var list []string
 	findings := p.Findings(c)
@@ -99,7 +99,7 @@ func (p Page) Sentences(c Change) []string {
 	return list
 }
 
-// Blind names the engines that cannot see a change, and why.
+// Blind names the engines that cannot see a change, and says why.
 func (p Page) Blind(c Change) []string {
 	var list []string
 	for _, e := range p.Telling() {
@@ -113,11 +113,11 @@ func (p Page) Blind(c Change) []string {
 // Comparison is a published figure beside what was measured.
 type Comparison struct {
 	Published
-	// Said says whether the engines agree: a phrase for each that measures the same.
+	// Said says whether the engines agree: a phrase for each engine that measures the same.
 	Said []string
 }
 
-// Published compares the published figures of a change.
+// Published compares the published figures of a change with those that were measured.
 func (p Page) Published(c Change) []Comparison {
 	from, to := c.Ends()
 	var list []Comparison
@@ -140,7 +140,7 @@ func (p Page) Published(c Change) []Comparison {
 	return list
 }
 
-// String is the comparison in a line.
+// String returns the comparison in a line.
 func (c Comparison) String() string {
 	said := strings.Join(c.Said, ", ")
 	if said == "" {
@@ -149,8 +149,8 @@ func (c Comparison) String() string {
 	return fmt.Sprintf("published: %s (%s): %s", c.Text, c.Source, said)
 }
 
-// answer is what the page says of a change: the verdicts of each engine, and
-// beside them what was published.
+// answer returns the page's lines about a change: the verdict of each engine, and what was
+// published.
 func (p Page) answer(c Change) []string {
 	lines := p.Blind(c)
 	of, text := "", ""
@@ -186,8 +186,8 @@ func (p Page) answer(c Change) []string {
 	return lines
 }
 
-// counts are the differences in all operations of an engine whose counts have several
-// units; empty without counts.
+// counts returns, for an engine whose counts have several units, the differences in all
+// operations; empty without counts.
 func (p Page) counts(engine, from, to string) string {
 	var parts []string
 	counted := false

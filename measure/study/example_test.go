@@ -18,5 +18,5 @@ func ExampleAnswer() {
 	fmt.Println(study.Answer(page.Verdicts()))
 	// Output:
 	// Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?
-	// It depends on how many calls need the full frame, by instructions alone: no cycles were measured
+	// It depends on how many calls need full pt_regs, by instructions alone: no cycles were measured
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/entrylab/entrylab/measure/stats"
 )
 
-// Notes are what a reader of the figures must know.
+// Notes returns what a reader of the figures must know.
 func (p Page) Notes() []string {
 	notes := []string{"No figure of a context switch was found published."}
 	if counted := slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Unit(e) != record.Instructions }); len(counted) > 0 {
-		notes = append(notes, strings.Join(counted, ", ")+": instructions, counted exactly. An instruction is not a cycle, and a count says nothing of stores, forwarding or caches.")
+		notes = append(notes, strings.Join(counted, ", ")+": instructions, counted exactly. An instruction is not a cycle, and a count says nothing about stores, forwarding or caches.")
 	}
 	for _, e := range p.Engines() {
 		if of := engine.Of(e).Notes; of != nil {
@@ -27,7 +27,8 @@ func (p Page) Notes() []string {
 	return append(notes, p.bootNotes()...)
 }
 
-// bootNotes go with figures of boots: what the figures are, and what the machine is.
+// bootNotes returns the notes on figures of boots: what the figures are, and what the
+// machine is.
 func (p Page) bootNotes() []string {
 	var notes []string
 	for _, res := range p.Booted {
@@ -42,16 +43,16 @@ func (p Page) bootNotes() []string {
 	return notes
 }
 
-// Check is a control of an engine: a pair of paths whose difference is known,
-// as a process or all boots measured it.
+// Check is a control of an engine, a pair of paths whose difference is known, as one
+// process or all boots measured it.
 type Check struct {
 	Engine, Name string
-	// Where names the process, or the boots, that it was measured in.
+	// Where names the process or the boots in which it was measured.
 	Where string
 	stats.Estimate
 }
 
-// Checks are the controls of null calls in the headline's form.
+// Checks returns the controls of null calls in the form of the headline.
 func (p Page) Checks() []Check {
 	var list []Check
 	for _, e := range p.Engines() {
@@ -73,12 +74,12 @@ func (p Page) Checks() []Check {
 	return list
 }
 
-// Figure is what the control gave, with its interval.
+// Figure returns what the control read, with its interval.
 func (c Check) Figure() string {
 	return fmt.Sprintf("%s [%s, %s]", hundredth(c.Mean), hundredth(c.Low), hundredth(c.High))
 }
 
-// controlLines are the controls for the page.
+// controlLines returns the controls as lines of the page.
 func (p Page) controlLines() []string {
 	var lines []string
 	for _, c := range p.Checks() {
@@ -87,7 +88,7 @@ func (p Page) controlLines() []string {
 	return lines
 }
 
-// Describe names the machine of an engine; of several, all.
+// Describe names the machines on which an engine measured.
 func (p Page) Describe(name string) string {
 	var machines []string
 	emulated := engine.Of(name).Emulated
@@ -110,7 +111,7 @@ func (p Page) Describe(name string) string {
 	return fmt.Sprintf("%s: %s, %s", name, p.Unit(name), strings.Join(machines, "; and "))
 }
 
-// Certainty says how sure the engine's differences are, and how tables show that.
+// Certainty says how certain the engine's differences are, and how tables show that.
 func (p Page) Certainty(name string) string {
 	kinds := map[analysis.Kind]bool{}
 	least, most, runs, stepped := 0, 0, 0, false
@@ -149,7 +150,7 @@ func (p Page) Certainty(name string) string {
 		parts = append(parts, fmt.Sprintf("± is half the 95 %% interval of the mean, over %s %s; none: no difference seen, it is at most that.", number, unit))
 	}
 	if stepped {
-		parts = append(parts, "step: several numbers of instructions more read the same behind the fence, so it is the cost of none.")
+		parts = append(parts, "step: several numbers of additional instructions read the same behind the fence, so that this is the cost of none of them.")
 	}
 	if kinds[analysis.Spread] {
 		parts = append(parts, "a to b: the ranges of the samples of one run, no interval.")
@@ -157,7 +158,7 @@ func (p Page) Certainty(name string) string {
 	return strings.Join(parts, " ")
 }
 
-// hundredth prints a control.
+// hundredth prints a value with two decimals.
 func hundredth(v float64) string {
 	if text := fmt.Sprintf("%+.2f", v); text != "-0.00" {
 		return text

@@ -11,29 +11,29 @@ import (
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// NewPage is the page of the records; skipped are the engines that have none.
+// NewPage returns the page of the records. skipped are the engines that have no records.
 func NewPage(records []record.Record, skipped []engine.Skipped) Page {
 	return Page{analysis.NewSet(records), skipped, records}
 }
 
-// noOutcome is that of a page, whose records come from many runs.
+// noOutcome is the outcome for a page, whose records come from many runs.
 var noOutcome engine.Outcome
 
-// Page is what a study prints: every change on every engine, beside what was
-// published.
+// Page is what a study prints: what every change costs on every engine, and what was
+// published about it.
 type Page struct {
 	*analysis.Set
 	Skipped []engine.Skipped
 	records []record.Record
 }
 
-// Variants are those that have figures, the study's first.
+// Variants returns the variants that have figures, those of the study first.
 func (p Page) Variants() []string { return p.Set.Variants(planned...) }
 
-// Missing are the engines that have no figures, and why.
+// Missing returns the engines that have no figures, and why.
 func (p Page) Missing() []engine.Skipped { return slices.Concat(p.Skipped, p.Refused) }
 
-// Document is the page to print.
+// Document returns the page for printing.
 func (p Page) Document() *table.Document {
 	out := &table.Document{Title: "entrylab study", List: true}
 	prose := func(indent, text string) { out.Add(table.Block{Prose: text, Indent: indent}) }
@@ -97,13 +97,13 @@ func (p Page) Document() *table.Document {
 	return out
 }
 
-// data is what an engine found, each variant compared with the base.
+// data returns what an engine found, with each variant compared with the base.
 func (p Page) data(engine string) table.Data {
 	c, _ := p.Compare(engine, noOutcome, p.Variants()) // Missing reports a refusal
 	return table.Compared(c, nil, false).Data[0]
 }
 
-// LeftOut are lines about the records that are not used.
+// LeftOut returns lines about the records that are not used.
 func (p Page) LeftOut() []string {
 	var lines []string
 	if p.Left > 0 {
@@ -121,14 +121,14 @@ type Row struct {
 	Cells  []Cell
 }
 
-// Cell is a difference, in the operation Op; without one it is the range of the other
+// Cell is the difference in the operation Op. Without an Op, it is the range of the other
 // forms of the operation before it.
 type Cell struct {
 	analysis.Cell
 	Op string
 }
 
-// Table is an engine's table: a row for each change, a column for each operation.
+// Table returns an engine's table: a row for each change, a column for each operation.
 func (p Page) Table(of string) (head []string, rows []Row) {
 	ops := p.Ops(of)
 	for _, op := range ops {
@@ -158,8 +158,8 @@ func (p Page) Table(of string) (head []string, rows []Row) {
 	return head, rows
 }
 
-// Confirms returns the engine before this one whose every difference is exactly
-// the same, if there is one.
+// Confirms returns the engine before this one that has exactly the same differences, if
+// there is one.
 func (p Page) Confirms(engine string) string {
 	for _, first := range p.Engines() {
 		if first == engine {
@@ -177,7 +177,7 @@ func (p Page) Confirms(engine string) string {
 	return ""
 }
 
-// Telling are the engines that do more than confirm another one.
+// Telling returns the engines that do more than confirm another one.
 func (p Page) Telling() []string {
 	return slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Confirms(e) != "" })
 }
@@ -193,10 +193,10 @@ func (p Page) banded(engine, op string) bool {
 	return n > 1
 }
 
-// blind says what an engine cannot see; empty: it sees everything.
+// blind says why an engine cannot see a change; empty: it can.
 func blind(name string) string { return engine.Of(name).Unseen }
 
-// BreakEvens are the lines of the break-even rates.
+// BreakEvens returns the break-even rates, a line each.
 func (p Page) BreakEvens() []string {
 	var lines []string
 	for _, t := range Trades {

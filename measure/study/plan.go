@@ -17,7 +17,7 @@ const (
 	whole = "heukelum-v2"
 	floor = wire.Floor
 
-	// The other exits and the other build of heukelum-v2, as axes.
+	// heukelum-v2 with other exits and with the other build, as axes.
 	wholeAxes = "sp=frame,flags=flags,top=eager,irq=frame"
 	push      = wholeAxes + ",build=push"
 	iret      = wholeAxes + ",exit=iret"
@@ -25,20 +25,20 @@ const (
 	chosen    = wholeAxes + ",exit=opportunistic"
 )
 
-// Change is a step from one entry path to another, about whose cost the study asks.
+// Change is a step from one entry path to another. The study asks what it costs.
 type Change struct {
-	// Key is short, Title says what is done.
+	// Key is a short name, Title says what the change does.
 	Key, Title string
-	// Pairs are the steps by name, each from and to. The first is the headline;
-	// the others are the same change in other contexts.
+	// Pairs name the variants without and with the change. The first pair is the
+	// headline; in the others, the same change is made to other variants.
 	Pairs [][2]string
-	// Exit is set if the two differ in the instruction that ends a call: only an engine
-	// that runs this instruction can tell them apart.
+	// Exit is set if the two variants end a call by different instructions: only an engine
+	// that runs these can tell them apart.
 	Exit bool
 }
 
-// Changes are those that the mail asks to benchmark one by one, and what Linux made of
-// them.
+// Changes are the changes that the mail wants benchmarked one by one, and those that
+// Linux made.
 var Changes = []Change{
 	{Key: "(a)", Title: "the user's RSP in the frame, not in a per-CPU slot and thread.usersp", Pairs: [][2]string{
 		{base, base + "+a"}, {base + "+b", base + "+a+b"}, {base + "+c", base + "+a+c"}, {base + "+b+c", whole},
@@ -60,17 +60,17 @@ var Changes = []Change{
 	{Key: "opportunistic", Title: "SYSRETQ only if IRETQ would do the same", Pairs: [][2]string{{whole, chosen}}},
 }
 
-// Ends are the headline's variants, as results name them.
+// Ends returns the variants of the headline, by the names that results use.
 func (c Change) Ends() (from, to string) { return name(c.Pairs[0][0]), name(c.Pairs[0][1]) }
 
 // Trade asks for a break-even rate: from which share of full-frame calls on is the path
-// that fills the frame at once the cheaper one?
+// cheaper that fills the frame at every entry?
 type Trade struct{ Lazy, Eager string }
 
 // Trades are the break-even rates of the study.
 var Trades = []Trade{{base, base + "+c"}, {base + "+a+b", whole}, {base, whole}, {base, "linux-4.1"}}
 
-// Variants are those that the study measures, the base first and the floor last.
+// Variants returns the variants that the study measures, the base first and the floor last.
 func Variants() ([]stubs.Variant, error) {
 	var list []stubs.Variant
 	for _, v := range planned {
@@ -83,7 +83,7 @@ func Variants() ([]stubs.Variant, error) {
 	return list, nil
 }
 
-// name is the name that results carry for a variant of the plan.
+// name returns the name that results use for a variant of the plan.
 func name(s string) string {
 	if n, err := stubs.ParseVariant(s); err == nil {
 		return n.Name
@@ -91,7 +91,7 @@ func name(s string) string {
 	return s
 }
 
-// titles are names for readers, for variants whose own names are their axes.
+// titles are names for readers. They replace names that list axes.
 var titles = map[string]string{
 	name(push):     whole + ", push",
 	name(iret):     whole + ", IRETQ",
@@ -107,7 +107,7 @@ const (
 	fullFrame = wire.OpFullFrameCall
 )
 
-// planned are the names of the study's variants.
+// planned returns the names of the study's variants.
 var planned = func() []string {
 	var names []string
 	for _, c := range Changes {
@@ -122,7 +122,7 @@ var planned = func() []string {
 	return append(names, floor)
 }()
 
-// Title is a variant's name for readers.
+// Title returns a variant's name for readers.
 func Title(variant string) string {
 	if t, ok := titles[variant]; ok {
 		return t

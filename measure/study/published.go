@@ -10,12 +10,12 @@ import (
 // Published is a figure that somebody published for a change.
 type Published struct {
 	Change, Op string
-	// Unit is record.Cycles or record.Instructions; empty if the figure cannot
-	// be compared with one from another machine.
+	// Unit is record.Cycles or record.Instructions; empty if the figure cannot be compared
+	// with a figure from another machine.
 	Unit string
-	// Low and High are the figure with its own precision.
+	// Low and High are the range that the figure's own precision gives.
 	Low, High float64
-	// Text is the figure in words, Source where it stands.
+	// Text is the figure in words, Source says where it was published.
 	Text, Source string
 }
 
@@ -24,7 +24,7 @@ const (
 	mail2015 = "D. Vlasenko, 10 March 2015, Re: [PATCH 3/4] x86: save user rsp in pt_regs->sp on SYSCALL64 fastpath"
 )
 
-// AllPublished are the figures that could be found. None of them is about context
+// AllPublished are the published figures that could be found. None is about context
 // switches.
 var AllPublished = []Published{
 	{

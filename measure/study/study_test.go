@@ -221,9 +221,9 @@ func TestBootsPage(t *testing.T) {
 			"kvm calibration: core cycles of a tick: 1.28 to 1.28 cycles", "kvm calibration: resolution of the time-stamp counter: 0 to 0 ticks", "kvm: 20 boots, each with the entry paths at other addresses at random",
 			"heukelum-v2 instead of linux-3.19, kvm: from 50 % of the calls on",
 		}},
-		{"A/A is off", 20, 1, 1, []string{"kvm: these boots are too noisy: A/A was +1.00 ±0.00 cycles over 20 boots"}},
+		{"A/A is off", 20, 1, 1, []string{"kvm: these boots are refused: A/A reads +1.00 ±0.00 cycles over 20 boots, want 0 ±0.3; nothing"}},
 		{"what to do", 20, 1, 1, []string{"nothing can be said about the variants. These boots stay in the results file: entrylab study -resume=false takes new ones, or another -o does"}},
-		{"no dose", 20, 0, 0, []string{"kvm: these boots are too noisy: +1 cycle was +0.00 ±0.00 cycles over 20 boots"}},
+		{"no dose", 20, 0, 0, []string{"kvm: these boots are refused: +1 cycle reads +0.00 ±0.00 cycles over 20 boots, want 1 ±0.3; A/A reads +0.00 ±0.00, so noise is not the reason; nothing"}},
 		{"few", 7, 0, 1, []string{"kvm: 7 whole boots: want at least 8"}},
 	} {
 		var records []record.Record

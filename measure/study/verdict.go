@@ -10,10 +10,10 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// Question is what the study asks of the three changes together.
+// Question is the study's question about the three changes together.
 const Question = "Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?"
 
-// Worth is the answer in a word or three.
+// Worth is the answer to the question in a few words.
 type Worth string
 
 // The answers. Undecided means that the figures are too few, or too far apart.
@@ -27,16 +27,16 @@ const (
 // Verdict is the answer to the question for one CPU.
 type Verdict struct {
 	Worth
-	// On is what it depends on; empty where it does not.
+	// On is what the answer depends on, if it does.
 	On string
-	// CPU is the one that was measured; empty where instructions alone were counted,
-	// which are the same on all. Engine is the one that measured.
+	// CPU is the CPU that was measured; empty if only instructions were counted, which are
+	// the same on all CPUs. Engine is the engine that measured.
 	CPU, Engine string
 	// Figures are the reasons.
 	Figures []string
 }
 
-// String is the answer in a line.
+// String returns the answer in a line.
 func (v Verdict) String() string {
 	text := string(v.Worth)
 	if v.On != "" {
@@ -48,7 +48,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s, on %s by %s", text, v.CPU, v.Engine)
 }
 
-// Answer is the first line of a study: of several verdicts, what they come to.
+// Answer returns the first line of a study, which sums up the verdicts.
 func Answer(list []Verdict) string {
 	same := !slices.ContainsFunc(list, func(v Verdict) bool { return v.Worth != list[0].Worth })
 	switch {
@@ -60,8 +60,8 @@ func Answer(list []Verdict) string {
 	return fmt.Sprintf("It depends on the CPU, of which %d were measured", len(list))
 }
 
-// Verdicts answer the question for each CPU that was measured, by the engine that
-// measured its cycles; or, without one, by the first that counts instructions.
+// Verdicts answers the question for each CPU whose cycles were measured; if none was, by
+// the first engine that counts instructions.
 func (p Page) Verdicts() []Verdict {
 	type where struct{ engine, host string }
 	var sampled []where
@@ -97,8 +97,8 @@ func (p Page) Verdicts() []Verdict {
 	return []Verdict{{Worth: Undecided, Figures: []string{"nothing was measured that could tell"}}}
 }
 
-// verdict weighs what the three changes make dearer against what they make cheaper, as
-// an engine measured it.
+// verdict weighs what the three changes make more expensive against what they make
+// cheaper, as an engine measured it.
 func (p Page) verdict(of string) Verdict {
 	v := Verdict{Engine: of}
 	from, to := name(base), name(whole)
@@ -108,7 +108,7 @@ func (p Page) verdict(of string) Verdict {
 	call, full := difference(nullCall), difference(fullFrame)
 	v.Figures = []string{"an ordinary call: " + call.Words()}
 	if full.Kind != analysis.None {
-		v.Figures = append(v.Figures, "a call that needs the full frame: "+full.Words())
+		v.Figures = append(v.Figures, "a call that needs full pt_regs: "+full.Words())
 	}
 	cheaper, dearer := false, false
 	for _, a := range answered[2:] {
@@ -125,7 +125,7 @@ func (p Page) verdict(of string) Verdict {
 	case call.Step != "" || wide(call):
 		v.Worth = Undecided
 	case call.Sense() == analysis.Dearer && full.Sense() == analysis.Cheaper && rate.Share < 1:
-		v.Worth, v.On = Depends, "how many calls need the full frame"
+		v.Worth, v.On = Depends, "how many calls need full pt_regs"
 		v.Figures = append(v.Figures, fmt.Sprintf("worth it %v", rate))
 	case call.Sense() == analysis.Dearer && !cheaper:
 		v.Worth = No
@@ -137,7 +137,7 @@ func (p Page) verdict(of string) Verdict {
 	return v
 }
 
-// wide reports whether an interval holds both no difference and one that would count.
+// wide reports whether an interval holds both zero and a difference that would matter.
 func wide(d analysis.Difference) bool {
 	return d.Unit == record.Cycles && !d.Seen() && max(d.High, -d.Low) > analysis.Alignment
 }

@@ -48,7 +48,7 @@ func replayed() *analysis.Comparison {
 		Controls: []analysis.Control{{Name: engine.Again, Op: wire.OpNullCall, Form: "SR1", Estimate: stats.Estimate{Mean: 0.05, Low: -0.1, High: 0.2, SD: 1, N: 3}}},
 		Rows: []analysis.Row{
 			row(0, "SR1", "", interval(0.05, 0.15), interval(3.1, 0.1)),
-			row(3, "SR0", "A/A was +9.00 ±1.00", interval(3.1, 0.1), interval(3.1, 0.1)),
+			row(3, "SR0", "A/A reads +9.00 ±1.00", interval(3.1, 0.1), interval(3.1, 0.1)),
 		},
 	}
 	c.Notes = e.Notes(&c.Account)
@@ -71,7 +71,7 @@ func TestSampled(t *testing.T) {
 		"linux-3.19+a against linux-3.19, null call: no difference seen (±0.2 cycles)",
 		"linux-4.1 against linux-3.19, null call: +3.10 ±0.10 cycles",
 		"none seen (±0.2)",
-		"too noisy (A/A was +9.00 ±1.00)",
+		"too noisy (A/A reads +9.00 ±1.00)",
 		"A/A, null call",
 		"* replayed in ring 3 on Some CPU",
 		"no figure is the cost of a system call",
