@@ -128,11 +128,13 @@ mutants:
 	$(TEST) -run TestMutants -v ./stubs/prove -mutate
 
 # Prove every combination of the axes that decide about each other, and each
-# preset with one of the others changed; and ask a solver whether it agrees, about
-# all presets, all broken variants and all mutants.
+# preset with one of the others changed; ask a solver whether it agrees, about all
+# presets, all broken variants and all mutants; and run every path of every preset, and
+# every witness, in QEMU and on this CPU.
 prove-all: deps
 	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken)$$' -count=1 -v -every
 	$(TEST) ./stubs/prove -run '^TestSolverMutants$$' -count=1 -v -mutate
+	$(TEST) ./measure/confirm -count=1 -v -every
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines two have golden files: what Linux does, and what

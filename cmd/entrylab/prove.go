@@ -16,7 +16,7 @@ import (
 )
 
 func (e *env) proveCommand() *cli.Command {
-	var all, verbose, smt bool
+	var all, verbose, smt, confirmed bool
 	var format string
 	return e.command(&cli.Command{
 		Name:      "prove",
@@ -36,16 +36,23 @@ second model of the instructions, and asks z3 or cvc5 to agree: no input may
 fail a claim that is proved, and some input must fail one that is refuted. The
 solver's answers are comments, so that the output is a script for any solver.
 
+-confirm runs what the proof says in QEMU, and on this CPU in ring 3: the
+witness of each claim that is refuted, and each path of what is proved with
+random words for all that is unknown. It compares registers, flags and memory
+with the proof's. What is refuted and not confirmed is undecided.
+
 Examples:
 
     entrylab prove
     entrylab prove -v linux-3.19+a ./mine.S
     entrylab prove -all
+    entrylab prove -confirm linux-6.12
     entrylab prove -smt linux-6.12 > linux-6.12.smt2`,
 		Flags: []cli.Flag{
 			formatFlag(&format, textFormats...),
 			&cli.BoolFlag{Name: "all", Usage: "prove variants in which every two values of two axes that can be combined occur together", Destination: &all},
 			&cli.BoolFlag{Name: "smt", Usage: "print every claim as SMT-LIB and have z3 or cvc5 agree", Destination: &smt},
+			&cli.BoolFlag{Name: "confirm", Usage: "run witnesses and random models of all paths in QEMU and on this CPU", Destination: &confirmed},
 			&cli.BoolFlag{
 				Name: "v", Destination: &verbose,
 				Usage: "print every claim, the instructions that no path reaches, and the kernel functions that read the words for the user's RSP",
@@ -53,10 +60,14 @@ Examples:
 		},
 	}, func(ctx context.Context, args []string) (int, error) {
 		switch {
+		case smt && confirmed:
+			return 0, errors.New("want -smt or -confirm, not both")
 		case smt && format != "text":
 			return 0, fmt.Errorf("-smt -format %s: SMT-LIB has one format", format)
 		case smt:
 			return e.runSMT(ctx, all, args)
+		case confirmed:
+			return e.runConfirm(ctx, all, verbose, format, args)
 		}
 		return e.runProve(ctx, all, verbose, format, args)
 	})

@@ -28,6 +28,11 @@ func TestProve(t *testing.T) {
 			`(?s)^\(set-logic QF_ABV\)\n.*\(assert .*\n\(check-sat\) ; unsat\n`,
 			`(?m)^; bare: proved: .*\n; bare: z3 agrees: \d+ claims on paths in \d+ questions`,
 		}},
+		{"run", []string{"-confirm", "bare"}, 3, []string{
+			`(?m)^  in QEMU: 3 of 3 paths, each with a random model: \d+ instructions, 1 returns to ring 3; \d+ words and flags compared, 0 paths differ$`,
+			`(?m)^  on this CPU in ring 3: 3 of 3 paths`,
+		}},
+		{"run, as a table", []string{"-confirm", "-format", "json", "bare"}, 0, []string{`"machine": "in QEMU",\s*"outcome": "proved",\s*"paths": 3`}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
 			`(?m)^  entry_SYSCALL_64\.linux-3\.19\+0x[0-9a-f]+ SYSRETQ \(stubs/axis_exit\.go:\d+\): proved: RCX is canonical$`,
 			`(?m)^kernel: user_sp\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,
@@ -61,6 +66,7 @@ func TestProveBadInput(t *testing.T) {
 	}{
 		{"unknown", []string{"linux-2.4"}, `variant "linux-2.4": no such preset`},
 		{"impossible", []string{"sp=frame"}, "impossible"},
+		{"two opinions", []string{"-smt", "-confirm", "bare"}, "want -smt or -confirm, not both"},
 		{"both", []string{"-all", "bare"}, "want -all or variants, not both"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -98,12 +98,17 @@ func (s *Stub) ask(data string) (string, error) {
 // order sends packets that are answered by OK.
 func (s *Stub) order(packets ...string) error {
 	answers, err := s.together(packets...)
-	for i, answer := range answers {
+	return errors.Join(accepted(packets, answers), err)
+}
+
+// accepted reports the packet that was not answered by OK.
+func accepted(packets, answers []string) error {
+	for i, answer := range answers[:min(len(answers), len(packets))] {
 		if answer != "OK" {
 			return fmt.Errorf("gdb stub: %q was answered by %q, want OK", packets[i], answer)
 		}
 	}
-	return err
+	return nil
 }
 
 // together sends packets at once and returns the answers. The next packet tells
@@ -141,20 +146,29 @@ var ErrEnded = errors.New("the machine ended under the debugger")
 // with the next Continue.
 func (s *Stub) Step() error { return s.run("s") }
 
+// WriteStep is WriteWords and Step at once.
+func (s *Stub) WriteStep(addrs, words []uint64) error { return s.run("s", writes(addrs, words)...) }
+
 // Continue lets the machine run until a breakpoint.
 func (s *Stub) Continue() error { return s.run("c") }
 
-func (s *Stub) run(how string) error {
-	answer, err := s.ask(how)
-	switch {
-	case err != nil:
+// run lets the machine run, behind packets that are answered by OK.
+func (s *Stub) run(how string, before ...string) error {
+	answers, err := s.together(append(before, how)...)
+	if err != nil {
 		return err
+	}
+	if err := accepted(before, answers); err != nil {
+		return err
+	}
+	switch answer := answers[len(before)]; {
 	case len(answer) >= 3 && answer[:1] == "T" && answer[1:3] == "05": // SIGTRAP
 		return nil
 	case len(answer) > 0 && (answer[0] == 'W' || answer[0] == 'X'):
 		return ErrEnded
+	default:
+		return fmt.Errorf("gdb stub: %q was answered by %q, want a stop at a breakpoint", how, answer)
 	}
-	return fmt.Errorf("gdb stub: %q was answered by %q, want a stop at a breakpoint", how, answer)
 }
 
 // Interrupt stops the machine that a Continue has let run and given up waiting for.
@@ -197,13 +211,18 @@ type Registers struct {
 
 // Numbers of registers (QEMU gdb-xml/i386-64bit.xml), in the order of Registers.
 const (
-	numberRAX   = 0
-	numberRSI   = 4
-	numberRDI   = 5
-	numberRIP   = 16
-	numberFlags = 17
-	numberCR3   = 29
-	numberCR8   = 31
+	numberRAX          = 0
+	numberRSI          = 4
+	numberRDI          = 5
+	numberRIP          = 16
+	numberFlags        = 17
+	numberCS           = 18
+	numberSS           = 19
+	numberFSBase       = 24
+	numberGSBase       = 25
+	numberKernelGSBase = 26
+	numberCR3          = 29
+	numberCR8          = 31
 )
 
 // Describe makes QEMU tell all of Registers, which it does to one who has read
@@ -218,20 +237,30 @@ func (s *Stub) Describe() error {
 
 // Registers reads them.
 func (s *Stub) Registers() (Registers, error) {
-	var r Registers
-	answer, err := s.ask("g")
+	r, _, err := s.RegistersWords(nil)
+	return r, err
+}
+
+// RegistersWords is Registers and Words at once.
+func (s *Stub) RegistersWords(addrs []uint64) (r Registers, words []uint64, err error) {
+	packets := append([]string{"g"}, reads(addrs)...)
+	answers, err := s.together(packets...)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
+	if words, err = wordsOf(packets[1:], answers[1:]); err != nil {
+		return r, nil, err
+	}
+	answer := answers[0]
 	digits := 2 * binary.Size(r)
 	b, err := hex.DecodeString(answer[:min(len(answer), digits)])
 	if err == nil {
 		_, err = binary.Decode(b, binary.LittleEndian, &r)
 	}
 	if err != nil {
-		return r, fmt.Errorf("gdb stub: registers are %q", answer)
+		return r, nil, fmt.Errorf("gdb stub: registers are %q", answer)
 	}
-	return r, nil
+	return r, words, nil
 }
 
 // SetRegisters writes those that a call of a leaf function changes: RAX, RSI,
@@ -248,6 +277,45 @@ func (s *Stub) SetCR3(cr3 uint64) error { return s.order(set(numberCR3, cr3)) }
 
 // SetCR8 sets the task priority: interrupts of its class and below wait.
 func (s *Stub) SetCR8(priority uint64) error { return s.order(set(numberCR8, priority)) }
+
+// SetAll writes every register that differs from what it was before: all but
+// DS, ES, FS, GS, CR0, CR2, CR4, CR8 and EFER. SS makes the CPL.
+func (s *Stub) SetAll(before, r Registers) error {
+	var packets []string
+	for i, of := range [...]func(*Registers) *uint64{
+		func(r *Registers) *uint64 { return &r.RAX }, func(r *Registers) *uint64 { return &r.RBX },
+		func(r *Registers) *uint64 { return &r.RCX }, func(r *Registers) *uint64 { return &r.RDX },
+		func(r *Registers) *uint64 { return &r.RSI }, func(r *Registers) *uint64 { return &r.RDI },
+		func(r *Registers) *uint64 { return &r.RBP }, func(r *Registers) *uint64 { return &r.RSP },
+		func(r *Registers) *uint64 { return &r.R8 }, func(r *Registers) *uint64 { return &r.R9 },
+		func(r *Registers) *uint64 { return &r.R10 }, func(r *Registers) *uint64 { return &r.R11 },
+		func(r *Registers) *uint64 { return &r.R12 }, func(r *Registers) *uint64 { return &r.R13 },
+		func(r *Registers) *uint64 { return &r.R14 }, func(r *Registers) *uint64 { return &r.R15 },
+		func(r *Registers) *uint64 { return &r.RIP },
+	} {
+		if *of(&before) != *of(&r) {
+			packets = append(packets, set(i, *of(&r)))
+		}
+	}
+	short := func(number int, before, word uint32) {
+		if before != word {
+			packets = append(packets, fmt.Sprintf("P%x=%x", number, binary.LittleEndian.AppendUint32(nil, word)))
+		}
+	}
+	long := func(number int, before, word uint64) {
+		if before != word {
+			packets = append(packets, set(number, word))
+		}
+	}
+	short(numberCS, before.CS, r.CS)
+	short(numberSS, before.SS, r.SS)
+	short(numberFlags, before.Flags, r.Flags)
+	long(numberFSBase, before.FSBase, r.FSBase)
+	long(numberGSBase, before.GSBase, r.GSBase)
+	long(numberKernelGSBase, before.KernelGSBase, r.KernelGSBase)
+	long(numberCR3, before.CR3, r.CR3)
+	return s.order(packets...)
+}
 
 // set is the packet that writes a register of 64 bits.
 func set(number int, value uint64) string {
@@ -286,6 +354,71 @@ func (s *Stub) Write(addr uint64, words ...uint64) error {
 		addr += uint64(len(b))
 	}
 	return s.order(packets...)
+}
+
+// Physical makes Words and WriteWords take physical addresses, for the rest of the
+// session.
+func (s *Stub) Physical() error { return s.order("Qqemu.PhyMemMode:1") }
+
+// Words reads the words at addresses.
+func (s *Stub) Words(addrs []uint64) ([]uint64, error) {
+	packets := reads(addrs)
+	answers, err := s.together(packets...)
+	if err != nil {
+		return nil, err
+	}
+	return wordsOf(packets, answers)
+}
+
+// WriteWords writes words at addresses.
+func (s *Stub) WriteWords(addrs, words []uint64) error { return s.order(writes(addrs, words)...) }
+
+// reads are the packets that read words; those that follow each other are read at once.
+func reads(addrs []uint64) (packets []string) {
+	for _, run := range runs(addrs) {
+		packets = append(packets, fmt.Sprintf("m%x,%x", run[0], 8*len(run)))
+	}
+	return packets
+}
+
+// wordsOf are the words that they are answered by.
+func wordsOf(packets, answers []string) (words []uint64, err error) {
+	for i, answer := range answers {
+		b, err := hex.DecodeString(answer)
+		if err != nil || len(b) == 0 || len(b)%8 != 0 {
+			return nil, fmt.Errorf("gdb stub: %q was answered by %q, want words", packets[i], answer)
+		}
+		for ; len(b) > 0; b = b[8:] {
+			words = append(words, binary.LittleEndian.Uint64(b))
+		}
+	}
+	return words, nil
+}
+
+// writes are the packets that write words.
+func writes(addrs, words []uint64) (packets []string) {
+	for _, run := range runs(addrs) {
+		var b []byte
+		for _, w := range words[:len(run)] {
+			b = binary.LittleEndian.AppendUint64(b, w)
+		}
+		words = words[len(run):]
+		packets = append(packets, fmt.Sprintf("M%x,%x:%x", run[0], len(b), b))
+	}
+	return packets
+}
+
+// runs cuts a list of addresses where one word does not follow the other.
+func runs(addrs []uint64) (list [][]uint64) {
+	const most = 128 // in a packet
+	for from := 0; from < len(addrs); {
+		to := from + 1
+		for to < len(addrs) && to-from < most && addrs[to] == addrs[to-1]+8 {
+			to++
+		}
+		list, from = append(list, addrs[from:to]), to
+	}
+	return list
 }
 
 // WritePhysical writes a 32-bit word at a physical address, which may be a

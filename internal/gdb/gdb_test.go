@@ -57,6 +57,12 @@ func TestSent(t *testing.T) {
 		{"a breakpoint", func(s *Stub) error { return s.Break(0xfff) }, []string{"Z0,fff,1"}},
 		{"a physical word", func(s *Stub) error { return s.WritePhysical(0xfee00000, 0x400) }, []string{"Qqemu.PhyMemMode:1", "Mfee00000,4:00040000", "Qqemu.PhyMemMode:0"}},
 		{"breakpoints", func(s *Stub) error { return s.Break(1, 0xff) }, []string{"Z0,1,1", "Z0,ff,1"}},
+		{"words", func(s *Stub) error { return s.WriteWords([]uint64{0x10, 0x18, 0x30}, []uint64{1, 2, 3}) }, []string{
+			"M10,10:01000000000000000200000000000000", "M30,8:0300000000000000",
+		}},
+		{"registers that change", func(s *Stub) error {
+			return s.SetAll(Registers{RAX: 1, CR3: 1}, Registers{RAX: 1, RIP: 2, SS: 0x18, GSBase: 3, CR3: 1})
+		}, []string{"P10=0200000000000000", "P13=18000000", "P19=0300000000000000"}},
 		{"a word", func(s *Stub) error { return s.Write(0x10, 1) }, []string{"M10,8:0100000000000000"}},
 		{"the monitor", func(s *Stub) error { return s.Monitor("nmi") }, []string{"qRcmd,6e6d69"}},
 		{
@@ -73,5 +79,20 @@ func TestSent(t *testing.T) {
 		if err := row.do(s); err != nil || sent.String() != want.String() {
 			t.Errorf("%s: sent %q and %v, want %q", row.name, sent.String(), err, want.String())
 		}
+	}
+}
+
+// TestTogether: words that follow each other are read and written at once, with the
+// registers, and before a step.
+func TestTogether(t *testing.T) {
+	s := scripted(packet("0100000000000000"+strings.Repeat("00", 400)) + packet("0200000000000000"+"0300000000000000") + packet("0400000000000000"))
+	if r, words, err := s.RegistersWords([]uint64{0x10, 0x18, 0x30}); err != nil || r.RAX != 1 || fmt.Sprint(words) != "[2 3 4]" {
+		t.Errorf("registers and words are %+v, %v and %v", r, words, err)
+	}
+	if _, err := scripted(packet("E14")).Words([]uint64{0x10}); err == nil || !strings.Contains(err.Error(), `"m10,8" was answered by "E14"`) {
+		t.Errorf("an address without memory: %v", err)
+	}
+	if err := scripted(packet("E14")+packet("T05")).WriteStep([]uint64{0x10}, []uint64{1}); err == nil || !strings.Contains(err.Error(), `"M10,8:0100000000000000" was answered by "E14"`) {
+		t.Errorf("a write that fails before a step: %v", err)
 	}
 }

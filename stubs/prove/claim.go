@@ -37,7 +37,10 @@ type Claim struct {
 	From      []Where
 	// Witness is an input of which it fails; set of what is refuted.
 	Witness *Witness
-	fault   fault
+	// Unconfirmed says why a machine that ran the witness did not show the claim to
+	// fail; it is undecided then.
+	Unconfirmed string
+	fault       fault
 }
 
 // fault is what makes a claim fail: the instruction that brought the wrong word,
@@ -82,6 +85,9 @@ func (c Claim) String() string {
 	}
 	if c.Witness != nil {
 		s += fmt.Sprintf("\n\twitness: %v", c.Witness)
+	}
+	if c.Unconfirmed != "" {
+		s += "\n\tnot confirmed: " + c.Unconfirmed
 	}
 	for _, p := range c.Path {
 		s += "\n\tafter " + p
@@ -350,6 +356,11 @@ type verdict struct {
 	got, want string
 	from      *origin
 	witness   *witness
+	// goal is what the witness misses, given what its path takes for true, and traced
+	// where it fails.
+	goal   predicate
+	given  *given
+	traced *traced
 	// interrupted is set if it takes an interrupt, or another thread that runs.
 	interrupted bool
 }
@@ -442,7 +453,7 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 	m.refuted = m.refuted || outcome == Refuted
 	m.obliges(st, obligation{key: key, outcome: outcome, want: goal.b})
 	if old == nil || outcome == Refuted {
-		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, m.takesInterrupt(st, key.kind, from)}
+		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, goal, st.given, st.traced, m.takesInterrupt(st, key.kind, from)}
 	}
 }
 

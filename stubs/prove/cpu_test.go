@@ -94,8 +94,6 @@ func (c *cpu) run(code []byte) {
 	(*(*func())(unsafe.Pointer(&function)))()
 }
 
-const arithmeticFlags = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x86.X86_EFLAGS_ZF | x86.X86_EFLAGS_SF | x86.X86_EFLAGS_OF
-
 // condition is what the CPU makes of a condition code (SDM volume 2, appendix B).
 func (c *cpu) condition(cc uint8) bool {
 	is := func(bit uint64) bool { return c.regs.outFlags&bit != 0 }

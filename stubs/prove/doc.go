@@ -167,6 +167,12 @@
 // known state. Claims that are not about the machine's words, such as that a call has
 // one handler, are not put to the solver, only counted.
 //
+// # On machines
+//
+// [Trials] are the paths of a proof as something to run: on a [Machine] each path gets
+// a random word for each unknown, and the machine is compared with the proof at every
+// stop. The witness of a refuted claim is run in the same way (see measure/confirm).
+//
 // # How the proof itself is tested
 //
 // Each instruction of each preset is changed in every way that its encoding allows,

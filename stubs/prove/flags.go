@@ -5,7 +5,7 @@ import "github.com/entrylab/entrylab/gen/x86"
 // pushedFlags is RFLAGS as PUSHFQ stores it: a new unknown, of which those bits
 // are known that the machine follows.
 func (m *machine) pushedFlags(st *state) value {
-	t := symbol("the kernel's RFLAGS", false)
+	t := outside("the kernel's RFLAGS", false)
 	var zeros uint64
 	for i, bit := range flagBits {
 		switch st.flags[i] {

@@ -81,6 +81,7 @@ type machine struct {
 	before    [numRegs]word // the registers before the instruction that runs
 	walk      *walker       // nil, unless the machine only walks
 	traces    bool          // it takes down what happens, for the oracle
+	snapshots bool          // and the state before each instruction, for trials
 	roots     []*traced
 	soon      bool // stop at the first claim that is refuted
 	refuted   bool // one is
@@ -216,6 +217,7 @@ func (s *subject) fetch(addr uint64) (*inst, error) {
 // transfer goes on at an address that came from a word.
 func (m *machine) transfer(st *state, to word) {
 	v := m.at(st).resolve(to.v)
+	st.to = v
 	switch {
 	case v.t == nil:
 		m.goTo(st, v.c)

@@ -190,6 +190,7 @@ func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool)
 	p.word = &st.trampoline[i]
 	if p.word.v == (value{}) && p.word.by == lost {
 		p.word.v = symbol("a word that others use too", false).value()
+		m.readsOthers(st, numCells+int(i), p.word.v)
 	}
 	return p, m.own(st)
 }
@@ -245,7 +246,7 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 		p.value = m.s.percpu[uint64(percpu.Number.Off)].value()
 		return p, m.own(st)
 	default:
-		p.value = symbol("a word of the thread", false).value()
+		p.value = outside("a word of the thread", false).value()
 		return p, m.own(st)
 	}
 	if st.stale {
@@ -270,14 +271,14 @@ func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place,
 		if write || addr.c >= threadSize {
 			return p, m.touches(st, addr, notOwnThread, false)
 		}
-		p.value = symbol("a word of the thread", false).value()
+		p.value = outside("a word of the thread", false).value()
 		if int(addr.c&^7) == thread.StackCanary.Off {
 			p.value = m.s.canary.value()
 		}
 		return p, m.own(st)
 	}
 	if !write && !p.word.written() {
-		p.word, p.value = nil, symbol("a word that the switch before left", false).value()
+		p.word, p.value = nil, outside("a word that the switch before left", false).value()
 	}
 	return p, m.own(st)
 }
@@ -293,7 +294,7 @@ func (m *machine) locateNext(st *state, p place, addr value, write bool) (place,
 	case thread.IP.Off:
 		p.value = m.s.nextIP.value()
 	default:
-		p.value = symbol("a word of the next thread", false).value()
+		p.value = outside("a word of the next thread", false).value()
 	}
 	return p, m.own(st)
 }
@@ -319,6 +320,7 @@ func (m *machine) readCell(st *state, i int) word {
 		w.v = m.s.cells[i].value()
 	case lost:
 		w.v = symbol("a word that others use too", false).value()
+		m.readsOthers(st, i, w.v)
 	}
 	return *w
 }

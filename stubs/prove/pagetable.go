@@ -123,7 +123,7 @@ func (m *machine) moveCR(st *state, in *inst) bool {
 	case to && in.dst.reg == cr3:
 		return m.loadCR3(st, st.regs[in.src.reg])
 	case from: // reading any of them is harmless, what it holds no matter
-		st.regs[in.dst.reg] = word{symbol(fmt.Sprintf("CR%d", in.src.reg), in.src.reg == 2).value(), m.moved(st, nil)}
+		st.regs[in.dst.reg] = word{outside(fmt.Sprintf("CR%d", in.src.reg), in.src.reg == 2).value(), m.moved(st, nil)}
 		return true
 	}
 	m.undecided(st, claimFollows, "what that control register does")

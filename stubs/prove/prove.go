@@ -125,7 +125,9 @@ func Prove(n stubs.Variant) (*Proof, error) {
 }
 
 // link links a variant with stand-ins for what it expects of the kernel.
-func link(n stubs.Variant) (*asm.Object, error) {
+func link(n stubs.Variant) (*asm.Object, error) { return linkAt(n, layout.KernelBase+1<<20) }
+
+func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
 	p, err := stubs.ProgramOf([]stubs.Variant{n})
 	if err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func link(n stubs.Variant) (*asm.Object, error) {
 		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
 	}
 	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64))
-	obj, err := asm.Link(p, layout.KernelBase+1<<20, layout.KernelBase)
+	obj, err := asm.Link(p, addr, addr&^(1<<31-1))
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
 	}

@@ -132,7 +132,7 @@ func (m *machine) loadSelector(st *state, o operand, w word) bool {
 	list[o.reg] = word{v, m.moved(st, w.by)}
 	st.selectors = &list
 	if o.reg >= segRegFS {
-		st.bases[o.reg-segRegFS] = word{symbol("the base of the descriptor that was loaded", false).value(), m.moved(st, nil)}
+		st.bases[o.reg-segRegFS] = word{outside("the base of the descriptor that was loaded", false).value(), m.moved(st, nil)}
 	}
 	return true
 }
@@ -152,7 +152,7 @@ func (m *machine) moveBase(st *state, in *inst) bool {
 // of: the time, a counter, a random number, what the CPU has.
 func (m *machine) fromOutside(st *state, in *inst) bool {
 	v := func(mask uint64) word {
-		return word{m.ts.and(symbol("what "+opNames[in.op]+" reads", false).value(), mask), m.moved(st, nil)}
+		return word{m.ts.and(outside("what "+opNames[in.op]+" reads", false).value(), mask), m.moved(st, nil)}
 	}
 	switch in.op {
 	case opRDPID:

@@ -202,6 +202,7 @@ type state struct {
 	// traced is what happened last, left the machine where the kernel took over.
 	traced *traced
 	left   *state
+	to     value // where the last jump went
 
 	expect expectation
 }
@@ -290,7 +291,7 @@ func newSymbols() *symbols {
 	s.area = symbol("the per-CPU area", false)
 	s.bases = [numBases]*term{baseFS: symbol("user.FS base", true), baseGS: symbol("user.GS base", true)}
 	for i, name := range segNames {
-		s.selectors[i] = symbol("user."+name, true)
+		s.selectors[i] = outside("user."+name, true)
 	}
 	for i := range s.xmm {
 		s.xmm[i] = symbol(fmt.Sprintf("user.%s", xmmName(i)), true)

@@ -56,9 +56,9 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 		flag := predicate{equal, unfollowed("a flag that is not followed", false).value(), known(0)}
 		branch := m.fork(st)
 		m.given(branch, flag, false)
-		m.way(branch, true, taken)
+		m.way(branch, true, true, taken)
 		m.given(st, flag, true)
-		m.way(st, false, taken)
+		m.way(st, false, true, taken)
 		return false
 	}
 	r := m.at(st)
@@ -78,14 +78,15 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	}
 	branch := m.fork(st)
 	m.given(branch, p, true)
-	m.way(branch, !inverted, taken)
+	m.way(branch, !inverted, false, taken)
 	m.given(st, p, false)
-	m.way(st, inverted, taken)
+	m.way(st, inverted, false, taken)
 	return false
 }
 
-// way follows one way of an open condition.
-func (m *machine) way(st *state, holds bool, taken func(*state, bool)) {
+// way follows one way of an open condition, which may be that of a flag that is not
+// followed.
+func (m *machine) way(st *state, holds, flag bool, taken func(*state, bool)) {
 	if !m.quick {
 		text := "the condition holds"
 		if !holds {
@@ -93,7 +94,7 @@ func (m *machine) way(st *state, holds bool, taken func(*state, bool)) {
 		}
 		st.note(text)
 	}
-	m.trace(st, traced{kind: parted, at: st.at, holds: holds})
+	m.trace(st, traced{kind: parted, at: st.at, holds: holds, flag: flag})
 	taken(st, holds)
 	m.learns(st)
 	if m.boundary(st) {

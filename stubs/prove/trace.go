@@ -8,12 +8,15 @@ type traced struct {
 	at    uint64
 	in    *inst // of ran
 	holds bool  // of parted and kept: whether the instruction's condition holds
+	flag  bool  // of parted: the condition is of a flag that is not followed
 	// before and after are the machine around what the kernel did; before is nil
-	// where a path begins.
+	// where a path begins. Of an instruction before is kept for trials.
 	before, after *state
+	prev          *traced // what happened before
 	claims        []obligation
 	hints         []hint
-	lowered       *term // where RSP is put by an instruction that lowers it; see machine.lower
+	others        []othersWord // that the instruction reads
+	lowered       *term        // where RSP is put by an instruction that lowers it; see machine.lower
 	next          []*traced
 	refutes       bool // a claim is refuted here or further on; see leadsToRefuted
 }
@@ -59,6 +62,11 @@ func (m *machine) trace(st *state, t traced) {
 	if m.traces {
 		next := &traced{}
 		*next = t
+		next.prev = st.traced
+		if t.kind == ran && m.snapshots {
+			before := *st
+			next.before = &before
+		}
 		st.traced.next = append(st.traced.next, next)
 		st.traced = next
 	}
@@ -109,6 +117,19 @@ func (m *machine) obliges(st *state, o obligation) {
 		o.ghost = m.byFrame() && o.key.of == handlers && v.t != nil && !v.fromUser()
 	}
 	st.traced.claims = append(st.traced.claims, o)
+}
+
+// othersWord is a word that others wrote last: its place in runner.memory.
+type othersWord struct {
+	place int
+	v     value
+}
+
+// readsOthers takes down that the instruction reads a word that others wrote last.
+func (m *machine) readsOthers(st *state, place int, v value) {
+	if m.snapshots && st.traced != nil && st.traced.kind == ran {
+		st.traced.others = append(st.traced.others, othersWord{place, v})
+	}
 }
 
 // finds takes down where an operand is.

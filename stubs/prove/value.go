@@ -25,6 +25,8 @@ type term struct {
 	edit bool   // a handler made it, and so nothing was known of it before
 	open bool   // it may be what another value is, and the proof would not see it
 	deep uint8  // how many operations it is made of
+	// found is set of a word that only the machine knows which runs the path.
+	found bool
 	// first numbers the symbols that every path begins with, from 1. Of another
 	// symbol number is what the namer calls it that is numbered by.
 	first, by, number uint32
@@ -52,6 +54,9 @@ func known(c uint64) value { return value{nil, c} }
 
 // symbol is a new unknown.
 func symbol(name string, user bool) *term { return &term{name: name, user: user} }
+
+// outside is a new unknown for a word that the machine has and nobody chooses.
+func outside(name string, user bool) *term { return &term{name: name, user: user, found: true} }
 
 // unfollowed is a new unknown for the result of what the machine does not follow.
 func unfollowed(name string, user bool) *term { return &term{name: name, user: user, open: true} }

@@ -1,0 +1,200 @@
+// Package confirm runs what a proof says on machines that are not the proof's: the
+// witness of each claim that is refuted, and each path of what is proved with a random
+// model, which gives every unknown a word.
+//
+// One machine is QEMU's. It boots the kernel with the variant and stands at the entry
+// when the first call comes; from there on, registers and memory are set for each path
+// through QEMU's gdb stub. A path begins behind SYSCALL and includes the return to
+// ring 3. The other is this CPU: a process has the variant's code at the addresses for
+// which it was linked, and is stepped. Ring 3 may not run SWAPGS, CLI, STI, MOV to and
+// from control registers, RDMSR, WRMSR, STAC and CLAC, and PUSHFQ and POPFQ do less there: what they do is
+// done in their place, and the path ends before SYSRETQ or IRETQ.
+//
+// What the kernel does on a path, and what other threads and interrupts write, is put
+// into the machine where the proof has it. At each stop the registers, RFLAGS, the bases
+// of FS and GS, and the words of the stack, the per-CPU area and the thread are compared
+// with the proof's. The process stops at each instruction, QEMU where the kernel or
+// others do something, at each return to ring 3, and for a witness at each instruction.
+// The XMM registers, MXCSR, the selectors of DS, ES, FS and GS, and the MSRs that
+// syscall_init writes are not compared.
+package confirm
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+// Report is what a variant's proof and the machines say.
+type Report struct {
+	// Proof has, as undecided, what was refuted and is not confirmed.
+	Proof *prove.Proof
+	// Witnesses is how many there are, Confirmed how many of them the machine
+	// On has confirmed, and Shown what ring 3 found then.
+	Witnesses, Confirmed int
+	On                   string
+	Shown                []string
+	// Runs are the machines on which the paths were run.
+	Runs []Run
+}
+
+// Run is what a machine has run of a variant's paths.
+type Run struct {
+	Machine string
+	// Without says why it ran none.
+	Without string
+	// Paths is how many were to be run, Ran how many were, and Exits how many of
+	// these to their return to ring 3. Instructions were run, and so many words and
+	// flags were Compared.
+	Paths, Ran, Exits      int
+	Instructions, Compared int
+	// NotRun counts paths by the reason for which they were not run.
+	NotRun map[string]int
+	// Differs says what was otherwise than in the proof.
+	Differs []string
+}
+
+// Agrees reports whether no machine says otherwise than the proof.
+func (r *Report) Agrees() bool {
+	return !slices.ContainsFunc(r.Runs, func(run Run) bool { return len(run.Differs) > 0 })
+}
+
+// The machines' names.
+const (
+	inQEMU = "in QEMU"
+	onThis = "on this CPU in ring 3"
+)
+
+// notInQEMU are the features that QEMU's TCG has not, and a variant's path needs.
+const notInQEMU = layout.FeaturePCID | layout.FeatureIBRS
+
+// Variant proves a variant and confirms the proof. Of more than so many paths it runs
+// no more, evenly spread; 0 is all of them.
+func Variant(ctx context.Context, n stubs.Variant, paths int) (*Report, error) {
+	list := []stubs.Variant{n}
+	if n.Axes.Bare { // a kernel needs one that is not
+		sound, err := stubs.ParseVariant("linux-3.19")
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, sound)
+	}
+	kernel, err := image.Build(image.Config{Variants: list})
+	if err != nil {
+		return nil, err
+	}
+	trials, err := prove.NewTrials(kernel.Object, n)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Proof: trials.Proof}
+	obj, err := prove.LinkAt(n, codeAddr)
+	if err != nil {
+		return nil, err
+	}
+	ring3, err := prove.NewTrials(obj, n)
+	if err != nil {
+		return nil, err
+	}
+	refuted := r.Proof.Outcome() == prove.Refuted
+	if why := missing(n); why != "" {
+		if refuted {
+			r.On, r.Proof = onThis, ring3.Proof
+		}
+		r.Runs = append(r.Runs, Run{Machine: inQEMU, Without: why})
+	} else {
+		r.On = inQEMU
+		err := onQEMU(ctx, n, list, kernel, func(m prove.Machine) error { return r.use(ctx, inQEMU, trials, m, paths) })
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", n.Name, inQEMU, err)
+		}
+	}
+	if err := onCPU(obj, func(m prove.Machine) error { return r.use(ctx, onThis, ring3, m, paths) }); err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", n.Name, onThis, err)
+	}
+	return r, nil
+}
+
+// missing says what QEMU lacks for a variant.
+func missing(n stubs.Variant) string {
+	if f := n.Features() & notInQEMU; f != 0 {
+		return fmt.Sprintf("its CPU has no %v", f)
+	}
+	return ""
+}
+
+// use confirms the witnesses and runs the paths on one machine.
+func (r *Report) use(ctx context.Context, machine string, t *prove.Trials, m prove.Machine, paths int) error {
+	rng := rand.New(rand.NewPCG(1, 2)) // what differs once differs again
+	if r.On == machine {
+		list, err := t.Confirm(m, rng)
+		if err != nil {
+			return err
+		}
+		r.Witnesses = len(list)
+		for _, c := range list {
+			if c.Confirmed() {
+				r.Confirmed++
+			}
+			if c.Shows != "" {
+				r.Shown = append(r.Shown, c.Shows)
+			}
+		}
+	}
+	run := Run{Machine: machine, NotRun: map[string]int{}}
+	every := 1
+	if paths > 0 {
+		every = max(1, t.Len()/paths)
+	}
+	for i := 0; i < t.Len() && ctx.Err() == nil; i += every {
+		trial, err := t.Run(i, m, rng)
+		if err != nil {
+			return err
+		}
+		run.Paths++
+		run.Instructions += trial.Steps
+		run.Compared += trial.Compared
+		switch {
+		case trial.NotRun != "":
+			run.NotRun[trial.NotRun]++
+			continue
+		case trial.Differs != "":
+			run.Differs = append(run.Differs, trial.Differs)
+		case trial.Exit:
+			run.Exits++
+		}
+		run.Ran++
+	}
+	r.Runs = append(r.Runs, run)
+	return ctx.Err()
+}
+
+// Lines tells of it, a line for each thing.
+func (r *Report) Lines() []string {
+	var list []string
+	if r.Witnesses > 0 {
+		list = append(list, fmt.Sprintf("%s: %d of %d witnesses confirmed", r.On, r.Confirmed, r.Witnesses))
+	}
+	for _, run := range r.Runs {
+		if run.Without != "" {
+			list = append(list, fmt.Sprintf("%s: not run: %s", run.Machine, run.Without))
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s: %d of %d paths, each with a random model: %d instructions, %d returns to ring 3; %d words and flags compared, %d paths differ",
+			run.Machine, run.Ran, run.Paths, run.Instructions, run.Exits, run.Compared, len(run.Differs)))
+		for _, why := range slices.Sorted(maps.Keys(run.NotRun)) {
+			list = append(list, fmt.Sprintf("  not run: %d: %s", run.NotRun[why], why))
+		}
+		for _, d := range run.Differs {
+			list = append(list, "  differs: "+d)
+		}
+	}
+	return list
+}

@@ -1,0 +1,272 @@
+package confirm
+
+import (
+	"flag"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/broken"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/stubs"
+	"github.com/entrylab/entrylab/stubs/gnuas"
+	"github.com/entrylab/entrylab/stubs/prove"
+)
+
+var every = flag.Bool("every", false, "confirm every preset on every path, every broken variant and every case, not a sample")
+
+// sample is how many paths of a preset are run without -every.
+const sample = 12
+
+// TestPresets: the machines agree with what is proved of a preset, and come back to
+// ring 3.
+func TestPresets(t *testing.T) {
+	need.Tool(t, "qemu-system-x86_64")
+	for _, p := range stubs.Presets() {
+		if !*every && !slices.Contains([]string{"bare", "linux-3.19", "linux-6.12+pti", "linux-6.12-skylake"}, p.Name) {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			paths := sample
+			if *every {
+				paths = 0
+			}
+			r, err := Variant(t.Context(), p.Variant, paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(strings.Join(r.Lines(), "\n"))
+			if r.Proof.Outcome() != prove.Proved || !r.Agrees() {
+				t.Errorf("it is %v, and the machines agree: %v", r.Proof.Outcome(), r.Agrees())
+			}
+			for _, run := range r.Runs {
+				if run.Without != "" {
+					continue
+				}
+				if run.Ran == 0 || run.Compared <= run.Instructions || run.Machine == inQEMU && run.Exits == 0 {
+					t.Errorf("%s: too little was run: %+v", run.Machine, run)
+				}
+			}
+		})
+	}
+}
+
+// TestBroken: a machine confirms each witness of what is refuted.
+func TestBroken(t *testing.T) {
+	need.Tool(t, "qemu-system-x86_64")
+	for _, b := range broken.Variants() {
+		if *every || slices.Contains([]string{"rsp-off", "usersp-not-swapped", "cr3-not-switched-by-iret"}, b.Name) {
+			t.Run(b.Name, func(t *testing.T) { confirmed(t, b.Variant) })
+		}
+	}
+}
+
+// TestCases: of the faults of real kernels too.
+func TestCases(t *testing.T) {
+	need.Tool(t, "qemu-system-x86_64")
+	need.Tool(t, "as")
+	paths, err := filepath.Glob("../../stubs/gnuas/testdata/cases/b*.S")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".S")
+		if !*every && name != "b06-rsp-on-cpu" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			n, err := gnuas.Load(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			confirmed(t, n)
+		})
+	}
+}
+
+func confirmed(t *testing.T, n stubs.Variant) {
+	t.Helper()
+	r, err := Variant(t.Context(), n, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(strings.Join(append(r.Lines(), r.Shown...), "\n"))
+	if r.Proof.Outcome() == prove.Undecided && r.Witnesses == 0 {
+		return // x87-reset: of what is followed there is no fault
+	}
+	if r.Witnesses == 0 || r.Confirmed != r.Witnesses || r.Proof.Outcome() != prove.Refuted {
+		t.Errorf("%d of %d witnesses are confirmed, and it is %v:\n%v", r.Confirmed, r.Witnesses, r.Proof.Outcome(), r.Proof.Err())
+	}
+}
+
+// otherCode is a machine that has one byte of its code otherwise.
+func otherCode(t *testing.T, m prove.Machine, addr uint64, at int) {
+	t.Helper()
+	words, err := m.Read([]uint64{addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Write([]uint64{addr}, []uint64{words[0] ^ 8<<(8*at)}); err != nil { // another register
+		t.Fatal(err)
+	}
+}
+
+// saves is where linux-3.19's entry stores RDI: MOVQ RDI, disp(RSP), of which the
+// third byte, ModRM, has the register.
+func saves(t *testing.T, code []byte) int {
+	t.Helper()
+	i := strings.Index(string(code), "\x48\x89\x7c\x24")
+	if i < 0 {
+		t.Fatal("the entry does not store RDI")
+	}
+	return i
+}
+
+// TestOtherCode: a machine that runs other code than was proved is found out.
+func TestOtherCode(t *testing.T) {
+	need.Tool(t, "qemu-system-x86_64")
+	n, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := func(trials *prove.Trials, addr uint64, code []byte) func(prove.Machine) error {
+		off := saves(t, code)
+		return func(m prove.Machine) error {
+			otherCode(t, m, addr+uint64(off), 2)
+			rng := rand.New(rand.NewPCG(1, 2))
+			for i := range trials.Len() {
+				trial, err := trials.Run(i, m, rng)
+				if err != nil {
+					return err
+				}
+				if trial.Differs != "" {
+					t.Log(trial.Differs)
+					if !strings.Contains(trial.Differs, "the stack's di is") {
+						t.Errorf("it differs otherwise than it should: %s", trial.Differs)
+					}
+					return nil
+				}
+			}
+			t.Error("nothing differs")
+			return nil
+		}
+	}
+	t.Run("ring 3", func(t *testing.T) {
+		obj, err := prove.LinkAt(n, codeAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trials, err := prove.NewTrials(obj, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, ok := obj.Addr(n.FuncName(stubs.Entry))
+		if !ok {
+			t.Fatal("no entry")
+		}
+		if err := onCPU(obj, found(trials, addr, obj.Sections[0].Bytes[addr-obj.Sections[0].Addr:])); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("QEMU", func(t *testing.T) {
+		kernel, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trials, err := prove.NewTrials(kernel.Object, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, _ := kernel.Object.Addr(n.FuncName(stubs.Entry))
+		i := slices.IndexFunc(kernel.Object.Sections, func(s asm.Section) bool { return addr-s.Addr < uint64(len(s.Bytes)) })
+		s := kernel.Object.Sections[i]
+		if err := onQEMU(t.Context(), n, []stubs.Variant{n}, kernel, found(trials, addr, s.Bytes[addr-s.Addr:])); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// rightRSP is a machine that gives ring 3 the RSP that a variant gets wrong.
+type rightRSP struct {
+	prove.Machine
+}
+
+func (m *rightRSP) Registers() (prove.Registers, error) {
+	r, err := m.Machine.Registers()
+	const rsp = 4
+	if r.General[rsp] < layout.KernelBase && r.General[rsp]>>47 != 0x1ffff && r.General[rsp] > 7 {
+		r.General[rsp] -= 8
+	}
+	return r, err
+}
+
+// TestUnconfirmed: what a machine does not confirm is undecided, and says why.
+func TestUnconfirmed(t *testing.T) {
+	all := broken.Variants()
+	n := all[slices.IndexFunc(all, func(b broken.Variant) bool { return b.Name == "rsp-off" })].Variant
+	obj, err := prove.LinkAt(n, codeAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials, err := prove.NewTrials(obj, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trials.Proof.Outcome() != prove.Refuted {
+		t.Fatalf("it is %v before it is run", trials.Proof.Outcome())
+	}
+	err = onCPU(obj, func(m prove.Machine) error {
+		list, err := trials.Confirm(&rightRSP{Machine: m}, rand.New(rand.NewPCG(1, 2)))
+		for _, c := range list {
+			if c.Confirmed() {
+				t.Errorf("it is confirmed: %+v", c)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := trials.Proof.Outcome(); got != prove.Undecided {
+		t.Errorf("it is %v, want undecided", got)
+	}
+	failed := trials.Proof.Failed()
+	if len(failed) == 0 || !strings.Contains(failed[0].String(), "\n\tnot confirmed: ") {
+		t.Errorf("the failure is %v", failed)
+	}
+}
+
+// TestRefused: an instruction that this CPU refuses is a difference, not the end of
+// the test.
+func TestRefused(t *testing.T) {
+	n, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, err := prove.LinkAt(n, codeAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = onCPU(obj, func(m prove.Machine) error {
+		r, err := m.Registers()
+		if err != nil {
+			return err
+		}
+		r.RIP = m.Places().Elsewhere // UD2
+		if err := m.SetRegisters(r); err != nil {
+			return err
+		}
+		if err := m.Step(); err == nil || !strings.Contains(err.Error(), "SIGILL") {
+			t.Errorf("the step says %v, want SIGILL", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
