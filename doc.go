@@ -26,7 +26,7 @@
 // A set of records gives differences, with their intervals and whether they can be
 // trusted; a study asks its question of them:
 //
-//	answer := study.Answer(study.NewPage(out.Records, nil).Verdicts())
+//	answer := study.Answer(study.NewPage(study.Mail(), out.Records, nil).Verdicts())
 //
 // # The packages, in the order of the flow
 //

@@ -55,10 +55,7 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 		kernels = append(kernels, kernel)
 	}
 	// The kernel is that of a study, so that the figures are of the same code.
-	list, err := study.Variants()
-	if err != nil {
-		return 0, err
-	}
+	list := study.Mail().Variants()
 	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err

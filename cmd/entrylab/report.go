@@ -17,8 +17,8 @@ import (
 
 // reportOptions are the flags of report.
 type reportOptions struct {
-	out, format string
-	mixed       bool
+	out, format, question string
+	mixed                 bool
 }
 
 func (e *env) reportCommand() *cli.Command {
@@ -28,14 +28,16 @@ func (e *env) reportCommand() *cli.Command {
 		Usage:     "write results as one HTML file, or in another format",
 		ArgsUsage: "RESULTS...",
 		Description: `The HTML file needs only a browser. The other formats are those of entrylab
-study.
+study, and so are the questions.
 
 Examples:
 
     entrylab report results.jsonl -o report.html
+    entrylab report -question kstack results.jsonl -o report.html
     entrylab report -format csv results.jsonl -o report.csv`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the report to `FILE`; -: standard output", Destination: &o.out},
+			questionFlag(&o.question),
 			formatFlag(&o.format, "html", "text", "json", "bench", "csv"),
 			mixedFlag(&o.mixed),
 		},
@@ -61,6 +63,10 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 			}
 		}
 	}
+	q, err := study.Find(ctx, o.question)
+	if err != nil {
+		return 0, err
+	}
 	r := report.Report{Files: files}
 	for _, path := range files {
 		records, cut, err := store.ReadFile(ctx, path, engine.Known)
@@ -81,7 +87,7 @@ func (e *env) runReport(ctx context.Context, o reportOptions, files []string) (i
 		r.Notes = append(r.Notes, err.Error())
 	}
 	file, err := computed(ctx, func() ([]byte, error) {
-		r.Page = study.NewPage(r.Records, nil)
+		r.Page = study.NewPage(q, r.Records, nil)
 		for _, s := range r.Page.Missing() {
 			r.Notes = append(r.Notes, s.Engine+": "+s.Reason)
 		}

@@ -11,30 +11,34 @@ import (
 
 	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/measure/report"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/measure/table"
 )
 
 // studyOptions are the flags of study.
 type studyOptions struct {
-	out, engines, format string
-	resume, mixed        bool
+	out, engines, format, question string
+	resume, mixed                  bool
 }
 
 func (e *env) studyCommand() *cli.Command {
 	var o studyOptions
 	return e.command(&cli.Command{
 		Name:  "study",
-		Usage: "measure every change on every engine, and print the answer as one page",
-		Description: `It measures (a), (b) and (c), each by itself and with the others, MOV against
-PUSH, and SYSRETQ against IRETQ, warm and cold. An interrupted study goes on
-from its results file.
+		Usage: "measure what a question asks on every engine, and print the answer as one page",
+		Description: questionList() + `
+A file in TOML has a question of your own: docs/questions.md says how. The page
+begins with the answer. An interrupted study goes on from its results file.
 
 Examples:
 
     entrylab study
+    entrylab study -question exitwork
+    entrylab study -question ./mine.toml
     entrylab study -engines icount,static -o results.jsonl`,
 		Flags: []cli.Flag{
+			questionFlag(&o.question),
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
 			&chosen{&cli.StringFlag{
 				Name: "engines", Value: "all", Destination: &o.engines,
@@ -47,6 +51,37 @@ Examples:
 	}, func(ctx context.Context, args []string) (int, error) { return e.runStudy(ctx, o, args) })
 }
 
+// questionFlag chooses the question.
+func questionFlag(name *string) cli.Flag {
+	return &chosen{&cli.StringFlag{
+		Name: "question", Value: study.Mail().Name, Destination: name,
+		Usage: "the question `NAME`: " + strings.Join(study.Names(), ", ") + "; or a file of your own, NAME.toml",
+	}, func(string) (list []completion) {
+		for _, q := range study.Questions() {
+			list = append(list, completion{q.Name, q.Ask})
+		}
+		return list
+	}}
+}
+
+// questionList lists the questions for a help text.
+func questionList() string {
+	var b strings.Builder
+	b.WriteString("The questions are\n\n")
+	width := 0
+	for _, name := range study.Names() {
+		width = max(width, len(name))
+	}
+	for _, q := range study.Questions() {
+		name := q.Name
+		for _, line := range folded(q.Ask, helpWidth-width-6) {
+			fmt.Fprintf(&b, "    %-*s  %s\n", width, name, line)
+			name = ""
+		}
+	}
+	return b.String()
+}
+
 func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int, error) {
 	if err := noArgument(args); err != nil {
 		return 0, err
@@ -57,7 +92,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	list, err := study.Variants()
+	q, err := study.Find(ctx, o.question)
 	if err != nil {
 		return 0, err
 	}
@@ -72,7 +107,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if !o.resume {
 		k.old = nil
 	}
-	out, err := k.runner(engine.Job{Subjects: list, Study: true, Progress: p.step}, note).Run(ctx, engines...)
+	out, err := k.runner(engine.Job{Subjects: q.Variants(), Study: true, Progress: p.step}, note).Run(ctx, engines...)
 	p.done()
 	k.close(&err)
 	if err != nil {
@@ -90,7 +125,15 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if err := engine.OneMachine(out.Records); err != nil && !o.mixed {
 		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", o.out, err)
 	}
-	return 0, e.print(study.NewPage(out.Records, out.Skipped).Document(), o.format)
+	page := study.NewPage(q, out.Records, out.Skipped)
+	if o.format != "html" {
+		return 0, e.print(page.Document(), o.format)
+	}
+	r := report.Report{Page: page, Records: out.Records, Files: []string{o.out}}
+	if o.out == toStdout {
+		r.Files = []string{"this run"}
+	}
+	return 0, r.Write(e.stdout)
 }
 
 // enginesOf reads the list of engines.

@@ -191,7 +191,7 @@ func TestUnprovedKept(t *testing.T) {
 		}
 	}
 	var page bytes.Buffer
-	if err := study.NewPage(records, nil).Document().Write(&page, "text"); err != nil {
+	if err := study.NewPage(study.Mail(), records, nil).Document().Write(&page, "text"); err != nil {
 		t.Fatal(err)
 	}
 	if !above(page.String(), "NOT PROVED: "+racyName+": refuted: ", "icount: difference in") {

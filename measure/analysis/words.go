@@ -88,6 +88,9 @@ func Cost(records []record.Record) string {
 	return fmt.Sprintf("%.5g (%.5g to %.5g)", stats.Mean(samples), slices.Min(samples), slices.Max(samples))
 }
 
+// Mean returns the mean of all samples of one figure.
+func Mean(records []record.Record) float64 { return stats.Mean(samplesOf(records)) }
+
 // Verdict puts the difference into the words of a sentence.
 func (d Difference) Verdict() string {
 	switch {
@@ -140,6 +143,17 @@ func (d Difference) Words() string {
 		text += ", no more than alignment alone makes"
 	}
 	return text
+}
+
+// Sure says behind the words of a difference how sure it is: exactly, or the interval.
+func (d Difference) Sure() string {
+	switch {
+	case d.Kind == Exact:
+		return ", exactly"
+	case d.Kind == Interval && d.Seen():
+		return fmt.Sprintf(" (95 %%: %s to %s)", Short(d.Low), Short(d.High))
+	}
+	return ""
 }
 
 // norOf says what else was not seen where there is no difference.

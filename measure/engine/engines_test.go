@@ -131,7 +131,7 @@ func TestStatic(t *testing.T) {
 func page(t *testing.T, records []record.Record) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := study.NewPage(records, nil).Document().Write(&b, "text"); err != nil {
+	if err := study.NewPage(study.Mail(), records, nil).Document().Write(&b, "text"); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -1,18 +1,15 @@
 package nightly
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/near"
+	"github.com/entrylab/entrylab/internal/tomlfile"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -49,9 +46,7 @@ func Default() Matrix {
 	return m
 }
 
-var matrixFile = bounded.Kind{Thing: "matrix", Most: 1 << 20, Advice: "give a file in TOML with the keys " + strings.Join(keys, ", ")}
-
-var keys = []string{"subjects", "base", "engines", "machines", "cpus", "hosts", "verify", "boots"}
+var matrixFile = bounded.Kind{Thing: "matrix", Most: 1 << 20, Advice: "give a file in TOML with the keys " + strings.Join(tomlfile.Keys(Matrix{}), ", ")}
 
 // ReadMatrix reads the file at path.
 func ReadMatrix(ctx context.Context, path string) (Matrix, error) {
@@ -65,30 +60,10 @@ func ReadMatrix(ctx context.Context, path string) (Matrix, error) {
 // ParseMatrix reads the text of a matrix. Errors have the name of the file and the line.
 func ParseMatrix(name string, text []byte) (Matrix, error) {
 	m := Default()
-	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&m)
-	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		line, _ := missing.Errors[0].Position()
-		key := strings.Join(missing.Errors[0].Key(), ".")
-		return m, fmt.Errorf("%s:%d: no key %q: %swant %s", name, line, key, near.Hint(key, keys), strings.Join(keys, ", "))
+	if err := tomlfile.Decode(name, text, &m); err != nil {
+		return m, err
 	}
-	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, _ := bad.Position()
-		return m, fmt.Errorf("%s:%d: %w", name, line, bad)
-	}
-	if err != nil {
-		return m, fmt.Errorf("%s: %w", name, err)
-	}
-	return m, m.check(func(word string) string { return fmt.Sprintf("%s:%d", name, lineOf(text, word)) })
-}
-
-// lineOf returns the number of the line that has the word in quotes, 1 if there is none.
-func lineOf(text []byte, word string) int {
-	for i, line := range bytes.Split(text, []byte("\n")) {
-		if bytes.Contains(line, []byte(`"`+word+`"`)) || bytes.Contains(line, []byte(`'`+word+`'`)) {
-			return i + 1
-		}
-	}
-	return 1
+	return m, m.check(func(word string) string { return fmt.Sprintf("%s:%d", name, tomlfile.LineOf(text, word)) })
 }
 
 // check refuses names that do not exist; where returns the place of a name in the file.

@@ -50,9 +50,6 @@ type diff struct {
 
 type unlisted struct{ Name, Why string }
 
-// inPicture are the variants whose frames are shown.
-var inPicture = []string{"linux-3.19", "linux-3.19+a", "linux-3.19+b", "linux-3.19+c", "heukelum-v2", "linux-4.1"}
-
 // frames adds the slots of the frames as they are while the handler of an ordinary call
 // runs, the top of the stack first.
 func frames(t *table.Table, variants []stubs.Axes) {
@@ -88,10 +85,7 @@ func codeOf(p study.Page) (code, error) {
 	c := code{Build: build.Name()}
 	// An engine counts whole calls, too.
 	c.CallMeasured = slices.ContainsFunc(p.Engines(), func(e string) bool { return engine.Of(e).Unit == "" && engine.Of(e).Kind == engine.Exact })
-	list, err := study.Variants()
-	if err != nil {
-		return c, err
-	}
+	list := p.Question.Variants()
 	image, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		return c, err
@@ -109,10 +103,11 @@ func codeOf(p study.Page) (code, error) {
 	var variants []stubs.Axes
 	c.Frame = &table.Table{
 		Class: "frame", Caption: fmt.Sprintf("From the variants of entrylab %s, which wrote this report", c.Build),
-		Head: append([]string{"offset", "slot"}, inPicture...), Key: 1,
+		Head: []string{"offset", "slot"}, Key: 1,
 	}
 	proofs := []table.Cell{{}, {Text: "proof"}}
-	for _, name := range inPicture {
+	for _, name := range p.Question.Framed() {
+		c.Frame.Head = append(c.Frame.Head, p.Title(name))
 		outcome := explained[name].Proof.Outcome()
 		proofs = append(proofs, table.Cell{Text: outcome.String(), Class: classOf(outcome)})
 		variants = append(variants, named[name].Axes)
@@ -129,15 +124,15 @@ func codeOf(p study.Page) (code, error) {
 		if phase.Name == "call" && c.CallMeasured {
 			continue
 		}
-		c.Counts = append(c.Counts, countsOf(counted, i, phase))
+		c.Counts = append(c.Counts, countsOf(p, counted, i, phase))
 	}
 
-	for _, change := range study.Changes {
+	for _, change := range p.Question.Changes {
 		from, to := change.Ends()
-		if slices.ContainsFunc(c.Unlisted, func(u unlisted) bool { return u.Name == study.Title(from) || u.Name == study.Title(to) }) {
+		if slices.ContainsFunc(c.Unlisted, func(u unlisted) bool { return u.Name == p.Title(from) || u.Name == p.Title(to) }) {
 			continue
 		}
-		d := diff{Key: change.Key, From: study.Title(from), To: study.Title(to)}
+		d := diff{Key: change.Key, From: p.Title(from), To: p.Title(to)}
 		for _, f := range explain.Diff(explained[from], explained[to]) {
 			switch {
 			case f.Same():
@@ -182,13 +177,13 @@ func notListed(p study.Page, known map[string]stubs.Variant) []unlisted {
 		default:
 			continue
 		}
-		list = append(list, unlisted{study.Title(v), why})
+		list = append(list, unlisted{p.Title(v), why})
 	}
 	return list
 }
 
 // countsOf returns the differences that each change makes in the code of a phase.
-func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
+func countsOf(p study.Page, counted []count.Variant, i int, phase count.Phase) *table.Table {
 	t := &table.Table{Caption: phase.Title, Head: []string{""}}
 	for _, m := range count.Metrics() {
 		t.Head = append(t.Head, m.Bench)
@@ -196,7 +191,7 @@ func countsOf(counted []count.Variant, i int, phase count.Phase) *table.Table {
 	find := func(name string) count.Counts {
 		return counted[slices.IndexFunc(counted, func(v count.Variant) bool { return v.Name == name })].Counts[i]
 	}
-	for _, change := range study.Changes {
+	for _, change := range p.Question.Changes {
 		from, to := change.Ends()
 		cells := []table.Cell{{Text: change.Key}}
 		for _, m := range count.Metrics() {

@@ -20,10 +20,7 @@ func TestEngineFromOutside(t *testing.T) {
 	if !ok {
 		t.Fatal("it is not registered")
 	}
-	list, err := study.Variants()
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := study.Mail().Variants()
 	out, err := engine.Runner{Job: engine.Job{Subjects: list}, Note: func(string) {}}.Run(t.Context(), letters)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +29,7 @@ func TestEngineFromOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := study.NewPage(out.Records, nil)
+	page := study.NewPage(study.Mail(), out.Records, nil)
 	print := func(d *table.Document, format string) string {
 		var b bytes.Buffer
 		if err := d.Write(&b, format); err != nil {

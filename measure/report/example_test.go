@@ -26,7 +26,7 @@ func ExampleReport_Write() {
 	}
 	defer f.Close()
 	records := []record.Record{recordtest.Counted("linux-3.19", "null-call", 42), recordtest.Counted("heukelum-v2", "null-call", 48)}
-	r := report.Report{Page: study.NewPage(records, nil), Records: records, Files: []string{"results.jsonl"}}
+	r := report.Report{Page: study.NewPage(study.Mail(), records, nil), Records: records, Files: []string{"results.jsonl"}}
 	fmt.Println(r.Write(f))
 	// Output:
 	// <nil>

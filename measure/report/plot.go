@@ -64,7 +64,7 @@ type branch struct {
 func forest(p study.Page, of, op string) (*plotted, error) {
 	var rows []branch
 	measured, banded := 0, false
-	for _, c := range study.Changes {
+	for _, c := range p.Question.Changes {
 		from, to := c.Ends()
 		d := p.Difference(p.Headline(of, op), from, to, op)
 		r := branch{name: c.Key, text: chart.Minus(d.Cell().Text), value: d.Value, low: d.Low, high: d.High}
@@ -162,9 +162,9 @@ func distribution(p study.Page, of string) (*plotted, error) {
 	sample := engine.Of(of).Sample
 	c := chart.New()
 	c.X.Label = "difference in " + p.Unit(of)
-	names := make([]string, len(study.Changes))
+	names := make([]string, len(p.Question.Changes))
 	least, most, measured := 0.0, 0.0, 0
-	for i, change := range study.Changes {
+	for i, change := range p.Question.Changes {
 		row := len(names) - 1 - i // the first on top
 		names[row] = change.Key
 		from, to := change.Ends()
@@ -232,7 +232,7 @@ func drawBars(p study.Page, of string, ops []string, stacked bool, title, captio
 		if p.Axes(v) == "" {
 			continue
 		}
-		names = append(names, study.Title(v))
+		names = append(names, p.Title(v))
 		for i, op := range ops {
 			value := 0.0
 			if records := p.Records(p.Headline(of, op), v, op); len(records) > 0 {

@@ -78,7 +78,7 @@ func (s *sources) source(id int, k sourceKey) source {
 			continue
 		}
 		last := records[len(records)-1]
-		add(study.Title(v), "%s %s", analysis.Cost(records), last.Unit)
+		add(s.page.Title(v), "%s %s", analysis.Cost(records), last.Unit)
 		add("axes", "%s", last.Axes)
 		add("proof", "%s", last.Proof)
 		add("measured", "%s, %d %s of %d samples, each of %d %s", when(records), len(records), plural("run", len(records)), last.Batches, last.N, plural("operation", last.N))

@@ -65,7 +65,8 @@ func (r Report) Write(w io.Writer) error {
 	verdicts := r.Page.Verdicts()
 	return page.Execute(w, struct {
 		Report
-		Question, Answer     string
+		Question             study.Question
+		Answer               string
 		Verdicts             []study.Verdict
 		When                 string
 		Builds               []string
@@ -79,7 +80,7 @@ func (r Report) Write(w io.Writer) error {
 		Machines             *table.Table
 		Sources              []source
 	}{
-		Report: r, Question: study.Question, Answer: study.Answer(verdicts), Verdicts: verdicts, When: when(r.Records), Builds: builds(r.Records),
+		Report: r, Question: r.Page.Question, Answer: study.Answer(verdicts), Verdicts: verdicts, When: when(r.Records), Builds: builds(r.Records),
 		Engines: sections, Answers: answered, Unanswered: unanswered,
 		BreakEvens: r.Page.BreakEvens(), Cautions: r.Page.Notes(), Checks: checks(r.Page),
 		Plots: plots, Code: listed, Machines: machines(r.Records),
@@ -158,7 +159,7 @@ func engines(p study.Page, from *sources) []section {
 			e.Table = &table.Table{Class: "sortable", Caption: fmt.Sprintf("%s: difference in %s. %s", name, e.Unit, p.Certainty(name)), Head: corner(head)}
 			for i, r := range rows {
 				cells := []table.Cell{{Text: r.Change}}
-				before, after := study.Changes[i].Ends()
+				before, after := p.Question.Changes[i].Ends()
 				for _, c := range r.Cells {
 					cell := cellOf(c.Cell)
 					if c.Op != "" {
@@ -195,7 +196,7 @@ func costs(p study.Page, of string, from *sources) *table.Table {
 		t.Head = append(t.Head, engine.OperationOf(op).Short)
 	}
 	for _, v := range p.Variants() {
-		cells := []table.Cell{{Text: study.Title(v)}}
+		cells := []table.Cell{{Text: p.Title(v)}}
 		for _, op := range ops {
 			c := noFigure
 			column := p.Headline(of, op)
@@ -228,7 +229,7 @@ type published struct{ Text, Source, Said, Class string }
 // answers returns the answers about the changes that were measured; unanswered are the
 // other changes.
 func answers(p study.Page, from *sources) (list []answer, unanswered []string) {
-	for _, c := range study.Changes {
+	for _, c := range p.Question.Changes {
 		if len(p.Findings(c)) == 0 {
 			unanswered = append(unanswered, c.Key)
 			continue

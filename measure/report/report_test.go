@@ -28,10 +28,7 @@ import (
 // of 500 placements in four forms.
 func records(t testing.TB) []record.Record {
 	t.Helper()
-	list, err := study.Variants()
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := study.Mail().Variants()
 	day := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	counts := record.Config{Build: "devel", Code: "c0de", Engine: "icount", Machine: "microvm", CPU: "max", Emulator: "QEMU 7.2.22", Host: "a CPU"}
 	cycles := record.Config{Build: "devel", Code: "c0de", Engine: "replay", Machine: "host", CPU: "a CPU", Host: "a CPU", Microcode: "0x1"}
@@ -83,7 +80,7 @@ func write(t testing.TB) string {
 	all := records(t)
 	var b bytes.Buffer
 	r := Report{
-		Page: study.NewPage(all, nil), Records: all, Files: []string{"results <one>.jsonl"},
+		Page: study.NewPage(study.Mail(), all, nil), Records: all, Files: []string{"results <one>.jsonl"},
 		Notes: []string{"a note"},
 	}
 	if err := r.Write(&b); err != nil {
@@ -148,7 +145,7 @@ func TestCountsOnce(t *testing.T) {
 		code    int // among the counts of the code
 	}{{"not measured", nil, 0, 1}, {"measured", counted, 1, 0}} {
 		var b strings.Builder
-		if err := (Report{Page: study.NewPage(row.records, nil), Records: row.records}).Write(&b); err != nil {
+		if err := (Report{Page: study.NewPage(study.Mail(), row.records, nil), Records: row.records}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		text := html.UnescapeString(b.String())
@@ -168,7 +165,7 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
 func TestWriteFails(t *testing.T) {
-	if err := (Report{Page: study.NewPage(records(t), nil)}).Write(failing{}); err == nil {
+	if err := (Report{Page: study.NewPage(study.Mail(), records(t), nil)}).Write(failing{}); err == nil {
 		t.Error("a writer that fails is no error")
 	}
 }
@@ -176,7 +173,7 @@ func TestWriteFails(t *testing.T) {
 // TestSlots: the picture shows what the variants differ in.
 func TestSlots(t *testing.T) {
 	var variants []stubs.Axes
-	for _, name := range inPicture {
+	for _, name := range study.Mail().Framed() {
 		n, err := stubs.ParseVariant(name)
 		if err != nil {
 			t.Fatal(err)
@@ -188,7 +185,7 @@ func TestSlots(t *testing.T) {
 	at := func(slot, variant string) table.Cell {
 		for _, r := range frame.Rows {
 			if r.Cells[1].Text == slot {
-				return r.Cells[2+slices.Index(inPicture, variant)]
+				return r.Cells[2+slices.Index(study.Mail().Framed(), variant)]
 			}
 		}
 		t.Fatalf("no slot %s", slot)
@@ -255,7 +252,7 @@ func TestNotListed(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := (Report{Page: study.NewPage(all, nil), Records: all}).Write(&b); err != nil {
+	if err := (Report{Page: study.NewPage(study.Mail(), all, nil), Records: all}).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -280,7 +277,7 @@ func TestNotListed(t *testing.T) {
 func TestUnanswered(t *testing.T) {
 	some := slices.DeleteFunc(records(t), func(r record.Record) bool { return r.Variant != "linux-3.19" && r.Variant != "linux-3.19+b" })
 	var b bytes.Buffer
-	if err := (Report{Page: study.NewPage(some, nil), Records: some}).Write(&b); err != nil {
+	if err := (Report{Page: study.NewPage(study.Mail(), some, nil), Records: some}).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -310,7 +307,7 @@ func TestRuns(t *testing.T) {
 		{"twice the same", slices.Concat(first, first), []string{fmt.Sprintf("%d figures that were measured again later", len(first)), "over 500 placements in 1 process;"}},
 	} {
 		var b bytes.Buffer
-		if err := (Report{Page: study.NewPage(tt.all, nil), Records: tt.all}).Write(&b); err != nil {
+		if err := (Report{Page: study.NewPage(study.Mail(), tt.all, nil), Records: tt.all}).Write(&b); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range tt.want {
@@ -325,7 +322,7 @@ func TestRuns(t *testing.T) {
 func BenchmarkReport(b *testing.B) {
 	all := records(b)
 	for b.Loop() {
-		r := Report{Page: study.NewPage(all, nil), Records: all}
+		r := Report{Page: study.NewPage(study.Mail(), all, nil), Records: all}
 		if err := r.Write(io.Discard); err != nil {
 			b.Fatal(err)
 		}

@@ -21,15 +21,46 @@ type Finding struct {
 	Least, Most float64
 }
 
-// answered lists the operations that an answer mentions, with the words for them.
-var answered = []struct{ op, name string }{
-	{nullCall, "Ordinary call"},
-	{fullFrame, "Call that needs full pt_regs"},
-	{wire.OpThreadSwitchYield, "Thread switch"},
-	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode"},
-	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed"},
-	{record.OpSwitchWarm, "Thread switch"},
-	{record.OpSwitchSP, "Thread switch with the line of usersp cold"},
+// mention is an operation that an answer mentions: its name, and what there are many of
+// where it counts.
+type mention struct{ op, name, many string }
+
+const (
+	fullFrames = "calls need full pt_regs"
+	switches   = "thread switches there are for a call"
+)
+
+// mentions are the words for operations, in the order of answers.
+var mentions = []mention{
+	{wire.OpNullCall, "Ordinary call", ""},
+	{wire.OpUnknownCall, "Unknown call", "calls have no handler"},
+	{wire.OpFullFrameCall, "Call that needs full pt_regs", fullFrames},
+	{wire.OpSignalRoundTrip, "Signal and the return from it", "signals there are for a call"},
+	{wire.OpThreadSwitchYield, "Thread switch", switches},
+	{wire.OpThreadSwitchMM, "Thread switch between address spaces", switches},
+	{wire.OpThreadSwitchPreempted, "Thread switch, preempted in user mode", switches},
+	{wire.OpFutexRoundTrip, "Futex round trip", switches},
+	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed", switches},
+	{wire.OpThreadSwitchMMFlushed, "Thread switch between address spaces with these lines flushed", switches},
+	{record.OpSwitchWarm, "Thread switch", switches},
+	{record.OpSwitchSP, "Thread switch with the line of usersp cold", switches},
+	{record.OpSwitchThread, "Thread switch with the thread's line cold", switches},
+	{record.OpSwitchBoth, "Thread switch with both lines cold", switches},
+}
+
+// unnamed are the operations that the answer mentions where the question names none.
+var unnamed = []string{
+	wire.OpNullCall, wire.OpFullFrameCall, wire.OpThreadSwitchYield, wire.OpThreadSwitchPreempted, wire.OpThreadSwitchFlushed,
+	record.OpSwitchWarm, record.OpSwitchSP,
+}
+
+// answered are the operations that an answer mentions.
+func (q Question) answered() []mention {
+	asked := q.Operations
+	if len(asked) == 0 {
+		asked = unnamed
+	}
+	return slices.DeleteFunc(slices.Clone(mentions), func(m mention) bool { return !slices.Contains(asked, m.op) })
 }
 
 // Findings returns what the engines found about a change, those with cycles first. It
@@ -43,14 +74,14 @@ func (p Page) Findings(c Change) []Finding {
 		if c.Exit && blind(e) != "" {
 			continue
 		}
-		for _, a := range answered {
+		for _, a := range p.Question.answered() {
 			d := p.Difference(p.Headline(e, a.op), from, to, a.op)
 			if d.Kind == analysis.None {
 				continue
 			}
 			f := Finding{Engine: e, Op: a.op, Difference: d, Contexts: 1, Least: d.Value, Most: d.Value}
-			for _, pair := range c.Pairs[1:] {
-				if o := p.Difference(p.Headline(e, a.op), name(pair[0]), name(pair[1]), a.op); o.Kind != analysis.None {
+			for _, pair := range c.Contexts {
+				if o := p.Difference(p.Headline(e, a.op), p.Question.names[pair[0]], p.Question.names[pair[1]], a.op); o.Kind != analysis.None {
 					f.Least, f.Most, f.Contexts = min(f.Least, o.Value), max(f.Most, o.Value), f.Contexts+1
 				}
 			}
@@ -83,8 +114,8 @@ func (p Page) Sentences(c Change) []string {
 	var list []string
 	findings := p.Findings(c)
 	for _, f := range findings {
-		for _, a := range answered {
-			tells := f.Op == nullCall || f.Sense() == analysis.Cheaper || f.Sense() == analysis.Dearer
+		for _, a := range p.Question.answered() {
+			tells := f.Op == p.Question.everyCall() || f.Sense() == analysis.Cheaper || f.Sense() == analysis.Dearer
 			if a.op == f.Op && f.Engine == findings[0].Engine && tells {
 				list = append(list, a.name+": "+f.Words()+".")
 			}
@@ -121,7 +152,7 @@ type Comparison struct {
 func (p Page) Published(c Change) []Comparison {
 	from, to := c.Ends()
 	var list []Comparison
-	for _, f := range AllPublished {
+	for _, f := range p.Question.Figures {
 		if f.Change != c.Key {
 			continue
 		}
@@ -130,7 +161,11 @@ func (p Page) Published(c Change) []Comparison {
 			if c.Exit && blind(e) != "" {
 				continue
 			}
-			d := p.Difference(p.Headline(e, f.Op), from, to, f.Op)
+			column := p.Headline(e, f.Op)
+			d := p.Difference(column, from, to, f.Op)
+			if f.Unit == percent {
+				d = p.share(column, d, from, f.Op)
+			}
 			if a := f.agreement(d); a != "" {
 				said = append(said, e+" "+a)
 			}
@@ -138,6 +173,36 @@ func (p Page) Published(c Change) []Comparison {
 		list = append(list, Comparison{f, said})
 	}
 	return list
+}
+
+// share returns the difference as a share of what the operation costs without the
+// change, in percent. An engine that does not run the whole of a call has none.
+func (p Page) share(c analysis.Column, d analysis.Difference, from, op string) analysis.Difference {
+	records := p.Records(c, from, op)
+	if d.Kind == analysis.None || d.Unit != record.Cycles || blind(c.Engine) != "" || len(records) == 0 {
+		return analysis.Difference{}
+	}
+	each := 100 / analysis.Mean(records)
+	d.Unit, d.Value, d.Low, d.High = percent, d.Value*each, d.Low*each, d.High*each
+	return d
+}
+
+// agreement says whether a measured difference agrees with the published one.
+func (p Published) agreement(d analysis.Difference) string {
+	if p.Unit == "" || d.Kind == analysis.None || d.Unit != p.Unit {
+		return ""
+	}
+	slack := 0.0
+	if p.Unit == record.Cycles {
+		slack = analysis.Alignment
+	}
+	if d.Low-slack <= p.High && p.Low <= d.High+slack {
+		if d.Low <= p.High && p.Low <= d.High {
+			return "agrees"
+		}
+		return fmt.Sprintf("agrees within the %g cycle that alignment alone makes", analysis.Alignment)
+	}
+	return "disagrees"
 }
 
 // String returns the comparison in a line.
@@ -169,7 +234,7 @@ func (p Page) answer(c Change) []string {
 			text += "; "
 		}
 		text += engine.OperationOf(f.Op).Short + " " + f.Verdict()
-		if around := f.Around(); around != "" && f.Op == nullCall {
+		if around := f.Around(); around != "" && f.Op == p.Question.everyCall() {
 			text += " (" + around + ")"
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
@@ -13,7 +14,7 @@ import (
 
 // Notes returns what a reader of the figures must know.
 func (p Page) Notes() []string {
-	notes := []string{"No figure of a context switch was found published."}
+	notes := slices.Clone(p.Question.Limits)
 	if counted := slices.DeleteFunc(p.Engines(), func(e string) bool { return p.Unit(e) != record.Instructions }); len(counted) > 0 {
 		notes = append(notes, strings.Join(counted, ", ")+": instructions, counted exactly. An instruction is not a cycle, and a count says nothing about stores, forwarding or caches.")
 	}
@@ -57,7 +58,7 @@ func (p Page) Checks() []Check {
 	var list []Check
 	for _, e := range p.Engines() {
 		for _, c := range p.RunControls(e) {
-			if c.Op == nullCall {
+			if c.Op == wire.OpNullCall {
 				where := fmt.Sprintf("%s %d, %d %ss", engine.Of(e).Process, c.Run+1, c.Estimate.N, engine.Of(e).Sample)
 				list = append(list, Check{e, engine.ControlOp(c.Name, c.Op, c.Truth), where, c.Estimate})
 			}
@@ -65,7 +66,7 @@ func (p Page) Checks() []Check {
 	}
 	for _, res := range p.Booted {
 		for _, c := range res.Controls {
-			if c.Op == nullCall {
+			if c.Op == wire.OpNullCall {
 				where := fmt.Sprintf("%d boots", c.Estimate.N)
 				list = append(list, Check{res.Config.Engine, engine.ControlOp(c.Name, c.Op, c.Truth), where, c.Estimate})
 			}
@@ -115,7 +116,7 @@ func (p Page) Describe(name string) string {
 func (p Page) Certainty(name string) string {
 	kinds := map[analysis.Kind]bool{}
 	least, most, runs, stepped := 0, 0, 0, false
-	for _, c := range Changes {
+	for _, c := range p.Question.Changes {
 		from, to := c.Ends()
 		for _, op := range p.Ops(name) {
 			column := p.Headline(name, op)

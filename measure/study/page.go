@@ -5,15 +5,19 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/table"
 )
 
-// NewPage returns the page of the records. skipped are the engines that have no records.
-func NewPage(records []record.Record, skipped []engine.Skipped) Page {
-	return Page{analysis.NewSet(records), skipped, records}
+// NewPage is the page that answers a question from the records; skipped are the engines
+// that have none. Records of other code than the question's, as those of another
+// question are, are left out.
+func NewPage(q Question, records []record.Record, skipped []engine.Skipped) Page {
+	mine := q.own(records)
+	return Page{analysis.NewSet(mine), q, skipped, mine, len(records) - len(mine)}
 }
 
 // noOutcome is the outcome for a page, whose records come from many runs.
@@ -23,12 +27,56 @@ var noOutcome engine.Outcome
 // published about it.
 type Page struct {
 	*analysis.Set
-	Skipped []engine.Skipped
-	records []record.Record
+	Question Question
+	Skipped  []engine.Skipped
+	records  []record.Record
+	others   int // records that are left out
+}
+
+// own returns the records of code that has both ends of a change, and those of kernels
+// that were not generated. If there is no such code, it returns all.
+func (q Question) own(records []record.Record) []record.Record {
+	variants := map[string][]string{} // by code
+	for i := range records {
+		r := &records[i]
+		if !slices.Contains(variants[r.Code], r.Variant) {
+			variants[r.Code] = append(variants[r.Code], r.Variant)
+		}
+	}
+	codes := map[string]bool{}
+	for code, have := range variants {
+		for _, c := range q.Changes {
+			for _, pair := range c.pairs() {
+				if slices.Contains(have, q.names[pair[0]]) && slices.Contains(have, q.names[pair[1]]) {
+					codes[code] = true
+				}
+			}
+		}
+	}
+	if len(codes) == 0 {
+		return records
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r record.Record) bool {
+		linux := r.Axes == "" && r.Variant != engine.Control && !wire.IsControl(r.Variant)
+		return !codes[r.Code] && !linux
+	})
 }
 
 // Variants returns the variants that have figures, those of the study first.
-func (p Page) Variants() []string { return p.Set.Variants(planned...) }
+func (p Page) Variants() []string { return p.Set.Variants(p.Question.planned()...) }
+
+// Title is a variant's name for readers.
+func (p Page) Title(variant string) string { return p.Question.Title(variant) }
+
+// Ops returns the operations of an engine that the question is about. An engine that
+// counts in several units has counts for operations, and they are all asked for.
+func (p Page) Ops(name string) []string {
+	ops := p.Set.Ops(name)
+	if engine.Of(name).Unit == "" {
+		return ops
+	}
+	return slices.DeleteFunc(ops, func(op string) bool { return !p.Question.asks(op) })
+}
 
 // Missing returns the engines that have no figures, and why.
 func (p Page) Missing() []engine.Skipped { return slices.Concat(p.Skipped, p.Refused) }
@@ -38,7 +86,7 @@ func (p Page) Document() *table.Document {
 	out := &table.Document{Title: "entrylab study", List: true}
 	prose := func(indent, text string) { out.Add(table.Block{Prose: text, Indent: indent}) }
 	all := p.Verdicts()
-	out.Add(table.Line("%s.", Answer(all)), table.Line("The question: %s", Question))
+	out.Add(table.Line("%s.", Answer(all)), table.Line("The question: %s", p.Question.Ask))
 	for _, v := range all {
 		if len(all) > 1 {
 			prose("", v.String()+":")
@@ -80,15 +128,19 @@ func (p Page) Document() *table.Document {
 		out.Add(table.Of(text))
 	}
 	out.Add(table.Space)
-	for _, c := range Changes {
+	code := p.code()
+	for i, c := range p.Question.Changes {
 		prose("", fmt.Sprintf("%s: %s", c.Key, c.Title))
 		for _, line := range p.answer(c) {
 			prose("    ", line)
 		}
+		prose("    ", code[i])
 	}
-	out.Add(table.Space, table.Line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper"))
-	for _, line := range p.BreakEvens() {
-		prose("    ", line)
+	if lines := p.BreakEvens(); len(lines) > 0 {
+		out.Add(table.Space, table.Line("Break-even: the share of full-frame calls (clone, rt_sigreturn, a signal) from which the eager path is cheaper"))
+		for _, line := range lines {
+			prose("    ", line)
+		}
 	}
 	out.Add(table.Space)
 	for _, line := range append(p.Notes(), p.controlLines()...) {
@@ -106,6 +158,9 @@ func (p Page) data(engine string) table.Data {
 // LeftOut returns lines about the records that are not used.
 func (p Page) LeftOut() []string {
 	var lines []string
+	if p.others > 0 {
+		lines = append(lines, fmt.Sprintf("%d figures of other questions' code are left out.", p.others))
+	}
 	if p.Left > 0 {
 		lines = append(lines, fmt.Sprintf("%d figures of other code than the newest are left out.", p.Left))
 	}
@@ -137,7 +192,7 @@ func (p Page) Table(of string) (head []string, rows []Row) {
 			head = append(head, "other forms")
 		}
 	}
-	for _, c := range Changes {
+	for _, c := range p.Question.Changes {
 		from, to := c.Ends()
 		row := Row{Change: c.Key}
 		for _, op := range ops {
@@ -193,16 +248,14 @@ func (p Page) banded(engine, op string) bool {
 	return n > 1
 }
 
-// blind says why an engine cannot see a change; empty: it can.
-func blind(name string) string { return engine.Of(name).Unseen }
-
 // BreakEvens returns the break-even rates, a line each.
 func (p Page) BreakEvens() []string {
 	var lines []string
-	for _, t := range Trades {
+	for _, t := range p.Question.Trades {
 		for _, e := range p.Telling() {
-			if b := p.BreakEven(e, name(t.Lazy), name(t.Eager)); b.OK {
-				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", Title(name(t.Eager)), Title(name(t.Lazy)), e, b))
+			lazy, eager := p.Question.names[t.Lazy], p.Question.names[t.Eager]
+			if b := p.BreakEven(e, lazy, eager); b.OK {
+				lines = append(lines, fmt.Sprintf("%s instead of %s, %s: %v", p.Title(eager), p.Title(lazy), e, b))
 			}
 		}
 	}

@@ -2,54 +2,172 @@ package study
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/internal/golden"
+	"github.com/entrylab/entrylab/internal/tomlfile"
 )
 
-// TestQuestionsPage: docs/questions.md has every change, trade and published figure
-// that a study asks about.
+// TestQuestionsPage: docs/questions.md has every question, with its changes, trades and
+// published figures, and the example of a question of one's own.
 func TestQuestionsPage(t *testing.T) {
-	const file = "../../docs/questions.md"
+	example, err := os.ReadFile("../../examples/question.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b strings.Builder
-	b.WriteString("# The questions\n\n" +
-		"A kernel mail of January 2015 asked for three changes to the SYSCALL entry of Linux, to be measured one by one. These are the\n" +
-		"questions that `entrylab study` asks, and what was published about each. [Results](results.md) has the answers.\n\n" +
-		"This page is made from the declarations in package `measure/study`.\n\n" +
-		"## What does each change cost?\n\n" +
-		"A change is measured between two variants, and again in other contexts, where the others of the changes are made already.\n")
-	for _, c := range Changes {
-		fmt.Fprintf(&b, "\n### %s: %s\n\n", c.Key, c.Title)
-		for i, p := range c.Pairs {
-			fmt.Fprintf(&b, "* from %s to %s%s\n", variantName(p[0]), variantName(p[1]), map[bool]string{true: ", the headline"}[i == 0 && len(c.Pairs) > 1])
+	b.WriteString(`# The questions
+
+A study asks a question about entry paths on every engine that a host has, and answers with a page: first a sentence, yes, no or what
+it depends on, by how much and how sure; then the table, each change beside what was published about it, and the limits. These are the
+questions; [results](results.md) has answers.
+
+This page is made from the files in measure/study/questions.
+`)
+	for _, q := range Questions() {
+		fmt.Fprintf(&b, "\n## %s\n\n%s `entrylab study -question %s` asks it", q.Name, q.Ask, q.Name)
+		if q.Name == Mail().Name {
+			b.WriteString(", as `entrylab study` does by itself")
 		}
-		if c.Exit {
-			b.WriteString("\nOnly an engine that runs the instruction at the end of a call can tell these apart.\n")
+		b.WriteString(".\n")
+		if q.About != "" {
+			b.WriteString("\n" + strings.TrimSpace(q.About) + "\n")
 		}
-		for _, f := range AllPublished {
-			if f.Change == c.Key {
-				fmt.Fprintf(&b, "\nPublished: %s (%s).\n", f.Text, f.Source)
+		fmt.Fprintf(&b, "\nA yes says that this is %s: %s.", q.Claim, strings.Join(q.Answers, ", "))
+		if len(q.Operations) > 0 {
+			fmt.Fprintf(&b, " It is asked of: %s.", strings.Join(q.Operations, ", "))
+		}
+		b.WriteString("\n")
+		for _, c := range q.Changes {
+			fmt.Fprintf(&b, "\n**%s**: %s.\n\n", c.Key, c.Title)
+			for i, p := range c.pairs() {
+				fmt.Fprintf(&b, "* from %s to %s%s\n", q.inPage(p[0]), q.inPage(p[1]), map[bool]string{true: ", the headline"}[i == 0 && len(c.Contexts) > 0])
+			}
+			if c.Exit {
+				b.WriteString("\nOnly an engine that runs the instruction at the end of a call can tell these apart.\n")
+			}
+			for _, f := range q.Figures {
+				if f.Change == c.Key {
+					fmt.Fprintf(&b, "\nPublished: %s (%s).\n", f.Text, f.Source)
+				}
 			}
 		}
+		if len(q.Trades) > 0 {
+			b.WriteString("\nThe path that fills the frame at once makes each ordinary call dearer and each call that needs full pt_regs cheaper. From which\n" +
+				"share of such calls on is it the cheaper one?\n\n| instead of | take |\n|---|---|\n")
+			for _, trade := range q.Trades {
+				fmt.Fprintf(&b, "| %s | %s |\n", q.inPage(trade.Lazy), q.inPage(trade.Eager))
+			}
+		}
+		for i, l := range q.Limits {
+			if i == 0 {
+				b.WriteString("\nLimits:\n\n")
+			}
+			b.WriteString("* " + l + "\n")
+		}
 	}
-	b.WriteString("\n## From when on is it worth it?\n\n" +
-		"The path that fills the frame at once makes each ordinary call dearer and each call that needs full pt_regs cheaper. From which\n" +
-		"share of such calls on is it the cheaper one?\n\n| instead of | take |\n|---|---|\n")
-	for _, trade := range Trades {
-		fmt.Fprintf(&b, "| %s | %s |\n", variantName(trade.Lazy), variantName(trade.Eager))
-	}
-	b.WriteString("\n## What does it do to a context switch?\n\n" +
-		"(a) takes the save and restore of the user's RSP out of the switch. The switch is measured with all caches warm, and with the cache\n" +
-		"lines of `usersp`, of the thread, or of both flushed. No figure of a context switch was found published.\n")
-	golden.Same(t, file, b.String())
+	b.WriteString(`
+## A question of your own
+
+A question is a file in TOML. This one is [examples/question.toml](../examples/question.toml); ` + "`entrylab study -question\n./examples/question.toml`" + ` asks it.
+
+` + "```toml\n" + string(example) + "```\n" + `
+` + fmt.Sprintf("The keys are %s.\n", strings.Join(tomlfile.Keys(Question{}), ", ")) + `A change without from begins with base. contexts are further pairs that differ by the
+same change; exit = true says that the two differ in the instruction that ends a call. claim is ` + fmt.Sprintf("%q, %q or %q", NoDearer, Cheaper, Dearer) + `, and answers
+has the keys of the changes that it is about, by default the first. operations may be
+` + strings.Join(operations(), ", ") + `; the first decides, the others can say the contrary. A
+published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
+are for readers, frames are drawn in a report, limits end the page.
+`)
+	golden.Same(t, "../../docs/questions.md", b.String())
 }
 
-// variantName is a variant of the plan as the page has it: a preset's name, or the one
-// that readers see with the axes that make it.
-func variantName(plan string) string {
-	if n := name(plan); Title(n) != n {
-		return fmt.Sprintf("%s (`%s`)", Title(n), plan)
+// inPage is a variant of a question as the page has it: a preset's name, or the one that
+// readers see with the axes that make it.
+func (q Question) inPage(written string) string {
+	if n := q.names[written]; q.Title(n) != n {
+		return fmt.Sprintf("%s (`%s`)", q.Title(n), written)
 	}
-	return "`" + plan + "`"
+	return "`" + written + "`"
+}
+
+// TestQuestions: every question is a whole one.
+func TestQuestions(t *testing.T) {
+	for _, q := range Questions() {
+		for _, c := range q.Changes {
+			from, to := c.Ends()
+			if !q.has(from) || !q.has(to) || from == to {
+				t.Errorf("%s: %s: %s -> %s is no step of the plan", q.Name, c.Key, from, to)
+			}
+		}
+		if !strings.HasSuffix(q.Ask, "?") {
+			t.Errorf("%s asks nothing: %s", q.Name, q.Ask)
+		}
+		if last := q.variants[len(q.variants)-1]; !last.Axes.Bare {
+			t.Errorf("%s: the last variant is %s, want the floor", q.Name, last.Name)
+		}
+	}
+	if Mail().Name != first {
+		t.Errorf("the first question is %s, want %s", Mail().Name, first)
+	}
+}
+
+// TestFind: a question is found by its name or by its file; the error of one that is not
+// there lists them.
+func TestFind(t *testing.T) {
+	for _, tt := range []struct{ name, find, want, err string }{
+		{"by name", "mail", "mail", ""},
+		{"a file", "../../examples/question.toml", "question", ""},
+		{"no such name", "dispatsch", "", `no question "dispatsch": did you mean dispatch? want mail, `},
+		{"no such file", "./none.toml", "", "no such file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q, err := Find(t.Context(), tt.find)
+			if tt.err == "" && (err != nil || q.Name != tt.want) {
+				t.Errorf("found %q, error %v, want %s", q.Name, err, tt.want)
+			}
+			if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error is %v, want %q in it", err, tt.err)
+			}
+		})
+	}
+}
+
+// TestParseErrors: what is wrong with a file is one sentence with the line.
+func TestParseErrors(t *testing.T) {
+	const head = "question = 'Is it so?'\nbase = 'linux-4.1'\n"
+	change := func(more string) string {
+		return head + "[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-4.2'\n" + more
+	}
+	for _, tt := range []struct{ name, text, want string }{
+		{"right", change(""), ""},
+		{"no TOML", "question: so", "q.toml:1: "},
+		{"nothing", "", "q.toml:1: no question: want a sentence"},
+		{"no change", head, "q.toml:1: no [[change]]"},
+		{"a wrong key", change("form = 'x'\n"), `q.toml:7: no key "change.form": did you mean from? want key, title, from, to, contexts, exit`},
+		{"no such claim", "claim = 'cheper'\n" + change(""), `q.toml:1: no claim "cheper": did you mean cheaper?`},
+		{"no such variant", head + "[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-4.3'\n", `q.toml:6: variant "linux-4.3": no such preset`},
+		{"an impossible variant", head + "[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-3.19+exit=iret'\n", `q.toml:6: variant "linux-3.19+exit=iret" is impossible`},
+		{"no key", head + "[[change]]\ntitle = 't'\nto = 'linux-4.2'\n", "q.toml:5: a [[change]] without a key"},
+		{"a key twice", change("[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-4.6'\n"), `q.toml:4: change "a" stands there twice`},
+		{"no from", "question = 'Is it so?'\n[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-4.2'\n", `q.toml:3: change "a": want to, and from or a base`},
+		{"no difference", head + "[[change]]\nkey = 'a'\ntitle = 't'\nto = 'linux-4.1'\n", `q.toml:4: change "a": linux-4.1 and linux-4.1 are the same variant`},
+		{"a context of three", change("contexts = [['linux-4.1', 'linux-4.2', 'linux-4.6']]\n"), `q.toml:4: change "a": a context is two variants`},
+		{"no such answer", "answers = ['b']\n" + change(""), `q.toml:1: no change "b": did you mean a? want one of a`},
+		{"no such operation", "operations = ['null-cal']\n" + change(""), `q.toml:1: no operation "null-cal": did you mean null-call?`},
+		{"published without a source", change("[[published]]\nchange = 'a'\ntext = 'x'\n"), "q.toml:7: a [[published]] figure wants a text and a source"},
+		{"published of no change", change("[[published]]\nchange = 'c'\ntext = 'x'\nsource = 'y'\n"), `q.toml:8: no change "c"`},
+		{"no such unit", change("[[published]]\nchange = 'a'\ntext = 'x'\nsource = 'y'\nunit = 'cylces'\n"), `q.toml:11: no unit "cylces": did you mean cycles?`},
+		{"low above high", change("[[published]]\nchange = 'a'\ntext = 'x'\nsource = 'y'\nlow = 2\nhigh = 1\n"), "q.toml:9: low is 2, above high, 1"},
+		{"a trade of what is not measured", change("[[trade]]\nlazy = 'linux-3.19'\neager = 'linux-4.2'\n"), "q.toml:8: linux-3.19 is in no change"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("q.toml", []byte(tt.text))
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)) {
+				t.Errorf("error is %v, want one that begins with %q", err, tt.want)
+			}
+		})
+	}
 }

@@ -5,23 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/cycles/cyclestest"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/record/recordtest"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Names of variants in the mail's question.
+const (
+	base  = "linux-3.19"
+	whole = "heukelum-v2"
+	floor = wire.Floor
+
+	nullCall  = wire.OpNullCall
+	fullFrame = wire.OpFullFrameCall
 )
 
 func TestPlan(t *testing.T) {
-	list, err := Variants()
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := Mail()
+	list := q.Variants()
 	names := map[string]bool{}
 	for _, n := range list {
 		names[n.Name] = true
@@ -30,23 +39,14 @@ func TestPlan(t *testing.T) {
 		t.Errorf("the first is %s, the last %s", list[0].Name, list[len(list)-1].Name)
 	}
 	for _, letters := range []string{"", "+a", "+b", "+c", "+a+b", "+a+c", "+b+c", "+a+b+c"} {
-		if !names[name(base+letters)] {
-			t.Errorf("%s is not measured", base+letters)
+		n, err := stubs.ParseVariant(base + letters)
+		if err != nil || !names[n.Name] {
+			t.Errorf("%s is not measured (%v)", base+letters, err)
 		}
 	}
-	for _, c := range Changes {
-		for _, p := range c.Pairs {
-			if a, b := name(p[0]), name(p[1]); a == b || !names[a] || !names[b] {
-				t.Errorf("%s: %s -> %s is no step of the plan", c.Key, p[0], p[1])
-			}
-		}
-		if title := Title(name(c.Pairs[0][1])); strings.Contains(title, "=") {
-			t.Errorf("%s: %s has no title", c.Key, title)
-		}
-	}
-	for _, p := range AllPublished {
-		if !slices.ContainsFunc(Changes, func(c Change) bool { return c.Key == p.Change }) {
-			t.Errorf("published %q is of no change", p.Text)
+	for _, c := range q.Changes {
+		if _, to := c.Ends(); strings.Contains(q.Title(to), "=") {
+			t.Errorf("%s: %s has no title", c.Key, q.Title(to))
 		}
 	}
 }
@@ -82,7 +82,7 @@ func TestStep(t *testing.T) {
 					all = append(all, rung("SR1", "store", []int{1, 2, 6}[i], run, reads, 0.1), rung("SR0", "instruction", []int{1, 2, 6}[i], run, 1, 0))
 				}
 			}
-			p := NewPage(all, nil)
+			p := NewPage(Mail(), all, nil)
 			d := p.Difference(analysis.Column{Engine: "replay", Form: "SR1"}, base, whole, nullCall)
 			if got := d.Cell().Text; got != tt.cell {
 				t.Errorf("the cell is %q, want %q", got, tt.cell)
@@ -131,10 +131,7 @@ func TestAgreement(t *testing.T) {
 
 // sample is a study's records with made-up figures.
 func sample() []record.Record {
-	list, err := Variants()
-	if err != nil {
-		panic(err)
-	}
+	list := Mail().Variants()
 	var records []record.Record
 	for i, n := range list {
 		for j, op := range []string{nullCall, fullFrame, "thread-switch-yield"} {
@@ -159,7 +156,7 @@ func sample() []record.Record {
 
 func TestPage(t *testing.T) {
 	var b bytes.Buffer
-	p := NewPage(sample(), []engine.Skipped{{Engine: "kvm", Reason: "not available here: no /dev/kvm"}})
+	p := NewPage(Mail(), sample(), []engine.Skipped{{Engine: "kvm", Reason: "not available here: no /dev/kvm"}})
 	if err := p.Document().Write(&b, "text"); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +189,7 @@ func TestConfirms(t *testing.T) {
 		second[0].Median += tt.add
 		second[0].Max = second[0].Median
 		var b bytes.Buffer
-		if err := NewPage(append(sample(), second...), nil).Document().Write(&b, "text"); err != nil {
+		if err := NewPage(Mail(), append(sample(), second...), nil).Document().Write(&b, "text"); err != nil {
 			t.Fatal(err)
 		}
 		same := strings.Contains(b.String(), "bochs: the same differences as icount, every one")
@@ -233,7 +230,7 @@ func TestBootsPage(t *testing.T) {
 			records = append(records, b.Records(axes, recordtest.Day)...)
 		}
 		var page bytes.Buffer
-		if err := NewPage(records, nil).Document().Write(&page, "text"); err != nil {
+		if err := NewPage(Mail(), records, nil).Document().Write(&page, "text"); err != nil {
 			t.Fatal(err)
 		}
 		text := strings.Join(strings.Fields(page.String()), " ")

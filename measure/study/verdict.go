@@ -5,13 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 )
-
-// Question is the study's question about the three changes together.
-const Question = "Is it worth keeping the user's RSP (a), flags (b) and CS, SS, RCX (c) in the frame at every system call?"
 
 // Worth is the answer to the question in a few words.
 type Worth string
@@ -29,6 +27,8 @@ type Verdict struct {
 	Worth
 	// On is what the answer depends on, if it does.
 	On string
+	// By is what decides it, with the figure and how sure it is.
+	By string
 	// CPU is the CPU that was measured; empty if only instructions were counted, which are
 	// the same on all CPUs. Engine is the engine that measured.
 	CPU, Engine string
@@ -38,24 +38,35 @@ type Verdict struct {
 
 // String returns the answer in a line.
 func (v Verdict) String() string {
-	text := string(v.Worth)
-	if v.On != "" {
-		text += " on " + v.On
+	text := v.short()
+	if v.By != "" {
+		text += ": " + v.By
 	}
-	if v.CPU == "" {
-		return text + ", by instructions alone: no cycles were measured"
+	switch {
+	case v.Engine == "":
+		return text
+	case v.CPU == "":
+		return text + "; by instructions alone, as no cycles were measured"
 	}
-	return fmt.Sprintf("%s, on %s by %s", text, v.CPU, v.Engine)
+	return fmt.Sprintf("%s; on %s by %s", text, v.CPU, v.Engine)
+}
+
+// short is the answer without its reason.
+func (v Verdict) short() string {
+	if v.On == "" {
+		return string(v.Worth)
+	}
+	return string(v.Worth) + " on " + v.On
 }
 
 // Answer returns the first line of a study, which sums up the verdicts.
 func Answer(list []Verdict) string {
-	same := !slices.ContainsFunc(list, func(v Verdict) bool { return v.Worth != list[0].Worth })
+	same := !slices.ContainsFunc(list, func(v Verdict) bool { return v.short() != list[0].short() })
 	switch {
 	case len(list) == 1:
 		return list[0].String()
 	case same:
-		return fmt.Sprintf("%s, on each of %d CPUs", list[0].Worth, len(list))
+		return fmt.Sprintf("%s, on each of %d CPUs", list[0].short(), len(list))
 	}
 	return fmt.Sprintf("It depends on the CPU, of which %d were measured", len(list))
 }
@@ -75,7 +86,7 @@ func (p Page) Verdicts() []Verdict {
 	for _, w := range sampled {
 		p := p
 		if len(sampled) > 1 {
-			p = NewPage(slices.DeleteFunc(slices.Clone(p.records), func(r record.Record) bool {
+			p = NewPage(p.Question, slices.DeleteFunc(slices.Clone(p.records), func(r record.Record) bool {
 				return r.Engine != w.engine || r.Host != w.host
 			}), nil)
 		}
@@ -94,47 +105,110 @@ func (p Page) Verdicts() []Verdict {
 			return []Verdict{p.verdict(e)}
 		}
 	}
-	return []Verdict{{Worth: Undecided, Figures: []string{"nothing was measured that could tell"}}}
+	const nothing = "nothing was measured that could tell"
+	return []Verdict{{Worth: Undecided, By: nothing, Figures: []string{nothing}}}
 }
 
-// verdict weighs what the three changes make more expensive against what they make
-// cheaper, as an engine measured it.
+// verdict answers the question as an engine measured it.
 func (p Page) verdict(of string) Verdict {
-	v := Verdict{Engine: of}
-	from, to := name(base), name(whole)
-	difference := func(op string) analysis.Difference {
-		return p.Difference(p.Headline(of, op), from, to, op)
+	var list []Verdict
+	for _, key := range p.Question.Answers {
+		list = append(list, p.weigh(of, p.Question.change(key)))
 	}
-	call, full := difference(nullCall), difference(fullFrame)
-	v.Figures = []string{"an ordinary call: " + call.Words()}
-	if full.Kind != analysis.None {
-		v.Figures = append(v.Figures, "a call that needs full pt_regs: "+full.Words())
+	if len(list) == 1 {
+		return list[0]
 	}
-	cheaper, dearer := false, false
-	for _, a := range answered[2:] {
-		d := difference(a.op)
-		if s := d.Sense(); s == analysis.Cheaper || s == analysis.Dearer {
-			cheaper, dearer = cheaper || s == analysis.Cheaper, dearer || s == analysis.Dearer
-			v.Figures = append(v.Figures, strings.ToLower(a.name[:1])+a.name[1:]+": "+d.Words())
+	all := Verdict{Engine: of, Worth: list[0].Worth, On: list[0].On}
+	var each []string
+	for i, v := range list {
+		key := p.Question.Answers[i]
+		each = append(each, key+" "+strings.ToLower(string(v.Worth)))
+		all.By += "; " + key + ", " + v.By
+		for _, f := range v.Figures {
+			all.Figures = append(all.Figures, key+": "+f)
 		}
 	}
-	rate := p.BreakEven(of, from, to)
+	all.By = all.By[2:]
+	if slices.ContainsFunc(list, func(v Verdict) bool { return v.Worth != all.Worth || v.On != all.On }) {
+		all.Worth, all.On = Depends, "which of them is meant ("+strings.Join(each, ", ")+")"
+	}
+	return all
+}
+
+// weigh weighs what a change makes dearer against what it makes cheaper. What every
+// call pays decides, unless another operation says the contrary.
+func (p Page) weigh(of string, c Change) Verdict {
+	v := Verdict{Engine: of}
+	from, to := c.Ends()
+	call, name := analysis.Difference{}, ""
+	yes, contrary := false, mention{}
+	for _, a := range p.Question.answered() {
+		d := p.Difference(p.Headline(of, a.op), from, to, a.op)
+		s := d.Sense()
+		figure := a.one() + ": " + d.Words() + d.Sure()
+		switch {
+		case c.Exit && blind(of) != "":
+		case a.op == p.Question.everyCall():
+			call, name = d, figure
+			yes = p.Question.Claim.affirmed(s)
+			v.Figures = append(v.Figures, figure)
+		case s == analysis.Cheaper || s == analysis.Dearer:
+			v.Figures = append(v.Figures, figure)
+			if contrary.op == "" && p.Question.Claim.contrary(yes, s) {
+				contrary = a
+			}
+		case d.Kind != analysis.None && a.op == wire.OpFullFrameCall:
+			v.Figures = append(v.Figures, figure)
+		}
+	}
 	switch {
 	case call.Kind == analysis.None:
-		v.Worth, v.Figures = Undecided, []string{"an ordinary call was not measured with the three changes and without"}
+		v.Worth, v.Figures = Undecided, []string{fmt.Sprintf("an ordinary call was not measured both with the change %s and without", c.Key)}
+		v.By = v.Figures[0]
+		return v
 	case call.Step != "" || wide(call):
 		v.Worth = Undecided
-	case call.Sense() == analysis.Dearer && full.Sense() == analysis.Cheaper && rate.Share < 1:
-		v.Worth, v.On = Depends, "how many calls need full pt_regs"
-		v.Figures = append(v.Figures, fmt.Sprintf("worth it %v", rate))
-	case call.Sense() == analysis.Dearer && !cheaper:
-		v.Worth = No
-	case call.Sense() == analysis.Dearer || dearer:
-		v.Worth, v.On = Depends, "how many thread switches there are for a call"
-	default:
+	case contrary.op != "":
+		v.Worth, v.On = Depends, "how many "+contrary.many
+	case yes:
 		v.Worth = Yes
+	default:
+		v.Worth = No
+	}
+	v.By = name
+	if rate := p.BreakEven(of, from, to); contrary.op == wire.OpFullFrameCall && call.Sense() == analysis.Dearer {
+		v.Figures = append(v.Figures, fmt.Sprintf("worth it %v", rate))
 	}
 	return v
+}
+
+// affirmed reports whether a call's difference affirms the claim.
+func (c Claim) affirmed(s analysis.Sense) bool {
+	switch c {
+	case Cheaper:
+		return s == analysis.Cheaper
+	case Dearer:
+		return s == analysis.Dearer
+	}
+	return s != analysis.Dearer
+}
+
+// contrary reports whether the difference of another operation, which is cheaper or
+// dearer, says the contrary of the call's.
+func (c Claim) contrary(yes bool, s analysis.Sense) bool {
+	if c == Dearer {
+		return yes == (s == analysis.Cheaper)
+	}
+	return yes == (s == analysis.Dearer)
+}
+
+// one is an operation within a sentence.
+func (m mention) one() string {
+	article := "a "
+	if strings.ContainsAny(m.name[:1], "AEIOU") {
+		article = "an "
+	}
+	return article + strings.ToLower(m.name[:1]) + m.name[1:]
 }
 
 // wide reports whether an interval holds both zero and a difference that would matter.

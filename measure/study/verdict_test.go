@@ -41,24 +41,24 @@ func TestVerdict(t *testing.T) {
 		want    string
 		figure  string // of the first verdict
 	}{
-		{"free", measured("A", 0, 0, 0, 0.1), "Yes, on A by replay", "an ordinary call: no difference seen"},
-		{"within alignment", measured("A", 0.9, -2, 0, 0.1), "Yes, on A by replay", "no more than alignment alone makes"},
-		{"dearer, and nothing saved", measured("A", 3, 3, 0, 0.1), "No, on A by replay", "an ordinary call: 3.0 cycles dearer"},
-		{"dearer, and too little saved", measured("A", 30, 5, 0, 0.1), "No, on A by replay", "30.0 cycles dearer"},
-		{"calls that save", measured("A", 3, -5, 0, 0.1), "It depends on how many calls need full pt_regs, on A by replay", "worth it from 38 % of the calls on"},
-		{"switches that save", measured("A", 3, 3, -100, 0.1), "It depends on how many thread switches there are for a call, on A by replay", "100.0 cycles cheaper"},
-		{"switches that pay", measured("A", 0, 0, 100, 0.1), "It depends on how many thread switches there are for a call, on A by replay", "100.0 cycles dearer"},
-		{"too far apart", measured("A", 0, 0, 0, 80), "Undecided, on A by replay", "no difference seen"},
-		{"counts", counted(6, -5), "It depends on how many calls need full pt_regs, by instructions alone: no cycles were measured", "worth it from 55 % of the calls on"},
-		{"counts, never", counted(6, 0), "No, by instructions alone: no cycles were measured", "6 instructions dearer"},
-		{"cycles go before counts", slices.Concat(counted(6, 0), measured("A", 0, 0, 0, 0.1)), "Yes, on A by replay", "no difference seen"},
+		{"free", measured("A", 0, 0, 0, 0.1), "Yes: an ordinary call: no difference seen (±0.1 cycles); on A by replay", "an ordinary call: no difference seen"},
+		{"within alignment", measured("A", 0.9, -2, 0, 0.1), "Yes: an ordinary call: 0.9 cycles dearer, no more than alignment alone makes (95 %: +0.9 to +0.9); on A by replay", "no more than alignment alone makes"},
+		{"dearer, and nothing saved", measured("A", 3, 3, 0, 0.1), "No: an ordinary call: 3.0 cycles dearer (95 %: +3.0 to +3.0); on A by replay", "an ordinary call: 3.0 cycles dearer"},
+		{"dearer, and too little saved", measured("A", 30, 5, 0, 0.1), "No: an ordinary call: 30.0 cycles dearer (95 %: +30.0 to +30.0); on A by replay", "30.0 cycles dearer"},
+		{"calls that save", measured("A", 3, -5, 0, 0.1), "It depends on how many calls need full pt_regs: an ordinary call: 3.0 cycles dearer (95 %: +3.0 to +3.0); on A by replay", "worth it from 38 % of the calls on"},
+		{"switches that save", measured("A", 3, 3, -100, 0.1), "It depends on how many thread switches there are for a call: an ordinary call: 3.0 cycles dearer (95 %: +3.0 to +3.0); on A by replay", "100.0 cycles cheaper"},
+		{"switches that pay", measured("A", 0, 0, 100, 0.1), "It depends on how many thread switches there are for a call: an ordinary call: no difference seen (±0.1 cycles); on A by replay", "100.0 cycles dearer"},
+		{"too far apart", measured("A", 0, 0, 0, 80), "Undecided: an ordinary call: no difference seen (±20.6 cycles); on A by replay", "no difference seen"},
+		{"counts", counted(6, -5), "It depends on how many calls need full pt_regs: an ordinary call: 6 instructions dearer, exactly; by instructions alone, as no cycles were measured", "worth it from 55 % of the calls on"},
+		{"counts, never", counted(6, 0), "No: an ordinary call: 6 instructions dearer, exactly; by instructions alone, as no cycles were measured", "6 instructions dearer"},
+		{"cycles go before counts", slices.Concat(counted(6, 0), measured("A", 0, 0, 0, 0.1)), "Yes: an ordinary call: no difference seen (±0.1 cycles); on A by replay", "no difference seen"},
 		{"two that agree", slices.Concat(measured("A", 0, 0, 0, 0.1), measured("B", 0, 0, 0, 0.1)), "Yes, on each of 2 CPUs", "no difference seen"},
 		{"two that do not", slices.Concat(measured("A", 0, 0, 0, 0.1), measured("B", 3, 3, 0, 0.1)), "It depends on the CPU, of which 2 were measured", "no difference seen"},
-		{"one variant", counted(6, 0)[:1], "Undecided, by instructions alone: no cycles were measured", "was not measured"},
-		{"nothing", nil, "Undecided, by instructions alone: no cycles were measured", "nothing was measured"},
+		{"one variant", counted(6, 0)[:1], "Undecided: an ordinary call was not measured both with the change (a)+(b)+(c) and without; by instructions alone, as no cycles were measured", "was not measured"},
+		{"nothing", nil, "Undecided: nothing was measured that could tell", "nothing was measured"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list := NewPage(tt.records, nil).Verdicts()
+			list := NewPage(Mail(), tt.records, nil).Verdicts()
 			if diff := cmp.Diff(tt.want, Answer(list)); diff != "" {
 				t.Errorf("(-want +got):\n%s%q", diff, list)
 			}
