@@ -10,10 +10,10 @@ import (
 )
 
 // dropsNone are the functions that load CR3 on the way between the user's page
-// table and the kernel's, or before there is a user, and one that drops a
+// table and the kernel's, or before or after there is a user, and one that drops a
 // translation of the kernel's.
 var dropsNone = []string{
-	"startup_32", "startup_64", "leave_long_mode", "pti_load", "error_entry", "paranoid_entry", "return_to_usermode",
+	"startup_32", "startup_64", "leave_long_mode", "answer_leave", "efi_return", "pti_load", "error_entry", "paranoid_entry", "return_to_usermode",
 	"alloc_thread_stack",
 }
 

@@ -103,6 +103,7 @@ func Build(c Config) (*Image, error) {
 	var p asm.Program
 	p.Add(proto.Linux()) // first, as its protocol demands
 	p.Add(proto.EFI())
+	p.Add(proto.Answers())
 	p.Add(proto.PVH())
 	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())

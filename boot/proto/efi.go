@@ -3,6 +3,7 @@ package proto
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // guid returns a GUID as two words in memory (UEFI Specification 2.10, appendix A).
@@ -80,6 +81,9 @@ efi_fail.`,
 				SUBQ(efiFrame, RSP),
 				CLD(),
 				writeAll(RAX, RCX),
+				cpuid80000001(),
+				BTL(x86.CPUID_80000001_EDX_NX, RDX),
+				IF(AE, fail(noNX)),
 				MOVQ(systab.BootServices, RBX),
 				TESTQ(R13, R13),
 				IF(NE,
@@ -136,6 +140,9 @@ efi_fail.`,
 					ADDQ(SizeOf[layout.EFIConfigurationTable[Mem]](), RSI),
 				),
 
+				TESTQ(R13, R13),
+				IF(E, CALL("efi_answer_begin")),
+
 				// Claim the kernel's place, so that no later allocation lies there.
 				// Whether it is free is tested below.
 				LEAQ(Sym("__text_start"), RSI),
@@ -150,6 +157,17 @@ efi_fail.`,
 				MOVL(layout.EfiLoaderData, RDX),
 				LEAQ(stack(efiWord), R9),
 				CALL(bs.AllocatePages),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					CMPQ(answer.Return, 0),
+					IF(NE,
+						MOVQ(0, answer.Return),
+						MOVQ(0, answer.Text),
+						LEAQ(Str("the firmware uses the memory at 1 MiB"), RAX),
+						atItsPlace(RAX, RCX),
+						MOVQ(RAX, answer.Why),
+					),
+				),
 
 				MOVL(params.Ramdisk.Add(4), RAX),
 				TESTL(RAX, RAX),
@@ -177,6 +195,9 @@ efi_fail.`,
 					MOVQ(R14, RCX),
 					REP(MOVSB()),
 				),
+
+				CMPQ(answer.Return, 0),
+				JNE("efi_keep"),
 
 				MOVQ(0, stack(efiSize)),
 				CALL("efi_memory_map"),
@@ -289,23 +310,9 @@ the kernel cannot boot because of the string R15, and ends the machine.`,
 				ANDQ(-16, RSP),
 				SUBQ(efiFrame, RSP),
 				LEAQ(Str("\r\nentrylab: cannot boot: "), R14),
-				XORL(RBP, RBP),
-				LOOP( // a character at a time
-					MOVZBL(R14.At(0), RAX),
-					TESTL(RAX, RAX),
-					IF(E,
-						TESTL(RBP, RBP),
-						BREAK(NE),
-						INCL(RBP),
-						MOVQ(R15, R14),
-						CONTINUE(),
-					),
-					INCQ(R14),
-					MOVQ(RAX, stack(efiWord)), // and a zero
-					MOVQ(systab.ConOut, RCX),
-					LEAQ(stack(efiWord), RDX),
-					CALL(Fields[layout.EFITextOutput[Mem]](RCX).OutputString),
-				),
+				CALL("efi_say"),
+				MOVQ(R15, R14),
+				CALL("efi_say"),
 				CLI(),
 				CALL("console_init"),
 				MOVQ(R15, RDI),

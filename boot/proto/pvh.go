@@ -136,8 +136,13 @@ kernel_page_table; EAX and EDX are the low and high flags of an entry.`,
 		`startup_32: 32-bit protected mode, no paging. It maps all RAM below PhysMapSize
 at PhysMap in 2 MiB pages, the kernel's image at KernelBase in 4 KiB pages
 (text read-only, data not executable), and for the jump the first GiB where
-it is.`,
+it is. A CPU that cannot run the kernel ends in startup_stop.`,
 		LEAL(Sym("boot_stack_32_top"), RSP),
+		cpuid80000001(),
+		BTL(x86.CPUID_80000001_EDX_LM, RDX),
+		IF(AE, LEAL(Str(cannotBoot+noLongMode+"\n"), RSI), JMP("startup_stop")),
+		BTL(x86.CPUID_80000001_EDX_NX, RDX),
+		IF(AE, LEAL(Str(cannotBoot+noNX+"\n"), RSI), JMP("startup_stop")),
 		link("init_pg_dir", "physmap_pdpt", 0), // undone by startup_64
 		link("init_pg_dir", "physmap_pdpt", layout.PhysMap>>39&511),
 		link("init_pg_dir", "kernel_pdpt", 511),
@@ -181,10 +186,38 @@ it is.`,
 		PUSHL(RAX),
 		RETFL(),
 	)
-	start.Bits, setPage.Bits = 32, 32
+	stop := FUNC("startup_stop",
+		`startup_stop says on the serial port or the debug console, and on a text screen, why
+the kernel cannot boot, the string at ESI, and ends the machine.`,
+		MOVL(textScreen, RDI),
+		PUSHL(RSI),
+		LOOP(
+			LODSB(),
+			CMPB(RAX, '\n'),
+			BREAK(E),
+			STOSB(),
+			MOVB(7, RAX), // grey
+			STOSB(),
+		),
+		POPL(RSI),
+		unlessDebugcon(),
+		MOVL(layout.DebugconPort, RDX),
+		LOOP(
+			LODSB(),
+			TESTB(RAX, RAX),
+			BREAK(E),
+			OUTB(),
+		),
+		MOVL(layout.ExitBoot, RAX),
+		MOVL(layout.DebugExitPort, RDX),
+		OUTL(),
+		LOOP(CLI(), HLT()),
+		UD2(),
+	)
+	start.Bits, setPage.Bits, stop.Bits = 32, 32, 32
 	return Program{
 		Funcs: []Func{
-			start, setPage,
+			start, setPage, stop,
 			FUNC("startup_64_low", "startup_64_low runs at its physical address and jumps to the upper half.",
 				LEAQ(Sym("startup_64"), RAX),
 				MOVQ(uint64(layout.KernelBase), RCX),
@@ -218,6 +251,9 @@ it is.`,
 		},
 	}
 }
+
+// textScreen is the memory of a PC's text screen.
+const textScreen = 0xb8000
 
 // gdtLimit is the limit of the GDT: ten entries.
 const gdtLimit = 10*8 - 1

@@ -16,9 +16,30 @@ const smap = 0x534d4150 // "SMAP", of E820
 // The flat segments of real_gdt.
 const realCode32, realFlat = 8, 16
 
+// What is said of a machine that cannot run the kernel.
+const (
+	cannotBoot = "entrylab: cannot boot: "
+	noLongMode = "the CPU has no 64-bit mode"
+	noNX       = "the CPU has no NX, or the firmware has turned it off"
+)
+
+// cpuid80000001 puts the features of CPUID leaf 80000001H in EDX, 0 if there is none.
+// Clobbers RAX, RBX, RCX.
+func cpuid80000001() Block {
+	return Block{
+		MOVL(uint32(0x8000_0000), RAX),
+		CPUID(),
+		CMPL(RAX, uint32(0x8000_0001)),
+		IF(B, XORL(RDX, RDX)).ELSE(
+			MOVL(uint32(0x8000_0001), RAX),
+			CPUID(),
+		),
+	}
+}
+
 // realStop gives up.
 func realStop(why string) Block {
-	return Block{LEAL(Str("entrylab: cannot boot: "+why+"\r\n"), RSI), JMP("loader_stop")}
+	return Block{LEAL(Str(cannotBoot+why+"\r\n"), RSI), JMP("loader_stop")}
 }
 
 // realData is the data of the functions below.
@@ -74,17 +95,11 @@ Clobbers RAX, RCX, FS, GS.`,
 
 func cpuCheck() Func {
 	return real16(FUNC("cpu_check", "cpu_check gives up on a CPU that cannot run the kernel. Clobbers RAX, RBX, RCX, RDX.",
-		MOVL(uint32(0x8000_0000), RAX),
-		CPUID(),
-		CMPL(RAX, uint32(0x8000_0001)),
-		IF(B, XORL(RDX, RDX)).ELSE(
-			MOVL(uint32(0x8000_0001), RAX),
-			CPUID(),
-		),
+		cpuid80000001(),
 		BTL(x86.CPUID_80000001_EDX_LM, RDX),
-		IF(AE, realStop("the CPU has no 64-bit mode")),
+		IF(AE, realStop(noLongMode)),
 		BTL(x86.CPUID_80000001_EDX_NX, RDX),
-		IF(AE, realStop("the CPU has no NX, or the firmware has turned it off")),
+		IF(AE, realStop(noNX)),
 		RET(),
 	))
 }
@@ -121,32 +136,10 @@ func memoryMap() Func {
 
 // loaderStop ends in stop, which prints to the screen.
 func loaderStop(stop Block) Func {
-	out := func(reg int, value byte) Block {
-		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
-	}
 	return real16(FUNC("loader_stop",
 		`loader_stop is boot_stop, and first prints the string at ESI to the serial port
 too, as the kernel does: at 115200 8n1, if there is no debug console.`,
-		MOVL(layout.DebugconPort, RDX),
-		INB(),
-		CMPB(RAX, layout.DebugconPort), // the device returns its own port when read
-		IF(NE,
-			out(x86.UART_LCR, x86.UART_LCR_DLAB),
-			out(x86.UART_DATA, x86.UART_115200),
-			out(x86.UART_IER, 0),
-			out(x86.UART_LCR, x86.UART_LCR_8N1),
-			PUSHL(RSI),
-			LOOP(
-				LODSB(),
-				TESTB(RAX, RAX),
-				BREAK(E),
-				MOVL(layout.COM1Port+x86.UART_DATA, RDX),
-				OUTB(),
-				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
-				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
-			),
-			POPL(RSI),
-		),
+		unlessDebugcon(),
 		stop,
 	))
 }
@@ -181,4 +174,34 @@ console too, and stops; an emulator ends.`,
 		LOOP(CLI(), HLT()),
 		UD2(),
 	))
+}
+
+// unlessDebugcon prints the NUL-terminated string at ESI to COM1, at 115200 8n1, if
+// there is no debug console. It keeps RSI, and clobbers RAX, RDX.
+func unlessDebugcon() Block {
+	out := func(reg int, value byte) Block {
+		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
+	}
+	return Block{
+		MOVL(layout.DebugconPort, RDX),
+		INB(),
+		CMPB(RAX, layout.DebugconPort), // the device returns its own port when read
+		IF(NE,
+			out(x86.UART_LCR, x86.UART_LCR_DLAB),
+			out(x86.UART_DATA, x86.UART_115200),
+			out(x86.UART_IER, 0),
+			out(x86.UART_LCR, x86.UART_LCR_8N1),
+			PUSHL(RSI),
+			LOOP(
+				LODSB(),
+				TESTB(RAX, RAX),
+				BREAK(E),
+				MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+				OUTB(),
+				MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+				DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
+			),
+			POPL(RSI),
+		),
+	}
 }

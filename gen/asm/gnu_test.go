@@ -34,7 +34,7 @@ func gnuText(ins Ins, bits int) string {
 		src = 1
 	case strings.HasPrefix(in.name, "CMP") && in.nargs == 2 && !strings.HasPrefix(in.name, "CMPX"):
 		slices.Reverse(args)
-	case in.name == "LTR" || in.name == "VERW":
+	case in.name == "LTR" || in.name == "VERW" || in.name == "STR":
 		src, dst = 2, 2
 	case in.name == "JMP" || in.name == "CALL":
 		src = bits / 8

@@ -673,6 +673,21 @@ func LGDT(src Mem) Ins { return ins("LGDT", src) }
 //go:noinline
 func LIDT(src Mem) Ins { return ins("LIDT", src) }
 
+// SGDT stores GDTR to memory (10 bytes; 6 in 32-bit code).
+//
+//go:noinline
+func SGDT(dst Mem) Ins { return ins("SGDT", dst) }
+
+// SIDT stores IDTR to memory (10 bytes; 6 in 32-bit code).
+//
+//go:noinline
+func SIDT(dst Mem) Ins { return ins("SIDT", dst) }
+
+// STR stores the task register to memory (2 bytes).
+//
+//go:noinline
+func STR(dst Mem) Ins { return ins("STR", dst) }
+
 // LTR loads the task register.
 //
 //go:noinline

@@ -6,24 +6,10 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// Registers of the local APIC, relative to its page (SDM volume 3, table
-// 11-1).
 const (
-	apicPage     = layout.PhysMap + 0xfee0_0000 // boot/proto maps it uncached
-	apicTPR      = 0x80
-	apicEOI      = 0xb0
-	apicSVR      = 0xf0
-	apicICR      = 0x300
-	apicLVTTimer = 0x320
-	apicLVTPerf  = 0x340
-	apicLVT0     = 0x350
-	apicLVT1     = 0x360
-	apicLVTError = 0x370
-	apicInitial  = 0x380
-	apicCurrent  = 0x390
-	apicDivide   = 0x3e0
+	apicPage = layout.PhysMap + 0xfee0_0000 // boot/proto maps it uncached
 
-	apicEnabled = 1 << 8  // in SVR
+	apicEnabled = 1 << 8  // in SPIV
 	apicNMI     = 4 << 8  // the delivery mode, in LVT entries and in the ICR
 	apicAssert  = 1 << 14 // in the ICR
 	apicToSelf  = 1 << 18 // in the ICR: no destination but this CPU
@@ -31,8 +17,9 @@ const (
 	apicPeriod  = 1 << 17 // in the timer's: it starts again from the initial count
 	apicDivBy1  = 0xb
 
-	apicBaseEnable = 1 << 11 // in MSR_APIC_BASE
-	apicBaseX2     = 1 << 10
+	// apicPriority is TPR: vectors below the kernel's own wait, those of firmware that
+	// stays in memory (SDM volume 3, 11.8.3.1).
+	apicPriority = x86.LOCAL_TIMER_VECTOR&^0xf - 1
 )
 
 func apicAt(reg int) Mem {
@@ -62,23 +49,23 @@ func apicInit() Func {
 count down from 2^32-1, again and again.`,
 		MOVL(x86.MSR_APIC_BASE, RCX),
 		RDMSR(),
-		TESTL(apicBaseX2, RAX),
+		TESTL(x86.MSR_APIC_BASE_X2, RAX),
 		IF(NE, // the way back to the registers in memory leads through off (SDM volume 3, 11.12.5)
-			ANDL(^(apicBaseX2|apicBaseEnable), RAX),
+			ANDL(^(x86.MSR_APIC_BASE_X2|x86.MSR_APIC_BASE_ENABLE), RAX),
 			WRMSR(),
 		),
-		ORL(apicBaseEnable, RAX),
+		ORL(x86.MSR_APIC_BASE_ENABLE, RAX),
 		WRMSR(),
 		apicBase(),
-		MOVL(apicEnabled|x86.SPURIOUS_APIC_VECTOR, apicAt(apicSVR)),
-		MOVL(0, apicAt(apicTPR)),
-		MOVL(apicMasked, apicAt(apicLVTPerf)),
-		MOVL(apicMasked, apicAt(apicLVT0)),
-		MOVL(apicNMI, apicAt(apicLVT1)), // a PC's NMI comes in at LINT1
-		MOVL(apicMasked, apicAt(apicLVTError)),
-		MOVL(apicDivBy1, apicAt(apicDivide)),
-		MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, apicAt(apicLVTTimer)),
-		MOVL(uint32(1<<32-1), apicAt(apicInitial)),
+		MOVL(apicEnabled|x86.SPURIOUS_APIC_VECTOR, apicAt(x86.APIC_SPIV)),
+		MOVL(apicPriority, apicAt(x86.APIC_TASKPRI)),
+		MOVL(apicMasked, apicAt(x86.APIC_LVTPC)),
+		MOVL(apicMasked, apicAt(x86.APIC_LVT0)),
+		MOVL(apicNMI, apicAt(x86.APIC_LVT1)), // a PC's NMI comes in at LINT1
+		MOVL(apicMasked, apicAt(x86.APIC_LVTERR)),
+		MOVL(apicDivBy1, apicAt(x86.APIC_TDCR)),
+		MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)),
+		MOVL(uint32(1<<32-1), apicAt(x86.APIC_TMICT)),
 		RETURN(),
 	).Takes()
 }
@@ -86,7 +73,7 @@ count down from 2^32-1, again and again.`,
 func apicTimerRead() Func {
 	return FUNC("apic_timer_read", "apic_timer_read returns in EAX how far the timer has counted. Clobbers RCX.",
 		apicBase(),
-		MOVL(apicAt(apicCurrent), RAX),
+		MOVL(apicAt(x86.APIC_TMCCT), RAX),
 		NEGL(RAX),
 		RETURN(),
 	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
@@ -95,8 +82,8 @@ func apicTimerRead() Func {
 func apicTimerOff() Func {
 	return FUNC("apic_timer_off", "apic_timer_off stops the timer and unmasks its vector. Clobbers RCX, RAX.",
 		apicBase(),
-		MOVL(0, apicAt(apicInitial)),
-		MOVL(x86.LOCAL_TIMER_VECTOR, apicAt(apicLVTTimer)), // one-shot
+		MOVL(0, apicAt(x86.APIC_TMICT)),
+		MOVL(x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)), // one-shot
 		MOVQ(uint64(layout.TimerNever), RAX),
 		MOVQ(RAX, sched.TimerArmed),
 		RETURN(),
@@ -124,7 +111,7 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 		SHRQ(32, RAX),
 		INCL(RAX), // never before the time
 		apicBase(),
-		MOVL(RAX, apicAt(apicInitial)),
+		MOVL(RAX, apicAt(x86.APIC_TMICT)),
 		RETURN(),
 	).Takes(RDI)
 }

@@ -61,6 +61,14 @@ func consoleWrite() Func {
 	return FUNC("console_write",
 		`console_write sends RSI bytes at RDI to COM1 or to the printer. COM1 gets as many at
 once as its empty FIFO has room for, so that none is lost.`,
+		CMPQ(answer.Text, 0),
+		IF(NE,
+			PUSHQ(RDI),
+			PUSHQ(RSI),
+			CALL(answerAdd),
+			POPQ(RSI),
+			POPQ(RDI),
+		),
 		CMPB(Sym(toPrinter), 0),
 		IF(NE, JMP(printerWrite)),
 		MOVQ(RSI, R8), // left
@@ -135,7 +143,19 @@ func printk() Func {
 }
 
 func printkChar() Func {
-	return FUNC("printk_char", "printk_char writes the character in DIL to the log.",
+	return FUNC("printk_char", "printk_char writes the character in DIL to the log, and to the answer, if there is one.",
+		MOVQ(answer.Text, RDX),
+		TESTQ(RDX, RDX),
+		IF(NE,
+			MOVQ(answer.Len, RCX),
+			CMPQ(RCX, answer.Room),
+			IF(B,
+				MOVQ(uint64(layout.PhysMap), RAX),
+				ADDQ(RAX, RDX),
+				MOVB(RDI, RDX.Index(RCX, 1)),
+				INCQ(answer.Len),
+			).ELSE(INCQ(answer.Lost)),
+		),
 		CMPB(Sym(hasDebugcon), 0),
 		IF(NE,
 			MOVL(layout.DebugconPort, RDX),
@@ -245,9 +265,11 @@ func machineExit() Func {
 	return FUNC("machine_exit",
 		`machine_exit ends the machine with the value EDI, a layout.Exit*. Without an
 isa-debug-exit the last line in the log must do; Bochs ends at its
-shutdown port.`,
+shutdown port. Firmware that is still there gets the machine back first.`,
 		CLI(),
 		CALL(consoleDrain), // QEMU would drop the rest
+		CMPQ(answer.Return, 0),
+		JNE(answerLeave),
 		MOVL(layout.DebugExitPort, RDX),
 		MOVL(RDI, RAX),
 		OUTL(),

@@ -77,7 +77,7 @@ waits for without an IRETQ, so that the next one is held back.`,
 func ownInterrupt(command int) Block {
 	return Block{
 		apicBase(),
-		MOVL(apicToSelf|apicAssert|command, apicAt(apicICR)),
+		MOVL(apicToSelf|apicAssert|command, apicAt(x86.APIC_ICR)),
 	}
 }
 

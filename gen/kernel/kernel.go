@@ -28,7 +28,7 @@ type subsystem struct {
 
 // subsystems are the kernel's, in the order in memory.
 var subsystems = []subsystem{
-	{"core", []func() Program{start, console, panics, traps, messages}},
+	{"core", []func() Program{start, console, answers, panics, traps, messages}},
 	{"mm", []func() Program{
 		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
 		faults, uaccess,
@@ -159,6 +159,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		INVLPG(RDI.At(0)),
 
 		CALL(consoleInit),
+		CALL(answerReason),
 		CALL(trapInit),
 		CALL(cpuInit),
 		CALL(ptiInit),

@@ -149,9 +149,12 @@ usual address of PCs if what is there looks like one. Returns 1, or 0 if there i
 		CMPL(RAX, hpetMaxFs),
 		IF(AE, returns(0)),
 		MOVL(RCX.At(hpetConfig), RAX),
-		ANDL(^hpetLegacy, RAX),
-		ORL(hpetEnable, RAX),
-		MOVL(RAX, RCX.At(hpetConfig)),
+		TESTL(hpetEnable, RAX),
+		IF(E, // else it counts, and may be the timer of firmware that stays
+			ANDL(^hpetLegacy, RAX),
+			ORL(hpetEnable, RAX),
+			MOVL(RAX, RCX.At(hpetConfig)),
+		),
 
 		MOVQ(uint64(fsPerSec), RAX),
 		XORL(RDX, RDX),

@@ -347,7 +347,7 @@ and, if another thread waits for the CPU, makes sure of a switch: at the exit to
 is charged to the ring in which it struck. IF is 0.`,
 		MOVQ(RDI, frame),
 		MOVQ(uint64(apicPage), RCX),
-		MOVL(0, RCX.At(apicEOI)),
+		MOVL(0, RCX.At(x86.APIC_EOI)),
 		INCQ(sched.Ticks),
 		CALL(ktimeGet),
 		MOVQ(RAX, now),

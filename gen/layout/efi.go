@@ -50,6 +50,24 @@ type EFILoadedImage[T any] struct {
 	LoadOptionsSize, LoadOptions        T
 }
 
+// EFIFileSystem is EFI_SIMPLE_FILE_SYSTEM_PROTOCOL (13.4).
+type EFIFileSystem[T any] struct{ Revision, OpenVolume T }
+
+// EFIFile is EFI_FILE_PROTOCOL (13.5), of its first revision.
+type EFIFile[T any] struct {
+	Revision, Open, Close, Delete, Read, Write        T
+	GetPosition, SetPosition, GetInfo, SetInfo, Flush T
+}
+
+// EFIFileSystemInfo is EFI_FILE_SYSTEM_INFO (13.5) up to the volume's label.
+type EFIFileSystemInfo[T any] struct {
+	Size       T
+	ReadOnly   T // its lowest byte
+	VolumeSize T // bytes
+	FreeSpace  T // bytes
+	BlockSize  T // its lower half, in bytes
+}
+
 // EFIConfigurationTable is EFI_CONFIGURATION_TABLE.
 type EFIConfigurationTable[T any] struct {
 	GUID  [2]T
@@ -69,6 +87,23 @@ const (
 	EfiBootServicesCode   = 3
 	EfiBootServicesData   = 4
 	EfiConventionalMemory = 7
+)
+
+// Modes of EFIFile.Open (UEFI Specification 2.10, 13.5).
+const (
+	EfiFileModeRead   = 1
+	EfiFileModeWrite  = 2
+	EfiFileModeCreate = 1 << 63
+)
+
+// Status codes, without the highest bit, which they all have (UEFI Specification 2.10,
+// table D.3).
+const (
+	EfiDeviceError    = 7
+	EfiWriteProtected = 8
+	EfiVolumeFull     = 11
+	EfiNotFound       = 14
+	EfiAccessDenied   = 15
 )
 
 // Ways of AllocatePages (UEFI Specification 2.10, 7.2).

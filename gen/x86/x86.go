@@ -81,6 +81,26 @@ const (
 	EFER_NX  = 1 << 11
 )
 
+// Registers of the local APIC, relative to its page (SDM volume 3, table 11-1), and
+// bits of MSR_APIC_BASE (11.4.4 and 11.12.1).
+const (
+	APIC_TASKPRI = 0x80
+	APIC_EOI     = 0xb0
+	APIC_SPIV    = 0xf0
+	APIC_ICR     = 0x300
+	APIC_LVTT    = 0x320
+	APIC_LVTPC   = 0x340
+	APIC_LVT0    = 0x350
+	APIC_LVT1    = 0x360
+	APIC_LVTERR  = 0x370
+	APIC_TMICT   = 0x380
+	APIC_TMCCT   = 0x390
+	APIC_TDCR    = 0x3e0
+
+	MSR_APIC_BASE_X2     = 1 << 10
+	MSR_APIC_BASE_ENABLE = 1 << 11
+)
+
 // Selectors: Linux's GDT (arch/x86/include/asm/segment.h, 3.19).
 const (
 	KERNEL32_CS = 0x08

@@ -1,0 +1,91 @@
+package kernel
+
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// answer is what boot/proto and the kernel know of an answer.
+var answer = Fields[layout.Answer[Mem]](Sym(answerData))
+
+// answers keeps what console and log say, where firmware can write it to a file, and
+// gives the machine back to the firmware.
+func answers() Program {
+	return Program{
+		Funcs: Funcs(
+			answerAdd, answerReason, answerLeave,
+		),
+		Data: []Data{
+			answerData,
+		},
+	}
+}
+
+var answerData = BSS("answer", SizeOf[layout.Answer[Mem]](), 8)
+
+func answerAdd() Func {
+	return FUNC("answer_add", "answer_add adds the RSI bytes at RDI to the answer, if there is one.",
+		MOVQ(answer.Text, RAX),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVQ(answer.Len, RDX),
+		MOVQ(answer.Room, RCX),
+		SUBQ(RDX, RCX),
+		CMPQ(RCX, RSI),
+		IF(A, MOVQ(RSI, RCX)),
+		SUBQ(RCX, RSI),
+		ADDQ(RSI, answer.Lost),
+		ADDQ(RCX, answer.Len),
+		ADDQ(RDX, RAX),
+		MOVQ(RDI, RSI),
+		MOVQ(uint64(layout.PhysMap), RDI),
+		ADDQ(RAX, RDI),
+		CLD(),
+		REP(MOVSB()),
+		RETURN(),
+	).Takes(RDI, RSI)
+}
+
+func answerReason() Func {
+	return FUNC("answer_reason", "answer_reason writes to the log why there will be no file with the answer, if there is a reason.",
+		CMPQ(answer.Why, 0),
+		IF(E, RETURN()),
+		say("entrylab: the answer will not be in a file: "),
+		MOVQ(answer.Why, RDI),
+		CALL(printk),
+		say("\n"),
+		RETURN(),
+	).Takes()
+}
+
+func answerLeave() Func {
+	status := R12
+	return FUNC("answer_leave",
+		`answer_leave gives the machine back to the firmware, with EDI for machine_exit: it
+ends at answer.Return. No interrupt of the kernel may come to the firmware, so that one
+which is pending is taken here.`,
+		MOVL(RDI, status),
+		apicBase(),
+		MOVL(apicMasked|x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)),
+		MOVL(0, apicAt(x86.APIC_TMICT)),
+		CMPL(status, layout.ExitPanic),
+		IF(B, // the kernel can still take an interrupt
+			STI(),
+			NOP(),
+			NOP(),
+			CLI(),
+		),
+		MOVQ(uint64(layout.KernelBase), RCX),
+		MOVQ(answer.Identity, RAX),
+		ORQ(x86.PAGE_PRESENT|x86.PAGE_RW, RAX),
+		MOVQ(RAX, Sym(initPgDir)),
+		LEAQ(Sym(initPgDir), RAX),
+		SUBQ(RCX, RAX),
+		MOVQ(RAX, CR3),
+		LEAQ(Sym(answerData), RSI),
+		SUBQ(RCX, RSI),
+		MOVL(status, RDI),
+		JMP(answer.Return),
+	).Takes(RDI).NoReturn()
+}

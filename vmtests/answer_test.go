@@ -1,0 +1,213 @@
+package vmtests
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem"
+	"github.com/diskfs/go-diskfs/filesystem/fat16"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// Where a stick has its volume, in bytes, and what is on it.
+const (
+	volumeStart = 1 << 20
+	volumeSize  = 16 << 20
+	application = "EFI/BOOT/BOOTX64.EFI"
+	answerFile  = "entrylab/console.txt"
+)
+
+// volume opens the volume of the image of a stick.
+func volume(t *testing.T, path string) *fat16.FileSystem {
+	t.Helper()
+	b, err := file.OpenFromPath(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	fs, err := fat16.Read(b, volumeSize, volumeStart, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+// newFile makes a file on the volume.
+func newFile(t *testing.T, fs *fat16.FileSystem, name string, content []byte) filesystem.File {
+	t.Helper()
+	f, err := fs.OpenFile("/"+name, os.O_CREATE|os.O_RDWR)
+	if err == nil {
+		_, err = f.Write(content)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// stick makes a stick, and returns the machine that boots it under UEFI and keeps what
+// is written to it.
+func stick(t *testing.T, c boot.Config) vm.Config {
+	t.Helper()
+	needOVMF(t)
+	c.Variants, c.Format, c.VM = []stubs.Variant{linux319(t)}, image.Disk, machine(t, vm.TCG)
+	m, err := boot.Prepare(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(m.Disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB = vm.Q35, true, vm.Stick, true, 256
+	m.Disk = filepath.Join(t.TempDir(), "stick.img")
+	if err := os.WriteFile(m.Disk, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestAnswer boots the guest under UEFI from a stick: what it says must be in a file on
+// the stick, the next boot behind the first, and nothing else on it must be different.
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	boots := 1
+	if *allBoots {
+		boots = 2
+	}
+	m := stick(t, boot.Config{Args: []string{"verify", "sample", "-samples=50"}})
+	before, err := volume(t, m.Disk).ReadFile(application)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for range boots {
+		var log bytes.Buffer
+		m.Log = &log
+		res, console := bootMachine(t, m)
+		if res.Outcome != vm.Exited || !strings.Contains(console, `entrylab: the answer is in \entrylab\console.txt on the medium`) {
+			t.Fatalf("console is %q\n%s", console, res.Report())
+		}
+		console = console[max(0, strings.Index(console, "INFO: ")):] // behind what the firmware says
+		console, _, _ = strings.Cut(console, "\r\nentrylab: the answer")
+		said = append(said, console+log.String())
+	}
+	fs := volume(t, m.Disk)
+	answer, err := fs.ReadFile(answerFile)
+	if err != nil || string(answer) != strings.Join(said, "") {
+		t.Errorf("the file has %d bytes, which are not the %d that came out of the machine (error %v)", len(answer), len(strings.Join(said, "")), err)
+	}
+	if after, err := fs.ReadFile(application); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the application has changed (error %v)", err)
+	}
+	results, err := wire.Parse(said[0])
+	if err != nil || !results.Complete || results.Count("", wire.Pass) == 0 || results.Count("", wire.Fail)+results.Count("", wire.Error) > 0 {
+		t.Errorf("checks %v, error %v", results.Checks, err)
+	}
+	path := filepath.Join(t.TempDir(), "console.txt")
+	if err := os.WriteFile(path, answer, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if found, damaged, err := engine.Consoles(t.Context(), []string{path}); err != nil || len(damaged) > 0 || len(found) != boots {
+		t.Errorf("compare -from finds %d boots, %v damaged, error %v; want %d boots", len(found), damaged, err, boots)
+	}
+}
+
+// TestNoAnswer boots sticks that take no file, or that have no folder for it: nothing on
+// them may change, and where there is the folder, one sentence says why.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	const log, console = "the answer will not be in a file: ", "the answer is not in a file: "
+	for _, tt := range []struct {
+		name   string
+		always bool // not with -boots alone
+		change func(t *testing.T, m *vm.Config)
+		log    string // what the log says
+		end    string // what the console says in the end
+	}{
+		{name: "no folder", change: func(t *testing.T, m *vm.Config) {
+			if err := volume(t, m.Disk).Rename("/entrylab", "/other"); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "no room", always: true, log: log + "there is no room on the medium\n", change: func(t *testing.T, m *vm.Config) {
+			fs := volume(t, m.Disk)
+			files := 0
+			for size := 4 << 20; size >= 16<<10; size /= 2 {
+				for {
+					f, err := fs.OpenFile(fmt.Sprintf("/%d", files), os.O_CREATE|os.O_RDWR)
+					if err != nil {
+						t.Fatal(err)
+					}
+					files++
+					if _, err := f.Write(make([]byte, size)); err != nil {
+						break // no room for one of this size
+					}
+				}
+			}
+		}},
+		{name: "write-protected", log: log + "the medium is write-protected\n", change: func(t *testing.T, m *vm.Config) {
+			m.Media, m.Keep = vm.HardDisk, false
+			m.Extra = []string{
+				"-device", "qemu-xhci", "-drive", "if=none,id=stick,format=raw,readonly=on,file=" + m.Disk,
+				"-device", "usb-storage,drive=stick,removable=on,bootindex=1",
+			}
+			m.Disk = filepath.Join(t.TempDir(), "empty.img")
+			if err := os.WriteFile(m.Disk, make([]byte, 1<<20), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "a file that is write-protected", end: console + "the firmware denies access to the file\r\n", change: func(t *testing.T, m *vm.Config) {
+			f := newFile(t, volume(t, m.Disk), answerFile, []byte("not to be changed\n"))
+			if err := f.(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "a folder of that name", end: console, change: func(t *testing.T, m *vm.Config) {
+			if err := volume(t, m.Disk).Mkdir("/" + answerFile); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		if !tt.always && !*allBoots {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			init := program(t, "words")
+			m := stick(t, boot.Config{Init: init})
+			path := m.Disk
+			tt.change(t, &m)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			m.Log = &said
+			res, out := bootMachine(t, m)
+			if res.Outcome != vm.Exited || !strings.Contains(out, init+"\n\nHOME=/\nTERM=linux\n") {
+				t.Fatalf("console is %q\n%s", out, res.Report())
+			}
+			if !strings.Contains(said.String(), tt.log) || tt.log == "" && strings.Contains(said.String(), log) {
+				t.Errorf("the log is %q, want %q in it", said.String(), tt.log)
+			}
+			if !strings.Contains(out, tt.end) || tt.end == "" && strings.Contains(out, console) {
+				t.Errorf("the console is %q, want %q in it", out, tt.end)
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the stick has changed (error %v)", err)
+			}
+		})
+	}
+}
