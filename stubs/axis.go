@@ -52,8 +52,12 @@ type Choice struct {
 	Since string
 	// Needs are the CPU features that it needs.
 	Needs layout.Features
-	// Puts are the instructions that it adds to the path.
-	Puts Puts
+	// Puts are the instructions that it adds to the path, PutsOwn those that name a
+	// function of the variant.
+	Puts    Puts
+	PutsOwn PutsOwn
+	// Funcs are the functions that it adds to the variant; their names end in the suffix.
+	Funcs func(v Axes, suffix string) []Func
 	// Promises are the properties that it makes the prover demand of the path.
 	Promises Promises
 	// SFMask and Star are the bits of MSR_SYSCALL_MASK and MSR_STAR that it sets.
@@ -84,6 +88,10 @@ type Exclusion struct {
 
 // Puts are the blocks that a value puts into the path, by moment.
 type Puts map[Moment]func(Axes) Block
+
+// PutsOwn are the blocks at BeforeHandler that name functions of the variant: such names
+// end in its suffix.
+type PutsOwn func(v Axes, suffix string) Block
 
 // Moment is a place in the path at which axes put instructions.
 type Moment uint8
@@ -236,7 +244,33 @@ func (v Axes) choices(yield func(*Axis, Choice) bool) {
 	}
 }
 
-// at returns the instructions that the variant's axes put into the path at a moment.
+// beforeHandlerAt is at(BeforeHandler), with what names functions of the variant.
+func (v Axes) beforeHandlerAt(suffix string) Block {
+	var b Block
+	for _, c := range v.choices {
+		if put := c.Puts[BeforeHandler]; put != nil {
+			b = append(b, put(v)...)
+		}
+		if c.PutsOwn != nil {
+			b = append(b, c.PutsOwn(v, suffix)...)
+		}
+	}
+	return b
+}
+
+// funcs returns the functions that the variant's values add to it.
+func (v Axes) funcs(suffix string) []Func {
+	var list []Func
+	for _, c := range v.choices {
+		if c.Funcs != nil {
+			list = append(list, c.Funcs(v, suffix)...)
+		}
+	}
+	return list
+}
+
+// at returns the instructions that the variant's axes put into the path at a moment
+// other than BeforeHandler.
 func (v Axes) at(m Moment) Block {
 	var b Block
 	for _, c := range v.choices {

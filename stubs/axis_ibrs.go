@@ -16,7 +16,10 @@ var _ = Register(Axis{
 	Name: "ibrs", Rank: 180,
 	Doc: "whether the kernel's indirect branches and returns are protected from what ring 3 has taught the CPU's predictors, on CPUs that do not do so themselves",
 	Values: []Choice{
-		{Value: IBRSOff, Since: "Linux 3.19", Doc: "nobody sets SPEC_CTRL"},
+		{
+			Value: IBRSOff, Since: "Linux 3.19", Doc: "nobody sets SPEC_CTRL",
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.over(IBRSOff, "IBRS_ENTER") }},
+		},
 		{
 			// Linux 5.19: arch/x86/entry/calling.h, IBRS_ENTER and IBRS_EXIT; SDM
 			// volume 4, MSR 48H.
@@ -57,6 +60,9 @@ func writeSpecCtrl(mask int) Block {
 func (v Axes) specCtrl() uint64 {
 	if !v.Is(IBRSEntry) {
 		return 0
+	}
+	if v.Is(BHBDisS) {
+		return x86.SPEC_CTRL_IBRS | x86.SPEC_CTRL_BHI_DIS_S
 	}
 	return x86.SPEC_CTRL_IBRS
 }

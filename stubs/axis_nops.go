@@ -20,15 +20,7 @@ var _ = Register(Axis{
 			Value: NOPsPatched, Since: "Linux 6.12",
 			Doc: "the NOPs, and the jumps over longer code, to which alternatives, static branches and paravirtual calls are patched at boot, as distributions build them",
 			Puts: Puts{
-				BeforeStack: func(v Axes) Block { return v.over(CR3Keep, "SWITCH_TO_KERNEL_CR3") },
-				BeforeHandler: func(v Axes) Block {
-					return Block{
-						v.over(IBRSOff, "IBRS_ENTER"),
-						v.nop("UNTRAIN_RET"),
-						v.nop("CALL_DEPTH_ACCOUNT"), v.nop("and the rest of its place"),
-						v.nop("CLEAR_BRANCH_HISTORY"),
-					}
-				},
+				BeforeStack:  func(v Axes) Block { return v.over(CR3Keep, "SWITCH_TO_KERNEL_CR3") },
 				BeforeExit:   func(v Axes) Block { return v.over(IBRSOff, "IBRS_EXIT") },
 				OnTrampoline: func(v Axes) Block { return v.over(CR3Keep, "SWITCH_TO_USER_CR3") },
 				BeforeReturn: func(v Axes) Block {

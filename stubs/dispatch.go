@@ -9,7 +9,7 @@ import (
 func (v Axes) fast(suffix string) Block {
 	regs := regsAt(v.low())
 	return Block{
-		v.beforeHandler(regs),
+		v.beforeHandler(regs, suffix),
 		v.testEntryWork(suffix),
 		v.at(BeforeDispatch),
 		CMPQ(RAX, layout.SysCallMax),
@@ -89,7 +89,7 @@ func (v Axes) only(suffix string) Block {
 	return Block{
 		MOVQ(RSP, RDI).C("the frame"),
 		MOVSLQ(RAX, RSI).C("the number, an int"),
-		v.at(BeforeHandler),
+		v.beforeHandlerAt(suffix),
 		CALL(FuncName("do_syscall_64", suffix)).C("leaves interrupts off"),
 		v.onlySYSRET(),
 		LABEL("swapgs_restore_regs_and_return_to_usermode"),
@@ -218,8 +218,8 @@ func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
 
 // beforeHandler is the code before the handler, when its number and third
 // argument are in their registers.
-func (v Axes) beforeHandler(regs layout.PtRegs[Mem]) Block {
-	b := v.at(BeforeHandler)
+func (v Axes) beforeHandler(regs layout.PtRegs[Mem], suffix string) Block {
+	b := v.beforeHandlerAt(suffix)
 	if b != nil {
 		b = append(b, MOVQ(regs.OrigAX, RAX), MOVQ(regs.DX, RDX))
 	}

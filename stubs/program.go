@@ -25,6 +25,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	p.Funcs = append(p.Funcs, v.slowFuncs(suffix)...)
 	p.Funcs = append(p.Funcs, v.trapReturn(suffix)...)
 	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
+	p.Funcs = append(p.Funcs, v.funcs(suffix)...)
 	return p, nil
 }
 

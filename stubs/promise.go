@@ -2,7 +2,7 @@ package stubs
 
 // Promises are what a value makes the prover demand of every path, in addition to
 // what it demands of all variants.
-type Promises uint16
+type Promises uint32
 
 // The promises. Package prove says at which instruction each is checked.
 const (
@@ -33,6 +33,11 @@ const (
 	// PromiseReturnStack: no RET of a thread that continues is predicted by a CALL
 	// of another thread.
 	PromiseReturnStack
+	// PromiseHistory: no indirect branch and no function of the kernel is reached
+	// before the loop of bhb has taken its branches, and an LFENCE has followed.
+	PromiseHistory
+	// PromiseBHIDisS: SPEC_CTRL.BHI_DIS_S is set while the variant is selected.
+	PromiseBHIDisS
 )
 
 // Has reports whether all of q are among p.

@@ -27,6 +27,7 @@ Clobbers RAX, RCX and RDX. IF is 0.`,
 		RDMSR(),
 		ORL(x86.EFER_SCE, RAX),
 		WRMSR(),
+		v.setBHIDisS(),
 		RET(),
 	)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // maxAxes is how many axes there can be.
-const maxAxes = 32
+const maxAxes = 64
 
 // Axes are the choices that make a SYSCALL entry and exit path: one value on each
 // axis. The zero value is the path of Linux 3.19. Equal Axes are the same path.

@@ -13,12 +13,15 @@ type feature struct {
 	leaf uint32
 	in   Reg
 	bit  int
+	// sub is the subleaf; a CPU answers 0 to one that it does not have.
+	sub uint32
 }
 
 var allFeatures = []feature{
-	{layout.FeaturePCID, 1, RCX, x86.CPUID_1_ECX_PCID},
-	{layout.FeatureIBRS, 7, RDX, x86.CPUID_7_EDX_SPEC_CTRL},            // Intel
-	{layout.FeatureIBRS, 0x80000008, RBX, x86.CPUID_80000008_EBX_IBRS}, // AMD
+	{is: layout.FeaturePCID, leaf: 1, in: RCX, bit: x86.CPUID_1_ECX_PCID},
+	{is: layout.FeatureIBRS, leaf: 7, in: RDX, bit: x86.CPUID_7_EDX_SPEC_CTRL},            // Intel
+	{is: layout.FeatureIBRS, leaf: 0x80000008, in: RBX, bit: x86.CPUID_80000008_EBX_IBRS}, // AMD
+	{is: layout.FeatureBHICtrl, leaf: 7, sub: 2, in: RDX, bit: x86.CPUID_7_2_EDX_BHI_CTRL},
 }
 
 // features finds out which of the features that variants may need the CPU has.
@@ -44,7 +47,7 @@ func featuresInit() Func {
 			CMPL(RAX, f.leaf),
 			IF(AE,
 				MOVL(f.leaf, RAX),
-				XORL(RCX, RCX),
+				MOVL(f.sub, RCX),
 				CPUID(),
 				BTL(f.bit, f.in),
 				IF(B, ORQ(uint64(f.is), Sym(cpuFeatures))),

@@ -70,8 +70,8 @@ func leaveSpecCtrlParanoid(saved Reg) Block {
 	)
 }
 
-// forgetSpecCtrl clears the MSR, which a variant with ibrs=entry may have left
-// set, if no such variant is selected any more. A thread that is inside a call of a
+// forgetSpecCtrl clears the MSR, which a variant with ibrs=entry or bhb=dis-s may have
+// left set, if no variant with ibrs=entry is selected any more. A thread that is inside a call of a
 // variant without ibrs=entry when one with it is selected returns from that call with
 // the value that the CPU has by then.
 func forgetSpecCtrl() Block {

@@ -19,10 +19,12 @@ const (
 	// FeatureSYSRETRPL means that SYSRET gives CS and SS the RPL 3 whatever MSR_STAR
 	// holds (SDM volume 2, SYSRET); AMD's takes SS as it is (APM volume 3, SYSRET).
 	FeatureSYSRETRPL
+	// FeatureBHICtrl means MSR_IA32_SPEC_CTRL and its bit BHI_DIS_S (SDM volume 4, 48H).
+	FeatureBHICtrl
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL"}
 
 // String lists the features' names.
 func (f Features) String() string {

@@ -199,7 +199,10 @@ const (
 )
 
 // Bits of MSR_IA32_SPEC_CTRL (SDM volume 4, 48H; APM volume 2, 3.2.9).
-const SPEC_CTRL_IBRS = 1 << 0 // indirect branches and returns are not steered by a less privileged mode
+const (
+	SPEC_CTRL_IBRS      = 1 << 0  // indirect branches and returns are not steered by a less privileged mode
+	SPEC_CTRL_BHI_DIS_S = 1 << 10 // indirect branches of rings 0 to 2 are not steered by the history of ring 3
+)
 
 // CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that announce SPEC_CTRL.IBRS
 // (SDM volume 2, CPUID; APM volume 3, E.4.7).
@@ -207,6 +210,10 @@ const (
 	CPUID_7_EDX_SPEC_CTRL   = 26
 	CPUID_80000008_EBX_IBRS = 14
 )
+
+// CPUID_7_2_EDX_BHI_CTRL is the bit of CPUID leaf 7, subleaf 2, EDX that announces
+// SPEC_CTRL.BHI_DIS_S (SDM volume 2, CPUID).
+const CPUID_7_2_EDX_BHI_CTRL = 4
 
 // CPUID leaf 7 EBX bits.
 const (

@@ -136,6 +136,7 @@ const (
 	claimSpecCtrl
 	claimIBRSBranch
 	claimIBRSWindow
+	claimHistory
 	claimMapped
 	claimCR3
 	claimNoFlush
@@ -206,6 +207,7 @@ const (
 	claimSFMASK
 	claimEFER
 	claimSelectors
+	claimSetSpecCtrl
 )
 
 func (k claimKind) text(n uint8, of string) string {
@@ -239,6 +241,11 @@ func (k claimKind) text(n uint8, of string) string {
 		return "interrupts are off while IBRS is clear"
 	case claimIBRS:
 		return "IBRS is set at " + of
+	case claimHistory:
+		if of == "" {
+			of = "an indirect branch"
+		}
+		return "the branch history is cleared at " + of
 	case claimMapped:
 		return "the page table in force maps what is touched"
 	case claimCR3:

@@ -205,6 +205,16 @@ func TestClaims(t *testing.T) {
 		{"a number that is computed", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.XORQ(asm.RDI, asm.RAX), asm.XORQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Proved, ""},
 		{"a number of two words", "linux-4.1", broken.Edit(stubs.Entry, asm.MOVQ(asm.R10, asm.RCX), asm.ADDQ(asm.RDI, asm.RAX), asm.MOVQ(asm.R10, asm.RCX)), Refuted, "the number is in the table; it is up to -1, want up to 0x3ff"},
 
+		{"branches of ring 3 left in the history", "linux-6.12+bhb=loop-short", codeOf("linux-6.12"), Refuted, "the branch history is cleared at the handler; it is 4 branches, then no LFENCE, want 62 branches and an LFENCE behind them"},
+		{"a history cleared a turn short", "linux-6.12+bhb=loop-short", broken.Edit("clear_bhb_loop", asm.MOVL(5, asm.RCX), asm.MOVL(4, asm.RCX)), Refuted, "the branch history is cleared at the handler"},
+		{"a long history cleared by a short loop", "linux-6.12+bhb=loop-long", broken.Edit("clear_bhb_loop", asm.MOVL(12, asm.RCX), asm.MOVL(5, asm.RCX)), Refuted, "want 194 branches and an LFENCE behind them"},
+		{"a history cleared without a fence", "linux-6.12+bhb=loop-short", broken.Edit("clear_bhb_loop", asm.LFENCE()), Refuted, "the branch history is cleared at the handler"},
+		{"no fence at the caller", "linux-4.6+bhb=loop-long+bhbfence=caller", broken.Edit(stubs.Entry, asm.LFENCE()), Refuted, "the branch history is cleared at an indirect branch"},
+		{"a history cleared at the caller's fence", "linux-4.6+bhb=loop-long+bhbfence=caller", none, Proved, ""},
+		{"BHI_DIS_S not set", "linux-6.12+bhb=dis-s", codeOf("linux-6.12"), Refuted, "SPEC_CTRL is what axis bhb says; it is SPEC_CTRL, want 0x400"},
+		{"BHI_DIS_S set without a promise", "linux-6.12", codeOf("linux-6.12+bhb=dis-s"), Refuted, "SPEC_CTRL is what axis bhb says; it is 0x400, want SPEC_CTRL"},
+		{"BHI_DIS_S with IBRS", "linux-6.12+bhb=dis-s+ibrs=entry", none, Proved, ""},
+
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
 		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
 		{"a canary without a promise", "linux-6.12+canary=none", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},

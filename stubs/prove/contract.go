@@ -106,7 +106,7 @@ func (m *machine) enter(st *state, f *function) {
 			return
 		}
 	}
-	if !m.kernelSpecCtrl(st, f) {
+	if !m.kernelSpecCtrl(st, f) || !m.forgets(st, f) {
 		return
 	}
 	if st.phase != inCall {
@@ -185,6 +185,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 		ok = m.clear(st, i, f) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
+	ok = m.forgets(st, f) && ok
 	work, bits := m.entryWork(st)
 	ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = arguments(ok)
@@ -269,7 +270,7 @@ func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 		}
 		v := m.at(st).resolve(st.regs[r].v)
 		own := f == handlers && (v == frame || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number()))
-		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || own || m.specCtrlResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
+		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || own || m.isResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
 }

@@ -97,11 +97,25 @@ func (m *machine) kernelSpecCtrl(st *state, f *function) bool {
 	return !m.promises.Has(stubs.PromiseIBRS) || st.phase != inCall || m.check(st, claimIBRS, 0, f, st.ibrs, nil)
 }
 
-// specCtrlResidue reports whether a register holds what writing SPEC_CTRL has
-// left in it.
-func (m *machine) specCtrlResidue(r reg, v value) bool {
-	if !m.promises.Has(stubs.PromiseIBRS) {
-		return false
+// isResidue reports whether a register holds what a mitigation has left in it.
+func (m *machine) isResidue(r reg, v value) bool {
+	for _, c := range m.residue(r) {
+		if v.is(c) {
+			return true
+		}
 	}
-	return r == rCX && v.is(x86.MSR_IA32_SPEC_CTRL) || r == rDX && v == m.ts.shr(m.specCtrl(true), 32)
+	return m.promises.Has(stubs.PromiseIBRS) && r == rDX && v == m.ts.shr(m.specCtrl(true), 32)
+}
+
+// residue is the constants that mitigations leave in a register before the handler: a
+// MSR's number, and the count of a loop.
+func (s *subject) residue(r reg) (list []uint64) {
+	if r == rCX && s.promises.Has(stubs.PromiseIBRS) {
+		list = append(list, x86.MSR_IA32_SPEC_CTRL)
+	}
+	if r == rDX && s.axes.Is(stubs.BHBLong) {
+		_, inner := s.axes.HistoryTurns()
+		list = append(list, uint64(inner))
+	}
+	return list
 }

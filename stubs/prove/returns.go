@@ -1,6 +1,10 @@
 package prove
 
-import "github.com/entrylab/entrylab/stubs"
+import (
+	"fmt"
+
+	"github.com/entrylab/entrylab/stubs"
+)
 
 // predicted takes the address that the CPU predicts for a RET from its return
 // stack, and checks of a variant that promises retpolines that nothing is done
@@ -24,6 +28,22 @@ func (m *machine) predicted(st *state, to word) bool {
 			return "no CALL's", "", nil
 		}
 		return constant(guess.addr), "a loop of PAUSE and LFENCE", nil
+	})
+}
+
+// branched counts a branch that is taken, for a variant that promises to clear the
+// branch history.
+func (m *machine) branched(st *state) {
+	if st.phase == inCall && !st.forgot && m.promises.Has(stubs.PromiseHistory) {
+		st.branches++
+	}
+}
+
+// forgets checks, of a variant that promises it, that the CPU's branch history holds no
+// branch of ring 3 at an indirect branch, or where a function of the kernel is called.
+func (m *machine) forgets(st *state, f *function) bool {
+	return !m.promises.Has(stubs.PromiseHistory) || st.phase != inCall || m.check(st, claimHistory, 0, f, st.forgot, func() (string, string, *origin) {
+		return fmt.Sprintf("%d branches, then no LFENCE", st.branches), fmt.Sprintf("%d branches and an LFENCE behind them", m.axes.Branches()), nil
 	})
 }
 

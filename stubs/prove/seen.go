@@ -62,9 +62,12 @@ func pack(list ...bool) (x uint64) {
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
-		pack(st.cond.clear, st.trampolined, st.verw, st.ibrs, st.stale, st.owed, st.needed, st.filled, e.called, e.refused, e.inside, e.asked), pack(st.mine[:]...))
+		pack(st.cond.clear, st.trampolined, st.verw, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, e.called, e.refused, e.inside, e.asked), pack(st.mine[:]...))
 	for _, f := range st.flags {
 		n.print(uint64(f))
+	}
+	if !st.forgot {
+		n.print(uint64(st.branches))
 	}
 	wrapper := uint64(0)
 	if e.wrapper != nil && (!e.called || n.m.axes.Is(stubs.SlowC)) { // else nothing asks for it any more

@@ -6,20 +6,23 @@ import (
 
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
 )
 
-// The MSRs that lead to the entry.
+// The MSRs that lead to the entry, and SPEC_CTRL, that a variant may set when it is
+// selected.
 const (
 	msrSTAR = iota
 	msrLSTAR
 	msrSFMASK
 	msrEFER
+	msrSpecCtrl
 	numMSRs
 )
 
 var (
-	msrNumbers = [numMSRs]uint64{x86.MSR_STAR, x86.MSR_LSTAR, x86.MSR_SYSCALL_MASK, x86.MSR_EFER}
-	msrNames   = [numMSRs]string{"MSR_STAR", "MSR_LSTAR", "MSR_SYSCALL_MASK", "EFER"}
+	msrNumbers = [numMSRs]uint64{x86.MSR_STAR, x86.MSR_LSTAR, x86.MSR_SYSCALL_MASK, x86.MSR_EFER, x86.MSR_IA32_SPEC_CTRL}
+	msrNames   = [numMSRs]string{"MSR_STAR", "MSR_LSTAR", "MSR_SYSCALL_MASK", "EFER", "SPEC_CTRL"}
 )
 
 // msrAt is the place of one of them in state.msrs, or -1.
@@ -56,10 +59,20 @@ func (m *machine) isSetUp(st *state) {
 	efer := m.s.msrs[msrEFER].value()
 	withSCE := m.ts.join(m.ts.or(m.ts.and(efer, maskOf(4)), x86.EFER_SCE), m.ts.shr(efer, 32), 32, ^uint64(0)) // as EDX:EAX have it
 	ok = m.checkSame(st, claimEFER, 0, nil, st.msrs[msrEFER], withSCE) && ok
+	ok = m.checkSame(st, claimSetSpecCtrl, 0, nil, st.msrs[msrSpecCtrl], m.setSpecCtrl()) && ok
 	ok = m.ring3(st) && ok
 	if ok {
 		m.end(st)
 	}
+}
+
+// setSpecCtrl is what syscall_init must leave in SPEC_CTRL: what it finds, unless the
+// variant promises BHI_DIS_S and no WRMSR of a call will set it.
+func (m *machine) setSpecCtrl() value {
+	if m.promises.Has(stubs.PromiseBHIDisS) && !m.promises.Has(stubs.PromiseIBRS) {
+		return known(x86.SPEC_CTRL_BHI_DIS_S)
+	}
+	return m.s.msrs[msrSpecCtrl].value()
 }
 
 // fixed is a word that is known.

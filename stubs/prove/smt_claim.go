@@ -62,6 +62,8 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return is(sh.msrs[msrSFMASK])
 	case claimEFER:
 		return is(sh.msrs[msrEFER])
+	case claimSetSpecCtrl:
+		return is(sh.msrs[msrSpecCtrl])
 	case claimSelectors:
 		base := fmt.Sprintf("((_ extract 63 48) %s)", sh.msrs[msrSTAR].text)
 		if o.needs&layout.FeatureSYSRETRPL != 0 {
@@ -144,10 +146,8 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 				text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.number()).text)
 			}
 		}
-		switch {
-		case !o.promises.Has(stubs.PromiseIBRS):
-		case reg(n) == rCX:
-			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, literal(x86.MSR_IA32_SPEC_CTRL, 64))
+		for _, c := range o.residue(reg(n)) {
+			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, literal(c, 64))
 		}
 		return "(or " + text + ")", !c.ghost
 	case claimIRQ:

@@ -161,6 +161,10 @@ type state struct {
 	// verwBy is a VERW of a register, which overwrites no buffers.
 	verwBy *origin
 	ibrs   bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
+	// branches are those that were taken since SYSCALL, of a variant that promises to
+	// clear the branch history; forgot is set when an LFENCE came behind enough of them.
+	branches int
+	forgot   bool
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value

@@ -282,6 +282,7 @@ func (m *machine) execute(st *state, in *inst) bool {
 		target := uint64(in.src.imm)
 		return m.decide(st, in, func(st *state, holds bool) {
 			if holds {
+				m.branched(st)
 				st.pc = target
 			}
 		})
@@ -328,6 +329,10 @@ func (m *machine) jump(st *state, in *inst) {
 		!m.check(st, claimIBRSBranch, 0, nil, st.ibrs, nil) {
 		return
 	}
+	if in.src.kind != isImm && in.op != opRET && in.op != opRETN && !m.forgets(st, nil) {
+		return
+	}
+	m.branched(st)
 	if in.op == opRET || in.op == opRETN {
 		to, ok = m.pop(st)
 		if in.op == opRETN {
@@ -346,7 +351,7 @@ func (m *machine) jump(st *state, in *inst) {
 	if !ok {
 		return
 	}
-	if in.op == opCALL && st.phase == inCall && to.v.t == nil && m.partOf(to.v.c) != nil && !st.expect.inside {
+	if in.op == opCALL && st.phase == inCall && to.v.t == nil && m.partOf(to.v.c) != nil && (!st.expect.inside || st.calls == nil) {
 		st.expect.inside = true
 		if !m.cleared(st, inner, rDI, rSI) {
 			return
@@ -430,6 +435,7 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		if st.phase == inResume {
 			m.fills(st)
 		}
+		st.forgot = st.forgot || m.promises.Has(stubs.PromiseHistory) && st.branches >= m.axes.Branches()
 	case opNOP, opPAUSE, opENDBR, opMFENCE, opSFENCE, opPREFETCH:
 	case opRDTSC, opRDTSCP, opRDPMC, opXGETBV, opRDPID, opRDRAND, opCPUID:
 		return m.fromOutside(st, in), true

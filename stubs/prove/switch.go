@@ -96,6 +96,8 @@ func (k claimKind) switchText(n uint8, of string) string {
 		return "MSR_SYSCALL_MASK is what axis sfmask says"
 	case claimEFER:
 		return "EFER.SCE is set, and nothing else changed"
+	case claimSetSpecCtrl:
+		return "SPEC_CTRL is what axis bhb says"
 	case claimSelectors:
 		return "SYSRETQ loads USER_CS and USER_DS, with RPL 3"
 	}
