@@ -1,8 +1,6 @@
 package stubs
 
 import (
-	"slices"
-
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -17,31 +15,29 @@ const (
 )
 
 var _ = Register(Axis{
-	Name: "bhb", Rank: 260,
+	Name: "bhb", Rank: 370,
 	Doc: "what of the branches that ring 3 has taken is left to predict the kernel's indirect branches by (branch history injection)",
 	Values: []Choice{
 		{
 			Value: BHBKept, Since: "Linux 3.19", Doc: "all of them, on CPUs that do not tell ring 3's history from the kernel's",
-			Puts: Puts{BeforeHandler: historyPlace},
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nop("CLEAR_BRANCH_HISTORY") }},
 		},
 		{
 			// Linux 6.12: arch/x86/entry/entry_64.S, clear_bhb_loop; nospec-branch.h,
 			// CLEAR_BRANCH_HISTORY.
-			Value: BHBShort, Since: "Linux 6.9", Promises: PromiseHistory, PutsOwn: clearHistory, Funcs: clearHistoryFunc,
-			Puts: Puts{BeforeHandler: Axes.untrainPlace},
-			Doc:  "none: a loop of five turns takes as many branches as the history of Intel's CPUs before Alder Lake holds (clear_bhb_loop)",
+			Value: BHBShort, Since: "Linux 6.9", Promises: PromiseHistory, PutsOwn: clearHistory, Funcs: clearHistoryFuncs,
+			Doc: "none: a loop of five turns takes as many branches as the history of Intel's CPUs before Alder Lake holds (clear_bhb_loop)",
 		},
 		{
 			// P. Gupta, "x86/bhi: Make clear_bhb_loop() effective on newer CPUs", of
 			// the series VMSCAPE optimization for BHI variant, December 2025.
-			Value: BHBLong, Since: "proposed in 2025", Promises: PromiseHistory, PutsOwn: clearHistory, Funcs: clearHistoryFunc,
-			Puts: Puts{BeforeHandler: Axes.untrainPlace},
-			Doc:  "none: the same loop with twelve turns, for the longer history of Alder Lake and later CPUs",
+			Value: BHBLong, Since: "proposed in 2025", Promises: PromiseHistory, PutsOwn: clearHistory, Funcs: clearHistoryFuncs,
+			Doc: "none: the same loop with twelve turns, for the longer history of Alder Lake and later CPUs",
 		},
 		{
 			// Linux 6.9: arch/x86/kernel/cpu/bugs.c, spec_ctrl_bhi_dis.
 			Value: BHBDisS, Since: "Linux 6.9", Promises: PromiseBHIDisS, Needs: layout.FeatureBHICtrl,
-			Puts: Puts{BeforeHandler: historyPlace},
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nop("CLEAR_BRANCH_HISTORY") }},
 			Doc:  "what the CPU allows by itself: SPEC_CTRL.BHI_DIS_S is set when the variant is selected and stays so, and no instruction is added to the path",
 		},
 	},
@@ -54,7 +50,7 @@ const (
 )
 
 var _ = Register(Axis{
-	Name: "bhbfence", Rank: 262,
+	Name: "bhbfence", Rank: 380,
 	Doc: "where the LFENCE is that keeps an indirect branch from running before the loop of bhb has ended",
 	Values: []Choice{
 		{Value: BHBFenceIn, Since: "Linux 6.9", Doc: "in the function, before its own RET"},
@@ -117,59 +113,53 @@ func clearHistory(v Axes, suffix string) Block {
 	return b
 }
 
-// clearHistoryFunc is the loop. Each turn of the outer loop calls the inner one, and
-// only the last returns: its RET is followed by those of all turns before.
-func clearHistoryFunc(v Axes, suffix string) []Func {
+// clearHistoryFuncs are the loops. Each turn of the outer one calls the inner one, and only
+// the last returns: its RET is followed by those of all turns before. Both RETs are in
+// upper halves of cache lines, as returns=its wants them.
+func clearHistoryFuncs(v Axes, suffix string) []Func {
 	turns, left, count := RCX, RAX, RDX
 	outer, inner := v.HistoryTurns()
-	loop, turn := FuncName("clear_bhb_outer", suffix), FuncName("clear_bhb_inner", suffix)
-	counts, load := Block{MOVL(outer, turns)}, MOVL(inner, left)
-	if v.Is(BHBLong) { // both counts are patched, so both are at the start
-		counts, load = append(counts, MOVL(inner, count)), MOVL(count, left)
+	name := func(of string) string { return FuncName(of, suffix) }
+	counts, load, spoils, skew := Block{MOVL(outer, turns)}, MOVL(inner, left), "Clobbers RAX and RCX.", 10
+	if v.Is(BHBLong) { // Linux patches both counts where they are loaded
+		counts, load, spoils, skew = append(counts, MOVL(inner, count)), MOVL(count, left), "Clobbers RAX, RCX and RDX.", 13
 	}
 	fence := Block{LFENCE().C("no branch runs ahead of the loop")}
 	if v.Is(BHBFenceOut) {
 		fence = nil
 	}
-	doc := `clear_bhb_loop takes branches until the CPU's branch history holds no branch of ring 3.
-Clobbers RAX and RCX.`
-	if v.Is(BHBLong) {
-		doc = `clear_bhb_loop takes branches until the CPU's branch history holds no branch of ring 3.
-Clobbers RAX, RCX and RDX.`
+	ret := v.returns(suffix)
+	if v.Is(ReturnsITS) {
+		ret = RET()
 	}
-	return []Func{FUNC(FuncName("clear_bhb_loop", suffix), doc,
-		PUSHQ(RBP),
-		MOVQ(RSP, RBP),
-		counts,
-		CALL(loop),
-		JMP("clear_bhb_done"),
-		GLOBAL(loop),
-		CALL(turn),
-		RET(),
-		GLOBAL(turn),
-		load,
-		LABEL("clear_bhb_turn"),
-		JMP("clear_bhb_next"),
-		NOP(),
-		LABEL("clear_bhb_next"),
-		SUBL(1, left),
-		JNE("clear_bhb_turn"),
-		SUBL(1, turns),
-		JNE(loop),
-		RET(),
-		LABEL("clear_bhb_done"),
-		fence,
-		POPQ(RBP),
-		RET(),
-	).In("entry")}
-}
-
-// untrainPlace is the place of UNTRAIN_RET, before that of CLEAR_BRANCH_HISTORY.
-func (v Axes) untrainPlace() Block {
-	return slices.Concat(v.nop("UNTRAIN_RET"), v.nop("CALL_DEPTH_ACCOUNT"), v.nop("and the rest of its place"))
-}
-
-// historyPlace is that of CLEAR_BRANCH_HISTORY without a loop.
-func historyPlace(v Axes) Block {
-	return slices.Concat(v.untrainPlace(), v.nop("CLEAR_BRANCH_HISTORY"))
+	return []Func{
+		FUNC(name("clear_bhb_loop"), `clear_bhb_loop takes branches until the CPU's branch history holds no branch of ring 3.
+`+spoils,
+			PUSHQ(RBP),
+			MOVQ(RSP, RBP),
+			counts,
+			CALL(name("clear_bhb_outer")),
+			JMP(name("clear_bhb_done")),
+		).In("entry"),
+		FUNC(name("clear_bhb_outer"), "clear_bhb_outer begins a turn.",
+			CALL(name("clear_bhb_inner")),
+			ret,
+		).At(lineSize, lineSize/2-5).In("entry"),
+		FUNC(name("clear_bhb_inner"), "clear_bhb_inner is the inner loop, and begins the next turn unless this is the last.",
+			load,
+			LABEL("clear_bhb_turn"),
+			JMP("clear_bhb_next"),
+			NOP(),
+			LABEL("clear_bhb_next"),
+			SUBL(1, left),
+			JNE("clear_bhb_turn"),
+			SUBL(1, turns),
+			JNE(name("clear_bhb_outer")),
+			ret,
+			GLOBAL(name("clear_bhb_done")),
+			fence,
+			POPQ(RBP),
+			v.returns(suffix),
+		).At(lineSize, skew).In("entry"),
+	}
 }

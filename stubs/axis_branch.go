@@ -67,7 +67,7 @@ func (v Axes) thunk(suffix string) []Func {
 		).In("entry"),
 		FUNC(set, "__x86_indirect_thunk_set makes RAX its return address and returns.",
 			MOVQ(RAX, RSP.At(0)),
-			RET(),
+			v.returns(suffix),
 		).In("entry"),
 	}
 }

@@ -34,10 +34,10 @@ func verw(Axes) Block { return Block{VERW(Sym(verwSelector))} }
 // verwSelector is the operand of VERW; any selector of a writable segment will do.
 const verwSelector = "mds_verw_sel"
 
-// entryData is the read-only data of the entries and exits, a page of its own
-// from verwSelector to entry_rodata_end: the user's page table maps it too.
+// entryData is the read-only data of the entries and exits. From verwSelector to
+// entry_rodata_end it is a page of its own: the user's page table maps it too.
 func entryData() []Data {
 	sel, end := RODATA(verwSelector, uint64(x86.KERNEL_DS)), RODATA("entry_rodata_end")
 	sel.Align, end.Align = layout.PageSize, layout.PageSize
-	return []Data{sel, end}
+	return []Data{RODATA(predCmd, uint64(x86.PRED_CMD_IBPB)), sel, end}
 }

@@ -71,6 +71,7 @@ func (v Axes) syscallExitToUserMode(suffix string) Func {
 	thread := Fields[layout.Thread[Mem]](task)
 	return FUNC(FuncName(exitToUserMode, suffix), `syscall_exit_to_user_mode(regs) does the work that is pending before ring 3 runs again,
 and leaves interrupts off.`,
+		v.called(),
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		pushes(frame, asked, task),
 		MOVQ(RDI, frame),
@@ -92,7 +93,7 @@ and leaves interrupts off.`,
 		MOVL(1, RCX),
 		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
 		pops(frame, asked, task),
-		RET(),
+		v.returns(suffix),
 
 		LABEL("exit_to_user_mode_loop"),
 		MOVQ(frame, RDI),
@@ -106,6 +107,7 @@ func (v Axes) syscallExitPrepare(suffix string) Func {
 	frame, asked, task := RBX, RBP, R12
 	thread := Fields[layout.Thread[Mem]](task)
 	return FUNC(FuncName(exitPrepare, suffix), "syscall_exit_to_user_mode_prepare(regs) does the work that only calls have at their end.",
+		v.called(),
 		v.nop("ftrace's call"),
 		pushes(frame, asked, task),
 		MOVQ(RDI, frame),
@@ -115,7 +117,7 @@ func (v Axes) syscallExitPrepare(suffix string) Func {
 		TESTL(layout.SyscallWorkExit, asked).C("a tracer? audit?"),
 		JNE("syscall_exit_work"),
 		pops(frame, asked, task),
-		RET(),
+		v.returns(suffix),
 		LABEL("syscall_exit_work"),
 		UD2().C("nothing sets a bit of SyscallWork"),
 	).In("entry")
@@ -125,6 +127,7 @@ func (v Axes) archExitPrepare(suffix string) Func {
 	asked, task := RBX, RDI
 	thread := Fields[layout.Thread[Mem]](task)
 	return FUNC(FuncName(archExitPrepare, suffix), "arch_exit_to_user_mode_prepare(flags) is the x86 part of the work.",
+		v.called(),
 		pushes(asked),
 		MOVQ(RDI, asked),
 		TESTL(layout.TIFUserReturnNotify, asked),
@@ -138,9 +141,9 @@ func (v Axes) archExitPrepare(suffix string) Func {
 		MOVQ(gs.Current, task),
 		ANDL(^layout.TSCompat, thread.Status),
 		v.chooseKStackOffset(thread),
-		v.jumpOver("VMSCAPE's barrier"),
+		v.guestBarrier(),
 		pops(asked),
-		RET(),
+		v.returns(suffix),
 		LABEL("arch_exit_work"),
 		UD2().C("nothing sets these flags"),
 	).In("entry")
@@ -152,6 +155,7 @@ func (v Axes) fpregsConsistent(suffix string) Func {
 	task, owner, cpu := RAX, RCX, RDX
 	thread := Fields[layout.Thread[Mem]](task)
 	return FUNC(FuncName(fpregsConsistent, suffix), "fpregs_assert_state_consistent() checks that the FPU holds the running thread's registers.",
+		v.called(),
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		v.nop("ftrace's call"),
 		MOVQ(gs.Current, task),
@@ -164,7 +168,7 @@ func (v Axes) fpregsConsistent(suffix string) Func {
 		CMPL(cpu, thread.LastCPU).C("and that it is this CPU's FPU"),
 		JNE("inconsistent"),
 		LABEL("in_memory"),
-		RET(),
+		v.returns(suffix),
 		LABEL("inconsistent"),
 		UD2(),
 	).In("entry")

@@ -49,5 +49,6 @@ func (v Axes) fillReturnStack(suffix string) Block {
 		DECL(turns),
 		JNE("fill_return_buffer"),
 		LFENCE().C("no RET runs ahead of the last turn"),
+		v.creditDepth(),
 	}
 }

@@ -20,12 +20,13 @@ type Fact struct {
 
 // The sources that were read.
 const (
-	read319 = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
-	read40  = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
-	read41  = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
-	read42  = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
-	read46  = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
-	read612 = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
+	read319    = "torvalds/linux b645af2d5905 (3.18-rc6, whose path 3.19 has), arch/x86/kernel/entry_64.S"
+	read40     = "torvalds/linux 2a23c6b8a9c4 and 29722cd4ef66 (before 4.0 and behind it), arch/x86/kernel/entry_64.S"
+	read41     = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
+	read42     = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
+	read46     = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
+	readThunks = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
+	read612    = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
 
 // Facts are what the presets are checked against. They say what an instruction does
@@ -282,6 +283,57 @@ var Facts = []Fact{
 		Source: read612, Where: "__switch_to_asm behind the change of RSP; nospec-branch.h: FILL_RETURN_BUFFER, __FILL_RETURN_BUFFER",
 		Acts: `RBX=StackCanary StackCanary=RBX movl:0x10,R12 call:filled_first int3 call:filled_second int3 addq:0x10,RSP decl:R12
 			jne:fill_return_buffer lfence popq:R15 popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret`,
+	},
+	{
+		Preset: "linux-6.12-zen2", Func: "entry_untrain_ret",
+		Source: readThunks, Where: "entry_untrain_ret",
+		Acts: `jmp:srso_untrain_ret`,
+	},
+	{
+		Preset: "linux-6.12-zen2", Func: "srso_untrain_ret",
+		Source: readThunks, Where: "srso_untrain_ret, without the safe return in its first instruction",
+		Acts: `RAX=0xccccc30824648d48 lfence call:srso_safe_ret ud2`,
+	},
+	{
+		Preset: "linux-6.12-zen2", Func: "srso_return_thunk",
+		Source: readThunks, Where: "srso_return_thunk",
+		Acts: `call:srso_safe_ret ud2`,
+	},
+	{
+		Preset: "linux-6.12-zen3", Func: "srso_alias_untrain_ret",
+		Source: readThunks, Where: "srso_alias_untrain_ret",
+		Acts: `nop lfence jmp:srso_alias_return_thunk`,
+	},
+	{
+		Preset: "linux-6.12-zen3", Func: "srso_alias_safe_ret",
+		Source: readThunks, Where: "srso_alias_safe_ret",
+		Acts: `leaq:8(RSP),RSP ret int3`,
+	},
+	{
+		Preset: "linux-6.12-zen3", Func: "srso_alias_return_thunk",
+		Source: readThunks, Where: "srso_alias_return_thunk",
+		Acts: `call:srso_alias_safe_ret ud2`,
+	},
+	{
+		Preset: "linux-6.12-icelake", Func: "clear_bhb_loop",
+		Source: read612, Where: "clear_bhb_loop, up to the loops",
+		Acts: `pushq:RBP RBP=RSP movl:5,RCX call:clear_bhb_outer jmp:clear_bhb_done`,
+	},
+	{
+		Preset: "linux-6.12-icelake", Func: "clear_bhb_outer",
+		Source: read612, Where: "clear_bhb_loop, the outer loop's start",
+		Acts: `call:clear_bhb_inner ret`,
+	},
+	{
+		Preset: "linux-6.12-icelake", Func: "clear_bhb_inner",
+		Source: read612, Where: "clear_bhb_loop, the inner loop and the end",
+		Acts: `movl:5,RAX jmp:clear_bhb_next nop subl:1,RAX jne:clear_bhb_turn subl:1,RCX jne:clear_bhb_outer ret lfence popq:RBP
+			jmp:its_return_thunk`,
+	},
+	{
+		Preset: "linux-6.12-icelake", Func: "its_return_thunk",
+		Source: readThunks, Where: "its_return_thunk",
+		Acts: `ret int3`,
 	},
 	{
 		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",

@@ -25,6 +25,7 @@ func (v Axes) onlySyscall(suffix string) Func {
 	return FUNC(FuncName("do_syscall_64", suffix), `do_syscall_64(regs, number) makes a call from full pt_regs. It does all the work
 that is then pending, leaves interrupts off, and returns in AL whether
 SYSRETQ may end the call.`,
+		v.called(),
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		v.enterC(),
 		MOVQ(RDI, keptFrame),
@@ -47,7 +48,7 @@ SYSRETQ may end the call.`,
 		MOVQ(RAX, regs.AX),
 		LABEL("syscall_return"),
 		v.exitWork(suffix),
-		v.tellSYSRET(regs),
+		v.tellSYSRET(regs, suffix),
 
 		LABEL("no_such_call"),
 		v.nop("x32's calls"),
@@ -73,11 +74,11 @@ func (v Axes) enterC() Block {
 }
 
 // leaveC undoes enterC and returns.
-func (v Axes) leaveC() Block {
+func (v Axes) leaveC(suffix string) Block {
 	if !v.Is(KStackRDTSC) {
-		return Block{pops(kept[:]...), RET()}
+		return Block{pops(kept[:]...), v.returns(suffix)}
 	}
-	return Block{LEAQ(RBP.At(-8*len(kept)), RSP), pops(kept[:]...), POPQ(RBP), RET()}
+	return Block{LEAQ(RBP.At(-8*len(kept)), RSP), pops(kept[:]...), POPQ(RBP), v.returns(suffix)}
 }
 
 // pushes saves registers; pops restores them, in reverse.
@@ -97,18 +98,18 @@ func pops(regs ...Reg) (b Block) {
 
 // tellSYSRET returns in AL whether SYSRETQ would do what IRETQ does with the frame,
 // except with exit=iret.
-func (v Axes) tellSYSRET(regs layout.PtRegs[Mem]) Block {
+func (v Axes) tellSYSRET(regs layout.PtRegs[Mem], suffix string) Block {
 	if v.Is(ExitIRET) {
-		return v.leaveC()
+		return v.leaveC(suffix)
 	}
 	return Block{
 		v.jumpOver("Xen's guests, which never take it"),
 		v.sysretFits(regs, "return_by_iret"),
 		MOVL(1, RAX),
-		v.leaveC(),
+		v.leaveC(suffix),
 
 		LABEL("return_by_iret"),
 		XORL(RAX, RAX),
-		v.leaveC(),
+		v.leaveC(suffix),
 	}
 }

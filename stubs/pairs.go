@@ -94,6 +94,9 @@ func allPairs() iter.Seq[pair] {
 // the two axes and, if that is not enough, on one or two more.
 func holding(p pair, list []Variant) (Axes, bool) {
 	for more := range 3 {
+		if more == 2 { // it takes long, and the presets are as different as any
+			list = list[:min(len(list), len(presets()))]
+		}
 		for _, n := range list {
 			if n.Axes.Bare {
 				continue

@@ -67,6 +67,11 @@ const (
 
 	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
 
+	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"
+	leftReturns = "the thunk of the RETs of the handler and of what it calls: they are the kernel's, and return by RET"
+	leftAlias   = "the addresses of srso_alias_untrain_ret and srso_alias_safe_ret, which differ in four bits alone and lie a megabyte apart"
+	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
+
 	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
 	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"
 	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"
@@ -84,6 +89,8 @@ func modern(more ...string) []string {
 
 const (
 	source319  = "Linux 3.19.8: arch/x86/kernel/entry_64.S (system_call), arch/x86/include/asm/calling.h"
+	bugs612    = "Linux 6.12.117: arch/x86/kernel/cpu/bugs.c: "
+	thunks612  = "arch/x86/lib/retpoline.S, arch/x86/include/asm/nospec-branch.h (UNTRAIN_RET)"
 	sourceMail = "A. Lutomirski's answer to patch 4/4 of A. van Heukelum's series, 18 January 2015"
 )
 
@@ -248,9 +255,63 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
+			Variant: Variant{Name: "linux-6.12-off", Axes: linux612().Set(RSBKept)},
+			Release: "Linux 6.12 with mitigations=off",
+			Adds:    "6.12 without what nearly every CPU gets: the context switch leaves the return stack alone",
+			Source:  bugs612 + "cpu_mitigations_off, spectre_v2_select_mitigation",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(leftSkip),
+		},
+		{
+			Variant: Variant{Name: "linux-6.12-zen2", Axes: linux612().Set(UntrainSRSO, ReturnsSRSO, IBPBExitTested)},
+			Release: "Linux 6.12 on AMD's Zen 1 and 2",
+			Adds:    "6.12 with what that CPU gets: safe returns, which the entry has it forget, against SRSO and with it Retbleed; a test for a guest at the exit, against VMSCAPE. Without simultaneous threads it gets less",
+			Source:  bugs612 + "srso_select_mitigation, vmscape_select_mitigation; " + thunks612,
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(leftReturns),
+		},
+		{
+			Variant: Variant{Name: "linux-6.12-zen3", Axes: linux612().Set(UntrainSRSOAlias, ReturnsSRSOAlias, BuffersVERW, IBPBExitTested)},
+			Release: "Linux 6.12 on AMD's Zen 3 and 4",
+			Adds:    "6.12 with what that CPU gets: safe returns at another address than on Zen 1 and 2; VERW against TSA; a test for a guest",
+			Source:  bugs612 + "srso_select_mitigation, tsa_select_mitigation, vmscape_select_mitigation; " + thunks612,
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(leftReturns, leftAlias),
+		},
+		{
+			Variant: Variant{Name: "linux-6.12-zen5", Axes: linux612().Set(IBPBExitTested)},
+			Release: "Linux 6.12 on AMD's Zen 5",
+			Adds:    "6.12 with what that CPU gets: a test for a guest. Its returns need no help (SRSO_USER_KERNEL_NO)",
+			Source:  bugs612 + "srso_select_mitigation (SRSO_BP_SPEC_REDUCE), vmscape_select_mitigation",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(),
+		},
+		{
+			Variant: Variant{Name: "linux-6.12-icelake", Axes: linux612().Set(BHBShort, ReturnsITS)},
+			Release: "Linux 6.12 on Intel's Ice Lake",
+			Adds:    "6.12 with what that CPU gets: the loop that clears the branch history, against BHI; returns by a RET in the upper half of a cache line, against ITS",
+			Source:  bugs612 + "bhi_select_mitigation, its_select_mitigation; common.c (cpu_vuln_blacklist); " + thunks612,
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(leftReturns, leftUpper),
+		},
+		{
+			Variant: Variant{Name: "linux-6.12-alderlake", Axes: linux612().Set(BHBDisS, BuffersVERW, IBPBExitTested)},
+			Release: "Linux 6.12 on Intel's Alder Lake",
+			Adds:    "6.12 with what that CPU gets: BHI_DIS_S, which costs no instruction; VERW against RFDS; a test for a guest",
+			Source:  bugs612 + "bhi_select_mitigation (spec_ctrl_bhi_dis), rfds_select_mitigation, vmscape_select_mitigation",
+			Follows: read612,
+			Config:  config612,
+			Left:    modern(),
+		},
+		{
 			Variant: skylake("linux-6.12-skylake"),
 			Release: "Linux 6.12 on Intel's Skylake of 2015",
-			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS",
+			Adds:    "6.12+pti+pcid with what else that CPU gets without being asked for: IBRS at entry against Retbleed, and so no retpolines; VERW against MDS; a test for a guest against VMSCAPE",
 			Source: "Linux 6.12: arch/x86/kernel/cpu/bugs.c (spectre_v2_select_mitigation, mds_select_mitigation), common.c (cpu_set_bug_bits), " +
 				"arch/x86/entry/calling.h (IBRS_ENTER, IBRS_EXIT)",
 			Follows: read612,
@@ -288,7 +349,7 @@ func linux612() Axes {
 // skylake returns 6.12 with the mitigations of one generation of CPUs.
 func skylake(name string) Variant {
 	n := isolated(name, CR3PCID)
-	n.Axes = n.Axes.Set(BuffersVERW, IBRSEntry)
+	n.Axes = n.Axes.Set(BuffersVERW, IBRSEntry, IBPBExitTested)
 	return n
 }
 

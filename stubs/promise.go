@@ -38,6 +38,18 @@ const (
 	PromiseHistory
 	// PromiseBHIDisS: SPEC_CTRL.BHI_DIS_S is set while the variant is selected.
 	PromiseBHIDisS
+	// PromiseUntrained: the CPU has forgotten where the RET of the variant's thunk goes,
+	// before any RET and any function of the kernel.
+	PromiseUntrained
+	// PromiseIBPB: the CPU has forgotten all branches, as early as that.
+	PromiseIBPB
+	// PromiseReturns: no RET is executed but the thunk's.
+	PromiseReturns
+	// PromiseUpperHalf: no RET and no indirect branch ends in the lower half of a cache
+	// line.
+	PromiseUpperHalf
+	// PromiseCallDepth: each CALL is counted, and no RET is executed with the count at 0.
+	PromiseCallDepth
 )
 
 // Has reports whether all of q are among p.

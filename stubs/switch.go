@@ -48,7 +48,7 @@ is the thread, RSP its stack.`,
 			POPQ(R12),
 			POPQ(RBX),
 			POPQ(RBP),
-			RET(),
+			v.returns(suffix),
 		).In("entry"),
 	}
 }

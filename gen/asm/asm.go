@@ -92,6 +92,7 @@ type instruction struct {
 	fault  string
 	keeps  regSet // by the function that a CALL reaches through a pointer
 	note   string
+	inner  *innerLabel
 	source string // a CodeLine as its author wrote it
 	pc     uintptr
 }
@@ -147,6 +148,19 @@ func (in Ins) Is(slot Slot) Ins {
 // C adds a comment that is printed in the listing.
 func (in Ins) C(comment string) Ins {
 	return in.changed(func(in *instruction) { in.note = comment })
+}
+
+// innerLabel is a global label in the middle of an instruction.
+type innerLabel struct {
+	name string
+	off  int
+}
+
+// Inner names the place off bytes into the instruction, as GLOBAL does: other code may
+// go there, where the CPU finds other instructions in the same bytes. The listing
+// has no line for it: a comment must tell.
+func (in Ins) Inner(off int, name string) Ins {
+	return in.changed(func(in *instruction) { in.inner = &innerLabel{name, off} })
 }
 
 // Fault names the local label at which the kernel continues if the instruction
@@ -240,6 +254,7 @@ func immText(arg any) string {
 type label struct {
 	name   string
 	global bool
+	inner  bool // in the middle of an instruction
 	pc     uintptr
 }
 
@@ -280,6 +295,9 @@ type Func struct {
 	// Gap is the number of bytes to leave free before the function, so that it
 	// lies at other addresses.
 	Gap int
+	// Align, if more than the usual 16, is a power of two of which the function's address
+	// is a multiple, plus Skew bytes.
+	Align, Skew int
 	// Saves are pushed at the start and popped by RETURN.
 	Saves []Reg
 	Body  Block

@@ -290,6 +290,13 @@ func (e *encoder) collect(enc *encoded, sym *obj.LSym) {
 			clear(enc.bytes[off+at:][:4])
 			enc.relocs = append(enc.relocs, *m.rel)
 		}
+		if in.inner != nil {
+			if in.inner.off <= 0 || in.inner.off >= end-off {
+				l.insErrorf(in, "Inner: %s is %d bytes into an instruction of %d", in.inner.name, in.inner.off, end-off)
+				continue
+			}
+			enc.labels = append(enc.labels, encLabel{&label{name: in.inner.name, global: true, inner: true, pc: in.pc}, off + in.inner.off})
+		}
 		if in.fault != "" {
 			enc.faults = append(enc.faults, encFault{off, int(e.places[l.labels[in.fault]].Pc)})
 		}

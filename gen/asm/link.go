@@ -235,12 +235,13 @@ func (lk *linker) text(encs []*encoded, addr uint64, flat bool) Section {
 		}
 	}
 	for _, enc := range encs {
+		lk.checkAt(enc.fn)
 		if enc.fn.Group != group {
 			endGroup()
 			b = pad(b, addr, page, fillByte)
 		}
 		b = append(b, bytes.Repeat([]byte{fillByte}, max(enc.fn.Gap, 0))...)
-		b = pad(b, addr, max(align, enc.align), fillByte)
+		b = padSkewed(b, addr, align, enc)
 		if enc.fn.Group != group {
 			if group, groupPC = enc.fn.Group, enc.fn.pc; group != "" {
 				lk.defineOwn("__"+group+"_start", addr+uint64(len(b)), groupPC)

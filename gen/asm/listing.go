@@ -30,7 +30,9 @@ func (enc *encoded) listing(rep *report, code []byte) Listing {
 	labels := enc.labels
 	labelsTo := func(off int) {
 		for len(labels) > 0 && labels[0].off <= off {
-			l.Rows = append(l.Rows, Row{Label: labels[0].name, Off: labels[0].off})
+			if !labels[0].inner {
+				l.Rows = append(l.Rows, Row{Label: labels[0].name, Off: labels[0].off})
+			}
 			labels = labels[1:]
 		}
 	}

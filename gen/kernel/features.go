@@ -21,6 +21,8 @@ var allFeatures = []feature{
 	{is: layout.FeaturePCID, leaf: 1, in: RCX, bit: x86.CPUID_1_ECX_PCID},
 	{is: layout.FeatureIBRS, leaf: 7, in: RDX, bit: x86.CPUID_7_EDX_SPEC_CTRL},            // Intel
 	{is: layout.FeatureIBRS, leaf: 0x80000008, in: RBX, bit: x86.CPUID_80000008_EBX_IBRS}, // AMD
+	{is: layout.FeatureIBPB, leaf: 7, in: RDX, bit: x86.CPUID_7_EDX_SPEC_CTRL},
+	{is: layout.FeatureIBPB, leaf: 0x80000008, in: RBX, bit: x86.CPUID_80000008_EBX_IBPB},
 	{is: layout.FeatureBHICtrl, leaf: 7, sub: 2, in: RDX, bit: x86.CPUID_7_2_EDX_BHI_CTRL},
 }
 

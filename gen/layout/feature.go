@@ -21,10 +21,12 @@ const (
 	FeatureSYSRETRPL
 	// FeatureBHICtrl means MSR_IA32_SPEC_CTRL and its bit BHI_DIS_S (SDM volume 4, 48H).
 	FeatureBHICtrl
+	// FeatureIBPB means MSR_IA32_PRED_CMD and its bit IBPB (SDM volume 4, 49H).
+	FeatureIBPB
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB"}
 
 // String lists the features' names.
 func (f Features) String() string {

@@ -84,6 +84,12 @@ type PerCPU[T any] struct {
 	// StackCanary is the running thread's canary, if the selected variant changes it at
 	// a context switch (Linux's __stack_chk_guard).
 	StackCanary T
+	// CallDepth counts the calls in the kernel, by shifts, while a variant with
+	// returns=calldepth is selected (Linux's pcpu_hot.call_depth).
+	CallDepth T
+	// IBPBExit is Linux's x86_ibpb_exit_to_user: it is set when a guest has run, which
+	// none ever does here.
+	IBPBExit T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset

@@ -63,6 +63,7 @@ const (
 const (
 	MSR_APIC_BASE       = 0x1b
 	MSR_IA32_SPEC_CTRL  = 0x48
+	MSR_IA32_PRED_CMD   = 0x49
 	MSR_IA32_MCG_CAP    = 0x179
 	MSR_IA32_MCG_STATUS = 0x17a
 	MSR_IA32_MC0_STATUS = 0x401
@@ -204,10 +205,15 @@ const (
 	SPEC_CTRL_BHI_DIS_S = 1 << 10 // indirect branches of rings 0 to 2 are not steered by the history of ring 3
 )
 
-// CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that announce SPEC_CTRL.IBRS
-// (SDM volume 2, CPUID; APM volume 3, E.4.7).
+// PRED_CMD_IBPB in MSR_IA32_PRED_CMD has the CPU forget where indirect branches go (SDM
+// volume 4, 49H; APM volume 2, 3.2.9).
+const PRED_CMD_IBPB = 1 << 0
+
+// CPUID leaf 7 EDX and leaf 0x80000008 EBX bits that announce SPEC_CTRL.IBRS, and
+// PRED_CMD.IBPB: Intel has one bit for both (SDM volume 2, CPUID; APM volume 3, E.4.7).
 const (
 	CPUID_7_EDX_SPEC_CTRL   = 26
+	CPUID_80000008_EBX_IBPB = 12
 	CPUID_80000008_EBX_IBRS = 14
 )
 

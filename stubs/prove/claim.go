@@ -137,6 +137,13 @@ const (
 	claimIBRSBranch
 	claimIBRSWindow
 	claimHistory
+	claimUntrained
+	claimPredCmd
+	claimReturn
+	claimUpperHalf
+	claimDepth
+	claimDepthLeft
+	claimCounted
 	claimMapped
 	claimCR3
 	claimNoFlush
@@ -230,7 +237,7 @@ func (k claimKind) text(n uint8, of string) string {
 	case claimRetpoline:
 		return "the branch is not indirect"
 	case claimCapture:
-		return "where the CPU predicts this RET to go is a loop that does nothing"
+		return "where the CPU predicts this RET to go is a loop that does nothing, or a stop"
 	case claimLanding:
 		return "the entry begins with ENDBR64"
 	case claimSpecCtrl:
@@ -241,11 +248,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return "interrupts are off while IBRS is clear"
 	case claimIBRS:
 		return "IBRS is set at " + of
-	case claimHistory:
-		if of == "" {
-			of = "an indirect branch"
-		}
-		return "the branch history is cleared at " + of
+	case claimHistory, claimUntrained, claimPredCmd, claimReturn, claimUpperHalf, claimDepth, claimDepthLeft, claimCounted:
+		return k.predictorText(of)
 	case claimMapped:
 		return "the page table in force maps what is touched"
 	case claimCR3:

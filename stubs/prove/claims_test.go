@@ -89,6 +89,7 @@ func setUp(was, now asm.Ins) func(*asm.Program) error {
 func TestClaims(t *testing.T) {
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	next := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
+	const srso, depth = "linux-6.12+untrain=srso+returns=srso", "linux-6.12+returns=calldepth"
 	prev := asm.Fields[layout.Thread[asm.Mem]](asm.RDI)
 	regs := asm.Slots[layout.PtRegs[asm.Slot]]()
 	part, full := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(-regs.R11.Off)), asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP)
@@ -208,12 +209,30 @@ func TestClaims(t *testing.T) {
 		{"branches of ring 3 left in the history", "linux-6.12+bhb=loop-short", codeOf("linux-6.12"), Refuted, "the branch history is cleared at the handler; it is 4 branches, then no LFENCE, want 62 branches and an LFENCE behind them"},
 		{"a history cleared a turn short", "linux-6.12+bhb=loop-short", broken.Edit("clear_bhb_loop", asm.MOVL(5, asm.RCX), asm.MOVL(4, asm.RCX)), Refuted, "the branch history is cleared at the handler"},
 		{"a long history cleared by a short loop", "linux-6.12+bhb=loop-long", broken.Edit("clear_bhb_loop", asm.MOVL(12, asm.RCX), asm.MOVL(5, asm.RCX)), Refuted, "want 194 branches and an LFENCE behind them"},
-		{"a history cleared without a fence", "linux-6.12+bhb=loop-short", broken.Edit("clear_bhb_loop", asm.LFENCE()), Refuted, "the branch history is cleared at the handler"},
+		{"a history cleared without a fence", "linux-6.12+bhb=loop-short", broken.Edit("clear_bhb_inner", asm.LFENCE()), Refuted, "the branch history is cleared at the handler"},
 		{"no fence at the caller", "linux-4.6+bhb=loop-long+bhbfence=caller", broken.Edit(stubs.Entry, asm.LFENCE()), Refuted, "the branch history is cleared at an indirect branch"},
 		{"a history cleared at the caller's fence", "linux-4.6+bhb=loop-long+bhbfence=caller", none, Proved, ""},
 		{"BHI_DIS_S not set", "linux-6.12+bhb=dis-s", codeOf("linux-6.12"), Refuted, "SPEC_CTRL is what axis bhb says; it is SPEC_CTRL, want 0x400"},
 		{"BHI_DIS_S set without a promise", "linux-6.12", codeOf("linux-6.12+bhb=dis-s"), Refuted, "SPEC_CTRL is what axis bhb says; it is 0x400, want SPEC_CTRL"},
 		{"BHI_DIS_S with IBRS", "linux-6.12+bhb=dis-s+ibrs=entry", none, Proved, ""},
+
+		{"RETs not untrained", srso, codeOf("linux-6.12+returns=srso"), Refuted, "what ring 3 has taught the CPU of RETs is forgotten at the handler"},
+		{"RETs untrained without a fence", srso, broken.Edit("srso_untrain_ret", asm.LFENCE()), Refuted, "what ring 3 has taught the CPU of RETs is forgotten at"},
+		{"RETs of retbleed untrained", "linux-6.12+untrain=retbleed+returns=retbleed", none, Proved, ""},
+		{"RETs of their own", "linux-6.12+returns=retbleed", codeOf("linux-6.12+untrain=retbleed"), Refuted, "the RET is the thunk's"},
+		{"no IBPB", "linux-6.12+untrain=ibpb", broken.Edit("entry_ibpb", asm.WRMSR()), Refuted, "what ring 3 has taught the CPU of RETs is forgotten at a RET or an indirect branch"},
+		{"another command than IBPB", "linux-6.12+untrain=ibpb", broken.Edit("entry_ibpb", asm.XORL(asm.RDX, asm.RDX), asm.MOVL(1, asm.RDX)), Refuted, "IBPB alone is written to PRED_CMD"},
+		{"IBPB without a promise", "linux-6.12", codeOf("linux-6.12+untrain=ibpb"), Undecided, "what the MSR 0x49 does"},
+		{"RETs in lower halves", "linux-6.12+returns=its", codeOf("linux-6.12"), Refuted, "the branch ends in the upper half of a cache line"},
+		{"a history cleared with RETs in upper halves", "linux-6.12+bhb=loop-short+returns=its", none, Proved, ""},
+		{"a long history cleared with RETs in upper halves", "linux-6.12+bhb=loop-long+returns=its", none, Proved, ""},
+		{"a CALL that is not counted", depth, broken.Edit("do_syscall_64", asm.SARQ(5, gs.CallDepth)), Refuted, "the CALL is counted"},
+		{"a call depth that is ring 3's", depth, broken.Edit(stubs.Entry, asm.MOVQ(asm.RAX, gs.CallDepth)), Refuted, "what ring 3 has taught the CPU of RETs is forgotten at the handler"},
+		{"a return stack said to be full", depth, broken.Edit("do_syscall_64", asm.MOVQ(asm.RDI, asm.R12), asm.MOVQ(-1, gs.CallDepth), asm.MOVQ(asm.RDI, asm.R12)), Refuted, "the call depth is set to that of a call from ring 3, counted by one"},
+		{"a RET from an empty return stack", depth, broken.Edit("call_depth_return_thunk", asm.JE("fill_return_stack")), Refuted, "the RET has an address left on the CPU's return stack"},
+		{"call depths", depth, none, Proved, ""},
+		{"a safe return predicted to go on", srso, broken.Edit("srso_return_thunk", asm.UD2(), asm.NOP(), asm.UD2()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing, or a stop"},
+		{"a guest that is not looked for", "linux-6.12+ibpbexit=tested", broken.Edit("arch_exit_to_user_mode_prepare", asm.MOVZBL(gs.IBPBExit, asm.RAX), asm.MOVL(1, asm.RAX)), Refuted, "the stop is only for work that nothing asks for"},
 
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
 		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},

@@ -106,7 +106,7 @@ func (m *machine) enter(st *state, f *function) {
 			return
 		}
 	}
-	if !m.kernelSpecCtrl(st, f) || !m.forgets(st, f) {
+	if !m.kernelSpecCtrl(st, f) || !m.forgot(st, f) || !m.untrainedAt(st, f) {
 		return
 	}
 	if st.phase != inCall {
@@ -185,7 +185,8 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 		ok = m.clear(st, i, f) && ok
 	}
 	ok = m.kernelSpecCtrl(st, f) && ok
-	ok = m.forgets(st, f) && ok
+	ok = m.forgot(st, f) && ok
+	ok = m.untrainedAt(st, f) && ok
 	work, bits := m.entryWork(st)
 	ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
 	ok = arguments(ok)
@@ -423,6 +424,7 @@ func (m *machine) clobber(st *state, f *function) {
 	st.cond = condition{}
 	st.stale = m.walk == nil
 	m.otherCR3(st, f)
+	m.otherDepth(st)
 	m.otherThreads(st)
 }
 

@@ -116,6 +116,22 @@
 //     return stack, an LFENCE has followed them, and each of their return addresses
 //     leads to a breakpoint.
 //
+//     bhb=loop-short and bhb=loop-long: before any function of the kernel and any indirect
+//     branch, as many branches were taken as Linux's loop takes, and an LFENCE has followed.
+//     bhb=dis-s: syscall_init sets SPEC_CTRL.BHI_DIS_S, unless ibrs=entry writes it.
+//
+//     untrain=retbleed and untrain=srso: before any function of the kernel and any RET, an
+//     instruction has been executed that has the byte of the thunk's RET in its middle, and
+//     an LFENCE has followed. The kernel's own entries do not do that. untrain=ibpb: by then IBPB has
+//     been written to PRED_CMD. Of untrain=srso-alias nothing more is proved than of
+//     untrain=none.
+//
+//     returns: every RET of the call, and that of the switch, is in the thunk; where the
+//     CPU predicts it to go is its address or a stop. returns=its: every RET and every
+//     indirect branch of the call ends in the upper half of a cache line.
+//     returns=calldepth: the call depth is set before all this; each CALL of a function of
+//     the variant is counted, and no RET is executed with a depth of 0.
+//
 //     leave=trampoline, landing=endbr: the exit goes by the trampoline stack; the entry
 //     begins with ENDBR64.
 //
@@ -150,6 +166,9 @@
 //
 // During a call, no variant is selected that keeps the user's RSP in another word: a
 // thread switch in the middle of the call would follow the new variant's rule.
+//
+// PerCPU.IBPBExit is 0, as no guest runs. PerCPU.CallDepth comes back from another thread
+// as it was or as that of a full return stack, and the kernel's functions leave it alone.
 //
 // # The second opinion
 //

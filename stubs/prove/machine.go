@@ -44,6 +44,8 @@ type subject struct {
 	axes     stubs.Axes
 	promises stubs.Promises
 	needs    layout.Features
+	rets     []uint64 // where the RETs are that the others go by
+	forgets  uint64   // where the RET is that the entry has the CPU forget; 0: none
 	promise  promise
 	parts    []part
 	entry    uint64

@@ -54,6 +54,7 @@ type place struct {
 	cell    int    // of the stack; else -1
 	scratch *bool  // of a scratch word: whether it is this thread's
 	flushes bool   // it is UserPCIDFlushMask
+	depth   bool   // it is CallDepth
 	status  bool   // it is Thread.Status
 }
 
@@ -150,6 +151,9 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.StackCanary.Off) && m.promises.Has(stubs.PromiseCanary) && st.phase == inResume:
 		p.word = &st.canary
 		return p, m.own(st)
+	case off == uint64(percpu.CallDepth.Off) && m.promises.Has(stubs.PromiseCallDepth) && (st.phase == inCall || st.phase == inResume):
+		p.word, p.depth = &st.depth, true
+		return p, m.own(st)
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.promises.Has(stubs.PromisePCID):
 		p.flushes, p.value = true, st.flushes
 		return p, m.own(st)
@@ -159,6 +163,8 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 		p.value = m.currentThread(st).add(layout.ThreadSize)
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
+	case off == uint64(percpu.IBPBExit.Off):
+		p.value = known(0) // no guest has run
 	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
 		p.value = m.s.trampoline.value()
 	default:
@@ -414,6 +420,9 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 		}
 		st.wrote |= 1 << p.cell
 		m.defines(st, p.cell, w.v)
+	}
+	if p.depth && !m.setsDepth(st, old.v, v) {
+		return false
 	}
 	*p.word = word{v, m.moved(st, w.by)}
 	if p.scratch != nil {

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -50,6 +51,11 @@ func (m *machine) writeMSR(st *state) bool {
 		}
 		st.msrs[msrAt(n)] = w
 		return true
+	}
+	if n, ok := m.msr(st); ok && n == x86.MSR_IA32_PRED_CMD && m.needs&layout.FeatureIBPB != 0 {
+		low, high := m.edxEAX(st).v, m.at(st).resolve(st.regs[rDX].v)
+		st.barrier = true
+		return m.check(st, claimPredCmd, 0, nil, low.is(x86.PRED_CMD_IBPB) && high.is(0), m.gotWant(st, m.edxEAX(st), constant(x86.PRED_CMD_IBPB)))
 	}
 	if n, ok := m.msr(st); !ok || n != x86.MSR_IA32_SPEC_CTRL {
 		m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" does")
@@ -112,6 +118,9 @@ func (m *machine) isResidue(r reg, v value) bool {
 func (s *subject) residue(r reg) (list []uint64) {
 	if r == rCX && s.promises.Has(stubs.PromiseIBRS) {
 		list = append(list, x86.MSR_IA32_SPEC_CTRL)
+	}
+	if r == rCX && s.promises.Has(stubs.PromiseIBPB) {
+		list = append(list, x86.MSR_IA32_PRED_CMD)
 	}
 	if r == rDX && s.axes.Is(stubs.BHBLong) {
 		_, inner := s.axes.HistoryTurns()

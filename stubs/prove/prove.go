@@ -187,6 +187,10 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 			s.parts = append(s.parts, part{sym.Name, sym.Addr, code, make([]*inst, len(code))})
 		}
 	}
+	s.rets = returnsFrom(s, obj, s.axes.ReturnsAt())
+	if list := returnsFrom(s, obj, s.axes.UntrainsAt()); len(list) > 0 {
+		s.forgets = list[0]
+	}
 	var ok bool
 	if s.table, ok = obj.Addr("sys_call_table"); !ok {
 		return nil, errors.New("the program has no sys_call_table")

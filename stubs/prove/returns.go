@@ -2,9 +2,53 @@ package prove
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
+
+// predictors are what a call has done about the CPU's predictors, of a variant that promises
+// to.
+type predictors struct {
+	// branches are those that were taken since SYSCALL; forgot is set when an LFENCE came
+	// behind as many as clear the branch history.
+	branches int
+	forgot   bool
+	// covered is set when an instruction had the byte of the RET that is to be forgotten
+	// in its middle, untrained when an LFENCE came behind that, barrier when IBPB was
+	// written.
+	covered, untrained, barrier bool
+	// fresh is set when the call depth was set to that of a call from ring 3.
+	fresh bool
+	// counts is set behind a CALL of one of the variant's functions that must count it.
+	counts bool
+	depth  word // PerCPU.CallDepth
+}
+
+// predictorText is what a claim about them says.
+func (k claimKind) predictorText(of string) string {
+	if of == "" {
+		of = map[claimKind]string{claimHistory: "an indirect branch", claimUntrained: "a RET or an indirect branch"}[k]
+	}
+	switch k {
+	case claimHistory:
+		return "the branch history is cleared at " + of
+	case claimUntrained:
+		return "what ring 3 has taught the CPU of RETs is forgotten at " + of
+	case claimPredCmd:
+		return "IBPB alone is written to PRED_CMD"
+	case claimReturn:
+		return "the RET is the thunk's"
+	case claimUpperHalf:
+		return "the branch ends in the upper half of a cache line"
+	case claimDepth:
+		return "the call depth is set to that of a call from ring 3, counted by one, or set to that of a return stack that was filled"
+	case claimDepthLeft:
+		return "the RET has an address left on the CPU's return stack, by the call depth"
+	}
+	return "the CALL is counted"
+}
 
 // predicted takes the address that the CPU predicts for a RET from its return
 // stack, and checks of a variant that promises retpolines that nothing is done
@@ -14,7 +58,21 @@ func (m *machine) predicted(st *state, to word) bool {
 	if guess != nil {
 		st.calls = guess.before
 	}
-	if !m.promises.Has(stubs.PromiseNoIndirect) || guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
+	if !m.promises.Has(stubs.PromiseNoIndirect) {
+		// A safe return drops an address: go on with the CALL that this RET belongs to.
+		v := m.at(st).resolve(to.v)
+		if m.promises.Has(stubs.PromiseReturns) && guess != nil && !v.is(guess.addr) && !m.check(st, claimCapture, 0, nil, m.captures(guess.addr), nil) {
+			return false
+		}
+		for c := guess; c != nil; c = c.before {
+			if v.is(c.addr) {
+				st.calls = c.before
+				break
+			}
+		}
+		return true
+	}
+	if guess != nil && m.at(st).resolve(to.v).is(guess.addr) {
 		return true
 	}
 	if guess == nil && (st.phase == inResume || st.phase == inSetUp) {
@@ -39,29 +97,117 @@ func (m *machine) branched(st *state) {
 	}
 }
 
-// forgets checks, of a variant that promises it, that the CPU's branch history holds no
+// forgot checks, of a variant that promises it, that the CPU's branch history holds no
 // branch of ring 3 at an indirect branch, or where a function of the kernel is called.
-func (m *machine) forgets(st *state, f *function) bool {
+func (m *machine) forgot(st *state, f *function) bool {
 	return !m.promises.Has(stubs.PromiseHistory) || st.phase != inCall || m.check(st, claimHistory, 0, f, st.forgot, func() (string, string, *origin) {
 		return fmt.Sprintf("%d branches, then no LFENCE", st.branches), fmt.Sprintf("%d branches and an LFENCE behind them", m.axes.Branches()), nil
 	})
 }
 
+// mayBranch checks what a variant promises of a RET or an indirect branch by where it is.
+func (m *machine) mayBranch(st *state, in *inst) bool {
+	ret := in.op == opRET || in.op == opRETN
+	if !ret && in.src.kind == isImm || st.phase != inCall && st.phase != inResume {
+		return true
+	}
+	if ret && m.promises.Has(stubs.PromiseReturns) && !m.check(st, claimReturn, 0, nil, slices.Contains(m.rets, st.at), nil) {
+		return false
+	}
+	if st.phase == inResume {
+		return true
+	}
+	last := st.at + uint64(in.len) - 1
+	if m.promises.Has(stubs.PromiseUpperHalf) && !m.check(st, claimUpperHalf, 0, nil, last&(lineSize/2) != 0, nil) {
+		return false
+	}
+	if ret && m.promises.Has(stubs.PromiseCallDepth) {
+		left := m.at(st).same(st.depth.v, known(0)) == isFalse
+		if !m.check(st, claimDepthLeft, 0, nil, left, m.gotWant(st, st.depth, "not 0")) {
+			return false
+		}
+	}
+	return m.untrainedAt(st, nil)
+}
+
+// lineSize is the size of a cache line in bytes.
+const lineSize = 64
+
+// untrainedAt checks, of a variant that promises it, that the CPU has forgotten what ring
+// 3 has taught it of RETs, or the call depth that ring 3 has left.
+func (m *machine) untrainedAt(st *state, f *function) bool {
+	return st.phase != inCall || m.hasForgotten(st) || m.check(st, claimUntrained, 0, f, false, nil)
+}
+
+// hasForgotten reports whether it has, or the variant does not promise it.
+func (m *machine) hasForgotten(st *state) bool {
+	return (!m.promises.Has(stubs.PromiseUntrained) || st.untrained) && (!m.promises.Has(stubs.PromiseCallDepth) || st.fresh) && (!m.promises.Has(stubs.PromiseIBPB) || st.barrier)
+}
+
+// setsDepth checks what is stored in PerCPU.CallDepth.
+func (m *machine) setsDepth(st *state, old, v value) bool {
+	fresh := st.calls == nil && v.is(1<<63)
+	st.fresh = st.fresh || fresh
+	counted := v == m.ts.sar(old, 5) || v == m.ts.shl(old, 5)
+	full := v.is(^uint64(0)) && (st.phase == inResume && st.filled || m.filledBy(st) >= stubs.DepthFill)
+	return m.check(st, claimDepth, 0, nil, fresh || counted || full, func() (string, string, *origin) { return m.show(st, v), "another", nil })
+}
+
+// otherDepth lets other threads count their calls. When this one runs again its own switch
+// has filled the return stack: the count is what it was, or that of a full one. So it is
+// left alone where only an interrupt may come: a full one is as good as any.
+func (m *machine) otherDepth(st *state) {
+	if !m.promises.Has(stubs.PromiseCallDepth) || m.walk != nil || st.depth.by == lost {
+		return
+	}
+	left := m.at(st).same(st.depth.v, known(0)) == isFalse
+	v := symbol("PerCPU.CallDepth", false).value()
+	st.depth = word{v, lost}
+	if left {
+		m.given(st, predicate{equal, v, known(0)}, false)
+	}
+}
+
+// returnsFrom are the addresses of the RETs from a place of the variant on to the end of
+// its function.
+func returnsFrom(s *subject, obj *asm.Object, name string) (list []uint64) {
+	at, ok := obj.Addr(stubs.FuncName(name, s.name))
+	p := s.partOf(at)
+	if name == "" || !ok || p == nil {
+		return nil
+	}
+	for at < p.addr+uint64(len(p.code)) {
+		in, err := s.fetch(at)
+		if err != nil {
+			break
+		}
+		if in.op == opRET {
+			list = append(list, at)
+		}
+		at += uint64(in.len)
+	}
+	return list
+}
+
 // fills remembers at an LFENCE whether CALLs from which nobody returned have filled
 // the return stack with addresses of INT3, at which the CPU stops.
 func (m *machine) fills(st *state) {
-	n := 0
+	st.filled = st.filled || m.filledBy(st) >= stubs.ReturnStack
+}
+
+// filledBy is how many such addresses are on top of the return stack.
+func (m *machine) filledBy(st *state) (n int) {
 	for c := st.calls; c != nil; c = c.before {
 		if in, err := m.fetch(c.addr); err != nil || in.op != opINT3 {
 			break
 		}
 		n++
 	}
-	st.filled = st.filled || n >= stubs.ReturnStack
+	return n
 }
 
 // captures reports whether the code at an address is LFENCE, or PAUSE too, and a
-// JMP back.
+// JMP back; or an instruction at which the CPU stops.
 func (m *machine) captures(start uint64) bool {
 	fence := false
 	for addr := start; ; {
@@ -69,6 +215,8 @@ func (m *machine) captures(start uint64) bool {
 		switch {
 		case err != nil:
 			return false
+		case addr == start && (in.op == opINT3 || in.op == opUD2):
+			return true
 		case in.op == opJMP:
 			return fence && in.src.kind == isImm && uint64(in.src.imm) == start
 		case in.op == opLFENCE:

@@ -126,7 +126,7 @@ type shadow struct {
 	work, seen, status  bv // Thread.Flags, as it was read last; Thread.Status
 	cr3, kernel         bv
 	flushes, specCtrl   bv
-	canary              bv
+	canary, depth       bv
 	target              bv     // where the last instruction went
 	stored, storedOver  bv     // what it stored last, and over what
 	cond                string // the condition of the last instruction

@@ -171,12 +171,16 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.scratch[inSP2]), addr.off & 7
 	case off == uint64(percpu.StackCanary.Off) && o.promises.Has(stubs.PromiseCanary) && sh.phase == inResume:
 		return o.named(&sh.canary), addr.off & 7
+	case off == uint64(percpu.CallDepth.Off) && o.promises.Has(stubs.PromiseCallDepth) && (sh.phase == inCall || sh.phase == inResume):
+		return o.named(&sh.depth), addr.off & 7
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && o.promises.Has(stubs.PromisePCID):
 		return o.named(&sh.flushes), addr.off & 7
 	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !o.isolated():
 		return value(o.plus(current, layout.ThreadSize))
 	case off == uint64(percpu.Current.Off):
 		return value(current)
+	case off == uint64(percpu.IBPBExit.Off):
+		return value(word64(0))
 	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
 		return value(o.value(o.s.trampoline.value()))
 	}

@@ -214,6 +214,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		take(&sh.cells[i], before.cells[i], after.cells[i])
 	}
 	take(&sh.canary, before.canary, after.canary)
+	take(&sh.depth, before.depth, after.depth)
 	for i := range sh.scratch {
 		take(&sh.scratch[i], before.scratch[i], after.scratch[i])
 	}

@@ -132,12 +132,14 @@ func (o *oracle) msr_(sh *shadow, write bool) bool {
 	}
 	var m *bv
 	switch n := number.off & maskOf(4); {
+	case sh.phase == inSetUp && msrAt(n) >= 0:
+		m = &sh.msrs[msrAt(n)]
+	case n == x86.MSR_IA32_PRED_CMD && write:
+		m = &bv{}
 	case n == x86.MSR_IA32_SPEC_CTRL:
 		m = &sh.specCtrl
 	case isBaseMSR(n):
 		m = &sh.bases[n-x86.MSR_FS_BASE]
-	case msrAt(n) >= 0:
-		m = &sh.msrs[msrAt(n)]
 	default:
 		return false
 	}

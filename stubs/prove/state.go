@@ -21,7 +21,7 @@ var (
 
 // numCells is how many words of the kernel stack are followed, from its top
 // down: the frame and what the stubs push below it.
-const numCells = 48
+const numCells = 64
 
 // origin is an instruction that put a value where it is, and how that came to
 // where it took it from.
@@ -161,10 +161,6 @@ type state struct {
 	// verwBy is a VERW of a register, which overwrites no buffers.
 	verwBy *origin
 	ibrs   bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
-	// branches are those that were taken since SYSCALL, of a variant that promises to
-	// clear the branch history; forgot is set when an LFENCE came behind enough of them.
-	branches int
-	forgot   bool
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
@@ -193,6 +189,7 @@ type state struct {
 	ahead  [aheadCells]word // what is below the next thread's SP, on its stack
 
 	tables
+	predictors
 
 	facts *facts
 	given *given
@@ -389,6 +386,7 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 		st.irq = on
 	}
 	st.kstack = word{v: s.kstack.value()}
+	st.depth = word{s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
 	return st
 }
 

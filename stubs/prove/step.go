@@ -27,6 +27,13 @@ func (m *machine) step(st *state) bool {
 		return false
 	}
 	m.visits(st, in)
+	if st.counts {
+		st.counts = false
+		if !m.check(st, claimCounted, 0, nil, in.op == opSAR && in.dst.kind == inMem && in.dst.seg == segGS && in.dst.imm == int64(percpu.CallDepth.Off), nil) {
+			return false
+		}
+	}
+	st.covered = st.covered || st.at < m.forgets && m.forgets < st.at+uint64(in.len)-1
 	m.trace(st, traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
 		m.before, m.runs = st.regs, m.knowledgeOf(st.at)
@@ -329,10 +336,13 @@ func (m *machine) jump(st *state, in *inst) {
 		!m.check(st, claimIBRSBranch, 0, nil, st.ibrs, nil) {
 		return
 	}
-	if in.src.kind != isImm && in.op != opRET && in.op != opRETN && !m.forgets(st, nil) {
+	if in.src.kind != isImm && in.op != opRET && in.op != opRETN && !m.forgot(st, nil) {
 		return
 	}
 	m.branched(st)
+	if !m.mayBranch(st, in) {
+		return
+	}
 	if in.op == opRET || in.op == opRETN {
 		to, ok = m.pop(st)
 		if in.op == opRETN {
@@ -362,6 +372,9 @@ func (m *machine) jump(st *state, in *inst) {
 			return
 		}
 		st.calls = &called{st.calls, st.pc}
+		if p := m.partOf(to.v.c); to.v.t == nil && p != nil && p.addr == to.v.c {
+			st.counts = m.promises.Has(stubs.PromiseCallDepth) && st.phase == inCall
+		}
 	}
 	m.learns(st)
 	if m.boundary(st) {
@@ -435,6 +448,7 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 		if st.phase == inResume {
 			m.fills(st)
 		}
+		st.untrained = st.untrained || st.covered
 		st.forgot = st.forgot || m.promises.Has(stubs.PromiseHistory) && st.branches >= m.axes.Branches()
 	case opNOP, opPAUSE, opENDBR, opMFENCE, opSFENCE, opPREFETCH:
 	case opRDTSC, opRDTSCP, opRDPMC, opXGETBV, opRDPID, opRDRAND, opCPUID:

@@ -39,6 +39,7 @@ func (m *machine) switched(st *state) {
 		st.mine[i], st.scratch[i] = false, word{m.s.other[i].value(), lost}
 	}
 	st.loseTrampoline()
+	st.depth = word{m.s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
 	st.canary = word{m.s.percpu[uint64(percpu.StackCanary.Off)].value(), lost}
 	st.pc = ip.v.c
 	m.follow(st)
