@@ -4,14 +4,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/measure/trace"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/count"
 )
 
-// TestPhases: what is counted in the code is what a machine runs, phase by phase, in
-// every preset that QEMU can run.
+// TestPhases: what is counted in the code is what a machine runs, phase by phase and with
+// what finds the handler by its number, in every preset that QEMU can run.
 func TestPhases(t *testing.T) {
 	t.Parallel()
 	// The dispatch goes through a thunk in some.
@@ -21,6 +22,10 @@ func TestPhases(t *testing.T) {
 	}
 	list = slices.DeleteFunc(list, func(n stubs.Variant) bool { return n.Features() != 0 })
 	counted, err := count.Variants(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := image.Build(image.Config{Variants: list})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +47,16 @@ func TestPhases(t *testing.T) {
 		in := func(name string) int {
 			return counted[i].Counts[slices.IndexFunc(count.Phases, func(p count.Phase) bool { return p.Name == name })].Instructions
 		}
+		byNumber, err := count.Dispatch(built.Object, list[i])
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, row := range []struct {
 			phase         string
 			counted, runs int
 		}{
 			{stubs.PhaseEntry.Name, in(stubs.PhaseEntry.Name), call.Entry - tree},
+			{"the way to the handler", byNumber[count.NullCall], call.Entry},
 			{stubs.PhaseExit.Name, in(stubs.PhaseExit.Name), call.Exit},
 			{"call", in("call"), call.Total() - call.Handler - tree},
 		} {

@@ -58,7 +58,7 @@ func controlNumbers() (list []int) {
 }
 
 func x64SysCall() Func {
-	return FUNC("x64_sys_call",
+	return FUNC(DispatchTree,
 		`x64_sys_call(regs, number) makes the call from its frame, by comparisons and
 direct jumps alone. number is at most SysCallMax; the deeper it lies in the tree, the
 more comparisons it takes. Linux has its numbers in one tree; the control calls'
@@ -96,9 +96,11 @@ func leaves(list []int) (b Block) {
 	return b
 }
 
-// wrapperName returns Linux's name of a handler that takes its arguments from the
-// frame.
-func wrapperName(handler Func) string { return "__x64_" + handler.Name }
+// ByFrame begins Linux's name of a handler that takes its arguments from the frame.
+const ByFrame = "__x64_"
+
+// wrapperName returns that name.
+func wrapperName(handler Func) string { return ByFrame + handler.Name }
 
 // wrappers are the handlers as x64_sys_call reaches them: each loads its arguments from
 // the frame.

@@ -3,6 +3,7 @@ package kernel
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/entrylab/entrylab/gen/asm"
@@ -14,7 +15,7 @@ import (
 // sys_call_table has it go.
 func TestTree(t *testing.T) {
 	obj := linked(t)
-	l, ok := obj.Listing("x64_sys_call")
+	l, ok := obj.Listing(DispatchTree)
 	if !ok {
 		t.Fatal("the kernel has no x64_sys_call")
 	}
@@ -37,8 +38,11 @@ func TestTree(t *testing.T) {
 		if n <= layout.SysCallMax {
 			want = names[table[n]]
 		}
-		got, steps := descend(t, l, n)
-		if got != want && got != "__x64_"+want {
+		got, steps, err := Descend(l, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want && got != ByFrame+want {
 			t.Errorf("number %d goes to %s, want %s", n, got, want)
 		}
 		if n == 110 && steps != 23 { // Debian 6.12.107, getppid
@@ -64,35 +68,29 @@ func wordsAt(t *testing.T, obj *Object, name string, n int) []uint64 {
 	return nil
 }
 
-// descend runs x64_sys_call with a number and returns where it goes, in how many
-// instructions.
-func descend(t *testing.T, l Listing, n uint32) (to string, steps int) {
-	t.Helper()
-	var with uint32
-	for i := 0; i < len(l.Rows); i++ {
-		r := l.Rows[i]
-		if r.Label != "" {
-			continue
-		}
-		steps++
-		switch name := r.Ins.Mnemonic(); name {
-		case "NOP":
-		case "CMPL":
-			with = uint32(r.Ins.Operands()[1].(int))
-		case "JMP", "JE", "JA":
-			if name == "JE" && n != with || name == "JA" && n <= with {
-				continue
+// TestDescend: what it cannot follow is an error.
+func TestDescend(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body Block
+		want string
+	}{
+		{"no jump", Block{NOP()}, "ends with number 1"},
+		{"another instruction", Block{XORL(RAX, RAX), RET()}, "has XORL"},
+		{"memory decides", Block{CMPQ(RSI, 1), JE("x"), LABEL("x"), JMP("y")}, "has CMPQ"},
+		{"nothing compared", Block{JE("x"), LABEL("x"), JMP("y")}, "branches before it compares"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var rows []Row
+			for _, item := range tt.body {
+				if in, ok := item.(Ins); ok {
+					rows = append(rows, Row{Ins: in})
+				}
 			}
-			to := r.Ins.Operands()[0].(string)
-			at := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Label == to })
-			if at < 0 {
-				return to, steps
+			_, _, err := Descend(Listing{Name: "f", Rows: rows}, 1)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v, want %q in it", err, tt.want)
 			}
-			i = at
-		default:
-			t.Fatalf("x64_sys_call has %v", r.Ins)
-		}
+		})
 	}
-	t.Fatalf("x64_sys_call ends with number %d", n)
-	return "", 0
 }

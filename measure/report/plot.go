@@ -27,6 +27,11 @@ type plotted struct {
 // another one has none.
 func plots(p study.Page) ([]plotted, error) {
 	var list []plotted
+	if one, err := numbers(p); err != nil {
+		return nil, err
+	} else if one != nil {
+		list = append(list, *one)
+	}
 	for _, e := range p.Telling() {
 		drawn := []func() (*plotted, error){
 			func() (*plotted, error) { return phases(p, e) },
@@ -48,6 +53,32 @@ func plots(p study.Page) ([]plotted, error) {
 		}
 	}
 	return list, nil
+}
+
+// numbers shows how many instructions lead to the handler, by the call's number.
+func numbers(p study.Page) (*plotted, error) {
+	all, err := p.Numbers()
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	asked := p.Question.Asked()
+	all = slices.DeleteFunc(all, func(b study.ByNumber) bool { return !slices.Contains(asked, b.Variant) })
+	c := chart.New()
+	c.X.Label, c.Y.Label = "the call's number", "instructions up to the handler"
+	for i, b := range all {
+		line := chart.Line{Color: chart.Palette[i%len(chart.Palette)], Width: 0.8, Legend: p.Title(b.Variant)}
+		for n, x := range b.Counts {
+			line.Points = append(line.Points, chart.XY{X: float64(n), Y: float64(x)})
+		}
+		c.Line(line)
+	}
+	const title, height, legend = "The way to the handler, by the call's number", 220.0, 0.5
+	c.Y.Max += legend * (c.Y.Max - c.Y.Min) // the legend stands above
+	return &plotted{
+		Title: title, SVG: c.SVG(title, height),
+		Caption: "Instructions from SYSCALL to the handler's first, counted in the code. A table leads to every handler in the same number; in a tree some numbers lie deeper than others.",
+		Source:  "Counted in the code of the entrylab that wrote this report; nothing was run.",
+	}, nil
 }
 
 // branch is a row of a forest plot. Without a figure it has only a text.

@@ -289,6 +289,24 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// TestNumbers: the report of a question about numbers has a plot of the way to the
+// handler.
+func TestNumbers(t *testing.T) {
+	q, err := study.Find(t.Context(), "dispatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := (Report{Page: study.NewPage(q, nil, nil)}).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`aria-label="The way to the handler, by the call&#39;s number"`, ">6.12, table</text>", ">6.12, tree</text>"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+}
+
 // TestRuns: figures of several runs are used together, those that were measured
 // again are left out and counted, and the time is that of the measuring.
 func TestRuns(t *testing.T) {

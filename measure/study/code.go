@@ -8,6 +8,11 @@ import (
 	"github.com/entrylab/entrylab/stubs/explain"
 )
 
+// built is the kernel that carries the question's variants.
+func (p Page) built() (*image.Image, error) {
+	return image.Build(image.Config{Variants: p.Question.variants})
+}
+
 // code says for each change in which functions the code differs, by how many
 // instructions, and what lists them. It is the code of this entrylab.
 func (p Page) code() []string {
@@ -32,7 +37,7 @@ func (p Page) code() []string {
 
 // explained explains the variants of the question by name.
 func (p Page) explained() (map[string]*explain.Variant, error) {
-	built, err := image.Build(image.Config{Variants: p.Question.variants})
+	built, err := p.built()
 	if err != nil {
 		return nil, err
 	}

@@ -127,6 +127,7 @@ func (p Page) Document() *table.Document {
 		}
 		out.Add(table.Of(text))
 	}
+	p.numbers(out)
 	out.Add(table.Space)
 	code := p.code()
 	for i, c := range p.Question.Changes {

@@ -40,10 +40,13 @@ type Question struct {
 	Base string `toml:"base"`
 	// Operations are those of the guest and of the replay that the question is about, the
 	// one that every call pays first; empty: all.
-	Operations []string    `toml:"operations"`
-	Changes    []Change    `toml:"change"`
-	Trades     []Trade     `toml:"trade"`
-	Figures    []Published `toml:"published"`
+	Operations []string `toml:"operations"`
+	// Numbers is set if a call's number decides what leads to its handler: the page then
+	// has that by number.
+	Numbers bool        `toml:"numbers"`
+	Changes []Change    `toml:"change"`
+	Trades  []Trade     `toml:"trade"`
+	Figures []Published `toml:"published"`
 	// Names are names for readers, of variants whose own are their axes.
 	Names map[string]string `toml:"names"`
 	// Frames are the variants whose frames a report draws; empty: the base, and what the
@@ -306,6 +309,19 @@ func (q Question) planned() []string {
 	names := make([]string, len(q.variants))
 	for i, v := range q.variants {
 		names[i] = v.Name
+	}
+	return names
+}
+
+// Asked returns the variants of the changes that a yes is about, as results name them.
+func (q Question) Asked() []string {
+	var names []string
+	for _, key := range q.Answers {
+		for _, v := range q.change(key).ends {
+			if !slices.Contains(names, v) {
+				names = append(names, v)
+			}
+		}
 	}
 	return names
 }

@@ -1,13 +1,17 @@
 package study
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/tomlfile"
+	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/record/recordtest"
 )
 
 // TestQuestionsPage: docs/questions.md has every question, with its changes, trades and
@@ -77,8 +81,8 @@ A question is a file in TOML. This one is [examples/question.toml](../examples/q
 ` + fmt.Sprintf("The keys are %s.\n", strings.Join(tomlfile.Keys(Question{}), ", ")) + `A change without from begins with base. contexts are further pairs that differ by the
 same change; exit = true says that the two differ in the instruction that ends a call. claim is ` + fmt.Sprintf("%q, %q or %q", NoDearer, Cheaper, Dearer) + `, and answers
 has the keys of the changes that it is about, by default the first. operations may be
-` + strings.Join(operations(), ", ") + `; the first decides, the others can say the contrary. A
-published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
+` + strings.Join(operations(), ", ") + `; the first decides, the others can say the contrary. numbers = true asks how
+many instructions lead to the handler of each number. A published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
 are for readers, frames are drawn in a report, limits end the page.
 `)
 	golden.Same(t, "../../docs/questions.md", b.String())
@@ -169,5 +173,54 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("error is %v, want one that begins with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestNumbers: the page of a question about numbers has the way to the handler by number,
+// and the answer says where it depends on the number.
+func TestNumbers(t *testing.T) {
+	q, err := Find(t.Context(), "dispatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := q.change("tree").Ends()
+	p := NewPage(q, []record.Record{recordtest.Counted(from, nullCall, 105), recordtest.Counted(to, nullCall, 134)}, nil)
+	list, err := p.Numbers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string][]int{}
+	for _, b := range list {
+		counts[b.Variant] = b.Counts
+	}
+	table, tree := counts[from], counts[to]
+	if len(table) < 463 || len(tree) != len(table) || slices.Min(table) != slices.Max(table) || slices.Min(tree) == slices.Max(tree) {
+		t.Errorf("the counts of the table are %v,\nof the tree %v", table, tree)
+	}
+	var b bytes.Buffer
+	if err := p.Document().Write(&b, "text"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"by the call's number, of 0 to 462", "6.12, table   ", "the way to the handler: +"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		from, to []int
+		want     string
+		mixed    bool
+	}{
+		{"dearer", []int{5, 5, 5}, []int{6, 9, 5}, "the way to the handler: 0 to +4 instructions, by the call's number (2 of 3 are dearer, 0 cheaper)", false},
+		{"mixed", []int{5, 5}, []int{4, 9}, "the way to the handler: -1 to +4 instructions, by the call's number (1 of 2 are dearer, 1 cheaper)", true},
+		{"all alike", []int{5, 5}, []int{6, 6}, "the way to the handler: +1 instructions, whatever the call's number (2 of 2 are dearer, 0 cheaper)", false},
+	} {
+		if s := across(tt.from, tt.to); s.String() != tt.want || s.mixed() != tt.mixed {
+			t.Errorf("%s: %q, mixed %v, want %q, %v", tt.name, s, s.mixed(), tt.want, tt.mixed)
+		}
+	}
+	if list, err := NewPage(Mail(), nil, nil).Numbers(); list != nil || err != nil {
+		t.Errorf("the mail, which asks about no number, has %d lists, error %v", len(list), err)
 	}
 }

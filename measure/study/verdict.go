@@ -176,6 +176,12 @@ func (p Page) weigh(of string, c Change) Verdict {
 		v.Worth = No
 	}
 	v.By = name
+	if s, ok := p.spreadOf(c); ok {
+		v.Figures = append(v.Figures, s.String())
+		if s.mixed() && p.counted(of) {
+			v.Worth, v.On = Depends, "the call's number"
+		}
+	}
 	if rate := p.BreakEven(of, from, to); contrary.op == wire.OpFullFrameCall && call.Sense() == analysis.Dearer {
 		v.Figures = append(v.Figures, fmt.Sprintf("worth it %v", rate))
 	}

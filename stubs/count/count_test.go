@@ -252,3 +252,36 @@ func TestAll(t *testing.T) {
 	}
 	t.Logf("%d variants", len(all))
 }
+
+// TestDispatch: a table leads to every handler in as many instructions as the walk has;
+// a tree takes more the deeper a number lies, and its getppid as many as Debian's.
+func TestDispatch(t *testing.T) {
+	table := named(t, "linux-6.12+dispatch=table+nospec=none+kstack=none+exitwork=inlined+nops=none")
+	tree := named(t, "linux-6.12")
+	built, err := image.Build(image.Config{Variants: []stubs.Variant{table, tree}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		variant stubs.Variant
+		own     int // of the tree and of what loads getppid's arguments, of which there are none
+	}{{table, 0}, {tree, 23 + 1}} {
+		counts, err := Dispatch(built.Object, tt.variant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := prove.WalkObject(built.Object, tt.variant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := counts[NullCall] - len(w.Entry) - 1; got != tt.own {
+			t.Errorf("%s: %d instructions behind the entry, want %d", tt.variant.Name, got, tt.own)
+		}
+		if same := slices.Min(counts) == slices.Max(counts); same != (tt.own == 0) {
+			t.Errorf("%s: %d to %d instructions", tt.variant.Name, slices.Min(counts), slices.Max(counts))
+		}
+	}
+	if _, err := Dispatch(&asm.Object{}, tree); err == nil {
+		t.Error("a program without the variant is no error")
+	}
+}
