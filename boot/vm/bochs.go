@@ -92,7 +92,7 @@ func (c *Config) bochsArgs(disk, console string) []string {
 // with the log on standard output and the console on standard error. The word
 // on standard input tells Bochs's debugger to continue.
 func (c *Config) bochsCommandLine() string {
-	return "echo c | " + quote(append([]string{bochsProgram}, c.bochsArgs(c.Disk, "/dev/stderr")...))
+	return "echo c | " + Quote(append([]string{bochsProgram}, c.bochsArgs(c.Disk, "/dev/stderr")...))
 }
 
 // bochsShutdown is what Bochs prints when the kernel has ended the machine.

@@ -269,11 +269,11 @@ func CommandLine(c Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return quote(append([]string{program}, args...)), nil
+	return Quote(append([]string{program}, args...)), nil
 }
 
-// quote joins args to a command line for a POSIX shell.
-func quote(args []string) string {
+// Quote joins args to a command line for a POSIX shell.
+func Quote(args []string) string {
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-"
 	quoted := make([]string, len(args))
 	for i, arg := range args {

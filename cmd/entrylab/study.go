@@ -40,15 +40,24 @@ Examples:
 		Flags: []cli.Flag{
 			questionFlag(&o.question),
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
-			&chosen{&cli.StringFlag{
-				Name: "engines", Value: "all", Destination: &o.engines,
-				Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; all: those that this host can run",
-			}, listOf(engines(engine.Measuring()...), completion{"all", "those that this host can run"})},
+			enginesFlag(&o.engines),
 			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on from the figures in the results file; -resume=false measures everything again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runStudy(ctx, o, args) })
+}
+
+// allEngines stands for the engines that the host can run.
+const allEngines = "all"
+
+// enginesFlag chooses engines.
+func enginesFlag(list *string) cli.Flag {
+	const all = "those that this host can run"
+	return &chosen{&cli.StringFlag{
+		Name: "engines", Value: allEngines, Destination: list,
+		Usage: "`LIST` of " + strings.Join(engine.Names(engine.Measuring()), ", ") + ", separated by commas; " + allEngines + ": " + all,
+	}, listOf(engines(engine.Measuring()...), completion{allEngines, all})}
 }
 
 // questionFlag chooses the question.
@@ -116,7 +125,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 		}
 		return 0, err
 	}
-	if o.engines != "all" && len(out.Skipped) > 0 { // asked for by name
+	if o.engines != allEngines && len(out.Skipped) > 0 { // asked for by name
 		return 0, fmt.Errorf("engine %s: %s", out.Skipped[0].Engine, out.Skipped[0].Reason)
 	}
 	if len(out.Records) == 0 {
@@ -139,7 +148,7 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 // enginesOf reads the list of engines.
 func enginesOf(text string) ([]engine.Engine, error) {
 	known := engine.Measuring()
-	if text == "all" {
+	if text == allEngines {
 		return known, nil
 	}
 	var engines []engine.Engine
