@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +20,9 @@ import (
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
+
+// answerWritten is what the console says in the end of a boot from a stick under UEFI.
+const answerWritten = "\r\nentrylab: the answer is in \\entrylab\\console.txt on the medium\r\n"
 
 // Where a stick has its volume, in bytes, and what is on it.
 const (
@@ -96,12 +100,11 @@ func TestAnswer(t *testing.T) {
 		var log bytes.Buffer
 		m.Log = &log
 		res, console := bootMachine(t, m)
-		if res.Outcome != vm.Exited || !strings.Contains(console, `entrylab: the answer is in \entrylab\console.txt on the medium`) {
+		if res.Outcome != vm.Exited || !strings.HasSuffix(console, answerWritten) {
 			t.Fatalf("console is %q\n%s", console, res.Report())
 		}
 		console = console[max(0, strings.Index(console, "INFO: ")):] // behind what the firmware says
-		console, _, _ = strings.Cut(console, "\r\nentrylab: the answer")
-		said = append(said, console+log.String())
+		said = append(said, strings.TrimSuffix(console, answerWritten)+log.String())
 	}
 	fs := volume(t, m.Disk)
 	answer, err := fs.ReadFile(answerFile)
@@ -121,6 +124,51 @@ func TestAnswer(t *testing.T) {
 	}
 	if found, damaged, err := engine.Consoles(t.Context(), []string{path}); err != nil || len(damaged) > 0 || len(found) != boots {
 		t.Errorf("compare -from finds %d boots, %v damaged, error %v; want %d boots", len(found), damaged, err, boots)
+	}
+}
+
+// TestAnswerMachines boots sticks under UEFI on machines that differ in what is there
+// beside the CPU. The file is all that comes back where there is no serial port.
+func TestAnswerMachines(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		always bool // not with -boots alone
+		memory int  // MiB
+		extra  []string
+		silent bool // neither a serial port nor a debug console
+	}{
+		{name: "no serial port", always: true, memory: 256, silent: true},
+		{name: "1 GiB", memory: 1024},
+		{name: "64 GiB", memory: 64 << 10, extra: []string{"-object", "memory-backend-ram,id=ram,size=64G,reserve=off", "-machine", "memory-backend=ram"}},
+		{name: "no HPET", memory: 256, extra: []string{"-machine", "hpet=off"}},
+	} {
+		if !tt.always && !*allBoots {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			init := program(t, "words")
+			m := stick(t, boot.Config{Init: init})
+			m.MemoryMiB, m.Extra = tt.memory, tt.extra
+			if tt.silent {
+				line, err := vm.CommandLine(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				line = strings.Replace(line, "-serial stdio -debugcon file:/dev/stderr", "-serial none", 1)
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
+				if out, err := cmd.CombinedOutput(); len(out) > 0 || cmd.ProcessState.ExitCode() != 1 {
+					t.Fatalf("%s\nsays %q and ends with %v", line, out, err)
+				}
+			} else if res, console := bootMachine(t, m); res.Outcome != vm.Exited || !strings.HasSuffix(console, answerWritten) {
+				t.Fatalf("console is %q\n%s", console, res.Report())
+			}
+			want := init + "\n\nHOME=/\nTERM=linux\nentrylab: init exited with status 0\n"
+			if answer, err := volume(t, m.Disk).ReadFile(answerFile); err != nil || string(answer) != want {
+				t.Errorf("the file has %q, want %q (error %v)", answer, want, err)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -38,6 +39,48 @@ func BenchmarkFirstByte(b *testing.B) {
 			b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms-to-first-byte")
 		})
 	}
+}
+
+// stamps notes when a text first comes, and the first byte behind it.
+type stamps struct {
+	text         string
+	seen         []byte
+	came, goesOn time.Time
+}
+
+func (s *stamps) Write(b []byte) (int, error) {
+	switch {
+	case s.came.IsZero():
+		s.seen = append(s.seen, b...)
+		if bytes.Contains(s.seen, []byte(s.text)) {
+			s.came = time.Now()
+		}
+	case s.goesOn.IsZero() && bytes.Contains(b, []byte("hello")):
+		s.goesOn = time.Now()
+	}
+	return len(b), nil
+}
+
+// BenchmarkEFI boots an EFI image from a stick, and reports the time from the line with
+// which the firmware hands over to init's first byte. It is the host's clock.
+func BenchmarkEFI(b *testing.B) {
+	needOVMF(b)
+	m, err := boot.Prepare(b.Context(), boot.Config{Variants: []stubs.Variant{linux319(b)}, Format: image.Disk, Init: program(b, "hello"), VM: machine(b, vm.TCG)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Machine, m.UEFI, m.Media, m.MemoryMiB = vm.Q35, true, vm.Stick, 256
+	var total time.Duration
+	for b.Loop() {
+		s := &stamps{text: "BdsDxe: starting"}
+		m.Console = s
+		res, err := vm.Run(b.Context(), m)
+		if err != nil || res.Outcome != vm.Exited || s.goesOn.IsZero() {
+			b.Fatal(err, res.Report())
+		}
+		total += s.goesOn.Sub(s.came)
+	}
+	b.ReportMetric(float64(total.Milliseconds())/float64(b.N), "ms-from-handover")
 }
 
 // BenchmarkInstructions reports the exact counts of one operation each.

@@ -113,6 +113,9 @@ func TestByHand(t *testing.T) {
 					wantOut, wantErr = "hello\n", log
 				}
 				if uefi { // the firmware talks on the console too
+					if strings.Contains(line, "-drive") {
+						wantOut += answerWritten
+					}
 					wantOut = stdout.String()[:max(0, stdout.Len()-len(wantOut))] + wantOut
 				}
 				if stdout.String() != wantOut || stderr.String() != wantErr {

@@ -102,6 +102,24 @@ func BenchmarkBuild(b *testing.B) {
 	b.ReportMetric(float64(im.Size), "text+data-bytes")
 }
 
+// BenchmarkFile writes an image with all presets and an initramfs of the guest's size
+// in each format.
+func BenchmarkFile(b *testing.B) {
+	im, err := Build(Config{Variants: presets(), Initramfs: make([]byte, 2400<<10)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range Formats {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := im.File(f, ""); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // TestPlacement: a placement moves the variants' functions and nothing else of
 // their code, and the same seed gives the same image.
 func TestPlacement(t *testing.T) {
