@@ -100,6 +100,7 @@ func (im *Image) Hash(beside ...[]byte) string {
 
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
+	go kernel.Body() // it takes the longest, and the others do not need it
 	var p asm.Program
 	p.Add(proto.Linux()) // first, as its protocol demands
 	p.Add(proto.EFI())

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
+	"unsafe"
 )
 
 // Reg is a register operand: general, segment, control or debug register.
@@ -201,29 +203,34 @@ func Fields[S any](base any) S {
 	default:
 		panic(fmt.Sprintf("asm.Fields: the base is of type %T; want a Reg or a Mem", base))
 	}
-	var s S
-	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
+	return filled[S](func(slot Slot) Mem {
 		f := m
 		f.Disp += slot.Off
 		f.field = slot
-		v.Set(reflect.ValueOf(f))
+		return f
 	})
-	return s
 }
 
 // Slots returns a structure of package layout in which each field names its own
 // place.
 func Slots[S any]() S {
-	var s S
-	walkWords(reflect.ValueOf(&s).Elem(), structName(reflect.TypeFor[S]()), "", 0, func(v reflect.Value, slot Slot) {
-		v.Set(reflect.ValueOf(slot))
-	})
+	return filled[S](func(slot Slot) Slot { return slot })
+}
+
+// filled returns a structure of package layout, all of whose words are of type W, with
+// the word that is given for each slot.
+func filled[S, W any](word func(Slot) W) (s S) {
+	slots := slotsOf(reflect.TypeFor[S](), reflect.TypeFor[W]())
+	words := unsafe.Slice((*W)(unsafe.Pointer(&s)), len(slots)) // it holds nothing else
+	for i, slot := range slots {
+		words[i] = word(slot)
+	}
 	return s
 }
 
 // SizeOf returns the size in bytes of a structure of package layout.
 func SizeOf[S any]() int {
-	return walkWords(reflect.New(reflect.TypeFor[S]()).Elem(), "", "", 0, nil)
+	return 8 * len(slotsOf(reflect.TypeFor[S](), nil))
 }
 
 func structName(t reflect.Type) string {
@@ -231,31 +238,41 @@ func structName(t reflect.Type) string {
 	return name
 }
 
-// walkWords calls fn for each word of v, which starts at off bytes into the
-// structure frame, and returns the offset after the last. A word is anything that
-// takes the place of the type parameter: a Mem, a Slot, or a 64-bit integer.
-func walkWords(v reflect.Value, frame, path string, off int, fn func(reflect.Value, Slot)) int {
-	t := v.Type()
-	switch {
-	case t == reflect.TypeFor[Mem]() || t == reflect.TypeFor[Slot]() || t.Kind() == reflect.Uint64:
-		if fn != nil {
-			fn(v, Slot{frame, path, off})
-		}
-		return off + 8
-	case t.Kind() == reflect.Struct:
-		for i := range t.NumField() {
-			name := t.Field(i).Name
-			if path != "" {
-				name = path + "." + name
-			}
-			off = walkWords(v.Field(i), frame, name, off, fn)
-		}
-		return off
-	case t.Kind() == reflect.Array:
-		for i := range t.Len() {
-			off = walkWords(v.Index(i), frame, fmt.Sprintf("%s[%d]", path, i), off, fn)
-		}
-		return off
+// slotsOf returns the slot of each word of a structure, in order. Few structures are used
+// for many operands, so each is walked only once. A word is anything that takes the place
+// of the type parameter, a Mem, a Slot or a 64-bit integer; if word is not nil, it must be
+// of that type.
+func slotsOf(structure, word reflect.Type) []Slot {
+	type key struct{ structure, word reflect.Type }
+	if known, ok := walked.Load(key{structure, word}); ok {
+		return known.([]Slot)
 	}
-	panic(fmt.Sprintf("asm: %s.%s is of type %v; a shared structure holds words, arrays and structures of words", frame, path, t))
+	var slots []Slot
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		switch {
+		case t == word, word == nil && (t == reflect.TypeFor[Mem]() || t == reflect.TypeFor[Slot]() || t.Kind() == reflect.Uint64):
+			slots = append(slots, Slot{structName(structure), path, 8 * len(slots)})
+		case t.Kind() == reflect.Struct:
+			for i := range t.NumField() {
+				name := t.Field(i).Name
+				if path != "" {
+					name = path + "." + name
+				}
+				walk(t.Field(i).Type, name)
+			}
+		case t.Kind() == reflect.Array:
+			for i := range t.Len() {
+				walk(t.Elem(), fmt.Sprintf("%s[%d]", path, i))
+			}
+		default:
+			panic(fmt.Sprintf("asm: %s.%s is of type %v; a shared structure holds words, arrays and structures of words", structName(structure), path, t))
+		}
+	}
+	walk(structure, "")
+	walked.Store(key{structure, word}, slots)
+	return slots
 }
+
+// walked holds the slots of the structures that slotsOf has walked.
+var walked sync.Map

@@ -12,7 +12,7 @@ const callPrefix = "sys_"
 // that its manual page has, such as getppid.
 func CallNumber(name string) (int, bool) {
 	for _, nr := range linuxNumbers() {
-		if handlerOf(nr)().Name == callPrefix+name {
+		if handlerOf(nr).Name == callPrefix+name {
 			return nr, true
 		}
 	}
@@ -22,7 +22,7 @@ func CallNumber(name string) (int, bool) {
 // CallNames are the names of all of them, in the order of the alphabet.
 func CallNames() (names []string) {
 	for _, nr := range linuxNumbers() {
-		if name, ok := strings.CutPrefix(handlerOf(nr)().Name, callPrefix); ok {
+		if name, ok := strings.CutPrefix(handlerOf(nr).Name, callPrefix); ok {
 			names = append(names, name)
 		}
 	}

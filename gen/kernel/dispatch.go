@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -30,19 +31,33 @@ func linuxNumbers() (list []int) {
 }
 
 // handlerOf returns the handler of a number, sysNiSyscall if the kernel has none.
-func handlerOf(nr int) func() Func {
-	for _, c := range sysCalls() {
-		if c.nr == nr {
-			return c.handler
-		}
+func handlerOf(nr int) handler {
+	if h, ok := handlersByNumber()[nr]; ok {
+		return h
 	}
-	for i, c := range layout.FullFrameCalls {
-		if c.Nr == nr {
-			return fullFrameHandlers[i]
-		}
-	}
-	return sysNiSyscall
+	return handlersByNumber()[noNumber]
 }
+
+// handler is the handler of a call: its declaration, and the function that this makes.
+type handler struct {
+	decl func() Func
+	Func
+}
+
+// noNumber is the number that handlersByNumber has for a call that the kernel lacks.
+const noNumber = -1
+
+// handlersByNumber makes the handlers of all calls, once.
+var handlersByNumber = sync.OnceValue(func() map[int]handler {
+	all := map[int]handler{noNumber: {sysNiSyscall, sysNiSyscall()}}
+	for i, c := range layout.FullFrameCalls {
+		all[c.Nr] = handler{fullFrameHandlers[i], fullFrameHandlers[i]()}
+	}
+	for _, c := range sysCalls() {
+		all[c.nr] = handler{c.handler, c.handler()}
+	}
+	return all
+})
 
 // fullFrameHandlers are the handlers of layout.FullFrameCalls.
 var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysRtSigreturn, sysFullFrame, sysSetFrame, sysPoison}
@@ -50,7 +65,7 @@ var fullFrameHandlers = [len(layout.FullFrameCalls)]func() Func{sysClone, sysRtS
 // controlNumbers are the numbers of the control calls.
 func controlNumbers() (list []int) {
 	for nr := layout.SysSelect; nr <= layout.SysCallMax; nr++ {
-		if handlerOf(nr)().Name != sysNiSyscall().Name {
+		if _, ok := handlersByNumber()[nr]; ok {
 			list = append(list, nr)
 		}
 	}
@@ -91,7 +106,7 @@ func over(nr int) string { return fmt.Sprintf("above_%d", nr) }
 // leaves are where the comparisons end.
 func leaves(list []int) (b Block) {
 	for _, nr := range list {
-		b = append(b, LABEL(leaf(nr)), JMP(wrapperName(handlerOf(nr)())))
+		b = append(b, LABEL(leaf(nr)), JMP(wrapperName(handlerOf(nr))))
 	}
 	return b
 }
@@ -100,7 +115,7 @@ func leaves(list []int) (b Block) {
 const ByFrame = "__x64_"
 
 // wrapperName returns that name.
-func wrapperName(handler Func) string { return ByFrame + handler.Name }
+func wrapperName(h handler) string { return ByFrame + h.Name }
 
 // wrappers are the handlers as x64_sys_call reaches them: each loads its arguments from
 // the frame.
@@ -109,7 +124,7 @@ func wrappers() []Func {
 	seen := map[string]bool{}
 	for _, nr := range append(linuxNumbers(), controlNumbers()...) {
 		h := handlerOf(nr)
-		name := wrapperName(h())
+		name := wrapperName(h)
 		if seen[name] {
 			continue
 		}
@@ -119,9 +134,9 @@ func wrappers() []Func {
 	return list
 }
 
-func x64Wrapper(name string, handler func() Func, control bool) Func {
+func x64Wrapper(name string, h handler, control bool) Func {
 	regs := ptRegs(RDI)
-	takes := handler().Arguments()
+	takes := h.Arguments()
 	var b Block
 	if control {
 		b = append(b, CMPQ(Sym(controlOn), 0), IF(E, JMP(sysNiSyscall)))
@@ -134,5 +149,5 @@ func x64Wrapper(name string, handler func() Func, control bool) Func {
 			b = append(b, MOVQ(arg.from, arg.to))
 		}
 	}
-	return FUNC(name, name+" is "+handler().Name+" of the frame RDI.", append(b, JMP(handler))).Takes(RDI).Returns(RAX)
+	return FUNC(name, name+" is "+h.Name+" of the frame RDI.", append(b, JMP(h.decl))).Takes(RDI).Returns(RAX)
 }

@@ -56,10 +56,17 @@ var Body = sync.OnceValue(func() Program {
 	return p
 })
 
+// program makes the subsystem's parts, on all CPUs.
 func (s subsystem) program() Program {
+	parts := make([]Program, len(s.parts))
+	var making sync.WaitGroup
+	for i, part := range s.parts {
+		making.Go(func() { parts[i] = part() })
+	}
+	making.Wait()
 	var p Program
-	for _, part := range s.parts {
-		p.Add(part())
+	for _, part := range parts {
+		p.Add(part)
 	}
 	return p
 }
