@@ -106,7 +106,7 @@ func (m *machine) knowledgeOf(at uint64) *knowledge {
 
 // learns takes down the registers after an instruction.
 func (m *machine) learns(st *state) {
-	if m.quick {
+	if m.knows == nil {
 		return
 	}
 	k := m.runs
@@ -118,7 +118,7 @@ func (m *machine) learns(st *state) {
 
 // defines takes down that the instruction fills a word of the stack.
 func (m *machine) defines(st *state, cell int, v value) {
-	if m.quick {
+	if m.knows == nil {
 		return
 	}
 	k := m.runs

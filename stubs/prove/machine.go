@@ -78,9 +78,10 @@ type machine struct {
 	paths     int
 	claims    map[claimKey]*verdict
 	order     []claimKey
-	knows     map[uint64]*knowledge
-	runs      *knowledge    // of the instruction that runs
-	before    [numRegs]word // the registers before the instruction that runs
+	met       map[uint64]bool       // the instructions that a path has come to
+	knows     map[uint64]*knowledge // nil: nothing is gathered
+	runs      *knowledge            // of the instruction that runs
+	before    [numRegs]word         // the registers before the instruction that runs
 	walk      *walker       // nil, unless the machine only walks
 	traces    bool          // it takes down what happens, for the oracle
 	snapshots bool          // and the state before each instruction, for trials
@@ -109,10 +110,8 @@ func (s *subject) prove(quick bool) *machine { return s.proveWith(&machine{subje
 func (s *subject) proveTraced() *machine { return s.proveWith(&machine{subject: s, traces: true}) }
 
 func (s *subject) proveWith(m *machine) *machine {
-	quick := m.quick
-	if !quick {
-		m.claims = map[claimKey]*verdict{}
-		m.knows = map[uint64]*knowledge{}
+	if !m.quick {
+		m.claims, m.met = map[claimKey]*verdict{}, map[uint64]bool{}
 	}
 	m.runSetUp()
 	if !m.stopped() {

@@ -30,7 +30,8 @@ type Proof struct {
 	known     func() []Known
 }
 
-// Known tells of each instruction that was met, by address.
+// Known returns what the proof knows of each instruction that was met, by address. As few
+// ask for it, it is found out by going through the variant again.
 func (p *Proof) Known() []Known {
 	if p.known == nil { // there is no proof
 		return nil
@@ -257,7 +258,7 @@ const maxFrom = 6
 
 // report makes a proof of what the machine found.
 func (s *subject) report(m *machine, obj *asm.Object) *Proof {
-	p := &Proof{Variant: s.name, Base: s.base, Paths: m.paths, Instructions: len(m.knows)}
+	p := &Proof{Variant: s.name, Base: s.base, Paths: m.paths, Instructions: len(m.met)}
 	p.Claims = make([]Claim, 0, len(m.order))
 	places := s.places(obj)
 	for _, key := range m.order {
@@ -289,11 +290,11 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 		}
 		p.Claims = append(p.Claims, c)
 	}
-	knows := m.knows
-	p.known = sync.OnceValue(func() []Known { // that few ask for
+	p.known = sync.OnceValue(func() []Known {
+		again := s.proveWith(&machine{subject: s, knows: map[uint64]*knowledge{}})
 		var list []Known
-		for _, addr := range slices.Sorted(maps.Keys(knows)) {
-			list = append(list, knows[addr].known(addr, places.at(addr), !s.inSwitch(addr)))
+		for _, addr := range slices.Sorted(maps.Keys(again.knows)) {
+			list = append(list, again.knows[addr].known(addr, places.at(addr), !s.inSwitch(addr)))
 		}
 		return list
 	})
@@ -320,7 +321,7 @@ func (s *subject) unreached(m *machine, places places) []Where {
 		for off := 0; off < len(p.code); {
 			addr := p.addr + uint64(off)
 			in, err := s.fetch(addr)
-			if m.knows[addr] == nil {
+			if !m.met[addr] {
 				list = append(list, places.at(addr))
 			}
 			if err != nil {

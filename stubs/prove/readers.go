@@ -26,8 +26,12 @@ func (r Reader) String() string {
 	return fmt.Sprintf("%v %s %s", r.Where, verb, r.Word)
 }
 
-// gsPrefix is the prefix byte of an operand relative to GS.
-const gsPrefix = 0x65
+// gsPrefix is the prefix byte of an operand relative to GS. It is among the first
+// mostPrefixes bytes of an instruction (SDM volume 2, 2.1.1).
+const (
+	gsPrefix     = 0x65
+	mostPrefixes = 4
+)
 
 // Readers lists every instruction of a linked program, but for those of its
 // variants, that touches such a word: the audit of old_rsp's readers. What a
@@ -44,12 +48,13 @@ func Readers(obj *asm.Object) ([]Reader, error) {
 			if row.Label != "" {
 				continue
 			}
+			if !slices.Contains(row.Bytes[:min(mostPrefixes, len(row.Bytes))], gsPrefix) {
+				continue
+			}
 			where := Where{l.Name, row.Off, row.Ins.Short(), row.Ins, row.File, row.Line}
 			in, err := decode(row.Bytes, l.Addr+uint64(row.Off))
 			if err != nil {
-				if slices.Contains(row.Bytes[:min(4, len(row.Bytes))], gsPrefix) {
-					errs = append(errs, fmt.Errorf("%v: %w", where, err))
-				}
+				errs = append(errs, fmt.Errorf("%v: %w", where, err))
 				continue
 			}
 			list = append(list, in.scratch(where)...)

@@ -36,6 +36,9 @@ func (m *machine) step(st *state) bool {
 	st.covered = st.covered || st.at < m.forgets && m.forgets < st.at+uint64(in.len)-1
 	m.trace(st, traced{kind: ran, at: st.at, in: in})
 	if !m.quick {
+		m.met[st.at] = true
+	}
+	if m.knows != nil {
 		m.before, m.runs = st.regs, m.knowledgeOf(st.at)
 	}
 	if st.steps == 1 && st.at == m.entry && m.promises.Has(stubs.PromiseLanding) && !m.check(st, claimLanding, 0, nil, in.op == opENDBR, nil) {

@@ -95,7 +95,7 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
 	}
-	m := &machine{subject: s, claims: map[claimKey]*verdict{}, knows: map[uint64]*knowledge{}, walk: &walker{}}
+	m := &machine{subject: s, claims: map[claimKey]*verdict{}, met: map[uint64]bool{}, walk: &walker{}}
 	m.runSetUp()
 	m.runSwitch()
 	m.run(m.onEither(s.s.quiet(s.entry, m.mask)))
