@@ -82,9 +82,9 @@ type machine struct {
 	knows     map[uint64]*knowledge // nil: nothing is gathered
 	runs      *knowledge            // of the instruction that runs
 	before    [numRegs]word         // the registers before the instruction that runs
-	walk      *walker       // nil, unless the machine only walks
-	traces    bool          // it takes down what happens, for the oracle
-	snapshots bool          // and the state before each instruction, for trials
+	walk      *walker               // nil, unless the machine only walks
+	traces    bool                  // it takes down what happens, for the oracle
+	snapshots bool                  // and the state before each instruction, for trials
 	roots     []*traced
 	soon      bool // stop at the first claim that is refuted
 	refuted   bool // one is
