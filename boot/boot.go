@@ -65,6 +65,9 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if c.Format != "" && c.Format != image.ELF {
 		return prepareFile(ctx, c)
 	}
+	if c.Init == "" {
+		go initramfs.Guest() // it is decompressed while the kernel is generated
+	}
 	kernel, err := Kernel(c)
 	if err != nil {
 		return m, err
