@@ -35,10 +35,7 @@ func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 			Title:  "the checks",
 			Config: c,
 			Done:   func([]record.Record) bool { return false },
-			Run: func(ctx context.Context, out Out) error {
-				_, err := t.run(ctx, still, out, nil)
-				return err
-			},
+			Run:    func(ctx context.Context, out Out) error { return t.run(ctx, still, out, nil) },
 		})
 	}
 	sampling := *t
@@ -87,7 +84,7 @@ func bootSteps(n int, c record.Config, axes map[string]string, host func() recor
 func (t *target) sample(ctx context.Context, m vm.Config, number int, c record.Config) (cycles.Boot, error) {
 	var console strings.Builder
 	source := fmt.Sprintf("boot %d", number)
-	if _, err := t.run(ctx, m, Out{}, func(line string) { console.WriteString(line + "\n") }); err != nil {
+	if err := t.run(ctx, m, Out{}, func(line string) { console.WriteString(line + "\n") }); err != nil {
 		return cycles.Boot{}, fmt.Errorf("%s: %w", source, err)
 	}
 	b, err := booted(source, console.String(), number, c)

@@ -45,7 +45,7 @@ func (t *target) count(ctx context.Context, m vm.Config, out Out, emit func(wire
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	n := 0
-	_, err := t.run(running, m, out, func(line string) {
+	err := t.run(running, m, out, func(line string) {
 		r, err := wire.Parse(line) // the whole is parsed again, and refused, at the end
 		if err != nil || running.Err() != nil {
 			return

@@ -73,10 +73,10 @@ func (t *target) label(name string) string {
 	return name
 }
 
-// run boots a machine and returns its guest's results. onLine, if not nil, is called
-// with each line. If a check failed, the machine's figures mean nothing, and run returns
-// an error unless the job shows the checks to the user.
-func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(string)) (*boot.Run, error) {
+// run boots a machine to its end. onLine, if not nil, is called with each line. If a check
+// failed, the machine's figures mean nothing, and run returns an error unless the job
+// shows the checks to the user.
+func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(string)) error {
 	t.job.step("booting on %s", m.Engine)
 	run, err := boot.RunPrepared(ctx, m, func(line string) {
 		if onLine != nil {
@@ -88,21 +88,21 @@ func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(stri
 	})
 	switch {
 	case run == nil:
-		return nil, err
+		return err
 	case !run.Complete || err != nil && t.job.Linux == nil: // Linux ends by a reset, so the summary is the verdict
-		return nil, fmt.Errorf("%w\n%s", err, run.VM.Report())
+		return fmt.Errorf("%w\n%s", err, run.VM.Report())
 	}
 	if t.job.Verify {
 		out.Checks(run.Checks)
 		out.Account(Account{CommandLine: run.VM.CommandLine})
-		return run, nil
+		return nil
 	}
 	for _, c := range run.Checks {
 		if c.Outcome == wire.Fail || c.Outcome == wire.Error {
-			return nil, fmt.Errorf("%s: %s (%s)", c.Outcome, c.Name, c.Detail)
+			return fmt.Errorf("%s: %s (%s)", c.Outcome, c.Name, c.Detail)
 		}
 	}
-	return run, nil
+	return nil
 }
 
 // HostConfig returns the part of a configuration that describes this host and this program.

@@ -133,7 +133,7 @@ func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
 
 // sweepSome is Sweep with the wanted kinds of events on the wanted paths.
 func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path, kind string) bool) (*Result, error) {
-	symbols, err := readSymbols(m.Kernel, n)
+	symbols, err := readSymbols(m.Kernel)
 	if err != nil {
 		return nil, err
 	}

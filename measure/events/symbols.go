@@ -9,7 +9,6 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // symbols are the kernel's addresses at which a sweep stops or which it reads.
@@ -33,7 +32,7 @@ type symbols struct {
 	textAddr             uint64
 }
 
-func readSymbols(kernel string, n stubs.Variant) (*symbols, error) {
+func readSymbols(kernel string) (*symbols, error) {
 	f, err := elf.Open(kernel)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)

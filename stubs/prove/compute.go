@@ -83,7 +83,7 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 		return m.ts.compute(op, width, a, b)
 	case opSHL, opSHR, opSAR, opROL, opROR:
 		if b.t == nil {
-			return m.shift(st, op, a, b.c, width)
+			return m.shift(op, a, b.c, width)
 		}
 		return m.ts.compute(op, width, a, b)
 	}
@@ -124,7 +124,7 @@ func allIf(cond bool) uint64 {
 
 // shift is a shift by a constant (SDM volume 2: the count is taken modulo 32 or
 // 64).
-func (m *machine) shift(st *state, op opcode, a value, n uint64, width uint8) value {
+func (m *machine) shift(op opcode, a value, n uint64, width uint8) value {
 	size := 8 * uint64(width)
 	n &= max(size, 32) - 1
 	switch {

@@ -117,7 +117,7 @@ func (m *machine) learns(st *state) {
 }
 
 // defines takes down that the instruction fills a word of the stack.
-func (m *machine) defines(st *state, cell int, v value) {
+func (m *machine) defines(cell int, v value) {
 	if m.knows == nil {
 		return
 	}

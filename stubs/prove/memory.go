@@ -419,7 +419,7 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 			return true // as a locked addition of 0, which is a fence
 		}
 		st.wrote |= 1 << p.cell
-		m.defines(st, p.cell, w.v)
+		m.defines(p.cell, w.v)
 	}
 	if p.depth && !m.setsDepth(st, old.v, v) {
 		return false

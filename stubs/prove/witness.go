@@ -165,9 +165,9 @@ func symbolsOf(v value, list []*term) []*term {
 
 // choose gives a symbol a word that the facts allow, the more like an edge the
 // earlier the attempt.
-func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, attempt, depth int) uint64 {
-	if n, ok := words[t]; ok {
-		return n
+func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, attempt, depth int) {
+	if _, ok := words[t]; ok {
+		return
 	}
 	r := m.at(st)
 	for f := st.facts; f != nil; f = f.before {
@@ -177,9 +177,8 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 		for _, s := range symbolsOf(f.v, nil) {
 			m.choose(st, rng, words, s, attempt, depth+1)
 		}
-		n, _ := evaluate(f.v, words)
-		words[t] = n
-		return n
+		words[t], _ = evaluate(f.v, words)
+		return
 	}
 	n := rng.Uint64()
 	if s := r.where(t); len(s) > 0 {
@@ -214,9 +213,7 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 			}
 		}
 	}
-	n &^= r.zeros(t.value())
-	words[t] = n
-	return n
+	words[t] = n &^ r.zeros(t.value())
 }
 
 // witness is what the machine found, for callers.
