@@ -1,13 +1,13 @@
-// Package align pairs the elements of two sequences that are the same, as many as can be
-// in one order: listings and executed paths are compared by it.
+// Package align pairs equal elements of two sequences, as many as possible without
+// changing their order. Listings and executed paths are compared by it.
 package align
 
-// Sequences calls each function for elements of two sequences, of n and m elements, in
-// their order: both for the elements i and j that are paired, which are the same, and
-// left or right for one that only one of the sequences has. What is paired is a longest
-// common subsequence. It takes n times m comparisons, and 4 bytes for each.
+// Sequences goes through two sequences of n and m elements in order. It calls both for
+// the elements i and j that are paired, because they are equal, and left or right for an
+// element that only one of the sequences has. The pairs are a longest common subsequence.
+// It takes n times m comparisons, and 4 bytes for each.
 func Sequences(n, m int, same func(i, j int) bool, both func(i, j int), left func(i int), right func(j int)) {
-	// common[i][j] is how many can be paired from i and j on.
+	// common[i][j] is the number of pairs from i and j on.
 	common := make([][]int32, n+1)
 	for i := range common {
 		common[i] = make([]int32, m+1)

@@ -1,6 +1,6 @@
-// Package bounded reads files that the user names, which may be a pipe that nobody
-// writes to, a device, or endless. Opening and reading end when the context does, and
-// no more is read than the limit for that kind of file.
+// Package bounded reads files that the user names. Such a file may be a pipe that nobody
+// writes to, a device, or endless: opening and reading it end with the context, and no
+// more is read than the limit for that kind of file.
 package bounded
 
 import (
@@ -14,25 +14,25 @@ import (
 	"time"
 )
 
-// Kind is what a file is read for, with the most that is read of one.
+// Kind is a kind of file, with the most that is read of one.
 type Kind struct {
-	// Thing is what messages call the file, as in "results file"; empty: its path
+	// Thing is the word for the file in messages, such as "results file"; empty: its path
 	// says enough.
 	Thing string
-	// Most is its most bytes.
+	// Most is the largest size, in bytes.
 	Most int64
-	// Regular refuses pipes and devices, for what is read more than once.
+	// Regular refuses pipes and devices, for a file that is read more than once.
 	Regular bool
-	// Advice ends the message about a file that is not what it should be, as in
-	// "give a file that entrylab study wrote".
+	// Advice ends the message about a file of the wrong kind, such as "give a file that
+	// entrylab study wrote".
 	Advice string
 }
 
-// Open opens the file for reading. Where that must wait, as for the writer of a
-// named pipe, it ends with ctx. The error has the path in it.
+// Open opens the file for reading. If that must wait, as for the writer of a named pipe, it
+// ends with ctx. Errors name the path.
 func (k Kind) Open(ctx context.Context, path string) (*File, error) {
 	if k.Regular {
-		// Before it is opened, which may have effects on a device.
+		// Checked before it is opened: opening a device may have effects.
 		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 			return nil, k.error(path, errNotRegular)
 		}
@@ -48,13 +48,13 @@ func (k Kind) Open(ctx context.Context, path string) (*File, error) {
 		f.Close()
 		return nil, k.error(path, err)
 	}
-	// A read that waits for a pipe, a terminal or a serial line is ended by a
-	// deadline; what knows none does not wait.
+	// A deadline ends a read that waits for a pipe, a terminal or a serial line. A file
+	// that has no deadlines does not wait.
 	stop := context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })
 	return &File{k.Reader(ctx, path, f), f, stop}, nil
 }
 
-// check reports an open file that is not what the kind wants.
+// check refuses an open file that is not of the kind.
 func (k Kind) check(f *os.File) error {
 	info, err := f.Stat()
 	switch {
@@ -70,8 +70,8 @@ func (k Kind) check(f *os.File) error {
 	return nil
 }
 
-// open is os.Open, which waits for the other end of a named pipe and for the
-// carrier of a serial line, and does not know a context.
+// open is os.Open with a context: opening waits for the other end of a named pipe and for
+// the carrier of a serial line.
 func open(ctx context.Context, path string) (*os.File, error) {
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
 		return os.Open(path)
@@ -97,7 +97,7 @@ func open(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// error is err about the file, once with its name, and with the advice.
+// error adds the name of the file to err, unless it has it, and the advice.
 func (k Kind) error(path string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -111,8 +111,8 @@ func (k Kind) error(path string, err error) error {
 
 var errNotRegular = errors.New("is not a regular file")
 
-// ErrTooLong means that a file has more than its kind allows, or a program's
-// output; ErrLongLine, that a line has more than ReadLine was given.
+// ErrTooLong means that a file or a program's output is longer than allowed; ErrLongLine,
+// that a line is.
 var (
 	ErrTooLong  = errors.New("too long")
 	ErrLongLine = errors.New("the line is too long")
@@ -132,28 +132,27 @@ func (k Kind) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Reader returns r, which is the file at path, with the kind's bound. A read ends
-// with the context only before or after it waits.
+// Reader returns a reader of r, the file at path, that keeps to the kind's limit. The
+// context does not end a read that waits.
 func (k Kind) Reader(ctx context.Context, path string, r io.Reader) *Reader {
 	return &Reader{kind: k, path: path, ctx: ctx, r: r, left: k.Most}
 }
 
-// Reader reads until there is more than the kind allows or the context is done.
+// Reader reads until the kind's limit is reached or the context is done.
 type Reader struct {
 	kind Kind
 	path string
 	ctx  context.Context
 	r    io.Reader
-	left int64 // bytes that may still come
+	left int64 // bytes that may still be read
 }
 
-// Read reads as any reader does. Errors but io.EOF and the context's have the
-// path in them.
+// Read reads as any reader does. All errors but io.EOF and the context's name the path.
 func (r *Reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	// One byte more than may come tells a file that is too long.
+	// One byte beyond the limit shows that the file is too long.
 	if int64(len(p)) > r.left {
 		p = p[:r.left+1]
 	}
@@ -169,8 +168,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File is an open file of a kind. Its reads end with the context, too, while they
-// wait.
+// File is an open file of a kind. The context also ends reads that wait.
 type File struct {
 	*Reader
 	f    *os.File
@@ -183,9 +181,9 @@ func (f *File) Close() error {
 	return f.f.Close()
 }
 
-// ReadLine returns the next line with its end, as bufio.Reader.ReadBytes does: the
-// last may lack it, and comes with io.EOF. A line of more than most bytes ends
-// with ErrLongLine and what has come of it; the next call goes on inside it.
+// ReadLine returns the next line with its newline, as bufio.Reader.ReadBytes does: the last
+// line may have none, and is returned with io.EOF. Of a line of more than most bytes it
+// returns the beginning, with ErrLongLine; the next call continues in that line.
 func ReadLine(in *bufio.Reader, most int) ([]byte, error) {
 	var line []byte
 	for {

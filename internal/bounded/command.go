@@ -14,20 +14,20 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// Limits are what a program may take; 0 is no limit.
+// Limits are the limits of a program; 0 means no limit.
 type Limits struct {
-	Work   time.Duration // that it works, or sleeps (package work)
-	Memory int64         // bytes of its address space
-	File   int64         // bytes of a file that it writes
-	Output int64         // bytes that it prints, on both streams together
+	Work   time.Duration // of working, or of sleeping (package work)
+	Memory int64         // bytes of address space
+	File   int64         // bytes of each file that it writes
+	Output int64         // bytes of output, on both streams together
 }
 
-// afterKill is the time for what the program started to let go of its output.
+// afterKill is how long processes that the program started may hold its output open.
 const afterKill = time.Second
 
-// Output runs the program within its limits and returns what it printed on
-// standard output and, with it, standard error. It is killed when ctx is done,
-// when it prints too much, and when this process dies.
+// Output runs a program within limits and returns its standard output and standard error
+// together. The program is killed when ctx is done, when it prints too much, and when this
+// process dies.
 func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -36,15 +36,15 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	// The limits are there before the program is: set from outside they would be late
-	// on a busy host.
+	// A shell sets the limits before the program starts: set from outside, they could come
+	// too late on a busy host.
 	limited := []string{"-c", `ulimit -v "$1" && ulimit -f "$2" && shift 2 && exec "$@"`, "sh", ulimit(l.Memory, 1<<10), ulimit(l.File, 512), path}
 	cmd := exec.CommandContext(ctx, "/bin/sh", append(limited, args...)...)
 	w := &stopper{out, stop}
 	cmd.Stdout, cmd.Stderr = w, w // one writer: the lines keep their order
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = afterKill
-	// The death signal comes when the thread ends that started the program.
+	// The kernel sends the death signal when the thread that started the program ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
@@ -69,7 +69,7 @@ func Output(ctx context.Context, l Limits, name string, args ...string) ([]byte,
 	return out.Bytes(), err
 }
 
-// ulimit is a limit in bytes as the shell takes it, in units.
+// ulimit returns a limit in bytes as the shell's ulimit takes it, in units.
 func ulimit(most, unit int64) string {
 	if most == 0 {
 		return "unlimited"
@@ -92,7 +92,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// stopper tells of a writer that failed.
+// stopper calls stop when the writer fails.
 type stopper struct {
 	io.Writer
 	stop func(error)

@@ -1,6 +1,6 @@
 // Package broken holds variants with one fault each, which show that the guest's
-// checks can fail. A test puts them in an image beside a sound variant and selects
-// them for the checks. They are not presets.
+// checks can fail. A test puts one into an image beside a sound variant and selects it for
+// the checks. They are not presets.
 //
 // Each is a sound variant whose listing is edited: one instruction is left out,
 // replaced or added. An edit that does not find its instruction exactly once is a
@@ -30,8 +30,8 @@ var (
 	gs = Fields[layout.PerCPU[Mem]](GS)
 	pt = Slots[layout.PtRegs[Slot]]()
 
-	// The frame while RSP is at the start of a partial frame, of a whole one,
-	// and below a whole one at a return address.
+	// The frame when RSP is at the start of a partial frame, at the start of full pt_regs,
+	// and at a return address below full pt_regs.
 	part   = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off))
 	full   = Fields[layout.PtRegs[Mem]](RSP)
 	called = Fields[layout.PtRegs[Mem]](RSP.At(8))
@@ -41,7 +41,7 @@ var (
 // the user's RSP in RSPScratch alone.
 const earlyRounds = 10_000
 
-// looking is a variant whose one exit looks at the frame before it takes SYSRETQ.
+// looking is a variant whose only exit looks at the frame before it takes SYSRETQ.
 const looking = "sp=frame,flags=flags,top=eager,irq=frame,exit=opportunistic"
 
 // Variants returns all broken variants.
@@ -124,7 +124,7 @@ func Variants() []Variant {
 	}
 }
 
-// Find returns the broken variant of a name.
+// Find returns the broken variant with that name.
 func Find(name string) (Variant, error) {
 	var names []string
 	for _, v := range Variants() {
@@ -177,8 +177,8 @@ func sysretFull() Block {
 	}
 }
 
-// Edit replaces the one instruction of a function that is was by items, of which
-// there may be none. The function's name is without the variant's.
+// Edit replaces the instruction was, which a function must have exactly once, by items, of
+// which there may be none. The function is named without the variant.
 func Edit(function string, was Ins, items ...Item) func(*Program) error {
 	return func(p *Program) error {
 		found := 0
@@ -194,8 +194,8 @@ func Edit(function string, was Ins, items ...Item) func(*Program) error {
 	}
 }
 
-// replace returns the listing with items in the place of each instruction that
-// is was, and counts them.
+// replace returns the listing with items in place of each instruction that equals was, and
+// how many there were.
 func replace(b Block, was Ins, items []Item, found *int) Block {
 	var out Block
 	for _, item := range b {

@@ -19,7 +19,7 @@ import (
 	"github.com/entrylab/entrylab/internal/work"
 )
 
-// widths are those of a phone, a tablet and a desktop, in pixels.
+// widths are the widths of a phone, a tablet and a desktop, in pixels.
 var widths = []int{390, 800, 1400}
 
 // chromium is the browser.
@@ -35,9 +35,9 @@ func chromium(t *testing.T) string {
 
 var measured = regexp.MustCompile(`data-page="([^"]*)" data-width="(\d+) of (\d+)"`)
 
-// Problems shows pages, each in frames as wide as a phone, a tablet and a desktop, and
-// returns what is wrong with them: errors of their scripts, and pages that are wider
-// than their frame. pages has the text of each by its name.
+// Problems shows each page in frames as wide as a phone, a tablet and a desktop, and
+// returns what is wrong: errors of scripts, and pages that are wider than their frame.
+// pages holds the text of each page by its name.
 func Problems(t *testing.T, pages map[string]string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -79,8 +79,8 @@ func Problems(t *testing.T, pages map[string]string) []string {
 	return problems
 }
 
-// show shows a page and returns its elements after its scripts have run, and what the
-// browser logged.
+// show shows a page and returns its elements as they are after its scripts, and the log of
+// the browser.
 func show(t *testing.T, dir, page string) (dom, log string) {
 	t.Helper()
 	path := filepath.Join(dir, "outer.html")
@@ -89,7 +89,7 @@ func show(t *testing.T, dir, page string) (dom, log string) {
 	}
 	cmd := exec.CommandContext(t.Context(), chromium(t), "--headless=new", "--no-sandbox", "--disable-gpu", "--user-data-dir="+dir,
 		fmt.Sprintf("--window-size=%d,1000", slices.Max(widths)+100), "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom", "file://"+path)
-	cmd.WaitDelay = time.Minute // for processes of the browser's that outlive it
+	cmd.WaitDelay = time.Minute // its own processes may outlive it
 	var out, logged bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &logged
 	if err := work.Run(cmd, 2*time.Minute); err != nil {
@@ -100,8 +100,8 @@ func show(t *testing.T, dir, page string) (dom, log string) {
 
 var evaluated = regexp.MustCompile(`data-value="([^"]*)"`)
 
-// Eval shows a page in a frame of a width and returns the value of a script that runs in
-// it, as a text.
+// Eval shows a page in a frame of that width and returns, as text, the value of a script
+// that runs in it.
 func Eval(t *testing.T, page string, width int, script string) string {
 	t.Helper()
 	dom, log := show(t, t.TempDir(), fmt.Sprintf(`<!DOCTYPE html><body>

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// linear are the red, green and blue of a colour such as #1d2227 as light, from 0 to 1;
-// NaN if it is no colour.
+// linear returns the amounts of red, green and blue light of a colour such as #1d2227, from
+// 0 to 1; NaN if it is not a colour.
 func linear(color string) [3]float64 {
 	var bytes [3]uint8
 	if _, err := fmt.Sscanf(color, "#%02x%02x%02x", &bytes[0], &bytes[1], &bytes[2]); err != nil {
@@ -23,11 +23,11 @@ func linear(color string) [3]float64 {
 	return rgb
 }
 
-// luminance is how bright a colour is.
+// luminance returns how bright a colour is.
 func luminance(rgb [3]float64) float64 { return 0.2126*rgb[0] + 0.7152*rgb[1] + 0.0722*rgb[2] }
 
-// Contrast is that of two colours such as #1d2227, from 1 to 21 (WCAG 2.1, contrast
-// ratio); NaN if one is no colour.
+// Contrast returns the contrast ratio of two colours such as #1d2227, from 1 to 21 (WCAG
+// 2.1); NaN if one is not a colour.
 func Contrast(a, b string) float64 {
 	x, y := luminance(linear(a)), luminance(linear(b))
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
@@ -45,7 +45,7 @@ func (m matrix) times(v [3]float64) (w [3]float64) {
 	return w
 }
 
-// eyes are how people see: those who see all colours, and those who lack the cones for
+// eyes holds what people see: those who see all colours, and those who lack the cones for
 // red, green or blue (Machado, Oliveira, Fernandes, IEEE TVCG 15, 2009, severity 1).
 var eyes = []matrix{
 	{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
@@ -54,8 +54,8 @@ var eyes = []matrix{
 	{{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
 }
 
-// Apart is how different two colours are to whoever sees them least apart, as a distance
-// in CIELAB: 2 is just seen. It is NaN if one is no colour.
+// Apart returns how different two colours are for those who see the least difference, as a
+// distance in CIELAB, where 2 is just visible; NaN if one is not a colour.
 func Apart(a, b string) float64 {
 	least := math.Inf(1)
 	for _, eye := range eyes {
@@ -65,7 +65,7 @@ func Apart(a, b string) float64 {
 	return least
 }
 
-// lab is a colour in CIELAB, by the white of sRGB.
+// lab returns a colour in CIELAB, with the white of sRGB.
 func lab(rgb [3]float64) [3]float64 {
 	toXYZ := matrix{{0.4124, 0.3576, 0.1805}, {0.2126, 0.7152, 0.0722}, {0.0193, 0.1192, 0.9505}}
 	xyz, white := toXYZ.times(rgb), [3]float64{0.9505, 1, 1.089}

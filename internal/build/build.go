@@ -12,19 +12,19 @@ import (
 // Version is the semantic version of this source (semver.org).
 const Version = "1.0.0-rc.1"
 
-// Info is what a program says of itself.
+// Info is what a program knows about its own build.
 type Info struct {
 	Version string `json:"version"`
-	// Revision is the source's, or "unknown", as in a program that was built outside of a
-	// repository. Modified is set if the source had changes that were not committed.
+	// Revision is the revision of the source; "unknown" if the program was built outside a
+	// repository. Modified is set if the source had uncommitted changes.
 	Revision string `json:"revision"`
 	Modified bool   `json:"modified,omitempty"`
-	// Go is the release that built it, Platform what it runs on.
+	// Go is the release that built it, Platform the platform that it runs on.
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
 
-// Read returns what this program says of itself.
+// Read returns what this program knows about its own build.
 var Read = sync.OnceValue(func() Info {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -46,8 +46,8 @@ func infoOf(b *debug.BuildInfo) Info {
 	return i
 }
 
-// Name is the name of this program in records: its module's version, else its source's
-// revision.
+// Name returns the name of this program in records: the version of its module or, without
+// one, the revision of its source.
 func Name() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

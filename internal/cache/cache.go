@@ -30,8 +30,8 @@ import (
 	"github.com/entrylab/entrylab/internal/wholefile"
 )
 
-// Bound is how many bytes the generated files may take, but for those that
-// running commands hold.
+// Bound is how many bytes the generated files may take, without those that running
+// commands hold.
 const Bound = 512 << 20
 
 const (
@@ -39,14 +39,14 @@ const (
 	runName  = "run"
 )
 
-// place is where the cache may be.
+// place is a folder where the cache may be.
 type place struct {
 	dir string
-	own string // the folder of it that anybody could have made, or ""
+	own string // the part of its path that anybody could have made, or ""
 }
 
-// places are where the cache may be, the best first: where the user has no home
-// folder, or none to write to, that is the folder for temporary files.
+// places returns where the cache may be, the best place first. A user without a home
+// folder, or without the right to write to it, gets the folder for temporary files.
 func places() ([]place, error) {
 	var list []place
 	base, err := os.UserCacheDir()
@@ -60,7 +60,7 @@ func places() ([]place, error) {
 	return list, err
 }
 
-// Dir is the cache folder, which it makes if need be.
+// Dir returns the cache folder. It makes the folder if it does not exist.
 func Dir() (string, error) {
 	list, err := places()
 	for _, p := range list {
@@ -71,7 +71,7 @@ func Dir() (string, error) {
 	return "", fmt.Errorf("cache folder: %w (set XDG_CACHE_HOME to a folder that can be written)", err)
 }
 
-// make makes the folder, in which this user must be able to make files.
+// make makes the folder, and checks that this user can make files in it.
 func (p place) make() error {
 	if p.own != "" {
 		if err := os.MkdirAll(p.own, 0o700); err != nil {
@@ -106,8 +106,8 @@ func (p place) safe() error {
 	return nil
 }
 
-// lock opens the file, makes it if need be, and locks it (flock's how). It
-// returns no file that was removed meanwhile.
+// lock opens the file, or makes it, and locks it; how is flock's operation. It does not
+// return a file that was removed in the meantime.
 func lock(path string, how int) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
@@ -133,7 +133,7 @@ func lock(path string, how int) (*os.File, error) {
 	}
 }
 
-// locked runs f while no other process makes or removes anything in dir.
+// locked runs f while no other process makes or removes files in dir.
 func locked(dir string, f func() error) error {
 	l, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX)
 	if err != nil {
@@ -143,8 +143,8 @@ func locked(dir string, f func() error) error {
 	return f()
 }
 
-// held are the files that this process got from Keep last, each locked. They are
-// as many as its machines can have in use at once, and some.
+// held holds the files that this process got from Keep last, each locked: more than its
+// machines can use at once.
 var held struct {
 	sync.Mutex
 	files []*os.File
@@ -160,9 +160,9 @@ func hold(f *os.File) {
 	held.files = append(held.files, f)
 }
 
-// Keep writes data to the cache under a name made of kind, its content and ext,
-// if it is not there yet, and returns the path. The file stays there as long as
-// this process is one of those that used it last, and then until room is needed.
+// Keep writes data to the cache, unless it is there, under a name made of kind, the content
+// and ext, and returns the path. The file stays while it is among the last that this
+// process used, and after that until room is needed.
 func Keep(kind, ext string, data []byte) (string, error) {
 	dir, err := Dir()
 	if err != nil {
@@ -194,14 +194,14 @@ func keep(dir string, bound int64, kind, ext string, data []byte) (string, error
 	return path, err
 }
 
-// file is a generated one.
+// file is a generated file.
 type file struct {
 	path string
 	size int64
 	used time.Time
 }
 
-// files are the generated ones, the least recently used first, and their bytes.
+// files returns the generated files, the least recently used first, and their size in bytes.
 func files(dir string) (list []file, total int64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -224,7 +224,7 @@ func files(dir string) (list []file, total int64, err error) {
 	return list, total, nil
 }
 
-// evict removes files that nobody holds until the others are within the bound.
+// evict removes files that nobody holds until the others are within Bound.
 func evict(dir string, bound int64) error {
 	list, total, err := files(dir)
 	if err != nil {
@@ -264,8 +264,8 @@ func removeFree(path string) (bool, error) {
 	}
 }
 
-// Temp makes a folder for temporary files, which remove removes. Where the
-// process ends before it does, that is left to the next one: see Sweep.
+// Temp makes a folder for temporary files, which remove removes. If the process ends before
+// that, Sweep removes it in a later one.
 func Temp(kind string) (dir string, remove func(), err error) {
 	base, err := Dir()
 	if err != nil {
@@ -287,15 +287,15 @@ func Temp(kind string) (dir string, remove func(), err error) {
 		return "", nil, fmt.Errorf("temporary folder: %w", err)
 	}
 	return dir, func() {
-		os.RemoveAll(dir) // what cannot be removed now, Sweep tries again
+		os.RemoveAll(dir) // Sweep tries again what cannot be removed now
 		owner.Close()
 	}, nil
 }
 
-// Sweep removes the temporary folders of processes that are gone. Every command
-// begins with it.
+// Sweep removes the temporary folders of processes that have ended. Every command begins
+// with it.
 func Sweep() error {
-	list, _ := places() // where there is none, nothing is left
+	list, _ := places() // without a place, nothing is left behind
 	var failed []error
 	for _, p := range list {
 		if _, err := os.Stat(filepath.Join(p.dir, runName)); err == nil && p.safe() == nil {
@@ -309,10 +309,10 @@ func Sweep() error {
 	return nil
 }
 
-// sweep returns the bytes that it made free.
+// sweep returns the number of bytes that it freed.
 func sweep(base string) (freed int64, err error) {
 	run := filepath.Join(base, runName)
-	if entries, err := os.ReadDir(run); len(entries) == 0 { // mostly, and needs no lock
+	if entries, err := os.ReadDir(run); len(entries) == 0 { // the usual case, which needs no lock
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
@@ -328,7 +328,7 @@ func sweep(base string) (freed int64, err error) {
 			dir := filepath.Join(run, e.Name())
 			f, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
 			if errors.Is(err, syscall.EWOULDBLOCK) {
-				continue // its process runs
+				continue // its process is still running
 			}
 			if err == nil {
 				f.Close()
@@ -341,7 +341,7 @@ func sweep(base string) (freed int64, err error) {
 	return freed, err
 }
 
-// size is the bytes of the files in a folder, as far as they can be seen.
+// size returns the size in bytes of those files in a folder that this user can see.
 func size(dir string) (bytes int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

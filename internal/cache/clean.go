@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// Cleaned is what Clean did.
+// Cleaned says what Clean did.
 type Cleaned struct {
 	Dir   string // the cache folder
-	Bytes int64  // that are free now
-	Kept  int    // files and folders that running commands hold
+	Bytes int64  // that were freed
+	Kept  int    // files and folders, as running commands hold them
 }
 
-// Clean empties the cache but for what running commands hold.
+// Clean removes everything from the cache that no running command holds.
 func Clean() (Cleaned, error) {
 	dir, err := Dir()
 	if err != nil {
@@ -49,7 +49,7 @@ func Clean() (Cleaned, error) {
 				failed = append(failed, c.removeFile(path))
 			}
 		}
-		// Last, as it is what keeps others out: who waits for it now makes a new one.
+		// The lock is the last, as it keeps others out: a process that waits for it makes a new one.
 		if c.Kept == 0 && errors.Join(failed...) == nil {
 			failed = append(failed, os.Remove(filepath.Join(dir, lockName)))
 		}
@@ -77,8 +77,8 @@ func (c *Cleaned) removeFile(path string) error {
 	return err
 }
 
-// removeDir removes a folder with all that is in it. .ci/linux holds a lock in
-// its own while it fetches.
+// removeDir removes a folder with everything in it. While .ci/linux fetches, it holds a
+// lock in its folder.
 func (c *Cleaned) removeDir(path string) error {
 	l, err := lock(filepath.Join(path, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -1,9 +1,9 @@
-// Package gdb speaks as much of gdb's remote serial protocol with QEMU as it takes to
-// stop a machine at an instruction, to inspect it and to change it. Package trace
-// follows calls with it, and package events raises events.
+// Package gdb speaks the part of gdb's remote serial protocol that stops QEMU at an
+// instruction, inspects the machine and changes it. Package trace follows calls with it,
+// and package events raises events.
 //
-// Every packet is $data#sum, the sum two hex digits of the bytes' sum modulo 256,
-// and the other side answers + to it (gdb's manual, appendix E).
+// A packet is $data#sum, where sum is the sum of the bytes modulo 256 in two hex digits.
+// The other side answers it by + (gdb's manual, appendix E).
 package gdb
 
 import (
@@ -40,7 +40,7 @@ func (s *Stub) taken(data string) error {
 	}
 }
 
-// receive waits for a packet and says that it came.
+// receive waits for a packet and acknowledges it.
 func (s *Stub) receive() (string, error) {
 	data, err := s.packet()
 	if err == nil {
@@ -95,7 +95,7 @@ func (s *Stub) ask(data string) (string, error) {
 	return answers[0], nil
 }
 
-// order sends packets that are answered by OK.
+// order sends packets whose answer must be OK.
 func (s *Stub) order(packets ...string) error {
 	answers, err := s.together(packets...)
 	return errors.Join(accepted(packets, answers), err)
@@ -111,9 +111,9 @@ func accepted(packets, answers []string) error {
 	return nil
 }
 
-// together sends packets at once and returns the answers. The next packet tells
-// the stub as well as a + that the answer to the last one came; a + would stop a
-// machine that the last one has let run.
+// together sends packets at once and returns the answers. The last answer is not
+// acknowledged: the next packet does that too, and a + would stop a machine that the last
+// packet has let run.
 func (s *Stub) together(packets ...string) (answers []string, err error) {
 	var all strings.Builder
 	for _, data := range packets {
@@ -142,8 +142,8 @@ func (s *Stub) together(packets ...string) (answers []string, err error) {
 // ErrEnded means that the machine has ended.
 var ErrEnded = errors.New("the machine ended under the debugger")
 
-// Step runs one instruction. No interrupt arrives meanwhile: one that waits comes
-// with the next Continue.
+// Step runs one instruction. No interrupt arrives in it: a pending one arrives with the
+// next Continue.
 func (s *Stub) Step() error { return s.run("s") }
 
 // WriteStep is WriteWords and Step at once.
@@ -171,20 +171,20 @@ func (s *Stub) run(how string, before ...string) error {
 	}
 }
 
-// Interrupt stops the machine that a Continue has let run and given up waiting for.
+// Interrupt stops a machine that still runs after a Continue has given up waiting.
 func (s *Stub) Interrupt() error {
 	if _, err := io.WriteString(s.w, "\x03"); err != nil {
 		return err
 	}
-	_, err := s.receive() // the signal that it stops by
+	_, err := s.receive() // the signal with which it stops
 	return err
 }
 
-// Break stops the machine before the instructions at addrs. A Continue that begins
-// at one stops there at once.
+// Break sets breakpoints on the instructions at addrs. A Continue that begins at one of
+// them stops there at once.
 func (s *Stub) Break(addrs ...uint64) error { return s.order(breakpoints("Z0", addrs)...) }
 
-// Unbreak takes breakpoints away.
+// Unbreak removes breakpoints.
 func (s *Stub) Unbreak(addrs ...uint64) error { return s.order(breakpoints("z0", addrs)...) }
 
 func breakpoints(what string, addrs []uint64) (packets []string) {
@@ -194,11 +194,11 @@ func breakpoints(what string, addrs []uint64) (packets []string) {
 	return packets
 }
 
-// Detach lets the machine go on by itself. With a breakpoint left QEMU would stop
-// at it, with nobody there to see.
+// Detach lets the machine continue by itself. All breakpoints must be removed before: QEMU
+// would stop at one with nobody there to see it.
 func (s *Stub) Detach() error { return s.order("D") }
 
-// Registers are those of the CPU, but for the x87's and the vectors'.
+// Registers holds the CPU's registers except those of the x87 unit and the vectors.
 type Registers struct {
 	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
 	R8, R9, R10, R11, R12, R13, R14, R15   uint64
@@ -225,8 +225,8 @@ const (
 	numberCR8          = 31
 )
 
-// Describe makes QEMU tell all of Registers, which it does to one who has read
-// what registers there are. It comes first.
+// Describe makes QEMU send all of Registers, which it does only after its description of
+// the registers has been read. It must be called first.
 func (s *Stub) Describe() error {
 	answer, err := s.ask("qXfer:features:read:target.xml:0,ffb")
 	if err == nil && answer == "" {
@@ -235,7 +235,7 @@ func (s *Stub) Describe() error {
 	return err
 }
 
-// Registers reads them.
+// Registers reads the registers.
 func (s *Stub) Registers() (Registers, error) {
 	r, _, err := s.RegistersWords(nil)
 	return r, err
@@ -263,8 +263,8 @@ func (s *Stub) RegistersWords(addrs []uint64) (r Registers, words []uint64, err 
 	return r, words, nil
 }
 
-// SetRegisters writes those that a call of a leaf function changes: RAX, RSI,
-// RDI, RIP and Flags.
+// SetRegisters writes the registers that a call of a leaf function changes: RAX, RSI, RDI,
+// RIP and Flags.
 func (s *Stub) SetRegisters(r Registers) error {
 	return s.order(
 		set(numberRAX, r.RAX), set(numberRSI, r.RSI), set(numberRDI, r.RDI), set(numberRIP, r.RIP),
@@ -275,7 +275,7 @@ func (s *Stub) SetRegisters(r Registers) error {
 // SetCR3 makes the machine use another page table.
 func (s *Stub) SetCR3(cr3 uint64) error { return s.order(set(numberCR3, cr3)) }
 
-// SetCR8 sets the task priority: interrupts of its class and below wait.
+// SetCR8 sets the task priority: interrupts of that class and below wait.
 func (s *Stub) SetCR8(priority uint64) error { return s.order(set(numberCR8, priority)) }
 
 // SetAll writes every register that differs from what it was before: all but
@@ -317,7 +317,7 @@ func (s *Stub) SetAll(before, r Registers) error {
 	return s.order(packets...)
 }
 
-// set is the packet that writes a register of 64 bits.
+// set returns the packet that writes a 64-bit register.
 func set(number int, value uint64) string {
 	return fmt.Sprintf("P%x=%x", number, binary.LittleEndian.AppendUint64(nil, value))
 }
@@ -421,8 +421,7 @@ func runs(addrs []uint64) (list [][]uint64) {
 	return list
 }
 
-// WritePhysical writes a 32-bit word at a physical address, which may be a
-// device's.
+// WritePhysical writes a 32-bit word at a physical address, which may belong to a device.
 func (s *Stub) WritePhysical(addr uint64, word uint32) error {
 	return s.order(
 		"Qqemu.PhyMemMode:1",

@@ -1,5 +1,5 @@
-// Package golden holds what tests make against the files of the repository that say what
-// it has to be, and with -update writes these files anew.
+// Package golden compares what tests make with files of the repository and, with -update,
+// writes these files again.
 package golden
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Update is the flag -update: write the files instead of comparing with them. A test
-// whose files are not simply texts of its own looks at it; all others call Same.
+// Update is the flag -update: write the files instead of comparing with them. Most tests
+// call Same; a test whose golden file is more than one text of its own looks at the flag.
 var Update = flag.Bool("update", false, "write the golden files anew; review the difference")
 
 // Same compares a text with the golden file at path, or with -update writes it.

@@ -1,6 +1,6 @@
-// Package group runs a program as a process group that ends, as a whole, with this
-// process, however that ends: a compiler driver or a shell that is killed alone leaves
-// running what it has started.
+// Package group runs a program as a process group that ends as a whole with this process,
+// however that ends. Killing only a compiler driver or a shell would leave running what it
+// has started.
 package group
 
 import (
@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// afterEnd is the time that what a program left running may hold its output open.
+// afterEnd is how long processes that a program left running may hold its output open.
 const afterEnd = time.Second
 
-// Run runs a command, which exec.CommandContext made, in a group of its own. What it
-// started and left running is killed when it ends, when its context does, and when
-// this process does.
+// Run runs a command that exec.CommandContext made, in a process group of its own. What it
+// leaves running is killed when it ends, when its context is done, and when this process
+// ends.
 func Run(cmd *exec.Cmd) error {
 	g, err := newGroup()
 	if err != nil {
@@ -34,8 +34,8 @@ func Run(cmd *exec.Cmd) error {
 }
 
 type group struct {
-	// guard is the group's first process. It waits for the end of its standard
-	// input, the other end of which is here alone, and then kills the group.
+	// guard is the group's first process. It waits for the end of its standard input,
+	// whose other end only this process has, and then kills the group.
 	guard *exec.Cmd
 	input io.Closer
 }
@@ -53,11 +53,11 @@ func newGroup() (*group, error) {
 	return &group{guard, input}, nil
 }
 
-// kill has the group killed.
+// kill makes the guard kill the group.
 func (g *group) kill() error { return g.input.Close() }
 
-// end ends what still runs in the group.
+// end kills what still runs in the group.
 func (g *group) end() {
-	_ = g.kill()       // it may be so already
-	_ = g.guard.Wait() // it has killed itself
+	_ = g.kill()       // it may be killed already
+	_ = g.guard.Wait() // an error, as it kills itself
 }

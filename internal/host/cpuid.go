@@ -4,10 +4,11 @@ import (
 	"strings"
 )
 
-// CPUID executes the instruction.
+// CPUID executes the instruction CPUID.
 func CPUID(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
-// Text is the text in registers of CPUID's, the first character lowest.
+// Text returns the text that registers of CPUID hold, the first character in the lowest
+// byte.
 func Text(registers ...uint32) string {
 	b := make([]byte, 0, 4*len(registers))
 	for _, w := range registers {
@@ -16,8 +17,8 @@ func Text(registers ...uint32) string {
 	return strings.TrimSpace(strings.Trim(string(b), "\x00"))
 }
 
-// Hypervisor is the signature that the hypervisor shows of which this is a machine, or
-// nothing.
+// Hypervisor returns the signature of the hypervisor that this machine runs on; empty if
+// there is none.
 func Hypervisor() string {
 	const (
 		present = 1 << 31 // of ECX of leaf 1
@@ -30,15 +31,16 @@ func Hypervisor() string {
 	return Text(b, c, d)
 }
 
-// tcg is how QEMU's emulator shows itself, which is no hypervisor: three times in its
-// signature, and in the names of its own CPU models.
+// tcg is the name by which QEMU's emulator, which is not a hypervisor, shows itself: it is
+// in its signature three times, and in the names of its own CPU models.
 const tcg = "TCG"
 
-// Emulated reports whether a CPU of this name, as Model gives it, is QEMU's emulator: its
-// cycles are none. One that hides its name and its signature is not recognised.
+// Emulated reports whether a CPU of this name, as Model returns it, is QEMU's emulator,
+// which has no real cycles. An emulator that hides its name and signature is not
+// recognized.
 func Emulated(model string) bool { return strings.Contains(model, tcg) }
 
-// named is the name of a CPU in a machine of the hypervisor: it tells an emulated one.
+// named returns the name of a CPU under a hypervisor. It says so if the CPU is emulated.
 func named(model, hypervisor string) string {
 	if strings.Contains(hypervisor, tcg) && !Emulated(model) {
 		return model + " (emulated by QEMU's TCG)"

@@ -17,18 +17,18 @@ import (
 // (Linux: arch/x86/kernel/cpu/proc.c).
 const CPUInfo = "/proc/cpuinfo"
 
-// CPU is what Linux says of one CPU. What it does not say is empty.
+// CPU is what Linux says about one CPU. What Linux does not say is empty.
 type CPU struct {
-	// Number is the one that Linux gave it.
+	// Number is the number that Linux gave it.
 	Number int
-	// Model is the name of the model, Signature its family, model and stepping in
-	// decimal, as in "25/1/1", Microcode the revision of its microcode.
+	// Model is the name of the model; Signature is family, model and stepping in decimal,
+	// such as "25/1/1"; Microcode is the revision of the microcode.
 	Model, Signature, Microcode string
-	// Flags are the features that it shows, by Linux's names.
+	// Flags are its features, by Linux's names.
 	Flags []string
 }
 
-// Has reports whether the CPU shows a feature.
+// Has reports whether the CPU has a feature.
 func (c CPU) Has(flag string) bool { return slices.Contains(c.Flags, flag) }
 
 // CPUs reads the CPUs that a file in the format of CPUInfo describes.
@@ -64,8 +64,8 @@ func Parse(text string) []CPU {
 	return cpus
 }
 
-// Model names the first CPU and its microcode. Where that cannot be told the name
-// says why; that of an emulated CPU says so.
+// Model returns the name of the first CPU and the revision of its microcode. If the CPU is
+// not known, the name says why; if it is emulated, the name says so.
 func Model() (model, microcode string) {
 	cpus, err := CPUs(CPUInfo)
 	switch {
@@ -77,8 +77,8 @@ func Model() (model, microcode string) {
 	return named(cpus[0].Model, Hypervisor()), cpus[0].Microcode
 }
 
-// Kernel is the release of the kernel that runs, as uname prints it; empty where it
-// cannot be told.
+// Kernel returns the release of the running kernel, as uname prints it; empty if it is not
+// known.
 func Kernel() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -87,14 +87,14 @@ func Kernel() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// ID tells this machine from others, also of the same name: a hash of what systemd
-// calls its machine ID (machine-id(5)), or of its name and CPU where it has none.
+// ID returns a text that distinguishes this machine from others, even of the same name: a
+// hash of systemd's machine ID (machine-id(5)) or, without one, of its name and CPU.
 func ID() string {
 	id, err := os.ReadFile("/etc/machine-id")
 	if text := strings.TrimSpace(string(id)); err == nil && text != "" {
-		return hash("entrylab", text) // the ID itself is not to be shown
+		return hash("entrylab", text) // the ID itself is confidential
 	}
-	name, _ := os.Hostname() // without a name the CPU must do
+	name, _ := os.Hostname() // without a name, the CPU alone must do
 	model, microcode := Model()
 	return hash(name, model, microcode)
 }

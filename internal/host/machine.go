@@ -17,11 +17,11 @@ const (
 	hwcap2FSGSBASE = 1 << 1
 )
 
-// Auxv is the auxiliary vector that the kernel gave this process.
+// Auxv returns the auxiliary vector that the kernel gave this process.
 func Auxv() ([]byte, error) { return os.ReadFile("/proc/self/auxv") }
 
-// FSGSBASE reports whether a kernel lets programs run the instructions that set the
-// bases of FS and GS; auxv is the auxiliary vector that it gave this process.
+// FSGSBASE reports whether the kernel lets programs run the instructions that set the bases
+// of FS and GS. auxv is the auxiliary vector that it gave this process.
 func FSGSBASE(auxv []byte) bool {
 	for ; len(auxv) >= 16; auxv = auxv[16:] {
 		if binary.LittleEndian.Uint64(auxv) == atHWCap2 {
@@ -31,7 +31,7 @@ func FSGSBASE(auxv []byte) bool {
 	return false
 }
 
-// Sys is where Linux describes its devices.
+// Sys is the folder in which Linux describes its devices.
 const Sys = "/sys"
 
 // Counters reports whether the CPU has performance counters that Linux drives, in the
@@ -46,8 +46,8 @@ func Counters(sys string) bool {
 	return false
 }
 
-// Neighbours are the threads that share a core with another that is online, as Linux
-// lists them ("0-1"), in the file system at sys; empty: each has a core of its own.
+// Neighbours returns the online threads that share a core, as Linux lists them ("0-1"), by
+// the file system at sys; empty if each has a core of its own.
 func Neighbours(sys string) (lists []string, err error) {
 	files, err := filepath.Glob(filepath.Join(sys, "devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list"))
 	if err != nil || len(files) == 0 {
@@ -68,7 +68,7 @@ func Neighbours(sys string) (lists []string, err error) {
 	return lists, nil
 }
 
-// Free is how many bytes this user may still write to the file system of a folder.
+// Free returns how many bytes this user may still write to the file system of a folder.
 func Free(dir string) (bytes uint64, err error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -1,10 +1,10 @@
-// Package need is how a test asks for something that not every machine has.
+// Package need is for tests that need something that not every machine has.
 //
 // In CI and in `make test`, programs that can be installed and files that can be
 // fetched must be there: a missing one fails the test. Elsewhere it skips the test.
-// What cannot be installed is listed in Things; a test that needs one of these is
-// skipped everywhere, and `make test` names it at the end. No test is skipped for any
-// other reason or in any other way (TestOneWayToSkip).
+// What cannot be installed is listed in Things: without it, a test is skipped everywhere,
+// and `make test` names the test at the end. No test is skipped for any other reason or in
+// any other way (TestOneWayToSkip).
 package need
 
 import (
@@ -17,10 +17,10 @@ import (
 	"testing"
 )
 
-// Thing is what a host may lack without a fault of anyone.
+// Thing is something that a host may lack without anyone being at fault.
 type Thing string
 
-// What may be absent. There is no other list.
+// The things that may be absent. There is no other list.
 const (
 	CPUFeature Thing = "CPU feature"              // of this CPU, or of the model that an emulator has of one
 	KVM        Thing = "hardware KVM"             // a CPU with VMX or SVM, and a /dev/kvm that is theirs
@@ -29,15 +29,15 @@ const (
 	NewLinux   Thing = "kernel of a newer Debian" // the archive of this one has its own alone
 )
 
-// Things are all that may be absent.
+// Things are all things that may be absent.
 var Things = []Thing{CPUFeature, KVM, PMU, FREDBochs, NewLinux}
 
 // listVariable names the file to which each test that was skipped for a Thing
 // adds a line.
 const listVariable = "ENTRYLAB_SKIPPED"
 
-// Strict reports whether a missing tool fails a test: the variable CI is true,
-// as `make test` sets it.
+// Strict reports whether a missing tool fails a test: whether the variable CI is true, as
+// `make test` sets it.
 func Strict() bool {
 	strict, err := strconv.ParseBool(os.Getenv("CI"))
 	return strict && err == nil
@@ -53,13 +53,13 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
-// QEMU is Tool for what most tests boot machines with.
+// QEMU is Tool for QEMU, with which most tests boot machines.
 func QEMU(t testing.TB) {
 	t.Helper()
 	Tool(t, "qemu-system-x86_64")
 }
 
-// userCache is the user's, also where tests have a cache of their own later.
+// userCache is the user's cache folder, before a test sets one of its own.
 var userCache, errUserCache = os.UserCacheDir()
 
 // Linux returns the path of the Linux kernel that .ci/linux fetches.
@@ -69,7 +69,7 @@ func Linux(t testing.TB) string {
 }
 
 // LinuxModules returns the path of the folder with the modules that give this kernel a
-// /dev/kvm: they are to be loaded by the order of their names.
+// /dev/kvm. They must be loaded in the order of their names.
 func LinuxModules(t testing.TB) string {
 	t.Helper()
 	return linux(t, "modules")
@@ -89,8 +89,8 @@ func linux(t testing.TB, name string) string {
 	return path
 }
 
-// Missing ends the test for lack of something that can be installed, which what
-// names together with how: it fails if Strict, else it is skipped.
+// Missing ends the test because something is missing that can be installed; what names it,
+// and says how to install it. The test fails if Strict, otherwise it is skipped.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if Strict() {
@@ -99,8 +99,7 @@ func Missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-// Absent skips the test because the host lacks the thing; why is what was seen
-// of it.
+// Absent skips the test because the host lacks a thing; why says how that was seen.
 func Absent(t testing.TB, thing Thing, why string) {
 	t.Helper()
 	if !slices.Contains(Things, thing) {
@@ -114,7 +113,7 @@ func Absent(t testing.TB, thing Thing, why string) {
 	t.Skipf("no %s: %s", thing, why)
 }
 
-// add appends a line in one write, as other processes do too.
+// add appends a line in one write, as other processes append to the file too.
 func add(path, line string) error {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {

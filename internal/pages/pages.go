@@ -17,9 +17,9 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// Page is a page, read.
+// Page is a page that was read.
 type Page struct {
-	// Path is that of the file below the module's folder.
+	// Path is the path of the file below the module's folder.
 	Path, Text string
 	// Blocks are the blocks of code.
 	Blocks []Block
@@ -29,14 +29,13 @@ type Page struct {
 
 // Block is a block of code.
 type Block struct {
-	// Info are the words behind the opening fence; a block that is only set in has
-	// none.
+	// Info holds the words after the opening fence; a block that is only indented has none.
 	Info string
-	// Start and End are where its lines are in the page's text.
+	// Start and End are the offsets of its lines in the page's text.
 	Start, End int
 }
 
-// All are the pages below the module's folder.
+// All returns the pages below the module's folder.
 func All(t testing.TB, root string) []Page {
 	t.Helper()
 	var all []Page
@@ -105,7 +104,7 @@ func Parse(path, source string) Page {
 // quoted finds the pictures that are written as HTML, one for each colour scheme.
 var quoted = regexp.MustCompile(`(?:src|srcset)="([^"]+)"`)
 
-// plain is the text of a node without its marks.
+// plain returns the text of a node without its markup.
 func plain(n ast.Node, source []byte) string {
 	var b strings.Builder
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -117,9 +116,9 @@ func plain(n ast.Node, source []byte) string {
 	return b.String()
 }
 
-// Anchors are the names by which links reach the page's headings, as GitHub makes
-// them: small letters and digits, hyphens for spaces, and a number behind a name that
-// was there before.
+// Anchors returns the names by which links reach the page's headings, as GitHub makes them:
+// lower-case letters and digits, hyphens for spaces, and a number after a name that
+// occurred before.
 func (p Page) Anchors() []string {
 	var all []string
 	for _, h := range p.Headings {
@@ -141,5 +140,5 @@ func (p Page) Anchors() []string {
 	return all
 }
 
-// Line is the number of the line at an offset of the page's text.
+// Line returns the number of the line at an offset of the page's text.
 func (p Page) Line(offset int) int { return 1 + strings.Count(p.Text[:offset], "\n") }

@@ -1,5 +1,5 @@
-// Package solver runs scripts on an SMT solver that the machine has, many scripts in
-// one process.
+// Package solver runs scripts on an SMT solver of this machine, many scripts in one
+// process.
 package solver
 
 import (
@@ -19,30 +19,30 @@ import (
 	"github.com/entrylab/entrylab/internal/bounded"
 )
 
-// commands are the solvers that may be there, the fastest first: each reads
-// commands from standard input and answers each at once.
+// commands are the solvers that are looked for, the fastest first. Each reads commands from
+// standard input and answers each at once.
 var commands = [][]string{
 	{"z3", "-in", "-smt2"},
 	{"cvc5", "--lang=smt2", "--incremental", "--quiet"},
 }
 
-// ErrMissing is that the machine has no solver.
+// ErrMissing means that the machine has no solver.
 var ErrMissing = errors.New("no SMT solver: install z3 or cvc5 (Debian packages of these names)")
 
 // Solver is a running solver. It ends with this process.
 type Solver struct {
-	// Name is the command's: z3 or cvc5.
+	// Name is the name of the command: z3 or cvc5.
 	Name  string
 	ctx   context.Context
 	stop  context.CancelFunc
 	in    io.WriteCloser
 	pipe  *os.File
 	out   *bufio.Reader
-	says  *bounded.Buffer // on standard error
+	says  *bounded.Buffer // what it printed on standard error
 	ended chan error
 }
 
-// Start starts the first solver that is there. It is killed when ctx is done.
+// Start starts the first solver that it finds. The solver is killed when ctx is done.
 func Start(ctx context.Context) (*Solver, error) {
 	for _, c := range commands {
 		if path, err := exec.LookPath(c[0]); err == nil {
@@ -73,7 +73,7 @@ func start(ctx context.Context, path string, command ...string) (*Solver, error)
 	s.pipe, s.out, cmd.Stdout = read, bufio.NewReader(read), write
 	started := make(chan error, 1)
 	go func() {
-		// The death signal comes when the thread ends that started the program.
+		// The kernel sends the death signal when the thread that started the program ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -91,9 +91,9 @@ func start(ctx context.Context, path string, command ...string) (*Solver, error)
 	return s, nil
 }
 
-// Ask gives the solver a script with as many check-sats as checks and returns
-// its answers: whether there is a model. Any other answer than sat and unsat is an
-// error, as is the solver's end. After an error the solver is of no use.
+// Ask gives the solver a script with that many check-sats and returns its answers: whether
+// there is a model. An answer other than sat and unsat is an error, and so is the end of
+// the solver. After an error the solver cannot be used again.
 func (s *Solver) Ask(script []byte, checks int) (sat []bool, err error) {
 	written := make(chan error, 1)
 	go func() {
@@ -120,7 +120,7 @@ func (s *Solver) Ask(script []byte, checks int) (sat []bool, err error) {
 	return sat, nil
 }
 
-// died is the error of a solver that has ended.
+// died returns the error for a solver that has ended.
 func (s *Solver) died(err error) error {
 	ended := <-s.ended
 	s.ended <- ended

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// byTable is how GNU as writes an instruction that reaches a handler, "" if it
-// is another.
+// byTable returns how GNU as writes an instruction that reaches a handler; "" for any other
+// instruction.
 func byTable(in asm.Ins) string {
 	table := asm.Sym("sys_call_table").Index(asm.RAX, 8)
 	switch {
@@ -23,8 +23,8 @@ func byTable(in asm.Ins) string {
 	return ""
 }
 
-// Source returns a file for the GNU assembler that is based on a variant and has
-// its entry, byte for byte.
+// Source returns a file for the GNU assembler that is based on a variant and assembles to
+// the bytes of its entry.
 func Source(n stubs.Variant) (string, error) {
 	im, err := image.Build(image.Config{Variants: []stubs.Variant{n}})
 	if err != nil {
@@ -60,7 +60,7 @@ func Source(n stubs.Variant) (string, error) {
 			continue
 		}
 		code, target := r.Bytes, ""
-		// What this decoder does not know names no address.
+		// An instruction that this decoder does not know names no address.
 		if in, err := x86asm.Decode(r.Bytes, 64); err == nil && in.PCRel == 4 {
 			if to := l.Addr + uint64(r.Off+len(r.Bytes)) + displacement(r, in); to < l.Addr || to >= end {
 				code, target = r.Bytes[:in.PCRelOff], functions[to]
@@ -76,7 +76,7 @@ func Source(n stubs.Variant) (string, error) {
 	return b.String(), nil
 }
 
-// displacement is that of an instruction relative to its end.
+// displacement returns an instruction's displacement, relative to its end.
 func displacement(r asm.Row, in x86asm.Inst) uint64 {
 	var d uint32
 	for i := range 4 {

@@ -8,9 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Combination draws a variant that can be built, from all axes: any of
-// stubs.All, whose axes are then set to random values as long as the variant
-// stays possible.
+// Combination draws a variant from all axes that can be built: one of stubs.All, with axes
+// set to random values as long as the variant remains possible.
 func Combination() *rapid.Generator[stubs.Variant] {
 	all := slices.DeleteFunc(slices.Collect(stubs.All()), func(v stubs.Axes) bool { return v.Bare })
 	return rapid.Custom(func(t *rapid.T) stubs.Variant {

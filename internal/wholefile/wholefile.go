@@ -1,5 +1,5 @@
-// Package wholefile writes a file as a whole or not at all. Images, reports and the
-// cache's files are written with it.
+// Package wholefile writes a file as a whole or not at all: images, reports and the files
+// of the cache.
 package wholefile
 
 import (
@@ -14,13 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Write writes data to path, all or nothing: the file gets its name once it is
-// whole. When it fails, what was at path before is still there,
-// and nothing new is; the error says that it is the thing which cannot be
-// written, as in "report", and what to do about it.
+// Write writes data to path as a whole or not at all: the file gets its name once it is
+// complete. If that fails, a file that was at path is still there, and no new one is. The
+// error says that the thing, such as "report", cannot be written, and what to do about it.
 func Write(thing, path string, data []byte) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		// A rename would put a file in the place of a device such as /dev/null.
+		// A rename would replace a device such as /dev/null by a file.
 		return fmt.Errorf("cannot write %s %s: it is there and is not a regular file: give another path", thing, path)
 	}
 	err := writeBeside(path, func(f *os.File) error {
@@ -43,7 +42,7 @@ func Write(thing, path string, data []byte) error {
 	return nil
 }
 
-// writeBeside has the file written by write before it gets its name.
+// writeBeside calls write to write the file before it gets its name.
 func writeBeside(path string, write func(*os.File) error) (err error) {
 	f, named, err := create(filepath.Dir(path))
 	if err != nil {
@@ -73,7 +72,7 @@ func writeBeside(path string, write func(*os.File) error) (err error) {
 			return err
 		}
 		beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".entrylab-%d-%d", os.Getpid(), rand.Uint64()))
-		if err := link(beside); err != nil { // a link takes no other file's place, a rename does
+		if err := link(beside); err != nil { // a link does not replace a file, a rename does
 			return err
 		}
 		named = beside
@@ -83,9 +82,9 @@ func writeBeside(path string, write func(*os.File) error) (err error) {
 	return os.Rename(named, path)
 }
 
-// create returns a new file in the folder dir that has no name, so that nothing
-// stays of it if this process is killed. File systems that know no such file, and
-// systems without /proc by which it gets a name, have one with a name.
+// create returns a new file in the folder dir. It has no name, so that nothing remains if
+// this process is killed. If the file system has no such files, or there is no /proc
+// through which it can get its name, it has a name.
 func create(dir string) (f *os.File, name string, err error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err == nil {
@@ -101,8 +100,8 @@ func create(dir string) (f *os.File, name string, err error) {
 	return f, f.Name(), nil
 }
 
-// bare returns the system's error without the name of the file beside path,
-// which means nothing to the user.
+// bare returns the system's error without the name of the temporary file, which means
+// nothing to the user.
 func bare(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

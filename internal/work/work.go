@@ -1,6 +1,6 @@
-// Package work measures what a program has done, apart from the time that it waited.
-// A limit on that does not depend on a wall clock: a busy host, a slow one, or one
-// whose hypervisor gives the CPU to others delays a program, but does not end it.
+// Package work measures how much a program has worked, not how long it took. A limit on
+// work does not depend on a wall clock: a host that is busy or slow, or whose hypervisor
+// gives the CPU to others, delays a program but does not end it.
 package work
 
 import (
@@ -21,17 +21,17 @@ import (
 // Turn is the time between two looks at a program.
 const Turn = 100 * time.Millisecond
 
-// Meter adds up what a program does, by looks at it every Turn.
+// Meter adds up what a program does, by looking at it every Turn.
 type Meter struct {
-	// Work is the CPU time that it has used, in seconds of a CPU of Speed 1.
+	// Work is the CPU time that it has used, as time on a CPU of Speed 1.
 	Work time.Duration
-	// Asleep is for how long it was found asleep.
+	// Asleep is how long it was asleep.
 	Asleep time.Duration
 
 	cpu time.Duration
 }
 
-// Look takes in what the process and its descendants have done since the last look.
+// Look adds what the process and its descendants have done since the last look.
 func (m *Meter) Look(pid int) error {
 	s, err := Of(pid)
 	if err != nil {
@@ -48,8 +48,8 @@ func (m *Meter) Look(pid int) error {
 // ErrHangs means that a program was ended because it did not end by itself.
 var ErrHangs = errors.New("it hangs")
 
-// Watch looks at a process until done is closed. It returns an error that wraps
-// ErrHangs when the process has worked or slept longer than the limit.
+// Watch looks at a process until done is closed. When the process has worked or slept
+// longer than the limit, Watch returns an error that wraps ErrHangs.
 func Watch(pid int, limit time.Duration, done <-chan struct{}) error {
 	var m Meter
 	for {
@@ -70,8 +70,8 @@ func Watch(pid int, limit time.Duration, done <-chan struct{}) error {
 	}
 }
 
-// Run is cmd.Run for a program that is killed when it has worked or slept longer
-// than the limit; the error then wraps ErrHangs.
+// Run is cmd.Run, but kills a program that has worked or slept longer than the limit; the
+// error then wraps ErrHangs.
 func Run(cmd *exec.Cmd, limit time.Duration) error {
 	if err := cmd.Start(); err != nil {
 		return err
@@ -80,7 +80,7 @@ func Run(cmd *exec.Cmd, limit time.Duration) error {
 	go func() {
 		err := Watch(cmd.Process.Pid, limit, done)
 		if err != nil {
-			_ = cmd.Process.Kill() // if it has ended meanwhile, all the better
+			_ = cmd.Process.Kill() // an error if it has ended in the meantime
 		}
 		watched <- err
 	}()
@@ -92,11 +92,11 @@ func Run(cmd *exec.Cmd, limit time.Duration) error {
 	return err
 }
 
-// After is time.After for waiting on what this host must get done: it counts
-// turns, so that a stretch in which this process itself had no CPU is one.
+// After is time.After for waiting until this host has done something. It counts turns, so
+// that a time in which this process had no CPU counts as one turn.
 func After(d time.Duration) <-chan struct{} { return AfterExit(0, d) }
 
-// AfterExit is After, from the end of a process on.
+// AfterExit is After, counted from the end of a process.
 func AfterExit(pid int, d time.Duration) <-chan struct{} {
 	const turn = 20 * time.Millisecond
 	done := make(chan struct{})
@@ -113,20 +113,20 @@ func AfterExit(pid int, d time.Duration) <-chan struct{} {
 	return done
 }
 
-// Sample is what a process and its descendants have done so far.
+// Sample says what a process and its descendants have done so far.
 type Sample struct {
 	// CPU is the CPU time that they have used.
 	CPU time.Duration
-	// Asleep says that all their threads wait for something to happen. One that
-	// waits for a CPU or a disk does not, nor one that SIGSTOP has stopped.
+	// Asleep is set if all their threads wait for something to happen. A thread that waits
+	// for a CPU or a disk, or that SIGSTOP has stopped, is not asleep.
 	Asleep bool
 }
 
 // tick is the unit of CPU times in /proc (proc(5), USER_HZ).
 const tick = 10 * time.Millisecond
 
-// Of looks at the process and its descendants. A process that has ended has done
-// nothing and sleeps.
+// Of looks at the process and its descendants. A process that has ended counts as asleep,
+// and as having done nothing.
 func Of(pid int) (Sample, error) {
 	s := Sample{Asleep: true}
 	process := filepath.Join("/proc", strconv.Itoa(pid))
@@ -162,7 +162,7 @@ func Of(pid int) (Sample, error) {
 	return s, nil
 }
 
-// gone is err, unless that says that a process or thread has ended.
+// gone returns nil if err says that a process or thread has ended, otherwise err.
 func gone(err error) error {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 		return nil
@@ -173,7 +173,7 @@ func gone(err error) error {
 // stat is a part of /proc/PID/stat.
 type stat struct {
 	state byte
-	cpu   time.Duration // with that of the children that it has waited for
+	cpu   time.Duration // with the CPU time of the children that it has waited for
 }
 
 func readStat(dir string) (stat, error) {
@@ -181,8 +181,8 @@ func readStat(dir string) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
-	// Behind the name, which may hold anything: state, the third field, and the
-	// four times from the 14th on.
+	// Behind the name, which may hold anything, are the state, the third field, and four
+	// times from the 14th field on.
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 15 {
 		return stat{}, fmt.Errorf("%s/stat holds %q", dir, text)
@@ -198,8 +198,8 @@ func readStat(dir string) (stat, error) {
 	return s, nil
 }
 
-// Children returns the processes that the thread has started and that have not
-// been waited for. The thread is a folder of /proc: /proc/thread-self is this one.
+// Children returns the processes that a thread has started and not waited for. The thread
+// is a folder of /proc; this thread is /proc/thread-self.
 func Children(thread string) ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(thread, "children"))
 	if err != nil {
@@ -221,7 +221,7 @@ const (
 	steps = 100_000
 	// reference is how many steps a CPU of Speed 1 runs in a second.
 	reference = 100e6
-	// speedAge is for how long a measured speed is taken for that of now.
+	// speedAge is how long a measured speed is used.
 	speedAge = time.Second
 )
 
@@ -232,9 +232,9 @@ var speed struct {
 	sink  uint64
 }
 
-// Speed is how much a second of CPU time is worth just now, as a multiple of
-// what it is on a CPU of some 3 GHz. A hypervisor that takes the CPU away without
-// saying so, a sibling thread and a low clock frequency all make it less.
+// Speed returns how much a second of CPU time is worth now, as a multiple of its worth on a
+// CPU of about 3 GHz. A hypervisor that secretly takes the CPU away, a sibling thread and a
+// low clock frequency make it less.
 func Speed() float64 {
 	speed.Lock()
 	defer speed.Unlock()
@@ -256,8 +256,8 @@ func Speed() float64 {
 	return speed.value
 }
 
-// operations are what Speed runs in an order that no CPU foresees, as an emulator
-// runs a guest's instructions.
+// operations are what Speed runs, in an order that no CPU can predict, as an emulator runs
+// a guest's instructions.
 var operations = [4]func(uint64) uint64{
 	func(x uint64) uint64 { return x*6364136223846793005 + 1442695040888963407 },
 	func(x uint64) uint64 { return (x^x>>31)*0x9e3779b97f4a7c15 + 1 },
@@ -265,7 +265,7 @@ var operations = [4]func(uint64) uint64{
 	func(x uint64) uint64 { return (x^x>>27)*0x94d049bb133111eb + 3 },
 }
 
-// threadTime is the CPU time of this thread.
+// threadTime returns the CPU time of this thread.
 func threadTime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
