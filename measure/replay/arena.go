@@ -13,18 +13,18 @@ import (
 
 // Sizes of the memory that a replay is laid out in.
 const (
-	// slotSize is where one chunk lies, anywhere in it: so chunks have every
-	// offset in a page and never touch.
+	// slotSize is the size of the slot of a chunk, which lies anywhere in it: so chunks
+	// get every offset in a page, and never touch.
 	slotSize = 16 << 10
-	// codeAlign is the least alignment of code, as the build aligns functions.
+	// codeAlign is the least alignment of code: that of functions in the build.
 	codeAlign = 16
 
 	perCPUSpan = 4 * layout.PageSize
 	lineSize   = 64
 
-	stackBlocks = 64 * threads // kernel stacks to choose from: so many physical pages
+	stackBlocks = 64 * threads // kernel stacks to choose from, on as many physical pages
 	userSpan    = 4 * layout.PageSize
-	userStack   = 1 << 10 // bytes that one user stack needs
+	userStack   = 1 << 10 // bytes of one user stack
 )
 
 // Places behind the per-CPU area.
@@ -34,8 +34,8 @@ var (
 	perCPUSize = trampoline
 )
 
-// arena is the memory of a replay. All of it is below 2 GiB: the call table
-// because its address is a part of CALL, code because it names the table.
+// arena is the memory of a replay. All of it is below 2 GiB: the call table, because its
+// address is a part of an instruction, and the code, because it names the table.
 type arena struct {
 	code  []byte // slots
 	probe []byte // code that never moves
@@ -86,7 +86,7 @@ func protect(b []byte, exec bool) error {
 	return nil
 }
 
-// placed are the addresses of one placement.
+// placed holds the addresses of one placement.
 type placed struct {
 	user, kernel, none, dose uint64
 	stubs, rungs             []uint64
@@ -94,10 +94,10 @@ type placed struct {
 	perCPU                   uint64
 	userSP                   uint64
 	stack                    uint64   // a thread, at the bottom of its kernel stack
-	ring                     []uint64 // threads of the switch
+	ring                     []uint64 // the threads that switch
 }
 
-// place lays everything out anew.
+// place puts everything at new addresses.
 func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	if err := protect(a.code, false); err != nil {
 		return nil, err
@@ -116,8 +116,8 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 	p := &placed{user: putAt(&j.User, anywhere(&j.User)), numbers: map[string][]uint64{}}
 	off := anywhere(&j.Kernel)
 	p.kernel = putAt(&j.Kernel, off)
-	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.PositiveControl, off) // alike: a cycle is to be all that differs
-	// So are the rungs, at any byte: no user's code is aligned.
+	p.none, p.dose = putAt(&j.Kernel, off), putAt(&j.PositiveControl, off) // so that only a cycle differs
+	// The rungs lie at any byte: a user's code is not aligned.
 	off = rng.IntN(slotSize - len(j.Rungs[0].Code))
 	for i := range j.Rungs {
 		p.rungs = append(p.rungs, putAt(&j.Rungs[i], off))
@@ -171,8 +171,8 @@ func (a *arena) relocate(c *chunk, addr uint64, j *job, kernel uint64) error {
 	return nil
 }
 
-// fillTable gives every handler of a cell a random number: of each stream if
-// the handler is the variant's wrapper, else one for all.
+// fillTable gives every handler of a cell a random number: one for each stream if the
+// handler is the variant's wrapper, otherwise one for all.
 func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
 	free := rng.Perm(layout.SysCallMax + 1)
 	set := func(addr uint64) uint64 {
@@ -215,7 +215,7 @@ func (a *arena) fillTable(rng *rand.Rand, j *job, p *placed) {
 	}
 }
 
-// word is the 64-bit word of the data at an address.
+// word returns the 64-bit word of the data at an address.
 func (a *arena) word(addr uint64) []byte { return a.data[addr-addrOf(a.data):][:8] }
 
 func (a *arena) set(addr, value uint64) { binary.LittleEndian.PutUint64(a.word(addr), value) }

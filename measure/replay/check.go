@@ -11,14 +11,14 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// promise is what the build says that a variant does with the frame.
+// promise is what a variant does with the frame, according to the build.
 type promise struct {
 	defined, room, full layout.Slots
 	fullCX              uint64
 	bare                bool
 }
 
-// promiseOf reads the description of the i-th variant out of the build.
+// promiseOf reads the description of the i-th variant from the build.
 func promiseOf(obj *asm.Object, i int) (promise, error) {
 	at, ok := obj.Addr("variants")
 	if !ok {
@@ -40,9 +40,8 @@ func promiseOf(obj *asm.Object, i int) (promise, error) {
 	}, nil
 }
 
-// check compares what a call did with what the variant promises: the registers
-// that it must restore, the slots that it must fill, and those that it must
-// leave as they are.
+// check compares what a call did with what the variant promises: which registers it
+// restores, which slots it fills, and which slots it leaves alone.
 func (r *Replay) check(t *trip) error {
 	p := r.promises[t.Stream]
 	var errs []error
@@ -75,8 +74,7 @@ func (r *Replay) check(t *trip) error {
 	return nil
 }
 
-// slot is what a slot of the frame must hold after a call, nil if nothing is
-// promised of it.
+// slot returns what a slot of the frame must hold after a call; nil if nothing is promised.
 func (p promise) slot(s layout.Slot, t *trip) *uint64 {
 	value := t.user(s)
 	switch {
@@ -91,8 +89,8 @@ func (p promise) slot(s layout.Slot, t *trip) *uint64 {
 	return &value
 }
 
-// user is the value that the user of the call had for a slot. The ax slot holds
-// the result when the call is over.
+// user returns the user's value for a slot. The ax slot holds the result once the call is
+// over.
 func (t *trip) user(s layout.Slot) uint64 {
 	regs := map[layout.Slot]int{
 		layout.SlotR15: outR15, layout.SlotR14: outR14, layout.SlotR13: outR13, layout.SlotR12: outR12,
@@ -102,7 +100,7 @@ func (t *trip) user(s layout.Slot) uint64 {
 	}
 	switch s {
 	case layout.SlotBX:
-		return 1 // the round that is being made
+		return 1 // the current round
 	case layout.SlotAX:
 		return t.Result
 	case layout.SlotSP:

@@ -21,8 +21,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// childEnv, set to 1, makes a process of any program that has this package in
-// it the child.
+// childEnv, set to 1, makes a process of any program that contains this package the child.
 const childEnv = "ENTRYLAB_REPLAY_CHILD"
 
 func init() {
@@ -39,7 +38,7 @@ func init() {
 	os.Exit(0)
 }
 
-// child samples as the job on its input says until the budget is spent.
+// child samples until the budget is spent, as the job on its input says.
 func child(in io.Reader, out *json.Encoder) error {
 	r := bufio.NewReader(in)
 	line, err := r.ReadBytes('\n')
@@ -87,8 +86,8 @@ func child(in io.Reader, out *json.Encoder) error {
 // clockThreadCPUTime is CLOCK_THREAD_CPUTIME_ID (clock_gettime(2)).
 const clockThreadCPUTime = 3
 
-// cpuTime is what this thread has had of the CPU: on a busy machine a run takes
-// longer, but is as good.
+// cpuTime returns the CPU time of this thread. On a busy machine a run takes longer, but
+// samples as much.
 func cpuTime() time.Duration {
 	var now syscall.Timespec
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockThreadCPUTime, uintptr(unsafe.Pointer(&now)), 0); errno != 0 {
@@ -104,10 +103,10 @@ type sampler struct {
 	rng   *rand.Rand
 	setGS gsBase
 	at    *placed
-	// order is that of the samples of a placement, without and with the ladders.
+	// order is the order of the samples of a placement, without and with the ladders.
 	order   [2][]int32
 	sampled int // placements
-	// seen are the values of TSC_AUX that were met, models what CPUID said then.
+	// seen are the values of TSC_AUX so far, models what CPUID said with each.
 	seen   map[uint64]bool
 	models []string
 }
@@ -131,10 +130,10 @@ func newSampler(j *job) (*sampler, error) {
 	return s, err
 }
 
-// ownSP is a user stack for code that makes no calls.
+// ownSP returns a user stack for code that makes no calls.
 func (s *sampler) ownSP() uint64 { return addrOf(s.arena.data) + perCPUSpan + userStack }
 
-// begin makes a placement the one in force.
+// begin makes a placement the current one.
 func (s *sampler) begin(p *placed) error {
 	s.at = p
 	a := s.arena
@@ -148,7 +147,7 @@ func (s *sampler) begin(p *placed) error {
 	return nil
 }
 
-// call prepares the samples of a cell and stream.
+// call prepares a sample of a cell and stream.
 func (s *sampler) call(c *cell, stream int) userCall {
 	p, j := s.at, s.job
 	user, defs := p.user, j.User.Defs
@@ -174,24 +173,24 @@ func (s *sampler) call(c *cell, stream int) userCall {
 	return ctx
 }
 
-// quiet has a thread ask for no work: its stack may lie where another's was.
+// quiet clears a thread's flags, so that it asks for no work: its stack may lie where
+// another thread's was.
 func (s *sampler) quiet(t uint64) {
 	for _, word := range []asm.Slot{thread.Flags, thread.SyscallWork, thread.Status, thread.KStackOffset, thread.LastCPU} {
 		s.arena.set(t+uint64(word.Off), 0)
 	}
 }
 
-// topOfStack sets both words that an entry may take the kernel stack from.
+// topOfStack sets both words from which an entry may take the kernel stack.
 func (s *sampler) topOfStack(top uint64) {
 	s.arena.set(s.at.perCPU+uint64(perCPU.TopOfStack.Off), top)
 	s.arena.set(s.at.perCPU+uint64(perCPU.TSS.SP0.Off), top)
 }
 
-// apart is what shifts Thread.UserSP to the start of a line.
+// apart shifts Thread.UserSP to the start of a line.
 var apart = uint64(lineSize - thread.UserSP.Off%lineSize)
 
-// startThreads makes a ring of threads of which the first runs and the others
-// have not begun.
+// startThreads makes a ring of threads. The first one runs, the others have not begun.
 func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	a, p := s.arena, s.at
 	at := p.perCPU + ringAt
@@ -231,8 +230,7 @@ func (s *sampler) startThreads(c *cell, stream int, ctx *userCall) {
 	a.set(p.perCPU+uint64(perCPU.SwitchTo.Off), p.stubs[stream]+uint64(entry))
 }
 
-// run enters the loop for a stream and checks that the calls keep what they
-// must.
+// run enters the loop for a stream, and checks that the calls keep what they must keep.
 func (s *sampler) run(ctx *userCall, c *cell, stream int) error {
 	fault[faultBase/8] = s.at.stubs[stream]
 	fault[faultSteps/8] = (ctx.warm + ctx.trips) * c.calls() * callSteps
@@ -249,7 +247,7 @@ func (s *sampler) run(ctx *userCall, c *cell, stream int) error {
 	return nil
 }
 
-// enter enters the loop, and notes which CPUs it ran on.
+// enter enters the loop, and notes on which CPUs it ran.
 func (s *sampler) enter(ctx *userCall) {
 	enter(ctx)
 	if s.job.Host != nil {
@@ -270,7 +268,7 @@ func (s *sampler) enter(ctx *userCall) {
 	}
 }
 
-// wantRegs is what a call leaves in the registers, RAX excepted.
+// wantRegs returns what a call leaves in the registers except RAX.
 func wantRegs(ctx *userCall) [outRegs]uint64 {
 	return [outRegs]uint64{
 		outRCX: ctx.back, outRDX: patternDX, outRBX: 0, outRSP: ctx.sp - 8, outRBP: patternBP, outRSI: patternSI, outRDI: 1,
@@ -279,8 +277,7 @@ func wantRegs(ctx *userCall) [outRegs]uint64 {
 	}
 }
 
-// trips makes one call for each stream and each kind of frame, and reports what
-// it did.
+// trips makes one call for each stream and each kind of frame, and reports what each did.
 func (s *sampler) trips(out *json.Encoder) error {
 	for i := range s.job.Cells {
 		c := s.job.Cells[i]
@@ -316,8 +313,8 @@ func (s *sampler) trips(out *json.Encoder) error {
 	return nil
 }
 
-// Samples of the probe and the chain in a placement, and their rounds: so many
-// of the chain that the two reads of the counter add 0.2 % at most.
+// Samples of the probe and the chain in a placement, and their rounds. The chain has so many
+// rounds that the two reads of the counter add at most 0.2 %.
 const (
 	probeSamples = 40
 	probeTrips   = 300
@@ -325,11 +322,11 @@ const (
 	chainTrips   = 500
 )
 
-// ladderEvery is how many placements there are to one with the ladders, which
-// take as long as two variants.
+// ladderEvery is how many placements there are for one with ladders, which take as long as
+// two variants.
 const ladderEvery = 4
 
-// What the order of samples holds beside cells and streams.
+// What the order of samples holds in addition to cells and streams.
 const (
 	orderProbe = -1
 	orderChain = -2
@@ -404,14 +401,14 @@ func (s *sampler) sample() (*placement, error) {
 	return m, nil
 }
 
-// series are the samples of one cell and stream in a placement: ticks for an
-// operation, and how many samples were dropped because the CPU changed.
+// series holds the samples of one cell and stream in a placement, in ticks for an operation,
+// and how many samples were dropped because the CPU changed.
 type series struct {
 	ticks []float64
 	moved int
 }
 
-// add adds a sample of some operations.
+// add adds a sample of several operations.
 func (x *series) add(ctx *userCall, ops uint64) {
 	if ctx.moved() {
 		x.moved++

@@ -15,20 +15,20 @@ import (
 type chunk struct {
 	Code   []byte
 	Relocs []reloc
-	// Defs are the places in it that relocs and the sampler name.
+	// Defs are its places that relocs and the sampler refer to by name.
 	Defs map[string]int
 }
 
-// reloc is a place in the code that depends on where code lies.
+// reloc is a place in the code that depends on addresses.
 type reloc struct {
 	Off    int // of the four bytes
 	Target string
-	// Abs: the four bytes are the address itself, plus what they hold already;
-	// else the distance from the byte behind them.
+	// Abs: the four bytes are the address itself, plus what they hold already; otherwise
+	// they are the distance from the byte after them.
 	Abs bool
 }
 
-// Replacement is an instruction that does not run as the build made it.
+// Replacement is an instruction that is not run as the build made it.
 type Replacement struct {
 	Func string  // of the variant, with its suffix
 	Off  int     // in the function
@@ -37,8 +37,8 @@ type Replacement struct {
 	Is   []byte // of the same length
 }
 
-// replaced are the instructions that ring 3 may not execute, and what is
-// executed in their place. The byte behind the jump is never reached.
+// replaced lists the instructions that ring 3 may not execute, and what is executed instead.
+// The byte after the jump is never reached.
 var replaced = []struct {
 	was asm.Ins
 	is  []byte
@@ -49,8 +49,8 @@ var replaced = []struct {
 	{asm.CLI(), []byte{0x90}},                 // NOP
 }
 
-// replacement returns what is executed in the place of an instruction, nil if
-// it is itself.
+// replacement returns what is executed instead of an instruction; nil if the instruction
+// itself is.
 func replacement(in asm.Ins) []byte {
 	for _, r := range replaced {
 		if r.was.Equal(in) {
@@ -60,26 +60,26 @@ func replacement(in asm.Ins) []byte {
 	return nil
 }
 
-// Names that relocs refer to beside functions.
+// Names that relocs refer to in addition to functions.
 const (
 	callTable = "sys_call_table"
-	trap      = "trap" // in the place of every kernel function that a replay has no need of
+	trap      = "trap" // takes the place of every kernel function that a replay does not need
 )
 
-// stub is a variant's code as it is replayed.
+// stub is the code of a variant as it is replayed.
 type stub struct {
 	chunk
 	replacements []Replacement
 	listings     []asm.Listing
 	start        uint64 // address of the chunk in the build
-	kept         []int  // displacements of constants that are a part of the chunk
+	kept         []int  // displacements of constants that are part of the chunk
 }
 
-// stubOf takes a variant's functions out of a built kernel.
+// stubOf takes the functions of a variant from a built kernel.
 func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s := &stub{}
 	for _, l := range obj.Listings() {
-		// What selects the variant is no part of a call.
+		// The function that selects the variant is not part of a call.
 		if name, of, ok := stubs.CutFuncName(l.Name); ok && of == variant && name != stubs.SyscallInit {
 			s.listings = append(s.listings, l)
 		}
@@ -114,8 +114,7 @@ func funcEnd(l asm.Listing) uint64 {
 	return l.Addr + uint64(last.Off+len(last.Bytes))
 }
 
-// row replaces the instruction of a row, or notes what of it must be linked
-// anew.
+// row replaces the instruction of a row, or notes which part of it must be linked again.
 func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint64) {
 	off := int(l.Addr-s.start) + row.Off
 	if is := replacement(row.Ins); is != nil {
@@ -130,7 +129,7 @@ func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint6
 		return
 	}
 	inst, err := x86asm.Decode(row.Bytes, 64)
-	if err != nil || inst.PCRel != 4 { // what the decoder does not know names no address
+	if err != nil || inst.PCRel != 4 { // an instruction that the decoder does not know names no address
 		return
 	}
 	at := off + inst.PCRelOff
@@ -157,8 +156,7 @@ func (s *stub) keep(data []byte, at, behind int) {
 	s.Code = append(s.Code, data...)
 }
 
-// dataAt returns the content of the read-only object at an address, nil if
-// there is none.
+// dataAt returns the content of the read-only object at an address; nil if there is none.
 func dataAt(obj *asm.Object, addr uint64) []byte {
 	for _, sec := range obj.Sections {
 		if off := addr - sec.Addr; sec.Name == ".rodata" && off < uint64(len(sec.Bytes)) {
@@ -181,8 +179,8 @@ func funcAt(obj *asm.Object, addr uint64) string {
 	return trap
 }
 
-// where names the function and offset of a place in the chunk, and gives the
-// instruction that begins there, if one does.
+// where names the function and offset of a place in the chunk, and returns the instruction
+// that begins there, if there is one.
 func (s *stub) where(off int) (place string, in asm.Ins) {
 	for _, l := range slices.Backward(s.listings) {
 		at := int(l.Addr - s.start)

@@ -10,12 +10,11 @@ import (
 	"github.com/entrylab/entrylab/internal/host"
 )
 
-// A thread is pinned to a CPU of the kernel that it runs on, but where that
-// kernel is a guest a hypervisor may run its virtual CPU on any physical one, and
-// moves it when it pleases. Then the time-stamp counters at the two ends of a
-// sample are those of two CPUs, and between them lies what moving takes. Such a
-// sample is dropped. Samples of one placement may come from several CPUs, as
-// each is warmed up by itself, but all must be of one model.
+// A thread is pinned to one CPU of its kernel. If that kernel is a guest, a hypervisor may
+// still move its virtual CPU from one physical CPU to another at any time. Then a sample
+// reads the time-stamp counters of two CPUs, and contains the time of the move: it is
+// dropped. Samples of one placement may come from several CPUs, as each sample is warmed up
+// by itself, but all CPUs must be of one model.
 
 // selectorCPU is the selector of the GDT entry whose limit is the CPU's number
 // (Linux arch/x86/include/asm/segment.h, __CPUNODE_SEG).
@@ -26,7 +25,7 @@ const selectorCPU = 0x7b
 // moved reports whether the CPU changed during a sample.
 func (c *userCall) moved() bool { return c.startAux != c.endAux || c.startLimit != c.endLimit }
 
-// CPU is what the figures hold for.
+// CPU is the CPU for which the figures hold.
 type CPU struct {
 	Model     string `json:"model"`
 	Family    string `json:"family"` // family, model and stepping in decimal
@@ -37,7 +36,7 @@ func (c CPU) String() string {
 	return fmt.Sprintf("%s (family/model/stepping %s, microcode %s)", c.Model, c.Family, c.Microcode)
 }
 
-// readCPU reads what Linux says of the CPUs that this process may use.
+// readCPU returns the CPU of this process, as Linux describes it.
 func readCPU() (CPU, error) {
 	cpus, err := host.CPUs(host.CPUInfo)
 	if err != nil {
@@ -50,7 +49,7 @@ func readCPU() (CPU, error) {
 	return oneCPU(cpus, mask.has)
 }
 
-// oneCPU is the CPU that all those are which may be used.
+// oneCPU returns the CPU that this process may use; all that it may use must be alike.
 func oneCPU(cpus []host.CPU, mayUse func(int) bool) (CPU, error) {
 	var found []CPU
 	for _, cpu := range cpus {
@@ -61,14 +60,14 @@ func oneCPU(cpus []host.CPU, mayUse func(int) bool) (CPU, error) {
 	}
 	switch len(found) {
 	case 0:
-		return CPU{}, fmt.Errorf("which CPU this is cannot be told: %s has none that this process may use", host.CPUInfo)
+		return CPU{}, fmt.Errorf("this CPU is not known: %s lists none that this process may use", host.CPUInfo)
 	case 1:
 		return found[0], nil
 	}
 	return CPU{}, fmt.Errorf("this process may run on CPUs of two models, %v and %v: confine it to CPUs of one (taskset -c)", found[0], found[1])
 }
 
-// modelHere names the model of the CPU that this thread is on as CPUID does: by
+// modelHere names the model of the CPU that this thread runs on, by CPUID:
 // vendor, signature, kind of core in a hybrid one, and brand (SDM volume 2,
 // CPUID, leaves 0, 1, 7, 1AH and 80000002H to 80000004H; AMD's manual, volume 3,
 // appendix E).
@@ -99,7 +98,7 @@ type cpuMask [128]uint64
 
 func (m *cpuMask) has(cpu int) bool { return 0 <= cpu && cpu < 64*len(m) && m[cpu/64]>>(cpu%64)&1 == 1 }
 
-// affinity are the CPUs that this thread may use.
+// affinity returns the CPUs that this thread may use.
 func affinity() (*cpuMask, error) {
 	var mask cpuMask
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask))); errno != 0 {
@@ -108,8 +107,8 @@ func affinity() (*cpuMask, error) {
 	return &mask, nil
 }
 
-// pin keeps this thread on one of the CPUs that it may use: the last, because
-// the first has most of a machine's interrupts.
+// pin keeps this thread on the last of the CPUs that it may use: the first one gets most
+// of a machine's interrupts.
 func pin() error {
 	may, err := affinity()
 	if err != nil {
