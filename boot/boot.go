@@ -147,7 +147,7 @@ func prepareFile(ctx context.Context, c Config) (vm.Config, error) {
 	if err != nil {
 		return m, fmt.Errorf("generating the kernel: %w", err)
 	}
-	file, err := im.File(c.Format, words)
+	file, err := im.File(c.Format, words, nil)
 	if err != nil {
 		return m, err
 	}

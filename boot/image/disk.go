@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 
+	"github.com/entrylab/entrylab/boot/authenticode"
 	"github.com/entrylab/entrylab/boot/medium"
 	"github.com/entrylab/entrylab/boot/proto"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -32,25 +33,28 @@ var Formats = []Format{ELF, EFI, Disk, ISO, BIOS}
 // BootsAlone reports whether no loader gives the image's kernel a command line.
 func (f Format) BootsAlone() bool { return f == Disk || f == ISO || f == BIOS }
 
+// Signed reports whether there is an EFI application in the format, which can be signed.
+func (f Format) Signed() bool { return f == EFI || f == Disk || f == ISO }
+
 // File returns the image as a file. For each format but ELF the image must have its own
 // initramfs (see Config). words are the command line of a BIOS's disk; the other formats
-// have the one of Config.
-func (im *Image) File(f Format, words string) ([]byte, error) {
+// have the one of Config. The signer, if not nil, signs the EFI application.
+func (im *Image) File(f Format, words string, signer *authenticode.Signer) ([]byte, error) {
 	if f == ELF {
 		return im.ELF, nil
 	}
 	if len(im.initramfs) == 0 {
 		return nil, fmt.Errorf("image: the format %s needs the image's own initramfs: no loader gives it one", f)
 	}
-	switch f {
-	case EFI:
-		return im.efi()
-	case BIOS:
+	if f == BIOS {
 		return proto.Disk(im.bios(words))
 	}
 	efi, err := im.efi()
-	if err != nil {
-		return nil, err
+	if err == nil && signer != nil {
+		efi, err = signer.Sign(efi)
+	}
+	if err != nil || f == EFI {
+		return efi, err
 	}
 	content := medium.Content{EFI: efi, BIOS: im.bios("")}
 	switch f {

@@ -112,7 +112,7 @@ func BenchmarkFile(b *testing.B) {
 	for _, f := range Formats {
 		b.Run(string(f), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := im.File(f, ""); err != nil {
+				if _, err := im.File(f, "", nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -22,22 +22,24 @@ func ISO(c Content) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library takes files from a folder and says where it put them.
+	// The library takes files from a folder and says where it put them. Their content
+	// comes later: it would be copied twice.
 	dir, err := os.MkdirTemp("", "entrylab-iso-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	volume := make(memory, volumeSize(c))
-	if err := writeVolume(volume, c); err != nil {
-		return nil, err
-	}
-	for name, content := range map[string][]byte{volumeFile: volume, biosFile: make([]byte, b.size)} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+	volume := volumeSize(c)
+	for name, size := range map[string]int{volumeFile: volume, biosFile: b.size} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return nil, err
+		}
+		if err := os.Truncate(path, int64(size)); err != nil {
 			return nil, err
 		}
 	}
-	m := &growing{}
+	m := &growing{make(memory, 0, volume+b.size+mib)}
 	fs, err := iso9660.Create(m, 0, 0, proto.CDSector, dir)
 	if err != nil {
 		return nil, fmt.Errorf("ISO 9660: %w", err)
@@ -67,5 +69,9 @@ func ISO(c Content) ([]byte, error) {
 		return nil, err
 	}
 	image := append(m.memory, make([]byte, up(len(m.memory)+gptEnd, proto.CDSector)-len(m.memory))...)
-	return image, b.writeStick(image, span{at[volumeFile], len(volume)}, c.EFI)
+	start := at[volumeFile]
+	if err := writeVolume(image[start:start+volume], c); err != nil {
+		return nil, err
+	}
+	return image, b.writeStick(image, span{start, volume}, c.EFI)
 }

@@ -10,9 +10,11 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/authenticode"
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/table"
@@ -94,8 +96,8 @@ func formatNames() []string {
 
 // buildOptions are the flags of build.
 type buildOptions struct {
-	out, variants, init, format, words string
-	unproved                           bool
+	out, variants, init, format, words, sign string
+	unproved                                 bool
 }
 
 func (e *env) buildCommand() *cli.Command {
@@ -128,10 +130,40 @@ Examples:
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which images of all formats but elf hold", Destination: &o.words},
+			&cli.StringFlag{Name: "sign", Usage: "sign the EFI application for Secure Boot with `KEY,CERT`: the PEM files of an RSA key and of its certificate", Destination: &o.sign},
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
 }
+
+// readSigner reads what -sign names; it is nil without -sign.
+func readSigner(ctx context.Context, files string, format image.Format) (*authenticode.Signer, error) {
+	if files == "" {
+		return nil, nil
+	}
+	if !format.Signed() {
+		return nil, fmt.Errorf("-sign is not for -format %s: there is no EFI application in it", format)
+	}
+	key, cert, ok := strings.Cut(files, ",")
+	if !ok || key == "" || cert == "" {
+		return nil, fmt.Errorf("-sign %q: want KEY,CERT, two files with a comma between them", files)
+	}
+	var pem [2][]byte
+	for i, path := range []string{key, cert} {
+		var err error
+		if pem[i], err = pemFile.ReadFile(ctx, path); err != nil {
+			return nil, fmt.Errorf("-sign: %w", err)
+		}
+	}
+	signer, err := authenticode.NewSigner(pem[0], pem[1])
+	if err != nil {
+		return nil, fmt.Errorf("-sign %s: %w", files, err)
+	}
+	return signer, nil
+}
+
+// pemFile is a key or a certificate.
+var pemFile = bounded.Kind{Most: 1 << 20, Regular: true, Advice: "give a PEM file"}
 
 func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int, error) {
 	if o.out == "" || len(args) > 0 {
@@ -142,6 +174,10 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 		return 0, errors.New("-append is not for -format elf: an ELF file gets its command line from its loader")
 	}
 	if err := notInput(o.out, o.init); err != nil {
+		return 0, err
+	}
+	signer, err := readSigner(ctx, o.sign, format)
+	if err != nil {
 		return 0, err
 	}
 	list, err := parseVariants(ctx, o.variants)
@@ -177,7 +213,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	file, err := im.File(format, o.words)
+	file, err := im.File(format, o.words, signer)
 	if err != nil {
 		return 0, err
 	}
