@@ -132,7 +132,7 @@ mutants:
 # presets, all broken variants and all mutants; and run every path of every preset, and
 # every witness, in QEMU and on this CPU.
 prove-all: deps
-	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken)$$' -count=1 -v -every
+	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken|TestDisassemblers|TestRefusedForms)$$' -count=1 -v -every
 	$(TEST) ./stubs/prove -run '^TestSolverMutants$$' -count=1 -v -mutate
 	$(TEST) ./measure/confirm -count=1 -v -every
 

@@ -53,7 +53,7 @@ func (d *decoder) system(b uint8) {
 		in.op = opNOP
 	case 0x20, 0x22:
 		rm, field := d.modrm()
-		d.refuseIf(d.p66 || rm.kind != inReg)
+		d.refuseIf(d.p66 || rm.kind != inReg || field != 0 && field != 2 && field != 3 && field != 4 && field != 8) // there are no others
 		in.op, in.width = opMOVCR, 8
 		in.src, in.dst = operand{kind: isControlReg, reg: reg(field)}, rm
 		if b == 0x22 {

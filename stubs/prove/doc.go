@@ -196,7 +196,7 @@
 //
 // Each instruction of each preset is changed in every way that its encoding allows,
 // swapped with the next, and run twice (mutate_test.go); each mutant that is still
-// proved is reviewed (survivors_test.go). The decoder is compared with GNU as, the
+// proved is reviewed (survivors_test.go). The decoder is compared with GNU as, llvm-mc and Zydis, the
 // meaning of each instruction with the CPU that runs the test (cpu_test.go), and the
 // facts with random inputs. Every claim has a variant that fails it. A solver agrees
 // with the proofs of presets, broken variants and mutants, and finds a planted wrong
