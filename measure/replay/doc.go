@@ -10,9 +10,9 @@
 //   - SYSRETQ by a jump to the address in RCX, where SYSRETQ would go,
 //   - SWAPGS, STI and CLI by a NOP of the same length: they are left out.
 //
-// IRETQ runs as it is. SYSCALL is replaced by code in front of the stub that loads RCX
-// and R11 as SYSCALL does, and jumps. Addresses outside the variant's functions are
-// relinked: those of the handlers, which are this package's, and of the call table.
+// IRETQ runs as it is. SYSCALL is replaced by code before the stub that loads RCX and R11
+// as SYSCALL does, and jumps. Addresses outside the variant's functions are linked again:
+// those of the handlers, which this package provides, and of the call table.
 // RSP, the frame, the per-CPU area and the thread are as in the kernel; the GS base is
 // the per-CPU area.
 //
@@ -24,8 +24,8 @@
 //
 //   - SR1: LFENCE at SYSCALL and at SYSRET, a handler with a chain of 60 cycles.
 //     The SDM describes the ordering of SYSCALL and SYSRET (volume 2) in the
-//     words that it uses for LFENCE, and real calls do work: this form has the
-//     figure to print.
+//     words that it uses for LFENCE, and real handlers do work: the figure of this
+//     form is printed.
 //   - SR0: the same with a handler that does nothing.
 //   - N0: no fence. The bound for a CPU whose SYSCALL would overlap.
 //   - D0: MFENCE instead. The bound for one that drains its stores.

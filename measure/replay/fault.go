@@ -11,38 +11,35 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// A fault in the replayed code cannot be a Go panic: RSP is not a goroutine's.
-// So the child has a signal handler of its own for it, in assembly, which
-// writes the record fault to faultFD and ends the process. Faults elsewhere go
-// on to Go's handlers.
+// A fault in the replayed code cannot become a Go panic, as RSP is not a goroutine's. So
+// the child has a signal handler of its own, in assembly, which writes the record fault to
+// faultFD and ends the process. Faults elsewhere are passed to Go's handlers.
 //
-// Replayed code that never returns is found by counting its instructions, never
-// by a clock: with RFLAGS.TF each of them traps, and the handler ends the process
-// after faultSteps. The calls that are checked run so from the start. Samples run
-// at full speed; a timer looks whether the sample is still the same, and if so
-// the rest of it is counted. A host that stands still makes that happen too,
-// which costs time and no more.
+// Replayed code that never returns is found by counting its instructions, not by a clock:
+// with RFLAGS.TF set each instruction traps, and the handler ends the process after
+// faultSteps of them. The calls that are checked run like that from the start. Samples run
+// at full speed, but a timer looks whether the sample is still the same, and if so, the
+// rest of it is counted. A host that pauses makes that happen too, and only loses time.
 
 // Offsets in fault, and its size.
 const (
-	faultRunning = 8 * iota // not 0 while replayed code runs: 1 plus the stream; enter resets it
+	faultRunning = 8 * iota // 1 plus the stream while replayed code runs, otherwise 0; enter resets it
 	faultBase               // address of its stub
 	faultSignal
 	faultIP
 	faultAddr
-	faultBound   // instructions that the sample may take
+	faultBound   // how many instructions the sample may take
 	faultSteps   // and how many of them may still trap
 	faultEntered // how often replayed code was entered
 	faultTicked  // the same at the last tick
 	faultSize
 )
 
-// callSteps is how many instructions a call may take. One of the
-// generated kernels' longest entry takes fewer than 1,000.
+// callSteps is how many instructions a call may take. The longest entry of the generated
+// kernels takes fewer than 1,000.
 const callSteps = 10_000
 
-// tick is how much time of the CPU passes between two looks at the sample, which
-// takes a thousandth of that.
+// tick is the CPU time between two looks at the sample, which takes a thousandth of it.
 const tick = 100 * time.Millisecond
 
 // What the assembly needs of the architecture and of Linux (signal.h,
@@ -76,7 +73,7 @@ var (
 // faultHandler returns the address of the handler.
 func faultHandler() uint64
 
-// onFault is called by the kernel alone.
+// onFault is called only by the kernel.
 //
 //lint:ignore U1000 its address is taken in assembly
 func onFault()
@@ -84,7 +81,7 @@ func onFault()
 // tickHandler returns the address of onTick.
 func tickHandler() uint64
 
-// onTick is called by the kernel alone.
+// onTick is called only by the kernel.
 //
 //lint:ignore U1000 its address is taken in assembly
 func onTick()
@@ -92,7 +89,7 @@ func onTick()
 // sigaction is the kernel's struct sigaction (Linux arch/x86, with restorer).
 type sigaction struct{ handler, flags, restorer, mask uint64 }
 
-// catchFaults puts the handler in front of Go's, whose flags and stack it keeps.
+// catchFaults installs the handler before Go's, with the flags and the stack of Go's.
 func catchFaults() error {
 	for _, sig := range []syscall.Signal{syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV} {
 		var act sigaction
@@ -149,15 +146,15 @@ func rtSigaction(sig syscall.Signal, act, old *sigaction) error {
 type FaultError struct {
 	Variant string
 	Signal  syscall.Signal
-	// Where is the function, offset and instruction.
+	// Where names the function, the offset and the instruction.
 	Where string
-	// Addr is what the CPU complained about, as siginfo tells it.
+	// Addr is the address that the CPU complained about, from siginfo.
 	Addr uint64
-	// Endless: it was still running after Steps instructions.
+	// Endless is set if it was still running after Steps instructions.
 	Endless bool
 	Steps   uint64
-	// Privileged: the instruction is one that ring 3 may not run, and a replay
-	// has nothing for it.
+	// Privileged is set if ring 3 may not run the instruction and a replay has no
+	// replacement for it.
 	Privileged bool
 
 	stream int
@@ -183,7 +180,7 @@ func signalName(sig syscall.Signal) string {
 	return sig.String()
 }
 
-// readFault reads the record that onFault wrote, nil if it wrote none.
+// readFault reads the record that onFault wrote; nil if there is none.
 func readFault(f *os.File) []uint64 {
 	var b [faultSize]byte
 	if n, _ := f.Read(b[:]); n != faultSize {

@@ -13,8 +13,8 @@ type gsBase func(addr uint64) error
 // archSetGS is a number of arch_prctl (Linux arch/x86/include/uapi/asm/prctl.h).
 const archSetGS = 0x1001
 
-// findGSBase returns the way of setting the GS base that this kernel allows:
-// the instruction where it is announced, else the system call.
+// findGSBase returns how this kernel allows to set the GS base: by the instruction, if it
+// announces that, otherwise by the system call.
 func findGSBase(auxv []byte, prctl gsBase) (gsBase, error) {
 	if host.FSGSBASE(auxv) {
 		return func(addr uint64) error { wrgsbase(addr); return nil }, nil
@@ -36,7 +36,7 @@ func prctlGSBase(addr uint64) error {
 func thisGSBase() (gsBase, error) {
 	auxv, err := host.Auxv()
 	if err != nil {
-		auxv = nil // the system call is always worth a try
+		auxv = nil // the system call can still be tried
 	}
 	return findGSBase(auxv, prctlGSBase)
 }

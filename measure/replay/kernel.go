@@ -8,8 +8,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// cpu is what GS points to: the kernel's per-CPU area, and the replay's own
-// state behind it.
+// cpu is what GS points to: the kernel's per-CPU area, followed by the replay's own state.
 type cpu[T any] struct {
 	layout.PerCPU[T]
 	Ring T // address of the ring
@@ -18,15 +17,15 @@ type cpu[T any] struct {
 	CallTable T
 }
 
-// ring are the threads that switch to each other.
+// ring holds the threads that switch to each other.
 type ring[T any] struct {
 	Threads [threads]T
-	// Before is for each thread the one that left before it.
+	// Before names, for each thread, the thread that left before it.
 	Before [threads]T
 }
 
-// task is a thread as the kernel has it, and behind it what thread_start loads:
-// the state of userLoop.
+// task is a thread of the kernel, followed by what thread_start loads: the state of
+// userLoop.
 type task[T any] struct {
 	layout.Thread[T]
 	StartSP, Back, Number, Entry, UserFlags, Loop T
@@ -42,9 +41,8 @@ var (
 // same set of the first-level cache, which has at least 8 ways.
 const threads = 8
 
-// chainStep is how many cycles a dependent 64-bit IMUL takes on every Intel CPU
-// since Nehalem and every AMD CPU since K8, and chainLength how many a handler
-// with work has.
+// chainStep is the cycles of a dependent 64-bit IMUL on every Intel CPU since Nehalem and
+// every AMD CPU since K8. chainLength is the number of them in a handler with work.
 const (
 	chainStep   = 3
 	chainLength = 20
@@ -52,20 +50,20 @@ const (
 
 func chain(r Reg) Block { return slices.Repeat(Block{IMULQ(r, r)}, chainLength) }
 
-// probeNOPs is the length of the probe for a busy neighbour: so many
-// instructions that need nothing but dispatch slots, which are shared.
+// probeNOPs is the length of the probe for a busy neighbour, in instructions that need
+// nothing but dispatch slots, which the two threads of a core share.
 const probeNOPs = 96
 
-// Names of the user's loops, one for each kind of fence.
+// Names of the user's loops: one for each kind of fence.
 const (
 	loopN  = "loop_n"
 	loopSR = "loop_sr"
 	loopD  = "loop_d"
 
-	loopBack = "back" // the label in each that the call comes back to
+	loopBack = "back" // the label in each to which the call returns
 )
 
-// userLoop makes RBX calls. Its state lies in registers that every call keeps:
+// userLoop makes RBX calls. Its state is in registers that every call keeps:
 // R12 the address of the label back, R13 the number of the call, R14 the entry,
 // R15 RFLAGS. enter jumps to the entry.
 func userLoop(name string, fence, enter Block) Func {
@@ -84,7 +82,7 @@ func userLoop(name string, fence, enter Block) Func {
 	)
 }
 
-// userProgram is the user's loops, which go straight to the entry.
+// userProgram returns the user's loops without additional instructions.
 func userProgram() Program { return userLoops(JMP(R14)) }
 
 func userLoops(enter ...Item) Program {
@@ -127,8 +125,8 @@ const (
 	flushBoth          = "sys_yield_flush_thread"
 )
 
-// kernelProgram is what a stub finds around it in the kernel. What the handler
-// with work does behind its chain is given.
+// kernelProgram returns what a stub calls in the kernel. last is what the handler with work
+// does after its chain.
 func kernelProgram(last Ins) Program {
 	return Program{Funcs: []Func{
 		FUNC(sysNull, "does nothing.", XORL(RAX, RAX), RET()),
@@ -157,9 +155,9 @@ func kernelProgram(last Ins) Program {
 	}}
 }
 
-// x64SysCall is the kernel's as far as a replay can have it, where a handler has
-// another number each time: seven comparisons, as for most numbers, then the
-// table in the place of the last jump. Of the frame it loads the first argument.
+// x64SysCall stands for the kernel's, which a replay cannot use, as a handler has another
+// number each time: seven comparisons, as for most numbers, then the table instead of the
+// last jump. It loads the first argument from the frame.
 func x64SysCall() Func {
 	b := Block{NOP(), NOP()}
 	for i := range 7 {
@@ -175,16 +173,16 @@ func x64SysCall() Func {
 	)
 }
 
-// The handler with work does one of these last: instructions of the same length, of
-// which the result waits for the second alone.
+// The handler with work ends in one of these instructions, which have the same length. Its
+// result waits only for the second.
 var (
 	noDose = LEAQ(RDI.At(1), RCX)
 	dose   = LEAQ(RAX.At(1), RAX).C("one cycle more")
 )
 
-// yield switches to the next thread of the ring as schedule does, by the
-// variant's __switch_to_asm. Flushed are the lines of the thread that left before:
-// it runs again only when all others have.
+// yield switches to the next thread of the ring as schedule does, by the variant's
+// __switch_to_asm. The lines that are flushed are those of the thread that left before,
+// which runs again only after all others.
 func yield(name string, flush Block) Func {
 	if flush != nil {
 		flush = append(Block{
@@ -212,7 +210,7 @@ func yield(name string, flush Block) Func {
 // labelIn names a label of a function in a chunk's Defs.
 func labelIn(function, label string) string { return function + "." + label }
 
-// chunkOf links a program that refers to nothing outside it.
+// chunkOf links a program that refers to nothing outside itself.
 func chunkOf(p Program) (chunk, error) {
 	const base = 1 << 20
 	obj, err := Link(p, base, 0)
@@ -231,7 +229,7 @@ func chunkOf(p Program) (chunk, error) {
 	return c, nil
 }
 
-// Offsets for the sampler, which sets memory up from outside.
+// Offsets for the sampler, which prepares the memory from outside.
 var (
 	perCPU   = Slots[cpu[Slot]]()
 	ringSlot = Slots[ring[Slot]]()

@@ -7,19 +7,18 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 )
 
-// Behind a fence a call takes a whole number of cycles, and one instruction more
-// may cost as much as six, so that a difference of two paths says which side of a
-// step they are on, and not what their instructions cost. Whether it is so is
-// measured in each run: ladders add 1, 2, 3 and 6 instructions to the base's call,
-// in each form.
+// Behind a fence a call takes a whole number of cycles, and one additional instruction may
+// cost as much as six. Then the difference of two paths says on which side of a step they
+// are, and not what their instructions cost. Each run measures whether that is so: ladders
+// add 1, 2, 3 and 6 instructions to the base's call, in each form.
 
-// more are the numbers of instructions that the rungs of a ladder add.
+// more holds the numbers of instructions that the rungs of a ladder add.
 var more = []int{1, 2, 3, 6}
 
-// A ladder is a kind of instruction that is added where the entry begins, right
-// behind the fence. Nothing waits for them.
+// A ladder is a kind of instruction that is added where the entry begins, right behind the
+// fence. Nothing waits for these instructions.
 type ladder struct {
-	kind string // one of them in words
+	kind string // the word for one of them
 	ins  func(i int) Ins
 	size int // in bytes
 }
@@ -32,8 +31,8 @@ var ladders = []ladder{
 // ladderSize is that of the longest of all rungs, in bytes.
 const ladderSize = 6 * 5
 
-// rung is the user's loops with n of the ladder's instructions. What follows them
-// lies where it does with any number of any other.
+// rung returns the user's loops with n of the ladder's instructions. What follows them is at
+// the same address for every rung of every ladder.
 func (l ladder) rung(n int) Program {
 	var enter []Item
 	for i := range n {
@@ -46,13 +45,13 @@ func (l ladder) rung(n int) Program {
 	return userLoops(enter...)
 }
 
-// Rung is what some instructions more read as in a form of the null call.
+// Rung is what a number of additional instructions read as in a form of the null call.
 type Rung struct {
 	Form string
 	Kind string // of instruction
 	More int    // how many
-	// Differences are from none of them, one for each placement that has ladders;
-	// Process says in which process each was made.
+	// Differences are the differences from no additional instruction, one for each
+	// placement with ladders. Process says in which process each was made.
 	Differences []float64
 	Process     []int
 }
@@ -60,10 +59,11 @@ type Rung struct {
 // rung is where a rung is measured.
 type rung struct {
 	Rung     // without its differences
-	none int // the cell without an instruction more
+	none int // the cell without additional instructions
 }
 
-// rungs are the user's loops for all rungs: first that without an instruction more.
+// rungs returns the user's loops for all rungs, first the one without additional
+// instructions.
 func rungs() ([]chunk, error) {
 	programs := []Program{ladders[0].rung(0)}
 	for _, l := range ladders {

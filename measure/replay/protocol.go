@@ -11,20 +11,20 @@ type job struct {
 	Streams         []stream // the first is the base
 	User            chunk
 	Kernel          chunk
-	PositiveControl chunk // Kernel, but for the handler with work
+	PositiveControl chunk // Kernel with another handler with work
 	Probe           chunk
 	Rungs           []chunk // User with instructions of a ladder; the first has none
 	Cells           []cell
 	Seed            uint64
 	Process         int // which of the run's processes this is, from 0
 	Budget          time.Duration
-	// Host, of tests, plays a host that moves the CPU.
+	// Host, in tests, plays a host that moves the CPU.
 	Host *movingHost `json:",omitempty"`
 }
 
 // movingHost is a host that moves the CPU during samples.
 type movingHost struct {
-	Every int    // so many samples
+	Every int    // number of samples between two moves
 	Model string // of the CPU that it moves to; empty: the same
 	taken int
 }
@@ -50,15 +50,15 @@ type cell struct {
 	Warm     uint64 // rounds before the timed ones
 	Trips    uint64 // timed rounds
 	Samples  int
-	User     int // not 0: Loop is that of Rungs[User-1]
-	// Switch: each round is one of every thread, which switch to each other.
+	User     int // if not 0, Loop is in Rungs[User-1]
+	// Switch is set if threads switch to each other: a round is then one of every thread.
 	Switch bool
 	// Apart shifts threads and stacks so that Thread.UserSP begins a cache line
 	// of its own; else it shares that of Thread.SP, as in the kernel.
 	Apart bool
 }
 
-// calls is how many calls a round of the loop makes.
+// calls returns how many calls a round of the loop makes.
 func (c *cell) calls() uint64 {
 	if c.Switch {
 		return threads
@@ -66,14 +66,14 @@ func (c *cell) calls() uint64 {
 	return 1
 }
 
-// message is a line of JSON from the child: one of its fields.
+// message is a line of JSON from the child. One of its fields is set.
 type message struct {
 	Trip      *trip      `json:",omitempty"`
 	Placement *placement `json:",omitempty"`
 	Error     string     `json:",omitempty"`
 }
 
-// trip is what one call did to registers and memory, to be checked.
+// trip is what one call did to registers and memory, for the check.
 type trip struct {
 	Stream     int
 	Full       bool   // through the wrapper for calls that need full pt_regs
@@ -83,16 +83,16 @@ type trip struct {
 	Scratch    [2]uint64 // RSPScratch and TSS.SP2
 }
 
-// placement is what one placement gave.
+// placement holds the results of one placement.
 type placement struct {
 	// Ticks are trimmed means in ticks of the time-stamp counter for one operation,
 	// by cell and stream; 0: not measured.
 	Ticks [][]float64
-	// Probe and Chain are trimmed means for one round of the functions of the name.
+	// Probe and Chain are trimmed means for one round of the functions of these names.
 	Probe, Chain float64
-	// Samples were taken, and Moved of them dropped because the CPU changed
-	// meanwhile; Lost is the largest share that one figure lost by that. Where it
-	// is all, there are no Ticks.
+	// Samples is how many samples were taken, Moved how many of them were dropped because
+	// the CPU changed. Lost is the largest share that one figure lost like that; if it is
+	// everything, there are no Ticks.
 	Samples, Moved int
 	Lost           float64
 	// Models are what CPUID said of the CPUs met so far.

@@ -25,34 +25,34 @@ import (
 
 // Config says what to replay.
 type Config struct {
-	// Variants are measured against the first of them.
+	// Variants are compared with the first of them.
 	Variants []stubs.Variant
-	// Budget is the CPU's time for sampling, at least one placement in each
-	// process; 0: DefaultBudget.
+	// Budget is the CPU time for sampling. Each process makes at least one placement.
+	// 0: DefaultBudget.
 	Budget time.Duration
-	// Processes sample one after the other, each with pages of its own, for what
-	// these make of the figures belongs into the interval; 0: DefaultProcesses.
+	// Processes sample one after the other, each with pages of its own: the effect of the
+	// pages belongs into the interval. 0: DefaultProcesses.
 	Processes int
 	// Seed decides all random choices; 0: one from the clock.
 	Seed uint64
-	// Progress, if not nil, is told how far the run is.
+	// Progress, if not nil, is called with the progress of the run.
 	Progress func(string)
 
-	// Of tests; each is what its zero value stands for.
+	// For tests.
 	tamper  func(*job)
 	readCPU func() (CPU, error)
 }
 
-// DefaultBudget resolves 0.3 cycle between two variants with time to spare, where
-// the core is not shared.
+// DefaultBudget is more than enough to resolve 0.3 cycles between two variants, if the core
+// is not shared.
 const DefaultBudget = 15 * time.Second
 
-// DefaultProcesses are enough for an interval that is little wider than that of
-// the placements where processes do not matter, and to meet a kind of process
-// that is one in four.
+// DefaultProcesses are enough to meet a kind of process that is one in four and, if
+// processes do not matter, for an interval that is hardly wider than that of the
+// placements.
 const DefaultProcesses = 16
 
-// Forms are all forms, the first that whose figure is the one to print.
+// Forms are all forms. The figure of the first is the one to print.
 var Forms = []string{formSR1, formSR0, FormN, formD}
 
 // Forms and operations, as records name them.
@@ -65,9 +65,8 @@ const (
 	opLadder = "ladder"
 )
 
-// Run replays the variants and returns what was measured. Where too few placements
-// are left it returns a [stats.RefusedError]. It ends early, without result, when ctx
-// does.
+// Run replays the variants and returns what was measured. If too few placements are left,
+// it returns a [stats.RefusedError] too. It ends early, without a result, if ctx is done.
 func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	c := &r.config
 	r.placements = nil
@@ -96,9 +95,9 @@ func (r *Replay) Run(ctx context.Context) (*Result, error) {
 	return r.result(cpu)
 }
 
-// Replay is a replay that is prepared: what the parent knows of it.
+// Replay is a prepared replay.
 type Replay struct {
-	// Image is the build that the variants' code is taken out of.
+	// Image is the build from which the variants' code is taken.
 	Image *image.Image
 
 	config     Config
@@ -107,11 +106,11 @@ type Replay struct {
 	promises   []promise
 	rungs      map[int]rung // by the cell
 	placements []*placement
-	// excluded are the variants that cannot be replayed, and why.
+	// excluded says why variants cannot be replayed, by stream.
 	excluded map[int]string
 }
 
-// Prepare takes the variants' code out of a build and plans the cells.
+// Prepare takes the variants' code from a build and plans the cells.
 func Prepare(c Config) (*Replay, error) {
 	if len(c.Variants) < 2 {
 		return nil, errors.New("replay: want at least two variants")
@@ -181,8 +180,8 @@ func (r *Replay) controlDose() int { return len(r.config.Variants) + 2 }
 // well was measured to take 0.3 cycles more than its copy in the forms N0 and D0.
 func (r *Replay) ladderStream() int { return len(r.config.Variants) + 3 }
 
-// plan lists the cells. Rounds are chosen for samples of 5 to 20 us, long
-// against the step of the time-stamp counter, short against a time slice.
+// plan lists the cells. The rounds make samples of 5 to 20 us: long compared with a step of
+// the time-stamp counter, short compared with a time slice.
 func (r *Replay) plan() {
 	var all, calling []int
 	for i := range r.controlAA() + 1 {
@@ -214,8 +213,8 @@ func (r *Replay) plan() {
 	}
 }
 
-// sampleAll samples the variants that can be replayed. Which can is found out
-// by the first call of each, so that another try costs little.
+// sampleAll samples the variants that can be replayed. The first call of each shows whether
+// it can, so that another attempt costs little.
 func (r *Replay) sampleAll(ctx context.Context) error {
 	for {
 		err := r.sample(ctx)
@@ -232,11 +231,11 @@ func (r *Replay) sampleAll(ctx context.Context) error {
 	}
 }
 
-// sample runs the child and collects its placements. The child ends by itself,
-// for its job is bounded and so is the code that it runs (fault.go); it is killed
-// when ctx ends, and by the kernel when this process does.
+// sample runs the child and collects its placements. The child ends by itself, as its job
+// and the code that it runs are bounded (fault.go). It is killed when ctx is done, and by
+// the kernel when this process ends.
 func (r *Replay) sample(ctx context.Context) error {
-	runtime.LockOSThread() // the kernel takes the end of this thread for that of the parent
+	runtime.LockOSThread() // for the kernel, the end of this thread is the end of the parent
 	defer runtime.UnlockOSThread()
 	limit, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -270,7 +269,7 @@ func (r *Replay) sample(ctx context.Context) error {
 	w.Close()
 	line, err := json.Marshal(&r.job)
 	if err == nil {
-		_, err = stdin.Write(append(line, '\n')) // stays open: its end is the child's
+		_, err = stdin.Write(append(line, '\n')) // stays open, as the child ends at its end
 	}
 	said := r.read(bufio.NewReader(stdout))
 	if said != nil {
@@ -299,7 +298,7 @@ func (r *Replay) read(in *bufio.Reader) error {
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
-			return nil // how the child ended says more
+			return nil // the child's exit status says more
 		}
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
@@ -322,8 +321,7 @@ func (r *Replay) read(in *bufio.Reader) error {
 	}
 }
 
-// oneModel refuses samples of CPUs of several models, which have costs of their
-// own.
+// oneModel refuses samples of CPUs of several models, whose costs differ.
 func (r *Replay) oneModel() error {
 	var models []string
 	for _, p := range r.placements {
@@ -334,7 +332,7 @@ func (r *Replay) oneModel() error {
 		}
 	}
 	if len(models) > 1 {
-		return fmt.Errorf("samples were taken on CPUs of two models, %s and %s, which have costs of their own: a hypervisor moves this machine between them, so that nothing can be measured", models[0], models[1])
+		return fmt.Errorf("samples were taken on CPUs of two models, %s and %s, whose costs differ: a hypervisor moves this machine between them, so that nothing can be measured", models[0], models[1])
 	}
 	return nil
 }

@@ -10,56 +10,57 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Result is what a run gives. All figures are core cycles for one operation.
+// Result is the result of a run. All figures are core cycles for one operation.
 type Result struct {
 	CPU  CPU
 	Base string // the first variant
 	Seed uint64
-	// CyclesPerTick is core cycles for a tick of the time-stamp counter, from a
+	// CyclesPerTick is the core cycles of a tick of the time-stamp counter, measured by a
 	// chain of multiplications.
 	CyclesPerTick float64
-	// Placements were kept, Dropped were disturbed by a neighbour on the core.
+	// Placements is how many were kept, Dropped how many a neighbour on the core disturbed.
 	Placements, Dropped int
-	// Processes is how many there were, each with pages of its own. Process says in
-	// which of them each placement was made.
+	// Processes is the number of processes. Process says in which of them each placement
+	// was made.
 	Processes int
 	Process   []int
-	// Moved is what was dropped because the CPU changed meanwhile.
+	// Moved is what was dropped because the CPU changed.
 	Moved Moved
-	// ProbeFloor is the least that the probe for a neighbour took, in cycles.
+	// ProbeFloor is the least time of the probe for a neighbour, in cycles.
 	ProbeFloor float64
 	Series     []Series
-	// Ladder is what instructions more read as, for each form of the null call.
+	// Ladder is what additional instructions read as, for each form of the null call.
 	Ladder []Rung
-	// Apart says of variants why they cannot be compared with the base.
+	// Apart says, for variants that cannot be compared with the base, why.
 	Apart map[string]string
-	// Replaced is what did not run as the build made it, of all variants.
+	// Replaced lists the instructions of all variants that did not run as the build made
+	// them.
 	Replaced []Replacement
 }
 
-// Series is one operation in one form: a figure of each placement.
+// Series is one operation in one form, with a figure for each placement.
 type Series struct {
-	// Label is a variant's name, or one of the controls' (package wire).
+	// Label is the name of a variant or of a control (package wire).
 	Label, Op, Form string
-	// Cycles are no absolute costs: SYSCALL, SYSRET and SWAPGS are not in them.
+	// Cycles are not absolute costs: SYSCALL, SYSRET and SWAPGS are not in them.
 	Cycles []float64
 }
 
-// Moved is what a hypervisor spoils that moves virtual CPUs: samples during which
-// that happened, of those that were taken, and placements that lost too many of them.
+// Moved is what a hypervisor has spoiled by moving virtual CPUs: Samples, of Of samples, in
+// which that happened, and Placements that lost too many of their samples.
 type Moved struct{ Samples, Of, Placements int }
 
 // maxLost is the share of a figure's samples that a placement may lose.
 const maxLost = 0.5
 
-// gateTolerance is how much slower than the floor a probe may be.
+// gateTolerance is how much slower than the fastest one a probe may be, as a share.
 const gateTolerance = 0.06
 
 // Quieter says what to do about noise, as the end of a refusal.
 const Quieter = ": try again when less is running"
 
-// result makes the result of the placements. Where these are too few it comes with
-// a [stats.RefusedError].
+// result makes the result of the placements. If these are too few, it returns a
+// [stats.RefusedError] too.
 func (r *Replay) result(cpu CPU) (*Result, error) {
 	list := r.config.Variants
 	res := &Result{CPU: cpu, Base: list[0].Name, Seed: r.job.Seed, Processes: r.config.Processes, Apart: map[string]string{}}
@@ -96,7 +97,7 @@ func (r *Replay) result(cpu CPU) (*Result, error) {
 
 func iret(n stubs.Variant) bool { return n.Axes.Is(stubs.ExitIRET) }
 
-// label is what figures of a stream are called.
+// label returns the name of a stream's figures.
 func (r *Replay) label(stream int) string {
 	switch {
 	case stream < r.controlAA():
@@ -107,11 +108,10 @@ func (r *Replay) label(stream int) string {
 	return wire.LabelCalibration
 }
 
-// unit is the cycles of a round of the chain.
+// unit is the number of cycles in a round of the chain.
 const unit = chainStep * chainLength
 
-// choose returns the placements that nothing disturbed, and writes down how many
-// there are.
+// choose returns the placements that nothing disturbed, and notes how many there are.
 func (r *Replay) choose(res *Result) ([]*placement, error) {
 	var still, kept []*placement
 	var probes, chains []float64
@@ -144,8 +144,8 @@ func (r *Replay) choose(res *Result) ([]*placement, error) {
 
 func (p *placement) cycles(cell, stream int) float64 { return p.Ticks[cell][stream] / p.Chain * unit }
 
-// rung is that of a cell, from the placements that have ladders; ok is unset for a
-// cell without an instruction more and where there are none.
+// rung returns the rung of a cell, from the placements that have ladders. ok is false if
+// there are none, and for the cell without additional instructions.
 func (r *Replay) rung(cell int, kept []*placement) (out Rung, ok bool) {
 	at, ok := r.rungs[cell]
 	if !ok {
