@@ -167,8 +167,8 @@ func TestOneCPU(t *testing.T) {
 		{"two brands", two, any, "", "CPUs of two models, A (family/model/stepping 25/1/1, microcode 0x1) and B"},
 		{"two families", cpu(0, "A", "25") + cpu(1, "A", "26"), any, "", "and A (family/model/stepping 26/1/1"},
 		{"two, one allowed", two, func(n int) bool { return n == 1 }, "B (family/model/stepping 25/1/1, microcode 0x1)", ""},
-		{"none allowed", two, func(int) bool { return false }, "", "has none that this process may use"},
-		{"empty", "", any, "", "has none that this process may use"},
+		{"none allowed", two, func(int) bool { return false }, "", "lists none that this process may use"},
+		{"empty", "", any, "", "lists none that this process may use"},
 	} {
 		got, err := oneCPU(host.Parse(tt.text), tt.may)
 		if tt.fail == "" && (err != nil || got.String() != tt.want) || tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail)) {

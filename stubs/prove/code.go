@@ -8,8 +8,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Code returns the variant's own instructions as a listing, and a hash of it. No
-// address is in it: two variants with one hash run the same code, wherever it lies.
+// Code returns the variant's own instructions as a listing, and the hash of the listing. It
+// has no addresses: two variants with the same hash run the same code, wherever it is.
 func Code(n stubs.Variant) (hash, listing string, err error) {
 	obj, err := link(n)
 	if err != nil {

@@ -2,8 +2,8 @@ package prove
 
 import "math/bits"
 
-// compute runs the instructions that compute: operands in, operand and flags
-// out. What is not followed becomes a new unknown.
+// compute runs the instructions that compute an operand and flags from operands. A result
+// that is not followed becomes a new unknown.
 func (m *machine) compute(st *state, in *inst) bool {
 	switch in.op {
 	case opCMOV, opSET:
@@ -57,7 +57,7 @@ func (m *machine) compute(st *state, in *inst) bool {
 	return m.write(st, in.dst, in.width, r)
 }
 
-// alu is the result of an operation, beyond its width anything.
+// alu returns the result of an operation. Beyond its width the result may be anything.
 func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 	switch op {
 	case opADD, opINC:
@@ -90,8 +90,8 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 	return unfollowed("the result of "+opNames[op], a.fromUser() || b.fromUser()).value()
 }
 
-// disjoint is the sum of two values of which one is shifted to where the other
-// has no bits: two halves that are put together.
+// disjoint returns the sum of two values of which one is shifted to where the other has no
+// bits: of two halves that are put together.
 func (m *machine) disjoint(st *state, a, b value) (value, bool) {
 	for range 2 {
 		if low := lowZeros(a); low > 0 && m.at(st).zeros(b)|(1<<low-1) == ^uint64(0) {
@@ -102,7 +102,7 @@ func (m *machine) disjoint(st *state, a, b value) (value, bool) {
 	return value{}, false
 }
 
-// lowZeros is by how much a value has been shifted left.
+// lowZeros returns by how much a value has been shifted left.
 func lowZeros(v value) uint64 {
 	switch {
 	case v.t == nil || v.c != 0:
@@ -114,7 +114,7 @@ func lowZeros(v value) uint64 {
 	return 0
 }
 
-// allIf is a mask of all bits, or of none.
+// allIf returns a mask of all bits, or of none.
 func allIf(cond bool) uint64 {
 	if cond {
 		return ^uint64(0)
@@ -122,8 +122,8 @@ func allIf(cond bool) uint64 {
 	return 0
 }
 
-// shift is a shift by a constant (SDM volume 2: the count is taken modulo 32 or
-// 64).
+// shift returns the result of a shift by a constant (SDM volume 2: the count is taken
+// modulo 32 or 64).
 func (m *machine) shift(op opcode, a value, n uint64, width uint8) value {
 	size := 8 * uint64(width)
 	n &= max(size, 32) - 1
@@ -149,8 +149,7 @@ func (m *machine) shift(op opcode, a value, n uint64, width uint8) value {
 	return m.ts.join(m.ts.shr(a, size-n), m.ts.and(a, maskOf(width)>>n), n, ^uint64(0))
 }
 
-// conditionOf is what an operation leaves in the flags (SDM volume 1, appendix
-// A).
+// conditionOf returns what an operation leaves in the flags (SDM volume 1, appendix A).
 func (m *machine) conditionOf(st *state, op opcode, a, b, r value, width uint8) condition {
 	c := condition{kind: condResult, width: width, r: r, a: a, b: b}
 	switch op {
@@ -195,14 +194,14 @@ func (m *machine) conditionOf(st *state, op opcode, a, b, r value, width uint8) 
 	return c
 }
 
-// isSet is the predicate that a bit is clear: that it is set is the opposite.
+// isSet returns the predicate that a bit is clear; its opposite is that the bit is set.
 func (m *machine) isSet(bit value) predicate { return predicate{equal, bit, known(0)} }
 
 // conditional is CMOV and SET.
 func (m *machine) conditional(st *state, in *inst) bool {
 	width := in.width
 	var w word
-	if in.op == opCMOV { // the source is read whether it is moved or not
+	if in.op == opCMOV { // the source is read even if it is not moved
 		var ok bool
 		if w, ok = m.read(st, in.src, width); !ok {
 			return false
@@ -217,7 +216,7 @@ func (m *machine) conditional(st *state, in *inst) bool {
 			m.write(st, in.dst, width, word{v: known(allIf(holds) & 1)})
 		case holds:
 			m.write(st, in.dst, width, w)
-		case width == 4: // the upper half is cleared all the same
+		case width == 4: // the upper half is cleared in any case
 			m.write(st, in.dst, width, word{m.ts.and(st.regs[in.dst.reg].v, maskOf(4)), st.regs[in.dst.reg].by})
 		}
 	})
@@ -241,8 +240,8 @@ func (m *machine) withCarry(st *state, in *inst) bool {
 		c := m.conditionOf(st, op, a.v, b.v, r, in.width)
 		if carry {
 			r = m.ts.and(m.alu(st, op, r, known(1), in.width), maskOf(in.width))
-			// With the carry it is a carry if the result is not above a, or a not
-			// above b.
+			// With a carry in, there is a carry out if the result is not above a, or if a
+			// is not above b.
 			c = condition{kind: condResult, width: in.width, r: r, clear: true, carry: predicate{below, a.v, r}}
 			if in.op == opSBB {
 				c.carry = predicate{below, b.v, a.v}
@@ -293,14 +292,14 @@ func (m *machine) exchange(st *state, in *inst) bool {
 	if in.op == opXADD {
 		sum := m.ts.and(m.alu(st, opADD, a.v, b.v, in.width), maskOf(in.width))
 		st.cond = m.conditionOf(st, opADD, a.v, b.v, sum, in.width)
-		// The destination is written last: with one register for both it has the sum.
+		// The destination is written last: if both are one register, it gets the sum.
 		return m.write(st, in.src, in.width, a) && m.write(st, in.dst, in.width, word{sum, a.by})
 	}
 	return m.write(st, in.dst, in.width, b) && m.write(st, in.src, in.width, a)
 }
 
-// compareExchange is CMPXCHG. The destination is written either way (SDM volume
-// 2), if only with what it holds.
+// compareExchange is CMPXCHG. The destination is always written, if only with what it holds
+// (SDM volume 2).
 func (m *machine) compareExchange(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
 	if !ok {
@@ -328,16 +327,16 @@ func (m *machine) compareExchange(st *state, in *inst) bool {
 	})
 }
 
-// signOf is CWD, CDQ and CQO: RDX gets what RAX's sign is.
+// signOf is CWD, CDQ and CQO: each bit of RDX becomes the sign of RAX.
 func (m *machine) signOf(st *state, in *inst) bool {
 	w, _ := m.read(st, operand{kind: inReg, reg: rAX}, in.width)
 	sign := m.ts.sar(m.ts.sext(w.v, in.width), 63)
 	return m.write(st, operand{kind: inReg, reg: rDX}, in.width, word{m.ts.and(sign, maskOf(in.width)), w.by})
 }
 
-// scan is BSF, BSR, TZCNT, LZCNT and POPCNT. Of 0 both ways are followed, but
-// for POPCNT; BSF and BSR leave then what there was (AMD's manual, and what
-// Intel's CPUs do), which the proof does not rely on.
+// scan is BSF, BSR, TZCNT, LZCNT and POPCNT. Except for POPCNT, both ways are followed, that
+// the operand is 0 and that it is not. If it is 0, BSF and BSR leave the destination alone
+// (AMD's manual, and what Intel's CPUs do); the proof does not rely on that.
 func (m *machine) scan(st *state, in *inst) bool {
 	a, ok := m.read(st, in.src, in.width)
 	if !ok {
@@ -355,7 +354,7 @@ func (m *machine) scan(st *state, in *inst) bool {
 	is.cc = ccE
 	return m.decide(st, &is, func(st *state, isZero bool) {
 		r := m.ts.compute(map[opcode]opcode{opBSF: opBSF, opTZCNT: opBSF, opBSR: opBSR, opLZCNT: opBSR}[in.op], in.width, a.v, value{})
-		if in.op == opLZCNT { // the result is below the width: turned, its bits count down
+		if in.op == opLZCNT { // the result is below the width: inverted, its bits count down
 			r = m.ts.compute(opSUB, in.width, known(size-1), r)
 		}
 		if isZero {
@@ -366,7 +365,7 @@ func (m *machine) scan(st *state, in *inst) bool {
 			}
 		}
 		switch in.op {
-		case opTZCNT, opLZCNT: // CF is whether the operand, ZF whether the result is 0
+		case opTZCNT, opLZCNT: // CF is set if the operand is 0, ZF if the result is
 			st.cond = condition{kind: condZero, width: in.width, r: r, carry: predicate{kind: never}}
 			if isZero {
 				st.cond.carry.kind = always
@@ -406,7 +405,7 @@ func (m *machine) multiply(st *state, in *inst) bool {
 	return m.write(st, acc, in.width, word{lo, a.by}) && m.write(st, high, in.width, word{hi, a.by})
 }
 
-// product is the lower half of a product.
+// product returns the lower half of a product.
 func (m *machine) product(a, b value, width uint8) value {
 	if a.t == nil {
 		a, b = b, a

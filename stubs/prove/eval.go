@@ -5,8 +5,8 @@ import "math/bits"
 // unary are the instructions whose term has no second operand.
 var unary = [numOps]bool{opBSWAP: true, opBSF: true, opBSR: true, opPOPCNT: true, opPF: true}
 
-// compute is the result of an instruction on two values of its width, as the
-// term of it that is simplest.
+// compute returns the result of an instruction on two values of its width, as the simplest
+// term.
 func (ts *terms) compute(op opcode, width uint8, a, b value) value {
 	if a.t == nil && b.t == nil {
 		return known(compute(op, width, a.c, b.c))
@@ -97,8 +97,8 @@ func (ts *terms) compute(op opcode, width uint8, a, b value) value {
 	return ts.intern(operation{op: isALU, alu: op, k: uint64(width), x: a, y: b})
 }
 
-// compute is the result of an instruction on two words of its width (SDM volume
-// 2). The counts of shifts are what is left of them by the mask.
+// compute returns the result of an instruction on two words of its width (SDM volume 2).
+// The counts of shifts are already masked.
 func compute(op opcode, width uint8, a, b uint64) uint64 {
 	size := 8 * uint64(width)
 	signed := func(x uint64) int64 { return int64(x<<(64-size)) >> (64 - size) }
@@ -145,7 +145,7 @@ func compute(op opcode, width uint8, a, b uint64) uint64 {
 		r = a&mask>>n | a<<(size-n)
 	case opBSWAP:
 		r = bits.ReverseBytes64(a) >> (64 - size)
-	case opBSF: // of 0 it is not asked
+	case opBSF: // never of 0
 		r = uint64(bits.TrailingZeros64(a))
 	case opBSR:
 		r = uint64(63 - bits.LeadingZeros64(a|1))
@@ -160,8 +160,8 @@ func compute(op opcode, width uint8, a, b uint64) uint64 {
 // assignment gives each symbol a word.
 type assignment map[*term]uint64
 
-// evaluate is a value for an assignment; it is not known if it is made of
-// anything else.
+// evaluate returns a value under an assignment. It is not known if the value is made of
+// symbols that the assignment lacks.
 func evaluate(v value, in assignment) (uint64, bool) {
 	if v.t == nil {
 		return v.c, true
@@ -204,7 +204,7 @@ func evaluate(v value, in assignment) (uint64, bool) {
 	return x + v.c, ok
 }
 
-// holds is a predicate for an assignment.
+// holds returns the truth of a predicate under an assignment.
 func (p predicate) holds(in assignment) (holds, ok bool) {
 	a, oka := evaluate(p.a, in)
 	b, okb := evaluate(p.b, in)

@@ -2,8 +2,8 @@ package prove
 
 import "math/bits"
 
-// facts is what the branches taken so far tell of the terms: a list that paths
-// share up to where they part.
+// facts is a list of what the branches so far say about terms. Paths share it up to where
+// they part.
 type facts struct {
 	before *facts
 	kind   factKind
@@ -33,7 +33,7 @@ type resolver struct {
 	fs *facts
 }
 
-// resolve is the value with every term put in that the facts tell.
+// resolve returns the value with every term replaced that the facts say another value for.
 func (r resolver) resolve(v value) value {
 	if v.t == nil || r.fs == nil {
 		return v
@@ -96,7 +96,7 @@ func (r resolver) resolve(v value) value {
 	return w.add(v.c)
 }
 
-// zeros are bits of a value that are known to be 0.
+// zeros returns the bits of a value that are known to be 0.
 func (r resolver) zeros(v value) uint64 {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -134,7 +134,7 @@ func (r resolver) zeros(v value) uint64 {
 	return z
 }
 
-// some reports whether a value is known to have one of the bits of mask.
+// some reports whether one of the bits of mask is known to be set in a value.
 func (r resolver) some(v value, mask uint64) bool {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -162,7 +162,7 @@ func (r resolver) some(v value, mask uint64) bool {
 	return false
 }
 
-// limits are the least and the greatest that a value can be.
+// limits returns the least and the greatest word that a value can be.
 func (r resolver) limits(v value) (least, most uint64) {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -191,7 +191,7 @@ func (r resolver) limits(v value) (least, most uint64) {
 	return least, most
 }
 
-// bounds are the least and the greatest that the facts allow a term to be.
+// bounds returns the least and the greatest word that the facts allow for a term.
 func (r resolver) bounds(t *term) (least, most uint64) {
 	most = ^uint64(0)
 	for f := r.fs; f != nil; f = f.before {
@@ -205,8 +205,8 @@ func (r resolver) bounds(t *term) (least, most uint64) {
 	return least, most
 }
 
-// zeroExtends reports whether t is the zero extension of what f tells of the
-// sign extension, with a bound below the sign bit, which then holds for both.
+// zeroExtends reports whether t is the zero extension of a value of which f bounds the sign
+// extension below the sign bit: then the bound holds for both.
 func zeroExtends(t *term, f *facts) bool {
 	return f.t.op == isSext && t.op == isAnd && t.x == f.t.x && t.k == maskOf(uint8(f.t.k)) && f.k < signBit(uint8(f.t.k))
 }
@@ -311,7 +311,8 @@ func (r resolver) same(a, b value) truth {
 	return isOpen
 }
 
-// sides makes of a difference that is compared with 0 the two that differ.
+// sides returns the two values that are compared: those of a difference, if that is compared
+// with 0.
 func sides(a, b value) (value, value) {
 	if a.t == nil {
 		a, b = b, a
@@ -389,8 +390,8 @@ func (r resolver) canonical(v value) truth {
 	return isOpen
 }
 
-// assume returns the facts with a predicate, or its opposite, among them. What
-// cannot be said as a fact is left out: that makes the proof weaker, not wrong.
+// assume adds a predicate, or its opposite, to the facts. What cannot be expressed as a fact
+// is left out: that makes the proof weaker, not wrong.
 func (r resolver) assume(p predicate, holds bool) *facts {
 	if v, s, ok := r.holdsIn(p); ok && v.t != nil {
 		if !holds {
@@ -421,8 +422,8 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 }
 
 func (r resolver) assumeSame(a, b value, holds bool) *facts {
-	// What is known of a term is lost when another is put in for it, so that is
-	// best one of which nothing is known.
+	// What is known of a term is lost when another takes its place. So that is best a term
+	// of which nothing is known.
 	if a.t == nil || b.t != nil && (a.t.op != isSymbol || b.t.edit && !a.t.edit) {
 		a, b = b, a
 	}

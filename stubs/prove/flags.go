@@ -2,8 +2,8 @@ package prove
 
 import "github.com/entrylab/entrylab/gen/x86"
 
-// pushedFlags is RFLAGS as PUSHFQ stores it: a new unknown, of which those bits
-// are known that the machine follows.
+// pushedFlags returns RFLAGS as PUSHFQ stores it: a new unknown in which the bits are known
+// that the machine follows.
 func (m *machine) pushedFlags(st *state) value {
 	t := outside("the kernel's RFLAGS", false)
 	var zeros uint64
@@ -25,9 +25,8 @@ func (m *machine) pushedFlags(st *state) value {
 	return t.value()
 }
 
-// popFlags is POPFQ in ring 0: it loads all that the machine follows (SDM
-// volume 2, POPF). With TF set the next instruction would trap, in ring 0 and
-// wherever that is.
+// popFlags is POPFQ in ring 0: it loads all flags that the machine follows (SDM volume 2,
+// POPF). With TF set, the next instruction would trap in ring 0, wherever it is.
 func (m *machine) popFlags(st *state) bool {
 	w, ok := m.pop(st)
 	if !ok {

@@ -6,13 +6,13 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Known is what the proof knows of one instruction, for listings that explain.
+// Known is what the proof knows about one instruction, for listings with explanations.
 type Known struct {
 	Where
 	Addr uint64
-	// Defines is the slot of the frame that the instruction fills, as
-	// layout.Slot prints it, and Value what it puts there; "" if it fills none.
-	// Value is "" if that differs from path to path.
+	// Defines is the slot of the frame that the instruction fills, as layout.Slot prints
+	// it; "" if it fills none. Value is what it puts there; "" if that differs from path
+	// to path.
 	Defines, Value string
 	// Regs is what each register holds after the instruction, RAX to R15 in
 	// the order of their encoding; "" where that differs from path to path.
@@ -20,13 +20,13 @@ type Known struct {
 	// Changed are the registers, in the same order, that the instruction itself
 	// changed on some path.
 	Changed [16]bool
-	// Values are the different values of the slot, and RegValues those of the
-	// registers, over all paths; those that no handler has put there come first.
+	// Values are the different values of the slot, RegValues those of the registers, over
+	// all paths. Values that no handler has put there come first.
 	Values    []string
 	RegValues [16][]string
 }
 
-// knowledge gathers, over all paths, what an instruction leaves.
+// knowledge gathers what an instruction leaves, over all paths.
 type knowledge struct {
 	regs   [numRegs]gathered
 	change [numRegs]bool
@@ -34,16 +34,16 @@ type knowledge struct {
 	filler gathered // what it puts there
 }
 
-// gathered is a value that is the same on every path, or not.
+// gathered is a value that may differ from path to path.
 type gathered struct {
 	v            value
-	last         value // that came
+	last         value // the one that came last
 	seen, varies bool
 	others       []value
 }
 
 func (g *gathered) add(v value) {
-	if g.seen && v == g.last { // as most are
+	if g.seen && v == g.last { // the usual case
 		return
 	}
 	g.last = v
@@ -58,7 +58,7 @@ func (g *gathered) add(v value) {
 	}
 }
 
-// all are the different values, those first that no handler has put there.
+// all returns the different values, first those that no handler has put there.
 func (g *gathered) all() []string {
 	if !g.seen {
 		return nil
@@ -94,7 +94,7 @@ func alike(a, b value) bool {
 	return alike(a.t.x, b.t.x)
 }
 
-// knowledgeOf is what is gathered of an instruction.
+// knowledgeOf returns what is gathered about an instruction.
 func (m *machine) knowledgeOf(at uint64) *knowledge {
 	k := m.knows[at]
 	if k == nil {
@@ -104,7 +104,7 @@ func (m *machine) knowledgeOf(at uint64) *knowledge {
 	return k
 }
 
-// learns takes down the registers after an instruction.
+// learns notes the registers after an instruction.
 func (m *machine) learns(st *state) {
 	if m.knows == nil {
 		return
@@ -116,7 +116,7 @@ func (m *machine) learns(st *state) {
 	}
 }
 
-// defines takes down that the instruction fills a word of the stack.
+// defines notes that the instruction fills a word of the stack.
 func (m *machine) defines(cell int, v value) {
 	if m.knows == nil {
 		return
@@ -126,7 +126,7 @@ func (m *machine) defines(cell int, v value) {
 	k.filler.add(v)
 }
 
-// known is what was gathered, for callers.
+// known returns what was gathered, for callers.
 func (k *knowledge) known(addr uint64, where Where, inFrame bool) Known {
 	out := Known{Where: where, Addr: addr, Changed: k.change}
 	if inFrame && k.cell.seen && !k.cell.varies && k.cell.v.c < uint64(layout.NumSlots) {

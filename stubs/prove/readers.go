@@ -9,15 +9,15 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Reader is an instruction that reads or writes a per-CPU word which a variant
-// may keep the user's RSP in.
+// Reader is an instruction that reads or writes a per-CPU word in which a variant may keep
+// the user's RSP.
 type Reader struct {
 	Where
 	Word  string // as package layout names it
 	Write bool
 }
 
-// String tells it in one line.
+// String returns the instruction and what it does in one line.
 func (r Reader) String() string {
 	verb := "reads"
 	if r.Write {
@@ -33,10 +33,9 @@ const (
 	mostPrefixes = 4
 )
 
-// Readers lists every instruction of a linked program, but for those of its
-// variants, that touches such a word: the audit of old_rsp's readers. What a
-// variant's own do is a matter of its proof. An instruction relative to GS that
-// the decoder does not know is an error.
+// Readers lists every instruction of a linked program that touches such a word: the audit of
+// old_rsp's readers. It leaves out the variants, whose instructions their proofs follow. An
+// instruction relative to GS that the decoder does not know is an error.
 func Readers(obj *asm.Object) ([]Reader, error) {
 	var list []Reader
 	var errs []error
@@ -63,7 +62,7 @@ func Readers(obj *asm.Object) ([]Reader, error) {
 	return list, errors.Join(errs...)
 }
 
-// scratch are the accesses of an instruction to scratch words.
+// scratch returns the accesses of an instruction to scratch words.
 func (in *inst) scratch(where Where) (list []Reader) {
 	for _, o := range []operand{in.src, in.dst} {
 		if o.kind != inMem || o.seg != segGS {

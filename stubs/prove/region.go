@@ -13,8 +13,8 @@ type interval struct{ least, most uint64 }
 
 const maxWord = ^uint64(0)
 
-// from is the region from one word up to another; if that is below the first, it
-// goes on from 0.
+// from returns the region from one word up to another. If the second is below the first, the
+// region wraps around through 0.
 func from(least, most uint64) region {
 	switch {
 	case least <= most:
@@ -25,7 +25,7 @@ func from(least, most uint64) region {
 	return region{{0, most}, {least, maxWord}}
 }
 
-// extended are the words whose highest n+1 bits are the same.
+// extended returns the words whose highest n+1 bits are the same.
 func extended(n uint64) region {
 	if n == 0 {
 		return from(0, maxWord)
@@ -33,7 +33,7 @@ func extended(n uint64) region {
 	return from(maxWord<<(63-n), 1<<(63-n)-1)
 }
 
-// not is the complement.
+// not returns the complement.
 func (s region) not() region {
 	var out region
 	next, full := uint64(0), false
@@ -49,7 +49,7 @@ func (s region) not() region {
 	return out
 }
 
-// and is the intersection.
+// and returns the intersection.
 func (s region) and(t region) region {
 	var out region
 	for i, j := 0, 0; i < len(s) && j < len(t); {
@@ -65,7 +65,7 @@ func (s region) and(t region) region {
 	return out
 }
 
-// in reports whether t holds all of s.
+// in reports whether s is a part of t.
 func (s region) in(t region) bool {
 	for _, i := range s {
 		if !slices.ContainsFunc(t, func(j interval) bool { return j.least <= i.least && i.most <= j.most }) {
@@ -75,7 +75,7 @@ func (s region) in(t region) bool {
 	return true
 }
 
-// each makes a region of the regions that a function makes of the intervals.
+// each returns the union of the regions that a function makes of the intervals.
 func (s region) each(fn func(interval) region) region {
 	var out region
 	for n, i := range s {
@@ -106,7 +106,7 @@ func (s region) or(i interval) region {
 	return append(out, i)
 }
 
-// plus is the region moved up by n, over the end.
+// plus returns the region moved up by n, modulo 2^64.
 func (s region) plus(n uint64) region {
 	return s.each(func(i interval) region {
 		if i.least == 0 && i.most == maxWord {
@@ -116,8 +116,8 @@ func (s region) plus(n uint64) region {
 	})
 }
 
-// of is the region of those words whose term of operation t is in s: of x for a
-// term made of x. It is not known for all operations.
+// of returns, for a term t that is an operation on x, the region of the words x for which the
+// term is in s. ok is false if that is not known for the operation.
 func (s region) of(t *term) (of region, ok bool) {
 	n := t.k
 	up := func(i interval) region { return region{{i.least << n, i.most<<n | (1<<n - 1)}} }
@@ -159,8 +159,8 @@ func (s region) of(t *term) (of region, ok bool) {
 	return nil, false
 }
 
-// known takes from a region what cannot be if some bits are known to be 0 and
-// others to be 1.
+// known removes from a region what is impossible if some bits are known to be 0 and others
+// to be 1.
 func (s region) known(zeros, ones uint64) region {
 	if zeros|ones == 0 {
 		return s
@@ -190,8 +190,9 @@ func (s region) known(zeros, ones uint64) region {
 	})
 }
 
-// holdsIn is the value, and the region of it, in which a predicate holds, if it compares
-// one with a constant or with itself.
+// holdsIn returns a value and the region in which it must be for the predicate to hold. ok
+// is false if the predicate does not compare a value with a constant or with a part of
+// itself.
 func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 	a, b := r.resolve(p.a), r.resolve(p.b)
 	switch {
@@ -226,8 +227,8 @@ func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 // isMasked reports whether a is b with some bits cleared.
 func isMasked(a, b value) bool { return a.t != nil && a.c == 0 && a.t.op == isAnd && a.t.x == b }
 
-// peel goes from a value and the region that it is to be in to what it is made
-// of, as far as that is a region too.
+// peel goes from a value and its region to what the value is made of, as long as the region
+// of that is known.
 func peel(v value, s region) (*term, region) {
 	for {
 		s = s.plus(-v.c)
@@ -239,7 +240,7 @@ func peel(v value, s region) (*term, region) {
 	}
 }
 
-// where is the region that the facts leave for a term.
+// where returns the region that the facts leave for a term.
 func (r resolver) where(t *term) region {
 	least, most := r.bounds(t)
 	if t.op == isAnd {

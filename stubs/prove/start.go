@@ -7,9 +7,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Start begins to prove variants on all CPUs, the first ones first, each by the
-// function that is given: [Prove], or [Object] in a program, or what makes their
-// [Obligations]. It returns for each variant a function that waits for its proof.
+// Start begins to prove variants on all CPUs, in their order, each by the function that is
+// given: [Prove], [Object] in a program, or what makes the [Obligations]. It returns, for
+// each variant, a function that waits for its proof.
 func Start[T any](list []stubs.Variant, proof func(stubs.Variant) (T, error)) []func() (T, error) {
 	type outcome struct {
 		done  chan struct{}

@@ -1,6 +1,6 @@
 package prove
 
-// maxTurns is how often a repeated string instruction is followed.
+// maxTurns is how many turns of a repeated string instruction are followed.
 const maxTurns = 4096
 
 // counted is LOOP and JRCXZ.
