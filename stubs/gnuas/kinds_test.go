@@ -226,6 +226,11 @@ func TestKinds(t *testing.T) {
 		{"a bounded loop", inHandler, "movl $1000, %ecx; 1: decl %ecx; jnz 1b; movq %r10, %rcx", prove.Proved},
 		{"a loop that counts up", inHandler, "xorl %ecx, %ecx; 1: pause; addl $1, %ecx; cmpl $1000, %ecx; jl 1b; movq %r10, %rcx", prove.Proved},
 		{"a loop that clears the stack", inHandler, "leaq -256(%rsp), %r11; 1: movq $0, (%r11); addq $8, %r11; cmpq %rsp, %r11; jb 1b", prove.Undecided}, // below RSP with interrupts on
+		{"100 words below the frame", inHandler, ".rept 100; pushq %rdi; .endr; xorl %edi, %edi; .rept 100; popq %rdi; .endr", prove.Proved},
+		{"one of 100 words cut", inHandler, ".rept 100; pushq %rdi; .endr; movl $0, 4(%rsp); popq %rdi; addq $792, %rsp", prove.Refuted},
+		{"deeper than is followed", inHandler, "subq $2048, %rsp; pushq %rdi; popq %rdi; addq $2048, %rsp", prove.Undecided},
+		{"RSP deep, and back", inHandler, "subq $2048, %rsp; nop; addq $2048, %rsp", prove.Proved},
+		{"RSP below the stack", inHandler, "subq $16384, %rsp; nop; addq $16384, %rsp", prove.Refuted},
 		{"REP STOSQ", inExit, "leaq PT_REGS_R15-64(%rsp), %rdi; xorl %eax, %eax; movl $8, %ecx; rep stosq; movq PT_REGS_DI(%rsp), %rdi; movq PT_REGS_AX(%rsp), %rax; movq PT_REGS_IP(%rsp), %rcx", prove.Proved},
 		{"REP STOSQ over the frame", inHandler, "leaq PT_REGS_R11(%rsp), %rdi; movl $8, %ecx; rep stosq; movq PT_REGS_DI(%rsp), %rdi; movq %r10, %rcx", prove.Refuted},
 		{"REP MOVSQ", inExit, "subq $64, %rsp; leaq 64+PT_REGS_R11(%rsp), %rsi; movq %rsp, %rdi; movl $8, %ecx; rep movsq; addq $64, %rsp; movq PT_REGS_DI(%rsp), %rdi; movq PT_REGS_SI(%rsp), %rsi; movq PT_REGS_IP(%rsp), %rcx", prove.Proved},

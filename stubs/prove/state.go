@@ -21,7 +21,7 @@ var (
 
 // numCells is how many words of the kernel stack are followed, from its top
 // down: the frame and what the stubs push below it.
-const numCells = 64
+const numCells = 160
 
 // origin is an instruction that put a value where it is, and how that came to
 // where it took it from.
@@ -171,7 +171,7 @@ type state struct {
 	loweredFrom uint64
 	kstack      word // Thread.KStackOffset
 	cells       [numCells]word
-	wrote       uint64 // a bit for each cell that the variant has ever given another value
+	wrote       uint64 // a bit for each cell of the frame that the variant has ever given another value
 
 	scratch    [numScratch]word
 	mine       [numScratch]bool // no other thread can have written it
@@ -430,11 +430,11 @@ func (st *state) cell(addr value) (i int, ok bool) {
 	return int(n-1) / 8, true
 }
 
-// onStack reports whether RSP is on the part of the kernel stack that is
-// followed: an interrupt has room below it.
+// onStack reports whether RSP is on the kernel stack and an interrupt has room below
+// it: half of the stack at least.
 func (st *state) onStack() bool {
 	rsp := st.raised(st.regs[rSP].v)
-	return rsp.t == st.origin.t && st.origin.c-rsp.c <= 8*numCells
+	return rsp.t == st.origin.t && st.origin.c-rsp.c <= layout.ThreadSize/2
 }
 
 // loseTrampoline forgets what is on the trampoline stack, which all threads
