@@ -85,12 +85,15 @@ func ProgramOf(list []Variant) (Program, error) {
 
 func (n Variant) program() (Program, error) {
 	p, err := n.Axes.Program(n.Name)
-	if err != nil || n.Edit == nil {
+	if err != nil {
 		return p, err
 	}
-	if err := n.Edit(&p); err != nil {
-		return Program{}, fmt.Errorf("variant %s: %w", n.Name, err)
+	if n.Edit != nil {
+		if err := n.Edit(&p); err != nil {
+			return Program{}, fmt.Errorf("variant %s: %w", n.Name, err)
+		}
 	}
+	n.Place.put(&p, n.FuncName(Entry))
 	return p, nil
 }
 

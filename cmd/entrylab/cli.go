@@ -20,7 +20,7 @@ import (
 var commands = []func(*env) *cli.Command{
 	(*env).variantsCommand, (*env).listCommand, (*env).diffCommand, (*env).traceCommand, (*env).layoutCommand, (*env).proveCommand,
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
-	(*env).compareCommand, (*env).benchMailCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
+	(*env).compareCommand, (*env).sweepCommand, (*env).benchMailCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
 	(*env).nightlyCommand, (*env).workCommand, (*env).resultsCommand, (*env).acceptCommand, (*env).bisectCommand,
 	(*env).doctorCommand, (*env).cleanCommand, (*env).versionCommand, (*env).helpCommand, (*env).completionCommand, (*env).completeCommand, (*env).manCommand,
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // Sizes of the memory that a replay is laid out in.
@@ -123,8 +124,13 @@ func (a *arena) place(rng *rand.Rand, j *job) (*placed, error) {
 		p.rungs = append(p.rungs, putAt(&j.Rungs[i], off))
 	}
 	for i := range j.Streams {
-		c := &j.Streams[i].chunk
-		p.stubs = append(p.stubs, putAt(c, anywhere(c)))
+		st := &j.Streams[i]
+		at := anywhere(&st.chunk)
+		if st.Place.Align > 0 { // slots begin with a page
+			first := st.Place.Behind(st.Defs[stubs.Entry])
+			at = first + st.Place.Align*rng.IntN((slotSize-len(st.Code)-first)/st.Place.Align)
+		}
+		p.stubs = append(p.stubs, putAt(&st.chunk, at))
 	}
 	for i := range j.Streams {
 		if err := a.relocate(&j.Streams[i].chunk, p.stubs[i], j, p.kernel); err != nil {

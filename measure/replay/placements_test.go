@@ -1,8 +1,11 @@
 package replay
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // TestPlacements: words of the CPU and of the thread that a path looks at are in order
@@ -16,5 +19,43 @@ func TestPlacements(t *testing.T) {
 	}
 	if err := r.sampleAll(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEntryPlace: every placement has the entries at the places that their variants say,
+// and the controls' where the base's is.
+func TestEntryPlace(t *testing.T) {
+	list := named(t, "linux-4.1", "linux-3.19", "linux-6.12")
+	for i, offset := range []int{48, 0, 17} {
+		list[i].Place = stubs.EntryPlace{Align: 64, Offset: offset}
+	}
+	r, err := Prepare(Config{Variants: list, Budget: time.Millisecond, Processes: 1, Seed: 1, tamper: trim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newArena(len(r.job.Streams)+len(r.job.Rungs)+4, r.job.Probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng, seen := rand.New(rand.NewPCG(1, 1)), map[uint64]bool{}
+	for range 20 {
+		p, err := a.place(rng, &r.job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range r.job.Streams {
+			want := list[0].Place.Offset
+			if i < len(list) {
+				want = list[i].Place.Offset
+			}
+			entry := p.stubs[i] + uint64(s.Defs[stubs.Entry])
+			if int(entry%64) != want {
+				t.Errorf("%s begins at %#x, want +%d of a line", s.Name, entry, want)
+			}
+			seen[entry] = true
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("the entries had %d addresses in 20 placements", len(seen))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // job is what the parent sends to the child, as one line of JSON.
@@ -38,6 +39,8 @@ func (h *movingHost) disturb(c *userCall) {
 // stream is one copy of a variant's code.
 type stream struct {
 	Name string
+	// Place is where the entry lies; the zero value leaves it open.
+	Place stubs.EntryPlace
 	chunk
 }
 

@@ -136,12 +136,12 @@ func Prepare(c Config) (*Replay, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(n.Name, s, p)
+		r.add(n.Name, s, p, n.Place)
 	}
-	r.add("the A/A control", r.stubs[0], r.promises[0])
-	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0])
-	r.add("the +1 control", r.stubs[0], r.promises[0])
-	r.add("the ladder", r.stubs[0], r.promises[0])
+	r.add("the A/A control", r.stubs[0], r.promises[0], c.Variants[0].Place)
+	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0], c.Variants[0].Place)
+	r.add("the +1 control", r.stubs[0], r.promises[0], c.Variants[0].Place)
+	r.add("the ladder", r.stubs[0], r.promises[0], c.Variants[0].Place)
 	for _, part := range []struct {
 		to   *chunk
 		from func() (chunk, error)
@@ -162,10 +162,10 @@ func Prepare(c Config) (*Replay, error) {
 	return r, nil
 }
 
-func (r *Replay) add(name string, s *stub, p promise) {
+func (r *Replay) add(name string, s *stub, p promise, at stubs.EntryPlace) {
 	r.stubs = append(r.stubs, s)
 	r.promises = append(r.promises, p)
-	r.job.Streams = append(r.job.Streams, stream{name, s.chunk})
+	r.job.Streams = append(r.job.Streams, stream{name, at, s.chunk})
 }
 
 // Streams of the controls. The positive control is a difference of two streams that call one

@@ -30,6 +30,10 @@ func (p Page) code() []string {
 				parts = append(parts, fmt.Sprintf("%s -%d +%d", f.Name, f.Removed(), f.Added()))
 			}
 		}
+		if len(parts) == 0 {
+			lines[i] = "code: the same instructions"
+			continue
+		}
 		lines[i] = fmt.Sprintf("code: %s instructions; entrylab diff %s %s lists them", strings.Join(parts, ", "), c.From, c.To)
 	}
 	return lines

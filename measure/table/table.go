@@ -39,6 +39,14 @@ type Block struct {
 	Table         *Table
 	// Notes are a list.
 	Notes []string
+	// Figure is a picture, which HTML alone has.
+	Figure Figure
+}
+
+// Figure is a picture with its title.
+type Figure struct {
+	Title string
+	SVG   template.HTML
 }
 
 // Add adds blocks.

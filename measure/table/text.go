@@ -16,6 +16,7 @@ func (d *Document) text(w io.Writer) error {
 	out := &printer{w: bufio.NewWriter(w)}
 	for _, b := range d.Blocks {
 		switch {
+		case b.Figure.SVG != "":
 		case b.Prose != "":
 			out.prose(b.Indent, b.Prose)
 		case b.Table != nil && b.Table.Tall:
