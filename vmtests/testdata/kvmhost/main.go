@@ -1,6 +1,6 @@
-// Command kvmhost is init of a Linux that is to have a /dev/kvm: it loads the modules
-// in the folder modules, by the order of their names, runs the command whose words are
-// the lines of the file command, and prints its exit status as its last line.
+// Command kvmhost is the init of a Linux that needs a /dev/kvm: it loads the modules in the
+// folder modules, in the order of their names, runs the command whose words are the lines
+// of the file command, and prints its exit status as the last line.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command onlinux is init of a Linux whose initramfs holds a tree with the
+// Command onlinux is the init of a Linux whose initramfs holds a tree with the
 // program calls as its init. It makes the tree a root that is read-only, runs
 // the program in it once for each of its own arguments, with that argument, and
 // prints what each run wrote to its standard output, a file, between two lines.

@@ -1,4 +1,4 @@
-// Command pipes opens 1000 descriptors beside the standard ones.
+// Command pipes opens 1000 descriptors in addition to the standard ones.
 package main
 
 import (

@@ -1,7 +1,6 @@
-// Command program is a whole Go program that leans on all that its runtime
-// needs of a kernel. It prints a line for each part that worked and exits with
-// the number of those that did not; arguments name the parts to leave out. It
-// runs the same on Linux.
+// Command program is a Go program that uses everything that Go's runtime needs of a
+// kernel. It prints a line for each part that worked and exits with the number of parts
+// that did not; arguments name the parts to leave out. It runs on Linux too.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command ticks prints how many ticks of the time-stamp counter some
-// instructions take, less those of the reading: what an emulator counts.
+// Command ticks prints how many ticks of the time-stamp counter some instructions take,
+// without the ticks of reading it: what an emulator counts.
 package main
 
 import "fmt"

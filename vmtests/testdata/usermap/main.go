@@ -1,5 +1,5 @@
-// Command usermap prints what the page table that ring 3 runs on maps of the
-// upper half, a range of addresses on each line.
+// Command usermap prints which parts of the upper half ring 3's page table maps, a range of
+// addresses on each line.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command words prints its arguments, an empty line, and its environment, a
-// word a line.
+// Command words prints its arguments, an empty line, and its environment, a word on each
+// line.
 package main
 
 import (
