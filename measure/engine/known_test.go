@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestKnown(t *testing.T) {
 		name          string
 		variant, axes string
 		op            string
+		engine        string // "": icount
 		min           float64
 		retired       *float64
 		want          string // "": it is known
@@ -37,6 +39,7 @@ func TestKnown(t *testing.T) {
 		{name: "the base again", variant: wire.LabelAgain},
 		{name: "a calibration", variant: wire.LabelCalibration, op: wire.OpChain},
 		{name: "a rung", variant: Control, op: "ladder: 2 more, NOP", min: -3},
+		{name: "a sample below zero", variant: "linux-6.12", axes: "sp=percpu", engine: "kvm", min: -1},
 
 		{name: "unknown operation", variant: "linux-6.12", axes: "sp=percpu", op: "nul-call", want: `"op" is "nul-call": did you mean null-call? no engine`},
 		{name: "a calibration of a variant", variant: "linux-6.12", op: wire.OpChain, want: `"op" is "chain": `},
@@ -54,9 +57,10 @@ func TestKnown(t *testing.T) {
 			if op == "" {
 				op = wire.OpNullCall
 			}
-			c := record.Config{Build: "b", Code: "c", Engine: "icount", Machine: "microvm", CPU: "max"}
+			c := record.Config{Build: "b", Code: "c", Engine: cmp.Or(tt.engine, "icount"), Machine: "microvm", CPU: "max"}
 			r := record.New(c, wire.Measure{Variant: tt.variant, Op: op, N: 1, Batches: 1, Min: tt.min, Median: 1, Max: 1, Agree: 1}, tt.axes, record.Instructions, 0, time.Now())
 			r.Retired = tt.retired
+			c.Engine = "icount"
 			good := record.New(c, wire.Measure{Variant: "bare", Op: wire.OpNullCall, N: 1, Batches: 1, Median: 1, Max: 1, Agree: 1}, "bare", record.Instructions, 0, time.Now())
 			var lines strings.Builder
 			out := json.NewEncoder(&lines)
