@@ -28,6 +28,8 @@ type Axis struct {
 	// without it only this axis's first value is possible, for the reason OfWhy.
 	Of    Value
 	OfWhy string
+	// Or are further values of the axis of Of that do as well.
+	Or []Value
 	// Printed axes are in every name. The others are only there when they are not at
 	// their first value, so that a new axis leaves all names as they were.
 	Printed bool
@@ -159,7 +161,7 @@ func Register(a Axis) *Axis {
 	a.slot = uint8(len(registry.axes))
 	if a.Of != "" {
 		a.Excludes = append(slices.Clone(a.Excludes), Exclusion{
-			What: a.Name + " without " + string(a.Of),
+			What: a.Name + " without " + a.of(),
 			Why:  a.OfWhy,
 			Is:   func(v Axes) bool { return v.choice[a.slot] != 0 && !a.in(v) },
 		})
@@ -172,8 +174,17 @@ func Register(a Axis) *Axis {
 	return &a
 }
 
+// of names the values that the axis wants.
+func (a *Axis) of() string {
+	names := []string{string(a.Of)}
+	for _, value := range a.Or {
+		names = append(names, string(value))
+	}
+	return strings.Join(names, " or ")
+}
+
 // in reports whether the axis applies to the variant.
-func (a *Axis) in(v Axes) bool { return a.Of == "" || v.Is(a.Of) }
+func (a *Axis) in(v Axes) bool { return a.Of == "" || v.Is(a.Of) || slices.ContainsFunc(a.Or, v.Is) }
 
 // check reports what is wrong with a declaration.
 func (a *Axis) check() error {

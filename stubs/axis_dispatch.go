@@ -1,6 +1,8 @@
 package stubs
 
 import (
+	"slices"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 )
@@ -9,7 +11,17 @@ import (
 const (
 	DispatchTable Value = "dispatch=table"
 	DispatchTree  Value = "dispatch=tree"
+	// DispatchSwitch and DispatchRetpoline are for a do_syscall_64 of the same shape.
+	DispatchSwitch    Value = "dispatch=switch"
+	DispatchRetpoline Value = "dispatch=retpoline"
 )
+
+// alsoByFrame are the values with which handlers take their arguments from the frame, as with
+// DispatchTree.
+var alsoByFrame = []Value{DispatchSwitch, DispatchRetpoline}
+
+// ByFrame reports whether handlers take their arguments from the frame.
+func (v Axes) ByFrame() bool { return v.Is(DispatchTree) || slices.ContainsFunc(alsoByFrame, v.Is) }
 
 var _ = Register(Axis{
 	Name: "dispatch", Rank: 300,
@@ -21,11 +33,26 @@ var _ = Register(Axis{
 			Value: DispatchTree, Since: "Linux 6.9",
 			Doc: "by a tree of comparisons (x64_sys_call), which compilers make of a switch when they may not make a table: no indirect branch, and more comparisons the deeper a number lies; the handler takes its arguments from the frame",
 		},
+		{
+			// Linux 6.9: the same, compiled without CONFIG_MITIGATION_RETPOLINE.
+			Value: DispatchSwitch, Since: "Linux 6.9",
+			Doc: "by the same switch where a compiler may make a table, as without retpolines: one comparison and a JMP through a table of addresses, whose target the CPU predicts",
+		},
+		{
+			// Linux 4.17: arch/x86/entry/common.c, do_syscall_64, with
+			// CONFIG_RETPOLINE.
+			Value: DispatchRetpoline, Since: "Linux 4.17",
+			Doc: "by a retpoline to its word of a table, whose handlers take their arguments from the frame; so up to 6.8",
+		},
 	},
 	Excludes: []Exclusion{{
-		What: "dispatch=tree with a fast path",
-		Why:  "x64_sys_call takes the frame, and all arguments from it (slow=only)",
-		Is:   func(v Axes) bool { return v.Is(DispatchTree) && !v.Is(SlowOnly) },
+		What: "dispatch=tree, dispatch=switch or dispatch=retpoline with a fast path",
+		Why:  "the handlers take the frame, and all arguments from it (slow=only)",
+		Is:   func(v Axes) bool { return v.ByFrame() && !v.Is(SlowOnly) },
+	}, {
+		What: "dispatch=retpoline with branch=indirect",
+		Why:  "the thunk is that of branch=retpoline",
+		Is:   func(v Axes) bool { return v.Is(DispatchRetpoline) && !v.Is(BranchRetpoline) },
 	}},
 })
 
@@ -37,7 +64,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "nospec", Rank: 310,
-	Of: DispatchTree, OfWhy: "the call through the table is the one that Linux had before the mask",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "the call through the table is the one that Linux had before the mask",
 	Doc: "whether a number beyond the table may index it while the CPU predicts that the number is valid",
 	Values: []Choice{
 		{Value: NospecNone, Since: "Linux 3.19", Doc: "it may, as the comparison is a branch"},
@@ -64,11 +91,18 @@ func (v Axes) mask(number, bits Reg) Block {
 }
 
 // callHandler calls the handler of number keptLong, which is in the table.
-func (v Axes) callHandler() Block {
+func (v Axes) callHandler(suffix string) Block {
+	call := Block{CALL("x64_sys_call")}
+	switch {
+	case v.Is(DispatchSwitch):
+		call = Block{CALL("x64_sys_call_switch")}
+	case v.Is(DispatchRetpoline):
+		call = v.call(Sym("x64_call_table").Index(RSI, 8), suffix)
+	}
 	return Block{
 		MOVQ(keptFrame, RDI),
 		MOVL(keptLong, RSI),
 		v.mask(RSI, RCX),
-		CALL("x64_sys_call"),
+		call,
 	}
 }

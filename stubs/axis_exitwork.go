@@ -9,11 +9,12 @@ import (
 const (
 	ExitWorkInlined Value = "exitwork=inlined"
 	ExitWorkCalled  Value = "exitwork=called"
+	ExitWorkTests   Value = "exitwork=tests"
 )
 
 var _ = Register(Axis{
 	Name: "exitwork", Rank: 330,
-	Of: DispatchTree, OfWhy: "it belongs to the do_syscall_64 that comes with a tree",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "it belongs to the do_syscall_64 whose handlers take the frame",
 	Doc: "how a call that ends in C looks for work before the return to ring 3",
 	Values: []Choice{
 		{Value: ExitWorkInlined, Since: "Linux 3.19", Doc: "by one test of Thread.Flags"},
@@ -22,6 +23,12 @@ var _ = Register(Axis{
 			// arch/x86/kernel/fpu/core.c.
 			Value: ExitWorkCalled, Since: "Linux 5.9",
 			Doc: "by four functions (syscall_exit_to_user_mode and the functions that it calls): they test for work that only calls have, test Thread.Flags, check that the FPU holds this thread's registers, clear TS_COMPAT and choose the next call's stack",
+		},
+		{
+			// Linux 7.0: include/linux/entry-common.h, syscall_exit_to_user_mode;
+			// arch/x86/include/asm/entry-common.h. Without CONFIG_X86_DEBUG_FPU.
+			Value: ExitWorkTests, Since: "Linux 6.15",
+			Doc: "by the same tests, except that of the FPU, inlined into do_syscall_64",
 		},
 	},
 })
@@ -41,6 +48,9 @@ func (v Axes) exitWork(suffix string) Block {
 	if v.Is(ExitWorkCalled) {
 		return Block{MOVQ(keptFrame, RDI), CALL(FuncName(exitToUserMode, suffix))}
 	}
+	if v.Is(ExitWorkTests) {
+		return v.exitTests()
+	}
 	return Block{
 		v.disable(),
 		TESTL(layout.TIFAllWork, current.Flags),
@@ -49,6 +59,62 @@ func (v Axes) exitWork(suffix string) Block {
 			CALL(returnSlowpath).C("turns interrupts off"),
 		),
 		v.chooseKStackOffset(current),
+	}
+}
+
+// exitTests are the tests of exitwork=tests. Clobbers RAX, RCX and RDX.
+func (v Axes) exitTests() Block {
+	asked := RAX
+	return Block{
+		MOVQ(current.SyscallWork, RDX),
+		TESTL(layout.SyscallWorkExit, RDX).C("a tracer? audit?"),
+		JNE("syscall_exit_work"),
+		v.disable(),
+		v.nop("the rest of CLI's place"),
+		v.nop("the tick of a CPU that has no tick in ring 3"),
+		MOVQ(current.Flags, asked),
+		TESTL(layout.TIFAllWork, asked),
+		JNE("exit_to_user_mode_loop"),
+		LABEL("no_work_left"),
+		TESTQ(asked, asked),
+		JNE("arch_exit_work"),
+		LABEL("arch_exit_work_done"),
+		v.nop("FRED's stack"),
+		ANDL(^layout.TSCompat, current.Status),
+		v.chooseKStackOffset(current),
+		v.guestBarrier(),
+		v.nop("context tracking: ring 3 is next"),
+		clearDivider(),
+		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
+	}
+}
+
+// clearDivider is amd_clear_divider's 0 and 1, which it is given whether it divides or not.
+func clearDivider() Block {
+	return Block{
+		XORL(RAX, RAX),
+		XORL(RDX, RDX),
+		MOVL(1, RCX),
+	}
+}
+
+// exitTestsFail is where they go.
+func (v Axes) exitTestsFail() Block {
+	if !v.Is(ExitWorkTests) {
+		return nil
+	}
+	asked := RAX
+	return Block{
+		LABEL("exit_to_user_mode_loop"),
+		MOVQ(keptFrame, RDI),
+		CALL(returnSlowpath).C("returns when no work is left, with interrupts off"),
+		MOVQ(current.Flags, asked),
+		JMP("no_work_left"),
+		LABEL("arch_exit_work"),
+		TESTL(layout.TIFNever, asked),
+		JE("arch_exit_work_done"),
+		LABEL("syscall_exit_work"),
+		UD2().C("nothing sets these flags, or a bit of SyscallWork"),
 	}
 }
 
@@ -87,10 +153,7 @@ and leaves interrupts off.`,
 		MOVQ(asked, RDI),
 		CALL(FuncName(archExitPrepare, suffix)),
 		v.nop("context tracking: ring 3 is next"),
-		// amd_clear_divider is given 0 and 1, whether it divides or not.
-		XORL(RAX, RAX),
-		XORL(RDX, RDX),
-		MOVL(1, RCX),
+		clearDivider(),
 		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
 		pops(frame, asked, task),
 		v.returns(suffix),

@@ -12,7 +12,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "ibpbexit", Rank: 390,
-	Of: ExitWorkCalled, OfWhy: "the test is in arch_exit_to_user_mode_prepare",
+	Of: ExitWorkCalled, Or: []Value{ExitWorkTests}, OfWhy: "the test is in arch_exit_to_user_mode_prepare",
 	Doc: "whether the exit keeps a hypervisor in ring 3 from what its guest has taught the CPU of branches (VMSCAPE)",
 	Values: []Choice{
 		{Value: IBPBExitNone, Since: "Linux 3.19", Doc: "it does not"},
@@ -33,6 +33,14 @@ func (v Axes) guestBarrier() Block {
 	return Block{
 		MOVZBL(gs.IBPBExit, RAX),
 		TESTB(RAX, RAX),
-		JNE("arch_exit_work").C("IBPB: a guest has run"),
+		JNE(v.guestHasRun()).C("IBPB: a guest has run"),
 	}
+}
+
+// guestHasRun is where the test leads that no guest ever meets.
+func (v Axes) guestHasRun() string {
+	if v.Is(ExitWorkTests) {
+		return "syscall_exit_work"
+	}
+	return "arch_exit_work"
 }

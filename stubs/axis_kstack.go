@@ -13,7 +13,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "kstack", Rank: 320,
-	Of: DispatchTree, OfWhy: "only the do_syscall_64 that comes with a tree has a stack of its own to lower",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "only the do_syscall_64 whose handlers take the frame has a stack of its own to lower",
 	Doc: "where on the thread's stack a call's C functions begin",
 	Values: []Choice{
 		{Value: KStackNone, Since: "Linux 3.19", Doc: "right below the frame"},

@@ -12,7 +12,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "nops", Rank: 340,
-	Of: DispatchTree, OfWhy: "the places are in the do_syscall_64 that comes with a tree",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "the places are in the do_syscall_64 whose handlers take the frame",
 	Doc: "what is executed in place of features that are built in but off",
 	Values: []Choice{
 		{Value: NOPsNone, Since: "Linux 3.19", Doc: "nothing"},

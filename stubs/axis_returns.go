@@ -16,7 +16,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "returns", Rank: 360,
-	Of: DispatchTree, OfWhy: "it is about the RETs of the do_syscall_64 that comes with a tree and of what that calls",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "it is about the RETs of the do_syscall_64 whose handlers take the frame and of what that calls",
 	Doc: "how the variant's functions return; the kernel's own, such as the handler, return by RET",
 	Values: []Choice{
 		{Value: ReturnsRET, Since: "Linux 3.19", Doc: "by RET"},

@@ -53,7 +53,7 @@ var _ = Register(Axis{
 // slowFuncs returns the functions that the axis slow adds to the entry.
 func (v Axes) slowFuncs(suffix string) []Func {
 	switch {
-	case v.Is(DispatchTree):
+	case v.ByFrame():
 		return append([]Func{v.onlySyscall(suffix)}, v.exitFuncs(suffix)...)
 	case v.Is(SlowOnly):
 		return []Func{v.doSyscall(suffix)}

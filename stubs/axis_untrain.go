@@ -21,7 +21,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "untrain", Rank: 350,
-	Of: DispatchTree, OfWhy: "what it protects are the RETs of the do_syscall_64 that comes with a tree and of what that calls",
+	Of: DispatchTree, Or: alsoByFrame, OfWhy: "what it protects are the RETs of the do_syscall_64 whose handlers take the frame and of what that calls",
 	Doc: "what the entry does, before the first RET, about where ring 3 has taught the CPU that RETs go (UNTRAIN_RET)",
 	Values: []Choice{
 		{

@@ -53,7 +53,7 @@ State on entry (SDM volume 2, SYSCALL):
 		v.at(OnStack),
 		v.MakeFrame(),
 		v.Dispatch(suffix),
-	).In("entry")
+	).In("entry").At(v.placed())
 }
 
 // Dispatch returns the call's path from its frame on: to the handler, and out by the

@@ -88,10 +88,10 @@ func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
 	return Block{ip, v.testIP(fail), cs, flags, single, ss}
 }
 
-// cmpSelector compares a slot with a selector: all of it or, with dispatch=tree, whose
+// cmpSelector compares a slot with a selector: all of it or, where handlers take the frame, whose
 // kernel came after FRED put other things into the same word (6.9), only 16 bits.
 func (v Axes) cmpSelector(slot Mem, selector int) Ins {
-	if v.Is(DispatchTree) {
+	if v.ByFrame() {
 		return CMPW(slot, selector)
 	}
 	return CMPQ(slot, selector)

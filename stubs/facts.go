@@ -25,6 +25,7 @@ const (
 	read41     = "akuster/linux-yocto-4.1 a186fc82efa0 (4.1.y), arch/x86/kernel/entry_64.S"
 	read42     = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
 	read46     = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
+	read70     = "torvalds/linux 31c9387d0d84, include/linux/entry-common.h; ead971eec0eb, arch/x86/entry/syscall_64.c; CachyOS/linux b4f6c3b372b0 (6.17), arch/x86/entry/entry_64.S"
 	readThunks = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
 	read612    = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
@@ -334,6 +335,32 @@ var Facts = []Fact{
 		Preset: "linux-6.12-icelake", Func: "its_return_thunk",
 		Source: readThunks, Where: "its_return_thunk",
 		Acts: `ret int3`,
+	},
+	{
+		Preset: "linux-7.0", Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
+		Source: read70, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
+		Acts: `endbr64 swapgs TSS.SP2=RSP jmp:over RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 xorl:RSI,RSI
+			xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
+			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP movslq:RAX,RSI jmp:over nop nop nop nop call:do_syscall_64 testb:RAX,RAX
+			je:swapgs_restore_regs_and_return_to_usermode`,
+	},
+	{
+		Preset: "linux-7.0", Func: "do_syscall_64",
+		Source: read70, Where: "do_syscall_64, do_syscall_x64; syscall_enter_from_user_mode, syscall_exit_to_user_mode_work, arch_exit_to_user_mode_prepare, all inlined",
+		Acts: `nop pushq:RBP RBP=RSP pushq:RBX pushq:R12 pushq:R13 pushq:R14 R12=RDI movl:RSI,RBX R13=Current nop
+			movl:KStackOffset,RCX andl:0x3f0,RCX subq:RCX,RSP leaq:15(RSP),RCX andq:-16,RCX nop nop sti nop movslq:RBX,R14
+			RDX=SyscallWork testl:0x3f,RDX jne:syscall_trace_enter cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
+			cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call ax=RAX RDX=SyscallWork testl:0x76,RDX
+			jne:syscall_exit_work cli nop nop RAX=Flags testl:3,RAX jne:exit_to_user_mode_loop testq:RAX,RAX jne:arch_exit_work
+			nop andl:-3,Status movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over nop
+			xorl:RAX,RAX xorl:RDX,RDX movl:1,RCX nop jmp:over
+			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret
+			cmpw:ss,0x2b jne:return_by_iret RDI=0x7ffffffff000 cmpq:RCX,RDI jae:return_by_iret testq:0x10100,R11
+			jne:return_by_iret movl:1,RAX leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret xorl:RAX,RAX
+			leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret nop cmpl:R14,-1 je:syscall_return ax=-38
+			jmp:syscall_return ud2 RDI=R12 call:syscall_return_slowpath RAX=Flags jmp:no_work_left testl:0x404800,RAX
+			je:arch_exit_work_done ud2`,
 	},
 	{
 		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",

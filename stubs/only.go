@@ -7,7 +7,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// The registers in which do_syscall_64 of dispatch=tree keeps things across its calls.
+// The registers in which do_syscall_64 keeps things across its calls.
 const (
 	keptFrame  = R12
 	keptThread = R13
@@ -17,7 +17,7 @@ const (
 
 var current = Fields[layout.Thread[Mem]](keptThread)
 
-// onlySyscall is do_syscall_64 of dispatch=tree: it makes the call from its frame, does
+// onlySyscall is do_syscall_64 where handlers take the frame: it makes the call from its frame, does
 // all work that is then pending, and decides whether SYSRETQ may end the call (Linux
 // 6.12: arch/x86/entry/common.c, include/linux/entry-common.h).
 func (v Axes) onlySyscall(suffix string) Func {
@@ -44,7 +44,7 @@ SYSRETQ may end the call.`,
 
 		CMPL(keptLong, layout.SysCallMax),
 		JA("no_such_call"),
-		v.callHandler(),
+		v.callHandler(suffix),
 		MOVQ(RAX, regs.AX),
 		LABEL("syscall_return"),
 		v.exitWork(suffix),
@@ -59,6 +59,7 @@ SYSRETQ may end the call.`,
 
 		LABEL("syscall_trace_enter"),
 		UD2().C("nothing sets a bit of SyscallWork"),
+		v.exitTestsFail(),
 	).In("entry")
 }
 

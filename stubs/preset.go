@@ -43,50 +43,6 @@ type Preset struct {
 	Left []string
 }
 
-// Configurations.
-const (
-	configX32  = "without CONFIG_X86_X32_ABI, CONFIG_PARAVIRT, CONFIG_AUDITSYSCALL, CONFIG_CONTEXT_TRACKING, CONFIG_TRACE_IRQFLAGS and CONFIG_CC_STACKPROTECTOR; with CONFIG_PREEMPT and CONFIG_X86_ESPFIX64"
-	config612  = "as Debian's: with CONFIG_X86_ESPFIX64, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT and CONFIG_X86_DEBUG_FPU; with CONFIG_CONTEXT_TRACKING_USER and CONFIG_DYNAMIC_FTRACE, which are off while it runs"
-	configBSD  = "GENERIC without KDTRACE_HOOKS and profiling"
-	configNone = "none: nothing of it was built"
-)
-
-// What the presets leave out.
-const (
-	leftTracer  = "a tracer's way: it is tested for, and nothing asks for it"
-	leftESPFix  = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
-	leftSwitch  = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
-	leftExecve  = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
-	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
-	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
-	leftMeasure = "the handler: what getppid costs is the kernel's here"
-
-	left40      = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
-	leftCompare = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
-	leftPushF   = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
-
-	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
-
-	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"
-	leftReturns = "the thunk of the RETs of the handler and of what it calls: they are the kernel's, and return by RET"
-	leftAlias   = "the addresses of srso_alias_untrain_ret and srso_alias_safe_ret, which differ in four bits alone and lie a megabyte apart"
-	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
-
-	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
-	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"
-	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"
-)
-
-// lazily returns the omissions of the releases whose slow path is in assembly.
-func lazily(more ...string) []string {
-	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForked, leftMeasure)
-}
-
-// modern returns the omissions of the presets of 6.12.
-func modern(more ...string) []string {
-	return append(more, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
-}
-
 const (
 	source319  = "Linux 3.19.8: arch/x86/kernel/entry_64.S (system_call), arch/x86/include/asm/calling.h"
 	bugs612    = "Linux 6.12.117: arch/x86/kernel/cpu/bugs.c: "
@@ -319,6 +275,15 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
+			Variant: Variant{Name: "linux-7.0", Axes: linux612().Set(ExitWorkTests)},
+			Release: "Linux 7.0",
+			Adds:    "6.12 with the tests before the exit inlined into do_syscall_64, on a CPU that needs no mitigation; the assembly has not changed",
+			Source:  "Linux, January 2026: include/linux/entry-common.h (31c9387d0d84), arch/x86/entry/syscall_64.c (ead971eec0eb); 6.12's entry_64.S",
+			Follows: read70,
+			Config:  config70,
+			Left:    modern(left70),
+		},
+		{
 			Variant: Variant{Name: "freebsd", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildTrapframe, RegsSaved, IRQFrame, WorkTest, SFMaskBSD,
 			)},
@@ -332,6 +297,23 @@ var presets = sync.OnceValue(func() []Preset {
 				"FreeBSD's doreti: calls with work to do end by 3.19's loop",
 				"its selectors, which are 0x20, 0x28, 0x33, 0x3b and 0x43 in the same order",
 				"its mask as 10.4 has it, which leaves AC: FreeBSD uses SMAP, and clears AC, from 12 on", leftSwitch, leftMeasure,
+			},
+		},
+		{
+			Variant: Variant{Name: "zircon", Axes: Of(
+				SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, IRQDispatch, WorkTest, SFMaskAll, BranchRetpoline,
+			)},
+			Release: "Zircon of 2022",
+			Adds:    "the entry of Fuchsia's kernel: all registers are pushed at each call and loaded at its end, callee-saved ones too, so that no word of the kernel is left in one; the number leads to its handler by a retpoline; always SYSRET, as no RIP in a frame can be one that it cannot take",
+			Source:  "Fuchsia: zircon/kernel/arch/x86/syscall.S (x86_syscall, x86_syscall_cleanup_and_return), with Linux's frame, registers and table",
+			Follows: "vsrinivas/fuchsia 1a434923c30f, zircon/kernel/arch/x86/syscall.S",
+			Config:  "with mitigations for Spectre's variants, without MDS and L1D flushes",
+			Left: []string{
+				"Zircon's frame of 18 words, which has neither SS, CS nor the number and is in another order, and its exit by POP: here it is Linux's frame, loaded by MOV",
+				"its functions between entry and handler, one a call, which clear the registers that the handler takes no argument in",
+				"the mask of the number, which is a CMOV there: here there is none",
+				"its test for restricted mode, and that a function behind the handler says whether the thread has a signal: here Thread.Flags is tested",
+				leftSwitch, leftMeasure,
 			},
 		},
 	}

@@ -12,7 +12,7 @@ import (
 // dispatch finds a number's handler without sys_call_table: it is the
 // switch of Linux since 6.9, as compilers make it.
 func dispatch() Program {
-	p := Program{Funcs: Funcs(x64SysCall)}
+	p := Program{Funcs: Funcs(x64SysCall, x64SysCallSwitch), Data: []Data{frameCallTable()}}
 	p.Funcs = append(p.Funcs, wrappers()...)
 	return p
 }
@@ -82,6 +82,35 @@ numbers are a subtree at its right.`,
 		NOP(), // the place of ftrace's call
 		tree(linuxNumbers(), tree(controlNumbers(), Block{JMP(sysNiSyscall)})),
 		leaves(append(linuxNumbers(), controlNumbers()...)),
+	).Takes(RDI, RSI).Returns(RAX)
+}
+
+var x64CallTable = EXTERNDATA("x64_call_table")
+
+// frameCallTable has the handlers that take the frame by their numbers.
+func frameCallTable() Data {
+	words := make([]any, layout.SysCallMax+1)
+	for nr := range words {
+		words[nr] = PTR(wrapperName(handlerOf(noNumber)))
+	}
+	for _, nr := range append(linuxNumbers(), controlNumbers()...) {
+		words[nr] = PTR(wrapperName(handlerOf(nr)))
+	}
+	return RODATA(x64CallTable.Name, words...)
+}
+
+func x64SysCallSwitch() Func {
+	return FUNC("x64_sys_call_switch",
+		`x64_sys_call_switch(regs, number) is x64_sys_call where a compiler may make a table of
+the switch.`,
+		NOP(), // ENDBR64, which nobody needs
+		NOP(), // the place of ftrace's call
+		CMPL(RSI, layout.SysCallMax),
+		JA("default"),
+		MOVL(RSI, RSI),
+		JMP(Sym(x64CallTable).Index(RSI, 8)),
+		LABEL("default"),
+		JMP(wrapperName(handlerOf(noNumber))),
 	).Takes(RDI, RSI).Returns(RAX)
 }
 

@@ -51,6 +51,23 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestCallTable: x64_call_table has for every number the handler of sys_call_table, as one
+// that takes the frame.
+func TestCallTable(t *testing.T) {
+	obj := linked(t)
+	names := map[uint64]string{}
+	for _, s := range obj.Symbols {
+		names[s.Addr] = s.Name
+	}
+	table := append(wordsAt(t, obj, "sys_call_table", layout.SysSelect),
+		wordsAt(t, obj, "control_calls", layout.SysCallMax+1-layout.SysSelect)...)
+	for n, addr := range wordsAt(t, obj, "x64_call_table", layout.SysCallMax+1) {
+		if want := "__x64_" + names[table[n]]; names[addr] != want {
+			t.Errorf("number %d goes to %s, want %s", n, names[addr], want)
+		}
+	}
+}
+
 // wordsAt reads words of the program's data.
 func wordsAt(t *testing.T, obj *Object, name string, n int) []uint64 {
 	t.Helper()

@@ -63,7 +63,10 @@ func replacement(in asm.Ins) []byte {
 // Names that relocs refer to in addition to functions.
 const (
 	callTable = "sys_call_table"
-	trap      = "trap" // takes the place of every kernel function that a replay does not need
+	// frameTable is the table of dispatch=retpoline. A replay has one handler, and so one
+	// table.
+	frameTable = "x64_call_table"
+	trap       = "trap" // takes the place of every kernel function that a replay does not need
 )
 
 // stub is the code of a variant as it is replayed.
@@ -93,6 +96,7 @@ func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	if !ok {
 		return nil, fmt.Errorf("the build has no %s", callTable)
 	}
+	frames, _ := obj.Addr(frameTable)
 	s.start = s.listings[0].Addr
 	end := funcEnd(s.listings[len(s.listings)-1])
 	s.Code = slices.Clone(text.Bytes[s.start-text.Addr : end-text.Addr])
@@ -102,7 +106,7 @@ func stubOf(obj *asm.Object, variant string) (*stub, error) {
 		s.Defs[name] = int(l.Addr - s.start)
 		for _, row := range l.Rows {
 			if row.Label == "" {
-				s.row(obj, l, row, table, end)
+				s.row(obj, l, row, map[string]uint64{callTable: table, frameTable: frames}, end)
 			}
 		}
 	}
@@ -115,16 +119,16 @@ func funcEnd(l asm.Listing) uint64 {
 }
 
 // row replaces the instruction of a row, or notes which part of it must be linked again.
-func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, table, end uint64) {
+func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, tables map[string]uint64, end uint64) {
 	off := int(l.Addr-s.start) + row.Off
 	if is := replacement(row.Ins); is != nil {
 		s.replacements = append(s.replacements, Replacement{l.Name, row.Off, row.Ins, row.Bytes, is})
 		copy(s.Code[off:], is)
 		return
 	}
-	if m, ok := row.Ins.Memory(); ok && m.Sym == callTable && m.IndexReg != 0 {
+	if m, ok := row.Ins.Memory(); ok && (m.Sym == callTable || m.Sym == frameTable) && m.IndexReg != 0 {
 		last := off + len(row.Bytes) - 4
-		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(table))
+		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(tables[m.Sym]))
 		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
 		return
 	}

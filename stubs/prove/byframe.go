@@ -2,11 +2,10 @@ package prove
 
 import (
 	"github.com/entrylab/entrylab/gen/layout"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // byFrame reports whether handlers take their arguments from the frame.
-func (m *machine) byFrame() bool { return m.axes.Is(stubs.DispatchTree) }
+func (m *machine) byFrame() bool { return m.axes.ByFrame() }
 
 // dispatchFrame is the arrival at x64_sys_call, which takes the number and the
 // frame: gen/kernel's TestTree shows that it goes where sys_call_table says.
@@ -17,6 +16,13 @@ func (m *machine) dispatchFrame(st *state) {
 		return "up to " + constant(most), "up to " + constant(layout.SysCallMax), st.regs[rSI].by
 	})
 	ok = m.checkSame(st, claimArg, uint8(rDI), handlers, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize}) && ok
+	m.handlerFor(st, index, func(so bool) bool { return ok && so })
+}
+
+// dispatchEntry is the arrival at a word of x64_call_table, whose handlers take the frame
+// too.
+func (m *machine) dispatchEntry(st *state, index value) {
+	ok := m.checkSame(st, claimArg, uint8(rDI), handlers, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize})
 	m.handlerFor(st, index, func(so bool) bool { return ok && so })
 }
 

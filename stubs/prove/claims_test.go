@@ -89,6 +89,7 @@ func setUp(was, now asm.Ins) func(*asm.Program) error {
 func TestClaims(t *testing.T) {
 	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	next := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
+	const byRetpoline = "linux-6.12+branch=retpoline+dispatch=retpoline"
 	const srso, depth = "linux-6.12+untrain=srso+returns=srso", "linux-6.12+returns=calldepth"
 	prev := asm.Fields[layout.Thread[asm.Mem]](asm.RDI)
 	regs := asm.Slots[layout.PtRegs[asm.Slot]]()
@@ -233,6 +234,13 @@ func TestClaims(t *testing.T) {
 		{"call depths", depth, none, Proved, ""},
 		{"a safe return predicted to go on", srso, broken.Edit("srso_return_thunk", asm.UD2(), asm.NOP(), asm.UD2()), Refuted, "where the CPU predicts this RET to go is a loop that does nothing, or a stop"},
 		{"a guest that is not looked for", "linux-6.12+ibpbexit=tested", broken.Edit("arch_exit_to_user_mode_prepare", asm.MOVZBL(gs.IBPBExit, asm.RAX), asm.MOVL(1, asm.RAX)), Refuted, "the stop is only for work that nothing asks for"},
+
+		{"a jump table's number beyond the table", "linux-6.12+dispatch=switch", broken.Edit("do_syscall_64", asm.CMPL(asm.R14, layout.SysCallMax), asm.CMPL(asm.R14, layout.SysCallMax+1)), Refuted, "the handler is that of the call's number"},
+		{"a jump table's number beyond the table, without a mask", "linux-6.12+dispatch=switch+nospec=none", broken.Edit("do_syscall_64", asm.CMPL(asm.R14, layout.SysCallMax), asm.CMPL(asm.R14, layout.SysCallMax+1)), Refuted, "the number is in the table"},
+		{"a retpoline to another number's handler", byRetpoline, broken.Edit("do_syscall_64", asm.MOVL(asm.R14, asm.RSI), asm.MOVL(asm.RDX, asm.RSI)), Refuted, "the handler is that of the call's number"},
+		{"a retpoline without the frame", byRetpoline, broken.Edit("do_syscall_64", asm.ANDL(asm.RCX, asm.RSI), asm.ANDL(asm.RCX, asm.RSI), asm.XORL(asm.RDI, asm.RDI)), Refuted, "the handler gets its argument in RDI"},
+		{"retpolines to handlers that take the frame", byRetpoline, none, Proved, ""},
+		{"work not looked for in line", "linux-7.0", broken.Edit("do_syscall_64", asm.JNE("exit_to_user_mode_loop")), Refuted, "no work is pending"},
 
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
 		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},

@@ -68,6 +68,7 @@ func init() {
 		{name: "do_notify_resume", kind: notifier},
 		{name: "retint_user", kind: slowExit},
 		{name: "x64_sys_call", kind: dispatcher},
+		{name: "x64_sys_call_switch", kind: dispatcher},
 	} {
 		contracts[f.name] = f
 	}

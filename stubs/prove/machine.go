@@ -55,6 +55,7 @@ type subject struct {
 	setUp      uint64 // syscall_init
 	wrappers   []wrapper
 	table      uint64 // sys_call_table
+	frameTable uint64 // x64_call_table, whose handlers take the frame; 0: there is none
 	kernel     map[uint64]*function
 	names      map[uint64]string // of all functions, for reports
 	labels     []asm.Symbol      // of the variant in the middle of its functions
@@ -222,6 +223,8 @@ func (m *machine) transfer(st *state, to word) {
 	switch {
 	case v.t == nil:
 		m.goTo(st, v.c)
+	case v.t.op == isEntry && v.c == 0 && v.t.k == 1 && st.phase == inCall:
+		m.dispatchEntry(st, v.t.x)
 	case v.t.op == isEntry && v.c == 0 && st.phase == inCall:
 		m.dispatch(st, v.t.x)
 	case v == m.s.nextIP.value() && st.phase == inLeave:

@@ -96,14 +96,18 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 		return m.locateNext(st, p, addr, write)
 	case st.phase == inLeave && t == m.s.nextSP:
 		return m.locateAhead(st, p, addr, write)
-	case t.op == isShl && t.k == 3 && addr.c == m.table && !write && width == 8:
+	case t.op == isShl && t.k == 3 && (addr.c == m.table || addr.c == m.frameTable) && !write && width == 8:
 		_, most := m.at(st).limits(t.x)
 		if !m.checkThat(st, claimTable, 0, nil, most <= layout.SysCallMax, predicate{below, t.x, known(layout.SysCallMax + 1)}, func() (string, string, *origin) {
 			return "up to " + constant(most), "up to " + constant(layout.SysCallMax), nil
 		}) {
 			return p, false
 		}
-		p.value = m.ts.make(isEntry, t.x, 0)
+		of := uint64(0)
+		if addr.c == m.frameTable {
+			of = 1
+		}
+		p.value = m.ts.make(isEntry, t.x, of)
 		return p, m.own(st)
 	case t.user:
 		return p, m.touches(st, addr, notOwnUser, false)

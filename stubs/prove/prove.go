@@ -136,7 +136,7 @@ func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
 	for _, name := range slices.Sorted(maps.Keys(contracts)) {
 		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
 	}
-	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64))
+	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("x64_call_table", 8*(layout.SysCallMax+1), 64))
 	obj, err := asm.Link(p, addr, addr&^(1<<31-1))
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
@@ -196,6 +196,7 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	if s.table, ok = obj.Addr("sys_call_table"); !ok {
 		return nil, errors.New("the program has no sys_call_table")
 	}
+	s.frameTable, _ = obj.Addr("x64_call_table")
 	s.entryData, _ = obj.Addr("mds_verw_sel")
 	return s, s.readDescriptor(obj)
 }

@@ -39,8 +39,8 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 			if h.o != op {
 				continue
 			}
-			if t := h.addr.t; t != nil && t.op == isShl && h.addr.c == o.table {
-				off := fmt.Sprintf("(bvsub %s %s)", addr.text, literal(o.table, 64))
+			if t := h.addr.t; t != nil && t.op == isShl && (h.addr.c == o.table || h.addr.c == o.frameTable) {
+				off := fmt.Sprintf("(bvsub %s %s)", addr.text, literal(h.addr.c, 64))
 				must(fmt.Sprintf("(and (bvule %s %s) (= ((_ extract 2 0) %s) #b000))", off, literal(8*layout.SysCallMax, 64), off))
 				return temporary(o.define(64, fmt.Sprintf("(select sys_call_table %s)", addr.text))), 0
 			}

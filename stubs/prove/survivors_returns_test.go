@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -36,10 +37,36 @@ var survivorsOfReturns = []survivor{
 		"it lands at a function that returns: what the other looks at nothing sets"),
 	survives("do_syscall_64.linux-6.12-zen2", one("JNE", "syscall_trace_enter"), "bit 8 of the displacement", "it lands at another UD2"),
 
+	// exitwork=tests.
+	survives(inlined, slices.Concat(one("TESTL", layout.SyscallWorkExit, asm.RDX), one("JNE", "syscall_exit_work")), "deleted|condition is (O|B|S|L)|"+changesPlaces+"|bit [0-6] of the constant",
+		"nothing sets a bit of SyscallWork"),
+	survives(inlined, slices.Concat(one("TESTQ", asm.RAX, asm.RAX), one("JNE", "arch_exit_work")), ".*", "both ways go on but for flags that nothing sets"),
+	survives(inlined, slices.Concat(one("TESTL", layout.TIFNever, asm.RAX), one("JE", "arch_exit_work_done")), "deleted|condition is (NO|AE|NS|P|GE)|bit .* of the (constant|displacement)",
+		"nothing sets these flags; it lands at the NOP there or behind it"),
+	survives(inlined, one("ANDL", ^layout.TSCompat, anything), "deleted|the width is another|"+runTwice, "nothing sets TS_COMPAT: there is no 32-bit code"),
+	survives(inlined, slices.Concat(one("RORL"), one("RDTSC"), one("XORL", asm.RAX, asm.RCX)), ".*", "the next offset is any number, and a register that changes is not needed"),
+	survives(inlined, one("MOVL", asm.RCX, ofThread(inThread.KStackOffset)), anyResult+"|the width is (another|a byte)|"+changesPlaces+"|bit [0-2] of the displacement",
+		"the next offset is any number; behind it there is room up to the next word"),
+	survives(inlined, slices.Concat(one("XORL", asm.RDX, asm.RDX), one("MOVL", 1, asm.RCX)), "deleted|the width is a byte|"+register+"|bit .* of the constant",
+		"nothing is divided, and a register that changes is not needed"),
+	survives(inlined, one("JMP", unnamed), "bit 0 of the displacement", "it lands behind the NOP there"),
+	survives(inlined, one("JMP", "syscall_return"), "bit [024] of the displacement", "it lands before the CLI, at or behind tests for what nothing sets"),
+	survives(inlined, one("MOVQ", ofThread(inThread.Flags), asm.RAX), "base is RBP", "the word there is 0: no work is left"),
+	survives(inlined, one("JMP", "no_work_left"), "deleted|bit [04] of the displacement", "no work is left, and what is looked at next nothing sets"),
+
+	// Zircon's.
+	survivesBefore("entry_SYSCALL_64.zircon", one("JNE", "tracesys"), one("STI"), "nobody traces"),
+	survives("entry_SYSCALL_64.zircon", one("JNE", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement", "it lands at the CLI there"),
+	survives("entry_SYSCALL_64.zircon", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant", "that is TIFEntryWork, which nothing sets"),
+	survives(inSyscall, one("CALL", "x64_sys_call"), "bit 4 of the displacement", "it lands at x64_sys_call_switch, which does the same"),
+	survives("__x86_indirect_thunk_rax", one("PAUSE"), changesPlaces, "it is never executed"),
+
 	// The test for a guest, which never runs.
 	survives(exitOfArch, one("MOVZBL", perCPU.IBPBExit, asm.RAX), "bit [0-2] of the displacement", "it is another byte of the word, which is 0"),
 	survives(exitOfArch, one("TESTB", asm.RAX, asm.RAX), register, "the byte is 0, whatever it is ANDed with"),
 	survives("entry_SYSCALL_64", one("JE", to("swapgs_restore_regs_and_return_to_usermode")), "bit 2 of the displacement", "it lands behind the jump and the NOPs there"),
 }
+
+const inlined = "do_syscall_64.linux-7.0"
 
 const inAlias = "srso_alias_untrain_ret"

@@ -1,0 +1,48 @@
+package stubs
+
+// Configurations.
+const (
+	configX32  = "without CONFIG_X86_X32_ABI, CONFIG_PARAVIRT, CONFIG_AUDITSYSCALL, CONFIG_CONTEXT_TRACKING, CONFIG_TRACE_IRQFLAGS and CONFIG_CC_STACKPROTECTOR; with CONFIG_PREEMPT and CONFIG_X86_ESPFIX64"
+	config612  = "as Debian's: with CONFIG_X86_ESPFIX64, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT and CONFIG_X86_DEBUG_FPU; with CONFIG_CONTEXT_TRACKING_USER and CONFIG_DYNAMIC_FTRACE, which are off while it runs"
+	config70   = "as of 6.12 without CONFIG_X86_DEBUG_FPU; what is off leaves NOPs"
+	configBSD  = "GENERIC without KDTRACE_HOOKS and profiling"
+	configNone = "none: nothing of it was built"
+)
+
+// What the presets leave out.
+const (
+	leftTracer  = "a tracer's way: it is tested for, and nothing asks for it"
+	leftESPFix  = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
+	leftSwitch  = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
+	leftExecve  = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
+	leftForked  = "a new thread's first return: here it is the kernel's, by IRETQ"
+	leftC       = "what the compiler makes of do_syscall_64: it is C there, and written for its work here"
+	leftMeasure = "the handler: what getppid costs is the kernel's here"
+
+	left40      = "the file of 4.0 itself, which was not found: that interrupts go off before work is looked for and that TF is tested is not confirmed (b3494a4ab20f, 7ea24169097d)"
+	leftCompare = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
+	leftPushF   = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
+
+	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
+
+	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"
+	leftReturns = "the thunk of the RETs of the handler and of what it calls: they are the kernel's, and return by RET"
+	leftAlias   = "the addresses of srso_alias_untrain_ret and srso_alias_safe_ret, which differ in four bits alone and lie a megabyte apart"
+	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
+
+	left70 = "the files of 7.0 itself, of which those of the months before were read; what CONFIG_RSEQ adds to an exit, which is nothing without CONFIG_LOCKDEP"
+
+	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
+	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"
+	leftSeven     = "an exit of seven loads: Linux's programs want R8 to R10 back, so it is ten"
+)
+
+// lazily returns the omissions of the releases whose slow path is in assembly.
+func lazily(more ...string) []string {
+	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForked, leftMeasure)
+}
+
+// modern returns the omissions of the presets of 6.12.
+func modern(more ...string) []string {
+	return append(more, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
+}
