@@ -78,6 +78,28 @@ func (v Value) Retired() *float64 {
 	return &m
 }
 
+// Tail returns what the slowest of single operations took above the median one: the
+// means over the runs, and the largest of all; nil if no run has it.
+func (v Value) Tail() *record.Tail {
+	var t record.Tail
+	runs := 0.0
+	for _, r := range v.Records {
+		if r.Tail == nil {
+			continue
+		}
+		runs++
+		t.P99 += r.Tail.P99
+		t.P999 += r.Tail.P999
+		t.Most = max(t.Most, r.Tail.Most)
+		t.N += r.Tail.N
+	}
+	if runs == 0 {
+		return nil
+	}
+	t.P99, t.P999 = t.P99/runs, t.P999/runs
+	return &t
+}
+
 // Compare compares variants that an engine measured; without names, all of them. If it
 // returns the error of a refusal, it returns the comparison too.
 func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Comparison, error) {

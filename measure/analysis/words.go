@@ -188,6 +188,9 @@ func Signed(v float64) string {
 	return text
 }
 
+// Above prints a part of a tail, to whole units.
+func Above(v float64) string { return "+" + strconv.FormatFloat(v, 'f', 0, 64) }
+
 // Short prints a measured difference with one digit after the point; more digits would
 // not be significant.
 func Short(v float64) string {

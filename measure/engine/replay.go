@@ -137,6 +137,9 @@ func replayRecords(res *replay.Result, axes map[string]string, c record.Config, 
 			for _, x := range values {
 				r.Samples = append(r.Samples, &x)
 			}
+			if op == wire.OpNullCall && form == replay.Forms[0] {
+				r.Tail = tailOf(res.Singles, variant, process)
+			}
 			records = append(records, r)
 		}
 	}
@@ -159,6 +162,19 @@ func replayRecords(res *replay.Result, axes map[string]string, c record.Config, 
 		add(Control, fmt.Sprintf(rungName, r.More, r.Kind), r.Form, r.Differences, r.Process)
 	}
 	return records
+}
+
+// tailOf returns the tail of a variant's single calls in a process.
+func tailOf(list []replay.Single, variant string, process int) *record.Tail {
+	var single []float64
+	for _, s := range list {
+		for i, x := range s.Cycles {
+			if s.Label == variant && s.Process[i] == process {
+				single = append(single, x)
+			}
+		}
+	}
+	return record.TailOf(single)
 }
 
 // replayNotes go with every figure of the replay.

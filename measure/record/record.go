@@ -87,6 +87,33 @@ type Record struct {
 	Retired *float64 `json:"retired,omitempty"`
 	// Interval, if known, is the confidence interval of the median.
 	Interval *Interval `json:"interval,omitempty"`
+	// Tail, if known, is what the slowest of single operations took.
+	Tail *Tail `json:"tail,omitempty"`
+}
+
+// Tail is what the slowest of single operations take above the median one: of a hundred,
+// of a thousand and of all, in the record's unit. What measuring takes is in all of them
+// alike, and so in none of these differences.
+type Tail struct {
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99.9"`
+	Most float64 `json:"most"`
+	// N is how many single operations there were.
+	N int `json:"n"`
+}
+
+// MinTail is how many single operations p99.9 needs at least.
+const MinTail = 1000
+
+// TailOf returns the tail of single operations; nil if there are too few.
+func TailOf(single []float64) *Tail {
+	n := len(single)
+	if n < MinTail {
+		return nil
+	}
+	sorted := slices.Sorted(slices.Values(single))
+	above := func(share float64) float64 { return sorted[int(share*float64(n-1))] - sorted[(n-1)/2] }
+	return &Tail{above(0.99), above(0.999), above(1), n}
 }
 
 // Exact reports whether the figure is an exact count.
@@ -150,6 +177,9 @@ func (r *Record) check() error {
 	}
 	if i := r.Interval; i != nil && (i.Low > i.High || i.Level <= 0 || i.Level >= 1) {
 		return fmt.Errorf(`"interval" is %g to %g at the level %g`, i.Low, i.High, i.Level)
+	}
+	if t := r.Tail; t != nil && (t.N < 1 || !(0 <= t.P99 && t.P99 <= t.P999 && t.P999 <= t.Most)) {
+		return fmt.Errorf(`"tail" has p99 %g, p99.9 %g and most %g of %d: want them in this order, from 0 on`, t.P99, t.P999, t.Most, t.N)
 	}
 	return r.Proof.check()
 }

@@ -281,7 +281,7 @@ func wantRegs(ctx *userCall) [outRegs]uint64 {
 func (s *sampler) trips(out *json.Encoder) error {
 	for i := range s.job.Cells {
 		c := s.job.Cells[i]
-		if c.Switch || c.Form != formSR1 {
+		if c.Switch || c.Single || c.Form != formSR1 {
 			continue
 		}
 		c.Warm, c.Trips = 0, 1
@@ -392,6 +392,10 @@ func (s *sampler) sample() (*placement, error) {
 	for i := range j.Cells {
 		row := make([]float64, n)
 		for stream := range row {
+			if j.Cells[i].Single {
+				m.Single = append(m.Single, all[i*n+stream].ticks)
+				continue
+			}
 			if t := all[i*n+stream].ticks; t != nil {
 				row[stream] = stats.LowBand(t)
 			}

@@ -86,7 +86,7 @@ func rungs() ([]chunk, error) {
 func (r *Replay) planLadders() {
 	r.rungs = map[int]rung{}
 	for _, c := range slices.Clone(r.job.Cells) {
-		if c.Op != wire.OpNullCall {
+		if c.Op != wire.OpNullCall || c.Single {
 			continue
 		}
 		c.Op, c.Streams, c.Samples = opLadder, []int{r.ladderStream()}, 20

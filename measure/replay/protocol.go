@@ -54,6 +54,9 @@ type cell struct {
 	Trips    uint64 // timed rounds
 	Samples  int
 	User     int // if not 0, Loop is in Rungs[User-1]
+	// Single is set if a sample is one call, and every sample counts: they show what the
+	// slowest calls take.
+	Single bool
 	// Switch is set if threads switch to each other: a round is then one of every thread.
 	Switch bool
 	// Apart shifts threads and stacks so that Thread.UserSP begins a cache line
@@ -91,6 +94,8 @@ type placement struct {
 	// Ticks are trimmed means in ticks of the time-stamp counter for one operation,
 	// by cell and stream; 0: not measured.
 	Ticks [][]float64
+	// Single are the ticks of single null calls, by stream.
+	Single [][]float64
 	// Probe and Chain are trimmed means for one round of the functions of these names.
 	Probe, Chain float64
 	// Samples is how many samples were taken, Moved how many of them were dropped because

@@ -196,6 +196,7 @@ func (r *Replay) plan() {
 	none, dose := []int{r.controlNone()}, []int{r.controlDose()}
 	r.job.Cells = []cell{
 		{Op: wire.OpNullCall, Form: formSR1, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 40, Trips: 400, Samples: 40},
+		{Op: wire.OpNullCall, Form: formSR1, Loop: loopSR, Handler: sysWork, Streams: all, Warm: 8, Trips: 1, Samples: 100, Single: true},
 		{Op: wire.OpDoseNone, Form: formSR1, Loop: loopSR, Handler: sysNone, Streams: none, Warm: 40, Trips: 400, Samples: 40},
 		{Op: wire.OpDoseOne, Form: formSR1, Loop: loopSR, Handler: sysPositiveControl, Streams: dose, Warm: 40, Trips: 400, Samples: 40},
 		{Op: wire.OpNullCall, Form: formSR0, Loop: loopSR, Handler: sysNull, Streams: all, Warm: 40, Trips: 400, Samples: 40},

@@ -341,7 +341,7 @@ func TestMovingHost(t *testing.T) {
 				tamper: func(j *job) { trim(j); j.Host = &tt.host },
 			})
 			if tt.moved == nil {
-				if res != nil || err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "another, which") {
+				if res != nil || err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "another, whose") {
 					t.Errorf("error is %v, want it to say %q", err, tt.want)
 				}
 				return

@@ -29,6 +29,8 @@ type Result struct {
 	// ProbeFloor is the least time of the probe for a neighbour, in cycles.
 	ProbeFloor float64
 	Series     []Series
+	// Singles are single null calls of the variants in the first form.
+	Singles []Single
 	// Ladder is what additional instructions read as, for each form of the null call.
 	Ladder []Rung
 	// Apart says, for variants that cannot be compared with the base, why.
@@ -44,6 +46,15 @@ type Series struct {
 	Label, Op, Form string
 	// Cycles are not absolute costs: SYSCALL, SYSRET and SWAPGS are not in them.
 	Cycles []float64
+}
+
+// Single are the cycles of single null calls of a variant, in all placements that were
+// kept. They include what measuring takes.
+type Single struct {
+	Label  string
+	Cycles []float64
+	// Process says in which process each was made.
+	Process []int
 }
 
 // Moved is what a hypervisor has spoiled by moving virtual CPUs: Samples, of Of samples, in
@@ -78,6 +89,10 @@ func (r *Replay) result(cpu CPU) (*Result, error) {
 		return res, err
 	}
 	for i, c := range r.job.Cells {
+		if c.Single {
+			res.Singles = r.singles(c, kept)
+			continue
+		}
 		if c.Op == opLadder {
 			if rung, ok := r.rung(i, kept); ok {
 				res.Ladder = append(res.Ladder, rung)
@@ -93,6 +108,23 @@ func (r *Replay) result(cpu CPU) (*Result, error) {
 		}
 	}
 	return res, nil
+}
+
+// singles returns the single calls of the variants.
+func (r *Replay) singles(c cell, kept []*placement) (list []Single) {
+	for _, s := range c.Streams {
+		if s >= r.controlAA() {
+			continue
+		}
+		one := Single{Label: r.label(s)}
+		for _, p := range kept {
+			for _, ticks := range p.Single[s] {
+				one.Cycles, one.Process = append(one.Cycles, ticks/p.Chain*unit), append(one.Process, p.process)
+			}
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 func iret(n stubs.Variant) bool { return n.Axes.Is(stubs.ExitIRET) }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,11 @@ func simulate(t *testing.T, difference, aa, dose, noise float64, dropped int) *R
 				row[s] = cycles / 60 * 42
 			}
 			p.Ticks = append(p.Ticks, row)
+			if c.Single {
+				for s := range r.job.Streams {
+					p.Single = append(p.Single, []float64{42, 42 * float64(s+2), 42 * 10}) // 60 cycles and more
+				}
+			}
 		}
 		r.placements = append(r.placements, p)
 	}
@@ -65,6 +71,26 @@ func TestResult(t *testing.T) {
 		}
 		if len(s.Cycles) != 200 || math.Abs(stats.Mean(s.Cycles)-want[name]) > 1e-9 {
 			t.Errorf("%s %s of %s: %d figures of %g, want 200 of %g", s.Op, s.Form, s.Label, len(s.Cycles), stats.Mean(s.Cycles), want[name])
+		}
+	}
+}
+
+// TestSingles: the single calls of each variant are there, in cycles, from the placements
+// that are kept.
+func TestSingles(t *testing.T) {
+	res, err := simulate(t, 0, 0, 1, 0, 50).result(CPU{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Singles) != 3 {
+		t.Fatalf("single calls of %d variants, want 3", len(res.Singles))
+	}
+	for i, s := range res.Singles {
+		if want := []float64{60, 60 * float64(i+2), 600}; s.Label == wire.LabelAgain || len(s.Cycles) != 3*150 || !slices.Equal(s.Cycles[:3], want) {
+			t.Errorf("%s: %d single calls, the first %v, want 450 and %v", s.Label, len(s.Cycles), s.Cycles[:3], want)
+		}
+		if s.Process[0] != 1 || s.Process[449] != 4 {
+			t.Errorf("%s: the first is of process %d, the last of %d, want 1 and 4", s.Label, s.Process[0], s.Process[449])
 		}
 	}
 }

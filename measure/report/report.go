@@ -148,6 +148,8 @@ type section struct {
 	Table    *table.Table
 	// Costs are the absolute figures, if these mean something.
 	Costs *table.Table
+	// Tails are what the slowest of single operations take.
+	Tails *table.Table
 }
 
 func engines(p study.Page, from *sources) []section {
@@ -173,9 +175,25 @@ func engines(p study.Page, from *sources) []section {
 		if engine.Of(name).Unseen == "" { // it runs all of a call
 			e.Costs = costs(p, name, from)
 		}
+		e.Tails = tails(p, name)
 		list = append(list, e)
 	}
 	return list
+}
+
+// tails has a row for each variant whose single operations were timed; nil: none.
+func tails(p study.Page, of string) *table.Table {
+	t := &table.Table{
+		Class: "sortable", Head: []string{"", "operation", "p99", "p99.9", "largest", "of"},
+		Caption: fmt.Sprintf("%s: what the slowest of single operations took above the median one, in %s.", of, p.Unit(of)),
+	}
+	for _, r := range p.Tails(of) {
+		t.Add(p.Title(r.Variant), engine.OperationOf(r.Op).Short, analysis.Above(r.P99), analysis.Above(r.P999), analysis.Above(r.Most), r.N)
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
 }
 
 // corner adds the empty head of the column with the rows' names.

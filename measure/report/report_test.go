@@ -307,6 +307,26 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// TestTails: the report has the tails of single operations, where these were timed.
+func TestTails(t *testing.T) {
+	all := records(t)
+	const caption = "replay: what the slowest of single operations took above the median one, in cycles."
+	for _, tailed := range []bool{false, true} {
+		for i := range all {
+			if r := &all[i]; tailed && r.Engine == "replay" && r.Op == "null-call" && r.Form == "SR1" {
+				r.Tail = &record.Tail{P99: 12, P999: 345, Most: 6789, N: 2000}
+			}
+		}
+		list := engines(study.NewPage(study.Mail(), all, nil), &sources{page: study.NewPage(study.Mail(), all, nil), ids: map[sourceKey]int{}})
+		i := slices.IndexFunc(list, func(s section) bool { return s.Name == "replay" })
+		if got := list[i].Tails; (got != nil) != tailed {
+			t.Errorf("tails %v: the table is %v", tailed, got)
+		} else if tailed && (got.Caption != caption || got.Rows[0].Cells[4].Text != "+6789") {
+			t.Errorf("the table is %+v", got)
+		}
+	}
+}
+
 // TestRuns: figures of several runs are used together, those that were measured
 // again are left out and counted, and the time is that of the measuring.
 func TestRuns(t *testing.T) {

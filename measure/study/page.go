@@ -126,6 +126,7 @@ func (p Page) Document() *table.Document {
 			text = append(text, line)
 		}
 		out.Add(table.Of(text))
+		p.tails(out, e)
 	}
 	p.numbers(out)
 	out.Add(table.Space)
@@ -261,4 +262,34 @@ func (p Page) BreakEvens() []string {
 		}
 	}
 	return lines
+}
+
+// Tailed is the tail of an operation of a variant.
+type Tailed struct {
+	Variant, Op string
+	*record.Tail
+}
+
+// Tails returns the tails of an engine that timed single operations.
+func (p Page) Tails(of string) (list []Tailed) {
+	for _, v := range p.Variants() {
+		for _, op := range p.Ops(of) {
+			value := analysis.Value{Records: p.Records(p.Headline(of, op), v, op)}
+			if t := value.Tail(); t != nil {
+				list = append(list, Tailed{v, op, t})
+			}
+		}
+	}
+	return list
+}
+
+// tails adds what the slowest of single operations take.
+func (p Page) tails(out *table.Document, of string) {
+	rows := [][]string{{"", "operation", "p99", "p99.9", "largest", "of"}}
+	for _, t := range p.Tails(of) {
+		rows = append(rows, []string{p.Title(t.Variant), engine.OperationOf(t.Op).Short, analysis.Above(t.P99), analysis.Above(t.P999), analysis.Above(t.Most), fmt.Sprint(t.N)})
+	}
+	if len(rows) > 1 {
+		out.Add(table.Space, table.Line("%s: what the slowest of single operations took above the median one, in %s", of, p.Unit(of)), table.Of(rows))
+	}
 }

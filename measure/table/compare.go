@@ -241,6 +241,7 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 		rows, retired = append(rows, row), append(retired, instructions)
 	}
 	d.Add(Of(rows))
+	d.tails(c)
 	if stepped {
 		d.Add(Space, Line("step: several numbers of instructions more read the same in this form, so it is no cost of theirs (-v shows the ladder)"))
 	}
@@ -256,6 +257,21 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	}
 	d.controls(c)
 	d.Add(Space, Block{Notes: c.Notes})
+}
+
+// tails adds what the slowest of single operations took, where the engine timed these.
+func (d *Document) tails(c *analysis.Comparison) {
+	rows := [][]string{{"single operations", "variant", "p99", "p99.9", "largest", "of"}}
+	for _, r := range c.Rows {
+		for _, v := range r.Values {
+			if t := v.Tail(); t != nil {
+				rows = append(rows, []string{r.Title, v.Variant, analysis.Above(t.P99), analysis.Above(t.P999), analysis.Above(t.Most), strconv.Itoa(t.N)})
+			}
+		}
+	}
+	if len(rows) > 1 {
+		d.Add(Space, Line("what the slowest of single operations took above the median one, in %s", c.Unit()), Space, Of(rows))
+	}
 }
 
 func figure(x *float64) string {

@@ -70,8 +70,10 @@ type Measure struct {
 	Samples []float64 `json:"samples,omitempty"`
 	Mean    *float64  `json:"mean,omitempty"`
 	// Retired, if counted, is how many instructions retired.
-	Retired    *float64    `json:"instructions,omitempty"`
-	Difference *Difference `json:"difference,omitempty"`
+	Retired *float64 `json:"instructions,omitempty"`
+	// Tail is what the slowest of single operations took above the median one.
+	Tail       *record.Tail `json:"tail,omitempty"`
+	Difference *Difference  `json:"difference,omitempty"`
 	// Noisy says why the difference cannot be trusted, Why says why there is none.
 	Noisy  string            `json:"noisy,omitempty"`
 	Why    string            `json:"why,omitempty"`
@@ -137,7 +139,7 @@ func measureOf(c *analysis.Comparison, r analysis.Row, v analysis.Value) Measure
 			Variant: v.Variant, Op: r.Op.Op, N: last.N, Batches: last.Batches,
 			Min: last.Min, Median: last.Median, Max: last.Max, Agree: last.Agree,
 		},
-		Form: r.Form, Unit: last.Unit, Retired: v.Retired(), Noisy: v.Noisy, Why: c.Account.Apart[v.Variant], ReadAs: v.ReadAs,
+		Form: r.Form, Unit: last.Unit, Retired: v.Retired(), Tail: v.Tail(), Noisy: v.Noisy, Why: c.Account.Apart[v.Variant], ReadAs: v.ReadAs,
 	}
 	if c.Engine.Kind == engine.Sampled {
 		m.Samples, m.Mean = v.Samples, &v.Mean
