@@ -20,6 +20,21 @@ func (n Variant) At(offset int) Variant {
 // power of two. The zero value leaves that open.
 type EntryPlace struct{ Align, Offset int }
 
+// Lies returns where the entry lies: at the variant's own place or, if it has none, where
+// the axes align and pad put it. The zero value leaves it open.
+func (n Variant) Lies() EntryPlace {
+	if n.Place.Align != 0 {
+		return n.Place
+	}
+	if align, skew := n.Axes.placed(); align > leastAlign {
+		return EntryPlace{align, skew}
+	}
+	return EntryPlace{}
+}
+
+// leastAlign is the alignment of every function of a kernel.
+const leastAlign = 16
+
 // put has the function of that name begin there.
 func (p EntryPlace) put(program *asm.Program, name string) {
 	if p.Align == 0 {

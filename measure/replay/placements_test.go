@@ -25,10 +25,8 @@ func TestPlacements(t *testing.T) {
 // TestEntryPlace: every placement has the entries at the places that their variants say,
 // and the controls' where the base's is.
 func TestEntryPlace(t *testing.T) {
-	list := named(t, "linux-4.1", "linux-3.19", "linux-6.12")
-	for i, offset := range []int{48, 0, 17} {
-		list[i].Place = stubs.EntryPlace{Align: 64, Offset: offset}
-	}
+	list := named(t, "linux-4.1@48", "linux-3.19@0", "linux-6.12@17", "linux-4.1+align=64+pad=32")
+	offsets := []int{48, 0, 17, 32}
 	r, err := Prepare(Config{Variants: list, Budget: time.Millisecond, Processes: 1, Seed: 1, tamper: trim})
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +42,9 @@ func TestEntryPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, s := range r.job.Streams {
-			want := list[0].Place.Offset
+			want := offsets[0]
 			if i < len(list) {
-				want = list[i].Place.Offset
+				want = offsets[i]
 			}
 			entry := p.stubs[i] + uint64(s.Defs[stubs.Entry])
 			if int(entry%64) != want {

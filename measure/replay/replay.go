@@ -136,12 +136,12 @@ func Prepare(c Config) (*Replay, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(n.Name, s, p, n.Place)
+		r.add(n.Name, s, p, n.Lies())
 	}
-	r.add("the A/A control", r.stubs[0], r.promises[0], c.Variants[0].Place)
-	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0], c.Variants[0].Place)
-	r.add("the +1 control", r.stubs[0], r.promises[0], c.Variants[0].Place)
-	r.add("the ladder", r.stubs[0], r.promises[0], c.Variants[0].Place)
+	r.add("the A/A control", r.stubs[0], r.promises[0], c.Variants[0].Lies())
+	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0], c.Variants[0].Lies())
+	r.add("the +1 control", r.stubs[0], r.promises[0], c.Variants[0].Lies())
+	r.add("the ladder", r.stubs[0], r.promises[0], c.Variants[0].Lies())
 	for _, part := range []struct {
 		to   *chunk
 		from func() (chunk, error)

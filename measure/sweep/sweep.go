@@ -22,7 +22,7 @@ const Runs = 2
 // Subjects returns the variant at each place in a line, every so many bytes; step divides
 // LineSize. The first begins a line.
 func Subjects(v stubs.Variant, step int) ([]stubs.Variant, error) {
-	if v.Place.Align != 0 {
+	if v.Lies() != (stubs.EntryPlace{}) {
 		return nil, fmt.Errorf("%s has a place already", v.Name)
 	}
 	if step < 1 || step >= stubs.LineSize || stubs.LineSize%step != 0 {

@@ -151,4 +151,10 @@ func TestSubjects(t *testing.T) {
 	if _, err := Subjects(v.At(16), 16); err == nil || !strings.Contains(err.Error(), "linux-3.19@16 has a place already") {
 		t.Errorf("of a variant with a place: error is %v", err)
 	}
+	if v, err = stubs.ParseVariant("linux-3.19+align=64"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Subjects(v, 16); err == nil || !strings.Contains(err.Error(), "has a place already") {
+		t.Errorf("of a variant with align=64: error is %v", err)
+	}
 }
