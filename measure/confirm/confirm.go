@@ -4,8 +4,8 @@
 //
 // One machine is QEMU's. It boots the kernel with the variant and stands at the entry
 // when the first call comes; from there on, registers and memory are set for each path
-// through QEMU's gdb stub. A path begins behind SYSCALL and includes the return to
-// ring 3. The other is this CPU: a process has the variant's code at the addresses for
+// through QEMU's gdb stub. A path begins with SYSCALL, which finds the MSRs as the
+// variant's own syscall_init has left them, and includes the return to ring 3. The other is this CPU: a process has the variant's code at the addresses for
 // which it was linked, and is stepped. Ring 3 may not run SWAPGS, CLI, STI, MOV to and
 // from control registers, RDMSR, WRMSR, STAC and CLAC, and PUSHFQ and POPFQ do less there: what they do is
 // done in their place, and the path ends before SYSRETQ or IRETQ.

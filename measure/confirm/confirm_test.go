@@ -21,7 +21,7 @@ import (
 var every = flag.Bool("every", false, "confirm every preset on every path, every broken variant and every case, not a sample")
 
 // sample is how many paths of a preset are run without -every.
-const sample = 12
+const sample = 24
 
 // TestPresets: the machines agree with what is proved of a preset, and come back to
 // ring 3.

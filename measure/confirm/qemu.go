@@ -31,6 +31,8 @@ type qemu struct {
 	later  [2][]uint64   // addresses and words that are written with the next step
 	places prove.Places
 	die    uint64 // where the kernel gives up
+	// call is where the guest's SYSCALL is, callCR3 the page table that maps it.
+	call, callCR3 uint64
 }
 
 // ownMemory is the physical address of memory that nothing in the machine uses when
@@ -62,7 +64,7 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 	}
 	var failed error
 	m.Debug = func(conn *os.File) error {
-		q := &qemu{stub: gdb.New(conn), die: die}
+		q := &qemu{stub: gdb.New(gdb.Patient{File: conn}), die: die}
 		if failed = q.begin(entry, elsewhere); failed == nil {
 			failed = use(q)
 		}
@@ -92,6 +94,8 @@ func (q *qemu) begin(entry, elsewhere uint64) error {
 	if r.RIP != entry {
 		return fmt.Errorf("the machine stopped at %#x, want its first call at %#x", r.RIP, entry)
 	}
+	const syscallLen = 2
+	q.call, q.callCR3 = r.RCX-syscallLen, r.CR3
 	// Interrupts wait from here on.
 	if err := errors.Join(q.stub.SetCR8(0xf), q.stub.Break(q.die), q.stub.Physical()); err != nil {
 		return err
@@ -112,6 +116,14 @@ func (q *qemu) begin(entry, elsewhere uint64) error {
 func (q *qemu) Places() prove.Places { return q.places }
 
 func (q *qemu) Exits() bool { return true }
+
+func (q *qemu) Call(user prove.Registers) error {
+	user.RIP, user.CR3 = q.call, q.callCR3
+	if err := q.SetRegisters(user); err != nil {
+		return err
+	}
+	return q.Step()
+}
 
 func (q *qemu) Step() error {
 	later := q.later

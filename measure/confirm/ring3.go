@@ -164,6 +164,8 @@ func (m *ring3) step() error {
 
 func (m *ring3) Places() prove.Places { return m.places }
 
+func (m *ring3) Call(prove.Registers) error { return errors.New("a process has no ring 0 to call") }
+
 func (m *ring3) RunTo(uint64) error { return errors.New("a process is stepped") }
 
 func (m *ring3) CanRun() bool { return false }

@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
@@ -142,7 +141,7 @@ func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path
 		return nil, err
 	}
 	m.Debug = func(conn *os.File) error {
-		s.stub = gdb.New(patient{conn})
+		s.stub = gdb.New(gdb.Patient{File: conn})
 		err := s.run()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = errors.Join(err, s.stuck())
@@ -176,18 +175,6 @@ func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path
 		}
 	}
 	return s.result, nil
-}
-
-// patient is a connection that cannot block for ever when a machine has gone
-// astray.
-type patient struct{ *os.File }
-
-func (p patient) Read(b []byte) (int, error) {
-	const patience = time.Minute // what is waited for takes milliseconds
-	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
-	}
-	return p.File.Read(b)
 }
 
 // stuck says where the machine is when it has not stopped again.

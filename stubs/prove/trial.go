@@ -26,8 +26,11 @@ type Machine interface {
 	// it can. CanRun reports whether that is quicker than to step.
 	RunTo(addr uint64) error
 	CanRun() bool
-	// Exits reports whether Step can run SYSRETQ and IRETQ to ring 3.
+	// Exits reports whether the machine has a ring 3: Step can run SYSRETQ and IRETQ,
+	// and Call can run SYSCALL.
 	Exits() bool
+	// Call runs SYSCALL in ring 3 with these registers, but for RIP and CR3.
+	Call(Registers) error
 }
 
 // Places are addresses in a machine's memory, as its code has them.
@@ -156,7 +159,7 @@ func (t *Trials) Confirm(on Machine, rng *rand.Rand) ([]Confirmation, error) {
 
 // confirm runs one witness.
 func (t *Trials) confirm(on Machine, rng *rand.Rand, key claimKey, v *verdict) (Confirmation, error) {
-	r := &runner{machine: t.m, at: t.at, on: on, rng: rng, places: on.Places(), fails: v}
+	r := &runner{machine: t.m, at: t.at, on: on, rng: rng, places: on.Places(), fails: v, allFlags: key.kind == claimFlag}
 	for at := v.traced; at != nil; at = at.prev {
 		r.path = append(r.path, at)
 	}
@@ -170,6 +173,15 @@ func (t *Trials) confirm(on Machine, rng *rand.Rand, key claimKey, v *verdict) (
 	c := Confirmation{Trial: r.trial}
 	if holds, known := v.goal.holds(r.words); c.Differs == "" && v.goal.kind != never && known && holds {
 		c.Differs = "the word is what it should be"
+	}
+	if key.kind == claimFlag && key.of != flagLoad && c.Differs == "" {
+		got, err := on.Registers()
+		if err != nil {
+			return c, err
+		}
+		if got.RFLAGS&flagBits[key.n] == 0 {
+			c.Differs = flagNames[key.n] + " is clear"
+		}
 	}
 	last := r.path[len(r.path)-1]
 	if c.Differs != "" || last.kind != ran || !returns(last.in) || !on.Exits() {
@@ -199,12 +211,14 @@ type runner struct {
 	places Places
 	path   []*traced
 	fails  *verdict // what is refuted at its end; nil: nothing
-	words  assignment
-	chosen *state          // with the facts by which words are chosen
-	before *state          // the machine at the last stop, as the proof has it; nil: the kernel ran
-	waits  int             // instructions from there that are to be run
-	behind map[uint64]bool // their addresses
-	lost   map[uint64]bool
+	// allFlags is set if ring 3 is to have all flags set: one of them is left so.
+	allFlags bool
+	words    assignment
+	chosen   *state          // with the facts by which words are chosen
+	before   *state          // the machine at the last stop, as the proof has it; nil: the kernel ran
+	waits    int             // instructions from there that are to be run
+	behind   map[uint64]bool // their addresses
+	lost     map[uint64]bool
 	// elsewhere is set if the machine is at another instruction than the path.
 	elsewhere bool
 	trial     Trial

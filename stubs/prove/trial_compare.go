@@ -113,6 +113,16 @@ func (r *runner) set(st *state) error {
 	if r.promises.Has(stubs.PromiseIBRS) {
 		regs.SpecCtrl = r.word(r.specCtrl(st.ibrs))
 	}
+	if flags := r.words[r.s.flags]; st.steps == 0 && st.pc == r.entry && r.on.Exits() && flags&^callFlags == 0 {
+		if err := r.call(regs, flags); err != nil || r.trial.Differs != "" {
+			return err
+		}
+		now, err := r.on.Registers()
+		if err != nil {
+			return err
+		}
+		regs.RFLAGS = now.RFLAGS&^lostBySyscall | flags&^r.mask&lostBySyscall // as the CPU has masked it
+	}
 	if err := r.on.SetRegisters(regs); err != nil {
 		return err
 	}
@@ -150,6 +160,42 @@ func (r *runner) set(st *state) error {
 }
 
 const arithmeticFlags = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x86.X86_EFLAGS_ZF | x86.X86_EFLAGS_SF | x86.X86_EFLAGS_OF
+
+// lostBySyscall are the flags that QEMU 7.2's SYSCALL clears whatever
+// MSR_SYSCALL_MASK says; a CPU does not (SDM volume 2, SYSCALL).
+const lostBySyscall = arithmeticFlags | x86.X86_EFLAGS_DF
+
+// call has the machine run SYSCALL with the registers that a path begins with. RIP and
+// RCX are not the path's: SYSCALL is where the machine has it.
+func (r *runner) call(regs Registers, flags uint64) error {
+	regs.CS, regs.SS, regs.RFLAGS = x86.USER_CS, x86.USER_DS, flags
+	if err := r.on.Call(regs); err != nil {
+		return err
+	}
+	r.trial.Steps++
+	got, err := r.on.Registers()
+	if err != nil {
+		return err
+	}
+	same := func(what string, got, want uint64) {
+		r.trial.Compared++
+		if got != want && r.trial.Differs == "" {
+			r.trial.Differs = fmt.Sprintf("behind SYSCALL %s is %s, want %s", what, constant(got), constant(want))
+		}
+	}
+	same("RIP", got.RIP, r.entry)
+	same("CS", uint64(got.CS), x86.KERNEL_CS)
+	same("SS", uint64(got.SS), x86.KERNEL_DS)
+	same("R11", got.General[r11], flags)
+	same("RFLAGS", got.RFLAGS&^lostBySyscall, flags&^r.mask&^lostBySyscall|x86.X86_EFLAGS_FIXED)
+	for i := range numRegs {
+		if reg(i) != rCX && reg(i) != r11 {
+			same(reg(i).String(), got.General[i], regs.General[i])
+		}
+	}
+	same("the base of GS", got.GSBase, regs.GSBase)
+	return nil
+}
 
 // others writes what other threads and interrupts write before an instruction: what
 // it reads as new, and anything where they may have written.

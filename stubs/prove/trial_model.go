@@ -12,6 +12,9 @@ import (
 const userFlags = x86.X86_EFLAGS_CF | x86.X86_EFLAGS_PF | x86.X86_EFLAGS_AF | x86.X86_EFLAGS_ZF | x86.X86_EFLAGS_SF |
 	x86.X86_EFLAGS_OF | x86.X86_EFLAGS_DF | x86.X86_EFLAGS_AC | x86.X86_EFLAGS_NT | x86.X86_EFLAGS_ID
 
+// callFlags are those with which SYSCALL is run: with TF it would trap.
+const callFlags = userFlags | x86.X86_EFLAGS_IF | x86.X86_EFLAGS_FIXED
+
 // someFlags is RFLAGS of ring 3.
 func (r *runner) someFlags() uint64 {
 	mask := uint64(userFlags)
@@ -66,6 +69,11 @@ func (r *runner) model(v *verdict) (notRun string) {
 				if _, pinned := r.words[t]; !t.found && (!pinned || t.user) {
 					r.words[t] = n
 				}
+			}
+			if r.allFlags {
+				r.words[r.s.flags] = callFlags
+			} else if n, ok := v.witness.words[r.s.flags]; ok { // those bits that ring 3 can have
+				r.words[r.s.flags] = n&callFlags | x86.X86_EFLAGS_FIXED
 			}
 		}
 		for _, t := range list {
@@ -168,11 +176,12 @@ func (r *runner) pin() {
 			}
 		}
 		r.pinEntry(t)
-		for slot, n := range map[layout.Slot]uint64{
-			layout.SlotCS: x86.USER_CS, layout.SlotSS: x86.USER_DS, layout.SlotIP: r.rng.Uint64() % layout.TaskSizeMax,
-		} {
-			if v := t.after.expect.frame[slot]; v.t != nil && v.t.edit && v.c == 0 && r.rng.IntN(4) > 0 {
-				r.words[v.t] = n
+		for _, usual := range []struct {
+			slot layout.Slot
+			word uint64
+		}{{layout.SlotCS, x86.USER_CS}, {layout.SlotSS, x86.USER_DS}, {layout.SlotIP, r.rng.Uint64() % layout.TaskSizeMax}} {
+			if v := t.after.expect.frame[usual.slot]; v.t != nil && v.t.edit && v.c == 0 && r.rng.IntN(8) > 0 {
+				r.words[v.t] = usual.word
 			}
 		}
 	}
