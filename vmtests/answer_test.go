@@ -172,6 +172,76 @@ func TestAnswerMachines(t *testing.T) {
 	}
 }
 
+// TestBoots has a stick boot a machine three times without a hand. Where the boots cannot
+// be counted, there is one.
+func TestBoots(t *testing.T) {
+	t.Parallel()
+	needOVMF(t)
+	const counter = "entrylab/boots.txt"
+	init := program(t, "words")
+	archive, err := boot.Initramfs(t.Context(), init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{linux319(t)}, Initramfs: archive, Boots: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := kernel.File(image.Disk, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		always bool // not with -boots alone
+		change func(t *testing.T, fs *fat16.FileSystem)
+		boots  int
+		last   string // on the console
+	}{
+		{name: "three", always: true, boots: 3, last: "entrylab: boot 3 of 3, the last one\r\n"},
+		{name: "the counter is write-protected", boots: 1, last: "entrylab: there is no further boot: the boots cannot be counted on the medium\r\n", change: func(t *testing.T, fs *fat16.FileSystem) {
+			if err := newFile(t, fs, counter, []byte(".")).(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		if !tt.always && !*allBoots {
+			continue
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB = vm.Q35, true, vm.Stick, true, 256
+			m.Disk = filepath.Join(t.TempDir(), "stick.img")
+			if err := os.WriteFile(m.Disk, disk, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if tt.change != nil {
+				tt.change(t, volume(t, m.Disk))
+			}
+			line, err := vm.CommandLine(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+strings.Replace(line, "-no-reboot ", "", 1))
+			var console strings.Builder
+			cmd.Stdout = &console
+			_ = cmd.Run() // the status is looked at below
+			if !strings.HasSuffix(console.String(), tt.last) || cmd.ProcessState.ExitCode() != 1 {
+				t.Errorf("QEMU ends with %v, the console is %q; want %q at its end", cmd.ProcessState, console.String(), tt.last)
+			}
+			fs := volume(t, m.Disk)
+			want := strings.Repeat("/init\n\nHOME=/\nTERM=linux\nentrylab: init exited with status 0\n", tt.boots)
+			if answer, err := fs.ReadFile(answerFile); err != nil || string(answer) != want {
+				t.Errorf("the file has %q, want %q (error %v)", answer, want, err)
+			}
+			if _, err := fs.Stat(counter); (err == nil) != (tt.change != nil) {
+				t.Errorf("the counter's file: %v", err)
+			}
+		})
+	}
+}
+
 // TestNoAnswer boots sticks that take no file, or that have no folder for it: nothing on
 // them may change, and where there is the folder, one sentence says why.
 func TestNoAnswer(t *testing.T) {

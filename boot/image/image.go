@@ -42,7 +42,13 @@ type Config struct {
 	// variants: some code costs a cycle more at some addresses, and measuring many
 	// placements averages that out.
 	Placement uint64
+	// Boots is how often UEFI firmware boots the image from a stick before the machine
+	// stops, MaxBoots at most; 0 is 1.
+	Boots int
 }
+
+// MaxBoots is the most boots that an image can ask for.
+const MaxBoots = 999
 
 // maxGap is the largest gap between two functions: 16 lines of the cache.
 const maxGap = 1024
@@ -105,6 +111,7 @@ func Build(c Config) (*Image, error) {
 	p.Add(proto.Linux()) // first, as its protocol demands
 	p.Add(proto.EFI())
 	p.Add(proto.Answers())
+	p.Add(proto.Boots())
 	p.Add(proto.PVH())
 	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())
@@ -124,7 +131,7 @@ func Build(c Config) (*Image, error) {
 	words, args, _ := strings.Cut(" "+c.Cmdline+" ", " -- ")
 	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", strings.TrimSpace(words), uint8(0)))
 	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // split in place
-	p.Data = append(p.Data, asm.RODATA("kernel_build", uint64(0)))
+	p.Data = append(p.Data, asm.RODATA("answer_boots", uint64(c.Boots)), asm.RODATA("kernel_build", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {
 		return nil, err

@@ -97,6 +97,7 @@ func formatNames() []string {
 // buildOptions are the flags of build.
 type buildOptions struct {
 	out, variants, init, format, words, sign string
+	boots                                    int
 	unproved                                 bool
 }
 
@@ -130,6 +131,7 @@ Examples:
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which images of all formats but elf hold", Destination: &o.words},
+			&cli.IntFlag{Name: "boots", Usage: "`N` boots under UEFI from a stick, one after the other, before the machine stops", Value: 1, Destination: &o.boots},
 			&cli.StringFlag{Name: "sign", Usage: "sign the EFI application for Secure Boot with `KEY,CERT`: the PEM files of an RSA key and of its certificate", Destination: &o.sign},
 			unprovedFlag(&o.unproved),
 		},
@@ -173,6 +175,12 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if format == image.ELF && o.words != "" {
 		return 0, errors.New("-append is not for -format elf: an ELF file gets its command line from its loader")
 	}
+	if o.boots < 1 || o.boots > image.MaxBoots {
+		return 0, fmt.Errorf("-boots %d: want 1 to %d", o.boots, image.MaxBoots)
+	}
+	if o.boots > 1 && format != image.Disk && format != image.ISO && format != image.EFI {
+		return 0, fmt.Errorf("-boots is not for -format %s: only UEFI firmware boots an image again", format)
+	}
 	if err := notInput(o.out, o.init); err != nil {
 		return 0, err
 	}
@@ -209,7 +217,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if format != image.BIOS && o.words != "" {
 		words += " " + o.words
 	}
-	im, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words})
+	im, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words, Boots: o.boots})
 	if err != nil {
 		return 0, err
 	}

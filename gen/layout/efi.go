@@ -39,6 +39,22 @@ type EFIBootServices[T any] struct {
 	ProtocolsPerHandle, LocateHandleBuffer, LocateProtocol     T
 }
 
+// EFIRuntimeServices is EFI_RUNTIME_SERVICES (4.5).
+type EFIRuntimeServices[T any] struct {
+	Header                                         [3]T
+	GetTime, SetTime, GetWakeupTime, SetWakeupTime T
+	SetVirtualAddressMap, ConvertPointer           T
+	GetVariable, GetNextVariableName, SetVariable  T
+	GetNextHighMonotonicCount, ResetSystem         T
+}
+
+// Attributes of variables (8.2).
+const (
+	EfiVariableNonVolatile = 1
+	EfiVariableBootService = 2
+	EfiVariableRuntime     = 4
+)
+
 // EFITextOutput is EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL (12.4) as far as it is called.
 type EFITextOutput[T any] struct{ Reset, OutputString T }
 
