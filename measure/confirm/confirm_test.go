@@ -28,7 +28,7 @@ const sample = 24
 func TestPresets(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")
 	for _, p := range stubs.Presets() {
-		if !*every && !slices.Contains([]string{"bare", "linux-3.19", "linux-6.12+pti", "linux-6.12-skylake"}, p.Name) {
+		if !*every && !slices.Contains([]string{"bare", "linux-3.19", "linux-6.12+pti", "linux-6.12-skylake", "linux-6.12-alderlake"}, p.Name) {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
