@@ -60,6 +60,19 @@ var Facts = []Fact{
 			cs=0x33 cx=-1 R11=r11 flags=R11 call:sys_clone R11=sp RSPScratch=R11 R11=flags r11=R11 retn:0x30`,
 	},
 	{
+		Preset: "linux-3.19", Func: "stub_vfork",
+		Source: read319, Where: "FORK_LIKE; SAVE_REST, RESTORE_TOP_OF_STACK",
+		Acts: `popq:R11 subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 pushq:R11 R11=RSPScratch sp=R11 ss=0x2b
+			cs=0x33 cx=-1 R11=r11 flags=R11 call:sys_vfork R11=sp RSPScratch=R11 R11=flags r11=R11 retn:0x30`,
+	},
+	{
+		Preset: "linux-3.19", Func: "stub_execve",
+		Source: read319, Where: "stub_execve",
+		Acts: `addq:8,RSP subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 R11=RSPScratch sp=R11 ss=0x2b cs=0x33
+			cx=-1 R11=r11 flags=R11 call:sys_execve ax=RAX R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx
+			addq:0x30,RSP jmp:int_ret_from_sys_call`,
+	},
+	{
 		Preset: "linux-3.19", Func: "stub_rt_sigreturn",
 		Source: read319, Where: "stub_rt_sigreturn",
 		Acts: `addq:8,RSP subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 R11=RSPScratch sp=R11 ss=0x2b cs=0x33

@@ -16,10 +16,11 @@ import (
 // stubKernel defines what the stubs expect of the kernel.
 func stubKernel() Program {
 	var p Program
-	for _, name := range []string{
-		"schedule_user", "do_notify_resume", "sys_clone", "sys_rt_sigreturn", "sys_full_frame", "sys_set_frame", "sys_poison",
-		"sys_ni_syscall", "syscall_return_slowpath", "x64_sys_call", "x64_sys_call_switch",
-	} {
+	names := []string{"schedule_user", "do_notify_resume", "sys_ni_syscall", "syscall_return_slowpath", "x64_sys_call", "x64_sys_call_switch"}
+	for _, c := range layout.FullFrameCalls {
+		names = append(names, c.Handler())
+	}
+	for _, name := range names {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
 	p.Data = append(p.Data, BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), BSS("x64_call_table", 8*(layout.SysCallMax+1), 64))

@@ -77,12 +77,12 @@ func TestSpacesCatches(t *testing.T) {
 		},
 		{
 			"an address space is freed with the first of its threads", "mm_put",
-			"48ff4f08", "4831c090", // DECQ MM.Users(RDI); XORQ RAX, RAX
+			"48ff4b08", "4831c090", // DECQ MM.Users(RBX); XORQ RAX, RAX
 			vm.Panic, "#PF",
 		},
 		{
 			"an address space is never freed", "mm_put",
-			"7401", "7400", // JE over the RET; JE to it
+			"74025b", "74005b", // JE over POPQ RBX and RET; JE to them
 			vm.Exited, "status 1",
 		},
 	} {

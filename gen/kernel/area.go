@@ -27,7 +27,7 @@ func roomForAreas(n int, label string) Block {
 
 // areas are the ranges of user addresses that are mapped, without overlaps; equal
 // neighbours without contents of their own are one area. The last of them is
-// last_area, at an address that no range reaches: it follows all others.
+// Space.LastArea, at an address that no range reaches: it follows all others.
 func areas() Program {
 	return Program{
 		Funcs: Funcs(
@@ -35,25 +35,23 @@ func areas() Program {
 			isolateAreas, mergeAreas, insertArea, unmapRange, getUnmappedArea,
 		),
 		Data: []Data{
-			lastArea, areaCache,
+			areaCache,
 		},
 	}
 }
-
-var lastArea = BSS("last_area", SizeOf[layout.Area[Mem]](), 64)
 
 var areaCache = slabCache("area_cache", SizeOf[layout.Area[Mem]]())
 
 func areasInit() Func {
 	node := area(RDI)
-	return FUNC("areas_init", "areas_init makes last_area the only area.",
-		LEAQ(Sym(lastArea), RDI),
-		MOVQ(RDI, memory.AreaRoot),
+	return FUNC("areas_init", "areas_init makes the last area of the Space RAX its only one; the Space is zero before.",
+		LEAQ(space(RAX).LastArea.Start, RDI),
+		MOVQ(RDI, space(RAX).Loaded.AreaRoot),
 		MOVQ(-1, node.Start),
 		MOVQ(-1, node.End),
 		MOVQ(-1, node.MaxGap),
 		RETURN(),
-	).Takes()
+	).Takes(RAX).Keeps(RAX)
 }
 
 func newArea() Func {

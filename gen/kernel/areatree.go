@@ -9,7 +9,7 @@ import (
 func replaceChild(parent, old, by Reg) Block {
 	return Block{
 		TESTQ(parent, parent),
-		IF(E, MOVQ(by, memory.AreaRoot)).ELSE(
+		IF(E, MOVQ(by, memory.Own.AreaRoot)).ELSE(
 			CMPQ(old, area(parent).Left),
 			IF(E, MOVQ(by, area(parent).Left)).ELSE(MOVQ(by, area(parent).Right)),
 		),
@@ -28,7 +28,7 @@ func gapStart(a, dst Reg) Block {
 func findArea() Func {
 	cursor := area(RCX)
 	return FUNC("find_area", "find_area returns the first area that ends after RDI. Clobbers RCX.",
-		MOVQ(memory.AreaRoot, RCX),
+		MOVQ(memory.Own.AreaRoot, RCX),
 		XORL(RAX, RAX),
 		LOOP(
 			TESTQ(RCX, RCX),
@@ -126,7 +126,7 @@ free that end at RDX at most, or -ENOMEM.`,
 		MOVQ(RDX, R8),
 		SUBQ(RDI, R8), // the highest that a gap can begin at
 		JB("none"),
-		MOVQ(memory.AreaRoot, RCX),
+		MOVQ(memory.Own.AreaRoot, RCX),
 		LOOP(
 			gapStart(RCX, R9),
 			CMPQ(R9, R8),

@@ -8,13 +8,6 @@ import (
 // cpuTimer gives the fields of the CPUTimer that r points to.
 func cpuTimer(r Reg) layout.CPUTimer[Mem] { return Fields[layout.CPUTimer[Mem]](r) }
 
-// The threads whose usage getrusage returns (Linux include/uapi/linux/resource.h).
-const (
-	rusageSelf     = 0
-	rusageChildren = -1
-	rusageThread   = 1
-)
-
 // cputime accounts the time that threads have on the CPU. A switch must cost only what
 // the
 // variant's switch does, so time is charged where the clock is read anyway: at the
@@ -75,31 +68,42 @@ that is switched out, RDI, and jumps to the variant's switch. RSI is the next th
 func processTimes() Func {
 	t := thread(RSI)
 	return FUNC("process_times",
-		`process_times returns the process's time in ring 3 in RAX, in ring 0 in RDX, ns, as
-of the last cpu_account. Clobbers RCX, RSI.`,
-		MOVQ(sched.DeadUTime, RAX),
-		MOVQ(sched.DeadSTime, RDX),
+		`process_times returns the time of the process R8 in ring 3 in RAX, in ring 0 in RDX,
+ns, as of the last cpu_account. Clobbers RSI.`,
+		MOVQ(process(R8).UTime, RAX),
+		MOVQ(process(R8).STime, RDX),
 		MOVQ(sched.All, RSI),
 		LOOP(
 			TESTQ(RSI, RSI),
 			BREAK(E),
-			ADDQ(t.UTime, RAX),
-			ADDQ(t.STime, RDX),
+			CMPQ(R8, t.Process),
+			IF(E,
+				ADDQ(t.UTime, RAX),
+				ADDQ(t.STime, RDX),
+			),
 			MOVQ(t.AllNext, RSI),
 		),
 		RETURN(),
-	).Takes().Returns(RAX, RDX).Keeps(RDI)
+	).Takes(R8).Returns(RAX, RDX).Keeps(RDI, R8)
 }
 
 func cpuClock() Func {
 	return FUNC("cpu_clock",
 		`cpu_clock returns in RAX what the clock EDI (CPUClock*) of the thread with TID RSI,
-or of the process, shows in ns as of the last cpu_account; RDX is 1, or 0 if
-there is no such thread. Clobbers RCX, RSI.`,
+or of the process with that PID, shows in ns as of the last cpu_account; RDX is 1, or 0
+if there is no such thread or process. Clobbers RCX, RSI, R8.`,
+		PUSHQ(RDI),
 		TESTL(layout.CPUClockThread, RDI),
-		IF(E, CALL(processTimes)).ELSE(
-			PUSHQ(RDI),
-			MOVL(RSI, RDI),
+		MOVL(RSI, RDI),
+		IF(E,
+			CALL(findProcess),
+			POPQ(RDI),
+			XORL(RDX, RDX),
+			MOVQ(RAX, R8),
+			TESTQ(RAX, RAX),
+			IF(E, RETURN()),
+			CALL(processTimes),
+		).ELSE(
 			CALL(findThread),
 			POPQ(RDI),
 			XORL(RDX, RDX),
@@ -127,6 +131,7 @@ include/linux/posix-timers.h). Turns interrupts off.`,
 		CALL(countSwitches),
 		MOVQ(gs.Current, RCX),
 		MOVL(layout.CPUClockSched, RAX),
+		MOVQ(gs.PID, RSI),
 		CMPL(RDI, clockProcessCPU),
 		IF(E, RETURN()),
 		MOVL(thread(RCX).TID, RSI),
@@ -144,20 +149,25 @@ include/linux/posix-timers.h). Turns interrupts off.`,
 		TESTL(layout.CPUClockThread, RDI),
 		IF(E,
 			TESTL(RDX, RDX),
-			IF(E, RETURN()),
-			CMPL(RDX, initPID),
-			IF(E, RETURN()),
-			CMPL(RDX, RSI),
-			IF(E, RETURN()),
-			JMP("invalid"),
+			IF(E, MOVQ(gs.PID, RSI), RETURN()),
+			MOVL(RDX, RSI),
+			MOVL(RDX, RDI),
+			CMPL(RDX, thread(RCX).TID),
+			IF(E, MOVQ(gs.PID, RSI), RETURN()),
+			PUSHQ(RAX),
+			CALL(findProcess),
+			TESTQ(RAX, RAX),
+			POPQ(RAX),
+			JE("invalid"),
+			RETURN(),
 		),
 		ORL(layout.CPUClockThread, RAX),
 		TESTL(RDX, RDX),
 		IF(E, RETURN()),
 		MOVL(RDX, RSI),
 		PUSHQ(RAX),
-		MOVL(RDX, RDI),
-		CALL(findThread),
+		MOVQ(gs.PID, RDI),
+		CALL(findMember),
 		TESTQ(RAX, RAX),
 		POPQ(RAX),
 		IF(NE, RETURN()),
@@ -282,125 +292,6 @@ func cpuTimers() Func {
 		MOVQ(least, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes().Returns(RAX)
-}
-
-func sysGetrusage() Func {
-	user, who, buf := RBX, R12, R13
-	system := R12
-	t := thread(RSI)
-	usage := Fields[layout.RUsage[Mem]](RSP)
-	size := SizeOf[layout.RUsage[Mem]]()
-	// timeval writes RAX ns at sec as a timeval. Clobbers RAX, RCX, RDX.
-	timeval := func(sec, usec Mem) Block {
-		return Block{
-			XORL(RDX, RDX),
-			MOVL(nsPerSec, RCX),
-			DIVQ(RCX),
-			MOVQ(RAX, sec),
-			MOVL(RDX, RAX),
-			XORL(RDX, RDX),
-			MOVL(1000, RCX),
-			DIVQ(RCX),
-			MOVQ(RAX, usec),
-		}
-	}
-	return FUNC("sys_getrusage", "sys_getrusage(who EDI, rusage RSI). Values that the kernel does not keep are 0; there are no children.",
-		MOVL(RDI, who),
-		MOVQ(RSI, buf),
-		CMPL(who, rusageChildren),
-		IF(L, fail(EINVAL)),
-		CMPL(who, rusageThread),
-		IF(G, fail(EINVAL)),
-		SUBQ(size, RSP),
-		MOVQ(RSP, RDI),
-		XORL(RAX, RAX),
-		MOVL(size/8, RCX),
-		REP(STOSQ()),
-		CLI(),
-		CALL(cpuAccount),
-		TESTL(who, who),
-		JS("put"),
-		IF(E,
-			CALL(processTimes),
-			MOVQ(RAX, user),
-			MOVQ(RDX, system),
-			MOVQ(sched.DeadSwitches, RCX),
-			MOVQ(sched.Preempted, RDX),
-			MOVQ(sched.DeadMinFaults, RAX),
-			MOVQ(sched.All, RSI),
-			LOOP(
-				TESTQ(RSI, RSI),
-				BREAK(E),
-				ADDQ(t.Switches, RCX),
-				ADDQ(t.Preempted, RDX),
-				ADDQ(t.MinFaults, RAX),
-				MOVQ(t.AllNext, RSI),
-			),
-		).ELSE(
-			CALL(countSwitches),
-			MOVQ(gs.Current, RSI),
-			MOVQ(t.UTime, user),
-			MOVQ(t.STime, system),
-			MOVQ(t.Switches, RCX),
-			MOVQ(t.Preempted, RDX),
-			MOVQ(t.MinFaults, RAX),
-		),
-		MOVQ(RAX, usage.MinFaults),
-		MOVQ(RDX, usage.InvoluntarySwitches),
-		SUBQ(RDX, RCX),
-		IF(S, XORL(RCX, RCX)), // a preemption that found no other thread
-		MOVQ(RCX, usage.VoluntarySwitches),
-		MOVQ(user, RAX),
-		timeval(usage.UTime[0], usage.UTime[1]),
-		MOVQ(system, RAX),
-		timeval(usage.STime[0], usage.STime[1]),
-		LABEL("put"),
-		MOVQ(buf, RDI),
-		MOVQ(RSP, RSI),
-		MOVL(size, RDX),
-		CALL(copyToUser),
-		ADDQ(size, RSP),
-		RETURN(),
-	).Saving(RBX, R12, R13).Takes(RDI, RSI).Returns(RAX)
-}
-
-func sysTimes() Func {
-	system, buf, now := RBX, R12, R13
-	return FUNC("sys_times", "sys_times(tms RDI) returns the time since boot, and writes the process's times if RDI is not 0; all in 1/100 s.",
-		MOVQ(RDI, buf),
-		CLI(),
-		CALL(cpuAccount),
-		MOVQ(RAX, now),
-		CALL(processTimes),
-		SUBQ(32, RSP),
-		MOVQ(RDX, system),
-		XORL(RDX, RDX),
-		MOVL(nsPerSec/clockTicks, RCX),
-		DIVQ(RCX),
-		MOVQ(RAX, RSP.At(0)), // tms_utime
-		MOVQ(system, RAX),
-		XORL(RDX, RDX),
-		DIVQ(RCX),
-		MOVQ(RAX, RSP.At(8)), // tms_stime
-		MOVQ(0, RSP.At(16)),  // the children's
-		MOVQ(0, RSP.At(24)),
-		MOVQ(now, RAX),
-		XORL(RDX, RDX),
-		DIVQ(RCX),
-		MOVQ(RAX, now),
-		XORL(RAX, RAX),
-		TESTQ(buf, buf),
-		IF(NE,
-			MOVQ(buf, RDI),
-			MOVQ(RSP, RSI),
-			MOVL(32, RDX),
-			CALL(copyToUser),
-		),
-		ADDQ(32, RSP),
-		TESTQ(RAX, RAX),
-		IF(E, MOVQ(now, RAX)),
-		RETURN(),
-	).Saving(RBX, R12, R13).Takes(RDI).Returns(RAX)
 }
 
 func cpuNanosleep() Func {

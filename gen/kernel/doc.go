@@ -47,13 +47,24 @@
 //
 // # Address spaces
 //
-// There is one process, and one set of page tables below the top level.
-// layout.SysOwnMM gives a thread its own top-level table (layout.MM), so
-// that a switch costs a write of CR3 and the translations that it drops. All address
-// spaces share one PCID: only the loaded one has translations in the TLB, and code that
-// unmaps or protects a page invalidates them there alone (mm.go, pgtable.go). The loaded
-// one is the current thread's, or init_mm for the idle thread; so an address space
-// without a thread is not loaded, and can be freed.
+// What a process has mapped is its Space (layout.Space): areas, heap, and the page tables
+// below the top level. A top-level table is an MM (layout.MM). Each process has its own;
+// one that vfork has made has the Space of its parent until it runs another program, and
+// layout.SysOwnMM gives a thread an MM of its own in its process's Space, so that a switch
+// costs a write of CR3 and the translations that it drops. A switch between threads with
+// the same MM costs a comparison. All MMs share one PCID: only the loaded one has
+// translations in the TLB, and code that unmaps or protects a page invalidates them there
+// alone (mm.go, pgtable.go). The loaded one is the current thread's, or init_mm for the
+// idle thread; so an MM without a thread is not loaded, and can be freed.
+//
+// # Processes
+//
+// A process is a layout.Process, to which its threads point. What only its own threads use,
+// and often, is in PerCPU and Memory while it is loaded (processLoad). After a fork both
+// processes have the same pages, read-only, until one writes (space.go). execve takes
+// programs from the initramfs. A process whose threads have all ended is a zombie, a
+// page, until its parent waits for it; the machine ends with init. Groups and sessions
+// matter for kill and wait alone, as there is no terminal that would send signals.
 //
 // # Page-table isolation
 //
@@ -86,12 +97,13 @@
 //
 // Signals are delivered at the exits, with Linux's frame. Unlike on Linux, init is not
 // immune although it has PID 1: a signal without a handler does what it would do to any
-// process, so that a crash ends the machine and is named. Stop signals do nothing, as
-// nobody could continue the process.
+// process, so that a crash ends the machine and is named. Stop signals do nothing: there
+// is no job control.
 //
 // Pending signals are a mask, and a SigQueue for each real-time signal and for each
 // signal that carries a siginfo (sigqueue.go). A signal by kill or tkill that is not
-// real-time has no SigQueue, because its round trip is what is measured.
+// real-time and comes from the process itself has no SigQueue, because its round trip is
+// what is measured.
 //
 // # Timers
 //
@@ -115,7 +127,7 @@
 // # Memory
 //
 // A page is allocated when it is first touched. More memory can be mapped than there is
-// RAM; a program that touches more than there is dies as by SIGKILL (out_of_memory). The
+// RAM; a process that touches more than there is dies as by SIGKILL (out_of_memory). The
 // kernel's own objects for it, such as areas, files and pipes, come from the slab
 // allocator or get_kernel_page, which fail with ENOMEM once only layout.ReservePages are
 // left.

@@ -27,18 +27,36 @@ func elfRefuse(cc CC, why string) Item {
 	return IF(cc, LEAQ(Str(why), RDI), JMP(elfFail))
 }
 
-// elf maps the program that becomes init.
+// elf maps a program.
 func elf() Program {
 	return Program{
 		Funcs: Funcs(
-			elfFail, elfLoad, elfBias, elfMap, elfArea,
+			elfFail, elfCheck, elfLoad, elfBias, elfMap, elfArea,
 		),
 	}
 }
 
 func elfFail() Func {
 	reason := RBX
-	return FUNC("elf_fail", "elf_fail fails the boot: init's file cannot be run, for the reason RDI.",
+	return FUNC("elf_fail",
+		`elf_fail fails the boot: init's file cannot be run, for the reason RDI. Once init runs, the
+process whose execve has found that too late dies as by SIGKILL; if it is init itself,
+the machine ends.`,
+		CMPQ(execState.Booted, 0),
+		IF(NE,
+			CMPQ(gs.PID, initPID),
+			IF(NE,
+				MOVL(sigKILL, RDI),
+				JMP(groupExit),
+			),
+			MOVQ(RDI, reason),
+			logText("entrylab: init killed by signal 9 (SIGKILL): its new program cannot be run: "),
+			MOVQ(reason, RDI),
+			CALL(printk),
+			logText("\n"),
+			MOVL(layout.ExitSignal, RDI),
+			JMP(machineExit),
+		),
 		MOVQ(RDI, reason),
 		MOVQ(execState.Path, RDI),
 		CALL(message),
@@ -50,19 +68,22 @@ func elfFail() Func {
 	).Takes(RDI).NoReturn()
 }
 
-func elfLoad() Func {
-	hdrPtr, phPtr, left, executable := RBX, RBP, R12, R13
-	const notELF = "it is not an ELF file"
+func elfCheck() Func {
+	hdrPtr := RSI
+	phPtr := RDX
 	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
 	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
-	return FUNC("elf_load",
-		`elf_load maps the segments of the file execState.File and fills in the rest of
-execState. Fails by boot_fail.`,
+	refuse := func(cc CC, why string) Item { return IF(cc, LEAQ(Str(why), RAX), RETURN()) }
+	const notELF = "it is not an ELF file"
+	return FUNC("elf_check",
+		`elf_check looks at the headers of the file execState.File. It returns 0 in RAX, or why
+the file cannot be run, and then in RCX the error of execve.`,
+		MOVQ(-ENOEXEC, RCX),
 		MOVQ(execState.File, hdrPtr),
 		CMPQ(execState.Size, SizeOf[layout.ELFHeader[Mem]]()),
-		elfRefuse(B, notELF),
+		refuse(B, notELF),
 		CMPL(hdr.Ident[0], elfMagic),
-		elfRefuse(NE, notELF),
+		refuse(NE, notELF),
 		MOVQ(hdr.Ident[0], RAX),
 		SHRQ(32, RAX),
 		ANDL(0xff_ffff, RAX),
@@ -72,26 +93,61 @@ execState. Fails by boot_fail.`,
 			SHRL(16, RAX),
 			CMPL(RAX, elfX86_64),
 		),
-		elfRefuse(NE, "it is not a 64-bit x86 program"),
+		refuse(NE, "it is not a 64-bit x86 program"),
 		MOVZWL(hdr.TypeMachine, RAX),
 		CMPL(RAX, elfExec),
 		IF(NE,
 			CMPL(RAX, elfDyn),
-			elfRefuse(NE, "it is not an executable (ET_EXEC or ET_DYN)"),
+			refuse(NE, "it is not an executable (ET_EXEC or ET_DYN)"),
 		),
 		MOVQ(hdr.FlagsSizes, RAX),
 		SHRQ(48, RAX),
 		CMPL(RAX, phEntrySize),
-		elfRefuse(NE, "its program headers are not 56 bytes long"),
-		MOVZWL(hdr.Counts, RCX),
-		MOVQ(RCX, execState.PHNum),
-		IMULQ(phEntrySize, RCX),
+		refuse(NE, "its program headers are not 56 bytes long"),
+		MOVZWL(hdr.Counts, RDI),
+		MOVQ(RDI, execState.PHNum),
+		IMULQ(phEntrySize, RDI),
 		MOVQ(execState.Size, RAX),
 		MOVQ(hdr.PHOff, phPtr),
 		SUBQ(phPtr, RAX),
 		JB("truncated"),
-		CMPQ(RCX, RAX),
+		CMPQ(RDI, RAX),
 		JA("truncated"),
+		ADDQ(hdrPtr, phPtr), // the program header
+		XORL(RDI, RDI),
+		LOOP(
+			CMPQ(RDI, execState.PHNum),
+			BREAK(E),
+			CMPL(ph.TypeFlags, phInterp),
+			IF(E, MOVQ(-ENOENT, RCX)),
+			refuse(E, "it needs a dynamic linker (PT_INTERP): link it statically"),
+			ADDQ(phEntrySize, phPtr),
+			INCQ(RDI),
+		),
+		returns(0),
+		LABEL("truncated"),
+		LEAQ(Str("its program headers reach beyond the file's end"), RAX),
+		RETURN(),
+	).Takes().Returns(RAX, RCX)
+}
+
+func elfLoad() Func {
+	hdrPtr, phPtr, left, executable := RBX, RBP, R12, R13
+	hdr := Fields[layout.ELFHeader[Mem]](hdrPtr)
+	ph := Fields[layout.ELFProgHeader[Mem]](phPtr)
+	return FUNC("elf_load",
+		`elf_load maps the segments of the file execState.File and fills in the rest of
+execState. Fails by elf_fail.`,
+		CALL(elfCheck),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX, RDI),
+			JMP(elfFail),
+		),
+		MOVQ(0, execState.End),
+		MOVQ(0, execState.PHAddr),
+		MOVQ(execState.File, hdrPtr),
+		MOVQ(hdr.PHOff, phPtr),
 		ADDQ(hdrPtr, phPtr), // the program header
 		CALL(elfBias),
 		MOVQ(hdr.Entry, RAX),
@@ -103,8 +159,6 @@ execState. Fails by boot_fail.`,
 			SUBQ(1, left),
 			BREAK(B),
 			MOVL(ph.TypeFlags, RAX),
-			CMPL(RAX, phInterp),
-			elfRefuse(E, "it needs a dynamic linker (PT_INTERP): link it statically"),
 			CMPL(RAX, uint32(phGNUStack)),
 			IF(E,
 				TESTL(phExec, ph.TypeFlags.Add(4)),
@@ -140,12 +194,9 @@ execState. Fails by boot_fail.`,
 		MOVQ(execState.Bias, RAX),
 		ADDQ(RAX, execState.Entry),
 		MOVQ(execState.End, RAX),
-		MOVQ(RAX, memory.BrkStart),
-		MOVQ(RAX, memory.Brk),
+		MOVQ(RAX, memory.Own.BrkStart),
+		MOVQ(RAX, memory.Own.Brk),
 		RETURN(),
-		LABEL("truncated"),
-		LEAQ(Str("its program headers reach beyond the file's end"), RDI),
-		JMP(elfFail),
 	).Saving(RBX, RBP, R12, R13).Takes()
 }
 

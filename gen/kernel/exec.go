@@ -30,14 +30,14 @@ const (
 // clockTicks is AT_CLKTCK, the unit of times(2) (Linux USER_HZ).
 const clockTicks = 100
 
-// Registers of init_stack and its parts.
+// Registers of stack_build and its parts.
 const (
 	stackErrs = R13 // errors so far
 	stackAt   = R14 // the user address of the next word
 	hwcap     = R15
 )
 
-// stackWord writes a value to init's stack and moves on.
+// stackWord writes a value to the new stack and moves on.
 func stackWord[V Operand](value V) Block {
 	return Block{
 		MOVQ(stackAt, RDI),
@@ -72,21 +72,38 @@ var auxv = []struct {
 	{atNull, stackWord(0)},
 }
 
-// exec starts init.
+// exec makes a program from its file, and starts init.
 func exec() Program {
 	return Program{
 		Funcs: Funcs(
-			execInit, initStack, pushString,
+			execInit, stringAdd, stackMap, stackBuild, startRegs,
 		),
 		Data: []Data{
-			execData,
+			execData, execStrings,
 		},
 	}
 }
 
 var execData = BSS("exec", SizeOf[layout.Exec[Mem]](), 64)
 
+// execStrings holds the strings for a new program's stack: arguments, environment, name.
+var execStrings = BSS("exec_strings", layout.ExecArgsMax, 64)
+
 func execInit() Func {
+	next, threadPtr := RBX, R12
+	// strings adds the strings of an array that a null ends.
+	strings := func(array Mem) Block {
+		return Block{
+			LEAQ(array, next),
+			LOOP(
+				MOVQ(next.At(0), RDI),
+				TESTQ(RDI, RDI),
+				BREAK(E),
+				CALL(stringAdd),
+				ADDQ(8, next),
+			),
+		}
+	}
 	return FUNC("exec_init",
 		`exec_init makes init from the file that init= names, or else from "/init", and makes
 its first thread ready to run. Fails by boot_fail.`,
@@ -99,23 +116,61 @@ its first thread ready to run. Fails by boot_fail.`,
 		TESTL(0o111, RCX),
 		IF(E, LEAQ(Str("its mode says that it is not executable"), RDI), JMP(elfFail)),
 		CALL(elfLoad),
+		CALL(stackMap),
+		strings(execState.Argv[0]),
+		strings(execState.Envp[0]),
+		MOVQ(execState.Path, RDI),
+		CALL(stringAdd),
+		CALL(stackBuild),
+
+		CALL(threadAlloc),
+		TESTQ(RAX, RAX),
+		IF(E, LEAQ(Str("too little memory for init's first thread"), RDI), JMP(bootFail)),
+		MOVQ(RAX, threadPtr),
+		MOVQ(RAX, RDI),
+		CALL(threadJoin),
+		MOVQ(execState.Path, RSI),
+		CALL(setComm),
+		MOVQ(defaultSlack, thread(threadPtr).TimerSlack),
+		LEAQ(threadPtr.At(layout.ThreadSize-regsSize), RDI),
+		CALL(startRegs),
+		MOVQ(1, execState.Booted),
+		MOVQ(threadPtr, RDI),
+		CALL(wakeUpNew),
+		RETURN(),
+	).Saving(RBX, R12).Takes()
+}
+
+func stringAdd() Func {
+	return FUNC("string_add", "string_add adds the string RDI to exec_strings, where there is room for the command line.",
+		LEAQ(Sym(execStrings), RDX),
+		ADDQ(execState.StringsLen, RDX),
+		DO(
+			MOVZBL(RDI.At(0), RAX),
+			MOVB(RAX, RDX.At(0)),
+			INCQ(RDI),
+			INCQ(RDX),
+			INCQ(execState.StringsLen),
+			TESTL(RAX, RAX),
+		).WHILE(NE),
+		RETURN(),
+	).Takes(RDI)
+}
+
+func stackMap() Func {
+	return FUNC("stack_map", "stack_map makes the area of the new program's stack. There must be room for it.",
 		MOVQ(uint64(layout.StackTop-layout.StackSize), RDI),
 		MOVQ(uint64(layout.StackTop), RSI),
 		MOVQ(execState.StackProt, RDX),
 		XORL(RCX, RCX),
 		XORL(R8, R8),
 		XORL(R9, R9),
-		CALL(insertArea),
-		CALL(initStack),
+		JMP(insertArea),
+	).Takes()
+}
 
-		CALL(threadAlloc),
-		TESTQ(RAX, RAX),
-		IF(E, LEAQ(Str("too little memory for init's first thread"), RDI), JMP(bootFail)),
-		MOVQ(RAX, RDI),
-		CALL(initComm),
-		MOVQ(defaultSlack, thread(RAX).TimerSlack),
-		MOVQ(RAX, RDX),
-		LEAQ(RAX.At(layout.ThreadSize-regsSize), RDI),
+func startRegs() Func {
+	return FUNC("start_regs", "start_regs makes the PtRegs RDI those with which the loaded program begins.",
 		MOVQ(RDI, R8),
 		XORL(RAX, RAX),
 		MOVL(regsSize/8, RCX),
@@ -128,41 +183,25 @@ its first thread ready to run. Fails by boot_fail.`,
 		MOVQ(execState.SP, RAX),
 		MOVQ(RAX, ptRegs(R8).SP),
 		MOVQ(x86.USER_DS, ptRegs(R8).SS),
-		MOVQ(RDX, RDI),
-		CALL(wakeUpNew),
 		RETURN(),
-	).Takes()
+	).Takes(RDI)
 }
 
-func initStack() Func {
-	n, bottom, stackErrs, stackAt, hwcap := RBX, R12, R13, R14, R15
+func stackBuild() Func {
+	n, text, bottom, stackErrs, stackAt, hwcap := RBX, RBP, R12, R13, R14, R15
 	random := RBX
-	// strings copies count strings to the stack, the last one first, and replaces
-	// their addresses in the array by the user's.
-	strings := func(array Mem, count Mem) Block {
+	// pointers writes the user addresses of count strings, and a null.
+	pointers := func(count Mem) Block {
 		return Block{
 			MOVQ(count, n),
 			LOOP(
 				SUBQ(1, n),
 				BREAK(B),
-				LEAQ(array, RCX),
-				MOVQ(RCX.Index(n, 8), RDI),
-				CALL(pushString),
-				LEAQ(array, RCX),
-				MOVQ(RAX, RCX.Index(n, 8)),
-			),
-		}
-	}
-	// pointers writes an array with a null at its end.
-	pointers := func(array Mem, count Mem) Block {
-		return Block{
-			XORL(n, n),
-			LOOP(
-				CMPQ(n, count),
-				BREAK(E),
-				LEAQ(array, RCX),
-				stackWord(RCX.Index(n, 8)),
-				INCQ(n),
+				stringAddress(text),
+				stackWord(RAX),
+				MOVQ(text, RDI),
+				CALL(strlen),
+				LEAQ(text.Index(RAX, 1).Add(1), text),
 			),
 			stackWord(0),
 		}
@@ -171,21 +210,20 @@ func initStack() Func {
 	for _, e := range auxv {
 		vector = append(vector, stackWord(e.kind), e.value)
 	}
-	return FUNC("init_stack",
-		`init_stack writes what init finds on its stack. Down from StackTop: its name,
-its environment and arguments, 16 random bytes; then, up from RSP, the number
-of arguments, their addresses, the addresses of the environment, and the auxiliary
-vector (System V ABI AMD64, 3.4.1).`,
-		MOVQ(uint64(layout.StackTop-8), RAX), // a null word ends the stack
-		MOVQ(RAX, execState.SP),
-		XORL(stackErrs, stackErrs), // errors
-		MOVQ(execState.Path, RDI),
-		CALL(pushString),
-		MOVQ(RAX, execState.ExecName),
-		strings(execState.Envp[0], execState.Envc),
-		strings(execState.Argv[0], execState.Argc),
+	return FUNC("stack_build",
+		`stack_build writes what a new program finds on its stack. Down from StackTop: its
+name, its environment and arguments, which are in exec_strings, 16 random bytes; then,
+up from RSP, the number of arguments, their addresses, the addresses of the environment,
+and the auxiliary vector (System V ABI AMD64, 3.4.1).`,
+		MOVQ(uint64(layout.StackTop-8), RDI), // a null word ends the stack
+		SUBQ(execState.StringsLen, RDI),
+		MOVQ(RDI, execState.ExecName), // of all strings, until the last is found
+		LEAQ(Sym(execStrings), RSI),
+		MOVQ(execState.StringsLen, RDX),
+		MOVQ(RDI, stackAt),
+		CALL(copyToUser),
+		MOVQ(RAX, stackErrs),
 
-		MOVQ(execState.SP, stackAt),
 		SUBQ(16, stackAt),
 		ANDQ(-16, stackAt),
 		MOVQ(stackAt, execState.Random),
@@ -213,31 +251,27 @@ vector (System V ABI AMD64, 3.4.1).`,
 		MOVQ(bottom, execState.SP),
 		MOVQ(bottom, stackAt),
 		stackWord(execState.Argc),
-		pointers(execState.Argv[0], execState.Argc),
-		pointers(execState.Envp[0], execState.Envc),
+		LEAQ(Sym(execStrings), text),
+		pointers(execState.Argc),
+		pointers(execState.Envc),
+		stringAddress(text),
+		MOVQ(RAX, execState.ExecName),
 		vector,
 		TESTQ(stackErrs, stackErrs),
-		IF(NE, LEAQ(Str("init's stack cannot be written"), RDI), JMP(bootFail)),
+		IF(NE, LEAQ(Str("its stack cannot be written"), RDI), JMP(elfFail)),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15).Takes()
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes()
 }
 
-func pushString() Func {
-	text := RBX
-	return FUNC("push_string",
-		`push_string copies the NUL-terminated string RDI below execState.SP, moves that
-down to the copy and returns it. Errors are added to R13.`,
-		MOVQ(RDI, text),
-		CALL(strlen),
-		LEAQ(RAX.At(1), RDX),
-		SUBQ(RDX, execState.SP),
-		MOVQ(execState.SP, RDI),
-		MOVQ(text, RSI),
-		CALL(copyToUser),
-		ORQ(RAX, stackErrs),
-		MOVQ(execState.SP, RAX),
-		RETURN(),
-	).Saving(RBX).Takes(RDI, R13).Returns(RAX, R13)
+// stringAddress puts in RAX the address that the string at text in exec_strings has on
+// the new stack. Clobbers RCX.
+func stringAddress(text Reg) Block {
+	return Block{
+		LEAQ(Sym(execStrings), RCX),
+		MOVQ(text, RAX),
+		SUBQ(RCX, RAX),
+		ADDQ(execState.ExecName, RAX),
+	}
 }
 
 // mix64 is a step of the generator splitmix64: every bit of the result depends

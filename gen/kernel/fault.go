@@ -71,16 +71,35 @@ __ex_table says, or the kernel dies. IF is 0.`,
 			INCQ(thread(RAX).MinFaults),
 			RETURN(),
 		),
-		JB(outOfMemory),
+		JB("no_memory"),
 		JG("there"),
 		MOVL(busAdrErr, RSI),
 		MOVL(sigBUS, RDI),
 		JMP("signal"),
 		LABEL("there"),
+		TESTL(x86.X86_PF_WRITE, code),
+		IF(NE,
+			CALL(cowBreak),
+			CMPQ(RAX, 1),
+			IF(E,
+				MOVQ(gs.Current, RAX),
+				INCQ(thread(RAX).MinFaults),
+				RETURN(),
+			),
+			JB("no_memory"),
+		),
 		// The page is there and the access allowed: a stale TLB entry, or ring 0 without AC.
 		TESTB(3, regs.CS),
 		JE("bad_access"),
 		invlpg(addr.At(0)),
+		RETURN(),
+
+		LABEL("no_memory"),
+		CALL(outOfMemory),
+		TESTB(3, regs.CS),
+		IF(NE, RETURN()),
+		MOVQ(frame, RDI),
+		CALL(fixupException),
 		RETURN(),
 
 		LABEL("kernel_address"),
@@ -323,7 +342,12 @@ grows downwards, by RLIMIT_STACK at most and not as far as the area below. Retur
 }
 
 func outOfMemory() Func {
-	return FUNC("out_of_memory", "out_of_memory ends init, which has touched more memory than there is, as by SIGKILL.",
+	return FUNC("out_of_memory", "out_of_memory makes the current process, which has touched more memory than there is, die as by SIGKILL. If it is init, the machine ends.",
+		CMPQ(gs.PID, initPID),
+		IF(NE,
+			MOVQ(gs.Current, RAX),
+			JMP(killForced),
+		),
 		LEAQ(Str("entrylab: out of memory: all "), RDI),
 		CALL(printk),
 		MOVQ(Sym(pagesTotal), RDI),
@@ -333,5 +357,5 @@ func outOfMemory() Func {
 		CALL(printk),
 		MOVL(layout.ExitSignal, RDI),
 		JMP(machineExit),
-	).Takes().NoReturn()
+	).Takes()
 }

@@ -42,11 +42,15 @@ func toPageEnd(addr, left, n Reg) Block {
 	}
 }
 
-// fdTable is the table of descriptors.
-var fdTable = Fields[layout.FDTable[Mem]](Sym(fdTableData))
+// fdTable gives the fields of the FDTable that r points to; gs.Files is the current
+// process's.
+func fdTable(r Reg) layout.FDTable[Mem] { return Fields[layout.FDTable[Mem]](r) }
 
-// fdLimit is the soft limit of descriptors: none from it on is handed out.
-var fdLimit = Sym(rlimits).Add(16 * rlimitNoFile)
+// fdLimit puts the current process's soft limit of descriptors in dst: none from it on
+// is handed out.
+func fdLimit(dst Reg) Block {
+	return Block{MOVQ(gs.Process, dst), MOVQ(process(dst).RLimits[rlimitNoFile][0], dst)}
+}
 
 // files is open files and descriptors: the tables, and the calls that do not depend on
 // the kind of file.
@@ -58,12 +62,13 @@ func files() Program {
 			sysSyncfs, sysFadvise64, sysReadahead, sysLseek, sysFsync,
 		),
 		Data: []Data{
-			consoleTermiosData, consoleWinsize, fdTableData, fileCache(),
+			consoleTermiosData, consoleWinsize, initFiles, fileCache(),
 		},
 	}
 }
 
-var fdTableData = BSS("fd_table", SizeOf[layout.FDTable[Mem]](), 64)
+// initFiles is the table of init, a page like all others.
+var initFiles = BSS("init_files", layout.PageSize, layout.PageSize)
 
 func fileCache() Data {
 	fileSize := SizeOf[layout.File[Mem]]()
@@ -88,7 +93,8 @@ func filesInit() Func {
 		MOVQ(RAX, file.Node),
 		MOVQ(node.NameLen, RAX),
 		MOVQ(RAX, file.NameLen),
-		MOVQ(64, fdTable.Size),
+		MOVQ(gs.Files, RAX),
+		MOVQ(64, fdTable(RAX).Size),
 		DO(
 			XORL(RDI, RDI),
 			MOVQ(filePtr, RSI),
@@ -110,7 +116,7 @@ is then the FD. It takes no reference. Clobbers RDI.`,
 		IF(AE, RETURN()),
 		MOVL(RDI, RAX),
 		SHRL(8, RAX), // layout.FDsPerPage
-		LEAQ(fdTable.Pages[0], RDX),
+		MOVQ(gs.Files, RDX),
 		MOVQ(RDX.Index(RAX, 8), RDX),
 		XORL(RAX, RAX),
 		TESTQ(RDX, RDX),
@@ -127,7 +133,7 @@ func fdSlot() Func {
 	return FUNC("fd_slot", "fd_slot returns the FD of the descriptor EDI, below layout.MaxFD, or 0 if there is no memory for it.",
 		MOVL(RDI, R8),
 		SHRL(8, RDI),
-		LEAQ(fdTable.Pages[0], RAX),
+		MOVQ(gs.Files, RAX),
 		LEAQ(RAX.Index(RDI, 8), R9),
 		MOVQ(R9.At(0), RAX),
 		TESTQ(RAX, RAX),
@@ -137,10 +143,11 @@ func fdSlot() Func {
 			TESTQ(RAX, RAX),
 			IF(E, RETURN()),
 		),
+		MOVQ(gs.Files, R9),
 		LOOP( // the number of descriptors that select must look at
-			CMPQ(R8, fdTable.Size),
+			CMPQ(R8, fdTable(R9).Size),
 			BREAK(B),
-			SHLQ(1, fdTable.Size),
+			SHLQ(1, fdTable(R9).Size),
 		),
 		ANDL(layout.FDsPerPage-1, R8),
 		SHLL(4, R8),
@@ -217,13 +224,15 @@ close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
 		MOVQ(RDX, cloExec),
 		MOVL(RDI, n),
 		XORL(lowest, lowest), // 1 if none below is free
-		CMPQ(n, fdTable.NextFD),
+		MOVQ(gs.Files, RAX),
+		CMPQ(n, fdTable(RAX).NextFD),
 		IF(BE,
-			MOVQ(fdTable.NextFD, n),
+			MOVQ(fdTable(RAX).NextFD, n),
 			MOVL(1, lowest),
 		),
 		LOOP(
-			CMPQ(n, fdLimit),
+			fdLimit(RAX),
+			CMPQ(n, RAX),
 			IF(AE, fail(EMFILE)),
 			MOVL(n, RDI),
 			CALL(fdFile),
@@ -237,7 +246,8 @@ close-on-exec flag if RDX is not 0. Returns it, or -EMFILE or -ENOMEM.`,
 		TESTQ(RAX, RAX),
 		IF(E, fail(ENOMEM)),
 		TESTL(lowest, lowest),
-		IF(NE, LEAL(n.At(1), RAX), MOVQ(RAX, fdTable.NextFD)),
+		MOVQ(gs.Files, RCX),
+		IF(NE, LEAL(n.At(1), RAX), MOVQ(RAX, fdTable(RCX).NextFD)),
 		MOVQ(RSI, fd.File),
 		XORL(RCX, RCX),
 		TESTQ(cloExec, cloExec),
@@ -254,8 +264,9 @@ func fdRemove() Func {
 		`fd_remove closes the descriptor EDI, which is open: RDX is its FD, RAX its File.
 Returns 0.`,
 		MOVQ(0, fd.File),
-		CMPQ(RDI, fdTable.NextFD),
-		IF(B, MOVQ(RDI, fdTable.NextFD)),
+		MOVQ(gs.Files, RCX),
+		CMPQ(RDI, fdTable(RCX).NextFD),
+		IF(B, MOVQ(RDI, fdTable(RCX).NextFD)),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
 		JMP(fput),

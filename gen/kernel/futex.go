@@ -17,11 +17,14 @@ const (
 	futexWAITBITSET = 9
 	futexWAKEBITSET = 10
 	futexLOCKPI2    = 13
-	futexPRIVATE    = 128 // without meaning: there is one address space
+	futexPRIVATE    = 128 // without meaning: no two Spaces share a futex
 	futexREALTIME   = 256
 
 	bucketSize = 16
 )
+
+// futexKey makes a user address of the loaded Space a FutexKey.
+func futexKey(r Reg) Ins { return ORQ(memory.Own.FutexTag, r) }
 
 // futexBucket puts the address of the queue of a futex key into to. Clobbers tmp.
 func futexBucket[K RegMem](key K, to, tmp Reg) Block {
@@ -209,7 +212,9 @@ Returns 0, -EAGAIN if the word differs, -ETIMEDOUT, -EINTR, -ERESTARTSYS,
 		// Nobody can have run since the word was read.
 		CLI(),
 		MOVQ(gs.Current, RDI),
-		MOVQ(key, t.FutexKey),
+		MOVQ(key, RAX),
+		futexKey(RAX),
+		MOVQ(RAX, t.FutexKey),
 		MOVQ(bits, t.FutexBits),
 		CALL(futexEnqueue),
 		MOVQ(until, RDI),
@@ -278,6 +283,7 @@ the bits EDX; at least one, as in Linux. Returns their number, -EINVAL or
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		MOVQ(RDI, key),
+		futexKey(key),
 		XORL(woken, woken),
 		CLI(),
 		futexBucket(key, RAX, RDX),
@@ -331,6 +337,8 @@ at most EDX of the others wait at RCX instead. Returns the number of both,
 		CALL(futexCheck),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
+		futexKey(key),
+		futexKey(to),
 		XORL(done, done),
 		CLI(),
 		futexBucket(key, RAX, RDX),

@@ -1,127 +1,135 @@
 package kernel
 
-import . "github.com/entrylab/entrylab/gen/asm"
-
-// Options of wait4 and waitid, and the values of waitid's which (Linux
-// include/uapi/linux/wait.h).
-const (
-	waitNOHANG    = 0x1
-	waitSTOPPED   = 0x2 // WUNTRACED too
-	waitEXITED    = 0x4
-	waitCONTINUED = 0x8
-	waitNOWAIT    = 0x0100_0000
-	waitNOTHREAD  = 0x2000_0000
-	waitALL       = 0x4000_0000
-	waitCLONE     = 0x8000_0000
-
-	waitAnyPID   = 0
-	waitForPID   = 1
-	waitForPGID  = 2
-	waitForPIDFD = 3
+import (
+	. "github.com/entrylab/entrylab/gen/asm"
 )
 
-// groupCall makes a call that returns a group of the process that a TID belongs to.
-func groupCall(name string) Func {
-	return FUNC("sys_"+name, "sys_"+name+"(pid EDI) is 1 for the process and each of its threads.",
-		CALL(findTask),
-		TESTQ(RAX, RAX),
-		IF(E, fail(ESRCH)),
-		returns(initPID),
+// groupCall makes a call that returns a number that the process which a TID belongs to
+// shares with others.
+func groupCall(name, doc string, number Mem) Func {
+	return FUNC("sys_"+name, "sys_"+name+"(pid EDI) returns the "+doc+" of the process that pid belongs to, 0: the caller's.",
+		MOVQ(gs.Process, RAX),
+		TESTL(RDI, RDI),
+		IF(NE,
+			CALL(findOwner),
+			TESTQ(RAX, RAX),
+			IF(E, fail(ESRCH)),
+		),
+		MOVQ(number, RAX),
+		RETURN(),
 	)
 }
 
-// ids is the process's place among other processes, of which there are none: it leads
-// its own group and session, as after the setsid with which an init begins, and has no
-// children.
+// ids is the groups and sessions that processes belong to. They matter for kill and wait
+// alone: the console is nobody's controlling terminal. Init leads its own group and
+// session, as after the setsid with which an init begins.
 func ids() Program {
 	return Program{
 		Funcs: Funcs(
-			sysGetpgrp, sysGetpgid, sysGetsid, sysSetpgid, sysSetsid, sysWait4, sysWaitid, findTask,
+			sysGetpgrp, sysGetpgid, sysGetsid, sysSetpgid, sysSetsid, findGroup,
 		),
 	}
 }
 
 func sysGetpgrp() Func {
-	return FUNC("sys_getpgrp", "sys_getpgrp returns 1, the process's own group.", returns(initPID)).Takes().Returns(RAX)
+	return FUNC("sys_getpgrp", "sys_getpgrp returns the caller's group.",
+		MOVQ(gs.Process, RAX),
+		MOVQ(process(RAX).Group, RAX),
+		RETURN(),
+	).Takes().Returns(RAX)
 }
 
 func sysGetpgid() Func {
-	return groupCall("getpgid").Takes(RDI).Returns(RAX)
+	return groupCall("getpgid", "group", process(RAX).Group).Takes(RDI).Returns(RAX)
 }
 
 func sysGetsid() Func {
-	return groupCall("getsid").Takes(RDI).Returns(RAX)
+	return groupCall("getsid", "session", process(RAX).Session).Takes(RDI).Returns(RAX)
 }
 
 func sysSetpgid() Func {
-	return FUNC("sys_setpgid", "sys_setpgid(pid EDI, group ESI) is EPERM: the process leads its session.",
-		TESTL(RSI, RSI),
-		IF(E, MOVL(RDI, RSI)), // the process's own number
-		TESTL(RSI, RSI),
+	group, self := RBX, R12
+	own := process(self)
+	p := process(RAX)
+	return FUNC("sys_setpgid",
+		`sys_setpgid(pid EDI, group ESI) moves the caller, or a child of its that has not run
+another program yet, to a group of its session, or to a new one (Linux kernel/sys.c).`,
+		MOVQ(gs.Process, self),
+		MOVQ(self, RAX),
+		TESTL(RDI, RDI),
+		IF(E, MOVL(own.PID, RDI)),
+		MOVL(RSI, group),
+		TESTL(group, group),
+		IF(E, MOVL(RDI, group)),
+		TESTL(group, group),
 		IF(S, fail(EINVAL)),
-		CALL(findTask),
+		CALL(findProcess),
 		TESTQ(RAX, RAX),
-		IF(E, fail(ESRCH)),
-		CMPL(RDI, initPID),
-		IF(A, fail(EINVAL)), // a thread is not a process
-		fail(EPERM),
-	).Takes(RDI, RSI).Returns(RAX)
+		IF(E,
+			CALL(findThread),
+			TESTQ(RAX, RAX),
+			IF(E, fail(ESRCH)),
+			fail(EINVAL), // a thread is not a process
+		),
+		CMPQ(RAX, self),
+		IF(NE,
+			CMPQ(self, p.Parent),
+			IF(NE, fail(ESRCH)),
+			MOVQ(own.Session, RCX),
+			CMPQ(RCX, p.Session),
+			IF(NE, fail(EPERM)),
+			CMPQ(p.HasExeced, 0),
+			IF(NE, fail(EACCES)),
+		),
+		MOVQ(p.PID, RCX),
+		CMPQ(RCX, p.Session),
+		IF(E, fail(EPERM)), // the leader of a session stays
+		CMPL(RCX, group),
+		IF(NE,
+			MOVL(group, RDI),
+			MOVQ(p.Session, RSI),
+			CALL(findGroup),
+			IF(NE, fail(EPERM)),
+		),
+		MOVQ(group, p.Group),
+		returns(0),
+	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSetsid() Func {
-	return FUNC("sys_setsid", "sys_setsid is EPERM: the process leads its group.", fail(EPERM)).Takes().Returns(RAX)
-}
-
-func sysWait4() Func {
-	return FUNC("sys_wait4", "sys_wait4(pid EDI, status RSI, options EDX, rusage RCX): there are no children.",
-		MOVL(^uint32(waitNOHANG|waitSTOPPED|waitCONTINUED|waitNOTHREAD|waitALL|waitCLONE), RAX),
-		TESTL(RAX, RDX),
-		IF(NE, fail(EINVAL)),
-		CMPL(RDI, -1<<31),
-		IF(E, fail(ESRCH)),
-		fail(ECHILD),
-	).Takes(RDI, RDX).Returns(RAX)
-}
-
-func sysWaitid() Func {
-	return FUNC("sys_waitid", "sys_waitid(which EDI, id ESI, siginfo RDX, options ECX, rusage R8): there are no children.",
-		MOVL(^uint32(waitNOHANG|waitSTOPPED|waitEXITED|waitCONTINUED|waitNOWAIT|waitNOTHREAD|waitALL|waitCLONE), RAX),
-		TESTL(RAX, RCX),
-		IF(NE, fail(EINVAL)),
-		TESTL(waitSTOPPED|waitEXITED|waitCONTINUED, RCX),
-		IF(E, fail(EINVAL)),
-		CMPL(RDI, waitAnyPID),
-		IF(E, fail(ECHILD)),
-		CMPL(RDI, waitForPIDFD),
-		IF(A, fail(EINVAL)),
-		TESTL(RSI, RSI),
-		IF(S, fail(EINVAL)),
-		CMPL(RDI, waitForPIDFD),
-		IF(E, fail(EBADF)), // nothing makes such a descriptor
-		CMPL(RDI, waitForPID),
-		IF(E,
-			TESTL(RSI, RSI),
-			IF(E, fail(EINVAL)),
-		),
-		fail(ECHILD),
-	).Takes(RDI, RSI, RCX).Returns(RAX)
-}
-
-func findTask() Func {
-	return FUNC("find_task",
-		`find_task returns the thread with TID EDI, the current one for 0, or 0. The
-process's first thread is found by its TID even after its end: another thread then
-takes its place. Keeps RDI.`,
-		TESTL(RDI, RDI),
-		IF(E,
-			MOVQ(gs.Current, RAX),
-			RETURN(),
-		),
-		CALL(findThread),
-		CMPL(RDI, initPID),
-		IF(NE, RETURN()),
-		TESTQ(RAX, RAX),
-		IF(E, MOVQ(sched.All, RAX)),
+	own := process(RAX)
+	return FUNC("sys_setsid", "sys_setsid makes the caller lead a new session, unless there is a group with its PID.",
+		MOVQ(gs.Process, RAX),
+		MOVL(own.PID, RDI),
+		MOVQ(-1, RSI),
+		CALL(findGroup),
+		IF(E, fail(EPERM)),
+		MOVQ(RDI, own.Group),
+		MOVQ(RDI, own.Session),
+		MOVQ(RDI, RAX),
 		RETURN(),
-	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)
+	).Takes().Returns(RAX)
+}
+
+func findGroup() Func {
+	p := process(RCX)
+	return FUNC("find_group", "find_group sets ZF if a process belongs to the group RDI and to the session RSI (-1: any). Keeps RAX, RDI.",
+		MOVQ(sched.Processes, RCX),
+		LOOP(
+			CMPQ(RDI, p.Group),
+			IF(E,
+				CMPQ(RSI, -1),
+				BREAK(E),
+				CMPQ(RSI, p.Session),
+				BREAK(E),
+			),
+			MOVQ(p.AllNext, RCX),
+			TESTQ(RCX, RCX),
+			IF(E,
+				CMPQ(RCX, 1), // clears ZF
+				BREAK(),
+			),
+		),
+		RETURN(),
+	).Takes(RDI, RSI).Returns(FLAGS).Keeps(RAX, RDI)
 }

@@ -12,36 +12,37 @@ func intervalTimer(which, timerPtr Reg) Block {
 		IF(AE, fail(EINVAL)),
 		MOVL(which, timerPtr),
 		IMULQ(sigTimerSize, timerPtr),
-		LEAQ(Sym(itimers), RAX),
-		ADDQ(RAX, timerPtr),
+		ADDQ(gs.Process, timerPtr),
+		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp, timerPtr),
 	}
 }
-
-var itimers = BSS("itimers", layout.Intervals*sigTimerSize, 64)
 
 var itimerSignals = RODATA("itimer_signals", []byte{itimerReal: sigALRM, itimerVirtual: sigVTALRM, itimerProf: sigPROF})
 
 func itimersInit() Func {
 	timerPtr, left := RBX, R12
 	t := sigTimer(timerPtr)
-	return FUNC("itimers_init", "itimers_init makes the interval timers.",
+	p := process(RDX)
+	return FUNC("itimers_init", "itimers_init makes the interval timers of the process RDX, which are zero before.",
 		MOVL(layout.Intervals, left),
-		LEAQ(Sym(itimers), timerPtr),
+		LEAQ(p.Intervals[0].Timer.Expires, timerPtr),
 		LEAQ(Sym(itimerSignals), RCX),
 		DO(
 			CALL(sigtimerInit),
 			MOVZBL(RCX.At(0), RAX),
 			MOVL(RAX, t.Queue.Info.SignoErrno),
 			MOVL(siKernel, t.Queue.Info.Code),
+			MOVQ(p.PID, RAX),
+			MOVQ(RAX, t.CPU.TID),
 			ADDQ(sigTimerSize, timerPtr),
 			INCQ(RCX),
 			DECL(left),
 		).WHILE(NE),
-		MOVQ(layout.SigTimerMono, Fields[layout.SigTimer[Mem]](Sym(itimers)).Wall),
-		MOVQ(layout.CPUClockVirt, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerVirtual*sigTimerSize)).CPU.Clock),
-		MOVQ(layout.CPUClockProf, Fields[layout.SigTimer[Mem]](Sym(itimers).Add(itimerProf*sigTimerSize)).CPU.Clock),
+		MOVQ(layout.SigTimerMono, p.Intervals[itimerReal].Wall),
+		MOVQ(layout.CPUClockVirt, p.Intervals[itimerVirtual].CPU.Clock),
+		MOVQ(layout.CPUClockProf, p.Intervals[itimerProf].CPU.Clock),
 		RETURN(),
-	).Saving(RBX, R12).Takes()
+	).Saving(RBX, R12).Takes(RDX)
 }
 
 func getValidTimeval() Func {
@@ -155,7 +156,8 @@ func sysAlarm() Func {
 	timerPtr, value, left := RBX, R12, R13
 	return FUNC("sys_alarm", "sys_alarm(s EDI) makes the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
 		MOVL(RDI, value),
-		LEAQ(Sym(itimers), timerPtr),
+		MOVQ(gs.Process, timerPtr),
+		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp, timerPtr),
 		CALL(sigtimerGet),
 		MOVQ(RSI, left),
 		MOVQ(value, RSI),

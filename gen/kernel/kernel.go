@@ -31,7 +31,7 @@ var subsystems = []subsystem{
 	{"core", []func() Program{start, console, answers, panics, traps, messages}},
 	{"mm", []func() Program{
 		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
-		faults, uaccess,
+		faults, uaccess, spaces,
 	}},
 	{"exec", []func() Program{cmdline, elf, exec}},
 	{"time", []func() Program{clocks, tscRates, calibration, references, acpi, rtc, apic}},
@@ -42,7 +42,7 @@ var subsystems = []subsystem{
 	{"fs", []func() Program{files, initrd, devices, paths, opens, stats, transfers}},
 	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
 	{"fs-changes", []func() Program{readOnly, memfds}},
-	{"process", []func() Program{randoms, processes, ids}},
+	{"process", []func() Program{randoms, processes, ids, families, forks, execs, exits, children}},
 	{"control", []func() Program{control, features, performanceCounters, callTable, dispatch}},
 }
 
@@ -154,6 +154,8 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		MOVQ(RAX, CR3),
 		MOVQ(RAX, initMM.PGD),
 		MOVQ(1, initMM.Users), // the idle thread, which does not end
+		LEAQ(Sym(initSpace), RAX),
+		MOVQ(RAX, initMM.Space),
 		LEAQ(Sym(initMMData), RAX),
 		MOVQ(RAX, idle.MM),
 
@@ -198,7 +200,7 @@ idle thread: it runs when no other thread can.`,
 		CALL(mmInit),
 		CALL(timeInit),
 		CALL(schedInit),
-		CALL(itimersInit),
+		CALL(processInit),
 		CALL(filesInit),
 		CALL(parseCmdline),
 		CALL(controlInit),

@@ -53,7 +53,7 @@ func inPage(pos, r Reg) Block {
 func memfds() Program {
 	return Program{
 		Funcs: Funcs(
-			sysMemfdCreate, memfdPage, memfdPrune, releaseMemfd, memfdTruncate, memfdAllocate,
+			sysMemfdCreate, memfdPage, memfdPrune, releaseMemfd, memfdTruncate, memfdUnmap, memfdAllocate,
 			readMemfd, writeMemfd,
 		),
 		Data: []Data{
@@ -185,9 +185,8 @@ func releaseMemfd() Func {
 }
 
 func memfdTruncate() Func {
-	filePtr, mapping, size, from := RBX, R12, R14, R15
+	filePtr, size, from := RBX, R14, R15
 	file := openFile(filePtr)
-	a := area(mapping)
 	return FUNC("memfd_truncate", "memfd_truncate makes the memfd RDI RSI bytes long. Returns 0 or -errno.",
 		MOVQ(uint64(memfdMaxSize), RAX),
 		CMPQ(RSI, RAX),
@@ -216,26 +215,9 @@ func memfdTruncate() Func {
 		),
 		ADDQ(layout.PageSize-1, size),
 		ANDQ(pageMask, size),
-		// The pages that are gone must not stay mapped.
-		XORL(RDI, RDI),
-		CALL(findArea),
-		MOVQ(RAX, mapping),
-		LOOP(
-			CMPQ(a.Next, 0), // last_area
-			BREAK(E),
-			TESTL(layout.AreaMemFile, a.Flags),
-			JE("next"),
-			CMPQ(filePtr, a.Source),
-			JNE("next"),
-			MOVQ(size, RDI),
-			SUBQ(a.SourceLen, RDI),
-			IF(B, XORL(RDI, RDI)),
-			ADDQ(a.Start, RDI),
-			MOVQ(a.End, RSI),
-			CALL(zapRange),
-			LABEL("next"),
-			MOVQ(a.Next, mapping),
-		),
+		MOVQ(filePtr, RDI),
+		MOVQ(size, RSI),
+		CALL(memfdUnmap),
 		MOVQ(file.Data, RDI),
 		TESTQ(RDI, RDI),
 		IF(NE,
@@ -246,7 +228,53 @@ func memfdTruncate() Func {
 			CALL(memfdPrune),
 		),
 		returns(0),
-	).Saving(RBX, R12, R14, R15).Takes(RDI, RSI).Returns(RAX)
+	).Saving(RBX, R14, R15).Takes(RDI, RSI).Returns(RAX)
+}
+
+func memfdUnmap() Func {
+	filePtr, mapping, size, mmPtr, self, kept := RBX, R12, R13, R14, R15, RBP
+	a := area(mapping)
+	return FUNC("memfd_unmap",
+		`memfd_unmap removes the pages of the memfd RDI from the offset RSI on, at a page, from
+all Spaces that map them.`,
+		MOVQ(RDI, filePtr),
+		MOVQ(RSI, size),
+		MOVQ(gs.Current, self),
+		MOVQ(thread(self).MM, kept),
+		LEAQ(Sym(initMMData), mmPtr),
+		DO(
+			MOVQ(mmPtr, thread(self).MM),
+			MOVQ(mm(mmPtr).Space, RAX),
+			CMPQ(RAX, memory.Space),
+			IF(NE, CALL(spaceLoad)),
+			XORL(RDI, RDI),
+			CALL(findArea),
+			MOVQ(RAX, mapping),
+			LOOP(
+				CMPQ(a.Next, 0), // the last one
+				BREAK(E),
+				TESTL(layout.AreaMemFile, a.Flags),
+				JE("next"),
+				CMPQ(filePtr, a.Source),
+				JNE("next"),
+				MOVQ(size, RDI),
+				SUBQ(a.SourceLen, RDI),
+				IF(B, XORL(RDI, RDI)),
+				ADDQ(a.Start, RDI),
+				MOVQ(a.End, RSI),
+				CALL(zapRange),
+				LABEL("next"),
+				MOVQ(a.Next, mapping),
+			),
+			MOVQ(mm(mmPtr).Next, mmPtr),
+			TESTQ(mmPtr, mmPtr),
+		).WHILE(NE),
+		MOVQ(kept, thread(self).MM),
+		MOVQ(mm(kept).Space, RAX),
+		CMPQ(RAX, memory.Space),
+		IF(NE, CALL(spaceLoad)),
+		RETURN(),
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI)
 }
 
 func memfdAllocate() Func {

@@ -11,7 +11,7 @@ import (
 func TestMemoryLinks(t *testing.T) {
 	p := Program{}
 	for _, part := range []func() Program{
-		messages, pages, slabs, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, cmdline, elf, exec,
+		messages, pages, slabs, threadStacks, pageTables, addressSpaces, areas, mmap, mprotect, mremap, faults, uaccess, spaces, cmdline, elf, exec,
 	} {
 		p.Add(part())
 	}
@@ -20,8 +20,8 @@ func TestMemoryLinks(t *testing.T) {
 		all[f.Name] = f
 	}
 	for _, name := range []string{
-		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "fput", "init_comm", "initrd_lookup", "machine_exit", "memfd_page",
-		"printk", "printk_dec", "set_variant", "strlen", "thread_alloc", "wake_up_new",
+		"boot_fail", "die", "fd_file", "fixup_exception", "force_sig_fault", "fput", "group_exit", "initrd_lookup", "kill_forced", "machine_exit", "memfd_page",
+		"printk", "printk_dec", "process_load", "set_comm", "set_variant", "strlen", "thread_alloc", "thread_join", "wake_up_new",
 	} {
 		f := all[name]
 		f.Saves, f.Body = nil, Block{UD2()}

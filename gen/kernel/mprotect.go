@@ -301,7 +301,7 @@ func sysMlockall() Func {
 			TESTL(mclOnFault, RDI),
 			IF(NE, ORL(layout.AreaOnFault, RAX)),
 		),
-		MOVQ(RAX, memory.LockFuture),
+		MOVQ(RAX, memory.Own.LockFuture),
 		TESTL(mclCurrent, RDI),
 		IF(E, returns(0)),
 		MOVL(RDI, flags),
@@ -322,7 +322,7 @@ func sysMlockall() Func {
 func sysMunlockall() Func {
 	return FUNC("sys_munlockall", "sys_munlockall().",
 		XORL(RDX, RDX),
-		MOVQ(RDX, memory.LockFuture),
+		MOVQ(RDX, memory.Own.LockFuture),
 		JMP(lockAll),
 	).Takes().Returns(RAX)
 }
@@ -334,7 +334,7 @@ func lockAll() Func {
 		XORL(RDI, RDI),
 		CALL(findArea),
 		LOOP(
-			CMPQ(area(RAX).Next, 0), // last_area
+			CMPQ(area(RAX).Next, 0), // the last one
 			BREAK(E),
 			ANDQ(^layout.AreaLocked, area(RAX).Flags),
 			ORQ(locked, area(RAX).Flags),

@@ -80,7 +80,12 @@ func mmInit() Func {
 		`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
 end of the linear map, without the kernel, the initramfs and the command line.
 Fails by boot_fail if there is too little.`,
+		LEAQ(Sym(initSpace), RAX),
 		CALL(areasInit),
+		MOVQ(RAX, memory.Space),
+		MOVQ(space(RAX).Loaded.AreaRoot, RCX),
+		MOVQ(RCX, memory.Own.AreaRoot),
+		MOVQ(1, space(RAX).MMs), // init_mm
 		LEAQ(Sym(mmRanges), RAX),
 		MOVQ(RAX, memory.Range),
 		MOVQ(RAX, memory.RangesEnd),

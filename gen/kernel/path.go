@@ -5,9 +5,6 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// cwd is the working directory, in the form of path_out; a slash precedes it.
-var cwd = Sym(cwdSlash).Add(1)
-
 const (
 	nameMax    = 255 // bytes of a path's component
 	maxSymlink = 40  // symbolic links in a path (Linux include/linux/namei.h, MAXSYMLINKS)
@@ -23,8 +20,7 @@ func paths() Program {
 			sysGetcwd, sysChdir, sysFchdir, setCwd,
 		),
 		Data: []Data{
-			nodeData, pathIn, pathTmp, pathOut, exePath, pathLen, pathParent, pathLast, cwdSlash,
-			cwdLen,
+			nodeData, pathIn, pathTmp, pathOut, exePath, pathLen, pathParent, pathLast, cwdRoot,
 		},
 	}
 }
@@ -35,7 +31,8 @@ var pathTmp = BSS("path_tmp", layout.PathMax, 64)
 
 var pathOut = BSS("path_out", layout.PathMax, 64)
 
-var exePath = BSS("exe_path", layout.PathMax+8, 64)
+// exePath is where /proc/self/exe leads to.
+var exePath = Data{Name: "exe_path", Content: []any{"/"}, Size: layout.PathMax + 8}
 
 var pathLen = BSS("path_len", 8, 8)
 
@@ -43,9 +40,8 @@ var pathParent = BSS("path_parent", 8, 8)
 
 var pathLast = BSS("path_last", 8, 8)
 
-var cwdSlash = Data{Name: "cwd_slash", Content: []any{"/"}, Size: layout.PathMax}
-
-var cwdLen = BSS("cwd_len", 8, 8)
+// cwdRoot is the Process.Cwd of a process whose working directory is the root.
+var cwdRoot = RODATA("cwd_root", []byte("/\x00"))
 
 func getname() Func {
 	return FUNC("getname", "getname copies the user's path at RDI to path_in. Returns its length or -errno.",
@@ -87,8 +83,10 @@ is 1 if only the last component is missing.`,
 		IF(NE,
 			CMPL(RDI, AT_FDCWD),
 			IF(E,
-				LEAQ(cwd, RSI),
-				MOVQ(Sym(cwdLen), outLen),
+				MOVQ(gs.Process, RAX),
+				MOVQ(process(RAX).Cwd, RSI),
+				INCQ(RSI), // after the slash
+				MOVQ(process(RAX).CwdLen, outLen),
 			).ELSE(
 				CALL(fdFile),
 				TESTQ(RAX, RAX),
@@ -285,12 +283,11 @@ empty and means EDI itself.`,
 
 func initrdLookup() Func {
 	path := RBX
-	mode := RBX
 	return FUNC("initrd_lookup",
 		`initrd_lookup finds the regular file with the NUL-terminated path RDI, seen from
 the root: init's file. Returns the linear address of its data in RAX, its size in
-RDX and its mode in RCX; RAX is 0 if there is no such file. /proc/self/exe leads to
-the place where it was found.`,
+RDX and its mode in RCX; RAX is 0 if there is no such file. It becomes the Exe of
+init.`,
 		MOVQ(RDI, path),
 		CALL(strlen),
 		CMPQ(RAX, layout.PathMax),
@@ -311,14 +308,9 @@ the place where it was found.`,
 		ANDL(S_IFMT, RDX),
 		CMPL(RDX, S_IFREG),
 		IF(NE, RETURN()),
-		MOVQ(RCX, mode),
-		LEAQ(Sym(pathOut), RSI),
-		LEAQ(Sym(exePath), RDI),
-		MOVB('/', RDI.At(0)),
-		INCQ(RDI),
-		MOVQ(Sym(pathLen), RCX),
-		REP(MOVSB()),
-		MOVQ(mode, RCX),
+		MOVQ(gs.Process, RSI),
+		MOVQ(node.Header, RAX),
+		MOVQ(RAX, process(RSI).Exe),
 		MOVQ(node.Data, RAX),
 		MOVQ(node.Size, RDX),
 		RETURN(),
@@ -328,11 +320,12 @@ the place where it was found.`,
 func sysGetcwd() Func {
 	size := RBX
 	return FUNC("sys_getcwd", "sys_getcwd(buf, size) copies the working directory's path with its NUL and returns the size with the NUL.",
-		MOVQ(Sym(cwdLen), RDX),
+		MOVQ(gs.Process, RCX),
+		MOVQ(process(RCX).CwdLen, RDX),
 		ADDQ(2, RDX), // the slash before, the NUL after
 		CMPQ(RSI, RDX),
 		IF(B, fail(ERANGE)),
-		LEAQ(Sym(cwdSlash), RSI),
+		MOVQ(process(RCX).Cwd, RSI),
 		MOVQ(RDX, size),
 		CALL(copyToUser),
 		TESTQ(RAX, RAX),
@@ -381,12 +374,30 @@ func sysFchdir() Func {
 }
 
 func setCwd() Func {
-	return FUNC("set_cwd", "set_cwd makes the path of RCX bytes at RSI the working directory and returns 0.",
-		MOVQ(RCX, Sym(cwdLen)),
-		LEAQ(cwd, RDI),
+	path, pathLen, group := RBX, R12, R13
+	p := process(group)
+	return FUNC("set_cwd",
+		`set_cwd makes the path of RCX bytes at RSI the current process's working directory.
+Returns 0, or -ENOMEM if there is no page for it.`,
+		MOVQ(RSI, path),
+		MOVQ(RCX, pathLen),
+		MOVQ(gs.Process, group),
+		LEAQ(Sym(cwdRoot), RAX),
+		CMPQ(RAX, p.Cwd),
+		IF(E,
+			CALL(getKernelPage),
+			TESTQ(RAX, RAX),
+			IF(E, fail(ENOMEM)),
+			MOVQ(RAX, p.Cwd),
+		),
+		MOVQ(pathLen, p.CwdLen),
+		MOVQ(p.Cwd, RDI),
+		MOVB('/', RDI.At(0)),
+		INCQ(RDI),
+		MOVQ(path, RSI),
+		MOVQ(pathLen, RCX),
 		REP(MOVSB()),
 		MOVB(0, RDI.At(0)),
-		XORL(RAX, RAX),
-		RETURN(),
-	).Takes(RSI, RCX).Returns(RAX)
+		returns(0),
+	).Saving(RBX, R12, R13).Takes(RSI, RCX).Returns(RAX)
 }

@@ -135,6 +135,11 @@ and makes the tables down to it, or returns 0 if there is no memory for them.`,
 }
 
 func nextPte() Func {
+	const line = 8 // entries in a cache line
+	emptyLine := Block{MOVQ(RAX.Index(RCX, 1), R9)}
+	for i := 1; i < line; i++ {
+		emptyLine = append(emptyLine, ORQ(RAX.Index(RCX, 1).Add(8*i), R9))
+	}
 	return FUNC("next_pte",
 		`next_pte returns the address of the first entry in use for the user addresses
 from RDI, at a page, up to RSI, and that page's address in RDX; 0 if there is
@@ -149,6 +154,20 @@ none.`,
 			walkLevel(pdShift),
 			slot(RDI, ptShift, RCX),
 			LOOP(
+				TESTL(8*line-1, RCX),
+				IF(E,
+					LABEL("line"),
+					emptyLine,
+					IF(E,
+						ADDQ(line*layout.PageSize, RDI),
+						ADDL(line*8, RCX),
+						CMPL(RCX, layout.PageSize),
+						JB("line"),
+						JMP("step"),
+					),
+					CMPQ(RDI, RSI),
+					BREAK(AE),
+				),
 				CMPQ(RAX.Index(RCX, 1), 0),
 				IF(NE,
 					ADDQ(RCX, RAX),
@@ -156,9 +175,10 @@ none.`,
 					RETURN(),
 				),
 				ADDQ(layout.PageSize, RDI),
+				ADDL(8, RCX),
+				LABEL("step"),
 				CMPQ(RDI, RSI),
 				BREAK(AE),
-				ADDL(8, RCX),
 				CMPL(RCX, layout.PageSize),
 				BREAK(E),
 			),
@@ -182,11 +202,14 @@ func zapRange() Func {
 			BREAK(E),
 			MOVL(RAX.At(0), RDI),
 			MOVQ(0, RAX.At(0)),
-			TESTL(layout.PTEShared, RDI),
+			TESTL(layout.PTEShared|layout.PTECounted, RDI),
 			IF(E,
 				ANDL(pteAddr, RDI),
 				ADDQ(R8, RDI),
 				CALL(freePage),
+			).ELSE(
+				TESTL(layout.PTECounted, RDI),
+				IF(NE, PUSHQ(RDX), CALL(pagePut), POPQ(RDX)),
 			),
 			INCL(freed),
 			CMPL(freed, flushCeiling),
@@ -274,8 +297,10 @@ protection EDX.`,
 			TESTQ(RAX, RAX),
 			BREAK(E),
 			MOVL(RAX.At(0), RCX),
-			ANDL(pteAddr|layout.PTEShared, RCX),
+			ANDL(pteAddr|layout.PTEShared|layout.PTECounted, RCX),
 			ORQ(bits, RCX),
+			TESTL(layout.PTECounted, RCX),
+			IF(NE, ANDQ(^x86.PAGE_RW, RCX)), // until cow_break
 			MOVQ(RCX, RAX.At(0)),
 			invlpg(RDX.At(0)),
 			LEAQ(RDX.At(layout.PageSize), addr),

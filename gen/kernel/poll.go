@@ -130,7 +130,8 @@ the ESI pollfds at the user's RDI. Returns how many are ready or -errno.`,
 		MOVQ(RDI, fds),
 		MOVL(RSI, n),
 		MOVQ(RDX, until),
-		CMPQ(n, fdLimit),
+		fdLimit(RAX),
+		CMPQ(n, RAX),
 		IF(A, fail(EINVAL)),
 		XORL(over, over), // 1 once the time is up
 		LOOP(

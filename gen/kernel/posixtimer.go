@@ -5,8 +5,6 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-var posixTimers = BSS("posix_timers", 8, 8)
-
 var posixTimerID = BSS("posix_timer_id", 8, 8)
 
 func getItimerspec() Func {
@@ -93,13 +91,13 @@ func sysTimerCreate() Func {
 		PUSHQ(RAX),
 		PUSHQ(RSI),
 		PUSHQ(R8),
-		CMPQ(sigs.Queued, layout.MaxSigPending),
+		CMPQ(Sym(sigqueuesUsed), layout.MaxSigPending),
 		JAE("again"),
 		LEAQ(Sym(sigtimerCache), RDI),
 		CALL(slabAlloc),
 		TESTQ(RAX, RAX),
 		JE("again"),
-		INCQ(sigs.Queued),
+		INCQ(Sym(sigqueuesUsed)),
 		MOVQ(RAX, timerPtr),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
@@ -108,6 +106,7 @@ func sysTimerCreate() Func {
 		POPQ(t.Wall),
 		POPQ(t.CPU.TID),
 		POPQ(t.CPU.Clock),
+		MOVQ(gs.Process, RDX),
 		CALL(sigtimerInit),
 		MOVL(siTimer, t.Queue.Info.Code),
 		MOVL(sig, t.Queue.Info.SignoErrno),
@@ -124,6 +123,9 @@ func sysTimerCreate() Func {
 				CALL(findThread),
 				TESTQ(RAX, RAX),
 				JE("invalid"),
+				MOVQ(thread(RAX).Process, RAX),
+				CMPQ(RAX, gs.Process),
+				JNE("invalid"),
 			).ELSE(
 				TESTL(^sigevThread, notify), // and sigevSignal
 				JNE("invalid"),
@@ -147,9 +149,10 @@ func sysTimerCreate() Func {
 		INCL(RAX),
 		ANDL(1<<31-1, RAX),
 		MOVL(RAX, Sym(posixTimerID)),
-		MOVQ(Sym(posixTimers), RAX),
+		MOVQ(gs.Process, RCX),
+		MOVQ(process(RCX).PosixTimers, RAX),
 		MOVQ(RAX, t.NextID),
-		MOVQ(timerPtr, Sym(posixTimers)),
+		MOVQ(timerPtr, process(RCX).PosixTimers),
 		returns(0),
 		LABEL("invalid"),
 		MOVQ(-EINVAL, RAX),
@@ -167,8 +170,9 @@ func sysTimerCreate() Func {
 func posixTimerFind() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("posix_timer_find", "posix_timer_find sets RBX to the POSIX timer with ID EDI, or to 0, which sets ZF. RCX is the word that points to it.",
-		LEAQ(Sym(posixTimers), RCX),
+	return FUNC("posix_timer_find", "posix_timer_find sets RBX to the current process's POSIX timer with ID EDI, or to 0, which sets ZF. RCX is the word that points to it.",
+		MOVQ(gs.Process, RCX),
+		LEAQ(process(RCX).PosixTimers, RCX),
 		LOOP(
 			MOVQ(RCX.At(0), timerPtr),
 			TESTQ(timerPtr, timerPtr),
@@ -247,17 +251,53 @@ func sysTimerGetoverrun() Func {
 }
 
 func sysTimerDelete() Func {
-	timerPtr := RBX
-	t := sigTimer(timerPtr)
 	return FUNC("sys_timer_delete", "sys_timer_delete(id EDI). A signal that is already pending is still delivered.",
 		CALL(posixTimerFind),
 		IF(E, fail(EINVAL)),
+		CALL(posixTimerDelete),
+		returns(0),
+	).Saving(RBX).Takes(RDI).Returns(RAX)
+}
+
+func posixTimerDelete() Func {
+	timerPtr := RBX
+	t := sigTimer(timerPtr)
+	return FUNC("posix_timer_delete", "posix_timer_delete takes the POSIX timer RBX off its list, where RCX points to it, and frees it once its signal is not pending. Turns interrupts off.",
 		MOVQ(t.NextID, RAX),
 		MOVQ(RAX, RCX.At(0)),
 		CLI(),
 		CALL(sigtimerStop),
 		CMPQ(t.Queued, 0),
-		IF(NE, MOVQ(layout.SigTimerDeleted, t.Queued)).ELSE(CALL(sigtimerFree)),
-		returns(0),
-	).Saving(RBX).Takes(RDI).Returns(RAX)
+		IF(NE, MOVQ(layout.SigTimerDeleted, t.Queued), RETURN()),
+		JMP(sigtimerFree),
+	).Takes(RBX, RCX)
+}
+
+func timersEnd() Func {
+	timerPtr, group, left := RBX, R12, R13
+	return FUNC("timers_end",
+		`timers_end deletes the POSIX timers of the current process and, if EDI is 1, stops its
+interval timers. Turns interrupts off.`,
+		MOVL(RDI, left),
+		MOVQ(gs.Process, group),
+		LOOP(
+			LEAQ(process(group).PosixTimers, RCX),
+			MOVQ(RCX.At(0), timerPtr),
+			TESTQ(timerPtr, timerPtr),
+			BREAK(E),
+			CALL(posixTimerDelete),
+		),
+		CLI(),
+		TESTL(left, left),
+		IF(E, RETURN()),
+		LEAQ(process(group).Intervals[0].Timer.Expires, timerPtr),
+		MOVL(layout.Intervals, left),
+		DO(
+			CALL(sigtimerStop),
+			MOVQ(0, sigTimer(timerPtr).At),
+			ADDQ(sigTimerSize, timerPtr),
+			DECL(left),
+		).WHILE(NE),
+		RETURN(),
+	).Saving(RBX, R12, R13).Takes(RDI)
 }

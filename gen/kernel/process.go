@@ -21,7 +21,6 @@ const (
 	rlimitCore   = 4
 	rlimitNoFile = 7
 	rlimitSigs   = 11 // RLIMIT_SIGPENDING
-	rlimitNum    = 16
 
 	rlimInfinity = ^uint64(0)
 )
@@ -98,25 +97,26 @@ func utsName() []byte {
 	return uts
 }
 
-// processes is the calls by which the one process asks about itself and its machine.
+// processes is the calls by which a process asks about itself and its machine.
 func processes() Program {
 	return Program{
 		Funcs: Funcs(
 			sysUname, sysGetuid, sysGetgid, sysGeteuid, sysGetegid, sysGetresuid, sysGetresgid,
-			sysGetgroups, sysUmask, sysGetrlimit, sysSetrlimit, sysPrlimit64, sysPrctl, initComm,
+			sysGetgroups, sysUmask, sysGetrlimit, sysSetrlimit, sysPrlimit64, sysPrctl, setComm,
 			sysSysinfo, sysReboot,
 		),
 		Data: []Data{
-			utsname, rlimits(), umask, dumpable, subreaper, commBuffer,
+			utsname, rlimits(), commBuffer,
 		},
 	}
 }
 
 var utsname = RODATA("utsname", utsName())
 
+// rlimits are those of init.
 func rlimits() Data {
 	var limits []any
-	for i := range rlimitNum {
+	for i := range layout.NumRLimits {
 		soft, hard := rlimInfinity, rlimInfinity
 		switch i {
 		case rlimitStack:
@@ -131,14 +131,8 @@ func rlimits() Data {
 		}
 		limits = append(limits, soft, hard)
 	}
-	return DATA("rlimits", limits...)
+	return RODATA("rlimits", limits...)
 }
-
-var umask = DATA("umask", uint64(0o22))
-
-var dumpable = DATA("dumpable", uint64(1))
-
-var subreaper = BSS("subreaper", 8, 8)
 
 var commBuffer = BSS("comm_buffer", commSize, 16)
 
@@ -185,8 +179,9 @@ func sysGetgroups() Func {
 func sysUmask() Func {
 	return FUNC("sys_umask", "sys_umask(mask) returns the old mask.",
 		ANDL(0o777, RDI),
-		MOVL(Sym(umask), RAX),
-		MOVL(RDI, Sym(umask)),
+		MOVQ(gs.Process, RCX),
+		MOVL(process(RCX).Umask, RAX),
+		MOVL(RDI, process(RCX).Umask),
 		RETURN(),
 	).Takes(RDI).Returns(RAX)
 }
@@ -237,14 +232,19 @@ old one is EPERM.`,
 			IF(NE, fail(EFAULT)),
 			MOVQ(RAX, hard),
 		),
-		CMPL(pid, initPID),
-		IF(A, fail(ESRCH)),
-		CMPL(resource, rlimitNum),
+		MOVQ(gs.Process, RAX),
+		TESTL(pid, pid),
+		IF(NE,
+			MOVL(pid, RDI),
+			CALL(findOwner),
+			TESTQ(RAX, RAX),
+			IF(E, fail(ESRCH)),
+		),
+		CMPL(resource, layout.NumRLimits),
 		IF(AE, fail(EINVAL)),
-		MOVL(resource, RAX),
-		SHLQ(4, RAX),
-		LEAQ(Sym(rlimits), RCX),
-		ADDQ(RAX, RCX),
+		MOVL(resource, RCX),
+		SHLQ(4, RCX),
+		LEAQ(RAX.Index(RCX, 1).Add(process(RAX).RLimits[0][0].Disp), RCX),
 		MOVQ(RCX.At(0), RDX),
 		MOVQ(RCX.At(8), RSI),
 		TESTQ(newLimit, newLimit),
@@ -295,7 +295,8 @@ func prctlPut[V Operand](code int, value V) Block {
 func sysPrctl() Func {
 	self := thread(RCX)
 	own := thread(RAX) // in prctlOptions
-	noMore := Block{   // arguments that must be 0
+	group := process(R9)
+	noMore := Block{ // arguments that must be 0
 		MOVQ(RDX, R9),
 		ORQ(RCX, R9),
 		ORQ(R8, R9),
@@ -310,11 +311,11 @@ func sysPrctl() Func {
 			MOVQ(RSI, own.DeathSig),
 			returns(0),
 		),
-		prctlGet(prGetDumpable, Sym(dumpable)),
+		prctlGet(prGetDumpable, group.Dumpable),
 		prctlOption(prSetDumpable,
 			CMPQ(RSI, 1),
 			IF(A, fail(EINVAL)),
-			MOVQ(RSI, Sym(dumpable)),
+			MOVQ(RSI, group.Dumpable),
 			returns(0),
 		),
 		prctlGet(prGetSeccomp, 0),
@@ -331,12 +332,12 @@ func sysPrctl() Func {
 			MOVQ(RSI, own.TimerSlack),
 			returns(0),
 		),
-		prctlPut(prGetSubreaper, Sym(subreaper)),
-		prctlOption(prSetSubreaper, // there are no children
+		prctlPut(prGetSubreaper, group.Subreaper),
+		prctlOption(prSetSubreaper,
 			TESTQ(RSI, RSI),
 			SETNE(RSI),
 			MOVZBL(RSI, RSI),
-			MOVQ(RSI, Sym(subreaper)),
+			MOVQ(RSI, group.Subreaper),
 			returns(0),
 		),
 		prctlOption(prSetNoNewPrivs,
@@ -356,6 +357,7 @@ func sysPrctl() Func {
 	}
 	return FUNC("sys_prctl", "sys_prctl(option EDI, arg RSI, arg3 RDX, arg4 RCX, arg5 R8): other options are EINVAL, as in a Linux without them.",
 		MOVQ(gs.Current, RAX),
+		MOVQ(gs.Process, R9),
 		prctlOptions,
 		CMPL(RDI, prSetName),
 		IF(E,
@@ -389,9 +391,8 @@ func sysPrctl() Func {
 	).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
 }
 
-func initComm() Func {
-	return FUNC("init_comm", "init_comm names the thread RDI after init's file, as execve does, and returns it.",
-		MOVQ(execState.Path, RSI),
+func setComm() Func {
+	return FUNC("set_comm", "set_comm names the thread RDI after the path RSI, as execve does.",
 		MOVQ(RSI, RDX), // after the last slash
 		LOOP(
 			MOVZBL(RSI.At(0), RAX),
@@ -402,6 +403,8 @@ func initComm() Func {
 			CMOVQE(RSI, RDX),
 		),
 		LEAQ(thread(RDI).Comm[0], R8),
+		MOVQ(0, R8.At(0)),
+		MOVQ(0, R8.At(8)),
 		XORL(RCX, RCX),
 		LOOP(
 			MOVZBL(RDX.Index(RCX, 1), RAX),
@@ -412,9 +415,8 @@ func initComm() Func {
 			CMPL(RCX, commSize-1), // a NUL remains
 			BREAK(E),
 		),
-		MOVQ(RDI, RAX),
 		RETURN(),
-	).Takes(RDI).Returns(RAX)
+	).Takes(RDI, RSI)
 }
 
 func sysSysinfo() Func {

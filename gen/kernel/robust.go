@@ -119,7 +119,7 @@ read. An entry's lowest bit says that the lock is a PI futex.`,
 			CALL(robustDeath),
 		),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14, R15).Takes(R12)
+	).Saving(RBX, R12, R13, R14, R15).Takes()
 }
 
 func robustDeath() Func {

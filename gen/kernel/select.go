@@ -162,8 +162,9 @@ bits of the sets are then set, or -errno with the sets unchanged.`,
 		SUBQ(SizeOf[layout.Select[Mem]](), RSP),
 		MOVQ(RSP, selPtr),
 		MOVL(RDI, RAX),
-		CMPQ(RAX, fdTable.Size), // beyond it no descriptor was ever open
-		CMOVQA(fdTable.Size, RAX),
+		MOVQ(gs.Files, R9),
+		CMPQ(RAX, fdTable(R9).Size), // beyond it no descriptor was ever open
+		CMOVQA(fdTable(R9).Size, RAX),
 		MOVQ(RAX, sel.N),
 		MOVQ(RSI, sel.Sets[0]),
 		MOVQ(RDX, sel.Sets[1]),

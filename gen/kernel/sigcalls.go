@@ -41,8 +41,8 @@ func signalCalls() Program {
 	return Program{
 		Funcs: Funcs(
 			sysRtSigaction, flushSignal, sysRtSigprocmask, sysRtSigpending, sysRtSigsuspend, sysPause,
-			waitForSignal, sysRtSigtimedwait, sysKill, sysTgkill, sysTkill, sysSigaltstack,
-			setAltstack, userSp,
+			waitForSignal, sysRtSigtimedwait, sysKill, killProcess, sysTgkill, sysTkill, killThread,
+			sysSigaltstack, setAltstack, userSp,
 		),
 	}
 }
@@ -58,7 +58,7 @@ func sysRtSigaction() Func {
 		MOVL(RDI, sig),
 		MOVQ(RSI, newAct),
 		MOVQ(RDX, oldAct),
-		actionOf(sig, action),
+		actionOf(sig, gs.SigActions, action),
 		SUBQ(2*actionSize, RSP),
 		TESTQ(newAct, newAct),
 		IF(NE,
@@ -86,6 +86,7 @@ func sysRtSigaction() Func {
 			MOVL(actionSize/8, RCX),
 			REP(MOVSQ()),
 			MOVL(sig, RDI),
+			MOVQ(gs.Process, R8),
 			CALL(signalIgnored),
 			TESTL(RAX, RAX),
 			IF(NE, // signals already pending are ignored too
@@ -110,18 +111,23 @@ func sysRtSigaction() Func {
 func flushSignal() Func {
 	threadPtr, sig := RBX, R12
 	t := thread(threadPtr)
-	return FUNC("flush_signal", "flush_signal forgets signal EDI wherever it is pending. Turns interrupts off.",
+	return FUNC("flush_signal", "flush_signal forgets signal EDI wherever it is pending in the current process. Turns interrupts off.",
 		CLI(),
 		MOVL(RDI, sig),
-		LEAQ(sigs.Pending.Mask, RSI),
+		MOVQ(gs.Process, RSI),
+		LEAQ(process(RSI).Pending.Mask, RSI),
 		CALL(flushPending),
 		MOVQ(sched.All, threadPtr),
 		LOOP(
 			TESTQ(threadPtr, threadPtr),
 			BREAK(E),
-			MOVL(sig, RDI),
-			LEAQ(t.Pending.Mask, RSI),
-			CALL(flushPending),
+			MOVQ(t.Process, RAX),
+			CMPQ(RAX, gs.Process),
+			IF(E,
+				MOVL(sig, RDI),
+				LEAQ(t.Pending.Mask, RSI),
+				CALL(flushPending),
+			),
 			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
@@ -172,7 +178,8 @@ func sysRtSigpending() Func {
 		IF(NE, fail(EINVAL)),
 		MOVQ(gs.Current, RAX),
 		MOVQ(thread(RAX).Pending.Mask, RSI),
-		ORQ(sigs.Pending.Mask, RSI),
+		MOVQ(gs.Process, RCX),
+		ORQ(process(RCX).Pending.Mask, RSI),
 		ANDQ(thread(RAX).SigBlocked, RSI),
 		JMP(putUserLong),
 	).Takes(RDI, RSI).Returns(RAX)
@@ -289,93 +296,6 @@ of the set, for which it waits until the time-out, and returns it.`,
 		MOVL(sig, RAX),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
-}
-
-func sysKill() Func {
-	sig := R12
-	return FUNC("sys_kill",
-		`sys_kill(pid EDI, signal ESI): the process has PID 1, whether or not its first
-thread lives, and is its own group (0). "All others" (-1) is nobody. As in
-Linux, the TID of a thread means its process.`,
-		CMPL(RDI, initPID),
-		IF(A, // negative numbers too: there are no other groups
-			CALL(findThread),
-			TESTQ(RAX, RAX),
-			IF(E, fail(ESRCH)),
-		),
-		validSignal(RSI),
-		TESTL(RSI, RSI),
-		IF(E, returns(0)),
-		MOVL(RSI, sig),
-		XORL(RDX, RDX),
-		CMPL(RSI, layout.MinRTSignal),
-		IF(AE,
-			MOVL(RSI, RDI),
-			MOVL(siUser, RSI),
-			CALL(sigqueueSender), // without a SigQueue it comes without its sender
-			MOVQ(RAX, RDX),
-		),
-		MOVL(sig, RDI),
-		XORL(RSI, RSI),
-		CALL(sendSignal),
-		returns(0),
-	).Saving(R12).Takes(RDI, RSI).Returns(RAX)
-}
-
-func sysTgkill() Func {
-	return FUNC("sys_tgkill", "sys_tgkill(pid EDI, tid ESI, signal EDX).",
-		CMPL(RDI, initPID),
-		IF(NE,
-			TESTL(RDI, RDI),
-			IF(LE, fail(EINVAL)),
-			TESTL(RSI, RSI),
-			IF(LE, fail(EINVAL)),
-			fail(ESRCH),
-		),
-		MOVL(RSI, RDI),
-		MOVL(RDX, RSI),
-		JMP(sysTkill),
-	).Takes(RDI, RSI, RDX).Returns(RAX)
-}
-
-func sysTkill() Func {
-	return FUNC("sys_tkill", "sys_tkill(tid EDI, signal ESI).",
-		TESTL(RDI, RDI),
-		IF(LE, fail(EINVAL)),
-		CALL(findThread),
-		TESTQ(RAX, RAX),
-		IF(E,
-			// The process's first thread stays a zombie that accepts every signal.
-			CMPL(RDI, initPID),
-			IF(NE, fail(ESRCH)),
-			validSignal(RSI),
-			returns(0),
-		),
-		LEAL(RSI.At(-1), RCX),
-		CMPL(RCX, layout.MinRTSignal-1),
-		IF(B,
-			MOVL(RSI, RDI),
-			MOVQ(RAX, RSI),
-			XORL(RDX, RDX),
-			CALL(sendSignal),
-			returns(0),
-		),
-		validSignal(RSI),
-		TESTL(RSI, RSI),
-		IF(E, returns(0)),
-		PUSHQ(RAX),
-		PUSHQ(RSI),
-		MOVL(RSI, RDI),
-		MOVL(siTkill, RSI),
-		CALL(sigqueueSender),
-		MOVQ(RAX, RDX),
-		POPQ(RDI),
-		POPQ(RSI),
-		TESTQ(RDX, RDX),
-		IF(E, fail(EAGAIN)),
-		CALL(sendSignal),
-		returns(0),
-	).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysSigaltstack() Func {

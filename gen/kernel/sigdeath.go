@@ -10,8 +10,18 @@ func signalDeath() Func {
 	regs := ptRegs(frame)
 	t := thread(threadPtr)
 	return FUNC("signal_death",
-		`signal_death reports that signal ESI with si_code EDX ended init, with the PtRegs
-RDI and the selected variant, and ends the machine.`,
+		`signal_death ends the current process, by signal ESI with si_code EDX. If it is init, it
+reports that, with the PtRegs RDI and the selected variant, and ends the machine. For
+a thread that another one's exec or exit ends, only the thread ends.`,
+		MOVQ(gs.Process, RAX),
+		MOVQ(process(RAX).ExecThread, RCX),
+		ORQ(process(RAX).Exiting, RCX),
+		IF(NE, JMP(threadExit)),
+		CMPQ(gs.PID, initPID),
+		IF(NE,
+			MOVL(RSI, RDI),
+			JMP(groupExit),
+		),
 		MOVQ(RDI, frame),
 		MOVL(RSI, sig),
 		MOVL(RDX, code),

@@ -51,12 +51,11 @@ func sigMask(sigs ...int) int {
 
 var (
 	// sigIgnored are the signals whose default is to do nothing. Those that
-	// would stop the process are among them: nobody could continue init.
+	// would stop the process are among them: there is no job control.
 	sigIgnored = sigMask(sigCHLD, sigCONT, sigURG, sigWINCH, sigSTOP, sigTSTP, sigTTIN, sigTTOU)
 	// sigUnblockable cannot be blocked, ignored or handled.
 	sigUnblockable = sigMask(sigKILL, sigSTOP)
 
-	sigs       = Fields[layout.Signals[Mem]](Sym(signalsData))
 	actionSize = SizeOf[layout.SigAction[Mem]]()
 )
 
@@ -64,17 +63,18 @@ func sigAction(r Reg) layout.SigAction[Mem]   { return Fields[layout.SigAction[M
 func sigPending(r Reg) layout.SigPending[Mem] { return Fields[layout.SigPending[Mem]](r) }
 func sigQueue(r Reg) layout.SigQueue[Mem]     { return Fields[layout.SigQueue[Mem]](r) }
 
-// actionOf puts the address of signal signo's action into to.
-func actionOf(signo, to Reg) Block {
+// actionOf puts the address of signal signo's action into to. base is
+// gs.SigActions, or a Process's ActionsBase.
+func actionOf(signo Reg, base Mem, to Reg) Block {
 	return Block{
 		MOVL(signo, to),
 		SHLQ(5, to), // actionSize
-		ADDQ(Sym(signalActions), to),
+		ADDQ(base, to),
 	}
 }
 
-// signals is the sending of signals: to one thread, or to the process, that is,
-// to any thread that does not block the signal. Pending signals are a mask; anything
+// signals is the sending of signals: to one thread, or to a process, that is,
+// to any of its threads that does not block the signal. Pending signals are a mask; anything
 // more about one than that kill or tkill sent it is in a SigQueue (sigqueue.go).
 //
 // Unlike in Linux, where init is immune, a signal without a handler does
@@ -86,15 +86,13 @@ func signals() Program {
 			forceSigFault, forceSignal,
 		),
 		Data: []Data{
-			signalsData, signalActions, signalNames(),
+			sigqueuesUsed, signalNames(),
 		},
 	}
 }
 
-var signalsData = BSS("signals", SizeOf[layout.Signals[Mem]](), 64)
-
-// The action of signal 0 would be the one before the first.
-var signalActions = RODATA("signal_actions", Ptr{Sym: signalsData.Name, Add: int64(sigs.Actions[0].Handler.Disp - actionSize)})
+// sigqueuesUsed is the number of SigQueues in use, at most MaxSigPending.
+var sigqueuesUsed = BSS("sigqueues_used", 8, 8)
 
 func recalcSigpending() Func {
 	t := thread(RDI)
@@ -102,7 +100,8 @@ func recalcSigpending() Func {
 		`recalc_sigpending sets TIFSigPending of thread RDI if a signal is pending that it
 does not block or that it waits for, and clears it otherwise; ZF is set if none is.
 Clobbers only RAX, RDX.`,
-		MOVQ(sigs.Pending.Mask, RAX),
+		MOVQ(t.Process, RAX),
+		MOVQ(process(RAX).Pending.Mask, RAX),
 		ORQ(t.Pending.Mask, RAX),
 		MOVQ(t.SigBlocked, RDX),
 		NOTQ(RDX),
@@ -134,20 +133,25 @@ func retargetSignals() Func {
 	threadPtr := RBX
 	t := thread(threadPtr)
 	return FUNC("retarget_signals",
-		`retarget_signals makes sure that each signal pending for the process is
+		`retarget_signals makes sure that each signal pending for the current process is
 known to a thread that does not block it: the thread that knew may block it now, or
 be gone. IF is 0.`,
-		CMPQ(sigs.Pending.Mask, 0),
+		MOVQ(gs.Process, RAX),
+		CMPQ(process(RAX).Pending.Mask, 0),
 		IF(E, RETURN()),
 		MOVQ(sched.All, threadPtr),
 		LOOP(
 			TESTQ(threadPtr, threadPtr),
 			BREAK(E),
-			MOVQ(threadPtr, RDI),
-			CALL(recalcSigpending),
-			IF(NE,
-				MOVQ(-EINTR, RSI),
-				CALL(wakeUp),
+			MOVQ(t.Process, RAX),
+			CMPQ(RAX, gs.Process),
+			IF(E,
+				MOVQ(threadPtr, RDI),
+				CALL(recalcSigpending),
+				IF(NE,
+					MOVQ(-EINTR, RSI),
+					CALL(wakeUp),
+				),
 			),
 			MOVQ(t.AllNext, threadPtr),
 		),
@@ -157,8 +161,8 @@ be gone. IF is 0.`,
 
 func signalIgnored() Func {
 	act := sigAction(RAX)
-	return FUNC("signal_ignored", "signal_ignored returns 1 in EAX if signal EDI has no effect, else 0. Clobbers only RCX.",
-		actionOf(RDI, RAX),
+	return FUNC("signal_ignored", "signal_ignored returns 1 in EAX if signal EDI has no effect on the process R8, else 0. Clobbers only RCX.",
+		actionOf(RDI, process(R8).ActionsBase, RAX),
 		CMPQ(act.Handler, sigIGN),
 		IF(A, returns(0)),
 		IF(E, returns(1)),
@@ -168,16 +172,17 @@ func signalIgnored() Func {
 		SETB(RAX),
 		MOVZBL(RAX, RAX),
 		RETURN(),
-	).Takes(RDI).Returns(RAX).Keeps(RDX)
+	).Takes(RDI, R8).Returns(RAX).Keeps(RDX, R8)
 }
 
 func sendSignal() Func {
 	target, queue, bit := RBX, R12, R13
 	t := thread(target)
+	group := process(R8)
 	return FUNC("send_signal",
-		`send_signal sends signal EDI to thread RSI, or to the process if RSI is 0, and
-wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes as if sent by
-tkill or kill. Turns interrupts off.`,
+		`send_signal sends signal EDI to thread RSI of the process R8, or to that process if
+RSI is 0, and wakes a thread that it interrupts. RDX is its SigQueue; with 0 it comes
+as if sent by tkill or kill. Turns interrupts off.`,
 		CLI(),
 		MOVQ(RDX, queue),
 		MOVQ(RSI, target),
@@ -190,14 +195,14 @@ tkill or kill. Turns interrupts off.`,
 			CALL(signalTarget),
 			TESTQ(RAX, RAX),
 			IF(E, // all threads block it: it is kept, as a handler may still be set
-				LEAQ(sigs.Pending.Mask, RDX),
+				LEAQ(group.Pending.Mask, RDX),
 				TESTQ(queue, queue),
 				IF(NE, CALL(sigqueueAdd)),
-				ORQ(bit, sigs.Pending.Mask),
+				ORQ(bit, sigPending(RDX).Mask),
 				JMP("done"),
 			),
 			MOVQ(RAX, target),
-			LEAQ(sigs.Pending.Mask, RDX),
+			LEAQ(group.Pending.Mask, RDX),
 		).ELSE(
 			LEAQ(t.Pending.Mask, RDX),
 		),
@@ -225,25 +230,28 @@ tkill or kill. Turns interrupts off.`,
 		XORL(RSI, RSI),
 		CALL(sigQueue(RDI).Release),
 		RETURN(),
-	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, R8)
 }
 
 func signalTarget() Func {
-	return FUNC("signal_target", "signal_target returns in RAX the oldest thread that does not block the signal of mask RSI, or waits for it, or 0. Clobbers RCX, RDX.",
+	return FUNC("signal_target", "signal_target returns in RAX the oldest thread of the process R8 that does not block the signal of mask RSI, or waits for it, or 0. Clobbers RCX, RDX.",
 		XORL(RAX, RAX),
 		MOVQ(sched.All, RCX),
 		LOOP(
 			TESTQ(RCX, RCX),
 			BREAK(E),
-			MOVQ(thread(RCX).SigWait, RDX),
-			NOTQ(RDX),
-			ANDQ(thread(RCX).SigBlocked, RDX),
-			TESTQ(RSI, RDX),
-			IF(E, MOVQ(RCX, RAX)),
+			CMPQ(R8, thread(RCX).Process),
+			IF(E,
+				MOVQ(thread(RCX).SigWait, RDX),
+				NOTQ(RDX),
+				ANDQ(thread(RCX).SigBlocked, RDX),
+				TESTQ(RSI, RDX),
+				IF(E, MOVQ(RCX, RAX)),
+			),
 			MOVQ(thread(RCX).AllNext, RCX),
 		),
 		RETURN(),
-	).Takes(RSI).Returns(RAX).Keeps(RDI)
+	).Takes(RSI, R8).Returns(RAX).Keeps(RDI, R8)
 }
 
 func forceSigFault() Func {
@@ -270,7 +278,7 @@ func forceSignal() Func {
 		MOVQ(RDX, thread(R8).SigAddr),
 		ORL(layout.TIFSigPending, thread(R8).Flags),
 		LEAL(RDI.At(-1), RCX),
-		actionOf(RDI, RAX),
+		actionOf(RDI, gs.SigActions, RAX),
 		MOVQ(thread(R8).SigBlocked, RDX),
 		BTRQ(RCX, RDX),
 		IF(B,

@@ -50,7 +50,7 @@ func signalQueues() Program {
 	return Program{
 		Funcs: Funcs(
 			sigqueueAlloc, sigqueueFree, sigqueueSender, sigqueueAdd, sigqueueUnlink, sigqueueTake,
-			flushPending, freePending, copySiginfo, sendSiginfo, sysRtSigqueueinfo,
+			flushPending, dropPending, copySiginfo, sendSiginfo, sysRtSigqueueinfo,
 			sysRtTgsigqueueinfo,
 		),
 		Data: []Data{
@@ -69,13 +69,13 @@ var siginfoBuffer = BSS("siginfo_buffer", sigInfoSize, 16)
 func sigqueueAlloc() Func {
 	size := SizeOf[layout.SigQueue[Mem]]()
 	return FUNC("sigqueue_alloc", "sigqueue_alloc returns a SigQueue that is zero except for Release, or 0 if too many are in use or there is no memory.",
-		CMPQ(sigs.Queued, layout.MaxSigPending),
+		CMPQ(Sym(sigqueuesUsed), layout.MaxSigPending),
 		IF(AE, returns(0)),
 		LEAQ(Sym(sigqueueCache), RDI),
 		CALL(slabAlloc),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		INCQ(sigs.Queued),
+		INCQ(Sym(sigqueuesUsed)),
 		MOVQ(RAX, RDX),
 		MOVQ(RAX, RDI),
 		XORL(RAX, RAX),
@@ -90,7 +90,7 @@ func sigqueueAlloc() Func {
 
 func sigqueueFree() Func {
 	return FUNC("sigqueue_free", "sigqueue_free is the Release of a SigQueue that sigqueue_alloc returned.",
-		DECQ(sigs.Queued),
+		DECQ(Sym(sigqueuesUsed)),
 		MOVQ(RDI, RSI),
 		LEAQ(Sym(sigqueueCache), RDI),
 		JMP(slabFree),
@@ -107,7 +107,8 @@ func sigqueueSender() Func {
 		IF(NE,
 			MOVL(sig, sigQueue(RAX).Info.SignoErrno),
 			MOVL(code, sigQueue(RAX).Info.Code),
-			MOVQ(initPID, sigQueue(RAX).Info.Fields[0]),
+			MOVQ(gs.PID, RCX),
+			MOVQ(RCX, sigQueue(RAX).Info.Fields[0]),
 		),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
@@ -206,7 +207,8 @@ has SigQueues; RDI is the current thread. IF is 0.`,
 		),
 		TESTQ(RAX, RAX),
 		IF(E,
-			LEAQ(sigs.Pending.Mask, RCX),
+			MOVQ(gs.Process, RCX),
+			LEAQ(process(RCX).Pending.Mask, RCX),
 			MOVQ(siUser, code),
 			CMPQ(pendingPtr, RCX),
 			IF(NE, MOVQ(siTkill, code)),
@@ -257,18 +259,18 @@ func flushPending() Func {
 	).Saving(RBP, R12).Takes(RDI, RSI)
 }
 
-func freePending() Func {
-	threadPtr := RBX
-	t := thread(threadPtr)
-	return FUNC("free_pending", "free_pending gives back the SigQueues of thread RDI, which is ending. Turns interrupts off.",
+func dropPending() Func {
+	pendingPtr := RBX
+	pending := sigPending(pendingPtr)
+	return FUNC("drop_pending", "drop_pending gives back the SigQueues of the SigPending RDI, whose thread or process is ending. Turns interrupts off.",
 		CLI(),
-		MOVQ(RDI, threadPtr),
+		MOVQ(RDI, pendingPtr),
 		LOOP(
-			MOVQ(t.Pending.Head, RDI),
+			MOVQ(pending.Head, RDI),
 			TESTQ(RDI, RDI),
 			BREAK(E),
 			MOVQ(sigQueue(RDI).Next, RAX),
-			MOVQ(RAX, t.Pending.Head),
+			MOVQ(RAX, pending.Head),
 			XORL(RSI, RSI),
 			CALL(sigQueue(RDI).Release),
 		),
@@ -305,14 +307,15 @@ func copySiginfo() Func {
 }
 
 func sendSiginfo() Func {
-	target, sig := RBX, R12
+	target, sig, group := RBX, R12, R13
 	buffer := Fields[layout.SigInfo[Mem]](Sym(siginfoBuffer))
 	return FUNC("send_siginfo",
-		`send_siginfo sends signal EDI with the siginfo in siginfo_buffer to thread RSI, or to
-the process if RSI is 0. Returns 0 or, if it cannot be queued, -EAGAIN; an ordinary
+		`send_siginfo sends signal EDI with the siginfo in siginfo_buffer to thread RSI of the
+process RDX, or to that process if RSI is 0. Returns 0 or, if it cannot be queued, -EAGAIN; an ordinary
 signal then comes without its siginfo. Turns interrupts off.`,
 		MOVL(RDI, sig),
 		MOVQ(RSI, target),
+		MOVQ(RDX, group),
 		CALL(sigqueueAlloc),
 		TESTQ(RAX, RAX),
 		IF(E,
@@ -331,9 +334,10 @@ signal then comes without its siginfo. Turns interrupts off.`,
 		MOVL(sig, RDI),
 		MOVQ(target, RSI),
 		MOVQ(RAX, RDX),
+		MOVQ(group, R8),
 		CALL(sendSignal),
 		returns(0),
-	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX)
+	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX).Returns(RAX)
 }
 
 func sysRtSigqueueinfo() Func {
@@ -346,19 +350,17 @@ func sysRtSigqueueinfo() Func {
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		mayPretend(pid),
-		CMPL(pid, initPID),
-		IF(NE,
-			MOVL(pid, RDI),
-			CALL(findThread),
-			TESTQ(RAX, RAX),
-			IF(E, fail(ESRCH)),
-		),
+		MOVL(pid, RDI),
+		CALL(findOwner),
+		TESTQ(RAX, RAX),
+		IF(E, fail(ESRCH)),
 		CMPL(sig, layout.NumSignals),
 		IF(A, fail(EINVAL)),
 		TESTL(sig, sig),
 		IF(E, returns(0)),
 		MOVL(sig, RDI),
 		XORL(RSI, RSI),
+		MOVQ(RAX, RDX),
 		CALL(sendSiginfo),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
@@ -380,16 +382,12 @@ func sysRtTgsigqueueinfo() Func {
 		TESTL(tid, tid),
 		IF(LE, fail(EINVAL)),
 		mayPretend(tid),
-		CMPL(pid, initPID),
-		IF(NE, fail(ESRCH)),
-		MOVL(tid, RDI),
-		CALL(findThread),
-		TESTQ(RAX, RAX),
-		IF(E,
-			CMPL(tid, initPID), // a zombie: see sys_tkill
-			IF(NE, fail(ESRCH)),
-			XORL(target, target),
-		).ELSE(MOVQ(RAX, target)),
+		MOVL(pid, RDI),
+		MOVL(tid, RSI),
+		CALL(findMember),
+		TESTQ(RDX, RDX),
+		IF(E, fail(ESRCH)),
+		MOVQ(RAX, target),
 		CMPL(sig, layout.NumSignals),
 		IF(A, fail(EINVAL)),
 		TESTL(sig, sig),
@@ -398,6 +396,7 @@ func sysRtTgsigqueueinfo() Func {
 		IF(E, returns(0)),
 		MOVL(sig, RDI),
 		MOVQ(target, RSI),
+		MOVQ(thread(target).Process, RDX),
 		CALL(sendSiginfo),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI, RDX, RCX).Returns(RAX)

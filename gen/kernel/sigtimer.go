@@ -42,12 +42,12 @@ func sigTimers() Program {
 		Funcs: Funcs(
 			sigtimerNow, sigtimerStart, sigtimerStop, sigtimerExpireCPU, sigtimerExpire,
 			sigtimerRelease, sigtimerFree, sigtimerGet, sigtimerSet, getItimerspec, putItimerspec,
-			sysTimerCreate, sigtimerInit, posixTimerFind, sysTimerSettime, sysTimerGettime,
+			sysTimerCreate, posixTimerDelete, timersEnd, sigtimerInit, posixTimerFind, sysTimerSettime, sysTimerGettime,
 			sysTimerGetoverrun, sysTimerDelete, itimersInit, getValidTimeval, putTimeval, putItimerval,
 			sysGetitimer, sysSetitimer, sysAlarm,
 		),
 		Data: []Data{
-			sigtimerCache, posixTimers, posixTimerID, itimers, itimerSignals,
+			sigtimerCache, posixTimerID, itimerSignals,
 		},
 	}
 }
@@ -122,6 +122,7 @@ func sigtimerExpire() Func {
 		INCQ(t.Queued),
 		MOVL(t.Queue.Info.SignoErrno, RDI),
 		LEAQ(t.Queue.Next, RDX),
+		MOVQ(t.Process, R8),
 		CALL(sendSignal),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)
@@ -183,7 +184,7 @@ at its next multiple from now.`,
 func sigtimerFree() Func {
 	timerPtr := RBX
 	return FUNC("sigtimer_free", "sigtimer_free takes back the POSIX timer RBX.",
-		DECQ(sigs.Queued),
+		DECQ(Sym(sigqueuesUsed)),
 		LEAQ(Sym(sigtimerCache), RDI),
 		MOVQ(timerPtr, RSI),
 		JMP(slabFree),
@@ -273,7 +274,8 @@ interrupts off.`,
 func sigtimerInit() Func {
 	timerPtr := RBX
 	t := sigTimer(timerPtr)
-	return FUNC("sigtimer_init", "sigtimer_init gives the SigTimer RBX its functions. Clobbers RAX.",
+	return FUNC("sigtimer_init", "sigtimer_init gives the SigTimer RBX, of the process RDX, its functions. Clobbers RAX.",
+		MOVQ(RDX, t.Process),
 		LEAQ(Sym(sigtimerExpire), RAX),
 		MOVQ(RAX, t.Timer.Func),
 		LEAQ(Sym(sigtimerExpireCPU), RAX),
@@ -281,5 +283,5 @@ func sigtimerInit() Func {
 		LEAQ(Sym(sigtimerRelease), RAX),
 		MOVQ(RAX, t.Queue.Release),
 		RETURN(),
-	).Takes(RBX).Keeps(RCX)
+	).Takes(RBX, RDX).Keeps(RCX, RDX)
 }

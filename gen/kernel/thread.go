@@ -8,10 +8,12 @@ import (
 
 // Flags of clone (Linux include/uapi/linux/sched.h).
 const (
+	cloneSignal       = 0xff // the signal at the end of a new process
 	cloneVM           = 0x100
 	cloneFS           = 0x200
 	cloneFILES        = 0x400
 	cloneSIGHAND      = 0x800
+	cloneVFORK        = 0x4000
 	cloneTHREAD       = 0x10000
 	cloneSYSVSEM      = 0x40000
 	cloneSETTLS       = 0x80000
@@ -20,10 +22,13 @@ const (
 	cloneDETACHED     = 0x400000 // ignored since Linux 2.6
 	cloneCHILDSETTID  = 0x1000000
 
-	// cloneRequired are the flags for a thread of this process; nothing else can be made.
+	// cloneRequired are the flags for a thread of this process; any other must have all of
+	// them or belong to a new process.
 	cloneRequired = cloneVM | cloneFS | cloneFILES | cloneSIGHAND | cloneTHREAD
-	cloneAllowed  = cloneRequired | cloneSYSVSEM | cloneSETTLS | clonePARENTSETTID | cloneCHILDCLEAR |
-		cloneDETACHED | cloneCHILDSETTID
+	cloneOptional = cloneSYSVSEM | cloneSETTLS | clonePARENTSETTID | cloneCHILDCLEAR | cloneDETACHED | cloneCHILDSETTID
+	cloneAllowed  = cloneRequired | cloneOptional
+	// cloneProcess are the flags that a new process may have.
+	cloneProcess = cloneSignal | cloneVM | cloneVFORK | cloneOptional
 )
 
 // Codes of arch_prctl (Linux arch/x86/include/uapi/asm/prctl.h).
@@ -49,8 +54,7 @@ func current(r Reg) Block {
 func threads() Program {
 	return Program{
 		Funcs: Funcs(
-			threadAlloc, wakeUpNew, reapThreads, findThread, sysClone, sysExit, sysExitGroup,
-			sysSchedYield, sysGetppid, sysGetpid, sysGettid, sysSetTidAddress, sysArchPrctl,
+			threadAlloc, threadJoin, wakeUpNew, reapThreads, findThread, sysSchedYield, sysGetppid, sysGetpid, sysGettid, sysSetTidAddress, sysArchPrctl,
 			sysSchedGetaffinity, sysSchedSetaffinity,
 		),
 	}
@@ -59,14 +63,13 @@ func threads() Program {
 func threadAlloc() Func {
 	threadPtr := RBX
 	t := thread(threadPtr)
-	self := thread(RAX)
 	top := layout.ThreadSize
 	words := SizeOf[layout.Thread[Mem]]() / 8
 	return FUNC("thread_alloc",
 		`thread_alloc returns a new thread in RAX, or 0 if there is no memory. It has a
-TID, the current thread's address space, an FX image as after reset, and will
-begin at ret_from_fork with a PtRegs at its stack's top, which the caller fills.
-It can run after wake_up_new.`,
+TID, an FX image as after reset, and will begin at ret_from_fork with a PtRegs at its
+stack's top, which the caller fills. It can run once it belongs to a process
+(thread_join or process_make), after wake_up_new.`,
 		CALL(reapThreads),
 		CALL(allocThreadStack),
 		TESTQ(RAX, RAX),
@@ -87,10 +90,6 @@ It can run after wake_up_new.`,
 		CMPQ(sched.Counting, 0),
 		IF(NE, LEAQ(Sym(switchCounted), RAX)),
 		MOVQ(RAX, t.SwitchTo),
-		current(RAX),
-		MOVQ(self.MM, RAX),
-		MOVQ(RAX, t.MM),
-		INCQ(mm(RAX).Users),
 		MOVQ(ssDisable, t.AltFlags),
 		MOVL(0x37f, t.FX[0]),
 		MOVL(0x1f80, t.FX[3]),
@@ -101,6 +100,23 @@ It can run after wake_up_new.`,
 		MOVQ(threadPtr, RAX),
 		RETURN(),
 	).Saving(RBX).Takes().Returns(RAX)
+}
+
+func threadJoin() Func {
+	t := thread(RDI)
+	self := thread(RAX)
+	return FUNC("thread_join", "thread_join makes thread RDI, which thread_alloc made, one of the current thread's process, in its address space. Clobbers RAX.",
+		current(RAX),
+		MOVQ(self.MM, RAX),
+		MOVQ(RAX, t.MM),
+		INCQ(mm(RAX).Users),
+		MOVQ(memory.Space, RAX),
+		INCQ(space(RAX).Threads),
+		MOVQ(gs.Process, RAX),
+		MOVQ(RAX, t.Process),
+		INCQ(process(RAX).Threads),
+		RETURN(),
+	).Takes(RDI).Keeps(RDI, RSI, RDX, RCX)
 }
 
 func wakeUpNew() Func {
@@ -150,169 +166,6 @@ func findThread() Func {
 	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)
 }
 
-func sysClone() Func {
-	threadPtr, tls, flags, stack, parentTID, childTID := RBX, RBP, R12, R13, R14, R15
-	t := thread(threadPtr)
-	regs := ptRegs(RAX)
-	top := layout.ThreadSize
-	maker := thread(RCX)
-	// inherit copies what a thread inherits from its creator, RCX.
-	var inherit Block
-	for _, word := range [...][2]Mem{
-		{maker.Comm[0], t.Comm[0]},
-		{maker.Comm[1], t.Comm[1]},
-		{maker.Policy, t.Policy},
-		{maker.Nice, t.Nice},
-		{maker.NoNewPrivs, t.NoNewPrivs},
-		{maker.TimerSlack, t.TimerSlack},
-	} {
-		inherit = append(inherit, MOVQ(word[0], RAX), MOVQ(RAX, word[1]))
-	}
-	return FUNC("sys_clone",
-		`sys_clone(flags RDI, stack RSI, parent_tid RDX, child_tid RCX, tls R8) makes a
-thread. It is a full-frame call: the child returns with the parent's registers.
-Flags that would not make a thread of this process are -ENOSYS.`,
-		MOVQ(RDI, flags),
-		MOVQ(RSI, stack),
-		MOVQ(RDX, parentTID),
-		MOVQ(RCX, childTID),
-		MOVQ(R8, tls),
-		MOVL(RDI, RAX),
-		ANDL(cloneRequired, RAX),
-		CMPL(RAX, cloneRequired),
-		IF(NE, fail(ENOSYS)),
-		TESTQ(^cloneAllowed, RDI),
-		IF(NE, fail(ENOSYS)),
-		TESTL(cloneSETTLS, flags),
-		IF(NE,
-			userLimit(tls, RAX),
-			IF(AE, fail(EPERM)),
-		),
-		CALL(threadAlloc),
-		TESTQ(RAX, RAX),
-		IF(E, fail(ENOMEM)),
-		MOVQ(RAX, threadPtr),
-
-		MOVQ(gs.TopOfStack, RSI),
-		SUBQ(regsSize, RSI),
-		LEAQ(threadPtr.At(top-regsSize), RDI),
-		MOVQ(RDI, RAX),
-		MOVL(regsSize/8, RCX),
-		REP(MOVSQ()),
-		MOVQ(0, regs.AX),
-		TESTQ(stack, stack),
-		IF(NE, MOVQ(stack, regs.SP)),
-
-		FXSAVE64(t.FX[0]),
-		current(RCX),
-		MOVQ(thread(RCX).SigBlocked, RAX),
-		MOVQ(RAX, t.SigBlocked),
-		inherit,
-		MOVQ(thread(RCX).GSBase, RAX),
-		MOVQ(RAX, t.GSBase),
-		MOVQ(thread(RCX).FSBase, RAX),
-		TESTL(cloneSETTLS, flags),
-		IF(NE, MOVQ(tls, RAX)),
-		MOVQ(RAX, t.FSBase),
-		TESTL(cloneCHILDCLEAR, flags),
-		IF(NE, MOVQ(childTID, t.ClearTID)),
-		// As in Linux, a bad address for the TID is ignored.
-		TESTL(clonePARENTSETTID, flags),
-		IF(NE,
-			MOVQ(parentTID, RDI),
-			MOVQ(t.TID, RSI),
-			CALL(putUserInt),
-		),
-		TESTL(cloneCHILDSETTID, flags),
-		IF(NE,
-			MOVQ(childTID, RDI),
-			MOVQ(t.TID, RSI),
-			CALL(putUserInt),
-		),
-		MOVQ(threadPtr, RDI),
-		CALL(wakeUpNew),
-		MOVQ(t.TID, RAX),
-		RETURN(),
-	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX, R8).Returns(RAX)
-}
-
-func sysExit() Func {
-	threadPtr, status := RBX, R12
-	t := thread(threadPtr)
-	other := thread(RAX)
-	return FUNC("sys_exit", "sys_exit(status EDI) ends the thread; with the last one the machine ends, with the status of the first one.",
-		MOVL(RDI, status),
-		current(threadPtr),
-		CMPQ(t.TID, initPID),
-		IF(E, MOVQ(status, sched.LeaderStatus)),
-		CALL(exitRobustList),
-		CALL(exitPI),
-		MOVQ(t.ClearTID, RDI),
-		TESTQ(RDI, RDI),
-		IF(NE,
-			XORL(RSI, RSI),
-			CALL(putUserInt),
-			MOVQ(t.ClearTID, RDI),
-			MOVL(1, RSI),
-			MOVL(-1, RDX),
-			CALL(futexWake),
-		),
-		CLI(),
-		// Take it off the list of all threads.
-		LEAQ(sched.All, RDX),
-		LOOP( // RDX: the word that points to RAX
-			MOVQ(RDX.At(0), RAX),
-			CMPQ(RAX, threadPtr),
-			BREAK(E),
-			LEAQ(other.AllNext, RDX),
-		),
-		MOVQ(t.AllNext, RAX),
-		MOVQ(RAX, RDX.At(0)),
-		DECQ(sched.Threads),
-		IF(E,
-			MOVL(sched.LeaderStatus, RDI),
-			JMP(sysExitGroup),
-		),
-		CALL(retargetSignals),
-		MOVQ(threadPtr, RDI),
-		CALL(freePending),
-		CALL(cpuAccount),
-		MOVQ(t.UTime, RAX),
-		ADDQ(RAX, sched.DeadUTime),
-		MOVQ(t.STime, RAX),
-		ADDQ(RAX, sched.DeadSTime),
-		MOVQ(t.Switches, RAX),
-		ADDQ(RAX, sched.DeadSwitches),
-		MOVQ(t.MinFaults, RAX),
-		ADDQ(RAX, sched.DeadMinFaults),
-		MOVQ(t.Preempted, RAX),
-		ADDQ(RAX, sched.Preempted),
-		// This stack is in use until the switch. The thread that takes it off the
-		// list of the dead runs later, on another stack.
-		CALL(reapThreads),
-		MOVQ(0, t.Next),
-		MOVQ(threadPtr, sched.Dead),
-		MOVQ(layout.ThreadDead, t.State),
-		CALL(schedule),
-		UD2(),
-	).Takes(RDI).NoReturn()
-}
-
-func sysExitGroup() Func {
-	status := RBX
-	return FUNC("sys_exit_group", "sys_exit_group(status EDI) ends the machine: init is the only process.",
-		MOVL(RDI, status),
-		LEAQ(Str("entrylab: init exited with status "), RDI),
-		CALL(printk),
-		MOVZBL(status, RDI),
-		CALL(printkDec),
-		LEAQ(Str("\n"), RDI),
-		CALL(printk),
-		MOVL(layout.ExitInit, RDI),
-		JMP(machineExit),
-	).Takes(RDI).NoReturn()
-}
-
 func sysSchedYield() Func {
 	return FUNC("sys_sched_yield", "sys_sched_yield lets the other runnable threads run first.",
 		CLI(),
@@ -323,22 +176,22 @@ func sysSchedYield() Func {
 }
 
 func sysGetppid() Func {
-	return FUNC("sys_getppid", "sys_getppid is the null call: init has no parent.",
-		XORL(RAX, RAX),
+	return FUNC("sys_getppid", "sys_getppid is the null call: it returns the parent's PID, 0 for init.",
+		MOVQ(gs.ParentPID, RAX),
 		RETURN(),
 	).Takes().Returns(RAX)
 }
 
 func sysGetpid() Func {
-	return FUNC("sys_getpid", "sys_getpid returns 1, the only process.",
-		MOVL(1, RAX),
+	return FUNC("sys_getpid", "sys_getpid returns the process's PID.",
+		MOVQ(gs.PID, RAX),
 		RETURN(),
 	).Takes().Returns(RAX)
 }
 
 func sysGettid() Func {
 	self := thread(RAX)
-	return FUNC("sys_gettid", "sys_gettid returns the thread's TID; init's first thread has 1.",
+	return FUNC("sys_gettid", "sys_gettid returns the thread's TID; a process's first thread has its PID.",
 		current(RAX),
 		MOVQ(self.TID, RAX),
 		RETURN(),

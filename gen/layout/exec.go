@@ -29,18 +29,28 @@ const (
 	CmdlineMax  = 4096 // bytes with the NUL
 )
 
-// Exec is what is known about init while it is being loaded.
+// ExecArgsMax is the room for the arguments and the environment of execve with the
+// program's name, in bytes with their NULs (Linux: a quarter of RLIMIT_STACK).
+const ExecArgsMax = 128 << 10
+
+// Exec is what is known about a program while it is being loaded.
 type Exec[T any] struct {
-	Path             T // its name, from init= or "/init"
-	File, Size       T // linear address and bytes of its file
-	Bias             T // what is added to its addresses: 0 but for ET_DYN
-	Entry            T
-	PHAddr, PHNum    T // user address and number of its program headers
-	End              T // end of its highest segment
-	StackProt        T
-	SP               T // user stack pointer while the stack is built
-	Argc, Envc       T
-	Argv             [MaxInitArgs + 1]T // kernel addresses, then user addresses
-	Envp             [MaxInitEnvs + 1]T
+	Path          T // init's name, from init= or "/init"
+	File, Size    T // linear address and bytes of its file
+	Bias          T // what is added to its addresses: 0 but for ET_DYN
+	Entry         T
+	PHAddr, PHNum T // user address and number of its program headers
+	End           T // end of its highest segment
+	StackProt     T
+	SP            T // user stack pointer
+	Argc, Envc    T
+	// Argv and Envp are init's: addresses of strings.
+	Argv [MaxInitArgs + 1]T
+	Envp [MaxInitEnvs + 1]T
+	// StringsLen is how many bytes of exec_strings are in use.
+	StringsLen       T
 	Random, ExecName T // user addresses
+	// Booted is 1 once init has been loaded: what cannot be loaded from then on does not
+	// fail the boot.
+	Booted T
 }

@@ -14,7 +14,7 @@ const (
 	NoFileHard = 4096
 )
 
-// FDTable is the state of the table of descriptors.
+// FDTable is the state of a process's table of descriptors.
 type FDTable[T any] struct {
 	Pages [MaxFD / FDsPerPage]T // FDsPerPage FDs each; 0: none of these was ever open
 	// NextFD is a descriptor below which none is free.

@@ -46,10 +46,14 @@ func (c FullFrameCall) Handler() string { return "sys_" + c.Name }
 // FullFrameCalls are all such calls, in the order of VariantDesc.Wrappers.
 var FullFrameCalls = [numFullFrameCalls]FullFrameCall{
 	{"clone", 56, ForkLike},
+	{"fork", 57, ForkLike},
+	{"vfork", 58, ForkLike},
 	{"rt_sigreturn", 15, ReplacesFrame},
+	{"execve", 59, ReplacesFrame},
+	{"execveat", 322, ReplacesFrame},
 	{"full_frame", SysFullFrame, ForkLike},
 	{"set_frame", SysSetFrame, EditsSlot},
 	{"poison", SysPoison, NeverReturns},
 }
 
-const numFullFrameCalls = 5
+const numFullFrameCalls = 9

@@ -1,21 +1,22 @@
 package layout
 
-// MM is an address space, as Linux's struct mm_struct: top-level page tables of
-// its own. There is one process, so all address spaces map the same: below the
-// top level they share their tables, and the areas are common (Memory).
+// MM is an address space as the CPU sees it: top-level page tables of its own. All MMs
+// of a Space map the same: below the top level they share their tables. An MM belongs
+// to one process.
 type MM[T any] struct {
 	// PGD is the physical address of the top-level table, which CR3 takes: the
 	// first of PGDPages pages, at a multiple of their size.
 	PGD   T
 	Users T // threads that run in it
 	Next  T // all address spaces, init_mm first
+	Space T
 }
 
 // PGDPages is the number of top-level tables of an address space: the kernel's,
 // then one for ring 3 to run on (PTIUserPGTable).
 const PGDPages = 2
 
-// Memory is the state of the page allocator and of what the process has mapped.
+// Memory is the state of the page allocator, and of what the loaded Space has mapped.
 type Memory[T any] struct {
 	// FreePages, FreeStacks and FreeThreadStacks are lists of free blocks, linked
 	// by their first word. The blocks of the last list have a page that is not mapped.
@@ -26,13 +27,10 @@ type Memory[T any] struct {
 	Range     T // address of the next MemRange to take from
 	RangesEnd T // address after the last MemRange
 
-	AreaRoot T // the root of the tree of areas
 	AreaSeed T // the seed of the next area's Weight
-	// BrkStart and Brk are the ends of the heap that brk moves.
-	BrkStart, Brk T
-	// LockFuture is AreaLocked after mlockall(MCL_FUTURE), so that new areas are
-	// locked; with AreaOnFault their pages are still allocated only when touched.
-	LockFuture T
+	// Space is the one that is loaded, the current thread's, and Own its words.
+	Space T
+	Own   SpaceWords[T]
 }
 
 // MemRange is a piece of free RAM: physical addresses, multiples of PageSize.
@@ -135,3 +133,7 @@ const PTEProtNone = 1 << 9
 // PTEShared marks an entry for a page that belongs to a memfd and not to the address
 // space: it is not freed with the entry.
 const PTEShared = 1 << 10
+
+// PTECounted marks an entry for a page that other Spaces have, or had, as well: the
+// number of its other owners is counted.
+const PTECounted = 1 << 11

@@ -13,13 +13,11 @@ type Sched[T any] struct {
 	// TimerNever: it is off.
 	TimerArmed T
 
-	All     T // living threads, newest first
-	Dead    T // threads whose stack nobody runs on any more
-	Threads T // number of living threads
-	LastTID T
-	// LeaderStatus is the status that the process's first thread gave to exit, once it
-	// has.
-	LeaderStatus T
+	All       T // living threads, newest first
+	Dead      T // threads whose stack nobody runs on any more
+	Threads   T // number of living threads
+	LastTID   T
+	Processes T // all of them, newest first, zombies too
 
 	// The counts of Stats. Preempted is the count of the threads that have ended.
 	Switches, MMSwitches, Preempted, KernelPreemptions, Ticks T
@@ -34,10 +32,8 @@ type Sched[T any] struct {
 	RingTime T
 	// Counting is 1 once a thread's time has been asked for: each switch of a thread
 	// that has not selected a variant since then charges it.
-	Counting T
-	// The times of the threads that have ended.
-	DeadUTime, DeadSTime, DeadSwitches, DeadMinFaults T
-	CPUTimers                                         T // armed CPUTimers
+	Counting  T
+	CPUTimers T // armed CPUTimers
 }
 
 // Timer is something that is to happen at a time.
@@ -55,8 +51,8 @@ type CPUTimer[T any] struct {
 	Expires T // ns of its clock; 0: it is not on the list
 	Next    T
 	Func    T // as in Timer, with the CPUTimer in RDI
-	Clock   T // CPUClock* of the process or, with CPUClockThread, of thread TID
-	TID     T
+	Clock   T // CPUClock* of the process or, with CPUClockThread, of the thread TID
+	TID     T // of the thread, or the process's PID
 }
 
 // What a clock of CPU time counts (Linux include/linux/posix-timers.h, CPUCLOCK_*).

@@ -15,13 +15,6 @@ const MinRTSignal = 32
 // POSIX timers included (RLIMIT_SIGPENDING).
 const MaxSigPending = 4096
 
-// Signals is the process's part of signal handling.
-type Signals[T any] struct {
-	Pending SigPending[T] // sent to the process, for any thread that does not block them
-	Queued  T             // SigQueues in use, at most MaxSigPending
-	Actions [NumSignals]SigAction[T]
-}
-
 // SigPending holds the signals that wait for a thread or for the process (Linux
 // include/linux/signal_types.h, struct sigpending). A signal of the mask that has
 // no SigQueue was sent by kill or tkill.

@@ -90,6 +90,10 @@ type PerCPU[T any] struct {
 	// IBPBExit is Linux's x86_ibpb_exit_to_user: it is set when a guest has run, which
 	// none ever does here.
 	IBPBExit T
+
+	// Process is the current thread's. The words after it repeat what calls need of it:
+	// its PID, its parent's, its Files and its ActionsBase.
+	Process, PID, ParentPID, Files, SigActions T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset
@@ -178,6 +182,7 @@ type Thread[T any] struct {
 	Next     T // run queue, or the list of dead threads
 	Switches T // times switched in
 	MM       T // the address space that it runs in
+	Process  T
 	TID      T
 	AllNext  T // all living threads, newest first
 
@@ -190,7 +195,7 @@ type Thread[T any] struct {
 	// CountedSwitch is the variant's switch while SwitchTo is switch_counted.
 	CountedSwitch T
 
-	FutexKey  T // user address waited for; 0: on no futex's queue
+	FutexKey  T // user address waited for, with its Space's FutexTag; 0: on no futex's queue
 	FutexBits T // the bits of FUTEX_WAIT_BITSET
 	FutexNext T // the queue of a hash bucket
 	FutexPrev T
@@ -219,6 +224,10 @@ type Thread[T any] struct {
 	RobustList T // user address of set_robust_list's head; 0: none
 	FileWait   T // File that a sleeping call waits for, -1: any; 0: none
 	FileEvents T // EPOLL mask that it waits for
+	ChildWait  T // 1 while it waits for a child's end
+	// VforkChild is the process that it sleeps for in vfork; 0: none. SetTID is where a
+	// new process's first thread writes its TID before it begins; 0: nowhere.
+	VforkChild, SetTID T
 
 	// A new thread inherits these.
 	Comm       [2]T // PR_SET_NAME, NUL-terminated
@@ -227,7 +236,7 @@ type Thread[T any] struct {
 	NoNewPrivs T // PR_SET_NO_NEW_PRIVS
 	TimerSlack T // PR_SET_TIMERSLACK in ns, a permission that nothing uses
 
-	DeathSig T // PR_SET_PDEATHSIG: without effect, as the parent does not die
+	DeathSig T // PR_SET_PDEATHSIG: without effect
 
 	// KStackOffset says how much lower the next call's stack begins; only the bits of
 	// KStackMask count. Only variants with kstack=rdtsc touch it.

@@ -15,6 +15,7 @@ type SigTimer[T any] struct {
 	Interval T // ns; 0: it expires once
 	Notify   T // SigTimerProcess, SigTimerThread, SigTimerNone
 	TID      T // of the thread that the signal is for
+	Process  T // the process that it belongs to
 	ID       T // number of a POSIX timer
 	Overrun  T // expirations, beyond the first, that the signal taken last stood for
 	NextID   T // the POSIX timer made before

@@ -221,8 +221,8 @@ func TestSides(t *testing.T) {
 	_, text, _ = strings.Cut(text, "linux-3.19 → linux-3.19&#43;a ")
 	text, _, _ = strings.Cut(text, "</details>")
 	for _, want := range []string{
-		`<tr><td class="gone"><del><code>MOVQ PerCPU.RSPScratch(GS), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></del></td>` +
-			`<td class="come"><ins><code>MOVQ PtRegs.SP(RSP), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 3 others</span> </span></ins></td></tr>`,
+		`<tr><td class="gone"><del><code>MOVQ PerCPU.RSPScratch(GS), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 5 others</span> </span></del></td>` +
+			`<td class="come"><ins><code>MOVQ PtRegs.SP(RSP), RSP</code> <span class="known"><span class="reg">RSP = user.RSP or 5 others</span> </span></ins></td></tr>`,
 		`<tr><td></td><td class="come"><ins><code>MOVQ RCX, PtRegs.SP(RSP)</code> <span class="known"><span class="slot">sp = user.RSP</span> </span></ins></td></tr>`,
 		`<tr class="same"><td><div><code>MOVQ RDI, PtRegs.DI(RSP)</code> <span class="known"><span class="slot">di = user.RDI</span> </span></div></td>`,
 		`<tr class="same"><td><div><b>sysret_check:</b></div></td><td><div><b>sysret_check:</b></div></td></tr>`,

@@ -148,10 +148,10 @@
 // The functions of the kernel keep the contracts of package stubs (contract.go
 // has them as the proof uses them): a handler keeps the callee-saved registers,
 // turns no interrupts on, and edits the frame only where it is given a whole one.
-// sys_clone and sys_full_frame may edit the slots SP and Flags, sys_rt_sigreturn,
-// do_notify_resume and syscall_return_slowpath all, and with them the XMM registers
-// and MXCSR, sys_set_frame the one in RDI, or any where all
-// exits behind it look at the frame. Any handler may set the bases of the user's
+// sys_clone, sys_fork, sys_vfork and sys_full_frame may edit the slots SP and Flags,
+// sys_execve, sys_execveat, sys_rt_sigreturn, do_notify_resume and
+// syscall_return_slowpath all, and with them the XMM registers and MXCSR, sys_set_frame
+// the one in RDI, or any where all exits behind it look at the frame. Any handler may set the bases of the user's
 // FS and GS. Nothing sets TIFEntryWork. A flags slot that
 // is edited and then returned by a SYSRETQ without conditions is proved to arrive,
 // but a TF in it traps one instruction early (see package stubs, opportunistic

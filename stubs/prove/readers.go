@@ -1,9 +1,9 @@
 package prove
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
@@ -26,12 +26,21 @@ func (r Reader) String() string {
 	return fmt.Sprintf("%v %s %s", r.Where, verb, r.Word)
 }
 
-// gsPrefix is the prefix byte of an operand relative to GS. It is among the first
-// mostPrefixes bytes of an instruction (SDM volume 2, 2.1.1).
-const (
-	gsPrefix     = 0x65
-	mostPrefixes = 4
-)
+// gsPrefix is the prefix byte of an operand relative to GS, and prefixes are all bytes that
+// may stand before an instruction's REX prefix and opcode (SDM volume 2, 2.1.1).
+const gsPrefix = 0x65
+
+var prefixes = []byte{0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, gsPrefix, 0x66, 0x67}
+
+// byGS reports whether an instruction has the prefix: the same byte in an address is none.
+func byGS(code []byte) bool {
+	for _, b := range code {
+		if b == gsPrefix || bytes.IndexByte(prefixes, b) < 0 {
+			return b == gsPrefix
+		}
+	}
+	return false
+}
 
 // Readers lists every instruction of a linked program that touches such a word: the audit of
 // old_rsp's readers. It leaves out the variants, whose instructions their proofs follow. An
@@ -47,7 +56,7 @@ func Readers(obj *asm.Object) ([]Reader, error) {
 			if row.Label != "" {
 				continue
 			}
-			if !slices.Contains(row.Bytes[:min(mostPrefixes, len(row.Bytes))], gsPrefix) {
+			if !byGS(row.Bytes) {
 				continue
 			}
 			where := Where{l.Name, row.Off, row.Ins.Short(), row.Ins, row.File, row.Line}

@@ -70,3 +70,20 @@ func TestReadersFinds(t *testing.T) {
 		})
 	}
 }
+
+// TestByGS: the prefix of GS counts where prefixes stand, and not in an address.
+func TestByGS(t *testing.T) {
+	for _, tt := range []struct {
+		code []byte
+		want bool
+	}{
+		{[]byte{0x65, 0x48, 0x89, 0x24, 0x25, 0, 0, 0, 0}, true}, // MOVQ RSP, GS:0
+		{[]byte{0xf0, 0x66, 0x65, 0xff, 0x00}, true},
+		{[]byte{0xa3, 0x40, 0x65, 0x13, 0x00}, false}, // MOVL EAX, 0x136540
+		{[]byte{0x48, 0x65}, false},                   // behind a REX prefix
+	} {
+		if got := byGS(tt.code); got != tt.want {
+			t.Errorf("% x: %v", tt.code, got)
+		}
+	}
+}

@@ -181,7 +181,10 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimNextRSI:
 		return is(sh.regs[rSI])
 	case claimSavedSP:
-		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), sh.saved[savedSP].text != ""
+		if sh.saved[savedSP].text == "" { // nothing has been stored there
+			break
+		}
+		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), true
 	case claimKept:
 		return is(sh.regs[n])
 	case claimCanary:

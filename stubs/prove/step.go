@@ -387,11 +387,15 @@ func (m *machine) jump(st *state, in *inst) {
 
 // trap is UD2: what a variant has where it must not come.
 func (m *machine) trap(st *state) {
-	asked := m.wasWork(st, layout.TIFEntryWork, true)
+	asked, goal := m.wasWork(st, layout.TIFEntryWork, true), m.workThere(st, layout.TIFEntryWork)
 	if m.byFrame() {
+		goal = nowhere
 		asked = m.wasWork(st, layout.TIFNever, true) || m.at(st).some(m.s.callWork.value(), layout.SyscallWorkEnter|layout.SyscallWorkExit)
 	}
-	if m.check(st, claimTrap, 0, nil, st.phase == inCall && asked, m.gotWork(st, "TIFEntryWork")) {
+	if st.phase != inCall {
+		asked, goal = false, nowhere
+	}
+	if m.checkThat(st, claimTrap, 0, nil, asked, goal, m.gotWork(st, "TIFEntryWork")) {
 		m.end(st)
 	}
 }

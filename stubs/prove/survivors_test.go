@@ -21,6 +21,9 @@ type survivor struct {
 	why       string
 }
 
+// replacing are the wrappers of handlers that replace the frame.
+const replacing = "stub_rt_sigreturn|stub_execve|stub_execveat"
+
 func survives(functions string, of likes, what, why string) survivor {
 	return survivor{strings.Split(functions, "|"), of, regexp.MustCompile(`\A(?:` + what + `)\z`), nil, why}
 }
@@ -263,7 +266,7 @@ var survivorsOfAssembly = []survivor{
 		"BTL takes the lower half, and RBX itself is in the frame"),
 	survives("stub_set_frame", one("JAE", "set_frame_via_iret"), "bit 1 of the displacement",
 		"it lands two bytes before: the end of a MOVQ and the RET are XORB RAX, RBX, and RBX is in the frame"),
-	survives("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult+"|the width is a byte",
+	survives(replacing+"|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), anyResult+"|the width is a byte",
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("RET|RETN"), "deleted",
 		"set_frame_via_iret is behind it: the slow exit ends by SYSRETQ too, where that fits"),
@@ -325,15 +328,15 @@ var survivorsOfAssembly = []survivor{
 		"an interrupt loses nothing: it keeps registers, and RSP is at what is in use"),
 	survivesBefore("int_ret_from_sys_call|retint_swapgs", one("MOVQ", onStack, regOf(asm.RSP, asm.RBX)), one("SWAPGS"),
 		"interrupts are off, and the first is not relative to GS"),
-	survivesBefore("stub_rt_sigreturn", one("CALL"), one("ADDQ", 8, asm.RSP),
+	survivesBefore(replacing, one("CALL"), one("ADDQ", 8, asm.RSP),
 		"a handler with the whole frame may have a word less below it"),
 	survivesBefore("int_ret_from_sys_call", one("CLI"), one("MOVL", anything, asm.RDI),
 		"an interrupt keeps the register"),
 	survivesBefore("entry_SYSCALL_64|int_ret_from_sys_call", one("JAE", anything), one("STI"),
 		"STI keeps CF, and where the branch goes interrupts are turned on as well"),
-	survivesBefore("stub_rt_sigreturn|stub_poison", one("ADDQ", 8, asm.RSP), slices.Concat(one("SUBQ", anything, asm.RSP), one("CALL")),
+	survivesBefore(replacing+"|stub_poison", one("ADDQ", 8, asm.RSP), slices.Concat(one("SUBQ", anything, asm.RSP), one("CALL")),
 		"a handler with the whole frame may have a word more below it"),
-	survivesBefore("stub_rt_sigreturn|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), one("MOVQ", asm.R11, asm.RSP.At(inRegs.Flags.Off)),
+	survivesBefore(replacing+"|stub_poison", one("MOVQ", inFrame(asm.RSP, inRegs.R11), asm.R11), one("MOVQ", asm.R11, asm.RSP.At(inRegs.Flags.Off)),
 		"R11 holds the user's RFLAGS still"),
 	survivesBefore("stub_ptregs_64", one("CLI"), one("POPQ", asm.RAX),
 		"what is popped is not needed"),

@@ -22,7 +22,7 @@ const (
 // set again; schedule is called with interrupts off, schedule_user as they are.
 func (m *machine) schedule(st *state, f *function) {
 	ok := f != contracts["schedule"] || m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil })
-	ok = m.check(st, claimResched, 0, f, m.wasWork(st, layout.TIFNeedResched, true), m.gotWork(st, "TIFNeedResched")) && ok
+	ok = m.checkThat(st, claimResched, 0, f, m.wasWork(st, layout.TIFNeedResched, true), m.workThere(st, layout.TIFNeedResched), m.gotWork(st, "TIFNeedResched")) && ok
 	if !ok {
 		return
 	}
@@ -103,6 +103,12 @@ func (m *machine) wasWork(st *state, bits uint64, set bool) bool {
 		return m.at(st).some(st.work, bits)
 	}
 	return bits&^m.at(st).zeros(st.work) == 0
+}
+
+// workThere holds where one of the bits of Thread.Flags was set when the variant last
+// read them.
+func (m *machine) workThere(st *state, bits uint64) predicate {
+	return predicate{below, known(0), m.ts.and(st.work, bits)}
 }
 
 // workIs reports whether they are known to be so still.

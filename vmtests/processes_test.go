@@ -1,0 +1,268 @@
+package vmtests
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/broken"
+	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// processVariants are a path with each kind of wrapper, or with -programs all presets.
+func processVariants(t *testing.T) []stubs.Variant {
+	t.Helper()
+	if *allPrograms {
+		return programVariants(t)
+	}
+	return []stubs.Variant{variant(t, "linux-3.19"), variant(t, "linux-4.6"), variant(t, "linux-6.12+pti")}
+}
+
+// TestProcesses runs testdata/c/processes.c: fork, vfork, execve, wait and what processes
+// share. The wrappers are the path's, so it runs on several. On the host it shows that
+// what it expects is what Linux does.
+func TestProcesses(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "processes")
+	t.Run("host", func(t *testing.T) {
+		t.Parallel()
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	for _, v := range processVariants(t) {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: path, VM: machineFor(t, v, vm.ICount)})
+			reportParts(t, res, console)
+		})
+	}
+}
+
+// TestProcessesLoseNothing forks and runs programs, and then has as many free pages as
+// before; with -programs, in 10,000 rounds.
+func TestProcessesLoseNothing(t *testing.T) {
+	t.Parallel()
+	rounds := "500"
+	if *allPrograms {
+		rounds = "10000"
+	}
+	for _, name := range []string{"linux-3.19", "linux-6.12"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, boot.Config{
+				Variants: []stubs.Variant{variant(t, name)}, Init: cProgram(t, "processes"), Args: []string{"lost", rounds}, VM: machine(t, vm.TCG),
+			})
+			reportParts(t, res, console)
+		})
+	}
+}
+
+// TestExecs runs a Go program that starts itself by os/exec; with -programs on Linux, too.
+func TestExecs(t *testing.T) {
+	t.Parallel()
+	path := program(t, "execs")
+	variants := []stubs.Variant{linux319(t)}
+	if *allPrograms {
+		variants = programVariants(t)
+	}
+	for _, v := range variants {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: path, VM: machineFor(t, v, vm.TCG)})
+			reportParts(t, res, console)
+		})
+	}
+	t.Run("host", func(t *testing.T) {
+		t.Parallel()
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	if *allPrograms {
+		t.Run("Linux", func(t *testing.T) {
+			t.Parallel()
+			foreignLinux(t, path, "")
+		})
+	}
+}
+
+// script is what a shell can do here: everything but to write files.
+const script = `
+echo one two three | tr a-z A-Z | cat
+for i in 3 1 2; do echo $i; done | sort | head -n 2
+(exit 5); echo status $?
+false || echo "not true"
+x=$(echo sub $(echo sub)); echo "$x"
+ls "$BIN" | grep -c e
+sleep 0.01 & wait $!; echo waited $?
+sh -c 'kill -9 $$'; echo $?
+seq 1 300 | while read n; do echo $((n * n)); done | tail -n 1
+seq 1 20000 | tail -n 1
+cat /no/such 2>/dev/null || echo missing
+echo 'echo from standard input' | sh
+yes | head -n 3
+. "$BIN/more"
+exec echo the end
+`
+
+// TestShell runs a script by busybox, whose applets are programs of the initramfs: what
+// it prints on the host is what it must print.
+func TestShell(t *testing.T) {
+	t.Parallel()
+	busybox := need.Tool(t, "busybox")
+	dir := t.TempDir()
+	more := []byte("echo from a file\n")
+	files := []initramfs.File{fileOf(t, busybox, "bin/busybox"), {Name: "bin/more", Mode: 0o644, Data: more}, {Name: "script", Mode: 0o644, Data: []byte(script)}}
+	links := map[string]string{"busybox": busybox}
+	for _, name := range []string{"tr", "cat", "sort", "head", "ls", "grep", "sleep", "sh", "seq", "tail", "yes", "echo", "false"} {
+		files = append(files, initramfs.File{Name: "bin/" + name, Mode: fs.ModeSymlink | 0o777, Data: []byte("busybox")})
+		links[name] = "busybox"
+	}
+	for name, to := range links {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range map[string][]byte{"more": more, "script": []byte(script)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	host := exec.CommandContext(t.Context(), filepath.Join(dir, "sh"), filepath.Join(dir, "script"))
+	host.Env = []string{"PATH=" + dir, "BIN=" + dir}
+	want, err := host.CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, console := bootFiles(t, 0, "init=/bin/sh PATH=/bin BIN=/bin -- /script", files...)
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(console, "\n")); diff != "" || res.Outcome != vm.Exited || res.Status != 0 {
+		t.Errorf("the shell prints other things than on the host (-host +entrylab):\n%s\n%s", diff, res.Report())
+	}
+}
+
+// TestProcessesCatches runs testdata/c/processes.c on kernels with a fault: it must tell
+// of it, or not come to its end.
+func TestProcessesCatches(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "processes")
+	files := binary.LittleEndian.AppendUint32(nil, uint32(asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).Files.Disp))
+	for _, tt := range []struct {
+		name, function string
+		old, new       string // machine code, which the function has once
+		args           []string
+		part           string // that fails; empty: the program does not come to its end
+	}{
+		{
+			name: "after a fork both write to the same pages", function: "pages_copy",
+			old: "49836500fd", new: "49836500ff", // ANDQ ^PAGE_RW, 0(R13); ANDQ -1
+			part: "forks",
+		},
+		{
+			name: "a copied page keeps its count", function: "cow_break",
+			old: "41832e01", new: "90909090", // SUBL 1, 0(R14)
+			args: []string{"lost", "200"}, part: "lost",
+		},
+		{
+			name: "an unmapped page keeps its count", function: "page_put",
+			old: "832c9101", new: "90909090", // SUBL 1, 0(RCX)(RDX*4)
+			args: []string{"lost", "200"}, part: "lost",
+		},
+		{
+			name: "the table of descriptors is not switched", function: "process_load",
+			old: "6548890425" + hex.EncodeToString(files), new: "660f1f840000000000", // MOVQ RAX, PerCPU.Files(GS); NOP
+			part: "",
+		},
+		{
+			name: "descriptors stay open at execve", function: "files_close_on_exec",
+			old: "48837a08007407", new: "48837a0800eb07", // JE behind CMPQ FD.CloExec, 0; JMP
+			part: "execs",
+		},
+		{
+			name: "a new program's stack pointer is not set", function: "start_regs",
+			old: "49898098000000", new: "0f1f8000000000", // MOVQ RAX, PtRegs.SP(R8); NOP
+			part: "", // init is a new program, too
+		},
+		{
+			name: "handlers stay at execve", function: "exec_reset",
+			old: "48833a017407", new: "48833a01eb07", // JE behind CMPQ SigAction.Handler, SIG_IGN; JMP
+			part: "execs",
+		},
+		{
+			name: "processes share their futexes", function: "futex_wait",
+			old: "480b05", new: "483b05", // ORQ Memory.Own.FutexTag, RAX; CMPQ
+			part: "futexes",
+		},
+		{
+			name: "a memfd is cut off in init alone", function: "memfd_unmap",
+			old: "4d8b7610", new: "4d31f690", // MOVQ MM.Next(R14), R14; XORQ R14, R14
+			part: "shared_memory",
+		},
+		{
+			name: "a parent waits for ever", function: "wake_waiter",
+			old: "7410", new: "eb10", // JE behind CMPQ Thread.ChildWait, 0; JMP
+			part: "",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Init: path, Args: tt.args, VM: machine(t, vm.ICount)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Kernel = patched(t, m.Kernel, tt.function, tt.old, tt.new)
+			m.Instructions = 2_000_000_000
+			if tt.args == nil {
+				m.Append = "WITHOUT=many,times_of_children,threads_of_processes,pipes,sigchld" // they take long
+			}
+			res, console := bootMachine(t, m)
+			if tt.part != "" && !strings.Contains(console, "FAILED "+tt.part+": ") || strings.Contains(console, "done, 0 failed") {
+				t.Errorf("not caught: %v\n%s\n%s", res.Outcome, console, res.Report())
+			}
+		})
+	}
+}
+
+// TestForkReaders: a child's first registers are what the parent's wrapper has put in the
+// frame, with the slots that 3.19 leaves alone in other calls. Each case leaves one of them
+// as it was.
+func TestForkReaders(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "processes")
+	base := linux319(t)
+	frame := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(8)) // at a wrapper's return address
+	for _, tt := range []struct {
+		name, stub string
+		slot       asm.Mem
+		part       string // that fails; empty: the program does not come to its end
+	}{
+		{"fork, sp", "stub_fork", frame.SP, ""}, // the parent gets it as well
+		{"clone, sp", "stub_clone", frame.SP, "forks"},
+		{"vfork, sp", "stub_vfork", frame.SP, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n := stubs.Variant{Name: "stale", Axes: base.Axes, Edit: broken.Edit(tt.stub, asm.MOVQ(asm.R11, tt.slot))}
+			m := machine(t, vm.ICount)
+			m.Instructions = 2_000_000_000
+			m.Append = "WITHOUT=many,times_of_children,threads_of_processes,pipes,sigchld"
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{n}, Init: path, VM: m})
+			if tt.part != "" && !strings.Contains(console, "FAILED "+tt.part+": ") || strings.Contains(console, "done, 0 failed") {
+				t.Errorf("not caught: %v\n%s\n%s", res.Outcome, console, res.Report())
+			}
+		})
+	}
+}
