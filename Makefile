@@ -43,7 +43,7 @@ test: deps linux
 # `make test` for some of them. Of the variants with ibrs=entry all checks; `make
 # test` makes those of one, and of the others the checks of SPEC_CTRL.
 crosscheck: deps
-	$(TEST) ./vmtests -run '^(TestCrosscheck|TestIBRS)' -count=1 -v -crosscheck
+	$(TEST) ./vmtests -run '^(TestCrosscheck|TestIBRS|TestVariants)' -count=1 -v -crosscheck
 
 # An image booted in every way on every machine, with all checks; and stubs with the
 # faults of real kernels. Part of `make test` for some of them.

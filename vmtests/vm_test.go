@@ -18,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/initramfs"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -79,6 +80,9 @@ func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 			need.Absent(t, need.CPUFeature, why)
 		}
 		return machine(t, engine)
+	}
+	if n.Features()&layout.FeatureBHICtrl != 0 {
+		need.Absent(t, need.CPUFeature, n.Name+" needs BHI_CTRL, which no emulated CPU has")
 	}
 	m := needBochs(t)
 	m.CPU = featuresCPU
