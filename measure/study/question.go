@@ -43,7 +43,9 @@ type Question struct {
 	Operations []string `toml:"operations"`
 	// Numbers is set if a call's number decides what leads to its handler: the page then
 	// has that by number.
-	Numbers bool        `toml:"numbers"`
+	Numbers bool `toml:"numbers"`
+	// Cycles is set if counts of instructions cannot answer.
+	Cycles  bool        `toml:"cycles"`
 	Changes []Change    `toml:"change"`
 	Trades  []Trade     `toml:"trade"`
 	Figures []Published `toml:"published"`

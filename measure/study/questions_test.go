@@ -82,7 +82,7 @@ A question is a file in TOML. This one is [examples/question.toml](../examples/q
 same change; exit = true says that the two differ in the instruction that ends a call. claim is ` + fmt.Sprintf("%q, %q or %q", NoDearer, Cheaper, Dearer) + `, and answers
 has the keys of the changes that it is about, by default the first. operations may be
 ` + strings.Join(operations(), ", ") + `; the first decides, the others can say the contrary. numbers = true asks how
-many instructions lead to the handler of each number. A published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
+many instructions lead to the handler of each number, cycles = true says that counts cannot answer. A published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
 are for readers, frames are drawn in a report, limits end the page.
 `)
 	golden.Same(t, "../../docs/questions.md", b.String())

@@ -100,6 +100,10 @@ func (p Page) Verdicts() []Verdict {
 	if len(list) > 0 {
 		return list
 	}
+	if p.Question.Cycles {
+		const only = "only cycles can tell, and none were measured"
+		return []Verdict{{Worth: Undecided, By: only, Figures: []string{only}}}
+	}
 	for _, e := range p.Engines() {
 		if p.Unit(e) == record.Instructions {
 			return []Verdict{p.verdict(e)}

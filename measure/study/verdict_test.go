@@ -68,3 +68,16 @@ func TestVerdict(t *testing.T) {
 		})
 	}
 }
+
+// TestCyclesOnly: counts do not answer a question that only cycles can.
+func TestCyclesOnly(t *testing.T) {
+	q, err := Find(t.Context(), "alignment")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := q.change("16").Ends()
+	p := NewPage(q, []record.Record{recordtest.Counted(from, nullCall, 230), recordtest.Counted(to, nullCall, 230)}, nil)
+	if got, want := Answer(p.Verdicts()), "Undecided: only cycles can tell, and none were measured"; got != want {
+		t.Errorf("the answer is %q, want %q", got, want)
+	}
+}
