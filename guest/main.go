@@ -87,6 +87,9 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 		c.Verify, c.Measure = true, true
 	}
 	seed := cmp.Or(c.Seed, wire.DefaultSeed)
+	if k.Linux {
+		measure.Vulnerabilities(p)
+	}
 	if c.Verify && k.Linux {
 		p.Info("%s: %v", wire.Linux, measure.Machine())
 	}

@@ -87,7 +87,7 @@ func TestBadInput(t *testing.T) {
 		{"impossible", []string{"list", "sp=frame"}, []string{`"sp=frame" is impossible`, "sp=frame with irq=early", "another thread"}},
 		{"impossible to boot", []string{"boot", "-init", good, "-variant", "exit=iret,sp=frame,flags=flags,irq=frame"}, []string{"exit=iret with top=lazy", "IRETQ"}},
 		{"variant twice", []string{"compare", "linux-3.19", "linux-4.1", "linux-3.19"}, []string{"linux-3.19 is named twice"}},
-		{"one variant", []string{"compare", "linux-3.19"}, []string{"want at least two variants"}},
+		{"one variant", []string{"compare", "linux-3.19"}, []string{"want at least two subjects"}},
 		{"floor alone to boot", []string{"boot", "-init", good, "-variant", "bare"}, []string{"bare answers the null call only"}},
 		{"floor alone to build", []string{"build", "-init", good, "-o", image, "-variants", "bare"}, []string{"bare answers the null call only"}},
 		{"floor alone to verify", []string{"verify", "-variants", "bare"}, []string{"bare answers the null call only"}},

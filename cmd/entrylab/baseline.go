@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
-	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/study"
 	"github.com/entrylab/entrylab/measure/table"
 )
@@ -46,13 +46,13 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 	if err := measuring(o.engine); err != nil {
 		return 0, err
 	}
-	kernels := []*engine.Linux{nil} // none: the generated ones
-	for _, words := range slices.Compact([]string{"", o.words}) {
-		kernel, err := engine.NewLinux(ctx, o.kernel, words)
-		if err != nil {
-			return 0, err
-		}
-		kernels = append(kernels, kernel)
+	kernels := []string{o.kernel}
+	if words := strings.TrimSpace(o.words); words != "" {
+		kernels = append(kernels, o.kernel+" "+words)
+	}
+	all, err := readSubjects(ctx, kernels, "")
+	if err != nil {
+		return 0, err
 	}
 	// The kernel is that of a study, so that the figures are of the same code.
 	list := study.Mail().Variants()
@@ -70,30 +70,25 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 	}
 	p := e.progress()
 	defer p.done()
-	job.Subjects, job.Progress = list, p.step
-	var records []record.Record
-	for _, job.Linux = range kernels {
-		out, err := k.runner(job, func(string) {}).Run(ctx, en)
-		if err != nil {
-			return 0, err
-		}
-		if len(out.Skipped) > 0 {
-			return 0, fmt.Errorf("engine %s: %s", en.Name, out.Skipped[0].Reason)
-		}
-		records = append(records, out.Asked...)
-	}
+	job.Subjects, job.Kernels, job.Progress = list, all.kernels, p.step
+	var out engine.Outcome
+	err = e.onNextMachine(&job.Machine.Machine, func() (err error) {
+		out, err = k.runner(job, func(string) {}).Run(ctx, en)
+		return err
+	})
 	p.done()
-	set := analysis.NewSet(records)
+	if err != nil {
+		return 0, err
+	}
+	if len(out.Skipped) > 0 {
+		return 0, fmt.Errorf("engine %s: %s", en.Name, out.Skipped[0].Reason)
+	}
+	set := analysis.NewSet(out.Asked)
 	for _, s := range set.Refused {
 		fmt.Fprintf(e.stderr, "entrylab: %s: %s\n", s.Engine, s.Reason)
 	}
-	names := []string{"linux-3.19", "heukelum-v2"}
-	for _, v := range set.Variants() {
-		if set.Axes(v) == "" {
-			names = append(names, v)
-		}
-	}
-	c, err := set.Compare(en.Name, engine.Outcome{}, names)
+	names := append([]string{"linux-3.19", "heukelum-v2"}, all.names...)
+	c, err := set.Compare(en.Name, out, names)
 	if err != nil {
 		return 0, err
 	}

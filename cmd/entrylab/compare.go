@@ -23,6 +23,7 @@ import (
 type compareOptions struct {
 	machineFlags
 	format, out string
+	words       string
 	from        []string
 	unproved    bool
 }
@@ -31,8 +32,8 @@ func (e *env) compareCommand() *cli.Command {
 	var o compareOptions
 	return e.command(&cli.Command{
 		Name:      "compare",
-		Usage:     "measure variants against the first of them",
-		ArgsUsage: "VARIANT VARIANT...",
+		Usage:     "measure variants and Linux kernels against the first of them",
+		ArgsUsage: "SUBJECT SUBJECT...",
 		Description: `All variants are in one kernel and are measured in turn. Engine replay boots no
 machine: it runs the code of the paths in ring 3 of this CPU; static runs
 nothing, and counts what the code has. -from measures nothing: it reads the
@@ -40,16 +41,22 @@ console output of machines that booted an image by themselves. With -v, engine
 replay also prints how the differences spread over the placements in memory, and
 what 1, 2, 3 and 6 additional instructions read as.
 
+` + kernelSubjects + `
+Each boots by itself, so engine icount compares it, instruction by instruction.
+
 Examples:
 
     entrylab compare linux-3.19 heukelum-v2
     entrylab compare -engine static linux-3.19 linux-3.19+a linux-4.1
     entrylab compare -format bench linux-4.1 ./mine.S > bench.txt
+    entrylab compare ./vmlinuz-base ./vmlinuz-patched
+    entrylab compare linux-6.12 './vmlinuz mitigations=off'
     entrylab compare -from serial.log -o results.jsonl`,
 		Metadata:                  completes(variants),
 		DisableSliceFlagSeparator: true, // a comma in the name of a file
 		Flags: append(o.flags(engine.Measuring()),
 			formatFlag(&o.format, table.Formats...),
+			wordsFlag(&o.words),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
 				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample; may be repeated",
@@ -68,15 +75,19 @@ func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) 
 		return e.compareConsoles(ctx, o, args)
 	}
 	if len(args) < 2 {
-		return 0, errors.New("want at least two variants: the first is what the others are compared with")
+		return 0, errors.New("want at least two subjects: the first is what the others are compared with")
 	}
 	if err := measuring(o.engine); err != nil {
 		return 0, err
 	}
-	list, err := eachVariant(ctx, args)
+	all, err := readSubjects(ctx, args, o.words)
 	if err != nil {
 		return 0, err
 	}
+	if err := all.counting(&o.machineFlags); err != nil {
+		return 0, err
+	}
+	list := all.variants
 	said, err := refuseUnproved(list, o.unproved)
 	if err != nil {
 		return 0, err
@@ -85,16 +96,15 @@ func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) 
 	if err != nil {
 		return 0, err
 	}
-	names := namesOf(list)
-	if en.VM != "" && !slices.Contains(names, wire.Floor) {
+	if en.VM != "" && len(list) > 0 && !slices.Contains(all.names, wire.Floor) {
 		bare, err := stubs.ParseVariant(wire.Floor)
 		if err != nil {
 			return 0, err
 		}
 		list = append(list, bare)
 	}
-	job.Subjects, job.Verify = list, true
-	return e.compare(ctx, o, en, job, names, said)
+	job.Subjects, job.Kernels, job.Verify = list, all.kernels, true
+	return e.compare(ctx, o, en, job, all.names, said)
 }
 
 // compare measures what the job is and prints it. names are the variants that are
@@ -109,7 +119,11 @@ func (e *env) compare(ctx context.Context, o *compareOptions, en engine.Engine, 
 	p := e.progress()
 	defer p.done()
 	job.Progress = p.step
-	out, err := k.runner(job, func(string) {}).Run(ctx, en)
+	var out engine.Outcome
+	err = e.onNextMachine(&job.Machine.Machine, func() (err error) {
+		out, err = k.runner(job, func(string) {}).Run(ctx, en)
+		return err
+	})
 	p.done()
 	if err == nil && len(out.Skipped) > 0 {
 		err = fmt.Errorf("engine %s: %s", en.Name, out.Skipped[0].Reason)

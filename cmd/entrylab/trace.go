@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +21,6 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/measure/trace"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // traceOptions are the flags of trace.
@@ -35,7 +33,7 @@ type traceOptions struct {
 func (o *traceOptions) traceFlags() []cli.Flag {
 	o.engine = string(vm.ICount)
 	flags := slices.DeleteFunc(o.flags(nil), func(f cli.Flag) bool { return f.Names()[0] == "engine" })
-	return append(flags, &cli.StringFlag{Name: "append", Usage: "further `WORDS` for a Linux kernel's command line", Destination: &o.words})
+	return append(flags, wordsFlag(&o.words))
 }
 
 // nullCall is the call that is followed if none is named.
@@ -48,9 +46,11 @@ func (e *env) traceCommand() *cli.Command {
 		Usage:     "print every instruction that a kernel runs in one system call",
 		ArgsUsage: "SUBJECT [CALL [ARGUMENT...]]",
 		Metadata:  completes(variants),
-		Description: `SUBJECT is a variant or, with a slash in it, the file of a Linux kernel, a
-vmlinuz or bzImage. CALL is a name or a number; without one it is getppid. An
-ARGUMENT is a number, or BUF for the address of 64 KiB of zeros.
+		Description: `SUBJECT is a variant or a Linux kernel. CALL is a name or a number; without one
+it is getppid. An ARGUMENT is a number, or BUF for the address of 64 KiB of
+zeros.
+
+` + kernelSubjects + `
 
 QEMU runs the call one instruction at a time, from SYSCALL up to the instruction
 behind it. No interrupt arrives meanwhile, so a call that waits cannot be
@@ -62,7 +62,7 @@ Examples:
 
     entrylab trace linux-6.12
     entrylab trace ./vmlinuz getppid
-    entrylab trace -append mitigations=off ./vmlinuz -- uname BUF`,
+    entrylab trace './vmlinuz mitigations=off' -- uname BUF`,
 		Flags: append(o.traceFlags(), formatFlag(&o.format, "text", "json", "csv", "html")),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runTrace(ctx, &o, args) })
 }
@@ -71,28 +71,28 @@ func (e *env) runTrace(ctx context.Context, o *traceOptions, args []string) (int
 	if len(args) == 0 {
 		return 0, errors.New("want a variant or the file of a Linux kernel")
 	}
-	subject, words := args[0], callWords(args[1:])
+	words := callWords(args[1:])
 	call, err := parseCall(words)
 	if err != nil {
 		return 0, err
 	}
-	machine, err := o.machineFor(ctx, e, subject)
+	subject, err := readSubjects(ctx, args[:1], o.words)
 	if err != nil {
 		return 0, err
 	}
-	t, err := e.traced(ctx, o, machine, subject, call)
+	machine, err := o.config(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	var t *traced
+	err = e.onNextMachine(&machine.Machine, func() (err error) {
+		t, err = e.traced(ctx, o, machine, subject, call)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
 	return 0, e.print(t.document(words, o.format), o.format)
-}
-
-// machineFor returns the machine for the subjects.
-func (o *traceOptions) machineFor(ctx context.Context, e *env, subjects ...string) (vm.Config, error) {
-	if o.words != "" && !slices.ContainsFunc(subjects, isKernelFile) {
-		return vm.Config{}, errors.New("-append is for a Linux kernel")
-	}
-	return o.config(ctx, e)
 }
 
 // callWords are the words of a call: getppid's if there are none.
@@ -135,80 +135,76 @@ type traced struct {
 	config record.Config
 }
 
-// traced boots the subject and follows its call.
-func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, subject string, call *wire.Call) (*traced, error) {
+// traced boots the only one of the subjects and follows its call.
+func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, subject subjects, call *wire.Call) (*traced, error) {
 	p := e.progress()
 	defer p.done()
-	p.step("booting " + subject)
+	t := &traced{name: subject.names[0], config: engine.HostConfig()}
+	p.step("booting " + t.name)
 	do := wire.Command{Trace: true, Call: call, Measure: call.Number == syscall.SYS_GETPPID}
-	t := &traced{config: engine.HostConfig()}
 	var m vm.Config
-	var follow func() ([]trace.Path, error)
 	var err error
-	if isKernelFile(subject) {
-		linux, failed := engine.NewLinux(ctx, subject, o.words)
-		if failed != nil {
-			return nil, failed
-		}
-		t.name = linux.Name()
-		if m, err = linux.Machine(ctx, machine, do); err != nil {
-			return nil, err
-		}
-		follow = func() ([]trace.Path, error) { return trace.Follow(ctx, m, []string{wire.Linux}, true) }
+	if len(subject.kernels) > 0 {
+		m, err = subject.kernels[0].Machine(ctx, machine, do)
 	} else {
-		var list []stubs.Variant
-		if list, err = eachVariant(ctx, []string{subject}); err != nil {
-			return nil, err
-		}
-		t.name = list[0].Name
-		if m, err = boot.Prepare(ctx, boot.Config{Variants: list, Args: do.Words(), VM: machine}); err != nil {
-			return nil, err
-		}
-		follow = func() ([]trace.Path, error) { return trace.Paths(ctx, list, m) }
+		m, err = boot.Prepare(ctx, boot.Config{Variants: subject.variants, Args: do.Words(), VM: machine})
+	}
+	if err != nil {
+		return nil, err
 	}
 	if o.verbose {
 		if err := printCommandLine(e.stderr, m); err != nil {
 			return nil, err
 		}
 	}
-	paths, err := follow()
+	if len(subject.kernels) > 0 {
+		var run *boot.Run
+		if t.path, run, err = trace.Linux(ctx, m, nil); err != nil {
+			err = subject.kernels[0].Why(ctx, m, run, err)
+		}
+	} else {
+		var paths []trace.Path
+		if paths, err = trace.Paths(ctx, subject.variants, m); err == nil {
+			t.path = paths[0]
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	t.path = paths[0]
 	t.path.Subject = t.name
 	t.config.Engine, t.config.Machine, t.config.CPU, t.config.Code = string(m.Engine), string(m.Machine), m.CPU, m.Code
 	t.config.Emulator, err = vm.Emulator(ctx, m.Engine)
 	return t, err
 }
 
-// isKernelFile reports whether a subject is the file of a Linux kernel: a path, and not
-// that of a stub for the assembler.
-func isKernelFile(subject string) bool {
-	ext := strings.ToLower(filepath.Ext(subject))
-	return strings.Contains(subject, "/") && ext != ".s" && ext != ".asm"
-}
-
 // head says what was run, and how much it is.
 func (t *traced) head(call []string) table.Block {
-	_, all, lines := t.path.ByFunc()
+	_, all := t.path.ByFunc()
 	return table.Line("%s: %s, %d instructions from SYSCALL up to the one behind it, in %d lines of 64 bytes of code",
-		t.name, strings.Join(call, " "), all.Instructions, lines)
+		t.name, strings.Join(call, " "), all.Instructions, all.Lines)
 }
 
 // document is the path: the functions it goes through first, then each instruction.
 func (t *traced) document(call []string, format string) *table.Document {
-	funcs, all, _ := t.path.ByFunc()
+	funcs, all := t.path.ByFunc()
 	c := table.ConfigOf(t.config)
 	d := &table.Document{Title: "entrylab trace", Config: &c}
-	sum := &table.Table{Name: "functions", Head: []string{"", "instructions", "loads", "stores", "by GS", "indirect branches", "bytes"}}
-	row := func(name string, w trace.Work) {
-		sum.Add(name, w.Instructions, w.Loads, w.Stores, w.GS, w.Indirect, w.Bytes)
+	works := func(name, what string) *table.Table {
+		return &table.Table{Name: name, Head: []string{what, "instructions", "loads", "stores", "by GS", "indirect branches", "bytes", "lines"}}
 	}
+	row := func(t *table.Table, name string, w trace.Work) {
+		t.Add(name, w.Instructions, w.Loads, w.Stores, w.GS, w.Indirect, w.Bytes, w.Lines)
+	}
+	sum := works("functions", "function")
 	for _, f := range funcs {
-		row(cmp.Or(f.Func, "in no function"), f.Work)
+		row(sum, cmp.Or(f.Func, "in no function"), f.Work)
 	}
-	row("all", all)
+	row(sum, "all", all)
+	parts := works("stages", "stage")
+	stages, err := t.path.ByStage()
+	for _, s := range stages {
+		row(parts, s.String(), s.Work)
+	}
 	steps := &table.Table{Name: "steps", Words: true, Key: table.NoKey, Head: []string{"address", "function", "bytes", "instruction"}}
 	for _, s := range t.path.Steps {
 		steps.Add(fmt.Sprintf("%x", s.Addr), s.Place(), fmt.Sprintf("%x", s.Code), s.Text())
@@ -220,6 +216,11 @@ func (t *traced) document(call []string, format string) *table.Document {
 	d.Add(table.Line("engine %s, machine %s, CPU %s, %s", t.config.Engine, t.config.Machine, t.config.CPU, t.config.Emulator), t.head(call))
 	if t.path.Counted != 0 {
 		d.Add(table.Line("the guest counts %g in the same boot", t.path.Counted))
+	}
+	if err != nil {
+		d.Add(table.Space, table.Line("no stages: %v", err))
+	} else {
+		d.Add(table.Space, table.Block{Table: parts})
 	}
 	d.Add(table.Space, table.Block{Table: sum}, table.Space, table.Block{Table: steps})
 	return d

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/measure/trace"
@@ -22,21 +24,73 @@ func (e *env) runDiffExecuted(ctx context.Context, o *traceOptions, args []strin
 	if err != nil {
 		return 0, err
 	}
-	machine, err := o.machineFor(ctx, e, args[:2]...)
+	machine, err := o.config(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	two, err := readTwo(ctx, args[0], args[1], o.words)
 	if err != nil {
 		return 0, err
 	}
 	var both [2]*traced
-	for i, subject := range args[:2] {
-		if both[i], err = e.traced(ctx, o, machine, subject, call); err != nil {
-			return 0, fmt.Errorf("%s: %w", subject, err)
+	err = e.onNextMachine(&machine.Machine, func() error {
+		for i, subject := range two {
+			if both[i], err = e.traced(ctx, o, machine, subject, call); err != nil {
+				return fmt.Errorf("%s: %w", subject.names[0], err)
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	pairs, err := trace.Diff(both[0].path, both[1].path)
 	if err != nil {
 		return 0, err
 	}
-	return 0, e.print(diffDocument(both, words, pairs), o.format)
+	d := diffDocument(both, words, pairs)
+	if two[0].kernels == nil && two[1].kernels != nil {
+		agreed, err := trace.Agree(both[1].path, both[0].path)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", both[1].name, err)
+		}
+		d.Blocks = slices.Insert(d.Blocks, headLines, table.Line("%s, as executed by %s: %s", both[0].name, both[1].name, joined(agreed)))
+	}
+	return 0, e.print(d, o.format)
+}
+
+// headLines are the lines of diffDocument that say what was run.
+const headLines = 3
+
+// joined lists how much of each stage a preset has.
+func joined(list []trace.Agreement) string {
+	var words []string
+	for _, a := range list {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// readTwo reads two subjects, which may be the same.
+func readTwo(ctx context.Context, a, b, words string) (two [2]subjects, err error) {
+	both, err := readSubjects(ctx, []string{a, b}, words)
+	if a == b {
+		both, err = readSubjects(ctx, []string{a}, words)
+		return [2]subjects{both, both}, err
+	}
+	if err != nil {
+		return two, err
+	}
+	variants, kernels := both.variants, both.kernels
+	for i, arg := range []string{a, b} {
+		two[i].names = both.names[i : i+1]
+		if _, _, kernel := kernelFile(arg); kernel {
+			two[i].kernels, kernels = kernels[:1], kernels[1:]
+		} else {
+			two[i].variants, variants = variants[:1], variants[1:]
+		}
+	}
+	return two, nil
 }
 
 // diffDocument is what changed, function by function, and then the steps.
@@ -48,13 +102,13 @@ func diffDocument(both [2]*traced, call []string, pairs []trace.Pair) *table.Doc
 		d.Add(t.head(call))
 	}
 	d.Add(table.Space)
-	funcs, all := trace.ByFunc(pairs)
+	funcs, all := trace.ByPart(pairs)
 	if all.Only+all.Renamed == 0 {
 		d.Add(table.Line("They run the same instructions."))
 		return d
 	}
 	for _, f := range funcs {
-		d.Add(table.Line("%s: %v", f.Func, f))
+		d.Add(table.Line("%s: %v", f.Part, f))
 	}
 	d.Add(table.Line("in all: %v", all), table.Space)
 	t := &table.Table{Name: "steps", Words: true, Key: table.NoKey, Head: []string{"", "function", both[0].name, both[1].name}}

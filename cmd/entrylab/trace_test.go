@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,26 +89,15 @@ func TestTraceBad(t *testing.T) {
 func TestDiffExecuted(t *testing.T) {
 	need.QEMU(t)
 	linux := need.Linux(t)
-	image, err := os.ReadFile(linux)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := bytes.Index(image, clearing)
-	if at < 0 {
-		t.Fatalf("%s has no entry_SYSCALL_64 that is not compressed", linux)
-	}
-	copy(image[at+len(clearing)-2:], "\x90\x90")
-	longer := filepath.Join(t.TempDir(), "vmlinuz")
-	if err := os.WriteFile(longer, image, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	longer := longerEntry(t, linux)
 	for _, row := range []struct {
 		name string
 		args []string
 		want []string
 	}{
 		{"nothing", []string{"linux-3.19", "linux-3.19"}, []string{"\nThey run the same instructions.\n"}},
-		{"a variant", []string{"linux-3.19", "heukelum-v2"}, []string{"\nentry_SYSCALL_64: +6 instructions, +1 load, +5 stores\n", "\nin all: +6 instructions"}},
+		{"a variant", []string{"linux-3.19", "heukelum-v2"}, []string{"\nassembly entry: +6 instructions, +1 load, +5 stores, +1 access by GS\nassembly exit: -1 access by GS\n", "\nin all: +6 instructions"}},
+		{"a preset of Linux", []string{"linux-6.12", linux}, []string{"\nlinux-6.12, as executed by Linux ", ": assembly entry ", ", assembly exit "}},
 		{"one instruction of Linux", []string{linux, longer}, []string{"\nin all: +1 instruction\n", "xor %esi,%esi", "\n>   entry_SYSCALL_64_after_hwframe"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

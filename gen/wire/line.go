@@ -9,7 +9,7 @@ import (
 )
 
 // Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
-// [Sampling], [Series], [SamplingEnd], [Summary] or [Symbol].
+// [Sampling], [Series], [SamplingEnd], [Summary], [Symbol] or [Vulnerability].
 type Line interface {
 	// String returns the line without its line break. A line break within a text is
 	// printed as "; ", as the rest would otherwise be another line.
@@ -17,32 +17,34 @@ type Line interface {
 	isLine()
 }
 
-func (Check) isLine()       {}
-func (Event) isLine()       {}
-func (Info) isLine()        {}
-func (Measure) isLine()     {}
-func (Proof) isLine()       {}
-func (Sampling) isLine()    {}
-func (Series) isLine()      {}
-func (SamplingEnd) isLine() {}
-func (Summary) isLine()     {}
-func (Symbol) isLine()      {}
+func (Check) isLine()         {}
+func (Event) isLine()         {}
+func (Info) isLine()          {}
+func (Measure) isLine()       {}
+func (Proof) isLine()         {}
+func (Sampling) isLine()      {}
+func (Series) isLine()        {}
+func (SamplingEnd) isLine()   {}
+func (Summary) isLine()       {}
+func (Symbol) isLine()        {}
+func (Vulnerability) isLine() {}
 
 // Kinds of lines: the word in front of the colon. The kinds of checks are their outcomes.
 const (
-	KindEvent    = "EVENT"
-	KindInfo     = "INFO"
-	KindMeasure  = "MEASURE"
-	KindProof    = "PROOF"
-	KindSampling = "SAMPLING"
-	KindSample   = "SAMPLE"
-	KindSummary  = "SUMMARY"
-	KindSymbol   = "SYMBOL"
+	KindEvent         = "EVENT"
+	KindInfo          = "INFO"
+	KindMeasure       = "MEASURE"
+	KindProof         = "PROOF"
+	KindSampling      = "SAMPLING"
+	KindSample        = "SAMPLE"
+	KindSummary       = "SUMMARY"
+	KindSymbol        = "SYMBOL"
+	KindVulnerability = "VULNERABILITY"
 )
 
 var kinds = []string{
 	string(Pass), string(Fail), string(Skip), string(Error),
-	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary, KindSymbol,
+	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary, KindSymbol, KindVulnerability,
 }
 
 // kindOf returns the kind of a line, of which the beginning is enough; empty if it is
@@ -96,6 +98,8 @@ func parseKind(kind, text string) (Line, error) {
 		return parseSummary(text)
 	case KindSymbol:
 		return parseSymbol(text)
+	case KindVulnerability:
+		return parseVulnerability(text)
 	}
 	return parseCheck(Outcome(kind), text)
 }

@@ -50,6 +50,7 @@ var lines = []struct {
 	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
 	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
 	{"symbol", Symbol{0xffffffff81000010, "_text", 0xffffffff81000000}, "SYMBOL: 0xffffffff81000010 _text 0xffffffff81000000 crc=f60dbff8"},
+	{"vulnerability", Vulnerability{"meltdown", "Mitigation: PTI"}, "VULNERABILITY: meltdown Mitigation: PTI crc=43819e07"},
 	{"summary", Summary{12, 1, 2}, "SUMMARY: 12 tests, 1 unexpected failures, 2 skipped"},
 }
 
@@ -118,8 +119,9 @@ var (
 	anySymbol = rapid.Custom(func(t *rapid.T) Line {
 		return Symbol{rapid.Uint64().Draw(t, "addr"), anyName.Draw(t, "name"), rapid.Uint64().Draw(t, "start")}
 	})
-	anyLine = rapid.OneOf(
-		anyCheck, anyMeasure, anySampling, anySeries, anyProof, anySymbol,
+	anyVulnerability = rapid.Custom(func(t *rapid.T) Line { return Vulnerability{anyName.Draw(t, "name"), anyText.Draw(t, "state")} })
+	anyLine          = rapid.OneOf(
+		anyCheck, anyMeasure, anySampling, anySeries, anyProof, anySymbol, anyVulnerability,
 		rapid.Map(anyText, func(s string) Line { return Info(s) }),
 		rapid.Custom(func(t *rapid.T) Line {
 			return Summary{anyCount.Draw(t, "tests"), anyCount.Draw(t, "bad"), anyCount.Draw(t, "skipped")}
@@ -142,7 +144,7 @@ func TestPrintParse(t *testing.T) {
 // cut off.
 func TestDamaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(anySampling, anySeries, anyProof, anySymbol).Draw(t, "line").String()
+		text := rapid.OneOf(anySampling, anySeries, anyProof, anySymbol, anyVulnerability).Draw(t, "line").String()
 		_, rest, _ := strings.Cut(text, ": ")
 		first := len(text) - len(rest)
 		i := rapid.IntRange(first, len(text)-1).Draw(t, "at")
@@ -186,6 +188,7 @@ func TestParseLineBad(t *testing.T) {
 		{"measure agrees twice", measure("agree=0.93", "agree=1.01"), "want 0 to 1"},
 		{"proof of nobody", summed(KindProof, ": refuted"), `want "variant: verdict"`},
 		{"proof without a verdict", summed(KindProof, "racy"), `want "variant: verdict"`},
+		{"vulnerability without a state", summed(KindVulnerability, "meltdown"), "want the name of a vulnerability"},
 		{"no sum", "SAMPLE: label=a", "cut off: it has no crc="},
 		{"another sum", "SAMPLE: label=a crc=f60dbff8", "damaged: its sum is"},
 		{"sum is cut", lines[8].text[:len(lines[8].text)-1], "damaged: its sum is"},
@@ -223,8 +226,8 @@ func TestKinds(t *testing.T) {
 		types[reflect.TypeOf(tt.line)] = true
 		words[kindOf(tt.text)] = true
 	}
-	if len(types) != 10 {
-		t.Errorf("lines have %d types, want 10", len(types))
+	if len(types) != 11 {
+		t.Errorf("lines have %d types, want 11", len(types))
 	}
 	for _, kind := range kinds {
 		if !words[kind] {

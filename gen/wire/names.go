@@ -11,6 +11,10 @@ const Floor = "bare"
 // hash of its code.
 const Linux = "linux"
 
+// CheckTrace is the name of the check that a traced call was made, and the beginning of
+// the names of what belongs to it.
+const CheckTrace = "trace"
+
 // Labels of what is sampled in addition to the variants, to prove and to calibrate a
 // run. No variant's name begins with a dash.
 const (

@@ -15,6 +15,8 @@ type Results struct {
 	Events []Event `json:"-"`
 	// Symbols are the functions of the addresses that a debugger has asked about.
 	Symbols []Symbol `json:"-"`
+	// Vulnerabilities are what a Linux kernel says about its CPU.
+	Vulnerabilities []Vulnerability `json:"-"`
 	// Info are the lines that are not results.
 	Info []string `json:"info,omitempty"`
 	// Complete is set if the summary was seen and agrees with the lines.
@@ -86,6 +88,8 @@ func (r *Results) add(line Line) error {
 		r.Events = append(r.Events, l)
 	case Symbol:
 		r.Symbols = append(r.Symbols, l)
+	case Vulnerability:
+		r.Vulnerabilities = append(r.Vulnerabilities, l)
 	case Info:
 		r.Info = append(r.Info, string(l))
 		return nil

@@ -69,6 +69,9 @@ func (p *Printer) Event(e wire.Event) { p.write(e) }
 // Symbol prints which function an address is in.
 func (p *Printer) Symbol(s wire.Symbol) { p.write(s) }
 
+// Vulnerability prints what the kernel says about a vulnerability.
+func (p *Printer) Vulnerability(v wire.Vulnerability) { p.write(v) }
+
 // Proof prints the proof's verdict on a variant. The lines that follow must be read with
 // it.
 func (p *Printer) Proof(proof wire.Proof) { p.write(proof) }

@@ -2,13 +2,10 @@ package measure
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
@@ -36,15 +33,18 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 			settle(k)
 		}
 		asked, err := traceUnder(k, v, &c)
-		if err == nil && len(asked) > 0 {
-			err = printSymbols(p, asked)
-		}
 		if err != nil {
-			p.Result("trace: "+v.Name, lines.Harness(err.Error()))
+			p.Result(wire.CheckTrace+": "+v.Name, lines.Harness(err.Error()))
 			return
 		}
+		if len(asked) == 0 {
+			continue
+		}
+		if err := printSymbols(p, asked); err != nil {
+			p.Result(wire.CheckTrace+": symbols", lines.Skip(err.Error()))
+		}
 	}
-	p.Result("trace", nil)
+	p.Result(wire.CheckTrace, nil)
 }
 
 func traceUnder(k *control.Kernel, v control.Variant, c *regs.Traced) (asked []uint64, err error) {
@@ -60,17 +60,7 @@ func traceUnder(k *control.Kernel, v control.Variant, c *regs.Traced) (asked []u
 
 // printSymbols prints which functions the addresses are in, as /proc/kallsyms has them.
 func printSymbols(p *lines.Printer, asked []uint64) error {
-	const folder, file = "/proc", "/proc/kallsyms"
-	f, err := os.Open(file)
-	if errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(folder, 0o555); err != nil {
-			return err
-		}
-		if err := syscall.Mount("proc", folder, "proc", 0, ""); err != nil {
-			return fmt.Errorf("mounting %s: %w", folder, err)
-		}
-		f, err = os.Open(file)
-	}
+	f, err := openUnder("/proc", "proc", "kallsyms")
 	if err != nil {
 		return fmt.Errorf("the kernel does not tell its symbols (CONFIG_KALLSYMS): %w", err)
 	}

@@ -6,6 +6,7 @@ package bounded
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -130,6 +131,23 @@ func (k Kind) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
+}
+
+// Hash returns the SHA-256 of the file and of what belongs to it, in hexadecimal.
+func (k Kind) Hash(ctx context.Context, path string, beside ...[]byte) (string, error) {
+	f, err := k.Open(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	for _, b := range beside {
+		sum.Write(b)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)), nil
 }
 
 // Reader returns a reader of r, the file at path, that keeps to the kind's limit. The

@@ -32,6 +32,8 @@ type Comparison struct {
 	Ladder   []Rung
 	Account  engine.Account
 	Notes    []string
+	// Vulnerabilities are what each real kernel says about the CPU.
+	Vulnerabilities map[string][]wire.Vulnerability
 }
 
 // Row is one operation in one form.
@@ -104,7 +106,7 @@ func (v Value) Tail() *record.Tail {
 // returns the error of a refusal, it returns the comparison too.
 func (s *Set) Compare(name string, out engine.Outcome, names []string) (*Comparison, error) {
 	e := engine.Of(name)
-	c := &Comparison{Engine: e, Checks: out.Checks, Account: out.Account, Variants: names}
+	c := &Comparison{Engine: e, Checks: out.Checks, Account: out.Account, Variants: names, Vulnerabilities: out.Vulnerabilities}
 	if len(names) == 0 {
 		c.Variants = s.order
 	}
@@ -227,6 +229,60 @@ func (c *Comparison) Verdict(variant string) string {
 	return e.String() + " cycles"
 }
 
+// Sentence says what an engine that counts found for a variant: the null call with its
+// phases, and how many of the other operations differ.
+func (c *Comparison) Sentence(variant string) string {
+	var phases, others []string
+	var dearer, cheaper, same, unseen int
+	null := "not measured"
+	for _, r := range c.Rows {
+		d := c.difference(r, variant)
+		switch {
+		case r.Op.Op == nullCall:
+			null = d.Words()
+		case strings.HasPrefix(r.Op.Op, nullCall+"/"):
+			if d.Kind == Exact && d.Value != 0 {
+				phases = append(phases, r.Short+" "+Signed(d.Value))
+			}
+		case d.Kind == None:
+		case d.Sense() == Dearer:
+			dearer++
+		case d.Sense() == Cheaper:
+			cheaper++
+		case d.Kind == Exact:
+			same++
+		default:
+			unseen++
+		}
+	}
+	text := "null call: " + null
+	if len(phases) > 0 {
+		text += " (" + strings.Join(phases, ", ") + ")"
+	}
+	for _, o := range []struct {
+		n    int
+		word string
+	}{{dearer, "dearer"}, {cheaper, "cheaper"}, {same, "the same"}, {unseen, "without a difference that is seen"}} {
+		if o.n > 0 {
+			others = append(others, fmt.Sprintf("%d %s", o.n, o.word))
+		}
+	}
+	if len(others) == 0 {
+		return text
+	}
+	return text + "; other operations: " + strings.Join(others, ", ")
+}
+
+// difference returns a row's difference of a variant.
+func (c *Comparison) difference(r Row, variant string) Difference {
+	for _, v := range r.Values {
+		if v.Variant == variant {
+			return v.Difference
+		}
+	}
+	return Difference{}
+}
+
 // otherForms returns the range of a variant's differences in the other forms of the
 // null call.
 func (c *Comparison) otherForms(variant string) string {
@@ -257,12 +313,13 @@ func (c *Comparison) Compared(subjects []stubs.Variant) error {
 	}
 	var why []string
 	var needs layout.Features
-	for _, n := range subjects {
-		v := n.Name
-		if !slices.Contains(c.Variants, v) || has(v) {
+	for _, v := range c.Variants {
+		if has(v) {
 			continue
 		}
-		needs |= n.Features()
+		if i := slices.IndexFunc(subjects, func(n stubs.Variant) bool { return n.Name == v }); i >= 0 {
+			needs |= subjects[i].Features()
+		}
 		text := v + " was not measured"
 		for _, check := range c.Checks {
 			if check.Name == v+": measure" {

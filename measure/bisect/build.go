@@ -163,7 +163,7 @@ func (l *linux) measure(ctx context.Context, file string) (point, error) {
 		return point{}, err
 	}
 	job := engine.Job{
-		Linux: kernel, Verify: l.verify(),
+		Kernels: []*engine.Linux{kernel}, Verify: l.verify(),
 		Machine: vm.Config{Machine: vm.Machine(l.cell.Machine), CPU: l.cell.CPU},
 	}
 	out, err := engine.Runner{Job: job, Judge: analysis.Judge, Note: func(string) {}}.Run(ctx, l.cell.Engine)
@@ -192,7 +192,7 @@ func (l *linux) measure(ctx context.Context, file string) (point, error) {
 		return point{value: Value{Figure: r.Median, Unit: r.Unit}}, nil
 	}
 	for _, c := range out.Checks {
-		if c.Name == wire.Linux+": "+l.point && c.Outcome != wire.Skip {
+		if c.Name == kernel.Name()+": "+l.point && c.Outcome != wire.Skip {
 			return point{value: Value{Outcome: string(c.Outcome)}, detail: c.Detail}, nil
 		}
 	}

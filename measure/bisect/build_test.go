@@ -278,6 +278,7 @@ func ending(t *testing.T) string {
 	copy(b[0x202:], "HdrS\x0c\x02")
 	copy(b[0x20e:], []byte{0x00, 0x02}) // the release is at 0x400
 	b[0x211] = 1                        // loaded high
+	b[0x236] = 1                        // 64 bits
 	copy(b[0x268:], []byte{0xb0, 0x01, 0xe6, 0xf4, 0xeb, 0xfe})
 	copy(b[0x400:], "0.0.1 (test)\x00")
 	path := filepath.Join(t.TempDir(), "image")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -18,7 +19,11 @@ func init() {
 		Hypervisor: "bochs", Meaningless: emulatorsClock,
 		Available: func(ctx context.Context) error { return vm.Bochs.Available(ctx, nil) },
 		Plan: func(ctx context.Context, j Job) ([]Step, error) {
-			step, err := j.target(vm.Bochs, d).counts(ctx)
+			generated, real := j.targets(vm.Bochs, d)
+			if len(real) > 0 {
+				return nil, fmt.Errorf("%s: engine bochs boots a disk image, which only the generated kernel has: use -engine icount", real[0].linux.name)
+			}
+			step, err := generated.counts(ctx)
 			return []Step{step}, err
 		},
 	})

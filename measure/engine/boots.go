@@ -14,8 +14,25 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// boots returns the steps of an engine whose ticks are cycles. A boot is the unit of
-// resampling, so there are many boots, each with its code at other addresses.
+// boots returns the steps of an engine whose ticks are cycles, of all that the job boots.
+func (j *Job) boots(ctx context.Context, engine vm.Engine, d Defaults) ([]Step, error) {
+	generated, all := j.targets(engine, d)
+	if generated != nil {
+		all = append([]*target{generated}, all...)
+	}
+	var steps []Step
+	for _, t := range all {
+		some, err := t.boots(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, some...)
+	}
+	return steps, nil
+}
+
+// boots returns the steps that sample. A boot is the unit of resampling, so there are
+// many boots, a generated kernel's each with its code at other addresses.
 func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 	n, samples := cmp.Or(t.job.Boots, d.Boots), t.job.Samples
 	if t.job.Study {
@@ -88,8 +105,8 @@ func (t *target) sample(ctx context.Context, m vm.Config, number int, c record.C
 		return cycles.Boot{}, fmt.Errorf("%s: %w", source, err)
 	}
 	b, err := booted(source, console.String(), number, c)
-	if t.job.Linux != nil {
-		b.Rename(wire.Linux, t.job.Linux.name)
+	if t.linux != nil {
+		b.Rename(wire.Linux, t.linux.name)
 	}
 	return b, err
 }

@@ -170,8 +170,8 @@ type Job struct {
 	// Subjects are measured together, the first as the base of sampled
 	// differences.
 	Subjects []stubs.Variant
-	// Linux, if not nil, is measured instead of Subjects.
-	Linux *Linux
+	// Kernels are real kernels, each measured in a boot of its own.
+	Kernels []*Linux
 	// Machine is what the user asks of the machine; a field that is empty or 0 means the
 	// engine's default.
 	Machine vm.Config
@@ -226,6 +226,9 @@ type Out struct {
 	// Checks receives outcomes of checks, Account what a run reports about itself.
 	Checks  func([]wire.Check)
 	Account func(Account)
+	// Vulnerabilities receives what a real kernel, by its name in records, says about the
+	// CPU.
+	Vulnerabilities func(kernel string, said []wire.Vulnerability)
 }
 
 // Account is what a run reports about itself in addition to its records.

@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -145,41 +143,6 @@ func TestComplete(t *testing.T) {
 		if bad {
 			t.Errorf("row %d: complete, though something is missing", i)
 		}
-	}
-}
-
-func TestRelease(t *testing.T) {
-	image := make([]byte, 0x1000)
-	copy(image[headerMagic:], "HdrS")
-	image[headerVersion], image[headerVersion+1] = 0x10, 0x04 // at 0x610
-	copy(image[0x610:], "6.1.0-42 (builder) #1\x00")
-	edit := func(off int, s string) []byte {
-		b := bytes.Clone(image)
-		copy(b[off:], s)
-		return b
-	}
-	for _, tt := range []struct {
-		name       string
-		image      []byte
-		want, fail string
-	}{
-		{"good", image, "6.1.0-42", ""},
-		{"an ELF file", edit(headerMagic, "\x7fELF"), "", "is not a Linux kernel image"},
-		{"short", image[:100], "", "is not a Linux kernel image"},
-		{"cut", image[:0x500], "", "beyond its setup code"},
-		{"no release", edit(0x610, "\x00"), "", "no release at 0x610"},
-	} {
-		path := filepath.Join(t.TempDir(), "vmlinuz")
-		if err := os.WriteFile(path, tt.image, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		got, err := Release(t.Context(), path)
-		if got != tt.want || (err == nil) != (tt.fail == "") || err != nil && !strings.Contains(err.Error(), tt.fail) {
-			t.Errorf("%s: got %q, %v", tt.name, got, err)
-		}
-	}
-	if _, err := Release(t.Context(), filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("no file is no error")
 	}
 }
 

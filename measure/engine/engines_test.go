@@ -183,16 +183,12 @@ func TestBootsTCG(t *testing.T) {
 // nothing.
 func TestBaselineBoots(t *testing.T) {
 	kernel := need.Linux(t)
-	release, err := engine.Release(t.Context(), kernel)
-	if err != nil {
-		t.Fatal(err)
-	}
 	linux, err := engine.NewLinux(t.Context(), kernel, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tcg, _ := engine.Find("tcg")
-	job := engine.Job{Linux: linux, Boots: 2, Samples: 4}
+	job := engine.Job{Kernels: []*engine.Linux{linux}, Boots: 2, Samples: 4}
 	out, err := engine.Runner{Job: job, Note: silent}.Run(t.Context(), tcg)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +197,7 @@ func TestBaselineBoots(t *testing.T) {
 	if len(boots) != 2 {
 		t.Fatalf("%d boots, want 2", len(boots))
 	}
-	if f, ok := boots[1].Find("Linux "+release, wire.OpNullCall); !ok || f.Low <= 0 || f.Unit != record.Cycles {
+	if f, ok := boots[1].Find(linux.Name(), wire.OpNullCall); !ok || f.Low <= 0 || f.Unit != record.Cycles {
 		t.Errorf("the null call is %+v", f)
 	}
 	if set := analysis.NewSet(out.Records); len(set.Refused) != 1 || !strings.Contains(set.Refused[0].Reason, "2 whole boots: want at least 8") {

@@ -22,13 +22,17 @@ func init() {
 		Includes:  wholeCall,
 		Available: func(ctx context.Context) error { return vm.ICount.Available(ctx, nil) },
 		Plan: func(ctx context.Context, j Job) ([]Step, error) {
-			t := j.target(vm.ICount, d)
-			step, err := t.counts(ctx)
-			if err != nil || j.Linux != nil {
-				return []Step{step}, err
+			generated, real := j.targets(vm.ICount, d)
+			steps, err := followed(ctx, real)
+			if err != nil || generated == nil {
+				return steps, err
 			}
-			phases, err := t.phases(ctx, &step)
-			return []Step{step, phases}, err
+			counts, err := generated.counts(ctx)
+			if err != nil {
+				return nil, err
+			}
+			phases, err := generated.phases(ctx, &counts)
+			return append([]Step{counts, phases}, steps...), err
 		},
 	})
 }

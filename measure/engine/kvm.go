@@ -18,6 +18,6 @@ func init() {
 		Hypervisor: "KVMKVMKVM",
 		Sample:     "boot",
 		Available:  func(ctx context.Context) error { return vm.KVM.Available(ctx, boot.ProbeKVM) },
-		Plan:       func(ctx context.Context, j Job) ([]Step, error) { return j.target(vm.KVM, d).boots(ctx, d) },
+		Plan:       func(ctx context.Context, j Job) ([]Step, error) { return j.boots(ctx, vm.KVM, d) },
 	})
 }

@@ -1,17 +1,17 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
-	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/cache"
 )
 
@@ -24,26 +24,57 @@ const linuxName = "Linux "
 // Linux is a Linux kernel that is measured with the same guest as /init, on the same
 // machine as the generated kernels.
 type Linux struct {
-	path, words, name string
+	image       *linux.Image
+	words, name string
 }
 
 // NewLinux returns the kernel in an image file, with further words for its command line,
 // which become a part of the name that its figures carry.
 func NewLinux(ctx context.Context, path, words string) (*Linux, error) {
-	release, err := Release(ctx, path)
+	image, err := linux.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	name := strings.Join(append([]string{linuxName + release}, strings.Fields(words)...), ", ")
-	return &Linux{path, words, name}, nil
+	name := strings.Join(append([]string{linuxName + image.Release}, strings.Fields(words)...), ", ")
+	return &Linux{image, words, name}, nil
 }
 
-// label returns the name in records of what the guest calls name.
-func (l *Linux) label(name string) string {
-	if name == wire.Linux {
-		return l.name
+// NameApart gives kernels of one name, such as builds of one release, the names of their
+// files too.
+func NameApart(kernels []*Linux) error {
+	named := map[string][]*Linux{}
+	for _, l := range kernels {
+		named[l.name] = append(named[l.name], l)
 	}
-	return name
+	seen := map[string]bool{}
+	for _, same := range named {
+		for _, l := range same {
+			if len(same) > 1 {
+				l.name += " (" + filepath.Base(l.image.Path) + ")"
+			}
+			if seen[l.name] {
+				return fmt.Errorf("%s is named twice: give two kernels whose release, words or file's name differ", l.name)
+			}
+			seen[l.name] = true
+		}
+	}
+	return nil
+}
+
+// rename gives what the guest calls linux the kernel's name, and takes out what is not
+// about the kernel: that a call was traced.
+func (l *Linux) rename(r *wire.Results) {
+	for i, m := range r.Measures {
+		if m.Variant == wire.Linux {
+			r.Measures[i].Variant = l.name
+		}
+	}
+	r.Checks = slices.DeleteFunc(r.Checks, func(c wire.Check) bool { return c.Variant() == wire.CheckTrace })
+	for i, c := range r.Checks {
+		if rest, ok := strings.CutPrefix(c.Name, wire.Linux+": "); ok {
+			r.Checks[i].Name = l.name + ": " + rest
+		}
+	}
 }
 
 // Name returns the name that the kernel's figures carry.
@@ -55,67 +86,42 @@ func (l *Linux) Machine(ctx context.Context, m vm.Config, do wire.Command) (vm.C
 	if err != nil {
 		return m, err
 	}
-	m.Kernel, m.MemoryMiB = l.path, linuxMemory
+	m.Kernel, m.MemoryMiB = l.image.Path, max(m.MemoryMiB, linuxMemory)
 	if m.Initrd, err = cache.Keep("initramfs", ".cpio", archive); err != nil {
 		return m, err
 	}
 	m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 reboot=t "+l.words) + " -- " + strings.Join(do.Words(), " ")
-	m.Code, err = hashFile(ctx, linuxImage, l.path, archive)
-	return m, err
+	sum, err := l.image.Hash(ctx, archive)
+	if err != nil {
+		return m, err
+	}
+	m.Code = sum[:16]
+	return m, nil
 }
 
-// hashFile names what runs, as image.Image.Hash does: a file with what runs with it.
-func hashFile(ctx context.Context, kind bounded.Kind, path string, beside ...[]byte) (string, error) {
-	f, err := kind.Open(ctx, path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", err
-	}
-	for _, b := range beside {
-		sum.Write(b)
-	}
-	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
+// BootError is the error of a kernel that did not come to the end of its init.
+type BootError struct {
+	Kernel string
+	// Machine and CPU are what it was to boot on.
+	Machine vm.Machine
+	CPU     string
+	// Why says what it lacks, or what happened.
+	Why string
 }
 
-// Offsets in a Linux kernel image (Linux: Documentation/arch/x86/boot.rst, "The
-// Real-Mode Kernel Header").
-const (
-	headerMagic   = 0x202 // "HdrS"
-	headerVersion = 0x20e // where the release is, less 0x200
-)
+func (e *BootError) Error() string {
+	return fmt.Sprintf("%s does not come to the end of its init on machine %s with CPU %s: %s", e.Kernel, e.Machine, e.CPU, e.Why)
+}
 
-// linuxImage is the file of a Linux kernel, which the emulator reads again.
-var linuxImage = bounded.Kind{Thing: "Linux kernel", Most: 256 << 20, Regular: true, Advice: "give a vmlinuz or bzImage"}
-
-// Release reads the release of a Linux kernel, as uname prints it, out of its
-// image.
-func Release(ctx context.Context, path string) (string, error) {
-	f, err := linuxImage.Open(ctx, path)
-	if err != nil {
-		return "", err
+// Why makes the error of a kernel's run one that says what the kernel lacks, if it did
+// not come to the end of its init.
+func (l *Linux) Why(ctx context.Context, m vm.Config, run *boot.Run, err error) error {
+	if ctx.Err() != nil || run == nil || run.Complete || run.Count("", wire.Pass)+len(run.Measures) > 0 {
+		return err // the guest had begun
 	}
-	defer f.Close()
-	image := make([]byte, 64<<10)
-	n, err := io.ReadFull(f, image)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return "", err
+	why := l.image.Lacks(ctx, strings.Join(run.VM.Tail, "\n"))
+	if why == "" {
+		why = err.Error()
 	}
-	image = image[:n]
-	if n < headerVersion+2 || string(image[headerMagic:headerMagic+4]) != "HdrS" {
-		return "", fmt.Errorf("%s is not a Linux kernel image (vmlinuz, bzImage): no HdrS at %#x", path, headerMagic)
-	}
-	at := int(binary.LittleEndian.Uint16(image[headerVersion:])) + 0x200
-	if at >= n {
-		return "", fmt.Errorf("%s: the kernel's release is said to be at %#x, beyond its setup code", path, at)
-	}
-	text, _, _ := strings.Cut(string(image[at:]), "\x00")
-	release, _, _ := strings.Cut(text, " ")
-	if release == "" || len(release) > 64 {
-		return "", fmt.Errorf("%s: no release at %#x", path, at)
-	}
-	return release, nil
+	return &BootError{l.name, cmp.Or(m.Machine, vm.MicroVM), cmp.Or(m.CPU, vm.DefaultCPU), why}
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 )
 
-// target is what the machine of a job boots. Its kernel is generated once.
+// target is what the machine of a job boots: the generated kernel, which is made once,
+// or a real one.
 type target struct {
 	job   Job
+	linux *Linux // nil: the generated kernel
 	vm    vm.Config
 	image *image.Image
 	axes  map[string]string
@@ -24,8 +26,9 @@ type target struct {
 	ran map[string]bool
 }
 
-// target returns the target of a job on an engine's machine.
-func (j *Job) target(engine vm.Engine, d Defaults) *target {
+// targets returns what the job boots on an engine's machine: the generated kernel, if
+// it has subjects, and then the real ones.
+func (j *Job) targets(engine vm.Engine, d Defaults) (generated *target, real []*target) {
 	m := j.Machine
 	m.Engine = engine
 	if m.Machine == "" {
@@ -34,14 +37,20 @@ func (j *Job) target(engine vm.Engine, d Defaults) *target {
 	if m.CPU == "" {
 		m.CPU = d.CPU
 	}
-	return &target{job: *j, vm: m, axes: j.axes(), ran: map[string]bool{}}
+	if len(j.Subjects) > 0 {
+		generated = &target{job: *j, vm: m, axes: j.axes(), ran: map[string]bool{}}
+	}
+	for _, kernel := range j.Kernels {
+		real = append(real, &target{job: *j, linux: kernel, vm: m})
+	}
+	return generated, real
 }
 
 // machine returns the machine whose guest does that. placement seeds the addresses of
 // the entry paths; with 0 nothing is moved.
 func (t *target) machine(ctx context.Context, placement uint64, do wire.Command) (vm.Config, error) {
-	if t.job.Linux != nil {
-		return t.job.Linux.Machine(ctx, t.vm, do)
+	if t.linux != nil {
+		return t.linux.Machine(ctx, t.vm, do)
 	}
 	c := boot.Config{Variants: t.job.Subjects, Args: do.Words(), VM: t.vm, Placement: placement, Progress: t.job.Progress}
 	if placement == 0 {
@@ -65,14 +74,6 @@ func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error)
 	return c, err
 }
 
-// label returns the name in records of what the guest calls name.
-func (t *target) label(name string) string {
-	if t.job.Linux != nil {
-		return t.job.Linux.label(name)
-	}
-	return name
-}
-
 // run boots a machine to its end. onLine, if not nil, is called with each line. If a check
 // failed, the machine's figures mean nothing, and run returns an error unless the job
 // shows the checks to the user.
@@ -86,11 +87,24 @@ func (t *target) run(ctx context.Context, m vm.Config, out Out, onLine func(stri
 			t.job.step("%s", line)
 		}
 	})
+	return t.judge(run, err, out)
+}
+
+// judge hands out what a run says about itself, and returns an error if its figures mean
+// nothing: it did not come to its end, or a check failed that the job does not show to
+// the user. err is what the run ended with.
+func (t *target) judge(run *boot.Run, err error, out Out) error {
 	switch {
 	case run == nil:
 		return err
-	case !run.Complete || err != nil && t.job.Linux == nil: // Linux ends by a reset, so the summary is the verdict
+	case !run.Complete || err != nil && t.linux == nil: // Linux ends by a reset, so the summary is the verdict
 		return fmt.Errorf("%w\n%s", err, run.VM.Report())
+	}
+	if t.linux != nil {
+		t.linux.rename(run.Results)
+		if out.Vulnerabilities != nil {
+			out.Vulnerabilities(t.linux.name, run.Vulnerabilities)
+		}
 	}
 	if t.job.Verify {
 		out.Checks(run.Checks)

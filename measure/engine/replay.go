@@ -99,7 +99,7 @@ func self(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := hashFile(ctx, programFile, path)
+	sum, err := programFile.Hash(ctx, path)
 	return []byte(sum), err
 }
 

@@ -47,12 +47,14 @@ type Outcome struct {
 	Refused []record.Record
 	// Account is the last run's account; it may be empty.
 	Account Account
+	// Vulnerabilities are what each real kernel says about the CPU.
+	Vulnerabilities map[string][]wire.Vulnerability
 }
 
 // Run measures everything that the old records do not hold yet. Together with an error
 // it returns what was measured before it.
 func (r Runner) Run(ctx context.Context, engines ...Engine) (Outcome, error) {
-	out := Outcome{Records: r.Old}
+	out := Outcome{Records: r.Old, Vulnerabilities: map[string][]wire.Vulnerability{}}
 	r.Job.old = r.Old
 	for _, e := range engines {
 		steps, err := e.steps(ctx, r.Job)
@@ -129,6 +131,8 @@ func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) err
 		Records: keep,
 		Checks:  func(checks []wire.Check) { out.Checks = append(out.Checks, checks...) },
 		Account: func(a Account) { out.Account = a },
+
+		Vulnerabilities: func(kernel string, said []wire.Vulnerability) { out.Vulnerabilities[kernel] = said },
 	}
 	if step.Judged {
 		to.Records = func(some ...record.Record) error {

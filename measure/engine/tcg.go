@@ -23,6 +23,6 @@ func init() {
 		Costless:  "its time measures the emulator, not the code; use icount",
 		Sample:    "boot",
 		Available: func(ctx context.Context) error { return vm.TCG.Available(ctx, nil) },
-		Plan:      func(ctx context.Context, j Job) ([]Step, error) { return j.target(vm.TCG, d).boots(ctx, d) },
+		Plan:      func(ctx context.Context, j Job) ([]Step, error) { return j.boots(ctx, vm.TCG, d) },
 	})
 }

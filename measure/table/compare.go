@@ -1,10 +1,12 @@
 package table
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/analysis"
@@ -31,12 +33,34 @@ func Compared(c *analysis.Comparison, proofs map[string]record.Proof, verbose bo
 	default:
 		d.exact(c)
 	}
-	for _, check := range c.Checks {
-		if check.Outcome != wire.Pass {
-			d.Add(Line("%s: %s (%s)", check.Outcome, check.Name, check.Detail))
+	d.failures(c.Checks)
+	return d
+}
+
+// fewSkips are named one by one; more that are skipped for one reason have a line
+// together.
+const fewSkips = 3
+
+// failures adds the checks that did not pass.
+func (d *Document) failures(all []wire.Check) {
+	type reason struct{ variant, detail string }
+	skipped := map[reason]int{}
+	for _, c := range all {
+		if c.Outcome == wire.Skip {
+			skipped[reason{c.Variant(), c.Detail}]++
 		}
 	}
-	return d
+	for _, c := range all {
+		r := reason{c.Variant(), c.Detail}
+		switch n := skipped[r]; {
+		case c.Outcome == wire.Pass || c.Outcome == wire.Skip && n == 0: // which has its line
+		case c.Outcome == wire.Skip && n > fewSkips:
+			d.Add(Line("%s: %s: %d checks (%s)", c.Outcome, r.variant, n, r.detail))
+			skipped[r] = 0
+		default:
+			d.Add(Line("%s: %s (%s)", c.Outcome, c.Name, c.Detail))
+		}
+	}
 }
 
 // Refused returns the document of a refused comparison: only its controls.
@@ -65,6 +89,7 @@ func Costs(c *analysis.Comparison) *Document {
 		}
 	}
 	d.Add(Of(rows), Space, Line("Linux does more in a call than the two others: accounting, tracing, limits. Its entry and exit are a small part of it."))
+	d.vulnerabilities(c)
 	return d
 }
 
@@ -83,7 +108,10 @@ func describe(c *analysis.Comparison) string {
 // exact adds counts. Two variants have a row for each operation; more than two have a
 // row each, with the difference from the first in brackets.
 func (d *Document) exact(c *analysis.Comparison) {
-	d.Add(Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
+	for _, v := range c.Variants[1:] {
+		d.Add(Line("%s against %s, %s", v, c.Base(), c.Sentence(v)))
+	}
+	d.Add(Space, Line("%s per operation, %s", c.Unit(), c.Engine.Includes), Space)
 	rows := many
 	if len(c.Variants) == 2 {
 		rows = pair
@@ -91,6 +119,55 @@ func (d *Document) exact(c *analysis.Comparison) {
 	d.Add(Of(rows(c)))
 	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok {
 		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %s", count(v)))
+	}
+	d.vulnerabilities(c)
+}
+
+// notAffected is what Linux says of a CPU without a vulnerability.
+const notAffected = "Not affected"
+
+// vulnerabilities adds what each real kernel says about the CPU. Those that no kernel
+// is affected by have a line together.
+func (d *Document) vulnerabilities(c *analysis.Comparison) {
+	kernels := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return len(c.Vulnerabilities[v]) == 0 })
+	said := map[string]map[string]string{} // by vulnerability and kernel
+	for _, k := range kernels {
+		for _, v := range c.Vulnerabilities[k] {
+			if said[v.Name] == nil {
+				said[v.Name] = map[string]string{}
+			}
+			said[v.Name][k] = v.State
+		}
+	}
+	if len(said) == 0 {
+		return
+	}
+	rows := &Table{Name: "vulnerabilities", Words: true, Key: NoKey, Head: []string{"vulnerability", "kernel", "what it says"}}
+	var none []string
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		states := said[name]
+		affected, same := false, len(states) == len(kernels)
+		for _, state := range states {
+			affected = affected || state != notAffected
+			same = same && state == states[kernels[0]]
+		}
+		switch {
+		case !affected:
+			none = append(none, name)
+		case same && len(kernels) > 1:
+			rows.Add(name, "each", states[kernels[0]])
+		default:
+			for _, k := range kernels {
+				rows.Add(name, k, cmp.Or(states[k], "-"))
+			}
+		}
+	}
+	d.Add(Space)
+	if len(rows.Rows) > 0 {
+		d.Add(Line("/sys/devices/system/cpu/vulnerabilities on CPU %s", c.Config.CPU), Space, Block{Table: rows})
+	}
+	if len(none) > 0 {
+		d.Add(Line("not affected by: %s", strings.Join(none, ", ")))
 	}
 }
 
@@ -101,7 +178,9 @@ func pair(c *analysis.Comparison) [][]string {
 		rows = append(rows, []string{"checks", checks(c, a), checks(c, b), ""})
 	}
 	for _, r := range c.Rows {
-		rows = append(rows, []string{r.Title, count(r.Values[0]), count(r.Values[1]), difference(r.Values[1])})
+		if measured(c, r) {
+			rows = append(rows, []string{r.Title, count(r.Values[0]), count(r.Values[1]), difference(r.Values[1])})
+		}
 	}
 	return rows
 }
@@ -112,7 +191,9 @@ func many(c *analysis.Comparison) [][]string {
 		head = append(head, "checks")
 	}
 	for _, r := range c.Rows {
-		head = append(head, r.Short)
+		if measured(c, r) {
+			head = append(head, r.Short)
+		}
 	}
 	rows := [][]string{head}
 	for i, v := range c.Variants {
@@ -121,6 +202,9 @@ func many(c *analysis.Comparison) [][]string {
 			row = append(row, checks(c, v))
 		}
 		for _, r := range c.Rows {
+			if !measured(c, r) {
+				continue
+			}
 			cell := count(r.Values[i])
 			if i > 0 {
 				cell += " (" + difference(r.Values[i]) + ")"
@@ -130,6 +214,12 @@ func many(c *analysis.Comparison) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// measured reports whether any of the compared variants has a figure in a row: real
+// kernels have none of some.
+func measured(c *analysis.Comparison, r analysis.Row) bool {
+	return slices.ContainsFunc(r.Values[:len(c.Variants)], func(v analysis.Value) bool { return len(v.Records) > 0 })
 }
 
 // counts returns the rows of an engine whose operations have several units: one for each

@@ -56,6 +56,8 @@ type Data struct {
 	Calibration   []analysis.Calibration `json:"calibration,omitempty"`
 	Ladder        []analysis.Rung        `json:"ladder,omitempty"`
 	Notes         []string               `json:"notes,omitempty"`
+	// Vulnerabilities are what each real kernel says about the CPU.
+	Vulnerabilities map[string][]wire.Vulnerability `json:"vulnerabilities,omitempty"`
 
 	engine engine.Engine
 	ops    map[string]engine.Op
@@ -101,7 +103,7 @@ func dataOf(c *analysis.Comparison, proofs map[string]record.Proof) Data {
 	d := Data{
 		Config: ConfigOf(c.Config), Proofs: proofs, Engine: e.Name, Unit: c.Unit(), CPU: c.Config.CPU, Code: c.Config.Code, Meaningless: e.MeaninglessOn(c.Config.Host),
 		Variants: c.Variants, Checks: c.Checks, Controls: c.Controls, Ladder: c.Ladder, Notes: c.Notes,
-		CyclesPerTick: c.Account.CyclesPerTick, Keys: map[string]string{}, engine: e, ops: map[string]engine.Op{},
+		CyclesPerTick: c.Account.CyclesPerTick, Vulnerabilities: c.Vulnerabilities, Keys: map[string]string{}, engine: e, ops: map[string]engine.Op{},
 	}
 	if e.VM != "" {
 		d.Machine = c.Config.Machine

@@ -13,8 +13,10 @@ import (
 // Pair is a step of two paths. The side that has no such step is nil.
 type Pair struct {
 	Left, Right *Step
-	// Same is set if both run the same instruction in the same function. Where code and
-	// data lie may differ, and which registers are used; Renamed is set if these do.
+	// Part is the function or, in the assembly, the stage.
+	Part string
+	// Same is set if both run the same instruction in the same part. Where code and data
+	// lie may differ, and which registers are used; Renamed is set if these do.
 	Same, Renamed bool
 }
 
@@ -28,29 +30,45 @@ func Diff(left, right Path) ([]Pair, error) {
 	if (len(a)+1)*(len(b)+1) > maxCells {
 		return nil, fmt.Errorf("trace: paths of %d and %d instructions are too long to compare", len(a), len(b))
 	}
+	parts := [2][]string{left.parts(), right.parts()}
 	var out []Pair
 	align.Sequences(len(a), len(b), func(i, j int) bool { return a[i] == b[j] },
 		func(i, j int) {
 			l, r := &left.Steps[i], &right.Steps[j]
-			out = append(out, Pair{l, r, true, registers(l.Code) != registers(r.Code)})
+			out = append(out, Pair{l, r, parts[1][j], true, registers(l.Code) != registers(r.Code)})
 		},
-		func(i int) { out = append(out, Pair{Left: &left.Steps[i]}) },
-		func(j int) { out = append(out, Pair{Right: &right.Steps[j]}) })
+		func(i int) { out = append(out, Pair{Left: &left.Steps[i], Part: parts[0][i]}) },
+		func(j int) { out = append(out, Pair{Right: &right.Steps[j], Part: parts[1][j]}) })
 	return out, nil
 }
 
 // key is what two steps have in common that are the same.
-type key struct{ function, instruction string }
+type key struct{ part, instruction string }
 
 func keys(p Path) []key {
 	list := make([]key, len(p.Steps))
-	for i, s := range p.Steps {
-		list[i] = key{s.Function(), shape(s.Code)}
+	for i, part := range p.parts() {
+		list[i] = key{part, shape(p.Steps[i].Code)}
 	}
 	return list
 }
 
-// Function is the function without the variant's name.
+// parts returns the part of the path that each step belongs to: its function, but in the
+// assembly, whose labels differ from release to release, its stage.
+func (p Path) parts() []string {
+	stages, err := p.Stages()
+	list := make([]string, len(p.Steps))
+	for i, s := range p.Steps {
+		list[i] = s.Function()
+		if err == nil && (stages[i] == AssemblyEntry || stages[i] == AssemblyExit) {
+			list[i] = stages[i].String()
+		}
+	}
+	return list
+}
+
+// Function is the function without the variant's name, and without what a compiler adds
+// to the name of a part or a copy of one (.cold, .constprop.0).
 func (s Step) Function() string {
 	name, _, _ := stubs.CutFuncName(s.Func)
 	return name
@@ -58,20 +76,21 @@ func (s Step) Function() string {
 
 // shape is an instruction without what moves when code, data and registers do: general
 // registers, targets of branches, and addresses that no register is a part of.
-func shape(code []byte) string {
-	return described(code, func(r x86asm.Reg) string {
-		switch {
-		case r >= x86asm.AL && r <= x86asm.R15B:
-			return "r8"
-		case r >= x86asm.AX && r <= x86asm.R15W:
-			return "r16"
-		case r >= x86asm.EAX && r <= x86asm.R15L:
-			return "r32"
-		case r >= x86asm.RAX && r <= x86asm.R15 && r != x86asm.RSP:
-			return "r64"
-		}
-		return r.String()
-	})
+func shape(code []byte) string { return described(code, width) }
+
+// width is a general register without which one it is.
+func width(r x86asm.Reg) string {
+	switch {
+	case r >= x86asm.AL && r <= x86asm.R15B:
+		return "r8"
+	case r >= x86asm.AX && r <= x86asm.R15W:
+		return "r16"
+	case r >= x86asm.EAX && r <= x86asm.R15L:
+		return "r32"
+	case r >= x86asm.RAX && r <= x86asm.R15 && r != x86asm.RSP:
+		return "r64"
+	}
+	return r.String()
 }
 
 // registers is the same with the registers' names.
@@ -81,6 +100,9 @@ func described(code []byte, name func(x86asm.Reg) string) string {
 	in, err := x86asm.Decode(code, 64)
 	if err != nil {
 		return fmt.Sprintf("%x", code)
+	}
+	if in.Op == x86asm.NOP {
+		return in.Op.String() // of any length
 	}
 	words := []string{in.Op.String()}
 	for _, a := range in.Args {
@@ -112,29 +134,29 @@ func described(code []byte, name func(x86asm.Reg) string) string {
 	return strings.Join(words, " ")
 }
 
-// Changes are what the right path has more, or less, than the left one.
+// Changes are what the right path has more, or less, than the left one, in a part.
 type Changes struct {
-	Func string
+	Part string
 	Work
 	// Only are the instructions that one of the paths has alone, Renamed those of
 	// both that use other registers.
 	Only, Renamed int
 }
 
-// ByFunc are the changes of each function that has some, in the order in which they
+// ByPart are the changes of each part that has some, in the order in which they
 // are met, and those of all.
-func ByFunc(pairs []Pair) (list []Changes, all Changes) {
+func ByPart(pairs []Pair) (list []Changes, all Changes) {
 	at := map[string]int{}
-	add := func(s *Step, sign int, renamed bool) {
-		f := s.Function()
+	add := func(f string, s *Step, sign int, renamed bool) {
 		i, ok := at[f]
 		if !ok {
 			i = len(list)
 			at[f] = i
-			list = append(list, Changes{Func: f})
+			list = append(list, Changes{Part: f})
 		}
 		var w Work
-		w.add(*s, true)
+		w.add(*s)
+		w.Bytes = len(s.Code)
 		for _, c := range []*Changes{&list[i], &all} {
 			if renamed {
 				c.Renamed++
@@ -152,12 +174,12 @@ func ByFunc(pairs []Pair) (list []Changes, all Changes) {
 	for _, p := range pairs {
 		switch {
 		case p.Same && p.Renamed:
-			add(p.Right, 0, true)
+			add(p.Part, p.Right, 0, true)
 		case p.Same:
 		case p.Left != nil:
-			add(p.Left, -1, false)
+			add(p.Part, p.Left, -1, false)
 		default:
-			add(p.Right, 1, false)
+			add(p.Part, p.Right, 1, false)
 		}
 	}
 	return list, all

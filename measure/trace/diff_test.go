@@ -1,7 +1,11 @@
 package trace
 
 import (
+	"bytes"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -32,6 +36,7 @@ func TestDiff(t *testing.T) {
 		{"one more", []string{load, branch}, []string{load, store, branch}, "+1 instruction, +1 store"},
 		{"two less", []string{load, gs, gs}, []string{load}, "-2 instructions, -2 loads, -2 accesses by GS"},
 		{"another one", []string{load, "90"}, []string{load, "f8"}, "as many of everything, 1 of them other ones"},
+		{"a NOP of another length", []string{load, "6690"}, []string{load, "0f1f440000"}, ""},
 		{"another offset", []string{"488b4708"}, []string{"488b4710"}, "as many of everything, 1 of them other ones"},
 		{"another constant", []string{"83f801"}, []string{"83f802"}, "as many of everything, 1 of them other ones"},
 	} {
@@ -39,16 +44,63 @@ func TestDiff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, all := ByFunc(pairs)
+		list, all := ByPart(pairs)
 		if got := all.String(); got != row.want {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
-		if (len(list) == 1) != (row.want != "") || len(list) == 1 && list[0].Func != "f" {
-			t.Errorf("%s: functions are %+v", row.name, list)
+		if (len(list) == 1) != (row.want != "") || len(list) == 1 && list[0].Part != "f" {
+			t.Errorf("%s: parts are %+v", row.name, list)
 		}
 	}
 	long := Path{Steps: make([]Step, 10_000)}
 	if _, err := Diff(long, long); err == nil {
 		t.Error("paths of any length are compared")
+	}
+}
+
+// TestAgree: in the assembly registers are a part of what an instruction does, in C they
+// are not, and labels and the handler are neither's.
+func TestAgree(t *testing.T) {
+	real := path(`
+		entry_SYSCALL_64 mov user
+		entry_after_hwframe nop |
+		entry_after_hwframe call |
+		do_syscall_64 mov ||
+		do_syscall_64 call ||
+		__x64_sys_x ret |||
+		do_syscall_64 nop ||
+		do_syscall_64.cold ret ||
+		return_via_sysret nop |
+		return_via_sysret mov |`)
+	preset := path(`
+		entry_SYSCALL_64.v mov user
+		entry_SYSCALL_64.v call |
+		do_syscall_64.v mov ||
+		do_syscall_64.v call ||
+		sys_x nop |||
+		sys_x ret |||
+		do_syscall_64.v ret ||
+		entry_SYSCALL_64.v mov |`)
+	for name, row := range map[string]struct {
+		rcx  string // where the preset has RCX instead of RAX
+		want string
+	}{
+		"the same":                       {"", "[assembly entry 3 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 1 of 2]"},
+		"another register in assembly":   {"entry_SYSCALL_64.v", "[assembly entry 2 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 0 of 2]"},
+		"another register in the C code": {"do_syscall_64.v", "[assembly entry 3 of 4 C entry 2 of 2 exit work 1 of 2 assembly exit 1 of 2]"},
+	} {
+		p := Path{Steps: slices.Clone(preset.Steps)}
+		for i, s := range p.Steps {
+			if s.Func == row.rcx && bytes.Equal(s.Code, codes["mov"]) {
+				p.Steps[i].Code = []byte{0x48, 0x89, 0x0c, 0x24}
+			}
+		}
+		list, err := Agree(real, p)
+		if got := fmt.Sprint(list); err != nil || got != row.want {
+			t.Errorf("%s: %s and %v, want %s", name, got, err, row.want)
+		}
+	}
+	if _, err := Agree(path("entry nop |"), preset); !errors.Is(err, ErrNoHandler) {
+		t.Errorf("without a handler: error is %v", err)
 	}
 }

@@ -32,7 +32,7 @@ func ExampleDiff() {
 			fmt.Println(" ", p.Right.Text())
 		}
 	}
-	_, all := trace.ByFunc(pairs)
+	_, all := trace.ByPart(pairs)
 	fmt.Println(all)
 	// Output:
 	//   mov 0x8(%rdi),%rax

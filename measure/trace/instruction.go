@@ -75,16 +75,36 @@ type Work struct {
 	// Indirect are jumps and calls whose target is in a register or in memory;
 	// returns are not among them.
 	Indirect int
-	// Bytes counts the bytes of different instructions.
-	Bytes int
+	// Bytes counts the bytes of different instructions, Lines the different lines of
+	// 64 bytes that contain them.
+	Bytes, Lines int
 }
 
-// add adds one instruction that was run; fresh is whether it is the first time.
-func (w *Work) add(s Step, fresh bool) {
-	w.Instructions++
-	if fresh {
-		w.Bytes += len(s.Code)
+// counter adds up the work of steps.
+type counter struct {
+	Work
+	seen, lines map[uint64]bool
+}
+
+func (c *counter) add(s Step) {
+	if c.seen == nil {
+		c.seen, c.lines = map[uint64]bool{}, map[uint64]bool{}
 	}
+	c.Work.add(s)
+	if c.seen[s.Addr] {
+		return
+	}
+	c.seen[s.Addr] = true
+	c.Bytes += len(s.Code)
+	for b := range uint64(len(s.Code)) {
+		c.lines[(s.Addr+b)/64] = true
+	}
+	c.Lines = len(c.lines)
+}
+
+// add adds one instruction that was run.
+func (w *Work) add(s Step) {
+	w.Instructions++
 	in, err := x86asm.Decode(s.Code, 64)
 	if err != nil {
 		return
@@ -165,23 +185,23 @@ type FuncWork struct {
 }
 
 // ByFunc returns the work of each function, in the order in which they are first met, and
-// the work of all. Lines are the different lines of 64 bytes that contain the code.
-func (p Path) ByFunc() (list []FuncWork, all Work, lines int) {
-	at, seen, in := map[string]int{}, map[uint64]bool{}, map[uint64]bool{}
+// the work of all.
+func (p Path) ByFunc() (list []FuncWork, all Work) {
+	at := map[string]int{}
+	var each []counter
+	var sum counter
 	for _, s := range p.Steps {
-		fresh := !seen[s.Addr]
-		seen[s.Addr] = true
-		for b := range uint64(len(s.Code)) {
-			in[(s.Addr+b)/64] = true
-		}
 		i, ok := at[s.Func]
 		if !ok {
 			i = len(list)
 			at[s.Func] = i
-			list = append(list, FuncWork{Func: s.Func})
+			list, each = append(list, FuncWork{Func: s.Func}), append(each, counter{})
 		}
-		list[i].add(s, fresh)
-		all.add(s, fresh)
+		each[i].add(s)
+		sum.add(s)
 	}
-	return list, all, len(in)
+	for i := range list {
+		list[i].Work = each[i].Work
+	}
+	return list, sum.Work
 }

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"debug/elf"
 	"encoding/hex"
 	"testing"
 )
@@ -44,8 +45,8 @@ func TestInstruction(t *testing.T) {
 			t.Errorf("%s has %d bytes, want %d", row.text, n, len(code))
 		}
 		var w Work
-		w.add(s, true)
-		if want := (Work{1, row.loads, row.stores, row.gs, row.target, len(code)}); w != want {
+		w.add(s)
+		if want := (Work{Instructions: 1, Loads: row.loads, Stores: row.stores, GS: row.gs, Indirect: row.target}); w != want {
 			t.Errorf("%s: %+v, want %+v", row.text, w, want)
 		}
 	}
@@ -54,12 +55,27 @@ func TestInstruction(t *testing.T) {
 // TestByFunc: a loop's bytes count once, its instructions each time.
 func TestByFunc(t *testing.T) {
 	nop, ret := []byte{0x90}, []byte{0xc3}
-	p := Path{Steps: []Step{{0, nop, "f", 0}, {1, nop, "f", 0}, {0, nop, "f", 0}, {64, ret, "g", 64}}}
-	list, all, lines := p.ByFunc()
-	if len(list) != 2 || list[0].Func != "f" || list[0].Work != (Work{Instructions: 3, Bytes: 2}) || list[1].Work != (Work{Instructions: 1, Loads: 1, Bytes: 1}) {
+	p := Path{Steps: []Step{{Addr: 0, Code: nop, Func: "f"}, {Addr: 1, Code: nop, Func: "f"}, {Addr: 0, Code: nop, Func: "f"}, {Addr: 64, Code: ret, Func: "g", Start: 64}}}
+	list, all := p.ByFunc()
+	if len(list) != 2 || list[0].Func != "f" || list[0].Work != (Work{Instructions: 3, Bytes: 2, Lines: 1}) || list[1].Work != (Work{Instructions: 1, Loads: 1, Bytes: 1, Lines: 1}) {
 		t.Errorf("functions are %+v", list)
 	}
-	if all != (Work{Instructions: 4, Loads: 1, Bytes: 3}) || lines != 2 {
-		t.Errorf("all is %+v in %d lines", all, lines)
+	if all != (Work{Instructions: 4, Loads: 1, Bytes: 3, Lines: 2}) {
+		t.Errorf("all is %+v", all)
+	}
+}
+
+// TestPlace: an address is in the function that begins last before it, behind its last
+// label.
+func TestPlace(t *testing.T) {
+	im := newImage([]elf.Symbol{
+		{Name: "g", Value: 32, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)},
+		{Name: "out", Value: 24},
+		{Name: "f", Value: 16, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)},
+	})
+	for at, want := range map[uint64][2]string{15: {}, 16: {"f", ""}, 24: {"f", "out"}, 31: {"f", "out"}, 40: {"g", ""}} {
+		if fn, _, label := im.place(at); fn != want[0] || label != want[1] {
+			t.Errorf("%d is in %s behind %q, want %q", at, fn, label, want)
+		}
 	}
 }

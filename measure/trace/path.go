@@ -36,6 +36,8 @@ type Step struct {
 	// Code is the instruction, as it was in memory when it ran: alternatives, static
 	// branches and call sites are patched.
 	Code []byte
+	// SP is the stack pointer before it.
+	SP uint64
 	// Func is the function that contains it, Start the function's address. SYSCALL itself
 	// is in the guest, and Func is Ring3; for an address in no function it is empty.
 	Func  string
@@ -51,13 +53,33 @@ const MaxSteps = 1_000_000
 // maxInstruction is the length of the longest instruction (SDM volume 2, 2.3.11).
 const maxInstruction = 15
 
-// Follow boots a prepared machine whose guest makes one call for each of the subjects,
+// Linux boots a prepared machine whose kernel is a Linux, and follows the call of its
+// guest. The guest tells the names of the functions. onLine, if not nil, is called with
+// each line of the guest. The run is what else the guest did; without an error it is
+// complete, and may have checks that failed. With one it has at least what was printed.
+func Linux(ctx context.Context, m vm.Config, onLine func(string)) (Path, *boot.Run, error) {
+	paths, run, err := follow(ctx, m, []string{wire.Linux}, true, onLine)
+	if err != nil {
+		return Path{}, run, err
+	}
+	in := map[uint64]wire.Symbol{}
+	for _, s := range run.Symbols {
+		in[s.Addr] = s
+	}
+	p := paths[0]
+	for i, s := range p.Steps[1:] {
+		p.Steps[1+i].Func, p.Steps[1+i].Start = in[s.Addr].Name, in[s.Addr].Start
+	}
+	return p, run, nil
+}
+
+// follow boots a prepared machine whose guest makes one call for each of the subjects,
 // in their order (wire.Command.Trace), and follows each. With ask, it asks the guest
 // for the names of the functions, which Linux gives.
-func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Path, error) {
+func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLine func(string)) ([]Path, *boot.Run, error) {
 	site, err := tracedSyscall()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	paths := make([]Path, len(subjects))
 	m.Debug = func(conn *os.File) error {
@@ -67,14 +89,23 @@ func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Pa
 	for i, name := range subjects {
 		paths[i].Subject = name
 	}
-	run, err := boot.RunPrepared(ctx, m, nil)
+	var said []string
+	run, err := boot.RunPrepared(ctx, m, func(line string) {
+		said = append(said, line)
+		if onLine != nil {
+			onLine(line)
+		}
+	})
+	if run == nil { // it ended under the debugger
+		run = &boot.Run{Results: &wire.Results{}, VM: vm.Result{Tail: said}}
+	}
 	// Linux ends by a reset, so the guest's summary is the verdict.
-	if err != nil && (!ask || run == nil || !run.Complete) {
-		return nil, fmt.Errorf("trace: %w", err)
+	if err != nil && (!ask || !run.Complete) {
+		return nil, run, fmt.Errorf("trace: %w", err)
 	}
 	for _, c := range run.Checks {
-		if c.Outcome == wire.Fail || c.Outcome == wire.Error {
-			return nil, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
+		if c.Variant() == wire.CheckTrace && (c.Outcome == wire.Fail || c.Outcome == wire.Error) {
+			return nil, run, fmt.Errorf("trace: %s: %s (%s)", c.Outcome, c.Name, c.Detail)
 		}
 	}
 	for i, p := range paths {
@@ -82,19 +113,7 @@ func Follow(ctx context.Context, m vm.Config, subjects []string, ask bool) ([]Pa
 			paths[i].Counted = m.Median
 		}
 	}
-	if !ask {
-		return paths, nil
-	}
-	in := map[uint64]wire.Symbol{}
-	for _, s := range run.Symbols {
-		in[s.Addr] = s
-	}
-	for _, p := range paths {
-		for i, s := range p.Steps[1:] {
-			p.Steps[1+i].Func, p.Steps[1+i].Start = in[s.Addr].Name, in[s.Addr].Start
-		}
-	}
-	return paths, nil
+	return paths, run, nil
 }
 
 // tracedSyscall returns the address of the guest's SYSCALL that is followed.
@@ -168,7 +187,7 @@ func (f *follower) follow(paths []Path, ask bool) error {
 			return fmt.Errorf("the machine stopped at %#x, which is not where the call is made", begin.RIP)
 		}
 		clear(f.code)
-		if paths[i].Steps, err = f.steps(begin.RIP); err != nil {
+		if paths[i].Steps, err = f.steps(begin.RIP, begin.RSP); err != nil {
 			return fmt.Errorf("%s: %w", paths[i].Subject, err)
 		}
 		if ask {
@@ -184,7 +203,7 @@ func (f *follower) follow(paths []Path, ask bool) error {
 }
 
 // steps follows one call, from its SYSCALL on.
-func (f *follower) steps(rip uint64) ([]Step, error) {
+func (f *follower) steps(rip, rsp uint64) ([]Step, error) {
 	var steps []Step
 	for {
 		if len(steps) == MaxSteps {
@@ -200,7 +219,7 @@ func (f *follower) steps(rip uint64) ([]Step, error) {
 		case rip != f.site && rip>>63 == 0:
 			return nil, fmt.Errorf("the call goes on in ring 3 at %#x, behind %d instructions, and does not return", rip, len(steps))
 		}
-		step := Step{Addr: rip, Code: code}
+		step := Step{Addr: rip, Code: code, SP: rsp}
 		if rip == f.site {
 			step.Func, step.Start = Ring3, rip
 		}
@@ -214,7 +233,7 @@ func (f *follower) steps(rip uint64) ([]Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if rip = r.RIP; rip == f.site+syscallLen {
+		if rip, rsp = r.RIP, r.RSP; rip == f.site+syscallLen {
 			return steps, nil
 		}
 	}

@@ -62,15 +62,14 @@ func Phases(ctx context.Context, list []stubs.Variant, m vm.Config) ([]Call, err
 	if err != nil {
 		return nil, err
 	}
-	paths, err := Follow(ctx, m, names(list), false)
+	paths, err := paths(ctx, list, m, image)
 	if err != nil {
 		return nil, err
 	}
 	calls := make([]Call, len(list))
 	for i, p := range paths {
-		calls[i].Variant = p.Subject
-		if err := calls[i].attribute(p.Steps[1:], image); err != nil {
-			return nil, err
+		if calls[i], err = callOf(p, image); err != nil {
+			return nil, fmt.Errorf("trace: %s: %w", p.Subject, err)
 		}
 	}
 	return calls, nil
@@ -82,13 +81,17 @@ func Paths(ctx context.Context, list []stubs.Variant, m vm.Config) ([]Path, erro
 	if err != nil {
 		return nil, err
 	}
-	paths, err := Follow(ctx, m, names(list), false)
-	for _, p := range paths {
+	return paths(ctx, list, m, image)
+}
+
+func paths(ctx context.Context, list []stubs.Variant, m vm.Config, image *image) ([]Path, error) {
+	all, _, err := follow(ctx, m, names(list), false, nil)
+	for _, p := range all {
 		for i, s := range p.Steps[1:] {
 			p.Steps[1+i].Func, p.Steps[1+i].Start, _ = image.place(s.Addr)
 		}
 	}
-	return paths, err
+	return all, err
 }
 
 func names(list []stubs.Variant) (names []string) {
@@ -98,28 +101,14 @@ func names(list []stubs.Variant) (names []string) {
 	return names
 }
 
-// handler returns the handler of the null call.
-const handler = "sys_getppid"
-
-// attribute divides the addresses that were run in the kernel into phases. SYSCALL,
-// which was run before the first, is a part of the entry.
-func (c *Call) attribute(steps []Step, image *image) error {
-	first, behind := len(steps)-1, len(steps)-1 // no handler: the last instruction alone is the exit
-	called := false
-	for i, s := range steps {
-		if fn, _, _ := image.place(s.Addr); fn == handler {
-			if !called {
-				first, called = i, true
-			}
-			behind = i + 1
-		}
+// callOf counts the phases and the places of a null call.
+func callOf(p Path, image *image) (Call, error) {
+	c := Call{Variant: p.Subject, Places: []Place{{"user", "SYSCALL", 1}}}
+	var err error
+	if c.Entry, c.Handler, c.Exit, err = p.Phases(); err != nil {
+		return c, err
 	}
-	if behind == len(steps) {
-		return fmt.Errorf("trace: %s: the call does not come back from %s", c.Variant, handler)
-	}
-	c.Entry, c.Handler, c.Exit = 1+first, behind-first, len(steps)-behind
-	c.Places = []Place{{"user", "SYSCALL", 1}}
-	for _, s := range steps {
+	for _, s := range p.Steps[1:] {
 		fn, _, label := image.place(s.Addr)
 		i := slices.IndexFunc(c.Places, func(p Place) bool { return p.Func == fn && p.Label == label })
 		if i < 0 {
@@ -128,7 +117,7 @@ func (c *Call) attribute(steps []Step, image *image) error {
 		}
 		c.Places[i].Count++
 	}
-	return nil
+	return c, nil
 }
 
 // image holds the symbols of a kernel's text.

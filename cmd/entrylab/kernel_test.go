@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/entrylab/entrylab/internal/need"
+)
+
+// longerEntry is a kernel with two NOPs for one instruction of its entry: one more is run
+// in each system call, and in nothing else.
+func longerEntry(t *testing.T, kernel string) (path string) {
+	t.Helper()
+	image, err := os.ReadFile(kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(image, clearing)
+	if at < 0 {
+		t.Fatalf("%s has no entry_SYSCALL_64 that is not compressed", kernel)
+	}
+	copy(image[at+len(clearing)-2:], "\x90\x90")
+	path = filepath.Join(t.TempDir(), "vmlinuz-longer")
+	if err := os.WriteFile(path, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCompareKernels: of two kernels that differ in one instruction of the entry, that is
+// the difference of each operation, once for each call of it; the phases add up, and the
+// checks pass.
+func TestCompareKernels(t *testing.T) {
+	need.QEMU(t)
+	t.Parallel()
+	linux := need.Linux(t)
+	status, out, said := played(t, "compare", linux, longerEntry(t, linux))
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, said)
+	}
+	for _, want := range []string{
+		`(?m)^Linux \S+ \(vmlinuz-longer\) against Linux \S+ \(vmlinuz\), null call: 1 instruction dearer \(entry \+1\); other operations: [1-9]`,
+		`(?m)^checks +\d+ pass, \d+ skip +\d+ pass, \d+ skip *$`,
+		`(?m)^null call \(getppid\) +\d+ +\d+ +\+1$`,
+		`(?m)^  entry, up to the handler's CALL +\d+ +\d+ +\+1$`,
+		`(?m)^  handler +\d+ +\d+ +0$`,
+		`(?m)^  exit, from the handler's RET +\d+ +\d+ +0$`,
+		`(?m)^unknown call +\d+ +\d+ +\+1$`,
+		`(?m)^signal round trip +\d+ +\d+ +\+2$`, // tgkill and rt_sigreturn
+		`(?m)^thread switch by yield, one way +[\d.]+ +[\d.]+ +\+1$`,
+		`(?m)^spectre_v2 +\S`,
+		`(?m)^SKIP: Linux \S+ \(vmlinuz-longer\): \d+ checks \(Linux has no control interface\)$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "FAIL") || strings.Contains(out, "full-frame") {
+		t.Errorf("a failure, or a row of what no kernel has, in\n%s", out)
+	}
+}
+
+// TestKernelsBad: what cannot be compared or booted is said in one line.
+func TestKernelsBad(t *testing.T) {
+	need.QEMU(t)
+	linux := need.Linux(t)
+	damaged, err := os.ReadFile(linux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, data []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	short := write("short", damaged[:len(damaged)/2])
+	for i := len(damaged) / 2; i < len(damaged)/2+4096; i++ {
+		damaged[i] ^= 0x5a
+	}
+	broken := write("broken", damaged)
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"one alone", []string{"compare", linux}, "want at least two subjects"},
+		{"one twice", []string{"compare", linux, linux}, "is named twice"},
+		{"an engine with noise", []string{"compare", "-engine", "replay", linux, "linux-6.12"}, "only exact counts compare them: use icount"},
+		{"an engine that boots disks", []string{"compare", "-engine", "bochs", linux, linux + " nopti"}, "use -engine icount"},
+		{"cut off", []string{"compare", linux, short}, "the kernel is cut off: it has "},
+		{"a small stub", []string{"compare", linux, "./nowhere.S"}, "no such file"},
+		{"no init", []string{"trace", linux + " rdinit=/nowhere"}, "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)"},
+		{"damaged inside", []string{"trace", broken}, "the compressed kernel in it is damaged: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			status, out, said := played(t, row.args...)
+			if status != exitError || out != "" || !strings.Contains(said, row.want) || strings.Count(said, "\n") != 1 {
+				t.Errorf("status %d, output %q, error %q, want one line with %q", status, out, said, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/measure/engine"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// kernelSubjects is the part of a help text about subjects that are real kernels.
+const kernelSubjects = `A Linux kernel is a subject too: its file, a vmlinuz or bzImage, with a slash in
+its path, and in the same argument the words to boot it with, if there are any.`
+
+// subjects are what a command measures or follows, in the order in which they were
+// given.
+type subjects struct {
+	variants []stubs.Variant
+	kernels  []*engine.Linux
+	// names are those of both, as figures carry them.
+	names []string
+}
+
+// readSubjects reads subjects, none of them twice. words are for the command line of each
+// kernel.
+func readSubjects(ctx context.Context, args []string, words string) (subjects, error) {
+	var s subjects
+	at := map[*engine.Linux]int{}
+	for _, arg := range args {
+		path, own, kernel := kernelFile(arg)
+		if !kernel {
+			list, err := eachVariant(ctx, []string{arg})
+			if err != nil {
+				return s, err
+			}
+			if slices.Contains(s.names, list[0].Name) {
+				return s, fmt.Errorf("variant %s is named twice", list[0].Name)
+			}
+			s.variants, s.names = append(s.variants, list[0]), append(s.names, list[0].Name)
+			continue
+		}
+		l, err := engine.NewLinux(ctx, path, strings.TrimSpace(own+" "+words))
+		if err != nil {
+			return s, err
+		}
+		at[l] = len(s.names)
+		s.kernels, s.names = append(s.kernels, l), append(s.names, l.Name())
+	}
+	if words != "" && len(s.kernels) == 0 {
+		return s, errors.New("-append is for a Linux kernel")
+	}
+	if err := engine.NameApart(s.kernels); err != nil {
+		return s, err
+	}
+	for l, i := range at {
+		s.names[i] = l.Name()
+	}
+	return s, nil
+}
+
+// kernelFile takes a subject that is a real kernel apart: the path of its file, which has
+// a slash in it and is not that of a stub for the assembler, and the words behind it.
+func kernelFile(subject string) (path, words string, ok bool) {
+	path = subject
+	if _, err := os.Stat(path); err != nil {
+		path, words, _ = strings.Cut(subject, " ")
+	}
+	ext := strings.ToLower(filepath.Ext(path))
+	return path, strings.TrimSpace(words), strings.Contains(path, "/") && ext != ".s" && ext != ".asm"
+}
+
+// wordsFlag is the flag for words that each real kernel boots with.
+func wordsFlag(words *string) cli.Flag {
+	return &cli.StringFlag{Name: "append", Usage: "further `WORDS` for each Linux kernel's command line", Destination: words}
+}
+
+// counting is the engine for real kernels where the user leaves the choice: two kernels
+// cannot take turns in one boot, so only exact counts compare them.
+func (s subjects) counting(m *machineFlags) error {
+	if len(s.kernels) == 0 {
+		return nil
+	}
+	if m.engine == engine.Auto {
+		m.engine = string(vm.ICount)
+	}
+	if en, ok := engine.Find(m.engine); ok && (en.Kind != engine.Exact || en.VM == "") {
+		return fmt.Errorf("-engine %s: two real kernels cannot take turns in one boot, so only exact counts compare them: use icount", en.Name)
+	}
+	return nil
+}
+
+// onNextMachine runs what boots real kernels and, if one does not boot on the default
+// machine, which lacks what other machines have, runs it again on the next best.
+func (e *env) onNextMachine(m *vm.Machine, run func() error) error {
+	err := run()
+	failed, ok := errors.AsType[*engine.BootError](err)
+	if !ok || failed.Machine != vm.MicroVM {
+		return err
+	}
+	*m = vm.PC
+	if again := run(); again == nil {
+		e.remark("%v; on machine %s it does", failed, vm.PC)
+		return nil
+	}
+	return err
+}
