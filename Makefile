@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' '/internal/golden"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline
+.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -135,6 +135,12 @@ prove-all: deps
 	$(TEST) ./stubs/prove -run '^(TestAll|TestSolver|TestSolverBroken|TestDisassemblers|TestRefusedForms)$$' -count=1 -v -every
 	$(TEST) ./stubs/prove -run '^TestSolverMutants$$' -count=1 -v -mutate
 	$(TEST) ./measure/confirm -count=1 -v -every
+
+# Hold the presets against the real kernels that they stand for, and with UPDATE=-update
+# write what was found into the table that `entrylab variants` shows. IMAGE=FILE adds a
+# kernel to those that `make linux` fetches.
+certified: qemu linux
+	$(TEST) ./measure/certified -count=1 -v -every $(UPDATE) $(if $(IMAGE),-image $(abspath $(IMAGE)))
 
 # Rewrite the golden files from what the code does now; review the difference.
 # Of the tests that boot machines two have golden files: what Linux does, and what

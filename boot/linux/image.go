@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/entrylab/entrylab/internal/bounded"
@@ -45,8 +46,9 @@ var file = bounded.Kind{Thing: "Linux kernel", Most: 2 << 30, Regular: true, Adv
 // Image is the image of a kernel.
 type Image struct {
 	Path string
-	// Release is what uname prints.
-	Release string
+	// Release is what uname prints, Version the builder's own name of the build, as in
+	// "Debian 6.12.117-1"; empty: there is none.
+	Release, Version string
 	// ELF is set for a vmlinux, which boots by its PVH entry; else it is a bzImage.
 	ELF bool
 
@@ -114,8 +116,12 @@ func (im *Image) bzImage(head []byte, size int64) error {
 	if im.Release == "" || len(im.Release) > longestName {
 		return fmt.Errorf("no release at %#x", at)
 	}
+	im.Version = debianVersion.FindString(text)
 	return nil
 }
+
+// debianVersion is what Debian's builds say in their banner.
+var debianVersion = regexp.MustCompile(`Debian [0-9][^ ]*`)
 
 // banner is the beginning of the text that a kernel prints first (init/version.c).
 const banner = "Linux version "
@@ -144,6 +150,8 @@ func (im *Image) vmlinux(path string) error {
 	if !ok || im.Release == "" || len(im.Release) > longestName {
 		return fmt.Errorf(notKernel+"it is an ELF file that does not say %q", banner)
 	}
+	line, _, _ := strings.Cut(text, "\n")
+	im.Version = debianVersion.FindString(strings.TrimSuffix(line, "\x00"))
 	if !hasPVH(f) {
 		return errors.New("a vmlinux boots by its PVH entry, which the kernel lacks (CONFIG_PVH): give the bzImage of the same build")
 	}

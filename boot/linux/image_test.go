@@ -22,7 +22,7 @@ func image(payload []byte) []byte {
 	binary.LittleEndian.PutUint16(b[offVersion:], 0x20f)
 	b[offXLoadFlags] = kernel64
 	binary.LittleEndian.PutUint16(b[offKernelVersion:], 0x410) // at 0x610
-	copy(b[0x610:], "6.1.0-42 (builder) #1\x00")
+	copy(b[0x610:], "6.1.0-42 (builder) #1 SMP Debian 6.1.99-1 (2026-11-26)\x00")
 	put(offPayloadLength, uint32(len(payload)))
 	return append(append(b, payload...), make([]byte, -len(payload)&15)...)
 }
@@ -116,7 +116,7 @@ func TestOpen(t *testing.T) {
 	} {
 		path := write(t, tt.image)
 		got, err := Open(t.Context(), path)
-		if tt.fail == "" && (err != nil || got.Release != tt.want) {
+		if tt.fail == "" && (err != nil || got.Release != tt.want || !got.ELF && got.Version != "Debian 6.1.99-1") {
 			t.Errorf("%s: %+v, %v", tt.name, got, err)
 		}
 		if tt.fail != "" && (err == nil || !strings.Contains(err.Error(), tt.fail) || !strings.HasPrefix(err.Error(), path) || strings.Contains(err.Error(), "\n")) {

@@ -75,6 +75,16 @@ func LinuxModules(t testing.TB) string {
 	return linux(t, "modules")
 }
 
+// Linux612 returns the path of the newer Linux kernel that .ci/linux fetches where the
+// archive has one; empty: it is not there.
+func Linux612() string {
+	path := filepath.Join(userCache, "entrylab", "linux", "vmlinuz-6.12")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
 // linux returns the path of something that .ci/linux fetches.
 func linux(t testing.TB, name string) string {
 	t.Helper()
