@@ -211,4 +211,3 @@ func TestOther(t *testing.T) {
 		t.Errorf("of the %s, linux-6.12 has %d of %d, linux-4.6 %d of %d", g.Name, g.Same, g.Of, b.Same, b.Of)
 	}
 }
-
