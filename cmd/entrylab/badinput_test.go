@@ -72,7 +72,7 @@ func TestBadInput(t *testing.T) {
 		{"one variant to diff", []string{"diff", "linux-3.19"}, []string{"want two variants"}},
 		{"no such variant to diff", []string{"diff", "linux-3.19", "x"}, []string{`variant "x"`, "want a preset, or axes", "`entrylab variants` lists them"}},
 		{"no such variant to count", []string{"compare", "-engine", "static", "linux-3.19", "x"}, []string{`variant "x"`, "want a preset, or axes", "`entrylab variants` lists them"}},
-		{"argument of variants", []string{"variants", "x"}, []string{`takes no argument but flags, got "x"`}},
+		{"argument of variants", []string{"variants", "x"}, []string{`no preset "x"`}},
 		{"argument of verify", []string{"verify", "linux-3.19"}, []string{"takes no argument but flags", `"linux-3.19"`}},
 
 		{"no such variant", []string{"list", "linux-2.6"}, []string{`variant "linux-2.6"`, "did you mean linux-4.6?"}},
