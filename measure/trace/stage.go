@@ -48,6 +48,10 @@ func (p Path) Stages() ([]Stage, error) {
 	if first < 0 {
 		return nil, ErrNoHandler
 	}
+	// A function that only jumps to the handler still looks for it.
+	for first+1 < len(p.Steps) && p.Steps[first].op() == x86asm.JMP && isHandler(p.Steps[first+1].Func) {
+		first++
+	}
 	calls := p.outstanding(first)
 	if len(calls) == 0 {
 		return nil, fmt.Errorf("nothing calls the handler %s", p.Steps[first].Func)
@@ -95,7 +99,7 @@ func (p Path) outstanding(before int) (calls []int) {
 		for n := len(calls); n > 0 && s.SP > p.Steps[calls[n-1]+1].SP; n-- {
 			calls = calls[:n-1]
 		}
-		if in, err := x86asm.Decode(s.Code, 64); err == nil && in.Op == x86asm.CALL {
+		if s.op() == x86asm.CALL {
 			calls = append(calls, i)
 		}
 	}
@@ -103,6 +107,15 @@ func (p Path) outstanding(before int) (calls []int) {
 		calls = calls[:n-1]
 	}
 	return calls
+}
+
+// op returns the instruction's operation, 0 if the decoder does not know it.
+func (s Step) op() x86asm.Op {
+	in, err := x86asm.Decode(s.Code, 64)
+	if err != nil {
+		return 0
+	}
+	return in.Op
 }
 
 // Phases returns how many instructions the entry, the handler and the exit have

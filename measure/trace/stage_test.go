@@ -77,6 +77,13 @@ func TestStages(t *testing.T) {
 			__x64_sys_x ret |||
 			do_syscall_64 ret ||
 			entry nop |`, "aacdhxz", ""},
+		{"a function that only jumps to the handler", `
+			entry call |
+			x64_sys_call jmp ||
+			__x64_sys_x jmp ||
+			sys_x nop ||
+			sys_x ret ||
+			entry nop |`, "aaddhhz", ""},
 		{"a function between that came back", `
 			entry call |
 			untrain ret ||

@@ -137,7 +137,8 @@ func readImage(path string) (*image, error) {
 	}
 	text := f.Section(".text")
 	return newImage(slices.DeleteFunc(all, func(s elf.Symbol) bool {
-		return text == nil || s.Value < text.Addr || s.Value >= text.Addr+text.Size || strings.HasPrefix(s.Name, "__")
+		border := strings.HasPrefix(s.Name, "__") && elf.ST_TYPE(s.Info) != elf.STT_FUNC // of a section
+		return text == nil || s.Value < text.Addr || s.Value >= text.Addr+text.Size || border
 	})), nil
 }
 
