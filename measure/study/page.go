@@ -101,7 +101,7 @@ func (p Page) Document() *table.Document {
 	out.Add(table.Space)
 	for _, e := range p.Engines() {
 		prose("", p.Describe(e))
-		out.Data = append(out.Data, p.data(e))
+		out.Data = append(out.Data, p.data(e, all))
 	}
 	for _, s := range p.Missing() {
 		prose("", fmt.Sprintf("%s: %s", s.Engine, s.Reason))
@@ -151,10 +151,18 @@ func (p Page) Document() *table.Document {
 	return out
 }
 
-// data returns what an engine found, with each variant compared with the base.
-func (p Page) data(engine string) table.Data {
+// data returns what an engine found, with each variant compared with the base, and what
+// of the verdicts is by it, or by nobody.
+func (p Page) data(engine string, verdicts []Verdict) table.Data {
 	c, _ := p.Compare(engine, noOutcome, p.Variants()) // Missing reports a refusal
-	return table.Compared(c, nil, false).Data[0]
+	d := table.Compared(c, nil, false).Data[0]
+	d.Question = p.Question.Ask
+	for _, v := range verdicts {
+		if v.Engine == engine || v.Engine == "" {
+			d.Answers = append(d.Answers, table.Answer{Worth: string(v.Worth), On: v.On, By: v.By, CPU: v.CPU, Figures: v.Figures})
+		}
+	}
+	return d
 }
 
 // LeftOut returns lines about the records that are not used.

@@ -81,3 +81,24 @@ func TestCyclesOnly(t *testing.T) {
 		t.Errorf("the answer is %q, want %q", got, want)
 	}
 }
+
+// TestAnswerForPrograms: the verdict is with the figures of the engine that it is by.
+func TestAnswerForPrograms(t *testing.T) {
+	records := []record.Record{recordtest.Counted(base, nullCall, 42), recordtest.Counted(whole, nullCall, 48)}
+	for i, v := range []string{base, whole} {
+		r := recordtest.Timed(v, nullCall, "SR1", 0, recordtest.Around(50+3*float64(i), 0.1)...)
+		r.Host, r.CPU = "A", "A"
+		records = append(records, r)
+	}
+	got := map[string]string{}
+	for _, d := range NewPage(Mail(), records, nil).Document().Data {
+		got[d.Engine] = d.Question
+		for _, a := range d.Answers {
+			got[d.Engine] += " " + a.Worth + " on " + a.CPU
+		}
+	}
+	want := map[string]string{"icount": Mail().Ask, "replay": Mail().Ask + " No on A"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

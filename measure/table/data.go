@@ -58,9 +58,24 @@ type Data struct {
 	Notes         []string               `json:"notes,omitempty"`
 	// Vulnerabilities are what each real kernel says about the CPU.
 	Vulnerabilities map[string][]wire.Vulnerability `json:"vulnerabilities,omitempty"`
+	// Question is what a study asks, and Answers what the engine's figures say to it, for
+	// each CPU that was measured.
+	Question string   `json:"question,omitempty"`
+	Answers  []Answer `json:"answers,omitempty"`
 
 	engine engine.Engine
 	ops    map[string]engine.Op
+}
+
+// Answer is a study's verdict.
+type Answer struct {
+	// Worth is Yes, No, It depends or Undecided; On is what it depends on.
+	Worth string `json:"worth"`
+	On    string `json:"on,omitempty"`
+	// By is what decides it, CPU the one whose cycles were measured.
+	By      string   `json:"by,omitempty"`
+	CPU     string   `json:"cpu,omitempty"`
+	Figures []string `json:"figures,omitempty"`
 }
 
 // Measure is one operation of one variant.
