@@ -20,7 +20,7 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{
 			Value: BHBKept, Since: "Linux 3.19", Doc: "all of them, on CPUs that do not tell ring 3's history from the kernel's",
-			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nop("CLEAR_BRANCH_HISTORY") }},
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nopBySYSCALL("CLEAR_BRANCH_HISTORY") }},
 		},
 		{
 			// Linux 6.12: arch/x86/entry/entry_64.S, clear_bhb_loop; nospec-branch.h,
@@ -37,7 +37,7 @@ var _ = Register(Axis{
 		{
 			// Linux 6.9: arch/x86/kernel/cpu/bugs.c, spec_ctrl_bhi_dis.
 			Value: BHBDisS, Since: "Linux 6.9", Promises: PromiseBHIDisS, Needs: layout.FeatureBHICtrl,
-			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nop("CLEAR_BRANCH_HISTORY") }},
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return v.nopBySYSCALL("CLEAR_BRANCH_HISTORY") }},
 			Doc:  "what the CPU allows by itself: SPEC_CTRL.BHI_DIS_S is set when the variant is selected and stays so, and no instruction is added to the path",
 		},
 	},

@@ -59,6 +59,7 @@ func (v Axes) exitWork(suffix string) Block {
 			CALL(returnSlowpath).C("turns interrupts off"),
 		),
 		v.chooseKStackOffset(current),
+		v.inlinedRSP0(),
 	}
 }
 
@@ -79,7 +80,7 @@ func (v Axes) exitTests() Block {
 		TESTQ(asked, asked),
 		JNE("arch_exit_work"),
 		LABEL("arch_exit_work_done"),
-		v.nop("FRED's stack"),
+		v.updateRSP0(),
 		ANDL(^layout.TSCompat, current.Status),
 		v.chooseKStackOffset(current),
 		v.guestBarrier(),
@@ -116,6 +117,14 @@ func (v Axes) exitTestsFail() Block {
 		LABEL("syscall_exit_work"),
 		UD2().C("nothing sets these flags, or a bit of SyscallWork"),
 	}
+}
+
+// inlinedRSP0 is updateRSP0 where a path without FRED has nothing in its place.
+func (v Axes) inlinedRSP0() Block {
+	if !v.Is(EntryFRED) {
+		return nil
+	}
+	return v.updateRSP0()
 }
 
 // exitFuncs are the functions of exitwork=called. Each saves the registers that the
@@ -200,7 +209,7 @@ func (v Axes) archExitPrepare(suffix string) Func {
 		CALL(FuncName(fpregsConsistent, suffix)),
 		TESTL(layout.TIFNeedFPULoad, asked),
 		JNE("arch_exit_work"),
-		v.nop("FRED's stack"),
+		v.updateRSP0(),
 		MOVQ(gs.Current, task),
 		ANDL(^layout.TSCompat, thread.Status),
 		v.chooseKStackOffset(thread),

@@ -24,7 +24,7 @@ var _ = Register(Axis{
 				BeforeExit:   func(v Axes) Block { return v.over(IBRSOff, "IBRS_EXIT") },
 				OnTrampoline: func(v Axes) Block { return v.over(CR3Keep, "SWITCH_TO_USER_CR3") },
 				BeforeReturn: func(v Axes) Block {
-					if v.Is(BuffersVERW) {
+					if v.Is(BuffersVERW) || v.Is(EntryFRED) {
 						return nil
 					}
 					return v.nop("CLEAR_CPU_BUFFERS")
@@ -42,9 +42,18 @@ func (v Axes) nop(of string) Block {
 	return Block{NOP().C(of)}
 }
 
-// over returns the jump over the code of a feature that is off with a value.
+// nopBySYSCALL is nop in a place that FRED's path does not have.
+func (v Axes) nopBySYSCALL(of string) Block {
+	if v.Is(EntryFRED) {
+		return nil
+	}
+	return v.nop(of)
+}
+
+// over returns the jump over the code of a feature that is off with a value, in SYSCALL's
+// path.
 func (v Axes) over(off Value, feature string) Block {
-	if !v.Is(NOPsPatched) || !v.Is(off) {
+	if !v.Is(NOPsPatched) || !v.Is(off) || v.Is(EntryFRED) {
 		return nil
 	}
 	return Block{OVER(feature)}

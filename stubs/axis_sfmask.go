@@ -62,8 +62,11 @@ func (v Axes) SFMask() uint64 {
 // clears.
 func (v Axes) clearInHandler() uint64 {
 	mask := v.SFMask()
-	if v.Is(SFMaskFew) {
+	switch {
+	case v.Is(SFMaskFew):
 		mask = controlFlags | x86.X86_EFLAGS_ID
+	case v.Is(EntryFRED): // clears all
+		mask = controlFlags | x86.X86_EFLAGS_ID | x86.X86_EFLAGS_RF
 	}
 	return mask &^ (arithmeticFlags | x86.X86_EFLAGS_IF)
 }

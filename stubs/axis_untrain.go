@@ -26,7 +26,7 @@ var _ = Register(Axis{
 	Values: []Choice{
 		{
 			Value: UntrainNone, Since: "Linux 3.19", Doc: "nothing",
-			Puts: Puts{BeforeHandler: func(v Axes) Block { return slices.Concat(v.nop("UNTRAIN_RET"), v.depthPlace()) }},
+			Puts: Puts{BeforeHandler: func(v Axes) Block { return slices.Concat(v.nopBySYSCALL("UNTRAIN_RET"), v.depthPlace()) }},
 		},
 		{
 			// Linux 6.12: arch/x86/lib/retpoline.S, retbleed_untrain_ret.
@@ -56,7 +56,7 @@ func (v Axes) depthPlace() Block {
 	if v.Is(ReturnsDepth) {
 		return resetDepth()
 	}
-	return slices.Concat(v.nop("CALL_DEPTH_ACCOUNT"), v.nop("and the rest of its place"))
+	return slices.Concat(v.nopBySYSCALL("CALL_DEPTH_ACCOUNT"), v.nopBySYSCALL("and the rest of its place"))
 }
 
 func callUntrain(v Axes, suffix string) Block {

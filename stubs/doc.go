@@ -68,6 +68,21 @@
 // RSPScratch. Interrupts are on meanwhile, so the context switch must save
 // and restore RSPScratch. The question that this project answers begins here.
 //
+// # FRED
+//
+// With entry=fred the CPU itself delivers every event, a call among them: it turns to
+// the kernel's GS, takes the thread's stack from an MSR (IA32_FRED_RSP0), and pushes
+// eight words, the hardware frame above an error code among them (layout.FREDRegs). So
+// the frame lies 16 bytes deeper than with SYSCALL, RCX and R11 are the user's, and
+// ERETU takes back what is in the frame: no SWAPGS, no scratch word, no limits on RIP
+// and flags. An event of ring 3 arrives at a page's beginning, one of ring 0 256 bytes
+// behind it (IA32_FRED_CONFIG); type and vector are in the bits of the ss slot above the
+// selector. NMI, #DB and #MC have stack levels of their own, and #DF the highest.
+//
+// A variant's syscall_init sets the entries; the kernel sets levels and stacks, and
+// CR4.FRED where the running thread is one that entered by FRED. The kernel takes a CPU
+// to have FRED when it has executed ERETS; that CPUID shows it is not enough.
+//
 // # The code around a stub
 //
 // A variant's syscall_init sets the MSRs that lead to it: MSR_STAR, MSR_LSTAR,
@@ -116,6 +131,11 @@
 //     Thread.Flags asks for. It then returns by IRETQ, or through the selected
 //     variant's TrapReturn, on the page table and with the SPEC_CTRL that the
 //     variant has ring 3 run on. Traps and new threads go there.
+//   - fred_event_user and fred_event_kernel, called with a PtRegs in RDI, which handle
+//     an event that is no call. The first has the error code in RSI and does all work
+//     that is then pending; both leave interrupts off.
+//   - gs.FREDRSP0, the word that IA32_FRED_RSP0 holds. The kernel does not change it at a
+//     thread switch: the exit does, where it finds another thread's stack.
 //   - The TSS, with the top of the thread's stack in SP0 and the top of the
 //     trampoline stack in SP1; while the selected variant isolates the page tables,
 //     both hold the latter.

@@ -27,6 +27,7 @@ const (
 	read46     = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
 	read70     = "torvalds/linux 31c9387d0d84, include/linux/entry-common.h; ead971eec0eb, arch/x86/entry/syscall_64.c; CachyOS/linux b4f6c3b372b0 (6.17), arch/x86/entry/entry_64.S"
 	readThunks = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
+	read618    = "Linux 6.18's arch/x86/entry/entry_64_fred.S, as gregkh/linux v6.18.38 and kholia/linux 0053662c3879 have it, and entry_fred.c of the latter"
 	read612    = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
 )
 
@@ -374,6 +375,40 @@ var Facts = []Fact{
 			leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret nop cmpl:R14,-1 je:syscall_return ax=-38
 			jmp:syscall_return ud2 RDI=R12 call:syscall_return_slowpath RAX=Flags jmp:no_work_left testl:0x404800,RAX
 			je:arch_exit_work_done ud2`,
+	},
+	{
+		Preset: "linux-6.18+fred", Func: FREDEntry, To: "asm_fred_exit_user",
+		Source: read618, Where: "asm_fred_entrypoint_user: FRED_ENTER, PUSH_AND_CLEAR_REGS, without ENDBR64, which the specification's revision 9 took away",
+		Acts: `di=RDI si=RSI dx=RDX cx=RCX ax=RAX r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15
+			xorl:RSI,RSI xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
+			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP call:fred_entry_from_user`,
+	},
+	{
+		Preset: "linux-6.18+fred", Func: FREDEntry, From: "asm_fred_exit_user", Pops: true,
+		Source: read618, Where: "asm_fred_exit_user: FRED_EXIT, POP_REGS, ERETU",
+		Acts: `R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di eretu`,
+	},
+	{
+		Preset: "linux-6.18+fred", Func: FREDKernelEntry,
+		Source: read618, Where: "asm_fred_entrypoint_kernel",
+		Acts: `di=RDI si=RSI dx=RDX cx=RCX ax=RAX r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15
+			xorl:RSI,RSI xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
+			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP call:fred_event_kernel
+			R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di erets`,
+	},
+	{
+		Preset: "linux-6.18+fred", Func: "fred_entry_from_user", To: "other_event",
+		Source: read618, Where: "arch/x86/entry/entry_fred.c: fred_entry_from_user, fred_other; the type is asked for first, and what comes with it in one test",
+		Acts: `nop RSI=orig_ax orig_ax=-1 movzbl:166(RDI),RAX andl:0xf,RAX cmpl:RAX,7 jne:other_event movl:164(RDI),RAX andl:0x20000ff,RAX
+			cmpl:RAX,0x2000001 jne:other_event RSI=ax orig_ax=RSI ax=-38 jmp:do_syscall_64`,
+	},
+	{
+		Preset: "linux-6.18+fred", Func: "arch_exit_to_user_mode_prepare",
+		Source: read618, Where: "arch/x86/include/asm/entry-common.h: arch_exit_to_user_mode_prepare; fred.h: fred_update_rsp0, whose WRMSRNS is WRMSR on CPUs without it",
+		Acts: `pushq:RBX RBX=RDI testl:0x800,RBX jne:arch_exit_work testl:0x400000,RBX jne:arch_exit_work
+			call:fpregs_assert_state_consistent testl:0x4000,RBX jne:arch_exit_work RAX=Current leaq:0x4000(RAX),RAX
+			cmpq:FREDRSP0,RAX je:over movl:0x1cc,RCX RDX=RAX shrq:0x20,RDX wrmsr FREDRSP0=RAX RDI=Current andl:-3,Status
+			movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over popq:RBX ret ud2`,
 	},
 	{
 		Preset: "freebsd", Func: "entry_SYSCALL_64", From: "syscall_return_via_sysret", To: "tracesys",

@@ -96,8 +96,12 @@ func partOf(t *testing.T, obj *Object, f Fact) []Row {
 
 // firstSlot is where the pushes and pops of a part begin, if they are on the frame.
 func firstSlot(f Fact) (pushed, popped layout.Slot) {
-	if f.Func == "entry_SYSCALL_64" && f.From == "" {
+	switch {
+	case f.From != "":
+	case f.Func == Entry:
 		return layout.NumSlots, layout.NumSlots
+	case f.Func == FREDEntry, f.Func == FREDKernelEntry: // below what the CPU has pushed
+		return layout.SlotOrigAX, 0
 	}
 	if f.Pops {
 		return 0, 0
@@ -160,8 +164,8 @@ func TestFactsSeeDrift(t *testing.T) {
 // what it follows, with which configuration, and what is left out.
 func TestPresetsTell(t *testing.T) {
 	for _, p := range Presets() {
-		in := slices.ContainsFunc(Facts, func(f Fact) bool { return f.Preset == p.Name && f.From == "" && f.Func == "entry_SYSCALL_64" })
-		if release := regexp.MustCompile(`^linux-[0-9.]+$`); release.MatchString(p.Name) && !in {
+		in := slices.ContainsFunc(Facts, func(f Fact) bool { return f.Preset == p.Name && f.From == "" && f.Func == p.Axes.EntryName() })
+		if release := regexp.MustCompile(`^linux-[0-9.]+(\+fred)?$`); release.MatchString(p.Name) && !in {
 			t.Errorf("no facts of the entry of %s", p.Name)
 		}
 		if !p.Axes.Bare && (p.Follows == "" || p.Config == "" || len(p.Left) == 0) {

@@ -11,6 +11,24 @@ const (
 	SyscallInit  = "syscall_init"       // sets the MSRs of SYSCALL
 )
 
+// Functions of variants with entry=fred.
+const (
+	FREDEntry       = "asm_fred_entrypoint_user"   // events of ring 3 arrive here, SYSCALL among them
+	FREDKernelEntry = "asm_fred_entrypoint_kernel" // those of ring 0
+	FREDReturn      = "fred_return"                // the end of a trap from ring 3
+
+	fredFromUser = "fred_entry_from_user"
+	fredExit     = "asm_fred_exit_user"
+)
+
+// EntryName returns the name of the function at which calls arrive.
+func (v Axes) EntryName() string {
+	if v.Is(EntryFRED) {
+		return FREDEntry
+	}
+	return Entry
+}
+
 // FuncName returns the name that a function of a variant, or a global label of one,
 // has in an image, where other variants have functions of the same name.
 func FuncName(function, variant string) string { return function + "." + variant }

@@ -23,6 +23,10 @@ const (
 	leftCompare = "the comparison of a return address with a constant in stub_ptregs_64: here it takes one instruction more and R11"
 	leftPushF   = "PUSHFQ and POPFQ in the context switch, which were there from 4.3 to 4.8"
 
+	leftInlined   = "that do_syscall_64 contains syscall_exit_to_user_mode since 6.16 (e43b8bb56e53): here it and the functions that it calls are 6.12's"
+	leftFREDTree  = "the compiler's tree over the types of events: here a call's type is asked for first"
+	leftFREDTraps = "the handlers of other events than calls, which are the kernel's here, and events from KVM"
+
 	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
 
 	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"

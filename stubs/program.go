@@ -21,7 +21,11 @@ func (v Axes) Program(suffix string) (Program, error) {
 		p.Funcs = append(p.Funcs, bareEntry(suffix))
 		return p, nil
 	}
-	p.Funcs = append(p.Funcs, v.entry(suffix))
+	if v.Is(EntryFRED) {
+		p.Funcs = append(p.Funcs, v.fredEntries(suffix)...)
+	} else {
+		p.Funcs = append(p.Funcs, v.entry(suffix))
+	}
 	p.Funcs = append(p.Funcs, v.slowFuncs(suffix)...)
 	p.Funcs = append(p.Funcs, v.trapReturn(suffix)...)
 	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
@@ -104,7 +108,7 @@ func (n Variant) Features() layout.Features { return n.Axes.needs() | n.Needs }
 func (n Variant) desc() layout.VariantDesc[any] {
 	stub := func(name string) any { return PTR(n.FuncName(name)) }
 	d := layout.VariantDesc[any]{
-		Entry:       stub(Entry),
+		Entry:       stub(n.Axes.EntryName()),
 		SyscallInit: stub(SyscallInit),
 		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Axes.scratchWord(),
@@ -113,8 +117,11 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		Info:        n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
-	if n.Axes.Is(TrapsSYSRET) {
+	switch {
+	case n.Axes.Is(TrapsSYSRET):
 		d.TrapReturn = stub(TrapReturn)
+	case n.Axes.Is(EntryFRED):
+		d.TrapReturn = stub(FREDReturn)
 	}
 	for i, c := range layout.FullFrameCalls {
 		switch {
@@ -151,7 +158,8 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.Defined, info.Room, info.Full, info.FullCX = uint64(defined), uint64(room), uint64(full), fullCX
 	info.CR3 = v.pageTable()
 	info.IRQ = word(!v.Bare && !v.Is(IRQOff))
-	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(Entry, name)), v.SFMask(), v.clearInHandler()
+	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(v.EntryName(), name)), v.SFMask(), v.clearInHandler()
+	info.FRED = word(v.Is(EntryFRED))
 	info.LooksAtFrame = v.looksAtFrame()
 	return info
 }

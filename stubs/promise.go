@@ -50,6 +50,9 @@ const (
 	PromiseUpperHalf
 	// PromiseCallDepth: each CALL is counted, and no RET is executed with the count at 0.
 	PromiseCallDepth
+	// PromiseFRED: ring 3 returns with the CPU's word for the thread's stack up to date, and
+	// events of both rings arrive at the variant's entries.
+	PromiseFRED
 )
 
 // Has reports whether all of q are among p.

@@ -16,7 +16,7 @@ import (
 // stubKernel defines what the stubs expect of the kernel.
 func stubKernel() Program {
 	var p Program
-	names := []string{"schedule_user", "do_notify_resume", "sys_ni_syscall", "syscall_return_slowpath", "x64_sys_call", "x64_sys_call_switch"}
+	names := []string{"schedule_user", "do_notify_resume", "sys_ni_syscall", "syscall_return_slowpath", "x64_sys_call", "x64_sys_call_switch", "fred_event_user", "fred_event_kernel"}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Handler())
 	}
@@ -401,7 +401,7 @@ func TestDescriptor(t *testing.T) {
 	for i, n := range list {
 		desc := Slots[layout.VariantDesc[Slot]]()
 		read := func(s Slot) uint64 { return readWord(t, obj, at+uint64(i)*size+uint64(s.Off)) }
-		if entry, _ := obj.Addr("entry_SYSCALL_64." + n.Name); read(desc.Entry) != entry {
+		if entry, _ := obj.Addr(n.FuncName(n.Axes.EntryName())); read(desc.Entry) != entry {
 			t.Errorf("%s: Entry is %#x, want %#x", n.Name, read(desc.Entry), entry)
 		}
 		var axes strings.Builder
@@ -460,6 +460,7 @@ func TestPromises(t *testing.T) {
 		{"linux-4.0", argSlots, layout.SlotsAll &^ layout.SlotsCalleeSaved, 0},
 		{"linux-4.1", layout.SlotsAll &^ layout.SlotsCalleeSaved, layout.SlotsAll, 0},
 		{"linux-6.12", layout.SlotsAll, layout.SlotsAll, 0},
+		{"linux-6.18+fred", layout.SlotsAll, layout.SlotsAll, 0},
 		{"freebsd", layout.SlotsAll, layout.SlotsAll, 0},
 		{"bare", 0, 0, 0},
 	} {

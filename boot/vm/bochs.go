@@ -37,13 +37,26 @@ const (
 	// BochsFeaturesCPU is a model with every CPU feature that a variant may need;
 	// QEMU's emulator has none of them.
 	BochsFeaturesCPU = "tigerlake"
+	// BochsFREDCPU is a model with FRED, of which a Bochs built with FRED has more.
+	BochsFREDCPU = "wildcat_lake"
 	// bochsIPS is how many instructions take a second of the machine's time: the
 	// same number as with QEMU's -icount shift=0.
 	bochsIPS = 1_000_000_000
 
-	bochsProgram = "bochs"
-	xvfbProgram  = "Xvfb"
+	xvfbProgram = "Xvfb"
+
+	// BochsVariable is the variable of the environment that names another Bochs than the
+	// one in the PATH, such as one with FRED. It must have the display library nogui.
+	BochsVariable = "ENTRYLAB_BOCHS"
 )
+
+// bochsProgram returns Bochs's name or path, and whether it is the user's own.
+func bochsProgram() (name string, own bool) {
+	if path := os.Getenv(BochsVariable); path != "" {
+		return path, true
+	}
+	return "bochs", false
+}
 
 // ErrNoBochs means that Bochs, its display or the X server for it are not
 // installed.
@@ -54,7 +67,14 @@ var ErrBochsStart = errors.New("bochs failed at start")
 
 // findBochs looks for the programs that Bochs needs to run without a screen.
 func findBochs() error {
-	for _, program := range []string{bochsProgram, xvfbProgram} {
+	program, own := bochsProgram()
+	if own {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("the Bochs that %s names cannot be run: %w", BochsVariable, err)
+		}
+		return nil
+	}
+	for _, program := range []string{program, xvfbProgram} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%w (%s not found)", ErrNoBochs, program)
 		}
@@ -71,11 +91,19 @@ func (c *Config) bochsArgs(disk, console string) []string {
 	if memory == 0 {
 		memory = DefaultMemoryMiB
 	}
+	display := "x"
+	if _, own := bochsProgram(); own {
+		display = "nogui"
+	}
+	model, features, more := strings.Cut(cpu, "+")
+	if more {
+		model += fmt.Sprintf(", add_features=%q", strings.ReplaceAll(features, "+", " "))
+	}
 	return append([]string{
 		"-q", "-f", os.DevNull, "-unlock",
-		"display_library: x",
+		"display_library: " + display,
 		"megs: " + strconv.Itoa(memory),
-		fmt.Sprintf("cpu: model=%s, ips=%d, reset_on_triple_fault=0", cpu, bochsIPS),
+		fmt.Sprintf("cpu: model=%s, ips=%d, reset_on_triple_fault=0", model, bochsIPS),
 		fmt.Sprintf("clock: sync=none, time0=%d", clockBase.Unix()),
 		"ata0-master: type=disk, mode=flat, path=" + disk,
 		"boot: disk",
@@ -92,7 +120,8 @@ func (c *Config) bochsArgs(disk, console string) []string {
 // with the log on standard output and the console on standard error. The word
 // on standard input tells Bochs's debugger to continue.
 func (c *Config) bochsCommandLine() string {
-	return "echo c | " + Quote(append([]string{bochsProgram}, c.bochsArgs(c.Disk, "/dev/stderr")...))
+	program, _ := bochsProgram()
+	return "echo c | " + Quote(append([]string{program}, c.bochsArgs(c.Disk, "/dev/stderr")...))
 }
 
 // bochsShutdown is what Bochs prints when the kernel has ended the machine.
@@ -130,15 +159,19 @@ func bootBochs(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	// ends: keep that thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	display, stopXvfb, err := startXvfb(ctx)
-	if err != nil {
-		consoleEnd.Close()
-		return ending{}, err
+	program, own := bochsProgram()
+	display := ""
+	if !own {
+		var stopXvfb func()
+		if display, stopXvfb, err = startXvfb(ctx); err != nil {
+			consoleEnd.Close()
+			return ending{}, err
+		}
+		defer stopXvfb()
 	}
-	defer stopXvfb()
 
 	const consoleFD = 3 // the first of ExtraFiles
-	cmd := exec.CommandContext(ctx, bochsProgram, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
+	cmd := exec.CommandContext(ctx, program, c.bochsArgs(disk, fmt.Sprintf("/dev/fd/%d", consoleFD))...)
 	cmd.Env = append(os.Environ(), "DISPLAY="+display)
 	cmd.Stdin = strings.NewReader("c\n") // tells its debugger to continue
 	consoleOut := &channel{file: console, to: &rec.console}
@@ -265,17 +298,18 @@ func bochsVersion(ctx context.Context) (string, error) {
 	if err := findBochs(); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, bochsProgram, "--help")
+	program, _ := bochsProgram()
+	cmd := exec.CommandContext(ctx, program, "--help")
 	cmd.WaitDelay = outputDelay
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := work.Run(cmd, startLimit)
 	if err != nil {
-		return "", fmt.Errorf("%s --help: %w", bochsProgram, err)
+		return "", fmt.Errorf("%s --help: %w", program, err)
 	}
 	_, rest, ok := strings.Cut(out.String(), "Bochs x86 Emulator ")
 	if !ok {
-		return "", fmt.Errorf("%s --help does not say its version", bochsProgram)
+		return "", fmt.Errorf("%s --help does not say its version", program)
 	}
 	version, _, _ := strings.Cut(rest, "\n")
 	return strings.TrimSpace(version), nil

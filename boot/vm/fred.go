@@ -20,9 +20,10 @@ var bochsFile = bounded.Kind{Thing: "Bochs", Most: 256 << 20, Regular: true, Adv
 // Debian's 3.1 shows FRED in CPUID and was built without it. A program that has it
 // knows the name of its instruction ERETU.
 func BochsFRED(ctx context.Context) error {
-	path, err := exec.LookPath(bochsProgram)
+	program, _ := bochsProgram()
+	path, err := exec.LookPath(program)
 	if err != nil {
-		return ErrNoBochs
+		return findBochs()
 	}
 	return fredIn(ctx, path)
 }

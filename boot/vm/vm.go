@@ -105,7 +105,7 @@ type Config struct {
 	Engine  Engine  // empty: ICount
 	Machine Machine // empty: MicroVM, or with a Disk PC
 	// CPU is the emulator's name of a CPU model; empty is DefaultCPU, or with Bochs
-	// BochsCPU.
+	// BochsCPU. With Bochs, MODEL+FEATURE adds a feature.
 	CPU string
 	// MemoryMiB is the RAM in MiB; 0 is DefaultMemoryMiB.
 	MemoryMiB int

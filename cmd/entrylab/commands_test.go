@@ -37,6 +37,12 @@ func TestVariantsCommand(t *testing.T) {
 			row("needs", "PCID")
 		case "linux-6.12-skylake":
 			row("needs", "PCID, IBRS")
+		case "linux-6.12-zen5", "linux-6.12-alderlake":
+			if f := p.Features(); f != 0 {
+				row("needs", f.String())
+			}
+		case "linux-6.18+fred":
+			row("needs", "FRED")
 		}
 		row("source", p.Source)
 		if p.Follows != "" {

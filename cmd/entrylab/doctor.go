@@ -129,7 +129,7 @@ func toolsOf(ctx context.Context) []tool {
 		{"QEMU", "machines: compare, verify, boot, study", "qemu-system-x86", vm.ICount.Available(ctx, nil), true},
 		{"setpriv", "machines end even if entrylab is killed", "util-linux", program("setpriv"), false},
 		{"Bochs", "a second emulator, with features that QEMU's lacks", "bochs bochs-x bochsbios vgabios xvfb", vm.Bochs.Available(ctx, nil), false},
-		{"Bochs with FRED", "entry by FRED, which no variant has yet", "none: Bochs 3.1 from its source", vm.BochsFRED(ctx), false},
+		{"Bochs with FRED", "booting variants with entry=fred", "none: Bochs 3.1 from its source, named by " + vm.BochsVariable, vm.BochsFRED(ctx), false},
 		{"z3 or cvc5", "prove -smt", "z3, or cvc5", program("z3", "cvc5"), false},
 		{"GNU as", "a variant of your own in a .S file", "binutils", program("as"), false},
 		{"gdb", "stepping through a call", "gdb", program("gdb"), false},

@@ -172,7 +172,7 @@ func effects(in *instruction) (reads, writes regSet) {
 	}
 	f := table[in.name].form
 	switch f {
-	case opRMW, opBitRMW, opShift, opMul, opXchg, opTest, opCmp, opBit, opSrc, opPush, opDstRMW:
+	case opRMW, opBitRMW, opShift, opMul, opXchg, opTest, opCmp, opBit, opSrc, opSrcReg, opPush, opDstRMW:
 		for _, arg := range args {
 			reads |= value(arg)
 		}

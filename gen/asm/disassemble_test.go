@@ -10,7 +10,9 @@ import (
 func TestDisassemble(t *testing.T) {
 	rows := readGolden(t)
 	for _, c := range encCases() {
-		if c.in.p.name == "RDRANDQ" { // the decoder finds no operand in R8 to R15's
+		switch c.in.p.name {
+		case "RDRANDQ", // the decoder finds no operand in R8 to R15's
+			"LKGS": // nor knows anything of FRED
 			continue
 		}
 		if c.bits != 64 || c.label != "" || rows[c.key()].relocs != "" || c.in.p.prefix != noPrefix {

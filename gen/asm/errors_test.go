@@ -178,11 +178,11 @@ func wrong() Program {
 				).WHILE(E),
 				JMP("out"),
 			),
-			FUNC("open", "", NOP()),                       // ERROR "open: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
-			FUNC("empty", ""),                             // ERROR "empty: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
-			FUNC("skipped", "", JMP("end"), LABEL("end")), // ERROR "skipped: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
+			FUNC("open", "", NOP()),                       // ERROR "open: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2"
+			FUNC("empty", ""),                             // ERROR "empty: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2"
+			FUNC("skipped", "", JMP("end"), LABEL("end")), // ERROR "skipped: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2"
 			FUNC("conditional", "", IF(E, RET()).ELSE(UD2()), IF(E, RET())),
-			FUNC("half", "", IF(E, UD2())), // ERROR "half: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2"
+			FUNC("half", "", IF(E, UD2())), // ERROR "half: the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2"
 			FUNC("merge", "",
 				FRAME(iretSz),
 				IF(E, PUSHQ(1).Is(iret.SS)).ELSE(PUSHQ(2).Is(iret.SS)),

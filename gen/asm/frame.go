@@ -86,7 +86,7 @@ func (l *lowering) follow() {
 		}
 	}
 	if ways[len(l.lines)].reach != unreached && !l.tooDeep {
-		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, RETFL or UD2")
+		l.errorf(l.fn.pc, "the function's end can be reached; end it with RETURN, RET, JMP, IRETQ, SYSRETQ, ERETU, ERETS, RETFL or UD2")
 	}
 }
 

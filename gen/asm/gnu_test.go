@@ -20,6 +20,9 @@ func gnuText(ins Ins, bits int) string {
 	if text, ok := gnuWhole[in.name]; ok {
 		return prefixText(in) + text
 	}
+	if r, ok := in.args[0].(Reg); ok && in.name == "LKGS" {
+		return gnuLKGS[r]
+	}
 	name, src, dst := strings.ToLower(in.name), suffixWidth(in.name, 1), suffixWidth(in.name, 1)
 	args := slices.Clone(in.operands())
 	switch {
@@ -34,7 +37,7 @@ func gnuText(ins Ins, bits int) string {
 		src = 1
 	case strings.HasPrefix(in.name, "CMP") && in.nargs == 2 && !strings.HasPrefix(in.name, "CMPX"):
 		slices.Reverse(args)
-	case in.name == "LTR" || in.name == "VERW" || in.name == "STR":
+	case in.name == "LTR" || in.name == "LLDT" || in.name == "VERW" || in.name == "STR":
 		src, dst = 2, 2
 	case in.name == "JMP" || in.name == "CALL":
 		src = bits / 8
@@ -76,8 +79,23 @@ func gnuText(ins Ins, bits int) string {
 // gnuWhole are the instructions that have other names in GNU as.
 var gnuWhole = map[string]string{
 	"RETFL": "lretl", "CQO": "cqto",
+	// Known to GNU as from 2.41 on: these are the specification's bytes.
+	"ERETS": ".byte 0xf2, 0x0f, 0x01, 0xca", "ERETU": ".byte 0xf3, 0x0f, 0x01, 0xca",
 	"INB": "inb %dx, %al", "INL": "inl %dx, %eax",
 	"OUTB": "outb %al, %dx", "OUTW": "outw %ax, %dx", "OUTL": "outl %eax, %dx",
+}
+
+// gnuLKGS is LKGS, which GNU as knows from 2.41 on, as the specification has it:
+// F2 0F 00 /6.
+var gnuLKGS = map[Reg]string{
+	RAX: ".byte 0xf2, 0x0f, 0x00, 0xf0", RCX: ".byte 0xf2, 0x0f, 0x00, 0xf1",
+	RDX: ".byte 0xf2, 0x0f, 0x00, 0xf2", RBX: ".byte 0xf2, 0x0f, 0x00, 0xf3",
+	RSP: ".byte 0xf2, 0x0f, 0x00, 0xf4", RBP: ".byte 0xf2, 0x0f, 0x00, 0xf5",
+	RSI: ".byte 0xf2, 0x0f, 0x00, 0xf6", RDI: ".byte 0xf2, 0x0f, 0x00, 0xf7",
+	R8: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf0", R9: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf1",
+	R10: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf2", R11: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf3",
+	R12: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf4", R13: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf5",
+	R14: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf6", R15: ".byte 0xf2, 0x41, 0x0f, 0x00, 0xf7",
 }
 
 // shifts take their count in %cl.

@@ -108,7 +108,7 @@ func (l *lowering) ended() bool {
 
 func endsFlow(name string) bool {
 	switch name {
-	case "JMP", "RET", "RETN", "IRETQ", "SYSRETQ", "SYSRETL", "RETFL", "UD2":
+	case "JMP", "RET", "RETN", "IRETQ", "SYSRETQ", "SYSRETL", "ERETU", "ERETS", "RETFL", "UD2":
 		return true
 	}
 	return false

@@ -693,6 +693,9 @@ func STR(dst Mem) Ins { return ins("STR", dst) }
 //go:noinline
 func LTR[S RegMem](src S) Ins { return ins("LTR", src) }
 
+// LLDT loads the local descriptor table register; a null selector makes it empty.
+func LLDT[S RegMem](src S) Ins { return ins("LLDT", src) }
+
 // INVLPG drops the TLB entry of an address.
 //
 //go:noinline
@@ -742,6 +745,18 @@ func SYSRETL() Ins { return ins("SYSRETL") }
 //
 //go:noinline
 func INT3() Ins { return ins("INT3") }
+
+// ERETU returns by FRED to ring 3, from the frame that RSP is at (Intel, Flexible Return
+// and Event Delivery, ERETU).
+func ERETU() Ins { return ins("ERETU") }
+
+// ERETS returns by FRED to ring 0, from the frame that RSP is at (Intel, Flexible Return
+// and Event Delivery, ERETS).
+func ERETS() Ins { return ins("ERETS") }
+
+// LKGS loads GS as MOVW does, but with the base in MSR_KERNEL_GS_BASE: it is ring 3's
+// that changes (Intel, Flexible Return and Event Delivery, LKGS).
+func LKGS(src Reg) Ins { return ins("LKGS", src) }
 
 // ENDBR64 marks a target of indirect branches.
 //

@@ -15,6 +15,8 @@ func (e *encoder) ownBytes(m *made, in *instruction, r row) []byte {
 	first, _ := in.args[0].(Reg)
 	second, _ := in.args[1].(Reg)
 	switch {
+	case r.form == opSrcReg: // the library knows no instruction of FRED
+		return lkgs(first)
 	case DR0 <= first && first <= DR7: // the library has no DR1, and no DR2 and DR3 in 32-bit code
 		return debugMove(0x21, first, second)
 	case DR0 <= second && second <= DR7:
@@ -46,6 +48,14 @@ func debugMove(op byte, debug, general Reg) []byte {
 		b = append([]byte{0x41}, b...)
 	}
 	return b
+}
+
+// lkgs encodes LKGS of a register (Intel, Flexible Return and Event Delivery, LKGS).
+func lkgs(r Reg) []byte {
+	if r >= R8 {
+		return []byte{0xf2, 0x41, 0x0f, 0x00, 0xf0 | byte(r-RAX)&7}
+	}
+	return []byte{0xf2, 0x0f, 0x00, 0xf0 | byte(r-RAX)}
 }
 
 // bare reports whether the operand is an address alone.

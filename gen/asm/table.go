@@ -41,6 +41,7 @@ const (
 	opBitRMW      // a bit of dst changes
 	opSrc         // one operand, read
 	opSrcMem      // the same, memory only
+	opSrcReg      // the same, register only
 	opDst         // one operand, written
 	opDstRMW      // one operand, changed
 	opDstMem      // one operand, written, memory only
@@ -78,6 +79,7 @@ var shapes = [...]shape{
 	opBitRMW: {args: []kind{kReg | kImm, kReg | kMem}, write: true},
 	opSrc:    {args: []kind{kReg | kMem}},
 	opSrcMem: {args: []kind{kMem}},
+	opSrcReg: {args: []kind{kReg}},
 	opDst:    {args: []kind{kReg | kMem}, dst: true, write: true},
 	opDstRMW: {args: []kind{kReg | kMem}, dst: true, write: true},
 	opDstMem: {args: []kind{kMem}, dst: true, write: true},
@@ -259,6 +261,7 @@ var table = map[string]row{
 	"LGDT":      {as: x86.ALGDT, form: opSrcMem, cpl0: true},
 	"LIDT":      {as: x86.ALIDT, form: opSrcMem, cpl0: true},
 	"LTR":       {as: x86.ALTR, form: opSrc, width: 2, cpl0: true},
+	"LLDT":      {as: x86.ALLDT, form: opSrc, width: 2, cpl0: true},
 	"SGDT":      {as: x86.ASGDT, form: opDstMem},
 	"SIDT":      {as: x86.ASIDT, form: opDstMem},
 	"STR":       {as: x86.ASTRL, form: opDstMem, width: 2},
@@ -274,5 +277,8 @@ var table = map[string]row{
 	"RETN":      {form: opRetN, bytes: []byte{0xc2}},
 	"INT3":      {bytes: []byte{0xcc}},
 	"ENDBR64":   {bytes: []byte{0xf3, 0x0f, 0x1e, 0xfa}},
+	"ERETS":     {bytes: []byte{0xf2, 0x0f, 0x01, 0xca}, only: 64, cpl0: true},
+	"ERETU":     {bytes: []byte{0xf3, 0x0f, 0x01, 0xca}, only: 64, cpl0: true},
+	"LKGS":      {form: opSrcReg, width: 2, only: 64, cpl0: true}, // its bytes are lkgs
 	"NOP":       {bytes: []byte{0x90}},
 }

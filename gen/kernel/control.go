@@ -269,11 +269,14 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		MOVQ(desc.TrapReturn, RAX),
 		TESTQ(RAX, RAX),
 		IF(E, LEAQ(Sym(returnToUsermode), RAX)),
+		MOVQ(RAX, gs.Return),
+		padStacks(desc.Info.FRED),
 		MOVQ(RAX, gs.TrapReturn),
 		copyField(desc.SpecCtrl, gs.SpecCtrl),
 		forgetSpecCtrl(),
 		MOVQ(R8, gs.Variant),
 		CALL(desc.SyscallInit),
+		otherMode(desc.Info.FRED),
 		XORL(RAX, RAX),
 		RETURN(),
 	).Saving(RBX).Takes(RDI).Returns(RAX)
@@ -386,8 +389,11 @@ It moves the frame away first, as the frame's place is poisoned too.`,
 		MOVL(regsSize/8, RCX),
 		REP(MOVSQ()),
 		MOVQ(0, poison.AX),
-		MOVQ(poison.IP, RAX), // as after SYSRET
-		MOVQ(RAX, poison.CX),
+		TESTL(layout.FREDPad, top),
+		IF(E,
+			MOVQ(poison.IP, RAX), // as after SYSRET
+			MOVQ(RAX, poison.CX),
+		),
 
 		MOVQ(gs.Current, RDI),
 		ADDQ(layout.ThreadStack, RDI),
@@ -400,7 +406,7 @@ It moves the frame away first, as the frame's place is poisoned too.`,
 			ADDQ(8, RAX),
 			CMPQ(RDI, top),
 		).WHILE(B),
-		JMP(returnToUsermode),
+		JMP(gs.TrapReturn),
 	).Takes().Returns(RAX)
 }
 

@@ -30,7 +30,9 @@
 //	         | Thread         | gs.Current; thread_info's flags first
 //	bottom   +----------------+ aligned to 16384
 //
-// The frame is at the same place however the kernel was entered from
+// With a variant that enters by FRED, the CPU writes two words above the frame, so
+// that gs.TopOfStack is 16 less than the stack's end (gs.StackPad) for its threads. Other
+// than that, the frame is at the same place however the kernel was entered from
 // ring 3. A system-call handler may rely on all of it only if it is reached by
 // a variant's slow-path wrapper.
 //
@@ -77,6 +79,16 @@
 // The user's table has its own PCID, which INVLPG and a load of the kernel's
 // CR3 do not reach. Code that drops a translation therefore sets a mark
 // (markUserFlush), and the next load of the user's CR3 drops all of its translations.
+//
+// # FRED
+//
+// A CPU that shows FRED is believed when the kernel has delivered an event to itself and
+// come back by ERETS (fred.go). While a variant with entry=fred is selected, CR4.FRED is
+// set and all events arrive by FRED: calls, traps and interrupts of both rings. #DB
+// arrives at stack level 1, NMI and #MC at 2 and #DF at 3, whose stacks are those of the
+// IDT's entries. Variants alternate in one boot: a thread enters by FRED or by the IDT, as
+// Thread.StackTop says, and schedule and the exits change CR4.FRED where two threads
+// differ. ERETU refuses a frame that IRETQ would refuse; bad_eretu makes that a SIGSEGV.
 //
 // # SPEC_CTRL
 //

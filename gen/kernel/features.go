@@ -26,6 +26,9 @@ var allFeatures = []feature{
 	{is: layout.FeatureBHICtrl, leaf: 7, sub: 2, in: RDX, bit: x86.CPUID_7_2_EDX_BHI_CTRL},
 }
 
+// announcesFRED are the bits of CPUID leaf 7, subleaf 1, EAX that announce FRED.
+const announcesFRED = 1<<x86.CPUID_7_1_EAX_FRED | 1<<x86.CPUID_7_1_EAX_LKGS
+
 // features finds out which of the features that variants may need the CPU has.
 func features() Program {
 	return Program{
@@ -62,6 +65,19 @@ func featuresInit() Func {
 		CPUID(),
 		CMPL(RBX, x86.CPUID_0_EBX_INTEL),
 		IF(E, ORQ(uint64(layout.FeatureSYSRETRPL), Sym(cpuFeatures))),
+		CMPL(RAX, 7),
+		IF(B, RETURN()),
+		MOVL(7, RAX),
+		XORL(RCX, RCX),
+		CPUID(),
+		TESTL(RAX, RAX), // the last subleaf
+		IF(E, RETURN()),
+		MOVL(7, RAX),
+		MOVL(1, RCX),
+		CPUID(),
+		ANDL(announcesFRED, RAX),
+		CMPL(RAX, announcesFRED),
+		IF(E, CALL(fredProbe)),
 		RETURN(),
 	).Saving(RBX).Takes()
 }

@@ -19,7 +19,6 @@ func sysClone() Func {
 	threadPtr, tls, flags, stack, parentTID, childTID := RBX, RBP, R12, R13, R14, R15
 	t := thread(threadPtr)
 	regs := ptRegs(RAX)
-	top := layout.ThreadSize
 	maker := thread(RCX)
 	// inherit copies what a thread inherits from its creator, RCX.
 	var inherit Block
@@ -66,7 +65,7 @@ Flags that would make something between the two are -ENOSYS.`,
 
 		MOVQ(gs.TopOfStack, RSI),
 		SUBQ(regsSize, RSI),
-		LEAQ(threadPtr.At(top-regsSize), RDI),
+		MOVQ(t.SP, RDI),
 		MOVQ(RDI, RAX),
 		MOVL(regsSize/8, RCX),
 		REP(MOVSQ()),

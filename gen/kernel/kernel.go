@@ -28,7 +28,7 @@ type subsystem struct {
 
 // subsystems are the kernel's, in the order in memory.
 var subsystems = []subsystem{
-	{"core", []func() Program{start, console, answers, panics, traps, messages}},
+	{"core", []func() Program{start, console, answers, panics, traps, freds, messages}},
 	{"mm", []func() Program{
 		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
 		faults, uaccess, spaces,
@@ -138,6 +138,9 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		LEAQ(Sym(idleThread), idlePtr),
 		LEAQ(idlePtr.At(layout.ThreadSize), RSP),
 		MOVQ(RSP, percpu.TopOfStack),
+		MOVQ(RSP, idle.StackTop),
+		LEAQ(Sym(switchTo), RAX),
+		MOVQ(RAX, percpu.ThreadSwitch),
 		MOVQ(idlePtr, percpu.Current),
 		MOVQ(idlePtr, percpu.Idle),
 		LEAQ(Sym(percpuData), RAX),

@@ -107,7 +107,7 @@ does not come back until wake_up. IF is 0.`,
 		),
 		LABEL("switch"),
 		INCQ(sched.Switches),
-		JMP(switchTo),
+		JMP(gs.ThreadSwitch),
 	).Takes()
 }
 
@@ -140,7 +140,7 @@ switch of the variant that RDI uses switches the stack. IF is 0.`,
 			MOVW(RAX, SS),
 		),
 		MOVQ(RSI, gs.Current),
-		LEAQ(RSI.At(layout.ThreadSize), RAX),
+		MOVQ(next.StackTop, RAX),
 		MOVQ(RAX, gs.TopOfStack),
 		CMPQ(gs.UserBits, 0),
 		IF(E, MOVQ(RAX, gs.TSS.SP0)),

@@ -63,7 +63,6 @@ func threads() Program {
 func threadAlloc() Func {
 	threadPtr := RBX
 	t := thread(threadPtr)
-	top := layout.ThreadSize
 	words := SizeOf[layout.Thread[Mem]]() / 8
 	return FUNC("thread_alloc",
 		`thread_alloc returns a new thread in RAX, or 0 if there is no memory. It has a
@@ -79,7 +78,10 @@ stack's top, which the caller fills. It can run once it belongs to a process
 		XORL(RAX, RAX),
 		MOVL(words, RCX),
 		REP(STOSQ()),
-		LEAQ(threadPtr.At(top-regsSize), RAX),
+		LEAQ(threadPtr.At(layout.ThreadSize), RAX),
+		SUBQ(gs.StackPad, RAX),
+		MOVQ(RAX, t.StackTop),
+		SUBQ(regsSize, RAX),
 		MOVQ(RAX, t.SP),
 		LEAQ(Sym(retFromFork), RAX),
 		MOVQ(RAX, t.IP),

@@ -334,6 +334,8 @@ func trapInit() Func {
 		MOVL(RAX, Sym(gdt).Add(x86.TSS_SEL+8)),
 		MOVL(x86.TSS_SEL, RAX),
 		LTR(RAX),
+		XORL(RAX, RAX), // at reset the LDT is at address 0
+		LLDT(RAX),
 
 		MOVL(0xff, RAX),
 		MOVL(0x21, RDX),

@@ -176,6 +176,9 @@ type VariantInfo[T any] struct {
 	ClearFlags T
 	// LooksAtFrame (Looks*) says which exits treat RF and TF as IRETQ does.
 	LooksAtFrame T
+	// FRED is 1 if ring 3 enters and leaves by FRED: LSTAR and SFMask mean nothing then, and
+	// a call changes neither RCX nor R11.
+	FRED T
 }
 
 // The values of VariantInfo.LooksAtFrame; 0: none, as far as the variant's axes say.

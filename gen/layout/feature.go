@@ -23,10 +23,13 @@ const (
 	FeatureBHICtrl
 	// FeatureIBPB means MSR_IA32_PRED_CMD and its bit IBPB (SDM volume 4, 49H).
 	FeatureIBPB
+	// FeatureFRED means Intel's flexible return and event delivery, and that the kernel
+	// has seen it work: some emulators announce it and do not have it.
+	FeatureFRED
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB", "FRED"}
 
 // String lists the features' names.
 func (f Features) String() string {

@@ -33,6 +33,15 @@ type PtRegs[T any] struct {
 // IRETQ pops, low address first (SDM volume 3, 7.14.2).
 type IRETFrame[T any] struct{ IP, CS, Flags, SP, SS T }
 
+// FREDRegs is the register frame of an event that FRED delivers. The CPU writes the
+// eight words from PtRegs.OrigAX up, the first of them an error code. RSP0, the stack's
+// top, is behind them (Intel, Flexible Return and Event Delivery, "FRED Event Delivery").
+type FREDRegs[T any] struct {
+	PtRegs    PtRegs[T]
+	EventData T // a fault's address, or the bits of a debug trap
+	Reserved  T
+}
+
 // Slot names one word of PtRegs by its bit number: bit n is the word at 8*n.
 type Slot uint
 

@@ -13,6 +13,9 @@ const (
 	ThreadStack = ThreadGuard + PageSize
 	// KernelBase is where physical address 0 is mapped for the kernel's image.
 	KernelBase = 0xffff_ffff_8000_0000
+	// FREDPad are the words behind PtRegs in a frame that FRED begins, in bytes (Linux's
+	// TOP_OF_KERNEL_STACK_PADDING).
+	FREDPad = 16
 	// PhysMap is where all RAM below PhysMapSize is mapped linearly (Linux's
 	// page_offset_base without KASLR).
 	PhysMap     = 0xffff_8880_0000_0000
@@ -94,6 +97,17 @@ type PerCPU[T any] struct {
 	// Process is the current thread's. The words after it repeat what calls need of it:
 	// its PID, its parent's, its Files and its ActionsBase.
 	Process, PID, ParentPID, Files, SigActions T
+
+	// FREDRSP0 is what MSR_IA32_FRED_RSP0 holds (Linux's fred_rsp0).
+	FREDRSP0 T
+	// StackPad is FREDPad if the selected variant has entry=fred, else 0. Bit FREDPad of
+	// TopOfStack tells the same of the running thread: whether its events are FRED's now.
+	StackPad T
+	// Return is where TrapReturn leads once the thread's events are as StackPad says.
+	Return T
+	// ThreadSwitch is where schedule ends: at __switch_to or, on a CPU with FRED, what comes
+	// before it.
+	ThreadSwitch T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset
@@ -247,7 +261,9 @@ type Thread[T any] struct {
 	// LastCPU is the CPU whose registers hold the FPU state, PerCPU.Number.
 	LastCPU T
 
-	FXPad T // FX is aligned to 16 bytes
+	// StackTop is PerCPU.TopOfStack while the thread runs: FREDPad below the stack's end
+	// if FRED delivers its events.
+	StackTop T
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
 }

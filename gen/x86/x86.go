@@ -33,6 +33,7 @@ const (
 	CR4_SMEP       = 1 << 20
 	CR4_SMAP       = 1 << 21
 	CR4_CET        = 1 << 23
+	CR4_FRED       = 1 << 32 // Intel, Flexible Return and Event Delivery (FRED), "Enumeration and Enabling"
 )
 
 // RFLAGS bits (SDM volume 1, 3.4.3).
@@ -100,6 +101,55 @@ const (
 
 	MSR_APIC_BASE_X2     = 1 << 10
 	MSR_APIC_BASE_ENABLE = 1 << 11
+)
+
+// FRED: events without an IDT, and the returns from them (Intel, Flexible Return and
+// Event Delivery, revision 8; Linux 6.18: arch/x86/include/asm/fred.h).
+const (
+	MSR_IA32_FRED_RSP0    = 0x1cc // RSP of an event in ring 3
+	MSR_IA32_FRED_RSP1    = 0x1cd // of an event at stack level 1
+	MSR_IA32_FRED_RSP2    = 0x1ce
+	MSR_IA32_FRED_RSP3    = 0x1cf
+	MSR_IA32_FRED_STKLVLS = 0x1d0 // two bits for each vector: its stack level in ring 0
+	MSR_IA32_FRED_CONFIG  = 0x1d4
+
+	// FRED_CONFIG's address is that of the entry from ring 3. That from ring 0 is
+	// FREDKernelEntry bytes further.
+	FREDEntryAlign  = 4096
+	FREDKernelEntry = 256
+	// FREDRedZone in FRED_CONFIG are the bytes that an event in ring 0 leaves free
+	// below RSP, at the same stack level.
+	FREDRedZone = 1 << 6
+	// FREDStackAlign is the alignment of the frame, and of the RSP in the MSRs.
+	FREDStackAlign = 64
+
+	// Parts of the ss word of the frame. Bits 15 to 0 are the selector, and bits 18 to
+	// 16 what the return does besides: bit 18 is set by an NMI, and lets the next one in.
+	FREDSSSoftware    = 1 << 17 // SYSCALL, SYSENTER or INT n, which a single-step trap follows
+	FREDSSVector      = 32      // the bit at which the vector begins, 8 bits
+	FREDSSType        = 48      // the same of the type, 4 bits
+	FREDSSLong        = 1 << 57 // the event came in 64-bit code
+	FREDSSLength      = 60      // the length of the instruction that made the event, 4 bits
+	FREDSyscall       = 1       // the vector of SYSCALL, of type FREDTypeOther
+	FREDSyscallLength = 2
+	// FREDSyscallSS is the ss word of SYSCALL in 64-bit code.
+	FREDSyscallSS = USER_DS | FREDSSSoftware | FREDSyscall<<FREDSSVector | FREDTypeOther<<FREDSSType | FREDSSLong | FREDSyscallLength<<FREDSSLength
+
+	// Types of events.
+	FREDTypeInterrupt   = 0 // by a device
+	FREDTypeNMI         = 2
+	FREDTypeException   = 3
+	FREDTypeSoftware    = 4 // INT n
+	FREDTypePrivileged  = 5 // INT1
+	FREDTypeSoftwareExc = 6 // INT3 and INTO
+	FREDTypeOther       = 7 // SYSCALL and SYSENTER
+)
+
+// CPUID leaf 7, subleaf 1, EAX bits (Intel, Flexible Return and Event Delivery,
+// "Enumeration and Enabling").
+const (
+	CPUID_7_1_EAX_FRED = 17
+	CPUID_7_1_EAX_LKGS = 18
 )
 
 // Selectors: Linux's GDT (arch/x86/include/asm/segment.h, 3.19).

@@ -25,14 +25,15 @@ const maxErrno = 4095
 const maxDiffs = 4
 
 // wantAfter returns the state that a SYSCALL of lane i must leave: the state of c.In,
-// except for the result in RAX, the return address in RCX, and RFLAGS in R11 (SDM volume
-// 2, SYSCALL and SYSRET).
-func wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
+// except for the result in RAX and, unless FRED keeps them, the return address in RCX and
+// RFLAGS in R11 (SDM volume 2, SYSCALL and SYSRET).
+func (fx *fixture) wantAfter(c *regs.Context, i int, result layout.Word) regs.State {
 	want := c.In
 	want.AX = result
 	want.IP = regs.Address(i, regs.Syscall) + regs.SyscallSize
-	want.CX = want.IP
-	want.R11 = c.In.Flags
+	if !fx.keeps {
+		want.CX, want.R11 = want.IP, c.In.Flags
+	}
 	return want
 }
 
@@ -139,7 +140,17 @@ func slots(f *layout.PtRegs[layout.Word]) *[layout.NumSlots]layout.Word {
 	return (*[layout.NumSlots]layout.Word)(unsafe.Pointer(f))
 }
 
-// wantFrame returns the frame that holds the user's values of call c on lane i.
+// wantFrame returns the frame that holds the user's values of call c on lane i. FRED puts
+// more into the ss slot, and leaves RCX and R11 alone.
+func (fx *fixture) wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
+	want := wantFrame(c, i)
+	if fx.variant.Info.FRED != 0 {
+		want.CX, want.R11, want.SS = c.In.CX, c.In.R11, x86.FREDSyscallSS
+	}
+	return want
+}
+
+// wantFrame is the frame that SYSCALL's entries build.
 func wantFrame(c *regs.Context, i int) layout.PtRegs[layout.Word] {
 	in := &c.In
 	back := regs.Address(i, regs.Syscall) + regs.SyscallSize

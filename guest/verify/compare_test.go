@@ -151,6 +151,7 @@ func TestCheckSteps(t *testing.T) {
 		{"SYSRET", []regs.Trap{trap(1), trap(insn), trap(insn + 2), trap(insn + 9)}, ""},
 		{"IRET", []regs.Trap{trap(1), trap(insn), trap(insn + 9)}, ""},
 		{"SYSRET where IRET is due", []regs.Trap{trap(1), trap(insn), trap(insn + 2), trap(insn + 9)}, "as after IRET"},
+		{"IRET where FRED is due", []regs.Trap{trap(1), trap(insn), trap(insn + 9)}, "as with FRED"},
 		{"none behind", []regs.Trap{trap(insn)}, "no trap after SYSCALL"},
 		{"late", []regs.Trap{trap(insn), trap(insn + 16)}, "the trap after SYSCALL is at"},
 		{"stuck before", []regs.Trap{trap(insn), trap(insn), trap(insn + 2)}, "2 traps at SYSCALL"},
@@ -159,7 +160,8 @@ func TestCheckSteps(t *testing.T) {
 		{"in the kernel", []regs.Trap{trap(insn), inKernel}, "has CS 0x10"},
 		{"none", nil, "0 traps at SYSCALL"},
 	} {
-		err := checkSteps(row.traps, insn, row.name == "SYSRET where IRET is due")
+		end := map[string]stepEnd{"SYSRET where IRET is due": stepAfter, "IRET where FRED is due": stepBefore}[row.name]
+		err := checkSteps(row.traps, insn, end)
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("%s: got %v, want %q in it", row.name, err, row.want)
 		}

@@ -44,6 +44,8 @@ type fixture struct {
 	thread  *regs.Thread
 	pid     uint64
 	tid     uint64
+	// keeps is set if a call changes neither RCX nor R11.
+	keeps bool
 	// noGS is why GS:0 cannot be read, nil if it can.
 	noGS error
 	// stray is set once a second thread has not ended: it still occupies lane 1.
@@ -70,10 +72,18 @@ func newFixture(k *control.Kernel, v control.Variant, seed uint64) (*fixture, er
 		return nil, err
 	}
 	return &fixture{
-		kernel: k, variant: v, mem: mem,
+		kernel: k, variant: v, mem: mem, keeps: v.Info.FRED != 0,
 		rng: rand.New(rand.NewPCG(seed, uint64(v.Index))),
 		pid: uint64(syscall.Getpid()), tid: uint64(syscall.Gettid()),
 	}, nil
+}
+
+// learn finds out whether a Linux enters by FRED, which changes neither RCX nor R11.
+func (fx *fixture) learn() {
+	fx.reset()
+	c := fx.call(0, syscall.SYS_GETPPID)
+	fx.run(c)
+	fx.keeps = c.Out.CX == c.In.CX && c.Out.R11 == c.In.R11
 }
 
 // reset gives every check fresh memory.
@@ -267,7 +277,7 @@ func (fx *fixture) runBoth(mine, others []*regs.Context) error {
 		fx.mem = mem
 		return fx.stray
 	}
-	want := wantAfter(join, 0, 0)
+	want := fx.wantAfter(join, 0, 0)
 	if join.Out.CX == fx.fullCX(want.IP) {
 		want.CX = join.Out.CX // a signal of the second thread's came in that call
 	}

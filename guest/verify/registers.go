@@ -114,7 +114,7 @@ func calls(nr uint64, args []uint64, result func() layout.Word) func(*fixture) e
 		}
 		fx.run(contexts...)
 		for _, c := range contexts {
-			want := wantAfter(c, 0, result())
+			want := fx.wantAfter(c, 0, result())
 			if fx.variant.Info.Bare != 0 && c.Out.AX < kernelHalf {
 				want.AX = c.Out.AX // the floor computes no result
 			}
@@ -132,7 +132,7 @@ func checkWideNumber(fx *fixture) error {
 	c := fx.call(0, 1<<32|syscall.SYS_GETPPID)
 	c.In.Flags = fx.flags()
 	fx.run(c)
-	want := wantAfter(c, 0, failure(syscall.ENOSYS))
+	want := fx.wantAfter(c, 0, failure(syscall.ENOSYS))
 	if parent := layout.Word(syscall.Getppid()); c.Out.AX == parent {
 		want.AX = parent
 	}
@@ -191,7 +191,7 @@ func checkBases(fx *fixture) error {
 		if c.In.AX == syscall.SYS_GETPPID || c.In.AX == 600 {
 			result = c.Out.AX
 		}
-		want := wantAfter(c, 0, result)
+		want := fx.wantAfter(c, 0, result)
 		if err := fx.compare(c, want, 0); err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (fx *fixture) kept(i int, contexts []*regs.Context, result func(*regs.Conte
 		if c.Done == 0 {
 			return fmt.Errorf("thread %d never returned from call %d of %d", i, n+1, len(contexts))
 		}
-		want := wantAfter(c, i, result(c))
+		want := fx.wantAfter(c, i, result(c))
 		if err := fx.compare(c, want, i); err != nil {
 			return fmt.Errorf("thread %d, call %d of %d: %w", i, n+1, len(contexts), err)
 		}

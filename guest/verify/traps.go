@@ -34,7 +34,7 @@ var trapChecks = []check{
 // gets past it, since a SYSRET that sets TF traps before the next instruction runs.
 func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
 	return func(fx *fixture) error {
-		if inBochs() {
+		if inBochs() && !fx.keeps {
 			return lines.Skip("Bochs takes the single-step trap in the kernel, although SFMASK clears TF")
 		}
 		restore, err := catch(syscall.SIGTRAP, regs.Action{When: regs.Address(0, regs.Stored), Clear: x86.X86_EFLAGS_TF})
@@ -48,14 +48,14 @@ func step(nr uint64, flags layout.Word, sysretLike bool) func(*fixture) error {
 			c.In.CX, c.In.R11 = c.Insn, c.In.Flags
 		}
 		fx.run(c)
-		if err := checkSteps(regs.Traps(), c.Insn, fx.variant.Info.LooksAtFrame == layout.LooksAlways); err != nil {
+		if err := checkSteps(regs.Traps(), c.Insn, fx.afterCall()); err != nil {
 			return err
 		}
 		result := c.Out.AX
 		if c.Out.AX >= kernelHalf {
 			result = failure(syscall.ENOSYS)
 		}
-		want := wantAfter(c, 0, result)
+		want := fx.wantAfter(c, 0, result)
 		want.Flags &^= x86.X86_EFLAGS_TF // by our own handler, at the end
 		return fx.compare(c, want, 0)
 	}
@@ -70,10 +70,28 @@ func inBochs() bool { return os.Getenv(wire.EngineVariable) == wire.EngineBochs 
 // RIP-relative MOV.
 const storeSize = 7
 
+// stepEnd is where ring 3 traps that has single-stepped over a SYSCALL.
+type stepEnd int
+
+const (
+	stepSomewhere stepEnd = iota // either of the two below
+	stepBefore                   // before the next instruction, as after SYSRETQ, and with FRED, which takes SYSCALL for one instruction
+	stepAfter                    // after it, as after IRETQ
+)
+
+// afterCall is where it traps after an ordinary call.
+func (fx *fixture) afterCall() stepEnd {
+	switch {
+	case fx.keeps:
+		return stepBefore
+	case fx.variant.Info.LooksAtFrame == layout.LooksAlways:
+		return stepAfter
+	}
+	return stepSomewhere
+}
+
 // checkSteps compares the traps around the SYSCALL at insn with what is expected.
-// After SYSRETQ the trap comes before the next instruction, after IRETQ after it;
-// iret is set if every exit tests TF and so uses IRETQ.
-func checkSteps(traps []regs.Trap, insn layout.Word, iret bool) error {
+func checkSteps(traps []regs.Trap, insn layout.Word, end stepEnd) error {
 	behind := insn + regs.SyscallSize
 	before, after := 0, 0
 	for _, t := range traps {
@@ -92,8 +110,11 @@ func checkSteps(traps []regs.Trap, insn layout.Word, iret bool) error {
 				return errors.New("no trap after SYSCALL: TF was lost in the call")
 			}
 			next := traps[i+1].Regs[regs.GregIP]
-			if next == behind && iret {
+			switch {
+			case next == behind && end == stepAfter:
 				return fmt.Errorf("the trap after SYSCALL is at %v, want %v, as after IRET", next, behind+storeSize)
+			case next == behind+storeSize && end == stepBefore:
+				return fmt.Errorf("the trap after SYSCALL is at %v, want %v, as with FRED", next, behind)
 			}
 			if next != behind && next != behind+storeSize && next != insn {
 				return fmt.Errorf("the trap after SYSCALL is at %v, want %v or, after IRET, %v", next, behind, behind+storeSize)

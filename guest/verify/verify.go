@@ -73,6 +73,9 @@ func Run(p *lines.Printer, k *control.Kernel, v control.Variant, group string, s
 	}
 	defer fx.close()
 	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
+	if k.Linux {
+		fx.learn()
+	}
 	p.Info("%s: verify (%s)", v.Name, v.Axes)
 	for _, g := range groups {
 		if v.Info.Bare != 0 && g.name != "registers" || g.needs&^layout.Features(v.Info.Needs) != 0 {

@@ -35,6 +35,7 @@ var (
 	part   = Fields[layout.PtRegs[Mem]](RSP.At(-pt.R11.Off))
 	full   = Fields[layout.PtRegs[Mem]](RSP)
 	called = Fields[layout.PtRegs[Mem]](RSP.At(8))
+	onRDI  = Fields[layout.PtRegs[Mem]](RDI)
 )
 
 // earlyRounds is how long the variant early-irq waits with interrupts on and
@@ -43,6 +44,9 @@ const earlyRounds = 10_000
 
 // looking is a variant whose only exit looks at the frame before it takes SYSRETQ.
 const looking = "sp=frame,flags=flags,top=eager,irq=frame,exit=opportunistic"
+
+// fred is the variant that enters by FRED.
+const fred = "linux-6.18+fred"
 
 // Variants returns all broken variants.
 func Variants() []Variant {
@@ -110,6 +114,13 @@ func Variants() []Variant {
 			Edit(stubs.Entry, MOVQ(RDI, CR3))),
 		fault("cr3-not-switched-by-iret", "linux-6.12+exit=iret+leave=stack+iptest=half+cr3=switch", "IRETQ leaves ring 3 on the kernel's page table",
 			Edit(stubs.Entry, MOVQ(RDI, CR3))),
+
+		fault("fred-rcx-by-syscall", fred, "the entry leaves RIP in the cx slot, as SYSCALL would, and ERETU does not",
+			Edit("fred_entry_from_user", MOVQ(RSI, onRDI.OrigAX), MOVQ(RSI, onRDI.OrigAX), MOVQ(onRDI.IP, RAX), MOVQ(RAX, onRDI.CX))),
+		fault("fred-orig-ax-lost", fred, "the orig_ax slot says that there is no call",
+			Edit("fred_entry_from_user", MOVQ(RSI, onRDI.OrigAX))),
+		fault("fred-tf-lost", fred, "the entry clears TF in the frame, as if ring 3 got back what SYSCALL left",
+			Edit("fred_entry_from_user", MOVQ(RSI, onRDI.OrigAX), MOVQ(RSI, onRDI.OrigAX), ANDQ(-1-x86.X86_EFLAGS_TF, onRDI.Flags))),
 
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
 			Edit(stubs.SwitchResume, MOVQ(RAX, gs.RSPScratch))),

@@ -118,6 +118,15 @@ func Prepare(c Config) (*Replay, error) {
 	if c.Variants[0].Axes.Bare {
 		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
 	}
+	excluded := map[int]string{}
+	for i, n := range c.Variants {
+		if n.Axes.Is(stubs.EntryFRED) {
+			excluded[i] = fmt.Sprintf("variant %s cannot be replayed: FRED delivers its calls, and ring 3 may not run ERETU", n.Name)
+		}
+	}
+	if why := excluded[0]; why != "" || len(excluded) == len(c.Variants)-1 {
+		return nil, fmt.Errorf("replay: %s", cmp.Or(why, excluded[1]))
+	}
 	c.Budget, c.Processes = cmp.Or(c.Budget, DefaultBudget), cmp.Or(c.Processes, DefaultProcesses)
 	if c.readCPU == nil {
 		c.readCPU = readCPU
@@ -126,7 +135,7 @@ func Prepare(c Config) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replay{Image: image, config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(c.Processes)}}
+	r := &Replay{Image: image, config: c, excluded: excluded, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(c.Processes)}}
 	for i, n := range c.Variants {
 		s, err := stubOf(image.Object, n.Name)
 		if err != nil {

@@ -52,8 +52,8 @@ func edited(t testing.TB, name string, items ...Item) stubs.Variant {
 func all(t testing.TB) []stubs.Variant {
 	var list []stubs.Variant
 	for _, p := range stubs.Presets() {
-		// The floor cannot be the first, and ring 3 may not load CR3.
-		if !p.Axes.Bare && p.Axes.Is(stubs.CR3Keep) {
+		// The floor cannot be the first, and ring 3 may neither load CR3 nor return by FRED.
+		if !p.Axes.Bare && p.Axes.Is(stubs.CR3Keep) && !p.Axes.Is(stubs.EntryFRED) {
 			list = append(list, p.Variant)
 		}
 	}
@@ -90,7 +90,7 @@ func TestStateOfAxes(t *testing.T) {
 	for v := range stubs.All() {
 		n := stubs.Variant{Name: v.String(), Axes: v}
 		switch {
-		case v == (stubs.Axes{}) || !v.Is(stubs.CR3Keep):
+		case v == (stubs.Axes{}) || !v.Is(stubs.CR3Keep) || v.Is(stubs.EntryFRED):
 		case v.Is(stubs.SPPerCPU) && !v.Is(stubs.ScratchPerCPU):
 			apart = append(apart, n)
 		default:
@@ -256,7 +256,7 @@ func TestEndless(t *testing.T) {
 
 // TestExcluded: a variant that cannot be replayed is left out, with the reason.
 func TestExcluded(t *testing.T) {
-	list := append(named(t, "linux-3.19"), edited(t, "paging", MOVQ(CR3, RSP)), named(t, "linux-4.1")[0])
+	list := append(named(t, "linux-3.19"), edited(t, "paging", MOVQ(CR3, RSP)), named(t, "linux-4.1")[0], named(t, "linux-6.18+fred")[0])
 	r, err := Prepare(Config{Variants: list, Budget: 1, Processes: 1, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -265,8 +265,14 @@ func TestExcluded(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "variant paging cannot be replayed: ring 3 may not run entry_SYSCALL_64.paging+0x0 (MOVQ CR3, RSP)"
-	if len(r.excluded) != 1 || r.excluded[1] != want {
-		t.Errorf("left out are %v, want %s", r.excluded, want)
+	const fred = "variant linux-6.18+fred cannot be replayed: FRED delivers its calls, and ring 3 may not run ERETU"
+	if len(r.excluded) != 2 || r.excluded[1] != want || r.excluded[3] != fred {
+		t.Errorf("left out are %v, want %s and %s", r.excluded, want, fred)
+	}
+	for _, names := range [][]string{{"linux-6.18+fred", "linux-4.1"}, {"linux-4.1", "linux-6.18+fred"}} {
+		if _, err := Prepare(Config{Variants: named(t, names...)}); err == nil || !strings.Contains(err.Error(), fred) {
+			t.Errorf("of %v, error is %v, want %q", names, err, fred)
+		}
 	}
 	if len(r.placements) == 0 || r.placements[0].Ticks[0][1] != 0 || r.placements[0].Ticks[0][2] == 0 {
 		t.Error("the others were not measured, or it was")

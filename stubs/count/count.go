@@ -35,14 +35,17 @@ type Phase struct {
 	steps              func(*prove.Walk) []prove.Step
 }
 
-// syscall is the instruction by which a call begins. It is in the program that makes
-// the call: two bytes, and no word of memory (SDM volume 2, SYSCALL).
-var syscall = prove.Step{Len: 2}
+// syscallLen is the size of the instruction by which a call begins. It is in the program
+// that makes the call, and touches no word of memory (SDM volume 2, SYSCALL) but for
+// what FRED delivers.
+const syscallLen = 2
 
 // entry and exit are the phases that package stubs defines. The handler is not part of
 // the variant, and not counted.
-func entry(w *prove.Walk) []prove.Step { return append([]prove.Step{syscall}, w.Entry...) }
-func exit(w *prove.Walk) []prove.Step  { return w.Exit }
+func entry(w *prove.Walk) []prove.Step {
+	return append([]prove.Step{{Len: syscallLen, Accesses: w.Delivery}}, w.Entry...)
+}
+func exit(w *prove.Walk) []prove.Step { return w.Exit }
 
 // Phases are all phases, in the order of tables.
 var Phases = []Phase{
@@ -56,8 +59,9 @@ var Phases = []Phase{
 }
 
 // Counts are the counts of one phase. An instruction that reads and writes memory,
-// such as a push from memory, is a load and a store. The words that SYSCALL,
-// SYSRET and IRETQ take from descriptors and MSRs are neither.
+// such as a push from memory, is a load and a store. The words that FRED delivers are
+// stores, those that IRETQ and ERETU pop are loads; what these, SYSCALL and SYSRET take
+// from descriptors and MSRs is neither.
 type Counts struct {
 	// Steps are the instructions that are counted, in the order of a call.
 	Steps         []prove.Step

@@ -15,7 +15,7 @@
 //
 // Functions that the file lacks come from its base, the variant that a comment of the
 // form "entrylab: base linux-4.1" must name: a preset, one with changes
-// (linux-6.12+clear=none), or axes. The base also determines what the variant promises,
+// (linux-6.12+clear=none), or axes, but with entry=syscall. The base also determines what the variant promises,
 // so the file's entry must fill the same slots, in a frame of the same size.
 //
 // Some bases need more or less. With slow=only (linux-6.12) and in bare there are no
@@ -114,6 +114,9 @@ func baseOf(path string, source []byte) (stubs.Variant, error) {
 	base, err := stubs.ParseVariant(string(source[at[0][2]:at[0][3]]))
 	if err != nil {
 		return stubs.Variant{}, fmt.Errorf("%s:%d: base: %w", path, line(0), err)
+	}
+	if base.Axes.Is(stubs.EntryFRED) {
+		return stubs.Variant{}, fmt.Errorf("%s:%d: base: %s enters by FRED, and a file's entry is where SYSCALL arrives", path, line(0), base.Name)
 	}
 	return base, nil
 }

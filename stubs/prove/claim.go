@@ -195,6 +195,9 @@ const (
 	claimAnswered
 	claimByIRET
 	claimUserSpecCtrl
+	claimRing
+	claimRSP0
+	claimRSP0Word
 
 	// Of the context switch.
 	claimNextIP
@@ -215,6 +218,8 @@ const (
 	claimEFER
 	claimSelectors
 	claimSetSpecCtrl
+	claimFREDConfig
+	claimFREDEntries
 )
 
 func (k claimKind) text(n uint8, of string) string {
@@ -346,6 +351,12 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "SPEC_CTRL is ring 3's at " + of
 	case claimByIRET:
 		return "the call returns by IRETQ"
+	case claimRing:
+		return of + " is for the ring that the event came from"
+	case claimRSP0:
+		return "the next event of ring 3 will find this thread's stack (FRED_RSP0) at " + of
+	case claimRSP0Word:
+		return "PerCPU.FREDRSP0 is what FRED_RSP0 holds at " + of
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
 	}
@@ -466,23 +477,6 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 	if old == nil || outcome == Refuted {
 		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, goal, st.given, st.traced, m.takesInterrupt(st, key.kind, from)}
 	}
-}
-
-// takesInterrupt reports whether a claim fails only if an interrupt comes, and
-// not what the variant does by itself.
-func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
-	switch kind {
-	case claimWindow, claimIBRSWindow, claimScratch:
-		return true
-	case claimNoWork, claimResched:
-		return st.stale
-	}
-	for ; from != nil; from = from.before {
-		if from == lost {
-			return true
-		}
-	}
-	return false
 }
 
 // show names a value for a report.

@@ -113,6 +113,8 @@ func TestClaims(t *testing.T) {
 		isolated = "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch"
 		pcid     = "linux-4.1+scratch=sp2+leave=trampoline+cr3=pcid"
 	)
+	const fred = "linux-6.18+fred"
+	onRDI := asm.Fields[layout.PtRegs[asm.Mem]](asm.RDI)
 	toUser := asm.Block{asm.CLI(), asm.MOVQ(asm.CR3, asm.RAX), asm.ORQ(layout.PTIUserBits, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)}
 	for _, tt := range []struct {
 		name, variant string
@@ -256,6 +258,23 @@ func TestClaims(t *testing.T) {
 		{"a trap's end that looks at nothing", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.CMPQ(part.IP, asm.RCX), asm.CMPQ(asm.RCX, asm.RCX)), Refuted, "RIP returns right by SYSRETQ"},
 		{"a trap's end that steps", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, asm.R11), asm.TESTQ(0, asm.R11)), Refuted, "RF and TF are clear"},
 		{"a trap's end without R15", "linux-4.0", broken.Edit(stubs.TrapReturn, asm.MOVQ(full.R15, asm.R15)), Refuted, "R15 returns right by"},
+
+		{"another thread's stack left to FRED", fred, broken.Edit("arch_exit_to_user_mode_prepare", asm.CMPQ(gs.FREDRSP0, asm.RAX), asm.CMPQ(asm.RAX, asm.RAX)), Refuted, "the next event of ring 3 will find this thread's stack (FRED_RSP0) at ERETU"},
+		{"another thread's stack left by a trap", fred, last(stubs.FREDReturn, asm.MOVQ(0, gs.FREDRSP0), asm.JMP(stubs.FuncName("asm_fred_exit_user", fred))), Refuted, "PerCPU.FREDRSP0 is what FRED_RSP0 holds at ERETU"},
+		{"FRED's entry without a red zone", fred, func(p *asm.Program) error {
+			return broken.Edit(stubs.SyscallInit, asm.LEAQ(asm.Sym(stubs.FuncName(stubs.FREDEntry, fred)).Add(x86.FREDRedZone), asm.RAX), asm.LEAQ(asm.Sym(stubs.FuncName(stubs.FREDEntry, fred)), asm.RAX))(p)
+		}, Refuted, "FRED_CONFIG is the entry and the red zone"},
+		{"FRED's entry from ring 0 elsewhere", fred, func(p *asm.Program) error { find(p, stubs.FREDKernelEntry).Align = 16; return nil }, Refuted, "the entry begins a page, and the entry from ring 0 is 256 bytes behind it"},
+		{"ERETS to ring 3", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.ERETS()), Refuted, "ERETS is for the ring that the event came from"},
+		{"an event of ring 0 handled as ring 3's", fred, broken.Edit(stubs.FREDKernelEntry, asm.CALL("fred_event_kernel"), asm.CALL("fred_event_user")), Refuted, "fred_event_user is for the ring that the event came from"},
+		{"SWAPGS before ERETU", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.SWAPGS(), asm.ERETU()), Refuted, "GS is the kernel's at ERETU"},
+		{"interrupts on at ERETU", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.STI(), asm.ERETU()), Refuted, "interrupts are off at ERETU"},
+		{"ERETU from elsewhere", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.PUSHQ(0), asm.ERETU()), Refuted, "RSP is where the frame of ERETU says"},
+		{"R15 of ring 0 lost", fred, broken.Edit(stubs.FREDKernelEntry, asm.POPQ(asm.R15), asm.ADDQ(8, asm.RSP)), Refuted, "R15 returns right by ERETS"},
+		{"the type of an event not told", fred, broken.Edit("fred_entry_from_user", asm.CMPL(asm.RAX, x86.FREDTypeOther), asm.CMPL(asm.RAX, asm.RAX)), Refuted, "a call has one handler; it is called again"},
+		{"an error code not passed on", fred, broken.Edit("fred_entry_from_user", asm.MOVQ(onRDI.OrigAX, asm.RSI)), Refuted, "fred_event_user gets its argument in RSI"},
+		{"ERETU without FRED", "linux-6.12", broken.Edit(stubs.Entry, asm.SYSRETQ(), asm.ERETU()), Undecided, "FRED does not deliver this variant's events"},
+		{"SYSRETQ with FRED", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.SYSRETQ()), Refuted, "GS is the user's at SYSRETQ"},
 
 		{"CR3 where it is kept", "linux-4.1", first("stub_clone", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "CR3 is loaded only to change between the two page tables of the address space; it is CR3, want no load here"},
 		{"CR3 in the switch", isolated, first("__switch_to_asm", asm.MOVQ(asm.CR3, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)), Refuted, "want no load here"},

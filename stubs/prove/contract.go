@@ -54,6 +54,8 @@ var (
 	toUser   = map[opcode]*function{
 		opSYSRET: {name: "SYSRETQ", kind: hardware},
 		opIRET:   {name: "IRETQ", kind: hardware},
+		opERETU:  {name: "ERETU", kind: hardware},
+		opERETS:  {name: "ERETS", kind: hardware},
 	}
 	// contracts are the kernel's functions by name.
 	contracts = map[string]*function{}
@@ -69,6 +71,8 @@ func init() {
 		{name: "retint_user", kind: slowExit},
 		{name: "x64_sys_call", kind: dispatcher},
 		{name: "x64_sys_call_switch", kind: dispatcher},
+		{name: "fred_event_user", kind: eventHandler},
+		{name: "fred_event_kernel", kind: eventHandler},
 	} {
 		contracts[f.name] = f
 	}
@@ -141,6 +145,8 @@ func (m *machine) enter(st *state, f *function) {
 		m.notify(st, f)
 	case slowExit:
 		m.slowExit(st, f)
+	case eventHandler:
+		m.event(st, f)
 	}
 }
 
@@ -438,6 +444,7 @@ func (m *machine) otherThreads(st *state) {
 		}
 	}
 	st.loseTrampoline()
+	m.otherRSP0(st)
 	if m.promises.Has(stubs.PromisePCID) && m.walk == nil {
 		st.flushes = symbol("UserPCIDFlushMask", false).value()
 	}
@@ -464,6 +471,9 @@ func (m *machine) returnFrom(st *state) {
 // with. A handler may have changed those alone.
 func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
 	from := layout.SlotIP
+	if m.fred() { // which changes neither
+		return want
+	}
 	switch s {
 	case layout.SlotCX:
 	case layout.SlotR11:
@@ -479,15 +489,3 @@ func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) valu
 
 // singleStep are the flags that SYSRETQ does not restore as IRETQ does.
 const singleStep = x86.X86_EFLAGS_RF | x86.X86_EFLAGS_TF
-
-// answered checks that only an unknown number ends without a handler.
-func (m *machine) answered(st *state, f *function) bool {
-	if st.expect.called || m.promise.bare {
-		m.holds(st, claimAnswered, 0, f)
-		return true
-	}
-	least, _ := m.at(st).limits(m.number())
-	return m.checkThat(st, claimAnswered, 0, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), m.number()}, func() (string, string, *origin) {
-		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
-	})
-}

@@ -32,7 +32,14 @@ func (d *decoder) system(b uint8) {
 		in.op, in.src, in.width = opVERW, rm, 2
 	case 0x01:
 		d.plain(map[uint8]opcode{0xca: opCLAC, 0xcb: opSTAC, 0xd0: opXGETBV, 0xf8: opSWAPGS, 0xf9: opRDTSCP}[d.byte()])
-		d.refuseIf(in.op == opBad || d.pF3)
+		switch {
+		case in.op == opCLAC && d.pF3 && !d.pF2: // Intel, Flexible Return and Event Delivery
+			in.op = opERETU
+		case in.op == opCLAC && d.pF2 && !d.pF3:
+			in.op, d.pF2 = opERETS, false
+		default:
+			d.refuseIf(in.op == opBad || d.pF3)
+		}
 	case 0x05:
 		d.plain(opSYSCALL)
 	case 0x07:

@@ -47,6 +47,12 @@
 // survives, and may be read again, only if the proof of the variant's switch shows that
 // it does.
 //
+// With entry=fred the machine begins as FRED delivers an event: eight words are on the
+// stack, GS is the kernel's, and all other registers are the user's. It begins three
+// times more: with any event of ring 3 whose type is not a call's, with one of that type
+// that is not SYSCALL of 64-bit code, and with any event of ring 0, whose registers are
+// then the kernel's. FRED_RSP0 is a value, which another thread may change.
+//
 // # What is proved
 //
 //   - Of each instruction: it touches only what is the variant's; a scratch word
@@ -143,11 +149,20 @@
 //     invalid; then it drops them and clears the mark. With cr3=switch the bit that
 //     keeps them is clear. With cr3=keep CR3 is never loaded.
 //
+//     entry=fred: syscall_init sets FRED_CONFIG to the entry and a red zone, and the entry
+//     begins a page. At ERETU and ERETS each register and each word of the hardware frame
+//     is what the event found or a handler put there, RCX and R11 included; GS is the
+//     kernel's, interrupts are off, and RSP is where the CPU left it. ERETU is for events
+//     of ring 3; FRED_RSP0 is then this thread's stack, and PerCPU.FREDRSP0 what the MSR
+//     holds. Each event reaches the function of its ring once, and only a call a handler.
+//
 // # What is assumed
 //
 // The functions of the kernel keep the contracts of package stubs (contract.go
 // has them as the proof uses them): a handler keeps the callee-saved registers,
 // turns no interrupts on, and edits the frame only where it is given a whole one.
+// fred_event_user may edit all slots and leaves no work, fred_event_kernel those of RIP
+// and flags.
 // sys_clone, sys_fork, sys_vfork and sys_full_frame may edit the slots SP and Flags,
 // sys_execve, sys_execveat, sys_rt_sigreturn, do_notify_resume and
 // syscall_return_slowpath all, and with them the XMM registers and MXCSR, sys_set_frame

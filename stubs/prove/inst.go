@@ -67,6 +67,8 @@ const (
 	opSWAPGS
 	opSYSRET
 	opIRET
+	opERETU
+	opERETS
 	opCLI
 	opSTI
 	opCLD
@@ -133,7 +135,7 @@ var opNames = [numOps]string{
 	opINC: "INC", opDEC: "DEC", opNEG: "NEG", opNOT: "NOT", opROL: "ROL", opROR: "ROR", opRCL: "RCL", opRCR: "RCR",
 	opSHL: "SHL", opSHR: "SHR", opSAR: "SAR", opBT: "BT", opBTS: "BTS", opBTR: "BTR", opBTC: "BTC",
 	opCMOV: "CMOV", opSET: "SET", opJCC: "J", opJMP: "JMP", opCALL: "CALL", opRET: "RET", opRETN: "RETN",
-	opSWAPGS: "SWAPGS", opSYSRET: "SYSRET", opIRET: "IRET", opCLI: "CLI", opSTI: "STI", opCLD: "CLD", opSTD: "STD",
+	opSWAPGS: "SWAPGS", opSYSRET: "SYSRET", opIRET: "IRET", opERETU: "ERETU", opERETS: "ERETS", opCLI: "CLI", opSTI: "STI", opCLD: "CLD", opSTD: "STD",
 	opCLAC: "CLAC", opSTAC: "STAC", opCLC: "CLC", opSTC: "STC", opPUSHF: "PUSHF", opPOPF: "POPF", opNOP: "NOP", opPAUSE: "PAUSE",
 	opENDBR: "ENDBR64", opLFENCE: "LFENCE", opMFENCE: "MFENCE", opSFENCE: "SFENCE", opVERW: "VERW", opUD2: "UD2", opINT3: "INT3",
 	opMUL: "MUL", opIMUL: "IMUL", opDIV: "DIV", opIDIV: "IDIV", opSYSCALL: "SYSCALL", opHLT: "HLT",

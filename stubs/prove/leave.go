@@ -29,6 +29,10 @@ func (m *machine) tests() bool { return m.axes.Is(stubs.ExitOpportunistic) }
 func (m *machine) returnToUser(st *state, in *inst) {
 	f := toUser[in.op]
 	e := &st.expect
+	if in.op == opERETU || in.op == opERETS {
+		m.eret(st, in, f)
+		return
+	}
 	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
 	ok = m.check(st, claimUserGS, 0, f, st.bases[baseGS].v == e.bases[baseGS], m.gotBase(st, baseGS, "the user's")) && ok
 	ok = m.untouched(st, f, true) && ok
@@ -150,17 +154,7 @@ func (m *machine) iret(st *state, f *function) bool {
 	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], m.poppedFrom(st).add(^uint64(39))) {
 		return false
 	}
-	for _, p := range [...]struct {
-		kind claimKind
-		n    uint8
-		slot layout.Slot
-	}{
-		{claimIP, 0, layout.SlotIP},
-		{claimCS, 0, layout.SlotCS},
-		{claimRFLAGS, 0, layout.SlotFlags},
-		{claimReg, uint8(rSP), layout.SlotSP},
-		{claimSS, 0, layout.SlotSS},
-	} {
+	for _, p := range popped {
 		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), want[p.slot]) && ok
 	}
 	switch {
@@ -173,6 +167,19 @@ func (m *machine) iret(st *state, f *function) bool {
 		}) && ok
 	}
 	return ok
+}
+
+// popped are the words that IRETQ and ERETU pop, and what is claimed of each.
+var popped = [...]struct {
+	kind claimKind
+	n    uint8
+	slot layout.Slot
+}{
+	{claimIP, 0, layout.SlotIP},
+	{claimCS, 0, layout.SlotCS},
+	{claimRFLAGS, 0, layout.SlotFlags},
+	{claimReg, uint8(rSP), layout.SlotSP},
+	{claimSS, 0, layout.SlotSS},
 }
 
 // poppedFrom is the top of the stack whose hardware frame IRETQ pops: with
@@ -190,4 +197,16 @@ func (m *machine) popped(st *state, s layout.Slot) word {
 		return st.trampoline[cellOf(s)]
 	}
 	return m.readCell(st, cellOf(s))
+}
+
+// answered checks that only an unknown number ends without a handler.
+func (m *machine) answered(st *state, f *function) bool {
+	if st.expect.called || m.promise.bare {
+		m.holds(st, claimAnswered, 0, f)
+		return true
+	}
+	least, _ := m.at(st).limits(m.number())
+	return m.checkThat(st, claimAnswered, 0, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), m.number()}, func() (string, string, *origin) {
+		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
+	})
 }

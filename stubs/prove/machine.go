@@ -52,16 +52,18 @@ type subject struct {
 	switchTo uint64
 	// trapReturn is the variant's end of traps, 0 if it has none.
 	trapReturn uint64
-	setUp      uint64 // syscall_init
-	wrappers   []wrapper
-	table      uint64 // sys_call_table
-	frameTable uint64 // x64_call_table, whose handlers take the frame; 0: there is none
-	kernel     map[uint64]*function
-	names      map[uint64]string // of all functions, for reports
-	labels     []asm.Symbol      // of the variant in the middle of its functions
-	s          *symbols
-	constants  []asm.Section // read-only data
-	entryData  uint64        // the page of it that the user's page table maps
+	// kernelEntry is where FRED delivers the events of ring 0, 0 if it delivers none.
+	kernelEntry uint64
+	setUp       uint64 // syscall_init
+	wrappers    []wrapper
+	table       uint64 // sys_call_table
+	frameTable  uint64 // x64_call_table, whose handlers take the frame; 0: there is none
+	kernel      map[uint64]*function
+	names       map[uint64]string // of all functions, for reports
+	labels      []asm.Symbol      // of the variant in the middle of its functions
+	s           *symbols
+	constants   []asm.Section // read-only data
+	entryData   uint64        // the page of it that the user's page table maps
 }
 
 // machine runs a subject on every path.
@@ -121,8 +123,10 @@ func (s *subject) proveWith(m *machine) *machine {
 	if !m.stopped() && m.trapReturn != 0 {
 		m.run(m.atTrapReturn())
 	}
-	if !m.stopped() {
-		m.run(m.onEither(s.s.afterSYSCALL(s.entry, m.mask)))
+	for _, st := range m.atEntries() {
+		if !m.stopped() {
+			m.run(st)
+		}
 	}
 	return m
 }

@@ -158,13 +158,16 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.CallDepth.Off) && m.promises.Has(stubs.PromiseCallDepth) && (st.phase == inCall || st.phase == inResume):
 		p.word, p.depth = &st.depth, true
 		return p, m.own(st)
+	case off == uint64(percpu.FREDRSP0.Off) && m.fred() && st.phase == inCall:
+		p.word = &st.rsp0Word
+		return p, m.own(st)
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.promises.Has(stubs.PromisePCID):
 		p.flushes, p.value = true, st.flushes
 		return p, m.own(st)
 	case write:
 		return p, m.touches(st, addr, "a word of the per-CPU area that is not the variant's", false)
 	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !m.isolated():
-		p.value = m.currentThread(st).add(layout.ThreadSize)
+		p.value = m.currentThread(st).add(layout.ThreadSize - m.above())
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
 	case off == uint64(percpu.IBPBExit.Off):
@@ -185,7 +188,7 @@ func (m *machine) currentThread(st *state) value {
 	case inResume:
 		return m.s.prev.value()
 	}
-	return value{st.origin.t, st.origin.c - layout.ThreadSize}
+	return value{st.origin.t, m.stackEnd(st) - layout.ThreadSize}
 }
 
 // locateTrampoline finds a word of the trampoline stack.
@@ -222,9 +225,9 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 		p.cell, p.word = i, &st.cells[i]
 		return p, m.own(st)
 	}
-	down := st.origin.c - st.raised(addr).c // how far below the top
+	down := m.stackEnd(st) - st.raised(addr).c // how far below the stack's end
 	switch {
-	case int64(down) <= 0 || down > layout.ThreadSize:
+	case int64(down) <= int64(m.above()) || down > layout.ThreadSize:
 		return p, m.touches(st, addr, notOwnOther, false)
 	case st.phase != inCall:
 		return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)

@@ -51,6 +51,9 @@ func (m *machine) writeMSR(st *state) bool {
 		}
 		st.msrs[msrAt(n)] = w
 		return true
+	case ok && n == x86.MSR_IA32_FRED_RSP0 && m.fred() && st.phase == inCall:
+		st.rsp0 = m.edxEAX(st)
+		return true
 	}
 	if n, ok := m.msr(st); ok && n == x86.MSR_IA32_PRED_CMD && m.needs&layout.FeatureIBPB != 0 {
 		low, high := m.edxEAX(st).v, m.at(st).resolve(st.regs[rDX].v)

@@ -34,7 +34,7 @@ var lockable = [numOps]bool{
 // takesF3 reports whether the prefix F3 is part of the opcode.
 func (in *inst) takesF3() bool {
 	switch in.op {
-	case opPAUSE, opENDBR, opTZCNT, opLZCNT, opPOPCNT, opRDBASE, opWRBASE, opMOVXMM, opXMM, opRDPID:
+	case opPAUSE, opENDBR, opERETU, opTZCNT, opLZCNT, opPOPCNT, opRDBASE, opWRBASE, opMOVXMM, opXMM, opRDPID:
 		return true
 	}
 	return false

@@ -213,10 +213,16 @@ func bytesAt(obj *asm.Object, addr, size uint64) []byte {
 
 // readDescriptor reads the variant's layout.VariantDesc, as the kernel does.
 func (s *subject) readDescriptor(obj *asm.Object) error {
-	name := stubs.FuncName(stubs.Entry, s.name)
+	name := stubs.FuncName(s.axes.EntryName(), s.name)
 	entry, ok := obj.Addr(name)
 	if !ok {
 		return fmt.Errorf("the program has no %s", name)
+	}
+	if s.fred() {
+		name := stubs.FuncName(stubs.FREDKernelEntry, s.name)
+		if s.kernelEntry, ok = obj.Addr(name); !ok {
+			return fmt.Errorf("the program has no %s", name)
+		}
 	}
 	at, ok := obj.Addr("variants")
 	count, ok2 := obj.Addr("variants_count")

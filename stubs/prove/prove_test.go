@@ -134,6 +134,9 @@ func TestBroken(t *testing.T) {
 		"cr3-not-switched-by-iret": {Refuted, "IRETQ", "CR3 is the user's at IRETQ; it is", ""},
 		"usersp-not-swapped":       {Refuted, "RET", "RSPScratch is the thread's own after the switch; it is another thread's", ""},
 		"rsp-from-scratch":         {Refuted, "MOVQ PerCPU.RSPScratch(GS), RSP", "a scratch word is read only while no other thread can have written it", ""},
+		"fred-rcx-by-syscall":      {Refuted, "ERETU", "RCX returns right by ERETU; it is user.RIP, want user.RCX", "MOVQ RAX, PtRegs.CX(RDI)"},
+		"fred-orig-ax-lost":        {Refuted, "CALL x64_sys_call", "slot orig_ax; it is -1, want user.RAX", "MOVQ $-1, PtRegs.OrigAX(RDI)"},
+		"fred-tf-lost":             {Refuted, "ERETU", "RFLAGS returns right by ERETU", "ANDQ $-257, PtRegs.Flags(RDI)"},
 		"early-irq":                {Refuted, "MOVQ PerCPU.RSPScratch(GS), RCX", "a scratch word is read only while no other thread can have written it", ""},
 	}
 	for _, b := range broken.Variants() {

@@ -286,3 +286,11 @@ func (r resolver) isIn(v value, s region) truth {
 	}
 	return isOpen
 }
+
+// raise forgets the lowered part of the stack, which RSP has left.
+func (st *state) raise() {
+	st.lowered = nil
+	for i := int(st.origin.c-st.loweredFrom+7) / 8; i < numCells; i++ {
+		st.cells[i] = word{by: lost}
+	}
+}

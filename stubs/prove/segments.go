@@ -67,6 +67,9 @@ func (m *machine) untouched(st *state, f *function, registers bool) bool {
 			}
 		}
 	}
+	if m.fred() && st.phase == inCall && st.rsp0.v != st.rsp0Word.v {
+		ok = m.check(st, claimRSP0Word, 0, f, false, m.gotWant(st, st.rsp0Word, m.show(st, st.rsp0.v))) && ok
+	}
 	if st.mxcsr.v != e.mxcsr {
 		ok = m.checkSame(st, claimMXCSR, 0, f, st.mxcsr, e.mxcsr) && ok
 	}

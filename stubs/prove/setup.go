@@ -17,12 +17,13 @@ const (
 	msrSFMASK
 	msrEFER
 	msrSpecCtrl
+	msrFREDConfig
 	numMSRs
 )
 
 var (
-	msrNumbers = [numMSRs]uint64{x86.MSR_STAR, x86.MSR_LSTAR, x86.MSR_SYSCALL_MASK, x86.MSR_EFER, x86.MSR_IA32_SPEC_CTRL}
-	msrNames   = [numMSRs]string{"MSR_STAR", "MSR_LSTAR", "MSR_SYSCALL_MASK", "EFER", "SPEC_CTRL"}
+	msrNumbers = [numMSRs]uint64{x86.MSR_STAR, x86.MSR_LSTAR, x86.MSR_SYSCALL_MASK, x86.MSR_EFER, x86.MSR_IA32_SPEC_CTRL, x86.MSR_IA32_FRED_CONFIG}
+	msrNames   = [numMSRs]string{"MSR_STAR", "MSR_LSTAR", "MSR_SYSCALL_MASK", "EFER", "SPEC_CTRL", "FRED_CONFIG"}
 )
 
 // msrAt is the place of one of them in state.msrs, or -1.
@@ -54,8 +55,12 @@ func (m *machine) isSetUp(st *state) {
 	ok := m.inKernel(st, selected)
 	m.mask, _ = m.fixed(st, st.msrs[msrSFMASK])
 	ok = m.checkSame(st, claimSTAR, 0, nil, st.msrs[msrSTAR], known(m.axes.Star())) && ok
-	ok = m.checkSame(st, claimLSTAR, 0, nil, st.msrs[msrLSTAR], known(m.entry)) && ok
-	ok = m.checkSame(st, claimSFMASK, 0, nil, st.msrs[msrSFMASK], known(m.axes.SFMask())) && ok
+	if m.fred() {
+		ok = m.entries(st) && ok
+	} else {
+		ok = m.checkSame(st, claimLSTAR, 0, nil, st.msrs[msrLSTAR], known(m.entry)) && ok
+		ok = m.checkSame(st, claimSFMASK, 0, nil, st.msrs[msrSFMASK], known(m.axes.SFMask())) && ok
+	}
 	efer := m.s.msrs[msrEFER].value()
 	withSCE := m.ts.join(m.ts.or(m.ts.and(efer, maskOf(4)), x86.EFER_SCE), m.ts.shr(efer, 32), 32, ^uint64(0)) // as EDX:EAX have it
 	ok = m.checkSame(st, claimEFER, 0, nil, st.msrs[msrEFER], withSCE) && ok

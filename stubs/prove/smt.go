@@ -127,6 +127,7 @@ type shadow struct {
 	cr3, kernel         bv
 	flushes, specCtrl   bv
 	canary, depth       bv
+	rsp0, rsp0Word      bv     // MSR_IA32_FRED_RSP0, PerCPU.FREDRSP0
 	target              bv     // where the last instruction went
 	stored, storedOver  bv     // what it stored last, and over what
 	cond                string // the condition of the last instruction

@@ -64,6 +64,12 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return is(sh.msrs[msrEFER])
 	case claimSetSpecCtrl:
 		return is(sh.msrs[msrSpecCtrl])
+	case claimFREDConfig:
+		return is(sh.msrs[msrFREDConfig])
+	case claimRSP0:
+		return is(sh.rsp0)
+	case claimRSP0Word:
+		return same(sh.rsp0Word.text, sh.rsp0.text), true
 	case claimSelectors:
 		base := fmt.Sprintf("((_ extract 63 48) %s)", sh.msrs[msrSTAR].text)
 		if o.needs&layout.FeatureSYSRETRPL != 0 {

@@ -88,10 +88,10 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		switch i := int64(down - 1); {
 		case i >= 0 && i < 8*numCells:
 			return o.named(&sh.cells[i/8]), offset
-		case sh.phase != inCall || down > layout.ThreadSize || down <= layout.ThreadSize-threadSize:
+		case sh.phase != inCall || down+o.above() > layout.ThreadSize || down+o.above() <= layout.ThreadSize-threadSize:
 			return nothing()
 		}
-		switch int(layout.ThreadSize-down) &^ 7 {
+		switch int(layout.ThreadSize-down-o.above()) &^ 7 {
 		case thread.Status.Off:
 			return temporary(sh.status), offset
 		case thread.Flags.Off:

@@ -93,6 +93,10 @@ func (o *oracle) interrupt(sh *shadow) {
 	if o.promises.Has(stubs.PromisePCID) {
 		sh.flushes = bv{}
 	}
+	if o.fred() { // another thread's, or the same
+		sh.rsp0 = o.fresh()
+		sh.rsp0Word = sh.rsp0
+	}
 }
 
 // named is a word of the machine. One that others may have written since it was
@@ -215,6 +219,8 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	}
 	take(&sh.canary, before.canary, after.canary)
 	take(&sh.depth, before.depth, after.depth)
+	take(&sh.rsp0, before.rsp0, after.rsp0)
+	take(&sh.rsp0Word, before.rsp0Word, after.rsp0Word)
 	for i := range sh.scratch {
 		take(&sh.scratch[i], before.scratch[i], after.scratch[i])
 	}
@@ -279,6 +285,7 @@ func (o *oracle) begin(sh *shadow, st *state) {
 			sh.xmm[i] = o.value(st.expect.xmm[i])
 		}
 	}
+	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
 	sh.mxcsr = o.value(st.mxcsr.v)
 	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
 	sh.origin, sh.phase = o.value(st.origin), st.phase

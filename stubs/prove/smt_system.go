@@ -65,7 +65,7 @@ func (o *oracle) system_(sh *shadow, in *inst) bool {
 		sh.cf = "false"
 	case opSTC:
 		sh.cf = "true"
-	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH, opSYSRET, opIRET, opUD2, opINT3:
+	case opNOP, opPAUSE, opENDBR, opLFENCE, opMFENCE, opSFENCE, opPREFETCH, opSYSRET, opIRET, opERETU, opERETS, opUD2, opINT3:
 	case opVERW:
 		if in.src.kind == inMem {
 			o.load(sh, in.src, 2)
@@ -138,6 +138,8 @@ func (o *oracle) msr_(sh *shadow, write bool) bool {
 		m = &bv{}
 	case n == x86.MSR_IA32_SPEC_CTRL:
 		m = &sh.specCtrl
+	case n == x86.MSR_IA32_FRED_RSP0:
+		m = &sh.rsp0
 	case isBaseMSR(n):
 		m = &sh.bases[n-x86.MSR_FS_BASE]
 	default:

@@ -159,8 +159,9 @@ type state struct {
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
 	// verwBy is a VERW of a register, which overwrites no buffers.
-	verwBy *origin
-	ibrs   bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
+	verwBy         *origin
+	ibrs           bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
+	rsp0, rsp0Word word // MSR_IA32_FRED_RSP0, and PerCPU.FREDRSP0
 
 	// cells is the stack from origin down: cells[0] is the word below it.
 	origin value
@@ -221,6 +222,7 @@ type expectation struct {
 	mxcsr           value
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
+	inRing0         bool     // what it returns to
 	wrapper         *wrapper // of sys_call_table's that the call has come to
 }
 
@@ -269,12 +271,13 @@ type symbols struct {
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
 	msrs       [numMSRs]*term // those of SYSCALL, before the set-up
+	eventSymbols
 }
 
 func newSymbols() *symbols {
 	s := &symbols{
 		rip: symbol("user.RIP", true), flags: symbol("user.RFLAGS", true),
-		top:  symbol("stack.top", false),
+		top: symbol("stack.top", false), eventSymbols: newEventSymbols(),
 		prev: symbol("thread", false), next: symbol("next", false),
 		prevRSP: symbol("kernel.RSP", false), ret: symbol("the return address", false),
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
@@ -488,12 +491,4 @@ func (m *machine) lower(st *state, by word) bool {
 	}
 	st.cond = condition{}
 	return true
-}
-
-// raise forgets the lowered part of the stack, which RSP has left.
-func (st *state) raise() {
-	st.lowered = nil
-	for i := int(st.origin.c-st.loweredFrom+7) / 8; i < numCells; i++ {
-		st.cells[i] = word{by: lost}
-	}
 }

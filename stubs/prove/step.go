@@ -303,7 +303,7 @@ func (m *machine) execute(st *state, in *inst) bool {
 	case opJMP, opCALL, opRET, opRETN:
 		m.jump(st, in)
 		return false
-	case opSYSRET, opIRET:
+	case opSYSRET, opIRET, opERETU, opERETS:
 		m.learns(st)
 		m.returnToUser(st, in)
 		return false

@@ -99,6 +99,10 @@ func (k claimKind) switchText(n uint8, of string) string {
 		return "EFER.SCE is set, and nothing else changed"
 	case claimSetSpecCtrl:
 		return "SPEC_CTRL is what axis bhb says"
+	case claimFREDConfig:
+		return "FRED_CONFIG is the entry and the red zone"
+	case claimFREDEntries:
+		return "the entry begins a page, and the entry from ring 0 is 256 bytes behind it"
 	case claimSelectors:
 		return "SYSRETQ loads USER_CS and USER_DS, with RPL 3"
 	}

@@ -20,6 +20,7 @@ func (m *machine) atTrapReturn() *state {
 	st.regs[rSP].v = value{st.origin.t, st.origin.c - frameSize}
 	st.cr3, st.ibrs = st.kernel, m.promises.Has(stubs.PromiseIBRS)
 	st.expect.called = true
+	m.otherRSP0(st)
 	m.edit(st, trap, layout.SlotsAll)
 	m.given(st, m.isSet(m.ts.and(st.work, layout.TIFAllWork)), true)
 	return st

@@ -20,6 +20,8 @@ type Walk struct {
 	// return to SYSRETQ or IRETQ. What calls nothing is Entry but for its last
 	// instruction.
 	Entry, Exit []Step
+	// Delivery are the words that the CPU itself stores when the call begins.
+	Delivery []Access
 	// FixUp is what runs between the two for a call that needs full pt_regs,
 	// up to the call of its handler (sys_full_frame); Restore from that one's
 	// return to the first instruction of Exit.
@@ -98,7 +100,7 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 	m := &machine{subject: s, claims: map[claimKey]*verdict{}, met: map[uint64]bool{}, walk: &walker{}}
 	m.runSetUp()
 	m.runSwitch()
-	m.run(m.onEither(s.s.quiet(s.entry, m.mask)))
+	m.run(s.s.quiet(m.atCall()))
 	w, err := s.walked(m, s.places(obj))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("variant %s: %w", n.Name, err), s.report(m, obj).Err())
@@ -109,8 +111,7 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 // quiet is a call with nothing in its way: no work is pending, the number is in
 // the table, RIP is not the last that there may be, the user's RFLAGS ask for
 // nothing of SYSRET, and no translation has become invalid.
-func (s *symbols) quiet(entry, mask uint64) *state {
-	st := s.afterSYSCALL(entry, mask)
+func (s *symbols) quiet(st *state) *state {
 	for _, f := range []facts{
 		{kind: factZero, t: s.work, k: ^uint64(0)}, // exitwork=tests looks at all of it
 		{kind: factZero, t: s.callWork, k: layout.SyscallWorkEnter | layout.SyscallWorkExit},
@@ -121,6 +122,7 @@ func (s *symbols) quiet(entry, mask uint64) *state {
 	} {
 		st.facts = resolver{fs: st.facts}.with(f.kind, f.t, value{}, f.k)
 	}
+	st.facts = resolver{fs: st.facts}.with(factNot, s.user[rCX], s.rip.value(), 0) // which SYSCALL alone makes the same
 	return st
 }
 
@@ -153,8 +155,12 @@ func (m *machine) visits(st *state, in *inst) {
 		return
 	}
 	st.walked.last = &trail{before: st.walked.last, at: st.at, in: in}
-	if in.op == opIRET { // SDM volume 2, IRET: it pops five words in 64-bit mode
-		rsp := st.regs[rSP].v
+	rsp := st.regs[rSP].v
+	switch in.op {
+	case opERETU: // the error code is left out
+		rsp = rsp.add(8)
+		fallthrough
+	case opIRET: // SDM volume 2, IRET: it pops five words in 64-bit mode
 		for i := range uint64(5) {
 			m.touchesAt(st, rsp.add(8*i), Access{Width: 8})
 		}
@@ -177,10 +183,10 @@ func (m *machine) touchesAt(st *state, addr value, a Access) {
 	case t == nil:
 	case t == st.origin.t && st.phase != inCall:
 		a.Area, a.Off = AreaSwitch, int64(addr.c-st.origin.c)
-	case t == st.origin.t && addr.c-st.origin.c+layout.ThreadSize < threadSize:
-		a.Area, a.Off = AreaThread, int64(addr.c-st.origin.c+layout.ThreadSize)
+	case t == st.origin.t && addr.c-m.stackEnd(st)+layout.ThreadSize < threadSize:
+		a.Area, a.Off = AreaThread, int64(addr.c-m.stackEnd(st)+layout.ThreadSize)
 	case t == st.origin.t:
-		a.Area, a.Off = AreaStack, int64(addr.c-st.origin.c)
+		a.Area, a.Off = AreaStack, int64(addr.c-m.stackEnd(st))
 	case t == m.s.prev:
 		a.Area = AreaThread
 	case t == m.s.next:
@@ -211,7 +217,7 @@ var errWalk = errors.New("no straight way through it")
 
 // walked makes a walk of the paths that came to their end.
 func (s *subject) walked(m *machine, places places) (*Walk, error) {
-	w := &Walk{}
+	w := &Walk{Delivery: m.delivered()}
 	var call, full, switched bool
 	for _, st := range m.walk.ended {
 		t := &st.walked
@@ -287,7 +293,7 @@ func (m *machine) carried(st *state) *origin {
 		return nil
 	case st.phase != inCall:
 		return nil
-	case last.in.op == opIRET:
+	case last.in.op == opIRET, last.in.op == opERETU:
 		return &origin{last.at, m.popped(st, layout.SlotSP).by}
 	}
 	return st.regs[rSP].by

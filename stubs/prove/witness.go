@@ -213,7 +213,29 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 			}
 		}
 	}
+	for g := st.given; g != nil; g = g.before {
+		if g.holds && g.p.kind == equal && g.p.b.t == nil {
+			mask, bits := bitsOf(t, g.p.a, g.p.b.c, maxWord)
+			n = n&^mask | bits&mask
+		}
+	}
 	words[t] = n &^ r.zeros(t.value())
+}
+
+// bitsOf are the bits of a symbol, and what they must be, for the bits in mask of a
+// value made of it to be those of want. It sees through AND and shifts to the right.
+func bitsOf(t *term, v value, want, mask uint64) (of, bits uint64) {
+	switch {
+	case v.t == nil || v.c != 0:
+		return 0, 0
+	case v.t == t:
+		return mask, want
+	case v.t.op == isAnd:
+		return bitsOf(t, v.t.x, want, mask&v.t.k)
+	case v.t.op == isShr:
+		return bitsOf(t, v.t.x, want<<v.t.k, mask<<v.t.k)
+	}
+	return 0, 0
 }
 
 // witness is what the machine found, for callers.
@@ -254,4 +276,21 @@ func (v *verdict) interruptAt(key claimKey) uint64 {
 		return key.at
 	}
 	return v.witness.window
+}
+
+// takesInterrupt reports whether a claim fails only if an interrupt comes, and
+// not what the variant does by itself.
+func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
+	switch kind {
+	case claimWindow, claimIBRSWindow, claimScratch:
+		return true
+	case claimNoWork, claimResched:
+		return st.stale
+	}
+	for ; from != nil; from = from.before {
+		if from == lost {
+			return true
+		}
+	}
+	return false
 }

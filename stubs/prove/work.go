@@ -14,6 +14,7 @@ const (
 	notifier                         // do_notify_resume: delivers signals, and may edit any slot
 	scheduler                        // schedule, schedule_user
 	slowExit                         // retint_user
+	eventHandler                     // fred_event_user and fred_event_kernel: handle an event that is no call
 	dispatcher                       // x64_sys_call: makes the call RSI from full pt_regs at RDI
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
