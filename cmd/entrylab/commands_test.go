@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/measure/certified"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -49,6 +50,9 @@ func TestVariantsCommand(t *testing.T) {
 			row("follows", p.Follows)
 			row("config", p.Config)
 		}
+		for _, c := range certified.Of(p.Name) {
+			row("executed", c.String())
+		}
 		for _, left := range p.Left {
 			row("not here", left)
 		}
@@ -78,7 +82,7 @@ func TestList(t *testing.T) {
 	}{
 		{"linux-3.19", []string{
 			`(?m)^entry_SYSCALL_64\.linux-3\.19:\n +0 +0f01f8 +SWAPGS`, `(?m)^ +[0-9a-f]+ +480f07 +SYSRETQ`,
-			`^// linux-3\.19: .*\n// linux-3\.19: proved: `, `MOVQ +PerCPU\.RSPScratch\(GS\), RSP +// RSP = user\.RSP or 3 others\n`,
+			`^// linux-3\.19: .*\n// linux-3\.19: proved: `, `MOVQ +PerCPU\.RSPScratch\(GS\), RSP +// RSP = user\.RSP or 5 others\n`,
 			`MOVQ +RCX, PtRegs\.IP\(RSP\)`, `(?m)^__switch_to.*\.linux-3\.19:$`, `(?m)^stub_rt_sigreturn\.linux-3\.19:$`,
 			`(?m)^// follows: torvalds/linux b645af2d5905 `, `(?m)^// config: without CONFIG_X86_X32_ABI, `, `(?m)^// not here: the release's context switch: `,
 		}},

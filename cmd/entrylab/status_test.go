@@ -43,7 +43,7 @@ func TestExitStatus(t *testing.T) {
 		{"boot -h", 0, "^$"},
 
 		{"variants", 0, "^$"},
-		{"variants x", 2, "^entrylab variants: takes no argument"},
+		{"variants x", 2, "^entrylab variants: no preset \"x\""},
 		{"layout", 0, "^$"},
 		{"layout x", 2, "^entrylab layout: "},
 		{"list linux-4.1", 0, "^$"},

@@ -22,7 +22,7 @@ func TestTrace(t *testing.T) {
 		same bool
 	}{
 		{"a variant", []string{"trace", "-v", "linux-3.19"}, []string{
-			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x2 ", "mov %rsp,%gs:0x0\n",
+			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x9 ", "mov %rsp,%gs:0x0\n",
 		}, true},
 		{"arguments", []string{"trace", "linux-6.12", "uname", "BUF"}, []string{"linux-6.12: uname BUF, ", "copy_to_user+0x"}, false},
 		{"Linux", []string{"trace", linux}, []string{
