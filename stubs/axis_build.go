@@ -124,7 +124,7 @@ func (v Axes) trapframe() Block {
 
 // loadTrapframe loads what SYSRETQ needs in FreeBSD's order, and also R8 to R10, which
 // FreeBSD does not keep.
-func (v Axes) loadTrapframe(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadTrapframe(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.DI, RDI),
 		MOVQ(regs.SI, RSI),

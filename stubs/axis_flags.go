@@ -39,7 +39,7 @@ var _ = Register(Axis{
 })
 
 // r11Slot stores R11 if the r11 slot holds the flags from the entry on.
-func (v Axes) r11Slot(regs layout.PtRegs[Mem]) Block {
+func (v Axes) r11Slot(regs *layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsMoved) {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (v Axes) r11Slot(regs layout.PtRegs[Mem]) Block {
 }
 
 // fillFlags is change (b) at entry.
-func (v Axes) fillFlags(regs layout.PtRegs[Mem]) Block {
+func (v Axes) fillFlags(regs *layout.PtRegs[Mem]) Block {
 	if v.Is(FlagsR11) {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (v Axes) fillFlags(regs layout.PtRegs[Mem]) Block {
 }
 
 // fixupFlags fills the one of the two slots that the entry has left open.
-func (v Axes) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupFlags(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	switch {
 	case v.Is(FlagsSlot):
 		return nil
@@ -66,7 +66,7 @@ func (v Axes) fixupFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // restoreFlags copies changed flags to the slot that the exit reads.
-func (v Axes) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restoreFlags(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	if !v.Is(FlagsR11) {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (v Axes) restoreFlags(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // userFlags returns the slot of the user's RFLAGS: the exit's side of (b).
-func (v Axes) userFlags(regs layout.PtRegs[Mem]) Mem {
+func (v Axes) userFlags(regs *layout.PtRegs[Mem]) Mem {
 	if v.Is(FlagsR11) {
 		return regs.R11
 	}

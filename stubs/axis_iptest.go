@@ -29,7 +29,7 @@ var _ = Register(Axis{
 
 // sameIP compares RIP with RCX, from which SYSRETQ loads it and in which it stays;
 // with iptest=canonical RIP is also in R11 then.
-func (v Axes) sameIP(regs layout.PtRegs[Mem]) Block {
+func (v Axes) sameIP(regs *layout.PtRegs[Mem]) Block {
 	const why = "SYSRETQ loads RIP from RCX"
 	if v.Is(IPCanonical) {
 		return Block{MOVQ(regs.CX, RCX), MOVQ(regs.IP, R11), CMPQ(R11, RCX).C(why)}

@@ -49,7 +49,7 @@ func (v Axes) lowerStack() Block {
 
 // chooseKStackOffset makes the next call's offset: choose_random_kstack_offset.
 // Clobbers RAX, RDX, which RDTSC writes, and RCX.
-func (v Axes) chooseKStackOffset(thread layout.Thread[Mem]) Block {
+func (v Axes) chooseKStackOffset(thread *layout.Thread[Mem]) Block {
 	if !v.Is(KStackRDTSC) {
 		return nil
 	}

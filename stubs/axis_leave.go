@@ -34,10 +34,10 @@ func (v Axes) leave(off int) Block { return v.leaveBy(off, v.userSP) }
 
 // leaveFrame loads RSP, and RDI if need be, from a frame that is whole.
 func (v Axes) leaveFrame(off int) Block {
-	return v.leaveBy(off, func(regs layout.PtRegs[Mem]) Mem { return regs.SP })
+	return v.leaveBy(off, func(regs *layout.PtRegs[Mem]) Mem { return regs.SP })
 }
 
-func (v Axes) leaveBy(off int, sp func(layout.PtRegs[Mem]) Mem) Block {
+func (v Axes) leaveBy(off int, sp func(*layout.PtRegs[Mem]) Mem) Block {
 	if !v.Is(LeaveTrampoline) {
 		return Block{MOVQ(sp(regsAt(off)), RSP)}
 	}

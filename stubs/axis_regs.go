@@ -43,7 +43,7 @@ func (v Axes) low() int {
 }
 
 // storeRest stores the callee-saved registers of a full frame.
-func (v Axes) storeRest(regs layout.PtRegs[Mem]) Block {
+func (v Axes) storeRest(regs *layout.PtRegs[Mem]) Block {
 	if !v.savesAll() {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (v Axes) pushRest() Block {
 }
 
 // loadRest restores the callee-saved registers at the fast exit.
-func (v Axes) loadRest(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadRest(regs *layout.PtRegs[Mem]) Block {
 	if !v.Is(RegsFull) {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (v Axes) loadRest(regs layout.PtRegs[Mem]) Block {
 }
 
 // loadRestSlow restores them at the slow exit if the frame has them.
-func (v Axes) loadRestSlow(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadRestSlow(regs *layout.PtRegs[Mem]) Block {
 	if !v.savesAll() {
 		return nil
 	}

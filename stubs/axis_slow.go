@@ -226,7 +226,7 @@ func (v Axes) returnFrom(off int, rest Block) Block {
 
 // loadFitting loads a frame that sysretFits has accepted. R11 already holds what
 // SYSRETQ takes, and so does RCX, except with iptest=half.
-func (v Axes) loadFitting(regs layout.PtRegs[Mem], kept bool) Block {
+func (v Axes) loadFitting(regs *layout.PtRegs[Mem], kept bool) Block {
 	switch {
 	case v.Is(IPHalf) && v.Is(RegsPartial): // RESTORE_ARGS of 4.0
 		return Block{MOVQ(regs.R11, R11), loadArgsCX(regs)}

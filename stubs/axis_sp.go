@@ -27,21 +27,21 @@ var _ = Register(Axis{
 
 // fillSP is change (a) at entry: the user's RSP is copied into the frame. RCX is
 // already in the frame, and free.
-func (v Axes) fillSP(regs layout.PtRegs[Mem]) Block {
+func (v Axes) fillSP(regs *layout.PtRegs[Mem]) Block {
 	if !v.Is(SPFrame) {
 		return nil
 	}
 	return move(v.scratch(), RCX, regs.SP)
 }
 
-func (v Axes) fixupSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupSP(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(SPFrame) {
 		return nil
 	}
 	return move(v.scratch(), tmp, regs.SP)
 }
 
-func (v Axes) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restoreSP(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(SPFrame) {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (v Axes) restoreSP(regs layout.PtRegs[Mem], tmp Reg) Block {
 }
 
 // userSP returns where the user's RSP is during a call: the exit's side of (a).
-func (v Axes) userSP(regs layout.PtRegs[Mem]) Mem {
+func (v Axes) userSP(regs *layout.PtRegs[Mem]) Mem {
 	if v.Is(SPFrame) {
 		return regs.SP
 	}

@@ -23,7 +23,7 @@ var _ = Register(Axis{
 
 // fillTop is change (c) at entry: it fills the slots that SYSRET does not need but that
 // IRETQ and readers of the frame do.
-func (v Axes) fillTop(regs layout.PtRegs[Mem]) Block {
+func (v Axes) fillTop(regs *layout.PtRegs[Mem]) Block {
 	if !v.Is(TopEager) {
 		return nil
 	}
@@ -34,7 +34,7 @@ func (v Axes) fillTop(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-func (v Axes) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupTop(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(TopEager) {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (v Axes) fixupTop(regs layout.PtRegs[Mem], tmp Reg) Block {
 // fixupCX fills the cx slot. SYSCALL has not kept RCX, and 3.19 marks that with -1.
 // From 4.0 on even a reschedule takes the slow path, which must look the same to the
 // user as the fast one: RCX is what SYSRETQ would leave.
-func (v Axes) fixupCX(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixupCX(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	if v.Is(WorkTest) {
 		return move(regs.IP, tmp, regs.CX)
 	}

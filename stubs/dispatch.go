@@ -186,7 +186,7 @@ the work that is then pending, and leaves interrupts off.`,
 
 // doWork does the work that the thread's flags ask for. 6.12 tests whether
 // there is any before it calls.
-func (v Axes) doWork(thread layout.Thread[Mem]) Block {
+func (v Axes) doWork(thread *layout.Thread[Mem]) Block {
 	call := Block{
 		MOVQ(RBX, RDI),
 		CALL("syscall_return_slowpath").C("turns interrupts off"),
@@ -202,7 +202,7 @@ func (v Axes) doWork(thread layout.Thread[Mem]) Block {
 }
 
 // sysretResult returns in EAX whether SYSRETQ may be used.
-func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
+func (v Axes) sysretResult(regs *layout.PtRegs[Mem]) Block {
 	if v.Is(ExitIRET) {
 		return Block{RETURN()}
 	}
@@ -218,7 +218,7 @@ func (v Axes) sysretResult(regs layout.PtRegs[Mem]) Block {
 
 // beforeHandler is the code before the handler, when its number and third
 // argument are in their registers.
-func (v Axes) beforeHandler(regs layout.PtRegs[Mem], suffix string) Block {
+func (v Axes) beforeHandler(regs *layout.PtRegs[Mem], suffix string) Block {
 	b := v.beforeHandlerAt(suffix)
 	if b != nil {
 		b = append(b, MOVQ(regs.OrigAX, RAX), MOVQ(regs.DX, RDX))

@@ -22,11 +22,11 @@ var restSize = pt.R11.Off
 
 // regsAt returns the slots of the frame as operands while RSP is off bytes above
 // its start.
-func regsAt(off int) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](RSP.At(-off)) }
+func regsAt(off int) *layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](RSP.At(-off)) }
 
 // threadAt returns the thread, at the bottom of the stack, while RSP is off bytes
 // above the frame's start. Linux 3.19 and 4.1 reach thread_info in this way.
-func threadAt(off int) layout.Thread[Mem] {
+func threadAt(off int) *layout.Thread[Mem] {
 	return Fields[layout.Thread[Mem]](RSP.At(regsSize - off - layout.ThreadSize))
 }
 

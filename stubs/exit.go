@@ -7,7 +7,7 @@ import (
 )
 
 // loadSYSRET loads the two registers that SYSRETQ takes.
-func (v Axes) loadSYSRET(regs layout.PtRegs[Mem]) Block {
+func (v Axes) loadSYSRET(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.IP, RCX),
 		MOVQ(v.userFlags(regs), R11),
@@ -16,7 +16,7 @@ func (v Axes) loadSYSRET(regs layout.PtRegs[Mem]) Block {
 
 // loadArgs loads what a system call must keep, except RCX, R11 and RSP. RAX is
 // the result.
-func loadArgs(regs layout.PtRegs[Mem]) Block {
+func loadArgs(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.R10, R10),
 		MOVQ(regs.R9, R9),
@@ -29,7 +29,7 @@ func loadArgs(regs layout.PtRegs[Mem]) Block {
 }
 
 // loadArgsCX is loadArgs with RCX, where Linux has it.
-func loadArgsCX(regs layout.PtRegs[Mem]) Block {
+func loadArgsCX(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.R10, R10),
 		MOVQ(regs.R9, R9),
@@ -69,7 +69,7 @@ func (v Axes) iretFrom(off int, way string) Block {
 // with TF set, SYSRETQ traps before the user's next instruction and IRETQ
 // after it, so a program that single-steps itself would trap at the same
 // place for ever.
-func (v Axes) sysretFits(regs layout.PtRegs[Mem], fail string) Block {
+func (v Axes) sysretFits(regs *layout.PtRegs[Mem], fail string) Block {
 	flags := Block{
 		MOVQ(regs.R11, R11),
 		CMPQ(regs.Flags, R11).C("SYSRETQ loads RFLAGS from R11"),

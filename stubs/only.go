@@ -99,7 +99,7 @@ func pops(regs ...Reg) (b Block) {
 
 // tellSYSRET returns in AL whether SYSRETQ would do what IRETQ does with the frame,
 // except with exit=iret.
-func (v Axes) tellSYSRET(regs layout.PtRegs[Mem], suffix string) Block {
+func (v Axes) tellSYSRET(regs *layout.PtRegs[Mem], suffix string) Block {
 	if v.Is(ExitIRET) {
 		return v.leaveC(suffix)
 	}

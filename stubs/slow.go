@@ -8,7 +8,7 @@ import (
 // fixup completes the top of the frame for a full-frame call: 3.19's
 // FIXUP_TOP_OF_STACK. It leaves out what (a), (b) and (c) have done at entry; with
 // all three it is empty. Clobbers tmp.
-func (v Axes) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) fixup(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.fixupSP(regs, tmp),
 		v.fixupTop(regs, tmp),
@@ -19,7 +19,7 @@ func (v Axes) fixup(regs layout.PtRegs[Mem], tmp Reg) Block {
 // restore copies what a handler may have changed in slots that the exit does not read
 // to where the exit reads it: 3.19's RESTORE_TOP_OF_STACK. (a) makes the first half of
 // it needless, (b) the second. Clobbers tmp.
-func (v Axes) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
+func (v Axes) restore(regs *layout.PtRegs[Mem], tmp Reg) Block {
 	return Block{
 		v.restoreSP(regs, tmp),
 		v.restoreFlags(regs, tmp),
@@ -30,7 +30,7 @@ func (v Axes) restore(regs layout.PtRegs[Mem], tmp Reg) Block {
 func (v Axes) restores() bool { return v.Is(SPPerCPU) || v.Is(FlagsR11) }
 
 // storeExtra is 4.1's SAVE_EXTRA_REGS.
-func storeExtra(regs layout.PtRegs[Mem]) Block {
+func storeExtra(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(R15, regs.R15),
 		MOVQ(R14, regs.R14),
@@ -43,7 +43,7 @@ func storeExtra(regs layout.PtRegs[Mem]) Block {
 
 // storeCalleeSaved is 3.19's SAVE_REST; loadCalleeSaved its RESTORE_REST, and
 // 4.1's RESTORE_EXTRA_REGS.
-func storeCalleeSaved(regs layout.PtRegs[Mem]) Block {
+func storeCalleeSaved(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(RBX, regs.BX),
 		MOVQ(RBP, regs.BP),
@@ -54,7 +54,7 @@ func storeCalleeSaved(regs layout.PtRegs[Mem]) Block {
 	}
 }
 
-func loadCalleeSaved(regs layout.PtRegs[Mem]) Block {
+func loadCalleeSaved(regs *layout.PtRegs[Mem]) Block {
 	return Block{
 		MOVQ(regs.R15, R15),
 		MOVQ(regs.R14, R14),

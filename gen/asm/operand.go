@@ -185,11 +185,13 @@ func (s Slot) String() string { return s.Frame + "." + s.Name }
 // Fields returns a structure of package layout whose fields are the memory
 // operands of a structure at base: a general register that holds its address,
 // a segment register whose base is its address, or a memory operand. It panics
-// on any other base, and on a structure that holds anything but words.
+// on any other base, and on a structure that holds anything but words. The result is a
+// pointer, as structures of a hundred operands in the frames of listings made their stack
+// maps megabytes larger.
 //
 //	th := asm.Fields[layout.Thread[asm.Mem]](asm.RBX)
 //	MOVQ(th.State, RAX)
-func Fields[S any](base any) S {
+func Fields[S any](base any) *S {
 	var m Mem
 	switch b := base.(type) {
 	case Reg:
@@ -203,12 +205,13 @@ func Fields[S any](base any) S {
 	default:
 		panic(fmt.Sprintf("asm.Fields: the base is of type %T; want a Reg or a Mem", base))
 	}
-	return filled[S](func(slot Slot) Mem {
+	s := filled[S](func(slot Slot) Mem {
 		f := m
 		f.Disp += slot.Off
 		f.field = slot
 		return f
 	})
+	return &s
 }
 
 // Slots returns a structure of package layout in which each field names its own

@@ -53,7 +53,7 @@ func handles(v reflect.Value) []any {
 // compareLayout compares handles, made for base 16, with the memory.
 func compareLayout(t *testing.T, mem reflect.Type, fields, slots any, size int) {
 	t.Helper()
-	want, fs, ss := offsets(mem, 0), handles(reflect.ValueOf(fields)), handles(reflect.ValueOf(slots))
+	want, fs, ss := offsets(mem, 0), handles(reflect.ValueOf(fields).Elem()), handles(reflect.ValueOf(slots))
 	if size != int(mem.Size()) || len(fs) != len(want) || len(ss) != len(want) {
 		t.Fatalf("%v: %d bytes, %d fields, %d slots; the memory has %d bytes, %d words", mem, size, len(fs), len(ss), mem.Size(), len(want))
 	}

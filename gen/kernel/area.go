@@ -6,7 +6,7 @@ import (
 )
 
 // area gives the fields of the Area that r points to.
-func area(r Reg) layout.Area[Mem] { return Fields[layout.Area[Mem]](r) }
+func area(r Reg) *layout.Area[Mem] { return Fields[layout.Area[Mem]](r) }
 
 // areaWords is the number of words of an Area that describe it, as opposed to its
 // place among the others.

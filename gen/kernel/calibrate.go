@@ -33,7 +33,7 @@ const (
 )
 
 // counter gives the fields of the Counter that r points to.
-func counter(r Reg) layout.Counter[Mem] { return Fields[layout.Counter[Mem]](r) }
+func counter(r Reg) *layout.Counter[Mem] { return Fields[layout.Counter[Mem]](r) }
 
 // counterData is a Counter in memory.
 func counterData(name string, c layout.Counter[any]) Data {

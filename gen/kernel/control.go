@@ -7,7 +7,7 @@ import (
 )
 
 // variant gives the fields of the VariantDesc that r points to.
-func variant(r Reg) layout.VariantDesc[Mem] { return Fields[layout.VariantDesc[Mem]](r) }
+func variant(r Reg) *layout.VariantDesc[Mem] { return Fields[layout.VariantDesc[Mem]](r) }
 
 // flushLines flushes the cache lines of the size bytes at r, which begins a line.
 // Clobbers r, RDX.

@@ -6,7 +6,7 @@ import (
 )
 
 // cpuTimer gives the fields of the CPUTimer that r points to.
-func cpuTimer(r Reg) layout.CPUTimer[Mem] { return Fields[layout.CPUTimer[Mem]](r) }
+func cpuTimer(r Reg) *layout.CPUTimer[Mem] { return Fields[layout.CPUTimer[Mem]](r) }
 
 // cputime accounts the time that threads have on the CPU. A switch must cost only what
 // the

@@ -367,7 +367,7 @@ func wakeWaiter() Func {
 func processRelease() Func {
 	p := process(RDI)
 	// unlink takes RDI off the list that begins at the word RDX.
-	unlink := func(next layout.Process[Mem], link Mem) Block {
+	unlink := func(next *layout.Process[Mem], link Mem) Block {
 		return Block{
 			LOOP( // RDX: the word that points to RAX
 				MOVQ(RDX.At(0), RAX),

@@ -103,7 +103,7 @@ func messageFeatures() Func {
 
 // lacks leaves in RAX, and in ZF, which of the features that the variant desc
 // needs the CPU lacks.
-func lacks(desc layout.VariantDesc[Mem]) Block {
+func lacks(desc *layout.VariantDesc[Mem]) Block {
 	return Block{
 		MOVQ(Sym(cpuFeatures), RAX),
 		NOTQ(RAX),

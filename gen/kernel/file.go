@@ -9,7 +9,7 @@ import (
 )
 
 // openFile gives the fields of the File that r points to.
-func openFile(r Reg) layout.File[Mem] { return Fields[layout.File[Mem]](r) }
+func openFile(r Reg) *layout.File[Mem] { return Fields[layout.File[Mem]](r) }
 
 // fileOps is the table of a kind of file. A field is the name of a function,
 // a number, or nil for an operation that the kind lacks.
@@ -44,7 +44,7 @@ func toPageEnd(addr, left, n Reg) Block {
 
 // fdTable gives the fields of the FDTable that r points to; gs.Files is the current
 // process's.
-func fdTable(r Reg) layout.FDTable[Mem] { return Fields[layout.FDTable[Mem]](r) }
+func fdTable(r Reg) *layout.FDTable[Mem] { return Fields[layout.FDTable[Mem]](r) }
 
 // fdLimit puts the current process's soft limit of descriptors in dst: none from it on
 // is handed out.

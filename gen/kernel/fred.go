@@ -25,7 +25,7 @@ func freds() Program {
 }
 
 // fredRegs gives the words that FRED adds to the PtRegs that r points to.
-func fredRegs(r Reg) layout.FREDRegs[Mem] { return Fields[layout.FREDRegs[Mem]](r) }
+func fredRegs(r Reg) *layout.FREDRegs[Mem] { return Fields[layout.FREDRegs[Mem]](r) }
 
 // changeMode turns FRED on if it is off, and off if it is on. Clobbers RAX and RCX.
 func changeMode() Block {

@@ -15,10 +15,10 @@ var gs = Fields[layout.PerCPU[Mem]](GS)
 var regsSize = SizeOf[layout.PtRegs[Mem]]()
 
 // thread gives the fields of the Thread that r points to.
-func thread(r Reg) layout.Thread[Mem] { return Fields[layout.Thread[Mem]](r) }
+func thread(r Reg) *layout.Thread[Mem] { return Fields[layout.Thread[Mem]](r) }
 
 // ptRegs gives the slots of the PtRegs that r points to.
-func ptRegs(r Reg) layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](r) }
+func ptRegs(r Reg) *layout.PtRegs[Mem] { return Fields[layout.PtRegs[Mem]](r) }
 
 // subsystem is a part of the kernel.
 type subsystem struct {

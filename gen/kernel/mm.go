@@ -6,14 +6,14 @@ import (
 )
 
 // mm gives the fields of the MM that r points to.
-func mm(r Reg) layout.MM[Mem] { return Fields[layout.MM[Mem]](r) }
+func mm(r Reg) *layout.MM[Mem] { return Fields[layout.MM[Mem]](r) }
 
 // mmOffset is the offset of an address space's MM in its memory: after the
 // top-level tables. The memory is as large as a stack and has its alignment.
 const mmOffset = layout.PGDPages * layout.PageSize
 
 // space gives the fields of the Space that r points to.
-func space(r Reg) layout.Space[Mem] { return Fields[layout.Space[Mem]](r) }
+func space(r Reg) *layout.Space[Mem] { return Fields[layout.Space[Mem]](r) }
 
 // addressSpaces makes, loads, synchronises and frees the address spaces.
 // A thread's lives as long as the thread; the idle thread's is init_mm.

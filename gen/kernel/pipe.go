@@ -6,7 +6,7 @@ import (
 )
 
 // pipe gives the fields of the Pipe that r points to.
-func pipe(r Reg) layout.Pipe[Mem] { return Fields[layout.Pipe[Mem]](r) }
+func pipe(r Reg) *layout.Pipe[Mem] { return Fields[layout.Pipe[Mem]](r) }
 
 const sigPIPE = 13
 
@@ -42,7 +42,7 @@ func pipeNotify(end Mem, events int) Block {
 
 // pipeUsed puts in r how much of the pipe is taken: a page takes new bytes only
 // when everything that it held has been read.
-func pipeUsed(p layout.Pipe[Mem], r Reg) Block {
+func pipeUsed(p *layout.Pipe[Mem], r Reg) Block {
 	return Block{
 		MOVQ(p.Start, r),
 		ANDL(layout.PageSize-1, r),

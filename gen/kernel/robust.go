@@ -63,7 +63,7 @@ func sysGetRobustList() Func {
 
 func exitRobustList() Func {
 	list, entry, offset, pending, left := RBX, R12, R13, R14, R15
-	head := func(r Reg) layout.RobustListHead[Mem] { return Fields[layout.RobustListHead[Mem]](r) }
+	head := func(r Reg) *layout.RobustListHead[Mem] { return Fields[layout.RobustListHead[Mem]](r) }
 	size := SizeOf[layout.RobustListHead[Mem]]()
 	onStack := head(RSP)
 	return FUNC("exit_robust_list",

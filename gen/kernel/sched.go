@@ -21,7 +21,7 @@ func enqueue(t, tmp Reg) Block {
 }
 
 // timer gives the fields of the Timer that r points to.
-func timer(r Reg) layout.Timer[Mem] { return Fields[layout.Timer[Mem]](r) }
+func timer(r Reg) *layout.Timer[Mem] { return Fields[layout.Timer[Mem]](r) }
 
 // returns ends a function that returns a constant.
 func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }

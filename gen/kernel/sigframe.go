@@ -23,7 +23,7 @@ const (
 
 // onAltStack sets CF if sp lies in the alternative signal stack of t.
 // Clobbers tmp.
-func onAltStack(t layout.Thread[Mem], sp, tmp Reg) Block {
+func onAltStack(t *layout.Thread[Mem], sp, tmp Reg) Block {
 	return Block{
 		LEAQ(sp.At(-1), tmp),
 		SUBQ(t.AltSP, tmp),
@@ -282,7 +282,7 @@ or -EFAULT (Linux arch/x86/kernel/signal.c, __setup_rt_frame).`,
 		MOVL(words, RCX),
 		REP(STOSQ()),
 
-		putSigInfo(frame.Info, t, sig, code),
+		putSigInfo(&frame.Info, t, sig, code),
 
 		copyRegs(toFrame, toRegs),
 		MOVQ(regs.Flags, RAX),

@@ -59,9 +59,9 @@ var (
 	actionSize = SizeOf[layout.SigAction[Mem]]()
 )
 
-func sigAction(r Reg) layout.SigAction[Mem]   { return Fields[layout.SigAction[Mem]](r) }
-func sigPending(r Reg) layout.SigPending[Mem] { return Fields[layout.SigPending[Mem]](r) }
-func sigQueue(r Reg) layout.SigQueue[Mem]     { return Fields[layout.SigQueue[Mem]](r) }
+func sigAction(r Reg) *layout.SigAction[Mem]   { return Fields[layout.SigAction[Mem]](r) }
+func sigPending(r Reg) *layout.SigPending[Mem] { return Fields[layout.SigPending[Mem]](r) }
+func sigQueue(r Reg) *layout.SigQueue[Mem]     { return Fields[layout.SigQueue[Mem]](r) }
 
 // actionOf puts the address of signal signo's action into to. base is
 // gs.SigActions, or a Process's ActionsBase.

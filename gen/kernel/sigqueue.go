@@ -10,7 +10,7 @@ var sigInfoSize = SizeOf[layout.SigInfo[Mem]]()
 
 // putSigInfo fills the zeroed info for the signal signo with si_code code, which
 // thread t has just taken. Clobbers RAX.
-func putSigInfo(info layout.SigInfo[Mem], t layout.Thread[Mem], signo, code Reg) Block {
+func putSigInfo(info *layout.SigInfo[Mem], t *layout.Thread[Mem], signo, code Reg) Block {
 	rest := Block{MOVQ(0, t.SigFull), MOVL(t.SigErrno, RAX), MOVL(RAX, info.SignoErrno.Add(4))}
 	for i, word := range t.SigRest {
 		rest = append(rest, MOVQ(word, RAX), MOVQ(RAX, info.Rest[i]))

@@ -6,7 +6,7 @@ import (
 )
 
 // sigTimer gives the fields of the SigTimer that r points to.
-func sigTimer(r Reg) layout.SigTimer[Mem] { return Fields[layout.SigTimer[Mem]](r) }
+func sigTimer(r Reg) *layout.SigTimer[Mem] { return Fields[layout.SigTimer[Mem]](r) }
 
 // Signals of timers, and the values in them and in struct sigevent (Linux
 // include/uapi/asm-generic/signal.h, siginfo.h).

@@ -16,7 +16,7 @@ const (
 )
 
 // timerFD gives the fields of the TimerFD that r points to.
-func timerFD(r Reg) layout.TimerFD[Mem] { return Fields[layout.TimerFD[Mem]](r) }
+func timerFD(r Reg) *layout.TimerFD[Mem] { return Fields[layout.TimerFD[Mem]](r) }
 
 // timerFDOf sets timerPtr to the TimerFD of descriptor EDI, or leaves.
 func timerFDOf(timerPtr Reg) Block {

@@ -6,7 +6,7 @@ import (
 )
 
 // epollItem gives the fields of the EpollItem that r points to.
-func epollItem(r Reg) layout.EpollItem[Mem] { return Fields[layout.EpollItem[Mem]](r) }
+func epollItem(r Reg) *layout.EpollItem[Mem] { return Fields[layout.EpollItem[Mem]](r) }
 
 // anyFile is the Thread.FileWait of a thread that looks at many files.
 const anyFile = -1
