@@ -84,6 +84,9 @@ func machineFor(t *testing.T, n stubs.Variant, engine vm.Engine) vm.Config {
 	if n.Features()&layout.FeatureBHICtrl != 0 {
 		need.Absent(t, need.CPUFeature, n.Name+" needs BHI_CTRL, which no emulated CPU has")
 	}
+	if n.Features()&layout.FeatureFRED != 0 {
+		return needFRED(t)
+	}
 	m := needBochs(t)
 	m.CPU = featuresCPU
 	return m
