@@ -11,6 +11,7 @@ import (
 const (
 	maxSteps      = 50_000
 	maxTotalSteps = 1_500_000
+	maxWaiting    = 500 // branches of one path that are yet to be followed: it is in a loop
 	maxFacts      = 96
 )
 

@@ -240,8 +240,11 @@ func (o *oracle) arithmetic(sh *shadow, in *inst) bool {
 		r := o.define(size, fmt.Sprintf("(%s %s %s)", name, a.text, b.text))
 		sh.cf, sh.of = "false", "false"
 		o.resultFlags(sh, r.text, size)
-		if in.op == opXOR && in.dst == in.src {
-			r = bv{text: r.text}
+		switch constant := a.sum && a.base == "" && b.sum && b.base == ""; { // RSP may move by it
+		case in.op == opXOR && in.dst == in.src:
+			r = bv{text: literal(0, size), sum: true}
+		case in.op == opAND && constant:
+			r = bv{text: literal(a.off&b.off, size), sum: true, off: a.off & b.off & maskOf(w)}
 		}
 		if in.op != opTEST {
 			o.write(sh, in.dst, w, r)

@@ -13,6 +13,9 @@ func (m *machine) step(st *state) bool {
 	m.steps++
 	st.steps++
 	st.at = st.pc
+	if len(m.todo) > maxWaiting {
+		m.steps = maxTotalSteps + 1 // for the other paths, too: each goes round as often
+	}
 	if st.steps > maxSteps || m.steps > maxTotalSteps {
 		m.undecided(st, claimLoop, "a loop, or too many paths, to follow to their end")
 		return false
