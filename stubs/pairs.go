@@ -1,9 +1,6 @@
 package stubs
 
-import (
-	"iter"
-	"slices"
-)
+import "iter"
 
 // pair is two values of two axes: the slot of each axis and the index of its
 // value. The lower slot is first.
@@ -30,13 +27,18 @@ func (v Axes) withPair(p pair) Axes {
 }
 
 // possible reports whether Validate finds nothing wrong.
-func (v Axes) possible() bool {
+func (v Axes) possible() bool { return v.excluded() == nil }
+
+// excluded returns the first exclusion that the variant is of, nil if it is possible.
+func (v Axes) excluded() *Exclusion {
 	for _, a := range registry.axes {
-		if slices.ContainsFunc(a.Excludes, func(c Exclusion) bool { return c.Is(v) }) {
-			return false
+		for i := range a.Excludes {
+			if a.Excludes[i].Is(v) {
+				return &a.Excludes[i]
+			}
 		}
 	}
-	return true
+	return nil
 }
 
 // Pairwise returns variants in which every two values of two axes that can occur
@@ -94,14 +96,11 @@ func allPairs() iter.Seq[pair] {
 // the two axes and, if that is not enough, on one or two more.
 func holding(p pair, list []Variant) (Axes, bool) {
 	for more := range 3 {
-		if more == 2 { // it takes long, and the presets are as different as any
-			list = list[:min(len(list), len(presets()))]
-		}
 		for _, n := range list {
 			if n.Axes.Bare {
 				continue
 			}
-			if v, ok := differing(n.Axes.withPair(p), p, 0, more); ok {
+			if v, ok := differing(n.Axes.withPair(p), p, more); ok {
 				return v, true
 			}
 		}
@@ -109,23 +108,25 @@ func holding(p pair, list []Variant) (Axes, bool) {
 	return Axes{}, false
 }
 
-// differing returns a possible variant that differs from v on that many axes, none of
-// them one of the pair's or before the axis from.
-func differing(v Axes, p pair, from, more int) (Axes, bool) {
-	if more == 0 {
-		return v, v.possible()
+// differing returns a possible variant that differs from v on at most that many axes,
+// none of them one of the pair's. Each change is one that takes back what excludes the
+// variant.
+func differing(v Axes, p pair, more int) (Axes, bool) {
+	why := v.excluded()
+	if why == nil || more == 0 {
+		return v, why == nil
 	}
-	for i, a := range registry.axes[from:] {
+	for _, a := range registry.axes {
 		if a.slot == p.axisA || a.slot == p.axisB {
 			continue
 		}
 		for n := range a.Values {
 			w := v
 			w.choice[a.slot] = uint8(n)
-			if w == v || n > 0 && !a.in(w) {
+			if why.Is(w) || n > 0 && !a.in(w) {
 				continue
 			}
-			if w, ok := differing(w, p, from+i+1, more-1); ok {
+			if w, ok := differing(w, p, more-1); ok {
 				return w, true
 			}
 		}
