@@ -258,12 +258,8 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		MOVQ(RAX, thread(RDX).SwitchTo),
 		CMPQ(desc.UsesScratch, 0),
 		IF(NE, // the other threads enter by this variant too from now on
-			MOVQ(sched.All, RDX),
-			LOOP(
-				TESTQ(RDX, RDX),
-				BREAK(E),
+			eachThread(RDX,
 				MOVQ(RAX, thread(RDX).SwitchTo),
-				MOVQ(thread(RDX).AllNext, RDX),
 			),
 		),
 		MOVQ(desc.TrapReturn, RAX),
@@ -449,12 +445,8 @@ func sysStats() Func {
 		copyField(sched.MMSwitches, stats.MMSwitches),
 		MOVQ(sched.Preempted, RCX),
 		SUBQ(sched.KernelPreemptions, RCX),
-		MOVQ(sched.All, RAX),
-		LOOP(
-			TESTQ(RAX, RAX),
-			BREAK(E),
+		eachThread(RAX,
 			ADDQ(thread(RAX).Preempted, RCX),
-			MOVQ(thread(RAX).AllNext, RAX),
 		),
 		MOVQ(RCX, stats.UserPreemptions),
 		copyField(sched.KernelPreemptions, stats.KernelPreemptions),

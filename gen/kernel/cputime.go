@@ -72,16 +72,12 @@ func processTimes() Func {
 ns, as of the last cpu_account. Clobbers RSI.`,
 		MOVQ(process(R8).UTime, RAX),
 		MOVQ(process(R8).STime, RDX),
-		MOVQ(sched.All, RSI),
-		LOOP(
-			TESTQ(RSI, RSI),
-			BREAK(E),
+		eachThread(RSI,
 			CMPQ(R8, t.Process),
 			IF(E,
 				ADDQ(t.UTime, RAX),
 				ADDQ(t.STime, RDX),
 			),
-			MOVQ(t.AllNext, RSI),
 		),
 		RETURN(),
 	).Takes(R8).Returns(RAX, RDX).Keeps(RDI, R8)

@@ -87,10 +87,7 @@ func killOthers() Func {
 	other := RBX
 	return FUNC("kill_others", "kill_others makes the other threads of the current process end. Turns interrupts off.",
 		CLI(),
-		MOVQ(sched.All, other),
-		LOOP(
-			TESTQ(other, other),
-			BREAK(E),
+		eachThread(other,
 			MOVQ(thread(other).Process, RAX),
 			CMPQ(RAX, gs.Process),
 			IF(E,
@@ -103,7 +100,6 @@ func killOthers() Func {
 					CALL(wakeUp),
 				),
 			),
-			MOVQ(thread(other).AllNext, other),
 		),
 		RETURN(),
 	).Saving(RBX).Takes()
@@ -345,10 +341,7 @@ func wakeWaiter() Func {
 	t := thread(threadPtr)
 	return FUNC("wake_waiter", "wake_waiter wakes the threads of the process RDI that wait for a child's end. IF is 0.",
 		MOVQ(RDI, group),
-		MOVQ(sched.All, threadPtr),
-		LOOP(
-			TESTQ(threadPtr, threadPtr),
-			BREAK(E),
+		eachThread(threadPtr,
 			CMPQ(t.ChildWait, 0),
 			IF(NE,
 				CMPQ(group, t.Process),
@@ -358,7 +351,6 @@ func wakeWaiter() Func {
 					CALL(wakeUp),
 				),
 			),
-			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)

@@ -160,13 +160,9 @@ place. Keeps RDI.`,
 		MOVQ(RAX, RDX),
 		TESTQ(RAX, RAX),
 		IF(NE,
-			MOVQ(sched.All, RAX),
-			LOOP(
-				TESTQ(RAX, RAX),
-				BREAK(E), // a zombie
+			eachThread(RAX, // a zombie
 				CMPQ(RDX, thread(RAX).Process),
 				BREAK(E),
-				MOVQ(thread(RAX).AllNext, RAX),
 			),
 		),
 		POPQ(RDX),

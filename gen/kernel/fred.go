@@ -233,14 +233,7 @@ as bad_iret does.`,
 			ADDQ(8, RCX),
 			CMPL(RCX, pt.OrigAX.Off),
 		).WHILE(B),
-		MOVQ(-1, ptRegs(frame).OrigAX),
-		MOVQ(frame, RSP),
-		MOVL(sigSEGV, RDI),
-		MOVL(siKernel, RSI),
-		XORL(RDX, RDX),
-		MOVL(x86.X86_TRAP_GP, RCX),
-		CALL(forceSigFault),
-		JMP(retintUser),
+		sendGP(frame),
 	).Takes(RDI).Spoils(RBX)
 }
 

@@ -215,10 +215,7 @@ func exitPI() Func {
 		`exit_pi hands over the futexes that the current thread owns and others wait for; their
 words say that the owner has died. Turns interrupts off.`,
 		MOVQ(gs.Current, self),
-		MOVQ(sched.All, blocked),
-		LOOP(
-			TESTQ(blocked, blocked),
-			BREAK(E),
+		eachThread(blocked,
 			CMPQ(self, thread(blocked).PIOwner),
 			IF(E,
 				MOVQ(thread(blocked).FutexKey, key),
@@ -240,7 +237,6 @@ words say that the owner has died. Turns interrupts off.`,
 				CALL(putUserInt), // if the word is gone, the waiter owns nothing
 				CALL(futexHandOver),
 			),
-			MOVQ(thread(blocked).AllNext, blocked),
 		),
 		RETURN(),
 	).Saving(RBX, R12, R13, R14).Takes()

@@ -117,10 +117,7 @@ func flushSignal() Func {
 		MOVQ(gs.Process, RSI),
 		LEAQ(process(RSI).Pending.Mask, RSI),
 		CALL(flushPending),
-		MOVQ(sched.All, threadPtr),
-		LOOP(
-			TESTQ(threadPtr, threadPtr),
-			BREAK(E),
+		eachThread(threadPtr,
 			MOVQ(t.Process, RAX),
 			CMPQ(RAX, gs.Process),
 			IF(E,
@@ -128,7 +125,6 @@ func flushSignal() Func {
 				LEAQ(t.Pending.Mask, RSI),
 				CALL(flushPending),
 			),
-			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)

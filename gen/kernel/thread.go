@@ -152,17 +152,27 @@ func reapThreads() Func {
 	).Saving(RBX).Takes()
 }
 
+// eachThread runs the items for every thread, with its address in th, which the items
+// keep. BREAK leaves with th there; else th is 0 afterwards.
+func eachThread(th Reg, items ...Item) Block {
+	return Block{
+		MOVQ(sched.All, th),
+		LOOP(
+			TESTQ(th, th),
+			BREAK(E),
+			Block(items),
+			MOVQ(thread(th).AllNext, th),
+		),
+	}
+}
+
 func findThread() Func {
 	t := thread(RAX)
 	return FUNC("find_thread", "find_thread returns the thread with TID EDI that has not ended, or 0.",
 		MOVL(RDI, RDI),
-		MOVQ(sched.All, RAX),
-		LOOP(
-			TESTQ(RAX, RAX),
-			BREAK(E),
+		eachThread(RAX,
 			CMPQ(RDI, t.TID),
 			BREAK(E),
-			MOVQ(t.AllNext, RAX),
 		),
 		RETURN(),
 	).Takes(RDI).Returns(RAX, RDI).Keeps(RSI, RDX, RCX, R8)

@@ -305,6 +305,21 @@ func retFromFork() Func {
 	).Takes().Spoils(RBX)
 }
 
+// sendGP goes on in a frame as if the user's instruction had raised #GP with the error
+// code R8: the thread gets SIGSEGV.
+func sendGP(frame Reg) Block {
+	return Block{
+		MOVQ(-1, ptRegs(frame).OrigAX),
+		MOVQ(frame, RSP),
+		MOVL(sigSEGV, RDI),
+		MOVL(siKernel, RSI),
+		XORL(RDX, RDX),
+		MOVL(x86.X86_TRAP_GP, RCX),
+		CALL(forceSigFault),
+		JMP(retintUser),
+	}
+}
+
 func badIret() Func {
 	frame := RBX
 	regs := ptRegs(RDI)
@@ -326,13 +341,6 @@ is at the iret frame. It makes the fault look like one of the user's instruction
 			MOVQ(RAX, frame.Index(RCX, 1)),
 			SUBQ(8, RCX),
 		).WHILE(NS),
-		MOVQ(-1, ptRegs(frame).OrigAX),
-		MOVQ(frame, RSP),
-		MOVL(sigSEGV, RDI),
-		MOVL(siKernel, RSI),
-		XORL(RDX, RDX),
-		MOVL(x86.X86_TRAP_GP, RCX),
-		CALL(forceSigFault),
-		JMP(retintUser),
+		sendGP(frame),
 	).Takes(RDI).Spoils(RBX)
 }

@@ -64,17 +64,13 @@ func sysGetrusage() Func {
 			MOVQ(process(R8).Switches, RCX),
 			MOVQ(process(R8).Preempted, RDX),
 			MOVQ(process(R8).Faults, RAX),
-			MOVQ(sched.All, RSI),
-			LOOP(
-				TESTQ(RSI, RSI),
-				BREAK(E),
+			eachThread(RSI,
 				CMPQ(R8, t.Process),
 				IF(E,
 					ADDQ(t.Switches, RCX),
 					ADDQ(t.Preempted, RDX),
 					ADDQ(t.MinFaults, RAX),
 				),
-				MOVQ(t.AllNext, RSI),
 			),
 		).ELSE(
 			CALL(countSwitches),

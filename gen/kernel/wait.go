@@ -85,10 +85,7 @@ func fileWake() Func {
 		CLI(),
 		MOVQ(RDI, file),
 		MOVL(RSI, events),
-		MOVQ(sched.All, threadPtr),
-		LOOP(
-			TESTQ(threadPtr, threadPtr),
-			BREAK(E),
+		eachThread(threadPtr,
 			CMPQ(t.FileWait, anyFile),
 			JE("wake"),
 			CMPQ(file, t.FileWait),
@@ -101,7 +98,6 @@ func fileWake() Func {
 			XORL(RSI, RSI),
 			CALL(wakeUp),
 			LABEL("next"),
-			MOVQ(t.AllNext, threadPtr),
 		),
 		RETURN(),
 	).Saving(RBX, R12, R13).Takes(RDI, RSI)

@@ -22,15 +22,14 @@ type Thing string
 
 // The things that may be absent. There is no other list.
 const (
-	CPUFeature Thing = "CPU feature"              // of this CPU, or of the model that an emulator has of one
-	KVM        Thing = "hardware KVM"             // a CPU with VMX or SVM, and a /dev/kvm that is theirs
-	PMU        Thing = "PMU"                      // performance counters that a guest may use
-	FREDBochs  Thing = "Bochs with FRED"          // Debian 12 has Bochs 2.7
-	NewLinux   Thing = "kernel of a newer Debian" // the archive of this one has its own alone
+	CPUFeature Thing = "CPU feature"     // of this CPU, or of the model that an emulator has of one
+	KVM        Thing = "hardware KVM"    // a CPU with VMX or SVM, and a /dev/kvm that is theirs
+	PMU        Thing = "PMU"             // performance counters that a guest may use
+	FREDBochs  Thing = "Bochs with FRED" // Debian 12 has Bochs 2.7
 )
 
 // Things are all things that may be absent.
-var Things = []Thing{CPUFeature, KVM, PMU, FREDBochs, NewLinux}
+var Things = []Thing{CPUFeature, KVM, PMU, FREDBochs}
 
 // listVariable names the file to which each test that was skipped for a Thing
 // adds a line.
