@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,8 +135,8 @@ func (e *env) runNightly(ctx context.Context, o nightlyOptions, args []string) (
 	}
 	defer func() { failed = errors.Join(failed, store.Close()) }()
 	if o.plan {
-		if o.format != "text" && o.format != "json" {
-			return 0, fmt.Errorf("-plan -format %s: want text or json", o.format)
+		if !slices.Contains(table.Plain, o.format) {
+			return 0, fmt.Errorf("-plan -format %s: want text, json or csv", o.format)
 		}
 		return 0, e.printPlan(ctx, store, cells, o.format)
 	}

@@ -62,19 +62,37 @@ func short(text string) string {
 }
 
 // Formats are the formats of Write.
-var Formats = []string{"text", "json"}
+var Formats = []string{"text", "json", "csv"}
 
-// Write prints the result in one of Formats. The text format leaves out the steps.
+// Write prints the result in one of Formats. The text format leaves out the steps, and
+// CSV has them alone.
 func (r *Result) Write(w io.Writer, format string) error {
-	if format == "json" {
+	switch format {
+	case "json":
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
+	case "csv":
+		return r.csv(w)
 	}
 	var b strings.Builder
 	r.text(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// csv writes a row for each step, in the order in which they were made.
+func (r *Result) csv(w io.Writer) error {
+	t := &table.Table{Head: []string{"commit", "verdict", "value", "subject", "detail"}}
+	for _, s := range r.Steps {
+		value := ""
+		if s.Value != nil {
+			value = s.Value.String()
+		}
+		t.Add(s.Commit.ID, string(s.Verdict), value, s.Commit.Subject, s.Detail)
+	}
+	d := table.Document{Blocks: []table.Block{{Table: t}}}
+	return d.Write(w, "csv")
 }
 
 // mostFiles is how many files the text names.

@@ -99,7 +99,7 @@ func (r *Result) counted() string {
 }
 
 // Formats are the formats of Write.
-var Formats = []string{"text", "markdown", "json", "junit", "tap"}
+var Formats = []string{"text", "markdown", "json", "csv", "junit", "tap"}
 
 // Write prints the result in one of Formats.
 func (r *Result) Write(w io.Writer, format string) error {
@@ -110,6 +110,8 @@ func (r *Result) Write(w io.Writer, format string) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
+	case "csv":
+		return r.csv(w)
 	case "junit":
 		return r.junit(w)
 	case "tap":
@@ -156,6 +158,19 @@ func (r *Result) markdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// csv writes a row for each cell and then one for each finding, which has no outcome.
+func (r *Result) csv(w io.Writer) error {
+	t := &table.Table{Head: []string{"cell", "outcome", "seconds", "finding", "series", "since", "detail"}}
+	for _, c := range r.Cells {
+		t.Add(c.Cell, c.Outcome, fmt.Sprintf("%.3f", c.Seconds), "", "", "", c.Detail)
+	}
+	for _, f := range r.Findings {
+		t.Add(f.Cell, "", "", f.Title(), f.Series, f.Since, f.Words())
+	}
+	d := table.Document{Blocks: []table.Block{{Table: t}}}
+	return d.Write(w, "csv")
 }
 
 // cell makes text fit into a table of Markdown.
