@@ -45,6 +45,7 @@ require (
 	github.com/klauspost/compress v1.20.4
 	github.com/pierrec/lz4/v4 v4.1.33
 	github.com/therootcompany/xz v1.0.1
+	golang.org/x/image v0.48.0
 )
 
 require (

@@ -112,6 +112,7 @@ func Build(c Config) (*Image, error) {
 	p.Add(proto.EFI())
 	p.Add(proto.Answers())
 	p.Add(proto.Boots())
+	p.Add(proto.Screens())
 	p.Add(proto.PVH())
 	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())

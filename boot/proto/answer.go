@@ -238,6 +238,7 @@ folder R14, and it can be written to; else R15 is the reason.`,
 				`efi_answer writes the answer, says on the firmware's console what became of it, and
 ends the machine. RBP and R12 are as in efi_main, RSP is its frame.`,
 				MOVQ(systab.BootServices, RBX),
+				CALL("efi_last_rows"),
 				CALL("efi_volume_open"),
 				IF(NE,
 					CALL("efi_why"),

@@ -43,6 +43,7 @@ physical address of a layout.BIOSInfo, CS and DS are flat, IF is 0.`,
 		IMULQ(SizeOf[layout.MemMapEntry[Mem]](), RCX),
 		CLD(),
 		REP(MOVSB()),
+		CALL("screen_find_text"),
 		RETURN(),
 	).Saving(RBX)
 	return Program{Funcs: []Func{entry, parse}}

@@ -140,6 +140,7 @@ efi_fail.`,
 					ADDQ(SizeOf[layout.EFIConfigurationTable[Mem]](), RSI),
 				),
 
+				CALL("efi_screen"),
 				TESTQ(R13, R13),
 				IF(E, CALL("efi_answer_begin")),
 

@@ -84,6 +84,7 @@ Fails by boot_fail.`,
 			ADDQ(SizeOf[layout.MemMapEntry[Mem]](), RDI),
 			DECQ(RAX),
 		).WHILE(NE)),
+		CALL("screen_find_text"),
 		RETURN(),
 	).Saving(RBX, R12)
 	return Program{Funcs: []Func{entry, parse}}

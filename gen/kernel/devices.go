@@ -17,6 +17,9 @@ const (
 	randomMinor  = 8
 	urandomMinor = 9
 
+	vtMajor  = 4
+	vt1Minor = 1
+
 	ttyMajor     = 5
 	ttyMinor     = 0
 	consoleMinor = 1
@@ -35,6 +38,7 @@ var builtinNodes = []builtinNode{
 	{name: "dev", mode: S_IFDIR | 0o755},
 	{name: "dev/console", mode: S_IFCHR | 0o600, major: ttyMajor, minor: consoleMinor},
 	{name: "dev/tty", mode: S_IFCHR | 0o666, major: ttyMajor, minor: ttyMinor},
+	{name: "dev/tty1", mode: S_IFCHR | 0o620, major: vtMajor, minor: vt1Minor},
 	{name: "dev/null", mode: S_IFCHR | 0o666, major: memMajor, minor: nullMinor},
 	{name: "dev/zero", mode: S_IFCHR | 0o666, major: memMajor, minor: zeroMinor},
 	{name: "dev/random", mode: S_IFCHR | 0o666, major: memMajor, minor: randomMinor},
@@ -75,10 +79,10 @@ func device(major, minor int) int { return major<<8 | minor }
 func devices() Program {
 	return Program{
 		Funcs: Funcs(
-			deviceOps, readEOF, writeNull, readZero, consoleWriteUser, pollConsole,
+			deviceOps, readEOF, writeNull, readZero, consoleWriteUser, screenWriteUser, pollConsole,
 		),
 		Data: []Data{
-			builtinCpioData(), consoleOps(), nullOps(), zeroOps(), randomOps(), consoleBuffer,
+			builtinCpioData(), consoleOps(), screenOps(), nullOps(), zeroOps(), randomOps(), consoleBuffer,
 		},
 	}
 }
@@ -90,6 +94,10 @@ func builtinCpioData() Data {
 
 func consoleOps() Data {
 	return fileOps("console_ops", layout.FileOps[any]{Read: readEOF, Write: consoleWriteUser, Poll: pollConsole})
+}
+
+func screenOps() Data {
+	return fileOps("screen_ops", layout.FileOps[any]{Read: readEOF, Write: screenWriteUser, Poll: pollConsole})
 }
 
 func nullOps() Data {
@@ -116,6 +124,7 @@ func deviceOps() Func {
 			}{
 				{device(ttyMajor, consoleMinor), consoleOps},
 				{device(ttyMajor, ttyMinor), consoleOps},
+				{device(vtMajor, vt1Minor), screenOps},
 				{device(memMajor, nullMinor), nullOps},
 				{device(memMajor, zeroMinor), zeroOps},
 				{device(memMajor, randomMinor), randomOps},
@@ -162,10 +171,29 @@ func readZero() Func {
 }
 
 func consoleWriteUser() Func {
-	from, left, written, n := RBX, R12, R13, R14
 	return FUNC("console_write_user",
 		`console_write_user is the Write of the console: the bytes go to COM1 as they
 are. If the buffer is bad from some address on, the bytes before it are written.`,
+		writeUser(consoleWrite),
+	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
+}
+
+func screenWriteUser() Func {
+	return FUNC("screen_write_user",
+		`screen_write_user is the Write of /dev/tty1, the screen: EIO if there is none. From
+the first on, the screen no longer shows what the console says.`,
+		CMPQ(screen.Kind, layout.ScreenNone),
+		IF(E, fail(EIO)),
+		MOVQ(1, screen.Taken),
+		writeUser(screenWrite),
+	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
+}
+
+// writeUser is the rest of a Write: the user's bytes go to a function that takes RSI
+// bytes at RDI.
+func writeUser(to func() Func) Block {
+	from, left, written, n := RBX, R12, R13, R14
+	return Block{
 		MOVQ(RSI, from),        // the user's next byte
 		MOVQ(RDX, left),        // left
 		XORL(written, written), // written
@@ -185,14 +213,14 @@ are. If the buffer is bad from some address on, the bytes before it are written.
 			),
 			LEAQ(Sym(consoleBuffer), RDI),
 			MOVQ(n, RSI),
-			CALL(consoleWrite),
+			CALL(to),
 			ADDQ(n, from),
 			ADDQ(n, written),
 			SUBQ(n, left),
 		),
 		MOVQ(written, RAX),
 		RETURN(),
-	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
+	}
 }
 
 func pollConsole() Func {

@@ -144,6 +144,12 @@
 // allocator or get_kernel_page, which fail with ENOMEM once only layout.ReservePages are
 // left.
 //
+// # Screen
+//
+// A screen of pixels or of VGA's text shows 80 columns and 25 rows (screen.go): the console,
+// or what a program writes to /dev/tty1, and the log. The characters are kept, and only those
+// that have changed are drawn, since reading pixels or moving them takes long.
+//
 // # User memory
 //
 // User memory is touched only by the routines of uaccess.go, whose faulting

@@ -23,6 +23,7 @@ var (
 	gdtEnd          = EXTERNDATA("gdt_end")
 	initPgDir       = EXTERNDATA("init_pg_dir")
 	physmapPdpt     = EXTERNDATA("physmap_pdpt")
+	kernelPDPT      = EXTERNDATA("kernel_pdpt")
 	kernelPd        = EXTERNDATA("kernel_pd")
 	kernelPageTable = EXTERNDATA("kernel_page_table")
 

@@ -28,7 +28,7 @@ type subsystem struct {
 
 // subsystems are the kernel's, in the order in memory.
 var subsystems = []subsystem{
-	{"core", []func() Program{start, console, answers, panics, traps, freds, messages}},
+	{"core", []func() Program{start, console, screens, answers, panics, traps, freds, messages}},
 	{"mm", []func() Program{
 		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
 		faults, uaccess, spaces,
@@ -171,7 +171,6 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		INVLPG(RDI.At(0)),
 
 		CALL(consoleInit),
-		CALL(answerReason),
 		CALL(trapInit),
 		CALL(cpuInit),
 		CALL(ptiInit),
@@ -180,6 +179,8 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		MOVQ(uint64(layout.KernelBase), RCX),
 		ADDQ(RCX, RAX),
 		CALL(RAX),
+		CALL(screenInit),
+		CALL(answerReason),
 		CMPQ(info.InitrdStart, 0),
 		IF(E, // the loader gave no initramfs: use the image's own, if it has one
 			MOVQ(Sym(builtinInitramfs).Add(8), RCX), // length

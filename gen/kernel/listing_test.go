@@ -62,7 +62,7 @@ func linked(t *testing.T) *Object {
 	p := Body()
 	p.Late = nil
 	for _, d := range []Data{
-		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPd, kernelPageTable,
+		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPDPT, kernelPd, kernelPageTable,
 		builtinInitramfs, builtinCmdline, builtinArgs, kernelBuild,
 		variants, variantsCount, mdsVerwSel, entryRodataEnd,
 		kallsymsData, kallsymsNames,

@@ -10,8 +10,36 @@ type BootInfo[T any] struct {
 	InitrdStart T // linear address of the boot module; 0: none
 	InitrdEnd   T
 	RSDP        T // linear address of ACPI's root pointer; 0: the kernel must search for it
+	Screen      Screen[T]
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T]
+}
+
+// Screen is the screen as the firmware or the loader has left it.
+type Screen[T any] struct {
+	Kind   T // Screen*
+	Base   T // physical address of the first pixel
+	Pitch  T // bytes from one row of pixels to the next
+	Width  T // in pixels
+	Height T
+}
+
+// Kinds of screens.
+const (
+	ScreenNone   = 0
+	ScreenText   = 1 // VGA's text mode of 80 columns and 25 rows; only Kind counts
+	ScreenPixels = 2 // pixels of 32 bits
+)
+
+// ScreenState is what the kernel knows of the screen that it writes on.
+type ScreenState[T any] struct {
+	Kind T // of Screen; ScreenNone: there is none, or it is not used
+	Base T // linear address of the first character or pixel
+	// Pitch is that of Screen. Right and Down lead from one character to the next, in
+	// bytes. Each pixel of a glyph is Scale pixels wide and high.
+	Pitch, Right, Down, Scale T
+	Column, Row               T // where the next character goes; Column may be the one after the last
+	Taken                     T // 1: a program has opened /dev/tty1
 }
 
 // MemMapEntry is one range of physical memory.

@@ -56,7 +56,15 @@ const (
 )
 
 // EFITextOutput is EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL (12.4) as far as it is called.
-type EFITextOutput[T any] struct{ Reset, OutputString T }
+type EFITextOutput[T any] struct {
+	Reset, OutputString, TestString, QueryMode, SetMode T
+	SetAttribute, ClearScreen, SetCursorPosition        T
+	EnableCursor                                        T
+	Mode                                                T // EFITextMode
+}
+
+// EFITextMode is SIMPLE_TEXT_OUTPUT_MODE up to the mode: fields of 32 bits.
+type EFITextMode[T any] struct{ MaxMode T } // Mode is its upper half
 
 // EFILoadedImage is EFI_LOADED_IMAGE_PROTOCOL (9.1) up to the load options: a text
 // of 16-bit characters, or whatever else the boot option holds.
@@ -83,6 +91,37 @@ type EFIFileSystemInfo[T any] struct {
 	FreeSpace  T // bytes
 	BlockSize  T // its lower half, in bytes
 }
+
+// EFIGraphicsOutput is EFI_GRAPHICS_OUTPUT_PROTOCOL (12.9).
+type EFIGraphicsOutput[T any] struct {
+	QueryMode, SetMode, Blt T
+	Mode                    T // EFIGraphicsMode
+}
+
+// EFIGraphicsMode is EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE.
+type EFIGraphicsMode[T any] struct {
+	MaxMode, Info, SizeOfInfo            T // MaxMode: 32 bits each, Mode after it; Info: EFIGraphicsInfo
+	FrameBufferBase, FrameBufferByteSize T
+}
+
+// EFIGraphicsInfo is EFI_GRAPHICS_OUTPUT_MODE_INFORMATION: fields of 32 bits, two in a
+// word.
+type EFIGraphicsInfo[T any] struct {
+	Version     T // HorizontalResolution is its upper half
+	Vertical    T // PixelFormat is its upper half
+	Masks       [2]T
+	PerScanLine T // in pixels; the lower half
+}
+
+// EfiPixelBitMask and the formats below it have pixels of 32 bits in memory, if all masks
+// together are that wide; EfiPixelBltOnly has none.
+const (
+	EfiPixelBitMask = 2
+	EfiPixelBltOnly = 3
+)
+
+// EfiByProtocol is a way to search for handles (7.3).
+const EfiByProtocol = 2
 
 // EFIConfigurationTable is EFI_CONFIGURATION_TABLE.
 type EFIConfigurationTable[T any] struct {
