@@ -55,8 +55,8 @@ zeros.
 QEMU runs the call one instruction at a time, from SYSCALL up to the instruction
 behind it. No interrupt arrives meanwhile, so a call that waits cannot be
 followed. What is printed is the code as it was in memory: alternatives, static
-branches and call sites are patched. Linux itself names its functions
-(/proc/kallsyms).
+branches and call sites are patched. Functions have the names of a vmlinux's
+symbols, with those that are inlined if it has DWARF, and else of /proc/kallsyms.
 
 Examples:
 
@@ -206,8 +206,19 @@ func (t *traced) document(call []string, format string) *table.Document {
 		row(parts, s.String(), s.Work)
 	}
 	steps := &table.Table{Name: "steps", Words: true, Key: table.NoKey, Head: []string{"address", "function", "bytes", "instruction"}}
+	inlined := works("inlined", "inlined function")
+	for _, f := range t.path.ByInlined() {
+		row(inlined, f.Func, f.Work)
+	}
+	if len(inlined.Rows) > 0 {
+		steps.Head = append(steps.Head, "inlined")
+	}
 	for _, s := range t.path.Steps {
-		steps.Add(fmt.Sprintf("%x", s.Addr), s.Place(), fmt.Sprintf("%x", s.Code), s.Text())
+		cells := []any{fmt.Sprintf("%x", s.Addr), s.Place(), fmt.Sprintf("%x", s.Code), s.Text()}
+		if len(inlined.Rows) > 0 {
+			cells = append(cells, strings.Join(s.Inlined, " in "))
+		}
+		steps.Add(cells...)
 	}
 	if format == "csv" { // which has one table
 		d.Add(table.Block{Table: steps})
@@ -222,6 +233,10 @@ func (t *traced) document(call []string, format string) *table.Document {
 	} else {
 		d.Add(table.Space, table.Block{Table: parts})
 	}
-	d.Add(table.Space, table.Block{Table: sum}, table.Space, table.Block{Table: steps})
+	d.Add(table.Space, table.Block{Table: sum})
+	if len(inlined.Rows) > 0 {
+		d.Add(table.Space, table.Block{Table: inlined})
+	}
+	d.Add(table.Space, table.Block{Table: steps})
 	return d
 }

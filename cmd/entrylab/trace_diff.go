@@ -124,13 +124,13 @@ func diffDocument(both [2]*traced, call []string, pairs []trace.Pair) *table.Doc
 		}
 		switch {
 		case p.Same && !p.Renamed:
-			t.Add("", p.Left.Function(), p.Left.Text(), p.Right.Text())
+			t.Add("", p.Left.Within(), p.Left.Text(), p.Right.Text())
 		case p.Same:
-			t.Add("~", p.Left.Function(), p.Left.Text(), p.Right.Text())
+			t.Add("~", p.Left.Within(), p.Left.Text(), p.Right.Text())
 		case p.Left != nil:
-			t.Add("<", p.Left.Function(), p.Left.Text(), "")
+			t.Add("<", p.Left.Within(), p.Left.Text(), "")
 		default:
-			t.Add(">", p.Right.Function(), "", p.Right.Text())
+			t.Add(">", p.Right.Within(), "", p.Right.Text())
 		}
 	}
 	if skipped > 0 {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/internal/need"
 )
 
@@ -14,7 +18,7 @@ import (
 // counts, on a generated kernel and on Linux.
 func TestTrace(t *testing.T) {
 	need.QEMU(t)
-	linux := need.Linux(t)
+	kernel := need.Linux(t)
 	for _, row := range []struct {
 		name string
 		args []string
@@ -25,7 +29,7 @@ func TestTrace(t *testing.T) {
 			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x9 ", "mov %rsp,%gs:0x0\n",
 		}, true},
 		{"arguments", []string{"trace", "linux-6.12", "uname", "BUF"}, []string{"linux-6.12: uname BUF, ", "copy_to_user+0x"}, false},
-		{"Linux", []string{"trace", linux}, []string{
+		{"Linux", []string{"trace", kernel}, []string{
 			": getppid, ", "entry_SYSCALL_64+0x0 ", "do_syscall_64+0x", "__task_pid_nr_ns", "syscall_return_via_sysret", " sysretq\n",
 		}, true},
 	} {
@@ -88,8 +92,8 @@ func TestTraceBad(t *testing.T) {
 // entry, that is all that differs.
 func TestDiffExecuted(t *testing.T) {
 	need.QEMU(t)
-	linux := need.Linux(t)
-	longer := longerEntry(t, linux)
+	kernel := need.Linux(t)
+	longer := longerEntry(t, kernel)
 	for _, row := range []struct {
 		name string
 		args []string
@@ -97,8 +101,8 @@ func TestDiffExecuted(t *testing.T) {
 	}{
 		{"nothing", []string{"linux-3.19", "linux-3.19"}, []string{"\nThey run the same instructions.\n"}},
 		{"a variant", []string{"linux-3.19", "heukelum-v2"}, []string{"\nassembly entry: +6 instructions, +1 load, +5 stores, +1 access by GS\nassembly exit: -1 access by GS\n", "\nin all: +6 instructions"}},
-		{"a preset of Linux", []string{"linux-6.12", linux}, []string{"\nlinux-6.12, as executed by Linux ", ": assembly entry ", ", assembly exit "}},
-		{"one instruction of Linux", []string{linux, longer}, []string{"\nin all: +1 instruction\n", "xor %esi,%esi", "\n>   entry_SYSCALL_64_after_hwframe"}},
+		{"a preset of Linux", []string{"linux-6.12", kernel}, []string{"\nlinux-6.12, as executed by Linux ", ": assembly entry ", ", assembly exit "}},
+		{"one instruction of Linux", []string{kernel, longer}, []string{"\nin all: +1 instruction\n", "xor %esi,%esi", "\n>   entry_SYSCALL_64_after_hwframe"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,5 +119,79 @@ func TestDiffExecuted(t *testing.T) {
 	}
 	if status, _, said := played(t, "diff", "-executed", "linux-3.19"); status != exitError || !strings.Contains(said, "want two subjects") {
 		t.Errorf("one subject: status %d, %s", status, said)
+	}
+}
+
+// namedEntry is the vmlinux in a bzImage, with a symbol for its entry_SYSCALL_64 alone.
+func namedEntry(t *testing.T, bzImage, name string) (path string) {
+	t.Helper()
+	im, err := linux.Open(t.Context(), bzImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := im.Kernel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := slices.IndexFunc(f.Sections, func(s *elf.Section) bool { return s.Name == ".text" })
+	begin := []byte{0x0f, 0x01, 0xf8, 0x65, 0x48, 0x89, 0x24, 0x25} // SWAPGS, MOVQ RSP, GS:…
+	at := bytes.Index(data[f.Sections[text].Offset:], begin)
+	if at < 0 {
+		t.Fatalf("%s has no entry_SYSCALL_64", bzImage)
+	}
+	put := func(what any) (offset uint64) {
+		data = append(data, make([]byte, -len(data)&7)...)
+		offset = uint64(len(data))
+		if data, err = binary.Append(data, binary.LittleEndian, what); err != nil {
+			t.Fatal(err)
+		}
+		return offset
+	}
+	var head elf.Header64
+	var sections []elf.Section64
+	if _, err := binary.Decode(data, binary.LittleEndian, &head); err != nil {
+		t.Fatal(err)
+	}
+	sections = make([]elf.Section64, head.Shnum, head.Shnum+2)
+	if _, err := binary.Decode(data[head.Shoff:], binary.LittleEndian, sections); err != nil {
+		t.Fatal(err)
+	}
+	names := []byte("\x00" + name + "\x00")
+	symbols := []elf.Sym64{{}, {Name: 1, Info: byte(elf.STB_GLOBAL) << 4, Shndx: uint16(text), Value: f.Sections[text].Addr + uint64(at)}}
+	sections = append(sections,
+		elf.Section64{Type: uint32(elf.SHT_SYMTAB), Off: put(symbols), Size: uint64(binary.Size(symbols)), Link: uint32(head.Shnum) + 1, Info: 1, Entsize: elf.Sym64Size},
+		elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: put(names), Size: uint64(len(names))})
+	head.Shoff, head.Shnum = put(sections), uint16(len(sections))
+	if _, err := binary.Encode(data, binary.LittleEndian, head); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "vmlinux")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestTraceSymbols: what a vmlinux names has its name, and what it does not, that of
+// /proc/kallsyms.
+func TestTraceSymbols(t *testing.T) {
+	need.QEMU(t)
+	t.Parallel()
+	const name = "entry_of_this_vmlinux"
+	status, out, said := played(t, "trace", namedEntry(t, need.Linux(t), name))
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, said)
+	}
+	for _, want := range []string{name + "+0x0 ", "do_syscall_64+0x", "_sys_getppid+0x", "\nassembly exit "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "entry_SYSCALL_64") {
+		t.Errorf("the guest's name is not replaced in\n%s", out)
 	}
 }

@@ -13,7 +13,8 @@ import (
 // Pair is a step of two paths. The side that has no such step is nil.
 type Pair struct {
 	Left, Right *Step
-	// Part is the function or, in the assembly, the stage.
+	// Part is the function, with those inlined in it that the step belongs to (Step.Within),
+	// or, in the assembly, the stage.
 	Part string
 	// Same is set if both run the same instruction in the same part. Where code and data
 	// lie may differ, and which registers are used; Renamed is set if these do.
@@ -30,7 +31,7 @@ func Diff(left, right Path) ([]Pair, error) {
 	if (len(a)+1)*(len(b)+1) > maxCells {
 		return nil, fmt.Errorf("trace: paths of %d and %d instructions are too long to compare", len(a), len(b))
 	}
-	parts := [2][]string{left.parts(), right.parts()}
+	parts := [2][]string{left.parts(Step.Within), right.parts(Step.Within)}
 	var out []Pair
 	align.Sequences(len(a), len(b), func(i, j int) bool { return a[i] == b[j] },
 		func(i, j int) {
@@ -42,24 +43,25 @@ func Diff(left, right Path) ([]Pair, error) {
 	return out, nil
 }
 
-// key is what two steps have in common that are the same.
+// key is what two steps have in common that are the same. What is inlined is not a part of
+// it: only one of two kernels may have DWARF.
 type key struct{ part, instruction string }
 
 func keys(p Path) []key {
 	list := make([]key, len(p.Steps))
-	for i, part := range p.parts() {
+	for i, part := range p.parts(Step.Function) {
 		list[i] = key{part, shape(p.Steps[i].Code)}
 	}
 	return list
 }
 
-// parts returns the part of the path that each step belongs to: its function, but in the
-// assembly, whose labels differ from release to release, its stage.
-func (p Path) parts() []string {
+// parts returns the part of the path that each step belongs to: its function, as a method
+// names it, but in the assembly, whose labels differ from release to release, its stage.
+func (p Path) parts(function func(Step) string) []string {
 	stages, err := p.Stages()
 	list := make([]string, len(p.Steps))
 	for i, s := range p.Steps {
-		list[i] = s.Function()
+		list[i] = function(s)
 		if err == nil && (stages[i] == AssemblyEntry || stages[i] == AssemblyExit) {
 			list[i] = stages[i].String()
 		}

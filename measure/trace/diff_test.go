@@ -104,3 +104,25 @@ func TestAgree(t *testing.T) {
 		t.Errorf("without a handler: error is %v", err)
 	}
 }
+
+// TestDiffInlined: what is inlined names the part that a change is in, and does not keep
+// steps apart of which one kernel tells it and another does not.
+func TestDiffInlined(t *testing.T) {
+	left, right := pathOf(t, 0, "488b4708", "c3"), pathOf(t, 64, "488b4708", "48894708", "c3")
+	right.Steps[0].Inlined, right.Steps[1].Inlined = []string{"outer"}, []string{"inner", "outer"}
+	pairs, err := Diff(left, right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, all := ByPart(pairs)
+	if len(list) != 1 || list[0].Part != "inner in outer in f" || all.String() != "+1 instruction, +1 store" {
+		t.Errorf("changes are %+v, in all %v", list, all)
+	}
+	work := right.ByInlined()
+	if len(work) != 2 || work[0].Func != "outer in f" || work[1].Func != "inner in outer in f" || work[0].Loads != 1 || work[1].Stores != 1 {
+		t.Errorf("inlined work is %+v", work)
+	}
+	if none := left.ByInlined(); len(none) != 0 {
+		t.Errorf("nothing is inlined, and %+v", none)
+	}
+}

@@ -187,21 +187,39 @@ type FuncWork struct {
 // ByFunc returns the work of each function, in the order in which they are first met, and
 // the work of all.
 func (p Path) ByFunc() (list []FuncWork, all Work) {
-	at := map[string]int{}
-	var each []counter
 	var sum counter
 	for _, s := range p.Steps {
-		i, ok := at[s.Func]
+		sum.add(s)
+	}
+	return p.by(func(s Step) (string, bool) { return s.Func, true }), sum.Work
+}
+
+// ByInlined returns the work of each inlined function, in the order in which they are first
+// met, named as Step.Within does; that of functions inlined in it is not a part of it.
+func (p Path) ByInlined() []FuncWork {
+	return p.by(func(s Step) (string, bool) { return s.Within(), len(s.Inlined) > 0 })
+}
+
+// by returns the work of each group of steps, by a function that names a step's group or
+// leaves the step out.
+func (p Path) by(group func(Step) (string, bool)) (list []FuncWork) {
+	at := map[string]int{}
+	var each []counter
+	for _, s := range p.Steps {
+		name, ok := group(s)
+		if !ok {
+			continue
+		}
+		i, ok := at[name]
 		if !ok {
 			i = len(list)
-			at[s.Func] = i
-			list, each = append(list, FuncWork{Func: s.Func}), append(each, counter{})
+			at[name] = i
+			list, each = append(list, FuncWork{Func: name}), append(each, counter{})
 		}
 		each[i].add(s)
-		sum.add(s)
 	}
 	for i := range list {
 		list[i].Work = each[i].Work
 	}
-	return list, sum.Work
+	return list
 }

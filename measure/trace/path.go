@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/gdb"
@@ -42,6 +45,9 @@ type Step struct {
 	// is in the guest, and Func is Ring3; for an address in no function it is empty.
 	Func  string
 	Start uint64
+	// Inlined are the functions inlined in Func that it belongs to, the innermost first,
+	// if the kernel is a vmlinux with DWARF.
+	Inlined []string
 }
 
 // Ring3 is the place of a call's SYSCALL.
@@ -54,23 +60,54 @@ const MaxSteps = 1_000_000
 const maxInstruction = 15
 
 // Linux boots a prepared machine whose kernel is a Linux, and follows the call of its
-// guest. The guest tells the names of the functions. onLine, if not nil, is called with
-// each line of the guest. The run is what else the guest did; without an error it is
-// complete, and may have checks that failed. With one it has at least what was printed.
+// guest. A vmlinux names its functions; what no symbol of it names, as all of a bzImage,
+// the guest does. onLine, if not nil, is called with each line of the guest. The run is
+// what else the guest did; without an error it is complete, and may have checks that
+// failed. With one it has at least what was printed.
 func Linux(ctx context.Context, m vm.Config, onLine func(string)) (Path, *boot.Run, error) {
+	image, err := linux.Open(ctx, m.Kernel)
+	if err != nil {
+		return Path{}, nil, err
+	}
+	symbols, err := image.Symbols(ctx)
+	if err != nil {
+		return Path{}, nil, err
+	}
 	paths, run, err := follow(ctx, m, []string{wire.Linux}, true, onLine)
 	if err != nil {
 		return Path{}, run, err
 	}
+	return paths[0], run, paths[0].name(symbols, run.Symbols)
+}
+
+// name gives each step its function: that of the image, whose symbols may be nil, or else
+// what the guest has said.
+func (p Path) name(symbols *linux.Symbols, said []wire.Symbol) error {
 	in := map[uint64]wire.Symbol{}
-	for _, s := range run.Symbols {
+	for _, s := range said {
 		in[s.Addr] = s
 	}
-	p := paths[0]
-	for i, s := range p.Steps[1:] {
-		p.Steps[1+i].Func, p.Steps[1+i].Start = in[s.Addr].Name, in[s.Addr].Start
+	var inlined map[uint64][]string
+	if symbols != nil {
+		var addrs []uint64
+		for _, s := range p.Steps[1:] {
+			name, start, ok := symbols.Function(s.Addr)
+			if ok {
+				in[s.Addr] = wire.Symbol{Addr: s.Addr, Name: name, Start: start}
+			}
+			addrs = append(addrs, s.Addr)
+		}
+		slices.Sort(addrs)
+		var err error
+		if inlined, err = symbols.Inlined(slices.Compact(addrs)); err != nil {
+			return err
+		}
 	}
-	return p, run, nil
+	for i := range p.Steps[1:] {
+		s := &p.Steps[1+i]
+		s.Func, s.Start, s.Inlined = in[s.Addr].Name, in[s.Addr].Start, inlined[s.Addr]
+	}
+	return nil
 }
 
 // follow boots a prepared machine whose guest makes one call for each of the subjects,
@@ -274,6 +311,12 @@ func (f *follower) ask(steps []Step, begin gdb.Registers) error {
 		return fmt.Errorf("%d different instructions: names are asked for %d at most", len(addrs), room)
 	}
 	return f.stub.Write(begin.R12, append([]uint64{uint64(len(addrs))}, addrs...)...)
+}
+
+// Within returns the inlined functions and the function that the step is in, "inner in
+// outer in function"; labels of the assembler are functions too.
+func (s Step) Within() string {
+	return strings.Join(append(slices.Clone(s.Inlined), s.Function()), " in ")
 }
 
 // Place returns the function and the offset in it, or the address.
