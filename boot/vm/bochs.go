@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,15 +92,16 @@ func (c *Config) bochsArgs(disk, console string) []string {
 	if memory == 0 {
 		memory = DefaultMemoryMiB
 	}
-	display := "x"
+	// One of one's own may have been built without sound, and then knows no driver.
+	display, sound := "x", []string{"sound: driver=dummy"}
 	if _, own := bochsProgram(); own {
-		display = "nogui"
+		display, sound = "nogui", nil
 	}
 	model, features, more := strings.Cut(cpu, "+")
 	if more {
 		model += fmt.Sprintf(", add_features=%q", strings.ReplaceAll(features, "+", " "))
 	}
-	return append([]string{
+	return slices.Concat([]string{
 		"-q", "-f", os.DevNull, "-unlock",
 		"display_library: " + display,
 		"megs: " + strconv.Itoa(memory),
@@ -110,10 +112,9 @@ func (c *Config) bochsArgs(disk, console string) []string {
 		"com1: enabled=1, mode=file, dev=" + console,
 		"parport1: enabled=1, file=" + console,
 		"port_e9_hack: enabled=1",
-		"sound: driver=dummy",
 		"speaker: enabled=0",
 		"panic: action=fatal", "error: action=ignore", "info: action=ignore", "debug: action=ignore",
-	}, c.Extra...)
+	}, sound, c.Extra)
 }
 
 // bochsCommandLine boots the machine by hand, on the user's X server,

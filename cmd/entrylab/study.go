@@ -131,10 +131,10 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 	if len(out.Records) == 0 {
 		return 0, fmt.Errorf("no engine measures here: %s", out.Skipped)
 	}
-	if err := engine.OneMachine(out.Records); err != nil && !o.mixed {
+	page := study.NewPage(q, out.Records, out.Skipped)
+	if err := engine.OneMachine(page.Own()); err != nil && !o.mixed {
 		return 0, fmt.Errorf("%s: %w (-mixed compares them all the same, another -o starts anew)", o.out, err)
 	}
-	page := study.NewPage(q, out.Records, out.Skipped)
 	if o.format != "html" {
 		return 0, e.print(page.Document(), o.format)
 	}

@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 func init() {
@@ -19,6 +21,10 @@ func init() {
 		Hypervisor: "bochs", Meaningless: emulatorsClock,
 		Available: func(ctx context.Context) error { return vm.Bochs.Available(ctx, nil) },
 		Plan: func(ctx context.Context, j Job) ([]Step, error) {
+			d := d
+			if vm.BochsFRED(ctx) == nil && slices.ContainsFunc(j.Subjects, needsFRED) {
+				d.CPU = vm.BochsFREDCPU
+			}
 			generated, real := j.targets(vm.Bochs, d)
 			if len(real) > 0 {
 				return nil, fmt.Errorf("%s: engine bochs boots a disk image, which only the generated kernel has: use -engine icount", real[0].linux.name)
@@ -28,3 +34,6 @@ func init() {
 		},
 	})
 }
+
+// needsFRED reports whether the variant runs on no CPU without FRED.
+func needsFRED(v stubs.Variant) bool { return v.Axes.Is(stubs.EntryFRED) }

@@ -47,6 +47,9 @@ type Engine struct {
 	Includes string
 	// Rank is its place in tables and in a study, which begins with the least.
 	Rank int
+	// Call is the operation that has the instructions of a null call without its handler,
+	// if the operations have several units; else it is empty.
+	Call string
 	// Ops are its operations in the order of tables, the most telling one first.
 	Ops []Op
 	// opsOf, if not nil, returns them. It is called once all packages are initialized, as

@@ -62,6 +62,9 @@ func (q Question) own(records []record.Record) []record.Record {
 	})
 }
 
+// Own returns the records of which the page is made.
+func (p Page) Own() []record.Record { return slices.Clone(p.records) }
+
 // Variants returns the variants that have figures, those of the study first.
 func (p Page) Variants() []string { return p.Set.Variants(p.Question.planned()...) }
 

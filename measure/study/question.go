@@ -9,6 +9,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,8 @@ type Question struct {
 	Frames []string `toml:"frames"`
 	// Limits say what the figures do not.
 	Limits []string `toml:"limits"`
+	// Parts are questions about one of the changes.
+	Parts []Part `toml:"part"`
 
 	variants []stubs.Variant
 	names    map[string]string // of variants as written: as records have them
@@ -103,6 +106,42 @@ type Trade struct {
 	Eager string `toml:"eager"`
 }
 
+// Part asks the question of one change by itself.
+type Part struct {
+	Name   string `toml:"name"`
+	Change string `toml:"change"`
+	Ask    string `toml:"question"`
+}
+
+// Part returns the part of that name as a question of its own.
+func (q Question) Part(name string) (Question, error) {
+	i := slices.IndexFunc(q.Parts, func(p Part) bool { return p.Name == name })
+	if i < 0 {
+		var names []string
+		for _, p := range q.Parts {
+			names = append(names, p.Name)
+		}
+		return Question{}, fmt.Errorf("%s has no part %q: %swant one of %s", q.Name, name, near.Hint(name, names), strings.Join(names, ", "))
+	}
+	part := q.Parts[i]
+	c := q.change(part.Change)
+	q.Name, q.Ask, q.Answers, q.Changes, q.Frames, q.Parts = name, part.Ask, []string{c.Key}, []Change{c}, nil, nil
+	q.Figures = slices.DeleteFunc(slices.Clone(q.Figures), func(f Published) bool { return f.Change != c.Key })
+	q.Trades = slices.DeleteFunc(slices.Clone(q.Trades), func(t Trade) bool {
+		return !slices.ContainsFunc(c.pairs(), func(pair []string) bool { return slices.Equal(pair, []string{t.Lazy, t.Eager}) })
+	})
+	whole := q.Names
+	q.variants, q.names, q.titles, q.Names = nil, map[string]string{}, map[string]string{}, map[string]string{}
+	for _, pair := range c.pairs() {
+		for _, v := range pair {
+			if title, ok := whole[v]; ok {
+				q.Names[v] = title
+			}
+		}
+	}
+	return q, q.resolve(func(string) string { return name })
+}
+
 //go:embed questions
 var files embed.FS
 
@@ -110,35 +149,51 @@ var files embed.FS
 const first = "mail"
 
 // Questions returns the questions that have names, the one that is asked without a name
-// first.
+// first, and each with its parts behind it.
 var Questions = sync.OnceValue(func() []Question {
 	entries, err := files.ReadDir("questions")
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+		switch first + extension {
+		case a.Name():
+			return -1
+		case b.Name():
+			return 1
+		}
+		return 0
+	})
 	var list []Question
 	for _, e := range entries {
-		var text []byte
-		var q Question
-		if text, err = files.ReadFile("questions/" + e.Name()); err == nil {
-			q, err = Parse(e.Name(), text)
-		}
+		list, err = appended(list, e.Name())
 		if err != nil {
 			break
 		}
-		list = append(list, q)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("study: %v", err)) // TestQuestions reads them all
 	}
-	slices.SortStableFunc(list, func(a, b Question) int {
-		switch {
-		case a.Name == first:
-			return -1
-		case b.Name == first:
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
 	return list
 })
+
+// appended appends the question of an embedded file, and its parts.
+func appended(list []Question, file string) ([]Question, error) {
+	text, err := files.ReadFile("questions/" + file)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, whole)
+	for _, p := range whole.Parts {
+		part, err := whole.Part(p.Name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, part)
+	}
+	return list, nil
+}
 
 // Names returns the names of the questions.
 func Names() []string {
@@ -155,10 +210,17 @@ func Mail() Question { return Questions()[0] }
 const extension = ".toml"
 
 // Find returns the question with that name or, if it is the path of a file in TOML, the
-// one in the file.
+// one in the file; PATH:PART is a part of that.
 func Find(ctx context.Context, name string) (Question, error) {
 	if filepath.Ext(name) == extension {
 		return read(ctx, name)
+	}
+	if file, part, ok := strings.Cut(name, extension+":"); ok {
+		q, err := read(ctx, file+extension)
+		if err != nil {
+			return Question{}, err
+		}
+		return q.Part(part)
 	}
 	for _, q := range Questions() {
 		if q.Name == name {
@@ -243,6 +305,14 @@ func (q *Question) resolve(where func(word string) string) error {
 	}
 	if len(q.Answers) == 0 {
 		q.Answers = keys[:1]
+	}
+	for _, p := range q.Parts {
+		switch {
+		case p.Name == "" || p.Ask == "":
+			return fmt.Errorf("%s: a [[part]] without a name or without a question", where("[[part]]"))
+		case !slices.Contains(keys, p.Change):
+			return fmt.Errorf("%s: no change %q: %swant one of %s", where(p.Change), p.Change, near.Hint(p.Change, keys), strings.Join(keys, ", "))
+		}
 	}
 	for _, p := range q.Figures {
 		if err := p.check(where); err != nil {

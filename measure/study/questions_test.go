@@ -30,7 +30,11 @@ questions; [results](results.md) has answers.
 
 This page is made from the files in measure/study/questions.
 `)
+	parts := map[string]bool{}
 	for _, q := range Questions() {
+		if parts[q.Name] {
+			continue
+		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s `entrylab study -question %s` asks it", q.Name, q.Ask, q.Name)
 		if q.Name == Mail().Name {
 			b.WriteString(", as `entrylab study` does by itself")
@@ -44,6 +48,12 @@ This page is made from the files in measure/study/questions.
 			fmt.Fprintf(&b, " It is asked of: %s.", strings.Join(q.Operations, ", "))
 		}
 		b.WriteString("\n")
+		for i, p := range q.Parts {
+			if parts[p.Name] = true; i == 0 {
+				b.WriteString("\nParts of it are questions of their own:\n\n")
+			}
+			fmt.Fprintf(&b, "* `-question %s`, of %s: %s\n", p.Name, p.Change, p.Ask)
+		}
 		for _, c := range q.Changes {
 			fmt.Fprintf(&b, "\n**%s**: %s.\n\n", c.Key, c.Title)
 			for i, p := range c.pairs() {
@@ -83,7 +93,8 @@ same change; exit = true says that the two differ in the instruction that ends a
 has the keys of the changes that it is about, by default the first. operations may be
 ` + strings.Join(operations(), ", ") + `; the first decides, the others can say the contrary. numbers = true asks how
 many instructions lead to the handler of each number, cycles = true says that counts cannot answer. A published figure has a unit, ` + "`cycles`, `instructions` or `percent`" + ` of a call, if it can be compared. trades ask for break-even rates, names
-are for readers, frames are drawn in a report, limits end the page.
+are for readers, frames are drawn in a report, limits end the page. A part asks the question of one change by itself:
+` + "`-question ./mine.toml:NAME`" + `.
 `)
 	golden.Same(t, "../../docs/questions.md", b.String())
 }
@@ -124,6 +135,9 @@ func TestFind(t *testing.T) {
 	for _, tt := range []struct{ name, find, want, err string }{
 		{"by name", "mail", "mail", ""},
 		{"a file", "../../examples/question.toml", "question", ""},
+		{"a part", "a", "a", ""},
+		{"a part of a file", "questions/mail.toml:c", "c", ""},
+		{"no such part", "questions/mail.toml:d", "", `mail has no part "d": did you mean a? want one of a, b, c`},
 		{"no such name", "dispatsch", "", `no question "dispatsch": did you mean dispatch? want mail, `},
 		{"no such file", "./none.toml", "", "no such file"},
 	} {
@@ -165,6 +179,8 @@ func TestParseErrors(t *testing.T) {
 		{"published of no change", change("[[published]]\nchange = 'c'\ntext = 'x'\nsource = 'y'\n"), `q.toml:8: no change "c"`},
 		{"no such unit", change("[[published]]\nchange = 'a'\ntext = 'x'\nsource = 'y'\nunit = 'cylces'\n"), `q.toml:11: no unit "cylces": did you mean cycles?`},
 		{"low above high", change("[[published]]\nchange = 'a'\ntext = 'x'\nsource = 'y'\nlow = 2\nhigh = 1\n"), "q.toml:9: low is 2, above high, 1"},
+		{"a part without a question", change("[[part]]\nname = 'x'\nchange = 'a'\n"), "q.toml:7: a [[part]] without a name or without a question"},
+		{"a part of no change", change("[[part]]\nname = 'x'\nchange = 'y'\nquestion = 'Is it?'\n"), `q.toml:9: no change "y"`},
 		{"a trade of what is not measured", change("[[trade]]\nlazy = 'linux-3.19'\neager = 'linux-4.2'\n"), "q.toml:8: linux-3.19 is in no change"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

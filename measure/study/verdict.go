@@ -72,7 +72,7 @@ func Answer(list []Verdict) string {
 }
 
 // Verdicts answers the question for each CPU whose cycles were measured; if none was, by
-// the first engine that counts instructions.
+// the first engine that counted the instructions of what is asked about.
 func (p Page) Verdicts() []Verdict {
 	type where struct{ engine, host string }
 	var sampled []where
@@ -104,10 +104,18 @@ func (p Page) Verdicts() []Verdict {
 		const only = "only cycles can tell, and none were measured"
 		return []Verdict{{Worth: Undecided, By: only, Figures: []string{only}}}
 	}
+	var counting []string
 	for _, e := range p.Engines() {
-		if p.Unit(e) == record.Instructions {
-			return []Verdict{p.verdict(e)}
+		if p.Unit(e) == record.Instructions || engine.Of(e).Call != "" {
+			counting = append(counting, e)
 		}
+	}
+	// Not every engine can run every variant.
+	if i := slices.IndexFunc(counting, p.answers); i > 0 {
+		counting = counting[i:]
+	}
+	if len(counting) > 0 {
+		return []Verdict{p.verdict(counting[0])}
 	}
 	const nothing = "nothing was measured that could tell"
 	return []Verdict{{Worth: Undecided, By: nothing, Figures: []string{nothing}}}
@@ -139,6 +147,23 @@ func (p Page) verdict(of string) Verdict {
 	return all
 }
 
+// answers reports whether the engine has a figure of a call for all that is asked about.
+func (p Page) answers(of string) bool {
+	_, call := p.Question.weighed(of)
+	return !slices.ContainsFunc(p.Question.Answers, func(key string) bool {
+		from, to := p.Question.change(key).Ends()
+		return p.Difference(p.Headline(of, call), from, to, call).Kind == analysis.None
+	})
+}
+
+// weighed are the operations by which an engine answers, and the one that every call pays.
+func (q Question) weighed(of string) (list []mention, call string) {
+	if call := engine.Of(of).Call; call != "" {
+		return []mention{{call, "Null call without its handler", ""}}, call
+	}
+	return q.answered(), q.everyCall()
+}
+
 // weigh weighs what a change makes dearer against what it makes cheaper. What every
 // call pays decides, unless another operation says the contrary.
 func (p Page) weigh(of string, c Change) Verdict {
@@ -146,13 +171,14 @@ func (p Page) weigh(of string, c Change) Verdict {
 	from, to := c.Ends()
 	call, name := analysis.Difference{}, ""
 	yes, contrary := false, mention{}
-	for _, a := range p.Question.answered() {
+	list, everyCall := p.Question.weighed(of)
+	for _, a := range list {
 		d := p.Difference(p.Headline(of, a.op), from, to, a.op)
 		s := d.Sense()
 		figure := a.one() + ": " + d.Words() + d.Sure()
 		switch {
 		case c.Exit && blind(of) != "":
-		case a.op == p.Question.everyCall():
+		case a.op == everyCall:
 			call, name = d, figure
 			yes = p.Question.Claim.affirmed(s)
 			v.Figures = append(v.Figures, figure)

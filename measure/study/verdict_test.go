@@ -69,6 +69,36 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestWhoCanAnswer: the answer is by the first engine that has figures of what is asked
+// about, be they counts of code that nobody ran.
+func TestWhoCanAnswer(t *testing.T) {
+	q, err := Find(t.Context(), "fred")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := q.change("fred").Ends()
+	by := func(of, op string, r record.Record) record.Record {
+		r.Engine, r.Op = of, op
+		return r
+	}
+	icount := []record.Record{recordtest.Counted(from, nullCall, 230)} // QEMU has no FRED
+	static := []record.Record{by("static", "insns", recordtest.Counted(from, "", 204)), by("static", "insns", recordtest.Counted(to, "", 182))}
+	bochs := []record.Record{by("bochs", nullCall, recordtest.Counted(from, nullCall, 230)), by("bochs", nullCall, recordtest.Counted(to, nullCall, 209))}
+	for _, tt := range []struct {
+		name    string
+		records []record.Record
+		want    string
+	}{
+		{"counted in the code", slices.Concat(icount, static), "Yes: a null call without its handler: 22 instructions cheaper, exactly; by instructions alone, as no cycles were measured"},
+		{"run", slices.Concat(icount, static, bochs), "Yes: an ordinary call: 21 instructions cheaper, exactly; by instructions alone, as no cycles were measured"},
+		{"nobody can", icount, "Undecided: an ordinary call was not measured both with the change fred and without; by instructions alone, as no cycles were measured"},
+	} {
+		if got := Answer(NewPage(q, tt.records, nil).Verdicts()); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestCyclesOnly: counts do not answer a question that only cycles can.
 func TestCyclesOnly(t *testing.T) {
 	q, err := Find(t.Context(), "alignment")
