@@ -31,6 +31,7 @@ import (
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/lines"
 	"github.com/entrylab/entrylab/guest/measure"
+	"github.com/entrylab/entrylab/guest/screen"
 	"github.com/entrylab/entrylab/guest/verify"
 )
 
@@ -90,16 +91,28 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if k.Linux {
 		measure.Vulnerabilities(p)
 	}
+	var seen *screen.Screen
+	if !k.Linux {
+		if seen, err = openScreen(k); err != nil {
+			p.Result("init", lines.Harness(err.Error()))
+		}
+	}
+	if seen != nil {
+		p.Listen(seen)
+	}
+	p.Plan(steps(c, len(variants)))
 	if c.Verify && k.Linux {
 		p.Info("%s: %v", wire.Linux, measure.Machine())
 	}
 	if c.Verify {
 		for _, v := range variants {
 			verify.Run(p, k, v, c.Group, seed)
+			p.Step()
 		}
 	}
 	if c.Measure {
 		measure.Run(p, k, variants, seed, measure.Operations)
+		p.Step()
 	}
 	if c.Sample {
 		measure.Sample(p, k, variants, cmp.Or(c.Samples, wire.DefaultSamples), seed, measure.Operations)
@@ -115,7 +128,38 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 			verify.Events(p, k, v, seed)
 		}
 	}
-	return p.Summary(), k.Linux
+	status = p.Summary()
+	if seen != nil {
+		seen.Answer()
+	}
+	return status, k.Linux
+}
+
+// steps is how many steps of much the same length the words ask for.
+func steps(c wire.Command, variants int) (n int) {
+	if c.Verify {
+		n += variants
+	}
+	if c.Measure {
+		n++
+	}
+	if c.Sample {
+		n += len(measure.Operations) + 1
+	}
+	return n
+}
+
+// openScreen returns the machine's screen, or nil if it has none.
+func openScreen(k *control.Kernel) (*screen.Screen, error) {
+	tty, err := os.OpenFile("/dev/tty1", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tty.Write([]byte("\r")); errors.Is(err, syscall.EIO) {
+		return nil, nil
+	}
+	series, earlier, err := k.BootSeries()
+	return screen.New(tty, series, earlier), err
 }
 
 // printProofs prints the proof's verdicts on the image's variants. Most images have

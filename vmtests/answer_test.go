@@ -286,7 +286,7 @@ func TestNoAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{name: "a file that is write-protected", end: console + "the firmware denies access to the file\r\n", change: func(t *testing.T, m *vm.Config) {
+		{name: "a file that is write-protected", log: log + "the firmware denies access to the file\n", change: func(t *testing.T, m *vm.Config) {
 			f := newFile(t, volume(t, m.Disk), answerFile, []byte("not to be changed\n"))
 			if err := f.(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
 				t.Fatal(err)

@@ -1,7 +1,6 @@
 package vmtests
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +20,7 @@ import (
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -83,6 +84,71 @@ func TestScreen(t *testing.T) {
 	}
 }
 
+// TestScreenAnswer boots the guest from a stick twice, and reads from the screen what a
+// person learns of it without a serial line: how far it is, and in the end the verdict and
+// the table of both boots. It runs with -boots alone.
+func TestScreenAnswer(t *testing.T) {
+	if !*allBoots {
+		return // it takes a minute
+	}
+	t.Parallel()
+	needOVMF(t)
+	archive, err := boot.Initramfs(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := layout.ControlWord + " -- verify sample -samples=20"
+	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{linux319(t)}, Initramfs: archive, Cmdline: words, Boots: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := kernel.File(image.Disk, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machine(t, vm.TCG)
+	m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB, m.Extra = vm.Q35, true, vm.Stick, true, 256, []string{"-device", "VGA"}
+	m.Disk = filepath.Join(t.TempDir(), "stick.img")
+	if err := os.WriteFile(m.Disk, disk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, s := lastShot(t, m, "SAMPLE: ")
+	g := pixelGlyphs(s)
+	if rows := s.read(t, g); !regexp.MustCompile(`^entrylab: boot 1 of 2, [1-9][0-9]? %$`).MatchString(rows[0]) {
+		t.Errorf("while it measures, the screen shows\n%s", strings.Join(rows, "\n"))
+	}
+	_, s = lastShot(t, m, "entrylab: boot 2 of 2, the last one\r\n")
+	rows := s.read(t, g)
+	want := []string{
+		`entrylab: boot 2 of 2: PASS: \d+ checks, \d+ skipped`,
+		`2 boots of QEMU TCG CPU version .*`,
+		`An emulator's clock: these cycles mean nothing\.`,
+		`operation         variant                 cycles  difference \(95 % interval\)`,
+		`null call         linux-3\.19 +\d+\.\d`,
+		`unknown           linux-3\.19 +\d+\.\d`,
+	}
+	for i, pattern := range want {
+		if !regexp.MustCompile("^" + pattern + "$").MatchString(rows[i]) {
+			t.Errorf("row %d does not match %s; the screen shows\n%s", i, pattern, strings.Join(rows, "\n"))
+		}
+	}
+	if !slices.Contains(rows, "entrylab: init exited with status 0") {
+		t.Errorf("the screen shows\n%s", strings.Join(rows, "\n"))
+	}
+	t.Logf("the screen shows\n%s", strings.Join(rows, "\n"))
+	below := 0 // what the firmware has written
+	for y := 25 * g.height * g.scale; y < s.height; y++ {
+		for x := range s.width {
+			if s.lit(x, y) {
+				below++
+			}
+		}
+	}
+	if below == 0 {
+		t.Error("the firmware has not written below the screen's rows")
+	}
+}
+
 // allCharacters are those that a screen can show.
 func allCharacters() string {
 	var b strings.Builder
@@ -92,8 +158,8 @@ func allCharacters() string {
 	return b.String()
 }
 
-// lastShot boots a machine until the log says the text, and returns the console and what
-// the screen shows then.
+// lastShot boots a machine until console and log together have the text, and returns both
+// and what the screen shows then. A machine that has ended stays as it is.
 func lastShot(t *testing.T, m vm.Config, until string) (string, shot) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "shot") // a short path, for a socket
@@ -107,34 +173,35 @@ func lastShot(t *testing.T, m vm.Config, until string) (string, shot) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line = strings.Replace(line, "-device isa-debug-exit,iobase=0xf4,iosize=4 ", "", 1) // the machine stays when it has ended
+	line = strings.NewReplacer("-no-reboot ", "", "-device isa-debug-exit,iobase=0xf4,iosize=4 ", "").Replace(line)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+line)
-	var console bytes.Buffer
-	cmd.Stdout = &console
-	log, err := cmd.StderrPipe()
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	defer r.Close()
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
-	var said strings.Builder
-	for lines := bufio.NewReader(log); !strings.HasSuffix(said.String(), until); {
-		line, err := lines.ReadString('\n')
-		said.WriteString(line)
+	var said []byte
+	for buf := make([]byte, 4096); !bytes.Contains(said, []byte(until)); {
+		n, err := r.Read(buf)
+		said = append(said, buf[:n]...)
 		if err != nil {
-			cancel()
-			_ = cmd.Wait()
-			t.Fatalf("the machine ends without %q: log %q, console %q", until, said.String(), console.String())
+			_ = cmd.Wait() // what it said tells more
+			t.Fatalf("the machine ends without %q: it says %q", until, said)
 		}
 	}
 	s := takeShot(t, qmp, filepath.Join(dir, "ppm"))
 	cancel()
-	_, _ = io.Copy(io.Discard, log)
+	_, _ = io.Copy(io.Discard, r)
 	_ = cmd.Wait() // killed
-	return console.String(), s
+	return string(said), s
 }
 
 // takeShot makes QEMU write a picture of the screen.

@@ -132,7 +132,7 @@ func Build(c Config) (*Image, error) {
 	words, args, _ := strings.Cut(" "+c.Cmdline+" ", " -- ")
 	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", strings.TrimSpace(words), uint8(0)))
 	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // split in place
-	p.Data = append(p.Data, asm.RODATA("answer_boots", uint64(c.Boots)), asm.RODATA("kernel_build", uint64(0)))
+	p.Data = append(p.Data, asm.RODATA("answer_boots", uint64(max(c.Boots, 1))), asm.RODATA("kernel_build", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {
 		return nil, err

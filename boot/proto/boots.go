@@ -131,3 +131,83 @@ be counted. RBP, R12 and RBX are as in efi_main.`,
 		},
 	}
 }
+
+// efiSeries finds out where in its series a boot is.
+func efiSeries() Func {
+	var (
+		bs    = Fields[layout.EFIBootServices[Mem]](RBX)
+		file  = Fields[layout.EFIFile[Mem]](RCX)
+		stack = RSP.At
+	)
+	const frame = efiFrame + 8
+	// size opens a file and leaves for the end if that cannot be done. It goes to the
+	// file's end and puts its size in R13.
+	size := func(path string) Block {
+		return Block{
+			LEAQ(Sym(path), R8),
+			MOVL(layout.EfiFileModeRead, R9),
+			CALL("efi_file_open"),
+			JNE("out"),
+			MOVQ(R15, RCX),
+			MOVQ(-1, RDX),
+			CALL(file.SetPosition),
+			MOVQ(R15, RCX),
+			MOVQ(0, stack(efiWord)),
+			LEAQ(stack(efiWord), RDX),
+			CALL(file.GetPosition),
+			MOVQ(stack(efiWord), R13),
+		}
+	}
+	return FUNC("efi_series",
+		`efi_series fills in answer.Boot from the number of boots in the folder R14, and
+answer.Earlier with the end of the answer there. It returns 0: without them this is the
+first boot. RBX is as in efi_main. Clobbers R13, R15.`,
+		SUBQ(frame, RSP),
+		MOVQ(1, answer.Boot),
+		size("efi_boots_path"),
+		MOVQ(R15, RCX),
+		CALL(file.Close),
+		TESTQ(R13, R13),
+		JE("out"),
+		CMPQ(R13, Sym("answer_boots")),
+		JAE("out"), // of an image that wanted more
+		INCQ(R13),
+		MOVQ(R13, answer.Boot),
+		size("efi_answer_path"),
+		MOVL(layout.AnswerRoom, RAX),
+		MOVQ(R13, RDX),
+		SUBQ(RAX, RDX),
+		IF(BE, XORL(RDX, RDX)),
+		SUBQ(RDX, R13),
+		MOVQ(R15, RCX),
+		CALL(file.SetPosition),
+		MOVQ(uint64(1<<32-1), RAX),
+		MOVQ(RAX, stack(efiKey)),
+		MOVL(layout.EfiAllocateMaxAddress, RCX),
+		MOVL(layout.EfiLoaderData, RDX),
+		MOVL(layout.AnswerRoom>>12, R8),
+		LEAQ(stack(efiKey), R9),
+		CALL(bs.AllocatePages),
+		TESTQ(RAX, RAX),
+		IF(E,
+			MOVQ(R13, stack(efiWord)),
+			MOVQ(R15, RCX),
+			LEAQ(stack(efiWord), RDX),
+			MOVQ(stack(efiKey), R8),
+			CALL(file.Read),
+			TESTQ(RAX, RAX),
+			IF(E,
+				MOVQ(stack(efiKey), RAX),
+				MOVQ(RAX, answer.Earlier),
+				MOVQ(stack(efiWord), RAX),
+				MOVQ(RAX, answer.EarlierLen),
+			),
+		),
+		MOVQ(R15, RCX),
+		CALL(file.Close),
+		LABEL("out"),
+		ADDQ(frame, RSP),
+		XORL(RAX, RAX),
+		RET(),
+	)
+}

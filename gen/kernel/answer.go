@@ -14,15 +14,17 @@ var answer = Fields[layout.Answer[Mem]](Sym(answerData))
 func answers() Program {
 	return Program{
 		Funcs: Funcs(
-			answerAdd, answerReason, answerLeave,
+			answerAdd, answerReason, answerLeave, sysBootSeries,
 		),
 		Data: []Data{
-			answerData,
+			answerData, bootSeries,
 		},
 	}
 }
 
 var answerData = BSS("answer", SizeOf[layout.Answer[Mem]](), 8)
+
+var bootSeries = BSS("boot_series", SizeOf[layout.BootSeries[Mem]](), 8)
 
 func answerAdd() Func {
 	return FUNC("answer_add", "answer_add adds the RSI bytes at RDI to the answer, if there is one.",
@@ -88,4 +90,35 @@ which is pending is taken here.`,
 		MOVL(status, RDI),
 		JMP(answer.Return),
 	).Takes(RDI).NoReturn()
+}
+
+func sysBootSeries() Func {
+	buf, room := RBX, R12
+	series := Fields[layout.BootSeries[Mem]](Sym(bootSeries))
+	return FUNC("sys_boot_series", "sys_boot_series(series, buf, size) is layout.SysBootSeries.",
+		MOVQ(RSI, buf),
+		MOVQ(RDX, room),
+		MOVQ(1, series.Boot),
+		MOVQ(1, series.Boots),
+		CMPQ(answer.Text, 0),
+		IF(NE,
+			MOVQ(1, series.Kept),
+			copyField(answer.Boot, series.Boot),
+			copyField(Sym(answerBoots), series.Boots),
+			copyField(answer.EarlierLen, series.EarlierLen),
+		),
+		LEAQ(Sym(bootSeries), RSI),
+		MOVL(SizeOf[layout.BootSeries[Mem]](), RDX),
+		CALL(copyToUser),
+		TESTQ(RAX, RAX),
+		IF(NE, RETURN()),
+		MOVQ(answer.EarlierLen, RDX),
+		CMPQ(RDX, room),
+		CMOVQA(room, RDX),
+		MOVQ(uint64(layout.PhysMap), RSI),
+		ADDQ(answer.Earlier, RSI),
+		MOVQ(buf, RDI),
+		CALL(copyToUser),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI, RSI, RDX).Returns(RAX)
 }

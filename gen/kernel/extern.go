@@ -32,6 +32,7 @@ var (
 	builtinCmdline   = EXTERNDATA("builtin_cmdline")
 	builtinArgs      = EXTERNDATA("builtin_args")
 	kernelBuild      = EXTERNDATA("kernel_build")
+	answerBoots      = EXTERNDATA("answer_boots")
 
 	// stubs
 	variants       = EXTERNDATA("variants")

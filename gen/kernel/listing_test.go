@@ -63,7 +63,7 @@ func linked(t *testing.T) *Object {
 	p.Late = nil
 	for _, d := range []Data{
 		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPDPT, kernelPd, kernelPageTable,
-		builtinInitramfs, builtinCmdline, builtinArgs, kernelBuild,
+		builtinInitramfs, builtinCmdline, builtinArgs, kernelBuild, answerBoots,
 		variants, variantsCount, mdsVerwSel, entryRodataEnd,
 		kallsymsData, kallsymsNames,
 	} {

@@ -220,6 +220,7 @@ func sysCalls() []sysCall {
 		{layout.SysPeek, sysPeek},
 		{layout.SysFlags, sysFlags},
 		{layout.SysEvent, sysEvent},
+		{layout.SysBootSeries, sysBootSeries},
 	}
 }
 

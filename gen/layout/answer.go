@@ -14,7 +14,21 @@ type Answer[T any] struct {
 	Return, Identity T
 	// Why is the linear address of the reason why there is no file, or 0.
 	Why T
+	// Boot is the number of this boot in its series, from 1 on. Earlier is the physical
+	// address of what earlier boots have said, and EarlierLen how many bytes that has; they
+	// are 0 in the first boot of a series.
+	Boot, Earlier, EarlierLen T
 }
 
-// AnswerRoom is the memory for an answer, in bytes.
+// BootSeries is what SysBootSeries tells of the boots from one medium.
+type BootSeries[T any] struct {
+	// Kept is 1 if what the machine says comes into a file.
+	Kept T
+	// Boot is the number of this boot, from 1 on, and Boots how many there are to be.
+	Boot, Boots T
+	// EarlierLen is how many bytes the file has of earlier boots.
+	EarlierLen T
+}
+
+// AnswerRoom is the memory for an answer, in bytes, and as much for the earlier ones.
 const AnswerRoom = 4 << 20

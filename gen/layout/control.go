@@ -71,6 +71,9 @@ const (
 	// no such kind, or it cannot arrive there because #DB's own handler runs the
 	// instruction.
 	SysEvent
+	// SysBootSeries fills the BootSeries at RDI, and copies what earlier boots have said to
+	// the RDX bytes at RSI, as far as it fits.
+	SysBootSeries
 	sysControlEnd
 )
 

@@ -143,3 +143,17 @@ func (k *Kernel) Select(index int) error {
 
 // Stats returns the kernel's counts since boot.
 func (k *Kernel) Stats() (layout.Stats[layout.Word], error) { return regs.Stats() }
+
+// BootSeries returns where in its series this boot is, and what earlier boots have said.
+func (k *Kernel) BootSeries() (series layout.BootSeries[layout.Word], earlier []byte, err error) {
+	for i := range 2 { // the first call tells how much there is
+		if i == 1 {
+			earlier = make([]byte, min(int(series.EarlierLen), layout.AnswerRoom))
+		}
+		_, _, errno := syscall.RawSyscall(layout.SysBootSeries, uintptr(unsafe.Pointer(&series)), uintptr(unsafe.Pointer(unsafe.SliceData(earlier))), uintptr(len(earlier)))
+		if errno != 0 {
+			return series, nil, fmt.Errorf("the kernel does not tell of earlier boots: %w", errno)
+		}
+	}
+	return series, earlier, nil
+}

@@ -18,6 +18,31 @@ type Printer struct {
 	harness int // checks with ERROR
 	// measured is set once a figure has been printed.
 	measured bool
+	listener Listener
+}
+
+// Listener shows a person what happens.
+type Listener interface {
+	Line(line wire.Line) // has been printed
+	Plan(steps int)      // so many steps begin
+	Step()               // one of them has been made
+}
+
+// Listen makes l hear what the Printer prints from now on.
+func (p *Printer) Listen(l Listener) { p.listener = l }
+
+// Plan says how many steps there will be until the summary.
+func (p *Printer) Plan(steps int) {
+	if p.listener != nil {
+		p.listener.Plan(steps)
+	}
+}
+
+// Step says that one of them has been made.
+func (p *Printer) Step() {
+	if p.listener != nil {
+		p.listener.Step()
+	}
 }
 
 // New returns a Printer that writes each line to w with one Write.
@@ -96,4 +121,9 @@ func (p *Printer) Summary() int {
 	return wire.ExitPass
 }
 
-func (p *Printer) write(line wire.Line) { io.WriteString(p.w, line.String()+"\n") }
+func (p *Printer) write(line wire.Line) {
+	io.WriteString(p.w, line.String()+"\n")
+	if p.listener != nil {
+		p.listener.Line(line)
+	}
+}

@@ -85,6 +85,7 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 	p.Figure(wire.Sampling{Boot: boot, Seed: seed, Samples: samples, Counters: s.counters, Code: code, Machine: Machine()})
 	quieten()
 	for _, o := range prepared(operations, m, k) {
+		p.Step()
 		if err := o.applies(k, alone); err != nil {
 			p.Result("sample: "+o.Name, err)
 			continue
@@ -98,6 +99,7 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 			s.floors(o, variants, n)
 		}
 	}
+	p.Step()
 	s.interleaved(s.calibration(variants[first].Index), samples)
 	p.Figure(wire.SamplingEnd{Boot: boot, Lines: s.lines})
 }

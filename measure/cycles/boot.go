@@ -109,19 +109,12 @@ func (f Figure) Ends() bool { return f.Label == wire.LabelCalibration && f.Op ==
 type series struct {
 	label, op, counter string
 	n, samples         int
-	quantiles          [wire.Parts + 1]float64
+	quantiles          wire.Quantiles
 }
 
 // low returns the mean of the samples between 5 % and 25 %, like stats.LowBand, for
 // n operations.
-func (s series) low() float64 {
-	const low, high = wire.Parts * 5 / 100, wire.Parts * 25 / 100
-	sum := (s.quantiles[low] + s.quantiles[high]) / 2
-	for i := low + 1; i < high; i++ {
-		sum += s.quantiles[i]
-	}
-	return sum / (high - low)
-}
+func (s series) low() float64 { return s.quantiles.Low() }
 
 // per returns the value for one operation.
 func (s series) per(total float64) float64 { return total / float64(s.n) }
@@ -131,7 +124,7 @@ func (s series) figure(unit string, scale, loop float64) Figure {
 	of := func(total float64) float64 { return s.per(total)*scale - loop }
 	return Figure{
 		Label: s.label, Op: s.op, Unit: unit, N: s.n, Samples: s.samples,
-		Low: of(s.low()), Min: of(s.quantiles[0]), Median: of(s.quantiles[wire.Parts/2]), Max: of(s.quantiles[wire.Parts]),
+		Low: of(s.low()), Min: of(float64(s.quantiles[0])), Median: of(float64(s.quantiles[wire.Parts/2])), Max: of(float64(s.quantiles[wire.Parts])),
 	}
 }
 

@@ -179,10 +179,6 @@ func (c *console) add(w wire.Series) error {
 	if _, twice := c.find(w.Label, w.Op, w.Counter); twice {
 		return fmt.Errorf("%s of %s by %s comes twice", w.Op, w.Label, w.Counter)
 	}
-	s := series{label: w.Label, op: w.Op, counter: w.Counter, n: w.N, samples: w.Samples}
-	for i, x := range w.Quantiles {
-		s.quantiles[i] = float64(x)
-	}
-	c.series = append(c.series, s)
+	c.series = append(c.series, series{label: w.Label, op: w.Op, counter: w.Counter, n: w.N, samples: w.Samples, quantiles: w.Quantiles})
 	return nil
 }
