@@ -27,12 +27,17 @@ func (v Axes) scratch() Mem {
 	return gs.RSPScratch
 }
 
-// scratchWord tells the kernel which per-CPU word is the scratch word.
+// scratchWord tells the kernel which per-CPU word is live in a call, 0 for none.
 func (v Axes) scratchWord() uint64 {
-	switch {
-	case !v.usesScratch():
+	if !v.usesScratch() {
 		return 0
-	case v.Is(ScratchSP2):
+	}
+	return v.oldRSP()
+}
+
+// oldRSP tells the kernel which per-CPU word is the scratch word.
+func (v Axes) oldRSP() uint64 {
+	if v.Is(ScratchSP2) {
 		return layout.ScratchSP2
 	}
 	return layout.ScratchRSP

@@ -112,6 +112,8 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		SyscallInit: stub(SyscallInit),
 		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Axes.scratchWord(),
+		OldRSP:      n.Axes.oldRSP(),
+		OldReaders:  n.Axes.OldReaders(),
 		TrapReturn:  uint64(0),
 		SpecCtrl:    n.Axes.specCtrl(),
 		Info:        n.Axes.info(n.Name),

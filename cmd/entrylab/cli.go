@@ -18,7 +18,7 @@ import (
 // in one line, what the command does with examples, and the flags. Parsing,
 // help, completion and docs/commands.md are made from them.
 var commands = []func(*env) *cli.Command{
-	(*env).variantsCommand, (*env).listCommand, (*env).diffCommand, (*env).traceCommand, (*env).layoutCommand, (*env).proveCommand,
+	(*env).variantsCommand, (*env).listCommand, (*env).diffCommand, (*env).traceCommand, (*env).layoutCommand, (*env).proveCommand, (*env).auditCommand,
 	(*env).buildCommand, (*env).bootCommand, (*env).verifyCommand,
 	(*env).compareCommand, (*env).sweepCommand, (*env).benchMailCommand, (*env).studyCommand, (*env).reportCommand, (*env).baselineCommand,
 	(*env).nightlyCommand, (*env).workCommand, (*env).resultsCommand, (*env).acceptCommand, (*env).bisectCommand,

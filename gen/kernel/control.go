@@ -253,6 +253,8 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		CMPQ(Sym(controlOn), 0),
 		IF(NE, wrappers(true)),
 		copyField(desc.Info.Bare, gs.NoResched),
+		copyField(desc.OldRSP, gs.OldRSP),
+		copyField(desc.OldReaders, gs.OldReaders),
 		MOVQ(desc.SwitchTo, RAX),
 		MOVQ(RAX, gs.SwitchTo),
 		MOVQ(RAX, thread(RDX).SwitchTo),

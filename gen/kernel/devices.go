@@ -44,8 +44,10 @@ var builtinNodes = []builtinNode{
 	{name: "dev/random", mode: S_IFCHR | 0o666, major: memMajor, minor: randomMinor},
 	{name: "dev/urandom", mode: S_IFCHR | 0o666, major: memMajor, minor: urandomMinor},
 	{name: "proc", mode: S_IFDIR | 0o555},
-	{name: "proc/self", mode: S_IFDIR | 0o555},
+	{name: procSelf, mode: S_IFDIR | 0o555},
 	{name: procSelfExe, mode: S_IFLNK | 0o777}, // its target is known once init is loaded
+	{name: procSelfStat, mode: S_IFREG | 0o444},
+	{name: procSelfSyscall, mode: S_IFREG | 0o400},
 	{name: newcTrailer},
 }
 

@@ -18,7 +18,6 @@ func forks() Program {
 func sysClone() Func {
 	threadPtr, tls, flags, stack, parentTID, childTID := RBX, RBP, R12, R13, R14, R15
 	t := thread(threadPtr)
-	regs := ptRegs(RAX)
 	maker := thread(RCX)
 	// inherit copies what a thread inherits from its creator, RCX.
 	var inherit Block
@@ -63,15 +62,9 @@ Flags that would make something between the two are -ENOSYS.`,
 		IF(E, fail(ENOMEM)),
 		MOVQ(RAX, threadPtr),
 
-		MOVQ(gs.TopOfStack, RSI),
-		SUBQ(regsSize, RSI),
-		MOVQ(t.SP, RDI),
-		MOVQ(RDI, RAX),
-		MOVL(regsSize/8, RCX),
-		REP(MOVSQ()),
-		MOVQ(0, regs.AX),
-		TESTQ(stack, stack),
-		IF(NE, MOVQ(stack, regs.SP)),
+		MOVQ(threadPtr, RDX),
+		MOVQ(stack, RSI),
+		CALL(copyThread),
 
 		FXSAVE64(t.FX[0]),
 		current(RCX),

@@ -39,11 +39,11 @@ var subsystems = []subsystem{
 	{"timers", []func() Program{timeCalls, sigTimers}},
 	{"futex", []func() Program{futexes, futexesPI, robustLists}},
 	{"signal", []func() Program{signals, signalQueues, signalFrames, signalCalls}},
-	{"fs", []func() Program{files, initrd, devices, paths, opens, stats, transfers}},
+	{"fs", []func() Program{files, initrd, devices, procFiles, paths, opens, stats, transfers}},
 	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
 	{"fs-changes", []func() Program{readOnly, memfds}},
 	{"process", []func() Program{randoms, processes, ids, families, forks, execs, exits, children}},
-	{"control", []func() Program{control, features, performanceCounters, callTable, dispatch}},
+	{"control", []func() Program{control, rspReaders, sampler, features, performanceCounters, callTable, dispatch}},
 }
 
 // Body is the kernel: everything but the boot protocols, the stubs and the

@@ -24,6 +24,12 @@ no such file. Of several entries with one name the last wins, as when Linux unpa
 them. Changes the current cpio entry.`,
 		MOVQ(RDI, path),
 		MOVQ(RSI, length),
+		CALL(procFind),
+		TESTQ(RAX, RAX),
+		IF(NE,
+			MOVQ(RAX, path),
+			MOVQ(RDX, length),
+		),
 		XORL(entry, entry), // the entry
 		XORL(below, below), // the first entry below it
 		TESTQ(length, length),

@@ -42,7 +42,7 @@ func signalCalls() Program {
 		Funcs: Funcs(
 			sysRtSigaction, flushSignal, sysRtSigprocmask, sysRtSigpending, sysRtSigsuspend, sysPause,
 			waitForSignal, sysRtSigtimedwait, sysKill, killProcess, sysTgkill, sysTkill, killThread,
-			sysSigaltstack, setAltstack, userSp,
+			sysSigaltstack, setAltstack,
 		),
 	}
 }
@@ -303,7 +303,7 @@ func sysSigaltstack() Func {
 		MOVQ(gs.Current, threadPtr),
 		MOVQ(RDI, newStack),
 		MOVQ(RSI, oldStack),
-		CALL(userSp),
+		CALL(currentUserStackPointer),
 		MOVQ(RAX, sp),
 		SUBQ(2*size, RSP),
 		// The old one, before the new one is in force.
@@ -378,30 +378,4 @@ is on the old one, -EINVAL, -ENOMEM (Linux kernel/signal.c, do_sigaltstack).`,
 		MOVQ(RSI, t.AltFlags),
 		returns(0),
 	).Saving(RBX).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
-}
-
-func userSp() Func {
-	return FUNC("user_sp",
-		`user_sp returns the user's RSP during a system call in RAX: the variant decides
-where it is then.`,
-		MOVQ(gs.Variant, RAX),
-		IMULQ(SizeOf[layout.VariantDesc[Mem]](), RAX),
-		LEAQ(Sym(variants), RCX),
-		ADDQ(RCX, RAX),
-		MOVQ(variant(RAX).UsesScratch, RCX),
-		CMPQ(RCX, layout.ScratchRSP),
-		IF(E,
-			MOVQ(gs.RSPScratch, RAX),
-			RETURN(),
-		),
-		CMPQ(RCX, layout.ScratchSP2),
-		IF(E,
-			MOVQ(gs.TSS.SP2, RAX),
-			RETURN(),
-		),
-		MOVQ(gs.TopOfStack, RAX),
-		SUBQ(regsSize, RAX),
-		MOVQ(ptRegs(RAX).SP, RAX),
-		RETURN(),
-	).Takes().Returns(RAX)
 }

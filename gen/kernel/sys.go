@@ -221,6 +221,8 @@ func sysCalls() []sysCall {
 		{layout.SysFlags, sysFlags},
 		{layout.SysEvent, sysEvent},
 		{layout.SysBootSeries, sysBootSeries},
+		{layout.SysReadings, sysReadings},
+		{layout.SysSamples, sysSamples},
 	}
 }
 

@@ -74,6 +74,13 @@ const (
 	// SysBootSeries fills the BootSeries at RDI, and copies what earlier boots have said to
 	// the RDX bytes at RSI, as far as it fits.
 	SysBootSeries
+	// SysReadings fills the Readings at RSI of the thread with TID RDI; 0 is the caller.
+	// -ESRCH: there is no such thread.
+	SysReadings
+	// SysSamples copies the Samples so far to RSI and forgets them; then one is taken
+	// every RDI ns, from the timer's interrupt. RDI 0: no more; RSI 0: not copied.
+	// -EINVAL: a period of less than MinTimeSlice or more than MaxTimeSlice.
+	SysSamples
 	sysControlEnd
 )
 
@@ -91,6 +98,7 @@ const (
 	EventNMI       // an NMI before the instruction
 	EventNestedNMI // and another one while that is handled
 	EventInterrupt // the timer's interrupt is pending before it, the first time
+	EventSample    // a sample is taken before it, as perf_event takes one from an NMI
 	// EventHeld is not made by SysEvent: it is a #DB that MOV SS holds back until the
 	// kernel's first instruction (SDM volume 3, 7.8.3). Ring 3 makes it with
 	// SysBreakpoint.
@@ -274,6 +282,10 @@ type VariantDesc[T any] struct {
 	// (Scratch*), 0 if its frame slot does. From the selection on, every thread's
 	// switch must keep that word.
 	UsesScratch T
+	// OldRSP is the per-CPU word (Scratch*) that the variant's entry puts the user's RSP in,
+	// whether or not it stays there; OldReaders are the readers, as bits, that take the
+	// user's RSP from there and from Thread.UserSP.
+	OldRSP, OldReaders T
 	// TrapReturn is where a trap from ring 3 ends, with RSP at full PtRegs, IF 0 and
 	// no work left; 0 means the kernel's own IRETQ.
 	TrapReturn T

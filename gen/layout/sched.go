@@ -34,6 +34,9 @@ type Sched[T any] struct {
 	// that has not selected a variant since then charges it.
 	Counting  T
 	CPUTimers T // armed CPUTimers
+	// IRQRegs is the PtRegs of the timer's interrupt while that does what is due (Linux's
+	// irq_regs).
+	IRQRegs T
 }
 
 // Timer is something that is to happen at a time.

@@ -108,6 +108,9 @@ type PerCPU[T any] struct {
 	// ThreadSwitch is where schedule ends: at __switch_to or, on a CPU with FRED, what comes
 	// before it.
 	ThreadSwitch T
+
+	// OldRSP and OldReaders are the selected variant's, of VariantDesc.
+	OldRSP, OldReaders T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset

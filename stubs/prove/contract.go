@@ -226,6 +226,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	}
 	st.note("the handler is any other")
 	st.expect.called = true
+	m.audits(st, st.at, true)
 	m.result(st, f)
 }
 
@@ -340,6 +341,7 @@ func (m *machine) fullSlot(st *state, s layout.Slot) value {
 // handle is what a handler does that has full pt_regs.
 func (m *machine) handle(st *state, f *function) {
 	st.walked.handler = st.walked.last
+	m.audits(st, st.at, true)
 	if f.kind == frameHandler {
 		m.edit(st, f, f.edits)
 		m.result(st, f)

@@ -90,8 +90,9 @@ type machine struct {
 	traces    bool                  // it takes down what happens, for the oracle
 	snapshots bool                  // and the state before each instruction, for trials
 	roots     []*traced
-	soon      bool // stop at the first claim that is refuted
-	refuted   bool // one is
+	soon      bool     // stop at the first claim that is refuted
+	refuted   bool     // one is
+	audit     *auditor // nil, unless readers of the user's RSP are audited
 	seen      map[string]bool
 	named     []byte // room for the namers' next text
 	namers    uint32 // how many there were

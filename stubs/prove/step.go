@@ -13,6 +13,7 @@ func (m *machine) step(st *state) bool {
 	m.steps++
 	st.steps++
 	st.at = st.pc
+	m.audits(st, st.pc, false)
 	if len(m.todo) > maxWaiting {
 		m.steps = maxTotalSteps + 1 // for the other paths, too: each goes round as often
 	}

@@ -1,0 +1,90 @@
+package layout
+
+// The kernel's readers of a thread's user RSP, as bits of VariantDesc.OldReaders. Each
+// is a function of the kernel with Linux's name (RSPReaders).
+const (
+	ReaderStackPointer = iota
+	ReaderCopyThread
+	ReaderStartThread
+	ReaderKSTKESP
+	ReaderCollectSyscall
+	ReaderPerfRegs
+	NumReaders
+)
+
+// RSPReader is a function of the kernel that reads, or keeps, the user's RSP of a thread
+// in a call. There are two places for it: the sp slot of the thread's frame, and the
+// words that a variant with sp=percpu keeps it in, the per-CPU scratch word (Linux's
+// old_rsp) and Thread.UserSP (thread.usersp).
+type RSPReader struct {
+	Func string
+	// Doc says what it is for; Old319 is set if Linux 3.19 takes the old words.
+	Doc    string
+	Old319 bool
+	// Source is where Linux 3.19.8 has it.
+	Source string
+}
+
+// RSPReaders are the readers, by their numbers.
+var RSPReaders = [NumReaders]RSPReader{
+	ReaderStackPointer: {"current_user_stack_pointer", "sigaltstack's test whether the thread is on the stack for signals", true, "arch/x86/include/asm/ptrace.h:141, kernel/signal.c:3212"},
+	ReaderCopyThread:   {"copy_thread", "what a child of fork and clone gets as usersp", true, "arch/x86/kernel/process_64.c:164"},
+	ReaderStartThread:  {"start_thread", "what a program gets as usersp and old_rsp when execve starts it", true, "arch/x86/kernel/process_64.c:238"},
+	ReaderKSTKESP:      {"kstk_esp", "/proc/PID/stat: kstkesp", true, "arch/x86/kernel/process_64.c:603, fs/proc/array.c:397"},
+	// It has always read regs->sp, which is undefined in a fast-path call.
+	ReaderCollectSyscall: {"collect_syscall", "/proc/PID/syscall: sp", false, "lib/syscall.c, collect_syscall"},
+	ReaderPerfRegs:       {"perf_get_regs_user", "the user's registers of a sample that strikes in the kernel", true, "arch/x86/kernel/perf_regs.c:180"},
+}
+
+// OldReaders319 are the readers that take the old words in Linux 3.19.
+func OldReaders319() uint64 {
+	var bits uint64
+	for n, r := range RSPReaders {
+		if r.Old319 {
+			bits |= 1 << n
+		}
+	}
+	return bits
+}
+
+// Readings is what the readers find of one thread: SysReadings.
+type Readings[T any] struct {
+	// StackPointer and PerfRegs are of the calling thread, whatever thread was asked for.
+	StackPointer, KSTKESP, CollectSyscall, UserSP T
+	// EIP is KSTK_EIP, State a Thread*.
+	EIP, State T
+}
+
+// SampleWords is how many words of the user's stack a sample holds, from RSP up.
+const SampleWords = 4
+
+// Sample is a sample as perf_event takes it: where it struck, and what
+// perf_get_regs_user says of ring 3.
+type Sample[T any] struct {
+	TID T
+	// IP and CS are where it struck.
+	IP, CS T
+	// ABI is PERF_SAMPLE_REGS_ABI_64, or PERF_SAMPLE_REGS_ABI_NONE: there is no frame yet.
+	ABI T
+	// UserIP and UserSP are the user's registers, Stack the words at UserSP.
+	UserIP, UserSP T
+	Words          T // how many of Stack could be read
+	Stack          [SampleWords]T
+}
+
+// The values of Sample.ABI (Linux include/uapi/linux/perf_event.h).
+const (
+	SampleABINone = 0
+	SampleABI64   = 2
+)
+
+// MaxSamples is how many samples are kept until SysSamples takes them; later ones are
+// counted only.
+const MaxSamples = 40
+
+// Samples are the samples since the last SysSamples.
+type Samples[T any] struct {
+	Period T // ns between two; 0: no timer takes any
+	Taken  T // all of them, those that were dropped too
+	List   [MaxSamples]Sample[T]
+}

@@ -1,0 +1,463 @@
+package prove
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
+)
+
+// ThreadState is where a thread is while somebody reads its user RSP.
+type ThreadState int
+
+// The states. A call is on the slow path once its frame is completed for somebody: by a wrapper, or
+// for the work at its end.
+const (
+	InFastCall    ThreadState = iota // it is current, on the fast path of a call
+	InSlowCall                       // it is current, on the slow path
+	BlockedFast                      // it sleeps, on the fast path
+	BlockedSlow                      // it sleeps, on the slow path
+	PreemptedFast                    // an interrupt took the CPU from it on the fast path
+	PreemptedSlow                    // the same on the slow path
+	InUserMode                       // it is in ring 3, or an interrupt took the CPU from it there
+	NumThreadStates
+)
+
+var stateNames = [NumThreadStates]string{
+	"current, fast path", "current, slow path", "blocked, fast path", "blocked, slow path",
+	"preempted, fast path", "preempted, slow path", "user mode",
+}
+
+// String names the state as tables do.
+func (s ThreadState) String() string { return stateNames[s] }
+
+// Short is the state's name at the head of a column.
+func (s ThreadState) Short() string {
+	return [NumThreadStates]string{"fast", "slow", "blocked fast", "blocked slow", "preempted fast", "preempted slow", "user mode"}[s]
+}
+
+// Verdict is what a reader finds.
+type Verdict uint8
+
+// The verdicts.
+const (
+	NotRead   Verdict = iota // it does not look at threads in that state
+	Right                    // the user's RSP
+	Stale                    // a word that held the RSP of another time, or of another thread
+	Undefined                // a slot of the frame that the call has not filled
+	Racy                     // it depends on the instruction
+	Needless                 // it keeps a word up to date that nobody reads
+)
+
+var verdictNames = [...]string{"-", "right", "stale", "undefined slot", "racy", "needless"}
+
+// String returns the verdict's word in tables.
+func (v Verdict) String() string { return verdictNames[v] }
+
+// Wrong reports whether the reader does not find the user's RSP on every path.
+func (v Verdict) Wrong() bool { return v == Stale || v == Undefined || v == Racy }
+
+// Found is a set of what a reader finds at one place: bit n is Verdict n.
+type Found uint8
+
+// Has reports whether the verdict is in the set.
+func (f Found) Has(v Verdict) bool { return f>>v&1 != 0 }
+
+// sum is the verdict of what is found at all places.
+func (f Found) sum() Verdict {
+	switch {
+	case f == 0:
+		return NotRead
+	case f.Has(Right) && f != 1<<Right:
+		return Racy
+	case f.Has(Undefined):
+		return Undefined
+	case f.Has(Stale):
+		return Stale
+	}
+	return Right
+}
+
+// AuditPlace is an instruction of the variant before which a thread may be in the state.
+type AuditPlace struct {
+	Where
+	Addr  uint64
+	Found Found
+}
+
+// AuditCell is what one reader finds of threads in one state.
+type AuditCell struct {
+	// Reader is one of layout.RSPReaders, Row the reader's name in tables: there are two
+	// of a sampler, which strikes by the timer or by an NMI.
+	Reader int
+	Row    string
+	State  ThreadState
+	NMI    bool
+	Verdict
+	// By is the instruction of the kernel that reads it.
+	By Where
+	// Word is what is read.
+	Word      string
+	likeLinux bool // the reader is as Linux 3.19 has it, and so is the path
+	// Places are all places, for readers of threads that are stopped at any instruction.
+	Places []AuditPlace
+}
+
+// Faulty reports whether the reader has to be looked at.
+func (c *AuditCell) Faulty() bool { return c.Verdict.Wrong() || c.Verdict == Needless }
+
+// First returns the first place at which the reader may not find the user's RSP; ok is
+// false if there is none.
+func (c *AuditCell) First() (p AuditPlace, wrong int, ok bool) {
+	for _, q := range c.Places {
+		if q.Found&^(1<<Right) != 0 {
+			if !ok {
+				p, ok = q, true
+			}
+			wrong++
+		}
+	}
+	return p, wrong, ok
+}
+
+// String says in a line what the reader finds, by which instruction and, if that depends on
+// where the thread is, from where on it is not the user's RSP.
+func (c *AuditCell) String() string {
+	s := fmt.Sprintf("%s, %v: %v: ", c.Row, c.State, c.Verdict)
+	switch {
+	case c.Verdict == Needless:
+		return s + fmt.Sprintf("%v writes %s, which nobody reads", c.By, c.Word)
+	case c.By.Func == "":
+		return s + "nothing writes " + wordUserSP + ", which readers take"
+	}
+	s += fmt.Sprintf("%v reads %s, wants the user's RSP", c.By, c.Word)
+	if p, wrong, ok := c.First(); ok && c.Verdict == Racy {
+		s += fmt.Sprintf("; before %d of %d instructions, first %v, it may be something else", wrong, len(c.Places), p.Where)
+	}
+	if r := layout.RSPReaders[c.Reader]; c.likeLinux {
+		s += fmt.Sprintf("; Linux 3.19.8 has it so: %s", r.Source)
+	}
+	return s
+}
+
+// Audit is what each reader of the user's RSP finds of threads in each state, for every
+// input: by the proof's own walk through the variant's machine code.
+type Audit struct {
+	Variant string
+	Cells   []AuditCell // in the order of layout.RSPReaders and of the states
+}
+
+// Cell returns the cell of a row and a state.
+func (a *Audit) Cell(row string, s ThreadState) *AuditCell {
+	for i := range a.Cells {
+		if a.Cells[i].Row == row && a.Cells[i].State == s {
+			return &a.Cells[i]
+		}
+	}
+	return nil
+}
+
+// Wrong reports whether a reader does not find the user's RSP, by whatever comes but NMIs,
+// or does something needless.
+func (a *Audit) Wrong() bool {
+	return slices.ContainsFunc(a.Cells, func(c AuditCell) bool { return c.Faulty() && !c.NMI })
+}
+
+// Rows are the names of the rows.
+func (a *Audit) Rows() []string {
+	var rows []string
+	for _, c := range a.Cells {
+		rows = append(rows, c.Row)
+	}
+	return slices.Compact(rows)
+}
+
+// errBare is why the floor cannot be audited.
+var errBare = errors.New("it answers the null call only: no thread is ever in a call")
+
+// AuditObject audits a variant as it lies in a linked kernel.
+func AuditObject(obj *asm.Object, n stubs.Variant) (*Audit, error) {
+	if n.Axes.Bare {
+		return nil, fmt.Errorf("variant %s: %w", n.Name, errBare)
+	}
+	s, err := newSubject(obj, n)
+	if err != nil {
+		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
+	}
+	a := &auditor{places: map[auditKey]*auditWords{}}
+	m := s.proveWith(&machine{subject: s, audit: a})
+	if err := s.report(m, obj).Err(); err != nil {
+		return nil, fmt.Errorf("no audit of a variant that is not proved: %w", err)
+	}
+	return a.audit(m, obj, n)
+}
+
+// auditor gathers, at every place, what the words hold that readers look at.
+type auditor struct{ places map[auditKey]*auditWords }
+
+type auditKey struct {
+	addr uint64
+	slow bool
+	kind auditKind
+}
+
+// auditKind says what a place is.
+type auditKind uint8
+
+const (
+	between   auditKind = iota // before an instruction, with interrupts off
+	interrupt                  // the same with interrupts on
+	handler                    // in a handler
+)
+
+// auditWords is what may be found in each word at a place.
+type auditWords struct {
+	sp, old Found
+	// sampled is what perf_get_regs_user finds if it takes old_rsp of calls, and if not.
+	sampled, sampledOld Found
+}
+
+// audits takes down the words at a place of a path.
+func (m *machine) audits(st *state, at uint64, inHandler bool) {
+	if m.audit == nil || st.phase != inCall || st.expect.inRing0 {
+		return
+	}
+	k := auditKey{addr: at, slow: st.expect.wrapper != nil || st.expect.asked || m.wasWork(st, layout.TIFAllWork, true)}
+	switch {
+	case inHandler:
+		k.kind = handler
+	case st.irq != off:
+		k.kind = interrupt
+	}
+	w := m.audit.places[k]
+	if w == nil {
+		w = &auditWords{}
+		m.audit.places[k] = w
+	}
+	sp, old := m.foundInSlot(st), m.foundInScratch(st)
+	w.sp |= sp
+	w.old |= old
+	if !inHandler && m.pushing(st) {
+		return // the sampler says nothing there
+	}
+	w.sampled |= sp
+	orig := st.cells[cellOf(layout.SlotOrigAX)]
+	if orig.v == (value{}) || m.at(st).same(orig.v, known(^uint64(0))) != isFalse {
+		w.sampledOld |= sp
+	}
+	if m.at(st).same(orig.v, known(^uint64(0))) != isTrue || orig.v == (value{}) {
+		w.sampledOld |= old
+	}
+}
+
+// foundInSlot is what a reader of the sp slot finds.
+func (m *machine) foundInSlot(st *state) Found {
+	w := st.cells[cellOf(layout.SlotSP)]
+	switch {
+	case m.at(st).same(w.v, st.expect.frame[layout.SlotSP]) == isTrue:
+		return 1 << Right
+	case !w.written() && w.by != edited:
+		return 1 << Undefined
+	}
+	return 1 << Stale
+}
+
+// foundInScratch is what a reader of the scratch word finds.
+func (m *machine) foundInScratch(st *state) Found {
+	i := inRSPScratch
+	if m.axes.Is(stubs.ScratchSP2) {
+		i = inSP2
+	}
+	if m.at(st).same(st.scratch[i].v, st.expect.frame[layout.SlotSP]) == isTrue {
+		return 1 << Right
+	}
+	return 1 << Stale
+}
+
+// pushing reports whether RSP is where perf_get_regs_user says nothing: above the r11
+// slot, up to the frame's end.
+func (m *machine) pushing(st *state) bool {
+	rsp := st.raised(st.regs[rSP].v)
+	up := rsp.c - (st.origin.c - frameSize)
+	return rsp.t == st.origin.t && up > 8*uint64(layout.SlotR11) && up <= frameSize
+}
+
+// audit makes the table.
+func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, error) {
+	places := m.places(obj)
+	keys := slices.SortedFunc(maps.Keys(a.places), func(x, y auditKey) int {
+		return int(int64(x.addr) - int64(y.addr))
+	})
+	by, err := readingInstructions(obj, n)
+	if err != nil {
+		return nil, err
+	}
+	table := &Audit{Variant: n.Name}
+	oldReaders := n.Axes.OldReaders()
+	kept := m.promise.usesScratch != 0 // the switch keeps the scratch word in Thread.UserSP
+	stale := func(Found) Found { return 1 << Stale }
+	for reader, r := range layout.RSPReaders {
+		old := oldReaders>>reader&1 != 0
+		add := func(row string, s ThreadState, nmi bool, kinds []auditKind, found func(auditWords) Found) {
+			c := AuditCell{Reader: reader, Row: row, State: s, NMI: nmi, By: by[reader][wordOf(n, reader, s, old)], Word: wordOf(n, reader, s, old)}
+			var sum Found
+			slow := s == InSlowCall || s == BlockedSlow || s == PreemptedSlow
+			for _, k := range keys {
+				if k.slow != slow || !slices.Contains(kinds, k.kind) {
+					continue
+				}
+				f := found(*a.places[k])
+				sum |= f
+				if f != 0 && k.kind != handler {
+					c.Places = appendPlace(c.Places, AuditPlace{places.at(k.addr), k.addr, f})
+				}
+			}
+			c.Verdict = sum.sum()
+			table.Cells = append(table.Cells, c)
+		}
+		only := func(row string, s ThreadState, v Verdict) {
+			table.Cells = append(table.Cells, AuditCell{Reader: reader, Row: row, State: s, Verdict: v, By: by[reader][wordOf(n, reader, s, old)], Word: wordOf(n, reader, s, old)})
+		}
+		// where is what a reader of one of the words finds of a thread that is switched out, or of
+		// the current one by the word that is live.
+		where := func(w auditWords) Found {
+			switch {
+			case !old:
+				return w.sp
+			case kept:
+				return w.old
+			}
+			return stale(w.old)
+		}
+		live := func(w auditWords) Found {
+			if old {
+				return w.old
+			}
+			return w.sp
+		}
+		inHandler, anywhere, ticks := []auditKind{handler}, []auditKind{between, interrupt, handler}, []auditKind{interrupt, handler}
+		switch reader {
+		case layout.ReaderStackPointer:
+			add(r.Func, InFastCall, false, inHandler, live)
+		case layout.ReaderCopyThread, layout.ReaderStartThread:
+			only(r.Func, InSlowCall, keeperVerdict(reader, old, kept))
+		case layout.ReaderKSTKESP, layout.ReaderCollectSyscall:
+			if old && reader == layout.ReaderKSTKESP {
+				// Of the current thread it finds what the last switch has kept.
+				only(r.Func, InFastCall, Stale)
+			} else {
+				add(r.Func, InFastCall, false, inHandler, live)
+			}
+			add(r.Func, BlockedFast, false, inHandler, where)
+			add(r.Func, BlockedSlow, false, inHandler, where)
+			if reader == layout.ReaderCollectSyscall { // "running" is all that it says of others
+				break
+			}
+			add(r.Func, PreemptedFast, false, []auditKind{interrupt}, where)
+			add(r.Func, PreemptedSlow, false, []auditKind{interrupt}, where)
+			user := Right // the interrupt's frame has it
+			if old {
+				user = Stale // that of its last call
+			}
+			only(r.Func, InUserMode, user)
+		case layout.ReaderPerfRegs:
+			sampled := func(w auditWords) Found {
+				if old {
+					return w.sampledOld
+				}
+				return w.sampled
+			}
+			for _, by := range []struct {
+				row   string
+				nmi   bool
+				kinds []auditKind
+			}{{r.Func + " by the timer", false, ticks}, {r.Func + " by NMI", true, anywhere}} {
+				add(by.row, InFastCall, by.nmi, by.kinds, sampled)
+				add(by.row, InSlowCall, by.nmi, by.kinds, sampled)
+				only(by.row, InUserMode, Right) // the interrupt's frame is what it takes
+			}
+		}
+	}
+	for i := range table.Cells {
+		table.Cells[i].likeLinux = n.Axes.Is(stubs.SPPerCPU) && n.Axes.Is(stubs.ReadersLinux)
+	}
+	return table, nil
+}
+
+// keeperVerdict is that of the two functions that keep words up to date for readers.
+// copy_thread takes what the last switch has left in usersp; start_thread has it right.
+func keeperVerdict(reader int, old, kept bool) Verdict {
+	switch {
+	case old == kept && reader == layout.ReaderStartThread, !old && !kept:
+		return Right
+	case old && !kept && reader == layout.ReaderStartThread:
+		return Needless
+	}
+	return Stale
+}
+
+// appendPlace adds a place, or what is found there too.
+func appendPlace(list []AuditPlace, p AuditPlace) []AuditPlace {
+	if n := len(list); n > 0 && list[n-1].Addr == p.Addr {
+		list[n-1].Found |= p.Found
+		return list
+	}
+	return append(list, p)
+}
+
+// The words that readers look at.
+const (
+	wordSP     = "PtRegs.SP"
+	wordUserSP = "Thread.UserSP"
+)
+
+// wordOf names what a reader reads of a thread in a state.
+func wordOf(n stubs.Variant, reader int, s ThreadState, old bool) string {
+	if !old {
+		return wordSP
+	}
+	switch {
+	case reader == layout.ReaderStackPointer, reader == layout.ReaderPerfRegs,
+		reader == layout.ReaderCollectSyscall && s == InFastCall:
+		return scratchOf(n)
+	}
+	return wordUserSP
+}
+
+// scratchOf names the variant's scratch word.
+func scratchOf(n stubs.Variant) string {
+	if n.Axes.Is(stubs.ScratchSP2) {
+		return scratchWords[inSP2].String()
+	}
+	return scratchWords[inRSPScratch].String()
+}
+
+// readingInstructions finds, in the kernel, the instruction by which each reader reads a
+// word: the last, as perf_get_regs_user looks at the interrupted RSP first.
+func readingInstructions(obj *asm.Object, n stubs.Variant) (by [layout.NumReaders]map[string]Where, err error) {
+	words := []string{wordSP, wordUserSP, scratchOf(n)}
+	for reader, r := range layout.RSPReaders {
+		by[reader] = map[string]Where{}
+		for _, l := range obj.Listings() {
+			if l.Name != r.Func {
+				continue
+			}
+			for _, row := range l.Rows {
+				for _, word := range words {
+					if text := row.Ins.Short(); row.Label == "" && strings.Contains(text, word+"(") {
+						by[reader][word] = Where{l.Name, row.Off, text, row.Ins, row.File, row.Line}
+					}
+				}
+			}
+		}
+		if word := wordOf(n, reader, InFastCall, true); by[reader][word].Func == "" {
+			return by, fmt.Errorf("the kernel's %s has no instruction with %s", r.Func, word)
+		}
+	}
+	return by, nil
+}
