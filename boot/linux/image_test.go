@@ -189,7 +189,8 @@ func TestKernel(t *testing.T) {
 	}
 }
 
-// TestLacks: what a kernel lacks is named by its option.
+// TestLacks: what a kernel lacks is named by its option, and it is known whether another
+// machine may have it.
 func TestLacks(t *testing.T) {
 	packed, err := os.ReadFile("testdata/kernel.xz")
 	if err != nil {
@@ -201,26 +202,30 @@ func TestLacks(t *testing.T) {
 	}
 	plain := append([]byte(elf.ELFMAG), "a kernel without a configuration"...)
 	for _, tt := range []struct {
-		name    string
-		payload []byte
-		console string
-		want    string
+		name       string
+		payload    []byte
+		console    string
+		want       string
+		everywhere bool
 	}{
-		{"no initrd", plain, "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", "CONFIG_BLK_DEV_INITRD"},
-		{"no programs", plain, "Failed to execute /init (error -8)\nKernel panic - not syncing: No working init found.", "CONFIG_BINFMT_ELF"},
-		{"an old CPU", plain, "This kernel requires the following features not present on the CPU:\n  la57", "give another -cpu"},
-		{"another panic", plain, "[1] Kernel panic - not syncing: corrupted stack\n[1] CPU: 0", "it panics: corrupted stack"},
-		{"nothing printed", plain, "", "CONFIG_SERIAL_8250_CONSOLE), or it stopped before that"},
-		{"it says its configuration", kernel, "", "it lacks CONFIG_TTY (a console), CONFIG_SERIAL_8250_CONSOLE (a console on the serial line), CONFIG_BLK_DEV_INITRD (an initramfs)"},
-		{"damaged", packed[:len(packed)-20], "", "the compressed kernel in it is damaged: xz: "},
-		{"encrypted inside", []byte("\x11\x22\x33\x44\x55\x66\x77\x88"), "", "it begins with 11 22 33 44 55 66 77 88, as no method of Linux does: it may be encrypted"},
-		{"something printed", plain, "[    0.0] hello", ""},
+		{"no initrd", plain, "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", "CONFIG_BLK_DEV_INITRD", true},
+		{"no programs", plain, "Failed to execute /init (error -8)\nKernel panic - not syncing: No working init found.", "CONFIG_BINFMT_ELF", true},
+		{"an old CPU", plain, "This kernel requires the following features not present on the CPU:\n  la57", "give another -cpu", true},
+		{"another panic", plain, "[1] Kernel panic - not syncing: corrupted stack\n[1] CPU: 0", "it panics: corrupted stack", false},
+		{"nothing printed", plain, "", "CONFIG_SERIAL_8250_CONSOLE), or it stopped before that", false},
+		{"it says its configuration", kernel, "", "it lacks CONFIG_TTY (a console), CONFIG_SERIAL_8250_CONSOLE (a console on the serial line), CONFIG_BLK_DEV_INITRD (an initramfs)", true},
+		{"damaged", packed[:len(packed)-20], "", "the compressed kernel in it is damaged: xz: ", true},
+		{"encrypted inside", []byte("\x11\x22\x33\x44\x55\x66\x77\x88"), "", "it begins with 11 22 33 44 55 66 77 88, as no method of Linux does: it may be encrypted", true},
+		{"something printed", plain, "[    0.0] hello", "", false},
 	} {
 		im, err := Open(t.Context(), write(t, image(tt.payload)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := im.Lacks(t.Context(), tt.console)
+		got, everywhere := im.Lacks(t.Context(), tt.console)
+		if everywhere != tt.everywhere {
+			t.Errorf("%s: on every machine %v, want %v", tt.name, everywhere, tt.everywhere)
+		}
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}

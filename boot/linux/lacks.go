@@ -19,48 +19,53 @@ var needed = []struct{ option, what string }{
 	{"CONFIG_FUTEX", "the threads of init"},
 }
 
-// signs are what a kernel prints that cannot go on, and what that means.
-var signs = []struct{ text, means string }{
-	{"This kernel requires the following features not present on the CPU", "the CPU lacks what it requires: give another -cpu"},
-	{"Failed to execute /init (error -8)", "it does not run ELF programs of 64 bits (CONFIG_BINFMT_ELF)"},
-	{"Unable to mount root fs", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)"},
-	{"No working init found", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)"},
-	{"IO-APIC + timer doesn't work", "its timer does not work on this machine: give another -machine"},
-	{"Out of memory and no killable processes", "it has too little memory: give more (-memory)"},
-	{"System is deadlocked on memory", "it has too little memory: give more (-memory)"},
+// signs are what a kernel prints that cannot go on, what that means, and whether it is
+// so on every machine.
+var signs = []struct {
+	text, means string
+	everywhere  bool
+}{
+	{"This kernel requires the following features not present on the CPU", "the CPU lacks what it requires: give another -cpu", true},
+	{"Failed to execute /init (error -8)", "it does not run ELF programs of 64 bits (CONFIG_BINFMT_ELF)", true},
+	{"Unable to mount root fs", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)", true},
+	{"No working init found", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)", true},
+	{"IO-APIC + timer doesn't work", "its timer does not work on this machine: give another -machine", false},
+	{"Out of memory and no killable processes", "it has too little memory: give more (-memory)", true},
+	{"System is deadlocked on memory", "it has too little memory: give more (-memory)", true},
 }
 
 // panics is how a kernel begins to say that it has stopped.
 const panics = "Kernel panic - not syncing: "
 
 // Lacks says why a kernel did not come to the end of its init, by what it printed on its
-// console, and by its configuration and its compressed part.
-func (im *Image) Lacks(ctx context.Context, console string) string {
+// console, and by its configuration and its compressed part; empty if they do not show
+// it. everywhere is set if it can come to it on no other machine either.
+func (im *Image) Lacks(ctx context.Context, console string) (why string, everywhere bool) {
 	for _, s := range signs {
 		if strings.Contains(console, s.text) {
-			return s.means
+			return s.means, s.everywhere
 		}
 	}
 	if _, text, ok := strings.Cut(console, panics); ok {
 		line, _, _ := strings.Cut(text, "\n")
-		return "it panics: " + strings.TrimSpace(line)
+		return "it panics: " + strings.TrimSpace(line), false
 	}
 	if !im.ELF {
 		if _, err := im.Kernel(ctx); err != nil {
-			return strings.TrimPrefix(err.Error(), im.Path+": ")
+			return strings.TrimPrefix(err.Error(), im.Path+": "), true
 		}
 	}
 	config, err := im.Config(ctx)
 	if err != nil {
-		return err.Error()
+		return err.Error(), true
 	}
 	if missing := lacking(config); missing != "" {
-		return missing
+		return missing, true
 	}
 	if strings.TrimSpace(console) == "" {
-		return "it printed nothing: it has no console on the serial line (CONFIG_SERIAL_8250_CONSOLE), or it stopped before that"
+		return "it printed nothing: it has no console on the serial line (CONFIG_SERIAL_8250_CONSOLE), or it stopped before that", false
 	}
-	return ""
+	return "", false
 }
 
 // lacking names the options that are off in a configuration; nil is unknown.

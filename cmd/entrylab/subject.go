@@ -98,11 +98,12 @@ func (s subjects) counting(m *machineFlags) error {
 }
 
 // onNextMachine runs what boots real kernels and, if one does not boot on the default
-// machine, which lacks what other machines have, runs it again on the next best.
+// machine, which lacks what other machines have, runs it again on the next best unless
+// the fault is the kernel's.
 func (e *env) onNextMachine(m *vm.Machine, run func() error) error {
 	err := run()
 	failed, ok := errors.AsType[*engine.BootError](err)
-	if !ok || failed.Machine != vm.MicroVM {
+	if !ok || failed.Everywhere || failed.Machine != vm.MicroVM {
 		return err
 	}
 	*m = vm.PC

@@ -105,8 +105,10 @@ type BootError struct {
 	// Machine and CPU are what it was to boot on.
 	Machine vm.Machine
 	CPU     string
-	// Why says what it lacks, or what happened.
-	Why string
+	// Why says what it lacks, or what happened. Everywhere is set if it would be so on
+	// every machine.
+	Why        string
+	Everywhere bool
 }
 
 func (e *BootError) Error() string {
@@ -119,9 +121,9 @@ func (l *Linux) Why(ctx context.Context, m vm.Config, run *boot.Run, err error) 
 	if ctx.Err() != nil || run == nil || run.Complete || run.Count("", wire.Pass)+len(run.Measures) > 0 {
 		return err // the guest had begun
 	}
-	why := l.image.Lacks(ctx, strings.Join(run.VM.Tail, "\n"))
+	why, everywhere := l.image.Lacks(ctx, strings.Join(run.VM.Tail, "\n"))
 	if why == "" {
 		why = err.Error()
 	}
-	return &BootError{l.name, cmp.Or(m.Machine, vm.MicroVM), cmp.Or(m.CPU, vm.DefaultCPU), why}
+	return &BootError{l.name, cmp.Or(m.Machine, vm.MicroVM), cmp.Or(m.CPU, vm.DefaultCPU), why, everywhere}
 }
