@@ -56,7 +56,8 @@ QEMU runs the call one instruction at a time, from SYSCALL up to the instruction
 behind it. No interrupt arrives meanwhile, so a call that waits cannot be
 followed. What is printed is the code as it was in memory: alternatives, static
 branches and call sites are patched. Functions have the names of a vmlinux's
-symbols, with those that are inlined if it has DWARF, and else of /proc/kallsyms.
+symbols, with those that are inlined if it has DWARF, and otherwise those of
+/proc/kallsyms.
 
 Examples:
 
