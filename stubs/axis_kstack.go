@@ -9,6 +9,7 @@ import (
 const (
 	KStackNone  Value = "kstack=none"
 	KStackRDTSC Value = "kstack=rdtsc"
+	KStackPRNG  Value = "kstack=prng"
 )
 
 var _ = Register(Axis{
@@ -23,6 +24,12 @@ var _ = Register(Axis{
 			Value: KStackRDTSC, Since: "Linux 5.13",
 			Doc: "up to 1008 bytes lower, by an offset that the exit of the call before has made from the time-stamp counter (CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT)",
 		},
+		{
+			// R. Roberts, 19 January 2026, [PATCH v4 2/3] and [3/3]: include/linux/prandom.h,
+			// include/linux/randomize_kstack.h, init/main.c.
+			Value: KStackPRNG, Since: "after Linux 7.0",
+			Doc: "up to 1008 bytes lower, by a generator of random numbers that each CPU has and that makes one at each entry, in place of the counter at the exit; without the count that keeps another thread from coming in between, as interrupts are off",
+		},
 	},
 })
 
@@ -31,20 +38,65 @@ var _ = Register(Axis{
 // include/linux/randomize_kstack.h).
 const kstackTurn = 5
 
+// lowersStack reports whether calls begin at a random place of the stack.
+func (v Axes) lowersStack() bool { return !v.Is(KStackNone) }
+
 // lowerStack lowers the stack of a function that gets RSP back from RBP:
-// add_random_kstack_offset. Clobbers RCX.
+// add_random_kstack_offset. Clobbers RAX, RCX and RDX.
 func (v Axes) lowerStack() Block {
-	if !v.Is(KStackRDTSC) {
+	if !v.lowersStack() {
 		return nil
 	}
 	room := RCX
+	number := Block{MOVL(current.KStackOffset, room)}
+	if v.Is(KStackPRNG) {
+		number = nextRandom(room)
+	}
 	return Block{
-		MOVL(current.KStackOffset, room),
+		number,
 		ANDL(layout.KStackMask, room),
 		SUBQ(room, RSP),
 		LEAQ(RSP.At(15), room).C("alloca's result, aligned to 16 bytes:"),
 		ANDQ(-16, room).C("nobody uses the room"),
 	}
+}
+
+// tausworthe are the four generators whose numbers are added without carry (P. L'Ecuyer,
+// "Tables of maximally equidistributed combined LFSR generators", 1999; Linux:
+// lib/random32.c, prandom_u32_state): what is kept of the last number, by how much that is
+// shifted up, and by how much it is shifted up and, mixed with itself, down for the bits that
+// come in.
+var tausworthe = [...]struct{ keep, up, mix, down int }{
+	{-2, 18, 6, 13},
+	{-8, 2, 2, 27},
+	{-16, 7, 13, 21},
+	{-128, 13, 3, 12},
+}
+
+// nextRandom makes the next random number. Clobbers RAX and RDX.
+func nextRandom(number Reg) (b Block) {
+	last, in := RAX, RDX
+	for i, t := range tausworthe {
+		state := gs.KStackRandom[i/2].Add(4 * (i % 2))
+		b = append(
+			b,
+			MOVL(state, last),
+			MOVL(last, in),
+			SHLL(t.mix, in),
+			XORL(last, in),
+			SHRL(t.down, in).C("the bits that come in"),
+			ANDL(t.keep, last),
+			SHLL(t.up, last),
+			XORL(in, last),
+			MOVL(last, state),
+		)
+		if i == 0 {
+			b = append(b, MOVL(last, number))
+		} else {
+			b = append(b, XORL(last, number))
+		}
+	}
+	return b
 }
 
 // chooseKStackOffset makes the next call's offset: choose_random_kstack_offset.

@@ -65,10 +65,10 @@ SYSRETQ may end the call.`,
 
 var kept = [...]Reg{keptNumber, keptFrame, keptThread, keptLong}
 
-// enterC begins do_syscall_64. With kstack=rdtsc RSP is kept in RBP, as it will be
-// lowered by an offset that only the thread knows.
+// enterC begins do_syscall_64. With kstack RSP is kept in RBP, as it will be lowered by
+// an offset that differs from call to call.
 func (v Axes) enterC() Block {
-	if !v.Is(KStackRDTSC) {
+	if !v.lowersStack() {
 		return pushes(kept[:]...)
 	}
 	return Block{PUSHQ(RBP), MOVQ(RSP, RBP), pushes(kept[:]...)}
@@ -76,7 +76,7 @@ func (v Axes) enterC() Block {
 
 // leaveC undoes enterC and returns.
 func (v Axes) leaveC(suffix string) Block {
-	if !v.Is(KStackRDTSC) {
+	if !v.lowersStack() {
 		return Block{pops(kept[:]...), v.returns(suffix)}
 	}
 	return Block{LEAQ(RBP.At(-8*len(kept)), RSP), pops(kept[:]...), POPQ(RBP), v.returns(suffix)}

@@ -43,8 +43,24 @@ func randomInit() Func {
 		ORQ(RDX, RAX),
 		ORQ(1, RAX), // 0 would stay 0
 		MOVQ(RAX, Sym(randomState)),
+		seedKStack(0),
+		seedKStack(1),
 		RETURN(),
 	).Saving(RBX).Takes()
+}
+
+// leastRandom has the bit set in each half by which all four generators of kstack=prng have
+// a number that they can begin with.
+const leastRandom = 1<<39 | 1<<7
+
+// seedKStack seeds two of the generators. Clobbers RAX, RCX and RDX.
+func seedKStack(i int) Block {
+	return Block{
+		CALL(randomLong),
+		MOVQ(uint64(leastRandom), RCX),
+		ORQ(RCX, RAX),
+		MOVQ(RAX, gs.KStackRandom[i]),
+	}
 }
 
 func randomLong() Func {

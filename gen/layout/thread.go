@@ -111,6 +111,10 @@ type PerCPU[T any] struct {
 
 	// OldRSP and OldReaders are the selected variant's, of VariantDesc.
 	OldRSP, OldReaders T
+
+	// KStackRandom are the four numbers of 32 bits from which variants with kstack=prng make
+	// the next call's offset (Linux's kstack_rnd_state).
+	KStackRandom [2]T
 }
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset
@@ -170,7 +174,7 @@ const (
 	SyscallWorkExit  = 1<<1 | 1<<2 | 1<<4 | 1<<5 | 1<<6 // tracers, audit, user dispatch, single steps
 )
 
-// KStackMask selects the bits of Thread.KStackOffset by which a call's stack begins
+// KStackMask selects the bits of a random number by which a call's stack begins
 // lower (Linux 6.12: include/linux/randomize_kstack.h, KSTACK_OFFSET_MAX).
 const KStackMask = 0x3f0
 

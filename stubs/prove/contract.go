@@ -447,6 +447,11 @@ func (m *machine) otherThreads(st *state) {
 	}
 	st.loseTrampoline()
 	m.otherRSP0(st)
+	if m.axes.Is(stubs.KStackPRNG) {
+		for i := range st.random {
+			st.random[i] = word{symbol("KStackRandom", false).value(), lost}
+		}
+	}
 	if m.promises.Has(stubs.PromisePCID) && m.walk == nil {
 		st.flushes = symbol("UserPCIDFlushMask", false).value()
 	}

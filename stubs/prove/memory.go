@@ -3,7 +3,9 @@ package prove
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -136,6 +138,17 @@ func (m *machine) own(st *state) bool {
 	return true
 }
 
+// random is the index of the word of PerCPU.KStackRandom at an offset of the per-CPU area,
+// if the variant uses it; else -1.
+func (m *machine) random(at uint64) int {
+	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
+		return m.axes.Is(stubs.KStackPRNG) && uint64(w.Off) == at
+	})
+}
+
+// quiet reports whether no other thread can run now.
+func (st *state) quiet() bool { return st.irq == off }
+
 // locatePerCPU finds a word of the per-CPU area.
 func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write bool) (place, bool) {
 	off := addr.c &^ 7
@@ -160,6 +173,9 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 		return p, m.own(st)
 	case off == uint64(percpu.FREDRSP0.Off) && m.fred() && st.phase == inCall:
 		p.word = &st.rsp0Word
+		return p, m.own(st)
+	case m.random(off) >= 0 && st.phase == inCall && st.quiet():
+		p.word = &st.random[m.random(off)]
 		return p, m.own(st)
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && m.promises.Has(stubs.PromisePCID):
 		p.flushes, p.value = true, st.flushes

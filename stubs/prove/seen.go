@@ -93,6 +93,7 @@ func (n *namer) state(st *state) {
 	n.words(st.msrs[:])
 	n.words(st.ahead[:])
 	n.words(st.bases[:])
+	n.words(st.random[:])
 	n.words([]word{st.mxcsr, st.kstack, st.canary, st.depth, st.rsp0, st.rsp0Word})
 	n.values(value{st.lowered, st.loweredFrom})
 	n.print(pack(st.selectors != nil, st.xmm != nil))

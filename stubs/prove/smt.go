@@ -115,7 +115,8 @@ type shadow struct {
 	origin              bv
 	lowered             string // the symbol that RSP was lowered to, and how far it then was from origin's
 	loweredFrom         uint64
-	kstack              bv // Thread.KStackOffset
+	kstack              bv    // Thread.KStackOffset
+	random              [2]bv // PerCPU.KStackRandom
 	phase               phase
 	cells               [numCells]bv
 	changed             [layout.NumSlots]string // whether a slot ever got another value; empty: it was not written

@@ -173,6 +173,8 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.canary), addr.off & 7
 	case off == uint64(percpu.CallDepth.Off) && o.promises.Has(stubs.PromiseCallDepth) && (sh.phase == inCall || sh.phase == inResume):
 		return o.named(&sh.depth), addr.off & 7
+	case o.random(off) >= 0 && sh.phase == inCall:
+		return o.named(&sh.random[o.random(off)]), addr.off & 7
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && o.promises.Has(stubs.PromisePCID):
 		return o.named(&sh.flushes), addr.off & 7
 	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !o.isolated():

@@ -204,6 +204,9 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		sh.lowered = ""
 	}
 	take(&sh.kstack, before.kstack, after.kstack)
+	for i := range sh.random {
+		take(&sh.random[i], before.random[i], after.random[i])
+	}
 	sh.cf, sh.pf, sh.zf, sh.sf, sh.of = o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit(), o.freshBit()
 	if before.irq != after.irq {
 		sh.irq = map[tri]string{off: "false", on: "true"}[after.irq]

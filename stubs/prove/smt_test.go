@@ -71,51 +71,57 @@ func TestSolver(t *testing.T) {
 	}
 }
 
-func linux612(t *testing.T) stubs.Variant {
+// with612 is 6.12 with changes, each behind a +.
+func with612(t *testing.T, changes string) stubs.Variant {
 	t.Helper()
-	n, err := stubs.ParseVariant("linux-6.12")
+	n, err := stubs.ParseVariant("linux-6.12" + changes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// TestSolverTree: the solver agrees with what is proved of 6.12 with its C part.
+// TestSolverTree: the solver agrees with what is proved of 6.12 with its C part, and of
+// values of its axes that no preset has.
 func TestSolverTree(t *testing.T) {
 	s := startSolver(t)
-	o, err := ProveObligations(linux612(t))
-	if err != nil {
-		t.Fatal(err)
+	for _, changes := range []string{"", "+kstack=prng"} {
+		o, err := ProveObligations(with612(t, changes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Proof.Outcome() != Proved {
+			t.Errorf("%s: it is %v", o.Proof.Variant, o.Proof.Outcome())
+		}
+		agrees(t, s, o)
+		t.Log(o)
 	}
-	if o.Proof.Outcome() != Proved {
-		t.Errorf("it is %v", o.Proof.Outcome())
-	}
-	agrees(t, s, o)
-	t.Log(o)
 }
 
 // TestSolverTreeBroken: of a fault in each axis of 6.12's C part the solver finds an
 // input that shows it.
 func TestSolverTreeBroken(t *testing.T) {
-	current := asm.Fields[layout.Thread[asm.Mem]](asm.R13)
+	current, perCPU := asm.Fields[layout.Thread[asm.Mem]](asm.R13), asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
 	s := startSolver(t)
 	for _, c := range []struct {
 		name, function string
 		was            asm.Ins
 		items          []asm.Item
 		claim          string
+		changes        string
 	}{
-		{"dispatch=tree with a number too many", "do_syscall_64", asm.CMPL(asm.R14, layout.SysCallMax), []asm.Item{asm.CMPL(asm.R14, layout.SysCallMax+1)}, "the handler is that of the call's number"},
-		{"dispatch=tree without a look at SyscallWork", "do_syscall_64", asm.TESTL(layout.SyscallWorkEnter, asm.RDX), []asm.Item{asm.TESTL(0, asm.RDX)}, "no work was to be done before the handler"},
-		{"nospec=mask of nothing", "do_syscall_64", asm.SBBQ(asm.RCX, asm.RCX), []asm.Item{asm.XORL(asm.RCX, asm.RCX)}, "the handler is that of the call's number"},
-		{"kstack=rdtsc and RSP comes back elsewhere", "do_syscall_64", asm.MOVQ(asm.RSP, asm.RBP), []asm.Item{asm.LEAQ(asm.RSP.At(8), asm.RBP)}, "execution goes on where the proof can follow"},
-		{"kstack=rdtsc into another word", exitOfArch, asm.RDTSC(), []asm.Item{asm.RDTSC(), asm.MOVL(asm.RAX, current.Flags)}, "only memory of the variant is touched"},
-		{"exitwork=called without a look at Flags", exitOfCalls, asm.TESTL(layout.TIFAllWork, asm.RBP), []asm.Item{asm.TESTL(0, asm.RBP)}, "no work is pending"},
-		{"exitwork=called and interrupts stay on", exitOfCalls, asm.CLI(), nil, "interrupts are off here"},
-		{"nops=patched with STI beside one", exitOfCalls, asm.XORL(asm.RDX, asm.RDX), []asm.Item{asm.XORL(asm.RDX, asm.RDX), asm.STI()}, "interrupts are off here"},
+		{"dispatch=tree with a number too many", "do_syscall_64", asm.CMPL(asm.R14, layout.SysCallMax), []asm.Item{asm.CMPL(asm.R14, layout.SysCallMax+1)}, "the handler is that of the call's number", ""},
+		{"dispatch=tree without a look at SyscallWork", "do_syscall_64", asm.TESTL(layout.SyscallWorkEnter, asm.RDX), []asm.Item{asm.TESTL(0, asm.RDX)}, "no work was to be done before the handler", ""},
+		{"nospec=mask of nothing", "do_syscall_64", asm.SBBQ(asm.RCX, asm.RCX), []asm.Item{asm.XORL(asm.RCX, asm.RCX)}, "the handler is that of the call's number", ""},
+		{"kstack=rdtsc and RSP comes back elsewhere", "do_syscall_64", asm.MOVQ(asm.RSP, asm.RBP), []asm.Item{asm.LEAQ(asm.RSP.At(8), asm.RBP)}, "execution goes on where the proof can follow", ""},
+		{"kstack=rdtsc into another word", exitOfArch, asm.RDTSC(), []asm.Item{asm.RDTSC(), asm.MOVL(asm.RAX, current.Flags)}, "only memory of the variant is touched", ""},
+		{"exitwork=called without a look at Flags", exitOfCalls, asm.TESTL(layout.TIFAllWork, asm.RBP), []asm.Item{asm.TESTL(0, asm.RBP)}, "no work is pending", ""},
+		{"exitwork=called and interrupts stay on", exitOfCalls, asm.CLI(), nil, "interrupts are off here", ""},
+		{"nops=patched with STI beside one", exitOfCalls, asm.XORL(asm.RDX, asm.RDX), []asm.Item{asm.XORL(asm.RDX, asm.RDX), asm.STI()}, "interrupts are off here", ""},
+		{"kstack=prng into another word", "do_syscall_64", asm.MOVL(asm.RAX, perCPU.KStackRandom[0]), []asm.Item{asm.MOVL(asm.RAX, perCPU.CallDepth)}, "only memory of the variant is touched", "+kstack=prng"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := linux612(t)
+			n := with612(t, c.changes)
 			n.Name, n.Edit = "broken", broken.Edit(c.function, c.was, c.items...)
 			o := refutedOf(t, n)
 			agrees(t, s, o)

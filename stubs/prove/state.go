@@ -170,7 +170,8 @@ type state struct {
 	// counted from lowered, and those between the two are nobody's.
 	lowered     *term
 	loweredFrom uint64
-	kstack      word // Thread.KStackOffset
+	kstack      word    // Thread.KStackOffset
+	random      [2]word // PerCPU.KStackRandom
 	cells       [numCells]word
 	wrote       uint64 // a bit for each cell of the frame that the variant has ever given another value
 
@@ -390,6 +391,9 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	}
 	st.kstack = word{v: s.kstack.value()}
 	st.depth = word{s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
+	for i, w := range percpu.KStackRandom {
+		st.random[i] = word{s.percpu[uint64(w.Off)].value(), lost}
+	}
 	return st
 }
 
@@ -471,7 +475,7 @@ func (st *state) raised(v value) value {
 
 // lowers reports whether an instruction is the one that lowers RSP so.
 func (m *machine) lowers(in *inst) bool {
-	return m.axes.Is(stubs.KStackRDTSC) && in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP
+	return !m.axes.Is(stubs.KStackNone) && in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP
 }
 
 // lower lowers RSP by a distance that is not known but a number of words, and at

@@ -55,6 +55,11 @@ func (r *runner) memory(st *state) []memoryWord {
 	if r.axes.Is(stubs.KStackRDTSC) && st.phase == inCall {
 		one("Thread.KStackOffset", at(thread.KStackOffset.Off), st.kstack.v, false)
 	}
+	if r.axes.Is(stubs.KStackPRNG) && st.phase == inCall {
+		for i, w := range st.random {
+			list = append(list, memoryWord{"PerCPU.KStackRandom", p.PerCPU + uint64(percpu.KStackRandom[i].Off), w.v, w.by, true, w.by == lost})
+		}
+	}
 	if r.promises.Has(stubs.PromisePCID) {
 		others := r.before == nil || r.before.flushes != st.flushes && st.flushes.t != nil && st.flushes.t.op == isSymbol
 		one("UserPCIDFlushMask", p.PerCPU+uint64(percpu.UserPCIDFlushMask.Off), st.flushes, others)
