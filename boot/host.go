@@ -19,7 +19,7 @@ import (
 )
 
 // hostLimits are the limits of the guest as a process of this host: it works for
-// a second, and prints some KiB.
+// some seconds, and prints some KiB.
 var hostLimits = bounded.Limits{Work: 2 * time.Minute, Output: 1 << 20}
 
 // HostProgram is the guest as a file for this host to execute; remove removes it.
@@ -40,33 +40,33 @@ func HostProgram() (path string, remove func(), err error) {
 	return path, remove, nil
 }
 
-// RunHost runs the guest's checks on the kernel, and the hypervisor, that this
-// process runs on, and returns its results. program is the guest, run as an
-// ordinary process; it ends with ctx, at its limits, and with this process. If it
-// does not reach its summary, the error wraps ErrNoVerdict.
-func RunHost(ctx context.Context, program string) (*wire.Results, error) {
+// RunHost runs the guest on the kernel, and the hypervisor, that this process runs on,
+// and returns what it printed and its results. program is the guest, run as an ordinary
+// process; it ends with ctx, at its limits, and with this process. If it does not reach
+// its summary, the error wraps ErrNoVerdict.
+func RunHost(ctx context.Context, program string, do wire.Command) (console string, res *wire.Results, err error) {
 	// The guest takes words from its environment; this process's are not meant for it.
-	args := append([]string{"-i", program}, wire.Command{Verify: true}.Words()...)
+	args := append([]string{"-i", program}, do.Words()...)
 	out, err := bounded.Output(ctx, hostLimits, "env", args...)
-	res := vm.Result{Outcome: vm.Exited}
+	end := vm.Result{Outcome: vm.Exited}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return "", nil, ctx.Err()
 	case errors.As(err, &exit):
-		res.Status = exit.ExitCode()
+		end.Status = exit.ExitCode()
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			res = vm.Result{Outcome: vm.Signaled, Reason: fmt.Sprintf("the guest was killed by signal %d (%v)", status.Signal(), status.Signal())}
+			end = vm.Result{Outcome: vm.Signaled, Reason: fmt.Sprintf("the guest was killed by signal %d (%v)", status.Signal(), status.Signal())}
 		}
 	default:
-		return nil, fmt.Errorf("%w: the guest as a process of this host: %w", ErrNoVerdict, err)
+		return "", nil, fmt.Errorf("%w: the guest as a process of this host: %w", ErrNoVerdict, err)
 	}
-	run, err := verdict(string(out), res)
+	run, err := verdict(string(out), end)
 	if err != nil {
-		return nil, fmt.Errorf("%w; the guest's last lines: %s", err, lastLines(string(out)))
+		return "", nil, fmt.Errorf("%w; the guest's last lines: %s", err, lastLines(string(out)))
 	}
-	return run.Results, nil
+	return string(out), run.Results, nil
 }
 
 // lastLines returns the end of a text, in one line.

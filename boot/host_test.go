@@ -32,7 +32,7 @@ func TestRunHost(t *testing.T) {
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		res, err := RunHost(t.Context(), path)
+		_, res, err := RunHost(t.Context(), path, wire.Command{Verify: true})
 		if tt.want != "" {
 			if !errors.Is(err, ErrNoVerdict) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: error is %v, want %q", tt.name, err, tt.want)

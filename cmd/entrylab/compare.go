@@ -44,6 +44,11 @@ what 1, 2, 3 and 6 additional instructions read as.
 ` + kernelSubjects + `
 Each boots by itself, so engine icount compares it, instruction by instruction.
 
+Engine host samples the kernel that runs here, and appends its cycles to a file. Boot
+this machine with two kernels in turn, at least A B B A, sample each boot, and
+compare -from puts the files together: what boots of one kernel differ by is the
+noise floor, and a difference below it is no figure.
+
 Examples:
 
     entrylab compare linux-3.19 heukelum-v2
@@ -51,15 +56,17 @@ Examples:
     entrylab compare -format bench linux-4.1 ./mine.S > bench.txt
     entrylab compare ./vmlinuz-base ./vmlinuz-patched
     entrylab compare linux-6.12 './vmlinuz mitigations=off'
-    entrylab compare -from serial.log -o results.jsonl`,
+    entrylab compare -from serial.log -o results.jsonl
+    entrylab compare -engine host -o base.jsonl
+    entrylab compare -from base.jsonl -from patched.jsonl`,
 		Metadata:                  completes(variants),
 		DisableSliceFlagSeparator: true, // a comma in the name of a file
-		Flags: append(o.flags(engine.Measuring()),
+		Flags: append(o.flags(append(engine.Measuring(), engine.Runs()...)),
 			formatFlag(&o.format, table.Formats...),
 			wordsFlag(&o.words),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
-				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample; may be repeated",
+				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample, or what -engine host has kept; may be repeated",
 			},
 			&cli.StringFlag{
 				Name: "o", Destination: &o.out,
@@ -71,7 +78,17 @@ Examples:
 }
 
 func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) (status int, failed error) {
+	if en, ok := engine.Find(o.engine); ok && en.Running != nil {
+		return e.sampleRunning(ctx, en, o, args)
+	}
 	if len(o.from) > 0 {
+		results, err := resultsFiles(ctx, o.from)
+		if err == nil && results {
+			return e.compareRunning(ctx, o, args)
+		}
+		if err != nil {
+			return 0, err
+		}
 		return e.compareConsoles(ctx, o, args)
 	}
 	if len(args) < 2 {

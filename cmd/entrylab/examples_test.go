@@ -20,6 +20,7 @@ var notRun = map[string]string{
 	"postgres://":      "needs a database of that name",
 	"entrylab bisect":  "needs commits to go back to",
 	"serial.log":       "needs what a machine has written",
+	"base.jsonl":       "needs boots of two kernels",
 	"completion zsh":   "is for another shell",
 	"completion fish":  "is for another shell",
 	"-engine host":     "is about this host, whose faults are findings",

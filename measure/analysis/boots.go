@@ -270,6 +270,10 @@ func (s *Set) boots(records []record.Record) []record.Record {
 	whole := map[group]map[int]bool{} // runs of the boots that count
 	for _, g := range groups {
 		whole[g] = map[int]bool{}
+		if engine.Of(g.engine).Running != nil {
+			s.refuse(g.engine, "kernels that ran on the machine itself do not alternate in one boot: compare -from puts them together", nil)
+			continue
+		}
 		boots := engine.Boots(byGroup[g])
 		b, err := s.booted(boots)
 		if err == nil {

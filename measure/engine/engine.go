@@ -107,6 +107,10 @@ type Engine struct {
 	// Verify, if not nil, makes the guest's checks on a kernel that entrylab did not
 	// boot. It returns what was found.
 	Verify func(context.Context) (*wire.Results, error)
+	// Running, if not nil, samples the kernel that runs, which entrylab did not boot. Its
+	// records of this boot of the machine follow the old ones; step is called with the name
+	// of each slow step.
+	Running func(ctx context.Context, old []record.Record, step func(string)) (*Ran, error)
 }
 
 // MeaninglessOn says why the cycles that the engine samples on a host, by its CPU's name
@@ -306,6 +310,11 @@ func Choices() []Engine {
 // Verifying returns the engines that check a kernel without booting one.
 func Verifying() []Engine {
 	return registered(func(e Engine) bool { return e.Verify != nil })
+}
+
+// Runs returns the engines that sample the kernel that runs.
+func Runs() []Engine {
+	return registered(func(e Engine) bool { return e.Running != nil })
 }
 
 // Measuring returns the engines with which this program measures costs, by rank.

@@ -340,3 +340,12 @@ func Gate(probes []float64, tolerance float64) []bool {
 	}
 	return keep
 }
+
+// Floor is how far apart the means of two groups of independent values lie at most, in
+// 95 % of all cases, if both are of the same thing: Student's, with the variance that the
+// values have within the groups. Each has two values or more.
+func Floor(a, b []float64) float64 {
+	df := len(a) + len(b) - 2
+	squares := float64(len(a)-1)*math.Pow(SD(a), 2) + float64(len(b)-1)*math.Pow(SD(b), 2)
+	return student(df) * math.Sqrt(squares/float64(df)*(1/float64(len(a))+1/float64(len(b))))
+}
