@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
@@ -52,6 +53,11 @@ func sampled(t *testing.T, list []stubs.Variant, samples int) (missing []string)
 	}
 	if notes := strings.Join(res.Notes, "\n"); strings.HasPrefix(notes, "MEANINGLESS") != meaningless {
 		t.Errorf("the cycles of %s are meaningless: %v; the notes are: %s", on.Name, meaningless, notes)
+	}
+	for _, n := range list {
+		if v, ok := res.Find(n.Name, wire.OpNullCall); ok && v.Tail() == nil {
+			t.Errorf("%s: no tail", n.Name)
+		}
 	}
 	for _, o := range record.Sampled {
 		for _, n := range list {

@@ -26,6 +26,8 @@
 //	                                                    Sampling
 //	SAMPLE: label=L op=O counter=T n=N samples=K lost=J q=A,B,... crc=C
 //	                                                    Series
+//	SINGLES: label=L op=O samples=K median=X p99=Y p99.9=Z most=A crc=C
+//	                                                    Singles
 //	SAMPLING: end=B lines=N crc=C                       SamplingEnd
 //	SYMBOL: ADDRESS NAME START crc=C                    Symbol
 //	SUMMARY: N tests, M unexpected failures, K skipped  Summary

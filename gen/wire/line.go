@@ -9,7 +9,7 @@ import (
 )
 
 // Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
-// [Sampling], [Series], [SamplingEnd], [Summary], [Symbol] or [Vulnerability].
+// [Sampling], [Series], [Singles], [SamplingEnd], [Summary], [Symbol] or [Vulnerability].
 type Line interface {
 	// String returns the line without its line break. A line break within a text is
 	// printed as "; ", as the rest would otherwise be another line.
@@ -24,6 +24,7 @@ func (Measure) isLine()       {}
 func (Proof) isLine()         {}
 func (Sampling) isLine()      {}
 func (Series) isLine()        {}
+func (Singles) isLine()       {}
 func (SamplingEnd) isLine()   {}
 func (Summary) isLine()       {}
 func (Symbol) isLine()        {}
@@ -37,6 +38,7 @@ const (
 	KindProof         = "PROOF"
 	KindSampling      = "SAMPLING"
 	KindSample        = "SAMPLE"
+	KindSingles       = "SINGLES"
 	KindSummary       = "SUMMARY"
 	KindSymbol        = "SYMBOL"
 	KindVulnerability = "VULNERABILITY"
@@ -44,7 +46,7 @@ const (
 
 var kinds = []string{
 	string(Pass), string(Fail), string(Skip), string(Error),
-	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSummary, KindSymbol, KindVulnerability,
+	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSingles, KindSummary, KindSymbol, KindVulnerability,
 }
 
 // kindOf returns the kind of a line, of which the beginning is enough; empty if it is
@@ -94,6 +96,8 @@ func parseKind(kind, text string) (Line, error) {
 		return parseSampling(text)
 	case KindSample:
 		return parseSeries(text)
+	case KindSingles:
+		return parseSingles(text)
 	case KindSummary:
 		return parseSummary(text)
 	case KindSymbol:

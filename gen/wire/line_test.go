@@ -47,6 +47,11 @@ var lines = []struct {
 		},
 		"SAMPLE: label=-again op=null-call counter=tsc n=500 samples=100 lost=1 q=9000,1,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,98 crc=9e97aae5",
 	},
+	{
+		"singles",
+		Singles{"linux-6.12", OpNullCall, 2000, 310, 322, 980, 4100},
+		"SINGLES: label=linux-6.12 op=null-call samples=2000 median=310 p99=322 p99.9=980 most=4100 crc=cb191748",
+	},
 	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
 	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
 	{"symbol", Symbol{0xffffffff81000010, "_text", 0xffffffff81000000}, "SYMBOL: 0xffffffff81000010 _text 0xffffffff81000000 crc=f60dbff8"},
@@ -115,13 +120,18 @@ var (
 		copy(s.Quantiles[:], samples)
 		return s
 	})
+	anySingles = rapid.Custom(func(t *rapid.T) Line {
+		ticks := rapid.SliceOfN(rapid.Uint64(), 4, 4).Draw(t, "ticks")
+		slices.Sort(ticks)
+		return Singles{anyName.Draw(t, "label"), anyName.Draw(t, "op"), anyNumber.Draw(t, "samples"), ticks[0], ticks[1], ticks[2], ticks[3]}
+	})
 	anyProof  = rapid.Custom(func(t *rapid.T) Line { return Proof{anyName.Draw(t, "variant"), anyText.Draw(t, "verdict")} })
 	anySymbol = rapid.Custom(func(t *rapid.T) Line {
 		return Symbol{rapid.Uint64().Draw(t, "addr"), anyName.Draw(t, "name"), rapid.Uint64().Draw(t, "start")}
 	})
 	anyVulnerability = rapid.Custom(func(t *rapid.T) Line { return Vulnerability{anyName.Draw(t, "name"), anyText.Draw(t, "state")} })
 	anyLine          = rapid.OneOf(
-		anyCheck, anyMeasure, anySampling, anySeries, anyProof, anySymbol, anyVulnerability,
+		anyCheck, anyMeasure, anySampling, anySeries, anySingles, anyProof, anySymbol, anyVulnerability,
 		rapid.Map(anyText, func(s string) Line { return Info(s) }),
 		rapid.Custom(func(t *rapid.T) Line {
 			return Summary{anyCount.Draw(t, "tests"), anyCount.Draw(t, "bad"), anyCount.Draw(t, "skipped")}
@@ -144,7 +154,7 @@ func TestPrintParse(t *testing.T) {
 // cut off.
 func TestDamaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(anySampling, anySeries, anyProof, anySymbol, anyVulnerability).Draw(t, "line").String()
+		text := rapid.OneOf(anySampling, anySeries, anySingles, anyProof, anySymbol, anyVulnerability).Draw(t, "line").String()
 		_, rest, _ := strings.Cut(text, ": ")
 		first := len(text) - len(rest)
 		i := rapid.IntRange(first, len(text)-1).Draw(t, "at")
@@ -226,8 +236,8 @@ func TestKinds(t *testing.T) {
 		types[reflect.TypeOf(tt.line)] = true
 		words[kindOf(tt.text)] = true
 	}
-	if len(types) != 11 {
-		t.Errorf("lines have %d types, want 11", len(types))
+	if len(types) != 12 {
+		t.Errorf("lines have %d types, want 12", len(types))
 	}
 	for _, kind := range kinds {
 		if !words[kind] {

@@ -163,10 +163,48 @@ func parseSeries(text string) (Line, error) {
 	return s, nil
 }
 
+// Singles are how long the slowest of single operations took under one label, in ticks
+// with the clock's reading included.
+type Singles struct {
+	Label, Op string
+	// Samples is the number of operations. Of those half took at most Median, and so on.
+	Samples                 int
+	Median, P99, P999, Most uint64
+}
+
+func (s *Singles) words() []word {
+	return []word{
+		{"label", &s.Label},
+		{"op", &s.Op},
+		{"samples", &s.Samples},
+		{"median", &s.Median},
+		{"p99", &s.P99},
+		{"p99.9", &s.P999},
+		{"most", &s.Most},
+	}
+}
+
+func (s Singles) String() string { return summed(KindSingles, printWords(s.words())) }
+
+func parseSingles(text string) (Line, error) {
+	text, err := withoutSum(text)
+	if err != nil {
+		return nil, err
+	}
+	var s Singles
+	if err := parseWords(text, s.words()); err != nil {
+		return nil, err
+	}
+	if s.Samples < 1 || s.Median > s.P99 || s.P99 > s.P999 || s.P999 > s.Most {
+		return nil, fmt.Errorf("samples=%d median=%d p99=%d p99.9=%d most=%d: want at least one, and these in order", s.Samples, s.Median, s.P99, s.P999, s.Most)
+	}
+	return s, nil
+}
+
 // SamplingEnd is the line behind a boot's samples.
 type SamplingEnd struct {
 	Boot  uint64 // as in Sampling
-	Lines int    // how many lines of Series came
+	Lines int    // how many lines of Series and Singles came
 }
 
 func (s *SamplingEnd) words() []word {

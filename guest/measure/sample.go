@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -21,6 +22,13 @@ const threadShare = 4
 // floorChunk is the number of the floor's samples that fit between two wake-ups of
 // the Go runtime's monitor.
 const floorChunk = 25
+
+const (
+	// singles is how many single null calls each variant makes, of which two have to be
+	// slower than the 99.9 % quantile, and singleTurn how many of them in a row.
+	singles    = 2000
+	singleTurn = 100
+)
 
 // counters are the clocks that are read with every sample.
 var counters = [...]string{wire.CounterTSC, wire.CounterCycles, wire.CounterInstructions}
@@ -95,6 +103,9 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 			n = max(n/threadShare, 1)
 		}
 		s.interleaved(s.streams(o, variants, first), n)
+		if o.Name == wire.OpNullCall {
+			s.singles(s.streams(o, variants, first))
+		}
 		if o.Floor {
 			s.floors(o, variants, n)
 		}
@@ -147,6 +158,54 @@ func (s *sampling) interleaved(list []*stream, n int) {
 	}
 	for _, st := range list {
 		s.print(st)
+	}
+}
+
+// singles times single operations of the variants, which take turns, and prints how long
+// the slowest take.
+func (s *sampling) singles(list []*stream) {
+	list = slices.DeleteFunc(list, func(st *stream) bool { return wire.IsControl(st.label) })
+	for range singles / singleTurn {
+		s.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		for _, st := range list {
+			s.turn(st)
+		}
+	}
+	slices.SortFunc(list, func(a, b *stream) int { return cmp.Compare(a.variant, b.variant) })
+	for _, st := range list {
+		if st.err != nil {
+			s.p.Result(st.label+": single "+st.op, lines.Harness(st.err.Error()))
+			continue
+		}
+		ticks := st.samples[0]
+		slices.Sort(ticks)
+		at := func(perMille int) uint64 { return ticks[perMille*(len(ticks)-1)/1000] }
+		s.lines++
+		s.p.Figure(wire.Singles{Label: st.label, Op: st.op, Samples: len(ticks), Median: at(500), P99: at(990), P999: at(999), Most: at(1000)})
+	}
+}
+
+// turn takes one turn of single operations.
+func (s *sampling) turn(st *stream) {
+	if st.err != nil {
+		return
+	}
+	if st.variant >= 0 {
+		if st.err = s.k.Select(st.variant); st.err != nil {
+			return
+		}
+		defer func() { st.err = cmp.Or(st.err, s.k.Select(s.k.Home)) }()
+	}
+	if _, st.err = st.loop(warmUp, st.variant); st.err != nil {
+		return
+	}
+	for range singleTurn {
+		ticks, err := st.loop(1, st.variant)
+		if err != nil {
+			st.err = err
+			return
+		}
+		st.samples[0] = append(st.samples[0], ticks)
 	}
 }
 

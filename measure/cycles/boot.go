@@ -43,6 +43,8 @@ type Figure struct {
 	Low, Min, Median, Max float64
 	// Retired is how many instructions the CPU counted; nil: it did not count.
 	Retired *float64
+	// Tail is what the slowest of single operations took; nil: they were not timed.
+	Tail *record.Tail
 }
 
 // Find returns a figure.
@@ -83,7 +85,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 		r := record.New(b.Config, wire.Measure{
 			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
 		}, axes[f.Label], f.Unit, int(b.ID), now)
-		r.Samples, r.Retired, r.Proof = []*float64{&f.Low}, f.Retired, b.Proofs[f.Label]
+		r.Samples, r.Retired, r.Tail, r.Proof = []*float64{&f.Low}, f.Retired, f.Tail, b.Proofs[f.Label]
 		if f.Ends() {
 			last = r
 			continue
@@ -97,7 +99,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 func FigureOf(r *record.Record) Figure {
 	return Figure{
 		Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
-		Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired,
+		Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired, Tail: r.Tail,
 	}
 }
 
@@ -133,6 +135,7 @@ type console struct {
 	boot     Boot
 	counters bool
 	series   []series
+	singles  []wire.Singles
 }
 
 func (c *console) find(label, op, counter string) (series, bool) {
@@ -152,7 +155,8 @@ func (c *console) reduced() (Boot, error) {
 	if !ok || chain.low() <= 0 {
 		return b, errors.New("no calibration of the clock (" + wire.OpChain + ")")
 	}
-	counter, scale := wire.CounterTSC, float64(chain.n)*wire.ChainLength/chain.low()
+	tick := float64(chain.n) * wire.ChainLength / chain.low() // in cycles
+	counter, scale := wire.CounterTSC, tick
 	if c.counters {
 		counter, scale = wire.CounterCycles, 1
 	}
@@ -171,10 +175,23 @@ func (c *console) reduced() (Boot, error) {
 			if err != nil {
 				return b, err
 			}
+			f.Tail = c.tail(s, tick)
 			b.Figures = append(b.Figures, f)
 		}
 	}
 	return b, nil
+}
+
+// tail returns how much longer the slowest of single operations took than the median one,
+// nil if they were not timed. A tick is that many cycles.
+func (c *console) tail(s series, tick float64) *record.Tail {
+	i := slices.IndexFunc(c.singles, func(w wire.Singles) bool { return w.Label == s.label && w.Op == s.op })
+	if i < 0 {
+		return nil
+	}
+	w := c.singles[i]
+	above := func(ticks uint64) float64 { return float64(ticks-w.Median) * tick }
+	return &record.Tail{P99: above(w.P99), P999: above(w.P999), Most: above(w.Most), N: w.Samples}
 }
 
 // operation returns the figure of a series in cycles.

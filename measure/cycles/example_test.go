@@ -32,7 +32,7 @@ func ExampleParse() {
 	// serial.log:1, a: 148.0 cycles
 	// serial.log:1, b: 150.0 cycles
 	// serial.log:1, bare: 88.0 cycles
-	// serial.log:14, a: 148.0 cycles
-	// serial.log:14, b: 150.0 cycles
-	// serial.log:14, bare: 88.0 cycles
+	// serial.log:16, a: 148.0 cycles
+	// serial.log:16, b: 150.0 cycles
+	// serial.log:16, bare: 88.0 cycles
 }

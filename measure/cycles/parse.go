@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/bounded"
@@ -80,7 +81,7 @@ func (p *parser) refuse(line *wire.DamagedError) {
 	switch line.Kind {
 	case wire.KindProof:
 		p.unread = cmp.Or(p.unread, line.Error())
-	case wire.KindSampling, wire.KindSample:
+	case wire.KindSampling, wire.KindSample, wire.KindSingles:
 		p.breaks("%v", line)
 	}
 }
@@ -105,6 +106,10 @@ func (p *parser) add(line wire.Line) {
 	case wire.Series:
 		if p.begun() {
 			p.check(p.current.add(l))
+		}
+	case wire.Singles:
+		if p.begun() {
+			p.check(p.current.addSingles(l))
 		}
 	case wire.SamplingEnd:
 		if p.begun() {
@@ -166,8 +171,8 @@ func (c *console) end(e wire.SamplingEnd) error {
 	if e.Boot != c.boot.ID {
 		return fmt.Errorf("the end of boot %x, but boot %x began", e.Boot, c.boot.ID)
 	}
-	if e.Lines != len(c.series) {
-		return fmt.Errorf("the guest sent %d lines of samples, %d came", e.Lines, len(c.series))
+	if n := len(c.series) + len(c.singles); e.Lines != n {
+		return fmt.Errorf("the guest sent %d lines of samples, %d came", e.Lines, n)
 	}
 	return nil
 }
@@ -180,5 +185,13 @@ func (c *console) add(w wire.Series) error {
 		return fmt.Errorf("%s of %s by %s comes twice", w.Op, w.Label, w.Counter)
 	}
 	c.series = append(c.series, series{label: w.Label, op: w.Op, counter: w.Counter, n: w.N, samples: w.Samples, quantiles: w.Quantiles})
+	return nil
+}
+
+func (c *console) addSingles(w wire.Singles) error {
+	if slices.ContainsFunc(c.singles, func(o wire.Singles) bool { return o.Label == w.Label && o.Op == w.Op }) {
+		return fmt.Errorf("single operations %s of %s come twice", w.Op, w.Label)
+	}
+	c.singles = append(c.singles, w)
 	return nil
 }

@@ -125,6 +125,10 @@ func (m Machine) boot(rng *rand.Rand) string {
 	series("b", wire.OpNullCall, rounds, 150+m.Truth+m.Place(rng))
 	series(wire.LabelAgain, wire.OpNullCall, rounds, a+m.Again)
 	series(wire.LabelLoop, wire.OpNullCall, rounds, 2)
+	for _, label := range []string{"a", "b"} {
+		lines++
+		fmt.Fprintln(&b, wire.Singles{Label: label, Op: wire.OpNullCall, Samples: 2000, Median: 300, P99: 330, P999: 400, Most: 5300})
+	}
 	series(wire.Floor, wire.OpNullCall, rounds, m.Floor)
 	series(wire.LabelCalibration, wire.OpChain, rounds, wire.ChainLength)
 	series(wire.LabelCalibration, wire.OpDoseNone, rounds, 200)
