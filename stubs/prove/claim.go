@@ -169,6 +169,8 @@ const (
 	claimFloor
 	claimTable
 	claimOnce
+	claimCall
+	claimEvent
 	claimHandler
 	claimEntryWork
 	claimCleared
@@ -193,6 +195,7 @@ const (
 	claimTrampoline
 	claimBuffers
 	claimAnswered
+	claimHandled
 	claimByIRET
 	claimUserSpecCtrl
 	claimRing
@@ -303,6 +306,10 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s is the handler of this call", of)
 	case claimOnce:
 		return "a call has one handler"
+	case claimCall:
+		return "what comes to " + of + " is a call"
+	case claimEvent:
+		return "what comes to " + of + " is no call"
 	case claimEntryWork:
 		return "no work was to be done before the handler"
 	case claimCleared:
@@ -359,6 +366,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "PerCPU.FREDRSP0 is what FRED_RSP0 holds at " + of
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
+	case claimHandled:
+		return "the event was handled before " + of
 	}
 	return k.switchText(n, of)
 }

@@ -184,6 +184,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 		return
 	}
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, m.number())
+	ok = m.check(st, claimCall, 0, f, !st.expect.event, func() (string, string, *origin) { return "another event", "a call", nil }) && ok
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
 	ok = m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) && ok
 	ok = m.untouched(st, f, false) && ok

@@ -128,7 +128,7 @@ func again(in *inst) bool {
 	switch in.op {
 	case opCLI, opSTI, opCLD, opSTD, opCLAC, opSTAC, opLFENCE, opENDBR, opVERW, opWRMSR:
 		return true // opWRMSR: of what the variants write
-	case opJMP, opJCC, opSYSRET, opIRET, opUD2, opRET, opRETN:
+	case opJMP, opJCC, opSYSRET, opIRET, opERETU, opERETS, opUD2, opRET, opRETN:
 		return true // the first that goes is the last
 	}
 	e := effectsOf(in)

@@ -71,7 +71,7 @@ func (m *machine) atEntries() []*state {
 	isSyscall := predicate{equal, m.ts.and(m.ts.shr(ss, x86.FREDSSVector), 0xff|long), known(x86.FREDSyscall | long)}
 	for _, other := range []bool{false, true} {
 		st := m.delivered3()
-		st.expect.called = true
+		st.expect.event = true
 		m.given(st, isOther, other)
 		if other {
 			m.given(st, isSyscall, false)
@@ -83,7 +83,7 @@ func (m *machine) atEntries() []*state {
 	}
 	st := m.delivered3()
 	st.pc = m.kernelEntry
-	st.expect.called, st.expect.inRing0 = true, true
+	st.expect.event, st.expect.inRing0 = true, true
 	for r := range numRegs {
 		st.regs[r].v = m.s.kernel[r].value()
 		st.expect.frame[regSlot[r]] = st.regs[r].v
@@ -156,7 +156,8 @@ func (m *machine) event(st *state, f *function) {
 	}
 	ok = m.check(st, claimRing, 0, f, user != st.expect.inRing0, nil) && ok
 	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) && ok
-	ok = m.answered(st, f) && ok
+	ok = m.check(st, claimEvent, 0, f, st.expect.event, func() (string, string, *origin) { return "a call", "another event", nil }) && ok
+	ok = m.once(st, f, &st.expect.called) && ok
 	if !ok {
 		return
 	}
@@ -195,8 +196,8 @@ func (m *machine) eret(st *state, in *inst, f *function) {
 	for _, p := range popped {
 		ok = m.checkSame(st, p.kind, p.n, f, m.popped(st, p.slot), e.frame[p.slot]) && ok
 	}
+	ok = m.answered(st, f) && ok
 	if !e.inRing0 {
-		ok = m.answered(st, f) && ok
 		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok
 		ok = m.checkSame(st, claimRSP0, 0, f, st.rsp0, value{st.origin.t, m.stackEnd(st)}) && ok
 	}

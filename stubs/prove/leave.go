@@ -199,8 +199,12 @@ func (m *machine) popped(st *state, s layout.Slot) word {
 	return m.readCell(st, cellOf(s))
 }
 
-// answered checks that only an unknown number ends without a handler.
+// answered checks that only an unknown number ends without a handler, and no other event
+// of FRED's.
 func (m *machine) answered(st *state, f *function) bool {
+	if st.expect.event {
+		return m.check(st, claimHandled, 0, f, st.expect.called, func() (string, string, *origin) { return "not handled", "handled", nil })
+	}
 	if st.expect.called || m.promise.bare {
 		m.holds(st, claimAnswered, 0, f)
 		return true

@@ -284,9 +284,7 @@ func (m oneMutant) find() int {
 func TestMutants(t *testing.T) {
 	var all []oneMutant
 	for _, p := range stubs.Presets() {
-		if !slices.Contains(unreviewed, p.Name) {
-			all = append(all, allMutants(t, p.Variant)...)
-		}
+		all = append(all, allMutants(t, p.Variant)...)
 	}
 	list := all
 	if !*mutateAll {
@@ -336,10 +334,6 @@ func TestMutants(t *testing.T) {
 	}
 	t.Logf("%d of %d mutants: %d rejected (%.2f %%), %d survive", len(list), len(all), rejected, 100*float64(rejected)/float64(len(list)), len(list)-rejected)
 }
-
-// unreviewed are presets whose surviving mutants nobody has looked at yet: how strong
-// their proofs are is not known.
-var unreviewed = []string{"linux-6.18+fred"}
 
 // sampleOf is how many mutants one of the sample stands for.
 const sampleOf = 200

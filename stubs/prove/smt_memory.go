@@ -154,7 +154,7 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return &b, addr.off & 7
 	}
 	off := addr.off &^ 7
-	current := o.plus(sh.origin, maxWord-layout.ThreadSize+1)
+	current := o.plus(sh.origin, o.above()+maxWord-layout.ThreadSize+1)
 	switch sh.phase {
 	case inLeave:
 		current = o.value(o.s.next.value())
@@ -175,10 +175,12 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.depth), addr.off & 7
 	case o.random(off) >= 0 && sh.phase == inCall:
 		return o.named(&sh.random[o.random(off)]), addr.off & 7
+	case off == uint64(percpu.FREDRSP0.Off) && o.fred() && sh.phase == inCall:
+		return o.named(&sh.rsp0Word), addr.off & 7
 	case off == uint64(percpu.UserPCIDFlushMask.Off) && o.promises.Has(stubs.PromisePCID):
 		return o.named(&sh.flushes), addr.off & 7
 	case off == uint64(percpu.TopOfStack.Off) || off == uint64(percpu.TSS.SP0.Off) && !o.isolated():
-		return value(o.plus(current, layout.ThreadSize))
+		return value(o.plus(current, layout.ThreadSize-o.above()))
 	case off == uint64(percpu.Current.Off):
 		return value(current)
 	case off == uint64(percpu.IBPBExit.Off):

@@ -215,7 +215,7 @@ type state struct {
 type expectation struct {
 	frame  [layout.NumSlots]value
 	edited layout.Slots
-	// called is set when a handler was reached, refused when that was told to
+	// called is set when a handler was reached, or that of an event, refused when that was told to
 	// edit a slot that does not exist.
 	called, refused bool
 	bases           [numBases]value
@@ -224,6 +224,7 @@ type expectation struct {
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
 	inRing0         bool     // what it returns to
+	event           bool     // of FRED's, and no call: it is for fred_event_user or fred_event_kernel
 	wrapper         *wrapper // of sys_call_table's that the call has come to
 }
 
