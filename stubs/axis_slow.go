@@ -74,6 +74,7 @@ func (v Axes) slow(suffix string) Block {
 	}
 	return Block{
 		v.leaveFast(suffix),
+		v.newThreadFast(suffix),
 
 		LABEL("tracesys"),
 		UD2().C("nothing sets TIFEntryWork"),

@@ -92,7 +92,7 @@ func deviations() []deviation {
 			area := Slots[layout.PerCPU[Slot]]()
 			return area.RSPScratch.Off%64 == 0 && area.TopOfStack.Off == area.RSPScratch.Off+64
 		}},
-		{Presets: ofLazy, What: "execve, iopl and a new thread's return have ways of their own", Left: []string{leftExecve, leftForked}},
+		{Presets: ofLazy, What: "execve, iopl and a new thread's return have ways of their own", Left: []string{leftExecve, leftForkedSlow}},
 		{
 			Presets: of40, What: "the slow path is a loop in assembly, and saves callee-saved registers for a signal only",
 			Held: []heldFact{

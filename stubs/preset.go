@@ -181,7 +181,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  "Linux 4.6: arch/x86/entry/entry_64.S, arch/x86/entry/common.c (do_syscall_64); 1e423bff959e",
 			Follows: read46,
 			Config:  configX32,
-			Left:    append(lazily(leftC), leftCompare, leftPushF),
+			Left:    append(lazily(leftC), leftForked, leftCompare, leftPushF),
 		},
 		{
 			Variant: Variant{Name: "linux-6.12", Axes: linux612()},

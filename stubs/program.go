@@ -28,6 +28,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 	}
 	p.Funcs = append(p.Funcs, v.slowFuncs(suffix)...)
 	p.Funcs = append(p.Funcs, v.trapReturn(suffix)...)
+	p.Funcs = append(p.Funcs, v.newThread(suffix)...)
 	p.Funcs = append(p.Funcs, v.thunk(suffix)...)
 	p.Funcs = append(p.Funcs, v.funcs(suffix)...)
 	return p, nil
@@ -115,6 +116,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		OldRSP:      n.Axes.oldRSP(),
 		OldReaders:  n.Axes.OldReaders(),
 		TrapReturn:  uint64(0),
+		NewThread:   uint64(0),
 		SpecCtrl:    n.Axes.specCtrl(),
 		Info:        n.Axes.info(n.Name),
 	}
@@ -124,6 +126,9 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		d.TrapReturn = stub(TrapReturn)
 	case n.Axes.Is(EntryFRED):
 		d.TrapReturn = stub(FREDReturn)
+	}
+	if n.Axes.takesNewThreads() {
+		d.NewThread = stub(NewThread)
 	}
 	for i, c := range layout.FullFrameCalls {
 		switch {

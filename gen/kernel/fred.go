@@ -238,11 +238,13 @@ as bad_iret does.`,
 }
 
 // padStacks lets the frames of threads begin where the selected variant has them, on a
-// CPU with FRED, and sets RAX to TrapReturn there.
+// CPU with FRED, and sets RAX to TrapReturn there: new threads end as traps do.
 func padStacks(fred Mem) Block {
 	return Block{
 		hasFRED(),
 		IF(NE,
+			LEAQ(Sym(retintUser), RCX), // which goes there
+			MOVQ(RCX, gs.NewThread),
 			LEAQ(Sym(returnInMode), RAX),
 			MOVQ(fred, RCX),
 			IMULQ(layout.FREDPad, RCX),

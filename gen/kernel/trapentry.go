@@ -300,8 +300,10 @@ interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
 }
 
 func retFromFork() Func {
-	return FUNC("ret_from_fork", "ret_from_fork is where a new thread begins: RSP is at its PtRegs.",
-		JMP(retintUser),
+	return FUNC("ret_from_fork",
+		`ret_from_fork is where a new thread begins: RSP is at its PtRegs, IF is 0. It returns
+to ring 3 as the selected variant has new threads do.`,
+		JMP(gs.NewThread),
 	).Takes().Spoils(RBX)
 }
 

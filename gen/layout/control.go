@@ -289,6 +289,9 @@ type VariantDesc[T any] struct {
 	// TrapReturn is where a trap from ring 3 ends, with RSP at full PtRegs, IF 0 and
 	// no work left; 0 means the kernel's own IRETQ.
 	TrapReturn T
+	// NewThread is where a new thread begins, with RSP at full PtRegs and IF 0; 0 means
+	// the kernel's own end of traps.
+	NewThread T
 	// SpecCtrl is the value that PerCPU.SpecCtrl gets.
 	SpecCtrl T
 	Info     VariantInfo[T]

@@ -84,6 +84,9 @@ type PerCPU[T any] struct {
 	// TrapReturn is the selected variant's VariantDesc.TrapReturn, or the kernel's IRETQ.
 	TrapReturn T
 
+	// NewThread is the selected variant's VariantDesc.NewThread, or retint_user.
+	NewThread T
+
 	// StackCanary is the running thread's canary, if the selected variant changes it at
 	// a context switch (Linux's __stack_chk_guard).
 	StackCanary T

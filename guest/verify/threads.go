@@ -19,6 +19,7 @@ var threadChecks = []check{
 	{"two threads wake each other", checkWake},
 	{"two threads yield in address spaces of their own", withControl(checkSpaces)},
 	{"a thread sleeps while another calls", checkSleep},
+	{"a new thread's first return", checkFirstReturn},
 	{"preempted inside a call", withControl(func(fx *fixture) error { return checkPreempted(fx, 0) })},
 	{"second thread preempted inside a call", withControl(func(fx *fixture) error { return checkPreempted(fx, 1) })},
 }
@@ -222,3 +223,53 @@ func checkPreempted(fx *fixture, spinner int) error {
 	}
 	return nil
 }
+
+// firstReturns is how many threads checkFirstReturn makes; childStack is how far below
+// its parent's RSP each has its own, in bytes.
+const (
+	firstReturns = 8
+	childStack   = 256
+)
+
+// checkFirstReturn makes processes that share this one's memory and compares what each
+// begins with: its parent's registers, but RAX 0 and another RSP. Each ends at once;
+// meanwhile its parent sleeps, and then finds the lane at the child's last call.
+func checkFirstReturn(fx *fixture) error {
+	for n := range firstReturns {
+		stack := fx.stackPointer(0) - childStack
+		made := fx.call(0, syscall.SYS_CLONE, syscall.CLONE_VM|syscall.CLONE_VFORK, uint64(stack), 0, 0, 0)
+		made.In.Flags = fx.flags()
+		end := fx.call(0, syscall.SYS_EXIT, 0)
+		first := fx.chain(0, fx.quiet(), made)
+		again(made, end, &made.Out.AX, 1) // the child
+		end.Next = made.Next
+		guarded(first)
+		if end.Done == 0 {
+			return lines.Harness(fmt.Sprintf("clone for process %d: %v", n+1, syscall.Errno(-made.Out.AX)))
+		}
+		child := int(end.Out.AX)
+		if _, err := syscall.Wait4(child, nil, wall, nil); err != nil {
+			return fmt.Errorf("wait for process %d: %w", child, err)
+		}
+		parent := *made
+		parent.Out = end.Out
+		for _, c := range []struct {
+			whose      string
+			c          *regs.Context
+			result, sp layout.Word
+		}{{"new thread", made, 0, stack}, {"parent of new thread", &parent, end.Out.AX, made.In.SP}} {
+			want := fx.wantAfter(c.c, 0, c.result)
+			want.SP = c.sp
+			if c.c.Out.CX == fx.fullCX(want.IP) { // by IRETQ
+				want.CX = c.c.Out.CX
+			}
+			if err := fx.compare(c.c, want, 0); err != nil {
+				return fmt.Errorf("%s %d of %d: %w", c.whose, n+1, firstReturns, err)
+			}
+		}
+	}
+	return fx.checkStack(0)
+}
+
+// wall is __WALL of wait4(2): any child, whatever signal its end sends.
+const wall = 0x40000000

@@ -122,6 +122,11 @@ func Variants() []Variant {
 		fault("fred-tf-lost", fred, "the entry clears TF in the frame, as if ring 3 got back what SYSCALL left",
 			Edit("fred_entry_from_user", MOVQ(RSI, onRDI.OrigAX), MOVQ(RSI, onRDI.OrigAX), ANDQ(-1-x86.X86_EFLAGS_TF, onRDI.Flags))),
 
+		fault("new-thread-rbx-lost", "linux-3.19", "a new thread begins with the kernel's RBX",
+			Edit(stubs.NewThread, MOVQ(full.BX, RBX))),
+		fault("new-thread-fast-unrestored", "linux-3.19+newthread=fast", "a new thread begins with the RSP of another",
+			Edit(stubs.Entry, MOVQ(RDI, gs.RSPScratch))),
+
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
 			Edit(stubs.SwitchResume, MOVQ(RAX, gs.RSPScratch))),
 		fault("early-irq", "linux-3.19+a", "interrupts come on before RSP is in its slot, and stay on there for long enough to be hit",

@@ -51,8 +51,9 @@ type subject struct {
 	parts    []part
 	entry    uint64
 	switchTo uint64
-	// trapReturn is the variant's end of traps, 0 if it has none.
-	trapReturn uint64
+	// trapReturn is the variant's end of traps, newThread where it begins threads; 0 if it
+	// has none.
+	trapReturn, newThread uint64
 	// kernelEntry is where FRED delivers the events of ring 0, 0 if it delivers none.
 	kernelEntry uint64
 	setUp       uint64 // syscall_init
@@ -124,6 +125,9 @@ func (s *subject) proveWith(m *machine) *machine {
 	}
 	if !m.stopped() && m.trapReturn != 0 {
 		m.run(m.atTrapReturn())
+	}
+	if !m.stopped() && m.newThread != 0 {
+		m.run(m.atNewThread())
 	}
 	for _, st := range m.atEntries() {
 		if !m.stopped() {

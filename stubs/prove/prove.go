@@ -244,7 +244,8 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 		if word(b, desc.Entry) != entry {
 			continue
 		}
-		s.entry, s.setUp, s.switchTo, s.trapReturn = entry, word(b, desc.SyscallInit), word(b, desc.SwitchTo), word(b, desc.TrapReturn)
+		s.entry, s.setUp, s.switchTo = entry, word(b, desc.SyscallInit), word(b, desc.SwitchTo)
+		s.trapReturn, s.newThread = word(b, desc.TrapReturn), word(b, desc.NewThread)
 		s.promise = promise{
 			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
 			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch),

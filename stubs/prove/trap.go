@@ -8,11 +8,41 @@ import (
 // trap is what has left the frame that a variant's end of traps returns from.
 var trap = &function{name: "a trap"}
 
+// clone is what has left the frame that a new thread begins with.
+var clone = &function{name: "clone"}
+
 // atTrapReturn is the machine where a trap from ring 3 ends in the variant: any
-// slot may be anything, as after sigreturn, no work is left, and registers, page
-// table and SPEC_CTRL are the kernel's.
+// slot may be anything, as after sigreturn, and no work is left.
 func (m *machine) atTrapReturn() *state {
-	st := m.onEither(m.s.afterSYSCALL(m.trapReturn, ^uint64(0)))
+	st := m.onWholeFrame(m.trapReturn)
+	m.edit(st, trap, layout.SlotsAll)
+	m.given(st, m.isSet(m.ts.and(st.work, layout.TIFAllWork)), true)
+	return st
+}
+
+// atNewThread is the machine where the variant begins a thread. Its frame is that of the
+// clone that has made it: its parent's, complete, but with 0 in ax and any stack. A
+// variant whose slow path takes it must take any frame. There may be work.
+func (m *machine) atNewThread() *state {
+	st := m.onWholeFrame(m.newThread)
+	st.forgot, st.untrained, st.fresh = true, true, true // since ring 3 the kernel has run: an entry has seen to these
+	if !m.axes.Is(stubs.NewThreadFast) {
+		m.edit(st, clone, layout.SlotsAll)
+		return st
+	}
+	for s := range layout.NumSlots {
+		st.cells[cellOf(s)] = word{m.fullSlot(st, s), edited}
+	}
+	m.edit(st, clone, layout.SlotSet(layout.SlotSP))
+	ax := layout.SlotAX
+	st.cells[cellOf(ax)], st.expect.frame[ax] = word{known(0), edited}, known(0)
+	return st
+}
+
+// onWholeFrame is the machine with RSP at full pt_regs that are no call's any more:
+// registers, page table and SPEC_CTRL are the kernel's, and interrupts are off.
+func (m *machine) onWholeFrame(at uint64) *state {
+	st := m.onEither(m.s.afterSYSCALL(at, ^uint64(0)))
 	st.bases[baseGS], st.bases[baseOther] = st.bases[baseOther], st.bases[baseGS]
 	for r := range numRegs {
 		st.regs[r].v = m.s.kernel[r].value()
@@ -21,7 +51,5 @@ func (m *machine) atTrapReturn() *state {
 	st.cr3, st.ibrs = st.kernel, m.promises.Has(stubs.PromiseIBRS)
 	st.expect.called = true
 	m.otherRSP0(st)
-	m.edit(st, trap, layout.SlotsAll)
-	m.given(st, m.isSet(m.ts.and(st.work, layout.TIFAllWork)), true)
 	return st
 }
