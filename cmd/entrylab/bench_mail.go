@@ -27,15 +27,19 @@ func (e *env) benchMailCommand() *cli.Command {
 	var o benchMailOptions
 	return e.command(&cli.Command{
 		Name:      "bench-mail",
-		Usage:     "compare two variants on every engine, as plain text for a mail with a patch",
+		Usage:     "compare two variants or Linux kernels on every engine, as plain text for a mail with a patch",
 		ArgsUsage: "A B",
 		Description: `It prints the machine, the method, a table for each engine and the command that
 makes it again, in 72 columns. Counts are exact, cycles come with intervals of
 95 %. The figures are those of compare.
 
+` + kernelSubjects + `
+Engine icount alone compares it.
+
 Examples:
 
     entrylab bench-mail linux-3.19 heukelum-v2
+    entrylab bench-mail ./vmlinuz-base ./vmlinuz-patched
     entrylab bench-mail -engines icount,static linux-4.1 ./mine.S`,
 		Metadata: completes(variants),
 		Flags: []cli.Flag{
@@ -49,21 +53,21 @@ Examples:
 
 func (e *env) runBenchMail(ctx context.Context, o benchMailOptions, args []string) (status int, failed error) {
 	if len(args) != 2 {
-		return 0, fmt.Errorf("want two variants, before and after, got %d", len(args))
+		return 0, fmt.Errorf("want two subjects, before and after, got %d", len(args))
 	}
 	some, err := enginesOf(o.engines)
 	if err != nil {
 		return 0, err
 	}
-	list, err := eachVariant(ctx, args)
+	all, err := readSubjects(ctx, args, "")
 	if err != nil {
 		return 0, err
 	}
+	list := all.variants
 	said, err := refuseUnproved(list, o.unproved)
 	if err != nil {
 		return 0, err
 	}
-	names := namesOf(list)
 	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err
@@ -75,14 +79,22 @@ func (e *env) runBenchMail(ctx context.Context, o benchMailOptions, args []strin
 	var found []*analysis.Comparison
 	var skipped []engine.Skipped
 	for _, en := range some {
-		job := engine.Job{Subjects: list, Progress: p.step}
+		job := engine.Job{Subjects: list, Kernels: all.kernels, Progress: p.step}
+		if why := all.apart(en); why != "" {
+			skipped = append(skipped, engine.Skipped{Engine: en.Name, Reason: why})
+			continue
+		}
 		if en.VM != "" {
 			job.Verify = true
 			if job.Subjects, err = withFloor(list); err != nil {
 				return 0, err
 			}
 		}
-		out, err := k.runner(job, func(string) {}).Run(ctx, en)
+		var out engine.Outcome
+		err := e.onNextMachine(&job.Machine.Machine, func() (err error) {
+			out, err = k.runner(job, func(string) {}).Run(ctx, en)
+			return err
+		})
 		skipped = append(skipped, out.Skipped...)
 		switch why := refused(err); {
 		case why != "":
@@ -93,7 +105,7 @@ func (e *env) runBenchMail(ctx context.Context, o benchMailOptions, args []strin
 		case len(out.Skipped) > 0:
 			continue
 		}
-		c, err := analysis.NewSet(out.Asked).Compare(en.Name, out, names)
+		c, err := analysis.NewSet(out.Asked).Compare(en.Name, out, all.names)
 		if why := refused(err); why != "" {
 			skipped = append(skipped, engine.Skipped{Engine: en.Name, Reason: why})
 			continue
@@ -129,9 +141,9 @@ func refused(err error) string {
 }
 
 // withFloor returns the variants and the floor, which boots that are sampled need as a
-// control.
+// control. No variants need none.
 func withFloor(list []stubs.Variant) ([]stubs.Variant, error) {
-	if slices.Contains(namesOf(list), wire.Floor) {
+	if len(list) == 0 || slices.Contains(namesOf(list), wire.Floor) {
 		return list, nil
 	}
 	bare, err := stubs.ParseVariant(wire.Floor)

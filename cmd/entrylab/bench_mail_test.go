@@ -68,7 +68,7 @@ func TestBenchMailBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"one variant", []string{"linux-3.19"}, "want two variants, before and after, got 1"},
+		{"one variant", []string{"linux-3.19"}, "want two subjects, before and after, got 1"},
 		{"the same", []string{"linux-4.1", "linux-4.1"}, "named twice"},
 		{"no such engine", []string{"-engines", "icuont", "linux-3.19", "linux-4.1"}, "did you mean icount?"},
 		{"no such variant", []string{"linux-3.19", "linux-4.11"}, "no such preset"},

@@ -64,6 +64,55 @@ func TestCompareKernels(t *testing.T) {
 	}
 }
 
+// TestBenchMailKernels: a mail about two real kernels has their exact counts, and says of
+// each other engine why it has none.
+func TestBenchMailKernels(t *testing.T) {
+	need.QEMU(t)
+	t.Parallel()
+	linux := need.Linux(t)
+	status, mail, said := played(t, "bench-mail", linux, longerEntry(t, linux))
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, said)
+	}
+	words := strings.Join(strings.Fields(mail), " ")
+	for _, want := range []string{
+		`A: Linux \S+ \(vmlinuz\) B: Linux \S+ \(vmlinuz-longer\)`,
+		`instructions A B B - A null call \d+ \d+ \+1 entry \d+ \d+ \+1 handler \d+ \d+ 0 exit \d+ \d+ 0 unknown \d+ \d+ \+1 `,
+		`bochs: no figures: it boots a disk image`,
+		`static: no figures: it reads the code of generated kernels`,
+		`replay: no figures: two real kernels cannot take turns in one boot`,
+		`entrylab bench-mail \\? ?\S+`,
+	} {
+		if !regexp.MustCompile(want).MatchString(words) {
+			t.Errorf("no %s in\n%s", want, mail)
+		}
+	}
+}
+
+// TestSweepKernels: where the functions of real kernels lie is said side by side; the same
+// kernel with another entry has them at the same places.
+func TestSweepKernels(t *testing.T) {
+	need.QEMU(t)
+	t.Parallel()
+	linux := need.Linux(t)
+	status, out, said := played(t, "sweep", linux, longerEntry(t, linux))
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, said)
+	}
+	for _, want := range []string{
+		`(?m)^function +stage +Linux \S+ \(vmlinuz\) +Linux \S+ \(vmlinuz-longer\)$`,
+		`(?m)^entry_SYSCALL_64 +assembly entry +\+0 +\+0$`,
+		`(?m)^do_syscall_64 +C entry +\+(\d+) +\+(\d+)$`,
+		`(?m)^syscall_return_via_sysret +assembly exit +\+\d+ +\+\d+$`,
+		`All of them lie at the same places in a line\.`,
+		`entrylab sweep linux-6\.12`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+}
+
 // TestKernelsBad: what cannot be compared or booted is said in one line.
 func TestKernelsBad(t *testing.T) {
 	need.QEMU(t)
@@ -95,6 +144,8 @@ func TestKernelsBad(t *testing.T) {
 		{"an engine that boots disks", []string{"compare", "-engine", "bochs", linux, linux + " nopti"}, "use -engine icount"},
 		{"cut off", []string{"compare", linux, short}, "the kernel is cut off: it has "},
 		{"a small stub", []string{"compare", linux, "./nowhere.S"}, "no such file"},
+		{"a sweep of a kernel and a variant", []string{"sweep", linux, "linux-6.12"}, "want one variant, or Linux kernels alone"},
+		{"a kernel's cycles", []string{"sweep", "-engine", "replay", linux}, "-engine and -step are for a variant"},
 		{"no init", []string{"trace", linux + " rdinit=/nowhere"}, "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)"},
 		{"damaged inside", []string{"trace", broken}, "the compressed kernel in it is damaged: "},
 	} {

@@ -91,10 +91,24 @@ func (s subjects) counting(m *machineFlags) error {
 	if m.engine == engine.Auto {
 		m.engine = string(vm.ICount)
 	}
-	if en, ok := engine.Find(m.engine); ok && (en.Kind != engine.Exact || en.VM == "") {
-		return fmt.Errorf("-engine %s: two real kernels cannot take turns in one boot, so only exact counts compare them: use icount", en.Name)
+	if en, ok := engine.Find(m.engine); ok && s.apart(en) != "" {
+		return fmt.Errorf("-engine %s: %s", en.Name, s.apart(en))
 	}
 	return nil
+}
+
+// apart says why an engine cannot compare the subjects, as one is a real kernel; empty:
+// it can.
+func (s subjects) apart(en engine.Engine) string {
+	switch {
+	case len(s.kernels) == 0 || en.VM == vm.ICount:
+		return ""
+	case en.Kind == engine.Exact && en.VM != "":
+		return "it boots a disk image, which only a generated kernel has: use -engine icount"
+	case en.Kind == engine.Exact:
+		return "it reads the code of generated kernels, and not that of a real one: use -engine icount"
+	}
+	return "two real kernels cannot take turns in one boot, so only exact counts compare them: use icount; for cycles boot this machine with each, and use compare -engine host"
 }
 
 // onNextMachine runs what boots real kernels and, if one does not boot on the default

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/analysis"
 	"github.com/entrylab/entrylab/measure/engine"
@@ -29,27 +30,68 @@ func (e *env) sweepCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:      "sweep",
 		Usage:     "measure an entry at each place in a cache line, and say where its cost makes a step",
-		ArgsUsage: "VARIANT",
+		ArgsUsage: "VARIANT, or KERNEL...",
 		Description: `The entry begins at each multiple of -step bytes in a line of 64, in turn with
 the others, while all other addresses change at random. The sweep is made twice,
 and a step is one only if both runs have it. The format html has a plot. In
 other commands linux-4.1@16 is a variant whose entry lies at such a place.
 
+The code of a Linux kernel moves only with another build. Of kernels, each a file
+with a slash in its path and the words to boot it with, sweep says where in a
+line each function of a null call lies, side by side.
+
 Examples:
 
     entrylab sweep linux-6.12
-    entrylab sweep -step 4 -format html linux-4.1 > sweep.html`,
+    entrylab sweep -step 4 -format html linux-4.1 > sweep.html
+    entrylab sweep ./vmlinuz-base ./vmlinuz-patched`,
 		Metadata: completes(variants),
 		Flags: []cli.Flag{
 			&chosen{&cli.StringFlag{
 				Name: "engine", Value: engine.Auto, Destination: &o.engine,
 				Usage: "engine `E` that samples cycles: " + orList(engine.Names(sampled)) + "; " + engine.Auto + ": the first of them that this host can run",
 			}, engines(sampled...)},
-			&cli.IntFlag{Name: "step", Usage: "so many `BYTES` from place to place: 1, 2, 4, 8, 16 or 32", Value: 16, Destination: &o.step},
+			&cli.IntFlag{Name: "step", Usage: "so many `BYTES` from place to place: 1, 2, 4, 8, 16 or 32", Value: defaultStep, Destination: &o.step},
 			formatFlag(&o.format, table.Plain...),
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runSweep(ctx, o, args) })
+}
+
+// defaultStep is how far a place is from the next one, in bytes.
+const defaultStep = 16
+
+// sweepKernels says where the code of real kernels lies.
+func (e *env) sweepKernels(ctx context.Context, o sweepOptions, args []string) (int, error) {
+	if o.engine != engine.Auto || o.step != defaultStep {
+		return 0, errors.New("-engine and -step are for a variant: the code of a Linux kernel does not move")
+	}
+	all, err := readSubjects(ctx, args, "")
+	if err != nil {
+		return 0, err
+	}
+	call, err := parseCall([]string{nullCall})
+	if err != nil {
+		return 0, err
+	}
+	var list []sweep.Placement
+	for i, l := range all.kernels {
+		machine := vm.Config{Engine: vm.ICount, Machine: vm.MicroVM, CPU: vm.DefaultCPU}
+		var t *traced
+		err := e.onNextMachine(&machine.Machine, func() (err error) {
+			t, err = e.traced(ctx, &traceOptions{}, machine, subjects{kernels: []*engine.Linux{l}, names: all.names[i : i+1]}, call)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		p, err := sweep.Placed(t.path)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, p)
+	}
+	return 0, e.print(sweep.Placements(list), o.format)
 }
 
 // sampling are the engines that sample cycles.
@@ -85,8 +127,12 @@ func sweeping(ctx context.Context, name string) (engine.Engine, error) {
 }
 
 func (e *env) runSweep(ctx context.Context, o sweepOptions, args []string) (int, error) {
+	kernels := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { _, _, ok := kernelFile(arg); return !ok })
+	if n := len(kernels); n > 0 && n == len(args) {
+		return e.sweepKernels(ctx, o, args)
+	}
 	if len(args) != 1 {
-		return 0, fmt.Errorf("want one variant, got %d", len(args))
+		return 0, fmt.Errorf("want one variant, or Linux kernels alone; got %d subjects", len(args))
 	}
 	en, err := sweeping(ctx, o.engine)
 	if err != nil {

@@ -13,8 +13,8 @@ func TestSweepBadInput(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"nothing", nil, "want one variant, got 0"},
-		{"two", []string{"linux-3.19", "linux-4.1"}, "want one variant, got 2"},
+		{"nothing", nil, "got 0 subjects"},
+		{"two", []string{"linux-3.19", "linux-4.1"}, "got 2 subjects"},
 		{"an engine that counts", []string{"-engine", "icount", "linux-4.1"}, "-engine icount: it counts, and a count is the same wherever the code lies: want kvm or replay"},
 		{"no such engine", []string{"-engine", "reply", "linux-4.1"}, "did you mean replay?"},
 		{"no such step", []string{"-step", "12", "linux-4.1"}, "a step of 12 bytes: want one of 1, 2, 4, 8, 16 or 32"},
