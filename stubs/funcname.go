@@ -1,6 +1,9 @@
 package stubs
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Functions that every variant has.
 const (
@@ -40,3 +43,15 @@ func CutFuncName(name string) (function, variant string, ok bool) { return strin
 
 // FuncName returns the name in an image of a function of the variant.
 func (n Variant) FuncName(function string) string { return FuncName(function, n.Name) }
+
+// copyMark is between a variant's name and the number of a copy.
+const copyMark = "#"
+
+// CopyName is what stands behind a variant's name in the names of a copy's functions; the
+// first has number 0, and nothing there.
+func CopyName(number int) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%d", copyMark, number)
+}

@@ -48,7 +48,13 @@ func bareEntry(suffix string) Func {
 // by which the kernel finds them: variants, an array of layout.VariantDesc in
 // the order of the list, and variants_count, their number in 8 bytes. The
 // errors of all variants are joined.
-func ProgramOf(list []Variant) (Program, error) {
+func ProgramOf(list []Variant) (Program, error) { return ProgramOfCopies(list, 1) }
+
+// ProgramOfCopies is ProgramOf with several copies of all variants, which have the
+// functions of the first with [CopyName] behind their names. The array has those of one
+// copy after the other; variants_copies is how many there are. A variant with an Edit has
+// no copies: it knows its functions by their names.
+func ProgramOfCopies(list []Variant, copies int) (Program, error) {
 	if len(list) == 0 {
 		return Program{}, errors.New("an image needs at least one variant")
 	}
@@ -77,12 +83,28 @@ func ProgramOf(list []Variant) (Program, error) {
 		all.Add(p)
 		table = append(table, words(n.desc())...)
 	}
+	for i := 1; i < copies; i++ {
+		for _, n := range list {
+			m := n
+			m.Name += CopyName(i)
+			p, err := m.program()
+			if n.Edit != nil {
+				err = fmt.Errorf("variant %s has an Edit, and so no copies", n.Name)
+			}
+			errs = append(errs, err)
+			all.Add(p)
+			d := m.desc()
+			d.Info.Name = n.desc().Info.Name
+			table = append(table, words(d)...)
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return Program{}, err
 	}
 	all.Add(Program{Data: []Data{
 		RODATA("variants", table...),
 		RODATA("variants_count", uint64(len(list))),
+		RODATA("variants_copies", uint64(copies)),
 	}})
 	all.Data = append(all.Data, entryData()...)
 	return all, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
@@ -172,18 +173,17 @@ func TestAnswerMachines(t *testing.T) {
 	}
 }
 
-// TestBoots has a stick boot a machine three times without a hand. Where the boots cannot
-// be counted, there is one.
+// TestBoots has a stick boot a machine three times without a hand, each time with the entry
+// path elsewhere. Where the boots cannot be counted, there is one.
 func TestBoots(t *testing.T) {
 	t.Parallel()
 	needOVMF(t)
 	const counter = "entrylab/boots.txt"
-	init := program(t, "words")
-	archive, err := boot.Initramfs(t.Context(), init)
+	archive, err := boot.Initramfs(t.Context(), program(t, "entry"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{linux319(t)}, Initramfs: archive, Boots: 3})
+	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{linux319(t)}, Initramfs: archive, Cmdline: layout.ControlWord, Boots: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,11 +195,11 @@ func TestBoots(t *testing.T) {
 		name   string
 		always bool // not with -boots alone
 		change func(t *testing.T, fs *fat16.FileSystem)
-		boots  int
+		copies []int  // by which SYSCALL enters in each boot
 		last   string // on the console
 	}{
-		{name: "three", always: true, boots: 3, last: "entrylab: boot 3 of 3, the last one\r\n"},
-		{name: "the counter is write-protected", boots: 1, last: "entrylab: there is no further boot: the boots cannot be counted on the medium\r\n", change: func(t *testing.T, fs *fat16.FileSystem) {
+		{name: "three", always: true, copies: []int{0, 1, 2}, last: "entrylab: boot 3 of 3, the last one\r\n"},
+		{name: "the counter is write-protected", copies: []int{1}, last: "entrylab: there is no further boot: the boots cannot be counted on the medium\r\n", change: func(t *testing.T, fs *fat16.FileSystem) {
 			if err := newFile(t, fs, counter, []byte(".")).(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +231,14 @@ func TestBoots(t *testing.T) {
 				t.Errorf("QEMU ends with %v, the console is %q; want %q at its end", cmd.ProcessState, console.String(), tt.last)
 			}
 			fs := volume(t, m.Disk)
-			want := strings.Repeat("/init\n\nHOME=/\nTERM=linux\nentrylab: init exited with status 0\n", tt.boots)
+			want := ""
+			for _, i := range tt.copies {
+				at, ok := kernel.Object.Addr(linux319(t).FuncName(stubs.Entry) + stubs.CopyName(i))
+				if !ok || strings.Contains(want, fmt.Sprintf("%#x\n", at)) {
+					t.Fatalf("copy %d is at %#x, as another is", i, at)
+				}
+				want += fmt.Sprintf("%#x\nentrylab: init exited with status 0\n", at)
+			}
 			if answer, err := fs.ReadFile(answerFile); err != nil || string(answer) != want {
 				t.Errorf("the file has %q, want %q (error %v)", answer, want, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/boot/elfimg"
@@ -43,9 +44,13 @@ type Config struct {
 	// placements averages that out.
 	Placement uint64
 	// Boots is how often UEFI firmware boots the image from a stick before the machine
-	// stops, MaxBoots at most; 0 is 1.
+	// stops, MaxBoots at most; 0 is 1. Each boot uses another copy of the variants, at other
+	// addresses, as far as there is room for copies, and if no variant has an Edit.
 	Boots int
 }
+
+// maxCopies is the most copies of the variants in an image.
+const maxCopies = 8
 
 // MaxBoots is the most boots that an image can ask for.
 const MaxBoots = 999
@@ -59,6 +64,18 @@ func place(fns []asm.Func, seed uint64) {
 	for i := range fns {
 		fns[i].Gap = rng.IntN(maxGap)
 	}
+}
+
+// entries returns the functions of the variants with as many copies.
+func (c *Config) entries(copies int) (asm.Program, error) {
+	p, err := stubs.ProgramOfCopies(c.Variants, copies)
+	if err != nil {
+		return p, err
+	}
+	if c.Placement != 0 || copies > 1 {
+		place(p.Funcs, c.Placement) // the copies lie one after the other, and so differ
+	}
+	return p, nil
 }
 
 // name fills in kernel_build, which shows whether the results of a machine that ran
@@ -107,6 +124,25 @@ func (im *Image) Hash(beside ...[]byte) string {
 // Build generates a kernel. The errors of all listings are reported together.
 func Build(c Config) (*Image, error) {
 	go kernel.Body() // it takes the longest, and the others do not need it
+	copies := min(max(c.Boots, 1), maxCopies)
+	if slices.ContainsFunc(c.Variants, func(n stubs.Variant) bool { return n.Edit != nil }) {
+		copies = 1
+	}
+	for ; ; copies /= 2 {
+		obj, err := c.link(copies)
+		if err != nil {
+			return nil, err
+		}
+		im, err := image(obj, c.Initramfs)
+		if errors.Is(err, errTooLarge) && copies > 1 {
+			continue
+		}
+		return im, err
+	}
+}
+
+// link links the kernel with so many copies of the variants.
+func (c *Config) link(copies int) (*asm.Object, error) {
 	var p asm.Program
 	p.Add(proto.Linux()) // first, as its protocol demands
 	p.Add(proto.EFI())
@@ -117,12 +153,9 @@ func Build(c Config) (*Image, error) {
 	p.Add(proto.BIOS())
 	p.Add(proto.LongMode())
 	p.Add(kernel.Body())
-	entries, err := stubs.ProgramOf(c.Variants)
+	entries, err := c.entries(copies)
 	if err != nil {
 		return nil, err
-	}
-	if c.Placement != 0 {
-		place(entries.Funcs, c.Placement)
 	}
 	p.Add(entries)
 	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))
@@ -137,11 +170,11 @@ func Build(c Config) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := name(obj, c.Initramfs); err != nil {
-		return nil, err
-	}
-	return image(obj, c.Initramfs)
+	return obj, name(obj, c.Initramfs)
 }
+
+// errTooLarge means that the kernel does not fit in front of its initramfs.
+var errTooLarge = errors.New("image: the kernel is beyond the 2 MiB that startup_32 maps")
 
 // image writes the linked kernel as an ELF file.
 func image(obj *asm.Object, archive []byte) (*Image, error) {
@@ -150,7 +183,7 @@ func image(obj *asm.Object, archive []byte) (*Image, error) {
 		return nil, fmt.Errorf("image: the program has no entry point pvh_start_xen")
 	}
 	if end, _ := obj.Addr("__kernel_end"); end > layout.KernelBase+initramfsAddr {
-		return nil, fmt.Errorf("image: the kernel ends at %#x, beyond the 2 MiB that startup_32 maps", end)
+		return nil, fmt.Errorf("%w: it ends at %#x", errTooLarge, end)
 	}
 	im := &Image{Object: obj, initramfs: archive}
 	file := elfimg.Image{Entry: uint32(entry - layout.KernelBase)}

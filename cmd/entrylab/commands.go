@@ -85,7 +85,7 @@ Examples:
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which images of all formats but elf hold", Destination: &o.words},
-			&cli.IntFlag{Name: "boots", Usage: "`N` boots under UEFI from a stick, one after the other, before the machine stops", Value: 1, Destination: &o.boots},
+			&cli.IntFlag{Name: "boots", Usage: "`N` boots under UEFI from a stick, one after the other, before the machine stops, each with the code at other addresses; 0: 8 if the guest samples, else 1", Destination: &o.boots},
 			&cli.StringFlag{Name: "sign", Usage: "sign the EFI application for Secure Boot with `KEY,CERT`: the PEM files of an RSA key and of its certificate", Destination: &o.sign},
 			unprovedFlag(&o.unproved),
 		},
@@ -129,8 +129,8 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if format == image.ELF && o.words != "" {
 		return 0, errors.New("-append is not for -format elf: an ELF file gets its command line from its loader")
 	}
-	if o.boots < 1 || o.boots > image.MaxBoots {
-		return 0, fmt.Errorf("-boots %d: want 1 to %d", o.boots, image.MaxBoots)
+	if o.boots < 0 || o.boots > image.MaxBoots {
+		return 0, fmt.Errorf("-boots %d: want 1 to %d, or 0", o.boots, image.MaxBoots)
 	}
 	if o.boots > 1 && format != image.Disk && format != image.ISO && format != image.EFI {
 		return 0, fmt.Errorf("-boots is not for -format %s: only UEFI firmware boots an image again", format)
@@ -171,7 +171,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if format != image.BIOS && o.words != "" {
 		words += " " + o.words
 	}
-	im, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words, Boots: o.boots})
+	im, err := image.Build(image.Config{Variants: list, Initramfs: archive, Cmdline: words, Boots: o.series()})
 	if err != nil {
 		return 0, err
 	}
@@ -182,6 +182,19 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	p.done()
 	return 0, e.write("image", o.out, file, fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), im.Size, len(archive), joinNames(list)))
 }
+
+// series is how many boots there are to be. One is enough for all but samples, of which a
+// boot is the unit, and for a program of the user's.
+func (o *buildOptions) series() int {
+	_, args, _ := strings.Cut(" "+o.words+" ", " -- ")
+	if o.boots == 0 && o.init == "" && image.Format(o.format).Signed() && slices.Contains(strings.Fields(args), "sample") {
+		return sampledBoots
+	}
+	return max(o.boots, 1)
+}
+
+// sampledBoots is how many boots a stick takes that samples.
+const sampledBoots = 8
 
 // errNotRunnable refuses what the kernel would refuse at boot.
 var errNotRunnable = fmt.Errorf("no variant to run init on: %s answers the null call only; add another", wire.Floor)

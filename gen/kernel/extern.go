@@ -37,6 +37,7 @@ var (
 	// stubs
 	variants       = EXTERNDATA("variants")
 	variantsCount  = EXTERNDATA("variants_count")
+	variantsCopies = EXTERNDATA("variants_copies")
 	mdsVerwSel     = EXTERNDATA("mds_verw_sel")
 	entryRodataEnd = EXTERNDATA("entry_rodata_end")
 

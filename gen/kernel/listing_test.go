@@ -64,7 +64,7 @@ func linked(t *testing.T) *Object {
 	for _, d := range []Data{
 		bootInfoData, bootHandoff, bootParser, gdt, gdtEnd, initPgDir, physmapPdpt, kernelPDPT, kernelPd, kernelPageTable,
 		builtinInitramfs, builtinCmdline, builtinArgs, kernelBuild, answerBoots,
-		variants, variantsCount, mdsVerwSel, entryRodataEnd,
+		variants, variantsCount, variantsCopies, mdsVerwSel, entryRodataEnd,
 		kallsymsData, kallsymsNames,
 	} {
 		p.Data = append(p.Data, BSS(d.Name, 8, 8))

@@ -237,6 +237,9 @@ type Stats[T any] struct {
 	// Build tells kernels apart: a hash of the image's text and data, and of
 	// the initramfs that it carries.
 	Build T
+	// Copies is how many copies the image has of each variant, at other addresses each: the
+	// boots of a series take turns.
+	Copies T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port

@@ -18,11 +18,15 @@ type Sampling struct {
 	// Counters reports whether each series also comes from the cycle counter and the
 	// instruction counter.
 	Counters bool
-	// Code is the hash of the kernel's code, as the kernel gives it; Linux on
-	// Linux.
+	// Code is the hash of the kernel's code, as the kernel gives it, and behind PlacesMark at
+	// how many places the image has the entry paths, if the boots of a series take turns;
+	// Linux on Linux.
 	Code    string
 	Machine Machine
 }
+
+// PlacesMark is in the Sampling.Code of an image with several placements of its code.
+const PlacesMark = "/"
 
 // Machine is the machine that the guest runs on, as CPUID shows it.
 type Machine struct {

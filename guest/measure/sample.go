@@ -86,6 +86,9 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 			return
 		}
 		code = fmt.Sprintf("%016x", uint64(stats.Build))
+		if stats.Copies > 1 {
+			code += fmt.Sprintf("%s%d", wire.PlacesMark, uint64(stats.Copies))
+		}
 	}
 	boot := regs.Now()
 	s := &sampling{p: p, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(&stats)}

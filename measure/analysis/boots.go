@@ -46,7 +46,8 @@ func (s *Set) booted(boots []cycles.Boot) (*Booted, error) {
 		return nil, err
 	}
 	b := &Booted{Config: boots[0].Config, Boots: len(boots), Counted: counted(&boots[0])}
-	b.Placed = b.Config.Emulator != "" // an image that a machine boots without a host is always the same
+	// An image that a machine boots without a host is always the same, but may have places.
+	b.Placed = b.Config.Emulator != "" || strings.Contains(b.Config.Code, wire.PlacesMark)
 	b.calibrate(boots)
 	s.control(b, boots)
 	b.floor(boots)
