@@ -92,6 +92,15 @@ func (v Axes) mask(number, bits Reg) Block {
 
 // callHandler calls the handler of number keptLong, which is in the table.
 func (v Axes) callHandler(suffix string) Block {
+	return Block{
+		MOVQ(keptFrame, RDI),
+		MOVL(keptLong, RSI),
+		v.dispatch(suffix),
+	}
+}
+
+// dispatch calls the handler of the number in RSI with the frame RDI. Clobbers RCX.
+func (v Axes) dispatch(suffix string) Block {
 	call := Block{CALL("x64_sys_call")}
 	switch {
 	case v.Is(DispatchSwitch):
@@ -100,8 +109,6 @@ func (v Axes) callHandler(suffix string) Block {
 		call = v.call(Sym("x64_call_table").Index(RSI, 8), suffix)
 	}
 	return Block{
-		MOVQ(keptFrame, RDI),
-		MOVL(keptLong, RSI),
 		v.mask(RSI, RCX),
 		call,
 	}

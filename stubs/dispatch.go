@@ -12,7 +12,7 @@ func (v Axes) fast(suffix string) Block {
 		v.beforeHandler(regs, suffix),
 		v.testEntryWork(suffix),
 		v.at(BeforeDispatch),
-		CMPQ(RAX, layout.SysCallMax),
+		v.testNumber(false),
 		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
 		MOVQ(R10, RCX).C("argument 4, as a function takes it"),
 		v.call(Sym("sys_call_table").Index(RAX, 8), suffix),
@@ -155,10 +155,10 @@ func (v Axes) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
 	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
-	number := Block{MOVQ(regs.OrigAX, RAX), CMPQ(RAX, layout.SysCallMax)}
+	number := Block{MOVQ(regs.OrigAX, RAX), v.testNumber(false)}
 	if v.Is(SlowOnly) {
 		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
-		number = Block{MOVL(RSI, RAX), CMPL(RAX, layout.SysCallMax)} // see IntNumber
+		number = Block{MOVL(RSI, RAX), v.testNumber(true)} // see IntNumber
 	}
 	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from full pt_regs. It does all
 the work that is then pending, and leaves interrupts off.`,

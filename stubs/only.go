@@ -51,7 +51,7 @@ SYSRETQ may end the call.`,
 		v.tellSYSRET(regs, suffix),
 
 		LABEL("no_such_call"),
-		v.nop("x32's calls"),
+		v.x32Call(regs, suffix),
 		CMPL(keptLong, -1),
 		JE("syscall_return").C("a tracer skips the call"),
 		MOVQ(-layout.ENOSYS, regs.AX),

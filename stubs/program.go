@@ -189,6 +189,7 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.IRQ = word(!v.Bare && !v.Is(IRQOff))
 	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(v.EntryName(), name)), v.SFMask(), v.clearInHandler()
 	info.FRED = word(v.Is(EntryFRED))
+	info.X32 = word(!v.Is(X32Off))
 	info.LooksAtFrame = v.looksAtFrame()
 	return info
 }
@@ -208,7 +209,7 @@ func (v Axes) looksAtFrame() uint64 {
 
 // IntNumber reports whether a call's number is an int, EAX alone, and not all of
 // RAX: Linux has both.
-func (v Axes) IntNumber() bool { return v.Is(SlowOnly) }
+func (v Axes) IntNumber() bool { return v.Is(SlowOnly) || v.Is(X32Mask) }
 
 // Frame describes the frame of an ordinary call: the slots that hold the
 // user's value when the handler runs, and those that there is room for.

@@ -47,6 +47,8 @@ var catches = map[string][]string{
 	},
 	"cr3-not-switched-back":      {"page tables: after a null call", "page tables: after a call that sleeps"},
 	"cr3-not-switched-by-iret":   {"page tables: after a call whose flags slot was changed", "page tables: after a signal"},
+	"x32-bit-kept":               {"registers: null call with x32's bit in its number"},
+	"x32-bit-tested-twice":       {"registers: null call with x32's bit in its number"},
 	"fred-rcx-by-syscall":        {"registers: null call", "registers: unknown call 600"},
 	"fred-orig-ax-lost":          {"frame: slots of an ordinary call", "frame: slots of a full-frame call"},
 	"fred-tf-lost":               {"traps: single step over the null call"},

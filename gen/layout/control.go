@@ -125,6 +125,9 @@ const SysControlMax = sysControlEnd - 1
 // it, so it leaves room: another control call changes no listing.
 const SysCallMax = 1023
 
+// X32Bit distinguishes the numbers of x32's calls (Linux: __X32_SYSCALL_BIT).
+const X32Bit = 0x40000000
+
 // The control interface fits in the table.
 const _ = uint(SysCallMax - SysControlMax)
 
@@ -190,6 +193,8 @@ type VariantInfo[T any] struct {
 	// FRED is 1 if ring 3 enters and leaves by FRED: LSTAR and SFMask mean nothing then, and
 	// a call changes neither RCX nor R11.
 	FRED T
+	// X32 is 1 if a call whose number has X32Bit is the one without it.
+	X32 T
 }
 
 // The values of VariantInfo.LooksAtFrame; 0: none, as far as the variant's axes say.

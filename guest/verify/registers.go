@@ -39,6 +39,7 @@ var registerChecks = []check{
 	{"unknown call 0xffffffff80000000", calls(0xffff_ffff_8000_0000, nil, fails(syscall.ENOSYS))},
 	{"unknown call 1024, the first beyond the table", calls(layout.SysCallMax+1, nil, fails(syscall.ENOSYS))},
 	{"null call with bit 32 in its number", checkWideNumber},
+	{"null call with x32's bit in its number", withControl(checkX32)},
 	{"full-frame call", withControl(calls(layout.SysFullFrame, []uint64{0}, succeeds))},
 	{"call that writes user memory", withWords(func(p uint64) func(*fixture) error {
 		return calls(syscall.SYS_CLOCK_GETTIME, []uint64{1, p}, succeeds)
@@ -137,6 +138,16 @@ func checkWideNumber(fx *fixture) error {
 		want.AX = parent
 	}
 	return fx.compare(c, want, 0)
+}
+
+// checkX32 makes a null call with x32's bit in its number, which only a variant with x32
+// answers.
+func checkX32(fx *fixture) error {
+	answer := fails(syscall.ENOSYS)
+	if fx.variant.Info.X32 != 0 {
+		answer = func() layout.Word { return layout.Word(syscall.Getppid()) }
+	}
+	return calls(layout.X32Bit|syscall.SYS_GETPPID, nil, answer)(fx)
 }
 
 // checkSMAP makes a handler touch user memory as no handler should, with AC and without.

@@ -82,6 +82,11 @@ func Variants() []Variant {
 		fault("enosys-missing", "linux-3.19", "an unknown call does not return -ENOSYS",
 			Edit(stubs.Entry, MOVQ(-38, part.AX), MOVQ(0, part.AX))),
 
+		fault("x32-bit-kept", "linux-3.19+x32=mask", "x32's bit stays in the number",
+			Edit(stubs.Entry, ANDL(^layout.X32Bit, RAX), ANDL(-1, RAX))),
+		fault("x32-bit-tested-twice", "linux-6.12+x32=range", "the second test is of the number with x32's bit",
+			Edit("do_syscall_64", LEAL(RBX.At(-layout.X32Bit), RSI), MOVL(RBX, RSI))),
+
 		fault("orig-ax-slot-wrong", "heukelum-v2", "the orig_ax slot holds RDX",
 			Edit(stubs.Entry, MOVQ(RAX, part.OrigAX), MOVQ(RDX, part.OrigAX))),
 		fault("ss-slot-wrong", "linux-3.19", "the fix-up of a full-frame call puts KERNEL_DS into the ss slot",

@@ -183,7 +183,11 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	if m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
-	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, m.number())
+	want := m.number()
+	if x32 := m.x32Number(); m.axes.Is(stubs.X32Range) && m.at(st).same(index, x32) == isTrue {
+		want = x32
+	}
+	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, want)
 	ok = m.check(st, claimCall, 0, f, !st.expect.event, func() (string, string, *origin) { return "another event", "a call", nil }) && ok
 	ok = m.check(st, claimOnce, 0, f, !st.expect.called, func() (string, string, *origin) { return "called again", "called once", nil }) && ok
 	ok = m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) && ok
@@ -229,15 +233,6 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	st.expect.called = true
 	m.audits(st, st.at, true)
 	m.result(st, f)
-}
-
-// number is the number of the call.
-func (m *machine) number() value {
-	rax := m.s.user[rAX].value()
-	if m.axes.IntNumber() {
-		return m.ts.and(rax, maskOf(4))
-	}
-	return rax
 }
 
 // interrupts checks that they are as the variant promises for handlers.

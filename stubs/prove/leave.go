@@ -209,8 +209,17 @@ func (m *machine) answered(st *state, f *function) bool {
 		m.holds(st, claimAnswered, 0, f)
 		return true
 	}
-	least, _ := m.at(st).limits(m.number())
-	return m.checkThat(st, claimAnswered, 0, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), m.number()}, func() (string, string, *origin) {
+	if m.axes.Is(stubs.X32Range) && !m.unknown(st, f, 1, m.x32Number()) {
+		return false
+	}
+	return m.unknown(st, f, 0, m.number())
+}
+
+// unknown checks that a number is beyond the table: the call's, or with n 1 that of an x32
+// call.
+func (m *machine) unknown(st *state, f *function, n uint8, number value) bool {
+	least, _ := m.at(st).limits(number)
+	return m.checkThat(st, claimAnswered, n, f, least > layout.SysCallMax, predicate{below, known(layout.SysCallMax), number}, func() (string, string, *origin) {
 		return "from " + constant(least) + " on", "from " + constant(layout.SysCallMax+1) + " on", nil
 	})
 }

@@ -118,6 +118,8 @@ func TestBroken(t *testing.T) {
 		"ac-left":                    {Refuted, "CALL *sys_call_table(RAX*8)", "AC is clear at the handler", "STAC"},
 		"x87-reset":                  {Undecided, "FNINIT", "no instruction that the proof knows", ""},
 		"enosys-missing":             {Refuted, "SYSRETQ", "RAX returns right by SYSRETQ; it is 0, want -38", "MOVQ $0, PtRegs.AX(RSP)"},
+		"x32-bit-kept":               {Undecided, "SYSRETQ", "only numbers beyond the table have no handler", ""},
+		"x32-bit-tested-twice":       {Undecided, "SYSRETQ", "only numbers beyond the table have no handler", ""},
 		"orig-ax-slot-wrong":         {Refuted, "CALL *sys_call_table(RAX*8)", "slot orig_ax; it is user.RDX, want user.RAX", "MOVQ RDX, PtRegs.OrigAX(RSP)"},
 		"ss-slot-wrong":              {Refuted, "CALL sys_full_frame", "slot ss; it is 0x18, want 0x2b", "MOVQ $0x18, PtRegs.SS(RSP)"},
 		"cx-slot-written":            {Refuted, "CALL *sys_call_table(RAX*8)", "the slot cx as it was on the stack; it is user.RIP", "MOVQ RCX, PtRegs.CX(RSP)"},

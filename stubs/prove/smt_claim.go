@@ -181,7 +181,11 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimOwnExit:
 		return clear(sh.regs[r11], singleStep)
 	case claimAnswered:
-		return fmt.Sprintf("(bvugt %s %s)", o.value(o.number()).text, literal(layout.SysCallMax, 64)), !c.ghost
+		number := o.number()
+		if n == 1 {
+			number = o.x32Number()
+		}
+		return fmt.Sprintf("(bvugt %s %s)", o.value(number).text, literal(layout.SysCallMax, 64)), !c.ghost
 	case claimNextIP:
 		return same(sh.target.text, o.value(o.s.nextIP.value()).text), true
 	case claimNextRSI:

@@ -85,7 +85,7 @@ func with612(t *testing.T, changes string) stubs.Variant {
 // values of its axes that no preset has.
 func TestSolverTree(t *testing.T) {
 	s := startSolver(t)
-	for _, changes := range []string{"", "+kstack=prng"} {
+	for _, changes := range []string{"", "+kstack=prng+x32=range"} {
 		o, err := ProveObligations(with612(t, changes))
 		if err != nil {
 			t.Fatal(err)
