@@ -210,6 +210,7 @@ func TestLacks(t *testing.T) {
 	}{
 		{"no initrd", plain, "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", "CONFIG_BLK_DEV_INITRD", true},
 		{"no programs", plain, "Failed to execute /init (error -8)\nKernel panic - not syncing: No working init found.", "CONFIG_BINFMT_ELF", true},
+		{"no console", plain, "[    0.9] Warning: unable to open an initial console.", "CONFIG_SERIAL_8250_CONSOLE", true},
 		{"an old CPU", plain, "This kernel requires the following features not present on the CPU:\n  la57", "give another -cpu", true},
 		{"another panic", plain, "[1] Kernel panic - not syncing: corrupted stack\n[1] CPU: 0", "it panics: corrupted stack", false},
 		{"nothing printed", plain, "", "CONFIG_SERIAL_8250_CONSOLE), or it stopped before that", false},

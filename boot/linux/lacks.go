@@ -29,6 +29,7 @@ var signs = []struct {
 	{"Failed to execute /init (error -8)", "it does not run ELF programs of 64 bits (CONFIG_BINFMT_ELF)", true},
 	{"Unable to mount root fs", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)", true},
 	{"No working init found", "it found no init in the initramfs (CONFIG_BLK_DEV_INITRD)", true},
+	{"unable to open an initial console", "its init has no console: no driver is there for that on the serial line (CONFIG_SERIAL_8250_CONSOLE)", true},
 	{"IO-APIC + timer doesn't work", "its timer does not work on this machine: give another -machine", false},
 	{"Out of memory and no killable processes", "it has too little memory: give more (-memory)", true},
 	{"System is deadlocked on memory", "it has too little memory: give more (-memory)", true},

@@ -121,9 +121,13 @@ func (e *env) onNextMachine(m *vm.Machine, run func() error) error {
 		return err
 	}
 	*m = vm.PC
-	if again := run(); again == nil {
+	again := run()
+	switch also, ok := errors.AsType[*engine.BootError](again); {
+	case again == nil:
 		e.remark("%v; on machine %s it does", failed, vm.PC)
 		return nil
+	case ok:
+		return fmt.Errorf("%w; nor on machine %s: %s", failed, also.Machine, also.Why)
 	}
-	return err
+	return again
 }
