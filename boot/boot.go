@@ -41,6 +41,8 @@ type Config struct {
 	Image *image.Image
 	// Placement is image.Config's.
 	Placement uint64
+	// Files are further files of the initramfs.
+	Files []initramfs.File
 	// Format is what the machine boots; empty: an ELF file and an initramfs beside it.
 	// Bochs always boots image.BIOS.
 	Format image.Format
@@ -75,7 +77,7 @@ func Prepare(ctx context.Context, c Config) (vm.Config, error) {
 	if m.Kernel, err = cache.Keep("kernel", ".elf", kernel.ELF); err != nil {
 		return m, err
 	}
-	archive, err := Initramfs(ctx, c.Init)
+	archive, err := Initramfs(ctx, c.Init, c.Files...)
 	if err != nil {
 		return m, err
 	}
@@ -134,7 +136,7 @@ func prepareFile(ctx context.Context, c Config) (vm.Config, error) {
 	if err != nil {
 		return m, err
 	}
-	archive, err := Initramfs(ctx, c.Init)
+	archive, err := Initramfs(ctx, c.Init, c.Files...)
 	if err != nil {
 		return m, err
 	}

@@ -5,13 +5,13 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [-variants=A/B|all] [-group=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [readings] [-variants=A/B|all] [-group=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
 //
 // Without a word it verifies and measures, for all variants. sample measures where
 // ticks are cycles; trace makes one call under each variant, getppid or the call of
 // -call, for a debugger to follow; events enters the kernel in all of wire.EventWays, for
-// a debugger that waits there; breakpoints causes events by the debug registers. The
-// words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
+// a debugger that waits there; breakpoints causes events by the debug registers; readings
+// asks the readers of the user's RSP. The words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
 // a FAIL, or 2 after an ERROR, which means that the harness could not do its job. The
 // first process of a Linux kernel must not exit: there it restarts the machine.
 package main
@@ -84,7 +84,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if !k.Linux { // a host's root folder is not an image's
 		printProofs(p, "/"+wire.ProofsFile)
 	}
-	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints {
+	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints && !c.Readings {
 		c.Verify, c.Measure = true, true
 	}
 	seed := cmp.Or(c.Seed, wire.DefaultSeed)
@@ -126,6 +126,11 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if c.Breakpoints {
 		for _, v := range variants {
 			verify.Events(p, k, v, seed)
+		}
+	}
+	if c.Readings {
+		for _, v := range variants {
+			verify.Readings(p, k, v, seed)
 		}
 	}
 	status = p.Summary()

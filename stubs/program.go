@@ -136,7 +136,6 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		SwitchTo:    stub(SwitchTo),
 		UsesScratch: n.Axes.scratchWord(),
 		OldRSP:      n.Axes.oldRSP(),
-		OldReaders:  n.Axes.OldReaders(),
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
 		SpecCtrl:    n.Axes.specCtrl(),
@@ -190,6 +189,7 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.Star, info.LSTAR, info.SFMask, info.ClearFlags = v.Star(), PTR(FuncName(v.EntryName(), name)), v.SFMask(), v.clearInHandler()
 	info.FRED = word(v.Is(EntryFRED))
 	info.X32 = word(!v.Is(X32Off))
+	info.OldReaders = v.OldReaders()
 	info.LooksAtFrame = v.looksAtFrame()
 	return info
 }

@@ -74,7 +74,8 @@ const (
 	// SysBootSeries fills the BootSeries at RDI, and copies what earlier boots have said to
 	// the RDX bytes at RSI, as far as it fits.
 	SysBootSeries
-	// SysReadings fills the Readings at RSI of the thread with TID RDI; 0 is the caller.
+	// SysReadings fills the Readings at RSI of the thread with TID RDI; 0 is the caller,
+	// NewestThread the one that was made last.
 	// -ESRCH: there is no such thread.
 	SysReadings
 	// SysSamples copies the Samples so far to RSI and forgets them; then one is taken
@@ -142,8 +143,8 @@ const PrinterWord = "console=lp0"
 // Argv0Param is the parameter that gives init's argv[0]; without it, argv[0] is the path.
 const Argv0Param = "argv0="
 
-// ControlVector is the software interrupt that reaches SysSelect, SysInfo and
-// SysEntryCR3.
+// ControlVector is the software interrupt that reaches SysSelect, SysInfo, SysEntryCR3 and
+// SysEvent.
 const ControlVector = 0x81
 
 // AddressRange is a mapped range of virtual addresses.
@@ -195,6 +196,9 @@ type VariantInfo[T any] struct {
 	FRED T
 	// X32 is 1 if a call whose number has X32Bit is the one without it.
 	X32 T
+	// OldReaders are the readers, as bits, that take the user's RSP from VariantDesc.OldRSP
+	// and from Thread.UserSP.
+	OldReaders T
 }
 
 // The values of VariantInfo.LooksAtFrame; 0: none, as far as the variant's axes say.
@@ -291,9 +295,8 @@ type VariantDesc[T any] struct {
 	// switch must keep that word.
 	UsesScratch T
 	// OldRSP is the per-CPU word (Scratch*) that the variant's entry puts the user's RSP in,
-	// whether or not it stays there; OldReaders are the readers, as bits, that take the
-	// user's RSP from there and from Thread.UserSP.
-	OldRSP, OldReaders T
+	// whether or not it stays there.
+	OldRSP T
 	// TrapReturn is where a trap from ring 3 ends, with RSP at full PtRegs, IF 0 and
 	// no work left; 0 means the kernel's own IRETQ.
 	TrapReturn T

@@ -1,6 +1,6 @@
 package layout
 
-// The kernel's readers of a thread's user RSP, as bits of VariantDesc.OldReaders. Each
+// The kernel's readers of a thread's user RSP, as bits of VariantInfo.OldReaders. Each
 // is a function of the kernel with Linux's name (RSPReaders).
 const (
 	ReaderStackPointer = iota
@@ -46,6 +46,22 @@ func OldReaders319() uint64 {
 	}
 	return bits
 }
+
+// Where a thread is while a reader looks at it. A call is on the slow path once its frame is
+// completed for somebody: by a wrapper, or for the work at its end.
+const (
+	InFastPath      = iota // current, on the fast path of a call
+	InSlowPath             // current, on the slow path
+	BlockedInFast          // asleep, on the fast path
+	BlockedInSlow          // asleep, on the slow path
+	PreemptedInFast        // an interrupt took the CPU from it on the fast path
+	PreemptedInSlow        // the same on the slow path
+	InUserMode             // in ring 3, or preempted there
+	NumThreadStates
+)
+
+// NewestThread is the TID by which SysReadings finds the thread that was made last.
+const NewestThread = ^uint64(0)
 
 // Readings is what the readers find of one thread: SysReadings.
 type Readings[T any] struct {

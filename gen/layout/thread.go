@@ -112,7 +112,7 @@ type PerCPU[T any] struct {
 	// before it.
 	ThreadSwitch T
 
-	// OldRSP and OldReaders are the selected variant's, of VariantDesc.
+	// OldRSP and OldReaders are the selected variant's, of VariantDesc and VariantInfo.
 	OldRSP, OldReaders T
 
 	// KStackRandom are the four numbers of 32 bits from which variants with kstack=prng make

@@ -12,9 +12,9 @@ import (
 // Command is what the host asks the guest to do: init's command line. The zero
 // Command verifies and measures, under every variant.
 type Command struct {
-	// Verify, Measure, Sample, Trace, Events and Breakpoints say what to do, in this
-	// order; if none is set, Verify and Measure are meant.
-	Verify, Measure, Sample, Trace, Events, Breakpoints bool
+	// Verify, Measure, Sample, Trace, Events, Breakpoints and Readings say what to do, in
+	// this order; if none is set, Verify and Measure are meant.
+	Verify, Measure, Sample, Trace, Events, Breakpoints, Readings bool
 	// Variants are the names of the variants to run; nil means all.
 	Variants []string
 	// Group is the group of checks that Verify makes; empty means all.
@@ -62,6 +62,7 @@ func (c *Command) steps() []step {
 		{"trace", &c.Trace},
 		{"events", &c.Events},
 		{"breakpoints", &c.Breakpoints},
+		{"readings", &c.Readings},
 	}
 }
 
@@ -130,6 +131,6 @@ next:
 				continue next
 			}
 		}
-		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample, trace, events and breakpoints", words[0])
+		return Command{}, fmt.Errorf("command line: %q is none of verify, measure, sample, trace, events, breakpoints and readings", words[0])
 	}
 }

@@ -31,7 +31,7 @@ func TestParseCommand(t *testing.T) {
 		{"a group", "verify -group=signals", Command{Verify: true, Group: "signals"}, ""},
 		{"no samples", "sample -samples=0", Command{}, "want at least 1"},
 		{"samples that are no number", "sample -samples=x", Command{}, "-samples"},
-		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace, events and breakpoints`},
+		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace, events, breakpoints and readings`},
 		{"unknown flag", "-fast", Command{}, "-fast"},
 		{"bad seed", "-seed=x", Command{}, "seed"},
 	} {

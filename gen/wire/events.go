@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"fmt"
+	"strings"
+)
+
 // EventMark, plus an EventWay, is in R14 in ring 3 when the guest enters the kernel in
 // that way, so that a debugger knows what it has stopped. R15 holds the address of the
 // word that counts the rounds that are left; 1 there means that the last one is
@@ -41,6 +46,75 @@ type Event struct {
 	At      uint64 // the kernel's instruction; for EventData what SysEvent takes
 	Made    int    // events made
 	Came    int    // events that arrived there
+}
+
+// ReadingsFile is the path, from the root, of the file in an image's initramfs that tells the
+// guest at which instructions it is to stop threads: one [ReadingPlace] a line.
+const ReadingsFile = "readings"
+
+// ReadingPlace is an instruction of a variant, in hexadecimal. A thread may be preempted
+// before it if IRQ is set.
+type ReadingPlace struct {
+	At  uint64
+	IRQ bool
+}
+
+// PrintReadingPlaces returns the content of ReadingsFile.
+func PrintReadingPlaces(list []ReadingPlace) []byte {
+	var b []byte
+	for _, p := range list {
+		b = fmt.Appendf(b, "%x %t\n", p.At, p.IRQ)
+	}
+	return b
+}
+
+// ParseReadingPlaces reads the content of ReadingsFile.
+func ParseReadingPlaces(data []byte) ([]ReadingPlace, error) {
+	var list []ReadingPlace
+	for line := range strings.Lines(string(data)) {
+		var p ReadingPlace
+		if _, err := fmt.Sscanf(line, "%x %t\n", &p.At, &p.IRQ); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", ReadingsFile, len(list)+1, err)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// Reading is what a reader of the user's RSP found of a thread, if the Command has Readings.
+type Reading struct {
+	Variant   string
+	Reader    int    // one of layout.RSPReaders
+	State     int    // of the thread, such as layout.InFastPath
+	NMI       int    // 1: a sample that strikes as an NMI does
+	At        uint64 // the instruction before which the thread was stopped; 0: it was not
+	Want, Got uint64 // the user's RSP, and what the reader found
+}
+
+func (r *Reading) words() []word {
+	return []word{
+		{"variant", &r.Variant},
+		{"reader", &r.Reader},
+		{"state", &r.State},
+		{"nmi", &r.NMI},
+		{"at", (*hex)(&r.At)},
+		{"want", (*hex)(&r.Want)},
+		{"got", (*hex)(&r.Got)},
+	}
+}
+
+func (r Reading) String() string { return summed(KindReading, printWords(r.words())) }
+
+func parseReading(text string) (Line, error) {
+	text, err := withoutSum(text)
+	if err != nil {
+		return nil, err
+	}
+	var r Reading
+	if err := parseWords(text, r.words()); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (e *Event) words() []word {

@@ -9,7 +9,7 @@ import (
 )
 
 // Line is one line of the guest: a [Check], [Event], [Info], [Measure], [Proof],
-// [Sampling], [Series], [Singles], [SamplingEnd], [Summary], [Symbol] or [Vulnerability].
+// [Reading], [Sampling], [Series], [Singles], [SamplingEnd], [Summary], [Symbol] or [Vulnerability].
 type Line interface {
 	// String returns the line without its line break. A line break within a text is
 	// printed as "; ", as the rest would otherwise be another line.
@@ -22,6 +22,7 @@ func (Event) isLine()         {}
 func (Info) isLine()          {}
 func (Measure) isLine()       {}
 func (Proof) isLine()         {}
+func (Reading) isLine()       {}
 func (Sampling) isLine()      {}
 func (Series) isLine()        {}
 func (Singles) isLine()       {}
@@ -36,6 +37,7 @@ const (
 	KindInfo          = "INFO"
 	KindMeasure       = "MEASURE"
 	KindProof         = "PROOF"
+	KindReading       = "READING"
 	KindSampling      = "SAMPLING"
 	KindSample        = "SAMPLE"
 	KindSingles       = "SINGLES"
@@ -46,7 +48,7 @@ const (
 
 var kinds = []string{
 	string(Pass), string(Fail), string(Skip), string(Error),
-	KindEvent, KindInfo, KindMeasure, KindProof, KindSampling, KindSample, KindSingles, KindSummary, KindSymbol, KindVulnerability,
+	KindEvent, KindInfo, KindMeasure, KindProof, KindReading, KindSampling, KindSample, KindSingles, KindSummary, KindSymbol, KindVulnerability,
 }
 
 // kindOf returns the kind of a line, of which the beginning is enough; empty if it is
@@ -92,6 +94,8 @@ func parseKind(kind, text string) (Line, error) {
 		return parseMeasure(text)
 	case KindProof:
 		return parseProofLine(text)
+	case KindReading:
+		return parseReading(text)
 	case KindSampling:
 		return parseSampling(text)
 	case KindSample:

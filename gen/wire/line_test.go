@@ -53,6 +53,7 @@ var lines = []struct {
 		"SINGLES: label=linux-6.12 op=null-call samples=2000 median=310 p99=322 p99.9=980 most=4100 crc=cb191748",
 	},
 	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
+	{"reading", Reading{"linux-3.19", 3, 2, 1, 0xffffffff80101430, 0x7fff0000, 0x7fff0100}, "READING: variant=linux-3.19 reader=3 state=2 nmi=1 at=ffffffff80101430 want=7fff0000 got=7fff0100 crc=4cd530a2"},
 	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
 	{"symbol", Symbol{0xffffffff81000010, "_text", 0xffffffff81000000}, "SYMBOL: 0xffffffff81000010 _text 0xffffffff81000000 crc=f60dbff8"},
 	{"vulnerability", Vulnerability{"meltdown", "Mitigation: PTI"}, "VULNERABILITY: meltdown Mitigation: PTI crc=43819e07"},
@@ -236,8 +237,8 @@ func TestKinds(t *testing.T) {
 		types[reflect.TypeOf(tt.line)] = true
 		words[kindOf(tt.text)] = true
 	}
-	if len(types) != 12 {
-		t.Errorf("lines have %d types, want 12", len(types))
+	if len(types) != 13 {
+		t.Errorf("lines have %d types, want 13", len(types))
 	}
 	for _, kind := range kinds {
 		if !words[kind] {

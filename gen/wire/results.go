@@ -13,6 +13,8 @@ type Results struct {
 	Measures []Measure `json:"measures"`
 	// Events are the results of the events that the guest caused itself.
 	Events []Event `json:"-"`
+	// Readings are what the readers of the user's RSP found.
+	Readings []Reading `json:"-"`
 	// Symbols are the functions of the addresses that a debugger has asked about.
 	Symbols []Symbol `json:"-"`
 	// Vulnerabilities are what a Linux kernel says about its CPU.
@@ -84,6 +86,8 @@ func (r *Results) add(line Line) error {
 		r.Checks = append(r.Checks, l)
 	case Measure:
 		r.Measures = append(r.Measures, l)
+	case Reading:
+		r.Readings = append(r.Readings, l)
 	case Event:
 		r.Events = append(r.Events, l)
 	case Symbol:

@@ -91,6 +91,9 @@ func (p *Printer) Info(format string, args ...any) { p.write(wire.Info(fmt.Sprin
 // Event prints the result of events that the program caused.
 func (p *Printer) Event(e wire.Event) { p.write(e) }
 
+// Reading prints what a reader of the user's RSP found.
+func (p *Printer) Reading(r wire.Reading) { p.write(r) }
+
 // Symbol prints which function an address is in.
 func (p *Printer) Symbol(s wire.Symbol) { p.write(s) }
 

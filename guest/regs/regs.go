@@ -212,6 +212,12 @@ const (
 	sysSigreturn  = syscall.SYS_RT_SIGRETURN
 	sysYield      = syscall.SYS_SCHED_YIELD
 	sysFutex      = syscall.SYS_FUTEX
+	sysVfork      = syscall.SYS_VFORK
+	sysGettid     = syscall.SYS_GETTID
+	sysWait4      = syscall.SYS_WAIT4
+	waitAll       = 0x40000000 // __WALL
+	sysReadings   = layout.SysReadings
+	newestThread  = -1   // layout.NewestThread
 	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
 	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
 	countedSignal = syscall.SIGUSR2

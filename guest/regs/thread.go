@@ -80,6 +80,7 @@ const (
 	programPreempt
 	programEventYield
 	programEventFutex
+	programReadings
 )
 
 // Start runs the chain at c on lane 1, in the thread t.

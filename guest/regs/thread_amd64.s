@@ -34,6 +34,9 @@ TEXT ·entry(SB), NOSPLIT, $0-16
 	CMPQ	AX, $const_programEventYield
 	JEQ	found
 	LEAQ	·eventFutexPeer(SB), BX
+	CMPQ	AX, $const_programEventFutex
+	JEQ	found
+	LEAQ	·readingsPeer(SB), BX
 found:
 	MOVQ	BX, ret+8(FP)
 	RET

@@ -12,20 +12,20 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// ThreadState is where a thread is while somebody reads its user RSP.
+// ThreadState is where a thread is while somebody reads its user RSP, as package layout
+// numbers it.
 type ThreadState int
 
-// The states. A call is on the slow path once its frame is completed for somebody: by a wrapper, or
-// for the work at its end.
+// The states.
 const (
-	InFastCall    ThreadState = iota // it is current, on the fast path of a call
-	InSlowCall                       // it is current, on the slow path
-	BlockedFast                      // it sleeps, on the fast path
-	BlockedSlow                      // it sleeps, on the slow path
-	PreemptedFast                    // an interrupt took the CPU from it on the fast path
-	PreemptedSlow                    // the same on the slow path
-	InUserMode                       // it is in ring 3, or an interrupt took the CPU from it there
-	NumThreadStates
+	InFastPath      ThreadState = layout.InFastPath
+	InSlowPath      ThreadState = layout.InSlowPath
+	BlockedInFast   ThreadState = layout.BlockedInFast
+	BlockedInSlow   ThreadState = layout.BlockedInSlow
+	PreemptedInFast ThreadState = layout.PreemptedInFast
+	PreemptedInSlow ThreadState = layout.PreemptedInSlow
+	InUserMode      ThreadState = layout.InUserMode
+	NumThreadStates ThreadState = layout.NumThreadStates
 )
 
 var stateNames = [NumThreadStates]string{
@@ -88,6 +88,7 @@ type AuditPlace struct {
 	Where
 	Addr  uint64
 	Found Found
+	IRQ   bool // interrupts are on there, on some path
 }
 
 // AuditCell is what one reader finds of threads in one state.
@@ -103,10 +104,14 @@ type AuditCell struct {
 	By Where
 	// Word is what is read.
 	Word      string
+	found     Found
 	likeLinux bool // the reader is as Linux 3.19 has it, and so is the path
 	// Places are all places, for readers of threads that are stopped at any instruction.
 	Places []AuditPlace
 }
+
+// Found is all that the reader may find.
+func (c *AuditCell) Found() Found { return c.found }
 
 // Faulty reports whether the reader has to be looked at.
 func (c *AuditCell) Faulty() bool { return c.Verdict.Wrong() || c.Verdict == Needless }
@@ -152,14 +157,9 @@ type Audit struct {
 	Cells   []AuditCell // in the order of layout.RSPReaders and of the states
 }
 
-// Cell returns the cell of a row and a state.
-func (a *Audit) Cell(row string, s ThreadState) *AuditCell {
-	for i := range a.Cells {
-		if a.Cells[i].Row == row && a.Cells[i].State == s {
-			return &a.Cells[i]
-		}
-	}
-	return nil
+// Find returns the index of the cell of a row and a state, -1 if there is none.
+func (a *Audit) Find(row string, s ThreadState) int {
+	return slices.IndexFunc(a.Cells, func(c AuditCell) bool { return c.Row == row && c.State == s })
 }
 
 // Wrong reports whether a reader does not find the user's RSP, by whatever comes but NMIs,
@@ -258,23 +258,34 @@ func (m *machine) audits(st *state, at uint64, inHandler bool) {
 // foundInSlot is what a reader of the sp slot finds.
 func (m *machine) foundInSlot(st *state) Found {
 	w := st.cells[cellOf(layout.SlotSP)]
-	switch {
-	case m.at(st).same(w.v, st.expect.frame[layout.SlotSP]) == isTrue:
-		return 1 << Right
-	case !w.written() && w.by != edited:
+	f := m.foundIn(st, w.v)
+	if f == 1<<Stale && !w.written() && w.by != edited {
 		return 1 << Undefined
 	}
-	return 1 << Stale
+	return f
 }
 
-// foundInScratch is what a reader of the scratch word finds.
+// foundInScratch is what a reader of the scratch word finds. If the variant no longer keeps
+// it, another thread may have overwritten it, or none.
 func (m *machine) foundInScratch(st *state) Found {
 	i := inRSPScratch
 	if m.axes.Is(stubs.ScratchSP2) {
 		i = inSP2
 	}
-	if m.at(st).same(st.scratch[i].v, st.expect.frame[layout.SlotSP]) == isTrue {
+	if st.scratch[i].v == m.s.other[i].value() && st.onStack() && !m.fred() {
+		return 1<<Right | 1<<Stale
+	}
+	return m.foundIn(st, st.scratch[i].v)
+}
+
+// foundIn compares a word with the RSP that ring 3 is to get. A handler that may change that
+// may leave it alone, too.
+func (m *machine) foundIn(st *state, v value) Found {
+	switch {
+	case m.at(st).same(v, st.expect.frame[layout.SlotSP]) == isTrue:
 		return 1 << Right
+	case st.expect.edited.Has(layout.SlotSP) && m.at(st).same(v, m.s.user[rSP].value()) == isTrue:
+		return 1<<Right | 1<<Stale
 	}
 	return 1 << Stale
 }
@@ -306,7 +317,7 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 		add := func(row string, s ThreadState, nmi bool, kinds []auditKind, found func(auditWords) Found) {
 			c := AuditCell{Reader: reader, Row: row, State: s, NMI: nmi, By: by[reader][wordOf(n, reader, s, old)], Word: wordOf(n, reader, s, old)}
 			var sum Found
-			slow := s == InSlowCall || s == BlockedSlow || s == PreemptedSlow
+			slow := s == InSlowPath || s == BlockedInSlow || s == PreemptedInSlow
 			for _, k := range keys {
 				if k.slow != slow || !slices.Contains(kinds, k.kind) {
 					continue
@@ -314,14 +325,14 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 				f := found(*a.places[k])
 				sum |= f
 				if f != 0 && k.kind != handler {
-					c.Places = appendPlace(c.Places, AuditPlace{places.at(k.addr), k.addr, f})
+					c.Places = appendPlace(c.Places, AuditPlace{places.at(k.addr), k.addr, f, k.kind == interrupt})
 				}
 			}
-			c.Verdict = sum.sum()
+			c.Verdict, c.found = sum.sum(), sum
 			table.Cells = append(table.Cells, c)
 		}
 		only := func(row string, s ThreadState, v Verdict) {
-			table.Cells = append(table.Cells, AuditCell{Reader: reader, Row: row, State: s, Verdict: v, By: by[reader][wordOf(n, reader, s, old)], Word: wordOf(n, reader, s, old)})
+			table.Cells = append(table.Cells, AuditCell{Reader: reader, Row: row, State: s, Verdict: v, found: 1 << v, By: by[reader][wordOf(n, reader, s, old)], Word: wordOf(n, reader, s, old)})
 		}
 		// where is what a reader of one of the words finds of a thread that is switched out, or of
 		// the current one by the word that is live.
@@ -343,23 +354,23 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 		inHandler, anywhere, ticks := []auditKind{handler}, []auditKind{between, interrupt, handler}, []auditKind{interrupt, handler}
 		switch reader {
 		case layout.ReaderStackPointer:
-			add(r.Func, InFastCall, false, inHandler, live)
+			add(r.Func, InFastPath, false, inHandler, live)
 		case layout.ReaderCopyThread, layout.ReaderStartThread:
-			only(r.Func, InSlowCall, keeperVerdict(reader, old, kept))
+			only(r.Func, InSlowPath, keeperVerdict(reader, old, kept))
 		case layout.ReaderKSTKESP, layout.ReaderCollectSyscall:
 			if old && reader == layout.ReaderKSTKESP {
 				// Of the current thread it finds what the last switch has kept.
-				only(r.Func, InFastCall, Stale)
+				only(r.Func, InFastPath, Stale)
 			} else {
-				add(r.Func, InFastCall, false, inHandler, live)
+				add(r.Func, InFastPath, false, inHandler, live)
 			}
-			add(r.Func, BlockedFast, false, inHandler, where)
-			add(r.Func, BlockedSlow, false, inHandler, where)
+			add(r.Func, BlockedInFast, false, inHandler, where)
+			add(r.Func, BlockedInSlow, false, inHandler, where)
 			if reader == layout.ReaderCollectSyscall { // "running" is all that it says of others
 				break
 			}
-			add(r.Func, PreemptedFast, false, []auditKind{interrupt}, where)
-			add(r.Func, PreemptedSlow, false, []auditKind{interrupt}, where)
+			add(r.Func, PreemptedInFast, false, []auditKind{interrupt}, where)
+			add(r.Func, PreemptedInSlow, false, []auditKind{interrupt}, where)
 			user := Right // the interrupt's frame has it
 			if old {
 				user = Stale // that of its last call
@@ -377,9 +388,10 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 				nmi   bool
 				kinds []auditKind
 			}{{r.Func + " by the timer", false, ticks}, {r.Func + " by NMI", true, anywhere}} {
-				add(by.row, InFastCall, by.nmi, by.kinds, sampled)
-				add(by.row, InSlowCall, by.nmi, by.kinds, sampled)
+				add(by.row, InFastPath, by.nmi, by.kinds, sampled)
+				add(by.row, InSlowPath, by.nmi, by.kinds, sampled)
 				only(by.row, InUserMode, Right) // the interrupt's frame is what it takes
+				table.Cells[len(table.Cells)-1].NMI = by.nmi
 			}
 		}
 	}
@@ -405,6 +417,7 @@ func keeperVerdict(reader int, old, kept bool) Verdict {
 func appendPlace(list []AuditPlace, p AuditPlace) []AuditPlace {
 	if n := len(list); n > 0 && list[n-1].Addr == p.Addr {
 		list[n-1].Found |= p.Found
+		list[n-1].IRQ = list[n-1].IRQ || p.IRQ
 		return list
 	}
 	return append(list, p)
@@ -423,7 +436,7 @@ func wordOf(n stubs.Variant, reader int, s ThreadState, old bool) string {
 	}
 	switch {
 	case reader == layout.ReaderStackPointer, reader == layout.ReaderPerfRegs,
-		reader == layout.ReaderCollectSyscall && s == InFastCall:
+		reader == layout.ReaderCollectSyscall && s == InFastPath:
 		return scratchOf(n)
 	}
 	return wordUserSP
@@ -449,13 +462,15 @@ func readingInstructions(obj *asm.Object, n stubs.Variant) (by [layout.NumReader
 			}
 			for _, row := range l.Rows {
 				for _, word := range words {
-					if text := row.Ins.Short(); row.Label == "" && strings.Contains(text, word+"(") {
+					text := row.Ins.Short()
+					source, _, _ := strings.Cut(text, ",")
+					if row.Label == "" && strings.Contains(text, word+"(") && (reader == layout.ReaderStartThread || strings.Contains(source, word+"(")) {
 						by[reader][word] = Where{l.Name, row.Off, text, row.Ins, row.File, row.Line}
 					}
 				}
 			}
 		}
-		if word := wordOf(n, reader, InFastCall, true); by[reader][word].Func == "" {
+		if word := wordOf(n, reader, InFastPath, true); by[reader][word].Func == "" {
 			return by, fmt.Errorf("the kernel's %s has no instruction with %s", r.Func, word)
 		}
 	}

@@ -80,8 +80,8 @@ func TestAuditLinux(t *testing.T) {
 		t.Helper()
 		for s, verdict := range want {
 			got := NotRead
-			if c := audits[variant].Cell(row, ThreadState(s)); c != nil {
-				got = c.Verdict
+			if i := audits[variant].Find(row, ThreadState(s)); i >= 0 {
+				got = audits[variant].Cells[i].Verdict
 			}
 			if got != verdict {
 				t.Errorf("%s: %s, %v: %v, want %v", variant, row, ThreadState(s), got, verdict)
