@@ -17,7 +17,6 @@ var survivorsOfReturns = []survivor{
 	survives(inAlias, slices.Concat(one("NOP"), one("LFENCE")), ".*", "of untrain=srso-alias nothing is promised"),
 	survives("srso_untrain_ret", one("MOVQ"), "bit (3[01]|4[89]|5.|6[0-3]) of the constant",
 		"30 and 31 are the scale of an index that is not there; from 48 on the bytes are behind the RET"),
-	survives("srso_untrain_ret|srso_return_thunk|srso_alias_return_thunk", one("CALL"), runTwice, "the safe return does not come back to the second"),
 	survives("srso_alias_safe_ret|its_return_thunk", one("INT3"), ".*", "no path comes behind the RET"),
 
 	// The loop of bhb, for which more branches are as good.

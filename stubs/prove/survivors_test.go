@@ -252,6 +252,8 @@ var survivorsOfAssembly = []survivor{
 		"it lands at the CLI before JMP int_with_check"),
 	survives("entry_SYSCALL_64", one("JMP", to("int_check_syscall_exit_work")), "bit 4 of the displacement",
 		"it lands in the last two bytes of BTL, which are LOOP to the next instruction, and CF is clear still; RCX is not needed"),
+	survives("entry_SYSCALL_64.linux-3.19+b+c", one("JMP", to("int_check_syscall_exit_work")), "bit 7 of the displacement",
+		"it lands at stub_set_frame's jump to int_ret_from_sys_call, which looks for the work itself"),
 
 	// Wrappers.
 	survives("stub_set_frame", one("MOVQ", atFrame(inRegs.R15, inRegs.R14, inRegs.R13, inRegs.R12, inRegs.BP), gpr), anyResult+"|the width is a byte",
@@ -270,8 +272,14 @@ var survivorsOfAssembly = []survivor{
 		"R11 holds the user's RFLAGS still, as does the slot; a register that is loaded instead is in the frame or not needed"),
 	survives("stub_set_frame.linux-4.0|stub_set_frame.linux-4.1|stub_set_frame.linux-4.2", one("RET|RETN"), "deleted",
 		"set_frame_via_iret is behind it: the slow exit ends by SYSRETQ too, where that fits"),
-	survives("stub_rt_sigreturn.linux-4.1|stub_rt_sigreturn.linux-4.2", one("JMP", to("int_ret_from_sys_call")), "bit 6 of the displacement",
+	survives("stub_execveat.linux-4.1|stub_execveat.linux-4.2|ret_from_fork.linux-4.1|ret_from_fork.linux-4.2", one("JMP", to("int_ret_from_sys_call")), "bit 6 of the displacement",
 		"it lands at the last instructions of stub_set_frame, which load RBX from the frame as well and jump to the same place"),
+	survives("stub_rt_sigreturn.linux-4.1|stub_rt_sigreturn.linux-4.2|stub_execve.linux-4.1|stub_execve.linux-4.2|stub_rt_sigreturn.heukelum-v2|stub_execve.heukelum-v2", one("JMP", to("int_ret_from_sys_call")), "bit 8 of the displacement",
+		"it lands at the end of stub_execveat, which jumps to the same place, in 4.1 and 4.2 after the same loads"),
+	survives("ret_from_fork", one("JMP", to("int_ret_from_sys_call")), "bit 0 of the displacement",
+		"it lands behind the CLI: interrupts are off where a thread begins"),
+	survives("int_ret_from_sys_call.linux-4.0|int_ret_from_sys_call.linux-4.1|int_ret_from_sys_call.linux-4.2", one("CALL", "do_notify_resume"), "bit 8 of the displacement",
+		"it lands at syscall_return_slowpath, which does all the work for the frame in RDI and turns interrupts off"),
 
 	// The slow path of 4.0 on, and do_syscall_64.
 	survives("entry_SYSCALL_64.linux-4.0|entry_SYSCALL_64.linux-4.1|entry_SYSCALL_64.linux-4.2", one("JNE", toOneOf("int_ret_from_sys_call_fixup", "int_ret_from_sys_call_irqs_off")), "condition is (NO|AE|NS|GE)",
