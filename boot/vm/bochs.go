@@ -51,6 +51,15 @@ const (
 	BochsVariable = "ENTRYLAB_BOCHS"
 )
 
+// UseBochs makes machines of Bochs run by the program at a path, as BochsVariable does, from
+// now on and in the processes that this one starts.
+func UseBochs(path string) error {
+	if _, err := exec.LookPath(path); err != nil {
+		return err
+	}
+	return os.Setenv(BochsVariable, path)
+}
+
 // bochsProgram returns Bochs's name or path, and whether it is the user's own.
 func bochsProgram() (name string, own bool) {
 	if path := os.Getenv(BochsVariable); path != "" {

@@ -41,6 +41,32 @@ func TestLineFilter(t *testing.T) {
 	}
 }
 
+// TestOwnBochs: a Bochs of one's own needs no X server and may lack sound; one that cannot
+// be run is an error.
+func TestOwnBochs(t *testing.T) {
+	t.Setenv(BochsVariable, "") // and as it was at the end
+	args := func() string { return strings.Join(new(Config).bochsArgs("disk", "console"), "\n") }
+	if a := args(); !strings.Contains(a, "display_library: x\n") || !strings.Contains(a, "sound: ") {
+		t.Errorf("the host's Bochs gets\n%s", a)
+	}
+	if err := UseBochs(filepath.Join(t.TempDir(), "bochs")); err == nil {
+		t.Error("a Bochs that is not there is used")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := UseBochs(self); err != nil {
+		t.Fatal(err)
+	}
+	if program, own := bochsProgram(); program != self || !own {
+		t.Errorf("the program is %s, own %v", program, own)
+	}
+	if a := args(); !strings.Contains(a, "display_library: nogui\n") || strings.Contains(a, "sound: ") {
+		t.Errorf("one's own Bochs gets\n%s", a)
+	}
+}
+
 // TestBochsVerdict checks that the log's last line counts only if Bochs ended
 // because the kernel asked for it.
 func TestBochsVerdict(t *testing.T) {

@@ -105,6 +105,7 @@ func TestBadInput(t *testing.T) {
 		{"signed with no file", []string{"build", "-o", image, "-format", "iso", "-sign", image + ".key," + image + ".crt"}, []string{"no such file"}},
 		{"signed with no key", []string{"build", "-o", image, "-format", "disk", "-sign", "/dev/null,/dev/null"}, []string{"give a PEM file"}},
 		{"format that an image has not", []string{"build", "-o", image, "-format", "csv"}, []string{`"csv" for flag -format`, "want elf, efi, disk, iso or bios;"}},
+		{"no such Bochs", []string{"compare", "-engine", "bochs", "-bochs", "./none", "linux-3.19", "linux-4.1"}, []string{"-bochs: ", "./none"}},
 		{"no such engine to compare", []string{"compare", "-engine", "warp", "linux-3.19", "linux-4.1"}, []string{`-engine "warp"`, "want auto, icount, bochs, static, kvm or replay"}},
 		{"engine without costs", []string{"compare", "-engine", "tcg", "linux-3.19", "linux-4.1"}, []string{"-engine tcg", "use icount"}},
 		{"negative memory", []string{"boot", "-init", good, "-memory", "-1"}, []string{`"-1" for flag -memory`, "such as 512MiB or 2GiB"}},

@@ -38,6 +38,20 @@ func cpuUsage() string {
 	return text
 }
 
+// bochsFlag chooses another Bochs than the host's.
+func bochsFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "bochs", TakesFile: true,
+		Usage: "`PROGRAM` that is the engine bochs, such as one built with FRED; it must have the display library nogui. $" + vm.BochsVariable + " names it, too",
+		Action: func(_ context.Context, _ *cli.Command, path string) error {
+			if err := vm.UseBochs(path); err != nil {
+				return fmt.Errorf("-bochs: %w", err)
+			}
+			return nil
+		},
+	}
+}
+
 // flags declares them for a command that has these engines.
 func (m *machineFlags) flags(some []engine.Engine) []cli.Flag {
 	m.memory = vm.DefaultMemoryMiB
@@ -50,6 +64,7 @@ func (m *machineFlags) flags(some []engine.Engine) []cli.Flag {
 			&cli.StringFlag{Name: "machine", Usage: "machine `M`: microvm, pc or q35", Value: string(vm.MicroVM), Destination: &m.machine},
 			among("microvm", "pc", "q35"),
 		},
+		bochsFlag(),
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
 		&cli.GenericFlag{Name: "memory", Usage: "RAM of this `SIZE`, as 512MiB or 2GiB; memory above 4 GiB is not used", Value: memoryValue{&m.memory}},
 		&cli.GenericFlag{

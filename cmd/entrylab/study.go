@@ -41,6 +41,7 @@ Examples:
 			questionFlag(&o.question),
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
 			enginesFlag(&o.engines),
+			bochsFlag(),
 			formatFlag(&o.format, table.Formats...),
 			&cli.BoolFlag{Name: "resume", Usage: "go on from the figures in the results file; -resume=false measures everything again", Value: true, Destination: &o.resume},
 			mixedFlag(&o.mixed),
