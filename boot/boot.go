@@ -213,11 +213,15 @@ func commandLine(c Config) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// Initramfs returns the archive with the program at path, or with the guest if
-// path is empty, and with further files.
+// Initramfs returns the archive with the program at path, or with the guest and what it
+// executes if path is empty, and with further files.
 func Initramfs(ctx context.Context, path string, files ...initramfs.File) ([]byte, error) {
 	if path == "" {
-		return withInit(initramfs.Guest, files)
+		program, err := smallProgram(ending)
+		if err != nil {
+			return nil, err
+		}
+		return withInit(initramfs.Guest, append(files, initramfs.File{Name: wire.EndingProgram, Mode: 0o755, Data: program}))
 	}
 	return withInit(func() ([]byte, error) { return initramfs.ReadInit(ctx, path) }, files)
 }

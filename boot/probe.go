@@ -1,10 +1,7 @@
 package boot
 
 import (
-	"bytes"
 	"context"
-	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -59,7 +56,7 @@ func probeImage() (kernel, initrd string, err error) {
 	if kernel, err = cache.Keep("kernel", ".elf", image.ELF); err != nil {
 		return "", "", err
 	}
-	program, err := probeProgram()
+	program, err := smallProgram(probeStart)
 	if err != nil {
 		return "", "", err
 	}
@@ -82,33 +79,3 @@ var probeStart = FUNC("_start", "_start exits with status 0 if getpid returns 1,
 	SYSCALL(),
 	UD2(),
 )
-
-// probeProgram returns a static program of one segment.
-func probeProgram() ([]byte, error) {
-	const base = 0x400000
-	header := elf.Header64{
-		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
-		Type:  uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Phnum: 1,
-	}
-	var segment elf.Prog64
-	size := binary.Size(header) + binary.Size(segment)
-	header.Ehsize, header.Phentsize = uint16(binary.Size(header)), uint16(binary.Size(segment))
-	header.Phoff = uint64(header.Ehsize)
-
-	object, err := Link(Program{Funcs: []Func{probeStart}}, base+uint64(size), 0)
-	if err != nil {
-		return nil, err
-	}
-	header.Entry, _ = object.Addr(probeStart.Name)
-	code := object.Sections[0].Bytes
-	total := uint64(size + len(code))
-	segment = elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Filesz: total, Memsz: total, Align: 0x1000}
-
-	var program bytes.Buffer
-	for _, part := range []any{header, segment, code} {
-		if err := binary.Write(&program, binary.LittleEndian, part); err != nil {
-			return nil, err
-		}
-	}
-	return program.Bytes(), nil
-}

@@ -75,10 +75,15 @@ the area RDX. There must be room for it (roomForAreas).`,
 		REP(MOVSQ()),
 		MOVQ(RDX, RDI),
 		MOVQ(RDX, made),
-		MOVQ(uint64(6364136223846793005), RAX), // Knuth's generator: use its high bits
-		IMULQ(memory.AreaSeed, RAX),
-		INCQ(RAX),
-		MOVQ(RAX, memory.AreaSeed),
+		// The weight is a hash of the address, so that trees of the same areas have the
+		// same form, and a copy costs the same each time.
+		MOVQ(uint64(0x9e3779b97f4a7c15), RCX), // 2^64 by the golden ratio
+		MOVQ(node.Start, RAX),
+		IMULQ(RCX, RAX),
+		MOVQ(RAX, RSI),
+		SHRQ(32, RSI),
+		XORQ(RSI, RAX),
+		IMULQ(RCX, RAX),
 		MOVQ(RAX, node.Weight),
 
 		MOVQ(after.Prev, RSI),

@@ -27,7 +27,6 @@ type Memory[T any] struct {
 	Range     T // address of the next MemRange to take from
 	RangesEnd T // address after the last MemRange
 
-	AreaSeed T // the seed of the next area's Weight
 	// Space is the one that is loaded, the current thread's, and Own its words.
 	Space T
 	Own   SpaceWords[T]
@@ -65,7 +64,7 @@ type Area[T any] struct {
 	// MaxGap is the longest of the gaps below the areas of this subtree: each
 	// gap reaches down to the area before.
 	MaxGap T
-	Weight T // a pseudo-random number
+	Weight T // a hash of the address at which it began
 }
 
 // SlabCache hands out objects of one size, cut from pages that are taken and

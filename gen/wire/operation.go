@@ -10,11 +10,18 @@ const (
 	OpThreadSwitchMM        = "thread-switch-mm"        // the same between address spaces
 	OpThreadSwitchPreempted = "thread-switch-preempted" // by the timer, in user mode, one way
 	OpFutexRoundTrip        = "futex-round-trip"        // two wakes, two waits
+	OpPipeRoundTrip         = "pipe-round-trip"         // two processes, a byte through a pipe each way
+	OpForkExit              = "fork-exit"               // fork, exit_group and wait4 of a small process
+	OpForkExecExit          = "fork-exec-exit"          // the same with an execve of EndingProgram
 
 	// The thread's and the per-CPU lines are flushed before each switch.
 	OpThreadSwitchFlushed   = "thread-switch-flushed"
 	OpThreadSwitchMMFlushed = "thread-switch-mm-flushed"
 )
+
+// EndingProgram is the path, from the root, of the program that OpForkExecExit
+// executes. It exits at once.
+const EndingProgram = "ending"
 
 // Operation is an operation with its names for readers.
 type Operation struct {
@@ -35,6 +42,9 @@ var Operations = []Operation{
 	{OpThreadSwitchMM, "thread switch between address spaces, one way", "other mm", "ThreadSwitchMM"},
 	{OpThreadSwitchPreempted, "thread switch, preempted in user mode, one way", "preempted", "ThreadSwitchPreempted"},
 	{OpFutexRoundTrip, "futex round trip", "futex", "FutexRoundTrip"},
+	{OpPipeRoundTrip, "pipe round trip between processes", "pipe", "PipeRoundTrip"},
+	{OpForkExit, "fork, exit and wait", "fork", "ForkExit"},
+	{OpForkExecExit, "fork, exec, exit and wait", "fork, exec", "ForkExecExit"},
 }
 
 // Flushed are the operations that are only sampled, where ticks are cycles: the

@@ -37,7 +37,7 @@ type Needs int
 const (
 	// Control is the control interface, which Linux does not have.
 	Control Needs = 1 << iota
-	// TwoThreads is a second thread on this CPU. Such a loop makes its own
+	// TwoThreads is a second thread, or process, on this CPU. Such a loop makes its own
 	// rounds to warm up.
 	TwoThreads
 )
@@ -64,6 +64,15 @@ var Operations = []Operation{
 	}},
 	{Name: wire.OpFutexRoundTrip, Rounds: 50, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
 		return regs.Futexes(m)
+	}},
+	{Name: wire.OpPipeRoundTrip, Rounds: 50, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Pipes(m)
+	}},
+	{Name: wire.OpForkExit, Rounds: 5, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Forks(m)
+	}},
+	{Name: wire.OpForkExecExit, Rounds: 5, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.Execs(m, wire.EndingProgram)
 	}},
 	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
 	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, otherMM)},

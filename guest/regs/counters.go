@@ -16,6 +16,8 @@ type perfState struct {
 	Counters Counters
 	Begun    Counts // at the beginning of the last loop
 	Ended    Counts // at its end
+	// Left is the number of rounds that a process which makes processes has to go.
+	Left uint64
 }
 
 var perf perfState

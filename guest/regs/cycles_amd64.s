@@ -1,14 +1,8 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "loop.h"
 
-// The loops of the calibration. See loops_amd64.s for TICKS.
-#define TICKS(REG) \
-	LFENCE \
-	RDTSC \
-	LFENCE \
-	SHLQ	$32, DX \
-	ORQ	DX, AX \
-	MOVQ	AX, REG
+// The loops of the calibration.
 
 // NOT takes one cycle on every CPU. No CPU removes it by renaming, as some do with
 // the addition of a constant. A round of the chain is wire.ChainLength of them.

@@ -60,6 +60,10 @@ type peer struct {
 	// rounds is the number of rounds of Preempts, negative to end the second
 	// thread. first and second are the steps that the two threads have reached.
 	rounds, first, second layout.Word
+
+	// in and out are the descriptors from which the first process of Pipes reads and to
+	// which it writes, peerIn and peerOut those of the second. data is the byte.
+	in, out, peerIn, peerOut, data layout.Word
 }
 
 const peerWords = int(unsafe.Sizeof(peer{}) / 8)

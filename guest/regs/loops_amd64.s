@@ -1,28 +1,12 @@
 #include "go_asm.h"
 #include "textflag.h"
+#include "loop.h"
 
 // The measured loops. Each is there twice: with its SYSCALLs, and without them, to
 // measure the loop itself. Nothing else differs.
 //
 // A SYSCALL keeps every register but RAX, RCX and R11, so a loop's operands stay in
 // registers and only RAX is loaded again.
-
-#define NONE
-
-// TICKS puts the time-stamp counter into REG once earlier instructions are done and
-// before later ones begin (SDM volume 2, RDTSC). It clobbers RAX and RDX.
-#define TICKS(REG) \
-	LFENCE \
-	RDTSC \
-	LFENCE \
-	SHLQ	$32, DX \
-	ORQ	DX, AX \
-	MOVQ	AX, REG
-
-// COUNT and COUNTED read the performance counters before and after a loop, outside
-// the part that TICKS times. They clobber RAX, RCX and RDX.
-#define COUNT CALL ·countBegin(SB)
-#define COUNTED CALL ·countEnd(SB)
 
 // CALLS makes R12 calls of number R13 with first argument RDI.
 #define CALLS(CALL) \
@@ -95,23 +79,6 @@ restorer:
 	COUNTED
 	MOVQ	BX, ticks+24(FP)
 	RET
-
-// SELECT selects the peer's variant, unless that is negative, gives the thread its
-// own address space if the peer asks for one, and moves the peer from RDI to R12. It clobbers RAX, RCX, RDI and R11.
-#define SELECT \
-	MOVQ	DI, R12 \
-	MOVQ	peer_variant(R12), DI \
-	TESTQ	DI, DI \
-	JLT	selected \
-	MOVL	$const_sysSelect, AX \
-	INT	$const_controlVector \
-selected: \
-	MOVQ	peer_ownMM(R12), AX \
-	TESTQ	AX, AX \
-	JEQ	placed \
-	SYSCALL \
-	MOVQ	AX, peer_ownMM(R12) \
-placed:
 
 // yieldPeer is a raw thread's program: it yields until its count becomes 0.
 // RDI holds the peer. The loop has as many instructions as CALLS has.

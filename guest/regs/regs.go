@@ -215,9 +215,15 @@ const (
 	sysVfork      = syscall.SYS_VFORK
 	sysGettid     = syscall.SYS_GETTID
 	sysWait4      = syscall.SYS_WAIT4
-	waitAll       = 0x40000000 // __WALL
+	waitAll       = 0x40000000 // __WALL: whatever signal a child's end sends
 	sysReadings   = layout.SysReadings
-	newestThread  = -1   // layout.NewestThread
+	newestThread  = -1 // layout.NewestThread
+	sysRead       = syscall.SYS_READ
+	sysWrite      = syscall.SYS_WRITE
+	sysMunmap     = syscall.SYS_MUNMAP
+	sysFork       = syscall.SYS_FORK
+	sysExecve     = syscall.SYS_EXECVE
+	sysExitGroup  = syscall.SYS_EXIT_GROUP
 	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
 	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
 	countedSignal = syscall.SIGUSR2

@@ -81,6 +81,9 @@ const (
 	programEventYield
 	programEventFutex
 	programReadings
+	programPipe
+	programFork
+	programExec
 )
 
 // Start runs the chain at c on lane 1, in the thread t.
@@ -126,8 +129,7 @@ func (t *Thread) Wait(limit time.Duration) error {
 		return fmt.Errorf("a raw thread has not ended within %v", limit)
 	}
 	if t.pid != 0 {
-		const wall = 0x40000000 // __WALL: whatever signal its end sends
-		if _, err := syscall.Wait4(t.pid, nil, wall, nil); err != nil {
+		if _, err := syscall.Wait4(t.pid, nil, waitAll, nil); err != nil {
 			return fmt.Errorf("wait for process %d: %w", t.pid, err)
 		}
 		t.pid = 0

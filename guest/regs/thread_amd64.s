@@ -37,6 +37,15 @@ TEXT ·entry(SB), NOSPLIT, $0-16
 	CMPQ	AX, $const_programEventFutex
 	JEQ	found
 	LEAQ	·readingsPeer(SB), BX
+	CMPQ	AX, $const_programReadings
+	JEQ	found
+	LEAQ	·pipePeer(SB), BX
+	CMPQ	AX, $const_programPipe
+	JEQ	found
+	LEAQ	·forkMaker(SB), BX
+	CMPQ	AX, $const_programFork
+	JEQ	found
+	LEAQ	·execMaker(SB), BX
 found:
 	MOVQ	BX, ret+8(FP)
 	RET
