@@ -31,6 +31,11 @@ var _ = Register(Axis{
 			Doc: "up to 1008 bytes lower, by a generator of random numbers that each CPU has and that makes one at each entry, in place of the counter at the exit; without the count that keeps another thread from coming in between, as interrupts are off",
 		},
 	},
+	Excludes: []Exclusion{{
+		What: "kstack=prng with irq=early or irq=frame",
+		Why:  "the generator's state is the CPU's: an interrupt between its loads and its stores lets another thread draw the same number",
+		Is:   func(v Axes) bool { return v.Is(KStackPRNG) && (v.Is(IRQEarly) || v.Is(IRQFrame)) },
+	}},
 })
 
 // kstackTurn is how far an offset is rotated before the counter is mixed in, so
