@@ -24,6 +24,11 @@ const (
 
 	// waitAny is wait_child's number for any child: wait4's -1 would be group 1 there.
 	waitAny = -1 << 31
+
+	// waitStopped is the low byte of the status of a process that has stopped, and cldTrapped
+	// its si_code for SIGCHLD.
+	waitStopped = 0x7f
+	cldTrapped  = 4
 )
 
 // children is how a process learns that its children have ended.
@@ -57,6 +62,17 @@ func sysWait4() Func {
 		IF(AE, RETURN()),
 		MOVQ(RAX, child),
 		MOVQ(c.PID, result),
+		CMPQ(c.Threads, 0),
+		IF(NE, // stopped
+			MOVQ(1, c.Trace.Seen),
+			MOVQ(child, RDI),
+			MOVQ(usageAddr, RSI),
+			CALL(putRusage),
+			MOVQ(c.Trace.Signal, RSI),
+			SHLL(8, RSI),
+			ORL(waitStopped, RSI),
+			JMP("status"),
+		),
 		MOVQ(child, RDI),
 		MOVQ(usageAddr, RSI),
 		CALL(putRusage),
@@ -66,6 +82,7 @@ func sysWait4() Func {
 		CALL(waitTake),
 		POPQ(RAX),
 		POPQ(RSI),
+		LABEL("status"),
 		TESTQ(RAX, RAX),
 		IF(NE, RETURN()),
 		MOVQ(statusAddr, RDI),
@@ -129,13 +146,22 @@ func sysWaitid() Func {
 			MOVL(sigCHLD, info.SignoErrno),
 			MOVL(c.PID, RAX),
 			MOVL(RAX, info.Addr),
-			exitCode(c.Status),
+			CMPQ(c.Threads, 0),
+			IF(E,
+				exitCode(c.Status),
+			).ELSE(
+				MOVL(cldTrapped, RDX),
+				MOVL(c.Trace.Signal, RAX),
+			),
 			MOVL(RDX, info.Code),
 			MOVL(RAX, info.Rest[0]),
 			TESTL(waitNOWAIT, options),
 			IF(E,
-				MOVQ(child, RDI),
-				CALL(waitTake),
+				CMPQ(c.Threads, 0),
+				IF(E,
+					MOVQ(child, RDI),
+					CALL(waitTake),
+				).ELSE(MOVQ(1, c.Trace.Seen)),
 			),
 		),
 		XORL(RAX, RAX),
@@ -157,7 +183,8 @@ func waitChild() Func {
 	c := process(child)
 	return FUNC("wait_child",
 		`wait_child waits for the end of a child by the options ESI: of the one with PID EDI;
-waitAny: any; 0: one of the caller's group; else below 0: one of the group -EDI. Returns the zombie;
+waitAny: any; 0: one of the caller's group; else below 0: one of the group -EDI; or until one that
+the caller traces has stopped. Returns the zombie, or the stopped process, which has threads;
 0 with WNOHANG if there is none; -ECHILD or -ERESTARTSYS. Turns interrupts off.`,
 		MOVL(RDI, pid),
 		MOVL(RSI, options),
@@ -199,6 +226,14 @@ waitAny: any; 0: one of the caller's group; else below 0: one of the group -EDI.
 				IF(E,
 					TESTL(waitEXITED, options),
 					IF(NE,
+						MOVQ(child, RAX),
+						RETURN(),
+					),
+				),
+				CMPQ(c.Trace.Signal, 0),
+				IF(NE, // it has stopped: its tracer is told whatever it waits for
+					CMPQ(c.Trace.Seen, 0),
+					IF(E,
 						MOVQ(child, RAX),
 						RETURN(),
 					),

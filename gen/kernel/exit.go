@@ -257,6 +257,8 @@ ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), else to init. IF is 0.`,
 			MOVQ(child, heir.Children),
 			MOVQ(heirPtr, c.Parent),
 			MOVQ(sigCHLD, c.ExitSignal),
+			MOVQ(child, RDI),
+			CALL(traceEnd), // its tracer dies
 			CMPQ(c.Threads, 0),
 			IF(E,
 				MOVQ(child, RDI),

@@ -58,7 +58,11 @@ func sysRtSigaction() Func {
 		MOVL(RDI, sig),
 		MOVQ(RSI, newAct),
 		MOVQ(RDX, oldAct),
-		actionOf(sig, gs.SigActions, action),
+		MOVQ(gs.Process, RDX),
+		realActions(RDX, RDX), // gs.SigActions are others while it is traced
+		MOVL(sig, action),
+		SHLQ(5, action), // actionSize
+		ADDQ(RDX, action),
 		SUBQ(2*actionSize, RSP),
 		TESTQ(newAct, newAct),
 		IF(NE,

@@ -83,6 +83,7 @@ func sysCalls() []sysCall {
 		{98, sysGetrusage},
 		{99, sysSysinfo},
 		{100, sysTimes},
+		{101, sysPtrace},
 		{102, sysGetuid},
 		{104, sysGetgid},
 		{107, sysGeteuid},

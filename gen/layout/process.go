@@ -35,6 +35,8 @@ type Process[T any] struct {
 	// The same of the children that it has waited for, and of theirs.
 	ChildUTime, ChildSTime T
 
+	Trace Traced[T] // by its parent, with ptrace
+
 	PosixTimers T                      // list by SigTimer.NextID
 	Intervals   [Intervals]SigTimer[T] // of setitimer
 	// ActionsBase is where the action of signal 0 would be: one SigAction before

@@ -9,6 +9,7 @@ const (
 	ReaderKSTKESP
 	ReaderCollectSyscall
 	ReaderPerfRegs
+	ReaderGetReg
 	NumReaders
 )
 
@@ -34,6 +35,7 @@ var RSPReaders = [NumReaders]RSPReader{
 	// It has always read regs->sp, which is undefined in a fast-path call.
 	ReaderCollectSyscall: {"collect_syscall", "/proc/PID/syscall: sp", false, "lib/syscall.c, collect_syscall"},
 	ReaderPerfRegs:       {"perf_get_regs_user", "the user's registers of a sample that strikes in the kernel", true, "arch/x86/kernel/perf_regs.c:180"},
+	ReaderGetReg:         {"getreg", "ptrace: the RSP of a thread that has stopped before a signal", false, "arch/x86/kernel/ptrace.c, getreg"},
 }
 
 // OldReaders319 are the readers that take the old words in Linux 3.19.

@@ -213,6 +213,7 @@ const (
 	between   auditKind = iota // before an instruction, with interrupts off
 	interrupt                  // the same with interrupts on
 	handler                    // in a handler
+	delivery                   // where signals are delivered
 )
 
 // auditWords is what may be found in each word at a place.
@@ -224,16 +225,21 @@ type auditWords struct {
 
 // audits takes down the words at a place of a path.
 func (m *machine) audits(st *state, at uint64, inHandler bool) {
+	kind := between
+	switch {
+	case inHandler:
+		kind = handler
+	case st.irq != off:
+		kind = interrupt
+	}
+	m.auditsAt(st, at, kind)
+}
+
+func (m *machine) auditsAt(st *state, at uint64, kind auditKind) {
 	if m.audit == nil || st.phase != inCall || st.expect.inRing0 {
 		return
 	}
-	k := auditKey{addr: at, slow: st.expect.wrapper != nil || st.expect.asked || m.wasWork(st, layout.TIFAllWork, true)}
-	switch {
-	case inHandler:
-		k.kind = handler
-	case st.irq != off:
-		k.kind = interrupt
-	}
+	k := auditKey{addr: at, kind: kind, slow: kind == delivery || st.expect.complete || st.expect.wrapper != nil || st.expect.asked || m.wasWork(st, layout.TIFAllWork, true)}
 	w := m.audit.places[k]
 	if w == nil {
 		w = &auditWords{}
@@ -242,7 +248,7 @@ func (m *machine) audits(st *state, at uint64, inHandler bool) {
 	sp, old := m.foundInSlot(st), m.foundInScratch(st)
 	w.sp |= sp
 	w.old |= old
-	if !inHandler && m.pushing(st) {
+	if kind != handler && m.pushing(st) {
 		return // the sampler says nothing there
 	}
 	w.sampled |= sp
@@ -324,7 +330,7 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 				}
 				f := found(*a.places[k])
 				sum |= f
-				if f != 0 && k.kind != handler {
+				if f != 0 && k.kind != handler && k.kind != delivery {
 					c.Places = appendPlace(c.Places, AuditPlace{places.at(k.addr), k.addr, f, k.kind == interrupt})
 				}
 			}
@@ -376,6 +382,8 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 				user = Stale // that of its last call
 			}
 			only(r.Func, InUserMode, user)
+		case layout.ReaderGetReg:
+			add(r.Func, BlockedInSlow, false, []auditKind{delivery}, where)
 		case layout.ReaderPerfRegs:
 			sampled := func(w auditWords) Found {
 				if old {

@@ -95,6 +95,7 @@ func TestAuditLinux(t *testing.T) {
 		"start_thread":                    {none, Right},
 		"kstk_esp":                        {Stale, none, Right, Right, Right, Racy, Stale},
 		"collect_syscall":                 {Undefined, none, Undefined, Right},
+		"getreg":                          {none, none, none, Right},
 		"perf_get_regs_user by the timer": {Racy, Racy, none, none, none, none, Right},
 		"perf_get_regs_user by NMI":       {Racy, Racy, none, none, none, none, Right},
 	} {

@@ -224,6 +224,7 @@ type expectation struct {
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
 	inRing0         bool     // what it returns to
+	complete        bool     // it began with full pt_regs
 	event           bool     // of FRED's, and no call: it is for fred_event_user or fred_event_kernel
 	wrapper         *wrapper // of sys_call_table's that the call has come to
 }

@@ -43,6 +43,7 @@ func (m *machine) atNewThread() *state {
 // registers, page table and SPEC_CTRL are the kernel's, and interrupts are off.
 func (m *machine) onWholeFrame(at uint64) *state {
 	st := m.onEither(m.s.afterSYSCALL(at, ^uint64(0)))
+	st.expect.complete = true
 	st.bases[baseGS], st.bases[baseOther] = st.bases[baseOther], st.bases[baseGS]
 	for r := range numRegs {
 		st.regs[r].v = m.s.kernel[r].value()

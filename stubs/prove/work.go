@@ -49,6 +49,7 @@ func (m *machine) notify(st *state, f *function) {
 	if !ok {
 		return
 	}
+	m.auditsAt(st, st.at, delivery)
 	m.clobber(st, f)
 	st.expect.asked = true
 	st.work, st.stale = symbol("thread.Flags", false).value(), st.irq != off
@@ -71,6 +72,7 @@ func (m *machine) work(st *state, f *function) {
 	if !ok {
 		return
 	}
+	m.auditsAt(st, st.at, delivery)
 	m.clobber(st, f)
 	t := symbol("thread.Flags", false)
 	st.irq = off
@@ -93,6 +95,7 @@ func (m *machine) slowExit(st *state, f *function) {
 	ok = m.answered(st, f) && ok
 	ok = m.check(st, claimNeeded, 0, f, m.mayTakeSlowExit(st), m.gotWork(st, "work, or a frame that SYSRETQ does not fit")) && ok
 	if ok {
+		m.auditsAt(st, st.at, delivery)
 		m.end(st)
 	}
 }

@@ -1,0 +1,21 @@
+package layout
+
+// UserRegs is what PTRACE_GETREGS and PTRACE_SETREGS copy: Linux's struct user_regs_struct,
+// with which struct user begins (arch/x86/include/asm/user_64.h).
+type UserRegs[T any] struct {
+	PtRegs         PtRegs[T]
+	FSBase, GSBase T
+	DS, ES, FS, GS T
+}
+
+// Traced is what a process has of its tracer, which is its parent, and of the thread that is
+// traced, its first one.
+type Traced[T any] struct {
+	On T // 1: every signal stops the thread before it is delivered
+	// Signal is the signal at which the thread has stopped, 0 while it runs. Seen is 1 once
+	// the tracer has been told.
+	Signal, Seen T
+	// Deliver is the signal that it is to get when it goes on, 0 for none.
+	Deliver T
+	Step    T // 1: TF is the tracer's
+}
