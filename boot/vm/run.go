@@ -172,7 +172,17 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var debugErr error
 	if c.Debug != nil {
 		pumps.Go(func() {
-			if debugErr = c.Debug(stub); debugErr != nil {
+			debugErr = c.Debug(stub)
+			switch {
+			case errors.Is(debugErr, io.EOF): // QEMU is ending, and how it ends says why
+				go func() {
+					select {
+					case <-ended:
+					case <-work.After(grace):
+						stop(debugErr)
+					}
+				}()
+			case debugErr != nil:
 				stop(debugErr)
 			}
 		})
@@ -192,6 +202,7 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		}
 	}
 	readOut(&pumps, late, ours...)
+	debugErr = whyGone(ctx, debugErr, waitErr)
 	if err := errors.Join(debugErr, consoleErr, logErr); err != nil {
 		return ending{}, err
 	}
@@ -203,6 +214,29 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	end := rec.ending()
 	end.code, end.signal = code, signal
 	return end, end.killed(ctx)
+}
+
+// whyGone returns the error of a debugger. One that lost its machine only knows that: the
+// error is nil if the machine was ended for another reason, which says more, and else says
+// how QEMU ended.
+func whyGone(ctx context.Context, debugErr, waitErr error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case debugErr == nil || !errors.Is(debugErr, io.EOF):
+		return debugErr
+	case cause == errMute:
+		return fmt.Errorf("%w: %w", debugErr, cause)
+	case cause != nil && cause != debugErr:
+		return nil
+	}
+	code, signal, err := exitStatus(waitErr)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: QEMU has ended: %w", debugErr, err)
+	case signal != 0:
+		return fmt.Errorf("%w: QEMU was killed by signal %d (%v)", debugErr, signal, signal)
+	}
+	return fmt.Errorf("%w: QEMU has ended with status %d", debugErr, code)
 }
 
 func closeAll(files []*os.File) {

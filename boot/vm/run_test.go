@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -345,6 +346,39 @@ func TestRunTimeout(t *testing.T) {
 			}
 			wantGone(t, tt.c.Extra[len(tt.c.Extra)-1])
 		})
+	}
+}
+
+// TestRunDebuggerLost: where a machine ends under the debugger, it is said how, and the
+// reason for which it was ended is not hidden.
+func TestRunDebuggerLost(t *testing.T) {
+	t.Parallel()
+	kernel := scriptKernel(t)
+	// lost lets the machine run and waits until it is gone.
+	lost := func(stub *os.File) error {
+		if _, err := stub.WriteString("$c#63"); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, stub); err != nil {
+			return err
+		}
+		return fmt.Errorf("the debugger: %w", io.EOF)
+	}
+	_, err := Run(t.Context(), Config{Kernel: kernel, Append: exits, Debug: lost})
+	if err == nil || !strings.Contains(err.Error(), "the debugger: EOF: QEMU has ended with status ") {
+		t.Errorf("a machine that ends itself: error is %v", err)
+	}
+	name := "debugger-lost-" + filepath.Base(t.TempDir())
+	_, err = Run(t.Context(), Config{Kernel: kernel, Append: "c alive|;h", Debug: lost, Extra: []string{"-name", name}, Console: writerFunc(func(p []byte) (int, error) {
+		signalAll(t, name, syscall.SIGKILL)
+		return len(p), nil
+	})})
+	if err == nil || !strings.Contains(err.Error(), "QEMU was killed by signal 9 (killed)") {
+		t.Errorf("a machine that is killed: error is %v", err)
+	}
+	got, err := Run(t.Context(), Config{Kernel: kernel, Append: "h", Debug: lost, Timeout: time.Second})
+	if err != nil || got.Outcome != TimedOut || !strings.Contains(got.Reason, "no end after 1s (time-out)") {
+		t.Errorf("a machine that was ended at its time: %v, %v: %s", err, got.Outcome, got.Reason)
 	}
 }
 

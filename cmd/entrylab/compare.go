@@ -44,10 +44,10 @@ what 1, 2, 3 and 6 additional instructions read as.
 ` + kernelSubjects + `
 Each boots by itself, so engine icount compares it, instruction by instruction.
 
-Engine host samples the kernel that runs here, and appends its cycles to a file. Boot
-this machine with two kernels in turn, at least A B B A, sample each boot, and
-compare -from puts the files together: what boots of one kernel differ by is the
-noise floor, and a difference below it is no figure.
+Engine host samples the kernel that runs here, and appends its cycles to a file.
+Boot this machine with two kernels in turn, at least A B B A, sample each boot,
+and compare -from puts the files together: what boots of one kernel differ by is
+the noise floor, and a difference below it is no figure.
 
 Examples:
 

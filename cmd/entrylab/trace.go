@@ -48,7 +48,7 @@ func (e *env) traceCommand() *cli.Command {
 		Metadata:  completes(variants),
 		Description: `SUBJECT is a variant or a Linux kernel. CALL is a name or a number; without one
 it is getppid. An ARGUMENT is a number, or BUF for the address of 64 KiB of
-zeros.
+zeros. Descriptor 0 is a pipe in which 4096 zeros wait.
 
 ` + kernelSubjects + `
 
@@ -63,7 +63,7 @@ Examples:
 
     entrylab trace linux-6.12
     entrylab trace ./vmlinuz getppid
-    entrylab trace './vmlinuz mitigations=off' -- uname BUF`,
+    entrylab trace './vmlinuz mitigations=off' -- read 0 BUF 1`,
 		Flags: append(o.traceFlags(), formatFlag(&o.format, "text", "json", "csv", "html")),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runTrace(ctx, &o, args) })
 }

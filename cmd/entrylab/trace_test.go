@@ -29,6 +29,8 @@ func TestTrace(t *testing.T) {
 			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x9 ", "mov %rsp,%gs:0x0\n",
 		}, true},
 		{"arguments", []string{"trace", "linux-6.12", "uname", "BUF"}, []string{"linux-6.12: uname BUF, ", "copy_to_user+0x"}, false},
+		{"a read", []string{"trace", "linux-3.19", "--", "read", "0", "BUF", "1"}, []string{"linux-3.19: read 0 BUF 1, ", "copy_to_user+0x"}, false},
+		{"a read of Linux", []string{"trace", kernel, "--", "read", "0", "BUF", "1"}, []string{": read 0 BUF 1, ", "pipe_read+0x", "copy_page_to_iter+0x"}, false},
 		{"Linux", []string{"trace", kernel}, []string{
 			": getppid, ", "entry_SYSCALL_64+0x0 ", "do_syscall_64+0x", "__task_pid_nr_ns", "syscall_return_via_sysret", " sysretq\n",
 		}, true},
@@ -58,6 +60,7 @@ func TestTrace(t *testing.T) {
 
 func TestTraceBad(t *testing.T) {
 	need.QEMU(t)
+	kernel := need.Linux(t)
 	file := filepath.Join(t.TempDir(), "vmlinuz")
 	if err := os.WriteFile(file, []byte("no kernel"), 0o600); err != nil {
 		t.Fatal(err)
@@ -77,6 +80,7 @@ func TestTraceBad(t *testing.T) {
 		{"a call that does not return", []string{"linux-3.19", "exit_group", "0"}, "the machine ends in the call"},
 		{"no kernel", []string{file}, "is not a Linux kernel image"},
 		{"a call that waits", []string{"linux-3.19", "pause"}, "so one that waits never ends"},
+		{"a call of Linux that waits", []string{kernel, "pause"}, "entrylab trace: trace: linux: the kernel waits at "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

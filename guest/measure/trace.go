@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
@@ -20,6 +21,9 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 	quieten()
 	if call == nil {
 		call = &wire.Call{Number: nullCall}
+	} else if err := feed(); err != nil {
+		p.Result(wire.CheckTrace+": set-up", lines.Harness(err.Error()))
+		return
 	}
 	c := regs.Traced{Number: call.Number}
 	for i, a := range call.Args {
@@ -45,6 +49,22 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 		}
 	}
 	p.Result(wire.CheckTrace, nil)
+}
+
+// feed makes descriptor 0 a pipe in which a page of zeros waits: a call that reads from
+// the console would wait for ever, as no interrupt arrives while it is followed.
+func feed() error {
+	var ends [2]int
+	if err := syscall.Pipe2(ends[:], 0); err != nil {
+		return fmt.Errorf("a pipe for descriptor 0: %w", err)
+	}
+	if _, err := syscall.Write(ends[1], make([]byte, 4096)); err != nil {
+		return fmt.Errorf("filling the pipe of descriptor 0: %w", err)
+	}
+	if ends[0] == 0 { // nothing was open
+		return nil
+	}
+	return syscall.Dup3(ends[0], 0, 0)
 }
 
 func traceUnder(k *control.Kernel, v control.Variant, c *regs.Traced) (asked []uint64, err error) {

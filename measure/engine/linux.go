@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/cache"
+	"github.com/entrylab/entrylab/measure/trace"
 )
 
 // linuxMemory is the memory that a distribution's kernel needs, in MiB.
@@ -118,6 +120,9 @@ func (e *BootError) Error() string {
 // Why makes the error of a kernel's run one that says what the kernel lacks, if it did
 // not come to the end of its init.
 func (l *Linux) Why(ctx context.Context, m vm.Config, run *boot.Run, err error) error {
+	if _, begun := errors.AsType[*trace.CallError](err); begun {
+		return err
+	}
 	if ctx.Err() != nil || run == nil || run.Complete || run.Count("", wire.Pass)+len(run.Measures) > 0 {
 		return err // the guest had begun
 	}

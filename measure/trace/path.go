@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"debug/elf"
 	"debug/gosym"
@@ -138,6 +139,9 @@ func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLin
 	}
 	// Linux ends by a reset, so the guest's summary is the verdict.
 	if err != nil && (!ask || !run.Complete) {
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: the machine ended while a call was followed; it said last: %s", err, lastLines(said))
+		}
 		return nil, run, fmt.Errorf("trace: %w", err)
 	}
 	for _, c := range run.Checks {
@@ -151,6 +155,12 @@ func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLin
 		}
 	}
 	return paths, run, nil
+}
+
+// lastLines are the last lines of a guest, in one.
+func lastLines(said []string) string {
+	const most = 3
+	return cmp.Or(strings.Join(said[max(len(said)-most, 0):], " / "), "nothing")
 }
 
 // tracedSyscall returns the address of the guest's SYSCALL that is followed.
@@ -197,6 +207,17 @@ func tracedSyscall() (uint64, error) {
 	return 0, fmt.Errorf("trace: the guest's %s has no SYSCALL", function)
 }
 
+// CallError says why a call cannot be followed, on a kernel that has come to it.
+type CallError struct {
+	Subject string
+	Err     error
+}
+
+func (e *CallError) Error() string { return e.Subject + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *CallError) Unwrap() error { return e.Err }
+
 // follower follows calls through a machine's gdb stub.
 type follower struct {
 	stub *gdb.Stub
@@ -225,7 +246,7 @@ func (f *follower) follow(paths []Path, ask bool) error {
 		}
 		clear(f.code)
 		if paths[i].Steps, err = f.steps(begin.RIP, begin.RSP); err != nil {
-			return fmt.Errorf("%s: %w", paths[i].Subject, err)
+			return &CallError{paths[i].Subject, err}
 		}
 		if ask {
 			if err := f.ask(paths[i].Steps, begin); err != nil {
