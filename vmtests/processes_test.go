@@ -71,6 +71,21 @@ func TestProcessesLoseNothing(t *testing.T) {
 	}
 }
 
+// TestZombies leaves dead children, up to 100,000, until fork fails for lack of memory: the
+// error is a clean one, every child is waited for, and no page is lost. Without -programs
+// there is less memory.
+func TestZombies(t *testing.T) {
+	t.Parallel()
+	m := machine(t, vm.TCG)
+	if !*allPrograms {
+		m.MemoryMiB = 16
+	}
+	res, console := bootInit(t, boot.Config{
+		Variants: []stubs.Variant{linux319(t)}, Init: cProgram(t, "processes"), Args: []string{"zombies", "100000"}, VM: m,
+	})
+	reportParts(t, res, console)
+}
+
 // TestExecs runs a Go program that starts itself by os/exec; with -programs on Linux, too.
 func TestExecs(t *testing.T) {
 	t.Parallel()

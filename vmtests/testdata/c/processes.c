@@ -696,6 +696,40 @@ static void lost(int rounds)
 	CHECK(after == before, "%ld pages are free, before %ld", after, before);
 }
 
+// zombies leaves as many dead children as there can be, up to a limit, until fork fails for
+// lack of memory, and waits for all. A kernel stack needs four pages beside each other: once all
+// memory was taken, entrylab has room for fewer. From the second time on no page is lost.
+static void zombies(int limit)
+{
+	long before = 0;
+	for (int time = 0; time < 3; time++) {
+		int n = 0, err = 0;
+		while (n < limit) {
+			pid_t pid = fork();
+			if (pid == 0)
+				_exit(n & 0x7f);
+			if (pid < 0) {
+				err = errno;
+				break;
+			}
+			n++;
+		}
+		CHECK(n == limit || err == EAGAIN || err == ENOMEM, "fork %d: %s", n, strerror(err));
+		CHECK(n > (time == 0 ? 1000 : 0), "only %d children", n);
+		int waited = 0, st;
+		while (wait(&st) > 0) {
+			CHECK(WIFEXITED(st), "status %x", st);
+			waited++;
+		}
+		CHECK(errno == ECHILD && waited == n, "%d of %d waited for: %s", waited, n, strerror(errno));
+		long after = free_pages();
+		CHECK(time < 2 || after == before, "%ld pages are free, before %ld", after, before);
+		before = after;
+	}
+	for (int i = 0; i < 20; i++)
+		one_of_each();
+}
+
 // other is this program as another one, started with a word.
 static int other(int argc, char **argv, char **envp)
 {
@@ -730,6 +764,13 @@ int main(int argc, char **argv, char **envp)
 		lost(atoi(argv[2]));
 		if (!failed)
 			printf("ok lost\n");
+		return finish();
+	}
+	if (argc > 2 && strcmp(argv[1], "zombies") == 0) {
+		part = "zombies";
+		zombies(atoi(argv[2]));
+		if (!failed)
+			printf("ok zombies\n");
 		return finish();
 	}
 	if (argc > 1)
