@@ -26,6 +26,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
@@ -136,8 +137,38 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	status = p.Summary()
 	if seen != nil {
 		seen.Answer()
+		if err := showCodes(k, seen); err != nil {
+			fmt.Fprintln(os.Stderr, "init: QR codes:", err)
+			status = wire.ExitError
+		}
 	}
 	return status, k.Linux
+}
+
+const (
+	// codeTime is how long a QR code stays, and codeTurns how often each comes.
+	codeTime  = 10 * time.Second
+	codeTurns = 3
+)
+
+// showCodes shows the boot's samples as QR codes, if that is how they come out of the
+// machine, and then the table again.
+func showCodes(k *control.Kernel, seen *screen.Screen) error {
+	codes, err := seen.Codes()
+	if err != nil || len(codes) == 0 {
+		return err
+	}
+	for range codeTurns {
+		for _, c := range codes {
+			if err := k.ScreenBits(c.Modules, c.Size); errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EINVAL) {
+				return nil // a screen of text, or a small one
+			} else if err != nil {
+				return err
+			}
+			time.Sleep(codeTime)
+		}
+	}
+	return k.ScreenBits(nil, 0)
 }
 
 // steps is how many steps of much the same length the words ask for.

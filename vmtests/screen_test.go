@@ -159,8 +159,17 @@ func allCharacters() string {
 }
 
 // lastShot boots a machine until console and log together have the text, and returns both
-// and what the screen shows then. A machine that has ended stays as it is.
-func lastShot(t *testing.T, m vm.Config, until string) (string, shot) {
+// and what the screen shows then.
+func lastShot(t *testing.T, m vm.Config, until string) (said string, s shot) {
+	t.Helper()
+	said = watch(t, m, until, func(take func() shot) { s = take() })
+	return said, s
+}
+
+// watch boots a machine until console and log together have the text, and returns both.
+// Before it ends the machine it calls look, which can take what the screen shows. A machine
+// that has ended stays as it is.
+func watch(t *testing.T, m vm.Config, until string, look func(take func() shot)) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "shot") // a short path, for a socket
 	if err != nil {
@@ -197,11 +206,11 @@ func lastShot(t *testing.T, m vm.Config, until string) (string, shot) {
 			t.Fatalf("the machine ends without %q: it says %q", until, said)
 		}
 	}
-	s := takeShot(t, qmp, filepath.Join(dir, "ppm"))
+	look(func() shot { return takeShot(t, qmp, filepath.Join(dir, "ppm")) })
 	cancel()
 	_, _ = io.Copy(io.Discard, r)
 	_ = cmd.Wait() // killed
-	return string(said), s
+	return string(said)
 }
 
 // takeShot makes QEMU write a picture of the screen.

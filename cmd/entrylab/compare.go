@@ -66,7 +66,7 @@ Examples:
 			wordsFlag(&o.words),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
-				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample, or what -engine host has kept; may be repeated",
+				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample, photos (PNG, JPEG) of the QR codes that it showed, or what -engine host has kept; may be repeated",
 			},
 			&cli.StringFlag{
 				Name: "o", Destination: &o.out,

@@ -56,7 +56,7 @@ var (
 func screens() Program {
 	return Program{
 		Funcs: Funcs(
-			screenInit, screenFindText, screenWrite, screenPut, screenNextRow, screenFlush, screenDraw,
+			screenInit, screenFindText, screenWrite, screenPut, screenNextRow, screenFlush, screenDraw, screenFill, sysScreenBits,
 		),
 		Data: []Data{
 			screenData, screenWanted, screenShown, screenTable, screenFont(),
@@ -152,11 +152,10 @@ the screen.`,
 			MOVQ(uint64(screenMap), RDI),
 			ADDQ(RDX, RDI),
 			MOVQ(RDI, screen.Base),
-			MOVQ(RSI, RCX),
-			SHRQ(2, RCX),
-			XORL(RAX, RAX),
-			CLD(),
-			REP(STOSL()),
+			copyField(screenSeen.Width, screen.Width),
+			copyField(screenSeen.Height, screen.Height),
+			XORL(RDI, RDI),
+			CALL(screenFill),
 		).ELSE(
 			MOVQ(uint64(layout.PhysMap+vgaText), RAX),
 			MOVQ(RAX, screen.Base),
@@ -351,4 +350,92 @@ func screenDraw() Func {
 		).WHILE(NE),
 		RETURN(),
 	).Takes(RDI, RSI)
+}
+
+func screenFill() Func {
+	return FUNC("screen_fill", "screen_fill makes all pixels EDI.",
+		MOVL(RDI, RAX),
+		MOVQ(screen.Pitch, RCX),
+		IMULQ(screen.Height, RCX),
+		SHRQ(2, RCX),
+		MOVQ(screen.Base, RDI),
+		CLD(),
+		REP(STOSL()),
+		RETURN(),
+	).Takes(RDI)
+}
+
+func sysScreenBits() Func {
+	bits, size, left, at, scale := RBX, R12, R13, R14, R15
+	return FUNC("sys_screen_bits", "sys_screen_bits(bits, size) is layout.SysScreenBits.",
+		MOVQ(RDI, bits),
+		MOVQ(RSI, size),
+		CMPQ(screen.Kind, layout.ScreenPixels),
+		IF(NE, fail(ENODEV)),
+		CMPQ(size, layout.ScreenBitsMost),
+		IF(A, fail(EINVAL)),
+		TESTQ(size, size),
+		IF(E, // the characters again
+			XORL(RDI, RDI),
+			CALL(screenFill),
+			LEAQ(Sym(screenShown), RDI),
+			XORL(RAX, RAX),
+			MOVL(screenCells, RCX),
+			REP(STOSB()),
+			CALL(screenFlush),
+			returns(0),
+		),
+		MOVQ(screen.Height, RAX),
+		CMPQ(screen.Width, RAX),
+		IF(B, MOVQ(screen.Width, RAX)),
+		XORL(RDX, RDX),
+		LEAQ(size.At(2*layout.ScreenEdge), RCX),
+		DIVQ(RCX),
+		MOVQ(RAX, scale),
+		TESTQ(scale, scale),
+		IF(E, fail(EINVAL)),
+		MOVL(uint32(1<<32-1), RDI),
+		CALL(screenFill),
+		MOVQ(size, RCX), // in the middle
+		IMULQ(scale, RCX),
+		MOVQ(screen.Height, RAX),
+		SUBQ(RCX, RAX),
+		SHRQ(1, RAX),
+		IMULQ(screen.Pitch, RAX),
+		MOVQ(screen.Width, at),
+		SUBQ(RCX, at),
+		SHRQ(1, at),
+		SHLQ(2, at),
+		ADDQ(RAX, at),
+		ADDQ(screen.Base, at),
+		MOVQ(size, left),
+		DO( // for each row of modules
+			LEAQ(Sym(consoleBuffer), RDI),
+			MOVQ(bits, RSI),
+			MOVQ(size, RDX),
+			CALL(copyFromUser),
+			TESTQ(RAX, RAX),
+			IF(NE, RETURN()),
+			ADDQ(size, bits),
+			CLD(),
+			MOVQ(scale, R8),
+			DO( // and of pixels
+				LEAQ(Sym(consoleBuffer), RSI),
+				MOVQ(at, RDI),
+				MOVQ(size, RDX),
+				DO(
+					MOVZBL(RSI.At(0), RAX),
+					INCQ(RSI),
+					DECL(RAX), // 0, black, or all ones, white
+					MOVQ(scale, RCX),
+					REP(STOSL()),
+					DECQ(RDX),
+				).WHILE(NE),
+				ADDQ(screen.Pitch, at),
+				DECQ(R8),
+			).WHILE(NE),
+			DECQ(left),
+		).WHILE(NE),
+		returns(0),
+	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }

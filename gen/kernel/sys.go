@@ -222,6 +222,7 @@ func sysCalls() []sysCall {
 		{layout.SysFlags, sysFlags},
 		{layout.SysEvent, sysEvent},
 		{layout.SysBootSeries, sysBootSeries},
+		{layout.SysScreenBits, sysScreenBits},
 		{layout.SysReadings, sysReadings},
 		{layout.SysSamples, sysSamples},
 	}

@@ -38,6 +38,7 @@ type ScreenState[T any] struct {
 	// Pitch is that of Screen. Right and Down lead from one character to the next, in
 	// bytes. Each pixel of a glyph is Scale pixels wide and high.
 	Pitch, Right, Down, Scale T
+	Width, Height             T // in pixels
 	Column, Row               T // where the next character goes; Column may be the one after the last
 	Taken                     T // 1: a program has opened /dev/tty1
 }

@@ -82,6 +82,11 @@ const (
 	// every RDI ns, from the timer's interrupt. RDI 0: no more; RSI 0: not copied.
 	// -EINVAL: a period of less than MinTimeSlice or more than MaxTimeSlice.
 	SysSamples
+	// SysScreenBits shows a square of RSI times RSI modules on a screen of pixels, as large as
+	// fits with a white edge of ScreenEdge modules: RDI points to a byte for each, row after
+	// row, 1 for black. With RSI 0 the screen shows its characters again. -ENODEV: there is no
+	// screen of pixels; -EINVAL: more than ScreenBitsMost, or more than the screen has room for.
+	SysScreenBits
 	sysControlEnd
 )
 
@@ -118,6 +123,13 @@ const EventMade = 32
 type Event[T any] struct {
 	At, Kind, Made, Arrived, Blocking, Second T
 }
+
+// Sizes of what SysScreenBits shows, in modules: of a QR code's version 40 and of the edge
+// around it (ISO/IEC 18004, 6.3.1 and 6.3.8).
+const (
+	ScreenBitsMost = 177
+	ScreenEdge     = 4
+)
 
 // SysControlMax is the highest number of the control interface.
 const SysControlMax = sysControlEnd - 1

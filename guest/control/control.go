@@ -157,3 +157,13 @@ func (k *Kernel) BootSeries() (series layout.BootSeries[layout.Word], earlier []
 	}
 	return series, earlier, nil
 }
+
+// ScreenBits shows a square of modules on a screen of pixels: a byte for each, 1 for black. Of
+// size 0, it shows the characters again.
+func (k *Kernel) ScreenBits(modules []byte, size int) error {
+	_, _, errno := syscall.RawSyscall(layout.SysScreenBits, uintptr(unsafe.Pointer(unsafe.SliceData(modules))), uintptr(size), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,7 +1,9 @@
 package screen
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -25,7 +27,8 @@ func sampling(boot int, more, again uint64) (list []wire.Line) {
 	series(wire.LabelAgain, wire.OpNullCall, 10, 1500+again)
 	series(wire.LabelLoop, wire.OpNullCall, 10, 500)
 	series(wire.LabelCalibration, wire.OpChain, 500, 500*wire.ChainLength/2) // two cycles a tick
-	return append(list, wire.SamplingEnd{Boot: uint64(boot), Lines: 5})
+	list = append(list, wire.Singles{Label: "a", Op: wire.OpNullCall, Samples: 9})
+	return append(list, wire.SamplingEnd{Boot: uint64(boot), Lines: 6})
 }
 
 // shown is what the last boot of a series shows. change may damage the text of the earlier
@@ -154,6 +157,25 @@ func TestInterval(t *testing.T) {
 		low, high, ok := interval(values)
 		if ok != (k > 0) || ok && (low != float64(k) || high != float64(n+1-k)) {
 			t.Errorf("of %d values: %v to %v, %v; want those %d from the ends", n, low, high, ok, k)
+		}
+	}
+}
+
+// TestCodes: the samples of a boot that are in no file are in QR codes.
+func TestCodes(t *testing.T) {
+	for _, kept := range []layout.Word{0, 1} {
+		s := New(io.Discard, layout.BootSeries[layout.Word]{Kept: kept, Boot: 1, Boots: 1}, nil)
+		for _, line := range sampling(1, 40, 0) {
+			s.Line(line)
+		}
+		codes, err := s.Codes()
+		if err != nil || len(codes) != 1-int(kept) {
+			t.Fatalf("kept %d: %d codes, %v", kept, len(codes), err)
+		}
+		for _, c := range codes {
+			if c.Size*c.Size != len(c.Modules) || c.Size > layout.ScreenBitsMost || !bytes.Equal(c.Modules[:8], []byte{1, 1, 1, 1, 1, 1, 1, 0}) {
+				t.Errorf("a code of %d times %d begins with %v", c.Size, c.Size, c.Modules[:8])
+			}
 		}
 	}
 }

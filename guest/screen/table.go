@@ -12,6 +12,7 @@ import (
 type boot struct {
 	wire.Sampling
 	series []wire.Series
+	lines  []wire.Line // those between the first and the last: the series, and others
 }
 
 // find returns the samples of an operation under a label.
@@ -56,9 +57,14 @@ func (b *boots) add(line wire.Line) {
 	case wire.Series:
 		if b.current != nil {
 			b.current.series = append(b.current.series, l)
+			b.current.lines = append(b.current.lines, l)
+		}
+	case wire.Singles:
+		if b.current != nil {
+			b.current.lines = append(b.current.lines, l)
 		}
 	case wire.SamplingEnd:
-		if c := b.current; c != nil && l.Boot == c.Boot && l.Lines == len(c.series) {
+		if c := b.current; c != nil && l.Boot == c.Boot && l.Lines == len(c.lines) {
 			if len(b.whole) > 0 && (b.whole[0].Code != c.Code || b.whole[0].Machine != c.Machine) {
 				b.whole = nil // those of other code, or of another machine
 			}

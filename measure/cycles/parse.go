@@ -1,6 +1,8 @@
 package cycles
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -24,14 +26,72 @@ const (
 	mostDamaged = 1000
 )
 
-// ParseFile is Parse of the file at path, which may be a pipe or a serial line.
-func ParseFile(ctx context.Context, path string) (boots []Boot, damaged []string, err error) {
-	f, err := consoleFile.Open(ctx, path)
-	if err != nil {
-		return nil, nil, err
+// ParseFiles is Parse of the files at the paths, which may be pipes or serial lines. A file
+// may also be a photo of a QR code that the guest has shown, or have the text of some: those
+// of all files belong together.
+func ParseFiles(ctx context.Context, paths []string) (boots []Boot, damaged []string, err error) {
+	var frames []string
+	add := func(name string, r io.Reader) error {
+		some, bad, err := Parse(name, &withoutFrames{in: bufio.NewReader(r), frames: &frames})
+		boots, damaged = append(boots, some...), append(damaged, bad...)
+		return err
 	}
-	defer f.Close()
-	return Parse(path, f)
+	for _, path := range paths {
+		f, err := consoleFile.Open(ctx, path)
+		if err != nil {
+			return nil, nil, err
+		}
+		in := bufio.NewReader(f)
+		if head, _ := in.Peek(16); isPhoto(head) { // a short file is none
+			var text string
+			photo, err := io.ReadAll(in)
+			if err == nil {
+				text, err = readCode(photo)
+			}
+			f.Close()
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", path, err)
+			}
+			frames = append(frames, text)
+			continue
+		}
+		err = add(path, in)
+		f.Close()
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	texts, wrong := wire.Unframe(frames)
+	for i, text := range texts {
+		if err := add(fmt.Sprintf("QR codes, answer %d", i+1), bytes.NewReader(text)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return boots, append(damaged, wrong...), nil
+}
+
+// withoutFrames reads lines, and takes out those that are the text of a QR code.
+type withoutFrames struct {
+	in     *bufio.Reader
+	frames *[]string
+	left   []byte // of a line
+}
+
+func (w *withoutFrames) Read(p []byte) (int, error) {
+	for len(w.left) == 0 {
+		line, err := w.in.ReadSlice('\n')
+		if bytes.HasPrefix(line, []byte(wire.FramePrefix)) && len(*w.frames) < mostSeries {
+			*w.frames = append(*w.frames, string(line))
+			line = nil
+		}
+		if len(line) == 0 && err != nil && err != bufio.ErrBufferFull {
+			return 0, err
+		}
+		w.left = append(w.left, line...)
+	}
+	n := copy(p, w.left)
+	w.left = w.left[n:]
+	return n, nil
 }
 
 // Parse reads consoles: it returns every complete boot, and the reasons why others are

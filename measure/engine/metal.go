@@ -30,12 +30,8 @@ func init() {
 // Consoles reads the consoles of machines that booted an image on their own. What the
 // guest found decides which engine each is. It also returns why boots are left out.
 func Consoles(ctx context.Context, paths []string) (boots []cycles.Boot, damaged []string, err error) {
-	for _, path := range paths {
-		got, bad, err := cycles.ParseFile(ctx, path)
-		if err != nil {
-			return nil, nil, err
-		}
-		boots, damaged = append(boots, got...), append(damaged, bad...)
+	if boots, damaged, err = cycles.ParseFiles(ctx, paths); err != nil {
+		return nil, nil, err
 	}
 	if len(boots) == 0 {
 		return nil, damaged, fmt.Errorf("no whole boot in %s: want the console of an image whose init was given the word sample", strings.Join(paths, ", "))
