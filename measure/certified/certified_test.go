@@ -30,7 +30,8 @@ var pairs = []struct{ release, preset, words string }{
 	{"6.1.", "linux-6.12", ""}, // the assembly is that of 6.12; the C is not
 	{"6.12.", "linux-6.12", ""},
 	{"6.12.", "linux-6.12+pti", "pti=on nopcid"},
-	{"7.", "linux-6.12", ""}, // the newest preset
+	{"7.", "linux-6.12", ""},
+	{"7.", "linux-7.0", ""}, // the newest preset
 }
 
 // pathOf follows a null call of a preset.
