@@ -35,7 +35,7 @@ var signatures = map[uint32]signature{
 const numbers = 600
 
 // The calls that a thread may not make: it would end itself or the process, become
-// another program, or continue with two threads on one stack.
+// another program, continue with two threads on one stack, or stop for a tracer.
 var forbidden = map[uint32]bool{
 	syscall.SYS_RT_SIGRETURN: true,
 	syscall.SYS_CLONE:        true, // see spawnThread
@@ -43,6 +43,7 @@ var forbidden = map[uint32]bool{
 	syscall.SYS_VFORK:        true,
 	syscall.SYS_EXIT:         true,
 	syscall.SYS_EXIT_GROUP:   true,
+	syscall.SYS_PTRACE:       true,
 	322:                      true, // execveat
 	435:                      true, // clone3
 }
