@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// console is the machine's output: COM1, or the first parallel port if the command
+// console is the machine's output: COM1 or another UART, or the first parallel port if the command
 // line says so, carries what init writes; the debug console, or COM1 if there is
 // none, carries the kernel's log.
 func console() Program {
@@ -30,11 +30,12 @@ var toPrinter = BSS("to_printer", 8, 8)
 
 func consoleInit() Func {
 	out := func(reg int, value byte) Block {
-		return Block{MOVL(layout.COM1Port+reg, RDX), MOVL(int(value), RAX), OUTB()}
+		return Block{uartAt(reg), MOVL(int(value), RAX), OUTB()}
 	}
 	return FUNC("console_init",
-		`console_init sets COM1 to 115200 8n1 without interrupts, finds out whether it is
-a UART with working FIFOs, and looks for the debug console.`,
+		`console_init finds the UART, sets it to 115200 8n1 without interrupts, finds out whether
+it has working FIFOs, and looks for the debug console.`,
+		CALL(uartFind),
 		out(x86.UART_IER, 0),
 		out(x86.UART_LCR, x86.UART_LCR_DLAB),
 		out(x86.UART_DATA, x86.UART_115200),
@@ -43,7 +44,7 @@ a UART with working FIFOs, and looks for the debug console.`,
 		out(x86.UART_FCR, x86.UART_FCR_ON),
 		out(x86.UART_MCR, 0x03),
 		MOVL(1, RCX),
-		MOVL(layout.COM1Port+x86.UART_IIR, RDX),
+		uartAt(x86.UART_IIR),
 		INB(),
 		ANDB(x86.UART_IIR_FIFO, RAX),
 		CMPB(RAX, x86.UART_IIR_FIFO),
@@ -85,13 +86,13 @@ once as its empty FIFO has room for, so that none is lost.`,
 		LOOP(
 			TESTQ(R8, R8),
 			BREAK(E),
-			MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+			uartAt(x86.UART_LSR),
 			DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
 			MOVQ(Sym(com1Room), RCX),
 			CMPQ(RCX, R8),
 			CMOVQA(R8, RCX),
 			SUBQ(RCX, R8),
-			MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+			uartAt(x86.UART_DATA),
 			REP(OUTSB()),
 		),
 		RETURN(),
@@ -128,7 +129,7 @@ func consoleDrain() Func {
 	return FUNC("console_drain",
 		`console_drain waits until COM1 has sent everything. Otherwise the end of the machine,
 or output to another device, would overtake the rest. Clobbers RAX, RDX.`,
-		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+		uartAt(x86.UART_LSR),
 		DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
 		RETURN(),
 	).Takes().Keeps(RDI)
@@ -179,9 +180,9 @@ func printkChar() Func {
 			OUTB(),
 			RETURN(),
 		),
-		MOVL(layout.COM1Port+x86.UART_LSR, RDX),
+		uartAt(x86.UART_LSR),
 		DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
-		MOVL(layout.COM1Port+x86.UART_DATA, RDX),
+		uartAt(x86.UART_DATA),
 		MOVL(RDI, RAX),
 		OUTB(),
 		RETURN(),

@@ -10,6 +10,7 @@ const (
 	UART_LCR  = 3
 	UART_MCR  = 4
 	UART_LSR  = 5
+	UART_SCR  = 7 // holds what is written
 
 	UART_LCR_DLAB = 1 << 7
 	UART_LCR_8N1  = 3
