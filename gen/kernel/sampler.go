@@ -109,15 +109,16 @@ not a user's address, not mapped, or on two pages.`,
 }
 
 func perfSweventTimer() Func {
-	return FUNC("perf_swevent_timer", "perf_swevent_timer is the Func of samples_timer.",
-		MOVQ(sched.IRQRegs, RDI),
+	frame := RBX
+	return FUNC("perf_swevent_timer", "perf_swevent_timer is the Func of samples_timer; RBX is the PtRegs of the timer's interrupt.",
+		MOVQ(frame, RDI),
 		CALL(perfSample),
 		CALL(ktimeGet),
 		MOVQ(RAX, RSI),
 		ADDQ(samples.Period, RSI),
 		LEAQ(Sym(samplesTimer), RDI),
 		JMP(timerAdd),
-	).Takes(RDI)
+	).Takes(RDI, RBX)
 }
 
 func sysSamples() Func {

@@ -346,7 +346,6 @@ and, if another thread waits for the CPU, makes sure of a switch: at the exit to
 3, or at once if the interrupt struck in the group "entry". The time up to now
 is charged to the ring in which it struck. IF is 0.`,
 		MOVQ(RDI, frame),
-		MOVQ(frame, sched.IRQRegs),
 		MOVQ(uint64(apicPage), RCX),
 		MOVL(0, RCX.At(x86.APIC_EOI)),
 		INCQ(sched.Ticks),

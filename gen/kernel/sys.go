@@ -222,9 +222,9 @@ func sysCalls() []sysCall {
 		{layout.SysFlags, sysFlags},
 		{layout.SysEvent, sysEvent},
 		{layout.SysBootSeries, sysBootSeries},
-		{layout.SysScreenBits, sysScreenBits},
 		{layout.SysReadings, sysReadings},
 		{layout.SysSamples, sysSamples},
+		{layout.SysScreenBits, sysScreenBits},
 	}
 }
 

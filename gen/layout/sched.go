@@ -34,9 +34,6 @@ type Sched[T any] struct {
 	// that has not selected a variant since then charges it.
 	Counting  T
 	CPUTimers T // armed CPUTimers
-	// IRQRegs is the PtRegs of the timer's interrupt while that does what is due (Linux's
-	// irq_regs).
-	IRQRegs T
 }
 
 // Timer is something that is to happen at a time.
@@ -44,7 +41,8 @@ type Timer[T any] struct {
 	Expires    T // ns of the monotonic clock; 0: it is not on the list
 	Next, Prev T // by Expires
 	// Func is called with the Timer in RDI once it is off the list, by the timer's
-	// interrupt, which may have come anywhere in the kernel where IF was 1.
+	// interrupt, which may have come anywhere in the kernel where IF was 1. RBX is that
+	// one's PtRegs (Linux's irq_regs).
 	Func T
 }
 

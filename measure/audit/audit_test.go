@@ -62,6 +62,36 @@ func TestBoot(t *testing.T) {
 	}
 }
 
+// TestBootFinds shows that a kernel whose reader looks elsewhere than the proof takes it to is
+// found.
+func TestBootFinds(t *testing.T) {
+	need.QEMU(t)
+	n, _, _ := audited(t, "linux-4.1")
+	other := n
+	other.Axes = n.Axes.Set(stubs.ReadersBut(layout.ReaderKSTKESP))
+	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := prove.AuditObject(kernel.Object, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Boot(t.Context(), n, kernel, a, vm.Config{Engine: vm.ICount, Machine: vm.MicroVM})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := strings.Join(r.Differs, "\n")
+	for _, state := range []string{"current, fast path", "blocked, fast path", "blocked, slow path", "preempted, fast path", "user mode"} {
+		if !strings.Contains(found, "kstk_esp, "+state+": ") {
+			t.Errorf("%s: nothing differs:\n%s", state, found)
+		}
+	}
+	if strings.Contains(found, "collect_syscall") {
+		t.Error(found)
+	}
+}
+
 // TestCompare shows that a reading that the proof does not allow is found.
 func TestCompare(t *testing.T) {
 	_, _, a := audited(t, "linux-4.1")
