@@ -142,6 +142,7 @@ func TestAnswerMachines(t *testing.T) {
 		{name: "no serial port", always: true, memory: 256, silent: true},
 		{name: "1 GiB", memory: 1024},
 		{name: "64 GiB", memory: 64 << 10, extra: []string{"-object", "memory-backend-ram,id=ram,size=64G,reserve=off", "-machine", "memory-backend=ram"}},
+		{name: "no PIT", memory: 256, extra: []string{"-machine", "pit=off"}},
 		{name: "no HPET", memory: 256, extra: []string{"-machine", "hpet=off"}},
 	} {
 		if !tt.always && !*allBoots {

@@ -2,6 +2,8 @@ package vmtests
 
 import (
 	"flag"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +93,40 @@ func TestEFIWords(t *testing.T) {
 			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{linux319(t)}, Format: image.EFI, Init: init, Args: []string{"one", "two words"}, VM: m})
 			if want := init + "\none\ntwo words\n\nHOME=/\nTERM=linux\nA=2\n"; res.Outcome != vm.Exited || !strings.HasSuffix(console, want) {
 				t.Errorf("console is %q, want %q at its end\n%s", console, want, res.Report())
+			}
+		})
+	}
+}
+
+// TestEFIDamaged boots EFI images that are not whole, by a loader that does not notice: the
+// kernel says so.
+func TestEFIDamaged(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func([]byte) []byte
+	}{
+		{"cut short", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"a bit", func(b []byte) []byte { b[len(b)-len(b)/8] ^= 1; return b }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := machine(t, vm.TCG)
+			m.Machine = vm.PC
+			m, err := boot.Prepare(t.Context(), boot.Config{Variants: []stubs.Variant{linux319(t)}, Format: image.EFI, Init: program(t, "words"), VM: m})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(m.Kernel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Kernel = filepath.Join(t.TempDir(), "damaged.efi")
+			if err := os.WriteFile(m.Kernel, tt.change(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if res, console := bootMachine(t, m); res.Outcome != vm.Refused || !strings.Contains(res.Reason, "the image is cut short or damaged") {
+				t.Errorf("console %q; want a refusal\n%s", console, res.Report())
 			}
 		})
 	}

@@ -158,7 +158,7 @@ func (c *Config) link(copies int) (*asm.Object, error) {
 		return nil, err
 	}
 	p.Add(entries)
-	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs))))
+	p.Data = append(p.Data, asm.RODATA("builtin_initramfs", uint64(initramfsAddr), uint64(len(c.Initramfs)), uint64(proto.Sum(c.Initramfs))))
 	if len(c.Cmdline) >= layout.CmdlineMax {
 		return nil, fmt.Errorf("the image's own words for the command line have %d bytes, want less than %d", len(c.Cmdline), layout.CmdlineMax)
 	}

@@ -91,9 +91,14 @@ func (c *DiskConfig) Boot(m Medium) (sector, head []byte, err error) {
 func sumOf(data []byte, size int) uint32 {
 	whole := make([]byte, sectors(len(data), size)*size)
 	copy(whole, data)
-	var sum uint32
-	for i := 0; i < len(whole); i += 4 {
-		sum = sum*layout.DiskSumFactor + binary.LittleEndian.Uint32(whole[i:])
+	return Sum(whole)
+}
+
+// Sum returns the sum of the data's whole words of 32 bits, by which a kernel knows that it is
+// as it was built (layout.DiskPart).
+func Sum(data []byte) (sum uint32) {
+	for ; len(data) >= 4; data = data[4:] {
+		sum = sum*layout.DiskSumFactor + binary.LittleEndian.Uint32(data)
 	}
 	return sum
 }

@@ -173,6 +173,7 @@ efi_fail.`,
 				MOVL(params.Ramdisk.Add(4), RAX),
 				TESTL(RAX, RAX),
 				IF(E, // the image's own, to below 4 GiB
+					MOVQ(1, Sym("own_initramfs")),
 					MOVQ(Sym("builtin_initramfs").Add(8), R14),
 					MOVQ(uint64(1<<32-1), RAX),
 					MOVQ(RAX, stack(efiWord)),

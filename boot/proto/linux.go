@@ -304,6 +304,7 @@ physical address RDI and from linux_cmdline. Fails by boot_fail.`,
 		ORQ(RAX, RSI), // and place
 		TESTQ(RCX, RCX),
 		IF(E, // the loader gave none: the image's own was loaded after the kernel
+			MOVQ(1, Sym("own_initramfs")),
 			MOVQ(Sym("builtin_initramfs"), RSI),
 			ADDQ(Sym("linux_moved"), RSI),
 			MOVQ(Sym("builtin_initramfs").Add(8), RCX),

@@ -86,10 +86,10 @@ func wrmsr[S Symbolic](msr uint32, sym S) Block {
 func start() Program {
 	return Program{
 		Funcs: Funcs(
-			startup64, startKernel, cpuInit, ignoreSysret,
+			startup64, initramfsCheck, startKernel, cpuInit, ignoreSysret,
 		),
 		Data: []Data{
-			percpuData(), percpuTss, percpuEnd, idleThread, gdtr, cpuSmap,
+			percpuData(), percpuTss, percpuEnd, idleThread, gdtr, cpuSmap, ownInitramfs,
 		},
 	}
 }
@@ -104,6 +104,9 @@ var percpuTss = BSS("percpu_tss", layout.PageSize, layout.PageSize) // continued
 var percpuEnd = BSS("percpu_end", 0, layout.PageSize)
 
 var idleThread = BSS("idle_thread", layout.ThreadSize, layout.ThreadSize)
+
+// ownInitramfs is 1 if the initramfs is the image's own.
+var ownInitramfs = BSS("own_initramfs", 8, 8)
 
 var gdtr = BSS("gdtr", 16, 16)
 
@@ -186,6 +189,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 			MOVQ(Sym(builtinInitramfs).Add(8), RCX), // length
 			TESTQ(RCX, RCX),
 			IF(NE,
+				MOVQ(1, Sym(ownInitramfs)),
 				MOVQ(uint64(layout.PhysMap), RAX),
 				ADDQ(Sym(builtinInitramfs), RAX),
 				MOVQ(RAX, info.InitrdStart),
@@ -193,8 +197,30 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 				MOVQ(RAX, info.InitrdEnd),
 			),
 		),
+		CMPQ(Sym(ownInitramfs), 0),
+		IF(NE, CALL(initramfsCheck)),
 		JMP(startKernel),
 	).Takes().NoReturn()
+}
+
+func initramfsCheck() Func {
+	return FUNC("initramfs_check", "initramfs_check fails by boot_fail if the image's own initramfs has not the sum that it was built with.",
+		MOVQ(bootInfo.InitrdStart, RSI),
+		MOVQ(Sym(builtinInitramfs).Add(8), RCX),
+		SHRQ(2, RCX),
+		XORL(RDX, RDX),
+		LOOP(
+			SUBQ(1, RCX),
+			BREAK(B),
+			IMULL(layout.DiskSumFactor, RDX),
+			ADDL(RSI.At(0), RDX),
+			ADDQ(4, RSI),
+		),
+		CMPL(RDX, Sym(builtinInitramfs).Add(16)),
+		IF(E, RETURN()),
+		LEAQ(Str("the image is cut short or damaged: its initramfs is not the one that it was built with"), RDI),
+		JMP(bootFail),
+	).Takes()
 }
 
 func startKernel() Func {

@@ -92,7 +92,8 @@ type DiskPart[T any] struct {
 	Sum     T // of its words of 32 bits: for each, the sum before it times DiskSumFactor, plus the word
 }
 
-// DiskSumFactor makes DiskPart.Sum depend on where a word is.
+// DiskSumFactor makes DiskPart.Sum, and that of the image's own initramfs, depend on where a
+// word is.
 const DiskSumFactor = 31
 
 // ExTableEntry is an entry of __ex_table, which the linker makes.
