@@ -33,7 +33,7 @@ func TestCounts(t *testing.T) {
 	limits := map[string]float64{
 		"null-call": 60, "unknown-call": 60, "full-frame-call": 90, "signal-round-trip": 1200,
 		"thread-switch-yield": 250, "thread-switch-mm": 250, "thread-switch-preempted": 450, "futex-round-trip": 1200,
-		"pipe-round-trip": 2000, "fork-exit": 17000, "fork-exec-exit": 36000,
+		"pipe-round-trip": 2000, "fork-exit": 9500, "fork-exec-exit": 26000,
 	}
 	for _, m := range got {
 		if !m.Exact() {

@@ -30,6 +30,7 @@ func pages() Program {
 	return Program{
 		Funcs: Funcs(
 			mmInit, addRange, reserveRange, nextRange, getFreePage, getKernelPage, allocPage, freePage,
+			takeTable, allocTable, freeTable,
 			allocStack, freeStack,
 		),
 		Data: []Data{
@@ -240,8 +241,8 @@ there is none. Clobbers RCX, RDX.`,
 func getFreePage() Func {
 	return FUNC("get_free_page",
 		`get_free_page returns the linear address of a page with any contents, or 0 if
-pages_free is 0: when nothing else is left, free stacks serve as pages. Clobbers RCX,
-RDX.`,
+pages_free is 0: when nothing else is left, free page tables and stacks serve as pages.
+Clobbers RCX, RDX.`,
 		LABEL("again"),
 		MOVQ(memory.FreePages, RAX),
 		TESTQ(RAX, RAX),
@@ -255,6 +256,8 @@ RDX.`,
 				BREAK(B),
 				CALL(nextRange),
 				IF(E,
+					CMPQ(memory.FreeTables, 0),
+					JNE("tables"),
 					CALL(breakStack),
 					JNE("again"),
 					XORL(RAX, RAX),
@@ -266,7 +269,40 @@ RDX.`,
 		),
 		DECQ(Sym(pagesFree)),
 		RETURN(),
+		LABEL("tables"),
+		JMP(takeTable),
 	).Takes().Returns(RAX).Keeps(RSI, R8, R9, R10)
+}
+
+func takeTable() Func {
+	return FUNC("take_table", "take_table takes the first page of FreeTables, which is not empty, and returns its linear address. Clobbers RCX.",
+		MOVQ(memory.FreeTables, RAX),
+		XORL(RCX, RCX),
+		XCHGQ(RCX, RAX.At(0)),
+		MOVQ(RCX, memory.FreeTables),
+		DECQ(Sym(pagesFree)),
+		RETURN(),
+	).Takes().Returns(RAX).Keeps(RSI, R8, R9, R10)
+}
+
+func allocTable() Func {
+	return FUNC("alloc_table", "alloc_table is alloc_page for a page table, which need not be cleared if it was one before.",
+		CMPQ(memory.FreeTables, 0),
+		JNE(takeTable),
+		JMP(allocPage),
+	).Takes().Returns(RAX).Keeps(RSI, R8, R9)
+}
+
+func freeTable() Func {
+	return FUNC("free_table",
+		`free_table takes back the page table at the linear address RDI, in which no entry is
+left. Clobbers RAX.`,
+		MOVQ(memory.FreeTables, RAX),
+		MOVQ(RAX, RDI.At(0)),
+		MOVQ(RDI, memory.FreeTables),
+		INCQ(Sym(pagesFree)),
+		RETURN(),
+	).Takes(RDI).Keeps(RDI, RSI, RDX, R8, R9, R10)
 }
 
 func getKernelPage() Func {

@@ -109,7 +109,7 @@ func pteAlloc() Func {
 			TESTL(x86.PAGE_PRESENT, RAX),
 			IF(E,
 				PUSHQ(RDI),
-				CALL(allocPage),
+				CALL(allocTable),
 				POPQ(RDI),
 				TESTQ(RAX, RAX),
 				JE("out"),
@@ -256,7 +256,7 @@ func freePgtables() Func {
 				tableOf(),
 				PUSHQ(RDI),
 				MOVQ(RAX, RDI),
-				CALL(freePage),
+				CALL(freeTable),
 				POPQ(RDI),
 				MOVL(1, R9), // something was freed
 			),

@@ -21,6 +21,8 @@ type Memory[T any] struct {
 	// FreePages, FreeStacks and FreeThreadStacks are lists of free blocks, linked
 	// by their first word. The blocks of the last list have a page that is not mapped.
 	FreePages, FreeStacks, FreeThreadStacks T
+	// FreeTables are free page tables, linked like the others: zero but for that word.
+	FreeTables T
 	// Next and End are the linear addresses between which RAM has never been
 	// handed out; it lies in the range before Range. Range is the one to use next.
 	Next, End T

@@ -50,9 +50,9 @@ const makerGaps = 4
 // timed.
 const makerPasses = 2
 
-// maker is what a process that makes processes shares with init. It keeps only the
-// code that it runs, the page of perf, which each fork shares until the next write to it
-// copies it, and Memory.
+// maker is what a process that makes processes shares with init. The process keeps only
+// the code that it runs, the page of perf, which each fork shares until the next write to
+// it copies it, and of Memory its stack and its maker.
 type maker struct {
 	peer // rounds and variant are used
 	gaps [makerGaps]struct{ from, size layout.Word }
@@ -72,43 +72,40 @@ type maker struct {
 // Forks returns the loop in which a small process makes others: a round is fork, the
 // child's exit_group and wait4, with a page that is copied when it is written to.
 func Forks(m *Memory) (loop, empty Loop) {
-	k := newMaker(m, "")
-	return k.loop(m, programFork), func(n, _ int) (uint64, error) { return forksEmpty(uint64(n), k), nil }
+	k, loop := newMaker(m, programFork, "")
+	return loop, func(n, _ int) (uint64, error) { return forksEmpty(uint64(n), k), nil }
 }
 
 // Execs returns the same loop with an execve of the program at path in the child. path
 // is at most 7 bytes.
 func Execs(m *Memory, path string) (loop, empty Loop) {
-	k := newMaker(m, path)
-	return k.loop(m, programExec), func(n, _ int) (uint64, error) { return execsEmpty(uint64(n), k), nil }
+	k, loop := newMaker(m, programExec, path)
+	return loop, func(n, _ int) (uint64, error) { return execsEmpty(uint64(n), k), nil }
 }
 
-func newMaker(m *Memory, path string) *maker {
+// newMaker returns a maker and the loop that runs p with it, in a process of its own for
+// each sample.
+func newMaker(m *Memory, p program, path string) (*maker, Loop) {
+	t := NewThread(m, 0)
 	k := (*maker)(m.take(int(unsafe.Sizeof(maker{}))))
 	copy(k.path[:len(k.path)-1], path)
 	k.argv[0] = layout.Word(uintptr(unsafe.Pointer(&k.path)))
 	const page = layout.PageSize
 	fork, exec, count, clone := makerText()
 	data := uintptr(unsafe.Pointer(&perf)) &^ (page - 1)
-	memory := uintptr(unsafe.Pointer(unsafe.SliceData(m.block)))
+	stack, end := uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))), uintptr(unsafe.Pointer(k))+unsafe.Sizeof(*k)
 	from := uintptr(0)
 	for i, kept := range [...]struct{ from, to uintptr }{
 		// None of the four is as long as a page.
 		{min(fork, exec, count, clone) &^ (page - 1), (max(fork, exec, count, clone) + 2*page) &^ (page - 1)},
 		{data, (data + unsafe.Sizeof(perf) + page - 1) &^ (page - 1)},
-		{memory, memory + uintptr(len(m.block))},
+		{stack &^ (page - 1), (end + page - 1) &^ (page - 1)}, // stack, FS area and maker were taken in this order
 		{layout.TaskSizeMax, 0},
 	} {
 		k.gaps[i].from, k.gaps[i].size = layout.Word(from), layout.Word(kept.from-from)
 		from = kept.to
 	}
-	return k
-}
-
-// loop returns the loop that runs p, in a process of its own, for each sample.
-func (k *maker) loop(m *Memory, p program) Loop {
-	t := NewThread(m, 0)
-	return func(n, variant int) (uint64, error) {
+	return k, func(n, variant int) (uint64, error) {
 		k.variant, k.rounds, k.passes = layout.Word(variant), layout.Word(n), makerPasses
 		k.status, k.result = 0, 0
 		if err := t.start(p, uintptr(unsafe.Pointer(k)), true); err != nil {
