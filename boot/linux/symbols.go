@@ -12,20 +12,13 @@ import (
 	"strings"
 )
 
-// Symbols are the names of the code of a vmlinux: its functions and labels, and where the
-// build left DWARF also the functions that the compiler has inlined. A vmlinux boots by
-// its PVH entry, without the code that moves a bzImage's kernel (KASLR), so addresses are
-// those of the running kernel.
+// Symbols are the names of the code of a vmlinux: its functions and labels. A vmlinux
+// boots by its PVH entry, without the code that moves a bzImage's kernel (KASLR), so
+// addresses are those of the running kernel.
 type Symbols struct {
-	path    string
 	symbols []elf.Symbol // by address, each address once
 	code    []elf.SectionHeader
-	debug   *dwarf.Data // nil: there is none
 }
-
-// mostDebug is the most that is read of DWARF, uncompressed. Distributions' kernels have
-// less than half of it.
-const mostDebug = 2 << 30
 
 // Symbols returns the names in a vmlinux; nil if there are none, as in a bzImage or in a
 // vmlinux that was stripped.
@@ -38,17 +31,13 @@ func (im *Image) Symbols(ctx context.Context) (*Symbols, error) {
 		return nil, fmt.Errorf("%s: %w", im.Path, err)
 	}
 	defer f.Close()
-	s := &Symbols{path: im.Path}
-	debug := uint64(0)
+	s := &Symbols{}
 	for _, section := range f.Sections {
 		if section.Flags&elf.SHF_EXECINSTR != 0 {
 			s.code = append(s.code, section.SectionHeader)
 		}
-		switch table := section.Type == elf.SHT_SYMTAB || section.Type == elf.SHT_STRTAB; {
-		case table && section.Size > mostSection:
+		if table := section.Type == elf.SHT_SYMTAB || section.Type == elf.SHT_STRTAB; table && section.Size > mostSection {
 			return nil, fmt.Errorf("%s: %s has %d bytes, more than the %d that are read", im.Path, section.Name, section.Size, mostSection)
-		case strings.HasPrefix(section.Name, ".debug_") || strings.HasPrefix(section.Name, ".zdebug_"):
-			debug += min(section.Size, mostDebug+1) // no sum of these is too large for 64 bits
 		}
 	}
 	all, err := f.Symbols()
@@ -62,20 +51,7 @@ func (im *Image) Symbols(ctx context.Context) (*Symbols, error) {
 	if len(s.symbols) == 0 {
 		return nil, nil
 	}
-	switch {
-	case debug == 0:
-		return s, nil
-	case debug > mostDebug:
-		return nil, fmt.Errorf("%s: its DWARF has more than the %d MiB that are read: objcopy --strip-debug takes it out", im.Path, mostDebug>>20)
-	}
-	if s.debug, err = f.DWARF(); err != nil {
-		return nil, s.damaged(err)
-	}
 	return s, ctx.Err()
-}
-
-func (s *Symbols) damaged(err error) error {
-	return fmt.Errorf("%s: its DWARF is damaged (objcopy --strip-debug takes it out): %w", s.path, err)
 }
 
 // name keeps of all symbols those of code. Where several have one address, a function is
@@ -118,15 +94,53 @@ func (s *Symbols) Function(addr uint64) (name string, start uint64, ok bool) {
 	return s.symbols[i].Name, s.symbols[i].Value, true
 }
 
-// Inlined returns for each of the addresses that is in inlined functions their names, the
-// innermost first. Without DWARF it returns none.
-func (s *Symbols) Inlined(addrs []uint64) (map[uint64][]string, error) {
-	if s.debug == nil {
+// mostDebug is the most that is read of DWARF, uncompressed. Distributions' kernels have
+// less than half of it.
+const mostDebug = 2 << 30
+
+// inlines are the inlined functions of a vmlinux with DWARF.
+type inlines struct{ debug *dwarf.Data }
+
+// Inlined returns for each of the addresses of a vmlinux's code that is in inlined
+// functions their names, the innermost first. Without DWARF it returns none. All of the
+// DWARF is read, which takes some seconds for a distribution's kernel.
+func (im *Image) Inlined(ctx context.Context, addrs []uint64) (map[uint64][]string, error) {
+	if !im.ELF {
 		return nil, nil
 	}
+	f, err := elf.Open(im.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", im.Path, err)
+	}
+	defer f.Close()
+	size := uint64(0)
+	for _, section := range f.Sections {
+		if strings.HasPrefix(section.Name, ".debug_") || strings.HasPrefix(section.Name, ".zdebug_") {
+			size += min(section.Size, mostDebug+1) // no sum of these is too large for 64 bits
+		}
+	}
+	switch {
+	case size == 0:
+		return nil, nil
+	case size > mostDebug:
+		return nil, fmt.Errorf("%s: its DWARF has more than the %d MiB that are read: objcopy --strip-debug takes it out", im.Path, mostDebug>>20)
+	}
+	var in map[uint64][]string
+	debug, err := f.DWARF()
+	if err == nil {
+		in, err = inlines{debug}.at(ctx, addrs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: its DWARF is damaged (objcopy --strip-debug takes it out): %w", im.Path, err)
+	}
+	return in, ctx.Err()
+}
+
+// at returns the inlined functions of addresses.
+func (s inlines) at(ctx context.Context, addrs []uint64) (map[uint64][]string, error) {
 	in := map[uint64][]string{}
 	left := slices.Clone(addrs)
-	for len(left) > 0 {
+	for len(left) > 0 && ctx.Err() == nil {
 		r := s.debug.Reader()
 		unit, err := r.SeekPC(left[0])
 		if errors.Is(err, dwarf.ErrUnknownPC) {
@@ -141,7 +155,7 @@ func (s *Symbols) Inlined(addrs []uint64) (map[uint64][]string, error) {
 			err = s.unit(r, inside, in)
 		}
 		if err != nil {
-			return nil, s.damaged(err)
+			return nil, err
 		}
 		left = slices.DeleteFunc(left[1:], func(addr uint64) bool { return slices.Contains(inside, addr) })
 	}
@@ -149,7 +163,7 @@ func (s *Symbols) Inlined(addrs []uint64) (map[uint64][]string, error) {
 }
 
 // unit finds the inlined functions of a unit, behind whose first entry the reader is.
-func (s *Symbols) unit(r *dwarf.Reader, addrs []uint64, in map[uint64][]string) error {
+func (s inlines) unit(r *dwarf.Reader, addrs []uint64, in map[uint64][]string) error {
 	for depth := 1; depth > 0; {
 		e, err := r.Next()
 		if err != nil {
@@ -197,7 +211,7 @@ func (s *Symbols) unit(r *dwarf.Reader, addrs []uint64, in map[uint64][]string) 
 }
 
 // inside returns which of the addresses an entry's code has.
-func (s *Symbols) inside(e *dwarf.Entry, addrs []uint64) (inside []uint64, err error) {
+func (s inlines) inside(e *dwarf.Entry, addrs []uint64) (inside []uint64, err error) {
 	ranges, err := s.debug.Ranges(e)
 	for _, addr := range addrs {
 		if slices.ContainsFunc(ranges, func(r [2]uint64) bool { return addr >= r[0] && addr < r[1] }) {
@@ -212,7 +226,7 @@ func (s *Symbols) inside(e *dwarf.Entry, addrs []uint64) (inside []uint64, err e
 const mostOrigins = 8
 
 // origin returns the name of the function that an entry is a copy of.
-func (s *Symbols) origin(e *dwarf.Entry) (string, error) {
+func (s inlines) origin(e *dwarf.Entry) (string, error) {
 	for range mostOrigins {
 		if name, ok := e.Val(dwarf.AttrName).(string); ok {
 			return name, nil

@@ -104,7 +104,7 @@ func TestSymbols(t *testing.T) {
 		for label := range inlined {
 			addrs = append(addrs, at[label])
 		}
-		in, err := s.Inlined(addrs)
+		in, err := im.Inlined(t.Context(), addrs)
 		if err != nil {
 			t.Errorf("%s: %v", row.name, err)
 		}
@@ -132,6 +132,9 @@ func TestNoSymbols(t *testing.T) {
 	for _, im := range []*Image{bz, stripped} {
 		if s, err := im.Symbols(t.Context()); s != nil || err != nil {
 			t.Errorf("%s has symbols: %v, %v", im.Path, s, err)
+		}
+		if in, err := im.Inlined(t.Context(), []uint64{0xffffffff81000000}); len(in) > 0 || err != nil {
+			t.Errorf("%s has inlined functions: %v, %v", im.Path, in, err)
 		}
 	}
 	whole, err := os.ReadFile(compiled(t, "-gdwarf-5"))
@@ -166,7 +169,7 @@ func TestNoSymbols(t *testing.T) {
 			for _, symbol := range s.symbols {
 				addrs = append(addrs, symbol.Value)
 			}
-			_, err = s.Inlined(addrs)
+			_, err = im.Inlined(t.Context(), addrs)
 		}
 		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.HasPrefix(err.Error(), im.Path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error is %v, want one sentence with %q", name, err, row.want)

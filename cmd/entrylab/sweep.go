@@ -33,8 +33,9 @@ func (e *env) sweepCommand() *cli.Command {
 		ArgsUsage: "VARIANT, or KERNEL...",
 		Description: `The entry begins at each multiple of -step bytes in a line of 64, in turn with
 the others, while all other addresses change at random. The sweep is made twice,
-and a step is one only if both runs have it. The format html has a plot. In
-other commands linux-4.1@16 is a variant whose entry lies at such a place.
+and a step is one only if both runs have it. The format html has a plot, and svg
+is the plot alone. In other commands linux-4.1@16 is a variant whose entry lies
+at such a place.
 
 The code of a Linux kernel moves only with another build. Of kernels, each a file
 with a slash in its path and the words to boot it with, sweep says where in a
@@ -52,7 +53,7 @@ Examples:
 				Usage: "engine `E` that samples cycles: " + orList(engine.Names(sampled)) + "; " + engine.Auto + ": the first of them that this host can run",
 			}, engines(sampled...)},
 			&cli.IntFlag{Name: "step", Usage: "so many `BYTES` from place to place: 1, 2, 4, 8, 16 or 32", Value: defaultStep, Destination: &o.step},
-			formatFlag(&o.format, table.Plain...),
+			formatFlag(&o.format, append(slices.Clone(table.Plain), "svg")...),
 			unprovedFlag(&o.unproved),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runSweep(ctx, o, args) })

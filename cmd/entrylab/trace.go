@@ -162,6 +162,9 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 		var run *boot.Run
 		if t.path, run, err = trace.Linux(ctx, m, nil); err != nil {
 			err = subject.kernels[0].Why(ctx, m, run, err)
+		} else {
+			p.step("reading the symbols of " + t.name)
+			err = t.path.Inline(ctx, m.Kernel)
 		}
 	} else {
 		var paths []trace.Path

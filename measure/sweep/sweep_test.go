@@ -3,7 +3,9 @@ package sweep
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -125,6 +127,8 @@ func TestDocument(t *testing.T) {
 		{"text", "+32         +2.1 ±0.1       +2.0 ±0.1"},
 		{"html", `aria-label="What the place of an entry costs"`},
 		{"html", "--c1:"},
+		{"svg", "<svg role="},
+		{"svg", "--c1:"},
 		{"json", `"place": "+48"`},
 		{"csv", "+32,+2.1 ±0.1,+2.0 ±0.1"},
 	} {
@@ -135,6 +139,19 @@ func TestDocument(t *testing.T) {
 		if !strings.Contains(b.String(), tt.want) {
 			t.Errorf("%s: no %q in\n%.2000s", tt.format, tt.want, b.String())
 		}
+		if tt.format != "svg" {
+			continue
+		}
+		var picture struct {
+			XMLName xml.Name `xml:"svg"`
+			Style   string   `xml:"style"`
+		}
+		if err := xml.Unmarshal(b.Bytes(), &picture); err != nil || picture.Style == "" {
+			t.Errorf("the picture is no SVG with a style: %v\n%.2000s", err, b.String())
+		}
+	}
+	if err := Placements(nil).Write(io.Discard, "svg"); err == nil || !strings.Contains(err.Error(), "nothing here has a picture") {
+		t.Errorf("the picture of a document without one: error is %v", err)
 	}
 }
 

@@ -39,7 +39,7 @@ type Block struct {
 	Table         *Table
 	// Notes are a list.
 	Notes []string
-	// Figure is a picture, which HTML alone has.
+	// Figure is a picture, which HTML and SVG alone have.
 	Figure Figure
 }
 
@@ -136,6 +136,8 @@ func (d *Document) Write(w io.Writer, format string) error {
 		return d.csv(w)
 	case "html":
 		return d.html(w)
+	case "svg":
+		return d.svg(w)
 	}
 	return d.text(w)
 }

@@ -55,8 +55,11 @@ func TestName(t *testing.T) {
 		for _, addr := range []uint64{at["entry_SYSCALL_64"], at["in_inner"], module + 4, module + 1<<28} {
 			p.Steps = append(p.Steps, Step{Addr: addr})
 		}
-		if err := p.name(row.symbols, said); err != nil {
-			t.Fatal(err)
+		p.name(row.symbols, said)
+		if row.symbols != nil {
+			if err := p.Inline(t.Context(), path); err != nil {
+				t.Fatal(err)
+			}
 		}
 		var got []string
 		for _, s := range p.Steps {

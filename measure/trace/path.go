@@ -78,37 +78,46 @@ func Linux(ctx context.Context, m vm.Config, onLine func(string)) (Path, *boot.R
 	if err != nil {
 		return Path{}, run, err
 	}
-	return paths[0], run, paths[0].name(symbols, run.Symbols)
+	paths[0].name(symbols, run.Symbols)
+	return paths[0], run, nil
+}
+
+// Inline gives each step the functions that are inlined where it is, by the DWARF of the
+// kernel's file, if it has some.
+func (p Path) Inline(ctx context.Context, kernel string) error {
+	image, err := linux.Open(ctx, kernel)
+	if err != nil {
+		return err
+	}
+	var addrs []uint64
+	for _, s := range p.Steps[1:] {
+		addrs = append(addrs, s.Addr)
+	}
+	slices.Sort(addrs)
+	inlined, err := image.Inlined(ctx, slices.Compact(addrs))
+	for i, s := range p.Steps {
+		p.Steps[i].Inlined = inlined[s.Addr]
+	}
+	return err
 }
 
 // name gives each step its function: that of the image, whose symbols may be nil, or else
 // what the guest has said.
-func (p Path) name(symbols *linux.Symbols, said []wire.Symbol) error {
+func (p Path) name(symbols *linux.Symbols, said []wire.Symbol) {
 	in := map[uint64]wire.Symbol{}
 	for _, s := range said {
 		in[s.Addr] = s
 	}
-	var inlined map[uint64][]string
-	if symbols != nil {
-		var addrs []uint64
-		for _, s := range p.Steps[1:] {
-			name, start, ok := symbols.Function(s.Addr)
-			if ok {
-				in[s.Addr] = wire.Symbol{Addr: s.Addr, Name: name, Start: start}
-			}
-			addrs = append(addrs, s.Addr)
-		}
-		slices.Sort(addrs)
-		var err error
-		if inlined, err = symbols.Inlined(slices.Compact(addrs)); err != nil {
-			return err
-		}
-	}
 	for i := range p.Steps[1:] {
 		s := &p.Steps[1+i]
-		s.Func, s.Start, s.Inlined = in[s.Addr].Name, in[s.Addr].Start, inlined[s.Addr]
+		s.Func, s.Start = in[s.Addr].Name, in[s.Addr].Start
+		if symbols == nil {
+			continue
+		}
+		if name, start, ok := symbols.Function(s.Addr); ok {
+			s.Func, s.Start = name, start
+		}
 	}
-	return nil
 }
 
 // follow boots a prepared machine whose guest makes one call for each of the subjects,
