@@ -16,6 +16,9 @@ const (
 	updatesRSP0  = fredFromUser + "|" + stubs.FREDReturn + "|" + exitOfArch + ".linux-6.18+fred"
 )
 
+// rsp0Word are the instructions that touch PerCPU.FREDRSP0.
+var rsp0Word = slices.Concat(one("CMPQ", perCPU.FREDRSP0, asm.RAX), one("MOVQ", asm.RAX, perCPU.FREDRSP0))
+
 // survivorsOfFRED are those of entry=fred.
 var survivorsOfFRED = []survivor{
 	// The entries. What is cleared when an event of ring 0 arrives is the kernel's own:
@@ -45,11 +48,10 @@ var survivorsOfFRED = []survivor{
 	// FRED_RSP0, which may be written in any case.
 	survives(updatesRSP0, one("JE", unnamed), "deleted", "what is written then is there already"),
 	survivesBefore(updatesRSP0, one("JE", unnamed), one("MOVL", anything, asm.RCX), "nobody looks at RCX where the branch goes"),
-	survives(updatesRSP0, one("CMPQ", perCPU.FREDRSP0, asm.RAX), "bit 8 of the displacement",
-		"TSS.SP0 is there, which is FREDPad below the stack's end and so never the same: the MSR is written each time"),
 	survives(updatesRSP0, one("SHRQ", 32, asm.RDX), "bit [67] of the constant", "of the count only six bits are taken"),
 	survivesBefore(updatesRSP0, one("WRMSR"), one("MOVQ", asm.RAX, perCPU.FREDRSP0), "interrupts are off: nobody sees one without the other"),
-	survives(fredFromUser, touching(asm.GS), "index is R(B[XP]|1[2-5])", "that register is 0: the entry has cleared it, and fred_event_user has kept it"),
+	survives(fredFromUser, slices.Concat(one("MOVQ", perCPU.Current, asm.RAX), rsp0Word), "index is R(B[XP]|1[2-5])", "that register is 0: the entry has cleared it, and fred_event_user has kept it"),
+	survives(exitOfArch+".linux-6.18+fred", rsp0Word, "index is R15", "that register is 0: the entry has cleared it"),
 	survives(exitOfArch+".linux-6.18+fred", one("MOVQ", perCPU.Current, asm.RAX), anyResult,
 		"RAX holds the thread already, from "+inAsserts+", and the register that is loaded instead is not needed"),
 	survives(exitOfArch+".linux-6.18+fred", one("LEAQ"), "base is R(CX|13)", "these hold the thread, too"),
