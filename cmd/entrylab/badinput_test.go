@@ -98,7 +98,7 @@ func TestBadInput(t *testing.T) {
 		{"no such format", []string{"compare", "-format", "xml", "linux-3.19", "linux-4.1"}, []string{`"xml" for flag -format`, "want text, json, bench, csv or html"}},
 		{"format that study has not", []string{"study", "-format", "xml"}, []string{`"xml" for flag -format`, "want text, json, bench, csv or html;"}},
 		{"format that a report has not", []string{"report", "x", "-format", "xml"}, []string{`"xml" for flag -format`, "want html, text, json, bench or csv;"}},
-		{"no boots", []string{"build", "-o", image, "-format", "disk", "-boots", "0"}, []string{"-boots 0: want 1 to 999"}},
+		{"fewer boots than none", []string{"build", "-o", image, "-format", "disk", "-boots=-1"}, []string{"-boots -1: want 1 to 999, or 0"}},
 		{"boots of a BIOS disk", []string{"build", "-o", image, "-format", "bios", "-boots", "8"}, []string{"-boots is not for -format bios"}},
 		{"signed ELF file", []string{"build", "-o", image, "-sign", "a,b"}, []string{"-sign is not for -format elf"}},
 		{"signed with one file", []string{"build", "-o", image, "-format", "efi", "-sign", "a"}, []string{`-sign "a": want KEY,CERT`}},

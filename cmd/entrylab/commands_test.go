@@ -203,3 +203,24 @@ func TestFullOutput(t *testing.T) {
 		})
 	}
 }
+
+// TestSeries: an image starts several times without being asked to only if the guest
+// samples, and UEFI boots it.
+func TestSeries(t *testing.T) {
+	for _, tt := range []struct {
+		o    buildOptions
+		want int
+	}{
+		{buildOptions{format: "disk", words: "-- sample"}, sampledBoots},
+		{buildOptions{format: "efi", words: "variant=linux-4.1 -- verify sample -samples=9"}, sampledBoots},
+		{buildOptions{format: "iso", words: "-- sample", boots: 3}, 3},
+		{buildOptions{format: "disk", words: "-- verify"}, 1},
+		{buildOptions{format: "disk", words: "sample"}, 1},
+		{buildOptions{format: "disk", words: "-- sample", init: "prog"}, 1},
+		{buildOptions{format: "bios", words: "-- sample"}, 1},
+	} {
+		if got := tt.o.series(); got != tt.want {
+			t.Errorf("%+v: %d boots, want %d", tt.o, got, tt.want)
+		}
+	}
+}
