@@ -129,8 +129,6 @@ func Variants() []Variant {
 
 		fault("new-thread-rbx-lost", "linux-3.19", "a new thread begins with the kernel's RBX",
 			Edit(stubs.NewThread, MOVQ(full.BX, RBX))),
-		fault("new-thread-fast-unrestored", "linux-3.19+newthread=fast", "a new thread begins with the RSP of another",
-			Edit(stubs.Entry, MOVQ(RDI, gs.RSPScratch))),
 
 		fault("usersp-not-swapped", "linux-3.19", "the context switch does not bring RSPScratch back",
 			Edit(stubs.SwitchResume, MOVQ(RAX, gs.RSPScratch))),
