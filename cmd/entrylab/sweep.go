@@ -37,9 +37,9 @@ and a step is one only if both runs have it. The format html has a plot, and svg
 is the plot alone. In other commands linux-4.1@16 is a variant whose entry lies
 at such a place.
 
-The code of a Linux kernel moves only with another build. Of kernels, each a file
-with a slash in its path and the words to boot it with, sweep says where in a
-line each function of a null call lies, side by side.
+The code of a Linux kernel moves only with another build. Of kernels, each a
+file with a slash in its path and the words to boot it with, sweep says where in
+a line each function of a null call lies, side by side.
 
 Examples:
 
