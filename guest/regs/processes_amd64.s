@@ -38,7 +38,8 @@ TEXT ·pipesEmpty(SB), NOSPLIT, $0-24
 	RET
 
 // PIPEPEER is the other side of PIPES. It counts a round before the byte that ends it,
-// so that the other process finds it counted, and ends when the count at RBX is 0.
+// so that the other process finds it counted, and ends after a round that makes the count
+// at RBX 0.
 #define PIPEPEER(CALL) \
 	LEAQ	peer_data(R12), SI \
 pipes: \
@@ -47,10 +48,11 @@ pipes: \
 	MOVL	$const_sysRead, AX \
 	CALL \
 	INCQ	(BX) \
+	MOVQ	(BX), R9 \
 	MOVQ	peer_peerOut(R12), DI \
 	MOVL	$const_sysWrite, AX \
 	CALL \
-	CMPQ	(BX), $0 \
+	TESTQ	R9, R9 \
 	JNE	pipes
 
 // pipePeer is a process's program. RDI holds the peer.

@@ -215,19 +215,24 @@ const (
 	sysVfork      = syscall.SYS_VFORK
 	sysGettid     = syscall.SYS_GETTID
 	sysWait4      = syscall.SYS_WAIT4
-	waitAll       = 0x40000000 // __WALL: whatever signal a child's end sends
-	sysReadings   = layout.SysReadings
-	newestThread  = -1 // layout.NewestThread
-	sysRead       = syscall.SYS_READ
-	sysWrite      = syscall.SYS_WRITE
-	sysMunmap     = syscall.SYS_MUNMAP
-	sysFork       = syscall.SYS_FORK
-	sysExecve     = syscall.SYS_EXECVE
-	sysExitGroup  = syscall.SYS_EXIT_GROUP
-	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
-	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
-	countedSignal = syscall.SIGUSR2
-	threadFlags   = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
+	sysPrctl      = syscall.SYS_PRCTL
+	cloneVM       = syscall.CLONE_VM
+	deathSignal   = syscall.SIGKILL
+
+	setDeathSignal = syscall.PR_SET_PDEATHSIG
+	waitAll        = 0x40000000 // __WALL: whatever signal a child's end sends
+	sysReadings    = layout.SysReadings
+	newestThread   = -1 // layout.NewestThread
+	sysRead        = syscall.SYS_READ
+	sysWrite       = syscall.SYS_WRITE
+	sysMunmap      = syscall.SYS_MUNMAP
+	sysFork        = syscall.SYS_FORK
+	sysExecve      = syscall.SYS_EXECVE
+	sysExitGroup   = syscall.SYS_EXIT_GROUP
+	futexWait      = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
+	futexWake      = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
+	countedSignal  = syscall.SIGUSR2
+	threadFlags    = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
 		syscall.CLONE_THREAD | syscall.CLONE_SYSVSEM | syscall.CLONE_SETTLS // those of the Go runtime's own threads
 )
 

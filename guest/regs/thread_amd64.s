@@ -55,7 +55,8 @@ found:
 // Starts a thread, or a process if flags say so, at entry with arg in RDI, on stack,
 // with FS base tls. All signals are blocked in the caller, and so in the thread.
 // When entry returns, the thread sets the word at exited and ends without touching
-// its stack again. The result is the caller's of clone(2).
+// its stack again. A process ends with its parent, too. The result is the caller's of
+// clone(2).
 //
 // The thread's stack, low address first:
 //	return address    (sp+0, while entry runs)
@@ -69,6 +70,7 @@ TEXT ·clone(SB), NOSPLIT, $0-56
 	MOVQ	tls+40(FP), R8
 	SUBQ	$16, SI
 	MOVQ	R9, 0(SI)
+	MOVQ	DI, R14
 	XORL	DX, DX
 	XORL	R10, R10
 	MOVL	$const_sysClone, AX
@@ -79,6 +81,14 @@ TEXT ·clone(SB), NOSPLIT, $0-56
 	RET
 child:
 	XORL	BP, BP
+	TESTQ	$const_cloneVM, R14
+	JNE	begin
+	// A process that waits for this one, or takes turns with it, ends with it.
+	MOVL	$const_setDeathSignal, DI
+	MOVL	$const_deathSignal, SI
+	MOVL	$const_sysPrctl, AX
+	SYSCALL
+begin:
 	MOVQ	R13, DI
 	CALL	R12
 	MOVQ	0(SP), BX
