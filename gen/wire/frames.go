@@ -124,12 +124,13 @@ func Unframe(frames []string) (texts [][]byte, wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("QR code %d of %d of the answer %s is missing", i+1, len(w.pieces), w.sum))
 			continue
 		}
-		text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(bytes.Join(w.pieces, nil))), mostFramed))
-		if err != nil || fmt.Sprintf("%08X", crc32.ChecksumIEEE(text)) != w.sum {
+		var text bytes.Buffer
+		_, err := text.ReadFrom(io.LimitReader(flate.NewReader(bytes.NewReader(bytes.Join(w.pieces, nil))), mostFramed))
+		if err != nil || fmt.Sprintf("%08X", crc32.ChecksumIEEE(text.Bytes())) != w.sum {
 			wrong = append(wrong, fmt.Sprintf("the QR codes of the answer %s do not belong together, or one is damaged", w.sum))
 			continue
 		}
-		texts = append(texts, text)
+		texts = append(texts, text.Bytes())
 	}
 	return texts, wrong
 }

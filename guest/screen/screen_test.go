@@ -134,7 +134,7 @@ func TestRoom(t *testing.T) {
 	s.Answer()
 	_, text, _ := strings.Cut(b.String()[1:], "\r")
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) != rows-1 || lines[len(lines)-1] != "... and 19 more rows" {
+	if len(lines) != rows-1 || lines[len(lines)-1] != "... and 31 more rows" {
 		t.Errorf("%d lines:\n%s", len(lines), text)
 	}
 	for _, line := range lines {

@@ -44,9 +44,10 @@ func ParseFiles(ctx context.Context, paths []string) (boots []Boot, damaged []st
 		in := bufio.NewReader(f)
 		if head, _ := in.Peek(16); isPhoto(head) { // a short file is none
 			var text string
-			photo, err := io.ReadAll(in)
+			var photo bytes.Buffer
+			_, err := photo.ReadFrom(in) // which ends at consoleFile's limit
 			if err == nil {
-				text, err = readCode(photo)
+				text, err = readCode(photo.Bytes())
 			}
 			f.Close()
 			if err != nil {
