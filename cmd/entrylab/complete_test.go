@@ -179,7 +179,7 @@ func TestCandidates(t *testing.T) {
 	}{
 		{[]string{""}, []string{"compare", "doctor", "completion"}, []string{"complete"}},
 		{[]string{"compare", ""}, []string{"linux-6.12", "bare", "exit=iret"}, []string{"compare"}},
-		{[]string{"compare", "-engine", ""}, []string{"icount", "auto", "static"}, []string{"tcg", "host"}},
+		{[]string{"compare", "-engine", ""}, []string{"icount", "auto", "static", "host"}, []string{"tcg"}},
 		{[]string{"verify", "-engine", ""}, []string{"tcg", "host"}, []string{"static"}},
 		{[]string{"verify", "-variants", ""}, []string{"all", "linux-6.12"}, nil},
 		{[]string{"variants", "-format", ""}, []string{"text", "json", "html"}, []string{"csv"}},

@@ -35,7 +35,7 @@ func TestProve(t *testing.T) {
 		{"run, as a table", []string{"-confirm", "-format", "json", "bare"}, 0, []string{`"machine": "in QEMU",\s*"outcome": "proved",\s*"paths": 3`}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
 			`(?m)^  entry_SYSCALL_64\.linux-3\.19\+0x[0-9a-f]+ SYSRETQ \(stubs/axis_exit\.go:\d+\): proved: RCX is canonical$`,
-			`(?m)^kernel: user_sp\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,
+			`(?m)^kernel: current_user_stack_pointer\+0x[0-9a-f]+ MOVQ PerCPU\.RSPScratch\(GS\), RAX \(.*\) reads PerCPU\.RSPScratch$`,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -86,8 +87,8 @@ func TestBaseline(t *testing.T) {
 	if status != 0 {
 		t.Fatalf("status %d: %s", status, stderr)
 	}
-	for _, want := range []string{"linux-3.19   heukelum-v2   Linux ", "null call (getppid)", "thread switch by yield"} {
-		if !strings.Contains(stdout, want) {
+	for _, want := range []string{`linux-3\.19 +heukelum-v2 +Linux `, `null call \(getppid\)`, `thread switch by yield`} {
+		if !regexp.MustCompile(want).MatchString(stdout) {
 			t.Errorf("no %q in:\n%s", want, stdout)
 		}
 	}
