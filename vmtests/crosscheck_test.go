@@ -33,12 +33,14 @@ func needBochs(t *testing.T) vm.Config {
 // bochsDiffers is by how much Bochs counts otherwise than QEMU's icount, by
 // operation. A REP that runs its count down is an instruction more in QEMU,
 // which looks at RCX once more at the end (TestCrosscheckTicks); a signal's
-// round trip has five of them.
-var bochsDiffers = map[string]float64{"signal-round-trip": -5}
+// round trip has five of them, one through two pipes four, and fork and execve clear and
+// copy what they make.
+var bochsDiffers = map[string]float64{"signal-round-trip": -5, "pipe-round-trip": -4, "fork-exit": -15, "fork-exec-exit": -26}
 
 // isolatedDiffers is by how much more where ring 3 has a page table of its own: an
-// interrupt from there copies its frame to the thread's stack, by a REP.
-var isolatedDiffers = map[string]float64{"thread-switch-preempted": -1}
+// interrupt from there copies its frame to the thread's stack, by a REP: one in a
+// preemption and in a fork's page fault, two with the page fault after an execve.
+var isolatedDiffers = map[string]float64{"thread-switch-preempted": -1, "fork-exit": -1, "fork-exec-exit": -2}
 
 // bochsSkips begin the names, without the variant, of checks that are not made in
 // Bochs: it takes the single-step trap in the kernel.

@@ -11,20 +11,27 @@ import (
 )
 
 // TestStandardLibrary runs Go's own tests of the packages that lean most on
-// the kernel. Left out is what starts another process, opens a socket or
-// writes a file: there is none of that.
+// the kernel; sync and runtime, which take longest, only with -programs. Left out is what
+// starts another process, opens a socket or writes a file.
 func TestStandardLibrary(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ pkg, run, skip string }{
-		{pkg: "sync", skip: "TestMutexMisuse|TestIssue76126|ExampleOnceValues"},
+	for _, c := range []struct {
+		pkg, run, skip string
+		long           bool
+	}{
+		{pkg: "sync", long: true, skip: "TestMutexMisuse|TestIssue76126|ExampleOnceValues"},
 		{pkg: "os/signal", skip: "TestAtomicStop|TestNotifyContextNotifications|TestAllThreadsSyscallSignals"},
 		{pkg: "internal/poll"},
 		{
 			pkg:  "runtime",
+			long: true,
 			run:  "Chan|Select|GC|Defer|Timer|Panic|Stop|Futex|Semaphore|Yield|Lock|Preempt|Signal",
 			skip: "RuntimePanic|G0Stack|Memmove",
 		},
 	} {
+		if c.long && !*allPrograms {
+			continue
+		}
 		t.Run(c.pkg, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "test")
