@@ -277,4 +277,4 @@ func TestSolverMutants(t *testing.T) {
 }
 
 // solverSampleOf is how many mutants one of the sample stands for.
-const solverSampleOf = 2000
+const solverSampleOf = 4000
