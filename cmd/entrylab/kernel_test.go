@@ -117,7 +117,7 @@ func TestSweepKernels(t *testing.T) {
 func TestKernelsBad(t *testing.T) {
 	need.QEMU(t)
 	linux := need.Linux(t)
-	damaged, err := os.ReadFile(linux)
+	whole, err := os.ReadFile(linux)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestKernelsBad(t *testing.T) {
 		}
 		return path
 	}
-	short := write("short", damaged[:len(damaged)/2])
+	short := write("short", whole[:len(whole)/2])
 	for _, row := range []struct {
 		name string
 		args []string

@@ -89,8 +89,7 @@ func messageFeatures() Func {
 		say = append(say,
 			TESTL(1<<i, features),
 			IF(NE,
-				LEAQ(Str(" "+name), RDI),
-				CALL(message),
+				tell(" "+name),
 			),
 		)
 	}

@@ -23,6 +23,9 @@ var messageText = BSS("message_text", messageMax, 8)
 
 var messageLen = BSS("message_len", 8, 8)
 
+// tell adds a text to the message. It clobbers what message does.
+func tell(text string) Block { return Block{LEAQ(Str(text), RDI), CALL(message)} }
+
 func message() Func {
 	return FUNC("message", "message adds the NUL-terminated string RDI to the message.",
 		LEAQ(Sym(messageText), RDX),

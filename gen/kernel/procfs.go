@@ -146,9 +146,6 @@ the user's RSI, and forgets the message. Returns how many bytes, or -EFAULT.`,
 	).Takes(RSI, RDX, RCX).Returns(RAX)
 }
 
-// tell adds a text to the message.
-func tell(text string) Block { return Block{LEAQ(Str(text), RDI), CALL(message)} }
-
 // procCalled is the beginning of a Read of a file of /proc: it keeps where the text is to go
 // in three registers and puts the thread in task and its process in owner, or leaves. The
 // thread is 0 for a zombie.

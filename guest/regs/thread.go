@@ -84,6 +84,7 @@ const (
 	programPipe
 	programFork
 	programExec
+	programs // their number
 )
 
 // Start runs the chain at c on lane 1, in the thread t.

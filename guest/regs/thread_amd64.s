@@ -13,41 +13,27 @@ TEXT ·control(SB), NOSPLIT, $0-32
 	MOVQ	AX, ret+24(FP)
 	RET
 
+// programs are the addresses of the programs of raw threads.
+DATA programs<>+(8*const_programChain)(SB)/8, $·chain1(SB)
+DATA programs<>+(8*const_programYield)(SB)/8, $·yieldPeer(SB)
+DATA programs<>+(8*const_programFutex)(SB)/8, $·futexPeer(SB)
+DATA programs<>+(8*const_programPreempt)(SB)/8, $·preemptPeer(SB)
+DATA programs<>+(8*const_programEventYield)(SB)/8, $·eventYieldPeer(SB)
+DATA programs<>+(8*const_programEventFutex)(SB)/8, $·eventFutexPeer(SB)
+DATA programs<>+(8*const_programReadings)(SB)/8, $·readingsPeer(SB)
+DATA programs<>+(8*const_programPipe)(SB)/8, $·pipePeer(SB)
+DATA programs<>+(8*const_programFork)(SB)/8, $·forkMaker(SB)
+DATA programs<>+(8*const_programExec)(SB)/8, $·execMaker(SB)
+GLOBL programs<>(SB), RODATA, $(8*const_programs)
+
 // func entry(p program) uintptr
 //
 // The address of a program of raw threads.
 TEXT ·entry(SB), NOSPLIT, $0-16
 	MOVQ	p+0(FP), AX
-	LEAQ	·chain1(SB), BX
-	CMPQ	AX, $const_programChain
-	JEQ	found
-	LEAQ	·yieldPeer(SB), BX
-	CMPQ	AX, $const_programYield
-	JEQ	found
-	LEAQ	·futexPeer(SB), BX
-	CMPQ	AX, $const_programFutex
-	JEQ	found
-	LEAQ	·preemptPeer(SB), BX
-	CMPQ	AX, $const_programPreempt
-	JEQ	found
-	LEAQ	·eventYieldPeer(SB), BX
-	CMPQ	AX, $const_programEventYield
-	JEQ	found
-	LEAQ	·eventFutexPeer(SB), BX
-	CMPQ	AX, $const_programEventFutex
-	JEQ	found
-	LEAQ	·readingsPeer(SB), BX
-	CMPQ	AX, $const_programReadings
-	JEQ	found
-	LEAQ	·pipePeer(SB), BX
-	CMPQ	AX, $const_programPipe
-	JEQ	found
-	LEAQ	·forkMaker(SB), BX
-	CMPQ	AX, $const_programFork
-	JEQ	found
-	LEAQ	·execMaker(SB), BX
-found:
-	MOVQ	BX, ret+8(FP)
+	LEAQ	programs<>(SB), BX
+	MOVQ	(BX)(AX*8), AX
+	MOVQ	AX, ret+8(FP)
 	RET
 
 // func clone(flags, entry, arg, exited, stack, tls uintptr) int64
