@@ -12,11 +12,11 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// ThreadState is where a thread is while somebody reads its user RSP, as package layout
-// numbers it.
+// ThreadState is where a thread is when another reads its user RSP. Package layout has the
+// numbers.
 type ThreadState int
 
-// The states.
+// The states of a thread.
 const (
 	InFastPath      ThreadState = layout.InFastPath
 	InSlowPath      ThreadState = layout.InSlowPath
@@ -33,15 +33,15 @@ var stateNames = [NumThreadStates]string{
 	"preempted, fast path", "preempted, slow path", "user mode",
 }
 
-// String names the state as tables do.
+// String returns the state's name in tables.
 func (s ThreadState) String() string { return stateNames[s] }
 
-// Short is the state's name at the head of a column.
+// Short returns the state's name as the head of a column.
 func (s ThreadState) Short() string {
 	return [NumThreadStates]string{"fast", "slow", "blocked fast", "blocked slow", "preempted fast", "preempted slow", "user mode"}[s]
 }
 
-// Verdict is what a reader finds.
+// Verdict says what a reader of the user's RSP finds.
 type Verdict uint8
 
 // The verdicts.
@@ -50,25 +50,25 @@ const (
 	Right                    // the user's RSP
 	Stale                    // a word that held the RSP of another time, or of another thread
 	Undefined                // a slot of the frame that the call has not filled
-	Racy                     // it depends on the instruction
+	Racy                     // right or not, by the instruction at which it is read
 	Needless                 // it keeps a word up to date that nobody reads
 )
 
 var verdictNames = [...]string{"-", "right", "stale", "undefined slot", "racy", "needless"}
 
-// String returns the verdict's word in tables.
+// String returns the verdict as one word, as tables have it.
 func (v Verdict) String() string { return verdictNames[v] }
 
 // Wrong reports whether the reader does not find the user's RSP on every path.
 func (v Verdict) Wrong() bool { return v == Stale || v == Undefined || v == Racy }
 
-// Found is a set of what a reader finds at one place: bit n is Verdict n.
+// Found is the set of what a reader may find at one place: bit n is Verdict n.
 type Found uint8
 
 // Has reports whether the verdict is in the set.
 func (f Found) Has(v Verdict) bool { return f>>v&1 != 0 }
 
-// sum is the verdict of what is found at all places.
+// sum returns one verdict for what is found at all places.
 func (f Found) sum() Verdict {
 	switch {
 	case f == 0:
@@ -150,8 +150,8 @@ func (c *AuditCell) String() string {
 	return s
 }
 
-// Audit is what each reader of the user's RSP finds of threads in each state, for every
-// input: by the proof's own walk through the variant's machine code.
+// Audit is what each reader of the user's RSP finds for threads in each state, for every
+// input. It follows from the proof's walk through the variant's machine code.
 type Audit struct {
 	Variant string
 	Cells   []AuditCell // in the order of layout.RSPReaders and of the states
@@ -162,13 +162,13 @@ func (a *Audit) Find(row string, s ThreadState) int {
 	return slices.IndexFunc(a.Cells, func(c AuditCell) bool { return c.Row == row && c.State == s })
 }
 
-// Wrong reports whether a reader does not find the user's RSP, by whatever comes but NMIs,
+// Wrong reports whether some reader, other than one in an NMI, does not find the user's RSP
 // or does something needless.
 func (a *Audit) Wrong() bool {
 	return slices.ContainsFunc(a.Cells, func(c AuditCell) bool { return c.Faulty() && !c.NMI })
 }
 
-// Rows are the names of the rows.
+// Rows returns the names of the rows.
 func (a *Audit) Rows() []string {
 	var rows []string
 	for _, c := range a.Cells {
@@ -197,7 +197,7 @@ func AuditObject(obj *asm.Object, n stubs.Variant) (*Audit, error) {
 	return a.audit(m, obj, n)
 }
 
-// auditor gathers, at every place, what the words hold that readers look at.
+// auditor notes, at every place, what the words hold that readers look at.
 type auditor struct{ places map[auditKey]*auditWords }
 
 type auditKey struct {
@@ -206,7 +206,7 @@ type auditKey struct {
 	kind auditKind
 }
 
-// auditKind says what a place is.
+// auditKind tells the kinds of places apart.
 type auditKind uint8
 
 const (
@@ -223,7 +223,7 @@ type auditWords struct {
 	sampled, sampledOld Found
 }
 
-// audits takes down the words at a place of a path.
+// audits notes the words at a place on a path.
 func (m *machine) audits(st *state, at uint64, inHandler bool) {
 	kind := between
 	switch {
@@ -261,7 +261,7 @@ func (m *machine) auditsAt(st *state, at uint64, kind auditKind) {
 	}
 }
 
-// foundInSlot is what a reader of the sp slot finds.
+// foundInSlot returns what a reader of the sp slot finds.
 func (m *machine) foundInSlot(st *state) Found {
 	w := st.cells[cellOf(layout.SlotSP)]
 	f := m.foundIn(st, w.v)
@@ -271,8 +271,8 @@ func (m *machine) foundInSlot(st *state) Found {
 	return f
 }
 
-// foundInScratch is what a reader of the scratch word finds. If the variant no longer keeps
-// it, another thread may have overwritten it, or none.
+// foundInScratch returns what a reader of the scratch word finds. Once the variant no longer
+// keeps it, another thread may have overwritten it, or not.
 func (m *machine) foundInScratch(st *state) Found {
 	i := inRSPScratch
 	if m.axes.Is(stubs.ScratchSP2) {
@@ -285,7 +285,7 @@ func (m *machine) foundInScratch(st *state) Found {
 }
 
 // foundIn compares a word with the RSP that ring 3 is to get. A handler that may change that
-// may leave it alone, too.
+// RSP may also leave it alone.
 func (m *machine) foundIn(st *state, v value) Found {
 	switch {
 	case m.at(st).same(v, st.expect.frame[layout.SlotSP]) == isTrue:
@@ -409,8 +409,8 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 	return table, nil
 }
 
-// keeperVerdict is that of the two functions that keep words up to date for readers.
-// copy_thread takes what the last switch has left in usersp; start_thread has it right.
+// keeperVerdict is the verdict on the two functions that keep words up to date for readers.
+// copy_thread takes what the last switch left in usersp; start_thread has it right.
 func keeperVerdict(reader int, old, kept bool) Verdict {
 	switch {
 	case old == kept && reader == layout.ReaderStartThread, !old && !kept:
@@ -421,7 +421,7 @@ func keeperVerdict(reader int, old, kept bool) Verdict {
 	return Stale
 }
 
-// appendPlace adds a place, or what is found there too.
+// appendPlace adds a place or, if it is there, what else is found at it.
 func appendPlace(list []AuditPlace, p AuditPlace) []AuditPlace {
 	if n := len(list); n > 0 && list[n-1].Addr == p.Addr {
 		list[n-1].Found |= p.Found
@@ -437,7 +437,7 @@ const (
 	wordUserSP = "Thread.UserSP"
 )
 
-// wordOf names what a reader reads of a thread in a state.
+// wordOf names the word that a reader reads for a thread in a state.
 func wordOf(n stubs.Variant, reader int, s ThreadState, old bool) string {
 	if !old {
 		return wordSP

@@ -7,15 +7,15 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Outcome is what the proof says of a claim.
+// Outcome is what the proof says about a claim.
 type Outcome uint8
 
 const (
-	// Proved: it holds on every path, for all inputs.
+	// Proved: the claim holds on every path, for all inputs.
 	Proved Outcome = iota
-	// Refuted: on one path at least it does not.
+	// Refuted: there is an input on some path for which it does not hold.
 	Refuted
-	// Undecided: the proof cannot follow; it may hold or not.
+	// Undecided: the proof cannot follow the code; the claim may hold or not.
 	Undecided
 )
 
@@ -24,41 +24,41 @@ func (o Outcome) String() string {
 	return [...]string{"proved", "refuted", "undecided"}[o]
 }
 
-// Claim is one thing that must be so at one instruction.
+// Claim is one thing that must hold at one instruction.
 type Claim struct {
 	What    string
 	Where   Where
 	Outcome Outcome
-	// The rest is set unless the claim is proved. Path tells how the
-	// instruction is reached, Got and Want are the two values that differ, and
-	// From are the instructions that brought Got to where it is, the last first.
+	// The rest is set unless the claim is proved. Path tells how the instruction
+	// is reached. Got and Want are the two values that differ. From lists the
+	// instructions that brought Got to where it is, the last first.
 	Path      []string
 	Got, Want string
 	From      []Where
-	// Witness is an input of which it fails; set of what is refuted.
+	// Witness is an input for which the claim fails; set if it is refuted.
 	Witness *Witness
-	// Unconfirmed says why a machine that ran the witness did not show the claim to
-	// fail; it is undecided then.
+	// Unconfirmed says why a machine that ran the witness did not show the claim
+	// fail. The claim is undecided then.
 	Unconfirmed string
 	fault       fault
 }
 
-// fault is what makes a claim fail: the instruction that brought the wrong word,
-// or else what the claim is about.
+// fault identifies what makes a claim fail: the instruction that brought the wrong
+// word or, without one, what the claim is about.
 type fault struct {
 	at   uint64
 	kind claimKind
 	n    uint8
 }
 
-// Fault is a claim that fails, the nearest to what makes it fail, and how many
-// others fail for the same reason.
+// Fault stands for all claims that fail for one reason. It shows the claim that is
+// nearest to the reason.
 type Fault struct {
 	Claim
 	More int
 }
 
-// String is the claim's, and how many more there are.
+// String returns the claim's text and the number of the others.
 func (f Fault) String() string {
 	switch f.More {
 	case 0:
@@ -69,7 +69,7 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%v\n\tand %d more claims fail by it", f.Claim, f.More)
 }
 
-// String tells the claim in one line, and what is wrong in a second one.
+// String states the claim in one line and what is wrong in a second one.
 func (c Claim) String() string {
 	s := fmt.Sprintf("%v: %v: %s", c.Where, c.Outcome, c.What)
 	if c.Outcome == Proved {
@@ -95,7 +95,7 @@ func (c Claim) String() string {
 	return s
 }
 
-// Where is an instruction.
+// Where names an instruction.
 type Where struct {
 	Func string
 	Off  int // from the function's start
@@ -117,12 +117,12 @@ func (w Where) String() string {
 	return s
 }
 
-// claimKind is what a claim says; those with a number say it of a register, a
-// slot or a flag.
+// claimKind is what a claim says. Some kinds say it of a register, a slot or a flag,
+// by its number.
 type claimKind uint8
 
 const (
-	// Of single instructions.
+	// At single instructions.
 	claimMemory claimKind = iota
 	claimScratch
 	claimWindow
@@ -156,7 +156,7 @@ const (
 	claimMXCSR
 	claimStatus
 
-	// Where a function of the kernel is called.
+	// Where the variant calls a function of the kernel.
 	claimSlot
 	claimRoom
 	claimArg
@@ -202,7 +202,7 @@ const (
 	claimRSP0
 	claimRSP0Word
 
-	// Of the context switch.
+	// In the context switch.
 	claimNextIP
 	claimNextSP
 	claimNextRSI
@@ -214,7 +214,7 @@ const (
 	claimCanary
 	claimFilled
 
-	// Of the set-up.
+	// In the set-up.
 	claimSTAR
 	claimLSTAR
 	claimSFMASK
@@ -380,19 +380,20 @@ type claimKey struct {
 	n    uint8
 }
 
-// verdict is what became of a claim on the paths so far.
+// verdict is the outcome of a claim on the paths so far.
 type verdict struct {
 	outcome   Outcome
 	path      *event
 	got, want string
 	from      *origin
 	witness   *witness
-	// goal is what the witness misses, given what its path takes for true, and traced
-	// where it fails.
+	// goal is the predicate that the witness violates, given the conditions of its
+	// path; traced is where it does.
 	goal   predicate
 	given  *given
 	traced *traced
-	// interrupted is set if it takes an interrupt, or another thread that runs.
+	// interrupted is set if the claim fails only if an interrupt comes or another
+	// thread runs.
 	interrupted bool
 }
 
@@ -401,8 +402,8 @@ func (m *machine) check(st *state, kind claimKind, n uint8, of *function, holds 
 	return m.checkThat(st, kind, n, of, holds, nowhere, got)
 }
 
-// checkThat is check of what is so where a predicate of words holds. One that
-// holds nowhere stands for what is no matter of words.
+// checkThat is check for a claim that holds where a predicate on words does. The
+// predicate nowhere stands for a failure that does not depend on words.
 func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, holds bool, goal predicate, got func() (got, want string, from *origin)) bool {
 	if holds {
 		m.holds(st, kind, n, of)
@@ -417,7 +418,7 @@ func (m *machine) checkThat(st *state, kind claimKind, n uint8, of *function, ho
 	return false
 }
 
-// checkSame checks that a word is what is wanted.
+// checkSame claims that a word has the wanted value.
 func (m *machine) checkSame(st *state, kind claimKind, n uint8, of *function, got word, want value) bool {
 	goal := predicate{equal, got.v, want}
 	if m.at(st).same(got.v, want) == isTrue {
@@ -441,7 +442,7 @@ func (m *machine) holds(st *state, kind claimKind, n uint8, of *function) {
 	m.holdsAs(st, kind, n, of, value{})
 }
 
-// holdsAs is holds of a word that is what is wanted.
+// holdsAs is holds for a word that has the wanted value.
 func (m *machine) holdsAs(st *state, kind claimKind, n uint8, of *function, want value) {
 	if m.quick {
 		return
@@ -458,8 +459,8 @@ func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want stri
 	m.failsOn(st, outcome, key, nowhere, got, want, from)
 }
 
-// failsOn is fails of what is so where a predicate holds. What is refuted has an
-// input that shows it; without one it is undecided.
+// failsOn is fails for a claim that holds where a predicate does. A refuted claim
+// has an input that shows it; without one the claim is undecided.
 func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predicate, got, want string, from *origin) {
 	if !m.failed {
 		m.failed, m.first = true, key.kind
@@ -488,7 +489,7 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 	}
 }
 
-// show names a value for a report.
+// show prints a value for a report.
 func (m *machine) show(st *state, v value) string {
 	if m.quick {
 		return ""

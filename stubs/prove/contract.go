@@ -9,8 +9,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// function is one of the kernel's that a variant may go to: what it finds, and
-// what it leaves, is its contract (see package stubs).
+// function is a kernel function that a variant may call or jump to. Its contract
+// says what it finds and what it leaves (see package stubs).
 type function struct {
 	name string
 	kind functionKind
@@ -20,7 +20,7 @@ type function struct {
 	names unknowns
 }
 
-// unknowns are the names of what a function leaves that is not known.
+// unknowns are the names of the unknown words that a function leaves.
 type unknowns struct {
 	regs  [numRegs]string
 	slots [layout.NumSlots]string
@@ -28,7 +28,7 @@ type unknowns struct {
 	mxcsr string
 }
 
-// unknowns makes the names when they are needed first.
+// unknowns returns the names, which it makes at the first call.
 func (f *function) unknowns() *unknowns {
 	f.made.Do(func() {
 		for r := range numRegs {
@@ -92,8 +92,8 @@ func init() {
 // RCX from one register, RFLAGS and R11 from another, CS and SS from MSR_STAR.
 const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout.SlotSS | 1<<layout.SlotCX | 1<<layout.SlotR11
 
-// enter is the arrival at a function of the kernel, the return address on top
-// of the stack unless it never returns.
+// enter checks what a kernel function finds and does what the function does. The
+// return address is on top of the stack, unless the function never returns.
 func (m *machine) enter(st *state, f *function) {
 	m.leaves(st)
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
@@ -150,7 +150,7 @@ func (m *machine) enter(st *state, f *function) {
 	}
 }
 
-// clear checks that a flag is clear.
+// clear claims that a flag is clear.
 func (m *machine) clear(st *state, flag uint8, f *function) bool {
 	goal, got := nowhere, "set or unknown"
 	if st.phase == inCall && st.flagBy[flag] == nil {
@@ -160,22 +160,23 @@ func (m *machine) clear(st *state, flag uint8, f *function) bool {
 	return m.checkThat(st, claimFlag, flag, f, st.flags[flag] == off, goal, func() (string, string, *origin) { return got, "clear", st.flagBy[flag] })
 }
 
-// gotWant gives check a word and what is wanted instead.
+// gotWant returns the arguments of check for a word and the wanted value.
 func (m *machine) gotWant(st *state, got word, want string) func() (string, string, *origin) {
 	return func() (string, string, *origin) { return m.show(st, got.v), want, got.by }
 }
 
-// minus8 is where a return address is, from what was on top before.
+// minus8 is the distance of a return address from what was on top of the stack
+// before.
 const minus8 = ^uint64(7)
 
-// dispatch is the arrival at a word of sys_call_table: at any handler, and at
-// each of the variant's wrappers.
+// dispatch goes on where an entry of sys_call_table points: at a handler and, as
+// another path each, at every wrapper of the variant.
 func (m *machine) dispatch(st *state, index value) {
 	m.handlerFor(st, index, func(ok bool) bool { return m.arguments(st, handlers) && ok })
 }
 
-// handlerFor is the arrival at what stands for the handler of a number; arguments
-// checks that it gets them.
+// handlerFor checks what the handler of a number finds, and does what it does.
+// arguments claims that the handler gets its arguments.
 func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) bool) {
 	m.leaves(st)
 	f := handlers
@@ -219,7 +220,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	if !ok {
 		return
 	}
-	if w := st.expect.wrapper; w != nil { // gone through a second time, from the slow path
+	if w := st.expect.wrapper; w != nil { // reached a second time, from the slow path
 		m.transfer(st, word{v: known(w.addr)})
 		return
 	}
@@ -235,7 +236,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	m.result(st, f)
 }
 
-// interrupts checks that they are as the variant promises for handlers.
+// interrupts claims that RFLAGS.IF is as the variant promises for handlers.
 func (m *machine) interrupts(st *state, f *function) bool {
 	want := off
 	if m.promise.irq {
@@ -244,8 +245,7 @@ func (m *machine) interrupts(st *state, f *function) bool {
 	return m.check(st, claimIRQ, 0, f, st.irq == want, func() (string, string, *origin) { return triNames[st.irq], triNames[want], nil })
 }
 
-// ordinaryFrame checks what the variant promises of the frame of an ordinary
-// call.
+// ordinaryFrame claims what the variant promises of the frame of an ordinary call.
 func (m *machine) ordinaryFrame(st *state, f *function) bool {
 	ok := true
 	for s := range layout.NumSlots {
@@ -260,9 +260,9 @@ func (m *machine) ordinaryFrame(st *state, f *function) bool {
 	return ok
 }
 
-// cleared checks, of a variant that promises it, that every register is 0 but
-// those of a call's arguments. RAX is the number's; of the others a function of
-// the variant may keep its frame's address in one.
+// cleared claims, if the variant promises it, that every register is 0 except
+// those of a call's arguments. RAX holds the number, and a function of the variant
+// may keep its frame's address in one of the others.
 func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 	if !m.promises.Has(stubs.PromiseCleared) {
 		return true
@@ -280,7 +280,7 @@ func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 	return ok
 }
 
-// wanted checks that the handler is the one that the wrapper stands for.
+// wanted claims that the handler is the one that the wrapper stands for.
 func (m *machine) wanted(st *state, f *function) bool {
 	w := st.expect.wrapper
 	return m.check(st, claimHandler, 0, f, w != nil && f == w.handler, func() (string, string, *origin) {
@@ -291,14 +291,14 @@ func (m *machine) wanted(st *state, f *function) bool {
 	})
 }
 
-// once checks that this is the first time, and takes down that it was.
+// once claims that no handler of this call has run before, and notes that one has.
 func (m *machine) once(st *state, f *function, done *bool) bool {
 	was := *done
 	*done = true
 	return m.check(st, claimOnce, 0, f, !was, func() (string, string, *origin) { return "called again", "called once", nil })
 }
 
-// arguments checks the registers that a handler takes its arguments from.
+// arguments claims the registers from which a handler takes its arguments.
 func (m *machine) arguments(st *state, f *function) bool {
 	ok := true
 	for _, r := range [...]reg{rDI, rSI, rDX, rCX, r8, r9} {
@@ -311,8 +311,8 @@ func (m *machine) arguments(st *state, f *function) bool {
 	return ok
 }
 
-// wholeFrame checks the frame that the wrappers complete; below it are ret bytes
-// at least, for the return address.
+// wholeFrame claims that full pt_regs is on the stack, with at least ret bytes
+// below it for the return address.
 func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	start := value{st.origin.t, st.origin.c - frameSize}
 	rsp := st.regs[rSP]
@@ -326,7 +326,7 @@ func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	return ok
 }
 
-// fullSlot is what the fix-up promises of a slot.
+// fullSlot claims what the fix-up promises of a slot.
 func (m *machine) fullSlot(st *state, s layout.Slot) value {
 	if s == layout.SlotCX && m.promise.fullCX != 0 && !st.expect.edited.Has(s) {
 		return known(m.promise.fullCX)
@@ -334,7 +334,7 @@ func (m *machine) fullSlot(st *state, s layout.Slot) value {
 	return st.expect.frame[s]
 }
 
-// handle is what a handler does that has full pt_regs.
+// handle does what a handler with full pt_regs does.
 func (m *machine) handle(st *state, f *function) {
 	st.walked.handler = st.walked.last
 	m.audits(st, st.at, true)
@@ -347,8 +347,8 @@ func (m *machine) handle(st *state, f *function) {
 	slot := m.s.user[rDI].value()
 	r := m.at(st)
 	if m.anyEdit() {
-		// These exits take whatever frame they find: as ptrace, the handler may
-		// edit every slot at once.
+		// These exits take whatever frame they find. The handler may edit every slot
+		// at once, as ptrace does.
 		branch := m.fork(st)
 		branch.note(f.name + " edits any slots")
 		m.edit(branch, f, layout.SlotsAll)
@@ -373,8 +373,8 @@ func (m *machine) handle(st *state, f *function) {
 	m.result(st, f)
 }
 
-// anyEdit reports whether every exit behind a handler that has the frame takes
-// whatever is in it.
+// anyEdit reports whether every exit behind a handler with full pt_regs takes
+// whatever frame it finds.
 func (m *machine) anyEdit() bool {
 	return !m.axes.Is(stubs.ExitSYSRET) || m.axes.Is(stubs.SlowC) || m.axes.Is(stubs.SlowOnly)
 }
@@ -402,8 +402,8 @@ func (m *machine) edit(st *state, f *function, slots layout.Slots) {
 	}
 }
 
-// result ends a handler: RAX is its result, the registers that a function need
-// not keep are anything, and another thread may have run.
+// result ends a handler: RAX is its result, the registers that a function may
+// clobber are unknown, and another thread may have run.
 func (m *machine) result(st *state, f *function) {
 	m.clobber(st, f)
 	m.otherBases(st, f)
@@ -416,8 +416,8 @@ func (m *machine) result(st *state, f *function) {
 	m.returnFrom(st)
 }
 
-// clobber is what every function does to the registers, and to what other
-// threads may change while it runs.
+// clobber makes unknown the registers that a C function may clobber, and what
+// other threads may change while it runs.
 func (m *machine) clobber(st *state, f *function) {
 	names := f.unknowns()
 	regs := [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11}
@@ -433,7 +433,7 @@ func (m *machine) clobber(st *state, f *function) {
 	m.otherThreads(st)
 }
 
-// otherThreads lets others run: they use what is per CPU.
+// otherThreads lets other threads run, which use the per-CPU words.
 func (m *machine) otherThreads(st *state) {
 	for i := range st.scratch {
 		if !m.preserved[i] && st.mine[i] {
@@ -469,12 +469,12 @@ func (m *machine) returnFrom(st *state) {
 	m.transfer(st, to)
 }
 
-// clobbered is what the slot or register of RCX or R11 must hold: what it
-// should, or, as SYSRETQ leaves them, the RIP and RFLAGS that the call returns
-// with. A handler may have changed those alone.
+// clobbered is the value that RCX or R11, or its slot, must hold: its own, or, as
+// SYSRETQ leaves the two, the RIP and RFLAGS with which the call returns. A handler
+// may have changed only the latter.
 func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) value {
 	from := layout.SlotIP
-	if m.fred() { // which changes neither
+	if m.fred() { // ERETU changes neither
 		return want
 	}
 	switch s {
@@ -490,5 +490,5 @@ func (m *machine) clobbered(st *state, s layout.Slot, got word, want value) valu
 	return want
 }
 
-// singleStep are the flags that SYSRETQ does not restore as IRETQ does.
+// singleStep are the flags that SYSRETQ does not restore in the way of IRETQ.
 const singleStep = x86.X86_EFLAGS_RF | x86.X86_EFLAGS_TF

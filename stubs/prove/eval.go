@@ -145,7 +145,7 @@ func compute(op opcode, width uint8, a, b uint64) uint64 {
 		r = a&mask>>n | a<<(size-n)
 	case opBSWAP:
 		r = bits.ReverseBytes64(a) >> (64 - size)
-	case opBSF: // never of 0
+	case opBSF: // a is not 0
 		r = uint64(bits.TrailingZeros64(a))
 	case opBSR:
 		r = uint64(63 - bits.LeadingZeros64(a|1))
@@ -157,11 +157,11 @@ func compute(op opcode, width uint8, a, b uint64) uint64 {
 	return r & mask
 }
 
-// assignment gives each symbol a word.
+// assignment maps symbols to words.
 type assignment map[*term]uint64
 
-// evaluate returns a value under an assignment. It is not known if the value is made of
-// symbols that the assignment lacks.
+// evaluate returns the word of a value under an assignment. It reports false if the
+// assignment lacks one of the value's symbols.
 func evaluate(v value, in assignment) (uint64, bool) {
 	if v.t == nil {
 		return v.c, true

@@ -2,8 +2,8 @@ package prove
 
 import "math/bits"
 
-// facts is a list of what the branches so far say about terms. Paths share it up to where
-// they part.
+// facts is a list of what the branches so far say about terms. Paths share it up to the
+// branch where they part.
 type facts struct {
 	before *facts
 	kind   factKind
@@ -11,7 +11,7 @@ type facts struct {
 	v      value
 	k      uint64
 	in     region
-	n      int // how many there are
+	n      int // the list's length
 }
 
 type factKind uint8
@@ -60,7 +60,7 @@ func (r resolver) resolve(v value) value {
 	switch {
 	case v.t.op == isAnd && v.t.k&^r.zeros(x) == 0:
 		return known(v.c)
-	case v.t.op == isAnd && ^v.t.k&^r.zeros(x) == 0: // it takes nothing away
+	case v.t.op == isAnd && ^v.t.k&^r.zeros(x) == 0: // AND clears no bit that may be set
 		return x.add(v.c)
 	case v.t.op == isSext:
 		// Below the sign bit sign and zero extension are the same.
@@ -96,7 +96,7 @@ func (r resolver) resolve(v value) value {
 	return w.add(v.c)
 }
 
-// zeros returns the bits of a value that are known to be 0.
+// zeros returns the bits of a value that are certainly 0.
 func (r resolver) zeros(v value) uint64 {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -134,7 +134,7 @@ func (r resolver) zeros(v value) uint64 {
 	return z
 }
 
-// some reports whether one of the bits of mask is known to be set in a value.
+// some reports whether at least one of the bits of mask is certainly set in a value.
 func (r resolver) some(v value, mask uint64) bool {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -162,7 +162,7 @@ func (r resolver) some(v value, mask uint64) bool {
 	return false
 }
 
-// limits returns the least and the greatest word that a value can be.
+// limits returns the smallest and the largest word that a value can be.
 func (r resolver) limits(v value) (least, most uint64) {
 	v = r.resolve(v)
 	if v.t == nil {
@@ -191,7 +191,7 @@ func (r resolver) limits(v value) (least, most uint64) {
 	return least, most
 }
 
-// bounds returns the least and the greatest word that the facts allow for a term.
+// bounds returns the smallest and the largest word that the facts allow for a term.
 func (r resolver) bounds(t *term) (least, most uint64) {
 	most = ^uint64(0)
 	for f := r.fs; f != nil; f = f.before {
@@ -232,7 +232,7 @@ type predicate struct {
 type predicateKind uint8
 
 const (
-	undecided predicateKind = iota // depends on what is not followed
+	undecided predicateKind = iota // depends on something that the proof does not follow
 	never
 	equal  // a == b
 	below  // a < b, unsigned
@@ -349,7 +349,7 @@ func signTest(a, b value) (x value, n uint64, ok bool) {
 	return b, a.t.k, true
 }
 
-// signed reports whether the highest n+1 bits of a value are the same.
+// signed reports whether the highest n+1 bits of a value are certainly the same.
 func (r resolver) signed(v value, n uint64) truth {
 	v = r.resolve(v)
 	least, most := r.limits(v)
@@ -390,8 +390,8 @@ func (r resolver) canonical(v value) truth {
 	return isOpen
 }
 
-// assume adds a predicate, or its opposite, to the facts. What cannot be expressed as a fact
-// is left out: that makes the proof weaker, not wrong.
+// assume adds a predicate, or its opposite, to the facts. It leaves out what no fact can
+// express: that makes the proof weaker, not wrong.
 func (r resolver) assume(p predicate, holds bool) *facts {
 	if v, s, ok := r.holdsIn(p); ok && v.t != nil {
 		if !holds {
@@ -422,8 +422,8 @@ func (r resolver) assume(p predicate, holds bool) *facts {
 }
 
 func (r resolver) assumeSame(a, b value, holds bool) *facts {
-	// What is known of a term is lost when another takes its place. So that is best a term
-	// of which nothing is known.
+	// What is known of a term is lost when the other replaces it, so replace the one of
+	// which nothing is known.
 	if a.t == nil || b.t != nil && (a.t.op != isSymbol || b.t.edit && !a.t.edit) {
 		a, b = b, a
 	}
@@ -461,7 +461,7 @@ func (r resolver) assumeSame(a, b value, holds bool) *facts {
 	case a.t.op == isAnd && b.t == nil: // a part of a word
 		return r.with(factSame, a.t, b, 0)
 	case a.t.op == isSymbol && !mentions(b, a.t):
-		if b.t != nil { // what is known of a is so of b
+		if b.t != nil { // what is known of a holds for b, too
 			t, in := peel(b, r.where(a.t))
 			r.fs = &facts{before: r.fs, kind: factIn, t: t, in: in, n: r.fs.count() + 1}
 		}
@@ -474,7 +474,7 @@ func (r resolver) with(kind factKind, t *term, v value, k uint64) *facts {
 	return &facts{before: r.fs, kind: kind, t: t, v: v, k: k, n: r.fs.count() + 1}
 }
 
-// count is how many facts there are.
+// count returns the number of facts.
 func (f *facts) count() int {
 	if f == nil {
 		return 0
@@ -482,7 +482,7 @@ func (f *facts) count() int {
 	return f.n
 }
 
-// mentions reports whether a value is made of a term.
+// mentions reports whether a term is part of a value.
 func mentions(v value, t *term) bool {
 	for v.t != nil {
 		if v.t == t || mentions(v.t.y, t) {

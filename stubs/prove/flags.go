@@ -2,6 +2,31 @@ package prove
 
 import "github.com/entrylab/entrylab/gen/x86"
 
+// condition tells what the arithmetic flags are: those of the last instruction
+// that set them, by its result and operands.
+type condition struct {
+	kind  conditionKind
+	width uint8
+	r     value // the result
+	a, b  value // the operands
+	// carry is the predicate that CF is set or, if clear is true, that it is clear.
+	carry predicate
+	clear bool
+}
+
+type conditionKind uint8
+
+const (
+	condUnknown conditionKind = iota
+	condCompare               // of a with b
+	condAdd                   // of a and b
+	condLogic                 // of r; OF is 0
+	condResult                // ZF, SF and PF of r; OF is not known
+	condZero                  // ZF of r; no more is known
+	condCount                 // ZF of r; the others are 0
+	condFlags                 // r is RFLAGS
+)
+
 // pushedFlags returns RFLAGS as PUSHFQ stores it: a new unknown in which the bits are known
 // that the machine follows.
 func (m *machine) pushedFlags(st *state) value {

@@ -99,7 +99,7 @@ func (s region) or(i interval) region {
 			out = append(out, j)
 		case i.most < j.least && j.least-i.most > 1:
 			return append(append(out, i), s[n:]...)
-		default: // they meet
+		default: // they touch
 			i = interval{min(i.least, j.least), max(i.most, j.most)}
 		}
 	}
@@ -116,8 +116,8 @@ func (s region) plus(n uint64) region {
 	})
 }
 
-// of returns, for a term t that is an operation on x, the region of the words x for which the
-// term is in s. ok is false if that is not known for the operation.
+// of returns, for a term t that is an operation on x, the region of all words x for which t
+// is in s. ok is false if there is no rule for the operation.
 func (s region) of(t *term) (of region, ok bool) {
 	n := t.k
 	up := func(i interval) region { return region{{i.least << n, i.most<<n | (1<<n - 1)}} }
@@ -159,8 +159,8 @@ func (s region) of(t *term) (of region, ok bool) {
 	return nil, false
 }
 
-// known removes from a region what is impossible if some bits are known to be 0 and others
-// to be 1.
+// known removes words from the ends of a region that are impossible if the bits of zeros are
+// 0 and those of ones are 1.
 func (s region) known(zeros, ones uint64) region {
 	if zeros|ones == 0 {
 		return s
@@ -190,9 +190,8 @@ func (s region) known(zeros, ones uint64) region {
 	})
 }
 
-// holdsIn returns a value and the region in which it must be for the predicate to hold. ok
-// is false if the predicate does not compare a value with a constant or with a part of
-// itself.
+// holdsIn returns a value and the region in which the predicate holds for it. ok is false
+// unless the predicate compares a value with a constant or with a part of itself.
 func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 	a, b := r.resolve(p.a), r.resolve(p.b)
 	switch {
@@ -227,8 +226,8 @@ func (r resolver) holdsIn(p predicate) (v value, s region, ok bool) {
 // isMasked reports whether a is b with some bits cleared.
 func isMasked(a, b value) bool { return a.t != nil && a.c == 0 && a.t.op == isAnd && a.t.x == b }
 
-// peel goes from a value and its region to what the value is made of, as long as the region
-// of that is known.
+// peel goes from a value and its region to the operand that the value was computed from, and
+// on, as long as there are rules for the operand's region.
 func peel(v value, s region) (*term, region) {
 	for {
 		s = s.plus(-v.c)
@@ -240,7 +239,7 @@ func peel(v value, s region) (*term, region) {
 	}
 }
 
-// where returns the region that the facts leave for a term.
+// where returns the region in which a term is by the facts.
 func (r resolver) where(t *term) region {
 	least, most := r.bounds(t)
 	if t.op == isAnd {
@@ -269,7 +268,7 @@ func (r resolver) where(t *term) region {
 	return s.known(r.zeros(t.value()), ones)
 }
 
-// isIn reports whether a value is in a region.
+// isIn tells whether a value is in a region.
 func (r resolver) isIn(v value, s region) truth {
 	if v = r.resolve(v); v.t == nil {
 		if from(v.c, v.c).in(s) {
@@ -287,7 +286,7 @@ func (r resolver) isIn(v value, s region) truth {
 	return isOpen
 }
 
-// raise forgets the lowered part of the stack, which RSP has left.
+// raise forgets the lowered part of the stack once RSP has left it.
 func (st *state) raise() {
 	st.lowered = nil
 	for i := int(st.origin.c-st.loweredFrom+7) / 8; i < numCells; i++ {

@@ -10,17 +10,18 @@ import (
 )
 
 // Obligations are the claims of a proof as a script in SMT-LIB 2.6, logic
-// QF_ABV. On each path the instructions are run a second time, by another model
-// than the proof's, in terms of the solver's; each check-sat asks whether an
-// input takes the path and fails one of the claims there.
+// QF_ABV. The script runs the instructions of each path a second time, by a model
+// of its own in the solver's terms. Each check-sat asks whether some input takes
+// the path and violates one of the claims there.
 type Obligations struct {
 	Proof *Proof
-	// Script begins and ends with nothing asserted, so that one solver can read
-	// many in turn.
+	// Script begins and ends with nothing asserted, so that one solver can read many
+	// scripts in turn.
 	Script []byte
 	Checks []Check
-	// Claims is how many claims on paths the checks ask for; Ghosts how many more
-	// there are that are no matter of the machine's words, which nothing is asked for.
+	// Claims is the number of claims on paths that the checks ask for. Ghosts is the
+	// number of further claims that do not depend on words of the machine, for which
+	// there is nothing to ask.
 	Claims, Ghosts int
 }
 
@@ -28,7 +29,7 @@ type Obligations struct {
 type Check struct {
 	Where  Where
 	Claims []string
-	// Sat is what the proof says: there is such an input, as the claim is refuted.
+	// Sat is the proof's own answer: true if it has refuted the claim.
 	Sat bool
 }
 
@@ -45,7 +46,8 @@ func ProveObligations(n stubs.Variant) (*Obligations, error) {
 	return s.obligations(s.proveTraced(), obj, false)
 }
 
-// Disagreements are the checks that a solver answers otherwise than the proof.
+// Disagreements returns the checks on which the solver's answers differ from the
+// proof's.
 func (o *Obligations) Disagreements(sat []bool) []Check {
 	var list []Check
 	for i, c := range o.Checks {
@@ -56,12 +58,12 @@ func (o *Obligations) Disagreements(sat []bool) []Check {
 	return list
 }
 
-// String tells what is asked in one line.
+// String sums up in one line what the script asks.
 func (o *Obligations) String() string {
 	return fmt.Sprintf("%d claims on paths in %d questions, and %d that are no matter of words", o.Claims, len(o.Checks), o.Ghosts)
 }
 
-// String tells in one line for each claim what a solver says against the proof.
+// String states, one line a claim, in what the solver contradicts the proof.
 func (c Check) String() string {
 	says := "the solver finds an input of which it fails"
 	if c.Sat {
@@ -74,8 +76,8 @@ func (c Check) String() string {
 	return strings.Join(lines, "\nor ") + ": " + says
 }
 
-// obligations are the claims that a machine has come to, or those alone that it
-// has refuted.
+// obligations makes the script of the claims that a machine has met or, if refuted
+// is set, of those that it has refuted.
 func (s *subject) obligations(m *machine, obj *asm.Object, refuted bool) (*Obligations, error) {
 	o := newOracle(m, s.places(obj))
 	o.refuted = refuted
@@ -91,9 +93,8 @@ func (s *subject) obligations(m *machine, obj *asm.Object, refuted bool) (*Oblig
 	return o.out, nil
 }
 
-// bv is a term of the solver's: a bit-vector of some width. One of 64 bits is
-// known as the sum of a symbol and a constant where it is made as one; without a
-// symbol, as the constant.
+// bv is a term of the solver: a bit-vector of some width. If sum is set it has 64
+// bits and is base plus off; an empty base stands for 0.
 type bv struct {
 	text string
 	sum  bool
@@ -101,10 +102,10 @@ type bv struct {
 	off  uint64
 }
 
-// shadow is the machine in the solver's terms: what state is in the proof's.
+// shadow is the machine in the solver's terms, as state is in the proof's.
 type shadow struct {
 	regs                [numRegs]bv
-	cf, pf, zf, sf, of  string // Booleans, as are the two below
+	cf, pf, zf, sf, of  string // Booleans, as are flags and irq
 	flags               [numFlags]string
 	irq                 string
 	bases               [numBases]bv
@@ -113,13 +114,13 @@ type shadow struct {
 	xmm                 [numXMM]bv
 	mxcsr               bv
 	origin              bv
-	lowered             string // the symbol that RSP was lowered to, and how far it then was from origin's
+	lowered             string // RSP after the random distance was subtracted; loweredFrom is what it was before, relative to origin
 	loweredFrom         uint64
 	kstack              bv    // Thread.KStackOffset
 	random              [2]bv // PerCPU.KStackRandom
 	phase               phase
 	cells               [numCells]bv
-	changed             [layout.NumSlots]string // whether a slot ever got another value; empty: it was not written
+	changed             [layout.NumSlots]string // the condition that a slot ever got another value; empty: it was not written
 	scratch             [numScratch]bv
 	trampoline          [trampolineCells]bv
 	saved               [3]bv
@@ -136,7 +137,7 @@ type shadow struct {
 	loadedCR3, wroteMSR bv
 }
 
-// oracle makes the script.
+// oracle writes the script.
 type oracle struct {
 	*machine
 	at       places
@@ -148,7 +149,7 @@ type oracle struct {
 	count    int
 	hints    []hint
 	lowers   *term // of the instruction that runs: traced.lowered
-	refuted  bool  // only what is refuted is asked for
+	refuted  bool  // the script asks only for refuted claims
 	err      error
 }
 
@@ -174,7 +175,7 @@ func (o *oracle) pop() {
 
 func (o *oracle) assert(text string) { o.printf("(assert %s)\n", text) }
 
-// define names a term, so that the script does not grow with what is made of it.
+// define gives a long term a name, so that its text stands once in the script.
 func (o *oracle) define(width int, text string) bv {
 	if len(text) < 32 {
 		return bv{text: text}
@@ -185,7 +186,7 @@ func (o *oracle) define(width int, text string) bv {
 	return bv{text: name}
 }
 
-// truth names a condition.
+// truth gives a long condition a name.
 func (o *oracle) truth(text string) string {
 	if len(text) < 32 {
 		return text
@@ -196,7 +197,7 @@ func (o *oracle) truth(text string) string {
 	return name
 }
 
-// fresh is a word of which nothing is known.
+// fresh declares an unknown word.
 func (o *oracle) fresh() bv {
 	o.count++
 	name := fmt.Sprintf("u%d", o.count)
@@ -204,7 +205,7 @@ func (o *oracle) fresh() bv {
 	return bv{name, true, name, 0}
 }
 
-// freshBit is a Boolean of which nothing is known.
+// freshBit declares an unknown Boolean.
 func (o *oracle) freshBit() string {
 	o.count++
 	name := fmt.Sprintf("b%d", o.count)
@@ -212,7 +213,7 @@ func (o *oracle) freshBit() string {
 	return name
 }
 
-// symbol is the solver's name of a symbol of the proof's.
+// symbol returns the solver's name for a symbol of the proof.
 func (o *oracle) symbol(t *term) string {
 	name, ok := o.names[t]
 	if !ok {
@@ -255,7 +256,7 @@ func (o *oracle) plus(x bv, n uint64) bv {
 	return o.define(64, fmt.Sprintf("(bvadd %s %s)", x.text, literal(n, 64)))
 }
 
-// added is the sum of two words.
+// added adds two words.
 func (o *oracle) added(x, y bv) bv {
 	switch {
 	case x.sum && x.base == "":
@@ -283,19 +284,19 @@ func not(a string) string {
 	return "(not " + a + ")"
 }
 
-// clearIn is the condition that all bits of a mask are clear in a word.
+// clearIn returns the condition that all bits of a mask are clear in a word.
 func clearIn(x bv, mask uint64) string {
 	return fmt.Sprintf("(= (bvand %s %s) %s)", x.text, literal(mask, 64), literal(0, 64))
 }
 
 func isBit(b string) string { return "(= " + b + " #b1)" }
 
-// bitOf is a bit of a term as a Boolean.
+// bitOf returns a bit of a term as a Boolean.
 func bitOf(text string, n int) string {
 	return isBit(fmt.Sprintf("((_ extract %d %d) %s)", n, n, text))
 }
 
-// low is the lowest bits of a word.
+// low returns the lowest bits of a word.
 func low(text string, width int) string {
 	if width == 64 {
 		return text
@@ -303,7 +304,7 @@ func low(text string, width int) string {
 	return fmt.Sprintf("((_ extract %d 0) %s)", width-1, text)
 }
 
-// wide is a term with zeros above it.
+// wide extends a term with zeros.
 func wide(text string, from, to int) string {
 	if from == to {
 		return text
@@ -311,8 +312,9 @@ func wide(text string, from, to int) string {
 	return fmt.Sprintf("((_ zero_extend %d) %s)", to-from, text)
 }
 
-// value is a value of the proof's in the solver's terms: of claims and of what the
-// kernel does. What instructions make never comes this way.
+// value translates a value of the proof into the solver's terms. It serves claims
+// and what the kernel does; the results of instructions are computed by the
+// solver's own model instead.
 func (o *oracle) value(v value) bv {
 	if v.t == nil {
 		return word64(v.c)
@@ -351,12 +353,12 @@ func (o *oracle) value(v value) bv {
 	return o.plus(o.define(64, text), v.c)
 }
 
-// entry is the word of sys_call_table with a number.
+// entry returns the word of sys_call_table at an index.
 func (o *oracle) entry(number string) string {
 	return fmt.Sprintf("(select sys_call_table (bvadd %s (bvshl %s %s)))", literal(o.table, 64), number, literal(3, 64))
 }
 
-// assumed is a predicate of the proof's, for what the kernel leaves.
+// assumed translates a predicate of the proof that the kernel's contract guarantees.
 func (o *oracle) assumed(g *given) string {
 	var text string
 	switch a, b := o.value(g.p.a).text, o.value(g.p.b).text; g.p.kind {

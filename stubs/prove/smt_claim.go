@@ -9,13 +9,13 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// userTable is the CR3 of the page table that ring 3 is to run on.
+// userTable returns the CR3 of the page table on which ring 3 must run.
 func (o *oracle) userTable(sh *shadow) string {
 	return fmt.Sprintf("(bvor %s %s)", sh.kernel.text, literal(layout.PTIUserBits, 64))
 }
 
-// claim is what a claim says of the machine; ok is false if it is no matter of
-// the machine's words.
+// claim states a claim in the solver's terms; ok is false if it does not depend on
+// words of the machine.
 func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	is := func(x bv) (string, bool) { return same(x.text, o.value(c.want).text), true }
 	clear := func(x bv, mask uint64) (string, bool) { return clearIn(x, mask), true }
@@ -191,7 +191,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimNextRSI:
 		return is(sh.regs[rSI])
 	case claimSavedSP:
-		if sh.saved[savedSP].text == "" { // nothing has been stored there
+		if sh.saved[savedSP].text == "" { // nothing was stored there
 			break
 		}
 		return fmt.Sprintf("(bvule (bvsub %s %s) %s)", sh.origin.text, sh.saved[savedSP].text, literal(8*numCells, 64)), true
@@ -202,6 +202,6 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimOwnScratch:
 		return same(o.named(&sh.scratch[n]).text, o.value(o.s.scratch[n].value()).text), true
 	}
-	// What is no matter of words fails wherever the path comes there.
+	// A claim that does not depend on words fails whenever the path comes there.
 	return "false", c.outcome == Refuted
 }

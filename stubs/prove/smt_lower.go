@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// lower gives RSP, which an instruction has lowered by a distance, a symbol of its
-// own. Cells below are counted from that, as the distance is a whole number of words
-// and no more than the kernel leaves free.
+// lower gives RSP a symbol of its own after a random distance was subtracted from it.
+// Cells that follow are counted from that symbol: the distance is a multiple of 8 and
+// at most what the kernel leaves free.
 func (o *oracle) lower(sh *shadow, distance, rsp bv) {
 	from := sh.regs[rSP]
 	sh.places = append(sh.places, fmt.Sprintf("(bvule %s %s)", distance.text, literal(layout.KStackMask, 64)),
@@ -23,7 +23,8 @@ func (o *oracle) lower(sh *shadow, distance, rsp bv) {
 	sh.regs[rSP] = sum(name, 0)
 }
 
-// raised is a place on the lowered part of the stack as if that were not lowered.
+// raised translates an address in the lowered part of the stack to what it would be
+// without the random distance.
 func (sh *shadow) raised(addr bv) bv {
 	if sh.lowered == "" || addr.base != sh.lowered {
 		return addr
@@ -31,8 +32,8 @@ func (sh *shadow) raised(addr bv) bv {
 	return sum(sh.origin.base, sh.loweredFrom+addr.off)
 }
 
-// onOneSide reports whether an address is not between where RSP was lowered from and
-// where to, nor a cell of the one part counted from the other.
+// onOneSide reports whether an address is in one of the stack's two parts, and
+// counted from the symbol of that part.
 func (sh *shadow) onOneSide(addr bv) bool {
 	switch addr.base {
 	case sh.lowered:
@@ -51,7 +52,7 @@ func (sh *shadow) raise() {
 	}
 }
 
-// deepest is how far below a frame RSP may be.
+// deepest is the largest distance that RSP may be below a frame.
 func (sh *shadow) deepest() uint64 {
 	if sh.lowered != "" {
 		return 8*numCells + layout.KStackMask

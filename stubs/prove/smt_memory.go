@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// address is where an operand in memory is, without a segment's base.
+// address computes the address of an operand in memory, without a segment's base.
 func (o *oracle) address(sh *shadow, op operand) bv {
 	a := word64(uint64(op.imm))
 	if op.base != noReg {
@@ -29,8 +29,9 @@ func (o *oracle) address(sh *shadow, op operand) bv {
 	return a
 }
 
-// locate finds the word of the model that an address is in, and how many bytes
-// from its start. That the address is there is left in sh.places.
+// locate finds the word of the model that holds an address, and the address's
+// distance in bytes from that word's start. It adds to sh.places the conditions
+// that must hold for the address to be there.
 func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, offset uint64) {
 	must := func(text string) { sh.places = append(sh.places, text) }
 	temporary := func(b bv) *bv { return &b }
@@ -80,7 +81,7 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 	case addr.base == "" && o.constant(addr.off&^7) != nil:
 		return readOnly(word64(*o.constant(addr.off &^ 7)))
 	case addr.base == "" && addr.off-o.table <= 8*layout.SysCallMax:
-		must("true") // the number is in the table
+		must("true") // a constant address in the table
 		return readOnly(o.define(64, fmt.Sprintf("(select sys_call_table %s)", addr.text)))
 	case addr.base == sh.origin.base:
 		down = sh.origin.off - addr.off
@@ -103,7 +104,7 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 			}
 		case thread.SyscallWork.Off:
 			return readOnly(o.value(o.s.callWork.value()))
-		case thread.LastCPU.Off: // there is one
+		case thread.LastCPU.Off: // there is one CPU
 			return readOnly(o.value(o.s.percpu[uint64(percpu.Number.Off)].value()))
 		}
 		return readOnly(o.fresh())
@@ -132,7 +133,8 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 	return nothing()
 }
 
-// known reports whether an address is from a symbol at which memory is.
+// known reports whether an address is relative to a symbol that points to memory of
+// the model.
 func (o *oracle) known(sh *shadow, addr bv) bool {
 	if addr.base == sh.origin.base || addr.base == sh.lowered {
 		return true
@@ -191,7 +193,7 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 	return value(o.value(o.s.percpu[off].value()))
 }
 
-// load is width bytes from memory.
+// load reads width bytes from memory.
 func (o *oracle) load(sh *shadow, op operand, width int) bv {
 	return o.loadAt(sh, o.address(sh, op), op, width)
 }
@@ -208,7 +210,7 @@ func (o *oracle) loadAt(sh *shadow, addr bv, op operand, width int) bv {
 	return o.slice(*w, 8*int(offset), 8*width)
 }
 
-// slice is some bits of a word.
+// slice returns some bits of a word.
 func (o *oracle) slice(w bv, from, width int) bv {
 	if width == 64 {
 		return w
@@ -240,7 +242,7 @@ func (o *oracle) storeAt(sh *shadow, addr bv, op operand, width int, v bv) {
 
 func low2(text string, width int) string { return fmt.Sprintf("((_ extract %d 0) %s)", width-1, text) }
 
-// fill is put of a word in memory.
+// fill is put for a word in memory; of a frame's slot it notes whether the value changes.
 func (o *oracle) fill(sh *shadow, w *bv, from, width int, v bv) {
 	old := *w
 	o.put(w, from, width, v)
@@ -249,7 +251,7 @@ func (o *oracle) fill(sh *shadow, w *bv, from, width int, v bv) {
 			continue
 		}
 		differs := not(same(old.text, w.text))
-		if old.sum && w.sum && old.base == w.base { // in a loop there are many of these
+		if old.sum && w.sum && old.base == w.base { // loops make many of these
 			differs = strconv.FormatBool(old.off != w.off)
 		}
 		switch {
@@ -278,7 +280,7 @@ func (o *oracle) put(w *bv, from, width int, v bv) {
 	*w = o.define(64, text)
 }
 
-// read is an operand, of as many bits as width has bytes.
+// read returns the lowest width bytes of an operand.
 func (o *oracle) read(sh *shadow, op operand, width uint8) bv {
 	size := 8 * int(width)
 	switch op.kind {
@@ -308,7 +310,7 @@ func (o *oracle) read(sh *shadow, op operand, width uint8) bv {
 	return o.load(sh, op, int(width))
 }
 
-// write gives an operand a value; one of 4 bytes clears the upper half of a
+// write stores a value in an operand. A write of 4 bytes clears the upper half of a
 // register.
 func (o *oracle) write(sh *shadow, op operand, width uint8, v bv) {
 	size := 8 * int(width)

@@ -9,7 +9,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// follow goes through what happens from a place on.
+// follow writes what happens on all paths from a place on.
 func (o *oracle) follow(sh *shadow, t *traced, scope bool) {
 	if scope {
 		o.push()
@@ -31,11 +31,11 @@ func (o *oracle) follow(sh *shadow, t *traced, scope bool) {
 	}
 }
 
-// happens is one thing that happens on a path, and what is claimed there.
+// happens writes one thing that happens on a path, with the claims there.
 func (o *oracle) happens(sh *shadow, t *traced) {
 	sh.places = nil
 	o.hints, o.lowers = t.hints, t.lowered
-	var own []string // what must hold beside the claims
+	var own []string // what must hold besides the claims
 	switch t.kind {
 	case kernel:
 		own = o.kernel_(sh, t)
@@ -59,7 +59,7 @@ func (o *oracle) happens(sh *shadow, t *traced) {
 		}
 	}
 	if slices.ContainsFunc(t.claims, func(c obligation) bool { return c.outcome != Proved }) {
-		own = nil // the path ends here, and nothing was taken for known
+		own = nil // the path ends here, so nothing was assumed
 	}
 	o.check(sh, t, own)
 	if t.kind == ran && !moves(t.in) || t.kind == parted || t.kind == kept || t.kind == went {
@@ -67,8 +67,8 @@ func (o *oracle) happens(sh *shadow, t *traced) {
 	}
 }
 
-// moves reports whether an instruction goes elsewhere, so that what happens next
-// tells whether it is the kernel that runs.
+// moves reports whether an instruction may go elsewhere, so that only what happens
+// next tells whether the kernel runs.
 func moves(in *inst) bool {
 	switch in.op {
 	case opJMP, opCALL, opRET, opRETN:
@@ -77,7 +77,7 @@ func moves(in *inst) bool {
 	return false
 }
 
-// interrupt is what may come between two instructions.
+// interrupt makes unknown what an interrupt between two instructions may change.
 func (o *oracle) interrupt(sh *shadow) {
 	if sh.irq == "false" || sh.phase != inCall {
 		return
@@ -93,14 +93,13 @@ func (o *oracle) interrupt(sh *shadow) {
 	if o.promises.Has(stubs.PromisePCID) {
 		sh.flushes = bv{}
 	}
-	if o.fred() { // another thread's, or the same
+	if o.fred() { // that of any thread
 		sh.rsp0 = o.fresh()
 		sh.rsp0Word = sh.rsp0
 	}
 }
 
-// named is a word of the machine. One that others may have written since it was
-// read gets a name here.
+// named gives a word a fresh name if others may have written it since it was read.
 func (o *oracle) named(w *bv) *bv {
 	if w.text == "" {
 		*w = o.fresh()
@@ -108,7 +107,7 @@ func (o *oracle) named(w *bv) *bv {
 	return w
 }
 
-// loseBelow forgets the words below RSP.
+// loseBelow makes the words below RSP unknown.
 func (o *oracle) loseBelow(sh *shadow) {
 	rsp := sh.raised(sh.regs[rSP])
 	first := 0
@@ -120,7 +119,7 @@ func (o *oracle) loseBelow(sh *shadow) {
 	}
 }
 
-// check asks for the claims at a place.
+// check writes the questions for the claims at a place.
 func (o *oracle) check(sh *shadow, t *traced, own []string) {
 	proved := slices.DeleteFunc(slices.Clone(own), func(s string) bool { return s == "true" })
 	names := make([]string, 0, len(proved)+len(t.claims))
@@ -136,7 +135,7 @@ func (o *oracle) check(sh *shadow, t *traced, own []string) {
 		what := c.key.kind.text(c.key.n, of)
 		text, ok := o.claim(sh, c)
 		switch {
-		case c.outcome == Undecided: // or refuted on a path before this one
+		case c.outcome == Undecided: // or refuted on an earlier path
 			o.printf("; %v: not asked: %s\n", at, what)
 		case !ok && c.outcome == Proved:
 			o.out.Ghosts++
@@ -144,7 +143,7 @@ func (o *oracle) check(sh *shadow, t *traced, own []string) {
 		case c.outcome == Proved:
 			o.out.Claims++
 			proved, names = append(proved, text), append(names, what)
-		default: // refuted: an input comes here, and fails the claim
+		default: // refuted: some input comes here and violates the claim
 			o.out.Claims++
 			o.ask(at, []string{what}, []string{text}, true)
 		}
@@ -165,8 +164,8 @@ func (o *oracle) ask(at Where, names, claims []string, sat bool) {
 	o.out.Checks = append(o.out.Checks, Check{at, names, sat})
 }
 
-// kernel_ takes over what a function of the kernel has changed, or where a path
-// begins.
+// kernel_ copies what a function of the kernel has changed, or the start of a path,
+// from the proof's state.
 func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	after := t.after
 	if t.before == nil {
@@ -255,7 +254,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	return own
 }
 
-// begin is the machine at the start of a path.
+// begin sets up the machine at the start of a path.
 func (o *oracle) begin(sh *shadow, st *state) {
 	o.printf("; %s: %s\n(declare-const sys_call_table (Array (_ BitVec 64) (_ BitVec 64)))\n", o.name(st.pc), o.subject.name)
 	for i, w := range st.regs {

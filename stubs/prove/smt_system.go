@@ -37,14 +37,15 @@ func (o *oracle) popFlags_(sh *shadow, v bv) {
 	}
 }
 
-// outside are registers that get what the model knows nothing of.
+// outside makes registers unknown: an instruction loads them from outside the model.
 func (o *oracle) outside(sh *shadow, list ...reg) {
 	for _, r := range list {
 		sh.regs[r] = o.define(64, wide(low(o.fresh().text, 32), 32, 64))
 	}
 }
 
-// system_ runs what changes the machine but no operand.
+// system_ runs the instructions that change the machine but no operand. It reports
+// whether in is one of them.
 func (o *oracle) system_(sh *shadow, in *inst) bool {
 	switch in.op {
 	case opSWAPGS:
@@ -124,7 +125,7 @@ func (o *oracle) moveCR_(sh *shadow, in *inst) {
 	}
 }
 
-// msr_ is RDMSR and WRMSR of those MSRs that the machine has.
+// msr_ runs RDMSR and WRMSR for the MSRs of the model.
 func (o *oracle) msr_(sh *shadow, write bool) bool {
 	number := sh.regs[rCX]
 	if !number.sum || number.base != "" {
@@ -155,7 +156,7 @@ func (o *oracle) msr_(sh *shadow, write bool) bool {
 	return true
 }
 
-// moveXMM_ is a move from or to an XMM register, or what computes with two.
+// moveXMM_ runs moves from and to XMM registers, and operations on two of them.
 func (o *oracle) moveXMM_(sh *shadow, in *inst) {
 	second := func(op operand) operand { op.imm += 8; return op }
 	if in.op == opXMM {
@@ -186,7 +187,7 @@ func (o *oracle) moveXMM_(sh *shadow, in *inst) {
 		o.store(sh, second(in.dst), 8, higher)
 	case in.dst.kind != inXMM:
 		o.write(sh, in.dst, in.width, o.slice(lower, 0, 8*int(in.width)))
-	case in.src.kind == inXMM && in.width == 4: // MOVSS leaves the rest
+	case in.src.kind == inXMM && in.width == 4: // MOVSS keeps the other bits
 		o.put(&sh.xmm[2*in.dst.reg], 0, 32, bv{text: low(lower.text, 32)})
 	default:
 		if in.src.kind == inXMM && in.width == 8 {

@@ -19,31 +19,32 @@ var (
 	thread     = asm.Slots[layout.Thread[asm.Slot]]()
 )
 
-// numCells is how many words of the kernel stack are followed, from its top
+// numCells is how many words of the kernel stack the model follows, from its top
 // down: the frame and what the stubs push below it.
 const numCells = 160
 
-// origin is an instruction that put a value where it is, and how that came to
-// where it took it from.
+// origin is the instruction that put a value where it is, with the origin of the
+// value that the instruction took.
 type origin struct {
 	at     uint64
 	before *origin
 }
 
-// Origins that are no instruction of the variant.
+// Origins that are not an instruction of the variant.
 var (
-	lost    = &origin{} // nobody knows who wrote it
+	lost    = &origin{} // unknown
 	kernels = &origin{} // the kernel, before it called
 	edited  = &origin{} // a handler
 )
 
-// someInstruction stands for all of them where it is no matter which.
+// someInstruction stands for any instruction, where only that there is one counts.
 var someInstruction = &origin{at: 1}
 
 // written reports whether an instruction of the variant wrote the word.
 func (w word) written() bool { return w.by != nil && w.by.at != 0 }
 
-// moved is the origin of what the instruction that runs has moved or made.
+// moved returns the origin of a value that the current instruction moves or
+// computes from one with the origin before.
 func (m *machine) moved(st *state, before *origin) *origin {
 	if m.quick {
 		return someInstruction
@@ -54,8 +55,8 @@ func (m *machine) moved(st *state, before *origin) *origin {
 // aheadCells is how much of the next thread's stack the switch may use.
 const aheadCells = 4
 
-// trampolineCells is how many words of the trampoline stack are followed, from
-// its top down.
+// trampolineCells is how many words of the trampoline stack the model follows,
+// from its top down.
 const trampolineCells = 8
 
 // The per-CPU words that a variant may keep the user's RSP in while it has no
@@ -71,7 +72,7 @@ var scratchNumbers = [numScratch]uint64{inRSPScratch: layout.ScratchRSP, inSP2: 
 
 var scratchWords = [numScratch]asm.Slot{inRSPScratch: percpu.RSPScratch, inSP2: percpu.TSS.SP2}
 
-// phase is which part of the variant runs.
+// phase tells which part of the variant runs.
 type phase uint8
 
 const (
@@ -92,7 +93,7 @@ const (
 
 var triNames = [...]string{off: "off", on: "on", either: "on or off"}
 
-// The RFLAGS bits whose state a handler must find clear.
+// The RFLAGS bits that must be clear when a handler runs.
 const (
 	flagDF = iota
 	flagAC
@@ -105,33 +106,9 @@ var flagNames = [numFlags]string{"DF", "AC", "NT", "TF"}
 
 var flagBits = [numFlags]uint64{flagDF: x86.X86_EFLAGS_DF, flagAC: x86.X86_EFLAGS_AC, flagNT: x86.X86_EFLAGS_NT, flagTF: x86.X86_EFLAGS_TF}
 
-// condition is what the last instruction that set the flags left in them.
-type condition struct {
-	kind  conditionKind
-	width uint8
-	r     value // the result
-	a, b  value // the operands
-	// carry is the predicate that CF is set or, with clear, that it is not.
-	carry predicate
-	clear bool
-}
-
-type conditionKind uint8
-
-const (
-	condUnknown conditionKind = iota
-	condCompare               // of a with b
-	condAdd                   // of a and b
-	condLogic                 // of r; OF is 0
-	condResult                // ZF, SF and PF of r; OF is not known
-	condZero                  // ZF of r; no more is known
-	condCount                 // ZF of r; the others are 0
-	condFlags                 // r is RFLAGS
-)
-
-// word is a value in a register or in memory, and how it came there; nil if
-// nothing put it there yet. A word of the stack that was never read and never
-// written has no value yet.
+// word is a value in a register or in memory, with its origin, which is nil if
+// nothing has put it there yet. A word of the stack has no value until it is read
+// or written.
 type word struct {
 	v  value
 	by *origin
@@ -146,16 +123,16 @@ type state struct {
 	cond  condition
 	irq   tri // RFLAGS.IF
 	flags [numFlags]tri
-	// flagBy are the instructions that set them.
+	// flagBy are the instructions that set the flags.
 	flagBy [numFlags]*origin
 	bases  [numBases]word
-	// selectors are those of the segment registers, xmm the XMM registers: nil
-	// while they are as ring 3 or a handler left them.
+	// selectors are the segment registers, xmm the XMM registers; each is nil as
+	// long as it is as ring 3 or a handler left it.
 	selectors *[6]word
 	xmm       *[numXMM]word
 	mxcsr     word
-	// trampolined is set when the last word that was touched, but for
-	// constants, is on the trampoline stack.
+	// trampolined is set while the last memory access, other than to constants, was
+	// to the trampoline stack.
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
 	// verwBy is a VERW of a register, which overwrites no buffers.
@@ -163,11 +140,11 @@ type state struct {
 	ibrs           bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's
 	rsp0, rsp0Word word // MSR_IA32_FRED_RSP0, and PerCPU.FREDRSP0
 
-	// cells is the stack from origin down: cells[0] is the word below it.
+	// cells is the stack from origin down; cells[0] is the word below origin.
 	origin value
-	// lowered, if not nil, is where RSP was put by a distance that the proof does
-	// not know, down from loweredFrom (of origin's term): the cells below that are
-	// counted from lowered, and those between the two are nobody's.
+	// lowered, if not nil, is RSP after a random distance was subtracted from it
+	// (kstack=); loweredFrom is what it was before, relative to origin's term. The
+	// cells that follow are counted from lowered. Nothing may touch the words between.
 	lowered     *term
 	loweredFrom uint64
 	kstack      word    // Thread.KStackOffset
@@ -179,8 +156,7 @@ type state struct {
 	mine       [numScratch]bool // no other thread can have written it
 	work       value
 	trampoline [trampolineCells]word // the trampoline stack, from its top down
-	// stale is set when an interrupt may have changed Thread.Flags, so that it
-	// reads as a new value.
+	// stale is set once an interrupt may have changed Thread.Flags.
 	stale bool
 	msrs  [numMSRs]word // those of SYSCALL, in the set-up
 	// canary is PerCPU.StackCanary in the switch; filled is set when the return
@@ -200,9 +176,10 @@ type state struct {
 	path   *event
 	calls  *called
 	steps  int
-	waits  bool // it is in machine.todo
+	waits  bool // the state is in machine.todo
 	walked walked
-	// traced is what happened last, left the machine where the kernel took over.
+	// traced is the last thing that happened on the path; left is the machine as it
+	// was when the kernel took over.
 	traced *traced
 	left   *state
 	to     value // where the last jump went
@@ -210,33 +187,33 @@ type state struct {
 	expect expectation
 }
 
-// expectation is what ring 3 is to see when the call returns: in terms of a
-// frame, as handlers edit it.
+// expectation is what ring 3 must see when the call returns, as the frame that
+// would bring it about. Handlers edit it.
 type expectation struct {
 	frame  [layout.NumSlots]value
 	edited layout.Slots
-	// called is set when a handler was reached, or that of an event, refused when that was told to
-	// edit a slot that does not exist.
+	// called is set once the handler of the call or event was reached; refused, if
+	// it was told to edit a slot that does not exist.
 	called, refused bool
 	bases           [numBases]value
 	xmm             *[numXMM]value // nil: the user's own
 	mxcsr           value
 	inside          bool     // a function of the variant was called, as do_syscall_64 is
 	asked           bool     // work was asked for when the variant looked
-	inRing0         bool     // what it returns to
+	inRing0         bool     // it returns to ring 0
 	complete        bool     // it began with full pt_regs
-	event           bool     // of FRED's, and no call: it is for fred_event_user or fred_event_kernel
-	wrapper         *wrapper // of sys_call_table's that the call has come to
+	event           bool     // it is an event that FRED delivers, for fred_event_user or fred_event_kernel, and no call
+	wrapper         *wrapper // of sys_call_table, which the call has come to
 }
 
-// called is a return address that a CALL has pushed and no RET has taken, as the
-// CPU's return stack has it, the last first.
+// called is the stack of return addresses that CALLs have pushed and no RET has
+// taken yet, as the CPU's return stack predictor holds it. The newest is first.
 type called struct {
 	before *called
 	addr   uint64
 }
 
-// event is a decision on a path, the last first.
+// event is the list of decisions on a path. The newest is first.
 type event struct {
 	before *event
 	at     uint64
@@ -245,20 +222,20 @@ type event struct {
 
 func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
 
-// symbols are the unknowns that a call begins with.
+// symbols are the unknown words of the machine when a call or a switch begins.
 type symbols struct {
 	user       [numRegs]*term
 	rip, flags *term
 	top        *term             // of the kernel stack
-	cells      [numCells]*term   // the stack's words before
+	cells      [numCells]*term   // the words of the stack
 	kernel     [numRegs]*term    // registers of a thread that is switched
-	prev, next *term             // threads
+	prev, next *term             // struct Thread of the two threads of a switch
 	prevRSP    *term             // of the thread that is switched, at the call
 	ret        *term             // its return address
 	nextSP     *term             // the next thread's Thread.SP
 	nextIP     *term             // and Thread.IP
-	scratch    [numScratch]*term // of the thread that is switched
-	other      [numScratch]*term // as any thread left it
+	scratch    [numScratch]*term // the scratch words, of the thread that is switched
+	other      [numScratch]*term // the scratch words, as any thread left them
 	trampoline *term             // the top of the trampoline stack
 	cr3        *term             // CR3 as a call finds it
 	flushes    *term             // UserPCIDFlushMask
@@ -338,10 +315,11 @@ func wordsOf(v reflect.Value) (words []asm.Slot) {
 	return words
 }
 
-// cellOf is the cell of a slot of the frame.
+// cellOf returns the index of the cell that holds a slot of the frame.
 func cellOf(s layout.Slot) int { return int(layout.NumSlots-1) - int(s) }
 
-// cellName names a word of the stack by its slot in the frame, if it is in it.
+// cellName names a word of the stack: by its slot in the frame, or by its distance
+// from the stack's top.
 func cellName(i int) string {
 	if i < int(layout.NumSlots) {
 		return (layout.NumSlots - 1 - layout.Slot(i)).String()
@@ -356,7 +334,7 @@ var regSlot = [numRegs]layout.Slot{
 	r12: layout.SlotR12, r13: layout.SlotR13, r14: layout.SlotR14, r15: layout.SlotR15,
 }
 
-// enosys is what a call that no handler answers returns.
+// enosys is the result of a call that no handler answers.
 const enosys = ^uint64(layout.ENOSYS) + 1
 
 // afterSYSCALL is the machine at the entry (SDM volume 2, SYSCALL): RIP is in
@@ -418,14 +396,15 @@ func (s *symbols) atSwitch(entry uint64) *state {
 	return st
 }
 
-// cell is the index of the stack's word at an address, if it is one.
+// cell returns the index of the cell at an address; ok is false if it is not one
+// that the model follows.
 func (st *state) cell(addr value) (i int, ok bool) {
 	if st.lowered != nil {
 		below := int64(st.loweredFrom-addr.c) > 0
 		if addr.t == st.lowered {
 			below = int64(addr.c) >= 0
 		}
-		if below { // between the two
+		if below { // between the stack's two parts
 			return 0, false
 		}
 	}
@@ -439,8 +418,8 @@ func (st *state) cell(addr value) (i int, ok bool) {
 	return int(n-1) / 8, true
 }
 
-// onStack reports whether RSP is on the kernel stack and an interrupt has room below
-// it: half of the stack at least.
+// onStack reports whether RSP is on the kernel stack with room for an interrupt
+// below it: at least half of the stack.
 func (st *state) onStack() bool {
 	rsp := st.raised(st.regs[rSP].v)
 	return rsp.t == st.origin.t && st.origin.c-rsp.c <= layout.ThreadSize/2
@@ -467,7 +446,8 @@ func (st *state) dropBelow() {
 	}
 }
 
-// raised is a place on the lowered part of the stack as if that were not lowered.
+// raised translates an address in the lowered part of the stack to what it would
+// be without the random distance.
 func (st *state) raised(v value) value {
 	if st.lowered != nil && v.t == st.lowered {
 		return value{st.origin.t, st.loweredFrom + v.c}
@@ -475,13 +455,13 @@ func (st *state) raised(v value) value {
 	return v
 }
 
-// lowers reports whether an instruction is the one that lowers RSP so.
+// lowers reports whether an instruction subtracts the random distance from RSP.
 func (m *machine) lowers(in *inst) bool {
 	return !m.axes.Is(stubs.KStackNone) && in.op == opSUB && in.dst.kind == inReg && in.dst.reg == rSP
 }
 
-// lower lowers RSP by a distance that is not known but a number of words, and at
-// most what the kernel leaves free for it.
+// lower subtracts the random distance by from RSP. It must be a multiple of 8, and
+// at most what the kernel leaves free for it.
 func (m *machine) lower(st *state, by word) bool {
 	rsp, r := st.regs[rSP].v, m.at(st)
 	_, most := r.limits(by.v)

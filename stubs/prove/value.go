@@ -23,12 +23,12 @@ type term struct {
 	alu  opcode // of isALU
 	user bool   // it comes from ring 3: as an address it is the user's memory
 	edit bool   // a handler made it, and so nothing was known of it before
-	open bool   // it may be what another value is, and the proof would not see it
-	deep uint8  // how many operations it is made of
-	// found is set of a word that only the machine knows which runs the path.
+	open bool   // it may equal another value without the proof seeing it
+	deep uint8  // the depth of its operations
+	// found is set for a word that only the machine which runs the path knows.
 	found bool
-	// first numbers the symbols that every path begins with, from 1. Of another
-	// symbol number is what the namer calls it that is numbered by.
+	// first numbers the symbols that every path begins with, from 1. The others get
+	// their number from the namer that has the number by.
 	first, by, number uint32
 }
 
@@ -40,33 +40,34 @@ const (
 	isOr            // x OR k
 	isShr           // x shifted right by k
 	isShl           // x shifted left by k
-	isSar           // x shifted right by k, the sign into the bits that get free
-	isSext          // the lowest k bytes of x, their sign into all other bits
-	isEntry         // the word x of sys_call_table
-	isNot           // x with each bit turned
+	isSar           // x shifted right by k, filled with its sign
+	isSext          // the lowest k bytes of x, sign-extended
+	isEntry         // entry x of sys_call_table
+	isNot           // x with each bit inverted
 	isRol           // x rotated left by k
 	isJoin          // the lowest k bits of x, and y shifted left by k above them
-	isALU           // what the instruction alu makes of x and y, k bytes wide
+	isALU           // the result of the instruction alu on x and y, k bytes wide
 )
 
-// known is a constant.
+// known returns a constant.
 func known(c uint64) value { return value{nil, c} }
 
-// symbol is a new unknown.
+// symbol returns a new unknown.
 func symbol(name string, user bool) *term { return &term{name: name, user: user} }
 
-// outside is a new unknown for a word that the machine has and nobody chooses.
+// outside returns a new unknown for a word that the machine provides and nobody chooses.
 func outside(name string, user bool) *term { return &term{name: name, user: user, found: true} }
 
-// unfollowed is a new unknown for the result of what the machine does not follow.
+// unfollowed returns a new unknown for the result of something that the proof does not
+// follow.
 func unfollowed(name string, user bool) *term { return &term{name: name, user: user, open: true} }
 
-// isOpen reports whether a value is made of one that was not followed.
+// isOpen reports whether a value depends on something that the proof did not follow.
 func (v value) isOpen() bool { return v.t != nil && v.t.open }
 
 func (t *term) value() value { return value{t, 0} }
 
-// add is the value n further on.
+// add returns the value plus n.
 func (v value) add(n uint64) value { return value{v.t, v.c + n} }
 
 // is reports whether the value is this constant.
@@ -82,10 +83,10 @@ func (v value) deep() uint8 {
 // fromUser reports whether the value depends on what ring 3 chose.
 func (v value) fromUser() bool { return v.t != nil && v.t.user }
 
-// terms makes operations on values, the same term for the same operation.
+// terms makes operations on values. The same operation gives the same term.
 type terms struct{ made map[operation]*term }
 
-// operation is what tells a term that is no symbol from others.
+// operation identifies a term that is not a symbol.
 type operation struct {
 	x, y value
 	k    uint64
@@ -93,14 +94,14 @@ type operation struct {
 	alu  opcode
 }
 
-// maxDeep is of how many operations a value may be made.
+// maxDeep limits the depth of a value's operations.
 const maxDeep = 64
 
 func (ts *terms) make(op termOp, x value, k uint64) value {
 	return ts.intern(operation{op: op, x: x, k: k})
 }
 
-// intern is the term of an operation, as a value.
+// intern returns the term of an operation as a value.
 func (ts *terms) intern(o operation) value {
 	if t := ts.made[o]; t != nil {
 		return t.value()
@@ -144,13 +145,13 @@ func (ts *terms) and(v value, mask uint64) value {
 	case v.c == 0 && v.t.op == isShl && mask&(^uint64(0)<<v.t.k) == ^uint64(0)<<v.t.k,
 		v.c == 0 && v.t.op == isShr && mask|^(^uint64(0)>>v.t.k) == ^uint64(0),
 		v.c == 0 && v.t.op == isALU && mask&maskOf(uint8(v.t.k)) == maskOf(uint8(v.t.k)):
-		return v // it takes nothing away
+		return v // AND clears nothing
 	}
 	return ts.make(isAnd, v, mask)
 }
 
-// or sets bits. What it is made of has them clear, so that a word whose bits are
-// set and cleared in another order is the same.
+// or sets bits. It clears them in its operand first, so that a word is the same in
+// whatever order its bits were set and cleared.
 func (ts *terms) or(v value, mask uint64) value {
 	switch {
 	case v.t == nil:
@@ -189,7 +190,7 @@ func (ts *terms) shr(v value, n uint64) value {
 	return ts.make(isShr, v, n)
 }
 
-// not turns each bit.
+// not inverts each bit.
 func (ts *terms) not(v value) value {
 	switch {
 	case v.t == nil:
@@ -213,8 +214,8 @@ func (ts *terms) rol(v value, n uint64) value {
 	return ts.make(isRol, v, n&63)
 }
 
-// join is the bits of low below k, and high shifted left by k, under a mask of
-// which the bits below k matter for low.
+// join returns the lowest k bits of low with high shifted left by k above them. Of
+// low only the bits in mask count.
 func (ts *terms) join(low, high value, k uint64, mask uint64) value {
 	low = ts.and(low, mask&(1<<k-1))
 	high = ts.and(high, ^uint64(0)>>k)
@@ -224,7 +225,7 @@ func (ts *terms) join(low, high value, k uint64, mask uint64) value {
 	case low.t == nil:
 		return ts.or(ts.shl(high, k), low.c)
 	}
-	// Two parts of one word that lie as they did are that word's.
+	// Two parts of one word in their old places are that word.
 	whole, most := high, ^uint64(0)
 	if whole.c == 0 && whole.t.op == isAnd && whole.t.x.c == 0 && whole.t.x.t != nil {
 		whole, most = whole.t.x, whole.t.k<<k|(1<<k-1)
@@ -255,7 +256,7 @@ func (ts *terms) sar(v value, n uint64) value {
 	return ts.make(isSar, v, n)
 }
 
-// sext is the sign extension of the lowest n bytes.
+// sext returns the sign extension of the lowest n bytes.
 func (ts *terms) sext(v value, n uint8) value {
 	switch {
 	case v.t == nil:
@@ -279,7 +280,7 @@ func (ts *terms) shl(v value, n uint64) value {
 	return r
 }
 
-// maskOf covers the lowest bytes of a word.
+// maskOf returns the mask of the lowest bytes of a word.
 func maskOf(width uint8) uint64 {
 	if width >= 8 {
 		return ^uint64(0)

@@ -10,38 +10,37 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Walk is what a variant runs on its straight ways, instruction by instruction:
-// a call that is answered at once, with no work pending, no interrupt, and RF
-// and TF clear; and the context switch. It goes through the same bytes by the
-// same rules as the proof.
+// Walk lists the instructions that a variant runs when nothing special happens: in
+// a call that is answered at once, with no work pending, no interrupt, and RF and
+// TF clear; and in the context switch. It follows the same bytes by the same rules
+// as the proof.
 type Walk struct {
-	// Entry goes from SYSCALL, which is not in it, to the call or jump by which
-	// the handler is reached through sys_call_table; Exit from the handler's
-	// return to SYSRETQ or IRETQ. What calls nothing is Entry but for its last
-	// instruction.
+	// Entry goes from behind SYSCALL to the call or jump through sys_call_table that
+	// reaches the handler; Exit from the handler's return to SYSRETQ or IRETQ. In a
+	// variant that calls nothing, Entry is all but the last instruction.
 	Entry, Exit []Step
-	// Delivery are the words that the CPU itself stores when the call begins.
+	// Delivery lists the words that the CPU itself stores when the call begins.
 	Delivery []Access
-	// FixUp is what runs between the two for a call that needs full pt_regs,
-	// up to the call of its handler (sys_full_frame); Restore from that one's
+	// FixUp is what runs between the two for a call that needs full pt_regs, up to
+	// the call of its handler (sys_full_frame). Restore goes from that handler's
 	// return to the first instruction of Exit.
 	FixUp, Restore []Step
-	// OwnExit is set if that call does not come back to Exit. Restore then goes
-	// to ring 3.
+	// OwnExit is set if that call does not come back to Exit. Restore then ends in
+	// ring 3.
 	OwnExit bool
-	// Out is the context switch up to the jump to the next thread, In the way
-	// from there, when the thread runs again, to the switch's caller.
+	// Out is the context switch up to the jump to the next thread. In goes from
+	// there, when the thread runs again, to the caller of the switch.
 	Out, In []Step
 }
 
-// Step is an instruction that was run.
+// Step is an instruction that has run.
 type Step struct {
 	Where
 	Addr     uint64
 	Len      int // bytes
 	Accesses []Access
-	// RSP is set if the instruction passes on the word that ring 3 gets back as
-	// RSP or, in the switch, the one that comes back to RSPScratch.
+	// RSP is set if the instruction moves the word that ring 3 gets back as RSP or,
+	// in the switch, the one that comes back to RSPScratch.
 	RSP bool
 }
 
@@ -52,8 +51,8 @@ func (s Step) Loads() bool {
 
 // Access is a load or a store.
 type Access struct {
-	// Area is what the access goes to, and Off how far from where that begins,
-	// in bytes.
+	// Area is the memory that the access goes to, and Off its distance in bytes from
+	// where that begins.
 	Area  Area
 	Off   int64
 	Width int // bytes
@@ -61,8 +60,8 @@ type Access struct {
 	GS    bool // relative to GS
 }
 
-// Area is a piece of memory. One that is none of those below is named as in
-// the proof's reports; one without a name begins at address 0.
+// Area names a piece of memory. The areas that have no constant below are named as in
+// the proof's reports. The area without a name begins at address 0.
 type Area string
 
 // The areas that have a place in package layout.
@@ -78,7 +77,7 @@ const (
 	// switched to.
 	AreaThread Area = "thread"
 	AreaNext   Area = "next thread"
-	// AreaTable is sys_call_table, all of whose words count as one.
+	// AreaTable is sys_call_table; all its words count as one.
 	AreaTable Area = "sys_call_table"
 )
 
@@ -108,9 +107,9 @@ func WalkObject(obj *asm.Object, n stubs.Variant) (*Walk, error) {
 	return w, nil
 }
 
-// quiet is a call with nothing in its way: no work is pending, the number is in
-// the table, RIP is not the last that there may be, the user's RFLAGS ask for
-// nothing of SYSRET, and no translation has become invalid.
+// quiet adds the facts of a call to which nothing special happens: no work is pending,
+// the number is in the table, RIP is not the highest that it may be, no flag of the
+// user's RFLAGS keeps the exit from SYSRET, and no translation has become invalid.
 func (s *symbols) quiet(st *state) *state {
 	for _, f := range []facts{
 		{kind: factZero, t: s.work, k: ^uint64(0)}, // exitwork=tests looks at all of it
@@ -126,11 +125,11 @@ func (s *symbols) quiet(st *state) *state {
 	return st
 }
 
-// walker is the part of the machine that takes down what runs. With it nothing
-// comes between two instructions and no handler edits the frame.
+// walker has the machine record what runs. No interrupt comes then, and no handler
+// edits the frame.
 type walker struct{ ended []*state }
 
-// trail is an instruction that was run on a path, the last first.
+// trail is the list of instructions that have run on a path. The newest is first.
 type trail struct {
 	before *trail
 	at     uint64
@@ -138,7 +137,7 @@ type trail struct {
 	access []Access
 }
 
-// walked is where a path has come.
+// walked notes the places that a path has passed.
 type walked struct {
 	last *trail
 	// dispatch is the instruction that went through sys_call_table first, and
@@ -149,7 +148,7 @@ type walked struct {
 	ret                     uint64
 }
 
-// visits takes down the instruction that runs next.
+// visits records the instruction that runs next.
 func (m *machine) visits(st *state, in *inst) {
 	if m.walk == nil {
 		return
@@ -157,7 +156,7 @@ func (m *machine) visits(st *state, in *inst) {
 	st.walked.last = &trail{before: st.walked.last, at: st.at, in: in}
 	rsp := st.regs[rSP].v
 	switch in.op {
-	case opERETU: // the error code is left out
+	case opERETU: // which skips the error code
 		rsp = rsp.add(8)
 		fallthrough
 	case opIRET: // SDM volume 2, IRET: it pops five words in 64-bit mode
@@ -167,7 +166,7 @@ func (m *machine) visits(st *state, in *inst) {
 	}
 }
 
-// accesses takes down a load or a store of the instruction that runs.
+// accesses records a load or a store of the current instruction.
 func (m *machine) accesses(st *state, o operand, width uint8, store bool) {
 	if m.walk != nil {
 		m.touchesAt(st, m.address(st, o), Access{Width: int(width), Store: store, GS: o.seg == segGS})
@@ -199,8 +198,7 @@ func (m *machine) touchesAt(st *state, addr value, a Access) {
 	st.walked.last.access = append(st.walked.last.access, a)
 }
 
-// dispatches takes down that the last instruction has gone to a handler, or to
-// what stands for it.
+// dispatches records that the last instruction has gone to a handler, or to a wrapper.
 func (m *machine) dispatches(st *state) {
 	w := &st.walked
 	if m.walk == nil || w.dispatch != nil {
@@ -212,10 +210,10 @@ func (m *machine) dispatches(st *state) {
 	}
 }
 
-// errWalk is the error of a variant without a straight way.
+// errWalk is the error of a variant without such a path.
 var errWalk = errors.New("no straight way through it")
 
-// walked makes a walk of the paths that came to their end.
+// walked makes a walk of the paths that have ended.
 func (s *subject) walked(m *machine, places places) (*Walk, error) {
 	w := &Walk{Delivery: m.delivered()}
 	var call, full, switched bool
@@ -256,7 +254,7 @@ func (s *subject) walked(m *machine, places places) (*Walk, error) {
 	return w, nil
 }
 
-// distance is how many instructions ran from one to another.
+// distance returns the number of instructions that ran from one to another.
 func distance(last, t *trail) int {
 	n := 0
 	for ; last != nil && last != t; last = last.before {
@@ -265,7 +263,7 @@ func distance(last, t *trail) int {
 	return n
 }
 
-// steps are the instructions of a path, the first first.
+// steps returns the instructions of a path in the order in which they ran.
 func (s *subject) steps(m *machine, st *state, places places) []Step {
 	carries := map[uint64]bool{}
 	for o := m.carried(st); o != nil; o = o.before {
@@ -279,8 +277,8 @@ func (s *subject) steps(m *machine, st *state, places places) []Step {
 	return steps
 }
 
-// carried is how the word came to where it is at last that ring 3 gets as RSP,
-// or that a thread gets back in RSPScratch.
+// carried returns the origin of the word that ring 3 gets as RSP, or that a thread
+// gets back in RSPScratch.
 func (m *machine) carried(st *state) *origin {
 	last := st.walked.last
 	switch {

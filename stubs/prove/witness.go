@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Witness is an input of which a claim fails: what ring 3 has in its registers
-// at SYSCALL, what functions of the kernel answer, and what memory holds. A word
-// of which it tells nothing may be any.
+// Witness is an input for which a claim fails: what ring 3 has in its registers
+// at SYSCALL, what functions of the kernel return, and what memory holds. Any word
+// that it does not name may have any value.
 type Witness struct {
 	// Regs are the user's registers, RAX to R15 in the order of their encoding.
 	Regs        [16]uint64
 	RIP, RFLAGS uint64
-	// Words are the other words that count, by the names that reports give them.
+	// Words are the other words that count, by their names in reports.
 	Words []WitnessWord
-	// Interrupt is the instruction behind which an interrupt must come, if it
-	// takes one.
+	// Interrupt is the instruction behind which an interrupt must come; nil if the
+	// claim fails without one.
 	Interrupt *Where
-	// Got and Want are the two words that differ, if it is a matter of words.
+	// Got and Want are the two words that differ, if the claim compares words.
 	Got, Want uint64
 	Differ    bool
 	counts    [16]bool // the registers that count
@@ -27,13 +27,13 @@ type Witness struct {
 	countsFl  bool
 }
 
-// WitnessWord is a word by its name.
+// WitnessWord is a named word.
 type WitnessWord struct {
 	Name string
 	Word uint64
 }
 
-// String tells it in one line: the registers and words that count.
+// String returns, in one line, the registers and words that count.
 func (w *Witness) String() string {
 	var parts []string
 	add := func(name string, word uint64) { parts = append(parts, fmt.Sprintf("%s = %#x", name, word)) }
@@ -64,24 +64,25 @@ func (w *Witness) String() string {
 	return s
 }
 
-// given is a predicate that a path takes for true, or for false, the last first.
+// given is the list of predicates that a path assumes to be true, or false. The newest
+// is first.
 type given struct {
 	before *given
 	p      predicate
 	holds  bool
 }
 
-// given adds a predicate to what a path takes for true, or for false.
+// given adds a predicate that the path assumes to be true, or false.
 func (m *machine) given(st *state, p predicate, holds bool) {
 	st.facts = m.at(st).assume(p, holds)
 	st.given = &given{st.given, p, holds}
 }
 
-// nowhere is the goal of a claim that is no matter of words: its failure needs
-// nothing but that the path is taken.
+// nowhere is the goal of a claim that does not depend on words: it fails whenever the
+// path is taken.
 var nowhere = predicate{kind: never}
 
-// witness is an input by which a path is taken and a goal is missed.
+// witness is an input that takes a path and violates a goal.
 type witness struct {
 	words     assignment
 	counts    []*term
@@ -90,12 +91,12 @@ type witness struct {
 	differ    bool
 }
 
-// attempts is how many inputs are tried before a claim counts as undecided.
+// attempts is the number of inputs to try before a claim counts as undecided.
 const attempts = 400
 
-// witness looks for an input by which the path is taken and the goal is missed:
-// words that the facts allow and that lie where something changes, each tried
-// on the path's own conditions.
+// witness looks for an input that takes the path and violates the goal. It draws words
+// that the facts allow, best at the edges of a region, and tries them on the path's own
+// conditions.
 func (m *machine) witness(st *state, goal predicate) *witness {
 	var list []*term
 	need := func(p predicate) {
@@ -112,7 +113,7 @@ func (m *machine) witness(st *state, goal predicate) *witness {
 	}
 	need(goal)
 	for _, t := range list {
-		if t.open && t.op == isSymbol { // nobody can set it
+		if t.open && t.op == isSymbol { // no input determines it
 			return nil
 		}
 	}
@@ -139,7 +140,7 @@ func (m *machine) witness(st *state, goal predicate) *witness {
 	return nil
 }
 
-// taken reports whether an input goes the path's way at every decision.
+// taken reports whether an input takes the path at every decision.
 func taken(g *given, words assignment) bool {
 	for ; g != nil; g = g.before {
 		if holds, known := g.p.holds(words); !known || holds != g.holds {
@@ -149,7 +150,7 @@ func taken(g *given, words assignment) bool {
 	return true
 }
 
-// symbolsOf adds the unknowns that a value is made of.
+// symbolsOf appends the symbols of a value to a list.
 func symbolsOf(v value, list []*term) []*term {
 	switch t := v.t; {
 	case t == nil:
@@ -163,8 +164,8 @@ func symbolsOf(v value, list []*term) []*term {
 	return list
 }
 
-// choose gives a symbol a word that the facts allow, the more like an edge the
-// earlier the attempt.
+// choose gives a symbol a word that the facts allow. Early attempts choose words at
+// the edges of the region.
 func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, attempt, depth int) {
 	if _, ok := words[t]; ok {
 		return
@@ -184,7 +185,7 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 	if s := r.where(t); len(s) > 0 {
 		i := s[rng.IntN(len(s))]
 		edge := rng.IntN(8)
-		if attempt < 2 { // what is easy to read
+		if attempt < 2 { // easy to read
 			i, edge = s[0], attempt
 		}
 		switch edge {
@@ -222,8 +223,8 @@ func (m *machine) choose(st *state, rng *rand.Rand, words assignment, t *term, a
 	words[t] = n &^ r.zeros(t.value())
 }
 
-// bitsOf are the bits of a symbol, and what they must be, for the bits in mask of a
-// value made of it to be those of want. It sees through AND and shifts to the right.
+// bitsOf returns which bits of a symbol a value's bits in mask depend on, and what they
+// must be for the value to have the bits of want. It sees through AND and right shifts.
 func bitsOf(t *term, v value, want, mask uint64) (of, bits uint64) {
 	switch {
 	case v.t == nil || v.c != 0:
@@ -238,7 +239,7 @@ func bitsOf(t *term, v value, want, mask uint64) (of, bits uint64) {
 	return 0, 0
 }
 
-// witness is what the machine found, for callers.
+// witness translates a witness for callers.
 func (w *witness) witness(s *symbols, places places, interrupt uint64) *Witness {
 	if w == nil {
 		return nil
@@ -266,8 +267,8 @@ func (w *witness) witness(s *symbols, places places, interrupt uint64) *Witness 
 	return out
 }
 
-// interruptAt is the instruction behind which an interrupt must come for a claim
-// to fail; 0 if it takes none.
+// interruptAt returns the instruction behind which an interrupt must come for a claim
+// to fail; 0 if the claim fails without one.
 func (v *verdict) interruptAt(key claimKey) uint64 {
 	switch {
 	case !v.interrupted || v.witness == nil:
@@ -278,8 +279,7 @@ func (v *verdict) interruptAt(key claimKey) uint64 {
 	return v.witness.window
 }
 
-// takesInterrupt reports whether a claim fails only if an interrupt comes, and
-// not what the variant does by itself.
+// takesInterrupt reports whether a claim fails only if an interrupt comes.
 func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
 	switch kind {
 	case claimWindow, claimIBRSWindow, claimScratch:
