@@ -7,8 +7,8 @@ import (
 // byFrame reports whether handlers take their arguments from the frame.
 func (m *machine) byFrame() bool { return m.axes.ByFrame() }
 
-// dispatchFrame is the arrival at x64_sys_call, which takes the number and the
-// frame: gen/kernel's TestTree shows that it goes where sys_call_table says.
+// dispatchFrame handles a call of x64_sys_call, which takes the number and the frame.
+// TestTree of gen/kernel shows that it goes where sys_call_table says.
 func (m *machine) dispatchFrame(st *state) {
 	index := m.at(st).resolve(m.ts.and(st.regs[rSI].v, maskOf(4)))
 	_, most := m.at(st).limits(index)
@@ -19,14 +19,14 @@ func (m *machine) dispatchFrame(st *state) {
 	m.handlerFor(st, index, func(so bool) bool { return ok && so })
 }
 
-// dispatchEntry is the arrival at a word of x64_call_table, whose handlers take the frame
-// too.
+// dispatchEntry goes on where an entry of x64_call_table points, whose handlers take the
+// frame, too.
 func (m *machine) dispatchEntry(st *state, index value) {
 	ok := m.checkSame(st, claimArg, uint8(rDI), handlers, st.regs[rDI], value{st.origin.t, st.origin.c - frameSize})
 	m.handlerFor(st, index, func(so bool) bool { return ok && so })
 }
 
-// entryWork is the word that asks for work before a handler, and its bits that do.
+// entryWork returns the word that asks for work before a handler, and the bits that do.
 func (m *machine) entryWork(st *state) (work value, bits uint64) {
 	if m.byFrame() {
 		return m.s.callWork.value(), layout.SyscallWorkEnter

@@ -3,7 +3,7 @@ package prove
 import "math/bits"
 
 // compute runs the instructions that compute an operand and flags from operands. A result
-// that is not followed becomes a new unknown.
+// that the proof does not follow becomes a new unknown.
 func (m *machine) compute(st *state, in *inst) bool {
 	switch in.op {
 	case opCMOV, opSET:
@@ -57,7 +57,7 @@ func (m *machine) compute(st *state, in *inst) bool {
 	return m.write(st, in.dst, in.width, r)
 }
 
-// alu returns the result of an operation. Beyond its width the result may be anything.
+// alu returns the result of an operation. The bits above its width are arbitrary.
 func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 	switch op {
 	case opADD, opINC:
@@ -90,8 +90,8 @@ func (m *machine) alu(st *state, op opcode, a, b value, width uint8) value {
 	return unfollowed("the result of "+opNames[op], a.fromUser() || b.fromUser()).value()
 }
 
-// disjoint returns the sum of two values of which one is shifted to where the other has no
-// bits: of two halves that are put together.
+// disjoint returns the sum of two values that share no bits, one of them shifted above the
+// other: a word put together from two halves.
 func (m *machine) disjoint(st *state, a, b value) (value, bool) {
 	for range 2 {
 		if low := lowZeros(a); low > 0 && m.at(st).zeros(b)|(1<<low-1) == ^uint64(0) {
@@ -102,7 +102,7 @@ func (m *machine) disjoint(st *state, a, b value) (value, bool) {
 	return value{}, false
 }
 
-// lowZeros returns by how much a value has been shifted left.
+// lowZeros returns how far a value was shifted left.
 func lowZeros(v value) uint64 {
 	switch {
 	case v.t == nil || v.c != 0:
@@ -197,7 +197,7 @@ func (m *machine) conditionOf(st *state, op opcode, a, b, r value, width uint8) 
 // isSet returns the predicate that a bit is clear; its opposite is that the bit is set.
 func (m *machine) isSet(bit value) predicate { return predicate{equal, bit, known(0)} }
 
-// conditional is CMOV and SET.
+// conditional runs CMOV and SET.
 func (m *machine) conditional(st *state, in *inst) bool {
 	width := in.width
 	var w word
@@ -222,7 +222,7 @@ func (m *machine) conditional(st *state, in *inst) bool {
 	})
 }
 
-// withCarry is ADC and SBB: both ways of CF are followed.
+// withCarry runs ADC and SBB: it follows both ways of CF.
 func (m *machine) withCarry(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
 	if !ok {
@@ -252,7 +252,7 @@ func (m *machine) withCarry(st *state, in *inst) bool {
 	})
 }
 
-// throughCarry is RCL and RCR by 1.
+// throughCarry runs RCL and RCR by 1.
 func (m *machine) throughCarry(st *state, in *inst) bool {
 	if n, ok := m.read(st, in.src, 1); !ok || !n.v.is(1) {
 		m.undecided(st, claimFollows, "what "+opNames[in.op]+" by more than 1 does")
@@ -279,7 +279,7 @@ func (m *machine) throughCarry(st *state, in *inst) bool {
 	})
 }
 
-// exchange is XCHG and XADD.
+// exchange runs XCHG and XADD.
 func (m *machine) exchange(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
 	if !ok {
@@ -298,7 +298,7 @@ func (m *machine) exchange(st *state, in *inst) bool {
 	return m.write(st, in.dst, in.width, b) && m.write(st, in.src, in.width, a)
 }
 
-// compareExchange is CMPXCHG. The destination is always written, if only with what it holds
+// compareExchange runs CMPXCHG. It always writes the destination, be it with what that holds
 // (SDM volume 2).
 func (m *machine) compareExchange(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
@@ -327,16 +327,16 @@ func (m *machine) compareExchange(st *state, in *inst) bool {
 	})
 }
 
-// signOf is CWD, CDQ and CQO: each bit of RDX becomes the sign of RAX.
+// signOf runs CWD, CDQ and CQO: each bit of RDX becomes the sign of RAX.
 func (m *machine) signOf(st *state, in *inst) bool {
 	w, _ := m.read(st, operand{kind: inReg, reg: rAX}, in.width)
 	sign := m.ts.sar(m.ts.sext(w.v, in.width), 63)
 	return m.write(st, operand{kind: inReg, reg: rDX}, in.width, word{m.ts.and(sign, maskOf(in.width)), w.by})
 }
 
-// scan is BSF, BSR, TZCNT, LZCNT and POPCNT. Except for POPCNT, both ways are followed, that
-// the operand is 0 and that it is not. If it is 0, BSF and BSR leave the destination alone
-// (AMD's manual, and what Intel's CPUs do); the proof does not rely on that.
+// scan runs BSF, BSR, TZCNT, LZCNT and POPCNT. Except for POPCNT it follows both ways: the
+// operand is 0, or not. If it is 0, BSF and BSR leave the destination alone (AMD's manual,
+// and what Intel's CPUs do); the proof does not rely on that.
 func (m *machine) scan(st *state, in *inst) bool {
 	a, ok := m.read(st, in.src, in.width)
 	if !ok {
@@ -375,13 +375,13 @@ func (m *machine) scan(st *state, in *inst) bool {
 	})
 }
 
-// swapBytes is BSWAP.
+// swapBytes runs BSWAP.
 func (m *machine) swapBytes(st *state, in *inst) bool {
 	a, _ := m.read(st, in.dst, in.width)
 	return m.write(st, in.dst, in.width, word{m.ts.compute(opBSWAP, in.width, a.v, value{}), a.by})
 }
 
-// multiply is MUL and IMUL, with one, two and three operands.
+// multiply runs MUL and IMUL with one, two and three operands.
 func (m *machine) multiply(st *state, in *inst) bool {
 	b, ok := m.read(st, in.src, in.width)
 	if !ok {
@@ -416,7 +416,7 @@ func (m *machine) product(a, b value, width uint8) value {
 	return m.ts.compute(opIMUL, width, a, b)
 }
 
-// doubleShift is SHLD and SHRD by a constant.
+// doubleShift runs SHLD and SHRD by a constant.
 func (m *machine) doubleShift(st *state, in *inst) bool {
 	a, ok := m.read(st, in.dst, in.width)
 	if !ok {
@@ -455,7 +455,7 @@ func (m *machine) signExtend(st *state, in *inst) bool {
 	return m.write(st, in.dst, in.width, word{m.ts.and(m.ts.sext(w.v, in.from), maskOf(in.width)), w.by})
 }
 
-// bit is BT, BTS, BTR and BTC.
+// bit runs BT, BTS, BTR and BTC.
 func (m *machine) bit(st *state, in *inst) bool {
 	n, ok := m.read(st, in.src, in.width)
 	if !ok {

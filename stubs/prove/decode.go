@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// errRefused is the reason why bytes are no instruction: not among those that
-// this decoder knows. It may be one all the same.
+// errRefused says that bytes are not an instruction that this decoder knows. They may
+// be one all the same.
 var errRefused = errors.New("no instruction that the proof knows")
 
 // decode reads the instruction at the start of code, which is at addr. It knows
@@ -67,7 +67,7 @@ func (d *decoder) refuseIf(cond bool) {
 	}
 }
 
-// signed reads a little-endian number.
+// signed reads a signed little-endian number.
 func (d *decoder) signed(size int) int64 {
 	if d.at+size > len(d.code) {
 		panic(errCut)
@@ -85,13 +85,13 @@ func (d *decoder) signed(size int) int64 {
 	return int64(binary.LittleEndian.Uint64(b))
 }
 
-// imm reads a constant operand and remembers its place.
+// imm reads a constant operand and notes its place.
 func (d *decoder) imm(size int) operand {
 	d.in.enc.imm, d.in.enc.immLen = uint8(d.at), uint8(size)
 	return operand{kind: isImm, imm: d.signed(size)}
 }
 
-// width is that of an operand which is not a byte.
+// width returns the width of an operand that is not a byte.
 func (d *decoder) width() uint8 {
 	switch {
 	case d.rex&8 != 0:
@@ -107,7 +107,7 @@ func (d *decoder) immZ() operand { return d.imm(int(min(d.in.width, 4))) }
 
 func (d *decoder) r(n uint8) operand { return d.sizedReg(n, d.in.width) }
 
-// sizedReg is a register operand of a width. Of bytes without a REX prefix the
+// sizedReg returns a register operand of a width. For bytes without a REX prefix the
 // numbers 4 to 7 are AH to BH.
 func (d *decoder) sizedReg(n, width uint8) operand {
 	if width == 1 && d.rex == 0 && n >= 4 {
@@ -116,8 +116,8 @@ func (d *decoder) sizedReg(n, width uint8) operand {
 	return operand{kind: inReg, reg: reg(n)}
 }
 
-// modrm reads ModRM and what follows it: the operand in register or memory, and
-// the number in its reg field.
+// modrm reads ModRM and what follows it. It returns the operand in register or memory,
+// and the number in the reg field.
 func (d *decoder) modrm() (rm operand, field uint8) {
 	d.in.enc.modrm = uint8(d.at)
 	b := d.byte()
@@ -152,7 +152,7 @@ func (d *decoder) modrm() (rm operand, field uint8) {
 	return o, field
 }
 
-// rm is modrm for an operand of the operation's width.
+// rm reads ModRM for an operand of the operation's width.
 func (d *decoder) rm() (operand, uint8) {
 	o, field := d.modrm()
 	if o.kind == inReg {
@@ -161,14 +161,14 @@ func (d *decoder) rm() (operand, uint8) {
 	return o, field
 }
 
-// rmReg is rm when the reg field is a register too.
+// rmReg reads ModRM whose reg field is a register.
 func (d *decoder) rmReg() (rm, r operand) {
 	rm, field := d.rm()
 	d.in.enc.modrmReg = true
 	return rm, d.r(field)
 }
 
-// relative makes addresses of what is relative to the instruction's end.
+// relative turns offsets from the instruction's end into addresses.
 func (d *decoder) relative() {
 	end := int64(d.addr) + int64(d.at)
 	for _, o := range []*operand{&d.in.dst, &d.in.src} {
@@ -220,7 +220,7 @@ func (d *decoder) instruction() {
 	}
 }
 
-// plain is an instruction without operands.
+// plain decodes an instruction without operands.
 func (d *decoder) plain(op opcode) {
 	d.refuseIf(d.p66 || d.rex != 0)
 	d.in.op = op
@@ -264,7 +264,7 @@ func (d *decoder) opcode(b uint8) {
 	}
 }
 
-// arithmetic is one of the eight operations that have six forms each.
+// arithmetic decodes the eight operations that have six forms each.
 func (d *decoder) arithmetic(b uint8) {
 	in := &d.in
 	in.op = opADD + opcode(b>>3)
@@ -421,8 +421,8 @@ func (d *decoder) group3() {
 	}
 }
 
-// moveSegment is MOV from and to a segment register. Loads take 16 bits, stores
-// to memory too; a general register is written as a whole (SDM volume 2, MOV).
+// moveSegment decodes MOV from and to a segment register. Loads, and stores to memory,
+// have 16 bits; a general register is written as a whole (SDM volume 2, MOV).
 func (d *decoder) moveSegment(b uint8) {
 	in := &d.in
 	rm, field := d.modrm()

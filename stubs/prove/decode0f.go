@@ -1,6 +1,6 @@
 package prove
 
-// opcode2 is an instruction whose opcode is 0F and a byte.
+// opcode2 decodes an instruction whose opcode is 0F and a byte.
 func (d *decoder) opcode2(b uint8) {
 	in := &d.in
 	switch {
@@ -120,7 +120,7 @@ func (d *decoder) system(b uint8) {
 	}
 }
 
-// extend is MOVZX or MOVSX.
+// extend decodes MOVZX and MOVSX.
 func (d *decoder) extend(b uint8) {
 	in := &d.in
 	in.op, in.from = opMOVZX, 1<<(b&1)
@@ -135,7 +135,7 @@ func (d *decoder) extend(b uint8) {
 	in.src, in.dst = rm, operand{kind: inReg, reg: reg(field)}
 }
 
-// group9 is RDRAND, RDSEED and RDPID; CMPXCHG8B and CMPXCHG16B are refused.
+// group9 decodes RDRAND, RDSEED and RDPID; it refuses CMPXCHG8B and CMPXCHG16B.
 func (d *decoder) group9() {
 	in := &d.in
 	rm, field := d.modrm()
@@ -147,7 +147,7 @@ func (d *decoder) group9() {
 	}
 }
 
-// group15 is the fences, the moves of bases and those of MXCSR.
+// group15 decodes the fences, the moves of segment bases and those of MXCSR.
 func (d *decoder) group15() {
 	in := &d.in
 	rm, field := d.modrm()
@@ -173,8 +173,8 @@ func (d *decoder) group15() {
 	}
 }
 
-// sse reads the moves from and to XMM registers, and XORPS, PXOR and their like,
-// with which a register is cleared.
+// sse decodes the moves from and to XMM registers, and XORPS, PXOR and the like, which
+// clear a register.
 func (d *decoder) sse(b uint8) bool {
 	in := &d.in
 	in.from = 0

@@ -114,7 +114,7 @@ const (
 	opSCAS
 	opCMPS
 
-	// Operations of terms, which no instruction is.
+	// Operations of terms that are not an instruction by themselves.
 	opMULHI  // the upper half of MUL
 	opIMULHI // and of IMUL
 	opPF     // the parity flag
@@ -212,7 +212,7 @@ const (
 
 var ccNames = [16]string{"O", "NO", "B", "AE", "E", "NE", "BE", "A", "S", "NS", "P", "NP", "L", "GE", "LE", "G"}
 
-// operandKind is where an operand is.
+// operandKind tells where an operand is.
 type operandKind uint8
 
 const (
@@ -235,8 +235,8 @@ const (
 	segGS
 )
 
-// operand is a register, a place in memory, or a constant. That of a direct
-// branch is the address it goes to.
+// operand is a register, a place in memory, or a constant. The operand of a direct
+// branch is the target's address.
 type operand struct {
 	kind        operandKind
 	reg         reg
@@ -256,15 +256,15 @@ type inst struct {
 	from     uint8 // of the source, if it is another
 	len      uint8
 	lock     bool
-	xor      bool    // of opXMM: it is one
+	xor      bool    // an opXMM that is an exclusive OR
 	rep      uint8   // 0, or the prefix that repeats a string instruction: F3, F2
 	third    operand // of SHLD, SHRD and IMUL by a constant
 	dst, src operand // src is the only operand of those that write none
 	enc      encoding
 }
 
-// encoding tells where in the bytes of an instruction its parts are; 0 is
-// nowhere, as byte 0 is an opcode or prefix (but see opReg).
+// encoding tells at which byte of an instruction its parts begin. 0 stands for
+// nowhere, as byte 0 is an opcode or a prefix (but see opReg).
 type encoding struct {
 	rex, op, modrm, sib uint8
 	disp, dispLen       uint8

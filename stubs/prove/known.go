@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
-// Known is what the proof knows about one instruction, for listings with explanations.
+// Known is what the proof knows about one instruction. Listings with explanations show it.
 type Known struct {
 	Where
 	Addr uint64
@@ -20,13 +20,13 @@ type Known struct {
 	// Changed are the registers, in the same order, that the instruction itself
 	// changed on some path.
 	Changed [16]bool
-	// Values are the different values of the slot, RegValues those of the registers, over
-	// all paths. Values that no handler has put there come first.
+	// Values are the different values of the slot over all paths, RegValues those of the
+	// registers. Values that no handler put there come first.
 	Values    []string
 	RegValues [16][]string
 }
 
-// knowledge gathers what an instruction leaves, over all paths.
+// knowledge gathers what an instruction leaves on all paths.
 type knowledge struct {
 	regs   [numRegs]gathered
 	change [numRegs]bool
@@ -58,7 +58,7 @@ func (g *gathered) add(v value) {
 	}
 }
 
-// all returns the different values, first those that no handler has put there.
+// all returns the different values, those that no handler put there first.
 func (g *gathered) all() []string {
 	if !g.seen {
 		return nil
@@ -94,7 +94,7 @@ func alike(a, b value) bool {
 	return alike(a.t.x, b.t.x)
 }
 
-// knowledgeOf returns what is gathered about an instruction.
+// knowledgeOf returns what has been gathered about an instruction.
 func (m *machine) knowledgeOf(at uint64) *knowledge {
 	k := m.knows[at]
 	if k == nil {
@@ -126,7 +126,7 @@ func (m *machine) defines(cell int, v value) {
 	k.filler.add(v)
 }
 
-// known returns what was gathered, for callers.
+// known translates what was gathered for callers.
 func (k *knowledge) known(addr uint64, where Where, inFrame bool) Known {
 	out := Known{Where: where, Addr: addr, Changed: k.change}
 	if inFrame && k.cell.seen && !k.cell.varies && k.cell.v.c < uint64(layout.NumSlots) {

@@ -6,7 +6,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// mayTakeSlowExit reports whether something is known to ask for the slow exit.
+// mayTakeSlowExit reports whether a fact of the path requires the slow exit.
 func (m *machine) mayTakeSlowExit(st *state) bool {
 	e := &st.expect
 	switch {
@@ -25,7 +25,7 @@ func (m *machine) mayTakeSlowExit(st *state) bool {
 // tests reports whether an exit looks at the frame before it takes SYSRETQ.
 func (m *machine) tests() bool { return m.axes.Is(stubs.ExitOpportunistic) }
 
-// returnToUser is SYSRETQ or IRETQ of the variant itself.
+// returnToUser runs the variant's own SYSRETQ or IRETQ.
 func (m *machine) returnToUser(st *state, in *inst) {
 	f := toUser[in.op]
 	e := &st.expect
@@ -66,7 +66,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 }
 
-// gotVERW tells why the CPU's buffers are not overwritten.
+// gotVERW tells for a report why the CPU's buffers are not overwritten.
 func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
 	if st.verwBy == nil {
 		return nil
@@ -76,7 +76,7 @@ func (m *machine) gotVERW(st *state) func() (string, string, *origin) {
 	}
 }
 
-// sysret checks what SYSRETQ takes from registers.
+// sysret claims what SYSRETQ takes from registers.
 func (m *machine) sysret(st *state, f *function) bool {
 	want, edited := &st.expect.frame, st.expect.edited
 	ok := m.check(st, claimByIRET, 0, f, !m.neverSYSRET(), nil)
@@ -103,8 +103,8 @@ func (m *machine) sysret(st *state, f *function) bool {
 	return ok
 }
 
-// selectorOf is what IRETQ takes of a slot, 16 bits (SDM volume 2, IRET), where the
-// variant looks at no more; else all of it.
+// selectorOf returns the 16 bits that IRETQ takes from a slot (SDM volume 2, IRET), or the
+// whole slot if the variant compares more of it.
 func (m *machine) selectorOf(slot value) value {
 	if m.byFrame() {
 		return m.ts.and(slot, maskOf(2))
@@ -112,13 +112,12 @@ func (m *machine) selectorOf(slot value) value {
 	return slot
 }
 
-// neverSYSRET reports whether no exit of the variant is to be SYSRETQ.
+// neverSYSRET reports whether the variant must not return by SYSRETQ.
 func (m *machine) neverSYSRET() bool {
 	return m.axes.Is(stubs.ExitIRET) && (m.axes.Is(stubs.SlowIRET) || m.axes.Is(stubs.SlowOnly))
 }
 
-// fits reports whether SYSRETQ would do what IRETQ does with the frame: isFalse
-// is that it is known not to.
+// fits tells whether SYSRETQ would do with the frame what IRETQ does.
 func (m *machine) fits(st *state) truth {
 	r, frame := m.at(st), &st.expect.frame
 	all := isTrue
@@ -135,7 +134,7 @@ func (m *machine) fits(st *state) truth {
 	return all
 }
 
-// loadable reports whether the variant's test lets SYSRETQ load an address.
+// loadable tells whether the variant's test lets SYSRETQ load an address.
 func (m *machine) loadable(st *state, ip value) truth {
 	least, _ := m.at(st).limits(ip)
 	switch {
@@ -145,7 +144,7 @@ func (m *machine) loadable(st *state, ip value) truth {
 	return m.at(st).canonical(ip)
 }
 
-// iret checks what IRETQ pops, and the two registers that SYSCALL changed.
+// iret claims what IRETQ pops, and the two registers that SYSCALL changed.
 func (m *machine) iret(st *state, f *function) bool {
 	want := &st.expect.frame
 	cx, flags := st.regs[rCX], st.regs[r11]
@@ -169,7 +168,7 @@ func (m *machine) iret(st *state, f *function) bool {
 	return ok
 }
 
-// popped are the words that IRETQ and ERETU pop, and what is claimed of each.
+// popped lists the words that IRETQ and ERETU pop, and the claim about each.
 var popped = [...]struct {
 	kind claimKind
 	n    uint8
@@ -182,8 +181,8 @@ var popped = [...]struct {
 	{claimSS, 0, layout.SlotSS},
 }
 
-// poppedFrom is the top of the stack whose hardware frame IRETQ pops: with
-// another page table in force that is not the thread's.
+// poppedFrom returns the top of the stack from which IRETQ pops the hardware frame. With
+// ring 3's page table in force that is not the thread's stack.
 func (m *machine) poppedFrom(st *state) value {
 	if m.isolated() {
 		return m.s.trampoline.value()
@@ -191,7 +190,7 @@ func (m *machine) poppedFrom(st *state) value {
 	return st.origin
 }
 
-// popped is a word of that frame.
+// popped returns a word of that frame.
 func (m *machine) popped(st *state, s layout.Slot) word {
 	if m.isolated() {
 		return st.trampoline[cellOf(s)]
@@ -199,8 +198,8 @@ func (m *machine) popped(st *state, s layout.Slot) word {
 	return m.readCell(st, cellOf(s))
 }
 
-// answered checks that only an unknown number ends without a handler, and no other event
-// of FRED's.
+// answered claims that a call ends without a handler only if its number is unknown, and
+// that no other event of FRED does.
 func (m *machine) answered(st *state, f *function) bool {
 	if st.expect.event {
 		return m.check(st, claimHandled, 0, f, st.expect.called, func() (string, string, *origin) { return "not handled", "handled", nil })
@@ -215,7 +214,7 @@ func (m *machine) answered(st *state, f *function) bool {
 	return m.unknown(st, f, 0, m.number())
 }
 
-// unknown checks that a number is beyond the table: the call's, or with n 1 that of an x32
+// unknown claims that a number is beyond the table: the call's or, if n is 1, that of an x32
 // call.
 func (m *machine) unknown(st *state, f *function, n uint8, number value) bool {
 	least, _ := m.at(st).limits(number)

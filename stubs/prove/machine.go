@@ -15,7 +15,7 @@ const (
 	maxFacts      = 96
 )
 
-// promise is what the variant's descriptor says, as the kernel reads it.
+// promise is the variant's descriptor, as the kernel reads it.
 type promise struct {
 	defined, room layout.Slots
 	fullCX        uint64
@@ -31,30 +31,30 @@ type part struct {
 	insts []*inst // by offset, as far as they are decoded
 }
 
-// wrapper is a word of sys_call_table that is the variant's: what stands there
-// and the handler that it must come to.
+// wrapper is an entry of sys_call_table that points into the variant, with the handler
+// that it must reach.
 type wrapper struct {
 	addr    uint64
 	handler *function
 }
 
-// subject is what is proved: the variant's code and where it may go.
+// subject is the variant to prove: its code, and the places to which it may go.
 type subject struct {
 	name     string
 	base     string // what promises it
 	axes     stubs.Axes
 	promises stubs.Promises
 	needs    layout.Features
-	rets     []uint64 // where the RETs are that the others go by
-	forgets  uint64   // where the RET is that the entry has the CPU forget; 0: none
+	rets     []uint64 // addresses of the return thunk's RETs, through which all others go
+	forgets  uint64   // address of the RET that the entry has the CPU forget; 0: none
 	promise  promise
 	parts    []part
 	entry    uint64
 	switchTo uint64
-	// trapReturn is the variant's end of traps, newThread where it begins threads; 0 if it
-	// has none.
+	// trapReturn is where the variant ends traps, newThread where it begins threads; 0 if
+	// the kernel does that.
 	trapReturn, newThread uint64
-	// kernelEntry is where FRED delivers the events of ring 0, 0 if it delivers none.
+	// kernelEntry is where FRED delivers the events of ring 0; 0 without FRED.
 	kernelEntry uint64
 	setUp       uint64 // syscall_init
 	wrappers    []wrapper
@@ -72,13 +72,13 @@ type subject struct {
 type machine struct {
 	*subject
 	ts        terms
-	quick     bool // stop at the first claim that fails, remember no other
+	quick     bool // stop at the first claim that fails, and remember no other
 	failed    bool
 	first     claimKind        // that failed
 	preserved [numScratch]bool // the switch keeps the word for the thread
 	mask      uint64           // MSR_SYSCALL_MASK, as the set-up leaves it
 	todo      []*state
-	ended     []*state // whose memory the next ones take
+	ended     []*state // ended states, for reuse
 	steps     int
 	paths     int
 	claims    map[claimKey]*verdict
@@ -88,7 +88,7 @@ type machine struct {
 	runs      *knowledge            // of the instruction that runs
 	before    [numRegs]word         // the registers before the instruction that runs
 	walk      *walker               // nil, unless the machine only walks
-	traces    bool                  // it takes down what happens, for the oracle
+	traces    bool                  // record what happens, for the oracle
 	snapshots bool                  // and the state before each instruction, for trials
 	roots     []*traced
 	soon      bool     // stop at the first claim that is refuted
@@ -101,7 +101,7 @@ type machine struct {
 
 func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }
 
-// name is the name of the function at an address.
+// name returns the name of the function at an address.
 func (m *machine) name(addr uint64) string {
 	if n := m.names[addr]; n != "" {
 		return n
@@ -112,7 +112,7 @@ func (m *machine) name(addr uint64) string {
 // prove runs the set-up, the switch, then the call.
 func (s *subject) prove(quick bool) *machine { return s.proveWith(&machine{subject: s, quick: quick}) }
 
-// proveTraced is prove that takes down what happens on every path.
+// proveTraced is prove, but records what happens on every path.
 func (s *subject) proveTraced() *machine { return s.proveWith(&machine{subject: s, traces: true}) }
 
 func (s *subject) proveWith(m *machine) *machine {
@@ -137,9 +137,9 @@ func (s *subject) proveWith(m *machine) *machine {
 	return m
 }
 
-// runSwitch follows the context switch, and so finds out what it preserves.
+// runSwitch follows the context switch and finds out which scratch words it preserves.
 func (m *machine) runSwitch() {
-	for i := range m.preserved { // until one path through the switch shows otherwise
+	for i := range m.preserved { // unless a path through the switch shows otherwise
 		m.preserved[i] = m.promise.usesScratch == scratchNumbers[i]
 	}
 	m.run(m.s.atSwitch(m.switchTo))
@@ -150,7 +150,7 @@ func (m *machine) stopped() bool { return m.quick && m.failed || m.soon && m.ref
 // run follows every path from a state.
 func (m *machine) run(st *state) {
 	if m.promise.bare && st.phase == inCall {
-		st.expect.frame[layout.SlotAX] = known(0) // its answer to everything
+		st.expect.frame[layout.SlotAX] = known(0) // the result of all its calls
 	}
 	m.begins(st)
 	m.todo = append(m.todo[:0], st)
@@ -166,13 +166,13 @@ func (m *machine) run(st *state) {
 	}
 }
 
-// follow leaves a state to be run later.
+// follow queues a state.
 func (m *machine) follow(st *state) {
 	st.waits = true
 	m.todo = append(m.todo, st)
 }
 
-// fork is a copy of a state.
+// fork copies a state.
 func (m *machine) fork(st *state) *state {
 	var branch *state
 	if n := len(m.ended); n > 0 {
@@ -185,7 +185,7 @@ func (m *machine) fork(st *state) *state {
 	return branch
 }
 
-// end is the end of a path at which nothing is left to prove.
+// end ends a path.
 func (m *machine) end(st *state) {
 	m.paths++
 	if m.walk != nil {
@@ -193,12 +193,12 @@ func (m *machine) end(st *state) {
 	}
 }
 
-// undecided ends a path that the proof cannot follow.
+// undecided ends a path that the proof cannot follow, with an undecided claim.
 func (m *machine) undecided(st *state, kind claimKind, why string) {
 	m.fails(st, Undecided, claimKey{st.at, nil, kind, 0}, why, "", nil)
 }
 
-// partOf is the variant's function that holds an address.
+// partOf returns the variant's function that holds an address, nil if none does.
 func (s *subject) partOf(addr uint64) *part {
 	for i := range s.parts {
 		if p := &s.parts[i]; addr-p.addr < uint64(len(p.code)) {
@@ -226,7 +226,7 @@ func (s *subject) fetch(addr uint64) (*inst, error) {
 	return &in, nil
 }
 
-// transfer goes on at an address that came from a word.
+// transfer goes on at the address in a word.
 func (m *machine) transfer(st *state, to word) {
 	v := m.at(st).resolve(to.v)
 	st.to = v
@@ -274,7 +274,7 @@ func (m *machine) goTo(st *state, addr uint64) {
 	m.follow(st)
 }
 
-// boundary is the place between two instructions, where an interrupt may come.
+// boundary handles the place between two instructions, where an interrupt may come.
 func (m *machine) boundary(st *state) bool {
 	safe := st.phase == inCall && m.kernelGS(st) && st.onStack() && m.onKernelTable(st)
 	if m.promises.Has(stubs.PromiseIBRS) && st.phase == inCall && !st.ibrs &&

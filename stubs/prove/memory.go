@@ -10,21 +10,21 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// What the proof says of an access that is not to the variant's own memory.
+// What claims say about an access to memory that is not the variant's own.
 const (
 	notOwnUser   = "the user's memory"
 	notOwnOther  = "memory that is not the variant's"
 	notOwnThread = "a word of the thread that is not the variant's"
 )
 
-// Places of state.saved.
+// Indices of state.saved.
 const (
 	savedSP = iota
 	savedIP
 	savedUserSP
 )
 
-// address is where an operand in memory is.
+// address returns the address of an operand in memory.
 func (m *machine) address(st *state, o operand) value {
 	v := known(uint64(o.imm))
 	if o.base != noReg {
@@ -36,7 +36,7 @@ func (m *machine) address(st *state, o operand) value {
 	return m.at(st).resolve(v)
 }
 
-// sum adds two values, of which one is best a constant.
+// sum adds two values. Only the sum with a constant is exact; any other is a new term.
 func (m *machine) sum(a, b value) value {
 	switch {
 	case a.t == nil:
@@ -47,8 +47,8 @@ func (m *machine) sum(a, b value) value {
 	return m.ts.compute(opADD, 8, a, b)
 }
 
-// place is a word that the variant may touch. Of a word that is only read there
-// is a value, of the others a pointer.
+// place is a word that the variant may touch: a pointer to it or, if it can only be
+// read, its value.
 type place struct {
 	word    *word
 	value   value
@@ -60,8 +60,8 @@ type place struct {
 	status  bool   // it is Thread.Status
 }
 
-// locate finds the word that an operand is in, and checks that it is the
-// variant's.
+// locate finds the word that holds an operand, and claims that the variant may touch
+// it.
 func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, bool) {
 	addr := m.address(st, o)
 	m.finds(st, o, addr)
@@ -117,8 +117,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 	return p, m.touches(st, addr, "an address that the proof does not know", true)
 }
 
-// touches ends a path at an access that is not, or may not be, to the variant's
-// memory.
+// touches ends a path at an access to memory that is not, or may not be, the
+// variant's.
 func (m *machine) touches(st *state, addr value, what string, open bool) bool {
 	return m.touchesFrom(st, addr, what, open, nil)
 }
@@ -138,8 +138,8 @@ func (m *machine) own(st *state) bool {
 	return true
 }
 
-// random is the index of the word of PerCPU.KStackRandom at an offset of the per-CPU area,
-// if the variant uses it; else -1.
+// random returns the index of the word of PerCPU.KStackRandom at an offset of the per-CPU
+// area; -1 if it is another word or the variant does not use it.
 func (m *machine) random(at uint64) int {
 	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
 		return m.axes.Is(stubs.KStackPRNG) && uint64(w.Off) == at
@@ -187,7 +187,7 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
 	case off == uint64(percpu.IBPBExit.Off):
-		p.value = known(0) // no guest has run
+		p.value = known(0) // the kernel runs no guests
 	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
 		p.value = m.s.trampoline.value()
 	default:
@@ -196,7 +196,7 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	return p, m.own(st)
 }
 
-// currentThread is what gs.Current holds.
+// currentThread returns what the per-CPU word Current holds.
 func (m *machine) currentThread(st *state) value {
 	switch st.phase {
 	case inLeave:
@@ -224,7 +224,7 @@ func (m *machine) locateTrampoline(st *state, p place, addr value) (place, bool)
 	return p, m.own(st)
 }
 
-// constant is a word of the program's read-only data.
+// constant returns a word of the program's read-only data, nil if there is none.
 func (s *subject) constant(addr uint64) *uint64 {
 	for _, sec := range s.constants {
 		if off := addr - sec.Addr; addr >= sec.Addr && off+8 <= uint64(len(sec.Bytes)) {
@@ -241,7 +241,7 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 		p.cell, p.word = i, &st.cells[i]
 		return p, m.own(st)
 	}
-	down := m.stackEnd(st) - st.raised(addr).c // how far below the stack's end
+	down := m.stackEnd(st) - st.raised(addr).c // the distance below the stack's end
 	switch {
 	case int64(down) <= int64(m.above()) || down > layout.ThreadSize:
 		return p, m.touches(st, addr, notOwnOther, false)
@@ -253,7 +253,7 @@ func (m *machine) locateStack(st *state, p place, addr value, write bool) (place
 	return p, m.touches(st, addr, "deeper on the stack than the proof looks", true)
 }
 
-// locateThread finds a word of the thread during a call: Thread.Flags, to read.
+// locateThread finds a word of the current thread during a call.
 func (m *machine) locateThread(st *state, p place, at uint64, addr value, write bool) (place, bool) {
 	if at&^7 == uint64(thread.Status.Off) {
 		p.status, p.value = true, m.s.status.value()
@@ -271,7 +271,7 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 	case thread.SyscallWork.Off:
 		p.value = m.s.callWork.value()
 		return p, m.own(st)
-	case thread.LastCPU.Off: // there is one
+	case thread.LastCPU.Off: // there is one CPU
 		p.value = m.s.percpu[uint64(percpu.Number.Off)].value()
 		return p, m.own(st)
 	default:
@@ -287,7 +287,7 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 	return p, m.own(st)
 }
 
-// locatePrev finds a word of the thread that is switched.
+// locatePrev finds a word of the thread that leaves the CPU.
 func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place, bool) {
 	switch int(addr.c &^ 7) {
 	case thread.SP.Off:
@@ -312,7 +312,7 @@ func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place,
 	return p, m.own(st)
 }
 
-// locateNext finds a word of the next thread, to read.
+// locateNext finds a word of the next thread, which can only be read.
 func (m *machine) locateNext(st *state, p place, addr value, write bool) (place, bool) {
 	if write || addr.c >= threadSize {
 		return p, m.touches(st, addr, notOwnThread, false)
@@ -328,7 +328,7 @@ func (m *machine) locateNext(st *state, p place, addr value, write bool) (place,
 	return p, m.own(st)
 }
 
-// locateAhead finds a word below the next thread's SP, where it has nothing.
+// locateAhead finds a word below the next thread's SP, where its stack is free.
 func (m *machine) locateAhead(st *state, p place, addr value, write bool) (place, bool) {
 	i := int64(-addr.c+7)/8 - 1
 	if i < 0 || i >= aheadCells || !write && !st.ahead[i].written() {
@@ -338,7 +338,7 @@ func (m *machine) locateAhead(st *state, p place, addr value, write bool) (place
 	return p, m.own(st)
 }
 
-// readCell is a word of the stack; one that was never seen gets a symbol.
+// readCell reads a word of the stack; one that was never seen gets a symbol.
 func (m *machine) readCell(st *state, i int) word {
 	w := &st.cells[i]
 	if w.v != (value{}) {
@@ -354,8 +354,7 @@ func (m *machine) readCell(st *state, i int) word {
 	return *w
 }
 
-// inFirst is how many bytes of an access are in the first of the words that it
-// touches.
+// inFirst returns how many bytes of an access lie in the first word that it touches.
 func (m *machine) inFirst(st *state, o operand, width uint8) uint8 {
 	addr := m.address(st, o)
 	offset := addr.c & 7
@@ -381,7 +380,7 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 	if !ok {
 		return word{}, false
 	}
-	st.verw = st.verw && m.poppedAt(m.address(st, o)) // IRETQ loads those too
+	st.verw = st.verw && m.poppedAt(m.address(st, o)) // IRETQ itself loads those
 	m.accesses(st, o, width, false)
 	w := word{v: p.value}
 	switch {
@@ -399,7 +398,7 @@ func (m *machine) load(st *state, o operand, width uint8) (word, bool) {
 	return w, true
 }
 
-// poppedAt reports whether an address is of the hardware frame that IRETQ pops.
+// poppedAt reports whether an address is in the hardware frame that IRETQ pops.
 func (m *machine) poppedAt(addr value) bool {
 	top := m.s.top
 	if m.isolated() {
@@ -454,7 +453,7 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 	return true
 }
 
-// merge puts a narrow value into a word, shift bits from its lowest.
+// merge puts a narrow value into a word, shift bits above its lowest bit.
 func (m *machine) merge(old, v value, shift uint64, width uint8) value {
 	if width == 8 {
 		return v

@@ -5,7 +5,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// number is the number of the call.
+// number returns the number of the call.
 func (m *machine) number() value {
 	rax := m.s.user[rAX].value()
 	switch {
@@ -17,7 +17,7 @@ func (m *machine) number() value {
 	return rax
 }
 
-// x32Number is the number of the call without x32's bit, with x32=range.
+// x32Number returns the number of the call without x32's bit, with x32=range.
 func (m *machine) x32Number() value {
 	return m.ts.and(m.number().add(maxWord-layout.X32Bit+1), maskOf(4))
 }

@@ -8,27 +8,25 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// noFlush is the bit of a CR3 that is loaded which keeps the translations of its
-// PCID.
+// noFlush is the bit of a new CR3 that keeps the translations of its PCID.
 const noFlush = 1 << x86.X86_CR3_PCID_NOFLUSH_BIT
 
-// tables is what CR3 holds and may hold.
+// tables is the part of the machine's state that is about CR3.
 type tables struct {
-	// cr3 is what reading CR3 gives; kernel what it is while the kernel's page
-	// table is in force.
+	// cr3 is CR3; kernel is the CR3 of the kernel's page table.
 	cr3, kernel value
-	// flushes is UserPCIDFlushMask. owed is set when the variant has taken a bit
-	// of it upon itself, and not dropped the translations yet; needed when that
-	// bit was known to be set.
+	// flushes is UserPCIDFlushMask. owed is set while the variant has cleared a bit
+	// of it and not yet dropped the translations; needed, if that bit was certainly
+	// set.
 	flushes      value
 	owed, needed bool
 }
 
-// isolated reports whether ring 3 is to run on a page table of its own.
+// isolated reports whether ring 3 must run on a page table of its own.
 func (m *machine) isolated() bool { return m.promises.Has(stubs.PromiseIsolated) }
 
-// onEither begins a call on either table of an address space: a thread that was
-// in the kernel when the variant was selected comes from ring 3 on the other.
+// onEither begins a call on either table of an address space: a thread that was in
+// the kernel when the variant was selected comes from ring 3 on the kernel's table.
 func (m *machine) onEither(st *state) *state {
 	if m.isolated() {
 		m.given(st, m.isSet(m.ts.and(m.s.cr3.value(), noFlush|layout.CR3ASID)), true)
@@ -37,18 +35,18 @@ func (m *machine) onEither(st *state) *state {
 	return st
 }
 
-// kernelOf is the CR3 of the kernel's table of the pair that a CR3 is of.
+// kernelOf returns the CR3 of the kernel's table of a pair, from that of either.
 func (ts *terms) kernelOf(cr3 value) value { return ts.and(cr3, ^uint64(layout.PTIUserBits|noFlush)) }
 
-// userCR3 is the CR3 that ring 3 is to run on.
+// userCR3 returns the CR3 on which ring 3 must run.
 func (m *machine) userCR3(st *state) value { return m.ts.or(st.kernel, layout.PTIUserBits) }
 
 // onKernelTable reports whether the kernel's page table is in force, as far as
 // the variant has a choice.
 func (m *machine) onKernelTable(st *state) bool { return !m.isolated() || st.cr3 == st.kernel }
 
-// otherCR3 is the CR3 behind a function of the kernel: of the kernel's table, but
-// perhaps of another address space.
+// otherCR3 sets CR3 behind a function of the kernel: it is that of the kernel's table,
+// but perhaps of another address space.
 func (m *machine) otherCR3(st *state, f *function) {
 	if !m.isolated() || !m.onKernelTable(st) {
 		return
@@ -59,7 +57,7 @@ func (m *machine) otherCR3(st *state, f *function) {
 	st.cr3 = st.kernel
 }
 
-// onTable checks that the kernel's page table is in force at a function.
+// onTable claims that the kernel's page table is in force at a function.
 func (m *machine) onTable(st *state, f *function) bool {
 	if !m.isolated() {
 		return true
@@ -71,8 +69,8 @@ func (m *machine) gotCR3(st *state, want value) func() (string, string, *origin)
 	return func() (string, string, *origin) { return m.show(st, st.cr3), m.show(st, want), nil }
 }
 
-// onUserTable checks what CR3 is on the way to ring 3, and that no translation is
-// left that has become invalid.
+// onUserTable claims what CR3 is on the way to ring 3, and that no invalid translation
+// is left.
 func (m *machine) onUserTable(st *state, f *function) bool {
 	if !m.isolated() {
 		return true
@@ -82,7 +80,7 @@ func (m *machine) onUserTable(st *state, f *function) bool {
 	return m.check(st, claimFlushed, 0, f, !st.owed, nil) && ok
 }
 
-// mapped checks that the page table in force has what an instruction touches.
+// mapped claims that the page table in force maps what an instruction touches.
 func (m *machine) mapped(st *state, o operand, addr value) bool {
 	if st.phase != inCall || m.onKernelTable(st) {
 		return true
@@ -112,7 +110,7 @@ func (m *machine) mapped(st *state, o operand, addr value) bool {
 // fromUser reports whether a term comes from ring 3.
 func (t *term) fromUser() bool { return t != nil && t.user }
 
-// moveCR is MOV from and to a control register.
+// moveCR runs MOV from and to a control register.
 func (m *machine) moveCR(st *state, in *inst) bool {
 	from, to := in.src.kind == isControlReg, in.dst.kind == isControlReg
 	const cr3 = 3
@@ -130,8 +128,8 @@ func (m *machine) moveCR(st *state, in *inst) bool {
 	return false
 }
 
-// loadCR3 loads CR3: with one of the two tables of this address space, and with
-// or without its translations as the variant promises.
+// loadCR3 loads CR3. It claims that the value is one of the two tables of this address
+// space, and that it keeps or drops translations as the variant promises.
 func (m *machine) loadCR3(st *state, w word) bool {
 	if !m.isolated() || st.phase != inCall {
 		return m.check(st, claimCR3, 0, nil, false, m.gotWant(st, w, "no load here"))
@@ -154,8 +152,8 @@ func (m *machine) loadCR3(st *state, w word) bool {
 	return true
 }
 
-// keeps checks that a load of CR3 keeps the translations of its PCID if, and only
-// if, none of them has become invalid.
+// keeps claims that a load of CR3 keeps the translations of its PCID if, and only if,
+// none of them has become invalid.
 func (m *machine) keeps(st *state, user, keeps bool) bool {
 	if !user { // the kernel drops its own itself
 		return m.check(st, claimKeeps, 0, nil, keeps, nil)
@@ -171,12 +169,12 @@ func (m *machine) keeps(st *state, user, keeps bool) bool {
 	})
 }
 
-// asidBit is the bit of UserPCIDFlushMask that tells of this address space: that
-// of the number in the bits CR3ASID, which are clear.
+// asidBit is the bit of UserPCIDFlushMask for this address space, whose ASID in CR3
+// is 0.
 const asidBit = 1
 
-// takesFlush is a store to UserPCIDFlushMask: it may clear the bit, and must drop
-// the translations then.
+// takesFlush handles a store to UserPCIDFlushMask. A variant that clears the bit must
+// drop the translations.
 func (m *machine) takesFlush(st *state, old, v value) bool {
 	if v != m.ts.and(old, ^uint64(asidBit)) {
 		return m.differs(st, claimFlushMask, 0, nil, word{v: v}, m.show(st, old)+" but for the bit of this address space")

@@ -1,7 +1,7 @@
 package prove
 
-// checkPrefixes refuses those that belong to no part of the instruction, or
-// change what it is.
+// checkPrefixes refuses prefixes that do not belong to the instruction, or that change
+// what it is.
 func (d *decoder) checkPrefixes() {
 	in := &d.in
 	switch in.op {

@@ -14,24 +14,24 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// Proof is what is known of a variant.
+// Proof is what the proof found out about a variant.
 type Proof struct {
 	Variant string
-	// Base is the preset, or the axes, whose promises the variant is held to: its
-	// own name, unless it is a file's.
+	// Base names the preset, or the axes, whose promises the variant is held to. It
+	// differs from the variant's name if that comes from a file.
 	Base string
-	// Claims are in the order in which the proof came to them.
+	// Claims are in the order in which the proof met them.
 	Claims []Claim
-	// Paths is how many ways through the variant were followed to their end,
-	// Instructions how many different instructions were met on them.
+	// Paths is the number of paths through the variant that were followed to their
+	// end, Instructions the number of different instructions on them.
 	Paths, Instructions int
-	// Unreached are instructions of the variant that no path comes to.
+	// Unreached are the instructions of the variant that no path reaches.
 	Unreached []Where
 	known     func() []Known
 }
 
-// Known returns what the proof knows of each instruction that was met, by address. As few
-// ask for it, it is found out by going through the variant again.
+// Known returns what the proof knows of each instruction that was met, ordered by address.
+// Few callers ask for it, so the first call goes through the variant again to find it out.
 func (p *Proof) Known() []Known {
 	if p.known == nil { // there is no proof
 		return nil
@@ -49,7 +49,7 @@ func (p *Proof) At(addr uint64) (Known, bool) {
 	return list[i], true
 }
 
-// Outcome is Proved if every claim is; else the worst of theirs.
+// Outcome returns the worst outcome of all claims.
 func (p *Proof) Outcome() Outcome {
 	worst := Proved
 	for _, c := range p.Claims {
@@ -63,16 +63,15 @@ func (p *Proof) Outcome() Outcome {
 	return worst
 }
 
-// Failed returns the claims that are not proved, those that are refuted first.
+// Failed returns the claims that are not proved, the refuted ones first.
 func (p *Proof) Failed() []Claim {
 	failed := slices.DeleteFunc(slices.Clone(p.Claims), func(c Claim) bool { return c.Outcome == Proved })
 	slices.SortStableFunc(failed, func(a, b Claim) int { return cmp.Compare(a.Outcome, b.Outcome) })
 	return failed
 }
 
-// Faults returns the claims that are not proved, one of those that fail for the
-// same reason: that which the proof came to first. Those that are refuted come
-// first.
+// Faults returns the claims that are not proved, the refuted ones first. Of claims
+// that fail for the same reason it returns the one that the proof met first.
 func (p *Proof) Faults() []Fault {
 	var list []Fault
 	at := map[fault]int{}
@@ -96,7 +95,7 @@ func (p *Proof) Err() error {
 	return errors.Join(errs...)
 }
 
-// String returns the outcome and the figures in one line.
+// String sums up the proof in one line.
 func (p *Proof) String() string {
 	count := [3]int{}
 	for _, c := range p.Claims {
@@ -115,8 +114,7 @@ func (p *Proof) String() string {
 	return s + fmt.Sprintf("; %d paths, %d instructions", p.Paths, p.Instructions)
 }
 
-// Prove links a variant with stand-ins for the functions of the kernel and
-// proves it.
+// Prove links a variant with stand-ins for the kernel's functions and proves it.
 func Prove(n stubs.Variant) (*Proof, error) {
 	obj, err := link(n)
 	if err != nil {
@@ -125,7 +123,7 @@ func Prove(n stubs.Variant) (*Proof, error) {
 	return Object(obj, n)
 }
 
-// link links a variant with stand-ins for what it expects of the kernel.
+// link links a variant with stand-ins for the kernel's functions.
 func link(n stubs.Variant) (*asm.Object, error) { return linkAt(n, layout.KernelBase+1<<20) }
 
 func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
@@ -144,8 +142,8 @@ func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
 	return obj, nil
 }
 
-// Object proves a variant as it lies in a linked program, such as a whole
-// kernel: from its bytes, and by the promises of its descriptor.
+// Object proves a variant in a linked program, such as a whole kernel: its bytes as
+// they are there, against the promises of its descriptor.
 func Object(obj *asm.Object, n stubs.Variant) (*Proof, error) {
 	s, err := newSubject(obj, n)
 	if err != nil {
@@ -201,7 +199,7 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	return s, s.readDescriptor(obj)
 }
 
-// bytesAt is a part of the program's memory, nil if it is not in the file.
+// bytesAt returns a part of the program's memory, nil if it is not in the file.
 func bytesAt(obj *asm.Object, addr, size uint64) []byte {
 	for _, sec := range obj.Sections {
 		if n := uint64(len(sec.Bytes)); addr >= sec.Addr && addr-sec.Addr <= n && size <= n-(addr-sec.Addr) {
@@ -261,10 +259,10 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 	return errors.New("it is not in the table of variants")
 }
 
-// maxFrom is how far back a report follows a value.
+// maxFrom is how many instructions a report follows a value back.
 const maxFrom = 6
 
-// report makes a proof of what the machine found.
+// report turns what the machine found into a proof.
 func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 	p := &Proof{Variant: s.name, Base: s.base, Paths: m.paths, Instructions: len(m.met)}
 	p.Claims = make([]Claim, 0, len(m.order))
@@ -310,8 +308,8 @@ func (s *subject) report(m *machine, obj *asm.Object) *Proof {
 	return p
 }
 
-// inSwitch reports whether an address is in the context switch, where the
-// stack's words are no frame.
+// inSwitch reports whether an address is in the context switch, where the words of
+// the stack are not a frame.
 func (s *subject) inSwitch(addr uint64) bool {
 	p := s.partOf(addr)
 	if p == nil {
@@ -321,7 +319,8 @@ func (s *subject) inSwitch(addr uint64) bool {
 	return name == stubs.SwitchTo || name == stubs.SwitchResume
 }
 
-// unreached reads each function from its start and lists what was never run.
+// unreached reads each function from its start and lists the instructions that no path
+// has reached.
 func (s *subject) unreached(m *machine, places places) []Where {
 	var list []Where
 	for i := range s.parts {
@@ -341,14 +340,14 @@ func (s *subject) unreached(m *machine, places places) []Where {
 	return list
 }
 
-// places names instructions.
+// places names instructions by their address.
 type places struct {
 	s     *subject
 	rows  map[uint64]*asm.Row
 	named map[uint64]Where // so far
 }
 
-// places takes the listings' rows of the variant's instructions.
+// places collects the rows of the listings of the variant.
 func (s *subject) places(obj *asm.Object) places {
 	p := places{s, map[uint64]*asm.Row{}, map[uint64]Where{}}
 	for _, l := range obj.Listings() {
@@ -364,7 +363,7 @@ func (s *subject) places(obj *asm.Object) places {
 	return p
 }
 
-// row is the listing's of an instruction, an empty one if it is in none.
+// row returns an instruction's row in its listing, an empty row if no listing has it.
 func (p places) row(addr uint64) *asm.Row {
 	if r := p.rows[addr]; r != nil {
 		return r
@@ -372,7 +371,7 @@ func (p places) row(addr uint64) *asm.Row {
 	return &asm.Row{}
 }
 
-// at names an instruction: by the listing, or by its bytes if it is in none.
+// at names an instruction: by its listing or, if none has it, by its bytes.
 func (p places) at(addr uint64) Where {
 	w, ok := p.named[addr]
 	if !ok {
@@ -389,7 +388,7 @@ func (p places) name(addr uint64) Where {
 	}
 	row := p.row(addr)
 	name, start := part.name, part.addr
-	for _, l := range p.s.labels { // of a file's functions
+	for _, l := range p.s.labels { // labels in the functions of a file
 		if l.Addr > start && l.Addr <= addr {
 			name, start = l.Name, l.Addr
 		}

@@ -32,7 +32,8 @@ const gsPrefix = 0x65
 
 var prefixes = []byte{0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, gsPrefix, 0x66, 0x67}
 
-// byGS reports whether an instruction has the prefix: the same byte in an address is none.
+// byGS reports whether an instruction has the prefix, which the same byte in an address is
+// not.
 func byGS(code []byte) bool {
 	for _, b := range code {
 		if b == gsPrefix || bytes.IndexByte(prefixes, b) < 0 {

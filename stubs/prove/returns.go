@@ -8,25 +8,24 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// predictors are what a call has done about the CPU's predictors, of a variant that promises
-// to.
+// predictors are what a call has done about the CPU's predictors so far, in a variant that
+// promises to.
 type predictors struct {
-	// branches are those that were taken since SYSCALL; forgot is set when an LFENCE came
+	// branches is the number of branches taken since SYSCALL; forgot is set by an LFENCE
 	// behind as many as clear the branch history.
 	branches int
 	forgot   bool
-	// covered is set when an instruction had the byte of the RET that is to be forgotten
-	// in its middle, untrained when an LFENCE came behind that, barrier when IBPB was
-	// written.
+	// covered is set once an instruction has run that has the RET to be forgotten in its
+	// middle, untrained by an LFENCE behind that, barrier by a write of IBPB.
 	covered, untrained, barrier bool
-	// fresh is set when the call depth was set to that of a call from ring 3.
+	// fresh is set once the call depth is that of a call from ring 3.
 	fresh bool
 	// counts is set behind a CALL of one of the variant's functions that must count it.
 	counts bool
 	depth  word // PerCPU.CallDepth
 }
 
-// predictorText is what a claim about them says.
+// predictorText says what a claim about the predictors states.
 func (k claimKind) predictorText(of string) string {
 	if of == "" {
 		of = map[claimKind]string{claimHistory: "an indirect branch", claimUntrained: "a RET or an indirect branch"}[k]
@@ -50,9 +49,9 @@ func (k claimKind) predictorText(of string) string {
 	return "the CALL is counted"
 }
 
-// predicted takes the address that the CPU predicts for a RET from its return
-// stack, and checks of a variant that promises retpolines that nothing is done
-// there if it is not the right one.
+// predicted takes from the CPU's return stack the address that it predicts for a RET.
+// For a variant that promises retpolines it claims that a wrong prediction does
+// nothing there.
 func (m *machine) predicted(st *state, to word) bool {
 	guess := st.calls
 	if guess != nil {
@@ -89,15 +88,15 @@ func (m *machine) predicted(st *state, to word) bool {
 	})
 }
 
-// branched counts a branch that is taken, for a variant that promises to clear the
-// branch history.
+// branched counts a taken branch, for a variant that promises to clear the branch
+// history.
 func (m *machine) branched(st *state) {
 	if st.phase == inCall && !st.forgot && m.promises.Has(stubs.PromiseHistory) {
 		st.branches++
 	}
 }
 
-// forgot checks, of a variant that promises it, that the CPU's branch history holds no
+// forgot claims, for a variant that promises it, that the CPU's branch history holds no
 // branch of ring 3 at an indirect branch, or where a function of the kernel is called.
 func (m *machine) forgot(st *state, f *function) bool {
 	return !m.promises.Has(stubs.PromiseHistory) || st.phase != inCall || m.check(st, claimHistory, 0, f, st.forgot, func() (string, string, *origin) {
@@ -105,7 +104,7 @@ func (m *machine) forgot(st *state, f *function) bool {
 	})
 }
 
-// mayBranch checks what a variant promises of a RET or an indirect branch by where it is.
+// mayBranch claims what a variant promises of the places of RETs and indirect branches.
 func (m *machine) mayBranch(st *state, in *inst) bool {
 	ret := in.op == opRET || in.op == opRETN
 	if !ret && in.src.kind == isImm || st.phase != inCall && st.phase != inResume {
@@ -133,18 +132,19 @@ func (m *machine) mayBranch(st *state, in *inst) bool {
 // lineSize is the size of a cache line in bytes.
 const lineSize = 64
 
-// untrainedAt checks, of a variant that promises it, that the CPU has forgotten what ring
-// 3 has taught it of RETs, or the call depth that ring 3 has left.
+// untrainedAt claims, for a variant that promises it, that the CPU has forgotten what ring
+// 3 taught it about RETs, or the call depth that ring 3 left.
 func (m *machine) untrainedAt(st *state, f *function) bool {
 	return st.phase != inCall || m.hasForgotten(st) || m.check(st, claimUntrained, 0, f, false, nil)
 }
 
-// hasForgotten reports whether it has, or the variant does not promise it.
+// hasForgotten reports whether the CPU has forgotten that, or the variant does not promise
+// it.
 func (m *machine) hasForgotten(st *state) bool {
 	return (!m.promises.Has(stubs.PromiseUntrained) || st.untrained) && (!m.promises.Has(stubs.PromiseCallDepth) || st.fresh) && (!m.promises.Has(stubs.PromiseIBPB) || st.barrier)
 }
 
-// setsDepth checks what is stored in PerCPU.CallDepth.
+// setsDepth claims what is stored in PerCPU.CallDepth.
 func (m *machine) setsDepth(st *state, old, v value) bool {
 	fresh := st.calls == nil && v.is(1<<63)
 	st.fresh = st.fresh || fresh
@@ -153,9 +153,9 @@ func (m *machine) setsDepth(st *state, old, v value) bool {
 	return m.check(st, claimDepth, 0, nil, fresh || counted || full, func() (string, string, *origin) { return m.show(st, v), "another", nil })
 }
 
-// otherDepth lets other threads count their calls. When this one runs again its own switch
-// has filled the return stack: the count is what it was, or that of a full one. So it is
-// left alone where only an interrupt may come: a full one is as good as any.
+// otherDepth lets other threads count their calls. When this thread runs again its switch
+// has filled the return stack, and the count is the old one or that of a full stack. So the
+// model leaves the count alone where only an interrupt may come: a full stack is as good.
 func (m *machine) otherDepth(st *state) {
 	if !m.promises.Has(stubs.PromiseCallDepth) || m.walk != nil || st.depth.by == lost {
 		return
@@ -168,7 +168,7 @@ func (m *machine) otherDepth(st *state) {
 	}
 }
 
-// returnsFrom are the addresses of the RETs from a place of the variant on to the end of
+// returnsFrom returns the addresses of the RETs from a label of the variant to the end of
 // its function.
 func returnsFrom(s *subject, obj *asm.Object, name string) (list []uint64) {
 	at, ok := obj.Addr(stubs.FuncName(name, s.name))
@@ -189,13 +189,13 @@ func returnsFrom(s *subject, obj *asm.Object, name string) (list []uint64) {
 	return list
 }
 
-// fills remembers at an LFENCE whether CALLs from which nobody returned have filled
-// the return stack with addresses of INT3, at which the CPU stops.
+// fills notes at an LFENCE whether CALLs without a RET have filled the return stack with
+// addresses of INT3, at which the CPU stops.
 func (m *machine) fills(st *state) {
 	st.filled = st.filled || m.filledBy(st) >= stubs.ReturnStack
 }
 
-// filledBy is how many such addresses are on top of the return stack.
+// filledBy returns how many such addresses are on top of the return stack.
 func (m *machine) filledBy(st *state) (n int) {
 	for c := st.calls; c != nil; c = c.before {
 		if in, err := m.fetch(c.addr); err != nil || in.op != opINT3 {
@@ -206,8 +206,8 @@ func (m *machine) filledBy(st *state) (n int) {
 	return n
 }
 
-// captures reports whether the code at an address is LFENCE, or PAUSE too, and a
-// JMP back; or an instruction at which the CPU stops.
+// captures reports whether speculation at an address does nothing: the code is LFENCE,
+// with or without PAUSE, and a JMP back, or an instruction at which the CPU stops.
 func (m *machine) captures(start uint64) bool {
 	fence := false
 	for addr := start; ; {

@@ -8,13 +8,13 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// A path back to ring 3 may look for work, let it be done and look again, without
-// an end. So a state that is behind such work is remembered: what was followed
-// from one that is the same but for the names of its unknowns proves the same of
-// this one, and the path ends.
+// A path back to ring 3 may look for work, have it done and look again, without end.
+// So the machine remembers the states behind such work. If a state differs from an
+// earlier one only in the names of its unknowns, what followed from the earlier one
+// proves the same for it, and the path ends.
 
-// again reports whether a state like this one has been here already; if not, it
-// is remembered. It drops the facts of what nothing depends on any more.
+// again reports whether a state like this one has been here before, and remembers it
+// if not. It drops the facts on which nothing depends any more.
 func (m *machine) again(st *state) bool {
 	m.namers++
 	n := namer{m: m, b: m.named[:0], by: m.namers}
@@ -31,8 +31,8 @@ func (m *machine) again(st *state) bool {
 	return false
 }
 
-// namer writes a state so that two states read the same if they are the same but
-// for the names of the unknowns that have come up on the way.
+// namer writes a state as text, in which the unknowns that have come up on the way are
+// numbered: two states that differ only in their names read the same.
 type namer struct {
 	m  *machine
 	b  []byte
@@ -46,7 +46,7 @@ func (n *namer) print(list ...uint64) {
 	}
 }
 
-// pack makes a number of truths.
+// pack packs Booleans into a number.
 func pack(list ...bool) (x uint64) {
 	for _, b := range list {
 		x <<= 1
@@ -57,8 +57,8 @@ func pack(list ...bool) (x uint64) {
 	return x
 }
 
-// state writes all that decides about what can follow: every field of a state
-// but those that only tell how it came about.
+// state writes everything that decides what can follow: every field of a state except
+// those that only tell how it came about.
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
@@ -118,7 +118,7 @@ func (n *namer) words(list []word) {
 	}
 }
 
-// facts writes those that tell of what the state is made of, and keeps no others.
+// facts writes the facts about unknowns that occur in the state, and drops the others.
 func (n *namer) facts(st *state) {
 	var all, kept []*facts
 	for f := st.facts; f != nil; f = f.before {
@@ -146,7 +146,7 @@ func (n *namer) facts(st *state) {
 	}
 }
 
-// has reports whether a term is of an unknown that has a name.
+// has reports whether a term contains an unknown that has a name.
 func (n *namer) has(t *term) bool {
 	switch {
 	case t == nil:

@@ -6,8 +6,8 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// step runs one instruction and reports whether the path goes straight on.
-// Where it parts, or goes elsewhere, the ways on are left in m.todo.
+// step runs one instruction and reports whether the path goes straight on. Where the
+// path branches or goes elsewhere, step leaves the ways on in m.todo.
 func (m *machine) step(st *state) bool {
 	m.returns(st)
 	m.steps++
@@ -56,17 +56,17 @@ func (m *machine) step(st *state) bool {
 	return m.boundary(st)
 }
 
-// decide leaves both ways of a condition that is open to be followed, and
-// returns false; or tells which way it goes.
+// decide takes the way of a condition that the facts decide, and returns true. If the
+// condition is open, it leaves both ways in m.todo and returns false.
 func (m *machine) decide(st *state, in *inst, taken func(*state, bool)) bool {
 	p, inverted := m.predicate(st, in.cc)
 	return m.decideOn(st, p, inverted, taken)
 }
 
-// decideOn is decide of a predicate or, inverted, of its opposite.
+// decideOn is decide for a predicate or, if inverted, its opposite.
 func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*state, bool)) bool {
 	if p.kind == undecided {
-		// Both ways, with nothing learnt: the flag is what it is.
+		// The proof does not follow the flag: both ways are open and teach nothing.
 		flag := predicate{equal, unfollowed("a flag that is not followed", false).value(), known(0)}
 		branch := m.fork(st)
 		m.given(branch, flag, false)
@@ -98,8 +98,8 @@ func (m *machine) decideOn(st *state, p predicate, inverted bool, taken func(*st
 	return false
 }
 
-// way follows one way of an open condition, which may be that of a flag that is not
-// followed.
+// way follows one way of an open condition. If flag is set, the condition is that of a
+// flag which the proof does not follow.
 func (m *machine) way(st *state, holds, flag bool, taken func(*state, bool)) {
 	if !m.quick {
 		text := "the condition holds"
@@ -116,13 +116,13 @@ func (m *machine) way(st *state, holds, flag bool, taken func(*state, bool)) {
 	}
 }
 
-// predicate is the condition cc of the flags, or its opposite.
+// predicate returns the condition cc of the flags, or its opposite if inverted.
 func (m *machine) predicate(st *state, cc uint8) (p predicate, inverted bool) {
 	p, inverted = m.flag(st, cc>>1)
 	return p, inverted != (cc&1 != 0)
 }
 
-// carry is the predicate that CF is set, or its opposite.
+// carry returns the predicate that CF is set, or its opposite if inverted.
 func (m *machine) carry(st *state) (p predicate, inverted bool) {
 	c := &st.cond
 	if c.kind == condFlags {
@@ -131,7 +131,7 @@ func (m *machine) carry(st *state) (p predicate, inverted bool) {
 	return c.carry, c.clear
 }
 
-// flag is the condition whose code is twice n.
+// flag returns the condition with the code 2n, or its opposite if inverted.
 func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 	c := &st.cond
 	p.kind = undecided
@@ -216,10 +216,11 @@ func (m *machine) flag(st *state, n uint8) (p predicate, inverted bool) {
 	return p, false
 }
 
-// signed is a value whose unsigned order is the signed one of v's.
+// signed maps a value so that the unsigned order of the results is the signed order of
+// the values.
 func (m *machine) signed(v value, width uint8) value { return m.ts.sext(v, width).add(1 << 63) }
 
-// read is an operand's value.
+// read reads an operand.
 func (m *machine) read(st *state, o operand, width uint8) (word, bool) {
 	switch o.kind {
 	case inReg:
@@ -240,7 +241,7 @@ func (m *machine) read(st *state, o operand, width uint8) (word, bool) {
 	return w, ok
 }
 
-// write gives an operand a value of the width's bits.
+// write stores the lowest width bytes of a word in an operand.
 func (m *machine) write(st *state, o operand, width uint8, w word) bool {
 	if o.kind == inMem {
 		return m.store(st, o, width, w)
@@ -325,7 +326,7 @@ func (m *machine) execute(st *state, in *inst) bool {
 	return m.compute(st, in)
 }
 
-// move is MOV and MOVZX.
+// move runs MOV and MOVZX.
 func (m *machine) move(st *state, in *inst) bool {
 	width := in.width
 	if in.op == opMOVZX {
@@ -335,7 +336,7 @@ func (m *machine) move(st *state, in *inst) bool {
 	return ok && m.write(st, in.dst, in.width, w)
 }
 
-// jump is JMP, CALL, RET and RETN.
+// jump runs JMP, CALL, RET and RETN.
 func (m *machine) jump(st *state, in *inst) {
 	var to word
 	ok := true
@@ -389,7 +390,7 @@ func (m *machine) jump(st *state, in *inst) {
 	}
 }
 
-// trap is UD2: what a variant has where it must not come.
+// trap runs UD2, which marks a place that a variant must not reach.
 func (m *machine) trap(st *state) {
 	asked, goal := m.wasWork(st, layout.TIFEntryWork, true), m.workThere(st, layout.TIFEntryWork)
 	if m.byFrame() {
@@ -404,8 +405,8 @@ func (m *machine) trap(st *state) {
 	}
 }
 
-// system runs the instructions that change the machine but no operand; done
-// is false for all others.
+// system runs the instructions that change the machine but no operand. done is false
+// if in is not one of them.
 func (m *machine) system(st *state, in *inst) (ok, done bool) {
 	set := func(flag int, to tri) (bool, bool) {
 		st.flags[flag], st.flagBy[flag] = to, m.moved(st, nil)
@@ -439,9 +440,9 @@ func (m *machine) system(st *state, in *inst) (ok, done bool) {
 			st.cond.kind = condResult
 		}
 	case opVERW:
-		// The buffers are overwritten if the operand is in memory, and Linux has it
-		// name a segment that can be written (Intel, "Deep Dive: Microarchitectural
-		// Data Sampling"; Documentation/arch/x86/mds.rst).
+		// VERW overwrites the buffers only if its operand is in memory; Linux has the
+		// operand name a writable segment (Intel, "Deep Dive: Microarchitectural Data
+		// Sampling"; Documentation/arch/x86/mds.rst).
 		w := word{}
 		if in.src.kind == inMem {
 			var ok bool

@@ -1,9 +1,9 @@
 package prove
 
-// maxTurns is how many turns of a repeated string instruction are followed.
+// maxTurns limits the turns of a repeated string instruction that the proof follows.
 const maxTurns = 4096
 
-// counted is LOOP and JRCXZ.
+// counted runs LOOP and JRCXZ.
 func (m *machine) counted(st *state, in *inst) bool {
 	if in.op == opLOOP {
 		st.regs[rCX] = word{m.at(st).resolve(st.regs[rCX].v).add(^uint64(0)), m.moved(st, st.regs[rCX].by)}
@@ -16,7 +16,7 @@ func (m *machine) counted(st *state, in *inst) bool {
 	})
 }
 
-// strings is MOVS, STOS, LODS, SCAS and CMPS, repeated if the count is known.
+// strings runs MOVS, STOS, LODS, SCAS and CMPS, repeated ones if the count is known.
 // An interrupt may come after each turn, as after an instruction.
 func (m *machine) strings(st *state, in *inst) bool {
 	if st.flags[flagDF] == either {
@@ -46,7 +46,7 @@ func (m *machine) strings(st *state, in *inst) bool {
 	return true
 }
 
-// turn is one turn of a string instruction.
+// turn runs one turn of a string instruction.
 func (m *machine) turn(st *state, in *inst) bool {
 	from := operand{kind: inMem, base: rSI, index: noReg, scale: 1}
 	to := operand{kind: inMem, base: rDI, index: noReg, scale: 1}

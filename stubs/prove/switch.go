@@ -6,9 +6,9 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// switched is the jump to the next thread: what the switch must have done by
-// then. The path goes on where the thread that left comes back, whoever left
-// for it and by whatever variant's switch.
+// switched runs the jump to the next thread, with the claims about what the switch must
+// have done by then. The path goes on where the thread that left runs again, whichever
+// thread and whichever variant's switch left for it.
 func (m *machine) switched(st *state) {
 	m.leaves(st)
 	ok := m.check(st, claimKernelGS, 0, nil, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
@@ -45,7 +45,7 @@ func (m *machine) switched(st *state) {
 	m.follow(st)
 }
 
-// resumed is the return of the switch to its caller.
+// resumed claims what must hold when the switch returns to its caller.
 func (m *machine) resumed(st *state) {
 	ok := m.inKernel(st, theSwitch)
 	for i, w := range st.scratch {
@@ -66,7 +66,7 @@ func (m *machine) resumed(st *state) {
 	}
 }
 
-// switchText is what a claim of the context switch or of the set-up says.
+// switchText says what a claim about the context switch or the set-up states.
 func (k claimKind) switchText(n uint8, of string) string {
 	switch k {
 	case claimNextIP:

@@ -1,8 +1,7 @@
 package prove
 
-// traced is one thing that happened on a path, with what was claimed there: what
-// the oracle (see smt.go) goes through again. Paths share it up to where they
-// part.
+// traced is one thing that happened on a path, with the claims there. The oracle
+// (see smt.go) goes through it again. Paths share it up to the branch where they part.
 type traced struct {
 	kind  tracedKind
 	at    uint64
@@ -10,7 +9,7 @@ type traced struct {
 	holds bool  // of parted and kept: whether the instruction's condition holds
 	flag  bool  // of parted: the condition is of a flag that is not followed
 	// before and after are the machine around what the kernel did; before is nil
-	// where a path begins. Of an instruction before is kept for trials.
+	// where a path begins. Trials keep the machine before each instruction, too.
 	before, after *state
 	prev          *traced // what happened before
 	claims        []obligation
@@ -39,14 +38,14 @@ type obligation struct {
 	ghost   bool  // what the claim depends on beside the machine
 }
 
-// hint is where an operand in memory is, as the proof has found.
+// hint is where the proof has found an operand in memory.
 type hint struct {
 	o    operand
 	addr value
 }
 
-// leadsToRefuted finds out from which places on a path comes to a claim that is
-// refuted.
+// leadsToRefuted reports whether a refuted claim follows, and marks all places from
+// which one does.
 func (t *traced) leadsToRefuted() bool {
 	for _, c := range t.claims {
 		t.refutes = t.refutes || c.outcome == Refuted
@@ -57,7 +56,7 @@ func (t *traced) leadsToRefuted() bool {
 	return t.refutes
 }
 
-// trace adds what happens to a path.
+// trace records one thing that happens on a path.
 func (m *machine) trace(st *state, t traced) {
 	if m.traces {
 		next := &traced{}
@@ -72,7 +71,7 @@ func (m *machine) trace(st *state, t traced) {
 	}
 }
 
-// begins is the root of what is traced from a state on.
+// begins records the start of a path.
 func (m *machine) begins(st *state) {
 	if m.traces {
 		after := *st
@@ -81,8 +80,8 @@ func (m *machine) begins(st *state) {
 	}
 }
 
-// leaves marks that from here on it is the kernel that changes the machine, until
-// the next instruction runs.
+// leaves notes that the kernel changes the machine from here until the next
+// instruction runs.
 func (m *machine) leaves(st *state) {
 	if m.traces && st.left == nil {
 		left := *st
@@ -90,7 +89,7 @@ func (m *machine) leaves(st *state) {
 	}
 }
 
-// returns is the first instruction behind what the kernel did.
+// returns records, at the first instruction that follows, what the kernel did.
 func (m *machine) returns(st *state) {
 	if st.left != nil {
 		left := st.left
@@ -100,7 +99,7 @@ func (m *machine) returns(st *state) {
 	}
 }
 
-// obliges takes down a claim on this path.
+// obliges records a claim on this path.
 func (m *machine) obliges(st *state, o obligation) {
 	if !m.traces {
 		return
@@ -119,20 +118,20 @@ func (m *machine) obliges(st *state, o obligation) {
 	st.traced.claims = append(st.traced.claims, o)
 }
 
-// othersWord is a word that others wrote last: its place in runner.memory.
+// othersWord is a word that others wrote last, by its index in runner.memory.
 type othersWord struct {
 	place int
 	v     value
 }
 
-// readsOthers takes down that the instruction reads a word that others wrote last.
+// readsOthers records that the instruction reads a word that others wrote last.
 func (m *machine) readsOthers(st *state, place int, v value) {
 	if m.snapshots && st.traced != nil && st.traced.kind == ran {
 		st.traced.others = append(st.traced.others, othersWord{place, v})
 	}
 }
 
-// finds takes down where an operand is.
+// finds records where an operand is.
 func (m *machine) finds(st *state, o operand, addr value) {
 	if m.traces && st.traced != nil {
 		st.traced.hints = append(st.traced.hints, hint{o, addr})

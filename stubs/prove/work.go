@@ -100,8 +100,8 @@ func (m *machine) slowExit(st *state, f *function) {
 	}
 }
 
-// wasWork reports whether the bits of Thread.Flags are known to have been set,
-// one at least, or clear when the variant last read them.
+// wasWork reports whether at least one of the bits of Thread.Flags was certainly set
+// when the variant last read them or, with set false, all were clear.
 func (m *machine) wasWork(st *state, bits uint64, set bool) bool {
 	if set {
 		return m.at(st).some(st.work, bits)
@@ -115,12 +115,12 @@ func (m *machine) workThere(st *state, bits uint64) predicate {
 	return predicate{below, known(0), m.ts.and(st.work, bits)}
 }
 
-// workIs reports whether they are known to be so still.
+// workIs reports whether that is certainly still so.
 func (m *machine) workIs(st *state, bits uint64, set bool) bool {
 	return !st.stale && m.wasWork(st, bits, set)
 }
 
-// gotWork tells of Thread.Flags in a report.
+// gotWork describes Thread.Flags for a report.
 func (m *machine) gotWork(st *state, want string) func() (string, string, *origin) {
 	return func() (string, string, *origin) {
 		if st.stale {
