@@ -134,7 +134,7 @@ kernel_page_table; EAX and EDX are the low and high flags of an entry.`,
 		}
 	}
 	start := FUNC("startup_32",
-		`startup_32: 32-bit protected mode, no paging. It maps all RAM below PhysMapSize
+		`startup_32: 32-bit protected mode, no paging. It maps all RAM below PhysMapLow
 at PhysMap in 2 MiB pages, the kernel's image at KernelBase in 4 KiB pages
 (text read-only, data not executable), and for the jump the first GiB where
 it is. A CPU that cannot run the kernel ends in startup_stop.`,

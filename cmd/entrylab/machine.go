@@ -66,7 +66,7 @@ func (m *machineFlags) flags(some []engine.Engine) []cli.Flag {
 		},
 		bochsFlag(),
 		&cli.StringFlag{Name: "cpu", Usage: cpuUsage(), Value: vm.DefaultCPU, Destination: &m.cpu},
-		&cli.GenericFlag{Name: "memory", Usage: "RAM of this `SIZE`, as 512MiB or 2GiB; memory above 4 GiB is not used", Value: memoryValue{&m.memory}},
+		&cli.GenericFlag{Name: "memory", Usage: "RAM of this `SIZE`, as 512MiB or 2GiB", Value: memoryValue{&m.memory}},
 		&cli.GenericFlag{
 			Name: "timeout", HideDefault: true, Value: timeValue{&m.timeout},
 			Usage: fmt.Sprintf("end a machine after this `TIME`, as 90s or 2m; without it, after %d million instructions, however long these take here, "+

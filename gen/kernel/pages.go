@@ -24,12 +24,12 @@ func pageAlignUp(r Reg) Block {
 }
 
 // pages is the allocator of physical memory. RAM is handed out from low to
-// high and not touched before; pages that are given back go to a list that is used
-// first.
+// high, but that above layout.PhysMapLow before all other (as Linux does), and not touched
+// before; pages that are given back go to a list that is used first.
 func pages() Program {
 	return Program{
 		Funcs: Funcs(
-			mmInit, addRange, reserveRange, nextRange, getFreePage, getKernelPage, allocPage, freePage,
+			mmInit, addRange, reserveRange, physmapInit, lowPage, pageCountsInit, nextRange, getFreePage, getKernelPage, allocPage, freePage,
 			takeTable, allocTable, freeTable,
 			allocStack, freeStack,
 		),
@@ -79,7 +79,7 @@ func mmInit() Func {
 	}
 	return FUNC("mm_init",
 		`mm_init finds the free RAM: what the memory map calls RAM, from 1 MiB to the
-end of the linear map, without the kernel, the initramfs and the command line.
+end of the linear map, which it makes, without the kernel, the initramfs and the command line.
 Fails by boot_fail if there is too little.`,
 		LEAQ(Sym(initSpace), RAX),
 		CALL(areasInit),
@@ -116,6 +116,8 @@ Fails by boot_fail if there is too little.`,
 		MOVQ(bootInfo.Cmdline, RDX),
 		LEAQ(RDX.At(layout.CmdlineMax), RCX),
 		reserve(RDX, RCX, layout.PhysMap),
+		CALL(physmapInit),
+		CALL(pageCountsInit),
 
 		XORL(RAX, RAX),
 		LEAQ(Sym(mmRanges), RCX),

@@ -15,9 +15,8 @@ const (
 	ptShift   = 12
 )
 
-// pteAddr cuts a page-table entry down to its physical address: all of the
-// kernel's pages lie below 4 GiB. Used with ANDL, which clears the upper half.
-const pteAddr = uint32(0xffff_f000)
+// largePage is what an entry of a page directory can map itself.
+const largePage = 1 << pdShift
 
 // userTable are the flags of an entry that points to a table.
 const userTable = x86.PAGE_PRESENT | x86.PAGE_RW | x86.PAGE_USER | x86.PAGE_ACCESSED
@@ -51,7 +50,16 @@ func skipTo(addr Reg, shift int) Block {
 
 // tableOf follows the entry RAX to its table; R8 holds PhysMap.
 func tableOf() Block {
-	return Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}
+	return Block{ANDQ(pageMask, RAX), ADDQ(R8, RAX)}
+}
+
+// notNX clears the only high flag of the entry r that the kernel sets, and not in those
+// that lead to a user's table.
+func notNX(r Reg) Ins { return BTRQ(63, r) }
+
+// physical puts the physical address of the linear address from in to.
+func physical(from, to Reg) Block {
+	return Block{MOVQ(uint64(1<<64-layout.PhysMap), to), ADDQ(from, to)}
 }
 
 // topLevel puts the current address space's top-level table in RAX.
@@ -113,8 +121,9 @@ func pteAlloc() Func {
 				POPQ(RDI),
 				TESTQ(RAX, RAX),
 				JE("out"),
-				MOVL(RAX, RCX), // PhysMap is a multiple of 4 GiB
-				ORL(userTable, RCX),
+				MOVQ(RAX, RCX),
+				SUBQ(R8, RCX),
+				ORQ(userTable, RCX),
 				setEntry(shift),
 			).ELSE(tableOf()),
 		}
@@ -200,11 +209,12 @@ func zapRange() Func {
 			CALL(nextPte),
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			MOVL(RAX.At(0), RDI),
+			MOVQ(RAX.At(0), RDI),
 			MOVQ(0, RAX.At(0)),
 			TESTL(layout.PTEShared|layout.PTECounted, RDI),
 			IF(E,
-				ANDL(pteAddr, RDI),
+				notNX(RDI),
+				ANDQ(pageMask, RDI),
 				ADDQ(R8, RDI),
 				CALL(freePage),
 			).ELSE(
@@ -296,8 +306,9 @@ protection EDX.`,
 			CALL(nextPte),
 			TESTQ(RAX, RAX),
 			BREAK(E),
-			MOVL(RAX.At(0), RCX),
-			ANDL(pteAddr|layout.PTEShared|layout.PTECounted, RCX),
+			MOVQ(RAX.At(0), RCX),
+			notNX(RCX),
+			ANDQ(pageMask|layout.PTEShared|layout.PTECounted, RCX),
 			ORQ(bits, RCX),
 			TESTL(layout.PTECounted, RCX),
 			IF(NE, ANDQ(^x86.PAGE_RW, RCX)), // until cow_break

@@ -174,28 +174,27 @@ force then: the user's may be about to lose the running code.`,
 		MOVQ(RDX, gs.TSS.SP0),
 		MOVQ(RCX, gs.UserBits),
 		MOVQ(RAX, Sym(userPdpt).Add(8*int(uint64(layout.KernelBase)>>pdptShift&511))),
-		XORL(RDX, RDX),
+		MOVQ(RCX, RDX),
 		LEAQ(Sym(physmapPdpt), RSI),
 		LEAQ(Sym(userPhysmapPdpt), RDI),
-		DO(
+		MOVL(layout.PhysMapSize>>pdptShift, RCX),
+		CLD(),
+		TESTL(RDX, RDX),
+		IF(E, REP(MOVSQ())).ELSE(
 			XORL(RAX, RAX),
-			TESTL(RCX, RCX),
-			CMOVQE(RSI.Index(RDX, 8), RAX),
-			MOVQ(RAX, RDI.Index(RDX, 8)),
-			INCL(RDX),
-			CMPL(RDX, layout.PhysMapSize>>pdptShift),
-		).WHILE(B),
+			REP(STOSQ()),
+		),
 		// The kernel's pages are global, which they must not be if a load of CR3
 		// is to drop them. A change of CR4.PGE drops all translations, of every
 		// PCID (SDM volume 3, 4.10.4.1).
 		MOVQ(CR4, RAX),
 		ORQ(x86.CR4_PGE, RAX),
 		MOVQ(RAX, CR4),
-		MOVQ(RAX, RDX),
+		MOVQ(RAX, RCX),
 		ANDQ(^x86.CR4_PGE, RAX),
 		MOVQ(RAX, CR4),
-		TESTL(RCX, RCX),
-		IF(E, MOVQ(RDX, CR4)),
+		TESTL(RDX, RDX),
+		IF(E, MOVQ(RCX, CR4)),
 		RETURN(),
 	).Takes(RDI).Keeps(R8)
 }
@@ -225,7 +224,7 @@ func sysUserMap() Func {
 			TESTL(x86.PAGE_PRESENT, RAX),
 			IF(E, skipTo(addr, shift), JMP("next")),
 			leaf,
-			unless(shift == ptShift, Block{ANDL(pteAddr, RAX), ADDQ(R8, RAX)}),
+			unless(shift == ptShift, Block{notNX(RAX), tableOf()}),
 		}
 	}
 	return FUNC("sys_user_map",

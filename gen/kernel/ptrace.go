@@ -425,6 +425,7 @@ func ptraceWord() Func {
 			NOTL(RCX),
 			TESTL(RSI, RCX),
 			JNE("none"),
+			notNX(RAX),
 			tableOf(),
 		}
 	}

@@ -84,6 +84,7 @@ func perfUserWord() Func {
 			MOVQ(RAX.Index(RCX, 1), RAX),
 			TESTL(x86.PAGE_PRESENT, RAX),
 			IF(E, XORL(RDX, RDX), RETURN()),
+			notNX(RAX),
 			tableOf(),
 		}
 	}

@@ -27,7 +27,6 @@ const (
 const (
 	// screenMap is where the pixels are mapped: in the last GiB of addresses.
 	screenMap = layout.KernelBase + 1<<30
-	largePage = 2 << 20
 	// screenMost is how many bytes of pixels there may be.
 	screenMost = 1<<30 - largePage
 

@@ -6,12 +6,8 @@ import (
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
-// Entries of page_counts and of the pages of counts: 4 MiB of RAM share a page, in which
-// each page has 32 bits.
-const (
-	countsShift   = 22
-	countsEntries = layout.PhysMapSize >> countsShift
-)
+// countsShift is how much RAM shares a page of counts, in which each page has 32 bits.
+const countsShift = 22
 
 // spaces copies what a process has mapped for another, and takes it away.
 //
@@ -30,9 +26,9 @@ func spaces() Program {
 	}
 }
 
-// pageCounts has the address of a page of counts for each 4 MiB of RAM, or 0 where
-// no page was ever shared.
-var pageCounts = BSS("page_counts", 8*countsEntries, 64)
+// pageCounts is the address of a table that has the address of a page of counts for each
+// 4 MiB of RAM, or 0 where no page was ever shared.
+var pageCounts = BSS("page_counts", 8, 8)
 
 var lastFutexTag = BSS("last_futex_tag", 8, 8)
 
@@ -216,8 +212,7 @@ first, so that both have the same.`,
 				MOVQ(RDX, addr),
 				TESTL(layout.PTEShared, pte.At(0)),
 				IF(E,
-					MOVL(pte.At(0), RDI),
-					ANDL(pteAddr, RDI),
+					MOVQ(pte.At(0), RDI),
 					CALL(pageShare),
 					TESTQ(RAX, RAX),
 					IF(E, fail(ENOMEM)),
@@ -231,7 +226,7 @@ first, so that both have the same.`,
 				CALL(pteAllocIn),
 				TESTQ(RAX, RAX),
 				IF(E,
-					MOVL(pte.At(0), RDI),
+					MOVQ(pte.At(0), RDI),
 					TESTL(layout.PTEShared, RDI),
 					IF(E, CALL(pagePut)),
 					fail(ENOMEM),
@@ -265,20 +260,21 @@ nor is its Space.`,
 }
 
 // pageCounter puts the address of a word of page_counts in to, and the number of the
-// page in that 4 MiB in the page's register, which holds its physical address.
+// page in that 4 MiB in the page's register, which holds its entry without PAGE_NX.
 func pageCounter(page, to Reg) Block {
 	return Block{
-		LEAQ(Sym(pageCounts), RAX),
-		MOVL(page, to),
-		SHRL(countsShift, to),
+		MOVQ(Sym(pageCounts), RAX),
+		MOVQ(page, to),
+		SHRQ(countsShift, to),
 		LEAQ(RAX.Index(to, 8), to),
-		SHRL(ptShift, page),
+		SHRQ(ptShift, page),
 		ANDL(1<<(countsShift-ptShift)-1, page),
 	}
 }
 
 func pageShare() Func {
-	return FUNC("page_share", "page_share counts another owner of the page at the physical address EDI. Returns 1, or 0 if there is no memory to count in.",
+	return FUNC("page_share", "page_share counts another owner of the page of the entry RDI. Returns 1, or 0 if there is no memory to count in.",
+		notNX(RDI),
 		pageCounter(RDI, RSI),
 		MOVQ(RSI.At(0), RAX),
 		TESTQ(RAX, RAX),
@@ -296,9 +292,9 @@ func pageShare() Func {
 }
 
 func pagePut() Func {
-	return FUNC("page_put", "page_put takes an owner from the page of the entry EDI, which has PTECounted, and frees the page with the last.",
-		ANDL(pteAddr, RDI),
-		MOVL(RDI, RDX),
+	return FUNC("page_put", "page_put takes an owner from the page of the entry RDI, which has PTECounted, and frees the page with the last.",
+		notNX(RDI),
+		MOVQ(RDI, RDX),
 		pageCounter(RDX, RCX),
 		MOVQ(RCX.At(0), RCX),
 		CMPL(RCX.Index(RDX, 4), 0),
@@ -306,6 +302,7 @@ func pagePut() Func {
 			SUBL(1, RCX.Index(RDX, 4)),
 			RETURN(),
 		),
+		ANDQ(pageMask, RDI),
 		MOVQ(uint64(layout.PhysMap), RAX),
 		ADDQ(RAX, RDI),
 		JMP(freePage),
@@ -322,18 +319,18 @@ there is no memory.`,
 		MOVQ(addr, RDI),
 		CALL(pteAlloc),
 		MOVQ(RAX, pte),
-		MOVL(pte.At(0), old),
+		MOVQ(pte.At(0), old),
 		TESTL(layout.PTECounted, old),
 		IF(E, returns(2)),
 		TESTL(x86.PAGE_RW, old),
 		IF(NE, returns(2)),
-		ANDL(pteAddr, old),
+		notNX(old),
 		TESTL(layout.AreaSharedMem, self.Flags),
 		IF(NE,
 			ORQ(x86.PAGE_RW, pte.At(0)),
 			JMP("done"),
 		),
-		MOVL(old, RDX),
+		MOVQ(old, RDX),
 		pageCounter(RDX, RCX),
 		MOVQ(RCX.At(0), count),
 		LEAQ(count.Index(RDX, 4), count),
@@ -348,11 +345,12 @@ there is no memory.`,
 		IF(E, RETURN()),
 		MOVQ(RAX, RDI),
 		MOVQ(uint64(layout.PhysMap), RSI),
+		ANDQ(pageMask, old),
 		ADDQ(old, RSI),
 		MOVL(layout.PageSize/8, RCX),
 		REP(MOVSQ()),
 		SUBL(1, count.At(0)),
-		MOVL(RAX, RCX), // PhysMap is a multiple of 4 GiB
+		physical(RAX, RCX),
 		MOVL(self.Prot, RDX),
 		LEAQ(Sym(protectionMap), RAX),
 		ORQ(RAX.Index(RDX, 8), RCX),

@@ -24,7 +24,7 @@ func stackDirectory(stack Reg) Block {
 // entry.
 func stackGuard(stack Reg) Block {
 	return Block{
-		MOVL(RAX.At(0), RAX),
+		MOVQ(RAX.At(0), RAX),
 		tableOf(),
 		slot(stack, ptShift, RCX),
 		LEAQ(RAX.Index(RCX, 1).Add(8*layout.ThreadGuard/layout.PageSize), RAX),
@@ -81,8 +81,8 @@ func allocThreadStack() Func {
 				INCL(RCX),
 				CMPL(RCX, 512),
 			).WHILE(B),
-			MOVL(RAX, RAX), // PhysMap is a multiple of 4 GiB
-			ORL(table, RAX),
+			SUBQ(R8, RAX),
+			ORQ(table, RAX),
 			MOVQ(RAX, entry.At(0)),
 		),
 		MOVQ(entry, RAX),

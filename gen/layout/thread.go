@@ -16,10 +16,12 @@ const (
 	// FREDPad are the words behind PtRegs in a frame that FRED begins, in bytes (Linux's
 	// TOP_OF_KERNEL_STACK_PADDING).
 	FREDPad = 16
-	// PhysMap is where all RAM below PhysMapSize is mapped linearly (Linux's
-	// page_offset_base without KASLR).
+	// PhysMap is where all RAM below PhysMapSize, as much as an entry of a top-level table
+	// maps, is mapped linearly (Linux's page_offset_base without KASLR). The kernel begins
+	// with the first PhysMapLow bytes, and maps free RAM above them later.
 	PhysMap     = 0xffff_8880_0000_0000
-	PhysMapSize = 4 << 30
+	PhysMapSize = 512 << 30
+	PhysMapLow  = 4 << 30
 	// TaskSizeMax is the end of user addresses: one page below the end of the
 	// canonical lower half, so that no SYSCALL can leave a non-canonical RCX.
 	TaskSizeMax = 1<<47 - PageSize
