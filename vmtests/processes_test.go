@@ -174,7 +174,7 @@ func TestShell(t *testing.T) {
 func TestProcessesCatches(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "processes")
-	files := binary.LittleEndian.AppendUint32(nil, uint32(asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).Files.Disp))
+	files := binary.LittleEndian.AppendUint32(nil, uint32(asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).Files.Disp()))
 	for _, tt := range []struct {
 		name, function string
 		old, new       string // machine code, which the function has once

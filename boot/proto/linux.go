@@ -24,11 +24,7 @@ var params = Fields[layout.BootParams[Mem]](Sym("boot_params"))
 func Linux() Program {
 	// there returns a symbol of the kernel as it was loaded, EBX bytes above
 	// the address it is linked for.
-	there := func(sym string) Mem {
-		m := Sym(sym)
-		m.Base = RBX
-		return m
-	}
+	there := func(sym string) Mem { return Sym(sym).Based(RBX) }
 	given := Fields[layout.BootParams[Mem]](RSI)
 	moved := Fields[layout.BootParams[Mem]](there("boot_params"))
 	start32 := FUNC("linux_start_32",

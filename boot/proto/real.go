@@ -70,8 +70,8 @@ func a20Enable() Func {
 func a20On() Func {
 	const word = 0x80 * 4 // the vector of an interrupt that nobody uses
 	var (
-		low  = Mem{Seg: FS, Disp: word}
-		high = Mem{Seg: GS, Disp: word + 0x10} // with GS = 0xffff: 1 MiB above
+		low  = FS.At(word)
+		high = GS.At(word + 0x10) // with GS = 0xffff: 1 MiB above
 	)
 	return real16(FUNC("a20_on",
 		`a20_on says by the flags, E, whether the memory above 1 MiB is not that at 0 again.

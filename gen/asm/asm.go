@@ -141,11 +141,15 @@ func (in Ins) changed(change func(*instruction)) Ins {
 // Is claims that the instruction pushes, pops, stores or loads this slot of
 // the frame. The assembler follows RSP from the last FRAME on and refuses a
 // claim that does not hold.
+//
+//go:noinline
 func (in Ins) Is(slot Slot) Ins {
 	return in.changed(func(in *instruction) { in.claim = &slot })
 }
 
 // C adds a comment that is printed in the listing.
+//
+//go:noinline
 func (in Ins) C(comment string) Ins {
 	return in.changed(func(in *instruction) { in.note = comment })
 }
@@ -159,20 +163,28 @@ type innerLabel struct {
 // Inner names the place off bytes into the instruction, as GLOBAL does: other code may
 // go there, where the CPU finds other instructions in the same bytes. The listing
 // has no line for it: a comment must tell.
+//
+//go:noinline
 func (in Ins) Inner(off int, name string) Ins {
 	return in.changed(func(in *instruction) { in.inner = &innerLabel{name, off} })
 }
 
 // Fault names the local label at which the kernel continues if the instruction
 // faults: an entry of __ex_table (see Link).
+//
+//go:noinline
 func (in Ins) Fault(label string) Ins {
 	return in.changed(func(in *instruction) { in.fault = label })
 }
 
 // REP repeats a string instruction RCX times.
+//
+//go:noinline
 func REP(in Ins) Ins { return in.prefixed(prefixRep) }
 
 // REPE repeats CMPSB while equal, RCX times at most.
+//
+//go:noinline
 func REPE(in Ins) Ins { return in.prefixed(prefixRepe) }
 
 func (in Ins) prefixed(p prefix) Ins {
@@ -229,7 +241,7 @@ func writeArg(b *strings.Builder, arg any) {
 		fmt.Fprintf(b, "+%#x", int(a))
 		return
 	case Mem:
-		if text, ok := strings.CutPrefix(a.Sym, strPrefix); ok {
+		if text, ok := strings.CutPrefix(a.Sym(), strPrefix); ok {
 			b.WriteString(strconv.Quote(text))
 		} else {
 			b.WriteString(a.String())
@@ -260,10 +272,14 @@ type label struct {
 
 // LABEL names a place. Labels are local to their function, and are local
 // symbols of the image.
+//
+//go:noinline
 func LABEL(name string) Item { return &label{name: name, pc: callerPC(2)} }
 
 // GLOBAL is a LABEL that other functions can use too: they may branch there, or
 // take its address. A FRAME behind it must state where RSP is.
+//
+//go:noinline
 func GLOBAL(name string) Item { return &label{name: name, global: true, pc: callerPC(2)} }
 
 // frameAt is the item of FRAME.
@@ -272,11 +288,15 @@ type frameAt struct{ off int }
 // FRAME states that RSP is here, off bytes above the start of the frame whose
 // slots the following instructions claim: off is the frame's size when RSP has
 // just been set to the top of the stack.
+//
+//go:noinline
 func FRAME(off int) Item { return frameAt{off} }
 
 type ret struct{ pc uintptr }
 
 // RETURN pops the registers that the function saves, in reverse, and returns.
+//
+//go:noinline
 func RETURN() Item { return ret{callerPC(2)} }
 
 // Func is a function: a named place in the text.
@@ -309,15 +329,21 @@ type Func struct {
 }
 
 // FUNC makes a function with the caller's line as its place.
+//
+//go:noinline
 func FUNC(name, doc string, items ...Item) Func {
 	return Func{Name: name, Doc: doc, Body: items, pc: callerPC(2)}
 }
 
 // Saving returns the function with registers that it pushes at its start and
 // RETURN pops.
+//
+//go:noinline
 func (f Func) Saving(regs ...Reg) Func { f.Saves = regs; return f }
 
 // In returns the function as a member of a group.
+//
+//go:noinline
 func (f Func) In(group string) Func { f.Group = group; return f }
 
 func (f *Func) bits() int {

@@ -393,7 +393,7 @@ func (e *encoder) instruction(i int, ln line) error {
 		}
 		if mem, ok := arg.(Mem); ok {
 			mems++
-			seg = segmentPrefix(mem.Seg)
+			seg = segmentPrefix(mem.get().seg)
 		}
 	}
 	if mems > 1 {
@@ -476,7 +476,7 @@ func (e *encoder) jump(m *made, ln line, r row) error {
 		return err
 	}
 	if mem, ok := in.args[0].(Mem); ok {
-		e.prefixes(m, segmentPrefix(mem.Seg), noPrefix)
+		e.prefixes(m, segmentPrefix(mem.get().seg), noPrefix)
 	}
 	e.put(m, p)
 	return nil

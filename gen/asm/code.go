@@ -128,11 +128,12 @@ func (in *instruction) link(r Reloc, end int) {
 		case Place:
 			in.args[i] = r.Sym
 		case Mem:
-			a.Sym, a.Disp = r.Sym, int(r.Add)
+			v := *a.get()
+			v.sym, v.disp = r.Sym, int(r.Add)
 			if r.Kind == RelocPC32 {
-				a.Disp += end - r.Off
+				v.disp += end - r.Off
 			}
-			in.args[i] = a
+			in.args[i] = Mem{&v}
 		}
 	}
 }

@@ -87,6 +87,8 @@ func (f Func) withContract(change func(c *contract)) Func {
 // Takes returns the function with the registers that must hold something when it is
 // called: its arguments. From then on the assembler checks the function, and its
 // calls, against its contract.
+//
+//go:noinline
 func (f Func) Takes(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.takes = setOf(regs...) })
 }
@@ -103,29 +105,39 @@ func (f Func) Arguments() (list []Reg) {
 
 // Returns returns the function with the registers that hold something when it
 // returns; FLAGS are the flags.
+//
+//go:noinline
 func (f Func) Returns(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.returns = setOf(regs...) })
 }
 
 // Keeps returns the function with the registers that it keeps in addition to the
 // convention's.
+//
+//go:noinline
 func (f Func) Keeps(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.keeps = setOf(regs...) })
 }
 
 // Spoils returns the function with the registers that it clobbers although the
 // convention keeps them.
+//
+//go:noinline
 func (f Func) Spoils(regs ...Reg) Func {
 	return f.withContract(func(c *contract) { c.spoils = setOf(regs...) })
 }
 
 // NoReturn returns the function as one that never returns.
+//
+//go:noinline
 func (f Func) NoReturn() Func {
 	return f.withContract(func(c *contract) { c.noReturn = true })
 }
 
 // Keeps returns the CALL of a function through a pointer with the registers that
 // such functions keep in addition to the convention's.
+//
+//go:noinline
 func (in Ins) Keeps(regs ...Reg) Ins {
 	return in.changed(func(in *instruction) { in.keeps = setOf(regs...) })
 }
@@ -156,7 +168,7 @@ func (f Func) Contract() string {
 func effects(in *instruction) (reads, writes regSet) {
 	address := func(arg any) regSet {
 		if m, ok := arg.(Mem); ok {
-			return setOf(m.Base, m.IndexReg)
+			return setOf(m.Base(), m.IndexReg())
 		}
 		return 0
 	}

@@ -54,12 +54,16 @@ type Cond struct {
 }
 
 // IF runs the items when the flags of the instruction before it fulfil cc.
-func IF(cc CC, items ...Item) Cond { return Cond{cc: cc, then: items, pc: callerPC(2)} }
+//
+//go:noinline
+func IF(cc CC, items ...Item) *Cond { return &Cond{cc: cc, then: items, pc: callerPC(2)} }
 
 // ELSE adds the items that run if the condition does not hold.
-func (c Cond) ELSE(items ...Item) Cond { c.els = items; return c }
+//
+//go:noinline
+func (c *Cond) ELSE(items ...Item) *Cond { c.els = items; return c }
 
-func (c Cond) lower(l *lowering) {
+func (c *Cond) lower(l *lowering) {
 	if !l.checkCC("IF", c.cc, c.pc) {
 		return
 	}
@@ -90,6 +94,8 @@ type over struct {
 
 // OVER is a JMP over the items, with a comment: the items are what would run if a
 // feature that is switched off were on.
+//
+//go:noinline
 func OVER(comment string, items ...Item) Item { return over{items, comment, callerPC(2)} }
 
 func (o over) lower(l *lowering) {
@@ -109,10 +115,14 @@ type loop struct {
 }
 
 // LOOP repeats the items until a BREAK.
+//
+//go:noinline
 func LOOP(items ...Item) Item { return loop{body: items, pc: callerPC(2)} }
 
 // DO runs the items, and repeats them while WHILE's condition holds.
-func DO(items ...Item) DoLoop { return DoLoop{items, callerPC(2)} }
+//
+//go:noinline
+func DO(items ...Item) *DoLoop { return &DoLoop{items, callerPC(2)} }
 
 // DoLoop is a DO that waits for its WHILE.
 type DoLoop struct {
@@ -121,7 +131,9 @@ type DoLoop struct {
 }
 
 // WHILE closes a DO: it jumps back to its start if cc holds.
-func (d DoLoop) WHILE(cc CC) Item { return loop{d.body, true, cc, d.pc} }
+//
+//go:noinline
+func (d *DoLoop) WHILE(cc CC) Item { return loop{d.body, true, cc, d.pc} }
 
 func (lp loop) lower(l *lowering) {
 	if lp.isDo && !l.checkCC("WHILE", lp.while, lp.pc) {
@@ -159,10 +171,14 @@ type leave struct {
 }
 
 // BREAK leaves the innermost loop; if cc is given, only when it holds.
+//
+//go:noinline
 func BREAK(cc ...CC) Item { return leave{"BREAK", cc, callerPC(2)} }
 
 // CONTINUE goes to the next round of the innermost loop (in a DO: to its
 // condition); if cc is given, only when it holds.
+//
+//go:noinline
 func CONTINUE(cc ...CC) Item { return leave{"CONTINUE", cc, callerPC(2)} }
 
 func (lv leave) lower(l *lowering) {

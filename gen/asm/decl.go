@@ -76,9 +76,8 @@ func (n names) resolve(in *instruction) {
 		case func() Func:
 			in.args[i] = n.of(a)
 		case Mem:
-			if a.fn != nil {
-				a.Sym, a.fn = n.of(*a.fn), nil
-				in.args[i] = a
+			if fn := a.get().fn; fn != nil {
+				in.args[i] = a.named(n.of(*fn))
 			}
 		}
 	}

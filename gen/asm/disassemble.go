@@ -123,11 +123,11 @@ func operandOf(arg x86asm.Arg, width int) any {
 	case x86asm.Reg:
 		return regOf(a)
 	case x86asm.Mem:
-		m := Mem{Seg: regOf(a.Segment), Base: regOf(a.Base), IndexReg: regOf(a.Index), Disp: int(int32(a.Disp))}
-		if m.IndexReg != noReg {
-			m.Scale = int(a.Scale)
+		v := memory{seg: regOf(a.Segment), base: regOf(a.Base), index: regOf(a.Index), disp: int(int32(a.Disp))}
+		if v.index != noReg {
+			v.scale = int(a.Scale)
 		}
-		return m
+		return Mem{&v}
 	case x86asm.Rel:
 		return Place(a)
 	}

@@ -111,7 +111,7 @@ func (e *encoder) operand(addr *obj.Addr, m *made, in *instruction, r row, n int
 		*addr = obj.Addr{Type: obj.TYPE_REG, Reg: objRegs[v]}
 		return nil
 	case Mem:
-		return e.memory(addr, m, in, v)
+		return e.memory(addr, m, in, v.get())
 	}
 	v, err := checkImm(in, r, n)
 	*addr = obj.Addr{Type: obj.TYPE_CONST, Offset: v}
@@ -139,7 +139,7 @@ func checkSpecial(in *instruction, bits int) error {
 			return fmt.Errorf("%v needs MOVQ in 64-bit code", r)
 		}
 	}
-	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.Seg != noReg {
+	if m, ok := in.args[0].(Mem); ok && table[in.name].form == opAddr && m.get().seg != noReg {
 		return errors.New("an offset in a segment is not an address; add the segment's base")
 	}
 	return nil
@@ -171,42 +171,42 @@ func segmentPrefix(seg Reg) byte {
 }
 
 // memory makes the library's operand of memory, without its segment.
-func (e *encoder) memory(addr *obj.Addr, m *made, in *instruction, v Mem) error {
-	indexed := v.Base != noReg || v.IndexReg != noReg
-	disp := v.Disp
+func (e *encoder) memory(addr *obj.Addr, m *made, in *instruction, v *memory) error {
+	indexed := v.base != noReg || v.index != noReg
+	disp := v.disp
 	if e.bits == 32 && disp > math.MaxInt32 && disp <= math.MaxUint32 {
 		disp = int(int32(uint32(disp)))
 	}
 	switch {
-	case v.Base != noReg && !v.Base.general() || v.IndexReg != noReg && !v.IndexReg.general():
+	case v.base != noReg && !v.base.general() || v.index != noReg && !v.index.general():
 		return errors.New("base and index must be general registers")
-	case v.IndexReg == RSP:
+	case v.index == RSP:
 		return errors.New("RSP cannot be an index; make it the base")
-	case e.bits == 32 && (v.Base >= R8 || v.IndexReg >= R8):
+	case e.bits == 32 && (v.base >= R8 || v.index >= R8):
 		return errors.New("R8 to R15 do not exist in 32-bit code")
-	case v.IndexReg != noReg && v.Scale != 1 && v.Scale != 2 && v.Scale != 4 && v.Scale != 8:
-		return fmt.Errorf("the scale is %d; want 1, 2, 4 or 8", v.Scale)
-	case v.IndexReg == noReg && v.Scale != 0:
+	case v.index != noReg && v.scale != 1 && v.scale != 2 && v.scale != 4 && v.scale != 8:
+		return fmt.Errorf("the scale is %d; want 1, 2, 4 or 8", v.scale)
+	case v.index == noReg && v.scale != 0:
 		return errors.New("a scale needs an index")
 	case disp < math.MinInt32 || disp > math.MaxInt32:
 		return errors.New("the displacement does not fit in 32 bits, sign-extended; add it to a register")
-	case v.Seg != noReg && v.Seg != GS && v.Seg != FS:
-		return fmt.Errorf("segment %v has no base of its own; want FS or GS", v.Seg)
-	case v.Seg != noReg && v.Sym != "":
-		return fmt.Errorf("a symbol in segment %v; put its address in a register", v.Seg)
+	case v.seg != noReg && v.seg != GS && v.seg != FS:
+		return fmt.Errorf("segment %v has no base of its own; want FS or GS", v.seg)
+	case v.seg != noReg && v.sym != "":
+		return fmt.Errorf("a symbol in segment %v; put its address in a register", v.seg)
 	}
 	*addr = obj.Addr{Type: obj.TYPE_MEM, Offset: int64(disp)}
-	if v.IndexReg != noReg {
-		addr.Index, addr.Scale = objRegs[v.IndexReg], int16(v.Scale)
+	if v.index != noReg {
+		addr.Index, addr.Scale = objRegs[v.index], int16(v.scale)
 	}
-	if v.Base != noReg {
-		addr.Reg = objRegs[v.Base]
+	if v.base != noReg {
+		addr.Reg = objRegs[v.base]
 	}
-	if v.Sym == "" {
+	if v.sym == "" {
 		return nil
 	}
-	sym := e.symbol(v.Sym)
-	if sym == v.Sym {
+	sym := e.symbol(v.sym)
+	if sym == v.sym {
 		e.refs = append(e.refs, ref{in: in, sym: sym})
 	}
 	if !indexed {

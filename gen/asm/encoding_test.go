@@ -64,8 +64,8 @@ var (
 	pairs32 = [][2]Reg{{RAX, RBX}, {RCX, RAX}, {RBX, RDX}, {RSP, RBP}, {RSI, RDI}}
 )
 
-func segmented(seg Reg, m Mem) Mem    { m.Seg = seg; return m }
-func based(sym string, base Reg) Mem  { return Mem{Sym: sym, Base: base} }
+func segmented(seg Reg, m Mem) Mem    { v := *m.get(); v.seg = seg; return Mem{&v} }
+func based(sym string, base Reg) Mem  { return Sym(sym).Based(base) }
 func mk(name string, args ...any) Ins { return ins(name, args...) }
 func hasLowByte(r Reg, bits int) bool { return r != RSP && r != RBP && (bits == 64 || r < RSP) }
 func immediates(name string, r row) []any {
@@ -122,7 +122,7 @@ func encCases() []encCase {
 // notReal reports whether 16-bit code cannot have the case: an address above 64 KiB.
 func notReal(arg any) bool {
 	m, ok := arg.(Mem)
-	return ok && m.bare() && m.Disp > math.MaxUint16
+	return ok && m.bare() && m.Disp() > math.MaxUint16
 }
 
 // operandsOf makes the operands that a mnemonic is tested with.
@@ -136,7 +136,7 @@ func operandsOf(name string, r row, bits int, fewer bool) [][]any {
 		mems, few = few, few[6:]
 		two = two[:4]
 	}
-	isAddr := func(m Mem) bool { return r.form != opAddr || m.Seg == noReg }
+	isAddr := func(m Mem) bool { return r.form != opAddr || m.get().seg == noReg }
 	var out [][]any
 	add := func(args ...any) { out = append(out, args) }
 	ok := func(reg Reg, width int) bool { return width != 1 || hasLowByte(reg, bits) }

@@ -270,7 +270,7 @@ func (f *flow) moveStack(in *instruction, s *regState) {
 		return
 	case in.name == "LEAQ":
 		if m, ok := in.args[0].(Mem); ok && m.onStack() {
-			s.move(-m.Disp)
+			s.move(-m.Disp())
 			return
 		}
 	}

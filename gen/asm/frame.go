@@ -125,7 +125,7 @@ func (w way) after(in *instruction) way {
 		}
 	case "LEAQ", "LEAL":
 		if m, ok := in.args[0].(Mem); ok && in.args[1] == RSP && m.onStack() {
-			w.off += m.Disp
+			w.off += m.Disp()
 			return w
 		}
 	case "XCHGQ":
@@ -156,7 +156,8 @@ func stackStep(name string) int {
 
 // onStack reports whether the operand is at a constant distance from RSP.
 func (m Mem) onStack() bool {
-	return m.Base == RSP && m.IndexReg == noReg && m.Sym == "" && m.Seg == noReg
+	v := m.get()
+	return v.base == RSP && v.index == noReg && v.sym == "" && v.seg == noReg
 }
 
 // checkClaim checks that the slot which the instruction claims, and the fields that
@@ -177,11 +178,11 @@ func (l *lowering) checkClaim(in *instruction, w way) {
 		if !ok || !m.onStack() {
 			continue
 		}
-		at := opOff + m.Disp
+		at := opOff + m.Disp()
 		// Other memory lies below the frame's start: the thread, at the bottom of
 		// the same stack.
-		if m.field.Frame != "" && w.reach == known && at >= 0 && at != m.field.Off {
-			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", m.field, m.field.Off, m.Disp, at)
+		if f := m.Field(); f.Frame != "" && w.reach == known && at >= 0 && at != f.Off {
+			l.insErrorf(in, "operand is %v (%+d), but RSP%+d is at %+d", f, f.Off, m.Disp(), at)
 		}
 		if in.claim != nil && !claimed {
 			l.claimed(in, "operand", way{w.reach, at}, m.String())

@@ -84,30 +84,30 @@ func (s *source) disp() int {
 
 func (s *source) mem() Mem {
 	if s.wild && s.byte() < 32 {
-		return Mem{
-			Seg: s.reg(), Base: s.reg(), IndexReg: s.reg(), Scale: int(int8(s.byte())), Disp: s.disp(),
-			Sym: pick(s, "", "", "data", "gone", strPrefix, strPrefix+"text"),
-		}
+		return Mem{&memory{
+			seg: s.reg(), base: s.reg(), index: s.reg(), scale: int(int8(s.byte())), disp: s.disp(),
+			sym: pick(s, "", "", "data", "gone", strPrefix, strPrefix+"text"),
+		}}
 	}
-	m := Mem{Disp: s.disp()}
+	m := &memory{disp: s.disp()}
 	shape := s.byte()
 	if shape&1 != 0 {
-		m.Base = pick(s, RAX, RSP, RBP, s.reg())
+		m.base = pick(s, RAX, RSP, RBP, s.reg())
 	}
 	if shape&2 != 0 {
-		m = m.Index(pick(s, RAX, RBP, s.reg()), 1<<(s.byte()%4))
-		if m.IndexReg == RSP && !s.wild {
-			m.IndexReg = RDI
+		m.index, m.scale = pick(s, RAX, RBP, s.reg()), 1<<(s.byte()%4)
+		if m.index == RSP && !s.wild {
+			m.index = RDI
 		}
 	}
 	switch shape >> 2 % 4 {
 	case 0:
-		m.Seg = pick(s, GS, FS)
+		m.seg = pick(s, GS, FS)
 	case 1:
-		m.Sym = "data"
-		m.Disp = int(int8(s.byte()))
+		m.sym = "data"
+		m.disp = int(int8(s.byte()))
 	}
-	return m
+	return Mem{m}
 }
 
 func (s *source) imm(in string, r row) any {
@@ -190,8 +190,9 @@ func (s *source) fix(in *instruction, r row) {
 	}
 	m, ok := in.args[0].(Mem)
 	if ok && r.form == opAddr {
-		m.Seg = noReg
-		in.args[0] = m
+		v := *m.get()
+		v.seg = noReg
+		in.args[0] = Mem{&v}
 	}
 	if v, ok := in.args[0].(int); ok && kindOf(in.args[1]) == kMem && v != int(int32(v)) {
 		in.args[0] = 1

@@ -159,24 +159,25 @@ func gnuReg(r Reg, width int) string {
 	return "%" + low + "b"
 }
 
-func gnuMem(m Mem, bits int) string {
+func gnuMem(operand Mem, bits int) string {
+	m := operand.get()
 	var b strings.Builder
-	if m.Seg != noReg {
-		fmt.Fprintf(&b, "%%%s:", strings.ToLower(m.Seg.String()))
+	if m.seg != noReg {
+		fmt.Fprintf(&b, "%%%s:", strings.ToLower(m.seg.String()))
 	}
-	if m.Sym != "" {
-		fmt.Fprintf(&b, "%s%+d", m.Sym, m.Disp)
-	} else if m.Disp != 0 || m.Base == noReg {
-		fmt.Fprintf(&b, "%d", m.Disp)
+	if m.sym != "" {
+		fmt.Fprintf(&b, "%s%+d", m.sym, m.disp)
+	} else if m.disp != 0 || m.base == noReg {
+		fmt.Fprintf(&b, "%d", m.disp)
 	}
 	switch width := max(bits, 32) / 8; {
-	case m.IndexReg != noReg && m.Base != noReg:
-		fmt.Fprintf(&b, "(%s,%s,%d)", gnuReg(m.Base, width), gnuReg(m.IndexReg, width), m.Scale)
-	case m.IndexReg != noReg:
-		fmt.Fprintf(&b, "(,%s,%d)", gnuReg(m.IndexReg, width), m.Scale)
-	case m.Base != noReg:
-		fmt.Fprintf(&b, "(%s)", gnuReg(m.Base, width))
-	case m.Sym != "" && bits == 64:
+	case m.index != noReg && m.base != noReg:
+		fmt.Fprintf(&b, "(%s,%s,%d)", gnuReg(m.base, width), gnuReg(m.index, width), m.scale)
+	case m.index != noReg:
+		fmt.Fprintf(&b, "(,%s,%d)", gnuReg(m.index, width), m.scale)
+	case m.base != noReg:
+		fmt.Fprintf(&b, "(%s)", gnuReg(m.base, width))
+	case m.sym != "" && bits == 64:
 		b.WriteString("(%rip)")
 	}
 	return b.String()

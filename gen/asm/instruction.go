@@ -76,8 +76,9 @@ func sameOperand(a, b any) bool {
 	a, b = byName(a), byName(b)
 	if m, ok := a.(Mem); ok {
 		n, ok := b.(Mem)
-		m.field, n.field = Slot{}, Slot{}
-		return ok && m == n
+		v, w := *m.get(), *n.get()
+		v.field, w.field = Slot{}, Slot{}
+		return ok && v == w
 	}
 	return a == b
 }
@@ -88,10 +89,9 @@ func byName(arg any) any {
 	case func() Func:
 		return a().Name
 	case Mem:
-		if a.fn != nil {
-			a.Sym, a.fn = (*a.fn)().Name, nil
+		if fn := a.get().fn; fn != nil {
+			return a.named((*fn)().Name)
 		}
-		return a
 	}
 	return arg
 }
@@ -105,9 +105,8 @@ func (in Ins) Renamed(name func(string) string) Ins {
 			case string:
 				in.args[i] = name(a)
 			case Mem:
-				if a.Sym != "" && !strings.HasPrefix(a.Sym, strPrefix) {
-					a.Sym = name(a.Sym)
-					in.args[i] = a
+				if sym := a.Sym(); sym != "" && !strings.HasPrefix(sym, strPrefix) {
+					in.args[i] = a.named(name(sym))
 				}
 			}
 		}

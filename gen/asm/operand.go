@@ -76,98 +76,154 @@ func (r Reg) segment() bool { return ES <= r && r <= GS }
 
 // At is the memory at disp bytes from the address in r, or from the base of
 // the segment register r.
+//
+//go:noinline
 func (r Reg) At(disp int) Mem {
 	if r.segment() {
-		return Mem{Seg: r}.Add(disp)
+		return Mem{&memory{seg: r, disp: disp}}
 	}
-	return Mem{Base: r}.Add(disp)
+	return Mem{&memory{base: r, disp: disp}}
 }
 
 // Index is the memory at r + index*scale.
-func (r Reg) Index(index Reg, scale int) Mem { return Mem{Base: r}.Index(index, scale) }
+//
+//go:noinline
+func (r Reg) Index(index Reg, scale int) Mem {
+	return Mem{&memory{base: r, index: index, scale: scale}}
+}
 
-// Mem is a memory operand: Seg:Disp(Base,Index*Scale), relative to the symbol
-// Sym if there is one. A symbol without Base and Index is addressed relative
-// to RIP; with them, by its sign-extended 32-bit address.
-type Mem struct {
-	Seg            Reg
-	Base, IndexReg Reg
-	Scale          int
-	Disp           int
-	Sym            string
+// Mem is a memory operand: segment:disp(base,index*scale), relative to a symbol if
+// there is one. A symbol without base and index is addressed relative to RIP; with
+// them, by its sign-extended 32-bit address. The zero Mem is address 0. A Mem is a
+// pointer to what nothing changes, as an Ins is: the kernel's listings have thousands of
+// them, and are half as large in the program as with structs. For the same reason what
+// makes one is not inlined.
+type Mem struct{ p *memory }
+
+type memory struct {
+	seg, base, index Reg
+	scale            int
+	disp             int
+	sym              string
 	// field is the structure's field that a handle of Fields stands for.
 	field Slot
 	// fn declares the function whose address this is; lowering puts its name in
-	// Sym.
+	// sym.
 	fn *func() Func
 }
 
+// get returns what m points to, which is not to be changed.
+func (m Mem) get() *memory {
+	if m.p == nil {
+		return &memory{}
+	}
+	return m.p
+}
+
+// Base returns the base register, the zero Reg if there is none.
+func (m Mem) Base() Reg { return m.get().base }
+
+// IndexReg returns the index register, the zero Reg if there is none.
+func (m Mem) IndexReg() Reg { return m.get().index }
+
+// Disp returns the bytes that are added to registers and symbol.
+func (m Mem) Disp() int { return m.get().disp }
+
+// Sym returns the symbol's name, "" if there is none.
+func (m Mem) Sym() string { return m.get().sym }
+
 // Add returns the memory disp bytes further on. It is no longer the field that m
 // may have stood for.
+//
+//go:noinline
 func (m Mem) Add(disp int) Mem {
-	m.Disp += disp
+	v := *m.get()
+	v.disp += disp
 	if disp != 0 {
-		m.field = Slot{}
+		v.field = Slot{}
 	}
-	return m
+	return Mem{&v}
+}
+
+// named returns the memory with another symbol.
+func (m Mem) named(sym string) Mem {
+	v := *m.get()
+	v.sym, v.fn = sym, nil
+	return Mem{&v}
 }
 
 // Field returns the structure field that a handle of [Fields] stands for, a zero
 // Slot if m is not such a handle.
-func (m Mem) Field() Slot { return m.field }
+func (m Mem) Field() Slot { return m.get().field }
 
 // Index returns the memory index*scale bytes further on.
+//
+//go:noinline
 func (m Mem) Index(index Reg, scale int) Mem {
-	m.IndexReg, m.Scale = index, scale
-	return m
+	v := *m.get()
+	v.index, v.scale = index, scale
+	return Mem{&v}
 }
 
-// Abs is the memory at an absolute, sign-extended 32-bit address; with a
-// segment, at that offset in it: GS.At(0) is the same as Abs(0) in GS.
-func Abs(addr int) Mem { return Mem{Disp: addr} }
+// Based returns the memory with another base register.
+func (m Mem) Based(base Reg) Mem {
+	v := *m.get()
+	v.base = base
+	return Mem{&v}
+}
+
+// Abs is the memory at an absolute, sign-extended 32-bit address.
+//
+//go:noinline
+func Abs(addr int) Mem { return Mem{&memory{disp: addr}} }
 
 // Sym is the memory at a symbol.
+//
+//go:noinline
 func Sym[S Symbolic](s S) Mem {
 	name, fn := symbolOf(s)
-	return Mem{Sym: name, fn: fn}
+	return Mem{&memory{sym: name, fn: fn}}
 }
 
 // String prints the operand as the listing shows it.
 func (m Mem) String() string {
+	v := m.get()
 	var b strings.Builder
-	if m.Seg != noReg && m.field.Frame == "" {
-		fmt.Fprintf(&b, "%v:", m.Seg)
+	if v.seg != noReg && v.field.Frame == "" {
+		fmt.Fprintf(&b, "%v:", v.seg)
 	}
 	switch {
-	case m.field.Frame != "":
-		b.WriteString(m.field.String())
-		if m.Seg != noReg {
-			fmt.Fprintf(&b, "(%v)", m.Seg)
+	case v.field.Frame != "":
+		b.WriteString(v.field.String())
+		if v.seg != noReg {
+			fmt.Fprintf(&b, "(%v)", v.seg)
 		}
-	case m.Sym != "":
-		b.WriteString(m.Sym)
-		if m.Disp != 0 {
-			fmt.Fprintf(&b, "%+d", m.Disp)
+	case v.sym != "":
+		b.WriteString(v.sym)
+		if v.disp != 0 {
+			fmt.Fprintf(&b, "%+d", v.disp)
 		}
-	case m.Disp != 0 || m.Base == noReg && m.IndexReg == noReg:
-		if m.Disp >= -4096 && m.Disp <= 4096 {
-			fmt.Fprintf(&b, "%d", m.Disp)
+	case v.disp != 0 || v.base == noReg && v.index == noReg:
+		if v.disp >= -4096 && v.disp <= 4096 {
+			fmt.Fprintf(&b, "%d", v.disp)
 		} else {
-			fmt.Fprintf(&b, "%#x", m.Disp)
+			fmt.Fprintf(&b, "%#x", v.disp)
 		}
 	}
-	if m.Base != noReg {
-		fmt.Fprintf(&b, "(%v)", m.Base)
+	if v.base != noReg {
+		fmt.Fprintf(&b, "(%v)", v.base)
 	}
-	if m.IndexReg != noReg {
-		fmt.Fprintf(&b, "(%v*%d)", m.IndexReg, m.Scale)
+	if v.index != noReg {
+		fmt.Fprintf(&b, "(%v*%d)", v.index, v.scale)
 	}
 	return b.String()
 }
 
 // Str is the memory that holds s followed by a zero byte; equal strings share
 // one place in the read-only data.
-func Str(s string) Mem { return Mem{Sym: strPrefix + s} }
+//
+//go:noinline
+func Str(s string) Mem { return Mem{&memory{sym: strPrefix + s}} }
 
 // strPrefix begins the Sym that holds a string's text; no symbol's name contains it.
 const strPrefix = "\x00"
@@ -192,24 +248,20 @@ func (s Slot) String() string { return s.Frame + "." + s.Name }
 //	th := asm.Fields[layout.Thread[asm.Mem]](asm.RBX)
 //	MOVQ(th.State, RAX)
 func Fields[S any](base any) *S {
-	var m Mem
+	var m memory
 	switch b := base.(type) {
 	case Reg:
-		if b.segment() {
-			m.Seg = b
-		} else {
-			m.Base = b
-		}
+		m = *b.At(0).get()
 	case Mem:
-		m = b
+		m = *b.get()
 	default:
 		panic(fmt.Sprintf("asm.Fields: the base is of type %T; want a Reg or a Mem", base))
 	}
 	s := filled[S](func(slot Slot) Mem {
 		f := m
-		f.Disp += slot.Off
+		f.disp += slot.Off
 		f.field = slot
-		return f
+		return Mem{&f}
 	})
 	return &s
 }

@@ -59,8 +59,8 @@ func compareLayout(t *testing.T, mem reflect.Type, fields, slots any, size int) 
 	}
 	for i, off := range want {
 		f, s := fs[i].(Mem), ss[i].(Slot)
-		if f.Disp != 16+off || f.field != s || s.Off != off {
-			t.Errorf("%v: word %d is at %d; the field %v is at %d, the slot %v at %d", mem, i, off, f, f.Disp-16, s, s.Off)
+		if f.Disp() != 16+off || f.Field() != s || s.Off != off {
+			t.Errorf("%v: word %d is at %d; the field %v is at %d, the slot %v at %d", mem, i, off, f, f.Disp()-16, s, s.Off)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func lkgs(r Reg) []byte {
 }
 
 // bare reports whether the operand is an address alone.
-func (m Mem) bare() bool { return m.Base == noReg && m.IndexReg == noReg }
+func (m Mem) bare() bool { return m.Base() == noReg && m.IndexReg() == noReg }
 
 // absoluteMove encodes the form of MOV between AL, AX or EAX and an address, which
 // only 32-bit code has.
@@ -72,10 +72,10 @@ func (e *encoder) absoluteMove(m *made, in *instruction, op byte, width int, mem
 		op |= 1
 	}
 	b = append(b, op)
-	if mem.Sym == "" {
-		return binary.LittleEndian.AppendUint32(b, uint32(mem.Disp))
+	if mem.Sym() == "" {
+		return binary.LittleEndian.AppendUint32(b, uint32(mem.Disp()))
 	}
-	m.rel = &reloc{kind: relPhys32, sym: e.symbol(mem.Sym), add: int64(mem.Disp), in: in}
+	m.rel = &reloc{kind: relPhys32, sym: e.symbol(mem.Sym()), add: int64(mem.Disp()), in: in}
 	return append(b, placeholderBytes...)
 }
 

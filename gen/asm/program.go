@@ -20,16 +20,22 @@ type Data struct {
 }
 
 // DATA is a writable object.
+//
+//go:noinline
 func DATA(name string, content ...any) Data {
 	return Data{Name: name, Content: content, pc: callerPC(2)}
 }
 
 // RODATA is a read-only object.
+//
+//go:noinline
 func RODATA(name string, content ...any) Data {
 	return Data{Name: name, Content: content, ReadOnly: true, pc: callerPC(2)}
 }
 
 // BSS is an object of size zero bytes.
+//
+//go:noinline
 func BSS(name string, size, align int) Data {
 	return Data{Name: name, Size: size, Align: align, pc: callerPC(2)}
 }

@@ -217,7 +217,7 @@ func (p *piece) shorten(b *[]byte, opcode int, one *encoded, m Mem) error {
 	switch {
 	case len(one.relocs) > 0:
 		one.relocs[0].kind = relPhys16
-	case m.Disp < 0 || m.Disp > math.MaxUint16:
+	case m.Disp() < 0 || m.Disp() > math.MaxUint16:
 		return errors.New("the address does not fit in 16 bits; put it in a register")
 	}
 	*b = append(code[:at+2:at+2], code[at+4:]...)

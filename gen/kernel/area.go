@@ -10,7 +10,7 @@ func area(r Reg) *layout.Area[Mem] { return Fields[layout.Area[Mem]](r) }
 
 // areaWords is the number of words of an Area that describe it, as opposed to its
 // place among the others.
-var areaWords = area(RAX).Next.Disp / 8
+var areaWords = area(RAX).Next.Disp() / 8
 
 // roomForAreas leaves for label if there is no memory for n more areas.
 // Clobbers RAX.

@@ -90,7 +90,7 @@ func rotateArea() Func {
 	parent := area(RSI)
 	// child is the child of the area r on the given side: 0 is the left one, 8 the
 	// right one.
-	child := func(r, side Reg) Mem { return r.Index(side, 1).Add(area(r).Left.Disp) }
+	child := func(r, side Reg) Mem { return r.Index(side, 1).Add(area(r).Left.Disp()) }
 	return FUNC("rotate_area",
 		`rotate_area makes the area RDI change places with its parent, which becomes its
 child on the other side. Keeps RDI.`,

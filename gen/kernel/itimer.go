@@ -13,7 +13,7 @@ func intervalTimer(which, timerPtr Reg) Block {
 		MOVL(which, timerPtr),
 		IMULQ(sigTimerSize, timerPtr),
 		ADDQ(gs.Process, timerPtr),
-		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp, timerPtr),
+		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp(), timerPtr),
 	}
 }
 
@@ -157,7 +157,7 @@ func sysAlarm() Func {
 	return FUNC("sys_alarm", "sys_alarm(s EDI) makes the real interval timer expire once, and returns how many s it had left, rounded, but not to 0.",
 		MOVL(RDI, value),
 		MOVQ(gs.Process, timerPtr),
-		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp, timerPtr),
+		ADDQ(process(RAX).Intervals[0].Timer.Expires.Disp(), timerPtr),
 		CALL(sigtimerGet),
 		MOVQ(RSI, left),
 		MOVQ(value, RSI),

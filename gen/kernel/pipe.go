@@ -12,7 +12,7 @@ const sigPIPE = 13
 
 // pipePage is the page of a pipe's ring with an index.
 func pipePage(pipePtr, index Reg) Mem {
-	return pipePtr.Index(index, 8).Add(pipe(pipePtr).Pages[0].Disp)
+	return pipePtr.Index(index, 8).Add(pipe(pipePtr).Pages[0].Disp())
 }
 
 // pipeWait sleeps for events of a File; it continues at interrupted if a

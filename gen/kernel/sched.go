@@ -330,7 +330,7 @@ func timerDel() Func {
 func sleepTimeout() Func {
 	sleeper := thread(RDI)
 	return FUNC("sleep_timeout", "sleep_timeout is the Func of Thread.Sleep.",
-		SUBQ(sleeper.Sleep.Expires.Disp, RDI),
+		SUBQ(sleeper.Sleep.Expires.Disp(), RDI),
 		MOVQ(-ETIMEDOUT, RSI),
 		JMP(wakeUp),
 	).Takes(RDI)

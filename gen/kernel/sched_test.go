@@ -10,11 +10,11 @@ import (
 // TestThreadLayout checks what the CPU asks of a Thread's place.
 func TestThreadLayout(t *testing.T) {
 	th := thread(RDI)
-	if th.FX[0].Disp%16 != 0 {
-		t.Errorf("Thread.FX is at %d: FXSAVE64 wants a 16-byte boundary", th.FX[0].Disp)
+	if th.FX[0].Disp()%16 != 0 {
+		t.Errorf("Thread.FX is at %d: FXSAVE64 wants a 16-byte boundary", th.FX[0].Disp())
 	}
-	if th.Flags.Disp != 0 {
-		t.Errorf("Thread.Flags is at %d: the exits look for it at 0", th.Flags.Disp)
+	if th.Flags.Disp() != 0 {
+		t.Errorf("Thread.Flags is at %d: the exits look for it at 0", th.Flags.Disp())
 	}
 	if n := SizeOf[layout.Thread[Mem]](); n > layout.ThreadSize/8 {
 		t.Errorf("a Thread of %d bytes leaves little of the %d-byte stack that it lies on", n, layout.ThreadSize)
@@ -48,8 +48,8 @@ func TestSignalFrame(t *testing.T) {
 		{"info.si_code", f.Info.Code, 320},
 		{"info.si_addr", f.Info.Addr, 328},
 	} {
-		if tt.field.Disp != tt.want {
-			t.Errorf("%s is at %d, on Linux at %d", tt.name, tt.field.Disp, tt.want)
+		if tt.field.Disp() != tt.want {
+			t.Errorf("%s is at %d, on Linux at %d", tt.name, tt.field.Disp(), tt.want)
 		}
 	}
 	if n := SizeOf[layout.RTSigFrame[Mem]](); n != 440 {

@@ -57,7 +57,7 @@ func TestSizes(t *testing.T) {
 		{"AreaFile, bit 2", layout.AreaFile, 1 << 2},
 		{"struct statx", SizeOf[layout.Statx[Mem]](), 256},
 		{"FDsPerPage, shifted by 8", layout.FDsPerPage, 1 << 8},
-		{"FX, for FXSAVE", thread(RBX).FX[0].Disp % 16, 0},
+		{"FX, for FXSAVE", thread(RBX).FX[0].Disp() % 16, 0},
 		{"struct utsname", 6 * utsField, 390},
 		{"O_CLOEXEC, shifted by 19", O_CLOEXEC, 1 << 19},
 		{"AT_SYMLINK_NOFOLLOW, shifted by 8", AT_SYMLINK_NOFOLLOW, 1 << 8},

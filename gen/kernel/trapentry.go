@@ -337,7 +337,7 @@ is at the iret frame. It makes the fault look like one of the user's instruction
 		// The frame that it should have popped is still on top of the thread's stack,
 		// if the IRETQ was on another stack. Else the two frames overlap and the new
 		// one lies higher: copy downwards.
-		MOVL(ptRegs(RSP).DI.Disp, RCX),
+		MOVL(ptRegs(RSP).DI.Disp(), RCX),
 		DO(
 			MOVQ(RSI.Index(RCX, 1), RAX),
 			MOVQ(RAX, frame.Index(RCX, 1)),

@@ -126,9 +126,9 @@ func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, tables map[strin
 		copy(s.Code[off:], is)
 		return
 	}
-	if m, ok := row.Ins.Memory(); ok && (m.Sym == callTable || m.Sym == frameTable) && m.IndexReg != 0 {
+	if m, ok := row.Ins.Memory(); ok && (m.Sym() == callTable || m.Sym() == frameTable) && m.IndexReg() != 0 {
 		last := off + len(row.Bytes) - 4
-		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(tables[m.Sym]))
+		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(tables[m.Sym()]))
 		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
 		return
 	}

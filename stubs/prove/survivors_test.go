@@ -88,7 +88,7 @@ func sameOperand(got, want any) bool {
 
 // touching are all that have an operand in memory at an address in base.
 func touching(base asm.Reg) likes {
-	return likes{func(in asm.Ins) bool { m, ok := in.Memory(); return ok && m.Base == base }}
+	return likes{func(in asm.Ins) bool { m, ok := in.Memory(); return ok && m.Base() == base }}
 }
 
 func anything(any) bool { return true }
@@ -106,8 +106,8 @@ func regOf(list ...asm.Reg) func(any) bool {
 func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
-		return ok && m.Base == base && slices.ContainsFunc(slots, func(s asm.Slot) bool {
-			return m.Disp == s.Off || base == asm.RSP && slices.Contains([]int{s.Off + 8, s.Off - inRegs.R11.Off}, m.Disp)
+		return ok && m.Base() == base && slices.ContainsFunc(slots, func(s asm.Slot) bool {
+			return m.Disp() == s.Off || base == asm.RSP && slices.Contains([]int{s.Off + 8, s.Off - inRegs.R11.Off}, m.Disp())
 		})
 	}
 }
@@ -116,12 +116,12 @@ func inFrame(base asm.Reg, slots ...asm.Slot) func(any) bool {
 func atFrame(slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
-		return ok && m.Base == asm.RSP && slices.ContainsFunc(slots, func(s asm.Slot) bool { return m.Disp == s.Off })
+		return ok && m.Base() == asm.RSP && slices.ContainsFunc(slots, func(s asm.Slot) bool { return m.Disp() == s.Off })
 	}
 }
 
 // onStack is memory relative to RSP.
-func onStack(operand any) bool { m, ok := operand.(asm.Mem); return ok && m.Base == asm.RSP }
+func onStack(operand any) bool { m, ok := operand.(asm.Mem); return ok && m.Base() == asm.RSP }
 
 // to is where a branch goes to a label that each variant has.
 func to(label string) func(any) bool {

@@ -23,7 +23,7 @@ var everything = likes{func(asm.Ins) bool { return true }}
 func ofThread(slots ...asm.Slot) func(any) bool {
 	return func(operand any) bool {
 		m, ok := operand.(asm.Mem)
-		return ok && m.Base != asm.RSP && slices.ContainsFunc(slots, func(s asm.Slot) bool { return m.Disp == s.Off })
+		return ok && m.Base() != asm.RSP && slices.ContainsFunc(slots, func(s asm.Slot) bool { return m.Disp() == s.Off })
 	}
 }
 
