@@ -274,7 +274,7 @@ func workerInterrupted(l *workplace) {
 		l.t.Fatal(err)
 	}
 	a.end(l.t, exitError, "", "entrylab work: interrupted\n")
-	db, err := sql.Open("pgx", l.url)
+	db, err := sql.Open("postgres", l.url)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 
 	"github.com/entrylab/entrylab/measure/history/historytest"
 	"github.com/entrylab/entrylab/measure/record"
@@ -44,7 +44,7 @@ func fill(b *testing.B, s *database, n int) string {
 		do(`INSERT INTO nights VALUES ($1, $2)`, e.Night, e.Time.UnixNano())
 	}
 	key := `CAST(printf('%016d', $1 + row_number() OVER ()) AS BLOB)`
-	if _, postgres := s.db.Driver().(*stdlib.Driver); postgres {
+	if _, postgres := s.db.Driver().(*pq.Driver); postgres {
 		key = `decode(lpad(to_hex($1::bigint + row_number() OVER ()), 32, '0'), 'hex')`
 	}
 	name := func(i int) string {

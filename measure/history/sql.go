@@ -15,8 +15,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -43,7 +43,11 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(60000)", "cache_size(-32768)", "journal_mode(WAL)", "synchronous(FULL)"},
 	}.Encode()}
-	s, err := openDatabase(ctx, "sqlite", u.String(), "sqlite:"+path, goose.DialectSQLite3)
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, fmt.Errorf("history: sqlite:%s: %w", path, err)
+	}
+	s, err := newDatabase(ctx, db, "sqlite:"+path, goose.DialectSQLite3)
 	if err != nil {
 		return nil, err
 	}
@@ -55,23 +59,23 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	return s, nil
 }
 
+// patience is how long a server may take over a statement: much longer than over any that a
+// history asks.
+const patience = 10 * time.Minute
+
 func openPostgres(ctx context.Context, address string) (Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("history: the URL of the database cannot be read: want postgres://USER@HOST/DATABASE") // it may have a password
 	}
-	s, err := openDatabase(ctx, "pgx", address, u.Redacted(), goose.DialectPostgres)
+	db, err := ConnectPostgres(address, patience)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("history: %s: %w", u.Redacted(), err)
 	}
-	return s, nil
+	return newDatabase(ctx, db, u.Redacted(), goose.DialectPostgres)
 }
 
-func openDatabase(ctx context.Context, driver, source, name string, dialect goose.Dialect) (*database, error) {
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		return nil, fmt.Errorf("history: %s: %w", name, err)
-	}
+func newDatabase(ctx context.Context, db *sql.DB, name string, dialect goose.Dialect) (*database, error) {
 	s := &database{name: name, db: db}
 	if err := Migrate(ctx, db, dialect, goose.DefaultTablename, migrations); err != nil {
 		return nil, errors.Join(s.error(err), db.Close())
@@ -89,7 +93,8 @@ func (s *database) error(err error) error {
 func (s *database) Name() string { return s.name }
 
 func (s *database) Close() error {
-	if err := s.db.Close(); err != nil {
+	// A server that is gone by now has all that was committed.
+	if err := s.db.Close(); err != nil && s.file != nil {
 		return s.error(err)
 	}
 	return nil

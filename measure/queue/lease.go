@@ -7,6 +7,8 @@ import (
 	"maps"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/entrylab/entrylab/measure/history"
 )
 
@@ -130,7 +132,7 @@ func (q *Queue) Take(ctx context.Context, needs []string) (*Held, error) {
 	var h Held
 	asking, stop := limited(ctx)
 	defer stop()
-	switch err := q.db.QueryRowContext(asking, takeText, q.night, q.id, needs, q.machine, mostFailures, q.lease.Seconds()).Scan(&h.Cell); {
+	switch err := q.db.QueryRowContext(asking, takeText, q.night, q.id, pq.Array(needs), q.machine, mostFailures, q.lease.Seconds()).Scan(&h.Cell); {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	case err != nil:

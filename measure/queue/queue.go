@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 
 	"github.com/entrylab/entrylab/measure/history"
@@ -86,7 +86,7 @@ func Open(ctx context.Context, address string, lease time.Duration) (*Queue, err
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("pgx", address)
+	db, err := history.ConnectPostgres(address, patience)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -100,8 +100,12 @@ func Open(ctx context.Context, address string, lease time.Duration) (*Queue, err
 	return q, nil
 }
 
-// Close closes the queue and its history.
-func (q *Queue) Close() error { return errors.Join(q.db.Close(), q.store.Close()) }
+// Close closes the queue and its history. A server that is gone by now has all that was
+// committed.
+func (q *Queue) Close() error {
+	_ = q.db.Close()
+	return q.store.Close()
+}
 
 // Store is the history in the same database.
 func (q *Queue) Store() history.Store { return q.store }
@@ -184,7 +188,7 @@ func (q *Queue) Join(ctx context.Context, n Night, w Worker) error {
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO queue_workers (id, night, machine, machine_id, has, lease_ends)
 VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
-			q.id, n.Name, w.Machine, w.MachineID, append([]string{}, w.Has...), q.lease.Seconds()); err != nil {
+			q.id, n.Name, w.Machine, w.MachineID, pq.Array(append([]string{}, w.Has...)), q.lease.Seconds()); err != nil {
 			return q.error(ctx, err)
 		}
 		return nil
@@ -198,7 +202,7 @@ func (q *Queue) fill(ctx context.Context, tx *sql.Tx, n Night) error {
 		names[i], needs[i] = c.Name, c.Needs
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO queue_cells (night, cell, needs, position)
-SELECT $1, cell, needs, position FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS c (cell, needs, position)`, n.Name, names, needs)
+SELECT $1, cell, needs, position FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS c (cell, needs, position)`, n.Name, pq.Array(names), pq.Array(needs))
 	return err
 }
 

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "github.com/lib/pq" // the driver "postgres"
 
 	"github.com/entrylab/entrylab/internal/need"
 )
@@ -167,7 +167,7 @@ func (s *Server) url(database string) string {
 // wait waits until the server answers; it may end instead.
 func (s *Server) wait(t testing.TB) error {
 	t.Helper()
-	db, err := sql.Open("pgx", s.url("postgres"))
+	db, err := sql.Open("postgres", s.url("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func (s *Server) wait(t testing.TB) error {
 // Database makes a new database and returns its URL.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	db, err := sql.Open("pgx", s.url("postgres"))
+	db, err := sql.Open("postgres", s.url("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
