@@ -99,18 +99,18 @@ func wrong() Program {
 			),
 			FUNC("memory", "",
 				MOVQ(Mem{&memory{base: DS}}, RAX),              // ERROR "memory: MOVQ (DS), RAX: base and index must be general registers"
-				MOVQ(RAX.Index(CR0, 1), RAX),          // ERROR "memory: MOVQ (RAX)(CR0*1), RAX: base and index must be general registers"
-				MOVQ(RAX.Index(RSP, 8), RAX),          // ERROR "memory: MOVQ (RAX)(RSP*8), RAX: RSP cannot be an index; make it the base"
-				MOVQ(RAX.Index(RBX, 3), RAX),          // ERROR "memory: MOVQ (RAX)(RBX*3), RAX: the scale is 3; want 1, 2, 4 or 8"
-				MOVQ(RAX.Index(RBX, 0), RAX),          // ERROR "memory: MOVQ (RAX)(RBX*0), RAX: the scale is 0; want 1, 2, 4 or 8"
+				MOVQ(RAX.Index(CR0, 1), RAX),                   // ERROR "memory: MOVQ (RAX)(CR0*1), RAX: base and index must be general registers"
+				MOVQ(RAX.Index(RSP, 8), RAX),                   // ERROR "memory: MOVQ (RAX)(RSP*8), RAX: RSP cannot be an index; make it the base"
+				MOVQ(RAX.Index(RBX, 3), RAX),                   // ERROR "memory: MOVQ (RAX)(RBX*3), RAX: the scale is 3; want 1, 2, 4 or 8"
+				MOVQ(RAX.Index(RBX, 0), RAX),                   // ERROR "memory: MOVQ (RAX)(RBX*0), RAX: the scale is 0; want 1, 2, 4 or 8"
 				MOVQ(Mem{&memory{base: RAX, scale: 8}}, RAX),   // ERROR "memory: MOVQ (RAX), RAX: a scale needs an index"
-				MOVQ(RAX.At(1<<31), RAX),              // ERROR "memory: MOVQ 0x80000000(RAX), RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
-				MOVQ(Abs(0xfee00000), RAX),            // ERROR "memory: MOVQ 0xfee00000, RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
-				MOVQ(CS.At(8), RAX),                   // ERROR "memory: MOVQ CS:8, RAX: segment CS has no base of its own; want FS or GS"
+				MOVQ(RAX.At(1<<31), RAX),                       // ERROR "memory: MOVQ 0x80000000(RAX), RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
+				MOVQ(Abs(0xfee00000), RAX),                     // ERROR "memory: MOVQ 0xfee00000, RAX: the displacement does not fit in 32 bits, sign-extended; add it to a register"
+				MOVQ(CS.At(8), RAX),                            // ERROR "memory: MOVQ CS:8, RAX: segment CS has no base of its own; want FS or GS"
 				MOVQ(Mem{&memory{seg: RAX}}, RAX),              // ERROR "memory: MOVQ RAX:0, RAX: segment RAX has no base of its own; want FS or GS"
 				MOVQ(Mem{&memory{seg: GS, sym: "table"}}, RAX), // ERROR "memory: MOVQ GS:table, RAX: a symbol in segment GS; put its address in a register"
-				LEAQ(gsArea.UserSP, RAX),              // ERROR "memory: LEAQ areaT.UserSP(GS), RAX: an offset in a segment is not an address; add the segment's base"
-				MOVQ(Sym("nothing"), RAX),             // ERROR "memory: MOVQ nothing, RAX: nothing is not a function or data of the program"
+				LEAQ(gsArea.UserSP, RAX),                       // ERROR "memory: LEAQ areaT.UserSP(GS), RAX: an offset in a segment is not an address; add the segment's base"
+				MOVQ(Sym("nothing"), RAX),                      // ERROR "memory: MOVQ nothing, RAX: nothing is not a function or data of the program"
 				RET(),
 			),
 			FUNC("prefixes", "",
