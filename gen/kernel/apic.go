@@ -22,12 +22,27 @@ const (
 	apicPriority = x86.LOCAL_TIMER_VECTOR&^0xf - 1
 )
 
-func apicAt(reg int) Mem {
-	return RCX.At(reg)
+// apicRegs is the linear address of the local APIC's registers, or 0 if they are MSRs: if
+// the CPU was in x2APIC mode at the start. Some CPUs cannot go back from there.
+var apicRegs = BSS("apic_regs", 8, 8)
+
+// apicAt puts apicRegs in RCX, with ZF, and returns a register relative to it.
+func apicAt(reg int) (Mem, Block) {
+	return RCX.At(reg), Block{MOVQ(Sym(apicRegs), RCX), TESTQ(RCX, RCX)}
 }
 
-func apicBase() Block {
-	return Block{MOVQ(uint64(apicPage), RCX)}
+// apicMSR writes EAX to a register in x2APIC mode. Clobbers RCX, RDX.
+func apicMSR(reg int) Block {
+	return Block{MOVL(x86.APIC_BASE_MSR+reg>>4, RCX), XORL(RDX, RDX), WRMSR()}
+}
+
+// apicWrite writes a value to a register. Clobbers RAX, RCX, RDX.
+func apicWrite(reg int, value uint32) Block {
+	at, find := apicAt(reg)
+	return Block{
+		find,
+		IF(NE, MOVL(value, at)).ELSE(MOVL(value, RAX), apicMSR(reg)),
+	}
 }
 
 // apic is the local APIC's timer, in one-shot mode: it is programmed only for
@@ -38,52 +53,54 @@ func apic() Program {
 			apicInit, apicTimerRead, apicTimerOff, timerArm,
 		),
 		Data: []Data{
-			apicTimer(),
+			apicTimer(), apicRegs,
 		},
 	}
 }
 
 func apicInit() Func {
 	return FUNC("apic_init",
-		`apic_init turns the local APIC on, with everything masked, and makes its timer
-count down from 2^32-1, again and again.`,
+		`apic_init turns the local APIC on, if it is off, with everything masked, and makes its
+timer count down from 2^32-1, again and again.`,
 		MOVL(x86.MSR_APIC_BASE, RCX),
 		RDMSR(),
 		TESTL(x86.MSR_APIC_BASE_X2, RAX),
-		IF(NE, // the way back to the registers in memory leads through off (SDM volume 3, 11.12.5)
-			ANDL(^(x86.MSR_APIC_BASE_X2|x86.MSR_APIC_BASE_ENABLE), RAX),
+		IF(E,
+			ORL(x86.MSR_APIC_BASE_ENABLE, RAX),
 			WRMSR(),
+			MOVQ(uint64(apicPage), RAX),
+			MOVQ(RAX, Sym(apicRegs)),
 		),
-		ORL(x86.MSR_APIC_BASE_ENABLE, RAX),
-		WRMSR(),
-		apicBase(),
-		MOVL(apicEnabled|x86.SPURIOUS_APIC_VECTOR, apicAt(x86.APIC_SPIV)),
-		MOVL(apicPriority, apicAt(x86.APIC_TASKPRI)),
-		MOVL(apicMasked, apicAt(x86.APIC_LVTPC)),
-		MOVL(apicMasked, apicAt(x86.APIC_LVT0)),
-		MOVL(apicNMI, apicAt(x86.APIC_LVT1)), // a PC's NMI comes in at LINT1
-		MOVL(apicMasked, apicAt(x86.APIC_LVTERR)),
-		MOVL(apicDivBy1, apicAt(x86.APIC_TDCR)),
-		MOVL(apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)),
-		MOVL(uint32(1<<32-1), apicAt(x86.APIC_TMICT)),
+		apicWrite(x86.APIC_SPIV, apicEnabled|x86.SPURIOUS_APIC_VECTOR),
+		apicWrite(x86.APIC_TASKPRI, apicPriority),
+		apicWrite(x86.APIC_LVTPC, apicMasked),
+		apicWrite(x86.APIC_LVT0, apicMasked),
+		apicWrite(x86.APIC_LVT1, apicNMI), // a PC's NMI comes in at LINT1
+		apicWrite(x86.APIC_LVTERR, apicMasked),
+		apicWrite(x86.APIC_TDCR, apicDivBy1),
+		apicWrite(x86.APIC_LVTT, apicMasked|apicPeriod|x86.LOCAL_TIMER_VECTOR),
+		apicWrite(x86.APIC_TMICT, 1<<32-1),
 		RETURN(),
 	).Takes()
 }
 
 func apicTimerRead() Func {
-	return FUNC("apic_timer_read", "apic_timer_read returns in EAX how far the timer has counted. Clobbers RCX.",
-		apicBase(),
-		MOVL(apicAt(x86.APIC_TMCCT), RAX),
+	count, find := apicAt(x86.APIC_TMCCT)
+	return FUNC("apic_timer_read", "apic_timer_read returns in EAX how far the timer has counted. Clobbers RCX, RDX.",
+		find,
+		IF(NE, MOVL(count, RAX)).ELSE(
+			MOVL(x86.APIC_BASE_MSR+x86.APIC_TMCCT>>4, RCX),
+			RDMSR(),
+		),
 		NEGL(RAX),
 		RETURN(),
 	).Takes().Returns(RAX).Keeps(RDI, RSI, R8, R9)
 }
 
 func apicTimerOff() Func {
-	return FUNC("apic_timer_off", "apic_timer_off stops the timer and unmasks its vector. Clobbers RCX, RAX.",
-		apicBase(),
-		MOVL(0, apicAt(x86.APIC_TMICT)),
-		MOVL(x86.LOCAL_TIMER_VECTOR, apicAt(x86.APIC_LVTT)), // one-shot
+	return FUNC("apic_timer_off", "apic_timer_off stops the timer and unmasks its vector. Clobbers RCX, RDX, RAX.",
+		apicWrite(x86.APIC_TMICT, 0),
+		apicWrite(x86.APIC_LVTT, x86.LOCAL_TIMER_VECTOR), // one-shot
 		MOVQ(uint64(layout.TimerNever), RAX),
 		MOVQ(RAX, sched.TimerArmed),
 		RETURN(),
@@ -94,6 +111,7 @@ func apicTimerOff() Func {
 func timerProgram() Func { return EXTERN("timer_program") }
 
 func timerArm() Func {
+	initial, find := apicAt(x86.APIC_TMICT)
 	return FUNC("timer_arm",
 		`timer_arm makes the timer fire at monotonic time RDI in ns, unless it will
 fire earlier already, or at the longest time that it can count. IF is 0.`,
@@ -110,8 +128,12 @@ fire earlier already, or at the longest time that it can count. IF is 0.`,
 		MULQ(clk.TimerMult), // below 2^64 up to TimerMax
 		SHRQ(32, RAX),
 		INCL(RAX), // never before the time
-		apicBase(),
-		MOVL(RAX, apicAt(x86.APIC_TMICT)),
+		find,
+		JE("x2apic"),
+		MOVL(RAX, initial),
+		RETURN(),
+		LABEL("x2apic"),
+		apicMSR(x86.APIC_TMICT),
 		RETURN(),
 	).Takes(RDI)
 }

@@ -73,12 +73,9 @@ waits for without an IRETQ, so that the next one is held back.`,
 	).Takes(RDI, RSI)
 }
 
-// ownInterrupt makes the APIC send this CPU an interrupt, or an NMI. Clobbers RCX.
-func ownInterrupt(command int) Block {
-	return Block{
-		apicBase(),
-		MOVL(apicToSelf|apicAssert|command, apicAt(x86.APIC_ICR)),
-	}
+// ownInterrupt makes the APIC send this CPU an interrupt, or an NMI. Clobbers RAX, RCX, RDX.
+func ownInterrupt(command uint32) Block {
+	return apicWrite(x86.APIC_ICR, apicToSelf|apicAssert|command)
 }
 
 // eventMake is the end of #DB's handler for SysEvent.

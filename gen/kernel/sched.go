@@ -340,14 +340,17 @@ func timerInterrupt() Func {
 	frame, now := RBX, R12
 	current := thread(RAX)
 	node := timer(RDI)
+	eoi, find := apicAt(x86.APIC_EOI)
 	return FUNC("timer_interrupt",
 		`timer_interrupt handles the timer's vector; RDI is the PtRegs. It does what is due
 and, if another thread waits for the CPU, makes sure of a switch: at the exit to ring
 3, or at once if the interrupt struck in the group "entry". The time up to now
 is charged to the ring in which it struck. IF is 0.`,
 		MOVQ(RDI, frame),
-		MOVQ(uint64(apicPage), RCX),
-		MOVL(0, RCX.At(x86.APIC_EOI)),
+		find,
+		JE("x2apic"),
+		MOVL(0, eoi),
+		LABEL("acknowledged"),
 		INCQ(sched.Ticks),
 		CALL(ktimeGet),
 		MOVQ(RAX, now),
@@ -406,6 +409,10 @@ is charged to the ring in which it struck. IF is 0.`,
 		INCQ(current.Preempted),
 		CALL(schedule),
 		RETURN(),
+		LABEL("x2apic"),
+		XORL(RAX, RAX),
+		apicMSR(x86.APIC_EOI),
+		JMP("acknowledged"),
 	).Saving(RBX, R12).Takes(RDI)
 }
 

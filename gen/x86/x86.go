@@ -99,6 +99,10 @@ const (
 	APIC_TMCCT   = 0x390
 	APIC_TDCR    = 0x3e0
 
+	// APIC_BASE_MSR is the first of the MSRs that are the registers in x2APIC mode, one for
+	// 16 bytes of the page (11.12.1.2).
+	APIC_BASE_MSR = 0x800
+
 	MSR_APIC_BASE_X2     = 1 << 10
 	MSR_APIC_BASE_ENABLE = 1 << 11
 )
