@@ -47,7 +47,7 @@ func TestFuzz(t *testing.T) {
 			case p.Features() == 0:
 				calls = 30_000
 			default: // Bochs takes thirty times as long
-				calls = 1_000
+				calls = 4_000
 			}
 			// Each preset gets other calls.
 			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Variant, calls, *fuzzSeed+1000*uint64(i)), nil)

@@ -46,7 +46,7 @@ func TestHarmless(t *testing.T) {
 func TestScript(t *testing.T) {
 	scripts := make([]thread, 3)
 	for i, seed := range []random{7, 7, 8} {
-		if n := scripts[i].write(&seed); n < scriptCalls/2 || n > scriptCalls {
+		if n := scripts[i].write(&seed, scriptCalls); n < scriptCalls/2 || n > scriptCalls {
 			t.Errorf("%d calls", n)
 		}
 	}

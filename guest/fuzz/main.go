@@ -149,7 +149,7 @@ func (f *fuzzer) run(r *lines.Printer, calls uint64) (made uint64, err error) {
 				return made, lines.Harness(err.Error())
 			}
 			for _, t := range f.threads {
-				part += t.write(&f.random)
+				part += t.write(&f.random, calls/times/uint64(len(f.threads))+1)
 			}
 			if err := f.play(); err != nil {
 				return made + part, err

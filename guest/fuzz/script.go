@@ -14,7 +14,7 @@ type call struct {
 	robust, word uint64
 }
 
-// scriptCalls is how many calls a thread makes in its life.
+// scriptCalls is how many calls a thread makes in its life at most.
 const scriptCalls = 2048
 
 // thread is a thread outside the Go runtime, and its script. It lies in
@@ -28,11 +28,11 @@ type thread struct {
 // spawned is for making a thread that ends at once.
 const spawnFlags = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND | syscall.CLONE_THREAD
 
-// write fills the script with random calls and returns how many there are, without
-// those that keep the process whole.
-func (t *thread) write(r *random) (n uint64) {
+// write fills the script with random calls, about as many as most if there is room. It
+// returns how many there are, without those that keep the process whole.
+func (t *thread) write(r *random, most uint64) (n uint64) {
 	list := t.script[:0]
-	for len(list) < scriptCalls-3 {
+	for len(list) < scriptCalls-3 && n < most {
 		if r.n(64) == 0 {
 			list = append(list, setMask(facts+factFull), r.spawn(), setMask(facts+factZeros))
 			n++
