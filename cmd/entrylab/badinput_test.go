@@ -134,6 +134,10 @@ func TestBadInput(t *testing.T) {
 		{"quotes for init", []string{"boot", "-init", good, "--", `a"b`}, []string{`"a\"b"`, "cannot carry quotes"}},
 
 		{"output is init", []string{"build", "-init", good, "-o", dir + "/../" + filepath.Base(dir) + "/good"}, []string{"is the file that is read", "give another path"}},
+		{"JSON where the image goes", []string{"build", "-init", good, "-o", image, "-json", image}, []string{"-json " + image + " is where the image goes"}},
+		{"JSON and image to standard output", []string{"build", "-init", good, "-o", "-", "-json", "-"}, []string{"-json - is where the image goes"}},
+		{"JSON is init", []string{"build", "-init", good, "-o", image, "-json", good}, []string{"-json " + good + " is the file that is read"}},
+		{"JSON is the booted init", []string{"boot", "-init", good, "-json", good}, []string{"-json " + good + " is the file that is read"}},
 		{"no output", []string{"build", "-init", good}, []string{"want -o FILE"}},
 		{"output in no folder", []string{"build", "-init", good, "-o", filepath.Join(missing, "x.elf")}, []string{"cannot write image", missing, "make the directory"}},
 		{"output below a file", []string{"build", "-init", good, "-o", filepath.Join(text, "x.elf")}, []string{"cannot write image", text, "give another path"}},

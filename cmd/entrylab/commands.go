@@ -16,6 +16,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/internal/host"
+	"github.com/entrylab/entrylab/internal/wholefile"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/stubs"
@@ -50,9 +51,9 @@ func formatNames() []string {
 
 // buildOptions are the flags of build.
 type buildOptions struct {
-	out, variants, init, format, words, sign string
-	boots                                    int
-	unproved                                 bool
+	out, variants, init, format, words, sign, json string
+	boots                                          int
+	unproved                                       bool
 }
 
 func (e *env) buildCommand() *cli.Command {
@@ -75,7 +76,7 @@ Examples:
     entrylab build -o x.elf
     entrylab build -o BOOTX64.EFI -format efi -append "-- verify measure"
     entrylab build -o x.img -format disk -append "-- verify measure"
-    entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog`,
+    entrylab build -o x.elf -variants linux-3.19,linux-4.1 -init ./prog -json -`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "o", Usage: "write the image to `FILE`; -: standard output", Destination: &o.out},
 			&chosen{&cli.StringFlag{
@@ -88,6 +89,7 @@ Examples:
 			&cli.IntFlag{Name: "boots", Usage: "`N` boots under UEFI from a stick, one after the other, before the machine stops, each with the code at other addresses; 0: 8 if the guest samples, else 1", Destination: &o.boots},
 			&cli.StringFlag{Name: "sign", Usage: "sign the EFI application for Secure Boot with `KEY,CERT`: the PEM files of an RSA key and of its certificate", Destination: &o.sign},
 			unprovedFlag(&o.unproved),
+			jsonFlag(&o.json, "what is in the image, and its sums,"),
 		},
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBuild(ctx, o, args) })
 }
@@ -135,7 +137,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if o.boots > 1 && format != image.Disk && format != image.ISO && format != image.EFI {
 		return 0, fmt.Errorf("-boots is not for -format %s: only UEFI firmware boots an image again", format)
 	}
-	if err := notInput(o.out, o.init); err != nil {
+	if err := errors.Join(notInput(o.out, o.init), checkJSON(o.json, o.out, o.init)); err != nil {
 		return 0, err
 	}
 	signer, err := readSigner(ctx, o.sign, format)
@@ -150,7 +152,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if err != nil {
 		return 0, err
 	}
-	if o.out == toStdout {
+	if o.out == toStdout || o.json == toStdout {
 		said.head(e.stderr)
 	} else {
 		said.head(e.stdout)
@@ -180,7 +182,17 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 		return 0, err
 	}
 	p.done()
-	return 0, e.write("image", o.out, file, fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), im.Size, len(archive), joinNames(list)))
+	what := fmt.Sprintf("%d bytes (kernel %d, initramfs %d), variants %s", len(file), im.Size, len(archive), joinNames(list))
+	if o.json == toStdout {
+		err = wholefile.Write("image", o.out, file)
+		e.remark("%s: %s", o.out, what)
+	} else {
+		err = e.write("image", o.out, file, what)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 0, e.writeJSON(o.json, imageDocument(o, list, im, archive, file))
 }
 
 // series is how many boots there are to be. One is enough for all but samples, of which a
@@ -213,8 +225,8 @@ func joinNames(list []stubs.Variant) string {
 // bootOptions are the flags of boot.
 type bootOptions struct {
 	machineFlags
-	variant, words, init string
-	unproved             bool
+	variant, words, init, json string
+	unproved                   bool
 }
 
 func (e *env) bootCommand() *cli.Command {
@@ -239,11 +251,15 @@ Examples:
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line; the kernel passes those that it does not know to init", Destination: &o.words},
 			initFlag(&o.init),
 			unprovedFlag(&o.unproved),
+			jsonFlag(&o.json, "how the machine ended"),
 		),
 	}, func(ctx context.Context, args []string) (int, error) { return e.runBoot(ctx, &o, args) })
 }
 
 func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, error) {
+	if err := checkJSON(o.json, "", o.init); err != nil {
+		return 0, err
+	}
 	n, err := variantOf(ctx, o.variant)
 	if err != nil {
 		return 0, err
@@ -279,6 +295,9 @@ func (e *env) runBoot(ctx context.Context, o *bootOptions, args []string) (int, 
 	if err != nil {
 		return 0, err
 	}
+	if err := e.writeJSON(o.json, endDocument(ctx, o, n, machine, res)); err != nil {
+		return 0, err
+	}
 	return bootStatus(res)
 }
 
@@ -292,13 +311,8 @@ type verifyOptions struct {
 
 // document is what verify prints, with what stands above all else.
 func (o *verifyOptions) document(ctx context.Context, m vm.Config) *table.Document {
-	c := engine.HostConfig()
-	c.Engine, c.Machine, c.CPU = string(m.Engine), string(m.Machine), m.CPU
-	var err error
-	if c.Emulator, err = vm.Emulator(ctx, m.Engine); err != nil {
-		c.Emulator += "of unknown version (" + err.Error() + ")"
-	}
-	d := &table.Document{Title: "entrylab verify", Config: new(table.ConfigOf(c))}
+	d := machineDocument(ctx, "entrylab verify", m)
+	c := d.Config
 	for _, line := range o.said.lines() {
 		d.Add(table.Line("%s", line))
 	}

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"debug/elf"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v3"
 
 	"github.com/entrylab/entrylab/internal/build"
 	"github.com/entrylab/entrylab/internal/need"
@@ -142,6 +149,106 @@ func TestConfigured(t *testing.T) {
 			if got, _ := config[key].(string); !strings.HasPrefix(got, want[i]) || got != "" && want[i] == "" {
 				t.Errorf("%s: the %s is %q, want %q", command, key, got, want[i])
 			}
+		}
+	}
+}
+
+// withoutJSON are the commands, with their subcommands, that print nothing for programs.
+func withoutJSON(commands []*cli.Command) (names []string) {
+	for _, c := range commands {
+		if len(c.Commands) > 0 {
+			names = append(names, withoutJSON(c.Commands)...)
+			continue
+		}
+		if !slices.ContainsFunc(c.Flags, func(f cli.Flag) bool {
+			help, _ := f.(cli.DocGenerationFlag)
+			return f.Names()[0] == "json" || f.Names()[0] == "format" && strings.Contains(help.GetUsage(), "json")
+		}) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// TestEveryJSON: every command but those that write scripts and manual pages has JSON.
+func TestEveryJSON(t *testing.T) {
+	bad := []*cli.Command{{Name: "bad", Commands: []*cli.Command{{Name: "worse", Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "text or csv"}}}}}}
+	if got := withoutJSON(bad); !slices.Equal(got, []string{"worse"}) {
+		t.Errorf("without JSON: %q", got)
+	}
+	if got := withoutJSON((&env{}).root().VisibleCommands()); !slices.Equal(got, []string{"completion"}) {
+		t.Errorf("without JSON: %q", got)
+	}
+}
+
+// TestAbout: build and boot, whose output is something else, write their JSON to a file.
+func TestAbout(t *testing.T) {
+	need.QEMU(t)
+	dir := t.TempDir()
+	image, about := filepath.Join(dir, "x.elf"), filepath.Join(dir, "x.json")
+	hello, ending := filepath.Join(programDir, "hello"), filepath.Join(programDir, "ending")
+	read := func(key string) map[string]any {
+		t.Helper()
+		text, err := os.ReadFile(about)
+		var document map[string]any
+		if err := errors.Join(err, json.Unmarshal(text, &document)); err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range unconfigured(document) {
+			t.Error(problem)
+		}
+		rows, _ := document[key].([]any)
+		if len(rows) == 0 {
+			t.Fatalf("JSON has no rows of %s:\n%s", key, text)
+		}
+		first, _ := rows[0].(map[string]any)
+		first["config"] = document["config"]
+		return first
+	}
+	if status, stdout, stderr := played(t, "build", "-variants", "linux-4.1", "-init", hello, "-o", image, "-json", about); status != 0 || !strings.HasPrefix(stdout, image+": ") {
+		t.Fatalf("status %d: %s%s", status, stdout, stderr)
+	}
+	file, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read("image"); got["sha256"] != fmt.Sprintf("%x", sha256.Sum256(file)) || got["bytes"] != float64(len(file)) || got["format"] != "elf" {
+		t.Errorf("the image is %v", got)
+	}
+	kernel, err := elf.NewFile(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols, err := kernel.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return s.Name == "entry_SYSCALL_64.linux-4.1" })
+	if got := read("variants"); entry < 0 || got["variant"] != "linux-4.1" || got["entry"] != fmt.Sprintf("%#x", symbols[max(entry, 0)].Value) {
+		t.Errorf("the variant is %v", got)
+	}
+	if got := read("sections"); got["section"] != ".text" || got["address"] != fmt.Sprintf("%#x", kernel.Section(".text").Addr) {
+		t.Errorf("the section is %v", got)
+	}
+	status, stdout, _ := played(t, "build", "-variants", "linux-4.1", "-init", hello, "-o", image, "-json", "-")
+	if text, _ := os.ReadFile(about); status != 0 || stdout != string(text) {
+		t.Errorf("status %d; -json - prints\n%s", status, stdout)
+	}
+
+	for _, tt := range []struct {
+		args    string
+		status  int
+		outcome string
+	}{{"exit 7", 7, "exited"}, {"segv", 128 + 11, "signaled"}} {
+		args := []string{"boot", "-engine", "tcg", "-init", ending, "-json", about, "--"}
+		if status, _, stderr := played(t, append(args, strings.Fields(tt.args)...)...); status != tt.status {
+			t.Errorf("%s: status %d: %s", tt.args, status, stderr)
+		}
+		got := read("boot")
+		config, _ := got["config"].(map[string]any)
+		emulator, _ := config["emulator"].(string)
+		if got["outcome"] != tt.outcome || got["status"] != float64(tt.status%128) || config["engine"] != "tcg" || !strings.HasPrefix(emulator, "QEMU ") {
+			t.Errorf("%s: %v", tt.args, got)
 		}
 	}
 }

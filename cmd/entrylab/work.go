@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,12 +12,13 @@ import (
 
 	"github.com/entrylab/entrylab/measure/nightly"
 	"github.com/entrylab/entrylab/measure/queue"
+	"github.com/entrylab/entrylab/measure/table"
 )
 
 // workOptions are the flags of work.
 type workOptions struct {
-	queue string
-	lease *time.Duration // nil: queue.Lease
+	queue, format string
+	lease         *time.Duration // nil: queue.Lease
 	nightOptions
 }
 
@@ -39,7 +41,7 @@ Examples:
 
     entrylab work -queue postgres://lab@db/nights -matrix lab.toml
     entrylab nightly -store postgres://lab@db/nights -matrix lab.toml`,
-		Flags: append(o.flags(),
+		Flags: append(o.flags(), formatFlag(&o.format, textFormats...),
 			&cli.StringFlag{Name: "queue", Usage: "the queue and the history at `URL`: postgres://USER@HOST/DATABASE", Destination: &o.queue, Required: true},
 			&cli.GenericFlag{
 				Name: "lease", HideDefault: true, Value: timeValue{&o.lease},
@@ -77,23 +79,45 @@ func (e *env) runWork(ctx context.Context, o workOptions, args []string) (status
 		return 0, fmt.Errorf("%w; what was done is kept, and the same command goes on with the rest", err)
 	}
 	p.done()
-	var b strings.Builder
-	fmt.Fprintf(&b, "Night %s on %s: did %d cells; of all %d, %d are done\n", night.Name, night.Machine, len(did), state.Cells, state.Done)
-	for _, d := range did {
-		switch d.Outcome {
-		case nightly.Crash:
-			fmt.Fprintf(&b, "  crash: %s: %s\n", d.Cell, d.Detail)
-		case nightly.Fail:
-			status = max(status, exitFail)
-			fmt.Fprintf(&b, "  fail: %s: %s\n", d.Cell, d.Detail)
-		}
+	if err := e.printWork(night, did, state, o.format); err != nil {
+		return 0, err
 	}
-	for _, cell := range state.Unfit {
-		fmt.Fprintf(&b, "  left: %s: it fits no worker\n", cell)
+	if slices.ContainsFunc(did, func(d nightly.Done) bool { return d.Outcome == nightly.Fail }) {
+		status = exitFail
 	}
-	fmt.Fprint(e.stdout, b.String())
 	if len(state.Failed) > 0 {
 		return exitError, fmt.Errorf("%d of %d cells crashed, or were lost with their workers, and no worker takes them again, the first %s; nightly -store tries them", len(state.Failed), state.Cells, state.Failed[0])
 	}
 	return status, nil
+}
+
+// printWork prints what a worker did, and what of the night is left.
+func (e *env) printWork(night *nightly.Night, did []nightly.Done, state queue.State, format string) error {
+	if format == "text" {
+		var b strings.Builder
+		fmt.Fprintf(&b, "Night %s on %s: did %d cells; of all %d, %d are done\n", night.Name, night.Machine, len(did), state.Cells, state.Done)
+		for _, d := range did {
+			if d.Outcome == nightly.Crash || d.Outcome == nightly.Fail {
+				fmt.Fprintf(&b, "  %s: %s: %s\n", strings.ToLower(d.Outcome), d.Cell, d.Detail)
+			}
+		}
+		for _, cell := range state.Unfit {
+			fmt.Fprintf(&b, "  left: %s: it fits no worker\n", cell)
+		}
+		_, err := fmt.Fprint(e.stdout, b.String())
+		return err
+	}
+	cells := &table.Table{Name: "cells", Head: []string{"cell", "outcome", "seconds", "detail"}}
+	for _, d := range did {
+		cells.Add(d.Cell, d.Outcome, d.Seconds, d.Detail)
+	}
+	for _, cell := range state.Unfit {
+		cells.Add(cell, "LEFT", "", "it fits no worker")
+	}
+	for _, cell := range state.Failed {
+		cells.Add(cell, "LEFT", "", "it crashed, or was lost with its workers")
+	}
+	all := &table.Table{Name: "night", Head: []string{"night", "machine", "cells", "done", "done here"}}
+	all.Add(night.Name, night.Machine, state.Cells, state.Done, len(did))
+	return e.print(&table.Document{Title: "entrylab work", Blocks: []table.Block{{Table: cells}, {Table: all}}}, format)
 }

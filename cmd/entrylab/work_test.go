@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -283,14 +284,26 @@ func workerInterrupted(l *workplace) {
 	if err := db.QueryRowContext(l.t.Context(), `SELECT count(*), count(worker), sum(lost + cardinality(crashed_on)) FROM queue_cells`).Scan(&cells, &held, &failed); err != nil || cells != 9 || held != 0 || failed != 0 {
 		l.t.Fatalf("of %d cells %d are held and %d failed (%v)", cells, held, failed, err)
 	}
-	l.start("b", "", work...).end(l.t, 0, "did 8 cells", "")
+	b := l.start("b", "", append(work, "-format", "json")...)
+	b.end(l.t, 0, "", "")
+	var said map[string]any
+	if err := json.Unmarshal(b.stdout.Bytes(), &said); err != nil {
+		l.t.Fatalf("%v\n%s", err, b.stdout.String())
+	}
+	for _, problem := range unconfigured(said) {
+		l.t.Error(problem)
+	}
+	if done := strings.Count(b.stdout.String(), `"outcome": "PASS"`); done != 8 || !strings.Contains(b.stdout.String(), `"done here": 8`) ||
+		strings.Count(b.stdout.String(), `"outcome": "LEFT"`) != 1 {
+		l.t.Errorf("in JSON %d cells are done:\n%s", done, b.stdout.String())
+	}
 	l.whole()
 }
 
 // anotherMatrix: a worker that would measure something else does nothing.
 func anotherMatrix(l *workplace) {
 	work := []string{"work", "-queue", l.url}
-	l.start("a", "", work...).end(l.t, 0, "did 8 cells", "")
+	l.start("a", "", append(work, "-format", "csv")...).end(l.t, 0, "cell,outcome,seconds,detail\ngate linux-", "")
 	if err := os.WriteFile(filepath.Join(l.dir, "lab.toml"), []byte("engines = [\"static\"]\n"), 0o644); err != nil {
 		l.t.Fatal(err)
 	}
