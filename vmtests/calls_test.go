@@ -14,6 +14,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
@@ -158,7 +159,7 @@ func callsOnLinux(t *testing.T) map[string]string {
 	t.Helper()
 	m := machine(t, vm.ICount)
 	m.Kernel, m.MemoryMiB, m.CPU = need.Linux(t), 512, "max,la57=off"
-	m.Append = linuxWords + " -- " + strings.Join(callParts, " ")
+	m.Append = linux.Words + " -- " + strings.Join(callParts, " ")
 	m.Initrd = filepath.Join(t.TempDir(), "initramfs.cpio")
 	if err := os.WriteFile(m.Initrd, linuxArchive(t), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/golden"
 	"github.com/entrylab/entrylab/internal/need"
@@ -159,7 +160,7 @@ func foreignLinux(t *testing.T, path, cpu string) {
 	if err := os.WriteFile(m.Initrd, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.MemoryMiB, m.CPU, m.Append = 512, cpu+",la57=off", linuxWords
+	m.MemoryMiB, m.CPU, m.Append = 512, cpu+",la57=off", linux.Words
 	m.Instructions = 10 * vm.DefaultInstructions
 	// Linux ends by a reset, which is no verdict: the program's last line is.
 	_, console := bootMachine(t, m)

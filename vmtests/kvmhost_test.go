@@ -14,6 +14,7 @@ import (
 	"github.com/u-root/u-root/pkg/ldd"
 
 	"github.com/entrylab/entrylab/boot/initramfs"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
 )
@@ -67,7 +68,7 @@ func (h *kvmHost) run(t *testing.T, each func(string)) (status int) {
 	res, err := vm.Run(t.Context(), vm.Config{
 		Engine: vm.ICount, Machine: vm.Q35, CPU: h.cpu, MemoryMiB: 3072, Kernel: need.Linux(t), Initrd: initrd,
 		// Linux looks, by the host's clock, whether timers work, which they do.
-		Append:  linuxWords + " mitigations=off tsc=reliable no_timer_check transparent_hugepage=never",
+		Append:  linux.Words + " mitigations=off tsc=reliable no_timer_check transparent_hugepage=never",
 		Console: console, Instructions: 1000 * vm.DefaultInstructions,
 	})
 	if err != nil {

@@ -8,14 +8,11 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/boot"
+	"github.com/entrylab/entrylab/boot/linux"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/need"
 )
-
-// linuxWords are for a console on the serial port, and for a machine that ends
-// when init does.
-const linuxWords = "console=ttyS0 quiet panic=-1 reboot=t"
 
 // TestLinux runs the guest unchanged as /init of a real Linux kernel: every
 // check that a user program can make must pass there too, which shows that
@@ -36,7 +33,7 @@ func TestLinux(t *testing.T) {
 	}
 	m.MemoryMiB = 512
 	m.CPU = "max,la57=off" // with five-level paging user addresses do not end at 1<<47
-	m.Append = linuxWords + " -- verify"
+	m.Append = linux.Words + " -- verify"
 	var console bytes.Buffer
 	m.Console = &console
 	res, err := vm.Run(t.Context(), m)
@@ -78,7 +75,7 @@ func TestLinuxCommandLine(t *testing.T) {
 			t.Parallel()
 			m := machine(t, vm.ICount)
 			m.Kernel, m.Initrd, m.MemoryMiB, m.CPU = kernel, initrd, 512, "max,la57=off"
-			m.Append = linuxWords + " " + tt.append
+			m.Append = linux.Words + " " + tt.append
 			res, console := bootMachine(t, m)
 			// Linux's own lines, which begin with the time, come before and after.
 			if !strings.Contains(strings.ReplaceAll(console, "\r\n", "\n"), "\n"+tt.want+"[") {

@@ -40,6 +40,12 @@ const (
 	setupSectsOld = 4
 )
 
+// Words is the command line with which kernels boot here: the console is the serial port,
+// a panic or init's end is the machine's, and the crypto API's self-tests are left out, which
+// take a distribution's kernel as long as the rest of its boot (Linux:
+// Documentation/admin-guide/kernel-parameters.txt).
+const Words = "console=ttyS0 quiet panic=-1 reboot=t cryptomgr.notests"
+
 // file is an image, which the emulator reads again.
 var file = bounded.Kind{Thing: "Linux kernel", Most: 2 << 30, Regular: true, Advice: "give a vmlinuz, bzImage or vmlinux"}
 
