@@ -61,7 +61,7 @@ func (e *env) runBaseline(ctx context.Context, o *baselineOptions, args []string
 		return 0, err
 	}
 	defer k.close(&failed)
-	en, job, err := e.job(ctx, &o.machineFlags)
+	en, job, err := e.job(ctx, &o.machineFlags, true)
 	if err != nil {
 		return 0, err
 	}

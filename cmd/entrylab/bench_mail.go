@@ -79,7 +79,7 @@ func (e *env) runBenchMail(ctx context.Context, o benchMailOptions, args []strin
 	var found []*analysis.Comparison
 	var skipped []engine.Skipped
 	for _, en := range some {
-		job := engine.Job{Subjects: list, Kernels: all.kernels, Progress: p.step}
+		job := engine.Job{Subjects: list, Kernels: all.kernels, Base: all.names[0], Progress: p.step}
 		if why := all.apart(en); why != "" {
 			skipped = append(skipped, engine.Skipped{Engine: en.Name, Reason: why})
 			continue

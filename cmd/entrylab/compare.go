@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/analysis"
@@ -43,6 +44,8 @@ what 1, 2, 3 and 6 additional instructions read as.
 
 ` + kernelSubjects + `
 Each boots by itself, so engine icount compares it, instruction by instruction.
+Engine replay then runs the assembly of each subject, as it was in memory when a
+machine ran it, around what stands for its C part.
 
 Engine host samples the kernel that runs here, and appends its cycles to a file.
 Boot this machine with two kernels in turn, at least A B B A, sample each boot,
@@ -109,7 +112,7 @@ func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) 
 	if err != nil {
 		return 0, err
 	}
-	en, job, err := e.job(ctx, &o.machineFlags)
+	en, job, err := e.job(ctx, &o.machineFlags, len(all.kernels) > 0)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +123,7 @@ func (e *env) runCompare(ctx context.Context, o *compareOptions, args []string) 
 		}
 		list = append(list, bare)
 	}
-	job.Subjects, job.Kernels, job.Verify = list, all.kernels, true
+	job.Subjects, job.Kernels, job.Base, job.Verify = list, all.kernels, all.names[0], true
 	return e.compare(ctx, o, en, job, all.names, said)
 }
 
@@ -239,10 +242,18 @@ func (e *env) compareConsoles(ctx context.Context, o *compareOptions, names []st
 	return 0, e.print(table.Compared(c, said, o.verbose), o.format)
 }
 
-// job resolves the engine that the flags name, and what they ask of its machine.
-func (e *env) job(ctx context.Context, m *machineFlags) (engine.Engine, engine.Job, error) {
+// job resolves the engine that the flags name, and what they ask of its machine. kernels is
+// set if there are real kernels, which an engine without a machine boots to cut their code
+// out.
+func (e *env) job(ctx context.Context, m *machineFlags, kernels bool) (engine.Engine, engine.Job, error) {
 	if en, ok := engine.Find(m.engine); ok && en.VM == "" && en.Choose == nil {
-		return en, engine.Job{}, nil
+		if !kernels {
+			return en, engine.Job{}, m.needless()
+		}
+		cutting := *m
+		cutting.engine = string(vm.ICount)
+		machine, err := cutting.config(ctx, e)
+		return en, engine.Job{Machine: machine}, err
 	}
 	machine, err := m.config(ctx, e)
 	if err != nil {

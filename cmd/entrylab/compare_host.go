@@ -22,6 +22,9 @@ func (e *env) sampleRunning(ctx context.Context, en engine.Engine, o *compareOpt
 	case o.out == "" || o.out == toStdout:
 		return 0, fmt.Errorf("-engine %s: want -o FILE to keep the figures in; compare -from FILE puts those of several boots together", en.Name)
 	}
+	if err := o.needless(); err != nil {
+		return 0, err
+	}
 	k, err := e.openKeeper(ctx, o.out)
 	if err != nil {
 		return 0, err

@@ -74,6 +74,8 @@ func TestCompareRunning(t *testing.T) {
 		{"with a console", []string{"-from", a, "-from", console}, "some files are results and some are consoles"},
 		{"no such file", []string{"-from", "nowhere.jsonl", "-from", a}, "nowhere.jsonl"},
 		{"subjects for the running kernel", []string{"-engine", "host", "-o", a, "linux-4.1"}, "samples the kernel that runs: it takes no subjects"},
+		{"a machine for the running kernel", []string{"-engine", "host", "-o", a, "-cpu", "Haswell"}, "-cpu: engine host boots no machine"},
+		{"a machine for a replay", []string{"-engine", "replay", "-machine", "pc", "linux-4.1", "linux-6.12"}, "-machine: engine replay boots no machine"},
 		{"nothing kept", []string{"-engine", "host"}, "want -o FILE to keep the figures in"},
 	} {
 		if status, out, said := played(t, append([]string{"compare"}, row.args...)...); status != exitError || out != "" || !strings.Contains(said, row.want) {

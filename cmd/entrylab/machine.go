@@ -76,6 +76,24 @@ func (m *machineFlags) flags(some []engine.Engine) []cli.Flag {
 	}
 }
 
+// needless refuses what is asked of a machine by flags of an engine that boots none.
+func (m *machineFlags) needless() error {
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"-machine", m.machine != string(vm.MicroVM)},
+		{"-cpu", m.cpu != vm.DefaultCPU},
+		{"-memory", m.memory != vm.DefaultMemoryMiB},
+		{"-timeout", m.timeout != nil},
+	} {
+		if f.given {
+			return fmt.Errorf("%s: engine %s boots no machine, so it has none of its own: leave it out", f.name, m.engine)
+		}
+	}
+	return nil
+}
+
 // config resolves the engine and returns the machine. It says in a line on stderr
 // why a choice did not fall on its first engine.
 func (m *machineFlags) config(ctx context.Context, e *env) (vm.Config, error) {

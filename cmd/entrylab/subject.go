@@ -101,14 +101,14 @@ func (s subjects) counting(m *machineFlags) error {
 // it can.
 func (s subjects) apart(en engine.Engine) string {
 	switch {
-	case len(s.kernels) == 0 || en.VM == vm.ICount:
+	case len(s.kernels) == 0 || en.VM == vm.ICount || en.Cuts:
 		return ""
 	case en.Kind == engine.Exact && en.VM != "":
 		return "it boots a disk image, which only a generated kernel has: use -engine icount"
 	case en.Kind == engine.Exact:
 		return "it reads the code of generated kernels, and not that of a real one: use -engine icount"
 	}
-	return "two real kernels cannot take turns in one boot, so only exact counts compare them: use icount; for cycles boot this machine with each, and use compare -engine host"
+	return "two real kernels cannot take turns in one boot, so only exact counts compare them, and the cycles of their assembly alone: use icount, or replay; for the cycles of a call boot this machine with each, and use compare -engine host"
 }
 
 // onNextMachine runs what boots real kernels and, if one does not boot on the default

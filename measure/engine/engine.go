@@ -18,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/host"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/replay"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -91,6 +92,8 @@ type Engine struct {
 	// Quieter says what to do where its samples are refused because they are noisy, as the
 	// end of a sentence; it may be empty.
 	Quieter string
+	// Cuts is set if it boots real kernels only to cut their code out.
+	Cuts bool
 	// Notes returns what a reader of the figures must know about one run or, given nil,
 	// about any run. It may be nil.
 	Notes func(*Account) []string
@@ -179,6 +182,9 @@ type Job struct {
 	Subjects []stubs.Variant
 	// Kernels are real kernels, each measured in a boot of its own.
 	Kernels []*Linux
+	// Base, if not empty, is the name of the subject or kernel that the others are compared
+	// with, which otherwise is the first of the subjects.
+	Base string
 	// Machine is what the user asks of the machine; a field that is empty or 0 means the
 	// engine's default.
 	Machine vm.Config
@@ -253,6 +259,10 @@ type Account struct {
 	CyclesPerTick float64 `json:"cycles_per_tick,omitempty"`
 	// Apart gives, for subjects that cannot be compared with the base, the reason.
 	Apart map[string]string `json:"apart,omitempty"`
+	// Cuts say what of each path was replayed, where they were cut from a machine.
+	Cuts []replay.Cut `json:"-"`
+	// CutOn is the machine.
+	CutOn string `json:"-"`
 	// Notes are what a reader must know about the subjects.
 	Notes []string `json:"-"`
 }

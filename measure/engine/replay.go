@@ -2,18 +2,22 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/replay"
 	"github.com/entrylab/entrylab/measure/stats"
+	"github.com/entrylab/entrylab/measure/trace"
 )
 
 // replayed is the engine that runs the code of the paths in ring 3, and boots no
@@ -33,6 +37,7 @@ func init() {
 		Unseen:   "cannot compare exits, it does not run SYSRETQ",
 		Forms:    replay.Forms, Unstepped: replay.FormN,
 		Sample: "placement", Process: "process",
+		Cuts:    true,
 		Quieter: replay.Quieter,
 		Notes:   replayNotes,
 		Plan:    planReplay,
@@ -47,11 +52,22 @@ var replayedCalls = []record.Operation{
 
 func planReplay(ctx context.Context, j Job) ([]Step, error) {
 	config := replay.Config{Variants: j.Subjects, Processes: j.Boots, Progress: j.Progress}
+	said := map[string][]wire.Vulnerability{}
+	var code, cutOn string // of what a machine has run, and the machine
+	if len(j.Kernels) > 0 {
+		var err error
+		if config.Paths, code, cutOn, err = j.paths(ctx, said); err != nil {
+			return nil, err
+		}
+	}
 	n := 1
 	if j.Study {
 		n, config.Processes = replaySteps, 1
 	}
 	prepared, err := replay.Prepare(config)
+	if err != nil && config.Paths != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +77,10 @@ func planReplay(ctx context.Context, j Job) ([]Step, error) {
 		return nil, err
 	}
 	c := HostConfig()
-	c.Code, c.Engine, c.Machine, c.CPU = prepared.Image.Hash(program), replayed, "host", c.Host
+	c.Code, c.Engine, c.Machine, c.CPU = code, replayed, "host", c.Host
+	if prepared.Image != nil {
+		c.Code = prepared.Image.Hash(program)
+	}
 	first := 0 // for a replay outside a study: the run after those of the same code
 	for _, r := range j.old {
 		if !j.Study && Same(r.Config, c) {
@@ -81,7 +100,12 @@ func planReplay(ctx context.Context, j Job) ([]Step, error) {
 				if err != nil {
 					return err
 				}
-				out.Account(accountOf(res))
+				account := accountOf(res)
+				account.CutOn = cutOn
+				out.Account(account)
+				for kernel, v := range said {
+					out.Vulnerabilities(kernel, v)
+				}
 				return out.Records(replayRecords(res, j.axes(), c, first+i, time.Now())...)
 			},
 			Judged: true,
@@ -114,7 +138,49 @@ func accountOf(res *replay.Result) Account {
 		Disturbed:     res.Disturbed(),
 		CyclesPerTick: res.CyclesPerTick,
 		Apart:         res.Apart,
+		Cuts:          res.Cuts,
 	}
+}
+
+// paths follows a null call of each subject on the machine of the engine icount. A kernel's
+// code is what a boot leaves of it, alternatives and static branches patched; so that all
+// are cut in the same way, the variants' is taken from a machine too. code is a hash of what
+// was booted.
+func (j *Job) paths(ctx context.Context, said map[string][]wire.Vulnerability) (all []trace.Path, code, on string, err error) {
+	generated, real := j.targets(vm.ICount, Of(string(vm.ICount)).Defaults)
+	sum := sha256.New()
+	prepare := func(t *target) (vm.Config, error) {
+		m, err := t.machine(ctx, 0, wire.Command{Trace: true})
+		fmt.Fprintf(sum, "%q\n", []string{m.Code, m.CPU, m.Append})
+		on = fmt.Sprintf("machine %s with CPU %s", m.Machine, m.CPU)
+		return m, err
+	}
+	if generated != nil {
+		m, err := prepare(generated)
+		if err != nil {
+			return nil, "", "", err
+		}
+		if all, err = trace.Paths(ctx, j.Subjects, m); err != nil {
+			return nil, "", "", err
+		}
+	}
+	for _, t := range real {
+		m, err := prepare(t)
+		if err != nil {
+			return nil, "", "", err
+		}
+		j.step("booting %s to follow a call of it", t.linux.name)
+		p, run, err := trace.Linux(ctx, m, nil)
+		if err != nil {
+			return nil, "", "", t.linux.Why(ctx, t.vm, run, err)
+		}
+		p.Subject, said[t.linux.name] = t.linux.name, run.Vulnerabilities
+		all = append(all, p)
+	}
+	if i := slices.IndexFunc(all, func(p trace.Path) bool { return p.Subject == j.Base }); i > 0 {
+		all = slices.Concat(all[i:i+1], all[:i], all[i+1:])
+	}
+	return all, fmt.Sprintf("%x", sum.Sum(nil)[:8]), on, nil
 }
 
 // replayRecords returns the records of a replay, whose processes are numbered as runs
@@ -183,12 +249,42 @@ func replayNotes(a *Account) []string {
 	if a != nil {
 		on, disturbed, tick = a.On, "; "+a.Disturbed, fmt.Sprintf(" (%.4f for a tick of the time-stamp counter)", a.CyclesPerTick)
 	}
-	return []string{
+	cuts := a != nil && len(a.Cuts) > 0
+	notes := []string{
 		"replayed in ring 3 on " + on + "; SYSCALL, SYSRET, SWAPGS, STI and CLI were not run: only differences between paths with the same exit instruction mean anything, no figure is the cost of a system call",
 		"form SR1 (LFENCE for SYSCALL and SYSRET, a handler with 60 cycles of work) is the figure, of the switch SR0 (a handler that does nothing); N0 (no fence), SR0 and D0 (MFENCE) bound what another CPU may make of it",
 		"a difference of up to a cycle is a property of alignment, not of the design; the interval is over placements of code and data at random, and over processes where these differ by more" + disturbed,
 		"caches were warm but for the switches that say so, predictors trained; on a cold or busy core each additional store costs about 0.2 cycles more",
 		"cycles are derived from a chain of multiplications" + tick + ", not counted",
-		"the thread switch is that of the build; for \"usersp's own line\" and \"both lines\" the thread lies so that usersp begins a cache line of its own, which no other part of the switch touches. Where it shares one, as in Linux 3.19, whose thread_struct has sp beside it, look at \"thread's line\". What a miss costs depends on physical memory too, which another process has others of",
 	}
+	if cuts {
+		return append(notes, cutNotes(a)...)
+	}
+	return append(notes, "the thread switch is that of the build; for \"usersp's own line\" and \"both lines\" the thread lies so that usersp begins a cache line of its own, which no other part of the switch touches. Where it shares one, as in Linux 3.19, whose thread_struct has sp beside it, look at \"thread's line\". What a miss costs depends on physical memory too, which another process has others of")
+}
+
+// cutNotes say what of each path was replayed.
+func cutNotes(a *Account) []string {
+	notes := []string{"of each path the assembly is replayed, as " + a.CutOn + " had it in memory when it ran it, alternatives patched; from the entry's CALL to its return runs a stand-in, " +
+		"which calls the handler and stores its result, so what C costs is in no figure; per-CPU words lie in lines of their own, those that the path only reads are 0"}
+	for _, c := range a.Cuts {
+		text := fmt.Sprintf("%s: %d instructions of entry and %d of exit, of %d that a null call has; %s and all that it calls is left out", c.Label, c.Entry, c.Exit, c.All, c.C)
+		var replaced []string
+		for i, name := range c.Replaced {
+			if slices.Index(c.Replaced, name) == i && name != "IRETQ" {
+				n := 0
+				for _, other := range c.Replaced {
+					if other == name {
+						n++
+					}
+				}
+				replaced = append(replaced, fmt.Sprintf("%s (%d)", name, n))
+			}
+		}
+		if len(replaced) > 0 {
+			text += "; in place of what ring 3 may not run is a NOP, and for SYSRETQ a jump: " + strings.Join(replaced, ", ")
+		}
+		notes = append(notes, text)
+	}
+	return notes
 }

@@ -32,7 +32,9 @@ const (
 var (
 	ringAt     = alignUp(uint64(asm.SizeOf[cpu[asm.Mem]]()), lineSize)
 	trampoline = alignUp(ringAt+uint64(asm.SizeOf[ring[asm.Mem]]()), lineSize) + 2*lineSize // the top of the trampoline stack
-	perCPUSize = trampoline
+	// The per-CPU words of paths that a machine has run.
+	kernelWords = trampoline
+	perCPUSize  = kernelWords + kernelLines*lineSize
 )
 
 // arena is the memory of a replay. All of it is below 2 GiB: the call table, because its
@@ -155,15 +157,19 @@ func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
 func (a *arena) relocate(c *chunk, addr uint64, j *job, kernel uint64) error {
 	code := a.code[addr-addrOf(a.code):]
 	for _, r := range c.Relocs {
-		target := addrOf(a.table)
-		if r.Target != callTable {
+		target := uint64(0)
+		switch r.Target {
+		case callTable:
+			target = addrOf(a.table)
+		case gsWord:
+		default:
 			off, ok := j.Kernel.Defs[r.Target]
 			if !ok {
 				off = j.Kernel.Defs[trap]
 			}
 			target = kernel + uint64(off)
 		}
-		v := int64(target)
+		v := int64(target) + r.Add
 		if r.Abs {
 			v += int64(int32(binary.LittleEndian.Uint32(code[r.Off:])))
 		} else {

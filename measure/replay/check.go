@@ -16,6 +16,7 @@ type promise struct {
 	defined, room, full layout.Slots
 	fullCX              uint64
 	bare                bool
+	cut                 bool // a path, whose frame is read by what stands for the C part
 }
 
 // promiseOf reads the description of the i-th variant from the build.
@@ -58,6 +59,9 @@ func (r *Replay) check(t *trip) error {
 		errs = append(errs, fmt.Errorf("RAX is %#x, want the result %#x", t.Regs[outRAX], result))
 	}
 	for slot := range layout.NumSlots {
+		if p.cut {
+			break
+		}
 		if got, want, ok := t.Frame[slot], p.slot(slot, t), true; want != nil {
 			ok = got == *want
 			if !ok {
@@ -65,7 +69,7 @@ func (r *Replay) check(t *trip) error {
 			}
 		}
 	}
-	if userSP := t.Want[outRSP] - 8; !p.bare && !slices.Contains(t.Scratch[:], userSP) {
+	if userSP := t.Want[outRSP] - 8; !p.bare && !p.cut && !slices.Contains(t.Scratch[:], userSP) {
 		errs = append(errs, fmt.Errorf("RSPScratch is %#x and TSS.SP2 %#x, want %#x in one of them", t.Scratch[0], t.Scratch[1], userSP))
 	}
 	if err := errors.Join(errs...); err != nil {

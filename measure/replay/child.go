@@ -170,6 +170,7 @@ func (s *sampler) call(c *cell, stream int) userCall {
 	s.arena.set(p.perCPU+uint64(perCPU.Current.Off), p.stack)
 	s.quiet(p.stack)
 	s.topOfStack(p.stack + layout.ThreadSize)
+	s.words(&j.Streams[stream].Words)
 	return ctx
 }
 
@@ -185,6 +186,16 @@ func (s *sampler) quiet(t uint64) {
 func (s *sampler) topOfStack(top uint64) {
 	s.arena.set(s.at.perCPU+uint64(perCPU.TopOfStack.Off), top)
 	s.arena.set(s.at.perCPU+uint64(perCPU.TSS.SP0.Off), top)
+}
+
+// words sets the per-CPU words of a path that a machine has run.
+func (s *sampler) words(w *words) {
+	for _, off := range w.Stack {
+		s.arena.set(s.at.perCPU+uint64(off), s.at.stack+layout.ThreadSize)
+	}
+	for _, off := range w.Trampoline {
+		s.arena.set(s.at.perCPU+uint64(off), s.at.perCPU+trampoline)
+	}
 }
 
 // apart shifts Thread.UserSP to the start of a line.

@@ -26,6 +26,8 @@ type reloc struct {
 	// Abs: the four bytes are the address itself, plus what they hold already; otherwise
 	// they are the distance from the byte after them.
 	Abs bool
+	// Add is added to the address.
+	Add int64
 }
 
 // Replacement is an instruction that is not run as the build made it.
@@ -66,7 +68,9 @@ const (
 	// frameTable is the table of dispatch=retpoline. A replay has one handler, and so one
 	// table.
 	frameTable = "x64_call_table"
-	trap       = "trap" // takes the place of every kernel function that a replay does not need
+	cEntry     = "c_entry"      // what stands for the C part of a kernel
+	gsWord     = "per-CPU word" // whose offset from the GS base is the reloc's Add
+	trap       = "trap"         // takes the place of every kernel function that a replay does not need
 )
 
 // stub is the code of a variant as it is replayed.
@@ -76,6 +80,8 @@ type stub struct {
 	listings     []asm.Listing
 	start        uint64 // address of the chunk in the build
 	kept         []int  // displacements of constants that are part of the chunk
+	// places name the instructions of a stub that is cut from a path, by their offsets.
+	places map[int]string
 }
 
 // stubOf takes the functions of a variant from a built kernel.
@@ -129,7 +135,7 @@ func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, tables map[strin
 	if m, ok := row.Ins.Memory(); ok && (m.Sym() == callTable || m.Sym() == frameTable) && m.IndexReg() != 0 {
 		last := off + len(row.Bytes) - 4
 		binary.LittleEndian.PutUint32(s.Code[last:], binary.LittleEndian.Uint32(s.Code[last:])-uint32(tables[m.Sym()]))
-		s.Relocs = append(s.Relocs, reloc{last, callTable, true})
+		s.Relocs = append(s.Relocs, reloc{Off: last, Target: callTable, Abs: true})
 		return
 	}
 	inst, err := x86asm.Decode(row.Bytes, 64)
@@ -146,7 +152,7 @@ func (s *stub) row(obj *asm.Object, l asm.Listing, row asm.Row, tables map[strin
 		s.keep(data, at, off+len(row.Bytes))
 		return
 	}
-	s.Relocs = append(s.Relocs, reloc{at, funcAt(obj, target), false})
+	s.Relocs = append(s.Relocs, reloc{Off: at, Target: funcAt(obj, target)})
 }
 
 // keep appends a copy of a constant to the chunk, in a line of its own, for the
@@ -183,9 +189,15 @@ func funcAt(obj *asm.Object, addr uint64) string {
 	return trap
 }
 
-// where names the function and offset of a place in the chunk, and returns the instruction
-// that begins there, if there is one.
-func (s *stub) where(off int) (place string, in asm.Ins) {
+// where names the function and offset of a place in the chunk and the instruction that
+// begins there, if there is one, and reports whether ring 3 may not run that.
+func (s *stub) where(off int) (place string, privileged bool) {
+	if place, ok := s.places[off]; ok {
+		return place, false
+	}
+	if s.places != nil {
+		return "code that the machine did not run", false
+	}
 	for _, l := range slices.Backward(s.listings) {
 		at := int(l.Addr - s.start)
 		if off < at {
@@ -193,10 +205,10 @@ func (s *stub) where(off int) (place string, in asm.Ins) {
 		}
 		for _, row := range l.Rows {
 			if row.Label == "" && row.Off == off-at {
-				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, row.Ins.Short()), row.Ins
+				return fmt.Sprintf("%s+%#x (%s)", l.Name, row.Off, row.Ins.Short()), row.Ins.CPL() == 0
 			}
 		}
-		return fmt.Sprintf("%s+%#x", l.Name, off-at), asm.Ins{}
+		return fmt.Sprintf("%s+%#x", l.Name, off-at), false
 	}
-	return fmt.Sprintf("the code's start%+#x", off), asm.Ins{}
+	return fmt.Sprintf("the code's start%+#x", off), false
 }

@@ -16,6 +16,11 @@
 // RSP, the frame, the per-CPU area and the thread are as in the kernel; the GS base is
 // the per-CPU area.
 //
+// A path that a machine has run (package trace), such as that of a real kernel, is replayed
+// by its assembly alone (cut.go): the instructions that were run, as they were in memory,
+// around what stands for the C part. Of these instructions MOV to and from CR3, RDMSR
+// and WRMSR are left out too, and paths are only compared if they have the same of them.
+//
 // # Forms
 //
 // What a stub costs depends on how far the CPU lets the surrounding instructions overlap

@@ -31,6 +31,9 @@ type task[T any] struct {
 	StartSP, Back, Number, Entry, UserFlags, Loop T
 }
 
+// ptRegs is the frame.
+type ptRegs = layout.PtRegs[Mem]
+
 var (
 	gs   = Fields[cpu[Mem]](GS)
 	next = Fields[task[Mem]](RSI)
@@ -160,6 +163,7 @@ func kernelProgram(last Ins) Program {
 			MOVQ(next.UserFlags, R15),
 			MOVQ(1<<40, RBX).C("calls to make: it never ends"),
 			JMP(next.Loop)),
+		cEntryFunc(),
 		FUNC(trap, "stands for all else.", UD2()),
 	}}
 }

@@ -41,6 +41,8 @@ type stream struct {
 	Name string
 	// Place is where the entry lies; the zero value leaves it open.
 	Place stubs.EntryPlace
+	// Words are the per-CPU words of a path that a machine has run.
+	Words words
 	chunk
 }
 

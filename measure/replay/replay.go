@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/entrylab/entrylab/boot/image"
-	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/record"
+	"github.com/entrylab/entrylab/measure/trace"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -27,6 +27,9 @@ import (
 type Config struct {
 	// Variants are compared with the first of them.
 	Variants []stubs.Variant
+	// Paths take the place of Variants: null calls as machines ran them, whose assembly is
+	// replayed.
+	Paths []trace.Path
 	// Budget is the CPU time for sampling. Each process makes at least one placement.
 	// 0: DefaultBudget.
 	Budget time.Duration
@@ -97,11 +100,13 @@ func (r *Replay) Run(ctx context.Context) (*Result, error) {
 
 // Replay is a prepared replay.
 type Replay struct {
-	// Image is the build from which the variants' code is taken.
+	// Image is the build from which the variants' code is taken; nil for paths.
 	Image *image.Image
 
 	config     Config
 	job        job
+	subjects   []subject
+	cuts       []Cut   // of paths, one for each subject
 	stubs      []*stub // by stream
 	promises   []promise
 	rungs      map[int]rung // by the cell
@@ -110,47 +115,36 @@ type Replay struct {
 	excluded map[int]string
 }
 
-// Prepare takes the variants' code from a build and plans the cells.
+// subject is what is replayed.
+type subject struct {
+	name string
+	bare bool
+	// without is what ring 3 leaves out of its path, where that must be the same in two
+	// paths that are compared.
+	without string
+}
+
+// Prepare takes the variants' code from a build, or that of paths from them, and plans the
+// cells.
 func Prepare(c Config) (*Replay, error) {
-	if len(c.Variants) < 2 {
-		return nil, errors.New("replay: want at least two variants")
-	}
-	if c.Variants[0].Axes.Bare {
-		return nil, errors.New("replay: bare calls no handler, so no control can be made of it: compare with another variant first")
-	}
-	excluded := map[int]string{}
-	for i, n := range c.Variants {
-		if n.Axes.Is(stubs.EntryFRED) {
-			excluded[i] = fmt.Sprintf("variant %s cannot be replayed: FRED delivers its calls, and ring 3 may not run ERETU", n.Name)
-		}
-	}
-	if why := excluded[0]; why != "" || len(excluded) == len(c.Variants)-1 {
-		return nil, fmt.Errorf("replay: %s", cmp.Or(why, excluded[1]))
-	}
 	c.Budget, c.Processes = cmp.Or(c.Budget, DefaultBudget), cmp.Or(c.Processes, DefaultProcesses)
 	if c.readCPU == nil {
 		c.readCPU = readCPU
 	}
-	image, err := image.Build(image.Config{Variants: c.Variants})
+	r := &Replay{config: c, excluded: map[int]string{}, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(c.Processes)}}
+	take := r.takeVariants
+	if len(c.Paths) > 0 {
+		take = r.takePaths
+	}
+	err := take()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("replay: %w", err)
 	}
-	r := &Replay{Image: image, config: c, excluded: excluded, job: job{Seed: c.Seed, Budget: c.Budget / time.Duration(c.Processes)}}
-	for i, n := range c.Variants {
-		s, err := stubOf(image.Object, n.Name)
-		if err != nil {
-			return nil, err
-		}
-		p, err := promiseOf(image.Object, i)
-		if err != nil {
-			return nil, err
-		}
-		r.add(n.Name, s, p, n.Lies())
+	for _, name := range []string{"the A/A control", "the +1 control without its cycle", "the +1 control", "the ladder"} {
+		base := r.job.Streams[0]
+		base.Name = name
+		r.add(base, r.stubs[0], r.promises[0])
 	}
-	r.add("the A/A control", r.stubs[0], r.promises[0], c.Variants[0].Lies())
-	r.add("the +1 control without its cycle", r.stubs[0], r.promises[0], c.Variants[0].Lies())
-	r.add("the +1 control", r.stubs[0], r.promises[0], c.Variants[0].Lies())
-	r.add("the ladder", r.stubs[0], r.promises[0], c.Variants[0].Lies())
 	for _, part := range []struct {
 		to   *chunk
 		from func() (chunk, error)
@@ -171,23 +165,80 @@ func Prepare(c Config) (*Replay, error) {
 	return r, nil
 }
 
-func (r *Replay) add(name string, s *stub, p promise, at stubs.EntryPlace) {
+// takeVariants takes the code of the variants.
+func (r *Replay) takeVariants() error {
+	list := r.config.Variants
+	if len(list) < 2 {
+		return errors.New("want at least two variants")
+	}
+	if list[0].Axes.Bare {
+		return errors.New("bare calls no handler, so no control can be made of it: compare with another variant first")
+	}
+	for i, n := range list {
+		if n.Axes.Is(stubs.EntryFRED) {
+			r.excluded[i] = fmt.Sprintf("variant %s cannot be replayed: FRED delivers its calls, and ring 3 may not run ERETU", n.Name)
+		}
+	}
+	if why := r.excluded[0]; why != "" || len(r.excluded) == len(list)-1 {
+		return errors.New(cmp.Or(why, r.excluded[1]))
+	}
+	var err error
+	if r.Image, err = image.Build(image.Config{Variants: list}); err != nil {
+		return err
+	}
+	for i, n := range list {
+		s, err := stubOf(r.Image.Object, n.Name)
+		if err != nil {
+			return err
+		}
+		p, err := promiseOf(r.Image.Object, i)
+		if err != nil {
+			return err
+		}
+		without := ""
+		if n.Axes.Is(stubs.ExitIRET) {
+			without = "SYSRETQ"
+		}
+		r.subjects = append(r.subjects, subject{n.Name, n.Axes.Bare, without})
+		r.add(stream{Name: n.Name, Place: n.Lies(), chunk: s.chunk}, s, p)
+	}
+	return nil
+}
+
+// takePaths cuts the code out of the paths.
+func (r *Replay) takePaths() error {
+	if len(r.config.Paths) < 2 {
+		return errors.New("want at least two paths")
+	}
+	for _, p := range r.config.Paths {
+		s, words, cut, err := cutOf(p)
+		if err != nil {
+			return err
+		}
+		r.cuts = append(r.cuts, cut)
+		r.subjects = append(r.subjects, subject{cut.Label, false, cut.apart()})
+		r.add(stream{Name: cut.Label, Words: words, chunk: s.chunk}, s, promise{cut: true})
+	}
+	return nil
+}
+
+func (r *Replay) add(to stream, s *stub, p promise) {
 	r.stubs = append(r.stubs, s)
 	r.promises = append(r.promises, p)
-	r.job.Streams = append(r.job.Streams, stream{name, at, s.chunk})
+	r.job.Streams = append(r.job.Streams, to)
 }
 
 // Streams of the controls. The positive control is a difference of two streams that call one
 // handler each and nothing else. Against the base, which calls all handlers in
 // turn, such a stream was measured to take 0.05 cycles less with nothing added at all,
 // and a tenth on a disturbed machine: the added cycle then read +0.9.
-func (r *Replay) controlAA() int   { return len(r.config.Variants) }
-func (r *Replay) controlNone() int { return len(r.config.Variants) + 1 }
-func (r *Replay) controlDose() int { return len(r.config.Variants) + 2 }
+func (r *Replay) controlAA() int   { return len(r.subjects) }
+func (r *Replay) controlNone() int { return len(r.subjects) + 1 }
+func (r *Replay) controlDose() int { return len(r.subjects) + 2 }
 
 // The ladders have a stream of their own too: a base that has made their calls as
 // well was measured to take 0.3 cycles more than its copy in the forms N0 and D0.
-func (r *Replay) ladderStream() int { return len(r.config.Variants) + 3 }
+func (r *Replay) ladderStream() int { return len(r.subjects) + 3 }
 
 // plan lists the cells. The rounds make samples of 5 to 20 us: long compared with a step of
 // the time-stamp counter, short compared with a time slice.
@@ -198,7 +249,7 @@ func (r *Replay) plan() {
 			continue
 		}
 		all = append(all, i)
-		if i == r.controlAA() || !r.config.Variants[i].Axes.Bare {
+		if i == r.controlAA() || !r.subjects[i].bare {
 			calling = append(calling, i)
 		}
 	}
@@ -217,6 +268,9 @@ func (r *Replay) plan() {
 		{Op: record.OpSwitchThread, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true},
 		{Op: record.OpSwitchBoth, Form: formSR0, Loop: loopSR, Handler: flushBoth, Streams: calling, Warm: 2, Trips: 12, Samples: 12, Switch: true, Apart: true},
 	}
+	if r.cuts != nil { // of which only the null call was followed
+		r.job.Cells = slices.DeleteFunc(r.job.Cells, func(c cell) bool { return c.Switch || c.Handler == fullFrame })
+	}
 	r.planLadders()
 	if r.config.tamper != nil {
 		r.config.tamper(&r.job)
@@ -233,7 +287,7 @@ func (r *Replay) sampleAll(ctx context.Context) error {
 			return err
 		}
 		r.excluded[f.stream] = f.Error()
-		if len(r.excluded) == len(r.config.Variants)-1 {
+		if len(r.excluded) == len(r.subjects)-1 {
 			return err
 		}
 		r.placements = nil
@@ -357,9 +411,9 @@ func (r *Replay) faultError(record []uint64) error {
 		Where: fmt.Sprintf("%#x, outside of its code", word(faultIP)),
 	}
 	if off := word(faultIP) - word(faultBase); off < uint64(len(r.stubs[i].Code)) {
-		var in asm.Ins
-		e.Where, in = r.stubs[i].where(int(off))
-		e.Privileged = e.Signal != syscall.SIGTRAP && in.CPL() == 0 // INT3 is the one before it
+		var privileged bool
+		e.Where, privileged = r.stubs[i].where(int(off))
+		e.Privileged = e.Signal != syscall.SIGTRAP && privileged // INT3 is the one before it
 	}
 	return e
 }

@@ -1,13 +1,13 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/measure/stats"
-	"github.com/entrylab/entrylab/stubs"
 )
 
 // Result is the result of a run. All figures are core cycles for one operation.
@@ -38,6 +38,8 @@ type Result struct {
 	// Replaced lists the instructions of all variants that did not run as the build made
 	// them.
 	Replaced []Replacement
+	// Cuts say what of each path was replayed.
+	Cuts []Cut
 }
 
 // Series is one operation in one form, with a figure for each placement.
@@ -73,15 +75,18 @@ const Quieter = ": try again when less is running"
 // result makes the result of the placements. If these are too few, it returns a
 // [stats.RefusedError] too.
 func (r *Replay) result(cpu CPU) (*Result, error) {
-	list := r.config.Variants
-	res := &Result{CPU: cpu, Base: list[0].Name, Seed: r.job.Seed, Processes: r.config.Processes, Apart: map[string]string{}}
-	for i, n := range list {
+	base := r.subjects[0]
+	res := &Result{CPU: cpu, Base: base.name, Seed: r.job.Seed, Processes: r.config.Processes, Apart: map[string]string{}, Cuts: r.cuts}
+	for i, n := range r.subjects {
 		res.Replaced = append(res.Replaced, r.stubs[i].replacements...)
-		if iret(n) != iret(list[0]) {
-			res.Apart[n.Name] = "SYSRET is not run, so its cost cannot be compared with that of IRETQ"
-		}
-		if why := r.excluded[i]; why != "" {
-			res.Apart[n.Name] = why
+		switch {
+		case r.excluded[i] != "":
+			res.Apart[n.name] = r.excluded[i]
+		case n.without == base.without:
+		case r.cuts == nil:
+			res.Apart[n.name] = "SYSRET is not run, so its cost cannot be compared with that of IRETQ"
+		default:
+			res.Apart[n.name] = fmt.Sprintf("what ring 3 may not run differs: it is %s here and %s of %s", cmp.Or(n.without, "nothing"), cmp.Or(base.without, "nothing"), base.name)
 		}
 	}
 	kept, err := r.choose(res)
@@ -127,13 +132,11 @@ func (r *Replay) singles(c cell, kept []*placement) (list []Single) {
 	return list
 }
 
-func iret(n stubs.Variant) bool { return n.Axes.Is(stubs.ExitIRET) }
-
 // label returns the name of a stream's figures.
 func (r *Replay) label(stream int) string {
 	switch {
 	case stream < r.controlAA():
-		return r.config.Variants[stream].Name
+		return r.subjects[stream].name
 	case stream == r.controlAA():
 		return wire.LabelAgain
 	}

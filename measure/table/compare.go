@@ -309,7 +309,11 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	for _, v := range variants[1:] {
 		d.Add(Line("%s against %s, null call: %s", v, base, c.Verdict(v)))
 	}
-	d.Add(Space, Line("core %s, %s: %s, then differences from it, 95 %% intervals", c.Unit(), e.Includes, base), Space)
+	figures := "core " + c.Unit()
+	if e.Includes != "" {
+		figures += ", " + e.Includes
+	}
+	d.Add(Space, Line("%s: %s, then differences from it, 95 %% intervals", figures, base), Space)
 
 	head, forms := []string{""}, len(e.Forms) > 0
 	if forms {
@@ -346,6 +350,7 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 		d.details(c)
 	}
 	d.controls(c)
+	d.vulnerabilities(c)
 	d.Add(Space, Block{Notes: c.Notes})
 }
 

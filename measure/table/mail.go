@@ -144,6 +144,11 @@ func method(c *analysis.Comparison) []string {
 		words = append(words, e.Unseen)
 	}
 	for i, v := range c.Variants {
+		for _, cut := range c.Account.Cuts {
+			if cut.Label == v {
+				words = append(words, fmt.Sprintf("of %c the assembly alone, %d of its %d instructions", 'A'+i, cut.Entry+cut.Exit, cut.All))
+			}
+		}
 		if len(c.Checks) > 0 {
 			words = append(words, fmt.Sprintf("checks of %c: %s", 'A'+i, checks(c, v)))
 		}

@@ -48,7 +48,7 @@ func BenchmarkStep(b *testing.B) {
 	var steps int
 	boots := func(follow bool) time.Duration {
 		m.Debug = func(conn *os.File) error {
-			f := follower{gdb.New(conn), site, map[uint64][]byte{}}
+			f := follower{gdb.New(conn), site, map[uint64]instruction{}}
 			if err := f.stub.Break(site); err != nil {
 				return err
 			}

@@ -41,6 +41,21 @@ func waits(code []byte) bool {
 	return err == nil && (in.Op == x86asm.HLT || in.Op == x86asm.MWAIT)
 }
 
+// dataOf returns the address of the operand of the instruction at an address that is relative
+// to RIP and not to GS, if it has one.
+func dataOf(at uint64, code []byte) (addr uint64, ok bool) {
+	in, err := x86asm.Decode(code, 64)
+	if err != nil || in.Op == x86asm.LEA || in.Op == x86asm.NOP {
+		return 0, false
+	}
+	for _, a := range in.Args {
+		if m, is := a.(x86asm.Mem); is && m.Base == x86asm.RIP && m.Segment != x86asm.GS {
+			return at + uint64(in.Len) + uint64(int64(int32(m.Disp))), true
+		}
+	}
+	return 0, false
+}
+
 // Text returns the instruction in the GNU assembler's syntax.
 func (s Step) Text() string {
 	for _, u := range unknown {

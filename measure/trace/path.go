@@ -40,6 +40,9 @@ type Step struct {
 	// Code is the instruction, as it was in memory when it ran: alternatives, static
 	// branches and call sites are patched.
 	Code []byte
+	// Data is what the operand named, before the call came here first, if that is relative
+	// to RIP and not to GS: DataSize bytes, or fewer where memory ends.
+	Data []byte
 	// SP is the stack pointer before it.
 	SP uint64
 	// Func is the function that contains it, Start the function's address. SYSCALL itself
@@ -56,6 +59,9 @@ const Ring3 = "ring 3"
 
 // MaxSteps is how many instructions of one call are followed.
 const MaxSteps = 1_000_000
+
+// DataSize is the length of a step's Data.
+const DataSize = 16
 
 // maxInstruction is the length of the longest instruction (SDM volume 2, 2.3.11).
 const maxInstruction = 15
@@ -130,7 +136,7 @@ func follow(ctx context.Context, m vm.Config, subjects []string, ask bool, onLin
 	}
 	paths := make([]Path, len(subjects))
 	m.Debug = func(conn *os.File) error {
-		f := follower{gdb.New(conn), site, map[uint64][]byte{}}
+		f := follower{gdb.New(conn), site, map[uint64]instruction{}}
 		return f.follow(paths, ask)
 	}
 	for i, name := range subjects {
@@ -231,8 +237,11 @@ func (e *CallError) Unwrap() error { return e.Err }
 type follower struct {
 	stub *gdb.Stub
 	site uint64
-	code map[uint64][]byte // by address, of the call that is followed
+	code map[uint64]instruction // by address, of the call that is followed
 }
+
+// instruction is one that was met.
+type instruction struct{ code, data []byte }
 
 // syscallLen is the length of SYSCALL.
 const syscallLen = 2
@@ -276,17 +285,17 @@ func (f *follower) steps(rip, rsp uint64) ([]Step, error) {
 		if len(steps) == MaxSteps {
 			return nil, fmt.Errorf("the call does not end within %d instructions", MaxSteps)
 		}
-		code, err := f.instruction(rip)
+		in, err := f.instruction(rip)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case waits(code):
+		case waits(in.code):
 			return nil, fmt.Errorf("the kernel waits at %#x, behind %d instructions: no interrupt arrives while a call is followed, so one that waits never ends", rip, len(steps))
 		case rip != f.site && rip>>63 == 0:
 			return nil, fmt.Errorf("the call goes on in ring 3 at %#x, behind %d instructions, and does not return", rip, len(steps))
 		}
-		step := Step{Addr: rip, Code: code, SP: rsp}
+		step := Step{Addr: rip, Code: in.code, Data: in.data, SP: rsp}
 		if rip == f.site {
 			step.Func, step.Start = Ring3, rip
 		}
@@ -306,23 +315,34 @@ func (f *follower) steps(rip, rsp uint64) ([]Step, error) {
 	}
 }
 
-// instruction reads the instruction at an address. If the decoder does not know it, its
-// length is that of the memory that was read.
-func (f *follower) instruction(at uint64) ([]byte, error) {
-	if code, ok := f.code[at]; ok {
-		return code, nil
+// instruction reads the instruction at an address and what its operand in the kernel's data
+// has. If the decoder does not know it, its length is that of the memory that was read.
+func (f *follower) instruction(at uint64) (instruction, error) {
+	if in, ok := f.code[at]; ok {
+		return in, nil
 	}
-	const page = 4096
-	code, err := f.stub.Memory(at, maxInstruction)
-	if errors.Is(err, gdb.ErrUnmapped) {
-		code, err = f.stub.Memory(at, int(page-at%page)) // the next page is not there
-	}
+	code, err := f.memory(at, maxInstruction)
 	if err != nil {
-		return nil, err
+		return instruction{}, err
 	}
-	code = code[:length(code)]
-	f.code[at] = code
-	return code, nil
+	in := instruction{code: code[:length(code)]}
+	if addr, ok := dataOf(at, in.code); ok {
+		if in.data, err = f.memory(addr, DataSize); err != nil && !errors.Is(err, gdb.ErrUnmapped) {
+			return instruction{}, err
+		}
+	}
+	f.code[at] = in
+	return in, nil
+}
+
+// memory reads memory up to the end of its page, if the next one is not there.
+func (f *follower) memory(at uint64, n int) ([]byte, error) {
+	const page = 4096
+	got, err := f.stub.Memory(at, n)
+	if errors.Is(err, gdb.ErrUnmapped) {
+		got, err = f.stub.Memory(at, min(n, int(page-at%page)))
+	}
+	return got, err
 }
 
 // ask writes the addresses of a path after the call's memory in the guest; the guest's
