@@ -300,8 +300,8 @@ const (
 	bootStatuses = `  N    init's own; 128+N if signal N killed it
   1    the variant is refuted or not proved, and was not booted
   124  the machine timed out
-  125  there is no verdict, for example after a kernel panic; or entrylab could not
-       do its job
+  125  there is no verdict, for example after a kernel panic; or entrylab could
+       not do its job
 Init itself can end with any of these numbers; the last line on standard error
 tells the difference. It is the kernel's if init ended,
   entrylab: init exited with status N

@@ -27,6 +27,9 @@ var allLines = flag.Bool("pages", false, "run also the command lines of pages th
 // generated is the page that help prints; TestDeclarations reads its examples.
 const generated = "docs/commands.md"
 
+// mostOfReadme is how many lines a reader takes in a minute.
+const mostOfReadme = 100
+
 // pageLine is a command line of a page, behind a prompt in a block that is a console.
 type pageLine struct {
 	number int    // of the page
@@ -263,6 +266,9 @@ func TestPages(t *testing.T) {
 	for _, p := range pages.All(t, root) {
 		if p.Path == generated {
 			continue
+		}
+		if n := strings.Count(p.Text, "\n"); p.Path == "README.md" && n > mostOfReadme {
+			t.Errorf("README.md has %d lines, and may have %d", n, mostOfReadme)
 		}
 		lines, stray := shownLines(p)
 		for _, s := range stray {
