@@ -30,26 +30,15 @@ var toPrinter = BSS("to_printer", 8, 8)
 
 func consoleInit() Func {
 	out := func(reg int, value byte) Block {
-		return Block{uartAt(reg), MOVL(int(value), RAX), OUTB()}
+		return Block{MOVL(int(value), RAX), uartOut(reg)}
 	}
 	return FUNC("console_init",
-		`console_init finds the UART, sets it to 115200 8n1 without interrupts, finds out whether
-it has working FIFOs, and looks for the debug console.`,
+		"console_init finds the UART, sets it to 115200 8n1, and looks for the debug console.",
 		CALL(uartFind),
-		out(x86.UART_IER, 0),
 		out(x86.UART_LCR, x86.UART_LCR_DLAB),
 		out(x86.UART_DATA, x86.UART_115200),
 		out(x86.UART_IER, 0),
-		out(x86.UART_LCR, x86.UART_LCR_8N1),
-		out(x86.UART_FCR, x86.UART_FCR_ON),
-		out(x86.UART_MCR, 0x03),
-		MOVL(1, RCX),
-		uartAt(x86.UART_IIR),
-		INB(),
-		ANDB(x86.UART_IIR_FIFO, RAX),
-		CMPB(RAX, x86.UART_IIR_FIFO),
-		IF(E, MOVL(x86.UART_FIFO, RCX)),
-		MOVQ(RCX, Sym(com1Room)),
+		CALL(uartSetUp),
 		MOVL(layout.DebugconPort, RDX),
 		INB(),
 		CMPB(RAX, layout.DebugconPort), // the device returns its own port when read
@@ -86,14 +75,21 @@ once as its empty FIFO has room for, so that none is lost.`,
 		LOOP(
 			TESTQ(R8, R8),
 			BREAK(E),
-			uartAt(x86.UART_LSR),
-			DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
+			DO(uartIn(x86.UART_LSR), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
 			MOVQ(Sym(com1Room), RCX),
 			CMPQ(RCX, R8),
 			CMOVQA(R8, RCX),
 			SUBQ(RCX, R8),
-			uartAt(x86.UART_DATA),
-			REP(OUTSB()),
+			CMPQ(Sym(uartMemory), 0),
+			IF(E,
+				MOVL(Sym(uartPort), RDX),
+				ADDL(x86.UART_DATA, RDX),
+				REP(OUTSB()),
+			).ELSE(DO(
+				LODSB(),
+				uartOut(x86.UART_DATA),
+				DECQ(RCX),
+			).WHILE(NE)),
 		),
 		RETURN(),
 	).Takes(RDI, RSI)
@@ -129,8 +125,7 @@ func consoleDrain() Func {
 	return FUNC("console_drain",
 		`console_drain waits until COM1 has sent everything. Otherwise the end of the machine,
 or output to another device, would overtake the rest. Clobbers RAX, RDX.`,
-		uartAt(x86.UART_LSR),
-		DO(INB(), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
+		DO(uartIn(x86.UART_LSR), TESTB(x86.UART_LSR_TEMT, RAX)).WHILE(E),
 		RETURN(),
 	).Takes().Keeps(RDI)
 }
@@ -180,11 +175,9 @@ func printkChar() Func {
 			OUTB(),
 			RETURN(),
 		),
-		uartAt(x86.UART_LSR),
-		DO(INB(), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
-		uartAt(x86.UART_DATA),
+		DO(uartIn(x86.UART_LSR), TESTB(x86.UART_LSR_THRE, RAX)).WHILE(E),
 		MOVL(RDI, RAX),
-		OUTB(),
+		uartOut(x86.UART_DATA),
 		RETURN(),
 	).Takes(RDI)
 }

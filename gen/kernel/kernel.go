@@ -182,6 +182,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		MOVQ(uint64(layout.KernelBase), RCX),
 		ADDQ(RCX, RAX),
 		CALL(RAX),
+		CALL(uartFirmware),
 		CALL(screenInit),
 		CALL(answerReason),
 		CMPQ(info.InitrdStart, 0),
