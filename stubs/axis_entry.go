@@ -28,7 +28,7 @@ var _ = Register(Axis{
 	Excludes: []Exclusion{
 		{
 			What: "entry=fred with instructions at places that only SYSCALL's path has",
-			Why:  "nothing is between user and frame that they could change: the CPU comes with the kernel's GS and stack, all flags clear and the hardware frame built, for interrupts too, which begin with interrupts off; and nothing is between the last load and ERETU (so no landing=endbr, irq=early, irq=frame, sfmask=few, cr3, ibrs or buffers)",
+			Why:  "nothing is between user and frame that they could change: the CPU comes with the kernel's GS and stack, all flags clear and the hardware frame built, for interrupts too, which begin with interrupts off; and nothing is between the last load and ERETU (so no landing=endbr, irq=early, irq=frame, sfmask=few, cr3, stackleak, ibrs or buffers)",
 			Is: func(v Axes) bool {
 				if !v.Is(EntryFRED) {
 					return false

@@ -96,6 +96,7 @@ func (v Axes) only(suffix string) Block {
 		v.at(BeforeExit),
 		v.nop("to the exit of Xen's guests"),
 		v.toPTI(),
+		v.eraseOnStack(),
 		v.popRegs(),
 		v.popIRET(),
 	}

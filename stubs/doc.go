@@ -134,6 +134,9 @@
 //   - fred_event_user and fred_event_kernel, called with a PtRegs in RDI, which handle
 //     an event that is no call. The first has the error code in RSI and does all work
 //     that is then pending; both leave interrupts off.
+//   - stackleak_erase, called with interrupts off and RSP right below the frame or on the
+//     trampoline stack, which overwrites the thread's stack below the frame. While a
+//     variant with stackleak=erase is selected, the kernel's own end of traps does so too.
 //   - gs.FREDRSP0, the word that IA32_FRED_RSP0 holds. The kernel does not change it at a
 //     thread switch: the exit does, where it finds another thread's stack.
 //   - The TSS, with the top of the thread's stack in SP0 and the top of the

@@ -190,6 +190,7 @@ func (v Axes) info(name string) layout.VariantInfo[any] {
 	info.FRED = word(v.Is(EntryFRED))
 	info.X32 = word(!v.Is(X32Off))
 	info.OldReaders = v.OldReaders()
+	info.Erases = word(v.erases())
 	info.LooksAtFrame = v.looksAtFrame()
 	return info
 }

@@ -53,6 +53,9 @@ const (
 	// PromiseFRED: ring 3 returns with the CPU's word for the thread's stack up to date, and
 	// events of both rings arrive at the variant's entries.
 	PromiseFRED
+	// PromiseErased: ring 3 returns with nothing of the kernel's on the thread's stack below
+	// the frame.
+	PromiseErased
 )
 
 // Has reports whether all of q are among p.

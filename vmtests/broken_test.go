@@ -47,6 +47,9 @@ var catches = map[string][]string{
 	},
 	"cr3-not-switched-back":    {"page tables: after a null call", "page tables: after a call that sleeps"},
 	"cr3-not-switched-by-iret": {"page tables: after a call whose flags slot was changed", "page tables: after a signal"},
+	"stack-not-erased":         {"stack: what the null call leaves", "stack: what an unknown call leaves", "stack: what a sleep leaves"},
+	"stack-not-erased-by-iret": {"stack: what a call by IRET leaves", "stack: what a full-frame call leaves"},
+	"stack-skipped":            {"stack: what a sleep leaves"},
 	"x32-bit-kept":             {"registers: null call with x32's bit in its number"},
 	"x32-bit-tested-twice":     {"registers: null call with x32's bit in its number"},
 	"fred-rcx-by-syscall":      {"registers: null call", "registers: unknown call 600"},
@@ -67,6 +70,8 @@ var notOfTheEntry = []string{
 	"memory: mmap of the page behind user memory",
 	"memory: mremap to the page behind user memory",
 	"page tables: what ring 3's maps of the kernel",
+	"stack: what a call that fills the stack leaves",
+	"stack: what an interrupt leaves",
 }
 
 // TestBroken boots each deliberately broken variant beside the sound one that

@@ -225,6 +225,7 @@ func sysCalls() []sysCall {
 		{layout.SysReadings, sysReadings},
 		{layout.SysSamples, sysSamples},
 		{layout.SysScreenBits, sysScreenBits},
+		{layout.SysStackLeft, sysStackLeft},
 	}
 }
 

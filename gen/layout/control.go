@@ -87,6 +87,9 @@ const (
 	// row, 1 for black. With RSI 0 the screen shows its characters again. -ENODEV: there is no
 	// screen of pixels; -EINVAL: more than ScreenBitsMost, or more than the screen has room for.
 	SysScreenBits
+	// SysStackLeft returns how many words of the calling thread's kernel stack below its own
+	// are not StackErased.
+	SysStackLeft
 	sysControlEnd
 )
 
@@ -211,6 +214,9 @@ type VariantInfo[T any] struct {
 	// OldReaders are the readers, as bits, that take the user's RSP from VariantDesc.OldRSP
 	// and from Thread.UserSP.
 	OldReaders T
+	// Erases is 1 if ring 3 finds nothing but StackErased on the kernel stack below the
+	// frame when a call or a trap has ended.
+	Erases T
 }
 
 // The values of VariantInfo.LooksAtFrame; 0: none, as far as the variant's axes say.

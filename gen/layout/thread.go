@@ -183,6 +183,14 @@ const (
 // lower (Linux 6.12: include/linux/randomize_kstack.h, KSTACK_OFFSET_MAX).
 const KStackMask = 0x3f0
 
+// What stackleak=erase leaves on a stack, and how many such words in a row end the
+// search for what was used (Linux 6.12: include/linux/stackleak.h, STACKLEAK_POISON and
+// STACKLEAK_SEARCH_DEPTH).
+const (
+	StackErased    = -0xbeef
+	StackErasedRun = 128 / 8
+)
+
 // Thread states.
 const (
 	ThreadRunnable = 0 // running or on the run queue
@@ -278,4 +286,8 @@ type Thread[T any] struct {
 	StackTop T
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
+
+	// LowestStack is where the search for what is to be erased of the stack begins, 0 if
+	// nothing is known of it. Only variants with stackleak=erase touch it.
+	LowestStack T
 }

@@ -28,22 +28,23 @@ type check struct {
 	run  func(*fixture) error
 }
 
-// groups are all checks, by subject. A group with needs is run for the variants
-// that need the same features of the CPU.
+// groups are all checks, by subject. A group with of is run for the variants of which that
+// is true.
 var groups = []struct {
 	name   string
 	checks []check
-	needs  layout.Features
+	of     func(control.Variant) bool
 }{
-	{"set-up", setUpChecks, 0},
-	{"registers", registerChecks, 0},
-	{"frame", frameChecks, 0},
-	{"threads", threadChecks, 0},
-	{"signals", signalChecks, 0},
-	{"traps", trapChecks, 0},
-	{"memory", memoryChecks, 0},
-	{"speculation", specCtrlChecks, layout.FeatureIBRS},
-	{"page tables", tableChecks, 0},
+	{"set-up", setUpChecks, nil},
+	{"registers", registerChecks, nil},
+	{"frame", frameChecks, nil},
+	{"stack", stackChecks, func(v control.Variant) bool { return v.Info.Erases != 0 }},
+	{"threads", threadChecks, nil},
+	{"signals", signalChecks, nil},
+	{"traps", trapChecks, nil},
+	{"memory", memoryChecks, nil},
+	{"speculation", specCtrlChecks, func(v control.Variant) bool { return layout.Features(v.Info.Needs)&layout.FeatureIBRS != 0 }},
+	{"page tables", tableChecks, nil},
 }
 
 // Known returns an error for a group of checks that does not exist. Empty means all.
@@ -78,7 +79,7 @@ func Run(p *lines.Printer, k *control.Kernel, v control.Variant, group string, s
 	}
 	p.Info("%s: verify (%s)", v.Name, v.Axes)
 	for _, g := range groups {
-		if v.Info.Bare != 0 && g.name != "registers" || g.needs&^layout.Features(v.Info.Needs) != 0 {
+		if v.Info.Bare != 0 && g.name != "registers" || g.of != nil && !g.of(v) {
 			continue
 		}
 		if group != "" && g.name != group {

@@ -48,6 +48,9 @@ const looking = "sp=frame,flags=flags,top=eager,irq=frame,exit=opportunistic"
 // fred is the variant that enters by FRED.
 const fred = "linux-6.18+fred"
 
+// erasing is a variant that erases the stack.
+const erasing = "linux-6.12+kstack=none+stackleak=erase"
+
 // Variants returns all broken variants.
 func Variants() []Variant {
 	return []Variant{
@@ -114,6 +117,14 @@ func Variants() []Variant {
 
 		fault("sigreturn-via-sysret", "linux-4.1", "rt_sigreturn ends in SYSRETQ, which takes RCX and R11 for itself",
 			Edit("stub_rt_sigreturn", JMP(stubs.FuncName("int_ret_from_sys_call", "sigreturn-via-sysret")), sysretFull())),
+
+		fault("stack-not-erased", erasing, "SYSRETQ leaves what the call has written on the stack",
+			Edit(stubs.Entry, PUSHQ(RDI.At(0)), PUSHQ(RDI.At(0)), POPQ(RDI), JMP("not_erased")),
+			Edit(stubs.Entry, POPQ(RSP), LABEL("not_erased"), POPQ(RSP))),
+		fault("stack-not-erased-by-iret", erasing+"+exit=iret+leave=stack+iptest=half", "IRETQ leaves it",
+			Edit(stubs.Entry, CALL("stackleak_erase"))),
+		fault("stack-skipped", erasing, "the stack begins lower than its search goes on",
+			Edit("do_syscall_64", CALL("x64_sys_call"), SUBQ(32*layout.StackErasedRun, RSP), CALL("x64_sys_call"), ADDQ(32*layout.StackErasedRun, RSP))),
 
 		fault("cr3-not-switched-back", "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch", "SYSRETQ leaves ring 3 on the kernel's page table",
 			Edit(stubs.Entry, MOVQ(RDI, CR3))),

@@ -31,7 +31,7 @@ const (
 // Places behind the per-CPU area.
 var (
 	ringAt     = alignUp(uint64(asm.SizeOf[cpu[asm.Mem]]()), lineSize)
-	trampoline = alignUp(ringAt+uint64(asm.SizeOf[ring[asm.Mem]]()), lineSize) + 2*lineSize // the top of the trampoline stack
+	trampoline = alignUp(ringAt+uint64(asm.SizeOf[ring[asm.Mem]]()), lineSize) + 4*lineSize // the top of the trampoline stack
 	// The per-CPU words of paths that a machine has run.
 	kernelWords = trampoline
 	perCPUSize  = kernelWords + kernelLines*lineSize

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/kernel"
 	"github.com/entrylab/entrylab/gen/layout"
 )
 
@@ -141,6 +142,7 @@ func kernelProgram(last Ins) Program {
 			LABEL("work"),
 			UD2()),
 		x64SysCall(),
+		kernel.StackleakErase(),
 		FUNC("x64_sys_call_switch", "is x64_sys_call where a compiler may make a table.",
 			NOP(), NOP(),
 			CMPL(RSI, layout.SysCallMax),

@@ -194,6 +194,8 @@ const (
 	claimNoWork
 	claimTrampoline
 	claimBuffers
+	claimErased
+	claimDense
 	claimAnswered
 	claimHandled
 	claimByIRET

@@ -73,6 +73,7 @@ func init() {
 		{name: "x64_sys_call_switch", kind: dispatcher},
 		{name: "fred_event_user", kind: eventHandler},
 		{name: "fred_event_kernel", kind: eventHandler},
+		{name: "stackleak_erase", kind: eraser},
 	} {
 		contracts[f.name] = f
 	}
@@ -116,6 +117,13 @@ func (m *machine) enter(st *state, f *function) {
 	}
 	if st.phase != inCall {
 		m.undecided(st, claimTarget, "the switch calls "+f.name)
+		return
+	}
+	if f.kind == eraser {
+		m.erase(st, f)
+		return
+	}
+	if !m.uses(st, f) {
 		return
 	}
 	rsp := st.regs[rSP]
@@ -202,6 +210,7 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	ok = m.untrainedAt(st, f) && ok
 	work, bits := m.entryWork(st)
 	ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
+	ok = m.uses(st, f) && ok
 	ok = arguments(ok)
 	ok = m.interrupts(st, f) && ok
 	ok = m.cleared(st, f, rDI, rSI, rDX, rCX, r8, r9) && ok
@@ -414,59 +423,6 @@ func (m *machine) result(st *state, f *function) {
 		st.irq = either
 	}
 	m.returnFrom(st)
-}
-
-// clobber makes unknown the registers that a C function may clobber, and what
-// other threads may change while it runs.
-func (m *machine) clobber(st *state, f *function) {
-	names := f.unknowns()
-	regs := [...]reg{rAX, rCX, rDX, rSI, rDI, r8, r9, r10, r11}
-	terms := make([]term, len(regs))
-	for i, r := range regs {
-		terms[i].name = names.regs[r]
-		st.regs[r] = word{terms[i].value(), nil}
-	}
-	st.cond = condition{}
-	st.stale = m.walk == nil
-	m.otherCR3(st, f)
-	m.otherDepth(st)
-	m.otherThreads(st)
-}
-
-// otherThreads lets other threads run, which use the per-CPU words.
-func (m *machine) otherThreads(st *state) {
-	for i := range st.scratch {
-		if !m.preserved[i] && st.mine[i] {
-			st.mine[i] = false
-			st.scratch[i] = word{m.s.other[i].value(), lost}
-		}
-	}
-	st.loseTrampoline()
-	m.otherRSP0(st)
-	if m.axes.Is(stubs.KStackPRNG) {
-		for i := range st.random {
-			st.random[i] = word{symbol("KStackRandom", false).value(), lost}
-		}
-	}
-	if m.promises.Has(stubs.PromisePCID) && m.walk == nil {
-		st.flushes = symbol("UserPCIDFlushMask", false).value()
-	}
-}
-
-// returnFrom pops the return address and goes there.
-func (m *machine) returnFrom(st *state) {
-	i, ok := st.cell(st.regs[rSP].v)
-	if !ok {
-		m.undecided(st, claimTarget, "the return address is not on the stack")
-		return
-	}
-	to := m.readCell(st, i)
-	if st.calls != nil {
-		st.calls = st.calls.before
-	}
-	st.regs[rSP].v = st.regs[rSP].v.add(8)
-	st.dropBelow()
-	m.transfer(st, to)
 }
 
 // clobbered is the value that RCX or R11, or its slot, must hold: its own, or, as

@@ -103,6 +103,11 @@
 //     buffers=verw: there is a VERW with an operand in memory, and no load or store
 //     after it.
 //
+//     stackleak=erase: stackleak_erase was called, and after it nothing was written on the
+//     thread's stack below the frame. At a function of the kernel no run of words above RSP
+//     is as the call found it, where the search for what was used would end; that the
+//     kernel's own functions leave no such run is taken for granted.
+//
 //     branch=retpoline: there is no JMP or CALL through a register or memory. Where a
 //     RET goes elsewhere than the CPU's return stack predicts, the prediction leads to a
 //     loop of LFENCE.

@@ -57,6 +57,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	} else {
 		ok = m.iret(st, f) && ok
 	}
+	ok = m.erasedAt(st, f) && ok
 	ok = m.answered(st, f) && ok
 	if !m.promise.bare {
 		ok = m.check(st, claimNoWork, 0, f, m.workIs(st, layout.TIFAllWork, false), m.gotWork(st, "no work")) && ok

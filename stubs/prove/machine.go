@@ -294,7 +294,7 @@ func (m *machine) boundary(st *state) bool {
 	if !m.untouched(st, interrupts, false) {
 		return false
 	}
-	st.window = st.at
+	st.window, st.erased = st.at, false
 	st.dropBelow()
 	st.stale = true
 	m.otherThreads(st)

@@ -441,6 +441,7 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 			return true // as a locked addition of 0, which is a fence
 		}
 		st.wrote |= 1 << p.cell
+		st.erased = st.erased && p.cell < int(layout.NumSlots)
 		m.defines(p.cell, w.v)
 	}
 	if p.depth && !m.setsDepth(st, old.v, v) {

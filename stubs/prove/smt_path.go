@@ -232,8 +232,8 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		}
 		sh.mxcsr = o.value(after.mxcsr.v)
 	}
-	if after.expect.called || before.phase != after.phase || before.work != after.work || after.stale {
-		sh.trampoline = [trampolineCells]bv{}
+	for i := range sh.trampoline {
+		take(&sh.trampoline[i], before.trampoline[i], after.trampoline[i])
 	}
 	switch {
 	case after.stale:

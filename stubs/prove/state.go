@@ -57,7 +57,7 @@ const aheadCells = 4
 
 // trampolineCells is how many words of the trampoline stack the model follows,
 // from its top down.
-const trampolineCells = 8
+const trampolineCells = 24
 
 // The per-CPU words that a variant may keep the user's RSP in while it has no
 // stack: those that Linux has used.
@@ -135,6 +135,9 @@ type state struct {
 	// to the trampoline stack.
 	trampolined bool
 	verw        bool // VERW ran, and nothing was loaded since
+	// erased is set when the thread's stack was erased, and nothing was written there
+	// since.
+	erased bool
 	// verwBy is a VERW of a register, which overwrites no buffers.
 	verwBy         *origin
 	ibrs           bool // SPEC_CTRL is the kernel's, with IBRS; else ring 3's

@@ -69,6 +69,8 @@ func (m *machine) resumed(st *state) {
 // switchText says what a claim about the context switch or the set-up states.
 func (k claimKind) switchText(n uint8, of string) string {
 	switch k {
+	case claimErased, claimDense:
+		return k.eraseText(of)
 	case claimNextIP:
 		return "the next thread goes on at its Thread.IP"
 	case claimNextSP:

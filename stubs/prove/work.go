@@ -15,6 +15,7 @@ const (
 	scheduler                        // schedule, schedule_user
 	slowExit                         // retint_user
 	eventHandler                     // fred_event_user and fred_event_kernel: handle an event that is no call
+	eraser                           // stackleak_erase: overwrites the thread's stack below the frame
 	dispatcher                       // x64_sys_call: makes the call RSI from full pt_regs at RDI
 	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
 )
