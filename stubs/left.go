@@ -29,6 +29,8 @@ const (
 	leftFREDTree  = "the compiler's tree over the types of events: here a call's type is asked for first"
 	leftFREDTraps = "the handlers of other events than calls, which are the kernel's here, and events from KVM"
 
+	leftParanoid = "RDGSBASE in the entries of NMI, #DB and #MC, which Linux has from 5.9 on where the CPU has FSGSBASE: this is the kernel with nofsgsbase, and +paranoid=rdgsbase the other"
+
 	leftNoPCID = "the NOP and the jump in the place of what PCIDs would need"
 
 	leftSkip    = "the jump over the code that would fill the return stack, in the context switch"
@@ -48,7 +50,7 @@ func lazily(more ...string) []string {
 	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForkedSlow, leftMeasure)
 }
 
-// modern returns the omissions of the presets of 6.12.
+// modern returns the omissions of the presets of 6.12 and of 7.0.
 func modern(more ...string) []string {
-	return append(more, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
+	return append(more, leftParanoid, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure)
 }

@@ -294,7 +294,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Source:  "Linux 6.18: arch/x86/entry/entry_64_fred.S, entry_fred.c; arch/x86/include/asm/fred.h; arch/x86/kernel/fred.c",
 			Follows: read618,
 			Config:  config612,
-			Left:    modern(leftInlined, leftFREDTree, leftFREDTraps),
+			Left:    []string{leftInlined, leftFREDTree, leftFREDTraps, leftTracer, leftESPFix, leftSwitch, leftForked, leftMeasure},
 		},
 		{
 			Variant: Variant{Name: "freebsd", Axes: Of(

@@ -17,6 +17,7 @@ func (v Axes) Program(suffix string) (Program, error) {
 		return Program{}, fmt.Errorf("variant %s is impossible: %w", suffix, err)
 	}
 	p := Program{Funcs: append(v.switchTo(suffix), v.syscallInit(suffix))}
+	p.Funcs = append(p.Funcs, v.interruptEntries(suffix)...)
 	if v.Bare {
 		p.Funcs = append(p.Funcs, bareEntry(suffix))
 		return p, nil
@@ -138,8 +139,9 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		OldRSP:      n.Axes.oldRSP(),
 		TrapReturn:  uint64(0),
 		NewThread:   uint64(0),
-		SpecCtrl:    n.Axes.specCtrl(),
-		Info:        n.Axes.info(n.Name),
+		ErrorEntry:  uint64(0), ParanoidEntry: uint64(0), ParanoidLast: uint64(0),
+		SpecCtrl: n.Axes.specCtrl(),
+		Info:     n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
 	switch {
@@ -150,6 +152,12 @@ func (n Variant) desc() layout.VariantDesc[any] {
 	}
 	if n.Axes.takesNewThreads() {
 		d.NewThread = stub(NewThread)
+	}
+	if n.Axes.Is(IntGSCS) {
+		d.ErrorEntry = stub(ErrorEntry)
+	}
+	if n.Axes.Is(ParanoidRDGSBASE) {
+		d.ParanoidEntry, d.ParanoidLast = stub(ParanoidEntry), stub(paranoidLast)
 	}
 	for i, c := range layout.FullFrameCalls {
 		switch {

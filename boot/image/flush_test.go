@@ -13,7 +13,7 @@ import (
 // table and the kernel's, or before or after there is a user, and one that drops a
 // translation of the kernel's.
 var dropsNone = []string{
-	"startup_32", "startup_64", "leave_long_mode", "answer_leave", "efi_return", "pti_load", "error_entry", "paranoid_entry", "return_to_usermode",
+	"startup_32", "startup_64", "leave_long_mode", "answer_leave", "efi_return", "pti_load", "error_entry", "paranoid_body", "return_to_usermode",
 	"alloc_thread_stack",
 }
 

@@ -754,6 +754,12 @@ func ERETU() Ins { return ins("ERETU") }
 // and Event Delivery, ERETS).
 func ERETS() Ins { return ins("ERETS") }
 
+// RDGSBASEQ reads the GS base; #UD without CR4.FSGSBASE (SDM volume 2, RDFSBASE/RDGSBASE).
+func RDGSBASEQ(dst Reg) Ins { return ins("RDGSBASEQ", dst) }
+
+// WRGSBASEQ sets the GS base; #UD without CR4.FSGSBASE (SDM volume 2, WRFSBASE/WRGSBASE).
+func WRGSBASEQ(src Reg) Ins { return ins("WRGSBASEQ", src) }
+
 // LKGS loads GS as MOVW does, but with the base in MSR_KERNEL_GS_BASE: it is ring 3's
 // that changes (Intel, Flexible Return and Event Delivery, LKGS).
 func LKGS(src Reg) Ins { return ins("LKGS", src) }

@@ -15,7 +15,7 @@ func (e *encoder) ownBytes(m *made, in *instruction, r row) []byte {
 	first, _ := in.args[0].(Reg)
 	second, _ := in.args[1].(Reg)
 	switch {
-	case r.form == opSrcReg: // the library knows no instruction of FRED
+	case r.form == opSrcReg && r.as == 0: // the library knows no instruction of FRED
 		return lkgs(first)
 	case DR0 <= first && first <= DR7: // the library has no DR1, and no DR2 and DR3 in 32-bit code
 		return debugMove(0x21, first, second)

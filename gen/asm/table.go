@@ -271,6 +271,8 @@ var table = map[string]row{
 	"FXSAVE64":  {as: x86.AFXSAVE64, form: opDstMem, width: 8},
 	"FXRSTOR64": {as: x86.AFXRSTOR64, form: opSrcMem, width: 8},
 	"RDRANDQ":   {as: x86.ARDRANDQ, form: opDstReg, width: 8},
+	"RDGSBASEQ": {as: x86.ARDGSBASEQ, form: opDstReg, width: 8},
+	"WRGSBASEQ": {as: x86.AWRGSBASEQ, form: opSrcReg, width: 8},
 	"RETFL":     {as: x86.ARETFL, width: 4},
 	"SYSRETQ":   {bytes: []byte{0x48, 0x0f, 0x07}, width: 8, cpl0: true},
 	"SYSRETL":   {bytes: []byte{0x0f, 0x07}, width: 8, cpl0: true}, // there is no SYSRET in 32-bit code

@@ -137,6 +137,12 @@ func sysEvent() Func {
 			// The parts of the group "irqentry" that #DB's handler runs, each with its end.
 			overlaps(RDI, R8, asmExcDebug, asmExcNMI, "invalid"),
 			overlaps(RDI, R8, paranoidEntry, returnToUsermode, "invalid"),
+			MOVQ(Sym(paranoidLast), RAX), // the variant's own
+			CMPQ(RDI, RAX),
+			IF(BE,
+				CMPQ(R8, Sym(trapEntries).Add(toParanoid)),
+				JAE("invalid"),
+			),
 			MOVL(x86.DR7_G0, RDX),
 			CMPQ(RSI, layout.EventFind),
 			IF(E,

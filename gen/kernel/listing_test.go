@@ -83,7 +83,7 @@ func linked(t *testing.T) *Object {
 // but for those that are entered with an interrupted program's.
 func TestContracts(t *testing.T) {
 	entered := map[string]bool{
-		"error_entry": true, "paranoid_entry": true, "return_to_usermode": true, "ignore_sysret": true,
+		"error_entry": true, "paranoid_entry": true, "paranoid_body": true, "return_to_usermode": true, "ignore_sysret": true,
 		"syscall_other_mode": true, "fred_other_user": true, "fred_other_kernel": true,
 	}
 	for _, v := range vectors {

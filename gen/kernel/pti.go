@@ -21,7 +21,7 @@ var userMapped = [][2]Data{
 	{percpuTss, percpuEnd},
 	{trampolineStack, trampolineStackEnd},
 	{istStacks, istStacksEnd},
-	{idt, idtEnd},
+	{trapEntries, idtEnd},
 }
 
 // upper is an entry of a top-level table for an address of the upper half.

@@ -47,13 +47,13 @@ func enterSpecCtrl() Block {
 func leaveSpecCtrl() Block { return ifSpecCtrl(writeSpecCtrl(x86.SPEC_CTRL_IBRS)) }
 
 // enterSpecCtrlParanoid is for entries from anywhere. It leaves the value of the MSR,
-// whose upper half is reserved, in saved.
-func enterSpecCtrlParanoid(saved Reg) Block {
+// whose upper half is reserved, in saved; regs is the frame.
+func enterSpecCtrlParanoid(saved Reg, regs *layout.PtRegs[Mem]) Block {
 	return ifSpecCtrl(
 		MOVL(x86.MSR_IA32_SPEC_CTRL, RCX),
 		RDMSR(),
 		MOVL(RAX, saved),
-		TESTB(3, ptRegs(RSP).CS),
+		TESTB(3, regs.CS),
 		IF(NE, MOVL(RAX, gs.SpecCtrlRing3)),
 		writeSpecCtrl(0),
 	)

@@ -54,16 +54,16 @@ var vectors = []vector{
 // the same shape for all vectors and puts the vector in EDI.
 func (v vector) entry() Func {
 	pt := Slots[layout.PtRegs[Slot]]()
-	to := errorEntry
+	to := 0
 	if v.ist != 0 {
-		to = paranoidEntry
+		to = toParanoid
 	}
 	return FUNC("asm_"+v.name, fmt.Sprintf("asm_%s is vector %d: state on entry as the CPU leaves it, iret frame on the stack.", v.name, v.n),
 		FRAME(pt.IP.Off-map[bool]int{true: 8, false: 0}[v.hasError]),
 		unless(v.hasError, PUSHQ(-1).Is(pt.OrigAX).C("no error code, and no system call to restart")),
 		PUSHQ(RDI).Is(pt.DI),
 		MOVL(v.n, RDI),
-		JMP(to),
+		JMP(Sym(trapEntries).Add(to)),
 	).In("irqentry")
 }
 
@@ -79,12 +79,12 @@ func unless(cond bool, item Item) Block {
 func traps() Program {
 	p := Program{
 		Funcs: Funcs(
-			errorEntry, paranoidEntry, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
+			errorEntry, paranoidEntry, paranoidBody, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
 			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
 			fixupException, debugKernel, machineCheck, nmiKernel, eventMake, sysBreakpoint, sysEvent, sysPeek, trapInit,
 		),
 		Data: []Data{
-			idt, idtEnd, idtr, fpuFault, eventData, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,
+			trapEntries, idt, idtEnd, idtr, fpuFault, eventData, trampolineStack, trampolineStackEnd, istStacks, istStacksEnd,
 			vectorTable(), trapSignals(),
 		},
 	}
@@ -95,6 +95,13 @@ func traps() Program {
 }
 
 var idt = BSS("idt", 256*x86.GateSize, layout.PageSize)
+
+// trapEntries are the addresses of the selected variant's error_entry and, at toParanoid,
+// paranoid_entry. The user's page table maps them with the IDT, before which they lie: a
+// stack that runs over ends the machine at the IDT.
+var trapEntries = BSS("trap_entries", 16, layout.PageSize)
+
+const toParanoid = 8
 
 var idtEnd = BSS("idt_end", 0, layout.PageSize)
 
@@ -312,6 +319,10 @@ func trapInit() Func {
 		LEAQ(Sym(idt), RAX),
 		MOVQ(RAX, Sym(idtr).Add(2)),
 		MOVW(256*x86.GateSize-1, Sym(idtr)),
+		LEAQ(Sym(errorEntry), RAX),
+		MOVQ(RAX, Sym(trapEntries)),
+		LEAQ(Sym(paranoidEntry), RAX),
+		MOVQ(RAX, Sym(trapEntries).Add(toParanoid)),
 		LIDT(Sym(idtr)),
 
 		ist,

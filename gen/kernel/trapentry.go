@@ -104,24 +104,26 @@ dispatches. The frame is then on the thread's stack.`,
 		CLD(),
 		MOVL(RDI, RSI), // vector
 		TESTB(3, regs.CS),
-		IF(NE,
-			SWAPGS(),
-			MOVQ(CR3, RAX),
-			MOVQ(RAX, gs.EntryCR3),
-			toKernelTable(),
-			clearAC(),
-			enterSpecCtrl(),
-			MOVQ(gs.TopOfStack, RAX),
-			SUBQ(regsSize, RAX),
-			CMPQ(RAX, RSP),
-			IF(NE, // it arrived on the trampoline stack
-				CALL(syncRegs),
-				MOVQ(RAX, RSP),
-			),
-			MOVQ(RSP, RDI),
-			CALL(doTrapUser),
-			JMP(retintUser),
+		JE("error_from_kernel"),
+		SWAPGS(),
+		GLOBAL("error_from_user"),
+		MOVQ(CR3, RAX),
+		MOVQ(RAX, gs.EntryCR3),
+		toKernelTable(),
+		clearAC(),
+		enterSpecCtrl(),
+		MOVQ(gs.TopOfStack, RAX),
+		SUBQ(regsSize, RAX),
+		CMPQ(RAX, RSP),
+		IF(NE, // it arrived on the trampoline stack
+			CALL(syncRegs),
+			MOVQ(RAX, RSP),
 		),
+		MOVQ(RSP, RDI),
+		CALL(doTrapUser),
+		JMP(retintUser),
+
+		GLOBAL("error_from_kernel"),
 		// A wild RIP may point anywhere: only the text is read.
 		MOVQ(regs.IP, RAX),
 		LEAQ(Sym(textStart), RCX),
@@ -152,12 +154,11 @@ dispatches. The frame is then on the thread's stack.`,
 }
 
 func paranoidEntry() Func {
-	unswap, vector, specCtrl, cr3 := RBX, R12, R12, R14
-	regs := ptRegs(RSP)
+	unswap := RBX
 	return FUNC("paranoid_entry",
 		`paranoid_entry is error_entry for the vectors with their own stacks. They
 can strike in ring 0 before SWAPGS, so the GS base decides, whose sign says
-whether it is the kernel's; and before or after a load of CR3, which is kept.`,
+whether it is the kernel's: ring 3 cannot give itself a base with that sign.`,
 		pushRegs(),
 		CLD(),
 		MOVL(RDI, RSI),
@@ -169,16 +170,32 @@ whether it is the kernel's; and before or after a load of CR3, which is kept.`,
 			SWAPGS(),
 			INCL(unswap), // SWAPGS must be undone
 		),
+		CALL(paranoidBody),
+		TESTL(unswap, unswap),
+		IF(NE, SWAPGS()),
+		popRegs(),
+		IRETQ(),
+	).In("irqentry")
+}
+
+func paranoidBody() Func {
+	vector, specCtrl, cr3 := R12, R12, R14
+	regs := Fields[layout.PtRegs[Mem]](RSP.At(8))
+	return FUNC("paranoid_body",
+		`paranoid_body handles vector ESI; the complete PtRegs are above its return address, on
+an interrupt stack. GS is the kernel's. It may have struck before or after a load of
+CR3, which is kept. It returns only if it came from ring 0.`,
 		MOVQ(CR3, RAX),
 		MOVQ(RAX, cr3),
 		toKernelTable(),
 		clearAC(),
-		enterSpecCtrlParanoid(specCtrl),
+		enterSpecCtrlParanoid(specCtrl, regs),
 		TESTB(3, regs.CS),
 		IF(NE,
 			// From ring 3 nothing is in danger: continue on the thread's
 			// own stack, from which signals can be delivered.
 			MOVQ(cr3, gs.EntryCR3),
+			ADDQ(8, RSP),
 			CALL(syncRegs),
 			MOVQ(RAX, RSP),
 			MOVQ(RAX, RDI),
@@ -190,15 +207,12 @@ whether it is the kernel's; and before or after a load of CR3, which is kept.`,
 			IF(NE, JMP(returnToUsermode)),
 			JMP(retintUser),
 		),
-		MOVQ(RSP, RDI),
+		LEAQ(RSP.At(8), RDI),
 		CALL(doTrapKernel),
 		leaveSpecCtrlParanoid(specCtrl),
 		TESTL(layout.PTIUserPGTable, cr3),
 		IF(NE, MOVQ(cr3, CR3)), // drops the translations of the user's PCID: nothing relies on them
-		TESTL(unswap, unswap),
-		IF(NE, SWAPGS()),
-		popRegs(),
-		IRETQ(),
+		RET(),
 	).In("irqentry")
 }
 

@@ -321,6 +321,10 @@ type VariantDesc[T any] struct {
 	// NewThread is where a new thread begins, with RSP at full PtRegs and IF 0; 0 means
 	// the kernel's own end of traps.
 	NewThread T
+	// ErrorEntry and ParanoidEntry are where interrupts and exceptions go from the first
+	// code of their vectors, as error_entry and paranoid_entry of the kernel, which 0
+	// means; ParanoidLast is the last instruction of the latter.
+	ErrorEntry, ParanoidEntry, ParanoidLast T
 	// SpecCtrl is the value that PerCPU.SpecCtrl gets.
 	SpecCtrl T
 	Info     VariantInfo[T]

@@ -26,10 +26,12 @@ const (
 	// FeatureFRED means Intel's flexible return and event delivery, and that the kernel
 	// has seen it work: some emulators announce it and do not have it.
 	FeatureFRED
+	// FeatureFSGSBASE means RDGSBASE and WRGSBASE, with CR4.FSGSBASE (SDM volume 2).
+	FeatureFSGSBASE
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB", "FRED"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB", "FRED", "FSGSBASE"}
 
 // String lists the features' names.
 func (f Features) String() string {

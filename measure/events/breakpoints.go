@@ -143,11 +143,12 @@ func gaps(kernel *image.Image, met map[uint64]bool) []string {
 			if l.Addr < from || l.Addr >= to {
 				continue
 			}
+			name, _, _ := stubs.CutFuncName(l.Name)
 			for _, r := range l.Rows {
 				at := l.Addr + uint64(r.Off)
 				if r.Label == "" {
 					rows[at] = row{r, at, at + uint64(len(r.Bytes)), fmt.Sprintf("%s+%#x %v", l.Name, r.Off, r.Ins.Short())}
-					refused[at] = l.Name == "asm_exc_debug" || l.Name == "paranoid_entry"
+					refused[at] = slices.Contains([]string{"asm_exc_debug", stubs.ParanoidEntry, "paranoid_body"}, name)
 					byChance[at] = l.Name == "asm_sysvec_apic_timer_interrupt"
 				}
 			}

@@ -101,8 +101,8 @@ func TestBreakpointsCatch(t *testing.T) {
 		patch func(*testing.T, *text)
 		want  string
 	}{
-		{"an NMI that trusts CS for SWAPGS", func(t *testing.T, x *text) { x.redirect(t, "asm_exc_nmi", "error_entry") }, "after NMI at "},
-		{"a #DB that trusts CS", func(t *testing.T, x *text) { x.redirect(t, "asm_exc_debug", "error_entry") }, "before the first event: CRASH: "},
+		{"an NMI that trusts CS for SWAPGS", func(t *testing.T, x *text) { x.ordinary(t, "asm_exc_nmi") }, "after NMI at "},
+		{"a #DB that trusts CS", func(t *testing.T, x *text) { x.ordinary(t, "asm_exc_debug") }, "before the first event: CRASH: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -37,7 +37,7 @@ var paths = []path{
 	{name: "null call", alone: true, way: wire.EventNullCall, whole: true},
 	{name: "unknown call", alone: true, way: wire.EventUnknownCall, whole: true},
 	{name: "full-frame call", alone: true, way: wire.EventFullFrame, whole: true},
-	{name: "call that copies to a missing page", way: wire.EventCopy, through: []string{"copy_to_user", "asm_exc_page_fault", "error_entry"}},
+	{name: "call that copies to a missing page", way: wire.EventCopy, through: []string{"copy_to_user", "asm_exc_page_fault", "error_from_kernel"}},
 	{name: "interrupt in ring 3", way: wire.EventNullCall, strike: kindInterrupt, ring3: true, entry: "asm_sysvec_apic_timer_interrupt"},
 	{name: "interrupt in a call", way: wire.EventNullCall, strike: kindInterrupt, entry: "asm_sysvec_apic_timer_interrupt"},
 	{name: "NMI in ring 3", way: wire.EventNullCall, strike: kindNMI, ring3: true, entry: "asm_exc_nmi", without: []string{kindNested}},

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // symbols are the kernel's addresses at which a sweep stops or which it reads.
@@ -82,15 +83,22 @@ func readSymbols(kernel string) (*symbols, error) {
 	if err != nil {
 		return nil, err
 	}
+	entries, err := s.address("trap_entries")
+	if err != nil {
+		return nil, err
+	}
+	s.debugs = append(s.debugs, entries, entries+8) // a breakpoint is on 8 bytes
 	for at := range uint64(unsafe.Sizeof(layout.Event[uint64]{})) / 8 {
 		s.debugs = append(s.debugs, event+8*at)
 	}
-	for _, name := range []string{"asm_exc_debug", "paranoid_entry", "do_trap_kernel", "debug_kernel"} {
-		f, err := s.function(name)
-		if err != nil {
-			return nil, err
+	for _, f := range s.functions {
+		name, _, _ := stubs.CutFuncName(f.Name)
+		if slices.Contains([]string{"asm_exc_debug", stubs.ParanoidEntry, "paranoid_body", "do_trap_kernel", "debug_kernel"}, name) {
+			s.debugCode = append(s.debugCode, [2]uint64{f.Value, f.Value + f.Size})
 		}
-		s.debugCode = append(s.debugCode, f)
+	}
+	if len(s.debugCode) < 5 {
+		return nil, errors.New("events: the kernel lacks a function of #DB's handler")
 	}
 	s.timerHead += uint64(unsafe.Offsetof(layout.Sched[uint64]{}.TimerHead))
 	var function [2]uint64
@@ -148,16 +156,26 @@ func (s *symbols) address(name string) (uint64, error) {
 	return at, nil
 }
 
-// name returns an address in words for people.
-func (s *symbols) name(at uint64) string {
+// functionAt returns the name of the function that an address is in, and how far behind its
+// beginning; "" and the address if it is in none.
+func (s *symbols) functionAt(at uint64) (name string, off uint64) {
 	i, ok := slices.BinarySearchFunc(s.functions, at, func(e elf.Symbol, at uint64) int { return cmp.Compare(e.Value, at) })
 	if !ok {
 		i--
 	}
 	if i < 0 || at >= s.functions[i].Value+max(s.functions[i].Size, 1) {
+		return "", at
+	}
+	return s.functions[i].Name, at - s.functions[i].Value
+}
+
+// name returns an address in words for people.
+func (s *symbols) name(at uint64) string {
+	name, off := s.functionAt(at)
+	if name == "" {
 		return fmt.Sprintf("%#x", at)
 	}
-	return fmt.Sprintf("%s+%#x", s.functions[i].Name, at-s.functions[i].Value)
+	return fmt.Sprintf("%s+%#x", name, off)
 }
 
 // onInterruptStack reports whether RSP is on one of the stacks to which the CPU itself

@@ -203,6 +203,7 @@ const (
 	claimRing
 	claimRSP0
 	claimRSP0Word
+	claimEventBase
 
 	// In the context switch.
 	claimNextIP
@@ -366,6 +367,8 @@ func (k claimKind) exitText(n uint8, of string) string {
 		return "the next event of ring 3 will find this thread's stack (FRED_RSP0) at " + of
 	case claimRSP0Word:
 		return "PerCPU.FREDRSP0 is what FRED_RSP0 holds at " + of
+	case claimEventBase:
+		return fmt.Sprintf("%s is right at %s, for where the interrupt came from", baseNames[n], of)
 	case claimAnswered:
 		return "only numbers beyond the table have no handler"
 	case claimHandled:

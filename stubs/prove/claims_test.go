@@ -113,7 +113,7 @@ func TestClaims(t *testing.T) {
 		isolated = "linux-4.1+scratch=sp2+leave=trampoline+cr3=switch"
 		pcid     = "linux-4.1+scratch=sp2+leave=trampoline+cr3=pcid"
 	)
-	const fred = "linux-6.18+fred"
+	const fred, byCS, byRDGSBASE = "linux-6.18+fred", "linux-3.19+intgs=cs", "linux-6.12+paranoid=rdgsbase"
 	onRDI := asm.Fields[layout.PtRegs[asm.Mem]](asm.RDI)
 	toUser := asm.Block{asm.CLI(), asm.MOVQ(asm.CR3, asm.RAX), asm.ORQ(layout.PTIUserBits, asm.RAX), asm.MOVQ(asm.RAX, asm.CR3)}
 	for _, tt := range []struct {
@@ -271,6 +271,24 @@ func TestClaims(t *testing.T) {
 		{"a new thread by the fast exit", "linux-3.19+newthread=fast", none, Proved, ""},
 		{"a new thread without the restore of its RSP", "linux-3.19+newthread=fast", broken.Edit(stubs.Entry, asm.MOVQ(part.SP, asm.RDI), asm.MOVQ(gs.RSPScratch, asm.RDI)), Refuted, "a scratch word is read only while no other thread can have written it"},
 		{"a new thread past the slow path", "linux-4.1", broken.Edit(stubs.NewThread, asm.JMP(stubs.FuncName("int_ret_from_sys_call", "linux-4.1")), asm.SWAPGS(), asm.ADDQ(regs.IP.Off, asm.RSP), asm.IRETQ()), Refuted, "no work is pending"},
+
+		{"ring 3 told by one of its two segments", byCS, broken.Edit(stubs.ErrorEntry, asm.CMPW(full.CS, x86.KERNEL_CS), asm.CMPW(full.CS, x86.USER32_CS)), Refuted, "GS is the kernel's at error_from_kernel"},
+		{"an interrupt's entry without SWAPGS", byCS, broken.Edit(stubs.ErrorEntry, asm.SWAPGS()), Refuted, "GS is the kernel's at error_from_user; it is the user's"},
+		{"an interrupt of ring 0 taken for one of ring 3", byCS, broken.Edit(stubs.ErrorEntry, asm.JMP("error_from_kernel"), asm.JMP("error_from_user")), Refuted, "error_from_user is for the ring that the event came from"},
+		{"an interrupt's entry without CLD", byCS, broken.Edit(stubs.ErrorEntry, asm.CLD()), Refuted, "DF is clear at error_from_user"},
+		{"an interrupt's frame with R8 twice", byCS, broken.Edit(stubs.ErrorEntry, asm.PUSHQ(asm.R9), asm.PUSHQ(asm.R8)), Refuted, "finds the user's word in the slot r9"},
+		{"an interrupt's vector cut", byCS, broken.Edit(stubs.ErrorEntry, asm.MOVL(asm.RDI, asm.RSI), asm.MOVZBL(asm.RDI, asm.RSI)), Refuted, "gets its argument in RSI"},
+		{"a base that is not given back", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.WRGSBASEQ(asm.RBX)), Refuted, "GS's base is right at IRETQ, for where the interrupt came from"},
+		{"a base that is kept of ring 3 too", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.TESTB(3, full.CS), asm.CMPL(asm.RAX, asm.RAX)), Refuted, "MSR_KERNEL_GS_BASE is right at paranoid_body, for where the interrupt came from"},
+		{"a base given where SWAPGS trusts CS", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.WRGSBASEQ(asm.RAX)), Refuted, "GS is the kernel's at paranoid_body; it is the user's"},
+		{"a paranoid entry that loses RSI", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.POPQ(asm.RSI), asm.ADDQ(8, asm.RSP)), Refuted, "RSI returns right by IRETQ"},
+		{"a paranoid entry's end at orig_ax", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.ADDQ(8, asm.RSP)), Refuted, "RSP is where the frame of IRETQ says"},
+		{"interrupts on in a paranoid entry", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.CLD(), asm.CLD(), asm.STI()), Refuted, "interrupts are off here; it is on, want off"},
+		{"a call to what is behind interrupts", "linux-4.1", first("stub_clone", asm.JMP("error_from_user")), Undecided, "error_from_user, which is for interrupts alone or for calls alone"},
+		{"a handler of calls for an interrupt", byCS, broken.Edit(stubs.ErrorEntry, asm.JMP("error_from_user"), asm.JMP("retint_user")), Undecided, "retint_user, which is for interrupts alone or for calls alone"},
+		{"SYSRETQ from an interrupt", byRDGSBASE, broken.Edit(stubs.ParanoidEntry, asm.IRETQ(), asm.SYSRETQ()), Refuted, "the call returns by IRETQ"},
+		{"an interrupt's entries", byCS + "+paranoid=rdgsbase", none, Proved, ""},
+
 		{"interrupts on at ERETU", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.STI(), asm.ERETU()), Refuted, "interrupts are off at ERETU"},
 		{"ERETU from elsewhere", fred, broken.Edit(stubs.FREDEntry, asm.ERETU(), asm.PUSHQ(0), asm.ERETU()), Refuted, "RSP is where the frame of ERETU says"},
 		{"R15 of ring 0 lost", fred, broken.Edit(stubs.FREDKernelEntry, asm.POPQ(asm.R15), asm.ADDQ(8, asm.RSP)), Refuted, "R15 returns right by ERETS"},

@@ -97,6 +97,14 @@ const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout
 // return address is on top of the stack, unless the function never returns.
 func (m *machine) enter(st *state, f *function) {
 	m.leaves(st)
+	if st.phase == inInterrupt && f.kind == interruptHandler {
+		m.interrupted(st, f)
+		return
+	}
+	if st.phase == inInterrupt || f.kind == interruptHandler {
+		m.undecided(st, claimTarget, f.name+", which is for interrupts alone or for calls alone")
+		return
+	}
 	if st.phase == inCall && m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}

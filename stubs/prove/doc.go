@@ -53,6 +53,12 @@
 // that is not SYSCALL of 64-bit code, and with any event of ring 0, whose registers are
 // then the kernel's. FRED_RSP0 is a value, which another thread may change.
 //
+// With intgs=cs and paranoid=rdgsbase the entries of interrupts and exceptions are the
+// variant's too, up to the kernel's part of them. The machine begins where the vector's own
+// code jumps to them: from ring 3, by each CS that code runs with there, with the user's GS;
+// from ring 0 with the kernel's, or, in paranoid_entry, with either. The fault of an IRETQ to
+// ring 3, which error_from_kernel looks for, is the kernel's own.
+//
 // # What is proved
 //
 //   - Of each instruction: it touches only what is the variant's; a scratch word
@@ -87,6 +93,11 @@
 //     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM
 //     registers are the user's, or what a handler put in their place. The exception is
 //     the XMM registers at an ordinary handler, which does not use them.
+//
+//   - At error_from_user, error_from_kernel and paranoid_body: GS is the kernel's, and
+//     MSR_KERNEL_GS_BASE what belongs to it; each slot of the frame is what the interrupted
+//     code had; the vector is in RSI; DF is clear. At the IRETQ behind paranoid_body, which
+//     keeps RBX, RBP, R13 and R15 alone, every register, GS and the frame are as they were.
 //
 //   - Of the switch: the callee-saved registers, RSP, the return address and,
 //     if the variant keeps it there, the user's RSP come back from whatever another

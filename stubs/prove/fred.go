@@ -14,12 +14,13 @@ type eventSymbols struct {
 	eventIP *term
 	eventCS *term
 	eventSP *term // RSP of an event in ring 0
+	vector  *term // of an event that the IDT delivers
 }
 
 func newEventSymbols() eventSymbols {
 	return eventSymbols{
 		symbol("FRED_RSP0", false), symbol("event.SS", true), symbol("event.error", false),
-		symbol("event.RIP", true), symbol("event.CS", true), symbol("event.RSP", true),
+		symbol("event.RIP", true), symbol("event.CS", true), symbol("event.RSP", true), symbol("the vector", false),
 	}
 }
 

@@ -33,6 +33,10 @@ func (m *machine) returnToUser(st *state, in *inst) {
 		m.eret(st, in, f)
 		return
 	}
+	if st.phase == inInterrupt {
+		m.interruptReturn(st, in, f)
+		return
+	}
 	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
 	ok = m.check(st, claimUserGS, 0, f, st.bases[baseGS].v == e.bases[baseGS], m.gotBase(st, baseGS, "the user's")) && ok
 	ok = m.untouched(st, f, true) && ok

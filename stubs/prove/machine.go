@@ -56,16 +56,19 @@ type subject struct {
 	trapReturn, newThread uint64
 	// kernelEntry is where FRED delivers the events of ring 0; 0 without FRED.
 	kernelEntry uint64
-	setUp       uint64 // syscall_init
-	wrappers    []wrapper
-	table       uint64 // sys_call_table
-	frameTable  uint64 // x64_call_table, whose handlers take the frame; 0: there is none
-	kernel      map[uint64]*function
-	names       map[uint64]string // of all functions, for reports
-	labels      []asm.Symbol      // of the variant in the middle of its functions
-	s           *symbols
-	constants   []asm.Section // read-only data
-	entryData   uint64        // the page of it that the user's page table maps
+	// errorEntry and paranoidEntry are its own entries of interrupts and exceptions, 0 if it
+	// has none; percpuArea is where the per-CPU area lies, 0 if that is not known.
+	errorEntry, paranoidEntry, percpuArea uint64
+	setUp                                 uint64 // syscall_init
+	wrappers                              []wrapper
+	table                                 uint64 // sys_call_table
+	frameTable                            uint64 // x64_call_table, whose handlers take the frame; 0: there is none
+	kernel                                map[uint64]*function
+	names                                 map[uint64]string // of all functions, for reports
+	labels                                []asm.Symbol      // of the variant in the middle of its functions
+	s                                     *symbols
+	constants                             []asm.Section // read-only data
+	entryData                             uint64        // the page of it that the user's page table maps
 }
 
 // machine runs a subject on every path.
@@ -128,6 +131,11 @@ func (s *subject) proveWith(m *machine) *machine {
 	}
 	if !m.stopped() && m.newThread != 0 {
 		m.run(m.atNewThread())
+	}
+	for _, st := range m.atInterrupts() {
+		if !m.stopped() {
+			m.run(st)
+		}
 	}
 	for _, st := range m.atEntries() {
 		if !m.stopped() {

@@ -134,7 +134,7 @@ func linkAt(n stubs.Variant, addr uint64) (*asm.Object, error) {
 	for _, name := range slices.Sorted(maps.Keys(contracts)) {
 		p.Funcs = append(p.Funcs, asm.FUNC(name, "", asm.UD2()))
 	}
-	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("x64_call_table", 8*(layout.SysCallMax+1), 64))
+	p.Data = append(p.Data, asm.BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("x64_call_table", 8*(layout.SysCallMax+1), 64), asm.BSS("percpu", int(percpuSize), 64))
 	obj, err := asm.Link(p, addr, addr&^(1<<31-1))
 	if err != nil {
 		return nil, fmt.Errorf("variant %s: %w", n.Name, err)
@@ -167,6 +167,9 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 		}
 	}
 	for _, sym := range obj.Symbols {
+		if f := contracts[sym.Name]; f != nil {
+			s.kernel[sym.Addr] = f
+		}
 		if !sym.Func {
 			if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name && n.Edit != nil {
 				s.labels = append(s.labels, sym)
@@ -175,9 +178,6 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 			continue
 		}
 		s.names[sym.Addr] = sym.Name
-		if f := contracts[sym.Name]; f != nil {
-			s.kernel[sym.Addr] = f
-		}
 		if _, variant, ok := stubs.CutFuncName(sym.Name); ok && variant == n.Name {
 			code := bytesAt(obj, sym.Addr, sym.Size)
 			if code == nil {
@@ -195,6 +195,7 @@ func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 		return nil, errors.New("the program has no sys_call_table")
 	}
 	s.frameTable, _ = obj.Addr("x64_call_table")
+	s.percpuArea, _ = obj.Addr("percpu")
 	s.entryData, _ = obj.Addr("mds_verw_sel")
 	return s, s.readDescriptor(obj)
 }
@@ -244,6 +245,7 @@ func (s *subject) readDescriptor(obj *asm.Object) error {
 		}
 		s.entry, s.setUp, s.switchTo = entry, word(b, desc.SyscallInit), word(b, desc.SwitchTo)
 		s.trapReturn, s.newThread = word(b, desc.TrapReturn), word(b, desc.NewThread)
+		s.errorEntry, s.paranoidEntry = word(b, desc.ErrorEntry), word(b, desc.ParanoidEntry)
 		s.promise = promise{
 			defined: layout.Slots(word(b, desc.Info.Defined)), room: layout.Slots(word(b, desc.Info.Room)), fullCX: word(b, desc.Info.FullCX),
 			bare: word(b, desc.Info.Bare) != 0, irq: word(b, desc.Info.IRQ) != 0, usesScratch: word(b, desc.UsesScratch),

@@ -147,6 +147,9 @@ func (m *machine) moveBase(st *state, in *inst) bool {
 		return m.write(st, in.src, in.width, word{m.ts.and(b.v, maskOf(in.width)), b.by})
 	}
 	w, _ := m.read(st, in.src, in.width)
+	if w.v.t == nil && w.v.c == m.percpuArea && w.v.c != 0 {
+		w.v = m.s.area.value()
+	}
 	*b = word{w.v, m.moved(st, w.by)}
 	return true
 }

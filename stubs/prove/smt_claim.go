@@ -22,7 +22,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	n := c.key.n
 	sysret := c.key.of == toUser[opSYSRET]
 	popped := func(s layout.Slot) bv {
-		if o.isolated() {
+		if o.isolated() && sh.phase == inCall {
 			return *o.named(&sh.trampoline[cellOf(s)])
 		}
 		return *o.named(&sh.cells[cellOf(s)])
@@ -104,7 +104,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return clearIn(*o.named(&sh.flushes), asidBit), c.key.of == nil
 	case claimNoFlush:
 		return clearIn(sh.loadedCR3, noFlush), !o.promises.Has(stubs.PromisePCID)
-	case claimBase:
+	case claimBase, claimEventBase:
 		return is(sh.bases[n])
 	case claimSelector:
 		return is(sh.selectors[n])

@@ -313,6 +313,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 		o.assert(clearIn(o.kernelSpecCtrlWord(), ^maskOf(4)))
 		o.assert(not(clearIn(o.kernelSpecCtrlWord(), x86.SPEC_CTRL_IBRS)))
 	}
+	if st.phase == inInterrupt && o.percpuArea != 0 {
+		o.assert(same(o.value(o.s.area.value()).text, literal(o.percpuArea, 64)))
+	}
 	for g := st.given; g != nil; g = g.before {
 		o.assert(o.assumed(g))
 	}

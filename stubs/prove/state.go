@@ -76,10 +76,11 @@ var scratchWords = [numScratch]asm.Slot{inRSPScratch: percpu.RSPScratch, inSP2: 
 type phase uint8
 
 const (
-	inCall   phase = iota // from SYSCALL to the return to ring 3
-	inLeave               // __switch_to_asm, up to the jump to the next thread
-	inResume              // from there back, when the thread runs again
-	inSetUp               // syscall_init
+	inCall      phase = iota // from SYSCALL to the return to ring 3
+	inLeave                  // __switch_to_asm, up to the jump to the next thread
+	inResume                 // from there back, when the thread runs again
+	inSetUp                  // syscall_init
+	inInterrupt              // the entry of an interrupt or exception
 )
 
 // tri is a flag that may be unknown.

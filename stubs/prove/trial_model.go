@@ -38,6 +38,9 @@ func (r *runner) last() *state {
 // there is one; or says why there are none.
 func (r *runner) model(v *verdict) (notRun string) {
 	st := r.last()
+	if st.phase == inInterrupt && !r.on.Exits() {
+		return "ring 3 has no entries of interrupts"
+	}
 	var list []*term
 	goal := nowhere
 	conditions := st.given

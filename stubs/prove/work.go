@@ -6,18 +6,19 @@ import (
 )
 
 const (
-	plainHandler functionKind = iota // has its arguments; knows of no frame
-	frameHandler                     // has its arguments and full pt_regs
-	slotHandler                      // sys_set_frame, which edits the slot RDI
-	noReturn                         // has full pt_regs and returns to ring 3 by itself
-	worker                           // syscall_return_slowpath: does work, and may edit any slot
-	notifier                         // do_notify_resume: delivers signals, and may edit any slot
-	scheduler                        // schedule, schedule_user
-	slowExit                         // retint_user
-	eventHandler                     // fred_event_user and fred_event_kernel: handle an event that is no call
-	eraser                           // stackleak_erase: overwrites the thread's stack below the frame
-	dispatcher                       // x64_sys_call: makes the call RSI from full pt_regs at RDI
-	hardware                         // stands for SYSRETQ, IRETQ and the switch in claims
+	plainHandler     functionKind = iota // has its arguments; knows of no frame
+	frameHandler                         // has its arguments and full pt_regs
+	slotHandler                          // sys_set_frame, which edits the slot RDI
+	noReturn                             // has full pt_regs and returns to ring 3 by itself
+	worker                               // syscall_return_slowpath: does work, and may edit any slot
+	notifier                             // do_notify_resume: delivers signals, and may edit any slot
+	scheduler                            // schedule, schedule_user
+	slowExit                             // retint_user
+	eventHandler                         // fred_event_user and fred_event_kernel: handle an event that is no call
+	interruptHandler                     // what is behind error_entry and paranoid_entry
+	eraser                               // stackleak_erase: overwrites the thread's stack below the frame
+	dispatcher                           // x64_sys_call: makes the call RSI from full pt_regs at RDI
+	hardware                             // stands for SYSRETQ, IRETQ and the switch in claims
 )
 
 // schedule runs another thread and clears TIFNeedResched, which an interrupt may

@@ -1,0 +1,133 @@
+package prove
+
+import (
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
+)
+
+// The kernel behind the variant's own entries of interrupts and exceptions.
+var (
+	errorFromUser   = contract("error_from_user")
+	errorFromKernel = contract("error_from_kernel")
+	paranoidBody    = contract("paranoid_body")
+)
+
+// contract declares such a function.
+func contract(name string) *function {
+	f := &function{name: name, kind: interruptHandler}
+	contracts[name] = f
+	return f
+}
+
+// atInterrupts are the machines in which the variant's own entries of interrupts and
+// exceptions begin: with the CS of each segment that code of ring 3 can run in and the
+// user's GS, and in ring 0 with the kernel's, or, of those that can come at any
+// instruction, with either. The frame is pushed down to the slot of RDI.
+func (m *machine) atInterrupts() (list []*state) {
+	for _, cs := range [...]uint64{x86.USER_CS, x86.USER32_CS, x86.KERNEL_CS} {
+		ring0 := cs == x86.KERNEL_CS
+		if m.errorEntry != 0 {
+			list = append(list, m.interruptedAt(m.errorEntry, cs, !ring0))
+		}
+		if m.paranoidEntry != 0 {
+			list = append(list, m.interruptedAt(m.paranoidEntry, cs, true))
+			if ring0 {
+				list = append(list, m.interruptedAt(m.paranoidEntry, cs, false))
+			}
+		}
+	}
+	return list
+}
+
+// interruptedAt is one of them.
+func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
+	st := m.s.afterSYSCALL(entry, maxWord)
+	st.phase, st.facts, st.given = inInterrupt, nil, nil
+	st.flags[flagDF], st.flags[flagAC] = either, either // the CPU clears the others
+	e := &st.expect
+	e.inRing0 = cs == x86.KERNEL_CS
+	for r := range numRegs {
+		st.regs[r].v = m.s.user[r].value()
+		if e.inRing0 {
+			st.regs[r].v = m.s.kernel[r].value()
+		}
+		e.frame[regSlot[r]] = st.regs[r].v
+	}
+	if !userGS {
+		st.bases[baseGS], st.bases[baseOther] = st.bases[baseOther], st.bases[baseGS]
+		e.bases[baseGS], e.bases[baseOther] = e.bases[baseOther], e.bases[baseGS]
+	}
+	e.frame[layout.SlotSS], e.frame[layout.SlotSP] = m.s.event.value(), m.s.eventSP.value()
+	e.frame[layout.SlotFlags], e.frame[layout.SlotCS] = m.s.flags.value(), known(cs)
+	e.frame[layout.SlotIP], e.frame[layout.SlotOrigAX] = m.s.eventIP.value(), m.s.error.value()
+	for _, s := range append(pushed[:], layout.SlotDI) {
+		st.cells[cellOf(s)] = word{e.frame[s], byCPU}
+	}
+	st.regs[rDI].v = m.s.vector.value()
+	st.regs[rSP].v = value{st.origin.t, st.origin.c - 8*uint64(len(pushed)+1)}
+	return st
+}
+
+// interrupted is the arrival at the kernel's part: it finds the complete frame, the vector
+// and its own GS.
+func (m *machine) interrupted(st *state, f *function) {
+	e := &st.expect
+	below := uint64(0)
+	other := m.s.bases[baseGS].value()
+	if f == paranoidBody {
+		below = 8 // a return address
+		if e.inRing0 {
+			other = e.bases[baseOther]
+		}
+	}
+	ok := m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's"))
+	ok = m.checkSame(st, claimEventBase, baseFS, f, st.bases[baseFS], e.bases[baseFS]) && ok
+	ok = m.checkSame(st, claimEventBase, baseOther, f, st.bases[baseOther], other) && ok
+	ok = m.clear(st, flagDF, f) && ok
+	ok = m.checkSame(st, claimFrame, 0, f, st.regs[rSP], value{st.origin.t, st.origin.c - frameSize - below}) && ok
+	for s := range layout.NumSlots {
+		ok = m.checkSame(st, claimSlot, uint8(s), f, m.readCell(st, cellOf(s)), e.frame[s]) && ok
+	}
+	ok = m.checkSame(st, claimArg, uint8(rSI), f, st.regs[rSI], m.ts.and(m.s.vector.value(), maskOf(4))) && ok
+	ok = m.check(st, claimRing, 0, f, f == paranoidBody || (f == errorFromKernel) == e.inRing0, nil) && ok
+	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) && ok
+	switch {
+	case !ok:
+	case f != paranoidBody || !e.inRing0: // it ends as the kernel's traps do
+		m.end(st)
+	default:
+		m.clobber(st, f)
+		for _, r := range [...]reg{r12, r14} {
+			st.regs[r] = word{v: symbol(f.unknowns().regs[r], false).value()}
+		}
+		m.edit(st, f, layout.SlotSet(layout.SlotIP, layout.SlotFlags))
+		m.returnFrom(st)
+	}
+}
+
+// interruptReturn is the IRETQ back to ring 0: everything is as it was, but for what the
+// handler has changed in the frame.
+func (m *machine) interruptReturn(st *state, in *inst, f *function) {
+	e := &st.expect
+	ok := m.check(st, claimByIRET, 0, f, in.op == opIRET, nil)
+	ok = m.check(st, claimRing, 0, f, e.inRing0, nil) && ok
+	for i, w := range st.bases {
+		ok = m.checkSame(st, claimEventBase, uint8(i), f, w, e.bases[i]) && ok
+	}
+	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return triNames[st.irq], "off", nil }) && ok
+	ok = m.clear(st, flagNT, f) && ok
+	for r := range numRegs {
+		if r != rSP {
+			ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
+		}
+	}
+	if !m.checkSame(st, claimFrame, 0, f, st.regs[rSP], st.origin.add(^uint64(39))) {
+		return
+	}
+	for _, p := range popped {
+		ok = m.checkSame(st, p.kind, p.n, f, m.readCell(st, cellOf(p.slot)), e.frame[p.slot]) && ok
+	}
+	if ok {
+		m.end(st)
+	}
+}
