@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/events"
 	"github.com/entrylab/entrylab/measure/table"
@@ -18,7 +19,7 @@ import (
 
 // bring lets the events arrive: by QEMU's debugger where the emulator counts
 // instructions, else by the guest.
-func bring(ctx context.Context, n stubs.Variant, m vm.Config, tell func(vm.Config) error) (*events.Result, error) {
+func bring(ctx context.Context, n stubs.Variant, m vm.Config, shared *events.Shared, tell func(vm.Config) error) (*events.Result, error) {
 	if m.Engine != vm.ICount {
 		return events.Breakpoints(ctx, n, m, func(m *vm.Config) error { return tell(*m) })
 	}
@@ -29,7 +30,7 @@ func bring(ctx context.Context, n stubs.Variant, m vm.Config, tell func(vm.Confi
 	if err := tell(m); err != nil {
 		return nil, err
 	}
-	return events.Sweep(ctx, n, m)
+	return events.Sweep(ctx, n, m, shared)
 }
 
 // verifyEvents lets every kind of event arrive at every instruction of every
@@ -46,6 +47,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 	defer p.done()
 	results := make([]*events.Result, len(list))
 	skipped := make([]*events.Skipped, len(list))
+	var shared events.Shared
 	g, group := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.NumCPU())
 	for i, n := range list {
@@ -54,7 +56,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 			continue
 		}
 		m := machine
-		if needs := n.Features(); needs != 0 && m.Engine == vm.ICount { // the emulator has none of those
+		if needs := n.Features() &^ layout.FeatureFSGSBASE; needs != 0 && m.Engine == vm.ICount { // the emulator has none of those
 			if err := vm.Bochs.Available(ctx, nil); err != nil {
 				skipped[i] = &events.Skipped{Why: fmt.Sprintf("the emulated CPU has no %v, and there is no Bochs: %v", needs, err)}
 				continue
@@ -63,7 +65,7 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 		}
 		g.Go(func() error {
 			var err error
-			results[i], err = bring(group, n, m, func(m vm.Config) error {
+			results[i], err = bring(group, n, m, &shared, func(m vm.Config) error {
 				if !o.verbose {
 					return nil
 				}

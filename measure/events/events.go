@@ -77,7 +77,7 @@ type Swept struct {
 	// Path is its name.
 	Path string
 	// Places are the instructions that it meets in a state in which no earlier path
-	// met them.
+	// met them, and which were not swept with another variant.
 	Places int
 	// Due counts the events that were to arrive, and Events those that arrived where
 	// they should and left nothing behind, by kind in the order of Kinds.
@@ -125,18 +125,19 @@ func Prepare(ctx context.Context, n stubs.Variant, machine vm.Config) (vm.Config
 }
 
 // Sweep boots the prepared machine of a variant and makes every kind of event arrive
-// at every instruction. An error means that there is no verdict.
-func Sweep(ctx context.Context, n stubs.Variant, m vm.Config) (*Result, error) {
-	return sweepSome(ctx, n, m, func(string, string) bool { return true })
+// at every instruction, but for those of the kernel that are swept with another variant
+// of those that share them; nil shares none. An error means that there is no verdict.
+func Sweep(ctx context.Context, n stubs.Variant, m vm.Config, shared *Shared) (*Result, error) {
+	return sweepSome(ctx, n, m, shared, func(string, string) bool { return true })
 }
 
 // sweepSome is Sweep with the wanted kinds of events on the wanted paths.
-func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, want func(path, kind string) bool) (*Result, error) {
+func sweepSome(ctx context.Context, n stubs.Variant, m vm.Config, shared *Shared, want func(path, kind string) bool) (*Result, error) {
 	symbols, err := readSymbols(m.Kernel)
 	if err != nil {
 		return nil, err
 	}
-	s := &sweep{symbols: symbols, seen: map[state]bool{}, result: &Result{Variant: n.Name, Engine: m.Engine}}
+	s := &sweep{symbols: symbols, seen: map[state]bool{}, result: &Result{Variant: n.Name, Engine: m.Engine}, shared: shared, alike: alike(n.Axes)}
 	if err := s.plan(n, want); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func swept(t *testing.T, n stubs.Variant, patch func(*testing.T, *text), want fu
 	if patch != nil {
 		m.Kernel = patched(t, m.Kernel, patch)
 	}
-	res, err := sweepSome(t.Context(), n, m, want)
+	res, err := sweepSome(t.Context(), n, m, nil, want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +87,38 @@ func TestSweep(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestShared: what a variant's kernel has in common with another's is swept once, and what
+// is the variant's own with each.
+func TestShared(t *testing.T) {
+	need.QEMU(t)
+	shared := &Shared{}
+	places := func(name string, shared *Shared) (own, all int) {
+		n := preset(t, name)
+		m, err := Prepare(t.Context(), n, vm.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := func(path, kind string) bool { return kind == kindNMI && (path == "null call" || path == "INT n") }
+		res, err := sweepSome(t.Context(), n, m, shared, want)
+		if err != nil || res.Lost != nil {
+			t.Fatalf("%s: %v, %v", name, err, res)
+		}
+		return res.Swept[0].Places, res.Places()
+	}
+	call, all := places("linux-3.19", shared)
+	if call == 0 || all <= call {
+		t.Fatalf("linux-3.19 has %d places in a call, and %d in all", call, all)
+	}
+	_, alone := places("heukelum-v2", nil)
+	own, rest := places("heukelum-v2", shared)
+	if own == 0 || rest != own || rest >= alone {
+		t.Errorf("heukelum-v2 has %d places in a call, %d in all, and %d when it shares none", own, rest, alone)
+	}
+	if _, other := places("linux-3.19+intgs=cs", shared); other <= own {
+		t.Errorf("%d places of a variant with another entry of interrupts are swept", other)
 	}
 }
 
@@ -138,15 +170,18 @@ func (x *text) code(t *testing.T, name string) []byte {
 	return x.file[x.off(f.Value):][:f.Size]
 }
 
-// redirect makes the JMP at the end of a function go to another one.
-func (x *text) redirect(t *testing.T, from, to string) {
+// ordinary makes the code of a vector with a stack of its own go to error_entry: its last
+// instruction is a JMP through the second word of trap_entries, and then through the first.
+func (x *text) ordinary(t *testing.T, from string) {
 	t.Helper()
 	code := x.code(t, from)
-	if code[len(code)-5] != 0xe9 {
-		t.Fatalf("%s does not end with a JMP: % x", from, code)
-	}
+	last := code[len(code)-6:]
+	off := binary.LittleEndian.Uint32(last[2:])
 	f := x.functions[from]
-	binary.LittleEndian.PutUint32(code[len(code)-4:], uint32(x.functions[to].Value-f.Value-f.Size))
+	if last[0] != 0xff || last[1] != 0x25 || f.Value+f.Size+uint64(int64(int32(off))) != x.functions["trap_entries"].Value+8 {
+		t.Fatalf("%s does not end with a JMP through trap_entries: % x", from, code)
+	}
+	binary.LittleEndian.PutUint32(last[2:], off-8)
 }
 
 // patched returns the path of a changed copy of a kernel.
@@ -191,7 +226,7 @@ func patched(t *testing.T, kernel string, patch func(*testing.T, *text)) string 
 func TestCatches(t *testing.T) {
 	const nullCall, clac, cli, sti = "null call", "\x0f\x01\xca", "\xfa", "\xfb"
 	ordinary := func(entry string) func(*testing.T, *text) {
-		return func(t *testing.T, x *text) { x.redirect(t, entry, "error_entry") }
+		return func(t *testing.T, x *text) { x.ordinary(t, entry) }
 	}
 	shares := func(vector, stack uint32) func(*testing.T, *text) {
 		return func(t *testing.T, x *text) { x.onStack(t, vector, stack) }
@@ -271,6 +306,10 @@ func TestCatches(t *testing.T) {
 		{"a software interrupt on #DB's stack", "INT n", kindDBCode, shares(layout.ControlVector, stackDB), nil, "INT n: #DB of code at error_entry+0x"},
 		{"#GP on NMI's stack", "rt_sigreturn that IRETQ refuses", kindNMI, shares(x86.X86_TRAP_GP, stackNMI), nil, "NMI at asm_exc_general_protection+0x"},
 		{"a machine check on NMI's stack", "NMI in ring 3", kindMC, shares(x86.X86_TRAP_MC, stackNMI), nil, "NMI in ring 3: #MC at asm_exc_nmi+0x"},
+		{
+			"a GS base that a paranoid entry does not give back", nullCall, kindNMI, nil,
+			edited("linux-3.19+paranoid=rdgsbase", stubs.ParanoidEntry, WRGSBASEQ(RBX)), "NMI at entry_SYSCALL_64.gives-wrong+0x0: behind it GSBase",
+		},
 		{"an NMI on #DB's stack", "#DB at a call's entry", kindNMI, shares(x86.X86_TRAP_NMI, stackDB), nil, "#DB at a call's entry: NMI at asm_exc_debug+0x"},
 	} {
 		if !*every && tried[row.kind] && i%3 != 0 {
@@ -288,6 +327,15 @@ func TestCatches(t *testing.T) {
 				t.Errorf("lost is\n%s\nwant %q in it", strings.Join(res.Lost, "\n"), row.want)
 			}
 		})
+	}
+}
+
+// edited is a variant with other instructions in the place of one.
+func edited(name, function string, was Ins, items ...Item) func(*testing.T) stubs.Variant {
+	return func(t *testing.T) stubs.Variant {
+		n := preset(t, name)
+		n.Name, n.Edit = "gives-wrong", broken.Edit(function, was, items...)
+		return n
 	}
 }
 

@@ -20,8 +20,10 @@ type sweep struct {
 	rest   []uint64 // where the machine stops between passes
 	jobs   []*job
 	seen   map[state]bool
-	asked  uint64 // the Thread.Flags that askForWork wrote to
-	idle   int    // stops since the last one at which something should arrive
+	shared *Shared // nil: with nobody
+	alike  string  // who shares
+	asked  uint64  // the Thread.Flags that askForWork wrote to
+	idle   int     // stops since the last one at which something should arrive
 	result *Result
 }
 
@@ -271,7 +273,9 @@ func (j *job) see(s *sweep, r gdb.Registers) error {
 		glued := slices.ContainsFunc(s.glue, func(f [2]uint64) bool { return f[0] <= at.rip && at.rip < f[1] })
 		if !s.seen[at.state] && (j.whole || glued) {
 			s.seen[at.state] = true
-			j.places = append(j.places, i)
+			if s.mine(at.state) {
+				j.places = append(j.places, i)
+			}
 		}
 	}
 	j.swept.Places = len(j.places)
