@@ -7,7 +7,7 @@ import (
 
 // The kernel behind the variant's own entries of interrupts and exceptions.
 var (
-	errorFromUser   = contract("error_from_user")
+	_               = contract("error_from_user")
 	errorFromKernel = contract("error_from_kernel")
 	paranoidBody    = contract("paranoid_body")
 )
