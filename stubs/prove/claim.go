@@ -493,11 +493,3 @@ func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predica
 		m.claims[key] = &verdict{outcome, st.path, got, want, from, w, goal, st.given, st.traced, m.takesInterrupt(st, key.kind, from)}
 	}
 }
-
-// show prints a value for a report.
-func (m *machine) show(st *state, v value) string {
-	if m.quick {
-		return ""
-	}
-	return m.at(st).resolve(v).String()
-}

@@ -68,7 +68,7 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 	return st
 }
 
-// interrupted is the arrival at the kernel's part: it finds the complete frame, the vector
+// interrupted is the arrival at the kernel's part: it finds full pt_regs, the vector
 // and its own GS.
 func (m *machine) interrupted(st *state, f *function) {
 	e := &st.expect

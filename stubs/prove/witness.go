@@ -294,3 +294,11 @@ func (m *machine) takesInterrupt(st *state, kind claimKind, from *origin) bool {
 	}
 	return false
 }
+
+// show prints a value for a report.
+func (m *machine) show(st *state, v value) string {
+	if m.quick {
+		return ""
+	}
+	return m.at(st).resolve(v).String()
+}
