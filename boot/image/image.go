@@ -165,12 +165,36 @@ func (c *Config) link(copies int) (*asm.Object, error) {
 	words, args, _ := strings.Cut(" "+c.Cmdline+" ", " -- ")
 	p.Data = append(p.Data, asm.RODATA("builtin_cmdline", strings.TrimSpace(words), uint8(0)))
 	p.Data = append(p.Data, asm.DATA("builtin_args", strings.TrimSpace(args), uint8(0))) // split in place
-	p.Data = append(p.Data, asm.RODATA("answer_boots", uint64(max(c.Boots, 1))), asm.RODATA("kernel_build", uint64(0)))
+	p.Data = append(p.Data, asm.RODATA("answer_boots", uint64(max(c.Boots, 1))), asm.RODATA("kernel_build", uint64(0)), asm.RODATA("kernel_sum", uint64(0)))
 	obj, err := asm.Link(p, layout.KernelBase+loadAddr, layout.KernelBase)
 	if err != nil {
 		return nil, err
 	}
-	return obj, name(obj, c.Initramfs)
+	if err := name(obj, c.Initramfs); err != nil {
+		return nil, err
+	}
+	return obj, sumZero(obj)
+}
+
+// sumZero gives the kernel the sum 0 by its word kernel_sum (proto.SumZero).
+func sumZero(obj *asm.Object) error {
+	addr, ok := obj.Addr("kernel_sum")
+	end, _ := obj.Addr("__kernel_end")
+	if !ok {
+		return errors.New("image: the program has no kernel_sum")
+	}
+	start := obj.Sections[0].Addr
+	memory := make([]byte, end-start)
+	for _, s := range obj.Sections {
+		copy(memory[s.Addr-start:], s.Bytes)
+	}
+	proto.SumZero(memory, int(addr-start))
+	for _, s := range obj.Sections {
+		if off := addr - s.Addr; off < uint64(len(s.Bytes)) {
+			copy(s.Bytes[off:][:4], memory[addr-start:])
+		}
+	}
+	return nil
 }
 
 // errTooLarge means that the kernel does not fit in front of its initramfs.

@@ -84,3 +84,21 @@ func TestBootSectorSize(t *testing.T) {
 	}
 	t.Logf("boot sector %d of %d bytes, loader %d", len(first), bootCodeSize, len(second)-layout.CmdlineMax)
 }
+
+// TestSumZero: whichever word is free to choose, the sum becomes 0, and another one is not.
+func TestSumZero(t *testing.T) {
+	words := make([]byte, 4096)
+	for i := range words {
+		words[i] = byte(i * i >> 3)
+	}
+	for _, at := range []int{0, 4, 2048, 4092} {
+		SumZero(words, at)
+		if got := Sum(words); got != 0 {
+			t.Errorf("with the word at %d the sum is %#x", at, got)
+		}
+		words[100] ^= 1
+		if Sum(words) == 0 {
+			t.Errorf("the sum does not see a bit")
+		}
+	}
+}
