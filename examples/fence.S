@@ -35,6 +35,7 @@ entry_SYSCALL_64:
 
 	testl	$TIF_ENTRY_WORK, THREAD_FLAGS+PT_REGS_SIZE-THREAD_STACK(%rsp)
 	jnz	tracesys
+system_call_fastpath:
 	cmpq	$SYSCALL_MAX, %rax
 	ja	1f
 	movq	%r10, %rcx
@@ -58,4 +59,6 @@ entry_SYSCALL_64:
 	sysretq
 
 tracesys:
-	ud2
+	call	tracesys_phase1			# of linux-4.1
+	jz	system_call_fastpath		# the tracer has gone
+	jmp	tracesys_phase2

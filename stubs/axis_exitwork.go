@@ -40,6 +40,7 @@ const (
 	archExitPrepare  = "arch_exit_to_user_mode_prepare"
 	fpregsConsistent = "fpregs_assert_state_consistent"
 	returnSlowpath   = "syscall_return_slowpath"
+	exitLoop         = "exit_to_user_mode_loop"
 )
 
 // exitWork does the work that is pending at do_syscall_64's end, and leaves
@@ -53,7 +54,7 @@ func (v Axes) exitWork(suffix string) Block {
 	}
 	return Block{
 		v.disable(),
-		TESTL(layout.TIFAllWork, current.Flags),
+		TESTL(layout.TIFAllWork|layout.TIFEntryWork, current.Flags),
 		IF(NE,
 			MOVQ(keptFrame, RDI),
 			CALL(returnSlowpath).C("turns interrupts off"),
@@ -70,12 +71,13 @@ func (v Axes) exitTests() Block {
 		MOVQ(current.SyscallWork, RDX),
 		TESTL(layout.SyscallWorkExit, RDX).C("a tracer? audit?"),
 		JNE("syscall_exit_work"),
+		LABEL("syscall_exit_work_done"),
 		v.disable(),
 		v.nop("the rest of CLI's place"),
 		v.nop("the tick of a CPU that has no tick in ring 3"),
 		MOVQ(current.Flags, asked),
 		TESTL(layout.TIFAllWork, asked),
-		JNE("exit_to_user_mode_loop"),
+		JNE("exit_work_loop"),
 		LABEL("no_work_left"),
 		TESTQ(asked, asked),
 		JNE("arch_exit_work"),
@@ -106,16 +108,19 @@ func (v Axes) exitTestsFail() Block {
 	}
 	asked := RAX
 	return Block{
-		LABEL("exit_to_user_mode_loop"),
+		LABEL("exit_work_loop"),
 		MOVQ(keptFrame, RDI),
-		CALL(returnSlowpath).C("returns when no work is left, with interrupts off"),
+		CALL(exitLoop).C("returns when no work is left, with interrupts off"),
 		MOVQ(current.Flags, asked),
 		JMP("no_work_left"),
 		LABEL("arch_exit_work"),
 		TESTL(layout.TIFNever, asked),
 		JE("arch_exit_work_done"),
+		UD2().C("nothing sets these flags"),
 		LABEL("syscall_exit_work"),
-		UD2().C("nothing sets these flags, or a bit of SyscallWork"),
+		MOVQ(keptFrame, RDI),
+		CALL(traceLeave),
+		JMP("syscall_exit_work_done"),
 	}
 }
 
@@ -157,7 +162,7 @@ and leaves interrupts off.`,
 		MOVQ(gs.Current, task),
 		MOVQ(thread.Flags, asked),
 		TESTL(layout.TIFAllWork, asked),
-		JNE("exit_to_user_mode_loop"),
+		JNE("exit_work_loop"),
 		LABEL("no_work_left"),
 		MOVQ(asked, RDI),
 		CALL(FuncName(archExitPrepare, suffix)),
@@ -167,9 +172,9 @@ and leaves interrupts off.`,
 		pops(frame, asked, task),
 		v.returns(suffix),
 
-		LABEL("exit_to_user_mode_loop"),
+		LABEL("exit_work_loop"),
 		MOVQ(frame, RDI),
-		CALL(returnSlowpath).C("returns when no work is left, with interrupts off"),
+		CALL(exitLoop).C("returns when no work is left, with interrupts off"),
 		MOVQ(thread.Flags, asked),
 		JMP("no_work_left"),
 	).In("entry")
@@ -188,10 +193,13 @@ func (v Axes) syscallExitPrepare(suffix string) Func {
 		MOVQ(thread.SyscallWork, asked),
 		TESTL(layout.SyscallWorkExit, asked).C("a tracer? audit?"),
 		JNE("syscall_exit_work"),
+		LABEL("syscall_exit_work_done"),
 		pops(frame, asked, task),
 		v.returns(suffix),
 		LABEL("syscall_exit_work"),
-		UD2().C("nothing sets a bit of SyscallWork"),
+		MOVQ(frame, RDI),
+		CALL(traceLeave),
+		JMP("syscall_exit_work_done"),
 	).In("entry")
 }
 

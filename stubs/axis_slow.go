@@ -64,7 +64,7 @@ func (v Axes) slowFuncs(suffix string) []Func {
 	for _, c := range layout.FullFrameCalls {
 		funcs = append(funcs, v.wrapperOf(c, suffix))
 	}
-	return append(funcs, v.intRet(suffix))
+	return append(append(funcs, v.traceFuncs(suffix)...), v.intRet(suffix))
 }
 
 // slow ends the listing of a fast path with the code that it leaves for.
@@ -75,9 +75,8 @@ func (v Axes) slow(suffix string) Block {
 	return Block{
 		v.leaveFast(suffix),
 		v.newThreadFast(suffix),
-
-		LABEL("tracesys"),
-		UD2().C("nothing sets TIFEntryWork"),
+		FRAME(v.low()),
+		v.tracesys(suffix),
 	}
 }
 
@@ -156,7 +155,12 @@ the frame has them. IF is any. It does the work that Thread.Flags asks for first
 		v.saveRest(),
 		TESTL(layout.TIFEntryWork, RDX),
 		JE("int_signal"),
-		UD2().C("nothing sets TIFEntryWork"),
+		PUSHQ(RDI),
+		LEAQ(RSP.At(8), RDI).C("the frame"),
+		CALL(traceLeave),
+		POPQ(RDI),
+		ANDL(^layout.TIFEntryWork, RDI).C("once is enough"),
+		JMP("int_restore_rest"),
 
 		LABEL("int_signal"),
 		TESTL(layout.TIFSigPending, RDX),
@@ -166,6 +170,7 @@ the frame has them. IF is any. It does the work that Thread.Flags asks for first
 		CALL("do_notify_resume"),
 		LABEL("no_signal"),
 		MOVL(layout.TIFAllWork, RDI),
+		LABEL("int_restore_rest"),
 		v.restoreRest(),
 		v.disable(),
 		JMP("int_with_check"),

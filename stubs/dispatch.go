@@ -11,6 +11,7 @@ func (v Axes) fast(suffix string) Block {
 	return Block{
 		v.beforeHandler(regs, suffix),
 		v.testEntryWork(suffix),
+		v.traceAgain(),
 		v.at(BeforeDispatch),
 		v.testNumber(false),
 		JA("ret_from_sys_call").C("the ax slot holds -ENOSYS"),
@@ -156,17 +157,19 @@ func (v Axes) doSyscall(suffix string) Func {
 	regs := Fields[layout.PtRegs[Mem]](RBX)
 	thread := Fields[layout.Thread[Mem]](RBX.At(regsSize - layout.ThreadSize))
 	doc, enable, result := "do_syscall_64(regs)", v.enableAgain(), Block{RETURN()}
-	number := Block{MOVQ(regs.OrigAX, RAX), v.testNumber(false)}
+	number, traced := Block{MOVQ(regs.OrigAX, RAX), v.testNumber(false)}, Block{CALL(traceEnter)}
 	if v.Is(SlowOnly) {
 		doc, enable, result = "do_syscall_64(regs, number)", v.at(BeforeDispatch), v.sysretResult(regs)
 		number = Block{MOVL(RSI, RAX), v.testNumber(true)} // see IntNumber
+		traced = append(traced, MOVSLQ(RAX, RSI))
 	}
 	return FUNC(FuncName("do_syscall_64", suffix), doc+` makes a call from full pt_regs. It does all
 the work that is then pending, and leaves interrupts off.`,
 		MOVQ(RDI, RBX),
 		enable,
 		TESTL(layout.TIFEntryWork, thread.Flags).C("a tracer?"),
-		JNE("syscall_trace_enter"),
+		JNE("syscall_enter_work"),
+		LABEL("make_call"),
 		number,
 		JA("syscall_return").C("the ax slot holds -ENOSYS"),
 		MOVQ(regs.DI, RDI),
@@ -180,8 +183,10 @@ the work that is then pending, and leaves interrupts off.`,
 		LABEL("syscall_return"),
 		v.doWork(thread),
 		result,
-		LABEL("syscall_trace_enter"),
-		UD2().C("nothing sets TIFEntryWork"),
+		LABEL("syscall_enter_work"),
+		MOVQ(RBX, RDI),
+		traced,
+		JMP("make_call"),
 	).Saving(RBX).In("entry")
 }
 
@@ -197,7 +202,7 @@ func (v Axes) doWork(thread *layout.Thread[Mem]) Block {
 	}
 	return Block{
 		v.disable(),
-		TESTL(layout.TIFAllWork, thread.Flags),
+		TESTL(layout.TIFAllWork|layout.TIFEntryWork, thread.Flags),
 		IF(NE, call),
 	}
 }

@@ -127,6 +127,13 @@
 //     leave them so.
 //   - syscall_return_slowpath, called with full pt_regs in RDI, which does the
 //     work and returns with interrupts off.
+//   - exit_to_user_mode_loop, the same without a tracer's stop, which the variant makes
+//     before where Thread.SyscallWork asks for it.
+//   - syscall_trace_enter_phase1, called with the frame in RDI while TIFEntryWork is set: it
+//     returns 0 if the tracer has gone meanwhile. syscall_trace_enter and
+//     syscall_trace_leave, called with full pt_regs in RDI, stop the thread where a call
+//     begins and ends; any slot may change, and the first returns the call's number. IF is
+//     any, and they leave it so.
 //   - retint_user, jumped to with RSP at full pt_regs, which does the work that
 //     Thread.Flags asks for. It then returns by IRETQ, or through the selected
 //     variant's TrapReturn, on the page table and with the SPEC_CTRL that the

@@ -55,6 +55,20 @@ var Facts = []Fact{
 			sp=R11 ss=0x2b cs=0x33 cx=-1 R11=r11 flags=R11 jmp:int_check_syscall_exit_work`,
 	},
 	{
+		Preset: "linux-3.19", Func: tracePhase1,
+		Source: read319, Where: "tracesys to the jump to tracesys_phase2; LOAD_ARGS. It is a function here",
+		Acts: `leaq:-40(RSP),RDI call:syscall_trace_enter_phase1 testq:RAX,RAX R10=r10 R9=r9 R8=r8 RAX=ax RDX=dx RSI=si
+			RDI=di RAX=orig_ax ret`,
+	},
+	{
+		Preset: "linux-3.19", Func: tracePhase2,
+		Source: read319, Where: "tracesys_phase2; SAVE_REST, FIXUP_TOP_OF_STACK, LOAD_ARGS, RESTORE_REST; the restore of sp and flags behind the tracer is ours",
+		Acts: `subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 R11=RSPScratch sp=R11 ss=0x2b cs=0x33 cx=-1
+			R11=r11 flags=R11 RDI=RSP call:syscall_trace_enter R11=sp RSPScratch=R11 R11=flags r11=R11
+			R15=r15 R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP RDI=di RSI=si RDX=dx RCX=r10 R8=r8 R9=r9
+			cmpq:RAX,0x3ff ja:int_ret_from_sys_call call:sys_call_table(RAX*8) ax=RAX jmp:int_ret_from_sys_call`,
+	},
+	{
 		Preset: "linux-3.19", Func: "stub_clone",
 		Source: read319, Where: "FORK_LIKE; SAVE_REST, RESTORE_TOP_OF_STACK",
 		Acts: `popq:R11 subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 pushq:R11 R11=RSPScratch sp=R11 ss=0x2b
@@ -86,7 +100,8 @@ var Facts = []Fact{
 		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
-			je:int_signal ud2 testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
+			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
 			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli swapgs
 			jmp:restore_c_regs_and_iret R11=r11 R10=r10 R9=r9 R8=r8 RAX=ax RCX=cx RDX=dx RSI=si RDI=di addq:0x50,RSP
 			jmp:native_iret testb:4,ss jne:native_irq_return_ldt iretq jmp:native_irq_return_iret`,
@@ -111,7 +126,8 @@ var Facts = []Fact{
 		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
 			jmp:int_with_check sti subq:0x30,RSP bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 testl:0x100,RDX
-			je:int_signal ud2 testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
+			je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
+			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15
 			R14=r14 R13=r13 R12=r12 RBP=bp RBX=bx addq:0x30,RSP cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX
 			jne:opportunistic_sysret_failed shrq:0x2f,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
 			jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11 jne:opportunistic_sysret_failed testq:0x10100,R11
@@ -159,7 +175,7 @@ var Facts = []Fact{
 		Source: read41, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
 		Acts: `cli movl:0x103,RDI RCX=TopOfStack subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
-			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal ud2
+			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
 			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
 			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx cmpq:ip,RCX jne:opportunistic_sysret_failed shrq:0x2f,RCX
 			jne:opportunistic_sysret_failed cmpq:cs,0x33 jne:opportunistic_sysret_failed R11=r11 cmpq:flags,R11
@@ -197,7 +213,7 @@ var Facts = []Fact{
 		Source: read42, Where: "int_ret_from_sys_call to opportunistic_sysret_failed; restore_c_regs_and_iret",
 		Acts: `cli movl:0x103,RDI RCX=TSS.SP0 subq:0x4000,RCX movl:Flags,RDX andl:RDI,RDX jne:int_careful andl:-3,Status
 			jmp:retint_swapgs btl:0,RDX jae:int_very_careful sti pushq:RDI call:schedule_user popq:RDI cli
-			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal ud2
+			jmp:int_with_check sti r15=R15 r14=R14 r13=R13 r12=R12 bp=RBP bx=RBX testl:0x100,RDX je:int_signal pushq:RDI leaq:8(RSP),RDI call:syscall_trace_leave popq:RDI andl:-257,RDI jmp:int_restore_rest
 			testl:2,RDX je:no_signal RDI=RSP xorl:RSI,RSI call:do_notify_resume movl:3,RDI R15=r15 R14=r14 R13=r13 R12=r12
 			RBP=bp RBX=bx cli jmp:int_with_check cli RCX=cx R11=ip cmpq:R11,RCX jne:opportunistic_sysret_failed
 			shlq:0x10,RCX sarq:0x10,RCX cmpq:R11,RCX jne:opportunistic_sysret_failed cmpq:cs,0x33
@@ -259,26 +275,26 @@ var Facts = []Fact{
 		Source: read612, Where: "arch/x86/entry/common.c: do_syscall_64, do_syscall_x64; randomize_kstack.h: add_random_kstack_offset; entry-common.h: syscall_enter_from_user_mode",
 		Acts: `nop pushq:RBP RBP=RSP pushq:RBX pushq:R12 pushq:R13 pushq:R14 R12=RDI movl:RSI,RBX R13=Current nop
 			movl:KStackOffset,RCX andl:0x3f0,RCX subq:RCX,RSP leaq:15(RSP),RCX andq:-16,RCX nop nop sti nop movslq:RBX,R14
-			RDX=SyscallWork testl:0x3f,RDX jne:syscall_trace_enter cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
+			RDX=SyscallWork testl:0x3f,RDX jne:syscall_enter_work cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
 			cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call ax=RAX RDI=R12 call:syscall_exit_to_user_mode jmp:over
 			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret
 			cmpw:ss,0x2b jne:return_by_iret RDI=0x7ffffffff000 cmpq:RCX,RDI jae:return_by_iret testq:0x10100,R11
 			jne:return_by_iret movl:1,RAX leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret xorl:RAX,RAX
 			leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret nop cmpl:R14,-1 je:syscall_return ax=-38
-			jmp:syscall_return ud2`,
+			jmp:syscall_return RDI=R12 call:syscall_trace_enter movl:RAX,RBX movslq:RBX,R14 jmp:make_call`,
 	},
 	{
 		Preset: "linux-6.12", Func: "syscall_exit_to_user_mode",
 		Source: read612, Where: "kernel/entry/common.c: syscall_exit_to_user_mode, exit_to_user_mode_prepare, exit_to_user_mode; its loop is the kernel's here",
 		Acts: `nop pushq:RBX pushq:RBP pushq:R12 RBX=RDI call:syscall_exit_to_user_mode_prepare cli nop nop R12=Current RBP=Flags
-			testl:3,RBP jne:exit_to_user_mode_loop RDI=RBP call:arch_exit_to_user_mode_prepare nop xorl:RAX,RAX xorl:RDX,RDX
-			movl:1,RCX nop popq:R12 popq:RBP popq:RBX ret RDI=RBX call:syscall_return_slowpath RBP=Flags jmp:no_work_left`,
+			testl:3,RBP jne:exit_work_loop RDI=RBP call:arch_exit_to_user_mode_prepare nop xorl:RAX,RAX xorl:RDX,RDX
+			movl:1,RCX nop popq:R12 popq:RBP popq:RBX ret RDI=RBX call:exit_to_user_mode_loop RBP=Flags jmp:no_work_left`,
 	},
 	{
 		Preset: "linux-6.12", Func: "syscall_exit_to_user_mode_prepare",
 		Source: read612, Where: "kernel/entry/common.c: syscall_exit_to_user_mode_prepare",
 		Acts: `nop pushq:RBX pushq:RBP pushq:R12 RBX=RDI nop R12=Current RBP=SyscallWork testl:0x76,RBP jne:syscall_exit_work
-			popq:R12 popq:RBP popq:RBX ret ud2`,
+			popq:R12 popq:RBP popq:RBX ret RDI=RBX call:syscall_trace_leave jmp:syscall_exit_work_done`,
 	},
 	{
 		Preset: "linux-6.12", Func: "arch_exit_to_user_mode_prepare",
@@ -364,17 +380,18 @@ var Facts = []Fact{
 		Source: read70, Where: "do_syscall_64, do_syscall_x64; syscall_enter_from_user_mode, syscall_exit_to_user_mode_work, arch_exit_to_user_mode_prepare, all inlined",
 		Acts: `nop pushq:RBP RBP=RSP pushq:RBX pushq:R12 pushq:R13 pushq:R14 R12=RDI movl:RSI,RBX R13=Current nop
 			movl:KStackOffset,RCX andl:0x3f0,RCX subq:RCX,RSP leaq:15(RSP),RCX andq:-16,RCX nop nop sti nop movslq:RBX,R14
-			RDX=SyscallWork testl:0x3f,RDX jne:syscall_trace_enter cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
+			RDX=SyscallWork testl:0x3f,RDX jne:syscall_enter_work cmpl:R14,0x3ff ja:no_such_call RDI=R12 movl:R14,RSI
 			cmpl:RSI,0x400 sbbq:RCX,RCX andl:RCX,RSI call:x64_sys_call ax=RAX RDX=SyscallWork testl:0x76,RDX
-			jne:syscall_exit_work cli nop nop RAX=Flags testl:3,RAX jne:exit_to_user_mode_loop testq:RAX,RAX jne:arch_exit_work
+			jne:syscall_exit_work cli nop nop RAX=Flags testl:3,RAX jne:exit_work_loop testq:RAX,RAX jne:arch_exit_work
 			nop andl:-3,Status movl:KStackOffset,RCX rorl:5,RCX rdtsc xorl:RAX,RCX movl:RCX,KStackOffset jmp:over nop
 			xorl:RAX,RAX xorl:RDX,RDX movl:1,RCX nop jmp:over
 			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret
 			cmpw:ss,0x2b jne:return_by_iret RDI=0x7ffffffff000 cmpq:RCX,RDI jae:return_by_iret testq:0x10100,R11
 			jne:return_by_iret movl:1,RAX leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret xorl:RAX,RAX
 			leaq:-32(RBP),RSP popq:R14 popq:R13 popq:R12 popq:RBX popq:RBP ret nop cmpl:R14,-1 je:syscall_return ax=-38
-			jmp:syscall_return ud2 RDI=R12 call:syscall_return_slowpath RAX=Flags jmp:no_work_left testl:0x404800,RAX
-			je:arch_exit_work_done ud2`,
+			jmp:syscall_return RDI=R12 call:syscall_trace_enter movl:RAX,RBX movslq:RBX,R14 jmp:make_call
+			RDI=R12 call:exit_to_user_mode_loop RAX=Flags jmp:no_work_left testl:0x404800,RAX
+			je:arch_exit_work_done ud2 RDI=R12 call:syscall_trace_leave jmp:syscall_exit_work_done`,
 	},
 	{
 		Preset: "linux-6.18+fred", Func: FREDEntry, To: "asm_fred_exit_user",

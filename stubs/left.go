@@ -11,10 +11,11 @@ const (
 
 // What the presets leave out.
 const (
-	leftTracer = "a tracer's way: it is tested for, and nothing asks for it"
+	leftTracer = "audit, seccomp and tracepoints: a tracer is all that asks for work where a call begins and ends"
+	leftUndone = "that the fix-up of a full-frame call undoes what a tracer has changed where the call began: here it stays, but for R11"
 	leftESPFix = "the stack for a 16-bit SS: it is tested for, and the kernel here has no LDT"
 	leftSwitch = "the release's context switch: here it pushes six registers and goes on where Thread.IP says, by an indirect jump; 3.19 to 4.8 push RBP, call __switch_to and test TIF_FORK, from 4.9 on __switch_to_asm ends in a direct jump"
-	leftExecve = "the stubs of execve, iopl and fork: clone stands for calls of their kind"
+	leftExecve = "the stub of iopl: clone stands for calls of its kind"
 	leftForked = "a new thread's first return: here it is the kernel's, by IRETQ after the work, as in Linux from 4.6 on"
 
 	leftForkedSlow = "what ret_from_fork does before it returns: schedule_tail, and what is for the kernel's own threads"
@@ -47,7 +48,7 @@ const (
 
 // lazily returns the omissions of the releases whose slow path is in assembly.
 func lazily(more ...string) []string {
-	return append(more, leftTracer, leftESPFix, leftSwitch, leftExecve, leftForkedSlow, leftMeasure)
+	return append(more, leftTracer, leftUndone, leftESPFix, leftSwitch, leftExecve, leftForkedSlow, leftMeasure)
 }
 
 // modern returns the omissions of the presets of 6.12 and of 7.0.

@@ -7,6 +7,9 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -68,6 +71,61 @@ func TestPtrace(t *testing.T) {
 			t.Parallel()
 			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: path, VM: machineFor(t, v, vm.ICount)})
 			reportParts(t, res, console)
+		})
+	}
+}
+
+// TestPtraceCalls runs testdata/c/ptrace_calls.c: stops where a call begins and ends, on the
+// path's own way by its tracer, and tracers that are not the parent. On the host, and with
+// -programs on the pinned Linux, it shows that what it expects is what Linux does.
+func TestPtraceCalls(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "ptrace_calls")
+	t.Run("host", func(t *testing.T) {
+		t.Parallel()
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	if *allPrograms {
+		t.Run("Linux", func(t *testing.T) {
+			t.Parallel()
+			foreignLinux(t, path, "")
+		})
+	}
+	for _, v := range append(processVariants(t), variant(t, "linux-4.1")) {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			res, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: path, VM: machineFor(t, v, vm.ICount)})
+			reportParts(t, res, console)
+		})
+	}
+}
+
+// TestPtraceCallsFind: a path whose way by the tracer has a fault is found by the part that
+// looks for it.
+func TestPtraceCallsFind(t *testing.T) {
+	t.Parallel()
+	path := cProgram(t, "ptrace_calls")
+	frame := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP)
+	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
+	for _, tt := range []struct {
+		name, base, part string
+		edit             func(*asm.Program) error
+	}{
+		{"RSP is not in the frame at a call's beginning", "linux-3.19", "registers", broken.Edit("tracesys_phase2", asm.MOVQ(asm.R11, frame.SP), asm.MOVQ(gs.Current, asm.R11), asm.MOVQ(asm.R11, frame.SP))},
+		{"what the tracer has put in R11 becomes flags", "linux-3.19", "hostile", broken.Edit("tracesys_phase2", asm.MOVQ(asm.R11, frame.R11))},
+		{"a call's end is not seen", "linux-4.1", "registers", broken.Edit("int_ret_from_sys_call", asm.CALL("syscall_trace_leave"))},
+		{"a call's number is ring 3's", "linux-6.12", "number", broken.Edit("do_syscall_64", asm.MOVL(asm.RAX, asm.RBX))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			v := variant(t, tt.base)
+			v.Name, v.Edit = "broken", tt.edit
+			_, console := bootInit(t, boot.Config{Variants: []stubs.Variant{v}, Init: path, VM: machineFor(t, v, vm.ICount)})
+			if !strings.Contains(console, "FAILED "+tt.part+": ") {
+				t.Errorf("not found:\n%s", console)
+			}
 		})
 	}
 }

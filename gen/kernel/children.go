@@ -179,7 +179,7 @@ func sysWaitid() Func {
 }
 
 func waitChild() Func {
-	child, pid, options, found, own := RBX, R12, R13, R14, R15
+	child, pid, options, found, own, all := RBX, R12, R13, R14, R15, RBP
 	c := process(child)
 	return FUNC("wait_child",
 		`wait_child waits for the end of a child by the options ESI: of the one with PID EDI;
@@ -197,10 +197,25 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 		LOOP(
 			CLI(),
 			XORL(found, found), // children that it can be
+			XORL(all, all),
 			MOVQ(process(own).Children, child),
 			LOOP(
 				TESTQ(child, child),
-				BREAK(E),
+				IF(E, // whom it traces beside them
+					TESTL(all, all),
+					BREAK(NE),
+					CMPQ(process(own).Tracees, 0),
+					BREAK(E),
+					INCL(all),
+					MOVQ(sched.Processes, child),
+				),
+				TESTL(all, all),
+				IF(NE,
+					CMPQ(own, c.Trace.Tracer),
+					JNE("next"),
+					CMPQ(own, c.Parent),
+					JE("next"),
+				),
 				CMPL(pid, waitAny),
 				IF(NE,
 					TESTL(pid, pid),
@@ -222,6 +237,12 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 					JNE("next"),
 				),
 				INCL(found),
+				MOVQ(c.Trace.Tracer, RAX),
+				TESTQ(RAX, RAX),
+				IF(NE,
+					CMPQ(RAX, own),
+					JNE("next"), // its tracer is told first
+				),
 				CMPQ(c.Threads, 0),
 				IF(E,
 					TESTL(waitEXITED, options),
@@ -239,7 +260,8 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 					),
 				),
 				LABEL("next"),
-				MOVQ(c.Sibling, child),
+				TESTL(all, all),
+				IF(E, MOVQ(c.Sibling, child)).ELSE(MOVQ(c.AllNext, child)),
 			),
 			TESTL(found, found),
 			IF(E, fail(ECHILD)),
@@ -253,14 +275,21 @@ the caller traces has stopped. Returns the zombie, or the stopped process, which
 			CMPQ(RAX, -EINTR),
 			IF(E, fail(ERESTARTSYS)),
 		),
-	).Saving(RBX, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
+	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI).Returns(RAX)
 }
 
 func waitTake() Func {
 	c := process(RDI)
 	own := process(RDX)
-	return FUNC("wait_take", "wait_take frees the zombie RDI, whose times become those of a child of the current process. IF is 0.",
+	return FUNC("wait_take",
+		`wait_take frees the zombie RDI, whose times become those of a child of the current process.
+If that is its tracer alone, its parent is told now instead. IF is 0.`,
 		MOVQ(gs.Process, RDX),
+		ifNotParent(c,
+			DECQ(own.Tracees),
+			MOVQ(0, c.Trace.Tracer),
+			JMP(processNotify),
+		),
 		MOVQ(c.UTime, RAX),
 		ADDQ(c.ChildUTime, RAX),
 		ADDQ(RAX, own.ChildUTime),

@@ -65,8 +65,8 @@
 // and often, is in PerCPU and Memory while it is loaded (processLoad). After a fork both
 // processes have the same pages, read-only, until one writes (space.go). execve takes
 // programs from the initramfs. A process whose threads have all ended is a zombie, a
-// page, until its parent waits for it; the machine ends with init. A parent can trace its
-// children (ptrace.go). Groups and sessions matter for kill and wait alone, as there is no
+// page, until its parent waits for it; the machine ends with init. A process can trace others
+// (ptrace.go). Groups and sessions matter for kill and wait alone, as there is no
 // terminal that would send signals.
 //
 // # Page-table isolation

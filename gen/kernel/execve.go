@@ -108,7 +108,7 @@ returns -errno only while the old program can still go on.`,
 		SUBQ(regsSize, RDI),
 		CALL(startThread),
 		MOVQ(gs.Process, R8),
-		CMPQ(process(R8).Trace.On, 0),
+		CMPQ(process(R8).Trace.Tracer, 0),
 		IF(NE, // it stops before its first instruction
 			MOVL(sigTRAP, RDI),
 			MOVQ(gs.Current, RSI),

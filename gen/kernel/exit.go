@@ -209,6 +209,8 @@ tells its parent. IF is 0.`,
 		MOVQ(group, RDI),
 		CALL(vforkDone),
 		MOVQ(group, RDI),
+		CALL(traceesEnd),
+		MOVQ(group, RDI),
 		CALL(reparent),
 		MOVQ(group, RDI),
 		CALL(processNotify),
@@ -257,12 +259,15 @@ ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), else to init. IF is 0.`,
 			MOVQ(child, heir.Children),
 			MOVQ(heirPtr, c.Parent),
 			MOVQ(sigCHLD, c.ExitSignal),
-			MOVQ(child, RDI),
-			CALL(traceEnd), // its tracer dies
+			CMPQ(heirPtr, c.Trace.Tracer),
+			IF(E, DECQ(heir.Tracees)), // its child now
 			CMPQ(c.Threads, 0),
 			IF(E,
-				MOVQ(child, RDI),
-				CALL(processNotify),
+				CMPQ(c.Trace.Tracer, 0), // else its tracer is told already
+				IF(E,
+					MOVQ(child, RDI),
+					CALL(processNotify),
+				),
 			),
 		),
 		RETURN(),
@@ -276,11 +281,13 @@ func processNotify() Func {
 	child := parent.Actions[sigCHLD-1]
 	info := sigQueue(queue).Info
 	return FUNC("process_notify",
-		`process_notify tells the parent of the zombie RDI: by the signal, with a siginfo if
+		`process_notify tells the tracer or the parent of the zombie RDI: by the signal, with a siginfo if
 there is memory for one, and by the end of its wait. A parent that ignores SIGCHLD or has
 SA_NOCLDWAIT gets no zombie (Linux kernel/signal.c, do_notify_parent). IF is 0.`,
 		MOVQ(RDI, group),
-		MOVQ(p.Parent, parentPtr),
+		MOVQ(p.Trace.Tracer, parentPtr),
+		TESTQ(parentPtr, parentPtr),
+		IF(E, MOVQ(p.Parent, parentPtr)),
 		CMPQ(p.ExitSignal, 0),
 		IF(NE,
 			CALL(sigqueueAlloc),
@@ -312,6 +319,8 @@ SA_NOCLDWAIT gets no zombie (Linux kernel/signal.c, do_notify_parent). IF is 0.`
 		),
 		MOVQ(parentPtr, RDI),
 		CALL(wakeWaiter),
+		CMPQ(parentPtr, p.Parent),
+		IF(NE, RETURN()), // its tracer waits for it first
 		CMPQ(p.ExitSignal, sigCHLD),
 		IF(NE, RETURN()),
 		CMPQ(child.Handler, sigIGN),

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"math/bits"
+
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
@@ -23,6 +25,15 @@ const (
 	ptraceATTACH     = 16
 	ptraceDETACH     = 17
 	ptraceSYSCALL    = 24
+	ptraceSETOPTIONS = 0x4200
+
+	// ptraceSYSGOOD is PTRACE_O_TRACESYSGOOD, the only option that there is, and sysGood what
+	// it adds to the signal of a stop at a call.
+	ptraceSYSGOOD = 1
+	sysGood       = 0x80
+
+	trapBRKPT   = 1 // SIGTRAP's si_code where a step has ended with a call
+	saNOCLDSTOP = 1
 
 	// userSize is the size of the kernel's struct user.
 	userSize = 928
@@ -38,136 +49,18 @@ var userRegs = Fields[layout.UserRegs[Mem]](Sym(userRegsData))
 
 var userRegsData = BSS("user_regs", SizeOf[layout.UserRegs[Mem]](), 64)
 
-// ptraces is ptrace, by which a process looks at a child and changes it (Linux
-// kernel/ptrace.c, arch/x86/kernel/ptrace.c). A process is traced by its parent alone, and
-// its first thread alone. That stops before a signal is delivered, in do_signal, where its
-// frame is full pt_regs. Stops at system calls, PTRACE_SYSCALL, do not exist.
+// ptraces is ptrace, by which a process looks at another and changes it (Linux
+// kernel/ptrace.c, arch/x86/kernel/ptrace.c). Only a process's first thread is traced. It
+// stops before a signal is delivered, in do_signal, and with PTRACE_SYSCALL where a call
+// begins and ends: there its frame is full pt_regs.
 func ptraces() Program {
 	return Program{
 		Funcs: Funcs(
-			sysPtrace, traceBegin, traceEnd, ptraceSignal, ptraceStop, ptraceResume, ptraceRegs, getreg, putReg, ptraceWord,
+			sysPtrace, traceBegin, traceEnd, traceesEnd, ptraceSignal, ptraceStop, ptraceTell, ptraceResume, traceCalls,
+			syscallTraceEnterPhase1, syscallTraceEnter, syscallTraceLeave, ptraceReport, ptraceRegs, getreg, putReg, ptraceWord,
 		),
 		Data: []Data{tracedActions, userRegsData},
 	}
-}
-
-// realActions puts the base of the actions that the program of process p has set in dst.
-func realActions(p, dst Reg) Ins { return actionsBase(p, dst) }
-
-func traceBegin() Func {
-	p := process(RDI)
-	return FUNC("trace_begin", "trace_begin makes the process RDI one that its parent traces. IF is 0.",
-		MOVQ(1, p.Trace.On),
-		LEAQ(Sym(tracedActions), RAX),
-		MOVQ(RAX, p.ActionsBase),
-		CMPQ(RDI, gs.Process),
-		IF(E, MOVQ(RAX, gs.SigActions)),
-		RETURN(),
-	).Takes(RDI).Keeps(RDI)
-}
-
-func traceEnd() Func {
-	p := process(RDI)
-	return FUNC("trace_end", "trace_end lets the process RDI run without its tracer; if it has stopped, it goes on, and gets the signal. IF is 0.",
-		CMPQ(p.Trace.On, 0),
-		IF(E, RETURN()),
-		MOVQ(0, p.Trace.On),
-		realActions(RDI, RAX),
-		MOVQ(RAX, p.ActionsBase),
-		MOVQ(p.Trace.Signal, RSI),
-		TESTQ(RSI, RSI),
-		IF(E, RETURN()),
-		JMP(ptraceResume),
-	).Takes(RDI)
-}
-
-func ptraceResume() Func {
-	p := process(RDI)
-	return FUNC("ptrace_resume", "ptrace_resume lets the stopped process RDI go on with the signal ESI, 0 for none. IF is 0.",
-		MOVQ(RSI, p.Trace.Deliver),
-		MOVQ(0, p.Trace.Signal),
-		MOVQ(p.PID, RDI),
-		CALL(findThread),
-		MOVQ(RAX, RDI),
-		XORL(RSI, RSI),
-		TESTQ(RDI, RDI),
-		IF(E, RETURN()),
-		JMP(wakeUp),
-	).Takes(RDI, RSI)
-}
-
-func ptraceSignal() Func {
-	sig, selfPtr := RBX, R12
-	self := thread(selfPtr)
-	return FUNC("ptrace_signal",
-		`ptrace_signal stops the current thread before it gets the signal ESI, if it is traced;
-RDI is its full pt_regs. Returns in EAX the signal that it is to get, 0 for none, and in RDX
-the action that its program has set. IF is 0.`,
-		MOVL(RSI, sig),
-		MOVQ(gs.Current, selfPtr),
-		MOVQ(self.TID, RAX),
-		CMPQ(RAX, gs.PID),
-		IF(E,
-			CMPL(sig, sigKILL),
-			IF(NE,
-				MOVQ(gs.Process, RCX),
-				CMPQ(process(RCX).Trace.On, 0),
-				IF(NE,
-					CALL(ptraceStop),
-					MOVL(RAX, sig),
-				),
-			),
-		),
-		MOVQ(gs.Process, RCX),
-		realActions(RCX, RCX),
-		MOVL(sig, RDX),
-		SHLQ(5, RDX), // actionSize
-		ADDQ(RCX, RDX),
-		MOVL(sig, RAX),
-		RETURN(),
-	).Saving(RBX, R12).Takes(RDI, RSI).Returns(RAX, RDX)
-}
-
-func ptraceStop() Func {
-	frame, group, selfPtr := RBX, R12, R13
-	p := process(group)
-	self := thread(selfPtr)
-	kill := uint64(1) << (sigKILL - 1)
-	return FUNC("ptrace_stop",
-		`ptrace_stop stops the current thread at the signal ESI until its tracer lets it go on or
-SIGKILL comes. RDI is its full pt_regs. Returns in EAX the signal that it is to get. IF is 0.`,
-		MOVQ(RDI, frame),
-		MOVQ(gs.Process, group),
-		MOVQ(gs.Current, selfPtr),
-		CMPQ(p.Trace.Step, 0),
-		IF(NE,
-			MOVQ(0, p.Trace.Step),
-			ANDQ(^x86.X86_EFLAGS_TF, ptRegs(frame).Flags),
-		),
-		MOVL(RSI, RSI),
-		MOVQ(RSI, p.Trace.Signal),
-		MOVQ(0, p.Trace.Seen),
-		MOVQ(p.Parent, RDI),
-		TESTQ(RDI, RDI),
-		IF(NE, CALL(wakeWaiter)),
-		LOOP(
-			CMPQ(p.Trace.Signal, 0),
-			IF(E,
-				MOVQ(p.Trace.Deliver, RAX),
-				RETURN(),
-			),
-			MOVQ(self.Pending.Mask, RAX),
-			ORQ(p.Pending.Mask, RAX),
-			TESTQ(kill, RAX),
-			IF(E, CMPQ(self.SigForced, sigKILL)).ELSE(XORL(RAX, RAX)), // ZF: it dies
-			IF(E,
-				MOVQ(0, p.Trace.Signal),
-				returns(0),
-			),
-			MOVQ(layout.ThreadBlocked, self.State),
-			CALL(schedule),
-		),
-	).Saving(RBX, R12, R13).Takes(RDI, RSI).Returns(RAX)
 }
 
 func sysPtrace() Func {
@@ -182,9 +75,10 @@ func sysPtrace() Func {
 		CMPL(request, ptraceTRACEME),
 		IF(E,
 			MOVQ(gs.Process, RDI),
-			CMPQ(process(RDI).Parent, 0),
+			MOVQ(process(RDI).Parent, RDX),
+			TESTQ(RDX, RDX),
 			IF(E, fail(EPERM)),
-			CMPQ(process(RDI).Trace.On, 0),
+			CMPQ(process(RDI).Trace.Tracer, 0),
 			IF(NE, fail(EPERM)),
 			CALL(traceBegin),
 			returns(0),
@@ -199,18 +93,15 @@ func sysPtrace() Func {
 		TESTQ(RAX, RAX),
 		IF(E, fail(ESRCH)), // a zombie, or its first thread has ended
 		MOVQ(RAX, selfPtr), // of the tracee
-		MOVQ(c.Parent, RAX),
-		CMPQ(RAX, gs.Process),
-		IF(NE,
-			CMPL(request, ptraceATTACH),
-			IF(E, fail(EPERM)),
-			fail(ESRCH),
-		),
+		MOVQ(c.Trace.Tracer, RAX),
 		CMPL(request, ptraceATTACH),
 		IF(E,
-			CMPQ(c.Trace.On, 0),
+			CMPQ(child, gs.Process),
+			IF(E, fail(EPERM)),
+			TESTQ(RAX, RAX),
 			IF(NE, fail(EPERM)),
 			MOVQ(child, RDI),
+			MOVQ(gs.Process, RDX),
 			CALL(traceBegin),
 			MOVL(sigSTOP, RDI),
 			MOVQ(selfPtr, RSI),
@@ -219,8 +110,8 @@ func sysPtrace() Func {
 			CALL(sendSignal),
 			returns(0),
 		),
-		CMPQ(c.Trace.On, 0),
-		IF(E, fail(ESRCH)),
+		CMPQ(RAX, gs.Process),
+		IF(NE, fail(ESRCH)),
 		CMPL(request, ptraceKILL),
 		IF(E,
 			MOVQ(selfPtr, RAX),
@@ -234,26 +125,41 @@ func sysPtrace() Func {
 		IF(E, fail(ESRCH)), // it runs
 		taskPtRegs(self, frame),
 
-		CMPL(request, ptraceSINGLESTEP),
-		IF(E,
-			MOVQ(1, c.Trace.Step),
-			ORQ(x86.X86_EFLAGS_TF, ptRegs(frame).Flags),
-			CMPL(request, ptraceSINGLESTEP),
-		),
-		IF(NE, CMPL(request, ptraceCONT)),
+		CMPL(request, ptraceCONT),
+		IF(NE, CMPL(request, ptraceSYSCALL)),
+		IF(NE, CMPL(request, ptraceSINGLESTEP)),
 		IF(NE, CMPL(request, ptraceDETACH)),
 		IF(E,
 			CMPQ(data, layout.NumSignals),
 			IF(A, fail(EIO)),
+			MOVQ(child, RDI),
 			CMPL(request, ptraceDETACH),
 			IF(E,
-				MOVQ(0, c.Trace.On),
-				realActions(child, RAX),
-				MOVQ(RAX, c.ActionsBase),
+				MOVQ(data, RSI),
+				CALL(traceEnd),
+				returns(0),
 			),
+			XORL(RSI, RSI),
+			CMPL(request, ptraceSYSCALL),
+			SETE(RSI),
+			CMPL(request, ptraceSINGLESTEP),
+			IF(E,
+				MOVQ(1, c.Trace.Step),
+				ORQ(x86.X86_EFLAGS_TF, ptRegs(frame).Flags),
+				MOVL(2, RSI),
+			),
+			CALL(traceCalls),
 			MOVQ(child, RDI),
 			MOVQ(data, RSI),
 			CALL(ptraceResume),
+			returns(0),
+		),
+		CMPL(request, ptraceSETOPTIONS),
+		IF(E,
+			TESTQ(^ptraceSYSGOOD, data),
+			IF(NE, fail(EINVAL)),
+			SHLL(bits.TrailingZeros(sysGood), data),
+			MOVQ(data, c.Trace.SysGood),
 			returns(0),
 		),
 		CMPL(request, ptraceGETREGS),
@@ -333,8 +239,6 @@ func sysPtrace() Func {
 			MOVQ(data, RAX.At(0)),
 			returns(0),
 		),
-		CMPL(request, ptraceSYSCALL),
-		IF(E, fail(ENOSYS)),
 		fail(EIO),
 	).Saving(RBX, RBP, R12, R13, R14, R15).Takes(RDI, RSI, RDX, RCX).Returns(RAX)
 }

@@ -221,7 +221,7 @@ as if sent by tkill or kill. Turns interrupts off.`,
 		LABEL("done"),
 		RETURN(),
 		LABEL("ignored"),
-		CMPQ(group.Trace.On, 0), // a tracer sees it nevertheless
+		CMPQ(group.Trace.Tracer, 0), // a tracer sees it nevertheless
 		JNE("kept"),
 		TESTQ(queue, queue),
 		JE("done"),

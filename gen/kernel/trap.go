@@ -80,7 +80,7 @@ func traps() Program {
 	p := Program{
 		Funcs: Funcs(
 			errorEntry, paranoidEntry, paranoidBody, syncRegs, scheduleUser, doNotifyResume, retintUser, returnToUsermode,
-			syscallReturnSlowpath, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
+			syscallReturnSlowpath, exitToUserModeLoop, retFromFork, badIret, doTrapUser, fpuFaultCode, doTrapKernel,
 			fixupException, debugKernel, machineCheck, nmiKernel, eventMake, sysBreakpoint, sysEvent, sysPeek, trapInit,
 		),
 		Data: []Data{

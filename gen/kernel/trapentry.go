@@ -308,6 +308,20 @@ variant that returns to ring 3 itself. The PtRegs are complete and on top of
 the thread's stack; any slot may change. IF is any; it returns with
 interrupts off and no work left (Linux 4.6 arch/x86/entry/common.c).`,
 		MOVQ(RDI, frame),
+		current(RAX),
+		TESTL(layout.TIFEntryWork, thread(RAX).Flags),
+		IF(NE, CALL(syscallTraceLeave)),
+		exitWork(frame),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI)
+}
+
+func exitToUserModeLoop() Func {
+	frame := R12
+	return FUNC("exit_to_user_mode_loop",
+		`exit_to_user_mode_loop(regs) is syscall_return_slowpath without a tracer's stop, for
+variants that look for that by themselves (Linux 6.12 kernel/entry/common.c).`,
+		MOVQ(RDI, frame),
 		exitWork(frame),
 		RETURN(),
 	).Saving(RBX, R12).Takes(RDI)

@@ -35,7 +35,9 @@ type Process[T any] struct {
 	// The same of the children that it has waited for, and of theirs.
 	ChildUTime, ChildSTime T
 
-	Trace Traced[T] // by its parent, with ptrace
+	Trace Traced[T] // by another process, with ptrace
+	// Tracees is how many processes it traces that are not its children.
+	Tracees T
 
 	PosixTimers T                      // list by SigTimer.NextID
 	Intervals   [Intervals]SigTimer[T] // of setitimer

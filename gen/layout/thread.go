@@ -152,8 +152,8 @@ const (
 	TIFNeedResched = 1 << 0 // another thread should run
 	TIFSigPending  = 1 << 1 // a signal that is not blocked is pending
 	TIFAllWork     = TIFNeedResched | TIFSigPending
-	// TIFEntryWork is tested at entry, as Linux tests for a tracer; nothing
-	// sets it, so it costs only what the fast path's test costs.
+	// TIFEntryWork is set while a tracer wants to see the thread's calls begin and end
+	// (Linux's _TIF_WORK_SYSCALL_ENTRY).
 	TIFEntryWork = 1 << 8
 )
 
@@ -171,10 +171,11 @@ const (
 	TIFNever            = TIFUserReturnNotify | TIFNeedFPULoad | TIFIOBitmap
 )
 
-// Bits of Thread.SyscallWork, none of which is ever set: those that 6.12 tests
-// when a call begins and when it ends (Linux 6.12: include/linux/thread_info.h,
-// entry-common.h).
+// Bits of Thread.SyscallWork: those that 6.12 tests when a call begins and when it ends
+// (Linux 6.12: include/linux/thread_info.h, entry-common.h). SyscallTrace is set with
+// TIFEntryWork; nothing sets another.
 const (
+	SyscallTrace     = 1 << 2
 	SyscallWorkEnter = 1<<6 - 1                         // seccomp, tracers, audit, user dispatch
 	SyscallWorkExit  = 1<<1 | 1<<2 | 1<<4 | 1<<5 | 1<<6 // tracers, audit, user dispatch, single steps
 )

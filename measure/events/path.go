@@ -70,7 +70,7 @@ var together = map[wire.EventWay]wire.EventWay{
 // those groups have the variant's own code and the first and last code of exceptions and
 // interrupts; glue also does the work before ring 3.
 var glue = []string{
-	"sync_regs", "schedule_user", "do_notify_resume", "retint_user", "syscall_return_slowpath",
+	"sync_regs", "schedule_user", "do_notify_resume", "retint_user", "syscall_return_slowpath", "exit_to_user_mode_loop",
 	"ret_from_fork", "bad_iret", "schedule", "__switch_to", "switch_mm", "debug_kernel", "machine_check", "fixup_exception", "copy_to_user",
 	"stackleak_erase",
 }

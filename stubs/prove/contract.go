@@ -66,6 +66,10 @@ func init() {
 		{name: "sys_ni_syscall", kind: plainHandler},
 		{name: "schedule", kind: scheduler},
 		{name: "syscall_return_slowpath", kind: worker},
+		{name: "exit_to_user_mode_loop", kind: worker},
+		{name: "syscall_trace_enter_phase1", kind: tracerAsked},
+		{name: "syscall_trace_enter", kind: tracerEntered},
+		{name: "syscall_trace_leave", kind: tracerLeft},
 		{name: "schedule_user", kind: scheduler},
 		{name: "do_notify_resume", kind: notifier},
 		{name: "retint_user", kind: slowExit},
@@ -163,6 +167,12 @@ func (m *machine) enter(st *state, f *function) {
 		m.slowExit(st, f)
 	case eventHandler:
 		m.event(st, f)
+	case tracerAsked:
+		m.asksTracer(st, f)
+	case tracerEntered:
+		m.tracedEntry(st, f)
+	case tracerLeft:
+		m.tracedExit(st, f)
 	}
 }
 
@@ -200,8 +210,8 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	if m.promise.bare && !m.check(st, claimFloor, 0, f, false, nil) {
 		return
 	}
-	want := m.number()
-	if x32 := m.x32Number(); m.axes.Is(stubs.X32Range) && m.at(st).same(index, x32) == isTrue {
+	want := m.number(st)
+	if x32 := m.x32Number(st); m.axes.Is(stubs.X32Range) && m.at(st).same(index, x32) == isTrue {
 		want = x32
 	}
 	ok := m.checkSame(st, claimNumber, 0, f, word{v: index}, want)
@@ -216,8 +226,10 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 	ok = m.kernelSpecCtrl(st, f) && ok
 	ok = m.forgot(st, f) && ok
 	ok = m.untrainedAt(st, f) && ok
-	work, bits := m.entryWork(st)
-	ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
+	if !st.expect.traced {
+		work, bits := m.entryWork(st)
+		ok = m.checkThat(st, claimEntryWork, 0, f, bits&^m.at(st).zeros(work) == 0, m.isSet(m.ts.and(work, bits)), m.gotWork(st, "no TIFEntryWork")) && ok
+	}
 	ok = m.uses(st, f) && ok
 	ok = arguments(ok)
 	ok = m.interrupts(st, f) && ok
@@ -242,7 +254,11 @@ func (m *machine) handlerFor(st *state, index value, arguments func(ok bool) boo
 		return
 	}
 	for i := range m.wrappers {
+		if st.expect.plain {
+			break
+		}
 		branch := m.fork(st)
+		m.fillsAgain(branch)
 		branch.expect.wrapper = &m.wrappers[i]
 		branch.note("the handler is " + m.name(m.wrappers[i].addr))
 		m.transfer(branch, word{v: known(m.wrappers[i].addr)})
@@ -268,6 +284,8 @@ func (m *machine) ordinaryFrame(st *state, f *function) bool {
 	for s := range layout.NumSlots {
 		w := m.readCell(st, cellOf(s))
 		switch {
+		case st.expect.traced && m.promise.room.Has(s):
+			ok = m.checkSame(st, claimSlot, uint8(s), f, w, m.clobbered(st, s, w, m.fullSlot(st, s))) && ok
 		case m.promise.defined.Has(s):
 			ok = m.checkSame(st, claimSlot, uint8(s), f, w, st.expect.frame[s]) && ok
 		case m.promise.room.Has(s):
@@ -291,7 +309,7 @@ func (m *machine) cleared(st *state, f *function, arguments ...reg) bool {
 			continue
 		}
 		v := m.at(st).resolve(st.regs[r].v)
-		own := f == handlers && (v == frame || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number()))
+		own := f == handlers && (v == frame || st.expect.traced && !v.fromUser() || m.byFrame() && (!v.fromUser() || m.ts.and(v, maskOf(4)) == m.number(st)))
 		ok = m.check(st, claimCleared, uint8(r), f, v.is(0) || own || m.isResidue(reg(r), v), m.gotWant(st, st.regs[r], "0")) && ok
 	}
 	return ok
@@ -323,7 +341,7 @@ func (m *machine) arguments(st *state, f *function) bool {
 		if r == rCX {
 			from = r10
 		}
-		ok = m.checkSame(st, claimArg, uint8(r), f, st.regs[r], m.s.user[from].value()) && ok
+		ok = m.checkSame(st, claimArg, uint8(r), f, st.regs[r], st.expect.frame[regSlot[from]]) && ok
 	}
 	return ok
 }
@@ -335,6 +353,7 @@ func (m *machine) wholeFrame(st *state, f *function, ret uint64) bool {
 	rsp := st.regs[rSP]
 	at := st.raised(rsp.v)
 	below := int64(start.c - at.c)
+	m.noSuchCall(st)
 	ok := m.check(st, claimFrame, 0, f, at.t == start.t && below >= int64(ret), m.gotWant(st, rsp, "below "+start.String()))
 	for s := range layout.NumSlots {
 		w := m.readCell(st, cellOf(s))
@@ -361,7 +380,7 @@ func (m *machine) handle(st *state, f *function) {
 		return
 	}
 	// sys_set_frame edits the slot RDI, if there is one.
-	slot := m.s.user[rDI].value()
+	slot := st.expect.frame[layout.SlotDI]
 	r := m.at(st)
 	if m.anyEdit() {
 		// These exits take whatever frame they find. The handler may edit every slot

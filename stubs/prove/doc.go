@@ -69,7 +69,8 @@
 //     the table; each slot in Defined holds what it should, and no slot in Room but
 //     not in Defined was written; the arguments are in their registers, R10's in RCX;
 //     RSP is at the frame; GS is the kernel's; DF, AC, NT and TF are clear; interrupts
-//     are as promised; TIFEntryWork was tested.
+//     are as promised; TIFEntryWork was tested, or a tracer has had the frame: then all of
+//     it, the number and the arguments are what that has left there.
 //
 //   - At the call of a handler that needs full pt_regs, or through the table
 //     from a function that has it: the same, and every slot holds what it should, CX
@@ -88,6 +89,10 @@
 //     of the path requires it. That a slow exit which ends by SYSRETQ is taken only when
 //     required is not proved: ring 3 sees no difference. At the call of schedule_user:
 //     TIFNeedResched was set.
+//
+//   - At the call of syscall_trace_enter and syscall_trace_leave: the frame is a full
+//     PtRegs, each of its slots is right, and work was asked for. That a tracer is told of
+//     each end is not proved: ring 3 sees no difference.
 //
 //   - At every function of the kernel, at the end of the switch and at SYSRETQ and
 //     IRETQ: the bases of FS and of the user's GS, the selectors, MXCSR and the XMM
@@ -183,10 +188,12 @@
 // sys_execve, sys_execveat, sys_rt_sigreturn, do_notify_resume and
 // syscall_return_slowpath all, and with them the XMM registers and MXCSR, sys_set_frame
 // the one in RDI, or any where all exits behind it look at the frame. Any handler may set the bases of the user's
-// FS and GS. Nothing sets TIFEntryWork. A flags slot that
+// FS and GS. syscall_trace_enter and syscall_trace_leave may edit all slots, and
+// syscall_trace_enter returns what is then in orig_ax; with flags=r11 R11 is not followed, which
+// becomes the flags. A flags slot that
 // is edited and then returned by a SYSRETQ without conditions is proved to arrive,
 // but a TF in it traps one instruction early (see package stubs, opportunistic
-// exit). schedule_user, do_notify_resume and syscall_return_slowpath take interrupts
+// exit). schedule_user, do_notify_resume, syscall_return_slowpath and the tracer's functions take interrupts
 // as they are. Loads and stores do not fault, the CPU has the instructions, and
 // the registers that no known instruction changes (x87, the YMM registers above the
 // XMM registers, debug registers) stay as they are.

@@ -186,6 +186,7 @@ func (m *machine) eret(st *state, in *inst, f *function) {
 	ok = m.check(st, claimKernelGS, 0, f, m.kernelGS(st), m.gotBase(st, baseGS, "the kernel's")) && ok
 	ok = m.untouched(st, f, true) && ok
 	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil }) && ok
+	m.noSuchCall(st)
 	for r := range numRegs {
 		if r != rSP {
 			ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok

@@ -10,7 +10,7 @@ import (
 func (m *machine) mayTakeSlowExit(st *state) bool {
 	e := &st.expect
 	switch {
-	case m.wasWork(st, layout.TIFAllWork, true), e.asked, e.refused:
+	case m.wasWork(st, layout.TIFAllWork|layout.TIFEntryWork, true), e.asked, e.refused:
 		return true
 	case e.edited&notBySYSRET != 0, e.edited != 0 && m.anyEdit():
 		return true
@@ -53,6 +53,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 	ok = m.onUserTable(st, f) && ok
 	ok = m.check(st, claimBuffers, 0, f, !m.promises.Has(stubs.PromiseBuffers) || st.verw, m.gotVERW(st)) && ok
+	m.noSuchCall(st)
 	for _, r := range [...]reg{rAX, rDX, rBX, rBP, rSI, rDI, r8, r9, r10, r12, r13, r14, r15} {
 		ok = m.checkSame(st, claimReg, uint8(r), f, st.regs[r], e.frame[regSlot[r]]) && ok
 	}
@@ -213,10 +214,10 @@ func (m *machine) answered(st *state, f *function) bool {
 		m.holds(st, claimAnswered, 0, f)
 		return true
 	}
-	if m.axes.Is(stubs.X32Range) && !m.unknown(st, f, 1, m.x32Number()) {
+	if m.axes.Is(stubs.X32Range) && !m.unknown(st, f, 1, m.x32Number(st)) {
 		return false
 	}
-	return m.unknown(st, f, 0, m.number())
+	return m.unknown(st, f, 0, m.number(st))
 }
 
 // unknown claims that a number is beyond the table: the call's or, if n is 1, that of an x32

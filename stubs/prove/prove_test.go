@@ -108,7 +108,7 @@ func TestBroken(t *testing.T) {
 	wants := map[string]want{
 		"star-without-rpl":         {Refuted, "RET", "SYSRETQ loads USER_CS and USER_DS, with RPL 3; it is 0x30 and 0x28, want 0x33 and 0x2b", "MOVL $0x200010, RDX"},
 		"ac-not-masked":            {Refuted, "CALL *sys_call_table(RAX*8)", "AC is clear at the handler; it is the user's, as SYSCALL does not clear it", ""},
-		"r10-not-passed":           {Refuted, "CALL *sys_call_table(RAX*8)", "argument in RCX; it is user.RIP, want user.R10", ""},
+		"r10-not-passed":           {Refuted, "CALL *sys_call_table(RAX*8)", "argument in RCX; it is RCX after syscall_trace_enter_phase1, want user.R10", ""},
 		"r10-not-restored":         {Refuted, "SYSRETQ", "R10 returns right by SYSRETQ; it is user.R9", "MOVQ PtRegs.R9(RSP), R10"},
 		"rbx-clobbered":            {Refuted, "SYSRETQ", "RBX returns right by SYSRETQ; it is 0", "XORL RBX, RBX"},
 		"kernel-word-in-rdx":       {Refuted, "SYSRETQ", "RDX returns right by SYSRETQ; it is stack.top-16384", "MOVQ PerCPU.Current(GS), RDX"},

@@ -62,7 +62,7 @@ func pack(list ...bool) (x uint64) {
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
-		pack(st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete), pack(st.mine[:]...))
+		pack(st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.plain), pack(st.mine[:]...))
 	for _, f := range st.flags {
 		n.print(uint64(f))
 	}
@@ -81,6 +81,7 @@ func (n *namer) state(st *state) {
 	n.values(st.origin, st.cond.r, st.cond.a, st.cond.b, st.cond.carry.a, st.cond.carry.b, st.work, st.cr3, st.kernel, st.flushes, e.mxcsr)
 	n.values(e.frame[:]...)
 	n.values(e.bases[:]...)
+	n.value(e.orig)
 	n.print(pack(e.xmm != nil))
 	if e.xmm != nil {
 		n.values(e.xmm[:]...)

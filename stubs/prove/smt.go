@@ -131,6 +131,7 @@ type shadow struct {
 	canary, depth       bv
 	rsp0, rsp0Word      bv     // MSR_IA32_FRED_RSP0, PerCPU.FREDRSP0
 	target              bv     // where the last instruction went
+	orig                value  // the orig_ax that the call goes by
 	stored, storedOver  bv     // what it stored last, and over what
 	cond                string // the condition of the last instruction
 	places              []string

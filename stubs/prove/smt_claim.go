@@ -149,7 +149,7 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		if c.key.of == handlers {
 			text += fmt.Sprintf(" (= %s %s)", sh.regs[n].text, o.plus(sh.origin, -frameSize).text)
 			if o.byFrame() {
-				text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.number()).text)
+				text += fmt.Sprintf(" (= %s %s)", wide(low(sh.regs[n].text, 32), 32, 64), o.value(o.numberOf(sh.orig)).text)
 			}
 		}
 		for _, c := range o.residue(reg(n)) {
@@ -181,9 +181,9 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 	case claimOwnExit:
 		return clear(sh.regs[r11], singleStep)
 	case claimAnswered:
-		number := o.number()
+		number := o.numberOf(sh.orig)
 		if n == 1 {
-			number = o.x32Number()
+			number = o.x32NumberOf(sh.orig)
 		}
 		return fmt.Sprintf("(bvugt %s %s)", o.value(number).text, literal(layout.SysCallMax, 64)), !c.ghost
 	case claimNextIP:

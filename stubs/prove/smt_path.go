@@ -250,7 +250,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 	if before.flushes != after.flushes {
 		sh.flushes = o.value(after.flushes)
 	}
-	sh.phase = after.phase
+	sh.phase, sh.orig = after.phase, o.orig(after)
 	return own
 }
 
@@ -290,7 +290,7 @@ func (o *oracle) begin(sh *shadow, st *state) {
 	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
 	sh.mxcsr = o.value(st.mxcsr.v)
 	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
-	sh.origin, sh.phase = o.value(st.origin), st.phase
+	sh.origin, sh.phase, sh.orig = o.value(st.origin), st.phase, o.orig(st)
 	for i, w := range st.cells {
 		switch {
 		case w.v != (value{}):

@@ -207,6 +207,9 @@ type expectation struct {
 	inRing0         bool     // it returns to ring 0
 	complete        bool     // it began with full pt_regs
 	event           bool     // it is an event that FRED delivers, for fred_event_user or fred_event_kernel, and no call
+	traced          bool     // a tracer has had the frame before the handler
+	orig            value    // the orig_ax that it has left
+	plain           bool     // the handler is none that needs full pt_regs
 	wrapper         *wrapper // of sys_call_table, which the call has come to
 }
 

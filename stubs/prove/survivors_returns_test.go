@@ -34,11 +34,11 @@ var survivorsOfReturns = []survivor{
 		"it lands at "+inAlias+", which goes there"),
 	survives("syscall_exit_to_user_mode.linux-6.12-zen2|syscall_exit_to_user_mode.linux-6.12-icelake", one("CALL"), "bit 8 of the displacement",
 		"it lands at a function that returns: what the other looks at nothing sets"),
-	survives("do_syscall_64.linux-6.12-zen2", one("JNE", "syscall_trace_enter"), "bit 8 of the displacement", "it lands at another UD2"),
+	survives("do_syscall_64.linux-6.12-zen2", one("JNE", "syscall_enter_work"), "bit 8 of the displacement", "it lands at another UD2"),
 
 	// exitwork=tests.
 	survives(inlined, slices.Concat(one("TESTL", layout.SyscallWorkExit, asm.RDX), one("JNE", "syscall_exit_work")), "deleted|condition is (O|B|S|L)|"+changesPlaces+"|bit [0-6] of the constant",
-		"nothing sets a bit of SyscallWork"),
+		"whether a tracer is told of a call's end is not proved"),
 	survives(inlined, slices.Concat(one("TESTQ", asm.RAX, asm.RAX), one("JNE", "arch_exit_work")), ".*", "both ways go on but for flags that nothing sets"),
 	survives(inlined, slices.Concat(one("TESTL", layout.TIFNever, asm.RAX), one("JE", "arch_exit_work_done")), "deleted|condition is (NO|AE|NS|P|GE)|bit .* of the (constant|displacement)",
 		"nothing sets these flags; it lands at the NOP there or behind it"),
@@ -54,9 +54,9 @@ var survivorsOfReturns = []survivor{
 	survives(inlined, one("JMP", "no_work_left"), "deleted|bit [04] of the displacement", "no work is left, and what is looked at next nothing sets"),
 
 	// Zircon's.
-	survivesBefore("entry_SYSCALL_64.zircon", one("JNE", "tracesys"), one("STI"), "nobody traces"),
+	survivesBefore("entry_SYSCALL_64.zircon", one("JNE", "tracesys"), one("STI"), "syscall_trace_enter_phase1 takes interrupts as they are"),
 	survives("entry_SYSCALL_64.zircon", one("JNE", to("int_ret_from_sys_call_irqs_off")), "bit 0 of the displacement", "it lands at the CLI there"),
-	survives("entry_SYSCALL_64.zircon", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant", "that is TIFEntryWork, which nothing sets"),
+	survives("entry_SYSCALL_64.zircon", one("TESTL", layout.TIFAllWork, anything), "bit 8 of the constant", "that is TIFEntryWork: the slow path takes such a call too"),
 	survives(inSyscall, one("CALL", "x64_sys_call"), "bit 4 of the displacement", "it lands at x64_sys_call_switch, which does the same"),
 	survives("__x86_indirect_thunk_rax", one("PAUSE"), changesPlaces, "it is never executed"),
 

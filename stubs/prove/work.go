@@ -16,6 +16,9 @@ const (
 	slowExit                             // retint_user
 	eventHandler                         // fred_event_user and fred_event_kernel: handle an event that is no call
 	interruptHandler                     // what is behind error_entry and paranoid_entry
+	tracerAsked                          // syscall_trace_enter_phase1: says whether there is a tracer
+	tracerEntered                        // syscall_trace_enter: a tracer may edit any slot, the number too
+	tracerLeft                           // syscall_trace_leave: the same behind the handler
 	eraser                               // stackleak_erase: overwrites the thread's stack below the frame
 	dispatcher                           // x64_sys_call: makes the call RSI from full pt_regs at RDI
 	hardware                             // stands for SYSRETQ, IRETQ and the switch in claims
