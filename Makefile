@@ -19,7 +19,7 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' '/internal/golden"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
+.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events rain fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
@@ -68,6 +68,11 @@ programs: deps linux
 events: deps
 	go run ./cmd/entrylab verify -events
 	$(TEST) ./measure/events -count=1 -v -every
+
+# 10,000,000 events at places drawn at random, while two threads set their GS bases, step,
+# get signals and return by frames that no exit takes; `make test` has some thousands.
+rain: deps
+	go test -timeout 24h ./measure/events -run '^TestRain$$' -count=1 -v -rain 10000000
 
 # 10,000,000 system calls with bad arguments on every preset; `make test` makes some
 # of them. A preset takes 2 minutes of one core in QEMU, and 2 hours in Bochs, where

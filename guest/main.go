@@ -85,7 +85,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if !k.Linux { // a host's root folder is not an image's
 		printProofs(p, "/"+wire.ProofsFile)
 	}
-	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints && !c.Readings {
+	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints && !c.Rain && !c.Readings {
 		c.Verify, c.Measure = true, true
 	}
 	seed := cmp.Or(c.Seed, wire.DefaultSeed)
@@ -127,6 +127,11 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if c.Breakpoints {
 		for _, v := range variants {
 			verify.Events(p, k, v, seed)
+		}
+	}
+	if c.Rain {
+		for _, v := range variants {
+			verify.Rain(p, k, v, seed, cmp.Or(c.Samples, wire.DefaultSamples))
 		}
 	}
 	if c.Readings {

@@ -12,9 +12,9 @@ import (
 // Command is what the host asks the guest to do: init's command line. The zero
 // Command verifies and measures, under every variant.
 type Command struct {
-	// Verify, Measure, Sample, Trace, Events, Breakpoints and Readings say what to do, in
+	// Verify, Measure, Sample, Trace, Events, Breakpoints, Rain and Readings say what to do, in
 	// this order; if none is set, Verify and Measure are meant.
-	Verify, Measure, Sample, Trace, Events, Breakpoints, Readings bool
+	Verify, Measure, Sample, Trace, Events, Breakpoints, Rain, Readings bool
 	// Variants are the names of the variants to run; nil means all.
 	Variants []string
 	// Group is the group of checks that Verify makes; empty means all.
@@ -22,7 +22,7 @@ type Command struct {
 	// Call is the call that Trace makes; nil means getppid.
 	Call *Call
 	// Seed determines random patterns and orders; Samples is the number of samples
-	// to take of an operation. Their zeros mean DefaultSeed and DefaultSamples.
+	// to take of an operation, or of events that rain. Their zeros mean DefaultSeed and DefaultSamples.
 	Seed    uint64
 	Samples int
 }
@@ -62,6 +62,7 @@ func (c *Command) steps() []step {
 		{"trace", &c.Trace},
 		{"events", &c.Events},
 		{"breakpoints", &c.Breakpoints},
+		{"rain", &c.Rain},
 		{"readings", &c.Readings},
 	}
 }

@@ -22,6 +22,7 @@ func TestParseCommand(t *testing.T) {
 		{"trace", "trace", Command{Trace: true}, ""},
 		{"events", "events", Command{Events: true}, ""},
 		{"breakpoints", "breakpoints", Command{Breakpoints: true}, ""},
+		{"rain", "rain", Command{Rain: true}, ""},
 		{"sample", "sample -samples=10", Command{Sample: true, Samples: 10}, ""},
 		{"value as a word of its own", "sample -seed 3", Command{Sample: true, Seed: 3}, ""},
 		{"two dashes", "--seed=3", Command{Seed: 3}, ""},

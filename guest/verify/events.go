@@ -47,6 +47,12 @@ type arrivals struct {
 // with the state that it left undisturbed. The calling goroutine must be locked to its
 // thread.
 func Events(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64) {
+	arrive(p, k, v, seed, false, (*arrivals).all)
+}
+
+// arrive makes what let asks for of the events of one variant, in rounds that are hostile
+// or not, and prints the outcome.
+func arrive(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64, hostile bool, let func(*arrivals) error) {
 	name := v.Name + ": events"
 	if err := k.Refused(v); err != nil {
 		p.Result(v.Name+": CPU", err)
@@ -64,14 +70,14 @@ func Events(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64)
 	defer fx.close()
 	defer regs.BlockSignals(syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGUSR2)()
 	fx.reset()
-	r, err := fx.newRound()
+	r, err := fx.newRound(hostile)
 	if err != nil {
 		p.Result(name, err)
 		return
 	}
 	defer r.close()
 	a := &arrivals{fx: fx, p: p, round: r}
-	if err := a.all(); err != nil {
+	if err := let(a); err != nil {
 		p.Result(name, lines.Harness(err.Error()))
 		return
 	}
@@ -198,19 +204,28 @@ func (a *arrivals) during(at layout.Word, kind int) (counts uintptr, changed, er
 	return counts, changed, nil
 }
 
-// at makes events of a kind arrive at a place.
+// at makes events of a kind arrive at a place, and prints how many did.
 func (a *arrivals) at(at layout.Word, kind int) error {
+	e, err := a.happen(at, kind)
+	if err == nil {
+		a.p.Event(e)
+	}
+	return err
+}
+
+// happen makes a round in which events of a kind arrive at a place.
+func (a *arrivals) happen(at layout.Word, kind int) (wire.Event, error) {
 	before, err := a.fx.kernel.Stats()
 	if err != nil {
-		return err
+		return wire.Event{}, err
 	}
 	counts, changed, err := a.during(at, kind)
 	if err != nil {
-		return err
+		return wire.Event{}, err
 	}
 	after, err := a.fx.kernel.Stats()
 	if err != nil {
-		return err
+		return wire.Event{}, err
 	}
 	e := wire.Event{
 		Variant: a.fx.variant.Name, Kind: kind, At: uint64(at),
@@ -222,14 +237,13 @@ func (a *arrivals) at(at layout.Word, kind int) error {
 	case layout.EventInterrupt:
 		e.Came = min(e.Made, int(after.Ticks-before.Ticks))
 	}
-	a.p.Event(e)
 	if e.Came != e.Made {
 		a.lose("%d of %d events of kind %d arrived at %v", e.Came, e.Made, kind, at)
 	}
 	if changed != nil {
 		a.lose("kind %d at %v: %v", kind, at, changed)
 	}
-	return nil
+	return e, nil
 }
 
 func (a *arrivals) lose(format string, args ...any) {
@@ -258,11 +272,13 @@ type round struct {
 // warmUp is how often the calls are made before events come.
 const warmUp = 3
 
-// newRound prepares the calls, makes them once, and keeps the state that they left.
-func (fx *fixture) newRound() (*round, error) {
+// newRound prepares the calls, makes them once, and keeps the state that they left. A
+// hostile round has those of hostile.go besides.
+func (fx *fixture) newRound(hostile bool) (*round, error) {
 	r := &round{fx: fx, left: map[*regs.Context]regs.State{}}
 	for _, sig := range []syscall.Signal{syscall.SIGUSR2, syscall.SIGTRAP} {
-		restore, err := catch(sig, regs.Action{})
+		// The end of a single step; INT3 is elsewhere.
+		restore, err := catch(sig, regs.Action{When: regs.Address(0, regs.Stored), Clear: x86.X86_EFLAGS_TF})
 		if err != nil {
 			return nil, err
 		}
@@ -296,6 +312,14 @@ func (fx *fixture) newRound() (*round, error) {
 	mine[8].Insn = unmapped
 	mine[9].Insn = regs.Address(0, regs.Interrupt)
 	others := fx.repeated(2, 1, syscall.SYS_SCHED_YIELD)
+	if hostile {
+		own, theirs, done, err := fx.hostile()
+		if err != nil {
+			return nil, err
+		}
+		r.restore = append(r.restore, done)
+		mine, others = append(own, mine...), append(theirs, others...)
+	}
 	r.join = fx.call(0, syscall.SYS_SCHED_YIELD)
 	r.contexts = [regs.Lanes][]*regs.Context{append(mine, r.join), others}
 	r.first = fx.chain(0, nil, r.contexts[0]...)

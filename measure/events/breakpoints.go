@@ -30,7 +30,36 @@ var kindOf = map[int]string{
 //
 // prepared, if not nil, is called with the machine before it runs, and may change it.
 func Breakpoints(ctx context.Context, n stubs.Variant, m vm.Config, prepared func(*vm.Config) error) (*Result, error) {
-	c := boot.Config{Variants: []stubs.Variant{n}, Args: wire.Command{Breakpoints: true, Variants: []string{n.Name}}.Words(), VM: m}
+	return fromGuest(ctx, n, m, wire.Command{Breakpoints: true, Variants: []string{n.Name}}, prepared, (*Result).places)
+}
+
+// Rain boots a variant on any engine and has the guest cause so many events by the debug
+// registers, at places drawn at random, while two hostile threads make calls. rounds is
+// how often these have made all of them.
+func Rain(ctx context.Context, n stubs.Variant, m vm.Config, events int, prepared func(*vm.Config) error) (res *Result, rounds int, err error) {
+	res, err = fromGuest(ctx, n, m, wire.Command{Rain: true, Variants: []string{n.Name}, Samples: events}, prepared, func(r *Result, _ *image.Image, list []wire.Event, _ bool) error {
+		s := Swept{Path: "rain", Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}
+		for _, e := range list {
+			if e.Kind == layout.EventNone {
+				rounds = e.Made
+				continue
+			}
+			k, err := r.kindOf(e)
+			if err != nil {
+				return err
+			}
+			s.Due[k], s.Events[k] = e.Made, e.Came
+		}
+		r.Swept = append(r.Swept, s)
+		return nil
+	})
+	return res, rounds, err
+}
+
+// fromGuest boots a variant for a command by which the guest causes events, and lets take
+// count them.
+func fromGuest(ctx context.Context, n stubs.Variant, m vm.Config, command wire.Command, prepared func(*vm.Config) error, take func(*Result, *image.Image, []wire.Event, bool) error) (*Result, error) {
+	c := boot.Config{Variants: []stubs.Variant{n}, Args: command.Words(), VM: m}
 	kernel, err := boot.Kernel(c)
 	if err != nil {
 		return nil, err
@@ -67,12 +96,26 @@ func Breakpoints(ctx context.Context, n stubs.Variant, m vm.Config, prepared fun
 			result.Lost = append(result.Lost, c.Detail)
 		}
 	}
-	met, err := result.count(kernel, run.Events, heldBack(m.Engine))
-	if err != nil {
-		return nil, err
+	return result, take(result, kernel, run.Events, heldBack(m.Engine))
+}
+
+// places counts the events of Breakpoints, and finds places that none reached.
+func (r *Result) places(kernel *image.Image, list []wire.Event, held bool) error {
+	met, err := r.count(kernel, list, held)
+	if err == nil {
+		r.Lost = append(r.Lost, gaps(kernel, met)...)
 	}
-	result.Lost = append(result.Lost, gaps(kernel, met)...)
-	return result, nil
+	return err
+}
+
+// kindOf is the index in Kinds of what the guest reports.
+func (r *Result) kindOf(e wire.Event) (int, error) {
+	name, ok := kindOf[e.Kind]
+	k := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
+	if !ok || k < 0 || e.Variant != r.Variant {
+		return 0, fmt.Errorf("events: %s: the guest reports kind %d of %s", r.Variant, e.Kind, e.Variant)
+	}
+	return k, nil
 }
 
 // heldBack reports whether an engine holds a #DB back behind MOV SS, as a CPU does.
@@ -91,10 +134,9 @@ func (r *Result) count(kernel *image.Image, list []wire.Event, held bool) (met m
 	s := Swept{Path: "all", Due: make([]int, len(Kinds)), Events: make([]int, len(Kinds))}
 	places := heldAt(r.Variant)
 	for _, e := range list {
-		name, ok := kindOf[e.Kind]
-		k := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
-		if !ok || k < 0 || e.Variant != r.Variant {
-			return nil, fmt.Errorf("events: %s: the guest reports kind %d of %s", r.Variant, e.Kind, e.Variant)
+		k, err := r.kindOf(e)
+		if err != nil {
+			return nil, err
 		}
 		switch e.Kind {
 		case layout.EventBreakpoint:
