@@ -1,10 +1,12 @@
 package vmtests
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/gdb"
+	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -148,5 +151,79 @@ func TestScreenAbove(t *testing.T) {
 	}
 	if got, want := s.read(t, pixelGlyphs(s)), screenRows(); !slices.Equal(got, want) {
 		t.Errorf("the screen at %#x shows\n%s\nwant\n%s", base, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestBootsBIOS has a disk boot a machine with a BIOS three times without a hand, each time with
+// the entry path elsewhere; then a new series may begin. Where the boots cannot be counted,
+// there is one, and on a CD too.
+func TestBootsBIOS(t *testing.T) {
+	t.Parallel()
+	need.QEMU(t)
+	archive, err := boot.Initramfs(t.Context(), program(t, "entry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := image.Build(image.Config{Variants: []stubs.Variant{linux319(t)}, Initramfs: archive, Cmdline: layout.ControlWord, Boots: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const exited = "entrylab: init exited with status 0\n"
+	entry := func(i int) string {
+		at, ok := kernel.Object.Addr(linux319(t).FuncName(stubs.Entry) + stubs.CopyName(i))
+		if !ok {
+			t.Fatalf("the kernel has no copy %d", i)
+		}
+		return fmt.Sprintf("%#x\n", at)
+	}
+	series := entry(0) + "entrylab: boot 1 of 3: the machine starts again\n" +
+		entry(1) + "entrylab: boot 2 of 3: the machine starts again\n" +
+		entry(2) + "entrylab: boot 3 of 3, the last one\n"
+	for _, tt := range []struct {
+		name    string
+		format  image.Format
+		machine vm.Machine
+		words   string
+		drive   string   // QEMU's option, with the image's path behind
+		want    []string // on the console, of one run after the other
+	}{
+		{name: "disk", format: image.Disk, machine: vm.PC, drive: "-drive format=raw,file=", want: []string{series, series}},
+		{name: "BIOS disk", format: image.BIOS, machine: vm.Q35, words: layout.ControlWord, drive: "-drive format=raw,file=", want: []string{series}},
+		{
+			name: "write-protected", format: image.Disk, machine: vm.PC, drive: "-device virtio-blk-pci,drive=disk -drive if=none,id=disk,format=raw,readonly=on,file=",
+			want: []string{entry(0) + "entrylab: there is no further boot: the boots cannot be counted on the medium\n"},
+		},
+		{name: "CD", format: image.ISO, machine: vm.PC, drive: "-cdrom ", want: []string{entry(0)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b, err := kernel.File(tt.format, tt.words, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "disk.img")
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tt.want {
+				line := fmt.Sprintf("qemu-system-x86_64 -M %s -cpu max -m 128 -nodefaults -display none -serial stdio -debugcon file:/dev/stderr "+
+					"-device isa-debug-exit,iobase=0xf4,iosize=4 %s%s", tt.machine, tt.drive, path)
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
+				var console, log strings.Builder
+				cmd.Stdout, cmd.Stderr = &console, &log
+				_ = cmd.Run() // the status is looked at below
+				boots := strings.Count(want, "0x")
+				if console.String() != want || log.String() != strings.Repeat(exited, boots) || cmd.ProcessState.ExitCode() != 1 {
+					t.Errorf("%s\nends with %v, the console is %q, want %q; the log is %q", line, cmd.ProcessState, console.String(), want, log.String())
+				}
+			}
+			after, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(b, after) {
+				t.Error("after a series the medium is not as it was")
+			}
+		})
 	}
 }

@@ -71,7 +71,7 @@ func (im *Image) bios(cmdline string) proto.DiskConfig {
 	config := proto.DiskConfig{
 		Entry:   im.phys("bios_start"),
 		BSS:     layout.MemRange[uint64]{Start: im.phys("__bss_start"), End: im.phys("__kernel_end")},
-		Cmdline: cmdline,
+		Cmdline: cmdline, Boots: im.boots,
 	}
 	for _, s := range im.Object.Sections {
 		if len(s.Bytes) > 0 {

@@ -43,7 +43,7 @@ type Config struct {
 	// variants: some code costs a cycle more at some addresses, and measuring many
 	// placements averages that out.
 	Placement uint64
-	// Boots is how often UEFI firmware boots the image from a stick before the machine
+	// Boots is how often a machine boots the image from a stick or a disk before it
 	// stops, MaxBoots at most; 0 is 1. Each boot uses another copy of the variants, at other
 	// addresses, as far as there is room for copies, and if no variant has an Edit.
 	Boots int
@@ -108,6 +108,7 @@ type Image struct {
 	Size int
 
 	initramfs []byte
+	boots     int
 }
 
 // Hash names what runs: the image's file together with the files that are booted, or
@@ -134,6 +135,9 @@ func Build(c Config) (*Image, error) {
 			return nil, err
 		}
 		im, err := image(obj, c.Initramfs)
+		if err == nil {
+			im.boots = c.Boots
+		}
 		if errors.Is(err, errTooLarge) && copies > 1 {
 			continue
 		}

@@ -43,6 +43,7 @@ type DiskConfig struct {
 	Parts   []Part
 	BSS     layout.MemRange[uint64] // physical; cleared before the entry
 	Cmdline string
+	Boots   int // how often the machine starts before it stops; 0 is 1
 }
 
 // Medium says where a disk or CD has what a BIOS loads: offsets in bytes, which are
@@ -149,7 +150,7 @@ func (c *DiskConfig) link(m Medium, parts []layout.DiskPart[uint64], length int)
 		return nil, nil, fmt.Errorf("disk image: the boot sector's code has %d bytes; want at most %d", len(first), bootCodeSize)
 	}
 	// A loader too big for its place below 64 KiB does not link.
-	obj, err := asm.Link(loader(sector, m.Sector, parts, c.BSS, c.Entry), loaderAddr, 0)
+	obj, err := asm.Link(loader(sector, m, parts, c), loaderAddr, 0)
 	if err != nil {
 		return nil, nil, err
 	}

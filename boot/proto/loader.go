@@ -128,10 +128,11 @@ const roomBeside = 32
 
 // loader is the program after the command line. It asks the BIOS for the
 // memory map, checks that there is RAM for everything, copies the parts to their places
-// above 1 MiB, clears bss, and enters the kernel at entry in 32-bit protected
-// mode. sector is the linked boot sector, whose functions it uses; parts ends
-// with a part of no sectors, which have sectorBytes.
-func loader(sector *Object, sectorBytes int, parts []layout.DiskPart[uint64], bss layout.MemRange[uint64], entry uint64) Program {
+// above 1 MiB, counts the boot, clears bss, and enters the kernel at its entry in 32-bit
+// protected mode. sector is the linked boot sector, whose functions it uses; parts ends
+// with a part of no sectors.
+func loader(sector *Object, m Medium, parts []layout.DiskPart[uint64], c *DiskConfig) Program {
+	sectorBytes, bss := m.Sector, c.BSS
 	addr := func(name string) int {
 		a, _ := sector.Addr(name)
 		return int(a)
@@ -158,6 +159,7 @@ func loader(sector *Object, sectorBytes int, parts []layout.DiskPart[uint64], bs
 				CALL("memory_map"),
 				CALL("memory_check"),
 				CALL("read_parts"),
+				CALL("count_boot"),
 
 				CALL("flat_segments"),
 				MOVL(uint32(bss.Start), RDI),
@@ -176,13 +178,14 @@ func loader(sector *Object, sectorBytes int, parts []layout.DiskPart[uint64], bs
 				MOVW(RAX, SS),
 				LEAL(Sym("bios_info"), RBX),
 				PUSHL(realCode32),
-				PUSHL(uint32(entry)),
+				PUSHL(uint32(c.Entry)),
 				RETFL(),
 			)),
 			a20Enable(),
 			a20On(),
 			cpuCheck(),
 			memoryMap(),
+			countBoot(m, c.Boots, addr("boot_drive"), info),
 			loaderStop(Block{MOVL(addr("boot_stop"), RAX), JMP(RAX)}),
 			real16(FUNC("memory_check",
 				`memory_check checks in the memory map that there is RAM from 1 MiB to the end of
@@ -290,7 +293,56 @@ they got in protected mode. IF becomes 0. Clobbers RAX, RCX.`,
 			DATA("disk_parts", table...),
 			DATA("disk_sum", uint32(0)),
 			Data{Name: "bios_info", Content: []any{uint64(0)}, Size: SizeOf[layout.BIOSInfo[Mem]]()},
+			Data{Name: "count_packet", Align: 4, Content: []any{uint16(16), uint16(1), uint32(0), uint64(0)}},
+			Data{Name: "count_sector", Align: sectorSize, Content: []any{make([]byte, sectorSize)}},
 			DATA("loader_end", uint32(0), uint32(loaderMark)),
 		),
 	}
+}
+
+// countBoot is the loader's function that counts the boots of a series on the medium, in a
+// sector of the loader: nothing can be written once the kernel has taken the machine from the
+// BIOS.
+func countBoot(m Medium, boots, drive int, info *layout.BIOSInfo[Mem]) Func {
+	packet, count := Sym("count_packet"), Sym("count_sector")
+	transfer := func(function uint32) Block {
+		return Block{
+			MOVW(function<<8, RAX),
+			MOVB(Abs(drive), RDX),
+			LEAL(packet, RSI),
+			INT(0x13),
+			JB("done"),
+		}
+	}
+	const what = `count_boot writes the number of this boot to the medium, and to bios_info if that is read
+back: some BIOSes accept what they do not write. After the last boot comes the first one.`
+	if boots <= 1 || m.Sector != sectorSize {
+		return real16(FUNC("count_boot", what+" Here it counts none.", RET()))
+	}
+	return real16(FUNC("count_boot", what,
+		LEAL(count, RAX),
+		MOVW(RAX, packet.Add(packetAddress)),
+		SUBL(cmdlineAddr, RAX),
+		SHRL(9, RAX),
+		ADDL(uint32(m.Head/sectorSize), RAX),
+		MOVL(RAX, packet.Add(packetLBA)),
+
+		MOVL(count, RAX),
+		INCL(RAX),
+		MOVL(RAX, info.Boot),
+		CMPL(RAX, uint32(boots)),
+		IF(AE, XORL(RAX, RAX)),
+		MOVL(RAX, count),
+		PUSHL(RAX),
+		transfer(0x43),
+		NOTL(count),
+		transfer(0x42),
+		POPL(RAX),
+		PUSHL(RAX),
+		CMPL(RAX, count),
+		IF(E, MOVL(uint32(boots), info.Boots)),
+		LABEL("done"),
+		POPL(RAX),
+		RET(),
+	))
 }

@@ -99,7 +99,7 @@ func TestBadInput(t *testing.T) {
 		{"format that study has not", []string{"study", "-format", "xml"}, []string{`"xml" for flag -format`, "want text, json, bench, csv or html;"}},
 		{"format that a report has not", []string{"report", "x", "-format", "xml"}, []string{`"xml" for flag -format`, "want html, text, json, bench or csv;"}},
 		{"fewer boots than none", []string{"build", "-o", image, "-format", "disk", "-boots=-1"}, []string{"-boots -1: want 1 to 999, or 0"}},
-		{"boots of a BIOS disk", []string{"build", "-o", image, "-format", "bios", "-boots", "8"}, []string{"-boots is not for -format bios"}},
+		{"boots of an ELF file", []string{"build", "-o", image, "-boots", "8"}, []string{"-boots is not for -format elf"}},
 		{"signed ELF file", []string{"build", "-o", image, "-sign", "a,b"}, []string{"-sign is not for -format elf"}},
 		{"signed with one file", []string{"build", "-o", image, "-format", "efi", "-sign", "a"}, []string{`-sign "a": want KEY,CERT`}},
 		{"signed with no file", []string{"build", "-o", image, "-format", "iso", "-sign", image + ".key," + image + ".crt"}, []string{"no such file"}},

@@ -86,7 +86,7 @@ Examples:
 			variantsFlag(&o.variants),
 			initFlag(&o.init),
 			&cli.StringFlag{Name: "append", Usage: "`WORDS` for the kernel's command line, which images of all formats but elf hold", Destination: &o.words},
-			&cli.IntFlag{Name: "boots", Usage: "`N` boots under UEFI from a stick, one after the other, before the machine stops, each with the code at other addresses; 0: 8 if the guest samples, else 1", Destination: &o.boots},
+			&cli.IntFlag{Name: "boots", Usage: "`N` boots from a stick or a disk, one after the other, before the machine stops, each with the code at other addresses; 0: 8 if the guest samples, else 1", Destination: &o.boots},
 			&cli.StringFlag{Name: "sign", Usage: "sign the EFI application for Secure Boot with `KEY,CERT`: the PEM files of an RSA key and of its certificate", Destination: &o.sign},
 			unprovedFlag(&o.unproved),
 			jsonFlag(&o.json, "what is in the image, and its sums,"),
@@ -134,8 +134,8 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 	if o.boots < 0 || o.boots > image.MaxBoots {
 		return 0, fmt.Errorf("-boots %d: want 1 to %d, or 0", o.boots, image.MaxBoots)
 	}
-	if o.boots > 1 && format != image.Disk && format != image.ISO && format != image.EFI {
-		return 0, fmt.Errorf("-boots is not for -format %s: only UEFI firmware boots an image again", format)
+	if o.boots > 1 && format == image.ELF {
+		return 0, errors.New("-boots is not for -format elf: there is no medium to count the boots on")
 	}
 	if err := errors.Join(notInput(o.out, o.init), checkJSON(o.json, o.out, o.init)); err != nil {
 		return 0, err
@@ -199,7 +199,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions, args []string) (int,
 // boot is the unit, and for a program of the user's.
 func (o *buildOptions) series() int {
 	_, args, _ := strings.Cut(" "+o.words+" ", " -- ")
-	if o.boots == 0 && o.init == "" && image.Format(o.format).Signed() && slices.Contains(strings.Fields(args), "sample") {
+	if o.boots == 0 && o.init == "" && image.Format(o.format) != image.ELF && slices.Contains(strings.Fields(args), "sample") {
 		return sampledBoots
 	}
 	return max(o.boots, 1)

@@ -205,7 +205,7 @@ func TestFullOutput(t *testing.T) {
 }
 
 // TestSeries: an image starts several times without being asked to only if the guest
-// samples, and UEFI boots it.
+// samples, and its medium can count that.
 func TestSeries(t *testing.T) {
 	for _, tt := range []struct {
 		o    buildOptions
@@ -217,7 +217,8 @@ func TestSeries(t *testing.T) {
 		{buildOptions{format: "disk", words: "-- verify"}, 1},
 		{buildOptions{format: "disk", words: "sample"}, 1},
 		{buildOptions{format: "disk", words: "-- sample", init: "prog"}, 1},
-		{buildOptions{format: "bios", words: "-- sample"}, 1},
+		{buildOptions{format: "bios", words: "-- sample"}, sampledBoots},
+		{buildOptions{format: "elf", words: "-- sample"}, 1},
 	} {
 		if got := tt.o.series(); got != tt.want {
 			t.Errorf("%+v: %d boots, want %d", tt.o, got, tt.want)

@@ -14,10 +14,10 @@ var answer = Fields[layout.Answer[Mem]](Sym(answerData))
 func answers() Program {
 	return Program{
 		Funcs: Funcs(
-			answerAdd, answerReason, answerLeave, sysBootSeries,
+			answerAdd, answerReason, answerLeave, sysBootSeries, biosNextBoot,
 		),
 		Data: []Data{
-			answerData, bootSeries,
+			answerData, bootSeries, biosBoots,
 		},
 	}
 }
@@ -105,6 +105,12 @@ func sysBootSeries() Func {
 			copyField(answer.Boot, series.Boot),
 			copyField(Sym(answerBoots), series.Boots),
 			copyField(answer.EarlierLen, series.EarlierLen),
+		).ELSE(
+			CMPQ(Sym(biosBoots), 0),
+			IF(NE,
+				copyField(answer.Boot, series.Boot),
+				copyField(Sym(biosBoots), series.Boots),
+			),
 		),
 		LEAQ(Sym(bootSeries), RSI),
 		MOVL(SizeOf[layout.BootSeries[Mem]](), RDX),

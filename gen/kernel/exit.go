@@ -78,6 +78,7 @@ func initExit() Func {
 		CALL(printkDec),
 		LEAQ(Str("\n"), RDI),
 		CALL(printk),
+		CALL(biosNextBoot),
 		MOVL(layout.ExitInit, RDI),
 		JMP(machineExit),
 	).Takes(RDI).NoReturn()

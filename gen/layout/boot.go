@@ -80,6 +80,7 @@ type BIOSInfo[T any] struct {
 	Cmdline     T // physical address of a NUL-terminated string
 	Initrd      T // physical address of the initramfs
 	InitrdSize  T // 0: only the image's own
+	Boot, Boots T // where this boot is in its series, as in Answer; Boots is 0 if no boots are counted
 	MemMapCount T
 	MemMap      [MemMapMax]MemMapEntry[T] // as INT 15h, AX=E820h gave it
 }
