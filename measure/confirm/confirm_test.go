@@ -66,6 +66,19 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestFirstThread: of what would end the machine with its first thread too.
+func TestFirstThread(t *testing.T) {
+	need.Tool(t, "qemu-system-x86_64")
+	n, err := stubs.ParseVariant("linux-3.19+newthread=fast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(-asm.Slots[layout.PtRegs[asm.Slot]]().R11.Off))
+	scratch := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).RSPScratch
+	n.Name, n.Edit = "unrestored", broken.Edit(stubs.Entry, asm.MOVQ(part.SP, asm.RDI), asm.MOVQ(scratch, asm.RDI))
+	confirmed(t, n)
+}
+
 // TestCases: of the faults of real kernels too.
 func TestCases(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")

@@ -58,14 +58,20 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 	if !ok {
 		return errors.New("the kernel has no sys_ni_syscall")
 	}
-	die, ok := kernel.Object.Addr("die")
-	if !ok {
-		return errors.New("the kernel has no die")
+	addrs := map[string]uint64{"die": 0, "ret_from_fork": 0, "return_to_usermode": 0}
+	for name := range addrs {
+		if addrs[name], ok = kernel.Object.Addr(name); !ok {
+			return fmt.Errorf("the kernel has no %s", name)
+		}
 	}
 	var failed error
 	m.Debug = func(conn *os.File) error {
-		q := &qemu{stub: gdb.New(gdb.Patient{File: conn}), die: die}
-		if failed = q.begin(entry, elsewhere); failed == nil {
+		q := &qemu{stub: gdb.New(gdb.Patient{File: conn}), die: addrs["die"]}
+		failed = q.toRing3(addrs["ret_from_fork"], addrs["return_to_usermode"])
+		if failed == nil {
+			failed = q.begin(entry, elsewhere)
+		}
+		if failed == nil {
 			failed = use(q)
 		}
 		return errors.Join(failed, errDone)
@@ -82,9 +88,27 @@ func onQEMU(ctx context.Context, n stubs.Variant, list []stubs.Variant, kernel *
 	return err
 }
 
+// toRing3 lets init begin as a trap of ring 3 ends, from the same frame: where a thread
+// begins and where traps end may be the variant's, and what is refuted of them would end the
+// machine before its first call.
+func (q *qemu) toRing3(fork, back uint64) error {
+	if err := errors.Join(q.stub.Describe(), q.stub.Break(fork), q.stub.Continue(), q.stub.Unbreak(fork)); err != nil {
+		return err
+	}
+	r, err := q.stub.Registers()
+	if err != nil {
+		return err
+	}
+	if r.RIP != fork {
+		return fmt.Errorf("the machine stopped at %#x, want where its first thread begins, at %#x", r.RIP, fork)
+	}
+	r.RIP = back
+	return q.stub.SetRegisters(r)
+}
+
 // begin lets the machine run to its first call.
 func (q *qemu) begin(entry, elsewhere uint64) error {
-	if err := errors.Join(q.stub.Describe(), q.stub.Break(entry), q.stub.Continue(), q.stub.Unbreak(entry)); err != nil {
+	if err := errors.Join(q.stub.Break(entry), q.stub.Continue(), q.stub.Unbreak(entry)); err != nil {
 		return err
 	}
 	r, err := q.stub.Registers()
