@@ -39,7 +39,8 @@ const (
 	leftAlias   = "the addresses of srso_alias_untrain_ret and srso_alias_safe_ret, which differ in four bits alone and lie a megabyte apart"
 	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
 
-	left70 = "the files of 7.0 itself, of which those of the months before were read; what CONFIG_RSEQ adds to an exit, which is nothing without CONFIG_LOCKDEP"
+	left70    = "the files of 7.0 itself, of which those of the months before were read; what CONFIG_RSEQ adds to an exit, which is nothing without CONFIG_LOCKDEP"
+	left70CPU = "7.0's own choice by CPU: it is 6.12.117's, which has the same mitigations"
 
 	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
 	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"

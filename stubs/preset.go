@@ -52,6 +52,35 @@ const (
 
 // presets are made when they are first asked for: by then every axis is registered.
 var presets = sync.OnceValue(func() []Preset {
+	list := written()
+	at := slices.IndexFunc(list, func(p Preset) bool { return p.Name == linux70 })
+	return slices.Insert(list, at+1, by70(list)...)
+})
+
+// linux70 is the newest release on a CPU that needs no mitigation.
+const linux70 = "linux-7.0"
+
+// by70 returns the presets of 7.0 by CPU: those of 6.12, with what 7.0 changes for all.
+func by70(list []Preset) []Preset {
+	base := list[slices.IndexFunc(list, func(p Preset) bool { return p.Name == linux70 })]
+	var made []Preset
+	for _, p := range list {
+		cpu, ok := strings.CutPrefix(p.Name, "linux-6.12-")
+		if !ok || cpu == "off" {
+			continue
+		}
+		p.Variant = Variant{Name: linux70 + "-" + cpu, Axes: p.Axes.Set(ExitWorkTests)}
+		p.Release = strings.Replace(p.Release, "6.12", "7.0", 1)
+		p.Adds = "7.0 with what linux-6.12-" + cpu + " adds to 6.12"
+		p.Source = base.Source + "; " + p.Source
+		p.Follows, p.Config = base.Follows, base.Config
+		p.Left = append(slices.Clone(p.Left), left70, left70CPU)
+		made = append(made, p)
+	}
+	return made
+}
+
+func written() []Preset {
 	return []Preset{
 		{
 			Variant: Variant{Name: wire.Floor, Axes: Axes{Bare: true}},
@@ -275,7 +304,7 @@ var presets = sync.OnceValue(func() []Preset {
 			Left:    modern(),
 		},
 		{
-			Variant: Variant{Name: "linux-7.0", Axes: linux612().Set(ExitWorkTests)},
+			Variant: Variant{Name: linux70, Axes: linux612().Set(ExitWorkTests)},
 			Release: "Linux 7.0",
 			Adds:    "6.12 with the tests before the exit inlined into do_syscall_64, on a CPU that needs no mitigation; the assembly has not changed",
 			Source:  "Linux, January 2026: include/linux/entry-common.h (31c9387d0d84), arch/x86/entry/syscall_64.c (ead971eec0eb); 6.12's entry_64.S",
@@ -330,7 +359,7 @@ var presets = sync.OnceValue(func() []Preset {
 			},
 		},
 	}
-})
+}
 
 // linux612 returns the path of 6.12 on a CPU that needs no mitigation of its own.
 func linux612() Axes {

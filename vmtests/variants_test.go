@@ -10,7 +10,10 @@ import (
 )
 
 // alike are presets that differ from others by a few instructions: -crosscheck boots them too.
-var alike = []string{"linux-6.12-off", "linux-6.12-zen3", "linux-6.12-zen5", "linux-7.0", "zircon"}
+var alike = []string{
+	"linux-6.12-off", "linux-6.12-zen3", "linux-6.12-zen5", "linux-7.0", "zircon",
+	"linux-7.0-zen2", "linux-7.0-zen3", "linux-7.0-zen5", "linux-7.0-icelake", "linux-7.0-alderlake", "linux-7.0-skylake",
+}
 
 // TestVariants boots a kernel for each preset, with the preset as the only entry
 // path, and makes a subtest of every check of the guest: the guest, an ordinary

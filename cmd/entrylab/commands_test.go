@@ -36,9 +36,9 @@ func TestVariantsCommand(t *testing.T) {
 		switch p.Name {
 		case "linux-6.12+pti+pcid":
 			row("needs", "PCID")
-		case "linux-6.12-skylake":
+		case "linux-6.12-skylake", "linux-7.0-skylake":
 			row("needs", "PCID, IBRS")
-		case "linux-6.12-zen5", "linux-6.12-alderlake":
+		case "linux-6.12-zen5", "linux-6.12-alderlake", "linux-7.0-alderlake":
 			if f := p.Features(); f != 0 {
 				row("needs", f.String())
 			}

@@ -44,6 +44,9 @@ func Keys(of any, path ...string) []string {
 	}
 	var keys []string
 	for f := range t.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		key := f.Tag.Get("toml")
 		if len(path) > 0 && key == path[0] {
 			return Keys(reflect.Zero(f.Type).Interface(), path[1:]...)

@@ -44,6 +44,17 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestKeys: a field that nothing outside can set is no key.
+func TestKeys(t *testing.T) {
+	got := Keys(struct {
+		Title string `toml:"title"`
+		where string
+	}{where: "x.toml"})
+	if diff := cmp.Diff([]string{"title"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestLineOf(t *testing.T) {
 	text := []byte("one = \"two\"\ntwo = 'three'\n[[four]]\n")
 	for _, tt := range []struct {
