@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +60,10 @@ func (e *env) verifyEvents(ctx context.Context, o *verifyOptions, list []stubs.V
 				skipped[i] = &events.Skipped{Why: fmt.Sprintf("the emulated CPU has no %v, and there is no Bochs: %v", needs, err)}
 				continue
 			}
-			m.Engine, m.CPU = vm.Bochs, cmp.Or(m.CPU, vm.BochsFeaturesCPU)
+			m.Engine, m.Machine = vm.Bochs, vm.PC
+			if m.CPU == vm.DefaultCPU {
+				m.CPU = vm.BochsFeaturesCPU
+			}
 		}
 		g.Go(func() error {
 			var err error
