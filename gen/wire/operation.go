@@ -13,6 +13,7 @@ const (
 	OpPipeRoundTrip         = "pipe-round-trip"         // two processes, a byte through a pipe each way
 	OpForkExit              = "fork-exit"               // fork, exit_group and wait4 of a small process
 	OpForkExecExit          = "fork-exec-exit"          // the same with an execve of EndingProgram
+	OpTracedCall            = "traced-call"             // getppid of a process that its tracer stops at both ends
 
 	// The thread's and the per-CPU lines are flushed before each switch.
 	OpThreadSwitchFlushed   = "thread-switch-flushed"
@@ -45,6 +46,7 @@ var Operations = []Operation{
 	{OpPipeRoundTrip, "pipe round trip between processes", "pipe", "PipeRoundTrip"},
 	{OpForkExit, "fork, exit and wait", "fork", "ForkExit"},
 	{OpForkExecExit, "fork, exec, exit and wait", "fork, exec", "ForkExecExit"},
+	{OpTracedCall, "null call that a tracer stops twice", "traced", "TracedCall"},
 }
 
 // Flushed are the operations that are only sampled, where ticks are cycles: the

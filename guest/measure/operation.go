@@ -74,6 +74,9 @@ var Operations = []Operation{
 	{Name: wire.OpForkExecExit, Rounds: 5, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
 		return regs.Execs(m, wire.EndingProgram)
 	}},
+	{Name: wire.OpTracedCall, Rounds: 50, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+		return regs.TracedCalls(m)
+	}},
 	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
 	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, otherMM)},
 }

@@ -83,6 +83,13 @@ func Execs(m *Memory, path string) (loop, empty Loop) {
 	return loop, func(n, _ int) (uint64, error) { return execsEmpty(uint64(n), k), nil }
 }
 
+// TracedCalls returns the loop in which a small process traces another: a round is a null
+// call, where the tracer stops it as it begins and as it ends (PTRACE_SYSCALL, wait4).
+func TracedCalls(m *Memory) (loop, empty Loop) {
+	k, loop := newMaker(m, programTrace, "")
+	return loop, func(n, _ int) (uint64, error) { return tracesEmpty(uint64(n), k), nil }
+}
+
 // newMaker returns a maker and the loop that runs p with it, in a process of its own for
 // each sample.
 func newMaker(m *Memory, p program, path string) (*maker, Loop) {
@@ -91,13 +98,13 @@ func newMaker(m *Memory, p program, path string) (*maker, Loop) {
 	copy(k.path[:len(k.path)-1], path)
 	k.argv[0] = layout.Word(uintptr(unsafe.Pointer(&k.path)))
 	const page = layout.PageSize
-	fork, exec, count, clone := makerText()
+	fork, exec, trace, count, clone := makerText()
 	data := uintptr(unsafe.Pointer(&perf)) &^ (page - 1)
 	stack, end := uintptr(unsafe.Pointer(unsafe.SliceData(t.stack))), uintptr(unsafe.Pointer(k))+unsafe.Sizeof(*k)
 	from := uintptr(0)
 	for i, kept := range [...]struct{ from, to uintptr }{
-		// None of the four is as long as a page.
-		{min(fork, exec, count, clone) &^ (page - 1), (max(fork, exec, count, clone) + 2*page) &^ (page - 1)},
+		// None of the five is as long as a page.
+		{min(fork, exec, trace, count, clone) &^ (page - 1), (max(fork, exec, trace, count, clone) + 2*page) &^ (page - 1)},
 		{data, (data + unsafe.Sizeof(perf) + page - 1) &^ (page - 1)},
 		{stack &^ (page - 1), (end + page - 1) &^ (page - 1)}, // stack, FS area and maker were taken in this order
 		{layout.TaskSizeMax, 0},
@@ -151,4 +158,5 @@ func pipesEmpty(n uint64, p *peer) (ticks uint64)
 func pipePeerEmpty(n uint64, p *peer) (ticks uint64)
 func forksEmpty(n uint64, k *maker) (ticks uint64)
 func execsEmpty(n uint64, k *maker) (ticks uint64)
-func makerText() (fork, exec, count, clone uintptr)
+func tracesEmpty(n uint64, k *maker) (ticks uint64)
+func makerText() (fork, exec, trace, count, clone uintptr)

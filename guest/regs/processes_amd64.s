@@ -77,19 +77,21 @@ TEXT ·pipePeerEmpty(SB), NOSPLIT, $8-24
 	MOVQ	BX, ticks+16(FP)
 	RET
 
-// func makerText() (fork, exec, count, clone uintptr)
+// func makerText() (fork, exec, trace, count, clone uintptr)
 //
 // The addresses of the code that a maker runs, countBegin's for countEnd, too, which
 // stands behind it.
-TEXT ·makerText(SB), NOSPLIT, $0-32
+TEXT ·makerText(SB), NOSPLIT, $0-40
 	LEAQ	·forkMaker(SB), AX
 	MOVQ	AX, fork+0(FP)
 	LEAQ	·execMaker(SB), AX
 	MOVQ	AX, exec+8(FP)
+	LEAQ	·traceMaker(SB), AX
+	MOVQ	AX, trace+16(FP)
 	LEAQ	·countBegin(SB), AX
-	MOVQ	AX, count+16(FP)
+	MOVQ	AX, count+24(FP)
 	LEAQ	·clone(SB), AX
-	MOVQ	AX, clone+24(FP)
+	MOVQ	AX, clone+32(FP)
 	RET
 
 // UNMAP makes a maker small. It clobbers RAX, RBX, RCX, RSI, RDI, R11 and R13.
@@ -137,6 +139,24 @@ unmap: \
 	XORL	DI, DI \
 	MOVL	$const_sysExitGroup, AX
 
+// PASSED ends a pass, and goes on with NEXT until none is left: then the maker has the
+// ticks and counts of the last.
+#define PASSED(NEXT) \
+	TICKS(BX) \
+	SUBQ	R15, BX \
+	COUNTED \
+	MOVQ	BX, maker_ticks(R12) \
+	DECQ	maker_passes(R12) \
+	JNE	NEXT \
+	MOVQ	·perf+(perfState_Begun+Counts_Cycles)(SB), AX \
+	MOVQ	AX, (maker_begun+Counts_Cycles)(R12) \
+	MOVQ	·perf+(perfState_Begun+Counts_Instructions)(SB), AX \
+	MOVQ	AX, (maker_begun+Counts_Instructions)(R12) \
+	MOVQ	·perf+(perfState_Ended+Counts_Cycles)(SB), AX \
+	MOVQ	AX, (maker_ended+Counts_Cycles)(R12) \
+	MOVQ	·perf+(perfState_Ended+Counts_Instructions)(SB), AX \
+	MOVQ	AX, (maker_ended+Counts_Instructions)(R12)
+
 // MAKER makes processes in all its passes, and leaves the ticks and counts of the last
 // in the maker at RDI. CHILD is what the child does.
 #define MAKER(CHILD) \
@@ -153,20 +173,7 @@ makes: \
 	JEQ	child \
 	JLT	failed \
 	AWAIT(SYSCALL, makes) \
-	TICKS(BX) \
-	SUBQ	R15, BX \
-	COUNTED \
-	MOVQ	BX, maker_ticks(R12) \
-	DECQ	maker_passes(R12) \
-	JNE	passes \
-	MOVQ	·perf+(perfState_Begun+Counts_Cycles)(SB), AX \
-	MOVQ	AX, (maker_begun+Counts_Cycles)(R12) \
-	MOVQ	·perf+(perfState_Begun+Counts_Instructions)(SB), AX \
-	MOVQ	AX, (maker_begun+Counts_Instructions)(R12) \
-	MOVQ	·perf+(perfState_Ended+Counts_Cycles)(SB), AX \
-	MOVQ	AX, (maker_ended+Counts_Cycles)(R12) \
-	MOVQ	·perf+(perfState_Ended+Counts_Instructions)(SB), AX \
-	MOVQ	AX, (maker_ended+Counts_Instructions)(R12) \
+	PASSED(passes) \
 	RET \
 failed: \
 	MOVQ	AX, maker_result(R12) \
@@ -231,4 +238,103 @@ TEXT ·forksEmpty(SB), NOSPLIT, $0-24
 // func execsEmpty(n uint64, k *maker) (ticks uint64)
 TEXT ·execsEmpty(SB), NOSPLIT, $0-24
 	EMPTY(EXECVE)
+	RET
+
+// TRACED lets the child at R9 go on to its next stop, and waits for that.
+#define TRACED(CALL) \
+	MOVL	$const_ptraceSyscall, DI \
+	MOVQ	R9, SI \
+	XORL	DX, DX \
+	XORL	R10, R10 \
+	MOVL	$const_sysPtrace, AX \
+	CALL \
+	MOVQ	R9, DI \
+	LEAQ	maker_status(R12), SI \
+	MOVL	$const_sysWait4, AX \
+	CALL \
+	CMPL	maker_status(R12), $const_stoppedAtCall \
+	JNE	ended
+
+// traceMaker is the program of a process that traces a child, whose calls are null calls. RDI
+// holds the maker.
+TEXT ·traceMaker(SB), NOSPLIT|NOFRAME, $0-0
+	SELECT
+	UNMAP
+	MOVL	$const_sysFork, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	child
+	JLT	failed
+	MOVQ	AX, R9
+	MOVQ	AX, DI // until it stops itself
+	LEAQ	maker_status(R12), SI
+	XORL	DX, DX
+	XORL	R10, R10
+	MOVL	$const_sysWait4, AX
+	SYSCALL
+	TRACED(SYSCALL) // its first null call begins
+passes:
+	MOVQ	peer_rounds(R12), R13
+	COUNT
+	TICKS(R15)
+traces:
+	TRACED(SYSCALL)
+	TRACED(SYSCALL)
+	DECQ	R13
+	JNE	traces
+	PASSED(passes)
+	MOVQ	R9, DI
+	MOVL	$const_sigKill, SI
+	MOVL	$const_sysKill, AX
+	SYSCALL
+	MOVQ	R9, DI
+	LEAQ	maker_status(R12), SI
+	XORL	DX, DX
+	XORL	R10, R10
+	MOVL	$const_sysWait4, AX
+	SYSCALL
+	MOVL	$0, maker_status(R12)
+	RET
+failed:
+	MOVQ	AX, maker_result(R12)
+ended:
+	RET
+child:
+	XORL	SI, SI
+	MOVL	$const_ptraceTraceMe, DI
+	MOVL	$const_sysPtrace, AX
+	SYSCALL
+	MOVL	$const_sysGetpid, AX
+	SYSCALL
+	MOVL	AX, DI
+	MOVL	$const_sigStop, SI
+	MOVL	$const_sysKill, AX
+	SYSCALL
+null:
+	MOVL	$const_sysGetppid, AX
+	SYSCALL
+	JMP	null
+
+// func tracesEmpty(n uint64, k *maker) (ticks uint64)
+//
+// The tracer's loop without its SYSCALLs, with the child's two instructions in each round.
+TEXT ·tracesEmpty(SB), NOSPLIT, $0-24
+	MOVQ	n+0(FP), R13
+	MOVQ	k+8(FP), R12
+	MOVL	$const_stoppedAtCall, maker_status(R12)
+	COUNT
+	TICKS(R15)
+traces:
+	TRACED(NONE)
+	TRACED(NONE)
+	MOVL	$const_sysGetppid, AX
+	JMP	null
+null:
+	DECQ	R13
+	JNE	traces
+	TICKS(BX)
+	SUBQ	R15, BX
+	COUNTED
+	MOVQ	BX, ticks+16(FP)
+ended:
 	RET

@@ -227,12 +227,22 @@ const (
 	sysWrite       = syscall.SYS_WRITE
 	sysMunmap      = syscall.SYS_MUNMAP
 	sysFork        = syscall.SYS_FORK
-	sysExecve      = syscall.SYS_EXECVE
-	sysExitGroup   = syscall.SYS_EXIT_GROUP
-	futexWait      = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
-	futexWake      = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
-	countedSignal  = syscall.SIGUSR2
-	threadFlags    = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
+	sysKill        = syscall.SYS_KILL
+	sysGetpid      = syscall.SYS_GETPID
+	sysGetppid     = syscall.SYS_GETPPID
+	sysPtrace      = syscall.SYS_PTRACE
+	ptraceTraceMe  = syscall.PTRACE_TRACEME
+	ptraceSyscall  = syscall.PTRACE_SYSCALL
+	sigStop        = int(syscall.SIGSTOP)
+	sigKill        = int(syscall.SIGKILL)
+	// stoppedAtCall is what wait4 tells of a process that has stopped at a call.
+	stoppedAtCall = int(syscall.SIGTRAP)<<8 | 0x7f
+	sysExecve     = syscall.SYS_EXECVE
+	sysExitGroup  = syscall.SYS_EXIT_GROUP
+	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
+	futexWake     = 0x81 // FUTEX_WAKE | FUTEX_PRIVATE_FLAG
+	countedSignal = syscall.SIGUSR2
+	threadFlags   = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
 		syscall.CLONE_THREAD | syscall.CLONE_SYSVSEM | syscall.CLONE_SETTLS // those of the Go runtime's own threads
 )
 

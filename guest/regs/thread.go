@@ -84,6 +84,7 @@ const (
 	programPipe
 	programFork
 	programExec
+	programTrace
 	programs // their number
 )
 

@@ -24,6 +24,7 @@ DATA programs<>+(8*const_programReadings)(SB)/8, $·readingsPeer(SB)
 DATA programs<>+(8*const_programPipe)(SB)/8, $·pipePeer(SB)
 DATA programs<>+(8*const_programFork)(SB)/8, $·forkMaker(SB)
 DATA programs<>+(8*const_programExec)(SB)/8, $·execMaker(SB)
+DATA programs<>+(8*const_programTrace)(SB)/8, $·traceMaker(SB)
 GLOBL programs<>(SB), RODATA, $(8*const_programs)
 
 // func entry(p program) uintptr

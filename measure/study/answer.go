@@ -43,6 +43,7 @@ var mentions = []mention{
 	{wire.OpPipeRoundTrip, "Pipe round trip between processes", switches},
 	{wire.OpForkExit, "Fork, exit and wait", "processes there are for a call"},
 	{wire.OpForkExecExit, "Fork, exec, exit and wait", "processes there are for a call"},
+	{wire.OpTracedCall, "Call that a tracer stops twice", "calls are traced"},
 	{wire.OpThreadSwitchFlushed, "Thread switch with the thread's and the per-CPU lines flushed", switches},
 	{wire.OpThreadSwitchMMFlushed, "Thread switch between address spaces with these lines flushed", switches},
 	{record.OpSwitchWarm, "Thread switch", switches},
