@@ -33,7 +33,7 @@ func TestCounts(t *testing.T) {
 	limits := map[string]float64{
 		"null-call": 60, "unknown-call": 60, "full-frame-call": 90, "signal-round-trip": 1200,
 		"thread-switch-yield": 250, "thread-switch-mm": 250, "thread-switch-preempted": 450, "futex-round-trip": 1200,
-		"pipe-round-trip": 2000, "fork-exit": 9500, "fork-exec-exit": 26000,
+		"pipe-round-trip": 2000, "fork-exit": 9500, "fork-exec-exit": 26000, "traced-call": 2500,
 	}
 	for _, m := range got {
 		if !m.Exact() {
@@ -80,7 +80,7 @@ func TestCountsOfSwitches(t *testing.T) {
 	run := runGuest(t, boot.Config{Variants: []stubs.Variant{base, longer}, Args: []string{"measure"}, VM: machine(t, vm.ICount)})
 	for op, switches := range map[string]float64{
 		"null-call": 0, "thread-switch-yield": 1, "thread-switch-mm": 1, "thread-switch-preempted": 1, "futex-round-trip": 2,
-		"pipe-round-trip": 2, "fork-exit": 2, "fork-exec-exit": 2,
+		"pipe-round-trip": 2, "fork-exit": 2, "fork-exec-exit": 2, "traced-call": 4,
 	} {
 		was, ok := run.Find(base.Name, op)
 		is, found := run.Find(longer.Name, op)

@@ -33,9 +33,9 @@ func needBochs(t *testing.T) vm.Config {
 // bochsDiffers is by how much Bochs counts otherwise than QEMU's icount, by
 // operation. A REP that runs its count down is an instruction more in QEMU,
 // which looks at RCX once more at the end (TestCrosscheckTicks); a signal's
-// round trip has five of them, one through two pipes four, and fork and execve clear and
+// round trip has five of them, one through two pipes four, a traced call two, and fork and execve clear and
 // copy what they make.
-var bochsDiffers = map[string]float64{"signal-round-trip": -5, "pipe-round-trip": -4, "fork-exit": -15, "fork-exec-exit": -26}
+var bochsDiffers = map[string]float64{"signal-round-trip": -5, "pipe-round-trip": -4, "fork-exit": -15, "fork-exec-exit": -26, "traced-call": -2}
 
 // isolatedDiffers is by how much more where ring 3 has a page table of its own: an
 // interrupt from there copies its frame to the thread's stack, by a REP: one in a

@@ -260,8 +260,6 @@ ancestor that wants orphans (PR_SET_CHILD_SUBREAPER), else to init. IF is 0.`,
 			MOVQ(child, heir.Children),
 			MOVQ(heirPtr, c.Parent),
 			MOVQ(sigCHLD, c.ExitSignal),
-			CMPQ(heirPtr, c.Trace.Tracer),
-			IF(E, DECQ(heir.Tracees)), // its child now
 			CMPQ(c.Threads, 0),
 			IF(E,
 				CMPQ(c.Trace.Tracer, 0), // else its tracer is told already
@@ -329,6 +327,8 @@ SA_NOCLDWAIT gets no zombie (Linux kernel/signal.c, do_notify_parent). IF is 0.`
 			TESTL(saNOCLDWAIT, child.Flags),
 			IF(E, RETURN()),
 		),
+		CMPQ(p.Trace.Tracer, 0),
+		IF(NE, DECQ(parent.Tracees)),
 		MOVQ(group, RDI),
 		CALL(processRelease),
 		RETURN(),

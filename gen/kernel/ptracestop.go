@@ -9,16 +9,11 @@ import (
 // realActions puts the base of the actions that the program of process p has set in dst.
 func realActions(p, dst Reg) Ins { return actionsBase(p, dst) }
 
-// ifNotParent runs items if RDX is not the parent of process p.
-func ifNotParent(p *layout.Process[Mem], items ...Item) Block {
-	return Block{CMPQ(RDX, p.Parent), IF(NE, items...)}
-}
-
 func traceBegin() Func {
 	p := process(RDI)
 	return FUNC("trace_begin", "trace_begin makes the process RDI one that the process RDX traces. IF is 0.",
 		MOVQ(RDX, p.Trace.Tracer),
-		ifNotParent(p, INCQ(process(RDX).Tracees)),
+		INCQ(process(RDX).Tracees),
 		MOVQ(0, p.Trace.SysGood),
 		LEAQ(Sym(tracedActions), RAX),
 		MOVQ(RAX, p.ActionsBase),
@@ -38,7 +33,7 @@ with the signal ESI, 0 for none. IF is 0.`,
 		MOVQ(process(RDI).Trace.Tracer, RDX),
 		TESTQ(RDX, RDX),
 		IF(E, RETURN()),
-		ifNotParent(p, DECQ(process(RDX).Tracees)),
+		DECQ(process(RDX).Tracees),
 		MOVQ(0, p.Trace.Tracer),
 		realActions(group, RAX),
 		MOVQ(RAX, p.ActionsBase),
@@ -61,6 +56,8 @@ func traceesEnd() Func {
 		`tracees_end lets those go on that the process RDI traces, as it ends: each with the signal
 that it has stopped at, if it is one. The parent of one that has ended is told now. IF is 0.`,
 		MOVQ(RDI, tracer),
+		CMPQ(process(tracer).Tracees, 0),
+		IF(E, RETURN()),
 		MOVQ(sched.Processes, other),
 		LOOP(
 			TESTQ(other, other),

@@ -36,7 +36,7 @@ type Process[T any] struct {
 	ChildUTime, ChildSTime T
 
 	Trace Traced[T] // by another process, with ptrace
-	// Tracees is how many processes it traces that are not its children.
+	// Tracees is how many processes it traces.
 	Tracees T
 
 	PosixTimers T                      // list by SigTimer.NextID
