@@ -146,6 +146,55 @@ func saves(t *testing.T, code []byte) int {
 	return i
 }
 
+// otherDS is a machine whose DS becomes another after some instructions.
+type otherDS struct {
+	prove.Machine
+	steps *int
+}
+
+func (m otherDS) Registers() (prove.Registers, error) {
+	r, err := m.Machine.Registers()
+	if *m.steps++; *m.steps > 10 {
+		r.DS ^= 1
+	}
+	return r, err
+}
+
+// TestOtherSelector: a selector that changes is found out.
+func TestOtherSelector(t *testing.T) {
+	n, err := stubs.ParseVariant("linux-3.19")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, err := prove.LinkAt(n, codeAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials, err := prove.NewTrials(obj, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = onCPU(obj, func(m prove.Machine) error {
+		var said []string
+		for i := range trials.Len() {
+			trial, err := trials.Run(i, otherDS{m, new(int)}, rand.New(rand.NewPCG(1, 2)))
+			if err != nil {
+				return err
+			}
+			if trial.Differs != "" {
+				said = append(said, trial.Differs)
+			}
+		}
+		if len(said) == 0 || !strings.Contains(said[0], "DS is 1, want 0 = user.DS") {
+			t.Errorf("it says %q", said)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestOtherCode: a machine that runs other code than was proved is found out.
 func TestOtherCode(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")

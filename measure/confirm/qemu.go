@@ -217,6 +217,7 @@ func (q *qemu) Registers() (prove.Registers, error) {
 	r := &q.regs
 	out := prove.Registers{
 		RIP: r.RIP, RFLAGS: uint64(r.Flags), CS: uint16(r.CS), SS: uint16(r.SS),
+		DS: uint16(r.DS), ES: uint16(r.ES), FS: uint16(r.FS), GS: uint16(r.GS),
 		FSBase: r.FSBase, GSBase: r.GSBase, OtherGSBase: r.KernelGSBase, CR3: r.CR3,
 	}
 	for i, word := range general(r) {

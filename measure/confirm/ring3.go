@@ -186,6 +186,7 @@ func (m *ring3) Registers() (prove.Registers, error) {
 	}
 	out := prove.Registers{
 		RIP: r.Rip, RFLAGS: r.Eflags&^virtualFlags | m.flags, CS: x86.KERNEL_CS, SS: x86.KERNEL_DS,
+		DS: uint16(r.Ds), ES: uint16(r.Es), FS: uint16(r.Fs), GS: uint16(r.Gs),
 		FSBase: r.Fs_base, GSBase: r.Gs_base, OtherGSBase: m.otherGS, CR3: m.cr3, SpecCtrl: m.msrs[x86.MSR_IA32_SPEC_CTRL],
 	}
 	for i, word := range generalOf(&r) {

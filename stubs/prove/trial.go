@@ -50,6 +50,7 @@ type Registers struct {
 	General                     [16]uint64 // RAX to R15, in the order of their encoding
 	RIP, RFLAGS                 uint64
 	CS, SS                      uint16
+	DS, ES, FS, GS              uint16 // only read
 	FSBase, GSBase, OtherGSBase uint64 // the last is MSR_KERNEL_GS_BASE
 	CR3                         uint64
 	SpecCtrl                    uint64 // MSR_IA32_SPEC_CTRL, if the variant promises it

@@ -261,6 +261,13 @@ func (r *runner) compare(st *state, t *traced) error {
 	r.compareFlags(st, got.RFLAGS, differs)
 	same("the base of FS", got.FSBase, st.bases[baseFS].v)
 	same("the base of GS", got.GSBase, st.bases[baseGS].v)
+	for _, s := range selectorsOf(got) {
+		w := word{v: r.userSelector(s.place)}
+		if st.selectors != nil && st.selectors[s.place].written() {
+			w = st.selectors[s.place]
+		}
+		same(segNames[s.place], s.word, w.v)
+	}
 	same("MSR_KERNEL_GS_BASE", got.OtherGSBase, st.bases[baseOther].v)
 	if r.isolated() && st.phase == inCall {
 		same("CR3", got.CR3, st.cr3)
@@ -385,7 +392,21 @@ func (r *runner) exit(t *traced) error {
 	}
 	same("the base of FS", got.FSBase, r.word(st.expect.bases[baseFS]))
 	same("the base of GS", got.GSBase, r.word(st.expect.bases[baseGS]))
+	for _, s := range selectorsOf(got) {
+		same(segNames[s.place], s.word, r.word(r.userSelector(s.place)))
+	}
 	same("MSR_KERNEL_GS_BASE", got.OtherGSBase, r.places.PerCPU)
 	r.trial.Exit = true
 	return nil
+}
+
+// selector is what a segment register holds, by the place of its name in segNames.
+type selector struct {
+	place uint8
+	word  uint64
+}
+
+// selectorsOf are the selectors that no ring has values of its own for.
+func selectorsOf(regs Registers) []selector {
+	return []selector{{segES, uint64(regs.ES)}, {segDS, uint64(regs.DS)}, {segRegFS, uint64(regs.FS)}, {segRegGS, uint64(regs.GS)}}
 }
