@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -23,6 +24,9 @@ func Rain(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint64, e
 	arrive(p, k, v, seed, true, func(a *arrivals) error { return a.rain(events) })
 }
 
+// collectEvery is the number of rounds after which memory is collected.
+const collectEvery = 500
+
 func (a *arrivals) rain(events int) error {
 	stats, err := a.fx.kernel.Stats()
 	if err != nil {
@@ -38,6 +42,9 @@ func (a *arrivals) rain(events int) error {
 	sums := map[int]*wire.Event{layout.EventNone: {Variant: a.fx.variant.Name, Kind: layout.EventNone}}
 	rounds := sums[layout.EventNone]
 	for made := 0; made < events && len(a.lost) < maxLostEvents; rounds.Made++ {
+		if rounds.Made%collectEvery == 0 {
+			runtime.GC() // init has it off
+		}
 		kind := kinds[a.fx.rng.IntN(len(kinds))]
 		e, err := a.happen(a.places[a.fx.rng.IntN(len(a.places))], kind)
 		if err != nil {
