@@ -197,6 +197,9 @@ func TestBootsBIOS(t *testing.T) {
 		},
 		{name: "CD", format: image.ISO, machine: vm.PC, drive: "-cdrom ", want: []string{entry(0)}},
 	} {
+		if tt.want[0] == series && !*allBoots {
+			continue // many starts of a BIOS, which takes a while
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b, err := kernel.File(tt.format, tt.words, nil)
