@@ -27,8 +27,9 @@ type place struct {
 	// watched is set if #DB's own handler touches the word at that address: a
 	// breakpoint on it would come again and again.
 	watched bool
-	// debug is set if #DB's handler runs the instruction, or if it is a string
-	// instruction: QEMU ends RF with its first turn.
+	// debug is set if #DB's handler runs the instruction, if it is a string
+	// instruction, as QEMU ends RF with its first turn, or if it comes again at once, as a
+	// RET does that another one returns to.
 	debug bool
 	// shadow is set after an STI that turned interrupts on: no interrupt comes yet.
 	shadow bool

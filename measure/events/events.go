@@ -37,7 +37,7 @@ var (
 	notByDebugger = []Undelivered{
 		{kindHeld, "QEMU 7.2 delivers the #DB of a data breakpoint behind MOV SS at once, where a CPU waits for one instruction"},
 		{"#DB of code or data in #DB's own handler", "it would come again and again, on the same interrupt stack"},
-		{"#DB of code at a string instruction, of data in one", "QEMU ends RF with its first turn, and stops between turns"},
+		{"#DB of code at a string instruction or at a RET that is returned to, of data in a string instruction", "QEMU ends RF with the first turn, and stops between turns"},
 		{"#MC in #MC", "a CPU shuts down (SDM volume 3, 16.3.2.2, MCIP)"},
 		{"#PF elsewhere than at a copy to ring 3", "the kernel's own memory is always mapped; where it comes is a path of its own"},
 		{"#GP elsewhere than at IRETQ", "no other instruction can raise it but SYSRETQ, which no preset lets come to one; where it comes is a path of its own"},

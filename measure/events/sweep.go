@@ -249,6 +249,9 @@ func (j *job) see(s *sweep, r gdb.Registers) error {
 		p := s.place(r)
 		if n := len(steps); n > 0 {
 			p.shadow = steps[n-1].sti && !steps[n-1].ie
+			if steps[n-1].rip == p.rip {
+				steps[n-1].debug = true
+			}
 		}
 		steps = append(steps, p)
 		if r.RIP < layout.KernelBase {
