@@ -18,7 +18,7 @@ func presets() []stubs.Variant {
 }
 
 // maxSize is what text and data of an image with all presets may take.
-const maxSize = 256 << 10
+const maxSize = 320 << 10
 
 func TestBuild(t *testing.T) {
 	im, err := Build(Config{Variants: presets()})

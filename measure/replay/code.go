@@ -84,12 +84,15 @@ type stub struct {
 	places map[int]string
 }
 
+// uncalled are the functions of a variant that are not part of a call: it is selected by one,
+// and interrupts come in by the others.
+var uncalled = []string{stubs.SyscallInit, stubs.ErrorEntry, stubs.ParanoidEntry}
+
 // stubOf takes the functions of a variant from a built kernel.
 func stubOf(obj *asm.Object, variant string) (*stub, error) {
 	s := &stub{}
 	for _, l := range obj.Listings() {
-		// The function that selects the variant is not part of a call.
-		if name, of, ok := stubs.CutFuncName(l.Name); ok && of == variant && name != stubs.SyscallInit {
+		if name, of, ok := stubs.CutFuncName(l.Name); ok && of == variant && !slices.Contains(uncalled, name) {
 			s.listings = append(s.listings, l)
 		}
 	}
