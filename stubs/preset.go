@@ -22,6 +22,8 @@ type Variant struct {
 	Edit func(*asm.Program) error
 	// Needs are the CPU features that such listings need in addition to the axes'.
 	Needs layout.Features
+	// Untraced is set if such listings have no way by a tracer, but UD2.
+	Untraced bool
 	// Place is where the entry lies.
 	Place EntryPlace
 }

@@ -144,6 +144,7 @@ func (n Variant) desc() layout.VariantDesc[any] {
 		Info:     n.Axes.info(n.Name),
 	}
 	d.Info.Needs = uint64(n.Features())
+	d.Info.Traced = word(!n.Axes.Bare && !n.Untraced)
 	switch {
 	case n.Axes.Is(TrapsSYSRET):
 		d.TrapReturn = stub(TrapReturn)

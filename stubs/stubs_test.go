@@ -18,6 +18,7 @@ func stubKernel() Program {
 	names := []string{
 		"schedule_user", "do_notify_resume", "sys_ni_syscall", "syscall_return_slowpath", "exit_to_user_mode_loop",
 		traceEnterPhase1, traceEnter, traceLeave, "x64_sys_call", "x64_sys_call_switch", "fred_event_user", "fred_event_kernel",
+		errorFromUser, errorFromKernel, paranoidBody,
 	}
 	for _, c := range layout.FullFrameCalls {
 		names = append(names, c.Handler())
@@ -25,7 +26,7 @@ func stubKernel() Program {
 	for _, name := range names {
 		p.Funcs = append(p.Funcs, FUNC(name, "", UD2()))
 	}
-	p.Data = append(p.Data, BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), BSS("x64_call_table", 8*(layout.SysCallMax+1), 64))
+	p.Data = append(p.Data, BSS("sys_call_table", 8*(layout.SysCallMax+1), 64), BSS("x64_call_table", 8*(layout.SysCallMax+1), 64), BSS(percpuArea, 64, 64))
 	return p
 }
 

@@ -19,6 +19,10 @@ const (
 	tracePhase2 = "tracesys_phase2"
 )
 
+// TracerFuncs are the functions, of the kernel and of variants, that an entry goes to for a
+// tracer.
+var TracerFuncs = []string{tracePhase1, tracePhase2, traceEnterPhase1, traceEnter, "do_syscall_64"}
+
 // tracesys is where the fast path goes then. It comes back if the tracer has gone
 // meanwhile.
 func (v Axes) tracesys(suffix string) Block {

@@ -214,6 +214,9 @@ type VariantInfo[T any] struct {
 	// OldReaders are the readers, as bits, that take the user's RSP from VariantDesc.OldRSP
 	// and from Thread.UserSP.
 	OldReaders T
+	// Traced is 1 if the variant has a way by a tracer: a call of a thread whose tracer asks
+	// for stops (PTRACE_SYSCALL) comes to UD2 otherwise.
+	Traced T
 	// Erases is 1 if ring 3 finds nothing but StackErased on the kernel stack below the
 	// frame when a call or a trap has ended.
 	Erases T

@@ -71,7 +71,7 @@ func Run(p *lines.Printer, k *control.Kernel, variants []control.Variant, seed u
 	var inTurn, floors []*series
 	for _, v := range variants {
 		for i := range all {
-			s := &series{op: all[i], own: own[i], variant: v, err: all[i].applies(k, alone)}
+			s := &series{op: all[i], own: own[i], variant: v, err: all[i].applies(k, v, alone)}
 			switch {
 			case v.Info.Bare == 0:
 				inTurn = append(inTurn, s)

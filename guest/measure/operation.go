@@ -37,6 +37,8 @@ type Needs int
 const (
 	// Control is the control interface, which Linux does not have.
 	Control Needs = 1 << iota
+	// Tracer is a way by a tracer, which a variant of one's own may lack.
+	Tracer
 	// TwoThreads is a second thread, or process, on this CPU. Such a loop makes its own
 	// rounds to warm up.
 	TwoThreads
@@ -74,7 +76,7 @@ var Operations = []Operation{
 	{Name: wire.OpForkExecExit, Rounds: 5, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
 		return regs.Execs(m, wire.EndingProgram)
 	}},
-	{Name: wire.OpTracedCall, Rounds: 50, Per: 1, Needs: TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
+	{Name: wire.OpTracedCall, Rounds: 50, Per: 1, Needs: Tracer | TwoThreads, Loops: func(m *regs.Memory, _ *control.Kernel) (loop, empty regs.Loop) {
 		return regs.TracedCalls(m)
 	}},
 	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
@@ -122,10 +124,12 @@ func prepared(list []Operation, m *regs.Memory, k *control.Kernel) []*op {
 // total returns the number of operations in a sample.
 func (o *op) total() int { return o.Rounds * o.Per }
 
-// applies returns why an operation cannot be measured here, or nil. alone reports
-// whether two threads share this CPU.
-func (o *op) applies(k *control.Kernel, alone bool) error {
+// applies returns why an operation cannot be measured here with a variant, or nil. alone
+// reports whether two threads share this CPU.
+func (o *op) applies(k *control.Kernel, v control.Variant, alone bool) error {
 	switch {
+	case o.Needs&Tracer != 0 && !k.Linux && v.Info.Traced == 0:
+		return lines.Skip("the variant has no way by a tracer")
 	case o.Needs&Control != 0 && k.Linux:
 		return lines.Skip("Linux has no control interface")
 	case o.Needs&TwoThreads != 0 && !alone:

@@ -97,7 +97,7 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 	quieten()
 	for _, o := range prepared(operations, m, k) {
 		p.Step()
-		if err := o.applies(k, alone); err != nil {
+		if err := o.applies(k, variants[first], alone); err != nil {
 			p.Result("sample: "+o.Name, err)
 			continue
 		}
@@ -126,9 +126,14 @@ func (s *sampling) streams(o *op, variants []control.Variant, first int) []*stre
 		list = append(list, &stream{label: label, variant: index, op: o.Name, rounds: o.Rounds, per: o.Per, loop: loop, warm: o.Needs&TwoThreads == 0 && index >= 0})
 	}
 	for _, v := range variants {
-		if v.Info.Bare == 0 {
-			add(v.Name, v.Index, o.loop)
+		if v.Info.Bare != 0 {
+			continue
 		}
+		if err := o.applies(s.k, v, true); err != nil {
+			s.p.Result(v.Name+": sample: "+o.Name, err)
+			continue
+		}
+		add(v.Name, v.Index, o.loop)
 	}
 	add(wire.LabelAgain, variants[first].Index, o.loop)
 	add(wire.LabelLoop, -1, o.empty)

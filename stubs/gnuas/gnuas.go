@@ -155,8 +155,9 @@ func Load(ctx context.Context, path string) (stubs.Variant, error) {
 		return stubs.Variant{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return stubs.Variant{
-		Name: name,
-		Axes: base.Axes,
+		Name:     name,
+		Axes:     base.Axes,
+		Untraced: !o.traced(),
 		Edit: func(p *asm.Program) error {
 			o.replace(p, name)
 			return nil
@@ -216,6 +217,17 @@ type object struct {
 	path    string
 	code    asm.Code
 	symbols map[string]int // the symbols in .text, with their offsets
+}
+
+// traced reports whether the file's entry, if it has one, goes anywhere for a tracer.
+func (o *object) traced() bool {
+	if _, ok := o.symbols[stubs.Entry]; !ok {
+		return true
+	}
+	return slices.ContainsFunc(o.code.Relocs, func(r asm.Reloc) bool {
+		_, here := o.symbols[r.Sym]
+		return !here && slices.Contains(stubs.TracerFuncs, r.Sym)
+	})
 }
 
 // replace puts the file's code in place of the base's functions.
