@@ -25,7 +25,7 @@ var userMapped = [][2]string{
 	{"__irqentry_start", "__irqentry_end"},
 	{"mds_verw_sel", "entry_rodata_end"},
 	{"gdt", "gdt_end"},
-	{"idt", "idt_end"},
+	{"trap_entries", "idt_end"},
 	{"percpu_tss", "percpu_end"},
 	{"trampoline_stack", "trampoline_stack_end"},
 	{"ist_stacks", "ist_stacks_end"},

@@ -29,8 +29,8 @@ func TestProve(t *testing.T) {
 			`(?m)^; bare: proved: .*\n; bare: z3 agrees: \d+ claims on paths in \d+ questions`,
 		}},
 		{"run", []string{"-confirm", "bare"}, 3, []string{
-			`(?m)^  in QEMU: 3 of 3 paths, each with a random model: \d+ instructions, 1 returns to ring 3; \d+ words and flags compared, 0 paths differ$`,
-			`(?m)^  on this CPU in ring 3: 3 of 3 paths`,
+			`(?m)^  in QEMU: 30 of 30 paths, each with a random model: \d+ instructions, \d+ returns to ring 3; \d+ words and flags compared, 0 paths differ$`,
+			`(?m)^  on this CPU in ring 3: 30 of 30 paths`,
 		}},
 		{"run, as a table", []string{"-confirm", "-format", "json", "bare"}, 0, []string{`"machine": "in QEMU",\s*"outcome": "proved",\s*"paths": 3`}},
 		{"in full", []string{"-v", "linux-3.19"}, 0, []string{
