@@ -131,7 +131,7 @@ func undeclared(c *cli.Command) (problems []string) {
 	if c.Usage == "" || strings.ContainsAny(c.Usage, "\n") || strings.HasSuffix(c.Usage, ".") {
 		problems = append(problems, "the summary is no line without a full stop")
 	}
-	for line := range strings.Lines(c.Description) {
+	for line := range strings.Lines("usage: entrylab " + c.Name + " [FLAGS] " + c.ArgsUsage + "\n" + c.Description) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
 			problems = append(problems, "a line of 81 columns or more: "+line)
 		}

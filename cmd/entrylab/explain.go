@@ -91,12 +91,12 @@ func (e *env) diffCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:      "diff",
 		Usage:     "print two variants, or what two kernels run in a call, side by side",
-		ArgsUsage: "VARIANT VARIANT | -executed SUBJECT SUBJECT [CALL [ARGUMENT...]]",
+		ArgsUsage: "VARIANT VARIANT | -executed A B [CALL [ARG...]]",
 		Metadata:  completes(variants),
-		Description: `Without -executed, the listings of two variants are compared. With it, both
-subjects run a call, as trace has it, and what they ran is compared: where code
-and data lie and which registers are used may differ. Subjects and calls are
-those of trace, and so are the flags but -format.
+		Description: `Without -executed, the listings of two variants are compared. With it, the
+subjects A and B run a call, as trace has it, and what they ran is compared:
+where code and data lie and which registers are used may differ. Subjects and
+calls are those of trace, and so are the flags but -format.
 
 Examples:
 

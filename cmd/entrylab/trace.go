@@ -44,10 +44,10 @@ func (e *env) traceCommand() *cli.Command {
 	return e.command(&cli.Command{
 		Name:      "trace",
 		Usage:     "print every instruction that a kernel runs in one system call",
-		ArgsUsage: "SUBJECT [CALL [ARGUMENT...]]",
+		ArgsUsage: "SUBJECT [CALL [ARG...]]",
 		Metadata:  completes(variants),
 		Description: `SUBJECT is a variant or a Linux kernel. CALL is a name or a number; without one
-it is getppid. An ARGUMENT is a number, or BUF for the address of 64 KiB of
+it is getppid. An ARG is a number, or BUF for the address of 64 KiB of
 zeros. Descriptor 0 is a pipe in which 4096 zeros wait.
 
 ` + kernelSubjects + `
