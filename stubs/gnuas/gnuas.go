@@ -30,6 +30,10 @@
 // int_ret_from_sys_call_irqs_off), then in the kernel: sys_call_table, schedule,
 // retint_user, the sys_ handlers.
 //
+// For a thread with TIFEntryWork the entry goes by the base's tracesys_phase1 and
+// tracesys_phase2, or by do_syscall_64. A file that names none of them, and has UD2
+// there, is measured without the call that a tracer stops.
+//
 // Offsets and constants come from the include file entrylab.inc, which is available
 // to every file (see [Include]).
 package gnuas
