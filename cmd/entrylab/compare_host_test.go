@@ -57,6 +57,15 @@ func TestCompareRunning(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
 	}
+	for i := range boots {
+		for k := range boots[i] {
+			boots[i][k].Host = "QEMU TCG CPU version 2.5+"
+		}
+	}
+	_, out, _ = played(t, "compare", "-from", resultsWith(t, slices.Concat(boots...)...))
+	if !strings.Contains(out, "\nMEANINGLESS as cycles: an emulator's clock") || !strings.Contains(out, " over processes\n") {
+		t.Errorf("of an emulated CPU it says\n%s", out)
+	}
 	if status, out, _ := played(t, "compare", "-format", "json", "-from", b, "-from", a); status != 0 || !strings.Contains(out, `"B - A": -`) {
 		t.Errorf("the other way round: status %d\n%s", status, out)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/near"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/report"
@@ -25,18 +26,25 @@ type studyOptions struct {
 func (e *env) studyCommand() *cli.Command {
 	var o studyOptions
 	return e.command(&cli.Command{
-		Name:  "study",
-		Usage: "measure what a question asks on every engine, and print the answer as one page",
+		Name:      "study",
+		Usage:     "measure what a question asks on every engine, and print the answer as one page",
+		ArgsUsage: "[KERNEL...]",
 		Description: questionList() + `
 A file in TOML has a question of your own: docs/questions.md says how. The page
 begins with the answer. An interrupted study goes on from its results file.
+
+A KERNEL is the file of a Linux kernel, with a slash in its path, and in the
+same argument the words to boot it with. It differs in more than one axis, so it
+answers no question: engine icount counts it, and its counts stand beside the
+variants'.
 
 Examples:
 
     entrylab study
     entrylab study -question exitwork
     entrylab study -question ./mine.toml
-    entrylab study -engines icount,static -o results.jsonl`,
+    entrylab study -engines icount,static -o results.jsonl
+    entrylab study -engines icount ./vmlinuz`,
 		Flags: []cli.Flag{
 			questionFlag(&o.question),
 			&cli.StringFlag{Name: "o", Usage: "results `FILE`: each figure is appended as soon as it is measured; -: standard output, and the page goes to standard error", Value: "results.jsonl", Destination: &o.out},
@@ -93,15 +101,16 @@ func questionList() string {
 }
 
 func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int, error) {
-	if err := noArgument(args); err != nil {
-		return 0, err
-	}
-	p := e.progress()
-	defer p.done()
 	engines, err := enginesOf(o.engines)
 	if err != nil {
 		return 0, err
 	}
+	kernels, counting, err := besideVariants(ctx, args, engines)
+	if err != nil {
+		return 0, err
+	}
+	p := e.progress()
+	defer p.done()
 	q, err := study.Find(ctx, o.question)
 	if err != nil {
 		return 0, err
@@ -118,6 +127,9 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 		k.old = nil
 	}
 	out, err := k.runner(engine.Job{Subjects: q.Variants(), Study: true, Progress: p.step}, note).Run(ctx, engines...)
+	if err == nil && len(kernels) > 0 {
+		out, err = e.studyKernels(ctx, k, out, engine.Job{Kernels: kernels, Study: true, Progress: p.step}, counting, note)
+	}
 	p.done()
 	k.close(&err)
 	if err != nil {
@@ -144,6 +156,38 @@ func (e *env) runStudy(ctx context.Context, o studyOptions, args []string) (int,
 		r.Files = []string{"this run"}
 	}
 	return 0, r.Write(e.stdout)
+}
+
+// besideVariants reads the kernels that are counted beside the variants, and returns the engine
+// that counts them.
+func besideVariants(ctx context.Context, args []string, engines []engine.Engine) (kernels []*engine.Linux, counting engine.Engine, err error) {
+	if len(args) == 0 {
+		return nil, counting, nil
+	}
+	all, err := readSubjects(ctx, args, "")
+	switch {
+	case err != nil:
+		return nil, counting, err
+	case len(all.variants) > 0:
+		return nil, counting, fmt.Errorf("%s: the question names the variants; only Linux kernels stand beside them", all.variants[0].Name)
+	}
+	i := slices.IndexFunc(engines, func(en engine.Engine) bool { return en.VM == vm.ICount })
+	if i < 0 {
+		return nil, counting, fmt.Errorf("engine %s counts Linux kernels, and -engines leaves it out", vm.ICount)
+	}
+	return all.kernels, engines[i], nil
+}
+
+// studyKernels counts kernels, after what the question asks, which is in out.
+func (e *env) studyKernels(ctx context.Context, k *keeper, out engine.Outcome, job engine.Job, counting engine.Engine, note func(string)) (engine.Outcome, error) {
+	k.old = out.Records
+	var counted engine.Outcome
+	err := e.onNextMachine(&job.Machine.Machine, func() (err error) {
+		counted, err = k.runner(job, note).Run(ctx, counting)
+		return err
+	})
+	out.Records, out.Skipped = counted.Records, append(out.Skipped, counted.Skipped...)
+	return out, err
 }
 
 // enginesOf reads the list of engines.

@@ -37,7 +37,8 @@ func TestStudyBadInput(t *testing.T) {
 	}{
 		{"study: no such engine", []string{"study", "-engines", "icount,frob"}, `-engines: no engine "frob": want all, or some of icount, bochs, static, kvm, replay`},
 		{"study: engine twice", []string{"study", "-engines", "icount,icount"}, "icount is named twice"},
-		{"study: an argument", []string{"study", "linux-3.19"}, `takes no argument but flags, got "linux-3.19"`},
+		{"study: a variant", []string{"study", "linux-3.19"}, "linux-3.19: the question names the variants; only Linux kernels stand beside them"},
+		{"study: no kernel", []string{"study", text}, "is not a Linux kernel image"},
 		{"study: no folder", []string{"study", "-o", filepath.Join(missing, "r")}, "no such file or directory"},
 		{"study: foreign file", []string{"study", "-o", text}, "text:1: invalid character 'h'"},
 		{"report: nothing", []string{"report"}, "want results files"},
@@ -75,6 +76,25 @@ func TestStudyFullDisk(t *testing.T) {
 	status, stdout, stderr := played(t, "study", "-engines", "icount", "-o", "/dev/full")
 	if status != exitError || stdout != "" || !strings.Contains(stderr, "could not be written") || !strings.Contains(stderr, "no space left on device") {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+}
+
+// TestStudyKernel: a real kernel is counted beside the variants of a question, once, and its
+// counts are on the page.
+func TestStudyKernel(t *testing.T) {
+	need.QEMU(t)
+	kernel := need.Linux(t)
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	study := []string{"study", "-question", "exitwork", "-engines", "icount", "-o", path, kernel}
+	status, page, said := played(t, study...)
+	if status != 0 || !regexp.MustCompile(`Linux \d\S+ .*\d`).MatchString(page) {
+		t.Fatalf("status %d: %s\n%s", status, said, page)
+	}
+	if status, again, said := played(t, study...); status != 0 || again != page || strings.Count(said, "all figures exist already") != 3 {
+		t.Errorf("once more: status %d, another page: %v, %s", status, again != page, said)
+	}
+	if status, _, said := played(t, "study", "-engines", "static", "-o", path, kernel); status != exitError || !strings.Contains(said, "engine icount counts Linux kernels, and -engines leaves it out") {
+		t.Errorf("status %d, %s", status, said)
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/entrylab/entrylab/boot"
@@ -14,17 +15,22 @@ import (
 
 // followed returns a step for each real kernel: in one boot it is checked, counted, and a
 // null call of it is followed for the phases. As many boots as this host has CPUs run at
-// the same time, from the first step on.
+// the same time, from the first step on. In a study, one whose counts exist already is
+// not booted.
 func followed(ctx context.Context, list []*target) ([]Step, error) {
 	type result struct {
 		path trace.Path
 		run  *boot.Run
 	}
 	turns := make(chan struct{}, runtime.NumCPU())
-	machines := make([]vm.Config, len(list))
+	machines, done := make([]vm.Config, len(list)), make([]bool, len(list))
 	var waits []func() (result, error)
 	start := func(ctx context.Context) {
 		for i := range list {
+			if done[i] {
+				waits = append(waits, nil)
+				continue
+			}
 			waits = append(waits, begin(func() (result, error) {
 				turns <- struct{}{}
 				defer func() { <-turns }()
@@ -44,10 +50,11 @@ func followed(ctx context.Context, list []*target) ([]Step, error) {
 		if err != nil {
 			return nil, err
 		}
+		done[i] = t.job.Study && slices.ContainsFunc(t.job.old, func(r record.Record) bool { return r.Variant == t.linux.name && Same(r.Config, c) })
 		steps = append(steps, Step{
 			Title:  t.linux.name,
 			Config: c,
-			Done:   func([]record.Record) bool { return false },
+			Done:   func([]record.Record) bool { return done[i] },
 			Run: func(ctx context.Context, out Out) (failed error) {
 				if waits == nil {
 					var running context.Context
@@ -55,9 +62,9 @@ func followed(ctx context.Context, list []*target) ([]Step, error) {
 					start(running)
 				}
 				defer func() { // the other machines must be gone, too
-					if last := i == len(list)-1; last || failed != nil {
+					if last := !slices.Contains(done[i+1:], false); last || failed != nil {
 						stop()
-						for _, wait := range waits {
+						for _, wait := range slices.DeleteFunc(slices.Clone(waits), func(wait func() (result, error)) bool { return wait == nil }) {
 							wait() // its error is reported by its step, or is that it was stopped
 						}
 					}

@@ -130,6 +130,7 @@ func (p Page) Document() *table.Document {
 		}
 		out.Add(table.Of(text))
 		p.tails(out, e)
+		p.kernels(out, e)
 	}
 	p.numbers(out)
 	out.Add(table.Space)
@@ -303,4 +304,33 @@ func (p Page) tails(out *table.Document, of string) {
 	if len(rows) > 1 {
 		out.Add(table.Space, table.Line("%s: what the slowest of single operations took above the median one, in %s", of, p.Unit(of)), table.Of(rows))
 	}
+}
+
+// kernels adds what the operations of real kernels cost by an engine, beside those of the
+// question's variants. They have no differences, as a kernel differs in more than one axis.
+func (p Page) kernels(out *table.Document, e string) {
+	real := slices.DeleteFunc(p.Variants(), func(v string) bool {
+		return p.Axes(v) != "" || v == engine.Control || wire.IsControl(v) || len(p.Records(analysis.Column{Engine: e}, v, wire.OpNullCall)) == 0
+	})
+	if len(real) == 0 {
+		return
+	}
+	ops := slices.DeleteFunc(p.Ops(e), func(op string) bool { return record.IsPart(op) })
+	head := []string{""}
+	for _, op := range ops {
+		head = append(head, engine.OperationOf(op).Short)
+	}
+	rows := [][]string{head}
+	for _, v := range slices.Concat(p.Question.planned(), real) {
+		row := []string{v}
+		for _, op := range ops {
+			cell := "-"
+			if records := p.Records(analysis.Column{Engine: e}, v, op); len(records) > 0 {
+				cell = analysis.Cost(records)
+			}
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	out.Add(table.Space, table.Line("%s: %s of each operation, of Linux kernels beside the variants", e, p.Unit(e)), table.Of(rows))
 }

@@ -300,10 +300,9 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	if on == "" {
 		on = c.Config.Host
 	}
-	d.Add(Line("engine %s, on %s, %d %ss", e.Name, on, c.Units, e.Sample), Space)
-	if why := e.MeaninglessOn(c.Config.Host); why != "" {
-		d.Add(Line("MEANINGLESS as cycles: %s", why), Space)
-	}
+	d.Add(Line("engine %s, on %s, %d %ss", e.Name, on, c.Units, e.Sample))
+	d.meaningless(e, c.Config.Host)
+	d.Add(Space)
 	// Boots have a line of their own for the floor, which has no difference.
 	variants := slices.DeleteFunc(slices.Clone(c.Variants), func(v string) bool { return v == wire.Floor && c.Booted != nil })
 	for _, v := range variants[1:] {
@@ -352,6 +351,21 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	d.controls(c)
 	d.vulnerabilities(c)
 	d.Add(Space, Block{Notes: c.Notes})
+}
+
+// several is the plural of a unit of resampling.
+func several(unit string) string {
+	if strings.HasSuffix(unit, "s") {
+		return unit + "es"
+	}
+	return unit + "s"
+}
+
+// meaningless says why the engine's cycles on a host are not those of a CPU, if so.
+func (d *Document) meaningless(e engine.Engine, host string) {
+	if why := e.MeaninglessOn(host); why != "" {
+		d.Add(Space, Line("MEANINGLESS as cycles: %s", why))
+	}
 }
 
 // tails adds what the slowest of single operations took, where the engine timed these.
@@ -437,7 +451,7 @@ func (d *Document) controls(c *analysis.Comparison) {
 	if forms {
 		head = append(head, "form")
 	}
-	rows := [][]string{append(head, "must be", "was", "over "+c.Engine.Sample+"s")}
+	rows := [][]string{append(head, "must be", "was", "over "+several(c.Engine.Sample))}
 	for _, k := range c.Controls {
 		row := []string{k.Name + ", " + c.Engine.Title(k.Op)}
 		if forms {

@@ -14,8 +14,9 @@ func Ran(e engine.Engine, ran *engine.Ran) *Document {
 	d := &Document{Title: "entrylab compare, engine " + e.Name}
 	c := ConfigOf(ran.Records[0].Config)
 	d.Config = &c
-	d.Add(Line("engine %s, %s, on %s", e.Name, analysis.ShortKernel(ran.Kernel), ran.Records[0].Host), Line("%s", ran.Disturbed), Space,
-		Line("%s per operation, %s; the mean and the range of %d processes", record.Cycles, e.Includes, engine.HostProcesses), Space)
+	d.Add(Line("engine %s, %s, on %s", e.Name, analysis.ShortKernel(ran.Kernel), ran.Records[0].Host), Line("%s", ran.Disturbed))
+	d.meaningless(e, ran.Records[0].Host)
+	d.Add(Space, Line("%s per operation, %s; the mean and the range of %d processes", record.Cycles, e.Includes, engine.HostProcesses), Space)
 	t := &Table{Name: "costs", Head: []string{"", record.Cycles, "range"}}
 	for _, op := range e.Ops {
 		var values []float64
@@ -42,6 +43,7 @@ func Running(r *analysis.Running) *Document {
 		d.Add(Line("%s", r.Headline(k+1)))
 	}
 	d.Add(Line("engine %s, on %s, %s", r.Engine.Name, r.Booted.Config.Host, r.Sequence()))
+	d.meaningless(r.Engine, r.Booted.Config.Host)
 	for k, name := range r.Kernels {
 		d.Add(Line("    %s: %s", analysis.Letter(k), name))
 	}
