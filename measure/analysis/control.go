@@ -41,7 +41,7 @@ func refusal(e engine.Engine, controls []Control, failed ...string) error {
 		switch {
 		case c.Op != nullCall:
 		case c.wrong():
-			wrong = append(wrong, fmt.Sprintf("%s reads %v cycles over %d %ss, want %g ±%g", c.Name, c.Estimate, c.Estimate.N, e.Sample, c.Truth, stats.Resolution))
+			wrong = append(wrong, fmt.Sprintf("%s reads %v cycles over %d %s, want %g ±%g", c.Name, c.Estimate, c.Estimate.N, stats.Several(e.Sample), c.Truth, stats.Resolution))
 			noisy = noisy || c.Truth == 0 || c.uncertain()
 		case c.Name == engine.Again:
 			calm = fmt.Sprintf("; %s reads %v, so noise is not the reason", c.Name, c.Estimate)

@@ -20,6 +20,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 )
 
 // The band of the sorted samples whose mean is a placement's figure. Whatever
@@ -298,6 +299,14 @@ func student(df int) float64 {
 // interval.
 const Resolution = 0.3
 
+// Several returns the plural of a unit of resampling: processes, boots.
+func Several(unit string) string {
+	if strings.HasSuffix(unit, "s") {
+		return unit + "es"
+	}
+	return unit + "s"
+}
+
 // RefusedError means that a known difference was measured wrong, or that there are too
 // few samples to tell. The unknown differences then cannot be trusted.
 type RefusedError struct {
@@ -310,7 +319,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return "these " + e.Unit + "s are refused: " + e.Reason + "; nothing can be said about the variants" + e.Advice
+	return "these " + Several(e.Unit) + " are refused: " + e.Reason + "; nothing can be said about the variants" + e.Advice
 }
 
 // String returns the estimate with half its interval.

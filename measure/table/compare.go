@@ -353,14 +353,6 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	d.Add(Space, Block{Notes: c.Notes})
 }
 
-// several is the plural of a unit of resampling.
-func several(unit string) string {
-	if strings.HasSuffix(unit, "s") {
-		return unit + "es"
-	}
-	return unit + "s"
-}
-
 // meaningless says why the engine's cycles on a host are not those of a CPU, if so.
 func (d *Document) meaningless(e engine.Engine, host string) {
 	if why := e.MeaninglessOn(host); why != "" {
@@ -451,7 +443,7 @@ func (d *Document) controls(c *analysis.Comparison) {
 	if forms {
 		head = append(head, "form")
 	}
-	rows := [][]string{append(head, "must be", "was", "over "+several(c.Engine.Sample))}
+	rows := [][]string{append(head, "must be", "was", "over "+stats.Several(c.Engine.Sample))}
 	for _, k := range c.Controls {
 		row := []string{k.Name + ", " + c.Engine.Title(k.Op)}
 		if forms {
