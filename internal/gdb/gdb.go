@@ -195,8 +195,22 @@ func breakpoints(what string, addrs []uint64) (packets []string) {
 }
 
 // Detach lets the machine continue by itself. All breakpoints must be removed before: QEMU
-// would stop at one with nobody there to see it.
-func (s *Stub) Detach() error { return s.order("D") }
+// would stop at one with nobody there to see it. The answer is not acknowledged: by then the
+// machine may have ended, and the connection with it.
+func (s *Stub) Detach() error {
+	const packet = "D"
+	if _, err := fmt.Fprintf(s.w, "$%s#%02x", packet, sum(packet)); err != nil {
+		return err
+	}
+	if err := s.taken(packet); err != nil {
+		return err
+	}
+	answer, err := s.packet()
+	if err != nil {
+		return err
+	}
+	return accepted([]string{packet}, []string{answer})
+}
 
 // Registers holds the CPU's registers except those of the x87 unit and the vectors.
 type Registers struct {

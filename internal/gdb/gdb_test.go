@@ -82,6 +82,15 @@ func TestSent(t *testing.T) {
 	}
 }
 
+// TestDetach: what the machine answers is not acknowledged, as it may have ended.
+func TestDetach(t *testing.T) {
+	var sent strings.Builder
+	s := &Stub{&sent, bufio.NewReader(strings.NewReader(packet("OK")))}
+	if err := s.Detach(); err != nil || sent.String() != "$D#44" {
+		t.Errorf("sent %q and %v", sent.String(), err)
+	}
+}
+
 // TestTogether: words that follow each other are read and written at once, with the
 // registers, and before a step.
 func TestTogether(t *testing.T) {
