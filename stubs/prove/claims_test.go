@@ -242,6 +242,7 @@ func TestClaims(t *testing.T) {
 		{"a retpoline to another number's handler", byRetpoline, broken.Edit("do_syscall_64", asm.MOVL(asm.R14, asm.RSI), asm.MOVL(asm.RDX, asm.RSI)), Refuted, "the handler is that of the call's number"},
 		{"a retpoline without the frame", byRetpoline, broken.Edit("do_syscall_64", asm.ANDL(asm.RCX, asm.RSI), asm.ANDL(asm.RCX, asm.RSI), asm.XORL(asm.RDI, asm.RDI)), Refuted, "the handler gets its argument in RDI"},
 		{"retpolines to handlers that take the frame", byRetpoline, none, Proved, ""},
+		{"a stop where a tracer is to be told of a call's end", "linux-7.0", broken.Edit("do_syscall_64", asm.CALL("syscall_trace_leave"), asm.UD2()), Refuted, "the stop is only for work that nothing asks for"},
 		{"work not looked for in line", "linux-7.0", broken.Edit("do_syscall_64", asm.JNE("exit_work_loop")), Refuted, "no work is pending"},
 
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},

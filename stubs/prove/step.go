@@ -392,11 +392,7 @@ func (m *machine) jump(st *state, in *inst) {
 
 // trap runs UD2, which marks a place that a variant must not reach.
 func (m *machine) trap(st *state) {
-	asked, goal := m.wasWork(st, layout.TIFEntryWork, true), m.workThere(st, layout.TIFEntryWork)
-	if m.byFrame() {
-		goal = nowhere
-		asked = m.wasWork(st, layout.TIFNever, true) || m.at(st).some(m.s.callWork.value(), layout.SyscallWorkEnter|layout.SyscallWorkExit)
-	}
+	asked, goal := m.byFrame() && m.wasWork(st, layout.TIFNever, true), nowhere
 	if st.phase != inCall {
 		asked, goal = false, nowhere
 	}
