@@ -45,6 +45,7 @@ type subject struct {
 	axes     stubs.Axes
 	promises stubs.Promises
 	needs    layout.Features
+	untraced bool     // the variant has no way by a tracer: no call is traced
 	rets     []uint64 // addresses of the return thunk's RETs, through which all others go
 	forgets  uint64   // address of the RET that the entry has the CPU forget; 0: none
 	promise  promise

@@ -155,7 +155,7 @@ func Object(obj *asm.Object, n stubs.Variant) (*Proof, error) {
 // newSubject finds a variant in a linked program.
 func newSubject(obj *asm.Object, n stubs.Variant) (*subject, error) {
 	s := &subject{
-		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(), needs: n.Features(),
+		name: n.Name, base: n.Name, axes: n.Axes, promises: n.Axes.Promises(), needs: n.Features(), untraced: n.Untraced,
 		kernel: map[uint64]*function{}, names: map[uint64]string{}, s: newSymbols(),
 	}
 	if n.Edit != nil {

@@ -77,8 +77,14 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		}
 		return fmt.Sprintf("(and (= (bvadd %s #x0010) %s) (= (bvadd %s #x0008) %s))", base, literal(x86.USER_CS, 16), base, literal(x86.USER_DS, 16)), true
 	case claimTrap:
-		if o.byFrame() {
-			return not(clearIn(sh.seen, layout.TIFNever)), true
+		never, entry := clearIn(sh.seen, layout.TIFNever), clearIn(sh.seen, layout.TIFEntryWork)
+		switch {
+		case o.byFrame() && o.untraced:
+			return fmt.Sprintf("(not (and %s %s))", never, clearIn(o.value(o.s.callWork.value()), layout.SyscallWorkEnter|layout.SyscallWorkExit)), true
+		case o.byFrame():
+			return not(never), true
+		case o.untraced:
+			return not(entry), true
 		}
 		return "false", true
 	case claimEntryWork:

@@ -392,11 +392,16 @@ func (m *machine) jump(st *state, in *inst) {
 
 // trap runs UD2, which marks a place that a variant must not reach.
 func (m *machine) trap(st *state) {
-	asked, goal := m.byFrame() && m.wasWork(st, layout.TIFNever, true), nowhere
-	if st.phase != inCall {
-		asked, goal = false, nowhere
+	asked, goal := false, nowhere
+	switch {
+	case st.phase != inCall:
+	case m.byFrame():
+		asked = m.wasWork(st, layout.TIFNever, true) ||
+			m.untraced && m.at(st).some(m.s.callWork.value(), layout.SyscallWorkEnter|layout.SyscallWorkExit)
+	case m.untraced:
+		asked, goal = m.wasWork(st, layout.TIFEntryWork, true), m.workThere(st, layout.TIFEntryWork)
 	}
-	if m.checkThat(st, claimTrap, 0, nil, asked, goal, m.gotWork(st, "TIFEntryWork")) {
+	if m.checkThat(st, claimTrap, 0, nil, asked, goal, m.gotWork(st, "work that nothing asks for")) {
 		m.end(st)
 	}
 }
