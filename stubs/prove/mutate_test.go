@@ -336,4 +336,4 @@ func TestMutants(t *testing.T) {
 }
 
 // sampleOf is how many mutants one of the sample stands for.
-const sampleOf = 200
+const sampleOf = 500
