@@ -40,7 +40,7 @@ const (
 	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
 
 	left70    = "the files of 7.0 itself, of which those of the months before were read; what CONFIG_RSEQ adds to an exit, which is nothing without CONFIG_LOCKDEP"
-	left70CPU = "7.0's own choice by CPU: it is 6.12.117's, which has the same mitigations"
+	left70CPU = "7.0's own choice by CPU, which was not read: it is that of 6.12.117"
 
 	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"
 	leftDirect    = "a direct call of amd64_syscall: here the handler is called through Linux's table"
