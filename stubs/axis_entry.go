@@ -117,14 +117,7 @@ PtRegs, on any stack, IF is 0, and no work is left.`,
 func (v Axes) fredSave() Block {
 	return Block{
 		PUSHQ(RDI).Is(pt.DI),
-		PUSHQ(RSI).Is(pt.SI),
-		PUSHQ(RDX).Is(pt.DX),
-		PUSHQ(RCX).Is(pt.CX),
-		PUSHQ(RAX).Is(pt.AX),
-		PUSHQ(R8).Is(pt.R8),
-		PUSHQ(R9).Is(pt.R9),
-		PUSHQ(R10).Is(pt.R10),
-		PUSHQ(R11).Is(pt.R11),
+		pushScratch(),
 		v.pushRest(),
 		v.at(FrameBuilt),
 	}

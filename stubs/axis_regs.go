@@ -57,16 +57,35 @@ func (v Axes) pushRest() Block {
 	case v.Is(RegsRoom):
 		return Block{SUBQ(restSize, RSP).C("room for bx bp r12-r15")}
 	case v.savesAll():
-		return Block{
-			PUSHQ(RBX).Is(pt.BX),
-			PUSHQ(RBP).Is(pt.BP),
-			PUSHQ(R12).Is(pt.R12),
-			PUSHQ(R13).Is(pt.R13),
-			PUSHQ(R14).Is(pt.R14),
-			PUSHQ(R15).Is(pt.R15),
-		}
+		return pushCalleeSaved()
 	}
 	return nil
+}
+
+// pushScratch pushes the registers that a function may clobber, below di.
+func pushScratch() Block {
+	return Block{
+		PUSHQ(RSI).Is(pt.SI),
+		PUSHQ(RDX).Is(pt.DX),
+		PUSHQ(RCX).Is(pt.CX),
+		PUSHQ(RAX).Is(pt.AX),
+		PUSHQ(R8).Is(pt.R8),
+		PUSHQ(R9).Is(pt.R9),
+		PUSHQ(R10).Is(pt.R10),
+		PUSHQ(R11).Is(pt.R11),
+	}
+}
+
+// pushCalleeSaved pushes the registers that a function must keep, below r11.
+func pushCalleeSaved() Block {
+	return Block{
+		PUSHQ(RBX).Is(pt.BX),
+		PUSHQ(RBP).Is(pt.BP),
+		PUSHQ(R12).Is(pt.R12),
+		PUSHQ(R13).Is(pt.R13),
+		PUSHQ(R14).Is(pt.R14),
+		PUSHQ(R15).Is(pt.R15),
+	}
 }
 
 // loadRest restores the callee-saved registers at the fast exit.

@@ -146,6 +146,16 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// onHost runs the program on this host, where what it expects must hold, too.
+func onHost(t *testing.T, path string) {
+	t.Run("host", func(t *testing.T) {
+		t.Parallel()
+		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
 // foreignLinux boots Linux on the CPU, if one is named, with the program as init.
 func foreignLinux(t *testing.T, path, cpu string) {
 	data, err := boot.Initramfs(t.Context(), path)

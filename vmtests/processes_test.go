@@ -37,12 +37,7 @@ func processVariants(t *testing.T) []stubs.Variant {
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "processes")
-	t.Run("host", func(t *testing.T) {
-		t.Parallel()
-		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
+	onHost(t, path)
 	for _, v := range processVariants(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
@@ -101,12 +96,7 @@ func TestExecs(t *testing.T) {
 			reportParts(t, res, console)
 		})
 	}
-	t.Run("host", func(t *testing.T) {
-		t.Parallel()
-		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
+	onHost(t, path)
 	if *allPrograms {
 		t.Run("Linux", func(t *testing.T) {
 			t.Parallel()

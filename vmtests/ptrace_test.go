@@ -60,12 +60,7 @@ func TestProcFiles(t *testing.T) {
 func TestPtrace(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "ptrace")
-	t.Run("host", func(t *testing.T) {
-		t.Parallel()
-		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
+	onHost(t, path)
 	for _, v := range processVariants(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
@@ -81,12 +76,7 @@ func TestPtrace(t *testing.T) {
 func TestPtraceCalls(t *testing.T) {
 	t.Parallel()
 	path := cProgram(t, "ptrace_calls")
-	t.Run("host", func(t *testing.T) {
-		t.Parallel()
-		if out, err := exec.CommandContext(t.Context(), path).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
+	onHost(t, path)
 	if *allPrograms {
 		t.Run("Linux", func(t *testing.T) {
 			t.Parallel()

@@ -202,17 +202,7 @@ the kernel cannot boot, the string at ESI, and ends the machine.`,
 		),
 		POPL(RSI),
 		unlessDebugcon(),
-		MOVL(layout.DebugconPort, RDX),
-		LOOP(
-			LODSB(),
-			TESTB(RAX, RAX),
-			BREAK(E),
-			OUTB(),
-		),
-		MOVL(layout.ExitBoot, RAX),
-		MOVL(layout.DebugExitPort, RDX),
-		OUTL(),
-		LOOP(CLI(), HLT()),
+		logAndExit(),
 		UD2(),
 	)
 	start.Bits, setPage.Bits, stop.Bits = 32, 32, 32

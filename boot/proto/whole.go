@@ -35,18 +35,26 @@ func kernelWhole() Block {
 			MOVQ(RSP, R14),
 			CALL("efi_say"),
 			LEAQ(RSP.At(len("\r\n")), RSI),
-			MOVL(layout.DebugconPort, RDX),
-			LOOP(
-				LODSB(),
-				TESTB(RAX, RAX),
-				BREAK(E),
-				OUTB(),
-			),
-			MOVL(layout.ExitBoot, RAX),
-			MOVL(layout.DebugExitPort, RDX),
-			OUTL(),
-			LOOP(CLI(), HLT()),
+			logAndExit(),
 		),
+	}
+}
+
+// logAndExit writes the text at RSI to the debug console and ends the machine, in 32-bit and
+// in 64-bit code. It does not return.
+func logAndExit() Block {
+	return Block{
+		MOVL(layout.DebugconPort, RDX),
+		LOOP(
+			LODSB(),
+			TESTB(RAX, RAX),
+			BREAK(E),
+			OUTB(),
+		),
+		MOVL(layout.ExitBoot, RAX),
+		MOVL(layout.DebugExitPort, RDX),
+		OUTL(),
+		LOOP(CLI(), HLT()),
 	}
 }
 
