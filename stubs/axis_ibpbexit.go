@@ -20,7 +20,7 @@ var _ = Register(Axis{
 			// Linux 6.12: arch/x86/include/asm/entry-common.h,
 			// arch_exit_to_user_mode_prepare (x86_ibpb_exit_to_user).
 			Value: IBPBExitTested, Since: "Linux 6.17",
-			Doc: "it looks whether a guest has run since the last exit, and if so writes IBPB. The kernel here has no guests, so the test is what each call pays, and in the place of the write is a stop",
+			Doc: "it looks whether a guest has run since the last exit, and if so writes IBPB. The kernel here has no guests: the test is what each call pays, and behind it is no write",
 		},
 	},
 })
