@@ -46,11 +46,15 @@ func (m *machine) clobberRegs(st *state, f *function) {
 	st.cond = condition{}
 }
 
-// returnFrom pops the return address and goes there.
+// returnFrom pops the return address and goes there, unless a state like this one has
+// gone there already.
 func (m *machine) returnFrom(st *state) {
 	i, ok := st.cell(st.regs[rSP].v)
 	if !ok {
 		m.undecided(st, claimTarget, "the return address is not on the stack")
+		return
+	}
+	if m.again(st) {
 		return
 	}
 	m.returnTo(st, m.readCell(st, i))

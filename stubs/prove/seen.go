@@ -8,10 +8,11 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-// A path back to ring 3 may look for work, have it done and look again, without end.
-// So the machine remembers the states behind such work. If a state differs from an
-// earlier one only in the names of its unknowns, what followed from the earlier one
-// proves the same for it, and the path ends.
+// A path back to ring 3 may look for work, have it done and look again, without end; and
+// many paths are the same from the return of a handler on, as that has left nothing of
+// what they differed in. So the machine remembers the states in which functions of the
+// kernel return. If a state differs from an earlier one only in the names of its unknowns,
+// what followed from the earlier one proves the same for it, and the path ends.
 
 // again reports whether a state like this one has been here before, and remembers it
 // if not. It drops the facts on which nothing depends any more.

@@ -121,9 +121,7 @@ func (m *machine) tracedExit(st *state, f *function) {
 	st.work, st.stale = symbol("thread.Flags", false).value(), st.irq != off
 	st.note("a tracer edits the frame")
 	m.edit(st, f, layout.SlotsAll)
-	if !m.again(st) {
-		m.returnFrom(st)
-	}
+	m.returnFrom(st)
 }
 
 // tracerCalled checks what both stops at a call have in common.

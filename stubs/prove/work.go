@@ -37,9 +37,7 @@ func (m *machine) schedule(st *state, f *function) {
 	t := symbol("thread.Flags", false)
 	st.work, st.stale = t.value(), st.irq != off
 	m.given(st, m.isSet(m.ts.and(t.value(), layout.TIFNeedResched)), true)
-	if !m.again(st) {
-		m.returnFrom(st)
-	}
+	m.returnFrom(st)
 }
 
 // notify is do_notify_resume: it delivers signals, for which it may edit any slot
@@ -61,9 +59,7 @@ func (m *machine) notify(st *state, f *function) {
 	// What it puts in the frame is anything, so also what was there.
 	st.note(f.name + " delivers a signal")
 	m.edit(st, f, layout.SlotsAll)
-	if !m.again(st) {
-		m.returnFrom(st)
-	}
+	m.returnFrom(st)
 }
 
 // work is syscall_return_slowpath: it lets other threads run and delivers
