@@ -19,24 +19,30 @@ TEST := go test -timeout 3h
 # The packages whose tests have golden files, and so the flag -update.
 GOLDEN = $(shell grep -rl --include='*_test.go' '/internal/golden"' . | xargs -r dirname | sort -u)
 
-.PHONY: run test pages results nightly disturb crosscheck boots test-kvm programs events rain fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
+.PHONY: run test lint check pages results nightly disturb crosscheck boots test-kvm programs events rain fuzz bench reproduce golden man release newcomer fmt clean deps prove-all qemu linux mutants intervals study baseline certified
 
 # Generate an image, boot it, and compare the old entry path with the new one.
 run: qemu
 	go run ./cmd/entrylab compare linux-3.19 heukelum-v2
 
-# All checks: vet, linters, and every test, with the machines they boot. None is
-# taken from the cache, which does not know of the programs that tests build.
+# All checks: vet, linters, and every test, with the machines they boot; the linters
+# beside the tests, as neither keeps all CPUs busy. No test is taken from the
+# cache, which does not know of the programs that tests build.
 # go test vets nothing: go vet has, with all that it would.
 # A missing tool fails its test; what the host itself lacks is listed at the end
 # with the tests that were skipped for it (internal/need).
 test: deps linux
+	@$(MAKE) --no-print-directory -j2 lint check
+
+lint:
 	go vet ./...
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
 		{ echo "not formatted (make fmt does it):" $$files >&2; exit 1; }
 	$(TOOL) staticcheck ./...
 	$(TOOL) actionlint .github/workflows/*.yml examples/lab/github.yml
 	.ci/deadcode
+
+check:
 	.ci/test $(TEST) -vet=off -count=1 ./...
 
 # Every preset in QEMU and in Bochs: the same checks, the same counts. Part of

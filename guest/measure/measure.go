@@ -25,7 +25,9 @@ import (
 )
 
 const (
-	sampleCount = 15
+	// sampleCount is odd, so that one sample is the median, and large enough that the
+	// few that the Go runtime's other threads disturb are outvoted.
+	sampleCount = 7
 	// emptyBatches is how often the empty loop is measured. The least counts, since
 	// a disturbance only adds ticks.
 	emptyBatches = 5
