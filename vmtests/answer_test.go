@@ -212,7 +212,7 @@ func TestBoots(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := machine(t, vm.TCG)
-			m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB = vm.Q35, true, vm.Stick, true, 256
+			m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB, m.Reboots = vm.Q35, true, vm.Stick, true, 256, true
 			m.Disk = filepath.Join(t.TempDir(), "stick.img")
 			if err := os.WriteFile(m.Disk, disk, 0o600); err != nil {
 				t.Fatal(err)
@@ -220,16 +220,8 @@ func TestBoots(t *testing.T) {
 			if tt.change != nil {
 				tt.change(t, volume(t, m.Disk))
 			}
-			line, err := vm.CommandLine(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+strings.Replace(line, "-no-reboot ", "", 1))
-			var console strings.Builder
-			cmd.Stdout = &console
-			_ = cmd.Run() // the status is looked at below
-			if !strings.HasSuffix(console.String(), tt.last) || cmd.ProcessState.ExitCode() != 1 {
-				t.Errorf("QEMU ends with %v, the console is %q; want %q at its end", cmd.ProcessState, console.String(), tt.last)
+			if res, console := bootMachine(t, m); res.Outcome != vm.Exited || !strings.HasSuffix(console, tt.last) {
+				t.Errorf("the console is %q; want %q at its end\n%s", console, tt.last, res.Report())
 			}
 			fs := volume(t, m.Disk)
 			want := ""

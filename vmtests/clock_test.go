@@ -119,13 +119,15 @@ func signed(highest uint32, signature string) leaf {
 }
 
 // fakeCPUID adds a function to the kernel that answers in CPUID's place, with
-// zeros where there is no leaf. As KVM would when it is asked for its clock, it
-// fills in pvclock's words of factor and shift.
+// zeros where there is no leaf. As KVM would when it is asked for its clock and for
+// what time it took for others, it fills in pvclock's words of factor and shift, and
+// the latter.
 func fakeCPUID(leaves map[uint32]leaf, factor uint32, shift int8) func(*asm.Program) error {
 	return func(p *asm.Program) error {
 		body := asm.Block{
 			asm.MOVQ(uint64(factor)|uint64(uint8(shift))<<32, asm.RBX),
 			asm.MOVQ(asm.RBX, asm.Fields[layout.PVClock[asm.Mem]](asm.Sym("pvclock")).ScaleFlags),
+			asm.MOVQ(fakeSteal, asm.Fields[layout.KVMSteal[asm.Mem]](asm.Sym("kvm_steal")).Steal),
 		}
 		for _, n := range slices.Sorted(maps.Keys(leaves)) {
 			l := leaves[n]
@@ -139,6 +141,9 @@ func fakeCPUID(leaves map[uint32]leaf, factor uint32, shift int8) func(*asm.Prog
 		return nil
 	}
 }
+
+// fakeSteal is the time in ns that fakeCPUID's hypervisor took for others.
+const fakeSteal = 12345
 
 // TestClockTold gives the kernel CPUs and hypervisors that tell the TSC's rate,
 // or seem to.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,20 +181,21 @@ func TestBootsBIOS(t *testing.T) {
 		entry(1) + "entrylab: boot 2 of 3: the machine starts again\n" +
 		entry(2) + "entrylab: boot 3 of 3, the last one\n"
 	for _, tt := range []struct {
-		name    string
-		format  image.Format
-		machine vm.Machine
-		words   string
-		drive   string   // QEMU's option, with the image's path behind
-		want    []string // on the console, of one run after the other
+		name      string
+		format    image.Format
+		machine   vm.Machine
+		words     string
+		media     vm.Media
+		protected bool     // the medium
+		want      []string // on the console, of one run after the other
 	}{
-		{name: "disk", format: image.Disk, machine: vm.PC, drive: "-drive format=raw,file=", want: []string{series, series}},
-		{name: "BIOS disk", format: image.BIOS, machine: vm.Q35, words: layout.ControlWord, drive: "-drive format=raw,file=", want: []string{series}},
+		{name: "disk", format: image.Disk, machine: vm.PC, want: []string{series, series}},
+		{name: "BIOS disk", format: image.BIOS, machine: vm.Q35, words: layout.ControlWord, want: []string{series}},
 		{
-			name: "write-protected", format: image.Disk, machine: vm.PC, drive: "-device virtio-blk-pci,drive=disk -drive if=none,id=disk,format=raw,readonly=on,file=",
+			name: "write-protected", format: image.Disk, machine: vm.PC, protected: true,
 			want: []string{entry(0) + "entrylab: there is no further boot: the boots cannot be counted on the medium\n"},
 		},
-		{name: "CD", format: image.ISO, machine: vm.PC, drive: "-cdrom ", want: []string{entry(0)}},
+		{name: "CD", format: image.ISO, machine: vm.PC, media: vm.CD, want: []string{entry(0)}},
 	} {
 		if tt.want[0] == series && !*allBoots {
 			continue // many starts of a BIOS, which takes a while
@@ -210,16 +210,22 @@ func TestBootsBIOS(t *testing.T) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			m := machine(t, vm.TCG)
+			m.Machine, m.Media, m.Disk, m.Keep, m.Reboots = tt.machine, tt.media, path, true, true
+			if tt.protected {
+				m.Extra = []string{"-device", "virtio-blk-pci,drive=disk,bootindex=1", "-drive", "if=none,id=disk,format=raw,readonly=on,file=" + path}
+				m.Disk = filepath.Join(t.TempDir(), "empty.img")
+				if err := os.WriteFile(m.Disk, make([]byte, 1<<20), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for _, want := range tt.want {
-				line := fmt.Sprintf("qemu-system-x86_64 -M %s -cpu max -m 128 -nodefaults -display none -serial stdio -debugcon file:/dev/stderr "+
-					"-device isa-debug-exit,iobase=0xf4,iosize=4 %s%s", tt.machine, tt.drive, path)
-				cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
-				var console, log strings.Builder
-				cmd.Stdout, cmd.Stderr = &console, &log
-				_ = cmd.Run() // the status is looked at below
+				var log strings.Builder
+				m.Log = &log
+				res, console := bootMachine(t, m)
 				boots := strings.Count(want, "0x")
-				if console.String() != want || log.String() != strings.Repeat(exited, boots) || cmd.ProcessState.ExitCode() != 1 {
-					t.Errorf("%s\nends with %v, the console is %q, want %q; the log is %q", line, cmd.ProcessState, console.String(), want, log.String())
+				if console != want || log.String() != strings.Repeat(exited, boots) || res.Outcome != vm.Exited {
+					t.Errorf("the console is %q, want %q; the log is %q\n%s", console, want, log.String(), res.Report())
 				}
 			}
 			after, err := os.ReadFile(path)

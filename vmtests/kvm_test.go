@@ -51,6 +51,7 @@ var leftOut = map[string]string{
 	"TestOwnMetric":        "counts instructions",
 	"TestClockSources":     "counts instructions",
 	"TestClockTold":        "counts instructions",
+	"TestStealTold":        "counts instructions",
 	"TestNoClock":          "takes clocks away that KVM has a better one than",
 	"TestClockStolen":      "takes clocks away that KVM has a better one than",
 	"TestSampled":          "takes many samples, which is long on a slow CPU; TestKVMResume takes some",

@@ -60,12 +60,12 @@ func TestStick(t *testing.T) {
 		}
 	}
 	m := machine(t, vm.TCG)
-	m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB, m.Disk = vm.Q35, true, vm.Stick, true, 256, filepath.Join(dir, "stick")
+	m.Machine, m.UEFI, m.Media, m.Keep, m.MemoryMiB, m.Reboots, m.Disk = vm.Q35, true, vm.Stick, true, 256, true, filepath.Join(dir, "stick")
 	boots, err := vm.CommandLine(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, status := run(strings.Replace(boots, "-no-reboot ", "", 1)); status != 1 || !strings.Contains(out, "entrylab: boot 8 of 8, the last one") {
+	if out, status := run(boots); status != 1 || !strings.Contains(out, "entrylab: boot 8 of 8, the last one") {
 		t.Fatalf("status %d\n%s", status, out)
 	}
 	if out, status := run(lines[2]); status != 0 {

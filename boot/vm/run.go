@@ -121,6 +121,14 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 		ways = append(ways, qmpChannel(fd)...)
 		counts = &counter{qmp: qmp}
 	}
+	var monitor *os.File
+	if c.HostCPU != nil {
+		var fd int
+		if monitor, fd, err = connect("monitor", socketPair); err != nil {
+			return ending{}, err
+		}
+		ways = append(append(ways, qmpChannel(fd)...), "-S")
+	}
 	var stub *os.File
 	if c.Debug != nil {
 		var fd int
@@ -169,6 +177,15 @@ func boot(ctx context.Context, c *Config, rec *recorder) (ending, error) {
 	var consoleErr, logErr error
 	pumps.Go(func() { consoleErr = consoleOut.pump() })
 	pumps.Go(func() { logErr = logOut.pump() })
+	if c.HostCPU != nil {
+		pumps.Go(func() {
+			err := pin(monitor, *c.HostCPU)
+			monitor.Close() // nobody would read what else QEMU tells
+			if err != nil {
+				stop(err) // which counts only if QEMU has not ended
+			}
+		})
+	}
 	var debugErr error
 	if c.Debug != nil {
 		pumps.Go(func() {

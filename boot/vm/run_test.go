@@ -632,6 +632,7 @@ func TestRunBadConfig(t *testing.T) {
 		{"directory", Config{Kernel: dir}, "kernel image " + dir + ": is a directory"},
 		{"machine", Config{Kernel: kernel, Machine: "vax"}, `unknown machine "vax": use microvm, pc or q35`},
 		{"engine", Config{Kernel: kernel, Engine: "warp"}, `unknown engine "warp": use icount, tcg, kvm or bochs`},
+		{"a CPU of the host's for icount", Config{Kernel: kernel, HostCPU: new(int)}, "a machine's CPU is kept on one of this host's by the engines kvm and tcg only"},
 		{"memory", Config{Kernel: kernel, MemoryMiB: -1}, "negative memory (-1 MiB)"},
 	}
 	for _, tt := range tests {

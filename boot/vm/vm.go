@@ -97,6 +97,7 @@ func oneOf[T ~string](names []T) string {
 // Defaults of Config.
 const (
 	DefaultCPU       = "max"
+	HostModel        = "host" // the CPU itself, for KVM
 	DefaultMemoryMiB = 128
 )
 
@@ -104,8 +105,8 @@ const (
 type Config struct {
 	Engine  Engine  // empty: ICount
 	Machine Machine // empty: MicroVM, or with a Disk PC
-	// CPU is the emulator's name of a CPU model; empty is DefaultCPU, or with Bochs
-	// BochsCPU. With Bochs, MODEL+FEATURE adds a feature.
+	// CPU is the emulator's name of a CPU model; empty is DefaultCPU, or with KVM
+	// HostModel, or with Bochs BochsCPU. With Bochs, MODEL+FEATURE adds a feature.
 	CPU string
 	// MemoryMiB is the RAM in MiB; 0 is DefaultMemoryMiB.
 	MemoryMiB int
@@ -131,6 +132,11 @@ type Config struct {
 	// Timeout, if not 0, ends the machine after this time of the host's clock, and
 	// nothing else does: it is for people who do not want to wait longer.
 	Timeout time.Duration
+	// Reboots lets the guest start the machine again; else that is its end.
+	Reboots bool
+	// HostCPU, if not nil, is the CPU of this host that the machine's CPU keeps to, from its
+	// first instruction on.
+	HostCPU *int
 	// Console and Log get what the guest sends, as it comes; nil discards it.
 	// They may be the same writer: they are never called at the same time. A
 	// writer that blocks stops neither the machine nor its time-out. One that fails
@@ -165,6 +171,10 @@ func (c *Config) check() error {
 		return errors.New("engine bochs has no gdb stub")
 	case c.Engine == Bochs && strings.ContainsAny(c.CPU+c.Disk, ",\n"):
 		return errors.New("engine bochs: a comma in the CPU model or the image's path")
+	case c.HostCPU != nil && c.Engine != KVM && c.Engine != TCG:
+		return fmt.Errorf("a machine's CPU is kept on one of this host's by the engines %s and %s only", KVM, TCG)
+	case c.HostCPU != nil && c.Debug != nil:
+		return errors.New("a machine whose CPU is kept on one of this host's cannot wait for a debugger")
 	case c.Kernel == "" && c.Disk == "":
 		return errors.New("no kernel image given")
 	}
@@ -229,13 +239,18 @@ func (c *Config) args(ch channels) ([]string, error) {
 	cpu, memory := c.CPU, c.MemoryMiB
 	if cpu == "" {
 		cpu = DefaultCPU
+		if c.Engine == KVM {
+			cpu = HostModel
+		}
 	}
 	if memory == 0 {
 		memory = DefaultMemoryMiB
 	}
-	args = append(args, "-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", "1",
-		// Without -no-reboot a triple fault starts the guest again, for ever.
-		"-no-reboot", "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", layout.DebugExitPort),
+	args = append(args, "-cpu", cpu, "-m", strconv.Itoa(memory), "-smp", "1")
+	if !c.Reboots { // a triple fault would start the guest again, for ever
+		args = append(args, "-no-reboot")
+	}
+	args = append(args, "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", layout.DebugExitPort),
 		"-display", "none", "-monitor", "none")
 	args = append(args, ch...)
 	if c.UEFI {

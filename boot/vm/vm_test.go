@@ -37,7 +37,12 @@ func TestCommandLine(t *testing.T) {
 		{
 			name: "kvm on q35",
 			c:    Config{Engine: KVM, Machine: Q35, Kernel: "k"},
-			want: "qemu-system-x86_64 -M q35,sata=off -nodefaults -accel kvm -cpu max -m 128 " + tail + " -kernel k",
+			want: "qemu-system-x86_64 -M q35,sata=off -nodefaults -accel kvm -cpu host -m 128 " + tail + " -kernel k",
+		},
+		{
+			name: "machine that starts again",
+			c:    Config{Engine: TCG, Kernel: "k", Reboots: true},
+			want: "qemu-system-x86_64 -M microvm,acpi=off -nodefaults -accel tcg -cpu max -m 128 " + strings.Replace(tail, "-no-reboot ", "", 1) + " -kernel k",
 		},
 		{
 			name: "disk with a comma in its name", // which ends a value, for QEMU

@@ -222,9 +222,10 @@ func (e *env) compareConsoles(ctx context.Context, o *compareOptions, names []st
 	}
 	en := engine.Of(boots[0].Config.Engine)
 	set := analysis.NewSet(records)
-	c, err := set.Compare(en.Name, engine.Outcome{}, names)
+	out := engine.Outcome{Account: engine.Account{Disturbed: engine.Stolen(boots)}}
+	c, err := set.Compare(en.Name, out, names)
 	if err != nil {
-		return e.printRefused(set, en, engine.Outcome{}, names, o.format, err)
+		return e.printRefused(set, en, out, names, o.format, err)
 	}
 	if o.out != "" {
 		if why := en.MeaninglessOn(boots[0].Config.Host); why != "" {

@@ -68,6 +68,7 @@ func answerLeave() Func {
 ends at answer.Return. No interrupt of the kernel may come to the firmware, so that one
 which is pending is taken here.`,
 		MOVL(RDI, status),
+		CALL(stealEnd),
 		apicWrite(x86.APIC_LVTT, apicMasked|x86.LOCAL_TIMER_VECTOR),
 		apicWrite(x86.APIC_TMICT, 0),
 		CMPL(status, layout.ExitPanic),

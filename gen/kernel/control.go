@@ -370,6 +370,8 @@ func sysStats() Func {
 		addressOf(irqentryEnd, stats.IRQEntryEnd),
 		copyField(Sym(kernelBuild), stats.Build),
 		copyField(Sym(variantsCopies), stats.Copies),
+		copyField(Fields[layout.KVMSteal[Mem]](Sym(kvmSteal)).Steal, stats.Stolen),
+		copyField(Sym(stealOn), stats.StolenOn),
 		LEAQ(Sym(statsBuf), RSI),
 		MOVL(SizeOf[layout.Stats[Mem]](), RDX),
 		JMP(copyToUser),

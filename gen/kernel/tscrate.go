@@ -20,10 +20,12 @@ const (
 	kvmFeatures            = 1 // relative to its first leaf
 	kvmFeatureClocksource  = 0
 	kvmFeatureClocksource2 = 3
+	kvmFeatureStealTime    = 5
 
 	msrKVMSystemTime    = 0x12
 	msrKVMSystemTimeNew = 0x4b56_4d01
-	kvmSystemTimeEnable = 1
+	msrKVMStealTime     = 0x4b56_4d03
+	kvmMSREnable        = 1
 )
 
 // Crystals that CPUID leaf 0x15 does not give, in kHz (SDM volume 3, 20.7.3:
@@ -35,7 +37,7 @@ var crystals = []int{24_000, 25_000, 19_200, 38_400}
 func tscRates() Program {
 	return Program{
 		Funcs: Funcs(
-			cpuid, cpuidTSCHz, hypervisorLeaf, underHypervisor, hypervisorTSCHz, kvmclockTSCHz,
+			cpuid, cpuidTSCHz, hypervisorLeaf, underHypervisor, hypervisorTSCHz, kvmLeaf, kvmclockTSCHz,
 		),
 		Data: []Data{
 			pvclock, crystalsData,
@@ -174,13 +176,11 @@ func hypervisorTSCHz() Func {
 	).Saving(RBX).Takes().Returns(RAX)
 }
 
-func kvmclockTSCHz() Func {
+func kvmLeaf() Func {
 	leaf := R12
-	msr := R12
-	time := Fields[layout.PVClock[Mem]](Sym(pvclock))
-	return FUNC("kvmclock_tsc_hz",
-		`kvmclock_tsc_hz returns the TSC's rate in Hz from the factor of KVM's clock, or 0 if
-it has none. KVM's leaves may follow those of another hypervisor that it imitates.`,
+	return FUNC("kvm_leaf",
+		`kvm_leaf returns KVM's first leaf, or 0 without KVM. KVM's leaves may follow those of
+another hypervisor that it imitates.`,
 		CALL(underHypervisor),
 		TESTL(RAX, RAX),
 		IF(E, RETURN()),
@@ -194,7 +194,21 @@ it has none. KVM's leaves may follow those of another hypervisor that it imitate
 			CMPL(leaf, hypervisorLast),
 			IF(E, returns(0)),
 		),
-		LEAL(leaf.At(kvmFeatures), RAX),
+		MOVL(leaf, RAX),
+		RETURN(),
+	).Saving(R12).Takes().Returns(RAX)
+}
+
+func kvmclockTSCHz() Func {
+	msr := R12
+	time := Fields[layout.PVClock[Mem]](Sym(pvclock))
+	return FUNC("kvmclock_tsc_hz",
+		`kvmclock_tsc_hz returns the TSC's rate in Hz from the factor of KVM's clock, or 0 if
+it has none.`,
+		CALL(kvmLeaf),
+		TESTL(RAX, RAX),
+		IF(E, RETURN()),
+		ADDL(kvmFeatures, RAX),
 		XORL(RCX, RCX),
 		CALL(cpuid),
 		MOVL(uint32(msrKVMSystemTimeNew), msr),
@@ -208,7 +222,7 @@ it has none. KVM's leaves may follow those of another hypervisor that it imitate
 		LEAQ(Sym(pvclock), RAX),
 		MOVQ(uint64(layout.KernelBase), RDX),
 		SUBQ(RDX, RAX), // its physical address, below 4 GiB
-		ORL(kvmSystemTimeEnable, RAX),
+		ORL(kvmMSREnable, RAX),
 		XORL(RDX, RDX),
 		WRMSR(),
 		MOVL(msr, RCX),

@@ -270,6 +270,9 @@ type Stats[T any] struct {
 	// Copies is how many copies the image has of each variant, at other addresses each: the
 	// boots of a series take turns.
 	Copies T
+	// Stolen is for how many ns since boot the CPU was ready to run this machine and the
+	// hypervisor had it run others; StolenOn is 1 if the hypervisor tells.
+	Stolen, StolenOn T
 }
 
 // How the machine ends: what the kernel writes to isa-debug-exit (port

@@ -134,6 +134,15 @@ type PVClock[T any] struct {
 	ScaleFlags T // tsc_to_system_mul, 32 bits; tsc_shift, 8 bits, signed; flags
 }
 
+// KVMSteal is what KVM writes for MSR_KVM_STEAL_TIME (Linux
+// Documentation/virt/kvm/x86/msr.rst, struct kvm_steal_time).
+type KVMSteal[T any] struct {
+	Steal        T // ns
+	VersionFlags T // 32 bits each
+	Preempted    T // 8 bits
+	_            [5]T
+}
+
 // SchedAttr is struct sched_attr in words (Linux include/uapi/linux/sched/types.h).
 type SchedAttr[T any] struct {
 	SizePolicy                T // 32 bits each

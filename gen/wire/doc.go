@@ -28,7 +28,7 @@
 //	                                                    Series
 //	SINGLES: label=L op=O samples=K median=X p99=Y p99.9=Z most=A crc=C
 //	                                                    Singles
-//	SAMPLING: end=B lines=N crc=C                       SamplingEnd
+//	SAMPLING: end=B lines=N steal=T stolen=K crc=C      SamplingEnd
 //	SYMBOL: ADDRESS NAME START crc=C                    Symbol
 //	SUMMARY: N tests, M unexpected failures, K skipped  Summary
 //

@@ -52,7 +52,7 @@ var lines = []struct {
 		Singles{"linux-6.12", OpNullCall, 2000, 310, 322, 980, 4100},
 		"SINGLES: label=linux-6.12 op=null-call samples=2000 median=310 p99=322 p99.9=980 most=4100 crc=cb191748",
 	},
-	{"sampling end", SamplingEnd{0x1f2e, 42}, "SAMPLING: end=1f2e lines=42 crc=87329667"},
+	{"sampling end", SamplingEnd{0x1f2e, 42, true, 3}, "SAMPLING: end=1f2e lines=42 steal=true stolen=3 crc=bd736180"},
 	{"reading", Reading{"linux-3.19", 3, 2, 1, 0xffffffff80101430, 0x7fff0000, 0x7fff0100}, "READING: variant=linux-3.19 reader=3 state=2 nmi=1 at=ffffffff80101430 want=7fff0000 got=7fff0100 crc=4cd530a2"},
 	{"event", Event{"linux-3.19", 4, 0xffffffff80101430, 8, 8}, "EVENT: variant=linux-3.19 kind=4 at=ffffffff80101430 made=8 came=8 crc=fb422356"},
 	{"symbol", Symbol{0xffffffff81000010, "_text", 0xffffffff81000000}, "SYMBOL: 0xffffffff81000010 _text 0xffffffff81000000 crc=f60dbff8"},
@@ -137,7 +137,9 @@ var (
 		rapid.Custom(func(t *rapid.T) Line {
 			return Summary{anyCount.Draw(t, "tests"), anyCount.Draw(t, "bad"), anyCount.Draw(t, "skipped")}
 		}),
-		rapid.Custom(func(t *rapid.T) Line { return SamplingEnd{rapid.Uint64().Draw(t, "boot"), anyCount.Draw(t, "lines")} }),
+		rapid.Custom(func(t *rapid.T) Line {
+			return SamplingEnd{rapid.Uint64().Draw(t, "boot"), anyCount.Draw(t, "lines"), rapid.Bool().Draw(t, "steal"), anyCount.Draw(t, "stolen")}
+		}),
 	)
 )
 

@@ -209,12 +209,18 @@ func parseSingles(text string) (Line, error) {
 type SamplingEnd struct {
 	Boot  uint64 // as in Sampling
 	Lines int    // how many lines of Series and Singles came
+	// Stolen is the number of samples that were left out because the hypervisor had the CPU
+	// run others meanwhile, if StealTold: if it tells.
+	StealTold bool
+	Stolen    int
 }
 
 func (s *SamplingEnd) words() []word {
 	return []word{
 		{"end", (*hex)(&s.Boot)},
 		{"lines", &s.Lines},
+		{"steal", &s.StealTold},
+		{"stolen", &s.Stolen},
 	}
 }
 

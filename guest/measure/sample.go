@@ -55,6 +55,10 @@ type sampling struct {
 	counters bool
 	rng      *rand.Rand
 	lines    int
+	// stolen returns for how many ns the hypervisor has had the CPU run others, always 0 if
+	// it does not tell; dropped is the number of samples that it took time from.
+	stolen  func() (uint64, error)
+	dropped int
 }
 
 // Sample takes the given number of samples of every operation under every variant,
@@ -92,6 +96,13 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 	}
 	boot := regs.Now()
 	s := &sampling{p: p, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(&stats)}
+	s.stolen = func() (uint64, error) {
+		if stats.StolenOn == 0 {
+			return 0, nil
+		}
+		now, err := k.Stats()
+		return uint64(now.Stolen), err
+	}
 	defer regs.SetCounters(regs.Counters{})
 	p.Figure(wire.Sampling{Boot: boot, Seed: seed, Samples: samples, Counters: s.counters, Code: code, Machine: Machine()})
 	quieten()
@@ -115,7 +126,7 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 	}
 	p.Step()
 	s.interleaved(s.calibration(variants[first].Index), samples)
-	p.Figure(wire.SamplingEnd{Boot: boot, Lines: s.lines})
+	p.Figure(wire.SamplingEnd{Boot: boot, Lines: s.lines, StealTold: stats.StolenOn != 0, Stolen: s.dropped})
 }
 
 // streams returns an operation's streams that alternate: one for each variant but
@@ -161,7 +172,7 @@ func (s *sampling) interleaved(list []*stream, n int) {
 	for range n {
 		s.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, st := range order {
-			s.sample(st)
+			s.undisturbed(st, s.sample)
 		}
 	}
 	for _, st := range list {
@@ -176,7 +187,7 @@ func (s *sampling) singles(list []*stream) {
 	for range singles / singleTurn {
 		s.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for _, st := range list {
-			s.turn(st)
+			s.undisturbed(st, s.turn)
 		}
 	}
 	slices.SortFunc(list, func(a, b *stream) int { return cmp.Compare(a.variant, b.variant) })
@@ -186,12 +197,36 @@ func (s *sampling) singles(list []*stream) {
 			continue
 		}
 		ticks := st.samples[0]
+		if len(ticks) == 0 {
+			s.p.Result(st.label+": single "+st.op, lines.Skip(allStolen))
+			continue
+		}
 		slices.Sort(ticks)
 		at := func(perMille int) uint64 { return ticks[perMille*(len(ticks)-1)/1000] }
 		s.lines++
 		s.p.Figure(wire.Singles{Label: st.label, Op: st.op, Samples: len(ticks), Median: at(500), P99: at(990), P999: at(999), Most: at(1000)})
 	}
 }
+
+// undisturbed has samples of a stream taken, and drops them if the hypervisor had the CPU
+// run others meanwhile.
+func (s *sampling) undisturbed(st *stream, take func(*stream)) {
+	had := len(st.samples[0])
+	before, err := s.stolen()
+	take(st)
+	after, err2 := s.stolen()
+	st.err = cmp.Or(st.err, err, err2)
+	if before == after {
+		return
+	}
+	s.dropped += len(st.samples[0]) - had
+	for c := range st.samples {
+		st.samples[c] = st.samples[c][:min(had, len(st.samples[c]))]
+	}
+}
+
+// allStolen is why a stream has no samples although all were taken.
+const allStolen = "the hypervisor took time from every sample"
 
 // turn takes one turn of single operations.
 func (s *sampling) turn(st *stream) {
@@ -228,7 +263,7 @@ func (s *sampling) floors(o *op, variants []control.Variant, n int) {
 			if i%floorChunk == 0 {
 				settle(s.k)
 			}
-			s.sample(st)
+			s.undisturbed(st, s.sample)
 		}
 		s.print(st)
 	}
@@ -277,6 +312,10 @@ func (st *stream) ticks() (uint64, error) {
 func (s *sampling) print(st *stream) {
 	if st.err != nil {
 		s.p.Result(st.label+": sample: "+st.op, lines.Harness(st.err.Error()))
+		return
+	}
+	if len(st.samples[0]) == 0 && st.lost == 0 {
+		s.p.Result(st.label+": sample: "+st.op, lines.Skip(allStolen))
 		return
 	}
 	if len(st.samples[0]) == 0 {

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,6 +62,49 @@ func TestHostSample(t *testing.T) {
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("sampled are %q, want %q", names, want)
+	}
+}
+
+// TestStolen: samples that the hypervisor took time from are dropped and counted, and a
+// stream of which none is left is skipped.
+func TestStolen(t *testing.T) {
+	loop := func(int, int) (uint64, error) { return 7, nil }
+	for _, tt := range []struct {
+		name string
+		// takes reports whether the hypervisor takes time from a sample.
+		takes func(sample int) bool
+		kept  int
+	}{
+		{"nothing", func(int) bool { return false }, 6},
+		{"of the second and the fifth", func(i int) bool { return i == 1 || i == 4 }, 4},
+		{"of all", func(int) bool { return true }, 0},
+	} {
+		var text strings.Builder
+		s := &sampling{p: lines.New(&text), k: &control.Kernel{Linux: true}, rng: rand.New(rand.NewPCG(1, 1))}
+		var now uint64
+		asked := 0 // in front of each sample and behind it
+		s.stolen = func() (uint64, error) {
+			if asked%2 == 1 && tt.takes(asked/2) {
+				now += 1000
+			}
+			asked++
+			return now, nil
+		}
+		s.interleaved([]*stream{{label: "v", variant: -1, op: wire.OpNullCall, rounds: 1, per: 1, loop: loop}}, 6)
+		line, err := wire.ParseLine(strings.TrimSpace(text.String()))
+		if err != nil || s.dropped != 6-tt.kept {
+			t.Errorf("%s: %d samples dropped, want %d; printed %q (%v)", tt.name, s.dropped, 6-tt.kept, text.String(), err)
+		}
+		switch l := line.(type) {
+		case wire.Series:
+			if l.Samples != tt.kept || l.Lost != 0 {
+				t.Errorf("%s: %v, want %d samples", tt.name, l, tt.kept)
+			}
+		case wire.Check:
+			if tt.kept != 0 || l.Outcome != wire.Skip || l.Detail != allStolen {
+				t.Errorf("%s: %v", tt.name, l)
+			}
+		}
 	}
 }
 

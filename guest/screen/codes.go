@@ -35,7 +35,7 @@ func (s *Screen) Codes() ([]Code, error) {
 	for _, line := range b.lines {
 		fmt.Fprintln(&text, line)
 	}
-	fmt.Fprintln(&text, wire.SamplingEnd{Boot: b.Boot, Lines: len(b.lines)})
+	fmt.Fprintln(&text, b.end)
 	frames, err := wire.Frames([]byte(text.String()), codeMost)
 	if err != nil {
 		return nil, err

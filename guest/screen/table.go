@@ -13,6 +13,7 @@ type boot struct {
 	wire.Sampling
 	series []wire.Series
 	lines  []wire.Line // those between the first and the last: the series, and others
+	end    wire.SamplingEnd
 }
 
 // find returns the samples of an operation under a label.
@@ -68,6 +69,7 @@ func (b *boots) add(line wire.Line) {
 			if len(b.whole) > 0 && (b.whole[0].Code != c.Code || b.whole[0].Machine != c.Machine) {
 				b.whole = nil // those of other code, or of another machine
 			}
+			c.end = l
 			b.whole = append(b.whole, c)
 		}
 		b.current = nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +67,78 @@ func Neighbours(sys string) (lists []string, err error) {
 		}
 	}
 	return lists, nil
+}
+
+// Siblings returns the other online threads of a CPU's core as Linux lists them, by the
+// file system at sys; empty if the core is the CPU's own.
+func Siblings(sys string, cpu int) (others []string, err error) {
+	path := filepath.Join(sys, "devices/system/cpu", fmt.Sprintf("cpu%d", cpu), "topology/thread_siblings_list")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range strings.Split(strings.TrimSpace(string(text)), ",") {
+		first, last, found := strings.Cut(part, "-")
+		from, err := strconv.Atoi(first)
+		to := from
+		if err == nil && found {
+			to, err = strconv.Atoi(last)
+		}
+		if err != nil || to-from > mostSiblings {
+			return nil, fmt.Errorf("%s: %q is no list of CPUs", path, strings.TrimSpace(string(text)))
+		}
+		for n := from; n <= to; n++ {
+			if n != cpu {
+				others = append(others, strconv.Itoa(n))
+			}
+		}
+	}
+	return others, nil
+}
+
+// mostSiblings bounds how many threads are believed to share a core.
+const mostSiblings = 1024
+
+// turbos are the files that say whether cores may run faster than their rated frequency,
+// by the driver, and what they hold if so (Linux Documentation/admin-guide/pm:
+// intel_pstate.rst, cpufreq.rst).
+var turbos = []struct{ path, on, off string }{
+	{"intel_pstate/no_turbo", "0", "1"},
+	{"cpufreq/boost", "1", "0"},
+}
+
+// Turbo says whether cores may run faster than their rated frequency, by the file system
+// at sys: "on", "off", or "unknown", as a kernel without a driver for frequencies does not
+// tell.
+func Turbo(sys string) string {
+	for _, f := range turbos {
+		text, err := os.ReadFile(filepath.Join(sys, "devices/system/cpu", f.path))
+		if err != nil {
+			continue
+		}
+		switch strings.TrimSpace(string(text)) {
+		case f.on:
+			return "on"
+		case f.off:
+			return "off"
+		}
+	}
+	return "unknown"
+}
+
+// Conditions say what decides about the cycles of code that is kept on a CPU, beside the
+// CPU's model, by the file system at sys.
+func Conditions(sys string, cpu int) string {
+	text := fmt.Sprintf("kept on CPU %d, ", cpu)
+	switch others, err := Siblings(sys, cpu); {
+	case err != nil:
+		text += "whose neighbours (SMT) are unknown"
+	case len(others) == 0:
+		text += "whose core is its own"
+	default:
+		text += fmt.Sprintf("whose core is shared with %s (SMT)", strings.Join(others, " and "))
+	}
+	return text + ", turbo " + Turbo(sys)
 }
 
 // Free returns how many bytes this user may still write to the file system of a folder.

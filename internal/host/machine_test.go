@@ -60,6 +60,39 @@ func TestSys(t *testing.T) {
 	}
 }
 
+// TestConditions: neighbours and turbo are told as a host of one's own making shows them.
+func TestConditions(t *testing.T) {
+	const siblings, intel, boost = "cpu1/topology/thread_siblings_list", "intel_pstate/no_turbo", "cpufreq/boost"
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"nothing", nil, "kept on CPU 1, whose neighbours (SMT) are unknown, turbo unknown"},
+		{"alone", map[string]string{siblings: "1\n"}, "kept on CPU 1, whose core is its own, turbo unknown"},
+		{"a neighbour", map[string]string{siblings: "1,9\n", intel: "0\n"}, "kept on CPU 1, whose core is shared with 9 (SMT), turbo on"},
+		{"neighbours", map[string]string{siblings: "0-3\n", intel: "1\n"}, "kept on CPU 1, whose core is shared with 0 and 2 and 3 (SMT), turbo off"},
+		{"boost", map[string]string{siblings: "0-1\n", boost: "1\n"}, "kept on CPU 1, whose core is shared with 0 (SMT), turbo on"},
+		{"no boost", map[string]string{siblings: "0-1\n", boost: "0\n"}, "kept on CPU 1, whose core is shared with 0 (SMT), turbo off"},
+		{"no list", map[string]string{siblings: "many\n", boost: "maybe\n"}, "kept on CPU 1, whose neighbours (SMT) are unknown, turbo unknown"},
+		{"no end", map[string]string{siblings: "1-99999999\n"}, "kept on CPU 1, whose neighbours (SMT) are unknown, turbo unknown"},
+	} {
+		sys := t.TempDir()
+		for path, text := range tt.files {
+			path = filepath.Join(sys, "devices/system/cpu", path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := Conditions(sys, 1); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestFree(t *testing.T) {
 	if n, err := Free(t.TempDir()); err != nil || n == 0 {
 		t.Errorf("%d bytes, %v", n, err)

@@ -182,6 +182,8 @@ func (s *Set) row(c *Comparison, o engine.Op, column Column) *Row {
 // notes returns what a reader of the comparison must know.
 func (s *Set) notes(c *Comparison) []string {
 	switch {
+	case c.Booted != nil && c.Account.Disturbed != "":
+		return append(c.Booted.Notes(), c.Account.Disturbed)
 	case c.Booted != nil:
 		return c.Booted.Notes()
 	case c.Engine.Notes != nil:

@@ -27,6 +27,10 @@ type Boot struct {
 	Config     record.Config
 	Hypervisor string
 	Figures    []Figure
+	// Stolen is how many samples were dropped because the hypervisor had the CPU run others
+	// meanwhile, of Taken, if StealTold: if it tells. Records do not keep this.
+	StealTold     bool
+	Stolen, Taken int
 	// Proofs are the verdicts on variants that were run whatever the verdict.
 	Proofs map[string]record.Proof
 }

@@ -235,6 +235,15 @@ func (c *console) end(e wire.SamplingEnd) error {
 	if n := len(c.series) + len(c.singles); e.Lines != n {
 		return fmt.Errorf("the guest sent %d lines of samples, %d came", e.Lines, n)
 	}
+	c.boot.StealTold, c.boot.Stolen, c.boot.Taken = e.StealTold, e.Stolen, e.Stolen
+	for _, s := range c.series {
+		if s.counter == wire.CounterTSC {
+			c.boot.Taken += s.samples
+		}
+	}
+	for _, s := range c.singles {
+		c.boot.Taken += s.Samples
+	}
 	return nil
 }
 

@@ -22,6 +22,13 @@ func (j *Job) boots(ctx context.Context, engine vm.Engine, d Defaults) ([]Step, 
 	}
 	var steps []Step
 	for _, t := range all {
+		if engine == vm.KVM {
+			cpu, err := vm.PinCPU()
+			if err != nil {
+				return nil, err
+			}
+			t.vm.HostCPU = &cpu
+		}
 		some, err := t.boots(ctx, d)
 		if err != nil {
 			return nil, err
@@ -57,7 +64,7 @@ func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 	}
 	sampling := *t
 	sampling.job.Verify = false
-	return append(steps, bootSteps(n, c, t.axes, HostConfig, func(ctx context.Context, number int) (cycles.Boot, error) {
+	return append(steps, bootSteps(n, c, t.axes, func() record.Config { return hostConfig(still) }, func(ctx context.Context, number int) (cycles.Boot, error) {
 		m, err := sampling.machine(ctx, uint64(number), wire.Command{Sample: true, Seed: uint64(number), Samples: samples})
 		if err != nil {
 			return cycles.Boot{}, err
@@ -71,6 +78,7 @@ func (t *target) boots(ctx context.Context, d Defaults) ([]Step, error) {
 // the same.
 func bootSteps(n int, c record.Config, axes map[string]string, host func() record.Config, sample func(ctx context.Context, number int) (cycles.Boot, error)) []Step {
 	var steps []Step
+	var taken []cycles.Boot
 	for i := range n {
 		number := i + 1
 		steps = append(steps, Step{
@@ -85,15 +93,39 @@ func bootSteps(n int, c record.Config, axes map[string]string, host func() recor
 				if err != nil {
 					return err
 				}
-				if now := host(); now.Host != c.Host || now.Microcode != c.Microcode {
+				switch now := host(); {
+				case now.Host != c.Host || now.Microcode != c.Microcode:
 					return fmt.Errorf("the CPU changed under the run: it was %s (microcode %s), now it is %s (microcode %s); boot %d is not counted",
 						c.Host, c.Microcode, now.Host, now.Microcode, number)
+				case now.Conditions != c.Conditions:
+					return fmt.Errorf("the host changed under the run: its CPU was %s, now it is %s; boot %d is not counted", c.Conditions, now.Conditions, number)
 				}
+				taken = append(taken, got)
+				out.Account(Account{Disturbed: Stolen(taken)})
 				return out.Records(got.Records(axes, time.Now())...)
 			},
 		})
 	}
 	return steps
+}
+
+// Stolen says how many samples of boots were dropped because the hypervisor had the CPU run
+// others meanwhile; nothing without a hypervisor.
+func Stolen(boots []cycles.Boot) string {
+	var stolen, taken, silent int
+	for _, b := range boots {
+		stolen, taken = stolen+b.Stolen, taken+b.Taken
+		if !b.StealTold && b.Hypervisor != "-" {
+			silent++
+		}
+	}
+	switch {
+	case !slices.ContainsFunc(boots, func(b cycles.Boot) bool { return b.Hypervisor != "-" }):
+		return ""
+	case silent > 0:
+		return fmt.Sprintf("in %d of %d boots the hypervisor did not tell what time it took for others (steal time): no sample of these was dropped for it", silent, len(boots))
+	}
+	return fmt.Sprintf("%d of %d samples were dropped, as the hypervisor took time from them for others (steal time)", stolen, taken)
 }
 
 // sample boots a machine whose guest takes samples, and returns them. c is the boot's

@@ -182,15 +182,39 @@ func TestBootsResume(t *testing.T) {
 	}
 }
 
+// TestStolen: what the hypervisor took is told, and where it did not tell.
+func TestStolen(t *testing.T) {
+	boot := func(hypervisor string, told bool, stolen int) cycles.Boot {
+		return cycles.Boot{Hypervisor: hypervisor, StealTold: told, Stolen: stolen, Taken: 100}
+	}
+	const kvm, lacks = "KVMKVMKVM", "in 1 of 2 boots the hypervisor did not tell what time it took for others (steal time): no sample of these was dropped for it"
+	for _, tt := range []struct {
+		name  string
+		boots []cycles.Boot
+		want  string
+	}{
+		{"no hypervisor", []cycles.Boot{boot("-", false, 0)}, ""},
+		{"nothing", []cycles.Boot{boot(kvm, true, 0)}, "0 of 100 samples were dropped, as the hypervisor took time from them for others (steal time)"},
+		{"some", []cycles.Boot{boot(kvm, true, 3), boot(kvm, true, 4)}, "7 of 200 samples were dropped, as the hypervisor took time from them for others (steal time)"},
+		{"one silent", []cycles.Boot{boot(kvm, true, 3), boot(kvm, false, 0)}, lacks},
+	} {
+		if got := Stolen(tt.boots); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestCPUChanges: a boot during which the machine underneath became another one
 // is refused, and what was measured before is kept.
 func TestCPUChanges(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		other func(*record.Config)
+		want  string
 	}{
-		{"CPU", func(c *record.Config) { c.Host = "another CPU" }},
-		{"microcode", func(c *record.Config) { c.Microcode = "0x2" }},
+		{"CPU", func(c *record.Config) { c.Host = "another CPU" }, "the CPU changed under the run: it was a CPU (microcode 0x1), now it is"},
+		{"microcode", func(c *record.Config) { c.Microcode = "0x2" }, "the CPU changed under the run: it was a CPU (microcode 0x1), now it is"},
+		{"turbo", func(c *record.Config) { c.Conditions = "turbo off" }, "the host changed under the run: its CPU was , now it is turbo off"},
 	} {
 		path := filepath.Join(t.TempDir(), "results.jsonl")
 		file, _, _, err := store.Open(t.Context(), path, nil)
@@ -205,7 +229,7 @@ func TestCPUChanges(t *testing.T) {
 			return cyclestest.Pretended(boot, 0, 1), nil
 		})
 		_, err = Runner{Store: file, Note: silent}.Run(t.Context(), engine)
-		if err == nil || !strings.Contains(err.Error(), "the CPU changed under the run: it was a CPU (microcode 0x1), now it is") || !strings.Contains(err.Error(), "boot 3 is not counted") {
+		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "boot 3 is not counted") {
 			t.Errorf("%s: error is %v", row.name, err)
 		}
 		if err := file.Close(); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	d := Defaults{Machine: vm.MicroVM, CPU: vm.DefaultCPU, Boots: 20, Samples: 500}
+	d := Defaults{Machine: vm.MicroVM, CPU: vm.HostModel, Boots: 20, Samples: 500}
 	Register(Engine{
 		Name: string(vm.KVM), Kind: Sampled, Unit: record.Cycles, Rank: 40, Ops: ops(record.Sampled),
 		About: "cycles of this CPU in a virtual machine, where it has VMX or SVM",

@@ -67,7 +67,7 @@ func (t *target) machine(ctx context.Context, placement uint64, do wire.Command)
 
 // config returns the configuration with which a machine's figures are measured.
 func (t *target) config(ctx context.Context, m vm.Config) (record.Config, error) {
-	c := HostConfig()
+	c := hostConfig(m)
 	c.Engine, c.Machine, c.CPU, c.Code = string(m.Engine), string(m.Machine), m.CPU, m.Code
 	var err error
 	c.Emulator, err = vm.Emulator(ctx, m.Engine)
@@ -117,6 +117,15 @@ func (t *target) judge(run *boot.Run, err error, out Out) error {
 		}
 	}
 	return nil
+}
+
+// hostConfig is HostConfig for a machine whose CPU may be kept on one of this host's.
+func hostConfig(m vm.Config) record.Config {
+	c := HostConfig()
+	if m.HostCPU != nil {
+		c.Conditions = host.Conditions(host.Sys, *m.HostCPU)
+	}
+	return c
 }
 
 // HostConfig returns the part of a configuration that describes this host and this program.

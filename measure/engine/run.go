@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,7 +131,10 @@ func (r Runner) step(ctx context.Context, e Engine, step Step, out *Outcome) err
 	to := Out{
 		Records: keep,
 		Checks:  func(checks []wire.Check) { out.Checks = append(out.Checks, checks...) },
-		Account: func(a Account) { out.Account = a },
+		Account: func(a Account) {
+			a.CommandLine = cmp.Or(a.CommandLine, out.Account.CommandLine)
+			out.Account = a
+		},
 
 		Vulnerabilities: func(kernel string, said []wire.Vulnerability) { out.Vulnerabilities[kernel] = said },
 	}

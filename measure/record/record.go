@@ -42,6 +42,9 @@ type Config struct {
 	Host      string `json:"host,omitempty"`
 	Microcode string `json:"microcode,omitempty"`
 	Kernel    string `json:"kernel,omitempty"`
+	// Conditions say what else of the host decides about cycles: the CPU that the code was
+	// kept on, those that share its core, and whether its frequency varies.
+	Conditions string `json:"conditions,omitempty"`
 }
 
 // Interval is a confidence interval.

@@ -99,6 +99,7 @@ func (s *sources) source(id int, k sourceKey) source {
 		add("emulator", "%s", c.Emulator)
 		add("host", "%s", c.Host)
 		add("microcode", "%s", c.Microcode)
+		add("conditions", "%s", c.Conditions)
 		add("kernel", "%s", c.Kernel)
 		add("entrylab", "%s, code %s", c.Build, c.Code)
 	}

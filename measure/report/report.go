@@ -341,7 +341,7 @@ func machines(records []record.Record) *table.Table {
 		"engine", "figures", "machine", "CPU", "emulator", "host", "microcode", "kernel", "entrylab", "code", "from", "to, UTC",
 	}}
 	for _, m := range list {
-		t.Add(m.Engine, m.records, m.Machine, m.CPU, cmp.Or(m.Emulator, "–"), m.Host, cmp.Or(m.Microcode, "–"), cmp.Or(m.Kernel, "–"),
+		t.Add(m.Engine, m.records, m.Machine, m.CPU, cmp.Or(m.Emulator, "–"), strings.TrimSuffix(m.Host+", "+m.Conditions, ", "), cmp.Or(m.Microcode, "–"), cmp.Or(m.Kernel, "–"),
 			m.Build, m.Code, m.first, m.last)
 	}
 	return t

@@ -72,7 +72,7 @@ type interned map[string]string
 // of replaces the texts of a record.
 func (t interned) of(r *record.Record) {
 	for _, s := range []*string{
-		&r.Format, &r.Build, &r.Code, &r.Engine, &r.Machine, &r.CPU, &r.Emulator, &r.Host, &r.Microcode, &r.Kernel,
+		&r.Format, &r.Build, &r.Code, &r.Engine, &r.Machine, &r.CPU, &r.Emulator, &r.Host, &r.Microcode, &r.Kernel, &r.Conditions,
 		&r.Variant, &r.Axes, &r.Op, &r.Form, &r.Unit,
 	} {
 		if _, ok := t[*s]; !ok {

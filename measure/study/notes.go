@@ -104,6 +104,9 @@ func (p Page) Describe(name string) string {
 		if c.Microcode != "" && !emulated {
 			text += ", microcode " + c.Microcode
 		}
+		if c.Conditions != "" && !emulated {
+			text += ", " + c.Conditions
+		}
 		if !slices.Contains(machines, text) {
 			machines = append(machines, text)
 		}

@@ -298,7 +298,7 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	e, base := c.Engine, c.Base()
 	on := c.Account.On
 	if on == "" {
-		on = c.Config.Host
+		on = strings.TrimSuffix(c.Config.Host+", "+c.Config.Conditions, ", ")
 	}
 	d.Add(Line("engine %s, on %s, %d %ss", e.Name, on, c.Units, e.Sample))
 	d.meaningless(e, c.Config.Host)

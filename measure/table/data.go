@@ -40,6 +40,7 @@ type Data struct {
 	Bochs       string                  `json:"bochs,omitempty"`
 	Host        string                  `json:"host,omitempty"`
 	Microcode   string                  `json:"microcode,omitempty"`
+	Conditions  string                  `json:"conditions,omitempty"`
 	Code        string                  `json:"code"`
 	Meaningless string                  `json:"meaningless,omitempty"`
 	// Variants are the variants that are compared, the first the base.
@@ -130,7 +131,8 @@ func dataOf(c *analysis.Comparison, proofs map[string]record.Proof) Data {
 	if e.Kind == engine.Exact {
 		d.Meaningless = ""
 	} else {
-		d.Host, d.Microcode, d.Samples, d.Sampled = c.Config.Host, c.Config.Microcode, c.Units, e.Sample
+		d.Host, d.Microcode, d.Conditions = c.Config.Host, c.Config.Microcode, c.Config.Conditions
+		d.Samples, d.Sampled = c.Units, e.Sample
 	}
 	if b := c.Booted; b != nil {
 		d.Counted, d.CyclesPerTick, d.Calibration = b.Counted, b.CyclesPerTick, b.Calibration
@@ -288,6 +290,7 @@ func (d *Data) bench(w io.Writer) error {
 	if d.Sampled != "" {
 		key("cpu", d.Host)
 		key("microcode", d.Microcode)
+		key("conditions", d.Conditions)
 		key(d.Sampled+"s", strconv.Itoa(d.Samples))
 	} else if d.CPU != "any" {
 		key("cpu", d.CPU)

@@ -110,6 +110,9 @@ func machineOf(c *analysis.Comparison) string {
 	if c.Config.Microcode != "" {
 		text += ", microcode " + c.Config.Microcode
 	}
+	if c.Config.Conditions != "" {
+		text += ", " + c.Config.Conditions
+	}
 	if c.Config.Kernel != "" {
 		text += ", Linux " + c.Config.Kernel
 	}
