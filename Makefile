@@ -54,7 +54,7 @@ crosscheck: deps
 # An image booted in every way on every machine, with all checks; and stubs with the
 # faults of real kernels. Part of `make test` for some of them.
 boots: deps
-	$(TEST) ./vmtests -run '^(TestEFI|TestGRUB|TestDisk|TestMedia|TestAnswer|TestAnswerMachines|TestNoAnswer|TestCPURefused|TestSecureBoot|TestBoots|TestScreen|TestScreenAnswer|TestScreenCodes|TestStick|TestMuchMemory|TestX2APIC|TestCases$$)' -count=1 -v -boots
+	$(TEST) ./vmtests -run '^(TestByHand|TestEFI|TestGRUB|TestDisk|TestMedia|TestAnswer|TestAnswerMachines|TestNoAnswer|TestCPURefused|TestSecureBoot|TestBoots|TestScreen|TestScreenAnswer|TestScreenCodes|TestStick|TestMuchMemory|TestX2APIC|TestCases$$)' -count=1 -v -boots
 
 # The tests of machines under KVM: under that of this host's CPU, or where it has none
 # under that of a Linux on a CPU that QEMU emulates. Part of `make test` for some of

@@ -45,9 +45,9 @@ func TestFuzz(t *testing.T) {
 			switch {
 			case calls != 0:
 			case p.Features() == 0:
-				calls = 30_000
+				calls = 10_000
 			default: // Bochs takes thirty times as long
-				calls = 4_000
+				calls = 1_500
 			}
 			// Each preset gets other calls.
 			run, err := boot.RunGuest(t.Context(), fuzzInit(t, p.Variant, calls, *fuzzSeed+1000*uint64(i)), nil)

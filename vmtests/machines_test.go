@@ -54,7 +54,7 @@ func TestMachines(t *testing.T) {
 }
 
 // TestByHand builds an image with the command and boots it by each line that
-// images/README.md gives for it, on every machine.
+// images/README.md gives for it, with -boots on every machine.
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	need.QEMU(t)
@@ -96,6 +96,9 @@ func TestByHand(t *testing.T) {
 			given, machines, kind = "pc", []string{"pc", "q35"}, " from "+filepath.Base(line)
 		case strings.Contains(line, ".efi"):
 			given, machines, kind = "pc", []string{"pc"}, " as a bzImage"
+		}
+		if !*allBoots { // TestMachines and TestMedia boot on the others
+			machines = []string{given}
 		}
 		for _, machine := range machines {
 			t.Run(readme+"/"+machine+kind, func(t *testing.T) {

@@ -21,7 +21,7 @@ func TestStandardLibrary(t *testing.T) {
 	}{
 		{pkg: "sync", long: true, skip: "TestMutexMisuse|TestIssue76126|ExampleOnceValues"},
 		{pkg: "os/signal", skip: "TestAtomicStop|TestNotifyContextNotifications|TestAllThreadsSyscallSignals"},
-		{pkg: "internal/poll"},
+		{pkg: "internal/poll", long: true},
 		{
 			pkg:  "runtime",
 			long: true,
