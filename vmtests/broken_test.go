@@ -10,6 +10,8 @@ import (
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/vm"
+	"github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/stubs"
@@ -64,7 +66,7 @@ var catches = map[string][]string{
 }
 
 // notOfTheEntry are the checks that no entry path can fail: they are about what
-// the kernel does behind it.
+// the kernel does behind it. TestStackLeftByTraps shows that those of the stack can fail.
 var notOfTheEntry = []string{
 	"registers: control call by software interrupt",
 	"memory: mmap of the page behind user memory",
@@ -126,6 +128,27 @@ func TestBroken(t *testing.T) {
 		if exempt := slices.Contains(notOfTheEntry, name); failed[name] == exempt {
 			t.Errorf("check %q: failed for some broken variant: %v, want %v", name, failed[name], !exempt)
 		}
+	}
+}
+
+// TestStackLeftByTraps boots a kernel whose traps end as those of variants that do not erase
+// the stack. The checks of what a trap leaves must fail, and no other.
+func TestStackLeftByTraps(t *testing.T) {
+	t.Parallel()
+	n := variant(t, "linux-6.12+kstack=none+stackleak=erase")
+	n.Name = "traps-do-not-erase"
+	gs := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS)
+	n.Edit = broken.Edit(stubs.SyscallInit, asm.RET(), asm.LEAQ(asm.Sym("return_to_usermode"), asm.RAX), asm.MOVQ(asm.RAX, gs.TrapReturn), asm.RET())
+	run := runGuest(t, boot.Config{Variants: []stubs.Variant{linux319(t), n}, Args: []string{"verify", "-variants=" + n.Name, "-group=stack"}, VM: machine(t, vm.ICount)})
+	ends := []string{"what a call that fills the stack leaves", "what an interrupt leaves"}
+	for _, c := range run.Checks {
+		_, check, _ := strings.Cut(strings.TrimPrefix(c.Name, n.Name+": "), ": ")
+		if want := slices.Contains(ends, check); (c.Outcome == wire.Fail) != want {
+			t.Errorf("%s: %v (%s), want it to fail: %v", c.Name, c.Outcome, c.Detail, want)
+		}
+	}
+	if len(run.Checks) != 7 {
+		t.Errorf("%d checks, want 7", len(run.Checks))
 	}
 }
 
