@@ -56,6 +56,9 @@ const (
 	// PromiseErased: ring 3 returns with nothing of the kernel's on the thread's stack below
 	// the frame.
 	PromiseErased
+	// PromiseShadowStack: the thread that runs has its own shadow stack, and one that has
+	// none runs without.
+	PromiseShadowStack
 )
 
 // Has reports whether all of q are among p.

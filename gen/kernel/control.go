@@ -116,6 +116,7 @@ what the old variant keeps in RSPScratch would be handled by the new one's rule.
 		CLI(),
 		MOVQ(gs.Current, RDX),
 		ANDL(^layout.TIFNeedResched, thread(RDX).Flags), // the next tick sets it again
+		CALL(shadowStackEnd),
 		MOVQ(desc.Info.CR3, RDI),
 		CALL(ptiSelect),
 		MOVQ(gs.Current, RDX),

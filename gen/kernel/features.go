@@ -24,6 +24,7 @@ var allFeatures = []feature{
 	{is: layout.FeatureIBPB, leaf: 7, in: RDX, bit: x86.CPUID_7_EDX_SPEC_CTRL},
 	{is: layout.FeatureIBPB, leaf: 0x80000008, in: RBX, bit: x86.CPUID_80000008_EBX_IBPB},
 	{is: layout.FeatureFSGSBASE, leaf: 7, in: RBX, bit: x86.CPUID_7_EBX_FSGSBASE},
+	{is: layout.FeatureCETSS, leaf: 7, in: RCX, bit: x86.CPUID_7_ECX_CET_SS},
 	{is: layout.FeatureBHICtrl, leaf: 7, sub: 2, in: RDX, bit: x86.CPUID_7_2_EDX_BHI_CTRL},
 }
 

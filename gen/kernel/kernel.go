@@ -28,7 +28,7 @@ type subsystem struct {
 
 // subsystems are the kernel's, in the order in memory.
 var subsystems = []subsystem{
-	{"core", []func() Program{start, console, uarts, screens, answers, panics, traps, bases, freds, erasing, messages}},
+	{"core", []func() Program{start, console, uarts, screens, answers, panics, traps, bases, freds, erasing, shadowStacks, messages}},
 	{"mm", []func() Program{
 		pages, slabs, threadStacks, pageTables, pageTableIsolation, addressSpaces, areas, mmap, mprotect, mremap,
 		faults, uaccess, spaces,

@@ -253,13 +253,15 @@ func forceSigFault() Func {
 	return FUNC("force_sig_fault",
 		`force_sig_fault delivers exception RCX with error code R8 to the current
 thread as signal EDI with si_code ESI and si_addr RDX. If the signal is blocked or
-ignored it is fatal.`,
+ignored it is fatal. The thread's shadow stack ends: it may be what is broken, and no
+handler here needs one.`,
 		MOVQ(gs.Current, RAX),
 		MOVQ(RCX, thread(RAX).TrapNo),
 		MOVQ(R8, thread(RAX).ErrorCode),
 		CMPL(RCX, x86.X86_TRAP_PF),
 		IF(E, MOVQ(RDX, thread(RAX).CR2)),
-		JMP(forceSignal),
+		CALL(forceSignal),
+		JMP(shadowStackEnd),
 	).Takes(RDI, RSI, RDX, RCX, R8)
 }
 

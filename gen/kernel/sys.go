@@ -226,6 +226,7 @@ func sysCalls() []sysCall {
 		{layout.SysSamples, sysSamples},
 		{layout.SysScreenBits, sysScreenBits},
 		{layout.SysStackLeft, sysStackLeft},
+		{layout.SysShadowStack, sysShadowStack},
 	}
 }
 

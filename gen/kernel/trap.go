@@ -45,6 +45,7 @@ var vectors = []vector{
 	{n: x86.X86_TRAP_AC, name: "exc_alignment_check", hasError: true},
 	{n: x86.X86_TRAP_MC, name: "exc_machine_check", ist: istMC},
 	{n: x86.X86_TRAP_XF, name: "exc_simd_coprocessor_error"},
+	{n: x86.X86_TRAP_CP, name: "exc_control_protection", hasError: true},
 	{n: layout.ControlVector, name: "int_control", user: true},
 	{n: x86.LOCAL_TIMER_VECTOR, name: "sysvec_apic_timer_interrupt"},
 	{n: x86.SPURIOUS_APIC_VECTOR, name: "sysvec_spurious_apic_interrupt"},
@@ -386,7 +387,8 @@ func trapSignals() Data {
 		x86.X86_TRAP_SS: sig(sigBUS, siKernel, 0),
 		x86.X86_TRAP_MF: sig(sigFPE, fpeFLTINV, 1), // or the code that fpu_fault_code finds
 		x86.X86_TRAP_XF: sig(sigFPE, fpeFLTINV, 1),
-		x86.X86_TRAP_AC: sig(sigBUS, 1, 0), // BUS_ADRALN
+		x86.X86_TRAP_AC: sig(sigBUS, 1, 0),   // BUS_ADRALN
+		x86.X86_TRAP_CP: sig(sigSEGV, 10, 0), // SEGV_CPERR
 	}
 	var content []any
 	for n := range 32 {

@@ -90,6 +90,12 @@ const (
 	// SysStackLeft returns how many words of the calling thread's kernel stack below its own
 	// are not StackErased.
 	SysStackLeft
+	// SysShadowStack gives the calling thread the shadow stack that ends at RDI, from its
+	// return on; 0: none any more. What lies below RDI must be a page that the thread has
+	// written and may not write any more: that is what the CPU takes for a shadow stack (SDM
+	// volume 3, 4.6.1). -EINVAL: the selected variant does not keep shadow stacks apart. One
+	// ends when the thread selects a variant or gets an exception's signal.
+	SysShadowStack
 	sysControlEnd
 )
 

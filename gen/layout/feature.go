@@ -28,10 +28,13 @@ const (
 	FeatureFRED
 	// FeatureFSGSBASE means RDGSBASE and WRGSBASE, with CR4.FSGSBASE (SDM volume 2).
 	FeatureFSGSBASE
+	// FeatureCETSS means shadow stacks, those of control-flow enforcement (SDM volume 1,
+	// chapter 17).
+	FeatureCETSS
 )
 
 // FeatureNames are the names of the features, by bit, as the manuals spell them.
-var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB", "FRED", "FSGSBASE"}
+var FeatureNames = []string{"PCID", "IBRS", "SYSRET-RPL", "BHI_CTRL", "IBPB", "FRED", "FSGSBASE", "CET_SS"}
 
 // String lists the features' names.
 func (f Features) String() string {

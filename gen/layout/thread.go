@@ -291,4 +291,9 @@ type Thread[T any] struct {
 	// LowestStack is where the search for what is to be erased of the stack begins, 0 if
 	// nothing is known of it. Only variants with stackleak=erase touch it.
 	LowestStack T
+
+	// UserCET is MSR_IA32_U_CET while the thread runs, 0 if it has no shadow stack. PL3SSP
+	// is MSR_IA32_PL3_SSP while it is switched out. Only variants with cet=user have their
+	// switch look at them.
+	UserCET, PL3SSP T
 }

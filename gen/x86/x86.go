@@ -83,6 +83,15 @@ const (
 	EFER_NX  = 1 << 11
 )
 
+// MSRs of user shadow stacks (SDM volume 1, chapter 17): what is on in ring 3, and ring 3's
+// SSP while another ring runs.
+const (
+	MSR_IA32_U_CET   = 0x6a0
+	MSR_IA32_PL3_SSP = 0x6a7
+
+	CET_SHSTK_EN = 1 << 0
+)
+
 // Registers of the local APIC, relative to its page (SDM volume 3, table 11-1), and
 // bits of MSR_APIC_BASE (11.4.4 and 11.12.1).
 const (
@@ -187,6 +196,7 @@ const (
 	X86_TRAP_AC  = 17
 	X86_TRAP_MC  = 18
 	X86_TRAP_XF  = 19
+	X86_TRAP_CP  = 21
 
 	LOCAL_TIMER_VECTOR   = 0xec
 	SPURIOUS_APIC_VECTOR = 0xff
@@ -281,6 +291,9 @@ const (
 	CPUID_7_EBX_SMEP     = 7
 	CPUID_7_EBX_SMAP     = 20
 )
+
+// CPUID_7_ECX_CET_SS is the bit of CPUID leaf 7 ECX that announces shadow stacks.
+const CPUID_7_ECX_CET_SS = 7
 
 // TrapName is the mnemonic of each exception vector.
 var TrapName = [32]string{

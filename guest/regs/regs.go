@@ -204,20 +204,21 @@ func exitsyscall()
 
 // Constants that the assembly uses, too, as const_name of go_asm.h.
 const (
-	controlVector = layout.ControlVector
-	sysSelect     = layout.SysSelect
-	sysClone      = syscall.SYS_CLONE
-	sysExit       = syscall.SYS_EXIT
-	sysTgkill     = syscall.SYS_TGKILL
-	sysSigreturn  = syscall.SYS_RT_SIGRETURN
-	sysYield      = syscall.SYS_SCHED_YIELD
-	sysFutex      = syscall.SYS_FUTEX
-	sysVfork      = syscall.SYS_VFORK
-	sysGettid     = syscall.SYS_GETTID
-	sysWait4      = syscall.SYS_WAIT4
-	sysPrctl      = syscall.SYS_PRCTL
-	cloneVM       = syscall.CLONE_VM
-	deathSignal   = syscall.SIGKILL
+	controlVector  = layout.ControlVector
+	sysSelect      = layout.SysSelect
+	sysShadowStack = layout.SysShadowStack
+	sysClone       = syscall.SYS_CLONE
+	sysExit        = syscall.SYS_EXIT
+	sysTgkill      = syscall.SYS_TGKILL
+	sysSigreturn   = syscall.SYS_RT_SIGRETURN
+	sysYield       = syscall.SYS_SCHED_YIELD
+	sysFutex       = syscall.SYS_FUTEX
+	sysVfork       = syscall.SYS_VFORK
+	sysGettid      = syscall.SYS_GETTID
+	sysWait4       = syscall.SYS_WAIT4
+	sysPrctl       = syscall.SYS_PRCTL
+	cloneVM        = syscall.CLONE_VM
+	deathSignal    = syscall.SIGKILL
 
 	setDeathSignal = syscall.PR_SET_PDEATHSIG
 	waitAll        = 0x40000000 // __WALL: whatever signal a child's end sends

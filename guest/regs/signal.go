@@ -37,8 +37,10 @@ const (
 	GregSP
 	GregIP
 	GregFlags
-	GregCS   // CS in the low 16 bits
-	numGregs = 23
+	GregCS // CS in the low 16 bits
+	_
+	GregTrapNo // the exception
+	numGregs   = 23
 )
 
 // Action is what the handler does to the interrupted context, besides logging.

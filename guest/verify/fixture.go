@@ -48,6 +48,8 @@ type fixture struct {
 	keeps bool
 	// noGS is why GS:0 cannot be read, nil if it can.
 	noGS error
+	// shadowStacks are the pages of the shadow stacks of a check.
+	shadowStacks []layout.Word
 	// stray is set once a second thread has not ended: it still occupies lane 1.
 	stray error
 }
@@ -89,6 +91,10 @@ func (fx *fixture) learn() {
 // reset gives every check fresh memory.
 func (fx *fixture) reset() {
 	fx.mem.Reset()
+	for _, at := range fx.shadowStacks {
+		munmap(at)
+	}
+	fx.shadowStacks = nil
 	for i := range fx.lanes {
 		ln := &fx.lanes[i]
 		ln.stack = fx.mem.Words(stackWords)

@@ -45,6 +45,7 @@ var groups = []struct {
 	{"memory", memoryChecks, nil},
 	{"speculation", specCtrlChecks, func(v control.Variant) bool { return layout.Features(v.Info.Needs)&layout.FeatureIBRS != 0 }},
 	{"page tables", tableChecks, nil},
+	{"shadow stack", shadowChecks, func(v control.Variant) bool { return layout.Features(v.Info.Needs)&layout.FeatureCETSS != 0 }},
 }
 
 // Known returns an error for a group of checks that does not exist. Empty means all.

@@ -75,7 +75,7 @@ const (
 )
 
 // notInQEMU are the features that QEMU's TCG has not, and a variant's path needs.
-const notInQEMU = layout.FeaturePCID | layout.FeatureIBRS | layout.FeatureBHICtrl
+const notInQEMU = layout.FeaturePCID | layout.FeatureIBRS | layout.FeatureBHICtrl | layout.FeatureCETSS
 
 // Variant proves a variant and confirms the proof. Of more than so many paths it runs
 // no more, evenly spread; 0 is all of them.

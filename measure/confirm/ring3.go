@@ -188,6 +188,7 @@ func (m *ring3) Registers() (prove.Registers, error) {
 		RIP: r.Rip, RFLAGS: r.Eflags&^virtualFlags | m.flags, CS: x86.KERNEL_CS, SS: x86.KERNEL_DS,
 		DS: uint16(r.Ds), ES: uint16(r.Es), FS: uint16(r.Fs), GS: uint16(r.Gs),
 		FSBase: r.Fs_base, GSBase: r.Gs_base, OtherGSBase: m.otherGS, CR3: m.cr3, SpecCtrl: m.msrs[x86.MSR_IA32_SPEC_CTRL],
+		UserCET: m.msrs[x86.MSR_IA32_U_CET], PL3SSP: m.msrs[x86.MSR_IA32_PL3_SSP],
 	}
 	for i, word := range generalOf(&r) {
 		out.General[i] = *word
@@ -205,6 +206,7 @@ func (m *ring3) SetRegisters(to prove.Registers) error {
 	r.Fs_base, r.Gs_base = to.FSBase, to.GSBase
 	m.flags, m.otherGS, m.cr3 = to.RFLAGS&virtualFlags, to.OtherGSBase, to.CR3
 	m.msrs[x86.MSR_IA32_SPEC_CTRL] = to.SpecCtrl
+	m.msrs[x86.MSR_IA32_U_CET], m.msrs[x86.MSR_IA32_PL3_SSP] = to.UserCET, to.PL3SSP
 	return syscall.PtraceSetRegs(m.pid, &r)
 }
 

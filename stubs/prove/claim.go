@@ -215,6 +215,9 @@ const (
 	claimReturnRSP
 	claimOwnScratch
 	claimCanary
+	claimSavedSSP
+	claimShadowOff
+	claimShadow
 	claimFilled
 
 	// In the set-up.

@@ -101,6 +101,7 @@ func TestClaims(t *testing.T) {
 	const plain = "sp=frame,flags=flags,top=eager,irq=off"
 	const ibrs = plain + ",ibrs=entry"
 	const table = "linux-6.12+dispatch=table+nospec=none+kstack=none+exitwork=inlined+nops=none"
+	const cet = "linux-6.12+cet=user"
 	toFirst := asm.CALL(stubs.FuncName("filled_first", "linux-6.12"))
 	ofRSI := asm.Fields[layout.Thread[asm.Mem]](asm.RSI)
 	specCtrl := func(mask int) asm.Block {
@@ -248,6 +249,13 @@ func TestClaims(t *testing.T) {
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
 		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
 		{"a canary without a promise", "linux-6.12+canary=none", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"shadow stacks", cet, none, Proved, ""},
+		{"shadow stacks that are not switched", cet, codeOf("linux-6.12"), Refuted, "the thread's PL3SSP is set to ring 3's SSP"},
+		{"a shadow stack left on", cet, broken.Edit(stubs.SwitchTo, asm.XORL(asm.RAX, asm.RAX), asm.MOVL(x86.CET_SHSTK_EN, asm.RAX)), Refuted, "ring 3 has no shadow stack when another thread's switch goes on; it is 1, want 0"},
+		{"another word for SSP", cet, broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.PL3SSP, asm.RAX), asm.MOVQ(ofRSI.UserSP, asm.RAX)), Refuted, "IA32_PL3_SSP is the thread's after the switch"},
+		{"half of SSP", cet, broken.Edit(stubs.SwitchTo, asm.SHLQ(32, asm.RDX), asm.XORL(asm.RDX, asm.RDX)), Refuted, "the thread's PL3SSP is set to ring 3's SSP"},
+		{"a shadow stack not turned on again", cet, broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.UserCET, asm.RAX), asm.XORL(asm.RAX, asm.RAX)), Refuted, "IA32_U_CET is the thread's after the switch; it is 0, want thread.UserCET"},
+		{"shadow stacks without a promise", "linux-6.12", codeOf(cet), Undecided, "what the MSR 0x6a7 holds"},
 		{"a return stack that is not filled", "linux-6.12", codeOf("linux-6.12+rsb=kept"), Refuted, "have filled the return stack"},
 		{"a return stack filled but for two", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVL(stubs.ReturnStack/2, asm.R12), asm.MOVL(stubs.ReturnStack/2-1, asm.R12)), Refuted, "have filled the return stack"},
 		{"a return stack filled without a fence", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.LFENCE()), Refuted, "have filled the return stack"},

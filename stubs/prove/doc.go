@@ -139,6 +139,9 @@
 //     canary=switch: after the switch the CPU's canary is that of the thread that runs.
 //     No other variant touches that word.
 //
+//     cet=user: the thread that leaves takes ring 3's SSP along and leaves IA32_U_CET 0; that
+//     which continues has its own SSP and IA32_U_CET. No other variant touches these.
+//
 //     rsb=filled: before the switch's first RET, ReturnStack CALLs have filled the
 //     return stack, an LFENCE has followed them, and each of their return addresses
 //     leads to a breakpoint.

@@ -22,7 +22,29 @@ const (
 	savedSP = iota
 	savedIP
 	savedUserSP
+	savedPL3SSP
+	numSaved = iota
 )
+
+// savedWords are where these lie in the Thread.
+var savedWords = [numSaved]struct {
+	name string
+	off  int
+}{
+	savedSP: {"Thread.SP", thread.SP.Off}, savedIP: {"Thread.IP", thread.IP.Off},
+	savedUserSP: {"Thread.UserSP", thread.UserSP.Off}, savedPL3SSP: {"Thread.PL3SSP", thread.PL3SSP.Off},
+}
+
+// savedAt returns the index of the Thread's word at an offset that the switch may store, -1
+// if it is another.
+func (s *subject) savedAt(off uint64) int {
+	for i, w := range savedWords {
+		if uint64(w.off) == off && (i != savedPL3SSP || s.promises.Has(stubs.PromiseShadowStack)) {
+			return i
+		}
+	}
+	return -1
+}
 
 // address returns the address of an operand in memory.
 func (m *machine) address(st *state, o operand) value {
@@ -289,20 +311,18 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 
 // locatePrev finds a word of the thread that leaves the CPU.
 func (m *machine) locatePrev(st *state, p place, addr value, write bool) (place, bool) {
-	switch int(addr.c &^ 7) {
-	case thread.SP.Off:
-		p.word = &st.saved[savedSP]
-	case thread.IP.Off:
-		p.word = &st.saved[savedIP]
-	case thread.UserSP.Off:
-		p.word = &st.saved[savedUserSP]
-	default:
+	if i := m.savedAt(addr.c &^ 7); i >= 0 {
+		p.word = &st.saved[i]
+	} else {
 		if write || addr.c >= threadSize {
 			return p, m.touches(st, addr, notOwnThread, false)
 		}
 		p.value = outside("a word of the thread", false).value()
-		if int(addr.c&^7) == thread.StackCanary.Off {
+		switch int(addr.c &^ 7) {
+		case thread.StackCanary.Off:
 			p.value = m.s.canary.value()
+		case thread.UserCET.Off:
+			p.value = m.s.shadow[shadowUCET].value()
 		}
 		return p, m.own(st)
 	}

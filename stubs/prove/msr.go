@@ -29,6 +29,8 @@ func (m *machine) readMSR(st *state) bool {
 		v = m.specCtrl(st.ibrs)
 	case ok && isBaseMSR(n):
 		v = st.bases[n-x86.MSR_FS_BASE].v
+	case ok && m.shadowMSR(n, st.phase) >= 0:
+		v = st.shadow[m.shadowMSR(n, st.phase)].v
 	default:
 		m.undecided(st, claimFollows, "what the MSR "+m.show(st, st.regs[rCX].v)+" holds")
 		return false
@@ -53,6 +55,9 @@ func (m *machine) writeMSR(st *state) bool {
 		return true
 	case ok && n == x86.MSR_IA32_FRED_RSP0 && m.fred() && st.phase == inCall:
 		st.rsp0 = m.edxEAX(st)
+		return true
+	case ok && m.shadowMSR(n, st.phase) >= 0:
+		st.shadow[m.shadowMSR(n, st.phase)] = m.edxEAX(st)
 		return true
 	}
 	if n, ok := m.msr(st); ok && n == x86.MSR_IA32_PRED_CMD && m.needs&layout.FeatureIBPB != 0 {

@@ -92,6 +92,7 @@ func (n *namer) state(st *state) {
 	n.words(st.scratch[:])
 	n.words(st.trampoline[:])
 	n.words(st.saved[:])
+	n.words(st.shadow[:])
 	n.words(st.msrs[:])
 	n.words(st.ahead[:])
 	n.words(st.bases[:])

@@ -123,7 +123,8 @@ type shadow struct {
 	changed             [layout.NumSlots]string // the condition that a slot ever got another value; empty: it was not written
 	scratch             [numScratch]bv
 	trampoline          [trampolineCells]bv
-	saved               [3]bv
+	saved               [numSaved]bv
+	shadow              [numShadowMSRs]bv // the MSRs of shadow stacks
 	ahead               [aheadCells]bv
 	work, seen, status  bv // Thread.Flags, as it was read last; Thread.Status
 	cr3, kernel         bv

@@ -204,6 +204,12 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return is(sh.regs[n])
 	case claimCanary:
 		return same(o.named(&sh.canary).text, o.value(o.s.canary.value()).text), true
+	case claimSavedSSP:
+		return is(*o.named(&sh.saved[savedPL3SSP]))
+	case claimShadowOff:
+		return is(sh.shadow[shadowUCET])
+	case claimShadow:
+		return is(sh.shadow[n])
 	case claimOwnScratch:
 		return same(o.named(&sh.scratch[n]).text, o.value(o.s.scratch[n].value()).text), true
 	}

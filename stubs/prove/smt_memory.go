@@ -111,12 +111,14 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 	case addr.base == o.symbol(o.s.trampoline) && index >= 0 && index < trampolineCells:
 		return o.named(&sh.trampoline[index]), offset
 	case sh.phase != inCall && addr.base == o.symbol(o.s.prev):
-		i := map[int]int{thread.SP.Off: savedSP, thread.IP.Off: savedIP, thread.UserSP.Off: savedUserSP}
-		if n, ok := i[int(addr.off&^7)]; ok {
+		if n := o.savedAt(addr.off &^ 7); n >= 0 {
 			return o.named(&sh.saved[n]), offset
 		}
-		if int(addr.off&^7) == thread.StackCanary.Off {
+		switch int(addr.off &^ 7) {
+		case thread.StackCanary.Off:
 			return readOnly(o.value(o.s.canary.value()))
+		case thread.UserCET.Off:
+			return readOnly(o.value(o.s.shadow[shadowUCET].value()))
 		}
 		return readOnly(o.fresh())
 	case sh.phase == inLeave && addr.base == o.symbol(o.s.next):

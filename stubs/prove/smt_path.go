@@ -220,6 +220,9 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		take(&sh.cells[i], before.cells[i], after.cells[i])
 	}
 	take(&sh.canary, before.canary, after.canary)
+	for i := range sh.shadow {
+		take(&sh.shadow[i], before.shadow[i], after.shadow[i])
+	}
 	take(&sh.depth, before.depth, after.depth)
 	take(&sh.rsp0, before.rsp0, after.rsp0)
 	take(&sh.rsp0Word, before.rsp0Word, after.rsp0Word)
@@ -288,6 +291,9 @@ func (o *oracle) begin(sh *shadow, st *state) {
 		}
 	}
 	sh.rsp0, sh.rsp0Word = o.value(st.rsp0.v), o.value(st.rsp0Word.v)
+	for i, w := range st.shadow {
+		sh.shadow[i] = o.value(w.v)
+	}
 	sh.mxcsr = o.value(st.mxcsr.v)
 	o.assert(clearIn(sh.mxcsr, ^maskOf(4)))
 	sh.origin, sh.phase, sh.orig = o.value(st.origin), st.phase, o.orig(st)

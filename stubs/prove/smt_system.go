@@ -141,6 +141,8 @@ func (o *oracle) msr_(sh *shadow, write bool) bool {
 		m = &sh.specCtrl
 	case n == x86.MSR_IA32_FRED_RSP0:
 		m = &sh.rsp0
+	case o.shadowMSR(n, sh.phase) >= 0:
+		m = &sh.shadow[o.shadowMSR(n, sh.phase)]
 	case isBaseMSR(n):
 		m = &sh.bases[n-x86.MSR_FS_BASE]
 	default:

@@ -167,8 +167,9 @@ type state struct {
 	// stack was filled there.
 	canary word
 	filled bool
-	saved  [3]word          // Thread.SP, IP and UserSP of the thread that is switched
-	ahead  [aheadCells]word // what is below the next thread's SP, on its stack
+	shadow [numShadowMSRs]word // the MSRs of shadow stacks, in the switch
+	saved  [numSaved]word      // words of the Thread that is switched
+	ahead  [aheadCells]word    // what is below the next thread's SP, on its stack
 
 	tables
 	predictors
@@ -233,27 +234,28 @@ func (st *state) note(text string) { st.path = &event{st.path, st.at, text} }
 type symbols struct {
 	user       [numRegs]*term
 	rip, flags *term
-	top        *term             // of the kernel stack
-	cells      [numCells]*term   // the words of the stack
-	kernel     [numRegs]*term    // registers of a thread that is switched
-	prev, next *term             // struct Thread of the two threads of a switch
-	prevRSP    *term             // of the thread that is switched, at the call
-	ret        *term             // its return address
-	nextSP     *term             // the next thread's Thread.SP
-	nextIP     *term             // and Thread.IP
-	scratch    [numScratch]*term // the scratch words, of the thread that is switched
-	other      [numScratch]*term // the scratch words, as any thread left them
-	trampoline *term             // the top of the trampoline stack
-	cr3        *term             // CR3 as a call finds it
-	flushes    *term             // UserPCIDFlushMask
-	work       *term             // Thread.Flags at the start
-	callWork   *term             // Thread.SyscallWork
-	kstack     *term             // Thread.KStackOffset
-	canary     *term             // Thread.StackCanary
-	status     *term             // Thread.Status
-	percpu     map[uint64]*term  // other words of PerCPU, by offset
-	area       *term             // the per-CPU area, where the kernel's GS points
-	bases      [numBases]*term   // of the user's segments
+	top        *term                // of the kernel stack
+	cells      [numCells]*term      // the words of the stack
+	kernel     [numRegs]*term       // registers of a thread that is switched
+	prev, next *term                // struct Thread of the two threads of a switch
+	prevRSP    *term                // of the thread that is switched, at the call
+	ret        *term                // its return address
+	nextSP     *term                // the next thread's Thread.SP
+	nextIP     *term                // and Thread.IP
+	scratch    [numScratch]*term    // the scratch words, of the thread that is switched
+	other      [numScratch]*term    // the scratch words, as any thread left them
+	trampoline *term                // the top of the trampoline stack
+	cr3        *term                // CR3 as a call finds it
+	flushes    *term                // UserPCIDFlushMask
+	work       *term                // Thread.Flags at the start
+	callWork   *term                // Thread.SyscallWork
+	kstack     *term                // Thread.KStackOffset
+	canary     *term                // Thread.StackCanary
+	shadow     [numShadowMSRs]*term // the MSRs of shadow stacks, as the thread that is switched had them
+	status     *term                // Thread.Status
+	percpu     map[uint64]*term     // other words of PerCPU, by offset
+	area       *term                // the per-CPU area, where the kernel's GS points
+	bases      [numBases]*term      // of the user's segments
 	selectors  [6]*term
 	xmm        [numXMM]*term // the user's, two words each
 	mxcsr      *term
@@ -270,6 +272,7 @@ func newSymbols() *symbols {
 		nextSP: symbol("next.SP", false), nextIP: symbol("next.IP", false),
 		callWork: symbol("thread.SyscallWork", false), kstack: symbol("thread.KStackOffset", false),
 		canary: symbol("thread.StackCanary", false),
+		shadow: [numShadowMSRs]*term{shadowUCET: symbol("thread.UserCET", false), shadowSSP: symbol("user.SSP", true)},
 		work:   symbol("thread.Flags", false), trampoline: symbol("trampoline.top", false),
 		cr3: symbol("CR3", false), flushes: symbol("UserPCIDFlushMask", false),
 		status: symbol("thread.Status", false),
@@ -395,6 +398,9 @@ func (s *symbols) atSwitch(entry uint64) *state {
 		st.regs[r].v = s.kernel[r].value()
 	}
 	st.regs[rDI].v, st.regs[rSI].v, st.regs[rSP].v = s.prev.value(), s.next.value(), s.prevRSP.value()
+	for i, t := range s.shadow {
+		st.shadow[i].v = t.value()
+	}
 	st.cells[0] = word{s.ret.value(), kernels}
 	for i := range st.scratch {
 		st.scratch[i], st.mine[i] = word{s.scratch[i].value(), kernels}, true

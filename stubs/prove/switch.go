@@ -22,6 +22,7 @@ func (m *machine) switched(st *state) {
 	ip, sp := st.saved[savedIP], st.saved[savedSP]
 	ok = m.check(st, claimResumeIP, 0, nil, ip.v.t == nil && m.partOf(ip.v.c) != nil, m.gotWant(st, ip, "an address in the variant")) && ok
 	below := st.origin.c - sp.v.c
+	ok = m.leavesShadow(st) && ok
 	ok = m.check(st, claimSavedSP, 0, nil, sp.v.t == st.origin.t && below <= 8*numCells && below&7 == 0, m.gotWant(st, sp, "a place on the thread's stack")) && ok
 	if !ok {
 		return
@@ -41,6 +42,7 @@ func (m *machine) switched(st *state) {
 	st.loseTrampoline()
 	st.depth = word{m.s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
 	st.canary = word{m.s.percpu[uint64(percpu.StackCanary.Off)].value(), lost}
+	st.shadow = [numShadowMSRs]word{shadowUCET: {known(0), lost}, shadowSSP: {symbol("another thread's SSP", true).value(), lost}}
 	st.pc = ip.v.c
 	m.follow(st)
 }
@@ -61,7 +63,7 @@ func (m *machine) resumed(st *state) {
 	if m.promises.Has(stubs.PromiseReturnStack) {
 		ok = m.check(st, claimFilled, 0, nil, st.filled, nil) && ok
 	}
-	if ok {
+	if m.resumesShadow(st) && ok {
 		m.end(st)
 	}
 }
@@ -89,6 +91,12 @@ func (k claimKind) switchText(n uint8, of string) string {
 		return fmt.Sprintf("%s is the thread's own after the switch", scratchWords[n].Name)
 	case claimCanary:
 		return "the CPU's canary is the thread's after the switch"
+	case claimSavedSSP:
+		return "the thread's PL3SSP is set to ring 3's SSP"
+	case claimShadowOff:
+		return "ring 3 has no shadow stack when another thread's switch goes on"
+	case claimShadow:
+		return [...]string{shadowUCET: "IA32_U_CET", shadowSSP: "IA32_PL3_SSP"}[n] + " is the thread's after the switch"
 	case claimFilled:
 		return fmt.Sprintf("%d CALLs that nobody returns from, to INT3, have filled the return stack, and an LFENCE is behind them", stubs.ReturnStack)
 	case claimSTAR:

@@ -54,6 +54,7 @@ type Registers struct {
 	FSBase, GSBase, OtherGSBase uint64 // the last is MSR_KERNEL_GS_BASE
 	CR3                         uint64
 	SpecCtrl                    uint64 // MSR_IA32_SPEC_CTRL, if the variant promises it
+	UserCET, PL3SSP             uint64 // MSR_IA32_U_CET and MSR_IA32_PL3_SSP, if it promises them
 }
 
 // Trials are the paths of a variant that end, to be run on machines with random

@@ -65,10 +65,13 @@ func (r *runner) memory(st *state) []memoryWord {
 		one("UserPCIDFlushMask", p.PerCPU+uint64(percpu.UserPCIDFlushMask.Off), st.flushes, others)
 	}
 	if st.phase != inCall {
-		for i, off := range [...]int{savedSP: thread.SP.Off, savedIP: thread.IP.Off, savedUserSP: thread.UserSP.Off} {
-			if w := st.saved[i]; w.written() {
-				list = append(list, memoryWord{[...]string{"Thread.SP", "Thread.IP", "Thread.UserSP"}[i], at(off), w.v, w.by, true, false})
+		for i, w := range st.saved {
+			if w.written() {
+				list = append(list, memoryWord{savedWords[i].name, at(savedWords[i].off), w.v, w.by, true, false})
 			}
+		}
+		if r.promises.Has(stubs.PromiseShadowStack) {
+			one("Thread.UserCET", at(thread.UserCET.Off), r.s.shadow[shadowUCET].value(), false)
 		}
 		if st.phase == inResume && r.promises.Has(stubs.PromiseCanary) {
 			one("StackCanary", p.PerCPU+uint64(percpu.StackCanary.Off), st.canary.v, st.canary.by == lost)
@@ -117,6 +120,9 @@ func (r *runner) set(st *state) error {
 	}
 	if r.promises.Has(stubs.PromiseIBRS) {
 		regs.SpecCtrl = r.word(r.specCtrl(st.ibrs))
+	}
+	if r.promises.Has(stubs.PromiseShadowStack) && st.phase != inCall {
+		regs.UserCET, regs.PL3SSP = r.word(st.shadow[shadowUCET].v), r.word(st.shadow[shadowSSP].v)
 	}
 	if flags := r.words[r.s.flags]; st.steps == 0 && st.pc == r.entry && r.on.Exits() && flags&^callFlags == 0 {
 		if err := r.call(regs, flags); err != nil || r.trial.Differs != "" {
@@ -274,6 +280,10 @@ func (r *runner) compare(st *state, t *traced) error {
 	}
 	if r.promises.Has(stubs.PromiseIBRS) && st.phase == inCall {
 		same("SPEC_CTRL", got.SpecCtrl, r.specCtrl(st.ibrs))
+	}
+	if r.promises.Has(stubs.PromiseShadowStack) && st.phase != inCall {
+		same("IA32_U_CET", got.UserCET, st.shadow[shadowUCET].v)
+		same("IA32_PL3_SSP", got.PL3SSP, st.shadow[shadowSSP].v)
 	}
 	var list []memoryWord
 	var addrs []uint64
