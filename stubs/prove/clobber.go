@@ -47,14 +47,14 @@ func (m *machine) clobberRegs(st *state, f *function) {
 }
 
 // returnFrom pops the return address and goes there, unless a state like this one has
-// gone there already.
+// gone there already. A walk has one state, and goes.
 func (m *machine) returnFrom(st *state) {
 	i, ok := st.cell(st.regs[rSP].v)
 	if !ok {
 		m.undecided(st, claimTarget, "the return address is not on the stack")
 		return
 	}
-	if m.again(st) {
+	if m.walk == nil && m.again(st) {
 		return
 	}
 	m.returnTo(st, m.readCell(st, i))
