@@ -41,6 +41,7 @@ does, and says for each reader and each state of a thread what it finds:
     undefined slot  a slot of the frame that the call has not filled
     racy            it depends on the instruction at which the thread is
     needless        the function keeps a word up to date that nobody reads
+    not built       a state that Linux has, and this kernel, with one CPU, not
 
 -boot boots the variant as well: threads are brought into each state with an RSP
 that is known, and are stopped at each instruction of their calls. Every reading

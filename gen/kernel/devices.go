@@ -48,6 +48,7 @@ var builtinNodes = []builtinNode{
 	{name: procSelfExe, mode: S_IFLNK | 0o777}, // its target is known once init is loaded
 	{name: procSelfStat, mode: S_IFREG | 0o444},
 	{name: procSelfSyscall, mode: S_IFREG | 0o400},
+	{name: layout.CorePath, mode: S_IFREG | 0o600}, // once a process has dumped core
 	{name: newcTrailer},
 }
 

@@ -42,7 +42,7 @@ var subsystems = []subsystem{
 	{"fs", []func() Program{files, initrd, devices, procFiles, paths, opens, stats, transfers}},
 	{"ipc", []func() Program{waits, eventfds, timerFDs, pipes, epolls, polls, selects}},
 	{"fs-changes", []func() Program{readOnly, memfds}},
-	{"process", []func() Program{randoms, processes, ids, families, forks, execs, exits, children, ptraces}},
+	{"process", []func() Program{randoms, processes, ids, families, forks, execs, exits, children, ptraces, coredumps}},
 	{"control", []func() Program{control, rspReaders, sampler, features, performanceCounters, callTable, dispatch}},
 }
 

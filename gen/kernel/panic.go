@@ -17,7 +17,7 @@ func say(text string) Block {
 func panics() Program {
 	return Program{
 		Funcs: Funcs(
-			kernelPanic, die, endOfPanic, printErrorCode, printSymbol, dumpStack,
+			kernelPanic, die, endOfPanic, printErrorCode, printSymbol, printUser, dumpStack,
 		),
 		Data: []Data{
 			trapNames(),
@@ -49,6 +49,8 @@ func kernelPanic() Func {
 		MOVQ(RSP.At(0), RDI),
 		CALL(printSymbol),
 		say("\n"),
+		MOVQ(RSP.At(0), RDI),
+		CALL(printUser),
 		MOVQ(RSP, RDI),
 		CALL(dumpStack),
 		JMP(endOfPanic),
@@ -103,9 +105,13 @@ PtRegs. It ends the machine.`,
 			say("cr2 "), MOVQ(CR2, RDI), CALL(printkHex64),
 			say(" cr3 "), MOVQ(CR3, RDI), CALL(printkHex64),
 		),
-		MOVQ(regs.SP, RDI),
 		TESTB(3, regs.CS),
-		IF(E, CALL(dumpStack)),
+		IF(E,
+			MOVQ(regs.IP, RDI),
+			CALL(printUser),
+			MOVQ(regs.SP, RDI),
+			CALL(dumpStack),
+		),
 		JMP(endOfPanic),
 	).Takes(RDI, RSI).NoReturn()
 }
@@ -193,6 +199,20 @@ func printSymbol() Func {
 		CALL(printkHex),
 		RETURN(),
 	).Saving(RBX).Takes(RDI)
+}
+
+func printUser() Func {
+	frame, sp := RBX, R12
+	return FUNC("print_user", "print_user writes where the current thread has left ring 3, if the dump of a panic at RDI can tell.",
+		CALL(showRegs),
+		TESTQ(RAX, RAX),
+		IF(E, RETURN()),
+		MOVQ(RAX, sp),
+		MOVQ(gs.Current, RCX),
+		taskPtRegs(thread(RCX), frame),
+		logLine(logReg("user rip ", ptRegs(frame).IP), logText(" rsp "), MOVQ(sp, RDI), CALL(printkHex64)),
+		RETURN(),
+	).Saving(RBX, R12).Takes(RDI)
 }
 
 func dumpStack() Func {

@@ -126,8 +126,8 @@ func rlimits() Data {
 			soft, hard = layout.NoFileSoft, layout.NoFileHard
 		case rlimitSigs:
 			soft, hard = layout.MaxSigPending, layout.MaxSigPending
-		case rlimitCore: // there is nowhere to write a core
-			soft, hard = 0, 0
+		case rlimitCore:
+			soft = 0
 		}
 		limits = append(limits, soft, hard)
 	}
@@ -211,8 +211,8 @@ func sysPrlimit64() Func {
 	resource, pid, oldLimit, newLimit, soft, hard := RBX, RBP, R12, R13, R14, R15
 	return FUNC("sys_prlimit64",
 		`sys_prlimit64(pid, resource, new, old): RLIMIT_NOFILE can be set, by root up to
-layout.MaxFD. Other limits would have no effect, so a new value that differs from the
-old one is EPERM.`,
+layout.MaxFD, and RLIMIT_CORE. Other limits would have no effect, so a new value that
+differs from the old one is EPERM.`,
 		MOVL(RDI, pid),
 		MOVL(RSI, resource),
 		MOVQ(RDX, newLimit),
@@ -256,10 +256,13 @@ old one is EPERM.`,
 				CMPQ(hard, layout.MaxFD),
 				IF(A, fail(EPERM)),
 			).ELSE(
-				CMPQ(soft, RDX),
-				IF(NE, fail(EPERM)),
-				CMPQ(hard, RSI),
-				IF(NE, fail(EPERM)),
+				CMPL(resource, rlimitCore),
+				IF(NE,
+					CMPQ(soft, RDX),
+					IF(NE, fail(EPERM)),
+					CMPQ(hard, RSI),
+					IF(NE, fail(EPERM)),
+				),
 			),
 			MOVQ(soft, RCX.At(0)),
 			MOVQ(hard, RCX.At(8)),

@@ -28,7 +28,7 @@ func taskPtRegs(t *layout.Thread[Mem], dst Reg) Block {
 func rspReaders() Program {
 	return Program{
 		Funcs: Funcs(
-			currentUserStackPointer, copyThread, startThread, kstkESP, collectSyscall, perfGetRegsUser, sysReadings,
+			currentUserStackPointer, copyThread, startThread, kstkESP, collectSyscall, perfGetRegsUser, showRegs, sysReadings,
 		),
 		Data: []Data{readingsData},
 	}
@@ -154,6 +154,29 @@ severely racy").`,
 	).Takes(RDI, RSI).Keeps(RSI)
 }
 
+func showRegs() Func {
+	return FUNC("__show_regs",
+		`__show_regs returns in RAX the user's RSP that the dump of a panic at the kernel's RDI
+shows, or 0: in the variant's own code there may be no frame, and the idle thread has no
+call.`,
+		LEAQ(Sym(entryStart), RAX),
+		SUBQ(RAX, RDI),
+		LEAQ(Sym(entryEnd), RCX),
+		SUBQ(RAX, RCX),
+		XORL(RAX, RAX),
+		CMPQ(RDI, RCX),
+		IF(B, RETURN()),
+		MOVQ(gs.Current, RCX),
+		CMPQ(RCX, gs.Idle),
+		IF(E, RETURN()),
+		readsOld(layout.ReaderShowRegs),
+		IF(NE, oldRSP(RAX), RETURN()),
+		taskPtRegs(thread(RCX), RAX),
+		MOVQ(ptRegs(RAX).SP, RAX),
+		RETURN(),
+	).Takes(RDI).Returns(RAX).Keeps(RSI)
+}
+
 func sysReadings() Func {
 	buf := RBX
 	out := Fields[layout.Readings[Mem]](Sym(readingsData))
@@ -162,6 +185,11 @@ func sysReadings() Func {
 		MOVQ(RSI, buf),
 		CALL(currentUserStackPointer),
 		MOVQ(RAX, out.StackPointer),
+		PUSHQ(RDI),
+		LEAQ(Sym(sysReadings), RDI),
+		CALL(showRegs),
+		POPQ(RDI),
+		MOVQ(RAX, out.ShowRegs),
 		MOVQ(gs.Current, RAX),
 		CMPQ(RDI, -1), // layout.NewestThread
 		IF(E, MOVQ(sched.All, RAX)).ELSE(

@@ -10,6 +10,8 @@ const (
 	ReaderCollectSyscall
 	ReaderPerfRegs
 	ReaderGetReg
+	ReaderCoreDump
+	ReaderShowRegs
 	NumReaders
 )
 
@@ -22,20 +24,24 @@ type RSPReader struct {
 	// Doc says what it is for; Old319 is set if Linux 3.19 takes the old words.
 	Doc    string
 	Old319 bool
-	// Source is where Linux 3.19.8 has it.
+	// Source is where Linux 3.19.8 has it, or a later release if Later is set.
 	Source string
+	Later  bool
 }
 
 // RSPReaders are the readers, by their numbers.
 var RSPReaders = [NumReaders]RSPReader{
-	ReaderStackPointer: {"current_user_stack_pointer", "sigaltstack's test whether the thread is on the stack for signals", true, "arch/x86/include/asm/ptrace.h:141, kernel/signal.c:3212"},
-	ReaderCopyThread:   {"copy_thread", "what a child of fork and clone gets as usersp", true, "arch/x86/kernel/process_64.c:164"},
-	ReaderStartThread:  {"start_thread", "what a program gets as usersp and old_rsp when execve starts it", true, "arch/x86/kernel/process_64.c:238"},
-	ReaderKSTKESP:      {"kstk_esp", "/proc/PID/stat: kstkesp", true, "arch/x86/kernel/process_64.c:603, fs/proc/array.c:397"},
+	ReaderStackPointer: {Func: "current_user_stack_pointer", Doc: "sigaltstack's test whether the thread is on the stack for signals", Old319: true, Source: "arch/x86/include/asm/ptrace.h:141, kernel/signal.c:3212"},
+	ReaderCopyThread:   {Func: "copy_thread", Doc: "what a child of fork and clone gets as usersp", Old319: true, Source: "arch/x86/kernel/process_64.c:164"},
+	ReaderStartThread:  {Func: "start_thread", Doc: "what a program gets as usersp and old_rsp when execve starts it", Old319: true, Source: "arch/x86/kernel/process_64.c:238"},
+	ReaderKSTKESP:      {Func: "kstk_esp", Doc: "/proc/PID/stat: kstkesp", Old319: true, Source: "arch/x86/kernel/process_64.c:603, fs/proc/array.c:397"},
 	// It has always read regs->sp, which is undefined in a fast-path call.
-	ReaderCollectSyscall: {"collect_syscall", "/proc/PID/syscall: sp", false, "lib/syscall.c, collect_syscall"},
-	ReaderPerfRegs:       {"perf_get_regs_user", "the user's registers of a sample that strikes in the kernel", true, "arch/x86/kernel/perf_regs.c:180"},
-	ReaderGetReg:         {"getreg", "ptrace: the RSP of a thread that has stopped before a signal", false, "arch/x86/kernel/ptrace.c, getreg"},
+	ReaderCollectSyscall: {Func: "collect_syscall", Doc: "/proc/PID/syscall: sp", Source: "lib/syscall.c, collect_syscall"},
+	ReaderPerfRegs:       {Func: "perf_get_regs_user", Doc: "the user's registers of a sample that strikes in the kernel", Old319: true, Source: "arch/x86/kernel/perf_regs.c:180"},
+	ReaderGetReg:         {Func: "getreg", Doc: "ptrace: the RSP of a thread that has stopped before a signal", Source: "arch/x86/kernel/ptrace.c, getreg"},
+	ReaderCoreDump:       {Func: "fill_thread_core_info", Doc: "the RSP in the core of a process that a signal ends", Source: "fs/binfmt_elf.c, fill_thread_core_info, by getreg"},
+	// 3.19's panic does not look at the frame of a call; later ones print what they find.
+	ReaderShowRegs: {Func: "__show_regs", Doc: "the user's RSP in the dump of a panic in a call's handler", Source: "arch/x86/kernel/dumpstack.c, show_regs_if_on_stack", Later: true},
 }
 
 // OldReaders319 are the readers that take the old words in Linux 3.19.
@@ -59,6 +65,7 @@ const (
 	PreemptedInFast        // an interrupt took the CPU from it on the fast path
 	PreemptedInSlow        // the same on the slow path
 	InUserMode             // in ring 3, or preempted there
+	OnAnotherCPU           // running on another CPU, which this kernel has not
 	NumThreadStates
 )
 
@@ -71,6 +78,8 @@ type Readings[T any] struct {
 	StackPointer, KSTKESP, CollectSyscall, UserSP T
 	// EIP is KSTK_EIP, State a Thread*.
 	EIP, State T
+	// ShowRegs is of the calling thread too: what the dump of a panic there would show.
+	ShowRegs T
 }
 
 // SampleWords is how many words of the user's stack a sample holds, from RSP up.
@@ -88,6 +97,8 @@ type Sample[T any] struct {
 	UserIP, UserSP T
 	Words          T // how many of Stack could be read
 	Stack          [SampleWords]T
+	// ShowRegs is the user's RSP in the dump of a panic there, 0 if that shows none.
+	ShowRegs T
 }
 
 // The values of Sample.ABI (Linux include/uapi/linux/perf_event.h).

@@ -54,3 +54,54 @@ child:
 	MOVL	$const_sysExit, AX
 	SYSCALL
 	INT	$3
+
+// deathPeer is a raw thread's program. RDI holds the death.
+TEXT ·deathPeer(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	DI, R15
+	MOVL	$const_sysFork, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	dies
+	MOVQ	AX, DI
+	XORL	SI, SI
+	MOVL	$const_waitAll, DX
+	XORL	R10, R10
+	MOVL	$const_sysWait4, AX
+	SYSCALL
+	RET
+dies:
+	MOVQ	SP, death_sp(R15)
+	SUBQ	$256, SP
+	MOVL	$const_rlimitCore, DI
+	LEAQ	death_limit(R15), SI
+	MOVL	$const_sysSetrlimit, AX
+	SYSCALL
+	MOVL	$const_sigAbrt, DI
+	LEAQ	death_none(R15), SI
+	XORL	DX, DX
+	MOVL	$8, R10
+	MOVL	$const_sysSigaction, AX
+	SYSCALL
+	MOVL	$const_sigIll, DI
+	LEAQ	death_none(R15), SI
+	XORL	DX, DX
+	MOVL	$8, R10
+	MOVL	$const_sysSigaction, AX
+	SYSCALL
+	MOVL	$const_sigSetmask, DI
+	LEAQ	death_none(R15), SI
+	XORL	DX, DX
+	MOVL	$8, R10
+	MOVL	$const_sysSigprocmask, AX
+	SYSCALL
+	MOVL	$const_sysGetpid, AX
+	SYSCALL
+	ADDQ	$256, SP
+	CMPQ	death_byException(R15), $0
+	JNE	exception
+	MOVQ	AX, DI
+	MOVL	$const_sigAbrt, SI
+	MOVL	$const_sysKill, AX
+	SYSCALL
+exception:
+	UD2

@@ -232,6 +232,12 @@ const (
 	sysGetpid      = syscall.SYS_GETPID
 	sysGetppid     = syscall.SYS_GETPPID
 	sysPtrace      = syscall.SYS_PTRACE
+	sysSetrlimit   = syscall.SYS_SETRLIMIT
+	sysSigaction   = syscall.SYS_RT_SIGACTION
+	sysSigprocmask = syscall.SYS_RT_SIGPROCMASK
+	rlimitCore     = syscall.RLIMIT_CORE
+	sigAbrt        = int(syscall.SIGABRT)
+	sigIll         = int(syscall.SIGILL)
 	ptraceTraceMe  = syscall.PTRACE_TRACEME
 	ptraceSyscall  = syscall.PTRACE_SYSCALL
 	sigStop        = int(syscall.SIGSTOP)

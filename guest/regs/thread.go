@@ -81,6 +81,7 @@ const (
 	programEventYield
 	programEventFutex
 	programReadings
+	programDeath
 	programPipe
 	programFork
 	programExec

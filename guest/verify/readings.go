@@ -57,7 +57,7 @@ func Readings(p *lines.Printer, k *control.Kernel, v control.Variant, seed uint6
 }
 
 func (r *readings) all() error {
-	for _, step := range []func() error{r.current, r.blocked, r.slow, r.inUserMode, r.stopped} {
+	for _, step := range []func() error{r.current, r.blocked, r.slow, r.cores, r.inUserMode, r.stopped} {
 		r.fx.reset()
 		if err := step(); err != nil {
 			return lines.Harness(err.Error())
@@ -103,6 +103,7 @@ func (r *readings) current() error {
 	r.found(layout.ReaderStackPointer, layout.InFastPath, 0, false, read.In.SP, got.StackPointer)
 	r.found(layout.ReaderKSTKESP, layout.InFastPath, 0, false, read.In.SP, got.KSTKESP)
 	r.found(layout.ReaderCollectSyscall, layout.InFastPath, 0, false, read.In.SP, got.CollectSyscall)
+	r.found(layout.ReaderShowRegs, layout.InFastPath, 0, false, read.In.SP, got.ShowRegs)
 	return nil
 }
 
@@ -141,6 +142,31 @@ func (r *readings) slow() error {
 	r.found(layout.ReaderCollectSyscall, layout.BlockedInSlow, 0, false, s.VforkSP, s.Vforked.CollectSyscall)
 	if r.fx.variant.Info.OldReaders>>layout.ReaderCopyThread&1 != 0 {
 		r.found(layout.ReaderCopyThread, layout.InSlowPath, 0, false, s.CloneSP, s.Cloned.UserSP)
+	}
+	return nil
+}
+
+// cores reads the cores of two processes.
+func (r *readings) cores() error {
+	for _, how := range []struct {
+		byException bool
+		state       int
+	}{{false, layout.InSlowPath}, {true, layout.InUserMode}} {
+		want, err := regs.DumpCore(r.fx.mem, how.byException)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile("/" + layout.CorePath)
+		if err != nil {
+			return err
+		}
+		var core layout.CoreFile[layout.Word]
+		size := int(unsafe.Sizeof(core))
+		if len(data) < size {
+			return fmt.Errorf("a core of %d bytes", len(data))
+		}
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&core)), size), data)
+		r.found(layout.ReaderCoreDump, how.state, 0, false, want, core.Regs.PtRegs.SP)
 	}
 	return nil
 }
@@ -251,6 +277,9 @@ func (r *readings) sampled(place wire.ReadingPlace, nr uint64, state int) (met b
 			continue // the Go runtime's
 		}
 		met = true
+		if s.ShowRegs != 0 {
+			r.found(layout.ReaderShowRegs, state, place.At, false, c.In.SP, s.ShowRegs)
+		}
 		if s.ABI == layout.SampleABINone {
 			continue
 		}

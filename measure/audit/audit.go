@@ -40,7 +40,7 @@ func Boot(ctx context.Context, n stubs.Variant, kernel *image.Image, a *prove.Au
 	config := boot.Config{
 		Variants: []stubs.Variant{n}, Image: kernel, VM: m,
 		Args:  wire.Command{Readings: true, Variants: []string{n.Name}}.Words(),
-		Files: []initramfs.File{{Name: wire.ReadingsFile, Mode: 0o444, Data: wire.PrintReadingPlaces(places(a))}},
+		Files: []initramfs.File{{Name: wire.ReadingsFile, Mode: 0o444, Data: wire.PrintReadingPlaces(append(places(a), handlers(kernel)...))}},
 	}
 	m, err := boot.Prepare(ctx, config)
 	if err != nil {
@@ -71,6 +71,18 @@ func places(a *prove.Audit) []wire.ReadingPlace {
 				list = append(list, wire.ReadingPlace{At: p.Addr})
 			}
 			list[i].IRQ = list[i].IRQ || p.IRQ
+		}
+	}
+	return list
+}
+
+// handlers are the first instructions of the handlers that the guest calls: there a panic
+// would show the user's registers.
+func handlers(kernel *image.Image) []wire.ReadingPlace {
+	var list []wire.ReadingPlace
+	for _, name := range []string{"sys_getppid", "sys_full_frame"} {
+		if at, ok := kernel.Object.Addr(name); ok {
+			list = append(list, wire.ReadingPlace{At: at})
 		}
 	}
 	return list

@@ -25,12 +25,13 @@ const (
 	PreemptedInFast ThreadState = layout.PreemptedInFast
 	PreemptedInSlow ThreadState = layout.PreemptedInSlow
 	InUserMode      ThreadState = layout.InUserMode
+	OnAnotherCPU    ThreadState = layout.OnAnotherCPU
 	NumThreadStates ThreadState = layout.NumThreadStates
 )
 
 var stateNames = [NumThreadStates]string{
 	"current, fast path", "current, slow path", "blocked, fast path", "blocked, slow path",
-	"preempted, fast path", "preempted, slow path", "user mode",
+	"preempted, fast path", "preempted, slow path", "user mode", "on another CPU",
 }
 
 // String returns the state's name in tables.
@@ -38,7 +39,7 @@ func (s ThreadState) String() string { return stateNames[s] }
 
 // Short returns the state's name as the head of a column.
 func (s ThreadState) Short() string {
-	return [NumThreadStates]string{"fast", "slow", "blocked fast", "blocked slow", "preempted fast", "preempted slow", "user mode"}[s]
+	return [NumThreadStates]string{"fast", "slow", "blocked fast", "blocked slow", "preempted fast", "preempted slow", "user mode", "another CPU"}[s]
 }
 
 // Verdict says what a reader of the user's RSP finds.
@@ -52,9 +53,10 @@ const (
 	Undefined                // a slot of the frame that the call has not filled
 	Racy                     // right or not, by the instruction at which it is read
 	Needless                 // it keeps a word up to date that nobody reads
+	NotBuilt                 // it would look at them, but the kernel has no such state
 )
 
-var verdictNames = [...]string{"-", "right", "stale", "undefined slot", "racy", "needless"}
+var verdictNames = [...]string{"-", "right", "stale", "undefined slot", "racy", "needless", "not built"}
 
 // String returns the verdict as one word, as tables have it.
 func (v Verdict) String() string { return verdictNames[v] }
@@ -357,6 +359,10 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 			}
 			return w.sp
 		}
+		inException := Right // an interrupt's or exception's frame has it
+		if old {
+			inException = Stale // that of the last call
+		}
 		inHandler, anywhere, ticks := []auditKind{handler}, []auditKind{between, interrupt, handler}, []auditKind{interrupt, handler}
 		switch reader {
 		case layout.ReaderStackPointer:
@@ -377,13 +383,17 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 			}
 			add(r.Func, PreemptedInFast, false, []auditKind{interrupt}, where)
 			add(r.Func, PreemptedInSlow, false, []auditKind{interrupt}, where)
-			user := Right // the interrupt's frame has it
-			if old {
-				user = Stale // that of its last call
-			}
-			only(r.Func, InUserMode, user)
+			only(r.Func, InUserMode, inException)
+			only(r.Func, OnAnotherCPU, NotBuilt)
 		case layout.ReaderGetReg:
 			add(r.Func, BlockedInSlow, false, []auditKind{delivery}, where)
+		case layout.ReaderCoreDump:
+			add(r.Func, InSlowPath, false, []auditKind{delivery}, live)
+			only(r.Func, InUserMode, inException)
+		case layout.ReaderShowRegs:
+			add(r.Func, InFastPath, false, inHandler, live)
+			add(r.Func, InSlowPath, false, []auditKind{handler, delivery}, live)
+			only(r.Func, InUserMode, inException)
 		case layout.ReaderPerfRegs:
 			sampled := func(w auditWords) Found {
 				if old {
@@ -404,7 +414,8 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 		}
 	}
 	for i := range table.Cells {
-		table.Cells[i].likeLinux = n.Axes.Is(stubs.SPPerCPU) && n.Axes.Is(stubs.ReadersLinux)
+		c := &table.Cells[i]
+		c.likeLinux = n.Axes.Is(stubs.SPPerCPU) && n.Axes.Is(stubs.ReadersLinux) && !layout.RSPReaders[c.Reader].Later
 	}
 	return table, nil
 }
@@ -443,8 +454,8 @@ func wordOf(n stubs.Variant, reader int, s ThreadState, old bool) string {
 		return wordSP
 	}
 	switch {
-	case reader == layout.ReaderStackPointer, reader == layout.ReaderPerfRegs,
-		reader == layout.ReaderCollectSyscall && s == InFastPath:
+	case reader == layout.ReaderStackPointer, reader == layout.ReaderPerfRegs, reader == layout.ReaderCoreDump,
+		reader == layout.ReaderShowRegs, reader == layout.ReaderCollectSyscall && s == InFastPath:
 		return scratchOf(n)
 	}
 	return wordUserSP

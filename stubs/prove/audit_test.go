@@ -93,9 +93,11 @@ func TestAuditLinux(t *testing.T) {
 		"current_user_stack_pointer":      {Right},
 		"copy_thread":                     {none, Stale},
 		"start_thread":                    {none, Right},
-		"kstk_esp":                        {Stale, none, Right, Right, Right, Racy, Stale},
+		"kstk_esp":                        {Stale, none, Right, Right, Right, Racy, Stale, NotBuilt},
 		"collect_syscall":                 {Undefined, none, Undefined, Right},
 		"getreg":                          {none, none, none, Right},
+		"fill_thread_core_info":           {none, Right, none, none, none, none, Right},
+		"__show_regs":                     {Undefined, Right, none, none, none, none, Right},
 		"perf_get_regs_user by the timer": {Racy, Racy, none, none, none, none, Right},
 		"perf_get_regs_user by NMI":       {Racy, Racy, none, none, none, none, Right},
 	} {
@@ -105,9 +107,12 @@ func TestAuditLinux(t *testing.T) {
 	check(but(layout.ReaderStackPointer), "current_user_stack_pointer", [NumThreadStates]Verdict{Undefined})
 	check(but(layout.ReaderCopyThread), "copy_thread", [NumThreadStates]Verdict{none, Stale})
 	check(but(layout.ReaderStartThread), "start_thread", [NumThreadStates]Verdict{none, Stale})
-	check(but(layout.ReaderKSTKESP), "kstk_esp", [NumThreadStates]Verdict{Undefined, none, Undefined, Right, Undefined, Racy, Right})
+	check(but(layout.ReaderKSTKESP), "kstk_esp", [NumThreadStates]Verdict{Undefined, none, Undefined, Right, Undefined, Racy, Right, NotBuilt})
 	// This one is right then, as Linux had it wrong.
 	check(but(layout.ReaderCollectSyscall), "collect_syscall", [NumThreadStates]Verdict{Right, none, Right, Right})
+	check(but(layout.ReaderGetReg), "getreg", [NumThreadStates]Verdict{none, none, none, Racy})
+	check(but(layout.ReaderCoreDump), "fill_thread_core_info", [NumThreadStates]Verdict{none, Racy, none, none, none, none, Stale})
+	check(but(layout.ReaderShowRegs), "__show_regs", [NumThreadStates]Verdict{Right, Racy, none, none, none, none, Stale})
 	check(but(layout.ReaderPerfRegs), "perf_get_regs_user by the timer", [NumThreadStates]Verdict{Undefined, Racy, none, none, none, none, Right})
 }
 
