@@ -12,7 +12,7 @@ import (
 )
 
 // TestCore runs testdata/c/core.c: what is in the core of a process that a signal has ended, in a
-// call and in ring 3. A path whose core takes the RSP from where 3.19 had it shows that of
+// call and in ring 3, and who leaves none. A path that takes the RSP from old_rsp shows that of
 // another call. With -programs it runs on Linux too, which must do the same.
 func TestCore(t *testing.T) {
 	t.Parallel()
