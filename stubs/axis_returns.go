@@ -17,7 +17,7 @@ const (
 var _ = Register(Axis{
 	Name: "returns", Rank: 360,
 	Of: DispatchTree, Or: alsoByFrame, OfWhy: "it is about the RETs of the do_syscall_64 whose handlers take the frame and of what that calls",
-	Doc: "how the variant's functions return; the kernel's own, such as the handler, return by RET",
+	Doc: "how the variant's functions return; the kernel's own, such as the handler, return by RET: the question returns says what that leaves out",
 	Values: []Choice{
 		{Value: ReturnsRET, Since: "Linux 3.19", Doc: "by RET"},
 		{
