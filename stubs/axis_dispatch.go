@@ -90,26 +90,29 @@ func (v Axes) mask(number, bits Reg) Block {
 	}
 }
 
-// callHandler calls the handler of number keptLong, which is in the table.
+// callHandler calls the handler of the call's number, which is in the table.
 func (v Axes) callHandler(suffix string) Block {
+	frame := MOVQ(keptFrame, RDI)
+	if v.Is(KStackCalled) {
+		return Block{v.mask(RSI, RCX), frame, v.callMasked(suffix)}
+	}
 	return Block{
-		MOVQ(keptFrame, RDI),
+		frame,
 		MOVL(keptLong, RSI),
 		v.dispatch(suffix),
 	}
 }
 
 // dispatch calls the handler of the number in RSI with the frame RDI. Clobbers RCX.
-func (v Axes) dispatch(suffix string) Block {
-	call := Block{CALL("x64_sys_call")}
+func (v Axes) dispatch(suffix string) Block { return Block{v.mask(RSI, RCX), v.callMasked(suffix)} }
+
+// callMasked is dispatch behind the mask.
+func (v Axes) callMasked(suffix string) Block {
 	switch {
 	case v.Is(DispatchSwitch):
-		call = Block{CALL("x64_sys_call_switch")}
+		return Block{CALL("x64_sys_call_switch")}
 	case v.Is(DispatchRetpoline):
-		call = v.call(Sym("x64_call_table").Index(RSI, 8), suffix)
+		return v.call(Sym("x64_call_table").Index(RSI, 8), suffix)
 	}
-	return Block{
-		v.mask(RSI, RCX),
-		call,
-	}
+	return Block{CALL("x64_sys_call")}
 }

@@ -164,10 +164,14 @@ then pending. It leaves interrupts off.`,
 // if that is another thread's still (Linux 6.18: arch/x86/include/asm/fred.h,
 // fred_update_rsp0). Clobbers RAX, RCX and RDX.
 func (v Axes) updateRSP0() Block {
-	if !v.Is(EntryFRED) {
+	stack := RAX
+	switch {
+	case v.Is(EntryFRED):
+	case v.Is(ExitWorkChecked): // the compiler has it before the jump
+		return Block{MOVQ(keptThread, stack), ADDQ(layout.ThreadSize, stack).C("the stack's end"), v.jumpOver("FRED's stack")}
+	default:
 		return v.nop("FRED's stack")
 	}
-	stack := RAX
 	return Block{
 		MOVQ(gs.Current, stack),
 		LEAQ(stack.At(layout.ThreadSize), stack).C("its end"),

@@ -10,6 +10,7 @@ const (
 	ExitWorkInlined Value = "exitwork=inlined"
 	ExitWorkCalled  Value = "exitwork=called"
 	ExitWorkTests   Value = "exitwork=tests"
+	ExitWorkChecked Value = "exitwork=checked"
 )
 
 var _ = Register(Axis{
@@ -30,6 +31,13 @@ var _ = Register(Axis{
 			Value: ExitWorkTests, Since: "Linux 6.15",
 			Doc: "by the same tests, except that of the FPU, inlined into do_syscall_64",
 		},
+		{
+			// Linux 7.2: the same, with CONFIG_X86_DEBUG_FPU (arch/x86/kernel/fpu/core.c,
+			// fpregs_assert_state_consistent) and CONFIG_UNWIND_USER
+			// (include/linux/unwind_deferred.h, unwind_reset_info).
+			Value: ExitWorkChecked, Since: "Linux 7.2",
+			Doc: "by the inlined tests, with a call of the function that checks the FPU among them, and one that asks whether somebody wants to know where in ring 3 the call came from",
+		},
 	},
 })
 
@@ -49,8 +57,8 @@ func (v Axes) exitWork(suffix string) Block {
 	if v.Is(ExitWorkCalled) {
 		return Block{MOVQ(keptFrame, RDI), CALL(FuncName(exitToUserMode, suffix))}
 	}
-	if v.Is(ExitWorkTests) {
-		return v.exitTests()
+	if v.inlinesTests() {
+		return v.exitTests(suffix)
 	}
 	return Block{
 		v.disable(),
@@ -64,12 +72,26 @@ func (v Axes) exitWork(suffix string) Block {
 	}
 }
 
-// exitTests are the tests of exitwork=tests. Clobbers RAX, RCX and RDX.
-func (v Axes) exitTests() Block {
-	asked := RAX
+// inlinesTests reports whether do_syscall_64 has the tests.
+func (v Axes) inlinesTests() bool { return v.Is(ExitWorkTests) || v.Is(ExitWorkChecked) }
+
+// testCallWork tests what asks for work where a call begins and ends.
+func (v Axes) testCallWork(mask uint64, work Reg) Ins {
+	if v.Is(ExitWorkChecked) {
+		return TESTB(mask, work)
+	}
+	return TESTL(mask, work)
+}
+
+// exitTests are the tests of exitwork=tests and exitwork=checked. Clobbers RAX, RCX and RDX,
+// and with exitwork=checked also RBX, in which they keep the flags.
+func (v Axes) exitTests(suffix string) Block {
+	asked := v.askedFlags()
 	return Block{
 		MOVQ(current.SyscallWork, RDX),
-		TESTL(layout.SyscallWorkExit, RDX).C("a tracer? audit?"),
+		v.checkedNOP("a check of context tracking"),
+		v.checkedNOP("CONFIG_DEBUG_RSEQ"),
+		v.testCallWork(layout.SyscallWorkExit, RDX).C("a tracer? audit?"),
 		JNE("syscall_exit_work"),
 		LABEL("syscall_exit_work_done"),
 		v.disable(),
@@ -79,6 +101,7 @@ func (v Axes) exitTests() Block {
 		TESTL(layout.TIFAllWork, asked),
 		JNE("exit_work_loop"),
 		LABEL("no_work_left"),
+		v.checkFPU(suffix),
 		TESTQ(asked, asked),
 		JNE("arch_exit_work"),
 		LABEL("arch_exit_work_done"),
@@ -86,14 +109,56 @@ func (v Axes) exitTests() Block {
 		ANDL(^layout.TSCompat, current.Status),
 		v.chooseKStackOffset(current),
 		v.guestBarrier(),
+		v.resetUnwinder(),
 		v.nop("context tracking: ring 3 is next"),
-		clearDivider(),
+		v.clearDivider(),
 		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
 	}
 }
 
+// askedFlags is the register that holds Thread.Flags over the tests. Where one of them is a
+// function, that is the number's, which nobody needs any more.
+func (v Axes) askedFlags() Reg {
+	if v.Is(ExitWorkChecked) {
+		return keptNumber
+	}
+	return RAX
+}
+
+// checkedNOP is a NOP that exitwork=checked has more.
+func (v Axes) checkedNOP(what string) Block {
+	if !v.Is(ExitWorkChecked) {
+		return nil
+	}
+	return v.nop(what)
+}
+
+// checkFPU calls the function that checks the FPU.
+func (v Axes) checkFPU(suffix string) Block {
+	if !v.Is(ExitWorkChecked) {
+		return nil
+	}
+	return Block{CALL(FuncName(fpregsConsistent, suffix))}
+}
+
+// resetUnwinder asks whether the unwinder has something to forget of this call:
+// unwind_reset_info. Clobbers RAX.
+func (v Axes) resetUnwinder() Block {
+	if !v.Is(ExitWorkChecked) {
+		return nil
+	}
+	return Block{
+		MOVQ(current.UnwindMask, RAX),
+		TESTQ(RAX, RAX),
+		JNE("exit_never"),
+	}
+}
+
 // clearDivider is amd_clear_divider's 0 and 1, which it is given whether it divides or not.
-func clearDivider() Block {
+func (v Axes) clearDivider() Block {
+	if v.Is(ExitWorkChecked) { // by another compiler
+		return Block{XORL(RAX, RAX), MOVL(1, RCX), MOVL(RAX, RDX)}
+	}
 	return Block{
 		XORL(RAX, RAX),
 		XORL(RDX, RDX),
@@ -103,10 +168,10 @@ func clearDivider() Block {
 
 // exitTestsFail is where they go.
 func (v Axes) exitTestsFail() Block {
-	if !v.Is(ExitWorkTests) {
+	if !v.inlinesTests() {
 		return nil
 	}
-	asked := RAX
+	asked := v.askedFlags()
 	return Block{
 		LABEL("exit_work_loop"),
 		MOVQ(keptFrame, RDI),
@@ -116,12 +181,21 @@ func (v Axes) exitTestsFail() Block {
 		LABEL("arch_exit_work"),
 		TESTL(layout.TIFNever, asked),
 		JE("arch_exit_work_done"),
+		v.exitNever(),
 		UD2().C("nothing sets these flags"),
 		LABEL("syscall_exit_work"),
 		MOVQ(keptFrame, RDI),
 		CALL(traceLeave),
 		JMP("syscall_exit_work_done"),
 	}
+}
+
+// exitNever names the stop behind tests of what nothing ever sets.
+func (v Axes) exitNever() Block {
+	if !v.Is(ExitWorkChecked) {
+		return nil
+	}
+	return Block{LABEL("exit_never")}
 }
 
 // inlinedRSP0 is updateRSP0 where a path without FRED has nothing in its place.
@@ -132,10 +206,13 @@ func (v Axes) inlinedRSP0() Block {
 	return v.updateRSP0()
 }
 
-// exitFuncs are the functions of exitwork=called. Each saves the registers that the
+// exitFuncs are the functions of exitwork=called and exitwork=checked. Each of the former saves the registers that the
 // work after its tests would need.
 func (v Axes) exitFuncs(suffix string) []Func {
-	if !v.Is(ExitWorkCalled) {
+	switch {
+	case v.Is(ExitWorkChecked):
+		return []Func{v.fpregsChecked(suffix)}
+	case !v.Is(ExitWorkCalled):
 		return nil
 	}
 	return []Func{
@@ -167,7 +244,7 @@ and leaves interrupts off.`,
 		MOVQ(asked, RDI),
 		CALL(FuncName(archExitPrepare, suffix)),
 		v.nop("context tracking: ring 3 is next"),
-		clearDivider(),
+		v.clearDivider(),
 		v.nop("DIVL RCX, where ring 3 could see the last division's operands"),
 		pops(frame, asked, task),
 		v.returns(suffix),
@@ -246,6 +323,32 @@ func (v Axes) fpregsConsistent(suffix string) Func {
 		JNE("inconsistent"),
 		MOVL(gs.Number, cpu),
 		CMPL(cpu, thread.LastCPU).C("and that it is this CPU's FPU"),
+		JNE("inconsistent"),
+		LABEL("in_memory"),
+		v.returns(suffix),
+		LABEL("inconsistent"),
+		UD2(),
+	).In("entry")
+}
+
+// fpregsChecked is the same function of 7.2, which also asks whether the thread has such
+// registers at all.
+func (v Axes) fpregsChecked(suffix string) Func {
+	task, cpu := RAX, RCX
+	thread := Fields[layout.Thread[Mem]](task)
+	return FUNC(FuncName(fpregsConsistent, suffix), "fpregs_assert_state_consistent() checks that the FPU holds the running thread's registers.",
+		v.called(),
+		ENDBR64(),
+		v.nop("ftrace's call"),
+		MOVQ(gs.Current, task),
+		TESTL(layout.TaskKernel, thread.TaskFlags),
+		JNE("inconsistent").C("no thread of ring 3"),
+		TESTL(layout.TIFNeedFPULoad, thread.Flags),
+		JNE("in_memory").C("they are loaded later"),
+		CMPQ(gs.Current, task).C("whose registers the FPU holds"),
+		JNE("inconsistent"),
+		MOVL(thread.LastCPU, cpu),
+		CMPL(gs.Number, cpu).C("and that it is this CPU's FPU"),
 		JNE("inconsistent"),
 		LABEL("in_memory"),
 		v.returns(suffix),

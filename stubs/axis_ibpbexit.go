@@ -12,7 +12,7 @@ const (
 
 var _ = Register(Axis{
 	Name: "ibpbexit", Rank: 390,
-	Of: ExitWorkCalled, Or: []Value{ExitWorkTests}, OfWhy: "the test is in arch_exit_to_user_mode_prepare",
+	Of: ExitWorkCalled, Or: []Value{ExitWorkTests, ExitWorkChecked}, OfWhy: "the test is in arch_exit_to_user_mode_prepare",
 	Doc: "whether the exit keeps a hypervisor in ring 3 from what its guest has taught the CPU of branches (VMSCAPE)",
 	Values: []Choice{
 		{Value: IBPBExitNone, Since: "Linux 3.19", Doc: "it does not"},
@@ -39,7 +39,7 @@ func (v Axes) guestBarrier() Block {
 
 // guestHasRun is where the test leads that no guest ever meets.
 func (v Axes) guestHasRun() string {
-	if v.Is(ExitWorkTests) {
+	if v.inlinesTests() {
 		return "syscall_exit_work"
 	}
 	return "arch_exit_work"

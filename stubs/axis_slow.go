@@ -2,6 +2,7 @@ package stubs
 
 import (
 	"math/bits"
+	"slices"
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -54,7 +55,7 @@ var _ = Register(Axis{
 func (v Axes) slowFuncs(suffix string) []Func {
 	switch {
 	case v.ByFrame():
-		return append([]Func{v.onlySyscall(suffix)}, v.exitFuncs(suffix)...)
+		return slices.Concat([]Func{v.onlySyscall(suffix)}, v.kstackFuncs(suffix), v.exitFuncs(suffix))
 	case v.Is(SlowOnly):
 		return []Func{v.doSyscall(suffix)}
 	case v.Is(SlowC):

@@ -26,7 +26,7 @@ var _ = Register(Axis{
 	},
 	Excludes: []Exclusion{
 		{
-			What: "stackleak=erase with kstack=rdtsc or kstack=prng",
+			What: "stackleak=erase with kstack=rdtsc, kstack=prng or kstack=called",
 			Why:  "the words that an offset skips are as they were left before, and 16 of them end the search. Linux builds with both: then only functions with 100 bytes of locals, which store how deep the stack is (stackleak_track_stack), make sure that what lies below is found",
 			Is:   func(v Axes) bool { return v.erases() && v.lowersStack() },
 		},

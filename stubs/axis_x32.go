@@ -66,8 +66,12 @@ func (v Axes) x32Call(regs *layout.PtRegs[Mem], suffix string) Block {
 	if !v.Is(X32Range) {
 		return v.nop("x32's calls")
 	}
+	number := keptNumber
+	if v.Is(KStackCalled) {
+		number = v.tracedNumber()
+	}
 	return Block{
-		LEAL(keptNumber.At(-layout.X32Bit), RSI).C("an x32 call's number"),
+		LEAL(number.At(-layout.X32Bit), RSI).C("an x32 call's number"),
 		CMPL(RSI, layout.SysCallMax),
 		JA("no_x32_call"),
 		MOVQ(keptFrame, RDI),

@@ -70,6 +70,21 @@ func (v Axes) iretFrom(off int, way string) Block {
 // after it, so a program that single-steps itself would trap at the same
 // place for ever.
 func (v Axes) sysretFits(regs *layout.PtRegs[Mem], fail string) Block {
+	single := Block{
+		TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C(singleStepped),
+		JNE(fail),
+	}
+	if v.Is(IPTaskSize) {
+		return Block{v.sysretFrame(regs, fail, nil), single}
+	}
+	return v.sysretFrame(regs, fail, single)
+}
+
+const singleStepped = "SYSRETQ clears RF, traps early on TF"
+
+// sysretFrame is sysretFits without the test of RF and TF or, except with
+// iptest=tasksize, with it where it is given.
+func (v Axes) sysretFrame(regs *layout.PtRegs[Mem], fail string, single Block) Block {
 	flags := Block{
 		MOVQ(regs.R11, R11),
 		CMPQ(regs.Flags, R11).C("SYSRETQ loads RFLAGS from R11"),
@@ -77,13 +92,9 @@ func (v Axes) sysretFits(regs *layout.PtRegs[Mem], fail string) Block {
 	}
 	cs := Block{v.cmpSelector(regs.CS, x86.USER_CS).C("and this from MSR_STAR"), JNE(fail)}
 	ss := Block{v.cmpSelector(regs.SS, x86.USER_DS).C("and this"), JNE(fail)}
-	single := Block{
-		TESTQ(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C("SYSRETQ clears RF, traps early on TF"),
-		JNE(fail),
-	}
 	ip := Block{v.sameIP(regs), JNE(fail)}
 	if v.Is(IPTaskSize) {
-		return Block{ip, flags, cs, ss, v.testIP(fail), single}
+		return Block{ip, flags, cs, ss, v.testIP(fail)}
 	}
 	return Block{ip, v.testIP(fail), cs, flags, single, ss}
 }

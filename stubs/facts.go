@@ -26,6 +26,7 @@ const (
 	read42     = "torvalds/linux 4d7321381e5c (4.2-rc), arch/x86/entry/entry_64.S"
 	read46     = "torvalds/linux eb2a54c3271c (4.6-rc), arch/x86/entry/entry_64.S"
 	read70     = "torvalds/linux 31c9387d0d84, include/linux/entry-common.h; ead971eec0eb, arch/x86/entry/syscall_64.c; CachyOS/linux b4f6c3b372b0 (6.17), arch/x86/entry/entry_64.S"
+	read72     = "Debian's linux-source-7.2 7.2.13, arch/x86/entry/entry_64.S and syscall_64.c, include/linux/entry-common.h and randomize_kstack.h, arch/x86/include/asm/entry-common.h, lib/random32.c, arch/x86/kernel/fpu/core.c"
 	readThunks = "Debian's linux-source-6.12 6.12.117, arch/x86/lib/retpoline.S"
 	read618    = "Linux 6.18's arch/x86/entry/entry_64_fred.S, as gregkh/linux v6.18.38 and kholia/linux 0053662c3879 have it, and entry_fred.c of the latter"
 	read612    = "Debian's linux-source-6.12 6.12.117, arch/x86/entry/entry_64.S and calling.h"
@@ -392,6 +393,49 @@ var Facts = []Fact{
 			jmp:syscall_return RDI=R12 call:syscall_trace_enter movl:RAX,RBX movslq:RBX,R14 jmp:make_call
 			RDI=R12 call:exit_to_user_mode_loop RAX=Flags jmp:no_work_left testl:0x404800,RAX
 			je:arch_exit_work_done ud2 RDI=R12 call:syscall_trace_leave jmp:syscall_exit_work_done`,
+	},
+	{
+		Preset: "linux-7.2", Func: "entry_SYSCALL_64", To: "syscall_return_via_sysret",
+		Source: read72, Where: "entry_SYSCALL_64 to the test of what do_syscall_64 returns; PUSH_AND_CLEAR_REGS",
+		Acts: `endbr64 swapgs TSS.SP2=RSP jmp:over RSP=TopOfStack ss=0x2b sp=TSS.SP2 flags=R11 cs=0x33 ip=RCX orig_ax=RAX di=RDI si=RSI
+			dx=RDX cx=RCX ax=-38 r8=R8 r9=R9 r10=R10 r11=R11 bx=RBX bp=RBP r12=R12 r13=R13 r14=R14 r15=R15 xorl:RSI,RSI
+			xorl:RDX,RDX xorl:RCX,RCX xorl:R8,R8 xorl:R9,R9 xorl:R10,R10 xorl:R11,R11 xorl:RBX,RBX xorl:RBP,RBP
+			xorl:R12,R12 xorl:R13,R13 xorl:R14,R14 xorl:R15,R15 RDI=RSP movslq:RAX,RSI jmp:over nop nop nop nop call:do_syscall_64 testb:RAX,RAX
+			je:swapgs_restore_regs_and_return_to_usermode`,
+	},
+	{
+		Preset: "linux-7.2", Func: "do_syscall_64",
+		Source: read72, Where: "do_syscall_64, do_syscall_x64; syscall_enter_from_user_mode, add_random_kstack_offset, syscall_exit_to_user_mode, arch_exit_to_user_mode_prepare, unwind_reset_info, all inlined",
+		Acts: `nop pushq:RBP RBP=RSP pushq:RBX movl:RSI,RBX pushq:R12 R12=RDI pushq:R13 subq:0x10,RSP nop nop sti nop R13=Current
+			movl:RBX,RSI RDX=SyscallWork testb:0x3f,RDX jne:syscall_enter_work nop movl:RSI,-32(RBP) incl:PreemptCount RAX=Self
+			leaq:KStackRandom[0],RDI call:prandom_u32_state decl:PreemptCount movl:-32(RBP),RSI je:thread_waits andl:0x3f0,RAX
+			subq:RAX,RSP leaq:15(RSP),RAX andq:-16,RAX cmpl:RSI,0x3ff ja:no_such_call cmpl:RSI,0x400 sbbq:RCX,RCX
+			andl:RCX,RSI RDI=R12 call:x64_sys_call ax=RAX RDX=SyscallWork nop nop testb:0x76,RDX jne:syscall_exit_work cli nop
+			nop RBX=Flags testl:3,RBX jne:exit_work_loop call:fpregs_assert_state_consistent testq:RBX,RBX jne:arch_exit_work
+			RAX=R13 addq:0x4000,RAX jmp:over andl:-3,Status jmp:over RAX=UnwindMask testq:RAX,RAX jne:exit_never nop
+			xorl:RAX,RAX movl:1,RCX movl:RAX,RDX nop jmp:over
+			RCX=cx cmpq:ip,RCX jne:return_by_iret R11=r11 cmpq:flags,R11 jne:return_by_iret cmpw:cs,0x33 jne:return_by_iret
+			cmpw:ss,0x2b jne:return_by_iret RDI=0x7ffffffff000 cmpq:RCX,RDI jae:return_by_iret testl:0x10100,R11 sete:RAX
+			leaq:-24(RBP),RSP popq:R13 popq:R12 popq:RBX popq:RBP ret xorl:RAX,RAX leaq:-24(RBP),RSP popq:R13 popq:R12
+			popq:RBX popq:RBP ret nop cmpl:-32(RBP),-1 je:syscall_return ax=-38 jmp:syscall_return RDI=R12 call:syscall_trace_enter
+			movl:RAX,RBX movl:RBX,RSI jmp:make_call movl:RAX,-40(RBP) call:preempt_schedule movl:-40(RBP),RAX movl:-32(RBP),RSI
+			jmp:alone RDI=R12 call:exit_to_user_mode_loop RBX=Flags jmp:no_work_left testl:0x404800,RBX je:arch_exit_work_done
+			ud2 RDI=R12 call:syscall_trace_leave jmp:syscall_exit_work_done`,
+	},
+	{
+		Preset: "linux-7.2", Func: "prandom_u32_state",
+		Source: read72, Where: "prandom_u32_state: four times TAUSWORTHE, with the constants of each, and their sum without carry. The order is ours",
+		Acts: `endbr64 movl:(RDI),RCX movl:RCX,RDX shll:6,RDX xorl:RCX,RDX shll:0x12,RCX andl:-524288,RCX shrl:0xd,RDX xorl:RCX,RDX
+			movl:4(RDI),RCX movl:RDX,(RDI) leal:(RCX*4),RAX xorl:RAX,RCX andl:-32,RAX shrl:0x1b,RCX xorl:RAX,RCX
+			movl:8(RDI),RAX movl:RCX,4(RDI) movl:RAX,R9 shll:0xd,R9 xorl:RAX,R9 shll:7,RAX andl:-2048,RAX shrl:0x15,R9
+			xorl:RAX,R9 movl:12(RDI),RAX movl:R9,8(RDI) leal:(RAX*8),R10 xorl:RAX,R10 shll:0xd,RAX andl:-1048576,RAX
+			shrl:0xc,R10 xorl:RAX,R10 movl:R10,12(RDI) movl:RDX,RAX xorl:RCX,RAX xorl:R9,RAX xorl:R10,RAX ret`,
+	},
+	{
+		Preset: "linux-7.2", Func: "fpregs_assert_state_consistent",
+		Source: read72, Where: "fpregs_assert_state_consistent; fpregs_state_valid, x86_task_fpu",
+		Acts: `endbr64 nop RAX=Current testl:0x200000,TaskFlags jne:inconsistent testl:0x4000,Flags jne:in_memory cmpq:Current,RAX
+			jne:inconsistent movl:LastCPU,RCX cmpl:Number,RCX jne:inconsistent ret ud2`,
 	},
 	{
 		Preset: "linux-6.18+fred", Func: FREDEntry, To: "asm_fred_exit_user",

@@ -5,6 +5,7 @@ const (
 	configX32  = "without CONFIG_X86_X32_ABI, CONFIG_PARAVIRT, CONFIG_AUDITSYSCALL, CONFIG_CONTEXT_TRACKING, CONFIG_TRACE_IRQFLAGS and CONFIG_CC_STACKPROTECTOR; with CONFIG_PREEMPT and CONFIG_X86_ESPFIX64"
 	config612  = "as Debian's: with CONFIG_X86_ESPFIX64, CONFIG_STACKPROTECTOR, CONFIG_RANDOMIZE_KSTACK_OFFSET_DEFAULT and CONFIG_X86_DEBUG_FPU; with CONFIG_CONTEXT_TRACKING_USER and CONFIG_DYNAMIC_FTRACE, which are off while it runs"
 	config70   = "as of 6.12 without CONFIG_X86_DEBUG_FPU; what is off leaves NOPs"
+	config72   = "as Debian's: as of 6.12, with CONFIG_UNWIND_USER, and CONFIG_PREEMPT_DYNAMIC with full preemption"
 	configBSD  = "GENERIC without KDTRACE_HOOKS and profiling"
 	configNone = "none: nothing of it was built"
 )
@@ -40,6 +41,7 @@ const (
 	leftUpper   = "RETs that are in the upper half of a cache line, which stay as they are: here all go by the thunk"
 
 	left70    = "the files of 7.0 itself, of which those of the months before were read; what CONFIG_RSEQ adds to an exit, which is nothing without CONFIG_LOCKDEP"
+	left72    = "the rounding of the distance by which a call's stack begins lower, which adds 8 bytes to it; what CONFIG_RSEQ adds to an exit, which is nothing without its debugging"
 	left70CPU = "7.0's own choice by CPU, which was not read: it is that of 6.12.117"
 
 	leftTrapframe = "FreeBSD's trapframe: here the frame is Linux's, without segment registers, trap number and flags, so neither these nor PCB_FULL_IRET and td_frame are stored"

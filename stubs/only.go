@@ -5,6 +5,7 @@ import (
 
 	. "github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 )
 
 // The registers in which do_syscall_64 keeps things across its calls.
@@ -28,22 +29,19 @@ SYSRETQ may end the call.`,
 		v.called(),
 		v.nop("ENDBR64: nothing calls it through a pointer"),
 		v.enterC(),
-		MOVQ(RDI, keptFrame),
-		MOVL(RSI, keptNumber),
-		MOVQ(gs.Current, keptThread),
-		v.nop("a jump over the next instructions, with randomize_kstack_offset=off"),
 		v.lowerStack(),
 		v.nop("context tracking: ring 3 is left"),
 		v.nop("irqflags tracing"),
 		v.at(BeforeDispatch),
 		v.nop("the rest of STI's place"),
-		MOVSLQ(keptNumber, keptLong).C("as a tracer would get it"),
+		v.asTraced(),
 		MOVQ(current.SyscallWork, RDX),
-		TESTL(layout.SyscallWorkEnter, RDX).C("a tracer? seccomp?"),
+		v.testCallWork(layout.SyscallWorkEnter, RDX).C("a tracer? seccomp?"),
 		JNE("syscall_enter_work"),
 
 		LABEL("make_call"),
-		CMPL(keptLong, layout.SysCallMax),
+		v.lowerStackCalled(suffix),
+		CMPL(v.tracedNumber(), layout.SysCallMax),
 		JA("no_such_call"),
 		v.callHandler(suffix),
 		MOVQ(RAX, regs.AX),
@@ -53,7 +51,7 @@ SYSRETQ may end the call.`,
 
 		LABEL("no_such_call"),
 		v.x32Call(regs, suffix),
-		CMPL(keptLong, -1),
+		v.skipped(),
 		JE("syscall_return").C("a tracer skips the call"),
 		MOVQ(-layout.ENOSYS, regs.AX),
 		JMP("syscall_return"),
@@ -61,30 +59,86 @@ SYSRETQ may end the call.`,
 		LABEL("syscall_enter_work"),
 		MOVQ(keptFrame, RDI),
 		CALL(traceEnter),
-		MOVL(RAX, keptNumber),
-		MOVSLQ(keptNumber, keptLong),
+		v.takeTraced(),
 		JMP("make_call"),
+		v.threadWaits(),
 		v.exitTestsFail(),
 	).In("entry")
 }
 
-var kept = [...]Reg{keptNumber, keptFrame, keptThread, keptLong}
+// kept are the registers that are saved, keptCalled those with kstack=called.
+var (
+	kept       = [...]Reg{keptNumber, keptFrame, keptThread, keptLong}
+	keptCalled = [...]Reg{keptNumber, keptFrame, keptThread}
+)
 
-// enterC begins do_syscall_64. With kstack RSP is kept in RBP, as it will be lowered by
-// an offset that differs from call to call.
+// enterC begins do_syscall_64, and keeps its arguments and the thread. With kstack RSP is
+// kept in RBP, as it will be lowered by an offset that differs from call to call.
 func (v Axes) enterC() Block {
-	if !v.lowersStack() {
-		return pushes(kept[:]...)
+	if v.Is(KStackCalled) {
+		return Block{
+			PUSHQ(RBP), MOVQ(RSP, RBP),
+			PUSHQ(keptNumber), MOVL(RSI, keptNumber),
+			PUSHQ(keptFrame), MOVQ(RDI, keptFrame),
+			PUSHQ(keptThread),
+			SUBQ(16, RSP).C("two words"),
+		}
 	}
-	return Block{PUSHQ(RBP), MOVQ(RSP, RBP), pushes(kept[:]...)}
+	saved := pushes(kept[:]...)
+	if v.lowersStack() {
+		saved = Block{PUSHQ(RBP), MOVQ(RSP, RBP), saved}
+	}
+	return Block{
+		saved,
+		MOVQ(RDI, keptFrame),
+		MOVL(RSI, keptNumber),
+		MOVQ(gs.Current, keptThread),
+	}
 }
 
 // leaveC undoes enterC and returns.
 func (v Axes) leaveC(suffix string) Block {
-	if !v.lowersStack() {
-		return Block{pops(kept[:]...), v.returns(suffix)}
+	regs := kept[:]
+	switch {
+	case !v.lowersStack():
+		return Block{pops(regs...), v.returns(suffix)}
+	case v.Is(KStackCalled):
+		regs = keptCalled[:]
 	}
-	return Block{LEAQ(RBP.At(-8*len(kept)), RSP), pops(kept[:]...), POPQ(RBP), v.returns(suffix)}
+	return Block{LEAQ(RBP.At(-8*len(regs)), RSP), pops(regs...), POPQ(RBP), v.returns(suffix)}
+}
+
+// asTraced puts the number where a tracer changes it: with kstack=called in RSI, an int
+// that its function's stack holds while others are called; else in keptLong.
+func (v Axes) asTraced() Block {
+	if v.Is(KStackCalled) {
+		return Block{MOVQ(gs.Current, keptThread), MOVL(keptNumber, RSI)}
+	}
+	return Block{MOVSLQ(keptNumber, keptLong).C("as a tracer would get it")}
+}
+
+// takeTraced takes the number that a tracer leaves in RAX.
+func (v Axes) takeTraced() Block {
+	if v.Is(KStackCalled) {
+		return Block{MOVL(RAX, keptNumber), MOVL(keptNumber, RSI)}
+	}
+	return Block{MOVL(RAX, keptNumber), MOVSLQ(keptNumber, keptLong)}
+}
+
+// tracedNumber is the register with that number.
+func (v Axes) tracedNumber() Reg {
+	if v.Is(KStackCalled) {
+		return RSI
+	}
+	return keptLong
+}
+
+// skipped compares it with that of a call that is not made.
+func (v Axes) skipped() Ins {
+	if v.Is(KStackCalled) {
+		return CMPL(localNumber, -1)
+	}
+	return CMPL(keptLong, -1)
 }
 
 // pushes saves registers; pops restores them, in reverse.
@@ -108,8 +162,22 @@ func (v Axes) tellSYSRET(regs *layout.PtRegs[Mem], suffix string) Block {
 	if v.Is(ExitIRET) {
 		return v.leaveC(suffix)
 	}
+	xen := v.jumpOver("Xen's guests, which never take it")
+	if v.Is(ExitWorkChecked) { // the last test is the result
+		return Block{
+			xen,
+			v.sysretFrame(regs, "return_by_iret", nil),
+			TESTL(x86.X86_EFLAGS_RF|x86.X86_EFLAGS_TF, R11).C(singleStepped),
+			SETE(RAX),
+			v.leaveC(suffix),
+
+			LABEL("return_by_iret"),
+			XORL(RAX, RAX),
+			v.leaveC(suffix),
+		}
+	}
 	return Block{
-		v.jumpOver("Xen's guests, which never take it"),
+		xen,
 		v.sysretFits(regs, "return_by_iret"),
 		MOVL(1, RAX),
 		v.leaveC(suffix),

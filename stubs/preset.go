@@ -315,6 +315,15 @@ func written() []Preset {
 			Left:    modern(left70),
 		},
 		{
+			Variant: Variant{Name: "linux-7.2", Axes: linux612().Set(ExitWorkChecked, KStackCalled)},
+			Release: "Linux 7.2",
+			Adds:    "7.0 with the next stack's place from a generator that is called with interrupts on, not from the counter; with the tests of Debian's configuration: of the FPU, and for the unwinder",
+			Source:  "Linux 7.2: arch/x86/entry/syscall_64.c, include/linux/entry-common.h, randomize_kstack.h, lib/random32.c; arch/x86/include/asm/entry-common.h; 6.12's entry_64.S",
+			Follows: read72,
+			Config:  config72,
+			Left:    modern(left72),
+		},
+		{
 			Variant: Variant{Name: "linux-6.18+fred", Axes: Of(
 				SPFrame, FlagsSlot, TopEager, BuildPush, RegsFull, ExitOpportunistic, IRQDispatch, WorkTest,
 				SlowOnly, IPTaskSize, ClearXor, DispatchTree, NospecMask, KStackRDTSC, ExitWorkCalled,

@@ -148,6 +148,7 @@ no stack. boot_handoff and boot_parser hold what the protocol's entry left there
 		MOVQ(idlePtr, percpu.Idle),
 		LEAQ(Sym(percpuData), RAX),
 		MOVQ(RAX, percpu.Self),
+		MOVL(uint32(layout.PreemptNoResched), percpu.PreemptCount),
 		MOVQ(0x37f, idle.FX[0]), // FXSAVE image: FCW and MXCSR at reset values
 		MOVQ(0x1f80, idle.FX[3]),
 

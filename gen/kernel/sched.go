@@ -31,7 +31,7 @@ func returns(v int) Block { return Block{MOVQ(v, RAX), RETURN()} }
 func scheduler() Program {
 	return Program{
 		Funcs: Funcs(
-			schedInit, schedule, switchTo, sliceArm, cpuAccount, timerNext, sysTimeSlice, wakeUp,
+			schedInit, schedule, preemptSchedule, switchTo, sliceArm, cpuAccount, timerNext, sysTimeSlice, wakeUp,
 			sleepUntil, timerAdd, timerDel, sleepTimeout, timerInterrupt, cpuIdle,
 		),
 		Data: []Data{
@@ -108,6 +108,22 @@ does not come back until wake_up. IF is 0.`,
 		LABEL("switch"),
 		INCQ(sched.Switches),
 		JMP(gs.ThreadSwitch),
+	).Takes()
+}
+
+func preemptSchedule() Func {
+	current := thread(RAX)
+	return FUNC("preempt_schedule",
+		`preempt_schedule lets another thread run because PerCPU.PreemptCount has become 0: one
+waited for that. It leaves interrupts on.`,
+		CLI(),
+		ORL(uint32(layout.PreemptNoResched), gs.PreemptCount),
+		INCQ(sched.KernelPreemptions),
+		MOVQ(gs.Current, RAX),
+		INCQ(current.Preempted),
+		CALL(schedule),
+		STI(),
+		RETURN(),
 	).Takes()
 }
 
@@ -344,7 +360,8 @@ func timerInterrupt() Func {
 	return FUNC("timer_interrupt",
 		`timer_interrupt handles the timer's vector; RDI is the PtRegs. It does what is due
 and, if another thread waits for the CPU, makes sure of a switch: at the exit to ring
-3, or at once if the interrupt struck in the group "entry". The time up to now
+3, or at once if the interrupt struck in the group "entry" and PerCPU.PreemptCount is
+0. The time up to now
 is charged to the ring in which it struck. IF is 0.`,
 		MOVQ(RDI, frame),
 		find,
@@ -404,6 +421,11 @@ is charged to the ring in which it struck. IF is 0.`,
 		LEAQ(Sym(entryEnd), RCX),
 		CMPQ(RAX, RCX),
 		IF(AE, RETURN()),
+		TESTL(layout.PreemptNoResched-1, gs.PreemptCount),
+		IF(NE,
+			ANDL(layout.PreemptNoResched-1, gs.PreemptCount), // whoever lowers it to 0 calls preempt_schedule
+			RETURN(),
+		),
 		INCQ(sched.KernelPreemptions),
 		MOVQ(gs.Current, RAX),
 		INCQ(current.Preempted),

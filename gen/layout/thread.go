@@ -117,10 +117,17 @@ type PerCPU[T any] struct {
 	// OldRSP and OldReaders are the selected variant's, of VariantDesc and VariantInfo.
 	OldRSP, OldReaders T
 
-	// KStackRandom are the four numbers of 32 bits from which variants with kstack=prng make
-	// the next call's offset (Linux's kstack_rnd_state).
+	// KStackRandom are the four numbers of 32 bits from which variants with kstack=prng or
+	// kstack=called make the next call's offset (Linux's kstack_rnd_state).
 	KStackRandom [2]T
+	// PreemptCount is Linux's __preempt_count, which variants with kstack=called raise.
+	PreemptCount T
 }
+
+// PreemptNoResched is set in PreemptCount unless a thread waits until the count is 0: then
+// that which lowers it sees a 0 (Linux: arch/x86/include/asm/preempt.h,
+// PREEMPT_NEED_RESCHED).
+const PreemptNoResched = 1 << 31
 
 // TSS is the 64-bit task-state segment (SDM volume 3, 7.7), which begins TSSOffset
 // bytes into this structure, so that its 64-bit fields are words.
@@ -170,6 +177,10 @@ const (
 	TIFIOBitmap         = 1 << 22
 	TIFNever            = TIFUserReturnNotify | TIFNeedFPULoad | TIFIOBitmap
 )
+
+// TaskKernel in Thread.TaskFlags is a thread of the kernel's own, which has no registers of
+// the FPU (Linux's PF_KTHREAD).
+const TaskKernel = 1 << 21
 
 // Bits of Thread.SyscallWork: those that 6.12 tests when a call begins and when it ends
 // (Linux 6.12: include/linux/thread_info.h, entry-common.h). SyscallTrace is set with
@@ -287,6 +298,10 @@ type Thread[T any] struct {
 	StackTop T
 	// FX is the FXSAVE image while switched out (SDM volume 1, 10.5.1).
 	FX [64]T
+
+	// TaskFlags and UnwindMask are Linux's task_struct.flags and unwind_info.unwind_mask. Only
+	// variants with exitwork=checked look at them, and nothing sets them.
+	TaskFlags, UnwindMask T
 
 	// LowestStack is where the search for what is to be erased of the stack begins, 0 if
 	// nothing is known of it. Only variants with stackleak=erase touch it.

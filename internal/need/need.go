@@ -74,14 +74,17 @@ func LinuxModules(t testing.TB) string {
 	return linux(t, "modules")
 }
 
-// Linux612 returns the path of the newer Linux kernel that .ci/linux fetches where the
-// archive has one; empty: it is not there.
-func Linux612() string {
-	path := filepath.Join(userCache, "entrylab", "linux", "vmlinuz-6.12")
-	if _, err := os.Stat(path); err != nil {
-		return ""
+// NewerLinux returns the paths of the newer Linux kernels that .ci/linux fetches where
+// the archive has them: 6.12, and the newest of Debian unstable; those that are there.
+func NewerLinux() []string {
+	var list []string
+	for _, name := range []string{"vmlinuz-6.12", "vmlinuz-newest"} {
+		path := filepath.Join(userCache, "entrylab", "linux", name)
+		if _, err := os.Stat(path); err == nil {
+			list = append(list, path)
+		}
 	}
-	return path
+	return list
 }
 
 // linux returns the path of something that .ci/linux fetches.

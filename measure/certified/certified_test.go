@@ -20,7 +20,7 @@ import (
 	"github.com/entrylab/entrylab/stubs"
 )
 
-var every = flag.Bool("every", false, "hold each preset against each image, also with words to boot it with")
+var every = flag.Bool("every", false, "hold each preset against each image, also the newest and with words to boot it with")
 
 var further = flag.String("image", "", "with -update: an image to certify the presets by, beside those that make linux fetches")
 
@@ -31,7 +31,8 @@ var pairs = []struct{ release, preset, words string }{
 	{"6.12.", "linux-6.12", ""},
 	{"6.12.", "linux-6.12+pti", "pti=on nopcid"},
 	{"7.", "linux-6.12", ""},
-	{"7.", "linux-7.0", ""}, // the newest preset
+	{"7.", "linux-7.0", ""},
+	{"7.2.", "linux-7.2", ""}, // the newest preset
 }
 
 // pathOf follows a null call of a preset.
@@ -102,10 +103,7 @@ func certify(ctx context.Context, image, preset, words string) (Certificate, err
 // images are those that make linux fetches.
 func images(t *testing.T) []string {
 	need.QEMU(t)
-	list := []string{need.Linux(t)}
-	if path := need.Linux612(); path != "" {
-		list = append(list, path)
-	}
+	list := append([]string{need.Linux(t)}, need.NewerLinux()...)
 	if *further != "" {
 		list = append(list, *further)
 	}
@@ -123,7 +121,8 @@ func TestCertified(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, pair := range pairs {
-			if !strings.HasPrefix(im.Release, pair.release) || pair.words != "" && !*every && !*golden.Update {
+			asked := pair.words == "" && !strings.HasPrefix(im.Release, "7.") || *every || *golden.Update
+			if !strings.HasPrefix(im.Release, pair.release) || !asked {
 				continue
 			}
 			got, err := certify(t.Context(), image, pair.preset, pair.words)

@@ -72,5 +72,5 @@ var together = map[wire.EventWay]wire.EventWay{
 var glue = []string{
 	"sync_regs", "schedule_user", "do_notify_resume", "retint_user", "syscall_return_slowpath", "exit_to_user_mode_loop",
 	"ret_from_fork", "bad_iret", "schedule", "__switch_to", "switch_mm", "debug_kernel", "machine_check", "fixup_exception", "copy_to_user",
-	"stackleak_erase",
+	"stackleak_erase", "preempt_schedule",
 }

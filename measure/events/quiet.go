@@ -74,10 +74,15 @@ func (s *sweep) mayResched(may bool) error {
 	return s.stub.WritePhysical(s.noResched-layout.KernelBase, word)
 }
 
-// sameStack has the call that is to begin find the stack where each finds it, with
-// kstack=rdtsc too: registers of two rounds can be compared then. Page tables of ring
-// 3 map neither word.
+// sameStack has the call that is to begin find the stack where each finds it, whatever its
+// kstack: registers of two rounds can be compared then. Page tables of ring 3 map none of
+// these words.
 func (s *sweep) sameStack() error {
+	for i := range uint64(4) { // the generators' last numbers
+		if err := s.stub.WritePhysical(s.random+4*i-layout.KernelBase, 1<<(8+i)); err != nil {
+			return err
+		}
+	}
 	b, err := s.stub.MemoryPhysical(s.current-layout.KernelBase, 8)
 	if err != nil {
 		return err

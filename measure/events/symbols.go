@@ -21,6 +21,7 @@ type symbols struct {
 	percpu               uint64 // what GS is based on
 	current              uint64 // where the running thread is named
 	noResched            uint64 // PerCPU.NoResched
+	random               uint64 // PerCPU.KStackRandom
 	timerHead            uint64 // Sched.TimerHead
 	istStacks, istEnd    uint64
 	trampolineEnd        uint64
@@ -66,6 +67,7 @@ func readSymbols(kernel string) (*symbols, error) {
 		}
 	}
 	s.current = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.Current))
+	s.random = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.KStackRandom))
 	s.noResched = s.percpu + uint64(unsafe.Offsetof(layout.PerCPU[uint64]{}.NoResched))
 	smap, err := s.address("cpu_smap")
 	if err != nil {

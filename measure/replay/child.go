@@ -138,6 +138,8 @@ func (s *sampler) begin(p *placed) error {
 	s.at = p
 	a := s.arena
 	a.set(p.perCPU+uint64(perCPU.Number.Off), 0) // other placements had something else here
+	a.set(p.perCPU+uint64(perCPU.Self.Off), p.perCPU)
+	a.set(p.perCPU+uint64(perCPU.PreemptCount.Off), layout.PreemptNoResched)
 	a.set(p.perCPU+uint64(perCPU.Ring.Off), p.perCPU+ringAt)
 	a.set(p.perCPU+uint64(perCPU.CallTable.Off), addrOf(a.table))
 	a.set(p.perCPU+uint64(perCPU.TSS.SP1.Off), p.perCPU+trampoline)
@@ -177,7 +179,7 @@ func (s *sampler) call(c *cell, stream int) userCall {
 // quiet clears a thread's flags, so that it asks for no work: its stack may lie where
 // another thread's was.
 func (s *sampler) quiet(t uint64) {
-	for _, word := range []asm.Slot{thread.Flags, thread.SyscallWork, thread.Status, thread.KStackOffset, thread.LastCPU} {
+	for _, word := range []asm.Slot{thread.Flags, thread.SyscallWork, thread.Status, thread.KStackOffset, thread.LastCPU, thread.TaskFlags, thread.UnwindMask} {
 		s.arena.set(t+uint64(word.Off), 0)
 	}
 }

@@ -143,6 +143,7 @@ const (
 	claimUpperHalf
 	claimDepth
 	claimDepthLeft
+	claimCount
 	claimCounted
 	claimMapped
 	claimCR3
@@ -179,6 +180,7 @@ const (
 	claimIRQOff
 	claimNeeded
 	claimIBRS
+	claimCountZero
 
 	// Where the call returns to ring 3.
 	claimReg
@@ -284,6 +286,8 @@ func (k claimKind) text(n uint8, of string) string {
 		return fmt.Sprintf("%s, is the user's at %s", xmmName(int(n)), of)
 	case claimMXCSR:
 		return "MXCSR is the user's at " + of
+	case claimCount, claimCountZero:
+		return k.countText(n, of)
 	case claimStatus:
 		return "of Thread.Status only TS_COMPAT is cleared"
 	case claimSlot:

@@ -246,6 +246,15 @@ func TestClaims(t *testing.T) {
 		{"a stop where a tracer is to be told of a call's end", "linux-7.0", broken.Edit("do_syscall_64", asm.CALL("syscall_trace_leave"), asm.UD2()), Refuted, "the stop is only for work that nothing asks for"},
 		{"work not looked for in line", "linux-7.0", broken.Edit("do_syscall_64", asm.JNE("exit_work_loop")), Refuted, "no work is pending"},
 
+		{"a random number that another thread may draw too", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"a random number drawn behind the count", "linux-7.2", broken.Edit("do_syscall_64", asm.CALL(stubs.FuncName("prandom_u32_state", "linux-7.2")), asm.DECL(gs.PreemptCount), asm.CALL(stubs.FuncName("prandom_u32_state", "linux-7.2")), asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"a count that stays", "linux-7.2", broken.Edit("do_syscall_64", asm.DECL(gs.PreemptCount)), Refuted, "PerCPU.PreemptCount is 0 at"},
+		{"a count raised by two", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount), asm.ADDL(2, gs.PreemptCount)), Refuted, "PerCPU.PreemptCount is raised by one"},
+		{"a count raised where an interrupt may come in between", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount), asm.MOVL(gs.PreemptCount, asm.RAX), asm.INCL(asm.RAX), asm.MOVL(asm.RAX, gs.PreemptCount)), Refuted, "PerCPU.PreemptCount is raised by one"},
+		{"a thread that waits and is let run twice", "linux-7.2", broken.Edit("do_syscall_64", asm.CALL("preempt_schedule"), asm.CALL("preempt_schedule"), asm.CALL("preempt_schedule")), Proved, ""},
+		{"a count without a promise", "linux-6.12", broken.Edit("do_syscall_64", asm.MOVL(asm.RSI, asm.RBX), asm.MOVL(asm.RSI, asm.RBX), asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},
+		{"an FPU that may hold another thread's registers", "linux-7.2", broken.Edit("fpregs_assert_state_consistent", asm.CMPQ(gs.Current, asm.RAX), asm.CMPQ(gs.Idle, asm.RAX)), Refuted, "the stop is only for work that nothing asks for"},
+
 		{"a canary that is not changed", "linux-6.12", codeOf("linux-6.12+canary=none"), Refuted, "the CPU's canary is the thread's after the switch; it is PerCPU.StackCanary, want thread.StackCanary"},
 		{"another word for a canary", "linux-6.12", broken.Edit(stubs.SwitchResume, asm.MOVQ(ofRSI.StackCanary, asm.RBX), asm.MOVQ(ofRSI.UserSP, asm.RBX)), Refuted, "the CPU's canary is the thread's after the switch"},
 		{"a canary without a promise", "linux-6.12+canary=none", first(stubs.SwitchResume, asm.MOVQ(asm.RSI, gs.StackCanary)), Refuted, "a word of the per-CPU area that is not the variant's"},

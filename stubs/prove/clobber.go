@@ -24,7 +24,7 @@ func (m *machine) otherThreads(st *state) {
 	}
 	st.loseTrampoline()
 	m.otherRSP0(st)
-	if m.axes.Is(stubs.KStackPRNG) {
+	if m.draws() {
 		for i := range st.random {
 			st.random[i] = word{symbol("KStackRandom", false).value(), lost}
 		}

@@ -78,6 +78,7 @@ func init() {
 		{name: "fred_event_user", kind: eventHandler},
 		{name: "fred_event_kernel", kind: eventHandler},
 		{name: "stackleak_erase", kind: eraser},
+		{name: "preempt_schedule", kind: preempter},
 	} {
 		contracts[f.name] = f
 	}
@@ -101,6 +102,9 @@ const notBySYSRET layout.Slots = 1<<layout.SlotIP | 1<<layout.SlotCS | 1<<layout
 // return address is on top of the stack, unless the function never returns.
 func (m *machine) enter(st *state, f *function) {
 	m.leaves(st)
+	if !m.countIsZero(st, f) {
+		return
+	}
 	if st.phase == inInterrupt && f.kind == interruptHandler {
 		m.interrupted(st, f)
 		return
@@ -173,6 +177,8 @@ func (m *machine) enter(st *state, f *function) {
 		m.tracedEntry(st, f)
 	case tracerLeft:
 		m.tracedExit(st, f)
+	case preempter:
+		m.preempted(st, f)
 	}
 }
 

@@ -210,6 +210,8 @@
 //
 // PerCPU.IBPBExit is 0, as no guest runs. PerCPU.CallDepth comes back from another thread
 // as it was or as that of a full return stack, and the kernel's functions leave it alone.
+// PerCPU.PreemptCount is 0, but for its highest bit, when a call begins; while it is not, an
+// interrupt lets no other thread run. Thread.TaskFlags and Thread.UnwindMask are 0.
 //
 // # The second opinion
 //

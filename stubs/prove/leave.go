@@ -39,7 +39,7 @@ func (m *machine) returnToUser(st *state, in *inst) {
 	}
 	ok := m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "32-bit code", "64-bit code", nil })
 	ok = m.check(st, claimUserGS, 0, f, st.bases[baseGS].v == e.bases[baseGS], m.gotBase(st, baseGS, "the user's")) && ok
-	ok = m.untouched(st, f, true) && ok
+	ok = m.untouched(st, f, true) && m.countIsZero(st, f) && ok
 	ok = m.check(st, claimIRQOff, 0, f, st.irq == off, func() (string, string, *origin) { return "on or unknown", "off", nil }) && ok
 	if st.phase != inCall {
 		m.undecided(st, claimTarget, "the switch returns to ring 3")

@@ -306,6 +306,6 @@ func (m *machine) boundary(st *state) bool {
 	st.window, st.erased = st.at, false
 	st.dropBelow()
 	st.stale = true
-	m.otherThreads(st)
+	m.lettingIn(st)
 	return true
 }

@@ -79,6 +79,7 @@ type place struct {
 	scratch *bool  // of a scratch word: whether it is this thread's
 	flushes bool   // it is UserPCIDFlushMask
 	depth   bool   // it is CallDepth
+	count   bool   // it is PreemptCount
 	status  bool   // it is Thread.Status
 }
 
@@ -103,6 +104,8 @@ func (m *machine) locate(st *state, o operand, width uint8, write bool) (place, 
 	switch t := addr.t; {
 	case t == m.s.trampoline:
 		return m.locateTrampoline(st, p, addr)
+	case t == m.s.area:
+		return m.locateInArea(st, p, addr, write)
 	case t == nil && !write && m.constant(addr.c&^7) != nil:
 		p.value = known(*m.constant(addr.c &^ 7))
 		return p, m.own(st)
@@ -160,25 +163,32 @@ func (m *machine) own(st *state) bool {
 	return true
 }
 
+// draws reports whether the variant makes random numbers.
+func (s *subject) draws() bool { return s.axes.Is(stubs.KStackPRNG) || s.axes.Is(stubs.KStackCalled) }
+
 // random returns the index of the word of PerCPU.KStackRandom at an offset of the per-CPU
 // area; -1 if it is another word or the variant does not use it.
 func (m *machine) random(at uint64) int {
 	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
-		return m.axes.Is(stubs.KStackPRNG) && uint64(w.Off) == at
+		return m.draws() && uint64(w.Off) == at
 	})
 }
 
-// quiet reports whether no other thread can run now.
-func (st *state) quiet() bool { return st.irq == off }
-
 // locatePerCPU finds a word of the per-CPU area.
 func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write bool) (place, bool) {
-	off := addr.c &^ 7
 	switch {
 	case o.seg != segGS || addr.t != nil:
 		return p, m.touches(st, addr, "a place in a segment that the proof does not know", true)
 	case !m.kernelGS(st):
 		return p, m.touchesFrom(st, addr, "through "+m.baseName(st, baseGS)+" GS", false, st.bases[baseGS].by)
+	}
+	return m.locateInArea(st, p, addr, write)
+}
+
+// locateInArea finds a word of the per-CPU area by its offset.
+func (m *machine) locateInArea(st *state, p place, addr value, write bool) (place, bool) {
+	off := addr.c &^ 7
+	switch {
 	case off >= percpuSize:
 		return p, m.touches(st, addr, "outside the per-CPU area", false)
 	case off == uint64(percpu.RSPScratch.Off):
@@ -196,6 +206,9 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 	case off == uint64(percpu.FREDRSP0.Off) && m.fred() && st.phase == inCall:
 		p.word = &st.rsp0Word
 		return p, m.own(st)
+	case off == uint64(percpu.PreemptCount.Off) && m.countsPreempt() && st.phase == inCall:
+		p.word, p.count = &st.count, true
+		return p, m.own(st)
 	case m.random(off) >= 0 && st.phase == inCall && st.quiet():
 		p.word = &st.random[m.random(off)]
 		return p, m.own(st)
@@ -208,6 +221,8 @@ func (m *machine) locatePerCPU(st *state, p place, o operand, addr value, write 
 		p.value = m.currentThread(st).add(layout.ThreadSize - m.above())
 	case off == uint64(percpu.Current.Off):
 		p.value = m.currentThread(st)
+	case off == uint64(percpu.Self.Off):
+		p.value = m.s.area.value()
 	case off == uint64(percpu.IBPBExit.Off):
 		p.value = known(0) // the kernel runs no guests
 	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
@@ -292,6 +307,9 @@ func (m *machine) locateThread(st *state, p place, at uint64, addr value, write 
 	case thread.Flags.Off:
 	case thread.SyscallWork.Off:
 		p.value = m.s.callWork.value()
+		return p, m.own(st)
+	case thread.TaskFlags.Off, thread.UnwindMask.Off:
+		p.value = known(0) // nothing sets them
 		return p, m.own(st)
 	case thread.LastCPU.Off: // there is one CPU
 		p.value = m.s.percpu[uint64(percpu.Number.Off)].value()
@@ -464,7 +482,7 @@ func (m *machine) store(st *state, o operand, width uint8, w word) bool {
 		st.erased = st.erased && p.cell < int(layout.NumSlots)
 		m.defines(p.cell, w.v)
 	}
-	if p.depth && !m.setsDepth(st, old.v, v) {
+	if p.depth && !m.setsDepth(st, old.v, v) || p.count && !m.setsCount(st, old.v, w, width) {
 		return false
 	}
 	*p.word = word{v, m.moved(st, w.by)}

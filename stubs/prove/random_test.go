@@ -4,12 +4,20 @@ import (
 	"testing"
 
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/stubs"
 )
 
-// TestKStackRandom: kstack=prng makes the numbers that Linux's generator makes: what its
-// self-test wants first of four seeds, behind ten numbers (Linux: lib/random32.c, test1).
+// TestKStackRandom: kstack=prng and kstack=called make the numbers that Linux's generator
+// makes: what its self-test wants first of four seeds, behind ten numbers (Linux:
+// lib/random32.c, test1).
 func TestKStackRandom(t *testing.T) {
-	n := with612(t, "+kstack=prng")
+	for _, value := range []stubs.Value{stubs.KStackPRNG, stubs.KStackCalled} {
+		t.Run(string(value), func(t *testing.T) { testKStackRandom(t, value) })
+	}
+}
+
+func testKStackRandom(t *testing.T, value stubs.Value) {
+	n := with612(t, "+"+string(value))
 	obj, err := link(n)
 	if err != nil {
 		t.Fatal(err)
@@ -24,19 +32,33 @@ func TestKStackRandom(t *testing.T) {
 		st := m.s.afterSYSCALL(m.entry, m.mask)
 		m.begins(st)
 		m.todo, m.seen = nil, map[string]bool{}
-		for i := range st.random {
-			st.random[i] = word{known(state[i]), lost}
+		seed := func() {
+			for i := range st.random {
+				st.random[i] = word{known(state[i]), lost}
+			}
 		}
+		drawn := func() {
+			for i, w := range st.random {
+				state[i] = w.v.c
+			}
+		}
+		seed()
 		for {
 			in, err := m.fetch(st.pc)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if in.op == opAND && in.src.kind == isImm && in.src.imm == layout.KStackMask {
-				for i, w := range st.random {
-					state[i] = w.v.c
+				if value == stubs.KStackPRNG {
+					drawn()
 				}
 				return uint32(st.regs[in.dst.reg].v.c)
+			}
+			switch in.op { // before and behind these other threads draw numbers too
+			case opINC:
+				seed()
+			case opDEC:
+				drawn()
 			}
 			if m.step(st) {
 				continue

@@ -63,7 +63,7 @@ func pack(list ...bool) (x uint64) {
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
-		pack(st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.plain), pack(st.mine[:]...))
+		pack(st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, st.held, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.plain), pack(st.mine[:]...))
 	for _, f := range st.flags {
 		n.print(uint64(f))
 	}
@@ -97,7 +97,7 @@ func (n *namer) state(st *state) {
 	n.words(st.ahead[:])
 	n.words(st.bases[:])
 	n.words(st.random[:])
-	n.words([]word{st.mxcsr, st.kstack, st.canary, st.depth, st.rsp0, st.rsp0Word})
+	n.words([]word{st.mxcsr, st.kstack, st.canary, st.depth, st.rsp0, st.rsp0Word, st.count})
 	n.values(value{st.lowered, st.loweredFrom})
 	n.print(pack(st.selectors != nil, st.xmm != nil))
 	if st.selectors != nil {

@@ -130,6 +130,8 @@ type shadow struct {
 	cr3, kernel         bv
 	flushes, specCtrl   bv
 	canary, depth       bv
+	count               bv     // PerCPU.PreemptCount
+	held                bool   // it was raised
 	rsp0, rsp0Word      bv     // MSR_IA32_FRED_RSP0, PerCPU.FREDRSP0
 	target              bv     // where the last instruction went
 	orig                value  // the orig_ax that the call goes by

@@ -117,7 +117,11 @@ func (o *oracle) claim(sh *shadow, c obligation) (text string, ok bool) {
 		return is(sh.xmm[n])
 	case claimMXCSR:
 		return is(sh.mxcsr)
+	case claimCount:
+		op := map[uint8]string{countRaised: "bvadd", countLowered: "bvsub"}[n]
+		return fmt.Sprintf("(= %s (%s %s %s))", low(sh.stored.text, 32), op, low(sh.storedOver.text, 32), literal(1, 32)), true
 	case claimStatus:
+
 		return is(sh.stored)
 	case claimSlot:
 		return is(*o.named(&sh.cells[cellOf(layout.Slot(n))]))

@@ -58,6 +58,9 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 		must(same(sh.bases[baseGS].text, o.symbol(o.s.area)))
 		return o.perCPU(sh, addr, write)
 	}
+	if addr.sum && addr.base == o.symbol(o.s.area) {
+		return o.perCPU(sh, bv{text: literal(addr.off, 64), sum: true, off: addr.off}, write)
+	}
 	nothing := func() (*bv, uint64) {
 		must("false")
 		return temporary(o.fresh()), 0
@@ -104,6 +107,8 @@ func (o *oracle) locate(sh *shadow, addr bv, op operand, write bool) (w *bv, off
 			}
 		case thread.SyscallWork.Off:
 			return readOnly(o.value(o.s.callWork.value()))
+		case thread.TaskFlags.Off, thread.UnwindMask.Off:
+			return readOnly(word64(0)) // nothing sets them
 		case thread.LastCPU.Off: // there is one CPU
 			return readOnly(o.value(o.s.percpu[uint64(percpu.Number.Off)].value()))
 		}
@@ -141,7 +146,7 @@ func (o *oracle) known(sh *shadow, addr bv) bool {
 	if addr.base == sh.origin.base || addr.base == sh.lowered {
 		return true
 	}
-	for _, t := range []*term{o.s.trampoline, o.s.prev, o.s.next, o.s.nextSP} {
+	for _, t := range []*term{o.s.area, o.s.trampoline, o.s.prev, o.s.next, o.s.nextSP} {
 		if addr.base == o.names[t] {
 			return true
 		}
@@ -177,7 +182,12 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return o.named(&sh.canary), addr.off & 7
 	case off == uint64(percpu.CallDepth.Off) && o.promises.Has(stubs.PromiseCallDepth) && (sh.phase == inCall || sh.phase == inResume):
 		return o.named(&sh.depth), addr.off & 7
+	case off == uint64(percpu.PreemptCount.Off) && o.countsPreempt() && sh.phase == inCall:
+		return o.named(&sh.count), addr.off & 7
 	case o.random(off) >= 0 && sh.phase == inCall:
+		if !sh.held {
+			sh.places = append(sh.places, not(sh.irq))
+		}
 		return o.named(&sh.random[o.random(off)]), addr.off & 7
 	case off == uint64(percpu.FREDRSP0.Off) && o.fred() && sh.phase == inCall:
 		return o.named(&sh.rsp0Word), addr.off & 7
@@ -187,6 +197,8 @@ func (o *oracle) perCPU(sh *shadow, addr bv, write bool) (w *bv, offset uint64) 
 		return value(o.plus(current, layout.ThreadSize-o.above()))
 	case off == uint64(percpu.Current.Off):
 		return value(current)
+	case off == uint64(percpu.Self.Off):
+		return value(o.value(o.s.area.value()))
 	case off == uint64(percpu.IBPBExit.Off):
 		return value(word64(0))
 	case off == uint64(percpu.TSS.SP1.Off) || off == uint64(percpu.TSS.SP0.Off):
@@ -235,6 +247,7 @@ func (o *oracle) storeAt(sh *shadow, addr bv, op operand, width int, v bv) {
 		return
 	}
 	sh.storedOver = *w
+	sh.held = sh.held != (w == &sh.count)
 	o.fill(sh, w, 8*int(offset), 8*width, v)
 	sh.stored = *w
 	if width < 8 && w != &sh.flushes {

@@ -83,7 +83,7 @@ func (o *oracle) interrupt(sh *shadow) {
 		return
 	}
 	o.loseBelow(sh)
-	sh.work = bv{}
+	sh.work, sh.count = bv{}, bv{}
 	for i := range sh.scratch {
 		if !o.preserved[i] {
 			sh.scratch[i] = bv{}
@@ -224,6 +224,7 @@ func (o *oracle) kernel_(sh *shadow, t *traced) (own []string) {
 		take(&sh.shadow[i], before.shadow[i], after.shadow[i])
 	}
 	take(&sh.depth, before.depth, after.depth)
+	take(&sh.count, before.count, after.count)
 	take(&sh.rsp0, before.rsp0, after.rsp0)
 	take(&sh.rsp0Word, before.rsp0Word, after.rsp0Word)
 	for i := range sh.scratch {

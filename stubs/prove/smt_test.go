@@ -116,6 +116,8 @@ func TestSolverTreeBroken(t *testing.T) {
 		{"exitwork=called without a look at Flags", exitOfCalls, asm.TESTL(layout.TIFAllWork, asm.RBP), []asm.Item{asm.TESTL(0, asm.RBP)}, "no work is pending", ""},
 		{"exitwork=called and interrupts stay on", exitOfCalls, asm.CLI(), nil, "interrupts are off here", ""},
 		{"nops=patched with STI beside one", exitOfCalls, asm.XORL(asm.RDX, asm.RDX), []asm.Item{asm.XORL(asm.RDX, asm.RDX), asm.STI()}, "interrupts are off here", ""},
+		{"kstack=called without the count", "do_syscall_64", asm.INCL(perCPU.PreemptCount), nil, "only memory of the variant is touched", "+kstack=called"},
+		{"kstack=called with the count raised by two", "do_syscall_64", asm.INCL(perCPU.PreemptCount), []asm.Item{asm.ADDL(2, perCPU.PreemptCount)}, "PerCPU.PreemptCount is raised by one", "+kstack=called"},
 		{"kstack=prng into another word", "do_syscall_64", asm.MOVL(asm.RAX, perCPU.KStackRandom[0]), []asm.Item{asm.MOVL(asm.RAX, perCPU.CallDepth)}, "only memory of the variant is touched", "+kstack=prng"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

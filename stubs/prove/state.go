@@ -173,6 +173,7 @@ type state struct {
 
 	tables
 	predictors
+	preempt
 
 	facts *facts
 	given *given
@@ -381,6 +382,7 @@ func (s *symbols) afterSYSCALL(entry, mask uint64) *state {
 	}
 	st.kstack = word{v: s.kstack.value()}
 	st.depth = word{s.percpu[uint64(percpu.CallDepth.Off)].value(), lost}
+	st.count = word{s.percpu[uint64(percpu.PreemptCount.Off)].value(), lost}
 	for i, w := range percpu.KStackRandom {
 		st.random[i] = word{s.percpu[uint64(w.Off)].value(), lost}
 	}

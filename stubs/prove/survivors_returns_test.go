@@ -74,6 +74,33 @@ const notTold = "whether a tracer is told of a call's end is not proved"
 // inlined is do_syscall_64 of each preset with exitwork=tests.
 var inlined = ofPresets(inSyscall, stubs.ExitWorkTests)
 
+// drawing is do_syscall_64 of each preset with kstack=called and exitwork=checked, draws the
+// function that it calls for a random number.
+var (
+	drawing = ofPresets(inSyscall, stubs.KStackCalled)
+	draws   = ofPresets("prandom_u32_state", stubs.KStackCalled)
+)
+
+// survivorsOfDrawing are those of kstack=called and exitwork=checked.
+var survivorsOfDrawing = []survivor{
+	survives(draws, one("RET"), "deleted", "the function behind it only looks, and returns"),
+	survives(draws, everything, ".*", "the number is any number for the proof; TestKStackRandom says which, and a register that changes is not needed"),
+	survives(drawing, slices.Concat(one("ANDL", layout.KStackMask, asm.RAX), one("LEAQ", asm.RSP.At(15), asm.RAX), one("ANDQ", -16, asm.RAX), one("SUBQ", asm.RAX, asm.RSP)), ".*",
+		"the offset is any number, and nobody uses the room"),
+	survives(drawing, slices.Concat(touching(asm.RBP), one("JE", "thread_waits"), one("CALL", "preempt_schedule"), one("JMP", "alone")), ".*",
+		"whether a thread that waits is let run is not proved; RBX holds the number still, and the offset is any number"),
+	survives(drawing, slices.Concat(one("CMPL", asm.RSI, layout.SysCallMax), one("MOVL", gpr, gpr), one("MOVQ", gpr, gpr)), register+"|the width is .*|"+changesPlaces,
+		"the other register holds the same word still, or nobody needs what is moved"),
+	survives(drawing, slices.Concat(one("TESTB|TESTL|TESTQ"), one("JNE", "syscall_exit_work"), one("JNE", "arch_exit_work"), one("JNE", "exit_never"), one("JE", "arch_exit_work_done")), ".*",
+		"of what is looked at nothing is set, or a tracer is told, of which nothing is proved"),
+	survives(drawing, slices.Concat(touching(asm.R13), one("CALL", to(inAsserts)), one("XORL"), one("MOVL", 1, asm.RCX), one("ADDQ", layout.ThreadSize, asm.RAX), one("JMP", "no_work_left"), one("JMP", "syscall_return")), ".*",
+		"what it looks at nothing sets, and what it computes nobody needs"),
+	survives(drawing, one("SUBQ", 16, asm.RSP), ".*", "the stack below is free"),
+	survives(drawing, one("PUSHQ|POPQ|LEAQ", anything), ".*", "RSP comes back from RBP, and the entry loads all registers from the frame"),
+	survives(drawing, one("SETE", asm.RAX), ".*", "IRETQ takes any frame"),
+	survives(ofPresets(inAsserts, stubs.ExitWorkChecked), everything, ".*", "it is an assertion: it holds, and nothing depends on it"),
+}
+
 // ofPresets is a function of the presets that have a value of an axis.
 func ofPresets(function string, value stubs.Value) string {
 	var names []string

@@ -55,10 +55,13 @@ func (r *runner) memory(st *state) []memoryWord {
 	if r.axes.Is(stubs.KStackRDTSC) && st.phase == inCall {
 		one("Thread.KStackOffset", at(thread.KStackOffset.Off), st.kstack.v, false)
 	}
-	if r.axes.Is(stubs.KStackPRNG) && st.phase == inCall {
+	if r.draws() && st.phase == inCall {
 		for i, w := range st.random {
 			list = append(list, memoryWord{"PerCPU.KStackRandom", p.PerCPU + uint64(percpu.KStackRandom[i].Off), w.v, w.by, true, w.by == lost})
 		}
+	}
+	if r.countsPreempt() && st.phase == inCall {
+		one("PerCPU.PreemptCount", p.PerCPU+uint64(percpu.PreemptCount.Off), st.count.v, true)
 	}
 	if r.promises.Has(stubs.PromisePCID) {
 		others := r.before == nil || r.before.flushes != st.flushes && st.flushes.t != nil && st.flushes.t.op == isSymbol
@@ -150,6 +153,7 @@ func (r *runner) set(st *state) error {
 	}
 	write(p.PerCPU+uint64(percpu.Current.Off), current)
 	write(p.PerCPU+uint64(percpu.TopOfStack.Off), current+layout.ThreadSize)
+	write(p.PerCPU+uint64(percpu.Self.Off), p.PerCPU)
 	write(p.PerCPU+uint64(percpu.TSS.SP0.Off), trampoline)
 	write(p.PerCPU+uint64(percpu.TSS.SP1.Off), p.Trampoline)
 	write(current+uint64(thread.Status.Off), r.word(r.s.status.value()))

@@ -121,6 +121,7 @@ func (s *symbols) quiet(st *state) *state {
 	} {
 		st.facts = resolver{fs: st.facts}.with(f.kind, f.t, value{}, f.k)
 	}
+	st.count.v = known(layout.PreemptNoResched)                                    // no thread waits
 	st.facts = resolver{fs: st.facts}.with(factNot, s.user[rCX], s.rip.value(), 0) // which SYSCALL alone makes the same
 	return st
 }
