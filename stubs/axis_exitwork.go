@@ -206,7 +206,8 @@ func (v Axes) inlinedRSP0() Block {
 	return v.updateRSP0()
 }
 
-// exitFuncs are the functions of exitwork=called and exitwork=checked. Each of the former saves the registers that the
+// exitFuncs are the functions of exitwork=called and exitwork=checked. Each of the former
+// saves the registers that the
 // work after its tests would need.
 func (v Axes) exitFuncs(suffix string) []Func {
 	switch {

@@ -252,6 +252,7 @@ func TestClaims(t *testing.T) {
 		{"a count raised by two", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount), asm.ADDL(2, gs.PreemptCount)), Refuted, "PerCPU.PreemptCount is raised by one"},
 		{"a count raised where an interrupt may come in between", "linux-7.2", broken.Edit("do_syscall_64", asm.INCL(gs.PreemptCount), asm.MOVL(gs.PreemptCount, asm.RAX), asm.INCL(asm.RAX), asm.MOVL(asm.RAX, gs.PreemptCount)), Refuted, "PerCPU.PreemptCount is raised by one"},
 		{"a thread that waits and is let run twice", "linux-7.2", broken.Edit("do_syscall_64", asm.CALL("preempt_schedule"), asm.CALL("preempt_schedule"), asm.CALL("preempt_schedule")), Proved, ""},
+		{"a number lost while a thread that waited ran", "linux-7.2", broken.Edit("do_syscall_64", asm.JMP("alone"), asm.XORL(asm.RSI, asm.RSI), asm.JMP("alone")), Refuted, "the handler is that of the call's number; it is 0"},
 		{"a count without a promise", "linux-6.12", broken.Edit("do_syscall_64", asm.MOVL(asm.RSI, asm.RBX), asm.MOVL(asm.RSI, asm.RBX), asm.INCL(gs.PreemptCount)), Refuted, "a word of the per-CPU area that is not the variant's"},
 		{"an FPU that may hold another thread's registers", "linux-7.2", broken.Edit("fpregs_assert_state_consistent", asm.CMPQ(gs.Current, asm.RAX), asm.CMPQ(gs.Idle, asm.RAX)), Refuted, "the stop is only for work that nothing asks for"},
 

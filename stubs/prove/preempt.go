@@ -72,7 +72,5 @@ func (m *machine) preempted(st *state, f *function) {
 	st.expect.asked = true
 	t := symbol("thread.Flags", false)
 	st.work, st.stale = t.value(), true
-	if !m.again(st) {
-		m.returnFrom(st)
-	}
+	m.returnFrom(st)
 }
