@@ -336,54 +336,6 @@ func (k claimKind) text(n uint8, of string) string {
 	return k.exitText(n, of)
 }
 
-func (k claimKind) exitText(n uint8, of string) string {
-	switch k {
-	case claimReg:
-		return fmt.Sprintf("%v returns right by %s", reg(n), of)
-	case claimIP:
-		return "RIP returns right by " + of
-	case claimRFLAGS:
-		return "RFLAGS returns right by " + of
-	case claimCS:
-		return "CS returns right by " + of
-	case claimSS:
-		return "SS returns right by " + of
-	case claimUserGS:
-		return "GS is the user's at " + of
-	case claimUserCR3:
-		return "CR3 is the user's at " + of
-	case claimCanonical:
-		return "RCX is canonical"
-	case claimOwnExit:
-		return "SYSRETQ does what IRETQ would, RF and TF are clear"
-	case claimWidth:
-		return "it returns to 64-bit code"
-	case claimTrampoline:
-		return "the last word that is touched is on the trampoline stack"
-	case claimBuffers:
-		return "VERW has overwritten the CPU's buffers behind the last load"
-	case claimNoWork:
-		return "no work is pending"
-	case claimUserSpecCtrl:
-		return "SPEC_CTRL is ring 3's at " + of
-	case claimByIRET:
-		return "the call returns by IRETQ"
-	case claimRing:
-		return of + " is for the ring that the event came from"
-	case claimRSP0:
-		return "the next event of ring 3 will find this thread's stack (FRED_RSP0) at " + of
-	case claimRSP0Word:
-		return "PerCPU.FREDRSP0 is what FRED_RSP0 holds at " + of
-	case claimEventBase:
-		return fmt.Sprintf("%s is right at %s, for where the interrupt came from", baseNames[n], of)
-	case claimAnswered:
-		return "only numbers beyond the table have no handler"
-	case claimHandled:
-		return "the event was handled before " + of
-	}
-	return k.switchText(n, of)
-}
-
 // claimKey is a claim at an instruction.
 type claimKey struct {
 	at   uint64

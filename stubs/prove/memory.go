@@ -3,9 +3,7 @@ package prove
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 
-	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -161,17 +159,6 @@ func (m *machine) touchesFrom(st *state, addr value, what string, open bool, fro
 func (m *machine) own(st *state) bool {
 	m.holds(st, claimMemory, 0, nil)
 	return true
-}
-
-// draws reports whether the variant makes random numbers.
-func (s *subject) draws() bool { return s.axes.Is(stubs.KStackPRNG) || s.axes.Is(stubs.KStackCalled) }
-
-// random returns the index of the word of PerCPU.KStackRandom at an offset of the per-CPU
-// area; -1 if it is another word or the variant does not use it.
-func (m *machine) random(at uint64) int {
-	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
-		return m.draws() && uint64(w.Off) == at
-	})
 }
 
 // locatePerCPU finds a word of the per-CPU area.

@@ -1,6 +1,9 @@
 package prove
 
 import (
+	"slices"
+
+	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/stubs"
 )
 
@@ -17,6 +20,17 @@ func (s *subject) countsPreempt() bool { return s.axes.Is(stubs.KStackCalled) }
 
 // quiet reports whether no other thread can run now.
 func (st *state) quiet() bool { return st.irq == off || st.held }
+
+// draws reports whether the variant makes random numbers.
+func (s *subject) draws() bool { return s.axes.Is(stubs.KStackPRNG) || s.axes.Is(stubs.KStackCalled) }
+
+// random returns the index of the word of PerCPU.KStackRandom at an offset of the per-CPU
+// area; -1 if it is another word or the variant does not use it.
+func (m *machine) random(at uint64) int {
+	return slices.IndexFunc(percpu.KStackRandom[:], func(w asm.Slot) bool {
+		return m.draws() && uint64(w.Off) == at
+	})
+}
 
 // setsCount claims that what is stored in PerCPU.PreemptCount, which held old, raises it
 // from 0 by one or lowers it again. An instruction that loads and stores is not
