@@ -31,7 +31,8 @@ run: qemu
 # go test vets nothing: go vet has, with all that it would.
 # A missing tool fails its test; what the host itself lacks is listed at the end
 # with the tests that were skipped for it (internal/need).
-test: deps linux
+test: deps
+	@.ci/linux
 	@$(MAKE) --no-print-directory -j2 lint check
 
 lint:
@@ -194,4 +195,4 @@ qemu:
 
 # Fetch the Linux kernel that the guest is compared on.
 linux:
-	@.ci/linux
+	@.ci/linux newest
