@@ -51,7 +51,7 @@ func (e *env) sampleRunning(ctx context.Context, en engine.Engine, o *compareOpt
 }
 
 // resultsFile is a file of which only the beginning is read.
-var resultsFile = bounded.Kind{Thing: "file", Most: 64 << 20, Advice: "give what compare -engine host -o has kept, or a console"}
+var resultsFile = bounded.Kind{Thing: "file", Most: 64 << 20, Advice: "give what compare -engine host -o has kept, a console, or results.jsonl from a stick"}
 
 // resultsFiles reports whether files are results files, each line of which is a record.
 // Consoles are not, nor what a machine has left on its medium, and both together are an error.

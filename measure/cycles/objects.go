@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -73,6 +74,9 @@ func consoleLine(object []byte) []byte {
 	}
 	if err == nil {
 		_, err = d.Token() // the object's end
+	}
+	if err == nil && d.More() {
+		err = errors.New("the line goes on behind the object")
 	}
 	text := strings.Join(words, " ")
 	if kind == wire.KindProof {
