@@ -41,11 +41,14 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(60000)", "cache_size(-32768)", "journal_mode(WAL)", "synchronous(FULL)"},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "cache_size(-32768)", "journal_mode(WAL)", "synchronous(FULL)"},
 	}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, fmt.Errorf("history: sqlite:%s: %w", path, err)
+	}
+	if err := connect(ctx, db); err != nil {
+		return nil, errors.Join((&database{name: "sqlite:" + path}).error(err), db.Close())
 	}
 	s, err := newDatabase(ctx, db, "sqlite:"+path, goose.DialectSQLite3)
 	if err != nil {
@@ -57,6 +60,27 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	}
 	s.file = &file
 	return s, nil
+}
+
+// busy is how long SQLite waits for another process's lock.
+const busy = time.Minute
+
+// connect makes the first connection. The first to a new file gives it its write-ahead
+// log; of several at once all but one may fail then, as SQLite does not have them wait
+// for each other ("PRAGMA journal_mode").
+func connect(ctx context.Context, db *sql.DB) error {
+	for end := time.Now().Add(busy); ; {
+		err := db.PingContext(ctx)
+		e, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // patience is how long a server may take over a statement: much longer than over any that a
