@@ -16,8 +16,10 @@ import (
 
 // Trace makes one call under each variant; nil stands for the null call. A debugger on
 // the host waits for its SYSCALL (package measure/trace), and may ask for the names of
-// the functions that it has seen.
+// the functions that it has seen. The calling goroutine must be locked to its thread.
 func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call *wire.Call) {
+	// The floor answers every call, so also that by which a signal's handler would return.
+	defer regs.BlockSignals(syscall.SIGSEGV)()
 	quieten()
 	if call == nil {
 		call = &wire.Call{Number: nullCall}
@@ -25,7 +27,7 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 		p.Result(wire.CheckTrace+": set-up", lines.Harness(err.Error()))
 		return
 	}
-	c := regs.Traced{Number: call.Number}
+	c := regs.NewTraced(call.Number)
 	for i, a := range call.Args {
 		c.Args[i] = a.Value
 		if a.Buffer {
@@ -36,7 +38,7 @@ func Trace(p *lines.Printer, k *control.Kernel, variants []control.Variant, call
 		if v.Info.Bare != 0 {
 			settle(k)
 		}
-		asked, err := traceUnder(k, v, &c)
+		asked, err := traceUnder(k, v, c)
 		if err != nil {
 			p.Result(wire.CheckTrace+": "+v.Name, lines.Harness(err.Error()))
 			return

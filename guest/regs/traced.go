@@ -14,14 +14,20 @@ type Traced struct {
 	where *[tracedRoom]uint64
 }
 
-// Make makes the call, and returns the addresses that the debugger has asked about: it
-// writes their number, and then them. Without a debugger there are none.
-func (c *Traced) Make() (asked []uint64) {
-	c.where = new([tracedRoom]uint64)
+// NewTraced prepares a call without arguments.
+func NewTraced(number uint64) *Traced {
+	c := &Traced{Number: number, where: new([tracedRoom]uint64)}
 	for i := range c.where {
 		c.where[i] = 1 // a debugger cannot write to a page that is not there yet
 	}
-	clear(c.where[:])
+	return c
+}
+
+// Make makes the call, and returns the addresses that the debugger has asked about: it
+// writes their number, and then them. Without a debugger there are none. Make needs no
+// other call of the kernel, which the floor would not make.
+func (c *Traced) Make() (asked []uint64) {
+	c.where[0] = 0
 	traced(c)
 	n := min(c.where[0], tracedRoom-1)
 	return c.where[1 : 1+n]
