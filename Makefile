@@ -35,6 +35,7 @@ test: deps
 	@.ci/linux
 	@$(MAKE) --no-print-directory -j2 lint check
 
+# Half of `make test`: vet, formatting, linters and functions that nothing calls.
 lint:
 	go vet ./...
 	@files=$$($(TOOL) gofumpt -l .) && [ -z "$$files" ] || \
@@ -43,6 +44,7 @@ lint:
 	$(TOOL) actionlint .github/workflows/*.yml examples/lab/github.yml
 	.ci/deadcode
 
+# The other half: every test.
 check:
 	.ci/test $(TEST) -vet=off -count=1 ./...
 

@@ -207,8 +207,7 @@ func (v Axes) inlinedRSP0() Block {
 }
 
 // exitFuncs are the functions of exitwork=called and exitwork=checked. Each of the former
-// saves the registers that the
-// work after its tests would need.
+// saves the registers that the work after its tests would need.
 func (v Axes) exitFuncs(suffix string) []Func {
 	switch {
 	case v.Is(ExitWorkChecked):
