@@ -28,6 +28,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
 	"github.com/entrylab/entrylab/guest/control"
 	"github.com/entrylab/entrylab/guest/lines"
@@ -82,7 +83,19 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 		p.Result("init", lines.Harness(err.Error()))
 		return p.Summary(), k.Linux
 	}
+	var series layout.BootSeries[layout.Word]
+	var earlier []byte
 	if !k.Linux { // a host's root folder is not an image's
+		series, earlier, err = k.BootSeries()
+		if err == nil && series.Kept != 0 {
+			var results *os.File
+			if results, err = os.OpenFile(layout.ResultsDevice, os.O_WRONLY, 0); err == nil {
+				p.Keep(results)
+			}
+		}
+		if err != nil {
+			p.Result("init", lines.Harness(err.Error()))
+		}
 		printProofs(p, "/"+wire.ProofsFile)
 	}
 	if !c.Verify && !c.Measure && !c.Sample && !c.Trace && !c.Events && !c.Breakpoints && !c.Rain && !c.Readings {
@@ -94,7 +107,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	}
 	var seen *screen.Screen
 	if !k.Linux {
-		if seen, err = openScreen(k); err != nil {
+		if seen, err = openScreen(series, earlier); err != nil {
 			p.Result("init", lines.Harness(err.Error()))
 		}
 	}
@@ -190,8 +203,9 @@ func steps(c wire.Command, variants int) (n int) {
 	return n
 }
 
-// openScreen returns the machine's screen, or nil if it has none.
-func openScreen(k *control.Kernel) (*screen.Screen, error) {
+// openScreen returns the machine's screen, or nil if it has none, in a boot of a series;
+// earlier is what the boots before have said.
+func openScreen(series layout.BootSeries[layout.Word], earlier []byte) (*screen.Screen, error) {
 	tty, err := os.OpenFile("/dev/tty1", os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err
@@ -199,8 +213,7 @@ func openScreen(k *control.Kernel) (*screen.Screen, error) {
 	if _, err := tty.Write([]byte("\r")); errors.Is(err, syscall.EIO) {
 		return nil, nil
 	}
-	series, earlier, err := k.BootSeries()
-	return screen.New(tty, series, earlier), err
+	return screen.New(tty, series, earlier), nil
 }
 
 // printProofs prints the proof's verdicts on the image's variants. Most images have

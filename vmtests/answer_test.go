@@ -2,6 +2,7 @@ package vmtests
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,12 +13,14 @@ import (
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem"
 	"github.com/diskfs/go-diskfs/filesystem/fat16"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/entrylab/entrylab/boot"
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/wire"
+	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/stubs"
 )
@@ -25,12 +28,16 @@ import (
 // answerWritten is what the console says in the end of a boot from a stick under UEFI.
 const answerWritten = "\r\nentrylab: the answer is in \\entrylab\\console.txt on the medium\r\n"
 
+// resultsWritten is what the console says before, if init had results.
+const resultsWritten = "\r\nentrylab: the results are in \\entrylab\\results.jsonl on the medium"
+
 // Where a stick has its volume, in bytes, and what is on it.
 const (
 	volumeStart = 1 << 20
 	volumeSize  = 16 << 20
 	application = "EFI/BOOT/BOOTX64.EFI"
 	answerFile  = "entrylab/console.txt"
+	resultsFile = "entrylab/results.jsonl"
 )
 
 // volume opens the volume of the image of a stick.
@@ -101,11 +108,11 @@ func TestAnswer(t *testing.T) {
 		var log bytes.Buffer
 		m.Log = &log
 		res, console := bootMachine(t, m)
-		if res.Outcome != vm.Exited || !strings.HasSuffix(console, answerWritten) {
+		if res.Outcome != vm.Exited || !strings.HasSuffix(console, resultsWritten+answerWritten) {
 			t.Fatalf("console is %q\n%s", console, res.Report())
 		}
 		console = console[max(0, strings.Index(console, "INFO: ")):] // behind what the firmware says
-		said = append(said, strings.TrimSuffix(console, answerWritten)+log.String())
+		said = append(said, strings.TrimSuffix(console, resultsWritten+answerWritten)+log.String())
 	}
 	fs := volume(t, m.Disk)
 	answer, err := fs.ReadFile(answerFile)
@@ -119,12 +126,36 @@ func TestAnswer(t *testing.T) {
 	if err != nil || !results.Complete || results.Count("", wire.Pass) == 0 || results.Count("", wire.Fail)+results.Count("", wire.Error) > 0 {
 		t.Errorf("checks %v, error %v", results.Checks, err)
 	}
-	path := filepath.Join(t.TempDir(), "console.txt")
-	if err := os.WriteFile(path, answer, 0o600); err != nil {
+	objects, err := fs.ReadFile(resultsFile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if found, damaged, err := engine.Consoles(t.Context(), []string{path}); err != nil || len(damaged) > 0 || len(found) != boots {
-		t.Errorf("compare -from finds %d boots, %v damaged, error %v; want %d boots", len(found), damaged, err, boots)
+	for line := range bytes.Lines(objects) {
+		if !json.Valid(line) {
+			t.Errorf("among the results is %q", line)
+		}
+	}
+	if pass := bytes.Count(objects, []byte(`{"kind":"PASS"`)); pass != strings.Count(string(answer), "PASS: ") || pass == 0 {
+		t.Errorf("the results have %d checks that passed", pass)
+	}
+	// Both files have the same boots.
+	var same [][]cycles.Boot
+	for name, text := range map[string][]byte{"console.txt": answer, "results.jsonl": objects} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found, damaged, err := engine.Consoles(t.Context(), []string{path})
+		if err != nil || len(damaged) > 0 || len(found) != boots {
+			t.Errorf("compare -from %s finds %d boots, %v damaged, error %v; want %d boots", name, len(found), damaged, err, boots)
+		}
+		for i := range found {
+			found[i].Source = ""
+		}
+		same = append(same, found)
+	}
+	if diff := cmp.Diff(same[0], same[1]); diff != "" {
+		t.Errorf("the files have different boots:\n%s", diff)
 	}
 }
 
@@ -288,6 +319,12 @@ func TestNoAnswer(t *testing.T) {
 		}},
 		{name: "a file that is write-protected", log: log + "the firmware denies access to the file\n", change: func(t *testing.T, m *vm.Config) {
 			f := newFile(t, volume(t, m.Disk), answerFile, []byte("not to be changed\n"))
+			if err := f.(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{name: "results that are write-protected", log: log + "the firmware denies access to the file\n", change: func(t *testing.T, m *vm.Config) {
+			f := newFile(t, volume(t, m.Disk), resultsFile, []byte("not to be changed\n"))
 			if err := f.(interface{ SetReadOnly(on bool) error }).SetReadOnly(true); err != nil {
 				t.Fatal(err)
 			}

@@ -171,10 +171,12 @@ layout.Answer.`,
 				return b
 			}(),
 		),
-		MOVQ(given.Len, RAX),
-		MOVQ(RAX, answer.Len),
-		MOVQ(given.Lost, RAX),
-		MOVQ(RAX, answer.Lost),
+		func() (b Block) {
+			for _, f := range [...]struct{ from, to layout.AnswerFile[Mem] }{{given.Console, answer.Console}, {given.Results, answer.Results}} {
+				b = append(b, MOVQ(f.from.Len, RAX), MOVQ(RAX, f.to.Len), MOVQ(f.from.Lost, RAX), MOVQ(RAX, f.to.Lost))
+			}
+			return b
+		}(),
 		MOVQ(RDI, Sym("efi_end")),
 		MOVQ(state.RBP, RBP),
 		MOVQ(state.R12, R12),

@@ -37,10 +37,10 @@ func (e *env) compareCommand() *cli.Command {
 		ArgsUsage: "SUBJECT SUBJECT...",
 		Description: `All variants are in one kernel and are measured in turn. Engine replay boots no
 machine: it runs the code of the paths in ring 3 of this CPU; static runs
-nothing, and counts what the code has. -from measures nothing: it reads the
-console output of machines that booted an image by themselves. With -v, engine
-replay also prints how the differences spread over the placements in memory, and
-what 1, 2, 3 and 6 additional instructions read as.
+nothing, and counts what the code has. -from measures nothing: it reads what
+machines that booted an image by themselves have left. With -v, engine replay
+also prints how the differences spread over the placements in memory, and what
+1, 2, 3 and 6 additional instructions read as.
 
 ` + kernelSubjects + `
 Each boots by itself, so engine icount compares it, instruction by instruction.
@@ -69,7 +69,7 @@ Examples:
 			wordsFlag(&o.words),
 			&cli.StringSliceFlag{
 				Name: "from", Destination: &o.from, HideDefault: true,
-				Usage: "measure nothing, and read `FILE`, the console output of one or more boots of a machine whose init got the word sample, photos (PNG, JPEG) of the QR codes that it showed, or what -engine host has kept; may be repeated",
+				Usage: "measure nothing, and read `FILE`, the console output or the results.jsonl of one or more boots of a machine whose init got the word sample, photos (PNG, JPEG) of the QR codes that it showed, or what -engine host has kept; may be repeated",
 			},
 			&cli.StringFlag{
 				Name: "o", Destination: &o.out,

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/entrylab/entrylab/internal/bounded"
 	"github.com/entrylab/entrylab/measure/analysis"
+	"github.com/entrylab/entrylab/measure/cycles"
 	"github.com/entrylab/entrylab/measure/engine"
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/store"
@@ -49,10 +51,10 @@ func (e *env) sampleRunning(ctx context.Context, en engine.Engine, o *compareOpt
 }
 
 // resultsFile is a file of which only the beginning is read.
-var resultsFile = bounded.Kind{Thing: "file", Most: 64 << 20, Advice: "give what compare -engine host -o has kept, or a console"}
+var resultsFile = bounded.Kind{Thing: "file", Most: 64 << 20, Advice: "give what compare -engine host -o has kept, a console, or results.jsonl from a stick"}
 
-// resultsFiles reports whether files are results files, each line of which is an object.
-// Consoles are not, and both together are an error.
+// resultsFiles reports whether files are results files, each line of which is a record.
+// Consoles are not, nor what a machine has left on its medium, and both together are an error.
 func resultsFiles(ctx context.Context, paths []string) (bool, error) {
 	results := 0
 	for _, path := range paths {
@@ -64,8 +66,8 @@ func resultsFiles(ctx context.Context, paths []string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		var first [1]byte
-		if n, _ := f.Read(first[:]); n > 0 && first[0] == '{' {
+		var head [8]byte
+		if n, _ := io.ReadFull(f, head[:]); n > 0 && head[0] == '{' && !cycles.IsResults(head[:]) {
 			results++
 		}
 		if err := f.Close(); err != nil {

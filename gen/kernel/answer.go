@@ -14,7 +14,7 @@ var answer = Fields[layout.Answer[Mem]](Sym(answerData))
 func answers() Program {
 	return Program{
 		Funcs: Funcs(
-			answerAdd, answerReason, answerLeave, sysBootSeries, biosNextBoot,
+			answerAdd, resultsAdd, answerReason, answerLeave, sysBootSeries, biosNextBoot,
 		),
 		Data: []Data{
 			answerData, bootSeries, biosBoots,
@@ -27,18 +27,31 @@ var answerData = BSS("answer", SizeOf[layout.Answer[Mem]](), 8)
 var bootSeries = BSS("boot_series", SizeOf[layout.BootSeries[Mem]](), 8)
 
 func answerAdd() Func {
-	return FUNC("answer_add", "answer_add adds the RSI bytes at RDI to the answer, if there is one.",
-		MOVQ(answer.Text, RAX),
+	return FUNC("answer_add", "answer_add adds the RSI bytes at RDI to what console and log say, if that is kept.",
+		addTo(answer.Console),
+	).Takes(RDI, RSI)
+}
+
+func resultsAdd() Func {
+	return FUNC("results_add", "results_add adds the RSI bytes at RDI to the results, if they are kept.",
+		addTo(answer.Results),
+	).Takes(RDI, RSI)
+}
+
+// addTo adds the RSI bytes at RDI to a file of the answer, and returns.
+func addTo(f layout.AnswerFile[Mem]) Block {
+	return Block{
+		MOVQ(f.Text, RAX),
 		TESTQ(RAX, RAX),
 		IF(E, RETURN()),
-		MOVQ(answer.Len, RDX),
-		MOVQ(answer.Room, RCX),
+		MOVQ(f.Len, RDX),
+		MOVQ(f.Room, RCX),
 		SUBQ(RDX, RCX),
 		CMPQ(RCX, RSI),
 		IF(A, MOVQ(RSI, RCX)),
 		SUBQ(RCX, RSI),
-		ADDQ(RSI, answer.Lost),
-		ADDQ(RCX, answer.Len),
+		ADDQ(RSI, f.Lost),
+		ADDQ(RCX, f.Len),
 		ADDQ(RDX, RAX),
 		MOVQ(RDI, RSI),
 		MOVQ(uint64(layout.PhysMap), RDI),
@@ -46,7 +59,7 @@ func answerAdd() Func {
 		CLD(),
 		REP(MOVSB()),
 		RETURN(),
-	).Takes(RDI, RSI)
+	}
 }
 
 func answerReason() Func {
@@ -100,7 +113,7 @@ func sysBootSeries() Func {
 		MOVQ(RDX, room),
 		MOVQ(1, series.Boot),
 		MOVQ(1, series.Boots),
-		CMPQ(answer.Text, 0),
+		CMPQ(answer.Console.Text, 0),
 		IF(NE,
 			MOVQ(1, series.Kept),
 			copyField(answer.Boot, series.Boot),

@@ -20,6 +20,8 @@ const (
 	vtMajor  = 4
 	vt1Minor = 1
 
+	localMajor = 240 // for local use
+
 	ttyMajor     = 5
 	ttyMinor     = 0
 	consoleMinor = 1
@@ -49,6 +51,7 @@ var builtinNodes = []builtinNode{
 	{name: procSelfStat, mode: S_IFREG | 0o444},
 	{name: procSelfSyscall, mode: S_IFREG | 0o400},
 	{name: layout.CorePath, mode: S_IFREG | 0o600}, // once a process has dumped core
+	{name: layout.ResultsNode, mode: S_IFCHR | 0o200, major: localMajor, minor: 0},
 	{name: newcTrailer},
 }
 
@@ -82,10 +85,10 @@ func device(major, minor int) int { return major<<8 | minor }
 func devices() Program {
 	return Program{
 		Funcs: Funcs(
-			deviceOps, readEOF, writeNull, readZero, consoleWriteUser, screenWriteUser, pollConsole,
+			deviceOps, readEOF, writeNull, readZero, consoleWriteUser, screenWriteUser, resultsWriteUser, pollConsole,
 		),
 		Data: []Data{
-			builtinCpioData(), consoleOps(), screenOps(), nullOps(), zeroOps(), randomOps(), consoleBuffer,
+			builtinCpioData(), consoleOps(), screenOps(), resultsOps(), nullOps(), zeroOps(), randomOps(), consoleBuffer,
 		},
 	}
 }
@@ -101,6 +104,10 @@ func consoleOps() Data {
 
 func screenOps() Data {
 	return fileOps("screen_ops", layout.FileOps[any]{Read: readEOF, Write: screenWriteUser, Poll: pollConsole})
+}
+
+func resultsOps() Data {
+	return fileOps("results_ops", layout.FileOps[any]{Read: readEOF, Write: resultsWriteUser, Poll: pollConsole})
 }
 
 func nullOps() Data {
@@ -132,6 +139,7 @@ func deviceOps() Func {
 				{device(memMajor, zeroMinor), zeroOps},
 				{device(memMajor, randomMinor), randomOps},
 				{device(memMajor, urandomMinor), randomOps},
+				{device(localMajor, 0), resultsOps},
 			} {
 				b = append(b,
 					LEAQ(Sym(d.ops), RAX),
@@ -189,6 +197,14 @@ the first on, the screen no longer shows what the console says.`,
 		IF(E, fail(EIO)),
 		MOVQ(1, screen.Taken),
 		writeUser(screenWrite),
+	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
+}
+
+func resultsWriteUser() Func {
+	return FUNC("results_write_user", "results_write_user is the Write of the device for results: EIO if nobody keeps them.",
+		CMPQ(answer.Results.Text, 0),
+		IF(E, fail(EIO)),
+		writeUser(resultsAdd),
 	).Saving(RBX, R12, R13, R14).Takes(RSI, RDX)
 }
 

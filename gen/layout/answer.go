@@ -4,10 +4,8 @@ package layout
 // tell each other where firmware stays in memory, to write to a file what the machine
 // has to say. All are zero where it does not stay.
 type Answer[T any] struct {
-	Text T // physical address of what console and log say
-	Room T // how many bytes there is room for
-	Len  T // how many there are
-	Lost T // how many more came
+	// Console is what console and log say, Results what init writes to ResultsDevice.
+	Console, Results AnswerFile[T]
 	// Return is the physical address to which the kernel jumps at its end, in 64-bit mode,
 	// with Identity as a page table of the third level for the first 512 GiB, RDI the
 	// kernel's Exit* and RSI the physical address of this struct.
@@ -20,6 +18,21 @@ type Answer[T any] struct {
 	Boot, Earlier, EarlierLen T
 }
 
+// AnswerFile is what comes into one file.
+type AnswerFile[T any] struct {
+	Text T // physical address
+	Room T // how many bytes there is room for
+	Len  T // how many there are
+	Lost T // how many more came
+}
+
+// ResultsDevice is where a program writes results, which firmware writes to a file. Where it
+// does not, writing fails with EIO.
+const ResultsDevice = "/" + ResultsNode
+
+// ResultsNode is its path in the root folder.
+const ResultsNode = "dev/results"
+
 // BootSeries is what SysBootSeries tells of the boots from one medium.
 type BootSeries[T any] struct {
 	// Kept is 1 if what the machine says comes into a file.
@@ -30,5 +43,6 @@ type BootSeries[T any] struct {
 	EarlierLen T
 }
 
-// AnswerRoom is the memory for an answer, in bytes, and as much for the earlier ones.
+// AnswerRoom is the memory for each file of an answer, in bytes, and as much for the earlier
+// answers.
 const AnswerRoom = 4 << 20

@@ -19,6 +19,7 @@ type Printer struct {
 	// measured is set once a figure has been printed.
 	measured bool
 	listener Listener
+	results  io.Writer
 }
 
 // Listener shows a person what happens.
@@ -30,6 +31,9 @@ type Listener interface {
 
 // Listen makes l hear what the Printer prints from now on.
 func (p *Printer) Listen(l Listener) { p.listener = l }
+
+// Keep makes the Printer write the lines that are results to w, too, as JSON objects.
+func (p *Printer) Keep(w io.Writer) { p.results = w }
 
 // Plan says how many steps there will be until the summary.
 func (p *Printer) Plan(steps int) {
@@ -126,6 +130,11 @@ func (p *Printer) Summary() int {
 
 func (p *Printer) write(line wire.Line) {
 	io.WriteString(p.w, line.String()+"\n")
+	if p.results != nil {
+		if object := wire.Object(line); object != "" {
+			io.WriteString(p.results, object+"\n")
+		}
+	}
 	if p.listener != nil {
 		p.listener.Line(line)
 	}

@@ -27,12 +27,13 @@ const (
 )
 
 // ParseFiles is Parse of the files at the paths, which may be pipes or serial lines. A file
-// may also be a photo of a QR code that the guest has shown, or have the text of some: those
-// of all files belong together.
+// may also have the results that a machine has left on its medium (wire.Object), be a photo
+// of a QR code that the guest has shown, or have the text of some: the codes of all files
+// belong together.
 func ParseFiles(ctx context.Context, paths []string) (boots []Boot, damaged []string, err error) {
 	var frames []string
 	add := func(name string, r io.Reader) error {
-		some, bad, err := Parse(name, &withoutFrames{in: bufio.NewReader(r), frames: &frames})
+		some, bad, err := Parse(name, &withoutFrames{in: bufio.NewReader(&withoutObjects{in: bufio.NewReaderSize(r, wire.MostLine)}), frames: &frames})
 		boots, damaged = append(boots, some...), append(damaged, bad...)
 		return err
 	}
