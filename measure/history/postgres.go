@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/lib/pq"
@@ -12,7 +13,8 @@ import (
 
 // ConnectPostgres opens the PostgreSQL database at the URL. A server that leaves a
 // statement without an answer for as long as patience counts as lost: the driver tells it
-// that a context has ended, but then waits for its answer.
+// that a context has ended, but then waits for its answer. The server ends a transaction
+// whose process says nothing for half as long, stopped perhaps: others wait for its locks.
 func ConnectPostgres(address string, patience time.Duration) (*sql.DB, error) {
 	config, err := pq.NewConfig(address)
 	if err != nil {
@@ -20,6 +22,10 @@ func ConnectPostgres(address string, patience time.Duration) (*sql.DB, error) {
 	}
 	// As PostgreSQL's own programs do: with TLS if the server has it.
 	config.SSLMode = cmp.Or(config.SSLMode, pq.SSLModePrefer)
+	if config.Runtime == nil {
+		config.Runtime = map[string]string{}
+	}
+	config.Runtime["idle_in_transaction_session_timeout"] = strconv.FormatInt((patience / 2).Milliseconds(), 10)
 	c, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, err
