@@ -35,6 +35,12 @@ func benchmark(b *testing.B, args ...string) {
 	b.ReportMetric(memory, "MiB")
 }
 
+// BenchmarkVersion and BenchmarkComplete are what people wait for at a prompt: a few tens of
+// milliseconds.
+func BenchmarkVersion(b *testing.B) { benchmark(b, "version") }
+
+func BenchmarkComplete(b *testing.B) { benchmark(b, "complete", "--", "list", "linux-6.12+") }
+
 // BenchmarkProve proves all presets: at most 0.2 s on two quiet cores.
 func BenchmarkProve(b *testing.B) { benchmark(b, "prove") }
 

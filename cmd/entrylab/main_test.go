@@ -64,6 +64,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(stubborn) != "" {
 			playStubborn()
 		}
+		if os.Getenv(counted) != "" {
+			countAllocated()
+		}
 		main()
 	}
 	testscript.Main(prepared{m}, map[string]func(){"entrylab": main})
