@@ -23,6 +23,27 @@ func pageAlignUp(r Reg) Block {
 	return Block{ADDQ(layout.PageSize-1, r), ANDQ(pageMask, r)}
 }
 
+// setAside takes the pages that the kernel may come to keep about a range of size bytes out
+// of pages_free: a page of counts for each 4 MiB (page_share) and a page table for each large
+// page of the linear map (alloc_thread_stack), at both ends of the range for a part of one.
+// They are taken when they are needed and never given back, so that if they counted as free
+// a page would seem lost then. Clobbers both registers.
+func setAside(size, tmp Reg) Block {
+	return Block{
+		MOVQ(size, tmp),
+		SHRQ(countsShift, tmp),
+		SHRQ(pdShift, size),
+		LEAQ(size.Index(tmp, 1).Add(2+2), tmp),
+		SUBQ(tmp, Sym(pagesFree)),
+	}
+}
+
+// keepPage calls alloc for a page that was set aside for the kernel to keep, so that there
+// is one.
+func keepPage(alloc func() Func) Block {
+	return Block{INCQ(Sym(pagesFree)), CALL(alloc)}
+}
+
 // pages is the allocator of physical memory. RAM is handed out from low to
 // high, but that above layout.PhysMapLow before all other (as Linux does), and not touched
 // before; pages that are given back go to a list that is used first.
@@ -124,17 +145,21 @@ Fails by boot_fail if there is too little.`,
 		LOOP(
 			CMPQ(RCX, memory.RangesEnd),
 			BREAK(AE),
-			ADDQ(rng.End, RAX),
-			SUBQ(rng.Start, RAX),
+			MOVQ(rng.End, RDX),
+			SUBQ(rng.Start, RDX),
+			ADDQ(RDX, RAX),
+			setAside(RDX, RSI),
 			ADDQ(memRange, RCX),
 		),
 		SHRQ(12, RAX),
 		MOVQ(RAX, Sym(pagesTotal)),
-		MOVQ(RAX, Sym(pagesFree)),
-		CMPQ(RAX, layout.MinPages),
-		IF(AE, RETURN()),
+		ADDQ(RAX, Sym(pagesFree)), // less those that are set aside
+		CMPQ(Sym(pagesFree), layout.MinPages),
+		IF(GE, RETURN()),
 		tell("too little memory: "),
-		MOVQ(Sym(pagesTotal), RDI),
+		MOVQ(Sym(pagesFree), RDI),
+		TESTQ(RDI, RDI),
+		IF(S, XORL(RDI, RDI)),
 		SHLQ(2, RDI),
 		CALL(messageDec),
 		tell(" KiB are free in addition to kernel and initramfs, "),
@@ -242,6 +267,8 @@ func getFreePage() Func {
 		`get_free_page returns the linear address of a page with any contents, or 0 if
 pages_free is 0: when nothing else is left, free page tables and stacks serve as pages.
 Clobbers RCX, RDX.`,
+		CMPQ(Sym(pagesFree), 0),
+		IF(E, returns(0)),
 		LABEL("again"),
 		MOVQ(memory.FreePages, RAX),
 		TESTQ(RAX, RAX),
@@ -259,8 +286,7 @@ Clobbers RCX, RDX.`,
 					JNE("tables"),
 					CALL(breakStack),
 					JNE("again"),
-					XORL(RAX, RAX),
-					RETURN(),
+					UD2(), // pages_free is wrong
 				),
 			),
 			LEAQ(RAX.At(layout.PageSize), RCX),
@@ -287,7 +313,10 @@ func takeTable() Func {
 func allocTable() Func {
 	return FUNC("alloc_table", "alloc_table is alloc_page for a page table, which need not be cleared if it was one before.",
 		CMPQ(memory.FreeTables, 0),
-		JNE(takeTable),
+		IF(NE,
+			CMPQ(Sym(pagesFree), 0),
+			JNE(takeTable),
+		),
 		JMP(allocPage),
 	).Takes().Returns(RAX).Keeps(RSI, R8, R9)
 }
@@ -345,6 +374,8 @@ func allocStack() Func {
 	return FUNC("alloc_stack",
 		`alloc_stack returns the linear address of ThreadSize bytes with that alignment
 and any contents, or 0. Pages that the alignment skips become free pages.`,
+		CMPQ(Sym(pagesFree), layout.ThreadSize/layout.PageSize),
+		IF(B, returns(0)),
 		MOVQ(memory.FreeStacks, RAX),
 		TESTQ(RAX, RAX),
 		IF(NE,

@@ -214,8 +214,6 @@ first, so that both have the same.`,
 				IF(E,
 					MOVQ(pte.At(0), RDI),
 					CALL(pageShare),
-					TESTQ(RAX, RAX),
-					IF(E, fail(ENOMEM)),
 					ORQ(layout.PTECounted, pte.At(0)),
 					TESTL(layout.AreaSharedMem, area(from).Flags),
 					IF(E, ANDQ(^x86.PAGE_RW, pte.At(0))),
@@ -273,22 +271,20 @@ func pageCounter(page, to Reg) Block {
 }
 
 func pageShare() Func {
-	return FUNC("page_share", "page_share counts another owner of the page of the entry RDI. Returns 1, or 0 if there is no memory to count in.",
+	return FUNC("page_share", "page_share counts another owner of the page of the entry RDI.",
 		notNX(RDI),
 		pageCounter(RDI, RSI),
 		MOVQ(RSI.At(0), RAX),
 		TESTQ(RAX, RAX),
 		IF(E,
 			PUSHQ(RDI),
-			CALL(allocPage),
+			keepPage(allocPage),
 			POPQ(RDI),
-			TESTQ(RAX, RAX),
-			IF(E, RETURN()),
 			MOVQ(RAX, RSI.At(0)),
 		),
 		ADDL(1, RAX.Index(RDI, 4)),
-		returns(1),
-	).Takes(RDI).Returns(RAX)
+		RETURN(),
+	).Takes(RDI)
 }
 
 func pagePut() Func {

@@ -730,6 +730,33 @@ static void zombies(int limit)
 		one_of_each();
 }
 
+// alive has more and more children live at once, the later ones in RAM that none had before.
+// What the kernel then comes to keep about that RAM was never free: no page is lost.
+static void alive(int most)
+{
+	long before = 0;
+	for (int n = 1; n <= most; n *= 2) {
+		int end[2], st;
+		CHECK(pipe(end) == 0, "pipe");
+		for (int i = 0; i < n; i++) {
+			pid_t pid = fork();
+			if (pid == 0) {
+				char c;
+				close(end[1]);
+				_exit(read(end[0], &c, 1)); // until the parent closes its end
+			}
+			CHECK(pid > 0, "fork %d of %d: %s", i, n, strerror(errno));
+		}
+		close(end[0]);
+		close(end[1]);
+		for (int i = 0; i < n; i++)
+			CHECK(wait(&st) > 0 && st == 0, "status %x", st);
+		long after = free_pages();
+		CHECK(n == 1 || after == before, "after %d at once %ld pages are free, before %ld", n, after, before);
+		before = after;
+	}
+}
+
 // other is this program as another one, started with a word.
 static int other(int argc, char **argv, char **envp)
 {
@@ -764,6 +791,13 @@ int main(int argc, char **argv, char **envp)
 		lost(atoi(argv[2]));
 		if (!failed)
 			printf("ok lost\n");
+		return finish();
+	}
+	if (argc > 2 && strcmp(argv[1], "alive") == 0) {
+		part = "alive";
+		alive(atoi(argv[2]));
+		if (!failed)
+			printf("ok alive\n");
 		return finish();
 	}
 	if (argc > 2 && strcmp(argv[1], "zombies") == 0) {
