@@ -69,7 +69,7 @@ test-kvm: deps linux
 # expect what Linux does, on Linux; all that Go tests of its packages; 10,000 forks; 8 MiB
 # through the console. Part of `make test` on three presets.
 programs: deps linux
-	$(TEST) ./vmtests -run '^(TestForeign|TestC|TestProgram|TestNumber|TestConsole|TestLinuxCommandLine|TestStandardLibrary|TestZombies|TestProcesses.*)$$' -count=1 -v -programs
+	$(TEST) ./vmtests -run '^(TestForeign|TestC|TestProgram|TestNumber|TestConsole|TestLinuxCommandLine|TestStandardLibrary|TestURoot|TestZombies|TestProcesses.*)$$' -count=1 -v -programs
 
 # NMIs, machine checks, breakpoints and interrupts at every instruction of every way
 # through the kernel, on every preset, and kernels that are wrong for one of them
