@@ -426,10 +426,11 @@ func (m *machine) fails(st *state, outcome Outcome, key claimKey, got, want stri
 // failsOn is fails for a claim that holds where a predicate does. A refuted claim
 // has an input that shows it; without one the claim is undecided.
 func (m *machine) failsOn(st *state, outcome Outcome, key claimKey, goal predicate, got, want string, from *origin) {
+	m.lost = m.lost || st.widened
 	if !m.failed {
 		m.failed, m.first = true, key.kind
 	}
-	if m.quick {
+	if m.quick || m.lost {
 		return
 	}
 	old, seen := m.claims[key]

@@ -213,6 +213,13 @@
 // PerCPU.PreemptCount is 0, but for its highest bit, when a call begins; while it is not, an
 // interrupt lets no other thread run. Thread.TaskFlags and Thread.UnwindMask are 0.
 //
+// # Paths that meet
+//
+// A path ends where a state like its own has been before: where functions of the kernel
+// return (seen.go), and where the tests of a frame lead to one exit (meet.go). There the
+// proof forgets what the tests have shown, and so proves more than it must; if that fails,
+// it begins again and forgets nothing, and only then a claim has failed.
+//
 // # The second opinion
 //
 // [ProveObligations] writes a proof as a script for an SMT solver: what must be shown

@@ -136,7 +136,7 @@ func (m *machine) fits(st *state) truth {
 	} {
 		all = min(all, t)
 	}
-	if r.some(frame[layout.SlotFlags], singleStep) {
+	if r.some(frame[layout.SlotFlags], singleStep) || st.isUnfit() {
 		return isFalse
 	}
 	return all

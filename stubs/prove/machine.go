@@ -99,8 +99,10 @@ type machine struct {
 	refuted   bool     // one is
 	audit     *auditor // nil, unless readers of the user's RSP are audited
 	seen      map[string]bool
-	named     []byte // room for the namers' next text
-	namers    uint32 // how many there were
+	meeting   map[uint64]*meeting // by place; nil: paths do not meet
+	lost      bool                // a claim failed behind a place where paths meet
+	named     []byte              // room for the namers' next text
+	namers    uint32              // how many there were
 }
 
 func (m *machine) at(st *state) resolver { return resolver{&m.ts, st.facts} }
@@ -113,12 +115,10 @@ func (m *machine) name(addr uint64) string {
 	return constant(addr)
 }
 
-// prove runs the set-up, the switch, then the call.
-func (s *subject) prove(quick bool) *machine { return s.proveWith(&machine{subject: s, quick: quick}) }
-
-// proveTraced is prove, but records what happens on every path.
+// proveTraced proves, and records what happens on every path.
 func (s *subject) proveTraced() *machine { return s.proveWith(&machine{subject: s, traces: true}) }
 
+// proveWith runs the set-up, the switch, then the calls.
 func (s *subject) proveWith(m *machine) *machine {
 	if !m.quick {
 		m.claims, m.met = map[claimKey]*verdict{}, map[uint64]bool{}
@@ -154,7 +154,7 @@ func (m *machine) runSwitch() {
 	m.run(m.s.atSwitch(m.switchTo))
 }
 
-func (m *machine) stopped() bool { return m.quick && m.failed || m.soon && m.refuted }
+func (m *machine) stopped() bool { return m.lost || m.quick && m.failed || m.soon && m.refuted }
 
 // run follows every path from a state.
 func (m *machine) run(st *state) {

@@ -43,8 +43,16 @@ type namer struct {
 
 func (n *namer) print(list ...uint64) {
 	for _, x := range list {
-		n.b = binary.AppendUvarint(n.b, x)
+		n.number(x)
 	}
+}
+
+func (n *namer) number(x uint64) {
+	if x < 0x80 { // most are
+		n.b = append(n.b, byte(x))
+		return
+	}
+	n.b = binary.AppendUvarint(n.b, x)
 }
 
 // pack packs Booleans into a number.
@@ -63,7 +71,7 @@ func pack(list ...bool) (x uint64) {
 func (n *namer) state(st *state) {
 	e := &st.expect
 	n.print(uint64(st.phase), st.pc, uint64(st.irq), st.wrote, uint64(e.edited), uint64(st.cond.kind), uint64(st.cond.width), uint64(st.cond.carry.kind),
-		pack(st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, st.held, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.plain), pack(st.mine[:]...))
+		pack(st.isUnfit(), st.cond.clear, st.trampolined, st.verw, st.erased, st.ibrs, st.stale, st.owed, st.needed, st.filled, st.forgot, st.covered, st.untrained, st.barrier, st.fresh, st.counts, st.held, e.called, e.refused, e.inside, e.asked, e.inRing0, e.event, e.complete, e.traced, e.plain), pack(st.mine[:]...))
 	for _, f := range st.flags {
 		n.print(uint64(f))
 	}
@@ -115,15 +123,20 @@ func (n *namer) values(list ...value) {
 }
 
 func (n *namer) words(list []word) {
-	for _, w := range list {
+	for i := range list {
+		w := &list[i]
+		if w.v == (value{}) && w.by == nil { // most are
+			n.number(0)
+			continue
+		}
+		n.number(1 + pack(w.v == value{}, w.by == lost, w.written()))
 		n.value(w.v)
-		n.print(pack(w.v == value{}, w.by == lost, w.written()))
 	}
 }
 
 // facts writes the facts about unknowns that occur in the state, and drops the others.
 func (n *namer) facts(st *state) {
-	var all, kept []*facts
+	kept, all := make([]*facts, 0, st.facts.count()), make([]*facts, 0, st.facts.count())
 	for f := st.facts; f != nil; f = f.before {
 		all = append(all, f)
 	}
@@ -141,7 +154,15 @@ func (n *namer) facts(st *state) {
 			kept, all[i], again = append(kept, f), nil, true
 		}
 	}
-	st.facts = nil
+	if len(kept) < len(all) {
+		st.setFacts(nil, kept)
+	}
+}
+
+// setFacts makes the facts of a state those of a list with others, the last of which is the
+// oldest.
+func (st *state) setFacts(before *facts, kept []*facts) {
+	st.facts = before
 	for _, f := range slices.Backward(kept) {
 		c := *f
 		c.before, c.n = st.facts, st.facts.count()+1
@@ -161,25 +182,28 @@ func (n *namer) has(t *term) bool {
 }
 
 func (n *namer) value(v value) {
-	n.print(pack(v.t != nil), v.c)
-	if v.t != nil {
+	if v.t == nil {
+		n.number(0)
+	} else {
 		n.term(v.t)
 	}
+	n.number(v.c)
 }
 
+// term writes a term; what it begins with is never 0.
 func (n *namer) term(t *term) {
 	switch {
 	case t.op != isSymbol:
-		n.print(uint64(t.op), t.k, uint64(t.alu), pack(t.open))
+		n.print(3, uint64(t.op), t.k, uint64(t.alu), pack(t.open))
 		n.values(t.x, t.y)
 	case t.first > 0:
-		n.print(uint64(isSymbol), 0, uint64(t.first))
+		n.print(1, uint64(t.first))
 	default:
 		if t.by != n.by {
 			n.n++
 			t.by, t.number = n.by, n.n
 		}
-		n.print(uint64(isSymbol), uint64(t.number), pack(t.user, t.edit, t.open))
+		n.print(2, uint64(t.number), pack(t.user, t.edit, t.open))
 	}
 }
 

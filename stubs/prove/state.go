@@ -182,8 +182,13 @@ type state struct {
 	path   *event
 	calls  *called
 	steps  int
-	waits  bool // the state is in machine.todo
-	walked walked
+	series series
+	// unfit is a frame by which SYSRETQ cannot return, as tests have shown that are
+	// forgotten; widened is set once some are.
+	unfit   *exitFrame
+	widened bool
+	waits   bool // the state is in machine.todo
+	walked  walked
 	// traced is the last thing that happened on the path; left is the machine as it
 	// was when the kernel took over.
 	traced *traced

@@ -111,7 +111,7 @@ func (m *machine) way(st *state, holds, flag bool, taken func(*state, bool)) {
 	m.trace(st, traced{kind: parted, at: st.at, holds: holds, flag: flag})
 	taken(st, holds)
 	m.learns(st)
-	if m.boundary(st) {
+	if !m.meets(st) && m.boundary(st) {
 		m.follow(st)
 	}
 }
@@ -295,6 +295,7 @@ func (m *machine) execute(st *state, in *inst) bool {
 		return ok && m.write(st, in.dst, 8, w)
 	case opJCC:
 		target := uint64(in.src.imm)
+		st.tests(target)
 		return m.decide(st, in, func(st *state, holds bool) {
 			if holds {
 				m.branched(st)
