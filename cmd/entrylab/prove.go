@@ -24,7 +24,8 @@ func (e *env) proveCommand() *cli.Command {
 		ArgsUsage: "[VARIANT...]",
 		Metadata:  completes(variants),
 		Description: `The proof follows every path through the code of a variant with symbols in the
-registers. Without arguments it proves the presets.
+registers. Without arguments it proves the presets, and the kernel's own
+entries of interrupts and exceptions, which they share.
 
 -all proves the presets and, in addition, enough variants that every two values
 of two axes that can be combined occur together in one of them. make prove-all
@@ -38,8 +39,9 @@ solver's answers are comments, so that the output is a script for any solver.
 
 -confirm runs what the proof says in QEMU, and on this CPU in ring 3: the
 witness of each claim that is refuted, and each path of what is proved with
-random words for all that is unknown. It compares registers, flags and memory
-with the proof's. What is refuted and not confirmed is undecided.
+random words for all that is unknown. It compares registers, XMM registers and
+MSRs among them, flags and memory with the proof's. What is refuted and not
+confirmed is undecided.
 
 Examples:
 
@@ -84,6 +86,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 	}
 	proofOf := prove.Prove // of all there are too many for one kernel
 	var readers []prove.Reader
+	var heads *prove.Proof
 	if !all {
 		image, err := image.Build(image.Config{Variants: list})
 		if err != nil {
@@ -92,15 +95,16 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 		if readers, err = prove.Readers(image.Object); err != nil {
 			return 0, err
 		}
+		if len(args) == 0 {
+			if heads, err = prove.Heads(image.Object); err != nil {
+				return 0, err
+			}
+		}
 		proofOf = func(n stubs.Variant) (*prove.Proof, error) { return prove.Object(image.Object, n) }
 	}
 	status := 0
 	t := &table.Table{Name: "proofs", Head: []string{"variant", "outcome", "base", "claims", "paths", "instructions", "unreached", "found"}}
-	for _, wait := range prove.Start(list, proofOf) {
-		proof, err := computed(ctx, wait)
-		if err != nil {
-			return 0, err
-		}
+	add := func(proof *prove.Proof) {
 		if proof.Outcome() != prove.Proved {
 			status = exitFail
 		}
@@ -108,7 +112,7 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 		t.Add(proof.Variant, proof.Outcome().String(), proof.Base, len(proof.Claims), proof.Paths, proof.Instructions, len(proof.Unreached),
 			table.Cell{Text: strings.Join(found, "\n"), Value: found})
 		if format != "text" {
-			continue
+			return
 		}
 		fmt.Fprintln(e.stdout, proof) // as soon as it is there
 		if proof.Base != proof.Variant {
@@ -117,6 +121,16 @@ func (e *env) runProve(ctx context.Context, all, verbose bool, format string, ar
 		for _, f := range found {
 			fmt.Fprintf(e.stdout, "  %s\n", f)
 		}
+	}
+	for _, wait := range prove.Start(list, proofOf) {
+		proof, err := computed(ctx, wait)
+		if err != nil {
+			return 0, err
+		}
+		add(proof)
+	}
+	if heads != nil {
+		add(heads)
 	}
 	d := &table.Document{Title: "entrylab prove", Blocks: []table.Block{{Table: t}}}
 	for _, r := range readers {

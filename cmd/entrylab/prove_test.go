@@ -21,7 +21,9 @@ func TestProve(t *testing.T) {
 		lines int
 		want  []string // regular expressions
 	}{
-		{"presets", nil, len(stubs.Presets()), []string{`(?m)^linux-3\.19: proved: \d+ claims proved; \d+ paths, \d+ instructions$`, `(?m)^linux-6\.12: proved: `}},
+		{"presets", nil, len(stubs.Presets()) + 1, []string{
+			`(?m)^linux-3\.19: proved: \d+ claims proved; \d+ paths, \d+ instructions$`, `(?m)^linux-6\.12: proved: `, `\nthe kernel's own entries of interrupts: proved: `,
+		}},
 		{"named", []string{"linux-4.1", "sp=frame,irq=frame"}, 2, []string{`^linux-4\.1: proved: .*\nlinux-3\.19\+a: proved: .*\n$`}},
 		{"pairs", []string{"-all"}, len(stubs.Pairwise()), []string{`(?m)^linux-3\.19: proved: `, `(?m)^linux-6\.12: proved: `}},
 		{"asked of a solver", []string{"-smt", "bare"}, 0, []string{

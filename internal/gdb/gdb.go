@@ -212,7 +212,7 @@ func (s *Stub) Detach() error {
 	return accepted([]string{packet}, []string{answer})
 }
 
-// Registers holds the CPU's registers except those of the x87 unit and the vectors.
+// Registers holds the CPU's registers. Of the vectors QEMU sends the XMM registers.
 type Registers struct {
 	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
 	R8, R9, R10, R11, R12, R13, R14, R15   uint64
@@ -221,6 +221,10 @@ type Registers struct {
 	CS, SS, DS, ES, FS, GS                 uint32
 	FSBase, GSBase, KernelGSBase           uint64
 	CR0, CR2, CR3, CR4, CR8, EFER          uint64
+	X87                                    [8][10]byte // ST0 to ST7
+	X87Control                             [8]uint32   // FCTRL to FOP
+	XMM                                    [16][2]uint64
+	MXCSR                                  uint32
 }
 
 // Numbers of registers (QEMU gdb-xml/i386-64bit.xml), in the order of Registers.
@@ -237,6 +241,8 @@ const (
 	numberKernelGSBase = 26
 	numberCR3          = 29
 	numberCR8          = 31
+	numberXMM          = 49
+	numberMXCSR        = 65
 )
 
 // Describe makes QEMU send all of Registers, which it does only after its description of
@@ -293,7 +299,7 @@ func (s *Stub) SetCR3(cr3 uint64) error { return s.order(set(numberCR3, cr3)) }
 func (s *Stub) SetCR8(priority uint64) error { return s.order(set(numberCR8, priority)) }
 
 // SetAll writes every register that differs from what it was before: all but
-// DS, ES, FS, GS, CR0, CR2, CR4, CR8 and EFER. SS makes the CPL.
+// DS, ES, FS, GS, CR0, CR2, CR4, CR8, EFER and those of the x87 unit. SS makes the CPL.
 func (s *Stub) SetAll(before, r Registers) error {
 	var packets []string
 	for i, of := range [...]func(*Registers) *uint64{
@@ -328,6 +334,12 @@ func (s *Stub) SetAll(before, r Registers) error {
 	long(numberGSBase, before.GSBase, r.GSBase)
 	long(numberKernelGSBase, before.KernelGSBase, r.KernelGSBase)
 	long(numberCR3, before.CR3, r.CR3)
+	for i, xmm := range r.XMM {
+		if before.XMM[i] != xmm {
+			packets = append(packets, fmt.Sprintf("P%x=%x", numberXMM+i, binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, xmm[0]), xmm[1])))
+		}
+	}
+	short(numberMXCSR, before.MXCSR, r.MXCSR)
 	return s.order(packets...)
 }
 

@@ -41,8 +41,8 @@ func TestStubTrouble(t *testing.T) {
 	if err := step(scripted("+$T0" + packet("T05")[1:])); err != nil {
 		t.Errorf("a packet that begins anew: %v", err)
 	}
-	s := scripted(packet("0100000000000000" + strings.Repeat("00", 8*15) + "000010f8ffffffff" + "02000000" + strings.Repeat("00", 6*4+9*8+300)))
-	if r, err := s.Registers(); err != nil || r != (Registers{RAX: 1, RIP: 0xfffffffff8100000, Flags: 2}) {
+	s := scripted(packet("0100000000000000" + strings.Repeat("00", 8*15) + "000010f8ffffffff" + "02000000" + strings.Repeat("00", 6*4+9*8+8*10+8*4) + "0200000000000000" + strings.Repeat("00", 31*8) + "801f0000"))
+	if r, err := s.Registers(); err != nil || r != (Registers{RAX: 1, RIP: 0xfffffffff8100000, Flags: 2, XMM: [16][2]uint64{{2}}, MXCSR: 0x1f80}) {
 		t.Errorf("registers are %+v and %v", r, err)
 	}
 }
@@ -61,8 +61,8 @@ func TestSent(t *testing.T) {
 			"M10,10:01000000000000000200000000000000", "M30,8:0300000000000000",
 		}},
 		{"registers that change", func(s *Stub) error {
-			return s.SetAll(Registers{RAX: 1, CR3: 1}, Registers{RAX: 1, RIP: 2, SS: 0x18, GSBase: 3, CR3: 1})
-		}, []string{"P10=0200000000000000", "P13=18000000", "P19=0300000000000000"}},
+			return s.SetAll(Registers{RAX: 1, CR3: 1}, Registers{RAX: 1, RIP: 2, SS: 0x18, GSBase: 3, CR3: 1, XMM: [16][2]uint64{15: {4, 5}}, MXCSR: 6})
+		}, []string{"P10=0200000000000000", "P13=18000000", "P19=0300000000000000", "P40=04000000000000000500000000000000", "P41=06000000"}},
 		{"a word", func(s *Stub) error { return s.Write(0x10, 1) }, []string{"M10,8:0100000000000000"}},
 		{"the monitor", func(s *Stub) error { return s.Monitor("nmi") }, []string{"qRcmd,6e6d69"}},
 		{

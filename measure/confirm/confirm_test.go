@@ -11,6 +11,7 @@ import (
 	"github.com/entrylab/entrylab/boot/image"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/broken"
 	"github.com/entrylab/entrylab/internal/need"
 	"github.com/entrylab/entrylab/stubs"
@@ -69,10 +70,7 @@ func TestBroken(t *testing.T) {
 // TestFirstThread: of what would end the machine with its first thread too.
 func TestFirstThread(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")
-	n, err := stubs.ParseVariant("linux-3.19+newthread=fast")
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := parsed(t, "linux-3.19+newthread=fast")
 	part := asm.Fields[layout.PtRegs[asm.Mem]](asm.RSP.At(-asm.Slots[layout.PtRegs[asm.Slot]]().R11.Off))
 	scratch := asm.Fields[layout.PerCPU[asm.Mem]](asm.GS).RSPScratch
 	n.Name, n.Edit = "unrestored", broken.Edit(stubs.Entry, asm.MOVQ(part.SP, asm.RDI), asm.MOVQ(scratch, asm.RDI))
@@ -100,6 +98,29 @@ func TestCases(t *testing.T) {
 			confirmed(t, n)
 		})
 	}
+}
+
+func parsed(t *testing.T, name string) stubs.Variant {
+	t.Helper()
+	n, err := stubs.ParseVariant(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// link is a variant as a process has it, and its paths.
+func link(t *testing.T, n stubs.Variant) (*prove.Trials, *asm.Object) {
+	t.Helper()
+	obj, err := prove.LinkAt(n, codeAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials, err := prove.NewTrials(obj, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trials, obj
 }
 
 func confirmed(t *testing.T, n stubs.Variant) {
@@ -146,62 +167,84 @@ func saves(t *testing.T, code []byte) int {
 	return i
 }
 
-// otherDS is a machine whose DS becomes another after some instructions.
-type otherDS struct {
+// other is a machine that has something otherwise from one of its stops on.
+type other struct {
 	prove.Machine
-	steps *int
+	stops     int
+	registers func(*prove.Registers)
+	msr       uint32 // that it has otherwise
 }
 
-func (m otherDS) Registers() (prove.Registers, error) {
+func (m *other) Registers() (prove.Registers, error) {
 	r, err := m.Machine.Registers()
-	if *m.steps++; *m.steps > 10 {
-		r.DS ^= 1
+	if m.stops--; m.stops < 0 && m.registers != nil {
+		m.registers(&r)
 	}
 	return r, err
 }
 
-// TestOtherSelector: a selector that changes is found out.
-func TestOtherSelector(t *testing.T) {
-	n, err := stubs.ParseVariant("linux-3.19")
-	if err != nil {
-		t.Fatal(err)
+func (m *other) MSR(number uint32) (uint64, bool) {
+	n, ok := m.Machine.MSR(number)
+	if number == m.msr {
+		n ^= 1 << 8
 	}
-	obj, err := prove.LinkAt(n, codeAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trials, err := prove.NewTrials(obj, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = onCPU(obj, func(m prove.Machine) error {
-		var said []string
-		for i := range trials.Len() {
-			trial, err := trials.Run(i, otherDS{m, new(int)}, rand.New(rand.NewPCG(1, 2)))
+	return n, ok
+}
+
+// TestOtherRegister: a register or MSR that is otherwise is found out, and named.
+func TestOtherRegister(t *testing.T) {
+	const stops = 10
+	for _, row := range []struct {
+		name, variant string
+		change        func(*prove.Registers)
+		msr           uint32
+		want          string
+	}{
+		{"DS", "linux-3.19", func(r *prove.Registers) { r.DS ^= 1 }, 0, "DS is 1, want 0 = user.DS"},
+		{"an XMM register", "linux-3.19", func(r *prove.Registers) { r.XMM[3][1]++ }, 0, "XMM3, upper half is "},
+		{"the last XMM register", "linux-3.19", func(r *prove.Registers) { r.XMM[15][0]++ }, 0, "XMM15, lower half is "},
+		{"MXCSR", "linux-3.19", func(r *prove.Registers) { r.MXCSR ^= 1 << 15 }, 0, "MXCSR is "},
+		{"MSR_FS_BASE", "linux-3.19", func(r *prove.Registers) { r.FSBase++ }, 0, "the base of FS is "},
+		{"MSR_GS_BASE", "linux-3.19", func(r *prove.Registers) { r.GSBase++ }, 0, "the base of GS is "},
+		{"MSR_KERNEL_GS_BASE", "linux-3.19", func(r *prove.Registers) { r.OtherGSBase++ }, 0, "MSR_KERNEL_GS_BASE is "},
+		{"SPEC_CTRL", "linux-6.12-skylake", func(r *prove.Registers) { r.SpecCtrl ^= 2 }, 0, "SPEC_CTRL is "},
+		{"IA32_PL3_SSP", "linux-6.12+cet=user", func(r *prove.Registers) { r.PL3SSP ^= 8 }, 0, "IA32_PL3_SSP is "},
+		{"MSR_STAR", "linux-3.19", nil, x86.MSR_STAR, "MSR_STAR is "},
+		{"MSR_LSTAR", "linux-3.19", nil, x86.MSR_LSTAR, "MSR_LSTAR is "},
+		{"MSR_SYSCALL_MASK", "linux-3.19", nil, x86.MSR_SYSCALL_MASK, "MSR_SYSCALL_MASK is "},
+		{"EFER", "linux-3.19", nil, x86.MSR_EFER, "EFER is "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			trials, obj := link(t, parsed(t, row.variant))
+			err := onCPU(obj, func(m prove.Machine) error {
+				var said []string
+				found := func(s string) bool { return strings.Contains(s, ": "+row.want) }
+				for i := 0; i < trials.Len() && !slices.ContainsFunc(said, found); i++ {
+					on := &other{Machine: m, stops: stops, registers: row.change, msr: row.msr}
+					trial, err := trials.Run(i, on, rand.New(rand.NewPCG(1, 2)))
+					if err != nil {
+						return err
+					}
+					if trial.Differs != "" {
+						said = append(said, trial.Differs)
+					}
+				}
+				if !slices.ContainsFunc(said, found) {
+					t.Errorf("it says %q, want %q", said, row.want)
+				}
+				return nil
+			})
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
-			if trial.Differs != "" {
-				said = append(said, trial.Differs)
-			}
-		}
-		if len(said) == 0 || !strings.Contains(said[0], "DS is 1, want 0 = user.DS") {
-			t.Errorf("it says %q", said)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		})
 	}
 }
 
 // TestOtherCode: a machine that runs other code than was proved is found out.
 func TestOtherCode(t *testing.T) {
 	need.Tool(t, "qemu-system-x86_64")
-	n, err := stubs.ParseVariant("linux-3.19")
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := parsed(t, "linux-3.19")
 	found := func(trials *prove.Trials, addr uint64, code []byte) func(prove.Machine) error {
 		off := saves(t, code)
 		return func(m prove.Machine) error {
@@ -225,14 +268,7 @@ func TestOtherCode(t *testing.T) {
 		}
 	}
 	t.Run("ring 3", func(t *testing.T) {
-		obj, err := prove.LinkAt(n, codeAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		trials, err := prove.NewTrials(obj, n)
-		if err != nil {
-			t.Fatal(err)
-		}
+		trials, obj := link(t, n)
 		addr, ok := obj.Addr(n.FuncName(stubs.Entry))
 		if !ok {
 			t.Fatal("no entry")
@@ -277,18 +313,11 @@ func (m *rightRSP) Registers() (prove.Registers, error) {
 func TestUnconfirmed(t *testing.T) {
 	all := broken.Variants()
 	n := all[slices.IndexFunc(all, func(b broken.Variant) bool { return b.Name == "rsp-off" })].Variant
-	obj, err := prove.LinkAt(n, codeAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trials, err := prove.NewTrials(obj, n)
-	if err != nil {
-		t.Fatal(err)
-	}
+	trials, obj := link(t, n)
 	if trials.Proof.Outcome() != prove.Refuted {
 		t.Fatalf("it is %v before it is run", trials.Proof.Outcome())
 	}
-	err = onCPU(obj, func(m prove.Machine) error {
+	err := onCPU(obj, func(m prove.Machine) error {
 		list, err := trials.Confirm(&rightRSP{Machine: m}, rand.New(rand.NewPCG(1, 2)))
 		for _, c := range list {
 			if c.Confirmed() {
@@ -312,15 +341,8 @@ func TestUnconfirmed(t *testing.T) {
 // TestRefused: an instruction that this CPU refuses is a difference, not the end of
 // the test.
 func TestRefused(t *testing.T) {
-	n, err := stubs.ParseVariant("linux-3.19")
-	if err != nil {
-		t.Fatal(err)
-	}
-	obj, err := prove.LinkAt(n, codeAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = onCPU(obj, func(m prove.Machine) error {
+	_, obj := link(t, parsed(t, "linux-3.19"))
+	err := onCPU(obj, func(m prove.Machine) error {
 		r, err := m.Registers()
 		if err != nil {
 			return err

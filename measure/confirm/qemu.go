@@ -12,6 +12,7 @@ import (
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
+	"github.com/entrylab/entrylab/gen/x86"
 	"github.com/entrylab/entrylab/internal/gdb"
 	"github.com/entrylab/entrylab/stubs"
 	"github.com/entrylab/entrylab/stubs/prove"
@@ -218,12 +219,17 @@ func (q *qemu) Registers() (prove.Registers, error) {
 	out := prove.Registers{
 		RIP: r.RIP, RFLAGS: uint64(r.Flags), CS: uint16(r.CS), SS: uint16(r.SS),
 		DS: uint16(r.DS), ES: uint16(r.ES), FS: uint16(r.FS), GS: uint16(r.GS),
-		FSBase: r.FSBase, GSBase: r.GSBase, OtherGSBase: r.KernelGSBase, CR3: r.CR3,
+		FSBase: r.FSBase, GSBase: r.GSBase, OtherGSBase: r.KernelGSBase, CR3: r.CR3, XMM: r.XMM, MXCSR: r.MXCSR,
 	}
 	for i, word := range general(r) {
 		out.General[i] = *word
 	}
 	return out, nil
+}
+
+// MSR is EFER: QEMU's stub has no other.
+func (q *qemu) MSR(number uint32) (uint64, bool) {
+	return q.regs.EFER, number == x86.MSR_EFER && q.fresh
 }
 
 func (q *qemu) SetRegisters(to prove.Registers) error {
@@ -236,6 +242,7 @@ func (q *qemu) SetRegisters(to prove.Registers) error {
 	}
 	r.RIP, r.Flags, r.CS, r.SS = to.RIP, uint32(to.RFLAGS), uint32(to.CS), uint32(to.SS)
 	r.FSBase, r.GSBase, r.KernelGSBase, r.CR3 = to.FSBase, to.GSBase, to.OtherGSBase, to.CR3
+	r.XMM, r.MXCSR = to.XMM, to.MXCSR
 	if err := q.stub.SetAll(q.regs, r); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type ring3 struct {
 	code   []byte // of codeAddr
 	area   []byte // of areaAddr
 	own    syscall.PtraceRegs
+	fpu    fxsave
 	// What ring 3 does not have, or not as ring 0 has it.
 	flags   uint64 // those of virtualFlags
 	otherGS uint64
@@ -114,7 +115,7 @@ func onCPU(obj *asm.Object, use func(prove.Machine) error) (err error) {
 
 // begin maps the memory into the process.
 func (m *ring3) begin(codeSize int) error {
-	if err := syscall.PtraceGetRegs(m.pid, &m.own); err != nil {
+	if err := errors.Join(syscall.PtraceGetRegs(m.pid, &m.own), m.ptraceFPU(syscall.PTRACE_GETFPREGS, &m.fpu)); err != nil {
 		return fmt.Errorf("a process to step: %w", err)
 	}
 	const syscallInstruction = "\x0f\x05"
@@ -172,6 +173,24 @@ func (m *ring3) CanRun() bool { return false }
 
 func (m *ring3) Exits() bool { return false }
 
+// fxsave is what FXSAVE writes (SDM volume 1, 10.5.1), up to the XMM registers.
+type fxsave struct {
+	X87      [24]byte
+	MXCSR    uint32
+	_        uint32
+	ST       [8][16]byte
+	XMM      [16][2]uint64
+	Reserved [96]byte
+}
+
+// ptraceFPU reads or writes the process's x87 and XMM registers.
+func (m *ring3) ptraceFPU(request int, fpu *fxsave) error {
+	if _, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, uintptr(request), uintptr(m.pid), 0, uintptr(unsafe.Pointer(fpu)), 0, 0); errno != 0 {
+		return fmt.Errorf("the XMM registers of a process: %w", errno)
+	}
+	return nil
+}
+
 func generalOf(r *syscall.PtraceRegs) [16]*uint64 {
 	return [16]*uint64{
 		&r.Rax, &r.Rcx, &r.Rdx, &r.Rbx, &r.Rsp, &r.Rbp, &r.Rsi, &r.Rdi,
@@ -184,11 +203,16 @@ func (m *ring3) Registers() (prove.Registers, error) {
 	if err := syscall.PtraceGetRegs(m.pid, &r); err != nil {
 		return prove.Registers{}, err
 	}
+	var fpu fxsave
+	if err := m.ptraceFPU(syscall.PTRACE_GETFPREGS, &fpu); err != nil {
+		return prove.Registers{}, err
+	}
 	out := prove.Registers{
 		RIP: r.Rip, RFLAGS: r.Eflags&^virtualFlags | m.flags, CS: x86.KERNEL_CS, SS: x86.KERNEL_DS,
 		DS: uint16(r.Ds), ES: uint16(r.Es), FS: uint16(r.Fs), GS: uint16(r.Gs),
 		FSBase: r.Fs_base, GSBase: r.Gs_base, OtherGSBase: m.otherGS, CR3: m.cr3, SpecCtrl: m.msrs[x86.MSR_IA32_SPEC_CTRL],
 		UserCET: m.msrs[x86.MSR_IA32_U_CET], PL3SSP: m.msrs[x86.MSR_IA32_PL3_SSP],
+		XMM: fpu.XMM, MXCSR: fpu.MXCSR,
 	}
 	for i, word := range generalOf(&r) {
 		out.General[i] = *word
@@ -207,7 +231,14 @@ func (m *ring3) SetRegisters(to prove.Registers) error {
 	m.flags, m.otherGS, m.cr3 = to.RFLAGS&virtualFlags, to.OtherGSBase, to.CR3
 	m.msrs[x86.MSR_IA32_SPEC_CTRL] = to.SpecCtrl
 	m.msrs[x86.MSR_IA32_U_CET], m.msrs[x86.MSR_IA32_PL3_SSP] = to.UserCET, to.PL3SSP
-	return syscall.PtraceSetRegs(m.pid, &r)
+	m.fpu.XMM, m.fpu.MXCSR = to.XMM, to.MXCSR
+	return errors.Join(syscall.PtraceSetRegs(m.pid, &r), m.ptraceFPU(syscall.PTRACE_SETFPREGS, &m.fpu))
+}
+
+// MSR is one that was written.
+func (m *ring3) MSR(number uint32) (uint64, bool) {
+	v, ok := m.msrs[number]
+	return v, ok
 }
 
 // word is a word of the memory that is shared.

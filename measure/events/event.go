@@ -434,8 +434,8 @@ func differences(a, b gdb.Registers) string {
 	a.SS, a.CR8 = b.SS, b.CR8
 	var said []string
 	for i, was := range reflect.ValueOf(a).Fields() {
-		if is := reflect.ValueOf(b).FieldByIndex(i.Index); is.Uint() != was.Uint() {
-			said = append(said, fmt.Sprintf("%s is %#x, was %#x", i.Name, is.Uint(), was.Uint()))
+		if is := reflect.ValueOf(b).FieldByIndex(i.Index); !is.Equal(was) {
+			said = append(said, fmt.Sprintf("%s is %#x, was %#x", i.Name, is, was))
 		}
 	}
 	return strings.Join(said, ", ")

@@ -57,7 +57,8 @@
 // variant's too, up to the kernel's part of them. The machine begins where the vector's own
 // code jumps to them: from ring 3, by each CS that code runs with there, with the user's GS;
 // from ring 0 with the kernel's, or, in paranoid_entry, with either. The fault of an IRETQ to
-// ring 3, which error_from_kernel looks for, is the kernel's own.
+// ring 3, which error_from_kernel looks for, is the kernel's own. The entries that the kernel
+// has for all other variants are proved like these, once, by [Heads].
 //
 // # What is proved
 //

@@ -3,6 +3,7 @@ package prove
 import (
 	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // The kernel behind the variant's own entries of interrupts and exceptions.
@@ -53,6 +54,9 @@ func (m *machine) interruptedAt(entry, cs uint64, userGS bool) *state {
 		}
 		e.frame[regSlot[r]] = st.regs[r].v
 	}
+	if m.entry == 0 { // its sign tells it from the kernel's
+		st.facts = &facts{kind: factMax, t: m.s.bases[baseGS], k: layout.TaskSizeMax}
+	}
 	if !userGS {
 		st.bases[baseGS], st.bases[baseOther] = st.bases[baseOther], st.bases[baseGS]
 		e.bases[baseGS], e.bases[baseOther] = e.bases[baseOther], e.bases[baseGS]
@@ -75,8 +79,8 @@ func (m *machine) interrupted(st *state, f *function) {
 	below := uint64(0)
 	other := m.s.bases[baseGS].value()
 	if f == paranoidBody {
-		below = 8 // a return address
-		if e.inRing0 {
+		below = 8                                           // a return address
+		if e.inRing0 && m.axes.Is(stubs.ParanoidRDGSBASE) { // WRGSBASE leaves it alone
 			other = e.bases[baseOther]
 		}
 	}
@@ -110,6 +114,7 @@ func (m *machine) interrupted(st *state, f *function) {
 func (m *machine) interruptReturn(st *state, in *inst, f *function) {
 	e := &st.expect
 	ok := m.check(st, claimByIRET, 0, f, in.op == opIRET, nil)
+	ok = m.check(st, claimWidth, 0, f, in.width == 8, func() (string, string, *origin) { return "five words of 32 bits", "five of 64", nil }) && ok
 	ok = m.check(st, claimRing, 0, f, e.inRing0, nil) && ok
 	for i, w := range st.bases {
 		ok = m.checkSame(st, claimEventBase, uint8(i), f, w, e.bases[i]) && ok

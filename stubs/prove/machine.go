@@ -123,8 +123,10 @@ func (s *subject) proveWith(m *machine) *machine {
 	if !m.quick {
 		m.claims, m.met = map[claimKey]*verdict{}, map[uint64]bool{}
 	}
-	m.runSetUp()
-	if !m.stopped() {
+	if m.setUp != 0 { // the kernel's own heads have none
+		m.runSetUp()
+	}
+	if !m.stopped() && m.switchTo != 0 {
 		m.runSwitch()
 	}
 	if !m.stopped() && m.trapReturn != 0 {
@@ -139,7 +141,7 @@ func (s *subject) proveWith(m *machine) *machine {
 		}
 	}
 	for _, st := range m.atEntries() {
-		if !m.stopped() {
+		if !m.stopped() && m.entry != 0 {
 			m.run(st)
 		}
 	}

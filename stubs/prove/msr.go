@@ -29,6 +29,9 @@ func (m *machine) readMSR(st *state) bool {
 		v = m.specCtrl(st.ibrs)
 	case ok && isBaseMSR(n):
 		v = st.bases[n-x86.MSR_FS_BASE].v
+		if m.entry == 0 && v == m.s.area.value() { // a head looks at its sign
+			v = known(m.percpuArea)
+		}
 	case ok && m.shadowMSR(n, st.phase) >= 0:
 		v = st.shadow[m.shadowMSR(n, st.phase)].v
 	default:

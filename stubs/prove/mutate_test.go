@@ -242,7 +242,14 @@ func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 	if m := s.prove(false); m.failed {
 		t.Fatalf("%s is not proved", n.Name)
 	}
-	places := s.places(obj)
+	list := mutantsIn(t, s, s.places(obj))
+	mutantsOf[n.Name] = list
+	return list
+}
+
+// mutantsIn are all mutants of what is proved.
+func mutantsIn(t testing.TB, s *subject, places places) []oneMutant {
+	t.Helper()
 	var list []oneMutant
 	for _, p := range s.parts {
 		for off := 0; off < len(p.code); {
@@ -269,13 +276,37 @@ func allMutants(t testing.TB, n stubs.Variant) []oneMutant {
 			off = next
 		}
 	}
-	mutantsOf[n.Name] = list
 	return list
 }
 
 // find returns the reviewed reason why a mutant survives.
 func (m oneMutant) find() int {
 	return slices.IndexFunc(survivors, func(s survivor) bool { return s.has(m) })
+}
+
+// unseen says that a mutant survives.
+func (m oneMutant) unseen() string {
+	now := "no instruction"
+	if in, err := m.subject().fetch(m.addr); err == nil {
+		now = in.String()
+	}
+	return fmt.Sprintf("%v: the proof does not see that %s (%s)", m.where, m.what, now)
+}
+
+// surviving are those of a list that the proof does not reject.
+func surviving(list []oneMutant) []bool {
+	survived := make([]bool, len(list))
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(list); i += workers {
+				survived[i] = !list[i].subject().prove(true).failed
+			}
+		})
+	}
+	wg.Wait()
+	return survived
 }
 
 // TestMutants changes each instruction of each preset and requires that the
@@ -296,17 +327,7 @@ func TestMutants(t *testing.T) {
 			}
 		}
 	}
-	survived := make([]bool, len(list))
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(list); i += workers {
-				survived[i] = !list[i].subject().prove(true).failed
-			}
-		})
-	}
-	wg.Wait()
+	survived := surviving(list)
 	reviewed := make([]int, len(survivors))
 	rejected := 0
 	for i, m := range list {
@@ -318,11 +339,7 @@ func TestMutants(t *testing.T) {
 			reviewed[n]++
 			continue
 		}
-		now := "no instruction"
-		if in, err := m.subject().fetch(m.addr); err == nil {
-			now = in.String()
-		}
-		t.Errorf("%v: the proof does not see that %s (%s)", m.where, m.what, now)
+		t.Error(m.unseen())
 	}
 	for i, n := range reviewed {
 		if n > 0 {

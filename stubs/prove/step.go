@@ -23,7 +23,10 @@ func (m *machine) step(st *state) bool {
 	}
 	in, err := m.fetch(st.pc)
 	if err != nil {
-		if p := m.partOf(st.pc); p == nil {
+		f := m.kernel[st.pc]
+		if p := m.partOf(st.pc); p == nil && f != nil && m.entry == 0 { // a head falls into it
+			m.enter(st, f)
+		} else if p == nil {
 			m.differs(st, claimTarget, 0, nil, word{v: known(st.pc)}, "an instruction of the variant: it runs off the end of the function")
 		} else {
 			m.undecided(st, claimFollows, err.Error())

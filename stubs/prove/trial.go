@@ -17,6 +17,8 @@ type Machine interface {
 	Places() Places
 	Registers() (Registers, error)
 	SetRegisters(Registers) error
+	// MSR returns one that no field of Registers has, or false if the machine cannot tell.
+	MSR(number uint32) (uint64, bool)
 	// Read returns words of memory, Write writes them.
 	Read(addrs []uint64) ([]uint64, error)
 	Write(addrs, words []uint64) error
@@ -53,8 +55,10 @@ type Registers struct {
 	DS, ES, FS, GS              uint16 // only read
 	FSBase, GSBase, OtherGSBase uint64 // the last is MSR_KERNEL_GS_BASE
 	CR3                         uint64
-	SpecCtrl                    uint64 // MSR_IA32_SPEC_CTRL, if the variant promises it
-	UserCET, PL3SSP             uint64 // MSR_IA32_U_CET and MSR_IA32_PL3_SSP, if it promises them
+	SpecCtrl                    uint64                // MSR_IA32_SPEC_CTRL, if the variant promises it
+	UserCET, PL3SSP             uint64                // MSR_IA32_U_CET and MSR_IA32_PL3_SSP, if it promises them
+	XMM                         [numXMM / 2][2]uint64 // the lower half of each first
+	MXCSR                       uint32
 }
 
 // Trials are the paths of a variant that end, to be run on machines with random

@@ -127,6 +127,12 @@ func (r *runner) set(st *state) error {
 	if r.promises.Has(stubs.PromiseShadowStack) && st.phase != inCall {
 		regs.UserCET, regs.PL3SSP = r.word(st.shadow[shadowUCET].v), r.word(st.shadow[shadowSSP].v)
 	}
+	for i := range regs.XMM {
+		for half := range regs.XMM[i] {
+			regs.XMM[i][half] = r.word(r.readXMM(st, 2*i+half).v)
+		}
+	}
+	regs.MXCSR = uint32(r.word(st.mxcsr.v))
 	if flags := r.words[r.s.flags]; st.steps == 0 && st.pc == r.entry && r.on.Exits() && flags&^callFlags == 0 {
 		if err := r.call(regs, flags); err != nil || r.trial.Differs != "" {
 			return err
@@ -279,6 +285,12 @@ func (r *runner) compare(st *state, t *traced) error {
 		same(segNames[s.place], s.word, w.v)
 	}
 	same("MSR_KERNEL_GS_BASE", got.OtherGSBase, st.bases[baseOther].v)
+	for i, halves := range got.XMM {
+		for half, n := range halves {
+			same(xmmName(2*i+half), n, r.readXMM(st, 2*i+half).v)
+		}
+	}
+	same("MXCSR", uint64(got.MXCSR), st.mxcsr.v)
 	if r.isolated() && st.phase == inCall {
 		same("CR3", got.CR3, st.cr3)
 	}
@@ -288,6 +300,11 @@ func (r *runner) compare(st *state, t *traced) error {
 	if r.promises.Has(stubs.PromiseShadowStack) && st.phase != inCall {
 		same("IA32_U_CET", got.UserCET, st.shadow[shadowUCET].v)
 		same("IA32_PL3_SSP", got.PL3SSP, st.shadow[shadowSSP].v)
+	}
+	for i, w := range st.msrs {
+		if n, ok := r.on.MSR(uint32(msrNumbers[i])); ok && st.phase == inSetUp {
+			same(msrNames[i], n, w.v)
+		}
 	}
 	var list []memoryWord
 	var addrs []uint64
@@ -410,6 +427,12 @@ func (r *runner) exit(t *traced) error {
 		same(segNames[s.place], s.word, r.word(r.userSelector(s.place)))
 	}
 	same("MSR_KERNEL_GS_BASE", got.OtherGSBase, r.places.PerCPU)
+	for i, halves := range got.XMM {
+		for half, n := range halves {
+			same(xmmName(2*i+half), n, r.word(r.userXMM(st, 2*i+half)))
+		}
+	}
+	same("MXCSR", uint64(got.MXCSR), r.word(st.expect.mxcsr))
 	r.trial.Exit = true
 	return nil
 }

@@ -79,6 +79,9 @@ func (r *runner) model(v *verdict) (notRun string) {
 				r.words[r.s.flags] = n&callFlags | x86.X86_EFLAGS_FIXED
 			}
 		}
+		for _, t := range r.mxcsrs() {
+			r.words[t] &= mxcsrBits
+		}
 		for _, t := range list {
 			if !t.found && !(t.open && t.op == isSymbol) {
 				r.choose(st, r.rng, r.words, t, i, 0)
@@ -135,6 +138,20 @@ func (r *runner) flagWords() []*term {
 	return list
 }
 
+// mxcsrBits are those that MXCSR has; LDMXCSR refuses others (SDM volume 1, 10.2.3).
+const mxcsrBits = 1<<16 - 1
+
+// mxcsrs are the unknowns that MXCSR holds, or is to hold, on the path.
+func (r *runner) mxcsrs() []*term {
+	list := []*term{r.s.mxcsr}
+	for _, t := range r.path {
+		if t.kind == kernel {
+			list = symbolsOf(t.after.expect.mxcsr, list)
+		}
+	}
+	return list
+}
+
 // taken reports whether nothing that is known yet leads away from the path.
 func (r *runner) taken(g *given) bool {
 	for ; g != nil; g = g.before {
@@ -163,6 +180,9 @@ func (r *runner) pin() {
 	r.words[spec] = r.rng.Uint64()&maskOf(4) | x86.SPEC_CTRL_IBRS
 	for _, t := range r.flagWords() {
 		r.words[t] = r.someFlags()
+	}
+	for _, t := range r.mxcsrs() {
+		r.words[t] = r.rng.Uint64() & mxcsrBits
 	}
 	for _, t := range r.path {
 		if t.kind != kernel || t.before == nil {
