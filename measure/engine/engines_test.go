@@ -118,7 +118,7 @@ func TestStatic(t *testing.T) {
 				t.Errorf("%s: %+v, want %+g", op, d, want)
 			}
 		}
-		if ops := s.Ops("static"); len(ops) != 8 || ops[0] != "insns" || ops[7] != "lines-beyond" || s.Unit("static") != "counts" {
+		if ops := s.Ops("static"); len(ops) != 10 || ops[0] != "insns" || ops[7] != "lines-beyond" || ops[9] != "usersp-own-lines" || s.Unit("static") != "counts" {
 			t.Errorf("operations are %q in %s", ops, s.Unit("static"))
 		}
 		if text := page(t, out.Records); !strings.Contains(text, "static: +6 insns, +35 code-bytes, +1 loads, +5 stores, +1 rsp-forwards") {

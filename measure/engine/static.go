@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func countOp(phase count.Phase, m count.Metric) string {
 	return m.Bench + "/" + phase.Name
 }
 
-// countOps returns the operations of the engine: each metric of each phase.
+// countOps returns the operations of the engine: each metric of each phase, and the figures.
 func countOps() []Op {
 	var ops []Op
 	for _, p := range count.Phases {
@@ -80,6 +81,12 @@ func countOps() []Op {
 			})
 		}
 	}
+	for _, f := range count.Figures {
+		ops = append(ops, Op{
+			Operation: record.Operation{Op: f.Bench, Title: f.Title, Short: f.Bench, Bench: "Switch"},
+			Unit:      strings.ReplaceAll(f.Bench, "/", "-"), Group: count.FigureGroup,
+		})
+	}
 	return ops
 }
 
@@ -88,16 +95,21 @@ func countOps() []Op {
 func countRecords(variants []count.Variant, axes map[string]string, c record.Config, now time.Time) []record.Record {
 	var parts, whole []record.Record
 	for _, v := range variants {
+		add := func(op, unit string, n int) {
+			r := record.New(c, counted(v.Name, op, n), axes[v.Name], unit, 0, now)
+			if record.IsPart(op) {
+				parts = append(parts, r)
+			} else {
+				whole = append(whole, r)
+			}
+		}
 		for i, p := range count.Phases {
 			for _, m := range count.Metrics() {
-				op := countOp(p, m)
-				r := record.New(c, counted(v.Name, op, m.Of(v.Counts[i])), axes[v.Name], m.Unit, 0, now)
-				if record.IsPart(op) {
-					parts = append(parts, r)
-				} else {
-					whole = append(whole, r)
-				}
+				add(countOp(p, m), m.Unit, m.Of(v.Counts[i]))
 			}
+		}
+		for _, f := range count.Figures {
+			add(f.Bench, record.Lines, f.Of(v))
 		}
 	}
 	return append(parts, whole...)

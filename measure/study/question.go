@@ -7,7 +7,6 @@ package study
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -453,40 +452,6 @@ func operations() []string {
 		names = append(names, o.Op)
 	}
 	return names
-}
-
-// percent is the unit of a published figure that is a share of the call's cost.
-const percent = "percent"
-
-// Published is a figure that somebody published for a change.
-type Published struct {
-	Change string `toml:"change"`
-	Op     string `toml:"operation"`
-	// Unit is record.Cycles, record.Instructions or percent; empty if the figure cannot
-	// be compared with one from another machine.
-	Unit string `toml:"unit"`
-	// Low and High are the range that the figure's own precision gives.
-	Low  float64 `toml:"low"`
-	High float64 `toml:"high"`
-	// Text is the figure in words, Source says where it was published.
-	Text   string `toml:"text"`
-	Source string `toml:"source"`
-}
-
-// check says what is wrong with the figure.
-func (p Published) check(where func(string) string) error {
-	units := []string{record.Cycles, record.Instructions, percent}
-	switch {
-	case p.Text == "" || p.Source == "":
-		return fmt.Errorf("%s: a [[published]] figure wants a text and a source", where("[[published]]"))
-	case p.Unit != "" && !slices.Contains(units, p.Unit):
-		return fmt.Errorf("%s: no unit %q: %swant %s, or none for a figure that cannot be compared", where(p.Unit), p.Unit, near.Hint(p.Unit, units), strings.Join(units, ", "))
-	case p.Unit != "" && !slices.Contains(operations(), p.Op):
-		return fmt.Errorf("%s: no operation %q: %swant one of %s", where(p.Op), p.Op, near.Hint(p.Op, operations()), strings.Join(operations(), ", "))
-	case p.Low > p.High:
-		return errors.New(where(p.Text) + fmt.Sprintf(": low is %g, above high, %g", p.Low, p.High))
-	}
-	return nil
 }
 
 // blind says what an engine cannot see; empty: it sees everything.

@@ -130,6 +130,7 @@ type Variant struct {
 	Tree bool
 	// Counts are by phase, in the order of Phases.
 	Counts []Counts
+	UserSP UserSP
 }
 
 // Notes are what a reader of the counts of these variants must know.
@@ -138,6 +139,7 @@ func Notes(variants []Variant) []string {
 		"Each instruction of a straight path counts once: no work is pending, nothing interrupts, and the handler's instructions are left out.",
 		"A line is 64 bytes of data: of the per-CPU area, the kernel stack, the threads and sys_call_table.",
 		"A forward is a load of the user's RSP from where it was stored before.",
+		"Linux 3.19 has usersp in thread_struct, beside other words that its __switch_to touches, wherever in a line that begins: there it adds no line of a thread, only old_rsp's, which a system call has just touched.",
 		"No cycles are predicted: what a store or a forward costs depends on the code around it. The engines replay and kvm measure it.",
 	}
 	for _, v := range variants {
@@ -176,6 +178,8 @@ func count(list []stubs.Variant, walk func(stubs.Variant) (*prove.Walk, error)) 
 		for _, p := range Phases {
 			v.Counts = append(v.Counts, of(p.steps(w), anyway))
 		}
+		v.UserSP.Lines, v.UserSP.Beyond = userSPOf(w, false, 0, anyway)
+		v.UserSP.OwnLines, v.UserSP.OwnBeyond = userSPOf(w, true, 0, anyway)
 		out = append(out, v)
 	}
 	return out, nil

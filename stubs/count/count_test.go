@@ -285,3 +285,47 @@ func TestDispatch(t *testing.T) {
 		t.Error("a program without the variant is no error")
 	}
 }
+
+// TestUserSP: the lines that a switch touches for the user's RSP alone, wherever in a line
+// thread_struct begins. Those of Linux 3.19's thread_struct have other words that the
+// switch touches, and the per-CPU line is that of any call.
+func TestUserSP(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		want UserSP
+	}{
+		{"bare", UserSP{}},
+		{"linux-3.19", UserSP{Lines: 1, OwnLines: 3, OwnBeyond: 2}},
+		{"linux-3.19+b", UserSP{Lines: 1, OwnLines: 3, OwnBeyond: 2}},
+		{"linux-3.19+a", UserSP{}},
+		{"linux-4.1", UserSP{}},
+		{"freebsd", UserSP{}},
+	} {
+		n := named(t, tt.name)
+		if got := counted(t, n).UserSP; got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+		w, err := prove.WalkVariant(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for start := int64(0); start < 1<<lineShift; start += threadAlign {
+			var got UserSP
+			got.Lines, _ = userSPOf(w, false, start, nil)
+			got.OwnLines, _ = userSPOf(w, true, start, nil)
+			if got.Lines != tt.want.Lines || got.OwnLines != tt.want.OwnLines {
+				t.Errorf("%s, thread_struct %d bytes into a line: %+v, want %+v", tt.name, start, got, tt.want)
+			}
+		}
+	}
+	// If __switch_to touched nothing of thread_struct but sp, one place of eight would cost a line.
+	defer func(both []int64) { threadBoth = both }(threadBoth)
+	threadBoth = nil
+	w, err := prove.WalkVariant(named(t, "linux-3.19"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines, _ := userSPOf(w, false, 1<<lineShift-threadUserSP, nil); lines != 3 {
+		t.Errorf("usersp alone in its line: %d lines, want 3", lines)
+	}
+}
