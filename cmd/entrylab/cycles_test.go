@@ -9,6 +9,7 @@ import (
 	stdhtml "html"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func TestCompareFromKept(t *testing.T) {
 }
 
 // TestCompareFromCounted: a machine whose counters the guest could read gives
-// cycles and retired instructions, in every format.
+// cycles, retired instructions and what explains the cycles, in every format.
 func TestCompareFromCounted(t *testing.T) {
 	var b strings.Builder
 	for line := range strings.Lines(consoles(10, "KVMKVMKVM", 0)) {
@@ -174,13 +175,24 @@ func TestCompareFromCounted(t *testing.T) {
 			continue
 		}
 		head = strings.Replace(head, "counters=false", "counters=true", 1)
-		head = strings.Replace(head, "lines=10", "lines=27", 1) // all three, but for the step and the chain
+		head = strings.Replace(head, "lines=10", "lines=43", 1) // all five, but for the step and the chain
 		lines := []string{head}
 		if _, q, ok := strings.Cut(head, " q="); ok && !strings.Contains(head, "op=step") {
 			lines = append(lines, strings.Replace(head, "counter=tsc", "counter=cycles", 1))
 			if !strings.Contains(head, "op=chain") {
-				many := fmt.Sprintf("q=%d,%s", 500*40, strings.Repeat("0,", 19)+"0")
-				lines = append(lines, strings.Replace(strings.Replace(head, "counter=tsc", "counter=instructions", 1), "q="+q, many, 1))
+				count := func(counter string, per int) {
+					all := fmt.Sprintf("q=%d,%s", 500*per, strings.Repeat("0,", 19)+"0")
+					lines = append(lines, strings.Replace(strings.Replace(head, "counter=tsc", "counter="+counter, 1), "q="+q, all, 1))
+				}
+				count("instructions", 40)
+				blocked := 1
+				if strings.Contains(head, "label=-loop") {
+					blocked = 0
+				} else if strings.Contains(head, "label=b ") {
+					blocked = 4
+				}
+				count("blocked-forwards", blocked)
+				count("micro-operations", 60)
 			}
 		}
 		for _, head := range lines {
@@ -194,7 +206,7 @@ func TestCompareFromCounted(t *testing.T) {
 	}
 	for format, want := range map[string]string{
 		"text":  "instructions that retired, as the CPU counted them",
-		"json":  `"counted": true`,
+		"json":  `"blocked-forwards": 4`,
 		"bench": "Unit cycles/op better=lower",
 	} {
 		status, stdout, stderr := played(t, "compare", "-from", path, "-format", format)
@@ -203,6 +215,10 @@ func TestCompareFromCounted(t *testing.T) {
 		}
 		if format == "text" && !strings.Contains(stdout, "a round of the chain by the cycle counter (64 are right)") {
 			t.Errorf("the chain is not shown:\n%s", stdout)
+		}
+		if format == "text" && !regexp.MustCompile(`(?m)^null call \(getppid\) +blocked-forwards +1\.0 +\+3\.0
+null call \(getppid\) +micro-operations +0\.0 +none seen$`).MatchString(stdout) {
+			t.Errorf("what explains the cycles is not shown:\n%s", stdout)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	. "github.com/entrylab/entrylab/gen/asm"
+	"github.com/entrylab/entrylab/gen/layout"
 	"github.com/entrylab/entrylab/gen/x86"
 )
 
@@ -17,6 +18,7 @@ func performanceCounters() Program {
 	return Program{
 		Funcs: Funcs(
 			countersInit,
+			sysCountEvent,
 		),
 		Data: []Data{
 			perfCounters,
@@ -103,4 +105,52 @@ Counters that cannot be set or read, or that stand still, are left alone.`,
 		LABEL("none"),
 		RETURN(),
 	).Saving(RBX).Takes()
+}
+
+func sysCountEvent() Func {
+	// turnOn sets the bit of counter in a common control, if the CPU has that.
+	turnOn := func(msr uint32, counter Reg, otherwise string) Block {
+		return Block{
+			MOVL(msr, RCX),
+			RDMSR().Fault(otherwise),
+			SHLQ(32, RDX),
+			ORQ(RDX, RAX),
+			BTSQ(counter, RAX),
+			MOVQ(RAX, RDX),
+			SHRQ(32, RDX),
+			WRMSR().Fault(otherwise),
+		}
+	}
+	return FUNC("sys_count_event", `sys_count_event(counter, event) is layout.SysCountEvent. AMD's first two extended counters
+count cycles and instructions; Intel has fixed ones for these.`,
+		CMPQ(RDI, layout.CountedEvents),
+		IF(AE, fail(EINVAL)),
+		CMPQ(counters.on, 0),
+		IF(E, fail(ENODEV)),
+		MOVL(RSI, RAX),
+		ORL(x86.PerfEventBothRings, RAX),
+		MOVQ(RSI, RDX),
+		SHRQ(32, RDX),
+		CMPQ(counters.cycles, x86.FixedCounter),
+		IF(AE,
+			MOVL(x86.MSR_P6_EVNTSEL0, RCX),
+			ADDL(RDI, RCX),
+			WRMSR().Fault("none"),
+			turnOn(x86.MSR_CORE_PERF_GLOBAL_CTRL, RDI, "none"),
+			JMP("read"),
+		),
+		ADDL(2, RDI),
+		MOVL(uint32(x86.MSR_F15H_PERF_CTL), RCX),
+		ADDL(RDI, RCX), // two MSRs for each
+		ADDL(RDI, RCX),
+		WRMSR().Fault("none"),
+		turnOn(x86.MSR_AMD64_PERF_GLOBAL_CTL, RDI, "read"),
+		LABEL("read"),
+		MOVL(RDI, RCX),
+		RDPMC().Fault("none"),
+		MOVL(RDI, RAX),
+		RETURN(),
+		LABEL("none"),
+		fail(ENODEV),
+	).Takes(RDI, RSI).Returns(RAX)
 }

@@ -133,6 +133,14 @@ func (c *cpu) step(in x86asm.Inst, ip uint64) uint64 {
 		c.set(args[0], c.get(args[0], next)&c.get(args[1], next), next)
 	case x86asm.OR:
 		c.set(args[0], c.get(args[0], next)|c.get(args[1], next), next)
+	case x86asm.ADD:
+		c.set(args[0], c.get(args[0], next)+c.get(args[1], next), next)
+	case x86asm.SHL:
+		c.set(args[0], c.get(args[0], next)<<c.get(args[1], next), next)
+	case x86asm.SHR:
+		c.set(args[0], c.get(args[0], next)>>c.get(args[1], next), next)
+	case x86asm.BTS:
+		c.set(args[0], c.get(args[0], next)|1<<c.get(args[1], next), next)
 	case x86asm.CMP:
 		a, b := uint32(c.get(args[0], next)), uint32(c.get(args[1], next))
 		c.carry, c.zero = a < b, a == b
@@ -144,6 +152,8 @@ func (c *cpu) step(in x86asm.Inst, ip uint64) uint64 {
 		return jump(!c.carry)
 	case x86asm.JE:
 		return jump(c.zero)
+	case x86asm.JNE:
+		return jump(!c.zero)
 	case x86asm.JMP:
 		return jump(true)
 	case x86asm.CPUID:
@@ -152,6 +162,12 @@ func (c *cpu) step(in x86asm.Inst, ip uint64) uint64 {
 		for i, r := range []x86asm.Reg{x86asm.RAX, x86asm.RBX, x86asm.RCX, x86asm.RDX} {
 			c.reg[r] = uint64(l[i])
 		}
+	case x86asm.RDMSR:
+		msr := uint32(c.reg[x86asm.RCX])
+		if slices.Contains(c.refuses, msr) {
+			return fault()
+		}
+		c.reg[x86asm.RAX], c.reg[x86asm.RDX] = c.msr[msr]&0xffffffff, c.msr[msr]>>32
 	case x86asm.WRMSR:
 		msr := uint32(c.reg[x86asm.RCX])
 		value := c.reg[x86asm.RDX]<<32 | uint64(eax())
@@ -176,32 +192,65 @@ func (c *cpu) step(in x86asm.Inst, ip uint64) uint64 {
 	return next
 }
 
-// TestCounters runs the emitted counters_init on CPUs that CPUID describes, of
-// which no emulator counts anything.
-func TestCounters(t *testing.T) {
-	p := performanceCounters()
-	const base = 1 << 20
-	o, err := Link(p, base, 0)
+// countersCode is the emitted code of performanceCounters.
+type countersCode struct {
+	*Object
+	code   []byte
+	faults map[uint64]uint64
+}
+
+const countersBase = 1 << 20
+
+func linkCounters(t *testing.T) countersCode {
+	o, err := Link(performanceCounters(), countersBase, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := func(name string) uint64 { a, _ := o.Addr(name); return a }
-	faults := map[uint64]uint64{}
+	c := countersCode{o, o.Sections[0].Bytes, map[uint64]uint64{}}
 	for _, s := range o.Sections {
-		for a := addr("__ex_table"); a < addr("__ex_table_end"); a += 16 {
+		for a := c.addr("__ex_table"); a < c.addr("__ex_table_end"); a += 16 {
 			if off := a - s.Addr; off < uint64(len(s.Bytes)) {
-				faults[binary.LittleEndian.Uint64(s.Bytes[off:])] = binary.LittleEndian.Uint64(s.Bytes[off+8:])
+				c.faults[binary.LittleEndian.Uint64(s.Bytes[off:])] = binary.LittleEndian.Uint64(s.Bytes[off+8:])
 			}
 		}
 	}
-	code := o.Sections[0].Bytes
+	return c
+}
 
-	leaf := func(max, version, fixed uint32) map[uint32][4]uint32 { // Intel's
-		return map[uint32][4]uint32{0: {max}, 0xa: {0x07300400 | version, 0, 0, 0x600 | fixed}, 0x80000000: {0x80000008}}
+func (c countersCode) addr(name string) uint64 { a, _ := c.Addr(name); return a }
+
+// start returns a CPU on which nothing ran yet.
+func (c countersCode) start(p *pmu) *cpu {
+	p.msr = map[uint32]uint64{}
+	return &cpu{pmu: p, reg: map[x86asm.Reg]uint64{x86asm.RBX: 42}, mem: map[uint64]uint64{}, cr4: 0x20, faults: c.faults}
+}
+
+// run runs a function.
+func (c countersCode) run(t *testing.T, on *cpu, function string) {
+	ip := c.addr(function)
+	for n := 0; ip != 0; n++ {
+		in, err := x86asm.Decode(c.code[ip-countersBase:], 64)
+		if err != nil || n > 200 {
+			t.Fatalf("%#x: %v after %d instructions", ip, err, n)
+		}
+		ip = on.step(in, ip)
 	}
-	amd := func(top, ecx, v2 uint32) map[uint32][4]uint32 {
-		return map[uint32][4]uint32{0: {0xd}, 0x80000000: {top}, 0x80000001: {0, 0, ecx, 0}, 0x80000022: {v2}}
-	}
+}
+
+// leavesOfIntel and leavesOfAMD are CPUID's leaves about counters.
+func leavesOfIntel(max, version, fixed uint32) map[uint32][4]uint32 {
+	return map[uint32][4]uint32{0: {max}, 0xa: {0x07300400 | version, 0, 0, 0x600 | fixed}, 0x80000000: {0x80000008}}
+}
+
+func leavesOfAMD(top, ecx, v2 uint32) map[uint32][4]uint32 {
+	return map[uint32][4]uint32{0: {0xd}, 0x80000000: {top}, 0x80000001: {0, 0, ecx, 0}, 0x80000022: {v2}}
+}
+
+// TestCounters runs the emitted counters_init on CPUs that CPUID describes, of
+// which no emulator counts anything.
+func TestCounters(t *testing.T) {
+	code := linkCounters(t)
+	leaf, amd := leavesOfIntel, leavesOfAMD
 	const (
 		intel  = "38d=33 38f=300000000"
 		ext    = 1 << 23
@@ -238,20 +287,12 @@ func TestCounters(t *testing.T) {
 		{"AMD, no reading", pmu{leaves: amd(0x80000021, ext, 0), unread: []uint32{0}}, first, false, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.cpu.msr = map[uint32]uint64{}
-			c := &cpu{pmu: &row.cpu, reg: map[x86asm.Reg]uint64{x86asm.RBX: 42}, mem: map[uint64]uint64{}, cr4: 0x20, faults: faults}
-			ip := addr("counters_init")
-			for n := 0; ip != 0; n++ {
-				in, err := x86asm.Decode(code[ip-base:], 64)
-				if err != nil || n > 200 {
-					t.Fatalf("%#x: %v after %d instructions", ip, err, n)
-				}
-				ip = c.step(in, ip)
-			}
+			c := code.start(&row.cpu)
+			code.run(t, c, "counters_init")
 			if got := strings.Join(c.wrote, " "); got != row.wrote {
 				t.Errorf("MSRs written: %s, want %s", got, row.wrote)
 			}
-			at := addr("perf_counters")
+			at := code.addr("perf_counters")
 			if on := c.mem[at+16] == 1; on != row.on || c.cr4>>8&1 == 1 != row.on || c.cr4&0x20 == 0 {
 				t.Errorf("counters on %v, CR4 %#x: want %v", on, c.cr4, row.on)
 			}
@@ -260,6 +301,48 @@ func TestCounters(t *testing.T) {
 			}
 			if c.reg[x86asm.RBX] != 42 || len(c.stack) != 0 {
 				t.Errorf("RBX is %d, %d words are on the stack", c.reg[x86asm.RBX], len(c.stack))
+			}
+		})
+	}
+}
+
+// TestCountEvent runs the emitted sys_count_event behind counters_init.
+func TestCountEvent(t *testing.T) {
+	const (
+		ext   = 1 << 23
+		event = 0x100000224 // a number of more than 8 bits, and a unit mask
+	)
+	code := linkCounters(t)
+	intel, amd := leavesOfIntel(0x16, 4, 3), leavesOfAMD(0x80000028, ext, 1)
+	for _, row := range []struct {
+		name    string
+		cpu     pmu
+		counter uint64
+		wrote   string
+		want    int64
+	}{
+		{"Intel, the first", pmu{leaves: intel}, 0, "186=100430224 38f=300000001", 0},
+		{"Intel, the last", pmu{leaves: intel}, 2, "188=100430224 38f=300000004", 2},
+		{"Intel, one too many", pmu{leaves: intel}, 3, "", -EINVAL},
+		{"Intel, fewer counters", pmu{leaves: intel, refuses: []uint32{0x188}}, 2, "", -ENODEV},
+		{"Intel, no reading", pmu{leaves: intel, unread: []uint32{1}}, 1, "187=100430224 38f=300000002", -ENODEV},
+		{"AMD, the first", pmu{leaves: amd}, 0, "c0010204=100430224 c0000301=7", 2},
+		{"AMD, the last", pmu{leaves: amd}, 2, "c0010208=100430224 c0000301=13", 4},
+		{"AMD, Zen 3", pmu{leaves: leavesOfAMD(0x80000021, ext, 0), refuses: []uint32{0xc0000301}}, 0, "c0010204=100430224", 2},
+		{"AMD, fewer counters", pmu{leaves: amd, refuses: []uint32{0xc0010204}}, 0, "", -ENODEV},
+		{"no counters", pmu{leaves: leavesOfIntel(0x16, 0, 0)}, 0, "", -ENODEV},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := code.start(&row.cpu)
+			code.run(t, c, "counters_init")
+			c.wrote = nil
+			c.reg[x86asm.RDI], c.reg[x86asm.RSI] = row.counter, event
+			code.run(t, c, "sys_count_event")
+			if got := strings.Join(c.wrote, " "); got != row.wrote {
+				t.Errorf("MSRs written: %s, want %s", got, row.wrote)
+			}
+			if got := int64(c.reg[x86asm.RAX]); got != row.want {
+				t.Errorf("it returns %d, want %d", got, row.want)
 			}
 		})
 	}

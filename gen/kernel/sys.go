@@ -227,6 +227,7 @@ func sysCalls() []sysCall {
 		{layout.SysScreenBits, sysScreenBits},
 		{layout.SysStackLeft, sysStackLeft},
 		{layout.SysShadowStack, sysShadowStack},
+		{layout.SysCountEvent, sysCountEvent},
 	}
 }
 

@@ -96,6 +96,11 @@ const (
 	// volume 3, 4.6.1). -EINVAL: the selected variant does not keep shadow stacks apart. One
 	// ends when the thread selects a variant or gets an exception's signal.
 	SysShadowStack
+	// SysCountEvent makes counter RDI, below CountedEvents, count an event, in both rings: RSI
+	// is its number and its unit mask, as they are in the counter's control. It returns what
+	// RDPMC takes in ECX for the counter. -EINVAL: there is no such counter; -ENODEV: the CPU
+	// has no counters (Stats.CountersOn), or not so many.
+	SysCountEvent
 	sysControlEnd
 )
 
@@ -233,6 +238,9 @@ const (
 	LooksChanged = 1 // exits after a handler that has changed the frame
 	LooksAlways  = 2 // all exits
 )
+
+// CountedEvents is how many events SysCountEvent counts at a time.
+const CountedEvents = 3
 
 // Stats are counts since boot, the numbers of the CPU's counters, and its features.
 type Stats[T any] struct {

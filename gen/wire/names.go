@@ -54,6 +54,19 @@ const (
 	CounterInstructions = "instructions" // instructions retired, in both rings
 )
 
+// Explaining are the events that explain cycles, which a CPU may count beside them, in both
+// rings: loads that waited because what a store before them wrote could not be forwarded;
+// micro-operations; and what the front end left empty, which are slots for these or, on
+// AMD's CPUs before Zen 4, cycles.
+var Explaining = [...]string{CounterBlocked, CounterMicroOps, CounterFrontEnd}
+
+// Counters of Explaining.
+const (
+	CounterBlocked  = "blocked-forwards"
+	CounterMicroOps = "micro-operations"
+	CounterFrontEnd = "front-end-empty"
+)
+
 // EngineBochs is the engine that must tell the guest its name, as CPUID does not show it.
 const EngineBochs = "bochs"
 

@@ -330,8 +330,11 @@ const (
 // Performance Monitoring Version 2"; 21.2.2): counter 0
 // counts retired instructions, 1 the core's unhalted cycles, and RDPMC takes
 // FixedCounter plus the number. AMD's extended ones (APM volume 2, 13.2.1):
-// MSRs in pairs of control and count, and RDPMC takes the number.
+// MSRs in pairs of control and count, and RDPMC takes the number. Intel's counters of any
+// event have their controls from MSR_P6_EVNTSEL0 on (SDM volume 3, 21.2.1.1), in AMD's form
+// but that an event's number has 8 bits.
 const (
+	MSR_P6_EVNTSEL0              = 0x186
 	MSR_CORE_PERF_FIXED_CTR_CTRL = 0x38d
 	MSR_CORE_PERF_GLOBAL_CTRL    = 0x38f
 	MSR_F15H_PERF_CTL            = 0xc0010200
@@ -341,8 +344,8 @@ const (
 	// FixedBothRings enables a fixed counter in rings 0 and 3: a nibble for each.
 	FixedBothRings = 3
 
-	// PerfEventBothRings enables an extended counter, in rings 0 and 3; the
-	// event's number is its low byte.
+	// PerfEventBothRings enables a counter of an event, in rings 0 and 3; the event's
+	// number is the low byte (and on AMD bits 32 to 35), its unit mask the next.
 	PerfEventBothRings   = 1<<22 | 1<<17 | 1<<16
 	PerfEventCycles      = 0x76 // CPU clocks not halted
 	PerfEventInstruction = 0xc0 // retired instructions

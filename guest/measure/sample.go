@@ -30,8 +30,14 @@ const (
 	singleTurn = 100
 )
 
-// counters are the clocks that are read with every sample.
-var counters = [...]string{wire.CounterTSC, wire.CounterCycles, wire.CounterInstructions}
+// counters are the clocks that are read with every sample, and the events.
+var counters = [...]string{
+	wire.CounterTSC, wire.CounterCycles, wire.CounterInstructions,
+	wire.Explaining[0], wire.Explaining[1], wire.Explaining[2],
+}
+
+// firstEvent is where the events begin among counters.
+const firstEvent = len(counters) - layout.CountedEvents
 
 // stream is one operation under one label, and its samples.
 type stream struct {
@@ -53,8 +59,10 @@ type sampling struct {
 	p        *lines.Printer
 	k        *control.Kernel
 	counters bool
-	rng      *rand.Rand
-	lines    int
+	// events says which of the events the CPU counts.
+	events [layout.CountedEvents]bool
+	rng    *rand.Rand
+	lines  int
 	// stolen returns for how many ns the hypervisor has had the CPU run others, always 0 if
 	// it does not tell; dropped is the number of samples that it took time from.
 	stolen  func() (uint64, error)
@@ -95,7 +103,8 @@ func Sample(p *lines.Printer, k *control.Kernel, variants []control.Variant, sam
 		}
 	}
 	boot := regs.Now()
-	s := &sampling{p: p, k: k, rng: rand.New(rand.NewPCG(seed, boot)), counters: setCounters(&stats)}
+	s := &sampling{p: p, k: k, rng: rand.New(rand.NewPCG(seed, boot))}
+	s.counters, s.events = setCounters(&stats)
 	s.stolen = func() (uint64, error) {
 		if stats.StolenOn == 0 {
 			return 0, nil
@@ -294,7 +303,7 @@ func (s *sampling) sample(st *stream) {
 		st.err = err
 		return
 	}
-	for c, value := range [len(counters)]uint64{ticks, counted.Cycles, counted.Instructions} {
+	for c, value := range append([]uint64{ticks, counted.Cycles, counted.Instructions}, counted.Events[:]...) {
 		st.samples[c] = append(st.samples[c], value)
 	}
 }
@@ -323,7 +332,7 @@ func (s *sampling) print(st *stream) {
 		return
 	}
 	for c, counter := range counters {
-		if counter != wire.CounterTSC && (!s.counters || st.op == wire.OpStep) {
+		if counter != wire.CounterTSC && (!s.counters || st.op == wire.OpStep) || c >= firstEvent && !s.events[c-firstEvent] {
 			continue
 		}
 		slices.Sort(st.samples[c])
@@ -341,19 +350,4 @@ func quantiles(sorted []uint64) (q wire.Quantiles) {
 		q[i] = sorted[i*(len(sorted)-1)/wire.Parts]
 	}
 	return q
-}
-
-// setCounters makes the loops read the counters that the kernel has turned on, and
-// reports whether there are any.
-func setCounters(stats *layout.Stats[layout.Word]) bool {
-	if stats.CountersOn == 0 {
-		return false
-	}
-	regs.SetCounters(regs.Counters{Present: true, Cycles: uint32(stats.CycleCounter), Instructions: uint32(stats.InstructionCounter)})
-	chain := regs.Chain()
-	if _, err := chain(warmUp, -1); err != nil || regs.Counted().Cycles == 0 || regs.Counted().Instructions == 0 {
-		regs.SetCounters(regs.Counters{}) // a hypervisor may have them stand still
-		return false
-	}
-	return true
 }

@@ -1,15 +1,28 @@
 package regs
 
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/entrylab/entrylab/gen/layout"
+)
+
 // Counters are the performance counters that loops read together with the
 // time-stamp counter, by their RDPMC selectors.
 type Counters struct {
 	Present              bool
 	Cycles, Instructions uint32
+	// Explained says that there are counters of events, too.
+	Explained bool
+	Events    [layout.CountedEvents]uint32
 }
 
 // Counts are the counts of one loop, ring 0 included: core cycles that were not
-// halted, and retired instructions.
-type Counts struct{ Cycles, Instructions uint64 }
+// halted, retired instructions, and events.
+type Counts struct {
+	Cycles, Instructions uint64
+	Events               [layout.CountedEvents]uint64
+}
 
 // perfState is shared with the assembly.
 type perfState struct {
@@ -31,10 +44,30 @@ func SetCounters(c Counters) { perf.Counters = c }
 // Counted returns the counts of the last loop. A counter has fewer than 64 bits and
 // may have wrapped.
 func Counted() Counts {
-	return Counts{
-		(perf.Ended.Cycles - perf.Begun.Cycles) & counterMask,
-		(perf.Ended.Instructions - perf.Begun.Instructions) & counterMask,
+	c := Counts{
+		Cycles:       (perf.Ended.Cycles - perf.Begun.Cycles) & counterMask,
+		Instructions: (perf.Ended.Instructions - perf.Begun.Instructions) & counterMask,
 	}
+	for i := range c.Events {
+		c.Events[i] = (perf.Ended.Events[i] - perf.Begun.Events[i]) & counterMask
+	}
+	return c
+}
+
+// CountEvent makes a counter count an event, and returns its RDPMC selector
+// (layout.SysCountEvent).
+func CountEvent(counter int, event uint64) (selector uint32, err error) {
+	r, _, errno := syscall.RawSyscall(layout.SysCountEvent, uintptr(counter), uintptr(event), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("counter %d of event %#x: %w", counter, event, errno)
+	}
+	return uint32(r), nil
+}
+
+// Blocked returns the loop of n rounds that load a word of which only a byte was stored just
+// before: no CPU forwards that.
+func Blocked() Loop {
+	return func(n, _ int) (uint64, error) { return blocked(uint64(n)), nil }
 }
 
 // Chain returns the loop of n rounds of wire.ChainLength instructions, each of
@@ -74,6 +107,7 @@ func CPUID(leaf, subleaf uint32) (a, b, c, d uint32) {
 
 // Implemented in cycles_amd64.s.
 func chain(n uint64) (ticks uint64)
+func blocked(n uint64) (ticks uint64)
 func doseNone(n, nr uint64) (ticks uint64)
 func doseOne(n, nr uint64) (ticks uint64)
 func clock() (ticks uint64)

@@ -14,6 +14,12 @@
 TEXT ·countBegin(SB), NOSPLIT|NOFRAME, $0-0
 	CMPB	·perf+(perfState_Counters+Counters_Present)(SB), $0
 	JEQ	none
+	CMPB	·perf+(perfState_Counters+Counters_Explained)(SB), $0
+	JEQ	clocks
+	READ((Counters_Events+0), (perfState_Begun+Counts_Events+0))
+	READ((Counters_Events+4), (perfState_Begun+Counts_Events+8))
+	READ((Counters_Events+8), (perfState_Begun+Counts_Events+16))
+clocks:
 	READ(Counters_Cycles, (perfState_Begun+Counts_Cycles))
 	READ(Counters_Instructions, (perfState_Begun+Counts_Instructions))
 none:
@@ -26,5 +32,10 @@ TEXT ·countEnd(SB), NOSPLIT|NOFRAME, $0-0
 	JEQ	none
 	READ(Counters_Instructions, (perfState_Ended+Counts_Instructions))
 	READ(Counters_Cycles, (perfState_Ended+Counts_Cycles))
+	CMPB	·perf+(perfState_Counters+Counters_Explained)(SB), $0
+	JEQ	none
+	READ((Counters_Events+0), (perfState_Ended+Counts_Events+0))
+	READ((Counters_Events+4), (perfState_Ended+Counts_Events+8))
+	READ((Counters_Events+8), (perfState_Ended+Counts_Events+16))
 none:
 	RET

@@ -3,13 +3,15 @@ package regs
 import (
 	"slices"
 	"testing"
+
+	"github.com/entrylab/entrylab/gen/layout"
 )
 
 func TestCounted(t *testing.T) {
 	defer func() { perf = perfState{} }()
-	perf.Begun = Counts{1<<48 - 100, 7}
-	perf.Ended = Counts{50, 27} // the first has wrapped at 48 bits
-	if got, want := Counted(), (Counts{150, 20}); got != want {
+	perf.Begun = Counts{1<<48 - 100, 7, [layout.CountedEvents]uint64{1, 2, 1<<40 - 1}}
+	perf.Ended = Counts{50, 27, [layout.CountedEvents]uint64{1, 5, 4}} // some have wrapped, at 48 and 40 bits
+	if got, want := Counted(), (Counts{150, 20, [layout.CountedEvents]uint64{0, 3, 5}}); got != want {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 }

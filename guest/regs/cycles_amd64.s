@@ -62,6 +62,22 @@ rounds:
 	MOVQ	BX, ticks+8(FP)
 	RET
 
+// func blocked(n uint64) (ticks uint64)
+TEXT ·blocked(SB), NOSPLIT, $8-16
+	MOVQ	n+0(FP), R12
+	CALL	·countBegin(SB)
+	TICKS(R15)
+rounds:
+	MOVB	R12, word-8(SP)
+	MOVQ	word-8(SP), AX
+	DECQ	R12
+	JNE	rounds
+	TICKS(BX)
+	SUBQ	R15, BX
+	CALL	·countEnd(SB)
+	MOVQ	BX, ticks+8(FP)
+	RET
+
 // func doseNone(n, nr uint64) (ticks uint64)
 TEXT ·doseNone(SB), NOSPLIT, $0-24
 	DOSE(NOTQ R9)

@@ -287,6 +287,9 @@ func TestRecords(t *testing.T) {
 		if i := slices.IndexFunc(records, func(r record.Record) bool { return r.Retired != nil }); i >= 0 != counters {
 			t.Errorf("counters %v: retired instructions %v", counters, i >= 0)
 		}
+		if i := slices.IndexFunc(records, func(r record.Record) bool { return r.Events[wire.CounterBlocked] == 1 }); i >= 0 != counters {
+			t.Errorf("counters %v: blocked forwards %v", counters, i >= 0)
+		}
 	}
 }
 

@@ -80,6 +80,28 @@ func (v Value) Retired() *float64 {
 	return &m
 }
 
+// Counted is how many of an event the CPU counted in one operation: the median over the
+// samples, and the least and the most of them.
+type Counted struct{ Median, Least, Most float64 }
+
+// Event returns how many of an event of wire.Explaining the CPU counted; ok is false if it
+// did not count it.
+func (v Value) Event(name string) (c Counted, ok bool) {
+	var values []float64
+	for _, r := range v.Records {
+		if n, ok := r.Events[name]; ok {
+			values = append(values, n)
+		}
+	}
+	if len(values) == 0 {
+		return c, false
+	}
+	return Counted{stats.Quantile(values, 0.5), slices.Min(values), slices.Max(values)}, true
+}
+
+// Apart reports whether no sample of one is among those of the other.
+func (c Counted) Apart(o Counted) bool { return c.Most < o.Least || o.Most < c.Least }
+
 // Tail returns what the slowest of single operations took above the median one: the
 // means over the runs, and the largest of all; nil if no run has it.
 func (v Value) Tail() *record.Tail {

@@ -47,6 +47,8 @@ type Figure struct {
 	Low, Min, Median, Max float64
 	// Retired is how many instructions the CPU counted; nil: it did not count.
 	Retired *float64
+	// Events are how many of the events of wire.Explaining the CPU counted; nil: it did not.
+	Events map[string]float64
 	// Tail is what the slowest of single operations took; nil: they were not timed.
 	Tail *record.Tail
 }
@@ -89,7 +91,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 		r := record.New(b.Config, wire.Measure{
 			Variant: f.Label, Op: f.Op, N: f.N, Batches: f.Samples, Min: f.Min, Median: f.Median, Max: f.Max,
 		}, axes[f.Label], f.Unit, int(b.ID), now)
-		r.Samples, r.Retired, r.Tail, r.Proof = []*float64{&f.Low}, f.Retired, f.Tail, b.Proofs[f.Label]
+		r.Samples, r.Retired, r.Events, r.Tail, r.Proof = []*float64{&f.Low}, f.Retired, f.Events, f.Tail, b.Proofs[f.Label]
 		if f.Ends() {
 			last = r
 			continue
@@ -103,7 +105,7 @@ func (b *Boot) Records(axes map[string]string, now time.Time) []record.Record {
 func FigureOf(r *record.Record) Figure {
 	return Figure{
 		Label: r.Variant, Op: r.Op, Unit: r.Unit, N: r.N, Samples: r.Batches,
-		Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired, Tail: r.Tail,
+		Low: *r.Samples[0], Min: r.Min, Median: r.Median, Max: r.Max, Retired: r.Retired, Events: r.Events, Tail: r.Tail,
 	}
 }
 
@@ -208,11 +210,27 @@ func (c *console) operation(s series, scale float64) (Figure, error) {
 		return Figure{}, fmt.Errorf("%s has no loop (%s)", s.op, wire.LabelLoop)
 	}
 	f := s.figure(record.Cycles, scale, loop.per(loop.low())*scale)
-	retired, ok := c.find(s.label, s.op, wire.CounterInstructions)
-	empty, both := c.find(wire.LabelLoop, s.op, wire.CounterInstructions)
-	if ok && both {
-		n := retired.per(retired.low()) - empty.per(empty.low())
+	if n, ok := c.counted(s, wire.CounterInstructions); ok {
 		f.Retired = &n
 	}
+	for _, event := range wire.Explaining {
+		if n, ok := c.counted(s, event); ok {
+			if f.Events == nil {
+				f.Events = map[string]float64{}
+			}
+			f.Events[event] = n
+		}
+	}
 	return f, nil
+}
+
+// counted returns how many events a counter counted of one operation of a series, without
+// those of the loop.
+func (c *console) counted(s series, counter string) (float64, bool) {
+	all, ok := c.find(s.label, s.op, counter)
+	loop, both := c.find(wire.LabelLoop, s.op, counter)
+	if !ok || !both {
+		return 0, false
+	}
+	return all.per(all.low()) - loop.per(loop.low()), true
 }

@@ -30,6 +30,11 @@ func Known(r *record.Record) error {
 	if r.Retired != nil && *r.Retired < 0 {
 		return fmt.Errorf(`"retired" is %g: a count is not below 0`, *r.Retired)
 	}
+	for name := range r.Events {
+		if !slices.Contains(wire.Explaining[:], name) {
+			return fmt.Errorf(`"events" has %q, want some of %s`, name, strings.Join(wire.Explaining[:], ", "))
+		}
+	}
 	return knownVariant(r.Variant, r.Axes)
 }
 

@@ -23,6 +23,7 @@ func TestKnown(t *testing.T) {
 		engine        string // "": icount
 		min           float64
 		retired       *float64
+		events        map[string]float64
 		want          string // "": it is known
 	}{
 		{name: "a preset", variant: "linux-6.12", axes: "sp=percpu"},
@@ -51,6 +52,8 @@ func TestKnown(t *testing.T) {
 		{name: "unknown axes", variant: "fenced", axes: "moon=full", want: `"axes" of fenced: variant "moon=full": no axis "moon"`},
 		{name: "below zero", variant: "linux-6.12", axes: "sp=percpu", min: -1, want: `"min" is -1: a cost is not below 0`},
 		{name: "fewer than none retired", variant: "linux-6.12", axes: "sp=percpu", retired: &minus, want: `"retired" is -1`},
+		{name: "events", variant: "linux-6.12", axes: "sp=percpu", events: map[string]float64{wire.CounterBlocked: -0.1}},
+		{name: "an unknown event", variant: "linux-6.12", axes: "sp=percpu", events: map[string]float64{"moons": 1}, want: `"events" has "moons", want some of blocked-forwards, `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			op := tt.op
@@ -59,7 +62,7 @@ func TestKnown(t *testing.T) {
 			}
 			c := record.Config{Build: "b", Code: "c", Engine: cmp.Or(tt.engine, "icount"), Machine: "microvm", CPU: "max"}
 			r := record.New(c, wire.Measure{Variant: tt.variant, Op: op, N: 1, Batches: 1, Min: tt.min, Median: 1, Max: 1, Agree: 1}, tt.axes, record.Instructions, 0, time.Now())
-			r.Retired = tt.retired
+			r.Retired, r.Events = tt.retired, tt.events
 			c.Engine = "icount"
 			good := record.New(c, wire.Measure{Variant: "bare", Op: wire.OpNullCall, N: 1, Batches: 1, Median: 1, Max: 1, Agree: 1}, "bare", record.Instructions, 0, time.Now())
 			var lines strings.Builder

@@ -88,6 +88,9 @@ type Record struct {
 	// Retired, if the CPU counted it, is the number of instructions that one operation
 	// retired.
 	Retired *float64 `json:"retired,omitempty"`
+	// Events, if the CPU counted them, are the events of wire.Explaining that one operation
+	// caused, by name.
+	Events map[string]float64 `json:"events,omitempty"`
 	// Interval, if known, is the confidence interval of the median.
 	Interval *Interval `json:"interval,omitempty"`
 	// Tail, if known, is what the slowest of single operations took.

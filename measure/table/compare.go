@@ -341,6 +341,7 @@ func (d *Document) sampled(c *analysis.Comparison, verbose bool) {
 	if c.Booted != nil && c.Booted.Counted {
 		d.Add(Space, Line("instructions that retired, as the CPU counted them"), Space, Of(retired))
 	}
+	d.events(c, variants)
 	if v, ok := c.Find(wire.Floor, wire.OpNullCall); ok && c.Booted != nil {
 		d.Add(Space, Line("The floor, an entry that keeps nothing and answers at once: %.1f %s", v.Mean, c.Unit()))
 	}
@@ -372,6 +373,38 @@ func (d *Document) tails(c *analysis.Comparison) {
 	}
 	if len(rows) > 1 {
 		d.Add(Space, Line("what the slowest of single operations took above the median one, in %s", c.Unit()), Space, Of(rows))
+	}
+}
+
+// events adds what explains the cycles, where the CPU counted it: the base's counts, and the
+// differences of the others where the samples of both are apart.
+func (d *Document) events(c *analysis.Comparison, variants []string) {
+	rows := [][]string{append([]string{"operation", "counted"}, variants...)}
+	for _, r := range c.Rows {
+		for _, event := range wire.Explaining {
+			row := []string{r.Title, event}
+			base, counted := r.Values[0].Event(event)
+			for _, v := range r.Values {
+				n, ok := v.Event(event)
+				switch {
+				case !slices.Contains(variants, v.Variant):
+				case !ok:
+					row = append(row, "-")
+				case v.Variant == c.Base() || !counted:
+					row = append(row, figure(&n.Median))
+				case n.Apart(base):
+					row = append(row, fmt.Sprintf("%+.1f", n.Median-base.Median))
+				default:
+					row = append(row, "none seen")
+				}
+			}
+			if counted {
+				rows = append(rows, row)
+			}
+		}
+	}
+	if len(rows) > 1 {
+		d.Add(Space, Line("what explains the cycles, as the CPU counted it: %s, then differences from it", c.Base()), Space, Of(rows))
 	}
 }
 

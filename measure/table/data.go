@@ -89,6 +89,8 @@ type Measure struct {
 	Mean    *float64  `json:"mean,omitempty"`
 	// Retired, if counted, is how many instructions retired.
 	Retired *float64 `json:"instructions,omitempty"`
+	// Events, if counted, are those that explain the cycles, by name.
+	Events map[string]float64 `json:"events,omitempty"`
 	// Tail is what the slowest of single operations took above the median one.
 	Tail       *record.Tail `json:"tail,omitempty"`
 	Difference *Difference  `json:"difference,omitempty"`
@@ -159,6 +161,14 @@ func measureOf(c *analysis.Comparison, r analysis.Row, v analysis.Value) Measure
 			Min: last.Min, Median: last.Median, Max: last.Max, Agree: last.Agree,
 		},
 		Form: r.Form, Unit: last.Unit, Retired: v.Retired(), Tail: v.Tail(), Noisy: v.Noisy, Why: c.Account.Apart[v.Variant], ReadAs: v.ReadAs,
+	}
+	for _, event := range wire.Explaining {
+		if n, ok := v.Event(event); ok {
+			if m.Events == nil {
+				m.Events = map[string]float64{}
+			}
+			m.Events[event] = n.Median
+		}
 	}
 	if c.Engine.Kind == engine.Sampled {
 		m.Samples, m.Mean = v.Samples, &v.Mean

@@ -117,6 +117,12 @@ func (m Machine) boot(rng *rand.Rand) string {
 		if m.Counters {
 			emit(wire.CounterCycles, counted)
 			emit(wire.CounterInstructions, slices.Repeat([]float64{float64(50 * n)}, len(counted)))
+			blocked := 0
+			if label == "b" { // what makes it dearer
+				blocked = n
+			}
+			emit(wire.CounterBlocked, slices.Repeat([]float64{float64(blocked)}, len(counted)))
+			emit(wire.CounterMicroOps, slices.Repeat([]float64{float64(60 * n)}, len(counted)))
 		}
 	}
 	const rounds = 500
