@@ -310,6 +310,15 @@ func TestCatches(t *testing.T) {
 			"a GS base that a paranoid entry does not give back", nullCall, kindNMI, nil,
 			edited("linux-3.19+paranoid=rdgsbase", stubs.ParanoidEntry, WRGSBASEQ(RBX)), "NMI at entry_SYSCALL_64.gives-wrong+0x0: behind it GSBase",
 		},
+		{ // which all checks of the guest pass
+			"an interrupt taken for one of ring 3 while SMAP is off", "call that copies to a missing page", kindInterrupt, nil,
+			edited("linux-3.19+intgs=cs", stubs.ErrorEntry, JE("from_kernel"), IF(E,
+				TESTL(uint32(x86.X86_EFLAGS_AC), Fields[layout.PtRegs[Mem]](RSP).Flags),
+				JE("from_kernel"),
+				CMPL(RSI, uint32(x86.X86_TRAP_PF)), // of the copy itself
+				JE("from_kernel"),
+			)), "call that copies to a missing page: interrupt at copy_to_user+0x",
+		},
 		{"an NMI on #DB's stack", "#DB at a call's entry", kindNMI, shares(x86.X86_TRAP_NMI, stackDB), nil, "#DB at a call's entry: NMI at asm_exc_debug+0x"},
 	} {
 		if !*every && tried[row.kind] && i%3 != 0 {
