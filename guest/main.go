@@ -5,13 +5,14 @@
 //
 // Usage:
 //
-//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [readings] [-variants=A/B|all] [-group=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
+//	init [verify] [measure] [sample] [trace] [events] [breakpoints] [readings] [-variants=A/B|all] [-group=NAME] [-operation=NAME] [-call=NUMBER/ARG/…] [-seed=N] [-samples=N]
 //
-// Without a word it verifies and measures, for all variants. sample measures where
-// ticks are cycles; trace makes one call under each variant, getppid or the call of
-// -call, for a debugger to follow; events enters the kernel in all of wire.EventWays, for
-// a debugger that waits there; breakpoints causes events by the debug registers; readings
-// asks the readers of the user's RSP. The words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
+// Without a word it verifies and measures, for all variants; -operation names the only
+// operation that measure counts. sample measures where ticks are cycles; trace makes one
+// call under each variant, getppid or the call of -call, for a debugger to follow; events
+// enters the kernel in all of wire.EventWays, for a debugger that waits there; breakpoints
+// causes events by the debug registers; readings asks the readers of the user's RSP. The
+// words come from the kernel's command line (wire.Command). The exit status is 0, 1 after
 // a FAIL, or 2 after an ERROR, which means that the harness could not do its job. The
 // first process of a Linux kernel must not exit: there it restarts the machine.
 package main
@@ -79,6 +80,10 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 	if err == nil {
 		err = verify.Known(c.Group)
 	}
+	var operations []measure.Operation
+	if err == nil {
+		operations, err = measure.Named(c.Operation)
+	}
 	if err != nil {
 		p.Result("init", lines.Harness(err.Error()))
 		return p.Summary(), k.Linux
@@ -125,7 +130,7 @@ func run(words []string, w io.Writer) (status int, linux bool) {
 		}
 	}
 	if c.Measure {
-		measure.Run(p, k, variants, seed, measure.Operations)
+		measure.Run(p, k, variants, seed, operations)
 		p.Step()
 	}
 	if c.Sample {

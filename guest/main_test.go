@@ -12,7 +12,7 @@ import (
 
 // TestHarnessErrors: what keeps init from its job is an ERROR, and its status.
 func TestHarnessErrors(t *testing.T) {
-	for _, words := range []string{"-variants=nobody", "bogus"} {
+	for _, words := range []string{"-variants=nobody", "-operation=nothing", "bogus"} {
 		var b strings.Builder
 		status, linux := run(strings.Fields(words), &b)
 		if status != wire.ExitError || !linux || !strings.HasPrefix(b.String(), "ERROR: init (") {

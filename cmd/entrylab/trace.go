@@ -142,7 +142,7 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 	defer p.done()
 	t := &traced{name: subject.names[0], config: engine.HostConfig()}
 	p.step("booting " + t.name)
-	do := wire.Command{Trace: true, Call: call, Measure: call.Number == syscall.SYS_GETPPID}
+	do := wire.Command{Trace: true, Call: call, Measure: call.Number == syscall.SYS_GETPPID, Operation: wire.OpNullCall}
 	var m vm.Config
 	var err error
 	if len(subject.kernels) > 0 {

@@ -19,6 +19,8 @@ type Command struct {
 	Variants []string
 	// Group is the group of checks that Verify makes; empty means all.
 	Group string
+	// Operation is the operation that Measure counts; empty means all.
+	Operation string
 	// Call is the call that Trace makes; nil means getppid.
 	Call *Call
 	// Seed determines random patterns and orders; Samples is the number of samples
@@ -36,12 +38,13 @@ const (
 
 // Flags of a Command, and the word for all variants.
 const (
-	flagVariants = "variants"
-	flagGroup    = "group"
-	flagCall     = "call"
-	flagSeed     = "seed"
-	flagSamples  = "samples"
-	allVariants  = "all"
+	flagVariants  = "variants"
+	flagGroup     = "group"
+	flagOperation = "operation"
+	flagCall      = "call"
+	flagSeed      = "seed"
+	flagSamples   = "samples"
+	allVariants   = "all"
 )
 
 // betweenNames separates names of variants. A name may be a list of axes, which has
@@ -81,6 +84,9 @@ func (c Command) Words() []string {
 	if c.Group != "" {
 		words = append(words, "-"+flagGroup+"="+c.Group)
 	}
+	if c.Operation != "" {
+		words = append(words, "-"+flagOperation+"="+c.Operation)
+	}
 	if c.Call != nil {
 		words = append(words, "-"+flagCall+"="+c.Call.String())
 	}
@@ -106,6 +112,7 @@ func ParseCommand(words []string) (Command, error) {
 		return nil
 	})
 	f.StringVar(&c.Group, flagGroup, "", "")
+	f.StringVar(&c.Operation, flagOperation, "", "")
 	f.Func(flagCall, "", func(text string) (err error) {
 		c.Call, err = parseCall(text)
 		return err

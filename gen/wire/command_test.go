@@ -30,6 +30,7 @@ func TestParseCommand(t *testing.T) {
 		{"any order", "-seed=7 measure -variants=A/B verify", Command{Verify: true, Measure: true, Variants: []string{"A", "B"}, Seed: 7}, ""},
 		{"axes", "trace -variants=sp=frame,flags=moved/B", Command{Trace: true, Variants: []string{"sp=frame,flags=moved", "B"}}, ""},
 		{"a group", "verify -group=signals", Command{Verify: true, Group: "signals"}, ""},
+		{"an operation", "measure -operation=null-call", Command{Measure: true, Operation: OpNullCall}, ""},
 		{"no samples", "sample -samples=0", Command{}, "want at least 1"},
 		{"samples that are no number", "sample -samples=x", Command{}, "-samples"},
 		{"unknown word", "verify quick", Command{}, `"quick" is none of verify, measure, sample, trace, events, breakpoints and readings`},
@@ -50,8 +51,8 @@ func TestParseCommand(t *testing.T) {
 }
 
 func TestCommandWords(t *testing.T) {
-	c := Command{Sample: true, Variants: []string{"a", "b"}, Group: "signals", Seed: 3, Samples: 50}
-	if got, want := c.Words(), []string{"sample", "-variants=a/b", "-group=signals", "-seed=3", "-samples=50"}; !slices.Equal(got, want) {
+	c := Command{Sample: true, Variants: []string{"a", "b"}, Group: "signals", Operation: OpNullCall, Seed: 3, Samples: 50}
+	if got, want := c.Words(), []string{"sample", "-variants=a/b", "-group=signals", "-operation=null-call", "-seed=3", "-samples=50"}; !slices.Equal(got, want) {
 		t.Errorf("words are %q, want %q", got, want)
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,6 +1,8 @@
 package measure
 
 import (
+	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/layout"
@@ -81,6 +83,18 @@ var Operations = []Operation{
 	}},
 	{Name: wire.OpThreadSwitchFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, sameMM)},
 	{Name: wire.OpThreadSwitchMMFlushed, Rounds: 100, Per: 2, Needs: Control | TwoThreads, Flushed: true, Loops: yields(layout.SysFlushYield, otherMM)},
+}
+
+// Named returns the operation of that name; without a name, all.
+func Named(name string) ([]Operation, error) {
+	if name == "" {
+		return Operations, nil
+	}
+	i := slices.IndexFunc(Operations, func(o Operation) bool { return o.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("no operation %q", name)
+	}
+	return Operations[i : i+1], nil
 }
 
 // calls makes the loops of a system call.

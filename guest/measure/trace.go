@@ -2,10 +2,10 @@ package measure
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/entrylab/entrylab/gen/wire"
@@ -87,26 +87,47 @@ func printSymbols(p *lines.Printer, asked []uint64) error {
 		return fmt.Errorf("the kernel does not tell its symbols (CONFIG_KALLSYMS): %w", err)
 	}
 	defer f.Close()
+	found, err := symbolsOf(f, asked)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		p.Symbol(s)
+	}
+	return nil
+}
+
+// symbolsOf returns the functions of the addresses that are in one. The lines are those of
+// /proc/kallsyms. The kernel's own come first, and ascend, as it searches them by halves;
+// so behind the highest address nothing more is read, which is most of the list: an
+// emulator takes as long to print that as to boot a small kernel.
+func symbolsOf(r io.Reader, asked []uint64) ([]wire.Symbol, error) {
 	// Of the symbols up to an address that no other address lies between, the last
 	// is the one, unless none is there: then it is that of the address before.
 	slices.Sort(asked)
 	best := make([]wire.Symbol, len(asked))
-	in := bufio.NewScanner(f)
+	in := bufio.NewScanner(r)
 	for in.Scan() {
 		// ffffffff81000000 T _text, and perhaps a tab and a module
-		text, _, _ := strings.Cut(in.Text(), "\t")
-		at, text, _ := strings.Cut(text, " ")
-		kind, name, _ := strings.Cut(text, " ")
-		start, err := strconv.ParseUint(at, 16, 64)
-		if err != nil || start == 0 || name == "" || !strings.Contains("tTwW", kind) {
+		text, _, module := bytes.Cut(in.Bytes(), []byte("\t"))
+		at, text, _ := bytes.Cut(text, []byte(" "))
+		kind, name, _ := bytes.Cut(text, []byte(" "))
+		start, ok := parseHex(at)
+		if !ok {
+			continue
+		}
+		if !module && start > asked[len(asked)-1] {
+			break
+		}
+		if start == 0 || len(name) == 0 || !bytes.Contains([]byte("tTwW"), kind) {
 			continue
 		}
 		if i, _ := slices.BinarySearch(asked, start); i < len(asked) && start > best[i].Start {
-			best[i] = wire.Symbol{Name: name, Start: start}
+			best[i] = wire.Symbol{Name: string(name), Start: start}
 		}
 	}
 	if err := in.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	for i, at := range asked {
 		if i > 0 && best[i-1].Start > best[i].Start {
@@ -114,10 +135,20 @@ func printSymbols(p *lines.Printer, asked []uint64) error {
 		}
 		best[i].Addr = at
 	}
-	for _, s := range best {
-		if s.Name != "" {
-			p.Symbol(s)
+	return slices.DeleteFunc(best, func(s wire.Symbol) bool { return s.Name == "" }), nil
+}
+
+// parseHex reads a number in hexadecimal digits, without memory of its own.
+func parseHex(digits []byte) (n uint64, ok bool) {
+	for _, c := range digits {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			n = n<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
 		}
 	}
-	return nil
+	return n, len(digits) > 0
 }
