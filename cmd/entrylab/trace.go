@@ -21,6 +21,7 @@ import (
 	"github.com/entrylab/entrylab/measure/record"
 	"github.com/entrylab/entrylab/measure/table"
 	"github.com/entrylab/entrylab/measure/trace"
+	"github.com/entrylab/entrylab/stubs"
 )
 
 // traceOptions are the flags of trace.
@@ -136,6 +137,9 @@ type traced struct {
 	config record.Config
 }
 
+// homeOfFloor is the variant that the guest runs on while the floor's call is followed.
+const homeOfFloor = "linux-3.19"
+
 // traced boots the only one of the subjects and follows its call.
 func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, subject subjects, call *wire.Call) (*traced, error) {
 	p := e.progress()
@@ -148,7 +152,15 @@ func (e *env) traced(ctx context.Context, o *traceOptions, machine vm.Config, su
 	if len(subject.kernels) > 0 {
 		m, err = subject.kernels[0].Machine(ctx, machine, do)
 	} else {
-		m, err = boot.Prepare(ctx, boot.Config{Variants: subject.variants, Args: do.Words(), VM: machine})
+		list := subject.variants
+		if !runsInit(list[0]) { // the guest makes the call alone there, and runs on another
+			home, err := stubs.ParseVariant(homeOfFloor)
+			if err != nil {
+				return nil, err
+			}
+			list, do.Variants = append(list[:1:1], home), subject.names
+		}
+		m, err = boot.Prepare(ctx, boot.Config{Variants: list, Args: do.Words(), VM: machine})
 	}
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ func TestTrace(t *testing.T) {
 		{"a variant", []string{"trace", "-v", "linux-3.19"}, []string{
 			"linux-3.19: getppid, 42 instructions", "the guest counts 42 in the same boot", "sys_getppid+0x9 ", "mov %rsp,%gs:0x0\n",
 		}, true},
+		{"the floor", []string{"trace", "bare"}, []string{"bare: getppid, 3 instructions", " sysretq\n"}, true},
 		{"arguments", []string{"trace", "linux-6.12", "uname", "BUF"}, []string{"linux-6.12: uname BUF, ", "copy_to_user+0x"}, false},
 		{"a read", []string{"trace", "linux-3.19", "--", "read", "0", "BUF", "1"}, []string{"linux-3.19: read 0 BUF 1, ", "copy_to_user+0x"}, false},
 		{"a read of Linux", []string{"trace", kernel, "--", "read", "0", "BUF", "1"}, []string{": read 0 BUF 1, ", "pipe_read+0x", "copy_page_to_iter+0x"}, false},
