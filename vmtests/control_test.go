@@ -86,7 +86,7 @@ func TestControlCatches(t *testing.T) {
 		{
 			"free stacks do not serve as pages", "break_stack",
 			"53574150", "31c0c390", // PUSHQ RBX; ...: XORL RAX, RAX; RET; NOP
-			vm.Signaled, "out of memory",
+			vm.Panic, "#UD at get_free_page",
 		},
 		{
 			"a guard page is not mapped again", "break_stack",
