@@ -8,16 +8,17 @@ import (
 )
 
 // SlowReadings are what the readers of the user's RSP find of threads that only a raw thread
-// can make: one that sleeps in vfork, read by its child, and one that clone has made and
-// that has not run yet.
+// can make: one that sleeps in vfork, read by its child, one that clone has made and
+// that has not run yet, and one that reads itself in a call at which a tracer stops it.
 type SlowReadings struct {
 	stack, exited layout.Word // of the thread that clone makes
-	// VforkSP and CloneSP are the RSPs of the two.
-	VforkSP, CloneSP layout.Word
-	Vforked, Cloned  layout.Readings[layout.Word]
+	status        layout.Word // of the one that is traced, as wait4 has it
+	// VforkSP, CloneSP and TracedSP are the RSPs of the three.
+	VforkSP, CloneSP, TracedSP layout.Word
+	Vforked, Cloned, Traced    layout.Readings[layout.Word]
 }
 
-// ReadSlow makes both threads, from a second one.
+// ReadSlow makes the threads, from a second one.
 func ReadSlow(m *Memory) (*SlowReadings, error) {
 	r := (*SlowReadings)(unsafe.Pointer(unsafe.SliceData(m.Words(int(unsafe.Sizeof(SlowReadings{}) / 8)))))
 	stack := m.Words(64)

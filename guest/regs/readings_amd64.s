@@ -48,7 +48,52 @@ wait:
 	SYSCALL
 	CMPL	SlowReadings_exited(R15), $0
 	JNE	wait
+
+	MOVL	$const_sysFork, AX
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	tracee
+	MOVQ	AX, R14
+next: // it has stopped itself, or at a call, or has ended
+	MOVQ	R14, DI
+	LEAQ	SlowReadings_status(R15), SI
+	XORL	DX, DX
+	XORL	R10, R10
+	MOVL	$const_sysWait4, AX
+	SYSCALL
+	CMPB	SlowReadings_status(R15), $const_stopped
+	JNE	ended
+	MOVL	$const_ptraceSyscall, DI
+	MOVQ	R14, SI
+	XORL	DX, DX
+	XORL	R10, R10
+	MOVL	$const_sysPtrace, AX
+	SYSCALL
+	JMP	next
+ended:
 	RET
+tracee: // its call before has another RSP
+	MOVQ	SP, SlowReadings_TracedSP(R15)
+	SUBQ	$256, SP
+	XORL	SI, SI
+	MOVL	$const_ptraceTraceMe, DI
+	MOVL	$const_sysPtrace, AX
+	SYSCALL
+	MOVL	$const_sysGetpid, AX
+	SYSCALL
+	MOVL	AX, DI
+	MOVL	$const_sigStop, SI
+	MOVL	$const_sysKill, AX
+	SYSCALL
+	ADDQ	$256, SP
+	XORL	DI, DI
+	LEAQ	SlowReadings_Traced(R15), SI
+	MOVL	$const_sysReadings, AX
+	SYSCALL
+	XORL	DI, DI
+	MOVL	$const_sysExit, AX
+	SYSCALL
+	INT	$3
 child:
 	XORL	DI, DI
 	MOVL	$const_sysExit, AX

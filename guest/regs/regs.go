@@ -243,7 +243,8 @@ const (
 	sigStop        = int(syscall.SIGSTOP)
 	sigKill        = int(syscall.SIGKILL)
 	// stoppedAtCall is what wait4 tells of a process that has stopped at a call.
-	stoppedAtCall = int(syscall.SIGTRAP)<<8 | 0x7f
+	stoppedAtCall = int(syscall.SIGTRAP)<<8 | stopped
+	stopped       = 0x7f
 	sysExecve     = syscall.SYS_EXECVE
 	sysExitGroup  = syscall.SYS_EXIT_GROUP
 	futexWait     = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG

@@ -132,7 +132,7 @@ func (r *readings) blocked() error {
 	return nil
 }
 
-// slow reads threads of fork and clone.
+// slow reads threads of vfork and clone, and one that is traced.
 func (r *readings) slow() error {
 	s, err := regs.ReadSlow(r.fx.mem)
 	if err != nil {
@@ -140,6 +140,9 @@ func (r *readings) slow() error {
 	}
 	r.found(layout.ReaderKSTKESP, layout.BlockedInSlow, 0, false, s.VforkSP, s.Vforked.KSTKESP)
 	r.found(layout.ReaderCollectSyscall, layout.BlockedInSlow, 0, false, s.VforkSP, s.Vforked.CollectSyscall)
+	r.found(layout.ReaderStackPointer, layout.InSlowPath, 0, false, s.TracedSP, s.Traced.StackPointer)
+	r.found(layout.ReaderKSTKESP, layout.InSlowPath, 0, false, s.TracedSP, s.Traced.KSTKESP)
+	r.found(layout.ReaderCollectSyscall, layout.InSlowPath, 0, false, s.TracedSP, s.Traced.CollectSyscall)
 	if r.fx.variant.Info.OldReaders>>layout.ReaderCopyThread&1 != 0 {
 		r.found(layout.ReaderCopyThread, layout.InSlowPath, 0, false, s.CloneSP, s.Cloned.UserSP)
 	}

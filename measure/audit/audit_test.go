@@ -83,7 +83,7 @@ func TestBootFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := strings.Join(r.Differs, "\n")
-	for _, state := range []string{"current, fast path", "blocked, fast path", "blocked, slow path", "preempted, fast path", "user mode"} {
+	for _, state := range []string{"current, fast path", "current, slow path", "blocked, fast path", "blocked, slow path", "preempted, fast path", "user mode"} {
 		if !strings.Contains(found, "kstk_esp, "+state+": ") {
 			t.Errorf("%s: nothing differs:\n%s", state, found)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/entrylab/entrylab/gen/asm"
 	"github.com/entrylab/entrylab/gen/layout"
@@ -367,14 +366,18 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 		switch reader {
 		case layout.ReaderStackPointer:
 			add(r.Func, InFastPath, false, inHandler, live)
+			add(r.Func, InSlowPath, false, inHandler, live)
 		case layout.ReaderCopyThread, layout.ReaderStartThread:
 			only(r.Func, InSlowPath, keeperVerdict(reader, old, kept))
 		case layout.ReaderKSTKESP, layout.ReaderCollectSyscall:
 			if old && reader == layout.ReaderKSTKESP {
-				// Of the current thread it finds what the last switch has kept.
+				// Of the current thread it finds what the last switch has kept: at a stop for a
+				// tracer in this call, or before it.
 				only(r.Func, InFastPath, Stale)
+				add(r.Func, InSlowPath, false, inHandler, func(w auditWords) Found { return where(w) | 1<<Stale })
 			} else {
 				add(r.Func, InFastPath, false, inHandler, live)
+				add(r.Func, InSlowPath, false, inHandler, live)
 			}
 			add(r.Func, BlockedInFast, false, inHandler, where)
 			add(r.Func, BlockedInSlow, false, inHandler, where)
@@ -386,7 +389,7 @@ func (a *auditor) audit(m *machine, obj *asm.Object, n stubs.Variant) (*Audit, e
 			only(r.Func, InUserMode, inException)
 			only(r.Func, OnAnotherCPU, NotBuilt)
 		case layout.ReaderGetReg:
-			add(r.Func, BlockedInSlow, false, []auditKind{delivery}, where)
+			add(r.Func, BlockedInSlow, false, []auditKind{handler, delivery}, where)
 		case layout.ReaderCoreDump:
 			add(r.Func, InSlowPath, false, []auditKind{delivery}, live)
 			only(r.Func, InUserMode, inException)
@@ -440,58 +443,4 @@ func appendPlace(list []AuditPlace, p AuditPlace) []AuditPlace {
 		return list
 	}
 	return append(list, p)
-}
-
-// The words that readers look at.
-const (
-	wordSP     = "PtRegs.SP"
-	wordUserSP = "Thread.UserSP"
-)
-
-// wordOf names the word that a reader reads for a thread in a state.
-func wordOf(n stubs.Variant, reader int, s ThreadState, old bool) string {
-	if !old {
-		return wordSP
-	}
-	switch {
-	case reader == layout.ReaderStackPointer, reader == layout.ReaderPerfRegs, reader == layout.ReaderCoreDump,
-		reader == layout.ReaderShowRegs, reader == layout.ReaderCollectSyscall && s == InFastPath:
-		return scratchOf(n)
-	}
-	return wordUserSP
-}
-
-// scratchOf names the variant's scratch word.
-func scratchOf(n stubs.Variant) string {
-	if n.Axes.Is(stubs.ScratchSP2) {
-		return scratchWords[inSP2].String()
-	}
-	return scratchWords[inRSPScratch].String()
-}
-
-// readingInstructions finds, in the kernel, the instruction by which each reader reads a
-// word: the last, as perf_get_regs_user looks at the interrupted RSP first.
-func readingInstructions(obj *asm.Object, n stubs.Variant) (by [layout.NumReaders]map[string]Where, err error) {
-	words := []string{wordSP, wordUserSP, scratchOf(n)}
-	for reader, r := range layout.RSPReaders {
-		by[reader] = map[string]Where{}
-		for _, l := range obj.Listings() {
-			if l.Name != r.Func {
-				continue
-			}
-			for _, row := range l.Rows {
-				for _, word := range words {
-					text := row.Ins.Short()
-					source, _, _ := strings.Cut(text, ",")
-					if row.Label == "" && strings.Contains(text, word+"(") && (reader == layout.ReaderStartThread || strings.Contains(source, word+"(")) {
-						by[reader][word] = Where{l.Name, row.Off, text, row.Ins, row.File, row.Line}
-					}
-				}
-			}
-		}
-		if word := wordOf(n, reader, InFastPath, true); by[reader][word].Func == "" {
-			return by, fmt.Errorf("the kernel's %s has no instruction with %s", r.Func, word)
-		}
-	}
-	return by, nil
 }

@@ -90,11 +90,11 @@ func TestAuditLinux(t *testing.T) {
 	}
 	const none = NotRead
 	for row, want := range map[string][NumThreadStates]Verdict{
-		"current_user_stack_pointer":      {Right},
+		"current_user_stack_pointer":      {Right, Right},
 		"copy_thread":                     {none, Stale},
 		"start_thread":                    {none, Right},
-		"kstk_esp":                        {Stale, none, Right, Right, Right, Racy, Stale, NotBuilt},
-		"collect_syscall":                 {Undefined, none, Undefined, Right},
+		"kstk_esp":                        {Stale, Racy, Right, Right, Right, Racy, Stale, NotBuilt},
+		"collect_syscall":                 {Undefined, Right, Undefined, Right},
 		"getreg":                          {none, none, none, Right},
 		"fill_thread_core_info":           {none, Right, none, none, none, none, Right},
 		"__show_regs":                     {Undefined, Right, none, none, none, none, Right},
@@ -104,12 +104,12 @@ func TestAuditLinux(t *testing.T) {
 		check("linux-3.19", row, want)
 	}
 	but := func(reader int) string { return "linux-3.19+" + string(stubs.ReadersBut(reader)) }
-	check(but(layout.ReaderStackPointer), "current_user_stack_pointer", [NumThreadStates]Verdict{Undefined})
+	check(but(layout.ReaderStackPointer), "current_user_stack_pointer", [NumThreadStates]Verdict{Undefined, Right})
 	check(but(layout.ReaderCopyThread), "copy_thread", [NumThreadStates]Verdict{none, Stale})
 	check(but(layout.ReaderStartThread), "start_thread", [NumThreadStates]Verdict{none, Stale})
-	check(but(layout.ReaderKSTKESP), "kstk_esp", [NumThreadStates]Verdict{Undefined, none, Undefined, Right, Undefined, Racy, Right, NotBuilt})
+	check(but(layout.ReaderKSTKESP), "kstk_esp", [NumThreadStates]Verdict{Undefined, Right, Undefined, Right, Undefined, Racy, Right, NotBuilt})
 	// This one is right then, as Linux had it wrong.
-	check(but(layout.ReaderCollectSyscall), "collect_syscall", [NumThreadStates]Verdict{Right, none, Right, Right})
+	check(but(layout.ReaderCollectSyscall), "collect_syscall", [NumThreadStates]Verdict{Right, Right, Right, Right})
 	check(but(layout.ReaderGetReg), "getreg", [NumThreadStates]Verdict{none, none, none, Racy})
 	check(but(layout.ReaderCoreDump), "fill_thread_core_info", [NumThreadStates]Verdict{none, Racy, none, none, none, none, Stale})
 	check(but(layout.ReaderShowRegs), "__show_regs", [NumThreadStates]Verdict{Right, Racy, none, none, none, none, Stale})
