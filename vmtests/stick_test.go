@@ -1,14 +1,17 @@
 package vmtests
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/entrylab/entrylab/boot/vm"
 	"github.com/entrylab/entrylab/internal/need"
+	"github.com/entrylab/entrylab/internal/work"
 )
 
 // TestStick runs the lines of images/README.md that lead from a stick to the table, with
@@ -51,8 +54,13 @@ func TestStick(t *testing.T) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
 		cmd.Dir = dir
-		out, _ := cmd.CombinedOutput() // the status is what counts
-		return string(out), cmd.ProcessState.ExitCode()
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		// The status is what counts; the boots take some 3 minutes of work.
+		if err := work.Run(cmd, 30*time.Minute); errors.Is(err, work.ErrHangs) {
+			t.Fatalf("%s: %v\n%s", line, err, out.String())
+		}
+		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	for _, line := range lines[:2] {
 		if out, status := run(line); status != 0 {
